@@ -1,0 +1,56 @@
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include <stdarg.h>
+
+/*
+ * What went wrong decides the exit code (see err_exit_code) and whether a
+ * caller may try again; the text is for a person.
+ */
+enum err_kind {
+	ERR_NONE,
+	ERR_USAGE,	/* called wrongly: exit 2 */
+	ERR_IO,		/* file or system call */
+	ERR_NET,	/* could not reach the peer, or it hung up: may be retried */
+	ERR_TIMEOUT,	/* a deadline of ours passed: exit 3 */
+	ERR_PROTO,	/* the peer broke its protocol */
+	ERR_TLS,	/* certificate or handshake refused */
+	ERR_AUTH,	/* not signed in, or sign-in refused: exit 4 */
+	ERR_AZURE,	/* Azure answered with an error */
+	ERR_DOCKER,	/* the Engine answered with an error */
+	ERR_DATA,	/* a file or document is not what it must be */
+	ERR_INTR,	/* the user asked to stop */
+};
+
+/*
+ * One per command, owned by the caller, passed last.  The first err_set()
+ * stays; later ones are ignored, so the innermost cause survives.
+ */
+struct err {
+	enum err_kind kind;
+	char msg[1024];
+};
+
+#define ERR_INIT { .kind = ERR_NONE, .msg = "" }
+
+/* Set kind and message unless one is set already.  Control characters in the
+ * result become '?'.  Always returns -1. */
+int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* As err_set, with ": " and strerror(errno) appended.  Always returns -1. */
+int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Prefix the message with "CONTEXT: " (does nothing when no error is set).
+ * Always returns -1. */
+int err_in(struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Forget the error, so that the record can be used for another try. */
+void err_clear(struct err *e);
+
+/* 0 for ERR_NONE, 2 usage, 3 timeout, 4 auth, 130 interrupted, else 1. */
+int err_exit_code(const struct err *e);
+
+#endif

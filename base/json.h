@@ -1,0 +1,58 @@
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cJSON.h>
+
+#include "base/buf.h"
+
+/*
+ * JSON documents over cJSON.  This is the one door: others include this
+ * header and may use the cJSON type and its constructors; they look things up with the
+ * functions below.  Names compare exactly unless the function says _i.
+ * A path is dotted names and [i], e.g. "properties.outputs[0].value"; names that hold dots
+ * need json_get.
+ */
+/* Parse a whole document (UTF-8 BOM skipped, trailing white space allowed,
+ * nothing else behind it).  NULL with e set ("WHAT: not JSON at byte N"). */
+cJSON *json_parse(struct str text, const char *what, struct err *e);
+/* Compact text appended to b. */
+void json_print(const cJSON *doc, struct buf *b);
+void json_print_pretty(const cJSON *doc, struct buf *b);
+
+const cJSON *json_get(const cJSON *obj, const char *name);	/* NULL if absent */
+const cJSON *json_get_i(const cJSON *obj, const char *name);	/* ASCII case folded */
+cJSON *json_get_mut(cJSON *obj, const char *name);
+const cJSON *json_at(const cJSON *doc, const char *path);	/* NULL if absent */
+
+/* Values by path.  The _opt forms return the default when the path is absent
+ * or null or has another type; the others set e, naming path and what was
+ * found ("properties.count: expected a number, found a string"). */
+const char *json_str(const cJSON *doc, const char *path, struct err *e);
+const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt);
+int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64_t *v, struct err *e);
+int64_t json_int_opt(const cJSON *doc, const char *path, int64_t dflt);
+bool json_bool_opt(const cJSON *doc, const char *path, bool dflt);
+const cJSON *json_arr(const cJSON *doc, const char *path, struct err *e);
+const cJSON *json_obj(const cJSON *doc, const char *path, struct err *e);
+
+/* Builders: add to obj and return the new item. */
+cJSON *json_add_str(cJSON *obj, const char *name, const char *v);
+cJSON *json_add_strn(cJSON *obj, const char *name, struct str v);
+cJSON *json_add_int(cJSON *obj, const char *name, int64_t v);
+cJSON *json_add_bool(cJSON *obj, const char *name, bool v);
+cJSON *json_add_obj(cJSON *obj, const char *name);
+cJSON *json_add_arr(cJSON *obj, const char *name);
+/* Replace or add; takes v. */
+void json_set(cJSON *obj, const char *name, cJSON *v);
+void json_free(cJSON *doc);			/* NULL does nothing */
+/* Zero every string of the document, then free it. */
+void json_burn(cJSON *doc);
+
+/* Installs xmalloc into cJSON, so that a NULL from a parse means syntax.  Called once by main
+ * and by test programs. */
+void json_init(void);
+
+#endif

@@ -1,0 +1,215 @@
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+
+/*
+ * HTTP/1.1 (RFC 9110, 9112): a codec that does no I/O, and client and server
+ * exchanges over a struct stream.
+ *
+ * Ceilings: a header line 16 KiB (Azure's poll URLs are over 3 KiB), a whole
+ * header block 32 KiB, 100 fields.  Refused: bare LF, folded lines, white
+ * space before the colon, both framings, two different lengths, unknown
+ * transfer codings, chunk sizes over 2^53, control characters in values.
+ */
+#define HTTP_LINE_MAX (16u << 10)
+#define HTTP_HEAD_MAX (32u << 10)
+#define HTTP_FIELDS_MAX 100
+
+struct http_field {
+	struct str name, value;		/* into the head's own buffer */
+};
+
+/* Start line and fields of a request or an answer. */
+struct http_head {
+	/* requests */
+	struct str method, target;
+	/* answers */
+	unsigned status;
+	struct str reason;
+
+	unsigned minor;			/* HTTP/1.minor */
+	struct http_field fields[HTTP_FIELDS_MAX];
+	size_t n_fields;
+	struct buf raw;			/* what the slices above point into */
+};
+
+/* First field of that name (any case), or an empty slice with p NULL. */
+struct str http_field(const struct http_head *h, const char *name);
+/* The nth (from 0) field of that name. */
+struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
+
+/* ---- the codec ---- */
+
+enum http_event {
+	HTTP_MORE,		/* everything given was taken, give more */
+	HTTP_HEAD,		/* p->head is complete (not reported for 1xx) */
+	HTTP_BODY,		/* *body is a piece of the body, into the input */
+	HTTP_END,		/* message complete; trailers, if any, are dropped */
+	HTTP_BROKEN,		/* e is set; stays broken */
+};
+
+struct http_parser {
+	bool request;		/* parse requests, else answers */
+	bool head_answer;	/* set before an answer to HEAD is parsed */
+	struct http_head head;
+	/* after HTTP_HEAD: */
+	bool chunked;
+	bool has_length;
+	bool until_close;	/* answer body ends with the connection */
+	bool keep_alive;	/* the connection may carry another message */
+	uint64_t length;	/* of the body, when has_length */
+	/* private */
+	int state;
+	uint64_t left;
+	struct buf line;
+	size_t head_n;
+	struct err broken;
+};
+
+void http_parser_init(struct http_parser *p, bool request);
+void http_parser_reset(struct http_parser *p);	/* for the next message */
+void http_parser_release(struct http_parser *p);
+/* Take bytes from the front of *in (which is moved forward) until something
+ * is to be told. */
+enum http_event http_parse(struct http_parser *p, struct str *in, struct str *body,
+			   struct err *e);
+/* The stream ended: 0 if that is a fine end of message here (until_close
+ * bodies; HTTP_END then counts as reached), -1 with e otherwise. */
+int http_parse_eof(struct http_parser *p, struct err *e);
+
+/* ---- client ---- */
+
+/*
+ * How a client reaches a host; main gives one that speaks TLS for "https".
+ * Returns a stream or NULL.
+ */
+struct http_dialer {
+	struct stream *(*dial)(void *ctx, bool tls, const char *host, unsigned port,
+			       int64_t deadline_ms, struct err *e);
+	void *ctx;
+};
+
+/* An absolute http(s) URL, taken apart.  path includes the query, "/" at least. */
+struct http_url {
+	bool tls;
+	char host[256];		/* lower case, IPv6 without brackets */
+	unsigned port;
+	struct str path;	/* into the URL given */
+};
+int http_url_parse(struct str url, struct http_url *u, struct err *e);
+
+/* One kept-alive connection at a time to one origin; another origin closes it. */
+struct http_client {
+	struct http_dialer dialer;
+	const char *user_agent;
+	struct stream *stream;		/* NULL when not connected */
+	char host[256];
+	unsigned port;
+	bool tls;
+	unsigned connections;		/* opened so far */
+	unsigned requests;		/* sent so far */
+	struct buf in;			/* bytes read but not yet parsed */
+};
+void http_client_init(struct http_client *c, struct http_dialer dialer, const char *user_agent);
+void http_client_release(struct http_client *c);
+
+/* Body of a request: from memory, or in pieces from a callback. */
+struct http_request {
+	const char *method;
+	const char *url;		/* absolute */
+	const char *const *fields;	/* "Name: value" strings, NULL at the end; may be NULL.
+					   Host, Content-Length, User-Agent, Connection come from us */
+	struct str body;		/* p NULL: none (then POST, PUT, PATCH send Content-Length: 0) */
+	/* when set, body.p is ignored and body_length bytes are asked for: fill
+	 * 1..n bytes, return how many, -1 with e */
+	ssize_t (*body_read)(void *ctx, void *p, size_t n, struct err *e);
+	void *body_ctx;
+	uint64_t body_length;
+	/* resending after the peer closed a kept-alive connection before the
+	 * first byte of an answer is harmless (GET, HEAD, PUT, DELETE always are) */
+	bool idempotent;
+	int64_t deadline_ms;		/* for the whole exchange */
+	int64_t idle_ms;		/* longest silence of the peer, 0: 120 s */
+};
+
+struct http_response {
+	struct http_head head;
+	struct buf body;		/* capped by its own ceiling */
+	/* when set, body pieces go here instead; -1 ends the exchange */
+	int (*on_body)(void *ctx, struct str piece, struct err *e);
+	void *ctx;
+};
+void http_response_init(struct http_response *r, size_t body_max);
+void http_response_release(struct http_response *r);
+
+/*
+ * One exchange.  0 when a whole answer came (whatever its status); -1 with e:
+ * ERR_NET when nothing of an answer came, ERR_PROTO when it broke off or was malformed,
+ * ERR_TIMEOUT.  1xx answers are passed over (101 refused).  No redirects are
+ * followed.  A stale kept-alive connection is replaced once, and only when
+ * nothing was received and the request is idempotent.
+ */
+int http_exchange(struct http_client *c, const struct http_request *q,
+		  struct http_response *r, struct err *e);
+
+/* ---- server ---- */
+
+struct http_exchange;			/* one request being answered */
+
+/*
+ * Serves connections until stop_fd is readable or interrupt_requested():
+ * one thread per connection, at most max_conns (more wait in the backlog),
+ * every connection bounded in idle time, header and body size.
+ */
+struct http_server {
+	int listen_fd;
+	int stop_fd;			/* -1: only the interrupt flag */
+	unsigned max_conns;
+	uint64_t body_max;		/* larger: 413 */
+	int64_t idle_ms;		/* no complete request head in time: closed */
+	int64_t body_ms;		/* a body that takes longer: 408, closed */
+	/* Turn an accepted socket into a stream (TLS); NULL: plain.  Owns fd
+	 * even on failure. */
+	struct stream *(*wrap)(void *ctx, int fd, struct err *e);
+	/* Answer one request.  Runs in the connection's thread. */
+	void (*handle)(void *ctx, struct http_exchange *x);
+	/* A connection ended with an error (may be NULL): for logs. */
+	void (*failed)(void *ctx, const struct err *e);
+	void *ctx;
+};
+int http_serve(const struct http_server *s, struct err *e);
+
+/* What the handler sees. */
+const struct http_head *http_x_head(const struct http_exchange *x);
+struct str http_x_path(const struct http_exchange *x);	/* target without query */
+struct str http_x_query(const struct http_exchange *x);	/* behind '?', may be empty */
+/* Percent-decoded value of a query parameter appended to out; false if absent or malformed. */
+bool http_x_param(const struct http_exchange *x, const char *name, struct buf *out);
+const char *http_x_peer(const struct http_exchange *x);	/* "10.77.16.4:51234" */
+const struct http_server *http_x_server(const struct http_exchange *x);
+/* Whole body into b (b's ceiling counts too).  -1: e set, an answer must not
+ * be sent any more unless e is about the size. */
+int http_x_body(struct http_exchange *x, struct buf *b, struct err *e);
+/* Next piece of the body: 1..n bytes, 0 at the end, -1. */
+ssize_t http_x_read(struct http_exchange *x, void *p, size_t n, struct err *e);
+
+/* Complete answer.  fields as in http_request; body may be empty. */
+int http_x_answer(struct http_exchange *x, unsigned status, const char *const *fields,
+		  struct str body);
+/* Streamed answer: begin, send..., end.  length UINT64_MAX: chunked. */
+int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fields,
+		 uint64_t length, struct err *e);
+int http_x_send(struct http_exchange *x, struct str piece, struct err *e);
+int http_x_end(struct http_exchange *x, struct err *e);
+/* Faults on purpose (the local Azure): close now, without (more of) an answer. */
+void http_x_abort(struct http_exchange *x);
+
+const char *http_reason(unsigned status);	/* "Not Found" */
+
+#endif

@@ -1,0 +1,82 @@
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+
+/*
+ * TLS 1.2 over BearSSL as a struct stream, and the keys and certificates we
+ * make ourselves.
+ */
+
+/* ---- whom to trust ---- */
+
+struct tls_trust;		/* a set of roots, or one pinned key */
+
+/*
+ * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace the
+ * built-in ones), else those built in.  A variable that names something
+ * unreadable or without a certificate is an error that names it.
+ */
+struct tls_trust *tls_trust_default(struct err *e);
+/* Roots from PEM text. */
+struct tls_trust *tls_trust_pem(struct str pem, const char *what, struct err *e);
+/* Exactly the key with this SHA-256 of its SubjectPublicKeyInfo; names and dates do not matter then. */
+struct tls_trust *tls_trust_pin(const uint8_t spki_sha256[32]);
+void tls_trust_free(struct tls_trust *t);	/* NULL does nothing */
+
+/*
+ * Handshake as a client over an open socket (owned from now on, closed on
+ * failure too).  name is sent as SNI and checked against the certificate: DNS names, and IP
+ * addresses against iPAddress entries.  Refusals say why: "certificate expired since 2024-01-01",
+ * "certificate is for a.example, b.example, not c.example", "unknown issuer CN=...", ... (ERR_TLS).
+ * trust must outlive the stream.
+ */
+struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
+			   int64_t deadline_ms, struct err *e);
+
+/* ---- serving ---- */
+
+struct tls_identity;		/* private key and certificate chain */
+
+/* PEM texts: a key (PKCS#1, SEC1 or PKCS#8; RSA or EC P-256/P-384) and its chain, leaf first. */
+struct tls_identity *tls_identity_pem(struct str key, struct str chain, struct err *e);
+/* A key alone: a self-signed certificate is made for it on the fly (for pinned servers). */
+struct tls_identity *tls_identity_key(struct str key, const char *cn, struct err *e);
+void tls_identity_free(struct tls_identity *id);
+/* SHA-256 of the SubjectPublicKeyInfo. */
+void tls_identity_pin(const struct tls_identity *id, uint8_t out[32]);
+
+/* Handshake as a server (TLS 1.2 only, ECDHE + AES-GCM or ChaCha20).  Owns fd even on failure. */
+struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
+			  struct err *e);
+
+/* ---- keys and certificates we make (tls/keys.c) ---- */
+
+/* PEM private keys, appended to out (burn it): RSA in PKCS#1 ("RSA PRIVATE KEY", usable by ssh -i), EC in SEC1 form. */
+int key_make_rsa(unsigned bits, struct buf *out, struct err *e);
+int key_make_ec_p256(struct buf *out, struct err *e);
+/* "ssh-rsa AAAA... COMMENT\n" / "ecdsa-sha2-nistp256 AAAA... COMMENT\n" of a PEM private key (RFC 4253 6.6, RFC 5656 3.1). */
+int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct err *e);
+/* SHA-256 of the key's SubjectPublicKeyInfo. */
+int key_pin(struct str pem, uint8_t out[32], struct err *e);
+/*
+ * An X.509 v3 certificate (PEM appended to out) for subject_key, signed with issuer_key.
+ * issuer_cn NULL: self-signed.  ca: basicConstraints CA:TRUE, keyCertSign.  names: NULL-ended list; "DNS:..." and "IP:..."
+ * become subjectAltName.  valid from -1 h for days.
+ */
+struct cert_spec {
+	const char *cn;
+	const char *issuer_cn;
+	bool ca;
+	const char *const *names;
+	unsigned days;
+};
+int cert_make(const struct cert_spec *spec, struct str subject_key, struct str issuer_key,
+	      struct buf *out, struct err *e);
+
+#endif
