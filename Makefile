@@ -1,0 +1,257 @@
+# azswarm.  'make' makes ./azswarm, 'make help' lists the rest.
+# Everything made goes to build/, except the program itself.
+
+# ---- knobs -------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC		:= musl-gcc
+endif
+HOSTCC		?= gcc			# tests, with sanitizers, against glibc
+CLANG		?= clang		# the second opinion, and the fuzzers
+MUSL		?= /usr/lib/$(shell uname -m)-linux-musl
+MUSL_INC	?= /usr/include/$(shell uname -m)-linux-musl
+JOBS		?= $(shell nproc)
+CA_CERTS	?= /usr/share/ca-certificates/mozilla
+# Unpacked Debian sources, for where apt has none to give.
+BEARSSL_SRC	?=
+CJSON_SRC	?=
+FUZZ_SECONDS	?= 30
+# Tests to run, all when empty: make test T="unit/json sh/build"
+T		?=
+# V=1 shows the commands.
+V		?=
+
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS	+= -j$(JOBS)
+endif
+MAKEFLAGS	+= --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+say		 = $(if $(V),,@echo '  $(1)	$@';)
+export LC_ALL	:= C
+
+# ---- flags -------------------------------------------------------------
+
+LANG_FLAGS	:= -std=gnu11 -D_GNU_SOURCE -pthread
+WARN		:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+		   -Wmissing-prototypes -Wold-style-definition -Wformat=2 \
+		   -Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla \
+		   -Wimplicit-fallthrough
+HARDEN		:= -fPIE -fstack-protector-strong -fstack-clash-protection \
+		   -fcf-protection -ftrivial-auto-var-init=zero
+REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
+SMALL		:= -Os -ffunction-sections -fdata-sections \
+		   -fno-asynchronous-unwind-tables -fno-unwind-tables
+INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
+CFLAGS		?=
+OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
+REL_FLAGS	:= $(SMALL) $(HARDEN) $(REPRO)
+SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+		   -fno-omit-frame-pointer
+# BearSSL reads unaligned words where the processor can, on purpose.
+LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
+
+# musl-gcc -static-pie makes a dynamic program without saying so.  This is
+# what a static PIE is: the start file that relocates itself, nothing to load.
+LDFLAGS		?=
+STATIC_PIE	:= -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
+		   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
+		   -Wl,--gc-sections,--build-id=none,-s
+CRT_BEGIN	 = $(MUSL)/rcrt1.o $(MUSL)/crti.o
+CRT_END		 = $(MUSL)/crtn.o
+
+# ---- sources -----------------------------------------------------------
+
+ROOMS		:= base tls ssh docker node emulator
+SRC		:= $(sort $(wildcard azure.c swarm.c http.c entra.c \
+			$(addsuffix /*.c,$(ROOMS))))
+ASSETS		:= $(sort $(filter-out %~,$(shell find assets -type f 2>/dev/null)))
+UNITS		:= $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
+FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
+			$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c))))
+
+# ---- what one asks for -------------------------------------------------
+
+.PHONY: all test check units fuzz demo warnings deps tools clean distclean help FORCE
+
+all: azswarm
+
+help:
+	@echo 'make            ./azswarm: one static file'
+	@echo 'make demo       the whole life of a cluster, on this machine (root)'
+	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
+	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
+	@echo 'make warnings   every source through gcc and clang, -Werror'
+	@echo 'make deps       install the Debian packages all of these need'
+	@echo 'make clean      remove what was made; distclean: what was fetched, too'
+	@echo
+	@echo 'Without Debian 12 sources to fetch from: BEARSSL_SRC=DIR CJSON_SRC=DIR,'
+	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them).'
+
+# What is lacking is installed, before anything is compiled.
+tools:
+	@build-aux/deps.sh build-aux/deps
+
+deps:
+	@build-aux/deps.sh build-aux/deps tests/deps
+
+test check: azswarm | deps
+	@tests/run $(T)
+
+demo: azswarm | deps
+	@tests/demo.sh
+
+clean:
+	rm -rf azswarm $(filter-out build/apt build/bearssl build/cjson,$(wildcard build/*))
+
+distclean: clean
+	rm -rf build
+
+# ---- the program -------------------------------------------------------
+
+OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o build/o/build/anchors.o
+
+azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
+	@mv $@.tmp $@
+
+# ---- objects, in three flavours: the product, sanitized, fuzzed --------
+
+# $(call flavour,DIR,COMPILER,FLAGS)
+define flavour
+build/$(1)/%.o: %.c build/$(1)/flags | build/.bearssl build/.cjson
+	@mkdir -p $$(@D)
+	$$(call say,CC)$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+build/$(1)/flags: FORCE | tools
+	@mkdir -p $$(@D)
+	@$$(call keep,$$@,$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS))
+endef
+# Write a line to a file only when it differs, so that its time tells.
+keep = echo '$(2)' | cmp -s - $(1) || echo '$(2)' >$(1)
+
+$(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
+$(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
+$(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
+
+build/o/main.o build/san/main.o: OWN_FLAGS += -include build/version.h
+build/o/main.o build/san/main.o: build/version.h
+
+-include $(wildcard $(addsuffix /*.d,build/o build/o/* build/san build/san/* \
+	build/san/tests/* build/fuzz build/fuzz/* build/fuzz/tests/*))
+
+# ---- BearSSL and cJSON, as Debian patches them -------------------------
+
+# $(call third,PACKAGE,DIR,FILE THAT MUST BE THERE,OVERRIDE)
+define third
+ifeq ($(4),)
+build/.$(1): build-aux/sources.sha256 | tools
+	@echo '  FETCH	$(1)'
+	@build-aux/fetch.sh $(1) build/$(1)
+	@touch $$@
+else
+build/.$(1): FORCE | tools
+	@test -f '$(4)/$(2)' || { echo '$(4): no $(2) in it' >&2; exit 1; }
+	@mkdir -p build
+	@test build/$(1)/$(2) -ef '$(4)/$(2)' -a -e $$@ || { rm -rf build/$(1) && \
+		ln -s "$$$$(realpath '$(4)')" build/$(1) && touch $$@; }
+endif
+endef
+# apt keeps one lock per state directory: one after the other.
+build/.cjson: | build/.bearssl
+$(eval $(call third,bearssl,inc/bearssl.h,,$(BEARSSL_SRC)))
+$(eval $(call third,cjson,cJSON.h,,$(CJSON_SRC)))
+
+# BearSSL's 280 files change never: compiled in one sweep, into one folder
+# (their names are unique), each compiler run taking several.
+# $(call bearssl,DIR,COMPILER,FLAGS)
+define bearssl
+build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
+	@echo '  CC	$$@ (BearSSL)'
+	@rm -rf build/$(1)bearssl-o $$@ && mkdir -p build/$(1)bearssl-o
+	@top=$$$$PWD && cd build/$(1)bearssl-o && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
+		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
+		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c
+	@ar rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
+
+build/$(1)libcjson.a: build/.cjson build/$(2)/flags
+	@rm -f $$@ && mkdir -p $$(@D)
+	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cJSON.o build/cjson/cJSON.c
+	@ar rcsD $$@ build/$(1)cJSON.o
+endef
+$(eval $(call bearssl,,o,$$(CC),$$(REL_FLAGS)))
+$(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
+$(eval $(call bearssl,fuzz/,fuzz,$$(CLANG),$$(LIB_SAN_FLAGS) -fsanitize=fuzzer-no-link))
+
+# ---- generated sources -------------------------------------------------
+
+build/assets.list: FORCE
+	@mkdir -p build
+	@$(call keep,$@,$(ASSETS))
+
+build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) | tools
+	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) >$@.tmp
+	@mv $@.tmp $@
+
+# The tool is a static file made like the product, so it runs right here.
+build/anchors: build-aux/anchors.c build/libbearssl.a
+	$(call say,LINK)$(CC) $(OWN_FLAGS) $(REL_FLAGS) $(STATIC_PIE) -o $@ \
+		$(CRT_BEGIN) $^ $(CRT_END)
+
+build/anchors.c: build/anchors | tools
+	$(call say,ROOTS)build/anchors $$(find '$(CA_CERTS)' -name '*.crt' | sort) >$@.tmp
+	@mv $@.tmp $@
+
+# Its time changes only when its text does.
+build/version.h: FORCE | build/.bearssl build/.cjson tools
+	@build-aux/version.sh '$(CC)' >$@.tmp
+	@cmp -s $@.tmp $@ || cp $@.tmp $@
+	@rm -f $@.tmp
+
+# ---- tests -------------------------------------------------------------
+
+SAN_LIBS  := build/san/libazswarm.a build/san/libbearssl.a build/san/libcjson.a
+FUZZ_LIBS := build/fuzz/libazswarm.a build/fuzz/libbearssl.a build/fuzz/libcjson.a
+
+# An archive, so that a test which brings its own io.c gets its own.
+build/san/libazswarm.a: $(patsubst build/o/%,build/san/%,$(OBJ))
+build/fuzz/libazswarm.a: $(patsubst build/o/%,build/fuzz/%,$(OBJ))
+build/san/libazswarm.a build/fuzz/libazswarm.a:
+	@rm -f $@
+	@ar rcsD $@ $^
+
+units: $(addprefix build/unit/,$(UNITS)) $(addprefix build/replay/,$(FUZZERS))
+
+build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
+build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
+build/fuzzer/%: build/fuzz/tests/fuzz/%.o $(FUZZ_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CLANG) $(SAN_FLAGS) -fsanitize=fuzzer -pthread -o $@ $^
+
+fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
+	@build-aux/fuzz.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+# Both compilers against musl's headers, as the product sees them, and every
+# test against glibc's.
+WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c
+WARN_TEST = $(wildcard tests/unit/*.c tests/fuzz/*.c)
+CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
+
+warnings: build/version.h $(addsuffix .warn,$(addprefix build/warn/,$(WARN_SRC) $(WARN_TEST)))
+
+build/warn/tests/%.c.warn: tests/%.c FORCE | deps build/.bearssl build/.cjson
+	@$(HOSTCC) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
+	@$(CLANG) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
+
+build/warn/%.c.warn: %.c FORCE | deps build/.bearssl build/.cjson build/version.h
+	@$(CC) $(OWN_FLAGS) -Werror $(REL_FLAGS) -include build/version.h -c -o /dev/null $<
+	@$(CLANG_MUSL) $(OWN_FLAGS) -Werror -Os -include build/version.h -fsyntax-only $<
+
+# Kept between runs although only implicit rules name them.
+.SECONDARY:

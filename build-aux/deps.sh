@@ -1,0 +1,46 @@
+#!/bin/sh
+# Install the Debian packages named in the given lists that are not here yet.
+#
+#	build-aux/deps.sh LIST...
+#
+# Quiet and quick when nothing is lacking.  Needs root, or sudo, only when
+# something is.  On a system without dpkg it does nothing: there the missing
+# command will say its own name.
+set -eu
+
+command -v dpkg-query >/dev/null 2>&1 || exit 0
+
+wanted=$(sed 's/#.*//' "$@")
+have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
+	sed -n 's/^installed //p') || :
+lacking=
+for p in $wanted; do
+	case "
+$have
+" in
+	*"
+$p
+"*)	;;
+	*)	lacking="$lacking $p" ;;
+	esac
+done
+[ -n "$lacking" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+	root=
+elif command -v sudo >/dev/null 2>&1; then
+	root=sudo
+else
+	echo "deps: lacking:$lacking" >&2
+	echo "deps: not root, and no sudo; as root:" \
+		"apt-get update && apt-get install$lacking" >&2
+	exit 1
+fi
+echo "deps: installing$lacking" >&2
+# The lists may be absent (containers) or older than the archive (images).
+$root env DEBIAN_FRONTEND=noninteractive sh -c '
+	apt-get -q update >/dev/null && exec apt-get -qq install \
+		-y --no-install-recommends "$@" </dev/null >/dev/null' sh $lacking || {
+	echo "deps: could not install$lacking" >&2
+	exit 1
+}
