@@ -1,0 +1,174 @@
+#ifndef AZURE_H
+#define AZURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "entra.h"
+#include "http.h"
+
+/*
+ * Azure Resource Manager as a client sees it: requests, errors, retries,
+ * paging and long-running operations.  What is asked for which command is in
+ * swarm.c.
+ */
+
+/* API versions: stable, old enough for every cloud, new enough for what we
+ * need. */
+#define API_RESOURCES "2021-04-01"
+#define API_SUBSCRIPTIONS "2022-12-01"
+#define API_COMPUTE "2024-07-01"
+#define API_SKUS "2021-07-01"
+#define API_NETWORK "2024-05-01"
+#define API_VMSS_NETWORK "2018-10-01"
+#define API_STORAGE "2023-05-01"
+#define API_INSIGHTS "2022-10-01"
+
+#define ARM_ANSWER_MAX (16u << 20)	/* one answer; lists come in pages */
+#define ARM_TRIES 5			/* of one request */
+
+/* How time passes; tests put their own here. */
+struct azure_clock {
+	int64_t (*now)(void *ctx);
+	/* Wait until then.  what: for the person, e.g. "deployment cli-eastus";
+	 * since_ms: when this wait began.  -1 with ERR_INTR. */
+	int (*wait)(void *ctx, int64_t until_ms, const char *what, int64_t since_ms,
+		    struct err *e);
+	void *ctx;
+};
+
+struct azure {
+	struct entra *entra;
+	char *arm;			/* "https://management.azure.com" */
+	char arm_host[256];
+	unsigned arm_port;
+	char *subscription;
+	struct http_client http;
+	struct azure_clock clock;
+	/* told about each retry and anything else worth a line; may be NULL */
+	void (*note)(void *ctx, const char *text);
+	void *note_ctx;
+};
+
+/* arm: https URL without a path.  entra is borrowed. */
+int azure_init(struct azure *az, struct entra *entra, const char *arm,
+	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
+	       struct err *e);
+void azure_release(struct azure *az);
+
+/* ---- one request ---- */
+
+struct azure_reply {
+	struct http_response http;	/* head and raw body */
+	cJSON *doc;			/* NULL: empty body or not JSON */
+};
+void azure_reply_release(struct azure_reply *r);
+
+enum azure_flags {
+	AZURE_ONCE = 1,		/* do not repeat after an unknown outcome */
+	AZURE_MISSING_OK = 2,	/* 404 is an answer, not an error */
+	AZURE_CONFLICT_OK = 4,	/* 409 likewise */
+};
+
+/*
+ * Send a request with our token and take the answer.
+ *
+ * path   begins with '/', appended to the ARM endpoint; or an absolute URL
+ *        that Azure gave us, which must be on the ARM host
+ * body   NULL: none; not consumed
+ * r      zeroed by this call; release it whatever the result
+ *
+ * Returns 0 for 2xx (and what flags allow), -1 otherwise with Azure's
+ * innermost cause and the request and correlation ids.  408, 429, 500, 502,
+ * 503, 504 and broken connections are tried again, ARM_TRIES in all, after Retry-After or 1, 2, 4, 8 s
+ * with jitter; 401 once with a new token; "another operation in progress" conflicts
+ * for up to 5 minutes; an unregistered resource provider is registered once.
+ *
+ * Source: FACTS gathered from ARM's request limits and the retry policies of
+ * the Azure SDKs; RFC 9110 section 10.2.3 for Retry-After.
+ */
+int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
+	       unsigned flags, struct azure_reply *r, struct err *e);
+
+/* A formatted path.  Caller frees. */
+char *azure_path(const struct azure *az, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* GET every page of a list and hand each element to fn (-1 with e stops).
+ * Pages may be empty and still have a successor.  At most 10,000 pages. */
+int azure_list(struct azure *az, const char *path, const char *what,
+	       int (*fn)(void *ctx, const cJSON *item, struct err *e), void *ctx, struct err *e);
+
+/* ---- error bodies ---- */
+
+/*
+ * Put the innermost cause of an ARM error body into e: code, message, target.
+ * Takes every shape seen: with or without the wrapper, any case, message that is itself JSON
+ * (to a depth of 8), and bodies that are not JSON (status line and the first bytes).
+ * Returns -1.
+ */
+int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e);
+/* As above for an error object inside another document ("error" of a failed operation).  NULL is fine. */
+int azure_error_doc(const cJSON *doc, struct err *e);
+/* Outermost code of an error body ("" if none): what reactions depend on. */
+const char *azure_error_code(const cJSON *doc);
+
+/* ---- long-running operations ---- */
+
+enum lro_state { LRO_WAIT, LRO_DONE, LRO_FAILED };
+enum lro_how { LRO_ASYNC, LRO_LOCATION, LRO_RESOURCE };
+
+struct lro {
+	enum lro_how how;
+	char *url;			/* to poll */
+	char *resource;			/* to GET after success, NULL: nothing to get */
+	bool deleting;
+	int64_t next_ms, deadline_ms;
+	int64_t began_ms;
+	unsigned dropped;		/* connections lost in a row */
+	unsigned missing;		/* 404s in a row */
+};
+
+/*
+ * Look at the first answer of an operation.  r must be a 2xx.
+ * LRO_DONE: nothing to poll.  LRO_WAIT: op->url is set.  LRO_FAILED: e set.
+ * Source: "Track asynchronous Azure operations" (learn.microsoft.com).
+ */
+enum lro_state lro_start(struct lro *op, const char *method, const char *url,
+			 const struct azure_reply *r, int64_t now_ms, int64_t limit_ms,
+			 struct err *e);
+/*
+ * Feed one poll answer.  Throttling (429), 408 and 5xx are LRO_WAIT: the poll failed, not the operation.
+ * Does no I/O and never sleeps; op->next_ms says when to ask again.
+ */
+enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
+			struct err *e);
+/* The poll got no answer at all; LRO_FAILED after the third in a row. */
+enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e);
+void lro_release(struct lro *op);
+/* Seconds a Retry-After field asks for (either form), -1 without one. */
+int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
+
+/*
+ * azure_call and then wait for the operation to end.
+ *
+ * what      for the person who waits: "storage account shared0..."
+ * limit_ms  give up (ERR_TIMEOUT) after this long; the operation goes on in Azure
+ * final     NULL, or gets the final resource (PUT, PATCH) or result; release it whatever the result
+ * tick      NULL, or called after each poll (a live view); -1 stops
+ */
+struct azure_wait {
+	const char *what;
+	int64_t limit_ms;
+	int (*tick)(void *ctx, struct err *e);
+	void *ctx;
+	unsigned flags;			/* azure_flags of the first request */
+	bool no_wait;			/* return after the first answer */
+};
+int azure_do(struct azure *az, const char *method, const char *path, const cJSON *body,
+	     const struct azure_wait *w, struct azure_reply *final, struct err *e);
+
+#endif
