@@ -90,8 +90,12 @@ if ! checked; then
 		"$(grep -v '^sha256sum: WARNING' "$work/$package.sum" | tr '\n' ' ')"
 fi
 
-rm -rf "$dir.tmp"
-dpkg-source --no-check -q -x "$work/download/$dsc" "$dir.tmp" ||
+# In a folder of its own: dpkg-source leaves the .orig files beside its work.
+unpack=$work/unpack-$package
+rm -rf "$unpack"
+mkdir "$unpack"
+dpkg-source --no-check -q -x "$work/download/$dsc" "$unpack/src" ||
 	die "dpkg-source could not unpack $dsc"
 rm -rf "$dir"
-mv "$dir.tmp" "$dir"
+mv "$unpack/src" "$dir"
+rm -rf "$unpack"

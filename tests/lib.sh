@@ -1,0 +1,146 @@
+# What every tests/sh/*.sh has in common.  First line of a test:
+#
+#	. "$SRCDIR/tests/lib.sh"
+#
+# tests/run gives it an empty current directory of its own, AZSWARM (the
+# program), SRCDIR, and a HOME and TMPDIR in that directory.  A test prints
+# 'ok NAME case', 'not ok NAME case: why', 'skip NAME case: why'; these
+# functions do.  It goes on after a failed case; its exit code tells.
+set -u
+
+test_name=$(basename "$0" .sh)
+test_failures=0
+test_pids=
+test_at_exit=
+
+ok()		# CASE
+{
+	echo "ok $test_name $1"
+}
+
+not_ok()	# CASE WHY
+{
+	echo "not ok $test_name $1: ${2:-failed}"
+	test_failures=$((test_failures + 1))
+}
+
+skip()		# CASE WHY
+{
+	echo "skip $test_name $1: $2"
+}
+
+skip_all()	# WHY
+{
+	skip all "$1"
+	exit 0
+}
+
+need()		# COMMAND... : without them the test has nothing to say
+{
+	for need_c in "$@"; do
+		command -v "$need_c" >/dev/null 2>&1 || skip_all "no $need_c here"
+	done
+}
+
+need_root()
+{
+	[ "$(id -u)" -eq 0 ] || skip_all "needs root"
+}
+
+# Run a command; the case holds when its exit code is STATUS and the extended
+# regular expression is found in what it printed (stdout and stderr, kept in
+# ./out; '' asks for nothing).
+expect()	# CASE STATUS ERE COMMAND...
+{
+	expect_case=$1 expect_status=$2 expect_re=$3
+	shift 3
+	expect_got=0
+	"$@" >out 2>&1 </dev/null || expect_got=$?
+	if [ "$expect_got" -ne "$expect_status" ]; then
+		not_ok "$expect_case" "exit $expect_got, not $expect_status: $(head -c 300 out | tr '\n' ' ')"
+	elif [ -n "$expect_re" ] && ! grep -qE -e "$expect_re" out; then
+		not_ok "$expect_case" "no '$expect_re' in: $(head -c 300 out | tr '\n' ' ')"
+	else
+		ok "$expect_case"
+	fi
+}
+
+# The case holds when the command succeeds; its output is the why.
+check()		# CASE COMMAND...
+{
+	check_case=$1
+	shift
+	if check_out=$("$@" 2>&1 </dev/null); then
+		ok "$check_case"
+	else
+		not_ok "$check_case" "$(printf '%s' "${check_out:-$1 failed}" | head -c 300 | tr '\n' ' ')"
+	fi
+}
+
+# The case holds when two texts are the same.
+same()		# CASE WANTED GOT
+{
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1" "wanted '$2', got '$3'"
+	fi
+}
+
+# Start in the background; its pid is in $spawned, its output in LOG, and it
+# is ended when the test ends, however that is.
+spawn()		# LOG COMMAND...
+{
+	spawn_log=$1
+	shift
+	"$@" >"$spawn_log" 2>&1 </dev/null &
+	spawned=$!
+	test_pids="$spawned $test_pids"
+}
+
+# End what spawn started; 5 s to go quietly.
+reap()		# PID
+{
+	kill "$1" 2>/dev/null || :
+	reap_n=0
+	while kill -0 "$1" 2>/dev/null && [ $reap_n -lt 50 ]; do
+		reap_n=$((reap_n + 1))
+		sleep 0.1
+	done
+	kill -9 "$1" 2>/dev/null || :
+	wait "$1" 2>/dev/null || :
+}
+
+# Try a command ten times a second until it succeeds.
+wait_for()	# SECONDS COMMAND...
+{
+	wait_n=$(($1 * 10))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		wait_n=$((wait_n - 1))
+		[ $wait_n -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# Commands for the end of the test, last given first run.
+at_exit()	# COMMAND
+{
+	test_at_exit="$1
+$test_at_exit"
+}
+
+test_end()
+{
+	test_status=$?
+	trap - EXIT
+	trap '' INT TERM HUP
+	eval "$test_at_exit"
+	for test_pid in $test_pids; do
+		reap "$test_pid"
+	done
+	[ "$test_status" -ne 0 ] || [ "$test_failures" -eq 0 ] || test_status=1
+	exit "$test_status"
+}
+trap test_end EXIT
+trap 'exit 143' INT TERM HUP
