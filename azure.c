@@ -1,0 +1,763 @@
+/*
+ * Azure Resource Manager as a client sees it.  Builds requests, reads errors
+ * in all the shapes that resource providers give them, repeats what may be
+ * repeated, follows pages and long-running operations.  Knows no resource
+ * type: which ones are asked for is the caller's business.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/time.h"
+
+#define EXCHANGE_MS 120000		/* the gateway itself gives up after 60 s */
+#define RETRY_AFTER_MAX_S 300
+#define CONFLICT_MS 300000		/* how long "another operation" may take */
+#define CONFLICT_WAIT_MS 10000
+#define REGISTER_MS 600000
+#define REGISTER_WAIT_MS 10000
+#define PAGES_MAX 10000
+#define NESTING_MAX 8
+#define POLL_MS 5000			/* compute allows 15 polls a minute */
+#define POLL_LATER_MS 15000		/* after POLL_PATIENCE_MS */
+#define POLL_PATIENCE_MS 180000
+#define POLL_MISSING_MAX 10
+#define POLL_DROPPED_MAX 3
+
+int azure_init(struct azure *az, struct entra *entra, const char *arm,
+	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
+	       struct err *e)
+{
+	struct http_url u;
+	size_t n = strlen(arm);
+
+	*az = (struct azure){ .entra = entra, .clock = clock };
+	while (n > 0 && arm[n - 1] == '/')
+		n--;
+	if (http_url_parse((struct str){ arm, n }, &u, e) < 0 || !u.tls || u.path.n > 1) {
+		err_set(e, ERR_USAGE, "\"%s\" is not an https URL without a path", arm);
+		return err_in(e, "Azure Resource Manager endpoint");
+	}
+	az->arm = xstrndup(arm, n);
+	memcpy(az->arm_host, u.host, sizeof(az->arm_host));
+	az->arm_port = u.port;
+	az->subscription = xstrdup(subscription);
+	http_client_init(&az->http, dialer, NULL);
+	return 0;
+}
+
+void azure_release(struct azure *az)
+{
+	free(az->arm);
+	free(az->subscription);
+	http_client_release(&az->http);
+	*az = (struct azure){ 0 };
+}
+
+void azure_reply_release(struct azure_reply *r)
+{
+	json_free(r->doc);
+	r->doc = NULL;
+	http_response_release(&r->http);
+}
+
+char *azure_path(const struct azure *az, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(16u << 10);
+	va_list ap;
+
+	buf_addf(&b, "/subscriptions/%s", az->subscription);
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	return buf_detach(&b);
+}
+
+/* ---- errors ---- */
+
+const char *azure_error_code(const cJSON *doc)
+{
+	const cJSON *in = json_get_i(doc, "error"), *code;
+
+	code = json_get_i(cJSON_IsObject(in) ? in : doc, "code");
+	return cJSON_IsString(code) ? code->valuestring : "";
+}
+
+static const char *field_i(const cJSON *o, const char *name)
+{
+	const cJSON *v = json_get_i(o, name);
+
+	return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+/* A message that is itself a JSON document, as deployments nest them.  NULL
+ * when it is just text.  Caller frees. */
+static cJSON *message_doc(const char *message)
+{
+	struct str s = str_trim(str_of(message));
+	struct err ignored = ERR_INIT;
+
+	if (s.n == 0 || s.p[0] != '{')
+		return NULL;
+	return json_parse(s, "message", &ignored);
+}
+
+/* Walk to the deepest detail that has a message and say it; what wraps it
+ * adds only its code, so that "DeploymentFailed" stays visible. */
+static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
+{
+	const cJSON *in, *d, *details;
+	const char *code, *message, *target;
+	bool said = false;
+	cJSON *nested;
+
+	if (!cJSON_IsObject(o) || depth > NESTING_MAX)
+		return false;
+	in = json_get_i(o, "error");
+	if (cJSON_IsObject(in))
+		return say_innermost(in, depth + 1, out);
+
+	code = field_i(o, "code");
+	message = field_i(o, "message");
+	target = field_i(o, "target");
+	details = json_get_i(o, "details");
+	if (cJSON_IsArray(details)) {
+		cJSON_ArrayForEach(d, details) {
+			size_t before = out->n;
+
+			if (said)
+				buf_adds(out, "; ");
+			if (say_innermost(d, depth + 1, out))
+				said = true;
+			else
+				buf_truncate(out, before);
+		}
+	}
+	if (said)
+		return true;
+	nested = message_doc(message);
+	if (nested != NULL) {
+		said = say_innermost(nested, depth + 1, out);
+		json_free(nested);
+		if (said)
+			return true;
+	}
+	in = json_get_i(o, "innererror");
+	if (*message == '\0' && cJSON_IsObject(in) && say_innermost(in, depth + 1, out))
+		return true;
+	if (*code == '\0' && *message == '\0')
+		return false;
+	buf_addf(out, "%s%s%s", code, *code && *message ? ": " : "", message);
+	if (*target != '\0')
+		buf_addf(out, " (target %s)", target);
+	return true;
+}
+
+int azure_error_doc(const cJSON *doc, struct err *e)
+{
+	struct buf text = BUF_INIT(4096);
+
+	if (!say_innermost(doc, 0, &text))
+		buf_adds(&text, "Azure gave no reason");
+	err_set(e, ERR_AZURE, "%s", text.str);
+	buf_release(&text);
+	return -1;
+}
+
+int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e)
+{
+	struct str id = http_field(h, "x-ms-request-id");
+	struct str correlation = http_field(h, "x-ms-correlation-request-id");
+	struct buf text = BUF_INIT(4096), ids = BUF_INIT(512);
+
+	if (id.n > 0)
+		buf_addf(&ids, "request %.*s", STR_ARG(str_head(id, 100)));
+	if (correlation.n > 0)
+		buf_addf(&ids, "%scorrelation %.*s", ids.n ? ", " : "",
+			 STR_ARG(str_head(correlation, 100)));
+	if (say_innermost(doc, 0, &text))
+		buf_addf(&text, " [HTTP %u%s%s]", h->status, ids.n ? ", " : "", ids.str);
+	else
+		buf_addf(&text, "HTTP %u %.*s%s%.*s [%s]", h->status,
+			 STR_ARG(str_head(h->reason, 80)), raw.n ? ": " : "",
+			 STR_ARG(str_head(str_trim(raw), 500)), ids.n ? ids.str : "no request id");
+	err_set(e, ERR_AZURE, "%s", text.str);
+	buf_release(&text);
+	buf_release(&ids);
+	return -1;
+}
+
+/* ---- one request ---- */
+
+static bool on_arm_host(const struct azure *az, const char *url, struct err *e)
+{
+	struct http_url u;
+	struct str host, suffix;
+
+	if (http_url_parse(str_of(url), &u, e) < 0)
+		return false;
+	host = str_of(u.host);
+	suffix = str_of(az->arm_host);
+	/* the ARM host itself or a region of it: "eastus.management..." */
+	if (u.tls && u.port == az->arm_port && str_ends(host, suffix) &&
+	    (host.n == suffix.n || host.p[host.n - suffix.n - 1] == '.'))
+		return true;
+	err_set(e, ERR_PROTO, "Azure named a URL on %s; our token only goes to %s",
+		u.host, az->arm_host);
+	return false;
+}
+
+int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
+{
+	struct str v = http_field(h, "retry-after");
+	uint64_t s;
+	int64_t at;
+
+	if (str_num(v, UINT32_MAX, &s))
+		return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)s;
+	if (v.n > 0 && time_parse_http(v, &at))
+		return at <= unix_now ? 0 :
+		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : at - unix_now;
+	return -1;
+}
+
+static int exchange(struct azure *az, const char *method, const char *url, struct str body,
+		    unsigned flags, struct azure_reply *r, struct err *e)
+{
+	const char *fields[6];
+	const char *token;
+	struct buf auth = BUF_INIT(ENTRA_TOKEN_MAX + 64);
+	char guid[37], id[64];
+	struct http_request q = {
+		.method = method, .url = url, .fields = fields, .body = body,
+		.idempotent = !(flags & AZURE_ONCE),
+	};
+	struct err ignored = ERR_INIT;
+	size_t n = 0;
+	int rc = -1;
+
+	azure_reply_release(r);
+	http_response_init(&r->http, ARM_ANSWER_MAX);
+	if (entra_token(az->entra, &token, e) < 0)
+		return -1;
+	buf_addf(&auth, "Authorization: Bearer %s", token);
+	random_guid(guid);
+	snprintf(id, sizeof(id), "x-ms-client-request-id: %s", guid);
+	fields[n++] = auth.str;
+	fields[n++] = "Accept: application/json";
+	fields[n++] = id;
+	if (body.p != NULL)
+		fields[n++] = "Content-Type: application/json";
+	fields[n] = NULL;
+	q.deadline_ms = now_ms() + EXCHANGE_MS;
+	rc = http_exchange(&az->http, &q, &r->http, e);
+	if (rc == 0 && r->http.body.n > 0)
+		r->doc = json_parse(buf_str(&r->http.body), "answer", &ignored);
+	buf_burn(&auth);
+	return rc;
+}
+
+/* A status that says the request was not, or may be not, carried out. */
+static bool transient(unsigned status, unsigned flags)
+{
+	if (status == 429 || status == 503)
+		return true;
+	/* these leave open whether something was done */
+	return !(flags & AZURE_ONCE) && (status == 408 || status == 500 || status == 502 ||
+					 status == 504);
+}
+
+static bool busy(const struct azure_reply *r)
+{
+	static const char *const codes[] = {
+		"AnotherOperationInProgress", "OperationPreempted", "Conflict",
+		"ConflictingConcurrentWriteNotAllowed", "DeploymentActive",
+		"ResourceGroupBeingDeleted", "RetryableError",
+		"RetryableErrorDueToAnotherOperation",
+	};
+	const char *code = azure_error_code(r->doc);
+
+	if (r->http.head.status != 409)
+		return false;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		if (str_ieqz(str_of(code), codes[i]))
+			return true;
+	return false;
+}
+
+static int pause_for(struct azure *az, int64_t ms, const char *why, struct err *e)
+{
+	int64_t now = az->clock.now(az->clock.ctx);
+
+	return az->clock.wait(az->clock.ctx, now + ms, why, now, e);
+}
+
+static int64_t backoff_ms(unsigned attempt)
+{
+	int64_t base = (int64_t)1000 << (attempt > 5 ? 5 : attempt);
+
+	return base * 8 / 10 + random_below((uint32_t)(base / 2) + 1);
+}
+
+/* "... not registered to use namespace 'Microsoft.Compute'. ...": the name is
+ * in quotes, or the target of a detail.  Caller frees; NULL if not found. */
+static char *provider_named(const cJSON *doc)
+{
+	struct buf text = BUF_INIT(4096);
+	struct str s, word;
+	char *found = NULL;
+
+	say_innermost(doc, 0, &text);
+	s = buf_str(&text);
+	while (found == NULL && str_cut(&s, '\'', &word) && str_cut(&s, '\'', &word))
+		if (str_istarts(word, STR("Microsoft.")) && word.n < 80 &&
+		    str_chr(word, '/') < 0 && str_chr(word, ' ') < 0)
+			found = str_dup(word);
+	buf_release(&text);
+	return found;
+}
+
+/* Register a resource provider and wait until it is.  Only ever called once
+ * per azure_call. */
+static int provider_register(struct azure *az, const char *ns, struct err *e)
+{
+	char *post = azure_path(az, "/providers/%s/register?api-version=" API_RESOURCES, ns);
+	char *get = azure_path(az, "/providers/%s?api-version=" API_RESOURCES, ns);
+	char *what = xasprintf("resource provider %s to be registered", ns);
+	int64_t began = az->clock.now(az->clock.ctx);
+	struct azure_reply r = { 0 };
+	const char *method = "POST", *path = post;
+	int rc = -1;
+
+	for (;;) {
+		if (azure_call(az, method, path, NULL, 0, &r, e) < 0)
+			break;
+		if (strcmp(json_str_opt(r.doc, "registrationState", ""), "Registered") == 0) {
+			rc = 0;
+			break;
+		}
+		method = "GET";
+		path = get;
+		if (az->clock.now(az->clock.ctx) - began > REGISTER_MS) {
+			err_set(e, ERR_TIMEOUT, "still %s after %d minutes",
+				json_str_opt(r.doc, "registrationState", "unknown"),
+				REGISTER_MS / 60000);
+			break;
+		}
+		if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) + REGISTER_WAIT_MS,
+				   what, began, e) < 0)
+			break;
+		azure_reply_release(&r);
+	}
+	azure_reply_release(&r);
+	free(post);
+	free(get);
+	free(what);
+	return rc < 0 ? err_in(e, "registering resource provider %s", ns) : 0;
+}
+
+int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
+	       unsigned flags, struct azure_reply *r, struct err *e)
+{
+	struct buf text = BUF_INIT(8u << 20), url = BUF_INIT(16u << 10);
+	struct str raw = STR_NULL;
+	bool renewed = false, registered = false;
+	int64_t began = az->clock.now(az->clock.ctx);
+	unsigned tries = 0;
+	char *ns = NULL;
+	int rc = -1;
+
+	*r = (struct azure_reply){ 0 };
+	http_response_init(&r->http, ARM_ANSWER_MAX);
+	if (path[0] == '/')
+		buf_adds(&url, az->arm);
+	buf_adds(&url, path);
+	if (buf_check(&url, "the URL", e) < 0 || !on_arm_host(az, url.str, e))
+		goto out;
+	if (body != NULL) {
+		json_print(body, &text);
+		if (buf_check(&text, "the request", e) < 0)
+			goto out;
+		raw = buf_str(&text);
+	}
+	for (;;) {
+		struct err once = ERR_INIT;
+		unsigned status;
+		int64_t wait_s;
+
+		if (exchange(az, method, url.str, raw, flags, r, &once) < 0) {
+			bool again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
+				     !(flags & AZURE_ONCE);
+
+			if (!again || ++tries == ARM_TRIES) {
+				*e = once;
+				goto out;
+			}
+			if (az->note)
+				az->note(az->note_ctx, once.msg);
+			if (pause_for(az, backoff_ms(tries - 1), "a new connection to Azure", e) < 0)
+				goto out;
+			continue;
+		}
+		status = r->http.head.status;
+		if (status >= 200 && status < 300)
+			break;
+		if ((status == 404 && (flags & AZURE_MISSING_OK)) ||
+		    (status == 409 && (flags & AZURE_CONFLICT_OK)))
+			break;
+		if (status == 401 && !renewed) {
+			renewed = true;
+			entra_forget(az->entra);
+			continue;
+		}
+		if (transient(status, flags) && ++tries < ARM_TRIES) {
+			wait_s = retry_after_s(&r->http.head, unix_time());
+			if (pause_for(az, wait_s >= 0 ? wait_s * 1000 : backoff_ms(tries - 1),
+				      status == 429 ? "Azure, which throttles us" :
+				      "Azure, which is not well", e) < 0)
+				goto out;
+			continue;
+		}
+		if (busy(r) && az->clock.now(az->clock.ctx) - began < CONFLICT_MS) {
+			wait_s = retry_after_s(&r->http.head, unix_time());
+			if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) +
+					   (wait_s > 0 ? wait_s * 1000 : CONFLICT_WAIT_MS),
+					   "another operation to finish", began, e) < 0)
+				goto out;
+			continue;
+		}
+		if (status == 409 && !registered &&
+		    strcmp(azure_error_code(r->doc), "MissingSubscriptionRegistration") == 0 &&
+		    (ns = provider_named(r->doc)) != NULL) {
+			registered = true;
+			if (provider_register(az, ns, e) < 0)
+				goto out;
+			continue;
+		}
+		azure_error(&r->http.head, r->doc, buf_str(&r->http.body), e);
+		if (status == 401)
+			e->kind = ERR_AUTH;
+		goto out;
+	}
+	rc = 0;
+out:
+	free(ns);
+	buf_burn(&text);		/* customData and keys go through here */
+	buf_release(&url);
+	return rc;
+}
+
+int azure_list(struct azure *az, const char *path, const char *what,
+	       int (*fn)(void *ctx, const cJSON *item, struct err *e), void *ctx, struct err *e)
+{
+	char *url = xstrdup(path);
+	struct azure_reply r = { 0 };
+	int rc = -1;
+
+	for (unsigned page = 0; ; page++) {
+		const cJSON *value, *item;
+		const char *next;
+
+		if (page == PAGES_MAX) {
+			err_set(e, ERR_PROTO, "more than %u pages", PAGES_MAX);
+			goto out;
+		}
+		if (azure_call(az, "GET", url, NULL, 0, &r, e) < 0)
+			goto out;
+		if ((value = json_arr(r.doc, "value", e)) == NULL)
+			goto out;
+		cJSON_ArrayForEach(item, value)
+			if (fn(ctx, item, e) < 0)
+				goto out;
+		next = json_str_opt(r.doc, "nextLink", "");
+		if (*next == '\0')
+			break;
+		free(url);
+		url = xstrdup(next);
+		azure_reply_release(&r);
+	}
+	rc = 0;
+out:
+	azure_reply_release(&r);
+	free(url);
+	return rc < 0 ? err_in(e, "%s", what) : 0;
+}
+
+/* ---- long-running operations ---- */
+
+enum verdict { STILL_RUNNING, SUCCEEDED, NO_SUCCESS };
+
+/* Only three words are terminal; a fourth spelling occurs. */
+static enum verdict verdict_of(const char *status)
+{
+	struct str s = str_of(status);
+
+	if (str_ieqz(s, "Succeeded"))
+		return SUCCEEDED;
+	if (str_ieqz(s, "Failed") || str_ieqz(s, "Canceled") || str_ieqz(s, "Cancelled"))
+		return NO_SUCCESS;
+	return STILL_RUNNING;
+}
+
+static enum lro_state failed_with(const char *status, const cJSON *doc, struct err *e)
+{
+	const cJSON *error = json_get_i(doc, "error");
+
+	if (!cJSON_IsObject(error))
+		error = json_at(doc, "properties.error");
+	if (cJSON_IsObject(error))
+		azure_error_doc(error, e);
+	else
+		err_set(e, ERR_AZURE, "Azure gave no reason");
+	err_in(e, "operation %s", status);
+	return LRO_FAILED;
+}
+
+static enum lro_state wait_on(struct lro *op, const struct azure_reply *r, int64_t now_ms,
+			      struct err *e)
+{
+	int64_t s = r ? retry_after_s(&r->http.head, unix_time()) : -1;
+	int64_t ms = s >= 0 ? s * 1000 :
+		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS : POLL_MS;
+
+	if (now_ms + ms > op->deadline_ms) {
+		err_set(e, ERR_TIMEOUT, "not finished in time; it goes on in Azure, "
+			"and this command may be run again");
+		return LRO_FAILED;
+	}
+	op->next_ms = now_ms + ms;
+	return LRO_WAIT;
+}
+
+static enum lro_state resource_state(struct lro *op, const struct azure_reply *r,
+				     int64_t now_ms, struct err *e)
+{
+	const char *state = json_str_opt(r->doc, "properties.provisioningState", "");
+
+	switch (*state ? verdict_of(state) : SUCCEEDED) {
+	case SUCCEEDED:
+		return LRO_DONE;
+	case NO_SUCCESS:
+		return failed_with(state, r->doc, e);
+	case STILL_RUNNING:
+		break;
+	}
+	return wait_on(op, r, now_ms, e);
+}
+
+static void set_url(struct lro *op, enum lro_how how, struct str url)
+{
+	free(op->url);
+	op->url = str_dup(url);
+	op->how = how;
+}
+
+enum lro_state lro_start(struct lro *op, const char *method, const char *url,
+			 const struct azure_reply *r, int64_t now_ms, int64_t limit_ms,
+			 struct err *e)
+{
+	const struct http_head *h = &r->http.head;
+	struct str async = http_field(h, "azure-asyncoperation");
+	struct str location = http_field(h, "location");
+	bool writes = strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
+
+	*op = (struct lro){
+		.resource = writes ? xstrdup(url) : NULL,
+		.deleting = strcmp(method, "DELETE") == 0,
+		.began_ms = now_ms, .deadline_ms = now_ms + limit_ms,
+	};
+	if (async.n == 0)
+		async = http_field(h, "operation-location");
+	if (async.n > 0) {
+		set_url(op, LRO_ASYNC, async);
+		return wait_on(op, r, now_ms, e);
+	}
+	if (h->status == 202 && location.n > 0) {
+		set_url(op, LRO_LOCATION, location);
+		return wait_on(op, r, now_ms, e);
+	}
+	if (writes) {
+		set_url(op, LRO_RESOURCE, str_of(url));
+		if (h->status == 202 && json_at(r->doc, "properties.provisioningState") == NULL)
+			return wait_on(op, r, now_ms, e);
+		return resource_state(op, r, now_ms, e);
+	}
+	return LRO_DONE;
+}
+
+/* The answer to a poll whose status line alone says how it stands: true when
+ * *state is decided. */
+static bool status_decides(struct lro *op, const struct azure_reply *r, int64_t now_ms,
+			   enum lro_state *state, struct err *e)
+{
+	unsigned status = r->http.head.status;
+
+	op->dropped = 0;
+	if (status == 404) {
+		if (op->deleting) {
+			*state = LRO_DONE;
+			return true;
+		}
+		/* not replicated yet, for a while */
+		if (++op->missing <= POLL_MISSING_MAX) {
+			*state = wait_on(op, r, now_ms, e);
+			return true;
+		}
+	} else {
+		op->missing = 0;
+	}
+	if (status == 408 || status == 429 || status >= 500) {
+		*state = wait_on(op, r, now_ms, e);
+		return true;
+	}
+	if (status < 200 || status >= 300) {
+		azure_error(&r->http.head, r->doc, buf_str(&r->http.body), e);
+		*state = LRO_FAILED;
+		return true;
+	}
+	return false;
+}
+
+enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
+			struct err *e)
+{
+	struct str next = http_field(&r->http.head, "location");
+	unsigned status = r->http.head.status;
+	enum lro_state state;
+	const char *word;
+
+	if (status_decides(op, r, now_ms, &state, e))
+		return state;
+	switch (op->how) {
+	case LRO_ASYNC:
+		word = json_str_opt(r->doc, "status", "");
+		/* an empty 200 stands for success; a document without a status
+		 * is the resource itself */
+		if (*word == '\0')
+			return r->doc == NULL && status == 202 ? wait_on(op, r, now_ms, e) :
+			       resource_state(op, r, now_ms, e);
+		switch (verdict_of(word)) {
+		case SUCCEEDED:
+			return LRO_DONE;
+		case NO_SUCCESS:
+			return failed_with(word, r->doc, e);
+		case STILL_RUNNING:
+			return wait_on(op, r, now_ms, e);
+		}
+		break;
+	case LRO_LOCATION:
+		if (status == 202) {
+			if (next.n > 0)
+				set_url(op, LRO_LOCATION, next);
+			return wait_on(op, r, now_ms, e);
+		}
+		word = json_str_opt(r->doc, "status", "");
+		if (verdict_of(word) == NO_SUCCESS)
+			return failed_with(word, r->doc, e);
+		return resource_state(op, r, now_ms, e);
+	case LRO_RESOURCE:
+		return resource_state(op, r, now_ms, e);
+	}
+	return LRO_DONE;
+}
+
+enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e)
+{
+	if (++op->dropped > POLL_DROPPED_MAX) {
+		err_set(e, ERR_NET, "lost the connection %u times in a row while waiting",
+			op->dropped);
+		return LRO_FAILED;
+	}
+	return wait_on(op, NULL, now_ms, e);
+}
+
+void lro_release(struct lro *op)
+{
+	free(op->url);
+	free(op->resource);
+	*op = (struct lro){ 0 };
+}
+
+/* One poll: a single request with a current token.  Repeating is lro_step's
+ * business, not azure_call's, so that throttled polls slow down. */
+static int poll_once(struct azure *az, const char *url, struct azure_reply *r, struct err *e)
+{
+	struct buf full = BUF_INIT(16u << 10);
+	int rc = -1;
+
+	if (url[0] == '/')
+		buf_adds(&full, az->arm);
+	buf_adds(&full, url);
+	if (buf_check(&full, "the poll URL", e) < 0 || !on_arm_host(az, full.str, e))
+		goto out;
+	rc = exchange(az, "GET", full.str, STR_NULL, 0, r, e);
+	if (rc == 0 && r->http.head.status == 401) {
+		entra_forget(az->entra);
+		rc = exchange(az, "GET", full.str, STR_NULL, 0, r, e);
+	}
+out:
+	buf_release(&full);
+	return rc;
+}
+
+static int finish(struct azure *az, struct lro *op, enum lro_state state,
+		  const struct azure_wait *w, struct azure_reply *r, struct err *e)
+{
+	while (state == LRO_WAIT) {
+		struct err once = ERR_INIT;
+
+		if (az->clock.wait(az->clock.ctx, op->next_ms, w->what, op->began_ms, e) < 0)
+			return -1;
+		if (poll_once(az, op->url, r, &once) < 0) {
+			if (once.kind != ERR_NET && once.kind != ERR_PROTO &&
+			    once.kind != ERR_TIMEOUT) {
+				*e = once;
+				return -1;
+			}
+			state = lro_dropped(op, az->clock.now(az->clock.ctx), e);
+		} else {
+			state = lro_step(op, r, az->clock.now(az->clock.ctx), e);
+		}
+		if (state != LRO_FAILED && w->tick != NULL && w->tick(w->ctx, e) < 0)
+			return -1;
+	}
+	return state == LRO_DONE ? 0 : -1;
+}
+
+int azure_do(struct azure *az, const char *method, const char *path, const cJSON *body,
+	     const struct azure_wait *w, struct azure_reply *final, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	struct lro op = { 0 };
+	enum lro_state state;
+	int rc = -1;
+
+	if (azure_call(az, method, path, body, w->flags, &r, e) < 0)
+		goto out;
+	if (r.http.head.status >= 400 || w->no_wait) {	/* what the flags allow */
+		rc = 0;
+		goto out;
+	}
+	state = lro_start(&op, method, path, &r, az->clock.now(az->clock.ctx), w->limit_ms, e);
+	if (state == LRO_FAILED)
+		goto out;
+	if (state == LRO_WAIT) {
+		if (finish(az, &op, state, w, &r, e) < 0)
+			goto out;
+		if (op.resource != NULL && op.how != LRO_RESOURCE && final != NULL) {
+			azure_reply_release(&r);
+			if (azure_call(az, "GET", op.resource, NULL, 0, &r, e) < 0)
+				goto out;
+		}
+	}
+	rc = 0;
+out:
+	if (final != NULL)
+		*final = r;
+	else
+		azure_reply_release(&r);
+	lro_release(&op);
+	return rc < 0 ? err_in(e, "%s", w->what) : 0;
+}
