@@ -134,8 +134,8 @@ $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
-build/o/main.o build/san/main.o: OWN_FLAGS += -include build/version.h
-build/o/main.o build/san/main.o: build/version.h
+build/o/main.o: private OWN_FLAGS += -include build/version.h
+build/o/main.o: build/version.h
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/san build/san/* \
 	build/san/tests/* build/fuzz build/fuzz/* build/fuzz/tests/*))

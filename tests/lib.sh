@@ -98,12 +98,22 @@ spawn()		# LOG COMMAND...
 	test_pids="$spawned $test_pids"
 }
 
+# A zombie is only waiting to be asked, it does not run.
+running()	# PID
+{
+	case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in
+	'' | [ZX]*) return 1 ;;
+	esac
+}
+
 # End what spawn started; 5 s to go quietly.
 reap()		# PID
 {
-	kill "$1" 2>/dev/null || :
 	reap_n=0
-	while kill -0 "$1" 2>/dev/null && [ $reap_n -lt 50 ]; do
+	while running "$1" && [ $reap_n -lt 50 ]; do
+		# again each time: a shell that has not yet become the
+		# command loses a signal
+		kill "$1" 2>/dev/null || :
 		reap_n=$((reap_n + 1))
 		sleep 0.1
 	done
