@@ -66,6 +66,8 @@ bool str_is_token(struct str s);		/* RFC 9110 5.6.2, not empty */
 char *str_dup(struct str s);			/* NUL-terminated copy */
 int str_cmp(struct str a, struct str b);	/* bytewise, shorter first */
 int str_icmp(struct str a, struct str b);
+/* Bytes of the UTF-8 character at the front; 0 when s is empty or it is none. */
+size_t str_utf8(struct str s);
 
 bool is_digit(char c);
 bool is_alpha(char c);
@@ -87,7 +89,8 @@ struct buf {
 	bool over;
 };
 
-#define BUF_INIT(ceiling) { .str = (char *)"", .max = (ceiling) }
+extern char buf_nothing[1];	/* the static "": nobody writes to it */
+#define BUF_INIT(ceiling) { .str = buf_nothing, .max = (ceiling) }
 
 void buf_init(struct buf *b, size_t max);
 void buf_add(struct buf *b, const void *p, size_t n);
@@ -96,7 +99,8 @@ void buf_adds(struct buf *b, const char *z);
 void buf_addstr(struct buf *b, struct str s);
 void buf_addf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* Make room for n more bytes and return where they go; NULL if over the
  * ceiling.  Follow with buf_grew(b, how many were written). */
 char *buf_room(struct buf *b, size_t n);

@@ -16,9 +16,11 @@
  * need json_get.
  */
 /* Parse a whole document (UTF-8 BOM skipped, trailing white space allowed,
- * nothing else behind it).  NULL with e set ("WHAT: not JSON at byte N"). */
+ * nothing else behind it).  Strictly RFC 8259, and no "\u0000", no broken
+ * UTF-8, at most 128 levels deep.  NULL with e set ("WHAT: not JSON at byte
+ * N"). */
 cJSON *json_parse(struct str text, const char *what, struct err *e);
-/* Compact text appended to b. */
+/* Compact text appended to b; whole numbers below 1e18 without exponent. */
 void json_print(const cJSON *doc, struct buf *b);
 void json_print_pretty(const cJSON *doc, struct buf *b);
 
@@ -38,7 +40,11 @@ bool json_bool_opt(const cJSON *doc, const char *path, bool dflt);
 const cJSON *json_arr(const cJSON *doc, const char *path, struct err *e);
 const cJSON *json_obj(const cJSON *doc, const char *path, struct err *e);
 
-/* Builders: add to obj and return the new item. */
+/* What v is, for messages: "a string", "null"; NULL is "nothing". */
+const char *json_type(const cJSON *v);
+
+/* Builders: add to obj and return the new item.  A NULL name adds to an
+ * array. */
 cJSON *json_add_str(cJSON *obj, const char *name, const char *v);
 cJSON *json_add_strn(cJSON *obj, const char *name, struct str v);
 cJSON *json_add_int(cJSON *obj, const char *name, int64_t v);

@@ -1,0 +1,225 @@
+/*
+ * Text codecs over the buffer: hex, base64 (RFC 4648), percent (RFC 3986
+ * section 2.1), JSON strings (RFC 8259 section 7).  A decoder that refuses
+ * leaves the buffer as it was.
+ */
+#include <string.h>
+
+#include "base/buf.h"
+
+static const char hex_digits[] = "0123456789abcdef";
+
+void buf_add_hex(struct buf *b, const void *p, size_t n)
+{
+	const unsigned char *s = p;
+
+	for (size_t i = 0; i < n; i++) {
+		buf_addc(b, hex_digits[s[i] >> 4]);
+		buf_addc(b, hex_digits[s[i] & 15]);
+	}
+}
+
+/* Two hex digits; -1 when they are not. */
+static int hex_pair(struct str s)
+{
+	uint64_t v;
+
+	s = str_head(s, 2);
+	return s.n == 2 && str_hex(&s, 255, &v) && s.n == 0 ? (int)v : -1;
+}
+
+int buf_add_unhex(struct buf *b, struct str s, struct err *e)
+{
+	size_t was = b->n;
+
+	for (; s.n > 0; s = str_skip(s, 2)) {
+		int v = hex_pair(s);
+
+		if (v < 0) {
+			buf_truncate(b, was);
+			return err_set(e, ERR_DATA, "not hexadecimal");
+		}
+		buf_addc(b, (char)v);
+	}
+	return 0;
+}
+
+static void base64(struct buf *b, const void *p, size_t n, const char *last, bool pad)
+{
+	static const char first[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	const unsigned char *s = p;
+
+	for (size_t i = 0; i < n; i += 3) {
+		size_t have = n - i < 3 ? n - i : 3;
+		unsigned v = (unsigned)s[i] << 16;
+
+		if (have > 1)
+			v |= (unsigned)s[i + 1] << 8;
+		if (have > 2)
+			v |= s[i + 2];
+		for (size_t k = 0; k <= have; k++) {
+			unsigned d = v >> (18 - 6 * k) & 63;
+
+			buf_addc(b, d < 62 ? first[d] : last[d - 62]);
+		}
+		for (size_t k = have; pad && k < 3; k++)
+			buf_addc(b, '=');
+	}
+}
+
+void buf_add_base64(struct buf *b, const void *p, size_t n)
+{
+	base64(b, p, n, "+/", true);
+}
+
+void buf_add_base64url(struct buf *b, const void *p, size_t n)
+{
+	base64(b, p, n, "-_", false);
+}
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (is_digit(c))
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	return c == '/' || c == '_' ? 63 : -1;
+}
+
+int buf_add_unbase64(struct buf *b, struct str s, struct err *e)
+{
+	size_t was = b->n, pad = 0;
+	unsigned v = 0, bits = 0;
+
+	while (s.n > 0 && s.p[s.n - 1] == '=' && pad < 2) {
+		s.n--;
+		pad++;
+	}
+	if (s.n % 4 == 1 || (pad > 0 && (s.n + pad) % 4 != 0))
+		return err_set(e, ERR_DATA, "not base64: wrong length");
+	for (size_t i = 0; i < s.n; i++) {
+		int d = base64_digit(s.p[i]);
+
+		if (d < 0)
+			goto bad;
+		v = (v << 6 | (unsigned)d) & 0xffff;
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			buf_addc(b, (char)(v >> bits & 255));
+		}
+	}
+	/* Left-over bits must be zero (RFC 4648 section 3.5), or two texts
+	 * would mean the same bytes. */
+	if ((v & ((1U << bits) - 1)) == 0)
+		return 0;
+bad:
+	buf_truncate(b, was);
+	return err_set(e, ERR_DATA, "not base64");
+}
+
+void buf_add_pct(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~')
+			buf_addc(b, c);
+		else
+			buf_addf(b, "%%%02X", (unsigned char)c);
+	}
+}
+
+int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e)
+{
+	size_t was = b->n;
+
+	while (s.n > 0) {
+		char c = s.p[0];
+		int v;
+
+		s = str_skip(s, 1);
+		if (c == '%') {
+			if ((v = hex_pair(s)) < 0) {
+				buf_truncate(b, was);
+				return err_set(e, ERR_DATA, "bad percent escape");
+			}
+			c = (char)v;
+			s = str_skip(s, 2);
+		} else if (c == '+' && form) {
+			c = ' ';
+		}
+		buf_addc(b, c);
+	}
+	return 0;
+}
+
+size_t str_utf8(struct str s)
+{
+	/* by the lead byte: length, and the range of the second byte, which
+	 * is where overlong forms and surrogates are caught (Unicode table 3-7) */
+	unsigned char lead, low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (s.n == 0)
+		return 0;
+	lead = (unsigned char)s.p[0];
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 0;
+	n = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	if (lead == 0xe0)
+		low = 0xa0;
+	else if (lead == 0xed)
+		high = 0x9f;
+	else if (lead == 0xf0)
+		low = 0x90;
+	else if (lead == 0xf4)
+		high = 0x8f;
+	if (s.n < n)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < low || c > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return n;
+}
+
+void buf_add_json(struct buf *b, struct str s)
+{
+	static const char named[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+
+	while (s.n > 0) {
+		size_t n = str_utf8(s);
+		const char *at = s.p[0] == '\0' ? NULL : strchr(named, s.p[0]);
+
+		if (n == 0) {
+			buf_adds(b, "\xef\xbf\xbd");
+			n = 1;
+		} else if (at != NULL) {
+			buf_addc(b, '\\');
+			buf_addc(b, letter[at - named]);
+		} else if ((unsigned char)s.p[0] < 0x20) {
+			buf_addf(b, "\\u%04x", (unsigned char)s.p[0]);
+		} else {
+			buf_add(b, s.p, n);
+		}
+		s = str_skip(s, n);
+	}
+}
+
+void buf_add_clean(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+}

@@ -1,0 +1,496 @@
+/*
+ * JSON over cJSON.  cJSON builds the tree; the grammar is checked here first
+ * (RFC 8259), because cJSON lets raw control characters, "01", "\u0000" and
+ * broken UTF-8 pass, and a string cut short at a NUL is how two programs
+ * come to read the same text differently.
+ */
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define DEPTH_MAX 128
+
+/* ---- the grammar --------------------------------------------------------- */
+
+static void blanks(struct str *s)
+{
+	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == '\n' ||
+			    s->p[0] == '\r'))
+		*s = str_skip(*s, 1);
+}
+
+static bool eat(struct str *s, struct str word)
+{
+	if (!str_starts(*s, word))
+		return false;
+	*s = str_skip(*s, word.n);
+	return true;
+}
+
+static bool digits(struct str *s)
+{
+	size_t was = s->n;
+
+	while (s->n > 0 && is_digit(s->p[0]))
+		*s = str_skip(*s, 1);
+	return s->n < was;
+}
+
+static bool is_number(struct str *s)
+{
+	eat(s, STR("-"));
+	if (!eat(s, STR("0")) && !digits(s))
+		return false;
+	if (eat(s, STR(".")) && !digits(s))
+		return false;
+	if (eat(s, STR("e")) || eat(s, STR("E"))) {
+		if (!eat(s, STR("+")))
+			eat(s, STR("-"));
+		return digits(s);
+	}
+	return true;
+}
+
+/* "\uXXXX" behind the backslash; a surrogate needs its other half, and
+ * U+0000 has no place in a C string. */
+static bool is_u_escape(struct str *s)
+{
+	struct str hex = str_head(str_skip(*s, 1), 4);
+	uint64_t v;
+
+	if (hex.n < 4 || !str_hex(&hex, 0xffff, &v) || hex.n != 0 || v == 0 ||
+	    (v >= 0xdc00 && v <= 0xdfff))
+		return false;
+	*s = str_skip(*s, 5);
+	if (v < 0xd800 || v > 0xdbff)
+		return true;
+	hex = str_head(str_skip(*s, 2), 4);
+	if (!str_starts(*s, STR("\\u")) || hex.n < 4 || !str_hex(&hex, 0xdfff, &v) ||
+	    hex.n != 0 || v < 0xdc00)
+		return false;
+	*s = str_skip(*s, 6);
+	return true;
+}
+
+static bool is_string(struct str *s)
+{
+	if (!eat(s, STR("\"")))
+		return false;
+	while (s->n > 0 && s->p[0] != '"') {
+		size_t n = str_utf8(*s);
+
+		if (n == 0 || (unsigned char)s->p[0] < 0x20)
+			return false;
+		if (!eat(s, STR("\\"))) {
+			*s = str_skip(*s, n);
+			continue;
+		}
+		if (s->n == 0)
+			return false;
+		if (s->p[0] == 'u') {
+			if (!is_u_escape(s))
+				return false;
+		} else if (str_chr(STR("\"\\/bfnrt"), s->p[0]) >= 0) {
+			*s = str_skip(*s, 1);
+		} else {
+			return false;
+		}
+	}
+	return eat(s, STR("\""));
+}
+
+/* On false, *s is where the trouble is. */
+static bool is_value(struct str *s, unsigned depth);
+
+static bool is_list(struct str *s, char close, unsigned depth)
+{
+	struct str end = { &close, 1 };
+
+	*s = str_skip(*s, 1);
+	blanks(s);
+	if (eat(s, end))
+		return true;
+	do {
+		blanks(s);
+		if (close == '}') {
+			if (!is_string(s))
+				return false;
+			blanks(s);
+			if (!eat(s, STR(":")))
+				return false;
+		}
+		if (!is_value(s, depth + 1))
+			return false;
+		blanks(s);
+	} while (eat(s, STR(",")));
+	return eat(s, end);
+}
+
+static bool is_value(struct str *s, unsigned depth)
+{
+	blanks(s);
+	if (s->n == 0 || depth > DEPTH_MAX)
+		return false;
+	switch (s->p[0]) {
+	case '{':
+		return is_list(s, '}', depth);
+	case '[':
+		return is_list(s, ']', depth);
+	case '"':
+		return is_string(s);
+	case 't':
+		return eat(s, STR("true"));
+	case 'f':
+		return eat(s, STR("false"));
+	case 'n':
+		return eat(s, STR("null"));
+	default:
+		return is_number(s);
+	}
+}
+
+cJSON *json_parse(struct str text, const char *what, struct err *e)
+{
+	struct str s = text;
+	cJSON *doc;
+	bool ok;
+
+	eat(&s, STR("\xef\xbb\xbf"));
+	blanks(&s);
+	ok = is_value(&s, 0);
+	if (ok)
+		blanks(&s);
+	if (!ok || s.n > 0) {
+		err_set(e, ERR_DATA, "%s: not JSON at byte %zu", what, text.n - s.n);
+		return NULL;
+	}
+	doc = cJSON_ParseWithLength(text.p, text.n);
+	if (doc == NULL)
+		err_set(e, ERR_DATA, "%s: not JSON", what);
+	return doc;
+}
+
+/* ---- printing ------------------------------------------------------------ */
+
+static void add_string(struct buf *b, const char *z)
+{
+	buf_addc(b, '"');
+	buf_add_json(b, str_of(z));
+	buf_addc(b, '"');
+}
+
+/*
+ * Whole numbers in full: cJSON writes 1e+15, which a reader that wants an
+ * integer (the Docker Engine's, for one) refuses.
+ */
+static void add_number(struct buf *b, double d)
+{
+	char text[32];
+
+	if (!isfinite(d)) {
+		buf_adds(b, "null");
+	} else if (fabs(d) < 1e18 && d == (double)(int64_t)d) {
+		buf_addf(b, "%lld", (long long)d);
+	} else {
+		snprintf(text, sizeof(text), "%.15g", d);
+		if (strtod(text, NULL) != d)
+			snprintf(text, sizeof(text), "%.17g", d);
+		buf_adds(b, text);
+	}
+}
+
+static void new_line(struct buf *b, int depth)
+{
+	if (depth < 0)
+		return;
+	buf_addc(b, '\n');
+	for (int i = 0; i < depth; i++)
+		buf_adds(b, "  ");
+}
+
+/* depth < 0: compact */
+static void print(const cJSON *v, struct buf *b, int depth)
+{
+	bool obj = cJSON_IsObject(v);
+	int inner = depth < 0 ? depth : depth + 1;
+
+	if (obj || cJSON_IsArray(v)) {
+		buf_addc(b, obj ? '{' : '[');
+		for (const cJSON *c = v->child; c != NULL; c = c->next) {
+			new_line(b, inner);
+			if (obj) {
+				add_string(b, c->string);
+				buf_adds(b, depth < 0 ? ":" : ": ");
+			}
+			print(c, b, inner);
+			if (c->next != NULL)
+				buf_addc(b, ',');
+		}
+		if (v->child != NULL)
+			new_line(b, depth);
+		buf_addc(b, obj ? '}' : ']');
+	} else if (cJSON_IsString(v)) {
+		add_string(b, v->valuestring);
+	} else if (cJSON_IsNumber(v)) {
+		add_number(b, v->valuedouble);
+	} else if (cJSON_IsRaw(v)) {
+		buf_adds(b, v->valuestring);
+	} else if (cJSON_IsBool(v)) {
+		buf_adds(b, cJSON_IsTrue(v) ? "true" : "false");
+	} else {
+		buf_adds(b, "null");
+	}
+}
+
+void json_print(const cJSON *doc, struct buf *b)
+{
+	print(doc, b, -1);
+}
+
+void json_print_pretty(const cJSON *doc, struct buf *b)
+{
+	print(doc, b, 0);
+}
+
+/* ---- looking things up ---------------------------------------------------- */
+
+static const cJSON *member(const cJSON *obj, struct str name, bool fold)
+{
+	if (!cJSON_IsObject(obj))
+		return NULL;
+	for (const cJSON *c = obj->child; c != NULL; c = c->next) {
+		struct str have = str_of(c->string);
+
+		if (fold ? str_ieq(have, name) : str_eq(have, name))
+			return c;
+	}
+	return NULL;
+}
+
+const cJSON *json_get(const cJSON *obj, const char *name)
+{
+	return member(obj, str_of(name), false);
+}
+
+const cJSON *json_get_i(const cJSON *obj, const char *name)
+{
+	return member(obj, str_of(name), true);
+}
+
+cJSON *json_get_mut(cJSON *obj, const char *name)
+{
+	if (cJSON_IsObject(obj))
+		for (cJSON *c = obj->child; c != NULL; c = c->next)
+			if (strcmp(c->string, name) == 0)
+				return c;
+	return NULL;
+}
+
+const cJSON *json_at(const cJSON *doc, const char *path)
+{
+	struct str rest = str_of(path);
+
+	while (doc != NULL && rest.n > 0) {
+		size_t n = 0;
+		uint64_t i;
+
+		if (eat(&rest, STR("["))) {
+			if (!str_dec(&rest, INT_MAX, &i) || !eat(&rest, STR("]")))
+				return NULL;
+			doc = cJSON_IsArray(doc) ? cJSON_GetArrayItem(doc, (int)i) : NULL;
+		} else {
+			while (n < rest.n && rest.p[n] != '.' && rest.p[n] != '[')
+				n++;
+			doc = member(doc, str_head(rest, n), false);
+			rest = str_skip(rest, n);
+		}
+		eat(&rest, STR("."));
+	}
+	return doc;
+}
+
+const char *json_type(const cJSON *v)
+{
+	if (v == NULL)
+		return "nothing";
+	if (cJSON_IsString(v))
+		return "a string";
+	if (cJSON_IsNumber(v))
+		return "a number";
+	if (cJSON_IsBool(v))
+		return "a boolean";
+	if (cJSON_IsArray(v))
+		return "an array";
+	return cJSON_IsObject(v) ? "an object" : "null";
+}
+
+static int unexpected(const char *path, const char *want, const cJSON *v, struct err *e)
+{
+	return err_set(e, ERR_DATA, "%s: expected %s, found %s", path, want, json_type(v));
+}
+
+const char *json_str(const cJSON *doc, const char *path, struct err *e)
+{
+	const cJSON *v = json_at(doc, path);
+
+	if (cJSON_IsString(v))
+		return v->valuestring;
+	unexpected(path, "a string", v, e);
+	return NULL;
+}
+
+const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt)
+{
+	const cJSON *v = json_at(doc, path);
+
+	return cJSON_IsString(v) ? v->valuestring : dflt;
+}
+
+/* A whole number that an int64_t can hold. */
+static bool whole(const cJSON *v, int64_t *n)
+{
+	double d = cJSON_IsNumber(v) ? v->valuedouble : NAN;
+
+	if (!(d >= -0x1p63 && d < 0x1p63) || d != (double)(int64_t)d)
+		return false;
+	*n = (int64_t)d;
+	return true;
+}
+
+int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64_t *v,
+	     struct err *e)
+{
+	const cJSON *item = json_at(doc, path);
+	int64_t n;
+
+	if (!cJSON_IsNumber(item))
+		return unexpected(path, "a number", item, e);
+	if (!whole(item, &n) || n < min || n > max)
+		return err_set(e, ERR_DATA,
+			       "%s: expected a whole number from %lld to %lld, found %.17g",
+			       path, (long long)min, (long long)max, item->valuedouble);
+	*v = n;
+	return 0;
+}
+
+int64_t json_int_opt(const cJSON *doc, const char *path, int64_t dflt)
+{
+	int64_t n;
+
+	return whole(json_at(doc, path), &n) ? n : dflt;
+}
+
+bool json_bool_opt(const cJSON *doc, const char *path, bool dflt)
+{
+	const cJSON *v = json_at(doc, path);
+
+	return cJSON_IsBool(v) ? cJSON_IsTrue(v) : dflt;
+}
+
+const cJSON *json_arr(const cJSON *doc, const char *path, struct err *e)
+{
+	const cJSON *v = json_at(doc, path);
+
+	if (cJSON_IsArray(v))
+		return v;
+	unexpected(path, "an array", v, e);
+	return NULL;
+}
+
+const cJSON *json_obj(const cJSON *doc, const char *path, struct err *e)
+{
+	const cJSON *v = json_at(doc, path);
+
+	if (cJSON_IsObject(v))
+		return v;
+	unexpected(path, "an object", v, e);
+	return NULL;
+}
+
+/* ---- building ------------------------------------------------------------- */
+
+static cJSON *add(cJSON *obj, const char *name, cJSON *v)
+{
+	if (name == NULL)
+		cJSON_AddItemToArray(obj, v);
+	else
+		cJSON_AddItemToObject(obj, name, v);
+	return v;
+}
+
+cJSON *json_add_str(cJSON *obj, const char *name, const char *v)
+{
+	return add(obj, name, cJSON_CreateString(v));
+}
+
+cJSON *json_add_strn(cJSON *obj, const char *name, struct str v)
+{
+	char *z = str_dup(v);
+	cJSON *item = json_add_str(obj, name, z);
+
+	burn_str(z);
+	return item;
+}
+
+cJSON *json_add_int(cJSON *obj, const char *name, int64_t v)
+{
+	return add(obj, name, cJSON_CreateNumber((double)v));
+}
+
+cJSON *json_add_bool(cJSON *obj, const char *name, bool v)
+{
+	return add(obj, name, cJSON_CreateBool(v));
+}
+
+cJSON *json_add_obj(cJSON *obj, const char *name)
+{
+	return add(obj, name, cJSON_CreateObject());
+}
+
+cJSON *json_add_arr(cJSON *obj, const char *name)
+{
+	return add(obj, name, cJSON_CreateArray());
+}
+
+void json_set(cJSON *obj, const char *name, cJSON *v)
+{
+	if (json_get(obj, name) != NULL)
+		cJSON_ReplaceItemInObjectCaseSensitive(obj, name, v);
+	else
+		add(obj, name, v);
+}
+
+void json_free(cJSON *doc)
+{
+	cJSON_Delete(doc);
+}
+
+static void zero(cJSON *v)
+{
+	for (; v != NULL; v = v->next) {
+		if (v->valuestring != NULL)
+			burn(v->valuestring, strlen(v->valuestring));
+		zero(v->child);
+	}
+}
+
+void json_burn(cJSON *doc)
+{
+	if (doc == NULL)
+		return;
+	if (doc->valuestring != NULL)
+		burn(doc->valuestring, strlen(doc->valuestring));
+	zero(doc->child);
+	cJSON_Delete(doc);
+}
+
+void json_init(void)
+{
+	cJSON_Hooks hooks = { xmalloc, free };
+
+	cJSON_InitHooks(&hooks);
+}
