@@ -28,6 +28,12 @@ bool interrupt_requested(void);
 int interrupt_init(struct err *e);
 int interrupt_fd(void);
 
+/* Wait until fd has one of the poll(2) events (or hung up): 0.  -1 with
+ * ERR_TIMEOUT at the deadline, ERR_INTR when interrupted. */
+int fd_wait(int fd, short events, int64_t deadline_ms, struct err *e);
+/* What to give poll(2) for that deadline: milliseconds left, at least 0; -1 for IO_FOREVER. */
+int poll_timeout(int64_t deadline_ms);
+
 /*
  * A byte stream: a TCP or unix socket, TLS over one, an SSH channel.
  * Layers above see only this.
@@ -60,7 +66,9 @@ int stream_fd(struct stream *s);
 bool stream_pending(struct stream *s);
 void stream_close(struct stream *s);		/* NULL does nothing */
 
-/* A stream over a connected socket, which it owns from now on. */
+/* A stream over a connected socket (blocking or not), which it owns from now
+ * on.  An interrupt ends it only where it would wait, so that what can be
+ * said at once still is. */
 struct stream *stream_of_fd(int fd);
 
 /*
@@ -81,20 +89,26 @@ int tcp_accept(int fd, int64_t deadline_ms, struct err *e);
 /* Whole file into b, which must be empty; at most b->max bytes. */
 int file_read(const char *path, struct buf *b, struct err *e);
 /* Write by a temporary file in the same directory, fsync, rename: readers
- * see the old or the new file, never half of one.  mode e.g. 0600. */
+ * see the old or the new file, never half of one.  mode (e.g. 0600) is what
+ * it gets, whatever the umask. */
 int file_write(const char *path, struct str data, unsigned mode, struct err *e);
 /* As file_write, but refuses to replace an existing file. */
 int file_create(const char *path, struct str data, unsigned mode, struct err *e);
 bool file_exists(const char *path);
 int dir_make(const char *path, unsigned mode, struct err *e);	/* with parents; existing is fine */
-int dir_remove(const char *path, struct err *e);	/* whole tree; missing is fine; follows no links */
+/* Whole tree.  Missing is fine.  Follows no links, and refuses to go into
+ * something mounted below. */
+int dir_remove(const char *path, struct err *e);
 
 /*
  * Run a program and wait.  argv[0] is looked up in PATH when it has no
- * slash.  out (may be NULL) gets stdout and stderr together.  env entries
- * ("NAME=value", may be NULL) are added to ours.  *status gets the exit
- * code (128+n for signal n).  On deadline the child's process group is
- * killed and -1 returned with ERR_TIMEOUT.
+ * slash.  out gets stdout and stderr together (NULL: they go nowhere); what
+ * is over its ceiling is dropped, buf_check() tells.  stdin is empty.  env
+ * entries ("NAME=value", may be NULL) are added to ours or replace them.
+ * *status gets the exit code (128+n for signal n).  Waits for the program,
+ * not for daemons it leaves behind.  On deadline (ERR_TIMEOUT) or interrupt
+ * (ERR_INTR) its process group is ended, with SIGKILL after 2 s, and -1
+ * returned.
  */
 int run_program(const char *const argv[], const char *const env[], struct buf *out,
 		int64_t deadline_ms, int *status, struct err *e);
