@@ -4,6 +4,7 @@
  * repeated, follows pages and long-running operations.  Knows no resource
  * type: which ones are asked for is the caller's business.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

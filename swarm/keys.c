@@ -1,0 +1,233 @@
+/*
+ * keys/: the operator's SSH key and what the cluster pins.  Files are made
+ * once and never overwritten, for machines out there rely on them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/io.h"
+#include "swarm/keys.h"
+#include "tls/tls.h"
+
+#define DIR "keys"
+#define PEM_MAX (16u << 10)
+#define RSA_BITS 3072
+#define SECRET_BYTES 32
+
+enum kind { RSA_KEY, EC_KEY, SECRET };
+
+static char *path_of(const char *name, const char *suffix)
+{
+	return xasprintf(DIR "/%s%s", name, suffix);
+}
+
+static int make_content(enum kind kind, struct buf *out, struct err *e)
+{
+	uint8_t secret[SECRET_BYTES];
+
+	switch (kind) {
+	case RSA_KEY:
+		return key_make_rsa(RSA_BITS, out, e);
+	case EC_KEY:
+		return key_make_ec_p256(out, e);
+	case SECRET:
+		random_bytes(secret, sizeof(secret));
+		buf_add_hex(out, secret, sizeof(secret));
+		buf_addc(out, '\n');
+		burn(secret, sizeof(secret));
+		return 0;
+	}
+	return -1;
+}
+
+/* Write DIR/name.suffix unless it is there. */
+static int make_one(const char *name, const char *suffix, enum kind kind, struct ui *ui,
+		    struct err *e)
+{
+	char *path = path_of(name, suffix);
+	struct buf text = BUF_INIT(PEM_MAX);
+	int rc = -1;
+
+	if (file_exists(path)) {
+		ui_say(ui, "%s is there already, kept", path);
+		rc = 0;
+	} else if (make_content(kind, &text, e) == 0 &&
+		   file_create(path, buf_str(&text), 0600, e) == 0) {
+		ui_say(ui, "%s made", path);
+		rc = 0;
+	}
+	buf_burn(&text);
+	free(path);
+	return rc;
+}
+
+/* The public line next to a private key; made again when it was lost. */
+static int make_public(const char *name, const char *comment, struct ui *ui, struct err *e)
+{
+	char *pem_path = path_of(name, ".pem"), *pub_path = path_of(name, ".pub");
+	struct buf pem = BUF_INIT(PEM_MAX), line = BUF_INIT(PEM_MAX);
+	int rc = -1;
+
+	if (file_exists(pub_path)) {
+		rc = 0;
+	} else if (file_read(pem_path, &pem, e) == 0 &&
+		   key_ssh_public(buf_str(&pem), comment, &line, e) == 0 &&
+		   file_create(pub_path, buf_str(&line), 0644, e) == 0) {
+		ui_say(ui, "%s made", pub_path);
+		rc = 0;
+	}
+	if (rc < 0)
+		err_in(e, "%s", pub_path);
+	buf_burn(&pem);
+	buf_release(&line);
+	free(pem_path);
+	free(pub_path);
+	return rc;
+}
+
+int keys_make(const struct settings *set, struct ui *ui, struct err *e)
+{
+	const char *user = settings_get(set, S_ADMIN_USERNAME);
+	bool own;
+
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 || dir_make(DIR, 0700, e) < 0)
+		return -1;
+	if (!own && (make_one(user, ".pem", RSA_KEY, ui, e) < 0 ||
+		     make_public(user, user, ui, e) < 0))
+		return -1;
+	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
+	    make_one("host-master", ".pem", EC_KEY, ui, e) < 0 ||
+	    make_public("host-master", "master", ui, e) < 0 ||
+	    make_one("host-agent", ".pem", EC_KEY, ui, e) < 0 ||
+	    make_public("host-agent", "agent", ui, e) < 0 ||
+	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
+	    make_one("manager", ".secret", SECRET, ui, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static int load(const char *name, const char *suffix, struct buf *out, struct err *e)
+{
+	char *path = path_of(name, suffix);
+	int rc = -1;
+
+	buf_init(out, PEM_MAX);
+	if (!file_exists(path))
+		err_set(e, ERR_DATA, "%s is not there; 'azswarm keys' makes it", path);
+	else
+		rc = file_read(path, out, e);
+	free(path);
+	return rc;
+}
+
+static int load_secret(const char *name, char **out, struct err *e)
+{
+	struct buf text, raw = BUF_INIT(SECRET_BYTES);
+	struct str hex;
+	int rc = -1;
+
+	if (load(name, ".secret", &text, e) == 0) {
+		hex = str_trim(buf_str(&text));
+		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, e) < 0)
+			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex digits", name,
+				2 * SECRET_BYTES);
+		else {
+			*out = str_dup(hex);
+			rc = 0;
+		}
+	}
+	buf_burn(&raw);
+	buf_burn(&text);
+	return rc;
+}
+
+static int load_public(const char *name, char **out, struct err *e)
+{
+	struct buf text;
+	struct str line;
+	int rc = -1;
+
+	if (load(name, ".pub", &text, e) == 0) {
+		line = str_trim(buf_str(&text));
+		if (str_chr(line, '\n') >= 0 || str_chr(line, ' ') < 0)
+			err_set(e, ERR_DATA, DIR "/%s.pub: expected one line, a public key", name);
+		else {
+			*out = str_dup(line);
+			rc = 0;
+		}
+	}
+	buf_release(&text);
+	return rc;
+}
+
+static int load_own(char **out, struct err *e)
+{
+	const char *home = getenv("HOME");
+	char *path = xasprintf("%s/.ssh/id_rsa.pub", home ? home : "");
+	struct buf text = BUF_INIT(PEM_MAX);
+	struct str line;
+	int rc = -1;
+
+	if (file_read(path, &text, e) == 0) {
+		line = str_trim(buf_str(&text));
+		/* Azure takes no others */
+		if (str_chr(line, '\n') >= 0 || !(str_starts(line, STR("ssh-rsa ")) ||
+						  str_starts(line, STR("ssh-ed25519 "))))
+			err_set(e, ERR_DATA, "%s: expected one line, an ssh-rsa or ssh-ed25519 key",
+				path);
+		else {
+			*out = str_dup(line);
+			rc = 0;
+		}
+	}
+	if (rc < 0)
+		err_in(e, "OWN_KEY=true");
+	buf_release(&text);
+	free(path);
+	return rc;
+}
+
+int keys_load(const struct settings *set, struct keys *k, struct err *e)
+{
+	uint8_t pin[SHA256_LEN];
+	struct buf hex = BUF_INIT(64);
+	bool own;
+
+	*k = (struct keys){ 0 };
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0)
+		return -1;
+	if (own ? load_own(&k->admin_public, e) < 0 :
+		  load_public(settings_get(set, S_ADMIN_USERNAME), &k->admin_public, e) < 0)
+		return -1;
+	if (load("helper", ".key", &k->helper, e) < 0 ||
+	    load("host-master", ".pem", &k->host_master, e) < 0 ||
+	    load("host-agent", ".pem", &k->host_agent, e) < 0 ||
+	    load_public("host-master", &k->host_master_public, e) < 0 ||
+	    load_public("host-agent", &k->host_agent_public, e) < 0 ||
+	    load_secret("worker", &k->worker_secret, e) < 0 ||
+	    load_secret("manager", &k->manager_secret, e) < 0)
+		return -1;
+	if (key_pin(buf_str(&k->helper), pin, e) < 0)
+		return err_in(e, DIR "/helper.key");
+	buf_add_hex(&hex, pin, sizeof(pin));
+	memcpy(k->helper_pin, hex.str, sizeof(k->helper_pin));
+	buf_release(&hex);
+	return 0;
+}
+
+void keys_burn(struct keys *k)
+{
+	free(k->admin_public);
+	free(k->host_master_public);
+	free(k->host_agent_public);
+	burn_str(k->worker_secret);
+	burn_str(k->manager_secret);
+	buf_burn(&k->helper);
+	buf_burn(&k->host_master);
+	buf_burn(&k->host_agent);
+	*k = (struct keys){ 0 };
+}

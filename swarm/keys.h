@@ -1,0 +1,26 @@
+#ifndef SWARM_KEYS_H
+#define SWARM_KEYS_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "swarm/settings.h"
+#include "swarm/ui.h"
+
+/* Everything that keys/ holds, read. */
+struct keys {
+	char *admin_public;		/* authorized_keys line */
+	struct buf helper;		/* PEM private key of the helper's TLS */
+	struct buf host_master, host_agent;	/* PEM SSH host keys */
+	char *host_master_public, *host_agent_public;	/* "ecdsa-sha2-nistp256 AAAA..." */
+	char *worker_secret, *manager_secret;	/* 64 hex digits */
+	char helper_pin[65];
+};
+
+/* Make what is missing in keys/, keep what is there. */
+int keys_make(const struct settings *set, struct ui *ui, struct err *e);
+/* Read keys/; an error says which file and that `keys` makes it. */
+int keys_load(const struct settings *set, struct keys *k, struct err *e);
+void keys_burn(struct keys *k);
+
+#endif

@@ -1,0 +1,32 @@
+#ifndef SWARM_SESSION_H
+#define SWARM_SESSION_H
+
+#include "azure.h"
+#include "swarm/settings.h"
+#include "swarm/ui.h"
+#include "tls/tls.h"
+
+/* What a command works with: settings, the person's terminal, and, once it
+ * needs it, a signed-in connection to Azure. */
+struct session {
+	const struct settings *set;
+	struct ui *ui;
+	bool no_wait;			/* --no-wait */
+	bool watch;			/* --watch */
+	const char *confirm;		/* --confirm NAME, NULL: ask */
+	const char *account;		/* storage account name, after session_open */
+
+	struct tls_trust *trust;
+	struct http_dialer dialer;
+	struct entra entra;
+	struct azure az;
+	struct http_client data;	/* hosts that are not ARM: blob storage */
+	bool open;
+};
+
+/* Read the trust anchors, find the endpoints, prepare sign-in.  Sends nothing unless
+ * the endpoints must be discovered.  ERR_AUTH names the variables that are missing. */
+int session_open(struct session *s, struct err *e);
+void session_close(struct session *s);
+
+#endif

@@ -1,0 +1,63 @@
+#ifndef SWARM_SETTINGS_H
+#define SWARM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/*
+ * What the user may choose, in rising precedence: our default, ./.env, the
+ * environment, a flag.  The names are those of the Makefile that this
+ * program replaces, and the Azure SDKs' AZURE_*.
+ */
+enum setting {
+	S_COMPUTE_GROUP, S_STORAGE_GROUP, S_LOCATION, S_MASTER_COUNT, S_AGENT_COUNT,
+	S_MIN_AGENT_COUNT, S_MAX_AGENT_COUNT, S_MASTER_SIZE, S_AGENT_SIZE,
+	S_ADMIN_USERNAME, S_STORAGE_ACCOUNT_NAME, S_FILE_SHARES, S_SHARE_NAME,
+	S_OWN_KEY, S_VMSS_NAME, S_SSH_SOURCE, S_MONITOR_PUBLIC, S_DOCKER_CHANNEL,
+	S_TRUSTED_LAUNCH,
+	S_TENANT_ID, S_CLIENT_ID, S_CLIENT_SECRET, S_SUBSCRIPTION_ID,
+	S_AUTHORITY_HOST, S_ARM_ENDPOINT,
+	S_COUNT
+};
+
+struct settings {
+	char *value[S_COUNT];		/* NULL: not chosen, no default */
+	const char *source[S_COUNT];	/* "default", ".env", "environment", "flag" */
+};
+
+struct setting_info {
+	const char *name;		/* of the variable; the flag is derived from it */
+	const char *dflt;		/* NULL: none */
+	const char *help;
+	bool secret;			/* never on the command line, burned */
+};
+extern const struct setting_info setting_infos[S_COUNT];
+
+void settings_init(struct settings *s);
+void settings_release(struct settings *s);
+/* Take NAME=VALUE lines from an .env file; a missing file is fine, a line we cannot read is not.
+ * Names that are not ours are passed over. */
+int settings_take_file(struct settings *s, const char *path, struct err *e);
+void settings_take_env(struct settings *s);
+/* --storage-group or --storage-group=X for STORAGE_GROUP: the setting, or -1.  *value points behind '=', or NULL. */
+int settings_flag(const char *arg, const char **value);
+void settings_set(struct settings *s, enum setting which, const char *value, const char *source);
+
+/* Never NULL: "" when not chosen. */
+const char *settings_get(const struct settings *s, enum setting which);
+/* A whole number in min..max, or ERR_USAGE naming the variable. */
+int settings_int(const struct settings *s, enum setting which, int min, int max, int *v,
+		 struct err *e);
+int settings_bool(const struct settings *s, enum setting which, bool *v, struct err *e);
+/* Check every value that commands rely on (names Azure would refuse, counts, booleans). */
+int settings_check(const struct settings *s, struct err *e);
+
+/* The FQDN of the first master in the public cloud, which the default name of the storage account is
+ * derived from.  Caller frees. */
+char *settings_master_fqdn(const struct settings *s);
+/* Stable for one group and location.  Caller frees. */
+char *settings_storage_account(const struct settings *s);
+
+#endif

@@ -1,0 +1,194 @@
+/*
+ * Output of commands: tables in three formats, talk, progress lines.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "swarm/ui.h"
+
+#define PLAIN_EVERY_MS 30000
+
+void ui_clear(struct ui *ui)
+{
+	if (ui->drawn)
+		fputs("\r\033[K", ui->err);
+	ui->drawn = false;
+}
+
+void ui_say(struct ui *ui, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT(8192), clean = BUF_INIT(16384);
+	va_list ap;
+
+	if (ui->quiet)
+		return;
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	buf_add_clean(&clean, buf_str(&text));
+	ui_clear(ui);
+	fprintf(ui->err, "%s\n", clean.str);
+	fflush(ui->err);
+	buf_release(&text);
+	buf_release(&clean);
+}
+
+void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
+{
+	if (ui->quiet || waited_ms < 1000)
+		return;
+	if (ui->tty) {
+		fprintf(ui->err, "\r\033[K%swaiting for %s (%lld s)%s",
+			ui->color ? "\033[2m" : "", what, (long long)(waited_ms / 1000),
+			ui->color ? "\033[0m" : "");
+		ui->drawn = true;
+	} else if (now - ui->told_ms >= PLAIN_EVERY_MS) {
+		fprintf(ui->err, "waiting for %s (%lld s)\n", what, (long long)(waited_ms / 1000));
+		ui->told_ms = now;
+	}
+	fflush(ui->err);
+}
+
+/* ---- tables ---- */
+
+void table_init(struct table *t, const char *const *columns)
+{
+	*t = (struct table){ .rows = cJSON_CreateArray() };
+	for (; columns[t->n_columns] != NULL; t->n_columns++)
+		t->columns[t->n_columns] = columns[t->n_columns];
+}
+
+void table_row(struct table *t)
+{
+	cJSON_AddItemToArray(t->rows, cJSON_CreateArray());
+}
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT(8192), clean = BUF_INIT(16384);
+	va_list ap;
+
+	if (fmt != NULL) {
+		va_start(ap, fmt);
+		buf_vaddf(&text, fmt, ap);
+		va_end(ap);
+		buf_add_clean(&clean, buf_str(&text));
+	}
+	cJSON_AddItemToArray(t->rows->child->prev, cJSON_CreateString(clean.str));
+	buf_release(&text);
+	buf_release(&clean);
+}
+
+void table_release(struct table *t)
+{
+	json_free(t->rows);
+	t->rows = NULL;
+}
+
+/* Columns on a terminal: code points, for names hold more than ASCII. */
+static size_t width_of(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void print_aligned(const struct table *t, FILE *out)
+{
+	size_t width[TABLE_COLUMNS_MAX], col;
+	bool numeric[TABLE_COLUMNS_MAX];
+	const cJSON *row, *cell;
+
+	for (col = 0; col < t->n_columns; col++) {
+		width[col] = strlen(t->columns[col]);
+		numeric[col] = cJSON_GetArraySize(t->rows) > 0;
+	}
+	cJSON_ArrayForEach(row, t->rows) {
+		col = 0;
+		cJSON_ArrayForEach(cell, row) {
+			size_t w = width_of(cell->valuestring);
+			uint64_t ignored;
+
+			if (w > width[col])
+				width[col] = w;
+			if (!str_num(str_of(cell->valuestring), UINT64_MAX, &ignored))
+				numeric[col] = false;
+			col++;
+		}
+	}
+	for (col = 0; col < t->n_columns; col++) {
+		if (numeric[col])
+			fprintf(out, "%*s", (int)(width[col] - strlen(t->columns[col])), "");
+		for (const char *p = t->columns[col]; *p; p++)
+			putc(to_upper(*p), out);
+		if (col + 1 < t->n_columns)
+			fprintf(out, "%*s", numeric[col] ? 2 :
+				(int)(width[col] - strlen(t->columns[col]) + 2), "");
+	}
+	putc('\n', out);
+	cJSON_ArrayForEach(row, t->rows) {
+		col = 0;
+		cJSON_ArrayForEach(cell, row) {
+			int pad = (int)(width[col] - width_of(cell->valuestring));
+			bool last = col + 1 == t->n_columns;
+
+			fprintf(out, "%*s%s%*s", numeric[col] ? pad : 0, "", cell->valuestring,
+				last ? 0 : (numeric[col] ? 0 : pad) + 2, "");
+			col++;
+		}
+		putc('\n', out);
+	}
+}
+
+static void print_tsv(const struct table *t, FILE *out)
+{
+	const cJSON *row, *cell;
+
+	cJSON_ArrayForEach(row, t->rows) {
+		cJSON_ArrayForEach(cell, row)
+			fprintf(out, "%s%c", cell->valuestring, cell->next ? '\t' : '\n');
+	}
+}
+
+static void print_json(const struct table *t, FILE *out)
+{
+	struct buf text = BUF_INIT(64u << 20);
+	cJSON *doc = cJSON_CreateArray();
+	const cJSON *row, *cell;
+
+	cJSON_ArrayForEach(row, t->rows) {
+		cJSON *o = cJSON_CreateObject();
+		size_t col = 0;
+
+		cJSON_ArrayForEach(cell, row)
+			json_add_str(o, t->columns[col++], cell->valuestring);
+		cJSON_AddItemToArray(doc, o);
+	}
+	json_print_pretty(doc, &text);
+	fprintf(out, "%s\n", text.str);
+	buf_release(&text);
+	json_free(doc);
+}
+
+int table_print(const struct table *t, struct ui *ui, struct err *e)
+{
+	ui_clear(ui);
+	switch (ui->format) {
+	case UI_TABLE:
+		print_aligned(t, ui->out);
+		break;
+	case UI_TSV:
+		print_tsv(t, ui->out);
+		break;
+	case UI_JSON:
+		print_json(t, ui->out);
+		break;
+	}
+	if (fflush(ui->out) != 0 || ferror(ui->out))
+		return err_sys(e, ERR_IO, "standard output");
+	return 0;
+}

@@ -1,0 +1,50 @@
+#ifndef SWARM_UI_H
+#define SWARM_UI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/json.h"
+
+/*
+ * What commands say: data on stdout, talk on stderr, progress only where a
+ * terminal shows it.
+ */
+enum ui_format { UI_TABLE, UI_JSON, UI_TSV };
+
+struct ui {
+	FILE *out, *err;		/* given by main */
+	enum ui_format format;
+	bool tty;			/* err is a terminal that can rewrite a line */
+	bool color;
+	bool quiet;			/* no talk */
+	bool drawn;			/* a progress line stands there */
+	int64_t told_ms;		/* last plain "still waiting" line */
+};
+
+/* A line of talk. */
+void ui_say(struct ui *ui, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Progress of a wait: rewritten in place on a terminal, else a line every 30 s. */
+void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now);
+/* Remove a progress line before other output. */
+void ui_clear(struct ui *ui);
+
+/* Rows of strings under named columns; numbers are right-aligned when all of a column's are. */
+#define TABLE_COLUMNS_MAX 12
+struct table {
+	const char *columns[TABLE_COLUMNS_MAX];	/* JSON names; upper case in tables */
+	size_t n_columns;
+	cJSON *rows;			/* array of arrays of strings */
+};
+void table_init(struct table *t, const char *const *columns);	/* NULL-ended */
+/* Start a row, then one table_cell per column (NULL: empty). */
+void table_row(struct table *t);
+void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Print as ui->format says: aligned text, a JSON array of objects, or TSV without a header.
+ * An empty table prints "[]" or nothing.  -1 when stdout refuses. */
+int table_print(const struct table *t, struct ui *ui, struct err *e);
+void table_release(struct table *t);
+
+#endif
