@@ -1,0 +1,54 @@
+/* base/asset, over a table of its own. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/asset.h"
+
+const struct asset assets[] = {
+	{ "a/b.txt", (const unsigned char *)"hello", 5 },
+	{ "empty", (const unsigned char *)"", 0 },
+};
+const size_t assets_count = 2;
+
+static const struct asset_pair pairs[] = {
+	{ "NAME", "web \"1\"\n" }, { "A_1", "" }, { "KEY", "@NAME@" }, { NULL, NULL },
+};
+
+/* want NULL: refused with words */
+static const struct { const char *name, *text, *want, *words; } rows[] = {
+	{ "no holes", "plain", "plain", NULL },
+	{ "escaped", "n: \"@NAME@\"", "n: \"web \\\"1\\\"\\n\"", NULL },
+	{ "empty value", "<@A_1@>", "<>", NULL },
+	{ "values are not filled again", "@KEY@", "@NAME@", NULL },
+	{ "next to each other", "@A_1@@A_1@x@A_1@", "x", NULL },
+	{ "addresses stay", "root@host, @ @@ @lower@ a@b@", "root@host, @ @@ @lower@ a@b@", NULL },
+	{ "at the end", "x@NAME", "x@NAME", NULL },
+	{ "unknown", "a @NOPE@", NULL, "no value for @NOPE@" },
+	{ "too long", "0123456789012345678901234567890", NULL, "filled text is larger than 30 bytes" },
+};
+
+int main(void)
+{
+	int failures = 0;
+	struct str s = asset_get("a/b.txt");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf b = BUF_INIT(30);
+		struct err e = ERR_INIT;
+		int rc = asset_fill(str_of(rows[i].text), pairs, &b, &e);
+		bool good = rows[i].want != NULL ? rc == 0 && strcmp(b.str, rows[i].want) == 0
+						 : rc < 0 && strcmp(e.msg, rows[i].words) == 0;
+
+		if (good)
+			printf("ok asset %s\n", rows[i].name);
+		else
+			printf("not ok asset %s: %s\n", rows[i].name, rc < 0 ? e.msg : b.str);
+		failures += !good;
+		buf_release(&b);
+	}
+	if (str_eqz(s, "hello") && asset_get("empty").n == 0)
+		printf("ok asset get\n");
+	else
+		failures += printf("not ok asset get: other bytes\n") > 0;
+	return failures > 0;
+}

@@ -1,0 +1,310 @@
+/* base/err, str, buf, codec. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+static int failures;
+
+static void check(bool good, const char *name, const char *why)
+{
+	if (good)
+		printf("ok buf %s\n", name);
+	else
+		printf("not ok buf %s: %s\n", name, why);
+	failures += !good;
+}
+
+static void same(const char *got, const char *want, const char *name)
+{
+	char why[600];
+
+	snprintf(why, sizeof(why), "got \"%.250s\", want \"%.250s\"", got, want);
+	check(strcmp(got, want) == 0, name, why);
+}
+
+/* ---- errors -------------------------------------------------------------- */
+
+static void errors(void)
+{
+	struct err e = ERR_INIT;
+	char longer[3000];
+
+	check(err_in(&e, "context") == -1 && e.msg[0] == '\0', "err_in without an error", e.msg);
+	check(err_set(&e, ERR_AUTH, "no %s\n\x1b[2J", "token") == -1, "err_set returns -1", "");
+	same(e.msg, "no token??[2J", "control characters become ?");
+	err_set(&e, ERR_IO, "second");
+	err_in(&e, "sign-in at %s", "h\r");
+	same(e.msg, "sign-in at h?: no token??[2J", "first cause stays, context goes before");
+	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4, "kind and exit code stay", "");
+	err_clear(&e);
+	errno = ENOENT;
+	err_sys(&e, ERR_IO, "%s", "/x");
+	same(e.msg, "/x: No such file or directory", "err_sys says why");
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	err_clear(&e);
+	err_set(&e, ERR_DATA, "%s", longer);
+	err_in(&e, "%s", longer);
+	check(strlen(e.msg) == sizeof(e.msg) - 1, "long messages are cut", "length");
+
+	static const struct { enum err_kind kind; int code; } codes[] = {
+		{ ERR_NONE, 0 }, { ERR_USAGE, 2 }, { ERR_IO, 1 }, { ERR_NET, 1 },
+		{ ERR_TIMEOUT, 3 }, { ERR_AUTH, 4 }, { ERR_AZURE, 1 }, { ERR_INTR, 130 },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		e.kind = codes[i].kind;
+		good = good && err_exit_code(&e) == codes[i].code;
+	}
+	check(good, "exit codes", "one differs");
+}
+
+/* ---- slices -------------------------------------------------------------- */
+
+static void words(void)
+{
+	static const struct { const char *text, *want; } rows[] = {
+		{ "a,,b", "[a][][b]" }, { "a,", "[a][]" }, { ",", "[][]" },
+		{ "abc", "[abc]" }, { "", "[]" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str s = str_of(rows[i].text), w;
+		struct buf got = BUF_INIT(100);
+		char name[50];
+
+		while (str_next(&s, ',', &w))
+			buf_addf(&got, "[%.*s]", STR_ARG(w));
+		snprintf(name, sizeof(name), "words of \"%s\"", rows[i].text);
+		same(got.str, rows[i].want, name);
+		buf_release(&got);
+	}
+	struct str none = STR_NULL, w;
+
+	check(!str_next(&none, ',', &w), "words of nothing", "got one");
+}
+
+static void numbers(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t max, want;
+		bool hex, good;
+		size_t left;
+	} rows[] = {
+		{ "0", 9, 0, false, true, 0 },
+		{ "10", 9, 0, false, false, 2 },
+		{ "9x", 9, 9, false, true, 1 },
+		{ "007", 7, 7, false, true, 0 },
+		{ "", 9, 0, false, false, 0 },
+		{ "-1", 9, 0, false, false, 2 },
+		{ " 1", 9, 0, false, false, 2 },
+		{ "18446744073709551615", UINT64_MAX, UINT64_MAX, false, true, 0 },
+		{ "18446744073709551616", UINT64_MAX, 0, false, false, 20 },
+		{ "99999999999999999999", UINT64_MAX, 0, false, false, 20 },
+		{ "5", 3, 0, false, false, 1 },
+		{ "fF", 255, 255, true, true, 0 },
+		{ "100", 255, 0, true, false, 3 },
+		{ "g", 255, 0, true, false, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str s = str_of(rows[i].text);
+		uint64_t v = 0;
+		char name[60];
+		bool good = rows[i].hex ? str_hex(&s, rows[i].max, &v)
+					: str_dec(&s, rows[i].max, &v);
+
+		snprintf(name, sizeof(name), "number \"%s\" row %zu", rows[i].text, i);
+		check(good == rows[i].good && v == rows[i].want && s.n == rows[i].left,
+		      name, "value or rest differs");
+	}
+	uint64_t v = 77;
+
+	check(!str_num(STR("12x"), 100, &v) && v == 77 && str_num(STR("12"), 100, &v) && v == 12,
+	      "str_num wants the whole slice", "");
+}
+
+static void slices(void)
+{
+	struct str s = STR("key: value : x"), left;
+
+	check(str_cut(&s, ':', &left) && str_eqz(left, "key") && str_eqz(s, " value : x"),
+	      "cut at the first", "");
+	check(!str_cut(&s, '#', &left) && str_eqz(s, " value : x") && str_eqz(left, "key"),
+	      "cut without the character changes nothing", "");
+	check(str_eqz(str_trim(STR(" \t a b \r\n")), "a b") && str_trim(STR("  ")).n == 0,
+	      "trim", "");
+	check(str_ieqz(STR("HeAd"), "hEaD") && !str_ieqz(STR("head"), "heads") &&
+	      !str_ieq(STR("["), STR("{")), "case folds letters only", "");
+	check(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")) &&
+	      str_istarts(STR("ABc"), STR("ab")) && str_ends(STR("abc"), STR("bc")) &&
+	      !str_ends(STR("c"), STR("bc")) && str_starts(STR("a"), STR_NULL), "prefix, suffix", "");
+	check(str_find(STR("aabaab"), STR("ab")) == 1 && str_find(STR("a"), STR("ab")) == -1 &&
+	      str_find(STR("a"), STR("")) == 0 && str_find(STR_NULL, STR("a")) == -1 &&
+	      str_chr(STR("abab"), 'b') == 1 && str_rchr(STR("abab"), 'b') == 3 &&
+	      str_chr(STR_NULL, 'b') == -1, "find", "");
+	check(str_skip(STR("ab"), 9).n == 0 && str_skip(STR_NULL, 1).p == NULL &&
+	      str_head(STR("ab"), 9).n == 2, "skip and head stop at the end", "");
+	check(str_cmp(STR("a"), STR("ab")) < 0 && str_cmp(STR("\xff"), STR("a")) > 0 &&
+	      str_cmp(STR("ab"), STR("ab")) == 0 && str_icmp(STR("A"), STR("b")) < 0 &&
+	      str_eq(STR_NULL, STR("")), "order", "");
+	check(str_is_token(STR("X-y_z.0!#$%&'*+^`|~")) && !str_is_token(STR("")) &&
+	      !str_is_token(STR("a b")) && !str_is_token(STR("a\0b")) && !str_is_token(STR("\xc3\xa9")),
+	      "token", "");
+
+	static const struct { const char *s; size_t n; } utf8[] = {
+		{ "a", 1 }, { "\xc3\xa9", 2 }, { "\xe2\x82\xac", 3 }, { "\xf0\x9f\x90\xb3", 4 },
+		{ "\xc3", 0 }, { "\x80", 0 }, { "\xc0\xaf", 0 }, { "\xe0\x80\xaf", 0 },
+		{ "\xed\xa0\x80", 0 }, { "\xf4\x90\x80\x80", 0 }, { "\xf0\x80\x80\xaf", 0 },
+		{ "\xff", 0 }, { "", 0 }, { "\xe2\x82z", 0 },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(utf8) / sizeof(utf8[0]); i++)
+		good = good && str_utf8(str_of(utf8[i].s)) == utf8[i].n;
+	check(good, "UTF-8 characters", "one row differs");
+}
+
+/* ---- the buffer ---------------------------------------------------------- */
+
+static void buffers(void)
+{
+	struct buf b = BUF_INIT(10);
+	struct err e = ERR_INIT;
+	char *z;
+
+	same(b.str, "", "empty buffer is \"\"");
+	buf_adds(&b, "12345");
+	buf_addf(&b, "%s", "678901");
+	check(b.over, "going over marks", "");
+	same(b.str, "12345", "what went over is not there, not even a part");
+	buf_adds(&b, "6");
+	same(b.str, "12345", "nothing is taken once over");
+	check(buf_check(&b, "answer", &e) == -1, "buf_check sees it", "");
+	same(e.msg, "answer is larger than 10 bytes", "buf_check says it");
+	buf_reset(&b);
+	buf_adds(&b, "1234567890");
+	check(!b.over && b.n == 10, "exactly the ceiling fits", "");
+	buf_consume(&b, 4);
+	same(b.str, "567890", "consume");
+	buf_consume(&b, 99);
+	same(b.str, "", "consume all");
+	buf_adds(&b, "abc");
+	buf_truncate(&b, 1);
+	buf_truncate(&b, 5);
+	same(b.str, "a", "truncate");
+	z = buf_room(&b, 3);
+	memcpy(z, "xyz", 3);
+	buf_grew(&b, 2);
+	same(b.str, "axy", "room, grew");
+	check(buf_room(&b, 8) == NULL && b.over, "room beyond the ceiling", "");
+	z = buf_detach(&b);
+	same(z, "axy", "detach gives the bytes");
+	same(b.str, "", "detach leaves it empty");
+	free(z);
+	z = buf_detach(&b);
+	same(z, "", "detach of the empty");
+	free(z);
+	buf_init(&b, SIZE_MAX);
+	for (int i = 0; i < 1000; i++)
+		buf_addf(&b, "%03d", i);
+	check(b.n == 3000 && memcmp(b.str + 2997, "999", 4) == 0, "grows", "");
+	buf_burn(&b);
+	buf_burn(&b);
+	z = xasprintf("%d-%s", 7, "x");
+	same(z, "7-x", "xasprintf");
+	burn_str(z);
+	burn_str(NULL);
+}
+
+/* ---- codecs -------------------------------------------------------------- */
+
+enum codec { HEX, UNHEX, B64, B64URL, UNB64, PCT, UNPCT, UNFORM, JSON, CLEAN };
+
+static const struct {
+	const char *name;
+	enum codec codec;
+	struct str in;
+	const char *want;	/* NULL: refused with words */
+	const char *words;
+} codecs[] = {
+	{ "hex", HEX, STR("\x00\xffk"), "00ff6b", NULL },
+	{ "unhex", UNHEX, STR("6B6c"), "kl", NULL },
+	{ "unhex odd", UNHEX, STR("6b6"), NULL, "not hexadecimal" },
+	{ "unhex letters", UNHEX, STR("6b6g"), NULL, "not hexadecimal" },
+	/* RFC 4648 section 10 */
+	{ "base64 0", B64, STR(""), "", NULL },
+	{ "base64 1", B64, STR("f"), "Zg==", NULL },
+	{ "base64 2", B64, STR("fo"), "Zm8=", NULL },
+	{ "base64 3", B64, STR("foo"), "Zm9v", NULL },
+	{ "base64 6", B64, STR("foobar"), "Zm9vYmFy", NULL },
+	{ "base64 last digits", B64, STR("\xfb\xef\xff"), "++//", NULL },
+	{ "base64url", B64URL, STR("\xfb\xef\xff\xff"), "--___w", NULL },
+	{ "unbase64", UNB64, STR("Zm9vYg=="), "foob", NULL },
+	{ "unbase64 without padding", UNB64, STR("Zm9vYmE"), "fooba", NULL },
+	{ "unbase64 url digits", UNB64, STR("LS1fX3-_"), "--__\x7f\xbf", NULL },
+	{ "unbase64 nothing", UNB64, STR(""), "", NULL },
+	{ "unbase64 short", UNB64, STR("Z"), NULL, "wrong length" },
+	{ "unbase64 only padding", UNB64, STR("=="), NULL, "wrong length" },
+	{ "unbase64 too much padding", UNB64, STR("Zm9v="), NULL, "wrong length" },
+	{ "unbase64 blank", UNB64, STR("Zm 9v"), NULL, "wrong length" },
+	{ "unbase64 blanks", UNB64, STR("Zm 9v  Y"), NULL, "not base64" },
+	{ "unbase64 padding inside", UNB64, STR("Zg==Zg=="), NULL, "not base64" },
+	{ "unbase64 stray bits", UNB64, STR("Zh=="), NULL, "not base64" },
+	{ "percent", PCT, STR("a/b c~\xc3\xa9-._"), "a%2Fb%20c~%C3%A9-._", NULL },
+	{ "unpercent", UNPCT, STR("a%2fb+%C3%a9"), "a/b+\xc3\xa9", NULL },
+	{ "unpercent form", UNFORM, STR("a+b%2B"), "a b+", NULL },
+	{ "unpercent cut", UNPCT, STR("abc%2"), NULL, "bad percent escape" },
+	{ "unpercent letters", UNPCT, STR("%zz"), NULL, "bad percent escape" },
+	{ "JSON string", JSON, STR("\"\\/\b\f\n\r\t\x01\x7f\xc3\xa9"),
+	  "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\xc3\xa9", NULL },
+	{ "JSON NUL", JSON, STR("a\0b"), "a\\u0000b", NULL },
+	{ "JSON broken UTF-8", JSON, STR("a\xff\xc3"), "a\xef\xbf\xbd\xef\xbf\xbd", NULL },
+	{ "clean", CLEAN, STR("a\x1b[0m\n\x7f"), "a?[0m??", NULL },
+};
+
+static void codec_rows(void)
+{
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+		struct buf b = BUF_INIT(1000);
+		struct str in = codecs[i].in;
+		struct err e = ERR_INIT;
+		int rc = 0;
+
+		buf_adds(&b, "<");
+		switch (codecs[i].codec) {
+		case HEX: buf_add_hex(&b, in.p, in.n); break;
+		case UNHEX: rc = buf_add_unhex(&b, in, &e); break;
+		case B64: buf_add_base64(&b, in.p, in.n); break;
+		case B64URL: buf_add_base64url(&b, in.p, in.n); break;
+		case UNB64: rc = buf_add_unbase64(&b, in, &e); break;
+		case PCT: buf_add_pct(&b, in); break;
+		case UNPCT: rc = buf_add_unpct(&b, in, false, &e); break;
+		case UNFORM: rc = buf_add_unpct(&b, in, true, &e); break;
+		case JSON: buf_add_json(&b, in); break;
+		case CLEAN: buf_add_clean(&b, in); break;
+		}
+		if (codecs[i].want != NULL)
+			same(rc == 0 ? b.str + 1 : e.msg, codecs[i].want, codecs[i].name);
+		else
+			check(rc < 0 && strstr(e.msg, codecs[i].words) != NULL && b.n == 1,
+			      codecs[i].name, rc < 0 ? e.msg : "accepted");
+		buf_release(&b);
+	}
+}
+
+int main(void)
+{
+	errors();
+	words();
+	numbers();
+	slices();
+	buffers();
+	codec_rows();
+	return failures > 0;
+}
