@@ -63,8 +63,8 @@ CRT_END		 = $(MUSL)/crtn.o
 # ---- sources -----------------------------------------------------------
 
 ROOMS		:= base tls ssh docker node emulator
-SRC		:= $(sort $(wildcard azure.c swarm.c http.c entra.c \
-			$(addsuffix /*.c,$(ROOMS))))
+SRC		:= $(sort $(filter-out main.c,$(wildcard *.c $(addsuffix /*.c,$(ROOMS)))))
+HEADERS		:= $(sort $(wildcard *.h $(addsuffix /*.h,$(ROOMS))))
 ASSETS		:= $(sort $(filter-out %~,$(shell find assets -type f 2>/dev/null)))
 UNITS		:= $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
 FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
@@ -135,7 +135,8 @@ $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
 build/o/main.o: private OWN_FLAGS += -include build/version.h
-build/o/main.o: build/version.h
+# main.c by name: without it make should say so, not the linker
+build/o/main.o: main.c build/version.h
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/san build/san/* \
 	build/san/tests/* build/fuzz build/fuzz/* build/fuzz/tests/*))
@@ -237,21 +238,25 @@ build/fuzzer/%: build/fuzz/tests/fuzz/%.o $(FUZZ_LIBS)
 fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 	@build-aux/fuzz.sh $(FUZZ_SECONDS) $(FUZZERS)
 
-# Both compilers against musl's headers, as the product sees them, and every
-# test against glibc's.
+# Both compilers against musl's headers, as the product sees them; every header
+# alone; every test against glibc's.
 WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c
 WARN_TEST = $(wildcard tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 
-warnings: build/version.h $(addsuffix .warn,$(addprefix build/warn/,$(WARN_SRC) $(WARN_TEST)))
+warnings: $(addprefix build/warn/,$(addsuffix .ok,$(WARN_SRC) $(HEADERS) $(WARN_TEST)))
+	@echo "no warnings in $(words $^) files"
 
-build/warn/tests/%.c.warn: tests/%.c FORCE | deps build/.bearssl build/.cjson
+build/warn/tests/%.c.ok: tests/%.c FORCE | deps build/.bearssl build/.cjson
 	@$(HOSTCC) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
 	@$(CLANG) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
 
-build/warn/%.c.warn: %.c FORCE | deps build/.bearssl build/.cjson build/version.h
+build/warn/%.c.ok: %.c FORCE | deps build/.bearssl build/.cjson build/version.h
 	@$(CC) $(OWN_FLAGS) -Werror $(REL_FLAGS) -include build/version.h -c -o /dev/null $<
 	@$(CLANG_MUSL) $(OWN_FLAGS) -Werror -Os -include build/version.h -fsyntax-only $<
+
+build/warn/%.h.ok: %.h FORCE | deps build/.bearssl build/.cjson
+	@$(CC) $(OWN_FLAGS) -Werror -include $< -fsyntax-only -x c /dev/null
 
 # Kept between runs although only implicit rules name them.
 .SECONDARY:
