@@ -1,0 +1,158 @@
+#ifndef TLS_INNER_H
+#define TLS_INNER_H
+
+/*
+ * What the files of tls/ share; nobody outside includes this.
+ */
+#include <bearssl.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "tls/tls.h"
+
+/* ---- PEM and DER (tls/der.c) ---- */
+
+#define PEM_OBJECT_MAX	(32u << 10)	/* one object, decoded */
+#define PEM_FILE_MAX	(4u << 20)	/* Debian's bundle of roots is 0.2 MiB */
+
+/*
+ * Take the next object off the front of *text (RFC 7468; what stands between
+ * objects is passed over).  label points into the text, der is emptied first.
+ * 1 when there was one, 0 when there is none left, -1 with e.
+ */
+int pem_next(struct str *text, struct str *label, struct buf *der, struct err *e);
+void pem_add(struct buf *out, const char *label, const void *der, size_t n);
+
+enum {
+	DER_BOOLEAN = 0x01,
+	DER_INTEGER = 0x02,
+	DER_BIT_STRING = 0x03,
+	DER_OCTET_STRING = 0x04,
+	DER_NULL = 0x05,
+	DER_OID = 0x06,
+	DER_UTF8_STRING = 0x0c,
+	DER_UTC_TIME = 0x17,
+	DER_GENERALIZED_TIME = 0x18,
+	DER_SEQUENCE = 0x30,
+	DER_SET = 0x31,
+};
+#define DER_CONTEXT(n)		(0x80u | (n))		/* [n] IMPLICIT, primitive */
+#define DER_CONTEXT_OPEN(n)	(0xa0u | (n))		/* [n], constructed */
+
+/*
+ * Reading, X.690 section 10 (definite, shortest lengths only) and tags below
+ * 31: false, with *in untouched, when the front of *in is not that.
+ */
+bool der_any(struct str *in, unsigned *tag, struct str *body);
+/* The next element has this tag. */
+bool der_get(struct str *in, unsigned tag, struct str *body);
+/* The same, with the header: what is hashed or compared. */
+bool der_whole(struct str *in, unsigned tag, struct str *whole);
+/* An INTEGER that is not negative, without its leading zeros. */
+bool der_uint(struct str *in, struct str *v);
+/* The bytes of a BIT STRING that has no unused bits. */
+bool der_bits(struct str *in, struct str *v);
+/* UTCTime or GeneralizedTime in the form that RFC 5280 4.1.2.5 allows. */
+bool der_time(struct str *in, int64_t *t);
+
+/* Writing: what comes between _open and _close is the element's body. */
+size_t der_open(struct buf *b, unsigned tag);
+void der_close(struct buf *b, size_t at);
+void der_add(struct buf *b, unsigned tag, const void *p, size_t n);
+void der_add_uint(struct buf *b, const void *p, size_t n);
+void der_add_bits(struct buf *b, const void *p, size_t n);	/* a BIT STRING of whole bytes */
+
+/* The encoded bodies of the object identifiers that we write or know. */
+extern const struct str oid_rsa, oid_rsa_sha256, oid_ec, oid_ecdsa_sha256,
+	oid_p256, oid_p384, oid_p521, oid_cn, oid_ou, oid_o, oid_ski, oid_aki,
+	oid_basic, oid_usage, oid_ext_usage, oid_san, oid_server_auth,
+	oid_any_usage;
+
+/* BearSSL's structures are not const where its functions only read. */
+static inline unsigned char *loose(const void *p)
+{
+	return (unsigned char *)(uintptr_t)p;
+}
+
+/* ---- private keys (tls/keys.c) ---- */
+
+#define KEY_DER_MAX	4096	/* RSA-4096 in PKCS#8 takes 2,400 */
+
+/* A private key with its public half.  Points into itself: never copied. */
+struct key {
+	int type;			/* BR_KEYTYPE_RSA or BR_KEYTYPE_EC */
+	br_rsa_private_key rsa;
+	br_rsa_public_key rsa_pub;
+	br_ec_private_key ec;
+	br_ec_public_key ec_pub;
+	unsigned char q[BR_EC_KBUF_PUB_MAX_SIZE];
+	unsigned char der[KEY_DER_MAX];
+};
+
+int key_load(struct key *k, struct str pem, struct err *e);
+/* SubjectPublicKeyInfo, RFC 5280 4.1.2.7. */
+void key_spki(const struct key *k, struct buf *out);
+
+/* ---- certificates, read (tls/cert.c) ---- */
+
+/* Slices into the DER given. */
+struct cert {
+	unsigned version;		/* 1..3 */
+	struct str issuer, subject;	/* whole Names */
+	struct str spki;		/* whole SubjectPublicKeyInfo */
+	int64_t not_before, not_after;
+	struct str names;		/* inside of subjectAltName, p NULL if absent */
+	struct str ext_usage;		/* inside of extKeyUsage, p NULL if absent */
+	bool ca;			/* basicConstraints says so */
+};
+
+int cert_read(struct str der, struct cert *c, struct err *e);
+/* The key, pointing into the SPKI. */
+int cert_key(struct str spki, br_x509_pkey *key, struct err *e);
+/* "CN=example" for people; the O or OU of a Name without CN. */
+void cert_name_text(struct str name, struct buf *out);
+/* Whether the names hold this host name or IP address (RFC 9525 6.3, 6.4). */
+bool cert_is_for(const struct cert *c, const char *host);
+/* The names for people, "a.example, 10.0.0.1", a long list cut short. */
+void cert_names_text(const struct cert *c, struct buf *out);
+/* extKeyUsage is absent, or allows to be a server. */
+bool cert_may_serve(const struct cert *c);
+
+/* ---- trust (tls/trust.c) ---- */
+
+struct tls_trust {
+	bool pinned;
+	uint8_t pin[32];
+	br_x509_trust_anchor *anchors;
+	size_t anchors_count;
+	struct buf records;	/* what the anchors point into, unless built in */
+};
+
+/* ---- our X.509 engine (tls/verify.c) ---- */
+
+#define VERIFY_CHAIN_MAX 10
+
+/*
+ * Hears the server's chain from BearSSL, lets br_x509_minimal judge it (or
+ * compares the pin), and knows afterwards in words why it was refused.
+ */
+struct verify {
+	const br_x509_class *vtable;	/* first: BearSSL sees a br_x509_class ** */
+	const struct tls_trust *trust;
+	const char *host;
+	br_x509_minimal_context minimal;
+	struct buf der;			/* the certificate being heard */
+	struct buf leaf;		/* DER, the facts point into it */
+	struct cert facts;
+	br_x509_pkey key;
+	unsigned count;
+	struct buf last_issuer;		/* Name of the last one's issuer */
+	bool last_self;			/* the last one is signed by itself */
+	int64_t now;
+	struct err why;
+};
+
+void verify_init(struct verify *v, const struct tls_trust *trust, const char *host);
+void verify_release(struct verify *v);
+
+#endif
