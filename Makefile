@@ -62,9 +62,10 @@ CRT_END		 = $(MUSL)/crtn.o
 
 # ---- sources -----------------------------------------------------------
 
-ROOMS		:= base tls ssh docker node emulator
-SRC		:= $(sort $(filter-out main.c,$(wildcard *.c $(addsuffix /*.c,$(ROOMS)))))
-HEADERS		:= $(sort $(wildcard *.h $(addsuffix /*.h,$(ROOMS))))
+# Every room of the house is a folder here, or a file when it is small.
+in_rooms	= $(sort $(filter-out main.c build/% build-aux/% tests/%,$(wildcard *.$(1) */*.$(1))))
+SRC		:= $(call in_rooms,c)
+HEADERS		:= $(call in_rooms,h)
 ASSETS		:= $(sort $(filter-out %~,$(shell find assets -type f 2>/dev/null)))
 UNITS		:= $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
 FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
