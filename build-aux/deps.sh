@@ -37,10 +37,13 @@ else
 	exit 1
 fi
 echo "deps: installing$lacking" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # The lists may be absent (containers) or older than the archive (images).
 $root env DEBIAN_FRONTEND=noninteractive sh -c '
-	apt-get -q update >/dev/null && exec apt-get -qq install \
-		-y --no-install-recommends "$@" </dev/null >/dev/null' sh $lacking || {
+	apt-get -q update && exec apt-get -q install -o Dpkg::Use-Pty=0 \
+		-y --no-install-recommends "$@"' sh $lacking </dev/null >"$log" 2>&1 || {
+	tail -n 15 "$log" >&2
 	echo "deps: could not install$lacking" >&2
 	exit 1
 }
