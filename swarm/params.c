@@ -1,0 +1,246 @@
+/*
+ * parameters/cluster.json: the ARM parameters document of the cluster, with
+ * the cloud-init of masters and agents filled in.  Holds secrets: 0600.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/asset.h"
+#include "base/io.h"
+#include "swarm/swarm.h"
+
+#define CUSTOM_DATA_MAX 65535		/* Azure's own, decoded */
+#define FIRST_MASTER 10			/* 10.77.0.10, as the template has it */
+#define SAS_YEARS 10			/* agents made years from now fetch it, too */
+#define YEAR_S 31557600LL
+#define PARAMETERS_MAX (1u << 20)
+
+/* /etc/azswarm/node.json of a master or an agent.  Burn it. */
+static void node_json(const struct keys *k, bool master, int masters, struct buf *out)
+{
+	cJSON *doc = cJSON_CreateObject(), *list;
+	char address[32];
+
+	json_add_str(doc, "role", master ? "manager" : "worker");
+	list = json_add_arr(doc, "masters");
+	for (int i = 0; i < masters; i++) {
+		snprintf(address, sizeof(address), "10.77.0.%d", FIRST_MASTER + i);
+		cJSON_AddItemToArray(list, cJSON_CreateString(address));
+	}
+	json_add_str(doc, "helper_pin", k->helper_pin);
+	json_add_str(doc, "worker_secret", k->worker_secret);
+	if (master)
+		json_add_str(doc, "manager_secret", k->manager_secret);
+	json_add_str(doc, "default_addr_pool", "10.192.0.0/12");
+	json_add_str(doc, "ingress_subnet", "10.208.0.0/20");
+	json_add_int(doc, "mtu", 1400);
+	json_print(doc, out);
+	json_burn(doc);
+}
+
+/* What both cloud-init files are filled with besides the role. */
+struct fill {
+	const struct session *s;
+	const struct keys *k;
+	const char *account, *key, *file_host, *binary_url, *binary_sha256;
+	int masters;
+};
+
+static int custom_data(const struct fill *f, bool master, char **base64, struct err *e)
+{
+	const struct settings *set = f->s->set;
+	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
+	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX);
+	int rc = -1;
+
+	node_json(f->k, master, f->masters, &node);
+	const struct asset_pair pairs[] = {
+		{ "SSH_HOST_KEY", master ? f->k->host_master.str : f->k->host_agent.str },
+		{ "SSH_HOST_KEY_PUB",
+		  master ? f->k->host_master_public : f->k->host_agent_public },
+		{ "NODE_JSON", node.str },
+		{ "HELPER_KEY", master ? f->k->helper.str : "" },
+		{ "DOCKER_CHANNEL", settings_get(set, S_DOCKER_CHANNEL) },
+		{ "ADMIN_USERNAME", settings_get(set, S_ADMIN_USERNAME) },
+		{ "BINARY_URL", f->binary_url },
+		{ "BINARY_SHA256", f->binary_sha256 },
+		{ "STORAGE_ACCOUNT", f->account },
+		{ "STORAGE_KEY", f->key },
+		{ "STORAGE_HOST", f->file_host },
+		{ "SHARE_NAME", settings_get(set, S_SHARE_NAME) },
+		{ NULL, NULL },
+	};
+	if (asset_fill(asset_get("cloud-init/node.yaml"), pairs, &yaml, e) < 0 ||
+	    buf_check(&yaml, "cloud-init", e) < 0)
+		goto out;
+	if (yaml.n > CUSTOM_DATA_MAX) {
+		err_set(e, ERR_DATA, "cloud-init has %zu bytes; Azure takes %d", yaml.n,
+			CUSTOM_DATA_MAX);
+		goto out;
+	}
+	buf_add_base64(&b64, yaml.str, yaml.n);
+	*base64 = xstrdup(b64.str);
+	rc = 0;
+out:
+	if (rc < 0)
+		err_in(e, "customData of %s", master ? "masters" : "agents");
+	buf_burn(&b64);
+	buf_burn(&yaml);
+	buf_burn(&node);
+	return rc;
+}
+
+static void add_value(cJSON *parameters, const char *name, cJSON *value)
+{
+	json_set(json_add_obj(parameters, name), "value", value);
+}
+
+static void add_text(cJSON *parameters, const char *name, const char *value)
+{
+	add_value(parameters, name, cJSON_CreateString(value));
+}
+
+static int add_int(cJSON *parameters, const char *name, const struct settings *set,
+		   enum setting which, struct err *e)
+{
+	int v;
+
+	if (settings_int(set, which, 0, 100, &v, e) < 0)
+		return -1;
+	add_value(parameters, name, cJSON_CreateNumber(v));
+	return 0;
+}
+
+static int add_bool(cJSON *parameters, const char *name, const struct settings *set,
+		    enum setting which, struct err *e)
+{
+	bool v;
+
+	if (settings_bool(set, which, &v, e) < 0)
+		return -1;
+	add_value(parameters, name, cJSON_CreateBool(v));
+	return 0;
+}
+
+static int document(const struct session *s, const struct keys *k, const char *master_data,
+		    const char *agent_data, cJSON **doc, struct err *e)
+{
+	const struct settings *set = s->set;
+	cJSON *p;
+
+	*doc = cJSON_CreateObject();
+	json_add_str(*doc, "$schema", "https://schema.management.azure.com/schemas/2019-04-01/"
+		     "deploymentParameters.json#");
+	json_add_str(*doc, "contentVersion", "1.0.0.0");
+	p = json_add_obj(*doc, "parameters");
+	add_text(p, "location", settings_get(set, S_LOCATION));
+	add_text(p, "namePrefix", settings_get(set, S_COMPUTE_GROUP));
+	add_text(p, "adminUsername", settings_get(set, S_ADMIN_USERNAME));
+	add_text(p, "adminPublicKey", k->admin_public);
+	add_text(p, "masterSize", settings_get(set, S_MASTER_SIZE));
+	add_text(p, "agentSize", settings_get(set, S_AGENT_SIZE));
+	add_text(p, "vmssName", settings_get(set, S_VMSS_NAME));
+	add_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
+	if (add_int(p, "masterCount", set, S_MASTER_COUNT, e) < 0 ||
+	    add_int(p, "agentCount", set, S_AGENT_COUNT, e) < 0 ||
+	    add_int(p, "minAgentCount", set, S_MIN_AGENT_COUNT, e) < 0 ||
+	    add_int(p, "maxAgentCount", set, S_MAX_AGENT_COUNT, e) < 0 ||
+	    add_bool(p, "monitorPublic", set, S_MONITOR_PUBLIC, e) < 0 ||
+	    add_bool(p, "trustedLaunch", set, S_TRUSTED_LAUNCH, e) < 0)
+		return -1;
+	add_text(p, "masterCustomData", master_data);
+	add_text(p, "agentCustomData", agent_data);
+	return 0;
+}
+
+/* "https://x.file.core.windows.net/" -> "x.file.core.windows.net" */
+static char *host_of(const char *url)
+{
+	struct http_url u;
+	struct err ignored = ERR_INIT;
+
+	return http_url_parse(str_of(url), &u, &ignored) == 0 ? xstrdup(u.host) : xstrdup("");
+}
+
+/* The same for a year, so that running `params` again changes nothing:
+ * Azure refuses another customData for a machine that exists. */
+static int64_t far_away(void)
+{
+	return (unix_time() / YEAR_S + 1 + SAS_YEARS) * YEAR_S;
+}
+
+int cmd_params(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct keys k = { 0 };
+	struct self_image img;
+	struct fill f = { .s = s, .k = &k };
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	char *blob = NULL, *file = NULL, *key = NULL, *url = NULL, *file_host = NULL;
+	char *master_data = NULL, *agent_data = NULL;
+	cJSON *doc = NULL;
+	bool there;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (keys_load(s->set, &k, e) < 0 || self_image_describe(&img, e) < 0 ||
+	    settings_int(s->set, S_MASTER_COUNT, 1, 5, &f.masters, e) < 0)
+		goto out;
+	if (storage_endpoints(s, &blob, &file, e) < 0 || storage_key(s, &key, e) < 0 ||
+	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||
+	    storage_blob_there(s, url, &img, &there, e) < 0)
+		goto out;
+	if (!there) {
+		err_set(e, ERR_DATA, "this azswarm (%.12s...) is not in storage account %s; "
+			"'azswarm deploy-storage' puts it there", img.sha256, s->account);
+		goto out;
+	}
+	file_host = host_of(file);
+	f.account = s->account;
+	f.key = key;
+	f.file_host = file_host;
+	f.binary_url = url;
+	f.binary_sha256 = img.sha256;
+	if (custom_data(&f, true, &master_data, e) < 0 ||
+	    custom_data(&f, false, &agent_data, e) < 0 ||
+	    document(s, &k, master_data, agent_data, &doc, e) < 0)
+		goto out;
+	json_print_pretty(doc, &text);
+	buf_addc(&text, '\n');
+	if (buf_check(&text, PARAMETERS_FILE, e) < 0 || dir_make("parameters", 0700, e) < 0 ||
+	    file_write(PARAMETERS_FILE, buf_str(&text), 0600, e) < 0)
+		goto out;
+	ui_say(s->ui, "%s written", PARAMETERS_FILE);
+	rc = 0;
+out:
+	json_burn(doc);
+	buf_burn(&text);
+	burn_str(master_data);
+	burn_str(agent_data);
+	burn_str(key);
+	burn_str(url);
+	free(blob);
+	free(file);
+	free(file_host);
+	keys_burn(&k);
+	return rc;
+}
+
+int cmd_clean(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	if (!file_exists("parameters")) {
+		ui_say(s->ui, "parameters/ is not there, nothing to remove");
+		return 0;
+	}
+	if (dir_remove("parameters", e) < 0)
+		return -1;
+	ui_say(s->ui, "parameters/ removed");
+	return 0;
+}
+
+int cmd_keys(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return keys_make(s->set, s->ui, e);
+}

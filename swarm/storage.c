@@ -1,0 +1,464 @@
+/*
+ * The storage account: file shares, and the blob from which machines fetch
+ * this program.  Shares and containers are made through Resource Manager;
+ * only the upload itself goes to the storage service, with a shared access
+ * signature that Azure makes for us.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/time.h"
+#include "swarm/swarm.h"
+
+#define STORAGE_VERSION "2021-12-02"	/* of the blob service */
+#define UPLOAD_MS 600000
+#define UPLOAD_TRIES 8			/* a new account's name takes a while to exist */
+#define UPLOAD_WAIT_MS 10000
+#define SAS_UPLOAD_S 3600
+#define SHARE_QUOTA_GIB 100
+
+static char *account_path(const struct session *s, const char *rest)
+{
+	return azure_path(&s->az, "/resourceGroups/%s/providers/Microsoft.Storage/"
+			  "storageAccounts/%s%s?api-version=" API_STORAGE,
+			  settings_get(s->set, S_STORAGE_GROUP), s->account, rest);
+}
+
+static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+{
+	char *path = account_path(s, "");
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
+
+	free(path);
+	if (rc == 0 && r->http.head.status == 404)
+		rc = err_set(e, ERR_DATA, "storage account %s is not there; "
+			     "'azswarm deploy-storage' makes it", s->account);
+	return rc;
+}
+
+static int take_endpoint(const cJSON *doc, const char *path, char **out, struct err *e)
+{
+	const char *v;
+
+	if (out == NULL)
+		return 0;
+	if ((v = json_str(doc, path, e)) == NULL)
+		return err_in(e, "storage account");
+	*out = xstrdup(v);
+	return 0;
+}
+
+int storage_endpoints(struct session *s, char **blob, char **file, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	int rc = -1;
+
+	if (account_get(s, &r, e) == 0 &&
+	    take_endpoint(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
+	    take_endpoint(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
+		rc = 0;
+	azure_reply_release(&r);
+	return rc;
+}
+
+int storage_key(struct session *s, char **key, struct err *e)
+{
+	char *path = account_path(s, "/listKeys");
+	struct azure_reply r = { 0 };
+	const char *v;
+	int rc = -1;
+
+	if (azure_call(&s->az, "POST", path, NULL, 0, &r, e) == 0 &&
+	    (v = json_str(r.doc, "keys[0].value", e)) != NULL) {
+		*key = xstrdup(v);
+		rc = 0;
+	}
+	json_burn(r.doc);
+	r.doc = NULL;
+	burn(r.http.body.str, r.http.body.n);
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? err_in(e, "keys of storage account %s", s->account) : 0;
+}
+
+/* ---- this program as a blob ---- */
+
+static int open_self(struct err *e)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err_sys(e, ERR_IO, "this program's own file (/proc/self/exe)");
+	return fd;
+}
+
+int self_image_describe(struct self_image *img, struct err *e)
+{
+	struct sha256_state sha;
+	uint8_t digest[SHA256_LEN];
+	struct buf hex = BUF_INIT(64);
+	char chunk[16384];
+	ssize_t n;
+	int fd = open_self(e);
+
+	*img = (struct self_image){ 0 };
+	if (fd < 0)
+		return -1;
+	sha256_start(&sha);
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		sha256_add(&sha, chunk, (size_t)n);
+		img->size += (uint64_t)n;
+	}
+	close(fd);
+	if (n < 0)
+		return err_sys(e, ERR_IO, "reading this program's own file");
+	sha256_done(&sha, digest);
+	buf_add_hex(&hex, digest, sizeof(digest));
+	memcpy(img->sha256, hex.str, sizeof(img->sha256));
+	buf_release(&hex);
+	/* named by content: clusters with other versions keep theirs */
+	snprintf(img->blob, sizeof(img->blob), BLOB_CONTAINER "/azswarm-%.16s", img->sha256);
+	return 0;
+}
+
+int storage_sas_url(struct session *s, const char *blob_endpoint, const struct self_image *img,
+		    const char *permissions, int64_t expires, char **url, struct err *e)
+{
+	char *path = account_path(s, "/ListServiceSas"), *resource;
+	cJSON *body = cJSON_CreateObject();
+	struct azure_reply r = { 0 };
+	char end[32];
+	const char *sas;
+	size_t n = strlen(blob_endpoint);
+	int rc = -1;
+
+	time_iso(expires, end);
+	resource = xasprintf("/blob/%s/%s", s->account, img->blob);
+	json_add_str(body, "canonicalizedResource", resource);
+	json_add_str(body, "signedResource", "b");
+	json_add_str(body, "signedPermission", permissions);
+	json_add_str(body, "signedProtocol", "https");
+	json_add_str(body, "signedExpiry", end);
+	json_add_str(body, "keyToSign", "key1");
+	if (azure_call(&s->az, "POST", path, body, 0, &r, e) == 0 &&
+	    (sas = json_str(r.doc, "serviceSasToken", e)) != NULL) {
+		*url = xasprintf("%s%s%s?%s", blob_endpoint,
+				 n > 0 && blob_endpoint[n - 1] == '/' ? "" : "/", img->blob, sas);
+		rc = 0;
+	}
+	json_burn(r.doc);
+	r.doc = NULL;
+	burn(r.http.body.str, r.http.body.n);
+	azure_reply_release(&r);
+	json_free(body);
+	free(resource);
+	free(path);
+	return rc < 0 ? err_in(e, "access to blob storage of %s", s->account) : 0;
+}
+
+/* The code in the storage service's XML error, for a message.  The URL holds
+ * the signature and is never shown. */
+static int storage_refusal(const struct http_response *r, struct err *e)
+{
+	struct str code = http_field(&r->head, "x-ms-error-code");
+	struct str id = http_field(&r->head, "x-ms-request-id");
+
+	return err_set(e, ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
+		       STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
+}
+
+int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
+		       bool *there, struct err *e)
+{
+	static const char *const fields[] = { "x-ms-version: " STORAGE_VERSION, NULL };
+	struct http_request q = {
+		.method = "HEAD", .url = url, .fields = fields, .idempotent = true,
+		.deadline_ms = now_ms() + 60000,
+	};
+	struct http_response r;
+	uint64_t size;
+	int rc = -1;
+
+	http_response_init(&r, 64u << 10);
+	if (http_exchange(&s->data, &q, &r, e) < 0)
+		goto out;
+	*there = false;
+	if (r.head.status == 200)
+		*there = str_num(http_field(&r.head, "content-length"), UINT64_MAX, &size) &&
+			 size == img->size;
+	else if (r.head.status != 404) {
+		storage_refusal(&r, e);
+		goto out;
+	}
+	rc = 0;
+out:
+	http_response_release(&r);
+	return rc < 0 ? err_in(e, "blob storage") : 0;
+}
+
+struct upload {
+	int fd;
+	uint64_t left;
+};
+
+static ssize_t upload_read(void *ctx, void *p, size_t n, struct err *e)
+{
+	struct upload *u = ctx;
+	ssize_t got = read(u->fd, p, n);
+
+	if (got < 0)
+		return err_sys(e, ERR_IO, "reading this program's own file");
+	if (got == 0)
+		return err_set(e, ERR_IO, "this program's own file has become shorter");
+	return got;
+}
+
+static int put_blob(struct session *s, const char *url, const struct self_image *img,
+		    bool *again, struct err *e)
+{
+	static const char *const fields[] = {
+		"x-ms-version: " STORAGE_VERSION, "x-ms-blob-type: BlockBlob",
+		"Content-Type: application/octet-stream", NULL
+	};
+	struct upload u = { .fd = open_self(e), .left = img->size };
+	struct http_request q = {
+		.method = "PUT", .url = url, .fields = fields, .body_read = upload_read,
+		.body_ctx = &u, .body_length = img->size, .idempotent = false,
+		.deadline_ms = now_ms() + UPLOAD_MS,
+	};
+	struct http_response r;
+	int rc = -1;
+
+	*again = false;
+	if (u.fd < 0)
+		return -1;
+	http_response_init(&r, 64u << 10);
+	if (http_exchange(&s->data, &q, &r, e) < 0)
+		*again = e->kind == ERR_NET || e->kind == ERR_PROTO;
+	else if (r.head.status == 201)
+		rc = 0;
+	else {
+		*again = r.head.status >= 500 || r.head.status == 408 || r.head.status == 429;
+		storage_refusal(&r, e);
+	}
+	http_response_release(&r);
+	close(u.fd);
+	return rc;
+}
+
+static int upload_self(struct session *s, struct err *e)
+{
+	struct self_image img;
+	char *blob = NULL, *write_url = NULL;
+	int64_t began = now_ms();
+	bool there = false, again = false;
+	int rc = -1;
+
+	if (self_image_describe(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
+	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
+		goto out;
+	for (int i = 1; ; i++) {
+		struct err once = ERR_INIT;
+
+		if (storage_blob_there(s, write_url, &img, &there, &once) == 0 &&
+		    (there || put_blob(s, write_url, &img, &again, &once) == 0))
+			break;
+		if (i == UPLOAD_TRIES || once.kind == ERR_INTR || once.kind == ERR_TLS ||
+		    (once.kind == ERR_AZURE && !again)) {
+			*e = once;
+			goto out;
+		}
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + UPLOAD_WAIT_MS,
+				     "the storage account to answer", began, e) < 0)
+			goto out;
+	}
+	ui_say(s->ui, there ? "program %.12s... is in storage already" :
+	       "program %.12s... uploaded", img.sha256);
+	rc = 0;
+out:
+	burn_str(write_url);
+	free(blob);
+	return rc < 0 ? err_in(e, "uploading this program") : 0;
+}
+
+/* ---- commands ---- */
+
+/* A resource group, existing or new. */
+int group_put(struct session *s, const char *group, struct err *e)
+{
+	char *path = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
+	struct azure_reply r = { 0 };
+	cJSON *body;
+	const char *location, *wanted = settings_get(s->set, S_LOCATION);
+	int rc = -1;
+
+	/* PUT replaces tags, so it is only for groups that are not there */
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
+		goto out;
+	if (r.http.head.status == 200) {
+		location = json_str_opt(r.doc, "location", wanted);
+		if (!str_ieqz(str_of(location), wanted)) {
+			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s", location, wanted);
+			goto out;
+		}
+		ui_say(s->ui, "resource group %s is there already", group);
+		rc = 0;
+		goto out;
+	}
+	azure_reply_release(&r);
+	body = cJSON_CreateObject();
+	json_add_str(body, "location", wanted);
+	rc = azure_call(&s->az, "PUT", path, body, 0, &r, e);
+	json_free(body);
+	if (rc == 0)
+		ui_say(s->ui, "resource group %s made in %s", group, wanted);
+out:
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? err_in(e, "resource group %s", group) : 0;
+}
+
+
+static int account_name_free(struct session *s, struct err *e)
+{
+	char *path = azure_path(&s->az, "/providers/Microsoft.Storage/checkNameAvailability"
+				"?api-version=" API_STORAGE);
+	cJSON *body = cJSON_CreateObject();
+	struct azure_reply r = { 0 };
+	int rc;
+
+	json_add_str(body, "name", s->account);
+	json_add_str(body, "type", "Microsoft.Storage/storageAccounts");
+	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
+	if (rc == 0 && !json_bool_opt(r.doc, "nameAvailable", true))
+		rc = err_set(e, ERR_AZURE, "%s; choose another STORAGE_ACCOUNT_NAME",
+			     json_str_opt(r.doc, "message", "the name is taken"));
+	azure_reply_release(&r);
+	json_free(body);
+	free(path);
+	return rc;
+}
+
+static int account_put(struct session *s, struct err *e)
+{
+	char *path = account_path(s, "");
+	char *what = xasprintf("storage account %s", s->account);
+	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
+	struct azure_reply r = { 0 };
+	cJSON *body = NULL, *p;
+	int rc = -1;
+
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
+		goto out;
+	if (r.http.head.status == 200 &&
+	    strcmp(json_str_opt(r.doc, "properties.provisioningState", ""), "Succeeded") == 0) {
+		ui_say(s->ui, "%s is there already", what);
+		rc = 0;
+		goto out;
+	}
+	if (r.http.head.status == 404 && account_name_free(s, e) < 0)
+		goto out;
+	azure_reply_release(&r);
+	body = cJSON_CreateObject();
+	json_add_str(json_add_obj(body, "sku"), "name", "Standard_LRS");
+	json_add_str(body, "kind", "StorageV2");
+	json_add_str(body, "location", settings_get(s->set, S_LOCATION));
+	p = json_add_obj(body, "properties");
+	json_add_bool(p, "supportsHttpsTrafficOnly", true);
+	json_add_str(p, "minimumTlsVersion", "TLS1_2");
+	json_add_bool(p, "allowBlobPublicAccess", false);
+	json_add_bool(p, "allowSharedKeyAccess", true);	/* SMB mounts need it */
+	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
+	if (rc == 0)
+		ui_say(s->ui, "%s made", what);
+out:
+	azure_reply_release(&r);
+	json_free(body);
+	free(what);
+	free(path);
+	return rc < 0 ? err_in(e, "storage account %s", s->account) : 0;
+}
+
+static int container_put(struct session *s, struct err *e)
+{
+	char *path = account_path(s, "/blobServices/default/containers/" BLOB_CONTAINER);
+	cJSON *body = cJSON_CreateObject();
+	struct azure_reply r = { 0 };
+	int rc;
+
+	json_add_str(json_add_obj(body, "properties"), "publicAccess", "None");
+	rc = azure_call(&s->az, "PUT", path, body, 0, &r, e);
+	if (rc == 0)
+		ui_say(s->ui, "blob container " BLOB_CONTAINER " %s",
+		       r.http.head.status == 201 ? "made" : "is there already");
+	azure_reply_release(&r);
+	json_free(body);
+	free(path);
+	return rc < 0 ? err_in(e, "blob container " BLOB_CONTAINER) : 0;
+}
+
+static int share_put(struct session *s, struct str name, struct err *e)
+{
+	char *rest = xasprintf("/fileServices/default/shares/%.*s", STR_ARG(name));
+	char *path = account_path(s, rest);
+	cJSON *body = cJSON_CreateObject(), *p = json_add_obj(body, "properties");
+	struct azure_reply r = { 0 };
+	int rc;
+
+	json_add_int(p, "shareQuota", SHARE_QUOTA_GIB);
+	json_add_str(p, "enabledProtocols", "SMB");
+	json_add_str(p, "accessTier", "TransactionOptimized");
+	rc = azure_call(&s->az, "PUT", path, body, 0, &r, e);
+	if (rc == 0)
+		ui_say(s->ui, "share %.*s %s", STR_ARG(name),
+		       r.http.head.status == 201 ? "made" : "is there already");
+	azure_reply_release(&r);
+	json_free(body);
+	free(path);
+	free(rest);
+	return rc < 0 ? err_in(e, "share %.*s", STR_ARG(name)) : 0;
+}
+
+static int shares_put(struct session *s, struct err *e)
+{
+	struct str rest = str_of(settings_get(s->set, S_FILE_SHARES)), name;
+	struct str mounted = str_of(settings_get(s->set, S_SHARE_NAME));
+	bool seen = false;
+
+	while (str_next(&rest, ' ', &name)) {
+		if (name.n == 0)
+			continue;
+		if (share_put(s, name, e) < 0)
+			return -1;
+		seen |= str_eq(name, mounted);
+	}
+	/* the machines mount it, so it must exist */
+	return seen ? 0 : share_put(s, mounted, e);
+}
+
+int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	int rc;
+
+	(void)argc, (void)argv;
+	rc = account_get(s, &r, e);
+	azure_reply_release(&r);
+	return rc < 0 ? -1 : shares_put(s, e);
+}
+
+int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	if (group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) < 0 ||
+	    account_put(s, e) < 0 || shares_put(s, e) < 0 || container_put(s, e) < 0 ||
+	    upload_self(s, e) < 0)
+		return -1;
+	return 0;
+}

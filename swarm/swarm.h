@@ -1,0 +1,77 @@
+#ifndef SWARM_SWARM_H
+#define SWARM_SWARM_H
+
+#include "swarm/keys.h"
+#include "swarm/session.h"
+
+/*
+ * What the commands share.  Each command is a sequence of named steps; it
+ * may be interrupted anywhere and run again.
+ */
+#define PARAMETERS_FILE "parameters/cluster.json"
+#define BLOB_CONTAINER "azswarm"
+#define DEPLOYMENT_LIMIT_MS (60 * 60000)
+#define OPERATION_LIMIT_MS (30 * 60000)
+
+/* ---- storage (swarm/storage.c) ---- */
+
+/* ERR_DATA unless the account is there. "https://ACCOUNT.blob..." and file endpoint, caller frees both (either may be NULL). */
+int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* First key of the account.  Caller burns. */
+int storage_key(struct session *s, char **key, struct err *e);
+/* The blob of this very program, and a URL with which it can be read until 10 years from now. */
+struct self_image {
+	char sha256[65];
+	uint64_t size;
+	char blob[96];		/* "azswarm/azswarm-<first 16 of sha256>" */
+};
+int self_image_describe(struct self_image *img, struct err *e);
+/* permissions "r" or "cw"; resource "b" or "c".  Caller burns. */
+int storage_sas_url(struct session *s, const char *blob_endpoint, const struct self_image *img,
+		    const char *permissions, int64_t expires, char **url, struct err *e);
+/* HEAD: is a blob of that size there? */
+int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
+		       bool *there, struct err *e);
+
+/* A resource group in LOCATION: made unless it is there. */
+int group_put(struct session *s, const char *group, struct err *e);
+
+/* ---- the scale set (swarm/agents.c) ---- */
+
+struct agent {
+	char *id;		/* "3" */
+	char *name;		/* "agents_3" */
+	char *host;		/* "agents000003" */
+	char *power;		/* "running", "stopped", ... */
+	char *provisioning;	/* "Succeeded", ... */
+};
+struct agents {
+	struct agent *list;
+	size_t n;
+};
+int agents_list(struct session *s, struct agents *a, struct err *e);
+void agents_release(struct agents *a);
+
+/* ---- the commands; argv[0] is the command's name ---- */
+
+int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
+int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
+int cmd_params(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
+int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
+int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
+int cmd_locations(struct session *s, int argc, char **argv, struct err *e);
+int cmd_sizes(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e);
+int cmd_clean(struct session *s, int argc, char **argv, struct err *e);
+
+#endif
