@@ -1,0 +1,312 @@
+# time: 120
+# The ARM template and the cloud-init file, held against what others wrote:
+# Microsoft's schemas, cloud-init's own, shellcheck, systemd-analyze.
+# needs: python3-jsonschema, python3-yaml, jq, shellcheck, systemd,
+#        openssh-client, openssl; the package archive once, for cloud-init.
+# It proves that the files are well formed, not that Azure accepts them.
+. "$SRCDIR/tests/lib.sh"
+need jq /usr/bin/python3 openssl ssh-keygen
+
+arm=$SRCDIR/assets/arm/cluster.json
+node=$SRCDIR/assets/cloud-init/node.yaml
+schemas=$SRCDIR/../shared/azure/specs/arm-template-schemas
+export PYTHONDONTWRITEBYTECODE=1
+
+validate()	# TEMPLATE
+{
+	/usr/bin/python3 "$SRCDIR/tests/arm-validate.py" "$1" "$schemas"
+}
+
+config()
+{
+	/usr/bin/python3 "$SRCDIR/tests/cloud-config.py" "$@"
+}
+
+# ---- the ARM template ----
+
+# A fault put in on purpose must be found, and found where it is.
+mutation()	# CASE ERE JQ-FILTER
+{
+	jq "$3" "$arm" >mutant.json || {
+		not_ok "$1" "the filter is wrong"
+		return
+	}
+	if cmp -s mutant.json whole.json; then
+		not_ok "$1" "the filter changed nothing"
+		return
+	fi
+	expect "$1" 1 "$2" $validator mutant.json
+}
+
+itself()	# TEMPLATE
+{
+	/usr/bin/python3 "$SRCDIR/tests/arm-validate.py" --self "$1"
+}
+
+of()		# TYPE : the jq path of the resource(s) of that type
+{
+	echo "(.resources[] | select(.type == \"Microsoft.$1\"))"
+}
+
+template()
+{
+	jq . "$arm" >whole.json
+	expect "the template agrees with itself" 0 '' itself "$arm"
+
+	validator=itself
+	mutation "a parameter that is not declared is found" \
+		'no parameter masterSise' \
+		"$(of Compute/virtualMachines).properties.hardwareProfile.vmSize
+			= \"[parameters('masterSise')]\""
+	mutation "a parameter that nobody uses is found" \
+		'parameter forgotten is not used' \
+		'.parameters.forgotten = {type: "string"}'
+	mutation "a function that does not exist is found" \
+		'no function strng\(\)' \
+		"$(of Insights/autoscalesettings).properties.profiles[0].capacity.default
+			= \"[strng(parameters('agentCount'))]\""
+	mutation "brackets that do not match are found" \
+		'brackets do not match' \
+		'.outputs.masterFqdn.value = "[concat('"'a'"'))]"'
+	mutation "a dependency that leads nowhere is found" \
+		"no Microsoft.Network/virtualNetworks named by 'net'" \
+		"$(of Network/networkInterfaces).dependsOn[0]
+			= \"[resourceId('Microsoft.Network/virtualNetworks', 'net')]\""
+	mutation "a secret that is no secret is found" \
+		'agentCustomData: must be a securestring' \
+		'.parameters.agentCustomData.type = "string"'
+	mutation "a built host name is found" \
+		'cloudapp.azure.com has no place' \
+		'.outputs.agentsFqdn.value = "[concat(parameters('"'namePrefix'"'), '"'.x.cloudapp.azure.com'"')]"'
+
+	if [ ! -d "$schemas" ]; then
+		skip "the template against Microsoft's schemas" \
+			"no ../shared/azure/specs/arm-template-schemas"
+		return
+	fi
+	expect "the template fits Microsoft's schemas" 0 '' validate "$arm"
+
+	validator=validate
+	mutation "a number that is a word is found" \
+		'loadBalancers.*probes/0/properties/port' \
+		"$(of Network/loadBalancers).properties.probes[0].properties.port = \"http\""
+	mutation "a word that must be a string of digits is found" \
+		'capacity/minimum: 1 is not of type' \
+		"$(of Insights/autoscalesettings).properties.profiles[0].capacity.minimum = 1"
+	mutation "a word outside an enumeration is found" \
+		"upgradePolicy/mode: 'Handmade' is not one of" \
+		"$(of Compute/virtualMachineScaleSets).properties.upgradePolicy.mode = \"Handmade\""
+	mutation "a misspelt property is found" \
+		'virtualMachineScaleSets.*properties/overProvision: not a property' \
+		"$(of Compute/virtualMachineScaleSets).properties.overProvision = false"
+	mutation "a misspelt property five levels down is found" \
+		'osDisk/diskSizeGb: not a property' \
+		"$(of Compute/virtualMachineScaleSets).properties.virtualMachineProfile
+			.storageProfile.osDisk.diskSizeGb = 32"
+	mutation "a misspelt top-level key is found" \
+		"'output' was unexpected" '.output = {}'
+	mutation "a missing key is found" \
+		"'contentVersion' is a required property" 'del(.contentVersion)'
+	mutation "a type that does not exist is found" 'no such type' \
+		"$(of Compute/availabilitySets).type = \"Microsoft.Compute/availabilitySet\""
+	jq "$(of Compute/availabilitySets).apiVersion = \"2015-06-15\"" \
+		"$arm" >mutant.json
+	expect "a schema that is not there is no pass" 2 'no schema file' \
+		validate mutant.json
+}
+
+# What the design promises and no schema knows.
+promise()	# CASE JQ-CONDITION
+{
+	check "$1" jq -e "$2" "$arm"
+}
+
+promises()
+{
+	promise "subnets have no implicit way out" \
+		"[$(of Network/virtualNetworks).properties.subnets[].properties
+			| .defaultOutboundAccess == false and .networkSecurityGroup.id != null]
+			| length == 2 and all"
+	promise "every address is Standard and Static" \
+		"[$(of Network/publicIPAddresses) | .sku.name == \"Standard\" and
+			.properties.publicIPAllocationMethod == \"Static\"] | length == 2 and all"
+	promise "the scale set waits for the way out" \
+		"$(of Compute/virtualMachineScaleSets).dependsOn
+			| any(contains(\"loadBalancers\"))"
+	promise "the balancer's rules leave outbound to the outbound rule" \
+		"$(of Network/loadBalancers).properties
+			| (.outboundRules | length == 1) and
+			  ([.loadBalancingRules[].properties.disableOutboundSnat] == [true, true])"
+	promise "the probe asks the agent, every 5 s, twice" \
+		"$(of Network/loadBalancers).properties.probes[0].properties
+			== {protocol: \"Http\", port: 1338, requestPath: \"/healthz\",
+			    intervalInSeconds: 5, probeThreshold: 2}"
+	promise "no size is excluded" \
+		'[.parameters.masterSize, .parameters.agentSize] | all(has("allowedValues") | not)'
+	promise "1, 3 or 5 masters" '.parameters.masterCount.allowedValues == [1, 3, 5]'
+	promise "Uniform, Manual, not overprovisioned, with notice of termination" \
+		"$(of Compute/virtualMachineScaleSets).properties
+			| .orchestrationMode == \"Uniform\" and .overprovision == false and
+			  .upgradePolicy.mode == \"Manual\" and
+			  .scaleInPolicy.rules == [\"NewestVM\"] and
+			  .virtualMachineProfile.scheduledEventsProfile
+				.terminateNotificationProfile.notBeforeTimeout == \"PT5M\""
+	# one Internet-facing rule is Deny or Allow by parameter: the monitor
+	promise "only 22, 80, 81 and perhaps 8080 are open to strangers" \
+		"[$(of Network/networkSecurityGroups).properties.securityRules[]
+			| .properties | select(.access != \"Deny\")
+			| select(.sourceAddressPrefix == \"Internet\" or
+				 .sourceAddressPrefix == \"*\" or
+				 .sourceAddressPrefix == \"[parameters('sshSource')]\")
+			| .destinationPortRange // .destinationPortRanges[]]
+			| sort == [\"22\", \"80\", \"8080\", \"81\"]"
+	promise "the monitor is closed unless asked for" \
+		"[$(of Network/networkSecurityGroups).properties.securityRules[]
+			| select(.properties.destinationPortRange == \"8080\").properties.access]
+			== [\"[if(parameters('monitorPublic'), 'Allow', 'Deny')]\"] and
+		 .parameters.monitorPublic.defaultValue == false"
+	promise "rules of one group have priorities of their own" \
+		"[$(of Network/networkSecurityGroups).properties.securityRules
+			| map(.properties.priority) | (unique | length) == length] | all"
+}
+
+# ---- the cloud-init file ----
+
+keys()
+{
+	rm -f host host.pub
+	ssh-keygen -q -t ecdsa -b 256 -m PEM -N '' -C azswarm -f host &&
+		openssl ecparam -name prime256v1 -genkey -noout -out helper.key
+}
+
+# cloud-init itself, unpacked but not installed: its package would enable
+# services on this machine.
+cloud_init_home=$SRCDIR/build/cloud-init
+cloud_init()
+{
+	PYTHONPATH=$cloud_init_home/usr/lib/python3/dist-packages \
+		/usr/bin/python3 -m cloudinit.cmd.main "$@"
+}
+
+cloud_init_get()
+{
+	[ ! -d "$cloud_init_home/usr" ] || return 0
+	mkdir -p deb && (cd deb && timeout 60 apt-get -q download cloud-init) \
+		>deb.log 2>&1 || return 1
+	mkdir -p "$SRCDIR/build" && dpkg-deb -x deb/cloud-init_*.deb unpacked &&
+		rm -rf "$cloud_init_home" && mv unpacked "$cloud_init_home"
+}
+
+sas='https://shared0mzg2nwy4ndq1odcx.blob.core.windows.net/azswarm/azswarm?sv=2024-11-04&spr=https&st=2026-08-01T00%3A00%3A00Z&se=2036-08-01T00%3A00%3A00Z&sr=b&sp=r&sig=q1%2Fw8Zr%2BJ2nW%3D'
+
+cloud_config()
+{
+	same "the first line says what it is" '#cloud-config' \
+		"$(sed -n 1p "$node")"
+	expect "placeholders stand in double quotes" 0 '^NODE_JSON$' \
+		config placeholders "$node"
+	same "the placeholders are the agreed ones" \
+"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY NODE_JSON SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_ACCOUNT STORAGE_HOST STORAGE_KEY" \
+		"$(config placeholders "$node" | tr '\n' ' ' | sed 's/ $//')"
+	sed 's/docker_key=.*/docker_key=@DOCKER_KEY@/' "$node" >mutant.yaml
+	expect "a placeholder without quotes is found" 1 \
+		'@DOCKER_KEY@ is not in double quotes' config placeholders mutant.yaml
+
+	# any file does for the program
+	for role in master agent; do
+		config values $role "$sas" "$node" . >$role.json &&
+			config fill "$node" $role.json >$role.yaml &&
+			config unpack $role.yaml $role.d || {
+			not_ok "$role: filled and unpacked"
+			continue
+		}
+		check "$role: fits into customData with room" \
+			test "$(wc -c <$role.yaml)" -lt 32768
+		check "$role: no placeholder is left" \
+			sh -c "! grep -E '@[A-Z0-9_]+@' $role.yaml"
+	done
+	check "the host key arrives whole" \
+		cmp host master.d/etc/ssh/ssh_host_ecdsa_key
+	check "and so does its public half" \
+		cmp host.pub master.d/etc/ssh/ssh_host_ecdsa_key.pub
+	check "the helper's key arrives whole" cmp helper.key master.d/etc/azswarm/helper.key
+	check "an agent gets no helper key" test ! -s agent.d/etc/azswarm/helper.key
+	check "node.json arrives whole" jq -e \
+		'.role == "manager" and (.manager_secret | length) == 64' \
+		master.d/etc/azswarm/node.json
+	check "an agent gets no manager secret" jq -e \
+		'.role == "worker" and (has("manager_secret") | not)' \
+		agent.d/etc/azswarm/node.json
+	same "the address arrives whole" "url = \"$sas\"" \
+		"$(cat agent.d/etc/azswarm/binary.url)"
+	same "everything secret is 0600" '' \
+		"$(find master.d/etc/azswarm -type f ! -perm 0600)"
+	check "daemon.json is JSON, without live-restore" jq -e \
+		'.bip == "172.29.0.1/24" and .mtu == 1400 and .["live-restore"] == false' \
+		agent.d/etc/docker/daemon.json
+	same "the agent's unit and the helper's differ in what they run only" \
+		"$(sandbox master.d/etc/systemd/system/swarm-helper.service)" \
+		"$(sandbox master.d/etc/systemd/system/swarm-agent.service)"
+
+	if cloud_init_get; then
+		expect "master: cloud-init's schema" 0 'Valid' \
+			cloud_init schema -c master.yaml
+		expect "agent: cloud-init's schema" 0 'Valid' \
+			cloud_init schema -c agent.yaml
+		sed 's/permissions: "0600"/permissions: 0600/' agent.yaml >mutant.yaml
+		expect "cloud-init's schema refuses a number for permissions" 1 \
+			"is not of type 'string'" cloud_init schema -c mutant.yaml
+	else
+		skip "cloud-init's schema" "cloud-init cannot be downloaded: $(tail -n 1 deb.log)"
+	fi
+
+	if command -v shellcheck >/dev/null; then
+		expect "shellcheck has nothing to say" 0 '' \
+			shellcheck agent.d/usr/local/sbin/azswarm-setup
+	else
+		skip "shellcheck" "it is not installed"
+	fi
+	units
+}
+
+sandbox()	# UNIT-FILE
+{
+	sed -n '/^CapabilityBoundingSet/,/^OOMScoreAdjust/p' "$1" |
+		sed 's/swarm-helper$/swarm-X/; s/swarm-agent$/swarm-X/'
+}
+
+# systemd looks whether what a unit starts is there, so it is put there.
+units()
+{
+	command -v systemd-analyze >/dev/null || {
+		skip units "no systemd-analyze"
+		return
+	}
+	for unit in swarm-helper.service swarm-agent.service srv.mount srv.automount; do
+		sed 's|/usr/local/bin/azswarm|/bin/true|' \
+			"master.d/etc/systemd/system/$unit" >"$unit"
+	done
+	expect "systemd knows every line of the units" 0 '' \
+		verify ./swarm-helper.service ./swarm-agent.service ./srv.mount ./srv.automount
+	sed -i 's/^ProtectHome=yes/ProtectHomes=yes/' swarm-agent.service
+	expect "systemd finds a misspelt line" 1 'ProtectHomes' \
+		verify ./swarm-agent.service
+}
+
+# It only warns of unknown lines, so silence is what counts.  Units that ours
+# name and this machine lacks are not our matter.
+verify()	# UNIT...
+{
+	said=$(SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no \
+		--recursive-errors=no "$@" 2>&1 |
+		grep -E '^[^ ]*(swarm-|srv\.)' || :)
+	printf '%s\n' "$said"
+	[ -z "$said" ]
+}
+
+/usr/bin/python3 -c 'import jsonschema, yaml' 2>/dev/null ||
+	skip_all "no python3-jsonschema or python3-yaml here"
+template
+promises
+keys || skip_all "ssh-keygen or openssl make no EC keys here"
+cloud_config
