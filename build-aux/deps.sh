@@ -4,7 +4,7 @@
 #	build-aux/deps.sh LIST...
 #
 # Quiet and quick when nothing is lacking.  Needs root, or sudo, only when
-# something is.  On a system without dpkg it does nothing: there the missing
+# something is; APT_UPDATED=1 says that apt's lists are fresh.  On a system without dpkg it does nothing: there the missing
 # command will say its own name.
 set -eu
 
@@ -39,9 +39,16 @@ fi
 echo "deps: installing$lacking" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# The lists may be absent (containers) or older than the archive (images).
-$root env DEBIAN_FRONTEND=noninteractive sh -c '
-	apt-get -q update && exec apt-get -q install -o Dpkg::Use-Pty=0 \
+# The lists may be absent (containers) or older than the archive (images).  A
+# machine that has just booted may be busy with upgrades of its own: wait.
+$root env DEBIAN_FRONTEND=noninteractive APT_UPDATED="${APT_UPDATED-}" sh -c '
+	n=0
+	until [ -n "$APT_UPDATED" ] || apt-get -q update; do
+		n=$((n + 1))
+		[ $n -lt 5 ] || exit 1
+		sleep 3
+	done
+	exec apt-get -q install -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
 		-y --no-install-recommends "$@"' sh $lacking </dev/null >"$log" 2>&1 || {
 	tail -n 15 "$log" >&2
 	echo "deps: could not install$lacking" >&2

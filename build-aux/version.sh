@@ -6,8 +6,14 @@
 set -eu
 
 commit=unknown
+git()
+{
+	command git -c safe.directory="$PWD" "$@"
+}
 if [ -e .git ] && commit=$(git rev-parse --short=12 HEAD 2>/dev/null); then
 	git diff --quiet HEAD 2>/dev/null || commit=$commit+
+else
+	commit=unknown
 fi
 
 # Debian's version of an unpacked source, from its changelog.

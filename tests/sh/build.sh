@@ -95,8 +95,8 @@ find two -type f -exec touch -d '2001-02-03 04:05:06' {} +
 check "builds in a second, later, deeper" \
 	env -u MAKEFLAGS LC_ALL=C.UTF-8 TZ=Asia/Tokyo sh -c "umask 077; make -C two/deeper JOBS=1 $third"
 check "both are the same bytes" cmp one/azswarm two/deeper/azswarm
-check "no trace of the folder" sh -c "! grep -aF '$PWD' one/azswarm"
-check "nothing left to do" sh -c "make --no-print-directory -C one $third | tee again | wc -c | grep -qx 0 || { cat again; false; }"
+check "no trace of the folder" sh -c "test -s one/azswarm && ! grep -aF '$PWD' one/azswarm"
+check "nothing left to do" sh -c "make --no-print-directory -C one $third 2>&1 | tee again | wc -c | grep -qx 0 || { cat again; false; }"
 
 # A file that changes must be built again, and only what depends on it.
 echo '/* later */' >>one/main.c
