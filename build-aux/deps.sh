@@ -4,8 +4,8 @@
 #	build-aux/deps.sh LIST...
 #
 # Quiet and quick when nothing is lacking.  Needs root, or sudo, only when
-# something is; APT_UPDATED=1 says that apt's lists are fresh.  On a system without dpkg it does nothing: there the missing
-# command will say its own name.
+# something is; APT_UPDATED=1 says that apt's lists are fresh.  On a system
+# without dpkg it does nothing: there the missing command says its own name.
 set -eu
 
 command -v dpkg-query >/dev/null 2>&1 || exit 0
