@@ -244,6 +244,9 @@ cloud_config()
 	check "daemon.json is JSON, without live-restore" jq -e \
 		'.bip == "172.29.0.1/24" and .mtu == 1400 and .["live-restore"] == false' \
 		agent.d/etc/docker/daemon.json
+	check "Docker's signing key is named" grep -qx \
+		docker_key=9DC858229FC7DD38854AE2D88D81803C0EBFCD88 \
+		agent.d/usr/local/sbin/azswarm-setup
 	same "the agent's unit and the helper's differ in what they run only" \
 		"$(sandbox master.d/etc/systemd/system/swarm-helper.service)" \
 		"$(sandbox master.d/etc/systemd/system/swarm-agent.service)"
