@@ -163,6 +163,7 @@ int session_open(struct session *s, struct err *e)
 		return -1;
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
+	s->account = settings_storage_account(set);
 	s->dialer = (struct http_dialer){ dial, s };
 	http_client_init(&s->data, s->dialer, NULL);
 
@@ -217,6 +218,8 @@ void session_close(struct session *s)
 	if (s->trust != NULL)
 		http_client_release(&s->data);
 	tls_trust_free(s->trust);
+	free(s->account);
 	s->trust = NULL;
+	s->account = NULL;
 	s->open = false;
 }

@@ -14,7 +14,7 @@ struct session {
 	bool no_wait;			/* --no-wait */
 	bool watch;			/* --watch */
 	const char *confirm;		/* --confirm NAME, NULL: ask */
-	const char *account;		/* storage account name, after session_open */
+	char *account;			/* storage account name, after session_open */
 
 	struct tls_trust *trust;
 	struct http_dialer dialer;
