@@ -1,0 +1,122 @@
+# A local Azure for a script to drive: started, asked, and gone again with
+# everything it made.  Sourced by tests/demo.sh and by the lifecycle tests.
+#
+# Needs AZSWARM (the program) and SRCDIR.  azure_start sets:
+#	azure_dir	state of the local Azure
+#	azure_machines	nspawn, or paper
+
+azure_pid= azure_dir= azure_machines=
+
+# azure_able: may this host boot nspawn machines?  Says why not.
+azure_able()
+{
+	if [ "$(id -u)" -ne 0 ]; then
+		echo 'not root'
+	elif ! command -v systemd-nspawn >/dev/null; then
+		echo 'no systemd-nspawn'
+	elif ! command -v jq >/dev/null; then
+		echo 'no jq'
+	else
+		return 0
+	fi
+	return 1
+}
+
+# azure_start DIR nspawn|paper
+azure_start()
+{
+	azure_dir=$1 azure_machines=$2
+	mkdir -p "$azure_dir"
+	set -- --dir "$azure_dir" --listen 127.0.0.1:0
+	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
+	"$AZSWARM" emulator "$@" >"$azure_dir.out" 2>"$azure_dir.err" </dev/null &
+	azure_pid=$!
+	n=0
+	until grep -q '^ready ' "$azure_dir.out"; do
+		n=$((n + 1))
+		if [ $n -gt 300 ] || ! kill -0 "$azure_pid" 2>/dev/null; then
+			echo "the local Azure did not start:" >&2
+			cat "$azure_dir.err" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+	. "$azure_dir/env"
+}
+
+# azure_stop: ends the local Azure, and with it its machines
+azure_stop()
+{
+	[ -n "$azure_pid" ] || return 0
+	kill "$azure_pid" 2>/dev/null
+	n=0
+	while kill -0 "$azure_pid" 2>/dev/null && [ $n -lt 1500 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+	kill -KILL "$azure_pid" 2>/dev/null
+	wait "$azure_pid" 2>/dev/null
+	azure_pid=
+	# had it been killed, its network would still be there
+	if [ "$azure_machines" = nspawn ] && [ -x "$azure_dir/driver-nspawn" ]; then
+		for net in $(sed -n 's/.*"net":"\([a-z0-9]*\)".*/\1/p' \
+		    "$azure_dir"/machines/*/machine.json 2>/dev/null | sort -u); do
+			"$azure_dir/driver-nspawn" down "$net" "$azure_dir"
+		done
+	fi
+}
+
+# machine_dir NAME: where the machine of that name lives
+machine_dir()
+{
+	for f in $(find "$azure_dir" -name machine.json); do
+		if [ "$(jq -r .name "$f")" = "$1" ]; then
+			dirname "$f"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# on MACHINE COMMAND...: run it there
+on()
+{
+	machine=$1
+	shift
+	dir=$(machine_dir "$machine") || { echo "no machine $machine" >&2; return 1; }
+	"$azure_dir/driver-nspawn" exec "$machine" "$dir" -- "$@"
+}
+
+# nodes: host name, state and availability of each node, from the engine on
+# the master and not from us
+nodes()
+{
+	on master0 docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}' | sort
+}
+
+# nodes_become SECONDS READY: wait until exactly READY nodes are Ready and
+# Active, and there are no others
+nodes_become()
+{
+	left=$1 want=$2
+	while :; do
+		got=$(nodes 2>/dev/null)
+		[ "$(printf '%s\n' "$got" | grep -c ' Ready Active$')" -eq "$want" ] &&
+			[ "$(printf '%s\n' "$got" | grep -c .)" -eq "$want" ] && return 0
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || return 1
+		sleep 1
+	done
+}
+
+# traces: what a cluster could leave behind on this host
+traces()
+{
+	{
+		ip netns list 2>/dev/null | sed 's/^/netns /'
+		ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \([^:@]*\).*/link \1/p'
+		grep -E ' (overlay|nsfs) |azswarm' /proc/self/mounts | sed 's/^/mount /'
+		pgrep -a 'systemd-nspawn|dockerd|containerd' | sed 's/^[0-9]* /process /'
+		iptables-save 2>/dev/null | grep -v '^#' | sed 's/\[.*//; s/^/rule /'
+	} | sort
+}
