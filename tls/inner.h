@@ -134,22 +134,22 @@ struct tls_trust {
 
 /*
  * Hears the server's chain from BearSSL, lets br_x509_minimal judge it (or
- * compares the pin), and knows afterwards in words why it was refused.
+ * compares the pin), adds what that leaves out (names, usage), and knows
+ * afterwards in words why it was refused.
  */
 struct verify {
 	const br_x509_class *vtable;	/* first: BearSSL sees a br_x509_class ** */
 	const struct tls_trust *trust;
 	const char *host;
+	int64_t now;			/* wall clock, seconds */
 	br_x509_minimal_context minimal;
-	struct buf der;			/* the certificate being heard */
-	struct buf leaf;		/* DER, the facts point into it */
-	struct cert facts;
+	unsigned count;			/* certificates heard */
+	struct buf heard;		/* DER of the one being heard */
+	struct buf leaf_der;		/* what leaf and key point into */
+	struct cert leaf;
 	br_x509_pkey key;
-	unsigned count;
-	struct buf last_issuer;		/* Name of the last one's issuer */
-	bool last_self;			/* the last one is signed by itself */
-	int64_t now;
-	struct err why;
+	struct buf issuer;		/* Name: who issued the last one heard */
+	struct err why;			/* set: refused */
 };
 
 void verify_init(struct verify *v, const struct tls_trust *trust, const char *host);
