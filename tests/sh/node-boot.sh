@@ -1,0 +1,262 @@
+# time: 600
+# The cloud-init file in machines that boot: real cloud-init, systemd, sshd and
+# dockerd of Debian, in containers.  The cluster's program is played by a small
+# one that does from within each unit what the real one needs to be allowed to,
+# so this proves the file, the units and their order, not the program.
+# needs: root, gcc, curl, openssl, python3-yaml, jq, systemd-container; the
+# package archive once, for the machines' root file system.
+. "$SRCDIR/tests/lib.sh"
+need_root
+need gcc openssl ssh-keygen jq unshare ip
+
+nspawn=$SRCDIR/assets/machines/nspawn
+net=b$(($$ % 100000))
+state=$PWD
+export PYTHONDONTWRITEBYTECODE=1
+url='https://acct.blob.core.localhost:8443/azswarm?sp=r&sig=a%2Bb'
+
+player()
+{
+	cat >player.c <<-'C'
+	#include <errno.h>
+	#include <fcntl.h>
+	#include <netinet/in.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <sys/socket.h>
+	#include <sys/un.h>
+	#include <unistd.h>
+
+	static int to(const char *path, int type)
+	{
+		struct sockaddr_un a = { .sun_family = AF_UNIX };
+		int fd = socket(AF_UNIX, type, 0);
+
+		strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
+		return fd < 0 || connect(fd, (void *)&a, sizeof(a)) < 0 ? -1 : fd;
+	}
+
+	static void must(int holds, const char *what)
+	{
+		printf("%s: %s\n", holds ? "can" : "CANNOT", what);
+		fflush(stdout);
+		if (!holds)
+			exit(1);
+	}
+
+	/* Docker answers, so neither it nor its socket is gone */
+	static void ping(void)
+	{
+		const char ask[] = "GET /_ping HTTP/1.0\r\n\r\n";
+		char b[256] = "";
+		int s = to("/var/run/docker.sock", SOCK_STREAM);
+
+		must(s >= 0 && write(s, ask, sizeof(ask) - 1) > 0 &&
+		     read(s, b, sizeof(b) - 1) > 0 && strstr(b, "200 OK"),
+		     "talk to docker");
+	}
+
+	int main(int argc, char **argv)
+	{
+		int helper = argc > 1 && strcmp(argv[1], "helper") == 0;
+		struct sockaddr_in a = { .sin_family = AF_INET,
+			.sin_port = htons(helper ? 1337 : 1338) };
+		char path[256];
+		const char *dir = getenv("STATE_DIRECTORY");
+		const char *run = getenv("RUNTIME_DIRECTORY");
+		const char *note = getenv("NOTIFY_SOCKET");
+		int s, up;
+
+		ping();
+		if (argc > 2 && strcmp(argv[2], "leave") == 0) {
+			s = socket(AF_INET, SOCK_STREAM, 0);
+			a.sin_port = htons(1338);
+			must(connect(s, (void *)&a, sizeof(a)) == 0,
+			     "find the main process at leave");
+			a.sin_addr.s_addr = htonl(0x0a4d0001);	/* 10.77.0.1 */
+			a.sin_port = htons(8443);
+			s = socket(AF_INET, SOCK_STREAM, 0);
+			up = connect(s, (void *)&a, sizeof(a)) == 0 ||
+				errno == ECONNREFUSED;
+			must(up, "use the network at leave");
+			return 0;
+		}
+		must(access("/etc/azswarm/node.json", R_OK) == 0, "read node.json");
+		if (helper)
+			must(access("/etc/azswarm/helper.key", R_OK) == 0,
+			     "read helper.key");
+		must(open("/proc/self/exe", O_RDONLY) >= 0, "read itself");
+		snprintf(path, sizeof(path), "%s/x", dir ? dir : "");
+		must(open(path, O_WRONLY | O_CREAT, 0600) >= 0, "keep state");
+		snprintf(path, sizeof(path), "%s/x", run ? run : "");
+		must(open(path, O_WRONLY | O_CREAT, 0600) >= 0, "keep a socket");
+		must(open("/etc/azswarm/node.json", O_WRONLY) < 0 &&
+		     open("/usr/local/bin/x", O_WRONLY | O_CREAT, 0600) < 0 &&
+		     access("/home/cluster", F_OK) < 0,
+		     "change or see nothing else");
+		must(socket(AF_PACKET, SOCK_RAW, 0) < 0, "not sniff");
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		must(bind(s, (void *)&a, sizeof(a)) == 0 && listen(s, 5) == 0,
+		     "listen");
+		s = to(note ? note : "", SOCK_DGRAM);
+		must(s >= 0 && write(s, "READY=1", 7) == 7, "say it is ready");
+		for (;;)
+			pause();
+	}
+	C
+	gcc -static -O1 -o azswarm player.c
+}
+
+storage()
+{
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem \
+		-days 2 -subj '/CN=test' &&
+	openssl req -newkey rsa:2048 -nodes -keyout server.key \
+		-out server.csr -subj '/CN=test' &&
+	echo 'subjectAltName=DNS:acct.blob.core.localhost' >server.ext &&
+	openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key \
+		-CAcreateserial -days 2 -extfile server.ext -out server.crt ||
+		return 1
+	cat >server.py <<-'PY'
+		import http.server, ssl
+		handler = http.server.SimpleHTTPRequestHandler
+		s = http.server.ThreadingHTTPServer(("168.63.129.16", 8443),
+		    lambda *a: handler(*a, directory="www"))
+		c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+		c.load_cert_chain("server.crt", "server.key")
+		s.socket = c.wrap_socket(s.socket, server_side=True)
+		s.serve_forever()
+	PY
+	mkdir -p www && cp azswarm www/azswarm
+}
+
+make()		# NAME ADDRESS ROLE : boots it
+{
+	mkdir -p "$1"
+	/usr/bin/python3 "$SRCDIR/tests/cloud-config.py" fill \
+		"$SRCDIR/assets/cloud-init/node.yaml" "$3.json" >"$1.yaml" &&
+	jq -n --arg name "$1" --arg address "$2" --arg net "$net" \
+		--arg ca "$state/ca.pem" --rawfile config "$1.yaml" \
+		--arg key "$(cat user.pub)" '{
+		name: $name, address: $address, prefix: 16, net: $net,
+		user: "cluster", keys: [$key], customData: ($config | @base64),
+		ca: $ca, hosts: {"acct.blob.core.localhost": "168.63.129.16"}
+		}' >"$1/machine.json" &&
+	"$nspawn" create "$1" "$1"
+}
+
+on()		# NAME COMMAND...
+{
+	on_name=$1
+	shift
+	timeout 60 "$nspawn" exec "$on_name" "$on_name" -- "$@"
+}
+
+settled()	# NAME : cloud-init is through with it
+{
+	timeout 120 "$nspawn" exec "$1" "$1" -- cloud-init status --wait
+}
+
+journal()	# NAME : of a machine that is off
+{
+	journalctl --directory="$state/$1/disk/upper/var/log/journal" \
+		--no-pager --output=cat
+}
+
+line()		# ERE : number of its first line in ./journal
+{
+	grep -nE -m1 "$1" journal | cut -d: -f1
+}
+
+before()	# ERE ERE
+{
+	a=$(line "$1") b=$(line "$2")
+	[ -n "$a" ] && [ -n "$b" ] && [ "$a" -lt "$b" ] ||
+		{ echo "'$1' in line ${a:-none}, '$2' in line ${b:-none}"; return 1; }
+}
+
+player >prepare.log 2>&1 && storage >>prepare.log 2>&1 &&
+	ssh-keygen -q -t ecdsa -b 256 -m PEM -N '' -C azswarm -f host &&
+	ssh-keygen -q -t ed25519 -N '' -f user &&
+	openssl ecparam -name prime256v1 -genkey -noout -out helper.key || {
+	not_ok prepare "$(tail -n 3 prepare.log)"
+	exit 1
+}
+for role in master agent; do
+	/usr/bin/python3 "$SRCDIR/tests/cloud-config.py" values $role "$url" \
+		azswarm . >$role.json || exit 1
+done
+jq '.BINARY_SHA256 = "00" * 32' agent.json >wrong.json
+
+"$nspawn" root >root.log 2>&1 ||
+	skip_all "no root file system for machines: $(tail -n 1 root.log)"
+at_exit "'$nspawn' down $net '$state' >/dev/null 2>&1"
+ns=$("$nspawn" up "$net" "$state" 2>up.log) ||
+	skip_all "no network for machines: $(tail -n 1 up.log)"
+spawn storage.log nsenter --net="$ns" /usr/bin/python3 server.py
+
+# ---- a master ----
+
+make master0 10.77.0.10 master >create.log 2>&1 || {
+	not_ok "a master boots" "$(tail -n 3 create.log)"
+	exit 1
+}
+expect "a master: cloud-init is content" 0 'status: done' settled master0
+on master0 cat /var/log/cloud-init-output.log >setup.log 2>&1
+check "azswarm-setup came to its end" grep -q 'azswarm-setup: done' setup.log
+for unit in docker swarm-helper swarm-agent; do
+	same "$unit runs" active "$(on master0 systemctl is-active $unit)"
+done
+on master0 journalctl --no-pager -o cat -u swarm-helper -u swarm-agent >units.log
+check "the units may do what they must, and nothing else" \
+	sh -c '! grep CANNOT units.log && [ "$(grep -c "say it is ready" units.log)" = 2 ]'
+same "docker's bridge is ours" 172.29.0.1/24 \
+	"$(on master0 ip -4 -o address show dev docker0 | awk '{ print $4 }')"
+same "the SSH host key is the one announced" "$(cut -d' ' -f1,2 host.pub)" \
+	"$(nsenter --net="$ns" ssh-keyscan -T 10 10.77.0.10 2>/dev/null | cut -d' ' -f2,3)"
+check "the user may use docker" on master0 \
+	su cluster -c 'docker version --format {{.Server.Version}}'
+same "nothing failed" '' "$(on master0 systemctl --failed --plain --no-legend)"
+same "keepalive is spoken sooner" 180 \
+	"$(on master0 sysctl -n net.ipv4.tcp_keepalive_time)"
+expect "sshd takes many connections" 0 '^maxsessions 50' on master0 sshd -T
+
+check "it stops" "$nspawn" stop master0 master0
+journal master0 >journal
+check "at shutdown the agent leaves while docker and the network are there" \
+	sh -c 'grep -q "can: use the network at leave" journal &&
+		grep -q "can: find the main process at leave" journal &&
+		! grep -q CANNOT journal'
+check "the agent is gone before docker stops" \
+	before 'Stopped swarm-agent.service' 'Stopping docker.service'
+check "and before its helper does" \
+	before 'Stopped swarm-agent.service' 'Stopping swarm-helper.service'
+check "and before the network does" \
+	before 'Stopped swarm-agent.service' 'Stopping networking.service'
+check "it starts again" "$nspawn" start master0 master0
+check "with its services" wait_for 30 \
+	on master0 systemctl is-active --quiet swarm-helper swarm-agent
+
+# ---- an agent ----
+
+make agents000000 10.77.16.4 agent >create.log 2>&1 ||
+	not_ok "an agent boots" "$(tail -n 3 create.log)"
+expect "an agent: cloud-init is content" 0 'status: done' settled agents000000
+same "its agent runs" active "$(on agents000000 systemctl is-active swarm-agent)"
+on agents000000 systemctl start swarm-helper
+same "its helper does not, even if asked to" inactive \
+	"$(on agents000000 systemctl is-active swarm-helper)"
+check "there is no helper key" on agents000000 test ! -e /etc/azswarm/helper.key
+
+# ---- one that goes wrong ----
+
+make agents000001 10.77.16.5 wrong >create.log 2>&1 ||
+	not_ok "another agent boots" "$(tail -n 3 create.log)"
+expect "a program that is not the announced one: cloud-init says error" 1 \
+	'status: error' settled agents000001
+on agents000001 cat /var/log/cloud-init-output.log >setup.log 2>&1
+check "and its log says why" grep -q \
+	'FAILED: the cluster.s program: what came is not what was announced' setup.log
+same "the boot went on without it" active \
+	"$(on agents000001 systemctl is-active ssh)"
