@@ -228,6 +228,11 @@ build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
+# Programs that tests/sh drives, tests/NAME_tool.c.
+build/tests/%: build/san/tests/%.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
 build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
@@ -242,7 +247,7 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
 WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c
-WARN_TEST = $(wildcard tests/unit/*.c tests/fuzz/*.c)
+WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 
 warnings: $(addprefix build/warn/,$(addsuffix .ok,$(WARN_SRC) $(HEADERS) $(WARN_TEST)))
