@@ -190,6 +190,115 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 	return -1;
 }
 
+/* ---- lists, an element at a time ---- */
+
+/*
+ * Takes an answer {"value": [ {...}, ... ], "nextLink": ...} as it arrives and
+ * hands over each element of the array when it is complete: the list of VM
+ * sizes has megabytes, and none of it need stay.  What is not an element goes
+ * to rest, for the parser.  Only finds the elements; whether they are JSON,
+ * the parser tells.
+ */
+struct splitter {
+	int (*fn)(void *ctx, const cJSON *item, struct err *e);
+	void *ctx;
+	struct buf item, rest, key;
+	unsigned depth;
+	bool in_string, escaped;
+	bool is_value;			/* the string last seen at depth 1 was "value" */
+	bool in_array, in_item;
+	unsigned done;			/* of this page; a repeated page skips these */
+	unsigned seen;
+	const struct http_head *head;
+	struct buf *refusal;		/* gets the body of an answer that is none of ours */
+};
+
+#define ITEM_MAX (1u << 20)
+#define REST_MAX (64u << 10)
+
+static void split_restart(struct splitter *s)
+{
+	buf_reset(&s->item);
+	buf_reset(&s->rest);
+	buf_reset(&s->key);
+	s->depth = s->seen = 0;
+	s->in_string = s->escaped = s->is_value = s->in_array = s->in_item = false;
+}
+
+static int split_item(struct splitter *s, struct err *e)
+{
+	cJSON *doc;
+	int rc = 0;
+
+	if (buf_check(&s->item, "an element of the list", e) < 0)
+		return -1;
+	if (++s->seen > s->done) {
+		if ((doc = json_parse(buf_str(&s->item), "element", e)) == NULL)
+			return -1;
+		rc = s->fn(s->ctx, doc, e);
+		json_free(doc);
+		s->done++;
+	}
+	buf_reset(&s->item);
+	s->in_item = false;
+	return rc;
+}
+
+static int split_byte(struct splitter *s, char c, struct err *e)
+{
+	bool was_string = s->in_string;
+
+	if (s->in_array && s->depth == 2 && !s->in_string && c == '{')
+		s->in_item = true;
+	buf_addc(s->in_item ? &s->item : &s->rest, c);
+	if (s->in_string) {
+		if (s->escaped)
+			s->escaped = false;
+		else if (c == '\\')
+			s->escaped = true;
+		else if (c == '"')
+			s->in_string = false;
+	} else if (c == '"') {
+		s->in_string = true;
+	} else if (c == '{' || c == '[') {
+		if (c == '[' && s->depth == 1 && s->is_value)
+			s->in_array = true;
+		s->depth++;
+	} else if ((c == '}' || c == ']') && s->depth > 0) {
+		s->depth--;
+		if (s->in_array && s->depth == 1)
+			s->in_array = false;
+		if (s->in_item && s->depth == 2)
+			return split_item(s, e);
+	} else if (c == ',' && s->in_array && s->depth == 2) {
+		s->rest.n--;		/* the commas between what is taken out */
+		s->rest.str[s->rest.n] = '\0';
+	}
+	/* remember the last string at depth 1: the name in front of a value */
+	if (s->depth == 1 && (was_string || s->in_string)) {
+		if (!was_string)
+			buf_reset(&s->key);
+		else if (s->in_string)
+			buf_addc(&s->key, c);
+		s->is_value = str_eqz(buf_str(&s->key), "value");
+	}
+	return 0;
+}
+
+static int split_body(void *ctx, struct str piece, struct err *e)
+{
+	struct splitter *s = ctx;
+
+	if (s->head->status != 200) {
+		buf_addstr(s->refusal, piece);
+		return 0;
+	}
+	for (size_t i = 0; i < piece.n; i++)
+		if (split_byte(s, piece.p[i], e) < 0)
+			return -1;
+	return buf_check(&s->rest, "what is not the list", e);
+}
+
 /* ---- one request ---- */
 
 static bool on_arm_host(const struct azure *az, const char *url, struct err *e)
@@ -225,7 +334,7 @@ int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
 }
 
 static int exchange(struct azure *az, const char *method, const char *url, struct str body,
-		    unsigned flags, struct azure_reply *r, struct err *e)
+		    unsigned flags, struct splitter *split, struct azure_reply *r, struct err *e)
 {
 	const char *fields[6];
 	const char *token;
@@ -253,6 +362,13 @@ static int exchange(struct azure *az, const char *method, const char *url, struc
 		fields[n++] = "Content-Type: application/json";
 	fields[n] = NULL;
 	q.deadline_ms = now_ms() + EXCHANGE_MS;
+	if (split != NULL) {
+		split_restart(split);
+		split->head = &r->http.head;
+		split->refusal = &r->http.body;
+		r->http.on_body = split_body;
+		r->http.ctx = split;
+	}
 	rc = http_exchange(&az->http, &q, &r->http, e);
 	if (rc == 0 && r->http.body.n > 0)
 		r->doc = json_parse(buf_str(&r->http.body), "answer", &ignored);
@@ -359,8 +475,8 @@ static int provider_register(struct azure *az, const char *ns, struct err *e)
 	return rc < 0 ? err_in(e, "registering resource provider %s", ns) : 0;
 }
 
-int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
-	       unsigned flags, struct azure_reply *r, struct err *e)
+static int call(struct azure *az, const char *method, const char *path, const cJSON *body,
+		unsigned flags, struct splitter *split, struct azure_reply *r, struct err *e)
 {
 	struct buf text = BUF_INIT(8u << 20), url = BUF_INIT(16u << 10);
 	struct str raw = STR_NULL;
@@ -388,7 +504,7 @@ int azure_call(struct azure *az, const char *method, const char *path, const cJS
 		unsigned status;
 		int64_t wait_s;
 
-		if (exchange(az, method, url.str, raw, flags, r, &once) < 0) {
+		if (exchange(az, method, url.str, raw, flags, split, r, &once) < 0) {
 			bool again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
 				     !(flags & AZURE_ONCE);
 
@@ -450,38 +566,52 @@ out:
 	return rc;
 }
 
+int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
+	       unsigned flags, struct azure_reply *r, struct err *e)
+{
+	return call(az, method, path, body, flags, NULL, r, e);
+}
+
 int azure_list(struct azure *az, const char *path, const char *what,
 	       int (*fn)(void *ctx, const cJSON *item, struct err *e), void *ctx, struct err *e)
 {
+	struct splitter split = {
+		.fn = fn, .ctx = ctx, .item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(REST_MAX),
+		.key = BUF_INIT(64),
+	};
 	char *url = xstrdup(path);
 	struct azure_reply r = { 0 };
+	cJSON *doc = NULL;
 	int rc = -1;
 
 	for (unsigned page = 0; ; page++) {
-		const cJSON *value, *item;
 		const char *next;
 
 		if (page == PAGES_MAX) {
 			err_set(e, ERR_PROTO, "more than %u pages", PAGES_MAX);
 			goto out;
 		}
-		if (azure_call(az, "GET", url, NULL, 0, &r, e) < 0)
+		split.done = 0;
+		if (call(az, "GET", url, NULL, 0, &split, &r, e) < 0 ||
+		    (doc = json_parse(buf_str(&split.rest), "list", e)) == NULL ||
+		    json_arr(doc, "value", e) == NULL)
 			goto out;
-		if ((value = json_arr(r.doc, "value", e)) == NULL)
-			goto out;
-		cJSON_ArrayForEach(item, value)
-			if (fn(ctx, item, e) < 0)
-				goto out;
-		next = json_str_opt(r.doc, "nextLink", "");
+		next = json_str_opt(doc, "nextLink", "");
 		if (*next == '\0')
 			break;
 		free(url);
 		url = xstrdup(next);
+		json_free(doc);
+		doc = NULL;
 		azure_reply_release(&r);
 	}
 	rc = 0;
 out:
+	json_free(doc);
 	azure_reply_release(&r);
+	buf_release(&split.item);
+	buf_release(&split.rest);
+	buf_release(&split.key);
 	free(url);
 	return rc < 0 ? err_in(e, "%s", what) : 0;
 }
@@ -693,10 +823,10 @@ static int poll_once(struct azure *az, const char *url, struct azure_reply *r, s
 	buf_adds(&full, url);
 	if (buf_check(&full, "the poll URL", e) < 0 || !on_arm_host(az, full.str, e))
 		goto out;
-	rc = exchange(az, "GET", full.str, STR_NULL, 0, r, e);
+	rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e);
 	if (rc == 0 && r->http.head.status == 401) {
 		entra_forget(az->entra);
-		rc = exchange(az, "GET", full.str, STR_NULL, 0, r, e);
+		rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e);
 	}
 out:
 	buf_release(&full);
