@@ -312,7 +312,7 @@ out:
 
 static int table_operation(void *ctx, const cJSON *op, struct err *e)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 	char *reason;
 
 	(void)e;
@@ -320,12 +320,12 @@ static int table_operation(void *ctx, const cJSON *op, struct err *e)
 		return 0;
 	reason = is_bad(json_str_opt(op, "properties.provisioningState", "")) ?
 		 reason_of(op) : xstrdup("");
-	table_row(t);
-	table_cell(t, "%s", target_type(op));
-	table_cell(t, "%s", target_name(op));
-	table_cell(t, "%s", json_str_opt(op, "properties.provisioningState", ""));
-	table_cell(t, "%s", json_str_opt(op, "properties.duration", ""));
-	table_cell(t, "%s", reason);
+	listing_row(t);
+	listing_cell(t, "%s", target_type(op));
+	listing_cell(t, "%s", target_name(op));
+	listing_cell(t, "%s", json_str_opt(op, "properties.provisioningState", ""));
+	listing_cell(t, "%s", json_str_opt(op, "properties.duration", ""));
+	listing_cell(t, "%s", reason);
 	free(reason);
 	return 0;
 }
@@ -337,12 +337,12 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	};
 	char *path = deployment_path(s, ""), *ops = operations_path(s);
 	struct azure_reply r = { 0 };
-	struct table t;
+	struct listing t;
 	const char *state;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	table_init(&t, columns);
+	listing_init(&t, columns);
 	if (s->watch && deployment_watch(s, e) < 0 && e->kind != ERR_AZURE)
 		goto out;
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
@@ -351,7 +351,7 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	state = json_str_opt(r.doc, "properties.provisioningState", "unknown");
 	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""), state,
 	       json_str_opt(r.doc, "properties.timestamp", ""));
-	if (table_print(&t, s->ui, e) < 0)
+	if (listing_print(&t, s->ui, e) < 0)
 		goto out;
 	if (is_bad(state)) {
 		azure_error_doc(json_at(r.doc, "properties.error"), e);
@@ -360,7 +360,7 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	}
 	rc = 0;
 out:
-	table_release(&t);
+	listing_release(&t);
 	azure_reply_release(&r);
 	free(path);
 	free(ops);
@@ -374,26 +374,26 @@ static int show_list(struct session *s, const char *path, const char *what,
 		     const char *const *columns,
 		     int (*fn)(void *ctx, const cJSON *item, struct err *e), struct err *e)
 {
-	struct table t;
+	struct listing t;
 	int rc;
 
-	table_init(&t, columns);
+	listing_init(&t, columns);
 	rc = azure_list(&s->az, path, what, fn, &t, e);
 	if (rc == 0)
-		rc = table_print(&t, s->ui, e);
-	table_release(&t);
+		rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
 	return rc;
 }
 
 static int row_endpoint(void *ctx, const cJSON *ip, struct err *e)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 
 	(void)e;
-	table_row(t);
-	table_cell(t, "%s", json_str_opt(ip, "name", ""));
-	table_cell(t, "%s", json_str_opt(ip, "properties.ipAddress", ""));
-	table_cell(t, "%s", json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
+	listing_row(t);
+	listing_cell(t, "%s", json_str_opt(ip, "name", ""));
+	listing_cell(t, "%s", json_str_opt(ip, "properties.ipAddress", ""));
+	listing_cell(t, "%s", json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
 	return 0;
 }
 
@@ -412,23 +412,23 @@ int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e)
 
 static int row_resource(void *ctx, const cJSON *res, struct err *e)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 	struct str id = str_of(json_str_opt(res, "id", "")), word = STR_NULL;
 
 	(void)e;
 	for (int i = 0; i < 5; i++)	/* "", subscriptions, S, resourceGroups, G */
 		if (!str_next(&id, '/', &word))
 			break;
-	table_row(t);
-	table_cell(t, "%.*s", STR_ARG(word));
-	table_cell(t, "%s", json_str_opt(res, "name", ""));
-	table_cell(t, "%s", json_str_opt(res, "type", ""));
-	table_cell(t, "%s", json_str_opt(res, "location", ""));
+	listing_row(t);
+	listing_cell(t, "%.*s", STR_ARG(word));
+	listing_cell(t, "%s", json_str_opt(res, "name", ""));
+	listing_cell(t, "%s", json_str_opt(res, "type", ""));
+	listing_cell(t, "%s", json_str_opt(res, "location", ""));
 	return 0;
 }
 
 /* Resources of one group; a group that is not there has none. */
-static int add_group_resources(struct session *s, const char *group, struct table *t,
+static int add_group_resources(struct session *s, const char *group, struct listing *t,
 			       struct err *e)
 {
 	char *check = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
@@ -450,30 +450,30 @@ static int add_group_resources(struct session *s, const char *group, struct tabl
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "group", "name", "type", "location", NULL };
-	struct table t;
+	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	table_init(&t, columns);
+	listing_init(&t, columns);
 	if (add_group_resources(s, settings_get(s->set, S_COMPUTE_GROUP), &t, e) == 0 &&
 	    add_group_resources(s, settings_get(s->set, S_STORAGE_GROUP), &t, e) == 0)
-		rc = table_print(&t, s->ui, e);
-	table_release(&t);
+		rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
 	return rc;
 }
 
 static int row_location(void *ctx, const cJSON *loc, struct err *e)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 
 	(void)e;
 	/* logical regions hold no resources */
 	if (!str_ieqz(str_of(json_str_opt(loc, "metadata.regionType", "Physical")), "Physical"))
 		return 0;
-	table_row(t);
-	table_cell(t, "%s", json_str_opt(loc, "name", ""));
-	table_cell(t, "%s", json_str_opt(loc, "displayName", ""));
-	table_cell(t, "%s", json_str_opt(loc, "metadata.geographyGroup", ""));
+	listing_row(t);
+	listing_cell(t, "%s", json_str_opt(loc, "name", ""));
+	listing_cell(t, "%s", json_str_opt(loc, "displayName", ""));
+	listing_cell(t, "%s", json_str_opt(loc, "metadata.geographyGroup", ""));
 	return 0;
 }
 
@@ -500,7 +500,7 @@ static const char *capability(const cJSON *sku, const char *name)
 
 static int row_size(void *ctx, const cJSON *sku, struct err *e)
 {
-	struct table *t = ctx;
+	struct listing *t = ctx;
 	struct buf zones = BUF_INIT(64);
 	const cJSON *z;
 
@@ -510,13 +510,13 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 	cJSON_ArrayForEach(z, json_at(sku, "locationInfo[0].zones"))
 		if (cJSON_IsString(z))
 			buf_addf(&zones, "%s%s", zones.n ? "," : "", z->valuestring);
-	table_row(t);
-	table_cell(t, "%s", json_str_opt(sku, "name", ""));
-	table_cell(t, "%s", capability(sku, "vCPUs"));
-	table_cell(t, "%s", capability(sku, "MemoryGB"));
-	table_cell(t, "%s", capability(sku, "CpuArchitectureType"));
-	table_cell(t, "%s", zones.str);
-	table_cell(t, "%s", json_str_opt(sku, "restrictions[0].reasonCode", ""));
+	listing_row(t);
+	listing_cell(t, "%s", json_str_opt(sku, "name", ""));
+	listing_cell(t, "%s", capability(sku, "vCPUs"));
+	listing_cell(t, "%s", capability(sku, "MemoryGB"));
+	listing_cell(t, "%s", capability(sku, "CpuArchitectureType"));
+	listing_cell(t, "%s", zones.str);
+	listing_cell(t, "%s", json_str_opt(sku, "restrictions[0].reasonCode", ""));
 	buf_release(&zones);
 	return 0;
 }

@@ -107,29 +107,29 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	char *path = vmss_path(s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
 	cJSON *address = cJSON_CreateObject();
 	struct agents a = { 0 };
-	struct table t;
+	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	table_init(&t, columns);
+	listing_init(&t, columns);
 	if (agents_list(s, &a, e) < 0 ||
 	    azure_list(&s->az, path, "addresses of agents", take_address, address, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
 		const struct agent *g = &a.list[i];
 
-		table_row(&t);
-		table_cell(&t, "%s", g->id);
-		table_cell(&t, "%s", g->name);
-		table_cell(&t, "%s", g->host);
-		table_cell(&t, "%s", json_str_opt(json_get(address, g->id) ? address : NULL,
+		listing_row(&t);
+		listing_cell(&t, "%s", g->id);
+		listing_cell(&t, "%s", g->name);
+		listing_cell(&t, "%s", g->host);
+		listing_cell(&t, "%s", json_str_opt(json_get(address, g->id) ? address : NULL,
 						  g->id, ""));
-		table_cell(&t, "%s", g->power);
-		table_cell(&t, "%s", g->provisioning);
+		listing_cell(&t, "%s", g->power);
+		listing_cell(&t, "%s", g->provisioning);
 	}
-	rc = table_print(&t, s->ui, e);
+	rc = listing_print(&t, s->ui, e);
 out:
-	table_release(&t);
+	listing_release(&t);
 	agents_release(&a);
 	json_free(address);
 	free(path);

@@ -53,19 +53,19 @@ void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 
 /* ---- tables ---- */
 
-void table_init(struct table *t, const char *const *columns)
+void listing_init(struct listing *t, const char *const *columns)
 {
-	*t = (struct table){ .rows = cJSON_CreateArray() };
+	*t = (struct listing){ .rows = cJSON_CreateArray() };
 	for (; columns[t->n_columns] != NULL; t->n_columns++)
 		t->columns[t->n_columns] = columns[t->n_columns];
 }
 
-void table_row(struct table *t)
+void listing_row(struct listing *t)
 {
 	cJSON_AddItemToArray(t->rows, cJSON_CreateArray());
 }
 
-void table_cell(struct table *t, const char *fmt, ...)
+void listing_cell(struct listing *t, const char *fmt, ...)
 {
 	struct buf text = BUF_INIT(8192), clean = BUF_INIT(16384);
 	va_list ap;
@@ -81,7 +81,7 @@ void table_cell(struct table *t, const char *fmt, ...)
 	buf_release(&clean);
 }
 
-void table_release(struct table *t)
+void listing_release(struct listing *t)
 {
 	json_free(t->rows);
 	t->rows = NULL;
@@ -97,7 +97,7 @@ static size_t width_of(const char *s)
 	return n;
 }
 
-static void print_aligned(const struct table *t, FILE *out)
+static void print_aligned(const struct listing *t, FILE *out)
 {
 	size_t width[TABLE_COLUMNS_MAX], col;
 	bool numeric[TABLE_COLUMNS_MAX];
@@ -144,7 +144,7 @@ static void print_aligned(const struct table *t, FILE *out)
 	}
 }
 
-static void print_tsv(const struct table *t, FILE *out)
+static void print_tsv(const struct listing *t, FILE *out)
 {
 	const cJSON *row, *cell;
 
@@ -154,7 +154,7 @@ static void print_tsv(const struct table *t, FILE *out)
 	}
 }
 
-static void print_json(const struct table *t, FILE *out)
+static void print_json(const struct listing *t, FILE *out)
 {
 	struct buf text = BUF_INIT(64u << 20);
 	cJSON *doc = cJSON_CreateArray();
@@ -174,7 +174,7 @@ static void print_json(const struct table *t, FILE *out)
 	json_free(doc);
 }
 
-int table_print(const struct table *t, struct ui *ui, struct err *e)
+int listing_print(const struct listing *t, struct ui *ui, struct err *e)
 {
 	ui_clear(ui);
 	switch (ui->format) {

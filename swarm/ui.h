@@ -33,18 +33,18 @@ void ui_clear(struct ui *ui);
 
 /* Rows of strings under named columns; numbers are right-aligned when all of a column's are. */
 #define TABLE_COLUMNS_MAX 12
-struct table {
+struct listing {
 	const char *columns[TABLE_COLUMNS_MAX];	/* JSON names; upper case in tables */
 	size_t n_columns;
 	cJSON *rows;			/* array of arrays of strings */
 };
-void table_init(struct table *t, const char *const *columns);	/* NULL-ended */
-/* Start a row, then one table_cell per column (NULL: empty). */
-void table_row(struct table *t);
-void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void listing_init(struct listing *t, const char *const *columns);	/* NULL-ended */
+/* Start a row, then one listing_cell per column (NULL: empty). */
+void listing_row(struct listing *t);
+void listing_cell(struct listing *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Print as ui->format says: aligned text, a JSON array of objects, or TSV without a header.
  * An empty table prints "[]" or nothing.  -1 when stdout refuses. */
-int table_print(const struct table *t, struct ui *ui, struct err *e);
-void table_release(struct table *t);
+int listing_print(const struct listing *t, struct ui *ui, struct err *e);
+void listing_release(struct listing *t);
 
 #endif
