@@ -1,0 +1,803 @@
+/*
+ * The Docker Engine API as a client: calls, lists, the swarm and its nodes.
+ * Knows nothing of who joins whom and when (node/ does), and nothing of how
+ * the engine is reached.  Names and shapes are those of the Engine API
+ * reference, 1.40 and later.
+ */
+#include "docker/docker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+
+#define ANSWER_MAX (1u << 20)
+#define ITEM_MAX (256u << 10)
+#define PATH_MAX_N 2048
+#define UPDATE_TRIES 5
+#define INGRESS_STEP_MS 300
+
+/* ---- reaching it ---- */
+
+static struct stream *dial_unix(void *ctx, bool tls, const char *host, unsigned port,
+				int64_t deadline_ms, struct err *e)
+{
+	struct docker *d = ctx;
+	int fd;
+
+	(void)tls;
+	(void)host;
+	(void)port;
+	fd = unix_connect(d->path, deadline_ms, e);
+	return fd < 0 ? NULL : stream_of_fd(fd);
+}
+
+void docker_init(struct docker *d, struct http_dialer dialer)
+{
+	*d = (struct docker){ .timeout_ms = DOCKER_TIMEOUT_MS };
+	http_client_init(&d->http, dialer, "azswarm");
+}
+
+void docker_init_unix(struct docker *d, const char *path)
+{
+	docker_init(d, (struct http_dialer){ dial_unix, d });
+	d->path = path;
+}
+
+void docker_release(struct docker *d)
+{
+	http_client_release(&d->http);
+}
+
+/* ---- one exchange ---- */
+
+/* {"message": "..."} as our error. */
+static int refused(const char *method, const char *path, unsigned status, struct str body,
+		   struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	cJSON *doc = json_parse(body, "answer", &ignored);
+	const char *why = json_str_opt(doc, "message", "");
+	ptrdiff_t query = str_chr(str_of(path), '?');
+
+	err_set(e, ERR_DOCKER, "Docker %s %.*s: %s (%u)", method,
+		query < 0 ? (int)strlen(path) : (int)query, path,
+		*why != '\0' ? why : http_reason(status), status);
+	json_free(doc);
+	return -1;
+}
+
+static int exchange(struct docker *d, const char *method, const char *path, struct str body,
+		    struct http_response *r, struct err *e)
+{
+	static const char *const json[] = { "Content-Type: application/json", NULL };
+	struct buf url = BUF_INIT(PATH_MAX_N);
+	struct http_request q = {
+		.method = method,
+		.fields = body.p == NULL ? NULL : json,
+		.body = body,
+		.deadline_ms = now_ms() + d->timeout_ms,
+		.idle_ms = d->timeout_ms,
+	};
+	int rc = -1;
+
+	d->status = 0;
+	buf_adds(&url, "http://docker");
+	if (d->api != 0)
+		buf_addf(&url, "/v1.%u", d->api);
+	buf_adds(&url, path);
+	if (buf_check(&url, "request to Docker", e) < 0)
+		goto out;
+	q.url = url.str;
+	if (http_exchange(&d->http, &q, r, e) < 0) {
+		err_in(e, "Docker Engine");
+		goto out;
+	}
+	d->status = r->head.status;
+	rc = 0;
+out:
+	buf_release(&url);
+	return rc;
+}
+
+/* "1.41" of the Api-Version field. */
+static int settle(struct docker *d, struct str version, struct err *e)
+{
+	struct str s = version;
+	uint64_t major, minor;
+
+	if (!str_dec(&s, 9, &major) || s.n == 0 || s.p[0] != '.')
+		return err_set(e, ERR_PROTO, "Docker Engine: no API version in its answer to a ping");
+	s = str_skip(s, 1);
+	if (!str_num(s, 9999, &minor))
+		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"", STR_ARG(version));
+	if (major != 1 || minor < DOCKER_API_MIN)
+		return err_set(e, ERR_DOCKER, "Docker Engine speaks API %.*s, 1.%d is the oldest that "
+			       "will do (Docker 19.03)", STR_ARG(version), DOCKER_API_MIN);
+	d->api = minor < DOCKER_API_MAX ? (unsigned)minor : DOCKER_API_MAX;
+	return 0;
+}
+
+int docker_hello(struct docker *d, struct err *e)
+{
+	struct http_response r;
+	int rc;
+
+	http_response_init(&r, 4096);
+	d->api = 0;
+	rc = exchange(d, "GET", "/_ping", STR_NULL, &r, e);
+	if (rc == 0 && r.head.status != 200)
+		rc = refused("GET", "/_ping", r.head.status, buf_str(&r.body), e);
+	if (rc == 0)
+		rc = settle(d, http_field(&r.head, "Api-Version"), e);
+	http_response_release(&r);
+	return rc;
+}
+
+static int call_text(struct docker *d, const char *method, const char *path, struct str body,
+		     cJSON **doc, struct err *e)
+{
+	struct http_response r;
+	struct str text;
+	int rc = -1;
+
+	http_response_init(&r, ANSWER_MAX);
+	if (exchange(d, method, path, body, &r, e) < 0)
+		goto out;
+	text = str_trim(buf_str(&r.body));
+	if (r.head.status < 200 || r.head.status > 299) {
+		refused(method, path, r.head.status, text, e);
+		goto out;
+	}
+	if (doc != NULL && text.n != 0) {
+		*doc = json_parse(text, "Docker's answer", e);
+		if (*doc == NULL)
+			goto out;
+	}
+	rc = 0;
+out:
+	buf_burn(&r.body);	/* may hold join tokens */
+	http_response_release(&r);
+	return rc;
+}
+
+int docker_call(struct docker *d, const char *method, const char *path, const cJSON *body,
+		cJSON **doc, struct err *e)
+{
+	struct buf text = BUF_INIT(ANSWER_MAX);
+	int rc = -1;
+
+	if (doc != NULL)
+		*doc = NULL;
+	if (d->api == 0 && docker_hello(d, e) < 0)
+		return -1;
+	if (body != NULL)
+		json_print(body, &text);
+	if (buf_check(&text, "request to Docker", e) == 0)
+		rc = call_text(d, method, path, body == NULL ? STR_NULL : buf_str(&text), doc, e);
+	buf_burn(&text);
+	return rc;
+}
+
+/* As docker_call, for answers that must be there. */
+static cJSON *get(struct docker *d, const char *path, struct err *e)
+{
+	cJSON *doc = NULL;
+
+	if (docker_call(d, "GET", path, NULL, &doc, e) < 0)
+		return NULL;
+	if (doc == NULL)
+		err_set(e, ERR_PROTO, "Docker GET %s: an empty answer", path);
+	return doc;
+}
+
+/* ---- lists, one element at a time ---- */
+
+struct list {
+	struct http_response *r;
+	int (*each)(void *ctx, const cJSON *item, struct err *e);
+	void *ctx;
+	unsigned depth;		/* 1 inside of the array, more inside of an element */
+	bool in_string, escaped, ended;
+	struct buf item;	/* the element so far, or the text of a refusal */
+};
+
+static int list_item(struct list *l, struct err *e)
+{
+	cJSON *doc;
+	int rc;
+
+	if (buf_check(&l->item, "an element of Docker's list", e) < 0)
+		return -1;
+	doc = json_parse(str_trim(buf_str(&l->item)), "Docker's list", e);
+	if (doc == NULL)
+		return -1;
+	rc = l->each(l->ctx, doc, e);
+	json_free(doc);
+	buf_reset(&l->item);
+	return rc;
+}
+
+/* Only strings and brackets matter here; the parser sees each element. */
+static int list_char(struct list *l, char c, struct err *e)
+{
+	if (l->in_string) {
+		if (l->escaped)
+			l->escaped = false;
+		else if (c == '\\')
+			l->escaped = true;
+		else if (c == '"')
+			l->in_string = false;
+		buf_addc(&l->item, c);
+		return 0;
+	}
+	if (l->depth == 0) {
+		if (c == ' ' || c == '\n' || c == '\r' || c == '\t')
+			return 0;
+		if (c != '[' || l->ended)
+			return err_set(e, ERR_PROTO, "Docker answered something else than a list");
+		l->depth = 1;
+		return 0;
+	}
+	if (l->depth == 1 && (c == ',' || c == ']')) {
+		/* [] has no element; [,] is caught as an empty one */
+		bool empty = str_trim(buf_str(&l->item)).n == 0;
+
+		if (!(empty && c == ']') && list_item(l, e) < 0)
+			return -1;
+		if (c == ']') {
+			l->depth = 0;
+			l->ended = true;
+		}
+		return 0;
+	}
+	if (c == '"')
+		l->in_string = true;
+	else if (c == '{' || c == '[')
+		l->depth++;
+	else if (c == '}' || c == ']')
+		l->depth--;
+	buf_addc(&l->item, c);
+	return 0;
+}
+
+static int list_piece(void *ctx, struct str piece, struct err *e)
+{
+	struct list *l = ctx;
+
+	if (l->r->head.status != 200) {
+		buf_addstr(&l->item, piece);
+		return 0;
+	}
+	for (size_t i = 0; i < piece.n; i++)
+		if (list_char(l, piece.p[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+int docker_each(struct docker *d, const char *path,
+		int (*each)(void *ctx, const cJSON *item, struct err *e), void *ctx,
+		struct err *e)
+{
+	struct http_response r;
+	struct list l = { .r = &r, .each = each, .ctx = ctx, .item = BUF_INIT(ITEM_MAX) };
+	int rc = -1;
+
+	if (d->api == 0 && docker_hello(d, e) < 0)
+		return -1;
+	http_response_init(&r, 0);
+	r.on_body = list_piece;
+	r.ctx = &l;
+	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
+		goto out;
+	if (r.head.status != 200)
+		refused("GET", path, r.head.status, buf_str(&l.item), e);
+	else if (!l.ended)
+		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
+	else
+		rc = 0;
+out:
+	buf_release(&l.item);
+	http_response_release(&r);
+	return rc;
+}
+
+void docker_filter(struct buf *path, const char *key, const char *value)
+{
+	struct buf text = BUF_INIT(PATH_MAX_N);
+
+	buf_adds(&text, "{\"");
+	buf_add_json(&text, str_of(key));
+	buf_adds(&text, "\":[\"");
+	buf_add_json(&text, str_of(value));
+	buf_adds(&text, "\"]}");
+	buf_adds(path, "?filters=");
+	buf_add_pct(path, buf_str(&text));
+	buf_release(&text);
+}
+
+/* ---- words ---- */
+
+struct word {
+	const char *text;
+	int value;
+};
+
+static const struct word swarm_states[] = {
+	{ "unknown", DOCKER_SWARM_UNKNOWN },
+	{ "inactive", DOCKER_SWARM_INACTIVE },
+	{ "pending", DOCKER_SWARM_PENDING },
+	{ "active", DOCKER_SWARM_ACTIVE },
+	{ "error", DOCKER_SWARM_ERROR },
+	{ "locked", DOCKER_SWARM_LOCKED },
+	{ NULL, 0 },
+};
+static const struct word node_states[] = {
+	{ "unknown", DOCKER_NODE_UNKNOWN },
+	{ "down", DOCKER_NODE_DOWN },
+	{ "ready", DOCKER_NODE_READY },
+	{ "disconnected", DOCKER_NODE_DISCONNECTED },
+	{ NULL, 0 },
+};
+static const struct word availabilities[] = {
+	{ "active", DOCKER_ACTIVE },
+	{ "pause", DOCKER_PAUSE },
+	{ "drain", DOCKER_DRAIN },
+	{ NULL, 0 },
+};
+
+/* The first of the table when the word is none of it. */
+static int word_value(const struct word *w, const char *text)
+{
+	for (size_t i = 0; w[i].text != NULL; i++)
+		if (strcmp(w[i].text, text) == 0)
+			return w[i].value;
+	return w[0].value;
+}
+
+static const char *word_text(const struct word *w, int value)
+{
+	for (size_t i = 0; w[i].text != NULL; i++)
+		if (w[i].value == value)
+			return w[i].text;
+	return w[0].text;
+}
+
+const char *docker_swarm_state_name(enum docker_swarm_state s)
+{
+	return word_text(swarm_states, (int)s);
+}
+
+const char *docker_node_state_name(enum docker_node_state s)
+{
+	return word_text(node_states, (int)s);
+}
+
+const char *docker_availability_name(enum docker_availability a)
+{
+	return word_text(availabilities, (int)a);
+}
+
+/* Copy text that is only shown or compared; what does not fit is cut. */
+static void copy(char *to, size_t size, const char *from)
+{
+	size_t n = strlen(from);
+
+	if (n >= size)
+		n = size - 1;
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+/* IDs go into paths and must be whole. */
+static int copy_id(char *to, size_t size, const char *from, struct err *e)
+{
+	size_t n = strlen(from);
+
+	if (n >= size)
+		return err_set(e, ERR_PROTO, "Docker: an ID of %zu characters", n);
+	for (size_t i = 0; i < n; i++)
+		if (!is_alnum(from[i]))
+			return err_set(e, ERR_PROTO, "Docker: \"%s\" is no ID", from);
+	memcpy(to, from, n + 1);
+	return 0;
+}
+
+/* ---- the engine and its swarm ---- */
+
+int docker_info(struct docker *d, struct docker_info *info, struct err *e)
+{
+	cJSON *doc = get(d, "/info", e);
+	const cJSON *s;
+	int rc = -1;
+
+	*info = (struct docker_info){ 0 };
+	if (doc == NULL)
+		return -1;
+	s = json_obj(doc, "Swarm", e);
+	if (s == NULL)
+		goto out;
+	info->state = (enum docker_swarm_state)
+		word_value(swarm_states, json_str_opt(s, "LocalNodeState", ""));
+	info->manager = json_bool_opt(s, "ControlAvailable", false);
+	info->nodes = json_int_opt(s, "Nodes", 0);
+	info->managers = json_int_opt(s, "Managers", 0);
+	copy(info->hostname, sizeof(info->hostname), json_str_opt(doc, "Name", ""));
+	copy(info->version, sizeof(info->version), json_str_opt(doc, "ServerVersion", ""));
+	copy(info->error, sizeof(info->error), json_str_opt(s, "Error", ""));
+	if (copy_id(info->node_id, sizeof(info->node_id), json_str_opt(s, "NodeID", ""), e) < 0 ||
+	    copy_id(info->cluster_id, sizeof(info->cluster_id),
+		    json_str_opt(s, "Cluster.ID", ""), e) < 0)
+		goto out;
+	rc = 0;
+out:
+	json_free(doc);
+	return rc;
+}
+
+int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *spec;
+	int rc;
+
+	json_add_str(doc, "ListenAddr", s->listen != NULL ? s->listen : "0.0.0.0:2377");
+	if (s->advertise != NULL)
+		json_add_str(doc, "AdvertiseAddr", s->advertise);
+	if (s->data_path_port != 0)
+		json_add_int(doc, "DataPathPort", s->data_path_port);
+	if (s->addr_pool != NULL) {
+		cJSON_AddItemToArray(json_add_arr(doc, "DefaultAddrPool"),
+				     cJSON_CreateString(s->addr_pool));
+		json_add_int(doc, "SubnetSize", 24);
+	}
+	json_add_bool(doc, "ForceNewCluster", false);
+	spec = json_add_obj(doc, "Spec");
+	if (s->keep_snapshots > 0)
+		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots", s->keep_snapshots);
+	rc = docker_call(d, "POST", "/swarm/init", doc, &answer, e);
+	json_free(answer);
+	json_free(doc);
+	return rc;
+}
+
+int docker_swarm_join(struct docker *d, const char *advertise, const char *remote,
+		      const char *token, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject();
+	int rc;
+
+	json_add_str(doc, "ListenAddr", "0.0.0.0:2377");
+	if (advertise != NULL)
+		json_add_str(doc, "AdvertiseAddr", advertise);
+	cJSON_AddItemToArray(json_add_arr(doc, "RemoteAddrs"), cJSON_CreateString(remote));
+	json_add_str(doc, "JoinToken", token);
+	rc = docker_call(d, "POST", "/swarm/join", doc, NULL, e);
+	json_burn(doc);
+	return rc;
+}
+
+int docker_swarm_leave(struct docker *d, bool force, struct err *e)
+{
+	return docker_call(d, "POST", force ? "/swarm/leave?force=1" : "/swarm/leave", NULL, NULL,
+			   e);
+}
+
+int docker_swarm_token(struct docker *d, bool manager, struct buf *out, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e);
+	const char *token;
+
+	if (doc == NULL)
+		return -1;
+	token = json_str(doc, manager ? "JoinTokens.Manager" : "JoinTokens.Worker", e);
+	if (token != NULL)
+		buf_adds(out, token);
+	json_burn(doc);
+	return token == NULL ? -1 : 0;
+}
+
+/* ---- nodes ---- */
+
+int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
+{
+	const char *id = json_str(doc, "ID", e);
+	const cJSON *labels = json_at(doc, "Spec.Labels"), *leaving;
+
+	*node = (struct docker_node){ 0 };
+	if (id == NULL || copy_id(node->id, sizeof(node->id), id, e) < 0)
+		return -1;
+	copy(node->hostname, sizeof(node->hostname), json_str_opt(doc, "Description.Hostname", ""));
+	copy(node->addr, sizeof(node->addr), json_str_opt(doc, "Status.Addr", ""));
+	copy(node->created, sizeof(node->created), json_str_opt(doc, "CreatedAt", ""));
+	node->state = (enum docker_node_state)
+		word_value(node_states, json_str_opt(doc, "Status.State", ""));
+	node->availability = (enum docker_availability)
+		word_value(availabilities, json_str_opt(doc, "Spec.Availability", ""));
+	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") == 0 ||
+		json_at(doc, "ManagerStatus") != NULL;
+	node->leader = json_bool_opt(doc, "ManagerStatus.Leader", false);
+	node->reachable = strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),
+				 "reachable") == 0;
+	leaving = json_get(labels, DOCKER_LABEL_LEAVING);
+	node->leaving = leaving != NULL;
+	node->before = (enum docker_availability)
+		word_value(availabilities, json_str_opt(leaving, "", ""));
+	return 0;
+}
+
+struct node_list {
+	struct docker_node *nodes;
+	size_t n, room;
+};
+
+static int node_take(void *ctx, const cJSON *item, struct err *e)
+{
+	struct node_list *l = ctx;
+
+	if (l->n == DOCKER_NODES_MAX)
+		return err_set(e, ERR_DOCKER, "more than %d nodes", DOCKER_NODES_MAX);
+	if (l->n == l->room) {
+		l->room = l->room == 0 ? 16 : l->room * 2;
+		l->nodes = xrealloc(l->nodes, l->room * sizeof(*l->nodes));
+	}
+	return docker_node_read(item, &l->nodes[l->n++], e);
+}
+
+int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n, struct err *e)
+{
+	struct node_list l = { 0 };
+
+	*nodes = NULL;
+	*n = 0;
+	if (docker_each(d, "/nodes", node_take, &l, e) < 0) {
+		free(l.nodes);
+		return -1;
+	}
+	*nodes = l.nodes;
+	*n = l.n;
+	return 0;
+}
+
+static void node_path(struct buf *path, const char *id, const char *rest)
+{
+	buf_adds(path, "/nodes/");
+	buf_add_pct(path, str_of(id));
+	buf_adds(path, rest);
+}
+
+int docker_node(struct docker *d, const char *id, struct docker_node *node, struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	cJSON *doc;
+	int rc = -1;
+
+	node_path(&path, id, "");
+	doc = get(d, path.str, e);
+	if (doc != NULL)
+		rc = docker_node_read(doc, node, e);
+	json_free(doc);
+	buf_release(&path);
+	return rc;
+}
+
+/*
+ * The engine writes RFC 3339 in UTC and leaves out zeros at the end of the
+ * fraction, so the text compares once the Z is gone.
+ */
+bool docker_newer(const struct docker_node *a, const struct docker_node *b)
+{
+	struct str x = str_of(a->created), y = str_of(b->created);
+
+	if (str_ends(x, STR("Z")))
+		x.n--;
+	if (str_ends(y, STR("Z")))
+		y.n--;
+	return str_cmp(x, y) > 0;
+}
+
+static void change_label(cJSON *spec, const struct docker_node_change *c)
+{
+	cJSON *labels = json_get_mut(spec, "Labels");
+
+	if (!cJSON_IsObject(labels)) {
+		labels = cJSON_CreateObject();
+		json_set(spec, "Labels", labels);
+	}
+	if (c->label_value != NULL)
+		json_set(labels, c->label, cJSON_CreateString(c->label_value));
+	else
+		cJSON_DeleteItemFromObjectCaseSensitive(labels, c->label);
+}
+
+/* 1: somebody else wrote in between. */
+static int update_once(struct docker *d, const char *id, const struct docker_node_change *c,
+		       struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	cJSON *doc = NULL, *spec;
+	int64_t version;
+	int rc = -1;
+
+	node_path(&path, id, "");
+	doc = get(d, path.str, e);
+	if (doc == NULL || json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
+	    json_obj(doc, "Spec", e) == NULL)
+		goto out;
+	spec = json_get_mut(doc, "Spec");
+	if (c->availability != NULL)
+		json_set(spec, "Availability", cJSON_CreateString(c->availability));
+	if (c->role != NULL)
+		json_set(spec, "Role", cJSON_CreateString(c->role));
+	if (c->label != NULL)
+		change_label(spec, c);
+	buf_reset(&path);
+	node_path(&path, id, "/update");
+	buf_addf(&path, "?version=%lld", (long long)version);
+	rc = docker_call(d, "POST", path.str, spec, NULL, e);
+	/* said with 500 by old engines, with 400 or 409 by newer ones */
+	if (rc < 0 && str_find(str_of(e->msg), STR("update out of sequence")) >= 0)
+		rc = 1;
+out:
+	json_free(doc);
+	buf_release(&path);
+	return rc;
+}
+
+int docker_node_update(struct docker *d, const char *id, const struct docker_node_change *c,
+		       struct err *e)
+{
+	for (int i = 1;; i++) {
+		int rc = update_once(d, id, c, e);
+
+		if (rc <= 0)
+			return rc;
+		if (i == UPDATE_TRIES)
+			return -1;
+		err_clear(e);
+	}
+}
+
+int docker_node_remove(struct docker *d, const char *id, bool force, struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	int rc;
+
+	node_path(&path, id, force ? "?force=1" : "");
+	rc = docker_call(d, "DELETE", path.str, NULL, NULL, e);
+	buf_release(&path);
+	return rc;
+}
+
+/* ---- tasks, containers, networks ---- */
+
+static int count_task(void *ctx, const cJSON *item, struct err *e)
+{
+	static const char *const ended[] = {
+		"complete", "shutdown", "failed", "rejected", "remove", "orphaned",
+	};
+	const char *state = json_str(item, "Status.State", e);
+	unsigned *n = ctx;
+
+	if (state == NULL)
+		return -1;
+	for (size_t i = 0; i < sizeof(ended) / sizeof(ended[0]); i++)
+		if (strcmp(state, ended[i]) == 0)
+			return 0;
+	++*n;
+	return 0;
+}
+
+int docker_tasks_on(struct docker *d, const char *node_id, unsigned *n, struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	int rc;
+
+	*n = 0;
+	buf_adds(&path, "/tasks");
+	docker_filter(&path, "node", node_id);
+	rc = docker_each(d, path.str, count_task, n, e);
+	buf_release(&path);
+	return rc;
+}
+
+static int count_item(void *ctx, const cJSON *item, struct err *e)
+{
+	unsigned *n = ctx;
+
+	(void)item;
+	(void)e;
+	++*n;
+	return 0;
+}
+
+int docker_task_containers(struct docker *d, unsigned *n, struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	int rc;
+
+	*n = 0;
+	buf_adds(&path, "/containers/json");
+	docker_filter(&path, "label", "com.docker.swarm.task");
+	rc = docker_each(d, path.str, count_item, n, e);
+	buf_release(&path);
+	return rc;
+}
+
+static int ingress_create(struct docker *d, const char *subnet, unsigned mtu, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *ipam;
+	char number[16];
+	struct buf b = BUF_INIT(sizeof(number));
+	int rc;
+
+	json_add_str(doc, "Name", "ingress");
+	json_add_str(doc, "Driver", "overlay");
+	json_add_bool(doc, "Ingress", true);
+	ipam = cJSON_CreateObject();
+	json_add_str(ipam, "Subnet", subnet);
+	cJSON_AddItemToArray(json_add_arr(json_add_obj(doc, "IPAM"), "Config"), ipam);
+	if (mtu != 0) {
+		buf_addf(&b, "%u", mtu);
+		json_add_str(json_add_obj(doc, "Options"), "com.docker.network.driver.mtu", b.str);
+	}
+	rc = docker_call(d, "POST", "/networks/create", doc, &answer, e);
+	buf_release(&b);
+	json_free(answer);
+	json_free(doc);
+	return rc;
+}
+
+/* 1: there and as wanted, 0: there and different, or -1; d->status 404: not there. */
+static int ingress_look(struct docker *d, const char *subnet, unsigned mtu, struct err *e)
+{
+	cJSON *doc = get(d, "/networks/ingress", e);
+	struct str has;
+	uint64_t n = 0;
+	bool same;
+
+	if (doc == NULL)
+		return -1;
+	same = strcmp(json_str_opt(doc, "IPAM.Config[0].Subnet", ""), subnet) == 0;
+	if (mtu != 0) {
+		has = str_of(json_str_opt(json_get(json_get(doc, "Options"),
+						   "com.docker.network.driver.mtu"), "", ""));
+		same = same && str_num(has, 65535, &n) && n == mtu;
+	}
+	json_free(doc);
+	return same;
+}
+
+int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t deadline_ms,
+		   bool *changed, struct err *e)
+{
+	int rc = ingress_look(d, subnet, mtu, e);
+
+	if (changed != NULL)
+		*changed = false;
+	if (rc > 0)
+		return 0;
+	if (rc < 0 && d->status != 404)
+		return -1;
+	err_clear(e);
+	if (rc == 0 && docker_call(d, "DELETE", "/networks/ingress", NULL, NULL, e) < 0 &&
+	    d->status != 404)
+		return -1;
+	err_clear(e);
+	while (ingress_create(d, subnet, mtu, e) < 0) {
+		struct err over = ERR_INIT;
+
+		/* the old one is still being taken down */
+		if (d->status != 409 && d->status != 403)
+			return -1;
+		if (now_ms() + INGRESS_STEP_MS > deadline_ms)
+			return err_in(e, "the ingress network was removed and not made again");
+		err_clear(e);
+		if (sleep_until(now_ms() + INGRESS_STEP_MS, &over) < 0) {
+			*e = over;
+			return -1;
+		}
+	}
+	if (changed != NULL)
+		*changed = true;
+	return 0;
+}

@@ -1,0 +1,186 @@
+#ifndef DOCKER_DOCKER_H
+#define DOCKER_DOCKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "http.h"
+
+/*
+ * The Docker Engine API over any stream: a unix socket on a node, a channel
+ * of an SSH connection from elsewhere.  One kept-alive connection per struct
+ * docker; not for two threads at once.
+ *
+ * Every function returns 0 or -1 with e set; what the engine refuses is
+ * ERR_DOCKER with its own message, and d->status then tells its HTTP status
+ * (404, 409, 503...).  An engine that cannot be reached is ERR_NET or
+ * ERR_TIMEOUT, and d->status is 0.
+ *
+ * Source: Docker Engine API reference, versions 1.40 to 1.51.
+ */
+#define DOCKER_API_MIN 40	/* Docker 19.03 */
+#define DOCKER_API_MAX 51	/* the newest we have read about */
+#define DOCKER_ID_MAX 65	/* container IDs are 64 hex digits, others shorter */
+
+struct docker {
+	struct http_client http;
+	const char *path;	/* of the unix socket, NULL with another dialer */
+	unsigned api;		/* 41 for 1.41; 0 before the first exchange */
+	unsigned status;	/* of the last answer, 0 when there was none */
+	int64_t timeout_ms;	/* for one exchange */
+};
+
+/* How long an exchange may take unless d->timeout_ms is changed. */
+#define DOCKER_TIMEOUT_MS 30000
+
+void docker_init(struct docker *d, struct http_dialer dialer);
+/* path is kept, and so is d's own address: d must not move afterwards. */
+void docker_init_unix(struct docker *d, const char *path);
+void docker_release(struct docker *d);
+
+/*
+ * Ask /_ping and settle on a version: ours or the engine's, whichever is
+ * older.  Done by the first call anyway; by itself it tells whether the
+ * engine answers.
+ */
+int docker_hello(struct docker *d, struct err *e);
+
+/*
+ * One call.  path has no version ("/swarm"), body may be NULL.  doc gets the
+ * answer when it is wanted (not NULL) and the answer has one; the caller frees
+ * it.  An answer may have 1 MiB.
+ */
+int docker_call(struct docker *d, const char *method, const char *path, const cJSON *body,
+		cJSON **doc, struct err *e);
+
+/*
+ * GET a list, however long, one element in memory at a time (256 KiB each at
+ * most).  each returns -1 with e set to stop.
+ */
+int docker_each(struct docker *d, const char *path,
+		int (*each)(void *ctx, const cJSON *item, struct err *e), void *ctx,
+		struct err *e);
+
+/* Append "?filters=..." for one filter, {"KEY":["VALUE"]}, percent-encoded. */
+void docker_filter(struct buf *path, const char *key, const char *value);
+
+/* ---- the engine and its swarm ---- */
+
+enum docker_swarm_state {
+	DOCKER_SWARM_UNKNOWN,
+	DOCKER_SWARM_INACTIVE,
+	DOCKER_SWARM_PENDING,	/* joining, or looking for its managers */
+	DOCKER_SWARM_ACTIVE,
+	DOCKER_SWARM_ERROR,
+	DOCKER_SWARM_LOCKED,
+};
+
+struct docker_info {
+	enum docker_swarm_state state;
+	bool manager;			/* ControlAvailable */
+	char node_id[DOCKER_ID_MAX];	/* "" outside of a swarm */
+	char cluster_id[DOCKER_ID_MAX];	/* managers only */
+	char hostname[256];
+	char version[64];		/* "29.2.1" */
+	char error[256];		/* what the engine says about its swarm */
+	int64_t nodes, managers;	/* managers only */
+};
+int docker_info(struct docker *d, struct docker_info *info, struct err *e);
+const char *docker_swarm_state_name(enum docker_swarm_state s);
+
+struct docker_init_spec {
+	const char *listen;		/* NULL: "0.0.0.0:2377" */
+	const char *advertise;		/* our own address; NULL: the engine guesses */
+	const char *addr_pool;		/* "10.192.0.0/12", cut into /24; NULL: the engine's */
+	unsigned data_path_port;	/* 0: 4789 */
+	int64_t keep_snapshots;		/* of the raft log */
+};
+int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e);
+
+/* advertise may be NULL; remote is "ADDRESS:2377".  May take half a minute;
+ * a join that did not finish in the engine's own time goes on in it. */
+int docker_swarm_join(struct docker *d, const char *advertise, const char *remote,
+		      const char *token, struct err *e);
+int docker_swarm_leave(struct docker *d, bool force, struct err *e);
+
+/* A join token, appended to out (burn it). */
+int docker_swarm_token(struct docker *d, bool manager, struct buf *out, struct err *e);
+
+/* ---- nodes ---- */
+
+enum docker_node_state {
+	DOCKER_NODE_UNKNOWN,
+	DOCKER_NODE_DOWN,
+	DOCKER_NODE_READY,
+	DOCKER_NODE_DISCONNECTED,
+};
+
+enum docker_availability {
+	DOCKER_ACTIVE,
+	DOCKER_PAUSE,
+	DOCKER_DRAIN,
+};
+
+/* The label of a node which has said that it goes; its value is the
+ * availability that the node had before. */
+#define DOCKER_LABEL_LEAVING "azswarm.leaving"
+
+struct docker_node {
+	char id[32];
+	char hostname[64];
+	char addr[48];
+	char created[40];	/* as the engine writes it; see docker_newer */
+	enum docker_node_state state;
+	enum docker_availability availability;
+	bool manager;		/* by its role */
+	bool leader;
+	bool reachable;		/* as a manager */
+	bool leaving;		/* carries DOCKER_LABEL_LEAVING */
+	enum docker_availability before;	/* that, when leaving */
+};
+/* Nodes the list may have; more are an error. */
+#define DOCKER_NODES_MAX 2000
+
+/* Up to DOCKER_NODES_MAX nodes; *nodes is the caller's to free. */
+int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n, struct err *e);
+/* id: an ID, a unique name, or "self". */
+int docker_node(struct docker *d, const char *id, struct docker_node *node, struct err *e);
+/* One element of the node list (or the answer for one node). */
+int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e);
+/* Whether a was created after b. */
+bool docker_newer(const struct docker_node *a, const struct docker_node *b);
+const char *docker_node_state_name(enum docker_node_state s);
+const char *docker_availability_name(enum docker_availability a);
+
+/* What is NULL stays as it is. */
+struct docker_node_change {
+	const char *availability;	/* "active", "pause", "drain" */
+	const char *role;		/* "worker", "manager" */
+	const char *label;		/* set to label_value; removed when that is NULL */
+	const char *label_value;
+};
+/* Read, change, write; begun again when somebody else wrote in between, five
+ * times at most. */
+int docker_node_update(struct docker *d, const char *id, const struct docker_node_change *c,
+		       struct err *e);
+int docker_node_remove(struct docker *d, const char *id, bool force, struct err *e);
+
+/* ---- tasks, containers, networks ---- */
+
+/* Tasks of the swarm on a node which have not ended. */
+int docker_tasks_on(struct docker *d, const char *node_id, unsigned *n, struct err *e);
+/* Containers of swarm tasks that run on this very engine. */
+int docker_task_containers(struct docker *d, unsigned *n, struct err *e);
+
+/*
+ * The ingress network as wanted: subnet and MTU (0: whatever).  Recreated when it differs, which
+ * only works while no service publishes a port; the engine removes the old one
+ * in its own time, so this waits for it until the deadline.  *changed (may be
+ * NULL) tells whether something was done.
+ */
+int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t deadline_ms,
+		   bool *changed, struct err *e);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * The client of the helpers, for agents and for masters that are not the
+ * first.
+ */
+#include "node/ask.h"
+
+#include <string.h>
+
+#include "base/io.h"
+#include "http.h"
+#include "node/auth.h"
+#include "node/daemon.h"
+#include "tls/tls.h"
+
+#define ANSWER_MAX (16u << 10)
+#define ONE_MASTER_MS 5000	/* a machine that is off must not cost the others' time */
+
+int ask_init(struct ask *a, const struct node_config *c, struct err *e)
+{
+	*a = (struct ask){ .config = c, .skip = NODE_MASTERS_MAX };
+	if (own_name(a->name, e) < 0)
+		return -1;
+	a->trust = tls_trust_pin(c->pin);
+	return 0;
+}
+
+void ask_release(struct ask *a)
+{
+	tls_trust_free(a->trust);
+	a->trust = NULL;
+}
+
+static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
+			   int64_t deadline_ms, struct err *e)
+{
+	struct ask *a = ctx;
+	int fd;
+
+	(void)tls;	/* always */
+	fd = tcp_connect(host, port, deadline_ms, e);
+	return fd < 0 ? NULL : tls_connect(fd, host, a->trust, deadline_ms, e);
+}
+
+static int exchange(struct http_client *h, const char *method, const char *url,
+		    const char *header, int64_t deadline_ms, unsigned *status, cJSON **doc,
+		    struct err *e)
+{
+	const char *const fields[] = { header, NULL };
+	struct http_request q = {
+		.method = method, .url = url, .fields = fields,
+		.deadline_ms = deadline_ms, .idle_ms = ONE_MASTER_MS,
+	};
+	struct http_response r;
+	struct err not_json = ERR_INIT;
+	int rc = -1;
+
+	*doc = NULL;
+	http_response_init(&r, ANSWER_MAX);
+	if (http_exchange(h, &q, &r, e) < 0)
+		goto out;
+	*status = r.head.status;
+	*doc = json_parse(str_trim(buf_str(&r.body)), "the helper's answer", &not_json);
+	rc = 0;
+out:
+	buf_burn(&r.body);	/* a token, perhaps */
+	http_response_release(&r);
+	return rc;
+}
+
+static int get_nonce(struct http_client *h, const char *base, int64_t deadline_ms,
+		     struct buf *nonce, struct err *e)
+{
+	struct buf url = BUF_INIT(128);
+	const char *text;
+	cJSON *doc = NULL;
+	unsigned status;
+	int rc = -1;
+
+	buf_addf(&url, "%s/nonce", base);
+	if (exchange(h, "GET", url.str, NULL, deadline_ms, &status, &doc, e) < 0)
+		goto out;
+	text = json_str_opt(doc, "nonce", "");
+	if (status != 200 || strlen(text) != AUTH_NONCE_HEX) {
+		err_set(e, ERR_PROTO, "no nonce: %s (%u)",
+			json_str_opt(doc, "error", http_reason(status)), status);
+		goto out;
+	}
+	buf_adds(nonce, text);
+	rc = 0;
+out:
+	json_free(doc);
+	buf_release(&url);
+	return rc;
+}
+
+static int ask_one(struct ask *a, const char *addr, const char *method, const char *target,
+		   bool as_manager, int64_t deadline_ms, unsigned *status, cJSON **doc,
+		   struct err *e)
+{
+	const struct node_config *c = a->config;
+	const uint8_t *secret = as_manager ? c->manager_secret : c->worker_secret;
+	struct buf base = BUF_INIT(80), url = BUF_INIT(512), header = BUF_INIT(512);
+	struct buf nonce = BUF_INIT(AUTH_NONCE_HEX);
+	struct http_client h;
+	int rc = -1;
+
+	http_client_init(&h, (struct http_dialer){ dial, a }, "azswarm");
+	buf_addf(&base, strchr(addr, ':') != NULL ? "https://[%s]:%u" : "https://%s:%u", addr,
+		 c->helper_port);
+	buf_addf(&url, "%s%s", base.str, target);
+	if (buf_check(&url, "request to a helper", e) < 0 ||
+	    get_nonce(&h, base.str, deadline_ms, &nonce, e) < 0)
+		goto out;
+	auth_header(secret, str_of(method), str_of(target), buf_str(&nonce), a->name, &header);
+	rc = exchange(&h, method, url.str, header.str, deadline_ms, status, doc, e);
+out:
+	if (rc < 0)
+		err_in(e, "helper at %s", addr);
+	http_client_release(&h);
+	buf_release(&base);
+	buf_release(&url);
+	buf_release(&header);
+	buf_release(&nonce);
+	return rc;
+}
+
+int ask(struct ask *a, const char *method, const char *target, bool as_manager,
+	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master, struct err *e)
+{
+	const struct node_config *c = a->config;
+	unsigned from = a->first;
+	bool answered = false;
+
+	*doc = NULL;
+	for (unsigned k = 0; k < c->n_masters; k++) {
+		unsigned i = (from + k) % c->n_masters, got;
+		int64_t until = now_ms() + ONE_MASTER_MS;
+		struct err one = ERR_INIT;
+		cJSON *d;
+
+		if (i == a->skip)
+			continue;
+		if (until > deadline_ms)
+			until = deadline_ms;
+		if (ask_one(a, c->masters[i], method, target, as_manager, until, &got, &d, &one) < 0) {
+			if (e->kind == ERR_NONE)
+				*e = one;
+			if (interrupt_requested() || now_ms() >= deadline_ms)
+				break;
+			continue;
+		}
+		json_burn(*doc);
+		*doc = d;
+		*status = got;
+		if (master != NULL)
+			*master = i;
+		answered = true;
+		if (got < 500) {
+			a->first = i;
+			break;
+		}
+	}
+	if (answered)
+		err_clear(e);
+	return answered ? 0 : err_set(e, ERR_NET, "no other master to ask");
+}

@@ -1,0 +1,33 @@
+#ifndef NODE_ASK_H
+#define NODE_ASK_H
+
+#include "base/json.h"
+#include "node/config.h"
+
+/*
+ * Asking the helpers: TLS with the pinned key, a nonce, one authenticated
+ * request.  The master that answered last is asked first.  Not for two
+ * threads at once.
+ */
+struct ask {
+	const struct node_config *config;
+	struct tls_trust *trust;
+	char name[65];		/* ours */
+	unsigned first;		/* index of the master to begin with */
+	unsigned skip;		/* index of one that is not asked, or NODE_MASTERS_MAX */
+};
+int ask_init(struct ask *a, const struct node_config *c, struct err *e);
+void ask_release(struct ask *a);
+
+/*
+ * method and target ("GET", "/join/worker") of whichever master answers with
+ * something else than 5xx.  as_manager: prove it with the manager secret.
+ * Returns 0 with *status and *doc (may come as NULL, caller frees; may hold a
+ * token: json_burn) when one did, and 0 with the last 5xx if none had
+ * better; -1 with e when none answered at all.  *master (may be NULL) is the
+ * index of who answered.
+ */
+int ask(struct ask *a, const char *method, const char *target, bool as_manager,
+	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master, struct err *e);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef NODE_CONFIG_H
+#define NODE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define NODE_MASTERS_MAX 5
+#define NODE_SECRET_LEN 32
+
+/* node.json, as written by cloud-init. */
+struct node_config {
+	bool manager;				/* "role" */
+	char masters[NODE_MASTERS_MAX][48];	/* "masters": numeric addresses */
+	unsigned n_masters;
+	uint8_t pin[32];			/* "helper_pin": of the helper's key */
+	uint8_t worker_secret[NODE_SECRET_LEN];
+	uint8_t manager_secret[NODE_SECRET_LEN];
+	bool has_manager_secret;
+	char addr_pool[48];			/* "default_addr_pool", may be "" */
+	char ingress[48];			/* "ingress_subnet", may be "" */
+	unsigned mtu;				/* 0: the engine's */
+
+	/* What only tests and unusual machines set; defaults in config.c. */
+	char docker_socket[100];
+	char listen[48];
+	unsigned helper_port;
+	unsigned health_port;
+	unsigned rate;				/* requests a second that one address may send */
+	int64_t grace_ms;			/* "grace_s": a Down node is kept as long */
+	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
+						   load balancer has noticed */
+	char run_dir[128];			/* forgotten at boot */
+	char key_path[256];			/* the helper's key; beside node.json */
+};
+
+/*
+ * Read and check path.  Refused: a file that others can read, a missing or
+ * malformed value (named).  c holds secrets afterwards: node_config_burn.
+ */
+int node_config_read(struct node_config *c, const char *path, struct err *e);
+void node_config_burn(struct node_config *c);
+
+#endif
