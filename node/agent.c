@@ -1,0 +1,659 @@
+/*
+ * The agent: what every machine runs beside its engine.
+ *
+ * One thread watches the engine and keeps the machine in the swarm, for ever;
+ * the others answer GET /healthz for the load balancer.  On a master the
+ * helper does the joining, and the agent only tells the health: no agent ever
+ * leaves a swarm that its machine manages.
+ *
+ * A worker cannot see its own row in the node table, so a helper is asked for
+ * it.  While no helper answers, the last answer stands: a master that is away
+ * must not empty the load balancer.
+ *
+ * Kept in the run directory, which is gone after a boot: `joined`, the ID we
+ * joined as, and `leaving`, put there by `agent leave`.
+ */
+#include "node/agent.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "http.h"
+#include "node/ask.h"
+#include "node/config.h"
+#include "node/daemon.h"
+#include "node/node.h"
+
+#define CONNS_MAX 16
+#define IDLE_MS 5000
+#define ENGINE_MS 30000		/* one exchange; a join may take 20 s of its own */
+#define ASK_MS 12000
+#define LOOK_MS 1000		/* is the engine there? */
+#define LOOK_SOON_MS 250	/* while it is not */
+#define INFO_MS 5000		/* what does it say of its swarm? */
+#define BACKOFF_MIN_MS 2000
+#define BACKOFF_MAX_MS 30000
+#define UNKNOWN_TIMES 2		/* answers in a row before a node believes it was removed */
+#define LEAVE_FILE_MS 120000	/* a leave that has not ended us by then never will */
+
+/* `agent leave`, all of it within 55 s */
+#define LEAVE_MS 52000
+#define LEAVE_INFO_MS 5000
+#define LEAVE_DRAIN_MS 8000
+#define LEAVE_TASKS_MS 40000
+#define LEAVE_KEEP_MS 12000	/* for the engine to leave and to tell the helper */
+#define LEAVE_TOLD_MS 3000
+#define LEAVE_LOOK_MS 500
+
+/* ---- deciding ------------------------------------------------------------ */
+
+enum agent_step agent_decide(const struct agent_view *v, const char **why)
+{
+	bool ours = strcmp(v->node_id, v->joined_id) == 0;
+
+	*why = "";
+	if (v->master || v->leave_runs || !v->engine || v->manager)
+		return AGENT_STAY;
+	if (v->state == DOCKER_SWARM_INACTIVE)
+		return AGENT_JOIN;
+	/*
+	 * Leaving needs a helper's answer about this very node: without a helper
+	 * there is no coming back, and a node that somebody has made a manager
+	 * must not go, which its engine does not tell while it is starting.
+	 */
+	if (v->says == AGENT_SAYS_NOTHING || (v->says == AGENT_SAYS_NODE && v->says_manager))
+		return AGENT_STAY;
+	if (v->says == AGENT_SAYS_UNKNOWN)
+		*why = "the swarm does not know this node any more";
+	else if (!ours)
+		*why = "this membership is from before the machine was started";
+	else if (v->says_leaving)
+		*why = "this node had said that it goes, and was started again";
+	else if (v->state != DOCKER_SWARM_ACTIVE && v->unsettled_ms >= AGENT_UNSETTLED_MS)
+		*why = "the engine does not find its way into the swarm";
+	else
+		return AGENT_STAY;
+	return AGENT_LEAVE;
+}
+
+bool agent_healthy(const struct agent_view *v, const char **why)
+{
+	if (v->leave_runs)
+		*why = "leaving";
+	else if (!v->engine)
+		*why = "Docker does not answer";
+	else if (v->state != DOCKER_SWARM_ACTIVE)
+		*why = "not in a swarm yet";
+	else if (v->says != AGENT_SAYS_NODE)
+		*why = "no manager has said yet that this node is ready";
+	else if (!v->says_ready)
+		*why = "the managers do not see this node ready";
+	else if (v->says_leaving)
+		*why = "leaving";
+	else if (!v->says_active)
+		*why = "drained or paused";
+	else
+		*why = "ok";
+	return strcmp(*why, "ok") == 0;
+}
+
+int64_t agent_backoff_ms(unsigned n)
+{
+	int64_t bound = n < 4 ? (int64_t)BACKOFF_MIN_MS << n : BACKOFF_MAX_MS;
+
+	return BACKOFF_MIN_MS + random_below((uint32_t)(bound - BACKOFF_MIN_MS) + 1);
+}
+
+/* ---- the run directory ---------------------------------------------------- */
+
+static char *run_path(const struct node_config *c, const char *name)
+{
+	return xasprintf("%s/%s", c->run_dir, name);
+}
+
+static void remember(const struct node_config *c, const char *name, const char *text)
+{
+	char *path = run_path(c, name);
+	struct err e = ERR_INIT;
+
+	if (dir_make(c->run_dir, 0700, &e) < 0 || file_write(path, str_of(text), 0600, &e) < 0)
+		say("%s", e.msg);
+	free(path);
+}
+
+static void recall(const struct node_config *c, const char *name, char *out, size_t size)
+{
+	char *path = run_path(c, name);
+	struct buf b = BUF_INIT(size - 1);
+	struct err e = ERR_INIT;
+
+	out[0] = '\0';
+	if (file_exists(path) && file_read(path, &b, &e) == 0)
+		memcpy(out, b.str, b.n + 1);
+	buf_release(&b);
+	free(path);
+}
+
+static void forget(const struct node_config *c, const char *name)
+{
+	char *path = run_path(c, name);
+
+	unlink(path);
+	free(path);
+}
+
+/* `agent leave` is at work.  One that never came to an end, which systemd
+ * would not let happen, is forgotten in the end. */
+static bool leave_runs(const struct node_config *c)
+{
+	char *path = run_path(c, "leaving");
+	struct stat st;
+	bool runs = stat(path, &st) == 0;
+
+	if (runs && (unix_time() - (int64_t)st.st_mtime) * 1000 > LEAVE_FILE_MS) {
+		say("agent leave ended long ago, and this still runs: joining again");
+		unlink(path);
+		runs = false;
+	}
+	free(path);
+	return runs;
+}
+
+/* ---- watching ------------------------------------------------------------- */
+
+struct agent {
+	struct node_config config;
+	pthread_mutex_t lock;		/* for view, and what it points to */
+	struct agent_view view;
+	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
+
+	/* the watcher's own */
+	struct docker docker;
+	struct ask ask;
+	int64_t info_ms;		/* when the engine is to be asked next */
+	int64_t ask_ms;			/* when a helper is */
+	int64_t try_ms;			/* when joining or leaving is tried again */
+	int64_t unsettled_since_ms;
+	unsigned failures;		/* in a row */
+	unsigned unknown;		/* answers in a row */
+	bool fresh;			/* was seen outside of any swarm */
+	struct complaint complaint;
+};
+
+static void view_set(struct agent *a, const struct agent_view *v)
+{
+	pthread_mutex_lock(&a->lock);
+	a->view = *v;
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* Another membership: what was said of the last one does not count. */
+static void set_node(struct agent *a, const char *id)
+{
+	if (strcmp(a->node_id, id) == 0)
+		return;
+	memcpy(a->node_id, id, strlen(id) + 1);
+	a->view.says = AGENT_SAYS_NOTHING;
+	a->unknown = 0;
+	a->ask_ms = 0;
+}
+
+/*
+ * A membership that began while we watched is of this boot: also when our join
+ * ran out of time and went on in the engine.
+ */
+static void joined(struct agent *a, const char *id)
+{
+	pthread_mutex_lock(&a->lock);
+	memcpy(a->joined_id, id, strlen(id) + 1);
+	pthread_mutex_unlock(&a->lock);
+	remember(&a->config, "joined", id);
+	say("joined the swarm as node %s", id);
+	notify("STATUS=in the swarm");
+}
+
+/* Is the engine there, and what does it say?  Cheap when nothing is due. */
+static int look(struct agent *a, struct agent_view *v, struct err *e)
+{
+	struct docker_info info;
+	bool was = v->engine;
+
+	v->engine = false;
+	if (docker_hello(&a->docker, e) < 0)
+		return -1;
+	if (was && now_ms() < a->info_ms) {
+		v->engine = true;
+		return 0;
+	}
+	if (docker_info(&a->docker, &info, e) < 0)
+		return -1;
+	a->info_ms = now_ms() + INFO_MS;
+	if (!was)
+		a->ask_ms = 0;
+	v->engine = true;
+	v->state = info.state;
+	v->manager = info.manager;
+	pthread_mutex_lock(&a->lock);
+	set_node(a, info.node_id);
+	v->says = a->view.says;
+	pthread_mutex_unlock(&a->lock);
+	if (v->state == DOCKER_SWARM_INACTIVE)
+		a->fresh = true;
+	else if (a->fresh && info.node_id[0] != '\0' && strcmp(a->joined_id, info.node_id) != 0)
+		joined(a, info.node_id);
+	if (v->state == DOCKER_SWARM_ACTIVE || v->state == DOCKER_SWARM_INACTIVE)
+		a->unsettled_since_ms = 0;
+	else if (a->unsettled_since_ms == 0)
+		a->unsettled_since_ms = now_ms();
+	return 0;
+}
+
+/* A manager sees its own row. */
+static int look_self(struct agent *a, struct agent_view *v, struct err *e)
+{
+	struct docker_node node;
+
+	a->ask_ms = now_ms() + INFO_MS;
+	if (docker_node(&a->docker, a->node_id, &node, e) < 0)
+		return -1;
+	v->says = AGENT_SAYS_NODE;
+	v->says_manager = true;
+	v->says_ready = node.state == DOCKER_NODE_READY;
+	v->says_active = node.availability == DOCKER_ACTIVE;
+	v->says_leaving = false;
+	return 0;
+}
+
+/* A worker asks for it. */
+static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
+{
+	char target[sizeof("/node/") + DOCKER_ID_MAX] = "/node/";
+	int64_t again_s = 5;
+	cJSON *doc = NULL;
+	unsigned status;
+	int rc = -1;
+
+	memcpy(target + 6, a->node_id, strlen(a->node_id) + 1);
+	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_MS, &status, &doc, NULL, e) < 0)
+		goto out;
+	if (status == 404) {
+		/* a row that was just made may not be in an answer's table yet */
+		if (++a->unknown >= UNKNOWN_TIMES)
+			v->says = AGENT_SAYS_UNKNOWN;
+		rc = 0;
+		goto out;
+	}
+	if (status != 200) {
+		err_set(e, ERR_DOCKER, "asking for this node: %s (%u)",
+			json_str_opt(doc, "error", http_reason(status)), status);
+		goto out;
+	}
+	a->unknown = 0;
+	v->says = AGENT_SAYS_NODE;
+	v->says_manager = strcmp(json_str_opt(doc, "role", ""), "manager") == 0;
+	v->says_ready = strcmp(json_str_opt(doc, "state", ""), "ready") == 0;
+	v->says_active = strcmp(json_str_opt(doc, "availability", ""), "active") == 0;
+	v->says_leaving = json_bool_opt(doc, "leaving", false);
+	again_s = json_int_opt(doc, "ask_again_s", 5);
+	rc = 0;
+out:
+	json_free(doc);
+	again_s = again_s < 5 ? 5 : again_s > 300 ? 300 : again_s;
+	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
+	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
+		again_s = 1;
+	a->ask_ms = now_ms() + again_s * 800 + random_below((uint32_t)again_s * 400);
+	return rc;
+}
+
+static int join(struct agent *a, struct err *e)
+{
+	const struct node_config *c = &a->config;
+	const char *token, *remote;
+	char own[48];
+	cJSON *doc = NULL;
+	unsigned status, master = 0;
+	int rc = -1;
+
+	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc, &master, e) < 0)
+		goto out;
+	token = json_str_opt(doc, "token", "");
+	remote = json_str_opt(doc, "remote", "");
+	if (status != 200 || *token == '\0' || *remote == '\0') {
+		err_set(e, ERR_DOCKER, "helper at %s: %s (%u)", c->masters[master],
+			json_str_opt(doc, "error", http_reason(status)), status);
+		goto out;
+	}
+	if (docker_swarm_join(&a->docker, address_towards(c->masters[master], own) ? own : NULL,
+			      remote, token, e) < 0) {
+		err_in(e, "joining the swarm of %s", remote);
+		goto out;
+	}
+	rc = 0;
+out:
+	json_burn(doc);
+	return rc;
+}
+
+static int leave(struct agent *a, struct agent_view *v, const char *why, struct err *e)
+{
+	say("leaving the swarm: %s", why);
+	notify("STATUS=joining");
+	/* a worker's engine, and a helper said so: nothing is lost by force */
+	if (docker_swarm_leave(&a->docker, true, e) < 0)
+		return err_in(e, "leaving the swarm");
+	forget(&a->config, "joined");
+	pthread_mutex_lock(&a->lock);
+	set_node(a, "");
+	a->joined_id[0] = '\0';
+	pthread_mutex_unlock(&a->lock);
+	v->says = AGENT_SAYS_NOTHING;
+	v->state = DOCKER_SWARM_INACTIVE;
+	a->unsettled_since_ms = 0;
+	a->fresh = true;
+	return 0;
+}
+
+/* One look, and one step if there is one to take. */
+static int round_once(struct agent *a, struct err *e)
+{
+	struct agent_view v = a->view;	/* only this thread writes it */
+	enum agent_step step;
+	const char *why;
+	int rc;
+
+	v.leave_runs = leave_runs(&a->config);
+	rc = look(a, &v, e);
+	v.unsettled_ms = a->unsettled_since_ms == 0 ? 0 : now_ms() - a->unsettled_since_ms;
+	view_set(a, &v);
+	if (rc < 0 || v.leave_runs)
+		return rc;
+	if (a->node_id[0] != '\0' && now_ms() >= a->ask_ms) {
+		/* not asking again at once is all that a failure here means */
+		rc = v.manager ? look_self(a, &v, e) : v.master ? 0 : look_asking(a, &v, e);
+		view_set(a, &v);
+	}
+	if (now_ms() < a->try_ms)
+		return rc;
+	step = agent_decide(&v, &why);
+	if (step == AGENT_STAY)
+		return rc;
+	rc = step == AGENT_LEAVE ? leave(a, &v, why, e) : 0;
+	if (rc == 0)
+		rc = join(a, e);
+	a->info_ms = 0;
+	if (rc == 0)
+		rc = look(a, &v, e);
+	view_set(a, &v);
+	a->try_ms = now_ms() + (rc < 0 ? agent_backoff_ms(a->failures++) : 0);
+	if (rc == 0)
+		a->failures = 0;
+	return rc;
+}
+
+static void *watch(void *ctx)
+{
+	struct agent *a = ctx;
+
+	while (!interrupt_requested()) {
+		struct err e = ERR_INIT, stopped = ERR_INIT;
+		int rc = round_once(a, &e);
+
+		if (interrupt_requested())
+			break;
+		complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
+		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS), &stopped) < 0)
+			break;
+	}
+	return NULL;
+}
+
+/* ---- telling --------------------------------------------------------------- */
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	static const char *const fields[] = {
+		"Content-Type: application/json", "Cache-Control: no-store", NULL,
+	};
+	const struct http_head *head = http_x_head(x);
+	struct agent *a = ctx;
+	struct buf b = BUF_INIT(1024);
+	cJSON *doc = cJSON_CreateObject();
+	struct agent_view v;
+	const char *why;
+	unsigned status;
+
+	pthread_mutex_lock(&a->lock);
+	v = a->view;
+	json_add_str(doc, "node", a->node_id);
+	pthread_mutex_unlock(&a->lock);
+	/* at once, not when the watcher looks again */
+	v.leave_runs = v.leave_runs || leave_runs(&a->config);
+	if (!str_eqz(http_x_path(x), "/healthz")) {
+		status = 404;
+		why = "no such path";
+	} else if (!str_eqz(head->method, "GET") && !str_eqz(head->method, "HEAD")) {
+		status = 405;
+		why = "not with that method";
+	} else {
+		status = agent_healthy(&v, &why) ? 200 : 503;
+	}
+	json_add_str(doc, "status", why);
+	json_print(doc, &b);
+	buf_addc(&b, '\n');
+	http_x_answer(x, status, fields, buf_str(&b));
+	json_free(doc);
+	buf_release(&b);
+}
+
+static int serve(struct agent *a, struct err *e)
+{
+	struct http_server s = {
+		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = a,
+	};
+	unsigned port = a->config.health_port;
+	pthread_t watcher;
+	int rc;
+
+	s.listen_fd = tcp_listen(a->config.listen, &port, NULL, e);
+	if (s.listen_fd < 0)
+		return -1;
+	if (pthread_create(&watcher, NULL, watch, a) != 0) {
+		close(s.listen_fd);
+		return err_set(e, ERR_IO, "no thread to watch the engine with");
+	}
+	notify("READY=1\nSTATUS=joining");
+	say("agent: health on %s port %u", a->config.listen, port);
+	rc = http_serve(&s, e);
+	notify("STOPPING=1");
+	interrupt_request();
+	pthread_join(watcher, NULL);
+	close(s.listen_fd);
+	if (rc < 0 && e->kind == ERR_INTR) {
+		err_clear(e);
+		rc = 0;
+	}
+	return rc;
+}
+
+int agent_run(const char *config, struct err *e)
+{
+	struct agent *a = xcalloc(1, sizeof(*a));
+	int rc = -1;
+
+	pthread_mutex_init(&a->lock, NULL);
+	if (daemon_init(e) < 0 || node_config_read(&a->config, config, e) < 0 ||
+	    ask_init(&a->ask, &a->config, e) < 0)
+		goto out;
+	forget(&a->config, "leaving");
+	recall(&a->config, "joined", a->joined_id, sizeof(a->joined_id));
+	a->view = (struct agent_view){
+		.master = a->config.manager, .node_id = a->node_id, .joined_id = a->joined_id,
+	};
+	docker_init_unix(&a->docker, a->config.docker_socket);
+	a->docker.timeout_ms = ENGINE_MS;
+	rc = serve(a, e);
+	if (rc == 0)
+		say("agent: stopped");
+out:
+	docker_release(&a->docker);
+	ask_release(&a->ask);
+	node_config_burn(&a->config);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+	return rc;
+}
+
+/* ---- leaving ---------------------------------------------------------------- */
+
+struct leaving {
+	struct node_config config;
+	struct ask ask;
+	struct docker docker;
+	char id[DOCKER_ID_MAX];
+	int64_t began_ms, deadline_ms;
+};
+
+/* 0 when the helper agreed, 1 when it says that we stay, -1: nobody agreed. */
+static int say_goodbye(struct leaving *l, struct err *e)
+{
+	char *target = xasprintf("/drain/%s", l->id);
+	cJSON *doc = NULL;
+	unsigned status;
+	int rc = ask(&l->ask, "POST", target, false, now_ms() + LEAVE_DRAIN_MS, &status, &doc, NULL, e);
+
+	if (rc == 0 && status == 409)
+		rc = 1;
+	else if (rc == 0 && status != 200)
+		rc = err_set(e, ERR_DOCKER, "asking for a drain: %s (%u)",
+			     json_str_opt(doc, "error", http_reason(status)), status);
+	json_free(doc);
+	free(target);
+	return rc;
+}
+
+/* Tasks of this node that the swarm has not moved yet; 0 when nobody knows. */
+static unsigned tasks_there(struct leaving *l)
+{
+	char *target = xasprintf("/drain/%s", l->id);
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	unsigned status, n = 0;
+
+	if (ask(&l->ask, "GET", target, false, now_ms() + LEAVE_TOLD_MS, &status, &doc, NULL, &e) == 0 &&
+	    status == 200)
+		n = (unsigned)json_int_opt(doc, "tasks", 0);
+	json_free(doc);
+	free(target);
+	return n;
+}
+
+/* The containers here tell it soonest; the swarm is asked once they are gone. */
+static int wait_tasks(struct leaving *l, struct err *e)
+{
+	int64_t until = now_ms() + LEAVE_TASKS_MS;
+	unsigned here = 0, there = 0;
+
+	if (until > l->deadline_ms - LEAVE_KEEP_MS)
+		until = l->deadline_ms - LEAVE_KEEP_MS;
+	do {
+		struct err ignored = ERR_INIT;
+
+		/* an engine that does not answer has nothing that could be waited for */
+		if (docker_task_containers(&l->docker, &here, &ignored) < 0)
+			return 0;
+		there = here == 0 ? tasks_there(l) : 0;
+		if (here == 0 && there == 0)
+			return 0;
+		if (sleep_until(now_ms() + LEAVE_LOOK_MS + (there > 0 ? 500 : 0), e) < 0)
+			return -1;
+	} while (now_ms() < until);
+	say("agent leave: %u task(s) still here, leaving all the same", here > 0 ? here : there);
+	return 0;
+}
+
+static void tell_left(struct leaving *l)
+{
+	char *target = xasprintf("/left/%s", l->id);
+	int64_t until = now_ms() + LEAVE_TOLD_MS;
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	unsigned status;
+
+	/* it finds out by itself as well */
+	ask(&l->ask, "POST", target, false, until < l->deadline_ms ? until : l->deadline_ms, &status,
+	    &doc, NULL, &e);
+	json_free(doc);
+	free(target);
+}
+
+/* Everything after "unhealthy". */
+static int go(struct leaving *l, struct err *e)
+{
+	struct docker_info info;
+	struct err asked = ERR_INIT;
+	int rc;
+
+	l->docker.timeout_ms = LEAVE_INFO_MS;
+	if (docker_info(&l->docker, &info, e) < 0)
+		return -1;
+	if (info.state == DOCKER_SWARM_INACTIVE) {
+		say("agent leave: in no swarm");
+		return 0;
+	}
+	memcpy(l->id, info.node_id, sizeof(l->id));
+	rc = info.manager ? 1 : say_goodbye(l, &asked);
+	if (rc > 0) {
+		say("agent leave: a manager stays in the swarm that it manages");
+		return 0;
+	}
+	if (rc < 0)
+		say("agent leave: not drained: %s", asked.msg);
+	else if (wait_tasks(l, e) < 0)
+		return -1;
+	if (sleep_until(l->began_ms + l->config.settle_ms, e) < 0)
+		return -1;
+	l->docker.timeout_ms = l->deadline_ms - LEAVE_TOLD_MS - now_ms();
+	if (docker_swarm_leave(&l->docker, false, e) < 0)
+		return -1;
+	say("agent leave: left the swarm, was node %s", l->id);
+	if (rc == 0)
+		tell_left(l);
+	return 0;
+}
+
+int agent_leave(const char *config, struct err *e)
+{
+	struct leaving l = { .began_ms = now_ms() };
+	int rc = -1;
+
+	l.deadline_ms = l.began_ms + LEAVE_MS;
+	if (node_config_read(&l.config, config, e) < 0)
+		goto out;
+	/* the running agent sees this and answers 503 */
+	remember(&l.config, "leaving", "");
+	if (l.config.manager) {
+		say("agent leave: a manager stays in the swarm that it manages");
+		rc = 0;
+		goto out;
+	}
+	if (ask_init(&l.ask, &l.config, e) < 0)
+		goto out;
+	docker_init_unix(&l.docker, l.config.docker_socket);
+	rc = go(&l, e);
+	docker_release(&l.docker);
+	ask_release(&l.ask);
+out:
+	if (rc < 0)
+		err_in(e, "agent leave");
+	node_config_burn(&l.config);
+	return rc;
+}
