@@ -56,7 +56,7 @@ static const char *sentence_for(const struct sentence *s, size_t n, int code)
 static const struct sentence alerts[] = {
 	{ 10, "unexpected message" },
 	{ 20, "a record arrived damaged" },
-	{ 40, "no cipher suite, curve or certificate in common" },
+	{ 40, "nothing in common (here it is TLS 1.2, ECDHE, AES-GCM or ChaCha20)" },
 	{ 42, "our certificate is bad" },
 	{ 43, "our certificate is of a kind it does not know" },
 	{ 44, "our certificate is revoked" },
