@@ -47,7 +47,8 @@ static const struct error_row {
 } error_rows[] = {
 	{ "error object", 400, IDS,
 	  "{\"error\":{\"code\":\"InvalidParameter\",\"message\":\"bad name\",\"target\":\"dns\"}}",
-	  "=InvalidParameter: bad name (target dns) [HTTP 400, request req-1, correlation corr-1]" },
+	  "=InvalidParameter: bad name (target dns) [HTTP 400, request req-1, "
+	  "correlation corr-1]" },
 	{ "error object in Pascal case", 409, IDS,
 	  "{\"Error\":{\"Code\":\"Blocked\",\"Target\":null,\"Message\":\"outer\",\"Details\":["
 	  "{\"Code\":\"Held\",\"Message\":\"by a lock\",\"Details\":null}]}}",
@@ -68,13 +69,14 @@ static const struct error_row {
 	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"details\":[{},{\"code\":\"\"}]}}",
 	  "=C: m [HTTP 400]" },
 	{ "details of details", 400, "",
-	  "{\"error\":{\"code\":\"1\",\"message\":\"1\",\"details\":[{\"code\":\"2\",\"message\":\"2\","
+	  "{\"error\":{\"code\":\"1\",\"message\":\"1\",\"details\":[{\"code\":\"2\","
+	  "\"message\":\"2\","
 	  "\"details\":[{\"code\":\"3\",\"message\":\"leaf\"}]}]}}", "=3: leaf [HTTP 400]" },
 	{ "message that is JSON", 409, "",
 	  "{\"error\":{\"code\":\"DeploymentFailed\",\"message\":\"At least one resource deployment"
-	  " operation failed.\",\"details\":[{\"code\":\"Conflict\",\"message\":\"{\\r\\n  \\\"error"
-	  "\\\": {\\r\\n \\\"code\\\": \\\"QuotaExceeded\\\", \\\"message\\\": \\\"Maximum allowed: "
-	  "100\\\"}}\"}]}}", "=QuotaExceeded: Maximum allowed: 100 [HTTP 409]" },
+	  " operation failed.\",\"details\":[{\"code\":\"Conflict\",\"message\":\"{\\r\\n  "
+	  "\\\"error\\\": {\\r\\n \\\"code\\\": \\\"QuotaExceeded\\\", \\\"message\\\": \\\""
+	  "Maximum allowed: 100\\\"}}\"}]}}", "=QuotaExceeded: Maximum allowed: 100 [HTTP 409]" },
 	{ "message that only looks like JSON", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"{\\\"error\\\": oops\"}}",
 	  "=C: {\"error\": oops [HTTP 400]" },
@@ -269,7 +271,8 @@ static void run_error_doc(void)
 		{ "code in a wrapper", "{\"error\":{\"code\":\"C\"}}", "C" },
 		{ "code in Pascal case", "{\"Error\":{\"Code\":\"C\"}}", "C" },
 		{ "code without wrapper", "{\"code\":\"C\"}", "C" },
-		{ "code of the outermost", "{\"error\":{\"code\":\"C\",\"details\":[{\"code\":\"D\"}]}}",
+		{ "code of the outermost",
+		  "{\"error\":{\"code\":\"C\",\"details\":[{\"code\":\"D\"}]}}",
 		  "C" },
 		{ "code that is a number", "{\"error\":{\"code\":7}}", "" },
 		{ "code of nothing", NULL, "" },
@@ -329,7 +332,8 @@ static void run_retry_after(void)
 		paper_make(&p, 429, rows[i].fields, NULL);
 		got = retry_after_s(&p.r.http.head, 784111777);
 		snprintf(name, sizeof(name), "Retry-After: %s", rows[i].name);
-		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got, (long long)rows[i].want);
+		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got,
+		  (long long)rows[i].want);
 		told(name, got == rows[i].want ? "" : why);
 		paper_free(&p);
 	}
@@ -393,8 +397,9 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 #define BUSY "{\"error\":{\"code\":\"AnotherOperationInProgress\",\"message\":\"not now\"}}"
 #define UNREGISTERED "{\"error\":{\"code\":\"MissingSubscriptionRegistration\",\"message\":" \
 	"\"The subscription is not registered to use namespace 'Microsoft.Compute'. See " \
-	"https://aka.ms/rps-not-found\",\"details\":[{\"code\":\"MissingSubscriptionRegistration\"," \
-	"\"target\":\"Microsoft.Compute\",\"message\":\"The subscription is not registered to use " \
+	"https://aka.ms/rps-not-found\",\"details\":[{\"code\":" \
+	"\"MissingSubscriptionRegistration\",\"target\":\"Microsoft.Compute\"," \
+	"\"message\":\"The subscription is not registered to use " \
 	"namespace 'Microsoft.Compute'. See https://aka.ms/rps-not-found\"}]}}"
 #define REGISTER "POST /subscriptions/S/providers/Microsoft.Compute/register?api-version=2021-04-01"
 #define PROVIDER "GET /subscriptions/S/providers/Microsoft.Compute?api-version=2021-04-01"
@@ -419,7 +424,8 @@ static const struct call_row {
 	  { { PUT_R, 201, .body = THING,
 	      .words = "Content-Type: application/json\r\n|\r\n\r\n" SOME_BODY } },
 	  { .status = 201 } },
-	{ "an absolute URL that Azure gave", "GET", OP, NULL, 0, { { GET_OP, 200 } }, { .waits = "" } },
+	{ "an absolute URL that Azure gave", "GET", OP, NULL, 0, { { GET_OP, 200 } },
+	  { .waits = "" } },
 	{ "a region of the ARM host", "GET", "https://eastus." ARM_HOST "/x", NULL, 0,
 	  { { "GET https://eastus." ARM_HOST "/x", 200 } }, { .waits = "" } },
 
@@ -465,7 +471,8 @@ static const struct call_row {
 	  { { GET_R, 429, "Retry-After: 3155760000\r\n" }, { GET_R, 200 } }, { .waits = "300" } },
 	{ "429 for ever", "GET", R, NULL, 0,
 	  { { GET_R, 429, .body = FAILING("TooManyRequests", "slow down"), .times = ARM_TRIES } },
-	  { ERR_AZURE, "TooManyRequests: slow down [HTTP 429", .waits = "~1 ~2 ~4 ~8", .dials = 1 } },
+	  { ERR_AZURE, "TooManyRequests: slow down [HTTP 429", .waits = "~1 ~2 ~4 ~8",
+	    .dials = 1 } },
 	{ "429 for ever, at once", "GET", R, NULL, 0,
 	  { { GET_R, 429, "Retry-After: 0\r\n", .times = ARM_TRIES } },
 	  { ERR_AZURE, "HTTP 429", .waits = "0 x4" } },
@@ -475,15 +482,19 @@ static const struct call_row {
 	{ "503 for ever", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 503, .words = SOME_BODY, .times = ARM_TRIES } },
 	  { ERR_AZURE, "HTTP 503 Service Unavailable", .waits = "~1 ~2 ~4 ~8" } },
-	{ "501 is final", "GET", R, NULL, 0, { { GET_R, 501 } }, { ERR_AZURE, "HTTP 501", .waits = "" } },
+	{ "501 is final", "GET", R, NULL, 0, { { GET_R, 501 } },
+	  { ERR_AZURE, "HTTP 501", .waits = "" } },
 	{ "400 is final", "PUT", R, SOME_BODY, 0, { { PUT_R, 400, IDS, FAILING("Bad", "so") } },
 	  { ERR_AZURE, "Bad: so [HTTP 400, request req-1, correlation corr-1]", .waits = "" } },
-	{ "403 is final", "GET", R, NULL, 0, { { GET_R, 403 } }, { ERR_AZURE, "HTTP 403", .waits = "" } },
-	{ "404 is final", "GET", R, NULL, 0, { { GET_R, 404 } }, { ERR_AZURE, "HTTP 404", .waits = "" } },
+	{ "403 is final", "GET", R, NULL, 0, { { GET_R, 403 } },
+	  { ERR_AZURE, "HTTP 403", .waits = "" } },
+	{ "404 is final", "GET", R, NULL, 0, { { GET_R, 404 } },
+	  { ERR_AZURE, "HTTP 404", .waits = "" } },
 	{ "404 when it may be missing", "GET", R, NULL, AZURE_MISSING_OK,
 	  { { GET_R, 404, .body = FAILING("ResourceNotFound", "no") } },
 	  { .final = "ResourceNotFound", .status = 404, .waits = "" } },
-	{ "412 is final", "PUT", R, NULL, 0, { { PUT_R, 412 } }, { ERR_AZURE, "HTTP 412", .waits = "" } },
+	{ "412 is final", "PUT", R, NULL, 0, { { PUT_R, 412 } },
+	  { ERR_AZURE, "HTTP 412", .waits = "" } },
 	{ "a redirection is not followed", "GET", R, NULL, 0,
 	  { { GET_R, 302, "Location: https://evil.test/\r\n" } },
 	  { ERR_AZURE, "HTTP 302", .waits = "" } },
@@ -555,7 +566,8 @@ static const struct call_row {
 	/* a resource provider that is not registered */
 	{ "provider registered on the way", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERING },
-	    { PROVIDER, 200, .body = REGISTERING, .times = 2 }, { PROVIDER, 200, .body = REGISTERED },
+	    { PROVIDER, 200, .body = REGISTERING, .times = 2 },
+	      { PROVIDER, 200, .body = REGISTERED },
 	    { PUT_R, 200, .body = THING, .words = SOME_BODY } },
 	  { .final = "thing", .waits = "10 x3", .dials = 1 } },
 	{ "provider registered at once", "PUT", R, SOME_BODY, 0,
@@ -563,7 +575,7 @@ static const struct call_row {
 	    { PUT_R, 200 } }, { .waits = "" } },
 	{ "provider named behind an apostrophe", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-					   "It isn't registered to use namespace 'Microsoft.Compute'.") },
+			"It isn't registered to use namespace 'Microsoft.Compute'.") },
 	    { REGISTER, 200, .body = REGISTERED }, { PUT_R, 200 } }, { .waits = "" } },
 	{ "provider named as target only", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = "{\"error\":{\"code\":\"MissingSubscriptionRegistration\","
@@ -577,22 +589,24 @@ static const struct call_row {
 	{ "registering takes for ever", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERING },
 	    { PROVIDER, 200, .body = REGISTERING, .times = EVER } },
-	  { ERR_TIMEOUT, "registering resource provider Microsoft.Compute|still Registering after 10" } },
+	  { ERR_TIMEOUT,
+	    "registering resource provider Microsoft.Compute|still Registering after 10" } },
 	{ "registering is not allowed", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = UNREGISTERED },
 	    { REGISTER, 403, .body = FAILING("AuthorizationFailed", "no right") } },
-	  { ERR_AZURE, "registering resource provider Microsoft.Compute: AuthorizationFailed: no right",
+	  { ERR_AZURE,
+	    "registering resource provider Microsoft.Compute: AuthorizationFailed: no right",
 	    .waits = "" } },
 	{ "registering wants registering", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 409, .body = UNREGISTERED } },
 	  { ERR_AZURE, "registering resource provider Microsoft.Compute: Missing", .waits = "" } },
 	{ "only the name goes into the URL", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-					   "namespace 'Microsoft.Compute/../../x?y=z'") },
+			"namespace 'Microsoft.Compute/../../x?y=z'") },
 	    { REGISTER, 200, .body = REGISTERED }, { PUT_R, 200 } }, { .waits = "" } },
 	{ "a provider's name that is none", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-					   "namespace 'Contoso.X', 'Microsoft.' or 'Microsoft...'") } },
+			"namespace 'Contoso.X', 'Microsoft.' or 'Microsoft...'") } },
 	  { ERR_AZURE, "MissingSubscriptionRegistration", .waits = "" } },
 };
 
@@ -705,13 +719,15 @@ static const struct do_row {
 	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "5" }, .no_final = true },
 	{ "both headers: the operation counts", "POST",
-	  { { POST_R, 202, "Location: " ARM "/wrong\r\n" ASYNC }, { GET_OP, 200, .body = SUCCEEDED } },
+	  { { POST_R, 202, "Location: " ARM "/wrong\r\n" ASYNC },
+	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .final = "Succeeded", .waits = "5" } },
 	{ "Operation-Location", "POST",
 	  { { POST_R, 202, "operation-location: " OP "\r\n" }, { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "5" } },
 	{ "operation finished before it is asked for", "PUT",
-	  { { PUT_R, 200, ASYNC, THING }, { GET_OP, 200, .body = SUCCEEDED }, { GET_R, 200, .body = THING } },
+	  { { PUT_R, 200, ASYNC, THING }, { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "5" } },
 	{ "Location, then the resource", "PUT",
 	  { { PUT_R, 202, LOCATION "Content-Type: text/plain\r\nRetry-After: 17\r\n" },
@@ -731,14 +747,16 @@ static const struct do_row {
 	    { "GET /two", 202 }, { "GET /two", 202, "Location: /three?x=1\r\n" },
 	    { "GET /three?x=1", 200 } }, { .waits = "5 x4" } },
 	{ "Location whose answer is the resource, not done", "PUT",
-	  { { PUT_R, 202, LOCATION }, { GET_OP, 200, .body = CREATING }, { GET_OP, 200, .body = THING },
+	  { { PUT_R, 202, LOCATION }, { GET_OP, 200, .body = CREATING },
+	    { GET_OP, 200, .body = THING },
 	    { GET_R, 200, .body = THING } }, { .final = "thing", .waits = "5 5" } },
 	{ "Location ends in a status of failure", "POST",
 	  { { POST_R, 202, LOCATION }, { GET_OP, 200, .body = QUOTA } },
 	  { ERR_AZURE, "operation Failed: QuotaExceeded: Maximum allowed: 100" } },
 	{ "no header: the resource says it", "PUT",
 	  { { PUT_R, 201, .body = CREATING }, { GET_R, 200, .body = CREATING, .times = 2 },
-	    { GET_R, 200, .body = THING } }, { .final = "Succeeded", .waits = "5 5 5", .dials = 1 } },
+	    { GET_R, 200, .body = THING } },
+	      { .final = "Succeeded", .waits = "5 5 5", .dials = 1 } },
 	{ "no header, no body, 202", "PUT", { { PUT_R, 202 }, { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "5" } },
 	{ "resource comes to fail", "PUT",
@@ -757,27 +775,35 @@ static const struct do_row {
 	/* what the operation says */
 	{ "failure inside a 200", "PUT",
 	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = QUOTA } },
-	  { ERR_AZURE, "waiting: operation Failed: QuotaExceeded: Maximum allowed: 100", .waits = "5" } },
-	{ "canceled", "PUT", { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" } },
+	  { ERR_AZURE, "waiting: operation Failed: QuotaExceeded: Maximum allowed: 100",
+	    .waits = "5" } },
+	{ "canceled", "PUT", { { PUT_R, 201, ASYNC },
+	  { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" } },
 	  { ERR_AZURE, "operation Canceled: Azure gave no reason" } },
 	{ "cancelled", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = "{\"status\":\"cancelled\",\"error\":{\"code\":"
-	      "\"C\",\"message\":\"by colleague\"}}" } }, { ERR_AZURE, "operation cancelled: C: by colleague" } },
-	{ "FAILED in capitals", "PUT", { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" } },
+	  { { PUT_R, 201, ASYNC }, { GET_OP, 200,
+	    .body = "{\"status\":\"cancelled\",\"error\":{\"code\":"
+	      "\"C\",\"message\":\"by colleague\"}}" } },
+	        { ERR_AZURE, "operation cancelled: C: by colleague" } },
+	{ "FAILED in capitals", "PUT", { { PUT_R, 201, ASYNC },
+	  { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" } },
 	  { ERR_AZURE, "operation FAILED" } },
 	{ "words that are not the end", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "{\"status\":\"Accepted\"}" },
 	    { GET_OP, 200, .body = "{\"status\":\"Updating\"}" },
 	    { GET_OP, 200, .body = "{\"status\":\"SucceededAlmost\"}" },
 	    { GET_OP, 200, .body = "{\"status\":\"succeeded\"}" } }, { .waits = "5 x4" } },
-	{ "an empty 200 is success", "POST", { { POST_R, 202, ASYNC }, { GET_OP, 200 } }, { .waits = "5" } },
+	{ "an empty 200 is success", "POST", { { POST_R, 202, ASYNC }, { GET_OP, 200 } },
+	  { .waits = "5" } },
 	{ "an empty 202 is not", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 202 }, { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "5 5" } },
+	  { { POST_R, 202, ASYNC }, { GET_OP, 202 }, { GET_OP, 200, .body = SUCCEEDED } },
+	    { .waits = "5 5" } },
 	{ "a 202 without a status is not", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 202, .body = "{\"name\":\"op\"}" },
 	    { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "5 5" } },
 	{ "operation that answers with the resource", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = CREATING }, { GET_OP, 200, .body = THING },
+	  { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = CREATING },
+	    { GET_OP, 200, .body = THING },
 	    { GET_R, 200, .body = THING } }, { .waits = "5 5" } },
 	{ "a page of HTML is no success", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "<html>hello</html>" } },
@@ -789,7 +815,8 @@ static const struct do_row {
 	    { GET_R, 200 } }, { .waits = "5 x11" } },
 	{ "404 for too long", "PUT", { { PUT_R, 201, ASYNC }, { GET_OP, 404, IDS, .times = 11 } },
 	  { ERR_AZURE, "HTTP 404 Not Found [request req-1", .waits = "5 x11" } },
-	{ "404 of what is being deleted", "DELETE", { { DELETE_R, 202, LOCATION }, { GET_OP, 404 } },
+	{ "404 of what is being deleted", "DELETE", { { DELETE_R, 202, LOCATION },
+	  { GET_OP, 404 } },
 	  { .waits = "5" } },
 	{ "three lost connections", "DELETE",
 	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
@@ -799,11 +826,14 @@ static const struct do_row {
 	  { ERR_NET, "lost the connection 4 times in a row|connection refused", .waits = "5 x4" } },
 	{ "lost connections, but not in a row", "DELETE",
 	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
-	    { GET_OP, 202, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 }, { GET_OP, 200 } },
+	    { GET_OP, 202, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
+	      { GET_OP, 200 } },
 	  { .waits = "5 x8" } },
 	{ "polls cut short", "DELETE",
-	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, 202, .body = RUNNING, .then = CUT_BODY },
-	    { GET_OP, 202, .body = RUNNING, .then = CUT_HEAD }, { GET_OP, .then = RESET }, { GET_OP, 200 } },
+	  { { DELETE_R, 202, LOCATION, .then = HANG_UP },
+	    { GET_OP, 202, .body = RUNNING, .then = CUT_BODY },
+	    { GET_OP, 202, .body = RUNNING, .then = CUT_HEAD }, { GET_OP, .then = RESET },
+	      { GET_OP, 200 } },
 	  { .waits = "5 x4" } },
 	{ "silence, then an answer", "DELETE",
 	  { { DELETE_R, 202, LOCATION }, { GET_OP, .then = SILENCE }, { GET_OP, 200 } },
@@ -817,14 +847,17 @@ static const struct do_row {
 	  { .waits = "5 x5", .dials = 1 } },
 	{ "polls that fail until the end", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 500, .times = 12 } },
-	  { ERR_TIMEOUT, "waiting: not finished in time; it goes on in Azure", .waits = "5 x12" }, MINUTE },
+	  { ERR_TIMEOUT, "waiting: not finished in time; it goes on in Azure", .waits = "5 x12" },
+	    MINUTE },
 	{ "a poll that is refused", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 403, IDS, FAILING("AuthorizationFailed", "no right") } },
+	  { { POST_R, 202, ASYNC }, { GET_OP, 403, IDS, FAILING("AuthorizationFailed",
+	    "no right") } },
 	  { ERR_AZURE, "AuthorizationFailed: no right [HTTP 403, request req-1", .waits = "5" } },
 	{ "a poll that ends in a conflict", "DELETE",
 	  { { DELETE_R, 202, LOCATION }, { GET_OP, 409, IDS, "{\"Error\":{\"Code\":"
-	      "\"ResourceGroupDeletionBlocked\",\"Message\":\"m\",\"Details\":[{\"Code\":null,\"Message\":"
-	      "\"{\\\"error\\\":{\\\"code\\\":\\\"OperationNotAllowed\\\",\\\"message\\\":\\\"SAS\\\"}}\"}]}}" } },
+	      "\"ResourceGroupDeletionBlocked\",\"Message\":\"m\",\"Details\":[{\"Code\":null,"
+	      "\"Message\":\"{\\\"error\\\":{\\\"code\\\":\\\"OperationNotAllowed\\\","
+	      "\\\"message\\\":\\\"SAS\\\"}}\"}]}}" } },
 	  { ERR_AZURE, "OperationNotAllowed: SAS [HTTP 409, request req-1, correlation corr-1]" } },
 	{ "a token revoked while waiting", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
@@ -838,24 +871,30 @@ static const struct do_row {
 	      "\"AADSTS7000222: expired\"}" } }, { ERR_AUTH, "AADSTS7000222", .waits = "5" } },
 
 	/* time */
-	{ "deadline", "POST", { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = RUNNING, .times = 12 } },
-	  { ERR_TIMEOUT, "not finished in time; it goes on in Azure, and this command may be run again",
+	{ "deadline", "POST", { { POST_R, 202, ASYNC },
+	  { GET_OP, 200, .body = RUNNING, .times = 12 } },
+	  { ERR_TIMEOUT,
+	    "not finished in time; it goes on in Azure, and this command may be run again",
 	    .waits = "5 x12" }, MINUTE },
 	{ "deadline before the first poll", "POST",
-	  { { POST_R, 202, ASYNC "Retry-After: 120\r\n" } }, { ERR_TIMEOUT, "not finished", .waits = "" },
+	  { { POST_R, 202, ASYNC "Retry-After: 120\r\n" } },
+	    { ERR_TIMEOUT, "not finished", .waits = "" },
 	  MINUTE },
 	{ "polls that may come at once do not", "POST",
-	  { { POST_R, 202, ASYNC "Retry-After: 0\r\n" }, { GET_OP, 200, "Retry-After: 0\r\n", RUNNING, .times = 4 },
+	  { { POST_R, 202, ASYNC "Retry-After: 0\r\n" },
+	    { GET_OP, 200, "Retry-After: 0\r\n", RUNNING, .times = 4 },
 	    { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "1 x5" } },
 	{ "an absurd Retry-After", "POST",
-	  { { POST_R, 202, ASYNC "Retry-After: 4000000000\r\n" }, { GET_OP, 200, .body = SUCCEEDED } },
+	  { { POST_R, 202, ASYNC "Retry-After: 4000000000\r\n" },
+	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "300" } },
 	{ "forty minutes, and polls that grow rare", "PUT",
 	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = RUNNING, .times = 37 + 147 },
 	    { GET_OP, 200, .body = SUCCEEDED }, { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "5 x37 15 x148", .dials = 1 } },
 	{ "the token ends while waiting", "PUT",
-	  { { PUT_R, 201, ASYNC, CREATING, TOKEN_1 }, { GET_OP, 200, .body = RUNNING, .words = TOKEN_1,
+	  { { PUT_R, 201, ASYNC, CREATING, TOKEN_1 },
+	    { GET_OP, 200, .body = RUNNING, .words = TOKEN_1,
 	      .times = 37 + 207 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
 	    { GET_OP, 200, .body = RUNNING, .words = TOKEN_2, .times = 2 },
 	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 },
@@ -979,13 +1018,15 @@ static void run_ticks(void)
 
 		rig_open(&g, stop_at ? broken : whole, NULL);
 		rc = azure_do(&g.az, "POST", R, NULL, &w, &r, &e);
-		check_outcome(stop_at ? "wait: the view may end it" : "wait: the view follows", &g, rc,
+		check_outcome(stop_at ? "wait: the view may end it" : "wait: the view follows",
+		  &g, rc,
 			      &r, &e, &want);
 		if (t.n != (stop_at ? 2 : 4))
 			told("wait: looks of the view", "another number");
 		if (stop_at == 0)
 			told("wait: says what for, and since when",
-			     strstr(g.told.str, "waiting for waiting since 15\n") ? "" : g.told.str);
+			     strstr(g.told.str,
+			       "waiting for waiting since 15\n") ? "" : g.told.str);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}
@@ -1010,19 +1051,24 @@ static const struct list_row {
 	{ "one page", { { GET_R, 200, .body = "{\"value\":[" ONE "," TWO "]}" } },
 	  { .waits = "", .dials = 1 }, "1 2 " },
 	{ "nothing", { { GET_R, 200, .body = "{\"value\":[]}" } }, { .waits = "" }, "" },
-	{ "null for the next", { { GET_R, 200, .body = PAGE(ONE, "null") } }, { .waits = "" }, "1 " },
-	{ "nothing for the next", { { GET_R, 200, .body = PAGE(ONE, "\"\"") } }, { .waits = "" }, "1 " },
-	{ "the next before the list", { { GET_R, 200, .body = "{\"nextLink\":" NEXT(2) ",\"value\":["
+	{ "null for the next", { { GET_R, 200, .body = PAGE(ONE, "null") } },
+	  { .waits = "" }, "1 " },
+	{ "nothing for the next", { { GET_R, 200, .body = PAGE(ONE, "\"\"") } },
+	  { .waits = "" }, "1 " },
+	{ "the next before the list",
+	  { { GET_R, 200, .body = "{\"nextLink\":" NEXT(2) ",\"value\":["
 	    ONE "]}" }, { GET_PAGE(2), 200, .body = "{\"count\":1,\"value\":[" TWO "]}" } },
 	  { .waits = "" }, "1 2 " },
 	{ "white space and what else there may be",
 	  { { GET_R, 200, .body = "\r\n{ \"value\" : [\r\n { \"n\" : 1 ,\"s\":\"}]\\\"{[\" } ,\r\n"
-	      "{\"o\":{\"value\":[{\"n\":9}]},\"n\":2} ] , \"a\":[{\"n\":9}], \"o\":{\"value\":[{\"n\":9}"
+	      "{\"o\":{\"value\":[{\"n\":9}]},\"n\":2} ] , \"a\":[{\"n\":9}], "
+	      "\"o\":{\"value\":[{\"n\":9}"
 	      "]}, \"s\":\"value\", \"t\":[{\"n\":9}] }\r\n" } }, { .waits = "" }, "1 2 " },
 	{ "byte order mark", { { GET_R, 200, .body = "\xef\xbb\xbf{\"value\":[" ONE "]}" } },
 	  { .waits = "" }, "1 " },
 	{ "pages, empty ones among them",
-	  { { GET_R, 200, .body = PAGE("", NEXT(2)) }, { GET_PAGE(2), 200, .body = PAGE(ONE "," TWO, NEXT(3)) },
+	  { { GET_R, 200, .body = PAGE("", NEXT(2)) },
+	    { GET_PAGE(2), 200, .body = PAGE(ONE "," TWO, NEXT(3)) },
 	    { GET_PAGE(3), 200, .body = PAGE("", NEXT(4)) },
 	    { GET_PAGE(4), 200, .body = "{\"value\":[" ONE "]}" } },
 	  { .waits = "", .dials = 1 }, "1 2 1 " },
@@ -1039,12 +1085,14 @@ static const struct list_row {
 	  { ERR_PROTO, "list: |ended early", .waits = "~1 ~2 ~4 ~8" }, "1 " },
 	{ "next page on another host",
 	  { { GET_R, 200, .body = PAGE(ONE, "\"https://evil.test/x\"") } },
-	  { ERR_PROTO, "list: Azure named a URL on evil.test; our token only goes to " ARM_HOST, .waits = "",
+	  { ERR_PROTO, "list: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
+	    .waits = "",
 	    .dials = 1 }, "1 " },
 	{ "next page at no URL", { { GET_R, 200, .body = PAGE(ONE, "\"page2\"") } },
 	  { ERR_DATA, "list: \"page2\" is no http or https URL" }, "1 " },
 	{ "next page that is refused",
-	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)) }, { GET_PAGE(2), 400, IDS, FAILING("Bad", "token") } },
+	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)) },
+	    { GET_PAGE(2), 400, IDS, FAILING("Bad", "token") } },
 	  { ERR_AZURE, "list: Bad: token [HTTP 400, request req-1" }, "1 " },
 	{ "no list", { { GET_R, 200, .body = "{\"id\":1}" } },
 	  { ERR_DATA, "list: value: expected an array" }, "" },
@@ -1058,7 +1106,8 @@ static const struct list_row {
 	  { ERR_PROTO, "list: an element that is no object", .waits = "" }, "1 " },
 	{ "behind the list not JSON", { { GET_R, 200, .body = "{\"value\":[" ONE "],}" } },
 	  { ERR_DATA, "list: list: not JSON", .waits = "" }, "1 " },
-	{ "an item that is not taken", { { GET_R, 200, .body = PAGE(ONE "," THIRTEEN "," TWO, "null") } },
+	{ "an item that is not taken",
+	  { { GET_R, 200, .body = PAGE(ONE "," THIRTEEN "," TWO, "null") } },
 	  { ERR_PROTO, "list: |thirteen", .waits = "" }, "1 13 " },
 };
 
@@ -1117,7 +1166,8 @@ static void run_init(void)
 		{ "init: plain", ARM, NULL },
 		{ "init: slashes at the end", ARM "//", NULL },
 		{ "init: port", "https://localhost:8443", NULL },
-		{ "init: without TLS", "http://" ARM_HOST, "Azure Resource Manager endpoint: \"http://" },
+		{ "init: without TLS", "http://" ARM_HOST,
+		  "Azure Resource Manager endpoint: \"http://" },
 		{ "init: a path", ARM "/x", "is not an https URL without a path" },
 		{ "init: no URL", "management", "Azure Resource Manager endpoint: " },
 		{ "init: nothing", "", "Azure Resource Manager endpoint: " },
