@@ -19,7 +19,7 @@
 #define DEPTH_MAX 100
 /* Bytes and nodes made by one public function, all told: what keeps a short
  * template from doubling a string forty times. */
-#define WORK_MAX (128u << 20)
+#define WORK_MAX (64u << 20)
 
 /* ---- a copy loop, a lambda variable: chains on the stack --------------- */
 
@@ -105,6 +105,7 @@ struct call {
 	const char *name;	/* as the template writes it */
 	cJSON **v;		/* arguments; a function that keeps one puts NULL there */
 	size_t n;
+	int how;		/* the table's, for functions that share their code */
 };
 
 struct func {
@@ -115,12 +116,37 @@ struct func {
 	 * what is before. */
 	const char *args;
 	cJSON *(*run)(struct call *c);
+	int how;		/* which of the functions that share run() */
 };
+
+/* For `how`. */
+enum { FIRST, LAST };
+
+/* Those of template_text.c; a NULL name ends them. */
+extern const struct func text_funcs[];
 
 const struct func *func_find(struct str name);
 /* Arguments are in place: check and run.  v[i] NULL is not known. */
 cJSON *func_run(const struct func *f, struct call *c);
 bool func_count_ok(const struct func *f, size_t n);
+
+/* What functions are written with.  Those that give a cJSON give NULL with
+ * the error set. */
+cJSON *refuse(struct call *c, const char *why);	/* "Unable to evaluate ...: WHY." */
+cJSON *misplaced(struct call *c);
+struct str arg_text(const struct call *c, size_t i);	/* that it is one was checked */
+int64_t arg_int(const struct call *c, size_t i);
+cJSON *arg_take(struct call *c, size_t i);		/* no longer the call's */
+cJSON *new_string(struct call *c, struct str s);
+cJSON *new_text(struct call *c, struct buf *b);		/* releases b */
+cJSON *new_int(struct call *c, int64_t n);
+cJSON *new_parsed(struct call *c, struct str s);	/* JSON */
+cJSON *unless_failed(struct call *c, cJSON *v);		/* v, or nothing */
+bool add_copy(struct call *c, cJSON *list, const cJSON *v);
+bool same(struct call *c, const cJSON *a, const cJSON *b);
+void add_text(struct buf *b, const cJSON *v);		/* as string() writes it */
+int64_t count_chars(struct str s);
+size_t chars(struct str s, int64_t n);			/* bytes of the first n characters */
 
 /* ---- template.c ------------------------------------------------------------ */
 
