@@ -10,7 +10,10 @@
 
 #include "emulator/template_inner.h"
 
-enum ptype { P_STRING, P_SECURE_STRING, P_INT, P_BOOL, P_OBJECT, P_SECURE_OBJECT, P_ARRAY, P_TYPES };
+enum ptype {
+	P_STRING, P_SECURE_STRING, P_INT, P_BOOL, P_OBJECT, P_SECURE_OBJECT, P_ARRAY,
+	P_TYPES,
+};
 
 /* As answers write them, and what Azure calls such a value in its messages. */
 static const struct { const char *name, *json; bool secure; } ptypes[P_TYPES] = {
@@ -25,8 +28,7 @@ static const struct { const char *name, *json; bool secure; } ptypes[P_TYPES] = 
 
 /* A parameter or a variable. */
 struct item {
-	const char *name;	/* of the document, or own_name */
-	char *own_name;
+	const char *name;	/* in the document */
 	const cJSON *def;
 	enum ptype type;	/* of a parameter */
 	bool copy;		/* a variable made by a copy loop; def is the loop */
@@ -75,6 +77,11 @@ const char *template_api_version(const struct template *t, size_t i)
 
 /* ---- parameters and variables ------------------------------------------------ */
 
+static const cJSON *first_of(const cJSON *v)
+{
+	return v == NULL ? NULL : v->child;
+}
+
 static struct item *item_find(struct item *items, size_t n, struct str name)
 {
 	for (size_t i = 0; i < n; i++)
@@ -84,12 +91,20 @@ static struct item *item_find(struct item *items, size_t n, struct str name)
 }
 
 /* What the evaluator is at, to come back to. */
-struct place { const char *kind, *name; struct buf path; const struct loop *loops;
-	const struct binding *bound; struct str text; unsigned may; };
+struct place {
+	const char *kind, *name;
+	struct buf path;
+	const struct loop *loops;
+	const struct binding *bound;
+	struct str text;
+	unsigned may;
+};
 
 static struct place go_to(struct eval *ev, const char *kind, const char *name, unsigned may)
 {
-	struct place was = { ev->kind, ev->name, ev->path, ev->loops, ev->bound, ev->text, ev->may };
+	struct place was = {
+		ev->kind, ev->name, ev->path, ev->loops, ev->bound, ev->text, ev->may,
+	};
 
 	ev->kind = kind;
 	ev->name = name;
@@ -145,8 +160,10 @@ static void item_evaluate(struct eval *ev, struct item *i, bool variable)
 		fail(ev, "Expressions are nested more than %d levels deep.", DEPTH_MAX);
 	else if (i->copy)
 		i->value = variable_copies(ev, i->def);
+	else if (variable)
+		i->value = eval_value(ev, i->def);
 	else
-		i->value = variable ? eval_value(ev, i->def) : eval_member(ev, i->def, "defaultValue");
+		i->value = eval_member(ev, i->def, "defaultValue");
 	ev->depth--;
 	i->busy = false;
 	come_back(ev, &was);
@@ -184,28 +201,23 @@ static bool has_type(const cJSON *v, enum ptype type)
 	return strcmp(type_name(v), ptypes[type].json) == 0;
 }
 
-static bool equal(const cJSON *a, const cJSON *b)
-{
-	return cJSON_Compare(a, b, true);
-}
-
-static bool listed(const cJSON *list, const cJSON *v)
+static bool listed(struct eval *ev, const cJSON *list, const cJSON *v)
 {
 	for (const cJSON *i = list->child; i != NULL; i = i->next)
-		if (equal(i, v))
+		if (same(ev, i, v))
 			return true;
 	return false;
 }
 
 /* An array may also be made of what is allowed. */
-static bool allowed(const cJSON *list, const cJSON *v)
+static bool allowed(struct eval *ev, const cJSON *list, const cJSON *v)
 {
-	if (listed(list, v))
+	if (listed(ev, list, v))
 		return true;
 	if (!cJSON_IsArray(v))
 		return false;
 	for (const cJSON *i = v->child; i != NULL; i = i->next)
-		if (!listed(list, i))
+		if (!listed(ev, list, i))
 			return false;
 	return true;
 }
@@ -242,8 +254,10 @@ static void check_limits(struct eval *ev, const struct item *p)
 	static const struct { const char *name, *words; bool length, least; } limits[] = {
 		{ "minValue", "The value must be greater than or equal to", false, true },
 		{ "maxValue", "The value must be less than or equal to", false, false },
-		{ "minLength", "Length of the value should be greater than or equal to", true, true },
-		{ "maxLength", "Length of the value should be less than or equal to", true, false },
+		{ "minLength", "Length of the value should be greater than or equal to",
+		  true, true },
+		{ "maxLength", "Length of the value should be less than or equal to",
+		  true, false },
 	};
 
 	for (size_t i = 0; i < 4; i++) {
@@ -273,12 +287,12 @@ static void check_parameter(struct eval *ev, const struct item *p)
 		fail(ev, "Template parameter JToken type is not valid. Expected '%s'. Actual '%s'. "
 		     "The template parameter is '%s'.", ptypes[p->type].json,
 		     type_name(p->value), p->name);
-	} else if (list != NULL && !allowed(list, p->value)) {
+	} else if (list != NULL && !allowed(ev, list, p->value)) {
 		struct buf b = BUF_INIT(300);
 
 		add_values(&b, list);
-		fail(ev, "The provided value for the template parameter '%s' is not valid. The value "
-		     "is not part of the allowed value(s): '%s'.", p->name, b.str);
+		fail(ev, "The provided value for the template parameter '%s' is not valid. The "
+		     "value is not part of the allowed value(s): '%s'.", p->name, b.str);
 		buf_release(&b);
 	} else {
 		check_limits(ev, p);
@@ -304,16 +318,16 @@ static void check_surplus(struct eval *ev, const cJSON *given)
 {
 	struct buf odd = BUF_INIT(300), good = BUF_INIT(300);
 
-	for (const cJSON *g = given == NULL ? NULL : given->child; g != NULL; g = g->next)
+	for (const cJSON *g = first_of(given); g != NULL; g = g->next)
 		if (item_find(ev->t->params, ev->t->params_n, str_of(g->string)) == NULL)
 			buf_addf(&odd, "%s%s", odd.n > 0 ? ", " : "", g->string);
 	for (size_t i = 0; i < ev->t->params_n; i++)
 		buf_addf(&good, "%s%s", i > 0 ? ", " : "", ev->t->params[i].name);
 	if (odd.n > 0 || odd.over)
-		fail(ev, "The template parameters '%s' in the parameters file are not valid; they are "
-		     "not present in the original template and can therefore not be provided at "
-		     "deployment time. The only supported parameters for this template are '%s'.",
-		     odd.str, good.str);
+		fail(ev, "The template parameters '%s' in the parameters file are not valid; they "
+		     "are not present in the original template and can therefore not be provided "
+		     "at deployment time. The only supported parameters for this template are "
+		     "'%s'.", odd.str, good.str);
 	buf_release(&odd);
 	buf_release(&good);
 }
@@ -339,7 +353,7 @@ static void open_parameters(struct eval *ev, const cJSON *given)
 	struct template *t = ev->t;
 	const cJSON *defs = json_get_i(t->doc, "parameters");
 
-	for (const cJSON *d = defs == NULL ? NULL : defs->child; d != NULL && !failed(ev); d = d->next)
+	for (const cJSON *d = first_of(defs); d != NULL && !failed(ev); d = d->next)
 		t->params[t->params_n++] = (struct item){
 			.name = d->string, .def = d, .type = type_of(ev, d, "parameter"),
 		};
@@ -354,29 +368,36 @@ static void open_parameters(struct eval *ev, const cJSON *given)
 	}
 }
 
+/* variables.copy: [ {"name", "count", "input"}, ... ] */
+static void add_variable_copies(struct eval *ev, const cJSON *list)
+{
+	struct template *t = ev->t;
+
+	for (const cJSON *c = list->child; c != NULL && !failed(ev); c = c->next) {
+		const char *name = json_str_opt(c, "name", NULL);
+
+		if (name == NULL || !json_get(c, "count") || !json_get(c, "input"))
+			fail(ev, "A copy of variables needs 'name', 'count' and 'input'.");
+		else if (t->vars_n == VARIABLES_MAX)
+			fail(ev, "The template has more than %d variables.", VARIABLES_MAX);
+		else
+			t->vars[t->vars_n++] = (struct item){
+				.name = name, .def = c, .copy = true,
+			};
+	}
+}
+
 static void open_variables(struct eval *ev)
 {
 	struct template *t = ev->t;
 	const cJSON *defs = json_get_i(t->doc, "variables");
 
-	for (const cJSON *d = defs == NULL ? NULL : defs->child; d != NULL; d = d->next) {
+	for (const cJSON *d = first_of(defs); d != NULL; d = d->next) {
 		if (strcmp(d->string, "copy") != 0 || !cJSON_IsArray(d)) {
 			t->vars[t->vars_n++] = (struct item){ .name = d->string, .def = d };
 			continue;
 		}
-		for (const cJSON *c = d->child; c != NULL; c = c->next) {
-			const char *name = json_str_opt(c, "name", NULL);
-
-			if (name == NULL || json_get(c, "count") == NULL || json_get(c, "input") == NULL) {
-				fail(ev, "A copy of variables needs 'name', 'count' and 'input'.");
-				return;
-			}
-			if (t->vars_n == VARIABLES_MAX) {
-				fail(ev, "The template has more than %d variables.", VARIABLES_MAX);
-				return;
-			}
-			t->vars[t->vars_n++] = (struct item){ .name = name, .def = c, .copy = true };
-		}
+		add_variable_copies(ev, d);
 	}
 	for (size_t i = 0; i < t->vars_n && !failed(ev); i++)
 		if (t->vars[i].value == NULL)
@@ -405,16 +426,17 @@ static char *full_path(struct str type, struct str name)
 
 char *template_resolve(const struct template *t, struct str text, size_t *index)
 {
-	struct str head = text;
+	struct str rest = text, head;
 	char *id = NULL;
 
 	*index = SIZE_MAX;
 	if (str_starts(text, STR("/")))
 		id = str_dup(text);
-	else if (str_cut(&(struct str){ text.p, text.n }, '/', &head) && str_chr(head, '.') >= 0)
+	else if (str_cut(&rest, '/', &head) && str_chr(head, '.') >= 0)
 		id = xasprintf("%s/providers/%.*s", template_base(t), STR_ARG(text));
 	for (size_t i = 0; t != NULL && i < t->res_n; i++) {
-		if (!str_ieqz(id != NULL ? str_of(id) : text, id != NULL ? t->res[i].id : t->res[i].name))
+		if (id != NULL ? !str_ieqz(str_of(id), t->res[i].id)
+			       : !str_ieqz(text, t->res[i].name))
 			continue;
 		*index = i;
 		return id != NULL ? id : xstrdup(t->res[i].id);
@@ -445,54 +467,69 @@ static struct loop loop_of(const struct res *r)
 	return (struct loop){ .name = r->loop, .index = r->index, .plain = true };
 }
 
-/* Type and name, complete, of a resource whose place is known. */
-static void identify(struct eval *ev, struct res *r, size_t parent)
+/* A member of a resource that names it; "" when it cannot be had. */
+static char *own_string(struct eval *ev, const struct res *r, const char *member)
 {
-	const cJSON *scope = json_get(r->def, "scope");
-	char *type = NULL, *name = NULL, *tail = NULL, *at = NULL;
-	const struct res *p = parent == SIZE_MAX ? NULL : &ev->t->res[parent];
-	size_t none, was;
+	size_t was = path_name(ev, member);
+	char *z = NULL;
 
-	was = path_name(ev, "name");
-	if (json_get(r->def, "name") == NULL || !eval_string(ev, json_get(r->def, "name"), &name))
-		fail(ev, "A resource needs a name.");
+	if (json_get(r->def, member) == NULL)
+		fail(ev, "A resource needs '%s'.", member);
+	else
+		eval_string(ev, json_get(r->def, member), &z);
 	path_back(ev, was);
-	type = xstrdup(json_str_opt(r->def, "type", ""));
-	r->api_version = xstrdup(json_str_opt(r->def, "apiVersion", ""));
-	if (name == NULL)
-		name = xstrdup("");
-	ev->name = json_str_opt(r->def, "name", "");
-	if (r->api_version[0] == '\0')
-		fail(ev, "A resource needs 'apiVersion', as it is a string");
+	return z != NULL ? z : xstrdup("");
+}
+
+/* What the resource's id begins with: the group, or the resource it extends. */
+static char *scope_of(struct eval *ev, const struct res *r)
+{
+	char *z, *id = NULL;
+	size_t index;
+
+	if (json_get(r->def, "scope") != NULL) {
+		z = own_string(ev, r, "scope");
+		id = template_resolve(ev->t, str_of(z), &index);
+		if (id == NULL)
+			fail(ev, "The scope '%.200s' is no resource.", z);
+		free(z);
+	}
+	return id != NULL ? id : xstrdup(ev->t->base);
+}
+
+/* Type, name and id, complete; parent is the resource that r is nested in. */
+static void identify(struct eval *ev, struct res *r, const struct res *parent)
+{
+	char *type, *name, *scope, *tail;
+
+	name = own_string(ev, r, "name");
+	type = own_string(ev, r, "type");
+	r->api_version = own_string(ev, r, "apiVersion");
+	scope = scope_of(ev, r);
 	if (str_ieqz(str_of(type), "Microsoft.Resources/deployments"))
 		fail(ev, "Nested deployments are not known to the local Azure.");
-	if (p != NULL && !str_istarts(str_of(type), STR("Microsoft."))) {
-		r->type = xasprintf("%s/%s", p->type, type);
-		r->name = xasprintf("%s/%s", p->name, name);
+	if (parent != NULL && !str_istarts(str_of(type), STR("Microsoft."))) {
+		r->type = xasprintf("%s/%s", parent->type, type);
+		r->name = xasprintf("%s/%s", parent->name, name);
+		free(type);
+		free(name);
 	} else {
-		r->type = xstrdup(type);
-		r->name = xstrdup(name);
-	}
-	if (scope != NULL && eval_string(ev, scope, &at)) {
-		free(r->id);
-		r->id = template_resolve(ev->t, str_of(at), &none);
+		r->type = type;
+		r->name = name;
 	}
 	tail = full_path(str_of(r->type), str_of(r->name));
 	if (tail == NULL)
 		fail(ev, "The template resource '%.200s' for type '%.100s' has incorrect segment "
-		     "lengths. A nested resource type must have identical number of segments as its "
-		     "resource name. A root resource type must have segment length one greater than "
-		     "its resource name.", r->name, r->type);
-	at = (free(at), xasprintf("%s/providers/%s", r->id != NULL ? r->id : ev->t->base,
-				  tail != NULL ? tail : ""));
-	free(r->id);
-	r->id = at;
+		     "lengths. A nested resource type must have identical number of segments as "
+		     "its resource name. A root resource type must have segment length one "
+		     "greater than its resource name.", r->name, r->type);
+	r->id = xasprintf("%s/providers/%s", scope, tail != NULL ? tail : "");
 	for (size_t i = 0; i < ev->t->res_n; i++)
 		if (str_ieqz(str_of(r->id), ev->t->res[i].id))
-			fail(ev, "The resource '%.400s' is defined multiple times in a template.", r->id);
+			fail(ev, "The resource '%.400s' is defined multiple times in a template.",
+			     r->id);
+	free(scope);
 	free(tail);
-	free(type);
-	free(name);
 }
 
 static void expand(struct eval *ev, const cJSON *list, size_t parent, const char *path);
@@ -519,15 +556,12 @@ static void add_resource(struct eval *ev, const cJSON *def, size_t parent, const
 		r->loop = xstrdup(loop->name);
 		r->index = loop->index;
 	}
-	identify(ev, r, parent);
-	r->pub.deploy = parent == SIZE_MAX || t->res[parent].pub.deploy;
+	identify(ev, r, parent == SIZE_MAX ? NULL : &t->res[parent]);
+	/* as in Azure, a parent's condition is not its children's */
+	r->pub.deploy = true;
 	was = path_name(ev, "condition");
-	if (condition != NULL && !failed(ev)) {
-		bool yes;
-
-		if (eval_bool(ev, condition, &yes))
-			r->pub.deploy = r->pub.deploy && yes;
-	}
+	if (condition != NULL && !failed(ev))
+		eval_bool(ev, condition, &r->pub.deploy);
 	path_back(ev, was);
 	t->res_n++;
 	ev->self = self;
@@ -569,8 +603,8 @@ static void expand(struct eval *ev, const cJSON *list, size_t parent, const char
 	size_t i = 0;
 
 	if (!cJSON_IsArray(list)) {
-		fail(ev, "'%s' must be an array%s.", path, cJSON_IsObject(list) ?
-		     "; symbolic names (language version 2.0) are not known to the local Azure" : "");
+		fail(ev, "'%s' must be an array%s.", path, cJSON_IsObject(list) ? "; symbolic names "
+		     "(language version 2.0) are not known to the local Azure" : "");
 		return;
 	}
 	for (const cJSON *def = list->child; def != NULL && !failed(ev); def = def->next, i++) {
@@ -624,7 +658,8 @@ static void depends_on(struct eval *ev, const cJSON *list)
 		if (eval_string(ev, d, &name) && !needs_loop(ev, name)) {
 			id = template_resolve(ev->t, str_of(name), &index);
 			if (index == SIZE_MAX)
-				fail(ev, "The resource '%.300s' is not defined in the template.", name);
+				fail(ev, "The resource '%.300s' is not defined in the template.",
+				     name);
 			else
 				template_needs(ev, index);
 		}
@@ -648,9 +683,12 @@ static void serial_copy(struct eval *ev, const struct res *r)
 		fail(ev, "The batch size of the copy is not between 1 and %d.", COPIES_MAX);
 		return;
 	}
-	for (size_t i = 0; i < ev->t->res_n; i++)
-		if (ev->t->res[i].def == r->def && ev->t->res[i].index / batch == r->index / batch - 1)
+	for (size_t i = 0; i < ev->t->res_n; i++) {
+		const struct res *other = &ev->t->res[i];
+
+		if (other->def == r->def && other->index / batch == r->index / batch - 1)
 			template_needs(ev, i);
+	}
 }
 
 static bool for_language_only(const char *name)
@@ -735,8 +773,8 @@ static void try_resources(struct eval *ev)
 			json_print(doc, &b);
 		total += b.n;
 		if (b.over || total > TEMPLATE_BYTES_MAX)
-			fail(ev, "The template is too large: a resource may have %u bytes, all of them "
-			     "%u.", RESOURCE_BYTES_MAX, TEMPLATE_BYTES_MAX);
+			fail(ev, "The template is too large: a resource may have %u bytes, all of "
+			     "them %u.", RESOURCE_BYTES_MAX, TEMPLATE_BYTES_MAX);
 		json_free(doc);
 		buf_release(&b);
 	}
@@ -831,7 +869,7 @@ static cJSON *outputs(struct eval *ev)
 	const cJSON *defs = json_get_i(ev->t->doc, "outputs");
 	cJSON *to = cJSON_CreateObject();
 
-	for (const cJSON *d = defs == NULL ? NULL : defs->child; d != NULL && !failed(ev); d = d->next) {
+	for (const cJSON *d = first_of(defs); d != NULL && !failed(ev); d = d->next) {
 		ev->kind = "output";
 		ev->name = d->string;
 		buf_truncate(&ev->path, 0);
@@ -849,8 +887,8 @@ static cJSON *outputs(struct eval *ev)
 
 static void not_parsed(struct eval *ev, const char *what, const char *name)
 {
-	err_set(ev->e, ERR_AZURE, "InvalidTemplate: Deployment template parse failed: '%s '%.100s'.'.",
-		what, name);
+	err_set(ev->e, ERR_AZURE, "InvalidTemplate: Deployment template parse failed: '%s "
+		"'%.100s'.'.", what, name);
 }
 
 static void check_members(struct eval *ev, const cJSON *doc)
@@ -869,7 +907,8 @@ static void check_members(struct eval *ev, const cJSON *doc)
 		while (i < 11 && !str_ieqz(str_of(m->string), members[i].name))
 			i++;
 		if (i == 11) {
-			not_parsed(ev, "Could not find member on object of type 'Template':", m->string);
+			not_parsed(ev, "Could not find member on object of type 'Template':",
+				   m->string);
 			return;
 		}
 		if (members[i].max == 0)
@@ -877,8 +916,9 @@ static void check_members(struct eval *ev, const cJSON *doc)
 		if (!members[i].list && !cJSON_IsObject(m))
 			not_parsed(ev, "An object is expected in", m->string);
 		else if (cJSON_GetArraySize(m) > members[i].max)
-			fail(ev, "The number of template %s exceeds the limit of %d.",
-			     members[i].name, members[i].max);
+			fail(ev, "The number of template %s limit exceeded. Limit: '%d' and "
+			     "actual: '%d'.", members[i].name, members[i].max,
+			     cJSON_GetArraySize(m));
 	}
 }
 
@@ -898,7 +938,8 @@ static void check_document(struct eval *ev, const cJSON *doc)
 	if (json_get_i(doc, "resources") == NULL)
 		not_parsed(ev, "Required property not found in JSON:", "resources");
 	if (str_find(str_of(schema), STR("/deploymentTemplate.json")) < 0)
-		fail(ev, "The schema '%.100s' is not that of a template for a resource group.", schema);
+		fail(ev, "The schema '%.100s' is not that of a template for a resource group.",
+		     schema);
 	if (json_get_i(doc, "functions") != NULL && json_get_i(doc, "functions")->child != NULL)
 		fail(ev, "User-defined functions are not known to the local Azure.");
 	if (json_get_i(doc, "languageVersion") != NULL || json_get_i(doc, "definitions") != NULL)
@@ -1002,7 +1043,8 @@ cJSON *template_parameters(struct template *t)
 
 		json_add_str(p, "type", ptypes[t->params[i].type].name);
 		if (!ptypes[t->params[i].type].secure)
-			cJSON_AddItemToObject(p, "value", cJSON_Duplicate(t->params[i].value, true));
+			cJSON_AddItemToObject(p, "value",
+					      cJSON_Duplicate(t->params[i].value, true));
 	}
 	return doc;
 }

@@ -28,8 +28,8 @@ struct template_scope {
 	const char *subscription_id;	/* all but location: not NULL */
 	const char *tenant_id;
 	const char *group_name;
-	const cJSON *group;		/* what resourceGroup() gives: id, name, location, tags, ... */
-	const cJSON *subscription;	/* subscription(); NULL: id, subscriptionId, tenantId, displayName are made up */
+	const cJSON *group;		/* resourceGroup(): id, name, location, tags, ... */
+	const cJSON *subscription;	/* subscription(); NULL: made of the ids above */
 	const cJSON *environment;	/* environment(); NULL: the public cloud's */
 	const char *deployment_name;
 	const char *location;		/* deployment().location, or NULL */

@@ -407,8 +407,8 @@ cJSON *eval_access(struct eval *ev, cJSON *v, const cJSON *key, bool quiet)
 			struct buf b = BUF_INIT(300);
 
 			names_of(v, &b);
-			fail(ev, "The language expression property '%.100s' doesn't exist, available "
-			     "properties are '%s'.", key->valuestring, b.str);
+			fail(ev, "The language expression property '%.100s' doesn't exist, "
+			     "available properties are '%s'.", key->valuestring, b.str);
 			buf_release(&b);
 		} else if (!quiet) {
 			fail(ev, "The language expression property '%.100s' can't be evaluated, a "

@@ -105,9 +105,9 @@ cJSON *unless_failed(struct call *c, cJSON *list)
 
 /* Deep, members in any order.  Comparing is accounted for like building: it
  * is what nested loops over long lists consist of. */
-bool same(struct call *c, const cJSON *a, const cJSON *b)
+bool same(struct eval *ev, const cJSON *a, const cJSON *b)
 {
-	if (!spend(c->ev, 16) || (a->type & 0xff) != (b->type & 0xff))
+	if (!spend(ev, 16) || (a->type & 0xff) != (b->type & 0xff))
 		return false;
 	if (cJSON_IsNumber(a))
 		return a->valuedouble >= b->valuedouble && a->valuedouble <= b->valuedouble;
@@ -121,9 +121,9 @@ bool same(struct call *c, const cJSON *a, const cJSON *b)
 		const cJSON *other = y;
 
 		if (cJSON_IsObject(a) && strcmp(x->string, y->string) != 0 &&
-		    spend(c->ev, (size_t)cJSON_GetArraySize(b)))
+		    spend(ev, (size_t)cJSON_GetArraySize(b)))
 			other = json_get(b, x->string);
-		if (other == NULL || failed(c->ev) || !same(c, x, other))
+		if (other == NULL || failed(ev) || !same(ev, x, other))
 			return false;
 	}
 	return true;
@@ -132,7 +132,7 @@ bool same(struct call *c, const cJSON *a, const cJSON *b)
 static bool holds(struct call *c, const cJSON *list, const cJSON *v)
 {
 	for (const cJSON *i = list->child; i != NULL; i = i->next)
-		if (same(c, i, v))
+		if (same(c->ev, i, v))
 			return true;
 	return false;
 }
@@ -279,7 +279,7 @@ static bool in_all(struct call *c, const cJSON *v)
 		} else {
 			const cJSON *have = json_get(c->v[i], v->string);
 
-			if (have == NULL || !same(c, have, v))
+			if (have == NULL || !same(c->ev, have, v))
 				return false;
 		}
 	}
@@ -553,10 +553,10 @@ static cJSON *f_sort(struct call *c)
 	cJSON *out = cJSON_CreateArray();
 	bool unknown = false;
 
-	for (const cJSON *v = c->v[0]->child; v != NULL && !failed(c->ev) && !unknown; v = v->next) {
+	for (const cJSON *v = c->v[0]->child; v != NULL && !unknown; v = v->next) {
 		size_t at = done++;
 
-		for (; at > 0; at--) {
+		for (; at > 0 && !failed(c->ev); at--) {
 			const cJSON *pass[2] = { v, all[at - 1] };
 
 			if (!applies(c, 1, pass, 2, &unknown))
@@ -605,7 +605,7 @@ static cJSON *f_lambda_variables(struct call *c)
 
 static cJSON *f_equals(struct call *c)
 {
-	return cJSON_CreateBool(same(c, c->v[0], c->v[1]));
+	return cJSON_CreateBool(same(c->ev, c->v[0], c->v[1]));
 }
 
 enum { LESS, LESS_OR_EQUAL, GREATER, GREATER_OR_EQUAL };
@@ -732,7 +732,7 @@ static cJSON *f_copy_index(struct call *c)
 
 	if (c->n > at + 1 || (c->n > at && !is_int(c->v[at], &offset)))
 		return refuse(c, "it takes a loop's name and an integer to add");
-	while (l != NULL && (named ? l->name == NULL || !str_ieqz(arg_text(c, 0), l->name) : !l->plain))
+	while (l != NULL && (named ? !str_ieq(arg_text(c, 0), str_of(l->name)) : !l->plain))
 		l = l->up;
 	if (l == NULL)
 		return fail(c->ev, "The template function 'copyIndex' is not expected at this "
@@ -799,8 +799,10 @@ static cJSON *f_environment(struct call *c)
 		"\"audiences\":[\"https://management.core.windows.net/\","
 		"\"https://management.azure.com/\"],\"tenant\":\"common\","
 		"\"identityProvider\":\"AAD\"},"
-		"\"suffixes\":{\"acrLoginServer\":\".azurecr.io\",\"keyvaultDns\":\".vault.azure.net\","
-		"\"sqlServerHostname\":\".database.windows.net\",\"storage\":\"core.windows.net\"}}";
+		"\"suffixes\":{\"acrLoginServer\":\".azurecr.io\","
+		"\"keyvaultDns\":\".vault.azure.net\","
+		"\"sqlServerHostname\":\".database.windows.net\","
+		"\"storage\":\"core.windows.net\"}}";
 
 	if (scope(c)->environment != NULL)
 		return copy_of(c->ev, scope(c)->environment);
@@ -1099,8 +1101,8 @@ cJSON *func_run(const struct func *f, struct call *c)
 		if (*p == '?')
 			p++;
 		if (!fits(*p, c->v[i])) {
-			snprintf(why, sizeof(why), "its argument %zu has the type '%s', which is not "
-				 "expected", i + 1, type_name(c->v[i]));
+			snprintf(why, sizeof(why), "its argument %zu has the type '%s', which is "
+				 "not expected", i + 1, type_name(c->v[i]));
 			return refuse(c, why);
 		}
 		if (p[1] != '+' && p[1] != '*')

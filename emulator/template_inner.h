@@ -62,7 +62,7 @@ struct eval {
 	size_t work;
 };
 
-#define EVAL_INIT { .path = BUF_INIT(4096), .self = SIZE_MAX }
+#define EVAL_INIT { .path = BUF_INIT(16384), .self = SIZE_MAX }
 
 /* ---- template_eval.c ----------------------------------------------------- */
 
@@ -126,6 +126,8 @@ enum { FIRST, LAST };
 extern const struct func text_funcs[];
 
 const struct func *func_find(struct str name);
+/* Deep equality, members in any order; accounted for.  False, too, when failed(). */
+bool same(struct eval *ev, const cJSON *a, const cJSON *b);
 /* Arguments are in place: check and run.  v[i] NULL is not known. */
 cJSON *func_run(const struct func *f, struct call *c);
 bool func_count_ok(const struct func *f, size_t n);
@@ -143,7 +145,6 @@ cJSON *new_int(struct call *c, int64_t n);
 cJSON *new_parsed(struct call *c, struct str s);	/* JSON */
 cJSON *unless_failed(struct call *c, cJSON *v);		/* v, or nothing */
 bool add_copy(struct call *c, cJSON *list, const cJSON *v);
-bool same(struct call *c, const cJSON *a, const cJSON *b);
 void add_text(struct buf *b, const cJSON *v);		/* as string() writes it */
 int64_t count_chars(struct str s);
 size_t chars(struct str s, int64_t n);			/* bytes of the first n characters */

@@ -224,7 +224,7 @@ static cJSON *f_index_of(struct call *c)
 
 	if (cJSON_IsArray(c->v[0])) {
 		for (const cJSON *v = c->v[0]->child; v != NULL; v = v->next, i++)
-			if ((at < 0 || c->how == LAST) && same(c, v, c->v[1]))
+			if ((at < 0 || c->how == LAST) && same(c->ev, v, c->v[1]))
 				at = i;
 	} else if (cJSON_IsString(c->v[1])) {
 		struct str s = arg_text(c, 0), what = arg_text(c, 1);
@@ -525,7 +525,8 @@ static cJSON *formatted(struct call *c, int64_t t, struct str fmt)
 		fmt = str_skip(fmt, n);
 		if (i < 7 && n > 2 && letter != 'y') {
 			buf_release(&b);
-			return refuse(c, "names of months and days are not known to the local Azure");
+			return refuse(c, "names of months and days are not known to the local "
+				      "Azure");
 		}
 		if (i < 7 && letter == 'y')
 			buf_addf(&b, "%0*u", (int)(n > 9 ? 9 : n), n == 2 ? d.year % 100 : d.year);

@@ -467,8 +467,8 @@ static const struct { const char *name, *doc, *params, *words; } refused[] = {
 	{ "new guid outside of defaults", HEAD ",\"variables\":{\"a\":\"[newGuid()]\"},\"resources\":[]}", NULL, "'newGuid' is not expected at this location" },
 	{ "unknown function in a resource", HEAD ",\"resources\":[" RES("\"name\":\"n\",\"properties\":{\"a\":[0,{\"b\":\"[nope()]\"}]}") "]}", NULL,
 	  VALID "The template resource 'n' at 'resources[0].properties.a[1].b' is not valid: The template function 'nope' is not valid." },
-	{ "no name", HEAD ",\"resources\":[" RES("\"location\":\"x\"") "]}", NULL, "A resource needs a name" },
-	{ "no api version", HEAD ",\"resources\":[{\"type\":\"Microsoft.X/y\",\"name\":\"n\"}]}", NULL, "needs 'apiVersion'" },
+	{ "no name", HEAD ",\"resources\":[" RES("\"location\":\"x\"") "]}", NULL, "A resource needs 'name'" },
+	{ "no api version", HEAD ",\"resources\":[{\"type\":\"Microsoft.X/y\",\"name\":\"n\"}]}", NULL, "A resource needs 'apiVersion'" },
 	{ "segments", HEAD ",\"resources\":[" RES("\"name\":\"a/b\"") "]}", NULL,
 	  "The template resource 'a/b' for type 'Microsoft.X/y' has incorrect segment lengths. A nested resource type must have identical number of segments" },
 	{ "empty segment", HEAD ",\"resources\":[" RES("\"name\":\"[concat('')]\"") "]}", NULL, "incorrect segment lengths" },
@@ -523,9 +523,9 @@ static void refusals(void)
 
 static const char deployment[] = HEAD
 	",\"parameters\":{\"n\":{\"type\":\"int\"},\"secret\":{\"type\":\"secureString\"},\"on\":{\"type\":\"bool\",\"defaultValue\":false}},"
-	"\"variables\":{\"ip\":\"[resourceId('Microsoft.Network/publicIPAddresses', 'ip')]\"},"
+	"\"variables\":{\"ip\":\"[resourceId('Microsoft.Network/publicIPAddresses', 'ip')]\",\"api\":\"2024-05-01\"},"
 	"\"resources\":["
-	/* 0 */ "{\"type\":\"Microsoft.Network/publicIPAddresses\",\"apiVersion\":\"2024-05-01\",\"name\":\"ip\",\"comments\":\"c\",\"location\":\"[resourceGroup().location]\",\"zones\":\"[null()]\"},"
+	/* 0 */ "{\"type\":\"Microsoft.Network/publicIPAddresses\",\"apiVersion\":\"[variables('api')]\",\"name\":\"ip\",\"comments\":\"c\",\"location\":\"[resourceGroup().location]\",\"zones\":\"[null()]\"},"
 	/* 1,2,3 */ "{\"type\":\"Microsoft.X/vm\",\"apiVersion\":\"1\",\"name\":\"[concat('vm', copyIndex(1))]\",\"copy\":{\"name\":\"vms\",\"count\":\"[parameters('n')]\",\"mode\":\"Serial\",\"batchSize\":2},"
 	"\"dependsOn\":[\"[variables('ip')]\"],\"tags\":{\"[concat('k', copyIndex())]\":\"v\"},"
 	"\"properties\":{\"address\":\"[reference(variables('ip')).ipAddress]\",\"key\":\"[listKeys('store', '9').fn]\","
@@ -603,6 +603,8 @@ static void deployments(void)
 		const struct template_resource *r = template_resources(t, &n);
 
 		check(n == WANT_N, "nine resources", "another number");
+		check(strcmp(r[0].api_version, "2024-05-01") == 0, "an api version may be an expression",
+		      r[0].api_version);
 		for (size_t i = 0; i < n && n == WANT_N; i++)
 			one_resource(t, &r[i], i);
 		got = text_of(template_resource(t, 7, &e), &e);
@@ -624,6 +626,46 @@ static void deployments(void)
 	template_free(t);
 	template_free(NULL);
 	json_free(doc);
+}
+
+/* A condition is not the children's, and no reason to refuse who waits for it. */
+static void conditions(void)
+{
+	static const char text[] = HEAD ",\"resources\":[{\"type\":\"A.b/c\",\"apiVersion\":\"1\",\"name\":\"p\","
+		"\"condition\":false,\"resources\":[{\"type\":\"d\",\"apiVersion\":\"1\",\"name\":\"q\"}]},"
+		"{\"type\":\"A.b/c\",\"apiVersion\":\"1\",\"name\":\"r\",\"dependsOn\":[\"A.b/c/p\"]}]}";
+	struct err e = ERR_INIT;
+	cJSON *doc = json(text);
+	struct template *t = template_open(doc, NULL, scope(), &e);
+	const struct template_resource *r;
+	size_t n = 0;
+
+	r = t == NULL ? NULL : template_resources(t, &n);
+	check(n == 3 && !r[0].deploy && r[1].deploy && r[2].deploy && r[2].after_n == 1 &&
+	      r[2].after[0] == 0, "conditions", e.msg);
+	template_free(t);
+	json_free(doc);
+}
+
+/* More of something than Azure takes. */
+static void too_many(const char *member, const char *item, int n, const char *words)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	bool list = strcmp(member, "resources") == 0;
+	struct err e = ERR_INIT;
+	struct template *t;
+	cJSON *doc;
+
+	buf_addf(&b, HEAD "%s,\"%s\":%c", list ? "" : ",\"resources\":[]", member, list ? '[' : '{');
+	for (int i = 0; i < n; i++)
+		buf_addf(&b, "%s\"n%d\"%s", i > 0 ? "," : "", i, list ? "" : item);
+	buf_addf(&b, "%c}", list ? ']' : '}');
+	doc = json(b.str);
+	t = template_open(doc, NULL, scope(), &e);
+	check(t == NULL && strstr(e.msg, words) != NULL, words, t != NULL ? "accepted" : e.msg);
+	template_free(t);
+	json_free(doc);
+	buf_release(&b);
 }
 
 static void late_errors(void)
@@ -716,6 +758,15 @@ int main(void)
 	bounds();
 	refusals();
 	deployments();
+	conditions();
+	too_many("parameters", ":{\"type\":\"int\",\"defaultValue\":1}", 257,
+		 "The number of template parameters limit exceeded. Limit: '256' and actual: '257'");
+	too_many("variables", ":1", 513,
+		 "The number of template variables limit exceeded. Limit: '512' and actual: '513'");
+	too_many("outputs", ":{\"type\":\"int\",\"value\":1}", 65,
+		 "The number of template outputs limit exceeded. Limit: '64' and actual: '65'");
+	too_many("resources", "", 801,
+		 "The number of template resources limit exceeded. Limit: '800' and actual: '801'");
 	late_errors();
 	shipped();
 	scope_free();
