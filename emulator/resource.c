@@ -650,7 +650,8 @@ int resource_route(struct call *c, struct entry *group, char **s)
 	struct buf id = BUF_INIT(2048), type = BUF_INIT(256);
 	const struct rtype *t = NULL, *deeper;
 	struct entry *n;
-	size_t i;
+	char *prefix;
+	size_t i, own = 0, own_n = 0;
 	int rc = 1;
 
 	buf_addf(&type, "%s", s[0]);
@@ -672,6 +673,8 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		}
 		t = deeper;
 		buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
+		own = i + 2;
+		own_n = id.n;
 	}
 	if (t == NULL) {
 		/* a list: namespace/type */
@@ -685,25 +688,27 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		else if (!version_known(t->versions, c->api))
 			rc = wrong_version(c, t);
 		else {
-			char *prefix = xasprintf("%s/", group->key);
-
 			c->gateway = false;
+			prefix = xasprintf("%s/", group->key);
 			rc = call_list(c, t, prefix);
 			free(prefix);
 		}
 		goto out;
 	}
+	/* a list below x/default has that in its path */
+	prefix = lower(id.str);
+	buf_truncate(&id, own_n);
 	n = store_find(c->m, id.str);
 	if (!version_known(t->versions, c->api) && strcmp(c->method, "PUT") != 0 &&
 	    !(s[i] != NULL && is(s[i], "networkInterfaces"))) {
 		rc = wrong_version(c, t);
-		goto out;
+		goto free_prefix;
 	}
 	/* the parent knows best what its children are called */
 	if (n != NULL && t->action != NULL && s[i] != NULL)
-		rc = t->action(c, n, s + i);
+		rc = t->action(c, n, s + own);
 	if (rc != 1)
-		goto out;
+		goto free_prefix;
 	if (s[i] == NULL) {
 		rc = call_resource(c, t, group_name, id.str);
 	} else if (n == NULL) {
@@ -713,10 +718,10 @@ int resource_route(struct call *c, struct entry *group, char **s)
 	} else {
 		buf_addf(&type, "/%s", s[i]);
 		if ((deeper = rtype_find(type.str)) != NULL && s[i + 1] == NULL) {
-			char *prefix = xasprintf("%s/", n->key);
+			char *below = xasprintf("%s/", prefix);
 
-			rc = call_list(c, deeper, prefix);
-			free(prefix);
+			rc = call_list(c, deeper, below);
+			free(below);
 		} else if (t->style == OP_NETWORK && s[i + 1] == NULL && strcmp(c->method, "GET") == 0 &&
 			   cJSON_IsArray(json_get_i(json_get(n->doc, "properties"), s[i]))) {
 			rc = call_page(c, cJSON_Duplicate(json_get_i(json_get(n->doc, "properties"),
@@ -727,6 +732,8 @@ int resource_route(struct call *c, struct entry *group, char **s)
 				    "The resource type '%.80s' could not be found in '%s'.", s[i], type.str);
 		}
 	}
+free_prefix:
+	free(prefix);
 out:
 	buf_release(&id);
 	buf_release(&type);

@@ -157,7 +157,7 @@ const cJSON *store_doc(struct emu *m, const char *id)
 		*cut = '\0';
 	if (n != NULL) {
 		rest = str_skip(str_of(id), strlen(base) + 1);
-		for (doc = n->doc; doc != NULL && str_next(&rest, '/', &kind);) {
+		for (doc = n->doc; doc != NULL && rest.n > 0 && str_next(&rest, '/', &kind);) {
 			if (!str_next(&rest, '/', &name))
 				name = STR("");
 			k = str_dup(kind);
