@@ -128,10 +128,14 @@ static int engine_error(const struct tls_stream *t, int code, struct err *e)
 
 static int send_record(struct tls_stream *t, int64_t deadline_ms, struct err *e)
 {
+	struct err ignored = ERR_INIT;
 	size_t n;
 	unsigned char *p = br_ssl_engine_sendrec_buf(t->engine, &n);
 
-	if (stream_write(t->under, p, n, deadline_ms, e) < 0) {
+	if (t->engine->shutdown_recv) {
+		/* our answer to the peer's goodbye: many do not stay for it */
+		(void)stream_write(t->under, p, n, deadline_ms, &ignored);
+	} else if (stream_write(t->under, p, n, deadline_ms, e) < 0) {
 		t->broken = true;	/* how much went out is not known */
 		return -1;
 	}
