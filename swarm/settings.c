@@ -78,34 +78,43 @@ const char *settings_get(const struct settings *s, enum setting which)
 	return s->value[which] ? s->value[which] : "";
 }
 
-/* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed. */
+static int setting_named(struct str name)
+{
+	for (int i = 0; i < S_COUNT; i++)
+		if (str_eqz(name, setting_infos[i].name))
+			return i;
+	return -1;
+}
+
+/* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed.  As in
+ * the environment, an empty value is none. */
 static int env_line(struct settings *s, struct str line, struct err *e)
 {
 	struct str name, value = str_trim(line);
 	char *text;
+	int which;
 
 	if (value.n == 0 || value.p[0] == '#')
 		return 0;
-	if (str_starts(value, STR("export ")))
+	if (str_starts(value, STR("export ")) || str_starts(value, STR("export\t")))
 		value = str_trim(str_skip(value, 7));
 	if (!str_cut(&value, '=', &name))
 		return err_set(e, ERR_USAGE, "expected NAME=VALUE");
-	name = str_trim(name);
+	if ((which = setting_named(str_trim(name))) < 0)
+		return 0;
 	value = str_trim(value);
 	if (value.n >= 1 && (value.p[0] == '"' || value.p[0] == '\'')) {
 		if (value.n < 2 || value.p[value.n - 1] != value.p[0])
 			return err_set(e, ERR_USAGE, "a quote is not closed");
 		value = (struct str){ value.p + 1, value.n - 2 };
 	}
-	for (int i = 0; i < S_COUNT; i++) {
-		if (!str_eqz(name, setting_infos[i].name))
-			continue;
-		if (memchr(value.p, '\0', value.n) != NULL)
-			return err_set(e, ERR_USAGE, "a NUL character");
-		text = str_dup(value);
-		settings_set(s, (enum setting)i, text, ".env");
-		burn_str(text);
-	}
+	if (value.n == 0)
+		return 0;
+	if (memchr(value.p, '\0', value.n) != NULL)
+		return err_set(e, ERR_USAGE, "a NUL character");
+	text = str_dup(value);
+	settings_set(s, (enum setting)which, text, ".env");
+	burn_str(text);
 	return 0;
 }
 
@@ -118,9 +127,13 @@ int settings_take_file(struct settings *s, const char *path, struct err *e)
 
 	if (!file_exists(path))
 		return 0;
-	if (file_read(path, &text, e) < 0)
+	if (file_read(path, &text, e) < 0) {
+		buf_burn(&text);
 		return -1;
+	}
 	rest = buf_str(&text);
+	if (str_starts(rest, STR("\xef\xbb\xbf")))	/* an editor's mark */
+		rest = str_skip(rest, 3);
 	while (rc == 0 && str_next(&rest, '\n', &line)) {
 		n++;
 		rc = env_line(s, line, e);
