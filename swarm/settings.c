@@ -332,7 +332,8 @@ int settings_check(const struct settings *s, struct err *e)
 		return refuse(s, S_AGENT_SIZE, "a VM size (see 'azswarm sizes')", e);
 	if (strcmp(channel, "docker") != 0 && strcmp(channel, "distro") != 0)
 		return refuse(s, S_DOCKER_CHANNEL, "docker or distro", e);
-	if (*settings_get(s, S_TENANT_ID) && !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
+	if (*settings_get(s, S_TENANT_ID) &&
+	    !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
 		return refuse(s, S_TENANT_ID, "a tenant id or domain", e);
 	if (*settings_get(s, S_SUBSCRIPTION_ID) &&
 	    !all_of(settings_get(s, S_SUBSCRIPTION_ID), guid_char, 1, 64))

@@ -384,7 +384,8 @@ static void run_defaults(void)
 static char *by_shell(const char *group, const char *location)
 {
 	char *command = xasprintf("printf '%%s\\n' '%s-master0.%s.cloudapp.azure.com' | sha1sum | "
-				  "base64 | tr '[:upper:]' '[:lower:]' | cut -c 1-16", group, location);
+				  "base64 | tr '[:upper:]' '[:lower:]' | cut -c 1-16", group,
+				  location);
 	char line[100] = "";
 	FILE *f = popen(command, "r");
 
