@@ -135,9 +135,12 @@ static void print_settings(FILE *out)
 /* The part of help.txt under "= NAME", up to the next one. */
 static bool print_section(const char *name, FILE *out)
 {
-	struct str rest = asset_get("help.txt"), line;
+	struct str rest, line;
+	struct buf text;
 	bool ours = false, found = false;
 
+	asset_get("help.txt", &text);
+	rest = buf_str(&text);
 	while (str_next(&rest, '\n', &line)) {
 		if (str_starts(line, STR("= "))) {
 			ours = str_eqz(str_skip(line, 2), name);
@@ -146,6 +149,7 @@ static bool print_section(const char *name, FILE *out)
 			fprintf(out, "%.*s\n", STR_ARG(line));
 		}
 	}
+	buf_release(&text);
 	return found;
 }
 
@@ -264,16 +268,19 @@ static int run_agent(struct call *c, struct err *e)
 static char *own_driver(const char *name, const char *dir, struct err *e)
 {
 	char *asset = xasprintf("machines/%s", name), *path = NULL;
+	struct buf text;
 
 	for (size_t i = 0; i < assets_count; i++) {
 		if (strcmp(assets[i].path, asset) != 0)
 			continue;
 		path = xasprintf("%s/driver-%s", dir, name);
+		asset_get(asset, &text);
 		if (dir_make(dir, 0700, e) < 0 ||
-		    file_write(path, asset_get(asset), 0755, e) < 0) {
+		    file_write(path, buf_str(&text), 0755, e) < 0) {
 			free(path);
 			path = NULL;
 		}
+		buf_release(&text);
 		free(asset);
 		return path;
 	}

@@ -702,20 +702,15 @@ static const char *const body_words[][2] = {
 static void shipped(void)
 {
 	struct err e = ERR_INIT;
-	struct str text = STR_NULL;
+	struct buf text;
 	cJSON *doc, *params;
 	struct template *t;
 	size_t n = 0, vms = 0;
 	char *got;
 
-	for (size_t i = 0; i < assets_count; i++)
-		if (strcmp(assets[i].path, "arm/cluster.json") == 0)
-			text = asset_get("arm/cluster.json");
-	if (text.n == 0) {
-		printf("skip template cluster.json: not there yet\n");
-		return;
-	}
-	doc = json_parse(text, "cluster.json", &e);
+	asset_get("arm/cluster.json", &text);
+	doc = json_parse(buf_str(&text), "cluster.json", &e);
+	buf_release(&text);
 	params = json("{\"namePrefix\":{\"value\":\"Demo1\"},\"adminPublicKey\":{\"value\":\"ssh-ed25519 AAAA x\"},"
 		      "\"masterCount\":{\"value\":3},\"masterCustomData\":{\"value\":\"bWFzdGVy\"},"
 		      "\"agentCustomData\":{\"value\":\"YWdlbnQ=\"}}");
