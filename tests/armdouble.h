@@ -19,7 +19,9 @@
 #include "entra.h"
 #include "http.h"
 
+#ifndef ARM_HOST
 #define ARM_HOST "management.test"
+#endif
 #define ARM "https://" ARM_HOST
 #define LOGIN_HOST "login.test"
 #define LOGIN "https://" LOGIN_HOST
