@@ -181,7 +181,8 @@ static enum lro_state recorded_state(const cJSON *x)
 	const char *word;
 
 	reply_of(x, &r);
-	word = json_str_opt(r.doc, "status", json_str_opt(r.doc, "properties.provisioningState", ""));
+	word = json_str_opt(r.doc, "status", json_str_opt(r.doc, "properties.provisioningState",
+	  ""));
 	if (status_of(x) >= 400)
 		state = LRO_FAILED;
 	else if (strcmp(word, "Succeeded") == 0)
@@ -203,7 +204,8 @@ static void check_pause(const struct lro *op, const cJSON *x, int64_t now, struc
 	int64_t pause = op->next_ms - now, s = *wanted ? strtol(wanted, NULL, 10) : -1;
 
 	if (s > 0 ? pause != s * 1000 : pause < 1000 || pause > 60000)
-		buf_addf(why, "pause of %lld ms after Retry-After \"%s\"", (long long)pause, wanted);
+		buf_addf(why, "pause of %lld ms after Retry-After \"%s\"", (long long)pause,
+		  wanted);
 }
 
 /* Feed what begins with poll, as long as it polls this operation.  before:
@@ -314,7 +316,8 @@ static void play_list(const char *file, int i, const cJSON *x)
 	for (n = 0; n < PAGES && url[0] != '\0'; n++) {
 		requests[n] = xasprintf("GET %s", url);
 		acts[n] = (struct act){ .request = requests[n], .status = 200,
-					.body = x ? text_of(x, "response_body") : "{\"value\":[]}" };
+					.body = x ? text_of(x,
+					  "response_body") : "{\"value\":[]}" };
 		docs[n] = json_parse(str_of(acts[n].body), "page", &e);
 		want += (unsigned)cJSON_GetArraySize(json_get(docs[n], "value"));
 		url = json_str_opt(docs[n], "nextLink", "");
