@@ -377,6 +377,8 @@ static void cut_and_bent(int way, size_t total, bool bend)
 		stream_close(s);
 		rig_end(&g);
 		tried++;
+		if (bend && g.relay.seen[way] <= at)
+			continue;		/* it was shorter this time */
 		if (last == 0 && g.server.e.kind == ERR_NONE)
 			fooled++;
 		if (last != 0 && e.msg[0] == '\0')
@@ -500,7 +502,8 @@ int main(void)
 	deadlines();
 	measure(seen);
 	for (int way = 0; way < 2; way++) {
-		cut_and_bent(way, seen[way], false);
+		/* the length of a signature differs by a few bytes */
+		cut_and_bent(way, seen[way] - 8, false);
 		cut_and_bent(way, seen[way], true);
 	}
 	identities();
