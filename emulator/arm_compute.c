@@ -218,6 +218,14 @@ static size_t image_find(const char *publisher, const char *offer, const char *s
 	return i;
 }
 
+const char *image_version(const cJSON *image)
+{
+	size_t i = image_find(json_str_opt(image, "publisher", ""), json_str_opt(image, "offer", ""),
+			      json_str_opt(image, "sku", ""));
+
+	return i == IMAGES ? NULL : images[i].version;
+}
+
 /* publishers/P/artifacttypes/vmimage/offers/O/skus/S/versions[/V] */
 static int image_versions(struct call *c, const char *location, char **s)
 {

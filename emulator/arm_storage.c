@@ -57,11 +57,11 @@ int storage_names(struct call *c)
 
 static int put_account(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *ends;
+	cJSON *props = json_get_mut(p->doc, "properties");
 	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
 	struct entry *taken = account_named(m, p->name);
 	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *l = json_str_opt(p->doc, "location", "");
-	char now[40], s[128];
+	char now[40];
 
 	if (!account_fits(p->name))
 		return fault_set(&p->f, 400, "AccountNameInvalid", p->name, "%.80s is not a valid storage "
@@ -98,13 +98,6 @@ static int put_account(struct emu *m, struct put *p)
 		 json_str_opt(old, "creationTime", now), json_str_opt(old, "creationTime", now)));
 	json_put_str(props, "primaryLocation", l);
 	json_put_str(props, "statusOfPrimary", "available");
-	ends = json_fmt("{}");
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(s, sizeof(s), "https://%.24s.%s.core.localhost:%u/", p->name,
-			 i ? "file" : "blob", m->port);
-		json_add_str(ends, i ? "file" : "blob", s);
-	}
-	json_set(props, "primaryEndpoints", ends);
 	if (p->old == NULL) {
 		p->hide = cJSON_CreateObject();
 		new_key(p->hide, "key1");
@@ -114,6 +107,21 @@ static int put_account(struct emu *m, struct put *p)
 		p->unchanged = true;
 	}
 	return 0;
+}
+
+/* Where it is reached depends on where we listen, which may change. */
+static cJSON *show_account(struct emu *m, const struct entry *n)
+{
+	cJSON *doc = cJSON_Duplicate(n->doc, true), *ends = cJSON_CreateObject();
+	char s[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(s, sizeof(s), "https://%.24s.%s.core.localhost:%u/", json_str_opt(doc, "name", ""),
+			 i ? "file" : "blob", m->port);
+		json_add_str(ends, i ? "file" : "blob", s);
+	}
+	json_set(json_get_mut(doc, "properties"), "primaryEndpoints", ends);
+	return doc;
 }
 
 static int remove_account(struct emu *m, const char *key, struct fault *f)
@@ -376,8 +384,8 @@ static int remove_container(struct emu *m, const char *key, struct fault *f)
 #define ACCOUNT "Microsoft.Storage/storageAccounts"
 
 const struct rtype storage_types[] = {
-	{ ACCOUNT, STORAGE_VERSIONS, OP_STORAGE, 800, R_TRACKED, NULL, put_account, remove_account, NULL,
-	  account_action },
+	{ ACCOUNT, STORAGE_VERSIONS, OP_STORAGE, 800, R_TRACKED, NULL, put_account, remove_account,
+	  show_account, account_action },
 	{ ACCOUNT "/fileServices/shares", STORAGE_VERSIONS, OP_NONE, 0, 0, NULL, put_share, NULL, NULL, NULL },
 	{ ACCOUNT "/blobServices/containers", STORAGE_VERSIONS, OP_NONE, 0, 0, NULL, put_container,
 	  remove_container, NULL, NULL },

@@ -231,6 +231,8 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	snprintf(disk, sizeof(disk), "%.60s_%.60s_OS__1_%.8s", name, own_name, vm);
 	json_put_str(json_sub(storage, "osDisk"), "name", disk);
 	json_default(storage, "dataDisks", cJSON_CreateArray());
+	v = json_get(storage, "imageReference");
+	json_put_str(json_sub(storage, "imageReference"), "exactVersion", image_version(v));
 	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
 		char *s = xasprintf("%s/networkInterfaces/%s", path, json_str_opt(v, "name", ""));
 

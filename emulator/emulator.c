@@ -197,12 +197,11 @@ static void handle(void *ctx, struct http_exchange *x)
 {
 	static const struct str blob = { ".blob.core.localhost", 20 };
 	struct emu *m = ctx;
-	struct str host = http_field(http_x_head(x), "Host"), name = host, port;
+	struct str host = http_field(http_x_head(x), "Host"), name = host;
 	ptrdiff_t colon = str_rchr(host, ':');
 
 	if (colon >= 0 && str_chr(host, ']') < colon)
 		name = str_head(host, (size_t)colon);
-	(void)port;
 	for (size_t i = 0; i < host.n; i++)
 		if (!is_alnum(host.p[i]) && strchr(".-:[]_", host.p[i]) == NULL)
 			host.n = 0;
@@ -416,14 +415,14 @@ static void *saver_thread(void *p)
 	return NULL;
 }
 
-static int start_saver(struct emu *m, struct err *e)
+static int start(struct emu *m, void *(*thread)(void *), struct err *e)
 {
 	pthread_t t;
 
 	m->threads++;
-	if (pthread_create(&t, NULL, saver_thread, m) != 0) {
+	if (pthread_create(&t, NULL, thread, m) != 0) {
 		m->threads--;
-		return err_set(e, ERR_IO, "no thread to save the state");
+		return err_set(e, ERR_IO, "no thread could be started");
 	}
 	pthread_detach(t);
 	return 0;
@@ -490,7 +489,9 @@ static int serve(struct emu *m, struct err *e)
 		pthread_mutex_unlock(&m->lock);
 	}
 	pthread_mutex_lock(&m->lock);
-	rc = start_saver(m, e);
+	rc = start(m, saver_thread, e);
+	if (rc == 0 && m->netns != NULL)
+		rc = start(m, forward_thread, e);
 	pthread_mutex_unlock(&m->lock);
 	if (rc < 0)
 		goto out;

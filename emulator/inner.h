@@ -322,6 +322,8 @@ int compute_location(struct call *c, char **seg);	/* behind Microsoft.Compute */
 int network_location(struct call *c, char **seg);
 int storage_names(struct call *c);
 cJSON *account_keys(const struct entry *n);	/* what listKeys answers */
+/* "24.04.202607280" for an image reference; NULL: there is none. */
+const char *image_version(const cJSON *image);
 struct vm_size {
 	const char *name, *family;
 	unsigned cores, memory_mb;
@@ -370,6 +372,10 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
 const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
+
+/* ---- forward.c ---- */
+/* Ways in through public addresses, until the emulator stops; counted in threads. */
+void *forward_thread(void *emu);
 
 /* ---- entra_server.c, blob.c, imds.c ---- */
 bool entra_handle(struct call *c);		/* false: not its path */
