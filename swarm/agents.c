@@ -369,9 +369,9 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	else
 		rc = 0;
 	if (rc == 0)
-		ui_say(s->ui, a.n == wanted ? "%d agents already" : a.n > wanted ?
-		       "%d agents left" : "%d agents; the new ones join the swarm by themselves",
-		       (int)wanted);
+		ui_say(s->ui, "%d agent%s%s", (int)wanted, wanted == 1 ? "" : "s",
+		       a.n == wanted ? " already" : a.n > wanted ? " left" :
+		       "; the new ones join the swarm by themselves");
 out:
 	azure_reply_release(&r);
 	agents_release(&a);
