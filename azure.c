@@ -36,13 +36,14 @@ int azure_init(struct azure *az, struct entra *entra, const char *arm,
 	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
 	       struct err *e)
 {
+	struct err ignored = ERR_INIT;
 	struct http_url u;
 	size_t n = strlen(arm);
 
 	*az = (struct azure){ .entra = entra, .clock = clock };
 	while (n > 0 && arm[n - 1] == '/')
 		n--;
-	if (http_url_parse((struct str){ arm, n }, &u, e) < 0 || !u.tls || u.path.n > 1) {
+	if (http_url_parse((struct str){ arm, n }, &u, &ignored) < 0 || !u.tls || u.path.n > 1) {
 		err_set(e, ERR_USAGE, "\"%s\" is not an https URL without a path", arm);
 		return err_in(e, "Azure Resource Manager endpoint");
 	}

@@ -264,6 +264,33 @@ static bool user_char(char c)
 	return label_char(c) || c == '_';
 }
 
+/* "*", a service tag such as Internet, an address or a range of them.  Azure
+ * looks closer. */
+static bool source_ok(const char *text)
+{
+	struct str bits = str_of(text), address = bits;
+	bool v6 = strchr(text, ':') != NULL;
+	uint64_t ignored;
+	size_t parts = 0;
+
+	if (str_eqz(bits, "*") || all_of(text, is_alpha, 3, 80))
+		return true;
+	if (str_cut(&bits, '/', &address) && !str_num(bits, v6 ? 128 : 32, &ignored))
+		return false;
+	if (v6) {
+		for (size_t i = 0; i < address.n; i++) {
+			char c = to_lower(address.p[i]);
+
+			if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':')
+				return false;
+		}
+		return address.n >= 2 && address.n <= 39;
+	}
+	while (str_dec(&address, 255, &ignored) && ++parts < 4 && str_starts(address, STR(".")))
+		address = str_skip(address, 1);
+	return parts == 4 && address.n == 0;
+}
+
 static bool share_names_ok(const char *list)
 {
 	struct str rest = str_trim(str_of(list)), word;
@@ -330,6 +357,9 @@ int settings_check(const struct settings *s, struct err *e)
 		return refuse(s, S_MASTER_SIZE, "a VM size (see 'azswarm sizes')", e);
 	if (!all_of(settings_get(s, S_AGENT_SIZE), size_char, 1, 64))
 		return refuse(s, S_AGENT_SIZE, "a VM size (see 'azswarm sizes')", e);
+	if (!source_ok(settings_get(s, S_SSH_SOURCE)))
+		return refuse(s, S_SSH_SOURCE, "an address, a range such as 203.0.113.0/24, "
+			      "or * for everybody", e);
 	if (strcmp(channel, "docker") != 0 && strcmp(channel, "distro") != 0)
 		return refuse(s, S_DOCKER_CHANNEL, "docker or distro", e);
 	if (*settings_get(s, S_TENANT_ID) &&

@@ -1169,8 +1169,8 @@ static void run_init(void)
 		{ "init: without TLS", "http://" ARM_HOST,
 		  "Azure Resource Manager endpoint: \"http://" },
 		{ "init: a path", ARM "/x", "is not an https URL without a path" },
-		{ "init: no URL", "management", "Azure Resource Manager endpoint: " },
-		{ "init: nothing", "", "Azure Resource Manager endpoint: " },
+		{ "init: no URL", "management", "is not an https URL without a path" },
+		{ "init: nothing", "", "endpoint: \"\" is not an https URL" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -1183,6 +1183,8 @@ static void run_init(void)
 
 		if (rc != (rows[i].words ? -1 : 0))
 			buf_addf(&why, "rc %d: %s", rc, e.msg);
+		else if (rows[i].words != NULL && e.kind != ERR_USAGE)
+			buf_addf(&why, "kind %d", e.kind);
 		else if (rows[i].words != NULL)
 			holds(e.msg, rows[i].words, &why);
 		if (rc == 0)

@@ -220,6 +220,7 @@ static void run_all_flags(void)
 #define ACCOUNT_WORDS "3 to 24 lower-case letters and digits"
 #define USER_WORDS "a Linux user name that Azure does not reserve"
 #define VMSS_WORDS "1 to 9 lower-case letters, digits and hyphens, beginning with a letter"
+#define SOURCE_WORDS "an address, a range such as 203.0.113.0/24, or * for everybody"
 #define SHARE_WORDS "names of 3 to 63 lower-case letters, digits and single hyphens"
 
 /* words NULL: accepted */
@@ -291,6 +292,16 @@ static const struct { enum setting which; const char *value, *words; } checks[] 
 	{ S_MASTER_SIZE, "", "a VM size (see 'azswarm sizes')" },
 	{ S_MASTER_SIZE, "Standard D4", "a VM size" },
 	{ S_AGENT_SIZE, "x'y", "a VM size" },
+	{ S_SSH_SOURCE, "203.0.113.7", NULL }, { S_SSH_SOURCE, "203.0.113.0/24", NULL },
+	{ S_SSH_SOURCE, "0.0.0.0/0", NULL }, { S_SSH_SOURCE, "VirtualNetwork", NULL },
+	{ S_SSH_SOURCE, "2001:db8::/32", NULL }, { S_SSH_SOURCE, "::1", NULL },
+	{ S_SSH_SOURCE, "", SOURCE_WORDS }, { S_SSH_SOURCE, "**", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113", SOURCE_WORDS }, { S_SSH_SOURCE, "203.0.113.", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.256", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4.5", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.0/33", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4/", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4 ", SOURCE_WORDS }, { S_SSH_SOURCE, "2001:db8::/129", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4, 5.6.7.8", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "2001:xyz", SOURCE_WORDS },
 	{ S_DOCKER_CHANNEL, "distro", NULL },
 	{ S_DOCKER_CHANNEL, "stable", "docker or distro" },
 	{ S_DOCKER_CHANNEL, "Docker", "docker or distro" },
