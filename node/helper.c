@@ -52,7 +52,6 @@
 #define PASS_MS 10000		/* between passes over the node table */
 #define PASS_SOON_MS 2000	/* while somebody is leaving */
 #define PASS_WAIT_MS 1000	/* while there is no swarm */
-#define LEAVE_MS 90000		/* who said that it goes must be gone by then */
 #define TABLE_AGE_MS 2000	/* answers may be as old */
 #define FRESH_MS 45000		/* /healthz: since the last good pass */
 #define FOUND_MS 60000		/* the other masters' silence before master0 founds */
@@ -1003,7 +1002,7 @@ int helper_run(const char *config, struct err *e)
 	for (unsigned i = 0; i < h->config.n_masters; i++)
 		if (is_own_address(h->config.masters[i]))
 			h->self = i;
-	table_init(&h->table, h->config.grace_ms, LEAVE_MS);
+	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = ENGINE_MS;
 	rc = serve(h, e);
