@@ -86,13 +86,13 @@ static void send_answer(struct call *c)
 	}
 	fields[n] = NULL;
 	/* long lists come in chunks, as from Azure */
-	if (body.n > 8192 && c->status == 200 && strcmp(c->method, "GET") == 0) {
+	if (body.n > 4096 && c->status == 200 && strcmp(c->method, "GET") == 0) {
 		struct str rest = buf_str(&body);
 		bool ok = http_x_begin(c->x, c->status, fields, UINT64_MAX, &e) == 0;
 
 		while (ok && rest.n > 0) {
-			ok = http_x_send(c->x, str_head(rest, 4096), &e) == 0;
-			rest = str_skip(rest, 4096);
+			ok = http_x_send(c->x, str_head(rest, 2048), &e) == 0;
+			rest = str_skip(rest, 2048);
 		}
 		if (ok)
 			http_x_end(c->x, &e);
