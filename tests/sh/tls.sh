@@ -115,8 +115,9 @@ s_server()	# LOG OPTION...
 {
 	s_log=$1
 	shift
+	rm -f "$s_log"		# or the line waited for is that of the last one
 	spawn "$s_log" openssl s_server -accept 127.0.0.1:0 "$@"
-	wait_for 10 grep -q '^ACCEPT' "$s_log" || echo "s_server $*: not started" >&2
+	wait_for 10 grep -q '^ACCEPT .*:[0-9]*$' "$s_log" || echo "s_server $*: not started" >&2
 	port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$s_log" | head -n 1)
 }
 
@@ -297,6 +298,7 @@ gnutls()	# LOG OPTION...: sets $port
 	shift
 	g_try=0
 	while [ $g_try -lt 20 ]; do
+		rm -f "$g_log"
 		port=$((20000 + ($$ + g_try * 997) % 12000))
 		g_try=$((g_try + 1))
 		spawn "$g_log" gnutls-serv --port $port "$@"
@@ -571,10 +573,8 @@ elif [ "$(id -u)" -ne 0 ]; then
 	skip "keys: ssh and sshd" "needs root"
 else
 	[ -d /run/sshd ] || { mkdir /run/sshd && at_exit 'rmdir /run/sshd'; }
-	ssh_port=$((33000 + $$ % 20000))
 	mkdir -p auth && cp our-rsa.pub auth/keys && chmod 700 auth && chmod 600 auth/keys
 	cat >sshd_config <<END
-ListenAddress 127.0.0.1:$ssh_port
 HostKey $PWD/our-ec.key
 AuthorizedKeysFile $PWD/auth/keys
 StrictModes no
@@ -582,8 +582,14 @@ UsePAM no
 PidFile none
 PermitRootLogin prohibit-password
 END
-	spawn sshd.log "$sshd" -D -e -f sshd_config
-	wait_for 10 grep -q listening sshd.log
+	# below the ports that connections are given; one may be taken all the same
+	for n in 1 2 3 4 5 6 7 8; do
+		ssh_port=$((20000 + ($$ + n * 997) % 12000))
+		rm -f sshd.log
+		spawn sshd.log "$sshd" -D -e -f sshd_config -o "ListenAddress=127.0.0.1:$ssh_port"
+		wait_for 10 grep -qE 'listening|Cannot bind' sshd.log
+		! grep -q 'Cannot bind' sshd.log && break
+	done
 	echo "[127.0.0.1]:$ssh_port $(cut -d' ' -f1,2 our-ec.pub)" >known
 	expect "keys: ssh and sshd" 0 '^it works$' ssh -F none -p "$ssh_port" -i our-rsa.key \
 		-o UserKnownHostsFile=known -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
