@@ -369,11 +369,19 @@ serve()		# LOG KEY CHAIN: sets $port
 	wait_for 10 test -f port
 	port=$(cat port)
 }
-s_client()	# OPTION...
+s_client()	# OPTION... : goes when stdin ends, which it does at once
 {
-	# goes when stdin ends: not before the echo has come back
-	(echo 'hello from s_client'; sleep 0.4) | openssl s_client -connect "127.0.0.1:$port" \
-		-servername localhost -CAfile roots.pem -verify_return_error "$@"
+	openssl s_client -connect "127.0.0.1:$port" -servername localhost \
+		-CAfile roots.pem -verify_return_error "$@"
+}
+echoed()	# stdin ends when the echo is there
+{
+	: >echo.out
+	{
+		echo 'hello from s_client'
+		wait_for 20 grep -q '^hello from s_client' echo.out
+	} | s_client >echo.out
+	cat echo.out
 }
 get()		# PATH curl-OPTION...
 {
@@ -396,7 +404,7 @@ for pair in p256.key:p256.pem p384.sec1:p384.pem rsa2048.pkcs1:rsa2048.pem rsa40
 done
 
 serve server.log p256.key p256.pem
-expect "server: echo" 0 '^hello from s_client' s_client
+expect "server: echo" 0 '^hello from s_client' echoed
 expect "server: TLS 1.2 is agreed on" 0 'Protocol +: TLSv1\.2' s_client
 for suite in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-ECDSA-CHACHA20-POLY1305; do
 	expect "server: $suite" 0 "Cipher +: $suite" s_client -cipher $suite
