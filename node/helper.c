@@ -589,15 +589,21 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	struct buf why = BUF_INIT(sizeof(text));
 	unsigned status = 404;
 
-	if (table_lock(h, age_ms, &e) < 0) {
+	/* who is not in a table from memory may have just joined */
+	for (;; age_ms = 0) {
+		if (table_lock(h, age_ms, &e) < 0) {
+			table_unlock(h);
+			answer_err(c->x, &e);
+			return false;
+		}
+		for (size_t i = 0; i < h->n_nodes && !found_it; i++) {
+			found_it = str_eqz(c->rest, h->nodes[i].id);
+			if (found_it)
+				*node = h->nodes[i];
+		}
+		if (found_it || age_ms == 0)
+			break;
 		table_unlock(h);
-		answer_err(c->x, &e);
-		return false;
-	}
-	for (size_t i = 0; i < h->n_nodes && !found_it; i++) {
-		found_it = str_eqz(c->rest, h->nodes[i].id);
-		if (found_it)
-			*node = h->nodes[i];
 	}
 	if (n_nodes != NULL)
 		*n_nodes = h->n_nodes;
