@@ -53,7 +53,8 @@ static const struct {
 } wrong[] = {
 	{ "no helper.key", "keys/helper.key", NULL,
 	  "keys/helper.key is not there; 'azswarm keys' makes it", true },
-	{ "no host-agent.pem", "keys/host-agent.pem", NULL, "keys/host-agent.pem is not there", true },
+	{ "no host-agent.pem", "keys/host-agent.pem", NULL, "keys/host-agent.pem is not there",
+	  true },
 	{ "no host-master.pub", "keys/host-master.pub", NULL, "keys/host-master.pub is not there",
 	  true },
 	{ "no worker.secret", "keys/worker.secret", NULL, "keys/worker.secret is not there", true },
@@ -63,7 +64,8 @@ static const struct {
 	{ "a secret of other characters", "keys/manager.secret",
 	  "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
 	  "keys/manager.secret: expected 64 hex digits", true },
-	{ "an empty secret", "keys/manager.secret", "", "keys/manager.secret: expected 64 hex digits",
+	{ "an empty secret", "keys/manager.secret", "",
+	  "keys/manager.secret: expected 64 hex digits",
 	  true },
 	{ "a helper key that is none", "keys/helper.key", "hello\n", "keys/helper.key: ", true },
 	{ "two public lines", "keys/host-agent.pub", "ecdsa A\necdsa B\n",
@@ -141,7 +143,8 @@ int main(void)
 	     k.admin_public);
 	told("secrets", strlen(k.worker_secret) == 64 && strlen(k.manager_secret) == 64 &&
 	     strcmp(k.worker_secret, k.manager_secret) != 0 ? "" : "not two of 64 digits");
-	told("pin", strspn(k.helper_pin, "0123456789abcdef") == 64 && k.helper_pin[64] == '\0' ? "" :
+	told("pin", strspn(k.helper_pin,
+	  "0123456789abcdef") == 64 && k.helper_pin[64] == '\0' ? "" :
 	     k.helper_pin);
 	told("host keys", strncmp(k.host_master_public, "ecdsa-sha2-nistp256 ", 20) == 0 &&
 	     strcmp(k.host_master_public, k.host_agent_public) != 0 ? "" : k.host_agent_public);
