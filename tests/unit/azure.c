@@ -529,6 +529,8 @@ static const struct call_row {
 	{ "once: answer cut short", "POST", R, SOME_BODY, AZURE_ONCE,
 	  { { POST_R, 200, .body = THING, .then = CUT_BODY } },
 	  { ERR_PROTO, "ended early", .waits = "" } },
+	{ "once: connection refused", "POST", R, SOME_BODY, AZURE_ONCE,
+	  { { POST_R, .then = NO_DIAL } }, { ERR_NET, "connection refused", .waits = "" } },
 	{ "once: 500", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 500 } },
 	  { ERR_AZURE, "HTTP 500", .waits = "" } },
 	{ "once: 502", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 502 } },
@@ -639,6 +641,35 @@ static void run_calls(void)
 
 		snprintf(suffix, sizeof(suffix), ", %zu bytes at a time", piece);
 		run_call(&call_rows[0], piece, suffix);
+	}
+}
+
+/* The peer closed the connection after the last answer: a GET goes to a new
+ * one without a word, what must not be done twice does not. */
+static void run_stale(void)
+{
+	static const struct act again[] = {
+		{ GET_R, 200, .then = HANG_UP }, { GET_R, 200 }, { NULL }
+	};
+	static const struct act once[] = { { GET_R, 200, .then = HANG_UP }, { NULL } };
+
+	for (int i = 0; i < 2; i++) {
+		struct wanted want = i == 0 ? (struct wanted){ .waits = "", .dials = 2 } :
+			(struct wanted){ ERR_NET, ARM_HOST, .waits = "", .dials = 1 };
+		struct azure_reply r = { 0 };
+		struct err e = ERR_INIT;
+		struct rig g;
+		int rc;
+
+		rig_open(&g, i == 0 ? again : once, NULL);
+		azure_call(&g.az, "GET", R, NULL, 0, &r, &e);
+		azure_reply_release(&r);
+		rc = azure_call(&g.az, i == 0 ? "GET" : "POST", R, NULL, i == 0 ? 0 : AZURE_ONCE,
+				&r, &e);
+		check_outcome(i == 0 ? "call: over a connection that has ended" :
+			      "call: once, over a connection that has ended", &g, rc, &r, &e, &want);
+		azure_reply_release(&r);
+		rig_close(&g);
 	}
 }
 
@@ -1083,6 +1114,10 @@ static const struct list_row {
 	{ "a page cut short for ever",
 	  { { GET_R, 200, .body = PAGE(ONE, "null"), .then = CUT_BODY, .times = ARM_TRIES } },
 	  { ERR_PROTO, "list: |ended early", .waits = "~1 ~2 ~4 ~8" }, "1 " },
+	{ "the connection ends between pages",
+	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)), .then = HANG_UP },
+	    { GET_PAGE(2), 200, .body = "{\"value\":[" TWO "]}" } },
+	  { .waits = "", .dials = 2 }, "1 2 " },
 	{ "next page on another host",
 	  { { GET_R, 200, .body = PAGE(ONE, "\"https://evil.test/x\"") } },
 	  { ERR_PROTO, "list: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
@@ -1204,6 +1239,7 @@ int main(void)
 	run_retry_after();
 	run_init();
 	run_calls();
+	run_stale();
 	run_call_interrupted();
 	run_dos();
 	run_do_interrupted();
