@@ -337,6 +337,9 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 
 	if (docker_info(&h->docker, &info, e) < 0)
 		return -1;
+	if (info.state == DOCKER_SWARM_INACTIVE &&
+	    (seek(h, e) < 0 || docker_info(&h->docker, &info, e) < 0))
+		return -1;
 	*active = info.state == DOCKER_SWARM_ACTIVE && info.manager;
 	pthread_mutex_lock(&h->lock);
 	memcpy(h->cluster, info.cluster_id, sizeof(h->cluster));
@@ -348,7 +351,7 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	}
 	switch (info.state) {
 	case DOCKER_SWARM_INACTIVE:
-		return seek(h, e);
+		return err_set(e, ERR_NET, "no master has a swarm yet");
 	case DOCKER_SWARM_ACTIVE:
 		return err_set(e, ERR_DOCKER, "this machine is a worker of a swarm, not a manager");
 	case DOCKER_SWARM_LOCKED:

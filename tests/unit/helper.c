@@ -379,7 +379,7 @@ static void rate(void)
 	snprintf(name, sizeof(name), "@azswarm-test-%d", (int)getpid());
 	fd = notify_socket(name);
 	world_config(&world, "rate", "manager", swarm.engine.path, ",\"rate\":2");
-	pid = world_run(&world, "rate", helper_run);
+	pid = world_run(&world, "rate", "helper");
 	result("says that it is ready, in the abstract name space, too", notified(fd, "READY=1"), "nothing");
 	close(fd);
 	unsetenv("NOTIFY_SOCKET");
@@ -405,31 +405,32 @@ static void starts_not(void)
 	world_config(&world, "open", "manager", swarm.engine.path, "");
 	snprintf(path, sizeof(path), "%s/open.json", world.dir);
 	chmod(path, 0644);
-	result("not with secrets that others can read", world_wait(world_run(&world, "open", helper_run),
+	result("not with secrets that others can read", world_wait(world_run(&world, "open", "helper"),
 	       5000) == 1 && world_said(&world, "open", "others may read it"), "started");
 	world_config(&world, "worker", "worker", swarm.engine.path, "");
-	result("not on a worker", world_wait(world_run(&world, "worker", helper_run), 5000) == 1 &&
+	result("not on a worker", world_wait(world_run(&world, "worker", "helper"), 5000) == 1 &&
 	       world_said(&world, "worker", "the helper is for managers"), "started");
 	key_make_ec_p256(&key, &e);
 	world_file(&world, "other.key", key.str, 0600);
 	buf_burn(&key);
 	snprintf(path, sizeof(path), ",\"helper_key\":\"%s/other.key\"", world.dir);
 	world_config(&world, "key", "manager", swarm.engine.path, path);
-	result("not with another key than the pinned one", world_wait(world_run(&world, "key", helper_run),
+	result("not with another key than the pinned one", world_wait(world_run(&world, "key", "helper"),
 	       5000) == 1 && world_said(&world, "key", "not the key that helper_pin names"), "started");
 	/* unlinks the socket of nobody: the port is taken */
 	world_config(&world, "taken", "manager", swarm.engine.path, "");
-	result("not on a port that is taken", world_wait(world_run(&world, "taken", helper_run), 5000) == 1 &&
+	result("not on a port that is taken", world_wait(world_run(&world, "taken", "helper"), 5000) == 1 &&
 	       world_said(&world, "taken", "failed: "), "started");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 	char path[160], notify_path[128];
 	pid_t pid;
 	int fd;
 
+	world_main(argc, argv);
 	world_begin(&world);
 	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
 	/* no pause between requests here; leaving nodes are given up soon */
@@ -442,7 +443,7 @@ int main(void)
 	trust = tls_trust_pin(config.pin);
 	snprintf(notify_path, sizeof(notify_path), "%s/notify", world.dir);
 	fd = notify_socket(notify_path);
-	pid = world_run(&world, "m0", helper_run);
+	pid = world_run(&world, "m0", "helper");
 	unsetenv("NOTIFY_SOCKET");
 	result("says that it is ready", notified(fd, "READY=1"), "nothing");
 	founding();

@@ -23,7 +23,7 @@
 #define ROWS 8
 
 struct row {
-	char id[16], hostname[64], addr[16], state[16], availability[8], labels[64];
+	char id[16], hostname[65], addr[16], state[16], availability[8], labels[64];
 	bool manager;
 	unsigned version, born;
 	unsigned tasks;		/* running on it */
@@ -332,7 +332,6 @@ static inline void world_begin(struct world *w)
 	struct err e = ERR_INIT;
 	uint8_t pin[32];
 
-	json_init();
 	signal(SIGPIPE, SIG_IGN);
 	strcpy(w->dir, "/tmp/azswarm-test-XXXXXX");
 	if (mkdtemp(w->dir) == NULL || key_make_ec_p256(&key, &e) < 0 ||
@@ -373,14 +372,15 @@ static inline void world_config(const struct world *w, const char *name, const c
 	world_file(w, file, text, 0600);
 }
 
-/* Run one of the daemons in a child; what it says goes to NAME.log. */
-static inline pid_t world_run(const struct world *w, const char *name,
-			      int (*run)(const char *config, struct err *e))
+/*
+ * Run one of the daemons ("helper", "agent", "leave") in a process of its own,
+ * this very program once more; what it says goes to NAME.log.
+ */
+static inline pid_t world_run(const struct world *w, const char *name, const char *daemon)
 {
 	char config[128], log[128];
-	struct err e = ERR_INIT;
 	pid_t pid;
-	int fd, rc;
+	int fd;
 
 	snprintf(config, sizeof(config), "%s/%s.json", w->dir, name);
 	snprintf(log, sizeof(log), "%s/%s.log", w->dir, name);
@@ -390,11 +390,23 @@ static inline pid_t world_run(const struct world *w, const char *name,
 		return pid;
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	dup2(fd, STDERR_FILENO);
-	close(fd);
-	rc = run(config, &e);
+	execl("/proc/self/exe", "daemon", daemon, config, NULL);
+	_exit(127);
+}
+
+/* What main begins with: does not return in such a process. */
+static inline void world_main(int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	json_init();
+	if (argc != 3)
+		return;
+	rc = strcmp(argv[1], "helper") == 0 ? helper_run(argv[2], &e) :
+		strcmp(argv[1], "agent") == 0 ? agent_run(argv[2], &e) : agent_leave(argv[2], &e);
 	if (rc < 0)
-		dprintf(STDERR_FILENO, "failed: %s\n", e.msg);
-	/* exit, not _exit: the leak check is at exit */
+		fprintf(stderr, "failed: %s\n", e.msg);
 	exit(rc < 0 ? 1 : 0);
 }
 
