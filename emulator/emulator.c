@@ -147,6 +147,9 @@ static int read_body(struct call *c, struct err *e)
 	struct err why = ERR_INIT;
 	int rc = http_x_body(c->x, &b, e);
 
+	if (rc < 0 && b.over)
+		fault_set(&c->fault, 413, "RequestContentTooLarge", NULL,
+			  "The request content is larger than %u bytes.", BODY_MAX);
 	if (rc == 0 && b.n > 0) {
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
