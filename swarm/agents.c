@@ -273,6 +273,44 @@ out:
 	return rc < 0 ? err_in(e, "autoscale bounds") : 0;
 }
 
+static void set_parameter(cJSON *parameters, const char *name, int64_t v)
+{
+	cJSON *p = cJSON_CreateObject();
+
+	json_set(p, "value", cJSON_CreateNumber((double)v));
+	json_set(parameters, name, p);
+}
+
+int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
+{
+	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
+	struct azure_reply r = { 0 };
+	int64_t there;
+	int rc = -1;
+
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
+		goto out;
+	rc = 0;
+	if (r.http.head.status == 404)
+		goto out;
+	if ((rc = json_int(r.doc, "sku.capacity", 0, AGENTS_MAX, &there, e)) < 0 ||
+	    there == json_int_opt(parameters, "agentCount.value", -1))
+		goto out;
+	ui_say(s->ui, "there %s %lld agent%s already, and so it stays; "
+	       "'azswarm scale-agents' changes that", there == 1 ? "is" : "are",
+	       (long long)there, there == 1 ? "" : "s");
+	set_parameter(parameters, "agentCount", there);
+	/* or autoscale would remove or make some at once */
+	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
+		set_parameter(parameters, "minAgentCount", there);
+	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
+		set_parameter(parameters, "maxAgentCount", there);
+out:
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
 static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct err *e)
 {
 	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
