@@ -71,8 +71,11 @@ struct ssh_config {
  */
 struct ssh *ssh_open(struct stream *s, const struct ssh_config *c, int64_t deadline_ms,
 		     struct err *e);
-/* Say goodbye (at most a second), close the stream, free everything, also
- * channels still there.  NULL does nothing. */
+/*
+ * Say goodbye (at most a second), close the stream, free everything, also
+ * channels still there (loops and streams over channels go before).  NULL
+ * does nothing.
+ */
 void ssh_close(struct ssh *s);
 
 /*
