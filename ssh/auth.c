@@ -83,7 +83,8 @@ static int verdict(struct auth *a, struct str blob, struct err *e)
 		if (!wire_string(&body, &methods) || !wire_bool(&body, &a->partial))
 			break;
 		fingerprint(blob, print);
-		buf_addf(&a->keys, "%s%s", a->keys.n > 0 ? ", " : "", print);
+		if (str_find(buf_str(&a->keys), str_of(print)) < 0)
+			buf_addf(&a->keys, "%s%s", a->keys.n > 0 ? ", " : "", print);
 		buf_reset(&a->takes);
 		buf_addstr(&a->takes, str_head(methods, 200));
 		return 0;
@@ -91,14 +92,24 @@ static int verdict(struct auth *a, struct str blob, struct err *e)
 	return err_set(e, ERR_PROTO, "message %u as answer to a sign-in", type);
 }
 
-/* The name to sign with; NULL when the server takes none of RSA's. */
-static const char *rsa_name(const struct ssh *s)
+/*
+ * The names to try for a key, best first, and how many.  Some servers list
+ * what they know, not what they are set to take: a refused RSA key of ours is
+ * tried with the other hash.
+ */
+static size_t names_for(const struct ssh *s, const char *type, const char *names[2])
 {
-	if (!s->ext_info)
-		return "rsa-sha2-256";
-	if (list_has(buf_str(&s->sig_algs), STR("rsa-sha2-512")))
-		return "rsa-sha2-512";
-	return list_has(buf_str(&s->sig_algs), STR("rsa-sha2-256")) ? "rsa-sha2-256" : NULL;
+	static const char *const rsa[2] = { "rsa-sha2-512", "rsa-sha2-256" };
+	size_t n = 0;
+
+	if (strcmp(type, "ssh-rsa") != 0 || !s->ext_info) {
+		names[0] = strcmp(type, "ssh-rsa") != 0 ? type : rsa[1];
+		return 1;
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (list_has(buf_str(&s->sig_algs), str_of(rsa[i])))
+			names[n++] = rsa[i];
+	return n;
 }
 
 /* One key, of the file when agent is NULL: 1 signed in, 0 refused. */
@@ -144,17 +155,29 @@ out:
 	return rc;
 }
 
+static int try_names(struct auth *a, struct agent *agent, const char *type, struct str blob,
+		     bool all, struct err *e)
+{
+	const char *names[2];
+	size_t n = names_for(a->ssh, type, names);
+	int rc = 0;
+
+	if (n == 0)
+		return err_set(e, ERR_AUTH, "the server takes no RSA signature with SHA-2; "
+			       "it takes \"%.*s\"", STR_ARG(str_head(buf_str(&a->ssh->sig_algs), 200)));
+	for (size_t i = 0; rc == 0 && i < n && (i == 0 || all); i++)
+		rc = try_key(a, agent, names[i], blob, e);
+	return rc;
+}
+
 static int try_file(struct auth *a, struct err *e)
 {
-	const char *name = key_algorithm(a->c->key);
+	const char *type = key_algorithm(a->c->key);
 	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
 	int rc;
 
-	if (name == NULL && (name = rsa_name(a->ssh)) == NULL)
-		return err_set(e, ERR_AUTH, "the server takes no RSA signature with SHA-2; "
-			       "it takes \"%.*s\"", STR_ARG(str_head(buf_str(&a->ssh->sig_algs), 200)));
 	key_blob(a->c->key, &blob);
-	rc = try_key(a, NULL, name, buf_str(&blob), e);
+	rc = try_names(a, NULL, type != NULL ? type : "ssh-rsa", buf_str(&blob), true, e);
 	buf_release(&blob);
 	return rc;
 }
@@ -172,8 +195,6 @@ static int try_agent(struct auth *a, struct err *e)
 		goto out;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && a->tries < TRIES - 1 && agent_key(agent, i, &blob); i++) {
-		const char *algorithm;
-
 		in = blob;
 		if (!wire_string(&in, &type) || type.n == 0 || type.n > 60 ||
 		    str_find(type, STR("-cert-")) >= 0 || str_eqz(type, "ssh-dss"))
@@ -182,9 +203,7 @@ static int try_agent(struct auth *a, struct err *e)
 			continue;
 		buf_reset(&name);
 		buf_addstr(&name, type);
-		algorithm = str_eqz(type, "ssh-rsa") ? rsa_name(a->ssh) : name.str;
-		if (algorithm != NULL)
-			rc = try_key(a, agent, algorithm, blob, e);
+		rc = try_names(a, agent, name.str, blob, a->c->agent_key != NULL, e);
 	}
 out:
 	agent_close(agent);

@@ -69,7 +69,7 @@ void queue_drop(struct queue *q, size_t n);
 void queue_release(struct queue *q);
 static inline uint8_t *queue_front(const struct queue *q)
 {
-	return q->p + q->head;
+	return q->p == NULL ? NULL : q->p + q->head;
 }
 
 /* ---- packet.c: RFC 4253 6, RFC 5647, encrypt-then-MAC ---- */

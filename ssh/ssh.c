@@ -106,11 +106,6 @@ int ssh_die(struct ssh *s, int bye, struct err *e)
 	return -1;
 }
 
-int ssh_flush(struct ssh *s, struct err *e)
-{
-	return flush(s, e) < 0 ? ssh_die(s, 0, e) : 0;
-}
-
 static int is_dead(const struct ssh *s, struct err *e)
 {
 	return s->dead.kind == ERR_NONE ? 0 : err_set(e, s->dead.kind, "%s", s->dead.msg);
@@ -241,8 +236,11 @@ int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 	/* strict: nothing may be slipped in before the first keys */
 	if (type <= MSG_DEBUG && !(first && k->strict))
 		return 0;
-	/* after its KEXINIT the server owes us the rest of the exchange */
-	if (first || k->step == KEX_REPLY_DUE || k->step == KEX_NEWKEYS_DUE)
+	/*
+	 * Later, RFC 4253 7.1 forbids it as well, but not every server knows
+	 * (asyncssh 2.10): under the old keys it is as good as before.
+	 */
+	if (first)
 		return err_set(e, ERR_PROTO, "message %u in the middle of a key exchange", type);
 	if (type == MSG_EXT_INFO)
 		return ext_info(s, body, e);
@@ -350,6 +348,19 @@ static int receive(struct ssh *s, struct err *e)
 			return 0;
 	}
 	return 0;
+}
+
+int ssh_flush(struct ssh *s, struct err *e)
+{
+	struct err mine = ERR_INIT;
+
+	if (flush(s, &mine) == 0)
+		return 0;
+	/* what the server said before it hung up tells more */
+	if (receive(s, e) < 0)
+		return -1;
+	err_set(e, mine.kind, "%s", mine.msg);
+	return ssh_die(s, 0, e);
 }
 
 /* ---- life ---- */
