@@ -55,6 +55,9 @@ struct stream_ops {
 	/* Say goodbye where the protocol has a way (never blocks for long),
 	 * close, and free the stream. */
 	void (*close)(struct stream *s);
+	/* Write what goes without waiting: how many bytes, 0 when none do, -1
+	 * with e set.  NULL where there is no such thing. */
+	ssize_t (*write_some)(struct stream *s, const void *p, size_t n, struct err *e);
 };
 struct stream {
 	const struct stream_ops *ops;

@@ -102,6 +102,18 @@ static int fd_write(struct stream *s, const void *p, size_t n, int64_t deadline_
 	return 0;
 }
 
+static ssize_t fd_write_some(struct stream *s, const void *p, size_t n, struct err *e)
+{
+	ssize_t put;
+
+	do
+		put = send(((struct fd_stream *)s)->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put < 0 && errno == EAGAIN)
+		return 0;
+	return put < 0 ? err_sys(e, ERR_NET, "sending") : put;
+}
+
 static int fd_of(struct stream *s)
 {
 	return ((struct fd_stream *)s)->fd;
@@ -118,6 +130,7 @@ static const struct stream_ops fd_ops = {
 	.write = fd_write,
 	.fd = fd_of,
 	.close = fd_close,
+	.write_some = fd_write_some,
 };
 
 struct stream *stream_of_fd(int fd)
