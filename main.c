@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
+#include "node/demo.h"
 #include "node/image.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
@@ -50,6 +51,7 @@ static int run_version(struct call *c, struct err *e);
 static int run_help(struct call *c, struct err *e);
 static int run_helper(struct call *c, struct err *e);
 static int run_agent(struct call *c, struct err *e);
+static int run_demo(struct call *c, struct err *e);
 static int run_image(struct call *c, struct err *e);
 static int run_emulator(struct call *c, struct err *e);
 
@@ -103,6 +105,8 @@ static const struct command commands[] = {
 	  "on a master: join tokens and the node table") },
 	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
 	  "on every machine: join, health, leave") },
+	{ "demo", OWN(run_demo, SERVES, 0, 0, "", "",
+	  "in a container: a page, counters, something to compute") },
 	{ "image", OWN(run_image, NEEDS_NOTHING, 0, 0, "", "-o FILE",
 	  "this program as a container image, for docker load") },
 	{ "version", OWN(run_version, NEEDS_NOTHING, 0, 0, "", "",
@@ -264,7 +268,13 @@ static int run_agent(struct call *c, struct err *e)
 	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"", c->argv[1]);
 }
 
-/* ---- images ---- */
+/* ---- images, and what runs in them ---- */
+
+static int run_demo(struct call *c, struct err *e)
+{
+	(void)c;
+	return demo_run(AZSWARM_VERSION, e);
+}
 
 static int run_image(struct call *c, struct err *e)
 {
