@@ -52,13 +52,15 @@ static void carry(char *out, size_t n)
 
 size_t demo_pi(char *out, size_t n, bool (*stop)(void *ctx), void *ctx)
 {
-	size_t terms = n / 4 * TERMS, at = 0;
+	/* one group more than is wanted, for its carry, and terms for another,
+	 * for the last one is not exact */
+	size_t terms = (n / 4 + 2) * TERMS, at = 0;
 	uint32_t *rest = xmalloc((terms + 1) * sizeof(*rest));
 	uint64_t sum, held = 0, four;
 
 	for (size_t i = 0; i <= terms; i++)
 		rest[i] = SCALE / 5;
-	for (; terms > 0 && !stop(ctx); terms -= TERMS) {
+	for (; at <= n && !stop(ctx); terms -= TERMS, at += 4) {
 		sum = 0;
 		for (size_t i = terms; i > 0; i--) {
 			sum = sum * i + (uint64_t)SCALE * rest[i];
@@ -71,18 +73,18 @@ size_t demo_pi(char *out, size_t n, bool (*stop)(void *ctx), void *ctx)
 			carry(out, at);
 			four -= SCALE;
 		}
-		for (size_t i = 4; i-- > 0; four /= 10)
-			out[at + i] = (char)('0' + four % 10);
-		at += 4;
+		if (at < n)
+			for (size_t i = 4; i-- > 0; four /= 10)
+				out[at + i] = (char)('0' + four % 10);
 	}
 	free(rest);
-	/* a carry may still reach back into the last four, and through nines
-	 * before them: those are not sure */
-	if (terms > 0) {
-		at = at < 4 ? 0 : at - 4;
-		while (at > 0 && out[at - 1] == '9')
-			at--;
-	}
+	if (at > n)
+		return n;
+	/* a carry may still reach into the last four, and through nines before
+	 * them: those are not sure */
+	at = at < 4 ? 0 : at - 4;
+	while (at > 0 && out[at - 1] == '9')
+		at--;
 	return at;
 }
 
