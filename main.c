@@ -14,6 +14,7 @@
 #include "emulator/emulator.h"
 #include "node/demo.h"
 #include "node/image.h"
+#include "node/monitor.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
 
@@ -52,6 +53,7 @@ static int run_help(struct call *c, struct err *e);
 static int run_helper(struct call *c, struct err *e);
 static int run_agent(struct call *c, struct err *e);
 static int run_demo(struct call *c, struct err *e);
+static int run_monitor(struct call *c, struct err *e);
 static int run_image(struct call *c, struct err *e);
 static int run_emulator(struct call *c, struct err *e);
 
@@ -107,6 +109,8 @@ static const struct command commands[] = {
 	  "on every machine: join, health, leave") },
 	{ "demo", OWN(run_demo, SERVES, 0, 0, "", "",
 	  "in a container: a page, counters, something to compute") },
+	{ "monitor", OWN(run_monitor, SERVES, 0, 0, "", "",
+	  "in a container: a page that shows nodes and tasks, live") },
 	{ "image", OWN(run_image, NEEDS_NOTHING, 0, 0, "", "-o FILE",
 	  "this program as a container image, for docker load") },
 	{ "version", OWN(run_version, NEEDS_NOTHING, 0, 0, "", "",
@@ -274,6 +278,12 @@ static int run_demo(struct call *c, struct err *e)
 {
 	(void)c;
 	return demo_run(AZSWARM_VERSION, e);
+}
+
+static int run_monitor(struct call *c, struct err *e)
+{
+	(void)c;
+	return monitor_run(e);
 }
 
 static int run_image(struct call *c, struct err *e)
