@@ -13,6 +13,9 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
+#include "node/demo.h"
+#include "node/image.h"
+#include "node/monitor.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
 
@@ -33,7 +36,7 @@ struct call {
 	char *argv[16];
 	char *number;		/* the N of scale-agents-N */
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines;
+	const char *config, *listen, *dir, *machines, *out;
 };
 
 struct command {
@@ -50,6 +53,9 @@ static int run_version(struct call *c, struct err *e);
 static int run_help(struct call *c, struct err *e);
 static int run_helper(struct call *c, struct err *e);
 static int run_agent(struct call *c, struct err *e);
+static int run_demo(struct call *c, struct err *e);
+static int run_monitor(struct call *c, struct err *e);
+static int run_image(struct call *c, struct err *e);
 static int run_emulator(struct call *c, struct err *e);
 
 #define AZURE(fn, needs, min, max, flags, args, summary) \
@@ -102,6 +108,12 @@ static const struct command commands[] = {
 	  "on a master: join tokens and the node table") },
 	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
 	  "on every machine: join, health, leave") },
+	{ "demo", OWN(run_demo, SERVES, 0, 0, "", "",
+	  "in a container: a page, counters, something to compute") },
+	{ "monitor", OWN(run_monitor, SERVES, 0, 0, "", "",
+	  "in a container: a page that shows nodes and tasks, live") },
+	{ "image", OWN(run_image, NEEDS_NOTHING, 0, 0, "", "-o FILE",
+	  "this program as a container image, for docker load") },
 	{ "version", OWN(run_version, NEEDS_NOTHING, 0, 0, "", "",
 	  "version, and what it was made of") },
 	{ "help", OWN(run_help, NEEDS_NOTHING, 0, 1, "", "[COMMAND]", "this, or about a command") },
@@ -261,10 +273,31 @@ static int run_agent(struct call *c, struct err *e)
 	const char *config = c->config ? c->config : NODE_CONFIG;
 
 	if (c->argc == 1)
-		return agent_run(config, e);
+		return agent_run(config, AZSWARM_VERSION, e);
 	if (strcmp(c->argv[1], "leave") == 0)
 		return agent_leave(config, e);
 	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"", c->argv[1]);
+}
+
+/* ---- images, and what runs in them ---- */
+
+static int run_demo(struct call *c, struct err *e)
+{
+	(void)c;
+	return demo_run(AZSWARM_VERSION, e);
+}
+
+static int run_monitor(struct call *c, struct err *e)
+{
+	(void)c;
+	return monitor_run(e);
+}
+
+static int run_image(struct call *c, struct err *e)
+{
+	if (c->out == NULL)
+		return err_set(e, ERR_USAGE, "-o FILE is missing; \"-\" is standard output");
+	return image_run(AZSWARM_VERSION, c->out, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */
@@ -387,6 +420,10 @@ static int take_flag(struct call *c, const struct command *cmd, char **words, in
 		settings_set(&c->settings, (enum setting)which, value, "flag");
 	else switch (i) {
 	case 0: case 1:
+		if (i == 1 && cmd->run == run_image) {
+			c->out = value;
+			break;
+		}
 		return set_format(c, value, e);
 	case 2: case 3:
 		c->ui.quiet = true;
