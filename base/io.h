@@ -86,6 +86,8 @@ int unix_connect(const char *path, int64_t deadline_ms, struct err *e);
  * one, *port gets what it is.  netns: NULL, or the path of a network
  * namespace in which the socket is opened. */
 int tcp_listen(const char *addr, unsigned *port, const char *netns, struct err *e);
+/* Listen on a path that nothing is at (0600: only its owner may connect). */
+int unix_listen(const char *path, struct err *e);
 /* Accept one connection.  -1 on deadline (ERR_TIMEOUT) or error. */
 int tcp_accept(int fd, int64_t deadline_ms, struct err *e);
 
