@@ -41,7 +41,7 @@ void view_init(struct view *v, int64_t now)
 	*v = (struct view){ .now = now };
 	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
 	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
-	buf_init(&v->tasks, MONITOR_STATE_MAX / 4);
+	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
 }
 
 void view_release(struct view *v)
