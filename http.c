@@ -256,6 +256,13 @@ static int head_line(struct http_parser *p, struct str line)
 	return field_line(p, line, &h->fields[h->n_fields++]);
 }
 
+/* Slices of a head that is not complete: raw moves as it grows. */
+static void forget_slices(struct http_head *h)
+{
+	h->method = h->target = h->reason = STR_NULL;
+	memset(h->fields, 0, h->n_fields * sizeof h->fields[0]);
+}
+
 /* Lines were looked at as they came; now that raw moves no more, again, for
  * the slices. */
 static int index_head(struct http_parser *p)
@@ -347,7 +354,9 @@ static int take_head(struct http_parser *p, struct str *in)
 		line = str_skip(buf_str(raw), p->line_at);
 		line.n -= 2;
 		if (line.n > 0) {
-			if (head_line(p, line) < 0)
+			rc = head_line(p, line);
+			forget_slices(&p->head);
+			if (rc < 0)
 				return -1;
 			p->line_at = raw->n;
 			continue;

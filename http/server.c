@@ -75,6 +75,7 @@ struct http_exchange {
 	uint64_t taken;
 	int64_t body_until;
 	struct str piece;	/* parsed, not given to the handler; into c->in */
+	struct err *why;	/* what goes to failed() */
 };
 
 /* ---- what the handler sees ---- */
@@ -229,8 +230,9 @@ static void stage_head(struct http_exchange *x, unsigned status, const char *con
 }
 
 /* What was begun cannot be finished. */
-static int give_up(struct http_exchange *x)
+static int give_up(struct http_exchange *x, const struct err *e)
 {
+	err_set(x->why, e->kind, "%s", e->msg);
 	x->answered = ABORTED;
 	x->keep = false;
 	return -1;
@@ -246,7 +248,7 @@ static int begin(struct http_exchange *x, unsigned status, const char *const *fi
 	if (http_fields_check(fields, false, e) < 0)
 		return -1;
 	stage_head(x, status, fields, length);
-	return buf_check(&x->c->out, "the answer's header", e) < 0 ? give_up(x) : 0;
+	return buf_check(&x->c->out, "the answer's header", e) < 0 ? give_up(x, e) : 0;
 }
 
 /* Stage or write a piece of the body. */
@@ -257,11 +259,11 @@ static int more(struct http_exchange *x, struct str piece, struct err *e)
 	if (x->answered != BEGUN)
 		return err_set(e, ERR_DATA, "no answer is under way");
 	if (piece.n == 0 || x->no_body)
-		return put(c, STR_NULL, e) < 0 ? give_up(x) : 0;
+		return put(c, STR_NULL, e) < 0 ? give_up(x, e) : 0;
 	if (!x->chunked && x->left != UINT64_MAX) {
 		if (piece.n > x->left) {
 			err_set(e, ERR_DATA, "more of an answer than was announced");
-			return give_up(x);
+			return give_up(x, e);
 		}
 		x->left -= piece.n;
 	}
@@ -272,10 +274,10 @@ static int more(struct http_exchange *x, struct str piece, struct err *e)
 		piece = STR("\r\n");
 	} else if (x->chunked) {
 		if (put(c, piece, e) < 0)
-			return give_up(x);
+			return give_up(x, e);
 		piece = STR("\r\n");
 	}
-	return put(c, piece, e) < 0 ? give_up(x) : 0;
+	return put(c, piece, e) < 0 ? give_up(x, e) : 0;
 }
 
 int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fields,
@@ -283,7 +285,7 @@ int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fi
 {
 	if (begin(x, status, fields, length, e) < 0)
 		return -1;
-	return put(x->c, STR_NULL, e) < 0 ? give_up(x) : 0;
+	return put(x->c, STR_NULL, e) < 0 ? give_up(x, e) : 0;
 }
 
 int http_x_send(struct http_exchange *x, struct str piece, struct err *e)
@@ -297,10 +299,10 @@ int http_x_end(struct http_exchange *x, struct err *e)
 		return err_set(e, ERR_DATA, "no answer is under way");
 	if (!x->no_body && x->left != UINT64_MAX && x->left > 0) {
 		err_set(e, ERR_DATA, "less of an answer than was announced");
-		return give_up(x);
+		return give_up(x, e);
 	}
 	if (put(x->c, x->chunked && !x->no_body ? STR("0\r\n\r\n") : STR_NULL, e) < 0)
-		return give_up(x);
+		return give_up(x, e);
 	x->answered = ANSWERED;
 	return 0;
 }
@@ -613,6 +615,8 @@ static int read_head(struct conn *c, struct err *e)
 		}
 		if (got == 0)
 			http_parse_eof(&c->parser, e);
+		else
+			err_in(e, "the request's header");
 		return -1;
 	}
 }
@@ -621,7 +625,7 @@ static void finish(struct http_exchange *x, struct err *e)
 {
 	if (x->answered == BEGUN) {
 		err_set(e, ERR_DATA, "an answer was not ended");
-		give_up(x);
+		give_up(x, e);
 	}
 	if (x->answered != NOTHING)
 		return;
@@ -633,7 +637,7 @@ static void finish(struct http_exchange *x, struct err *e)
 /* One request and its answer.  True: another may follow. */
 static bool serve_one(struct conn *c, struct err *e)
 {
-	struct http_exchange x = { .c = c };
+	struct http_exchange x = { .c = c, .why = e };
 	unsigned status;
 	int rc;
 

@@ -575,8 +575,11 @@ static void handle(void *ctx, struct http_exchange *x)
 	} else {
 		for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 			if (str_eqz(path, files[i].path)) {
-				answer(x, 200, files[i].type, "Cache-Control: no-cache",
-				       asset_get(files[i].asset));
+				struct buf file;
+
+				asset_get(files[i].asset, &file);
+				answer(x, 200, files[i].type, "Cache-Control: no-cache", buf_str(&file));
+				buf_release(&file);
 				return;
 			}
 		plain(x, 404, "no such path\n");
