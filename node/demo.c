@@ -29,6 +29,7 @@ struct demo {
 	const char *version, *mode, *public_port, *key;
 	bool has_redis;
 	struct redis redis;
+	struct buf page;	/* the template */
 	int64_t since;		/* unix time */
 	atomic_ullong count;	/* of / and /hostname */
 	atomic_ullong requests;	/* of all */
@@ -216,7 +217,7 @@ static void page(struct demo *d, struct http_exchange *x)
 	};
 	struct err bad = ERR_INIT;
 
-	if (asset_fill(asset_get("web/demo.html"), pairs, &b, &bad) < 0 ||
+	if (asset_fill(buf_str(&d->page), pairs, &b, &bad) < 0 ||
 	    buf_check(&b, "the page", &bad) < 0)
 		text(x, 500, "%s\n", bad.msg);
 	else
@@ -431,6 +432,7 @@ int demo_run(const char *version, struct err *e)
 	int rc = -1;
 
 	d->version = version;
+	asset_get("web/demo.html", &d->page);
 	/* in a container this is process 1, which no signal ends by itself */
 	if (daemon_init(e) < 0 || settings(d, &port, e) < 0)
 		goto out;
@@ -447,6 +449,7 @@ int demo_run(const char *version, struct err *e)
 out:
 	if (d->has_redis)
 		redis_release(&d->redis);
+	buf_release(&d->page);
 	free(d);
 	return rc;
 }

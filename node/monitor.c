@@ -41,7 +41,7 @@ void view_init(struct view *v, int64_t now)
 	*v = (struct view){ .now = now };
 	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
 	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
-	buf_init(&v->tasks, MONITOR_STATE_MAX / 4);
+	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
 }
 
 void view_release(struct view *v)
@@ -575,8 +575,11 @@ static void handle(void *ctx, struct http_exchange *x)
 	} else {
 		for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 			if (str_eqz(path, files[i].path)) {
-				answer(x, 200, files[i].type, "Cache-Control: no-cache",
-				       asset_get(files[i].asset));
+				struct buf file;
+
+				asset_get(files[i].asset, &file);
+				answer(x, 200, files[i].type, "Cache-Control: no-cache", buf_str(&file));
+				buf_release(&file);
 				return;
 			}
 		plain(x, 404, "no such path\n");
