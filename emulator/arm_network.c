@@ -311,7 +311,7 @@ static int put_pip(struct emu *m, struct put *p)
 {
 	cJSON *props = json_get_mut(p->doc, "properties"), *dns;
 	const char *sku = json_str_opt(p->doc, "sku.name", "Basic"), *label;
-	const char *location = json_str_opt(p->doc, "location", ""), *domain;
+	const char *location = json_str_opt(p->doc, "location", "");
 	char s[200];
 
 	if (!is(sku, "Standard") && !is(sku, "StandardV2")) {
@@ -344,8 +344,6 @@ static int put_pip(struct emu *m, struct put *p)
 		dns = json_sub(props, "dnsSettings");
 		snprintf(s, sizeof(s), "%.63s.%.40s.cloudapp.localhost", label, location);
 		json_put_str(dns, "fqdn", s);
-		domain = strchr(json_str_opt(dns, "fqdn", "."), '.');
-		(void)domain;
 	}
 	if (json_get(props, "ipAddress") == NULL) {
 		public_address(m, s);

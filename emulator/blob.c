@@ -145,12 +145,23 @@ static int check_signature(struct request *r, const struct sas *s, const struct 
 	return same ? 0 : deny_auth(r, r->text.str);
 }
 
+/* YYYY-MM-DD, with Thh:mmZ, or with Thh:mm:ssZ. */
+static bool sas_time(const struct buf *b, int64_t *t)
+{
+	char s[64];
+
+	snprintf(s, sizeof(s), "%.40s%s", b->str, b->n == 10 ? "T00:00:00Z" : "");
+	if (b->n == 17 && s[16] == 'Z')
+		memcpy(s + 16, ":00Z", 5);
+	return time_parse_iso(str_of(s), t);
+}
+
 static int check_times(struct request *r, const struct sas *s)
 {
 	int64_t t, now = unix_time();
 	char a[32], b[32];
 
-	if (!time_parse_iso(buf_str(&s->se), &t))
+	if (!sas_time(&s->se, &t))
 		return deny_auth(r, "Signed expiry time is missing or not well formed.");
 	if (t < now) {
 		time_http(now, a);
@@ -158,7 +169,7 @@ static int check_times(struct request *r, const struct sas *s)
 		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]", b, a);
 		return deny_auth(r, r->text.str);
 	}
-	if (s->st.n > 0 && (!time_parse_iso(buf_str(&s->st), &t) || t > now))
+	if (s->st.n > 0 && (!sas_time(&s->st, &t) || t > now))
 		return deny_auth(r, "Signature not valid in the specified time frame: it begins in the future.");
 	return 0;
 }

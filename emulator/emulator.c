@@ -125,6 +125,20 @@ static int split_path(struct call *c)
 	return rc;
 }
 
+static cJSON *parse_body(struct str text, struct err *e)
+{
+	struct buf b = BUF_INIT(BODY_MAX);
+	struct err again = ERR_INIT;
+	cJSON *doc = json_parse(text, "body", e);
+
+	if (doc == NULL) {
+		json_relax(text, &b);
+		doc = json_parse(buf_str(&b), "body", &again);
+	}
+	buf_burn(&b);
+	return doc;
+}
+
 /* The body: a JSON document, or for Entra a form. */
 static int read_body(struct call *c, struct err *e)
 {
@@ -133,10 +147,13 @@ static int read_body(struct call *c, struct err *e)
 	struct err why = ERR_INIT;
 	int rc = http_x_body(c->x, &b, e);
 
+	if (rc < 0 && b.over)
+		fault_set(&c->fault, 413, "RequestContentTooLarge", NULL,
+			  "The request content is larger than %u bytes.", BODY_MAX);
 	if (rc == 0 && b.n > 0) {
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
-		else if ((c->body = json_parse(buf_str(&b), "body", &why)) == NULL)
+		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
 			rc = fault_set(&c->fault, 400, "InvalidRequestContent", NULL, "The request content was "
 				    "invalid and could not be deserialized: '%s'.", why.msg);
 	}

@@ -138,6 +138,12 @@ void json_default(cJSON *obj, const char *name, cJSON *v);
 void json_drop(cJSON *obj, const char *name);
 /* Replace a string member. */
 void json_put_str(cJSON *obj, const char *name, const char *v);
+/*
+ * Strict JSON of what Resource Manager lets pass, which others rely on: names
+ * without quotes, single quotes, comments, line ends in strings, a comma too
+ * many.  Garbage stays garbage.
+ */
+void json_relax(struct str text, struct buf *out);
 /* Item of an array of named things, any case; NULL if absent. */
 cJSON *json_named(const cJSON *arr, const char *name);
 

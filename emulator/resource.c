@@ -182,7 +182,7 @@ static int check_name(struct put *p)
 	size_t n = strlen(p->name);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)p->name[i] <= ' ' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
+		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
 			n = 0;
 	if (n == 0 || n > 80)
 		return fault_set(&p->f, 400, "InvalidResourceName", NULL,

@@ -615,10 +615,13 @@ static int serve(struct monitor *m, unsigned port, struct err *e)
 		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024, .idle_ms = IDLE_MS,
 		.body_ms = IDLE_MS, .stack = STACK, .handle = handle, .ctx = m,
 	};
+	const char *address = getenv("LISTEN");
 	pthread_t threads[2];
 	int rc = -1;
 
-	s.listen_fd = tcp_listen("0.0.0.0", &port, NULL, e);
+	if (address == NULL || *address == '\0')
+		address = "0.0.0.0";
+	s.listen_fd = tcp_listen(address, &port, NULL, e);
 	if (s.listen_fd < 0)
 		return -1;
 	if (pthread_create(&threads[0], NULL, reader, m) != 0) {

@@ -39,8 +39,8 @@ int view_service(void *view, const cJSON *service, struct err *e);
 /* The document of /api/state; v NULL: nothing was ever read. */
 void view_write(const struct view *v, const char *title, const char *error, struct buf *out);
 
-/* `azswarm monitor`, until asked to stop.  Environment: PORT, HOST (the title),
- * DOCKER_HOST ("unix://PATH" only). */
+/* `azswarm monitor`, until asked to stop.  Environment: LISTEN (an address),
+ * PORT, HOST (the title), DOCKER_HOST ("unix://PATH" only). */
 int monitor_run(struct err *e);
 
 #endif
