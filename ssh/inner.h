@@ -214,6 +214,7 @@ struct ssh {
 	struct ssh_channel *channel[SSH_CHANNELS];	/* that the peer knows, by our id */
 	struct ssh_channel *all;
 	unsigned channels;
+	uint32_t windows;		/* the sum of their window_max */
 };
 
 /* Start a message; msg_send() queues it. */
