@@ -14,7 +14,7 @@
 #define GREETING_LINES	32
 #define VERSION_MAX	255		/* RFC 4253 4.2 */
 #define READ_SIZE	(64 * 1024)
-#define READS_AT_ONCE	16		/* then channels get their turn */
+#define READS_AT_ONCE	2		/* then channels get their turn */
 #define OUT_MAX		(4u << 20)	/* a server that asks and never reads */
 #define KEEPALIVE_MS	(15 * 1000)
 #define SILENCES	3
