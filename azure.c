@@ -20,8 +20,13 @@
 #define REGISTER_MS 600000
 #define REGISTER_WAIT_MS 10000
 #define PAGES_MAX 10000
-#define NESTING_MAX 8
-#define POLL_MS 5000			/* compute allows 15 polls a minute */
+#define NESTING_MAX 8			/* messages that are JSON texts */
+#define SAID_MAX 700			/* of a cause, so that the ids behind it are seen */
+#define NO_REGISTERING 0x100u		/* private flag: this call registers already */
+#define USER_AGENT "azswarm"
+#define POLL_FIRST_MS 2000
+#define POLL_MS 5000			/* compute allows 15 polls a minute, 45 at once */
+#define POLL_LEAST_MS 1000		/* whatever Retry-After says */
 #define POLL_LATER_MS 15000		/* after POLL_PATIENCE_MS */
 #define POLL_PATIENCE_MS 180000
 #define POLL_MISSING_MAX 10
@@ -31,13 +36,14 @@ int azure_init(struct azure *az, struct entra *entra, const char *arm,
 	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
 	       struct err *e)
 {
+	struct err ignored = ERR_INIT;
 	struct http_url u;
 	size_t n = strlen(arm);
 
 	*az = (struct azure){ .entra = entra, .clock = clock };
 	while (n > 0 && arm[n - 1] == '/')
 		n--;
-	if (http_url_parse((struct str){ arm, n }, &u, e) < 0 || !u.tls || u.path.n > 1) {
+	if (http_url_parse((struct str){ arm, n }, &u, &ignored) < 0 || !u.tls || u.path.n > 1) {
 		err_set(e, ERR_USAGE, "\"%s\" is not an https URL without a path", arm);
 		return err_in(e, "Azure Resource Manager endpoint");
 	}
@@ -45,7 +51,7 @@ int azure_init(struct azure *az, struct entra *entra, const char *arm,
 	memcpy(az->arm_host, u.host, sizeof(az->arm_host));
 	az->arm_port = u.port;
 	az->subscription = xstrdup(subscription);
-	http_client_init(&az->http, dialer, NULL);
+	http_client_init(&az->http, dialer, USER_AGENT);
 	return 0;
 }
 
@@ -105,32 +111,59 @@ static cJSON *message_doc(const char *message)
 	return json_parse(s, "message", &ignored);
 }
 
-/* Walk to the deepest detail that has a message and say it; what wraps it
- * adds only its code, so that "DeploymentFailed" stays visible. */
+/* As much of s as fits, cut between characters; out is then over. */
+static void add_some(struct buf *out, struct str s)
+{
+	size_t room = out->over ? 0 : out->max - out->n;
+
+	if (s.n <= room) {
+		buf_addstr(out, s);
+		return;
+	}
+	while (room > 0 && ((unsigned char)s.p[room] & 0xc0) == 0x80)
+		room--;
+	buf_addstr(out, str_head(s, room));
+	out->over = true;
+}
+
+static void say_one(const char *code, const char *message, const char *target, struct buf *out)
+{
+	add_some(out, str_of(code));
+	add_some(out, str_of(*code && *message ? ": " : ""));
+	add_some(out, str_of(message));
+	if (*target != '\0') {
+		add_some(out, STR(" (target "));
+		add_some(out, str_of(target));
+		add_some(out, STR(")"));
+	}
+}
+
+/* Walk to the deepest details that say something and say them; what wraps
+ * them ("At least one operation failed") helps nobody.  The parser bounds how
+ * deep objects go, depth how many texts are parsed within texts. */
 static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
 {
 	const cJSON *in, *d, *details;
-	const char *code, *message, *target;
+	const char *code, *message;
 	bool said = false;
 	cJSON *nested;
 
-	if (!cJSON_IsObject(o) || depth > NESTING_MAX)
+	if (!cJSON_IsObject(o))
 		return false;
 	in = json_get_i(o, "error");
 	if (cJSON_IsObject(in))
-		return say_innermost(in, depth + 1, out);
+		return say_innermost(in, depth, out);
 
 	code = field_i(o, "code");
 	message = field_i(o, "message");
-	target = field_i(o, "target");
 	details = json_get_i(o, "details");
 	if (cJSON_IsArray(details)) {
 		cJSON_ArrayForEach(d, details) {
 			size_t before = out->n;
 
 			if (said)
-				buf_adds(out, "; ");
-			if (say_innermost(d, depth + 1, out))
+				add_some(out, STR("; "));
+			if (say_innermost(d, depth, out))
 				said = true;
 			else
 				buf_truncate(out, before);
@@ -138,7 +171,7 @@ static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
 	}
 	if (said)
 		return true;
-	nested = message_doc(message);
+	nested = depth < NESTING_MAX ? message_doc(message) : NULL;
 	if (nested != NULL) {
 		said = say_innermost(nested, depth + 1, out);
 		json_free(nested);
@@ -146,23 +179,21 @@ static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
 			return true;
 	}
 	in = json_get_i(o, "innererror");
-	if (*message == '\0' && cJSON_IsObject(in) && say_innermost(in, depth + 1, out))
+	if (*message == '\0' && cJSON_IsObject(in) && say_innermost(in, depth, out))
 		return true;
 	if (*code == '\0' && *message == '\0')
 		return false;
-	buf_addf(out, "%s%s%s", code, *code && *message ? ": " : "", message);
-	if (*target != '\0')
-		buf_addf(out, " (target %s)", target);
+	say_one(code, message, field_i(o, "target"), out);
 	return true;
 }
 
 int azure_error_doc(const cJSON *doc, struct err *e)
 {
-	struct buf text = BUF_INIT(4096);
+	struct buf text = BUF_INIT(SAID_MAX);
 
 	if (!say_innermost(doc, 0, &text))
 		buf_adds(&text, "Azure gave no reason");
-	err_set(e, ERR_AZURE, "%s", text.str);
+	err_set(e, ERR_AZURE, "%s%s", text.str, text.over ? "..." : "");
 	buf_release(&text);
 	return -1;
 }
@@ -171,20 +202,23 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 {
 	struct str id = http_field(h, "x-ms-request-id");
 	struct str correlation = http_field(h, "x-ms-correlation-request-id");
-	struct buf text = BUF_INIT(4096), ids = BUF_INIT(512);
+	struct buf text = BUF_INIT(SAID_MAX), ids = BUF_INIT(512);
+	bool said = say_innermost(doc, 0, &text);
 
+	if (said)
+		buf_addf(&ids, "HTTP %u", h->status);
+	else {
+		buf_addf(&text, "HTTP %u %.*s%s", h->status, STR_ARG(str_head(h->reason, 80)),
+			 raw.n ? ": " : "");
+		add_some(&text, str_trim(raw));
+	}
 	if (id.n > 0)
-		buf_addf(&ids, "request %.*s", STR_ARG(str_head(id, 100)));
+		buf_addf(&ids, "%srequest %.*s", ids.n ? ", " : "", STR_ARG(str_head(id, 100)));
 	if (correlation.n > 0)
 		buf_addf(&ids, "%scorrelation %.*s", ids.n ? ", " : "",
 			 STR_ARG(str_head(correlation, 100)));
-	if (say_innermost(doc, 0, &text))
-		buf_addf(&text, " [HTTP %u%s%s]", h->status, ids.n ? ", " : "", ids.str);
-	else
-		buf_addf(&text, "HTTP %u %.*s%s%.*s [%s]", h->status,
-			 STR_ARG(str_head(h->reason, 80)), raw.n ? ": " : "",
-			 STR_ARG(str_head(str_trim(raw), 500)), ids.n ? ids.str : "no request id");
-	err_set(e, ERR_AZURE, "%s", text.str);
+	err_set(e, ERR_AZURE, "%s%s [%s]", text.str, text.over ? "..." : "",
+		ids.n ? ids.str : "no request id");
 	buf_release(&text);
 	buf_release(&ids);
 	return -1;
@@ -209,6 +243,7 @@ struct splitter {
 	bool in_array, in_item;
 	unsigned done;			/* of this page; a repeated page skips these */
 	unsigned seen;
+	bool refused;			/* fn did not take an element: no matter for another try */
 	const struct http_head *head;
 	struct buf *refusal;		/* gets the body of an answer that is none of ours */
 };
@@ -236,6 +271,7 @@ static int split_item(struct splitter *s, struct err *e)
 		if ((doc = json_parse(buf_str(&s->item), "element", e)) == NULL)
 			return -1;
 		rc = s->fn(s->ctx, doc, e);
+		s->refused = rc < 0;
 		json_free(doc);
 		s->done++;
 	}
@@ -418,20 +454,25 @@ static int64_t backoff_ms(unsigned attempt)
 	return base * 8 / 10 + random_below((uint32_t)(base / 2) + 1);
 }
 
-/* "... not registered to use namespace 'Microsoft.Compute'. ...": the name is
- * in quotes, or the target of a detail.  Caller frees; NULL if not found. */
+/* "... not registered to use namespace 'Microsoft.Compute'. ...": the first
+ * word of that form in the message or target.  Caller frees; NULL if none. */
 static char *provider_named(const cJSON *doc)
 {
 	struct buf text = BUF_INIT(4096);
 	struct str s, word;
 	char *found = NULL;
+	size_t n;
 
 	say_innermost(doc, 0, &text);
-	s = buf_str(&text);
-	while (found == NULL && str_cut(&s, '\'', &word) && str_cut(&s, '\'', &word))
-		if (str_istarts(word, STR("Microsoft.")) && word.n < 80 &&
-		    str_chr(word, '/') < 0 && str_chr(word, ' ') < 0)
+	for (s = buf_str(&text); found == NULL && s.n > 0; s = str_skip(s, n + 1)) {
+		for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '.'); n++)
+			;
+		word = str_head(s, n);
+		while (str_ends(word, STR(".")))
+			word.n--;
+		if (str_istarts(word, STR("Microsoft.")) && word.n < 80)
 			found = str_dup(word);
+	}
 	buf_release(&text);
 	return found;
 }
@@ -449,7 +490,7 @@ static int provider_register(struct azure *az, const char *ns, struct err *e)
 	int rc = -1;
 
 	for (;;) {
-		if (azure_call(az, method, path, NULL, 0, &r, e) < 0)
+		if (azure_call(az, method, path, NULL, NO_REGISTERING, &r, e) < 0)
 			break;
 		if (strcmp(json_str_opt(r.doc, "registrationState", ""), "Registered") == 0) {
 			rc = 0;
@@ -480,7 +521,8 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 {
 	struct buf text = BUF_INIT(8u << 20), url = BUF_INIT(16u << 10);
 	struct str raw = STR_NULL;
-	bool renewed = false, registered = false;
+	bool renewed = false, registered = (flags & NO_REGISTERING) != 0;
+	const char *token;
 	int64_t began = az->clock.now(az->clock.ctx);
 	unsigned tries = 0;
 	char *ns = NULL;
@@ -504,9 +546,12 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 		unsigned status;
 		int64_t wait_s;
 
+		/* asked for with a patience of its own, which must not multiply */
+		if (entra_token(az->entra, &token, e) < 0)
+			goto out;
 		if (exchange(az, method, url.str, raw, flags, split, r, &once) < 0) {
 			bool again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
-				     !(flags & AZURE_ONCE);
+				     !(flags & AZURE_ONCE) && !(split && split->refused);
 
 			if (!again || ++tries == ARM_TRIES) {
 				*e = once;
@@ -585,6 +630,7 @@ int azure_list(struct azure *az, const char *path, const char *what,
 	int rc = -1;
 
 	for (unsigned page = 0; ; page++) {
+		const cJSON *value;
 		const char *next;
 
 		if (page == PAGES_MAX) {
@@ -594,8 +640,12 @@ int azure_list(struct azure *az, const char *path, const char *what,
 		split.done = 0;
 		if (call(az, "GET", url, NULL, 0, &split, &r, e) < 0 ||
 		    (doc = json_parse(buf_str(&split.rest), "list", e)) == NULL ||
-		    json_arr(doc, "value", e) == NULL)
+		    (value = json_arr(doc, "value", e)) == NULL)
 			goto out;
+		if (value->child != NULL) {
+			err_set(e, ERR_PROTO, "an element that is no object");
+			goto out;
+		}
 		next = json_str_opt(doc, "nextLink", "");
 		if (*next == '\0')
 			break;
@@ -650,7 +700,7 @@ static enum lro_state wait_on(struct lro *op, const struct azure_reply *r, int64
 			      struct err *e)
 {
 	int64_t s = r ? retry_after_s(&r->http.head, unix_time()) : -1;
-	int64_t ms = s >= 0 ? s * 1000 :
+	int64_t ms = s == 0 ? POLL_LEAST_MS : s > 0 ? s * 1000 :
 		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS : POLL_MS;
 
 	if (now_ms + ms > op->deadline_ms) {
@@ -660,6 +710,11 @@ static enum lro_state wait_on(struct lro *op, const struct azure_reply *r, int64
 	}
 	op->next_ms = now_ms + ms;
 	return LRO_WAIT;
+}
+
+static bool has_state(const cJSON *doc)
+{
+	return json_at(doc, "properties.provisioningState") != NULL;
 }
 
 static enum lro_state resource_state(struct lro *op, const struct azure_reply *r,
@@ -711,7 +766,7 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
 	}
 	if (writes) {
 		set_url(op, LRO_RESOURCE, str_of(url));
-		if (h->status == 202 && json_at(r->doc, "properties.provisioningState") == NULL)
+		if (h->status == 202 && !has_state(r->doc))
 			return wait_on(op, r, now_ms, e);
 		return resource_state(op, r, now_ms, e);
 	}
@@ -745,6 +800,8 @@ static bool status_decides(struct lro *op, const struct azure_reply *r, int64_t 
 	}
 	if (status < 200 || status >= 300) {
 		azure_error(&r->http.head, r->doc, buf_str(&r->http.body), e);
+		if (status == 401)
+			e->kind = ERR_AUTH;
 		*state = LRO_FAILED;
 		return true;
 	}
@@ -766,9 +823,15 @@ enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now
 		word = json_str_opt(r->doc, "status", "");
 		/* an empty 200 stands for success; a document without a status
 		 * is the resource itself */
-		if (*word == '\0')
-			return r->doc == NULL && status == 202 ? wait_on(op, r, now_ms, e) :
-			       resource_state(op, r, now_ms, e);
+		if (*word == '\0') {
+			if (r->doc == NULL && r->http.body.n > 0) {
+				err_set(e, ERR_PROTO, "the state of the operation is not JSON");
+				return LRO_FAILED;
+			}
+			if (status == 202 && !has_state(r->doc))
+				return wait_on(op, r, now_ms, e);
+			return resource_state(op, r, now_ms, e);
+		}
 		switch (verdict_of(word)) {
 		case SUCCEEDED:
 			return LRO_DONE;
@@ -821,7 +884,7 @@ static int poll_once(struct azure *az, const char *url, struct azure_reply *r, s
 	if (url[0] == '/')
 		buf_adds(&full, az->arm);
 	buf_adds(&full, url);
-	if (buf_check(&full, "the poll URL", e) < 0 || !on_arm_host(az, full.str, e))
+	if (buf_check(&full, "the poll URL", e) < 0)
 		goto out;
 	rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e);
 	if (rc == 0 && r->http.head.status == 401) {
@@ -839,6 +902,8 @@ static int finish(struct azure *az, struct lro *op, enum lro_state state,
 	while (state == LRO_WAIT) {
 		struct err once = ERR_INIT;
 
+		if (op->url[0] != '/' && !on_arm_host(az, op->url, e))
+			return -1;
 		if (az->clock.wait(az->clock.ctx, op->next_ms, w->what, op->began_ms, e) < 0)
 			return -1;
 		if (poll_once(az, op->url, r, &once) < 0) {
@@ -848,6 +913,11 @@ static int finish(struct azure *az, struct lro *op, enum lro_state state,
 				return -1;
 			}
 			state = lro_dropped(op, az->clock.now(az->clock.ctx), e);
+			if (state == LRO_FAILED && e->kind == ERR_NET) {
+				err_in(&once, "%s", e->msg);
+				once.kind = ERR_NET;
+				*e = once;
+			}
 		} else {
 			state = lro_step(op, r, az->clock.now(az->clock.ctx), e);
 		}

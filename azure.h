@@ -146,7 +146,7 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
  */
 enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
 			struct err *e);
-/* The poll got no answer at all; LRO_FAILED after the third in a row. */
+/* The poll got no answer at all; LRO_FAILED when that was the fourth in a row. */
 enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e);
 void lro_release(struct lro *op);
 /* Seconds a Retry-After field asks for (either form), -1 without one. */

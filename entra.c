@@ -18,6 +18,8 @@
 #define CACHE_TOKENS_MAX 20
 #define EXCHANGE_MS 60000
 #define TRIES 4				/* one and three more */
+#define RETRY_AFTER_MAX_S 60
+#define USER_AGENT "azswarm"
 #define TOKEN_LIFE_MAX (7 * 86400)	/* longer is a lie or an overflow */
 
 char *entra_cache_path(void)
@@ -43,7 +45,7 @@ void entra_init(struct entra *en, const char *authority, const char *tenant,
 		.scope = xstrdup(scope),
 		.cache_path = cache_path ? xstrdup(cache_path) : NULL,
 	};
-	http_client_init(&en->http, dialer, NULL);
+	http_client_init(&en->http, dialer, USER_AGENT);
 }
 
 void entra_release(struct entra *en)
@@ -77,6 +79,15 @@ static bool still_good(int64_t expires_on)
 	       expires_on < now + TOKEN_LIFE_MAX;
 }
 
+/* Can become part of a header line. */
+static bool token_ok(const char *token)
+{
+	for (const char *p = token; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f)
+			return false;
+	return *token != '\0' && strlen(token) <= ENTRA_TOKEN_MAX;
+}
+
 /* The document of the cache, or an empty one: a cache that cannot be read or
  * is not ours to read costs a request, never a failure. */
 static cJSON *cache_load(const struct entra *en)
@@ -106,8 +117,7 @@ static void cache_take(struct entra *en)
 		const char *token = json_str_opt(t, "token", "");
 		int64_t expires_on = json_int_opt(t, "expires_on", 0);
 
-		if (entry_is_ours(en, t) && *token != '\0' &&
-		    strlen(token) <= ENTRA_TOKEN_MAX && still_good(expires_on)) {
+		if (entry_is_ours(en, t) && token_ok(token) && still_good(expires_on)) {
 			burn_str(en->token);
 			en->token = xstrdup(token);
 			en->expires_on = expires_on;
@@ -205,10 +215,8 @@ static int token_take(struct entra *en, const cJSON *doc, struct err *e)
 	if (*token == '\0' || strlen(token) > ENTRA_TOKEN_MAX)
 		return err_set(e, ERR_PROTO, "token answer: access_token is %s",
 			       *token ? "too long" : "empty");
-	/* it becomes part of a header line */
-	for (const char *p = token; *p; p++)
-		if (*p <= ' ' || *p >= 0x7f)
-			return err_set(e, ERR_PROTO, "token answer: access_token has a bad character");
+	if (!token_ok(token))
+		return err_set(e, ERR_PROTO, "token answer: access_token has a bad character");
 	if (json_int(doc, "expires_in", 0, TOKEN_LIFE_MAX, &expires_in, e) < 0)
 		return err_in(e, "token answer");
 	burn_str(en->token);
@@ -227,8 +235,8 @@ static int64_t retry_after_ms(const struct http_head *h, unsigned attempt)
 	struct str v = http_field(h, "retry-after");
 	uint64_t s;
 
-	if (str_num(v, 60, &s))
-		return (int64_t)s * 1000;
+	if (str_num(v, UINT64_MAX, &s))
+		return (int64_t)(s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S) * 1000;
 	return (int64_t)1000 << attempt;
 }
 
@@ -271,7 +279,8 @@ static int ask(struct entra *en, struct err *e)
 		sent = http_exchange(&en->http, &q, &r, &once);
 		if (sent == 0 && !worth_asking_again(r.head.status))
 			break;
-		if (sent < 0 && (attempt + 1 == TRIES || once.kind != ERR_NET)) {
+		if (sent < 0 && (attempt + 1 == TRIES ||
+				 (once.kind != ERR_NET && once.kind != ERR_PROTO))) {
 			*e = e->kind == ERR_NONE ? once : *e;
 			goto out;
 		}

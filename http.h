@@ -43,6 +43,11 @@ struct http_head {
 struct str http_field(const struct http_head *h, const char *name);
 /* The nth (from 0) field of that name. */
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
+/* One of the comma-separated words of the fields of that name is word (any case). */
+bool http_field_has(const struct http_head *h, const char *name, const char *word);
+/* Each of the "Name: value" strings can be sent: a token, no control
+ * characters, and none of the fields that come from us (Host only for requests). */
+int http_fields_check(const char *const *fields, bool request, struct err *e);
 
 /* ---- the codec ---- */
 
@@ -56,7 +61,7 @@ enum http_event {
 
 struct http_parser {
 	bool request;		/* parse requests, else answers */
-	bool head_answer;	/* set before an answer to HEAD is parsed */
+	bool head_answer;	/* set before an answer to HEAD (or CONNECT) is parsed */
 	struct http_head head;
 	/* after HTTP_HEAD: */
 	bool chunked;
@@ -64,11 +69,14 @@ struct http_parser {
 	bool until_close;	/* answer body ends with the connection */
 	bool keep_alive;	/* the connection may carry another message */
 	uint64_t length;	/* of the body, when has_length */
+	bool started;		/* something of this message came */
+	unsigned refusal;	/* after HTTP_BROKEN: what a server answers (400, 431, 501, 505) */
 	/* private */
 	int state;
+	unsigned interim, blank;
 	uint64_t left;
-	struct buf line;
-	size_t head_n;
+	struct buf line;	/* a chunk's, and the trailers */
+	size_t line_at;		/* where the line begins that is being taken */
 	struct err broken;
 };
 
@@ -80,7 +88,8 @@ void http_parser_release(struct http_parser *p);
 enum http_event http_parse(struct http_parser *p, struct str *in, struct str *body,
 			   struct err *e);
 /* The stream ended: 0 if that is a fine end of message here (until_close
- * bodies; HTTP_END then counts as reached), -1 with e otherwise. */
+ * bodies; HTTP_END then counts as reached), -1 with e otherwise: ERR_NET when
+ * nothing had come, ERR_PROTO when something is missing. */
 int http_parse_eof(struct http_parser *p, struct err *e);
 
 /* ---- client ---- */
@@ -95,12 +104,17 @@ struct http_dialer {
 	void *ctx;
 };
 
-/* An absolute http(s) URL, taken apart.  path includes the query, "/" at least. */
+/*
+ * An absolute http(s) URL, taken apart.  User names, spaces, control and
+ * non-ASCII characters are refused, a fragment is left out.  Messages show no query: it may
+ * hold a signature.
+ */
 struct http_url {
 	bool tls;
 	char host[256];		/* lower case, IPv6 without brackets */
 	unsigned port;
-	struct str path;	/* into the URL given */
+	struct str path;	/* with the query, "/" at least; into the URL given.
+				   May begin with "?": "/" is sent before it */
 };
 int http_url_parse(struct str url, struct http_url *u, struct err *e);
 
@@ -132,16 +146,18 @@ struct http_request {
 	void *body_ctx;
 	uint64_t body_length;
 	/* resending after the peer closed a kept-alive connection before the
-	 * first byte of an answer is harmless (GET, HEAD, PUT, DELETE always are) */
+	 * first byte of an answer is harmless (GET, HEAD, PUT, DELETE always
+	 * are; what body_read already gave cannot be sent again) */
 	bool idempotent;
-	int64_t deadline_ms;		/* for the whole exchange */
+	int64_t deadline_ms;		/* for the whole exchange; must be set */
 	int64_t idle_ms;		/* longest silence of the peer, 0: 120 s */
 };
 
 struct http_response {
 	struct http_head head;
 	struct buf body;		/* capped by its own ceiling */
-	/* when set, body pieces go here instead; -1 ends the exchange */
+	/* when set, body pieces go here instead (head is complete then, look
+	 * at its status: an error's body comes here too); -1 ends the exchange */
 	int (*on_body)(void *ctx, struct str piece, struct err *e);
 	void *ctx;
 };
@@ -153,7 +169,9 @@ void http_response_release(struct http_response *r);
  * ERR_NET when nothing of an answer came, ERR_PROTO when it broke off or was malformed,
  * ERR_TIMEOUT.  1xx answers are passed over (101 refused).  No redirects are
  * followed.  A stale kept-alive connection is replaced once, and only when
- * nothing was received and the request is idempotent.
+ * nothing was received and the request is idempotent.  An answer of 400 and
+ * above that comes while the body is still being sent ends the sending.
+ * r may be used again for another exchange.
  */
 int http_exchange(struct http_client *c, const struct http_request *q,
 		  struct http_response *r, struct err *e);
@@ -172,8 +190,10 @@ struct http_server {
 	int stop_fd;			/* -1: only the interrupt flag */
 	unsigned max_conns;
 	uint64_t body_max;		/* larger: 413 */
-	int64_t idle_ms;		/* no complete request head in time: closed */
+	int64_t idle_ms;		/* no complete request head in time: closed; also
+					   how long a peer may take no byte of an answer */
 	int64_t body_ms;		/* a body that takes longer: 408, closed */
+	size_t stack;			/* of a connection's thread, 0: 256 KiB */
 	/* Turn an accepted socket into a stream (TLS); NULL: plain.  Owns fd
 	 * even on failure. */
 	struct stream *(*wrap)(void *ctx, int fd, struct err *e);
@@ -183,7 +203,12 @@ struct http_server {
 	void (*failed)(void *ctx, const struct err *e);
 	void *ctx;
 };
+/* When told to stop it accepts no more, gives running exchanges HTTP_STOP_MS,
+ * then closes their sockets, and returns 0 when all threads have ended. */
+#define HTTP_STOP_MS 5000
 int http_serve(const struct http_server *s, struct err *e);
+/* The same for one open connection, in the calling thread; closes st. */
+void http_serve_stream(const struct http_server *s, struct stream *st, const char *peer);
 
 /* What the handler sees. */
 const struct http_head *http_x_head(const struct http_exchange *x);
@@ -193,16 +218,26 @@ struct str http_x_query(const struct http_exchange *x);	/* behind '?', may be em
 bool http_x_param(const struct http_exchange *x, const char *name, struct buf *out);
 const char *http_x_peer(const struct http_exchange *x);	/* "10.77.16.4:51234" */
 const struct http_server *http_x_server(const struct http_exchange *x);
+/* The server has been told to stop: long answers should come to an end. */
+bool http_x_stopping(const struct http_exchange *x);
 /* Whole body into b (b's ceiling counts too).  -1: e set, an answer must not
  * be sent any more unless e is about the size. */
 int http_x_body(struct http_exchange *x, struct buf *b, struct err *e);
 /* Next piece of the body: 1..n bytes, 0 at the end, -1. */
 ssize_t http_x_read(struct http_exchange *x, void *p, size_t n, struct err *e);
 
-/* Complete answer.  fields as in http_request; body may be empty. */
+/*
+ * Complete answer.  fields as in http_request (Date and Content-Length come
+ * from us; "Connection: close" is honoured); body may be empty and is not sent
+ * where the request or status allows none.  -1: the peer is gone, or a field had control
+ * characters (then a 500 went out).  A handler that gave no answer at all
+ * gets 500, or what was wrong with the body (400, 408, 413), sent in its place.
+ */
 int http_x_answer(struct http_exchange *x, unsigned status, const char *const *fields,
 		  struct str body);
-/* Streamed answer: begin, send..., end.  length UINT64_MAX: chunked. */
+/* Streamed answer: begin, send..., end.  length UINT64_MAX: chunked.  Every
+ * piece is sent at once.  Ending short of length breaks the connection off,
+ * except for HEAD, which sends no body anyway. */
 int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fields,
 		 uint64_t length, struct err *e);
 int http_x_send(struct http_exchange *x, struct str piece, struct err *e);

@@ -2,6 +2,7 @@
  * argv -> command table -> exit code.  Alone may print results or exit;
  * everything below reports through an error record and what it was given.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,20 +133,26 @@ static void print_settings(FILE *out)
 			setting_infos[i].dflt ? "]" : "");
 }
 
-/* The part of help.txt under "= NAME", up to the next one. */
-static bool print_section(const char *name, FILE *out)
+/* The part of help.txt under "= NAME", up to the next one.  It begins with an
+ * empty line, which is printed when something stands before it. */
+static bool print_section(const char *name, bool behind, FILE *out)
 {
-	struct str rest = asset_get("help.txt"), line;
+	struct str rest, line;
+	struct buf text;
 	bool ours = false, found = false;
 
+	asset_get("help.txt", &text);
+	rest = buf_str(&text);
 	while (str_next(&rest, '\n', &line)) {
 		if (str_starts(line, STR("= "))) {
 			ours = str_eqz(str_skip(line, 2), name);
 			found |= ours;
-		} else if (ours && !(rest.n == 0 && line.n == 0)) {
+		} else if (ours && (line.n > 0 || (behind && rest.n > 0))) {
 			fprintf(out, "%.*s\n", STR_ARG(line));
+			behind = true;
 		}
 	}
+	buf_release(&text);
 	return found;
 }
 
@@ -153,7 +160,7 @@ static void print_command(const struct command *cmd, FILE *out)
 {
 	fprintf(out, "usage: azswarm %s%s%s\n\n%s\n", cmd->name, *cmd->args ? " " : "", cmd->args,
 		cmd->summary);
-	print_section(cmd->name, out);
+	print_section(cmd->name, true, out);
 }
 
 /* Distance of two words: insertions, deletions, substitutions. */
@@ -229,7 +236,7 @@ static int run_help(struct call *c, struct err *e)
 		print_command(cmd, stdout);
 		return 0;
 	}
-	if (print_section(c->argv[1], stdout))
+	if (print_section(c->argv[1], false, stdout))
 		return 0;
 	return unknown_command(c->argv[1], e);
 }
@@ -264,16 +271,19 @@ static int run_agent(struct call *c, struct err *e)
 static char *own_driver(const char *name, const char *dir, struct err *e)
 {
 	char *asset = xasprintf("machines/%s", name), *path = NULL;
+	struct buf text;
 
 	for (size_t i = 0; i < assets_count; i++) {
 		if (strcmp(assets[i].path, asset) != 0)
 			continue;
 		path = xasprintf("%s/driver-%s", dir, name);
+		asset_get(asset, &text);
 		if (dir_make(dir, 0700, e) < 0 ||
-		    file_write(path, asset_get(asset), 0755, e) < 0) {
+		    file_write(path, buf_str(&text), 0755, e) < 0) {
 			free(path);
 			path = NULL;
 		}
+		buf_release(&text);
 		free(asset);
 		return path;
 	}
@@ -360,7 +370,7 @@ static int take_flag(struct call *c, const struct command *cmd, char **words, in
 		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm help %s'", (int)n,
 			       flag, cmd->name);
 	if (which < 0 && known_anywhere(flag, n) && !in_list(cmd->flags, flag, n))
-		return err_set(e, ERR_USAGE, "%s does not take %.*s", cmd->name, (int)n, flag);
+		return err_set(e, ERR_USAGE, "does not take %.*s", (int)n, flag);
 
 	if (which >= 0 || flags[i].value) {
 		value = eq ? eq + 1 : NULL;
@@ -450,7 +460,8 @@ static int parse(struct call *c, int argc, char **argv, const struct command **c
 		} else {
 			if (c->argc - 1 >= (*cmd)->args_max)
 				return err_set(e, ERR_USAGE, "\"%s\" is one word too many; usage: "
-					       "azswarm %s %s", argv[i], (*cmd)->name, (*cmd)->args);
+					       "azswarm %s%s%s", argv[i], (*cmd)->name,
+					       *(*cmd)->args ? " " : "", (*cmd)->args);
 			c->argv[c->argc++] = argv[i];
 		}
 	}
@@ -498,6 +509,16 @@ static int watch_signals(struct err *e)
 	return 0;
 }
 
+/* The next file to be opened, a connection or a key, would get the number of
+ * a standard stream that is closed, and what we print would go there. */
+static void hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(1);
+}
+
 static void ui_setup(struct ui *ui)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
@@ -516,6 +537,7 @@ int main(int argc, char **argv)
 	bool help = false;
 	int status = 0;
 
+	hold_standard_streams();
 	json_init();
 	ui_setup(&c.ui);
 	if (argc < 2) {

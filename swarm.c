@@ -194,7 +194,7 @@ static int deployment_watch(struct session *s, struct err *e)
 /* {"properties": {mode, template, parameters}} from the asset and the file. */
 static int deployment_body(cJSON **body, struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
 	cJSON *file = NULL, *template = NULL, *p;
 	int rc = -1;
 
@@ -209,7 +209,9 @@ static int deployment_body(cJSON **body, struct err *e)
 		err_in(e, PARAMETERS_FILE);
 		goto out;
 	}
-	template = json_parse(asset_get("arm/cluster.json"), "arm/cluster.json", e);
+	asset_get("arm/cluster.json", &arm);
+	template = json_parse(buf_str(&arm), "arm/cluster.json", e);
+	buf_release(&arm);
 	if (template == NULL)
 		goto out;
 	*body = cJSON_CreateObject();

@@ -2,15 +2,21 @@
 #include <assert.h>
 
 #include "base/asset.h"
+#include "base/inflate.h"
 
-struct str asset_get(const char *path)
+void asset_get(const char *path, struct buf *out)
 {
+	struct err e = ERR_INIT;
 	size_t i = 0;
+	int rc;
 
 	while (i < assets_count && !str_eqz(str_of(assets[i].path), path))
 		i++;
 	assert(i < assets_count);
-	return (struct str){ (const char *)assets[i].data, assets[i].len };
+	buf_init(out, ASSET_MAX);
+	rc = gunzip((struct str){ (const char *)assets[i].data, assets[i].len }, out, &e);
+	assert(rc == 0);
+	(void)rc;
 }
 
 /* The NAME of "@NAME@..."; empty when there is none, as in an address. */

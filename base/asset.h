@@ -5,17 +5,20 @@
 
 #include "base/buf.h"
 
-/* Files under assets/, made part of the program at build time. */
+/* Files under assets/, made part of the program, compressed, at build time. */
 struct asset {
 	const char *path;		/* relative to assets/, "arm/cluster.json" */
-	const unsigned char *data;
+	const unsigned char *data;	/* gzip */
 	size_t len;
 };
 extern const struct asset assets[];
 extern const size_t assets_count;
 
-/* The bytes of an asset; a path that does not exist is our mistake (assert). */
-struct str asset_get(const char *path);
+#define ASSET_MAX (1u << 20)
+
+/* Make out the bytes of an asset (release it); a path that does not exist is
+ * our mistake (assert). */
+void asset_get(const char *path, struct buf *out);
 
 /*
  * Copy text to out, each @NAME@ (A-Z, 0-9, _) replaced by the JSON-escaped

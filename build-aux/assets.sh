@@ -4,8 +4,7 @@
 #	build-aux/assets.sh FOLDER FILE... >assets.c
 #
 # A path in the table is relative to FOLDER; the order is the caller's.  Every
-# file gets a NUL behind it that its length does not count, so that an empty
-# file is an array too and text can be handed to what wants a C string.
+# file is compressed by gzip, without a name or a time in it.
 set -eu
 
 folder=$1
@@ -18,15 +17,15 @@ echo
 n=0
 for f in "$@"; do
 	echo "static const unsigned char a$n[] = {"
-	xxd -i <"$f" | sed '$s/$/,/'
-	echo '0x00 };'
+	gzip -9nc "$f" | xxd -i
+	echo '};'
 	n=$((n + 1))
 done
 echo 'const struct asset assets[] = {'
 n=0
 for f in "$@"; do
 	case $f in *[\"\\]*) echo "assets: bad name $f" >&2; exit 1;; esac
-	echo "	{ \"${f#"$folder"/}\", a$n, sizeof(a$n) - 1 },"
+	echo "	{ \"${f#"$folder"/}\", a$n, sizeof(a$n) },"
 	n=$((n + 1))
 done
 [ $n -gt 0 ] || echo '	{ NULL, NULL, 0 },'

@@ -28,8 +28,8 @@ struct template_scope {
 	const char *subscription_id;	/* all but location: not NULL */
 	const char *tenant_id;
 	const char *group_name;
-	const cJSON *group;		/* what resourceGroup() gives: id, name, location, tags, ... */
-	const cJSON *subscription;	/* subscription(); NULL: id, subscriptionId, tenantId, displayName are made up */
+	const cJSON *group;		/* resourceGroup(): id, name, location, tags, ... */
+	const cJSON *subscription;	/* subscription(); NULL: made of the ids above */
 	const cJSON *environment;	/* environment(); NULL: the public cloud's */
 	const char *deployment_name;
 	const char *location;		/* deployment().location, or NULL */
@@ -84,7 +84,7 @@ struct template *template_open(const cJSON *doc, const cJSON *parameters,
 
 /* The resources, in the order of the template, copies and children in place;
  * the array lives as long as the template. */
-const struct template_resource *template_resources(const struct template *t, size_t *n);
+const struct template_resource *template_resources(struct template *t, size_t *n);
 
 /*
  * The body of resource i, evaluated: location, sku, zones, tags, properties
@@ -94,15 +94,15 @@ const struct template_resource *template_resources(const struct template *t, siz
  * providers take them for absent.  Call it when everything in .after is
  * deployed.  NULL with e set.
  */
-cJSON *template_resource(const struct template *t, size_t i, struct err *e);
+cJSON *template_resource(struct template *t, size_t i, struct err *e);
 
 /* {"name": {"type": "String", "value": ...}}; secure ones have no value;
  * those whose condition is false are left out.  NULL with e set. */
-cJSON *template_outputs(const struct template *t, struct err *e);
+cJSON *template_outputs(struct template *t, struct err *e);
 
 /* The parameters in force, defaults included, in the same form; secure ones
  * without their value. */
-cJSON *template_parameters(const struct template *t);
+cJSON *template_parameters(struct template *t);
 
 /* Burns parameter values. NULL does nothing. */
 void template_free(struct template *t);
@@ -113,6 +113,6 @@ struct str template_error(const struct err *e, struct str *text);
 
 /* One expression "[...]" by itself, for tests and the fuzzer; t may be NULL
  * (no parameters, no variables, no scope).  NULL with e set. */
-cJSON *template_expression(const struct template *t, const char *text, struct err *e);
+cJSON *template_expression(struct template *t, const char *text, struct err *e);
 
 #endif

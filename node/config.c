@@ -125,6 +125,9 @@ static int ports_and_times(const cJSON *doc, struct node_config *c, struct err *
 	if (number(doc, "grace_s", 120, 1, 86400, &v, e) < 0)
 		return -1;
 	c->grace_ms = v * 1000;
+	if (number(doc, "leave_s", 90, 1, 86400, &v, e) < 0)
+		return -1;
+	c->leave_ms = v * 1000;
 	/* the load balancer asks every 5 s and believes the second refusal */
 	if (number(doc, "settle_s", 11, 0, 30, &v, e) < 0)
 		return -1;

@@ -52,7 +52,6 @@
 #define PASS_MS 10000		/* between passes over the node table */
 #define PASS_SOON_MS 2000	/* while somebody is leaving */
 #define PASS_WAIT_MS 1000	/* while there is no swarm */
-#define LEAVE_MS 90000		/* who said that it goes must be gone by then */
 #define TABLE_AGE_MS 2000	/* answers may be as old */
 #define FRESH_MS 45000		/* /healthz: since the last good pass */
 #define FOUND_MS 60000		/* the other masters' silence before master0 founds */
@@ -338,6 +337,9 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 
 	if (docker_info(&h->docker, &info, e) < 0)
 		return -1;
+	if (info.state == DOCKER_SWARM_INACTIVE &&
+	    (seek(h, e) < 0 || docker_info(&h->docker, &info, e) < 0))
+		return -1;
 	*active = info.state == DOCKER_SWARM_ACTIVE && info.manager;
 	pthread_mutex_lock(&h->lock);
 	memcpy(h->cluster, info.cluster_id, sizeof(h->cluster));
@@ -349,7 +351,7 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	}
 	switch (info.state) {
 	case DOCKER_SWARM_INACTIVE:
-		return seek(h, e);
+		return err_set(e, ERR_NET, "no master has a swarm yet");
 	case DOCKER_SWARM_ACTIVE:
 		return err_set(e, ERR_DOCKER, "this machine is a worker of a swarm, not a manager");
 	case DOCKER_SWARM_LOCKED:
@@ -590,15 +592,21 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	struct buf why = BUF_INIT(sizeof(text));
 	unsigned status = 404;
 
-	if (table_lock(h, age_ms, &e) < 0) {
+	/* who is not in a table from memory may have just joined */
+	for (;; age_ms = 0) {
+		if (table_lock(h, age_ms, &e) < 0) {
+			table_unlock(h);
+			answer_err(c->x, &e);
+			return false;
+		}
+		for (size_t i = 0; i < h->n_nodes && !found_it; i++) {
+			found_it = str_eqz(c->rest, h->nodes[i].id);
+			if (found_it)
+				*node = h->nodes[i];
+		}
+		if (found_it || age_ms == 0)
+			break;
 		table_unlock(h);
-		answer_err(c->x, &e);
-		return false;
-	}
-	for (size_t i = 0; i < h->n_nodes && !found_it; i++) {
-		found_it = str_eqz(c->rest, h->nodes[i].id);
-		if (found_it)
-			*node = h->nodes[i];
 	}
 	if (n_nodes != NULL)
 		*n_nodes = h->n_nodes;
@@ -1003,7 +1011,7 @@ int helper_run(const char *config, struct err *e)
 	for (unsigned i = 0; i < h->config.n_masters; i++)
 		if (is_own_address(h->config.masters[i]))
 			h->self = i;
-	table_init(&h->table, h->config.grace_ms, LEAVE_MS);
+	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = ENGINE_MS;
 	rc = serve(h, e);

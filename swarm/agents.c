@@ -161,13 +161,20 @@ static int act(struct session *s, const char *action, const cJSON *ids, unsigned
 	return rc;
 }
 
+/* What was done; or, with --no-wait, that Azure has only begun. */
+static void say_done(struct session *s, const char *done)
+{
+	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm list-agents' "
+	       "shows how far" : done);
+}
+
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
 	if (act(s, "poweroff?skipShutdown=false", NULL, 0, "agents to stop", e) < 0)
 		return -1;
-	ui_say(s->ui, "agents stopped; stopped machines are still billed, "
-	       "'azswarm deallocate-agents' ends that");
+	say_done(s, "agents stopped; stopped machines are still billed, "
+		 "'azswarm deallocate-agents' ends that");
 	return 0;
 }
 
@@ -176,7 +183,7 @@ int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	if (act(s, "start", NULL, 0, "agents to start", e) < 0)
 		return -1;
-	ui_say(s->ui, "agents started; each joins the swarm again by itself");
+	say_done(s, "agents started; each joins the swarm again by itself");
 	return 0;
 }
 
@@ -185,7 +192,7 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 	(void)argc, (void)argv;
 	if (act(s, "deallocate", NULL, 0, "agents to be deallocated", e) < 0)
 		return -1;
-	ui_say(s->ui, "agents deallocated; their disks and the load balancer are still billed");
+	say_done(s, "agents deallocated; their disks and the load balancer are still billed");
 	return 0;
 }
 
@@ -333,7 +340,8 @@ static int scale_in(struct session *s, struct agents *a, size_t remove, struct e
 			rc = act(s, "delete", ids, AZURE_ONCE, gone, e);
 		}
 		if (rc == 0)
-			ui_say(s->ui, "%s: deleted", names.str);
+			ui_say(s->ui, "%s: %s", names.str,
+			       s->no_wait ? "being deleted" : "deleted");
 		free(down);
 		free(gone);
 		buf_release(&names);
@@ -368,10 +376,12 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 		rc = scale_out(s, r.doc, (int)wanted, e);
 	else
 		rc = 0;
-	if (rc == 0)
-		ui_say(s->ui, a.n == wanted ? "%d agents already" : a.n > wanted ?
-		       "%d agents left" : "%d agents; the new ones join the swarm by themselves",
-		       (int)wanted);
+	if (rc == 0 && s->no_wait && (a.n != wanted || capacity != (int64_t)wanted))
+		say_done(s, "");
+	else if (rc == 0)
+		ui_say(s->ui, "%d agent%s%s", (int)wanted, wanted == 1 ? "" : "s",
+		       a.n == wanted ? " already" : a.n > wanted ? " left" :
+		       "; the new ones join the swarm by themselves");
 out:
 	azure_reply_release(&r);
 	agents_release(&a);

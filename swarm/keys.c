@@ -127,12 +127,13 @@ static int load(const char *name, const char *suffix, struct buf *out, struct er
 static int load_secret(const char *name, char **out, struct err *e)
 {
 	struct buf text, raw = BUF_INIT(SECRET_BYTES);
+	struct err ignored = ERR_INIT;
 	struct str hex;
 	int rc = -1;
 
 	if (load(name, ".secret", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
-		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, e) < 0)
+		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, &ignored) < 0)
 			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex digits", name,
 				2 * SECRET_BYTES);
 		else {

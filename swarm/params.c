@@ -51,9 +51,10 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 {
 	const struct settings *set = f->s->set;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
-	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX);
+	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
 	int rc = -1;
 
+	asset_get("cloud-init/node.yaml", &text);
 	node_json(f->k, master, f->masters, &node);
 	const struct asset_pair pairs[] = {
 		{ "SSH_HOST_KEY", master ? f->k->host_master.str : f->k->host_agent.str },
@@ -71,7 +72,7 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 		{ "SHARE_NAME", settings_get(set, S_SHARE_NAME) },
 		{ NULL, NULL },
 	};
-	if (asset_fill(asset_get("cloud-init/node.yaml"), pairs, &yaml, e) < 0 ||
+	if (asset_fill(buf_str(&text), pairs, &yaml, e) < 0 ||
 	    buf_check(&yaml, "cloud-init", e) < 0)
 		goto out;
 	if (yaml.n > CUSTOM_DATA_MAX) {
@@ -85,6 +86,7 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 out:
 	if (rc < 0)
 		err_in(e, "customData of %s", master ? "masters" : "agents");
+	buf_release(&text);
 	buf_burn(&b64);
 	buf_burn(&yaml);
 	buf_burn(&node);

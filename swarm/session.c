@@ -81,9 +81,10 @@ static char *without_slash(const char *url)
 
 static int check_https(enum setting which, const char *url, struct err *e)
 {
+	struct err ignored = ERR_INIT;
 	struct http_url u;
 
-	if (http_url_parse(str_of(url), &u, e) < 0 || !u.tls)
+	if (http_url_parse(str_of(url), &u, &ignored) < 0 || !u.tls)
 		return err_set(e, ERR_USAGE, "%s=\"%s\": expected an https URL",
 			       setting_infos[which].name, url);
 	return 0;

@@ -78,34 +78,43 @@ const char *settings_get(const struct settings *s, enum setting which)
 	return s->value[which] ? s->value[which] : "";
 }
 
-/* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed. */
+static int setting_named(struct str name)
+{
+	for (int i = 0; i < S_COUNT; i++)
+		if (str_eqz(name, setting_infos[i].name))
+			return i;
+	return -1;
+}
+
+/* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed.  As in
+ * the environment, an empty value is none. */
 static int env_line(struct settings *s, struct str line, struct err *e)
 {
 	struct str name, value = str_trim(line);
 	char *text;
+	int which;
 
 	if (value.n == 0 || value.p[0] == '#')
 		return 0;
-	if (str_starts(value, STR("export ")))
+	if (str_starts(value, STR("export ")) || str_starts(value, STR("export\t")))
 		value = str_trim(str_skip(value, 7));
 	if (!str_cut(&value, '=', &name))
 		return err_set(e, ERR_USAGE, "expected NAME=VALUE");
-	name = str_trim(name);
+	if ((which = setting_named(str_trim(name))) < 0)
+		return 0;
 	value = str_trim(value);
 	if (value.n >= 1 && (value.p[0] == '"' || value.p[0] == '\'')) {
 		if (value.n < 2 || value.p[value.n - 1] != value.p[0])
 			return err_set(e, ERR_USAGE, "a quote is not closed");
 		value = (struct str){ value.p + 1, value.n - 2 };
 	}
-	for (int i = 0; i < S_COUNT; i++) {
-		if (!str_eqz(name, setting_infos[i].name))
-			continue;
-		if (memchr(value.p, '\0', value.n) != NULL)
-			return err_set(e, ERR_USAGE, "a NUL character");
-		text = str_dup(value);
-		settings_set(s, (enum setting)i, text, ".env");
-		burn_str(text);
-	}
+	if (value.n == 0)
+		return 0;
+	if (memchr(value.p, '\0', value.n) != NULL)
+		return err_set(e, ERR_USAGE, "a NUL character");
+	text = str_dup(value);
+	settings_set(s, (enum setting)which, text, ".env");
+	burn_str(text);
 	return 0;
 }
 
@@ -118,9 +127,13 @@ int settings_take_file(struct settings *s, const char *path, struct err *e)
 
 	if (!file_exists(path))
 		return 0;
-	if (file_read(path, &text, e) < 0)
+	if (file_read(path, &text, e) < 0) {
+		buf_burn(&text);
 		return -1;
+	}
 	rest = buf_str(&text);
+	if (str_starts(rest, STR("\xef\xbb\xbf")))	/* an editor's mark */
+		rest = str_skip(rest, 3);
 	while (rc == 0 && str_next(&rest, '\n', &line)) {
 		n++;
 		rc = env_line(s, line, e);
@@ -251,6 +264,33 @@ static bool user_char(char c)
 	return label_char(c) || c == '_';
 }
 
+/* "*", a service tag such as Internet, an address or a range of them.  Azure
+ * looks closer. */
+static bool source_ok(const char *text)
+{
+	struct str bits = str_of(text), address = bits;
+	bool v6 = strchr(text, ':') != NULL;
+	uint64_t ignored;
+	size_t parts = 0;
+
+	if (str_eqz(bits, "*") || all_of(text, is_alpha, 3, 80))
+		return true;
+	if (str_cut(&bits, '/', &address) && !str_num(bits, v6 ? 128 : 32, &ignored))
+		return false;
+	if (v6) {
+		for (size_t i = 0; i < address.n; i++) {
+			char c = to_lower(address.p[i]);
+
+			if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':')
+				return false;
+		}
+		return address.n >= 2 && address.n <= 39;
+	}
+	while (str_dec(&address, 255, &ignored) && ++parts < 4 && str_starts(address, STR(".")))
+		address = str_skip(address, 1);
+	return parts == 4 && address.n == 0;
+}
+
 static bool share_names_ok(const char *list)
 {
 	struct str rest = str_trim(str_of(list)), word;
@@ -317,9 +357,13 @@ int settings_check(const struct settings *s, struct err *e)
 		return refuse(s, S_MASTER_SIZE, "a VM size (see 'azswarm sizes')", e);
 	if (!all_of(settings_get(s, S_AGENT_SIZE), size_char, 1, 64))
 		return refuse(s, S_AGENT_SIZE, "a VM size (see 'azswarm sizes')", e);
+	if (!source_ok(settings_get(s, S_SSH_SOURCE)))
+		return refuse(s, S_SSH_SOURCE, "an address, a range such as 203.0.113.0/24, "
+			      "or * for everybody", e);
 	if (strcmp(channel, "docker") != 0 && strcmp(channel, "distro") != 0)
 		return refuse(s, S_DOCKER_CHANNEL, "docker or distro", e);
-	if (*settings_get(s, S_TENANT_ID) && !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
+	if (*settings_get(s, S_TENANT_ID) &&
+	    !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
 		return refuse(s, S_TENANT_ID, "a tenant id or domain", e);
 	if (*settings_get(s, S_SUBSCRIPTION_ID) &&
 	    !all_of(settings_get(s, S_SUBSCRIPTION_ID), guid_char, 1, 64))

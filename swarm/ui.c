@@ -9,6 +9,7 @@
 #include "swarm/ui.h"
 
 #define PLAIN_EVERY_MS 30000
+#define WHAT_MAX 56			/* a line that wraps cannot be rewritten */
 
 void ui_clear(struct ui *ui)
 {
@@ -37,18 +38,23 @@ void ui_say(struct ui *ui, const char *fmt, ...)
 
 void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 {
+	long long s = waited_ms / 1000;
+	struct buf clean = BUF_INIT(64u << 10);
+
 	if (ui->quiet || waited_ms < 1000)
 		return;
+	buf_add_clean(&clean, str_of(what));
 	if (ui->tty) {
-		fprintf(ui->err, "\r\033[K%swaiting for %s (%lld s)%s",
-			ui->color ? "\033[2m" : "", what, (long long)(waited_ms / 1000),
-			ui->color ? "\033[0m" : "");
+		fprintf(ui->err, "\r\033[K%swaiting for %.*s%s (%lld s)%s",
+			ui->color ? "\033[2m" : "", WHAT_MAX, clean.str,
+			clean.n > WHAT_MAX ? "..." : "", s, ui->color ? "\033[0m" : "");
 		ui->drawn = true;
 	} else if (now - ui->told_ms >= PLAIN_EVERY_MS) {
-		fprintf(ui->err, "waiting for %s (%lld s)\n", what, (long long)(waited_ms / 1000));
+		fprintf(ui->err, "waiting for %s (%lld s)\n", clean.str, s);
 		ui->told_ms = now;
 	}
 	fflush(ui->err);
+	buf_release(&clean);
 }
 
 /* ---- tables ---- */
@@ -179,7 +185,8 @@ int listing_print(const struct listing *t, struct ui *ui, struct err *e)
 	ui_clear(ui);
 	switch (ui->format) {
 	case UI_TABLE:
-		print_aligned(t, ui->out);
+		if (t->rows->child != NULL)
+			print_aligned(t, ui->out);
 		break;
 	case UI_TSV:
 		print_tsv(t, ui->out);

@@ -29,6 +29,8 @@ azure_start()
 	mkdir -p "$azure_dir"
 	set -- --dir "$azure_dir" --listen 127.0.0.1:0
 	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
+	rm -f "$azure_dir.out"	# the last one was ready, too
+	: >"$azure_dir.out"
 	"$AZSWARM" emulator "$@" >"$azure_dir.out" 2>"$azure_dir.err" </dev/null &
 	azure_pid=$!
 	n=0
@@ -109,14 +111,20 @@ nodes_become()
 	done
 }
 
-# traces: what a cluster could leave behind on this host
+# traces: what a cluster could leave behind on this host.  Only what is ours
+# counts, for others may use Docker here, too.
 traces()
 {
 	{
-		ip netns list 2>/dev/null | sed 's/^/netns /'
-		ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \([^:@]*\).*/link \1/p'
-		grep -E ' (overlay|nsfs) |azswarm' /proc/self/mounts | sed 's/^/mount /'
-		pgrep -a 'systemd-nspawn|dockerd|containerd' | sed 's/^[0-9]* /process /'
-		iptables-save 2>/dev/null | grep -v '^#' | sed 's/\[.*//; s/^/rule /'
+		ip netns list 2>/dev/null | sed -n 's/^\(azs-[^ ]*\).*/netns \1/p'
+		ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \(azs[^:@]*\|v[be]-[^:@]*\).*/link \1/p'
+		grep -E 'azs-|azswarm' /proc/self/mounts | sed 's/^/mount /'
+		grep -ls 'azs-' /proc/[0-9]*/cgroup | while IFS=/ read -r _ _ pid _; do
+			# the dead wait for their parent, and are not ours to bury
+			grep -qs '^State:.*zombie' "/proc/$pid/status" ||
+				tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/^/process /; s/$/\n/'
+		done
+		find /sys/fs/cgroup -maxdepth 3 -type d -name 'azs-*' 2>/dev/null | sed 's/^/cgroup /'
+		iptables-save 2>/dev/null | grep -E 'azs|10\.77\.' | sed 's/^/rule /'
 	} | sort
 }

@@ -85,7 +85,7 @@ out:
 int key_make_ec_p256(struct buf *out, struct err *e)
 {
 	const br_prng_class *rng = &kernel_prng;
-	const br_ec_impl *ec = br_ec_get_default();
+	const br_ec_impl *ec = TLS_EC;
 	unsigned char x[BR_EC_KBUF_PRIV_MAX_SIZE], q[BR_EC_KBUF_PUB_MAX_SIZE];
 	struct buf der = BUF_INIT(256);
 	br_ec_private_key sk;
@@ -152,7 +152,7 @@ static int curve_of(struct str oid)
 /* ECPrivateKey; the body of its SEQUENCE.  curve is 0 when only it says. */
 static int load_ec(struct key *k, struct str in, int curve, struct err *e)
 {
-	const br_ec_impl *ec = br_ec_get_default();
+	const br_ec_impl *ec = TLS_EC;
 	struct str version, x, param, oid;
 	const unsigned char *order;
 	size_t order_n;
@@ -519,7 +519,7 @@ static int add_signature(struct buf *b, const void *tbs, size_t n,
 						     &issuer->rsa, sig))
 			sig_n = 0;
 	} else {
-		sig_n = br_ecdsa_sign_asn1_get_default()(br_ec_get_default(),
+		sig_n = br_ecdsa_sign_asn1_get_default()(TLS_EC,
 			&br_sha256_vtable, hash, &issuer->ec, sig);
 	}
 	if (sig_n == 0)

@@ -56,7 +56,7 @@ static const char *sentence_for(const struct sentence *s, size_t n, int code)
 static const struct sentence alerts[] = {
 	{ 10, "unexpected message" },
 	{ 20, "a record arrived damaged" },
-	{ 40, "no cipher suite, curve or certificate in common" },
+	{ 40, "nothing in common (here it is TLS 1.2, ECDHE, AES-GCM or ChaCha20)" },
 	{ 42, "our certificate is bad" },
 	{ 43, "our certificate is of a kind it does not know" },
 	{ 44, "our certificate is revoked" },
@@ -128,10 +128,14 @@ static int engine_error(const struct tls_stream *t, int code, struct err *e)
 
 static int send_record(struct tls_stream *t, int64_t deadline_ms, struct err *e)
 {
+	struct err ignored = ERR_INIT;
 	size_t n;
 	unsigned char *p = br_ssl_engine_sendrec_buf(t->engine, &n);
 
-	if (stream_write(t->under, p, n, deadline_ms, e) < 0) {
+	if (t->engine->shutdown_recv) {
+		/* our answer to the peer's goodbye: many do not stay for it */
+		(void)stream_write(t->under, p, n, deadline_ms, &ignored);
+	} else if (stream_write(t->under, p, n, deadline_ms, e) < 0) {
 		t->broken = true;	/* how much went out is not known */
 		return -1;
 	}
@@ -343,8 +347,10 @@ static void engine_init(struct tls_stream *t, br_ssl_engine_context *engine)
 	br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
 	br_ssl_engine_set_default_aes_gcm(engine);
-	br_ssl_engine_set_default_chapol(engine);
-	br_ssl_engine_set_default_ec(engine);
+	br_ssl_engine_set_chapol(engine, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
+	br_ssl_engine_set_chacha20(engine, br_chacha20_ct_run);
+	br_ssl_engine_set_poly1305(engine, br_poly1305_ctmul_run);
+	br_ssl_engine_set_ec(engine, TLS_EC);
 	br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
 	br_ssl_engine_set_buffer(engine, t->io, sizeof(t->io), 1);
 	random_bytes(seed, sizeof(seed));
@@ -382,7 +388,7 @@ struct stream *tls_connect(int fd, const char *name, const struct tls_trust *tru
 	br_ssl_client_zero(client);
 	engine_init(t, &client->eng);
 	br_ssl_engine_set_default_rsavrfy(t->engine);
-	br_ssl_engine_set_default_ecdsa(t->engine);
+	br_ssl_engine_set_ecdsa(t->engine, br_ecdsa_vrfy_asn1_get_default());
 	br_ssl_engine_set_x509(t->engine, &v->vtable);
 	/* RFC 6066 section 3: addresses are not server names */
 	if (!br_ssl_client_reset(client, is_address(name) ? NULL : name, 0))
@@ -509,7 +515,7 @@ struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadlin
 			BR_KEYTYPE_SIGN, 0, br_rsa_pkcs1_sign_get_default());
 	else
 		br_ssl_server_set_single_ec(server, id->chain, id->chain_count, &id->key.ec,
-			BR_KEYTYPE_SIGN, 0, br_ec_get_default(), br_ecdsa_sign_asn1_get_default());
+			BR_KEYTYPE_SIGN, 0, TLS_EC, br_ecdsa_sign_asn1_get_default());
 	if (!br_ssl_server_reset(server))
 		rc = engine_error(t, br_ssl_engine_last_error(t->engine), e);
 	else

@@ -247,7 +247,7 @@ void verify_init(struct verify *v, const struct tls_trust *trust, const char *ho
 	br_x509_minimal_set_hash(m, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(m, br_sha512_ID, &br_sha512_vtable);
 	br_x509_minimal_set_rsa(m, br_rsa_pkcs1_vrfy_get_default());
-	br_x509_minimal_set_ecdsa(m, br_ec_get_default(), br_ecdsa_vrfy_asn1_get_default());
+	br_x509_minimal_set_ecdsa(m, TLS_EC, br_ecdsa_vrfy_asn1_get_default());
 	br_x509_minimal_set_minrsa(m, RSA_BYTES_MIN);
 	br_x509_minimal_set_time(m, (uint32_t)(v->now / 86400 + DAYS_TO_1970),
 				 (uint32_t)(v->now % 86400));

@@ -1,0 +1,473 @@
+/*
+ * Resource Manager's front door: who calls, which version of the API, which
+ * subscription and group, and what every answer looks like, whoever gives it.
+ * What lies below "providers" is resource.c's.
+ */
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+
+bool is(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
+}
+
+int call_answer(struct call *c, unsigned status, cJSON *out)
+{
+	json_free(c->out);
+	c->status = status;
+	c->out = out;
+	return 0;
+}
+
+void call_field(struct call *c, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(HTTP_LINE_MAX);
+	va_list ap;
+
+	if (c->n_fields == sizeof(c->fields) / sizeof(c->fields[0]))
+		return;
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	c->fields[c->n_fields++] = buf_detach(&b);
+}
+
+bool call_param(const struct call *c, const char *name, struct buf *b)
+{
+	return http_x_param(c->x, name, b) && !b->over;
+}
+
+int call_method(struct call *c)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 405, "HttpMethodNotAllowed", NULL,
+		      "The HTTP method '%s' is not supported at scope '%.200s'.", c->method,
+		      c->seg[c->n_seg - 1]);
+}
+
+/* ---- pages ---- */
+
+/*
+ * The token says where the next page begins.  Between the first page and the
+ * second comes one that is empty and still has a nextLink, as Azure's do.
+ */
+int call_page(struct call *c, cJSON *arr, size_t page)
+{
+	struct buf b = BUF_INIT(256), link = BUF_INIT(HTTP_LINE_MAX);
+	struct str token, query = http_x_query(c->x), word;
+	size_t total = (size_t)cJSON_GetArraySize(arr), n;
+	uint64_t from = 0, top;
+	bool empty = false;
+	cJSON *out, *value, *item;
+
+	if (call_param(c, "$top", &b) && str_num(buf_str(&b), 1000, &top) && top > 0)
+		page = (size_t)top;
+	buf_reset(&b);
+	if (call_param(c, "$skiptoken", &b)) {
+		token = buf_str(&b);
+		empty = str_starts(token, STR("gap"));
+		token = str_skip(token, 3);
+		if (!str_num(token, 1000000, &from)) {
+			json_free(arr);
+			buf_release(&b);
+			return fault_set(&c->fault, 400, "InvalidSkipToken", NULL,
+				      "The provided skip token is invalid.");
+		}
+	}
+	out = cJSON_CreateObject();
+	value = json_add_arr(out, "value");
+	for (n = 0; n < from && arr->child != NULL; n++)
+		json_free(cJSON_DetachItemFromArray(arr, 0));
+	for (n = 0; !empty && n < page && (item = cJSON_DetachItemFromArray(arr, 0)) != NULL; n++)
+		cJSON_AddItemToArray(value, item);
+	if (empty || from + page < total) {
+		struct str path = http_x_path(c->x);
+
+		buf_addf(&link, "%s%.*s?", c->base, STR_ARG(path));
+		while (str_next(&query, '&', &word))
+			if (!str_istarts(word, STR("$skiptoken")) &&
+			    !str_istarts(word, STR("%24skiptoken")))
+				buf_addf(&link, "%.*s&", STR_ARG(word));
+		buf_addf(&link, "%%24skiptoken=%s%llu", !empty && from == 0 ? "gap" : "row",
+			 (unsigned long long)(empty ? from : from + page));
+		json_add_str(out, "nextLink", link.str);
+	}
+	buf_release(&b);
+	buf_release(&link);
+	json_free(arr);
+	return call_answer(c, 200, out);
+}
+
+/* ---- operations ---- */
+
+/* What binds a poll URL to its operation: whoever shortens it is refused. */
+static void poll_seal(struct emu *m, const struct op *op, struct buf *b)
+{
+	uint8_t mac[SHA256_LEN];
+
+	hmac_sha256(m->token_key, sizeof(m->token_key), op->id, strlen(op->id), mac);
+	buf_addf(b, "&t=%018lld&c=%s&s=", (long long)(op->started + 62135596800) * 10000000 %
+		 1000000000000000000, m->certificate);
+	for (int i = 0; i < 8; i++)
+		buf_add_hex(b, mac, 21);
+	buf_adds(b, "00AaZz&h=");
+	buf_add_base64url(b, mac, sizeof(mac));
+}
+
+static bool poll_sealed(const struct call *c, const struct op *op)
+{
+	struct buf want = BUF_INIT(HTTP_LINE_MAX), got = BUF_INIT(HTTP_LINE_MAX);
+	bool same;
+
+	poll_seal(c->m, op, &want);
+	buf_addstr(&got, http_x_query(c->x));
+	same = strstr(got.str, want.str) != NULL;
+	buf_release(&want);
+	buf_release(&got);
+	return same;
+}
+
+/* where: namespace/word, "Microsoft.Compute/operations" */
+static void poll_url(struct call *c, const struct op *op, const char *name, const char *where,
+		     const char *more)
+{
+	struct buf b = BUF_INIT(HTTP_LINE_MAX);
+
+	buf_addf(&b, "%s/subscriptions/%s/providers/%.*s/locations/%s/%s/%s", c->base, c->m->subscription,
+		 (int)strcspn(where, "/"), where, op->location, strchr(where, '/') + 1, op->id);
+	buf_addf(&b, "?api-version=%s%s", op->api, more);
+	poll_seal(c->m, op, &b);
+	call_field(c, "%s: %s", name, b.str);
+	buf_release(&b);
+}
+
+void call_op(struct call *c, const struct op *op)
+{
+	bool put = strcmp(c->method, "PUT") == 0 || strcmp(c->method, "PATCH") == 0;
+	struct buf b = BUF_INIT(HTTP_LINE_MAX);
+	char p[64];
+
+	switch (op->style) {
+	case OP_COMPUTE:
+		snprintf(p, sizeof(p), "&p=%s", c->m->object);
+		poll_url(c, op, "Azure-AsyncOperation", "Microsoft.Compute/operations", p);
+		if (put) {
+			call_field(c, "Azure-AsyncNotification: Enabled");
+			call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
+		} else {
+			snprintf(p, sizeof(p), "&p=%s&monitor=true", c->m->object);
+			poll_url(c, op, "Location", "Microsoft.Compute/operations", p);
+		}
+		break;
+	case OP_NETWORK:
+		poll_url(c, op, "Azure-AsyncOperation", "Microsoft.Network/operations", "");
+		call_field(c, "Azure-AsyncNotification: Enabled");
+		if (!put)
+			poll_url(c, op, "Location",
+				 "Microsoft.Network/operationResults", "");
+		break;
+	case OP_STORAGE:
+		poll_url(c, op, "Location", "Microsoft.Storage/asyncoperations",
+			 "&monitor=true");
+		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
+		break;
+	case OP_JOB:
+		buf_addf(&b, "%s/subscriptions/%s/operationresults/%s?api-version=%s",
+			 c->base, c->m->subscription, op->id, op->api);
+		poll_seal(c->m, op, &b);
+		call_field(c, "Location: %s", b.str);
+		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
+		break;
+	case OP_DEPLOYMENT:
+		buf_addf(&b, "%s%s/operationStatuses/%s?api-version=%s", c->base, op->key, op->id,
+			 op->api);
+		poll_seal(c->m, op, &b);
+		call_field(c, "Azure-AsyncOperation: %s", b.str);
+		break;
+	default:
+		break;
+	}
+	buf_release(&b);
+}
+
+static cJSON *async_document(const struct op *op)
+{
+	cJSON *doc = cJSON_CreateObject();
+	char s[32];
+
+	if (op->style == OP_COMPUTE) {
+		time_iso(op->started, s);
+		json_add_str(doc, "startTime", s);
+		if (op->status != OP_RUNNING) {
+			time_iso(op->ended, s);
+			json_add_str(doc, "endTime", s);
+		}
+	}
+	json_add_str(doc, "status", op_word(op));
+	if (op->output != NULL)
+		cJSON_AddItemToObject(doc, "properties",
+				      json_fmt("{'output':%j}", op->output));
+	if (op->status == OP_FAILED || op->status == OP_CANCELED)
+		cJSON_AddItemToObject(doc, "error", cJSON_Duplicate(op->fault.error, true));
+	if (op->style == OP_COMPUTE)
+		json_add_str(doc, "name", op->id);
+	return doc;
+}
+
+/* ARM's own jobs fail with names in capitals. */
+static cJSON *pascal(const cJSON *error)
+{
+	cJSON *out = json_fmt("{'Code':%s,'Target':null,'Message':%s,'Details':[],"
+			      "'AdditionalInfo':null}", json_str_opt(error, "code", NULL),
+			      json_str_opt(error, "message", NULL));
+	const cJSON *d;
+
+	cJSON_ArrayForEach(d, json_get(error, "details"))
+		json_push(json_get_mut(out, "Details"), "{'Code':null,'Target':%s,'Message':%s,"
+			  "'Details':null,'AdditionalInfo':null}", json_str_opt(d, "target", NULL),
+			  json_str_opt(d, "message", NULL));
+	return out;
+}
+
+/* A Location poll: 202, then the result or the error. */
+static int poll_location(struct call *c, const struct op *op)
+{
+	struct entry *n;
+
+	c->plain = "text/plain; charset=utf-8";
+	if (op->status == OP_RUNNING) {
+		call_op(c, op);
+		return call_answer(c, 202, NULL);
+	}
+	if (op->status != OP_SUCCEEDED && op->style == OP_JOB)
+		return call_answer(c, op->fault.status, json_fmt("{'Error':%j}",
+				   pascal(op->fault.error)));
+	if (op->status != OP_SUCCEEDED)
+		return call_answer(c, op->fault.status, json_fmt("{'error':%j}",
+				   op->fault.error));
+	if (op->style == OP_STORAGE && (n = store_find(c->m, op->key)) != NULL)
+		return call_answer(c, 200, entry_show(c->m, n));
+	if (op->output != NULL)
+		return call_answer(c, 200, cJSON_Duplicate(op->output, true));
+	return call_answer(c, op->done_status, NULL);
+}
+
+int call_poll(struct call *c, const char *id, bool location)
+{
+	struct op *op = op_find(c->m, str_of(id));
+	struct buf b = BUF_INIT(16);
+
+	if (strcmp(c->method, "GET") != 0)
+		return call_method(c);
+	if (op == NULL)
+		return fault_set(&c->fault, 404, "OperationNotFound", NULL,
+			      "The operation '%.80s' was not found.", id);
+	if (!poll_sealed(c, op))
+		return fault_set(&c->fault, 400, "InvalidAsyncOperationUri", NULL,
+			      "The address of the operation is not the one that was given out: "
+			      "it must be used as it is, all of its parameters included.");
+	if (location || call_param(c, "monitor", &b)) {
+		buf_release(&b);
+		return poll_location(c, op);
+	}
+	if (op->status == OP_RUNNING && op->style != OP_NETWORK)
+		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
+	c->pretty = op->style == OP_COMPUTE;
+	return call_answer(c, 200, async_document(op));
+}
+
+/* providers/NS/locations/L/(operations|operationResults|asyncoperations)/ID */
+static bool is_poll(char **s)
+{
+	if (!is(s[1], "locations") || s[2] == NULL || s[3] == NULL || s[4] == NULL || s[5] != NULL)
+		return false;
+	return is(s[3], "operations") || is(s[3], "operationResults") || is(s[3], "asyncoperations");
+}
+
+/* ---- routing ---- */
+
+static int check_version(struct call *c)
+{
+	struct buf b = BUF_INIT(sizeof(c->api) - 1);
+	bool any = call_param(c, "api-version", &b) && b.n > 0;
+
+	snprintf(c->api, sizeof(c->api), "%s", b.str);
+	buf_release(&b);
+	c->gateway = true;
+	if (!any)
+		return fault_set(&c->fault, 400, "MissingApiVersionParameter", NULL,
+			      "The api-version query parameter (?api-version=) is required for "
+			      "all requests.");
+	c->gateway = false;
+	return 0;
+}
+
+static int not_found(struct call *c)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "NotFound", NULL,
+		      "The requested resource does not exist: '%.200s'.",
+		      c->n_seg > 0 ? c->seg[c->n_seg - 1] : "/");
+}
+
+/* The versions of ARM's own calls; providers have theirs. */
+static int core_version(struct call *c)
+{
+	static const char versions[] = "2022-12-01, 2022-09-01, 2021-01-01, 2020-01-01, 2019-11-01, "
+		"2019-06-01, 2016-06-01, " RESOURCES_VERSIONS;
+
+	if (version_known(versions, c->api))
+		return 0;
+	c->gateway = true;
+	return fault_set(&c->fault, 400, "InvalidApiVersionParameter", NULL,
+		      "The api-version '%s' is invalid. The supported versions are '%s'.",
+		      c->api, versions);
+}
+
+/* Group providers: s[0] is the namespace. */
+static int resource_call(struct call *c, struct entry *group, char **s)
+{
+	if (is(s[0], "Microsoft.Resources") && is(s[1], "deployments"))
+		return core_version(c) < 0 ? -1 : deployments_call(c, group, s + 2);
+	if (is(s[0], "Microsoft.Authorization") && is(s[1], "permissions"))
+		return call_answer(c, 200, json_fmt("{'value':[{'actions':['*'],'notActions':[]}]}"));
+	return resource_route(c, group, s);
+}
+
+/* Below a group: s[0] is what follows its name, NULL for the group itself. */
+static int in_group(struct call *c, const char *name, char **s)
+{
+	char id[256];
+	struct entry *group, *n;
+	cJSON *arr;
+
+	if (s[0] == NULL)
+		return core_version(c) < 0 ? -1 : group_call(c);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", c->m->subscription, name);
+	group = store_find(c->m, id);
+	if (group == NULL) {
+		c->gateway = true;
+		return fault_set(&c->fault, 404, "ResourceGroupNotFound", NULL,
+			      "Resource group '%.90s' could not be found.", name);
+	}
+	if (is(s[0], "providers") && s[1] != NULL)
+		return resource_call(c, group, s + 1);
+	if (core_version(c) < 0)
+		return -1;
+	if (is(s[0], "deployments") && s[1] != NULL && is(s[2], "operations"))
+		return operations_call(c, group, s[1], s[3]);
+	if (is(s[0], "resources") && s[1] == NULL) {
+		if (strcmp(c->method, "GET") != 0)
+			return call_method(c);
+		arr = cJSON_CreateArray();
+		snprintf(id, sizeof(id), "%.200s/", group->key);
+		for (n = NULL; (n = store_next(c->m, n, id)) != NULL;)
+			if (n->type != NULL && (n->type->flags & R_TRACKED))
+				cJSON_AddItemToArray(arr, resource_brief(n));
+		return call_page(c, arr, 25);
+	}
+	return not_found(c);
+}
+
+static int in_subscription(struct call *c)
+{
+	char **s = c->seg + 2;
+	const char *what = s[0];
+
+	if (what == NULL || is(what, "locations") || is(what, "resources") ||
+	    (is(what, "resourcegroups") && s[1] == NULL))
+		return core_version(c) < 0 ? -1 : arm_subscription(c);
+	if (is(what, "resourcegroups"))
+		return in_group(c, s[1], s + 2);
+	if (is(what, "operationresults") && s[1] != NULL && s[2] == NULL)
+		return call_poll(c, s[1], true);
+	if (is(what, "providers")) {
+		if (s[1] != NULL && is_poll(s + 1))
+			return call_poll(c, s[5], is(s[4], "operationResults") || is(s[4], "asyncoperations"));
+		return arm_providers(c, s + 1);
+	}
+	return not_found(c);
+}
+
+static bool is_guid(const char *s)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	for (i = 0; form[i] != '\0'; i++)
+		if (form[i] == '-' ? s[i] != '-' :
+		    !is_digit(s[i]) && !(to_lower(s[i]) >= 'a' && to_lower(s[i]) <= 'f'))
+			return false;
+	return s[i] == '\0';
+}
+
+/* One cloud, in the shape the caller's version has. */
+static int metadata(struct call *c)
+{
+	char suffix[64];
+	cJSON *doc;
+
+	if (strcmp(c->api, "2015-01-01") == 0)
+		return call_answer(c, 200, json_fmt(
+			"{'galleryEndpoint':'','graphEndpoint':'','portalEndpoint':%s,"
+			"'authentication':{'loginEndpoint':%s,'audiences':[%s]}}",
+			c->base, c->base, c->base));
+	doc = json_fmt("{'portal':%s,'authentication':{'loginEndpoint':%s,"
+		"'audiences':[%s,'https://management.core.windows.net/',"
+		"'https://management.azure.com/'],'tenant':'common','identityProvider':'AAD'},"
+		"'resourceManager':%s,'graph':%s,'microsoftGraphResourceId':%s,"
+		"'name':'AzureCloud','suffixes':{}}",
+		c->base, c->base, c->base, c->base, c->base, c->base);
+	snprintf(suffix, sizeof(suffix), "core.localhost:%u", c->m->port);
+	json_add_str(json_get_mut(doc, "suffixes"), "storage", suffix);
+	/* 2022-09-01 answers with an array of clouds, of one here */
+	if (strcmp(c->api, "2019-05-01") != 0) {
+		cJSON *arr = cJSON_CreateArray();
+
+		cJSON_AddItemToArray(arr, doc);
+		doc = arr;
+	}
+	return call_answer(c, 200, doc);
+}
+
+static int route(struct call *c)
+{
+	char **s = c->seg;
+
+	if (s[0] == NULL)
+		return not_found(c);
+	if (check_version(c) < 0)
+		return -1;
+	if (is(s[0], "metadata") && is(s[1], "endpoints") && s[2] == NULL)
+		return metadata(c);
+	if (entra_check(c) < 0)
+		return -1;
+	if ((is(s[0], "subscriptions") && s[1] == NULL) || (is(s[0], "tenants") && s[1] == NULL))
+		return core_version(c) < 0 ? -1 : arm_subscriptions(c);
+	if (is(s[0], "providers"))
+		return arm_providers(c, s + 1);
+	if (!is(s[0], "subscriptions"))
+		return not_found(c);
+	c->gateway = true;
+	if (!is_guid(s[1]))
+		return fault_set(&c->fault, 400, "InvalidSubscriptionId", NULL,
+			      "The provided subscription identifier '%.64s' is malformed or invalid.",
+			      s[1]);
+	if (!is(s[1], c->m->subscription))
+		return fault_set(&c->fault, 404, "SubscriptionNotFound", NULL,
+			      "The subscription '%s' could not be found.", s[1]);
+	c->gateway = false;
+	return in_subscription(c);
+}
+
+void arm_handle(struct call *c)
+{
+	if (entra_handle(c))
+		return;
+	if (route(c) < 0) {
+		c->status = c->fault.status;
+		json_free(c->out);
+		c->out = json_fmt("{'error':%j}", c->fault.error);
+	}
+}

@@ -1,0 +1,694 @@
+/*
+ * Template deployments: validation, the run of a template resource by
+ * resource, its operations, outputs and failures.  The language is
+ * template.c's; the resources go through arm_put() like any request.
+ */
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+#include "emulator/template.h"
+
+struct deployment {
+	struct emu *m;
+	struct template *t;
+	struct template_scope scope;
+	cJSON *environment, *group;
+	bool dry;			/* references are not known */
+	char *name;
+	char group_name[100];
+};
+
+/* ---- what the template language asks ---- */
+
+static cJSON *reference(void *ctx, const char *id, const char *api, bool full, struct err *e)
+{
+	struct deployment *d = ctx;
+	struct entry *n = store_find(d->m, id);
+	cJSON *doc, *out;
+
+	(void)api;
+	if (d->dry)
+		return NULL;
+	if (n == NULL) {
+		const char *type = strstr(id, "/providers/");
+
+		err_set(e, ERR_AZURE, "ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
+			"not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+			type != NULL ? type + strlen("/providers/") : id, d->group_name);
+		return NULL;
+	}
+	doc = entry_show(d->m, n);
+	if (full)
+		return doc;
+	out = cJSON_DetachItemFromObject(doc, "properties");
+	json_free(doc);
+	return out != NULL ? out : cJSON_CreateObject();
+}
+
+static cJSON *list(void *ctx, const char *name, const char *id, const char *api, const cJSON *body,
+		   struct err *e)
+{
+	struct deployment *d = ctx;
+	struct entry *n = store_find(d->m, id);
+
+	(void)api;
+	(void)body;
+	if (d->dry)
+		return NULL;
+	if (n == NULL || !is(json_str_opt(n->doc, "type", ""), "Microsoft.Storage/storageAccounts") ||
+	    !is(name, "listKeys")) {
+		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name, id);
+		return NULL;
+	}
+	return account_keys(n);
+}
+
+static void template_fault(const struct err *e, struct fault *f)
+{
+	struct str text, code = template_error(e, &text);
+	char *z = str_dup(code);
+
+	fault_set(f, 400, z, NULL, "%.*s", STR_ARG(text));
+	free(z);
+}
+
+static int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
+			   const char *name, const cJSON *template, const cJSON *parameters,
+			   struct fault *f)
+{
+	struct err e = ERR_INIT;
+	char suffix[64];
+
+	snprintf(suffix, sizeof(suffix), "core.localhost:%u", m->port);
+	d->m = m;
+	d->name = xstrdup(name);
+	d->group = cJSON_Duplicate(group->doc, true);
+	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_str_opt(d->group, "name", ""));
+	d->environment = json_fmt("{'name':'AzureCloud','resourceManager':%s,'authentication':{"
+		"'loginEndpoint':%s,'audiences':[%s],'tenant':'common','identityProvider':'AAD'},"
+		"'suffixes':{'storage':%s}}", m->base, m->base, m->base, suffix);
+	d->scope = (struct template_scope){
+		.subscription_id = m->subscription,
+		.tenant_id = m->tenant,
+		.group_name = d->group_name,
+		.group = d->group,
+		.environment = d->environment,
+		.deployment_name = d->name,
+		.now = unix_time(),
+		.reference = reference,
+		.list = list,
+		.ctx = d,
+	};
+	d->t = template_open(template, parameters, &d->scope, &e);
+	if (d->t == NULL)
+		template_fault(&e, f);
+	return d->t == NULL ? -1 : 0;
+}
+
+static void deployment_close(struct deployment *d)
+{
+	template_free(d->t);
+	json_free(d->environment);
+	json_free(d->group);
+	free(d->name);
+}
+
+/* ---- validation ---- */
+
+/* Every resource is asked whether it would do, without being made. */
+static int preflight(struct deployment *d, struct fault *f)
+{
+	size_t n;
+	const struct template_resource *r = template_resources(d->t, &n);
+	char tracking[37];
+	cJSON *details = cJSON_CreateArray();
+
+	d->dry = true;
+	for (size_t i = 0; i < n; i++) {
+		struct put p = { .id = xstrdup(r[i].id), .api = r[i].api_version, .dry = true };
+		struct err e = ERR_INIT;
+		cJSON *body = NULL;
+
+		if (r[i].deploy && (body = template_resource(d->t, i, &e)) == NULL)
+			template_fault(&e, &p.f);
+		if (body != NULL)
+			arm_put(d->m, &p, body);
+		if (p.f.error != NULL)
+			cJSON_AddItemToArray(details, cJSON_Duplicate(p.f.error, true));
+		json_burn(body);
+		put_release(&p);
+	}
+	d->dry = false;
+	if (details->child == NULL) {
+		json_free(details);
+		return 0;
+	}
+	random_guid(tracking);
+	fault_set(f, 400, "InvalidTemplateDeployment", NULL, "The template deployment '%s' is not valid according "
+	       "to the validation procedure. The tracking id is '%s'. See inner errors for details. Please see "
+	       "https://aka.ms/arm-deploy for usage details.", d->name, tracking);
+	json_push(json_add_arr(f->error, "details"), "{'code':'PreflightValidationCheckFailed','message':"
+		  "'Preflight validation failed. Please refer to the details for the specific errors.',"
+		  "'details':%j}", details);
+	json_free(details);
+	return -1;
+}
+
+/* Namespaces and types of a template, and who waits for whom. */
+static void describe(struct deployment *d, cJSON *props)
+{
+	size_t n;
+	const struct template_resource *r = template_resources(d->t, &n);
+	cJSON *providers = json_add_arr(props, "providers"), *dependencies = json_add_arr(props, "dependencies");
+	cJSON *item, *types, *t;
+	const char *location = json_str_opt(d->group, "location", "");
+
+	for (size_t i = 0; i < n; i++) {
+		char *ns = xstrndup(r[i].type, strcspn(r[i].type, "/"));
+		const char *type = r[i].type + strlen(ns) + (r[i].type[strlen(ns)] == '/');
+		bool known = false;
+
+		item = NULL;
+		cJSON_ArrayForEach(t, providers)
+			if (is(json_str_opt(t, "namespace", ""), ns))
+				item = t;
+		if (item == NULL) {
+			json_push(providers, "{'namespace':%s,'resourceTypes':[]}", ns);
+			item = cJSON_GetArrayItem(providers, cJSON_GetArraySize(providers) - 1);
+		}
+		types = json_get_mut(item, "resourceTypes");
+		cJSON_ArrayForEach(t, types)
+			known = known || is(json_str_opt(t, "resourceType", ""), type);
+		if (!known)
+			json_push(types, "{'resourceType':%s,'locations':[%s]}", type, location);
+		free(ns);
+		if (r[i].after_n == 0)
+			continue;
+		json_push(dependencies, "{'dependsOn':[],'id':%s,'resourceType':%s,'resourceName':%s}",
+			  r[i].id, r[i].type, r[i].name);
+		item = cJSON_GetArrayItem(dependencies, cJSON_GetArraySize(dependencies) - 1);
+		for (size_t k = 0; k < r[i].after_n; k++)
+			json_push(json_get_mut(item, "dependsOn"), "{'id':%s,'resourceType':%s,"
+				  "'resourceName':%s}", r[r[i].after[k]].id, r[r[i].after[k]].type,
+				  r[r[i].after[k]].name);
+	}
+}
+
+static cJSON *deployment_doc(struct deployment *d, const char *id, const char *state)
+{
+	char now[40], corr[37];
+	cJSON *doc, *props, *parameters = template_parameters(d->t);
+	uint64_t hash = 14695981039346656037u;
+	char text[24];
+
+	for (const char *p = d->name; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 1099511628211u;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)hash);
+	iso_now(now);
+	random_guid(corr);
+	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
+		"'templateHash':%s,'parameters':%j,'mode':'Incremental','provisioningState':%s,"
+		"'timestamp':%s,'duration':'PT0S','correlationId':%s}}", id, d->name, text, parameters, state,
+		now, corr);
+	props = json_get_mut(doc, "properties");
+	describe(d, props);
+	json_free(parameters);
+	return doc;
+}
+
+/* ---- the run ---- */
+
+enum progress { WAITING, RUNNING, DONE, FAILED };
+
+struct item {
+	enum progress at;
+	struct op *op;
+	cJSON *row;			/* in the deployment's list of operations; a copy is kept here */
+	char operation[17];
+	int64_t started_ms;
+	bool created;
+};
+
+struct run {
+	struct deployment d;
+	struct emu *m;
+	char *key;			/* of the deployment */
+	struct item *items;
+	const struct template_resource *r;
+	size_t n;
+	cJSON *details;			/* of failures */
+	int64_t started_ms;
+};
+
+static void duration(int64_t ms, char out[32])
+{
+	snprintf(out, 32, "PT%lld.%03lldS", (long long)(ms / 1000), (long long)(ms % 1000));
+}
+
+static void status_word(unsigned status, char out[32])
+{
+	const char *s = http_reason(status);
+	size_t n = 0;
+
+	for (; *s != '\0' && n < 31; s++)
+		if (*s != ' ')
+			out[n++] = *s;
+	out[n] = '\0';
+}
+
+/* Write a resource's row anew, in front of the others when it is the first time. */
+static void row_put(struct run *run, size_t i, const char *state, unsigned status, const cJSON *error)
+{
+	struct item *it = &run->items[i];
+	struct entry *n = store_find(run->m, run->key);
+	char now[40], span[32], word[32], *id, tracking[37];
+	cJSON *rows, *row, *old, *p;
+
+	if (n == NULL)
+		return;
+	if (it->operation[0] == '\0') {
+		uint8_t raw[8];
+		struct buf b = BUF_INIT(17);
+
+		random_bytes(raw, sizeof(raw));
+		buf_add_hex(&b, raw, sizeof(raw));
+		for (size_t k = 0; k < 16; k++)
+			it->operation[k] = to_upper(b.str[k]);
+		buf_release(&b);
+	}
+	iso_now(now);
+	random_guid(tracking);
+	duration(now_ms() - it->started_ms, span);
+	status_word(status, word);
+	id = xasprintf("%s/operations/%s", json_str_opt(n->doc, "id", ""), it->operation);
+	row = json_fmt("{'id':%s,'operationId':%s,'properties':{'provisioningOperation':'Create',"
+		"'provisioningState':%s,'timestamp':%s,'duration':%s,'trackingId':%s,'statusCode':%s,"
+		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
+		id, it->operation, state, now, span, tracking, word, error, run->r[i].id, run->r[i].type,
+		run->r[i].name);
+	p = json_get_mut(row, "properties");
+	if (error == NULL)
+		json_drop(p, "statusMessage");
+	free(id);
+	rows = json_get_mut(n->hide, "operations");
+	cJSON_ArrayForEach(old, rows)
+		if (is(json_str_opt(old, "operationId", ""), it->operation))
+			break;
+	if (old != NULL)
+		cJSON_ReplaceItemViaPointer(rows, old, row);
+	else
+		cJSON_InsertItemInArray(rows, 0, row);
+	store_changed(run->m);
+}
+
+/* A failure is told twice: in the row, and as text within the deployment's error. */
+static void item_failed(struct run *run, size_t i, unsigned status, const cJSON *error, bool async)
+{
+	cJSON *doc = async ? json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
+		"'message':%s,'details':[%j]}}", "The resource write operation failed to complete "
+		"successfully, because it reached terminal provisioning state 'Failed'.", error) :
+		json_fmt("{'error':%j}", error);
+	struct buf flat = BUF_INIT(256u << 10), text = BUF_INIT(512u << 10);
+	char word[32];
+
+	run->items[i].at = FAILED;
+	row_put(run, i, "Failed", status, doc);
+	json_print_pretty(doc, &flat);
+	for (size_t k = 0; k < flat.n; k++) {
+		if (flat.str[k] == '\n')
+			buf_addc(&text, '\r');
+		buf_addc(&text, flat.str[k]);
+	}
+	status_word(status, word);
+	json_push(run->details, "{'code':%s,'message':%s}", word, text.str);
+	buf_release(&flat);
+	buf_release(&text);
+	json_free(doc);
+}
+
+static void item_start(struct run *run, size_t i)
+{
+	struct item *it = &run->items[i];
+	struct put p = { .id = xstrdup(run->r[i].id), .api = run->r[i].api_version };
+	struct err e = ERR_INIT;
+	cJSON *body;
+
+	it->started_ms = now_ms();
+	body = template_resource(run->d.t, i, &e);
+	if (body == NULL)
+		template_fault(&e, &p.f);
+	if (body != NULL && arm_put(run->m, &p, body) == 0) {
+		it->created = p.created;
+		it->op = p.op;
+		it->at = p.op != NULL ? RUNNING : DONE;
+		if (p.op != NULL)
+			p.op->pinned = true;
+		row_put(run, i, p.op != NULL ? "Running" : "Succeeded",
+			p.op != NULL ? 202 : it->created ? 201 : 200, NULL);
+	} else {
+		item_failed(run, i, p.f.status, p.f.error, false);
+	}
+	json_burn(body);
+	put_release(&p);
+}
+
+static bool ready(const struct run *run, size_t i)
+{
+	for (size_t k = 0; k < run->r[i].after_n; k++)
+		if (run->items[run->r[i].after[k]].at != DONE)
+			return false;
+	return true;
+}
+
+/* One round over the resources: true while there is something to wait for. */
+static bool advance(struct run *run, bool start)
+{
+	bool waiting = false;
+
+	for (size_t i = 0; i < run->n; i++) {
+		struct item *it = &run->items[i];
+
+		if (it->at == RUNNING && it->op->status != OP_RUNNING) {
+			it->op->pinned = false;
+			if (it->op->status == OP_SUCCEEDED) {
+				it->at = DONE;
+				row_put(run, i, "Succeeded", it->created ? 201 : 200, NULL);
+			} else {
+				item_failed(run, i, 409, it->op->fault.error, true);
+			}
+			it->op = NULL;
+		}
+	}
+	for (size_t i = 0; start && i < run->n; i++)
+		if (run->items[i].at == WAITING && ready(run, i)) {
+			if (run->r[i].deploy)
+				item_start(run, i);
+			else
+				run->items[i].at = DONE;
+			i = (size_t)-1;		/* what is done at once may free others */
+		}
+	for (size_t i = 0; i < run->n; i++)
+		waiting = waiting || run->items[i].at == RUNNING;
+	return waiting;
+}
+
+static void output_row(struct entry *n)
+{
+	char now[40], *id;
+
+	iso_now(now);
+	id = xasprintf("%s/operations/08584671059089853983", json_str_opt(n->doc, "id", ""));
+	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
+		json_fmt("{'id':%s,'operationId':'08584671059089853983','properties':{'provisioningOperation':"
+			 "'EvaluateDeploymentOutput','provisioningState':'Succeeded','timestamp':%s,'duration':"
+			 "'PT0.05S','statusCode':'OK'}}", id, now));
+	free(id);
+}
+
+static int conclude(struct run *run, bool canceled, struct fault *f)
+{
+	struct entry *n = store_find(run->m, run->key);
+	struct err e = ERR_INIT;
+	cJSON *outputs = NULL, *props, *made;
+	char now[40], span[32];
+
+	if (canceled) {
+		fault_set(f, 409, "DeploymentCanceled", NULL, "The deployment has been canceled.");
+	} else if (run->details->child != NULL) {
+		fault_set(f, 409, "DeploymentFailed", NULL, "At least one resource deployment operation failed. "
+		       "Please list deployment operations for details. Please see "
+		       "https://aka.ms/arm-deployment-operations for usage details.");
+		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
+	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
+		struct fault inner = { 0, NULL };
+
+		template_fault(&e, &inner);
+		fault_set(f, 400, "DeploymentOutputEvaluationFailed", NULL, "Unable to evaluate template outputs. "
+		       "Please see error details and deployment operations. Please see "
+		       "https://aka.ms/arm-common-errors for usage details.");
+		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
+	}
+	if (n == NULL)
+		return -1;
+	props = json_get_mut(n->doc, "properties");
+	iso_now(now);
+	duration(now_ms() - run->started_ms, span);
+	json_put_str(props, "timestamp", now);
+	json_put_str(props, "duration", span);
+	json_put_str(props, "provisioningState",
+		     canceled ? "Canceled" : f->error != NULL ? "Failed" : "Succeeded");
+	if (f->error != NULL)
+		json_set(props, "error", cJSON_Duplicate(f->error, true));
+	if (outputs != NULL) {
+		output_row(n);
+		json_set(props, "outputs", outputs);
+		made = json_add_arr(props, "outputResources");
+		for (size_t i = 0; i < run->n; i++)
+			if (run->r[i].deploy)
+				json_push(made, "{'id':%s}", run->r[i].id);
+	}
+	store_changed(run->m);
+	return f->error != NULL ? -1 : 0;
+}
+
+static int run_deployment(struct emu *m, struct op *op, struct fault *f)
+{
+	struct run run = { .m = m, .key = xstrdup(op->key), .details = cJSON_CreateArray(),
+			   .started_ms = now_ms() };
+	struct entry *n = store_find(m, op->key), *group = group_of(m, op->key);
+	bool stopped = false;
+	int rc = -1;
+
+	if (n == NULL || group == NULL)
+		goto out;
+	if (deployment_open(&run.d, m, group, json_str_opt(n->doc, "name", ""),
+			    json_get(op->args, "template"), json_get(op->args, "parameters"), f) < 0)
+		goto out;
+	entry_state(n, "Running");
+	run.r = template_resources(run.d.t, &run.n);
+	run.items = xcalloc(run.n + 1, sizeof(*run.items));
+	/* a while of "Accepted", as from Azure */
+	stopped = op_sleep(m, 200) < 0;
+	while (!stopped && advance(&run, !op->cancel) && !op->cancel)
+		stopped = op_wait(m, 1000) < 0;
+	for (size_t i = 0; i < run.n; i++)
+		if (run.items[i].op != NULL)
+			run.items[i].op->pinned = false;
+	if (!stopped)
+		rc = conclude(&run, op->cancel, f);
+out:
+	deployment_close(&run.d);
+	json_free(run.details);
+	free(run.items);
+	free(run.key);
+	return rc;
+}
+
+/* ---- requests ---- */
+
+static bool active(const struct entry *n)
+{
+	const char *s = n == NULL ? "" : json_str_opt(n->doc, "properties.provisioningState", "");
+
+	return is(s, "Accepted") || is(s, "Running");
+}
+
+static int check_request(struct call *c, const char *name)
+{
+	const cJSON *props = json_get(c->body, "properties");
+	const char *mode = json_str_opt(props, "mode", NULL);
+
+	if (strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	    "-._()") != strlen(name))
+		return fault_set(&c->fault, 400, "InvalidDeploymentName", NULL, "The deployment name '%.100s' is not "
+			      "valid: 1 to 64 letters, digits, '-', '.', '_', '(' and ')'.", name);
+	if (!cJSON_IsObject(props))
+		return fault_set(&c->fault, 400, "InvalidRequestContent", NULL, "The request content was invalid and "
+			      "could not be deserialized: 'properties' is missing.");
+	if (mode == NULL || (!is(mode, "Incremental") && !is(mode, "Complete")))
+		return fault_set(&c->fault, 400, "InvalidDeploymentMode", NULL, "The deployment mode '%.40s' is not "
+			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
+	if (is(mode, "Complete"))
+		return fault_set(&c->fault, 400, "InvalidDeploymentMode", NULL,
+			      "The local Azure does not do deployments of mode Complete.");
+	if (!cJSON_IsObject(json_get(props, "template")))
+		return fault_set(&c->fault, 400, "InvalidDeployment", NULL, "The 'template' of deployment '%s' is "
+			      "missing; the local Azure follows no links.", name);
+	return 0;
+}
+
+static int put_deployment(struct call *c, struct entry *group, const char *id, const char *name, bool start)
+{
+	struct deployment d = { 0 };
+	struct entry *n = store_find(c->m, id);
+	const cJSON *props = json_get(c->body, "properties");
+	bool had = n != NULL;
+	struct op *op;
+	cJSON *doc;
+	int rc = -1;
+
+	if (check_request(c, name) < 0)
+		return -1;
+	if (start && active(n))
+		return fault_set(&c->fault, 409, "DeploymentActive", NULL, "Unable to edit or replace deployment "
+			      "'%s': previous deployment from '%s' is still active. Please see "
+			      "https://aka.ms/arm-deploy for usage details.", name,
+			      json_str_opt(n->doc, "properties.timestamp", ""));
+	if (start && is(json_str_opt(group->doc, "properties.provisioningState", ""), "Deleting"))
+		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted", NULL, "The resource group '%s' is in "
+			      "deprovisioning state and cannot perform this operation.",
+			      json_str_opt(group->doc, "name", ""));
+	c->gateway = true;
+	if (deployment_open(&d, c->m, group, name, json_get(props, "template"),
+			    json_get(props, "parameters"), &c->fault) < 0 || preflight(&d, &c->fault) < 0)
+		goto out;
+	c->gateway = false;
+	if (!start) {
+		size_t count;
+		const struct template_resource *r = template_resources(d.t, &count);
+		cJSON *arr;
+
+		doc = deployment_doc(&d, id, "Succeeded");
+		arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
+		for (size_t i = 0; i < count; i++)
+			if (r[i].deploy)
+				json_push(arr, "{'id':%s}", r[i].id);
+		rc = call_answer(c, 200, doc);
+		goto out;
+	}
+	doc = deployment_doc(&d, id, "Accepted");
+	if (n != NULL)
+		store_remove(c->m, n);
+	n = store_add(c->m, id, doc, json_fmt("{'operations':[]}"));
+	op = op_start(c->m, OP_DEPLOYMENT, json_str_opt(group->doc, "location", ""), id, c->api,
+		      run_deployment, json_fmt("{'template':%j,'parameters':%j}", json_get(props, "template"),
+					       json_get(props, "parameters")), NULL, &c->fault);
+	if (op == NULL) {
+		entry_state(n, "Failed");
+		goto out;
+	}
+	json_add_str(n->hide, "op", op->id);
+	call_op(c, op);
+	rc = call_answer(c, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
+out:
+	deployment_close(&d);
+	return rc;
+}
+
+static int cancel(struct call *c, struct entry *n)
+{
+	struct op *op = op_find(c->m, str_of(json_str_opt(n->hide, "op", "")));
+
+	if (!active(n) || op == NULL)
+		return fault_set(&c->fault, 409, "DeploymentCannotBeCancelled", NULL, "The deployment '%s' cannot be "
+			      "cancelled because it is not active.", json_str_opt(n->doc, "name", ""));
+	op->cancel = true;
+	pthread_cond_broadcast(&c->m->changed);
+	return call_answer(c, 204, NULL);
+}
+
+static int run_forget(struct emu *m, struct op *op, struct fault *f)
+{
+	struct entry *n;
+
+	(void)f;
+	if (op_sleep(m, 300) < 0)
+		return -1;
+	if ((n = store_find(m, op->key)) != NULL)
+		store_remove(m, n);
+	return 0;
+}
+
+static int delete_deployment(struct call *c, struct entry *n)
+{
+	struct op *op;
+
+	if (active(n))
+		return fault_set(&c->fault, 409, "DeploymentActive", NULL, "Unable to delete deployment '%s': it is "
+			      "still active.", json_str_opt(n->doc, "name", ""));
+	op = op_start(c->m, OP_JOB, "", n->key, c->api, run_forget, NULL, NULL, &c->fault);
+	if (op == NULL)
+		return -1;
+	op->done_status = 204;
+	call_op(c, op);
+	return call_answer(c, 202, NULL);
+}
+
+int operations_call(struct call *c, struct entry *group, const char *name, const char *id)
+{
+	char *path = xasprintf("%s/providers/microsoft.resources/deployments/%s", group->key, name);
+	struct entry *n = store_find(c->m, path);
+	const cJSON *row;
+
+	free(path);
+	if (strcmp(c->method, "GET") != 0)
+		return call_method(c);
+	c->gateway = n == NULL;
+	if (n == NULL)
+		return fault_set(&c->fault, 404, "DeploymentNotFound", NULL,
+			      "Deployment '%.80s' could not be found.", name);
+	if (id == NULL)
+		return call_page(c, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
+	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
+		if (is(json_str_opt(row, "operationId", ""), id))
+			return call_answer(c, 200, cJSON_Duplicate(row, true));
+	return fault_set(&c->fault, 404, "DeploymentOperationNotFound", NULL,
+		      "The deployment operation '%.80s' could not be found.", id);
+}
+
+static int list_deployments(struct call *c, struct entry *group)
+{
+	char *prefix = xasprintf("%s/providers/microsoft.resources/deployments/", group->key);
+	cJSON *arr = cJSON_CreateArray();
+	struct entry *n;
+
+	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
+		cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
+	free(prefix);
+	return strcmp(c->method, "GET") == 0 ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
+}
+
+int deployments_call(struct call *c, struct entry *group, char **s)
+{
+	bool post = strcmp(c->method, "POST") == 0;
+	struct entry *n;
+	char *id;
+	int rc;
+
+	if (s[0] == NULL)
+		return list_deployments(c, group);
+	if (is(s[1], "operations"))
+		return operations_call(c, group, s[0], s[2]);
+	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_str_opt(group->doc, "id", ""),
+		       s[0]);
+	n = store_find(c->m, id);
+	if (s[1] == NULL && strcmp(c->method, "PUT") == 0) {
+		rc = put_deployment(c, group, id, s[0], true);
+	} else if (is(s[1], "validate") && post) {
+		rc = put_deployment(c, group, id, s[0], false);
+	} else if (n == NULL) {
+		c->gateway = true;
+		rc = fault_set(&c->fault, 404, "DeploymentNotFound", NULL,
+			    "Deployment '%.80s' could not be found.", s[0]);
+		if (strcmp(c->method, "DELETE") == 0) {
+			fault_release(&c->fault);
+			rc = call_answer(c, 204, NULL);
+		}
+	} else if (is(s[1], "operationStatuses") && s[2] != NULL) {
+		rc = call_poll(c, s[2], false);
+	} else if (is(s[1], "cancel") && post) {
+		rc = cancel(c, n);
+	} else if (s[1] != NULL) {
+		rc = call_method(c);
+	} else if (strcmp(c->method, "HEAD") == 0) {
+		rc = call_answer(c, 204, NULL);
+	} else if (strcmp(c->method, "GET") == 0) {
+		rc = call_answer(c, 200, cJSON_Duplicate(n->doc, true));
+	} else if (strcmp(c->method, "DELETE") == 0) {
+		rc = delete_deployment(c, n);
+	} else {
+		rc = call_method(c);
+	}
+	free(id);
+	return rc;
+}

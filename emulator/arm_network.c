@@ -1,0 +1,645 @@
+/*
+ * Microsoft.Network: what its resources must be, what they get, and the
+ * addresses of subnets.  Traffic is nobody's business here.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+
+/* Named things in properties are documents of their own: id, etag, state. */
+static void annotate(struct put *p)
+{
+	cJSON *props = json_get_mut(p->doc, "properties"), *arr, *item;
+	const char *etag = json_str_opt(p->doc, "etag", "");
+
+	cJSON_ArrayForEach(arr, props) {
+		if (!cJSON_IsArray(arr))
+			continue;
+		cJSON_ArrayForEach(item, arr) {
+			const char *name = json_str_opt(item, "name", NULL);
+			char *s;
+
+			if (name == NULL)
+				continue;
+			s = xasprintf("%s/%s/%s", p->id, arr->string, name);
+			json_put_str(item, "id", s);
+			free(s);
+			s = xasprintf("%s/%s", p->type->name, arr->string);
+			json_put_str(item, "type", s);
+			free(s);
+			json_put_str(item, "etag", etag);
+			json_put_str(json_sub(item, "properties"), "provisioningState", "Succeeded");
+		}
+	}
+}
+
+/* What stays from one PUT to the next. */
+static void carry(struct put *p, const char *name)
+{
+	cJSON *props = json_get_mut(p->doc, "properties");
+	const cJSON *v = p->old != NULL ? json_get(json_get(p->old->doc, "properties"), name) : NULL;
+	char guid[37];
+
+	json_drop(props, name);
+	if (v != NULL) {
+		cJSON_AddItemToObject(props, name, cJSON_Duplicate(v, true));
+	} else if (strcmp(name, "resourceGuid") == 0) {
+		random_guid(guid);
+		json_add_str(props, name, guid);
+	}
+}
+
+static void empty_arrays(cJSON *props, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		json_default(props, *list, cJSON_CreateArray());
+}
+
+/* Every {"id": ...} below doc that names a Microsoft.Network resource exists;
+ * references into the resource itself are looked up in its new document. */
+static int check_references(struct emu *m, struct put *p, const cJSON *doc)
+{
+	const cJSON *v;
+	const char *id;
+
+	cJSON_ArrayForEach(v, doc) {
+		id = json_str_opt(v, "id", NULL);
+		if (cJSON_IsObject(v) && id != NULL && json_get(v, "name") == NULL) {
+			if (!str_istarts(str_of(id), str_of(p->id)) && need_reference(m, p, id) < 0)
+				return -1;
+			if (str_istarts(str_of(id), str_of(p->id)) && id[strlen(p->id)] == '/') {
+				struct str rest = str_of(id + strlen(p->id) + 1), kind, name;
+				char *k, *n;
+				bool there;
+
+				str_next(&rest, '/', &kind);
+				if (!str_next(&rest, '/', &name))
+					name = STR("");
+				k = str_dup(kind);
+				n = str_dup(name);
+				there = json_named(json_get_i(json_get(p->doc, "properties"), k), n) != NULL;
+				free(k);
+				free(n);
+				if (!there)
+					return fault_set(&p->f, 400, "InvalidResourceReference", NULL,
+						      "Resource %s referenced by resource %s was not found. "
+						      "Please make sure that the referenced resource exists, "
+						      "and that both resources are in the same region.", id, p->id);
+			}
+		}
+		if ((cJSON_IsObject(v) || cJSON_IsArray(v)) && check_references(m, p, v) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool parse_cidr(const char *s, uint32_t *net, unsigned *bits)
+{
+	struct str left, right = str_of(s);
+	struct in_addr a;
+	uint64_t n = 32;
+	char text[20];
+
+	if (s == NULL)
+		return false;
+	if (str_cut(&right, '/', &left)) {
+		if (!str_num(right, 32, &n))
+			return false;
+	} else {
+		left = right;
+	}
+	if (left.n >= sizeof(text))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(left));
+	if (inet_pton(AF_INET, text, &a) != 1)
+		return false;
+	*net = ntohl(a.s_addr);
+	*bits = (unsigned)n;
+	return true;
+}
+
+static uint32_t mask_of(unsigned bits)
+{
+	return bits == 0 ? 0 : 0xffffffffu << (32 - bits);
+}
+
+static bool overlap(uint32_t a, unsigned an, uint32_t b, unsigned bn)
+{
+	uint32_t mask = mask_of(an < bn ? an : bn);
+
+	return (a & mask) == (b & mask);
+}
+
+/* ---- network security groups ---- */
+
+static int check_rule(struct put *p, const cJSON *rule)
+{
+	static const char *const protocols[] = { "*", "Tcp", "Udp", "Icmp", "Esp", "Ah", NULL };
+	const cJSON *r = json_get(rule, "properties");
+	const char *name = json_str_opt(rule, "name", ""), *s = json_str_opt(r, "protocol", "");
+	int64_t priority = json_int_opt(r, "priority", 0);
+	size_t i = 0;
+	const cJSON *other;
+
+	while (protocols[i] != NULL && !is(protocols[i], s))
+		i++;
+	if (protocols[i] == NULL)
+		return fault_set(&p->f, 400, "SecurityRuleInvalidProtocol", NULL,
+			      "Security rule %s has invalid Protocol %s.", name, s);
+	s = json_str_opt(r, "access", "");
+	if (!is(s, "Allow") && !is(s, "Deny"))
+		return fault_set(&p->f, 400, "SecurityRuleInvalidAccess", NULL,
+			      "Security rule %s has invalid Access %s. Values: Allow, Deny.", name, s);
+	s = json_str_opt(r, "direction", "");
+	if (!is(s, "Inbound") && !is(s, "Outbound"))
+		return fault_set(&p->f, 400, "SecurityRuleInvalidDirection", NULL,
+			      "Security rule %s has invalid Direction %s. Values: Inbound, Outbound.",
+			      name, s);
+	if (priority < 100 || priority > 4096)
+		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority", NULL,
+			      "Security rule has invalid priority. Value provided: %lld. Allowed range "
+			      "100-4096.", (long long)priority);
+	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
+	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
+		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing", NULL,
+			      "Required security rule parameters are missing for security rule with Id: "
+			      "%s/securityRules/%s. Security rule must specify SourceAddressPrefixes, "
+			      "SourceAddressPrefix or SourceApplicationSecurityGroups.", p->id, name);
+	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
+		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
+		    is(json_str_opt(other, "properties.direction", ""), s))
+			return fault_set(&p->f, 400, "SecurityRuleConflict", NULL,
+				      "Security rule %s conflicts with rule %s. Rules cannot have the same "
+				      "Priority and Direction.", name, json_str_opt(other, "name", ""));
+	return 0;
+}
+
+static int put_nsg(struct emu *m, struct put *p)
+{
+	static const char *const arrays[] = { "securityRules", "defaultSecurityRules", NULL };
+	cJSON *props = json_get_mut(p->doc, "properties");
+	const cJSON *rule;
+
+	(void)m;
+	carry(p, "resourceGuid");
+	empty_arrays(props, arrays);
+	cJSON_ArrayForEach(rule, json_get(props, "securityRules"))
+		if (check_rule(p, rule) < 0)
+			return -1;
+	annotate(p);
+	return 0;
+}
+
+/* ---- virtual networks ---- */
+
+static int check_subnet(struct put *p, const cJSON *subnet)
+{
+	const char *name = json_str_opt(subnet, "name", ""), *s;
+	uint32_t net, other_net;
+	unsigned bits, other_bits;
+	const cJSON *v;
+	bool inside = false;
+
+	s = json_str_opt(subnet, "properties.addressPrefix",
+			 json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
+	if (!parse_cidr(s, &net, &bits) || bits > 29)
+		return fault_set(&p->f, 400, "InvalidCIDRNotation", NULL,
+			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
+			      "notation. For a given mask, Azure requires that the address begins at the "
+			      "mask's boundary.", s != NULL ? s : "null", p->id, name);
+	if ((net & ~mask_of(bits)) != 0)
+		return fault_set(&p->f, 400, "InvalidCIDRNotation", NULL,
+			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
+			      "notation. For the given prefix length, the address prefix should be at a "
+			      "boundary.", s, p->id, name);
+	cJSON_ArrayForEach(v, json_at(p->doc, "properties.addressSpace.addressPrefixes"))
+		if (parse_cidr(v->valuestring, &other_net, &other_bits) && other_bits <= bits &&
+		    overlap(net, bits, other_net, other_bits))
+			inside = true;
+	if (!inside)
+		return fault_set(&p->f, 400, "NetcfgInvalidSubnet", NULL,
+			      "Subnet '%s' is not valid because its IP address range is outside the IP "
+			      "address range of virtual network '%s'.", name, p->name);
+	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
+		if (v != subnet && parse_cidr(json_str_opt(v, "properties.addressPrefix", NULL),
+					      &other_net, &other_bits) &&
+		    overlap(net, bits, other_net, other_bits))
+			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap", NULL,
+				      "Subnet '%s' is not valid because its IP address range overlaps with "
+				      "that of an existing subnet in virtual network '%s'.", name, p->name);
+	return 0;
+}
+
+static int put_vnet(struct emu *m, struct put *p)
+{
+	static const char *const arrays[] = { "subnets", "virtualNetworkPeerings", NULL };
+	cJSON *props = json_get_mut(p->doc, "properties"), *v;
+	const cJSON *old = p->old != NULL ? json_at(p->old->doc, "properties.subnets") : NULL, *o;
+	struct entry *user;
+
+	carry(p, "resourceGuid");
+	empty_arrays(props, arrays);
+	json_default(props, "enableDdosProtection", cJSON_CreateFalse());
+	json_default(props, "privateEndpointVNetPolicies", cJSON_CreateString("Disabled"));
+	if (cJSON_GetArraySize(json_at(props, "addressSpace.addressPrefixes")) == 0)
+		return fault_set(&p->f, 400, "InvalidRequestFormat", NULL,
+			      "The virtual network %s has no address space.", p->name);
+	cJSON_ArrayForEach(v, json_get(props, "subnets")) {
+		cJSON *s = json_sub(v, "properties");
+
+		if (check_subnet(p, v) < 0)
+			return -1;
+		json_default(s, "delegations", cJSON_CreateArray());
+		json_default(s, "privateEndpointNetworkPolicies", cJSON_CreateString("Disabled"));
+		json_default(s, "privateLinkServiceNetworkPolicies", cJSON_CreateString("Enabled"));
+	}
+	cJSON_ArrayForEach(o, old)
+		if (json_named(json_get(props, "subnets"), json_str_opt(o, "name", "")) == NULL &&
+		    (user = store_referrer(m, json_str_opt(o, "id", ""))) != NULL)
+			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted", NULL,
+				      "Subnet %s is in use by %s and cannot be deleted. In order to delete "
+				      "the subnet, delete all the resources within the subnet. See "
+				      "aka.ms/deletesubnet.", json_str_opt(o, "name", ""),
+				      json_str_opt(user->doc, "id", ""));
+	annotate(p);
+	return check_references(m, p, props);
+}
+
+/* ---- public addresses ---- */
+
+static bool label_fits(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n < 3 || n > 63 || !is_alpha(s[0]) || s[n - 1] == '-')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!is_digit(*s) && *s != '-' && !(*s >= 'a' && *s <= 'z'))
+			return false;
+	return true;
+}
+
+static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)
+{
+	struct entry *n;
+
+	for (n = NULL; (n = store_next(m, n, "")) != NULL;)
+		if (is(json_str_opt(n->doc, "properties.dnsSettings.domainNameLabel", NULL), label) &&
+		    is(json_str_opt(n->doc, "location", ""), location) &&
+		    !is(json_str_opt(n->doc, "id", ""), self))
+			return true;
+	return false;
+}
+
+/* 127.77.x.y, the first that nobody has.  x is of the directory, so that two
+ * local Azures on one host do not give out the same. */
+static void public_address(struct emu *m, char out[16])
+{
+	struct str net = str_of(m->net);
+	struct entry *n;
+	uint64_t x = 0;
+
+	net = str_head(net, 2);
+	str_hex(&net, 255, &x);
+	for (unsigned i = 4; i < 65535; i++) {
+		snprintf(out, 16, "127.77.%u.%u", ((unsigned)x + (i >> 8)) & 255, i & 255);
+		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
+			if (is(json_str_opt(n->doc, "properties.ipAddress", NULL), out))
+				break;
+		if (n == NULL)
+			return;
+	}
+}
+
+static int put_pip(struct emu *m, struct put *p)
+{
+	cJSON *props = json_get_mut(p->doc, "properties"), *dns;
+	const char *sku = json_str_opt(p->doc, "sku.name", "Basic"), *label;
+	const char *location = json_str_opt(p->doc, "location", "");
+	char s[200];
+
+	if (!is(sku, "Standard") && !is(sku, "StandardV2")) {
+		/* retired on 30 September 2025; no sku still means Basic */
+		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached", NULL,
+			      "Cannot create more than 0 IPv4 Basic SKU public IP addresses for this "
+			      "subscription in this region.");
+	}
+	if (!is(json_str_opt(props, "publicIPAllocationMethod", "Dynamic"), "Static"))
+		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic", NULL,
+			      "Standard sku publicIp %s must have AllocationMethod set to Static.", p->id);
+	carry(p, "resourceGuid");
+	carry(p, "ipAddress");
+	json_drop(props, "ipConfiguration");
+	json_default(props, "publicIPAddressVersion", cJSON_CreateString("IPv4"));
+	json_default(props, "idleTimeoutInMinutes", cJSON_CreateNumber(4));
+	json_default(props, "ipTags", cJSON_CreateArray());
+	json_default(props, "ddosSettings", json_fmt("{'protectionMode':'VirtualNetworkInherited'}"));
+	json_default(json_sub(p->doc, "sku"), "tier", cJSON_CreateString("Regional"));
+	label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
+	if (label != NULL) {
+		if (!label_fits(label))
+			return fault_set(&p->f, 400, "InvalidDomainNameLabel", NULL,
+				      "The domain name label %s is invalid. It must conform to the following "
+				      "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
+		if (label_taken(m, label, location, p->id))
+			return fault_set(&p->f, 400, "DnsRecordInUse", NULL,
+				      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
+				      "IP.", label, location);
+		dns = json_sub(props, "dnsSettings");
+		snprintf(s, sizeof(s), "%.63s.%.40s.cloudapp.localhost", label, location);
+		json_put_str(dns, "fqdn", s);
+	}
+	if (json_get(props, "ipAddress") == NULL) {
+		public_address(m, s);
+		json_add_str(props, "ipAddress", s);
+	}
+	return 0;
+}
+
+/* The thing an address hangs on is found when it is asked for. */
+static cJSON *show_pip(struct emu *m, const struct entry *n)
+{
+	cJSON *doc = cJSON_Duplicate(n->doc, true);
+	const char *id = json_str_opt(doc, "id", "");
+	struct entry *user = store_referrer(m, id);
+	const cJSON *arr, *item;
+
+	if (user == NULL)
+		return doc;
+	cJSON_ArrayForEach(arr, json_get(user->doc, "properties"))
+		cJSON_ArrayForEach(item, arr)
+			if (cJSON_IsObject(item) &&
+			    is(json_str_opt(item, "properties.publicIPAddress.id", NULL), id))
+				json_set(json_get_mut(doc, "properties"), "ipConfiguration",
+					 json_fmt("{'id':%s}", json_str_opt(item, "id", "")));
+	return doc;
+}
+
+/* ---- load balancers ---- */
+
+static int put_lb(struct emu *m, struct put *p)
+{
+	static const char *const arrays[] = { "frontendIPConfigurations", "backendAddressPools",
+		"loadBalancingRules", "probes", "inboundNatRules", "outboundRules", "inboundNatPools",
+		NULL };
+	cJSON *props = json_get_mut(p->doc, "properties"), *v;
+	const cJSON *rule, *pip;
+
+	if (!is(json_str_opt(p->doc, "sku.name", "Basic"), "Standard"))
+		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed", NULL,
+			      "Basic Load Balancer %s cannot be created: Basic Load Balancers were retired "
+			      "on 30 September 2025. Use the Standard SKU.", p->name);
+	carry(p, "resourceGuid");
+	empty_arrays(props, arrays);
+	json_default(json_sub(p->doc, "sku"), "tier", cJSON_CreateString("Regional"));
+	annotate(p);
+	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
+		json_default(json_sub(v, "properties"), "privateIPAllocationMethod",
+			     cJSON_CreateString("Dynamic"));
+	if (check_references(m, p, props) < 0)
+		return -1;
+	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations")) {
+		const char *id = json_str_opt(v, "properties.publicIPAddress.id", NULL);
+		struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
+
+		pip = id != NULL ? store_doc(m, id) : NULL;
+		if (pip != NULL && !is(json_str_opt(pip, "sku.name", ""), "Standard"))
+			return fault_set(&p->f, 400, "DifferentSkuLoadBalancersAndPublicIPAddressNotAllowed",
+				      NULL, "Different sku load balancer %s and public IP %s are not "
+				      "allowed.", p->id, id);
+		if (user != NULL && !is(user->key, p->id))
+			return fault_set(&p->f, 400, "PublicIPAddressInUse", NULL,
+				      "Resource %s is referencing public IP address %s that is already "
+				      "allocated to resource %s.", p->id, id, user->key);
+	}
+	/* Azure wants implicit SNAT off where an outbound rule has the frontend */
+	cJSON_ArrayForEach(rule, json_get(props, "loadBalancingRules"))
+		if (cJSON_GetArraySize(json_get(props, "outboundRules")) > 0 &&
+		    !json_bool_opt(rule, "properties.disableOutboundSnat", false))
+			return fault_set(&p->f, 400,
+				      "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat",
+				      NULL, "Load balancing rule %s and an outbound rule use the same frontend "
+				      "IP configuration, and disableOutboundSnat is not set.",
+				      json_str_opt(rule, "name", ""));
+	cJSON_ArrayForEach(rule, json_get(props, "probes"))
+		if (json_int_opt(rule, "properties.intervalInSeconds", 15) < 5)
+			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall", NULL,
+				      "The interval of probe %s is smaller than 5 seconds.",
+				      json_str_opt(rule, "name", ""));
+	return 0;
+}
+
+/* ---- interfaces and addresses ---- */
+
+int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
+{
+	const cJSON *s = store_doc(m, subnet_id);
+
+	return parse_cidr(json_str_opt(s, "properties.addressPrefix",
+		json_str_opt(s, "properties.addressPrefixes[0]", NULL)), net, bits) ? 0 : -1;
+}
+
+/* Who has that address in the network the subnet belongs to. */
+static struct entry *address_holder(struct emu *m, const char *subnet_id, const char *address)
+{
+	size_t vnet = strlen(subnet_id);
+	struct entry *n;
+	const cJSON *v;
+	const char *cut = strstr(subnet_id, "/subnets/");
+
+	if (cut != NULL)
+		vnet = (size_t)(cut - subnet_id);
+	for (n = NULL; (n = store_next(m, n, "")) != NULL;) {
+		if (is(json_str_opt(n->hide, "address", NULL), address) &&
+		    strncasecmp(json_str_opt(n->hide, "subnet", ""), subnet_id, vnet) == 0)
+			return n;
+		cJSON_ArrayForEach(v, json_at(n->doc, "properties.ipConfigurations"))
+			if (is(json_str_opt(v, "properties.privateIPAddress", NULL), address) &&
+			    strncasecmp(json_str_opt(v, "properties.subnet.id", ""), subnet_id, vnet) == 0)
+				return n;
+	}
+	return NULL;
+}
+
+int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
+		 char out[16])
+{
+	struct entry *holder;
+	uint32_t net, at, ip;
+	unsigned bits;
+	struct in_addr a;
+
+	snprintf(out, 16, "%.15s", wanted != NULL ? wanted : "");
+	if (subnet_of(m, subnet_id, &net, &bits) < 0)
+		return p->dry ? 0 : need_reference(m, p, subnet_id);
+	if (wanted != NULL) {
+		if (!parse_cidr(wanted, &ip, &bits) || subnet_of(m, subnet_id, &net, &bits) < 0 ||
+		    !overlap(ip, 32, net, bits))
+			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet", NULL,
+				      "Private static IP address %s does not belong to the range of subnet "
+				      "%s.", wanted, subnet_id);
+		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
+			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange", NULL,
+				      "Private static IP address %s falls within reserved IP range of subnet "
+				      "%s.", wanted, subnet_id);
+		holder = address_holder(m, subnet_id, wanted);
+		if (holder != NULL && !is(holder->key, p->id))
+			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated", NULL,
+				      "IP configuration of %s is using the private IP address %s which is "
+				      "already allocated to resource %s.", p->id, wanted,
+				      json_str_opt(holder->doc, "id", ""));
+		return 0;
+	}
+	for (at = net + 4; at < (net | ~mask_of(bits)); at++) {
+		a.s_addr = htonl(at);
+		inet_ntop(AF_INET, &a, out, 16);
+		if (address_holder(m, subnet_id, out) == NULL)
+			return 0;
+	}
+	return fault_set(&p->f, 400, "SubnetIsFull", NULL,
+		      "Subnet %s does not have enough capacity for 1 IP addresses.", subnet_id);
+}
+
+static int put_nic(struct emu *m, struct put *p)
+{
+	cJSON *props = json_get_mut(p->doc, "properties"), *v, *c;
+	bool first = true;
+
+	carry(p, "resourceGuid");
+	carry(p, "macAddress");
+	json_default(props, "dnsSettings", json_fmt("{'dnsServers':[],'appliedDnsServers':[]}"));
+	json_default(props, "enableAcceleratedNetworking", cJSON_CreateFalse());
+	json_default(props, "enableIPForwarding", cJSON_CreateFalse());
+	json_default(props, "nicType", cJSON_CreateString("Standard"));
+	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
+		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration", NULL,
+			      "Network interface %s must have at least one IP configuration.", p->id);
+	annotate(p);
+	if (check_references(m, p, props) < 0)
+		return -1;
+	cJSON_ArrayForEach(v, json_get(props, "ipConfigurations")) {
+		const char *subnet, *wanted, *pip;
+		const cJSON *old = p->old == NULL ? NULL :
+			json_named(json_at(p->old->doc, "properties.ipConfigurations"),
+				   json_str_opt(v, "name", ""));
+		struct entry *user;
+		char address[16];
+		bool fixed;
+
+		c = json_sub(v, "properties");
+		subnet = json_str_opt(c, "subnet.id", NULL);
+		pip = json_str_opt(c, "publicIPAddress.id", NULL);
+		fixed = is(json_str_opt(c, "privateIPAllocationMethod", "Dynamic"), "Static");
+		wanted = fixed ? json_str_opt(c, "privateIPAddress", NULL) :
+			json_str_opt(old, "properties.privateIPAddress", NULL);
+		if (subnet == NULL)
+			return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration", NULL,
+				      "IP configuration %s of %s names no subnet.",
+				      json_str_opt(v, "name", ""), p->id);
+		if (fixed && wanted == NULL)
+			return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified", NULL,
+				      "IP configuration %s of %s is Static and names no address.",
+				      json_str_opt(v, "name", ""), p->id);
+		if (pip != NULL && (user = store_referrer(m, pip)) != NULL && !is(user->key, p->id))
+			return fault_set(&p->f, 400, "PublicIPAddressInUse", NULL,
+				      "Resource %s is referencing public IP address %s that is already "
+				      "allocated to resource %s.", p->id, pip, user->key);
+		if (address_take(m, p, subnet, wanted, address) < 0)
+			return -1;
+		json_put_str(c, "privateIPAddress", address);
+		json_default(c, "privateIPAllocationMethod", cJSON_CreateString("Dynamic"));
+		json_default(c, "privateIPAddressVersion", cJSON_CreateString("IPv4"));
+		json_default(c, "primary", cJSON_CreateBool(first));
+		first = false;
+	}
+	if (json_get(props, "macAddress") == NULL) {
+		uint8_t r[3];
+		char mac[18];
+
+		random_bytes(r, sizeof(r));
+		snprintf(mac, sizeof(mac), "00-0D-3A-%02X-%02X-%02X", r[0], r[1], r[2]);
+		json_add_str(props, "macAddress", mac);
+	}
+	return 0;
+}
+
+static cJSON *show_nic(struct emu *m, const struct entry *n)
+{
+	cJSON *doc = cJSON_Duplicate(n->doc, true);
+	struct entry *user = store_referrer(m, json_str_opt(doc, "id", ""));
+
+	if (user != NULL)
+		json_set(json_get_mut(doc, "properties"), "virtualMachine",
+			 json_fmt("{'id':%s}", json_str_opt(user->doc, "id", "")));
+	return doc;
+}
+
+static int put_natgw(struct emu *m, struct put *p)
+{
+	carry(p, "resourceGuid");
+	json_default(json_get_mut(p->doc, "properties"), "idleTimeoutInMinutes", cJSON_CreateNumber(4));
+	return check_references(m, p, json_get(p->doc, "properties"));
+}
+
+/* ---- locations ---- */
+
+int network_location(struct call *c, char **s)
+{
+	const char *location = location_find(s[1]);
+	struct buf label = BUF_INIT(128);
+	struct entry *n;
+	unsigned used = 0;
+	int rc;
+
+	if (location == NULL || s[2] == NULL)
+		return fault_set(&c->fault, 400, "LocationNotAvailableForResourceType", NULL,
+			      "The provided location '%.60s' is not available.",
+			      s[1] != NULL ? s[1] : "");
+	if (strcmp(c->method, "GET") != 0)
+		return call_method(c);
+	if (is(s[2], "CheckDnsNameAvailability")) {
+		if (!call_param(c, "domainNameLabel", &label) || !label_fits(label.str))
+			rc = fault_set(&c->fault, 400, "InvalidDomainNameLabel", NULL,
+				    "The domain name label %s is invalid. It must conform to the following "
+				    "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label.str);
+		else
+			rc = call_answer(c, 200, json_fmt("{'available':%b}",
+					 !label_taken(c->m, label.str, location, "")));
+		buf_release(&label);
+		return rc;
+	}
+	if (is(s[2], "usages")) {
+		for (n = NULL; (n = store_next(c->m, n, "")) != NULL;)
+			used += is(json_str_opt(n->doc, "type", ""), "Microsoft.Network/publicIPAddresses") &&
+				is(json_str_opt(n->doc, "location", ""), location);
+		return call_answer(c, 200, json_fmt("{'value':[{'currentValue':%d,'limit':20,'unit':'Count',"
+			"'name':{'localizedValue':'Public IPv4 Addresses - Standard','value':"
+			"'StandardSkuPublicIpAddresses'}}]}", (int)used));
+	}
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+		      "The resource type 'locations/%.80s' could not be found in the namespace "
+		      "'Microsoft.Network'.", s[2]);
+}
+
+#define NETWORK_VERSIONS \
+	"2025-05-01, 2025-03-01, 2025-01-01, 2024-10-01, 2024-07-01, 2024-05-01, 2024-03-01, " \
+	"2024-01-01, 2023-11-01, 2023-09-01, 2023-06-01, 2023-04-01, 2023-02-01, 2022-11-01, " \
+	"2022-09-01, 2022-07-01, 2022-05-01, 2022-01-01, 2021-08-01, 2021-05-01, 2021-02-01, " \
+	"2020-11-01, 2020-08-01, 2020-06-01, 2020-05-01, 2019-11-01, 2019-09-01, 2019-04-01, " \
+	"2018-11-01, 2018-10-01, 2018-08-01, 2018-04-01, 2018-01-01, 2017-10-01, 2017-03-30, " \
+	"2016-09-01, 2016-03-30, 2015-06-15"
+#define NETWORK(type, ms, code, put, show) \
+	{ "Microsoft.Network/" type, NETWORK_VERSIONS, OP_NETWORK, ms, R_TRACKED, code, put, NULL, \
+	  show, NULL }
+
+const struct rtype network_types[] = {
+	NETWORK("networkSecurityGroups", 150, "InUseNetworkSecurityGroupCannotBeDeleted", put_nsg, NULL),
+	NETWORK("virtualNetworks", 250, "InUseSubnetCannotBeDeleted", put_vnet, NULL),
+	NETWORK("publicIPAddresses", 200, "PublicIPAddressCannotBeDeleted", put_pip, show_pip),
+	NETWORK("loadBalancers", 200, "LoadBalancerInUseByVirtualMachineScaleSet", put_lb, NULL),
+	NETWORK("networkInterfaces", 150, "NicInUse", put_nic, show_nic),
+	NETWORK("natGateways", 250, "NatGatewayInUse", put_natgw, NULL),
+	{ .name = NULL },
+};

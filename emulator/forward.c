@@ -1,0 +1,466 @@
+/*
+ * The way in from outside.  A public address is one of loopback's, 127.77.x.y:
+ * here it listens on the ports that the security group lets the Internet
+ * reach, and passes connections on to the machine behind it, or to a healthy
+ * one of the load balancer's pool.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "emulator/inner.h"
+
+#define FORWARDS_MAX 64
+#define CONNECTIONS_MAX 128
+#define HEALTH_MS 5000		/* how long a probe's answer counts */
+
+struct forward {
+	char address[16];
+	unsigned port;		/* in front, */
+	unsigned to_port;	/* and behind */
+	char *pool;		/* of a load balancer, or NULL: */
+	char to[16];		/* the one machine's address */
+	unsigned probe_port;	/* 0: none */
+	char *probe_path;	/* NULL: connecting is enough */
+	int fd;			/* -1: wanted, not listening yet */
+	bool keep;
+	bool told;		/* in the log that it cannot listen */
+	unsigned turn;
+};
+
+struct health {
+	char address[16];
+	unsigned port;
+	bool ok;
+	int64_t until_ms;
+};
+
+struct forwarder {
+	struct emu *m;
+	struct forward f[FORWARDS_MAX];
+	size_t n;
+	struct health health[64];
+	unsigned connections;
+};
+
+/* ---- what there should be ---- */
+
+static bool port_in(const char *range, unsigned port)
+{
+	struct str s = str_of(range), left;
+	uint64_t a, b;
+
+	if (range == NULL)
+		return false;
+	if (strcmp(range, "*") == 0)
+		return true;
+	if (!str_cut(&s, '-', &left))
+		return str_num(s, 65535, &a) && a == port;
+	return str_num(left, 65535, &a) && str_num(s, 65535, &b) && port >= a && port <= b;
+}
+
+static bool from_outside(const char *prefix)
+{
+	return is(prefix, "*") || is(prefix, "Internet") || is(prefix, "0.0.0.0/0") ||
+	       is(prefix, "127.0.0.1") || is(prefix, "127.0.0.1/32") || is(prefix, "127.0.0.0/8");
+}
+
+static bool rule_covers(const cJSON *r, unsigned port)
+{
+	const cJSON *v;
+	bool source = from_outside(json_str_opt(r, "sourceAddressPrefix", NULL));
+	bool ports = port_in(json_str_opt(r, "destinationPortRange", NULL), port);
+
+	cJSON_ArrayForEach(v, json_get(r, "sourceAddressPrefixes"))
+		source = source || from_outside(v->valuestring);
+	cJSON_ArrayForEach(v, json_get(r, "destinationPortRanges"))
+		ports = ports || port_in(v->valuestring, port);
+	return source && ports && is(json_str_opt(r, "direction", ""), "Inbound") &&
+	       (is(json_str_opt(r, "protocol", ""), "Tcp") || is(json_str_opt(r, "protocol", ""), "*"));
+}
+
+/* Does the subnet's security group let the Internet reach that port? */
+static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
+{
+	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
+	const cJSON *nsg = store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
+
+	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
+		const cJSON *r = json_get(rule, "properties");
+
+		if (rule_covers(r, port) && (best == NULL || json_int_opt(r, "priority", 0) <
+					     json_int_opt(best, "priority", 0)))
+			best = r;
+	}
+	/* a Standard address is closed without a rule */
+	return best != NULL && is(json_str_opt(best, "access", ""), "Allow");
+}
+
+static void want(struct forwarder *w, const char *address, unsigned port, unsigned to_port,
+		 const char *to, const char *pool, const cJSON *probe)
+{
+	struct forward *f = NULL;
+
+	if (address == NULL || port == 0)
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		if (strcmp(w->f[i].address, address) == 0 && w->f[i].port == port)
+			f = &w->f[i];
+	if (f == NULL && w->n < FORWARDS_MAX) {
+		f = &w->f[w->n++];
+		memset(f, 0, sizeof(*f));
+		f->fd = -1;
+		snprintf(f->address, sizeof(f->address), "%s", address);
+		f->port = port;
+	}
+	if (f == NULL)
+		return;
+	f->keep = true;
+	f->to_port = to_port;
+	snprintf(f->to, sizeof(f->to), "%s", to != NULL ? to : "");
+	free(f->pool);
+	free(f->probe_path);
+	f->pool = pool != NULL ? xstrdup(pool) : NULL;
+	f->probe_port = (unsigned)json_int_opt(probe, "properties.port", 0);
+	f->probe_path = is(json_str_opt(probe, "properties.protocol", ""), "Http") ?
+		xstrdup(json_str_opt(probe, "properties.requestPath", "/")) : NULL;
+}
+
+static const char *address_of(struct emu *m, const char *pip_id)
+{
+	return json_str_opt(store_doc(m, pip_id), "properties.ipAddress", NULL);
+}
+
+/* Every port that some rule of the subnet's group names for the Internet. */
+static void want_nic(struct forwarder *w, const cJSON *ip)
+{
+	struct emu *m = w->m;
+	const char *pip = json_str_opt(ip, "properties.publicIPAddress.id", NULL);
+	const char *subnet = json_str_opt(ip, "properties.subnet.id", NULL);
+	static const unsigned ports[] = { 22, 80, 81, 443, 2376, 8000, 8080, 9080 };
+
+	if (pip == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (let_in(m, subnet, ports[i]))
+			want(w, address_of(m, pip), ports[i], ports[i],
+			     json_str_opt(ip, "properties.privateIPAddress", NULL), NULL, NULL);
+}
+
+static void want_lb(struct forwarder *w, const cJSON *lb)
+{
+	struct emu *m = w->m;
+	const cJSON *rule;
+
+	cJSON_ArrayForEach(rule, json_at(lb, "properties.loadBalancingRules")) {
+		const cJSON *r = json_get(rule, "properties");
+		const cJSON *front = store_doc(m, json_str_opt(r, "frontendIPConfiguration.id", NULL));
+
+		want(w, address_of(m, json_str_opt(front, "properties.publicIPAddress.id", NULL)),
+		     (unsigned)json_int_opt(r, "frontendPort", 0), (unsigned)json_int_opt(r, "backendPort", 0),
+		     NULL, json_str_opt(r, "backendAddressPool.id", ""),
+		     store_doc(m, json_str_opt(r, "probe.id", NULL)));
+	}
+}
+
+static void refresh(struct forwarder *w)
+{
+	struct emu *m = w->m;
+	struct err e = ERR_INIT;
+	const cJSON *ip;
+	struct entry *n;
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		w->f[i].keep = false;
+	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
+		const char *type = json_str_opt(n->doc, "type", "");
+
+		if (is(type, "Microsoft.Network/networkInterfaces"))
+			cJSON_ArrayForEach(ip, json_at(n->doc, "properties.ipConfigurations"))
+				want_nic(w, ip);
+		else if (is(type, "Microsoft.Network/loadBalancers"))
+			want_lb(w, n->doc);
+	}
+	for (i = 0; i < w->n; i++) {
+		struct forward *f = &w->f[i];
+
+		if (f->keep && f->fd < 0) {
+			unsigned port = f->port;
+
+			f->fd = tcp_listen(f->address, &port, NULL, &e);
+			if (f->fd >= 0 || !f->told)
+				emu_log(m, "public %s:%u: %s", f->address, f->port, f->fd < 0 ? e.msg : "open");
+			f->told = true;
+			err_clear(&e);
+		}
+		if (f->keep)
+			continue;
+		if (f->fd >= 0)
+			close(f->fd);
+		free(f->pool);
+		free(f->probe_path);
+		*f = w->f[--w->n];
+		i--;
+	}
+}
+
+/* ---- behind ---- */
+
+/* This thread's sockets are made among the machines from now on. */
+static bool go_inside(struct emu *m)
+{
+	int fd = open(m->netns, O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* GET path: 200 is well. */
+static bool probe(const char *address, unsigned port, const char *path)
+{
+	struct err e = ERR_INIT;
+	int64_t end = now_ms() + 2000;
+	int fd = tcp_connect(address, port, end, &e);
+	struct stream *s = fd >= 0 ? stream_of_fd(fd) : NULL;
+	char text[300], answer[16] = "HTTP/1.1";
+	ssize_t n = 0, k = 0;
+
+	if (s != NULL && path != NULL) {
+		snprintf(text, sizeof(text), "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+			 address);
+		if (stream_write(s, text, strlen(text), end, &e) == 0 && stream_flush(s, end, &e) == 0)
+			while (n < 12 && (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
+				n += k;
+	}
+	stream_close(s);
+	return s != NULL && (path == NULL || strcmp(answer + 8, " 200") == 0);
+}
+
+static bool healthy(struct forwarder *w, const char *address, unsigned port, const char *path)
+{
+	struct emu *m = w->m;
+	struct health *h = NULL;
+	bool ok;
+
+	if (port == 0)
+		return true;
+	for (size_t i = 0; i < 64; i++)
+		if (w->health[i].port == port && strcmp(w->health[i].address, address) == 0)
+			h = &w->health[i];
+	if (h != NULL && h->until_ms > now_ms())
+		return h->ok;
+	pthread_mutex_unlock(&m->lock);
+	ok = probe(address, port, path);
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; h == NULL && i < 64; i++)
+		if (w->health[i].until_ms < now_ms())
+			h = &w->health[i];
+	if (h != NULL) {
+		snprintf(h->address, sizeof(h->address), "%s", address);
+		h->port = port;
+		h->ok = ok;
+		h->until_ms = now_ms() + HEALTH_MS;
+	}
+	return ok;
+}
+
+/* The addresses of a pool's running instances, comma-separated. */
+static void pool_members(struct emu *m, const char *pool, struct buf *b)
+{
+	const cJSON *v;
+	struct entry *n;
+
+	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
+		if (!is(json_str_opt(n->hide, "power", NULL), "running"))
+			continue;
+		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
+				   "networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
+				   "properties.loadBalancerBackendAddressPools"))
+			if (is(json_str_opt(v, "id", ""), pool) && json_get(n->hide, "address") != NULL)
+				buf_addf(b, "%s%s", b->n ? "," : "", json_str_opt(n->hide, "address", ""));
+	}
+}
+
+struct visit {
+	struct forwarder *w;
+	struct forward f;	/* pool and probe_path are copies */
+	int fd;
+};
+
+/* Who is to answer: lock held, let go for probes. */
+static bool choose(struct visit *v, char out[16])
+{
+	struct buf b = BUF_INIT(4096);
+	struct str s, word;
+	unsigned n = 0, i = 0;
+	bool found = false;
+
+	if (v->f.pool == NULL) {
+		memcpy(out, v->f.to, 16);
+		return true;
+	}
+	pool_members(v->w->m, v->f.pool, &b);
+	for (s = buf_str(&b); b.n > 0 && str_next(&s, ',', &word);)
+		n++;
+	/* round robin, passing over who is not well */
+	for (i = 0; !found && i < n; i++) {
+		unsigned k = (v->f.turn + i) % n;
+
+		for (s = buf_str(&b); str_next(&s, ',', &word) && k > 0; k--)
+			;
+		snprintf(out, 16, "%.*s", (int)(word.n < 15 ? word.n : 15), word.p);
+		found = healthy(v->w, out, v->f.probe_port, v->f.probe_path);
+	}
+	buf_release(&b);
+	return found;
+}
+
+static bool pump(int from, int to)
+{
+	char piece[16384];
+	ssize_t n = read(from, piece, sizeof(piece)), done = 0, k;
+	struct pollfd p = { .fd = to, .events = POLLOUT };
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0) {
+		shutdown(to, SHUT_WR);
+		return false;
+	}
+	while (done < n) {
+		k = write(to, piece + done, (size_t)(n - done));
+		if (k < 0 && (errno == EAGAIN || errno == EINTR)) {
+			if (poll(&p, 1, 60000) <= 0)
+				return false;
+			continue;
+		}
+		if (k <= 0)
+			return false;
+		done += k;
+	}
+	return true;
+}
+
+/* Both ways until both have ended, or an hour's silence. */
+static void relay(struct emu *m, int a, int b)
+{
+	struct pollfd p[3] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN },
+			       { .fd = m->stop_fd[0], .events = POLLIN } };
+
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		if (poll(p, 3, 3600000) <= 0 || p[2].revents != 0)
+			break;
+		if (p[0].revents != 0 && !pump(a, b))
+			p[0].fd = -1;
+		if (p[1].revents != 0 && !pump(b, a))
+			p[1].fd = -1;
+	}
+}
+
+static void *visit_thread(void *p)
+{
+	struct visit *v = p;
+	struct forwarder *w = v->w;
+	struct emu *m = w->m;
+	struct err e = ERR_INIT;
+	char to[16] = "";
+	bool found;
+	int fd = -1;
+
+	if (go_inside(m)) {
+		pthread_mutex_lock(&m->lock);
+		found = choose(v, to);
+		pthread_mutex_unlock(&m->lock);
+		if (found)
+			fd = tcp_connect(to, v->f.to_port, now_ms() + 10000, &e);
+	}
+	if (fd >= 0) {
+		fcntl(v->fd, F_SETFL, fcntl(v->fd, F_GETFL) | O_NONBLOCK);
+		relay(m, v->fd, fd);
+		close(fd);
+	}
+	close(v->fd);
+	free(v->f.pool);
+	free(v->f.probe_path);
+	free(v);
+	pthread_mutex_lock(&m->lock);
+	w->connections--;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+static void visit(struct forwarder *w, struct forward *f)
+{
+	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct visit *v;
+	pthread_t t;
+
+	if (fd < 0)
+		return;
+	if (w->connections >= CONNECTIONS_MAX) {
+		close(fd);
+		return;
+	}
+	v = xcalloc(1, sizeof(*v));
+	v->w = w;
+	v->f = *f;
+	v->f.pool = f->pool != NULL ? xstrdup(f->pool) : NULL;
+	v->f.probe_path = f->probe_path != NULL ? xstrdup(f->probe_path) : NULL;
+	v->fd = fd;
+	f->turn++;
+	w->connections++;
+	if (pthread_create(&t, NULL, visit_thread, v) == 0) {
+		pthread_detach(t);
+		return;
+	}
+	w->connections--;
+	close(fd);
+	free(v->f.pool);
+	free(v->f.probe_path);
+	free(v);
+}
+
+void *forward_thread(void *p)
+{
+	struct emu *m = p;
+	struct forwarder *w = xcalloc(1, sizeof(*w));
+	struct pollfd fds[FORWARDS_MAX + 1];
+	size_t i, n;
+
+	w->m = m;
+	pthread_mutex_lock(&m->lock);
+	while (!m->stopping) {
+		refresh(w);
+		n = w->n;
+		for (i = 0; i < n; i++)
+			fds[i] = (struct pollfd){ .fd = w->f[i].fd, .events = POLLIN };
+		fds[n] = (struct pollfd){ .fd = m->stop_fd[0], .events = POLLIN };
+		pthread_mutex_unlock(&m->lock);
+		poll(fds, n + 1, 1000);
+		pthread_mutex_lock(&m->lock);
+		for (i = 0; i < n; i++)
+			if (fds[i].revents != 0 && w->f[i].fd == fds[i].fd)
+				visit(w, &w->f[i]);
+	}
+	for (i = 0; i < w->n; i++) {
+		if (w->f[i].fd >= 0)
+			close(w->f[i].fd);
+		free(w->f[i].pool);
+		free(w->f[i].probe_path);
+	}
+	while (w->connections > 0)
+		pthread_cond_wait(&m->changed, &m->lock);
+	free(w);
+	m->threads--;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}

@@ -1,0 +1,291 @@
+/*
+ * The metadata service of a machine, known by the address it calls from:
+ * what it is, and the events that are planned for it.
+ *
+ * Source: "Azure Instance Metadata Service", "Scheduled Events for Linux VMs"
+ * (learn.microsoft.com).
+ */
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+
+/* ---- events ---- */
+
+static cJSON *event_of(struct emu *m, const char *key)
+{
+	cJSON *v;
+
+	cJSON_ArrayForEach(v, m->events)
+		if (is(json_str_opt(v, "key", ""), key))
+			return v;
+	return NULL;
+}
+
+static bool notified(struct emu *m, const struct entry *n)
+{
+	struct entry *set = n == NULL ? NULL : set_of(m, n);
+
+	return set != NULL && is(json_str_opt(n->hide, "power", ""), "running") && json_bool_opt(set->doc,
+		"properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable",
+		false);
+}
+
+static bool all_approved(struct emu *m, const cJSON *keys)
+{
+	const cJSON *k, *v;
+
+	cJSON_ArrayForEach(k, keys)
+		if ((v = event_of(m, k->valuestring)) != NULL && !json_bool_opt(v, "approved", false))
+			return false;
+	return true;
+}
+
+void events_terminate(struct emu *m, const cJSON *keys)
+{
+	int64_t end = now_ms() + (int64_t)m->o.terminate_s * 1000;
+	char id[37], before[32];
+	struct entry *n;
+	const cJSON *k;
+	cJSON *v;
+
+	/* on paper there is nobody to tell */
+	if (m->netns == NULL)
+		return;
+	time_http(unix_time() + m->o.terminate_s, before);
+	cJSON_ArrayForEach(k, keys) {
+		n = store_find(m, k->valuestring);
+		if (!notified(m, n))
+			continue;
+		random_guid(id);
+		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%s,'EventStatus':"
+			  "'Scheduled','EventType':'Terminate','ResourceType':'VirtualMachine','Resources':[%s],"
+			  "'NotBefore':%s,'Description':'','EventSource':'User','DurationInSeconds':-1}}",
+			  n->key, set_of(m, n)->key, id, json_str_opt(n->doc, "name", ""), before);
+		m->incarnation++;
+		emu_log(m, "event Terminate for %s", n->key);
+	}
+	while (!all_approved(m, keys) && now_ms() < end && op_wait(m, 1000) == 0)
+		;
+	cJSON_ArrayForEach(k, keys)
+		if ((v = event_of(m, k->valuestring)) != NULL) {
+			json_put_str(json_get_mut(v, "event"), "EventStatus", "Started");
+			json_put_str(json_get_mut(v, "event"), "NotBefore", "");
+			emu_log(m, "event Terminate for %s: %s", k->valuestring,
+				json_bool_opt(v, "approved", false) ? "approved" : "nobody answered");
+		}
+	m->incarnation++;
+}
+
+void events_forget(struct emu *m, const char *key)
+{
+	cJSON *v = event_of(m, key);
+
+	if (v == NULL)
+		return;
+	json_free(cJSON_DetachItemViaPointer(m->events, v));
+	m->incarnation++;
+}
+
+/* Every machine of a set sees the events of all of it. */
+static cJSON *event_document(struct emu *m, const struct entry *n)
+{
+	struct entry *set = set_of(m, n);
+	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation), *v;
+
+	cJSON_ArrayForEach(v, m->events)
+		if (set != NULL && is(json_str_opt(v, "set", ""), set->key))
+			cJSON_AddItemToArray(json_get_mut(out, "Events"),
+					     cJSON_Duplicate(json_get(v, "event"), true));
+	return out;
+}
+
+static bool approve(struct emu *m, struct str text)
+{
+	struct err e = ERR_INIT;
+	cJSON *doc = json_parse(text, "request", &e), *v;
+	const cJSON *q, *list = json_get(doc, "StartRequests");
+	bool ok = cJSON_GetArraySize(list) > 0;
+
+	cJSON_ArrayForEach(q, list) {
+		bool found = false;
+
+		cJSON_ArrayForEach(v, m->events)
+			if (is(json_str_opt(v, "event.EventId", ""), json_str_opt(q, "EventId", ""))) {
+				json_set(v, "approved", cJSON_CreateTrue());
+				found = true;
+			}
+		ok = ok && found;
+	}
+	json_free(doc);
+	store_changed(m);
+	return ok;
+}
+
+/* ---- the machine ---- */
+
+static cJSON *instance_document(struct emu *m, struct entry *n)
+{
+	const cJSON *p = json_get(n->doc, "properties");
+	struct entry *set = set_of(m, n), *group = group_of(m, n->key);
+	const char *address = machine_address(m, n);
+	char zone[8];
+
+	snprintf(zone, sizeof(zone), "%.4s", json_str_opt(n->doc, "zones[0]", ""));
+	return json_fmt("{'compute':{'azEnvironment':'AzurePublicCloud','location':%s,'name':%s,'offer':%s,"
+		"'osProfile':{'adminUsername':%s,'computerName':%s,'disablePasswordAuthentication':'true'},"
+		"'osType':'Linux','placementGroupId':'','platformFaultDomain':'0','platformUpdateDomain':'0',"
+		"'provider':'Microsoft.Compute','publisher':%s,'resourceGroupName':%s,'resourceId':%s,'sku':%s,"
+		"'subscriptionId':%s,'tags':'','tagsList':[],'userData':'','version':%s,'vmId':%s,"
+		"'vmScaleSetName':%s,'vmSize':%s,'zone':%s},'network':{'interface':[{'ipv4':{'ipAddress':[{"
+		"'privateIpAddress':%s,'publicIpAddress':''}],'subnet':[{'address':'10.77.0.0','prefix':'16'}]},"
+		"'ipv6':{'ipAddress':[]},'macAddress':'000D3A000000'}]}}",
+		json_str_opt(n->doc, "location", ""), json_str_opt(n->doc, "name", ""),
+		json_str_opt(p, "storageProfile.imageReference.offer", ""),
+		json_str_opt(p, "osProfile.adminUsername", ""), json_str_opt(p, "osProfile.computerName", ""),
+		json_str_opt(p, "storageProfile.imageReference.publisher", ""),
+		group != NULL ? json_str_opt(group->doc, "name", "") : "", json_str_opt(n->doc, "id", ""),
+		json_str_opt(p, "storageProfile.imageReference.sku", ""), m->subscription,
+		json_str_opt(p, "storageProfile.imageReference.exactVersion", ""), json_str_opt(p, "vmId", ""),
+		set != NULL ? json_str_opt(set->doc, "name", "") : "",
+		json_str_opt(p, "hardwareProfile.vmSize", ""), zone, address != NULL ? address : "");
+}
+
+/* ---- requests ---- */
+
+static void say(struct http_exchange *x, unsigned status, const char *type, struct str body)
+{
+	char kind[64];
+	const char *fields[] = { kind, "Server: IMDS/150.870.65.1324", NULL };
+
+	snprintf(kind, sizeof(kind), "Content-Type: %s", type);
+	http_x_answer(x, status, fields, body);
+}
+
+static void say_json(struct http_exchange *x, unsigned status, cJSON *doc)
+{
+	struct buf b = BUF_INIT(1u << 20);
+
+	json_print(doc, &b);
+	say(x, status, "application/json; charset=utf-8", buf_str(&b));
+	buf_release(&b);
+	json_free(doc);
+}
+
+static void bad(struct http_exchange *x, unsigned status, const char *why)
+{
+	say_json(x, status, json_fmt("{'error':%s}", why));
+}
+
+/* instance/compute/name?format=text: down the document, by names and numbers. */
+static void say_part(struct http_exchange *x, cJSON *doc, struct str path)
+{
+	const cJSON *v = doc;
+	struct buf format = BUF_INIT(16);
+	struct str word;
+	uint64_t i;
+	char *name;
+	bool text;
+
+	while (v != NULL && str_next(&path, '/', &word)) {
+		if (word.n == 0)
+			continue;
+		name = str_dup(word);
+		v = cJSON_IsArray(v) && str_num(word, 1000, &i) ? cJSON_GetArrayItem(v, (int)i) :
+			json_get_i(v, name);
+		free(name);
+	}
+	text = http_x_param(x, "format", &format) && is(format.str, "text");
+	if (v == NULL)
+		bad(x, 404, "Not found");
+	else if (cJSON_IsString(v) && text)
+		say(x, 200, "text/plain; charset=utf-8", str_of(v->valuestring));
+	else if (cJSON_IsString(v) || text)
+		bad(x, 400, "Bad request: a leaf is given as format=text, a node as format=json");
+	else
+		say_json(x, 200, cJSON_Duplicate(v, true));
+	buf_release(&format);
+}
+
+static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
+{
+	struct str method = http_x_head(x)->method;
+	struct buf body = BUF_INIT(64u << 10);
+	struct err e = ERR_INIT;
+	struct entry *n;
+	cJSON *doc;
+	bool ok;
+
+	if (str_eqz(method, "GET")) {
+		pthread_mutex_lock(&m->lock);
+		n = store_find(m, key);
+		doc = n != NULL ? event_document(m, n) : cJSON_CreateObject();
+		pthread_mutex_unlock(&m->lock);
+		say_json(x, 200, doc);
+	} else if (!str_eqz(method, "POST")) {
+		bad(x, 405, "Method not allowed");
+	} else if (http_x_body(x, &body, &e) == 0) {
+		pthread_mutex_lock(&m->lock);
+		ok = approve(m, buf_str(&body));
+		pthread_mutex_unlock(&m->lock);
+		if (ok)
+			say(x, 200, "text/plain", STR(""));
+		else
+			bad(x, 400, "Bad request: no event of that EventId to start");
+	}
+	buf_release(&body);
+}
+
+void imds_handle(void *ctx, struct http_exchange *x)
+{
+	struct emu *m = ctx;
+	const struct http_head *h = http_x_head(x);
+	struct str path = http_x_path(x), peer = str_of(http_x_peer(x)), address = STR_NULL;
+	struct buf api = BUF_INIT(32);
+	cJSON *doc = NULL;
+	struct entry *n;
+	char *key = NULL;
+	ptrdiff_t colon = str_rchr(peer, ':');
+
+	if (colon >= 0)
+		address = str_head(peer, (size_t)colon);
+	if (str_eqz(path, "/metadata/versions")) {
+		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01','2021-02-01',"
+					  "'2021-12-13']}"));
+		return;
+	}
+	if (!str_ieq(http_field(h, "Metadata"), STR("true"))) {
+		bad(x, 400, "Bad request. Required metadata header not specified");
+		return;
+	}
+	if (http_field(h, "X-Forwarded-For").p != NULL) {
+		bad(x, 400, "Bad request. X-Forwarded-For is not allowed");
+		return;
+	}
+	if (!http_x_param(x, "api-version", &api) || api.n != 10) {
+		say_json(x, 400, json_fmt("{'error':'Bad request. api-version was not specified in the request. "
+			"For more information refer to aka.ms/azureimds','newest-versions':['2021-12-13']}"));
+		buf_release(&api);
+		return;
+	}
+	buf_release(&api);
+	pthread_mutex_lock(&m->lock);
+	n = machine_by_address(m, address);
+	if (n != NULL) {
+		key = xstrdup(n->key);
+		doc = instance_document(m, n);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (n == NULL) {
+		bad(x, 404, "No machine has the address this request comes from");
+	} else if (str_istarts(path, STR("/metadata/instance")) && (path.n == 18 || path.p[18] == '/')) {
+		say_part(x, doc, str_skip(path, 18));
+	} else if (str_ieq(path, STR("/metadata/scheduledevents"))) {
+		scheduled(m, x, key);
+	} else if (str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
+		say_json(x, 400, json_fmt("{'error':'invalid_request','error_description':'Identity not found'}"));
+	} else {
+		bad(x, 404, "Not found");
+	}
+	json_free(doc);
+	free(key);
+}

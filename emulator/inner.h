@@ -1,0 +1,408 @@
+#ifndef EMULATOR_INNER_H
+#define EMULATOR_INNER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/time.h"
+#include "emulator/emulator.h"
+#include "http.h"
+#include "tls/tls.h"
+
+/*
+ * What the files of the local Azure share.  One mutex, emu.lock, guards all
+ * state; handlers run with it held, and give it up only in op_sleep(),
+ * op_wait() and while a driver works.  A struct entry or struct op may be gone
+ * after any of those: find it again by its key.
+ */
+
+#define BODY_MAX (4u << 20)		/* ARM's limit for a template */
+#define BLOB_MAX (64u << 20)
+#define STATE_MAX (256u << 20)
+#define OPS_MAX 256			/* at work at once */
+#define OPS_KEPT 500			/* finished ones remembered */
+#define DRIVERS_MAX 4			/* driver programs at once */
+
+struct rtype;
+
+/* One resource: a group, a machine, a share, a deployment, a blob. */
+struct entry {
+	struct entry *next;
+	char *key;		/* lower-case id; a blob's is "blob:account/container/name" */
+	cJSON *doc;		/* what GET answers */
+	cJSON *hide;		/* what it never answers: keys, custom data, power */
+	const struct rtype *type;	/* NULL for groups, deployments, blobs */
+	unsigned busy;		/* operations at work on it; not kept */
+};
+
+/* A refusal in Azure's words.  error is {"code","message",...} or NULL. */
+struct fault {
+	unsigned status;
+	cJSON *error;
+};
+
+enum op_style {
+	OP_NONE,		/* synchronous */
+	OP_COMPUTE,
+	OP_NETWORK,
+	OP_STORAGE,		/* 202 and Location */
+	OP_JOB,			/* ARM's own: operationresults */
+	OP_DEPLOYMENT,
+};
+
+enum op_status { OP_RUNNING, OP_SUCCEEDED, OP_FAILED, OP_CANCELED };
+
+struct emu;
+struct op;
+/* The work, in a thread of its own, with the lock held.  -1 with f. */
+typedef int op_run(struct emu *m, struct op *op, struct fault *f);
+
+struct op {
+	struct op *next;
+	struct emu *m;
+	char id[64];
+	enum op_style style;
+	enum op_status status;
+	char *location;
+	char *key;		/* of the resource it is about */
+	char *api;		/* poll URLs carry it */
+	cJSON *args;		/* for run */
+	cJSON *busy;		/* keys of the entries it keeps busy */
+	cJSON *output;		/* of runCommand */
+	op_run *run;
+	unsigned done_status;	/* of a Location poll: 200, or 204 */
+	bool cancel;
+	bool pinned;		/* somebody waits for it: not forgotten */
+	int64_t started, ended;
+	struct fault fault;
+};
+
+struct emu {
+	struct emulator_options o;
+	char *dir;		/* absolute */
+	char host[64];		/* numeric address listened on */
+	unsigned port;
+	char base[64];		/* "https://localhost:8443" */
+	char net[17];		/* for the driver */
+	char *netns;		/* NULL without machines */
+	FILE *log;
+	struct tls_identity *identity;
+	int stop_fd[2];
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;	/* anything: states, operations, stopping */
+	bool stopping;
+	bool dirty;		/* to be saved */
+	unsigned threads;	/* operations and servers still running */
+	unsigned drivers;
+
+	/* made once, kept in state.json */
+	char tenant[37], client[37], object[37], subscription[37];
+	char secret[48];
+	uint8_t token_key[32];
+	uint64_t serial;	/* etags, ids */
+
+	char certificate[2657];	/* filler of poll URLs, 'c' */
+	struct entry *entries, **entries_end;
+	struct op *ops;		/* newest first */
+	uint64_t incarnation;	/* of scheduled events */
+	cJSON *events;
+	char *faults_path;
+	cJSON *faults;		/* rules, with how often each was seen */
+	int64_t faults_mark;	/* of the file they are from */
+};
+
+/* ---- jsonf.c ---- */
+
+/*
+ * A document from a template in which ' stands for ".  %s text (NULL: null),
+ * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null).  Texts are
+ * escaped.  A template that is no JSON is our mistake.
+ */
+cJSON *json_fmt(const char *fmt, ...);
+/* The same, appended to an array. */
+#define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
+/* Remove every member that is null, at any depth. */
+void json_strip_nulls(cJSON *doc);
+/* RFC 7396: patch into doc; null removes. */
+void json_merge(cJSON *doc, const cJSON *patch);
+/* The object of that name in obj (any case), made when it is missing. */
+cJSON *json_sub(cJSON *obj, const char *name);
+/* Set unless there is such a member. */
+void json_default(cJSON *obj, const char *name, cJSON *v);
+void json_drop(cJSON *obj, const char *name);
+/* Replace a string member. */
+void json_put_str(cJSON *obj, const char *name, const char *v);
+/*
+ * Strict JSON of what Resource Manager lets pass, which others rely on: names
+ * without quotes, single quotes, comments, line ends in strings, a comma too
+ * many.  Garbage stays garbage.
+ */
+void json_relax(struct str text, struct buf *out);
+/* Item of an array of named things, any case; NULL if absent. */
+cJSON *json_named(const cJSON *arr, const char *name);
+
+/* ---- state.c ---- */
+
+char *lower(const char *s);			/* caller frees */
+void iso_now(char out[40]);			/* with seven digits, as Azure writes it */
+int store_load(struct emu *m, struct err *e);	/* or makes a new state */
+int store_save(struct emu *m, struct err *e);
+void store_release(struct emu *m);
+struct entry *store_find(struct emu *m, const char *id);	/* any case */
+/* Owns doc and hide. */
+struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide);
+void store_remove(struct emu *m, struct entry *n);
+/* The entries whose key begins with prefix (lower case), after NULL the first. */
+struct entry *store_next(struct emu *m, struct entry *after, const char *prefix);
+void store_changed(struct emu *m);		/* save it, wake who waits */
+/* The document with that id, which may be part of another: a subnet, a pool. */
+const cJSON *store_doc(struct emu *m, const char *id);
+/* First entry whose document names id or something below it; not self, and
+ * not below it. */
+struct entry *store_referrer(struct emu *m, const char *id);
+void emu_log(struct emu *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Always -1. */
+int fault_set(struct fault *f, unsigned status, const char *code, const char *target,
+	   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void fault_release(struct fault *f);
+
+/* ---- ops.c ---- */
+
+/*
+ * Begin an operation.  Takes args and busy (keys to be marked busy until it
+ * ends; may be NULL).  NULL with f when there are too many.
+ */
+struct op *op_start(struct emu *m, enum op_style style, const char *location,
+		    const char *key, const char *api, op_run *run, cJSON *args,
+		    cJSON *busy, struct fault *f);
+struct op *op_find(struct emu *m, struct str id);
+void op_wait_all(struct emu *m);		/* at the end, bounded */
+void op_release_all(struct emu *m);
+/* Let ms pass without the lock.  -1 when the emulator stops. */
+int op_sleep(struct emu *m, unsigned ms);
+/* Let something change, for at most ms.  -1 when the emulator stops. */
+int op_wait(struct emu *m, unsigned ms);
+const char *op_word(const struct op *op);	/* "InProgress", "Succeeded", ... */
+
+/* ---- arm.c: requests ---- */
+
+#define SEG_MAX 24
+struct call {
+	struct emu *m;
+	struct http_exchange *x;
+	const char *method;	/* one of GET HEAD PUT POST PATCH DELETE */
+	char host[300];		/* what the caller calls us, port included */
+	char base[320];		/* "https://" host */
+	char api[32];
+	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
+	size_t n_seg;
+	cJSON *body;
+	/* the answer */
+	unsigned status;	/* 0: not answered */
+	cJSON *out;		/* NULL: no body */
+	struct fault fault;
+	bool gateway;		/* refused by ARM itself, not by a provider */
+	bool pretty;		/* compute indents */
+	const char *plain;	/* Content-Type of an empty body */
+	char *fields[16];
+	size_t n_fields;
+};
+
+void arm_handle(struct call *c);		/* with the lock held */
+bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing */
+int call_answer(struct call *c, unsigned status, cJSON *out);	/* takes out; 0 */
+void call_field(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool call_param(const struct call *c, const char *name, struct buf *b);
+int call_method(struct call *c);		/* refuse: 405 */
+/* Answer an array in pages.  Takes arr. */
+int call_page(struct call *c, cJSON *arr, size_t page);
+/* Answer a poll of the operation with that id, by its document or as Location. */
+int call_poll(struct call *c, const char *id, bool location);
+/* The headers that lead to op. */
+void call_op(struct call *c, const struct op *op);
+
+/* ---- arm.c: resources ---- */
+
+enum {
+	R_TRACKED = 1,		/* has a location, is listed among resources */
+	R_VIA_PARENT = 2,	/* its parent's action answers for it */
+	R_PRETTY = 4,
+};
+
+struct put {
+	const struct rtype *type;
+	char *id, *key;
+	const char *group;	/* id of the group, */
+	const char *group_location;
+	const char *name;	/* last name */
+	const char *api;
+	bool dry;		/* only look: nothing is stored, references may not exist yet */
+	struct entry *old;	/* NULL: new */
+	cJSON *doc;		/* in: id, name, type, location, ... and properties of the
+				   body without nulls; what is stored */
+	cJSON *hide;		/* to be stored with it; old's is kept when NULL */
+	struct fault f;
+	op_run *work;		/* instead of waiting type->work_ms */
+	cJSON *args;		/* for work */
+	bool unchanged;		/* answer 200 at once, no operation */
+	/* results */
+	struct op *op;
+	struct entry *entry;
+	bool created;
+};
+
+struct rtype {
+	const char *name;		/* "Microsoft.Network/virtualNetworks" */
+	const char *versions;		/* of the API, newest first, ", " between */
+	enum op_style style;
+	unsigned work_ms;
+	unsigned flags;
+	const char *in_use;		/* refusal of a delete while something refers to it */
+	int (*put)(struct emu *m, struct put *p);
+	/* before it is removed, in its operation; may let the lock go */
+	int (*remove)(struct emu *m, const char *key, struct fault *f);
+	cJSON *(*show)(struct emu *m, const struct entry *n);	/* default: a copy of doc */
+	/* What follows type/name: a verb, a list of children.  1: not mine. */
+	int (*action)(struct call *c, struct entry *n, char **verb);
+};
+
+extern const struct rtype network_types[], compute_types[], storage_types[], insights_types[];
+extern const char *const locations[][4];	/* name, display name, geography, paired; NULL at the end */
+#define COMPUTE_VERSIONS \
+	"2025-04-01, 2024-11-01, 2024-07-01, 2024-03-01, 2023-09-01, 2023-07-01, 2023-03-01, " \
+	"2022-11-01, 2022-08-01, 2022-03-01, 2021-11-01, 2021-07-01, 2021-04-01, 2021-03-01, " \
+	"2020-12-01, 2020-06-01, 2019-12-01, 2019-07-01, 2019-03-01, 2018-10-01, 2018-06-01, " \
+	"2017-12-01, 2017-03-30, 2016-03-30, 2015-06-15"
+#define RESOURCES_VERSIONS \
+	"2025-04-01, 2025-03-01, 2024-11-01, 2024-07-01, 2024-03-01, 2023-07-01, 2022-09-01, 2021-04-01, 2021-01-01, " \
+	"2020-10-01, 2020-06-01, 2019-10-01, 2019-08-01, 2019-05-01, 2018-05-01, 2017-05-10, 2016-09-01"
+
+const struct rtype *rtype_find(const char *name);	/* any case */
+bool version_known(const char *versions, const char *api);
+/* "East US" -> "eastus"; NULL if there is no such region. */
+const char *location_find(const char *name);
+char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
+
+/*
+ * Create or update the resource with this id (canonical, mixed case).  The
+ * body is read only.  0: p->entry, p->op (NULL when it is done already); -1: p->f.
+ * p is zeroed by the caller except id, api and dry; put_release() afterwards.
+ */
+int arm_put(struct emu *m, struct put *p, const cJSON *body);
+void put_release(struct put *p);
+cJSON *entry_show(struct emu *m, const struct entry *n);
+/* Begin the removal; *op NULL when it is done already. */
+int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f);
+/* What id refers to exists, or p is dry; otherwise InvalidResourceReference. */
+int need_reference(struct emu *m, struct put *p, const char *id);
+struct entry *group_of(struct emu *m, const char *id);
+void entry_state(struct entry *n, const char *state);	/* properties.provisioningState */
+
+/* What follows providers/ in a group: namespace, type, name, ... */
+int resource_route(struct call *c, struct entry *group, char **seg);
+/* Answer all entries of that type whose key begins with prefix. */
+int call_list(struct call *c, const struct rtype *t, const char *prefix);
+/* An operation is at work on n: 409. */
+int refuse_busy(struct emu *m, const struct entry *n, struct fault *f);
+
+/* ---- arm_groups.c ---- */
+int arm_subscriptions(struct call *c);		/* /subscriptions, /tenants */
+int arm_subscription(struct call *c);		/* below /subscriptions/S, not providers */
+int arm_providers(struct call *c, char **seg);	/* below providers of a subscription */
+int group_call(struct call *c);			/* the group itself: seg[3] */
+cJSON *resource_brief(const struct entry *n);
+
+/* ---- arm_deploy.c ---- */
+int deployments_call(struct call *c, struct entry *group, char **seg);	/* behind "deployments" */
+int operations_call(struct call *c, struct entry *group, const char *name, const char *id);
+
+/* ---- arm_compute.c: sizes, machines, what both kinds share ---- */
+int compute_location(struct call *c, char **seg);	/* behind Microsoft.Compute */
+int network_location(struct call *c, char **seg);
+int storage_names(struct call *c);
+cJSON *account_keys(const struct entry *n);	/* what listKeys answers */
+/* "24.04.202607280" for an image reference; NULL: there is none. */
+const char *image_version(const cJSON *image);
+struct vm_size {
+	const char *name, *family;
+	unsigned cores, memory_mb;
+	bool arm;
+	bool refused;		/* NotAvailableForSubscription */
+};
+const struct vm_size *vm_size_find(const char *name);
+/* p may have more machines of that size. */
+int check_quota(struct emu *m, struct put *p, const char *size, int64_t more);
+/*
+ * What Azure asks of osProfile and storageProfile, in profile; custom data
+ * and password are taken out of it: *custom_data gets the former, or NULL.
+ */
+int check_machine(struct put *p, cJSON *profile, const char *size, bool set, char **custom_data);
+cJSON *machine_view(const struct entry *n);	/* its instanceView */
+/* POST verb for the machines with these keys (taken); 1: no such verb. */
+int machines_act(struct call *c, const struct entry *owner, const char *verb, cJSON *keys);
+int run_command(struct call *c, struct entry *n);
+/* A copy of what GET answers, with the instanceView if that was asked for. */
+cJSON *call_show(struct call *c, const struct entry *n);
+
+/* ---- arm_vmss.c ---- */
+int put_vmss(struct emu *m, struct put *p);
+int remove_vmss(struct emu *m, const char *key, struct fault *f);
+int vmss_action(struct call *c, struct entry *n, char **s);
+/* The set an instance belongs to, and its custom data. */
+struct entry *set_of(struct emu *m, const struct entry *instance);
+const char *instance_custom_data(struct emu *m, const struct entry *instance);
+
+/* ---- arm_network.c ---- */
+/* A free address of that subnet, or the wanted one if it may be had. */
+int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
+		 char out[16]);
+int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
+
+/* ---- machines.c ---- */
+int machines_up(struct emu *m, struct err *e);		/* the driver's network */
+void machines_resume(struct emu *m);			/* after a restart, as an operation */
+void machines_down(struct emu *m);
+/*
+ * A driver's verb on the machines with those keys, DRIVERS_MAX at a time; on
+ * paper, a pause.  The lock is let go meanwhile.  Power states follow.  -1
+ * with f (target: the first that failed) when one failed or all must stop.
+ */
+int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct fault *f);
+int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
+struct entry *machine_by_address(struct emu *m, struct str address);
+const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
+
+/* ---- faults.c ---- */
+/* What is to go wrong with this request, a copy; its delay has passed.  NULL: nothing. */
+cJSON *faults_request(struct emu *m, const struct http_head *h);
+/* Is this operation to fail?  Then f says how. */
+bool faults_operation(struct emu *m, const struct op *op, struct fault *f);
+
+/* ---- forward.c ---- */
+/* Ways in through public addresses, until the emulator stops; counted in threads. */
+void *forward_thread(void *emu);
+
+/* ---- entra_server.c, blob.c, imds.c ---- */
+bool entra_handle(struct call *c);		/* false: not its path */
+/* 0 or -1 with the call answered 401. */
+int entra_check(struct call *c);
+void blob_handle(struct emu *m, struct http_exchange *x, struct str account);
+void blob_forget(struct emu *m, const char *account, const char *container);
+/* The signature of a SAS over text, base64. */
+void sas_sign(const char *key, struct str text, struct buf *out);
+void imds_handle(void *ctx, struct http_exchange *x);
+/* Announce the end of these machines and wait until they agree, bounded. */
+void events_terminate(struct emu *m, const cJSON *keys);
+void events_forget(struct emu *m, const char *key);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * Documents written as they look: what the local Azure answers is mostly
+ * constant text with a few holes, so it is given as a template.  Also the few
+ * tree operations that base/json.h has no other user for.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+
+static void put_string(struct buf *b, const char *s)
+{
+	if (s == NULL) {
+		buf_adds(b, "null");
+		return;
+	}
+	buf_addc(b, '"');
+	buf_add_json(b, str_of(s));
+	buf_addc(b, '"');
+}
+
+cJSON *json_fmt(const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(STATE_MAX);
+	struct err e = ERR_INIT;
+	const cJSON *doc;
+	va_list ap;
+	cJSON *out;
+
+	va_start(ap, fmt);
+	for (const char *p = fmt; *p != '\0'; p++) {
+		if (*p == '\'') {
+			buf_addc(&b, '"');
+			continue;
+		}
+		if (*p != '%') {
+			buf_addc(&b, *p);
+			continue;
+		}
+		switch (*++p) {
+		case 's':
+			put_string(&b, va_arg(ap, const char *));
+			break;
+		case 'd':
+			buf_addf(&b, "%d", va_arg(ap, int));
+			break;
+		case 'l':
+			buf_addf(&b, "%lld", (long long)va_arg(ap, int64_t));
+			break;
+		case 'b':
+			buf_adds(&b, va_arg(ap, int) ? "true" : "false");
+			break;
+		case 'j':
+			doc = va_arg(ap, const cJSON *);
+			if (doc == NULL)
+				buf_adds(&b, "null");
+			else
+				json_print(doc, &b);
+			break;
+		default:
+			abort();	/* an unknown hole */
+		}
+	}
+	va_end(ap);
+	out = json_parse(buf_str(&b), fmt, &e);
+	assert(out != NULL);
+	buf_burn(&b);		/* account keys pass through here, too */
+	return out;
+}
+
+void json_strip_nulls(cJSON *doc)
+{
+	cJSON *item = doc->child, *next;
+
+	for (; item != NULL; item = next) {
+		next = item->next;
+		if (cJSON_IsNull(item) && cJSON_IsObject(doc))
+			json_free(cJSON_DetachItemViaPointer(doc, item));
+		else
+			json_strip_nulls(item);
+	}
+}
+
+void json_merge(cJSON *doc, const cJSON *patch)
+{
+	const cJSON *p;
+
+	cJSON_ArrayForEach(p, patch) {
+		cJSON *old = cJSON_GetObjectItem(doc, p->string);
+
+		if (cJSON_IsNull(p)) {
+			json_drop(doc, p->string);
+		} else if (cJSON_IsObject(p) && cJSON_IsObject(old)) {
+			json_merge(old, p);
+		} else {
+			json_drop(doc, p->string);
+			cJSON_AddItemToObject(doc, p->string, cJSON_Duplicate(p, true));
+		}
+	}
+}
+
+cJSON *json_sub(cJSON *obj, const char *name)
+{
+	cJSON *v = cJSON_GetObjectItem(obj, name);
+
+	if (cJSON_IsObject(v))
+		return v;
+	json_drop(obj, name);
+	return json_add_obj(obj, name);
+}
+
+void json_drop(cJSON *obj, const char *name)
+{
+	cJSON_DeleteItemFromObject(obj, name);
+}
+
+void json_default(cJSON *obj, const char *name, cJSON *v)
+{
+	if (cJSON_GetObjectItem(obj, name) != NULL)
+		json_free(v);
+	else
+		cJSON_AddItemToObject(obj, name, v);
+}
+
+void json_put_str(cJSON *obj, const char *name, const char *v)
+{
+	json_drop(obj, name);
+	json_add_str(obj, name, v);
+}
+
+cJSON *json_named(const cJSON *arr, const char *name)
+{
+	cJSON *item;
+
+	cJSON_ArrayForEach(item, arr)
+		if (is(json_str_opt(item, "name", NULL), name))
+			return item;
+	return NULL;
+}
+
+/* One string, of either quote, as JSON wants it. */
+static struct str relax_string(struct str s, struct buf *out)
+{
+	char quote = *s.p;
+
+	buf_addc(out, '"');
+	for (s = str_skip(s, 1); s.n > 0 && *s.p != quote; s = str_skip(s, 1)) {
+		if (*s.p == '\\' && s.n > 1 && s.p[1] == '\'') {
+			s = str_skip(s, 1);
+			buf_addc(out, '\'');
+		} else if (*s.p == '\\' && s.n > 1) {
+			buf_add(out, s.p, 2);
+			s = str_skip(s, 1);
+		} else if (*s.p == '"' || (unsigned char)*s.p < ' ') {
+			buf_add_json(out, str_head(s, 1));
+		} else {
+			buf_addc(out, *s.p);
+		}
+	}
+	buf_addc(out, '"');
+	return str_skip(s, 1);
+}
+
+/* What is no value and no mark: a comment, or white space.  n bytes of it. */
+static size_t relax_blank(struct str s)
+{
+	ptrdiff_t at;
+
+	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '/')
+		return (at = str_chr(s, '\n')) < 0 ? s.n : (size_t)at;
+	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '*')
+		return (at = str_find(s, STR("*/"))) < 0 ? s.n : (size_t)at + 2;
+	return s.n > 0 && strchr(" \t\r\n", *s.p) != NULL ? 1 : 0;
+}
+
+void json_relax(struct str s, struct buf *out)
+{
+	struct str ahead;
+	size_t n;
+
+	while (s.n > 0 && !out->over) {
+		if ((n = relax_blank(s)) > 0) {
+			s = str_skip(s, n);
+		} else if (*s.p == '"' || *s.p == '\'') {
+			s = relax_string(s, out);
+		} else if (*s.p == ',') {
+			for (ahead = str_skip(s, 1); (n = relax_blank(ahead)) > 0;)
+				ahead = str_skip(ahead, n);
+			/* a comma before the end is one too many */
+			if (ahead.n == 0 || (*ahead.p != '}' && *ahead.p != ']'))
+				buf_addc(out, ',');
+			s = ahead;
+		} else if (is_alpha(*s.p) || *s.p == '_' || *s.p == '$') {
+			for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '_' || s.p[n] == '$');)
+				n++;
+			for (ahead = str_skip(s, n); relax_blank(ahead) > 0;)
+				ahead = str_skip(ahead, relax_blank(ahead));
+			/* a bare word before a colon is a name */
+			if (ahead.n > 0 && *ahead.p == ':')
+				buf_addf(out, "\"%.*s\"", (int)n, s.p);
+			else
+				buf_add(out, s.p, n);
+			s = str_skip(s, n);
+		} else {
+			buf_addc(out, *s.p);
+			s = str_skip(s, 1);
+		}
+	}
+}

@@ -1,0 +1,261 @@
+/*
+ * Long-running operations: each is a thread with a status that polls read.
+ * What an operation does is its run function's affair; here it is started,
+ * finished, remembered for a while, and waited for at the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "emulator/inner.h"
+
+static void until(struct timespec *t, unsigned ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += ms / 1000;
+	t->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t->tv_nsec >= 1000000000) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000;
+	}
+}
+
+int op_sleep(struct emu *m, unsigned ms)
+{
+	struct timespec t;
+
+	until(&t, ms);
+	while (!m->stopping && pthread_cond_timedwait(&m->changed, &m->lock, &t) != ETIMEDOUT)
+		;
+	return m->stopping ? -1 : 0;
+}
+
+int op_wait(struct emu *m, unsigned ms)
+{
+	struct timespec t;
+
+	until(&t, ms);
+	if (!m->stopping)
+		pthread_cond_timedwait(&m->changed, &m->lock, &t);
+	return m->stopping ? -1 : 0;
+}
+
+const char *op_word(const struct op *op)
+{
+	switch (op->status) {
+	case OP_SUCCEEDED:
+		return "Succeeded";
+	case OP_FAILED:
+		return "Failed";
+	case OP_CANCELED:
+		return "Canceled";
+	default:
+		return op->style == OP_DEPLOYMENT ? "Running" : "InProgress";
+	}
+}
+
+static void op_free(struct op *op)
+{
+	free(op->location);
+	free(op->key);
+	free(op->api);
+	json_burn(op->args);
+	json_free(op->busy);
+	json_free(op->output);
+	fault_release(&op->fault);
+	free(op);
+}
+
+/* Mark or unmark what an operation keeps busy. */
+static void busy(struct emu *m, const cJSON *keys, bool on)
+{
+	const cJSON *k;
+
+	cJSON_ArrayForEach(k, keys) {
+		struct entry *n = store_find(m, k->valuestring);
+
+		if (n != NULL && on)
+			n->busy++;
+		else if (n != NULL && n->busy > 0)
+			n->busy--;
+	}
+}
+
+/* A resource's state follows from how the work on it ended. */
+static void settle(struct entry *n, bool good)
+{
+	const char *state = n == NULL ? NULL :
+		json_str_opt(n->doc, "properties.provisioningState", NULL);
+	const char *power = n == NULL ? NULL : json_str_opt(n->hide, "power", NULL);
+
+	bool fresh = is(state, "Creating");
+
+	if (n == NULL || n->type == NULL)
+		return;
+	if (fresh || is(state, "Updating") || is(state, "Deleting"))
+		entry_state(n, good ? "Succeeded" : "Failed");
+	/* what was announced and did not come about */
+	if (!good && (is(power, "starting") || is(power, "stopping") || is(power, "deallocating")))
+		json_put_str(n->hide, "power", fresh ? "stopped" :
+			     json_str_opt(n->hide, "want", "unknown"));
+}
+
+static void finish(struct emu *m, struct op *op, int rc, struct fault *f)
+{
+	const cJSON *k;
+
+	op->status = rc == 0 ? OP_SUCCEEDED : op->cancel ? OP_CANCELED : OP_FAILED;
+	settle(store_find(m, op->key), rc == 0);
+	cJSON_ArrayForEach(k, op->busy)
+		settle(store_find(m, k->valuestring), rc == 0);
+	op->ended = unix_time();
+	op->fault = *f;
+	busy(m, op->busy, false);
+	/* arguments may hold secrets and are of no more use */
+	json_burn(op->args);
+	op->args = NULL;
+	emu_log(m, "operation %s %s %s", op->id, op->key, op_word(op));
+	store_changed(m);
+}
+
+static void *op_thread(void *p)
+{
+	struct op *op = p;
+	struct emu *m = op->m;
+	struct fault f = { 0, NULL };
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	if (faults_operation(m, op, &f))
+		rc = op_sleep(m, 300) - 1;
+	else
+		rc = op->run(m, op, &f);
+	if (rc < 0)
+		fault_set(&f, 500, "InternalExecutionError", NULL,
+		       "An internal execution error occurred. Please retry later.");
+	finish(m, op, rc, &f);
+	m->threads--;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+/* Forget the oldest finished ones. */
+static void forget(struct emu *m)
+{
+	struct op **at = &m->ops, *op;
+	unsigned n = 0;
+
+	while ((op = *at) != NULL) {
+		if (++n > OPS_KEPT && op->status != OP_RUNNING && !op->pinned) {
+			*at = op->next;
+			op_free(op);
+		} else {
+			at = &op->next;
+		}
+	}
+}
+
+/* Ids as each service writes them. */
+static void op_name(struct op *op)
+{
+	struct buf b = BUF_INIT(sizeof(op->id));
+	uint64_t r;
+
+	if (op->style == OP_DEPLOYMENT) {
+		random_bytes(&r, sizeof(r));
+		snprintf(op->id, sizeof(op->id), "0858%016llu",
+			 (unsigned long long)(r % 10000000000000000u));
+	} else {
+		random_guid(op->id);
+		if (op->style == OP_JOB) {
+			char job[37];
+
+			memcpy(job, op->id, sizeof(job));
+			buf_add_base64url(&b, job, 36);
+			memcpy(op->id, b.str, b.n + 1);
+			buf_release(&b);
+		}
+	}
+}
+
+struct op *op_start(struct emu *m, enum op_style style, const char *location,
+		    const char *key, const char *api, op_run *run, cJSON *args,
+		    cJSON *keys, struct fault *f)
+{
+	struct op *op = NULL;
+	pthread_attr_t attr;
+	pthread_t t;
+	int rc = -1;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 1u << 20);
+	if (m->stopping || m->threads >= OPS_MAX) {
+		fault_set(f, 429, "TooManyRequests", NULL,
+		       "%u operations are at work; try again later.", m->threads);
+		goto out;
+	}
+	op = xcalloc(1, sizeof(*op));
+	op->m = m;
+	op->style = style;
+	op->location = xstrdup(location != NULL ? location : "");
+	op->key = xstrdup(key);
+	op->api = xstrdup(api);
+	op->run = run;
+	op->args = args;
+	op->busy = keys;
+	op->done_status = 200;
+	op->started = unix_time();
+	op_name(op);
+	args = keys = NULL;
+	/* the thread's first act is to wait for our lock */
+	if (pthread_create(&t, &attr, op_thread, op) != 0) {
+		fault_set(f, 503, "ServerTimeout", NULL, "No thread could be started.");
+		goto out;
+	}
+	m->threads++;
+	op->next = m->ops;
+	m->ops = op;
+	busy(m, op->busy, true);
+	forget(m);
+	store_changed(m);
+	rc = 0;
+out:
+	pthread_attr_destroy(&attr);
+	json_burn(args);
+	json_free(keys);
+	if (rc < 0 && op != NULL)
+		op_free(op);
+	return rc == 0 ? op : NULL;
+}
+
+struct op *op_find(struct emu *m, struct str id)
+{
+	struct op *op = m->ops;
+
+	while (op != NULL && !str_ieqz(id, op->id))
+		op = op->next;
+	return op;
+}
+
+void op_wait_all(struct emu *m)
+{
+	int64_t end = now_ms() + 120000;
+	struct timespec t;
+
+	while (m->threads > 0 && now_ms() < end) {
+		until(&t, 1000);
+		pthread_cond_timedwait(&m->changed, &m->lock, &t);
+	}
+}
+
+void op_release_all(struct emu *m)
+{
+	struct op *op;
+
+	while ((op = m->ops) != NULL) {
+		m->ops = op->next;
+		op_free(op);
+	}
+}

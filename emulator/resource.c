@@ -1,0 +1,741 @@
+/*
+ * Resources in general: from a path to a type and an entry, what every PUT,
+ * PATCH, GET and DELETE asks before a provider is asked, and the operations
+ * that follow.  Templates come in through arm_put() as requests do.
+ */
+#include <stdlib.h>
+
+#include "emulator/inner.h"
+
+const struct rtype *rtype_find(const char *name)
+{
+	static const struct rtype *const all[] = {
+		network_types, storage_types, insights_types, compute_types,
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (const struct rtype *t = all[i]; t->name != NULL; t++)
+			if (is(t->name, name))
+				return t;
+	return NULL;
+}
+
+bool version_known(const char *versions, const char *api)
+{
+	const char *at = strstr(versions, api);
+
+	return strlen(api) == 10 && at != NULL && (at[10] == ',' || at[10] == '\0');
+}
+
+const char *const locations[][4] = {
+	{ "eastus", "East US", "US", "westus" },
+	{ "eastus2", "East US 2", "US", "centralus" },
+	{ "westus", "West US", "US", "eastus" },
+	{ "westus2", "West US 2", "US", "westcentralus" },
+	{ "centralus", "Central US", "US", "eastus2" },
+	{ "northeurope", "North Europe", "Europe", "westeurope" },
+	{ "westeurope", "West Europe", "Europe", "northeurope" },
+	{ "germanywestcentral", "Germany West Central", "Europe", "germanynorth" },
+	{ "uksouth", "UK South", "UK", "ukwest" },
+	{ "southeastasia", "Southeast Asia", "Asia Pacific", "eastasia" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const char *location_find(const char *name)
+{
+	char s[40];
+	size_t n = 0;
+
+	for (; name != NULL && *name != '\0' && n < sizeof(s) - 1; name++)
+		if (*name != ' ')
+			s[n++] = to_lower(*name);
+	s[n] = '\0';
+	for (size_t i = 0; locations[i][0] != NULL; i++)
+		if (strcmp(s, locations[i][0]) == 0)
+			return locations[i][0];
+	return NULL;
+}
+
+char *location_list(void)
+{
+	struct buf b = BUF_INIT(1024);
+
+	for (size_t i = 0; locations[i][0] != NULL; i++)
+		buf_addf(&b, "%s%s", i ? "," : "", locations[i][0]);
+	return buf_detach(&b);
+}
+
+void entry_state(struct entry *n, const char *state)
+{
+	json_put_str(json_sub(n->doc, "properties"), "provisioningState", state);
+}
+
+cJSON *entry_show(struct emu *m, const struct entry *n)
+{
+	if (n->type != NULL && n->type->show != NULL)
+		return n->type->show(m, n);
+	return cJSON_Duplicate(n->doc, true);
+}
+
+struct entry *group_of(struct emu *m, const char *id)
+{
+	struct str s = str_of(id), word;
+	struct entry *n;
+	char *group;
+	unsigned i;
+
+	for (i = 0; i < 5 && str_next(&s, '/', &word); i++)
+		;
+	if (i < 5)
+		return NULL;
+	group = xstrndup(id, (size_t)(word.p + word.n - id));
+	n = store_find(m, group);
+	free(group);
+	return n;
+}
+
+int need_reference(struct emu *m, struct put *p, const char *id)
+{
+	if (id == NULL)
+		return fault_set(&p->f, 400, "InvalidRequestFormat", NULL,
+			      "Cannot parse the request: a reference has no id.");
+	if (p->dry || store_doc(m, id) != NULL)
+		return 0;
+	return fault_set(&p->f, 400, "InvalidResourceReference", NULL,
+		      "Resource %s referenced by resource %s was not found. Please make sure that "
+		      "the referenced resource exists, and that both resources are in the same "
+		      "region.", id, p->id);
+}
+
+/* ---- PUT ---- */
+
+static int check_location(struct put *p, const cJSON *body)
+{
+	const char *asked = json_str_opt(body, "location", NULL), *name = location_find(asked);
+	const char *have;
+	char *list;
+
+	if (!(p->type->flags & R_TRACKED))
+		return 0;
+	if (asked == NULL)
+		return fault_set(&p->f, 400, "LocationRequired", NULL,
+			      "The location property is required for this definition.");
+	if (name == NULL) {
+		list = location_list();
+		fault_set(&p->f, 400, "LocationNotAvailableForResourceType", NULL,
+		       "The provided location '%.60s' is not available for resource type '%s'. List "
+		       "of available regions for the resource type is '%s'.", asked, p->type->name,
+		       list);
+		free(list);
+		return -1;
+	}
+	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) : name;
+	if (strcmp(have, name) != 0)
+		return fault_set(&p->f, 409, "InvalidResourceLocation", NULL,
+			      "The resource '%s' already exists in location '%s'. A resource with the "
+			      "same name cannot be created in location '%s'. Please select a new "
+			      "resource name.", p->name, have, name);
+	json_add_str(p->doc, "location", name);
+	return 0;
+}
+
+/* Parts of a body that are kept as they are, beside properties. */
+static const char *const kept[] = { "tags", "sku", "zones", "kind", "identity", "plan", NULL };
+
+static int build(struct put *p, const cJSON *body)
+{
+	const cJSON *v;
+	char guid[37], etag[48];
+
+	p->doc = cJSON_CreateObject();
+	json_add_str(p->doc, "name", p->name);
+	json_add_str(p->doc, "id", p->id);
+	json_add_str(p->doc, "type", p->type->name);
+	if (check_location(p, body) < 0)
+		return -1;
+	for (size_t i = 0; kept[i] != NULL; i++)
+		if ((v = json_get(body, kept[i])) != NULL)
+			cJSON_AddItemToObject(p->doc, kept[i], cJSON_Duplicate(v, true));
+	v = json_get(body, "properties");
+	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
+		return fault_set(&p->f, 400, "InvalidRequestContent", NULL,
+			      "The request content was invalid and could not be deserialized: "
+			      "'properties' is not an object.");
+	cJSON_AddItemToObject(p->doc, "properties", cJSON_IsObject(v) ?
+			      cJSON_Duplicate(v, true) : cJSON_CreateObject());
+	json_strip_nulls(p->doc);
+	if (p->type->style == OP_NETWORK) {
+		random_guid(guid);
+		snprintf(etag, sizeof(etag), "W/\"%s\"", guid);
+		json_add_str(p->doc, "etag", etag);
+	} else if (p->type->style == OP_COMPUTE) {
+		snprintf(etag, sizeof(etag), "\"%lld\"", 1 + (p->old == NULL ? 0 :
+			 (long long)json_int_opt(p->old->hide, "etag", 0)));
+		json_add_str(p->doc, "etag", etag);
+	}
+	return 0;
+}
+
+/* The name rules that all share: no control characters, no '/', at most 80. */
+static int check_name(struct put *p)
+{
+	size_t n = strlen(p->name);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
+			n = 0;
+	if (n == 0 || n > 80)
+		return fault_set(&p->f, 400, "InvalidResourceName", NULL,
+			      "Resource name %.100s is invalid. The name can be up to 80 characters "
+			      "long. It must begin with a word character, and it must end with a word "
+			      "character or with '_'.", p->name);
+	return 0;
+}
+
+static int check_etag(const struct entry *n, const char *want, struct fault *f)
+{
+	const char *have = n != NULL ? json_str_opt(n->doc, "etag", NULL) : NULL;
+
+	if (want == NULL || have == NULL || strcmp(want, have) == 0 || strcmp(want, "*") == 0)
+		return 0;
+	return fault_set(f, 412, "PreconditionFailed", NULL,
+		      "Etag provided in if-match header %.80s does not match etag %s of resource.",
+		      want, have);
+}
+
+int refuse_busy(struct emu *m, const struct entry *n, struct fault *f)
+{
+	struct op *op = m->ops, *found = NULL;
+	const cJSON *k;
+
+	if (n->busy == 0)
+		return 0;
+	for (; op != NULL && found == NULL; op = op->next)
+		cJSON_ArrayForEach(k, op->busy)
+			if (op->status == OP_RUNNING && strcmp(k->valuestring, n->key) == 0)
+				found = op;
+	return fault_set(f, 409, "AnotherOperationInProgress", NULL,
+		      "Another operation on this or dependent resource is in progress. To retrieve "
+		      "status of the operation use uri: %s/subscriptions/%s/providers/"
+		      "%s/locations/%s/operations/%s.", m->base, m->subscription,
+		      n->type->style == OP_NETWORK ? "Microsoft.Network" : "Microsoft.Compute",
+		      found != NULL ? found->location : "", found != NULL ? found->id : "");
+}
+
+/* What contains it: the id without its last pair; "x/default" is always there. */
+static char *parent_of(const char *id)
+{
+	char *parent = xstrdup(id), *cut;
+
+	do {
+		*strrchr(parent, '/') = '\0';
+		*strrchr(parent, '/') = '\0';
+		cut = strrchr(parent, '/');
+	} while (cut != NULL && is(cut, "/default"));
+	return parent;
+}
+
+static int check_parent(struct emu *m, struct put *p)
+{
+	char *parent;
+	struct entry *n;
+
+	if (strchr(strchr(p->type->name, '/') + 1, '/') == NULL || p->dry)
+		return 0;
+	parent = parent_of(p->id);
+	n = store_find(m, parent);
+	free(parent);
+	if (n != NULL)
+		return 0;
+	return fault_set(&p->f, 404, "ParentResourceNotFound", NULL,
+		      "Failed to perform 'write' on resource(s) of type '%s', because the parent "
+		      "resource of '%.80s' could not be found.", p->type->name, p->name);
+}
+
+/* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/T2"; false when there is no such form. */
+static bool type_of_id(const char *id, struct buf *b)
+{
+	const char *at = strstr(id, "/providers/");
+	struct str s, word;
+	unsigned i;
+
+	if (at == NULL)
+		return false;
+	s = str_of(at + strlen("/providers/"));
+	for (i = 0; str_next(&s, '/', &word); i++)
+		if (i == 0 || i % 2 == 1)
+			buf_addf(b, "%s%.*s", i ? "/" : "", STR_ARG(word));
+	return i >= 3 && i % 2 == 1 && !b->over;
+}
+
+static int find_type(struct put *p)
+{
+	struct buf b = BUF_INIT(256);
+
+	if (type_of_id(p->id, &b))
+		p->type = rtype_find(b.str);
+	if (p->type == NULL)
+		fault_set(&p->f, 404, "InvalidResourceType", NULL,
+		       "The resource type '%.200s' could not be found.", b.str);
+	else if (p->type->put == NULL)
+		fault_set(&p->f, 405, "HttpMethodNotAllowed", NULL,
+		       "The HTTP method 'PUT' is not supported for '%s'.", b.str);
+	buf_release(&b);
+	return p->f.error != NULL ? -1 : 0;
+}
+
+static int run_settle(struct emu *m, struct op *op, struct fault *f)
+{
+	(void)f;
+	return op_sleep(m, (unsigned)json_int_opt(op->args, "ms", 0));
+}
+
+/* Keep what has been checked, and begin the work it needs. */
+static int store_put(struct emu *m, struct put *p)
+{
+	const struct rtype *t = p->type;
+	cJSON *keys;
+
+	p->created = p->old == NULL;
+	if (p->created) {
+		p->entry = store_add(m, p->id, p->doc, p->hide);
+	} else {
+		p->entry = p->old;
+		json_free(p->old->doc);
+		p->old->doc = p->doc;
+		if (p->hide != NULL) {
+			json_burn(p->old->hide);
+			p->old->hide = p->hide;
+		}
+		store_changed(m);
+	}
+	p->doc = p->hide = NULL;
+	if (t->style == OP_COMPUTE)
+		json_set(p->entry->hide, "etag", cJSON_CreateNumber((double)
+			 (json_int_opt(p->entry->hide, "etag", 0) + 1)));
+	if (t->style == OP_NONE || p->unchanged)
+		return 0;
+	entry_state(p->entry, t->style != OP_NETWORK && p->created ? "Creating" : "Updating");
+	keys = cJSON_CreateArray();
+	json_add_str(keys, NULL, p->entry->key);
+	p->op = op_start(m, t->style, json_str_opt(p->entry->doc, "location", p->group_location),
+			 p->entry->key, p->api, p->work != NULL ? p->work : run_settle,
+			 p->args != NULL ? p->args : json_fmt("{'ms':%d}", (int)t->work_ms),
+			 keys, &p->f);
+	p->args = NULL;
+	if (p->op == NULL)
+		entry_state(p->entry, "Failed");
+	return p->op == NULL ? -1 : 0;
+}
+
+int arm_put(struct emu *m, struct put *p, const cJSON *body)
+{
+	struct entry *group = group_of(m, p->id);
+
+	if (find_type(p) < 0)
+		return -1;
+	p->name = strrchr(p->id, '/') + 1;
+	if (!version_known(p->type->versions, p->api)) {
+		char *list = location_list();
+
+		fault_set(&p->f, 400, "NoRegisteredProviderFound", NULL,
+		       "No registered resource provider found for location '%.60s' and API version "
+		       "'%s' for type '%s'. The supported api-versions are '%s'. The supported "
+		       "locations are '%s'.", json_str_opt(body, "location", ""), p->api,
+		       strchr(p->type->name, '/') + 1, p->type->versions, list);
+		free(list);
+		return -1;
+	}
+	if (group == NULL)
+		return fault_set(&p->f, 404, "ResourceGroupNotFound", NULL,
+			      "Resource group of '%s' could not be found.", p->id);
+	p->group = json_str_opt(group->doc, "id", "");
+	p->group_location = json_str_opt(group->doc, "location", "");
+	if (is(json_str_opt(group->doc, "properties.provisioningState", ""), "Deleting"))
+		return fault_set(&p->f, 409, "ResourceGroupBeingDeleted", NULL,
+			      "The resource group '%s' is in deprovisioning state and cannot perform "
+			      "this operation.", json_str_opt(group->doc, "name", ""));
+	p->old = store_find(m, p->id);
+	/* the name stays as it was first written */
+	if (p->old != NULL) {
+		free(p->id);
+		p->id = xstrdup(json_str_opt(p->old->doc, "id", ""));
+		p->name = strrchr(p->id, '/') + 1;
+	}
+	if (check_name(p) < 0 || check_parent(m, p) < 0 || build(p, body) < 0 ||
+	    check_etag(p->old, json_str_opt(body, "etag", NULL), &p->f) < 0)
+		return -1;
+	if (p->old != NULL && !p->dry && refuse_busy(m, p->old, &p->f) < 0)
+		return -1;
+	if (p->type->put(m, p) < 0)
+		return -1;
+	return p->dry ? 0 : store_put(m, p);
+}
+
+void put_release(struct put *p)
+{
+	free(p->id);
+	json_burn(p->doc);
+	json_burn(p->hide);
+	json_burn(p->args);
+	fault_release(&p->f);
+}
+
+/* ---- DELETE ---- */
+
+static void remove_tree(struct emu *m, const char *key)
+{
+	char *prefix = xasprintf("%s/", key), *own = xstrdup(key);
+	struct entry *n;
+
+	while ((n = store_next(m, NULL, prefix)) != NULL)
+		store_remove(m, n);
+	if ((n = store_find(m, own)) != NULL)
+		store_remove(m, n);
+	free(prefix);
+	free(own);
+}
+
+static int run_delete(struct emu *m, struct op *op, struct fault *f)
+{
+	struct entry *n = store_find(m, op->key);
+	const struct rtype *t;
+
+	if (n == NULL)
+		return 0;
+	t = n->type;
+	if (t->remove != NULL && t->remove(m, op->key, f) < 0)
+		return -1;
+	if (op_sleep(m, t->work_ms / 2) < 0)
+		return -1;
+	remove_tree(m, op->key);
+	return 0;
+}
+
+int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f)
+{
+	const struct rtype *t = n->type;
+	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;
+	char *prefix = xasprintf("%s/", n->key);
+	cJSON *keys;
+	int rc = refuse_busy(m, n, f);
+
+	*op = NULL;
+	for (child = NULL; rc == 0 && (child = store_next(m, child, prefix)) != NULL;)
+		rc = refuse_busy(m, child, f);
+	free(prefix);
+	if (rc < 0)
+		return -1;
+	if (user != NULL)
+		return fault_set(f, 400, t->in_use, NULL,
+			      "%s %s cannot be deleted because it is in use by %s. In order to delete "
+			      "it, remove the association with that resource.", t->name,
+			      json_str_opt(n->doc, "id", ""), json_str_opt(user->doc, "id", ""));
+	if (t->style == OP_NONE || t->style == OP_STORAGE) {
+		if (t->remove != NULL && t->remove(m, n->key, f) < 0)
+			return -1;
+		remove_tree(m, n->key);
+		return 0;
+	}
+	entry_state(n, "Deleting");
+	keys = cJSON_CreateArray();
+	json_add_str(keys, NULL, n->key);
+	*op = op_start(m, t->style, json_str_opt(n->doc, "location", ""), n->key, api, run_delete,
+		       NULL, keys, f);
+	return *op == NULL ? -1 : 0;
+}
+
+/* ---- requests ---- */
+
+static int call_put(struct call *c, const char *id, const cJSON *body)
+{
+	struct put p = { .id = xstrdup(id), .api = c->api };
+	struct str match = http_field(http_x_head(c->x), "If-Match");
+	struct str none = http_field(http_x_head(c->x), "If-None-Match");
+	struct entry *old = store_find(c->m, id);
+	char *want = match.p != NULL ? str_dup(match) : NULL;
+	int rc = -1;
+
+	if (check_etag(old, want, &c->fault) < 0)
+		goto out;
+	if (old != NULL && str_eqz(none, "*")) {
+		fault_set(&c->fault, 412, "PreconditionFailed", NULL,
+		       "The resource exists, and If-None-Match: * was asked for.");
+		goto out;
+	}
+	if (!cJSON_IsObject(body)) {
+		fault_set(&c->fault, 400, "InvalidRequestContent", NULL,
+		       "The request content was invalid and could not be deserialized: a JSON "
+		       "object was expected.");
+		goto out;
+	}
+	rc = arm_put(c->m, &p, body);
+	if (rc < 0) {
+		c->fault = p.f;
+		p.f.error = NULL;
+		goto out;
+	}
+	c->pretty = p.type->flags & R_PRETTY;
+	if (p.op != NULL)
+		call_op(c, p.op);
+	if (p.op != NULL && p.type->style == OP_STORAGE) {
+		c->plain = "text/plain; charset=utf-8";
+		call_answer(c, 202, NULL);
+	} else {
+		/* an availability set is the one tracked thing that says 200 when new */
+		bool ok = !p.created || is(p.type->name, "Microsoft.Compute/availabilitySets") ||
+			  strcmp(c->method, "PATCH") == 0;
+
+		call_answer(c, ok ? 200 : 201, entry_show(c->m, p.entry));
+	}
+out:
+	free(want);
+	put_release(&p);
+	return rc;
+}
+
+static int call_patch(struct call *c, struct entry *n)
+{
+	cJSON *body = cJSON_Duplicate(n->doc, true);
+	const cJSON *properties = json_get(c->body, "properties");
+	char *id = xstrdup(json_str_opt(n->doc, "id", ""));
+	int rc = -1;
+
+	json_drop(body, "etag");
+	if (is(n->type->name, "Microsoft.Insights/autoscaleSettings") && properties != NULL &&
+	    json_get(properties, "profiles") == NULL)
+		fault_set(&c->fault, 400, "InvalidRequestContent", NULL,
+		       "The autoscale setting has no profiles: a change of its properties must name "
+		       "them.");
+	else if (cJSON_IsObject(c->body)) {
+		json_merge(body, c->body);
+		rc = call_put(c, id, body);
+	} else {
+		rc = call_put(c, id, NULL);
+	}
+	json_burn(body);
+	free(id);
+	return rc;
+}
+
+static int call_delete(struct call *c, struct entry *n)
+{
+	struct op *op;
+
+	if (arm_delete(c->m, n, c->api, &op, &c->fault) < 0)
+		return -1;
+	c->plain = "text/plain; charset=utf-8";
+	if (op != NULL)
+		call_op(c, op);
+	return call_answer(c, op != NULL ? 202 : 200, NULL);
+}
+
+static int missing(struct call *c, const struct rtype *t, const char *group, const char *id)
+{
+	const char *name = strrchr(id, '/') + 1;
+
+	if (is(t->name, "Microsoft.Storage/storageAccounts/fileServices/shares"))
+		return fault_set(&c->fault, 404, "ShareNotFound", NULL,
+			      "The specified share does not exist.");
+	if (is(t->name, "Microsoft.Storage/storageAccounts/blobServices/containers"))
+		return fault_set(&c->fault, 404, "ContainerNotFound", NULL,
+			      "The specified container does not exist.");
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "ResourceNotFound", NULL,
+		      "The Resource '%s/%.80s' under resource group '%s' was not found. For more "
+		      "details please go to https://aka.ms/ARMResourceNotFoundFix",
+		      t->name, name, group);
+}
+
+static int call_resource(struct call *c, const struct rtype *t, const char *group, const char *id)
+{
+	struct entry *n = store_find(c->m, id);
+	const char *etag;
+
+	if (strcmp(c->method, "PUT") == 0)
+		return call_put(c, id, c->body);
+	if (n == NULL && strcmp(c->method, "DELETE") == 0)
+		return call_answer(c, 204, NULL);
+	if (n == NULL)
+		return missing(c, t, group, id);
+	c->pretty = t->flags & R_PRETTY;
+	if (strcmp(c->method, "PATCH") == 0)
+		return call_patch(c, n);
+	if (strcmp(c->method, "DELETE") == 0)
+		return call_delete(c, n);
+	if (strcmp(c->method, "HEAD") == 0)
+		return call_answer(c, 204, NULL);
+	if (strcmp(c->method, "GET") != 0)
+		return call_method(c);
+	if ((etag = json_str_opt(n->doc, "etag", NULL)) != NULL)
+		call_field(c, "ETag: %s", etag);
+	return call_answer(c, 200, call_show(c, n));
+}
+
+int call_list(struct call *c, const struct rtype *t, const char *prefix)
+{
+	cJSON *arr = cJSON_CreateArray();
+	struct entry *n;
+
+	if (strcmp(c->method, "GET") != 0) {
+		json_free(arr);
+		return call_method(c);
+	}
+	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
+		if (n->type == t)
+			cJSON_AddItemToArray(arr, call_show(c, n));
+	return call_page(c, arr, 100);
+}
+
+/* A subnet, a security rule: part of a document, changed by writing the whole. */
+static int call_part(struct call *c, struct entry *n, char **s)
+{
+	char *id = xasprintf("%s/%s/%s", json_str_opt(n->doc, "id", ""), s[0], s[1]);
+	const cJSON *part = store_doc(c->m, id);
+	cJSON *whole, *arr, *item;
+	struct entry *user;
+	int rc;
+
+	if (part == NULL && strcmp(c->method, "GET") == 0) {
+		rc = fault_set(&c->fault, 404, "NotFound", NULL, "Resource %s not found.", id);
+	} else if (strcmp(c->method, "GET") == 0) {
+		rc = call_answer(c, 200, cJSON_Duplicate(part, true));
+	} else if (strcmp(c->method, "PUT") != 0 && strcmp(c->method, "DELETE") != 0) {
+		rc = call_method(c);
+	} else if (part == NULL && strcmp(c->method, "DELETE") == 0) {
+		rc = call_answer(c, 204, NULL);
+	} else if (strcmp(c->method, "DELETE") == 0 && (user = store_referrer(c->m, id)) != NULL) {
+		rc = fault_set(&c->fault, 400, "InUseSubnetCannotBeDeleted", NULL,
+			    "Subnet %s is in use by %s and cannot be deleted. In order to delete the "
+			    "subnet, delete all the resources within the subnet. See "
+			    "aka.ms/deletesubnet.", s[1], json_str_opt(user->doc, "id", ""));
+	} else {
+		whole = cJSON_Duplicate(n->doc, true);
+		json_drop(whole, "etag");
+		arr = cJSON_GetObjectItem(json_get_mut(whole, "properties"), s[0]);
+		if (arr == NULL)
+			arr = json_add_arr(json_get_mut(whole, "properties"), s[0]);
+		if ((item = json_named(arr, s[1])) != NULL)
+			json_free(cJSON_DetachItemViaPointer(arr, item));
+		if (strcmp(c->method, "PUT") == 0 && cJSON_IsObject(c->body)) {
+			item = cJSON_Duplicate(c->body, true);
+			json_put_str(item, "name", s[1]);
+			cJSON_AddItemToArray(arr, item);
+		}
+		rc = call_put(c, json_str_opt(whole, "id", ""), whole);
+		if (rc == 0 && (part = store_doc(c->m, id)) != NULL)
+			call_answer(c, c->status, cJSON_Duplicate(part, true));
+		else if (rc == 0)
+			call_answer(c, 202, NULL);
+		json_free(whole);
+	}
+	free(id);
+	return rc;
+}
+
+static int wrong_version(struct call *c, const struct rtype *t)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 400, "InvalidResourceType", NULL,
+		      "The resource type '%s' could not be found in the namespace '%.*s' for api "
+		      "version '%s'. The supported api-versions are '%s'.", strchr(t->name, '/') + 1,
+		      (int)strcspn(t->name, "/"), t->name, c->api, t->versions);
+}
+
+/* s: namespace, type, name, type, name, ..., verb */
+int resource_route(struct call *c, struct entry *group, char **s)
+{
+	const char *group_id = json_str_opt(group->doc, "id", "");
+	const char *group_name = json_str_opt(group->doc, "name", "");
+	struct buf id = BUF_INIT(2048), type = BUF_INIT(256);
+	const struct rtype *t = NULL, *deeper;
+	struct entry *n;
+	char *prefix;
+	size_t i, own = 0, own_n = 0;
+	int rc = 1;
+
+	buf_addf(&type, "%s", s[0]);
+	buf_addf(&id, "%s/providers/%s", group_id, s[0]);
+	/* as deep as there are types that we know and names to go with them */
+	for (i = 1; s[i] != NULL; i += 2) {
+		size_t keep = type.n;
+
+		buf_addf(&type, "/%s", s[i]);
+		deeper = rtype_find(type.str);
+		/* fileServices/default is no resource of its own here */
+		if (deeper == NULL && s[i + 1] != NULL && is(s[i + 1], "default")) {
+			buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
+			continue;
+		}
+		if (deeper == NULL || s[i + 1] == NULL || (deeper->flags & R_VIA_PARENT)) {
+			buf_truncate(&type, keep);
+			break;
+		}
+		t = deeper;
+		buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
+		own = i + 2;
+		own_n = id.n;
+	}
+	if (t == NULL) {
+		/* a list: namespace/type */
+		buf_addf(&type, "/%s", s[1] != NULL ? s[1] : "");
+		t = rtype_find(type.str);
+		c->gateway = true;
+		if (t == NULL || s[2] != NULL)
+			rc = fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+				    "The resource type could not be found in the namespace '%.80s' for "
+				    "api version '%s'.", s[0], c->api);
+		else if (!version_known(t->versions, c->api))
+			rc = wrong_version(c, t);
+		else {
+			c->gateway = false;
+			prefix = xasprintf("%s/", group->key);
+			rc = call_list(c, t, prefix);
+			free(prefix);
+		}
+		goto out;
+	}
+	/* a list below x/default has that in its path */
+	prefix = lower(id.str);
+	buf_truncate(&id, own_n);
+	n = store_find(c->m, id.str);
+	if (!version_known(t->versions, c->api) && strcmp(c->method, "PUT") != 0 &&
+	    !(s[i] != NULL && is(s[i], "networkInterfaces"))) {
+		rc = wrong_version(c, t);
+		goto free_prefix;
+	}
+	/* the parent knows best what its children are called */
+	if (n != NULL && t->action != NULL && s[i] != NULL)
+		rc = t->action(c, n, s + own);
+	if (rc != 1)
+		goto free_prefix;
+	if (s[i] == NULL) {
+		rc = call_resource(c, t, group_name, id.str);
+	} else if (n == NULL) {
+		rc = missing(c, t, group_name, id.str);
+	} else if (s[i + 1] != NULL && s[i + 2] == NULL && t->style == OP_NETWORK) {
+		rc = call_part(c, n, s + i);
+	} else {
+		buf_addf(&type, "/%s", s[i]);
+		if ((deeper = rtype_find(type.str)) != NULL && s[i + 1] == NULL) {
+			char *below = xasprintf("%s/", prefix);
+
+			rc = call_list(c, deeper, below);
+			free(below);
+		} else if (t->style == OP_NETWORK && s[i + 1] == NULL && strcmp(c->method, "GET") == 0 &&
+			   cJSON_IsArray(json_get_i(json_get(n->doc, "properties"), s[i]))) {
+			rc = call_page(c, cJSON_Duplicate(json_get_i(json_get(n->doc, "properties"),
+				       s[i]), true), 100);
+		} else {
+			c->gateway = true;
+			rc = fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+				    "The resource type '%.80s' could not be found in '%s'.", s[i], type.str);
+		}
+	}
+free_prefix:
+	free(prefix);
+out:
+	buf_release(&id);
+	buf_release(&type);
+	return rc;
+}

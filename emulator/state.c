@@ -1,0 +1,402 @@
+/*
+ * Everything the local Azure remembers: a list of entries, found by their
+ * lower-case id, kept in DIR/state.json.  It knows nothing of what the
+ * documents mean, but for the words "id" and "properties".
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "emulator/inner.h"
+
+char *lower(const char *s)
+{
+	char *out = xstrdup(s);
+
+	for (char *p = out; *p != '\0'; p++)
+		*p = to_lower(*p);
+	return out;
+}
+
+void iso_now(char out[40])
+{
+	struct timespec t;
+	char s[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	time_iso(t.tv_sec, s);
+	snprintf(out, 40, "%.19s.%07ldZ", s, t.tv_nsec / 100);
+}
+
+void emu_log(struct emu *m, const char *fmt, ...)
+{
+	char when[40], line[2048];
+	va_list ap;
+
+	if (m->log == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	iso_now(when);
+	fprintf(m->log, "%.23sZ %s\n", when, line);
+	fflush(m->log);
+}
+
+int fault_set(struct fault *f, unsigned status, const char *code, const char *target,
+	   const char *fmt, ...)
+{
+	va_list ap;
+	struct buf b = BUF_INIT(64u << 10);
+
+	if (f->error != NULL)
+		return -1;
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	f->status = status;
+	f->error = json_fmt("{'code':%s,'message':%s}", code, b.str);
+	if (target != NULL)
+		json_add_str(f->error, "target", target);
+	buf_release(&b);
+	return -1;
+}
+
+void fault_release(struct fault *f)
+{
+	json_free(f->error);
+	f->error = NULL;
+}
+
+/* ---- entries ---- */
+
+struct entry *store_find(struct emu *m, const char *id)
+{
+	struct entry *n;
+	char *key;
+
+	if (id == NULL)
+		return NULL;
+	key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : lower(id);
+	for (n = m->entries; n != NULL && strcmp(n->key, key) != 0; n = n->next)
+		;
+	free(key);
+	return n;
+}
+
+static const struct rtype *type_of(const cJSON *doc)
+{
+	return rtype_find(json_str_opt(doc, "type", ""));
+}
+
+struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide)
+{
+	struct entry *n = xcalloc(1, sizeof(*n));
+
+	n->key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : lower(id);
+	n->doc = doc;
+	n->hide = hide != NULL ? hide : cJSON_CreateObject();
+	n->type = type_of(doc);
+	*m->entries_end = n;
+	m->entries_end = &n->next;
+	store_changed(m);
+	return n;
+}
+
+static void entry_free(struct entry *n)
+{
+	free(n->key);
+	json_free(n->doc);
+	json_burn(n->hide);
+	free(n);
+}
+
+void store_remove(struct emu *m, struct entry *n)
+{
+	struct entry **at = &m->entries;
+
+	while (*at != n)
+		at = &(*at)->next;
+	*at = n->next;
+	if (m->entries_end == &n->next)
+		m->entries_end = at;
+	entry_free(n);
+	store_changed(m);
+}
+
+struct entry *store_next(struct emu *m, struct entry *after, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	for (after = after == NULL ? m->entries : after->next; after != NULL; after = after->next)
+		if (strncmp(after->key, prefix, n) == 0)
+			return after;
+	return NULL;
+}
+
+void store_changed(struct emu *m)
+{
+	m->dirty = true;
+	pthread_cond_broadcast(&m->changed);
+}
+
+const cJSON *store_doc(struct emu *m, const char *id)
+{
+	const cJSON *doc = NULL;
+	struct entry *n = NULL;
+	struct str rest, kind, name;
+	char *base, *cut, *k, *v;
+
+	if (id == NULL)
+		return NULL;
+	/* the longest beginning that is an entry; then collection, name, ... */
+	base = lower(id);
+	while ((n = store_find(m, base)) == NULL && (cut = strrchr(base, '/')) != NULL)
+		*cut = '\0';
+	if (n != NULL) {
+		rest = str_skip(str_of(id), strlen(base) + 1);
+		for (doc = n->doc; doc != NULL && rest.n > 0 && str_next(&rest, '/', &kind);) {
+			if (!str_next(&rest, '/', &name))
+				name = STR("");
+			k = str_dup(kind);
+			v = str_dup(name);
+			doc = json_named(json_get_i(json_get(doc, "properties"), k), v);
+			free(k);
+			free(v);
+		}
+	}
+	free(base);
+	return doc;
+}
+
+static bool names(const cJSON *doc, const char *id, size_t n)
+{
+	const cJSON *c;
+
+	if (cJSON_IsString(doc))
+		return strncasecmp(doc->valuestring, id, n) == 0 &&
+		       (doc->valuestring[n] == '\0' || doc->valuestring[n] == '/');
+	cJSON_ArrayForEach(c, doc)
+		if (names(c, id, n))
+			return true;
+	return false;
+}
+
+struct entry *store_referrer(struct emu *m, const char *id)
+{
+	char *key = lower(id);
+	size_t n = strlen(key);
+	struct entry *at;
+
+	for (at = m->entries; at != NULL; at = at->next)
+		if (at->type != NULL && (strncmp(at->key, key, n) != 0 ||
+		    (at->key[n] != '\0' && at->key[n] != '/')) &&
+		    names(json_get(at->doc, "properties"), id, n))
+			break;
+	free(key);
+	return at;
+}
+
+/* ---- the file ---- */
+
+static char *state_path(struct emu *m)
+{
+	return xasprintf("%s/state.json", m->dir);
+}
+
+static void state_new(struct emu *m)
+{
+	uint8_t raw[32];
+	struct buf b = BUF_INIT(sizeof(m->secret));
+
+	random_guid(m->tenant);
+	random_guid(m->client);
+	random_guid(m->object);
+	random_guid(m->subscription);
+	random_bytes(m->token_key, sizeof(m->token_key));
+	random_bytes(raw, sizeof(raw));
+	/* Entra's secrets hold '~' and '.', which must be escaped in a form */
+	buf_addf(&b, "Qx8~");
+	buf_add_base64url(&b, raw, 24);
+	b.str[20] = '~';
+	b.str[12] = '.';
+	memcpy(m->secret, b.str, b.n + 1);
+	buf_burn(&b);
+	burn(raw, sizeof(raw));
+}
+
+static int take(const cJSON *doc, const char *name, char *out, size_t size, struct err *e)
+{
+	const char *s = json_str(doc, name, e);
+
+	if (s == NULL)
+		return -1;
+	if (strlen(s) >= size)
+		return err_set(e, ERR_DATA, "%s is too long", name);
+	memcpy(out, s, strlen(s) + 1);
+	return 0;
+}
+
+static void ops_load(struct emu *m, const cJSON *arr)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, arr) {
+		struct op *op = xcalloc(1, sizeof(*op));
+
+		op->m = m;
+		snprintf(op->id, sizeof(op->id), "%s", json_str_opt(v, "id", ""));
+		op->style = (enum op_style)json_int_opt(v, "style", 0);
+		op->status = (enum op_status)json_int_opt(v, "status", OP_FAILED);
+		op->started = json_int_opt(v, "started", 0);
+		op->ended = json_int_opt(v, "ended", 0);
+		op->done_status = (unsigned)json_int_opt(v, "done", 200);
+		op->location = xstrdup(json_str_opt(v, "location", ""));
+		op->key = xstrdup(json_str_opt(v, "key", ""));
+		op->api = xstrdup(json_str_opt(v, "api", ""));
+		op->fault.status = 500;
+		op->fault.error = cJSON_Duplicate(json_get(v, "error"), true);
+		if (op->status == OP_RUNNING) {
+			op->status = OP_FAILED;
+			op->ended = unix_time();
+			fault_set(&op->fault, 500, "InternalExecutionError", NULL,
+			       "The operation was cut off when the local Azure was stopped.");
+		}
+		op->next = m->ops;
+		m->ops = op;
+	}
+}
+
+/* What was under way when the last one stopped will not be finished. */
+static void settle(struct entry *n)
+{
+	const char *s = json_str_opt(n->doc, "properties.provisioningState", NULL);
+	const char *power = json_str_opt(n->hide, "power", NULL);
+
+	if (s != NULL && strcmp(s, "Succeeded") != 0 && strcmp(s, "Canceled") != 0)
+		json_put_str(json_get_mut(n->doc, "properties"), "provisioningState",
+			     strstr(n->key, "/deployments/") != NULL ? "Failed" :
+			     strcmp(s, "Failed") == 0 ? s : "Succeeded");
+	if (power != NULL)
+		json_put_str(n->hide, "power", json_str_opt(n->hide, "want", "running"));
+}
+
+int store_load(struct emu *m, struct err *e)
+{
+	struct buf b = BUF_INIT(STATE_MAX);
+	struct buf key = BUF_INIT(64);
+	char *path = state_path(m);
+	cJSON *doc = NULL;
+	const cJSON *v;
+	int rc = -1;
+
+	m->entries_end = &m->entries;
+	if (!file_exists(path)) {
+		state_new(m);
+		rc = store_save(m, e);
+		goto out;
+	}
+	if (file_read(path, &b, e) < 0 || (doc = json_parse(buf_str(&b), path, e)) == NULL)
+		goto out;
+	if (take(doc, "tenantId", m->tenant, sizeof(m->tenant), e) < 0 ||
+	    take(doc, "clientId", m->client, sizeof(m->client), e) < 0 ||
+	    take(doc, "objectId", m->object, sizeof(m->object), e) < 0 ||
+	    take(doc, "clientSecret", m->secret, sizeof(m->secret), e) < 0 ||
+	    take(doc, "subscriptionId", m->subscription, sizeof(m->subscription), e) < 0 ||
+	    buf_add_unhex(&key, str_of(json_str_opt(doc, "tokenKey", "")), e) < 0)
+		goto out;
+	if (key.n != sizeof(m->token_key)) {
+		err_set(e, ERR_DATA, "tokenKey is not 32 bytes");
+		goto out;
+	}
+	memcpy(m->token_key, key.str, key.n);
+	m->serial = (uint64_t)json_int_opt(doc, "serial", 1);
+	cJSON_ArrayForEach(v, json_get(doc, "entries")) {
+		const char *k = json_str(v, "key", e);
+
+		if (k == NULL)
+			goto out;
+		settle(store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
+				    cJSON_Duplicate(json_get(v, "hide"), true)));
+	}
+	ops_load(m, json_get(doc, "ops"));
+	rc = 0;
+out:
+	if (rc < 0)
+		err_in(e, "%s", path);
+	json_burn(doc);
+	buf_burn(&b);
+	buf_burn(&key);
+	free(path);
+	return rc;
+}
+
+static void save_ops(struct emu *m, struct buf *b)
+{
+	unsigned n = 0;
+	struct op *op;
+
+	buf_adds(b, "\n],\"ops\":[");
+	/* the list is newest first and is read back so, each put in front */
+	for (op = m->ops; op != NULL && n < 100; op = op->next) {
+		cJSON *o = json_fmt("{'id':%s,'style':%d,'status':%d,'started':%l,'ended':%l,"
+				    "'done':%d,'location':%s,'key':%s,'api':%s,'error':%j}",
+				    op->id, (int)op->style, (int)op->status, op->started, op->ended,
+				    (int)op->done_status, op->location, op->key, op->api,
+				    op->fault.error);
+
+		buf_adds(b, n++ ? ",\n" : "\n");
+		json_print(o, b);
+		json_free(o);
+	}
+	buf_adds(b, "\n]}\n");
+}
+
+int store_save(struct emu *m, struct err *e)
+{
+	struct buf b = BUF_INIT(STATE_MAX);
+	char *path = state_path(m);
+	struct entry *n;
+	int rc;
+
+	m->dirty = false;
+	buf_addf(&b, "{\"tenantId\":\"%s\",\"clientId\":\"%s\",\"objectId\":\"%s\","
+		 "\"clientSecret\":\"%s\",\"subscriptionId\":\"%s\",\"tokenKey\":\"",
+		 m->tenant, m->client, m->object, m->secret, m->subscription);
+	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
+	buf_addf(&b, "\",\"serial\":%llu,\"entries\":[", (unsigned long long)m->serial);
+	for (n = m->entries; n != NULL; n = n->next) {
+		buf_adds(&b, n == m->entries ? "\n{\"key\":\"" : ",\n{\"key\":\"");
+		buf_add_json(&b, str_of(n->key));
+		buf_adds(&b, "\",\"doc\":");
+		json_print(n->doc, &b);
+		buf_adds(&b, ",\"hide\":");
+		json_print(n->hide, &b);
+		buf_addc(&b, '}');
+	}
+	save_ops(m, &b);
+	rc = buf_check(&b, "state", e);
+	/* written without the lock: a slow disk must not hold every request */
+	if (rc == 0) {
+		pthread_mutex_unlock(&m->lock);
+		rc = file_write(path, buf_str(&b), 0600, e);
+		pthread_mutex_lock(&m->lock);
+	}
+	buf_burn(&b);
+	free(path);
+	return rc;
+}
+
+void store_release(struct emu *m)
+{
+	struct entry *n;
+
+	while ((n = m->entries) != NULL) {
+		m->entries = n->next;
+		entry_free(n);
+	}
+	burn(m->secret, sizeof(m->secret));
+	burn(m->token_key, sizeof(m->token_key));
+}

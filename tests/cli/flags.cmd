@@ -1,0 +1,35 @@
+# Flags and words that are not taken.
+azswarm keys --frobnicate
+azswarm keys --frobnicate=secret-value
+azswarm keys -x
+azswarm keys --no-wait
+azswarm list-agents --confirm x
+azswarm version --dir /tmp
+azswarm clean --watch=yes
+azswarm view-deployment --watch=yes
+azswarm keys --quiet=yes
+azswarm keys --location
+azswarm keys --location=
+azswarm keys --output
+azswarm keys --output xml
+azswarm keys --output=
+azswarm keys -o yaml
+azswarm keys extra
+azswarm keys -- extra
+azswarm keys -- --location
+azswarm keys -
+azswarm version 1 2 3
+azswarm scale-agents
+azswarm scale-agents 3 4
+azswarm scale-agents-7 8
+azswarm help a b
+azswarm emulator
+azswarm emulator --dir x --machines frobnicate
+azswarm agent frobnicate
+
+# a secret on the command line would be read by everybody here
+azswarm locations --azure-client-secret=hunter2
+azswarm locations --azure-client-secret hunter2
+
+# nothing of that was begun
+ls

@@ -1,0 +1,24 @@
+# What one sees who does not know yet.
+azswarm
+azswarm help
+azswarm --help
+azswarm -h
+azswarm help settings
+azswarm help sign-in
+azswarm help exit-codes
+
+# a command that is none, and what was probably meant
+azswarm scale-agent 3
+azswarm dploy-compute
+azswarm list-agent
+azswarm Keys
+azswarm frobnicate
+azswarm scale-agents-
+azswarm scale-agents-x
+azswarm scale-agents--1
+azswarm ''
+azswarm --frobnicate
+azswarm deploy-weavescope
+azswarm help frobnicate
+azswarm help scale-agent
+azswarm help keys params

@@ -1,0 +1,137 @@
+/* node/agent: when an agent joins, leaves, and calls its node healthy. */
+#include <stdio.h>
+#include <string.h>
+
+#include "node/agent.h"
+
+static int failures;
+
+static void result(const char *name, bool good, const char *got)
+{
+	if (good)
+		printf("ok agent_decide %s\n", name);
+	else
+		printf("not ok agent_decide %s: got \"%s\"\n", name, got);
+	failures += !good;
+}
+
+#define INACTIVE DOCKER_SWARM_INACTIVE
+#define PENDING DOCKER_SWARM_PENDING
+#define ACTIVE DOCKER_SWARM_ACTIVE
+#define ERROR DOCKER_SWARM_ERROR
+#define LOCKED DOCKER_SWARM_LOCKED
+
+/* A node that is as it should be; a row says what differs. */
+#define FINE .engine = true, .state = ACTIVE, .node_id = "n1", .joined_id = "n1", \
+	.says = AGENT_SAYS_NODE, .says_ready = true, .says_active = true
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#endif
+static const struct {
+	const char *name;
+	struct agent_view v;
+	enum agent_step step;
+	const char *why;	/* of the step */
+	const char *health;	/* words of the answer; "ok" is 200 */
+} rows[] = {
+	{ "as it should be", { FINE }, AGENT_STAY, "", "ok" },
+	{ "no Docker", { FINE, .engine = false }, AGENT_STAY, "", "Docker does not answer" },
+	{ "in no swarm", { FINE, .state = INACTIVE, .node_id = "", .says = AGENT_SAYS_NOTHING },
+	  AGENT_JOIN, "", "not in a swarm yet" },
+	{ "in no swarm, after one", { FINE, .state = INACTIVE, .node_id = "" }, AGENT_JOIN, "",
+	  "not in a swarm yet" },
+	{ "in no swarm, a leave runs", { FINE, .state = INACTIVE, .node_id = "", .leave_runs = true },
+	  AGENT_STAY, "", "leaving" },
+	{ "a leave runs", { FINE, .leave_runs = true }, AGENT_STAY, "", "leaving" },
+	{ "a leave runs, from before the boot", { FINE, .joined_id = "", .leave_runs = true },
+	  AGENT_STAY, "", "leaving" },
+	{ "from before the boot", { FINE, .joined_id = "" }, AGENT_LEAVE, "before the machine was started",
+	  "ok" },
+	{ "another than this boot's", { FINE, .joined_id = "n0" }, AGENT_LEAVE,
+	  "before the machine was started", "ok" },
+	{ "from before the boot, no helper answers", { FINE, .joined_id = "",
+	  .says = AGENT_SAYS_NOTHING }, AGENT_STAY, "", "no manager has said yet" },
+	{ "from before the boot, still finding its way", { FINE, .joined_id = "", .state = PENDING },
+	  AGENT_LEAVE, "before the machine was started", "not in a swarm yet" },
+	{ "removed from the table", { FINE, .says = AGENT_SAYS_UNKNOWN }, AGENT_LEAVE,
+	  "does not know this node any more", "no manager has said yet" },
+	{ "removed, and pending", { FINE, .says = AGENT_SAYS_UNKNOWN, .state = PENDING }, AGENT_LEAVE,
+	  "does not know this node any more", "not in a swarm yet" },
+	{ "no helper answers", { FINE, .says = AGENT_SAYS_NOTHING }, AGENT_STAY, "",
+	  "no manager has said yet" },
+	{ "pending for a moment", { FINE, .state = PENDING, .unsettled_ms = 19999 }, AGENT_STAY, "",
+	  "not in a swarm yet" },
+	{ "pending for too long", { FINE, .state = PENDING, .unsettled_ms = 20000 }, AGENT_LEAVE,
+	  "does not find its way", "not in a swarm yet" },
+	{ "pending, no helper answers", { FINE, .state = PENDING, .unsettled_ms = 900000,
+	  .says = AGENT_SAYS_NOTHING }, AGENT_STAY, "", "not in a swarm yet" },
+	{ "an error for too long", { FINE, .state = ERROR, .unsettled_ms = 20000 }, AGENT_LEAVE,
+	  "does not find its way", "not in a swarm yet" },
+	{ "drained by a person", { FINE, .says_active = false }, AGENT_STAY, "", "drained or paused" },
+	{ "not ready for the managers", { FINE, .says_ready = false }, AGENT_STAY, "",
+	  "do not see this node ready" },
+	{ "said that it goes, and runs", { FINE, .says_leaving = true, .says_active = false },
+	  AGENT_LEAVE, "had said that it goes", "leaving" },
+	{ "made a manager by a person", { FINE, .manager = true, .says_manager = true }, AGENT_STAY, "",
+	  "ok" },
+	{ "made a manager, rebooted", { FINE, .says_manager = true, .joined_id = "", .state = PENDING,
+	  .unsettled_ms = 900000 }, AGENT_STAY, "", "not in a swarm yet" },
+	{ "made a manager, its word alone", { FINE, .manager = true, .joined_id = "",
+	  .says = AGENT_SAYS_UNKNOWN }, AGENT_STAY, "", "no manager has said yet" },
+	{ "a locked manager", { FINE, .says_manager = true, .state = LOCKED, .unsettled_ms = 900000 },
+	  AGENT_STAY, "", "not in a swarm yet" },
+	{ "a master in no swarm", { FINE, .master = true, .state = INACTIVE, .node_id = "" },
+	  AGENT_STAY, "", "not in a swarm yet" },
+	{ "a master from before the boot", { FINE, .master = true, .manager = true, .joined_id = "",
+	  .says_manager = true }, AGENT_STAY, "", "ok" },
+	{ "a master that is starting", { FINE, .master = true, .joined_id = "", .state = PENDING,
+	  .unsettled_ms = 900000, .says = AGENT_SAYS_UNKNOWN }, AGENT_STAY, "", "not in a swarm yet" },
+	{ "a drained master", { FINE, .master = true, .manager = true, .says_manager = true,
+	  .says_active = false }, AGENT_STAY, "", "drained or paused" },
+};
+#pragma GCC diagnostic pop
+
+static void one(size_t i)
+{
+	const char *why = NULL, *health = NULL;
+	enum agent_step step = agent_decide(&rows[i].v, &why);
+	bool healthy = agent_healthy(&rows[i].v, &health);
+	bool good = step == rows[i].step && strstr(why, rows[i].why) != NULL &&
+		strstr(health, rows[i].health) != NULL &&
+		healthy == (strcmp(rows[i].health, "ok") == 0);
+	char got[256];
+
+	/* a step without a reason is none that a person can follow */
+	good = good && (step != AGENT_LEAVE || *why != '\0');
+	snprintf(got, sizeof(got), "step %d, %s, %s", (int)step, why, health);
+	result(rows[i].name, good, got);
+}
+
+static void backoff(void)
+{
+	bool spread = false;
+
+	result("the first wait is 2 s", agent_backoff_ms(0) == 2000, "another");
+	for (unsigned n = 0; n < 300; n++) {
+		int64_t ms = agent_backoff_ms(n), bound = n < 4 ? 2000L << n : 30000;
+
+		if (ms < 2000 || ms > bound) {
+			result("waits stay within their bounds", false, "one outside");
+			return;
+		}
+		spread = spread || ms != agent_backoff_ms(n);
+	}
+	result("waits stay within their bounds", true, "");
+	result("and differ", spread, "all the same");
+}
+
+int main(void)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		one(i);
+	backoff();
+	return failures > 0;
+}

@@ -1,0 +1,469 @@
+/* time: 120
+ * The helper as a process of its own, over TLS, in front of an engine that has
+ * a node table.  Whatever has to do with the clock is in helper_auth and
+ * helper_table. */
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/hash.h"
+#include "http.h"
+#include "node/ask.h"
+#include "node/auth.h"
+#include "node/config.h"
+#include "node/daemon.h"
+#include "tests/unit/swarm.h"
+
+static int failures;
+static struct world world;
+static struct swarm swarm = { .state = "inactive" };
+static struct node_config config;
+static struct tls_trust *trust;
+static char host[65];
+
+static void result(const char *name, bool good, const char *got)
+{
+	if (good)
+		printf("ok helper %s\n", name);
+	else
+		printf("not ok helper %s: got \"%s\"\n", name, got);
+	failures += !good;
+}
+
+/* ---- a caller with every fault one may want ---- */
+
+struct fault {
+	const char *name;	/* another name than ours */
+	const uint8_t *secret;
+	const char *extra;	/* a header line */
+	const char *body;
+	bool no_auth, replay;
+};
+
+static struct stream *dial(void *ctx, bool tls, const char *to, unsigned port, int64_t deadline_ms,
+			   struct err *e)
+{
+	int fd = tcp_connect(to, port, deadline_ms, e);
+
+	(void)ctx;
+	(void)tls;
+	return fd < 0 ? NULL : tls_connect(fd, to, trust, deadline_ms, e);
+}
+
+static unsigned once(struct http_client *c, const char *method, const char *path,
+		     const char *const *fields, const char *body, struct buf *text)
+{
+	char url[256];
+	struct http_request q = {
+		.method = method, .url = url, .fields = fields,
+		.body = body != NULL ? str_of(body) : STR_NULL, .deadline_ms = now_ms() + 15000,
+	};
+	struct http_response r;
+	struct err e = ERR_INIT;
+	unsigned status = 0;
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u%s", world.helper_port, path);
+	http_response_init(&r, 65536);
+	buf_reset(text);
+	if (http_exchange(c, &q, &r, &e) < 0) {
+		buf_adds(text, e.msg);
+	} else {
+		status = r.head.status;
+		buf_addstr(text, buf_str(&r.body));
+	}
+	http_response_release(&r);
+	return status;
+}
+
+/* The status; the answer's text is in text. */
+static unsigned call(const char *method, const char *path, const struct fault *f, struct buf *text)
+{
+	struct http_client c;
+	struct buf header = BUF_INIT(1024);
+	const char *fields[3] = { NULL, NULL, NULL };
+	struct err e = ERR_INIT;
+	unsigned status;
+	cJSON *doc;
+
+	http_client_init(&c, (struct http_dialer){ dial, NULL }, "test");
+	if (!f->no_auth) {
+		once(&c, "GET", "/nonce", NULL, NULL, text);
+		doc = json_parse(str_trim(buf_str(text)), "nonce", &e);
+		auth_header(f->secret != NULL ? f->secret : config.worker_secret, str_of(method), str_of(path),
+			    str_of(json_str_opt(doc, "nonce", "")), f->name != NULL ? f->name : host, &header);
+		json_free(doc);
+		fields[0] = header.str;
+		fields[1] = f->extra;
+	} else {
+		fields[0] = f->extra;
+	}
+	status = once(&c, method, path, fields, f->body, text);
+	if (f->replay)
+		status = once(&c, method, path, fields, f->body, text);
+	http_client_release(&c);
+	buf_release(&header);
+	return status;
+}
+
+static void expect(const char *name, const char *method, const char *path, struct fault f,
+		   unsigned status, const char *words)
+{
+	struct buf text = BUF_INIT(65536);
+	unsigned got = call(method, path, &f, &text);
+	char why[1200];
+
+	snprintf(why, sizeof(why), "%u %.1000s", got, text.str);
+	result(name, got == status && strstr(text.str, words) != NULL, why);
+	buf_release(&text);
+}
+
+static bool answers(const char *path, unsigned status, const char *words)
+{
+	struct buf text = BUF_INIT(65536);
+	unsigned got = call("GET", path, &(struct fault){ .no_auth = true }, &text);
+	bool good = got == status && strstr(text.str, words) != NULL;
+
+	buf_release(&text);
+	return good;
+}
+
+#define GOOD (struct fault){ 0 }
+
+/* ---- cases ---- */
+
+static void founding(void)
+{
+	result("answers before there is an engine", WITHIN(5000, answers("/healthz", 503, "no swarm")),
+	       "nothing");
+	expect("no token before there is a swarm", "GET", "/join/worker", GOOD, 503,
+	       "there is no swarm here yet");
+	swarm_start(&swarm, world.dir, "m0");
+	result("founds a swarm when the engine answers", WITHIN(5000, swarm_did(&swarm, "init ")), swarm.calls);
+	result("at its own address, with its pool", swarm_did(&swarm, "\"AdvertiseAddr\":\"127.0.0.1\"") &&
+	       swarm_did(&swarm, "\"DefaultAddrPool\":[\"10.192.0.0/12\"],\"SubnetSize\":24"), swarm.calls);
+	result("is healthy then", WITHIN(5000, answers("/healthz", 200, "ok")), "503");
+	expect("a worker's token", "GET", "/join/worker", GOOD, 200,
+	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\"}");
+	expect("a manager's token", "GET", "/join/manager", (struct fault){ .secret = config.manager_secret },
+	       200, "token-manager");
+	expect("a worker's token for a master", "GET", "/join/worker",
+	       (struct fault){ .secret = config.manager_secret }, 200, "token-worker");
+}
+
+static void refusals(void)
+{
+	static const uint8_t wrong[32] = { 1 };
+	static char big[3000], long_header[40000];
+	char path[64];
+	struct row *other, *far;
+
+	swarm_lock(&swarm);
+	other = swarm_add(&swarm, "somebody-else", "127.0.0.1", false);
+	far = swarm_add(&swarm, host, "10.1.2.3", false);
+	swarm_unlock(&swarm);
+	expect("a worker that asks for a manager's token", "GET", "/join/manager", GOOD, 403,
+	       "the worker secret does not give a manager token");
+	expect("no authentication", "GET", "/join/worker", (struct fault){ .no_auth = true }, 401,
+	       "an Authorization field is needed");
+	expect("no authentication, another path", "POST", "/drain/node1", (struct fault){ .no_auth = true },
+	       401, "an Authorization field is needed");
+	expect("another secret", "GET", "/join/worker", (struct fault){ .secret = wrong }, 401,
+	       "not made with a secret of this cluster");
+	expect("a nonce used before", "GET", "/join/worker", (struct fault){ .replay = true }, 401,
+	       "the nonce was used before");
+	expect("a made-up nonce", "GET", "/join/worker", (struct fault){ .no_auth = true,
+	       .extra = "Authorization: Azswarm name=a, nonce="
+	       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, mac="
+	       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }, 401,
+	       "expired or is not of this helper");
+	expect("another scheme", "GET", "/join/worker", (struct fault){ .no_auth = true,
+	       .extra = "Authorization: Bearer x" }, 401, "malformed Authorization");
+
+	snprintf(path, sizeof(path), "/drain/%s", other->id);
+	expect("draining somebody else", "POST", path, GOOD, 403, "that node is somebody-else, not ");
+	expect("under his name, from his address", "POST", path, (struct fault){ .name = "somebody-else" },
+	       200, "\"availability\":\"drain\"");
+	snprintf(path, sizeof(path), "/drain/%s", far->id);
+	expect("draining a node at another address", "POST", path, GOOD, 403,
+	       "is at 10.1.2.3, and you call from 127.0.0.1");
+	snprintf(path, sizeof(path), "/left/%s", far->id);
+	expect("saying for it that it left", "POST", path, GOOD, 403, "is at 10.1.2.3");
+	snprintf(path, sizeof(path), "/node/%s", other->id);
+	expect("looking at another row", "GET", path, GOOD, 403, "that node is somebody-else");
+	expect("a node that is not there", "GET", "/node/none", GOOD, 404, "no such node");
+	expect("draining the manager", "POST", "/drain/node1", (struct fault){ .name = "m0" }, 409,
+	       "a manager does not leave");
+	expect("a path too many", "POST", "/drain/node1/x", GOOD, 404, "no such path");
+	expect("a path too few", "POST", "/drain/", GOOD, 404, "no such path");
+	expect("an unknown path", "GET", "/", GOOD, 404, "no such path");
+	expect("another method", "DELETE", "/nonce", GOOD, 405, "not with that method");
+	expect("a body", "POST", "/drain/node1", (struct fault){ .body = "x" }, 400, "no body is expected");
+
+	memset(big, 'x', sizeof(big) - 1);
+	expect("a body over the limit", "POST", "/drain/node1", (struct fault){ .body = big }, 413, "");
+	memset(long_header, 'x', sizeof(long_header) - 1);
+	memcpy(long_header, "X-Long: ", 8);
+	{
+		struct buf text = BUF_INIT(65536);
+		unsigned got = call("GET", "/nonce", &(struct fault){ .no_auth = true, .extra = long_header },
+				    &text);
+
+		/* refused at once or hung up on, as long as it is not taken */
+		result("a header over the limit", got == 0 || got >= 400, text.str);
+		buf_release(&text);
+	}
+	result("goes on after all that", answers("/healthz", 200, "ok"), "not");
+	swarm_lock(&swarm);
+	result("nobody was drained but by his own word", strcmp(other->availability, "drain") == 0 &&
+	       strcmp(far->availability, "active") == 0, far->availability);
+	memset(other->id, 0, sizeof(other->id));
+	memset(far->id, 0, sizeof(far->id));
+	swarm_unlock(&swarm);
+}
+
+static void leaving(void)
+{
+	char drain[64], left[64], node[64];
+	struct row *own;
+
+	swarm_lock(&swarm);
+	own = swarm_add(&swarm, host, "127.0.0.1", false);
+	own->tasks = 3;
+	strcpy(own->availability, "pause");
+	swarm_unlock(&swarm);
+	snprintf(drain, sizeof(drain), "/drain/%s", own->id);
+	snprintf(left, sizeof(left), "/left/%s", own->id);
+	snprintf(node, sizeof(node), "/node/%s", own->id);
+	expect("a node's own row", "GET", node, GOOD, 200, "\"role\":\"worker\",\"state\":\"ready\","
+	       "\"availability\":\"pause\",\"leaving\":false,\"ask_again_s\":5");
+	expect("having left without a word", "POST", left, GOOD, 409, "never said that it goes");
+	expect("saying that it goes", "POST", drain, GOOD, 200, "\"availability\":\"drain\",\"tasks\":3");
+	result("drains it and keeps what it was", swarm_did(&swarm, "drain pause"), swarm.calls);
+	expect("saying so twice", "POST", drain, GOOD, 200, "\"tasks\":3");
+	result("keeps it still", !swarm_did(&swarm, "drain drain"), swarm.calls);
+	swarm_lock(&swarm);
+	own->tasks = 0;
+	swarm_unlock(&swarm);
+	expect("progress", "GET", drain, GOOD, 200, "\"tasks\":0");
+	usleep(2100000);	/* older than any answer from memory */
+	expect("its row tells", "GET", node, GOOD, 200, "\"availability\":\"drain\",\"leaving\":true");
+	expect("having left", "POST", left, GOOD, 200, own->id);
+	result("is not removed while it is up", !swarm_did(&swarm, "remove "), swarm.calls);
+	swarm_lock(&swarm);
+	strcpy(own->state, "down");
+	swarm_unlock(&swarm);
+	result("is removed once it is down", WITHIN(8000, swarm_did(&swarm, "remove ")), swarm.calls);
+	result("and told", WITHIN(2000, world_said(&world, "m0", "it said that it goes, and went")), "not");
+}
+
+static void stayed(void)
+{
+	char drain[64];
+	struct row *own;
+
+	swarm_lock(&swarm);
+	own = swarm_add(&swarm, host, "127.0.0.1", false);
+	swarm_unlock(&swarm);
+	snprintf(drain, sizeof(drain), "/drain/%s", own->id);
+	expect("saying that it goes", "POST", drain, GOOD, 200, "drain");
+	result("and staying: active again", WITHIN(12000, swarm_did(&swarm, "active \n")), swarm.calls);
+	swarm_lock(&swarm);
+	result("without the label", own->labels[0] == '\0' && strcmp(own->availability, "active") == 0,
+	       own->labels);
+	own->id[0] = '\0';
+	swarm_unlock(&swarm);
+}
+
+static void metrics(void)
+{
+	result("metrics", answers("/metrics", 200, "# TYPE azswarm_nodes gauge\n"
+	       "azswarm_nodes{state=\"unknown\"} 0\nazswarm_nodes{state=\"down\"} 0\n"
+	       "azswarm_nodes{state=\"ready\"} "), "not");
+	result("metrics of refusals", answers("/metrics", 200, "azswarm_requests_refused_total "), "not");
+	result("no secret in its log", !world_said(&world, "m0", "token-") &&
+	       !world_said(&world, "m0", world.worker) && !world_said(&world, "m0", world.manager), "one");
+}
+
+static int silent(void)
+{
+	struct err e = ERR_INIT;
+	int fd = tcp_connect("127.0.0.1", world.helper_port, now_ms() + 2000, &e);
+
+	return fd;
+}
+
+/* Connections that say nothing, or half of something, hold nobody up. */
+static void loris(void)
+{
+	enum { MANY = 70 };
+	int fds[MANY], open_fds = 0;
+	struct err e = ERR_INIT;
+	struct stream *s;
+	int64_t began = now_ms();
+	char c, why[64];
+	int fd;
+
+	for (int i = 0; i < MANY; i++)
+		fds[i] = silent();
+	result("a caller behind 70 silent ones", WITHIN(20000, answers("/healthz", 200, "ok")), "not served");
+	for (int i = 0; i < MANY; i++) {
+		struct pollfd p = { .fd = fds[i], .events = POLLIN };
+
+		if (fds[i] < 0)
+			continue;
+		open_fds += poll(&p, 1, 15000) <= 0;
+		close(fds[i]);
+	}
+	snprintf(why, sizeof(why), "%d open after %d ms", open_fds, (int)(now_ms() - began));
+	result("the silent ones are hung up on", open_fds == 0 && now_ms() - began < 40000, why);
+
+	/* half a request head, a byte a second */
+	fd = silent();
+	s = fd < 0 ? NULL : tls_connect(fd, "127.0.0.1", trust, now_ms() + 5000, &e);
+	began = now_ms();
+	for (const char *p = "GET /nonce HTTP/1.1\r\nHost: x\r\nX: yyyyyyyyyyyyyyyy"; s != NULL && *p != '\0'; p++) {
+		struct err gone = ERR_INIT;
+		ssize_t n;
+
+		if (stream_write(s, p, 1, now_ms() + 1000, &gone) < 0 ||
+		    stream_flush(s, now_ms() + 1000, &gone) < 0)
+			break;
+		n = stream_read(s, &c, 1, now_ms() + 700, &gone);
+		if (n >= 0 || gone.kind != ERR_TIMEOUT)
+			break;
+	}
+	result("a byte now and then is not enough", s != NULL && now_ms() - began < 20000, "still open");
+	stream_close(s);
+}
+
+/* systemd's socket, by path and in the abstract name space. */
+static int notify_socket(const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval t = { .tv_sec = 5 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t n = strlen(name);
+
+	memcpy(a.sun_path, name, n);
+	if (*name == '@')
+		a.sun_path[0] = '\0';
+	if (bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		abort();
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static bool notified(int fd, const char *words)
+{
+	char text[256];
+	ssize_t n;
+
+	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0) {
+		text[n] = '\0';
+		if (strstr(text, words) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Few requests a second, then a refusal, then good again. */
+static void rate(void)
+{
+	unsigned ok = 0, limited = 0;
+	struct buf text = BUF_INIT(65536);
+	char name[64];
+	pid_t pid;
+	int fd;
+
+	snprintf(name, sizeof(name), "@azswarm-test-%d", (int)getpid());
+	fd = notify_socket(name);
+	world_config(&world, "rate", "manager", swarm.engine.path, ",\"rate\":2");
+	pid = world_run(&world, "rate", "helper");
+	result("says that it is ready, in the abstract name space, too", notified(fd, "READY=1"), "nothing");
+	close(fd);
+	unsetenv("NOTIFY_SOCKET");
+	for (int i = 0; i < 16; i++) {
+		unsigned got = call("GET", "/healthz", &(struct fault){ .no_auth = true }, &text);
+
+		ok += got == 200 || got == 503;
+		limited += got == 429 && strstr(text.str, "too many requests from this address") != NULL;
+	}
+	result("a caller in a hurry is slowed down", ok >= 8 && limited >= 1, text.str);
+	usleep(1500000);
+	result("and served a second later", answers("/healthz", 200, "ok"), "not");
+	buf_release(&text);
+	result("ends on SIGTERM", world_stop(pid) == 0, "not");
+}
+
+static void starts_not(void)
+{
+	struct buf key = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	char path[128];
+
+	world_config(&world, "open", "manager", swarm.engine.path, "");
+	snprintf(path, sizeof(path), "%s/open.json", world.dir);
+	chmod(path, 0644);
+	result("not with secrets that others can read", world_wait(world_run(&world, "open", "helper"),
+	       5000) == 1 && world_said(&world, "open", "others may read it"), "started");
+	world_config(&world, "worker", "worker", swarm.engine.path, "");
+	result("not on a worker", world_wait(world_run(&world, "worker", "helper"), 5000) == 1 &&
+	       world_said(&world, "worker", "the helper is for managers"), "started");
+	key_make_ec_p256(&key, &e);
+	world_file(&world, "other.key", key.str, 0600);
+	buf_burn(&key);
+	snprintf(path, sizeof(path), ",\"helper_key\":\"%s/other.key\"", world.dir);
+	world_config(&world, "key", "manager", swarm.engine.path, path);
+	result("not with another key than the pinned one", world_wait(world_run(&world, "key", "helper"),
+	       5000) == 1 && world_said(&world, "key", "not the key that helper_pin names"), "started");
+	/* unlinks the socket of nobody: the port is taken */
+	world_config(&world, "taken", "manager", swarm.engine.path, "");
+	result("not on a port that is taken", world_wait(world_run(&world, "taken", "helper"), 5000) == 1 &&
+	       world_said(&world, "taken", "failed: "), "started");
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+	char path[160], notify_path[128];
+	pid_t pid;
+	int fd;
+
+	world_main(argc, argv);
+	world_begin(&world);
+	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
+	/* no pause between requests here; leaving nodes are given up soon */
+	world_config(&world, "m0", "manager", path, ",\"rate\":1000,\"leave_s\":4");
+	snprintf(path, sizeof(path), "%s/m0.json", world.dir);
+	if (node_config_read(&config, path, &e) < 0 || own_name(host, &e) < 0) {
+		printf("not ok helper configuration: %s\n", e.msg);
+		return 1;
+	}
+	trust = tls_trust_pin(config.pin);
+	snprintf(notify_path, sizeof(notify_path), "%s/notify", world.dir);
+	fd = notify_socket(notify_path);
+	pid = world_run(&world, "m0", "helper");
+	unsetenv("NOTIFY_SOCKET");
+	result("says that it is ready", notified(fd, "READY=1"), "nothing");
+	founding();
+	result("and that there is a swarm", notified(fd, "STATUS=manager of a swarm"), "nothing");
+	close(fd);
+	refusals();
+	leaving();
+	stayed();
+	metrics();
+	loris();
+	starts_not();
+	result("nothing was asked of the engine that it does not have", !swarm_did(&swarm, "unexpected"),
+	       swarm.calls);
+	result("ends on SIGTERM, without a leak", world_stop(pid) == 0, "not");
+	rate();
+	if (failures > 0)
+		world_show(&world, "m0");
+	engine_stop(&swarm.engine);
+	tls_trust_free(trust);
+	node_config_burn(&config);
+	world_end(&world);
+	return failures > 0;
+}

@@ -1,0 +1,783 @@
+/*
+ * http.c and http/server.c over sockets on loopback: what is a matter of time,
+ * of closing, and of many at once.  Bounds are generous: a slow machine is no
+ * failure.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "http.h"
+
+static int failures;
+
+__attribute__((format(printf, 3, 4)))
+static void check(bool good, const char *what, const char *why, ...)
+{
+	va_list ap;
+
+	if (good) {
+		printf("ok http_live %s\n", what);
+		return;
+	}
+	failures++;
+	printf("not ok http_live %s: ", what);
+	va_start(ap, why);
+	vprintf(why, ap);
+	va_end(ap);
+	printf("\n");
+}
+
+/* ---- a peer made by hand ---- */
+
+struct peer {
+	int listener;
+	unsigned port;
+	pthread_t thread;
+	void (*play)(struct peer *p, int fd, unsigned nth);
+	unsigned connections;	/* how many it plays */
+	atomic_uint taken;
+	atomic_bool done;
+};
+
+static void hear_request(int fd)
+{
+	char b[4096];
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < sizeof b - 1 && (got = recv(fd, b + n, 1, 0)) == 1) {
+		b[++n] = '\0';
+		if (n >= 4 && strcmp(b + n - 4, "\r\n\r\n") == 0)
+			return;
+	}
+}
+
+static bool tell(int fd, const char *text)
+{
+	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+static void *peer_thread(void *arg)
+{
+	struct peer *p = arg;
+
+	for (unsigned i = 0; i < p->connections; i++) {
+		int fd = accept(p->listener, NULL, NULL);
+
+		if (fd < 0)
+			break;
+		p->taken++;
+		p->play(p, fd, i);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void peer_start(struct peer *p, void (*play)(struct peer *, int, unsigned), unsigned n)
+{
+	struct err e = ERR_INIT;
+	int blocking;
+
+	memset(p, 0, sizeof *p);
+	p->play = play;
+	p->connections = n;
+	p->listener = tcp_listen("127.0.0.1", &p->port, NULL, &e);
+	if (p->listener < 0)
+		abort();
+	/* accept() here blocks */
+	blocking = dup(p->listener);
+	close(p->listener);
+	p->listener = blocking;
+	if (fcntl(p->listener, F_SETFL, 0) < 0)
+		abort();
+	pthread_create(&p->thread, NULL, peer_thread, p);
+}
+
+static void peer_end(struct peer *p)
+{
+	p->done = true;
+	shutdown(p->listener, SHUT_RDWR);
+	pthread_join(p->thread, NULL);
+	close(p->listener);
+}
+
+static void wait_for_end(int fd)
+{
+	char b[4096];
+
+	while (recv(fd, b, sizeof b, 0) > 0)
+		;
+}
+
+static void trickle(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+	while (tell(fd, "x"))
+		usleep(30000);
+}
+
+static void trickle_head(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 200 OK\r\nX: ");
+	while (tell(fd, "x"))
+		usleep(30000);
+}
+
+static void silent(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	wait_for_end(fd);
+}
+
+static void silent_later(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx");
+	wait_for_end(fd);
+}
+
+static void flood(struct peer *p, int fd, unsigned nth)
+{
+	char *lots = malloc(1 << 16);
+
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 200 OK\r\n\r\n");
+	memset(lots, 'x', 1 << 16);
+	while (send(fd, lots, 1 << 16, MSG_NOSIGNAL) > 0)
+		;
+	free(lots);
+}
+
+/* Says no behind the header, reads nothing more, and waits. */
+static void refuse_upload(struct peer *p, int fd, unsigned nth)
+{
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 413 No\r\nContent-Length: 3\r\n\r\nno!");
+	/* its end is behind what we do not read */
+	while (!p->done)
+		usleep(10000);
+}
+
+/* Says no and hangs up, its input unread: a reset is on its way. */
+static void refuse_and_reset(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 403 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!");
+	usleep(100000);
+}
+
+#define FINE "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+/* One answer, then it waits for the next request only to hang up. */
+static void hang_up_on_second(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, FINE);
+	hear_request(fd);
+}
+
+/* One answer, then it closes. */
+static void close_quietly(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, FINE);
+}
+
+/* The first time one answer; from then on it hangs up on everybody. */
+static void never_again(struct peer *p, int fd, unsigned nth)
+{
+	(void)p;
+	hear_request(fd);
+	if (nth > 0)
+		return;
+	tell(fd, FINE);
+	hear_request(fd);
+}
+
+static void half_and_reset(struct peer *p, int fd, unsigned nth)
+{
+	struct linger hard = { .l_onoff = 1 };
+
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, FINE);
+	hear_request(fd);
+	tell(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi");
+	usleep(100000);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
+/* ---- the client against it ---- */
+
+static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
+			   int64_t deadline_ms, struct err *e)
+{
+	int fd = tcp_connect(host, port, deadline_ms, e);
+
+	(void)ctx;
+	(void)tls;
+	return fd < 0 ? NULL : stream_of_fd(fd);
+}
+
+struct asked {
+	struct http_client c;
+	struct http_response r;
+	struct err e;
+	char url[64];
+	int64_t took_ms;
+};
+
+static void asked_init(struct asked *a, const struct peer *p)
+{
+	memset(a, 0, sizeof *a);
+	http_client_init(&a->c, (struct http_dialer){ .dial = dial }, "me");
+	http_response_init(&a->r, 1 << 30);
+	snprintf(a->url, sizeof a->url, "http://127.0.0.1:%u/", p->port);
+}
+
+static void asked_release(struct asked *a)
+{
+	http_client_release(&a->c);
+	http_response_release(&a->r);
+}
+
+static int ask(struct asked *a, const char *method, struct str body, int64_t ms, int64_t idle_ms)
+{
+	struct http_request q = {
+		.method = method, .url = a->url, .body = body, .deadline_ms = now_ms() + ms,
+		.idle_ms = idle_ms,
+	};
+	int64_t before = now_ms();
+	int rc;
+
+	err_clear(&a->e);
+	rc = http_exchange(&a->c, &q, &a->r, &a->e);
+	a->took_ms = now_ms() - before;
+	return rc;
+}
+
+static void in_time(void)
+{
+	static const struct {
+		const char *name;
+		void (*play)(struct peer *, int, unsigned);
+		int64_t deadline_ms, idle_ms, least_ms;
+		const char *words;
+	} rows[] = {
+		{ "a peer that trickles its body", trickle, 400, 5000, 400, "127.0.0.1: the answer" },
+		{ "a peer that trickles its header", trickle_head, 400, 5000, 400, "127.0.0.1: the answer" },
+		{ "a peer that says nothing", silent, 10000, 200, 200, "127.0.0.1: waiting for an answer: timed out" },
+		{ "a peer that falls silent", silent_later, 10000, 200, 200, "127.0.0.1: the answer broke off: timed out" },
+		{ "a peer that never ends", flood, 300, 5000, 300, "127.0.0.1: the answer took too long" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct peer p;
+		struct asked a;
+		int rc;
+
+		peer_start(&p, rows[i].play, 1);
+		asked_init(&a, &p);
+		rc = ask(&a, "GET", STR_NULL, rows[i].deadline_ms, rows[i].idle_ms);
+		check(rc < 0 && a.e.kind == ERR_TIMEOUT && strstr(a.e.msg, rows[i].words) != NULL &&
+		      a.took_ms >= rows[i].least_ms && a.took_ms < rows[i].least_ms + 3000 &&
+		      a.c.stream == NULL, rows[i].name, "rc %d, kind %d, \"%s\", %d ms", rc,
+		      (int)a.e.kind, a.e.msg, (int)a.took_ms);
+		asked_release(&a);
+		peer_end(&p);
+	}
+}
+
+static void early_answers(void)
+{
+	char *big = xcalloc(1, 64 << 20);
+	struct str body = { big, 64 << 20 };
+	struct peer p;
+	struct asked a;
+
+	peer_start(&p, refuse_upload, 1);
+	asked_init(&a, &p);
+	check(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 413 &&
+	      strcmp(a.r.body.str, "no!") == 0 && a.c.stream == NULL && a.took_ms < 5000,
+	      "a no that comes while the body is sent", "%s, %d ms", a.e.msg, (int)a.took_ms);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, refuse_and_reset, 1);
+	asked_init(&a, &p);
+	check(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 403 && a.took_ms < 5000,
+	      "a no, and a reset behind it", "%s, %d ms", a.e.msg, (int)a.took_ms);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, silent, 1);
+	asked_init(&a, &p);
+	/* it reads everything, and says nothing */
+	check(ask(&a, "PUT", body, 20000, 300) < 0 && a.e.kind == ERR_TIMEOUT &&
+	      strstr(a.e.msg, "waiting for an answer") != NULL, "a body taken without an answer", "%s",
+	      a.e.msg);
+	asked_release(&a);
+	peer_end(&p);
+	free(big);
+}
+
+static void stale(void)
+{
+	struct peer p;
+	struct asked a;
+
+	/* its end arrives before the next request: not even a POST is lost */
+	peer_start(&p, close_quietly, 2);
+	asked_init(&a, &p);
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && (usleep(100000), 1) &&
+	      ask(&a, "POST", STR("x"), 5000, 0) == 0 && a.c.connections == 2 && a.c.requests == 2,
+	      "a connection closed meanwhile is not used", "%s, %u connections, %u requests", a.e.msg,
+	      a.c.connections, a.c.requests);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, hang_up_on_second, 2);
+	asked_init(&a, &p);
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "DELETE", STR_NULL, 5000, 0) == 0 &&
+	      a.c.connections == 2 && a.c.requests == 3 && p.taken == 2,
+	      "a stale connection is replaced", "%s, %u connections, %u requests", a.e.msg,
+	      a.c.connections, a.c.requests);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, hang_up_on_second, 2);
+	asked_init(&a, &p);
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "POST", STR("x"), 5000, 0) < 0 &&
+	      a.e.kind == ERR_NET && a.c.requests == 2 && a.c.connections == 1 &&
+	      strstr(a.e.msg, "127.0.0.1: ") == a.e.msg, "but a POST is not sent twice", "%s, %u requests",
+	      a.e.msg, a.c.requests);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, never_again, 3);
+	asked_init(&a, &p);
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
+	      a.e.kind == ERR_NET && a.c.requests == 3 && a.c.connections == 2,
+	      "and nothing is sent three times", "%s, %u requests", a.e.msg, a.c.requests);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, half_and_reset, 2);
+	asked_init(&a, &p);
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
+	      a.e.kind == ERR_PROTO && a.c.requests == 2 &&
+	      strstr(a.e.msg, "127.0.0.1: the answer broke off: ") == a.e.msg,
+	      "an answer broken off is not asked for again", "%s", a.e.msg);
+	asked_release(&a);
+	peer_end(&p);
+}
+
+/* ---- the server ---- */
+
+struct site {
+	struct http_server s;
+	unsigned port;
+	pthread_t thread;
+	int rc;
+	struct err e;
+	atomic_uint handled, failed;
+	pthread_mutex_t lock;
+	char last[1024];
+};
+
+static void serve(void *ctx, struct http_exchange *x)
+{
+	struct site *site = ctx;
+	struct str path = http_x_path(x);
+	struct err e = ERR_INIT;
+
+	site->handled++;
+	if (str_eqz(path, "/slow")) {
+		usleep(500000);
+		http_x_answer(x, 200, NULL, STR("at last"));
+	} else if (str_eqz(path, "/forever")) {
+		int rc = http_x_begin(x, 200, NULL, UINT64_MAX, &e);
+
+		while (rc == 0) {
+			rc = http_x_send(x, STR("tick"), &e);
+			usleep(20000);
+		}
+	} else if (str_eqz(path, "/until-told")) {
+		int rc = http_x_begin(x, 200, NULL, UINT64_MAX, &e);
+
+		while (rc == 0 && !http_x_stopping(x)) {
+			rc = http_x_send(x, STR("tick"), &e);
+			usleep(20000);
+		}
+		if (rc == 0)
+			http_x_end(x, &e);
+	} else if (str_eqz(path, "/lots")) {
+		char *lots = xcalloc(1, 64 << 20);
+
+		http_x_answer(x, 200, NULL, (struct str){ lots, 64 << 20 });
+		free(lots);
+	} else if (str_eqz(path, "/body")) {
+		struct buf b = BUF_INIT(1000);
+
+		if (http_x_body(x, &b, &e) == 0)
+			http_x_answer(x, 200, NULL, buf_str(&b));
+		buf_release(&b);
+	} else {
+		http_x_answer(x, 200, NULL, str_of(http_x_peer(x)));
+	}
+}
+
+static void note(void *ctx, const struct err *e)
+{
+	struct site *site = ctx;
+
+	site->failed++;
+	pthread_mutex_lock(&site->lock);
+	snprintf(site->last, sizeof site->last, "%s", e->msg);
+	pthread_mutex_unlock(&site->lock);
+}
+
+static void *site_thread(void *arg)
+{
+	struct site *site = arg;
+
+	site->rc = http_serve(&site->s, &site->e);
+	return NULL;
+}
+
+static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms, int64_t body_ms)
+{
+	struct err e = ERR_INIT;
+
+	memset(site, 0, sizeof *site);
+	pthread_mutex_init(&site->lock, NULL);
+	site->s = (struct http_server){
+		.max_conns = max_conns, .body_max = 1 << 20, .idle_ms = idle_ms, .body_ms = body_ms,
+		.handle = serve, .failed = note, .ctx = site,
+	};
+	site->s.stop_fd = eventfd(0, EFD_CLOEXEC);
+	site->s.listen_fd = tcp_listen("127.0.0.1", &site->port, NULL, &e);
+	if (site->s.listen_fd < 0 || pthread_create(&site->thread, NULL, site_thread, site) != 0)
+		abort();
+}
+
+static void site_tell_stop(struct site *site)
+{
+	const uint64_t one = 1;
+
+	if (write(site->s.stop_fd, &one, sizeof one) < 0)
+		abort();
+}
+
+/* How long it took to stop. */
+static int64_t site_end(struct site *site)
+{
+	int64_t before = now_ms();
+
+	pthread_join(site->thread, NULL);
+	close(site->s.listen_fd);
+	close(site->s.stop_fd);
+	return now_ms() - before;
+}
+
+static struct stream *visit(const struct site *site, const char *says)
+{
+	struct err e = ERR_INIT;
+	int fd = tcp_connect("127.0.0.1", site->port, now_ms() + 5000, &e);
+	struct stream *s;
+
+	if (fd < 0)
+		abort();
+	s = stream_of_fd(fd);
+	if (stream_write(s, says, strlen(says), now_ms() + 5000, &e) < 0)
+		printf("# %s\n", e.msg);
+	return s;
+}
+
+/* Until the end, or a deadline: false then. */
+static bool hear(struct stream *s, struct buf *b, int64_t ms)
+{
+	int64_t until = now_ms() + ms;
+	struct err e = ERR_INIT;
+	char piece[4096];
+	ssize_t got;
+
+	while ((got = stream_read(s, piece, sizeof piece, until, &e)) > 0)
+		buf_add(b, piece, (size_t)got);
+	return got == 0;
+}
+
+static bool hear_some(struct stream *s, struct buf *b)
+{
+	struct err e = ERR_INIT;
+	char piece[4096];
+	ssize_t got = stream_read(s, piece, sizeof piece, now_ms() + 5000, &e);
+
+	if (got > 0)
+		buf_add(b, piece, (size_t)got);
+	return got > 0;
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void limits(void)
+{
+	struct site site;
+	struct stream *s, *t;
+	struct buf b = BUF_INIT(1 << 20);
+	int64_t before;
+
+	site_start(&site, 10, 300, 400);
+	before = now_ms();
+	s = visit(&site, "");
+	check(hear(s, &b, 5000) && b.n == 0 && now_ms() - before >= 300 && now_ms() - before < 3000,
+	      "no request: closed", "\"%s\", %d ms", b.str, (int)(now_ms() - before));
+	stream_close(s);
+	before = now_ms();
+	/* more than the first block of the buffer it is gathered in */
+	s = visit(&site, "POST / HTTP/1.1\r\nHost: a\r\n"
+		  "X: 0123456789012345678901234567890123456789012345678901234567890123456789\r\nHo");
+	check(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str && now_ms() - before >= 300,
+	      "half a header: 408", "\"%s\"", b.str);
+	stream_close(s);
+	buf_reset(&b);
+	s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+	check(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str, "half a body: 408", "\"%s\"",
+	      b.str);
+	stream_close(s);
+	buf_reset(&b);
+	/* a byte now and then does not help */
+	before = now_ms();
+	s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nab");
+	struct err e = ERR_INIT;
+
+	for (int i = 0; i < 50 && now_ms() - before < 1000; i++) {
+		usleep(50000);
+		if (stream_write(s, "x", 1, now_ms() + 100, &e) < 0)
+			break;
+	}
+	hear(s, &b, 5000);
+	check(strstr(b.str, "HTTP/1.1 408 ") == b.str, "a body that trickles: 408", "\"%s\"", b.str);
+	stream_close(s);
+	buf_reset(&b);
+	/* kept alive, then idle */
+	s = visit(&site, GET("/"));
+	check(hear_some(s, &b) && hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 200 ") == b.str &&
+	      strstr(b.str, "127.0.0.1:") != NULL, "idle connections are closed", "\"%s\"", b.str);
+	stream_close(s);
+	buf_reset(&b);
+	/* asks for much and takes nothing: given up, and others are not kept */
+	unsigned failed = site.failed;
+
+	s = visit(&site, GET("/lots"));
+	t = visit(&site, GET("/"));
+	check(hear_some(t, &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str, "one that takes nothing keeps nobody",
+	      "\"%s\"", b.str);
+	stream_close(t);
+	for (int i = 0; i < 100 && site.failed == failed; i++)
+		usleep(50000);
+	pthread_mutex_lock(&site.lock);
+	check(site.failed > failed && strstr(site.last, "answering: timed out") != NULL,
+	      "and is given up", "%s", site.last);
+	pthread_mutex_unlock(&site.lock);
+	stream_close(s);
+	site_tell_stop(&site);
+	site_end(&site);
+	check(site.rc == 0, "stopped", "%s", site.e.msg);
+	buf_release(&b);
+}
+
+/* A large body that is refused: the answer must survive the rest of it. */
+static void refused_uploads(void)
+{
+	struct site site;
+	struct stream *s;
+	struct buf b = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+	char *big = xcalloc(1, 3 << 20);
+
+	site_start(&site, 10, 5000, 5000);
+	for (int i = 0; i < 5; i++) {
+		buf_reset(&b);
+		s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3145728\r\n\r\n");
+		/* all of it, whatever is said meanwhile */
+		if (stream_write(s, big, 3 << 20, now_ms() + 5000, &e) < 0 || !hear(s, &b, 5000) ||
+		    strstr(b.str, "HTTP/1.1 413 ") != b.str)
+			break;
+		stream_close(s);
+		s = NULL;
+	}
+	check(s == NULL, "413 arrives although all was sent", "%s \"%s\"", e.msg, b.str);
+	stream_close(s);
+	for (int i = 0; i < 5; i++) {
+		buf_reset(&b);
+		s = visit(&site, "PUT /body HTTP/1.1\r\nHost : a\r\n");
+		if (stream_write(s, big, 3 << 20, now_ms() + 5000, &e) < 0 || !hear(s, &b, 5000) ||
+		    strstr(b.str, "HTTP/1.1 400 ") != b.str)
+			break;
+		stream_close(s);
+		s = NULL;
+	}
+	check(s == NULL, "400 arrives although more was sent", "%s \"%s\"", e.msg, b.str);
+	stream_close(s);
+	site_tell_stop(&site);
+	site_end(&site);
+	free(big);
+	buf_release(&b);
+}
+
+static void stopping(void)
+{
+	struct site site;
+	struct stream *slow, *idle, *forever, *told;
+	struct buf b = BUF_INIT(1 << 20);
+	int64_t took;
+
+	site_start(&site, 10, 60000, 60000);
+	idle = visit(&site, "");
+	slow = visit(&site, GET("/slow"));
+	told = visit(&site, GET("/until-told"));
+	for (int i = 0; i < 100 && site.handled < 2; i++)
+		usleep(10000);
+	site_tell_stop(&site);
+	took = site_end(&site);
+	check(site.rc == 0 && took < 4000, "told to stop, it does", "%d ms", (int)took);
+	check(hear(slow, &b, 5000) && strstr(b.str, "at last") != NULL &&
+	      strstr(b.str, "Connection: close\r\n") != NULL, "what is being answered is answered", "\"%s\"", b.str);
+	buf_reset(&b);
+	check(hear(told, &b, 5000) && b.n > 5 && strcmp(b.str + b.n - 5, "0\r\n\r\n") == 0,
+	      "long answers are ended", "\"%s\"", b.str);
+	buf_reset(&b);
+	check(hear(idle, &b, 5000) && b.n == 0, "idle connections are closed then", "\"%s\"", b.str);
+	stream_close(idle);
+	stream_close(slow);
+	stream_close(told);
+
+	site_start(&site, 10, 60000, 60000);
+	forever = visit(&site, GET("/forever"));
+	buf_reset(&b);
+	hear_some(forever, &b);
+	site_tell_stop(&site);
+	took = site_end(&site);
+	check(site.rc == 0 && took >= HTTP_STOP_MS - 1000 && took < HTTP_STOP_MS + 3000,
+	      "one that does not end is ended", "%d ms", (int)took);
+	stream_close(forever);
+	buf_release(&b);
+}
+
+static void crowd(void)
+{
+	struct site site;
+	struct stream *s[12];
+	struct buf b = BUF_INIT(1 << 20);
+	int64_t before = now_ms();
+	unsigned served = 0;
+
+	site_start(&site, 3, 60000, 60000);
+	/* three that sit there, one of them after a request */
+	s[0] = visit(&site, "");
+	s[1] = visit(&site, GET("/"));
+	hear_some(s[1], &b);
+	s[2] = visit(&site, "");
+	for (int i = 3; i < 12; i++) {
+		s[i] = visit(&site, GET("/"));
+		buf_reset(&b);
+	}
+	for (int i = 3; i < 12; i++) {
+		buf_reset(&b);
+		served += hear_some(s[i], &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str;
+	}
+	check(served == 9 && now_ms() - before < 15000, "idle connections make room", "%u served in %d ms",
+	      served, (int)(now_ms() - before));
+	for (int i = 0; i < 12; i++)
+		stream_close(s[i]);
+	site_tell_stop(&site);
+	site_end(&site);
+	buf_release(&b);
+}
+
+/* ---- many at once ---- */
+
+struct user {
+	pthread_t thread;
+	const struct site *site;
+	unsigned good;
+};
+
+static void *user_thread(void *arg)
+{
+	struct user *u = arg;
+	struct peer at = { .port = u->site->port };
+	struct asked a;
+
+	asked_init(&a, &at);
+	for (int i = 0; i < 50; i++)
+		u->good += ask(&a, "GET", STR_NULL, 20000, 0) == 0 && a.r.head.status == 200 &&
+			strstr(a.r.body.str, "127.0.0.1:") == a.r.body.str;
+	asked_release(&a);
+	return NULL;
+}
+
+static void many(void)
+{
+	struct site site;
+	struct user users[12];
+	unsigned good = 0;
+
+	site_start(&site, 5, 60000, 60000);
+	for (int i = 0; i < 12; i++) {
+		users[i] = (struct user){ .site = &site };
+		pthread_create(&users[i].thread, NULL, user_thread, &users[i]);
+	}
+	for (int i = 0; i < 12; i++) {
+		pthread_join(users[i].thread, NULL);
+		good += users[i].good;
+	}
+	site_tell_stop(&site);
+	site_end(&site);
+	check(good == 600 && site.handled == 600, "more clients than places", "%u answers, %u handled", good,
+	      site.handled);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	in_time();
+	early_answers();
+	stale();
+	limits();
+	refused_uploads();
+	stopping();
+	crowd();
+	many();
+	return failures != 0;
+}

@@ -1,0 +1,165 @@
+/* swarm/keys.h: what is in keys/, and what is said when it is not right. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "swarm/keys.h"
+
+#define ED25519 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAtest me@there"
+
+static int failures;
+
+static void told(const char *name, const char *why)
+{
+	if (*why == '\0')
+		printf("ok keys %s\n", name);
+	else
+		printf("not ok keys %s: %s\n", name, why);
+	failures += *why != '\0';
+}
+
+static void spill(const char *path, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	if (file_write(path, str_of(text), 0600, &e) < 0) {
+		printf("not ok keys spill: %s\n", e.msg);
+		exit(1);
+	}
+}
+
+/* Load, and say what was wrong: "" for nothing. */
+static void load(bool own, char *said, size_t n, struct keys *k)
+{
+	struct settings set;
+	struct err e = ERR_INIT;
+
+	settings_init(&set);
+	settings_set(&set, S_OWN_KEY, own ? "true" : "false", "flag");
+	if (keys_load(&set, k, &e) < 0 && e.kind == ERR_NONE)
+		err_set(&e, ERR_IO, "no reason given");
+	snprintf(said, n, "%s", e.msg);
+	settings_release(&set);
+}
+
+/* Each file missing or wrong in turn, then put back. */
+static const struct {
+	const char *name, *path, *text;		/* NULL: missing */
+	const char *words;
+	bool own;
+} wrong[] = {
+	{ "no helper.key", "keys/helper.key", NULL,
+	  "keys/helper.key is not there; 'azswarm keys' makes it", true },
+	{ "no host-agent.pem", "keys/host-agent.pem", NULL, "keys/host-agent.pem is not there",
+	  true },
+	{ "no host-master.pub", "keys/host-master.pub", NULL, "keys/host-master.pub is not there",
+	  true },
+	{ "no worker.secret", "keys/worker.secret", NULL, "keys/worker.secret is not there", true },
+	{ "no key to sign in", "keys/cluster.pub", NULL, "keys/cluster.pub is not there", false },
+	{ "a short secret", "keys/worker.secret", "0123456789abcdef\n",
+	  "keys/worker.secret: expected 64 hex digits", true },
+	{ "a secret of other characters", "keys/manager.secret",
+	  "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
+	  "keys/manager.secret: expected 64 hex digits", true },
+	{ "an empty secret", "keys/manager.secret", "",
+	  "keys/manager.secret: expected 64 hex digits",
+	  true },
+	{ "a helper key that is none", "keys/helper.key", "hello\n", "keys/helper.key: ", true },
+	{ "two public lines", "keys/host-agent.pub", "ecdsa A\necdsa B\n",
+	  "keys/host-agent.pub: expected one line, a public key", true },
+	{ "a word for a public line", "keys/host-agent.pub", "hello\n",
+	  "keys/host-agent.pub: expected one line, a public key", true },
+	{ "an empty public line", "keys/host-agent.pub", "\n",
+	  "keys/host-agent.pub: expected one line, a public key", true },
+	{ "no own key", ".ssh/id_rsa.pub", NULL, "OWN_KEY=true: ", true },
+	{ "an own key of another kind", ".ssh/id_rsa.pub", "ecdsa-sha2-nistp256 AAAA me\n",
+	  ".ssh/id_rsa.pub: expected one line, an ssh-rsa or ssh-ed25519 key", true },
+	{ "an own private key", ".ssh/id_rsa.pub", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
+	  "expected one line, an ssh-rsa or ssh-ed25519 key", true },
+};
+
+static void run_wrong(void)
+{
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct buf was = BUF_INIT(1u << 16);
+		struct err e = ERR_INIT;
+		struct keys k;
+		char said[1024], name[80];
+
+		if (file_exists(wrong[i].path))
+			file_read(wrong[i].path, &was, &e);
+		unlink(wrong[i].path);
+		if (wrong[i].text != NULL)
+			spill(wrong[i].path, wrong[i].text);
+		load(wrong[i].own, said, sizeof(said), &k);
+		snprintf(name, sizeof(name), "refused: %s", wrong[i].name);
+		told(name, strstr(said, wrong[i].words) != NULL ? "" : *said ? said : "accepted");
+		keys_burn(&k);
+		if (was.n > 0)
+			spill(wrong[i].path, was.str);
+		else
+			unlink(wrong[i].path);
+		buf_burn(&was);
+	}
+}
+
+int main(void)
+{
+	char dir[] = "keys.XXXXXX", said[1024], *home;
+	struct settings set;
+	struct ui ui = { .out = stdout, .err = stderr, .quiet = true };
+	struct err e = ERR_INIT;
+	struct keys k, again;
+	struct stat st;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (mkdtemp(dir) == NULL || chdir(dir) < 0)
+		return 1;
+	home = realpath(".", NULL);
+	setenv("HOME", home, 1);
+
+	load(true, said, sizeof(said), &k);
+	told("nothing there", strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
+	keys_burn(&k);
+
+	/* RSA keys take their time under sanitizers; tests/sh/cli.sh makes one */
+	settings_init(&set);
+	settings_set(&set, S_OWN_KEY, "true", "flag");
+	told("made", keys_make(&set, &ui, &e) == 0 ? "" : e.msg);
+	settings_release(&set);
+	told("no key to sign in beside one's own",
+	     stat("keys/cluster.pem", &st) < 0 && stat("keys/cluster.pub", &st) < 0 ? "" : "made");
+
+	dir_make(".ssh", 0700, &e);
+	spill(".ssh/id_rsa.pub", ED25519 "\r\n");
+	load(true, said, sizeof(said), &k);
+	told("loaded", said);
+	if (*said != '\0')
+		return 1;
+	told("own key, without its line end", strcmp(k.admin_public, ED25519) == 0 ? "" :
+	     k.admin_public);
+	told("secrets", strlen(k.worker_secret) == 64 && strlen(k.manager_secret) == 64 &&
+	     strcmp(k.worker_secret, k.manager_secret) != 0 ? "" : "not two of 64 digits");
+	told("pin", strspn(k.helper_pin,
+	  "0123456789abcdef") == 64 && k.helper_pin[64] == '\0' ? "" :
+	     k.helper_pin);
+	told("host keys", strncmp(k.host_master_public, "ecdsa-sha2-nistp256 ", 20) == 0 &&
+	     strcmp(k.host_master_public, k.host_agent_public) != 0 ? "" : k.host_agent_public);
+	load(true, said, sizeof(said), &again);
+	told("loaded again, the same", strcmp(k.helper_pin, again.helper_pin) == 0 &&
+	     strcmp(k.worker_secret, again.worker_secret) == 0 ? "" : "others");
+	keys_burn(&again);
+	keys_burn(&k);
+	told("burned", k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
+	keys_burn(&k);
+
+	run_wrong();
+
+	if (chdir("..") < 0 || dir_remove(dir, &e) < 0)
+		told("cleaned up", e.msg);
+	free(home);
+	return failures > 0;
+}

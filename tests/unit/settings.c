@@ -1,0 +1,458 @@
+/* swarm/settings.h: where values come from, and which are refused. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "swarm/settings.h"
+
+static int failures;
+
+static void told(const char *name, const char *why)
+{
+	if (*why == '\0')
+		printf("ok settings %s\n", name);
+	else
+		printf("not ok settings %s: %s\n", name, why);
+	failures += *why != '\0';
+}
+
+static void spill(const char *path, struct str text)
+{
+	struct err e = ERR_INIT;
+
+	if (file_write(path, text, 0600, &e) < 0) {
+		printf("not ok settings spill: %s\n", e.msg);
+		exit(1);
+	}
+}
+
+static void no_environment(void)
+{
+	for (int i = 0; i < S_COUNT; i++)
+		unsetenv(setting_infos[i].name);
+}
+
+/* ---- precedence ----------------------------------------------------------- */
+
+static void run_precedence(void)
+{
+	static const struct {
+		const char *name, *file, *env, *flag, *value, *source;
+	} rows[] = {
+		{ "the default", NULL, NULL, NULL, "eastus", "default" },
+		{ "a file beats the default", "f", NULL, NULL, "f", ".env" },
+		{ "the environment beats the default", NULL, "e", NULL, "e", "environment" },
+		{ "the environment beats a file", "f", "e", NULL, "e", "environment" },
+		{ "a flag beats the default", NULL, NULL, "x", "x", "flag" },
+		{ "a flag beats a file", "f", NULL, "x", "x", "flag" },
+		{ "a flag beats all", "f", "e", "x", "x", "flag" },
+		{ "an empty variable is no choice", "f", "", NULL, "f", ".env" },
+		{ "an empty line in a file is no choice", "", NULL, NULL, "eastus", "default" },
+		{ "an empty flag is one", "f", "e", "", "", "flag" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct buf why = BUF_INIT(4096), file = BUF_INIT(4096);
+		struct err e = ERR_INIT;
+		struct settings s;
+
+		no_environment();
+		buf_addf(&file, "LOCATION=%s\n", rows[i].file ? rows[i].file : "");
+		spill("env", buf_str(&file));
+		if (rows[i].env != NULL)
+			setenv("LOCATION", rows[i].env, 1);
+		settings_init(&s);
+		/* as main does */
+		if (settings_take_file(&s, rows[i].file ? "env" : "no-such-file", &e) < 0)
+			buf_adds(&why, e.msg);
+		settings_take_env(&s);
+		if (rows[i].flag != NULL)
+			settings_set(&s, S_LOCATION, rows[i].flag, "flag");
+		if (strcmp(settings_get(&s, S_LOCATION), rows[i].value) != 0 ||
+		    strcmp(s.source[S_LOCATION], rows[i].source) != 0)
+			buf_addf(&why, "%s from %s", settings_get(&s, S_LOCATION),
+				 s.source[S_LOCATION]);
+		told(rows[i].name, why.str);
+		settings_release(&s);
+		buf_release(&why);
+		buf_release(&file);
+	}
+	no_environment();
+}
+
+/* ---- .env ------------------------------------------------------------------ */
+
+/* value NULL: refused with words */
+static const struct {
+	const char *name;
+	struct str text;
+	const char *value, *words;
+} files[] = {
+	{ "plain", STR("LOCATION=westus\n"), "westus", NULL },
+	{ "no line end", STR("LOCATION=westus"), "westus", NULL },
+	{ "CR LF", STR("LOCATION=westus\r\nOWN_KEY=true\r\n"), "westus", NULL },
+	{ "double quotes", STR("LOCATION=\"westus\"\n"), "westus", NULL },
+	{ "single quotes", STR("LOCATION='westus'\n"), "westus", NULL },
+	{ "quotes keep blanks", STR("LOCATION=' west us '\n"), " west us ", NULL },
+	{ "quotes keep the other kind", STR("LOCATION=\"it's\"\n"), "it's", NULL },
+	{ "nothing in quotes", STR("LOCATION=\"\"\n"), "eastus", NULL },
+	{ "export", STR("export LOCATION=westus\n"), "westus", NULL },
+	{ "export and blanks", STR("  export \t LOCATION = westus \n"), "westus", NULL },
+	{ "export and a tab", STR("export\tLOCATION=westus\n"), "westus", NULL },
+	{ "more =", STR("LOCATION=a=b==\n"), "a=b==", NULL },
+	{ "comments and empty lines", STR("# LOCATION=a\n\n  \n\t# x\nLOCATION=westus\n#\n"),
+	  "westus", NULL },
+	{ "a # in a value stays", STR("LOCATION=a#b\n"), "a#b", NULL },
+	{ "others' names", STR("PATH=/x\nlocation=a\nFOO=\"it\nLOCATIONS=b\nXLOCATION=c\n"),
+	  "eastus", NULL },
+	{ "the last one counts", STR("LOCATION=a\nLOCATION=b\n"), "b", NULL },
+	{ "per cent signs", STR("LOCATION=%s%n\n"), "%s%n", NULL },
+	{ "empty file", STR(""), "eastus", NULL },
+	{ "byte order mark", STR("\xef\xbb\xbfLOCATION=westus\n"), "westus", NULL },
+	{ "no =", STR("# ok\nLOCATION\n"), NULL, "env: line 2: expected NAME=VALUE" },
+	{ "open double quote", STR("LOCATION=\"a\n"), NULL, "env: line 1: a quote is not closed" },
+	{ "open single quote", STR("LOCATION='a\"\n"), NULL, "env: line 1: a quote is not closed" },
+	{ "a quote alone", STR("\n\nLOCATION='\n"), NULL, "env: line 3: a quote is not closed" },
+	{ "a NUL character", STR("LOCATION=a\0b\n"), NULL, "env: line 1: a NUL character" },
+};
+
+static void run_files(void)
+{
+	struct buf large = BUF_INIT(1u << 20);
+	struct err large_e = ERR_INIT;
+	struct settings large_s;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		struct buf why = BUF_INIT(4096);
+		struct err e = ERR_INIT;
+		struct settings s;
+		char name[80];
+		int rc;
+
+		spill("env", files[i].text);
+		settings_init(&s);
+		rc = settings_take_file(&s, "env", &e);
+		if (rc != (files[i].value ? 0 : -1))
+			buf_addf(&why, "rc %d: %s", rc, e.msg);
+		else if (rc < 0 && (strcmp(e.msg, files[i].words) != 0 || e.kind != ERR_USAGE))
+			buf_adds(&why, e.msg);
+		else if (rc == 0 && strcmp(settings_get(&s, S_LOCATION), files[i].value) != 0)
+			buf_addf(&why, "\"%s\"", settings_get(&s, S_LOCATION));
+		snprintf(name, sizeof(name), ".env: %s", files[i].name);
+		told(name, why.str);
+		settings_release(&s);
+		buf_release(&why);
+	}
+
+	for (int i = 0; i < 20000; i++)
+		buf_adds(&large, "# 45\n");
+	spill("env", buf_str(&large));
+	settings_init(&large_s);
+	told(".env: 100 KB", settings_take_file(&large_s, "env", &large_e) < 0 &&
+	     strstr(large_e.msg, "larger than") != NULL ? "" : large_e.msg);
+	settings_release(&large_s);
+	buf_release(&large);
+}
+
+/* ---- flags ----------------------------------------------------------------- */
+
+static void run_flags(void)
+{
+	static const struct { const char *arg; int which; const char *value; } rows[] = {
+		{ "--location", S_LOCATION, NULL },
+		{ "--location=x", S_LOCATION, "x" },
+		{ "--location=", S_LOCATION, "" },
+		{ "--location=a=b", S_LOCATION, "a=b" },
+		{ "--storage-group=x", S_STORAGE_GROUP, "x" },
+		{ "--storage-account-name", S_STORAGE_ACCOUNT_NAME, NULL },
+		{ "--azure-tenant-id", S_TENANT_ID, NULL },
+		{ "--storage_group=x", -1, NULL },
+		{ "--LOCATION=x", -1, NULL },
+		{ "--locations", -1, NULL },
+		{ "--locatio", -1, NULL },
+		{ "-location", -1, NULL },
+		{ "location", -1, NULL },
+		{ "--", -1, NULL },
+		{ "-", -1, NULL },
+		/* whatever is on a command line, everybody here can read */
+		{ "--azure-client-secret", -1, NULL },
+		{ "--azure-client-secret=x", -1, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *value = NULL;
+		int which = settings_flag(rows[i].arg, &value);
+		bool same = value == rows[i].value || (value != NULL && rows[i].value != NULL &&
+						       strcmp(value, rows[i].value) == 0);
+		char name[80], why[40];
+
+		snprintf(name, sizeof(name), "flag %s", rows[i].arg);
+		snprintf(why, sizeof(why), "setting %d", which);
+		told(name, which == rows[i].which && same ? "" : why);
+	}
+}
+
+/* Every setting has its own flag, and no secret has one. */
+static void run_all_flags(void)
+{
+	for (int i = 0; i < S_COUNT; i++) {
+		char flag[80] = "--", name[100];
+		const char *value;
+
+		for (size_t k = 0; setting_infos[i].name[k]; k++)
+			snprintf(flag + 2 + k, 3, "%c", setting_infos[i].name[k] == '_' ? '-' :
+				 to_lower(setting_infos[i].name[k]));
+		snprintf(name, sizeof(name), "%s is the flag of %s", flag, setting_infos[i].name);
+		if (setting_infos[i].secret)
+			told("no secret on the command line",
+			     settings_flag(flag, &value) == -1 ? "" : flag);
+		else
+			told(name, settings_flag(flag, &value) == i ? "" : "another");
+	}
+}
+
+/* ---- what is refused -------------------------------------------------------- */
+
+#define FIFTY "a123456789b123456789c123456789d123456789e123456789"
+#define GROUP_WORDS "3 to 52 lower-case letters, digits and hyphens, beginning with a letter"
+#define STORAGE_WORDS "1 to 90 letters, digits, and -_.() not ending in a dot"
+#define ACCOUNT_WORDS "3 to 24 lower-case letters and digits"
+#define USER_WORDS "a Linux user name that Azure does not reserve"
+#define VMSS_WORDS "1 to 9 lower-case letters, digits and hyphens, beginning with a letter"
+#define SOURCE_WORDS "an address, a range such as 203.0.113.0/24, or * for everybody"
+#define SHARE_WORDS "names of 3 to 63 lower-case letters, digits and single hyphens"
+
+/* words NULL: accepted */
+static const struct { enum setting which; const char *value, *words; } checks[] = {
+	{ S_COMPUTE_GROUP, "abc", NULL },
+	{ S_COMPUTE_GROUP, FIFTY "12", NULL },
+	{ S_COMPUTE_GROUP, FIFTY "123", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "ab", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "Swarm", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "1swarm", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "-swarm", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "my_swarm", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "a/../b", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "a b c", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "abc?x=", GROUP_WORDS },
+	{ S_COMPUTE_GROUP, "abc\xc3\xa9", GROUP_WORDS },
+	{ S_STORAGE_GROUP, "A", NULL },
+	{ S_STORAGE_GROUP, "My.Group_(1)-x", NULL },
+	{ S_STORAGE_GROUP, "ends.", STORAGE_WORDS },
+	{ S_STORAGE_GROUP, "", STORAGE_WORDS },
+	{ S_STORAGE_GROUP, "a b", STORAGE_WORDS },
+	{ S_STORAGE_GROUP, "a/b", STORAGE_WORDS },
+	{ S_STORAGE_GROUP, FIFTY FIFTY, STORAGE_WORDS },
+	{ S_STORAGE_GROUP, "swarm-cluster", "another group than COMPUTE_GROUP" },
+	{ S_STORAGE_GROUP, "Swarm-Cluster", "another group than COMPUTE_GROUP" },
+	{ S_LOCATION, "westeurope2", NULL },
+	{ S_LOCATION, "East US", "a region name such as eastus" },
+	{ S_LOCATION, "EastUS", "a region name such as eastus" },
+	{ S_LOCATION, "", "a region name such as eastus" },
+	{ S_LOCATION, "a'b", "a region name such as eastus" },
+	{ S_STORAGE_ACCOUNT_NAME, "", NULL },
+	{ S_STORAGE_ACCOUNT_NAME, "abc", NULL },
+	{ S_STORAGE_ACCOUNT_NAME, "a123456789b123456789c123", NULL },
+	{ S_STORAGE_ACCOUNT_NAME, "a123456789b123456789c1234", ACCOUNT_WORDS },
+	{ S_STORAGE_ACCOUNT_NAME, "ab", ACCOUNT_WORDS },
+	{ S_STORAGE_ACCOUNT_NAME, "my-account", ACCOUNT_WORDS },
+	{ S_STORAGE_ACCOUNT_NAME, "Account", ACCOUNT_WORDS },
+	{ S_ADMIN_USERNAME, "swarm_1", NULL },
+	{ S_ADMIN_USERNAME, "root", USER_WORDS },
+	{ S_ADMIN_USERNAME, "admin", USER_WORDS },
+	{ S_ADMIN_USERNAME, "user5", USER_WORDS },
+	{ S_ADMIN_USERNAME, "1user", USER_WORDS },
+	{ S_ADMIN_USERNAME, "Cluster", USER_WORDS },
+	{ S_ADMIN_USERNAME, "../x", USER_WORDS },
+	{ S_ADMIN_USERNAME, "", USER_WORDS },
+	{ S_ADMIN_USERNAME, "a123456789b123456789c123456789d1", NULL },
+	{ S_ADMIN_USERNAME, "a123456789b123456789c123456789d12", USER_WORDS },
+	{ S_VMSS_NAME, "agents123", NULL },
+	{ S_VMSS_NAME, "agents1234", VMSS_WORDS },
+	{ S_VMSS_NAME, "Agents", VMSS_WORDS },
+	{ S_VMSS_NAME, "", VMSS_WORDS },
+	{ S_VMSS_NAME, "-a", VMSS_WORDS },
+	{ S_FILE_SHARES, "one", NULL },
+	{ S_FILE_SHARES, "  config   data  ", NULL },
+	{ S_FILE_SHARES, "", SHARE_WORDS },
+	{ S_FILE_SHARES, "  ", SHARE_WORDS },
+	{ S_FILE_SHARES, "config,data", SHARE_WORDS },
+	{ S_FILE_SHARES, "config Data", SHARE_WORDS },
+	{ S_FILE_SHARES, "config ab", SHARE_WORDS },
+	{ S_FILE_SHARES, "con--fig", SHARE_WORDS },
+	{ S_FILE_SHARES, "config-", SHARE_WORDS },
+	{ S_FILE_SHARES, "-config", SHARE_WORDS },
+	{ S_SHARE_NAME, "stuff", NULL },
+	{ S_SHARE_NAME, "two words", "one share name" },
+	{ S_SHARE_NAME, "", "one share name" },
+	{ S_SHARE_NAME, "A", "one share name" },
+	{ S_MASTER_SIZE, "Standard_D4as_v5", NULL },
+	{ S_MASTER_SIZE, "", "a VM size (see 'azswarm sizes')" },
+	{ S_MASTER_SIZE, "Standard D4", "a VM size" },
+	{ S_AGENT_SIZE, "x'y", "a VM size" },
+	{ S_SSH_SOURCE, "203.0.113.7", NULL }, { S_SSH_SOURCE, "203.0.113.0/24", NULL },
+	{ S_SSH_SOURCE, "0.0.0.0/0", NULL }, { S_SSH_SOURCE, "VirtualNetwork", NULL },
+	{ S_SSH_SOURCE, "2001:db8::/32", NULL }, { S_SSH_SOURCE, "::1", NULL },
+	{ S_SSH_SOURCE, "", SOURCE_WORDS }, { S_SSH_SOURCE, "**", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113", SOURCE_WORDS }, { S_SSH_SOURCE, "203.0.113.", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.256", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4.5", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.0/33", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4/", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4 ", SOURCE_WORDS }, { S_SSH_SOURCE, "2001:db8::/129", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4, 5.6.7.8", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "2001:xyz", SOURCE_WORDS },
+	{ S_DOCKER_CHANNEL, "distro", NULL },
+	{ S_DOCKER_CHANNEL, "stable", "docker or distro" },
+	{ S_DOCKER_CHANNEL, "Docker", "docker or distro" },
+	{ S_TENANT_ID, "contoso.onmicrosoft.com", NULL },
+	{ S_TENANT_ID, "a/b", "a tenant id or domain" },
+	{ S_SUBSCRIPTION_ID, "00000000-0000-0000-0000-000000000000", NULL },
+	{ S_SUBSCRIPTION_ID, "a/../b", "a subscription id" },
+	{ S_MASTER_COUNT, "3", NULL },
+	{ S_MASTER_COUNT, "5", NULL },
+	{ S_MASTER_COUNT, "2", "1, 3 or 5: an even number of masters is no safer" },
+	{ S_MASTER_COUNT, "4", "1, 3 or 5" },
+	{ S_MASTER_COUNT, "0", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "7", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "3.0", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "-1", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "+3", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, " 3", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "4294967297", "a whole number from 1 to 5" },
+	{ S_MASTER_COUNT, "18446744073709551617", "a whole number from 1 to 5" },
+	{ S_AGENT_COUNT, "1", NULL },
+	{ S_AGENT_COUNT, "0", "MIN_AGENT_COUNT to MAX_AGENT_COUNT: autoscale would undo" },
+	{ S_AGENT_COUNT, "6", "MIN_AGENT_COUNT to MAX_AGENT_COUNT" },
+	{ S_AGENT_COUNT, "101", "a whole number from 0 to 100" },
+	{ S_AGENT_COUNT, "many", "a whole number from 0 to 100" },
+	{ S_MIN_AGENT_COUNT, "3", NULL },
+	{ S_MIN_AGENT_COUNT, "6", "at most MAX_AGENT_COUNT" },
+	{ S_MIN_AGENT_COUNT, "4", "MIN_AGENT_COUNT to MAX_AGENT_COUNT" },
+	{ S_MIN_AGENT_COUNT, "x", "a whole number from 0 to 100" },
+	{ S_MAX_AGENT_COUNT, "100", NULL },
+	{ S_MAX_AGENT_COUNT, "2", "MIN_AGENT_COUNT to MAX_AGENT_COUNT" },
+	{ S_MAX_AGENT_COUNT, "x", "a whole number from 0 to 100" },
+	{ S_OWN_KEY, "true", NULL }, { S_OWN_KEY, "YES", NULL }, { S_OWN_KEY, "1", NULL },
+	{ S_OWN_KEY, "", NULL }, { S_OWN_KEY, "False", NULL }, { S_OWN_KEY, "0", NULL },
+	{ S_OWN_KEY, "on", "true or false" },
+	{ S_OWN_KEY, "2", "true or false" },
+	{ S_MONITOR_PUBLIC, "maybe", "true or false" },
+	{ S_TRUSTED_LAUNCH, "truee", "true or false" },
+};
+
+static void run_checks(void)
+{
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+		const char *setting = setting_infos[checks[i].which].name;
+		struct buf why = BUF_INIT(4096), begin = BUF_INIT(4096);
+		struct err e = ERR_INIT;
+		struct settings s;
+		char name[200];
+		int rc;
+
+		settings_init(&s);
+		settings_set(&s, checks[i].which, checks[i].value, "flag");
+		/* another setting than the one that is wrong may be named */
+		buf_addf(&begin, "%s=\"", setting);
+		rc = settings_check(&s, &e);
+		if (checks[i].words == NULL && rc < 0)
+			buf_adds(&why, e.msg);
+		if (checks[i].words != NULL &&
+		    (rc == 0 || e.kind != ERR_USAGE || strstr(e.msg, checks[i].words) == NULL))
+			buf_addf(&why, "rc %d: %s", rc, e.msg);
+		if (checks[i].words != NULL && why.n == 0 &&
+		    strstr(e.msg, "MIN_AGENT_COUNT to MAX") == NULL &&
+		    (strncmp(e.msg, begin.str, begin.n) != 0 ||
+		     strstr(e.msg, "\" (from flag): expected ") == NULL))
+			buf_addf(&why, "does not name it: %s", e.msg);
+		snprintf(name, sizeof(name), "%s \"%s\"%s", setting, checks[i].value,
+			 checks[i].words ? " refused" : "");
+		told(name, why.str);
+		settings_release(&s);
+		buf_release(&why);
+		buf_release(&begin);
+	}
+}
+
+static void run_defaults(void)
+{
+	struct err e = ERR_INIT;
+	struct settings s;
+
+	settings_init(&s);
+	told("the defaults are fine", settings_check(&s, &e) == 0 ? "" : e.msg);
+	told("never chosen is empty", strcmp(settings_get(&s, S_TENANT_ID), "") == 0 &&
+	     s.source[S_TENANT_ID] == NULL ? "" : "something");
+	settings_release(&s);
+}
+
+/* ---- the storage account's name ---------------------------------------------- */
+
+/* What the shell makes of it, as the Makefile did: an account of that name
+ * may exist already. */
+static char *by_shell(const char *group, const char *location)
+{
+	char *command = xasprintf("printf '%%s\\n' '%s-master0.%s.cloudapp.azure.com' | sha1sum | "
+				  "base64 | tr '[:upper:]' '[:lower:]' | cut -c 1-16", group,
+				  location);
+	char line[100] = "";
+	FILE *f = popen(command, "r");
+
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL)
+		line[0] = '\0';
+	if (f != NULL)
+		pclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	free(command);
+	return xasprintf("shared0%s", line);
+}
+
+static void run_account(void)
+{
+	/* of a run of that pipe, long ago */
+	static const struct { const char *group, *location, *want; } rows[] = {
+		{ "swarm-cluster", "eastus", "shared0ngzkmju0ywy4mjhi" },
+		{ "swarm-cluster", "westeurope", "shared0m2u3zgy5m2m0mde5" },
+		{ "a1b", "southeastasia", "shared0mjc1yzm5owq2mjez" },
+		{ "my-cluster-0123456789", "eastus", "shared0y2qzywe0ota2ntu4" },
+		{ "zzz", "westeurope", "shared0yziwota0yjjhzwm1" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct settings s;
+		char name[100], *got, *shell = by_shell(rows[i].group, rows[i].location);
+
+		settings_init(&s);
+		settings_set(&s, S_COMPUTE_GROUP, rows[i].group, "flag");
+		settings_set(&s, S_LOCATION, rows[i].location, "flag");
+		got = settings_storage_account(&s);
+		snprintf(name, sizeof(name), "storage account of %s in %s", rows[i].group,
+			 rows[i].location);
+		told(name, strcmp(got, rows[i].want) == 0 ? "" : got);
+		snprintf(name, sizeof(name), "... and the shell's: %s", shell);
+		told(name, strcmp(got, shell) == 0 ? "" : got);
+		free(got);
+		free(shell);
+		settings_set(&s, S_STORAGE_ACCOUNT_NAME, "mine", "flag");
+		got = settings_storage_account(&s);
+		if (strcmp(got, "mine") != 0)
+			told("a chosen account", got);
+		free(got);
+		settings_release(&s);
+	}
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	run_precedence();
+	run_files();
+	run_flags();
+	run_all_flags();
+	run_defaults();
+	run_checks();
+	run_account();
+	return failures > 0;
+}

@@ -1,0 +1,389 @@
+/* The commands over a scripted Azure: what each asks for, in which order, and
+ * what it says then. */
+#include "swarm/swarm.h"
+#include "tests/armdouble.h"
+
+/* rows say what matters to them; the rest is zero */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define ROW_ACTS 16
+
+static int failures;
+
+static void told(const char *name, const char *why)
+{
+	if (*why == '\0')
+		printf("ok swarm %s\n", name);
+	else
+		printf("not ok swarm %s: %s\n", name, why);
+	failures += *why != '\0';
+}
+
+/* ---- paths and bodies ------------------------------------------------------- */
+
+#define SUB "/subscriptions/S"
+#define GROUP SUB "/resourcegroups/swarm-cluster?api-version=2021-04-01"
+#define STORAGE SUB "/resourcegroups/swarm-storage?api-version=2021-04-01"
+#define FORCE "&forceDeletionTypes=Microsoft.Compute/virtualMachines," \
+	"Microsoft.Compute/virtualMachineScaleSets"
+#define VMSS SUB "/resourceGroups/swarm-cluster/providers/Microsoft.Compute/" \
+	"virtualMachineScaleSets/agents"
+#define COMPUTE "api-version=2024-07-01"
+#define LIST "GET " VMSS "/virtualMachines?" COMPUTE "&$expand=instanceView"
+#define NICS "GET " VMSS "/networkInterfaces?api-version=2018-10-01"
+#define AUTOSCALE SUB "/resourcegroups/swarm-cluster/providers/Microsoft.Insights/" \
+	"autoscalesettings/agents-autoscale?api-version=2022-10-01"
+#define POWEROFF "POST " VMSS "/poweroff?skipShutdown=false&" COMPUTE
+#define DELETE_VMS "POST " VMSS "/delete?" COMPUTE
+#define OP ARM "/op/1"
+#define ASYNC "Azure-AsyncOperation: " OP "\r\nRetry-After: 1\r\n"
+#define LOCATION "Location: " OP "\r\nRetry-After: 1\r\n"
+#define GET_OP "GET " OP
+#define DONE { GET_OP, 200, .body = "{\"status\":\"Succeeded\"}" }
+#define NOT_FOUND "{\"error\":{\"code\":\"ResourceNotFound\",\"message\":\"gone\"}}"
+#define DEPLOYMENT SUB "/resourcegroups/swarm-cluster/providers/Microsoft.Resources/" \
+	"deployments/cli-eastus?api-version=2021-04-01"
+#define OPERATIONS "GET " SUB "/resourcegroups/swarm-cluster/deployments/cli-eastus/operations" \
+	"?api-version=2021-04-01"
+
+#define SET(capacity) "{\"sku\":{\"name\":\"Standard_B2s_v2\",\"tier\":\"Standard\"," \
+	"\"capacity\":" capacity "}}"
+#define VM(id, power) "{\"instanceId\":\"" id "\",\"name\":\"agents_" id "\",\"properties\":{" \
+	"\"provisioningState\":\"Succeeded\"," \
+	"\"osProfile\":{\"computerName\":\"agents00000" id "\"}," \
+	"\"instanceView\":{\"statuses\":[{\"code\":\"ProvisioningState/succeeded\"}," \
+	"{\"code\":\"PowerState/" power "\"}]}}}"
+#define VMS(list) "{\"value\":[" list "]}"
+#define THREE VMS(VM("0", "running") "," VM("1", "running") "," VM("2", "running"))
+#define NIC(id, ip) "{\"properties\":{\"virtualMachine\":{\"id\":\"" VMSS "/virtualMachines/" id \
+	"\"},\"ipConfigurations\":[{\"properties\":{\"privateIPAddress\":\"" ip "\"}}]}}"
+#define BOUNDS(min, max, dflt) "{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
+	"\"properties\":{\"enabled\":true,\"profiles\":[{\"name\":\"p\"," \
+	"\"capacity\":{\"minimum\":\"" \
+	min "\",\"maximum\":\"" max "\",\"default\":\"" dflt "\"}}]}}"
+#define NO_AUTOSCALE { "GET " AUTOSCALE, 404, .body = NOT_FOUND }
+#define OPERATION(id, state, name, rest) "{\"operationId\":\"" id "\",\"properties\":{" \
+	"\"provisioningState\":\"" state "\",\"duration\":\"PT9S\"," rest "\"targetResource\":{" \
+	"\"resourceType\":\"Microsoft.Compute/virtualMachines\",\"resourceName\":\"" name "\"}}}"
+#define QUOTA "{\"error\":{\"code\":\"QuotaExceeded\",\"message\":\"Maximum allowed: 10\"}}"
+#define RESOURCE(group, name, type) "{\"id\":\"" SUB "/resourceGroups/" group "/providers/" type \
+	"/" name "\",\"name\":\"" name "\",\"type\":\"" type "\",\"location\":\"eastus\"}"
+
+/* ---- rows ------------------------------------------------------------------- */
+
+static const struct row {
+	const char *name;
+	int (*run)(struct session *s, int argc, char **argv, struct err *e);
+	const char *word;	/* the argument, NULL: none */
+	struct act acts[ROW_ACTS];
+	enum err_kind kind;
+	const char *words;	/* of the message */
+	const char *out;	/* stdout, whole; NULL: nothing */
+	const char *talk;	/* words of stderr */
+	const char *confirm;
+	bool no_wait, watch;
+} rows[] = {
+	/* scaling in: drain and leave first, then delete, by id */
+	{ "3 to 1 agents, one at a time, the newest first", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE,
+	    { POWEROFF, 202, ASYNC, .words = "{\"instanceIds\":[\"2\"]}" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "{\"instanceIds\":[\"2\"]}" }, DONE,
+	    { POWEROFF, 202, ASYNC, .words = "{\"instanceIds\":[\"1\"]}" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "{\"instanceIds\":[\"1\"]}" }, DONE },
+	  .talk = "agents_2: draining|agents_2: deleted|agents_1: deleted|1 agent left" },
+	{ "8 to 4 agents, a quarter at a time", cmd_scale_agents, "4",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("8") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running") "," VM("2",
+	      "running")
+	      "," VM("3", "running") "," VM("4", "running") "," VM("5", "running") ","
+	      VM("6", "running") "," VM("7", "running")) }, NO_AUTOSCALE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"7\",\"6\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"7\",\"6\"]" }, DONE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"5\",\"4\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"5\",\"4\"]" }, DONE },
+	  .talk = "agents_7, agents_6: deleted|agents_5, agents_4: deleted|4 agents left" },
+	{ "what does not run goes first, at once", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "deallocated") ","
+	      VM("2", "running")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE }, .talk = "agents_1: deleted" },
+	{ "ids are numbers, not words", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("10", "running") "," VM("9", "running")) }, NO_AUTOSCALE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"10\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"10\"]" }, DONE }, .talk = "agents_10: deleted" },
+	{ "who does not shut down is not deleted", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE, { POWEROFF, 202, ASYNC },
+	    { GET_OP, 200,
+	      .body = "{\"status\":\"Failed\",\"error\":{\"code\":\"VMTimeout\",\"message\":"
+	      "\"no answer\"}}" } },
+	  ERR_AZURE, "scaling agents: agents_2 to drain, leave and shut down: operation Failed: "
+	  "VMTimeout: no answer", .talk = "!deleted|!left" },
+	{ "deleting is never sent twice", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running") "," VM("2",
+	      "stopped")) },
+	    NO_AUTOSCALE, { DELETE_VMS, .then = NO_ANSWER } },
+	  ERR_NET, "scaling agents: agents_2 to be deleted: ", .talk = "!deleted|!left" },
+	{ "scaling in, not to be waited for", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE, { POWEROFF, 202, ASYNC }, DONE, { DELETE_VMS, 202, ASYNC } },
+	  .talk = "agents_2: draining|agents_2: being deleted|!left|accepted", .no_wait = true },
+	{ "to none", cmd_scale_agents, "0",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") },
+	    { LIST, 200, .body = VMS(VM("4", "stopped")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"4\"]" }, DONE }, .talk = "0 agents left" },
+
+	/* scaling out */
+	{ "3 to 5 agents", cmd_scale_agents, "5",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE,
+	    { "PATCH " VMSS "?" COMPUTE, 200, ASYNC,
+	      .words = "{\"sku\":{\"name\":\"Standard_B2s_v2\","
+	      "\"tier\":\"Standard\",\"capacity\":5}}" }, DONE },
+	  .talk = "5 agents; the new ones join the swarm by themselves" },
+	{ "scaling out, not to be waited for", cmd_scale_agents, "5",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE, { "PATCH " VMSS "?" COMPUTE, 200, ASYNC } },
+	  .talk = "accepted|!5 agents;", .no_wait = true },
+	{ "as many already", cmd_scale_agents, "3",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE }, .talk = "3 agents already" },
+	{ "no scale set", cmd_scale_agents, "3",
+	  { { "GET " VMSS "?" COMPUTE, 404, .body = NOT_FOUND } },
+	  ERR_AZURE, "scaling agents: ResourceNotFound: gone [HTTP 404" },
+	{ "an instance id that is none", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    { LIST, 200, .body = VMS(VM("agents_a1b2c3", "running")) } },
+	  ERR_PROTO, "instance id \"agents_a1b2c3\" is not a number: is this scale set Uniform?" },
+
+	/* autoscale would undo it */
+	{ "the upper bound is moved", cmd_scale_agents, "5",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "4", "2") },
+	    { "PUT " AUTOSCALE, 200,
+	      .words = "\"minimum\":\"1\",\"maximum\":\"5\",\"default\":\"2\"|"
+	      "\"location\":\"eastus\"|!\"id\"" },
+	    { "PATCH " VMSS "?" COMPUTE, 200, ASYNC }, DONE },
+	  .talk = "autoscale: most agents moved from 4 to 5" },
+	{ "the lower bound is moved, and the default", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running")) },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("3", "5", "1") },
+	    { "PUT " AUTOSCALE, 200,
+	      .words = "\"minimum\":\"2\",\"maximum\":\"5\",\"default\":\"2\"" } },
+	  .talk = "fewest agents moved from 3 to 2|when there are no metrics moved from 1 to 2" },
+	{ "bounds that fit stay", cmd_scale_agents, "3",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "2") } }, .talk = "!moved" },
+	{ "a bound that cannot be moved", cmd_scale_agents, "9",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "2") },
+	    { "PUT " AUTOSCALE, 403,
+	      .body = "{\"code\":\"AuthorizationFailed\",\"message\":\"no\"}" } },
+	  ERR_AZURE, "scaling agents: autoscale bounds: AuthorizationFailed: no" },
+
+	/* power */
+	{ "stop", cmd_stop_agents, NULL,
+	  { { POWEROFF, 202, ASYNC, .words = "Content-Length: 0\r\n" }, DONE },
+	  .talk = "agents stopped; stopped machines are still billed" },
+	{ "stop, not to be waited for", cmd_stop_agents, NULL, { { POWEROFF, 202, ASYNC } },
+	  .talk = "accepted|!agents stopped", .no_wait = true },
+	{ "start", cmd_start_agents, NULL, { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC }, DONE },
+	  .talk = "agents started" },
+	{ "start, not to be waited for", cmd_start_agents, NULL,
+	  { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC } }, .talk = "accepted|!agents started",
+	  .no_wait = true },
+	{ "deallocate", cmd_deallocate_agents, NULL,
+	  { { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC }, DONE },
+	    .talk = "agents deallocated" },
+	{ "deallocate, not to be waited for", cmd_deallocate_agents, NULL,
+	  { { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC } },
+	  .talk = "accepted|!agents deallocated", .no_wait = true },
+
+	/* listings */
+	{ "list-agents", cmd_list_agents, NULL,
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "deallocated")) },
+	    { NICS, 200, .body = VMS(NIC("1", "10.77.16.5") "," NIC("0", "10.77.16.4")) } },
+	  .out = "ID  NAME      HOST          ADDRESS     POWER        PROVISIONING\n"
+		 " 0  agents_0  agents000000  10.77.16.4  running      Succeeded\n"
+		 " 1  agents_1  agents000001  10.77.16.5  deallocated  Succeeded\n" },
+	{ "list-agents, none", cmd_list_agents, NULL,
+	  { { LIST, 200, .body = VMS("") }, { NICS, 200, .body = VMS("") } }, .out = "" },
+	{ "list-endpoints", cmd_list_endpoints, NULL,
+	  { { "GET "
+	  "" SUB "/resourceGroups/swarm-cluster/providers/Microsoft.Network/publicIPAddresses"
+	      "?api-version=2024-05-01", 200,
+	        .body = "{\"value\":[{\"name\":\"lb\",\"properties\":{"
+	      "\"ipAddress\":\"203.0.113.7\",\"dnsSettings\":{\"fqdn\":\"x.eastus.test\"}}},"
+	      "{\"name\":\"master0\",\"properties\":{}}]}" } },
+	  .out = "NAME     ADDRESS      FQDN\nlb       203.0.113.7  x.eastus.test\n"
+		 "master0               \n" },
+	{ "resources of both groups", cmd_resources, NULL,
+	  { { "GET " GROUP, 200, .body = "{}" },
+	    { "GET " SUB "/resourceGroups/swarm-cluster/resources?api-version=2021-04-01", 200,
+	      .body = VMS(RESOURCE("swarm-cluster", "agents", "Microsoft.Compute/vmss")) },
+	    { "GET " STORAGE, 404, .body = NOT_FOUND } },
+	  .out = "GROUP          NAME    TYPE                    LOCATION\n"
+		 "swarm-cluster  agents  Microsoft.Compute/vmss  eastus\n",
+	  .talk = "resource group swarm-storage is not there" },
+	{ "locations, the physical ones", cmd_locations, NULL,
+	  { { "GET " SUB "/locations?api-version=2022-12-01", 200, .body = "{\"value\":[{\"name\":"
+	      "\"eastus\",\"displayName\":\"East US\",\"metadata\":{\"regionType\":\"Physical\","
+	      "\"geographyGroup\":\"US\"}},{\"name\":\"global\",\"metadata\":{\"regionType\":"
+	      "\"Logical\"}}]}" } },
+	  .out = "NAME    DISPLAY NAME  GEOGRAPHY\neastus  East US       US\n" },
+	{ "sizes, of machines", cmd_sizes, NULL,
+	  { { "GET " SUB "/providers/Microsoft.Compute/skus?api-version=2021-07-01"
+	      "&$filter=location%20eq%20'eastus'", 200, .body = "{\"value\":[{\"resourceType\":"
+	      "\"disks\",\"name\":\"P10\"},{\"resourceType\":\"virtualMachines\",\"name\":\"B2\","
+	      "\"capabilities\":[{\"name\":\"vCPUs\",\"value\":\"2\"},{\"name\":\"MemoryGB\","
+	      "\"value\":"
+	      "\"8\"},{\"name\":\"CpuArchitectureType\",\"value\":\"x64\"}],"
+	      "\"locationInfo\":[{\"zones\":"
+	      "[\"1\",\"3\"]}],"
+	      "\"restrictions\":[{\"reasonCode\":\"NotAvailableForSubscription\"}]}]}" } },
+	  .out = "NAME  VCPUS  MEMORY GB  ARCHITECTURE  ZONES  RESTRICTION\n"
+		 "B2        2          8  x64           1,3    NotAvailableForSubscription\n" },
+
+	/* deployments */
+	{ "view-deployment", cmd_view_deployment, NULL,
+	  { { "GET " DEPLOYMENT, 200, .body = "{\"name\":\"cli-eastus\",\"properties\":{"
+	      "\"provisioningState\":\"Running\",\"timestamp\":\"2026-01-02\"}}" },
+	    { OPERATIONS, 200, .body = VMS(OPERATION("1", "Running", "master0", "")) } },
+	  .out = "TYPE             NAME     STATE    DURATION  REASON\n"
+		 "virtualMachines  master0  Running  PT9S      \n",
+	  .talk = "deployment cli-eastus: Running, 2026-01-02" },
+	{ "view-deployment of one that failed", cmd_view_deployment, NULL,
+	  { { "GET " DEPLOYMENT, 200, .body = "{\"name\":\"cli-eastus\",\"properties\":{"
+	      "\"provisioningState\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\","
+	      "\"message\":\"x\","
+	      "\"details\":[{\"code\":\"QuotaExceeded\",\"message\":\"Maximum allowed: 10\"}]}}}" },
+	    { OPERATIONS, 200, .body = VMS(OPERATION("1", "Failed", "master0", "\"statusMessage\":"
+	      QUOTA ",")) } },
+	  ERR_AZURE, "deployment Failed: QuotaExceeded: Maximum allowed: 10",
+	  .out = "TYPE             NAME     STATE   DURATION  REASON\n"
+		 "virtualMachines  master0  Failed  PT9S      QuotaExceeded: Maximum allowed: "
+		 "10\n" },
+	{ "view-deployment until its end", cmd_view_deployment, NULL,
+	  { { "GET " DEPLOYMENT, 200,
+	    .body = "{\"properties\":{\"provisioningState\":\"Running\"}}" },
+	    { OPERATIONS, 200, .body = VMS(OPERATION("1", "Running", "master0", "")) },
+	    { "GET " DEPLOYMENT, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Succeeded\"}}" },
+	    { OPERATIONS, 200, .body = VMS(OPERATION("1", "Succeeded", "master0", "")) },
+	    { "GET " DEPLOYMENT, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Succeeded\"}}" },
+	    { OPERATIONS, 200, .body = VMS(OPERATION("1", "Succeeded", "master0", "")) } },
+	  .out = "TYPE             NAME     STATE      DURATION  REASON\n"
+		 "virtualMachines  master0  Succeeded  PT9S      \n", .watch = true,
+	  .talk = "Running    virtualMachines|Succeeded  virtualMachines" },
+	{ "view-deployment of none", cmd_view_deployment, NULL,
+	  { { "GET " DEPLOYMENT, 404, .body = NOT_FOUND } }, ERR_AZURE, "ResourceNotFound: gone" },
+
+	/* destruction */
+	{ "destroy-compute", cmd_destroy_compute, NULL,
+	  { { "DELETE " GROUP FORCE, 202, LOCATION }, { GET_OP, 202, LOCATION }, { GET_OP, 200 },
+	    { "GET " GROUP, 404, .body = NOT_FOUND } }, .confirm = "swarm-cluster",
+	  .talk = "resource group swarm-cluster deleted, nothing of it is left" },
+	{ "destroy-compute of nothing", cmd_destroy_compute, NULL,
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND } }, .confirm = "swarm-cluster",
+	  .talk = "resource group swarm-cluster is not there|!deleted" },
+	{ "destroy-compute, not to be waited for", cmd_destroy_compute, NULL,
+	  { { "DELETE " GROUP FORCE, 202, LOCATION } }, .confirm = "swarm-cluster",
+	  .talk = "is being deleted", .no_wait = true },
+	{ "destroy-compute, and it is still there", cmd_destroy_compute, NULL,
+	  { { "DELETE " GROUP FORCE, 202, LOCATION }, { GET_OP, 200 },
+	    { "GET " GROUP, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Succeeded\"}}" } },
+	  ERR_AZURE, "resource group swarm-cluster is still there (Succeeded)",
+	  .confirm = "swarm-cluster", .talk = "!deleted" },
+	{ "destroy-compute, and Azure will not", cmd_destroy_compute, NULL,
+	  { { "DELETE " GROUP FORCE, 202, LOCATION },
+	    { GET_OP, 409,
+	      .body = "{\"Error\":{\"Code\":\"ResourceGroupDeletionBlocked\",\"Message\":"
+	      "\"m\",\"Details\":[{\"Code\":\"InUse\",\"Message\":\"a disk\"}]}}" } },
+	  ERR_AZURE, "resource group swarm-cluster to be deleted: InUse: a disk [HTTP 409",
+	  .confirm = "swarm-cluster" },
+	{ "destroy-cluster, both groups", cmd_destroy_cluster, NULL,
+	  { { "DELETE " GROUP FORCE, 202, LOCATION }, { GET_OP, 200 },
+	    { "GET " GROUP, 404, .body = NOT_FOUND }, { "DELETE " STORAGE FORCE, 202, LOCATION },
+	    { GET_OP, 200 }, { "GET " STORAGE, 404, .body = NOT_FOUND } },
+	  .confirm = "swarm-cluster", .talk = "swarm-cluster deleted|swarm-storage deleted|keys/" },
+	{ "destroy-cluster: what is wanted is named", cmd_destroy_cluster, NULL, { { NULL } },
+	  ERR_USAGE, "--confirm \"swarm-storage\" is not \"swarm-cluster\"; nothing was destroyed",
+	  .confirm = "swarm-storage" },
+};
+
+/* The '|'-separated words are in the text, those with "!" are not. */
+static bool holds(const char *text, const char *words, struct buf *why)
+{
+	struct str rest = str_of(words), word;
+
+	while (str_next(&rest, '|', &word)) {
+		bool banned = str_starts(word, STR("!"));
+
+		word = str_skip(word, banned);
+		if ((str_find(str_of(text), word) >= 0) != banned)
+			continue;
+		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
+		return false;
+	}
+	return true;
+}
+
+static void run_row(const struct row *row)
+{
+	char command[] = "command", word[64] = "", *argv[] = { command, word, NULL };
+	struct buf why = BUF_INIT(1u << 20);
+	struct err e = ERR_INIT;
+	struct settings set;
+	struct ui ui = { .format = UI_TABLE };
+	struct session s = { .set = &set, .ui = &ui, .no_wait = row->no_wait, .watch = row->watch,
+			     .confirm = row->confirm };
+	char *out = NULL, *talk = NULL;
+	size_t out_n, talk_n;
+	struct rig g;
+	int rc;
+
+	ui.out = open_memstream(&out, &out_n);
+	ui.err = open_memstream(&talk, &talk_n);
+	settings_init(&set);
+	rig_open(&g, row->acts, NULL);
+	s.az = g.az;
+	snprintf(word, sizeof(word), "%s", row->word ? row->word : "");
+	rc = row->run(&s, row->word ? 2 : 1, argv, &e);
+	g.az = s.az;
+	fclose(ui.out);
+	fclose(ui.err);
+
+	if (!double_content(&g.d, &why))
+		;
+	else if (rc != (row->kind == ERR_NONE ? 0 : -1) || e.kind != row->kind)
+		buf_addf(&why, "rc %d, kind %d not %d: %s", rc, e.kind, row->kind, e.msg);
+	else if (row->words != NULL && !holds(e.msg, row->words, &why))
+		;
+	else if (strcmp(out, row->out ? row->out : "") != 0)
+		buf_addf(&why, "stdout is \"%s\"", out);
+	else if (row->talk != NULL && !holds(talk, row->talk, &why))
+		;
+	else if (dials_of(&g.d, ARM_HOST) > 1)
+		buf_addf(&why, "%u connections", dials_of(&g.d, ARM_HOST));
+	told(row->name, why.str);
+	free(out);
+	free(talk);
+	settings_release(&set);
+	buf_release(&why);
+	rig_close(&g);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	json_init();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		run_row(&rows[i]);
+	return failures > 0;
+}
