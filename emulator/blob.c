@@ -514,18 +514,25 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	struct request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
 	struct str method = http_x_head(x)->method, path = http_x_path(x);
 	char *verb = str_dup(method);
+	cJSON *rule = faults_request(m, http_x_head(x));
 	struct err e = ERR_INIT;
 
 	r.method = verb;
 	random_guid(r.id);
 	snprintf(r.account, sizeof(r.account), "%.*s", (int)(account.n < 39 ? account.n : 39), account.p);
 	pthread_mutex_lock(&m->lock);
-	if (buf_add_unpct(&r.path, str_skip(path, 1), false, &e) < 0 || r.path.over)
+	if (json_bool_opt(rule, "reset", false))
+		http_x_abort(x);
+	else if (json_get(rule, "status") != NULL)
+		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
+		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));
+	else if (buf_add_unpct(&r.path, str_skip(path, 1), false, &e) < 0 || r.path.over)
 		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
 	else
 		serve(&r);
 	pthread_mutex_unlock(&m->lock);
 	emu_log(m, "blob %s %s/%s/%s", r.method, r.account, r.container, r.blob != NULL ? r.blob : "");
+	json_free(rule);
 	buf_release(&r.path);
 	buf_release(&r.text);
 	free(verb);

@@ -115,6 +115,9 @@ struct emu {
 	struct op *ops;		/* newest first */
 	uint64_t incarnation;	/* of scheduled events */
 	cJSON *events;
+	char *faults_path;
+	cJSON *faults;		/* rules, with how often each was seen */
+	int64_t faults_mark;	/* of the file they are from */
 };
 
 /* ---- jsonf.c ---- */
@@ -378,6 +381,12 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
 const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
+
+/* ---- faults.c ---- */
+/* What is to go wrong with this request, a copy; its delay has passed.  NULL: nothing. */
+cJSON *faults_request(struct emu *m, const struct http_head *h);
+/* Is this operation to fail?  Then f says how. */
+bool faults_operation(struct emu *m, const struct op *op, struct fault *f);
 
 /* ---- forward.c ---- */
 /* Ways in through public addresses, until the emulator stops; counted in threads. */

@@ -8,8 +8,13 @@
 
 #include "ssh/inner.h"
 
-#define WINDOW_ALL	(4u << 20)	/* what all channels together may hold */
-#define WINDOW_MAX	(2u << 20)	/* one, when alone: 100 MB/s at 20 ms */
+/*
+ * What a channel may hold is memory only when its reader is slow.  The first
+ * channel begins wide, the others narrow, and those whose readers keep up
+ * widen, as long as all together stay in bounds.
+ */
+#define WINDOW_ALL	(8u << 20)
+#define WINDOW_MAX	(2u << 20)	/* 100 MB/s at 20 ms */
 #define WINDOW_MIN	(64u << 10)
 #define OUT_HIGH	(256u << 10)	/* sealed and not yet taken by the stream */
 
@@ -38,11 +43,8 @@ static struct ssh_channel *channel_new(struct ssh *s, struct err *e)
 	s->all = c;
 	s->channel[id] = c;
 	s->channels++;
-	c->window_max = WINDOW_ALL / s->channels;
-	if (c->window_max > WINDOW_MAX)
-		c->window_max = WINDOW_MAX;
-	if (c->window_max < WINDOW_MIN)
-		c->window_max = WINDOW_MIN;
+	c->window_max = s->channels == 1 ? WINDOW_MAX : WINDOW_MIN;
+	s->windows += c->window_max;
 	c->window = c->window_max;
 	return c;
 }
@@ -225,6 +227,7 @@ static void forget(struct ssh_channel *c)
 	if (s->channel[c->id] == c) {
 		s->channel[c->id] = NULL;
 		s->channels--;
+		s->windows -= c->window_max;
 	}
 }
 
@@ -425,14 +428,21 @@ int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e
 
 void channel_took(struct ssh_channel *c, struct queue *q, size_t n)
 {
-	uint32_t grant;
+	uint32_t grant, held;
 	struct buf *m;
 
 	queue_drop(q, n);
-	grant = c->window_max - c->window - (uint32_t)(c->in.n + c->err.n);
+	held = (uint32_t)(c->in.n + c->err.n);
+	grant = c->window_max - c->window - held;
 	/* in time: an eighth is gone, not all of it */
 	if (c->eof_by_peer || c->close_sent || grant < c->window_max / 8)
 		return;
+	if (held == 0 && c->window_max < WINDOW_MAX &&
+	    c->ssh->windows + c->window_max <= WINDOW_ALL) {
+		c->ssh->windows += c->window_max;
+		grant += c->window_max;
+		c->window_max *= 2;
+	}
 	c->window += grant;
 	m = channel_begin(c, MSG_CHANNEL_WINDOW_ADJUST);
 	wire_put_u32(m, grant);

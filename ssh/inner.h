@@ -16,6 +16,9 @@
 #define SSH_BLOB_MAX	2048	/* of a public key */
 #define SSH_SIG_MAX	1024	/* of a signature */
 
+/* The curves as tls/ has them: the faster ones would cost 11 KB more. */
+#define SSH_EC	(&br_ec_prime_i31)
+
 /* Message numbers, RFC 4250 4.1.2. */
 enum {
 	MSG_DISCONNECT = 1, MSG_IGNORE, MSG_UNIMPLEMENTED, MSG_DEBUG,
@@ -156,6 +159,7 @@ enum kex_step { KEX_NONE, KEX_INIT_SENT, KEX_REPLY_DUE, KEX_NEWKEYS_DUE };
 
 struct kex_method {
 	const char *name;
+	const br_ec_impl *ec;
 	int curve;
 	const br_hash_class *hash;
 };
@@ -214,6 +218,7 @@ struct ssh {
 	struct ssh_channel *channel[SSH_CHANNELS];	/* that the peer knows, by our id */
 	struct ssh_channel *all;
 	unsigned channels;
+	uint32_t windows;		/* the sum of their window_max */
 };
 
 /* Start a message; msg_send() queues it. */

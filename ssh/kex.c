@@ -14,10 +14,10 @@
 #define LISTS		10
 
 static const struct kex_method methods[] = {
-	{ "curve25519-sha256", BR_EC_curve25519, &br_sha256_vtable },
-	{ "curve25519-sha256@libssh.org", BR_EC_curve25519, &br_sha256_vtable },
-	{ "ecdh-sha2-nistp256", BR_EC_secp256r1, &br_sha256_vtable },
-	{ "ecdh-sha2-nistp384", BR_EC_secp384r1, &br_sha384_vtable },
+	{ "curve25519-sha256", &br_ec_c25519_i31, BR_EC_curve25519, &br_sha256_vtable },
+	{ "curve25519-sha256@libssh.org", &br_ec_c25519_i31, BR_EC_curve25519, &br_sha256_vtable },
+	{ "ecdh-sha2-nistp256", SSH_EC, BR_EC_secp256r1, &br_sha256_vtable },
+	{ "ecdh-sha2-nistp384", SSH_EC, BR_EC_secp384r1, &br_sha384_vtable },
 };
 
 void kex_release(struct kex *k)
@@ -154,7 +154,7 @@ static int negotiate(struct ssh *s, struct str *list, struct err *e)
 
 static int make_point(struct kex *k)
 {
-	const br_ec_impl *ec = br_ec_get_default();
+	const br_ec_impl *ec = k->method->ec;
 	const unsigned char *order;
 	size_t n;
 
@@ -218,7 +218,7 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 /* The shared secret as an mpint, from the server's point. */
 static bool shared_secret(const struct kex *k, struct str q, struct buf *out)
 {
-	const br_ec_impl *ec = br_ec_get_default();
+	const br_ec_impl *ec = k->method->ec;
 	uint8_t point[SSH_POINT_MAX];
 	size_t at, n;
 	unsigned any = 0;

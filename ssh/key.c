@@ -186,7 +186,7 @@ bool pub_verify(const struct pub *p, struct str algorithm, struct str sig,
 	if (!str_eqz(algorithm, curves[0].type) || !raw_pair(body, raw, 32))
 		return false;
 	hash_of(&br_sha256_vtable, text, hash);
-	return br_ecdsa_vrfy_raw_get_default()(br_ec_get_default(), hash, 32, &p->ec_pub,
+	return br_ecdsa_vrfy_raw_get_default()(SSH_EC, hash, 32, &p->ec_pub,
 					       raw, sizeof(raw)) == 1;
 }
 
@@ -278,7 +278,7 @@ static int load_rsa(struct ssh_key *k, const struct rsa_parts *v, struct err *e)
 
 static int load_ec(struct ssh_key *k, const struct curve *c, struct str x, struct err *e)
 {
-	const br_ec_impl *ec = br_ec_get_default();
+	const br_ec_impl *ec = SSH_EC;
 	const unsigned char *order;
 	br_ec_public_key pub;
 	size_t order_n;
@@ -594,7 +594,7 @@ static int sign_ec(const struct ssh_key *k, struct str data, struct buf *sig, st
 	size_t n = k->curve->n;
 
 	hash_of(k->curve->hash, data, hash);
-	if (br_ecdsa_sign_raw_get_default()(br_ec_get_default(), k->curve->hash, hash,
+	if (br_ecdsa_sign_raw_get_default()(SSH_EC, k->curve->hash, hash,
 					    &k->ec, raw) != 2 * n)
 		return err_set(e, ERR_DATA, "the ECDSA key does not sign");
 	wire_put_mpint(&pair, raw, n);

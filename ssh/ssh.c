@@ -14,8 +14,8 @@
 #define GREETING_LINES	32
 #define VERSION_MAX	255		/* RFC 4253 4.2 */
 #define READ_SIZE	(64 * 1024)
-#define READS_AT_ONCE	16		/* then channels get their turn */
-#define OUT_MAX		(4u << 20)	/* a server that asks and never reads */
+#define READS_AT_ONCE	2		/* then channels get their turn */
+#define OUT_MAX		(4 << 20)	/* a server that asks and never reads */
 #define KEEPALIVE_MS	(15 * 1000)
 #define SILENCES	3
 #define REKEY_BYTES	(1ull << 30)
@@ -81,7 +81,7 @@ static int flush(struct ssh *s, struct err *e)
 			break;
 		queue_drop(&s->out, (size_t)put);
 	}
-	if (s->out.n + s->held.n > OUT_MAX)
+	if (s->out.n + s->held.n > (size_t)OUT_MAX)
 		return err_set(e, ERR_PROTO, "the server asks, but does not read the answers");
 	return 0;
 }
@@ -356,9 +356,10 @@ int ssh_flush(struct ssh *s, struct err *e)
 
 	if (flush(s, &mine) == 0)
 		return 0;
-	/* what the server said before it hung up tells more */
-	if (receive(s, e) < 0)
-		return -1;
+	/* what the server said before it hung up tells more, and is soon read */
+	for (int i = 0; i < OUT_MAX / READ_SIZE; i++)
+		if (receive(s, e) < 0)
+			return -1;
 	err_set(e, mine.kind, "%s", mine.msg);
 	return ssh_die(s, 0, e);
 }

@@ -149,8 +149,8 @@ bool list_pick(struct str ours, struct str theirs, struct str *name)
 uint8_t *queue_room(struct queue *q, size_t n)
 {
 	if (q->cap - q->head - q->n < n) {
-		if (q->cap - q->n >= n && q->n <= q->head) {
-			memcpy(q->p, q->p + q->head, q->n);
+		if (q->cap - q->n >= n) {
+			memmove(q->p, q->p + q->head, q->n);
 		} else {
 			size_t cap = q->cap < 4096 ? 4096 : q->cap;
 			uint8_t *p;

@@ -6,7 +6,8 @@
 	ssh_server.py PORT_FILE http				answers GET /N with N bytes
 	ssh_server.py PORT_FILE echo | sink			for forwards
 	ssh_server.py PATH unix					echo on a unix socket
-	ssh_server.py PORT_FILE asyncssh HOST_KEY AUTHORIZED	a server of another hand
+	ssh_server.py PORT_FILE asyncssh HOST_KEY AUTHORIZED [lax]	a server of another
+							hand, without strict key exchange
 
 Only the last wants more than the standard library.  Ends on SIGTERM.
 """
@@ -269,9 +270,23 @@ def echo(c):
     c.close()
 
 
-def asyncssh_server(where, host_key, authorized):
+def asyncssh_server(where, host_key, authorized, lax=None):
     import asyncio
     import asyncssh
+    import asyncssh.connection
+
+    if lax:
+        # as it was before 2023: neither says strict nor hears it
+        receive = asyncssh.connection.SSHConnection._process_kexinit
+
+        def loose(self, *a):
+            rc = receive(self, *a)
+            self._strict_kex = False
+            return rc
+
+        handlers = asyncssh.connection.SSHConnection._packet_handlers
+        handlers[20] = loose
+        asyncssh.connection.SSHConnection._get_extra_kex_algs = lambda self: [b"ext-info-s"]
 
     async def handle(process):
         if process.command == "cat":

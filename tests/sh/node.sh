@@ -79,8 +79,11 @@ power_on()	# NAME ADDRESS
 # Like pulling the plug.
 power_off()	# NAME
 {
-	kill -9 "$(cat "$1/unshare")"
-	wait "$(cat "$1/unshare")" 2>/dev/null || :
+	off=$(cat "$1/unshare")
+	kill -9 "$off"
+	wait "$off" 2>/dev/null || :
+	# its number may soon be somebody else's
+	test_pids=$(echo " $test_pids" | sed "s/ $off / /")
 	# the name space is gone when its last process is
 	wait_for 10 sh -c "! nsenter -t $(cat "$1/pid") -p true"
 }

@@ -541,8 +541,48 @@ static void windows(void)
 	ssh_close(s);
 }
 
+static size_t written;
+
+static int count_write(struct stream *st, const void *p, size_t n, int64_t deadline_ms,
+		       struct err *e)
+{
+	(void)st, (void)p, (void)deadline_ms, (void)e;
+	written += n;
+	return 0;
+}
+
+static int fail_write(struct stream *st, const void *p, size_t n, int64_t deadline_ms,
+		      struct err *e)
+{
+	(void)st, (void)p, (void)n, (void)deadline_ms;
+	return err_set(e, ERR_NET, "sending: Broken pipe");
+}
+
+/* Streams that only know how to write all. */
+static void plain_streams(void)
+{
+	struct ssh *s = mem_live();
+	struct stream_ops ops = *s->stream->ops;
+	struct err e = ERR_INIT;
+
+	ops.write_some = NULL;
+	ops.write = count_write;
+	s->stream->ops = &ops;
+	check(ssh_work(s, &e) == 0 && written == 17 && s->out.n == 0, "stream without write_some",
+	      "the greeting is not out");
+	ops.write = fail_write;
+	ssh_exec(s, "true", &e);
+	check(ssh_work(s, &e) < 0 && strcmp(e.msg, "ssh u@server: sending: Broken pipe") == 0,
+	      "a write that fails", e.msg);
+	e = (struct err)ERR_INIT;
+	check(ssh_exec(s, "true", &e) == NULL && strstr(e.msg, "Broken pipe") != NULL,
+	      "and is remembered", e.msg);
+	ssh_close(s);
+}
+
 int main(void)
 {
+	plain_streams();
 	wire();
 	lists();
 	queues();
