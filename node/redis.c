@@ -28,7 +28,7 @@ static bool number(struct str s, int64_t *v)
 static int bulk(struct str rest, int64_t n, struct redis_reply *r, struct str *after, struct err *e)
 {
 	if (n < -1 || n > REDIS_TEXT_MAX)
-		return err_set(e, ERR_PROTO, "Redis: a string of %lld bytes", (long long)n);
+		return err_set(e, ERR_PROTO, "a string of %lld bytes", (long long)n);
 	*after = rest;
 	r->kind = n < 0 ? REDIS_NIL : REDIS_TEXT;
 	r->text = STR_NULL;
@@ -39,7 +39,7 @@ static int bulk(struct str rest, int64_t n, struct redis_reply *r, struct str *a
 	r->text = str_head(rest, (size_t)n);
 	rest = str_skip(rest, (size_t)n);
 	if (!str_starts(rest, STR("\r\n")))
-		return err_set(e, ERR_PROTO, "Redis: a string is longer than it says");
+		return err_set(e, ERR_PROTO, "a string is longer than it says");
 	*after = str_skip(rest, 2);
 	return 1;
 }
@@ -54,9 +54,9 @@ int redis_parse(struct str *in, struct redis_reply *r, struct err *e)
 	if (end < 0 && in->n <= REDIS_TEXT_MAX)
 		return 0;
 	if (end < 0 || end > REDIS_TEXT_MAX)
-		return err_set(e, ERR_PROTO, "Redis: a line of more than %d bytes", REDIS_TEXT_MAX);
+		return err_set(e, ERR_PROTO, "a line of more than %d bytes", REDIS_TEXT_MAX);
 	if (end == 0)
-		return err_set(e, ERR_PROTO, "Redis: an empty line");
+		return err_set(e, ERR_PROTO, "an empty line");
 	line = str_skip(str_head(*in, (size_t)end), 1);
 	rest = str_skip(*in, (size_t)end + 2);
 	switch (in->p[0]) {
@@ -68,16 +68,16 @@ int redis_parse(struct str *in, struct redis_reply *r, struct err *e)
 	case ':':
 		r->kind = REDIS_INT;
 		if (!number(line, &r->number))
-			return err_set(e, ERR_PROTO, "Redis: not a number in its answer");
+			return err_set(e, ERR_PROTO, "not a number in its answer");
 		break;
 	case '$':
 		if (!number(line, &n))
-			return err_set(e, ERR_PROTO, "Redis: a string without a length");
+			return err_set(e, ERR_PROTO, "a string without a length");
 		if ((rc = bulk(rest, n, r, &rest, e)) <= 0)
 			return rc;
 		break;
 	default:
-		return err_set(e, ERR_PROTO, "Redis: an answer that begins with byte 0x%02x",
+		return err_set(e, ERR_PROTO, "an answer that begins with byte 0x%02x",
 			       (unsigned char)in->p[0]);
 	}
 	*in = rest;
@@ -134,7 +134,7 @@ static int converse(struct redis *r, struct str command, struct buf *in, struct 
 
 	if (r->stream == NULL) {
 		if ((fd = tcp_connect(r->host, r->port, until, e)) < 0)
-			return -1;
+			return err_in(e, "Redis");
 		r->stream = stream_of_fd(fd);
 	}
 	if (stream_write(r->stream, command.p, command.n, until, e) < 0 ||
@@ -145,7 +145,7 @@ static int converse(struct redis *r, struct str command, struct buf *in, struct 
 		if ((rc = redis_parse(&rest, reply, e)) < 0)
 			return -1;
 		if (rc > 0 && rest.n > 0)
-			return err_set(e, ERR_PROTO, "Redis: more than one answer");
+			return err_set(e, ERR_PROTO, "more than one answer");
 		if (rc > 0)
 			return 0;
 		if ((got = stream_read(r->stream, piece, sizeof(piece), until, e)) < 0)
@@ -178,10 +178,14 @@ static int exchange(struct redis *r, struct str command, struct buf *in, struct 
 		r->failures = 0;
 		return 0;
 	}
-	hang_up(r);
-	if (e->kind == ERR_INTR)
+	if (e->kind == ERR_INTR) {
+		hang_up(r);
 		return -1;
-	err_in(e, "Redis at %s port %u", r->host, r->port);
+	}
+	/* who could not be connected to is named already */
+	if (r->stream != NULL)
+		err_in(e, "Redis at %s port %u", r->host, r->port);
+	hang_up(r);
 	wait = r->failures < 4 ? (int64_t)REDIS_RETRY_MIN_MS << r->failures++ : REDIS_RETRY_MAX_MS;
 	r->retry_ms = now_ms() + wait;
 	r->why = *e;
