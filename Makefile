@@ -52,12 +52,14 @@ SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
 
 # musl-gcc -static-pie makes a dynamic program without saying so.  This is
-# what a static PIE is: the start file that relocates itself, nothing to load.
+# what a static PIE is: a start file that relocates it (ours, for the packed
+# relocations that musl's cannot read), nothing to load.
 LDFLAGS		?=
 STATIC_PIE	:= -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
 		   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
+		   -Wl,-z,pack-relative-relocs,--hash-style=gnu \
 		   -Wl,--gc-sections,--build-id=none,-s
-CRT_BEGIN	 = $(MUSL)/rcrt1.o $(MUSL)/crti.o
+CRT_BEGIN	 = build/o/build-aux/start.o $(MUSL)/crti.o
 CRT_END		 = $(MUSL)/crtn.o
 
 # ---- sources -----------------------------------------------------------
@@ -112,8 +114,9 @@ distclean: clean
 
 OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o build/o/build/anchors.o
 
-azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
-	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
+azswarm: build/o/build-aux/start.o build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
+		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 	@mv $@.tmp $@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
@@ -196,9 +199,9 @@ build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) | tools
 	@mv $@.tmp $@
 
 # The tool is a static file made like the product, so it runs right here.
-build/anchors: build-aux/anchors.c build/libbearssl.a
-	$(call say,LINK)$(CC) $(OWN_FLAGS) $(REL_FLAGS) $(STATIC_PIE) -o $@ \
-		$(CRT_BEGIN) $^ $(CRT_END)
+build/anchors: build/o/build-aux/start.o build/o/build-aux/anchors.o build/libbearssl.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
+		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
 build/anchors.c: build/anchors | tools
 	$(call say,ROOTS)build/anchors $$(find '$(CA_CERTS)' -name '*.crt' | sort) >$@.tmp
@@ -246,7 +249,8 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
-WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c
+WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c \
+	    build-aux/start.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 
