@@ -301,8 +301,6 @@ char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
 int arm_put(struct emu *m, struct put *p, const cJSON *body);
 void put_release(struct put *p);
 cJSON *entry_show(struct emu *m, const struct entry *n);
-/* Begin the removal; *op NULL when it is done already. */
-int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f);
 /* What id refers to exists, or p is dry; otherwise InvalidResourceReference. */
 int need_reference(struct emu *m, struct put *p, const char *id);
 struct entry *group_of(struct emu *m, const char *id);
@@ -366,6 +364,7 @@ const char *instance_custom_data(struct emu *m, const struct entry *instance);
 /* A free address of that subnet, or the wanted one if it may be had. */
 int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
 		 char out[16]);
+/* Its range, or -1. */
 int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
 
 /* ---- machines.c ---- */
@@ -381,6 +380,7 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
 const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
+const char *machine_subnet(struct emu *m, const struct entry *n);	/* id, "" when there is none */
 
 /* ---- faults.c ---- */
 /* What is to go wrong with this request, a copy; its delay has passed.  NULL: nothing. */

@@ -27,11 +27,29 @@ ip link add br0 type bridge || skip_all "no bridges here"
 ip link set br0 up
 echo 0 2>/dev/null >/proc/sys/net/bridge/bridge-nf-call-iptables || :
 
-remove_cgroups()
+# Docker makes groups for its containers and nobody takes them away when the
+# plug is pulled.
+groups()
 {
-	find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2>/dev/null || :
+	find /sys/fs/cgroup -depth -type d -path "*/$cgroup-*" 2>/dev/null
 }
-at_exit 'sleep 1; remove_cgroups'
+
+no_groups()
+{
+	groups | xargs -r rmdir 2>/dev/null
+	[ -z "$(groups)" ]
+}
+
+all_off()
+{
+	for off_m in ./*/unshare; do
+		off=$(cat "$off_m" 2>/dev/null) && case " $test_pids" in
+		*" $off "*) kill -9 "$off" 2>/dev/null ;;
+		esac
+	done
+	wait_for 10 no_groups
+}
+at_exit all_off
 
 # What a machine is made of, run in its new namespaces.
 cat >machine <<'X'
@@ -486,3 +504,5 @@ for secret in "$worker" "$manager" SWMTKN; do
 	fi
 done
 ok "the journal was read for secrets"
+
+check "nothing of the machines is left" all_off
