@@ -96,12 +96,14 @@ tools:
 	@build-aux/deps.sh build-aux/deps
 
 deps:
-	@build-aux/deps.sh build-aux/deps tests/deps
+	@build-aux/deps.sh build-aux/deps tests/deps tests/demo.deps
 
 test check: azswarm | deps
 	@tests/run $(T)
 
-demo: azswarm | deps
+# Without root the machines exist on paper, and need nothing.
+demo: azswarm
+	@build-aux/deps.sh tests/demo.deps || echo 'demo: goes on without'
 	@tests/demo.sh
 
 clean:
