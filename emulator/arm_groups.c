@@ -71,12 +71,9 @@ static cJSON *location_list_json(struct emu *m)
 	json_push(arr, "{'id':%s,'name':'unitedstates','type':'Region','displayName':'United States',"
 		  "'regionalDisplayName':'United States','metadata':{'regionType':'Logical',"
 		  "'regionCategory':'Other','geographyGroup':'US'}}", id);
-	{
-		cJSON *out = cJSON_CreateObject();
-
-		cJSON_AddItemToObject(out, "value", arr);
-		return out;
-	}
+	item = cJSON_CreateObject();
+	cJSON_AddItemToObject(item, "value", arr);
+	return item;
 }
 
 cJSON *resource_brief(const struct entry *n)
@@ -122,7 +119,7 @@ static int list_groups(struct call *c)
 
 		if (strchr(n->key + strlen(prefix), '/') == NULL &&
 		    (name == NULL || tag != NULL) &&
-		    (value == NULL || strcmp(value, tag->valuestring) == 0))
+		    (value == NULL || is(value, cJSON_GetStringValue(tag))))
 			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
 	}
 	buf_release(&filter);

@@ -292,13 +292,18 @@ static bool label_taken(struct emu *m, const char *label, const char *location, 
 	return false;
 }
 
-/* 127.77.x.y, the first that nobody has: loopback is all ours to give. */
+/* 127.77.x.y, the first that nobody has.  x is of the directory, so that two
+ * local Azures on one host do not give out the same. */
 static void public_address(struct emu *m, char out[16])
 {
+	struct str net = str_of(m->net);
 	struct entry *n;
+	uint64_t x = 0;
 
+	net = str_head(net, 2);
+	str_hex(&net, 255, &x);
 	for (unsigned i = 4; i < 65535; i++) {
-		snprintf(out, 16, "127.77.%u.%u", i >> 8, i & 255);
+		snprintf(out, 16, "127.77.%u.%u", ((unsigned)x + (i >> 8)) & 255, i & 255);
 		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
 			if (is(json_str_opt(n->doc, "properties.ipAddress", NULL), out))
 				break;
@@ -311,7 +316,7 @@ static int put_pip(struct emu *m, struct put *p)
 {
 	cJSON *props = json_get_mut(p->doc, "properties"), *dns;
 	const char *sku = json_str_opt(p->doc, "sku.name", "Basic"), *label;
-	const char *location = json_str_opt(p->doc, "location", ""), *domain;
+	const char *location = json_str_opt(p->doc, "location", "");
 	char s[200];
 
 	if (!is(sku, "Standard") && !is(sku, "StandardV2")) {
@@ -344,8 +349,6 @@ static int put_pip(struct emu *m, struct put *p)
 		dns = json_sub(props, "dnsSettings");
 		snprintf(s, sizeof(s), "%.63s.%.40s.cloudapp.localhost", label, location);
 		json_put_str(dns, "fqdn", s);
-		domain = strchr(json_str_opt(dns, "fqdn", "."), '.');
-		(void)domain;
 	}
 	if (json_get(props, "ipAddress") == NULL) {
 		public_address(m, s);

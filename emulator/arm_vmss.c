@@ -496,7 +496,7 @@ static int begin(struct call *c, struct entry *set, cJSON *keys, op_run *run, bo
 	return call_answer(c, 202, NULL);
 }
 
-static cJSON *instance_nic(struct emu *m, const struct entry *set, const struct entry *n)
+static cJSON *instance_nic(const struct entry *n)
 {
 	const cJSON *cfg = json_at(n->doc, "properties.networkProfileConfiguration."
 				   "networkInterfaceConfigurations[0]");
@@ -516,8 +516,6 @@ static cJSON *instance_nic(struct emu *m, const struct entry *set, const struct 
 		json_at(ip, "properties.subnet"), json_at(ip, "properties.loadBalancerBackendAddressPools"),
 		json_str_opt(n->doc, "id", ""));
 
-	(void)m;
-	(void)set;
 	json_strip_nulls(doc);
 	free(id);
 	free(ip_id);
@@ -532,7 +530,7 @@ static int list_nics(struct call *c, struct entry *set, struct entry *only)
 
 	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
 		if (only == NULL || n == only)
-			cJSON_AddItemToArray(arr, instance_nic(c->m, set, n));
+			cJSON_AddItemToArray(arr, instance_nic(n));
 	free(prefix);
 	return call_page(c, arr, INSTANCES_PAGE);
 }

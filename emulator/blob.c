@@ -145,12 +145,23 @@ static int check_signature(struct request *r, const struct sas *s, const struct 
 	return same ? 0 : deny_auth(r, r->text.str);
 }
 
+/* YYYY-MM-DD, with Thh:mmZ, or with Thh:mm:ssZ. */
+static bool sas_time(const struct buf *b, int64_t *t)
+{
+	char s[64];
+
+	snprintf(s, sizeof(s), "%.40s%s", b->str, b->n == 10 ? "T00:00:00Z" : "");
+	if (b->n == 17 && s[16] == 'Z')
+		memcpy(s + 16, ":00Z", 5);
+	return time_parse_iso(str_of(s), t);
+}
+
 static int check_times(struct request *r, const struct sas *s)
 {
 	int64_t t, now = unix_time();
 	char a[32], b[32];
 
-	if (!time_parse_iso(buf_str(&s->se), &t))
+	if (!sas_time(&s->se, &t))
 		return deny_auth(r, "Signed expiry time is missing or not well formed.");
 	if (t < now) {
 		time_http(now, a);
@@ -158,7 +169,7 @@ static int check_times(struct request *r, const struct sas *s)
 		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]", b, a);
 		return deny_auth(r, r->text.str);
 	}
-	if (s->st.n > 0 && (!time_parse_iso(buf_str(&s->st), &t) || t > now))
+	if (s->st.n > 0 && (!sas_time(&s->st, &t) || t > now))
 		return deny_auth(r, "Signature not valid in the specified time frame: it begins in the future.");
 	return 0;
 }
@@ -503,18 +514,25 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	struct request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
 	struct str method = http_x_head(x)->method, path = http_x_path(x);
 	char *verb = str_dup(method);
+	cJSON *rule = faults_request(m, http_x_head(x));
 	struct err e = ERR_INIT;
 
 	r.method = verb;
 	random_guid(r.id);
 	snprintf(r.account, sizeof(r.account), "%.*s", (int)(account.n < 39 ? account.n : 39), account.p);
 	pthread_mutex_lock(&m->lock);
-	if (buf_add_unpct(&r.path, str_skip(path, 1), false, &e) < 0 || r.path.over)
+	if (json_bool_opt(rule, "reset", false))
+		http_x_abort(x);
+	else if (json_get(rule, "status") != NULL)
+		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
+		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));
+	else if (buf_add_unpct(&r.path, str_skip(path, 1), false, &e) < 0 || r.path.over)
 		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
 	else
 		serve(&r);
 	pthread_mutex_unlock(&m->lock);
 	emu_log(m, "blob %s %s/%s/%s", r.method, r.account, r.container, r.blob != NULL ? r.blob : "");
+	json_free(rule);
 	buf_release(&r.path);
 	buf_release(&r.text);
 	free(verb);

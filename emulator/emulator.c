@@ -65,7 +65,8 @@ static void render(const struct call *c, struct buf *b)
 	buf_release(&flat);
 }
 
-static void send_answer(struct call *c)
+/* limit: bytes of the body after which the connection breaks. */
+static void send_answer(struct call *c, size_t limit)
 {
 	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2];
 	struct buf body = BUF_INIT(STATE_MAX);
@@ -85,8 +86,12 @@ static void send_answer(struct call *c)
 		fields[n++] = type;
 	}
 	fields[n] = NULL;
+	if (limit < body.n) {
+		if (http_x_begin(c->x, c->status, fields, body.n, &e) == 0)
+			http_x_send(c->x, str_head(buf_str(&body), limit), &e);
+		http_x_abort(c->x);
 	/* long lists come in chunks, as from Azure */
-	if (body.n > 4096 && c->status == 200 && strcmp(c->method, "GET") == 0) {
+	} else if (body.n > 4096 && c->status == 200 && strcmp(c->method, "GET") == 0) {
 		struct str rest = buf_str(&body);
 		bool ok = http_x_begin(c->x, c->status, fields, UINT64_MAX, &e) == 0;
 
@@ -125,6 +130,20 @@ static int split_path(struct call *c)
 	return rc;
 }
 
+static cJSON *parse_body(struct str text, struct err *e)
+{
+	struct buf b = BUF_INIT(BODY_MAX);
+	struct err again = ERR_INIT;
+	cJSON *doc = json_parse(text, "body", e);
+
+	if (doc == NULL) {
+		json_relax(text, &b);
+		doc = json_parse(buf_str(&b), "body", &again);
+	}
+	buf_burn(&b);
+	return doc;
+}
+
 /* The body: a JSON document, or for Entra a form. */
 static int read_body(struct call *c, struct err *e)
 {
@@ -133,10 +152,13 @@ static int read_body(struct call *c, struct err *e)
 	struct err why = ERR_INIT;
 	int rc = http_x_body(c->x, &b, e);
 
+	if (rc < 0 && b.over)
+		fault_set(&c->fault, 413, "RequestContentTooLarge", NULL,
+			  "The request content is larger than %u bytes.", BODY_MAX);
 	if (rc == 0 && b.n > 0) {
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
-		else if ((c->body = json_parse(buf_str(&b), "body", &why)) == NULL)
+		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
 			rc = fault_set(&c->fault, 400, "InvalidRequestContent", NULL, "The request content was "
 				    "invalid and could not be deserialized: '%s'.", why.msg);
 	}
@@ -151,7 +173,9 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	struct call *c = xcalloc(1, sizeof(*c));
 	struct err e = ERR_INIT;
 	int64_t began = now_ms();
-	bool cut_off = false;
+	cJSON *rule = faults_request(m, h);
+	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
+	bool cut_off = json_bool_opt(rule, "reset", false);
 
 	c->m = m;
 	c->x = x;
@@ -161,7 +185,13 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 			c->method = methods[i];
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
-	if (c->method[0] == '?' || split_path(c) < 0) {
+	if (json_get(rule, "status") != NULL) {
+		fault_set(&c->fault, (unsigned)json_int_opt(rule, "status", 500),
+			  json_str_opt(rule, "code", "InternalServerError"), NULL, "%s",
+			  json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
+		if (json_get(rule, "retryAfter") != NULL)
+			call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+	} else if (c->method[0] == '?' || split_path(c) < 0) {
 		fault_set(&c->fault, 400, "BadRequest", NULL, "The request cannot be understood.");
 	} else if (read_body(c, &e) < 0 && c->fault.error == NULL) {
 		/* half a body: there is nobody left to answer */
@@ -179,10 +209,11 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	if (cut_off)
 		http_x_abort(x);
 	else
-		send_answer(c);
+		send_answer(c, limit);
 	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
 		300), h->target.p, c->status, json_str_opt(c->fault.error, "code", ""),
 		(long long)(now_ms() - began));
+	json_free(rule);
 	json_burn(c->body);
 	json_burn(c->out);
 	fault_release(&c->fault);
@@ -385,6 +416,7 @@ static int prepare_dir(struct emu *m, struct err *e)
 	buf_add_hex(&b, hash, 4);
 	snprintf(m->net, sizeof(m->net), "%s", b.str);
 	buf_release(&b);
+	m->faults_path = m->o.faults != NULL ? xstrdup(m->o.faults) : in_dir(m, "faults.json");
 	path = in_dir(m, "emulator.log");
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	m->log = fd >= 0 ? fdopen(fd, "a") : NULL;
@@ -559,9 +591,11 @@ out:
 		op_release_all(m);
 		store_release(m);
 		json_free(m->events);
+		json_free(m->faults);
 		tls_identity_free(m->identity);
 		if (m->log != NULL)
 			fclose(m->log);
+		free(m->faults_path);
 		free(m->netns);
 		free(m->dir);
 		free(m);

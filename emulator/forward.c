@@ -28,6 +28,7 @@ struct forward {
 	char *probe_path;	/* NULL: connecting is enough */
 	int fd;			/* -1: wanted, not listening yet */
 	bool keep;
+	bool told;		/* in the log that it cannot listen */
 	unsigned turn;
 };
 
@@ -192,7 +193,9 @@ static void refresh(struct forwarder *w)
 			unsigned port = f->port;
 
 			f->fd = tcp_listen(f->address, &port, NULL, &e);
-			emu_log(m, "public %s:%u: %s", f->address, f->port, f->fd < 0 ? e.msg : "open");
+			if (f->fd >= 0 || !f->told)
+				emu_log(m, "public %s:%u: %s", f->address, f->port, f->fd < 0 ? e.msg : "open");
+			f->told = true;
 			err_clear(&e);
 		}
 		if (f->keep)

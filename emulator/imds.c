@@ -5,6 +5,7 @@
  * Source: "Azure Instance Metadata Service", "Scheduled Events for Linux VMs"
  * (learn.microsoft.com).
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "emulator/inner.h"
@@ -128,16 +129,23 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	const cJSON *p = json_get(n->doc, "properties");
 	struct entry *set = set_of(m, n), *group = group_of(m, n->key);
 	const char *address = machine_address(m, n);
-	char zone[8];
+	struct in_addr net = { 0 };
+	char zone[8], subnet[16] = "", bits[8];
+	uint32_t range = 0;
+	unsigned prefix = 0;
 
 	snprintf(zone, sizeof(zone), "%.4s", json_str_opt(n->doc, "zones[0]", ""));
+	subnet_of(m, machine_subnet(m, n), &range, &prefix);
+	net.s_addr = htonl(range);
+	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
+	snprintf(bits, sizeof(bits), "%u", prefix);
 	return json_fmt("{'compute':{'azEnvironment':'AzurePublicCloud','location':%s,'name':%s,'offer':%s,"
 		"'osProfile':{'adminUsername':%s,'computerName':%s,'disablePasswordAuthentication':'true'},"
 		"'osType':'Linux','placementGroupId':'','platformFaultDomain':'0','platformUpdateDomain':'0',"
 		"'provider':'Microsoft.Compute','publisher':%s,'resourceGroupName':%s,'resourceId':%s,'sku':%s,"
 		"'subscriptionId':%s,'tags':'','tagsList':[],'userData':'','version':%s,'vmId':%s,"
 		"'vmScaleSetName':%s,'vmSize':%s,'zone':%s},'network':{'interface':[{'ipv4':{'ipAddress':[{"
-		"'privateIpAddress':%s,'publicIpAddress':''}],'subnet':[{'address':'10.77.0.0','prefix':'16'}]},"
+		"'privateIpAddress':%s,'publicIpAddress':''}],'subnet':[{'address':%s,'prefix':%s}]},"
 		"'ipv6':{'ipAddress':[]},'macAddress':'000D3A000000'}]}}",
 		json_str_opt(n->doc, "location", ""), json_str_opt(n->doc, "name", ""),
 		json_str_opt(p, "storageProfile.imageReference.offer", ""),
@@ -147,7 +155,8 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 		json_str_opt(p, "storageProfile.imageReference.sku", ""), m->subscription,
 		json_str_opt(p, "storageProfile.imageReference.exactVersion", ""), json_str_opt(p, "vmId", ""),
 		set != NULL ? json_str_opt(set->doc, "name", "") : "",
-		json_str_opt(p, "hardwareProfile.vmSize", ""), zone, address != NULL ? address : "");
+		json_str_opt(p, "hardwareProfile.vmSize", ""), zone, address != NULL ? address : "",
+		subnet, bits);
 }
 
 /* ---- requests ---- */

@@ -115,6 +115,9 @@ struct emu {
 	struct op *ops;		/* newest first */
 	uint64_t incarnation;	/* of scheduled events */
 	cJSON *events;
+	char *faults_path;
+	cJSON *faults;		/* rules, with how often each was seen */
+	int64_t faults_mark;	/* of the file they are from */
 };
 
 /* ---- jsonf.c ---- */
@@ -138,6 +141,12 @@ void json_default(cJSON *obj, const char *name, cJSON *v);
 void json_drop(cJSON *obj, const char *name);
 /* Replace a string member. */
 void json_put_str(cJSON *obj, const char *name, const char *v);
+/*
+ * Strict JSON of what Resource Manager lets pass, which others rely on: names
+ * without quotes, single quotes, comments, line ends in strings, a comma too
+ * many.  Garbage stays garbage.
+ */
+void json_relax(struct str text, struct buf *out);
 /* Item of an array of named things, any case; NULL if absent. */
 cJSON *json_named(const cJSON *arr, const char *name);
 
@@ -292,8 +301,6 @@ char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
 int arm_put(struct emu *m, struct put *p, const cJSON *body);
 void put_release(struct put *p);
 cJSON *entry_show(struct emu *m, const struct entry *n);
-/* Begin the removal; *op NULL when it is done already. */
-int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f);
 /* What id refers to exists, or p is dry; otherwise InvalidResourceReference. */
 int need_reference(struct emu *m, struct put *p, const char *id);
 struct entry *group_of(struct emu *m, const char *id);
@@ -357,6 +364,7 @@ const char *instance_custom_data(struct emu *m, const struct entry *instance);
 /* A free address of that subnet, or the wanted one if it may be had. */
 int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
 		 char out[16]);
+/* Its range, or -1. */
 int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
 
 /* ---- machines.c ---- */
@@ -372,6 +380,13 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
 const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
+const char *machine_subnet(struct emu *m, const struct entry *n);	/* id, "" when there is none */
+
+/* ---- faults.c ---- */
+/* What is to go wrong with this request, a copy; its delay has passed.  NULL: nothing. */
+cJSON *faults_request(struct emu *m, const struct http_head *h);
+/* Is this operation to fail?  Then f says how. */
+bool faults_operation(struct emu *m, const struct op *op, struct fault *f);
 
 /* ---- forward.c ---- */
 /* Ways in through public addresses, until the emulator stops; counted in threads. */

@@ -137,3 +137,73 @@ cJSON *json_named(const cJSON *arr, const char *name)
 			return item;
 	return NULL;
 }
+
+/* One string, of either quote, as JSON wants it. */
+static struct str relax_string(struct str s, struct buf *out)
+{
+	char quote = *s.p;
+
+	buf_addc(out, '"');
+	for (s = str_skip(s, 1); s.n > 0 && *s.p != quote; s = str_skip(s, 1)) {
+		if (*s.p == '\\' && s.n > 1 && s.p[1] == '\'') {
+			s = str_skip(s, 1);
+			buf_addc(out, '\'');
+		} else if (*s.p == '\\' && s.n > 1) {
+			buf_add(out, s.p, 2);
+			s = str_skip(s, 1);
+		} else if (*s.p == '"' || (unsigned char)*s.p < ' ') {
+			buf_add_json(out, str_head(s, 1));
+		} else {
+			buf_addc(out, *s.p);
+		}
+	}
+	buf_addc(out, '"');
+	return str_skip(s, 1);
+}
+
+/* What is no value and no mark: a comment, or white space.  n bytes of it. */
+static size_t relax_blank(struct str s)
+{
+	ptrdiff_t at;
+
+	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '/')
+		return (at = str_chr(s, '\n')) < 0 ? s.n : (size_t)at;
+	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '*')
+		return (at = str_find(s, STR("*/"))) < 0 ? s.n : (size_t)at + 2;
+	return s.n > 0 && strchr(" \t\r\n", *s.p) != NULL ? 1 : 0;
+}
+
+void json_relax(struct str s, struct buf *out)
+{
+	struct str ahead;
+	size_t n;
+
+	while (s.n > 0 && !out->over) {
+		if ((n = relax_blank(s)) > 0) {
+			s = str_skip(s, n);
+		} else if (*s.p == '"' || *s.p == '\'') {
+			s = relax_string(s, out);
+		} else if (*s.p == ',') {
+			for (ahead = str_skip(s, 1); (n = relax_blank(ahead)) > 0;)
+				ahead = str_skip(ahead, n);
+			/* a comma before the end is one too many */
+			if (ahead.n == 0 || (*ahead.p != '}' && *ahead.p != ']'))
+				buf_addc(out, ',');
+			s = ahead;
+		} else if (is_alpha(*s.p) || *s.p == '_' || *s.p == '$') {
+			for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '_' || s.p[n] == '$');)
+				n++;
+			for (ahead = str_skip(s, n); relax_blank(ahead) > 0;)
+				ahead = str_skip(ahead, relax_blank(ahead));
+			/* a bare word before a colon is a name */
+			if (ahead.n > 0 && *ahead.p == ':')
+				buf_addf(out, "\"%.*s\"", (int)n, s.p);
+			else
+				buf_add(out, s.p, n);
+			s = str_skip(s, n);
+		} else {
+			buf_addc(out, *s.p);
+			s = str_skip(s, 1);
+		}
+	}
+}

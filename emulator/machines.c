@@ -49,7 +49,7 @@ const char *machine_address(struct emu *m, const struct entry *n)
 	return json_str_opt(machine_ip(m, n), "privateIPAddress", NULL);
 }
 
-static const char *machine_subnet(struct emu *m, const struct entry *n)
+const char *machine_subnet(struct emu *m, const struct entry *n)
 {
 	if (is_instance(n))
 		return json_str_opt(n->hide, "subnet", "");

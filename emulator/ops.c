@@ -81,17 +81,33 @@ static void busy(struct emu *m, const cJSON *keys, bool on)
 	}
 }
 
-static void finish(struct emu *m, struct op *op, int rc, struct fault *f)
+/* A resource's state follows from how the work on it ended. */
+static void settle(struct entry *n, bool good)
 {
-	struct entry *n = store_find(m, op->key);
 	const char *state = n == NULL ? NULL :
 		json_str_opt(n->doc, "properties.provisioningState", NULL);
+	const char *power = n == NULL ? NULL : json_str_opt(n->hide, "power", NULL);
+
+	bool fresh = is(state, "Creating");
+
+	if (n == NULL || n->type == NULL)
+		return;
+	if (fresh || is(state, "Updating") || is(state, "Deleting"))
+		entry_state(n, good ? "Succeeded" : "Failed");
+	/* what was announced and did not come about */
+	if (!good && (is(power, "starting") || is(power, "stopping") || is(power, "deallocating")))
+		json_put_str(n->hide, "power", fresh ? "stopped" :
+			     json_str_opt(n->hide, "want", "unknown"));
+}
+
+static void finish(struct emu *m, struct op *op, int rc, struct fault *f)
+{
+	const cJSON *k;
 
 	op->status = rc == 0 ? OP_SUCCEEDED : op->cancel ? OP_CANCELED : OP_FAILED;
-	/* a resource's state follows from how the work on it ended */
-	if (n != NULL && n->type != NULL && (is(state, "Creating") || is(state, "Updating") ||
-	    is(state, "Deleting")))
-		entry_state(n, rc == 0 ? "Succeeded" : "Failed");
+	settle(store_find(m, op->key), rc == 0);
+	cJSON_ArrayForEach(k, op->busy)
+		settle(store_find(m, k->valuestring), rc == 0);
 	op->ended = unix_time();
 	op->fault = *f;
 	busy(m, op->busy, false);
@@ -110,7 +126,10 @@ static void *op_thread(void *p)
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	rc = op->run(m, op, &f);
+	if (faults_operation(m, op, &f))
+		rc = op_sleep(m, 300) - 1;
+	else
+		rc = op->run(m, op, &f);
 	if (rc < 0)
 		fault_set(&f, 500, "InternalExecutionError", NULL,
 		       "An internal execution error occurred. Please retry later.");

@@ -182,7 +182,7 @@ static int check_name(struct put *p)
 	size_t n = strlen(p->name);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)p->name[i] <= ' ' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
+		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
 			n = 0;
 	if (n == 0 || n > 80)
 		return fault_set(&p->f, 400, "InvalidResourceName", NULL,
@@ -412,7 +412,9 @@ static int run_delete(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f)
+/* Begin the removal; *op is NULL when it is done already. */
+static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op,
+		      struct fault *f)
 {
 	const struct rtype *t = n->type;
 	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;

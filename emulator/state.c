@@ -270,7 +270,7 @@ static void ops_load(struct emu *m, const cJSON *arr)
 }
 
 /* What was under way when the last one stopped will not be finished. */
-static void settle(struct emu *m, struct entry *n)
+static void settle(struct entry *n)
 {
 	const char *s = json_str_opt(n->doc, "properties.provisioningState", NULL);
 	const char *power = json_str_opt(n->hide, "power", NULL);
@@ -281,7 +281,6 @@ static void settle(struct emu *m, struct entry *n)
 			     strcmp(s, "Failed") == 0 ? s : "Succeeded");
 	if (power != NULL)
 		json_put_str(n->hide, "power", json_str_opt(n->hide, "want", "running"));
-	(void)m;
 }
 
 int store_load(struct emu *m, struct err *e)
@@ -319,7 +318,7 @@ int store_load(struct emu *m, struct err *e)
 
 		if (k == NULL)
 			goto out;
-		settle(m, store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
+		settle(store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
 				    cJSON_Duplicate(json_get(v, "hide"), true)));
 	}
 	ops_load(m, json_get(doc, "ops"));

@@ -29,6 +29,8 @@ azure_start()
 	mkdir -p "$azure_dir"
 	set -- --dir "$azure_dir" --listen 127.0.0.1:0
 	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
+	rm -f "$azure_dir.out"	# the last one was ready, too
+	: >"$azure_dir.out"
 	"$AZSWARM" emulator "$@" >"$azure_dir.out" 2>"$azure_dir.err" </dev/null &
 	azure_pid=$!
 	n=0

@@ -25,16 +25,21 @@ struct tls_trust;		/* a set of roots, or one pinned key */
 struct tls_trust *tls_trust_default(struct err *e);
 /* Roots from PEM text. */
 struct tls_trust *tls_trust_pem(struct str pem, const char *what, struct err *e);
-/* Exactly the key with this SHA-256 of its SubjectPublicKeyInfo; names and dates do not matter then. */
+/* Exactly the key with this SHA-256 of its SubjectPublicKeyInfo; names and
+ * dates do not matter then. */
 struct tls_trust *tls_trust_pin(const uint8_t spki_sha256[32]);
 void tls_trust_free(struct tls_trust *t);	/* NULL does nothing */
 
 /*
  * Handshake as a client over an open socket (owned from now on, closed on
- * failure too).  name is sent as SNI and checked against the certificate: DNS names, and IP
- * addresses against iPAddress entries.  Refusals say why: "certificate expired since 2024-01-01",
- * "certificate is for a.example, b.example, not c.example", "unknown issuer CN=...", ... (ERR_TLS).
- * trust must outlive the stream.
+ * failure too).  name is sent as SNI, unless it is an address, and is checked
+ * against the certificate's subjectAltName: DNS names and IP addresses.
+ * Refusals say why ("certificate expired since 2021-02-03T04:05:06Z",
+ * "certificate is for a.example, b.example, not c.example", "unknown issuer
+ * CN=...") and are ERR_TLS.  trust is not needed any more afterwards.
+ *
+ * Reading from the stream gives 0 only behind the peer's close_notify; a
+ * connection that just ends is ERR_NET.  Reading flushes what was written.
  */
 struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
 			   int64_t deadline_ms, struct err *e);
@@ -43,31 +48,39 @@ struct stream *tls_connect(int fd, const char *name, const struct tls_trust *tru
 
 struct tls_identity;		/* private key and certificate chain */
 
-/* PEM texts: a key (PKCS#1, SEC1 or PKCS#8; RSA or EC P-256/P-384) and its chain, leaf first. */
+/* PEM texts: a key (PKCS#1, SEC1 or PKCS#8; RSA of 2048 to 4096 bits or EC
+ * P-256/P-384) and its chain, leaf first. */
 struct tls_identity *tls_identity_pem(struct str key, struct str chain, struct err *e);
-/* A key alone: a self-signed certificate is made for it on the fly (for pinned servers). */
+/* A key alone: a self-signed certificate is made for it on the fly (for
+ * pinned servers). */
 struct tls_identity *tls_identity_key(struct str key, const char *cn, struct err *e);
 void tls_identity_free(struct tls_identity *id);
 /* SHA-256 of the SubjectPublicKeyInfo. */
 void tls_identity_pin(const struct tls_identity *id, uint8_t out[32]);
 
-/* Handshake as a server (TLS 1.2 only, ECDHE + AES-GCM or ChaCha20).  Owns fd even on failure. */
+/* Handshake as a server (TLS 1.2 only, ECDHE + AES-GCM or ChaCha20).  Owns fd
+ * even on failure.  Many threads may share one identity; it must outlive the
+ * streams. */
 struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
 			  struct err *e);
 
 /* ---- keys and certificates we make (tls/keys.c) ---- */
 
-/* PEM private keys, appended to out (burn it): RSA in PKCS#1 ("RSA PRIVATE KEY", usable by ssh -i), EC in SEC1 form. */
+/* PEM private keys, appended to out (burn it): RSA in PKCS#1 ("RSA PRIVATE
+ * KEY", usable by ssh -i), EC in SEC1 form. */
 int key_make_rsa(unsigned bits, struct buf *out, struct err *e);
 int key_make_ec_p256(struct buf *out, struct err *e);
-/* "ssh-rsa AAAA... COMMENT\n" / "ecdsa-sha2-nistp256 AAAA... COMMENT\n" of a PEM private key (RFC 4253 6.6, RFC 5656 3.1). */
+/* "ssh-rsa AAAA... COMMENT\n" or "ecdsa-sha2-nistp256 AAAA... COMMENT\n" of a PEM
+ * private key (RFC 4253 6.6, RFC 5656 3.1); comment may be NULL. */
 int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct err *e);
 /* SHA-256 of the key's SubjectPublicKeyInfo. */
 int key_pin(struct str pem, uint8_t out[32], struct err *e);
 /*
- * An X.509 v3 certificate (PEM appended to out) for subject_key, signed with issuer_key.
- * issuer_cn NULL: self-signed.  ca: basicConstraints CA:TRUE, keyCertSign.  names: NULL-ended list; "DNS:..." and "IP:..."
- * become subjectAltName.  valid from -1 h for days.
+ * An X.509 v3 certificate (PEM appended to out) for subject_key, signed with
+ * issuer_key.  issuer_cn NULL: self-signed.  ca: basicConstraints CA:TRUE,
+ * keyCertSign; else extKeyUsage serverAuth.  names: NULL, or a NULL-ended list;
+ * "DNS:..." and "IP:..." become subjectAltName.  Valid from an hour ago, for
+ * days (36500 at most).
  */
 struct cert_spec {
 	const char *cn;

@@ -516,6 +516,33 @@ finish
 ask GET "$N/networkInterfaces/master0-nic?$network"
 same 'its interface went with it' '404' "$status"
 
+# ---- faults ----
+
+faults() { printf '%s' "$1" >faults.new && mv faults.new azure/faults.json; }
+faults '[{"request":"GET *resourcegroups/g1?*","skip":1,"times":2,"status":429,"code":"TooManyRequests","retryAfter":7}]'
+codes=
+for i in 1 2 3 4; do
+	ask GET "$S/resourcegroups/g1?$core"
+	codes="$codes$status,$(field Retry-After) "
+done
+same 'a fault: the second and the third' '200, 429,7 429,7 200, ' "$codes"
+faults '[{"request":"get *LOCATIONS*","truncate":100},{"request":"GET *tenants*","reset":true},
+	{"request":"GET *resourcegroups?*","delay_ms":700}]'
+expect 'a fault: an answer cut short' 18 '' c -o body -H "Authorization: Bearer $T" "$base$S/locations?$core"
+same 'as long as asked for' 100 "$(wc -c <body | tr -d ' ')"
+expect 'a fault: no answer' 52 '' c -o body -H "Authorization: Bearer $T" "$base/tenants?$core"
+took=$(c -o body -w '%{time_total}' -H "Authorization: Bearer $T" "$base$S/resourcegroups?$core")
+case $took in 0.[7-9]* | [1-9]*) ok 'a fault: a late one' ;; *) not_ok 'a fault: a late one' "$took" ;; esac
+faults '[{"operation":"*scalesets/agents","verb":"reimage","code":"AllocationFailed","message":"no room"}]'
+ask POST "$V/reimage?$compute" -d '{"instanceIds":["1"]}'
+finish
+same 'a fault: an operation that fails' 'Failed AllocationFailed no room' \
+	"$(jq -r '"\(.status) \(.error.code) \(.error.message)"' poll)"
+ask POST "$V/start?$compute"
+finish
+same 'another one does not' Succeeded "$end"
+rm azure/faults.json
+
 # ---- again ----
 
 reap "$azure"

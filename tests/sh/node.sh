@@ -27,11 +27,29 @@ ip link add br0 type bridge || skip_all "no bridges here"
 ip link set br0 up
 echo 0 2>/dev/null >/proc/sys/net/bridge/bridge-nf-call-iptables || :
 
-remove_cgroups()
+# Docker makes groups for its containers and nobody takes them away when the
+# plug is pulled.
+groups()
 {
-	find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2>/dev/null || :
+	find /sys/fs/cgroup -depth -type d -path "*/$cgroup-*" 2>/dev/null
 }
-at_exit 'sleep 1; remove_cgroups'
+
+no_groups()
+{
+	groups | xargs -r rmdir 2>/dev/null
+	[ -z "$(groups)" ]
+}
+
+all_off()
+{
+	for off_m in ./*/unshare; do
+		off=$(cat "$off_m" 2>/dev/null) && case " $test_pids" in
+		*" $off "*) kill -9 "$off" 2>/dev/null ;;
+		esac
+	done
+	wait_for 10 no_groups
+}
+at_exit all_off
 
 # What a machine is made of, run in its new namespaces.
 cat >machine <<'X'
@@ -79,8 +97,11 @@ power_on()	# NAME ADDRESS
 # Like pulling the plug.
 power_off()	# NAME
 {
-	kill -9 "$(cat "$1/unshare")"
-	wait "$(cat "$1/unshare")" 2>/dev/null || :
+	off=$(cat "$1/unshare")
+	kill -9 "$off"
+	wait "$off" 2>/dev/null || :
+	# its number may soon be somebody else's
+	test_pids=$(echo " $test_pids" | sed "s/ $off / /")
 	# the name space is gone when its last process is
 	wait_for 10 sh -c "! nsenter -t $(cat "$1/pid") -p true"
 }
@@ -192,12 +213,12 @@ pin=$(openssl ec -in helper.key -pubout -outform DER 2>/dev/null | openssl dgst 
 worker=$(openssl rand -hex 32)
 manager=$(openssl rand -hex 32)
 
-configure()	# NAME ROLE
+configure()	# NAME ROLE [MASTERS]
 {
 	mkdir -p "$1/root/etc/azswarm"
 	umask 077
 	cat >configure.json <<X
-{"role":"$2","masters":["10.77.0.10"],"helper_pin":"$pin","worker_secret":"$worker",
+{"role":"$2","masters":[${3-\"10.77.0.10\"}],"helper_pin":"$pin","worker_secret":"$worker",
 "default_addr_pool":"10.192.0.0/12","ingress_subnet":"10.208.0.0/20","mtu":1400,
 "grace_s":$GRACE,"settle_s":3,"leave_s":40,"rate":100$([ "$2" = worker ] || echo ",\"manager_secret\":\"$manager\"")}
 X
@@ -208,9 +229,11 @@ X
 	umask 022
 }
 
-machine()	# NAME ADDRESS ROLE
+machine()	# NAME ADDRESS ROLE [MASTERS]
 {
-	power_on "$1" "$2" && configure "$1" "$3"
+	machine_name=$1 machine_address=$2
+	shift 2
+	power_on "$machine_name" "$machine_address" && configure "$machine_name" "$@"
 }
 
 for m in "m0 10.77.0.10 manager" "w1 10.77.16.4 worker" "w2 10.77.16.5 worker"; do
@@ -448,6 +471,17 @@ in_time "in time, too" 55000 $spent
 same "and has left" inactive "$(api w2 GET /info | jq -r .Swarm.LocalNodeState)"
 start m0 helper azswarm helper
 
+# ---- a rebuilt master0 among several ----
+
+machine m1 10.77.0.11 manager '"10.77.0.11","10.77.0.10"'
+start_docker m1
+wait_for 60 answers m1
+start m1 helper azswarm helper
+soon "a rebuilt master joins instead of founding" 20 said m1 helper 'joined the swarm of 10.77.0.10:2377 as a manager'
+soon "the swarm there is" 10 is "$cluster" eval 'api m1 GET /swarm | jq -r .ID'
+start m1 agent azswarm agent
+soon "and is healthy" 15 is 200 health m1
+
 # ---- at rest ----
 
 rss()		# NAME WHAT: KiB
@@ -455,7 +489,7 @@ rss()		# NAME WHAT: KiB
 	in_node "$1" sh -c 'sed -n "s/^Rss:[ \t]*\([0-9]*\).*/\1/p" /proc/$(cat /run/$1.pid)/smaps_rollup' sh "$2"
 }
 sleep 3
-for p in "m0 helper" "m0 agent" "w1 agent"; do
+for p in "m0 helper" "m1 helper" "m0 agent" "w1 agent"; do
 	# shellcheck disable=SC2086
 	kib=$(rss $p)
 	if [ "${kib:-99999}" -le 4096 ]; then
@@ -465,8 +499,10 @@ for p in "m0 helper" "m0 agent" "w1 agent"; do
 	fi
 done
 for secret in "$worker" "$manager" SWMTKN; do
-	if grep -q "$secret" ./*/agent.log m0/helper.log leave.log; then
+	if grep -q "$secret" ./*/agent.log ./*/helper.log leave.log; then
 		not_ok "no secret in the journal" "there is one"
 	fi
 done
 ok "the journal was read for secrets"
+
+check "nothing of the machines is left" all_off

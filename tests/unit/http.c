@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/io.h"
@@ -508,7 +509,8 @@ static void sent_fields(void)
 
 /* ---- a stream that is a script, and fails when told to ---- */
 
-enum failure { NONE, RESET, TIMEOUT, INTERRUPT, END, SHORT, FAILURES };
+/* PIPE: from then on it hears nothing, but still speaks. */
+enum failure { NONE, RESET, TIMEOUT, INTERRUPT, END, SHORT, PIPE, FAILURES };
 
 struct play {
 	struct str in;			/* what the peer says, in all */
@@ -517,7 +519,8 @@ struct play {
 	struct buf out;			/* what it heard */
 	unsigned calls, fail_at;	/* reads, writes, flushes so far; 0: never */
 	enum failure how;
-	bool dead, ended;
+	bool dead, ended, deaf;
+	useconds_t nap_us;		/* before it says something */
 	unsigned open;			/* streams not closed yet */
 };
 
@@ -557,6 +560,8 @@ static ssize_t fake_read(struct stream *s, void *to, size_t n, int64_t deadline_
 		p->ended = true;
 		return 0;
 	}
+	if (p->nap_us > 0)
+		usleep(p->nap_us);
 	if (p->step > 0 && n > p->step)
 		n = p->step;
 	if (p->calls == p->fail_at && p->how == SHORT)
@@ -575,6 +580,10 @@ static int fake_write(struct stream *s, const void *from, size_t n, int64_t dead
 	(void)deadline_ms;
 	if (fails(p, e))
 		return -1;
+	if (p->deaf || (p->calls == p->fail_at && p->how == PIPE)) {
+		p->deaf = true;
+		return err_set(e, ERR_NET, "sending: Broken pipe");
+	}
 	if (p->calls == p->fail_at && p->how == END) {
 		p->ended = p->dead = true;
 		return err_set(e, ERR_NET, "sending: Broken pipe");
@@ -630,7 +639,7 @@ static struct stream *fake_dial(void *ctx, bool tls, const char *host, unsigned 
 		return NULL;
 	}
 	p->at = 0;
-	p->dead = p->ended = false;
+	p->dead = p->ended = p->deaf = false;
 	return fake_open(p);
 }
 
@@ -724,7 +733,7 @@ static void client_row(const struct client_row *row, size_t step)
 		buf_addf(&got, "%u [%s]", r.head.status, r.body.str);
 	/* a byte at a time, what is too much is not seen before the next exchange */
 	check(as_wanted(row->want, got.str) &&
-	      (c.stream != NULL) == (row->open || (step > 0 && p.at < p.in.n && p.in.n - p.at == 17)) &&
+	      c.connections <= 1 && (c.stream != NULL) == (row->open || (step > 0 && p.at < p.in.n && p.in.n - p.at == 17)) &&
 	      (row->heard == NULL || strcmp(row->heard, p.out.str) == 0), name,
 	      "\"%s\", wanted \"%s\"; %s; sent \"%s\"", got.str, row->want,
 	      c.stream != NULL ? "open" : "closed", p.out.str);
@@ -756,6 +765,8 @@ static ssize_t give(void *ctx, void *p, size_t n, struct err *e)
 	s->left -= n;
 	return (ssize_t)n;
 }
+
+#define X100 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
 
 /* Bodies that are sent in pieces, and answers that come before their end. */
 static void uploads(void)
@@ -801,6 +812,28 @@ static void uploads(void)
 	check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && strcmp(r.body.str, "no!") == 0 &&
 	      p.out.n < 1000 && c.stream == NULL, "client: an early no ends the sending", "%s, sent %zu",
 	      e.msg, p.out.n);
+	http_response_release(&r);
+	http_response_init(&r, 4000);
+	/* the same, when its text comes slowly */
+	buf_reset(&p.out);
+	p.step = 30;
+	p.in = STR("HTTP/1.1 413 Too Large\r\nContent-Length: 600\r\n\r\n" X100 X100 X100 X100 X100 X100);
+	check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && r.body.n == 600 &&
+	      p.out.n < 60000 && c.stream == NULL, "client: before all of it was heard", "%s, sent %zu",
+	      e.msg, p.out.n);
+	/* the sending fails, with the reason waiting to be read */
+	for (unsigned n = 1; n <= 3; n++) {
+		buf_reset(&p.out);
+		p.early = false;
+		p.calls = 0;
+		p.fail_at = n;
+		p.how = PIPE;
+		check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && c.stream == NULL,
+		      "client: the reason why it could not send", "call %u: %s", n, e.msg);
+		err_clear(&e);
+	}
+	p.fail_at = 0;
+	p.early = true;
 	/* 100, then the end of it all is read while we send */
 	buf_reset(&p.out);
 	p.in = STR("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\nx");
@@ -814,6 +847,8 @@ static void uploads(void)
 	free(big);
 	check(p.open == 0, "client: no stream is left open", "%u", p.open);
 }
+
+#undef X100
 
 static int stop_there(void *ctx, struct str piece, struct err *e)
 {
@@ -907,7 +942,7 @@ static unsigned client_session(unsigned fail_at, enum failure how, size_t step, 
 
 static void client_torture(void)
 {
-	static const char *const how[FAILURES] = { "", "reset", "timeout", "interrupt", "end", "short" };
+	static const char *const how[FAILURES] = { "", "reset", "timeout", "interrupt", "end", "short", "pipe" };
 	static const size_t steps[] = { 0, 7 };
 
 	for (size_t s = 0; s < 2; s++) {
@@ -1048,13 +1083,14 @@ static const struct server_row {
 	{ "a body nobody reads", S(PUT("/y", "5") "hallo" AGAIN), "200 keep [/y from me]" AND_AGAIN, NULL },
 	{ "a body nobody reads, in chunks", S("PUT /y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" AGAIN), "200 keep [/y from me]" AND_AGAIN, NULL },
 	{ "much that nobody reads", S(PUT("/y", "69999") "hallo"), "200 close [/y from me]", NULL },
+	{ "much that nobody reads, in chunks", S("PUT /y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n\x02\r\n0\r\n\r\n" AGAIN), "200 keep [/y from me]", NULL },
 	{ "100 (Continue)", S("PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n\x01hi" AGAIN), "100 200 keep [hi]" AND_AGAIN, NULL },
 	{ "100 is late", S("PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi" AGAIN), "200 keep [hi]" AND_AGAIN, NULL },
 	{ "100 for a body nobody reads", S("PUT /y HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n\x01"), "200 close [/y from me]", NULL },
 	{ "100 without a body", S("GET /y HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n" AGAIN), "200 keep [/y from me]" AND_AGAIN, NULL },
 	{ "another expectation", S("GET /y HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n" AGAIN), "417 close [417 Expectation Failed\n]", NULL },
-	{ "too large for the server", S(PUT("/echo", "70001")), "413 close [413 Content Too Large\n]", NULL },
-	{ "too large for the server, in chunks", S("PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n11171\r\n\x02"), "413 close [413 Content Too Large\n]", NULL },
+	{ "too large for the server", S(PUT("/echo", "200001")), "413 close [413 Content Too Large\n]", NULL },
+	{ "too large for the server, in chunks", S("PUT /pieces HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n30d41\r\n\x02\x02\x02"), "413 close [413 Content Too Large\n]", NULL },
 	{ "too large for the handler", S(PUT("/small", "5") "hallo"), "413 close [too large for me]", NULL },
 	{ "a body that breaks", S("PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), "400 close [400 Bad Request\n]", NULL },
 	{ "a body cut short", S(PUT("/echo", "9") "hi"), "400 close [400 Bad Request\n]", NULL },
@@ -1119,12 +1155,12 @@ static void read_answers(struct str said, struct buf *out)
 }
 
 /* In a script, \x01 is a pause (what comes behind it is read only later), and
- * \x02 stands for 70001 bytes. */
+ * \x02 stands for 100000 bytes. */
 static void server_row(const struct server_row *row, size_t step)
 {
 	struct seen seen = { .handled = 0 };
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .body_max = 70000, .idle_ms = 1000, .body_ms = 1000,
+		.listen_fd = -1, .stop_fd = -1, .body_max = 200000, .idle_ms = 1000, .body_ms = 1000,
 		.handle = serve_echo, .failed = note, .ctx = &seen,
 	};
 	struct play p = { .step = step, .out = BUF_INIT(1 << 20) };
@@ -1136,7 +1172,7 @@ static void server_row(const struct server_row *row, size_t step)
 		if (row->asks.p[i] == 1 && step == 0)
 			p.step = i;	/* the rest fits in as much again */
 		else if (row->asks.p[i] == 2)
-			for (int j = 0; j < 70001; j++)
+			for (int j = 0; j < 100000; j++)
 				buf_addc(&asks, 'x');
 		else if (row->asks.p[i] != 1)
 			buf_addc(&asks, row->asks.p[i]);
@@ -1158,11 +1194,35 @@ static void server_row(const struct server_row *row, size_t step)
 	buf_release(&p.out);
 }
 
+/* Bytes always there when asked for, but too slowly in all. */
+static void server_patience(void)
+{
+	struct seen seen = { .handled = 0 };
+	struct http_server s = {
+		.listen_fd = -1, .stop_fd = -1, .body_max = 200000, .idle_ms = 20000, .body_ms = 30,
+		.handle = serve_echo, .failed = note, .ctx = &seen,
+	};
+	struct buf asks = BUF_INIT(10000), got = BUF_INIT(10000);
+	struct play p = { .step = 40, .nap_us = 2000, .out = BUF_INIT(10000) };
+
+	buf_adds(&asks, PUT("/echo", "4000"));
+	while (asks.n < 4100)
+		buf_addc(&asks, 'x');
+	p.in = buf_str(&asks);
+	http_serve_stream(&s, fake_open(&p), "me");
+	read_answers(buf_str(&p.out), &got);
+	check(strcmp(got.str, "408 close [408 Request Timeout\n]") == 0, "server: a body that takes too long",
+	      "%s", got.str);
+	buf_release(&asks);
+	buf_release(&got);
+	buf_release(&p.out);
+}
+
 static void server_heads(void)
 {
 	struct seen seen = { .handled = 0 };
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .body_max = 70000, .idle_ms = 1000, .body_ms = 1000,
+		.listen_fd = -1, .stop_fd = -1, .body_max = 200000, .idle_ms = 1000, .body_ms = 1000,
 		.handle = serve_echo, .ctx = &seen,
 	};
 	struct play p = {
@@ -1242,7 +1302,7 @@ static unsigned server_session(unsigned fail_at, enum failure how, size_t step, 
 
 static void server_torture(void)
 {
-	static const char *const how[FAILURES] = { "", "reset", "timeout", "interrupt", "end", "short" };
+	static const char *const how[FAILURES] = { "", "reset", "timeout", "interrupt", "end", "short", "pipe" };
 	static const size_t steps[] = { 0, 7 };
 
 	for (size_t s = 0; s < 2; s++) {
@@ -1283,6 +1343,7 @@ int main(void)
 		server_row(&server_rows[i], 0);
 		server_row(&server_rows[i], 1);
 	}
+	server_patience();
 	server_heads();
 	server_torture();
 	return failures != 0;

@@ -229,6 +229,8 @@ static void half_and_reset(struct peer *p, int fd, unsigned nth)
 	(void)p;
 	(void)nth;
 	hear_request(fd);
+	tell(fd, FINE);
+	hear_request(fd);
 	tell(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi");
 	usleep(100000);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
@@ -389,9 +391,10 @@ static void stale(void)
 	asked_release(&a);
 	peer_end(&p);
 
-	peer_start(&p, half_and_reset, 1);
+	peer_start(&p, half_and_reset, 2);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.e.kind == ERR_PROTO && a.c.requests == 1 &&
+	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
+	      a.e.kind == ERR_PROTO && a.c.requests == 2 &&
 	      strstr(a.e.msg, "127.0.0.1: the answer broke off: ") == a.e.msg,
 	      "an answer broken off is not asked for again", "%s", a.e.msg);
 	asked_release(&a);
@@ -561,7 +564,7 @@ static void limits(void)
 	stream_close(s);
 	before = now_ms();
 	/* more than the first block of the buffer it is gathered in */
-	s = visit(&site, "GET / HTTP/1.1\r\nHost: a\r\n"
+	s = visit(&site, "POST / HTTP/1.1\r\nHost: a\r\n"
 		  "X: 0123456789012345678901234567890123456789012345678901234567890123456789\r\nHo");
 	check(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str && now_ms() - before >= 300,
 	      "half a header: 408", "\"%s\"", b.str);
@@ -634,6 +637,17 @@ static void refused_uploads(void)
 		s = NULL;
 	}
 	check(s == NULL, "413 arrives although all was sent", "%s \"%s\"", e.msg, b.str);
+	stream_close(s);
+	for (int i = 0; i < 5; i++) {
+		buf_reset(&b);
+		s = visit(&site, "PUT /body HTTP/1.1\r\nHost : a\r\n");
+		if (stream_write(s, big, 3 << 20, now_ms() + 5000, &e) < 0 || !hear(s, &b, 5000) ||
+		    strstr(b.str, "HTTP/1.1 400 ") != b.str)
+			break;
+		stream_close(s);
+		s = NULL;
+	}
+	check(s == NULL, "400 arrives although more was sent", "%s \"%s\"", e.msg, b.str);
 	stream_close(s);
 	site_tell_stop(&site);
 	site_end(&site);

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -465,6 +466,87 @@ static void programs(void)
 	buf_release(&small);
 }
 
+/* ---- signals, all the time ---- */
+
+static atomic_bool pestered;
+static atomic_uint signals_seen;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	signals_seen++;
+}
+
+static void *pester(void *arg)
+{
+	pthread_t victim = *(pthread_t *)arg;
+
+	while (pestered) {
+		pthread_kill(victim, SIGUSR1);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void *pour(void *arg)
+{
+	struct stream *s = arg;
+	struct err e = ERR_INIT;
+	char *lots = xcalloc(1, 1 << 16);
+
+	for (int i = 0; i < 200; i++) {
+		if (i % 10 == 0)
+			usleep(5000);
+		if (stream_write(s, lots, 1 << 16, now_ms() + 20000, &e) < 0)
+			break;
+	}
+	free(lots);
+	stream_close(s);
+	return NULL;
+}
+
+/* Every call is interrupted now and then; nobody may notice. */
+static void signals(void)
+{
+	struct sigaction act = { .sa_handler = on_signal }, before_act;
+	struct err e = ERR_INIT;
+	struct buf b = BUF_INIT(1 << 20);
+	pthread_t self = pthread_self(), pest, other;
+	unsigned port = 0, seen;
+	int l = tcp_listen("127.0.0.1", &port, NULL, &e), c, status;
+	struct stream *s;
+	size_t total = 0;
+	ssize_t got;
+	char piece[50000];
+	int64_t before;
+
+	sigaction(SIGUSR1, &act, &before_act);
+	pestered = true;
+	pthread_create(&pest, NULL, pester, &self);
+	before = now_ms();
+	check(sleep_until(now_ms() + 200, &e) == 0 && now_ms() - before >= 200, "signals do not end sleep",
+	      "%d ms, %s", (int)(now_ms() - before), e.msg);
+	c = tcp_connect("127.0.0.1", port, now_ms() + 5000, &e);
+	s = stream_of_fd(tcp_accept(l, now_ms() + 5000, &e));
+	pthread_create(&other, NULL, pour, stream_of_fd(c));
+	while ((got = stream_read(s, piece, sizeof piece, now_ms() + 20000, &e)) > 0)
+		total += (size_t)got;
+	check(got == 0 && total == 200u << 16, "nor reading", "%zu bytes, %s", total, e.msg);
+	pthread_join(other, NULL);
+	stream_close(s);
+	check(run_program((const char *const[]){ "sh", "-c", "sleep 0.3; echo done", NULL }, NULL, &b,
+			  now_ms() + 5000, &status, &e) == 0 && status == 0 && strcmp(b.str, "done\n") == 0,
+	      "nor a program", "%s%s", b.str, e.msg);
+	check(tcp_accept(l, now_ms() + 100, &e) < 0 && e.kind == ERR_TIMEOUT, "nor accepting", "%s", e.msg);
+	seen = signals_seen;
+	pestered = false;
+	pthread_join(pest, NULL);
+	check(seen > 100, "and there were many", "%u", seen);
+	sigaction(SIGUSR1, &before_act, NULL);
+	close(l);
+	buf_release(&b);
+}
+
 /* ---- interrupts: last, for they do not wear off ---- */
 
 static void *interrupt_soon(void *arg)
@@ -555,6 +637,7 @@ int main(void)
 	files();
 	mounts();
 	programs();
+	signals();
 	interrupts();
 	if (chdir("/") < 0 || dir_remove(dir, &e) < 0)
 		return 1;

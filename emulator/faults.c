@@ -1,0 +1,126 @@
+/*
+ * Faults on purpose.  A file holds a JSON array of rules and is read again
+ * whenever it changed, so that a test can switch them while it runs:
+ *
+ *	{ "request": "PATCH *scaleset*", "skip": 1, "times": 2,
+ *	  "status": 429, "code": "TooManyRequests", "retryAfter": 3 }
+ *
+ * "request" is compared with "METHOD TARGET", "operation" with the id (lower
+ * case) of what an operation is about; * is any run of characters, case does
+ * not matter.  "verb" narrows operations to what is done to machines
+ * ("start", "reimage", ...).  "skip" many pass first, then "times" many are hit
+ * (all, without it).
+ *
+ * A request is held up for "delay_ms"; then it gets "status" (with "code",
+ * "message", "retryAfter") or, with "reset": true, a closed connection, or its
+ * answer breaks off after "truncate" bytes of the body.  An operation fails
+ * with "code" and "message".
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "emulator/inner.h"
+
+/* '*' is any run of characters, case does not matter. */
+static bool glob(struct str pattern, struct str s)
+{
+	while (pattern.n > 0 && *pattern.p != '*') {
+		if (s.n == 0 || to_lower(*s.p) != to_lower(*pattern.p))
+			return false;
+		pattern = str_skip(pattern, 1);
+		s = str_skip(s, 1);
+	}
+	if (pattern.n == 0)
+		return s.n == 0;
+	while (pattern.n > 0 && *pattern.p == '*')
+		pattern = str_skip(pattern, 1);
+	for (;; s = str_skip(s, 1)) {
+		if (glob(pattern, s))
+			return true;
+		if (s.n == 0)
+			return false;
+	}
+}
+
+/* Read the file if it is another than the last time. */
+static void reload(struct emu *m)
+{
+	struct buf b = BUF_INIT(1u << 20);
+	struct err e = ERR_INIT;
+	struct stat st;
+	cJSON *doc;
+
+	if (stat(m->faults_path, &st) < 0) {
+		json_free(m->faults);
+		m->faults = NULL;
+		m->faults_mark = 0;
+		return;
+	}
+	if (m->faults_mark == (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + st.st_size)
+		return;
+	m->faults_mark = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + st.st_size;
+	if (file_read(m->faults_path, &b, &e) == 0 &&
+	    (doc = json_parse(buf_str(&b), m->faults_path, &e)) != NULL) {
+		json_free(m->faults);
+		m->faults = doc;
+		emu_log(m, "faults: %d rules", cJSON_GetArraySize(doc));
+	} else {
+		emu_log(m, "faults: %s", e.msg);
+	}
+	buf_release(&b);
+}
+
+/* The first rule whose turn it is. */
+static const cJSON *pick(struct emu *m, const char *kind, const char *what, const char *verb)
+{
+	const char *pattern, *rule_verb;
+	int64_t seen, skip, times;
+	cJSON *rule;
+
+	reload(m);
+	cJSON_ArrayForEach(rule, m->faults) {
+		pattern = json_str_opt(rule, kind, NULL);
+		rule_verb = json_str_opt(rule, "verb", NULL);
+		if (pattern == NULL || !glob(str_of(pattern), str_of(what)) ||
+		    (rule_verb != NULL && !is(rule_verb, verb)))
+			continue;
+		seen = json_int_opt(rule, "seen", 0);
+		skip = json_int_opt(rule, "skip", 0);
+		times = json_int_opt(rule, "times", INT32_MAX);
+		json_set(rule, "seen", cJSON_CreateNumber((double)(seen + 1)));
+		if (seen < skip || seen >= skip + times)
+			continue;
+		emu_log(m, "fault: %s %.300s", kind, what);
+		return rule;
+	}
+	return NULL;
+}
+
+cJSON *faults_request(struct emu *m, const struct http_head *h)
+{
+	struct buf what = BUF_INIT(HTTP_LINE_MAX);
+	const cJSON *rule;
+	cJSON *copy;
+
+	buf_addf(&what, "%.*s %.*s", STR_ARG(h->method), STR_ARG(h->target));
+	pthread_mutex_lock(&m->lock);
+	rule = pick(m, "request", what.str, NULL);
+	copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
+	if (copy != NULL)
+		op_sleep(m, (unsigned)json_int_opt(copy, "delay_ms", 0) % 600000);
+	pthread_mutex_unlock(&m->lock);
+	buf_release(&what);
+	return copy;
+}
+
+bool faults_operation(struct emu *m, const struct op *op, struct fault *f)
+{
+	const cJSON *rule = pick(m, "operation", op->key, json_str_opt(op->args, "verb", NULL));
+
+	if (rule == NULL)
+		return false;
+	fault_set(f, (unsigned)json_int_opt(rule, "status", 409), json_str_opt(rule, "code", "InternalExecutionError"),
+		  NULL, "%s", json_str_opt(rule, "message", "An internal execution error occurred. Please retry "
+		  "later."));
+	return true;
+}

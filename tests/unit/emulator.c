@@ -1,0 +1,218 @@
+/*
+ * What the local Azure is built of: documents from templates, bodies as
+ * Resource Manager takes them, the store of resources.  How it answers is
+ * tests/sh/emulator.sh's affair.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "emulator/inner.h"
+
+static int failed;
+
+static void check(const char *what, bool ok, const char *why)
+{
+	if (ok) {
+		printf("ok emulator %s\n", what);
+	} else {
+		printf("not ok emulator %s: %s\n", what, why);
+		failed = 1;
+	}
+}
+
+/* The document, printed, is this text. */
+static void check_json(const char *what, cJSON *doc, const char *wanted)
+{
+	struct buf b = BUF_INIT(64u << 10);
+
+	json_print(doc, &b);
+	check(what, strcmp(b.str, wanted) == 0, b.str);
+	buf_release(&b);
+	json_free(doc);
+}
+
+static cJSON *parse(const char *text)
+{
+	struct err e = ERR_INIT;
+	cJSON *doc = json_parse(str_of(text), "test", &e);
+
+	if (doc == NULL) {
+		printf("not ok emulator parse: %s\n", e.msg);
+		exit(1);
+	}
+	return doc;
+}
+
+static void documents(void)
+{
+	cJSON *inner = json_fmt("{'x':[%d,%l]}", -1, INT64_C(1) << 40), *doc;
+
+	check_json("every hole", json_fmt("{'s':%s,'n':%s,'b':%b,'j':%j,'k':%j}", "a\"\\\n", NULL, true, inner,
+		   NULL), "{\"s\":\"a\\\"\\\\\\n\",\"n\":null,\"b\":true,\"j\":{\"x\":[-1,1099511627776]},\"k\":null}");
+	check_json("text that looks like a hole", json_fmt("[%s]", "%s ' %d"), "[\"%s ' %d\"]");
+	check_json("bytes that are no text", json_fmt("[%s]", "a\xff"), "[\"a\xef\xbf\xbd\"]");
+	json_free(inner);
+
+	doc = parse("{\"a\":1,\"b\":{\"c\":2,\"d\":3},\"e\":[1]}");
+	inner = parse("{\"a\":null,\"b\":{\"c\":9,\"x\":{\"y\":1}},\"e\":[2,3]}");
+	json_merge(doc, inner);
+	json_free(inner);
+	check_json("merge (RFC 7396)", doc, "{\"b\":{\"d\":3,\"c\":9,\"x\":{\"y\":1}},\"e\":[2,3]}");
+
+	doc = parse("{\"a\":null,\"b\":[{\"c\":null,\"d\":1},null]}");
+	json_strip_nulls(doc);
+	check_json("nulls of objects go, those of arrays stay", doc, "{\"b\":[{\"d\":1},null]}");
+
+	doc = parse("[{\"name\":\"Front\"},{\"x\":1},{\"name\":5}]");
+	check("named, in any case", json_named(doc, "fRONT") == doc->child, "another");
+	check("named, not there", json_named(doc, "x") == NULL, "something");
+	json_free(doc);
+}
+
+static const struct { const char *what, *text, *wanted; } bodies[] = {
+	{ "strict stays", "{\"a\":[1,true,null,\"x\"]}", "{\"a\":[1,true,null,\"x\"]}" },
+	{ "names without quotes", "{a:1, $b_2 : {c:true}}", "{\"a\":1,\"$b_2\":{\"c\":true}}" },
+	{ "single quotes", "{'a':'it\\'s \"so\"'}", "{\"a\":\"it's \\\"so\\\"\"}" },
+	{ "comments", "{ // one\n \"a\" /* two */ : 1 /*:*/ }", "{\"a\":1}" },
+	{ "what looks like a comment", "{\"a\":\"http://x /* y */\"}", "{\"a\":\"http://x /* y */\"}" },
+	{ "a comma too many", "{\"a\":[1,2, /* ] */ ], }", "{\"a\":[1,2]}" },
+	{ "a line end in a string", "{\"a\":\"x\ny\"}", "{\"a\":\"x\\ny\"}" },
+	{ "escapes stay", "{\"a\":\"\\u00e9\\\\\"}", "{\"a\":\"\xc3\xa9\\\\\"}" },
+	{ "garbage", "{\"a\":}", NULL },
+	{ "a word that is no value", "{\"a\":yes}", NULL },
+	{ "a string without an end", "{\"a\":\"x", NULL },
+	{ "a comment without an end", "{\"a\":1 /*", NULL },
+	{ "nothing", "", NULL },
+};
+
+static void relaxed(void)
+{
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct buf b = BUF_INIT(4096), out = BUF_INIT(4096);
+		struct err e = ERR_INIT;
+		cJSON *doc;
+
+		json_relax(str_of(bodies[i].text), &b);
+		doc = json_parse(buf_str(&b), "body", &e);
+		if (doc != NULL)
+			json_print(doc, &out);
+		check(bodies[i].what, bodies[i].wanted == NULL ? doc == NULL :
+		      strcmp(out.str, bodies[i].wanted) == 0, doc != NULL ? out.str : e.msg);
+		json_free(doc);
+		buf_release(&b);
+		buf_release(&out);
+	}
+	/* cut anywhere: never read beyond the end (the sanitizer sees it) */
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+		for (size_t n = 0; n <= strlen(bodies[i].text); n++) {
+			struct buf b = BUF_INIT(4096);
+			char *copy = xmalloc(n);
+
+			memcpy(copy, bodies[i].text, n);
+			json_relax((struct str){ copy, n }, &b);
+			free(copy);
+			buf_release(&b);
+		}
+	check("cut at every byte", true, "");
+}
+
+static struct emu *new_store(const char *dir)
+{
+	struct emu *m = xcalloc(1, sizeof(*m));
+	struct err e = ERR_INIT;
+
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->changed, NULL);
+	m->entries_end = &m->entries;
+	m->dir = xstrdup(dir);
+	pthread_mutex_lock(&m->lock);
+	check("load", store_load(m, &e) == 0, e.msg);
+	return m;
+}
+
+static void free_store(struct emu *m)
+{
+	pthread_mutex_unlock(&m->lock);
+	op_release_all(m);
+	store_release(m);
+	free(m->dir);
+	free(m);
+}
+
+static void store(void)
+{
+	static const char vnet[] = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/V";
+	static const char nic[] = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n";
+	char dir[] = "/tmp/emulator-XXXXXX", id[256], subscription[37];
+	struct err e = ERR_INIT;
+	struct entry *n;
+	struct emu *m;
+
+	if (mkdtemp(dir) == NULL)
+		exit(1);
+	m = new_store(dir);
+	memcpy(subscription, m->subscription, sizeof(subscription));
+	store_add(m, vnet, json_fmt("{'id':%s,'type':'Microsoft.Network/virtualNetworks','properties':{"
+		  "'provisioningState':'Updating','subnets':[{'name':'Sub','id':'x','properties':{'p':1}}]}}",
+		  vnet), NULL);
+	snprintf(id, sizeof(id), "%s/subnets/SUB", vnet);
+	store_add(m, nic, json_fmt("{'id':%s,'type':'Microsoft.Network/networkInterfaces','properties':{"
+		  "'ipConfigurations':[{'subnet':{'id':%s}}]}}", nic, id), json_fmt("{'key':%s}", "secret"));
+	store_add(m, "blob:a/C/Dir", json_fmt("{'size':1}"), NULL);
+
+	check("found in any case", (n = store_find(m, "/SUBSCRIPTIONS/s/resourcegroups/G/providers/"
+	      "microsoft.network/VIRTUALnetworks/v")) != NULL && n->type != NULL, "no");
+	check("blobs are found in theirs only", store_find(m, "blob:a/C/Dir") != NULL &&
+	      store_find(m, "blob:a/c/dir") == NULL, "no");
+	check("a part of a document", json_int_opt(store_doc(m, id), "properties.p", 0) == 1, "no");
+	snprintf(id, sizeof(id), "%s/subnets/none", vnet);
+	check("a part that is not", store_doc(m, id) == NULL, "something");
+	check("a whole document", store_doc(m, vnet) == n->doc, "no");
+	n = store_referrer(m, vnet);
+	check("who names a part of it", n != NULL && is(json_str_opt(n->doc, "id", ""), nic), "nobody");
+	check("who names nobody", store_referrer(m, nic) == NULL, "somebody");
+	check("save", store_save(m, &e) == 0, e.msg);
+	free_store(m);
+
+	m = new_store(dir);
+	check("the same subscription", strcmp(m->subscription, subscription) == 0, m->subscription);
+	n = store_find(m, nic);
+	check("secrets are kept", n != NULL && is(json_str_opt(n->hide, "key", ""), "secret"), "no");
+	n = store_find(m, vnet);
+	check("what was under way is over", n != NULL &&
+	      is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"), "no");
+	check("blobs, too", store_find(m, "blob:a/C/Dir") != NULL, "no");
+	free_store(m);
+	dir_remove(dir, &e);
+}
+
+static void words(void)
+{
+	static const struct { const char *name, *wanted; } regions[] = {
+		{ "eastus", "eastus" }, { "East US", "eastus" }, { "WEST  europe", "westeurope" },
+		{ "mars", NULL }, { "", NULL }, { NULL, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
+		const char *got = location_find(regions[i].name);
+
+		check(regions[i].name != NULL ? regions[i].name : "no region",
+		      regions[i].wanted == NULL ? got == NULL : is(got, regions[i].wanted),
+		      got != NULL ? got : "none");
+	}
+	check("a version that is listed", version_known("2024-07-01, 2015-06-15", "2015-06-15"), "no");
+	check("one that is not", !version_known("2024-07-01, 2015-06-15", "2016-06-15"), "yes");
+	check("a part of one", !version_known("2024-07-01, 2015-06-15", "2015-06"), "yes");
+	check("between two", !version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "yes");
+}
+
+int main(void)
+{
+	json_init();
+	documents();
+	relaxed();
+	store();
+	words();
+	return failed;
+}
