@@ -121,7 +121,7 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o build/o/build/anchors.o
+OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 
 azswarm: build/o/build-aux/start.o build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
@@ -205,8 +205,8 @@ build/assets.list: FORCE
 	@mkdir -p build
 	@$(call keep,$@,$(ASSETS))
 
-build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) | tools
-	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) >$@.tmp
+build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) build/roots | tools
+	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) build/roots >$@.tmp
 	@mv $@.tmp $@
 
 # The tool is a static file made like the product, so it runs right here.
@@ -214,7 +214,7 @@ build/anchors: build/o/build-aux/start.o build/o/build-aux/anchors.o build/libbe
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
 		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
-build/anchors.c: build/anchors | tools
+build/roots: build/anchors | tools
 	$(call say,ROOTS)build/anchors $$(find '$(CA_CERTS)' -name '*.crt' | sort) >$@.tmp
 	@mv $@.tmp $@
 
@@ -260,7 +260,7 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
-WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c \
+WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build-aux/anchors.c \
 	    build-aux/start.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
