@@ -109,6 +109,15 @@ wait_for 20 sh -c "grep -q asks /proc/$spawned/maps"
 same "and can be seen to be writable" rw-p "$(mapped "$spawned" asks GNU_RELRO)"
 reap "$spawned"
 
+# ---- what is put into it ----
+
+driver=$SRCDIR/assets/machines/nspawn
+"$SRCDIR/build-aux/assets.sh" assets "$driver" | sed -n '/^ /{s/0x\|,//g;p}' | xxd -r -p |
+	gunzip >nspawn
+check "comments are left out" sh -c "! grep -q '^[[:space:]]*# ' nspawn && test -s nspawn"
+same "but not what a script reads of itself" "$(sh "$driver" 2>&1 | tee usage)" "$(sh ./nspawn 2>&1)"
+check "which is something" grep -q 'nspawn create' usage
+
 # ---- the same bytes wherever it is built ----
 
 # The sources as someone else gets them.
