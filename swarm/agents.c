@@ -296,6 +296,13 @@ static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct er
 	return rc;
 }
 
+/* Nothing runs there that would still have to leave the swarm.  Who is only on
+ * the way down, or of whom Azure does not know, might. */
+static bool is_off(const struct agent *g)
+{
+	return strcmp(g->power, "stopped") == 0 || strcmp(g->power, "deallocated") == 0;
+}
+
 /* Machines that do not run go first, then the newest. */
 static int victim_order(const void *pa, const void *pb)
 {
@@ -318,21 +325,21 @@ static int scale_in(struct session *s, struct agents *a, size_t remove, struct e
 	qsort(a->list, a->n, sizeof(*a->list), victim_order);
 	for (size_t i = 0; rc == 0 && i < remove; i += part) {
 		size_t end = i + part < remove ? i + part : remove;
-		cJSON *ids = cJSON_CreateArray(), *running = cJSON_CreateArray();
+		cJSON *ids = cJSON_CreateArray(), *on = cJSON_CreateArray();
 		struct buf names = BUF_INIT(64u << 10);
 		char *down, *gone;
 
 		for (size_t k = i; k < end; k++) {
 			cJSON_AddItemToArray(ids, cJSON_CreateString(a->list[k].id));
-			if (strcmp(a->list[k].power, "running") == 0)
-				cJSON_AddItemToArray(running, cJSON_CreateString(a->list[k].id));
+			if (!is_off(&a->list[k]))
+				cJSON_AddItemToArray(on, cJSON_CreateString(a->list[k].id));
 			buf_addf(&names, "%s%s", names.n ? ", " : "", a->list[k].name);
 		}
 		down = xasprintf("%s to drain, leave and shut down", names.str);
 		gone = xasprintf("%s to be deleted", names.str);
-		if (cJSON_GetArraySize(running) > 0) {
+		if (cJSON_GetArraySize(on) > 0) {
 			ui_say(s->ui, "%s: draining, leaving the swarm, shutting down", names.str);
-			rc = act(s, "poweroff?skipShutdown=false", running, 0, down, e);
+			rc = act(s, "poweroff?skipShutdown=false", on, 0, down, e);
 		}
 		if (rc == 0) {
 			s->no_wait = no_wait && end == remove;
@@ -346,7 +353,7 @@ static int scale_in(struct session *s, struct agents *a, size_t remove, struct e
 		free(gone);
 		buf_release(&names);
 		json_free(ids);
-		json_free(running);
+		json_free(on);
 	}
 	s->no_wait = no_wait;
 	return rc;
