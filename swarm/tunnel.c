@@ -75,16 +75,11 @@ static const char *const usual[] = {
 
 /* Listen for each forward; what cannot be had is told, and only none at all
  * is an error. */
-static int listen_all(struct session *s, struct forward *f, size_t *n, struct err *e)
+static int listen_all(struct session *s, struct forward *f, size_t n, struct err *e)
 {
 	size_t had = 0;
 
-	*n = 0;
-	for (size_t i = 0; i < N_USUAL + s->n_forwards; i++)
-		if (parse_forward(i < N_USUAL ? usual[i] : s->forwards[i - N_USUAL], &f[(*n)++],
-				  e) < 0)
-			return -1;
-	for (size_t i = 0; i < *n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct err why = ERR_INIT;
 
 		f[i].fd = tcp_listen(f[i].bind, &f[i].port, NULL, &why);
@@ -172,11 +167,14 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 	struct forward f[N_USUAL + SESSION_FORWARDS_MAX];
 	bool shell = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	struct remote r = { 0 };
-	size_t n = 0;
+	size_t n = N_USUAL + s->n_forwards;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (remote_open(s, &r, e) < 0 || listen_all(s, f, &n, e) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (parse_forward(i < N_USUAL ? usual[i] : s->forwards[i - N_USUAL], &f[i], e) < 0)
+			return -1;
+	if (remote_open(s, &r, e) < 0 || listen_all(s, f, n, e) < 0)
 		goto out;
 	for (;;) {
 		struct ssh_loop *l = ssh_loop_new(r.ssh);
