@@ -93,7 +93,7 @@ static const struct command commands[] = {
 	  "[--no-wait]", "shut all agents down and stop paying for them") },
 	{ "deploy-monitor", AZURE(cmd_deploy_monitor, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
 	  "a page on a master that shows nodes and tasks, live") },
-	{ "kill-monitor", AZURE(cmd_kill_monitor, LOGIN, 0, 0, "", "", "remove it") },
+	{ "kill-monitor", AZURE(cmd_kill_monitor, LOGIN, 0, 0, "", "", "remove the monitor") },
 	{ "deploy-replicated-service", AZURE(cmd_deploy_replicated_service, LOGIN, 0, 0,
 	  "--no-wait", "[--no-wait]", "the demo service, 8 tasks on port 80") },
 	{ "deploy-global-service", AZURE(cmd_deploy_global_service, LOGIN, 0, 0, "--no-wait",
@@ -108,7 +108,7 @@ static const struct command commands[] = {
 	  "remove the service on port 81") },
 	{ "deploy-stack", AZURE(cmd_deploy_stack, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
 	  "the demo with Redis, 4 tasks on port 80") },
-	{ "destroy-stack", AZURE(cmd_destroy_stack, LOGIN, 0, 0, "", "", "remove it") },
+	{ "destroy-stack", AZURE(cmd_destroy_stack, LOGIN, 0, 0, "", "", "remove the stack") },
 	{ "proxy", AZURE(cmd_proxy, LOGIN, 0, 0, "-L", "[-L [ADDRESS:]PORT:HOST:PORT]...",
 	  "forward ports of the cluster to localhost") },
 	{ "ssh", AZURE(cmd_ssh, LOGIN, 0, ARGS_MAX - 2, "", "[NODE [COMMAND...]]",
@@ -157,7 +157,7 @@ static void print_usage(FILE *out)
 	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!(commands[i].needs & HIDDEN))
-			fprintf(out, "  %-25s %s\n", commands[i].name, commands[i].summary);
+			fprintf(out, "  %-26s %s\n", commands[i].name, commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists the settings.\n",
