@@ -10,6 +10,11 @@ HOSTCC		?= gcc			# tests, with sanitizers, against glibc
 CLANG		?= clang		# the second opinion, and the fuzzers
 MUSL		?= /usr/lib/$(shell uname -m)-linux-musl
 MUSL_INC	?= /usr/include/$(shell uname -m)-linux-musl
+ifeq ($(origin AR),default)
+AR		:= gcc-ar		# it knows what is in objects made for LTO
+endif
+# Empty for links in no time, of a program 3 % larger.
+LTO		?= -flto
 JOBS		?= $(shell nproc)
 CA_CERTS	?= /usr/share/ca-certificates/mozilla
 # Unpacked Debian sources, for where apt has none to give.
@@ -40,24 +45,30 @@ WARN		:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 HARDEN		:= -fPIE -fstack-protector-strong -fstack-clash-protection \
 		   -fcf-protection -ftrivial-auto-var-init=zero
 REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
-SMALL		:= -Os -ffunction-sections -fdata-sections \
-		   -fno-asynchronous-unwind-tables -fno-unwind-tables
+SMALL		:= -ffunction-sections -fdata-sections \
+		   -fno-asynchronous-unwind-tables -fno-unwind-tables \
+		   -fno-move-loop-invariants
 INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
-REL_FLAGS	:= $(SMALL) $(HARDEN) $(REPRO)
+REL_FLAGS	 = -Oz $(SMALL) $(HARDEN) $(REPRO) $(LTO)
+# -Oz makes arithmetic slow, and this is where the arithmetic is.
+LIB_REL_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO) $(LTO)
 SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 		   -fno-omit-frame-pointer
 # BearSSL reads unaligned words where the processor can, on purpose.
 LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
 
 # musl-gcc -static-pie makes a dynamic program without saying so.  This is
-# what a static PIE is: the start file that relocates itself, nothing to load.
+# what a static PIE is: a start file that relocates it (ours, for the packed
+# relocations that musl's cannot read), nothing to load.
 LDFLAGS		?=
-STATIC_PIE	:= -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
+STATIC_PIE	 = $(REL_FLAGS) $(if $(LTO),-flto=1 -flto-partition=one -fipa-pta) \
+		   -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
 		   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
+		   -Wl,-z,pack-relative-relocs,--hash-style=gnu \
 		   -Wl,--gc-sections,--build-id=none,-s
-CRT_BEGIN	 = $(MUSL)/rcrt1.o $(MUSL)/crti.o
+CRT_BEGIN	 = build/o/build-aux/start.o $(MUSL)/crti.o
 CRT_END		 = $(MUSL)/crtn.o
 
 # ---- sources -----------------------------------------------------------
@@ -94,12 +105,14 @@ tools:
 	@build-aux/deps.sh build-aux/deps
 
 deps:
-	@build-aux/deps.sh build-aux/deps tests/deps
+	@build-aux/deps.sh build-aux/deps tests/deps tests/demo.deps
 
 test check: azswarm | deps
 	@tests/run $(T)
 
-demo: azswarm | deps
+# Without root the machines exist on paper, and need nothing.
+demo: azswarm
+	@build-aux/deps.sh tests/demo.deps || echo 'demo: goes on without'
 	@tests/demo.sh
 
 clean:
@@ -110,10 +123,11 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o build/o/build/anchors.o
+OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 
-azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
-	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
+azswarm: build/o/build-aux/start.o build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
+		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 	@mv $@.tmp $@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
@@ -135,6 +149,8 @@ $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
+# LTO does not see who calls what in assembly
+build/o/build-aux/start.o: private override LTO :=
 build/o/main.o: private OWN_FLAGS += -include build/version.h
 # main.c by name: without it make should say so, not the linker
 build/o/main.o: main.c build/version.h
@@ -174,14 +190,14 @@ build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 	@top=$$$$PWD && cd build/$(1)bearssl-o && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
 		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
 		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c
-	@ar rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
+	@$(AR) rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
 
 build/$(1)libcjson.a: build/.cjson build/$(2)/flags
 	@rm -f $$@ && mkdir -p $$(@D)
 	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cJSON.o build/cjson/cJSON.c
-	@ar rcsD $$@ build/$(1)cJSON.o
+	@$(AR) rcsD $$@ build/$(1)cJSON.o
 endef
-$(eval $(call bearssl,,o,$$(CC),$$(REL_FLAGS)))
+$(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS)))
 $(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
 $(eval $(call bearssl,fuzz/,fuzz,$$(CLANG),$$(LIB_SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
@@ -191,16 +207,16 @@ build/assets.list: FORCE
 	@mkdir -p build
 	@$(call keep,$@,$(ASSETS))
 
-build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) | tools
-	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) >$@.tmp
+build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) build/roots | tools
+	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) build/roots >$@.tmp
 	@mv $@.tmp $@
 
 # The tool is a static file made like the product, so it runs right here.
-build/anchors: build-aux/anchors.c build/libbearssl.a
-	$(call say,LINK)$(CC) $(OWN_FLAGS) $(REL_FLAGS) $(STATIC_PIE) -o $@ \
-		$(CRT_BEGIN) $^ $(CRT_END)
+build/anchors: build/o/build-aux/start.o build/o/build-aux/anchors.o build/libbearssl.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
+		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
-build/anchors.c: build/anchors | tools
+build/roots: build/anchors | tools
 	$(call say,ROOTS)build/anchors $$(find '$(CA_CERTS)' -name '*.crt' | sort) >$@.tmp
 	@mv $@.tmp $@
 
@@ -220,7 +236,7 @@ build/san/libazswarm.a: $(patsubst build/o/%,build/san/%,$(OBJ))
 build/fuzz/libazswarm.a: $(patsubst build/o/%,build/fuzz/%,$(OBJ))
 build/san/libazswarm.a build/fuzz/libazswarm.a:
 	@rm -f $@
-	@ar rcsD $@ $^
+	@$(AR) rcsD $@ $^
 
 units: $(addprefix build/unit/,$(UNITS)) $(addprefix build/replay/,$(FUZZERS))
 
@@ -246,7 +262,8 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
-WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build/anchors.c build-aux/anchors.c
+WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build-aux/anchors.c \
+	    build-aux/start.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
+#include "node/demo.h"
+#include "node/image.h"
+#include "node/monitor.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
 
@@ -24,16 +28,19 @@ enum needs {
 	SERVES = 8,		/* runs until it is told to stop */
 };
 
+#define ARGS_MAX 256
+
 /* Words and flags of one call, sorted out. */
 struct call {
 	struct session session;
 	struct settings settings;
 	struct ui ui;
 	int argc;		/* command and its arguments, flags taken out */
-	char *argv[16];
+	char *argv[ARGS_MAX];
 	char *number;		/* the N of scale-agents-N */
+	bool help;
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines;
+	const char *config, *listen, *dir, *machines, *faults, *out;
 };
 
 struct command {
@@ -50,6 +57,9 @@ static int run_version(struct call *c, struct err *e);
 static int run_help(struct call *c, struct err *e);
 static int run_helper(struct call *c, struct err *e);
 static int run_agent(struct call *c, struct err *e);
+static int run_demo(struct call *c, struct err *e);
+static int run_monitor(struct call *c, struct err *e);
+static int run_image(struct call *c, struct err *e);
 static int run_emulator(struct call *c, struct err *e);
 
 #define AZURE(fn, needs, min, max, flags, args, summary) \
@@ -81,6 +91,32 @@ static const struct command commands[] = {
 	  "start all agents") },
 	{ "deallocate-agents", AZURE(cmd_deallocate_agents, LOGIN, 0, 0, "--no-wait",
 	  "[--no-wait]", "shut all agents down and stop paying for them") },
+	{ "deploy-monitor", AZURE(cmd_deploy_monitor, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
+	  "a page on a master that shows nodes and tasks, live") },
+	{ "kill-monitor", AZURE(cmd_kill_monitor, LOGIN, 0, 0, "", "", "remove the monitor") },
+	{ "deploy-replicated-service", AZURE(cmd_deploy_replicated_service, LOGIN, 0, 0,
+	  "--no-wait", "[--no-wait]", "the demo service, 8 tasks on port 80") },
+	{ "deploy-global-service", AZURE(cmd_deploy_global_service, LOGIN, 0, 0, "--no-wait",
+	  "[--no-wait]", "the demo service, one task a node on port 81") },
+	{ "scale-service", AZURE(cmd_scale_service, LOGIN, 1, 1, "--no-wait", "N [--no-wait]",
+	  "change the number of its tasks (also scale-service-N)") },
+	{ "update-service", AZURE(cmd_update_service, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
+	  "replace its tasks, by this version") },
+	{ "destroy-service", AZURE(cmd_destroy_service, LOGIN, 0, 0, "", "",
+	  "remove the service on port 80") },
+	{ "destroy-global-service", AZURE(cmd_destroy_global_service, LOGIN, 0, 0, "", "",
+	  "remove the service on port 81") },
+	{ "deploy-stack", AZURE(cmd_deploy_stack, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
+	  "the demo with Redis, 4 tasks on port 80") },
+	{ "destroy-stack", AZURE(cmd_destroy_stack, LOGIN, 0, 0, "", "", "remove the stack") },
+	{ "proxy", AZURE(cmd_proxy, LOGIN, 0, 0, "-L", "[-L [ADDRESS:]PORT:HOST:PORT]...",
+	  "forward ports of the cluster to localhost") },
+	{ "ssh", AZURE(cmd_ssh, LOGIN, 0, ARGS_MAX - 2, "", "[NODE [COMMAND...]]",
+	  "a shell or a command on a machine") },
+	{ "docker-env", AZURE(cmd_docker_env, LOGIN, 0, 0, "--stop", "[--stop]",
+	  "a tunnel to the swarm's Docker, and DOCKER_HOST for it") },
+	{ "tail-helper", AZURE(cmd_tail_helper, LOGIN, 0, 0, "", "",
+	  "follow the helper's journal on a master") },
 	{ "list-endpoints", AZURE(cmd_list_endpoints, LOGIN, 0, 0, "", "",
 	  "public addresses and names (also endpoints)") },
 	{ "endpoints", AZURE(cmd_list_endpoints, LOGIN | HIDDEN, 0, 0, "", "",
@@ -96,12 +132,18 @@ static const struct command commands[] = {
 	{ "destroy-cluster", AZURE(cmd_destroy_cluster, LOGIN, 0, 0, "--confirm --no-wait",
 	  "[--confirm NAME] [--no-wait]", "delete everything") },
 	{ "clean", AZURE(cmd_clean, NEEDS_NOTHING, 0, 0, "", "", "remove parameters/") },
-	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines",
-	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER]", "a local Azure to rehearse on") },
+	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults",
+	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE]", "a local Azure to rehearse on") },
 	{ "helper", OWN(run_helper, SERVES, 0, 0, "--config", "[--config FILE]",
 	  "on a master: join tokens and the node table") },
 	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
 	  "on every machine: join, health, leave") },
+	{ "demo", OWN(run_demo, SERVES, 0, 0, "", "",
+	  "in a container: a page, counters, something to compute") },
+	{ "monitor", OWN(run_monitor, SERVES, 0, 0, "", "",
+	  "in a container: a page that shows nodes and tasks, live") },
+	{ "image", OWN(run_image, NEEDS_NOTHING, 0, 0, "-o", "-o FILE",
+	  "this program as a container image, for docker load") },
 	{ "version", OWN(run_version, NEEDS_NOTHING, 0, 0, "", "",
 	  "version, and what it was made of") },
 	{ "help", OWN(run_help, NEEDS_NOTHING, 0, 1, "", "[COMMAND]", "this, or about a command") },
@@ -115,7 +157,7 @@ static void print_usage(FILE *out)
 	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!(commands[i].needs & HIDDEN))
-			fprintf(out, "  %-18s %s\n", commands[i].name, commands[i].summary);
+			fprintf(out, "  %-26s %s\n", commands[i].name, commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists the settings.\n",
@@ -261,10 +303,31 @@ static int run_agent(struct call *c, struct err *e)
 	const char *config = c->config ? c->config : NODE_CONFIG;
 
 	if (c->argc == 1)
-		return agent_run(config, e);
+		return agent_run(config, AZSWARM_VERSION, e);
 	if (strcmp(c->argv[1], "leave") == 0)
 		return agent_leave(config, e);
 	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"", c->argv[1]);
+}
+
+/* ---- images, and what runs in them ---- */
+
+static int run_demo(struct call *c, struct err *e)
+{
+	(void)c;
+	return demo_run(AZSWARM_VERSION, e);
+}
+
+static int run_monitor(struct call *c, struct err *e)
+{
+	(void)c;
+	return monitor_run(e);
+}
+
+static int run_image(struct call *c, struct err *e)
+{
+	if (c->out == NULL)
+		return err_set(e, ERR_USAGE, "-o FILE is missing; \"-\" is standard output");
+	return image_run(AZSWARM_VERSION, c->out, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */
@@ -296,7 +359,7 @@ static int run_emulator(struct call *c, struct err *e)
 {
 	struct emulator_options o = {
 		.listen = c->listen ? c->listen : "127.0.0.1:8443", .dir = c->dir,
-		.machines = c->machines, .out = stdout,
+		.machines = c->machines, .faults = c->faults, .out = stdout,
 	};
 	char *driver = NULL;
 	int rc;
@@ -346,95 +409,113 @@ static int set_format(struct call *c, const char *v, struct err *e)
 	return 0;
 }
 
-/* Take one flag; *used gets how many words it was. */
-static int take_flag(struct call *c, const struct command *cmd, char **words, int left,
-		     int *used, bool *help, struct err *e)
+/* What a flag sets: a bool or a text in struct call, or something of its own. */
+enum flag_kind { FLAG_TRUE, FLAG_TEXT, FLAG_FORMAT, FLAG_FORWARD };
+
+static const struct flag {
+	const char *name;
+	enum flag_kind kind;
+	size_t at;
+} flags[] = {
+	{ "--output", FLAG_FORMAT, 0 },
+	{ "--quiet", FLAG_TRUE, offsetof(struct call, ui.quiet) },
+	{ "-q", FLAG_TRUE, offsetof(struct call, ui.quiet) },
+	{ "--help", FLAG_TRUE, offsetof(struct call, help) },
+	{ "-h", FLAG_TRUE, offsetof(struct call, help) },
+	{ "--no-wait", FLAG_TRUE, offsetof(struct call, session.no_wait) },
+	{ "--watch", FLAG_TRUE, offsetof(struct call, session.watch) },
+	{ "--stop", FLAG_TRUE, offsetof(struct call, session.stop) },
+	{ "--confirm", FLAG_TEXT, offsetof(struct call, session.confirm) },
+	{ "--config", FLAG_TEXT, offsetof(struct call, config) },
+	{ "--listen", FLAG_TEXT, offsetof(struct call, listen) },
+	{ "--dir", FLAG_TEXT, offsetof(struct call, dir) },
+	{ "--machines", FLAG_TEXT, offsetof(struct call, machines) },
+	{ "--faults", FLAG_TEXT, offsetof(struct call, faults) },
+	{ "-L", FLAG_FORWARD, 0 },
+	{ "-o", FLAG_FORMAT, 0 },	/* a file, where a command has it of its own */
+};
+#define N_FLAGS (sizeof(flags) / sizeof(*flags))
+
+static int take_value(struct call *c, const struct command *cmd, const struct flag *flag,
+		      const char *value, struct err *e)
 {
-	const char *flag = words[0], *eq = strchr(flag, '='), *value = NULL;
-	size_t n = eq ? (size_t)(eq - flag) : strlen(flag);
-	static const struct { const char *name; bool value; } flags[] = {
-		{ "--output", true }, { "-o", true }, { "--quiet", false }, { "-q", false },
-		{ "--help", false }, { "-h", false }, { "--no-wait", false },
-		{ "--watch", false }, { "--confirm", true }, { "--config", true },
-		{ "--listen", true }, { "--dir", true }, { "--machines", true },
-	};
-	size_t i;
-	int which;
+	char *at = (char *)c + flag->at;
 
-	*used = 1;
-	for (i = 0; i < sizeof(flags) / sizeof(*flags); i++)
-		if (strlen(flags[i].name) == n && memcmp(flags[i].name, flag, n) == 0)
-			break;
-	which = i < sizeof(flags) / sizeof(*flags) ? -1 : settings_flag(flag, &value);
-	if (i == sizeof(flags) / sizeof(*flags) && which < 0)
-		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm help %s'", (int)n,
-			       flag, cmd->name);
-	if (which < 0 && known_anywhere(flag, n) && !in_list(cmd->flags, flag, n))
-		return err_set(e, ERR_USAGE, "does not take %.*s", (int)n, flag);
-
-	if (which >= 0 || flags[i].value) {
-		value = eq ? eq + 1 : NULL;
-		if (value == NULL) {
-			if (left < 2)
-				return err_set(e, ERR_USAGE, "%s wants a value", flag);
-			value = words[1];
-			*used = 2;
-		}
-	} else if (eq != NULL) {
-		return err_set(e, ERR_USAGE, "%.*s takes no value", (int)n, flag);
-	}
-	if (which >= 0)
-		settings_set(&c->settings, (enum setting)which, value, "flag");
-	else switch (i) {
-	case 0: case 1:
-		return set_format(c, value, e);
-	case 2: case 3:
-		c->ui.quiet = true;
-		break;
-	case 4: case 5:
-		*help = true;
-		break;
-	case 6:
-		c->session.no_wait = true;
-		break;
-	case 7:
-		c->session.watch = true;
-		break;
-	case 8:
-		c->session.confirm = value;
-		break;
-	case 9:
-		c->config = value;
-		break;
-	case 10:
-		c->listen = value;
-		break;
-	case 11:
-		c->dir = value;
-		break;
-	case 12:
-		c->machines = value;
-		break;
+	switch (flag->kind) {
+	case FLAG_TRUE:
+		*(bool *)(void *)at = true;
+		return 0;
+	case FLAG_TEXT:
+		*(const char **)(void *)at = value;
+		return 0;
+	case FLAG_FORMAT:
+		if (!in_list(cmd->flags, flag->name, strlen(flag->name)))
+			return set_format(c, value, e);
+		c->out = value;
+		return 0;
+	case FLAG_FORWARD:
+		if (c->session.n_forwards == SESSION_FORWARDS_MAX)
+			return err_set(e, ERR_USAGE, "more than %d -L", SESSION_FORWARDS_MAX);
+		c->session.forwards[c->session.n_forwards++] = value;
+		return 0;
 	}
 	return 0;
 }
 
-/* "scale-agents-7" is "scale-agents 7". */
+/* Take one flag; *used gets how many words it was. */
+static int take_flag(struct call *c, const struct command *cmd, char **words, int left,
+		     int *used, struct err *e)
+{
+	const char *word = words[0], *eq = strchr(word, '='), *value = NULL;
+	size_t n = eq ? (size_t)(eq - word) : strlen(word), i = 0;
+	bool wants;
+	int which;
+
+	*used = 1;
+	while (i < N_FLAGS && (strlen(flags[i].name) != n || memcmp(flags[i].name, word, n) != 0))
+		i++;
+	which = i < N_FLAGS ? -1 : settings_flag(word, &value);
+	if (i == N_FLAGS && which < 0)
+		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm help %s'", (int)n,
+			       word, cmd->name);
+	if (which < 0 && flags[i].kind != FLAG_FORMAT && known_anywhere(word, n) &&
+	    !in_list(cmd->flags, word, n))
+		return err_set(e, ERR_USAGE, "does not take %.*s", (int)n, word);
+	wants = which >= 0 || flags[i].kind != FLAG_TRUE;
+	if (eq != NULL && !wants)
+		return err_set(e, ERR_USAGE, "%.*s takes no value", (int)n, word);
+	if (wants && eq == NULL) {
+		if (left < 2)
+			return err_set(e, ERR_USAGE, "%s wants a value", word);
+		*used = 2;
+	}
+	value = eq ? eq + 1 : words[wants];
+	if (which < 0)
+		return take_value(c, cmd, &flags[i], value, e);
+	settings_set(&c->settings, (enum setting)which, value, "flag");
+	return 0;
+}
+
+/* "scale-agents-7" is "scale-agents 7", and so for services. */
 static const struct command *command_of(struct call *c, const char *word)
 {
-	static const char prefix[] = "scale-agents-";
+	static const char *const names[] = { "scale-agents", "scale-service" };
 	const struct command *cmd = find_command(word);
 	uint64_t ignored;
 
-	if (cmd == NULL && strncmp(word, prefix, sizeof(prefix) - 1) == 0 &&
-	    str_num(str_of(word + sizeof(prefix) - 1), UINT32_MAX, &ignored)) {
-		c->number = xstrdup(word + sizeof(prefix) - 1);
-		return find_command("scale-agents");
+	for (size_t i = 0; cmd == NULL && i < sizeof(names) / sizeof(*names); i++) {
+		size_t n = strlen(names[i]);
+
+		if (strncmp(word, names[i], n) == 0 && word[n] == '-' &&
+		    str_num(str_of(word + n + 1), UINT32_MAX, &ignored)) {
+			c->number = xstrdup(word + n + 1);
+			cmd = find_command(names[i]);
+		}
 	}
 	return cmd;
 }
 
-static int parse(struct call *c, int argc, char **argv, const struct command **cmd, bool *help,
+static int parse(struct call *c, int argc, char **argv, const struct command **cmd,
 		 struct err *e)
 {
 	const char *word = argv[1];
@@ -455,7 +536,7 @@ static int parse(struct call *c, int argc, char **argv, const struct command **c
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
 		} else if (!only_words && argv[i][0] == '-' && argv[i][1] != '\0') {
-			if (take_flag(c, *cmd, argv + i, argc - i, &used, help, e) < 0)
+			if (take_flag(c, *cmd, argv + i, argc - i, &used, e) < 0)
 				return -1;
 		} else {
 			if (c->argc - 1 >= (*cmd)->args_max)
@@ -463,9 +544,11 @@ static int parse(struct call *c, int argc, char **argv, const struct command **c
 					       "azswarm %s%s%s", argv[i], (*cmd)->name,
 					       *(*cmd)->args ? " " : "", (*cmd)->args);
 			c->argv[c->argc++] = argv[i];
+			/* what follows a machine's name is its, not ours */
+			only_words |= (*cmd)->azure == cmd_ssh;
 		}
 	}
-	if (!*help && c->argc - 1 < (*cmd)->args_min)
+	if (!c->help && c->argc - 1 < (*cmd)->args_min)
 		return err_set(e, ERR_USAGE, "something is missing; usage: azswarm %s %s",
 			       (*cmd)->name, (*cmd)->args);
 	return 0;
@@ -534,7 +617,6 @@ int main(int argc, char **argv)
 	struct call c = { 0 };
 	const struct command *cmd = NULL;
 	struct err e = ERR_INIT;
-	bool help = false;
 	int status = 0;
 
 	hold_standard_streams();
@@ -547,6 +629,7 @@ int main(int argc, char **argv)
 	settings_init(&c.settings);
 	c.session.set = &c.settings;
 	c.session.ui = &c.ui;
+	c.session.version = AZSWARM_VERSION;
 	/* flags are taken last, for they win */
 	cmd = command_of(&c, argv[1]);
 	if (cmd != NULL && (cmd->needs & (NEEDS_SETTINGS | NEEDS_LOGIN)) &&
@@ -555,9 +638,9 @@ int main(int argc, char **argv)
 	free(c.number);
 	c.number = NULL;
 	if (e.kind != ERR_NONE || watch_signals(&e) < 0 ||
-	    parse(&c, argc, argv, &cmd, &help, &e) < 0) {
+	    parse(&c, argc, argv, &cmd, &e) < 0) {
 		/* e says why */
-	} else if (help) {
+	} else if (c.help) {
 		print_command(cmd, stdout);
 	} else {
 		run(&c, cmd, &e);
@@ -568,6 +651,8 @@ int main(int argc, char **argv)
 	if (e.kind != ERR_NONE) {
 		fprintf(stderr, "azswarm: %s%s%s\n", cmd ? cmd->name : "", cmd ? ": " : "", e.msg);
 		status = err_exit_code(&e);
+	} else if (c.session.exit_status > 0) {
+		status = c.session.exit_status;
 	}
 	settings_release(&c.settings);
 	free(c.number);

@@ -5,7 +5,8 @@
 
 #include "base/buf.h"
 
-/* Files under assets/, made part of the program, compressed, at build time. */
+/* Files under assets/, and build/roots (see tls/trust.c), made part of the
+ * program, compressed, at build time. */
 struct asset {
 	const char *path;		/* relative to assets/, "arm/cluster.json" */
 	const unsigned char *data;	/* gzip */

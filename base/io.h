@@ -55,6 +55,9 @@ struct stream_ops {
 	/* Say goodbye where the protocol has a way (never blocks for long),
 	 * close, and free the stream. */
 	void (*close)(struct stream *s);
+	/* Write what goes without waiting: how many bytes, 0 when none do, -1
+	 * with e set.  NULL where there is no such thing. */
+	ssize_t (*write_some)(struct stream *s, const void *p, size_t n, struct err *e);
 };
 struct stream {
 	const struct stream_ops *ops;
@@ -83,6 +86,8 @@ int unix_connect(const char *path, int64_t deadline_ms, struct err *e);
  * one, *port gets what it is.  netns: NULL, or the path of a network
  * namespace in which the socket is opened. */
 int tcp_listen(const char *addr, unsigned *port, const char *netns, struct err *e);
+/* Listen on a path that nothing is at (0600: only its owner may connect). */
+int unix_listen(const char *path, struct err *e);
 /* Accept one connection.  -1 on deadline (ERR_TIMEOUT) or error. */
 int tcp_accept(int fd, int64_t deadline_ms, struct err *e);
 

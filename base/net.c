@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -102,6 +103,18 @@ static int fd_write(struct stream *s, const void *p, size_t n, int64_t deadline_
 	return 0;
 }
 
+static ssize_t fd_write_some(struct stream *s, const void *p, size_t n, struct err *e)
+{
+	ssize_t put;
+
+	do
+		put = send(((struct fd_stream *)s)->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put < 0 && errno == EAGAIN)
+		return 0;
+	return put < 0 ? err_sys(e, ERR_NET, "sending") : put;
+}
+
 static int fd_of(struct stream *s)
 {
 	return ((struct fd_stream *)s)->fd;
@@ -118,6 +131,7 @@ static const struct stream_ops fd_ops = {
 	.write = fd_write,
 	.fd = fd_of,
 	.close = fd_close,
+	.write_some = fd_write_some,
 };
 
 struct stream *stream_of_fd(int fd)
@@ -428,17 +442,26 @@ int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err
 	return fd;
 }
 
-int unix_connect(const char *path, int64_t deadline_ms, struct err *e)
+/* A socket for path, whose address *a becomes. */
+static int unix_socket(const char *path, struct sockaddr_un *a, struct err *e)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd;
 
-	if (strlen(path) >= sizeof a.sun_path)
+	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof a->sun_path)
 		return err_set(e, ERR_IO, "%s: too long for a socket's path", path);
-	memcpy(a.sun_path, path, strlen(path) + 1);
+	memcpy(a->sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? err_sys(e, ERR_IO, "socket") : fd;
+}
+
+int unix_connect(const char *path, int64_t deadline_ms, struct err *e)
+{
+	struct sockaddr_un a;
+	int fd = unix_socket(path, &a, e);
+
 	if (fd < 0)
-		return err_sys(e, ERR_IO, "socket");
+		return -1;
 	while (connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
 		/* EAGAIN: its backlog is full, and nothing to poll for */
 		if (errno != EAGAIN && errno != EINTR) {
@@ -459,6 +482,23 @@ fail:
 }
 
 /* ---- listening ---- */
+
+int unix_listen(const char *path, struct err *e)
+{
+	struct sockaddr_un a;
+	int fd = unix_socket(path, &a, e);
+
+	if (fd < 0)
+		return -1;
+	/* the mode before the name is there: nobody gets in between */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+	    chmod(path, 0600) < 0 || listen(fd, 64) < 0) {
+		err_sys(e, ERR_IO, "cannot listen on %s", path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
 
 struct listener {
 	const char *netns;

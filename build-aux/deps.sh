@@ -48,7 +48,14 @@ $root env DEBIAN_FRONTEND=noninteractive APT_UPDATED="${APT_UPDATED-}" sh -c '
 		[ $n -lt 5 ] || exit 1
 		sleep 3
 	done
-	exec apt-get -q install -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+	# a package may bring a service along: it is not to start
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		trap "rm -f $policy" EXIT
+		printf "#!/bin/sh\nexit 101\n" >$policy
+		chmod 755 $policy
+	fi
+	apt-get -q install -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
 		-y --no-install-recommends "$@"' sh $lacking </dev/null >"$log" 2>&1 || {
 	tail -n 15 "$log" >&2
 	echo "deps: could not install$lacking" >&2

@@ -41,9 +41,9 @@ bool call_param(const struct call *c, const char *name, struct buf *b)
 int call_method(struct call *c)
 {
 	c->gateway = true;
-	return fault_set(&c->fault, 405, "HttpMethodNotAllowed", NULL,
-		      "The HTTP method '%s' is not supported at scope '%.200s'.", c->method,
-		      c->seg[c->n_seg - 1]);
+	return fault_set(&c->fault, 405, "HttpMethodNotAllowed: "
+		      "The HTTP method '%.*s' is not supported at scope '%.200s'.",
+		      STR_ARG(http_x_head(c->x)->method), c->seg[c->n_seg - 1]);
 }
 
 /* ---- pages ---- */
@@ -71,7 +71,7 @@ int call_page(struct call *c, cJSON *arr, size_t page)
 		if (!str_num(token, 1000000, &from)) {
 			json_free(arr);
 			buf_release(&b);
-			return fault_set(&c->fault, 400, "InvalidSkipToken", NULL,
+			return fault_set(&c->fault, 400, "InvalidSkipToken: "
 				      "The provided skip token is invalid.");
 		}
 	}
@@ -144,7 +144,7 @@ static void poll_url(struct call *c, const struct op *op, const char *name, cons
 
 void call_op(struct call *c, const struct op *op)
 {
-	bool put = strcmp(c->method, "PUT") == 0 || strcmp(c->method, "PATCH") == 0;
+	bool put = c->method == PUT || c->method == PATCH;
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	char p[64];
 
@@ -258,13 +258,13 @@ int call_poll(struct call *c, const char *id, bool location)
 	struct op *op = op_find(c->m, str_of(id));
 	struct buf b = BUF_INIT(16);
 
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if (op == NULL)
-		return fault_set(&c->fault, 404, "OperationNotFound", NULL,
+		return fault_set(&c->fault, 404, "OperationNotFound: "
 			      "The operation '%.80s' was not found.", id);
 	if (!poll_sealed(c, op))
-		return fault_set(&c->fault, 400, "InvalidAsyncOperationUri", NULL,
+		return fault_set(&c->fault, 400, "InvalidAsyncOperationUri: "
 			      "The address of the operation is not the one that was given out: "
 			      "it must be used as it is, all of its parameters included.");
 	if (location || call_param(c, "monitor", &b)) {
@@ -296,7 +296,7 @@ static int check_version(struct call *c)
 	buf_release(&b);
 	c->gateway = true;
 	if (!any)
-		return fault_set(&c->fault, 400, "MissingApiVersionParameter", NULL,
+		return fault_set(&c->fault, 400, "MissingApiVersionParameter: "
 			      "The api-version query parameter (?api-version=) is required for "
 			      "all requests.");
 	c->gateway = false;
@@ -306,7 +306,7 @@ static int check_version(struct call *c)
 static int not_found(struct call *c)
 {
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "NotFound", NULL,
+	return fault_set(&c->fault, 404, "NotFound: "
 		      "The requested resource does not exist: '%.200s'.",
 		      c->n_seg > 0 ? c->seg[c->n_seg - 1] : "/");
 }
@@ -320,7 +320,7 @@ static int core_version(struct call *c)
 	if (version_known(versions, c->api))
 		return 0;
 	c->gateway = true;
-	return fault_set(&c->fault, 400, "InvalidApiVersionParameter", NULL,
+	return fault_set(&c->fault, 400, "InvalidApiVersionParameter: "
 		      "The api-version '%s' is invalid. The supported versions are '%s'.",
 		      c->api, versions);
 }
@@ -348,7 +348,7 @@ static int in_group(struct call *c, const char *name, char **s)
 	group = store_find(c->m, id);
 	if (group == NULL) {
 		c->gateway = true;
-		return fault_set(&c->fault, 404, "ResourceGroupNotFound", NULL,
+		return fault_set(&c->fault, 404, "ResourceGroupNotFound: "
 			      "Resource group '%.90s' could not be found.", name);
 	}
 	if (is(s[0], "providers") && s[1] != NULL)
@@ -358,7 +358,7 @@ static int in_group(struct call *c, const char *name, char **s)
 	if (is(s[0], "deployments") && s[1] != NULL && is(s[2], "operations"))
 		return operations_call(c, group, s[1], s[3]);
 	if (is(s[0], "resources") && s[1] == NULL) {
-		if (strcmp(c->method, "GET") != 0)
+		if (c->method != GET)
 			return call_method(c);
 		arr = cJSON_CreateArray();
 		snprintf(id, sizeof(id), "%.200s/", group->key);
@@ -451,11 +451,11 @@ static int route(struct call *c)
 		return not_found(c);
 	c->gateway = true;
 	if (!is_guid(s[1]))
-		return fault_set(&c->fault, 400, "InvalidSubscriptionId", NULL,
+		return fault_set(&c->fault, 400, "InvalidSubscriptionId: "
 			      "The provided subscription identifier '%.64s' is malformed or invalid.",
 			      s[1]);
 	if (!is(s[1], c->m->subscription))
-		return fault_set(&c->fault, 404, "SubscriptionNotFound", NULL,
+		return fault_set(&c->fault, 404, "SubscriptionNotFound: "
 			      "The subscription '%s' could not be found.", s[1]);
 	c->gateway = false;
 	return in_subscription(c);

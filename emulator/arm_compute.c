@@ -50,16 +50,16 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 	int64_t used = 0;
 
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;) {
-		const char *type = json_str_opt(n->doc, "type", "");
+		const char *type = json_text(n->doc, "type");
 		int64_t count = 1;
 
-		if (!is(json_str_opt(n->doc, "location", ""), location))
+		if (!json_is(n->doc, "location", location))
 			continue;
 		if (is(type, "Microsoft.Compute/virtualMachineScaleSets")) {
 			count = json_int_opt(n->doc, "sku.capacity", 0);
-			s = vm_size_find(json_str_opt(n->doc, "sku.name", ""));
+			s = vm_size_find(json_text(n->doc, "sku.name"));
 		} else if (is(type, "Microsoft.Compute/virtualMachines")) {
-			s = vm_size_find(json_str_opt(n->doc, "properties.hardwareProfile.vmSize", ""));
+			s = vm_size_find(json_text(n->doc, "properties.hardwareProfile.vmSize"));
 		} else {
 			continue;
 		}
@@ -72,13 +72,13 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 int check_quota(struct emu *m, struct put *p, const char *size, int64_t more)
 {
 	const struct vm_size *s = vm_size_find(size);
-	const char *location = json_str_opt(p->doc, "location", "");
+	const char *location = json_text(p->doc, "location");
 	int64_t limit = m->o.cores, used = cores_used(m, location, NULL);
 
 	more *= s != NULL ? (int64_t)s->cores : 0;
 	if (more <= 0 || used + more <= limit)
 		return 0;
-	return fault_set(&p->f, 409, "OperationNotAllowed", NULL,
+	return fault_set(&p->f, 409, "OperationNotAllowed: "
 		      "Operation could not be completed as it results in exceeding approved Total "
 		      "Regional Cores quota. Additional details - Deployment Model: Resource Manager, "
 		      "Location: %s, Current Limit: %lld, Current Usage: %lld, Additional Required: "
@@ -100,8 +100,8 @@ static int64_t count(struct emu *m, const char *location, const char *type)
 	int64_t k = 0;
 
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;)
-		k += is(json_str_opt(n->doc, "type", ""), type) &&
-		     is(json_str_opt(n->doc, "location", ""), location);
+		k += json_is(n->doc, "type", type) &&
+		     json_is(n->doc, "location", location);
 	return k;
 }
 
@@ -220,8 +220,8 @@ static size_t image_find(const char *publisher, const char *offer, const char *s
 
 const char *image_version(const cJSON *image)
 {
-	size_t i = image_find(json_str_opt(image, "publisher", ""), json_str_opt(image, "offer", ""),
-			      json_str_opt(image, "sku", ""));
+	size_t i = image_find(json_text(image, "publisher"), json_text(image, "offer"),
+			      json_text(image, "sku"));
 
 	return i == IMAGES ? NULL : images[i].version;
 }
@@ -237,7 +237,7 @@ static int image_versions(struct call *c, const char *location, char **s)
 		return call_method(c);
 	i = image_find(s[1], s[5], s[7]);
 	if (i == IMAGES)
-		return fault_set(&c->fault, 404, "NotFound", NULL,
+		return fault_set(&c->fault, 404, "NotFound: "
 			      "Artifact: VMImage was not found.");
 	snprintf(id, sizeof(id), "/Subscriptions/%s/Providers/Microsoft.Compute/Locations/%s/Publishers/"
 		 "Canonical/ArtifactTypes/VMImage/Offers/%s/Skus/%s/Versions/%s", c->m->subscription,
@@ -256,13 +256,13 @@ int compute_location(struct call *c, char **s)
 {
 	const char *location;
 
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if (is(s[0], "skus"))
 		return list_skus(c);
 	location = location_find(s[1]);
 	if (location == NULL || s[2] == NULL)
-		return fault_set(&c->fault, 400, "NoRegisteredProviderFound", NULL,
+		return fault_set(&c->fault, 400, "NoRegisteredProviderFound: "
 			      "No registered resource provider found for location '%.60s'.",
 			      s[1] != NULL ? s[1] : "");
 	if (is(s[2], "usages"))
@@ -272,7 +272,7 @@ int compute_location(struct call *c, char **s)
 	if (is(s[2], "publishers") && s[3] != NULL)
 		return image_versions(c, location, s + 2);
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+	return fault_set(&c->fault, 404, "InvalidResourceType: "
 		      "The resource type 'locations/%.80s' could not be found in the namespace "
 		      "'Microsoft.Compute'.", s[2]);
 }
@@ -281,7 +281,7 @@ int compute_location(struct call *c, char **s)
 
 static int invalid(struct put *p, const char *target, const char *text)
 {
-	return fault_set(&p->f, 400, "InvalidParameter", target, "%s", text);
+	return fault_set(&p->f, 400, "InvalidParameter %s: %s", target, text);
 }
 
 /* Length-prefixed field of an SSH key blob. */
@@ -334,11 +334,11 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 	int rc = 0;
 
 	cJSON_ArrayForEach(k, keys) {
-		if (strcmp(json_str_opt(k, "path", ""), path) != 0)
-			rc = fault_set(&p->f, 400, "InvalidParameter", "linuxConfiguration.ssh.publicKeys.path",
+		if (strcmp(json_text(k, "path"), path) != 0)
+			rc = fault_set(&p->f, 400, "InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
 				    "Destination path for SSH public keys is currently limited to its default "
 				    "value %s due to a known issue in Linux provisioning agent.", path);
-		else if (!key_fits(json_str_opt(k, "keyData", "")))
+		else if (!key_fits(json_text(k, "keyData")))
 			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData", "The value of parameter "
 				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
 	}
@@ -397,41 +397,41 @@ static int check_size(struct put *p, const char *size)
 	if (s == NULL) {
 		for (s = sizes; s->name != NULL; s++)
 			buf_addf(&list, "%s%s", list.n ? ", " : "", s->name);
-		fault_set(&p->f, 400, "InvalidParameter", "vmSize", "The value %.80s provided for the VM size "
+		fault_set(&p->f, 400, "InvalidParameter vmSize: " "The value %.80s provided for the VM size "
 		       "is not valid. The valid sizes in the current region are: %s.",
 		       size != NULL ? size : "null", list.str);
 		buf_release(&list);
 		return -1;
 	}
 	if (s->refused)
-		return fault_set(&p->f, 409, "SkuNotAvailable", NULL, "The requested VM size for resource "
+		return fault_set(&p->f, 409, "SkuNotAvailable: " "The requested VM size for resource "
 			      "'Following SKUs have failed for Capacity Restrictions: %s' is currently not "
 			      "available in location '%s'. Please try another size or deploy to a different "
 			      "location or different zone. See https://aka.ms/azureskunotavailable for "
-			      "details.", s->name, json_str_opt(p->doc, "location", ""));
+			      "details.", s->name, json_text(p->doc, "location"));
 	return 0;
 }
 
 static int check_image(struct put *p, cJSON *profile, const char *size, bool set)
 {
 	cJSON *image = cJSON_GetObjectItem(json_sub(profile, "storageProfile"), "imageReference");
-	const char *publisher = json_str_opt(image, "publisher", ""), *offer = json_str_opt(image, "offer", "");
-	const char *sku = json_str_opt(image, "sku", ""), *version = json_str_opt(image, "version", "");
+	const char *publisher = json_text(image, "publisher"), *offer = json_text(image, "offer");
+	const char *sku = json_text(image, "sku"), *version = json_text(image, "version");
 	size_t i = image_find(publisher, offer, sku);
 	cJSON *disk = json_sub(json_sub(profile, "storageProfile"), "osDisk");
 
 	if (i == IMAGES || (!is(version, "latest") && !is(version, images[i].version)))
-		return fault_set(&p->f, 404, "PlatformImageNotFound", "imageReference", "The platform image "
+		return fault_set(&p->f, 404, "PlatformImageNotFound imageReference: " "The platform image "
 			      "'%s:%s:%s:%s' is not available. Verify that all fields in the storage profile "
 			      "are correct. For more details about storage profile information, please refer "
 			      "to https://aka.ms/storageprofile", publisher, offer, sku, version);
 	if (images[i].arm != vm_size_find(size)->arm)
-		return fault_set(&p->f, 400, "BadRequest", NULL, "The VM size '%s' cannot boot with OS image or "
+		return fault_set(&p->f, 400, "BadRequest: " "The VM size '%s' cannot boot with OS image or "
 			      "disk. Please check that disk CPU Architecture is supported by the VM size.",
 			      size);
-	if (is(json_str_opt(profile, "securityProfile.securityType", NULL), "TrustedLaunch") &&
+	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") &&
 	    images[i].gen1)
-		return fault_set(&p->f, 400, "BadRequest", NULL, "Security type 'TrustedLaunch' is not supported "
+		return fault_set(&p->f, 400, "BadRequest: " "Security type 'TrustedLaunch' is not supported "
 			      "for the OS image '%s': it needs a generation 2 image.", sku);
 	if (!set)
 		json_put_str(image, "exactVersion", images[i].version);
@@ -498,8 +498,8 @@ static cJSON *show_avset(struct emu *m, const struct entry *n)
 	json_drop(json_get_mut(doc, "properties"), "virtualMachines");
 	arr = json_add_arr(json_get_mut(doc, "properties"), "virtualMachines");
 	for (vm = NULL; (vm = store_next(m, vm, "")) != NULL;)
-		if (is(json_str_opt(vm->doc, "properties.availabilitySet.id", NULL), n->key))
-			json_push(arr, "{'id':%s}", json_str_opt(vm->doc, "id", ""));
+		if (json_is(vm->doc, "properties.availabilitySet.id", n->key))
+			json_push(arr, "{'id':%s}", json_text(vm->doc, "id"));
 	return doc;
 }
 
@@ -519,8 +519,8 @@ static int check_fixed(struct put *p, const char *path, const char *name)
 	same = now == NULL || str_eq(buf_str(&a), buf_str(&b));
 	buf_release(&a);
 	buf_release(&b);
-	return same ? 0 : fault_set(&p->f, 409, "PropertyChangeNotAllowed", name,
-				 "Changing property '%s' is not allowed.", name);
+	return same ? 0 : fault_set(&p->f, 409, "PropertyChangeNotAllowed %s: "
+				    "Changing property '%s' is not allowed.", name, name);
 }
 
 static int check_update(struct put *p, const char *custom_data)
@@ -528,7 +528,7 @@ static int check_update(struct put *p, const char *custom_data)
 	const char *had = json_str_opt(p->old->hide, "customData", NULL);
 
 	if (custom_data != NULL && (had == NULL || strcmp(had, custom_data) != 0))
-		return fault_set(&p->f, 409, "PropertyChangeNotAllowed", "customData",
+		return fault_set(&p->f, 409, "PropertyChangeNotAllowed customData: "
 			      "Changing property 'osProfile.customData' is not allowed.");
 	if (check_fixed(p, "properties.osProfile.adminUsername", "osProfile.adminUsername") < 0 ||
 	    check_fixed(p, "properties.osProfile.computerName", "osProfile.computerName") < 0 ||
@@ -567,10 +567,10 @@ static int put_vm(struct emu *m, struct put *p)
 		if (need_reference(m, p, id) < 0)
 			goto out;
 		if ((user = store_referrer(m, id)) != NULL && !is(user->key, p->id)) {
-			fault_set(&p->f, 400, "NicInUse", NULL, "Network Interface %s is used by existing "
+			fault_set(&p->f, 400, "NicInUse: " "Network Interface %s is used by existing "
 			       "resource %s. In order to delete the network interface, it must be "
 			       "dissociated from the resource. To learn more, see aka.ms/deletenic.", id,
-			       json_str_opt(user->doc, "id", ""));
+			       json_text(user->doc, "id"));
 			goto out;
 		}
 	}
@@ -578,7 +578,7 @@ static int put_vm(struct emu *m, struct put *p)
 	if (id != NULL && need_reference(m, p, id) < 0)
 		goto out;
 	if (id != NULL && cJSON_GetArraySize(json_get(p->doc, "zones")) > 0) {
-		fault_set(&p->f, 400, "BadRequest", NULL, "Virtual Machines deployed to an Availability Zone "
+		fault_set(&p->f, 400, "BadRequest: " "Virtual Machines deployed to an Availability Zone "
 		       "cannot be deployed to an Availability Set.");
 		goto out;
 	}
@@ -622,14 +622,13 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 	if (rc == 0 && n != NULL)
 		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
 			nic = store_find(m, json_str_opt(v, "id", NULL));
-			if (nic == NULL || !is(json_str_opt(v, "properties.deleteOption", NULL), "Delete"))
+			if (nic == NULL || !json_is(v, "properties.deleteOption", "Delete"))
 				continue;
 			json_add_str(doomed, NULL, nic->key);
 			cJSON_ArrayForEach(c, json_at(nic->doc, "properties.ipConfigurations"))
-				if (is(json_str_opt(c, "properties.publicIPAddress.properties.deleteOption",
-						    NULL), "Delete"))
+				if (json_is(c, "properties.publicIPAddress.properties.deleteOption", "Delete"))
 					json_add_str(doomed, NULL,
-						     json_str_opt(c, "properties.publicIPAddress.id", ""));
+						     json_text(c, "properties.publicIPAddress.id"));
 		}
 	cJSON_ArrayForEach(v, doomed)
 		if ((n = store_find(m, v->valuestring)) != NULL)
@@ -657,15 +656,15 @@ cJSON *machine_view(const struct entry *n)
 	char *state = lower(json_str_opt(n->doc, "properties.provisioningState", "succeeded"));
 	bool up = strcmp(power, "running") == 0;
 	const char *when = json_str_opt(n->hide, "changed",
-		json_str_opt(n->doc, "properties.timeCreated", ""));
+		json_text(n->doc, "properties.timeCreated"));
 	char text[64];
 	cJSON *view, *arr;
 
 	view = json_fmt("{'computerName':%s,'osName':'ubuntu','osVersion':'24.04',"
 		"'vmAgent':{'vmAgentVersion':%s,'statuses':[]},'disks':[{'name':%s,'statuses':[]}],"
 		"'hyperVGeneration':'V2','statuses':[]}",
-		json_str_opt(n->doc, "properties.osProfile.computerName", ""), up ? "2.11.1.12" : "Unknown",
-		json_str_opt(n->doc, "properties.storageProfile.osDisk.name", ""));
+		json_text(n->doc, "properties.osProfile.computerName"), up ? "2.11.1.12" : "Unknown",
+		json_text(n->doc, "properties.storageProfile.osDisk.name"));
 	cJSON_AddItemToArray(json_get_mut(json_get_mut(view, "vmAgent"), "statuses"),
 		json_fmt("{'code':%s,'level':%s,'displayStatus':%s,'message':%s,'time':%s}",
 			 up ? "ProvisioningState/succeeded" : "ProvisioningState/Unavailable",
@@ -719,13 +718,13 @@ static const struct { const char *name, *verb, *during; } verbs[] = {
 static int run_verb(struct emu *m, struct op *op, struct fault *f)
 {
 	const cJSON *keys = json_get(op->args, "keys"), *k;
-	const char *verb = json_str_opt(op->args, "verb", "");
+	const char *verb = json_text(op->args, "verb");
 	int rc = verb[0] == '\0' ? op_sleep(m, 300) : machines_run(m, verb, keys, f);
 	struct entry *n;
 
 	cJSON_ArrayForEach(k, keys)
 		if ((n = store_find(m, k->valuestring)) != NULL &&
-		    is(json_str_opt(n->doc, "properties.provisioningState", ""), "Updating"))
+		    json_is(n->doc, "properties.provisioningState", "Updating"))
 			entry_state(n, rc == 0 ? "Succeeded" : "Failed");
 	return rc;
 }
@@ -743,7 +742,7 @@ int machines_act(struct call *c, const struct entry *owner, const char *verb, cJ
 		json_free(keys);
 		return 1;
 	}
-	if (strcmp(c->method, "POST") != 0) {
+	if (c->method != POST) {
 		json_free(keys);
 		return call_method(c);
 	}
@@ -758,7 +757,7 @@ int machines_act(struct call *c, const struct entry *owner, const char *verb, cJ
 			json_put_str(n->hide, "power", verbs[i].during);
 		entry_state(n, "Updating");
 	}
-	op = op_start(c->m, OP_COMPUTE, json_str_opt(owner->doc, "location", ""), owner->key, c->api,
+	op = op_start(c->m, OP_COMPUTE, json_text(owner->doc, "location"), owner->key, c->api,
 		      run_verb, json_fmt("{'verb':%s,'keys':%j}", verbs[i].verb, keys),
 		      cJSON_Duplicate(keys, true), &c->fault);
 	json_free(keys);
@@ -774,7 +773,7 @@ static int run_script(struct emu *m, struct op *op, struct fault *f)
 	int code = 0;
 
 	(void)f;
-	machine_exec(m, json_str_opt(op->args, "machine", ""), json_str_opt(op->args, "script", ""), &out,
+	machine_exec(m, json_text(op->args, "machine"), json_text(op->args, "script"), &out,
 		     &code);
 	buf_addf(&text, "Enable succeeded: \n[stdout]\n%s\n[stderr]\n",
 		 out.str + (out.n > 4096 ? out.n - 4096 : 0));
@@ -791,19 +790,19 @@ int run_command(struct call *c, struct entry *n)
 	const cJSON *line;
 	struct op *op;
 
-	if (strcmp(c->method, "POST") != 0)
+	if (c->method != POST)
 		return call_method(c);
 	if (refuse_busy(c->m, n, &c->fault) < 0)
 		return -1;
-	if (!is(json_str_opt(c->body, "commandId", NULL), "RunShellScript"))
-		return fault_set(&c->fault, 404, "NotFound", NULL, "The entity was not found.");
-	if (!is(json_str_opt(n->hide, "power", NULL), "running"))
-		return fault_set(&c->fault, 409, "OperationNotAllowed", NULL, "Cannot modify extensions in the "
+	if (!json_is(c->body, "commandId", "RunShellScript"))
+		return fault_set(&c->fault, 404, "NotFound: " "The entity was not found.");
+	if (!json_is(n->hide, "power", "running"))
+		return fault_set(&c->fault, 409, "OperationNotAllowed: " "Cannot modify extensions in the "
 			      "VM when the VM is not running.");
 	cJSON_ArrayForEach(line, json_get(c->body, "script"))
 		if (cJSON_IsString(line))
 			buf_addf(&script, "%s\n", line->valuestring);
-	op = op_start(c->m, OP_COMPUTE, json_str_opt(n->doc, "location", ""), n->key, c->api, run_script,
+	op = op_start(c->m, OP_COMPUTE, json_text(n->doc, "location"), n->key, c->api, run_script,
 		      json_fmt("{'machine':%s,'script':%s}", n->key, script.str), json_fmt("[%s]", n->key),
 		      &c->fault);
 	buf_burn(&script);
@@ -818,7 +817,7 @@ static int vm_action(struct call *c, struct entry *n, char **s)
 	if (s[1] != NULL)
 		return 1;
 	if (is(s[0], "instanceView"))
-		return strcmp(c->method, "GET") == 0 ? (c->pretty = true,
+		return c->method == GET ? (c->pretty = true,
 			call_answer(c, 200, machine_view(n))) : call_method(c);
 	if (is(s[0], "runCommand"))
 		return run_command(c, n);

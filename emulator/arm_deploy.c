@@ -55,7 +55,7 @@ static cJSON *list(void *ctx, const char *name, const char *id, const char *api,
 	(void)body;
 	if (d->dry)
 		return NULL;
-	if (n == NULL || !is(json_str_opt(n->doc, "type", ""), "Microsoft.Storage/storageAccounts") ||
+	if (n == NULL || !json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") ||
 	    !is(name, "listKeys")) {
 		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name, id);
 		return NULL;
@@ -66,10 +66,8 @@ static cJSON *list(void *ctx, const char *name, const char *id, const char *api,
 static void template_fault(const struct err *e, struct fault *f)
 {
 	struct str text, code = template_error(e, &text);
-	char *z = str_dup(code);
 
-	fault_set(f, 400, z, NULL, "%.*s", STR_ARG(text));
-	free(z);
+	fault_set(f, 400, "%.*s: %.*s", STR_ARG(code), STR_ARG(text));
 }
 
 static int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
@@ -83,7 +81,7 @@ static int deployment_open(struct deployment *d, struct emu *m, const struct ent
 	d->m = m;
 	d->name = xstrdup(name);
 	d->group = cJSON_Duplicate(group->doc, true);
-	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_str_opt(d->group, "name", ""));
+	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_text(d->group, "name"));
 	d->environment = json_fmt("{'name':'AzureCloud','resourceManager':%s,'authentication':{"
 		"'loginEndpoint':%s,'audiences':[%s],'tenant':'common','identityProvider':'AAD'},"
 		"'suffixes':{'storage':%s}}", m->base, m->base, m->base, suffix);
@@ -144,7 +142,7 @@ static int preflight(struct deployment *d, struct fault *f)
 		return 0;
 	}
 	random_guid(tracking);
-	fault_set(f, 400, "InvalidTemplateDeployment", NULL, "The template deployment '%s' is not valid according "
+	fault_set(f, 400, "InvalidTemplateDeployment: " "The template deployment '%s' is not valid according "
 	       "to the validation procedure. The tracking id is '%s'. See inner errors for details. Please see "
 	       "https://aka.ms/arm-deploy for usage details.", d->name, tracking);
 	json_push(json_add_arr(f->error, "details"), "{'code':'PreflightValidationCheckFailed','message':"
@@ -161,7 +159,7 @@ static void describe(struct deployment *d, cJSON *props)
 	const struct template_resource *r = template_resources(d->t, &n);
 	cJSON *providers = json_add_arr(props, "providers"), *dependencies = json_add_arr(props, "dependencies");
 	cJSON *item, *types, *t;
-	const char *location = json_str_opt(d->group, "location", "");
+	const char *location = json_text(d->group, "location");
 
 	for (size_t i = 0; i < n; i++) {
 		char *ns = xstrndup(r[i].type, strcspn(r[i].type, "/"));
@@ -170,7 +168,7 @@ static void describe(struct deployment *d, cJSON *props)
 
 		item = NULL;
 		cJSON_ArrayForEach(t, providers)
-			if (is(json_str_opt(t, "namespace", ""), ns))
+			if (json_is(t, "namespace", ns))
 				item = t;
 		if (item == NULL) {
 			json_push(providers, "{'namespace':%s,'resourceTypes':[]}", ns);
@@ -178,7 +176,7 @@ static void describe(struct deployment *d, cJSON *props)
 		}
 		types = json_get_mut(item, "resourceTypes");
 		cJSON_ArrayForEach(t, types)
-			known = known || is(json_str_opt(t, "resourceType", ""), type);
+			known = known || json_is(t, "resourceType", type);
 		if (!known)
 			json_push(types, "{'resourceType':%s,'locations':[%s]}", type, location);
 		free(ns);
@@ -280,7 +278,7 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	random_guid(tracking);
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	id = xasprintf("%s/operations/%s", json_str_opt(n->doc, "id", ""), it->operation);
+	id = xasprintf("%s/operations/%s", json_text(n->doc, "id"), it->operation);
 	row = json_fmt("{'id':%s,'operationId':%s,'properties':{'provisioningOperation':'Create',"
 		"'provisioningState':%s,'timestamp':%s,'duration':%s,'trackingId':%s,'statusCode':%s,"
 		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
@@ -292,7 +290,7 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	free(id);
 	rows = json_get_mut(n->hide, "operations");
 	cJSON_ArrayForEach(old, rows)
-		if (is(json_str_opt(old, "operationId", ""), it->operation))
+		if (json_is(old, "operationId", it->operation))
 			break;
 	if (old != NULL)
 		cJSON_ReplaceItemViaPointer(rows, old, row);
@@ -397,7 +395,7 @@ static void output_row(struct entry *n)
 	char now[40], *id;
 
 	iso_now(now);
-	id = xasprintf("%s/operations/08584671059089853983", json_str_opt(n->doc, "id", ""));
+	id = xasprintf("%s/operations/08584671059089853983", json_text(n->doc, "id"));
 	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
 		json_fmt("{'id':%s,'operationId':'08584671059089853983','properties':{'provisioningOperation':"
 			 "'EvaluateDeploymentOutput','provisioningState':'Succeeded','timestamp':%s,'duration':"
@@ -413,9 +411,9 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	char now[40], span[32];
 
 	if (canceled) {
-		fault_set(f, 409, "DeploymentCanceled", NULL, "The deployment has been canceled.");
+		fault_set(f, 409, "DeploymentCanceled: " "The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
-		fault_set(f, 409, "DeploymentFailed", NULL, "At least one resource deployment operation failed. "
+		fault_set(f, 409, "DeploymentFailed: " "At least one resource deployment operation failed. "
 		       "Please list deployment operations for details. Please see "
 		       "https://aka.ms/arm-deployment-operations for usage details.");
 		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
@@ -423,7 +421,7 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 		struct fault inner = { 0, NULL };
 
 		template_fault(&e, &inner);
-		fault_set(f, 400, "DeploymentOutputEvaluationFailed", NULL, "Unable to evaluate template outputs. "
+		fault_set(f, 400, "DeploymentOutputEvaluationFailed: " "Unable to evaluate template outputs. "
 		       "Please see error details and deployment operations. Please see "
 		       "https://aka.ms/arm-common-errors for usage details.");
 		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
@@ -461,7 +459,7 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 
 	if (n == NULL || group == NULL)
 		goto out;
-	if (deployment_open(&run.d, m, group, json_str_opt(n->doc, "name", ""),
+	if (deployment_open(&run.d, m, group, json_text(n->doc, "name"),
 			    json_get(op->args, "template"), json_get(op->args, "parameters"), f) < 0)
 		goto out;
 	entry_state(n, "Running");
@@ -488,7 +486,7 @@ out:
 
 static bool active(const struct entry *n)
 {
-	const char *s = n == NULL ? "" : json_str_opt(n->doc, "properties.provisioningState", "");
+	const char *s = n == NULL ? "" : json_text(n->doc, "properties.provisioningState");
 
 	return is(s, "Accepted") || is(s, "Running");
 }
@@ -500,19 +498,19 @@ static int check_request(struct call *c, const char *name)
 
 	if (strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	    "-._()") != strlen(name))
-		return fault_set(&c->fault, 400, "InvalidDeploymentName", NULL, "The deployment name '%.100s' is not "
+		return fault_set(&c->fault, 400, "InvalidDeploymentName: " "The deployment name '%.100s' is not "
 			      "valid: 1 to 64 letters, digits, '-', '.', '_', '(' and ')'.", name);
 	if (!cJSON_IsObject(props))
-		return fault_set(&c->fault, 400, "InvalidRequestContent", NULL, "The request content was invalid and "
+		return fault_set(&c->fault, 400, "InvalidRequestContent: " "The request content was invalid and "
 			      "could not be deserialized: 'properties' is missing.");
 	if (mode == NULL || (!is(mode, "Incremental") && !is(mode, "Complete")))
-		return fault_set(&c->fault, 400, "InvalidDeploymentMode", NULL, "The deployment mode '%.40s' is not "
+		return fault_set(&c->fault, 400, "InvalidDeploymentMode: " "The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
 	if (is(mode, "Complete"))
-		return fault_set(&c->fault, 400, "InvalidDeploymentMode", NULL,
+		return fault_set(&c->fault, 400, "InvalidDeploymentMode: "
 			      "The local Azure does not do deployments of mode Complete.");
 	if (!cJSON_IsObject(json_get(props, "template")))
-		return fault_set(&c->fault, 400, "InvalidDeployment", NULL, "The 'template' of deployment '%s' is "
+		return fault_set(&c->fault, 400, "InvalidDeployment: " "The 'template' of deployment '%s' is "
 			      "missing; the local Azure follows no links.", name);
 	return 0;
 }
@@ -530,14 +528,14 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 	if (check_request(c, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_set(&c->fault, 409, "DeploymentActive", NULL, "Unable to edit or replace deployment "
+		return fault_set(&c->fault, 409, "DeploymentActive: " "Unable to edit or replace deployment "
 			      "'%s': previous deployment from '%s' is still active. Please see "
 			      "https://aka.ms/arm-deploy for usage details.", name,
-			      json_str_opt(n->doc, "properties.timestamp", ""));
-	if (start && is(json_str_opt(group->doc, "properties.provisioningState", ""), "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted", NULL, "The resource group '%s' is in "
+			      json_text(n->doc, "properties.timestamp"));
+	if (start && json_is(group->doc, "properties.provisioningState", "Deleting"))
+		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: " "The resource group '%s' is in "
 			      "deprovisioning state and cannot perform this operation.",
-			      json_str_opt(group->doc, "name", ""));
+			      json_text(group->doc, "name"));
 	c->gateway = true;
 	if (deployment_open(&d, c->m, group, name, json_get(props, "template"),
 			    json_get(props, "parameters"), &c->fault) < 0 || preflight(&d, &c->fault) < 0)
@@ -560,7 +558,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 	if (n != NULL)
 		store_remove(c->m, n);
 	n = store_add(c->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(c->m, OP_DEPLOYMENT, json_str_opt(group->doc, "location", ""), id, c->api,
+	op = op_start(c->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, c->api,
 		      run_deployment, json_fmt("{'template':%j,'parameters':%j}", json_get(props, "template"),
 					       json_get(props, "parameters")), NULL, &c->fault);
 	if (op == NULL) {
@@ -577,11 +575,11 @@ out:
 
 static int cancel(struct call *c, struct entry *n)
 {
-	struct op *op = op_find(c->m, str_of(json_str_opt(n->hide, "op", "")));
+	struct op *op = op_find(c->m, str_of(json_text(n->hide, "op")));
 
 	if (!active(n) || op == NULL)
-		return fault_set(&c->fault, 409, "DeploymentCannotBeCancelled", NULL, "The deployment '%s' cannot be "
-			      "cancelled because it is not active.", json_str_opt(n->doc, "name", ""));
+		return fault_set(&c->fault, 409, "DeploymentCannotBeCancelled: " "The deployment '%s' cannot be "
+			      "cancelled because it is not active.", json_text(n->doc, "name"));
 	op->cancel = true;
 	pthread_cond_broadcast(&c->m->changed);
 	return call_answer(c, 204, NULL);
@@ -604,8 +602,8 @@ static int delete_deployment(struct call *c, struct entry *n)
 	struct op *op;
 
 	if (active(n))
-		return fault_set(&c->fault, 409, "DeploymentActive", NULL, "Unable to delete deployment '%s': it is "
-			      "still active.", json_str_opt(n->doc, "name", ""));
+		return fault_set(&c->fault, 409, "DeploymentActive: " "Unable to delete deployment '%s': it is "
+			      "still active.", json_text(n->doc, "name"));
 	op = op_start(c->m, OP_JOB, "", n->key, c->api, run_forget, NULL, NULL, &c->fault);
 	if (op == NULL)
 		return -1;
@@ -621,18 +619,18 @@ int operations_call(struct call *c, struct entry *group, const char *name, const
 	const cJSON *row;
 
 	free(path);
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	c->gateway = n == NULL;
 	if (n == NULL)
-		return fault_set(&c->fault, 404, "DeploymentNotFound", NULL,
+		return fault_set(&c->fault, 404, "DeploymentNotFound: "
 			      "Deployment '%.80s' could not be found.", name);
 	if (id == NULL)
 		return call_page(c, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
 	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
-		if (is(json_str_opt(row, "operationId", ""), id))
+		if (json_is(row, "operationId", id))
 			return call_answer(c, 200, cJSON_Duplicate(row, true));
-	return fault_set(&c->fault, 404, "DeploymentOperationNotFound", NULL,
+	return fault_set(&c->fault, 404, "DeploymentOperationNotFound: "
 		      "The deployment operation '%.80s' could not be found.", id);
 }
 
@@ -645,12 +643,12 @@ static int list_deployments(struct call *c, struct entry *group)
 	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
 		cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
 	free(prefix);
-	return strcmp(c->method, "GET") == 0 ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
+	return c->method == GET ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
 }
 
 int deployments_call(struct call *c, struct entry *group, char **s)
 {
-	bool post = strcmp(c->method, "POST") == 0;
+	bool post = c->method == POST;
 	struct entry *n;
 	char *id;
 	int rc;
@@ -659,18 +657,18 @@ int deployments_call(struct call *c, struct entry *group, char **s)
 		return list_deployments(c, group);
 	if (is(s[1], "operations"))
 		return operations_call(c, group, s[0], s[2]);
-	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_str_opt(group->doc, "id", ""),
+	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"),
 		       s[0]);
 	n = store_find(c->m, id);
-	if (s[1] == NULL && strcmp(c->method, "PUT") == 0) {
+	if (s[1] == NULL && c->method == PUT) {
 		rc = put_deployment(c, group, id, s[0], true);
 	} else if (is(s[1], "validate") && post) {
 		rc = put_deployment(c, group, id, s[0], false);
 	} else if (n == NULL) {
 		c->gateway = true;
-		rc = fault_set(&c->fault, 404, "DeploymentNotFound", NULL,
+		rc = fault_set(&c->fault, 404, "DeploymentNotFound: "
 			    "Deployment '%.80s' could not be found.", s[0]);
-		if (strcmp(c->method, "DELETE") == 0) {
+		if (c->method == DELETE) {
 			fault_release(&c->fault);
 			rc = call_answer(c, 204, NULL);
 		}
@@ -680,11 +678,11 @@ int deployments_call(struct call *c, struct entry *group, char **s)
 		rc = cancel(c, n);
 	} else if (s[1] != NULL) {
 		rc = call_method(c);
-	} else if (strcmp(c->method, "HEAD") == 0) {
+	} else if (c->method == HEAD) {
 		rc = call_answer(c, 204, NULL);
-	} else if (strcmp(c->method, "GET") == 0) {
+	} else if (c->method == GET) {
 		rc = call_answer(c, 200, cJSON_Duplicate(n->doc, true));
-	} else if (strcmp(c->method, "DELETE") == 0) {
+	} else if (c->method == DELETE) {
 		rc = delete_deployment(c, n);
 	} else {
 		rc = call_method(c);

@@ -24,7 +24,7 @@ int arm_subscriptions(struct call *c)
 	char id[64];
 	cJSON *out;
 
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if (is(c->seg[0], "tenants")) {
 		snprintf(id, sizeof(id), "/tenants/%s", m->tenant);
@@ -136,7 +136,7 @@ int arm_subscription(struct call *c)
 	char prefix[80], *type = NULL;
 	cJSON *arr;
 
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if (what == NULL)
 		return call_answer(c, 200, subscription(c->m));
@@ -163,7 +163,7 @@ static int bad_location(struct call *c, const char *name)
 {
 	char *list = location_list();
 
-	fault_set(&c->fault, 400, "LocationNotAvailableForResourceGroup", NULL,
+	fault_set(&c->fault, 400, "LocationNotAvailableForResourceGroup: "
 	       "The provided location '%.60s' is not available for resource group. List of available "
 	       "regions is '%s'.", name, list);
 	free(list);
@@ -179,24 +179,24 @@ static int put_group(struct call *c, struct entry *n, const char *id)
 	if (strlen(name) > 90 || name[strlen(name) - 1] == '.' ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.()") !=
 	    strlen(name))
-		return fault_set(&c->fault, 400, "InvalidResourceGroup", NULL,
+		return fault_set(&c->fault, 400, "InvalidResourceGroup: "
 			      "The provided resource group name '%.100s' has these invalid characters or "
 			      "length: the name may have up to 90 of alphanumerics, underscores, "
 			      "parentheses, hyphens and periods, and must not end with a period.", name);
 	if (asked == NULL)
-		return fault_set(&c->fault, 400, "LocationRequired", NULL,
+		return fault_set(&c->fault, 400, "LocationRequired: "
 			      "The location property is required for this definition.");
 	if (location == NULL)
 		return bad_location(c, asked);
-	have = n != NULL ? json_str_opt(n->doc, "location", "") : location;
+	have = n != NULL ? json_text(n->doc, "location") : location;
 	if (strcmp(have, location) != 0)
-		return fault_set(&c->fault, 409, "InvalidResourceGroupLocation", NULL,
+		return fault_set(&c->fault, 409, "InvalidResourceGroupLocation: "
 			      "Invalid resource group location '%s'. The Resource group already exists in "
 			      "location '%s'.", location, have);
-	if (n != NULL && is(json_str_opt(n->doc, "properties.provisioningState", ""), "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted", NULL,
+	if (n != NULL && json_is(n->doc, "properties.provisioningState", "Deleting"))
+		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: "
 			      "The resource group '%s' is in deprovisioning state and cannot perform this "
-			      "operation.", json_str_opt(n->doc, "name", ""));
+			      "operation.", json_text(n->doc, "name"));
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/resourceGroups','location':%s,"
 		       "'properties':{'provisioningState':'Succeeded'}}",
 		       n != NULL ? json_str_opt(n->doc, "id", id) : id,
@@ -240,21 +240,21 @@ static int run_group_delete(struct emu *m, struct op *op, struct fault *f)
 	if (machines_run(m, "delete", keys, &inner) < 0) {
 		const char *name = strrchr(op->key, '/') + 1;
 
-		fault_set(f, 409, "ResourceGroupDeletionBlocked", NULL,
+		fault_set(f, 409, "ResourceGroupDeletionBlocked: "
 		       "Deletion of resource group '%s' failed as resources with identifiers '%s' could "
 		       "not be deleted. The provisioning state of the resource group will be rolled "
 		       "back. The tracking Id is '%s'. Please check audit logs for more details.", name,
-		       json_str_opt(inner.error, "target", ""), op->id);
+		       json_text(inner.error, "target"), op->id);
 		error = json_add_arr(f->error, "details");
-		json_push(error, "{'target':%s,'message':%s}", json_str_opt(inner.error, "target", ""),
-			  json_str_opt(inner.error, "message", ""));
+		json_push(error, "{'target':%s,'message':%s}", json_text(inner.error, "target"),
+			  json_text(inner.error, "message"));
 		if ((n = store_find(m, op->key)) != NULL)
 			entry_state(n, "Succeeded");
 		goto out;
 	}
 	while ((n = store_next(m, NULL, prefix)) != NULL) {
-		if (is(json_str_opt(n->doc, "type", ""), "Microsoft.Storage/storageAccounts"))
-			blob_forget(m, json_str_opt(n->doc, "name", ""), NULL);
+		if (json_is(n->doc, "type", "Microsoft.Storage/storageAccounts"))
+			blob_forget(m, json_text(n->doc, "name"), NULL);
 		store_remove(m, n);
 	}
 	if (op_sleep(m, 500) < 0)
@@ -273,12 +273,12 @@ static int delete_group(struct call *c, struct entry *n)
 {
 	struct op *op;
 
-	if (is(json_str_opt(n->doc, "properties.provisioningState", ""), "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted", NULL,
+	if (json_is(n->doc, "properties.provisioningState", "Deleting"))
+		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: "
 			      "The resource group '%s' is in deprovisioning state and cannot perform this "
-			      "operation.", json_str_opt(n->doc, "name", ""));
+			      "operation.", json_text(n->doc, "name"));
 	entry_state(n, "Deleting");
-	op = op_start(c->m, OP_JOB, json_str_opt(n->doc, "location", ""), n->key, c->api,
+	op = op_start(c->m, OP_JOB, json_text(n->doc, "location"), n->key, c->api,
 		      run_group_delete, NULL, NULL, &c->fault);
 	if (op == NULL) {
 		entry_state(n, "Succeeded");
@@ -296,20 +296,20 @@ int group_call(struct call *c)
 	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", c->m->subscription,
 		 c->seg[3]);
 	n = store_find(c->m, id);
-	if (strcmp(c->method, "PUT") == 0)
+	if (c->method == PUT)
 		return put_group(c, n, id);
 	if (n == NULL) {
 		c->gateway = true;
-		return fault_set(&c->fault, 404, "ResourceGroupNotFound", NULL,
+		return fault_set(&c->fault, 404, "ResourceGroupNotFound: "
 			      "Resource group '%.90s' could not be found.", c->seg[3]);
 	}
-	if (strcmp(c->method, "HEAD") == 0)
+	if (c->method == HEAD)
 		return call_answer(c, 204, NULL);
-	if (strcmp(c->method, "GET") == 0)
+	if (c->method == GET)
 		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
-	if (strcmp(c->method, "DELETE") == 0)
+	if (c->method == DELETE)
 		return delete_group(c, n);
-	if (strcmp(c->method, "PATCH") == 0 && cJSON_IsObject(c->body)) {
+	if (c->method == PATCH && cJSON_IsObject(c->body)) {
 		json_merge(json_sub(n->doc, "tags"), json_get(c->body, "tags"));
 		store_changed(c->m);
 		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
@@ -370,7 +370,7 @@ static int subscription_list(struct call *c, const char *ns, const char *type)
 	snprintf(name, sizeof(name), "%.60s/%.80s", ns, type);
 	t = rtype_find(name);
 	if (t == NULL)
-		return fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+		return fault_set(&c->fault, 404, "InvalidResourceType: "
 			      "The resource type could not be found in the namespace '%.60s' for api "
 			      "version '%s'.", ns, c->api);
 	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/", c->m->subscription);
@@ -379,7 +379,7 @@ static int subscription_list(struct call *c, const char *ns, const char *type)
 
 int arm_providers(struct call *c, char **s)
 {
-	bool get = strcmp(c->method, "GET") == 0;
+	bool get = c->method == GET;
 	size_t i = 0;
 	cJSON *arr;
 
@@ -393,14 +393,14 @@ int arm_providers(struct call *c, char **s)
 		i++;
 	if (namespaces[i] == NULL) {
 		c->gateway = true;
-		return fault_set(&c->fault, 404, "InvalidResourceNamespace", NULL,
+		return fault_set(&c->fault, 404, "InvalidResourceNamespace: "
 			      "The resource namespace '%.80s' is invalid.", s[0]);
 	}
 	if (s[1] == NULL)
 		return get ? call_answer(c, 200, provider(c->m, namespaces[i], "Registered")) :
 			call_method(c);
 	if (is(s[1], "register") && s[2] == NULL)
-		return strcmp(c->method, "POST") == 0 ?
+		return c->method == POST ?
 			call_answer(c, 200, provider(c->m, namespaces[i], "Registering")) :
 			call_method(c);
 	if (is(s[0], "Microsoft.Compute") && (is(s[1], "locations") || is(s[1], "skus")))
@@ -412,7 +412,7 @@ int arm_providers(struct call *c, char **s)
 	if (s[2] == NULL)
 		return get ? subscription_list(c, s[0], s[1]) : call_method(c);
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+	return fault_set(&c->fault, 404, "InvalidResourceType: "
 		      "The resource type '%.80s' could not be found in the namespace '%s'.", s[1],
 		      namespaces[i]);
 }

@@ -11,7 +11,7 @@
 static void annotate(struct put *p)
 {
 	cJSON *props = json_get_mut(p->doc, "properties"), *arr, *item;
-	const char *etag = json_str_opt(p->doc, "etag", "");
+	const char *etag = json_text(p->doc, "etag");
 
 	cJSON_ArrayForEach(arr, props) {
 		if (!cJSON_IsArray(arr))
@@ -82,7 +82,7 @@ static int check_references(struct emu *m, struct put *p, const cJSON *doc)
 				free(k);
 				free(n);
 				if (!there)
-					return fault_set(&p->f, 400, "InvalidResourceReference", NULL,
+					return fault_set(&p->f, 400, "InvalidResourceReference: "
 						      "Resource %s referenced by resource %s was not found. "
 						      "Please make sure that the referenced resource exists, "
 						      "and that both resources are in the same region.", id, p->id);
@@ -137,7 +137,7 @@ static int check_rule(struct put *p, const cJSON *rule)
 {
 	static const char *const protocols[] = { "*", "Tcp", "Udp", "Icmp", "Esp", "Ah", NULL };
 	const cJSON *r = json_get(rule, "properties");
-	const char *name = json_str_opt(rule, "name", ""), *s = json_str_opt(r, "protocol", "");
+	const char *name = json_text(rule, "name"), *s = json_text(r, "protocol");
 	int64_t priority = json_int_opt(r, "priority", 0);
 	size_t i = 0;
 	const cJSON *other;
@@ -145,33 +145,33 @@ static int check_rule(struct put *p, const cJSON *rule)
 	while (protocols[i] != NULL && !is(protocols[i], s))
 		i++;
 	if (protocols[i] == NULL)
-		return fault_set(&p->f, 400, "SecurityRuleInvalidProtocol", NULL,
+		return fault_set(&p->f, 400, "SecurityRuleInvalidProtocol: "
 			      "Security rule %s has invalid Protocol %s.", name, s);
-	s = json_str_opt(r, "access", "");
+	s = json_text(r, "access");
 	if (!is(s, "Allow") && !is(s, "Deny"))
-		return fault_set(&p->f, 400, "SecurityRuleInvalidAccess", NULL,
+		return fault_set(&p->f, 400, "SecurityRuleInvalidAccess: "
 			      "Security rule %s has invalid Access %s. Values: Allow, Deny.", name, s);
-	s = json_str_opt(r, "direction", "");
+	s = json_text(r, "direction");
 	if (!is(s, "Inbound") && !is(s, "Outbound"))
-		return fault_set(&p->f, 400, "SecurityRuleInvalidDirection", NULL,
+		return fault_set(&p->f, 400, "SecurityRuleInvalidDirection: "
 			      "Security rule %s has invalid Direction %s. Values: Inbound, Outbound.",
 			      name, s);
 	if (priority < 100 || priority > 4096)
-		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority", NULL,
+		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: "
 			      "Security rule has invalid priority. Value provided: %lld. Allowed range "
 			      "100-4096.", (long long)priority);
 	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
-		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing", NULL,
+		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
 			      "Required security rule parameters are missing for security rule with Id: "
 			      "%s/securityRules/%s. Security rule must specify SourceAddressPrefixes, "
 			      "SourceAddressPrefix or SourceApplicationSecurityGroups.", p->id, name);
 	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
 		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
-		    is(json_str_opt(other, "properties.direction", ""), s))
-			return fault_set(&p->f, 400, "SecurityRuleConflict", NULL,
+		    json_is(other, "properties.direction", s))
+			return fault_set(&p->f, 400, "SecurityRuleConflict: "
 				      "Security rule %s conflicts with rule %s. Rules cannot have the same "
-				      "Priority and Direction.", name, json_str_opt(other, "name", ""));
+				      "Priority and Direction.", name, json_text(other, "name"));
 	return 0;
 }
 
@@ -195,7 +195,7 @@ static int put_nsg(struct emu *m, struct put *p)
 
 static int check_subnet(struct put *p, const cJSON *subnet)
 {
-	const char *name = json_str_opt(subnet, "name", ""), *s;
+	const char *name = json_text(subnet, "name"), *s;
 	uint32_t net, other_net;
 	unsigned bits, other_bits;
 	const cJSON *v;
@@ -204,12 +204,12 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 	s = json_str_opt(subnet, "properties.addressPrefix",
 			 json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
 	if (!parse_cidr(s, &net, &bits) || bits > 29)
-		return fault_set(&p->f, 400, "InvalidCIDRNotation", NULL,
+		return fault_set(&p->f, 400, "InvalidCIDRNotation: "
 			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
 			      "notation. For a given mask, Azure requires that the address begins at the "
 			      "mask's boundary.", s != NULL ? s : "null", p->id, name);
 	if ((net & ~mask_of(bits)) != 0)
-		return fault_set(&p->f, 400, "InvalidCIDRNotation", NULL,
+		return fault_set(&p->f, 400, "InvalidCIDRNotation: "
 			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
 			      "notation. For the given prefix length, the address prefix should be at a "
 			      "boundary.", s, p->id, name);
@@ -218,14 +218,14 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 		    overlap(net, bits, other_net, other_bits))
 			inside = true;
 	if (!inside)
-		return fault_set(&p->f, 400, "NetcfgInvalidSubnet", NULL,
+		return fault_set(&p->f, 400, "NetcfgInvalidSubnet: "
 			      "Subnet '%s' is not valid because its IP address range is outside the IP "
 			      "address range of virtual network '%s'.", name, p->name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
 		if (v != subnet && parse_cidr(json_str_opt(v, "properties.addressPrefix", NULL),
 					      &other_net, &other_bits) &&
 		    overlap(net, bits, other_net, other_bits))
-			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap", NULL,
+			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap: "
 				      "Subnet '%s' is not valid because its IP address range overlaps with "
 				      "that of an existing subnet in virtual network '%s'.", name, p->name);
 	return 0;
@@ -243,7 +243,7 @@ static int put_vnet(struct emu *m, struct put *p)
 	json_default(props, "enableDdosProtection", cJSON_CreateFalse());
 	json_default(props, "privateEndpointVNetPolicies", cJSON_CreateString("Disabled"));
 	if (cJSON_GetArraySize(json_at(props, "addressSpace.addressPrefixes")) == 0)
-		return fault_set(&p->f, 400, "InvalidRequestFormat", NULL,
+		return fault_set(&p->f, 400, "InvalidRequestFormat: "
 			      "The virtual network %s has no address space.", p->name);
 	cJSON_ArrayForEach(v, json_get(props, "subnets")) {
 		cJSON *s = json_sub(v, "properties");
@@ -255,13 +255,13 @@ static int put_vnet(struct emu *m, struct put *p)
 		json_default(s, "privateLinkServiceNetworkPolicies", cJSON_CreateString("Enabled"));
 	}
 	cJSON_ArrayForEach(o, old)
-		if (json_named(json_get(props, "subnets"), json_str_opt(o, "name", "")) == NULL &&
-		    (user = store_referrer(m, json_str_opt(o, "id", ""))) != NULL)
-			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted", NULL,
+		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
+		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
+			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted: "
 				      "Subnet %s is in use by %s and cannot be deleted. In order to delete "
 				      "the subnet, delete all the resources within the subnet. See "
-				      "aka.ms/deletesubnet.", json_str_opt(o, "name", ""),
-				      json_str_opt(user->doc, "id", ""));
+				      "aka.ms/deletesubnet.", json_text(o, "name"),
+				      json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);
 }
@@ -285,9 +285,9 @@ static bool label_taken(struct emu *m, const char *label, const char *location, 
 	struct entry *n;
 
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;)
-		if (is(json_str_opt(n->doc, "properties.dnsSettings.domainNameLabel", NULL), label) &&
-		    is(json_str_opt(n->doc, "location", ""), location) &&
-		    !is(json_str_opt(n->doc, "id", ""), self))
+		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
+		    json_is(n->doc, "location", location) &&
+		    !json_is(n->doc, "id", self))
 			return true;
 	return false;
 }
@@ -305,7 +305,7 @@ static void public_address(struct emu *m, char out[16])
 	for (unsigned i = 4; i < 65535; i++) {
 		snprintf(out, 16, "127.77.%u.%u", ((unsigned)x + (i >> 8)) & 255, i & 255);
 		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
-			if (is(json_str_opt(n->doc, "properties.ipAddress", NULL), out))
+			if (json_is(n->doc, "properties.ipAddress", out))
 				break;
 		if (n == NULL)
 			return;
@@ -316,17 +316,17 @@ static int put_pip(struct emu *m, struct put *p)
 {
 	cJSON *props = json_get_mut(p->doc, "properties"), *dns;
 	const char *sku = json_str_opt(p->doc, "sku.name", "Basic"), *label;
-	const char *location = json_str_opt(p->doc, "location", "");
+	const char *location = json_text(p->doc, "location");
 	char s[200];
 
 	if (!is(sku, "Standard") && !is(sku, "StandardV2")) {
 		/* retired on 30 September 2025; no sku still means Basic */
-		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached", NULL,
+		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached: "
 			      "Cannot create more than 0 IPv4 Basic SKU public IP addresses for this "
 			      "subscription in this region.");
 	}
 	if (!is(json_str_opt(props, "publicIPAllocationMethod", "Dynamic"), "Static"))
-		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic", NULL,
+		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic: "
 			      "Standard sku publicIp %s must have AllocationMethod set to Static.", p->id);
 	carry(p, "resourceGuid");
 	carry(p, "ipAddress");
@@ -339,11 +339,11 @@ static int put_pip(struct emu *m, struct put *p)
 	label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
 	if (label != NULL) {
 		if (!label_fits(label))
-			return fault_set(&p->f, 400, "InvalidDomainNameLabel", NULL,
+			return fault_set(&p->f, 400, "InvalidDomainNameLabel: "
 				      "The domain name label %s is invalid. It must conform to the following "
 				      "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
 		if (label_taken(m, label, location, p->id))
-			return fault_set(&p->f, 400, "DnsRecordInUse", NULL,
+			return fault_set(&p->f, 400, "DnsRecordInUse: "
 				      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
 				      "IP.", label, location);
 		dns = json_sub(props, "dnsSettings");
@@ -361,7 +361,7 @@ static int put_pip(struct emu *m, struct put *p)
 static cJSON *show_pip(struct emu *m, const struct entry *n)
 {
 	cJSON *doc = cJSON_Duplicate(n->doc, true);
-	const char *id = json_str_opt(doc, "id", "");
+	const char *id = json_text(doc, "id");
 	struct entry *user = store_referrer(m, id);
 	const cJSON *arr, *item;
 
@@ -370,9 +370,9 @@ static cJSON *show_pip(struct emu *m, const struct entry *n)
 	cJSON_ArrayForEach(arr, json_get(user->doc, "properties"))
 		cJSON_ArrayForEach(item, arr)
 			if (cJSON_IsObject(item) &&
-			    is(json_str_opt(item, "properties.publicIPAddress.id", NULL), id))
+			    json_is(item, "properties.publicIPAddress.id", id))
 				json_set(json_get_mut(doc, "properties"), "ipConfiguration",
-					 json_fmt("{'id':%s}", json_str_opt(item, "id", "")));
+					 json_fmt("{'id':%s}", json_text(item, "id")));
 	return doc;
 }
 
@@ -387,7 +387,7 @@ static int put_lb(struct emu *m, struct put *p)
 	const cJSON *rule, *pip;
 
 	if (!is(json_str_opt(p->doc, "sku.name", "Basic"), "Standard"))
-		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed", NULL,
+		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: "
 			      "Basic Load Balancer %s cannot be created: Basic Load Balancers were retired "
 			      "on 30 September 2025. Use the Standard SKU.", p->name);
 	carry(p, "resourceGuid");
@@ -404,12 +404,11 @@ static int put_lb(struct emu *m, struct put *p)
 		struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
 
 		pip = id != NULL ? store_doc(m, id) : NULL;
-		if (pip != NULL && !is(json_str_opt(pip, "sku.name", ""), "Standard"))
-			return fault_set(&p->f, 400, "DifferentSkuLoadBalancersAndPublicIPAddressNotAllowed",
-				      NULL, "Different sku load balancer %s and public IP %s are not "
+		if (pip != NULL && !json_is(pip, "sku.name", "Standard"))
+			return fault_set(&p->f, 400, "DifferentSkuLoadBalancersAndPublicIPAddressNotAllowed: " "Different sku load balancer %s and public IP %s are not "
 				      "allowed.", p->id, id);
 		if (user != NULL && !is(user->key, p->id))
-			return fault_set(&p->f, 400, "PublicIPAddressInUse", NULL,
+			return fault_set(&p->f, 400, "PublicIPAddressInUse: "
 				      "Resource %s is referencing public IP address %s that is already "
 				      "allocated to resource %s.", p->id, id, user->key);
 	}
@@ -417,16 +416,14 @@ static int put_lb(struct emu *m, struct put *p)
 	cJSON_ArrayForEach(rule, json_get(props, "loadBalancingRules"))
 		if (cJSON_GetArraySize(json_get(props, "outboundRules")) > 0 &&
 		    !json_bool_opt(rule, "properties.disableOutboundSnat", false))
-			return fault_set(&p->f, 400,
-				      "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat",
-				      NULL, "Load balancing rule %s and an outbound rule use the same frontend "
+			return fault_set(&p->f, 400, "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: " "Load balancing rule %s and an outbound rule use the same frontend "
 				      "IP configuration, and disableOutboundSnat is not set.",
-				      json_str_opt(rule, "name", ""));
+				      json_text(rule, "name"));
 	cJSON_ArrayForEach(rule, json_get(props, "probes"))
 		if (json_int_opt(rule, "properties.intervalInSeconds", 15) < 5)
-			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall", NULL,
+			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
 				      "The interval of probe %s is smaller than 5 seconds.",
-				      json_str_opt(rule, "name", ""));
+				      json_text(rule, "name"));
 	return 0;
 }
 
@@ -451,12 +448,12 @@ static struct entry *address_holder(struct emu *m, const char *subnet_id, const 
 	if (cut != NULL)
 		vnet = (size_t)(cut - subnet_id);
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;) {
-		if (is(json_str_opt(n->hide, "address", NULL), address) &&
-		    strncasecmp(json_str_opt(n->hide, "subnet", ""), subnet_id, vnet) == 0)
+		if (json_is(n->hide, "address", address) &&
+		    strncasecmp(json_text(n->hide, "subnet"), subnet_id, vnet) == 0)
 			return n;
 		cJSON_ArrayForEach(v, json_at(n->doc, "properties.ipConfigurations"))
-			if (is(json_str_opt(v, "properties.privateIPAddress", NULL), address) &&
-			    strncasecmp(json_str_opt(v, "properties.subnet.id", ""), subnet_id, vnet) == 0)
+			if (json_is(v, "properties.privateIPAddress", address) &&
+			    strncasecmp(json_text(v, "properties.subnet.id"), subnet_id, vnet) == 0)
 				return n;
 	}
 	return NULL;
@@ -476,19 +473,19 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 	if (wanted != NULL) {
 		if (!parse_cidr(wanted, &ip, &bits) || subnet_of(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
-			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet", NULL,
+			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet: "
 				      "Private static IP address %s does not belong to the range of subnet "
 				      "%s.", wanted, subnet_id);
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
-			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange", NULL,
+			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange: "
 				      "Private static IP address %s falls within reserved IP range of subnet "
 				      "%s.", wanted, subnet_id);
 		holder = address_holder(m, subnet_id, wanted);
 		if (holder != NULL && !is(holder->key, p->id))
-			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated", NULL,
+			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated: "
 				      "IP configuration of %s is using the private IP address %s which is "
 				      "already allocated to resource %s.", p->id, wanted,
-				      json_str_opt(holder->doc, "id", ""));
+				      json_text(holder->doc, "id"));
 		return 0;
 	}
 	for (at = net + 4; at < (net | ~mask_of(bits)); at++) {
@@ -497,7 +494,7 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 		if (address_holder(m, subnet_id, out) == NULL)
 			return 0;
 	}
-	return fault_set(&p->f, 400, "SubnetIsFull", NULL,
+	return fault_set(&p->f, 400, "SubnetIsFull: "
 		      "Subnet %s does not have enough capacity for 1 IP addresses.", subnet_id);
 }
 
@@ -513,7 +510,7 @@ static int put_nic(struct emu *m, struct put *p)
 	json_default(props, "enableIPForwarding", cJSON_CreateFalse());
 	json_default(props, "nicType", cJSON_CreateString("Standard"));
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
-		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration", NULL,
+		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
 			      "Network interface %s must have at least one IP configuration.", p->id);
 	annotate(p);
 	if (check_references(m, p, props) < 0)
@@ -522,7 +519,7 @@ static int put_nic(struct emu *m, struct put *p)
 		const char *subnet, *wanted, *pip;
 		const cJSON *old = p->old == NULL ? NULL :
 			json_named(json_at(p->old->doc, "properties.ipConfigurations"),
-				   json_str_opt(v, "name", ""));
+				   json_text(v, "name"));
 		struct entry *user;
 		char address[16];
 		bool fixed;
@@ -534,15 +531,15 @@ static int put_nic(struct emu *m, struct put *p)
 		wanted = fixed ? json_str_opt(c, "privateIPAddress", NULL) :
 			json_str_opt(old, "properties.privateIPAddress", NULL);
 		if (subnet == NULL)
-			return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration", NULL,
+			return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration: "
 				      "IP configuration %s of %s names no subnet.",
-				      json_str_opt(v, "name", ""), p->id);
+				      json_text(v, "name"), p->id);
 		if (fixed && wanted == NULL)
-			return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified", NULL,
+			return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: "
 				      "IP configuration %s of %s is Static and names no address.",
-				      json_str_opt(v, "name", ""), p->id);
+				      json_text(v, "name"), p->id);
 		if (pip != NULL && (user = store_referrer(m, pip)) != NULL && !is(user->key, p->id))
-			return fault_set(&p->f, 400, "PublicIPAddressInUse", NULL,
+			return fault_set(&p->f, 400, "PublicIPAddressInUse: "
 				      "Resource %s is referencing public IP address %s that is already "
 				      "allocated to resource %s.", p->id, pip, user->key);
 		if (address_take(m, p, subnet, wanted, address) < 0)
@@ -567,11 +564,11 @@ static int put_nic(struct emu *m, struct put *p)
 static cJSON *show_nic(struct emu *m, const struct entry *n)
 {
 	cJSON *doc = cJSON_Duplicate(n->doc, true);
-	struct entry *user = store_referrer(m, json_str_opt(doc, "id", ""));
+	struct entry *user = store_referrer(m, json_text(doc, "id"));
 
 	if (user != NULL)
 		json_set(json_get_mut(doc, "properties"), "virtualMachine",
-			 json_fmt("{'id':%s}", json_str_opt(user->doc, "id", "")));
+			 json_fmt("{'id':%s}", json_text(user->doc, "id")));
 	return doc;
 }
 
@@ -593,14 +590,14 @@ int network_location(struct call *c, char **s)
 	int rc;
 
 	if (location == NULL || s[2] == NULL)
-		return fault_set(&c->fault, 400, "LocationNotAvailableForResourceType", NULL,
+		return fault_set(&c->fault, 400, "LocationNotAvailableForResourceType: "
 			      "The provided location '%.60s' is not available.",
 			      s[1] != NULL ? s[1] : "");
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if (is(s[2], "CheckDnsNameAvailability")) {
 		if (!call_param(c, "domainNameLabel", &label) || !label_fits(label.str))
-			rc = fault_set(&c->fault, 400, "InvalidDomainNameLabel", NULL,
+			rc = fault_set(&c->fault, 400, "InvalidDomainNameLabel: "
 				    "The domain name label %s is invalid. It must conform to the following "
 				    "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label.str);
 		else
@@ -611,14 +608,14 @@ int network_location(struct call *c, char **s)
 	}
 	if (is(s[2], "usages")) {
 		for (n = NULL; (n = store_next(c->m, n, "")) != NULL;)
-			used += is(json_str_opt(n->doc, "type", ""), "Microsoft.Network/publicIPAddresses") &&
-				is(json_str_opt(n->doc, "location", ""), location);
+			used += json_is(n->doc, "type", "Microsoft.Network/publicIPAddresses") &&
+				json_is(n->doc, "location", location);
 		return call_answer(c, 200, json_fmt("{'value':[{'currentValue':%d,'limit':20,'unit':'Count',"
 			"'name':{'localizedValue':'Public IPv4 Addresses - Standard','value':"
 			"'StandardSkuPublicIpAddresses'}}]}", (int)used));
 	}
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+	return fault_set(&c->fault, 404, "InvalidResourceType: "
 		      "The resource type 'locations/%.80s' could not be found in the namespace "
 		      "'Microsoft.Network'.", s[2]);
 }

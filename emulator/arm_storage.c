@@ -18,8 +18,8 @@ static struct entry *account_named(struct emu *m, const char *name)
 	struct entry *n;
 
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;)
-		if (is(json_str_opt(n->doc, "type", ""), "Microsoft.Storage/storageAccounts") &&
-		    is(json_str_opt(n->doc, "name", ""), name))
+		if (json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") &&
+		    json_is(n->doc, "name", name))
 			return n;
 	return NULL;
 }
@@ -40,9 +40,9 @@ static void new_key(cJSON *hide, const char *name)
 
 int storage_names(struct call *c)
 {
-	const char *name = json_str_opt(c->body, "name", "");
+	const char *name = json_text(c->body, "name");
 
-	if (strcmp(c->method, "POST") != 0)
+	if (c->method != POST)
 		return call_method(c);
 	if (!account_fits(name))
 		return call_answer(c, 200, json_fmt("{'nameAvailable':false,'reason':'AccountNameInvalid',"
@@ -60,24 +60,24 @@ static int put_account(struct emu *m, struct put *p)
 	cJSON *props = json_get_mut(p->doc, "properties");
 	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
 	struct entry *taken = account_named(m, p->name);
-	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *l = json_str_opt(p->doc, "location", "");
+	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *l = json_text(p->doc, "location");
 	char now[40];
 
 	if (!account_fits(p->name))
-		return fault_set(&p->f, 400, "AccountNameInvalid", p->name, "%.80s is not a valid storage "
+		return fault_set(&p->f, 400, "AccountNameInvalid %.80s: %.80s is not a valid storage "
 			      "account name. Storage account name must be between 3 and 24 characters in "
-			      "length and use numbers and lower-case letters only.", p->name);
+			      "length and use numbers and lower-case letters only.", p->name, p->name);
 	if (taken != NULL && taken != p->old)
-		return fault_set(&p->f, 409, "StorageAccountAlreadyTaken", NULL,
+		return fault_set(&p->f, 409, "StorageAccountAlreadyTaken: "
 			      "The storage account named %s is already taken.", p->name);
 	if (sku == NULL || json_get(p->doc, "kind") == NULL)
-		return fault_set(&p->f, 400, "InvalidValuesForRequestParameters", NULL,
+		return fault_set(&p->f, 400, "InvalidValuesForRequestParameters: "
 			      "Values for request parameters are invalid: %s.", sku == NULL ? "sku.name" : "kind");
 	if (is(json_str_opt(props, "minimumTlsVersion", "TLS1_2"), "TLS1_0") ||
 	    is(json_str_opt(props, "minimumTlsVersion", "TLS1_2"), "TLS1_1"))
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue", "minimumTlsVersion",
+		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
 			      "The value '%s' is not allowed for property minimumTlsVersion.",
-			      json_str_opt(props, "minimumTlsVersion", ""));
+			      json_text(props, "minimumTlsVersion"));
 	iso_now(now);
 	json_set(json_sub(p->doc, "sku"), "tier", cJSON_CreateString(str_starts(str_of(sku),
 		 STR("Premium")) ? "Premium" : "Standard"));
@@ -91,7 +91,7 @@ static int put_account(struct emu *m, struct put *p)
 	json_default(props, "encryption", json_fmt("{'services':{'file':{'keyType':'Account','enabled':"
 		     "true,'lastEnabledTime':%s},'blob':{'keyType':'Account','enabled':true,"
 		     "'lastEnabledTime':%s}},'keySource':'Microsoft.Storage'}", now, now));
-	if (is(json_str_opt(p->doc, "kind", ""), "StorageV2"))
+	if (json_is(p->doc, "kind", "StorageV2"))
 		json_default(props, "accessTier", cJSON_CreateString("Hot"));
 	json_put_str(props, "creationTime", json_str_opt(old, "creationTime", now));
 	json_set(props, "keyCreationTime", json_fmt("{'key1':%s,'key2':%s}",
@@ -116,7 +116,7 @@ static cJSON *show_account(struct emu *m, const struct entry *n)
 	char s[128];
 
 	for (size_t i = 0; i < 2; i++) {
-		snprintf(s, sizeof(s), "https://%.24s.%s.core.localhost:%u/", json_str_opt(doc, "name", ""),
+		snprintf(s, sizeof(s), "https://%.24s.%s.core.localhost:%u/", json_text(doc, "name"),
 			 i ? "file" : "blob", m->port);
 		json_add_str(ends, i ? "file" : "blob", s);
 	}
@@ -129,7 +129,7 @@ static int remove_account(struct emu *m, const char *key, struct fault *f)
 	struct entry *n = store_find(m, key);
 
 	(void)f;
-	blob_forget(m, json_str_opt(n->doc, "name", ""), NULL);
+	blob_forget(m, json_text(n->doc, "name"), NULL);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void sas_time(const cJSON *body, const char *name, char out[32])
 	int64_t t;
 
 	out[0] = '\0';
-	if (time_parse_iso(str_of(json_str_opt(body, name, "")), &t))
+	if (time_parse_iso(str_of(json_text(body, name)), &t))
 		time_iso(t, out);
 }
 
@@ -169,7 +169,7 @@ static const char *sas_key(struct call *c, const struct entry *n)
 {
 	const char *which = json_str_opt(c->body, "keyToSign", "key1");
 
-	return json_str_opt(json_get(n->hide, is(which, "key2") ? "key2" : "key1"), "value", "");
+	return json_text(json_get(n->hide, is(which, "key2") ? "key2" : "key1"), "value");
 }
 
 /* Both strings to sign as they are since version 2020-12-06. */
@@ -177,19 +177,19 @@ static const char *sas_key(struct call *c, const struct entry *n)
 
 static int list_account_sas(struct call *c, struct entry *n)
 {
-	const char *b = json_str_opt(c->body, "signedServices", ""), *t = json_str_opt(c->body, "signedResourceTypes", "");
-	const char *sp = json_str_opt(c->body, "signedPermission", ""), *ip = json_str_opt(c->body, "signedIp", "");
-	const char *pr = json_str_opt(c->body, "signedProtocol", "");
+	const char *b = json_text(c->body, "signedServices"), *t = json_text(c->body, "signedResourceTypes");
+	const char *sp = json_text(c->body, "signedPermission"), *ip = json_text(c->body, "signedIp");
+	const char *pr = json_text(c->body, "signedProtocol");
 	struct buf text = BUF_INIT(4096), sig = BUF_INIT(64), q = BUF_INIT(4096);
 	char st[32], se[32];
 
 	sas_time(c->body, "signedStart", st);
 	sas_time(c->body, "signedExpiry", se);
 	if (b[0] == '\0' || t[0] == '\0' || sp[0] == '\0' || se[0] == '\0')
-		return fault_set(&c->fault, 400, "InvalidValuesForRequestParameters", NULL,
+		return fault_set(&c->fault, 400, "InvalidValuesForRequestParameters: "
 			      "Values for request parameters are invalid: signedServices, "
 			      "signedResourceTypes, signedPermission and signedExpiry are needed.");
-	buf_addf(&text, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n\n", json_str_opt(n->doc, "name", ""), sp, b,
+	buf_addf(&text, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n\n", json_text(n->doc, "name"), sp, b,
 		 t, st, se, ip, pr, SAS_VERSION);
 	sas_sign(sas_key(c, n), buf_str(&text), &sig);
 	query_add(&q, "sv", SAS_VERSION);
@@ -210,21 +210,21 @@ static int list_account_sas(struct call *c, struct entry *n)
 
 static int list_service_sas(struct call *c, struct entry *n)
 {
-	const char *res = json_str_opt(c->body, "canonicalizedResource", ""), *sr = json_str_opt(c->body, "signedResource", "");
-	const char *sp = json_str_opt(c->body, "signedPermission", ""), *ip = json_str_opt(c->body, "signedIp", "");
-	const char *pr = json_str_opt(c->body, "signedProtocol", ""), *si = json_str_opt(c->body, "signedIdentifier", "");
-	const char *cc = json_str_opt(c->body, "rscc", ""), *cd = json_str_opt(c->body, "rscd", "");
-	const char *ce = json_str_opt(c->body, "rsce", ""), *cl = json_str_opt(c->body, "rscl", "");
-	const char *ct = json_str_opt(c->body, "rsct", "");
+	const char *res = json_text(c->body, "canonicalizedResource"), *sr = json_text(c->body, "signedResource");
+	const char *sp = json_text(c->body, "signedPermission"), *ip = json_text(c->body, "signedIp");
+	const char *pr = json_text(c->body, "signedProtocol"), *si = json_text(c->body, "signedIdentifier");
+	const char *cc = json_text(c->body, "rscc"), *cd = json_text(c->body, "rscd");
+	const char *ce = json_text(c->body, "rsce"), *cl = json_text(c->body, "rscl");
+	const char *ct = json_text(c->body, "rsct");
 	struct buf text = BUF_INIT(8192), sig = BUF_INIT(64), q = BUF_INIT(8192);
-	char st[32], se[32], *want = xasprintf("/blob/%s/", json_str_opt(n->doc, "name", ""));
+	char st[32], se[32], *want = xasprintf("/blob/%s/", json_text(n->doc, "name"));
 	bool fits = str_starts(str_of(res), str_of(want)) && (is(sr, "b") || is(sr, "c"));
 
 	free(want);
 	sas_time(c->body, "signedStart", st);
 	sas_time(c->body, "signedExpiry", se);
 	if (!fits || sp[0] == '\0' || se[0] == '\0')
-		return fault_set(&c->fault, 400, "InvalidValuesForRequestParameters", NULL,
+		return fault_set(&c->fault, 400, "InvalidValuesForRequestParameters: "
 			      "Values for request parameters are invalid: canonicalizedResource must be "
 			      "/blob/ACCOUNT/CONTAINER[/BLOB], signedResource b or c, and signedPermission and "
 			      "signedExpiry are needed.");
@@ -260,15 +260,15 @@ cJSON *account_keys(const struct entry *n)
 		const cJSON *k = json_get(n->hide, i == 1 ? "key1" : "key2");
 
 		json_push(json_get_mut(out, "keys"), "{'creationTime':%s,'keyName':%s,'value':%s,"
-			  "'permissions':'FULL'}", json_str_opt(k, "creationTime", ""),
-			  i == 1 ? "key1" : "key2", json_str_opt(k, "value", ""));
+			  "'permissions':'FULL'}", json_text(k, "creationTime"),
+			  i == 1 ? "key1" : "key2", json_text(k, "value"));
 	}
 	return out;
 }
 
 static int account_action(struct call *c, struct entry *n, char **s)
 {
-	const char *name = json_str_opt(c->body, "keyName", "");
+	const char *name = json_text(c->body, "keyName");
 
 	if (s[1] != NULL)
 		return 1;
@@ -277,10 +277,10 @@ static int account_action(struct call *c, struct entry *n, char **s)
 	if (!is(s[0], "listKeys") && !is(s[0], "regenerateKey") && !is(s[0], "ListAccountSas") &&
 	    !is(s[0], "ListServiceSas"))
 		return 1;
-	if (strcmp(c->method, "POST") != 0)
+	if (c->method != POST)
 		return call_method(c);
-	if (!is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"))
-		return fault_set(&c->fault, 409, "StorageAccountIsNotProvisioned", NULL,
+	if (!json_is(n->doc, "properties.provisioningState", "Succeeded"))
+		return fault_set(&c->fault, 409, "StorageAccountIsNotProvisioned: "
 			      "The storage account provisioning state must be 'Succeeded' before executing "
 			      "the operation.");
 	if (is(s[0], "listKeys"))
@@ -290,7 +290,7 @@ static int account_action(struct call *c, struct entry *n, char **s)
 	if (is(s[0], "ListServiceSas"))
 		return list_service_sas(c, n);
 	if (!is(name, "key1") && !is(name, "key2"))
-		return fault_set(&c->fault, 400, "KeyNotFound", NULL, "The key '%.20s' was not found.", name);
+		return fault_set(&c->fault, 400, "KeyNotFound: " "The key '%.20s' was not found.", name);
 	new_key(n->hide, is(name, "key1") ? "key1" : "key2");
 	store_changed(c->m);
 	return call_answer(c, 200, account_keys(n));
@@ -299,7 +299,7 @@ static int account_action(struct call *c, struct entry *n, char **s)
 /* ---- shares and containers ---- */
 
 /* 3 to 63 of lower-case letters, digits and single hyphens. */
-static int check_child_name(struct put *p, const char *code, const char *what)
+static int check_child_name(struct put *p, const char *what)
 {
 	size_t n = strlen(p->name);
 
@@ -307,7 +307,7 @@ static int check_child_name(struct put *p, const char *code, const char *what)
 	    strstr(p->name, "--") == NULL &&
 	    strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n)
 		return 0;
-	return fault_set(&p->f, 400, code, NULL, "The specified %s name '%.80s' contains invalid characters or "
+	return fault_set(&p->f, 400, "InvalidResourceName: The specified %s name '%.80s' contains invalid characters or "
 		      "has an invalid length: 3 to 63 lower-case letters, digits and single hyphens.", what,
 		      p->name);
 }
@@ -319,7 +319,7 @@ static int put_share(struct emu *m, struct put *p)
 	char now[40];
 
 	(void)m;
-	if (check_child_name(p, "InvalidResourceName", "share") < 0)
+	if (check_child_name(p, "share") < 0)
 		return -1;
 	iso_now(now);
 	json_default(props, "shareQuota", cJSON_CreateNumber(102400));
@@ -331,7 +331,7 @@ static int put_share(struct emu *m, struct put *p)
 	json_set(props, "lastModifiedTime", cJSON_CreateString(now));
 	quota = json_int_opt(props, "shareQuota", 0);
 	if (quota < 1 || quota > 102400)
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue", "shareQuota",
+		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: "
 			      "The value '%lld' is not allowed for property shareQuota.", (long long)quota);
 	json_add_str(p->doc, "etag", "\"0x8DD5A343C601E8C\"");
 	return 0;
@@ -348,10 +348,10 @@ static int put_container(struct emu *m, struct put *p)
 	n = store_find(m, account);
 	public_ok = p->dry || json_bool_opt(n->doc, "properties.allowBlobPublicAccess", false);
 	free(account);
-	if (check_child_name(p, "InvalidResourceName", "container") < 0)
+	if (check_child_name(p, "container") < 0)
 		return -1;
 	if (!public_ok && !is(json_str_opt(props, "publicAccess", "None"), "None"))
-		return fault_set(&p->f, 409, "PublicAccessNotPermitted", NULL,
+		return fault_set(&p->f, 409, "PublicAccessNotPermitted: "
 			      "Public access is not permitted on this storage account.");
 	iso_now(now);
 	json_default(props, "publicAccess", cJSON_CreateString("None"));
@@ -371,7 +371,7 @@ static int remove_container(struct emu *m, const char *key, struct fault *f)
 
 	(void)f;
 	*strchr(account, '/') = '\0';
-	blob_forget(m, account, json_str_opt(n->doc, "name", ""));
+	blob_forget(m, account, json_text(n->doc, "name"));
 	free(account);
 	return 0;
 }
@@ -403,18 +403,18 @@ static int check_profile(struct put *p, const cJSON *profile)
 		const cJSON *s = json_get(json_get(profile, "capacity"), limits[i]);
 
 		if (!cJSON_IsString(s) || !str_num(str_of(s->valuestring), 1000, &v[i]))
-			return fault_set(&p->f, 400, "InvalidRequestContent", NULL,
+			return fault_set(&p->f, 400, "InvalidRequestContent: "
 				      "capacity.%s of the profile '%s' must be a number in a string.", limits[i],
-				      json_str_opt(profile, "name", ""));
+				      json_text(profile, "name"));
 	}
 	if (v[0] > v[1] || v[2] < v[0] || v[2] > v[1])
-		return fault_set(&p->f, 400, "InvalidAutoscaleProfileCapacity", NULL,
+		return fault_set(&p->f, 400, "InvalidAutoscaleProfileCapacity: "
 			      "The capacity of the profile '%s' is invalid: minimum %llu, default %llu, maximum "
-			      "%llu must not fall.", json_str_opt(profile, "name", ""),
+			      "%llu must not fall.", json_text(profile, "name"),
 			      (unsigned long long)v[0], (unsigned long long)v[2], (unsigned long long)v[1]);
 	if (cJSON_GetArraySize(json_get(profile, "rules")) > 10)
-		return fault_set(&p->f, 400, "TooManyAutoscaleRules", NULL,
-			      "The profile '%s' has more than 10 rules.", json_str_opt(profile, "name", ""));
+		return fault_set(&p->f, 400, "TooManyAutoscaleRules: "
+			      "The profile '%s' has more than 10 rules.", json_text(profile, "name"));
 	return 0;
 }
 
@@ -428,10 +428,10 @@ static int put_autoscale(struct emu *m, struct put *p)
 	json_default(props, "enabled", cJSON_CreateTrue());
 	json_default(p->doc, "tags", cJSON_CreateObject());
 	if (n < 1 || n > 20)
-		return fault_set(&p->f, 400, "InvalidRequestContent", NULL,
+		return fault_set(&p->f, 400, "InvalidRequestContent: "
 			      "An autoscale setting has 1 to 20 profiles; this one has %d.", n);
 	if (target == NULL || (!p->dry && store_doc(m, target) == NULL))
-		return fault_set(&p->f, 404, "ResourceNotFound", NULL,
+		return fault_set(&p->f, 404, "ResourceNotFound: "
 			      "The target resource id '%.300s' of the autoscale setting was not found.",
 			      target != NULL ? target : "");
 	cJSON_ArrayForEach(profile, json_get(props, "profiles")) {

@@ -60,7 +60,7 @@ static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations"), *nic, *ip, *v;
 
 	if (cJSON_GetArraySize(nics) == 0)
-		return fault_set(&p->f, 400, "InvalidParameter", "networkProfile",
+		return fault_set(&p->f, 400, "InvalidParameter networkProfile: "
 			      "Required parameter 'networkProfile' is missing (null).");
 	cJSON_ArrayForEach(nic, nics)
 		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations")) {
@@ -101,7 +101,7 @@ static void new_model(struct put *p, const char *custom_data)
 		had = json_str_opt(json_get(json_get(p->hide, "models"), version), "customData", NULL);
 		same = same_json(profile, was) && (custom_data == NULL ||
 			(had != NULL && strcmp(had, custom_data) == 0)) &&
-			is(json_str_opt(p->doc, "sku.name", ""), json_str_opt(p->old->doc, "sku.name", ""));
+			json_is(p->doc, "sku.name", json_text(p->old->doc, "sku.name"));
 	}
 	if (same)
 		return;
@@ -125,25 +125,25 @@ int put_vmss(struct emu *m, struct put *p)
 	want = json_int_opt(sku, "capacity", had);
 	if (size == NULL || json_get(sku, "capacity") == NULL) {
 		if (p->old == NULL) {
-			fault_set(&p->f, 400, "InvalidParameter", "sku",
+			fault_set(&p->f, 400, "InvalidParameter sku: "
 			       "Required parameter 'sku.%s' is missing (null).",
 			       size == NULL ? "name" : "capacity");
 			goto out;
 		}
-		size = json_str_opt(p->old->doc, "sku.name", "");
+		size = json_text(p->old->doc, "sku.name");
 		json_default(sku, "name", cJSON_CreateString(size));
 		json_default(sku, "capacity", cJSON_CreateNumber((double)had));
 	}
 	json_default(sku, "tier", cJSON_CreateString("Standard"));
 	if (!is(json_str_opt(props, "orchestrationMode", "Uniform"), "Uniform")) {
-		fault_set(&p->f, 400, "InvalidParameter", "orchestrationMode",
+		fault_set(&p->f, 400, "InvalidParameter orchestrationMode: "
 		       "The local Azure has scale sets of orchestrationMode Uniform only.");
 		goto out;
 	}
 	json_default(props, "orchestrationMode", cJSON_CreateString("Uniform"));
 	mode = json_str_opt(props, "upgradePolicy.mode", NULL);
 	if (mode == NULL || (!is(mode, "Manual") && !is(mode, "Automatic") && !is(mode, "Rolling"))) {
-		fault_set(&p->f, 400, "InvalidParameter", "upgradePolicy",
+		fault_set(&p->f, 400, "InvalidParameter upgradePolicy: "
 		       "Required parameter 'upgradePolicy.mode' is missing or invalid. Allowed values are "
 		       "Manual, Automatic, Rolling.");
 		goto out;
@@ -151,7 +151,7 @@ int put_vmss(struct emu *m, struct put *p)
 	json_default(props, "singlePlacementGroup", cJSON_CreateTrue());
 	json_default(props, "overprovision", cJSON_CreateTrue());
 	if (want < 0 || want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000)) {
-		fault_set(&p->f, 400, "InvalidParameter", "sku.capacity", "The specified capacity %lld is not "
+		fault_set(&p->f, 400, "InvalidParameter sku.capacity: " "The specified capacity %lld is not "
 		       "in the allowed range: at most 100 with a single placement group, 1000 without.",
 		       (long long)want);
 		goto out;
@@ -200,13 +200,13 @@ static void computer_name(const char *prefix, int64_t id, char out[32])
 
 static cJSON *instance_doc(const struct entry *set, int64_t id)
 {
-	const char *name = json_str_opt(set->doc, "name", ""), *set_id = json_str_opt(set->doc, "id", "");
+	const char *name = json_text(set->doc, "name"), *set_id = json_text(set->doc, "id");
 	const cJSON *profile = json_at(set->doc, "properties.virtualMachineProfile"), *v;
 	char own[24], computer[32], vm[37], when[40], disk[160], *path, *own_name;
 	cJSON *doc, *p, *os, *storage, *nic;
 
 	snprintf(own, sizeof(own), "%lld", (long long)id);
-	computer_name(json_str_opt(profile, "osProfile.computerNamePrefix", ""), id, computer);
+	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id, computer);
 	random_guid(vm);
 	iso_now(when);
 	path = xasprintf("%s/virtualMachines/%s", set_id, own);
@@ -218,9 +218,9 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 		"'provisioningState':'Creating','hardwareProfile':{'vmSize':%s},"
 		"'resilientVMDeletionStatus':'Disabled','vmId':%s,'storageProfile':%j,'osProfile':%j,"
 		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%s}}",
-		own_name, path, json_str_opt(set->doc, "location", ""), json_get(set->doc, "tags"), own,
-		json_str_opt(set->doc, "sku.name", ""), "\"1\"", json_get(profile, "networkProfile"),
-		json_str_opt(set->doc, "sku.name", ""), vm, json_get(profile, "storageProfile"),
+		own_name, path, json_text(set->doc, "location"), json_get(set->doc, "tags"), own,
+		json_text(set->doc, "sku.name"), "\"1\"", json_get(profile, "networkProfile"),
+		json_text(set->doc, "sku.name"), vm, json_get(profile, "storageProfile"),
 		json_get(profile, "osProfile"), when);
 	json_strip_nulls(doc);
 	p = json_get_mut(doc, "properties");
@@ -234,7 +234,7 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	v = json_get(storage, "imageReference");
 	json_put_str(json_sub(storage, "imageReference"), "exactVersion", image_version(v));
 	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
-		char *s = xasprintf("%s/networkInterfaces/%s", path, json_str_opt(v, "name", ""));
+		char *s = xasprintf("%s/networkInterfaces/%s", path, json_text(v, "name"));
 
 		nic = json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces");
 		json_push(nic, "{'id':%s}", s);
@@ -248,10 +248,10 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fault *f)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_str_opt(set->doc, "properties.virtualMachineProfile.networkProfile."
-		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties.subnet.id", "");
+	const char *subnet = json_text(set->doc, "properties.virtualMachineProfile.networkProfile."
+		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties.subnet.id");
 	cJSON *doc = instance_doc(set, id);
-	const char *path = json_str_opt(doc, "id", "");
+	const char *path = json_text(doc, "id");
 	struct put p = { .id = xstrdup(path) };
 	char address[16];
 	struct entry *n;
@@ -295,7 +295,7 @@ static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
 		events_forget(m, k->valuestring);
 		n = store_find(m, k->valuestring);
 		/* one that would not go stays, for all to see */
-		if (n != NULL && is(json_str_opt(n->hide, "power", NULL), "gone"))
+		if (n != NULL && json_is(n->hide, "power", "gone"))
 			store_remove(m, n);
 		else if (n != NULL)
 			entry_state(n, "Failed");
@@ -307,14 +307,14 @@ static int64_t instance_number(const struct entry *n)
 {
 	uint64_t v = 0;
 
-	str_num(str_of(json_str_opt(n->doc, "instanceId", "")), 1000000, &v);
+	str_num(str_of(json_text(n->doc, "instanceId")), 1000000, &v);
 	return (int64_t)v;
 }
 
 /* Those that a smaller capacity takes away, by the set's rule. */
 static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims)
 {
-	bool oldest = is(json_str_opt(set->doc, "properties.scaleInPolicy.rules[0]", NULL), "OldestVM");
+	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]", "OldestVM");
 	cJSON *keys = cJSON_CreateArray();
 	char *prefix = instances_prefix(set);
 
@@ -374,7 +374,7 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 	cJSON *keys;
 	int rc = 0;
 
-	mark_models(m, set, !is(json_str_opt(set->doc, "properties.upgradePolicy.mode", ""), "Manual"));
+	mark_models(m, set, !json_is(set->doc, "properties.upgradePolicy.mode", "Manual"));
 	if (have < want) {
 		keys = cJSON_CreateArray();
 		for (; rc == 0 && have < want; have++)
@@ -420,7 +420,7 @@ static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
 	struct entry *n;
 
 	if (must_name && cJSON_GetArraySize(ids) == 0) {
-		fault_set(&c->fault, 400, "InvalidParameter", "instanceIds",
+		fault_set(&c->fault, 400, "InvalidParameter instanceIds: "
 		       "Required parameter 'instanceIds' is missing (null).");
 	} else if (cJSON_GetArraySize(ids) == 0 ||
 		   (cJSON_GetArraySize(ids) == 1 && is(ids->child->valuestring, "*"))) {
@@ -430,7 +430,7 @@ static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
 		cJSON_ArrayForEach(id, ids) {
 			key = xasprintf("%s%s", prefix, cJSON_IsString(id) ? id->valuestring : "");
 			if (strchr(key + strlen(prefix), '/') != NULL || store_find(c->m, key) == NULL)
-				fault_set(&c->fault, 400, "InvalidParameter", "instanceIds", "The provided "
+				fault_set(&c->fault, 400, "InvalidParameter instanceIds: " "The provided "
 				       "instanceId %.40s is not an active Virtual Machine Scale Set VM "
 				       "instanceId.", key + strlen(prefix));
 			else
@@ -448,10 +448,10 @@ static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
 static int run_delete(struct emu *m, struct op *op, struct fault *f)
 {
 	struct entry *set;
-	char *prefix = xasprintf("%s/virtualmachines/", json_str_opt(op->args, "set", ""));
+	char *prefix = xasprintf("%s/virtualmachines/", json_text(op->args, "set"));
 	int rc = remove_instances(m, json_get(op->args, "keys"), f);
 
-	if ((set = store_find(m, json_str_opt(op->args, "set", ""))) != NULL)
+	if ((set = store_find(m, json_text(op->args, "set"))) != NULL)
 		json_set(json_get_mut(set->doc, "sku"), "capacity",
 			 cJSON_CreateNumber((double)count_instances(m, prefix)));
 	free(prefix);
@@ -486,7 +486,7 @@ static int begin(struct call *c, struct entry *set, cJSON *keys, op_run *run, bo
 		}
 	if (deleting)
 		instances_state(c->m, keys, "Deleting");
-	op = op_start(c->m, OP_COMPUTE, json_str_opt(set->doc, "location", ""), set->key, c->api, run,
+	op = op_start(c->m, OP_COMPUTE, json_text(set->doc, "location"), set->key, c->api, run,
 		      json_fmt("{'set':%s,'keys':%j}", set->key, keys), cJSON_Duplicate(keys, true),
 		      &c->fault);
 	json_free(keys);
@@ -501,9 +501,9 @@ static cJSON *instance_nic(const struct entry *n)
 	const cJSON *cfg = json_at(n->doc, "properties.networkProfileConfiguration."
 				   "networkInterfaceConfigurations[0]");
 	const cJSON *ip = json_at(cfg, "properties.ipConfigurations[0]");
-	char *id = xasprintf("%s/networkInterfaces/%s", json_str_opt(n->doc, "id", ""),
-			     json_str_opt(cfg, "name", ""));
-	char *ip_id = xasprintf("%s/ipConfigurations/%s", id, json_str_opt(ip, "name", ""));
+	char *id = xasprintf("%s/networkInterfaces/%s", json_text(n->doc, "id"),
+			     json_text(cfg, "name"));
+	char *ip_id = xasprintf("%s/ipConfigurations/%s", id, json_text(ip, "name"));
 	cJSON *doc = json_fmt("{'name':%s,'id':%s,'etag':%s,'properties':{'provisioningState':"
 		"'Succeeded','resourceGuid':%s,'ipConfigurations':[{'name':%s,'id':%s,'properties':{"
 		"'provisioningState':'Succeeded','privateIPAddress':%s,'privateIPAllocationMethod':"
@@ -511,10 +511,10 @@ static cJSON *instance_nic(const struct entry *n)
 		"'loadBalancerBackendAddressPools':%j}}],'dnsSettings':{'dnsServers':[],"
 		"'appliedDnsServers':[]},'enableAcceleratedNetworking':false,'enableIPForwarding':false,"
 		"'primary':true,'virtualMachine':{'id':%s}}}",
-		json_str_opt(cfg, "name", ""), id, "W/\"1\"", json_str_opt(n->doc, "properties.vmId", ""),
-		json_str_opt(ip, "name", ""), ip_id, json_str_opt(n->hide, "address", ""),
+		json_text(cfg, "name"), id, "W/\"1\"", json_text(n->doc, "properties.vmId"),
+		json_text(ip, "name"), ip_id, json_text(n->hide, "address"),
 		json_at(ip, "properties.subnet"), json_at(ip, "properties.loadBalancerBackendAddressPools"),
-		json_str_opt(n->doc, "id", ""));
+		json_text(n->doc, "id"));
 
 	json_strip_nulls(doc);
 	free(id);
@@ -554,7 +554,7 @@ static void tally(cJSON *arr, const char *kind, const char *state)
 
 	snprintf(code, sizeof(code), "%s/%s", kind, state);
 	cJSON_ArrayForEach(item, arr)
-		if (is(json_str_opt(item, "code", ""), code)) {
+		if (json_is(item, "code", code)) {
 			json_set(item, "count", cJSON_CreateNumber((double)(json_int_opt(item, "count", 0) + 1)));
 			return;
 		}
@@ -567,12 +567,12 @@ static int set_view(struct call *c, struct entry *set)
 	cJSON *out = json_fmt("{'virtualMachine':{'statusesSummary':[]},'statuses':[{'code':"
 		"'ProvisioningState/succeeded','level':'Info','displayStatus':'Provisioning succeeded',"
 		"'time':%s}],'orchestrationServices':[]}",
-		json_str_opt(set->doc, "properties.timeCreated", ""));
+		json_text(set->doc, "properties.timeCreated"));
 	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary");
 	struct entry *n;
 
 	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;) {
-		char *state = lower(json_str_opt(n->doc, "properties.provisioningState", ""));
+		char *state = lower(json_text(n->doc, "properties.provisioningState"));
 
 		tally(arr, "ProvisioningState", state);
 		tally(arr, "PowerState", json_str_opt(n->hide, "power", "unknown"));
@@ -586,14 +586,14 @@ static int set_view(struct call *c, struct entry *set)
 static int put_instance(struct call *c, struct entry *n)
 {
 	const cJSON *tags = json_get(c->body, "tags"), *guard = json_at(c->body, "properties.protectionPolicy");
-	const char *etag = json_str_opt(c->body, "etag", NULL), *have = json_str_opt(n->doc, "etag", "");
+	const char *etag = json_str_opt(c->body, "etag", NULL), *have = json_text(n->doc, "etag");
 
 	if (etag != NULL && strcmp(etag, have) != 0)
-		return fault_set(&c->fault, 412, "PreconditionFailed", NULL, "Etag provided in if-match header "
+		return fault_set(&c->fault, 412, "PreconditionFailed: " "Etag provided in if-match header "
 			      "\"%.80s\" does not match etag %s of resource.", etag, have);
 	if (json_bool_opt(guard, "protectFromScaleSetActions", false) &&
 	    !json_bool_opt(guard, "protectFromScaleIn", false))
-		return fault_set(&c->fault, 400, "InvalidParameter", "protectionPolicy",
+		return fault_set(&c->fault, 400, "InvalidParameter protectionPolicy: "
 			      "protectFromScaleSetActions cannot be true while protectFromScaleIn is false.");
 	if (tags != NULL)
 		json_set(n->doc, "tags", cJSON_Duplicate(tags, true));
@@ -608,25 +608,25 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 {
 	char *key = xasprintf("%s/virtualmachines/%s", set->key, s[0]);
 	struct entry *n = store_find(c->m, key);
-	bool get = strcmp(c->method, "GET") == 0;
+	bool get = c->method == GET;
 	uint64_t id;
 
 	free(key);
 	c->pretty = true;
 	if (!str_num(str_of(s[0]), UINT32_MAX, &id))
-		return fault_set(&c->fault, 400, "InvalidParameter", "instanceId",
+		return fault_set(&c->fault, 400, "InvalidParameter instanceId: "
 			      "Virtual Machine Scale Set VM instanceId must be a number.");
-	if (n == NULL && strcmp(c->method, "DELETE") == 0)
+	if (n == NULL && c->method == DELETE)
 		return call_answer(c, 204, NULL);
 	if (n == NULL && get)
-		return fault_set(&c->fault, 404, "NotFound", NULL,
+		return fault_set(&c->fault, 404, "NotFound: "
 			      "The entity was not found in this Azure location.");
 	if (n == NULL)
-		return fault_set(&c->fault, 400, "InvalidParameter", "instanceIds", "The provided instanceId "
+		return fault_set(&c->fault, 400, "InvalidParameter instanceIds: " "The provided instanceId "
 			      "%.40s is not an active Virtual Machine Scale Set VM instanceId.", s[0]);
 	if (s[1] == NULL && get)
 		return call_answer(c, 200, call_show(c, n));
-	if (s[1] == NULL && strcmp(c->method, "PUT") == 0)
+	if (s[1] == NULL && c->method == PUT)
 		return put_instance(c, n);
 	if (s[1] != NULL && s[2] == NULL && get && is(s[1], "instanceView"))
 		return call_answer(c, 200, machine_view(n));
@@ -634,7 +634,7 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 		return list_nics(c, set, n);
 	if (refuse_busy(c->m, set, &c->fault) < 0)
 		return -1;
-	if (s[1] == NULL && strcmp(c->method, "DELETE") == 0)
+	if (s[1] == NULL && c->method == DELETE)
 		return begin(c, set, json_fmt("[%s]", n->key), run_delete, true);
 	if (s[1] == NULL || s[2] != NULL)
 		return call_method(c);
@@ -645,7 +645,7 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 
 int vmss_action(struct call *c, struct entry *set, char **s)
 {
-	bool get = strcmp(c->method, "GET") == 0;
+	bool get = c->method == GET;
 	cJSON *keys;
 
 	if (is(s[0], "virtualMachines"))
@@ -659,7 +659,7 @@ int vmss_action(struct call *c, struct entry *set, char **s)
 		return get ? list_nics(c, set, NULL) : call_method(c);
 	if (is(s[0], "publicIPAddresses"))
 		return get ? call_answer(c, 200, json_fmt("{'value':[]}")) : call_method(c);
-	if (strcmp(c->method, "POST") != 0)
+	if (c->method != POST)
 		return 1;
 	if (is(s[0], "setOrchestrationServiceState"))
 		return call_answer(c, 200, NULL);

@@ -135,7 +135,7 @@ static int check_signature(struct request *r, const struct sas *s, const struct 
 		service_text(r, s, &text);
 	for (int i = 1; i <= 2 && !same; i++) {
 		buf_reset(&sig);
-		sas_sign(json_str_opt(json_get(account->hide, i == 1 ? "key1" : "key2"), "value", ""),
+		sas_sign(json_text(json_get(account->hide, i == 1 ? "key1" : "key2"), "value"),
 			 buf_str(&text), &sig);
 		same = sig.n == s->sig.n && same_bytes(sig.str, s->sig.str, sig.n);
 	}
@@ -275,7 +275,7 @@ static void stamp(const cJSON *doc, char etag[64], char modified[96])
 	char date[32];
 
 	time_http(json_int_opt(doc, "modified", 0), date);
-	snprintf(etag, 64, "ETag: %s", json_str_opt(doc, "etag", ""));
+	snprintf(etag, 64, "ETag: %s", json_text(doc, "etag"));
 	snprintf(modified, 96, "Last-Modified: %s", date);
 }
 
@@ -396,7 +396,7 @@ static void get_blob(struct request *r)
 	}
 	left = size == 0 ? 0 : to - from + 1;
 	stamp(n->doc, etag, modified);
-	snprintf(type, sizeof(type), "Content-Type: %.150s", json_str_opt(n->doc, "type", ""));
+	snprintf(type, sizeof(type), "Content-Type: %.150s", json_text(n->doc, "type"));
 	snprintf(id, sizeof(id), "x-ms-request-id: %s", r->id);
 	snprintf(version, sizeof(version), "x-ms-version: %s", r->version);
 	if (part) {
@@ -459,8 +459,8 @@ static struct entry *account_of(struct emu *m, const char *name, struct entry **
 	char *prefix;
 
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;)
-		if (is(json_str_opt(n->doc, "type", ""), "Microsoft.Storage/storageAccounts") &&
-		    is(json_str_opt(n->doc, "name", ""), name))
+		if (json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") &&
+		    json_is(n->doc, "name", name))
 			break;
 	*container = NULL;
 	if (n == NULL)

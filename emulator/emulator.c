@@ -25,8 +25,8 @@ static void identify(struct call *c)
 	struct str given = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
 	struct str client = http_field(http_x_head(c->x), "x-ms-client-request-id");
 	char id[37], corr[80], now[32];
-	bool reads = strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0;
-	const char *kind = reads ? "reads" : strcmp(c->method, "DELETE") == 0 ? "deletes" : "writes";
+	bool reads = c->method == GET || c->method == HEAD;
+	const char *kind = reads ? "reads" : c->method == DELETE ? "deletes" : "writes";
 
 	random_guid(id);
 	snprintf(corr, sizeof(corr), "%.*s", given.p != NULL && given.n <= 64 ? (int)given.n : 36,
@@ -91,7 +91,7 @@ static void send_answer(struct call *c, size_t limit)
 			http_x_send(c->x, str_head(buf_str(&body), limit), &e);
 		http_x_abort(c->x);
 	/* long lists come in chunks, as from Azure */
-	} else if (body.n > 4096 && c->status == 200 && strcmp(c->method, "GET") == 0) {
+	} else if (body.n > 4096 && c->status == 200 && c->method == GET) {
 		struct str rest = buf_str(&body);
 		bool ok = http_x_begin(c->x, c->status, fields, UINT64_MAX, &e) == 0;
 
@@ -153,13 +153,13 @@ static int read_body(struct call *c, struct err *e)
 	int rc = http_x_body(c->x, &b, e);
 
 	if (rc < 0 && b.over)
-		fault_set(&c->fault, 413, "RequestContentTooLarge", NULL,
+		fault_set(&c->fault, 413, "RequestContentTooLarge: "
 			  "The request content is larger than %u bytes.", BODY_MAX);
 	if (rc == 0 && b.n > 0) {
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
 		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
-			rc = fault_set(&c->fault, 400, "InvalidRequestContent", NULL, "The request content was "
+			rc = fault_set(&c->fault, 400, "InvalidRequestContent: " "The request content was "
 				    "invalid and could not be deserialized: '%s'.", why.msg);
 	}
 	buf_burn(&b);
@@ -168,7 +168,7 @@ static int read_body(struct call *c, struct err *e)
 
 static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 {
-	static const char *const methods[] = { "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
+	static const char methods[][7] = { "", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
 	const struct http_head *h = http_x_head(x);
 	struct call *c = xcalloc(1, sizeof(*c));
 	struct err e = ERR_INIT;
@@ -179,20 +179,19 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 
 	c->m = m;
 	c->x = x;
-	c->method = "?";
-	for (size_t i = 0; i < 6; i++)
+	for (enum method i = GET; i <= DELETE; i++)
 		if (str_eqz(h->method, methods[i]))
-			c->method = methods[i];
+			c->method = i;
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
 	if (json_get(rule, "status") != NULL) {
-		fault_set(&c->fault, (unsigned)json_int_opt(rule, "status", 500),
-			  json_str_opt(rule, "code", "InternalServerError"), NULL, "%s",
-			  json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
+		fault_code(&c->fault, (unsigned)json_int_opt(rule, "status", 500),
+			   json_str_opt(rule, "code", "InternalServerError"), NULL,
+			   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
 		if (json_get(rule, "retryAfter") != NULL)
 			call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
-	} else if (c->method[0] == '?' || split_path(c) < 0) {
-		fault_set(&c->fault, 400, "BadRequest", NULL, "The request cannot be understood.");
+	} else if (c->method == UNKNOWN || split_path(c) < 0) {
+		fault_set(&c->fault, 400, "BadRequest: " "The request cannot be understood.");
 	} else if (read_body(c, &e) < 0 && c->fault.error == NULL) {
 		/* half a body: there is nobody left to answer */
 		cut_off = true;
@@ -211,7 +210,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	else
 		send_answer(c, limit);
 	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
-		300), h->target.p, c->status, json_str_opt(c->fault.error, "code", ""),
+		300), h->target.p, c->status, json_text(c->fault.error, "code"),
 		(long long)(now_ms() - began));
 	json_free(rule);
 	json_burn(c->body);

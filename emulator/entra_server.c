@@ -125,7 +125,7 @@ static int token(struct call *c, const char *tenant)
 	int rc = -1;
 
 	/* forms are small: the caller has read the body already */
-	buf_adds(&form, json_str_opt(c->body, "form", ""));
+	buf_adds(&form, json_text(c->body, "form"));
 	form_field(buf_str(&form), "grant_type", &grant);
 	if (!form_field(buf_str(&form), "client_id", &id))
 		basic_credentials(c, &id, &secret);
@@ -230,7 +230,7 @@ bool entra_handle(struct call *c)
 	char **s = c->seg;
 
 	if (is(s[1], "oauth2") && is(s[2], "v2.0") && is(s[3], "token") && s[4] == NULL) {
-		if (strcmp(c->method, "POST") == 0)
+		if (c->method == POST)
 			token(c, s[0]);
 		else
 			refuse_token(c, 405, "invalid_request", 900561,
@@ -256,7 +256,7 @@ static int unauthorized(struct call *c, const char *code, const char *error, con
 	call_field(c, "WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"%s\", "
 		   "error_description=\"%s\"", c->base, c->m->tenant, error, text);
 	c->gateway = true;
-	return fault_set(&c->fault, 401, code, NULL, "%s", text);
+	return fault_code(&c->fault, 401, code, NULL, text);
 }
 
 int entra_check(struct call *c)

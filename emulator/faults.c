@@ -119,8 +119,8 @@ bool faults_operation(struct emu *m, const struct op *op, struct fault *f)
 
 	if (rule == NULL)
 		return false;
-	fault_set(f, (unsigned)json_int_opt(rule, "status", 409), json_str_opt(rule, "code", "InternalExecutionError"),
-		  NULL, "%s", json_str_opt(rule, "message", "An internal execution error occurred. Please retry "
+	fault_code(f, (unsigned)json_int_opt(rule, "status", 409), json_str_opt(rule, "code", "InternalExecutionError"),
+		  NULL, json_str_opt(rule, "message", "An internal execution error occurred. Please retry "
 		  "later."));
 	return true;
 }

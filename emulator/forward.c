@@ -79,8 +79,8 @@ static bool rule_covers(const cJSON *r, unsigned port)
 		source = source || from_outside(v->valuestring);
 	cJSON_ArrayForEach(v, json_get(r, "destinationPortRanges"))
 		ports = ports || port_in(v->valuestring, port);
-	return source && ports && is(json_str_opt(r, "direction", ""), "Inbound") &&
-	       (is(json_str_opt(r, "protocol", ""), "Tcp") || is(json_str_opt(r, "protocol", ""), "*"));
+	return source && ports && json_is(r, "direction", "Inbound") &&
+	       (json_is(r, "protocol", "Tcp") || json_is(r, "protocol", "*"));
 }
 
 /* Does the subnet's security group let the Internet reach that port? */
@@ -97,7 +97,7 @@ static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 			best = r;
 	}
 	/* a Standard address is closed without a rule */
-	return best != NULL && is(json_str_opt(best, "access", ""), "Allow");
+	return best != NULL && json_is(best, "access", "Allow");
 }
 
 static void want(struct forwarder *w, const char *address, unsigned port, unsigned to_port,
@@ -126,7 +126,7 @@ static void want(struct forwarder *w, const char *address, unsigned port, unsign
 	free(f->probe_path);
 	f->pool = pool != NULL ? xstrdup(pool) : NULL;
 	f->probe_port = (unsigned)json_int_opt(probe, "properties.port", 0);
-	f->probe_path = is(json_str_opt(probe, "properties.protocol", ""), "Http") ?
+	f->probe_path = json_is(probe, "properties.protocol", "Http") ?
 		xstrdup(json_str_opt(probe, "properties.requestPath", "/")) : NULL;
 }
 
@@ -162,7 +162,7 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 
 		want(w, address_of(m, json_str_opt(front, "properties.publicIPAddress.id", NULL)),
 		     (unsigned)json_int_opt(r, "frontendPort", 0), (unsigned)json_int_opt(r, "backendPort", 0),
-		     NULL, json_str_opt(r, "backendAddressPool.id", ""),
+		     NULL, json_text(r, "backendAddressPool.id"),
 		     store_doc(m, json_str_opt(r, "probe.id", NULL)));
 	}
 }
@@ -178,7 +178,7 @@ static void refresh(struct forwarder *w)
 	for (i = 0; i < w->n; i++)
 		w->f[i].keep = false;
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
-		const char *type = json_str_opt(n->doc, "type", "");
+		const char *type = json_text(n->doc, "type");
 
 		if (is(type, "Microsoft.Network/networkInterfaces"))
 			cJSON_ArrayForEach(ip, json_at(n->doc, "properties.ipConfigurations"))
@@ -278,13 +278,13 @@ static void pool_members(struct emu *m, const char *pool, struct buf *b)
 	struct entry *n;
 
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
-		if (!is(json_str_opt(n->hide, "power", NULL), "running"))
+		if (!json_is(n->hide, "power", "running"))
 			continue;
 		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
 				   "networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
 				   "properties.loadBalancerBackendAddressPools"))
-			if (is(json_str_opt(v, "id", ""), pool) && json_get(n->hide, "address") != NULL)
-				buf_addf(b, "%s%s", b->n ? "," : "", json_str_opt(n->hide, "address", ""));
+			if (json_is(v, "id", pool) && json_get(n->hide, "address") != NULL)
+				buf_addf(b, "%s%s", b->n ? "," : "", json_text(n->hide, "address"));
 	}
 }
 

@@ -17,7 +17,7 @@ static cJSON *event_of(struct emu *m, const char *key)
 	cJSON *v;
 
 	cJSON_ArrayForEach(v, m->events)
-		if (is(json_str_opt(v, "key", ""), key))
+		if (json_is(v, "key", key))
 			return v;
 	return NULL;
 }
@@ -26,7 +26,7 @@ static bool notified(struct emu *m, const struct entry *n)
 {
 	struct entry *set = n == NULL ? NULL : set_of(m, n);
 
-	return set != NULL && is(json_str_opt(n->hide, "power", ""), "running") && json_bool_opt(set->doc,
+	return set != NULL && json_is(n->hide, "power", "running") && json_bool_opt(set->doc,
 		"properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable",
 		false);
 }
@@ -61,7 +61,7 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%s,'EventStatus':"
 			  "'Scheduled','EventType':'Terminate','ResourceType':'VirtualMachine','Resources':[%s],"
 			  "'NotBefore':%s,'Description':'','EventSource':'User','DurationInSeconds':-1}}",
-			  n->key, set_of(m, n)->key, id, json_str_opt(n->doc, "name", ""), before);
+			  n->key, set_of(m, n)->key, id, json_text(n->doc, "name"), before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
 	}
@@ -94,7 +94,7 @@ static cJSON *event_document(struct emu *m, const struct entry *n)
 	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation), *v;
 
 	cJSON_ArrayForEach(v, m->events)
-		if (set != NULL && is(json_str_opt(v, "set", ""), set->key))
+		if (set != NULL && json_is(v, "set", set->key))
 			cJSON_AddItemToArray(json_get_mut(out, "Events"),
 					     cJSON_Duplicate(json_get(v, "event"), true));
 	return out;
@@ -111,7 +111,7 @@ static bool approve(struct emu *m, struct str text)
 		bool found = false;
 
 		cJSON_ArrayForEach(v, m->events)
-			if (is(json_str_opt(v, "event.EventId", ""), json_str_opt(q, "EventId", ""))) {
+			if (json_is(v, "event.EventId", json_text(q, "EventId"))) {
 				json_set(v, "approved", cJSON_CreateTrue());
 				found = true;
 			}
@@ -134,7 +134,7 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	uint32_t range = 0;
 	unsigned prefix = 0;
 
-	snprintf(zone, sizeof(zone), "%.4s", json_str_opt(n->doc, "zones[0]", ""));
+	snprintf(zone, sizeof(zone), "%.4s", json_text(n->doc, "zones[0]"));
 	subnet_of(m, machine_subnet(m, n), &range, &prefix);
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
@@ -147,15 +147,15 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 		"'vmScaleSetName':%s,'vmSize':%s,'zone':%s},'network':{'interface':[{'ipv4':{'ipAddress':[{"
 		"'privateIpAddress':%s,'publicIpAddress':''}],'subnet':[{'address':%s,'prefix':%s}]},"
 		"'ipv6':{'ipAddress':[]},'macAddress':'000D3A000000'}]}}",
-		json_str_opt(n->doc, "location", ""), json_str_opt(n->doc, "name", ""),
-		json_str_opt(p, "storageProfile.imageReference.offer", ""),
-		json_str_opt(p, "osProfile.adminUsername", ""), json_str_opt(p, "osProfile.computerName", ""),
-		json_str_opt(p, "storageProfile.imageReference.publisher", ""),
-		group != NULL ? json_str_opt(group->doc, "name", "") : "", json_str_opt(n->doc, "id", ""),
-		json_str_opt(p, "storageProfile.imageReference.sku", ""), m->subscription,
-		json_str_opt(p, "storageProfile.imageReference.exactVersion", ""), json_str_opt(p, "vmId", ""),
-		set != NULL ? json_str_opt(set->doc, "name", "") : "",
-		json_str_opt(p, "hardwareProfile.vmSize", ""), zone, address != NULL ? address : "",
+		json_text(n->doc, "location"), json_text(n->doc, "name"),
+		json_text(p, "storageProfile.imageReference.offer"),
+		json_text(p, "osProfile.adminUsername"), json_text(p, "osProfile.computerName"),
+		json_text(p, "storageProfile.imageReference.publisher"),
+		group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
+		json_text(p, "storageProfile.imageReference.sku"), m->subscription,
+		json_text(p, "storageProfile.imageReference.exactVersion"), json_text(p, "vmId"),
+		set != NULL ? json_text(set->doc, "name") : "",
+		json_text(p, "hardwareProfile.vmSize"), zone, address != NULL ? address : "",
 		subnet, bits);
 }
 

@@ -139,6 +139,10 @@ cJSON *json_sub(cJSON *obj, const char *name);
 /* Set unless there is such a member. */
 void json_default(cJSON *obj, const char *name, cJSON *v);
 void json_drop(cJSON *obj, const char *name);
+/* What is there, "" when it is no string. */
+const char *json_text(const cJSON *doc, const char *path);
+/* It is this word, in any case; NULL is equal to nothing. */
+bool json_is(const cJSON *doc, const char *path, const char *word);
 /* Replace a string member. */
 void json_put_str(cJSON *obj, const char *name, const char *v);
 /*
@@ -171,9 +175,15 @@ const cJSON *store_doc(struct emu *m, const char *id);
 struct entry *store_referrer(struct emu *m, const char *id);
 void emu_log(struct emu *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Always -1. */
-int fault_set(struct fault *f, unsigned status, const char *code, const char *target,
-	   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * Refuse, unless it was refused already: "CODE: TEXT", or "CODE TARGET: TEXT".
+ * Always -1.
+ */
+int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+/* The same for a code that may hold anything; target may be NULL. */
+int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
+	       const char *text) __attribute__((cold));
 void fault_release(struct fault *f);
 
 /* ---- ops.c ---- */
@@ -197,10 +207,12 @@ const char *op_word(const struct op *op);	/* "InProgress", "Succeeded", ... */
 /* ---- arm.c: requests ---- */
 
 #define SEG_MAX 24
+enum method { UNKNOWN, GET, HEAD, PUT, POST, PATCH, DELETE };
+
 struct call {
 	struct emu *m;
 	struct http_exchange *x;
-	const char *method;	/* one of GET HEAD PUT POST PATCH DELETE */
+	enum method method;
 	char host[300];		/* what the caller calls us, port included */
 	char base[320];		/* "https://" host */
 	char api[32];
@@ -223,7 +235,7 @@ bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing 
 int call_answer(struct call *c, unsigned status, cJSON *out);	/* takes out; 0 */
 void call_field(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool call_param(const struct call *c, const char *name, struct buf *b);
-int call_method(struct call *c);		/* refuse: 405 */
+int call_method(struct call *c) __attribute__((cold));	/* refuse: 405 */
 /* Answer an array in pages.  Takes arr. */
 int call_page(struct call *c, cJSON *arr, size_t page);
 /* Answer a poll of the operation with that id, by its document or as Location. */

@@ -122,6 +122,16 @@ void json_default(cJSON *obj, const char *name, cJSON *v)
 		cJSON_AddItemToObject(obj, name, v);
 }
 
+const char *json_text(const cJSON *doc, const char *path)
+{
+	return json_str_opt(doc, path, "");
+}
+
+bool json_is(const cJSON *doc, const char *path, const char *word)
+{
+	return is(json_str_opt(doc, path, NULL), word);
+}
+
 void json_put_str(cJSON *obj, const char *name, const char *v)
 {
 	json_drop(obj, name);
@@ -133,7 +143,7 @@ cJSON *json_named(const cJSON *arr, const char *name)
 	cJSON *item;
 
 	cJSON_ArrayForEach(item, arr)
-		if (is(json_str_opt(item, "name", NULL), name))
+		if (json_is(item, "name", name))
 			return item;
 	return NULL;
 }

@@ -52,8 +52,8 @@ const char *machine_address(struct emu *m, const struct entry *n)
 const char *machine_subnet(struct emu *m, const struct entry *n)
 {
 	if (is_instance(n))
-		return json_str_opt(n->hide, "subnet", "");
-	return json_str_opt(machine_ip(m, n), "subnet.id", "");
+		return json_text(n->hide, "subnet");
+	return json_text(machine_ip(m, n), "subnet.id");
 }
 
 struct entry *machine_by_address(struct emu *m, struct str address)
@@ -81,13 +81,13 @@ static const char *machine_name(struct emu *m, struct entry *n)
 	for (unsigned i = 1;; i++) {
 		snprintf(name, sizeof(name), i == 1 ? "%.64s" : "%.64s-%u", base, i);
 		for (other = NULL; (other = store_next(m, other, "")) != NULL;)
-			if (is(json_str_opt(other->hide, "machine", NULL), name))
+			if (json_is(other->hide, "machine", name))
 				break;
 		if (other == NULL)
 			break;
 	}
 	json_add_str(n->hide, "machine", name);
-	return json_str_opt(n->hide, "machine", "");
+	return json_text(n->hide, "machine");
 }
 
 static int machine_json(struct emu *m, struct entry *n, const char *dir, struct err *e)
@@ -107,7 +107,7 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 		struct str s, left;
 
 		*cut = '\0';
-		s = str_of(json_str_opt(store_doc(m, vnet), "properties.addressSpace.addressPrefixes[0]", ""));
+		s = str_of(json_text(store_doc(m, vnet), "properties.addressSpace.addressPrefixes[0]"));
 		if (str_cut(&s, '/', &left)) {
 			uint64_t bits;
 
@@ -117,20 +117,20 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 	}
 	doc = json_fmt("{'name':%s,'net':%s,'resourceId':%s,'address':%s,'prefix':%d,'user':%s,"
 		"'keys':[],'customData':%s,'image':%j,'size':%s,'location':%s,'ca':%s,'hosts':{}}",
-		machine_name(m, n), m->net, json_str_opt(n->doc, "id", ""), machine_address(m, n),
-		(int)prefix, json_str_opt(props, "osProfile.adminUsername", ""), custom,
+		machine_name(m, n), m->net, json_text(n->doc, "id"), machine_address(m, n),
+		(int)prefix, json_text(props, "osProfile.adminUsername"), custom,
 		json_at(props, "storageProfile.imageReference"),
-		json_str_opt(props, "hardwareProfile.vmSize", ""), json_str_opt(n->doc, "location", ""), ca);
+		json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"), ca);
 	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
-		json_add_str(json_get_mut(doc, "keys"), NULL, json_str_opt(v, "keyData", ""));
+		json_add_str(json_get_mut(doc, "keys"), NULL, json_text(v, "keyData"));
 	hosts = json_get_mut(doc, "hosts");
 	for (a = NULL; (a = store_next(m, a, "")) != NULL;)
-		if (is(json_str_opt(a->doc, "type", ""), "Microsoft.Storage/storageAccounts")) {
+		if (json_is(a->doc, "type", "Microsoft.Storage/storageAccounts")) {
 			snprintf(host, sizeof(host), "%.40s.blob.core.localhost",
-				 json_str_opt(a->doc, "name", ""));
+				 json_text(a->doc, "name"));
 			json_add_str(hosts, host, "168.63.129.16");
 			snprintf(host, sizeof(host), "%.40s.file.core.localhost",
-				 json_str_opt(a->doc, "name", ""));
+				 json_text(a->doc, "name"));
 			json_add_str(hosts, host, "168.63.129.16");
 		}
 	json_print_pretty(doc, &b);
@@ -201,6 +201,7 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	struct buf log = BUF_INIT(256u << 10);
 	struct err e = ERR_INIT;
 	char line[512], *name, *dir, *log_path;
+	bool provisions;
 	int code = 0, rc;
 
 	if (n == NULL)
@@ -209,7 +210,8 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	dir = xasprintf("%s/machines/%s", m->dir, name);
 	rc = 0;
 	/* a reimage may bring another model's custom data */
-	if (strcmp(verbs[v].verb, "create") == 0 || strcmp(verbs[v].verb, "reimage") == 0)
+	provisions = strcmp(verbs[v].verb, "create") == 0 || strcmp(verbs[v].verb, "reimage") == 0;
+	if (provisions)
 		rc = machine_json(m, n, dir, &e);
 	if (rc == 0) {
 		const char *argv[] = { m->o.machines, verbs[v].verb, name, dir, NULL };
@@ -237,10 +239,9 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 		emu_log(m, "machine %s: %s failed: %s", name, verbs[v].verb, rc < 0 ? e.msg : line);
 		if (!m->stopping)
 			ask_power(m, key, name, dir);
-		rc = fault_set(f, 409, strcmp(verbs[v].verb, "create") == 0 ||
-			    strcmp(verbs[v].verb, "reimage") == 0 ? "OSProvisioningInternalError" :
-			    "VMActionFailed", key, "The operation '%s' of VM '%s' failed: %s", verbs[v].verb,
-			    name, rc < 0 ? e.msg : line);
+		rc = fault_set(f, 409, "%s %s: The operation '%s' of VM '%s' failed: %s",
+			       provisions ? "OSProvisioningInternalError" : "VMActionFailed", key,
+			       verbs[v].verb, name, rc < 0 ? e.msg : line);
 	}
 	store_changed(m);
 	buf_burn(&log);
@@ -346,7 +347,7 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 	if (strcmp(verb, "create") == 0)
 		cJSON_ArrayForEach(k, keys)
 			if ((e = store_find(m, k->valuestring)) != NULL && is_instance(e))
-				entry_state(e, is(json_str_opt(e->hide, "power", ""), "running") ?
+				entry_state(e, json_is(e->hide, "power", "running") ?
 					    "Succeeded" : "Failed");
 	return rc;
 }
@@ -456,7 +457,7 @@ void machines_resume(struct emu *m)
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;) {
 		char *disk;
 
-		if (!is(json_str_opt(n->hide, "want", NULL), "running"))
+		if (!json_is(n->hide, "want", "running"))
 			continue;
 		disk = xasprintf("%s/machines/%s/machine.json", m->dir, machine_name(m, n));
 		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL, n->key);

@@ -131,7 +131,7 @@ static void *op_thread(void *p)
 	else
 		rc = op->run(m, op, &f);
 	if (rc < 0)
-		fault_set(&f, 500, "InternalExecutionError", NULL,
+		fault_set(&f, 500, "InternalExecutionError: "
 		       "An internal execution error occurred. Please retry later.");
 	finish(m, op, rc, &f);
 	m->threads--;
@@ -192,7 +192,7 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 1u << 20);
 	if (m->stopping || m->threads >= OPS_MAX) {
-		fault_set(f, 429, "TooManyRequests", NULL,
+		fault_set(f, 429, "TooManyRequests: "
 		       "%u operations are at work; try again later.", m->threads);
 		goto out;
 	}
@@ -211,7 +211,7 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	args = keys = NULL;
 	/* the thread's first act is to wait for our lock */
 	if (pthread_create(&t, &attr, op_thread, op) != 0) {
-		fault_set(f, 503, "ServerTimeout", NULL, "No thread could be started.");
+		fault_set(f, 503, "ServerTimeout: " "No thread could be started.");
 		goto out;
 	}
 	m->threads++;

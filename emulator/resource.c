@@ -97,11 +97,11 @@ struct entry *group_of(struct emu *m, const char *id)
 int need_reference(struct emu *m, struct put *p, const char *id)
 {
 	if (id == NULL)
-		return fault_set(&p->f, 400, "InvalidRequestFormat", NULL,
+		return fault_set(&p->f, 400, "InvalidRequestFormat: "
 			      "Cannot parse the request: a reference has no id.");
 	if (p->dry || store_doc(m, id) != NULL)
 		return 0;
-	return fault_set(&p->f, 400, "InvalidResourceReference", NULL,
+	return fault_set(&p->f, 400, "InvalidResourceReference: "
 		      "Resource %s referenced by resource %s was not found. Please make sure that "
 		      "the referenced resource exists, and that both resources are in the same "
 		      "region.", id, p->id);
@@ -118,11 +118,11 @@ static int check_location(struct put *p, const cJSON *body)
 	if (!(p->type->flags & R_TRACKED))
 		return 0;
 	if (asked == NULL)
-		return fault_set(&p->f, 400, "LocationRequired", NULL,
+		return fault_set(&p->f, 400, "LocationRequired: "
 			      "The location property is required for this definition.");
 	if (name == NULL) {
 		list = location_list();
-		fault_set(&p->f, 400, "LocationNotAvailableForResourceType", NULL,
+		fault_set(&p->f, 400, "LocationNotAvailableForResourceType: "
 		       "The provided location '%.60s' is not available for resource type '%s'. List "
 		       "of available regions for the resource type is '%s'.", asked, p->type->name,
 		       list);
@@ -131,7 +131,7 @@ static int check_location(struct put *p, const cJSON *body)
 	}
 	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) : name;
 	if (strcmp(have, name) != 0)
-		return fault_set(&p->f, 409, "InvalidResourceLocation", NULL,
+		return fault_set(&p->f, 409, "InvalidResourceLocation: "
 			      "The resource '%s' already exists in location '%s'. A resource with the "
 			      "same name cannot be created in location '%s'. Please select a new "
 			      "resource name.", p->name, have, name);
@@ -158,7 +158,7 @@ static int build(struct put *p, const cJSON *body)
 			cJSON_AddItemToObject(p->doc, kept[i], cJSON_Duplicate(v, true));
 	v = json_get(body, "properties");
 	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
-		return fault_set(&p->f, 400, "InvalidRequestContent", NULL,
+		return fault_set(&p->f, 400, "InvalidRequestContent: "
 			      "The request content was invalid and could not be deserialized: "
 			      "'properties' is not an object.");
 	cJSON_AddItemToObject(p->doc, "properties", cJSON_IsObject(v) ?
@@ -185,7 +185,7 @@ static int check_name(struct put *p)
 		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
 			n = 0;
 	if (n == 0 || n > 80)
-		return fault_set(&p->f, 400, "InvalidResourceName", NULL,
+		return fault_set(&p->f, 400, "InvalidResourceName: "
 			      "Resource name %.100s is invalid. The name can be up to 80 characters "
 			      "long. It must begin with a word character, and it must end with a word "
 			      "character or with '_'.", p->name);
@@ -198,7 +198,7 @@ static int check_etag(const struct entry *n, const char *want, struct fault *f)
 
 	if (want == NULL || have == NULL || strcmp(want, have) == 0 || strcmp(want, "*") == 0)
 		return 0;
-	return fault_set(f, 412, "PreconditionFailed", NULL,
+	return fault_set(f, 412, "PreconditionFailed: "
 		      "Etag provided in if-match header %.80s does not match etag %s of resource.",
 		      want, have);
 }
@@ -214,7 +214,7 @@ int refuse_busy(struct emu *m, const struct entry *n, struct fault *f)
 		cJSON_ArrayForEach(k, op->busy)
 			if (op->status == OP_RUNNING && strcmp(k->valuestring, n->key) == 0)
 				found = op;
-	return fault_set(f, 409, "AnotherOperationInProgress", NULL,
+	return fault_set(f, 409, "AnotherOperationInProgress: "
 		      "Another operation on this or dependent resource is in progress. To retrieve "
 		      "status of the operation use uri: %s/subscriptions/%s/providers/"
 		      "%s/locations/%s/operations/%s.", m->base, m->subscription,
@@ -247,7 +247,7 @@ static int check_parent(struct emu *m, struct put *p)
 	free(parent);
 	if (n != NULL)
 		return 0;
-	return fault_set(&p->f, 404, "ParentResourceNotFound", NULL,
+	return fault_set(&p->f, 404, "ParentResourceNotFound: "
 		      "Failed to perform 'write' on resource(s) of type '%s', because the parent "
 		      "resource of '%.80s' could not be found.", p->type->name, p->name);
 }
@@ -275,10 +275,10 @@ static int find_type(struct put *p)
 	if (type_of_id(p->id, &b))
 		p->type = rtype_find(b.str);
 	if (p->type == NULL)
-		fault_set(&p->f, 404, "InvalidResourceType", NULL,
+		fault_set(&p->f, 404, "InvalidResourceType: "
 		       "The resource type '%.200s' could not be found.", b.str);
 	else if (p->type->put == NULL)
-		fault_set(&p->f, 405, "HttpMethodNotAllowed", NULL,
+		fault_set(&p->f, 405, "HttpMethodNotAllowed: "
 		       "The HTTP method 'PUT' is not supported for '%s'.", b.str);
 	buf_release(&b);
 	return p->f.error != NULL ? -1 : 0;
@@ -338,28 +338,28 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 	if (!version_known(p->type->versions, p->api)) {
 		char *list = location_list();
 
-		fault_set(&p->f, 400, "NoRegisteredProviderFound", NULL,
+		fault_set(&p->f, 400, "NoRegisteredProviderFound: "
 		       "No registered resource provider found for location '%.60s' and API version "
 		       "'%s' for type '%s'. The supported api-versions are '%s'. The supported "
-		       "locations are '%s'.", json_str_opt(body, "location", ""), p->api,
+		       "locations are '%s'.", json_text(body, "location"), p->api,
 		       strchr(p->type->name, '/') + 1, p->type->versions, list);
 		free(list);
 		return -1;
 	}
 	if (group == NULL)
-		return fault_set(&p->f, 404, "ResourceGroupNotFound", NULL,
+		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
-	p->group = json_str_opt(group->doc, "id", "");
-	p->group_location = json_str_opt(group->doc, "location", "");
-	if (is(json_str_opt(group->doc, "properties.provisioningState", ""), "Deleting"))
-		return fault_set(&p->f, 409, "ResourceGroupBeingDeleted", NULL,
+	p->group = json_text(group->doc, "id");
+	p->group_location = json_text(group->doc, "location");
+	if (json_is(group->doc, "properties.provisioningState", "Deleting"))
+		return fault_set(&p->f, 409, "ResourceGroupBeingDeleted: "
 			      "The resource group '%s' is in deprovisioning state and cannot perform "
-			      "this operation.", json_str_opt(group->doc, "name", ""));
+			      "this operation.", json_text(group->doc, "name"));
 	p->old = store_find(m, p->id);
 	/* the name stays as it was first written */
 	if (p->old != NULL) {
 		free(p->id);
-		p->id = xstrdup(json_str_opt(p->old->doc, "id", ""));
+		p->id = xstrdup(json_text(p->old->doc, "id"));
 		p->name = strrchr(p->id, '/') + 1;
 	}
 	if (check_name(p) < 0 || check_parent(m, p) < 0 || build(p, body) < 0 ||
@@ -429,10 +429,10 @@ static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op
 	if (rc < 0)
 		return -1;
 	if (user != NULL)
-		return fault_set(f, 400, t->in_use, NULL,
-			      "%s %s cannot be deleted because it is in use by %s. In order to delete "
-			      "it, remove the association with that resource.", t->name,
-			      json_str_opt(n->doc, "id", ""), json_str_opt(user->doc, "id", ""));
+		return fault_set(f, 400, "%s: %s %s cannot be deleted because it is in use by %s. In "
+			      "order to delete it, remove the association with that resource.",
+			      t->in_use, t->name,
+			      json_text(n->doc, "id"), json_text(user->doc, "id"));
 	if (t->style == OP_NONE || t->style == OP_STORAGE) {
 		if (t->remove != NULL && t->remove(m, n->key, f) < 0)
 			return -1;
@@ -442,7 +442,7 @@ static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op
 	entry_state(n, "Deleting");
 	keys = cJSON_CreateArray();
 	json_add_str(keys, NULL, n->key);
-	*op = op_start(m, t->style, json_str_opt(n->doc, "location", ""), n->key, api, run_delete,
+	*op = op_start(m, t->style, json_text(n->doc, "location"), n->key, api, run_delete,
 		       NULL, keys, f);
 	return *op == NULL ? -1 : 0;
 }
@@ -461,12 +461,12 @@ static int call_put(struct call *c, const char *id, const cJSON *body)
 	if (check_etag(old, want, &c->fault) < 0)
 		goto out;
 	if (old != NULL && str_eqz(none, "*")) {
-		fault_set(&c->fault, 412, "PreconditionFailed", NULL,
+		fault_set(&c->fault, 412, "PreconditionFailed: "
 		       "The resource exists, and If-None-Match: * was asked for.");
 		goto out;
 	}
 	if (!cJSON_IsObject(body)) {
-		fault_set(&c->fault, 400, "InvalidRequestContent", NULL,
+		fault_set(&c->fault, 400, "InvalidRequestContent: "
 		       "The request content was invalid and could not be deserialized: a JSON "
 		       "object was expected.");
 		goto out;
@@ -486,7 +486,7 @@ static int call_put(struct call *c, const char *id, const cJSON *body)
 	} else {
 		/* an availability set is the one tracked thing that says 200 when new */
 		bool ok = !p.created || is(p.type->name, "Microsoft.Compute/availabilitySets") ||
-			  strcmp(c->method, "PATCH") == 0;
+			  c->method == PATCH;
 
 		call_answer(c, ok ? 200 : 201, entry_show(c->m, p.entry));
 	}
@@ -500,13 +500,13 @@ static int call_patch(struct call *c, struct entry *n)
 {
 	cJSON *body = cJSON_Duplicate(n->doc, true);
 	const cJSON *properties = json_get(c->body, "properties");
-	char *id = xstrdup(json_str_opt(n->doc, "id", ""));
+	char *id = xstrdup(json_text(n->doc, "id"));
 	int rc = -1;
 
 	json_drop(body, "etag");
 	if (is(n->type->name, "Microsoft.Insights/autoscaleSettings") && properties != NULL &&
 	    json_get(properties, "profiles") == NULL)
-		fault_set(&c->fault, 400, "InvalidRequestContent", NULL,
+		fault_set(&c->fault, 400, "InvalidRequestContent: "
 		       "The autoscale setting has no profiles: a change of its properties must name "
 		       "them.");
 	else if (cJSON_IsObject(c->body)) {
@@ -537,13 +537,13 @@ static int missing(struct call *c, const struct rtype *t, const char *group, con
 	const char *name = strrchr(id, '/') + 1;
 
 	if (is(t->name, "Microsoft.Storage/storageAccounts/fileServices/shares"))
-		return fault_set(&c->fault, 404, "ShareNotFound", NULL,
+		return fault_set(&c->fault, 404, "ShareNotFound: "
 			      "The specified share does not exist.");
 	if (is(t->name, "Microsoft.Storage/storageAccounts/blobServices/containers"))
-		return fault_set(&c->fault, 404, "ContainerNotFound", NULL,
+		return fault_set(&c->fault, 404, "ContainerNotFound: "
 			      "The specified container does not exist.");
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "ResourceNotFound", NULL,
+	return fault_set(&c->fault, 404, "ResourceNotFound: "
 		      "The Resource '%s/%.80s' under resource group '%s' was not found. For more "
 		      "details please go to https://aka.ms/ARMResourceNotFoundFix",
 		      t->name, name, group);
@@ -554,20 +554,20 @@ static int call_resource(struct call *c, const struct rtype *t, const char *grou
 	struct entry *n = store_find(c->m, id);
 	const char *etag;
 
-	if (strcmp(c->method, "PUT") == 0)
+	if (c->method == PUT)
 		return call_put(c, id, c->body);
-	if (n == NULL && strcmp(c->method, "DELETE") == 0)
+	if (n == NULL && c->method == DELETE)
 		return call_answer(c, 204, NULL);
 	if (n == NULL)
 		return missing(c, t, group, id);
 	c->pretty = t->flags & R_PRETTY;
-	if (strcmp(c->method, "PATCH") == 0)
+	if (c->method == PATCH)
 		return call_patch(c, n);
-	if (strcmp(c->method, "DELETE") == 0)
+	if (c->method == DELETE)
 		return call_delete(c, n);
-	if (strcmp(c->method, "HEAD") == 0)
+	if (c->method == HEAD)
 		return call_answer(c, 204, NULL);
-	if (strcmp(c->method, "GET") != 0)
+	if (c->method != GET)
 		return call_method(c);
 	if ((etag = json_str_opt(n->doc, "etag", NULL)) != NULL)
 		call_field(c, "ETag: %s", etag);
@@ -579,7 +579,7 @@ int call_list(struct call *c, const struct rtype *t, const char *prefix)
 	cJSON *arr = cJSON_CreateArray();
 	struct entry *n;
 
-	if (strcmp(c->method, "GET") != 0) {
+	if (c->method != GET) {
 		json_free(arr);
 		return call_method(c);
 	}
@@ -592,25 +592,25 @@ int call_list(struct call *c, const struct rtype *t, const char *prefix)
 /* A subnet, a security rule: part of a document, changed by writing the whole. */
 static int call_part(struct call *c, struct entry *n, char **s)
 {
-	char *id = xasprintf("%s/%s/%s", json_str_opt(n->doc, "id", ""), s[0], s[1]);
+	char *id = xasprintf("%s/%s/%s", json_text(n->doc, "id"), s[0], s[1]);
 	const cJSON *part = store_doc(c->m, id);
 	cJSON *whole, *arr, *item;
 	struct entry *user;
 	int rc;
 
-	if (part == NULL && strcmp(c->method, "GET") == 0) {
-		rc = fault_set(&c->fault, 404, "NotFound", NULL, "Resource %s not found.", id);
-	} else if (strcmp(c->method, "GET") == 0) {
+	if (part == NULL && c->method == GET) {
+		rc = fault_set(&c->fault, 404, "NotFound: " "Resource %s not found.", id);
+	} else if (c->method == GET) {
 		rc = call_answer(c, 200, cJSON_Duplicate(part, true));
-	} else if (strcmp(c->method, "PUT") != 0 && strcmp(c->method, "DELETE") != 0) {
+	} else if (c->method != PUT && c->method != DELETE) {
 		rc = call_method(c);
-	} else if (part == NULL && strcmp(c->method, "DELETE") == 0) {
+	} else if (part == NULL && c->method == DELETE) {
 		rc = call_answer(c, 204, NULL);
-	} else if (strcmp(c->method, "DELETE") == 0 && (user = store_referrer(c->m, id)) != NULL) {
-		rc = fault_set(&c->fault, 400, "InUseSubnetCannotBeDeleted", NULL,
+	} else if (c->method == DELETE && (user = store_referrer(c->m, id)) != NULL) {
+		rc = fault_set(&c->fault, 400, "InUseSubnetCannotBeDeleted: "
 			    "Subnet %s is in use by %s and cannot be deleted. In order to delete the "
 			    "subnet, delete all the resources within the subnet. See "
-			    "aka.ms/deletesubnet.", s[1], json_str_opt(user->doc, "id", ""));
+			    "aka.ms/deletesubnet.", s[1], json_text(user->doc, "id"));
 	} else {
 		whole = cJSON_Duplicate(n->doc, true);
 		json_drop(whole, "etag");
@@ -619,12 +619,12 @@ static int call_part(struct call *c, struct entry *n, char **s)
 			arr = json_add_arr(json_get_mut(whole, "properties"), s[0]);
 		if ((item = json_named(arr, s[1])) != NULL)
 			json_free(cJSON_DetachItemViaPointer(arr, item));
-		if (strcmp(c->method, "PUT") == 0 && cJSON_IsObject(c->body)) {
+		if (c->method == PUT && cJSON_IsObject(c->body)) {
 			item = cJSON_Duplicate(c->body, true);
 			json_put_str(item, "name", s[1]);
 			cJSON_AddItemToArray(arr, item);
 		}
-		rc = call_put(c, json_str_opt(whole, "id", ""), whole);
+		rc = call_put(c, json_text(whole, "id"), whole);
 		if (rc == 0 && (part = store_doc(c->m, id)) != NULL)
 			call_answer(c, c->status, cJSON_Duplicate(part, true));
 		else if (rc == 0)
@@ -638,7 +638,7 @@ static int call_part(struct call *c, struct entry *n, char **s)
 static int wrong_version(struct call *c, const struct rtype *t)
 {
 	c->gateway = true;
-	return fault_set(&c->fault, 400, "InvalidResourceType", NULL,
+	return fault_set(&c->fault, 400, "InvalidResourceType: "
 		      "The resource type '%s' could not be found in the namespace '%.*s' for api "
 		      "version '%s'. The supported api-versions are '%s'.", strchr(t->name, '/') + 1,
 		      (int)strcspn(t->name, "/"), t->name, c->api, t->versions);
@@ -647,8 +647,8 @@ static int wrong_version(struct call *c, const struct rtype *t)
 /* s: namespace, type, name, type, name, ..., verb */
 int resource_route(struct call *c, struct entry *group, char **s)
 {
-	const char *group_id = json_str_opt(group->doc, "id", "");
-	const char *group_name = json_str_opt(group->doc, "name", "");
+	const char *group_id = json_text(group->doc, "id");
+	const char *group_name = json_text(group->doc, "name");
 	struct buf id = BUF_INIT(2048), type = BUF_INIT(256);
 	const struct rtype *t = NULL, *deeper;
 	struct entry *n;
@@ -684,7 +684,7 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		t = rtype_find(type.str);
 		c->gateway = true;
 		if (t == NULL || s[2] != NULL)
-			rc = fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+			rc = fault_set(&c->fault, 404, "InvalidResourceType: "
 				    "The resource type could not be found in the namespace '%.80s' for "
 				    "api version '%s'.", s[0], c->api);
 		else if (!version_known(t->versions, c->api))
@@ -701,7 +701,7 @@ int resource_route(struct call *c, struct entry *group, char **s)
 	prefix = lower(id.str);
 	buf_truncate(&id, own_n);
 	n = store_find(c->m, id.str);
-	if (!version_known(t->versions, c->api) && strcmp(c->method, "PUT") != 0 &&
+	if (!version_known(t->versions, c->api) && c->method != PUT &&
 	    !(s[i] != NULL && is(s[i], "networkInterfaces"))) {
 		rc = wrong_version(c, t);
 		goto free_prefix;
@@ -724,13 +724,13 @@ int resource_route(struct call *c, struct entry *group, char **s)
 
 			rc = call_list(c, deeper, below);
 			free(below);
-		} else if (t->style == OP_NETWORK && s[i + 1] == NULL && strcmp(c->method, "GET") == 0 &&
+		} else if (t->style == OP_NETWORK && s[i + 1] == NULL && c->method == GET &&
 			   cJSON_IsArray(json_get_i(json_get(n->doc, "properties"), s[i]))) {
 			rc = call_page(c, cJSON_Duplicate(json_get_i(json_get(n->doc, "properties"),
 				       s[i]), true), 100);
 		} else {
 			c->gateway = true;
-			rc = fault_set(&c->fault, 404, "InvalidResourceType", NULL,
+			rc = fault_set(&c->fault, 404, "InvalidResourceType: "
 				    "The resource type '%.80s' could not be found in '%s'.", s[i], type.str);
 		}
 	}

@@ -45,21 +45,32 @@ void emu_log(struct emu *m, const char *fmt, ...)
 	fflush(m->log);
 }
 
-int fault_set(struct fault *f, unsigned status, const char *code, const char *target,
-	   const char *fmt, ...)
+int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
+	       const char *text)
 {
-	va_list ap;
-	struct buf b = BUF_INIT(64u << 10);
-
 	if (f->error != NULL)
 		return -1;
+	f->status = status;
+	f->error = json_fmt("{'code':%s,'message':%s}", code, text);
+	if (target != NULL)
+		json_add_str(f->error, "target", target);
+	return -1;
+}
+
+int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(64u << 10);
+	char *text, *target;
+	va_list ap;
+
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	f->status = status;
-	f->error = json_fmt("{'code':%s,'message':%s}", code, b.str);
-	if (target != NULL)
-		json_add_str(f->error, "target", target);
+	text = strstr(b.str, ": ");
+	*text = '\0';
+	if ((target = strchr(b.str, ' ')) != NULL)
+		*target++ = '\0';
+	fault_code(f, status, b.str, target, text + 2);
 	buf_release(&b);
 	return -1;
 }
@@ -88,7 +99,7 @@ struct entry *store_find(struct emu *m, const char *id)
 
 static const struct rtype *type_of(const cJSON *doc)
 {
-	return rtype_find(json_str_opt(doc, "type", ""));
+	return rtype_find(json_text(doc, "type"));
 }
 
 struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide)
@@ -247,21 +258,21 @@ static void ops_load(struct emu *m, const cJSON *arr)
 		struct op *op = xcalloc(1, sizeof(*op));
 
 		op->m = m;
-		snprintf(op->id, sizeof(op->id), "%s", json_str_opt(v, "id", ""));
+		snprintf(op->id, sizeof(op->id), "%s", json_text(v, "id"));
 		op->style = (enum op_style)json_int_opt(v, "style", 0);
 		op->status = (enum op_status)json_int_opt(v, "status", OP_FAILED);
 		op->started = json_int_opt(v, "started", 0);
 		op->ended = json_int_opt(v, "ended", 0);
 		op->done_status = (unsigned)json_int_opt(v, "done", 200);
-		op->location = xstrdup(json_str_opt(v, "location", ""));
-		op->key = xstrdup(json_str_opt(v, "key", ""));
-		op->api = xstrdup(json_str_opt(v, "api", ""));
+		op->location = xstrdup(json_text(v, "location"));
+		op->key = xstrdup(json_text(v, "key"));
+		op->api = xstrdup(json_text(v, "api"));
 		op->fault.status = 500;
 		op->fault.error = cJSON_Duplicate(json_get(v, "error"), true);
 		if (op->status == OP_RUNNING) {
 			op->status = OP_FAILED;
 			op->ended = unix_time();
-			fault_set(&op->fault, 500, "InternalExecutionError", NULL,
+			fault_set(&op->fault, 500, "InternalExecutionError: "
 			       "The operation was cut off when the local Azure was stopped.");
 		}
 		op->next = m->ops;
@@ -305,7 +316,7 @@ int store_load(struct emu *m, struct err *e)
 	    take(doc, "objectId", m->object, sizeof(m->object), e) < 0 ||
 	    take(doc, "clientSecret", m->secret, sizeof(m->secret), e) < 0 ||
 	    take(doc, "subscriptionId", m->subscription, sizeof(m->subscription), e) < 0 ||
-	    buf_add_unhex(&key, str_of(json_str_opt(doc, "tokenKey", "")), e) < 0)
+	    buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
 		goto out;
 	if (key.n != sizeof(m->token_key)) {
 		err_set(e, ERR_DATA, "tokenKey is not 32 bytes");

@@ -30,6 +30,7 @@
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/node.h"
+#include "node/registry.h"
 
 #define CONNS_MAX 16
 #define IDLE_MS 5000
@@ -484,9 +485,10 @@ static int serve(struct agent *a, struct err *e)
 	return rc;
 }
 
-int agent_run(const char *config, struct err *e)
+int agent_run(const char *config, const char *version, struct err *e)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
+	struct registry *registry = NULL;
 	int rc = -1;
 
 	pthread_mutex_init(&a->lock, NULL);
@@ -500,10 +502,12 @@ int agent_run(const char *config, struct err *e)
 	};
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
+	registry = registry_start("/proc/self/exe", version, 0);
 	rc = serve(a, e);
 	if (rc == 0)
 		say("agent: stopped");
 out:
+	registry_stop(registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);
 	node_config_burn(&a->config);

@@ -12,9 +12,10 @@
  * node table true.  Returns when asked to stop (SIGTERM, SIGINT). */
 int helper_run(const char *config, struct err *e);
 
-/* The agent of every node: joins for ever, tells its health.  Returns when
+/* The agent of every node: joins for ever, tells its health, and has this
+ * program as an image, tagged version, for the node's engine.  Returns when
  * asked to stop; the node stays in the swarm then. */
-int agent_run(const char *config, struct err *e);
+int agent_run(const char *config, const char *version, struct err *e);
 
 /* Beside a running agent, before it is stopped: unhealthy, drained, gone.
  * Ends within 55 s, whether a master answers or not.  A manager stays in the

@@ -8,11 +8,17 @@
 
 /* What a command works with: settings, the person's terminal, and, once it
  * needs it, a signed-in connection to Azure. */
+#define SESSION_FORWARDS_MAX 16
 struct session {
 	const struct settings *set;
 	struct ui *ui;
+	const char *version;		/* of this program, and so of its image */
 	bool no_wait;			/* --no-wait */
 	bool watch;			/* --watch */
+	bool stop;			/* --stop */
+	const char *forwards[SESSION_FORWARDS_MAX];	/* -L */
+	size_t n_forwards;
+	int exit_status;		/* of a command over there, when that is ours, too */
 	const char *confirm;		/* --confirm NAME, NULL: ask */
 	char *account;			/* storage account name, after session_open */
 

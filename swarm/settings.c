@@ -41,6 +41,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 		"docker: Docker's own packages; distro: the distribution's", false },
 	[S_TRUSTED_LAUNCH] = { "TRUSTED_LAUNCH", "true",
 		"false for sizes without Trusted Launch", false },
+	[S_REDIS_IMAGE] = { "REDIS_IMAGE", "redis:7-alpine", "image of the stack's Redis", false },
 	[S_TENANT_ID] = { "AZURE_TENANT_ID", NULL, "Entra ID tenant", false },
 	[S_CLIENT_ID] = { "AZURE_CLIENT_ID", NULL, "service principal", false },
 	[S_CLIENT_SECRET] = { "AZURE_CLIENT_SECRET", NULL, "its secret", true },

@@ -79,5 +79,19 @@ int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e);
 int cmd_clean(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e);
+int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_global_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_update_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e);
+int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
+int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
+int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
+int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
 
 #endif

@@ -10,6 +10,7 @@ set -u
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
 AZSWARM=${AZSWARM:-$SRCDIR/azswarm}
 . "$SRCDIR/tests/cluster.sh"
+. "$SRCDIR/tests/redis-image.sh"
 
 kind=nspawn
 if [ "${1-}" = paper ]; then
@@ -81,6 +82,67 @@ power()
 	[ "$other" -eq 0 ] || bad "$other agents are not $1"
 }
 
+# runs SERVICE N: the engine on the master says that exactly N tasks run
+runs()
+{
+	got=$(on master0 docker service ps "$1" -f desired-state=running \
+		--format '{{.CurrentState}}' | grep -c '^Running')
+	[ "$got" -eq "$2" ] || bad "expected $2 tasks of $1, $got run"
+}
+
+# none SERVICE...: the engine knows no service but those
+none()
+{
+	got=$(on master0 docker service ls --format '{{.Name}}' | sort | xargs)
+	[ "$got" = "$*" ] || bad "expected the services '$*', there are '$got'"
+}
+
+# counted MACHINE: a task of the stack there is asked for its page, and the
+# shared count is printed.  From inside, for a mesh needs IPVS in the kernel.
+counted()
+{
+	task=$(on "$1" docker ps -q -f label=com.docker.swarm.service.name=test-stack_web | head -n 1)
+	task=$(on "$1" docker inspect -f '{{.State.Pid}}' "$task")
+	on "$1" nsenter -n -t "$task" sh -c 'curl -sf -m 10 -o /dev/null http://127.0.0.1:8000/ &&
+		curl -sf -m 10 http://127.0.0.1:8000/shared_count'
+}
+
+services()
+{
+	a deploy-replicated-service
+	runs replicated 8
+	a scale-service-4
+	runs replicated 4
+	a deploy-global-service
+	runs global 4
+	a deploy-monitor
+	runs monitor 1
+	a ssh master0 docker service ps replicated global monitor -f desired-state=running
+	a kill-monitor
+	a destroy-global-service
+	a destroy-service
+	none
+	if redis_image >redis.tar; then
+		echo "$bold(master0) \$ docker import ... redis:demo$plain     # there is no internet here"
+		on master0 docker import -c "$redis_change" - redis:demo <redis.tar
+		echo "$bold\$ export REDIS_IMAGE=redis:demo$plain"
+		export REDIS_IMAGE=redis:demo
+		a deploy-stack
+		runs test-stack_web 4
+		runs test-stack_redis 1
+		a ssh master0 docker service ls
+		set -- $(on master0 docker service ps test-stack_web -f desired-state=running \
+			--format '{{.Node}}' | sort -u)
+		first=$(counted "$1" | tr -dc 0-9) second=$(counted "$2" | tr -dc 0-9)
+		echo "$bold# tasks on $1 and $2 count in one Redis: $first, $second$plain"
+		[ "${second:-0}" -eq $((${first:-0} + 1)) ] || bad "$first and $second do not follow"
+		a destroy-stack
+		none
+	else
+		echo 'demo: no redis-server here, so no stack' >&2
+	fi
+}
+
 if [ "$kind" = nspawn ]; then
 	echo "${bold}the root file system of the machines$plain (made once)"
 	"$SRCDIR/assets/machines/nspawn" root || exit 1
@@ -108,6 +170,11 @@ claim 3
 a scale-agents-3
 agents 3
 claim 4
+if [ "$kind" = nspawn ]; then
+	services
+else
+	echo 'demo: machines on paper run no services, so those steps are left out' >&2
+fi
 a scale-agents-1
 agents 1
 claim 2

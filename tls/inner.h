@@ -131,7 +131,7 @@ struct tls_trust {
 	uint8_t pin[32];
 	br_x509_trust_anchor *anchors;
 	size_t anchors_count;
-	struct buf records;	/* what the anchors point into, unless built in */
+	struct buf records;	/* what the anchors point into */
 };
 
 /* ---- our X.509 engine (tls/verify.c) ---- */

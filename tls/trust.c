@@ -9,14 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/asset.h"
 #include "base/io.h"
 #include "tls/inner.h"
 
 #define RECORDS_MAX	(8u << 20)
 #define NOT_AN_AUTHORITY 0x80	/* added to a record's type: trusted for itself only */
-
-extern const unsigned char anchors_data[];
-extern const size_t anchors_data_len;
 
 /* ---- records ---- */
 
@@ -216,10 +214,9 @@ struct tls_trust *tls_trust_default(struct err *e)
 		err_in(e, "SSL_CERT_DIR");
 		goto fail;
 	}
-	if (t->records.n > 0)
-		trust_index(t, buf_str(&t->records));
-	else
-		trust_index(t, (struct str){ (const char *)anchors_data, anchors_data_len });
+	if (t->records.n == 0)
+		asset_get("build/roots", &t->records);
+	trust_index(t, buf_str(&t->records));
 	return t;
 fail:
 	tls_trust_free(t);

@@ -26,6 +26,20 @@ azswarm help a b
 azswarm emulator
 azswarm emulator --dir x --machines frobnicate
 azswarm agent frobnicate
+azswarm scale-service
+azswarm scale-service-4 5
+azswarm scale-service- 4
+azswarm deploy-replicated-service 4
+azswarm deploy-stack --stop
+azswarm destroy-service --no-wait
+azswarm proxy x
+azswarm proxy -L
+azswarm keys -L 1:a:1
+azswarm ssh -L 1:a:1
+azswarm docker-env --stop=yes
+azswarm tail-helper --follow
+azswarm image
+azswarm image -o
 
 # a secret on the command line would be read by everybody here
 azswarm locations --azure-client-secret=hunter2

@@ -10,6 +10,20 @@ azswarm help scale-agents
 azswarm help stop-agents
 azswarm help start-agents
 azswarm help deallocate-agents
+azswarm help deploy-monitor
+azswarm help kill-monitor
+azswarm help deploy-replicated-service
+azswarm help deploy-global-service
+azswarm help scale-service
+azswarm help update-service
+azswarm help destroy-service
+azswarm help destroy-global-service
+azswarm help deploy-stack
+azswarm help destroy-stack
+azswarm help proxy
+azswarm help ssh
+azswarm help docker-env
+azswarm help tail-helper
 azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources
@@ -22,6 +36,9 @@ azswarm help clean
 azswarm help emulator
 azswarm help helper
 azswarm help agent
+azswarm help demo
+azswarm help monitor
+azswarm help image
 azswarm help version
 azswarm help help
 

@@ -21,6 +21,8 @@ wrong_pie()
 wrong_relro()	{ headers "$1" | grep -q GNU_RELRO || echo "no GNU_RELRO"; }
 wrong_now()	{ dynamic "$1" | grep -q BIND_NOW || echo "not BIND_NOW"; }
 wrong_text()	{ dynamic "$1" | grep TEXTREL; }
+# The start file knows no other relocation.
+wrong_reloc()	{ readelf -rW "$1" | grep -E '_(GLOB_DAT|JUMP_SLOT|COPY|64|IRELATIV|IRELATIVE|[DT]TPMOD64)  *'; }
 wrong_stack()
 {
 	headers "$1" | grep 'GNU_STACK.*E' ||
@@ -46,7 +48,7 @@ wrong_size()
 	[ "$wrong_n" -le "${2:-$SIZE_MAX}" ] || echo "$wrong_n bytes, over ${2:-$SIZE_MAX}"
 }
 
-checks="interp needed pie relro now text stack wx canary cet strip size"
+checks="interp needed pie relro now text reloc stack wx canary cet strip size"
 # Each check must also be able to say no: this is everything we do not want.
 cat >weak.c <<'X'
 int main(void) { char b[64]; for (int i = 0; i < 64; i++) b[i] = (char)i; return b[3]; }
@@ -71,6 +73,50 @@ for c in $checks; do
 	if [ -n "$found" ]; then ok "check of $c can fail"; else not_ok "check of $c can fail" "it passed a file made to fail"; fi
 done
 echo "azswarm is $(stat -c %s "$AZSWARM") bytes, $((SIZE_MAX - $(stat -c %s "$AZSWARM"))) under the limit"
+
+# ---- as it starts ----
+
+# What stands in the maps of process PID for FILE's segment TYPE.
+mapped()	# PID FILE TYPE
+{
+	mapped_file=$(realpath "$2")
+	mapped_at=$(headers "$2" | awk -v t="$3" '$1 == t { print $3; exit }')
+	mapped_base=$(awk -v f="$mapped_file" '$6 == f { sub(/-.*/, "", $1); print $1; exit }' "/proc/$1/maps")
+	while read -r range perms _ _ _ file; do
+		[ "$file" = "$mapped_file" ] || continue
+		at=$((0x$mapped_base + mapped_at))
+		[ $at -ge $((0x${range%-*})) ] && [ $at -lt $((0x${range#*-})) ] && echo "$perms"
+	done <"/proc/$1/maps"
+}
+base_of()	{ awk -v f="$(realpath "$AZSWARM")" '$6 == f { print $1; exit }' "/proc/$1/maps"; }
+for n in 1 2 3; do
+	spawn emulator.$n "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure.$n
+	wait_for 20 grep -q '^ready' emulator.$n || not_ok "it starts" "$(cat emulator.$n)"
+	base_of "$spawned" >>bases
+	same "what is relocated once is read-only ($n)" r--p "$(mapped "$spawned" "$AZSWARM" GNU_RELRO)"
+	reap "$spawned"
+done
+check "its address varies" test "$(sort -u bases | wc -l)" -gt 1
+# The C library's own start file protects nothing; this test would see it.
+printf 'int getchar(void);\nint (*const ask)(void) = getchar;\nint main(void) { return ask(); }\n' >asks.c
+musl=/usr/lib/$(uname -m)-linux-musl
+musl-gcc -O1 -fPIE -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,relro,-z,now -o asks \
+	"$musl/rcrt1.o" "$musl/crti.o" asks.c "$musl/crtn.o" || exit 1
+mkfifo silence
+exec 7<>silence
+spawn asks.log sh -c 'exec ./asks <silence'
+wait_for 20 sh -c "grep -q asks /proc/$spawned/maps"
+same "and can be seen to be writable" rw-p "$(mapped "$spawned" asks GNU_RELRO)"
+reap "$spawned"
+
+# ---- what is put into it ----
+
+driver=$SRCDIR/assets/machines/nspawn
+"$SRCDIR/build-aux/assets.sh" assets "$driver" | sed -n '/^ /{s/0x\|,//g;p}' | xxd -r -p |
+	gunzip >nspawn
+check "comments are left out" sh -c "! grep -q '^[[:space:]]*# ' nspawn && test -s nspawn"
+same "but not what a script reads of itself" "$(sh "$driver" 2>&1 | tee usage)" "$(sh ./nspawn 2>&1)"
+check "which is something" grep -q 'nspawn create' usage
 
 # ---- the same bytes wherever it is built ----
 

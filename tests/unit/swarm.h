@@ -404,7 +404,7 @@ static inline void world_main(int argc, char **argv)
 	if (argc != 3)
 		return;
 	rc = strcmp(argv[1], "helper") == 0 ? helper_run(argv[2], &e) :
-		strcmp(argv[1], "agent") == 0 ? agent_run(argv[2], &e) : agent_leave(argv[2], &e);
+		strcmp(argv[1], "agent") == 0 ? agent_run(argv[2], "test", &e) : agent_leave(argv[2], &e);
 	if (rc < 0)
 		fprintf(stderr, "failed: %s\n", e.msg);
 	exit(rc < 0 ? 1 : 0);

@@ -1,0 +1,63 @@
+#ifndef NODE_IMAGE_H
+#define NODE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/*
+ * The container image whose only file is a program, /azswarm, made of that
+ * program's own file while it is read: nothing of its size is ever in memory,
+ * and the same file gives the same digests on every machine.
+ *
+ * Source: OCI Image Specification 1.0; Docker Image Manifest Version 2,
+ * Schema 2; RFC 1952 and 1951 (the layer is gzip of stored blocks, which
+ * every Docker takes, old or new); POSIX.1 ustar.
+ */
+#define IMAGE_NAME "azswarm"
+#define IMAGE_FILE_MAX (64u << 20)
+#define IMAGE_TYPE_DOCKER "application/vnd.docker.distribution.manifest.v2+json"
+#define IMAGE_TYPE_OCI "application/vnd.oci.image.manifest.v1+json"
+
+struct image_blob {
+	char digest[72];	/* "sha256:" and 64 hex digits */
+	uint64_t length;
+	struct str text;	/* p NULL: the layer, see image_read */
+};
+
+struct image {
+	int fd;			/* of the program's file, as it was at the start */
+	uint64_t file, tar;	/* lengths: of it, and of the tar around it */
+	uint32_t crc;		/* of the tar */
+	unsigned char head[512];	/* the tar's */
+	char version[64];
+	struct image_blob layer, config;
+	struct image_blob docker, oci;	/* manifests, of the two kinds */
+	struct buf config_text, docker_text, oci_text;
+};
+
+/*
+ * path     the program ("/proc/self/exe")
+ * version  the image's tag: letters, digits, '.', '_', '-', at most 63
+ *
+ * Reads the file twice, for its digests.  img needs image_release either way.
+ */
+int image_init(struct image *img, const char *path, const char *version, struct err *e);
+void image_release(struct image *img);
+
+/*
+ * Bytes of a blob from an offset on: 1..n of them, 0 at its end, -1 with e
+ * (the file is not what it was).  May be called by several threads at once.
+ */
+ssize_t image_read(const struct image *img, const struct image_blob *b, uint64_t at, void *p,
+		   size_t n, struct err *e);
+
+/* The image as a tar for `docker load` and for tools that read OCI layouts. */
+int image_save(const struct image *img, int fd, struct err *e);
+
+/* `azswarm image -o FILE`; "-" is standard output. */
+int image_run(const char *version, const char *file, struct err *e);
+
+#endif

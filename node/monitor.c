@@ -1,0 +1,684 @@
+/*
+ * The monitor.  One thread reads the engine, another listens to its events so
+ * that the first reads soon when something happens; every watcher has a thread
+ * that waits for a new state and sends it.  The state is text, made once.
+ */
+#include "node/monitor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/asset.h"
+#include "base/io.h"
+#include "base/time.h"
+#include "docker/docker.h"
+#include "http.h"
+#include "node/daemon.h"
+
+#define CONNS_MAX (MONITOR_CLIENTS_MAX + 32)
+#define IDLE_MS 10000		/* also: how long a watcher may take nothing */
+#define STACK (128u << 10)
+#define ENGINE_MS 10000
+#define SOON_MS 1000		/* between two readings, at least */
+#define ANYWAY_MS 5000		/* at most */
+#define EVENTS_MS 600000	/* one connection for events; then another */
+#define BEAT_S 15		/* a sign of life to watchers */
+#define FAILED_S 300		/* for how long a failure is told */
+#define SERVICES_MAX 2000
+
+/* ---- what is shown --------------------------------------------------------- */
+
+void view_init(struct view *v, int64_t now)
+{
+	*v = (struct view){ .now = now };
+	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
+	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
+	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
+}
+
+void view_release(struct view *v)
+{
+	buf_release(&v->nodes);
+	buf_release(&v->services_text);
+	buf_release(&v->tasks);
+	free(v->services);
+	v->services = NULL;
+}
+
+static void next_element(struct buf *b)
+{
+	buf_adds(b, b->n == 0 ? "{" : ",{");
+}
+
+static void member(struct buf *b, const char *name, struct str v)
+{
+	if (b->str[b->n - 1] != '{')
+		buf_addc(b, ',');
+	buf_addf(b, "\"%s\":\"", name);
+	buf_add_json(b, v);
+	buf_addc(b, '"');
+}
+
+static void number(struct buf *b, const char *name, int64_t v)
+{
+	if (b->str[b->n - 1] != '{')
+		buf_addc(b, ',');
+	buf_addf(b, "\"%s\":%lld", name, (long long)v);
+}
+
+/* The text at path, at most max bytes of it. */
+static struct str at(const cJSON *doc, const char *path, size_t max)
+{
+	return str_head(str_of(json_str_opt(doc, path, "")), max);
+}
+
+/* Sorted by nothing: a cluster has few, and each is looked up once a task. */
+static struct view_service *service_of(struct view *v, struct str id)
+{
+	struct view_service *s;
+
+	for (size_t i = 0; i < v->n_services; i++)
+		if (str_eqz(id, v->services[i].id))
+			return &v->services[i];
+	if (v->n_services >= SERVICES_MAX || id.n == 0 || id.n >= sizeof(s->id))
+		return NULL;
+	if ((v->n_services & (v->n_services + 1)) == 0)
+		v->services = xrealloc(v->services, (2 * v->n_services + 1) * sizeof(*s));
+	s = &v->services[v->n_services++];
+	*s = (struct view_service){ .running = 0 };
+	memcpy(s->id, id.p, id.n);
+	return s;
+}
+
+static bool is_any(struct str s, const char *list)
+{
+	struct str rest = str_of(list), word;
+
+	while (str_next(&rest, ' ', &word))
+		if (str_eq(s, word))
+			return true;
+	return false;
+}
+
+static void task_failed(struct view *v, struct view_service *s, const cJSON *task)
+{
+	struct str why = at(task, "Status.Err", sizeof(s->failure) - 1);
+	int64_t when;
+
+	if (!time_parse_iso(at(task, "Status.Timestamp", 64), &when) || when <= s->failed_at ||
+	    when + FAILED_S < v->now)
+		return;
+	s->failed_at = when;
+	if (why.n == 0)
+		why = str_of("a task failed");
+	memcpy(s->failure, why.p, why.n);
+	s->failure[why.n] = '\0';
+}
+
+/*
+ * Shown is what shall run, and what still does although it shall not.  The
+ * rest is history: of that only failures count, once per service.
+ */
+int view_task(void *ctx, const cJSON *task, struct err *e)
+{
+	struct view *v = ctx;
+	struct str state = at(task, "Status.State", 32), desired = at(task, "DesiredState", 32);
+	struct view_service *s = service_of(v, at(task, "ServiceID", 32));
+	bool ended = is_any(state, "complete shutdown failed rejected remove orphaned");
+	bool wanted = is_any(desired, "running ready accepted complete");
+	struct buf *b = &v->tasks;
+
+	if (s == NULL)
+		return 0;
+	if (is_any(state, "failed rejected"))
+		task_failed(v, s, task);
+	if (str_eqz(desired, "running"))
+		s->desired++;
+	if (wanted && str_eqz(state, "running"))
+		s->running++;
+	if (ended)
+		return 0;
+	if (++v->n_tasks > MONITOR_TASKS_MAX)
+		return err_set(e, ERR_DATA, "more than %d tasks", MONITOR_TASKS_MAX);
+	v->restless |= !wanted || !str_eqz(state, "running");
+	next_element(b);
+	member(b, "id", at(task, "ID", 32));
+	member(b, "service", str_of(s->id));
+	number(b, "slot", json_int_opt(task, "Slot", 0));
+	member(b, "node", at(task, "NodeID", 32));
+	member(b, "state", wanted ? state : STR("stopping"));
+	/* why it is where it is: "no suitable node" */
+	if (!str_eqz(state, "running") && at(task, "Status.Err", 1).n > 0)
+		member(b, "why", at(task, "Status.Err", 160));
+	buf_addc(b, '}');
+	return buf_check(b, "the list of tasks", e);
+}
+
+int view_node(void *ctx, const cJSON *node, struct err *e)
+{
+	struct view *v = ctx;
+	struct str addr = at(node, "Status.Addr", 64), manager = at(node, "ManagerStatus.Addr", 64);
+	struct buf *b = &v->nodes;
+	ptrdiff_t colon = str_rchr(manager, ':');
+
+	/* a manager may see itself at 0.0.0.0 or 127.0.0.1 */
+	if (colon > 0 && (addr.n == 0 || str_eqz(addr, "0.0.0.0") || str_starts(addr, STR("127."))))
+		addr = str_head(manager, (size_t)colon);
+	next_element(b);
+	member(b, "id", at(node, "ID", 32));
+	member(b, "name", at(node, "Description.Hostname", 64));
+	member(b, "role", at(node, "Spec.Role", 16));
+	buf_addf(b, ",\"leader\":%s", json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" : "false");
+	member(b, "reachability", at(node, "ManagerStatus.Reachability", 16));
+	member(b, "state", at(node, "Status.State", 16));
+	member(b, "availability", at(node, "Spec.Availability", 16));
+	member(b, "address", addr);
+	member(b, "engine", at(node, "Description.Engine.EngineVersion", 32));
+	number(b, "memory", json_int_opt(node, "Description.Resources.MemoryBytes", 0));
+	number(b, "cpus", json_int_opt(node, "Description.Resources.NanoCPUs", 0) / 1000000000);
+	buf_addc(b, '}');
+	v->restless |= !str_eqz(at(node, "Status.State", 16), "ready");
+	return buf_check(b, "the list of nodes", e);
+}
+
+static int64_t clamp(int64_t v, int64_t max)
+{
+	return v < 0 ? 0 : v > max ? max : v;
+}
+
+int view_service(void *ctx, const cJSON *service, struct err *e)
+{
+	struct view *v = ctx;
+	struct view_service *s = service_of(v, at(service, "ID", 32));
+	struct str image = at(service, "Spec.TaskTemplate.ContainerSpec.Image", 200), name;
+	const cJSON *mode = json_at(service, "Spec.Mode"), *ports, *port;
+	struct buf *b = &v->services_text;
+	const char *sep = "";
+
+	if (s == NULL)
+		return 0;
+	if (!str_cut(&image, '@', &name))
+		name = image;
+	next_element(b);
+	member(b, "id", str_of(s->id));
+	member(b, "name", at(service, "Spec.Name", 64));
+	member(b, "mode", json_get(mode, "Global") != NULL ? STR("global") :
+	       json_get(mode, "Replicated") != NULL ? STR("replicated") : STR("job"));
+	/* for a global one, as many as the swarm wants to have there by now */
+	number(b, "desired", clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas", s->desired),
+				   MONITOR_TASKS_MAX));
+	number(b, "running", s->running);
+	member(b, "image", name);
+	member(b, "update", at(service, "UpdateStatus.State", 32));
+	buf_adds(b, ",\"ports\":[");
+	ports = json_at(service, "Endpoint.Ports");
+	cJSON_ArrayForEach(port, ports) {
+		int64_t n = json_int_opt(port, "PublishedPort", 0);
+
+		if (n < 1 || n > 65535 || b->over)
+			continue;
+		buf_addf(b, "%s%lld", sep, (long long)n);
+		sep = ",";
+	}
+	buf_addc(b, ']');
+	if (s->failed_at != 0)
+		member(b, "failure", str_of(s->failure));
+	buf_addc(b, '}');
+	return buf_check(b, "the list of services", e);
+}
+
+void view_write(const struct view *v, const char *title, const char *error, struct buf *out)
+{
+	buf_addc(out, '{');
+	member(out, "title", str_of(title));
+	member(out, "error", str_of(error));
+	buf_addf(out, ",\"nodes\":[%s],\"services\":[%s],\"tasks\":[%s]}",
+		 v == NULL ? "" : v->nodes.str, v == NULL ? "" : v->services_text.str,
+		 v == NULL ? "" : v->tasks.str);
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+/* A state that was, or is, sent; freed by the last who lets go. */
+struct state {
+	atomic_uint holders;
+	struct str text;
+	char *bytes;
+};
+
+struct monitor {
+	char title[256];
+	char socket[100];
+	int wake_fd;			/* readable when the engine is to be read */
+	pthread_mutex_t lock;		/* for what follows */
+	pthread_cond_t changed;
+	struct state *state;
+	uint64_t version;		/* of it, from 1 */
+	unsigned watchers;
+	bool stopping;
+	/* the reader's own */
+	struct docker docker;
+	struct view view;
+	bool seen;			/* view holds something */
+};
+
+static struct state *state_hold(struct monitor *m, uint64_t *version)
+{
+	struct state *s;
+
+	pthread_mutex_lock(&m->lock);
+	s = m->state;
+	atomic_fetch_add(&s->holders, 1);
+	if (version != NULL)
+		*version = m->version;
+	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
+static void state_drop(struct state *s)
+{
+	if (s == NULL || atomic_fetch_sub(&s->holders, 1) > 1)
+		return;
+	free(s->bytes);
+	free(s);
+}
+
+static void publish(struct monitor *m, const char *error)
+{
+	struct buf b = BUF_INIT(MONITOR_STATE_MAX);
+	struct state *s = xcalloc(1, sizeof(*s)), *old = NULL;
+
+	view_write(m->seen ? &m->view : NULL, m->title, error, &b);
+	s->text.n = b.n;
+	s->bytes = buf_detach(&b);
+	s->text.p = s->bytes;
+	s->holders = 1;
+	pthread_mutex_lock(&m->lock);
+	if (m->state != NULL && str_eq(m->state->text, s->text)) {
+		old = s;
+	} else {
+		old = m->state;
+		m->state = s;
+		m->version++;
+		pthread_cond_broadcast(&m->changed);
+	}
+	pthread_mutex_unlock(&m->lock);
+	state_drop(old);
+}
+
+static int read_engine(struct monitor *m, struct err *e)
+{
+	struct view v;
+
+	view_init(&v, unix_time());
+	if (docker_each(&m->docker, "/tasks", view_task, &v, e) < 0 ||
+	    docker_each(&m->docker, "/nodes", view_node, &v, e) < 0 ||
+	    docker_each(&m->docker, "/services", view_service, &v, e) < 0) {
+		view_release(&v);
+		return -1;
+	}
+	view_release(&m->view);
+	m->view = v;
+	m->seen = true;
+	return 0;
+}
+
+static void wake(struct monitor *m)
+{
+	const uint64_t one = 1;
+
+	while (write(m->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/* Until something happened, or it is time anyway.  False: asked to stop. */
+static bool wait_reading(struct monitor *m, int64_t last, bool restless)
+{
+	struct err e = ERR_INIT;
+	uint64_t count;
+
+	if (fd_wait(m->wake_fd, POLLIN, last + (restless ? SOON_MS : ANYWAY_MS), &e) < 0 &&
+	    e.kind != ERR_TIMEOUT)
+		return false;
+	err_clear(&e);
+	if (sleep_until(last + SOON_MS, &e) < 0)
+		return false;
+	if (read(m->wake_fd, &count, sizeof(count)) < 0)
+		count = 0;
+	return true;
+}
+
+static void *reader(void *ctx)
+{
+	struct monitor *m = ctx;
+	struct complaint complaint = { 0 };
+	int64_t last;
+	bool restless;
+
+	do {
+		struct err e = ERR_INIT;
+
+		last = now_ms();
+		if (read_engine(m, &e) < 0 && e.kind == ERR_INTR)
+			break;
+		restless = e.kind == ERR_NONE && m->view.restless;
+		complain(&complaint, e.msg, last);
+		publish(m, e.msg);
+	} while (wait_reading(m, last, restless));
+
+	pthread_mutex_lock(&m->lock);
+	m->stopping = true;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+static int on_event(void *ctx, struct str piece, struct err *e)
+{
+	(void)piece;
+	(void)e;
+	wake(ctx);
+	return 0;
+}
+
+/* What is said does not matter, only that something is. */
+static int follow_events(struct monitor *m, struct docker *d, struct err *e)
+{
+	static const char filters[] =
+		"{\"type\":[\"node\",\"service\",\"container\"],\"event\":[\"create\",\"update\","
+		"\"remove\",\"start\",\"die\",\"destroy\"]}";
+	struct http_request q = {
+		.method = "GET", .deadline_ms = now_ms() + EVENTS_MS, .idle_ms = EVENTS_MS,
+	};
+	struct http_response r;
+	struct buf url = BUF_INIT(1024);
+	int rc = -1;
+
+	http_response_init(&r, 4096);
+	r.on_body = on_event;
+	r.ctx = m;
+	if (docker_hello(d, e) < 0)
+		goto out;
+	buf_addf(&url, "http://docker/v1.%u/events?filters=", d->api);
+	buf_add_pct(&url, str_of(filters));
+	q.url = url.str;
+	if (http_exchange(&d->http, &q, &r, e) < 0)
+		goto out;
+	rc = 0;
+out:
+	http_response_release(&r);
+	buf_release(&url);
+	return rc;
+}
+
+static void *listener(void *ctx)
+{
+	struct monitor *m = ctx;
+	struct docker d;
+
+	docker_init_unix(&d, m->socket);
+	d.timeout_ms = ENGINE_MS;
+	for (;;) {
+		struct err e = ERR_INIT, stopped = ERR_INIT;
+
+		/* that the engine does not answer is the reader's to tell */
+		follow_events(m, &d, &e);
+		http_client_release(&d.http);
+		if (e.kind == ERR_INTR || sleep_until(now_ms() + SOON_MS, &stopped) < 0)
+			break;
+		docker_init_unix(&d, m->socket);
+		d.timeout_ms = ENGINE_MS;
+	}
+	docker_release(&d);
+	return NULL;
+}
+
+/* ---- telling ------------------------------------------------------------------ */
+
+#define SECURITY \
+	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
+	"img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " \
+	"frame-ancestors 'none'", \
+	"X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer", \
+	"Cross-Origin-Resource-Policy: same-origin"
+
+static void answer(struct http_exchange *x, unsigned status, const char *type, const char *cache,
+		   struct str body)
+{
+	char *content = xasprintf("Content-Type: %s", type);
+	const char *fields[] = { content, cache, SECURITY, NULL };
+
+	http_x_answer(x, status, fields, body);
+	free(content);
+}
+
+static void plain(struct http_exchange *x, unsigned status, const char *why)
+{
+	answer(x, status, "text/plain; charset=utf-8", "Cache-Control: no-store", str_of(why));
+}
+
+/* The state after version *seen, or NULL when a sign of life is due. */
+static struct state *next_state(struct monitor *m, uint64_t *seen, bool *stop)
+{
+	struct timespec until;
+	struct state *s = NULL;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += BEAT_S;
+	pthread_mutex_lock(&m->lock);
+	while (m->version == *seen && !m->stopping && rc == 0)
+		rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
+	*stop = m->stopping;
+	if (m->version != *seen) {
+		s = m->state;
+		atomic_fetch_add(&s->holders, 1);
+		*seen = m->version;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
+/* Server-sent events: each is the whole state, so that none need be kept. */
+static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
+{
+	uint64_t seen = 0;
+	bool stop = false;
+
+	if (http_x_send(x, STR("retry: 2000\n\n"), e) < 0)
+		return -1;
+	while (!stop && !http_x_stopping(x)) {
+		struct state *s = next_state(m, &seen, &stop);
+		int rc;
+
+		if (s == NULL) {
+			rc = http_x_send(x, STR(": still here\n\n"), e);
+		} else {
+			char head[64];
+
+			snprintf(head, sizeof(head), "id: %llu\nevent: state\ndata: ",
+				 (unsigned long long)seen);
+			rc = http_x_send(x, str_of(head), e);
+			if (rc == 0)
+				rc = http_x_send(x, s->text, e);
+			if (rc == 0)
+				rc = http_x_send(x, STR("\n\n"), e);
+			state_drop(s);
+		}
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void events(struct monitor *m, struct http_exchange *x)
+{
+	static const char *const fields[] = {
+		"Content-Type: text/event-stream", "Cache-Control: no-store", "X-Accel-Buffering: no",
+		SECURITY, NULL,
+	};
+	struct err e = ERR_INIT;
+	bool room;
+
+	pthread_mutex_lock(&m->lock);
+	room = m->watchers < MONITOR_CLIENTS_MAX;
+	m->watchers += room;
+	pthread_mutex_unlock(&m->lock);
+	if (!room) {
+		plain(x, 503, "as many are watching as may; /api/state tells the same\n");
+		return;
+	}
+	/* what cannot be sent ends it; the browser comes again */
+	if (http_x_begin(x, 200, fields, UINT64_MAX, &e) == 0 &&
+	    (str_eqz(http_x_head(x)->method, "HEAD") || watch(m, x, &e) == 0))
+		http_x_end(x, &e);
+	if (e.kind != ERR_NONE)
+		http_x_abort(x);
+	pthread_mutex_lock(&m->lock);
+	m->watchers--;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static const struct {
+	const char *path, *asset, *type;
+} files[] = {
+	{ "/", "web/monitor.html", "text/html; charset=utf-8" },
+	{ "/monitor.css", "web/monitor.css", "text/css; charset=utf-8" },
+	{ "/monitor.js", "web/monitor.js", "text/javascript; charset=utf-8" },
+	{ "/icon.svg", "web/icon.svg", "image/svg+xml" },
+};
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	struct str path = http_x_path(x), method = http_x_head(x)->method;
+	struct monitor *m = ctx;
+	struct state *s;
+
+	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
+		plain(x, 405, "this page only shows\n");
+	} else if (str_eqz(path, "/events")) {
+		events(m, x);
+	} else if (str_eqz(path, "/api/state")) {
+		s = state_hold(m, NULL);
+		answer(x, 200, "application/json", "Cache-Control: no-store", s->text);
+		state_drop(s);
+	} else if (str_eqz(path, "/healthz")) {
+		plain(x, 200, "ok\n");
+	} else {
+		for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+			if (str_eqz(path, files[i].path)) {
+				struct buf file;
+
+				asset_get(files[i].asset, &file);
+				answer(x, 200, files[i].type, "Cache-Control: no-cache", buf_str(&file));
+				buf_release(&file);
+				return;
+			}
+		plain(x, 404, "no such path\n");
+	}
+}
+
+static int settings(struct monitor *m, unsigned *port, struct err *e)
+{
+	const char *text = getenv("PORT"), *host = getenv("HOST"), *engine = getenv("DOCKER_HOST");
+	struct str socket = STR("/var/run/docker.sock"), title = str_of(host);
+	uint64_t n = MONITOR_PORT;
+
+	if (text != NULL && *text != '\0' && !str_num(str_of(text), 65535, &n))
+		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text);
+	*port = (unsigned)n;
+	if (engine != NULL && *engine != '\0') {
+		socket = str_of(engine);
+		if (!str_starts(socket, STR("unix://")) || socket.n - 7 >= sizeof(m->socket))
+			return err_set(e, ERR_USAGE, "DOCKER_HOST \"%s\": expected unix://PATH", engine);
+		socket = str_skip(socket, 7);
+	}
+	memcpy(m->socket, socket.p, socket.n);
+	if (title.n == 0)
+		title = STR("Swarm");
+	title = str_head(title, sizeof(m->title) - 1);
+	memcpy(m->title, title.p, title.n);
+	return 0;
+}
+
+static int serve(struct monitor *m, unsigned port, struct err *e)
+{
+	struct http_server s = {
+		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024, .idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS, .stack = STACK, .handle = handle, .ctx = m,
+	};
+	const char *address = getenv("LISTEN");
+	pthread_t threads[2];
+	int rc = -1;
+
+	if (address == NULL || *address == '\0')
+		address = "0.0.0.0";
+	s.listen_fd = tcp_listen(address, &port, NULL, e);
+	if (s.listen_fd < 0)
+		return -1;
+	if (pthread_create(&threads[0], NULL, reader, m) != 0) {
+		err_set(e, ERR_IO, "no thread to read the engine with");
+		goto out;
+	}
+	if (pthread_create(&threads[1], NULL, listener, m) != 0) {
+		err_set(e, ERR_IO, "no thread to listen to the engine with");
+	} else {
+		say("monitor: listens on port %u", port);
+		rc = http_serve(&s, e);
+		interrupt_request();
+		pthread_join(threads[1], NULL);
+	}
+	interrupt_request();
+	pthread_join(threads[0], NULL);
+	if (rc < 0 && e->kind == ERR_INTR) {
+		err_clear(e);
+		rc = 0;
+	}
+out:
+	close(s.listen_fd);
+	return rc;
+}
+
+int monitor_run(struct err *e)
+{
+	struct monitor *m = xcalloc(1, sizeof(*m));
+	pthread_condattr_t monotonic;
+	unsigned port = 0;
+	int rc = -1;
+
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&m->changed, &monotonic);
+	view_init(&m->view, 0);
+	docker_init_unix(&m->docker, m->socket);
+	m->docker.timeout_ms = ENGINE_MS;
+	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->wake_fd < 0) {
+		err_sys(e, ERR_IO, "eventfd");
+		goto out;
+	}
+	if (daemon_init(e) < 0 || settings(m, &port, e) < 0)
+		goto out;
+	publish(m, "not read yet");
+	rc = serve(m, port, e);
+out:
+	if (m->wake_fd >= 0)
+		close(m->wake_fd);
+	docker_release(&m->docker);
+	view_release(&m->view);
+	state_drop(m->state);
+	pthread_cond_destroy(&m->changed);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+	return rc;
+}

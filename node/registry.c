@@ -1,0 +1,330 @@
+/*
+ * The registry's HTTP: /v2/, tags, manifests and blobs of the one image.
+ * Knows paths and headers; image.c knows the bytes.
+ */
+#include "node/registry.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "http.h"
+#include "node/daemon.h"
+
+#define CONNS_MAX 16
+#define IDLE_MS 30000
+#define AGAIN_MS 5000
+#define PIECE (16u << 10)
+#define TEXT_MAX 1024
+
+#define VERSION_FIELD "Docker-Distribution-Api-Version: registry/2.0"
+#define NAME_PATH "/v2/" IMAGE_NAME "/"
+
+static void answer(struct http_exchange *x, unsigned status, const char *type, const char *extra,
+		   struct str body)
+{
+	char *content = xasprintf("Content-Type: %s", type);
+	const char *fields[] = { content, VERSION_FIELD, extra, NULL };
+
+	http_x_answer(x, status, fields, body);
+	free(content);
+}
+
+static void refuse(struct http_exchange *x, unsigned status, const char *code, const char *text,
+		   const char *extra)
+{
+	struct buf b = BUF_INIT(TEXT_MAX);
+
+	buf_addf(&b, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\"}]}\n", code, text);
+	answer(x, status, "application/json", extra, buf_str(&b));
+	buf_release(&b);
+}
+
+/* ---- blobs ---- */
+
+/*
+ * One range of a blob, RFC 9110 section 14: 206, 416, or 200 for what is no
+ * single range of bytes and hence ignored.
+ */
+static unsigned take_range(struct str field, uint64_t length, uint64_t *from, uint64_t *n)
+{
+	struct str first, last;
+	uint64_t a, b;
+
+	*from = 0;
+	*n = length;
+	if (!str_istarts(field, STR("bytes=")))
+		return 200;
+	last = str_trim(str_skip(field, 6));
+	if (!str_cut(&last, '-', &first))
+		return 200;
+	if (first.n == 0) {
+		/* the last so many; a blob is never empty */
+		if (!str_num(last, UINT64_MAX, &b))
+			return 200;
+		*n = b < length ? b : length;
+		*from = length - *n;
+		return b == 0 ? 416 : 206;
+	}
+	if (!str_num(first, UINT64_MAX, &a) ||
+	    (last.n != 0 && (!str_num(last, UINT64_MAX, &b) || b < a)))
+		return 200;
+	if (a >= length)
+		return 416;
+	*from = a;
+	*n = (last.n == 0 || b >= length ? length - 1 : b) - a + 1;
+	return 206;
+}
+
+static int send_blob(const struct image *img, const struct image_blob *b, struct http_exchange *x,
+		     uint64_t from, uint64_t n, struct err *e)
+{
+	char piece[PIECE];
+	ssize_t got;
+
+	for (; n > 0; n -= (uint64_t)got, from += (uint64_t)got) {
+		got = image_read(img, b, from, piece, n < PIECE ? (size_t)n : PIECE, e);
+		if (got <= 0 || http_x_send(x, (struct str){ piece, (size_t)got }, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void blob(const struct image *img, const struct image_blob *b, struct http_exchange *x)
+{
+	bool head = str_eqz(http_x_head(x)->method, "HEAD");
+	char *digest = xasprintf("Docker-Content-Digest: %s", b->digest), *range = NULL;
+	char *etag = xasprintf("ETag: \"%s\"", b->digest);
+	struct err e = ERR_INIT;
+	uint64_t from, n;
+	unsigned status = take_range(http_field(http_x_head(x), "range"), b->length, &from, &n);
+
+	if (status == 416) {
+		range = xasprintf("Content-Range: bytes */%llu", (unsigned long long)b->length);
+		refuse(x, 416, "SIZE_INVALID", "the range is not in the blob", range);
+		goto out;
+	}
+	if (status == 206)
+		range = xasprintf("Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
+				  (unsigned long long)(from + n - 1), (unsigned long long)b->length);
+	const char *fields[] = { "Content-Type: application/octet-stream", VERSION_FIELD,
+				 "Accept-Ranges: bytes", digest, etag, range, NULL };
+	/* short of the announced length the connection breaks off: nobody
+	 * takes half a blob for a whole one */
+	if (http_x_begin(x, status, fields, n, &e) == 0 &&
+	    (head || send_blob(img, b, x, from, n, &e) == 0))
+		http_x_end(x, &e);
+	if (e.kind == ERR_IO)
+		say("registry: %s", e.msg);
+out:
+	free(range);
+	free(etag);
+	free(digest);
+}
+
+static void blobs(const struct image *img, struct str digest, struct http_exchange *x)
+{
+	const struct image_blob *const all[] = { &img->layer, &img->config, &img->docker, &img->oci };
+
+	for (size_t i = 0; i < 4; i++)
+		if (str_eqz(digest, all[i]->digest)) {
+			blob(img, all[i], x);
+			return;
+		}
+	refuse(x, 404, "BLOB_UNKNOWN", "this registry has no such blob", NULL);
+}
+
+/* ---- manifests and tags ---- */
+
+static bool accepts(struct http_exchange *x, const char *type)
+{
+	struct str field, one, word;
+
+	for (size_t i = 0; (field = http_field_n(http_x_head(x), "accept", i)).p != NULL; i++)
+		while (str_next(&field, ',', &word)) {
+			/* preferences (";q=") do not matter between two of a kind */
+			if (!str_cut(&word, ';', &one))
+				one = word;
+			if (str_ieqz(str_trim(one), type))
+				return true;
+		}
+	return false;
+}
+
+static void manifest(const struct image *img, struct str name, struct http_exchange *x)
+{
+	const struct image_blob *m;
+	char *digest;
+
+	if (str_eqz(name, img->oci.digest))
+		m = &img->oci;
+	else if (str_eqz(name, img->docker.digest))
+		m = &img->docker;
+	else if (str_eqz(name, img->version) || str_eqz(name, "latest"))
+		/* every engine knows Docker's own kind; others may not */
+		m = accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ? &img->oci :
+			&img->docker;
+	else {
+		refuse(x, 404, "MANIFEST_UNKNOWN", "this registry has no such tag or digest", NULL);
+		return;
+	}
+	digest = xasprintf("Docker-Content-Digest: %s", m->digest);
+	answer(x, 200, m == &img->oci ? IMAGE_TYPE_OCI : IMAGE_TYPE_DOCKER, digest, m->text);
+	free(digest);
+}
+
+/* In order, from behind `last` on, at most `n`. */
+static void tags(const struct image *img, struct http_exchange *x)
+{
+	bool latest_first = strcmp("latest", img->version) < 0;
+	const char *const all[] = { latest_first ? "latest" : img->version,
+				    latest_first ? img->version : "latest" };
+	struct buf b = BUF_INIT(TEXT_MAX), last = BUF_INIT(128), count = BUF_INIT(32);
+	char *link = NULL;
+	uint64_t n = 2;
+	const char *sep = "";
+
+	if (http_x_param(x, "n", &count) && !str_num(buf_str(&count), UINT32_MAX, &n))
+		n = 2;
+	http_x_param(x, "last", &last);
+	buf_adds(&b, "{\"name\":\"" IMAGE_NAME "\",\"tags\":[");
+	for (size_t i = 0; i < 2; i++) {
+		if (strcmp(all[i], last.str) <= 0 || (i > 0 && strcmp(all[i], all[i - 1]) == 0))
+			continue;
+		if (n-- == 0) {
+			if (i > 0)
+				link = xasprintf("Link: <" NAME_PATH "tags/list?n=%s&last=%s>; "
+						 "rel=\"next\"", count.str, all[i - 1]);
+			break;
+		}
+		buf_addf(&b, "%s\"%s\"", sep, all[i]);
+		sep = ",";
+	}
+	buf_adds(&b, "]}\n");
+	answer(x, 200, "application/json", link, buf_str(&b));
+	free(link);
+	buf_release(&b);
+	buf_release(&last);
+	buf_release(&count);
+}
+
+void registry_handle(const struct image *img, struct http_exchange *x)
+{
+	struct str path = http_x_path(x), method = http_x_head(x)->method;
+
+	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
+		refuse(x, 405, "UNSUPPORTED", "this registry can only be pulled from",
+		       "Allow: GET, HEAD");
+	} else if (str_eqz(path, "/v2/") || str_eqz(path, "/v2")) {
+		answer(x, 200, "application/json", NULL, STR("{}\n"));
+	} else if (str_eqz(path, "/v2/_catalog")) {
+		answer(x, 200, "application/json", NULL,
+		       STR("{\"repositories\":[\"" IMAGE_NAME "\"]}\n"));
+	} else if (!str_starts(path, STR(NAME_PATH))) {
+		refuse(x, 404, "NAME_UNKNOWN", "this registry has one image, " IMAGE_NAME, NULL);
+	} else {
+		path = str_skip(path, sizeof(NAME_PATH) - 1);
+		if (str_starts(path, STR("manifests/")))
+			manifest(img, str_skip(path, 10), x);
+		else if (str_starts(path, STR("blobs/")))
+			blobs(img, str_skip(path, 6), x);
+		else if (str_eqz(path, "tags/list"))
+			tags(img, x);
+		else
+			refuse(x, 404, "UNSUPPORTED", "no such path", NULL);
+	}
+}
+
+/* ---- the thread ---- */
+
+struct registry {
+	pthread_t thread;
+	const char *path, *version;
+	unsigned port;
+	int stop_fd;
+	struct image image;
+};
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	registry_handle(&((struct registry *)ctx)->image, x);
+}
+
+static int serve(struct registry *r, struct err *e)
+{
+	struct http_server s = {
+		.stop_fd = r->stop_fd, .max_conns = CONNS_MAX, .body_max = 64u << 10,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = r,
+		.stack = 128u << 10,
+	};
+	unsigned port = r->port;
+	int rc = -1;
+
+	if (image_init(&r->image, r->path, r->version, e) < 0)
+		goto out;
+	s.listen_fd = tcp_listen(REGISTRY_LISTEN, &port, NULL, e);
+	if (s.listen_fd < 0)
+		goto out;
+	say("registry: " REGISTRY_LISTEN ":%u/" IMAGE_NAME ":%s is %s", port, r->version,
+	    r->image.docker.digest);
+	rc = http_serve(&s, e);
+	close(s.listen_fd);
+out:
+	image_release(&r->image);
+	return rc;
+}
+
+static void *run(void *ctx)
+{
+	struct registry *r = ctx;
+	struct complaint complaint = { 0 };
+
+	for (;;) {
+		struct err e = ERR_INIT, ignored = ERR_INIT;
+
+		if (serve(r, &e) == 0 || e.kind == ERR_INTR)
+			return NULL;
+		err_in(&e, "registry");
+		complain(&complaint, e.msg, now_ms());
+		/* a stop ends the wait */
+		if (fd_wait(r->stop_fd, POLLIN, now_ms() + AGAIN_MS, &ignored) == 0 ||
+		    ignored.kind == ERR_INTR)
+			return NULL;
+	}
+}
+
+struct registry *registry_start(const char *path, const char *version, unsigned port)
+{
+	struct registry *r = xcalloc(1, sizeof(*r));
+
+	r->path = path;
+	r->version = version;
+	r->port = port == 0 ? REGISTRY_PORT : port;
+	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->stop_fd < 0 || pthread_create(&r->thread, NULL, run, r) != 0) {
+		say("registry: no thread or descriptor for it; this node has no images of ours");
+		if (r->stop_fd >= 0)
+			close(r->stop_fd);
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void registry_stop(struct registry *r)
+{
+	const uint64_t one = 1;
+
+	if (r == NULL)
+		return;
+	while (write(r->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(r->thread, NULL);
+	close(r->stop_fd);
+	free(r);
+}

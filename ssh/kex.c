@@ -1,0 +1,399 @@
+/*
+ * Key exchange: algorithms are agreed on (RFC 4253 7.1), ECDH gives a secret
+ * (RFC 5656 4, RFC 8731), the host key signs it, and keys are derived (RFC
+ * 4253 7.2).  With the strict form (kex-strict-c/s-v00@openssh.com), which
+ * ends the games with inserted and dropped messages.  Does no I/O.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "ssh/inner.h"
+
+#define KEX_MS		(120 * 1000)	/* one exchange may take this long */
+#define LISTS		10
+
+static const struct kex_method methods[] = {
+	{ "curve25519-sha256", &br_ec_c25519_i31, BR_EC_curve25519, &br_sha256_vtable },
+	{ "curve25519-sha256@libssh.org", &br_ec_c25519_i31, BR_EC_curve25519, &br_sha256_vtable },
+	{ "ecdh-sha2-nistp256", SSH_EC, BR_EC_secp256r1, &br_sha256_vtable },
+	{ "ecdh-sha2-nistp384", SSH_EC, BR_EC_secp384r1, &br_sha384_vtable },
+};
+
+void kex_release(struct kex *k)
+{
+	buf_release(&k->ours);
+	buf_release(&k->theirs);
+	burn(k, sizeof(*k));
+}
+
+/* ---- what we offer ---- */
+
+/* Append name to a list unless `only` is there and lacks it. */
+static void offer(char *list, size_t size, const char *name, const char *only)
+{
+	size_t n = strlen(list);
+
+	if (only == NULL || list_has(str_of(only), str_of(name)))
+		snprintf(list + n, size - n, "%s%s", n > 0 ? "," : "", name);
+}
+
+int kex_offer(struct ssh *s, const struct ssh_config *c, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		offer(s->offer_kex, sizeof(s->offer_kex), methods[i].name, c->kex);
+	for (size_t i = 0; i < 4; i++)
+		offer(s->offer_cipher, sizeof(s->offer_cipher), ssh_ciphers[i].name, c->ciphers);
+	for (size_t i = 0; i < 2; i++)
+		offer(s->offer_mac, sizeof(s->offer_mac), ssh_macs[i].name, c->macs);
+	/*
+	 * All types we understand, the expected one first: a server with
+	 * another key is told apart by its fingerprint, not by a missing
+	 * algorithm.
+	 */
+	if (!s->host.rsa)
+		offer(s->offer_host, sizeof(s->offer_host), "ecdsa-sha2-nistp256", NULL);
+	offer(s->offer_host, sizeof(s->offer_host), "rsa-sha2-512", NULL);
+	offer(s->offer_host, sizeof(s->offer_host), "rsa-sha2-256", NULL);
+	if (s->host.rsa)
+		offer(s->offer_host, sizeof(s->offer_host), "ecdsa-sha2-nistp256", NULL);
+	if (s->offer_kex[0] == '\0' || s->offer_cipher[0] == '\0' || s->offer_mac[0] == '\0')
+		return err_set(e, ERR_USAGE, "no algorithm is left to offer");
+	return 0;
+}
+
+void kex_start(struct ssh *s)
+{
+	struct kex *k = &s->kex;
+	struct buf *m = msg_begin(s, MSG_KEXINIT);
+	uint8_t cookie[16];
+
+	random_bytes(cookie, sizeof(cookie));
+	buf_add(m, cookie, sizeof(cookie));
+	if (k->done == 0) {
+		char first[sizeof(s->offer_kex) + 64];
+
+		snprintf(first, sizeof(first), "%s,ext-info-c,kex-strict-c-v00@openssh.com",
+			 s->offer_kex);
+		wire_putz(m, first);
+	} else {
+		wire_putz(m, s->offer_kex);
+	}
+	wire_putz(m, s->offer_host);
+	wire_putz(m, s->offer_cipher);
+	wire_putz(m, s->offer_cipher);
+	wire_putz(m, s->offer_mac);
+	wire_putz(m, s->offer_mac);
+	wire_putz(m, "none");
+	wire_putz(m, "none");
+	wire_putz(m, "");
+	wire_putz(m, "");
+	wire_put_bool(m, false);
+	wire_put_u32(m, 0);
+	buf_reset(&k->ours);
+	buf_addstr(&k->ours, buf_str(m));
+	k->step = KEX_INIT_SENT;
+	k->deadline_ms = now_ms() + KEX_MS;
+	msg_send(s);
+	s->tx_kex = true;
+}
+
+/* ---- what we agree on ---- */
+
+static int agree(const char *what, const char *ours, struct str theirs, struct str *name,
+		 struct err *e)
+{
+	if (list_pick(str_of(ours), theirs, name))
+		return 0;
+	return err_set(e, ERR_PROTO, "no %s in common: it offers \"%.*s\", we \"%s\"", what,
+		       STR_ARG(str_head(theirs, 300)), ours);
+}
+
+static const struct cipher *cipher_named(struct str name)
+{
+	for (size_t i = 0; i < 4; i++)
+		if (str_eqz(name, ssh_ciphers[i].name))
+			return &ssh_ciphers[i];
+	return NULL;
+}
+
+static int negotiate(struct ssh *s, struct str *list, struct err *e)
+{
+	static const char *const way[2] = { "to it", "from it" };
+	struct kex *k = &s->kex;
+	struct str name;
+	char what[40];
+
+	if (agree("key exchange", s->offer_kex, list[0], &name, e) < 0 ||
+	    agree("host key algorithm", s->offer_host, list[1], &k->host_alg, e) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (str_eqz(name, methods[i].name))
+			k->method = &methods[i];
+	for (int i = 0; i < 2; i++) {
+		snprintf(what, sizeof(what), "cipher %s", way[i]);
+		if (agree(what, s->offer_cipher, list[2 + i], &name, e) < 0)
+			return -1;
+		k->cipher[i] = cipher_named(name);
+		k->mac[i] = NULL;
+		if (k->cipher[i]->gcm)
+			continue;	/* brings its own */
+		snprintf(what, sizeof(what), "MAC %s", way[i]);
+		if (agree(what, s->offer_mac, list[4 + i], &name, e) < 0)
+			return -1;
+		k->mac[i] = str_eqz(name, ssh_macs[0].name) ? &ssh_macs[0] : &ssh_macs[1];
+	}
+	for (int i = 0; i < 2; i++)
+		if (agree("compression", "none", list[6 + i], &name, e) < 0)
+			return -1;
+	snprintf(s->algorithms, sizeof(s->algorithms), "%s %.*s %s%s%s%s", k->method->name,
+		 STR_ARG(k->host_alg), k->cipher[0]->name, k->mac[0] != NULL ? " " : "",
+		 k->mac[0] != NULL ? k->mac[0]->name : "", k->strict ? " strict" : "");
+	return 0;
+}
+
+static int make_point(struct kex *k)
+{
+	const br_ec_impl *ec = k->method->ec;
+	const unsigned char *order;
+	size_t n;
+
+	order = ec->order(k->method->curve, &n);
+	/* a number below the order: drawn until it is, which is at once */
+	do {
+		random_bytes(k->secret, n);
+		k->secret[n - 1] |= 1;		/* not zero */
+	} while (k->method->curve != BR_EC_curve25519 && memcmp(k->secret, order, n) >= 0);
+	k->secret_n = n;
+	k->point_n = ec->mulgen(k->point, k->secret, n, k->method->curve);
+	return 0;
+}
+
+static int got_init(struct ssh *s, struct str body, struct str payload, int *bye, struct err *e)
+{
+	struct kex *k = &s->kex;
+	struct str list[LISTS], first[2], ours;
+	bool follows;
+	uint32_t reserved;
+	struct buf *m;
+
+	*bye = BYE_KEX;
+	if (k->step != KEX_NONE && k->step != KEX_INIT_SENT)
+		return err_set(e, ERR_PROTO, "key exchange inside of a key exchange");
+	body = str_skip(body, 16);
+	for (int i = 0; i < LISTS; i++)
+		if (!wire_string(&body, &list[i]))
+			return err_set(e, ERR_PROTO, "malformed offer of algorithms");
+	if (!wire_bool(&body, &follows) || !wire_u32(&body, &reserved) || body.n != 0)
+		return err_set(e, ERR_PROTO, "malformed offer of algorithms");
+	if (k->done == 0) {
+		k->strict = list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
+		if (k->strict && s->rx.seq != 1)
+			return err_set(e, ERR_PROTO, "something was sent before the key exchange");
+	}
+	if (k->step == KEX_NONE)
+		kex_start(s);
+	buf_reset(&k->theirs);
+	buf_addstr(&k->theirs, payload);
+	if (negotiate(s, list, e) < 0)
+		return -1;
+	/* RFC 4253 7: a guess is right when both first names are the same */
+	k->skip_guess = false;
+	for (int i = 0; follows && i < 2; i++) {
+		ours = str_of(i == 0 ? s->offer_kex : s->offer_host);
+		if (!str_next(&ours, ',', &first[0]) || !str_next(&list[i], ',', &first[1]) ||
+		    !str_eq(first[0], first[1]))
+			k->skip_guess = true;
+	}
+	make_point(k);
+	m = msg_begin(s, MSG_KEX_ECDH_INIT);
+	wire_put(m, k->point, k->point_n);
+	msg_send(s);
+	k->step = KEX_REPLY_DUE;
+	return 0;
+}
+
+/* ---- the secret, and keys from it ---- */
+
+/* The shared secret as an mpint, from the server's point. */
+static bool shared_secret(const struct kex *k, struct str q, struct buf *out)
+{
+	const br_ec_impl *ec = k->method->ec;
+	uint8_t point[SSH_POINT_MAX];
+	size_t at, n;
+	unsigned any = 0;
+	bool good;
+
+	if (q.n != k->point_n || q.n > sizeof(point))
+		return false;
+	memcpy(point, q.p, q.n);
+	good = ec->mul(point, q.n, k->secret, k->secret_n, k->method->curve) == 1;
+	at = ec->xoff(k->method->curve, &n);
+	/* RFC 8731 3: a point of small order gives zero */
+	for (size_t i = 0; i < n; i++)
+		any |= point[at + i];
+	if (good && any != 0)
+		wire_put_mpint(out, point + at, n);
+	burn(point, sizeof(point));
+	return good && any != 0;
+}
+
+static size_t hash_size(const br_hash_class *h)
+{
+	return h->desc >> BR_HASHDESC_OUT_OFF & BR_HASHDESC_OUT_MASK;
+}
+
+/* HASH(K || H || letter || session), longer by RFC 4253 7.2's rule. */
+static void derive(const struct kex *k, struct str secret, const uint8_t *hash, char letter,
+		   uint8_t out[128], size_t need)
+{
+	const br_hash_class *h = k->method->hash;
+	size_t hn = hash_size(h);
+	br_hash_compat_context c;
+
+	for (size_t have = 0; have < need; have += hn) {
+		h->init(&c.vtable);
+		h->update(&c.vtable, secret.p, secret.n);
+		h->update(&c.vtable, hash, hn);
+		if (have == 0) {
+			h->update(&c.vtable, &letter, 1);
+			h->update(&c.vtable, k->session, k->session_n);
+		} else {
+			h->update(&c.vtable, out, have);
+		}
+		h->out(&c.vtable, out + have);
+	}
+	burn(&c, sizeof(c));
+}
+
+static void keys_for(const struct kex *k, struct str secret, const uint8_t *hash, int way,
+		     struct direction *d)
+{
+	uint8_t iv[128], key[128], mac[128];
+	const struct mac *m = k->mac[way];
+
+	derive(k, secret, hash, way == 0 ? 'A' : 'B', iv, 16);
+	derive(k, secret, hash, way == 0 ? 'C' : 'D', key, k->cipher[way]->key_n);
+	if (m != NULL)
+		derive(k, secret, hash, way == 0 ? 'E' : 'F', mac, m->n);
+	direction_init(d, k->cipher[way], m, iv, key, mac);
+	burn(iv, sizeof(iv));
+	burn(key, sizeof(key));
+	burn(mac, sizeof(mac));
+}
+
+static int check_host(struct ssh *s, struct str blob, struct str sig, const uint8_t *hash,
+		      struct err *e)
+{
+	char expected[51], seen[51];
+	struct str mine = { (const char *)s->host.blob, s->host.blob_n };
+
+	if (!str_eq(blob, mine)) {
+		fingerprint(mine, expected);
+		fingerprint(blob, seen);
+		return err_set(e, ERR_PROTO, "this is not the server it should be: host key "
+			       "%s expected, %s seen", expected, seen);
+	}
+	if (!pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
+		return err_set(e, ERR_PROTO, "the server does not have the host key it shows: "
+			       "its signature is wrong");
+	return 0;
+}
+
+static int got_reply(struct ssh *s, struct str body, int *bye, struct err *e)
+{
+	static const char us[] = "SSH-2.0-azswarm";
+	struct buf all = BUF_INIT(128 * 1024), secret = BUF_INIT(128);
+	struct kex *k = &s->kex;
+	struct str blob, q, sig;
+	uint8_t hash[SSH_HASH_MAX];
+	br_hash_compat_context c;
+	int rc = -1;
+
+	*bye = BYE_KEX;
+	if (k->step != KEX_REPLY_DUE) {
+		err_set(e, ERR_PROTO, "an answer in a key exchange that nobody asked for");
+		goto out;
+	}
+	if (!wire_string(&body, &blob) || !wire_string(&body, &q) || !wire_string(&body, &sig) ||
+	    body.n != 0) {
+		err_set(e, ERR_PROTO, "malformed answer in the key exchange");
+		goto out;
+	}
+	if (!shared_secret(k, q, &secret)) {
+		err_set(e, ERR_PROTO, "key exchange with a point that is not on the curve");
+		goto out;
+	}
+	wire_put(&all, us, sizeof(us) - 1);
+	wire_putb(&all, &s->version);
+	wire_putb(&all, &k->ours);
+	wire_putb(&all, &k->theirs);
+	wire_put(&all, blob.p, blob.n);
+	wire_put(&all, k->point, k->point_n);
+	wire_put(&all, q.p, q.n);
+	buf_addstr(&all, buf_str(&secret));
+	k->method->hash->init(&c.vtable);
+	k->method->hash->update(&c.vtable, all.str, all.n);
+	k->method->hash->out(&c.vtable, hash);
+	*bye = BYE_HOST_KEY;
+	if (check_host(s, blob, sig, hash, e) < 0)
+		goto out;
+	if (k->session_n == 0) {
+		k->session_n = hash_size(k->method->hash);
+		memcpy(k->session, hash, k->session_n);
+	}
+	msg_begin(s, MSG_NEWKEYS);
+	msg_send(s);
+	keys_for(k, buf_str(&secret), hash, 0, &s->tx);
+	keys_for(k, buf_str(&secret), hash, 1, &s->rx_next);
+	if (k->strict)
+		s->tx.seq = 0;
+	s->tx_kex = false;
+	k->step = KEX_NEWKEYS_DUE;
+	rc = 0;
+out:
+	burn(k->secret, sizeof(k->secret));
+	burn(hash, sizeof(hash));
+	burn(&c, sizeof(c));
+	buf_burn(&all);
+	buf_burn(&secret);
+	return rc;
+}
+
+static int got_newkeys(struct ssh *s, struct str body, struct err *e)
+{
+	struct kex *k = &s->kex;
+	uint32_t seq = k->strict ? 0 : s->rx.seq;
+
+	if (k->step != KEX_NEWKEYS_DUE || body.n != 0)
+		return err_set(e, ERR_PROTO, "new keys before there are any");
+	s->rx = s->rx_next;
+	/* the contexts point to themselves: made again where they are now */
+	if (s->rx.cipher->gcm)
+		s->rx.gcm.bctx = &s->rx.aes.vtable;
+	s->rx.seq = seq;
+	burn(&s->rx_next, sizeof(s->rx_next));
+	k->step = KEX_NONE;
+	k->done++;
+	s->rekey_at_ms = now_ms() + s->rekey_ms;
+	return 0;
+}
+
+int kex_message(struct ssh *s, unsigned type, struct str body, struct str payload, int *bye,
+		struct err *e)
+{
+	*bye = BYE_PROTOCOL;
+	if (s->kex.skip_guess && type != MSG_KEXINIT) {
+		s->kex.skip_guess = false;
+		return 0;
+	}
+	switch (type) {
+	case MSG_KEXINIT:
+		return got_init(s, body, payload, bye, e);
+	case MSG_KEX_ECDH_REPLY:
+		return got_reply(s, body, bye, e);
+	case MSG_NEWKEYS:
+		return got_newkeys(s, body, e);
+	}
+	return err_set(e, ERR_PROTO, "message %u in a key exchange of another kind", type);
+}

@@ -1,0 +1,38 @@
+#ifndef SWARM_REMOTE_H
+#define SWARM_REMOTE_H
+
+#include "docker/docker.h"
+#include "ssh/ssh.h"
+#include "swarm/keys.h"
+#include "swarm/session.h"
+
+/*
+ * A machine of the cluster, reached over SSH with the keys that `keys` made:
+ * a master directly, any other node through one.
+ */
+struct remote {
+	struct session *s;
+	struct ssh *ssh;
+	char *name;			/* "master0" */
+	struct keys keys;
+	struct ssh_key *key;		/* NULL: an agent signs */
+	struct docker docker;		/* the Engine there, see remote_docker */
+	bool has_docker;
+};
+
+/* Sign in to the first master that answers.  0 or -1; release r either way. */
+int remote_open(struct session *s, struct remote *r, struct err *e);
+/* The same again after the connection broke (r from remote_open). */
+int remote_reopen(struct remote *r, struct err *e);
+/*
+ * Sign in to another node through the master r: by host name, or by address.
+ * *out is closed with ssh_close() before r is released.
+ */
+int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e);
+void remote_release(struct remote *r);
+
+/* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
+struct docker *remote_docker(struct remote *r);
+#define REMOTE_DOCKER_SOCKET "/var/run/docker.sock"
+
+#endif

@@ -1,0 +1,684 @@
+/*
+ * Services of the cluster: the demo, the stack, the monitor.  They are
+ * described to the Engine on a master, through SSH, and waited for until
+ * their tasks run; what a task fails of is told in its own words.  Doing
+ * anything twice is no error, and the second time counts.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "swarm/remote.h"
+#include "swarm/swarm.h"
+
+#define CONVERGE_MS 300000
+#define LOOK_MS 1000
+#define SETTLED_LOOKS 3		/* an update begins only after it was accepted */
+#define UPDATE_TRIES 5
+#define NETWORK_GONE_MS 90000
+#define REPLICAS_MAX 1000
+#define DEMO_PORT 8000
+#define STACK "test-stack"
+
+/* What we say about a service; the rest is the Engine's. */
+struct service {
+	const char *name;
+	const char *image;		/* NULL: this program's own */
+	const char *arg;		/* of this program; NULL: none */
+	int replicas;			/* -1: one per node */
+	unsigned port, target;		/* published through the mesh; 0: none */
+	const char *constraint;		/* NULL: any node */
+	const char *const *env;		/* NULL-ended; may be NULL */
+	const char *network;		/* overlay to join, by id; NULL: none */
+	const char *alias;		/* its name there */
+	const char *stack;		/* namespace label; NULL: none */
+	bool host_network, docker_socket;
+	bool direct;			/* its name is the address of its one task */
+	bool force;			/* replace its tasks though nothing changed */
+};
+
+/* ---- images ---- */
+
+/*
+ * The digest behind a tag, so that every node runs the same bytes and an
+ * update sees that there are new ones.  Asked of the registry by the Engine.
+ */
+static char *with_digest(struct docker *d, const char *image, struct err *e)
+{
+	char *path = xasprintf("/distribution/%s/json", image), *full = NULL;
+	cJSON *doc = NULL;
+	const char *digest;
+
+	if (docker_call(d, "GET", path, NULL, &doc, e) == 0 &&
+	    (digest = json_str(doc, "Descriptor.digest", e)) != NULL)
+		full = xasprintf("%s@%s", image, digest);
+	json_free(doc);
+	free(path);
+	return full;
+}
+
+static char *image_of(struct session *s, struct docker *d, const struct service *svc,
+		      struct err *e)
+{
+	struct err why = ERR_INIT;
+	char *image = svc->image ? xstrdup(svc->image) :
+		      xasprintf("127.0.0.1:1339/azswarm:%s", s->version), *full;
+
+	full = with_digest(d, image, &why);
+	if (full == NULL && svc->image != NULL) {
+		/* a mirror out of the Engine's sight, or images put there by hand */
+		ui_say(s->ui, "%s: its registry does not answer, so nodes use what they have (%s)",
+		       image, why.msg);
+		return image;
+	}
+	if (full == NULL) {
+		*e = why;
+		err_in(e, "the registry of the master's own agent");
+	}
+	free(image);
+	return full;
+}
+
+/* ---- the description ---- */
+
+static void add_list(cJSON *obj, const char *name, const char *const *items)
+{
+	cJSON *list = json_add_arr(obj, name);
+
+	for (; items != NULL && *items != NULL; items++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(*items));
+}
+
+static cJSON *service_spec(const struct service *svc, const char *image, int64_t force_update)
+{
+	const char *args[] = { svc->arg, NULL }, *constraints[] = { svc->constraint, NULL };
+	cJSON *spec = cJSON_CreateObject(), *labels, *task, *container, *mount, *net, *port;
+
+	json_add_str(spec, "Name", svc->name);
+	labels = json_add_obj(spec, "Labels");
+	task = json_add_obj(spec, "TaskTemplate");
+	container = json_add_obj(task, "ContainerSpec");
+	json_add_str(container, "Image", image);
+	add_list(container, "Args", args);
+	add_list(container, "Env", svc->env);
+	if (svc->stack != NULL) {
+		json_add_str(labels, "com.docker.stack.namespace", svc->stack);
+		json_add_str(json_add_obj(container, "Labels"), "com.docker.stack.namespace",
+			     svc->stack);
+	}
+	if (svc->docker_socket) {
+		mount = cJSON_CreateObject();
+		json_add_str(mount, "Type", "bind");
+		json_add_str(mount, "Source", REMOTE_DOCKER_SOCKET);
+		json_add_str(mount, "Target", REMOTE_DOCKER_SOCKET);
+		cJSON_AddItemToArray(json_add_arr(container, "Mounts"), mount);
+	}
+	add_list(json_add_obj(task, "Placement"), "Constraints", constraints);
+	json_add_int(task, "ForceUpdate", force_update);
+	if (svc->network != NULL || svc->host_network) {
+		net = cJSON_CreateObject();
+		json_add_str(net, "Target", svc->host_network ? "host" : svc->network);
+		if (svc->alias != NULL)
+			cJSON_AddItemToArray(json_add_arr(net, "Aliases"),
+					     cJSON_CreateString(svc->alias));
+		cJSON_AddItemToArray(json_add_arr(task, "Networks"), net);
+	}
+	if (svc->replicas < 0)
+		json_add_obj(json_add_obj(spec, "Mode"), "Global");
+	else
+		json_add_int(json_add_obj(json_add_obj(spec, "Mode"), "Replicated"), "Replicas",
+			     svc->replicas);
+	if (svc->port != 0) {
+		port = cJSON_CreateObject();
+		json_add_str(port, "Protocol", "tcp");
+		json_add_str(port, "PublishMode", "ingress");
+		json_add_int(port, "TargetPort", svc->target);
+		json_add_int(port, "PublishedPort", svc->port);
+		cJSON_AddItemToArray(json_add_arr(json_add_obj(spec, "EndpointSpec"), "Ports"),
+				     port);
+	}
+	if (svc->direct)
+		json_add_str(json_add_obj(spec, "EndpointSpec"), "Mode", "dnsrr");
+	return spec;
+}
+
+/* ---- asking and telling the Engine ---- */
+
+/* The service by name; *doc NULL when there is none. */
+static int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
+{
+	struct err why = ERR_INIT;
+	char *path = xasprintf("/services/%s", name);
+	int rc = docker_call(d, "GET", path, NULL, doc, &why);
+
+	free(path);
+	if (rc < 0 && d->status == 404) {
+		*doc = NULL;
+		return 0;
+	}
+	if (rc < 0)
+		*e = why;
+	return rc;
+}
+
+struct taken {
+	const char *name;		/* who wants it */
+	unsigned port;
+	char by[128];
+};
+
+static int take_port(void *ctx, const cJSON *service, struct err *e)
+{
+	struct taken *t = ctx;
+	const char *name = json_str_opt(service, "Spec.Name", "");
+	const cJSON *p;
+
+	(void)e;
+	cJSON_ArrayForEach(p, json_at(service, "Spec.EndpointSpec.Ports"))
+		if (json_int_opt(p, "PublishedPort", 0) == t->port && strcmp(name, t->name) != 0)
+			snprintf(t->by, sizeof(t->by), "%s", name);
+	return 0;
+}
+
+/* Two services cannot have one port; say so before Docker does. */
+static int port_free(struct docker *d, const struct service *svc, struct err *e)
+{
+	struct taken t = { .name = svc->name, .port = svc->port };
+
+	if (svc->port == 0)
+		return 0;
+	if (docker_each(d, "/services", take_port, &t, e) < 0)
+		return -1;
+	if (t.by[0] == '\0')
+		return 0;
+	return err_set(e, ERR_DOCKER, "port %u is taken by the service %s; destroy that first",
+		       svc->port, t.by);
+}
+
+/* POST an update of old; *again when somebody else was faster. */
+static int service_update(struct docker *d, const cJSON *old, const cJSON *spec, bool *again,
+			  struct err *e)
+{
+	struct err why = ERR_INIT;
+	int64_t version;
+	const char *id;
+	char *path;
+	int rc;
+
+	*again = false;
+	if ((id = json_str(old, "ID", e)) == NULL ||
+	    json_int(old, "Version.Index", 0, INT64_MAX, &version, e) < 0)
+		return -1;
+	path = xasprintf("/services/%s/update?version=%lld", id, (long long)version);
+	rc = docker_call(d, "POST", path, spec, NULL, &why);
+	free(path);
+	if (rc < 0) {
+		*again = strstr(why.msg, "out of sequence") != NULL;
+		if (!*again)
+			*e = why;
+	}
+	return rc;
+}
+
+/* Create the service, or make the one that is there like this. */
+static int service_put(struct session *s, struct docker *d, const struct service *svc,
+		       struct err *e)
+{
+	char *image = NULL;
+	int rc = -1;
+
+	if (port_free(d, svc, e) < 0 || (image = image_of(s, d, svc, e)) == NULL)
+		goto out;
+	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
+		cJSON *old = NULL, *spec;
+		bool again = false;
+
+		if (service_get(d, svc->name, &old, e) < 0)
+			break;
+		spec = service_spec(svc, image,
+				    json_int_opt(old, "Spec.TaskTemplate.ForceUpdate", 0) +
+				    (old != NULL && svc->force));
+		if (old == NULL)
+			rc = docker_call(d, "POST", "/services/create", spec, NULL, e);
+		else
+			rc = service_update(d, old, spec, &again, e);
+		if (rc == 0)
+			ui_say(s->ui, "service %s %s", svc->name, old ? "updated" : "made");
+		json_free(spec);
+		json_free(old);
+	}
+	if (rc < 0 && e->kind == ERR_NONE)
+		err_set(e, ERR_DOCKER, "somebody else keeps changing it");
+out:
+	free(image);
+	return rc < 0 ? err_in(e, "service %s", svc->name) : 0;
+}
+
+/* ---- waiting for its tasks ---- */
+
+struct tasks {
+	unsigned wanted, running;	/* that should run; that do */
+	char failure[400];		/* of the newest task that failed */
+	char failed_at[40];
+};
+
+static int take_task(void *ctx, const cJSON *task, struct err *e)
+{
+	struct tasks *t = ctx;
+	const char *state = json_str_opt(task, "Status.State", "");
+	const char *why = json_str_opt(task, "Status.Err", "");
+	const char *at = json_str_opt(task, "Status.Timestamp", "");
+
+	(void)e;
+	if (strcmp(json_str_opt(task, "DesiredState", ""), "running") == 0) {
+		t->wanted++;
+		t->running += strcmp(state, "running") == 0;
+	}
+	/* RFC 3339 times of one clock: the later one is the greater text */
+	if (*why != '\0' && strcmp(at, t->failed_at) > 0) {
+		snprintf(t->failed_at, sizeof(t->failed_at), "%s", at);
+		snprintf(t->failure, sizeof(t->failure), "%s", why);
+	}
+	return 0;
+}
+
+/* How many tasks a service should have now; global ones follow the nodes. */
+static int wanted_tasks(struct docker *d, const cJSON *service, unsigned *n, struct err *e)
+{
+	struct docker_node *nodes;
+	size_t count;
+
+	if (json_at(service, "Spec.Mode.Global") == NULL) {
+		*n = (unsigned)json_int_opt(service, "Spec.Mode.Replicated.Replicas", 1);
+		return 0;
+	}
+	if (docker_nodes(d, &nodes, &count, e) < 0)
+		return -1;
+	*n = 0;
+	for (size_t i = 0; i < count; i++)
+		*n += nodes[i].state == DOCKER_NODE_READY &&
+		      nodes[i].availability == DOCKER_ACTIVE;
+	free(nodes);
+	return 0;
+}
+
+/* One look at a service: 1 when it is as it should be, 0 not yet, -1. */
+static int look(struct docker *d, const char *name, struct tasks *t, unsigned *wanted,
+		struct err *e)
+{
+	struct buf path = BUF_INIT(1024);
+	cJSON *service = NULL;
+	const char *update;
+	int rc = -1;
+
+	*t = (struct tasks){ 0 };
+	if (service_get(d, name, &service, e) < 0)
+		goto out;
+	if (service == NULL) {
+		err_set(e, ERR_DOCKER, "is gone");
+		goto out;
+	}
+	buf_adds(&path, "/tasks");
+	docker_filter(&path, "service", name);
+	if (wanted_tasks(d, service, wanted, e) < 0 ||
+	    docker_each(d, path.str, take_task, t, e) < 0)
+		goto out;
+	update = json_str_opt(service, "UpdateStatus.State", "");
+	if (strcmp(update, "paused") == 0 || str_starts(str_of(update), STR("rollback"))) {
+		err_set(e, ERR_DOCKER, "its update is %s: %s%s%s", update,
+			json_str_opt(service, "UpdateStatus.Message", ""),
+			t->failure[0] ? "; " : "", t->failure);
+		goto out;
+	}
+	rc = strcmp(update, "updating") != 0 && t->running == *wanted && t->wanted == *wanted;
+out:
+	json_free(service);
+	buf_release(&path);
+	return rc;
+}
+
+/* Wait until as many tasks run as should; a task's failure is told once. */
+static int converge(struct session *s, struct docker *d, const char *name, struct err *e)
+{
+	int64_t began = now_ms();
+	unsigned settled = 0, wanted = 0;
+	char told[400] = "";
+	struct tasks t;
+	int rc;
+
+	if (s->no_wait)
+		return 0;
+	while ((rc = look(d, name, &t, &wanted, e)) >= 0) {
+		char *what = xasprintf("service %s: %u of %u tasks run", name, t.running, wanted);
+
+		settled = rc == 1 ? settled + 1 : 0;
+		if (settled == SETTLED_LOOKS) {
+			ui_say(s->ui, "%s", what);
+			free(what);
+			break;
+		}
+		if (rc == 0 && t.failure[0] != '\0' && strcmp(t.failure, told) != 0) {
+			ui_say(s->ui, "service %s: a task failed: %s", name, t.failure);
+			memcpy(told, t.failure, sizeof(told));
+		}
+		if (now_ms() - began > CONVERGE_MS)
+			rc = err_set(e, ERR_TIMEOUT, "%u of %u tasks run after %d minutes%s%s",
+				     t.running, wanted, CONVERGE_MS / 60000,
+				     t.failure[0] ? "; the last that failed: " : "", t.failure);
+		else
+			rc = s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what, began, e);
+		free(what);
+		if (rc < 0)
+			break;
+	}
+	return rc < 0 ? err_in(e, "service %s", name) : 0;
+}
+
+/* ---- commands ---- */
+
+static int deploy(struct session *s, const struct service *svc, struct err *e)
+{
+	struct remote r;
+	int rc = -1;
+
+	if (remote_open(s, &r, e) == 0 && service_put(s, remote_docker(&r), svc, e) == 0)
+		rc = converge(s, remote_docker(&r), svc->name, e);
+	remote_release(&r);
+	return rc;
+}
+
+static const char *const replicated_env[] = {
+	"SWARM_MODE=REPLICATED", "SWARM_PUBLIC_PORT=80", NULL
+};
+static const char *const global_env[] = { "SWARM_MODE=GLOBAL", "SWARM_PUBLIC_PORT=81", NULL };
+
+static const struct service replicated = {
+	.name = "replicated", .arg = "demo", .replicas = 8, .port = 80, .target = DEMO_PORT,
+	.env = replicated_env,
+};
+
+int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return deploy(s, &replicated, e);
+}
+
+int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct service svc = {
+		.name = "global", .arg = "demo", .replicas = -1, .port = 81, .target = DEMO_PORT,
+		.env = global_env,
+	};
+
+	(void)argc, (void)argv;
+	return deploy(s, &svc, e);
+}
+
+int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
+{
+	const char *env[3] = { NULL };
+	char *host, *fqdn = settings_master_fqdn(s->set);
+	bool open;
+	struct service svc = {
+		.name = "monitor", .arg = "monitor", .replicas = 1,
+		.constraint = "node.role==manager", .env = env, .host_network = true,
+		.docker_socket = true,
+	};
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	host = xasprintf("HOST=%s", fqdn);
+	env[0] = host;
+	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) == 0) {
+		/* the mesh would open it to the whole network */
+		env[1] = open ? "LISTEN=0.0.0.0" : "LISTEN=127.0.0.1";
+		rc = deploy(s, &svc, e);
+	}
+	if (rc == 0)
+		ui_say(s->ui, open ? "the monitor is on port 8080 of the masters, for everybody" :
+		       "'azswarm proxy' brings the monitor to http://localhost:8080");
+	free(host);
+	free(fqdn);
+	return rc;
+}
+
+/* Change something about a service that must be there. */
+static int change(struct session *s, const char *name, int replicas, bool force, struct err *e)
+{
+	struct remote r;
+	struct docker *d;
+	int rc = -1;
+
+	if (remote_open(s, &r, e) < 0)
+		goto out;
+	d = remote_docker(&r);
+	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
+		cJSON *old = NULL, *spec, *task;
+		bool again;
+		char *image = NULL;
+
+		if (service_get(d, name, &old, e) < 0)
+			break;
+		if (old == NULL) {
+			err_set(e, ERR_DOCKER, "is not there; 'azswarm deploy-replicated-service' "
+				"makes it");
+			break;
+		}
+		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
+		task = json_get_mut(spec, "TaskTemplate");
+		if (replicas >= 0)
+			json_set(json_get_mut(json_get_mut(spec, "Mode"), "Replicated"), "Replicas",
+				 cJSON_CreateNumber(replicas));
+		if (force && (image = image_of(s, d, &replicated, e)) != NULL) {
+			json_set(json_get_mut(task, "ContainerSpec"), "Image",
+				 cJSON_CreateString(image));
+			json_set(task, "ForceUpdate",
+				 cJSON_CreateNumber((double)json_int_opt(task, "ForceUpdate", 0) + 1));
+		}
+		if (!force || image != NULL)
+			rc = service_update(d, old, spec, &again, e);
+		free(image);
+		json_free(spec);
+		json_free(old);
+	}
+	if (rc < 0) {
+		if (e->kind == ERR_NONE)
+			err_set(e, ERR_DOCKER, "somebody else keeps changing it");
+		err_in(e, "service %s", name);
+	} else {
+		rc = converge(s, d, name, e);
+	}
+out:
+	remote_release(&r);
+	return rc;
+}
+
+int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	uint64_t n;
+
+	if (argc != 2 || !str_num(str_of(argv[1]), REPLICAS_MAX, &n))
+		return err_set(e, ERR_USAGE, "expected a number of tasks, 0 to %d", REPLICAS_MAX);
+	return change(s, replicated.name, (int)n, false, e);
+}
+
+int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return change(s, replicated.name, -1, true, e);
+}
+
+static int service_remove(struct session *s, struct docker *d, const char *name, struct err *e)
+{
+	struct err why = ERR_INIT;
+	char *path = xasprintf("/services/%s", name);
+	int rc = docker_call(d, "DELETE", path, NULL, NULL, &why);
+
+	free(path);
+	if (rc == 0) {
+		ui_say(s->ui, "service %s removed", name);
+	} else if (d->status == 404) {
+		ui_say(s->ui, "service %s is not there", name);
+		rc = 0;
+	} else {
+		*e = why;
+		err_in(e, "service %s", name);
+	}
+	return rc;
+}
+
+static int destroy(struct session *s, const char *name, struct err *e)
+{
+	struct remote r;
+	int rc = remote_open(s, &r, e);
+
+	if (rc == 0)
+		rc = service_remove(s, remote_docker(&r), name, e);
+	remote_release(&r);
+	return rc;
+}
+
+int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return destroy(s, "replicated", e);
+}
+
+int cmd_destroy_global_service(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return destroy(s, "global", e);
+}
+
+int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return destroy(s, "monitor", e);
+}
+
+/* ---- the stack ---- */
+
+/* An overlay network by name, made unless it is there.  Caller frees the id. */
+static char *network_put(struct docker *d, const char *name, struct err *e)
+{
+	char *path = xasprintf("/networks/%s", name), *id = NULL;
+	struct err why = ERR_INIT;
+	cJSON *doc = NULL, *body;
+	const char *found;
+
+	if (docker_call(d, "GET", path, NULL, &doc, &why) < 0 && d->status == 404) {
+		body = cJSON_CreateObject();
+		json_add_str(body, "Name", name);
+		json_add_str(body, "Driver", "overlay");
+		/* Azure splits larger packets and loses the parts */
+		json_add_str(json_add_obj(body, "Options"), "com.docker.network.driver.mtu",
+			     "1400");
+		json_add_str(json_add_obj(body, "Labels"), "com.docker.stack.namespace", STACK);
+		docker_call(d, "POST", "/networks/create", body, &doc, e);
+		json_free(body);
+	} else if (doc == NULL) {
+		*e = why;
+	}
+	if (doc != NULL) {
+		found = json_str_opt(doc, "Id", NULL);
+		if (found != NULL)
+			id = xstrdup(found);
+		else
+			err_set(e, ERR_PROTO, "the Engine gave no id");
+	}
+	json_free(doc);
+	free(path);
+	if (id == NULL)
+		err_in(e, "network %s", name);
+	return id;
+}
+
+/* Its services are gone, its tasks go in their own time. */
+static int network_remove(struct session *s, struct docker *d, const char *name, struct err *e)
+{
+	char *path = xasprintf("/networks/%s", name);
+	char *what = xasprintf("network %s to be free", name);
+	int64_t began = now_ms();
+	int rc = -1;
+
+	for (;;) {
+		struct err why = ERR_INIT;
+
+		if (docker_call(d, "DELETE", path, NULL, NULL, &why) == 0) {
+			ui_say(s->ui, "network %s removed", name);
+			rc = 0;
+			break;
+		}
+		if (d->status == 404) {
+			rc = 0;
+			break;
+		}
+		if (why.kind != ERR_DOCKER || now_ms() - began > NETWORK_GONE_MS) {
+			*e = why;
+			break;
+		}
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what, began, e) < 0)
+			break;
+	}
+	free(what);
+	free(path);
+	return rc < 0 ? err_in(e, "network %s", name) : 0;
+}
+
+int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
+{
+	static const char *const web_env[] = {
+		"REDIS_SERVER=redis", "DEBUG=False", "SWARM_MODE=REPLICATED",
+		"SWARM_PUBLIC_PORT=80", NULL
+	};
+	struct service redis = {
+		.name = STACK "_redis", .image = settings_get(s->set, S_REDIS_IMAGE),
+		.replicas = 1, .constraint = "node.role==manager", .alias = "redis",
+		.stack = STACK,
+		/* a virtual address would be one more hop, and one that forgets
+		 * connections which are silent for a quarter of an hour */
+		.direct = true,
+	};
+	struct service web = {
+		.name = STACK "_web", .arg = "demo", .replicas = 4,
+		.constraint = "node.role==worker", .port = 80, .target = DEMO_PORT,
+		.env = web_env, .alias = "web", .stack = STACK,
+	};
+	struct remote r;
+	struct docker *d;
+	char *network = NULL;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (remote_open(s, &r, e) < 0)
+		goto out;
+	d = remote_docker(&r);
+	/* nothing is begun that cannot be ended */
+	if (port_free(d, &web, e) < 0 || (network = network_put(d, STACK "_backend", e)) == NULL)
+		goto out;
+	redis.network = web.network = network;
+	if (service_put(s, d, &redis, e) == 0 && service_put(s, d, &web, e) == 0 &&
+	    converge(s, d, redis.name, e) == 0 && converge(s, d, web.name, e) == 0)
+		rc = 0;
+out:
+	free(network);
+	remote_release(&r);
+	return rc;
+}
+
+int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct remote r;
+	int rc = remote_open(s, &r, e);
+
+	(void)argc, (void)argv;
+	if (rc == 0)
+		rc = service_remove(s, remote_docker(&r), STACK "_web", e);
+	if (rc == 0)
+		rc = service_remove(s, remote_docker(&r), STACK "_redis", e);
+	if (rc == 0)
+		rc = network_remove(s, remote_docker(&r), STACK "_backend", e);
+	remote_release(&r);
+	return rc;
+}

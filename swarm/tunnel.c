@@ -1,0 +1,398 @@
+/*
+ * What an operator does over SSH besides services: forwarded ports, a shell
+ * or a command on a machine, the helper's journal, Docker's socket brought
+ * home.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "swarm/remote.h"
+#include "swarm/swarm.h"
+
+#define AGAIN_MS 1000			/* first pause before connecting again */
+#define AGAIN_MAX_MS 30000
+#define OUTAGE_MS 600000		/* a server that is away longer is given up */
+#define OPEN_MS 30000
+#define IDLE_MS (60 * 60000)		/* a tunnel nobody uses ends */
+
+/* ---- forwards ---- */
+
+struct forward {
+	char bind[64];
+	unsigned port;			/* here */
+	char host[256];			/* there */
+	unsigned to;
+	int fd;
+};
+
+/* "[BIND:]PORT:HOST:PORT", as ssh -L takes it; IPv6 in brackets. */
+static int parse_forward(const char *spec, struct forward *f, struct err *e)
+{
+	struct str rest = str_of(spec), part[4], s;
+	size_t n = 0;
+	uint64_t port, to;
+
+	*f = (struct forward){ .fd = -1 };
+	while (rest.p != NULL && n < 4) {
+		if (rest.n > 0 && rest.p[0] == '[' && str_chr(rest, ']') > 0) {
+			part[n] = str_head(str_skip(rest, 1), (size_t)str_chr(rest, ']') - 1);
+			rest = str_skip(rest, part[n++].n + 2);
+			if (rest.n == 0)
+				rest.p = NULL;
+			else if (rest.p[0] == ':')
+				rest = str_skip(rest, 1);
+			else
+				break;
+		} else if (str_cut(&rest, ':', &s)) {
+			part[n++] = s;
+		} else {
+			part[n++] = rest;
+			rest.p = NULL;
+		}
+	}
+	if (rest.p != NULL || n < 3 || !str_num(part[n - 3], 65535, &port) || port == 0 ||
+	    !str_num(part[n - 1], 65535, &to) || to == 0 || part[n - 2].n == 0 ||
+	    part[n - 2].n >= sizeof(f->host) || (n == 4 && part[0].n >= sizeof(f->bind)))
+		return err_set(e, ERR_USAGE, "-L \"%s\": expected [ADDRESS:]PORT:HOST:PORT", spec);
+	s = n == 4 && !str_eqz(part[0], "localhost") ? part[0] : STR("127.0.0.1");
+	snprintf(f->bind, sizeof(f->bind), "%.*s", STR_ARG(s));
+	snprintf(f->host, sizeof(f->host), "%.*s", STR_ARG(part[n - 2]));
+	f->port = (unsigned)port;
+	f->to = (unsigned)to;
+	return 0;
+}
+
+static const char *const usual[] = {
+	"9080:127.0.0.1:80", "9081:127.0.0.1:81", "8080:127.0.0.1:8080", "4040:127.0.0.1:4040",
+};
+#define N_USUAL (sizeof(usual) / sizeof(*usual))
+
+/* Listen for each forward; what cannot be had is told, and only none at all
+ * is an error. */
+static int listen_all(struct session *s, struct forward *f, size_t n, struct err *e)
+{
+	size_t had = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct err why = ERR_INIT;
+
+		f[i].fd = tcp_listen(f[i].bind, &f[i].port, NULL, &why);
+		if (f[i].fd >= 0)
+			ui_say(s->ui, "%s:%u -> %s:%u", f[i].bind, f[i].port, f[i].host, f[i].to);
+		else
+			ui_say(s->ui, "%s:%u not forwarded: %s", f[i].bind, f[i].port, why.msg);
+		had += f[i].fd >= 0;
+	}
+	return had > 0 ? 0 : err_set(e, ERR_IO, "none of the local ports could be taken");
+}
+
+/* A connection broke: try for a while to have it again. */
+static int again(struct session *s, struct remote *r, const struct err *lost, struct err *e)
+{
+	int64_t began = now_ms(), pause = AGAIN_MS;
+
+	ui_say(s->ui, "connection lost: %s; connecting again", lost->msg);
+	for (;;) {
+		struct err why = ERR_INIT;
+
+		if (remote_reopen(r, &why) == 0) {
+			ui_say(s->ui, "connected again");
+			return 0;
+		}
+		if (why.kind == ERR_INTR || now_ms() - began > OUTAGE_MS) {
+			if (why.kind != ERR_INTR)
+				why.kind = ERR_TIMEOUT;
+			*e = why;
+			return -1;
+		}
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + pause, "the master to answer",
+				     began, e) < 0)
+			return -1;
+		pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS : 2 * pause;
+	}
+}
+
+/* Ctrl-C is how these are ended, so it is not a failure. */
+static int ended_by_user(int rc, struct err *e)
+{
+	if (rc < 0 && e->kind == ERR_INTR) {
+		err_clear(e);
+		return 0;
+	}
+	return rc;
+}
+
+/* A shell, a command or nothing attached to our own descriptors.  *over: the
+ * shell ended. */
+static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l, const char *command,
+		  bool input, bool shell, struct err *e)
+{
+	const char *term = getenv("TERM");
+	struct ssh_channel *c;
+	struct ssh_tty *tty = NULL;
+	unsigned cols, rows;
+	bool terminal = shell && command == NULL && isatty(STDIN_FILENO) &&
+			ssh_tty_size(STDOUT_FILENO, &cols, &rows);
+	int rc = -1;
+
+	if (terminal)
+		c = ssh_shell(ssh, NULL, term, cols, rows, e);
+	else
+		c = ssh_exec(ssh, command ? command : "exec \"$SHELL\" -l", e);
+	if (c == NULL)
+		return -1;
+	if (ssh_channel_wait(c, now_ms() + OPEN_MS, e) < 0 ||
+	    (terminal && (tty = ssh_tty_enter(STDIN_FILENO, e)) == NULL))
+		goto out;
+	ssh_loop_attach(l, c, input ? STDIN_FILENO : -1, STDOUT_FILENO, STDERR_FILENO,
+			terminal ? STDIN_FILENO : -1);
+	rc = ssh_loop_run(l, c, IO_FOREVER, e);
+	if (rc == 0)
+		s->exit_status = ssh_channel_status(c);
+out:
+	ssh_tty_leave(tty);
+	ssh_loop_free(l);
+	ssh_channel_close(c);
+	return rc;
+}
+
+int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct forward f[N_USUAL + SESSION_FORWARDS_MAX];
+	bool shell = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	struct remote r = { 0 };
+	size_t n = N_USUAL + s->n_forwards;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	for (size_t i = 0; i < n; i++)
+		if (parse_forward(i < N_USUAL ? usual[i] : s->forwards[i - N_USUAL], &f[i], e) < 0)
+			return -1;
+	if (remote_open(s, &r, e) < 0 || listen_all(s, f, n, e) < 0)
+		goto out;
+	for (;;) {
+		struct ssh_loop *l = ssh_loop_new(r.ssh);
+		struct err lost = ERR_INIT;
+
+		for (size_t i = 0; i < n; i++)
+			if (f[i].fd >= 0)
+				ssh_loop_listen(l, f[i].fd, f[i].host, f[i].to);
+		if (shell) {
+			rc = attach(s, r.ssh, l, NULL, true, true, &lost);
+		} else {
+			rc = ssh_loop_run(l, NULL, IO_FOREVER, &lost);
+			ssh_loop_free(l);
+		}
+		if (rc == 0 || (lost.kind != ERR_NET && lost.kind != ERR_PROTO &&
+				lost.kind != ERR_TIMEOUT)) {
+			if (rc < 0)
+				*e = lost;
+			break;
+		}
+		if (again(s, &r, &lost, e) < 0)
+			break;
+	}
+out:
+	for (size_t i = 0; i < n; i++)
+		if (f[i].fd >= 0)
+			close(f[i].fd);
+	remote_release(&r);
+	return ended_by_user(rc, e);
+}
+
+/* ---- a shell or a command ---- */
+
+int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct buf command = BUF_INIT(64u << 10);
+	struct remote r = { 0 };
+	struct ssh *hop = NULL;
+	int rc = -1;
+
+	for (int i = 2; i < argc; i++)
+		buf_addf(&command, "%s%s", command.n ? " " : "", argv[i]);
+	if (buf_check(&command, "the command", e) < 0 || remote_open(s, &r, e) < 0)
+		goto out;
+	if (argc > 1 && strcmp(argv[1], r.name) != 0 && remote_hop(&r, argv[1], &hop, e) < 0)
+		goto out;
+	struct ssh *to = hop ? hop : r.ssh;
+
+	rc = attach(s, to, ssh_loop_new(to), command.n ? command.str : NULL, true, true, e);
+	if (rc == 0 && s->exit_status < 0)
+		rc = err_set(e, ERR_NET, "the far end closed without saying how it ended");
+out:
+	ssh_close(hop);
+	remote_release(&r);
+	buf_release(&command);
+	return rc;
+}
+
+int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct remote r = { 0 };
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (remote_open(s, &r, e) == 0)
+		rc = attach(s, r.ssh, ssh_loop_new(r.ssh), "sudo -n journalctl --unit=swarm-helper "
+			    "--follow --lines=50 --no-pager --output=short-iso", false, false, e);
+	remote_release(&r);
+	return ended_by_user(rc, e);
+}
+
+/* ---- Docker's socket, here ---- */
+
+/* A directory of our own, 0700: who can connect is root over there. */
+static char *socket_path(const struct session *s, struct err *e)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	char *dir = run != NULL && run[0] == '/' ? xasprintf("%s/azswarm", run) :
+		    xasprintf("/tmp/azswarm-%u", (unsigned)getuid());
+	char *path = NULL;
+	struct stat st;
+
+	if (dir_make(dir, 0700, e) == 0) {
+		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
+		    (st.st_mode & 077) != 0)
+			err_set(e, ERR_IO, "%s: not a directory that is ours alone (0700)", dir);
+		else
+			path = xasprintf("%s/%s.sock", dir, settings_get(s->set, S_COMPUTE_GROUP));
+	}
+	free(dir);
+	return path;
+}
+
+static bool answers(const char *path)
+{
+	struct err ignored = ERR_INIT;
+	int fd = unix_connect(path, now_ms() + 1000, &ignored);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* The socket is ours as long as the file at its path is the one we made. */
+static bool still_there(const char *path, const struct stat *made)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_ino == made->st_ino && st.st_dev == made->st_dev;
+}
+
+/* Carry connections until the socket is removed or nobody used it for long. */
+static void serve(struct session *s, struct remote *r, int fd, const char *path)
+{
+	struct ssh_loop *l = ssh_loop_new(r->ssh);
+	struct err e = ERR_INIT;
+	int64_t used = now_ms();
+	struct stat made;
+
+	if (lstat(path, &made) < 0)
+		return;
+	ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
+	while (still_there(path, &made) && now_ms() - used < IDLE_MS) {
+		struct err lost = ERR_INIT;
+
+		if (ssh_loop_run(l, NULL, now_ms() + 1000, &lost) < 0) {
+			ssh_loop_free(l);
+			l = NULL;
+			if (lost.kind == ERR_INTR || again(s, r, &lost, &e) < 0)
+				break;
+			l = ssh_loop_new(r->ssh);
+			ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
+		} else if (ssh_loop_carried(l) > 0) {
+			used = now_ms();
+		}
+	}
+	if (still_there(path, &made))
+		unlink(path);
+	ssh_loop_free(l);
+}
+
+/*
+ * In the process that stays: connect, listen, say so (a struct err, empty
+ * when all is well) through the pipe, serve.
+ */
+static void tunnel(struct session *s, const char *path, int tell)
+{
+	struct err e = ERR_INIT;
+	struct remote r = { 0 };
+	int fd = -1, null;
+
+	setsid();
+	if (remote_open(s, &r, &e) == 0)
+		fd = unix_listen(path, &e);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		dup2(null, i);
+	s->ui->quiet = true;
+	if (write(tell, &e, sizeof(e)) == (ssize_t)sizeof(e) && fd >= 0) {
+		close(tell);
+		serve(s, &r, fd, path);
+	}
+	remote_release(&r);
+	_exit(fd < 0);
+}
+
+static int start_tunnel(struct session *s, const char *path, struct err *e)
+{
+	struct err said = ERR_INIT;
+	size_t got = 0;
+	ssize_t n = 0;
+	int fd[2];
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_sys(e, ERR_IO, "pipe");
+	unlink(path);			/* of a tunnel that is no more */
+	fflush(NULL);
+	if ((pid = fork()) == 0) {
+		close(fd[0]);
+		tunnel(s, path, fd[1]);
+	}
+	close(fd[1]);
+	if (pid < 0)
+		err_sys(e, ERR_IO, "fork");
+	while (pid > 0 && got < sizeof(said) &&
+	       ((n = read(fd[0], (char *)&said + got, sizeof(said) - got)) > 0 ||
+		(n < 0 && errno == EINTR && !interrupt_requested())))
+		got += n > 0 ? (size_t)n : 0;
+	close(fd[0]);
+	if (pid > 0 && got < sizeof(said))
+		err_set(e, ERR_IO, "the tunnel ended before it began");
+	else if (pid > 0 && said.kind != ERR_NONE)
+		*e = said;
+	return e->kind == ERR_NONE ? 0 : -1;
+}
+
+int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e)
+{
+	char *path = socket_path(s, e);
+	int rc = path == NULL ? -1 : 0;
+
+	(void)argc, (void)argv;
+	if (rc == 0 && s->stop) {
+		/* the tunnel sees within a second that its socket is gone */
+		if (unlink(path) < 0 && errno != ENOENT)
+			rc = err_sys(e, ERR_IO, "%s", path);
+		else
+			fprintf(s->ui->out, "unset DOCKER_HOST\n");
+	} else if (rc == 0) {
+		if (!answers(path))
+			rc = start_tunnel(s, path, e);
+		if (rc == 0) {
+			fprintf(s->ui->out, "export DOCKER_HOST=unix://%s\n", path);
+			ui_say(s->ui, "# the tunnel ends by 'azswarm docker-env --stop', "
+			       "or after an hour without use");
+		}
+	}
+	free(path);
+	return rc;
+}

@@ -1,0 +1,34 @@
+/* Private key files, public key lines and blobs, an agent's list. */
+#include "tests/ssh_mem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str text = { (const char *)data, size }, blob;
+	struct buf b = BUF_INIT(SSH_BLOB_MAX);
+	struct err e = ERR_INIT;
+	struct ssh_key *k = ssh_key_parse(text, "input", &e);
+	struct agent *a = agent_empty();
+	struct pub p;
+	char *line = str_dup(text);
+
+	if (k != NULL) {
+		/* whatever is in it, signing ends with an answer */
+		key_sign(k, key_is_rsa(k) ? "rsa-sha2-256" : key_algorithm(k), text, &b, &e);
+		buf_reset(&b);
+		ssh_key_public(k, &b);
+	}
+	ssh_key_free(k);
+	if (blob_of_line(line, "input", &b, &e) == 0)
+		pub_parse(&p, buf_str(&b), &e);
+	if (pub_parse(&p, text, &e) == 0)
+		pub_verify(&p, STR("ecdsa-sha2-nistp256"), text, data, size);
+	if (agent_list(a, text, &e) == 0)
+		for (size_t i = 0; agent_key(a, i, &blob); i++)
+			pub_parse(&p, blob, &e);
+	agent_close(a);
+	free(line);
+	buf_release(&b);
+	return 0;
+}

@@ -1,0 +1,311 @@
+# time: 300
+# The monitor: against an engine that shows files, in a real browser, and
+# beside a real engine with a swarm of its own.
+# needs: curl, jq, python3; chromium-driver; root and docker.io for the last part
+. "$SRCDIR/tests/engine.sh"
+. "$SRCDIR/tests/lib.sh"
+need curl jq python3
+[ -z "${ENGINE_INSIDE-}" ] || ip link set lo up
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+url=http://127.0.0.1:$port
+mkdir fake
+swarm() { python3 -W ignore "$SRCDIR/tests/fake_swarm.py" fake "$@"; }
+engine_up()
+{
+	rm -f fake.sock
+	spawn fake.log python3 "$SRCDIR/tests/fake_engine.py" fake.sock fake
+	fake=$spawned
+	wait_for 10 test -S fake.sock
+}
+state() { curl -fsS -m 5 "$url/api/state" | jq -c "$1"; }
+# the state tells it, within so many tenths of a second
+becomes()	# CASE TENTHS JQ WANTED
+{
+	becomes_n=$2
+	until becomes_got=$(state "$3" 2>&1); [ "$becomes_got" = "$4" ]; do
+		becomes_n=$((becomes_n - 1))
+		[ $becomes_n -gt 0 ] || break
+		sleep 0.1
+	done
+	same "$1" "$4" "$becomes_got"
+}
+
+# ---- the state ----
+
+swarm 4
+engine_up
+DOCKER_HOST=unix://$PWD/fake.sock PORT=$port HOST=cluster.example spawn monitor.log "$AZSWARM" monitor
+monitor=$spawned
+check "it starts" wait_for 5 curl -fs "$url/healthz"
+becomes "it reads the swarm" 30 '[(.nodes, .services, .tasks) | length]' '[7,3,16]'
+same "the title" '"cluster.example"' "$(state .title)"
+same "no error" '""' "$(state .error)"
+same "a node" '["agents000001","worker",false,"ready","active","10.77.16.5","29.2.1",4109193216,2]' \
+	"$(state '.nodes[4] | [.name, .role, .leader, .state, .availability, .address, .engine, .memory, .cpus]')"
+same "the leader, and its address" '["master0",true,"10.77.0.10"]' "$(state '.nodes[0] | [.name, .leader, .address]')"
+same "a service" '["web","replicated",8,8,[80],"127.0.0.1:1339/azswarm:0.1.0"]' \
+	"$(state '.services[0] | [.name, .mode, .running, .desired, .ports, .image]')"
+same "a global service" '["tool","global",7,7]' "$(state '.services[1] | [.name, .mode, .running, .desired]')"
+swarm 4 web.5=x:pending web.6=agents000001:failed web.7=agents000003:preparing web.8=agents000000:stopping agents000002=drain
+becomes "tasks that wait, fail, come and go" 20 '[.tasks[] | select(.state != "running") | [.slot, .state]]' \
+	'[[5,"pending"],[7,"preparing"],[8,"stopping"]]'
+same "why one waits" '"no suitable node (insufficient resources on 3 nodes)"' \
+	"$(state '.tasks[] | select(.slot == 5) | .why')"
+same "why one failed" '["task: non-zero exit (1)",4]' "$(state '.services[0] | [.failure, .running]')"
+same "a drained node" '"drain"' "$(state '.nodes[] | select(.name == "agents000002") | .availability')"
+
+# ---- how soon, and how often ----
+
+swarm 4
+becomes "an event brings it" 20 '.tasks | map(select(.state == "running")) | length' 16
+sleep 1.1
+cp fake/tasks.json tasks.keep
+jq '.[0].Status.State = "shutdown" | .[0].DesiredState = "shutdown"' tasks.keep >fake/tasks.json
+becomes "without an event, 5 s do" 60 '.tasks | length' 15
+sleep 1
+: >fake/asked
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo '{"Type":"container","Action":"start"}' >>fake/events; sleep 0.25; done
+n=$(grep -c '^/tasks' fake/asked)
+if [ "$n" -ge 3 ] && [ "$n" -le 6 ]; then ok "four events a second: one reading"; else not_ok "four events a second: one reading" "$n in 4 s"; fi
+cp tasks.keep fake/tasks.json
+swarm 4
+
+# ---- server-sent events ----
+
+sleep 1.5
+spawn sse curl -sN -m 60 "$url/events"
+sse=$spawned
+wait_for 5 grep -q '^data: ' sse
+same "the state at once" 1 "$(grep -c '^data: ' sse)"
+same "as JSON" 16 "$(sed -n 's/^data: //p' sse | tail -n 1 | jq '.tasks | length')"
+swarm 4 web.3=agents000000
+wait_for 4 sh -c '[ $(grep -c "^data: " sse) -ge 2 ]'
+same "a task moves" '"agents000000"' "$(sed -n 's/^data: //p' sse | tail -n 1 | jq '(.tasks[] |
+	select(.slot == 3)).node as $n | .nodes[] | select(.id == $n) | .name')"
+same "each with a number" 2 "$(grep -c '^id: [0-9]*$' sse)"
+n=$(grep -c '^data: ' sse)
+sleep 6
+same "no news, nothing sent" "$n" "$(grep -c '^data: ' sse)"
+reap "$sse"
+
+# ---- only that ----
+
+get()		# CASE STATUS ERE PATH [CURL-ARGUMENTS...]
+{
+	get_case=$1 get_status=$2 get_re=$3 get_path=$4
+	shift 4
+	curl -sS -m 5 --path-as-is -o body -D head -w '%{http_code}' "$@" "$url$get_path" >code 2>&1 </dev/null
+	if [ "$(cat code)" != "$get_status" ]; then
+		not_ok "$get_case" "$(cat code), not $get_status"
+	elif ! cat head body | tr -d '\r' | grep -qE -e "$get_re"; then
+		not_ok "$get_case" "no '$get_re' in $(cat head body | head -c 500 | tr '\r\n' '  ')"
+	else
+		ok "$get_case"
+	fi
+}
+for p in / /monitor.css /monitor.js /icon.svg /api/state; do
+	get "$p: a strict policy" 200 "^Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';" "$p"
+done
+get "HEAD" 200 '^Content-Length: [1-9]' / -I
+get "HEAD of the events" 200 '^Content-Type: text/event-stream' /events -I
+for p in /containers/json /v1.41/info /info /var/run/docker.sock /../../etc/passwd /events/ /api/state/ /api /_ping; do
+	get "$p is nothing" 404 'no such path' "$p"
+done
+for m in POST PUT DELETE PATCH OPTIONS; do
+	get "$m" 405 'this page only shows' /api/state -X $m
+done
+check "the engine was asked for nothing else" test ! -e fake/strange
+expect "no environment of a service comes out" 1 '' grep -rF do-not-show-me body sse
+curl -s "$url/api/state" >all
+expect "nor here" 1 '' grep -F do-not-show-me all
+expect "and nothing on the page comes from elsewhere" 1 '' grep -rnE '(https?:)?//[a-z0-9]' \
+	"$SRCDIR/assets/web/monitor.html" "$SRCDIR/assets/web/monitor.css"
+
+# ---- many watchers ----
+
+python3 - "$port" >many 2>&1 <<'X'
+import socket, sys, time
+port = int(sys.argv[1])
+def watch():
+    s = socket.create_connection(('127.0.0.1', port))
+    s.sendall(b'GET /events HTTP/1.1\r\nHost: x\r\n\r\n')
+    return s
+all = []
+until = time.time() + 40
+# those who went have their places until something is sent to them
+while len(all) < 64 and time.time() < until:
+    s = watch()
+    if s.recv(12) == b'HTTP/1.1 200':
+        all.append(s)
+    else:
+        time.sleep(0.2)
+print(len(all))
+print(watch().recv(12).decode())
+s = socket.create_connection(('127.0.0.1', port))
+s.sendall(b'GET /api/state HTTP/1.1\r\nHost: x\r\n\r\n')
+print(s.recv(12).decode())
+X
+same "64 watch, the next is told, others are served" "64
+HTTP/1.1 503
+HTTP/1.1 200" "$(cat many)"
+check "their places are free again" wait_for 40 sh -c "timeout 1 curl -sN $url/events | grep -q ^data"
+
+# one that takes nothing is let go, once the sockets' buffers are full
+python3 - fake <<'X'
+import json, sys
+where = sys.argv[1]
+t = json.load(open(where + '/tasks.json'))
+json.dump([{**t[0], 'ID': 'x%d' % i, 'Slot': 100 + i} for i in range(18000)], open(where + '/more', 'w'))
+X
+mv fake/more fake/tasks.json
+echo '{}' >>fake/events
+becomes "18000 tasks" 60 '.tasks | length' 18000
+rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$monitor/status")
+[ "$rss" -lt 32768 ] && ok "take less than 32 MiB" || not_ok "take less than 32 MiB" "$rss KiB"
+spawn slow.log python3 -c '
+import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+time.sleep(25)' "$port"
+slow=$spawned
+if command -v ss >/dev/null; then
+	wait_for 5 sh -c "[ \$(ss -Htn state established 'sport = :$port' | wc -l) -ge 1 ]"
+	for i in 1 2 3 4; do
+		sed -i "s/\"x0[0-9]*\"/\"x0$i\"/" fake/tasks.json
+		echo '{}' >>fake/events
+		sleep 1.5
+	done
+	check "a watcher that takes nothing is dropped" wait_for 18 \
+		sh -c "[ \$(ss -Htn state established 'sport = :$port' | wc -l) -eq 0 ]"
+else
+	skip "a watcher that takes nothing is dropped" "no ss here"
+fi
+reap "$slow"
+swarm 4
+becomes "back to few" 60 '.tasks | length' 16
+
+# ---- the engine goes away ----
+
+touch fake/refuse
+becomes "no manager any more: says so" 70 '[.error | contains("This node is not a swarm manager")]' '[true]'
+same "and shows what was" 7 "$(state '.nodes | length')"
+rm fake/refuse
+becomes "and is well again" 70 .error '""'
+reap "$fake"
+becomes "the engine is gone" 70 '[.error | contains("fake.sock")]' '[true]'
+engine_up
+becomes "and back" 70 .error '""'
+
+# ---- a browser ----
+
+driver=http://127.0.0.1:$((port + 1))
+wd()		# METHOD PATH BODY
+{
+	curl -sS -m 30 -X "$1" -H 'Content-Type: application/json' ${3:+-d "$3"} "$driver$2"
+}
+js()		# SCRIPT: what it returns
+{
+	wd POST "/session/$session/execute/sync" "$(jq -nc --arg s "$1" '{script: $s, args: []}')" | jq -r .value
+}
+cdp()
+{
+	wd POST "/session/$session/goog/cdp/execute" "$1" >/dev/null
+}
+shot()		# NAME: kept beside the logs, to be looked at
+{
+	mkdir -p "$SRCDIR/build/screenshots"
+	wd GET "/session/$session/screenshot" | jq -r .value | base64 -d >"$SRCDIR/build/screenshots/$1.png"
+}
+# where the cell called $1 is
+where="const at = n => [...document.querySelectorAll('.task')].filter(t => t.children[0].textContent === n)
+	.map(t => t.closest('.node').querySelector('h3').textContent).join(' ');"
+if ! command -v chromedriver >/dev/null; then
+	skip "browser" "no chromedriver here"
+else
+	spawn driver.log chromedriver --port=$((port + 1))
+	chrome=$spawned
+	wait_for 10 curl -fs "$driver/status"
+	session=$(wd POST /session '{"capabilities":{"alwaysMatch":{"goog:loggingPrefs":{"browser":"ALL"},
+		"goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu",
+		"--disable-dev-shm-usage","--hide-scrollbars","--window-size=1280,900"]}}}}' | jq -r .value.sessionId)
+	wd POST "/session/$session/url" "{\"url\":\"$url/\"}" >/dev/null
+	wait_for 10 sh -c "curl -s -X POST -H 'Content-Type: application/json' \
+		-d '{\"script\":\"return document.querySelectorAll(\\\".task\\\").length\",\"args\":[]}' \
+		$driver/session/$session/execute/sync | grep -q 16"
+	same "the page has a cell for each task" 16 "$(js 'return document.querySelectorAll(".task").length')"
+	same "columns, masters first" "master0 master1 master2 agents000000 agents000001 agents000002 agents000003" \
+		"$(js 'return [...document.querySelectorAll(".node h3")].map(e => e.textContent).join(" ")')"
+	same "the summary" "7 nodes · 3 services · 16 of 16 tasks running" "$(js 'return document.getElementById("summary").textContent')"
+	same "it is live" live "$(js 'return document.getElementById("link").textContent')"
+	same "web.3 is where it is" agents000002 "$(js "$where return at('web.3')")"
+	cdp '{"cmd":"Emulation.setEmulatedMedia","params":{"features":[{"name":"prefers-color-scheme","value":"light"}]}}'
+	shot monitor-light
+	swarm 5 web.3=agents000004 web.5=x:pending agents000003=down
+	n=0
+	while [ "$(js "$where return at('web.3')")" != agents000004 ] && [ $n -lt 30 ]; do n=$((n + 1)); sleep 0.1; done
+	same "it moves by itself" agents000004 "$(js "$where return at('web.3')")"
+	same "one that waits" "Not on any node" "$(js "$where return at('web.5')")"
+	sleep 2
+	same "the summary follows" "8 nodes, 1 down · 3 services · 15 of 16 tasks running · short: web" \
+		"$(js 'return document.getElementById("summary").textContent')"
+	same "by keyboard: a service is pressed" "web.1 web.2 web.3 web.4 web.5 web.6 web.7 web.8" \
+		"$(js 'document.querySelectorAll("#services button")[2].click();
+		return [...document.querySelectorAll(".task.chosen")].map(t => t.children[0].textContent).sort().join(" ")')"
+	js 'document.querySelectorAll("#services button")[2].click()' >/dev/null
+	same "every cell says its state" 16 "$(js 'return [...document.querySelectorAll(".task")]
+		.filter(t => /running|pending|preparing/.test(t.textContent)).length')"
+	cdp '{"cmd":"Emulation.setEmulatedMedia","params":{"features":[{"name":"prefers-color-scheme","value":"dark"}]}}'
+	same "dark is dark" "rgb(17, 22, 28)" "$(js 'return getComputedStyle(document.body).backgroundColor')"
+	shot monitor-dark
+	cdp '{"cmd":"Emulation.setDeviceMetricsOverride","params":{"width":360,"height":740,"deviceScaleFactor":1,"mobile":true}}'
+	same "narrow: nothing sticks out" true "$(js 'return document.documentElement.scrollWidth <= 360')"
+	shot monitor-narrow
+	reap "$fake"
+	n=0
+	while [ "$(js 'return document.getElementById("trouble").hidden')" = true ] && [ $n -lt 80 ]; do n=$((n + 1)); sleep 0.1; done
+	same "trouble is shown" "What you see may be old" \
+		"$(js 'return document.getElementById("trouble").textContent' | cut -d: -f1)"
+	same "no complaint of the browser" '[]' "$(wd POST "/session/$session/se/log" '{"type":"browser"}' | jq -c .value)"
+	wd DELETE "/session/$session" >/dev/null
+	reap "$chrome"
+fi
+
+# ---- the end ----
+
+spawn sse2 curl -sN -m 60 "$url/events"
+wait_for 5 grep -q '^data: ' sse2
+began=$(date +%s%3N)
+kill -TERM "$monitor"
+while running "$monitor" && [ $(($(date +%s%3N) - began)) -lt 5000 ]; do sleep 0.02; done
+took=$(($(date +%s%3N) - began))
+[ $took -le 1000 ] && ok "SIGTERM, with a watcher" || not_ok "SIGTERM, with a watcher" "$took ms"
+wait "$monitor"; same "exit code" 0 $?
+expect "an engine that is elsewhere" 2 'DOCKER_HOST "tcp://x:2375": expected unix://PATH' \
+	env DOCKER_HOST=tcp://x:2375 "$AZSWARM" monitor
+
+# ---- a real swarm ----
+
+if ! engine_start; then
+	skip "a real swarm" "$engine_why"
+	exit
+fi
+version=$("$AZSWARM" version | sed -n 's/^azswarm //p')
+"$AZSWARM" image -o - | docker load -q >/dev/null
+expect "a swarm of one" 0 'is now a manager' docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377
+expect "the monitor in a container of our image" 0 '^[0-9a-f]{64}$' docker run -d --name monitor --net host \
+	-e PORT="$port" -v "$PWD/engine/docker.sock:/var/run/docker.sock" "azswarm:$version" monitor
+becomes "it sees the node" 50 '[.nodes[] | [.role, .leader, .state]]' '[["manager",true,"ready"]]'
+same "the engine's version" "\"$(docker version -f '{{.Server.Version}}')\"" "$(state '.nodes[0].engine')"
+expect "a service" 0 '' docker service create -d --name web --replicas 2 --no-resolve-image "azswarm:$version" demo
+becomes "its tasks run" 300 '.services[0] | [.name, .running, .desired]' '["web",2,2]'
+expect "scaled" 0 '' docker service scale -d web=3
+becomes "three of three" 200 '.services[0] | [.running, .desired]' '[3,3]'
+expect "one that cannot work" 0 '' docker service create -d --name bad --restart-condition none --no-resolve-image "azswarm:$version" nonsense
+becomes "says why" 200 '.services[] | select(.name == "bad") | [.running, .failure]' '[0,"task: non-zero exit (2)"]'
+docker service rm web bad >/dev/null
+becomes "gone" 200 '[(.services, .tasks) | length]' '[0,0]'
+expect "docker stop is quick" 0 '' sh -c 'began=$(date +%s%3N); docker stop -t 10 monitor && [ $(($(date +%s%3N) - began)) -lt 3000 ]'
+same "and clean" 0 "$(docker inspect -f '{{.State.ExitCode}}' monitor)"

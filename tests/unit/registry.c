@@ -1,0 +1,190 @@
+/* node/registry: requests over a socket pair, and starting where the port is taken. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "http.h"
+#include "node/registry.h"
+
+static int failures;
+
+static void result(const char *name, bool good, const char *got)
+{
+	if (good)
+		printf("ok registry %s\n", name);
+	else
+		printf("not ok registry %s: got \"%.600s\"\n", name, got);
+	failures += !good;
+}
+
+static struct image image;
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	registry_handle(ctx, x);
+}
+
+/* A file of 1000 bytes: the layer is longer than any number used here. */
+static const struct {
+	const char *name, *request;	/* %L: the layer's digest */
+	const char *status;
+	const char *words[3];
+} cases[] = {
+	{ "the API", "GET /v2/ HTTP/1.1\r\n", "200", { "registry/2.0" } },
+	{ "without its slash", "GET /v2 HTTP/1.1\r\n", "200", { "registry/2.0" } },
+	{ "a tag", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\n", "200",
+	  { "Content-Type: " IMAGE_TYPE_DOCKER, "Docker-Content-Digest: sha256:" } },
+	{ "latest", "GET /v2/azswarm/manifests/latest HTTP/1.1\r\nAccept: */*\r\n", "200",
+	  { IMAGE_TYPE_DOCKER } },
+	{ "as OCI", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: text/html,"
+	  "Application/vnd.oci.image.manifest.v1+json ;q=0.3\r\n", "200", { IMAGE_TYPE_OCI } },
+	{ "both: Docker's", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: " IMAGE_TYPE_OCI
+	  "\r\nAccept: " IMAGE_TYPE_DOCKER "\r\n", "200", { "Content-Type: " IMAGE_TYPE_DOCKER } },
+	{ "a range", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2-3\r\n", "206",
+	  { "Content-Length: 2\r\n", "Content-Range: bytes 2-3/2583\r\n" } },
+	{ "one byte", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-0\r\n", "206",
+	  { "Content-Range: bytes 0-0/2583\r\n" } },
+	{ "to the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2582-\r\n", "206",
+	  { "Content-Range: bytes 2582-2582/2583\r\n" } },
+	{ "over the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2580-99999\r\n", "206",
+	  { "Content-Range: bytes 2580-2582/2583\r\n" } },
+	{ "the last ones", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-8\r\n", "206",
+	  { "Content-Range: bytes 2575-2582/2583\r\n" } },
+	{ "more last ones than there are", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-9999\r\n",
+	  "206", { "Content-Range: bytes 0-2582/2583\r\n" } },
+	{ "the last none", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-0\r\n", "416",
+	  { "Content-Range: bytes */2583\r\n" } },
+	{ "behind the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2583-\r\n", "416",
+	  { "Content-Range: bytes */2583\r\n" } },
+	{ "backwards: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=5-2\r\n", "200",
+	  { "Content-Length: 2583\r\n" } },
+	{ "not a number: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=a-b\r\n", "200",
+	  { "Content-Length: 2583\r\n" } },
+	{ "no range of bytes: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: lines=1-2\r\n",
+	  "200", { "Content-Length: 2583\r\n" } },
+	{ "a number that overflows", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\n"
+	  "Range: bytes=99999999999999999999999-\r\n", "200", { "Content-Length: 2583\r\n" } },
+	{ "HEAD with a range", "HEAD /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-9\r\n", "206",
+	  { "Content-Length: 10\r\n" } },
+	{ "tags", "GET /v2/azswarm/tags/list HTTP/1.1\r\n", "200",
+	  { "{\"name\":\"azswarm\",\"tags\":[\"1.0\",\"latest\"]}" } },
+	{ "no tags", "GET /v2/azswarm/tags/list?n=0 HTTP/1.1\r\n", "200", { "\"tags\":[]" } },
+	{ "tags behind the last", "GET /v2/azswarm/tags/list?last=latest HTTP/1.1\r\n", "200",
+	  { "\"tags\":[]" } },
+	{ "a count that is none", "GET /v2/azswarm/tags/list?n=x HTTP/1.1\r\n", "200",
+	  { "[\"1.0\",\"latest\"]" } },
+	{ "another name", "GET /v2/library/azswarm/manifests/1.0 HTTP/1.1\r\n", "404",
+	  { "\"code\":\"NAME_UNKNOWN\"", "\"errors\":[{" } },
+	{ "half a digest", "GET /v2/azswarm/blobs/sha256:00 HTTP/1.1\r\n", "404",
+	  { "\"code\":\"BLOB_UNKNOWN\"" } },
+	{ "an empty tag", "GET /v2/azswarm/manifests/ HTTP/1.1\r\n", "404",
+	  { "\"code\":\"MANIFEST_UNKNOWN\"" } },
+	{ "another path", "GET /v2/azswarm/secrets HTTP/1.1\r\n", "404", { "\"code\":\"UNSUPPORTED\"" } },
+	{ "outside of it", "GET /etc/passwd HTTP/1.1\r\n", "404", { "\"code\":\"NAME_UNKNOWN\"" } },
+	{ "a push", "POST /v2/azswarm/blobs/uploads/ HTTP/1.1\r\nContent-Length: 0\r\n", "405",
+	  { "\"code\":\"UNSUPPORTED\"", "Allow: GET, HEAD\r\n" } },
+	{ "a deletion", "DELETE /v2/azswarm/manifests/1.0 HTTP/1.1\r\n", "405",
+	  { "can only be pulled from" } },
+};
+
+static void request(const char *text, struct buf *out)
+{
+	const struct http_server s = { .stop_fd = -1, .body_max = 1024, .idle_ms = 2000,
+				       .body_ms = 2000, .handle = handle, .ctx = &image };
+	struct buf q = BUF_INIT(8192);
+	const char *at = strstr(text, "%L");
+	char piece[4096];
+	ssize_t got;
+	int pair[2];
+
+	buf_add(&q, text, at == NULL ? strlen(text) : (size_t)(at - text));
+	if (at != NULL)
+		buf_addf(&q, "%s%s", image.layer.digest, at + 2);
+	buf_adds(&q, "Host: x\r\nConnection: close\r\n\r\n");
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ||
+	    write(pair[0], q.str, q.n) != (ssize_t)q.n)
+		abort();
+	shutdown(pair[0], SHUT_WR);
+	http_serve_stream(&s, stream_of_fd(pair[1]), "test");
+	while ((got = read(pair[0], piece, sizeof(piece))) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			buf_addc(out, piece[i] == '\0' ? '0' : piece[i]);
+	close(pair[0]);
+	buf_release(&q);
+}
+
+static void requests(void)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf out = BUF_INIT(65536);
+		bool good;
+
+		request(cases[i].request, &out);
+		good = strncmp(out.str, "HTTP/1.1 ", 9) == 0 && strncmp(out.str + 9, cases[i].status, 3) == 0;
+		for (size_t k = 0; k < 3 && cases[i].words[k] != NULL; k++)
+			good = good && strstr(out.str, cases[i].words[k]) != NULL;
+		result(cases[i].name, good, out.str);
+		buf_release(&out);
+	}
+}
+
+/* Answers within 8 s? */
+static bool answers(unsigned port)
+{
+	int64_t until = now_ms() + 8000;
+
+	while (now_ms() < until) {
+		struct err e = ERR_INIT;
+		int fd = tcp_connect("127.0.0.1", port, now_ms() + 500, &e);
+
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		sleep_until(now_ms() + 50, &(struct err)ERR_INIT);
+	}
+	return false;
+}
+
+static void thread(void)
+{
+	unsigned port = 0;
+	struct err e = ERR_INIT;
+	int taken = tcp_listen("127.0.0.1", &port, NULL, &e);
+	int64_t before;
+	struct registry *r;
+
+	if (taken < 0)
+		abort();
+	r = registry_start("file", "1.0", port);
+	sleep_until(now_ms() + 300, &e);
+	close(taken);
+	result("a port that was taken is tried again", r != NULL && answers(port), "no answer");
+	before = now_ms();
+	registry_stop(r);
+	result("it stops at once", now_ms() - before < 1000, "late");
+	r = registry_start("no such file", "1.0", port);
+	sleep_until(now_ms() + 200, &e);
+	before = now_ms();
+	registry_stop(r);
+	result("also while it waits for another try", now_ms() - before < 1000, "late");
+	registry_stop(NULL);
+}
+
+int main(void)
+{
+	struct err e = ERR_INIT;
+	int fd = open("file", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 1000) < 0 || close(fd) < 0 ||
+	    image_init(&image, "file", "1.0", &e) < 0)
+		abort();
+	requests();
+	image_release(&image);
+	thread();
+	return failures != 0;
+}
