@@ -33,9 +33,14 @@ void call_field(struct call *c, const char *fmt, ...)
 	c->fields[c->n_fields++] = buf_detach(&b);
 }
 
-bool call_param(const struct call *c, const char *name, struct buf *b)
+char *call_param(const struct call *c, const char *name)
 {
-	return http_x_param(c->x, name, b) && !b->over;
+	struct buf b = BUF_INIT(1024);
+
+	if (http_x_param(c->x, name, &b) && !b.over)
+		return buf_detach(&b);
+	buf_release(&b);
+	return NULL;
 }
 
 int call_method(struct call *c)
@@ -54,25 +59,23 @@ int call_method(struct call *c)
  */
 int call_page(struct call *c, cJSON *arr, size_t page)
 {
-	struct buf b = BUF_INIT(256), link = BUF_INIT(HTTP_LINE_MAX);
-	struct str token, query = http_x_query(c->x), word;
+	struct buf link = BUF_INIT(HTTP_LINE_MAX);
+	struct str query = http_x_query(c->x), word;
 	size_t total = (size_t)cJSON_GetArraySize(arr), n;
+	char *asked_top = call_param(c, "$top"), *token = call_param(c, "$skiptoken");
 	uint64_t from = 0, top;
 	bool empty = false;
 	cJSON *out, *value, *item;
+	int rc;
 
-	if (call_param(c, "$top", &b) && str_num(buf_str(&b), 1000, &top) && top > 0)
+	if (str_num(str_of(asked_top), 1000, &top) && top > 0)
 		page = (size_t)top;
-	buf_reset(&b);
-	if (call_param(c, "$skiptoken", &b)) {
-		token = buf_str(&b);
-		empty = str_starts(token, STR("gap"));
-		token = str_skip(token, 3);
-		if (!str_num(token, 1000000, &from)) {
-			json_free(arr);
-			buf_release(&b);
-			return fault_set(&c->fault, 400, "InvalidSkipToken: "
-				      "The provided skip token is invalid.");
+	if (token != NULL) {
+		empty = token[0] == 'g';
+		if (!str_num(str_skip(str_of(token), 3), 1000000, &from)) {
+			rc = fault_set(&c->fault, 400, "InvalidSkipToken: "
+				       "The provided skip token is invalid.");
+			goto out;
 		}
 	}
 	out = cJSON_CreateObject();
@@ -93,10 +96,13 @@ int call_page(struct call *c, cJSON *arr, size_t page)
 			 (unsigned long long)(empty ? from : from + page));
 		json_add_str(out, "nextLink", link.str);
 	}
-	buf_release(&b);
+	rc = call_answer(c, 200, out);
+out:
+	free(asked_top);
+	free(token);
 	buf_release(&link);
 	json_free(arr);
-	return call_answer(c, 200, out);
+	return rc;
 }
 
 /* ---- operations ---- */
@@ -144,7 +150,7 @@ static void poll_url(struct call *c, const struct op *op, const char *name, cons
 
 void call_op(struct call *c, const struct op *op)
 {
-	bool put = c->method == PUT || c->method == PATCH;
+	bool put = c->method == PUT || c->method == PATCH, ask_again = false;
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	char p[64];
 
@@ -152,87 +158,94 @@ void call_op(struct call *c, const struct op *op)
 	case OP_COMPUTE:
 		snprintf(p, sizeof(p), "&p=%s", c->m->object);
 		poll_url(c, op, "Azure-AsyncOperation", "Microsoft.Compute/operations", p);
-		if (put) {
-			call_field(c, "Azure-AsyncNotification: Enabled");
-			call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
-		} else {
-			snprintf(p, sizeof(p), "&p=%s&monitor=true", c->m->object);
+		snprintf(p, sizeof(p), "&p=%s&monitor=true", c->m->object);
+		if (!put)
 			poll_url(c, op, "Location", "Microsoft.Compute/operations", p);
-		}
+		ask_again = put;
 		break;
 	case OP_NETWORK:
 		poll_url(c, op, "Azure-AsyncOperation", "Microsoft.Network/operations", "");
-		call_field(c, "Azure-AsyncNotification: Enabled");
 		if (!put)
-			poll_url(c, op, "Location",
-				 "Microsoft.Network/operationResults", "");
+			poll_url(c, op, "Location", "Microsoft.Network/operationResults", "");
 		break;
 	case OP_STORAGE:
-		poll_url(c, op, "Location", "Microsoft.Storage/asyncoperations",
-			 "&monitor=true");
-		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
+		poll_url(c, op, "Location", "Microsoft.Storage/asyncoperations", "&monitor=true");
+		ask_again = true;
 		break;
 	case OP_JOB:
-		buf_addf(&b, "%s/subscriptions/%s/operationresults/%s?api-version=%s",
-			 c->base, c->m->subscription, op->id, op->api);
-		poll_seal(c->m, op, &b);
-		call_field(c, "Location: %s", b.str);
-		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
-		break;
 	case OP_DEPLOYMENT:
-		buf_addf(&b, "%s%s/operationStatuses/%s?api-version=%s", c->base, op->key, op->id,
-			 op->api);
+		if (op->style == OP_JOB)
+			buf_addf(&b, "Location: %s/subscriptions/%s/operationresults/", c->base,
+				 c->m->subscription);
+		else
+			buf_addf(&b, "Azure-AsyncOperation: %s%s/operationStatuses/", c->base, op->key);
+		buf_addf(&b, "%s?api-version=%s", op->id, op->api);
 		poll_seal(c->m, op, &b);
-		call_field(c, "Azure-AsyncOperation: %s", b.str);
+		call_field(c, "%s", b.str);
+		ask_again = op->style == OP_JOB;
 		break;
 	default:
 		break;
 	}
+	if (op->style == OP_NETWORK || (op->style == OP_COMPUTE && put))
+		call_field(c, "Azure-AsyncNotification: Enabled");
+	if (ask_again)
+		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
 	buf_release(&b);
+}
+
+struct op *call_begin(struct call *c, enum op_style style, const struct entry *n, op_run *run,
+		      cJSON *args, cJSON *busy)
+{
+	struct op *op = op_start(c->m, style, json_text(n->doc, "location"), n->key, c->api, run, args,
+				 busy, &c->fault);
+
+	if (op != NULL) {
+		call_op(c, op);
+		call_answer(c, 202, NULL);
+	}
+	return op;
 }
 
 static cJSON *async_document(const struct op *op)
 {
-	cJSON *doc = cJSON_CreateObject();
+	cJSON *doc = json_fmt("{'status':%s}", op_word(op));
 	char s[32];
 
 	if (op->style == OP_COMPUTE) {
 		time_iso(op->started, s);
 		json_add_str(doc, "startTime", s);
-		if (op->status != OP_RUNNING) {
-			time_iso(op->ended, s);
+		time_iso(op->ended, s);
+		if (op->status != OP_RUNNING)
 			json_add_str(doc, "endTime", s);
-		}
-	}
-	json_add_str(doc, "status", op_word(op));
-	if (op->output != NULL)
-		cJSON_AddItemToObject(doc, "properties",
-				      json_fmt("{'output':%j}", op->output));
-	if (op->status == OP_FAILED || op->status == OP_CANCELED)
-		cJSON_AddItemToObject(doc, "error", cJSON_Duplicate(op->fault.error, true));
-	if (op->style == OP_COMPUTE)
 		json_add_str(doc, "name", op->id);
+	}
+	if (op->output != NULL)
+		json_defaults(doc, "{'properties':{'output':%j}}", op->output);
+	if (op->status == OP_FAILED || op->status == OP_CANCELED)
+		json_defaults(doc, "{'error':%j}", op->fault.error);
 	return doc;
 }
 
 /* ARM's own jobs fail with names in capitals. */
 static cJSON *pascal(const cJSON *error)
 {
-	cJSON *out = json_fmt("{'Code':%s,'Target':null,'Message':%s,'Details':[],"
-			      "'AdditionalInfo':null}", json_str_opt(error, "code", NULL),
-			      json_str_opt(error, "message", NULL));
+	cJSON *out = json_fmt("{'Error':{'Code':%s,'Target':null,'Message':%s,'Details':[],"
+			      "'AdditionalInfo':null}}", json_text(error, "code"),
+			      json_text(error, "message"));
 	const cJSON *d;
 
 	cJSON_ArrayForEach(d, json_get(error, "details"))
-		json_push(json_get_mut(out, "Details"), "{'Code':null,'Target':%s,'Message':%s,"
-			  "'Details':null,'AdditionalInfo':null}", json_str_opt(d, "target", NULL),
-			  json_str_opt(d, "message", NULL));
+		json_push(json_get_mut(out->child, "Details"), "{'Code':null,'Target':%s,'Message':%s,"
+			  "'Details':null,'AdditionalInfo':null}", json_text(d, "target"),
+			  json_text(d, "message"));
 	return out;
 }
 
 /* A Location poll: 202, then the result or the error. */
 static int poll_location(struct call *c, const struct op *op)
 {
+	const struct fault *f = &op->fault;
 	struct entry *n;
 
 	c->plain = "text/plain; charset=utf-8";
@@ -240,12 +253,9 @@ static int poll_location(struct call *c, const struct op *op)
 		call_op(c, op);
 		return call_answer(c, 202, NULL);
 	}
-	if (op->status != OP_SUCCEEDED && op->style == OP_JOB)
-		return call_answer(c, op->fault.status, json_fmt("{'Error':%j}",
-				   pascal(op->fault.error)));
 	if (op->status != OP_SUCCEEDED)
-		return call_answer(c, op->fault.status, json_fmt("{'error':%j}",
-				   op->fault.error));
+		return call_answer(c, f->status, op->style == OP_JOB ? pascal(f->error) :
+				   json_fmt("{'error':%j}", f->error));
 	if (op->style == OP_STORAGE && (n = store_find(c->m, op->key)) != NULL)
 		return call_answer(c, 200, entry_show(c->m, n));
 	if (op->output != NULL)
@@ -256,7 +266,7 @@ static int poll_location(struct call *c, const struct op *op)
 int call_poll(struct call *c, const char *id, bool location)
 {
 	struct op *op = op_find(c->m, str_of(id));
-	struct buf b = BUF_INIT(16);
+	char *monitor;
 
 	if (c->method != GET)
 		return call_method(c);
@@ -267,10 +277,11 @@ int call_poll(struct call *c, const char *id, bool location)
 		return fault_set(&c->fault, 400, "InvalidAsyncOperationUri: "
 			      "The address of the operation is not the one that was given out: "
 			      "it must be used as it is, all of its parameters included.");
-	if (location || call_param(c, "monitor", &b)) {
-		buf_release(&b);
+	monitor = call_param(c, "monitor");
+	location = location || monitor != NULL;
+	free(monitor);
+	if (location)
 		return poll_location(c, op);
-	}
 	if (op->status == OP_RUNNING && op->style != OP_NETWORK)
 		call_field(c, "Retry-After: %u", c->m->o.retry_after_s);
 	c->pretty = op->style == OP_COMPUTE;
@@ -289,13 +300,12 @@ static bool is_poll(char **s)
 
 static int check_version(struct call *c)
 {
-	struct buf b = BUF_INIT(sizeof(c->api) - 1);
-	bool any = call_param(c, "api-version", &b) && b.n > 0;
+	char *api = call_param(c, "api-version");
 
-	snprintf(c->api, sizeof(c->api), "%s", b.str);
-	buf_release(&b);
+	snprintf(c->api, sizeof(c->api), "%.31s", api != NULL ? api : "");
+	free(api);
 	c->gateway = true;
-	if (!any)
+	if (c->api[0] == '\0')
 		return fault_set(&c->fault, 400, "MissingApiVersionParameter: "
 			      "The api-version query parameter (?api-version=) is required for "
 			      "all requests.");
@@ -330,43 +340,27 @@ static int resource_call(struct call *c, struct entry *group, char **s)
 {
 	if (is(s[0], "Microsoft.Resources") && is(s[1], "deployments"))
 		return core_version(c) < 0 ? -1 : deployments_call(c, group, s + 2);
-	if (is(s[0], "Microsoft.Authorization") && is(s[1], "permissions"))
-		return call_answer(c, 200, json_fmt("{'value':[{'actions':['*'],'notActions':[]}]}"));
 	return resource_route(c, group, s);
 }
 
 /* Below a group: s[0] is what follows its name, NULL for the group itself. */
 static int in_group(struct call *c, const char *name, char **s)
 {
-	char id[256];
-	struct entry *group, *n;
-	cJSON *arr;
+	struct entry *group;
 
 	if (s[0] == NULL)
 		return core_version(c) < 0 ? -1 : group_call(c);
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", c->m->subscription, name);
-	group = store_find(c->m, id);
-	if (group == NULL) {
-		c->gateway = true;
-		return fault_set(&c->fault, 404, "ResourceGroupNotFound: "
-			      "Resource group '%.90s' could not be found.", name);
-	}
+	group = group_named(c, name);
+	if (group == NULL)
+		return -1;
 	if (is(s[0], "providers") && s[1] != NULL)
 		return resource_call(c, group, s + 1);
 	if (core_version(c) < 0)
 		return -1;
 	if (is(s[0], "deployments") && s[1] != NULL && is(s[2], "operations"))
 		return operations_call(c, group, s[1], s[3]);
-	if (is(s[0], "resources") && s[1] == NULL) {
-		if (c->method != GET)
-			return call_method(c);
-		arr = cJSON_CreateArray();
-		snprintf(id, sizeof(id), "%.200s/", group->key);
-		for (n = NULL; (n = store_next(c->m, n, id)) != NULL;)
-			if (n->type != NULL && (n->type->flags & R_TRACKED))
-				cJSON_AddItemToArray(arr, resource_brief(n));
-		return call_page(c, arr, 25);
-	}
+	if (is(s[0], "resources") && s[1] == NULL)
+		return call_resources(c, group->key);
 	return not_found(c);
 }
 
@@ -402,10 +396,19 @@ static bool is_guid(const char *s)
 	return s[i] == '\0';
 }
 
-/* One cloud, in the shape the caller's version has. */
+cJSON *cloud_doc(const struct emu *m, const char *base)
+{
+	return json_fmt("{'portal':%s,'authentication':{'loginEndpoint':%s,"
+		"'audiences':[%s,'https://management.core.windows.net/',"
+		"'https://management.azure.com/'],'tenant':'common','identityProvider':'AAD'},"
+		"'resourceManager':%s,'graph':%s,'microsoftGraphResourceId':%s,"
+		"'name':'AzureCloud','suffixes':{'storage':'core.localhost:%d'}}",
+		base, base, base, base, base, base, (int)m->port);
+}
+
+/* The cloud in the shape the caller's version has. */
 static int metadata(struct call *c)
 {
-	char suffix[64];
 	cJSON *doc;
 
 	if (strcmp(c->api, "2015-01-01") == 0)
@@ -413,22 +416,9 @@ static int metadata(struct call *c)
 			"{'galleryEndpoint':'','graphEndpoint':'','portalEndpoint':%s,"
 			"'authentication':{'loginEndpoint':%s,'audiences':[%s]}}",
 			c->base, c->base, c->base));
-	doc = json_fmt("{'portal':%s,'authentication':{'loginEndpoint':%s,"
-		"'audiences':[%s,'https://management.core.windows.net/',"
-		"'https://management.azure.com/'],'tenant':'common','identityProvider':'AAD'},"
-		"'resourceManager':%s,'graph':%s,'microsoftGraphResourceId':%s,"
-		"'name':'AzureCloud','suffixes':{}}",
-		c->base, c->base, c->base, c->base, c->base, c->base);
-	snprintf(suffix, sizeof(suffix), "core.localhost:%u", c->m->port);
-	json_add_str(json_get_mut(doc, "suffixes"), "storage", suffix);
 	/* 2022-09-01 answers with an array of clouds, of one here */
-	if (strcmp(c->api, "2019-05-01") != 0) {
-		cJSON *arr = cJSON_CreateArray();
-
-		cJSON_AddItemToArray(arr, doc);
-		doc = arr;
-	}
-	return call_answer(c, 200, doc);
+	doc = cloud_doc(c->m, c->base);
+	return call_answer(c, 200, strcmp(c->api, "2019-05-01") == 0 ? doc : json_array_of(doc));
 }
 
 static int route(struct call *c)

@@ -75,16 +75,12 @@ static int deployment_open(struct deployment *d, struct emu *m, const struct ent
 			   struct fault *f)
 {
 	struct err e = ERR_INIT;
-	char suffix[64];
 
-	snprintf(suffix, sizeof(suffix), "core.localhost:%u", m->port);
 	d->m = m;
 	d->name = xstrdup(name);
 	d->group = cJSON_Duplicate(group->doc, true);
 	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_text(d->group, "name"));
-	d->environment = json_fmt("{'name':'AzureCloud','resourceManager':%s,'authentication':{"
-		"'loginEndpoint':%s,'audiences':[%s],'tenant':'common','identityProvider':'AAD'},"
-		"'suffixes':{'storage':%s}}", m->base, m->base, m->base, suffix);
+	d->environment = cloud_doc(m, m->base);
 	d->scope = (struct template_scope){
 		.subscription_id = m->subscription,
 		.tenant_id = m->tenant,
@@ -142,7 +138,7 @@ static int preflight(struct deployment *d, struct fault *f)
 		return 0;
 	}
 	random_guid(tracking);
-	fault_set(f, 400, "InvalidTemplateDeployment: " "The template deployment '%s' is not valid according "
+	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not valid according "
 	       "to the validation procedure. The tracking id is '%s'. See inner errors for details. Please see "
 	       "https://aka.ms/arm-deploy for usage details.", d->name, tracking);
 	json_push(json_add_arr(f->error, "details"), "{'code':'PreflightValidationCheckFailed','message':"
@@ -411,9 +407,9 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	char now[40], span[32];
 
 	if (canceled) {
-		fault_set(f, 409, "DeploymentCanceled: " "The deployment has been canceled.");
+		fault_set(f, 409, "DeploymentCanceled: The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
-		fault_set(f, 409, "DeploymentFailed: " "At least one resource deployment operation failed. "
+		fault_set(f, 409, "DeploymentFailed: At least one resource deployment operation failed. "
 		       "Please list deployment operations for details. Please see "
 		       "https://aka.ms/arm-deployment-operations for usage details.");
 		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
@@ -421,7 +417,7 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 		struct fault inner = { 0, NULL };
 
 		template_fault(&e, &inner);
-		fault_set(f, 400, "DeploymentOutputEvaluationFailed: " "Unable to evaluate template outputs. "
+		fault_set(f, 400, "DeploymentOutputEvaluationFailed: Unable to evaluate template outputs. "
 		       "Please see error details and deployment operations. Please see "
 		       "https://aka.ms/arm-common-errors for usage details.");
 		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
@@ -498,19 +494,19 @@ static int check_request(struct call *c, const char *name)
 
 	if (strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	    "-._()") != strlen(name))
-		return fault_set(&c->fault, 400, "InvalidDeploymentName: " "The deployment name '%.100s' is not "
+		return fault_set(&c->fault, 400, "InvalidDeploymentName: The deployment name '%.100s' is not "
 			      "valid: 1 to 64 letters, digits, '-', '.', '_', '(' and ')'.", name);
 	if (!cJSON_IsObject(props))
-		return fault_set(&c->fault, 400, "InvalidRequestContent: " "The request content was invalid and "
+		return fault_set(&c->fault, 400, "InvalidRequestContent: The request content was invalid and "
 			      "could not be deserialized: 'properties' is missing.");
 	if (mode == NULL || (!is(mode, "Incremental") && !is(mode, "Complete")))
-		return fault_set(&c->fault, 400, "InvalidDeploymentMode: " "The deployment mode '%.40s' is not "
+		return fault_set(&c->fault, 400, "InvalidDeploymentMode: The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
 	if (is(mode, "Complete"))
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: "
 			      "The local Azure does not do deployments of mode Complete.");
 	if (!cJSON_IsObject(json_get(props, "template")))
-		return fault_set(&c->fault, 400, "InvalidDeployment: " "The 'template' of deployment '%s' is "
+		return fault_set(&c->fault, 400, "InvalidDeployment: The 'template' of deployment '%s' is "
 			      "missing; the local Azure follows no links.", name);
 	return 0;
 }
@@ -528,14 +524,12 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 	if (check_request(c, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_set(&c->fault, 409, "DeploymentActive: " "Unable to edit or replace deployment "
+		return fault_set(&c->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
 			      "'%s': previous deployment from '%s' is still active. Please see "
 			      "https://aka.ms/arm-deploy for usage details.", name,
 			      json_text(n->doc, "properties.timestamp"));
-	if (start && json_is(group->doc, "properties.provisioningState", "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: " "The resource group '%s' is in "
-			      "deprovisioning state and cannot perform this operation.",
-			      json_text(group->doc, "name"));
+	if (start && refuse_leaving(group, &c->fault) < 0)
+		return -1;
 	c->gateway = true;
 	if (deployment_open(&d, c->m, group, name, json_get(props, "template"),
 			    json_get(props, "parameters"), &c->fault) < 0 || preflight(&d, &c->fault) < 0)
@@ -578,7 +572,7 @@ static int cancel(struct call *c, struct entry *n)
 	struct op *op = op_find(c->m, str_of(json_text(n->hide, "op")));
 
 	if (!active(n) || op == NULL)
-		return fault_set(&c->fault, 409, "DeploymentCannotBeCancelled: " "The deployment '%s' cannot be "
+		return fault_set(&c->fault, 409, "DeploymentCannotBeCancelled: The deployment '%s' cannot be "
 			      "cancelled because it is not active.", json_text(n->doc, "name"));
 	op->cancel = true;
 	pthread_cond_broadcast(&c->m->changed);
@@ -602,7 +596,7 @@ static int delete_deployment(struct call *c, struct entry *n)
 	struct op *op;
 
 	if (active(n))
-		return fault_set(&c->fault, 409, "DeploymentActive: " "Unable to delete deployment '%s': it is "
+		return fault_set(&c->fault, 409, "DeploymentActive: Unable to delete deployment '%s': it is "
 			      "still active.", json_text(n->doc, "name"));
 	op = op_start(c->m, OP_JOB, "", n->key, c->api, run_forget, NULL, NULL, &c->fault);
 	if (op == NULL)

@@ -8,31 +8,25 @@
 
 static cJSON *subscription(struct emu *m)
 {
-	char id[64];
-
-	snprintf(id, sizeof(id), "/subscriptions/%s", m->subscription);
-	return json_fmt("{'id':%s,'authorizationSource':'RoleBased','managedByTenants':[],"
+	return json_fmt("{'id':'/subscriptions/%s','authorizationSource':'RoleBased','managedByTenants':[],"
 			"'subscriptionId':%s,'tenantId':%s,'displayName':'Local Azure',"
 			"'state':'Enabled','subscriptionPolicies':{'locationPlacementId':"
 			"'Public_2014-09-01','quotaId':'PayAsYouGo_2014-09-01','spendingLimit':'Off'}}",
-			id, m->subscription, m->tenant);
+			m->subscription, m->subscription, m->tenant);
 }
 
 int arm_subscriptions(struct call *c)
 {
 	struct emu *m = c->m;
-	char id[64];
 	cJSON *out;
 
 	if (c->method != GET)
 		return call_method(c);
-	if (is(c->seg[0], "tenants")) {
-		snprintf(id, sizeof(id), "/tenants/%s", m->tenant);
-		return call_answer(c, 200, json_fmt("{'value':[{'id':%s,'tenantId':%s,"
+	if (is(c->seg[0], "tenants"))
+		return call_answer(c, 200, json_fmt("{'value':[{'id':'/tenants/%s','tenantId':%s,"
 			"'countryCode':'US','displayName':'Local Azure','domains':"
 			"['local.onmicrosoft.example'],'tenantCategory':'Home','defaultDomain':"
-			"'local.onmicrosoft.example','tenantType':'AAD'}]}", id, m->tenant));
-	}
+			"'local.onmicrosoft.example','tenantType':'AAD'}]}", m->tenant, m->tenant));
 	out = json_fmt("{'value':[],'count':{'type':'Total','value':1}}");
 	cJSON_AddItemToArray(json_get_mut(out, "value"), subscription(m));
 	return call_answer(c, 200, out);
@@ -40,79 +34,47 @@ int arm_subscriptions(struct call *c)
 
 static cJSON *location_list_json(struct emu *m)
 {
-	cJSON *arr = cJSON_CreateArray(), *item;
-	char id[96], paired[96], zone[32], long_name[64];
+	cJSON *out = json_fmt("{'value':[]}"), *arr = json_get_mut(out, "value");
+	const char *s = m->subscription;
 
-	for (size_t i = 0; locations[i][0] != NULL; i++) {
-		const char *const *l = locations[i];
-
-		snprintf(id, sizeof(id), "/subscriptions/%s/locations/%s", m->subscription, l[0]);
-		snprintf(paired, sizeof(paired), "/subscriptions/%s/locations/%s", m->subscription,
-			 l[3]);
-		snprintf(long_name, sizeof(long_name), "(%s) %s", l[2], l[1]);
-		item = json_fmt("{'id':%s,'name':%s,'type':'Region','displayName':%s,"
-			"'regionalDisplayName':%s,'metadata':{'regionType':'Physical',"
-			"'regionCategory':%s,'geography':%s,'geographyGroup':%s,'longitude':'0',"
-			"'latitude':'0','physicalLocation':'','pairedRegion':[{'name':%s,'id':%s}]}}",
-			id, l[0], l[1], long_name, i < 8 ? "Recommended" : "Other", l[2], l[2], l[3],
-			paired);
-		if (strcmp(l[0], "westus") != 0) {
-			cJSON *zones = json_add_arr(item, "availabilityZoneMappings");
-
-			for (int z = 1; z <= 3; z++) {
-				snprintf(zone, sizeof(zone), "%s-az%d", l[0], z);
-				json_push(zones, "{'logicalZone':%s,'physicalZone':%s}",
-					  z == 1 ? "1" : z == 2 ? "2" : "3", zone);
-			}
-		}
-		cJSON_AddItemToArray(arr, item);
+	for (const struct location *l = locations; l->name[0] != '\0'; l++) {
+		json_push(arr, "{'id':'/subscriptions/%s/locations/%s','name':%s,'type':'Region',"
+			"'displayName':%s,'regionalDisplayName':'(%s) %s','metadata':{'regionType':"
+			"'Physical','regionCategory':'Recommended','geography':%s,'geographyGroup':%s,"
+			"'longitude':'0','latitude':'0','physicalLocation':'','pairedRegion':[{'name':%s,"
+			"'id':'/subscriptions/%s/locations/%s'}]}}", s, l->name, l->name, l->display,
+			l->geography, l->display, l->geography, l->geography, l->paired, s, l->paired);
+		if (strcmp(l->name, "westus") != 0)
+			json_defaults(arr->child->prev, "{'availabilityZoneMappings':["
+				"{'logicalZone':'1','physicalZone':'%s-az1'},"
+				"{'logicalZone':'2','physicalZone':'%s-az2'},"
+				"{'logicalZone':'3','physicalZone':'%s-az3'}]}", l->name, l->name, l->name);
 	}
-	snprintf(id, sizeof(id), "/subscriptions/%s/locations/unitedstates", m->subscription);
-	json_push(arr, "{'id':%s,'name':'unitedstates','type':'Region','displayName':'United States',"
-		  "'regionalDisplayName':'United States','metadata':{'regionType':'Logical',"
-		  "'regionCategory':'Other','geographyGroup':'US'}}", id);
-	item = cJSON_CreateObject();
-	cJSON_AddItemToObject(item, "value", arr);
-	return item;
-}
-
-cJSON *resource_brief(const struct entry *n)
-{
-	static const char *const parts[] = { "id", "name", "type", "kind", "location", "sku", "zones",
-					     "tags", NULL };
-	cJSON *out = cJSON_CreateObject();
-	const cJSON *v;
-
-	for (size_t i = 0; parts[i] != NULL; i++)
-		if ((v = json_get(n->doc, parts[i])) != NULL)
-			cJSON_AddItemToObject(out, parts[i], cJSON_Duplicate(v, true));
+	json_push(arr, "{'id':'/subscriptions/%s/locations/unitedstates','name':'unitedstates','type':"
+		  "'Region','displayName':'United States','regionalDisplayName':'United States','metadata':"
+		  "{'regionType':'Logical','regionCategory':'Other','geographyGroup':'US'}}", s);
 	return out;
 }
 
-/* "tagName eq 'x' and tagValue eq 'y'" and "resourceType eq 'x'": the value
- * behind that word, NULL if it is not asked for.  Caller frees. */
-static char *filter_value(const struct buf *filter, const char *name)
+char *filter_value(struct call *c, const char *name)
 {
-	struct str s = buf_str(filter), word;
-	char *want = xasprintf("%s eq '", name);
-	ptrdiff_t at = str_find(s, str_of(want));
+	char *filter = call_param(c, "$filter"), *want = xasprintf("%s eq '", name), *at, *value = NULL;
 
-	s = at < 0 ? STR_NULL : str_skip(s, (size_t)at + strlen(want));
+	if (filter != NULL && (at = strstr(filter, want)) != NULL) {
+		at += strlen(want);
+		value = xstrndup(at, strcspn(at, "'"));
+	}
+	free(filter);
 	free(want);
-	return at >= 0 && str_cut(&s, '\'', &word) ? str_dup(word) : NULL;
+	return value;
 }
 
 static int list_groups(struct call *c)
 {
-	struct buf filter = BUF_INIT(1024);
-	char prefix[80], *name = NULL, *value = NULL;
+	char prefix[80], *name = filter_value(c, "tagName"), *value = filter_value(c, "tagValue");
 	cJSON *arr = cJSON_CreateArray();
 	struct entry *n;
 
-	if (call_param(c, "$filter", &filter)) {
-		name = filter_value(&filter, "tagName");
-		value = filter_value(&filter, "tagValue");
-	}
 	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/", c->m->subscription);
 	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;) {
 		const cJSON *tag = name == NULL ? NULL : json_get_i(json_get(n->doc, "tags"), name);
@@ -122,50 +84,79 @@ static int list_groups(struct call *c)
 		    (value == NULL || is(value, cJSON_GetStringValue(tag))))
 			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
 	}
-	buf_release(&filter);
 	free(name);
 	free(value);
 	return call_page(c, arr, 25);
 }
 
+int call_resources(struct call *c, const char *key)
+{
+	char *type = filter_value(c, "resourceType");
+	cJSON *arr = cJSON_CreateArray(), *doc;
+	struct entry *n;
+
+	for (n = NULL; (n = store_below(c->m, n, key, "/")) != NULL;)
+		if (n->type != NULL && (n->type->flags & R_TRACKED) &&
+		    (type == NULL || is(type, n->type->name))) {
+			doc = cJSON_Duplicate(n->doc, true);
+			json_drop(doc, "properties");
+			json_drop(doc, "etag");
+			cJSON_AddItemToArray(arr, doc);
+		}
+	free(type);
+	return c->method == GET ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
+}
+
 int arm_subscription(struct call *c)
 {
 	const char *what = c->seg[2];
-	struct buf filter = BUF_INIT(1024);
-	struct entry *n;
-	char prefix[80], *type = NULL;
-	cJSON *arr;
+	char key[60];
 
+	snprintf(key, sizeof(key), "/subscriptions/%s", c->m->subscription);
 	if (c->method != GET)
 		return call_method(c);
 	if (what == NULL)
 		return call_answer(c, 200, subscription(c->m));
 	if (is(what, "locations"))
 		return call_answer(c, 200, location_list_json(c->m));
-	if (is(what, "resourcegroups"))
-		return list_groups(c);
-	if (call_param(c, "$filter", &filter))
-		type = filter_value(&filter, "resourceType");
-	arr = cJSON_CreateArray();
-	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/", c->m->subscription);
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
-		if (n->type != NULL && (n->type->flags & R_TRACKED) &&
-		    (type == NULL || is(type, n->type->name)))
-			cJSON_AddItemToArray(arr, resource_brief(n));
-	buf_release(&filter);
-	free(type);
-	return call_page(c, arr, 25);
+	return is(what, "resourcegroups") ? list_groups(c) : call_resources(c, key);
 }
 
 /* ---- groups ---- */
+
+static int group_missing(struct call *c, const char *name)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "ResourceGroupNotFound: "
+			 "Resource group '%.90s' could not be found.", name);
+}
+
+struct entry *group_named(struct call *c, const char *name)
+{
+	struct entry *n;
+	char id[256];
+
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", c->m->subscription, name);
+	n = store_find(c->m, id);
+	if (n == NULL)
+		group_missing(c, name);
+	return n;
+}
+
+int refuse_leaving(const struct entry *group, struct fault *f)
+{
+	return !entry_is(group, "Deleting") ? 0 : fault_set(f, 409, "ResourceGroupBeingDeleted: "
+		"The resource group '%s' is in deprovisioning state and cannot perform this operation.",
+		json_text(group->doc, "name"));
+}
 
 static int bad_location(struct call *c, const char *name)
 {
 	char *list = location_list();
 
 	fault_set(&c->fault, 400, "LocationNotAvailableForResourceGroup: "
-	       "The provided location '%.60s' is not available for resource group. List of available "
-	       "regions is '%s'.", name, list);
+		  "The provided location '%.60s' is not available for resource group. List of available "
+		  "regions is '%s'.", name, list);
 	free(list);
 	return -1;
 }
@@ -193,10 +184,8 @@ static int put_group(struct call *c, struct entry *n, const char *id)
 		return fault_set(&c->fault, 409, "InvalidResourceGroupLocation: "
 			      "Invalid resource group location '%s'. The Resource group already exists in "
 			      "location '%s'.", location, have);
-	if (n != NULL && json_is(n->doc, "properties.provisioningState", "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: "
-			      "The resource group '%s' is in deprovisioning state and cannot perform this "
-			      "operation.", json_text(n->doc, "name"));
+	if (n != NULL && refuse_leaving(n, &c->fault) < 0)
+		return -1;
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/resourceGroups','location':%s,"
 		       "'properties':{'provisioningState':'Succeeded'}}",
 		       n != NULL ? json_str_opt(n->doc, "id", id) : id,
@@ -271,73 +260,58 @@ out:
 
 static int delete_group(struct call *c, struct entry *n)
 {
-	struct op *op;
-
-	if (json_is(n->doc, "properties.provisioningState", "Deleting"))
-		return fault_set(&c->fault, 409, "ResourceGroupBeingDeleted: "
-			      "The resource group '%s' is in deprovisioning state and cannot perform this "
-			      "operation.", json_text(n->doc, "name"));
-	entry_state(n, "Deleting");
-	op = op_start(c->m, OP_JOB, json_text(n->doc, "location"), n->key, c->api,
-		      run_group_delete, NULL, NULL, &c->fault);
-	if (op == NULL) {
-		entry_state(n, "Succeeded");
+	if (refuse_leaving(n, &c->fault) < 0 ||
+	    call_begin(c, OP_JOB, n, run_group_delete, NULL, NULL) == NULL)
 		return -1;
-	}
-	call_op(c, op);
-	return call_answer(c, 202, NULL);
+	entry_state(n, "Deleting");
+	return 0;
 }
 
 int group_call(struct call *c)
 {
-	char id[256];
 	struct entry *n;
+	char id[256];
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", c->m->subscription,
-		 c->seg[3]);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", c->m->subscription, c->seg[3]);
 	n = store_find(c->m, id);
 	if (c->method == PUT)
 		return put_group(c, n, id);
-	if (n == NULL) {
-		c->gateway = true;
-		return fault_set(&c->fault, 404, "ResourceGroupNotFound: "
-			      "Resource group '%.90s' could not be found.", c->seg[3]);
-	}
-	if (c->method == HEAD)
+	if (n == NULL)
+		return group_missing(c, c->seg[3]);
+	switch (c->method) {
+	case HEAD:
 		return call_answer(c, 204, NULL);
-	if (c->method == GET)
-		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
-	if (c->method == DELETE)
+	case DELETE:
 		return delete_group(c, n);
-	if (c->method == PATCH && cJSON_IsObject(c->body)) {
+	case PATCH:
 		json_merge(json_sub(n->doc, "tags"), json_get(c->body, "tags"));
 		store_changed(c->m);
+		/* fall through */
+	case GET:
 		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
+	default:
+		return call_method(c);
 	}
-	return call_method(c);
 }
 
 /* ---- providers ---- */
 
-static const char *const namespaces[] = {
-	"Microsoft.Resources", "Microsoft.Compute", "Microsoft.Network", "Microsoft.Storage",
-	"Microsoft.Insights", "Microsoft.Authorization", "Microsoft.ManagedIdentity", NULL,
-};
+static const char namespaces[] = "Microsoft.Resources Microsoft.Compute Microsoft.Network "
+	"Microsoft.Storage Microsoft.Insights Microsoft.Authorization Microsoft.ManagedIdentity";
 
-static void provider_types(cJSON *arr, const char *ns, const struct rtype *types)
+static void provider_types(cJSON *arr, struct str ns, const struct rtype *types)
 {
-	size_t n = strlen(ns);
 	struct str versions, word;
 
 	for (; types->name != NULL; types++) {
 		cJSON *o, *list;
 
-		if (!str_istarts(str_of(types->name), str_of(ns)) || types->name[n] != '/')
+		if (!str_istarts(str_of(types->name), ns))
 			continue;
-		o = json_fmt("{'resourceType':%s,'locations':[],'apiVersions':[]}", types->name + n + 1);
+		o = json_fmt("{'resourceType':%s,'locations':[],'apiVersions':[]}", types->name + ns.n + 1);
 		list = json_get_mut(o, "locations");
-		for (size_t i = 0; locations[i][0] != NULL; i++)
-			json_add_str(list, NULL, locations[i][1]);
+		for (const struct location *l = locations; l->name[0] != '\0'; l++)
+			json_add_str(list, NULL, l->display);
 		versions = str_of(types->versions);
 		while (str_next(&versions, ',', &word))
 			json_add_strn(json_get_mut(o, "apiVersions"), NULL, str_trim(word));
@@ -345,74 +319,58 @@ static void provider_types(cJSON *arr, const char *ns, const struct rtype *types
 	}
 }
 
-static cJSON *provider(struct emu *m, const char *ns, const char *state)
+static cJSON *provider(struct emu *m, struct str ns, const char *state)
 {
-	char id[128];
-	cJSON *o, *arr;
+	char *name = str_dup(ns);
+	cJSON *o = json_fmt("{'id':'/subscriptions/%s/providers/%s','namespace':%s,'resourceTypes':[],"
+			    "'registrationState':%s,'registrationPolicy':'RegistrationRequired'}",
+			    m->subscription, name, name, state);
+	cJSON *arr = json_get_mut(o, "resourceTypes");
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/providers/%s", m->subscription, ns);
-	o = json_fmt("{'id':%s,'namespace':%s,'resourceTypes':[],'registrationState':%s,"
-		     "'registrationPolicy':'RegistrationRequired'}", id, ns, state);
-	arr = json_get_mut(o, "resourceTypes");
-	provider_types(arr, ns, network_types);
-	provider_types(arr, ns, compute_types);
-	provider_types(arr, ns, storage_types);
-	provider_types(arr, ns, insights_types);
+	free(name);
+	for (size_t i = 0; all_types[i] != NULL; i++)
+		provider_types(arr, ns, all_types[i]);
 	return o;
 }
 
 /* What a subscription has of one type, all its groups together. */
 static int subscription_list(struct call *c, const char *ns, const char *type)
 {
-	char name[160], prefix[80];
+	char name[160];
 	const struct rtype *t;
 
 	snprintf(name, sizeof(name), "%.60s/%.80s", ns, type);
 	t = rtype_find(name);
-	if (t == NULL)
-		return fault_set(&c->fault, 404, "InvalidResourceType: "
-			      "The resource type could not be found in the namespace '%.60s' for api "
-			      "version '%s'.", ns, c->api);
-	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/", c->m->subscription);
-	return call_list(c, t, prefix);
+	return t == NULL ? unknown_type(c, ns, type) : call_list(c, t, "/subscriptions/", c->m->subscription, 100);
 }
 
 int arm_providers(struct call *c, char **s)
 {
-	bool get = c->method == GET;
-	size_t i = 0;
+	struct str rest = str_of(namespaces), ns;
 	cJSON *arr;
 
 	if (s[0] == NULL) {
 		arr = cJSON_CreateArray();
-		for (i = 0; namespaces[i] != NULL; i++)
-			cJSON_AddItemToArray(arr, provider(c->m, namespaces[i], "Registered"));
-		return get ? call_page(c, arr, 100) : (json_free(arr), call_method(c));
+		while (str_next(&rest, ' ', &ns))
+			cJSON_AddItemToArray(arr, provider(c->m, ns, "Registered"));
+		return c->method == GET ? call_page(c, arr, 100) : (json_free(arr), call_method(c));
 	}
-	while (namespaces[i] != NULL && !is(namespaces[i], s[0]))
-		i++;
-	if (namespaces[i] == NULL) {
-		c->gateway = true;
-		return fault_set(&c->fault, 404, "InvalidResourceNamespace: "
-			      "The resource namespace '%.80s' is invalid.", s[0]);
-	}
-	if (s[1] == NULL)
-		return get ? call_answer(c, 200, provider(c->m, namespaces[i], "Registered")) :
-			call_method(c);
-	if (is(s[1], "register") && s[2] == NULL)
-		return c->method == POST ?
-			call_answer(c, 200, provider(c->m, namespaces[i], "Registering")) :
-			call_method(c);
-	if (is(s[0], "Microsoft.Compute") && (is(s[1], "locations") || is(s[1], "skus")))
-		return compute_location(c, s + 1);
-	if (is(s[0], "Microsoft.Network") && is(s[1], "locations"))
-		return network_location(c, s + 1);
+	do
+		if (!str_next(&rest, ' ', &ns)) {
+			c->gateway = true;
+			return fault_set(&c->fault, 404, "InvalidResourceNamespace: "
+					 "The resource namespace '%.80s' is invalid.", s[0]);
+		}
+	while (!str_ieqz(ns, s[0]));
+	if (is(s[1], "register") && s[2] == NULL && c->method == POST)
+		return call_answer(c, 200, provider(c->m, ns, "Registering"));
 	if (is(s[0], "Microsoft.Storage") && is(s[1], "checkNameAvailability"))
 		return storage_names(c);
-	if (s[2] == NULL)
-		return get ? subscription_list(c, s[0], s[1]) : call_method(c);
-	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType: "
-		      "The resource type '%.80s' could not be found in the namespace '%s'.", s[1],
-		      namespaces[i]);
+	if (c->method != GET)
+		return call_method(c);
+	if (s[1] == NULL)
+		return call_answer(c, 200, provider(c->m, ns, "Registered"));
+	if (is(s[0], "Microsoft.Compute") && (is(s[1], "locations") || is(s[1], "skus")))
+		return compute_location(c, s + 1);
+	return s[2] == NULL ? subscription_list(c, s[0], s[1]) : unknown_type(c, s[0], s[1]);
 }

@@ -18,18 +18,15 @@ static void annotate(struct put *p)
 			continue;
 		cJSON_ArrayForEach(item, arr) {
 			const char *name = json_str_opt(item, "name", NULL);
-			char *s;
+			cJSON *more;
 
 			if (name == NULL)
 				continue;
-			s = xasprintf("%s/%s/%s", p->id, arr->string, name);
-			json_put_str(item, "id", s);
-			free(s);
-			s = xasprintf("%s/%s", p->type->name, arr->string);
-			json_put_str(item, "type", s);
-			free(s);
-			json_put_str(item, "etag", etag);
-			json_put_str(json_sub(item, "properties"), "provisioningState", "Succeeded");
+			more = json_fmt("{'id':'%s/%s/%s','type':'%s/%s','etag':%s,'properties':{"
+					"'provisioningState':'Succeeded'}}", p->id, arr->string, name,
+					p->type->name, arr->string, etag);
+			json_merge(item, more);
+			json_free(more);
 		}
 	}
 }
@@ -50,45 +47,25 @@ static void carry(struct put *p, const char *name)
 	}
 }
 
-static void empty_arrays(cJSON *props, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		json_default(props, *list, cJSON_CreateArray());
-}
-
 /* Every {"id": ...} below doc that names a Microsoft.Network resource exists;
  * references into the resource itself are looked up in its new document. */
 static int check_references(struct emu *m, struct put *p, const cJSON *doc)
 {
+	size_t own = strlen(p->id);
 	const cJSON *v;
 	const char *id;
 
 	cJSON_ArrayForEach(v, doc) {
 		id = json_str_opt(v, "id", NULL);
-		if (cJSON_IsObject(v) && id != NULL && json_get(v, "name") == NULL) {
-			if (!str_istarts(str_of(id), str_of(p->id)) && need_reference(m, p, id) < 0)
-				return -1;
-			if (str_istarts(str_of(id), str_of(p->id)) && id[strlen(p->id)] == '/') {
-				struct str rest = str_of(id + strlen(p->id) + 1), kind, name;
-				char *k, *n;
-				bool there;
-
-				str_next(&rest, '/', &kind);
-				if (!str_next(&rest, '/', &name))
-					name = STR("");
-				k = str_dup(kind);
-				n = str_dup(name);
-				there = json_named(json_get_i(json_get(p->doc, "properties"), k), n) != NULL;
-				free(k);
-				free(n);
-				if (!there)
-					return fault_set(&p->f, 400, "InvalidResourceReference: "
-						      "Resource %s referenced by resource %s was not found. "
-						      "Please make sure that the referenced resource exists, "
-						      "and that both resources are in the same region.", id, p->id);
+		if (id != NULL && json_get(v, "name") == NULL) {
+			if (!str_istarts(str_of(id), str_of(p->id))) {
+				if (need_reference(m, p, id) < 0)
+					return -1;
+			} else if (id[own] == '/' && doc_part(p->doc, id + own + 1) == NULL) {
+				return no_reference(p, id);
 			}
 		}
-		if ((cJSON_IsObject(v) || cJSON_IsArray(v)) && check_references(m, p, v) < 0)
+		if (check_references(m, p, v) < 0)
 			return -1;
 	}
 	return 0;
@@ -135,27 +112,21 @@ static bool overlap(uint32_t a, unsigned an, uint32_t b, unsigned bn)
 
 static int check_rule(struct put *p, const cJSON *rule)
 {
-	static const char *const protocols[] = { "*", "Tcp", "Udp", "Icmp", "Esp", "Ah", NULL };
-	const cJSON *r = json_get(rule, "properties");
-	const char *name = json_text(rule, "name"), *s = json_text(r, "protocol");
+	static const char words[][2][25] = {
+		{ "Protocol", "* Tcp Udp Icmp Esp Ah" }, { "Access", "Allow Deny" },
+		{ "Direction", "Inbound Outbound" },
+	};
+	const cJSON *r = json_get(rule, "properties"), *other;
+	const char *name = json_text(rule, "name"), *s = "";
 	int64_t priority = json_int_opt(r, "priority", 0);
-	size_t i = 0;
-	const cJSON *other;
 
-	while (protocols[i] != NULL && !is(protocols[i], s))
-		i++;
-	if (protocols[i] == NULL)
-		return fault_set(&p->f, 400, "SecurityRuleInvalidProtocol: "
-			      "Security rule %s has invalid Protocol %s.", name, s);
-	s = json_text(r, "access");
-	if (!is(s, "Allow") && !is(s, "Deny"))
-		return fault_set(&p->f, 400, "SecurityRuleInvalidAccess: "
-			      "Security rule %s has invalid Access %s. Values: Allow, Deny.", name, s);
-	s = json_text(r, "direction");
-	if (!is(s, "Inbound") && !is(s, "Outbound"))
-		return fault_set(&p->f, 400, "SecurityRuleInvalidDirection: "
-			      "Security rule %s has invalid Direction %s. Values: Inbound, Outbound.",
-			      name, s);
+	for (size_t i = 0; i < 3; i++) {
+		s = cJSON_GetStringValue(cJSON_GetObjectItem(r, words[i][0]));
+		if (!listed(words[i][1], s))
+			return fault_set(&p->f, 400, "SecurityRuleInvalid%s: Security rule %s has invalid %s "
+					 "%s. Values: %s.", words[i][0], name, words[i][0],
+					 s != NULL ? s : "", words[i][1]);
+	}
 	if (priority < 100 || priority > 4096)
 		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: "
 			      "Security rule has invalid priority. Value provided: %lld. Allowed range "
@@ -177,14 +148,12 @@ static int check_rule(struct put *p, const cJSON *rule)
 
 static int put_nsg(struct emu *m, struct put *p)
 {
-	static const char *const arrays[] = { "securityRules", "defaultSecurityRules", NULL };
-	cJSON *props = json_get_mut(p->doc, "properties");
 	const cJSON *rule;
 
 	(void)m;
 	carry(p, "resourceGuid");
-	empty_arrays(props, arrays);
-	cJSON_ArrayForEach(rule, json_get(props, "securityRules"))
+	json_defaults(p->doc, "{'properties':{'securityRules':[],'defaultSecurityRules':[]}}");
+	cJSON_ArrayForEach(rule, json_at(p->doc, "properties.securityRules"))
 		if (check_rule(p, rule) < 0)
 			return -1;
 	annotate(p);
@@ -192,6 +161,12 @@ static int put_nsg(struct emu *m, struct put *p)
 }
 
 /* ---- virtual networks ---- */
+
+static const char *subnet_range(const cJSON *subnet)
+{
+	return json_str_opt(subnet, "properties.addressPrefix",
+			    json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
+}
 
 static int check_subnet(struct put *p, const cJSON *subnet)
 {
@@ -201,18 +176,11 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 	const cJSON *v;
 	bool inside = false;
 
-	s = json_str_opt(subnet, "properties.addressPrefix",
-			 json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
-	if (!parse_cidr(s, &net, &bits) || bits > 29)
-		return fault_set(&p->f, 400, "InvalidCIDRNotation: "
-			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
-			      "notation. For a given mask, Azure requires that the address begins at the "
-			      "mask's boundary.", s != NULL ? s : "null", p->id, name);
-	if ((net & ~mask_of(bits)) != 0)
-		return fault_set(&p->f, 400, "InvalidCIDRNotation: "
-			      "The address prefix %s in resource %s/subnets/%s has an invalid CIDR "
-			      "notation. For the given prefix length, the address prefix should be at a "
-			      "boundary.", s, p->id, name);
+	s = subnet_range(subnet);
+	if (!parse_cidr(s, &net, &bits) || bits > 29 || (net & ~mask_of(bits)) != 0)
+		return fault_set(&p->f, 400, "InvalidCIDRNotation: The address prefix %s in resource "
+			      "%s/subnets/%s has an invalid CIDR notation. For the given prefix length, the "
+			      "address prefix should be at a boundary.", s != NULL ? s : "null", p->id, name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.addressSpace.addressPrefixes"))
 		if (parse_cidr(v->valuestring, &other_net, &other_bits) && other_bits <= bits &&
 		    overlap(net, bits, other_net, other_bits))
@@ -222,8 +190,7 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 			      "Subnet '%s' is not valid because its IP address range is outside the IP "
 			      "address range of virtual network '%s'.", name, p->name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
-		if (v != subnet && parse_cidr(json_str_opt(v, "properties.addressPrefix", NULL),
-					      &other_net, &other_bits) &&
+		if (v != subnet && parse_cidr(subnet_range(v), &other_net, &other_bits) &&
 		    overlap(net, bits, other_net, other_bits))
 			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap: "
 				      "Subnet '%s' is not valid because its IP address range overlaps with "
@@ -233,26 +200,21 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 
 static int put_vnet(struct emu *m, struct put *p)
 {
-	static const char *const arrays[] = { "subnets", "virtualNetworkPeerings", NULL };
 	cJSON *props = json_get_mut(p->doc, "properties"), *v;
 	const cJSON *old = p->old != NULL ? json_at(p->old->doc, "properties.subnets") : NULL, *o;
 	struct entry *user;
 
 	carry(p, "resourceGuid");
-	empty_arrays(props, arrays);
-	json_default(props, "enableDdosProtection", cJSON_CreateFalse());
-	json_default(props, "privateEndpointVNetPolicies", cJSON_CreateString("Disabled"));
+	json_defaults(props, "{'subnets':[],'virtualNetworkPeerings':[],'enableDdosProtection':false,"
+		      "'privateEndpointVNetPolicies':'Disabled'}");
 	if (cJSON_GetArraySize(json_at(props, "addressSpace.addressPrefixes")) == 0)
 		return fault_set(&p->f, 400, "InvalidRequestFormat: "
 			      "The virtual network %s has no address space.", p->name);
 	cJSON_ArrayForEach(v, json_get(props, "subnets")) {
-		cJSON *s = json_sub(v, "properties");
-
 		if (check_subnet(p, v) < 0)
 			return -1;
-		json_default(s, "delegations", cJSON_CreateArray());
-		json_default(s, "privateEndpointNetworkPolicies", cJSON_CreateString("Disabled"));
-		json_default(s, "privateLinkServiceNetworkPolicies", cJSON_CreateString("Enabled"));
+		json_defaults(v, "{'properties':{'delegations':[],'privateEndpointNetworkPolicies':'Disabled',"
+			      "'privateLinkServiceNetworkPolicies':'Enabled'}}");
 	}
 	cJSON_ArrayForEach(o, old)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
@@ -272,22 +234,15 @@ static bool label_fits(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (n < 3 || n > 63 || !is_alpha(s[0]) || s[n - 1] == '-')
-		return false;
-	for (; *s != '\0'; s++)
-		if (!is_digit(*s) && *s != '-' && !(*s >= 'a' && *s <= 'z'))
-			return false;
-	return true;
+	return n >= 3 && n <= 63 && s[0] >= 'a' && s[0] <= 'z' && s[n - 1] != '-' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
 static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)
 {
-	struct entry *n;
-
-	for (n = NULL; (n = store_next(m, n, "")) != NULL;)
+	for (struct entry *n = NULL; (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
 		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
-		    json_is(n->doc, "location", location) &&
-		    !json_is(n->doc, "id", self))
+		    json_is(n->doc, "location", location) && !is(n->key, self))
 			return true;
 	return false;
 }
@@ -314,46 +269,41 @@ static void public_address(struct emu *m, char out[16])
 
 static int put_pip(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *dns;
-	const char *sku = json_str_opt(p->doc, "sku.name", "Basic"), *label;
+	cJSON *props = json_get_mut(p->doc, "properties");
+	const char *label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
 	const char *location = json_text(p->doc, "location");
-	char s[200];
+	char address[16];
 
-	if (!is(sku, "Standard") && !is(sku, "StandardV2")) {
-		/* retired on 30 September 2025; no sku still means Basic */
+	/* Basic was retired on 30 September 2025; no sku still means Basic */
+	if (!listed("Standard StandardV2", json_text(p->doc, "sku.name")))
 		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached: "
 			      "Cannot create more than 0 IPv4 Basic SKU public IP addresses for this "
 			      "subscription in this region.");
-	}
-	if (!is(json_str_opt(props, "publicIPAllocationMethod", "Dynamic"), "Static"))
+	if (!json_is(props, "publicIPAllocationMethod", "Static"))
 		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic: "
 			      "Standard sku publicIp %s must have AllocationMethod set to Static.", p->id);
 	carry(p, "resourceGuid");
 	carry(p, "ipAddress");
 	json_drop(props, "ipConfiguration");
-	json_default(props, "publicIPAddressVersion", cJSON_CreateString("IPv4"));
-	json_default(props, "idleTimeoutInMinutes", cJSON_CreateNumber(4));
-	json_default(props, "ipTags", cJSON_CreateArray());
-	json_default(props, "ddosSettings", json_fmt("{'protectionMode':'VirtualNetworkInherited'}"));
-	json_default(json_sub(p->doc, "sku"), "tier", cJSON_CreateString("Regional"));
-	label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
-	if (label != NULL) {
-		if (!label_fits(label))
-			return fault_set(&p->f, 400, "InvalidDomainNameLabel: "
-				      "The domain name label %s is invalid. It must conform to the following "
-				      "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
-		if (label_taken(m, label, location, p->id))
-			return fault_set(&p->f, 400, "DnsRecordInUse: "
-				      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
-				      "IP.", label, location);
-		dns = json_sub(props, "dnsSettings");
-		snprintf(s, sizeof(s), "%.63s.%.40s.cloudapp.localhost", label, location);
-		json_put_str(dns, "fqdn", s);
-	}
 	if (json_get(props, "ipAddress") == NULL) {
-		public_address(m, s);
-		json_add_str(props, "ipAddress", s);
+		public_address(m, address);
+		json_add_str(props, "ipAddress", address);
 	}
+	json_defaults(p->doc, "{'sku':{'tier':'Regional'},'properties':{'publicIPAddressVersion':'IPv4',"
+		      "'idleTimeoutInMinutes':4,'ipTags':[],'ddosSettings':{'protectionMode':"
+		      "'VirtualNetworkInherited'}}}");
+	if (label == NULL)
+		return 0;
+	if (!label_fits(label))
+		return fault_set(&p->f, 400, "InvalidDomainNameLabel: "
+			      "The domain name label %s is invalid. It must conform to the following "
+			      "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
+	if (label_taken(m, label, location, p->id))
+		return fault_set(&p->f, 400, "DnsRecordInUse: "
+			      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
+			      "IP.", label, location);
+	json_drop(json_get_mut(props, "dnsSettings"), "fqdn");
+	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label, location);
 	return 0;
 }
 
@@ -378,52 +328,51 @@ static cJSON *show_pip(struct emu *m, const struct entry *n)
 
 /* ---- load balancers ---- */
 
+/* The public address id, which may be NULL, is nobody else's. */
+static int check_pip(struct emu *m, struct put *p, const char *id)
+{
+	struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
+
+	return user == NULL || is(user->key, p->id) ? 0 : fault_set(&p->f, 400, "PublicIPAddressInUse: "
+		"Resource %s is referencing public IP address %s that is already allocated to resource %s.",
+		p->id, id, user->key);
+}
+
 static int put_lb(struct emu *m, struct put *p)
 {
-	static const char *const arrays[] = { "frontendIPConfigurations", "backendAddressPools",
-		"loadBalancingRules", "probes", "inboundNatRules", "outboundRules", "inboundNatPools",
-		NULL };
 	cJSON *props = json_get_mut(p->doc, "properties"), *v;
-	const cJSON *rule, *pip;
+	bool outbound;
 
-	if (!is(json_str_opt(p->doc, "sku.name", "Basic"), "Standard"))
+	if (!json_is(p->doc, "sku.name", "Standard"))
 		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: "
 			      "Basic Load Balancer %s cannot be created: Basic Load Balancers were retired "
 			      "on 30 September 2025. Use the Standard SKU.", p->name);
 	carry(p, "resourceGuid");
-	empty_arrays(props, arrays);
-	json_default(json_sub(p->doc, "sku"), "tier", cJSON_CreateString("Regional"));
+	json_defaults(p->doc, "{'sku':{'tier':'Regional'},'properties':{'frontendIPConfigurations':[],"
+		      "'backendAddressPools':[],'loadBalancingRules':[],'probes':[],'inboundNatRules':[],"
+		      "'outboundRules':[],'inboundNatPools':[]}}");
 	annotate(p);
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
-		json_default(json_sub(v, "properties"), "privateIPAllocationMethod",
-			     cJSON_CreateString("Dynamic"));
+		json_defaults(v, "{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
 	if (check_references(m, p, props) < 0)
 		return -1;
-	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations")) {
-		const char *id = json_str_opt(v, "properties.publicIPAddress.id", NULL);
-		struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
-
-		pip = id != NULL ? store_doc(m, id) : NULL;
-		if (pip != NULL && !json_is(pip, "sku.name", "Standard"))
-			return fault_set(&p->f, 400, "DifferentSkuLoadBalancersAndPublicIPAddressNotAllowed: " "Different sku load balancer %s and public IP %s are not "
-				      "allowed.", p->id, id);
-		if (user != NULL && !is(user->key, p->id))
-			return fault_set(&p->f, 400, "PublicIPAddressInUse: "
-				      "Resource %s is referencing public IP address %s that is already "
-				      "allocated to resource %s.", p->id, id, user->key);
-	}
+	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
+		if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0)
+			return -1;
 	/* Azure wants implicit SNAT off where an outbound rule has the frontend */
-	cJSON_ArrayForEach(rule, json_get(props, "loadBalancingRules"))
-		if (cJSON_GetArraySize(json_get(props, "outboundRules")) > 0 &&
-		    !json_bool_opt(rule, "properties.disableOutboundSnat", false))
-			return fault_set(&p->f, 400, "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: " "Load balancing rule %s and an outbound rule use the same frontend "
+	outbound = cJSON_GetArraySize(json_get(props, "outboundRules")) > 0;
+	cJSON_ArrayForEach(v, json_get(props, "loadBalancingRules"))
+		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
+			return fault_set(&p->f, 400,
+				      "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: "
+				      "Load balancing rule %s and an outbound rule use the same frontend "
 				      "IP configuration, and disableOutboundSnat is not set.",
-				      json_text(rule, "name"));
-	cJSON_ArrayForEach(rule, json_get(props, "probes"))
-		if (json_int_opt(rule, "properties.intervalInSeconds", 15) < 5)
+				      json_text(v, "name"));
+	cJSON_ArrayForEach(v, json_get(props, "probes"))
+		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)
 			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
 				      "The interval of probe %s is smaller than 5 seconds.",
-				      json_text(rule, "name"));
+				      json_text(v, "name"));
 	return 0;
 }
 
@@ -431,10 +380,7 @@ static int put_lb(struct emu *m, struct put *p)
 
 int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
 {
-	const cJSON *s = store_doc(m, subnet_id);
-
-	return parse_cidr(json_str_opt(s, "properties.addressPrefix",
-		json_str_opt(s, "properties.addressPrefixes[0]", NULL)), net, bits) ? 0 : -1;
+	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 : -1;
 }
 
 /* Who has that address in the network the subnet belongs to. */
@@ -498,17 +444,45 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 		      "Subnet %s does not have enough capacity for 1 IP addresses.", subnet_id);
 }
 
+/* One configuration of an interface, and the address it gets. */
+static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
+{
+	const cJSON *old = p->old == NULL ? NULL :
+		json_named(json_at(p->old->doc, "properties.ipConfigurations"), json_text(v, "name"));
+	bool fixed = json_is(v, "properties.privateIPAllocationMethod", "Static");
+	const char *subnet = json_str_opt(v, "properties.subnet.id", NULL);
+	const char *wanted = json_str_opt(fixed ? v : old, "properties.privateIPAddress", NULL);
+	char address[16];
+
+	if (subnet == NULL)
+		return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration: "
+			      "IP configuration %s of %s names no subnet.", json_text(v, "name"), p->id);
+	if (fixed && wanted == NULL)
+		return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
+			      "Static and names no address.", json_text(v, "name"), p->id);
+	if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
+	    address_take(m, p, subnet, wanted, address) < 0)
+		return -1;
+	json_put_str(json_sub(v, "properties"), "privateIPAddress", address);
+	json_defaults(v, "{'properties':{'privateIPAllocationMethod':'Dynamic','privateIPAddressVersion':"
+		      "'IPv4','primary':%b}}", primary);
+	return 0;
+}
+
 static int put_nic(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *v, *c;
+	cJSON *props = json_get_mut(p->doc, "properties"), *v;
 	bool first = true;
+	uint8_t r[3];
+	char mac[9];
 
 	carry(p, "resourceGuid");
 	carry(p, "macAddress");
-	json_default(props, "dnsSettings", json_fmt("{'dnsServers':[],'appliedDnsServers':[]}"));
-	json_default(props, "enableAcceleratedNetworking", cJSON_CreateFalse());
-	json_default(props, "enableIPForwarding", cJSON_CreateFalse());
-	json_default(props, "nicType", cJSON_CreateString("Standard"));
+	random_bytes(r, sizeof(r));
+	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
+	json_defaults(props, "{'dnsSettings':{'dnsServers':[],'appliedDnsServers':[]},"
+		      "'enableAcceleratedNetworking':false,'enableIPForwarding':false,'nicType':'Standard',"
+		      "'macAddress':'00-0D-3A-%s'}", mac);
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
 		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
 			      "Network interface %s must have at least one IP configuration.", p->id);
@@ -516,47 +490,9 @@ static int put_nic(struct emu *m, struct put *p)
 	if (check_references(m, p, props) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, json_get(props, "ipConfigurations")) {
-		const char *subnet, *wanted, *pip;
-		const cJSON *old = p->old == NULL ? NULL :
-			json_named(json_at(p->old->doc, "properties.ipConfigurations"),
-				   json_text(v, "name"));
-		struct entry *user;
-		char address[16];
-		bool fixed;
-
-		c = json_sub(v, "properties");
-		subnet = json_str_opt(c, "subnet.id", NULL);
-		pip = json_str_opt(c, "publicIPAddress.id", NULL);
-		fixed = is(json_str_opt(c, "privateIPAllocationMethod", "Dynamic"), "Static");
-		wanted = fixed ? json_str_opt(c, "privateIPAddress", NULL) :
-			json_str_opt(old, "properties.privateIPAddress", NULL);
-		if (subnet == NULL)
-			return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration: "
-				      "IP configuration %s of %s names no subnet.",
-				      json_text(v, "name"), p->id);
-		if (fixed && wanted == NULL)
-			return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: "
-				      "IP configuration %s of %s is Static and names no address.",
-				      json_text(v, "name"), p->id);
-		if (pip != NULL && (user = store_referrer(m, pip)) != NULL && !is(user->key, p->id))
-			return fault_set(&p->f, 400, "PublicIPAddressInUse: "
-				      "Resource %s is referencing public IP address %s that is already "
-				      "allocated to resource %s.", p->id, pip, user->key);
-		if (address_take(m, p, subnet, wanted, address) < 0)
+		if (put_ip(m, p, v, first) < 0)
 			return -1;
-		json_put_str(c, "privateIPAddress", address);
-		json_default(c, "privateIPAllocationMethod", cJSON_CreateString("Dynamic"));
-		json_default(c, "privateIPAddressVersion", cJSON_CreateString("IPv4"));
-		json_default(c, "primary", cJSON_CreateBool(first));
 		first = false;
-	}
-	if (json_get(props, "macAddress") == NULL) {
-		uint8_t r[3];
-		char mac[18];
-
-		random_bytes(r, sizeof(r));
-		snprintf(mac, sizeof(mac), "00-0D-3A-%02X-%02X-%02X", r[0], r[1], r[2]);
-		json_add_str(props, "macAddress", mac);
 	}
 	return 0;
 }
@@ -570,54 +506,6 @@ static cJSON *show_nic(struct emu *m, const struct entry *n)
 		json_set(json_get_mut(doc, "properties"), "virtualMachine",
 			 json_fmt("{'id':%s}", json_text(user->doc, "id")));
 	return doc;
-}
-
-static int put_natgw(struct emu *m, struct put *p)
-{
-	carry(p, "resourceGuid");
-	json_default(json_get_mut(p->doc, "properties"), "idleTimeoutInMinutes", cJSON_CreateNumber(4));
-	return check_references(m, p, json_get(p->doc, "properties"));
-}
-
-/* ---- locations ---- */
-
-int network_location(struct call *c, char **s)
-{
-	const char *location = location_find(s[1]);
-	struct buf label = BUF_INIT(128);
-	struct entry *n;
-	unsigned used = 0;
-	int rc;
-
-	if (location == NULL || s[2] == NULL)
-		return fault_set(&c->fault, 400, "LocationNotAvailableForResourceType: "
-			      "The provided location '%.60s' is not available.",
-			      s[1] != NULL ? s[1] : "");
-	if (c->method != GET)
-		return call_method(c);
-	if (is(s[2], "CheckDnsNameAvailability")) {
-		if (!call_param(c, "domainNameLabel", &label) || !label_fits(label.str))
-			rc = fault_set(&c->fault, 400, "InvalidDomainNameLabel: "
-				    "The domain name label %s is invalid. It must conform to the following "
-				    "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label.str);
-		else
-			rc = call_answer(c, 200, json_fmt("{'available':%b}",
-					 !label_taken(c->m, label.str, location, "")));
-		buf_release(&label);
-		return rc;
-	}
-	if (is(s[2], "usages")) {
-		for (n = NULL; (n = store_next(c->m, n, "")) != NULL;)
-			used += json_is(n->doc, "type", "Microsoft.Network/publicIPAddresses") &&
-				json_is(n->doc, "location", location);
-		return call_answer(c, 200, json_fmt("{'value':[{'currentValue':%d,'limit':20,'unit':'Count',"
-			"'name':{'localizedValue':'Public IPv4 Addresses - Standard','value':"
-			"'StandardSkuPublicIpAddresses'}}]}", (int)used));
-	}
-	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType: "
-		      "The resource type 'locations/%.80s' could not be found in the namespace "
-		      "'Microsoft.Network'.", s[2]);
 }
 
 #define NETWORK_VERSIONS \
@@ -637,6 +525,5 @@ const struct rtype network_types[] = {
 	NETWORK("publicIPAddresses", 200, "PublicIPAddressCannotBeDeleted", put_pip, show_pip),
 	NETWORK("loadBalancers", 200, "LoadBalancerInUseByVirtualMachineScaleSet", put_lb, NULL),
 	NETWORK("networkInterfaces", 150, "NicInUse", put_nic, show_nic),
-	NETWORK("natGateways", 250, "NatGatewayInUse", put_natgw, NULL),
 	{ .name = NULL },
 };

@@ -9,14 +9,25 @@
 
 #define INSTANCES_PAGE 40
 
-static char *instances_prefix(const struct entry *set)
+#define INSTANCES "/virtualmachines/"		/* between a set's key and a number */
+
+static struct entry *next_instance(struct emu *m, struct entry *after, const struct entry *set)
 {
-	return xasprintf("%s/virtualmachines/", set->key);
+	return store_below(m, after, set->key, INSTANCES);
+}
+
+static cJSON *instance_keys(struct emu *m, const struct entry *set)
+{
+	cJSON *keys = cJSON_CreateArray();
+
+	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;)
+		json_add_str(keys, NULL, n->key);
+	return keys;
 }
 
 struct entry *set_of(struct emu *m, const struct entry *instance)
 {
-	char *key = xstrdup(instance->key), *cut = strstr(key, "/virtualmachines/");
+	char *key = xstrdup(instance->key), *cut = strstr(key, INSTANCES);
 	struct entry *set;
 
 	if (cut != NULL)
@@ -26,14 +37,20 @@ struct entry *set_of(struct emu *m, const struct entry *instance)
 	return set;
 }
 
+/* The custom data of a model; NULL: it had none. */
+static const char *custom_data_of(const cJSON *hide, int64_t model)
+{
+	char version[24];
+
+	snprintf(version, sizeof(version), "%lld", (long long)model);
+	return json_str_opt(json_get(json_get(hide, "models"), version), "customData", NULL);
+}
+
 const char *instance_custom_data(struct emu *m, const struct entry *instance)
 {
 	struct entry *set = set_of(m, instance);
-	char version[24];
 
-	snprintf(version, sizeof(version), "%lld", (long long)json_int_opt(instance->hide, "model", 0));
-	return set == NULL ? NULL :
-		json_str_opt(json_get(json_get(set->hide, "models"), version), "customData", NULL);
+	return set == NULL ? NULL : custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
 }
 
 /* ---- the set ---- */
@@ -43,15 +60,11 @@ static void nic_defaults(cJSON *profile)
 	cJSON *nic, *ip;
 
 	cJSON_ArrayForEach(nic, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
-		cJSON *p = json_sub(nic, "properties");
-
-		json_default(p, "enableAcceleratedNetworking", cJSON_CreateFalse());
-		json_default(p, "disableTcpStateTracking", cJSON_CreateFalse());
-		json_default(p, "dnsSettings", json_fmt("{'dnsServers':[]}"));
-		json_default(p, "enableIPForwarding", cJSON_CreateFalse());
-		cJSON_ArrayForEach(ip, json_get(p, "ipConfigurations"))
-			json_default(json_sub(ip, "properties"), "privateIPAddressVersion",
-				     cJSON_CreateString("IPv4"));
+		json_defaults(nic, "{'properties':{'enableAcceleratedNetworking':false,"
+			      "'disableTcpStateTracking':false,'dnsSettings':{'dnsServers':[]},"
+			      "'enableIPForwarding':false}}");
+		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations"))
+			json_defaults(ip, "{'properties':{'privateIPAddressVersion':'IPv4'}}");
 	}
 }
 
@@ -69,119 +82,91 @@ static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 			cJSON_ArrayForEach(v, json_at(ip, "properties.loadBalancerBackendAddressPools"))
 				if (need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
 					return -1;
-			cJSON_ArrayForEach(v, json_at(ip, "properties.loadBalancerInboundNatPools"))
-				if (need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
-					return -1;
 		}
 	nic = json_at(nics->child, "properties.networkSecurityGroup.id");
 	return nic != NULL ? need_reference(m, p, nic->valuestring) : 0;
 }
 
-static bool same_json(const cJSON *a, const cJSON *b)
-{
-	return cJSON_Compare(a, b, true);
-}
-
 /* The next version of the model, unless nothing changed. */
 static void new_model(struct put *p, const char *custom_data)
 {
-	const cJSON *profile = json_at(p->doc, "properties.virtualMachineProfile");
-	const cJSON *was = p->old == NULL ? NULL :
-		json_at(p->old->doc, "properties.virtualMachineProfile");
-	const char *had = NULL;
+	static const char profile[] = "properties.virtualMachineProfile";
+	const cJSON *old = p->old != NULL ? p->old->doc : NULL;
 	int64_t model = 0;
+	const char *had = NULL;
 	char version[24];
-	bool same = false;
 
-	p->hide = p->old == NULL ? json_fmt("{'model':0,'next':0,'models':{}}") :
-		cJSON_Duplicate(p->old->hide, true);
-	if (p->old != NULL) {
+	if (old != NULL) {
+		p->hide = cJSON_Duplicate(p->old->hide, true);
 		model = json_int_opt(p->hide, "model", 0);
-		snprintf(version, sizeof(version), "%lld", (long long)model);
-		had = json_str_opt(json_get(json_get(p->hide, "models"), version), "customData", NULL);
-		same = same_json(profile, was) && (custom_data == NULL ||
-			(had != NULL && strcmp(had, custom_data) == 0)) &&
-			json_is(p->doc, "sku.name", json_text(p->old->doc, "sku.name"));
+		had = custom_data_of(p->hide, model);
+		if (custom_data == NULL)
+			custom_data = had;
+		if (cJSON_Compare(json_at(p->doc, profile), json_at(old, profile), true) &&
+		    (custom_data == NULL || (had != NULL && strcmp(had, custom_data) == 0)) &&
+		    json_is(p->doc, "sku.name", json_text(old, "sku.name")))
+			return;
+	} else {
+		p->hide = json_fmt("{'model':0,'next':0,'models':{}}");
 	}
-	if (same)
-		return;
-	snprintf(version, sizeof(version), "%lld", (long long)model + 1);
-	json_set(json_get_mut(p->hide, "models"), version,
-		 json_fmt("{'customData':%s}", custom_data != NULL ? custom_data : had));
-	json_set(p->hide, "model", cJSON_CreateNumber((double)(model + 1)));
+	model++;
+	snprintf(version, sizeof(version), "%lld", (long long)model);
+	json_set(json_get_mut(p->hide, "models"), version, json_fmt("{'customData':%s}", custom_data));
+	json_put_int(p->hide, "model", model);
 }
 
 static op_run run_set;
 
+static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, char **custom_data)
+{
+	const char *size = json_str_opt(p->doc, "sku.name", NULL);
+	int64_t want = json_int_opt(p->doc, "sku.capacity", -1);
+	cJSON *profile = json_sub(props, "virtualMachineProfile");
+	struct entry *n;
+
+	if (size == NULL || want < 0)
+		return fault_set(&p->f, 400, "InvalidParameter sku: Required parameter 'sku.%s' is missing "
+				 "(null).", size == NULL ? "name" : "capacity");
+	if (!json_is(props, "orchestrationMode", "Uniform"))
+		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: "
+				 "The local Azure has scale sets of orchestrationMode Uniform only.");
+	if (!listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
+		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required parameter "
+				 "'upgradePolicy.mode' is missing or invalid. Allowed values are Manual, "
+				 "Automatic, Rolling.");
+	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
+		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified capacity %lld is "
+				 "not in the allowed range: at most 100 with a single placement group, 1000 "
+				 "without.", (long long)want);
+	if (check_machine(p, profile, size, true, custom_data) < 0 || check_network(m, p, profile) < 0 ||
+	    check_quota(m, p, size, want - had) < 0)
+		return -1;
+	for (n = NULL; p->old != NULL && !p->dry && (n = next_instance(m, n, p->old)) != NULL;)
+		if (refuse_busy(m, n, &p->f) < 0)
+			return -1;
+	nic_defaults(profile);
+	json_put_str(json_get_mut(p->doc, "sku"), "name", vm_size_find(size)->name);
+	return 0;
+}
+
 int put_vmss(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *profile, *sku = json_sub(p->doc, "sku");
-	const char *size = json_str_opt(sku, "name", NULL), *mode;
-	int64_t had = p->old != NULL ? json_int_opt(p->old->doc, "sku.capacity", 0) : 0, want;
-	char *custom_data = NULL, guid[37], when[40], *prefix;
-	struct entry *n;
-	int rc = -1;
+	cJSON *props = json_get_mut(p->doc, "properties"), *sku = json_sub(p->doc, "sku");
+	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "sku") : NULL;
+	char *custom_data = NULL;
+	int rc;
 
-	want = json_int_opt(sku, "capacity", had);
-	if (size == NULL || json_get(sku, "capacity") == NULL) {
-		if (p->old == NULL) {
-			fault_set(&p->f, 400, "InvalidParameter sku: "
-			       "Required parameter 'sku.%s' is missing (null).",
-			       size == NULL ? "name" : "capacity");
-			goto out;
-		}
-		size = json_text(p->old->doc, "sku.name");
-		json_default(sku, "name", cJSON_CreateString(size));
-		json_default(sku, "capacity", cJSON_CreateNumber((double)had));
+	if (old != NULL)
+		json_defaults(sku, "%j", old);
+	json_defaults(sku, "{'tier':'Standard'}");
+	json_defaults(props, "{'orchestrationMode':'Uniform','singlePlacementGroup':true,'overprovision':true,"
+		      "'doNotRunExtensionsOnOverprovisionedVMs':false,'platformFaultDomainCount':5}");
+	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0), &custom_data);
+	if (rc == 0) {
+		put_born(p, "uniqueId");
+		new_model(p, custom_data);
+		p->work = run_set;
 	}
-	json_default(sku, "tier", cJSON_CreateString("Standard"));
-	if (!is(json_str_opt(props, "orchestrationMode", "Uniform"), "Uniform")) {
-		fault_set(&p->f, 400, "InvalidParameter orchestrationMode: "
-		       "The local Azure has scale sets of orchestrationMode Uniform only.");
-		goto out;
-	}
-	json_default(props, "orchestrationMode", cJSON_CreateString("Uniform"));
-	mode = json_str_opt(props, "upgradePolicy.mode", NULL);
-	if (mode == NULL || (!is(mode, "Manual") && !is(mode, "Automatic") && !is(mode, "Rolling"))) {
-		fault_set(&p->f, 400, "InvalidParameter upgradePolicy: "
-		       "Required parameter 'upgradePolicy.mode' is missing or invalid. Allowed values are "
-		       "Manual, Automatic, Rolling.");
-		goto out;
-	}
-	json_default(props, "singlePlacementGroup", cJSON_CreateTrue());
-	json_default(props, "overprovision", cJSON_CreateTrue());
-	if (want < 0 || want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000)) {
-		fault_set(&p->f, 400, "InvalidParameter sku.capacity: " "The specified capacity %lld is not "
-		       "in the allowed range: at most 100 with a single placement group, 1000 without.",
-		       (long long)want);
-		goto out;
-	}
-	profile = json_sub(props, "virtualMachineProfile");
-	if (check_machine(p, profile, size, true, &custom_data) < 0 || check_network(m, p, profile) < 0 ||
-	    check_quota(m, p, size, want - had) < 0)
-		goto out;
-	json_put_str(sku, "name", vm_size_find(size)->name);
-	nic_defaults(profile);
-	json_default(props, "doNotRunExtensionsOnOverprovisionedVMs", cJSON_CreateFalse());
-	json_default(props, "platformFaultDomainCount", cJSON_CreateNumber(5));
-	random_guid(guid);
-	iso_now(when);
-	json_put_str(props, "uniqueId", json_str_opt(p->old != NULL ? p->old->doc : NULL,
-						     "properties.uniqueId", guid));
-	json_put_str(props, "timeCreated", json_str_opt(p->old != NULL ? p->old->doc : NULL,
-							"properties.timeCreated", when));
-	if (p->old != NULL && !p->dry) {
-		prefix = instances_prefix(p->old);
-		for (n = NULL, rc = 0; rc == 0 && (n = store_next(m, n, prefix)) != NULL;)
-			rc = refuse_busy(m, n, &p->f);
-		free(prefix);
-		if (rc < 0)
-			goto out;
-	}
-	new_model(p, custom_data);
-	p->work = run_set;
-	rc = 0;
-out:
 	burn_str(custom_data);
 	return rc;
 }
@@ -201,26 +186,23 @@ static void computer_name(const char *prefix, int64_t id, char out[32])
 static cJSON *instance_doc(const struct entry *set, int64_t id)
 {
 	const char *name = json_text(set->doc, "name"), *set_id = json_text(set->doc, "id");
+	const char *size = json_text(set->doc, "sku.name");
 	const cJSON *profile = json_at(set->doc, "properties.virtualMachineProfile"), *v;
-	char own[24], computer[32], vm[37], when[40], disk[160], *path, *own_name;
-	cJSON *doc, *p, *os, *storage, *nic;
+	char computer[32], vm[37], when[40];
+	cJSON *doc, *p, *os, *storage;
 
-	snprintf(own, sizeof(own), "%lld", (long long)id);
 	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id, computer);
 	random_guid(vm);
 	iso_now(when);
-	path = xasprintf("%s/virtualMachines/%s", set_id, own);
-	own_name = xasprintf("%s_%s", name, own);
-	doc = json_fmt("{'name':%s,'id':%s,'type':'Microsoft.Compute/virtualMachineScaleSets/"
-		"virtualMachines','location':%s,'tags':%j,'instanceId':%s,'sku':{'name':%s,'tier':"
-		"'Standard'},'etag':%s,'properties':{'latestModelApplied':true,"
+	doc = json_fmt("{'name':'%s_%l','id':'%s/virtualMachines/%l','type':'Microsoft.Compute/"
+		"virtualMachineScaleSets/virtualMachines','location':%s,'tags':%j,'instanceId':'%l','sku':{"
+		"'name':%s,'tier':'Standard'},'etag':'\\\"1\\\"','properties':{'latestModelApplied':true,"
 		"'modelDefinitionApplied':'VirtualMachineScaleSet','networkProfileConfiguration':%j,"
 		"'provisioningState':'Creating','hardwareProfile':{'vmSize':%s},"
 		"'resilientVMDeletionStatus':'Disabled','vmId':%s,'storageProfile':%j,'osProfile':%j,"
 		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%s}}",
-		own_name, path, json_text(set->doc, "location"), json_get(set->doc, "tags"), own,
-		json_text(set->doc, "sku.name"), "\"1\"", json_get(profile, "networkProfile"),
-		json_text(set->doc, "sku.name"), vm, json_get(profile, "storageProfile"),
+		name, id, set_id, id, json_text(set->doc, "location"), json_get(set->doc, "tags"), id, size,
+		json_get(profile, "networkProfile"), size, vm, json_get(profile, "storageProfile"),
 		json_get(profile, "osProfile"), when);
 	json_strip_nulls(doc);
 	p = json_get_mut(doc, "properties");
@@ -228,20 +210,12 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	json_drop(os, "computerNamePrefix");
 	json_put_str(os, "computerName", computer);
 	storage = json_sub(p, "storageProfile");
-	snprintf(disk, sizeof(disk), "%.60s_%.60s_OS__1_%.8s", name, own_name, vm);
-	json_put_str(json_sub(storage, "osDisk"), "name", disk);
-	json_default(storage, "dataDisks", cJSON_CreateArray());
-	v = json_get(storage, "imageReference");
-	json_put_str(json_sub(storage, "imageReference"), "exactVersion", image_version(v));
-	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
-		char *s = xasprintf("%s/networkInterfaces/%s", path, json_text(v, "name"));
-
-		nic = json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces");
-		json_push(nic, "{'id':%s}", s);
-		free(s);
-	}
-	free(path);
-	free(own_name);
+	json_drop(json_sub(storage, "osDisk"), "name");
+	json_defaults(storage, "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
+		      "'exactVersion':%s}}", name, name, id, vm, image_version(json_get(storage, "imageReference")));
+	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations"))
+		json_push(json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces"),
+			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id, json_text(v, "name"));
 	return doc;
 }
 
@@ -258,7 +232,7 @@ static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fa
 	int rc = address_take(m, &p, subnet, NULL, address);
 
 	if (rc == 0) {
-		json_set(set->hide, "next", cJSON_CreateNumber((double)(id + 1)));
+		json_put_int(set->hide, "next", id + 1);
 		n = store_add(m, path, doc, json_fmt("{'power':'starting','want':'running','address':%s,"
 			"'subnet':%s,'model':%l}", address, subnet, json_int_opt(set->hide, "model", 1)));
 		json_add_str(keys, NULL, n->key);
@@ -271,16 +245,6 @@ static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fa
 	return rc;
 }
 
-static void instances_state(struct emu *m, const cJSON *keys, const char *state)
-{
-	const cJSON *k;
-	struct entry *n;
-
-	cJSON_ArrayForEach(k, keys)
-		if ((n = store_find(m, k->valuestring)) != NULL)
-			entry_state(n, state);
-}
-
 /* Tell them, wait, take them away. */
 static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
 {
@@ -288,7 +252,7 @@ static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
 	struct entry *n;
 	int rc;
 
-	instances_state(m, keys, "Deleting");
+	machines_state(m, keys, "Deleting", "");
 	events_terminate(m, keys);
 	rc = machines_run(m, "delete", keys, f);
 	cJSON_ArrayForEach(k, keys) {
@@ -316,15 +280,13 @@ static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims
 {
 	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]", "OldestVM");
 	cJSON *keys = cJSON_CreateArray();
-	char *prefix = instances_prefix(set);
 
 	while (cJSON_GetArraySize(keys) < n_victims) {
 		struct entry *best = NULL, *n;
 
-		for (n = NULL; (n = store_next(m, n, prefix)) != NULL;) {
+		for (n = NULL; (n = next_instance(m, n, set)) != NULL;) {
 			const cJSON *k;
-			bool chosen = json_bool_opt(n->doc, "properties.protectionPolicy.protectFromScaleIn",
-						    false);
+			bool chosen = false;
 
 			cJSON_ArrayForEach(k, keys)
 				chosen = chosen || strcmp(k->valuestring, n->key) == 0;
@@ -336,41 +298,44 @@ static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims
 			break;
 		json_add_str(keys, NULL, best->key);
 	}
-	free(prefix);
 	return keys;
 }
 
-static int64_t count_instances(struct emu *m, const char *prefix)
+static int64_t count_instances(struct emu *m, const struct entry *set)
 {
-	struct entry *n;
 	int64_t k = 0;
 
-	for (n = NULL; (n = store_next(m, n, prefix)) != NULL;)
+	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;)
 		k++;
 	return k;
 }
 
+/* What is there counts, also after a failure. */
+static void recount(struct emu *m, const char *key)
+{
+	struct entry *set = store_find(m, key);
+
+	if (set != NULL)
+		json_put_int(json_get_mut(set->doc, "sku"), "capacity", count_instances(m, set));
+}
+
 static void mark_models(struct emu *m, struct entry *set, bool all)
 {
-	char *prefix = instances_prefix(set);
 	int64_t model = json_int_opt(set->hide, "model", 0);
-	struct entry *n;
 
-	for (n = NULL; (n = store_next(m, n, prefix)) != NULL;) {
+	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;) {
 		if (all)
-			json_set(n->hide, "model", cJSON_CreateNumber((double)model));
+			json_put_int(n->hide, "model", model);
 		json_set(json_get_mut(n->doc, "properties"), "latestModelApplied",
 			 cJSON_CreateBool(json_int_opt(n->hide, "model", 0) == model));
 	}
-	free(prefix);
 }
 
 /* Bring a set to its capacity. */
 static int run_set(struct emu *m, struct op *op, struct fault *f)
 {
 	struct entry *set = store_find(m, op->key);
-	char *prefix = instances_prefix(set);
-	int64_t want = json_int_opt(set->doc, "sku.capacity", 0), have = count_instances(m, prefix);
+	int64_t want = json_int_opt(set->doc, "sku.capacity", 0), have = count_instances(m, set);
 	cJSON *keys;
 	int rc = 0;
 
@@ -386,75 +351,57 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 		rc = have > want ? remove_instances(m, keys, f) : op_sleep(m, 300);
 	}
 	json_free(keys);
-	/* what is there counts, also after a failure */
-	if ((set = store_find(m, op->key)) != NULL)
-		json_set(json_get_mut(set->doc, "sku"), "capacity",
-			 cJSON_CreateNumber((double)count_instances(m, prefix)));
-	free(prefix);
+	recount(m, op->key);
 	return rc;
 }
 
 int remove_vmss(struct emu *m, const char *key, struct fault *f)
 {
-	char *prefix = xasprintf("%s/virtualmachines/", key);
-	cJSON *keys = cJSON_CreateArray();
-	struct entry *n;
-	int rc;
+	cJSON *keys = instance_keys(m, store_find(m, key));
+	int rc = remove_instances(m, keys, f);
 
-	for (n = NULL; (n = store_next(m, n, prefix)) != NULL;)
-		json_add_str(keys, NULL, n->key);
-	rc = remove_instances(m, keys, f);
 	json_free(keys);
-	free(prefix);
 	return rc;
 }
 
 /* ---- actions ---- */
 
+static int no_instance(struct call *c, const char *id)
+{
+	return fault_set(&c->fault, 400, "InvalidParameter instanceIds: The provided instanceId %.40s is not an "
+			 "active Virtual Machine Scale Set VM instanceId.", id);
+}
+
 /* The keys of the instances a request is about: those it names, or all. */
 static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
 {
 	const cJSON *ids = json_get(c->body, "instanceIds"), *id;
-	cJSON *keys = cJSON_CreateArray();
-	char *prefix = instances_prefix(set), *key;
-	struct entry *n;
+	int n = cJSON_GetArraySize(ids);
+	cJSON *keys;
 
-	if (must_name && cJSON_GetArraySize(ids) == 0) {
+	if (must_name && n == 0)
 		fault_set(&c->fault, 400, "InvalidParameter instanceIds: "
-		       "Required parameter 'instanceIds' is missing (null).");
-	} else if (cJSON_GetArraySize(ids) == 0 ||
-		   (cJSON_GetArraySize(ids) == 1 && is(ids->child->valuestring, "*"))) {
-		for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
-			json_add_str(keys, NULL, n->key);
-	} else {
-		cJSON_ArrayForEach(id, ids) {
-			key = xasprintf("%s%s", prefix, cJSON_IsString(id) ? id->valuestring : "");
-			if (strchr(key + strlen(prefix), '/') != NULL || store_find(c->m, key) == NULL)
-				fault_set(&c->fault, 400, "InvalidParameter instanceIds: " "The provided "
-				       "instanceId %.40s is not an active Virtual Machine Scale Set VM "
-				       "instanceId.", key + strlen(prefix));
-			else
-				json_add_str(keys, NULL, key);
-			free(key);
-		}
+			  "Required parameter 'instanceIds' is missing (null).");
+	if (n == 0 || (n == 1 && is(cJSON_GetStringValue(ids->child), "*")))
+		return instance_keys(c->m, set);
+	keys = cJSON_CreateArray();
+	cJSON_ArrayForEach(id, ids) {
+		const char *z = cJSON_IsString(id) ? id->valuestring : "";
+		char *key = xasprintf("%s" INSTANCES "%s", set->key, z);
+
+		if (strchr(z, '/') != NULL || store_find(c->m, key) == NULL)
+			no_instance(c, z);
+		json_add_str(keys, NULL, key);
+		free(key);
 	}
-	free(prefix);
-	if (c->fault.error == NULL)
-		return keys;
-	json_free(keys);
-	return NULL;
+	return keys;
 }
 
 static int run_delete(struct emu *m, struct op *op, struct fault *f)
 {
-	struct entry *set;
-	char *prefix = xasprintf("%s/virtualmachines/", json_text(op->args, "set"));
 	int rc = remove_instances(m, json_get(op->args, "keys"), f);
 
-	if ((set = store_find(m, json_text(op->args, "set"))) != NULL)
-		json_set(json_get_mut(set->doc, "sku"), "capacity",
-			 cJSON_CreateNumber((double)count_instances(m, prefix)));
-	free(prefix);
+	recount(m, op->key);
 	return rc;
 }
 
@@ -466,34 +413,9 @@ static int run_upgrade(struct emu *m, struct op *op, struct fault *f)
 	(void)f;
 	cJSON_ArrayForEach(k, json_get(op->args, "keys"))
 		if ((n = store_find(m, k->valuestring)) != NULL)
-			json_set(n->hide, "model", cJSON_CreateNumber((double)
-				 json_int_opt(set->hide, "model", 0)));
+			json_put_int(n->hide, "model", json_int_opt(set->hide, "model", 0));
 	mark_models(m, set, false);
 	return op_sleep(m, 500);
-}
-
-/* Begin run for these instances (keys taken). */
-static int begin(struct call *c, struct entry *set, cJSON *keys, op_run *run, bool deleting)
-{
-	const cJSON *k;
-	struct entry *n;
-	struct op *op;
-
-	cJSON_ArrayForEach(k, keys)
-		if ((n = store_find(c->m, k->valuestring)) != NULL && refuse_busy(c->m, n, &c->fault) < 0) {
-			json_free(keys);
-			return -1;
-		}
-	if (deleting)
-		instances_state(c->m, keys, "Deleting");
-	op = op_start(c->m, OP_COMPUTE, json_text(set->doc, "location"), set->key, c->api, run,
-		      json_fmt("{'set':%s,'keys':%j}", set->key, keys), cJSON_Duplicate(keys, true),
-		      &c->fault);
-	json_free(keys);
-	if (op == NULL)
-		return -1;
-	call_op(c, op);
-	return call_answer(c, 202, NULL);
 }
 
 static cJSON *instance_nic(const struct entry *n)
@@ -501,61 +423,42 @@ static cJSON *instance_nic(const struct entry *n)
 	const cJSON *cfg = json_at(n->doc, "properties.networkProfileConfiguration."
 				   "networkInterfaceConfigurations[0]");
 	const cJSON *ip = json_at(cfg, "properties.ipConfigurations[0]");
-	char *id = xasprintf("%s/networkInterfaces/%s", json_text(n->doc, "id"),
-			     json_text(cfg, "name"));
-	char *ip_id = xasprintf("%s/ipConfigurations/%s", id, json_text(ip, "name"));
-	cJSON *doc = json_fmt("{'name':%s,'id':%s,'etag':%s,'properties':{'provisioningState':"
-		"'Succeeded','resourceGuid':%s,'ipConfigurations':[{'name':%s,'id':%s,'properties':{"
+	const char *vm = json_text(n->doc, "id"), *name = json_text(cfg, "name");
+	const char *ip_name = json_text(ip, "name");
+	cJSON *doc = json_fmt("{'name':%s,'id':'%s/networkInterfaces/%s','etag':'W/\\\"1\\\"','properties':{"
+		"'provisioningState':'Succeeded','resourceGuid':%s,'ipConfigurations':[{'name':%s,"
+		"'id':'%s/networkInterfaces/%s/ipConfigurations/%s','properties':{"
 		"'provisioningState':'Succeeded','privateIPAddress':%s,'privateIPAllocationMethod':"
 		"'Dynamic','subnet':%j,'primary':true,'privateIPAddressVersion':'IPv4',"
 		"'loadBalancerBackendAddressPools':%j}}],'dnsSettings':{'dnsServers':[],"
 		"'appliedDnsServers':[]},'enableAcceleratedNetworking':false,'enableIPForwarding':false,"
-		"'primary':true,'virtualMachine':{'id':%s}}}",
-		json_text(cfg, "name"), id, "W/\"1\"", json_text(n->doc, "properties.vmId"),
-		json_text(ip, "name"), ip_id, json_text(n->hide, "address"),
-		json_at(ip, "properties.subnet"), json_at(ip, "properties.loadBalancerBackendAddressPools"),
-		json_text(n->doc, "id"));
+		"'primary':true,'virtualMachine':{'id':%s}}}", name, vm, name,
+		json_text(n->doc, "properties.vmId"), ip_name, vm, name, ip_name,
+		json_text(n->hide, "address"), json_at(ip, "properties.subnet"),
+		json_at(ip, "properties.loadBalancerBackendAddressPools"), vm);
 
 	json_strip_nulls(doc);
-	free(id);
-	free(ip_id);
 	return doc;
 }
 
 static int list_nics(struct call *c, struct entry *set, struct entry *only)
 {
-	char *prefix = instances_prefix(set);
 	cJSON *arr = cJSON_CreateArray();
-	struct entry *n;
 
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
+	for (struct entry *n = NULL; (n = next_instance(c->m, n, set)) != NULL;)
 		if (only == NULL || n == only)
 			cJSON_AddItemToArray(arr, instance_nic(n));
-	free(prefix);
 	return call_page(c, arr, INSTANCES_PAGE);
 }
 
-static int list_instances(struct call *c, struct entry *set)
+/* One more of that code. */
+static void tally(cJSON *arr, const char *code)
 {
-	char *prefix = instances_prefix(set);
-	cJSON *arr = cJSON_CreateArray();
-	struct entry *n;
-
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
-		cJSON_AddItemToArray(arr, call_show(c, n));
-	free(prefix);
-	return call_page(c, arr, INSTANCES_PAGE);
-}
-
-static void tally(cJSON *arr, const char *kind, const char *state)
-{
-	char code[64];
 	cJSON *item;
 
-	snprintf(code, sizeof(code), "%s/%s", kind, state);
 	cJSON_ArrayForEach(item, arr)
 		if (json_is(item, "code", code)) {
-			json_set(item, "count", cJSON_CreateNumber((double)(json_int_opt(item, "count", 0) + 1)));
+			json_put_int(item, "count", json_int_opt(item, "count", 0) + 1);
 			return;
 		}
 	json_push(arr, "{'code':%s,'count':1}", code);
@@ -563,79 +466,46 @@ static void tally(cJSON *arr, const char *kind, const char *state)
 
 static int set_view(struct call *c, struct entry *set)
 {
-	char *prefix = instances_prefix(set);
 	cJSON *out = json_fmt("{'virtualMachine':{'statusesSummary':[]},'statuses':[{'code':"
 		"'ProvisioningState/succeeded','level':'Info','displayStatus':'Provisioning succeeded',"
-		"'time':%s}],'orchestrationServices':[]}",
-		json_text(set->doc, "properties.timeCreated"));
-	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary");
-	struct entry *n;
+		"'time':%s}],'orchestrationServices':[]}", json_text(set->doc, "properties.timeCreated"));
+	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary"), *view;
 
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;) {
-		char *state = lower(json_text(n->doc, "properties.provisioningState"));
-
-		tally(arr, "ProvisioningState", state);
-		tally(arr, "PowerState", json_str_opt(n->hide, "power", "unknown"));
-		free(state);
+	for (struct entry *n = NULL; (n = next_instance(c->m, n, set)) != NULL;) {
+		view = machine_view(n);
+		tally(arr, json_text(view, "statuses[0].code"));
+		tally(arr, json_text(view, "statuses[1].code"));
+		json_free(view);
 	}
-	free(prefix);
 	return call_answer(c, 200, out);
-}
-
-/* PUT on an instance: tags and protection. */
-static int put_instance(struct call *c, struct entry *n)
-{
-	const cJSON *tags = json_get(c->body, "tags"), *guard = json_at(c->body, "properties.protectionPolicy");
-	const char *etag = json_str_opt(c->body, "etag", NULL), *have = json_text(n->doc, "etag");
-
-	if (etag != NULL && strcmp(etag, have) != 0)
-		return fault_set(&c->fault, 412, "PreconditionFailed: " "Etag provided in if-match header "
-			      "\"%.80s\" does not match etag %s of resource.", etag, have);
-	if (json_bool_opt(guard, "protectFromScaleSetActions", false) &&
-	    !json_bool_opt(guard, "protectFromScaleIn", false))
-		return fault_set(&c->fault, 400, "InvalidParameter protectionPolicy: "
-			      "protectFromScaleSetActions cannot be true while protectFromScaleIn is false.");
-	if (tags != NULL)
-		json_set(n->doc, "tags", cJSON_Duplicate(tags, true));
-	if (guard != NULL)
-		json_set(json_get_mut(n->doc, "properties"), "protectionPolicy", cJSON_Duplicate(guard, true));
-	store_changed(c->m);
-	return call_answer(c, 200, entry_show(c->m, n));
 }
 
 /* VMSS/virtualMachines/ID[/verb]: s[0] is the id. */
 static int instance_call(struct call *c, struct entry *set, char **s)
 {
-	char *key = xasprintf("%s/virtualmachines/%s", set->key, s[0]);
+	char *key = xasprintf("%s" INSTANCES "%s", set->key, s[0]);
 	struct entry *n = store_find(c->m, key);
-	bool get = c->method == GET;
 	uint64_t id;
 
 	free(key);
 	c->pretty = true;
 	if (!str_num(str_of(s[0]), UINT32_MAX, &id))
 		return fault_set(&c->fault, 400, "InvalidParameter instanceId: "
-			      "Virtual Machine Scale Set VM instanceId must be a number.");
-	if (n == NULL && c->method == DELETE)
-		return call_answer(c, 204, NULL);
-	if (n == NULL && get)
-		return fault_set(&c->fault, 404, "NotFound: "
-			      "The entity was not found in this Azure location.");
+				 "Virtual Machine Scale Set VM instanceId must be a number.");
 	if (n == NULL)
-		return fault_set(&c->fault, 400, "InvalidParameter instanceIds: " "The provided instanceId "
-			      "%.40s is not an active Virtual Machine Scale Set VM instanceId.", s[0]);
-	if (s[1] == NULL && get)
+		return c->method == DELETE ? call_answer(c, 204, NULL) :
+		       c->method != GET ? no_instance(c, s[0]) :
+		       fault_set(&c->fault, 404, "NotFound: The entity was not found in this Azure location.");
+	if (c->method == GET && s[1] == NULL)
 		return call_answer(c, 200, call_show(c, n));
-	if (s[1] == NULL && c->method == PUT)
-		return put_instance(c, n);
-	if (s[1] != NULL && s[2] == NULL && get && is(s[1], "instanceView"))
+	if (c->method == GET && s[2] == NULL && is(s[1], "instanceView"))
 		return call_answer(c, 200, machine_view(n));
-	if (s[1] != NULL && s[2] == NULL && get && is(s[1], "networkInterfaces"))
+	if (c->method == GET && s[2] == NULL && is(s[1], "networkInterfaces"))
 		return list_nics(c, set, n);
 	if (refuse_busy(c->m, set, &c->fault) < 0)
 		return -1;
 	if (s[1] == NULL && c->method == DELETE)
-		return begin(c, set, json_fmt("[%s]", n->key), run_delete, true);
+		return machines_begin(c, set, json_fmt("[%s]", n->key), run_delete, "delete", "Deleting", "");
 	if (s[1] == NULL || s[2] != NULL)
 		return call_method(c);
 	if (is(s[1], "runCommand"))
@@ -645,32 +515,36 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 
 int vmss_action(struct call *c, struct entry *set, char **s)
 {
-	bool get = c->method == GET;
+	bool deleting = is(s[0], "delete"), upgrading = is(s[0], "manualupgrade");
 	cJSON *keys;
 
-	if (is(s[0], "virtualMachines"))
-		return s[1] != NULL ? instance_call(c, set, s + 1) :
-			get ? list_instances(c, set) : call_method(c);
+	if (is(s[0], "virtualMachines") && s[1] != NULL)
+		return instance_call(c, set, s + 1);
 	if (s[1] != NULL)
 		return 1;
-	if (is(s[0], "instanceView"))
-		return get ? set_view(c, set) : call_method(c);
-	if (is(s[0], "networkInterfaces"))
-		return get ? list_nics(c, set, NULL) : call_method(c);
-	if (is(s[0], "publicIPAddresses"))
-		return get ? call_answer(c, 200, json_fmt("{'value':[]}")) : call_method(c);
+	if (c->method == GET) {
+		if (is(s[0], "virtualMachines"))
+			return call_list(c, rtype_find("Microsoft.Compute/virtualMachineScaleSets/virtualMachines"),
+					 set->key, INSTANCES, INSTANCES_PAGE);
+		if (is(s[0], "instanceView"))
+			return set_view(c, set);
+		if (is(s[0], "networkInterfaces"))
+			return list_nics(c, set, NULL);
+		if (is(s[0], "publicIPAddresses"))
+			return call_answer(c, 200, json_fmt("{'value':[]}"));
+	}
 	if (c->method != POST)
 		return 1;
-	if (is(s[0], "setOrchestrationServiceState"))
-		return call_answer(c, 200, NULL);
 	if (refuse_busy(c->m, set, &c->fault) < 0)
 		return -1;
-	keys = named_instances(c, set, is(s[0], "delete") || is(s[0], "manualupgrade"));
-	if (keys == NULL)
+	keys = named_instances(c, set, deleting || upgrading);
+	if (c->fault.error != NULL) {
+		json_free(keys);
 		return -1;
-	if (is(s[0], "delete"))
-		return begin(c, set, keys, run_delete, true);
-	if (is(s[0], "manualupgrade"))
-		return begin(c, set, keys, run_upgrade, false);
+	}
+	if (deleting)
+		return machines_begin(c, set, keys, run_delete, "delete", "Deleting", "");
+	if (upgrading)
+		return machines_begin(c, set, keys, run_upgrade, "", NULL, "");
 	return machines_act(c, set, s[0], keys);
 }

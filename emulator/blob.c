@@ -83,85 +83,64 @@ static int deny_auth(struct request *r, const char *detail)
 
 /* ---- signatures ---- */
 
-struct sas {
-	struct buf sv, ss, srt, sr, st, se, sp, sip, spr, si, ses, sig, rscc, rscd, rsce, rscl, rsct;
-};
-
-#define SAS_EACH(X) X(sv) X(ss) X(srt) X(sr) X(st) X(se) X(sp) X(sip) X(spr) X(si) X(ses) X(sig) \
-	X(rscc) X(rscd) X(rsce) X(rscl) X(rsct)
-
-static void sas_read(struct request *r, struct sas *s)
+/* The fields of the signature in the query. */
+static cJSON *sas_read(struct request *r)
 {
-#define READ(name) buf_init(&s->name, 1024); http_x_param(r->x, #name, &s->name);
-	SAS_EACH(READ)
+	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"), word;
+	cJSON *sas = cJSON_CreateObject();
+	char name[8];
+
+	while (str_next(&rest, ' ', &word)) {
+		struct buf b = BUF_INIT(1024);
+
+		snprintf(name, sizeof(name), "%.*s", STR_ARG(word));
+		if (http_x_param(r->x, name, &b) && b.n > 0)
+			json_add_str(sas, name, b.str);
+		buf_burn(&b);
+	}
+	return sas;
 }
 
-static void sas_release(struct sas *s)
+static int check_signature(struct request *r, const cJSON *s, const struct entry *account)
 {
-#define DROP(name) buf_burn(&s->name);
-	SAS_EACH(DROP)
-}
-
-static void account_text(const struct request *r, const struct sas *s, struct buf *b)
-{
-	buf_addf(b, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", r->account, s->sp.str, s->ss.str, s->srt.str,
-		 s->st.str, s->se.str, s->sip.str, s->spr.str, s->sv.str);
-	if (strcmp(s->sv.str, "2020-12-06") >= 0)
-		buf_addf(b, "%s\n", s->ses.str);
-}
-
-static void service_text(const struct request *r, const struct sas *s, struct buf *b)
-{
-	bool blob = strcmp(s->sr.str, "b") == 0;
-
-	buf_addf(b, "%s\n%s\n%s\n/blob/%s/%s%s%s\n%s\n%s\n%s\n%s\n", s->sp.str, s->st.str, s->se.str,
-		 r->account, r->container, blob ? "/" : "", blob ? r->blob : "", s->si.str, s->sip.str,
-		 s->spr.str, s->sv.str);
-	if (strcmp(s->sv.str, "2018-11-09") >= 0)
-		buf_addf(b, "%s\n\n", s->sr.str);
-	if (strcmp(s->sv.str, "2020-12-06") >= 0)
-		buf_addf(b, "%s\n", s->ses.str);
-	buf_addf(b, "%s\n%s\n%s\n%s\n%s", s->rscc.str, s->rscd.str, s->rsce.str, s->rscl.str, s->rsct.str);
-}
-
-static int check_signature(struct request *r, const struct sas *s, const struct entry *account)
-{
+	const char *given = json_text(s, "sig");
+	bool blob = strcmp(json_text(s, "sr"), "b") == 0, same = false;
 	struct buf text = BUF_INIT(16384), sig = BUF_INIT(64);
-	bool same = false;
+	char *resource = xasprintf("/blob/%s/%s%s%s", r->account, r->container, blob ? "/" : "",
+				   blob ? r->blob : "");
 
-	if (s->ss.n > 0)
-		account_text(r, s, &text);
-	else
-		service_text(r, s, &text);
+	sas_text(s, r->account, resource, &text);
 	for (int i = 1; i <= 2 && !same; i++) {
 		buf_reset(&sig);
 		sas_sign(json_text(json_get(account->hide, i == 1 ? "key1" : "key2"), "value"),
 			 buf_str(&text), &sig);
-		same = sig.n == s->sig.n && same_bytes(sig.str, s->sig.str, sig.n);
+		same = sig.n == strlen(given) && same_bytes(sig.str, given, sig.n);
 	}
 	buf_addf(&r->text, "Signature did not match. String to sign used was %s", text.str);
+	free(resource);
 	buf_release(&text);
 	buf_burn(&sig);
 	return same ? 0 : deny_auth(r, r->text.str);
 }
 
 /* YYYY-MM-DD, with Thh:mmZ, or with Thh:mm:ssZ. */
-static bool sas_time(const struct buf *b, int64_t *t)
+static bool sas_time(const char *z, int64_t *t)
 {
+	size_t n = strlen(z);
 	char s[64];
 
-	snprintf(s, sizeof(s), "%.40s%s", b->str, b->n == 10 ? "T00:00:00Z" : "");
-	if (b->n == 17 && s[16] == 'Z')
+	snprintf(s, sizeof(s), "%.40s%s", z, n == 10 ? "T00:00:00Z" : "");
+	if (n == 17 && s[16] == 'Z')
 		memcpy(s + 16, ":00Z", 5);
 	return time_parse_iso(str_of(s), t);
 }
 
-static int check_times(struct request *r, const struct sas *s)
+static int check_times(struct request *r, const cJSON *s)
 {
 	int64_t t, now = unix_time();
 	char a[32], b[32];
 
-	if (!sas_time(&s->se, &t))
+	if (!sas_time(json_text(s, "se"), &t))
 		return deny_auth(r, "Signed expiry time is missing or not well formed.");
 	if (t < now) {
 		time_http(now, a);
@@ -169,56 +148,56 @@ static int check_times(struct request *r, const struct sas *s)
 		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]", b, a);
 		return deny_auth(r, r->text.str);
 	}
-	if (s->st.n > 0 && (!sas_time(&s->st, &t) || t > now))
+	if (json_get(s, "st") != NULL && (!sas_time(json_text(s, "st"), &t) || t > now))
 		return deny_auth(r, "Signature not valid in the specified time frame: it begins in the future.");
 	return 0;
 }
 
-/* Any one letter of want lets it through. */
-static bool allows(const struct buf *letters, const char *want)
+static int not_authorized(struct request *r, const char *code, const char *what)
 {
-	return strpbrk(letters->str, want) != NULL;
+	char text[128];
+
+	snprintf(text, sizeof(text), "This request is not authorized to perform this operation using this %s.",
+		 what);
+	return deny(r, 403, code, text);
+}
+
+static int check_sas(struct request *r, const struct entry *account, const cJSON *s, const char *want)
+{
+	bool all = json_get(s, "ss") != NULL;
+
+	if (strlen(json_text(s, "sv")) != 10 || (!all && !listed("b c", json_text(s, "sr"))))
+		return deny_auth(r, "sv or sr is missing or not known.");
+	if (check_signature(r, s, account) < 0)
+		return -1;
+	buf_reset(&r->text);
+	if (check_times(r, s) < 0)
+		return -1;
+	if (all && strchr(json_text(s, "ss"), 'b') == NULL)
+		return not_authorized(r, "AuthorizationServiceMismatch", "service");
+	if (all && strchr(json_text(s, "srt"), r->blob[0] != '\0' ? 'o' : 'c') == NULL)
+		return not_authorized(r, "AuthorizationResourceTypeMismatch", "resource type");
+	if (strpbrk(json_text(s, "sp"), want) == NULL)
+		return not_authorized(r, "AuthorizationPermissionMismatch", "permission");
+	return 0;
 }
 
 /* What the caller may do.  want: permission letters, any of them will do. */
 static int authorize(struct request *r, const struct entry *account, const char *want)
 {
-	struct sas s;
-	int rc = -1;
+	cJSON *s = sas_read(r);
+	int rc;
 
-	sas_read(r, &s);
-	if (s.sig.n == 0) {
-		if (http_field(http_x_head(r->x), "Authorization").p != NULL)
-			deny_auth(r, "Only shared access signatures are known to the local Azure.");
-		else if (json_bool_opt(account->doc, "properties.allowBlobPublicAccess", false))
-			deny(r, 404, "ResourceNotFound", "The specified resource does not exist.");
-		else
-			deny(r, 409, "PublicAccessNotPermitted",
-			     "Public access is not permitted on this storage account.");
-		goto out;
-	}
-	if (s.sv.n != 10 || (s.ss.n == 0 && strcmp(s.sr.str, "b") != 0 && strcmp(s.sr.str, "c") != 0)) {
-		deny_auth(r, "sv or sr is missing or not known.");
-		goto out;
-	}
-	if (check_signature(r, &s, account) < 0)
-		goto out;
-	buf_reset(&r->text);
-	if (check_times(r, &s) < 0)
-		goto out;
-	if (s.ss.n > 0 && !allows(&s.ss, "b"))
-		deny(r, 403, "AuthorizationServiceMismatch",
-		     "This request is not authorized to perform this operation using this service.");
-	else if (s.ss.n > 0 && !allows(&s.srt, r->blob[0] != '\0' ? "o" : "c"))
-		deny(r, 403, "AuthorizationResourceTypeMismatch",
-		     "This request is not authorized to perform this operation using this resource type.");
-	else if (!allows(&s.sp, want))
-		deny(r, 403, "AuthorizationPermissionMismatch",
-		     "This request is not authorized to perform this operation using this permission.");
+	if (json_get(s, "sig") != NULL)
+		rc = check_sas(r, account, s, want);
+	else if (http_field(http_x_head(r->x), "Authorization").p != NULL)
+		rc = deny_auth(r, "Only shared access signatures are known to the local Azure.");
+	else if (json_bool_opt(account->doc, "properties.allowBlobPublicAccess", false))
+		rc = deny(r, 404, "ResourceNotFound", "The specified resource does not exist.");
 	else
-		rc = 0;
-out:
-	sas_release(&s);
+		rc = deny(r, 409, "PublicAccessNotPermitted",
+			  "Public access is not permitted on this storage account.");
+	json_burn(s);
 	return rc;
 }
 

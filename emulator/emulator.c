@@ -159,7 +159,7 @@ static int read_body(struct call *c, struct err *e)
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
 		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
-			rc = fault_set(&c->fault, 400, "InvalidRequestContent: " "The request content was "
+			rc = fault_set(&c->fault, 400, "InvalidRequestContent: The request content was "
 				    "invalid and could not be deserialized: '%s'.", why.msg);
 	}
 	buf_burn(&b);
@@ -191,7 +191,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 		if (json_get(rule, "retryAfter") != NULL)
 			call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
 	} else if (c->method == UNKNOWN || split_path(c) < 0) {
-		fault_set(&c->fault, 400, "BadRequest: " "The request cannot be understood.");
+		fault_set(&c->fault, 400, "BadRequest: The request cannot be understood.");
 	} else if (read_body(c, &e) < 0 && c->fault.error == NULL) {
 		/* half a body: there is nobody left to answer */
 		cut_off = true;

@@ -87,7 +87,7 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what, cons
 		seen = json_int_opt(rule, "seen", 0);
 		skip = json_int_opt(rule, "skip", 0);
 		times = json_int_opt(rule, "times", INT32_MAX);
-		json_set(rule, "seen", cJSON_CreateNumber((double)(seen + 1)));
+		json_put_int(rule, "seen", seen + 1);
 		if (seen < skip || seen >= skip + times)
 			continue;
 		emu_log(m, "fault: %s %.300s", kind, what);

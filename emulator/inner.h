@@ -125,9 +125,11 @@ struct emu {
 /*
  * A document from a template in which ' stands for ".  %s text (NULL: null),
  * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null).  Texts are
- * escaped.  A template that is no JSON is our mistake.
+ * escaped; between quotes, '/x/%s', a text is part of the text around it.  A
+ * template that is no JSON is our mistake.
  */
 cJSON *json_fmt(const char *fmt, ...);
+cJSON *json_array_of(cJSON *item);		/* takes it */
 /* The same, appended to an array. */
 #define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
 /* Remove every member that is null, at any depth. */
@@ -136,13 +138,14 @@ void json_strip_nulls(cJSON *doc);
 void json_merge(cJSON *doc, const cJSON *patch);
 /* The object of that name in obj (any case), made when it is missing. */
 cJSON *json_sub(cJSON *obj, const char *name);
-/* Set unless there is such a member. */
-void json_default(cJSON *obj, const char *name, cJSON *v);
+/* Add what obj lacks of such a document, at any depth of objects. */
+void json_defaults(cJSON *obj, const char *fmt, ...);
 void json_drop(cJSON *obj, const char *name);
 /* What is there, "" when it is no string. */
 const char *json_text(const cJSON *doc, const char *path);
 /* It is this word, in any case; NULL is equal to nothing. */
 bool json_is(const cJSON *doc, const char *path, const char *word);
+void json_put_int(cJSON *obj, const char *name, int64_t v);
 /* Replace a string member. */
 void json_put_str(cJSON *obj, const char *name, const char *v);
 /*
@@ -151,6 +154,8 @@ void json_put_str(cJSON *obj, const char *name, const char *v);
  * many.  Garbage stays garbage.
  */
 void json_relax(struct str text, struct buf *out);
+/* Is it one of these words, separated by blanks?  In any case. */
+bool listed(const char *words, const char *word);
 /* Item of an array of named things, any case; NULL if absent. */
 cJSON *json_named(const cJSON *arr, const char *name);
 
@@ -167,9 +172,15 @@ struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide);
 void store_remove(struct emu *m, struct entry *n);
 /* The entries whose key begins with prefix (lower case), after NULL the first. */
 struct entry *store_next(struct emu *m, struct entry *after, const char *prefix);
+/* Those whose key begins with key and goes on with tail. */
+struct entry *store_below(struct emu *m, struct entry *after, const char *key, const char *tail);
+/* Those of one type, "Microsoft.Compute/virtualMachines". */
+struct entry *store_typed(struct emu *m, struct entry *after, const char *type);
 void store_changed(struct emu *m);		/* save it, wake who waits */
 /* The document with that id, which may be part of another: a subnet, a pool. */
 const cJSON *store_doc(struct emu *m, const char *id);
+/* "subnets/x" in doc: what is called so in its properties; doc for "". */
+const cJSON *doc_part(const cJSON *doc, const char *path);
 /* First entry whose document names id or something below it; not self, and
  * not below it. */
 struct entry *store_referrer(struct emu *m, const char *id);
@@ -231,10 +242,14 @@ struct call {
 };
 
 void arm_handle(struct call *c);		/* with the lock held */
+/* What /metadata/endpoints and a template's environment() say; base: its address. */
+cJSON *cloud_doc(const struct emu *m, const char *base);
 bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing */
 int call_answer(struct call *c, unsigned status, cJSON *out);	/* takes out; 0 */
 void call_field(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool call_param(const struct call *c, const char *name, struct buf *b);
+/* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */
+char *filter_value(struct call *c, const char *name);
+char *call_param(const struct call *c, const char *name);	/* NULL: none.  Caller frees */
 int call_method(struct call *c) __attribute__((cold));	/* refuse: 405 */
 /* Answer an array in pages.  Takes arr. */
 int call_page(struct call *c, cJSON *arr, size_t page);
@@ -242,6 +257,9 @@ int call_page(struct call *c, cJSON *arr, size_t page);
 int call_poll(struct call *c, const char *id, bool location);
 /* The headers that lead to op. */
 void call_op(struct call *c, const struct op *op);
+/* Begin work on n, answer 202.  Takes args and busy.  NULL: refused. */
+struct op *call_begin(struct call *c, enum op_style style, const struct entry *n, op_run *run,
+		      cJSON *args, cJSON *busy);
 
 /* ---- arm.c: resources ---- */
 
@@ -289,7 +307,10 @@ struct rtype {
 };
 
 extern const struct rtype network_types[], compute_types[], storage_types[], insights_types[];
-extern const char *const locations[][4];	/* name, display name, geography, paired; NULL at the end */
+extern const struct rtype *const all_types[];	/* these; NULL at the end */
+extern const struct location {
+	char name[19], display[21], geography[13], paired[19];
+} locations[];				/* one without a name at the end */
 #define COMPUTE_VERSIONS \
 	"2025-04-01, 2024-11-01, 2024-07-01, 2024-03-01, 2023-09-01, 2023-07-01, 2023-03-01, " \
 	"2022-11-01, 2022-08-01, 2022-03-01, 2021-11-01, 2021-07-01, 2021-04-01, 2021-03-01, " \
@@ -312,16 +333,23 @@ char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
  */
 int arm_put(struct emu *m, struct put *p, const cJSON *body);
 void put_release(struct put *p);
+/* Its "timeCreated" and unique id are the old one's, or new. */
+void put_born(struct put *p, const char *name);
 cJSON *entry_show(struct emu *m, const struct entry *n);
 /* What id refers to exists, or p is dry; otherwise InvalidResourceReference. */
 int need_reference(struct emu *m, struct put *p, const char *id);
+int no_reference(struct put *p, const char *id) __attribute__((cold));	/* refuse */
 struct entry *group_of(struct emu *m, const char *id);
 void entry_state(struct entry *n, const char *state);	/* properties.provisioningState */
+bool entry_is(const struct entry *n, const char *state);
 
 /* What follows providers/ in a group: namespace, type, name, ... */
 int resource_route(struct call *c, struct entry *group, char **seg);
-/* Answer all entries of that type whose key begins with prefix. */
-int call_list(struct call *c, const struct rtype *t, const char *prefix);
+/* Answer all entries of that type (NULL: those without one) below key. */
+int call_list(struct call *c, const struct rtype *t, const char *key, const char *tail, size_t page);
+int unknown_type(struct call *c, const char *ns, const char *type) __attribute__((cold));
+/* Answer what is tracked below key, in brief, and as $filter wants it. */
+int call_resources(struct call *c, const char *key);
 /* An operation is at work on n: 409. */
 int refuse_busy(struct emu *m, const struct entry *n, struct fault *f);
 
@@ -330,7 +358,8 @@ int arm_subscriptions(struct call *c);		/* /subscriptions, /tenants */
 int arm_subscription(struct call *c);		/* below /subscriptions/S, not providers */
 int arm_providers(struct call *c, char **seg);	/* below providers of a subscription */
 int group_call(struct call *c);			/* the group itself: seg[3] */
-cJSON *resource_brief(const struct entry *n);
+struct entry *group_named(struct call *c, const char *name);	/* NULL: refused, 404 */
+int refuse_leaving(const struct entry *group, struct fault *f);	/* -1 when it is being deleted */
 
 /* ---- arm_deploy.c ---- */
 int deployments_call(struct call *c, struct entry *group, char **seg);	/* behind "deployments" */
@@ -338,16 +367,16 @@ int operations_call(struct call *c, struct entry *group, const char *name, const
 
 /* ---- arm_compute.c: sizes, machines, what both kinds share ---- */
 int compute_location(struct call *c, char **seg);	/* behind Microsoft.Compute */
-int network_location(struct call *c, char **seg);
 int storage_names(struct call *c);
 cJSON *account_keys(const struct entry *n);	/* what listKeys answers */
 /* "24.04.202607280" for an image reference; NULL: there is none. */
 const char *image_version(const cJSON *image);
 struct vm_size {
-	const char *name, *family;
-	unsigned cores, memory_mb;
+	char name[18], family[20];
+	uint8_t cores;
 	bool arm;
 	bool refused;		/* NotAvailableForSubscription */
+	uint16_t memory_mb;
 };
 const struct vm_size *vm_size_find(const char *name);
 /* p may have more machines of that size. */
@@ -360,6 +389,11 @@ int check_machine(struct put *p, cJSON *profile, const char *size, bool set, cha
 cJSON *machine_view(const struct entry *n);	/* its instanceView */
 /* POST verb for the machines with these keys (taken); 1: no such verb. */
 int machines_act(struct call *c, const struct entry *owner, const char *verb, cJSON *keys);
+/* Begin run for these machines (keys taken), with {"keys", "verb"} for arguments. */
+int machines_begin(struct call *c, const struct entry *owner, cJSON *keys, op_run *run,
+		   const char *verb, const char *state, const char *power);
+/* Their provisioning state, and power unless that is "". */
+void machines_state(struct emu *m, const cJSON *keys, const char *state, const char *power);
 int run_command(struct call *c, struct entry *n);
 /* A copy of what GET answers, with the instanceView if that was asked for. */
 cJSON *call_show(struct call *c, const struct entry *n);
@@ -410,6 +444,9 @@ bool entra_handle(struct call *c);		/* false: not its path */
 int entra_check(struct call *c);
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account);
 void blob_forget(struct emu *m, const char *account, const char *container);
+struct entry *account_named(struct emu *m, const char *name);
+/* What is signed; sas: its fields by their names in the query ("sv", "sp", ...). */
+void sas_text(const cJSON *sas, const char *account, const char *resource, struct buf *b);
 /* The signature of a SAS over text, base64. */
 void sas_sign(const char *key, struct str text, struct buf *out);
 void imds_handle(void *ctx, struct http_exchange *x);

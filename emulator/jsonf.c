@@ -8,29 +8,31 @@
 
 #include "emulator/inner.h"
 
-static void put_string(struct buf *b, const char *s)
+static void put_string(struct buf *b, const char *s, bool quoted)
 {
-	if (s == NULL) {
+	const char *quote = quoted ? "" : "\"";
+
+	if (s == NULL && !quoted) {
 		buf_adds(b, "null");
 		return;
 	}
-	buf_addc(b, '"');
+	buf_adds(b, quote);
 	buf_add_json(b, str_of(s));
-	buf_addc(b, '"');
+	buf_adds(b, quote);
 }
 
-cJSON *json_fmt(const char *fmt, ...)
+static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
 	struct buf b = BUF_INIT(STATE_MAX);
 	struct err e = ERR_INIT;
+	bool quoted = false;
 	const cJSON *doc;
-	va_list ap;
 	cJSON *out;
 
-	va_start(ap, fmt);
 	for (const char *p = fmt; *p != '\0'; p++) {
 		if (*p == '\'') {
 			buf_addc(&b, '"');
+			quoted = !quoted;
 			continue;
 		}
 		if (*p != '%') {
@@ -39,7 +41,7 @@ cJSON *json_fmt(const char *fmt, ...)
 		}
 		switch (*++p) {
 		case 's':
-			put_string(&b, va_arg(ap, const char *));
+			put_string(&b, va_arg(ap, const char *), quoted);
 			break;
 		case 'd':
 			buf_addf(&b, "%d", va_arg(ap, int));
@@ -61,11 +63,56 @@ cJSON *json_fmt(const char *fmt, ...)
 			abort();	/* an unknown hole */
 		}
 	}
-	va_end(ap);
 	out = json_parse(buf_str(&b), fmt, &e);
 	assert(out != NULL);
 	buf_burn(&b);		/* account keys pass through here, too */
 	return out;
+}
+
+cJSON *json_fmt(const char *fmt, ...)
+{
+	va_list ap;
+	cJSON *out;
+
+	va_start(ap, fmt);
+	out = json_vfmt(fmt, ap);
+	va_end(ap);
+	return out;
+}
+
+cJSON *json_array_of(cJSON *item)
+{
+	cJSON *arr = cJSON_CreateArray();
+
+	cJSON_AddItemToArray(arr, item);
+	return arr;
+}
+
+/* What to lacks and from has. */
+static void fill(cJSON *to, cJSON *from)
+{
+	cJSON *item, *next, *have;
+
+	for (item = from->child; item != NULL; item = next) {
+		next = item->next;
+		have = cJSON_GetObjectItem(to, item->string);
+		if (have == NULL)
+			cJSON_AddItemToObject(to, item->string, cJSON_DetachItemViaPointer(from, item));
+		else if (cJSON_IsObject(have))
+			fill(have, item);
+	}
+}
+
+void json_defaults(cJSON *obj, const char *fmt, ...)
+{
+	va_list ap;
+	cJSON *from;
+
+	va_start(ap, fmt);
+	from = json_vfmt(fmt, ap);
+	va_end(ap);
+	fill(obj, from);
+	json_free(from);
 }
 
 void json_strip_nulls(cJSON *doc)
@@ -114,12 +161,14 @@ void json_drop(cJSON *obj, const char *name)
 	cJSON_DeleteItemFromObject(obj, name);
 }
 
-void json_default(cJSON *obj, const char *name, cJSON *v)
+bool listed(const char *words, const char *word)
 {
-	if (cJSON_GetObjectItem(obj, name) != NULL)
-		json_free(v);
-	else
-		cJSON_AddItemToObject(obj, name, v);
+	struct str s = str_of(words), one;
+
+	while (str_next(&s, ' ', &one))
+		if (word != NULL && str_ieqz(one, word))
+			return true;
+	return false;
 }
 
 const char *json_text(const cJSON *doc, const char *path)
@@ -130,6 +179,11 @@ const char *json_text(const cJSON *doc, const char *path)
 bool json_is(const cJSON *doc, const char *path, const char *word)
 {
 	return is(json_str_opt(doc, path, NULL), word);
+}
+
+void json_put_int(cJSON *obj, const char *name, int64_t v)
+{
+	json_set(obj, name, cJSON_CreateNumber((double)v));
 }
 
 void json_put_str(cJSON *obj, const char *name, const char *v)

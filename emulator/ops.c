@@ -211,7 +211,7 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	args = keys = NULL;
 	/* the thread's first act is to wait for our lock */
 	if (pthread_create(&t, &attr, op_thread, op) != 0) {
-		fault_set(f, 503, "ServerTimeout: " "No thread could be started.");
+		fault_set(f, 503, "ServerTimeout: No thread could be started.");
 		goto out;
 	}
 	m->threads++;

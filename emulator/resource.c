@@ -7,14 +7,14 @@
 
 #include "emulator/inner.h"
 
+const struct rtype *const all_types[] = {
+	network_types, storage_types, insights_types, compute_types, NULL,
+};
+
 const struct rtype *rtype_find(const char *name)
 {
-	static const struct rtype *const all[] = {
-		network_types, storage_types, insights_types, compute_types,
-	};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		for (const struct rtype *t = all[i]; t->name != NULL; t++)
+	for (size_t i = 0; all_types[i] != NULL; i++)
+		for (const struct rtype *t = all_types[i]; t->name != NULL; t++)
 			if (is(t->name, name))
 				return t;
 	return NULL;
@@ -27,7 +27,7 @@ bool version_known(const char *versions, const char *api)
 	return strlen(api) == 10 && at != NULL && (at[10] == ',' || at[10] == '\0');
 }
 
-const char *const locations[][4] = {
+const struct location locations[] = {
 	{ "eastus", "East US", "US", "westus" },
 	{ "eastus2", "East US 2", "US", "centralus" },
 	{ "westus", "West US", "US", "eastus" },
@@ -38,7 +38,7 @@ const char *const locations[][4] = {
 	{ "germanywestcentral", "Germany West Central", "Europe", "germanynorth" },
 	{ "uksouth", "UK South", "UK", "ukwest" },
 	{ "southeastasia", "Southeast Asia", "Asia Pacific", "eastasia" },
-	{ NULL, NULL, NULL, NULL },
+	{ .name = "" },
 };
 
 const char *location_find(const char *name)
@@ -50,9 +50,9 @@ const char *location_find(const char *name)
 		if (*name != ' ')
 			s[n++] = to_lower(*name);
 	s[n] = '\0';
-	for (size_t i = 0; locations[i][0] != NULL; i++)
-		if (strcmp(s, locations[i][0]) == 0)
-			return locations[i][0];
+	for (const struct location *l = locations; s[0] != '\0' && l->name[0] != '\0'; l++)
+		if (strcmp(s, l->name) == 0)
+			return l->name;
 	return NULL;
 }
 
@@ -60,14 +60,19 @@ char *location_list(void)
 {
 	struct buf b = BUF_INIT(1024);
 
-	for (size_t i = 0; locations[i][0] != NULL; i++)
-		buf_addf(&b, "%s%s", i ? "," : "", locations[i][0]);
+	for (const struct location *l = locations; l->name[0] != '\0'; l++)
+		buf_addf(&b, "%s%s", b.n > 0 ? "," : "", l->name);
 	return buf_detach(&b);
 }
 
 void entry_state(struct entry *n, const char *state)
 {
 	json_put_str(json_sub(n->doc, "properties"), "provisioningState", state);
+}
+
+bool entry_is(const struct entry *n, const char *state)
+{
+	return json_is(n->doc, "properties.provisioningState", state);
 }
 
 cJSON *entry_show(struct emu *m, const struct entry *n)
@@ -99,8 +104,11 @@ int need_reference(struct emu *m, struct put *p, const char *id)
 	if (id == NULL)
 		return fault_set(&p->f, 400, "InvalidRequestFormat: "
 			      "Cannot parse the request: a reference has no id.");
-	if (p->dry || store_doc(m, id) != NULL)
-		return 0;
+	return p->dry || store_doc(m, id) != NULL ? 0 : no_reference(p, id);
+}
+
+int no_reference(struct put *p, const char *id)
+{
 	return fault_set(&p->f, 400, "InvalidResourceReference: "
 		      "Resource %s referenced by resource %s was not found. Please make sure that "
 		      "the referenced resource exists, and that both resources are in the same "
@@ -139,40 +147,31 @@ static int check_location(struct put *p, const cJSON *body)
 	return 0;
 }
 
-/* Parts of a body that are kept as they are, beside properties. */
-static const char *const kept[] = { "tags", "sku", "zones", "kind", "identity", "plan", NULL };
-
 static int build(struct put *p, const cJSON *body)
 {
 	const cJSON *v;
-	char guid[37], etag[48];
+	char guid[37];
 
-	p->doc = cJSON_CreateObject();
-	json_add_str(p->doc, "name", p->name);
-	json_add_str(p->doc, "id", p->id);
-	json_add_str(p->doc, "type", p->type->name);
+	p->doc = json_fmt("{'name':%s,'id':%s,'type':%s}", p->name, p->id, p->type->name);
 	if (check_location(p, body) < 0)
 		return -1;
-	for (size_t i = 0; kept[i] != NULL; i++)
-		if ((v = json_get(body, kept[i])) != NULL)
-			cJSON_AddItemToObject(p->doc, kept[i], cJSON_Duplicate(v, true));
+	cJSON_ArrayForEach(v, body)
+		if (listed("tags sku zones kind identity plan", v->string))
+			cJSON_AddItemToObject(p->doc, v->string, cJSON_Duplicate(v, true));
 	v = json_get(body, "properties");
 	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
 		return fault_set(&p->f, 400, "InvalidRequestContent: "
 			      "The request content was invalid and could not be deserialized: "
 			      "'properties' is not an object.");
-	cJSON_AddItemToObject(p->doc, "properties", cJSON_IsObject(v) ?
-			      cJSON_Duplicate(v, true) : cJSON_CreateObject());
+	json_defaults(p->doc, "{'properties':%j}", v);
 	json_strip_nulls(p->doc);
-	if (p->type->style == OP_NETWORK) {
-		random_guid(guid);
-		snprintf(etag, sizeof(etag), "W/\"%s\"", guid);
-		json_add_str(p->doc, "etag", etag);
-	} else if (p->type->style == OP_COMPUTE) {
-		snprintf(etag, sizeof(etag), "\"%lld\"", 1 + (p->old == NULL ? 0 :
-			 (long long)json_int_opt(p->old->hide, "etag", 0)));
-		json_add_str(p->doc, "etag", etag);
-	}
+	json_sub(p->doc, "properties");
+	random_guid(guid);
+	if (p->type->style == OP_NETWORK)
+		json_defaults(p->doc, "{'etag':'W/\\\"%s\\\"'}", guid);
+	else if (p->type->style == OP_COMPUTE)
+		json_defaults(p->doc, "{'etag':'\\\"%l\\\"'}", 1 + (p->old == NULL ? 0 :
+			      json_int_opt(p->old->hide, "etag", 0)));
 	return 0;
 }
 
@@ -294,8 +293,6 @@ static int run_settle(struct emu *m, struct op *op, struct fault *f)
 static int store_put(struct emu *m, struct put *p)
 {
 	const struct rtype *t = p->type;
-	cJSON *keys;
-
 	p->created = p->old == NULL;
 	if (p->created) {
 		p->entry = store_add(m, p->id, p->doc, p->hide);
@@ -311,17 +308,14 @@ static int store_put(struct emu *m, struct put *p)
 	}
 	p->doc = p->hide = NULL;
 	if (t->style == OP_COMPUTE)
-		json_set(p->entry->hide, "etag", cJSON_CreateNumber((double)
-			 (json_int_opt(p->entry->hide, "etag", 0) + 1)));
+		json_put_int(p->entry->hide, "etag", json_int_opt(p->entry->hide, "etag", 0) + 1);
 	if (t->style == OP_NONE || p->unchanged)
 		return 0;
 	entry_state(p->entry, t->style != OP_NETWORK && p->created ? "Creating" : "Updating");
-	keys = cJSON_CreateArray();
-	json_add_str(keys, NULL, p->entry->key);
 	p->op = op_start(m, t->style, json_str_opt(p->entry->doc, "location", p->group_location),
 			 p->entry->key, p->api, p->work != NULL ? p->work : run_settle,
 			 p->args != NULL ? p->args : json_fmt("{'ms':%d}", (int)t->work_ms),
-			 keys, &p->f);
+			 json_fmt("[%s]", p->entry->key), &p->f);
 	p->args = NULL;
 	if (p->op == NULL)
 		entry_state(p->entry, "Failed");
@@ -351,10 +345,8 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 			      "Resource group of '%s' could not be found.", p->id);
 	p->group = json_text(group->doc, "id");
 	p->group_location = json_text(group->doc, "location");
-	if (json_is(group->doc, "properties.provisioningState", "Deleting"))
-		return fault_set(&p->f, 409, "ResourceGroupBeingDeleted: "
-			      "The resource group '%s' is in deprovisioning state and cannot perform "
-			      "this operation.", json_text(group->doc, "name"));
+	if (refuse_leaving(group, &p->f) < 0)
+		return -1;
 	p->old = store_find(m, p->id);
 	/* the name stays as it was first written */
 	if (p->old != NULL) {
@@ -385,14 +377,11 @@ void put_release(struct put *p)
 
 static void remove_tree(struct emu *m, const char *key)
 {
-	char *prefix = xasprintf("%s/", key), *own = xstrdup(key);
+	char *own = xstrdup(key);
 	struct entry *n;
 
-	while ((n = store_next(m, NULL, prefix)) != NULL)
+	while ((n = store_below(m, NULL, own, "/")) != NULL || (n = store_find(m, own)) != NULL)
 		store_remove(m, n);
-	if ((n = store_find(m, own)) != NULL)
-		store_remove(m, n);
-	free(prefix);
 	free(own);
 }
 
@@ -418,14 +407,11 @@ static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op
 {
 	const struct rtype *t = n->type;
 	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;
-	char *prefix = xasprintf("%s/", n->key);
-	cJSON *keys;
 	int rc = refuse_busy(m, n, f);
 
 	*op = NULL;
-	for (child = NULL; rc == 0 && (child = store_next(m, child, prefix)) != NULL;)
+	for (child = NULL; rc == 0 && (child = store_below(m, child, n->key, "/")) != NULL;)
 		rc = refuse_busy(m, child, f);
-	free(prefix);
 	if (rc < 0)
 		return -1;
 	if (user != NULL)
@@ -440,10 +426,8 @@ static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op
 		return 0;
 	}
 	entry_state(n, "Deleting");
-	keys = cJSON_CreateArray();
-	json_add_str(keys, NULL, n->key);
 	*op = op_start(m, t->style, json_text(n->doc, "location"), n->key, api, run_delete,
-		       NULL, keys, f);
+		       NULL, json_fmt("[%s]", n->key), f);
 	return *op == NULL ? -1 : 0;
 }
 
@@ -556,83 +540,58 @@ static int call_resource(struct call *c, const struct rtype *t, const char *grou
 
 	if (c->method == PUT)
 		return call_put(c, id, c->body);
-	if (n == NULL && c->method == DELETE)
-		return call_answer(c, 204, NULL);
 	if (n == NULL)
-		return missing(c, t, group, id);
+		return c->method == DELETE ? call_answer(c, 204, NULL) : missing(c, t, group, id);
 	c->pretty = t->flags & R_PRETTY;
-	if (c->method == PATCH)
+	switch (c->method) {
+	case PATCH:
 		return call_patch(c, n);
-	if (c->method == DELETE)
+	case DELETE:
 		return call_delete(c, n);
-	if (c->method == HEAD)
+	case HEAD:
 		return call_answer(c, 204, NULL);
-	if (c->method != GET)
+	case GET:
+		if ((etag = json_str_opt(n->doc, "etag", NULL)) != NULL)
+			call_field(c, "ETag: %s", etag);
+		return call_answer(c, 200, call_show(c, n));
+	default:
 		return call_method(c);
-	if ((etag = json_str_opt(n->doc, "etag", NULL)) != NULL)
-		call_field(c, "ETag: %s", etag);
-	return call_answer(c, 200, call_show(c, n));
+	}
 }
 
-int call_list(struct call *c, const struct rtype *t, const char *prefix)
+int call_list(struct call *c, const struct rtype *t, const char *key, const char *tail, size_t page)
 {
 	cJSON *arr = cJSON_CreateArray();
 	struct entry *n;
 
-	if (c->method != GET) {
-		json_free(arr);
-		return call_method(c);
-	}
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
+	for (n = NULL; (n = store_below(c->m, n, key, tail)) != NULL;)
 		if (n->type == t)
 			cJSON_AddItemToArray(arr, call_show(c, n));
-	return call_page(c, arr, 100);
+	return c->method == GET ? call_page(c, arr, page) : (json_free(arr), call_method(c));
 }
 
-/* A subnet, a security rule: part of a document, changed by writing the whole. */
+/* A subnet, a security rule: part of a document. */
 static int call_part(struct call *c, struct entry *n, char **s)
 {
-	char *id = xasprintf("%s/%s/%s", json_text(n->doc, "id"), s[0], s[1]);
+	char *id = xasprintf("%s/%s/%s", n->key, s[0], s[1]);
 	const cJSON *part = store_doc(c->m, id);
-	cJSON *whole, *arr, *item;
-	struct entry *user;
 	int rc;
 
-	if (part == NULL && c->method == GET) {
-		rc = fault_set(&c->fault, 404, "NotFound: " "Resource %s not found.", id);
-	} else if (c->method == GET) {
-		rc = call_answer(c, 200, cJSON_Duplicate(part, true));
-	} else if (c->method != PUT && c->method != DELETE) {
+	if (c->method != GET)
 		rc = call_method(c);
-	} else if (part == NULL && c->method == DELETE) {
-		rc = call_answer(c, 204, NULL);
-	} else if (c->method == DELETE && (user = store_referrer(c->m, id)) != NULL) {
-		rc = fault_set(&c->fault, 400, "InUseSubnetCannotBeDeleted: "
-			    "Subnet %s is in use by %s and cannot be deleted. In order to delete the "
-			    "subnet, delete all the resources within the subnet. See "
-			    "aka.ms/deletesubnet.", s[1], json_text(user->doc, "id"));
-	} else {
-		whole = cJSON_Duplicate(n->doc, true);
-		json_drop(whole, "etag");
-		arr = cJSON_GetObjectItem(json_get_mut(whole, "properties"), s[0]);
-		if (arr == NULL)
-			arr = json_add_arr(json_get_mut(whole, "properties"), s[0]);
-		if ((item = json_named(arr, s[1])) != NULL)
-			json_free(cJSON_DetachItemViaPointer(arr, item));
-		if (c->method == PUT && cJSON_IsObject(c->body)) {
-			item = cJSON_Duplicate(c->body, true);
-			json_put_str(item, "name", s[1]);
-			cJSON_AddItemToArray(arr, item);
-		}
-		rc = call_put(c, json_text(whole, "id"), whole);
-		if (rc == 0 && (part = store_doc(c->m, id)) != NULL)
-			call_answer(c, c->status, cJSON_Duplicate(part, true));
-		else if (rc == 0)
-			call_answer(c, 202, NULL);
-		json_free(whole);
-	}
+	else if (part == NULL)
+		rc = fault_set(&c->fault, 404, "NotFound: Resource %s not found.", id);
+	else
+		rc = call_answer(c, 200, cJSON_Duplicate(part, true));
 	free(id);
 	return rc;
+}
+
+int unknown_type(struct call *c, const char *ns, const char *type)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "InvalidResourceType: The resource type '%.80s' could not be found "
+			 "in the namespace '%.60s' for api version '%s'.", type, ns, c->api);
 }
 
 static int wrong_version(struct call *c, const struct rtype *t)
@@ -644,20 +603,38 @@ static int wrong_version(struct call *c, const struct rtype *t)
 		      (int)strcspn(t->name, "/"), t->name, c->api, t->versions);
 }
 
+/* What follows the name of n: s[0], perhaps a name.  type: n's, prefix: the
+ * path, with x/default in it where lists have that. */
+static int below(struct call *c, struct entry *n, struct buf *type, const char *prefix, char **s)
+{
+	const cJSON *arr = json_get_i(json_get(n->doc, "properties"), s[0]);
+	bool network = n->type->style == OP_NETWORK;
+	const struct rtype *deeper;
+
+	buf_addf(type, "/%s", s[0]);
+	deeper = rtype_find(type->str);
+	if (s[1] != NULL && s[2] == NULL && network)
+		return call_part(c, n, s);
+	if (s[1] == NULL && deeper != NULL)
+		return call_list(c, deeper, prefix, "/", 100);
+	if (s[1] == NULL && network && c->method == GET && cJSON_IsArray(arr))
+		return call_page(c, cJSON_Duplicate(arr, true), 100);
+	return unknown_type(c, type->str, s[0]);
+}
+
 /* s: namespace, type, name, type, name, ..., verb */
 int resource_route(struct call *c, struct entry *group, char **s)
 {
-	const char *group_id = json_text(group->doc, "id");
 	const char *group_name = json_text(group->doc, "name");
 	struct buf id = BUF_INIT(2048), type = BUF_INIT(256);
 	const struct rtype *t = NULL, *deeper;
 	struct entry *n;
-	char *prefix;
+	char *prefix = NULL;
 	size_t i, own = 0, own_n = 0;
 	int rc = 1;
 
 	buf_addf(&type, "%s", s[0]);
-	buf_addf(&id, "%s/providers/%s", group_id, s[0]);
+	buf_addf(&id, "%s/providers/%s", json_text(group->doc, "id"), s[0]);
 	/* as deep as there are types that we know and names to go with them */
 	for (i = 1; s[i] != NULL; i += 2) {
 		size_t keep = type.n;
@@ -665,7 +642,7 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		buf_addf(&type, "/%s", s[i]);
 		deeper = rtype_find(type.str);
 		/* fileServices/default is no resource of its own here */
-		if (deeper == NULL && s[i + 1] != NULL && is(s[i + 1], "default")) {
+		if (deeper == NULL && is(s[i + 1], "default")) {
 			buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
 			continue;
 		}
@@ -682,61 +659,27 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		/* a list: namespace/type */
 		buf_addf(&type, "/%s", s[1] != NULL ? s[1] : "");
 		t = rtype_find(type.str);
-		c->gateway = true;
 		if (t == NULL || s[2] != NULL)
-			rc = fault_set(&c->fault, 404, "InvalidResourceType: "
-				    "The resource type could not be found in the namespace '%.80s' for "
-				    "api version '%s'.", s[0], c->api);
+			rc = unknown_type(c, s[0], type.str);
 		else if (!version_known(t->versions, c->api))
 			rc = wrong_version(c, t);
-		else {
-			c->gateway = false;
-			prefix = xasprintf("%s/", group->key);
-			rc = call_list(c, t, prefix);
-			free(prefix);
-		}
+		else
+			rc = call_list(c, t, group->key, "/", 100);
 		goto out;
 	}
-	/* a list below x/default has that in its path */
 	prefix = lower(id.str);
 	buf_truncate(&id, own_n);
 	n = store_find(c->m, id.str);
-	if (!version_known(t->versions, c->api) && c->method != PUT &&
-	    !(s[i] != NULL && is(s[i], "networkInterfaces"))) {
-		rc = wrong_version(c, t);
-		goto free_prefix;
-	}
 	/* the parent knows best what its children are called */
-	if (n != NULL && t->action != NULL && s[i] != NULL)
+	if (!version_known(t->versions, c->api) && c->method != PUT && !is(s[i], "networkInterfaces"))
+		rc = wrong_version(c, t);
+	else if (n != NULL && t->action != NULL && s[i] != NULL)
 		rc = t->action(c, n, s + own);
-	if (rc != 1)
-		goto free_prefix;
-	if (s[i] == NULL) {
-		rc = call_resource(c, t, group_name, id.str);
-	} else if (n == NULL) {
-		rc = missing(c, t, group_name, id.str);
-	} else if (s[i + 1] != NULL && s[i + 2] == NULL && t->style == OP_NETWORK) {
-		rc = call_part(c, n, s + i);
-	} else {
-		buf_addf(&type, "/%s", s[i]);
-		if ((deeper = rtype_find(type.str)) != NULL && s[i + 1] == NULL) {
-			char *below = xasprintf("%s/", prefix);
-
-			rc = call_list(c, deeper, below);
-			free(below);
-		} else if (t->style == OP_NETWORK && s[i + 1] == NULL && c->method == GET &&
-			   cJSON_IsArray(json_get_i(json_get(n->doc, "properties"), s[i]))) {
-			rc = call_page(c, cJSON_Duplicate(json_get_i(json_get(n->doc, "properties"),
-				       s[i]), true), 100);
-		} else {
-			c->gateway = true;
-			rc = fault_set(&c->fault, 404, "InvalidResourceType: "
-				    "The resource type '%.80s' could not be found in '%s'.", s[i], type.str);
-		}
-	}
-free_prefix:
-	free(prefix);
+	if (rc == 1)
+		rc = s[i] == NULL ? call_resource(c, t, group_name, id.str) :
+		     n == NULL ? missing(c, t, group_name, id.str) : below(c, n, &type, prefix, s + i);
 out:
+	free(prefix);
 	buf_release(&id);
 	buf_release(&type);
 	return rc;

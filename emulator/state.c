@@ -137,14 +137,27 @@ void store_remove(struct emu *m, struct entry *n)
 	store_changed(m);
 }
 
-struct entry *store_next(struct emu *m, struct entry *after, const char *prefix)
+struct entry *store_below(struct emu *m, struct entry *after, const char *key, const char *tail)
 {
-	size_t n = strlen(prefix);
+	size_t n = strlen(key), more = strlen(tail);
 
 	for (after = after == NULL ? m->entries : after->next; after != NULL; after = after->next)
-		if (strncmp(after->key, prefix, n) == 0)
+		if (strncmp(after->key, key, n) == 0 && strncmp(after->key + n, tail, more) == 0)
 			return after;
 	return NULL;
+}
+
+struct entry *store_next(struct emu *m, struct entry *after, const char *prefix)
+{
+	return store_below(m, after, prefix, "");
+}
+
+struct entry *store_typed(struct emu *m, struct entry *after, const char *type)
+{
+	do
+		after = store_next(m, after, "");
+	while (after != NULL && (after->type == NULL || !is(after->type->name, type)));
+	return after;
 }
 
 void store_changed(struct emu *m)
@@ -153,12 +166,28 @@ void store_changed(struct emu *m)
 	pthread_cond_broadcast(&m->changed);
 }
 
+const cJSON *doc_part(const cJSON *doc, const char *path)
+{
+	struct str rest = str_of(path), kind, name;
+
+	while (doc != NULL && rest.n > 0 && str_next(&rest, '/', &kind)) {
+		char *k = str_dup(kind), *v;
+
+		if (!str_next(&rest, '/', &name))
+			name = STR("");
+		v = str_dup(name);
+		doc = json_named(json_get_i(json_get(doc, "properties"), k), v);
+		free(k);
+		free(v);
+	}
+	return doc;
+}
+
 const cJSON *store_doc(struct emu *m, const char *id)
 {
 	const cJSON *doc = NULL;
 	struct entry *n = NULL;
-	struct str rest, kind, name;
-	char *base, *cut, *k, *v;
+	char *base, *cut;
 
 	if (id == NULL)
 		return NULL;
@@ -166,18 +195,8 @@ const cJSON *store_doc(struct emu *m, const char *id)
 	base = lower(id);
 	while ((n = store_find(m, base)) == NULL && (cut = strrchr(base, '/')) != NULL)
 		*cut = '\0';
-	if (n != NULL) {
-		rest = str_skip(str_of(id), strlen(base) + 1);
-		for (doc = n->doc; doc != NULL && rest.n > 0 && str_next(&rest, '/', &kind);) {
-			if (!str_next(&rest, '/', &name))
-				name = STR("");
-			k = str_dup(kind);
-			v = str_dup(name);
-			doc = json_named(json_get_i(json_get(doc, "properties"), k), v);
-			free(k);
-			free(v);
-		}
-	}
+	if (n != NULL)
+		doc = doc_part(n->doc, id[strlen(base)] == '\0' ? "" : id + strlen(base) + 1);
 	free(base);
 	return doc;
 }
