@@ -189,6 +189,7 @@ struct http_server {
 	int listen_fd;
 	int stop_fd;			/* -1: only the interrupt flag */
 	unsigned max_conns;
+	unsigned max_per_peer;		/* of one address, more are closed; 0: no bound */
 	uint64_t body_max;		/* larger: 413 */
 	int64_t idle_ms;		/* no complete request head in time: closed; also
 					   how long a peer may take no byte of an answer */
@@ -217,7 +218,6 @@ struct str http_x_query(const struct http_exchange *x);	/* behind '?', may be em
 /* Percent-decoded value of a query parameter appended to out; false if absent or malformed. */
 bool http_x_param(const struct http_exchange *x, const char *name, struct buf *out);
 const char *http_x_peer(const struct http_exchange *x);	/* "10.77.16.4:51234" */
-const struct http_server *http_x_server(const struct http_exchange *x);
 /* The server has been told to stop: long answers should come to an end. */
 bool http_x_stopping(const struct http_exchange *x);
 /* Whole body into b (b's ceiling counts too).  -1: e set, an answer must not

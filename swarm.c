@@ -301,7 +301,8 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 			goto out;
 		}
 	}
-	if (validate(s, body, e) < 0)
+	if (agents_keep_number(s, json_get_mut(json_get_mut(body, "properties"), "parameters"),
+			       e) < 0 || validate(s, body, e) < 0)
 		goto out;
 	ui_say(s->ui, "the template is valid");
 	rc = deploy(s, body, e);

@@ -100,11 +100,6 @@ const char *http_x_peer(const struct http_exchange *x)
 	return x->c->peer;
 }
 
-const struct http_server *http_x_server(const struct http_exchange *x)
-{
-	return x->c->sv->s;
-}
-
 bool http_x_stopping(const struct http_exchange *x)
 {
 	return x->c->sv->stopping || interrupt_requested();
@@ -768,6 +763,18 @@ static int start_thread(struct conn *c, size_t stack)
 	return rc;
 }
 
+/* Whether an address has all the places that one may have.  Who says nothing
+ * at all would else keep everybody out, a handshake's time at a go. */
+static bool has_enough(const struct server *sv, const char *peer)
+{
+	ptrdiff_t host_n = str_rchr(str_of(peer), ':') + 1;
+	unsigned n = 0;
+
+	for (const struct conn *c = sv->conns; c != NULL; c = c->next)
+		n += strncmp(c->peer, peer, (size_t)host_n) == 0;
+	return sv->s->max_per_peer > 0 && n >= sv->s->max_per_peer;
+}
+
 static int take_connection(struct server *sv, struct err *e)
 {
 	int fd = tcp_accept(sv->s->listen_fd, now_ms(), e);
@@ -779,6 +786,11 @@ static int take_connection(struct server *sv, struct err *e)
 	c->sv = sv;
 	c->fd = fd;
 	peer_name(fd, c->peer);
+	if (has_enough(sv, c->peer)) {
+		close(fd);
+		free(c);
+		return 0;
+	}
 	errno = start_thread(c, sv->s->stack);
 	if (errno != 0) {
 		err_sys(e, ERR_IO, "starting a thread");

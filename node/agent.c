@@ -32,6 +32,7 @@
 #include "node/node.h"
 
 #define CONNS_MAX 16
+#define CONNS_PEER_MAX 4
 #define IDLE_MS 5000
 #define ENGINE_MS 30000		/* one exchange; a join may take 20 s of its own */
 #define ASK_MS 12000
@@ -456,7 +457,8 @@ static void handle(void *ctx, struct http_exchange *x)
 static int serve(struct agent *a, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024,
+		.stop_fd = -1, .max_conns = CONNS_MAX,
+		.max_per_peer = CONNS_PEER_MAX, .body_max = 1024,
 		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = a,
 	};
 	unsigned port = a->config.health_port;

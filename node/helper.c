@@ -44,6 +44,7 @@
 #include "tls/tls.h"
 
 #define CONNS_MAX 48
+#define CONNS_PEER_MAX 8
 #define IDLE_MS 10000
 #define BODY_MAX 1024
 #define HANDSHAKE_MS 5000
@@ -964,7 +965,8 @@ static void helper_free(struct helper *h)
 static int serve(struct helper *h, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = BODY_MAX,
+		.stop_fd = -1, .max_conns = CONNS_MAX,
+		.max_per_peer = CONNS_PEER_MAX, .body_max = BODY_MAX,
 		.idle_ms = IDLE_MS, .body_ms = IDLE_MS,
 		.wrap = wrap, .handle = handle, .failed = failed, .ctx = h,
 	};

@@ -273,6 +273,44 @@ out:
 	return rc < 0 ? err_in(e, "autoscale bounds") : 0;
 }
 
+static void set_parameter(cJSON *parameters, const char *name, int64_t v)
+{
+	cJSON *p = cJSON_CreateObject();
+
+	json_set(p, "value", cJSON_CreateNumber((double)v));
+	json_set(parameters, name, p);
+}
+
+int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
+{
+	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
+	struct azure_reply r = { 0 };
+	int64_t there;
+	int rc = -1;
+
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
+		goto out;
+	rc = 0;
+	if (r.http.head.status == 404)
+		goto out;
+	if ((rc = json_int(r.doc, "sku.capacity", 0, AGENTS_MAX, &there, e)) < 0 ||
+	    there == json_int_opt(parameters, "agentCount.value", -1))
+		goto out;
+	ui_say(s->ui, "there %s %lld agent%s already, and so it stays; "
+	       "'azswarm scale-agents' changes that", there == 1 ? "is" : "are",
+	       (long long)there, there == 1 ? "" : "s");
+	set_parameter(parameters, "agentCount", there);
+	/* or autoscale would remove or make some at once */
+	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
+		set_parameter(parameters, "minAgentCount", there);
+	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
+		set_parameter(parameters, "maxAgentCount", there);
+out:
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
 static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct err *e)
 {
 	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
@@ -294,6 +332,13 @@ static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct er
 	free(what);
 	free(path);
 	return rc;
+}
+
+/* Nothing runs there that would still have to leave the swarm.  Who is only on
+ * the way down, or of whom Azure does not know, might. */
+static bool is_off(const struct agent *g)
+{
+	return strcmp(g->power, "stopped") == 0 || strcmp(g->power, "deallocated") == 0;
 }
 
 /* Machines that do not run go first, then the newest. */
@@ -318,21 +363,21 @@ static int scale_in(struct session *s, struct agents *a, size_t remove, struct e
 	qsort(a->list, a->n, sizeof(*a->list), victim_order);
 	for (size_t i = 0; rc == 0 && i < remove; i += part) {
 		size_t end = i + part < remove ? i + part : remove;
-		cJSON *ids = cJSON_CreateArray(), *running = cJSON_CreateArray();
+		cJSON *ids = cJSON_CreateArray(), *on = cJSON_CreateArray();
 		struct buf names = BUF_INIT(64u << 10);
 		char *down, *gone;
 
 		for (size_t k = i; k < end; k++) {
 			cJSON_AddItemToArray(ids, cJSON_CreateString(a->list[k].id));
-			if (strcmp(a->list[k].power, "running") == 0)
-				cJSON_AddItemToArray(running, cJSON_CreateString(a->list[k].id));
+			if (!is_off(&a->list[k]))
+				cJSON_AddItemToArray(on, cJSON_CreateString(a->list[k].id));
 			buf_addf(&names, "%s%s", names.n ? ", " : "", a->list[k].name);
 		}
 		down = xasprintf("%s to drain, leave and shut down", names.str);
 		gone = xasprintf("%s to be deleted", names.str);
-		if (cJSON_GetArraySize(running) > 0) {
+		if (cJSON_GetArraySize(on) > 0) {
 			ui_say(s->ui, "%s: draining, leaving the swarm, shutting down", names.str);
-			rc = act(s, "poweroff?skipShutdown=false", running, 0, down, e);
+			rc = act(s, "poweroff?skipShutdown=false", on, 0, down, e);
 		}
 		if (rc == 0) {
 			s->no_wait = no_wait && end == remove;
@@ -346,7 +391,7 @@ static int scale_in(struct session *s, struct agents *a, size_t remove, struct e
 		free(gone);
 		buf_release(&names);
 		json_free(ids);
-		json_free(running);
+		json_free(on);
 	}
 	s->no_wait = no_wait;
 	return rc;

@@ -51,6 +51,12 @@ struct agents {
 };
 int agents_list(struct session *s, struct agents *a, struct err *e);
 void agents_release(struct agents *a);
+/*
+ * Make the deployment's parameters ask for as many agents as there are: a
+ * smaller number would have Azure remove machines by rules of its own, without
+ * a drain.
+ */
+int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
 /* ---- the commands; argv[0] is the command's name ---- */
 

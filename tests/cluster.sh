@@ -4,8 +4,9 @@
 # Needs AZSWARM (the program) and SRCDIR.  azure_start sets:
 #	azure_dir	state of the local Azure
 #	azure_machines	nspawn, or paper
+#	azure_net	name of its machines' network, after its directory
 
-azure_pid= azure_dir= azure_machines=
+azure_pid= azure_born= azure_dir= azure_net= azure_machines=
 
 # azure_able: may this host boot nspawn machines?  Says why not.
 azure_able()
@@ -27,16 +28,18 @@ azure_start()
 {
 	azure_dir=$1 azure_machines=$2
 	mkdir -p "$azure_dir"
+	azure_net=$(printf %s "$(realpath "$azure_dir")" | sha256sum | cut -c 1-8)
 	set -- --dir "$azure_dir" --listen 127.0.0.1:0
 	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
 	rm -f "$azure_dir.out"	# the last one was ready, too
 	: >"$azure_dir.out"
 	"$AZSWARM" emulator "$@" >"$azure_dir.out" 2>"$azure_dir.err" </dev/null &
 	azure_pid=$!
+	azure_born=$(azure_birth)
 	n=0
 	until grep -q '^ready ' "$azure_dir.out"; do
 		n=$((n + 1))
-		if [ $n -gt 300 ] || ! kill -0 "$azure_pid" 2>/dev/null; then
+		if [ $n -gt 300 ] || ! azure_lives; then
 			echo "the local Azure did not start:" >&2
 			cat "$azure_dir.err" >&2
 			return 1
@@ -46,17 +49,28 @@ azure_start()
 	. "$azure_dir/env"
 }
 
+# A process's number may be another's by now; with its time of birth it is not.
+azure_birth()
+{
+	sed 's/.*) //' "/proc/$azure_pid/stat" 2>/dev/null | cut -d ' ' -f 1,20 | sed -n 's/^[^ZX] //p'
+}
+
+azure_lives()
+{
+	[ -n "$azure_born" ] && [ "$(azure_birth)" = "$azure_born" ]
+}
+
 # azure_stop: ends the local Azure, and with it its machines
 azure_stop()
 {
 	[ -n "$azure_pid" ] || return 0
-	kill "$azure_pid" 2>/dev/null
+	! azure_lives || kill "$azure_pid"
 	n=0
-	while kill -0 "$azure_pid" 2>/dev/null && [ $n -lt 1500 ]; do
+	while azure_lives && [ $n -lt 1500 ]; do
 		n=$((n + 1))
 		sleep 0.1
 	done
-	kill -KILL "$azure_pid" 2>/dev/null
+	! azure_lives || kill -KILL "$azure_pid"
 	wait "$azure_pid" 2>/dev/null
 	azure_pid=
 	# had it been killed, its network would still be there
@@ -111,20 +125,26 @@ nodes_become()
 	done
 }
 
-# traces: what a cluster could leave behind on this host.  Only what is ours
-# counts, for others may use Docker here, too.
+# traces: what a cluster could leave behind on this host.  Only what is of our
+# network counts, and links and rules, which no machine may make out here:
+# others may use Docker, or have a local Azure of their own.
 traces()
 {
 	{
-		ip netns list 2>/dev/null | sed -n 's/^\(azs-[^ ]*\).*/netns \1/p'
 		ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \(azs[^:@]*\|v[be]-[^:@]*\).*/link \1/p'
-		grep -E 'azs-|azswarm' /proc/self/mounts | sed 's/^/mount /'
-		grep -ls 'azs-' /proc/[0-9]*/cgroup | while IFS=/ read -r _ _ pid _; do
-			# the dead wait for their parent, and are not ours to bury
-			grep -qs '^State:.*zombie' "/proc/$pid/status" ||
-				tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/^/process /; s/$/\n/'
-		done
-		find /sys/fs/cgroup -maxdepth 3 -type d -name 'azs-*' 2>/dev/null | sed 's/^/cgroup /'
 		iptables-save 2>/dev/null | grep -E 'azs|10\.77\.' | sed 's/^/rule /'
+		[ -z "$azure_net" ] || traces_of "azs-$azure_net"
 	} | sort
+}
+
+traces_of()
+{
+	ip netns list 2>/dev/null | sed -n "s/^\($1\)\( .*\)*\$/netns \1/p"
+	grep -F -e "$1" -e "$(realpath "$azure_dir")" /proc/self/mounts | sed 's/^/mount /'
+	grep -Fls "/$1" /proc/[0-9]*/cgroup | while IFS=/ read -r _ _ pid _; do
+		# the dead wait for their parent, and are not ours to bury
+		grep -qs '^State:.*zombie' "/proc/$pid/status" ||
+			tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/^/process /; s/$/\n/'
+	done
+	find /sys/fs/cgroup -maxdepth 3 -type d -name "$1" 2>/dev/null | sed 's/^/cgroup /'
 }

@@ -87,6 +87,16 @@ same()		# CASE WANTED GOT
 	fi
 }
 
+# A number may be another process's by now; with its time of birth it is not.
+born()		# PID: sets $born, empty when there is none
+{
+	born=
+	read -r born_stat 2>/dev/null <"/proc/$1/stat" || return 1
+	# shellcheck disable=SC2086
+	set -- ${born_stat##*) }
+	born=${20}
+}
+
 # Start in the background; its pid is in $spawned, its output in LOG, and it
 # is ended when the test ends, however that is.
 spawn()		# LOG COMMAND...
@@ -95,6 +105,8 @@ spawn()		# LOG COMMAND...
 	shift
 	"$@" >"$spawn_log" 2>&1 </dev/null &
 	spawned=$!
+	born $spawned
+	eval "test_born_$spawned=$born"
 	test_pids="$spawned $test_pids"
 }
 
@@ -106,18 +118,24 @@ running()	# PID
 	esac
 }
 
+# Is it still what spawn started?
+ours()		# PID
+{
+	born "$1" && eval "[ \"\${test_born_$1-}\" = $born ]"
+}
+
 # End what spawn started; 5 s to go quietly.
 reap()		# PID
 {
 	reap_n=0
-	while running "$1" && [ $reap_n -lt 50 ]; do
+	while ours "$1" && running "$1" && [ $reap_n -lt 50 ]; do
 		# again each time: a shell that has not yet become the
 		# command loses a signal
 		kill "$1" 2>/dev/null || :
 		reap_n=$((reap_n + 1))
 		sleep 0.1
 	done
-	kill -9 "$1" 2>/dev/null || :
+	! ours "$1" || kill -9 "$1" 2>/dev/null || :
 	wait "$1" 2>/dev/null || :
 }
 

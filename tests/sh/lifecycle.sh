@@ -140,6 +140,9 @@ says 'moves autoscale' 'most agents moved from 5 to 7'
 same 'seven agents' 7 "$(rows)"
 fine 'scale to the same' scale-agents 7
 says 'changes nothing' '7 agents already'
+fine 'deploy again' deploy-compute
+says 'and is told that the number stays' 'there are 7 agents already'
+same 'still the same seven' '0 1 2 3 4 5 6 ' "$(ids)"
 fine 'scale in' scale-agents-2
 says 'shuts down first' 'draining, leaving the swarm, shutting down'
 same 'the oldest stay' '0 1 ' "$(ids)"

@@ -14,7 +14,7 @@ need_root
 need ip nsenter unshare curl jq openssl busybox mount
 [ -n "${NODE_SH_INSIDE-}" ] || skip_all "no namespaces here"
 
-GRACE=20		# seconds; enough for Docker to see a node down meanwhile
+GRACE=10		# seconds; twice what an engine takes to start again
 cgroup=azswarm-node-$$
 if ! root=$("$SRCDIR/tests/machine-root" 2>root.log); then
 	skip_all "no root for machines: $(tail -n 1 root.log)"
@@ -220,7 +220,7 @@ configure()	# NAME ROLE [MASTERS]
 	cat >configure.json <<X
 {"role":"$2","masters":[${3-\"10.77.0.10\"}],"helper_pin":"$pin","worker_secret":"$worker",
 "default_addr_pool":"10.192.0.0/12","ingress_subnet":"10.208.0.0/20","mtu":1400,
-"grace_s":$GRACE,"settle_s":3,"leave_s":40,"rate":100$([ "$2" = worker ] || echo ",\"manager_secret\":\"$manager\"")}
+"grace_s":$GRACE,"settle_s":3,"leave_s":25,"rate":100$([ "$2" = worker ] || echo ",\"manager_secret\":\"$manager\"")}
 X
 	in_node "$1" sh -c 'mkdir -p /etc/azswarm && umask 077 && cat >/etc/azswarm/node.json' <configure.json
 	[ "$2" = worker ] ||

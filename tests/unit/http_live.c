@@ -3,7 +3,9 @@
  * of closing, and of many at once.  Bounds are generous: a slow machine is no
  * failure.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -725,6 +727,65 @@ static void crowd(void)
 	buf_release(&b);
 }
 
+static struct stream *visit_from(const struct site *site, const char *own, const char *says)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)site->port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stream *s = stream_of_fd(fd);
+	struct err e = ERR_INIT;
+
+	inet_pton(AF_INET, own, &from.sin_addr);
+	if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0 ||
+	    connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+		abort();
+	stream_write(s, says, strlen(says), now_ms() + 5000, &e);
+	return s;
+}
+
+static bool is_served(struct stream *s)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	bool served = hear_some(s, &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str;
+
+	buf_release(&b);
+	return served;
+}
+
+/* Silence that is not idleness: half a request keeps its place. */
+static void greedy(void)
+{
+	struct site site;
+	struct stream *s[6], *other, *later;
+	int64_t before = now_ms();
+	bool a, b;
+
+	site_start(&site, 4, 4000, 4000);
+	site.s.max_per_peer = 2;
+	for (int i = 0; i < 6; i++)
+		s[i] = visit_from(&site, "127.0.0.2", "GET / HT");
+	other = visit_from(&site, "127.0.0.22", GET("/"));
+	a = is_served(other);
+	check(a && now_ms() - before < 2000, "one address does not take every place", "%d, %d ms", a,
+	      (int)(now_ms() - before));
+	for (int i = 0; i < 6; i++)
+		stream_close(s[i]);
+	/* its places are free again */
+	for (int i = 0; i < 50; i++) {
+		later = visit_from(&site, "127.0.0.2", GET("/"));
+		b = is_served(later);
+		stream_close(later);
+		if (b)
+			break;
+		usleep(20000);
+	}
+	check(b, "and has them again when it hangs up", "refused");
+	stream_close(other);
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
 /* ---- many at once ---- */
 
 struct user {
@@ -778,6 +839,7 @@ int main(void)
 	refused_uploads();
 	stopping();
 	crowd();
+	greedy();
 	many();
 	return failures != 0;
 }

@@ -460,8 +460,8 @@ static void programs(void)
 	err_clear(&e);
 	buf_reset(&b);
 	before = now_ms();
-	check(sh("setsid sleep 5 & echo started", NULL, &b, 4000, &e) == 0 && strcmp(b.str, "started\n") == 0 &&
-	      now_ms() - before < 3000, "daemons are not waited for", "%s%s", b.str, e.msg);
+	check(sh("setsid sleep 3 & echo started", NULL, &b, 4000, &e) == 0 && strcmp(b.str, "started\n") == 0 &&
+	      now_ms() - before < 2000, "daemons are not waited for", "%s%s", b.str, e.msg);
 	buf_release(&b);
 	buf_release(&small);
 }

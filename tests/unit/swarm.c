@@ -69,6 +69,25 @@ static void told(const char *name, const char *why)
 #define RESOURCE(group, name, type) "{\"id\":\"" SUB "/resourceGroups/" group "/providers/" type \
 	"/" name "\",\"name\":\"" name "\",\"type\":\"" type "\",\"location\":\"eastus\"}"
 
+/* What `params` wrote, deployed again: the number of agents to be asked for. */
+static int keep_number(struct session *s, int argc, char **argv, struct err *e)
+{
+	cJSON *p = json_parse(STR("{\"agentCount\":{\"value\":3},\"minAgentCount\":{\"value\":2},"
+				  "\"maxAgentCount\":{\"value\":5}}"), "parameters", e);
+	struct buf text = BUF_INIT(4096);
+	int rc = agents_keep_number(s, p, e);
+
+	(void)argc, (void)argv;
+	json_print(p, &text);
+	fprintf(s->ui->out, "%s", text.str);
+	buf_release(&text);
+	json_free(p);
+	return rc;
+}
+
+#define WANTED(count, min, max) "{\"agentCount\":{\"value\":" count "},\"minAgentCount\":{" \
+	"\"value\":" min "},\"maxAgentCount\":{\"value\":" max "}}"
+
 /* ---- rows ------------------------------------------------------------------- */
 
 static const struct row {
@@ -107,6 +126,20 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
 	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "deallocated") ","
 	      VM("2", "running")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE }, .talk = "agents_1: deleted" },
+	{ "who is still on the way down is waited for", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopping")) }, NO_AUTOSCALE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE },
+	  .talk = "agents_1: draining|agents_1: deleted" },
+	{ "who may run for all that is known is shut down", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "starting") ","
+	      "{\"instanceId\":\"2\",\"name\":\"agents_2\"}") }, NO_AUTOSCALE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    { POWEROFF, 202, ASYNC, .words = "[\"1\"]" }, DONE,
 	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE }, .talk = "agents_1: deleted" },
 	{ "ids are numbers, not words", cmd_scale_agents, "1",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
@@ -158,6 +191,25 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
 	    { LIST, 200, .body = VMS(VM("agents_a1b2c3", "running")) } },
 	  ERR_PROTO, "instance id \"agents_a1b2c3\" is not a number: is this scale set Uniform?" },
+
+	/* deploying again: the number of agents is as it was, not as it once began */
+	{ "no agents yet", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 404, .body = NOT_FOUND } }, .out = WANTED("3", "2", "5"),
+	  .talk = "!agents" },
+	{ "as many agents as asked for", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") } }, .out = WANTED("3", "2", "5"),
+	  .talk = "!agents" },
+	{ "more agents stay", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("4") } }, .out = WANTED("4", "2", "5"),
+	  .talk = "there are 4 agents already, and so it stays; 'azswarm scale-agents'" },
+	{ "more agents stay, and autoscale lets them", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("7") } }, .out = WANTED("7", "2", "7") },
+	{ "fewer agents, too", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") } }, .out = WANTED("1", "1", "5"),
+	  .talk = "there is 1 agent already" },
+	{ "an unknown number is no reason to go on", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = "{}" } },
+	  ERR_DATA, "sku.capacity", .out = WANTED("3", "2", "5") },
 
 	/* autoscale would undo it */
 	{ "the upper bound is moved", cmd_scale_agents, "5",
