@@ -47,7 +47,7 @@ HARDEN		:= -fPIE -fstack-protector-strong -fstack-clash-protection \
 REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
 SMALL		:= -ffunction-sections -fdata-sections \
 		   -fno-asynchronous-unwind-tables -fno-unwind-tables \
-		   -fno-move-loop-invariants
+		   -fno-move-loop-invariants -fno-caller-saves -fno-thread-jumps
 INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
@@ -68,7 +68,8 @@ STATIC_PIE	 = $(REL_FLAGS) $(if $(LTO),-flto=1 -flto-partition=one -fipa-pta) \
 		   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
 		   -Wl,-z,pack-relative-relocs,--hash-style=gnu \
 		   -Wl,--gc-sections,--build-id=none,-s
-CRT_BEGIN	 = build/o/build-aux/start.o $(MUSL)/crti.o
+OWN_CRT		 = build/o/build-aux/start.o build/o/build-aux/libc.o
+CRT_BEGIN	 = $(OWN_CRT) $(MUSL)/crti.o
 CRT_END		 = $(MUSL)/crtn.o
 
 # ---- sources -----------------------------------------------------------
@@ -125,7 +126,7 @@ distclean: clean
 
 OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 
-azswarm: build/o/build-aux/start.o build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+azswarm: $(OWN_CRT) build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
 		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 	@mv $@.tmp $@
@@ -149,8 +150,9 @@ $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
-# LTO does not see who calls what in assembly
-build/o/build-aux/start.o: private override LTO :=
+# LTO does not see who calls what in assembly, or what it calls itself
+$(OWN_CRT): private override LTO :=
+build/o/build-aux/libc.o: private override LANG_FLAGS += -fno-builtin
 build/o/main.o: private OWN_FLAGS += -include build/version.h
 # main.c by name: without it make should say so, not the linker
 build/o/main.o: main.c build/version.h
@@ -212,7 +214,7 @@ build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) build/roots | to
 	@mv $@.tmp $@
 
 # The tool is a static file made like the product, so it runs right here.
-build/anchors: build/o/build-aux/start.o build/o/build-aux/anchors.o build/libbearssl.a
+build/anchors: $(OWN_CRT) build/o/build-aux/anchors.o build/libbearssl.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
 		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
@@ -263,7 +265,7 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
 WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build-aux/anchors.c \
-	    build-aux/start.c
+	    build-aux/start.c build-aux/libc.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 

@@ -111,6 +111,19 @@ reap "$spawned"
 
 # ---- what is put into it ----
 
+# build-aux/libc.c ends the program at a format it does not know; better said now.
+unknown_formats()	# DIR
+{
+	find "$1" \( -name tests -o -name build -o -name build-aux \) -prune -o -name '*.c' -exec grep -nE \
+		'"[^"]*%([-+#*.0-9]*(p|i|o|n|h+[diuxX]|[jtL][dux]|l[cs])|[+#][-+#*.0-9]*[a-zA-Z]|[-0-9*]*\.[0-9*]+[lz]*[duxXc]|[-0-9*]*[fg]|\.?[0-9*]*[eEaAGm])\b' {} +
+}
+same "every format is one we print" "" "$(unknown_formats "$SRCDIR")"
+mkdir formats
+for f in '%p' '%i' '%-4hhx' '%#x' '%+d' '%.3u' '%f' '%e' '%ls' '%m' '%td'; do
+	echo "printf(\"x %d $f\");"
+done >formats/unknown.c
+check "and would be seen" test "$(unknown_formats formats | wc -l)" -eq "$(wc -l <formats/unknown.c)"
+
 driver=$SRCDIR/assets/machines/nspawn
 "$SRCDIR/build-aux/assets.sh" assets "$driver" | sed -n '/^ /{s/0x\|,//g;p}' | xxd -r -p |
 	gunzip >nspawn
