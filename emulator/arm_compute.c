@@ -379,7 +379,7 @@ int check_machine(struct put *p, cJSON *profile, const char *size, bool set, cha
 	if (check_size(p, size) < 0)
 		return -1;
 	if (name == NULL || name[0] == '\0' || strlen(name) > (set ? 15 : 64) ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen(name))
+	    strspn(name, LETTERS DIGITS "-") != strlen(name))
 		return invalid(p, what, set ? "Computer name prefixes must be 1 to 15 characters long and "
 			       "consist of alphanumeric characters and hyphens." : "Linux host name must be 1 to "
 			       "64 characters long and consist of alphanumeric characters and hyphens.");

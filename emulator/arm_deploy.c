@@ -8,6 +8,8 @@
 #include "emulator/inner.h"
 #include "emulator/template.h"
 
+#define DEPLOYMENTS "/providers/microsoft.resources/deployments/"	/* between a group's key and a name */
+
 struct deployment {
 	struct emu *m;
 	struct template *t;
@@ -148,64 +150,65 @@ static int preflight(struct deployment *d, struct fault *f)
 	return -1;
 }
 
+/* The item of arr with that member; a new one, made of more, when there is none. */
+static cJSON *item_of(cJSON *arr, const char *member, const char *value, cJSON *more)
+{
+	cJSON *item;
+
+	cJSON_ArrayForEach(item, arr)
+		if (json_is(item, member, value)) {
+			json_free(more);
+			return item;
+		}
+	json_add_str(more, member, value);
+	cJSON_AddItemToArray(arr, more);
+	return more;
+}
+
 /* Namespaces and types of a template, and who waits for whom. */
 static void describe(struct deployment *d, cJSON *props)
 {
+	static const char named[] = "{'id':%s,'resourceType':%s,'resourceName':%s}";
 	size_t n;
-	const struct template_resource *r = template_resources(d->t, &n);
+	const struct template_resource *r = template_resources(d->t, &n), *on;
 	cJSON *providers = json_add_arr(props, "providers"), *dependencies = json_add_arr(props, "dependencies");
-	cJSON *item, *types, *t;
-	const char *location = json_text(d->group, "location");
+	cJSON *item;
 
 	for (size_t i = 0; i < n; i++) {
 		char *ns = xstrndup(r[i].type, strcspn(r[i].type, "/"));
 		const char *type = r[i].type + strlen(ns) + (r[i].type[strlen(ns)] == '/');
-		bool known = false;
 
-		item = NULL;
-		cJSON_ArrayForEach(t, providers)
-			if (json_is(t, "namespace", ns))
-				item = t;
-		if (item == NULL) {
-			json_push(providers, "{'namespace':%s,'resourceTypes':[]}", ns);
-			item = cJSON_GetArrayItem(providers, cJSON_GetArraySize(providers) - 1);
-		}
-		types = json_get_mut(item, "resourceTypes");
-		cJSON_ArrayForEach(t, types)
-			known = known || json_is(t, "resourceType", type);
-		if (!known)
-			json_push(types, "{'resourceType':%s,'locations':[%s]}", type, location);
+		item = item_of(providers, "namespace", ns, json_fmt("{'resourceTypes':[]}"));
+		item_of(json_get_mut(item, "resourceTypes"), "resourceType", type,
+			json_fmt("{'locations':[%s]}", json_text(d->group, "location")));
 		free(ns);
 		if (r[i].after_n == 0)
 			continue;
-		json_push(dependencies, "{'dependsOn':[],'id':%s,'resourceType':%s,'resourceName':%s}",
-			  r[i].id, r[i].type, r[i].name);
-		item = cJSON_GetArrayItem(dependencies, cJSON_GetArraySize(dependencies) - 1);
-		for (size_t k = 0; k < r[i].after_n; k++)
-			json_push(json_get_mut(item, "dependsOn"), "{'id':%s,'resourceType':%s,"
-				  "'resourceName':%s}", r[r[i].after[k]].id, r[r[i].after[k]].type,
-				  r[r[i].after[k]].name);
+		item = json_fmt(named, r[i].id, r[i].type, r[i].name);
+		cJSON_AddItemToArray(dependencies, item);
+		item = json_add_arr(item, "dependsOn");
+		for (size_t k = 0; k < r[i].after_n; k++) {
+			on = &r[r[i].after[k]];
+			json_push(item, named, on->id, on->type, on->name);
+		}
 	}
 }
 
 static cJSON *deployment_doc(struct deployment *d, const char *id, const char *state)
 {
 	char now[40], corr[37];
-	cJSON *doc, *props, *parameters = template_parameters(d->t);
+	cJSON *doc, *parameters = template_parameters(d->t);
 	uint64_t hash = 14695981039346656037u;
-	char text[24];
 
 	for (const char *p = d->name; *p != '\0'; p++)
 		hash = (hash ^ (uint8_t)*p) * 1099511628211u;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)hash);
 	iso_now(now);
 	random_guid(corr);
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
-		"'templateHash':%s,'parameters':%j,'mode':'Incremental','provisioningState':%s,"
-		"'timestamp':%s,'duration':'PT0S','correlationId':%s}}", id, d->name, text, parameters, state,
-		now, corr);
-	props = json_get_mut(doc, "properties");
-	describe(d, props);
+		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
+		"'timestamp':%s,'duration':'PT0S','correlationId':%s}}", id, d->name, (int64_t)(hash >> 1),
+		parameters, state, now, corr);
+	describe(d, json_get_mut(doc, "properties"));
 	json_free(parameters);
 	return doc;
 }
@@ -255,35 +258,27 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 {
 	struct item *it = &run->items[i];
 	struct entry *n = store_find(run->m, run->key);
-	char now[40], span[32], word[32], *id, tracking[37];
-	cJSON *rows, *row, *old, *p;
+	char now[40], span[32], word[32], tracking[37];
+	cJSON *rows, *row, *old;
+	uint64_t r;
 
 	if (n == NULL)
 		return;
 	if (it->operation[0] == '\0') {
-		uint8_t raw[8];
-		struct buf b = BUF_INIT(17);
-
-		random_bytes(raw, sizeof(raw));
-		buf_add_hex(&b, raw, sizeof(raw));
-		for (size_t k = 0; k < 16; k++)
-			it->operation[k] = to_upper(b.str[k]);
-		buf_release(&b);
+		random_bytes(&r, sizeof(r));
+		snprintf(it->operation, sizeof(it->operation), "%016llX", (unsigned long long)r);
 	}
 	iso_now(now);
 	random_guid(tracking);
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	id = xasprintf("%s/operations/%s", json_text(n->doc, "id"), it->operation);
-	row = json_fmt("{'id':%s,'operationId':%s,'properties':{'provisioningOperation':'Create',"
+	row = json_fmt("{'id':'%s/operations/%s','operationId':%s,'properties':{'provisioningOperation':'Create',"
 		"'provisioningState':%s,'timestamp':%s,'duration':%s,'trackingId':%s,'statusCode':%s,"
 		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
-		id, it->operation, state, now, span, tracking, word, error, run->r[i].id, run->r[i].type,
-		run->r[i].name);
-	p = json_get_mut(row, "properties");
+		json_text(n->doc, "id"), it->operation, it->operation, state, now, span, tracking, word, error,
+		run->r[i].id, run->r[i].type, run->r[i].name);
 	if (error == NULL)
-		json_drop(p, "statusMessage");
-	free(id);
+		json_strip_nulls(row);
 	rows = json_get_mut(n->hide, "operations");
 	cJSON_ArrayForEach(old, rows)
 		if (json_is(old, "operationId", it->operation))
@@ -302,20 +297,14 @@ static void item_failed(struct run *run, size_t i, unsigned status, const cJSON 
 		"'message':%s,'details':[%j]}}", "The resource write operation failed to complete "
 		"successfully, because it reached terminal provisioning state 'Failed'.", error) :
 		json_fmt("{'error':%j}", error);
-	struct buf flat = BUF_INIT(256u << 10), text = BUF_INIT(512u << 10);
+	struct buf text = BUF_INIT(512u << 10);
 	char word[32];
 
 	run->items[i].at = FAILED;
 	row_put(run, i, "Failed", status, doc);
-	json_print_pretty(doc, &flat);
-	for (size_t k = 0; k < flat.n; k++) {
-		if (flat.str[k] == '\n')
-			buf_addc(&text, '\r');
-		buf_addc(&text, flat.str[k]);
-	}
+	json_print_crlf(doc, &text);
 	status_word(status, word);
 	json_push(run->details, "{'code':%s,'message':%s}", word, text.str);
-	buf_release(&flat);
 	buf_release(&text);
 	json_free(doc);
 }
@@ -388,15 +377,14 @@ static bool advance(struct run *run, bool start)
 
 static void output_row(struct entry *n)
 {
-	char now[40], *id;
+	char now[40];
 
 	iso_now(now);
-	id = xasprintf("%s/operations/08584671059089853983", json_text(n->doc, "id"));
 	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
-		json_fmt("{'id':%s,'operationId':'08584671059089853983','properties':{'provisioningOperation':"
-			 "'EvaluateDeploymentOutput','provisioningState':'Succeeded','timestamp':%s,'duration':"
-			 "'PT0.05S','statusCode':'OK'}}", id, now));
-	free(id);
+		json_fmt("{'id':'%s/operations/08584671059089853983','operationId':'08584671059089853983',"
+			 "'properties':{'provisioningOperation':'EvaluateDeploymentOutput','provisioningState':"
+			 "'Succeeded','timestamp':%s,'duration':'PT0.05S','statusCode':'OK'}}",
+			 json_text(n->doc, "id"), now));
 }
 
 static int conclude(struct run *run, bool canceled, struct fault *f)
@@ -482,9 +470,7 @@ out:
 
 static bool active(const struct entry *n)
 {
-	const char *s = n == NULL ? "" : json_text(n->doc, "properties.provisioningState");
-
-	return is(s, "Accepted") || is(s, "Running");
+	return n != NULL && listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
 static int check_request(struct call *c, const char *name)
@@ -492,14 +478,13 @@ static int check_request(struct call *c, const char *name)
 	const cJSON *props = json_get(c->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
 
-	if (strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	    "-._()") != strlen(name))
+	if (strlen(name) > 64 || strspn(name, LETTERS DIGITS "-._()") != strlen(name))
 		return fault_set(&c->fault, 400, "InvalidDeploymentName: The deployment name '%.100s' is not "
 			      "valid: 1 to 64 letters, digits, '-', '.', '_', '(' and ')'.", name);
 	if (!cJSON_IsObject(props))
 		return fault_set(&c->fault, 400, "InvalidRequestContent: The request content was invalid and "
 			      "could not be deserialized: 'properties' is missing.");
-	if (mode == NULL || (!is(mode, "Incremental") && !is(mode, "Complete")))
+	if (!listed("Incremental Complete", mode))
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
 	if (is(mode, "Complete"))
@@ -598,27 +583,30 @@ static int delete_deployment(struct call *c, struct entry *n)
 	if (active(n))
 		return fault_set(&c->fault, 409, "DeploymentActive: Unable to delete deployment '%s': it is "
 			      "still active.", json_text(n->doc, "name"));
-	op = op_start(c->m, OP_JOB, "", n->key, c->api, run_forget, NULL, NULL, &c->fault);
+	op = call_begin(c, OP_JOB, n, run_forget, NULL, NULL);
 	if (op == NULL)
 		return -1;
 	op->done_status = 204;
-	call_op(c, op);
-	return call_answer(c, 202, NULL);
+	return 0;
+}
+
+static int no_deployment(struct call *c, const char *name)
+{
+	c->gateway = true;
+	return fault_set(&c->fault, 404, "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
 }
 
 int operations_call(struct call *c, struct entry *group, const char *name, const char *id)
 {
-	char *path = xasprintf("%s/providers/microsoft.resources/deployments/%s", group->key, name);
+	char *path = xasprintf("%s" DEPLOYMENTS "%s", group->key, name);
 	struct entry *n = store_find(c->m, path);
 	const cJSON *row;
 
 	free(path);
 	if (c->method != GET)
 		return call_method(c);
-	c->gateway = n == NULL;
 	if (n == NULL)
-		return fault_set(&c->fault, 404, "DeploymentNotFound: "
-			      "Deployment '%.80s' could not be found.", name);
+		return no_deployment(c, name);
 	if (id == NULL)
 		return call_page(c, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
 	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
@@ -628,59 +616,46 @@ int operations_call(struct call *c, struct entry *group, const char *name, const
 		      "The deployment operation '%.80s' could not be found.", id);
 }
 
-static int list_deployments(struct call *c, struct entry *group)
+/* The deployment itself. */
+static int deployment_call(struct call *c, struct entry *n)
 {
-	char *prefix = xasprintf("%s/providers/microsoft.resources/deployments/", group->key);
-	cJSON *arr = cJSON_CreateArray();
-	struct entry *n;
-
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
-		cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
-	free(prefix);
-	return c->method == GET ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
+	switch (c->method) {
+	case HEAD:
+		return call_answer(c, 204, NULL);
+	case GET:
+		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
+	case DELETE:
+		return delete_deployment(c, n);
+	default:
+		return call_method(c);
+	}
 }
 
 int deployments_call(struct call *c, struct entry *group, char **s)
 {
-	bool post = c->method == POST;
+	bool validate = is(s[1], "validate") && c->method == POST;
 	struct entry *n;
 	char *id;
 	int rc;
 
 	if (s[0] == NULL)
-		return list_deployments(c, group);
+		return call_list(c, NULL, group->key, DEPLOYMENTS, 25);
 	if (is(s[1], "operations"))
 		return operations_call(c, group, s[0], s[2]);
-	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"),
-		       s[0]);
+	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"), s[0]);
 	n = store_find(c->m, id);
-	if (s[1] == NULL && c->method == PUT) {
-		rc = put_deployment(c, group, id, s[0], true);
-	} else if (is(s[1], "validate") && post) {
-		rc = put_deployment(c, group, id, s[0], false);
-	} else if (n == NULL) {
-		c->gateway = true;
-		rc = fault_set(&c->fault, 404, "DeploymentNotFound: "
-			    "Deployment '%.80s' could not be found.", s[0]);
-		if (c->method == DELETE) {
-			fault_release(&c->fault);
-			rc = call_answer(c, 204, NULL);
-		}
-	} else if (is(s[1], "operationStatuses") && s[2] != NULL) {
+	if (validate || (s[1] == NULL && c->method == PUT))
+		rc = put_deployment(c, group, id, s[0], !validate);
+	else if (n == NULL)
+		rc = c->method == DELETE ? call_answer(c, 204, NULL) : no_deployment(c, s[0]);
+	else if (s[1] == NULL)
+		rc = deployment_call(c, n);
+	else if (is(s[1], "operationStatuses") && s[2] != NULL)
 		rc = call_poll(c, s[2], false);
-	} else if (is(s[1], "cancel") && post) {
+	else if (is(s[1], "cancel") && c->method == POST)
 		rc = cancel(c, n);
-	} else if (s[1] != NULL) {
+	else
 		rc = call_method(c);
-	} else if (c->method == HEAD) {
-		rc = call_answer(c, 204, NULL);
-	} else if (c->method == GET) {
-		rc = call_answer(c, 200, cJSON_Duplicate(n->doc, true));
-	} else if (c->method == DELETE) {
-		rc = delete_deployment(c, n);
-	} else {
-		rc = call_method(c);
-	}
 	free(id);
 	return rc;
 }

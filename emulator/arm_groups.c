@@ -168,7 +168,7 @@ static int put_group(struct call *c, struct entry *n, const char *id)
 	cJSON *doc;
 
 	if (strlen(name) > 90 || name[strlen(name) - 1] == '.' ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.()") !=
+	    strspn(name, LETTERS DIGITS "-_.()") !=
 	    strlen(name))
 		return fault_set(&c->fault, 400, "InvalidResourceGroup: "
 			      "The provided resource group name '%.100s' has these invalid characters or "

@@ -235,7 +235,7 @@ static bool label_fits(const char *s)
 	size_t n = strlen(s);
 
 	return n >= 3 && n <= 63 && s[0] >= 'a' && s[0] <= 'z' && s[n - 1] != '-' &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+	       strspn(s, LOWER DIGITS "-") == n;
 }
 
 static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)

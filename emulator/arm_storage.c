@@ -14,7 +14,7 @@ static bool account_fits(const char *s)
 {
 	size_t n = strlen(s);
 
-	return n >= 3 && n <= 24 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == n;
+	return n >= 3 && n <= 24 && strspn(s, LOWER DIGITS) == n;
 }
 
 struct entry *account_named(struct emu *m, const char *name)
@@ -283,7 +283,7 @@ static int check_child_name(struct put *p, const char *what)
 
 	if (n >= 3 && n <= 63 && p->name[0] != '-' && p->name[n - 1] != '-' &&
 	    strstr(p->name, "--") == NULL &&
-	    strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n)
+	    strspn(p->name, LOWER DIGITS "-") == n)
 		return 0;
 	return fault_set(&p->f, 400, "InvalidResourceName: The specified %s name '%.80s' contains invalid characters or "
 		      "has an invalid length: 3 to 63 lower-case letters, digits and single hyphens.", what,

@@ -13,12 +13,7 @@
 
 /* ---- answers ---- */
 
-static const char *const common[] = {
-	"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
-	"Strict-Transport-Security: max-age=31536000; includeSubDomains",
-	"X-Content-Type-Options: nosniff", "X-Cache: CONFIG_NOCACHE",
-};
-#define COMMON (sizeof(common) / sizeof(common[0]))
+#define COMMON 6
 
 static void identify(struct call *c)
 {
@@ -45,39 +40,25 @@ static void identify(struct call *c)
 		call_field(c, "x-ms-failure-cause: %s", c->gateway ? "gateway" : "service");
 }
 
-/* Compute's bodies are indented, with CRLF; the others' are not. */
-static void render(const struct call *c, struct buf *b)
-{
-	struct buf flat = BUF_INIT(STATE_MAX);
-
-	if (c->out == NULL)
-		return;
-	if (!c->pretty) {
-		json_print(c->out, b);
-		return;
-	}
-	json_print_pretty(c->out, &flat);
-	for (size_t i = 0; i < flat.n; i++) {
-		if (flat.str[i] == '\n')
-			buf_addc(b, '\r');
-		buf_addc(b, flat.str[i]);
-	}
-	buf_release(&flat);
-}
-
 /* limit: bytes of the body after which the connection breaks. */
 static void send_answer(struct call *c, size_t limit)
 {
-	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2];
+	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2] = {
+		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
+		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
+		"X-Content-Type-Options: nosniff", "X-Cache: CONFIG_NOCACHE",
+	};
 	struct buf body = BUF_INIT(STATE_MAX);
 	struct err e = ERR_INIT;
 	char type[80];
-	size_t n = 0;
+	size_t n = COMMON;
 
 	identify(c);
-	render(c, &body);
-	for (size_t i = 0; i < COMMON; i++)
-		fields[n++] = common[i];
+	/* compute's bodies are indented, the others' are not */
+	if (c->out != NULL && c->pretty)
+		json_print_crlf(c->out, &body);
+	else if (c->out != NULL)
+		json_print(c->out, &body);
 	for (size_t i = 0; i < c->n_fields; i++)
 		fields[n++] = c->fields[i];
 	if (body.n > 0 || c->plain != NULL) {

@@ -31,6 +31,10 @@
 #define OPS_KEPT 500			/* finished ones remembered */
 #define DRIVERS_MAX 4			/* driver programs at once */
 
+#define LOWER "abcdefghijklmnopqrstuvwxyz"	/* what names may be made of */
+#define LETTERS LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
 struct rtype;
 
 /* One resource: a group, a machine, a share, a deployment, a blob. */
@@ -138,6 +142,8 @@ void json_strip_nulls(cJSON *doc);
 void json_merge(cJSON *doc, const cJSON *patch);
 /* The object of that name in obj (any case), made when it is missing. */
 cJSON *json_sub(cJSON *obj, const char *name);
+/* Indented, with CRLF. */
+void json_print_crlf(const cJSON *doc, struct buf *b);
 /* Add what obj lacks of such a document, at any depth of objects. */
 void json_defaults(cJSON *obj, const char *fmt, ...);
 void json_drop(cJSON *obj, const char *name);

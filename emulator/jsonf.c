@@ -115,6 +115,19 @@ void json_defaults(cJSON *obj, const char *fmt, ...)
 	json_free(from);
 }
 
+void json_print_crlf(const cJSON *doc, struct buf *b)
+{
+	struct buf flat = BUF_INIT(b->max);
+
+	json_print_pretty(doc, &flat);
+	for (size_t i = 0; i < flat.n; i++) {
+		if (flat.str[i] == '\n')
+			buf_addc(b, '\r');
+		buf_addc(b, flat.str[i]);
+	}
+	buf_burn(&flat);
+}
+
 void json_strip_nulls(cJSON *doc)
 {
 	cJSON *item = doc->child, *next;
