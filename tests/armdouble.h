@@ -424,7 +424,8 @@ static inline struct stream *double_dial(void *ctx, bool tls, const char *host, 
 					 int64_t deadline_ms, struct err *e)
 {
 	static const struct stream_ops ops = {
-		wire_read, wire_write, wire_flush, wire_fd, wire_pending, wire_close
+		.read = wire_read, .write = wire_write, .flush = wire_flush,
+		.fd = wire_fd, .pending = wire_pending, .close = wire_close,
 	};
 	struct armdouble *d = ctx;
 	const struct act *a = &d->script[d->at];

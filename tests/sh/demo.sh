@@ -28,6 +28,16 @@ else
 	skip 'real machines' "$why"
 fi
 # and it shows every step, in this order
+typed=$(sed -n 's/^\$ azswarm //p' out | grep -v '^emulator')
+steps()		# ERE: those typed commands that it matches
+{
+	printf '%s\n' "$typed" | grep -xE "$1" | tr '\n' ' '
+}
 same 'its commands, as typed' 'keys deploy-storage params deploy-compute view-deployment list-agents '\
 'scale-agents-3 scale-agents-1 stop-agents start-agents list-endpoints destroy-cluster --confirm swarm-demo ' \
-	"$(sed -n 's/^\$ azswarm //p' out | grep -v '^emulator' | tr '\n' ' ')"
+	"$(steps 'keys|params|[a-z]+-(storage|compute|deployment|agents|agents-[0-9]|endpoints|cluster)( .*)?')"
+if [ -z "$why" ]; then
+	same 'its services, as typed' 'deploy-replicated-service scale-service-4 deploy-global-service '\
+'deploy-monitor kill-monitor destroy-global-service destroy-service ' \
+		"$(steps '[a-z]+-(replicated-service|service|service-[0-9]|global-service|monitor)')"
+fi
