@@ -7,11 +7,6 @@
 
 #include "emulator/inner.h"
 
-bool is(const char *a, const char *b)
-{
-	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
-}
-
 int call_answer(struct call *c, unsigned status, cJSON *out)
 {
 	json_free(c->out);

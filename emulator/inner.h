@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "emulator/emulator.h"
+#include "emulator/jsonf.h"
 #include "http.h"
 #include "tls/tls.h"
 
@@ -124,47 +125,6 @@ struct emu {
 	int64_t faults_mark;	/* of the file they are from */
 };
 
-/* ---- jsonf.c ---- */
-
-/*
- * A document from a template in which ' stands for ".  %s text (NULL: null),
- * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null).  Texts are
- * escaped; between quotes, '/x/%s', a text is part of the text around it.  A
- * template that is no JSON is our mistake.
- */
-cJSON *json_fmt(const char *fmt, ...);
-cJSON *json_array_of(cJSON *item);		/* takes it */
-/* The same, appended to an array. */
-#define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
-/* Remove every member that is null, at any depth. */
-void json_strip_nulls(cJSON *doc);
-/* RFC 7396: patch into doc; null removes. */
-void json_merge(cJSON *doc, const cJSON *patch);
-/* The object of that name in obj (any case), made when it is missing. */
-cJSON *json_sub(cJSON *obj, const char *name);
-/* Indented, with CRLF. */
-void json_print_crlf(const cJSON *doc, struct buf *b);
-/* Add what obj lacks of such a document, at any depth of objects. */
-void json_defaults(cJSON *obj, const char *fmt, ...);
-void json_drop(cJSON *obj, const char *name);
-/* What is there, "" when it is no string. */
-const char *json_text(const cJSON *doc, const char *path);
-/* It is this word, in any case; NULL is equal to nothing. */
-bool json_is(const cJSON *doc, const char *path, const char *word);
-void json_put_int(cJSON *obj, const char *name, int64_t v);
-/* Replace a string member. */
-void json_put_str(cJSON *obj, const char *name, const char *v);
-/*
- * Strict JSON of what Resource Manager lets pass, which others rely on: names
- * without quotes, single quotes, comments, line ends in strings, a comma too
- * many.  Garbage stays garbage.
- */
-void json_relax(struct str text, struct buf *out);
-/* Is it one of these words, separated by blanks?  In any case. */
-bool listed(const char *words, const char *word);
-/* Item of an array of named things, any case; NULL if absent. */
-cJSON *json_named(const cJSON *arr, const char *name);
-
 /* ---- state.c ---- */
 
 char *lower(const char *s);			/* caller frees */
@@ -250,7 +210,6 @@ struct call {
 void arm_handle(struct call *c);		/* with the lock held */
 /* What /metadata/endpoints and a template's environment() say; base: its address. */
 cJSON *cloud_doc(const struct emu *m, const char *base);
-bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing */
 int call_answer(struct call *c, unsigned status, cJSON *out);	/* takes out; 0 */
 void call_field(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */

@@ -5,8 +5,16 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "emulator/inner.h"
+#include "emulator/jsonf.h"
+
+#define DOCUMENT_MAX (256u << 20)
+
+bool is(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
+}
 
 static void put_string(struct buf *b, const char *s, bool quoted)
 {
@@ -23,7 +31,7 @@ static void put_string(struct buf *b, const char *s, bool quoted)
 
 static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
-	struct buf b = BUF_INIT(STATE_MAX);
+	struct buf b = BUF_INIT(DOCUMENT_MAX);
 	struct err e = ERR_INIT;
 	bool quoted = false;
 	const cJSON *doc;

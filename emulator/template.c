@@ -16,7 +16,7 @@ enum ptype {
 };
 
 /* As answers write them, and what Azure calls such a value in its messages. */
-static const struct { const char *name, *json; bool secure; } ptypes[P_TYPES] = {
+static const struct { char name[13], json[8]; bool secure; } ptypes[P_TYPES] = {
 	[P_STRING] = { "String", "String", false },
 	[P_SECURE_STRING] = { "SecureString", "String", true },
 	[P_INT] = { "Int", "Integer", false },
@@ -90,49 +90,11 @@ static struct item *item_find(struct item *items, size_t n, struct str name)
 	return NULL;
 }
 
-/* What the evaluator is at, to come back to. */
-struct place {
-	const char *kind, *name;
-	struct buf path;
-	const struct loop *loops;
-	const struct binding *bound;
-	struct str text;
-	unsigned may;
-};
-
-static struct place go_to(struct eval *ev, const char *kind, const char *name, unsigned may)
-{
-	struct place was = {
-		ev->kind, ev->name, ev->path, ev->loops, ev->bound, ev->text, ev->may,
-	};
-
-	ev->kind = kind;
-	ev->name = name;
-	buf_init(&ev->path, was.path.max);
-	ev->loops = NULL;
-	ev->bound = NULL;
-	ev->may = may;
-	return was;
-}
-
-static void come_back(struct eval *ev, const struct place *was)
-{
-	buf_release(&ev->path);
-	ev->kind = was->kind;
-	ev->name = was->name;
-	ev->path = was->path;
-	ev->loops = was->loops;
-	ev->bound = was->bound;
-	ev->text = was->text;
-	ev->may = was->may;
-}
-
 static cJSON *variable_copies(struct eval *ev, const cJSON *def)
 {
-	cJSON *wrap = cJSON_CreateObject(), *list = json_add_arr(wrap, "copy"), *got, *v = NULL;
-
 	/* the evaluator knows the loop as a member of an object */
-	cJSON_AddItemToArray(list, cJSON_Duplicate(def, true));
+	cJSON *wrap = json_fmt("{'copy':[%j]}", def), *got, *v = NULL;
+
 	got = eval_value(ev, wrap);
 	if (got != NULL && got->child != NULL)
 		v = cJSON_DetachItemViaPointer(got, got->child);
@@ -141,17 +103,22 @@ static cJSON *variable_copies(struct eval *ev, const cJSON *def)
 	return v;
 }
 
-static void item_evaluate(struct eval *ev, struct item *i, bool variable)
+/* In an evaluator of its own: the one that asks is in the middle of something. */
+static void item_evaluate(struct eval *asks, struct item *i, bool variable)
 {
-	struct place was;
+	struct eval inner = *asks, *ev = &inner;
 
 	if (i->busy) {
-		fail(ev, "Circular dependency detected in the template %s '%s'.",
+		fail(asks, "Circular dependency detected in the template %s '%s'.",
 		     variable ? "variable" : "parameter", i->name);
 		return;
 	}
-	was = go_to(ev, variable ? "variable" : "parameter", i->name,
-		    variable ? MAY_USE_VARIABLES : MAY_BE_NEW);
+	ev->kind = variable ? "variable" : "parameter";
+	ev->name = i->name;
+	ev->may = variable ? MAY_USE_VARIABLES : MAY_BE_NEW;
+	ev->loops = NULL;
+	ev->bound = NULL;
+	buf_init(&ev->path, asks->path.max);
 	path_name(ev, variable ? "variables" : "parameters");
 	if (!i->copy)
 		path_name(ev, i->name);
@@ -164,9 +131,10 @@ static void item_evaluate(struct eval *ev, struct item *i, bool variable)
 		i->value = eval_value(ev, i->def);
 	else
 		i->value = eval_member(ev, i->def, "defaultValue");
-	ev->depth--;
 	i->busy = false;
-	come_back(ev, &was);
+	asks->work = ev->work;
+	asks->unknown = ev->unknown;
+	buf_release(&ev->path);
 }
 
 static cJSON *item_value(struct eval *ev, struct item *i, bool variable)
@@ -176,24 +144,28 @@ static cJSON *item_value(struct eval *ev, struct item *i, bool variable)
 	return i->value == NULL ? NULL : copy_of(ev, i->value);
 }
 
-cJSON *template_parameter(struct eval *ev, struct str name)
+static cJSON *named_value(struct eval *ev, struct item *items, size_t n, struct str name, bool variable)
 {
-	struct item *i = ev->t == NULL ? NULL : item_find(ev->t->params, ev->t->params_n, name);
+	struct item *i = item_find(items, n, name);
 
 	if (i == NULL)
-		return fail(ev, "The template parameter '%.*s' is not found.",
+		return fail(ev, "The template %s '%.*s' is not found.", variable ? "variable" : "parameter",
 			    STR_ARG(str_head(name, 100)));
-	return item_value(ev, i, false);
+	return item_value(ev, i, variable);
+}
+
+cJSON *template_parameter(struct eval *ev, struct str name)
+{
+	struct template *t = ev->t;
+
+	return named_value(ev, t ? t->params : NULL, t ? t->params_n : 0, name, false);
 }
 
 cJSON *template_variable(struct eval *ev, struct str name)
 {
-	struct item *i = ev->t == NULL ? NULL : item_find(ev->t->vars, ev->t->vars_n, name);
+	struct template *t = ev->t;
 
-	if (i == NULL)
-		return fail(ev, "The template variable '%.*s' is not found.",
-			    STR_ARG(str_head(name, 100)));
-	return item_value(ev, i, true);
+	return named_value(ev, t ? t->vars : NULL, t ? t->vars_n : 0, name, true);
 }
 
 static bool has_type(const cJSON *v, enum ptype type)
@@ -201,7 +173,7 @@ static bool has_type(const cJSON *v, enum ptype type)
 	return strcmp(type_name(v), ptypes[type].json) == 0;
 }
 
-static bool listed(struct eval *ev, const cJSON *list, const cJSON *v)
+static bool in_list(struct eval *ev, const cJSON *list, const cJSON *v)
 {
 	for (const cJSON *i = list->child; i != NULL; i = i->next)
 		if (same(ev, i, v))
@@ -212,12 +184,12 @@ static bool listed(struct eval *ev, const cJSON *list, const cJSON *v)
 /* An array may also be made of what is allowed. */
 static bool allowed(struct eval *ev, const cJSON *list, const cJSON *v)
 {
-	if (listed(ev, list, v))
+	if (in_list(ev, list, v))
 		return true;
 	if (!cJSON_IsArray(v))
 		return false;
 	for (const cJSON *i = v->child; i != NULL; i = i->next)
-		if (!listed(ev, list, i))
+		if (!in_list(ev, list, i))
 			return false;
 	return true;
 }
@@ -234,48 +206,35 @@ static void add_values(struct buf *b, const cJSON *list)
 	}
 }
 
-static size_t length_of(const cJSON *v)
+static int64_t length_of(const cJSON *v)
 {
-	struct str s;
-	size_t n = 0;
-
-	if (!cJSON_IsString(v))
-		return (size_t)cJSON_GetArraySize(v);
-	for (s = str_of(v->valuestring); s.n > 0; n++) {
-		size_t one = str_utf8(s);
-
-		s = str_skip(s, one == 0 ? 1 : one);
-	}
-	return n;
+	return cJSON_IsString(v) ? count_chars(str_of(v->valuestring)) : cJSON_GetArraySize(v);
 }
 
 static void check_limits(struct eval *ev, const struct item *p)
 {
-	static const struct { const char *name, *words; bool length, least; } limits[] = {
-		{ "minValue", "The value must be greater than or equal to", false, true },
-		{ "maxValue", "The value must be less than or equal to", false, false },
-		{ "minLength", "Length of the value should be greater than or equal to",
-		  true, true },
-		{ "maxLength", "Length of the value should be less than or equal to",
-		  true, false },
-	};
+	static const char limits[][10] = { "minValue", "maxValue", "minLength", "maxLength" };
 
 	for (size_t i = 0; i < 4; i++) {
-		const cJSON *limit = json_get_i(p->def, limits[i].name);
+		bool length = i >= 2, least = i % 2 == 0;
+		const cJSON *limit = json_get_i(p->def, limits[i]);
 		int64_t bound, v;
 
 		if (limit == NULL)
 			continue;
 		if (!is_int(limit, &bound) ||
-		    (limits[i].length ? !cJSON_IsString(p->value) && !cJSON_IsArray(p->value)
-				      : !cJSON_IsNumber(p->value)))
+		    (length ? !cJSON_IsString(p->value) && !cJSON_IsArray(p->value)
+			    : !cJSON_IsNumber(p->value))) {
 			fail(ev, "'%s' does not fit the type '%s' of the template parameter '%s'.",
-			     limits[i].name, ptypes[p->type].name, p->name);
-		else if (v = limits[i].length ? (int64_t)length_of(p->value)
-					      : (int64_t)p->value->valuedouble,
-			 limits[i].least ? v < bound : v > bound)
+			     limits[i], ptypes[p->type].name, p->name);
+			continue;
+		}
+		v = length ? length_of(p->value) : (int64_t)p->value->valuedouble;
+		if (least ? v < bound : v > bound)
 			fail(ev, "The provided value for the template parameter '%s' is not valid. "
-			     "%s '%lld'.", p->name, limits[i].words, (long long)bound);
+			     "%s %s than or equal to '%lld'.", p->name, length ?
+			     "Length of the value should be" : "The value must be",
+			     least ? "greater" : "less", (long long)bound);
 	}
 }
 
@@ -691,32 +650,6 @@ static void serial_copy(struct eval *ev, const struct res *r)
 	}
 }
 
-static bool for_language_only(const char *name)
-{
-	static const char *const names[] = {
-		"type", "name", "apiVersion", "scope", "condition", "dependsOn", "copy",
-		"resources", "comments", "metadata",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-static void prune(cJSON *v)
-{
-	cJSON *next;
-
-	for (cJSON *c = v->child; c != NULL; c = next) {
-		next = c->next;
-		if (cJSON_IsObject(v) && cJSON_IsNull(c))
-			cJSON_Delete(cJSON_DetachItemViaPointer(v, c));
-		else
-			prune(c);
-	}
-}
-
 static void start_resource(struct eval *ev, size_t i, struct loop *loop)
 {
 	struct res *r = &ev->t->res[i];
@@ -738,7 +671,9 @@ static cJSON *body(struct eval *ev, const cJSON *def)
 	ev->may = MAY_USE_VARIABLES | MAY_REFER;
 	for (const cJSON *m = def->child; m != NULL && !failed(ev); m = m->next) {
 		size_t was = path_name(ev, m->string);
-		cJSON *v = for_language_only(m->string) ? NULL : eval_value(ev, m);
+		bool skip = listed("type name apiVersion scope condition dependsOn copy resources comments "
+				   "metadata", m->string);
+		cJSON *v = skip ? NULL : eval_value(ev, m);
 
 		if (v != NULL)
 			cJSON_AddItemToObject(out, m->string, v);
@@ -748,7 +683,7 @@ static cJSON *body(struct eval *ev, const cJSON *def)
 		json_free(out);
 		return NULL;
 	}
-	prune(out);
+	json_strip_nulls(out);
 	return out;
 }
 
@@ -835,12 +770,24 @@ static cJSON *output_value(struct eval *ev, const cJSON *def)
 	return list;
 }
 
+/* {"type", "value"}, secure ones without; takes v. */
+static void add_typed(cJSON *to, const char *name, enum ptype type, cJSON *v)
+{
+	cJSON *out = json_add_obj(to, name);
+
+	json_add_str(out, "type", ptypes[type].name);
+	if (ptypes[type].secure)
+		json_burn(v);
+	else
+		cJSON_AddItemToObject(out, "value", v);
+}
+
 static void one_output(struct eval *ev, const cJSON *def, cJSON *to)
 {
 	const cJSON *condition = json_get(def, "condition");
 	enum ptype type = type_of(ev, def, "output");
 	bool yes = true;
-	cJSON *v, *out;
+	cJSON *v;
 
 	ev->may = MAY_USE_VARIABLES;
 	if (condition != NULL)
@@ -856,12 +803,7 @@ static void one_output(struct eval *ev, const cJSON *def, cJSON *to)
 		json_free(v);
 		return;
 	}
-	out = json_add_obj(to, def->string);
-	json_add_str(out, "type", ptypes[type].name);
-	if (ptypes[type].secure)
-		json_burn(v);
-	else
-		cJSON_AddItemToObject(out, "value", v);
+	add_typed(to, def->string, type, v);
 }
 
 static cJSON *outputs(struct eval *ev)
@@ -893,50 +835,41 @@ static void not_parsed(struct eval *ev, const char *what, const char *name)
 
 static void check_members(struct eval *ev, const cJSON *doc)
 {
-	static const struct { const char *name; bool list; int max; } members[] = {
-		{ "$schema", false, 0 }, { "contentVersion", false, 0 }, { "apiProfile", false, 0 },
-		{ "metadata", false, 0 }, { "parameters", false, PARAMETERS_MAX },
-		{ "variables", false, VARIABLES_MAX }, { "functions", true, 0 },
-		{ "resources", true, RESOURCES_MAX }, { "outputs", false, OUTPUTS_MAX },
-		{ "languageVersion", false, 0 }, { "definitions", false, 0 },
+	static const struct { char name[11]; int16_t max; } limits[] = {
+		{ "parameters", PARAMETERS_MAX }, { "variables", VARIABLES_MAX },
+		{ "outputs", OUTPUTS_MAX }, { "resources", RESOURCES_MAX },
 	};
 
 	for (const cJSON *m = doc->child; m != NULL; m = m->next) {
-		size_t i = 0;
-
-		while (i < 11 && !str_ieqz(str_of(m->string), members[i].name))
-			i++;
-		if (i == 11) {
-			not_parsed(ev, "Could not find member on object of type 'Template':",
-				   m->string);
-			return;
+		if (!listed("$schema contentVersion apiProfile metadata parameters variables functions "
+			    "resources outputs languageVersion definitions", m->string))
+			not_parsed(ev, "Could not find member on object of type 'Template':", m->string);
+		for (size_t i = 0; i < 4; i++) {
+			if (!is(m->string, limits[i].name))
+				continue;
+			if (i < 3 && !cJSON_IsObject(m))
+				not_parsed(ev, "An object is expected in", m->string);
+			else if (cJSON_GetArraySize(m) > limits[i].max)
+				fail(ev, "The number of template %s limit exceeded. Limit: '%d' and "
+				     "actual: '%d'.", limits[i].name, limits[i].max,
+				     cJSON_GetArraySize(m));
 		}
-		if (members[i].max == 0)
-			continue;
-		if (!members[i].list && !cJSON_IsObject(m))
-			not_parsed(ev, "An object is expected in", m->string);
-		else if (cJSON_GetArraySize(m) > members[i].max)
-			fail(ev, "The number of template %s limit exceeded. Limit: '%d' and "
-			     "actual: '%d'.", members[i].name, members[i].max,
-			     cJSON_GetArraySize(m));
 	}
 }
 
 static void check_document(struct eval *ev, const cJSON *doc)
 {
-	const char *schema = json_str_opt(doc, "$schema", "");
+	static const char required[][15] = { "$schema", "contentVersion", "resources" };
+	const char *schema = json_text(doc, "$schema");
 
 	if (!cJSON_IsObject(doc)) {
 		not_parsed(ev, "An object is expected in", "template");
 		return;
 	}
 	check_members(ev, doc);
-	if (schema[0] == '\0')
-		not_parsed(ev, "Required property not found in JSON:", "$schema");
-	if (json_str_opt(doc, "contentVersion", NULL) == NULL)
-		not_parsed(ev, "Required property not found in JSON:", "contentVersion");
-	if (json_get_i(doc, "resources") == NULL)
-		not_parsed(ev, "Required property not found in JSON:", "resources");
+	for (size_t i = 0; i < 3; i++)
+		if (json_get_i(doc, required[i]) == NULL)
+			not_parsed(ev, "Required property not found in JSON:", required[i]);
 	if (str_find(str_of(schema), STR("/deploymentTemplate.json")) < 0)
 		fail(ev, "The schema '%.100s' is not that of a template for a resource group.",
 		     schema);
@@ -1039,12 +972,9 @@ cJSON *template_parameters(struct template *t)
 	cJSON *doc = cJSON_CreateObject();
 
 	for (size_t i = 0; i < t->params_n; i++) {
-		cJSON *p = json_add_obj(doc, t->params[i].name);
+		const struct item *p = &t->params[i];
 
-		json_add_str(p, "type", ptypes[t->params[i].type].name);
-		if (!ptypes[t->params[i].type].secure)
-			cJSON_AddItemToObject(p, "value",
-					      cJSON_Duplicate(t->params[i].value, true));
+		add_typed(doc, p->name, p->type, cJSON_Duplicate(p->value, true));
 	}
 	return doc;
 }

@@ -25,14 +25,12 @@ struct template;
 
 /* Everything here must outlive the template. */
 struct template_scope {
-	const char *subscription_id;	/* all but location: not NULL */
+	const char *subscription_id;	/* the ids and names: not NULL */
 	const char *tenant_id;
 	const char *group_name;
 	const cJSON *group;		/* resourceGroup(): id, name, location, tags, ... */
-	const cJSON *subscription;	/* subscription(); NULL: made of the ids above */
-	const cJSON *environment;	/* environment(); NULL: the public cloud's */
+	const cJSON *environment;	/* environment(), or NULL */
 	const char *deployment_name;
-	const char *location;		/* deployment().location, or NULL */
 	int64_t now;			/* unix seconds, for utcNow() */
 
 	/*

@@ -322,7 +322,7 @@ static void free_args(cJSON **v, size_t n)
 static cJSON *call(struct eval *ev, struct str name, struct str *s, bool skip)
 {
 	const struct func *f = func_find(name);
-	struct call c = { .ev = ev };
+	struct call c = { .ev = ev, .b = BUF_INIT(TEMPLATE_BYTES_MAX) };
 	bool known = !skip;
 	cJSON *v = NULL;
 	size_t cap = 0;
@@ -351,6 +351,7 @@ static cJSON *call(struct eval *ev, struct str name, struct str *s, bool skip)
 		free(written);
 	}
 	free_args(c.v, c.n);
+	buf_release(&c.b);
 	return v;
 }
 

@@ -59,19 +59,13 @@ cJSON *new_string(struct call *c, struct str s)
 	return v;
 }
 
-/* What b holds, as a string; b is released. */
-cJSON *new_text(struct call *c, struct buf *b)
+cJSON *new_text(struct call *c)
 {
-	cJSON *v = NULL;
-
-	if (b->over)
-		refuse(c, "the string is too long");
-	else if (memchr(b->str, '\0', b->n) != NULL)
-		refuse(c, "the result is not text");
-	else
-		v = new_string(c, buf_str(b));
-	buf_release(b);
-	return v;
+	if (c->b.over)
+		return refuse(c, "the string is too long");
+	if (memchr(c->b.str, '\0', c->b.n) != NULL)
+		return refuse(c, "the result is not text");
+	return new_string(c, buf_str(&c->b));
 }
 
 cJSON *new_int(struct call *c, int64_t n)
@@ -94,10 +88,9 @@ bool add_copy(struct call *c, cJSON *list, const cJSON *v)
 	return copy != NULL;
 }
 
-/* list, unless something failed meanwhile */
 cJSON *unless_failed(struct call *c, cJSON *list)
 {
-	if (!failed(c->ev))
+	if (!failed(c->ev) && !c->unknown)
 		return list;
 	cJSON_Delete(list);
 	return NULL;
@@ -232,10 +225,10 @@ static void merge(struct call *c, cJSON *to, cJSON *from, bool deep)
 	}
 }
 
-static bool all_of(const struct call *c, bool (*is)(const cJSON *))
+static bool all_of(const struct call *c, bool (*fits)(const cJSON *))
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (!is(c->v[i]))
+		if (!fits(c->v[i]))
 			return false;
 	return true;
 }
@@ -308,13 +301,8 @@ static cJSON *f_contains(struct call *c)
 	if (cJSON_IsArray(c->v[0]))
 		return cJSON_CreateBool(holds(c, c->v[0], c->v[1]));
 	if (cJSON_IsString(c->v[0]) && !cJSON_IsArray(c->v[1]) && !cJSON_IsObject(c->v[1])) {
-		struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
-		bool found;
-
-		add_text(&b, c->v[1]);
-		found = str_find(arg_text(c, 0), buf_str(&b)) >= 0;
-		buf_release(&b);
-		return cJSON_CreateBool(found);
+		add_text(&c->b, c->v[1]);
+		return cJSON_CreateBool(str_find(arg_text(c, 0), buf_str(&c->b)) >= 0);
 	}
 	if (cJSON_IsObject(c->v[0]) && cJSON_IsString(c->v[1]))
 		return cJSON_CreateBool(json_get_i(c->v[0], c->v[1]->valuestring) != NULL);
@@ -479,26 +467,19 @@ static cJSON *f_coalesce(struct call *c)
 
 /* ---- lambdas ------------------------------------------------------------------ */
 
-/* NULL is an error or not known; *unknown tells. */
-static cJSON *apply(struct call *c, size_t fn, const cJSON *const *v, size_t n, bool *unknown)
+/* The lambda with a, b, n, as far as they are given.  NULL is an error or not known. */
+static cJSON *apply(struct call *c, size_t fn, const cJSON *a, const cJSON *b, const cJSON *n)
 {
-	cJSON *got = eval_lambda(c->ev, c->v[fn], v, n);
+	const cJSON *const pass[3] = { a, b, n };
+	cJSON *got = eval_lambda(c->ev, c->v[fn], pass, b == NULL ? 1 : n == NULL ? 2 : 3);
 
-	*unknown = *unknown || (got == NULL && !failed(c->ev));
+	c->unknown = c->unknown || (got == NULL && !failed(c->ev));
 	return got;
 }
 
-static cJSON *unless_unknown(struct call *c, cJSON *out, bool unknown)
+static bool applies(struct call *c, const cJSON *a, const cJSON *b)
 {
-	if (!unknown)
-		return unless_failed(c, out);
-	cJSON_Delete(out);
-	return NULL;
-}
-
-static bool applies(struct call *c, size_t fn, const cJSON *const *v, size_t n, bool *unknown)
-{
-	cJSON *got = apply(c, fn, v, n, unknown);
+	cJSON *got = apply(c, 1, a, b, NULL);
 	bool yes = cJSON_IsTrue(got);
 
 	if (got != NULL && !cJSON_IsBool(got))
@@ -507,42 +488,29 @@ static bool applies(struct call *c, size_t fn, const cJSON *const *v, size_t n, 
 	return yes;
 }
 
-enum { FILTER, MAP };
+enum { FILTER, MAP, REDUCE };
 
-static cJSON *f_filter_or_map(struct call *c)
+/* All that go through a list with an index. */
+static cJSON *f_each(struct call *c)
 {
-	cJSON *out = cJSON_CreateArray(), *index = cJSON_CreateNumber(0);
-	bool unknown = false;
+	cJSON *out = c->how == REDUCE ? arg_take(c, 1) : cJSON_CreateArray(), *got;
+	cJSON *index = cJSON_CreateNumber(0);
 
-	for (const cJSON *v = c->v[0]->child; v != NULL && !failed(c->ev); v = v->next) {
-		const cJSON *pass[2] = { v, index };
-		cJSON *got;
-
-		if (c->how == FILTER && applies(c, 1, pass, 2, &unknown))
+	for (const cJSON *v = c->v[0]->child; v != NULL && out != NULL && !failed(c->ev); v = v->next) {
+		if (c->how == REDUCE) {
+			got = apply(c, 2, out, v, index);
+			cJSON_Delete(out);
+			out = got;
+		} else if (c->how == MAP) {
+			if ((got = apply(c, 1, v, index, NULL)) != NULL)
+				cJSON_AddItemToArray(out, got);
+		} else if (applies(c, v, index)) {
 			add_copy(c, out, v);
-		else if (c->how == MAP && (got = apply(c, 1, pass, 2, &unknown)) != NULL)
-			cJSON_AddItemToArray(out, got);
+		}
 		cJSON_SetNumberValue(index, index->valuedouble + 1);
 	}
 	cJSON_Delete(index);
-	return unless_unknown(c, out, unknown);
-}
-
-static cJSON *f_reduce(struct call *c)
-{
-	cJSON *sum = arg_take(c, 1), *index = cJSON_CreateNumber(0);
-	bool unknown = false;
-
-	for (const cJSON *v = c->v[0]->child; v != NULL && sum != NULL; v = v->next) {
-		const cJSON *pass[3] = { sum, v, index };
-		cJSON *next = apply(c, 2, pass, 3, &unknown);
-
-		cJSON_Delete(sum);
-		sum = next;
-		cJSON_SetNumberValue(index, index->valuedouble + 1);
-	}
-	cJSON_Delete(index);
-	return sum;
+	return unless_failed(c, out);
 }
 
 /* By insertion, which keeps the order of equals; the lambda says "a before b". */
@@ -551,35 +519,27 @@ static cJSON *f_sort(struct call *c)
 	size_t n = (size_t)cJSON_GetArraySize(c->v[0]), done = 0;
 	const cJSON **all = xcalloc(n, sizeof(*all));
 	cJSON *out = cJSON_CreateArray();
-	bool unknown = false;
 
-	for (const cJSON *v = c->v[0]->child; v != NULL && !unknown; v = v->next) {
+	for (const cJSON *v = c->v[0]->child; v != NULL && !c->unknown; v = v->next) {
 		size_t at = done++;
 
-		for (; at > 0 && !failed(c->ev); at--) {
-			const cJSON *pass[2] = { v, all[at - 1] };
-
-			if (!applies(c, 1, pass, 2, &unknown))
-				break;
+		for (; at > 0 && !failed(c->ev) && applies(c, v, all[at - 1]); at--)
 			all[at] = all[at - 1];
-		}
 		all[at] = v;
 	}
-	for (size_t i = 0; i < n && !unknown && !failed(c->ev); i++)
+	for (size_t i = 0; i < n && !c->unknown && !failed(c->ev); i++)
 		add_copy(c, out, all[i]);
 	free(all);
-	return unless_unknown(c, out, unknown);
+	return unless_failed(c, out);
 }
 
 static cJSON *f_to_object(struct call *c)
 {
 	cJSON *out = cJSON_CreateObject();
-	bool unknown = false;
 
 	for (const cJSON *v = c->v[0]->child; v != NULL && !failed(c->ev); v = v->next) {
-		const cJSON *pass[1] = { v };
-		cJSON *name = apply(c, 1, pass, 1, &unknown);
-		cJSON *value = c->n > 2 ? apply(c, 2, pass, 1, &unknown) : copy_of(c->ev, v);
+		cJSON *name = apply(c, 1, v, NULL, NULL);
+		cJSON *value = c->n > 2 ? apply(c, 2, v, NULL, NULL) : copy_of(c->ev, v);
 
 		if (name != NULL && !cJSON_IsString(name))
 			refuse(c, "a name is not a string");
@@ -590,7 +550,7 @@ static cJSON *f_to_object(struct call *c)
 			cJSON_Delete(value);
 		cJSON_Delete(name);
 	}
-	return unless_unknown(c, out, unknown);
+	return unless_failed(c, out);
 }
 
 static cJSON *f_lambda_variables(struct call *c)
@@ -751,92 +711,53 @@ static cJSON *f_resource_group(struct call *c)
 	return scope(c)->group != NULL ? copy_of(c->ev, scope(c)->group) : misplaced(c);
 }
 
+static cJSON *f_environment(struct call *c)
+{
+	return scope(c)->environment != NULL ? copy_of(c->ev, scope(c)->environment) : misplaced(c);
+}
+
 static cJSON *f_subscription(struct call *c)
 {
 	const struct template_scope *s = scope(c);
-	cJSON *out;
-	char *id;
 
-	if (s->subscription != NULL)
-		return copy_of(c->ev, s->subscription);
-	id = xasprintf("/subscriptions/%s", s->subscription_id);
-	out = cJSON_CreateObject();
-	json_add_str(out, "id", id);
-	json_add_str(out, "subscriptionId", s->subscription_id);
-	json_add_str(out, "tenantId", s->tenant_id);
-	json_add_str(out, "displayName", "local");
-	free(id);
-	return out;
+	return json_fmt("{'id':'/subscriptions/%s','subscriptionId':%s,'tenantId':%s,'displayName':'local'}",
+			s->subscription_id, s->subscription_id, s->tenant_id);
 }
 
 static cJSON *f_tenant(struct call *c)
 {
-	cJSON *out = cJSON_CreateObject();
-
-	json_add_str(out, "tenantId", scope(c)->tenant_id);
-	return out;
+	return json_fmt("{'tenantId':%s}", scope(c)->tenant_id);
 }
 
 static cJSON *f_deployment(struct call *c)
 {
-	cJSON *out = cJSON_CreateObject(), *p;
-
-	json_add_str(out, "name", scope(c)->deployment_name);
-	if (scope(c)->location != NULL)
-		json_add_str(out, "location", scope(c)->location);
-	p = json_add_obj(out, "properties");
-	json_add_str(p, "mode", "Incremental");
-	json_add_str(p, "provisioningState", "Accepted");
-	return out;
+	return json_fmt("{'name':%s,'properties':{'mode':'Incremental','provisioningState':'Accepted'}}",
+			scope(c)->deployment_name);
 }
 
-static cJSON *f_environment(struct call *c)
-{
-	static const char public_cloud[] =
-		"{\"name\":\"AzureCloud\",\"portal\":\"https://portal.azure.com\","
-		"\"resourceManager\":\"https://management.azure.com/\","
-		"\"authentication\":{\"loginEndpoint\":\"https://login.microsoftonline.com/\","
-		"\"audiences\":[\"https://management.core.windows.net/\","
-		"\"https://management.azure.com/\"],\"tenant\":\"common\","
-		"\"identityProvider\":\"AAD\"},"
-		"\"suffixes\":{\"acrLoginServer\":\".azurecr.io\","
-		"\"keyvaultDns\":\".vault.azure.net\","
-		"\"sqlServerHostname\":\".database.windows.net\","
-		"\"storage\":\"core.windows.net\"}}";
-
-	if (scope(c)->environment != NULL)
-		return copy_of(c->ev, scope(c)->environment);
-	return new_parsed(c, str_of(public_cloud));
-}
-
-/* "Ns/a/b" and the names x, y: /providers/Ns/a/x/b/y behind what is in b. */
-static cJSON *provider_id(struct call *c, struct buf *b, size_t at)
+/* "Ns/a/b" and the names x, y: /providers/Ns/a/x/b/y behind what is in c->b. */
+static cJSON *provider_id(struct call *c, size_t at)
 {
 	struct str type, ns, seg;
-	char why[160];
 	size_t i = at + 1;
 
-	if (at >= c->n) {
-		buf_release(b);
+	if (at >= c->n)
 		return refuse(c, "it requires a resource type");
-	}
 	type = arg_text(c, at);
 	if (str_ends(type, STR("/")))
 		type.n--;
-	if (!str_cut(&type, '/', &ns)) {
-		buf_release(b);
+	if (!str_cut(&type, '/', &ns))
 		return refuse(c, "it requires a resource type with its namespace");
-	}
-	buf_addf(b, "/providers/%.*s", STR_ARG(ns));
+	buf_addf(&c->b, "/providers/%.*s", STR_ARG(ns));
 	for (; str_next(&type, '/', &seg); i++)
 		if (i < c->n)
-			buf_addf(b, "/%.*s/%s", STR_ARG(seg), c->v[i]->valuestring);
+			buf_addf(&c->b, "/%.*s/%s", STR_ARG(seg), c->v[i]->valuestring);
 	if (i == c->n)
-		return new_text(c, b);
-	buf_release(b);
-	snprintf(why, sizeof(why), "the type '%.80s' requires '%zu' resource name argument(s)",
+		return new_text(c);
+	buf_reset(&c->b);
+	buf_addf(&c->b, "the type '%.80s' requires '%zu' resource name argument(s)",
 		 c->v[at]->valuestring, i - at - 1);
-	return refuse(c, why);
+	return refuse(c, c->b.str);
 }
 
 static bool has_slash(const struct call *c, size_t i)
@@ -846,33 +767,29 @@ static bool has_slash(const struct call *c, size_t i)
 
 static cJSON *f_resource_id(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	size_t at = 0;
 
 	while (at < 2 && !has_slash(c, at))
 		at++;
 	if (at == 0)
-		buf_adds(&b, template_base(c->ev->t));
+		buf_adds(&c->b, template_base(c->ev->t));
 	else
-		buf_addf(&b, "/subscriptions/%s/resourceGroups/%s",
+		buf_addf(&c->b, "/subscriptions/%s/resourceGroups/%s",
 			 at == 2 ? c->v[0]->valuestring : scope(c)->subscription_id,
 			 at <= c->n ? c->v[at - 1]->valuestring : "");
-	return provider_id(c, &b, at);
+	return provider_id(c, at);
 }
 
 enum { OF_TENANT, OF_SUBSCRIPTION, OF_BASE };
 
 static cJSON *f_other_resource_id(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	bool first = c->how == OF_BASE || (c->how == OF_SUBSCRIPTION && !has_slash(c, 0));
 
-	if (c->how == OF_SUBSCRIPTION)
-		buf_addf(&b, "/subscriptions/%s", first ? c->v[0]->valuestring
-							: scope(c)->subscription_id);
-	else if (c->how == OF_BASE)
-		buf_addstr(&b, arg_text(c, 0));
-	return provider_id(c, &b, first);
+	if (c->how != OF_TENANT)
+		buf_addf(&c->b, "%s%s", c->how == OF_SUBSCRIPTION ? "/subscriptions/" : "",
+			 first ? c->v[0]->valuestring : scope(c)->subscription_id);
+	return provider_id(c, first);
 }
 
 /* The first n zones behind the offset-th; every location has three here. */
@@ -884,11 +801,8 @@ static cJSON *f_pick_zones(struct call *c)
 	if (n < 1 || offset < 0 || n > 3 || offset > 2 || n + offset > 3)
 		return refuse(c, "the location has 3 zones");
 	out = cJSON_CreateArray();
-	for (int64_t i = 1; i <= n; i++) {
-		char z[2] = { (char)('0' + offset + i), '\0' };
-
-		json_add_str(out, NULL, z);
-	}
+	for (int64_t i = 1; i <= n; i++)
+		json_push(out, "'%l'", offset + i);
 	return out;
 }
 
@@ -971,77 +885,77 @@ static cJSON *f_list(struct call *c)
 
 /* Sorted by nothing: a lookup is a hundred short comparisons. */
 static const struct func funcs[] = {
-	{ "parameters", "s", f_parameters, 0 },
-	{ "variables", "s", f_variables, 0 },
-	{ "resourceId", "s+", f_resource_id, 0 },
-	{ "subscriptionResourceId", "s+", f_other_resource_id, OF_SUBSCRIPTION },
-	{ "tenantResourceId", "s+", f_other_resource_id, OF_TENANT },
-	{ "extensionResourceId", "ss+", f_other_resource_id, OF_BASE },
-	{ "reference", "s?ss", f_reference, 0 },
-	{ "resourceGroup", "", f_resource_group, 0 },
-	{ "subscription", "", f_subscription, 0 },
-	{ "tenant", "", f_tenant, 0 },
-	{ "deployment", "", f_deployment, 0 },
-	{ "environment", "", f_environment, 0 },
-	{ "copyIndex", "?vv", f_copy_index, 0 },
-	{ "length", "x", f_length, 0 },
-	{ "range", "ii", f_range, 0 },
-	{ "equals", "vv", f_equals, 0 },
-	{ "less", "vv", f_order, LESS },
-	{ "lessOrEquals", "vv", f_order, LESS_OR_EQUAL },
-	{ "greater", "vv", f_order, GREATER },
-	{ "greaterOrEquals", "vv", f_order, GREATER_OR_EQUAL },
-	{ "not", "b", f_not, 0 },
-	{ "and", "bb+", f_and_or, false },
-	{ "or", "bb+", f_and_or, true },
-	{ "bool", "v", f_bool, 0 },
-	{ "true", "", f_constant, true },
-	{ "false", "", f_constant, false },
-	{ "null", "", f_constant, -1 },
-	{ "int", "v", f_int, 0 },
-	{ "float", "v", f_float, 0 },
-	{ "array", "v", f_array, 0 },
-	{ "createArray", "v*", f_create_array, 0 },
-	{ "createObject", "v*", f_create_object, 0 },
-	{ "union", "v+", f_union, 0 },
-	{ "intersection", "v+", f_intersection, 0 },
-	{ "contains", "xv", f_contains, 0 },
-	{ "empty", "v", f_empty, 0 },
-	{ "first", "c", f_end, FIRST },
-	{ "last", "c", f_end, LAST },
-	{ "take", "ci", f_take_or_skip, FIRST },
-	{ "skip", "ci", f_take_or_skip, LAST },
-	{ "min", "v+", f_extreme, LEAST },
-	{ "max", "v+", f_extreme, MOST },
-	{ "coalesce", "v+", f_coalesce, 0 },
-	{ "flatten", "a", f_flatten, 0 },
-	{ "shallowMerge", "a", f_shallow_merge, 0 },
-	{ "objectKeys", "o", f_object_keys, 0 },
-	{ "items", "o", f_items, 0 },
-	{ "tryGet", "vv+", f_try_get, 0 },
-	{ "filter", "al", f_filter_or_map, FILTER },
-	{ "map", "al", f_filter_or_map, MAP },
-	{ "reduce", "avl", f_reduce, 0 },
-	{ "sort", "al", f_sort, 0 },
-	{ "toObject", "al?l", f_to_object, 0 },
-	{ "lambdaVariables", "s", f_lambda_variables, 0 },
-	{ "add", "ii", f_arithmetic, ADD },
-	{ "sub", "ii", f_arithmetic, SUB },
-	{ "mul", "ii", f_arithmetic, MUL },
-	{ "div", "ii", f_arithmetic, DIV },
-	{ "mod", "ii", f_arithmetic, MOD },
-	{ "pickZones", "sss?ii", f_pick_zones, 0 },
+	{ "parameters", "s", 0, f_parameters },
+	{ "variables", "s", 0, f_variables },
+	{ "resourceId", "s+", 0, f_resource_id },
+	{ "subscriptionResourceId", "s+", OF_SUBSCRIPTION, f_other_resource_id },
+	{ "tenantResourceId", "s+", OF_TENANT, f_other_resource_id },
+	{ "extensionResourceId", "ss+", OF_BASE, f_other_resource_id },
+	{ "reference", "s?ss", 0, f_reference },
+	{ "resourceGroup", "", 0, f_resource_group },
+	{ "subscription", "", 0, f_subscription },
+	{ "tenant", "", 0, f_tenant },
+	{ "deployment", "", 0, f_deployment },
+	{ "environment", "", 0, f_environment },
+	{ "copyIndex", "?vv", 0, f_copy_index },
+	{ "length", "x", 0, f_length },
+	{ "range", "ii", 0, f_range },
+	{ "equals", "vv", 0, f_equals },
+	{ "less", "vv", LESS, f_order },
+	{ "lessOrEquals", "vv", LESS_OR_EQUAL, f_order },
+	{ "greater", "vv", GREATER, f_order },
+	{ "greaterOrEquals", "vv", GREATER_OR_EQUAL, f_order },
+	{ "not", "b", 0, f_not },
+	{ "and", "bb+", false, f_and_or },
+	{ "or", "bb+", true, f_and_or },
+	{ "bool", "v", 0, f_bool },
+	{ "true", "", true, f_constant },
+	{ "false", "", false, f_constant },
+	{ "null", "", -1, f_constant },
+	{ "int", "v", 0, f_int },
+	{ "float", "v", 0, f_float },
+	{ "array", "v", 0, f_array },
+	{ "createArray", "v*", 0, f_create_array },
+	{ "createObject", "v*", 0, f_create_object },
+	{ "union", "v+", 0, f_union },
+	{ "intersection", "v+", 0, f_intersection },
+	{ "contains", "xv", 0, f_contains },
+	{ "empty", "v", 0, f_empty },
+	{ "first", "c", FIRST, f_end },
+	{ "last", "c", LAST, f_end },
+	{ "take", "ci", FIRST, f_take_or_skip },
+	{ "skip", "ci", LAST, f_take_or_skip },
+	{ "min", "v+", LEAST, f_extreme },
+	{ "max", "v+", MOST, f_extreme },
+	{ "coalesce", "v+", 0, f_coalesce },
+	{ "flatten", "a", 0, f_flatten },
+	{ "shallowMerge", "a", 0, f_shallow_merge },
+	{ "objectKeys", "o", 0, f_object_keys },
+	{ "items", "o", 0, f_items },
+	{ "tryGet", "vv+", 0, f_try_get },
+	{ "filter", "al", FILTER, f_each },
+	{ "map", "al", MAP, f_each },
+	{ "reduce", "avl", REDUCE, f_each },
+	{ "sort", "al", 0, f_sort },
+	{ "toObject", "al?l", 0, f_to_object },
+	{ "lambdaVariables", "s", 0, f_lambda_variables },
+	{ "add", "ii", ADD, f_arithmetic },
+	{ "sub", "ii", SUB, f_arithmetic },
+	{ "mul", "ii", MUL, f_arithmetic },
+	{ "div", "ii", DIV, f_arithmetic },
+	{ "mod", "ii", MOD, f_arithmetic },
+	{ "pickZones", "sss?ii", 0, f_pick_zones },
 };
 
 /* listKeys(), listAccountSas(), ...: any name. */
-static const struct func list_func = { "list", "ss?o", f_list, 0 };
+static const struct func list_func = { "list", "ss?o", 0, f_list };
 
 const struct func *func_find(struct str name)
 {
 	for (size_t i = 0; i < sizeof(funcs) / sizeof(funcs[0]); i++)
 		if (str_ieqz(name, funcs[i].name))
 			return &funcs[i];
-	for (const struct func *f = text_funcs; f->name != NULL; f++)
+	for (const struct func *f = text_funcs; f->name[0] != '\0'; f++)
 		if (str_ieqz(name, f->name))
 			return f;
 	return str_istarts(name, STR("list")) && str_chr(name, '.') < 0 ? &list_func : NULL;
@@ -1068,23 +982,24 @@ bool func_count_ok(const struct func *f, size_t n)
 
 static bool fits(char type, const cJSON *v)
 {
+	bool string = cJSON_IsString(v), array = cJSON_IsArray(v), object = cJSON_IsObject(v);
 	int64_t n;
 
 	switch (type) {
 	case 's':
-		return cJSON_IsString(v);
+		return string;
 	case 'i':
 		return is_int(v, &n);
 	case 'b':
 		return cJSON_IsBool(v);
 	case 'a':
-		return cJSON_IsArray(v);
+		return array;
 	case 'o':
-		return cJSON_IsObject(v);
+		return object;
 	case 'c':
-		return cJSON_IsString(v) || cJSON_IsArray(v);
+		return string || array;
 	case 'x':
-		return cJSON_IsString(v) || cJSON_IsArray(v) || cJSON_IsObject(v);
+		return string || array || object;
 	case 'l':
 		return cJSON_IsRaw(v);
 	default:
@@ -1095,15 +1010,14 @@ static bool fits(char type, const cJSON *v)
 cJSON *func_run(const struct func *f, struct call *c)
 {
 	const char *p = f->args;
-	char why[100];
 
 	for (size_t i = 0; i < c->n; i++) {
 		if (*p == '?')
 			p++;
 		if (!fits(*p, c->v[i])) {
-			snprintf(why, sizeof(why), "its argument %zu has the type '%s', which is "
-				 "not expected", i + 1, type_name(c->v[i]));
-			return refuse(c, why);
+			buf_addf(&c->b, "its argument %zu has the type '%s', which is not expected",
+				 i + 1, type_name(c->v[i]));
+			return refuse(c, c->b.str);
 		}
 		if (p[1] != '+' && p[1] != '*')
 			p++;

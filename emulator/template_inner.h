@@ -1,6 +1,7 @@
 #ifndef EMULATOR_TEMPLATE_INNER_H
 #define EMULATOR_TEMPLATE_INNER_H
 
+#include "emulator/jsonf.h"
 #include "emulator/template.h"
 
 /* What the files of the template language share. */
@@ -67,7 +68,7 @@ struct eval {
 /* ---- template_eval.c ----------------------------------------------------- */
 
 /* Sets the error unless one is set, in the words of the stage; NULL. */
-cJSON *fail(struct eval *ev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+cJSON *fail(struct eval *ev, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 bool failed(const struct eval *ev);
 /* Account for n more bytes; false, with the error set, when it is too much. */
 bool spend(struct eval *ev, size_t n);
@@ -105,24 +106,26 @@ struct call {
 	const char *name;	/* as the template writes it */
 	cJSON **v;		/* arguments; a function that keeps one puts NULL there */
 	size_t n;
+	struct buf b;		/* for the text that comes out, see new_text() */
+	bool unknown;		/* what a lambda gives is not known: nor is the result */
 	int how;		/* the table's, for functions that share their code */
 };
 
 struct func {
-	const char *name;
+	char name[23];
 	/* Types of the arguments: s string, i integer, b boolean, a array,
 	 * o object, c string or array, x string, array or object, l lambda,
 	 * v any value.  What follows ? may be left out; + (at least one) and * repeat
 	 * what is before. */
-	const char *args;
+	char args[7];
+	int8_t how;		/* which of the functions that share run() */
 	cJSON *(*run)(struct call *c);
-	int how;		/* which of the functions that share run() */
 };
 
 /* For `how`. */
 enum { FIRST, LAST };
 
-/* Those of template_text.c; a NULL name ends them. */
+/* Those of template_text.c; an empty name ends them. */
 extern const struct func text_funcs[];
 
 const struct func *func_find(struct str name);
@@ -134,16 +137,17 @@ bool func_count_ok(const struct func *f, size_t n);
 
 /* What functions are written with.  Those that give a cJSON give NULL with
  * the error set. */
-cJSON *refuse(struct call *c, const char *why);	/* "Unable to evaluate ...: WHY." */
-cJSON *misplaced(struct call *c);
+cJSON *refuse(struct call *c, const char *why)	/* "Unable to evaluate ...: WHY." */
+	__attribute__((cold));
+cJSON *misplaced(struct call *c) __attribute__((cold));
 struct str arg_text(const struct call *c, size_t i);	/* that it is one was checked */
 int64_t arg_int(const struct call *c, size_t i);
 cJSON *arg_take(struct call *c, size_t i);		/* no longer the call's */
 cJSON *new_string(struct call *c, struct str s);
-cJSON *new_text(struct call *c, struct buf *b);		/* releases b */
+cJSON *new_text(struct call *c);			/* what is in c->b */
 cJSON *new_int(struct call *c, int64_t n);
 cJSON *new_parsed(struct call *c, struct str s);	/* JSON */
-cJSON *unless_failed(struct call *c, cJSON *v);		/* v, or nothing */
+cJSON *unless_failed(struct call *c, cJSON *v);		/* v, or nothing; nor when unknown */
 bool add_copy(struct call *c, cJSON *list, const cJSON *v);
 void add_text(struct buf *b, const cJSON *v);		/* as string() writes it */
 int64_t count_chars(struct str s);

@@ -38,13 +38,10 @@ int64_t count_chars(struct str s)
 
 static cJSON *f_concat(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	bool lists = cJSON_IsArray(c->v[0]);
-	cJSON *out = lists ? cJSON_CreateArray() : NULL;
+	cJSON *out = lists ? cJSON_CreateArray() : NULL, *item;
 
 	for (size_t i = 0; i < c->n; i++) {
-		cJSON *item;
-
 		if (cJSON_IsArray(c->v[i]) != lists || cJSON_IsObject(c->v[i]))
 			refuse(c, "its arguments must be all arrays or all strings");
 		while (lists && (item = c->v[i]->child) != NULL) {
@@ -52,17 +49,14 @@ static cJSON *f_concat(struct call *c)
 			cJSON_AddItemToArray(out, item);
 		}
 		if (!lists)
-			add_text(&b, c->v[i]);
+			add_text(&c->b, c->v[i]);
 	}
-	if (lists)
-		return unless_failed(c, out);
-	return new_text(c, &b);
+	return lists ? unless_failed(c, out) : new_text(c);
 }
 
 /* "{0}", "{1:D3}", "{{" */
 static cJSON *f_format(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct str s = arg_text(c, 0);
 
 	while (s.n > 0 && !failed(c->ev)) {
@@ -70,14 +64,14 @@ static cJSON *f_format(struct call *c)
 		int64_t n;
 
 		if (str_starts(s, STR("{{")) || str_starts(s, STR("}}"))) {
-			buf_addc(&b, s.p[0]);
+			buf_addc(&c->b, s.p[0]);
 			s = str_skip(s, 2);
 			continue;
 		}
 		if (s.p[0] != '{') {
 			if (s.p[0] == '}')
 				refuse(c, "a '}' has no '{'");
-			buf_addc(&b, s.p[0]);
+			buf_addc(&c->b, s.p[0]);
 			s = str_skip(s, 1);
 			continue;
 		}
@@ -96,16 +90,12 @@ static cJSON *f_format(struct call *c)
 		}
 		s = str_skip(s, 1);
 		if (is_int(c->v[i + 1], &n))
-			buf_addf(&b, "%s%0*lld", n < 0 ? "-" : "", (int)width,
+			buf_addf(&c->b, "%s%0*lld", n < 0 ? "-" : "", (int)width,
 				 (long long)(n < 0 ? -n : n));
 		else
-			add_text(&b, c->v[i + 1]);
+			add_text(&c->b, c->v[i + 1]);
 	}
-	if (failed(c->ev)) {
-		buf_release(&b);
-		return NULL;
-	}
-	return new_text(c, &b);
+	return failed(c->ev) ? NULL : new_text(c);
 }
 
 enum { LOWER, UPPER };
@@ -124,19 +114,18 @@ static cJSON *f_trim(struct call *c)
 
 static cJSON *f_replace(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct str s = arg_text(c, 0), from = arg_text(c, 1);
 	ptrdiff_t at;
 
 	if (from.n == 0)
 		return refuse(c, "the string to replace is empty");
 	while ((at = str_find(s, from)) >= 0) {
-		buf_addstr(&b, str_head(s, (size_t)at));
-		buf_addstr(&b, arg_text(c, 2));
+		buf_addstr(&c->b, str_head(s, (size_t)at));
+		buf_addstr(&c->b, arg_text(c, 2));
 		s = str_skip(s, (size_t)at + from.n);
 	}
-	buf_addstr(&b, s);
-	return new_text(c, &b);
+	buf_addstr(&c->b, s);
+	return new_text(c);
 }
 
 /* Which of the delimiters (a string or an array of them) s begins with; its length. */
@@ -185,14 +174,13 @@ static cJSON *f_split(struct call *c)
 
 static cJSON *f_join(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 
 	for (const cJSON *i = c->v[0]->child; i != NULL; i = i->next) {
-		add_text(&b, i);
+		add_text(&c->b, i);
 		if (i->next != NULL)
-			buf_addstr(&b, arg_text(c, 1));
+			buf_addstr(&c->b, arg_text(c, 1));
 	}
-	return new_text(c, &b);
+	return new_text(c);
 }
 
 static cJSON *f_substring(struct call *c)
@@ -243,52 +231,46 @@ static cJSON *f_index_of(struct call *c)
 
 static cJSON *f_pad_left(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX), out = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct str pad = c->n > 2 ? arg_text(c, 2) : STR(" ");
 	int64_t width = arg_int(c, 1);
+	cJSON *text;
 
 	if (!cJSON_IsString(c->v[0]) && !cJSON_IsNumber(c->v[0]))
 		return refuse(c, "the value to pad is neither a string nor an integer");
 	if (width < 0 || width > EXPRESSION_MAX || count_chars(pad) != 1)
 		return refuse(c, "the length or the character to pad with is not valid");
-	add_text(&b, c->v[0]);
-	for (int64_t n = count_chars(buf_str(&b)); n < width; n++)
-		buf_addstr(&out, pad);
-	buf_addstr(&out, buf_str(&b));
-	buf_release(&b);
-	return new_text(c, &out);
+	add_text(&c->b, c->v[0]);
+	text = new_text(c);
+	if (text == NULL)
+		return NULL;
+	buf_reset(&c->b);
+	for (int64_t n = count_chars(str_of(text->valuestring)); n < width; n++)
+		buf_addstr(&c->b, pad);
+	buf_adds(&c->b, text->valuestring);
+	cJSON_Delete(text);
+	return new_text(c);
 }
 
 static cJSON *f_string(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
-
-	add_text(&b, c->v[0]);
-	return new_text(c, &b);
+	add_text(&c->b, c->v[0]);
+	return new_text(c);
 }
 
-static cJSON *decoded(struct call *c, struct buf *b, int rc, struct err *e)
-{
-	if (rc == 0)
-		return new_text(c, b);
-	buf_release(b);
-	return refuse(c, e->msg);
-}
+enum { BASE64, PERCENT };
 
-static cJSON *f_base64(struct call *c)
+/* What was decoded into c->b. */
+static cJSON *decode(struct call *c, struct str s, int how)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
-
-	buf_add_base64(&b, arg_text(c, 0).p, arg_text(c, 0).n);
-	return new_text(c, &b);
-}
-
-static cJSON *f_base64_to_string(struct call *c)
-{
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct err e = ERR_INIT;
+	int rc = how == BASE64 ? buf_add_unbase64(&c->b, s, &e) : buf_add_unpct(&c->b, s, false, &e);
 
-	return decoded(c, &b, buf_add_unbase64(&b, arg_text(c, 0), &e), &e);
+	return rc == 0 ? new_text(c) : refuse(c, e.msg);
+}
+
+static cJSON *f_decode(struct call *c)
+{
+	return decode(c, arg_text(c, 0), c->how);
 }
 
 static cJSON *f_json(struct call *c)
@@ -298,39 +280,35 @@ static cJSON *f_json(struct call *c)
 
 static cJSON *f_base64_to_json(struct call *c)
 {
-	cJSON *s = f_base64_to_string(c);
+	cJSON *s = f_decode(c);
 	cJSON *v = s == NULL ? NULL : new_parsed(c, str_of(s->valuestring));
 
 	cJSON_Delete(s);
 	return v;
 }
 
-static cJSON *f_data_uri(struct call *c)
-{
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
+enum { BARE, DATA_URI };
 
-	buf_adds(&b, "data:text/plain;charset=utf8;base64,");
-	buf_add_base64(&b, arg_text(c, 0).p, arg_text(c, 0).n);
-	return new_text(c, &b);
+static cJSON *f_base64(struct call *c)
+{
+	if (c->how == DATA_URI)
+		buf_adds(&c->b, "data:text/plain;charset=utf8;base64,");
+	buf_add_base64(&c->b, arg_text(c, 0).p, arg_text(c, 0).n);
+	return new_text(c);
 }
 
 static cJSON *f_data_uri_to_string(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct str s = arg_text(c, 0), head;
-	struct err e = ERR_INIT;
 
 	if (!str_istarts(s, STR("data:")) || !str_cut(&s, ',', &head))
 		return refuse(c, "the value is not a data URI");
-	if (str_ends(head, STR(";base64")))
-		return decoded(c, &b, buf_add_unbase64(&b, s, &e), &e);
-	return decoded(c, &b, buf_add_unpct(&b, s, false, &e), &e);
+	return decode(c, s, str_ends(head, STR(";base64")) ? BASE64 : PERCENT);
 }
 
 /* Everything behind the last slash of the base gives way; that of the host stays. */
 static cJSON *f_uri(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 	struct str base = arg_text(c, 0), rel = arg_text(c, 1), path = base;
 	ptrdiff_t host = str_find(base, STR("://")), slash;
 
@@ -338,27 +316,18 @@ static cJSON *f_uri(struct call *c)
 		return refuse(c, "the base is not an absolute URI");
 	path = str_skip(base, (size_t)host + 3);
 	slash = str_starts(rel, STR("/")) ? str_chr(path, '/') : str_rchr(path, '/');
-	buf_addstr(&b, slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
+	buf_addstr(&c->b, slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
 	if (!str_starts(rel, STR("/")))
-		buf_addc(&b, '/');
-	buf_addstr(&b, rel);
-	return new_text(c, &b);
+		buf_addc(&c->b, '/');
+	buf_addstr(&c->b, rel);
+	return new_text(c);
 }
 
 static cJSON *f_uri_component(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
 
-	buf_add_pct(&b, arg_text(c, 0));
-	return new_text(c, &b);
-}
-
-static cJSON *f_uri_component_to_string(struct call *c)
-{
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
-	struct err e = ERR_INIT;
-
-	return decoded(c, &b, buf_add_unpct(&b, arg_text(c, 0), false, &e), &e);
+	buf_add_pct(&c->b, arg_text(c, 0));
+	return new_text(c);
 }
 
 /* ---- names that hash -------------------------------------------------------- */
@@ -414,24 +383,22 @@ static uint64_t unique_hash(struct str s)
 	return (uint64_t)h2 << 32 | h1;
 }
 
-static void add_joined(struct call *c, struct buf *b)
+/* The arguments, joined, behind what is in c->b. */
+static struct str joined(struct call *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		buf_addf(b, "%s%s", i > 0 ? "-" : "", c->v[i]->valuestring);
+		buf_addf(&c->b, "%s%s", i > 0 ? "-" : "", c->v[i]->valuestring);
+	return buf_str(&c->b);
 }
 
 static cJSON *f_unique_string(struct call *c)
 {
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
-	char out[13];
-	uint64_t h;
+	uint64_t h = unique_hash(joined(c));
 
-	add_joined(c, &b);
-	h = unique_hash(buf_str(&b));
-	buf_release(&b);
-	for (size_t i = 0; i < sizeof(out); i++, h <<= 5)
-		out[i] = "abcdefghijklmnopqrstuvwxyz234567"[h >> 59];
-	return new_string(c, (struct str){ out, sizeof(out) });
+	buf_reset(&c->b);
+	for (size_t i = 0; i < 13; i++, h <<= 5)
+		buf_addc(&c->b, "abcdefghijklmnopqrstuvwxyz234567"[h >> 59]);
+	return new_text(c);
 }
 
 /* A name-based UUID (RFC 9562 5.5) in the name space that Microsoft documents. */
@@ -441,21 +408,21 @@ static cJSON *f_guid(struct call *c)
 		0x11, 0xfb, 0x06, 0xfb, 0x71, 0x2d, 0x4d, 0xdd,
 		0x98, 0xc7, 0xe7, 0x1b, 0xbd, 0x58, 0x88, 0x30,
 	};
-	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX), out = BUF_INIT(64);
+	struct str text;
 	uint8_t h[20];
 
-	buf_add(&b, space, sizeof(space));
-	add_joined(c, &b);
-	sha1(b.str, b.n, h);
-	buf_release(&b);
+	buf_add(&c->b, space, sizeof(space));
+	text = joined(c);
+	sha1(text.p, text.n, h);
+	buf_reset(&c->b);
 	h[6] = (uint8_t)((h[6] & 0x0f) | 0x50);
 	h[8] = (uint8_t)((h[8] & 0x3f) | 0x80);
 	for (size_t i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf_addc(&out, '-');
-		buf_add_hex(&out, &h[i], 1);
+			buf_addc(&c->b, '-');
+		buf_add_hex(&c->b, &h[i], 1);
 	}
-	return new_text(c, &out);
+	return new_text(c);
 }
 
 static cJSON *f_new_guid(struct call *c)
@@ -470,27 +437,23 @@ static cJSON *f_new_guid(struct call *c)
 
 /* ---- times ------------------------------------------------------------------- */
 
-struct date { unsigned year, month, day, hour, min, sec; };
+enum { YEAR, MONTH, DAY, HOUR, MINUTE, SECOND };
+
+struct date { unsigned part[6]; };
 
 static struct date date_of(int64_t t)
 {
-	struct date d = { 0 };
+	struct date d = { { 0 } };
 	char z[32];
-	uint64_t v[6] = { 0 };
 	struct str s;
+	uint64_t v;
 
 	time_iso(t, z);
 	s = str_of(z);
-	for (size_t i = 0; i < 6; i++) {
-		str_dec(&s, 9999, &v[i]);
+	for (size_t i = YEAR; i <= SECOND && str_dec(&s, 9999, &v); i++) {
+		d.part[i] = (unsigned)v;
 		s = str_skip(s, 1);
 	}
-	d.year = (unsigned)v[0];
-	d.month = (unsigned)v[1];
-	d.day = (unsigned)v[2];
-	d.hour = (unsigned)v[3];
-	d.min = (unsigned)v[4];
-	d.sec = (unsigned)v[5];
 	return d;
 }
 
@@ -500,45 +463,38 @@ static struct date date_of(int64_t t)
  */
 static cJSON *formatted(struct call *c, int64_t t, struct str fmt)
 {
+	static const char letters[] = "yMdHmsh";	/* as in struct date, and 12 hours */
 	struct date d = date_of(t);
-	const struct { char letter; unsigned value; } parts[] = {
-		{ 'y', d.year }, { 'M', d.month }, { 'd', d.day }, { 'H', d.hour },
-		{ 'h', d.hour % 12 == 0 ? 12 : d.hour % 12 }, { 'm', d.min }, { 's', d.sec },
-	};
-	struct buf b = BUF_INIT(1000);
+	const char *at;
 
+	buf_reset(&c->b);
 	if (str_eqz(fmt, "d"))
 		fmt = STR("MM/dd/yyyy");
 	else if (str_eqz(fmt, "s"))
 		fmt = STR("yyyy-MM-ddTHH:mm:ss");
 	else if (str_eqz(fmt, "u"))
 		fmt = STR("yyyy-MM-dd HH:mm:ssZ");
-	while (fmt.n > 0 && !b.over) {
+	while (fmt.n > 0 && !c->b.over) {
 		char letter = fmt.p[0];
-		unsigned n = 0;
-		size_t i = 0;
+		unsigned n = 0, v;
 
 		while (n < fmt.n && fmt.p[n] == letter)
 			n++;
-		while (i < 7 && parts[i].letter != letter)
-			i++;
 		fmt = str_skip(fmt, n);
-		if (i < 7 && n > 2 && letter != 'y') {
-			buf_release(&b);
-			return refuse(c, "names of months and days are not known to the local "
-				      "Azure");
-		}
-		if (i < 7 && letter == 'y')
-			buf_addf(&b, "%0*u", (int)(n > 9 ? 9 : n), n == 2 ? d.year % 100 : d.year);
-		else if (i < 7)
-			buf_addf(&b, "%0*u", (int)n, parts[i].value);
-		else if (letter == 't')
-			buf_adds(&b, d.hour < 12 ? "AM" : "PM");
-		else
+		at = strchr(letters, letter);
+		if (at != NULL) {
+			v = *at == 'h' ? (d.part[HOUR] + 11) % 12 + 1 : d.part[at - letters];
+			if (n > 2 && letter != 'y')
+				return refuse(c, "names of months and days are not known to the local Azure");
+			buf_addf(&c->b, "%0*u", (int)(n > 9 ? 9 : n), letter == 'y' && n == 2 ? v % 100 : v);
+		} else if (letter == 't') {
+			buf_adds(&c->b, d.part[HOUR] < 12 ? "AM" : "PM");
+		} else {
 			for (; n > 0; n--)
-				buf_addc(&b, letter);
+				buf_addc(&c->b, letter);
+		}
 	}
-	return new_text(c, &b);
+	return new_text(c);
 }
 
 static cJSON *f_utc_now(struct call *c)
@@ -552,54 +508,47 @@ static cJSON *f_utc_now(struct call *c)
 /* "2020-04-07T14:53:14Z", with a blank for the T, or utcNow()'s own form. */
 static bool read_time(struct str s, int64_t *t)
 {
-	struct buf b = BUF_INIT(64);
-	bool good;
+	char z[32];
 
-	if (s.n == 16 && s.p[8] == 'T') {
-		static const size_t cut[] = { 4, 6, 11, 13 };
-		size_t from = 0;
-
-		for (size_t i = 0; i < 4; i++) {
-			buf_add(&b, s.p + from, cut[i] - from);
-			buf_addc(&b, i < 2 ? '-' : ':');
-			from = cut[i];
-		}
-		s = str_skip(s, from);
-	}
-	buf_addstr(&b, s);
-	if (b.n > 10 && b.str[10] == ' ')
-		b.str[10] = 'T';
-	good = !b.over && time_parse_iso(buf_str(&b), t);
-	buf_release(&b);
-	return good;
+	if (s.n > 30)
+		return false;
+	snprintf(z, sizeof(z), "%.*s", STR_ARG(s));
+	if (s.n == 16 && z[8] == 'T')
+		snprintf(z, sizeof(z), "%.4s-%.2s-%.5s:%.2s:%.3s", s.p, s.p + 4, s.p + 6, s.p + 11, s.p + 13);
+	if (s.n > 10 && z[10] == ' ')
+		z[10] = 'T';
+	return time_parse_iso(str_of(z), t);
 }
 
 /* The same day months later; the 31st of a shorter month is its last. */
 static int64_t months_later(int64_t t, int64_t n)
 {
+	unsigned *p, day;
 	struct date d = date_of(t);
-	int64_t month = (int64_t)d.year * 12 + d.month - 1 + n, out = t;
+	int64_t month, out = t;
 	char z[64];
 
+	p = d.part;
+	day = p[DAY];
+	month = (int64_t)p[YEAR] * 12 + p[MONTH] - 1 + n;
 	if (month < 1970 * 12 || month > 9999 * 12 + 11)
 		return t;
 	do {
 		snprintf(z, sizeof(z), "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)(month / 12),
-			 (unsigned)(month % 12) + 1, d.day, d.hour, d.min, d.sec);
-	} while (!time_parse_iso(str_of(z), &out) && d.day-- > 28);
+			 (unsigned)(month % 12) + 1, day, p[HOUR], p[MINUTE], p[SECOND]);
+	} while (!time_parse_iso(str_of(z), &out) && day-- > 28);
 	return out;
 }
 
 /* ISO 8601: -P1Y2M3W4DT5H6M7S */
 static bool add_duration(struct str s, int64_t *t)
 {
-	static const struct { char letter; bool time; int64_t seconds, months; } units[] = {
-		{ 'Y', false, 0, 12 }, { 'M', false, 0, 1 }, { 'W', false, 604800, 0 },
-		{ 'D', false, 86400, 0 }, { 'H', true, 3600, 0 }, { 'M', true, 60, 0 },
-		{ 'S', true, 1, 0 },
-	};
+	/* as they may follow P, and behind a T */
+	static const char letters[] = "YMWDHMS";
+	static const int seconds_of[] = { 0, 0, 604800, 86400, 3600, 60, 1 };
 	int64_t sign = 1, months = 0, seconds = 0;
-	bool time = false;
+	size_t from = 0;
+	const char *at;
 	uint64_t n;
 
 	if (str_starts(s, STR("-"))) {
@@ -610,21 +559,19 @@ static bool add_duration(struct str s, int64_t *t)
 		return false;
 	s = str_skip(s, 1);
 	while (s.n > 0) {
-		size_t i = 0;
-
-		if (!time && str_starts(s, STR("T"))) {
-			time = true;
+		if (from == 0 && s.p[0] == 'T') {
+			from = 4;
 			s = str_skip(s, 1);
 		}
 		if (!str_dec(&s, 1000000000, &n) || s.n == 0)
 			return false;
-		while (i < 7 && (units[i].letter != s.p[0] || units[i].time != time))
-			i++;
-		if (i == 7)
+		at = memchr(letters + from, s.p[0], from == 0 ? 4 : 3);
+		if (at == NULL)
 			return false;
 		s = str_skip(s, 1);
-		months += (int64_t)n * units[i].months * sign;
-		seconds += (int64_t)n * units[i].seconds * sign;
+		seconds += (int64_t)n * seconds_of[at - letters] * sign;
+		if (at < letters + 2)
+			months += (int64_t)n * (*at == 'Y' ? 12 : 1) * sign;
 	}
 	*t = months_later(*t, months) + seconds;
 	return true;
@@ -659,36 +606,36 @@ static cJSON *f_date_time_to_epoch(struct call *c)
 /* ---- the table ------------------------------------------------------------------ */
 
 const struct func text_funcs[] = {
-	{ "concat", "v+", f_concat, 0 },
-	{ "format", "sv*", f_format, 0 },
-	{ "string", "v", f_string, 0 },
-	{ "json", "s", f_json, 0 },
-	{ "toLower", "s", f_case, LOWER },
-	{ "toUpper", "s", f_case, UPPER },
-	{ "trim", "s", f_trim, 0 },
-	{ "replace", "sss", f_replace, 0 },
-	{ "split", "sc", f_split, 0 },
-	{ "join", "as", f_join, 0 },
-	{ "substring", "si?i", f_substring, 0 },
-	{ "startsWith", "ss", f_begins_or_ends, FIRST },
-	{ "endsWith", "ss", f_begins_or_ends, LAST },
-	{ "indexOf", "cv", f_index_of, FIRST },
-	{ "lastIndexOf", "cv", f_index_of, LAST },
-	{ "padLeft", "vi?s", f_pad_left, 0 },
-	{ "uniqueString", "s+", f_unique_string, 0 },
-	{ "guid", "s+", f_guid, 0 },
-	{ "newGuid", "", f_new_guid, 0 },
-	{ "base64", "s", f_base64, 0 },
-	{ "base64ToString", "s", f_base64_to_string, 0 },
-	{ "base64ToJson", "s", f_base64_to_json, 0 },
-	{ "dataUri", "s", f_data_uri, 0 },
-	{ "dataUriToString", "s", f_data_uri_to_string, 0 },
-	{ "uri", "ss", f_uri, 0 },
-	{ "uriComponent", "s", f_uri_component, 0 },
-	{ "uriComponentToString", "s", f_uri_component_to_string, 0 },
-	{ "utcNow", "?s", f_utc_now, 0 },
-	{ "dateTimeAdd", "ss?s", f_date_time_add, 0 },
-	{ "dateTimeFromEpoch", "i", f_date_time_from_epoch, 0 },
-	{ "dateTimeToEpoch", "s", f_date_time_to_epoch, 0 },
-	{ NULL, NULL, NULL, 0 },
+	{ "concat", "v+", 0, f_concat },
+	{ "format", "sv*", 0, f_format },
+	{ "string", "v", 0, f_string },
+	{ "json", "s", 0, f_json },
+	{ "toLower", "s", LOWER, f_case },
+	{ "toUpper", "s", UPPER, f_case },
+	{ "trim", "s", 0, f_trim },
+	{ "replace", "sss", 0, f_replace },
+	{ "split", "sc", 0, f_split },
+	{ "join", "as", 0, f_join },
+	{ "substring", "si?i", 0, f_substring },
+	{ "startsWith", "ss", FIRST, f_begins_or_ends },
+	{ "endsWith", "ss", LAST, f_begins_or_ends },
+	{ "indexOf", "cv", FIRST, f_index_of },
+	{ "lastIndexOf", "cv", LAST, f_index_of },
+	{ "padLeft", "vi?s", 0, f_pad_left },
+	{ "uniqueString", "s+", 0, f_unique_string },
+	{ "guid", "s+", 0, f_guid },
+	{ "newGuid", "", 0, f_new_guid },
+	{ "base64", "s", BARE, f_base64 },
+	{ "base64ToString", "s", BASE64, f_decode },
+	{ "base64ToJson", "s", BASE64, f_base64_to_json },
+	{ "dataUri", "s", DATA_URI, f_base64 },
+	{ "dataUriToString", "s", 0, f_data_uri_to_string },
+	{ "uri", "ss", 0, f_uri },
+	{ "uriComponent", "s", 0, f_uri_component },
+	{ "uriComponentToString", "s", PERCENT, f_decode },
+	{ "utcNow", "?s", 0, f_utc_now },
+	{ "dateTimeAdd", "ss?s", 0, f_date_time_add },
+	{ "dateTimeFromEpoch", "i", 0, f_date_time_from_epoch },
+	{ "dateTimeToEpoch", "s", 0, f_date_time_to_epoch },
+	{ .name = "" },
 };

@@ -99,6 +99,7 @@ static struct template_scope *scope(void)
 			.subscription_id = "S", .tenant_id = "T", .group_name = "G",
 			.group = json("{\"id\":\"/subscriptions/S/resourceGroups/G\",\"name\":\"G\","
 				      "\"location\":\"westeurope\",\"tags\":{\"a\":\"b\"}}"),
+			.environment = json("{\"suffixes\":{\"storage\":\"core.windows.net\"}}"),
 			.deployment_name = "demo", .now = 1586271194,
 			.reference = fake_reference, .list = fake_list, .ctx = &asked,
 		};
@@ -107,9 +108,10 @@ static struct template_scope *scope(void)
 
 static void scope_free(void)
 {
-	union { const cJSON *in; cJSON *out; } group = { scope()->group };
+	union { const cJSON *in; cJSON *out; } group = { scope()->group }, cloud = { scope()->environment };
 
 	json_free(group.out);
+	json_free(cloud.out);
 }
 
 #define HEAD "{\"$schema\":\"https://schema.management.azure.com/schemas/2019-04-01/" \
