@@ -191,8 +191,29 @@ static int deployment_watch(struct session *s, struct err *e)
 	return rc;
 }
 
+/* Settings that name things must be those the file was made with. */
+static int made_for(const struct settings *set, const cJSON *file, struct err *e)
+{
+	static const struct { const char *path; enum setting setting; } names[] = {
+		{ "parameters.namePrefix.value", S_COMPUTE_GROUP },
+		{ "parameters.location.value", S_LOCATION },
+		{ "parameters.vmssName.value", S_VMSS_NAME },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *now = settings_get(set, names[i].setting);
+		const char *then = json_str_opt(file, names[i].path, now);
+
+		if (strcmp(now, then) != 0)
+			return err_set(e, ERR_DATA, "was made for %s=%s, which is %s now; "
+				       "'azswarm params' makes it anew",
+				       setting_infos[names[i].setting].name, then, now);
+	}
+	return 0;
+}
+
 /* {"properties": {mode, template, parameters}} from the asset and the file. */
-static int deployment_body(cJSON **body, struct err *e)
+static int deployment_body(const struct settings *set, cJSON **body, struct err *e)
 {
 	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
 	cJSON *file = NULL, *template = NULL, *p;
@@ -205,7 +226,7 @@ static int deployment_body(cJSON **body, struct err *e)
 	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
 	    (file = json_parse(buf_str(&text), PARAMETERS_FILE, e)) == NULL)
 		goto out;
-	if (json_obj(file, "parameters", e) == NULL) {
+	if (json_obj(file, "parameters", e) == NULL || made_for(set, file, e) < 0) {
 		err_in(e, PARAMETERS_FILE);
 		goto out;
 	}
@@ -287,7 +308,7 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 	int running, rc = -1;
 
 	(void)argc, (void)argv;
-	if (deployment_body(&body, e) < 0 ||
+	if (deployment_body(s->set, &body, e) < 0 ||
 	    group_put(s, settings_get(s->set, S_COMPUTE_GROUP), e) < 0 ||
 	    (running = deployment_running(s, e)) < 0)
 		goto out;

@@ -11,6 +11,7 @@
 #include "swarm/swarm.h"
 
 #define AGENTS_MAX 1000
+#define SCALE_MAX 100			/* what a single placement group holds */
 
 static char *vmss_path(const struct session *s, const char *rest)
 {
@@ -406,8 +407,8 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	int64_t capacity;
 	int rc = -1;
 
-	if (argc != 2 || !str_num(str_of(argv[1]), AGENTS_MAX, &wanted)) {
-		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", AGENTS_MAX);
+	if (argc != 2 || !str_num(str_of(argv[1]), SCALE_MAX, &wanted)) {
+		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", SCALE_MAX);
 		goto out;
 	}
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||

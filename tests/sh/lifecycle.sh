@@ -112,6 +112,10 @@ check 'agents get no manager secret' sh -c \
 check 'masters do' sh -c \
 	'jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d | grep -q "$(cat keys/manager.secret)"'
 
+expect 'other names than params were made with' 1 \
+	'was made for VMSS_NAME=agents, which is other now; .azswarm params. makes it anew' \
+	env VMSS_NAME=other "$AZSWARM" deploy-compute
+
 # --- compute --------------------------------------------------------------------
 fine 'deploy without waiting' deploy-compute --no-wait
 says 'and is told how to follow' 'view-deployment --watch'
