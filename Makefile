@@ -85,7 +85,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check units fuzz demo warnings deps tools clean distclean help FORCE
+.PHONY: all test check units fuzz bench demo warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -94,6 +94,7 @@ help:
 	@echo 'make demo       the whole life of a cluster, on this machine (root)'
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
 	@echo '                TEST_JOBS=N of them at a time'
+	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
 	@echo 'make deps       install the Debian packages all of these need'
@@ -113,6 +114,9 @@ test check: azswarm | deps
 	@tests/run $(T)
 
 # Without root the machines exist on paper, and need nothing.
+bench: build/bench/ssh_tool | deps
+	@tests/bench.sh
+
 demo: azswarm
 	@build-aux/deps.sh tests/demo.deps || echo 'demo: goes on without'
 	@tests/demo.sh
@@ -251,6 +255,11 @@ build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
 build/tests/%: build/san/tests/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
+# The same, made like the product: what bench measures.
+build/bench/%: build/o/build-aux/start.o build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
 build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
 	@mkdir -p $(@D)

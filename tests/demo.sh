@@ -90,8 +90,8 @@ runs()
 	[ "$got" -eq "$2" ] || bad "expected $2 tasks of $1, $got run"
 }
 
-# none SERVICE...: the engine knows no service but those
-none()
+# none_but SERVICE...: the engine knows no other services
+none_but()
 {
 	got=$(on master0 docker service ls --format '{{.Name}}' | sort | xargs)
 	[ "$got" = "$*" ] || bad "expected the services '$*', there are '$got'"
@@ -121,7 +121,7 @@ services()
 	a kill-monitor
 	a destroy-global-service
 	a destroy-service
-	none
+	none_but
 	if redis_image >redis.tar; then
 		echo "$bold(master0) \$ docker import ... redis:demo$plain     # there is no internet here"
 		on master0 docker import -c "$redis_change" - redis:demo <redis.tar
@@ -137,7 +137,7 @@ services()
 		echo "$bold# tasks on $1 and $2 count in one Redis: $first, $second$plain"
 		[ "${second:-0}" -eq $((${first:-0} + 1)) ] || bad "$first and $second do not follow"
 		a destroy-stack
-		none
+		none_but
 	else
 		echo 'demo: no redis-server here, so no stack' >&2
 	fi

@@ -9,7 +9,6 @@
 why=$(azure_able) || skip_all "no real machines: $why"
 need curl jq python3 script
 
-before=$(traces)
 "$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
 	not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
 	exit 1
@@ -90,7 +89,10 @@ must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
 must 'master and agents are Ready' nodes_become 90 3
-net=/run/netns/azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+# others may rehearse here, too: only what is ours is looked for
+ours() { traces | grep -F -e "$net" -e "$top/"; }
+check 'what is ours here can be seen' ours
 
 # ---- ssh ---------------------------------------------------------------------
 
@@ -189,7 +191,7 @@ az destroy-global-service >/dev/null 2>&1
 
 expect deploy-monitor 0 'service monitor: 1 of 1 tasks run' "$AZSWARM" deploy-monitor
 same 'monitor: on the master' master0 "$(tasks monitor | cut -d' ' -f1)"
-expect 'monitor: not on the network' 7 '' nsenter --net="$net" curl -s -m 5 http://10.77.0.10:8080/
+expect 'monitor: not on the network' 7 '' nsenter --net="/run/netns/$net" curl -s -m 5 http://10.77.0.10:8080/
 
 # ---- proxy --------------------------------------------------------------------
 
@@ -225,7 +227,8 @@ curl -s "http://127.0.0.1:$demo/reset" >/dev/null
 curl -s -m 60 --no-progress-meter --parallel --parallel-immediate --parallel-max 100 \
 	"http://127.0.0.1:$demo/hostname?[1-200]" >names 2>names.err
 same 'proxy: 200 requests counted once each' 200 "$(curl -s "http://127.0.0.1:$demo/count" | tr -dc 0-9)"
-expect 'proxy: nobody there' '52' '' curl -s -m 20 "http://127.0.0.1:$closed/"
+check 'proxy: nobody there, and it hangs up' sh -c 'curl -s -m 20 "http://127.0.0.1:$1/"
+	case $? in 52 | 56) exit 0 ;; *) exit 1 ;; esac' - "$closed"
 same 'proxy: the monitor shows the nodes' 'agents000000 agents000001 agents000002 master0' \
 	"$(curl -s -m 10 "http://127.0.0.1:$monitor/api/state" | jq -r '.nodes[].name' | sort | xargs)"
 if [ -e /proc/net/ip_vs ]; then
@@ -321,7 +324,7 @@ mkdir empty && cp -rp keys parameters empty/ && cp "$AZSWARM" empty/azswarm && c
 	for v in TENANT_ID CLIENT_ID CLIENT_SECRET SUBSCRIPTION_ID AUTHORITY_HOST RESOURCE_MANAGER_ENDPOINT; do
 		eval "echo \"	AZURE_$v='\$AZURE_$v' \\\\\""
 	done
-	echo "	chroot '$top/empty' /azswarm \"\$@\""
+	echo "	$(command -v chroot) '$top/empty' /azswarm \"\$@\""
 } >bare
 chmod 755 bare
 same 'bare: nothing else is there' 'azswarm keys parameters' "$(ls empty | xargs)"
@@ -345,5 +348,5 @@ expect 'bare: list-agents' 0 'agents000002' ./bare list-agents
 must destroy-cluster az destroy-cluster --confirm swarm-cluster
 same 'no machine is left' '' "$(find azure -name machine.json)"
 azure_stop
-same 'nothing is left behind' "$before" "$(traces)"
+same 'nothing is left behind' '' "$(ours)"
 exit $((test_failures != 0))
