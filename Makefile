@@ -93,6 +93,7 @@ help:
 	@echo 'make            ./azswarm: one static file'
 	@echo 'make demo       the whole life of a cluster, on this machine (root)'
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
+	@echo '                TEST_JOBS=N of them at a time'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
 	@echo 'make deps       install the Debian packages all of these need'

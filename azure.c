@@ -24,7 +24,6 @@
 #define SAID_MAX 700			/* of a cause, so that the ids behind it are seen */
 #define NO_REGISTERING 0x100u		/* private flag: this call registers already */
 #define USER_AGENT "azswarm"
-#define POLL_FIRST_MS 2000
 #define POLL_MS 5000			/* compute allows 15 polls a minute, 45 at once */
 #define POLL_LEAST_MS 1000		/* whatever Retry-After says */
 #define POLL_LATER_MS 15000		/* after POLL_PATIENCE_MS */

@@ -28,7 +28,8 @@ char *entra_cache_path(void)
 
 	if (xdg != NULL && xdg[0] == '/')
 		return xasprintf("%s/azswarm/tokens.json", xdg);
-	if (home != NULL && home[0] == '/')
+	/* a home that is not there, as daemons have, is not for us to make */
+	if (home != NULL && home[0] == '/' && file_exists(home))
 		return xasprintf("%s/.cache/azswarm/tokens.json", home);
 	return NULL;
 }

@@ -22,6 +22,7 @@
 #define UPLOAD_WAIT_MS 10000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
+#define GROUP_WAIT_MS 10000
 
 static char *account_path(const struct session *s, const char *rest)
 {
@@ -289,6 +290,29 @@ out:
 
 /* ---- commands ---- */
 
+/* GET the group; one on its way out is waited for: what is put into it meets
+ * only refusals, and then goes with it. */
+static int group_get(struct session *s, const char *path, struct azure_reply *r, struct err *e)
+{
+	struct azure_clock *clock = &s->az.clock;
+	int64_t began = clock->now(clock->ctx);
+
+	for (;;) {
+		if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e) < 0)
+			return -1;
+		if (r->http.head.status == 404 || !str_ieqz(str_of(json_str_opt(r->doc,
+				"properties.provisioningState", "")), "Deleting"))
+			return 0;
+		azure_reply_release(r);
+		if (clock->now(clock->ctx) - began > DEPLOYMENT_LIMIT_MS)
+			return err_set(e, ERR_TIMEOUT, "still being deleted; it goes on in Azure, "
+				       "and this command may be run again");
+		if (clock->wait(clock->ctx, clock->now(clock->ctx) + GROUP_WAIT_MS,
+				"the resource group of that name to be deleted", began, e) < 0)
+			return -1;
+	}
+}
+
 /* A resource group, existing or new. */
 int group_put(struct session *s, const char *group, struct err *e)
 {
@@ -299,7 +323,7 @@ int group_put(struct session *s, const char *group, struct err *e)
 	int rc = -1;
 
 	/* PUT replaces tags, so it is only for groups that are not there */
-	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
+	if (group_get(s, path, &r, e) < 0)
 		goto out;
 	if (r.http.head.status == 200) {
 		location = json_str_opt(r.doc, "location", wanted);

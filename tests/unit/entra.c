@@ -486,9 +486,10 @@ static void run_cache_path(void)
 {
 	static const struct { const char *name, *xdg, *home, *want; } paths[] = {
 		{ "XDG_CACHE_HOME", "/x", "/h", "/x/azswarm/tokens.json" },
-		{ "HOME", NULL, "/h", "/h/.cache/azswarm/tokens.json" },
-		{ "relative XDG_CACHE_HOME", "x", "/h", "/h/.cache/azswarm/tokens.json" },
-		{ "empty XDG_CACHE_HOME", "", "/h", "/h/.cache/azswarm/tokens.json" },
+		{ "HOME", NULL, "/tmp", "/tmp/.cache/azswarm/tokens.json" },
+		{ "relative XDG_CACHE_HOME", "x", "/tmp", "/tmp/.cache/azswarm/tokens.json" },
+		{ "empty XDG_CACHE_HOME", "", "/tmp", "/tmp/.cache/azswarm/tokens.json" },
+		{ "a HOME that is not there", NULL, "/h", NULL },
 		{ "relative HOME", NULL, "h", NULL },
 		{ "no HOME", NULL, NULL, NULL },
 	};

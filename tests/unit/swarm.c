@@ -85,6 +85,15 @@ static int keep_number(struct session *s, int argc, char **argv, struct err *e)
 	return rc;
 }
 
+static int make_group(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return group_put(s, "swarm-cluster", e);
+}
+
+#define DELETING { "GET " GROUP, 200, .body = "{\"location\":\"eastus\",\"properties\":{" \
+	"\"provisioningState\":\"Deleting\"}}" }
+
 #define WANTED(count, min, max) "{\"agentCount\":{\"value\":" count "},\"minAgentCount\":{" \
 	"\"value\":" min "},\"maxAgentCount\":{\"value\":" max "}}"
 
@@ -191,6 +200,22 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
 	    { LIST, 200, .body = VMS(VM("agents_a1b2c3", "running")) } },
 	  ERR_PROTO, "instance id \"agents_a1b2c3\" is not a number: is this scale set Uniform?" },
+
+	/* resource groups */
+	{ "a group", make_group, NULL,
+	  { { "GET " GROUP, 404, .body = NOT_FOUND },
+	    { "PUT " GROUP, 201, .words = "{\"location\":\"eastus\"}", .body = "{}" } },
+	  .talk = "resource group swarm-cluster made in eastus" },
+	{ "a group that is there", make_group, NULL,
+	  { { "GET " GROUP, 200, .body = "{\"location\":\"eastus\",\"properties\":{"
+	      "\"provisioningState\":\"Succeeded\"}}" } }, .talk = "there already" },
+	{ "a group elsewhere", make_group, NULL,
+	  { { "GET " GROUP, 200, .body = "{\"location\":\"westus\"}" } },
+	  ERR_USAGE, "resource group swarm-cluster: is in westus, LOCATION is eastus" },
+	{ "a group that is being deleted is made when it is gone", make_group, NULL,
+	  { DELETING, DELETING, { "GET " GROUP, 404, .body = NOT_FOUND },
+	    { "PUT " GROUP, 201, .body = "{}" } },
+	  .talk = "!there already|resource group swarm-cluster made in eastus" },
 
 	/* deploying again: the number of agents is as it was, not as it once began */
 	{ "no agents yet", keep_number, NULL,
