@@ -36,14 +36,12 @@ static void carry(struct put *p, const char *name)
 {
 	cJSON *props = json_get_mut(p->doc, "properties");
 	const cJSON *v = p->old != NULL ? json_get(json_get(p->old->doc, "properties"), name) : NULL;
-	char guid[37];
 
 	json_drop(props, name);
 	if (v != NULL) {
 		cJSON_AddItemToObject(props, name, cJSON_Duplicate(v, true));
 	} else if (strcmp(name, "resourceGuid") == 0) {
-		random_guid(guid);
-		json_add_str(props, name, guid);
+		json_defaults(props, "{'%s':%g}", name);
 	}
 }
 
@@ -162,10 +160,12 @@ static int put_nsg(struct emu *m, struct put *p)
 
 /* ---- virtual networks ---- */
 
-static const char *subnet_range(const cJSON *subnet)
+/* Of a subnet, or of a whole network. */
+static const char *subnet_range(const cJSON *doc)
 {
-	return json_str_opt(subnet, "properties.addressPrefix",
-			    json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
+	return json_str_opt(doc, "properties.addressPrefix",
+		json_str_opt(doc, "properties.addressPrefixes[0]",
+			     json_str_opt(doc, "properties.addressSpace.addressPrefixes[0]", NULL)));
 }
 
 static int check_subnet(struct put *p, const cJSON *subnet)
@@ -220,9 +220,7 @@ static int put_vnet(struct emu *m, struct put *p)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
 		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
 			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted: "
-				      "Subnet %s is in use by %s and cannot be deleted. In order to delete "
-				      "the subnet, delete all the resources within the subnet. See "
-				      "aka.ms/deletesubnet.", json_text(o, "name"),
+				      "Subnet %s is in use by %s and cannot be deleted.", json_text(o, "name"),
 				      json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);

@@ -20,16 +20,6 @@ char *lower(const char *s)
 	return out;
 }
 
-void iso_now(char out[40])
-{
-	struct timespec t;
-	char s[32];
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	time_iso(t.tv_sec, s);
-	snprintf(out, 40, "%.19s.%07ldZ", s, t.tv_nsec / 100);
-}
-
 void emu_log(struct emu *m, const char *fmt, ...)
 {
 	char when[40], line[2048];
