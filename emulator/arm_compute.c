@@ -124,19 +124,15 @@ static cJSON *usages(struct emu *m, const char *l)
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	const char *size = s->name + strlen("Standard_");
-
 	json_push(arr, "{'resourceType':'virtualMachines','name':%s,'tier':'Standard','size':%s,"
 		"'family':%s,'locations':[%s],'locationInfo':[{'location':%s,'zones':['1','2','3'],"
-		"'zoneDetails':[]}],'capabilities':[{'name':'MaxResourceVolumeMB','value':'0'},"
-		"{'name':'vCPUs','value':'%d'},{'name':'vCPUsAvailable','value':'%d'},"
+		"'zoneDetails':[]}],'capabilities':[{'name':'vCPUs',"
+		"'value':'%d'},"
 		"{'name':'MemoryGB','value':'%d%s'},{'name':'HyperVGenerations','value':%s},"
-		"{'name':'CpuArchitectureType','value':%s},{'name':'PremiumIO','value':'True'},"
-		"{'name':'LowPriorityCapable','value':%s},{'name':'EphemeralOSDiskSupported',"
-		"'value':'False'},{'name':'TrustedLaunchDisabled','value':'False'}],'restrictions':[]}",
-		s->name, size, s->family, location, location, s->cores, s->cores, s->memory_mb / 1024,
-		s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64",
-		size[0] == 'B' ? "False" : "True");
+		"{'name':'CpuArchitectureType','value':%s},{'name':'PremiumIO','value':'True'}],"
+		"'restrictions':[]}",
+		s->name, s->name + strlen("Standard_"), s->family, location, location, s->cores, s->memory_mb / 1024,
+		s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
 	if (s->refused)
 		json_push(json_get_mut(arr->child->prev, "restrictions"), "{'type':'Location','values':[%s],"
 			  "'restrictionInfo':{'locations':[%s]},'reasonCode':"
@@ -217,45 +213,19 @@ static int invalid(struct put *p, const char *target, const char *text)
 	return fault_set(&p->f, 400, "InvalidParameter %s: %s", target, text);
 }
 
-/* Length-prefixed field of an SSH key blob. */
-static bool blob_field(struct str *b, struct str *out)
-{
-	const uint8_t *u = (const uint8_t *)b->p;
-	size_t n;
-
-	if (b->n < 4)
-		return false;
-	n = (size_t)u[0] << 24 | (size_t)u[1] << 16 | (size_t)u[2] << 8 | u[3];
-	*b = str_skip(*b, 4);
-	if (n > b->n)
-		return false;
-	*out = str_head(*b, n);
-	*b = str_skip(*b, n);
-	return true;
-}
-
-/* RSA of 2,048 bits or more, or Ed25519; one line. */
+/* RSA of 2,048 bits or more, or Ed25519; one line.  The key begins with its
+ * kind, and its length tells that of the number in it. */
 static bool key_fits(const char *line)
 {
-	struct str s = str_trim(str_of(line)), kind, data, blob, inner, number;
+	struct str s = str_trim(str_of(line)), kind, data;
 	struct buf b = BUF_INIT(8192);
 	struct err e = ERR_INIT;
 	bool ok = false;
 
 	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) && str_chr(s, '\n') < 0 &&
-	    buf_add_unbase64(&b, data, &e) == 0) {
-		blob = buf_str(&b);
-		ok = blob_field(&blob, &inner) && str_eq(inner, kind);
-		if (ok && str_eq(kind, STR("ssh-rsa"))) {
-			ok = blob_field(&blob, &number) && blob_field(&blob, &number);
-			while (ok && number.n > 0 && number.p[0] == '\0')
-				number = str_skip(number, 1);
-			ok = ok && number.n >= 256 && (number.n > 256 || (number.p[0] & 0x80));
-		} else if (ok) {
-			ok = str_eq(kind, STR("ssh-ed25519")) && blob_field(&blob, &number) &&
-			     number.n == 32;
-		}
-	}
+	    buf_add_unbase64(&b, data, &e) == 0 && b.n > 4 + kind.n &&
+	    str_eq(kind, (struct str){ b.str + 4, kind.n }))
+		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 : str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
 	buf_release(&b);
 	return ok;
 }
@@ -481,7 +451,7 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 void put_born(struct put *p, const char *name)
 {
 	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 
 	json_drop(props, name);
 	json_drop(props, "timeCreated");
@@ -494,7 +464,7 @@ void put_born(struct put *p, const char *name)
 
 static int put_vm(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	const char *size = json_str_opt(props, "hardwareProfile.vmSize", "Standard_D2s_v5");
 	char *custom_data;
 	int rc = -1;

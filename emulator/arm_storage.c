@@ -56,7 +56,7 @@ int storage_names(struct call *c)
 
 static int put_account(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	struct entry *taken = account_named(m, p->name);
 	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *tls;
 
@@ -298,7 +298,7 @@ static int put_share(struct emu *m, struct put *p)
 	(void)m;
 	if (check_child_name(p, "share") < 0)
 		return -1;
-	json_drop(json_get_mut(p->doc, "properties"), "lastModifiedTime");
+	json_drop(p->props, "lastModifiedTime");
 	json_defaults(p->doc, "{'properties':{'shareQuota':102400,'accessTier':'TransactionOptimized',"
 		      "'enabledProtocols':'SMB','leaseStatus':'unlocked','leaseState':'available',"
 		      "'accessTierChangeTime':%t,'lastModifiedTime':%t},'etag':'\\\"0x8DD5A343C601E8C\\\"'}");
@@ -319,7 +319,7 @@ static int put_container(struct emu *m, struct put *p)
 	free(account);
 	if (check_child_name(p, "container") < 0)
 		return -1;
-	json_drop(json_get_mut(p->doc, "properties"), "lastModifiedTime");
+	json_drop(p->props, "lastModifiedTime");
 	json_defaults(p->doc, "{'properties':{'publicAccess':'None','leaseStatus':'Unlocked','leaseState':"
 		      "'Available','hasImmutabilityPolicy':false,'hasLegalHold':false,'lastModifiedTime':%t},"
 		      "'etag':'\\\"0x8DD5A343C601E8D\\\"'}");
@@ -381,7 +381,7 @@ static int check_profile(struct put *p, const cJSON *profile)
 
 static int put_autoscale(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *profile, *rule;
+	cJSON *props = p->props, *profile, *rule;
 	const char *target = json_str_opt(props, "targetResourceUri", NULL);
 	int n = cJSON_GetArraySize(json_get(props, "profiles"));
 

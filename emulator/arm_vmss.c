@@ -151,7 +151,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 
 int put_vmss(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *sku = json_sub(p->doc, "sku");
+	cJSON *props = p->props, *sku = json_sub(p->doc, "sku");
 	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "sku") : NULL;
 	char *custom_data = NULL;
 	int rc;

@@ -147,9 +147,18 @@ static int read_body(struct call *c, struct err *e)
 	return rc;
 }
 
-static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
+enum method method_of(const struct http_head *h)
 {
 	static const char methods[][7] = { "", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
+	enum method i = DELETE;
+
+	while (i != UNKNOWN && !str_eqz(h->method, methods[i]))
+		i--;
+	return i;
+}
+
+static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
+{
 	const struct http_head *h = http_x_head(x);
 	struct call *c = xcalloc(1, sizeof(*c));
 	struct err e = ERR_INIT;
@@ -160,9 +169,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 
 	c->m = m;
 	c->x = x;
-	for (enum method i = GET; i <= DELETE; i++)
-		if (str_eqz(h->method, methods[i]))
-			c->method = i;
+	c->method = method_of(h);
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
 	if (json_get(rule, "status") != NULL) {

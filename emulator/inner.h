@@ -248,6 +248,7 @@ struct put {
 	struct entry *old;	/* NULL: new */
 	cJSON *doc;		/* in: id, name, type, location, ... and properties of the
 				   body without nulls; what is stored */
+	cJSON *props;		/* its properties */
 	cJSON *hide;		/* to be stored with it; old's is kept when NULL */
 	struct fault f;
 	op_run *work;		/* instead of waiting type->work_ms */
@@ -410,6 +411,7 @@ void *forward_thread(void *emu);
 bool entra_handle(struct call *c);		/* false: not its path */
 /* 0 or -1 with the call answered 401. */
 int entra_check(struct call *c);
+enum method method_of(const struct http_head *h);	/* in emulator.c */
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account);
 void blob_forget(struct emu *m, const char *account, const char *container);
 struct entry *account_named(struct emu *m, const char *name);

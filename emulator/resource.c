@@ -162,7 +162,7 @@ static int build(struct put *p, const cJSON *body)
 			      "'properties' is not an object.");
 	json_defaults(p->doc, "{'properties':%j}", v);
 	json_strip_nulls(p->doc);
-	json_sub(p->doc, "properties");
+	p->props = json_sub(p->doc, "properties");
 	if (p->type->style == OP_NETWORK)
 		json_defaults(p->doc, "{'etag':'W/\\\"%g\\\"'}");
 	else if (p->type->style == OP_COMPUTE)
@@ -181,9 +181,7 @@ static int check_name(struct put *p)
 			n = 0;
 	if (n == 0 || n > 80)
 		return fault_set(&p->f, 400, "InvalidResourceName: "
-			      "Resource name %.100s is invalid. The name can be up to 80 characters "
-			      "long. It must begin with a word character, and it must end with a word "
-			      "character or with '_'.", p->name);
+			      "Resource name %.100s is invalid. It can be up to 80 characters long.", p->name);
 	return 0;
 }
 
@@ -312,17 +310,11 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 	if (find_type(p) < 0)
 		return -1;
 	p->name = strrchr(p->id, '/') + 1;
-	if (!version_known(p->type->versions, p->api)) {
-		char *list = location_list();
-
-		fault_set(&p->f, 400, "NoRegisteredProviderFound: "
-		       "No registered resource provider found for location '%.60s' and API version "
-		       "'%s' for type '%s'. The supported api-versions are '%s'. The supported "
-		       "locations are '%s'.", json_text(body, "location"), p->api,
-		       strchr(p->type->name, '/') + 1, p->type->versions, list);
-		free(list);
-		return -1;
-	}
+	if (!version_known(p->type->versions, p->api))
+		return fault_set(&p->f, 400, "NoRegisteredProviderFound: "
+			"No registered resource provider found for location '%.60s' and API version '%s' for "
+			"type '%s'. The supported api-versions are '%s'.", json_text(body, "location"), p->api,
+			strchr(p->type->name, '/') + 1, p->type->versions);
 	if (group == NULL)
 		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
