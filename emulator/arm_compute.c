@@ -76,8 +76,7 @@ int check_quota(struct emu *m, struct put *p, const char *size, int64_t more)
 		      "Operation could not be completed as it results in exceeding approved Total "
 		      "Regional Cores quota. Additional details - Deployment Model: Resource Manager, "
 		      "Location: %s, Current Limit: %lld, Current Usage: %lld, Additional Required: "
-		      "%lld, (Minimum) New Limit Required: %lld. Submit a request for Quota increase by "
-		      "specifying parameters listed in the 'Details' section for deployment to succeed.",
+		      "%lld, (Minimum) New Limit Required: %lld.",
 		      location, (long long)limit, (long long)used, (long long)more,
 		      (long long)(used + more));
 }
@@ -125,19 +124,15 @@ static cJSON *usages(struct emu *m, const char *l)
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	const char *size = s->name + strlen("Standard_");
-
 	json_push(arr, "{'resourceType':'virtualMachines','name':%s,'tier':'Standard','size':%s,"
 		"'family':%s,'locations':[%s],'locationInfo':[{'location':%s,'zones':['1','2','3'],"
-		"'zoneDetails':[]}],'capabilities':[{'name':'MaxResourceVolumeMB','value':'0'},"
-		"{'name':'vCPUs','value':'%d'},{'name':'vCPUsAvailable','value':'%d'},"
+		"'zoneDetails':[]}],'capabilities':[{'name':'vCPUs',"
+		"'value':'%d'},"
 		"{'name':'MemoryGB','value':'%d%s'},{'name':'HyperVGenerations','value':%s},"
-		"{'name':'CpuArchitectureType','value':%s},{'name':'PremiumIO','value':'True'},"
-		"{'name':'LowPriorityCapable','value':%s},{'name':'EphemeralOSDiskSupported',"
-		"'value':'False'},{'name':'TrustedLaunchDisabled','value':'False'}],'restrictions':[]}",
-		s->name, size, s->family, location, location, s->cores, s->cores, s->memory_mb / 1024,
-		s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64",
-		size[0] == 'B' ? "False" : "True");
+		"{'name':'CpuArchitectureType','value':%s},{'name':'PremiumIO','value':'True'}],"
+		"'restrictions':[]}",
+		s->name, s->name + strlen("Standard_"), s->family, location, location, s->cores, s->memory_mb / 1024,
+		s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
 	if (s->refused)
 		json_push(json_get_mut(arr->child->prev, "restrictions"), "{'type':'Location','values':[%s],"
 			  "'restrictionInfo':{'locations':[%s]},'reasonCode':"
@@ -218,45 +213,19 @@ static int invalid(struct put *p, const char *target, const char *text)
 	return fault_set(&p->f, 400, "InvalidParameter %s: %s", target, text);
 }
 
-/* Length-prefixed field of an SSH key blob. */
-static bool blob_field(struct str *b, struct str *out)
-{
-	const uint8_t *u = (const uint8_t *)b->p;
-	size_t n;
-
-	if (b->n < 4)
-		return false;
-	n = (size_t)u[0] << 24 | (size_t)u[1] << 16 | (size_t)u[2] << 8 | u[3];
-	*b = str_skip(*b, 4);
-	if (n > b->n)
-		return false;
-	*out = str_head(*b, n);
-	*b = str_skip(*b, n);
-	return true;
-}
-
-/* RSA of 2,048 bits or more, or Ed25519; one line. */
+/* RSA of 2,048 bits or more, or Ed25519; one line.  The key begins with its
+ * kind, and its length tells that of the number in it. */
 static bool key_fits(const char *line)
 {
-	struct str s = str_trim(str_of(line)), kind, data, blob, inner, number;
+	struct str s = str_trim(str_of(line)), kind, data;
 	struct buf b = BUF_INIT(8192);
 	struct err e = ERR_INIT;
 	bool ok = false;
 
 	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) && str_chr(s, '\n') < 0 &&
-	    buf_add_unbase64(&b, data, &e) == 0) {
-		blob = buf_str(&b);
-		ok = blob_field(&blob, &inner) && str_eq(inner, kind);
-		if (ok && str_eq(kind, STR("ssh-rsa"))) {
-			ok = blob_field(&blob, &number) && blob_field(&blob, &number);
-			while (ok && number.n > 0 && number.p[0] == '\0')
-				number = str_skip(number, 1);
-			ok = ok && number.n >= 256 && (number.n > 256 || (number.p[0] & 0x80));
-		} else if (ok) {
-			ok = str_eq(kind, STR("ssh-ed25519")) && blob_field(&blob, &number) &&
-			     number.n == 32;
-		}
-	}
+	    buf_add_unbase64(&b, data, &e) == 0 && b.n > 4 + kind.n &&
+	    str_eq(kind, (struct str){ b.str + 4, kind.n }))
+		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 : str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
 	buf_release(&b);
 	return ok;
 }
@@ -271,7 +240,7 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 		if (strcmp(json_text(k, "path"), path) != 0)
 			rc = fault_set(&p->f, 400, "InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
 				    "Destination path for SSH public keys is currently limited to its default "
-				    "value %s due to a known issue in Linux provisioning agent.", path);
+				    "value %s.", path);
 		else if (!key_fits(json_text(k, "keyData")))
 			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData", "The value of parameter "
 				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
@@ -336,9 +305,7 @@ static int check_size(struct put *p, const char *size)
 	if (s->refused)
 		return fault_set(&p->f, 409, "SkuNotAvailable: The requested VM size for resource "
 			      "'Following SKUs have failed for Capacity Restrictions: %s' is currently not "
-			      "available in location '%s'. Please try another size or deploy to a different "
-			      "location or different zone. See https://aka.ms/azureskunotavailable for "
-			      "details.", s->name, json_text(p->doc, "location"));
+			      "available in location '%s'.", s->name, json_text(p->doc, "location"));
 	return 0;
 }
 
@@ -353,8 +320,7 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	if (i == NULL || (!is(version, "latest") && !is(version, i->version)))
 		return fault_set(&p->f, 404, "PlatformImageNotFound imageReference: The platform image "
 			      "'%s:%s:%s:%s' is not available. Verify that all fields in the storage profile "
-			      "are correct. For more details about storage profile information, please refer "
-			      "to https://aka.ms/storageprofile", publisher, offer, sku, version);
+			      "are correct.", publisher, offer, sku, version);
 	if ((which == 2) != vm_size_find(size)->arm)
 		return fault_set(&p->f, 400, "BadRequest: The VM size '%s' cannot boot with OS image or "
 			      "disk. Please check that disk CPU Architecture is supported by the VM size.",
@@ -474,8 +440,7 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 			return -1;
 		if ((user = store_referrer(m, id)) != NULL && !is(user->key, p->id))
 			return fault_set(&p->f, 400, "NicInUse: Network Interface %s is used by existing "
-				"resource %s. In order to delete the network interface, it must be "
-				"dissociated from the resource. To learn more, see aka.ms/deletenic.", id,
+				"resource %s.", id,
 				json_text(user->doc, "id"));
 	}
 	if (p->old != NULL && check_update(p, custom_data) < 0)
@@ -486,18 +451,20 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 void put_born(struct put *p, const char *name)
 {
 	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
-	cJSON *props = json_get_mut(p->doc, "properties");
-	char guid[37], when[40];
+	cJSON *props = p->props;
 
-	random_guid(guid);
-	iso_now(when);
-	json_put_str(props, name, json_str_opt(was, name, guid));
-	json_put_str(props, "timeCreated", json_str_opt(was, "timeCreated", when));
+	json_drop(props, name);
+	json_drop(props, "timeCreated");
+	if (was != NULL)
+		json_defaults(props, "{'%s':%s,'timeCreated':%s}", name, json_text(was, name),
+			      json_text(was, "timeCreated"));
+	else
+		json_defaults(props, "{'%s':%g,'timeCreated':%t}", name);
 }
 
 static int put_vm(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	const char *size = json_str_opt(props, "hardwareProfile.vmSize", "Standard_D2s_v5");
 	char *custom_data;
 	int rc = -1;
@@ -633,7 +600,7 @@ int machines_begin(struct call *c, const struct entry *owner, cJSON *keys, op_ru
 
 	cJSON_ArrayForEach(k, keys)
 		if (rc == 0 && (n = store_find(c->m, k->valuestring)) != NULL)
-			rc = refuse_busy(c->m, n, &c->fault);
+			rc = refuse_busy(n, &c->fault);
 	if (rc == 0 && call_begin(c, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
 				  cJSON_Duplicate(keys, true)) == NULL)
 		rc = -1;
@@ -680,7 +647,7 @@ int run_command(struct call *c, struct entry *n)
 
 	if (c->method != POST)
 		return call_method(c);
-	if (refuse_busy(c->m, n, &c->fault) < 0)
+	if (refuse_busy(n, &c->fault) < 0)
 		return -1;
 	if (!json_is(c->body, "commandId", "RunShellScript"))
 		return fault_set(&c->fault, 404, "NotFound: The entity was not found.");

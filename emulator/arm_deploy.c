@@ -35,7 +35,7 @@ static cJSON *reference(void *ctx, const char *id, const char *api, bool full, s
 		const char *type = strstr(id, "/providers/");
 
 		err_set(e, ERR_AZURE, "ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
-			"not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+			"not found.",
 			type != NULL ? type + strlen("/providers/") : id, d->group_name);
 		return NULL;
 	}
@@ -116,7 +116,6 @@ static int preflight(struct deployment *d, struct fault *f)
 {
 	size_t n;
 	const struct template_resource *r = template_resources(d->t, &n);
-	char tracking[37];
 	cJSON *details = cJSON_CreateArray();
 
 	d->dry = true;
@@ -139,10 +138,8 @@ static int preflight(struct deployment *d, struct fault *f)
 		json_free(details);
 		return 0;
 	}
-	random_guid(tracking);
 	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not valid according "
-	       "to the validation procedure. The tracking id is '%s'. See inner errors for details. Please see "
-	       "https://aka.ms/arm-deploy for usage details.", d->name, tracking);
+		  "to the validation procedure. See inner errors for details.", d->name);
 	json_push(json_add_arr(f->error, "details"), "{'code':'PreflightValidationCheckFailed','message':"
 		  "'Preflight validation failed. Please refer to the details for the specific errors.',"
 		  "'details':%j}", details);
@@ -196,18 +193,15 @@ static void describe(struct deployment *d, cJSON *props)
 
 static cJSON *deployment_doc(struct deployment *d, const char *id, const char *state)
 {
-	char now[40], corr[37];
 	cJSON *doc, *parameters = template_parameters(d->t);
 	uint64_t hash = 14695981039346656037u;
 
 	for (const char *p = d->name; *p != '\0'; p++)
 		hash = (hash ^ (uint8_t)*p) * 1099511628211u;
-	iso_now(now);
-	random_guid(corr);
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
 		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
-		"'timestamp':%s,'duration':'PT0S','correlationId':%s}}", id, d->name, (int64_t)(hash >> 1),
-		parameters, state, now, corr);
+		"'timestamp':%t,'duration':'PT0S','correlationId':%g}}", id, d->name, (int64_t)(hash >> 1),
+		parameters, state);
 	describe(d, json_get_mut(doc, "properties"));
 	json_free(parameters);
 	return doc;
@@ -258,7 +252,7 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 {
 	struct item *it = &run->items[i];
 	struct entry *n = store_find(run->m, run->key);
-	char now[40], span[32], word[32], tracking[37];
+	char span[32], word[32];
 	cJSON *rows, *row, *old;
 	uint64_t r;
 
@@ -268,14 +262,12 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 		random_bytes(&r, sizeof(r));
 		snprintf(it->operation, sizeof(it->operation), "%016llX", (unsigned long long)r);
 	}
-	iso_now(now);
-	random_guid(tracking);
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
 	row = json_fmt("{'id':'%s/operations/%s','operationId':%s,'properties':{'provisioningOperation':'Create',"
-		"'provisioningState':%s,'timestamp':%s,'duration':%s,'trackingId':%s,'statusCode':%s,"
+		"'provisioningState':%s,'timestamp':%t,'duration':%s,'trackingId':%g,'statusCode':%s,"
 		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
-		json_text(n->doc, "id"), it->operation, it->operation, state, now, span, tracking, word, error,
+		json_text(n->doc, "id"), it->operation, it->operation, state, span, word, error,
 		run->r[i].id, run->r[i].type, run->r[i].name);
 	if (error == NULL)
 		json_strip_nulls(row);
@@ -377,14 +369,11 @@ static bool advance(struct run *run, bool start)
 
 static void output_row(struct entry *n)
 {
-	char now[40];
-
-	iso_now(now);
 	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
 		json_fmt("{'id':'%s/operations/08584671059089853983','operationId':'08584671059089853983',"
 			 "'properties':{'provisioningOperation':'EvaluateDeploymentOutput','provisioningState':"
-			 "'Succeeded','timestamp':%s,'duration':'PT0.05S','statusCode':'OK'}}",
-			 json_text(n->doc, "id"), now));
+			 "'Succeeded','timestamp':%t,'duration':'PT0.05S','statusCode':'OK'}}",
+			 json_text(n->doc, "id")));
 }
 
 static int conclude(struct run *run, bool canceled, struct fault *f)
@@ -392,30 +381,27 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	struct entry *n = store_find(run->m, run->key);
 	struct err e = ERR_INIT;
 	cJSON *outputs = NULL, *props, *made;
-	char now[40], span[32];
+	char span[32];
 
 	if (canceled) {
 		fault_set(f, 409, "DeploymentCanceled: The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
 		fault_set(f, 409, "DeploymentFailed: At least one resource deployment operation failed. "
-		       "Please list deployment operations for details. Please see "
-		       "https://aka.ms/arm-deployment-operations for usage details.");
+		       "Please list deployment operations for details.");
 		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
 	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
 		struct fault inner = { 0, NULL };
 
 		template_fault(&e, &inner);
 		fault_set(f, 400, "DeploymentOutputEvaluationFailed: Unable to evaluate template outputs. "
-		       "Please see error details and deployment operations. Please see "
-		       "https://aka.ms/arm-common-errors for usage details.");
+		       "Please see error details and deployment operations.");
 		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
 	}
 	if (n == NULL)
 		return -1;
 	props = json_get_mut(n->doc, "properties");
-	iso_now(now);
 	duration(now_ms() - run->started_ms, span);
-	json_put_str(props, "timestamp", now);
+	json_set(props, "timestamp", json_fmt("%t"));
 	json_put_str(props, "duration", span);
 	json_put_str(props, "provisioningState",
 		     canceled ? "Canceled" : f->error != NULL ? "Failed" : "Succeeded");
@@ -510,8 +496,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 		return -1;
 	if (start && active(n))
 		return fault_set(&c->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
-			      "'%s': previous deployment from '%s' is still active. Please see "
-			      "https://aka.ms/arm-deploy for usage details.", name,
+			      "'%s': previous deployment from '%s' is still active.", name,
 			      json_text(n->doc, "properties.timestamp"));
 	if (start && refuse_leaving(group, &c->fault) < 0)
 		return -1;

@@ -231,9 +231,8 @@ static int run_group_delete(struct emu *m, struct op *op, struct fault *f)
 
 		fault_set(f, 409, "ResourceGroupDeletionBlocked: "
 		       "Deletion of resource group '%s' failed as resources with identifiers '%s' could "
-		       "not be deleted. The provisioning state of the resource group will be rolled "
-		       "back. The tracking Id is '%s'. Please check audit logs for more details.", name,
-		       json_text(inner.error, "target"), op->id);
+		       "not be deleted.", name,
+			  json_text(inner.error, "target"));
 		error = json_add_arr(f->error, "details");
 		json_push(error, "{'target':%s,'message':%s}", json_text(inner.error, "target"),
 			  json_text(inner.error, "message"));

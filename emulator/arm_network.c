@@ -10,7 +10,7 @@
 /* Named things in properties are documents of their own: id, etag, state. */
 static void annotate(struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *arr, *item;
+	cJSON *props = p->props, *arr, *item;
 	const char *etag = json_text(p->doc, "etag");
 
 	cJSON_ArrayForEach(arr, props) {
@@ -34,16 +34,14 @@ static void annotate(struct put *p)
 /* What stays from one PUT to the next. */
 static void carry(struct put *p, const char *name)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	const cJSON *v = p->old != NULL ? json_get(json_get(p->old->doc, "properties"), name) : NULL;
-	char guid[37];
 
 	json_drop(props, name);
 	if (v != NULL) {
 		cJSON_AddItemToObject(props, name, cJSON_Duplicate(v, true));
 	} else if (strcmp(name, "resourceGuid") == 0) {
-		random_guid(guid);
-		json_add_str(props, name, guid);
+		json_defaults(props, "{'%s':%g}", name);
 	}
 }
 
@@ -134,9 +132,8 @@ static int check_rule(struct put *p, const cJSON *rule)
 	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
 		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
-			      "Required security rule parameters are missing for security rule with Id: "
-			      "%s/securityRules/%s. Security rule must specify SourceAddressPrefixes, "
-			      "SourceAddressPrefix or SourceApplicationSecurityGroups.", p->id, name);
+			      "Security rule %s must specify SourceAddressPrefixes, "
+			      "SourceAddressPrefix or SourceApplicationSecurityGroups.", name);
 	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
 		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
 		    json_is(other, "properties.direction", s))
@@ -152,7 +149,7 @@ static int put_nsg(struct emu *m, struct put *p)
 
 	(void)m;
 	carry(p, "resourceGuid");
-	json_defaults(p->doc, "{'properties':{'securityRules':[],'defaultSecurityRules':[]}}");
+	json_defaults(p->props, "{'securityRules':[],'defaultSecurityRules':[]}");
 	cJSON_ArrayForEach(rule, json_at(p->doc, "properties.securityRules"))
 		if (check_rule(p, rule) < 0)
 			return -1;
@@ -162,10 +159,12 @@ static int put_nsg(struct emu *m, struct put *p)
 
 /* ---- virtual networks ---- */
 
-static const char *subnet_range(const cJSON *subnet)
+/* Of a subnet, or of a whole network. */
+static const char *subnet_range(const cJSON *doc)
 {
-	return json_str_opt(subnet, "properties.addressPrefix",
-			    json_str_opt(subnet, "properties.addressPrefixes[0]", NULL));
+	return json_str_opt(doc, "properties.addressPrefix",
+		json_str_opt(doc, "properties.addressPrefixes[0]",
+			     json_str_opt(doc, "properties.addressSpace.addressPrefixes[0]", NULL)));
 }
 
 static int check_subnet(struct put *p, const cJSON *subnet)
@@ -200,7 +199,7 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 
 static int put_vnet(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *v;
+	cJSON *props = p->props, *v;
 	const cJSON *old = p->old != NULL ? json_at(p->old->doc, "properties.subnets") : NULL, *o;
 	struct entry *user;
 
@@ -220,9 +219,7 @@ static int put_vnet(struct emu *m, struct put *p)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
 		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
 			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted: "
-				      "Subnet %s is in use by %s and cannot be deleted. In order to delete "
-				      "the subnet, delete all the resources within the subnet. See "
-				      "aka.ms/deletesubnet.", json_text(o, "name"),
+				      "Subnet %s is in use by %s and cannot be deleted.", json_text(o, "name"),
 				      json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);
@@ -269,7 +266,7 @@ static void public_address(struct emu *m, char out[16])
 
 static int put_pip(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	const char *label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
 	const char *location = json_text(p->doc, "location");
 	char address[16];
@@ -340,7 +337,7 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 
 static int put_lb(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *v;
+	cJSON *props = p->props, *v;
 	bool outbound;
 
 	if (!json_is(p->doc, "sku.name", "Standard"))
@@ -471,7 +468,7 @@ static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 
 static int put_nic(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *v;
+	cJSON *props = p->props, *v;
 	bool first = true;
 	uint8_t r[3];
 	char mac[9];

@@ -30,12 +30,10 @@ static void new_key(cJSON *hide, const char *name)
 {
 	uint8_t raw[64];
 	struct buf b = BUF_INIT(128);
-	char now[40];
 
 	random_bytes(raw, sizeof(raw));
 	buf_add_base64(&b, raw, sizeof(raw));
-	iso_now(now);
-	json_set(hide, name, json_fmt("{'value':%s,'creationTime':%s}", b.str, now));
+	json_set(hide, name, json_fmt("{'value':%s,'creationTime':%t}", b.str));
 	burn(raw, sizeof(raw));
 	buf_burn(&b);
 }
@@ -58,10 +56,9 @@ int storage_names(struct call *c)
 
 static int put_account(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties");
+	cJSON *props = p->props;
 	struct entry *taken = account_named(m, p->name);
-	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *born, *tls;
-	char now[40];
+	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *tls;
 
 	if (!account_fits(p->name))
 		return fault_set(&p->f, 400, "AccountNameInvalid %.80s: %.80s is not a valid storage account "
@@ -76,16 +73,20 @@ static int put_account(struct emu *m, struct put *p)
 	if (listed("TLS1_0 TLS1_1", tls))
 		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
 			      "The value '%s' is not allowed for property minimumTlsVersion.", tls);
-	iso_now(now);
-	born = json_str_opt(p->old != NULL ? p->old->doc : NULL, "properties.creationTime", now);
+	json_drop(props, "creationTime");
+	json_drop(props, "keyCreationTime");
+	if (p->old != NULL)
+		json_defaults(props, "{'creationTime':%j,'keyCreationTime':%j}",
+			      json_at(p->old->doc, "properties.creationTime"),
+			      json_at(p->old->doc, "properties.keyCreationTime"));
 	json_defaults(p->doc, "{'tags':{},'sku':{'tier':%s},'properties':{'allowBlobPublicAccess':false,"
 		"'minimumTlsVersion':'TLS1_2','supportsHttpsTrafficOnly':true,'networkAcls':{'bypass':"
 		"'AzureServices','virtualNetworkRules':[],'ipRules':[],'defaultAction':'Allow'},"
 		"'privateEndpointConnections':[],'encryption':{'services':{'file':{'keyType':'Account',"
-		"'enabled':true,'lastEnabledTime':%s},'blob':{'keyType':'Account','enabled':true,"
-		"'lastEnabledTime':%s}},'keySource':'Microsoft.Storage'},'accessTier':'Hot','creationTime':%s,"
-		"'keyCreationTime':{'key1':%s,'key2':%s},'primaryLocation':%s,'statusOfPrimary':'available'}}",
-		str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard", now, now, born, born, born,
+		"'enabled':true,'lastEnabledTime':%t},'blob':{'keyType':'Account','enabled':true,"
+		"'lastEnabledTime':%t}},'keySource':'Microsoft.Storage'},'accessTier':'Hot','creationTime':%t,"
+		"'keyCreationTime':{'key1':%t,'key2':%t},'primaryLocation':%s,'statusOfPrimary':'available'}}",
+		str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard",
 		json_text(p->doc, "location"));
 	if (p->old == NULL) {
 		p->hide = cJSON_CreateObject();
@@ -293,17 +294,14 @@ static int check_child_name(struct put *p, const char *what)
 static int put_share(struct emu *m, struct put *p)
 {
 	int64_t quota;
-	char now[40];
 
 	(void)m;
 	if (check_child_name(p, "share") < 0)
 		return -1;
-	iso_now(now);
-	json_drop(json_get_mut(p->doc, "properties"), "lastModifiedTime");
+	json_drop(p->props, "lastModifiedTime");
 	json_defaults(p->doc, "{'properties':{'shareQuota':102400,'accessTier':'TransactionOptimized',"
 		      "'enabledProtocols':'SMB','leaseStatus':'unlocked','leaseState':'available',"
-		      "'accessTierChangeTime':%s,'lastModifiedTime':%s},'etag':'\\\"0x8DD5A343C601E8C\\\"'}",
-		      now, now);
+		      "'accessTierChangeTime':%t,'lastModifiedTime':%t},'etag':'\\\"0x8DD5A343C601E8C\\\"'}");
 	quota = json_int_opt(p->doc, "properties.shareQuota", 0);
 	if (quota < 1 || quota > 102400)
 		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: "
@@ -313,7 +311,7 @@ static int put_share(struct emu *m, struct put *p)
 
 static int put_container(struct emu *m, struct put *p)
 {
-	char *account = xstrdup(p->id), now[40];
+	char *account = xstrdup(p->id);
 	struct entry *n;
 
 	*strstr(account, "/blobServices/") = '\0';
@@ -321,11 +319,10 @@ static int put_container(struct emu *m, struct put *p)
 	free(account);
 	if (check_child_name(p, "container") < 0)
 		return -1;
-	iso_now(now);
-	json_drop(json_get_mut(p->doc, "properties"), "lastModifiedTime");
+	json_drop(p->props, "lastModifiedTime");
 	json_defaults(p->doc, "{'properties':{'publicAccess':'None','leaseStatus':'Unlocked','leaseState':"
-		      "'Available','hasImmutabilityPolicy':false,'hasLegalHold':false,'lastModifiedTime':%s},"
-		      "'etag':'\\\"0x8DD5A343C601E8D\\\"'}", now);
+		      "'Available','hasImmutabilityPolicy':false,'hasLegalHold':false,'lastModifiedTime':%t},"
+		      "'etag':'\\\"0x8DD5A343C601E8D\\\"'}");
 	if (!p->dry && !json_is(p->doc, "properties.publicAccess", "None") &&
 	    !json_bool_opt(n->doc, "properties.allowBlobPublicAccess", false))
 		return fault_set(&p->f, 409, "PublicAccessNotPermitted: "
@@ -384,7 +381,7 @@ static int check_profile(struct put *p, const cJSON *profile)
 
 static int put_autoscale(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *profile, *rule;
+	cJSON *props = p->props, *profile, *rule;
 	const char *target = json_str_opt(props, "targetResourceUri", NULL);
 	int n = cJSON_GetArraySize(json_get(props, "profiles"));
 

@@ -142,7 +142,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 	    check_quota(m, p, size, want - had) < 0)
 		return -1;
 	for (n = NULL; p->old != NULL && !p->dry && (n = next_instance(m, n, p->old)) != NULL;)
-		if (refuse_busy(m, n, &p->f) < 0)
+		if (refuse_busy(n, &p->f) < 0)
 			return -1;
 	nic_defaults(profile);
 	json_put_str(json_get_mut(p->doc, "sku"), "name", vm_size_find(size)->name);
@@ -151,7 +151,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 
 int put_vmss(struct emu *m, struct put *p)
 {
-	cJSON *props = json_get_mut(p->doc, "properties"), *sku = json_sub(p->doc, "sku");
+	cJSON *props = p->props, *sku = json_sub(p->doc, "sku");
 	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "sku") : NULL;
 	char *custom_data = NULL;
 	int rc;
@@ -188,22 +188,20 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	const char *name = json_text(set->doc, "name"), *set_id = json_text(set->doc, "id");
 	const char *size = json_text(set->doc, "sku.name");
 	const cJSON *profile = json_at(set->doc, "properties.virtualMachineProfile"), *v;
-	char computer[32], vm[37], when[40];
+	char computer[32];
 	cJSON *doc, *p, *os, *storage;
 
 	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id, computer);
-	random_guid(vm);
-	iso_now(when);
 	doc = json_fmt("{'name':'%s_%l','id':'%s/virtualMachines/%l','type':'Microsoft.Compute/"
 		"virtualMachineScaleSets/virtualMachines','location':%s,'tags':%j,'instanceId':'%l','sku':{"
 		"'name':%s,'tier':'Standard'},'etag':'\\\"1\\\"','properties':{'latestModelApplied':true,"
 		"'modelDefinitionApplied':'VirtualMachineScaleSet','networkProfileConfiguration':%j,"
 		"'provisioningState':'Creating','hardwareProfile':{'vmSize':%s},"
-		"'resilientVMDeletionStatus':'Disabled','vmId':%s,'storageProfile':%j,'osProfile':%j,"
-		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%s}}",
+		"'resilientVMDeletionStatus':'Disabled','vmId':%g,'storageProfile':%j,'osProfile':%j,"
+		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%t}}",
 		name, id, set_id, id, json_text(set->doc, "location"), json_get(set->doc, "tags"), id, size,
-		json_get(profile, "networkProfile"), size, vm, json_get(profile, "storageProfile"),
-		json_get(profile, "osProfile"), when);
+		json_get(profile, "networkProfile"), size, json_get(profile, "storageProfile"),
+		json_get(profile, "osProfile"));
 	json_strip_nulls(doc);
 	p = json_get_mut(doc, "properties");
 	os = json_get_mut(p, "osProfile");
@@ -212,7 +210,8 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	storage = json_sub(p, "storageProfile");
 	json_drop(json_sub(storage, "osDisk"), "name");
 	json_defaults(storage, "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
-		      "'exactVersion':%s}}", name, name, id, vm, image_version(json_get(storage, "imageReference")));
+		      "'exactVersion':%s}}", name, name, id, json_text(p, "vmId"),
+		      image_version(json_get(storage, "imageReference")));
 	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations"))
 		json_push(json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces"),
 			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id, json_text(v, "name"));
@@ -502,7 +501,7 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 		return call_answer(c, 200, machine_view(n));
 	if (c->method == GET && s[2] == NULL && is(s[1], "networkInterfaces"))
 		return list_nics(c, set, n);
-	if (refuse_busy(c->m, set, &c->fault) < 0)
+	if (refuse_busy(set, &c->fault) < 0)
 		return -1;
 	if (s[1] == NULL && c->method == DELETE)
 		return machines_begin(c, set, json_fmt("[%s]", n->key), run_delete, "delete", "Deleting", "");
@@ -535,7 +534,7 @@ int vmss_action(struct call *c, struct entry *set, char **s)
 	}
 	if (c->method != POST)
 		return 1;
-	if (refuse_busy(c->m, set, &c->fault) < 0)
+	if (refuse_busy(set, &c->fault) < 0)
 		return -1;
 	keys = named_instances(c, set, deleting || upgrading);
 	if (c->fault.error != NULL) {

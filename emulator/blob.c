@@ -15,45 +15,66 @@
 struct request {
 	struct emu *m;
 	struct http_exchange *x;
-	const char *method;
+	enum method method;
 	struct buf path;		/* decoded, without the first '/' */
 	char account[40], container[80];
 	const char *blob;		/* into path; "" for a container */
-	char version[24], id[37];
+	char *key;			/* of the entry */
+	struct entry *n;		/* NULL: no such blob; not after the lock was let go */
+	char id[37];
+	char *fields[16];		/* of the answer */
+	size_t n_fields;
 	const char *detail;		/* of a refusal */
 	struct buf text;		/* what detail may point to */
 };
 
-static int answer(struct request *r, unsigned status, const char *const *more, struct str body)
+static __attribute__((format(printf, 2, 3)))
+void field(struct request *r, const char *fmt, ...)
 {
-	char id[64], version[48], when[64], date[32];
-	const char *fields[16] = { id, version, when };
-	size_t n = 3;
-	int rc;
+	struct buf b = BUF_INIT(HTTP_LINE_MAX);
+	va_list ap;
 
-	snprintf(id, sizeof(id), "x-ms-request-id: %s", r->id);
-	snprintf(version, sizeof(version), "x-ms-version: %s", r->version);
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	r->fields[r->n_fields++] = buf_detach(&b);
+}
+
+/* Those of every answer. */
+static const char *const *all_fields(struct request *r)
+{
+	struct str version = http_field(http_x_head(r->x), "x-ms-version");
+	char date[32];
+
+	if (version.p == NULL)
+		version = STR("2022-11-02");
 	time_http(unix_time(), date);
-	snprintf(when, sizeof(when), "Date: %s", date);
-	while (more != NULL && *more != NULL && n < 15)
-		fields[n++] = *more++;
-	fields[n] = NULL;
+	field(r, "x-ms-request-id: %s", r->id);
+	field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
+	field(r, "Date: %s", date);
+	return (const char *const *)r->fields;
+}
+
+static void answer(struct request *r, unsigned status, struct str body)
+{
+	const char *const *fields = all_fields(r);
+
 	/* a slow reader must not hold everybody up; nobody looks at an entry
 	 * after an answer */
 	pthread_mutex_unlock(&r->m->lock);
-	rc = http_x_answer(r->x, status, fields, body);
+	http_x_answer(r->x, status, fields, body);
 	pthread_mutex_lock(&r->m->lock);
-	return rc;
 }
 
-static int deny(struct request *r, unsigned status, const char *code, const char *message)
+static __attribute__((cold))
+int deny(struct request *r, unsigned status, const char *code, const char *message)
 {
 	struct buf b = BUF_INIT(8192);
-	char head[96], now[40];
-	const char *fields[] = { head, "Content-Type: application/xml", NULL };
+	char now[40];
 
 	iso_now(now);
-	snprintf(head, sizeof(head), "x-ms-error-code: %s", code);
+	field(r, "x-ms-error-code: %s", code);
+	field(r, "Content-Type: application/xml");
 	buf_addf(&b, "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>"
 		 "%s\nRequestId:%s\nTime:%s</Message>", code, message, r->id, now);
 	if (r->detail != NULL) {
@@ -69,7 +90,7 @@ static int deny(struct request *r, unsigned status, const char *code, const char
 		buf_adds(&b, "</AuthenticationErrorDetail>");
 	}
 	buf_adds(&b, "</Error>");
-	answer(r, status, fields, strcmp(r->method, "HEAD") == 0 ? STR("") : buf_str(&b));
+	answer(r, status, r->method == HEAD ? STR("") : buf_str(&b));
 	buf_release(&b);
 	return -1;
 }
@@ -203,28 +224,29 @@ static int authorize(struct request *r, const struct entry *account, const char 
 
 /* ---- blobs ---- */
 
-static char *blob_key(const struct request *r)
-{
-	return xasprintf("blob:%s/%s/%s", r->account, r->container, r->blob);
-}
-
 static char *blob_path(struct emu *m, const struct entry *n)
 {
 	return xasprintf("%s/blobs/%s", m->dir, json_str_opt(n->doc, "file", "none"));
 }
 
+/* The entry and its file. */
+static void blob_remove(struct emu *m, struct entry *n)
+{
+	char *path = blob_path(m, n);
+
+	unlink(path);
+	free(path);
+	store_remove(m, n);
+}
+
 void blob_forget(struct emu *m, const char *account, const char *container)
 {
 	char *prefix = container == NULL ? xasprintf("blob:%s/", account) :
-		xasprintf("blob:%s/%s/", account, container), *path;
+		xasprintf("blob:%s/%s/", account, container);
 	struct entry *n;
 
-	while ((n = store_next(m, NULL, prefix)) != NULL) {
-		path = blob_path(m, n);
-		unlink(path);
-		free(path);
-		store_remove(m, n);
-	}
+	while ((n = store_next(m, NULL, prefix)) != NULL)
+		blob_remove(m, n);
 	free(prefix);
 }
 
@@ -249,73 +271,67 @@ static int receive(struct request *r, const char *path, uint64_t *size, struct e
 	return n < 0 ? -1 : 0;
 }
 
-static void stamp(const cJSON *doc, char etag[64], char modified[96])
+static void stamp(struct request *r, const cJSON *doc)
 {
 	char date[32];
 
 	time_http(json_int_opt(doc, "modified", 0), date);
-	snprintf(etag, 64, "ETag: %s", json_text(doc, "etag"));
-	snprintf(modified, 96, "Last-Modified: %s", date);
+	field(r, "ETag: %s", json_text(doc, "etag"));
+	field(r, "Last-Modified: %s", date);
 }
 
 static void put_blob(struct request *r)
 {
 	const struct http_head *h = http_x_head(r->x);
-	struct str kind = http_field(h, "x-ms-blob-type"), length = http_field(h, "Content-Length");
-	struct str type = http_field(h, "x-ms-blob-content-type");
-	char *key = blob_key(r), *dir = xasprintf("%s/blobs", r->m->dir), *path, file[37];
-	char etag[64], modified[96], *t;
-	const char *fields[] = { etag, modified, "x-ms-request-server-encrypted: true", NULL };
+	struct str kind = http_field(h, "x-ms-blob-type"), type = http_field(h, "x-ms-blob-content-type");
+	char *dir, *path, *t, file[37];
 	struct err e = ERR_INIT;
-	struct entry *n;
 	uint64_t size;
+	int rc;
 
-	if (type.p == NULL)
-		type = http_field(h, "Content-Type");
-	random_guid(file);
-	path = xasprintf("%s/%s", dir, file);
-	if (length.p == NULL) {
+	if (http_field(h, "Content-Length").p == NULL) {
 		deny(r, 411, "MissingContentLengthHeader", "Content-Length HTTP header is missing.");
-		goto out;
+		return;
+	}
+	if (kind.p == NULL) {
+		deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this request "
+		     "is not specified.");
+		return;
 	}
 	if (!str_ieq(kind, STR("BlockBlob"))) {
-		if (kind.p == NULL)
-			deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this request "
-			     "is not specified.");
-		else
-			deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the "
-			     "correct format.");
-		goto out;
+		deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the "
+		     "correct format.");
+		return;
 	}
-	if (str_eqz(http_field(h, "If-None-Match"), "*") && store_find(r->m, key) != NULL) {
+	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*")) {
 		deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
-		goto out;
+		return;
 	}
+	random_guid(file);
+	dir = xasprintf("%s/blobs", r->m->dir);
+	path = xasprintf("%s/%s", dir, file);
 	pthread_mutex_unlock(&r->m->lock);
-	if (dir_make(dir, 0700, &e) < 0 || receive(r, path, &size, &e) < 0) {
+	rc = dir_make(dir, 0700, &e);
+	if (rc == 0)
+		rc = receive(r, path, &size, &e);
+	pthread_mutex_lock(&r->m->lock);
+	if (rc < 0) {
 		unlink(path);
 		emu_log(r->m, "blob: %s", e.msg);
 		http_x_abort(r->x);
-		pthread_mutex_lock(&r->m->lock);
-		goto out;
+	} else {
+		if ((r->n = store_find(r->m, r->key)) != NULL)
+			blob_remove(r->m, r->n);
+		if (type.p == NULL)
+			type = http_field(h, "Content-Type");
+		t = str_dup(type.p != NULL ? type : STR("application/octet-stream"));
+		r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
+				 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(), t), NULL);
+		free(t);
+		stamp(r, r->n->doc);
+		field(r, "x-ms-request-server-encrypted: true");
+		answer(r, 201, STR(""));
 	}
-	pthread_mutex_lock(&r->m->lock);
-	if ((n = store_find(r->m, key)) != NULL) {
-		char *old = blob_path(r->m, n);
-
-		unlink(old);
-		free(old);
-		store_remove(r->m, n);
-	}
-	t = type.p != NULL ? str_dup(type) : xstrdup("application/octet-stream");
-	snprintf(etag, sizeof(etag), "\"0x8D%.13s\"", file);
-	n = store_add(r->m, key, json_fmt("{'file':%s,'size':%l,'etag':%s,'modified':%l,'type':%s}", file,
-			(int64_t)size, etag, unix_time(), t), NULL);
-	free(t);
-	stamp(n->doc, etag, modified);
-	answer(r, 201, fields, STR(""));
-out:
-	free(key);
 	free(dir);
 	free(path);
 }
@@ -343,146 +359,111 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, u
 	return true;
 }
 
+/* From the file; the lock is not held. */
+static void send_piece(struct request *r, unsigned status, const char *path, uint64_t from, uint64_t left)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char piece[16384];
+	struct err e = ERR_INIT;
+	ssize_t k = 1;
+
+	if (http_x_begin(r->x, status, all_fields(r), left, &e) < 0)
+		goto out;
+	if (r->method == HEAD)
+		left = 0;
+	for (; left > 0 && k > 0; left -= (uint64_t)k, from += (uint64_t)k) {
+		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece), (off_t)from);
+		if (k <= 0 || http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
+			break;
+	}
+	if (left == 0)
+		http_x_end(r->x, &e);
+	else
+		http_x_abort(r->x);
+out:
+	if (fd >= 0)
+		close(fd);
+}
+
 static void get_blob(struct request *r)
 {
-	const struct http_head *h = http_x_head(r->x);
-	char *key = blob_key(r), *path = NULL, etag[64], modified[96], type[200], range[96];
-	char id[64], version[48], piece[16384];
-	const char *fields[12] = { etag, modified, type, "x-ms-blob-type: BlockBlob", "Accept-Ranges: bytes",
-				   "x-ms-server-encrypted: true", id, version };
-	struct entry *n = store_find(r->m, key);
 	uint64_t size, from = 0, to, left;
-	struct err e = ERR_INIT;
 	bool bad, part;
-	int fd = -1;
+	char *path;
 
-	free(key);
-	if (n == NULL) {
+	if (r->n == NULL) {
 		deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
 		return;
 	}
-	size = (uint64_t)json_int_opt(n->doc, "size", 0);
-	to = size == 0 ? 0 : size - 1;
-	part = size > 0 && range_of(h, size, &from, &to, &bad);
+	left = size = (uint64_t)json_int_opt(r->n->doc, "size", 0);
+	part = size > 0 && range_of(http_x_head(r->x), size, &from, &to, &bad);
 	if (part && bad) {
 		deny(r, 416, "InvalidRange", "The range specified is invalid for the current size of the "
 		     "resource.");
 		return;
 	}
-	if (!part) {
-		from = 0;
-		to = size == 0 ? 0 : size - 1;
-	}
-	left = size == 0 ? 0 : to - from + 1;
-	stamp(n->doc, etag, modified);
-	snprintf(type, sizeof(type), "Content-Type: %.150s", json_text(n->doc, "type"));
-	snprintf(id, sizeof(id), "x-ms-request-id: %s", r->id);
-	snprintf(version, sizeof(version), "x-ms-version: %s", r->version);
 	if (part) {
-		snprintf(range, sizeof(range), "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
-			 (unsigned long long)to, (unsigned long long)size);
-		fields[8] = range;
+		left = to - from + 1;
+		field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
+		      (unsigned long long)to, (unsigned long long)size);
+	} else {
+		from = 0;
 	}
-	path = blob_path(r->m, n);
-	if (strcmp(r->method, "HEAD") != 0) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || lseek(fd, (off_t)from, SEEK_SET) < 0) {
-			emu_log(r->m, "blob: %s: %s", path, strerror(errno));
-			deny(r, 500, "InternalError", "The server encountered an internal error.");
-			goto out;
-		}
-	}
+	stamp(r, r->n->doc);
+	field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
+	field(r, "x-ms-blob-type: BlockBlob");
+	field(r, "Accept-Ranges: bytes");
+	field(r, "x-ms-server-encrypted: true");
+	path = blob_path(r->m, r->n);
 	pthread_mutex_unlock(&r->m->lock);
-	if (http_x_begin(r->x, part ? 206 : 200, fields, left, &e) == 0) {
-		while (fd >= 0 && left > 0) {
-			ssize_t k = read(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece));
-
-			if (k <= 0 || http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
-				break;
-			left -= (uint64_t)k;
-		}
-		if (fd < 0 || left == 0)
-			http_x_end(r->x, &e);
-		else
-			http_x_abort(r->x);
-	}
+	send_piece(r, part ? 206 : 200, path, from, left);
 	pthread_mutex_lock(&r->m->lock);
-out:
-	if (fd >= 0)
-		close(fd);
 	free(path);
 }
 
 static void delete_blob(struct request *r)
 {
-	char *key = blob_key(r), *path;
-	struct entry *n = store_find(r->m, key);
-	static const char *const fields[] = { "x-ms-delete-type-permanent: true", NULL };
-
-	free(key);
-	if (n == NULL) {
+	if (r->n == NULL) {
 		deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
 		return;
 	}
-	path = blob_path(r->m, n);
-	unlink(path);
-	free(path);
-	store_remove(r->m, n);
-	answer(r, 202, fields, STR(""));
+	blob_remove(r->m, r->n);
+	field(r, "x-ms-delete-type-permanent: true");
+	answer(r, 202, STR(""));
 }
 
-static struct entry *account_of(struct emu *m, const char *name, struct entry **container,
-				const char *container_name)
+static bool has_container(struct emu *m, const struct entry *account, const char *name)
 {
-	struct entry *n, *k;
-	char *prefix;
+	struct entry *n = NULL;
+	char *prefix = xasprintf("%s/blobservices/default/containers/", account->key);
 
-	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;)
-		if (json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") &&
-		    json_is(n->doc, "name", name))
-			break;
-	*container = NULL;
-	if (n == NULL)
-		return NULL;
-	prefix = xasprintf("%s/blobservices/default/containers/", n->key);
-	for (k = NULL; (k = store_next(m, k, prefix)) != NULL;)
-		if (strcmp(k->key + strlen(prefix), container_name) == 0)
-			*container = k;
+	while ((n = store_below(m, n, prefix, name)) != NULL && strlen(n->key) != strlen(prefix) + strlen(name))
+		;
 	free(prefix);
-	return n;
+	return n != NULL;
 }
 
 static void serve(struct request *r)
 {
-	struct str head_version = http_field(http_x_head(r->x), "x-ms-version"), s, word;
-	struct entry *account, *container;
-	bool get, head, put, del;
-	const char *slash;
+	struct entry *account = account_named(r->m, r->account);
+	size_t n = strcspn(r->path.str, "/");
 
-	snprintf(r->version, sizeof(r->version), "%.*s", head_version.p != NULL ?
-		 (int)(head_version.n < 20 ? head_version.n : 20) : 10,
-		 head_version.p != NULL ? head_version.p : "2022-11-02");
-	s = buf_str(&r->path);
-	str_next(&s, '/', &word);
-	snprintf(r->container, sizeof(r->container), "%.*s", (int)(word.n < 79 ? word.n : 79), word.p);
-	slash = strchr(r->path.str, '/');
-	r->blob = slash != NULL ? slash + 1 : "";
-	account = account_of(r->m, r->account, &container, r->container);
-	get = strcmp(r->method, "GET") == 0;
-	head = strcmp(r->method, "HEAD") == 0;
-	put = strcmp(r->method, "PUT") == 0;
-	del = strcmp(r->method, "DELETE") == 0;
+	snprintf(r->container, sizeof(r->container), "%.*s", (int)n, r->path.str);
+	r->blob = r->path.str + n + (r->path.str[n] == '/');
+	r->key = xasprintf("blob:%s/%s/%s", r->account, r->container, r->blob);
+	r->n = store_find(r->m, r->key);
 	if (account == NULL)
 		deny(r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
-	else if (r->blob[0] == '\0' || (!get && !head && !put && !del))
+	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD || r->method == PUT ||
+					 r->method == DELETE))
 		deny(r, 405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.");
-	else if (authorize(r, account, put ? "cw" : del ? "d" : "r") < 0)
+	else if (authorize(r, account, r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r") < 0)
 		return;
-	else if (container == NULL)
+	else if (!has_container(r->m, account, r->container))
 		deny(r, 404, "ContainerNotFound", "The specified container does not exist.");
-	else if (put)
+	else if (r->method == PUT)
 		put_blob(r);
-	else if (del)
+	else if (r->method == DELETE)
 		delete_blob(r);
 	else
 		get_blob(r);
@@ -491,28 +472,29 @@ static void serve(struct request *r)
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 {
 	struct request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
-	struct str method = http_x_head(x)->method, path = http_x_path(x);
-	char *verb = str_dup(method);
-	cJSON *rule = faults_request(m, http_x_head(x));
+	const struct http_head *h = http_x_head(x);
+	cJSON *rule = faults_request(m, h);
 	struct err e = ERR_INIT;
 
-	r.method = verb;
+	r.method = method_of(h);
 	random_guid(r.id);
-	snprintf(r.account, sizeof(r.account), "%.*s", (int)(account.n < 39 ? account.n : 39), account.p);
+	snprintf(r.account, sizeof(r.account), "%.*s", STR_ARG(str_head(account, 39)));
 	pthread_mutex_lock(&m->lock);
 	if (json_bool_opt(rule, "reset", false))
 		http_x_abort(x);
 	else if (json_get(rule, "status") != NULL)
 		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
 		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));
-	else if (buf_add_unpct(&r.path, str_skip(path, 1), false, &e) < 0 || r.path.over)
+	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) < 0 || r.path.over)
 		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
 	else
 		serve(&r);
 	pthread_mutex_unlock(&m->lock);
-	emu_log(m, "blob %s %s/%s/%s", r.method, r.account, r.container, r.blob != NULL ? r.blob : "");
+	emu_log(m, "blob %.*s %s", STR_ARG(h->method), r.key != NULL ? r.key : r.account);
 	json_free(rule);
 	buf_release(&r.path);
 	buf_release(&r.text);
-	free(verb);
+	for (size_t i = 0; i < r.n_fields; i++)
+		free(r.fields[i]);
+	free(r.key);
 }

@@ -147,9 +147,18 @@ static int read_body(struct call *c, struct err *e)
 	return rc;
 }
 
-static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
+enum method method_of(const struct http_head *h)
 {
 	static const char methods[][7] = { "", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
+	enum method i = DELETE;
+
+	while (i != UNKNOWN && !str_eqz(h->method, methods[i]))
+		i--;
+	return i;
+}
+
+static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
+{
 	const struct http_head *h = http_x_head(x);
 	struct call *c = xcalloc(1, sizeof(*c));
 	struct err e = ERR_INIT;
@@ -160,9 +169,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 
 	c->m = m;
 	c->x = x;
-	for (enum method i = GET; i <= DELETE; i++)
-		if (str_eqz(h->method, methods[i]))
-			c->method = i;
+	c->method = method_of(h);
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
 	if (json_get(rule, "status") != NULL) {
@@ -272,38 +279,36 @@ static void *listener_thread(void *p)
 	close(l->fd);
 	free(l);
 	pthread_mutex_lock(&m->lock);
-	m->threads--;
-	pthread_cond_broadcast(&m->changed);
+	return thread_end(m);
+}
+
+/* A thread that lives until the emulator stops. */
+static int start(struct emu *m, void *(*thread)(void *), void *arg, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = thread_start(thread, arg);
+	if (rc == 0)
+		m->threads++;
 	pthread_mutex_unlock(&m->lock);
-	return NULL;
+	return rc == 0 ? 0 : err_set(e, ERR_IO, "no thread could be started");
 }
 
 /* In the machines' network: the platform's address and the metadata service. */
 static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds, struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
-	pthread_t t;
 
 	l->m = m;
 	l->imds = imds;
 	l->fd = tcp_listen(address, &port, m->netns, e);
-	if (l->fd < 0) {
-		free(l);
-		return err_in(e, "%s in %s", address, m->netns);
-	}
-	pthread_mutex_lock(&m->lock);
-	m->threads++;
-	pthread_mutex_unlock(&m->lock);
-	if (pthread_create(&t, NULL, listener_thread, l) != 0) {
-		pthread_mutex_lock(&m->lock);
-		m->threads--;
-		pthread_mutex_unlock(&m->lock);
+	if (l->fd >= 0 && start(m, listener_thread, l, e) == 0)
+		return 0;
+	if (l->fd >= 0)
 		close(l->fd);
-		free(l);
-		return err_set(e, ERR_IO, "no thread for %s", address);
-	}
-	pthread_detach(t);
-	return 0;
+	free(l);
+	return err_in(e, "%s in %s", address, m->netns);
 }
 
 /* ---- certificates and the directory ---- */
@@ -421,23 +426,7 @@ static void *saver_thread(void *p)
 		for (int64_t end = now_ms() + 200; !m->stopping && now_ms() < end;)
 			op_wait(m, 200);
 	}
-	m->threads--;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
-	return NULL;
-}
-
-static int start(struct emu *m, void *(*thread)(void *), struct err *e)
-{
-	pthread_t t;
-
-	m->threads++;
-	if (pthread_create(&t, NULL, thread, m) != 0) {
-		m->threads--;
-		return err_set(e, ERR_IO, "no thread could be started");
-	}
-	pthread_detach(t);
-	return 0;
+	return thread_end(m);
 }
 
 static int parse_listen(struct emu *m, struct err *e)
@@ -500,12 +489,8 @@ static int serve(struct emu *m, struct err *e)
 		machines_resume(m);
 		pthread_mutex_unlock(&m->lock);
 	}
-	pthread_mutex_lock(&m->lock);
-	rc = start(m, saver_thread, e);
-	if (rc == 0 && m->netns != NULL)
-		rc = start(m, forward_thread, e);
-	pthread_mutex_unlock(&m->lock);
-	if (rc < 0)
+	if (start(m, saver_thread, m, e) < 0 ||
+	    (m->netns != NULL && start(m, forward_thread, m, e) < 0))
 		goto out;
 	emu_log(m, "ready %s", m->base);
 	if (m->o.out != NULL) {

@@ -65,8 +65,7 @@ static bool port_in(const char *range, unsigned port)
 
 static bool from_outside(const char *prefix)
 {
-	return is(prefix, "*") || is(prefix, "Internet") || is(prefix, "0.0.0.0/0") ||
-	       is(prefix, "127.0.0.1") || is(prefix, "127.0.0.1/32") || is(prefix, "127.0.0.0/8");
+	return listed("* Internet 0.0.0.0/0 127.0.0.1 127.0.0.1/32 127.0.0.0/8", prefix);
 }
 
 static bool rule_covers(const cJSON *r, unsigned port)
@@ -80,7 +79,7 @@ static bool rule_covers(const cJSON *r, unsigned port)
 	cJSON_ArrayForEach(v, json_get(r, "destinationPortRanges"))
 		ports = ports || port_in(v->valuestring, port);
 	return source && ports && json_is(r, "direction", "Inbound") &&
-	       (json_is(r, "protocol", "Tcp") || json_is(r, "protocol", "*"));
+	       listed("Tcp *", json_text(r, "protocol"));
 }
 
 /* Does the subnet's security group let the Internet reach that port? */
@@ -271,21 +270,21 @@ static bool healthy(struct forwarder *w, const char *address, unsigned port, con
 	return ok;
 }
 
-/* The addresses of a pool's running instances, comma-separated. */
-static void pool_members(struct emu *m, const char *pool, struct buf *b)
+/* The k-th of a pool's running instances: its address; NULL: there are not so many. */
+static const char *pool_member(struct emu *m, const char *pool, unsigned k)
 {
 	const cJSON *v;
-	struct entry *n;
 
-	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
+	for (struct entry *n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
 		if (!json_is(n->hide, "power", "running"))
 			continue;
 		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
 				   "networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
 				   "properties.loadBalancerBackendAddressPools"))
-			if (json_is(v, "id", pool) && json_get(n->hide, "address") != NULL)
-				buf_addf(b, "%s%s", b->n ? "," : "", json_text(n->hide, "address"));
+			if (json_is(v, "id", pool) && k-- == 0)
+				return json_text(n->hide, "address");
 	}
+	return NULL;
 }
 
 struct visit {
@@ -297,29 +296,22 @@ struct visit {
 /* Who is to answer: lock held, let go for probes. */
 static bool choose(struct visit *v, char out[16])
 {
-	struct buf b = BUF_INIT(4096);
-	struct str s, word;
-	unsigned n = 0, i = 0;
-	bool found = false;
+	const char *address;
+	unsigned n = 0;
 
-	if (v->f.pool == NULL) {
-		memcpy(out, v->f.to, 16);
+	memcpy(out, v->f.to, 16);
+	if (v->f.pool == NULL)
 		return true;
-	}
-	pool_members(v->w->m, v->f.pool, &b);
-	for (s = buf_str(&b); b.n > 0 && str_next(&s, ',', &word);)
+	while (pool_member(v->w->m, v->f.pool, n) != NULL)
 		n++;
 	/* round robin, passing over who is not well */
-	for (i = 0; !found && i < n; i++) {
-		unsigned k = (v->f.turn + i) % n;
-
-		for (s = buf_str(&b); str_next(&s, ',', &word) && k > 0; k--)
-			;
-		snprintf(out, 16, "%.*s", (int)(word.n < 15 ? word.n : 15), word.p);
-		found = healthy(v->w, out, v->f.probe_port, v->f.probe_path);
+	for (unsigned i = 0; i < n; i++) {
+		address = pool_member(v->w->m, v->f.pool, (v->f.turn + i) % n);
+		snprintf(out, 16, "%.15s", address != NULL ? address : "");
+		if (healthy(v->w, out, v->f.probe_port, v->f.probe_path))
+			return true;
 	}
-	buf_release(&b);
-	return found;
+	return false;
 }
 
 static bool pump(int from, int to)
@@ -364,6 +356,14 @@ static void relay(struct emu *m, int a, int b)
 	}
 }
 
+static void visit_free(struct visit *v)
+{
+	close(v->fd);
+	free(v->f.pool);
+	free(v->f.probe_path);
+	free(v);
+}
+
 static void *visit_thread(void *p)
 {
 	struct visit *v = p;
@@ -386,10 +386,7 @@ static void *visit_thread(void *p)
 		relay(m, v->fd, fd);
 		close(fd);
 	}
-	close(v->fd);
-	free(v->f.pool);
-	free(v->f.probe_path);
-	free(v);
+	visit_free(v);
 	pthread_mutex_lock(&m->lock);
 	w->connections--;
 	pthread_cond_broadcast(&m->changed);
@@ -401,7 +398,6 @@ static void visit(struct forwarder *w, struct forward *f)
 {
 	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct visit *v;
-	pthread_t t;
 
 	if (fd < 0)
 		return;
@@ -417,15 +413,10 @@ static void visit(struct forwarder *w, struct forward *f)
 	v->fd = fd;
 	f->turn++;
 	w->connections++;
-	if (pthread_create(&t, NULL, visit_thread, v) == 0) {
-		pthread_detach(t);
-		return;
+	if (thread_start(visit_thread, v) < 0) {
+		w->connections--;
+		visit_free(v);
 	}
-	w->connections--;
-	close(fd);
-	free(v->f.pool);
-	free(v->f.probe_path);
-	free(v);
 }
 
 void *forward_thread(void *p)
@@ -459,8 +450,5 @@ void *forward_thread(void *p)
 	while (w->connections > 0)
 		pthread_cond_wait(&m->changed, &m->lock);
 	free(w);
-	m->threads--;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
-	return NULL;
+	return thread_end(m);
 }

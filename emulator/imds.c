@@ -44,7 +44,7 @@ static bool all_approved(struct emu *m, const cJSON *keys)
 void events_terminate(struct emu *m, const cJSON *keys)
 {
 	int64_t end = now_ms() + (int64_t)m->o.terminate_s * 1000;
-	char id[37], before[32];
+	char before[32];
 	struct entry *n;
 	const cJSON *k;
 	cJSON *v;
@@ -57,11 +57,10 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		random_guid(id);
-		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%s,'EventStatus':"
+		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%g,'EventStatus':"
 			  "'Scheduled','EventType':'Terminate','ResourceType':'VirtualMachine','Resources':[%s],"
 			  "'NotBefore':%s,'Description':'','EventSource':'User','DurationInSeconds':-1}}",
-			  n->key, set_of(m, n)->key, id, json_text(n->doc, "name"), before);
+			  n->key, set_of(m, n)->key, json_text(n->doc, "name"), before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
 	}

@@ -128,7 +128,6 @@ struct emu {
 /* ---- state.c ---- */
 
 char *lower(const char *s);			/* caller frees */
-void iso_now(char out[40]);			/* with seven digits, as Azure writes it */
 int store_load(struct emu *m, struct err *e);	/* or makes a new state */
 int store_save(struct emu *m, struct err *e);
 void store_release(struct emu *m);
@@ -165,6 +164,10 @@ void fault_release(struct fault *f);
 
 /* ---- ops.c ---- */
 
+/* Detached, with 1 MiB of stack.  -1 when there is none to be had. */
+int thread_start(void *(*run)(void *), void *arg);
+/* The last act of a thread that counts in m->threads: gives up the lock.  NULL. */
+void *thread_end(struct emu *m);
 /*
  * Begin an operation.  Takes args and busy (keys to be marked busy until it
  * ends; may be NULL).  NULL with f when there are too many.
@@ -245,6 +248,7 @@ struct put {
 	struct entry *old;	/* NULL: new */
 	cJSON *doc;		/* in: id, name, type, location, ... and properties of the
 				   body without nulls; what is stored */
+	cJSON *props;		/* its properties */
 	cJSON *hide;		/* to be stored with it; old's is kept when NULL */
 	struct fault f;
 	op_run *work;		/* instead of waiting type->work_ms */
@@ -316,7 +320,7 @@ int unknown_type(struct call *c, const char *ns, const char *type) __attribute__
 /* Answer what is tracked below key, in brief, and as $filter wants it. */
 int call_resources(struct call *c, const char *key);
 /* An operation is at work on n: 409. */
-int refuse_busy(struct emu *m, const struct entry *n, struct fault *f);
+int refuse_busy(const struct entry *n, struct fault *f);
 
 /* ---- arm_groups.c ---- */
 int arm_subscriptions(struct call *c);		/* /subscriptions, /tenants */
@@ -375,7 +379,7 @@ const char *instance_custom_data(struct emu *m, const struct entry *instance);
 /* A free address of that subnet, or the wanted one if it may be had. */
 int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
 		 char out[16]);
-/* Its range, or -1. */
+/* Its range, or that of a whole network; -1: there is none. */
 int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
 
 /* ---- machines.c ---- */
@@ -407,6 +411,7 @@ void *forward_thread(void *emu);
 bool entra_handle(struct call *c);		/* false: not its path */
 /* 0 or -1 with the call answered 401. */
 int entra_check(struct call *c);
+enum method method_of(const struct http_head *h);	/* in emulator.c */
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account);
 void blob_forget(struct emu *m, const char *account, const char *container);
 struct entry *account_named(struct emu *m, const char *name);

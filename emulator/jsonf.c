@@ -4,8 +4,13 @@
  * tree operations that base/json.h has no other user for.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "base/time.h"
 
 #include "emulator/jsonf.h"
 
@@ -14,6 +19,16 @@
 bool is(const char *a, const char *b)
 {
 	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
+}
+
+void iso_now(char out[40])
+{
+	struct timespec t;
+	char s[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	time_iso(t.tv_sec, s);
+	snprintf(out, 40, "%.19s.%07ldZ", s, t.tv_nsec / 100);
 }
 
 static void put_string(struct buf *b, const char *s, bool quoted)
@@ -34,6 +49,7 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 	struct buf b = BUF_INIT(DOCUMENT_MAX);
 	struct err e = ERR_INIT;
 	bool quoted = false;
+	char unique[40];
 	const cJSON *doc;
 	cJSON *out;
 
@@ -50,6 +66,14 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 		switch (*++p) {
 		case 's':
 			put_string(&b, va_arg(ap, const char *), quoted);
+			break;
+		case 't':
+			iso_now(unique);
+			put_string(&b, unique, quoted);
+			break;
+		case 'g':
+			random_guid(unique);
+			put_string(&b, unique, quoted);
 			break;
 		case 'd':
 			buf_addf(&b, "%d", va_arg(ap, int));

@@ -13,17 +13,18 @@
 #include "emulator/inner.h"
 
 static const struct {
-	const char *verb, *power;
-	unsigned paper_ms;		/* how long it takes on paper */
-	int64_t bound_ms;		/* and at most in earnest */
+	char verb[11], power[12];
+	uint16_t paper_ms;		/* how long it takes on paper */
+	uint16_t bound_s;		/* and at most in earnest */
+	bool provisions;
 } verbs[] = {
-	{ "create", "running", 1200, 900000 },
-	{ "start", "running", 700, 300000 },
-	{ "restart", "running", 700, 400000 },
-	{ "stop", "stopped", 600, 300000 },
-	{ "deallocate", "deallocated", 800, 300000 },
-	{ "reimage", "running", 1200, 900000 },
-	{ "delete", "gone", 600, 300000 },
+	{ "create", "running", 1200, 900, true },
+	{ "start", "running", 700, 300, false },
+	{ "restart", "running", 700, 400, false },
+	{ "stop", "stopped", 600, 300, false },
+	{ "deallocate", "deallocated", 800, 300, false },
+	{ "reimage", "running", 1200, 900, true },
+	{ "delete", "gone", 600, 300, false },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -96,25 +97,17 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 	const char *custom = is_instance(n) ? instance_custom_data(m, n) :
 		json_str_opt(n->hide, "customData", NULL);
 	struct buf b = BUF_INIT(1u << 20);
-	struct entry *a;
+	struct entry *a = NULL;
 	char *path = xasprintf("%s/machine.json", dir), *ca = xasprintf("%s/ca.pem", m->dir);
+	char *vnet = xstrdup(machine_subnet(m, n)), *cut = strstr(vnet, "/subnets/");
 	unsigned prefix = 16;
-	char *vnet = xstrdup(machine_subnet(m, n)), *cut = strstr(vnet, "/subnets/"), host[96];
-	cJSON *doc, *hosts;
+	uint32_t range;
+	cJSON *doc;
 	int rc;
 
-	if (cut != NULL) {
-		struct str s, left;
-
+	if (cut != NULL)
 		*cut = '\0';
-		s = str_of(json_text(store_doc(m, vnet), "properties.addressSpace.addressPrefixes[0]"));
-		if (str_cut(&s, '/', &left)) {
-			uint64_t bits;
-
-			if (str_num(s, 32, &bits))
-				prefix = (unsigned)bits;
-		}
-	}
+	subnet_of(m, vnet, &range, &prefix);
 	doc = json_fmt("{'name':%s,'net':%s,'resourceId':%s,'address':%s,'prefix':%d,'user':%s,"
 		"'keys':[],'customData':%s,'image':%j,'size':%s,'location':%s,'ca':%s,'hosts':{}}",
 		machine_name(m, n), m->net, json_text(n->doc, "id"), machine_address(m, n),
@@ -123,16 +116,10 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 		json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"), ca);
 	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
 		json_add_str(json_get_mut(doc, "keys"), NULL, json_text(v, "keyData"));
-	hosts = json_get_mut(doc, "hosts");
-	for (a = NULL; (a = store_next(m, a, "")) != NULL;)
-		if (json_is(a->doc, "type", "Microsoft.Storage/storageAccounts")) {
-			snprintf(host, sizeof(host), "%.40s.blob.core.localhost",
-				 json_text(a->doc, "name"));
-			json_add_str(hosts, host, "168.63.129.16");
-			snprintf(host, sizeof(host), "%.40s.file.core.localhost",
-				 json_text(a->doc, "name"));
-			json_add_str(hosts, host, "168.63.129.16");
-		}
+	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
+		json_defaults(doc, "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
+			      "'%s.file.core.localhost':'168.63.129.16'}}", json_text(a->doc, "name"),
+			      json_text(a->doc, "name"));
 	json_print_pretty(doc, &b);
 	rc = buf_check(&b, "machine.json", e);
 	if (rc == 0)
@@ -149,6 +136,16 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 
 /* ---- the driver ---- */
 
+/* What it says goes to out; script: for exec, or NULL.  The lock is not held. */
+static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir, const char *script,
+		      struct buf *out, unsigned bound_s, int *code, struct err *e)
+{
+	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL, "/bin/sh", "-c",
+			       script, NULL };
+
+	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000, code, e);
+}
+
 /* The last line a driver said, for the error that Azure would give. */
 static void last_line(const struct buf *log, char *out, size_t size)
 {
@@ -163,11 +160,8 @@ static void last_line(const struct buf *log, char *out, size_t size)
 
 static void set_power(struct entry *n, const char *power)
 {
-	char now[40];
-
-	iso_now(now);
 	json_put_str(n->hide, "power", power);
-	json_put_str(n->hide, "changed", now);
+	json_set(n->hide, "changed", json_fmt("%t"));
 	if (strcmp(power, "gone") != 0)
 		json_put_str(n->hide, "want", power);
 }
@@ -175,7 +169,6 @@ static void set_power(struct entry *n, const char *power)
 /* A driver that failed is asked what there is now. */
 static void ask_power(struct emu *m, const char *key, const char *name, const char *dir)
 {
-	const char *argv[] = { m->o.machines, "status", name, dir, NULL };
 	struct buf out = BUF_INIT(256);
 	struct err e = ERR_INIT;
 	struct entry *n;
@@ -183,7 +176,7 @@ static void ask_power(struct emu *m, const char *key, const char *name, const ch
 	int code = -1;
 
 	pthread_mutex_unlock(&m->lock);
-	run_program(argv, NULL, &out, now_ms() + 20000, &code, &e);
+	run_driver(m, "status", name, dir, NULL, &out, 20, &code, &e);
 	pthread_mutex_lock(&m->lock);
 	if (code == 0 && str_starts(buf_str(&out), STR("running")))
 		power = "running";
@@ -201,7 +194,6 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	struct buf log = BUF_INIT(256u << 10);
 	struct err e = ERR_INIT;
 	char line[512], *name, *dir, *log_path;
-	bool provisions;
 	int code = 0, rc;
 
 	if (n == NULL)
@@ -210,15 +202,12 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	dir = xasprintf("%s/machines/%s", m->dir, name);
 	rc = 0;
 	/* a reimage may bring another model's custom data */
-	provisions = strcmp(verbs[v].verb, "create") == 0 || strcmp(verbs[v].verb, "reimage") == 0;
-	if (provisions)
+	if (verbs[v].provisions)
 		rc = machine_json(m, n, dir, &e);
 	if (rc == 0) {
-		const char *argv[] = { m->o.machines, verbs[v].verb, name, dir, NULL };
-
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
 		pthread_mutex_unlock(&m->lock);
-		rc = run_program(argv, NULL, &log, now_ms() + verbs[v].bound_ms, &code, &e);
+		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code, &e);
 		log_path = xasprintf("%s/driver.log", dir);
 		if (file_exists(dir)) {
 			struct err ignored = ERR_INIT;
@@ -240,7 +229,7 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 		if (!m->stopping)
 			ask_power(m, key, name, dir);
 		rc = fault_set(f, 409, "%s %s: The operation '%s' of VM '%s' failed: %s",
-			       provisions ? "OSProvisioningInternalError" : "VMActionFailed", key,
+			       verbs[v].provisions ? "OSProvisioningInternalError" : "VMActionFailed", key,
 			       verbs[v].verb, name, rc < 0 ? e.msg : line);
 	}
 	store_changed(m);
@@ -321,7 +310,6 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 	int n = cJSON_GetArraySize(keys), rc;
 	const cJSON *k;
 	struct entry *e;
-	pthread_t t;
 
 	while (strcmp(verbs[g.verb].verb, verb) != 0)
 		g.verb++;
@@ -334,10 +322,8 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 		g.working = 1;
 		for (int i = 1; i < n && i < DRIVERS_MAX; i++) {
 			g.working++;
-			if (pthread_create(&t, NULL, gang_thread, &g) != 0)
+			if (thread_start(gang_thread, &g) < 0)
 				g.working--;
-			else
-				pthread_detach(t);
 		}
 		gang_work(&g);
 		while (g.working > 0)
@@ -363,14 +349,9 @@ int machine_exec(struct emu *m, const char *key, const char *script, struct buf 
 		return op_sleep(m, 500);
 	name = xstrdup(machine_name(m, n));
 	dir = xasprintf("%s/machines/%s", m->dir, name);
-	{
-		const char *argv[] = { m->o.machines, "exec", name, dir, "--", "/bin/sh", "-c", script,
-				       NULL };
-
-		pthread_mutex_unlock(&m->lock);
-		rc = run_program(argv, NULL, out, now_ms() + 600000, status, &e);
-		pthread_mutex_lock(&m->lock);
-	}
+	pthread_mutex_unlock(&m->lock);
+	rc = run_driver(m, "exec", name, dir, script, out, 600, status, &e);
+	pthread_mutex_lock(&m->lock);
 	free(name);
 	free(dir);
 	return rc;
@@ -380,12 +361,11 @@ int machine_exec(struct emu *m, const char *key, const char *script, struct buf 
 
 int machines_up(struct emu *m, struct err *e)
 {
-	const char *argv[] = { m->o.machines, "up", m->net, m->dir, NULL };
 	struct buf out = BUF_INIT(64u << 10);
 	struct str s, line, last = STR_NULL;
 	int code = -1, rc;
 
-	rc = run_program(argv, NULL, &out, now_ms() + 120000, &code, e);
+	rc = run_driver(m, "up", m->net, m->dir, NULL, &out, 120, &code, e);
 	if (rc == 0 && code != 0) {
 		char why[256];
 

@@ -42,16 +42,31 @@ int op_wait(struct emu *m, unsigned ms)
 
 const char *op_word(const struct op *op)
 {
-	switch (op->status) {
-	case OP_SUCCEEDED:
-		return "Succeeded";
-	case OP_FAILED:
-		return "Failed";
-	case OP_CANCELED:
-		return "Canceled";
-	default:
-		return op->style == OP_DEPLOYMENT ? "Running" : "InProgress";
-	}
+	static const char words[][11] = { "InProgress", "Succeeded", "Failed", "Canceled" };
+
+	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" : words[op->status];
+}
+
+int thread_start(void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 1u << 20);
+	rc = pthread_create(&t, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return rc == 0 ? 0 : -1;
+}
+
+void *thread_end(struct emu *m)
+{
+	m->threads--;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
 }
 
 static void op_free(struct op *op)
@@ -134,10 +149,7 @@ static void *op_thread(void *p)
 		fault_set(&f, 500, "InternalExecutionError: "
 		       "An internal execution error occurred. Please retry later.");
 	finish(m, op, rc, &f);
-	m->threads--;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
-	return NULL;
+	return thread_end(m);
 }
 
 /* Forget the oldest finished ones. */
@@ -162,20 +174,15 @@ static void op_name(struct op *op)
 	struct buf b = BUF_INIT(sizeof(op->id));
 	uint64_t r;
 
+	random_guid(op->id);
 	if (op->style == OP_DEPLOYMENT) {
 		random_bytes(&r, sizeof(r));
 		snprintf(op->id, sizeof(op->id), "0858%016llu",
 			 (unsigned long long)(r % 10000000000000000u));
-	} else {
-		random_guid(op->id);
-		if (op->style == OP_JOB) {
-			char job[37];
-
-			memcpy(job, op->id, sizeof(job));
-			buf_add_base64url(&b, job, 36);
-			memcpy(op->id, b.str, b.n + 1);
-			buf_release(&b);
-		}
+	} else if (op->style == OP_JOB) {
+		buf_add_base64url(&b, op->id, 36);
+		memcpy(op->id, b.str, b.n + 1);
+		buf_release(&b);
 	}
 }
 
@@ -183,18 +190,13 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 		    const char *key, const char *api, op_run *run, cJSON *args,
 		    cJSON *keys, struct fault *f)
 {
-	struct op *op = NULL;
-	pthread_attr_t attr;
-	pthread_t t;
-	int rc = -1;
+	struct op *op;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 1u << 20);
 	if (m->stopping || m->threads >= OPS_MAX) {
-		fault_set(f, 429, "TooManyRequests: "
-		       "%u operations are at work; try again later.", m->threads);
-		goto out;
+		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.", m->threads);
+		json_burn(args);
+		json_free(keys);
+		return NULL;
 	}
 	op = xcalloc(1, sizeof(*op));
 	op->m = m;
@@ -208,11 +210,11 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	op->done_status = 200;
 	op->started = unix_time();
 	op_name(op);
-	args = keys = NULL;
 	/* the thread's first act is to wait for our lock */
-	if (pthread_create(&t, &attr, op_thread, op) != 0) {
+	if (thread_start(op_thread, op) < 0) {
 		fault_set(f, 503, "ServerTimeout: No thread could be started.");
-		goto out;
+		op_free(op);
+		return NULL;
 	}
 	m->threads++;
 	op->next = m->ops;
@@ -220,14 +222,7 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	busy(m, op->busy, true);
 	forget(m);
 	store_changed(m);
-	rc = 0;
-out:
-	pthread_attr_destroy(&attr);
-	json_burn(args);
-	json_free(keys);
-	if (rc < 0 && op != NULL)
-		op_free(op);
-	return rc == 0 ? op : NULL;
+	return op;
 }
 
 struct op *op_find(struct emu *m, struct str id)

@@ -140,9 +140,7 @@ static int check_location(struct put *p, const cJSON *body)
 	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) : name;
 	if (strcmp(have, name) != 0)
 		return fault_set(&p->f, 409, "InvalidResourceLocation: "
-			      "The resource '%s' already exists in location '%s'. A resource with the "
-			      "same name cannot be created in location '%s'. Please select a new "
-			      "resource name.", p->name, have, name);
+			      "The resource '%s' already exists in location '%s'.", p->name, have);
 	json_add_str(p->doc, "location", name);
 	return 0;
 }
@@ -150,7 +148,6 @@ static int check_location(struct put *p, const cJSON *body)
 static int build(struct put *p, const cJSON *body)
 {
 	const cJSON *v;
-	char guid[37];
 
 	p->doc = json_fmt("{'name':%s,'id':%s,'type':%s}", p->name, p->id, p->type->name);
 	if (check_location(p, body) < 0)
@@ -165,10 +162,9 @@ static int build(struct put *p, const cJSON *body)
 			      "'properties' is not an object.");
 	json_defaults(p->doc, "{'properties':%j}", v);
 	json_strip_nulls(p->doc);
-	json_sub(p->doc, "properties");
-	random_guid(guid);
+	p->props = json_sub(p->doc, "properties");
 	if (p->type->style == OP_NETWORK)
-		json_defaults(p->doc, "{'etag':'W/\\\"%s\\\"'}", guid);
+		json_defaults(p->doc, "{'etag':'W/\\\"%g\\\"'}");
 	else if (p->type->style == OP_COMPUTE)
 		json_defaults(p->doc, "{'etag':'\\\"%l\\\"'}", 1 + (p->old == NULL ? 0 :
 			      json_int_opt(p->old->hide, "etag", 0)));
@@ -185,9 +181,7 @@ static int check_name(struct put *p)
 			n = 0;
 	if (n == 0 || n > 80)
 		return fault_set(&p->f, 400, "InvalidResourceName: "
-			      "Resource name %.100s is invalid. The name can be up to 80 characters "
-			      "long. It must begin with a word character, and it must end with a word "
-			      "character or with '_'.", p->name);
+			      "Resource name %.100s is invalid. It can be up to 80 characters long.", p->name);
 	return 0;
 }
 
@@ -202,23 +196,10 @@ static int check_etag(const struct entry *n, const char *want, struct fault *f)
 		      want, have);
 }
 
-int refuse_busy(struct emu *m, const struct entry *n, struct fault *f)
+int refuse_busy(const struct entry *n, struct fault *f)
 {
-	struct op *op = m->ops, *found = NULL;
-	const cJSON *k;
-
-	if (n->busy == 0)
-		return 0;
-	for (; op != NULL && found == NULL; op = op->next)
-		cJSON_ArrayForEach(k, op->busy)
-			if (op->status == OP_RUNNING && strcmp(k->valuestring, n->key) == 0)
-				found = op;
-	return fault_set(f, 409, "AnotherOperationInProgress: "
-		      "Another operation on this or dependent resource is in progress. To retrieve "
-		      "status of the operation use uri: %s/subscriptions/%s/providers/"
-		      "%s/locations/%s/operations/%s.", m->base, m->subscription,
-		      n->type->style == OP_NETWORK ? "Microsoft.Network" : "Microsoft.Compute",
-		      found != NULL ? found->location : "", found != NULL ? found->id : "");
+	return n->busy == 0 ? 0 : fault_set(f, 409, "AnotherOperationInProgress: Another operation on this or "
+					    "dependent resource is in progress: %s.", n->key);
 }
 
 /* What contains it: the id without its last pair; "x/default" is always there. */
@@ -329,17 +310,11 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 	if (find_type(p) < 0)
 		return -1;
 	p->name = strrchr(p->id, '/') + 1;
-	if (!version_known(p->type->versions, p->api)) {
-		char *list = location_list();
-
-		fault_set(&p->f, 400, "NoRegisteredProviderFound: "
-		       "No registered resource provider found for location '%.60s' and API version "
-		       "'%s' for type '%s'. The supported api-versions are '%s'. The supported "
-		       "locations are '%s'.", json_text(body, "location"), p->api,
-		       strchr(p->type->name, '/') + 1, p->type->versions, list);
-		free(list);
-		return -1;
-	}
+	if (!version_known(p->type->versions, p->api))
+		return fault_set(&p->f, 400, "NoRegisteredProviderFound: "
+			"No registered resource provider found for location '%.60s' and API version '%s' for "
+			"type '%s'. The supported api-versions are '%s'.", json_text(body, "location"), p->api,
+			strchr(p->type->name, '/') + 1, p->type->versions);
 	if (group == NULL)
 		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
@@ -357,7 +332,7 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 	if (check_name(p) < 0 || check_parent(m, p) < 0 || build(p, body) < 0 ||
 	    check_etag(p->old, json_str_opt(body, "etag", NULL), &p->f) < 0)
 		return -1;
-	if (p->old != NULL && !p->dry && refuse_busy(m, p->old, &p->f) < 0)
+	if (p->old != NULL && !p->dry && refuse_busy(p->old, &p->f) < 0)
 		return -1;
 	if (p->type->put(m, p) < 0)
 		return -1;
@@ -407,11 +382,11 @@ static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op
 {
 	const struct rtype *t = n->type;
 	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;
-	int rc = refuse_busy(m, n, f);
+	int rc = refuse_busy(n, f);
 
 	*op = NULL;
 	for (child = NULL; rc == 0 && (child = store_below(m, child, n->key, "/")) != NULL;)
-		rc = refuse_busy(m, child, f);
+		rc = refuse_busy(child, f);
 	if (rc < 0)
 		return -1;
 	if (user != NULL)
@@ -528,8 +503,7 @@ static int missing(struct call *c, const struct rtype *t, const char *group, con
 			      "The specified container does not exist.");
 	c->gateway = true;
 	return fault_set(&c->fault, 404, "ResourceNotFound: "
-		      "The Resource '%s/%.80s' under resource group '%s' was not found. For more "
-		      "details please go to https://aka.ms/ARMResourceNotFoundFix",
+		      "The Resource '%s/%.80s' under resource group '%s' was not found.",
 		      t->name, name, group);
 }
 

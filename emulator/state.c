@@ -20,16 +20,6 @@ char *lower(const char *s)
 	return out;
 }
 
-void iso_now(char out[40])
-{
-	struct timespec t;
-	char s[32];
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	time_iso(t.tv_sec, s);
-	snprintf(out, 40, "%.19s.%07ldZ", s, t.tv_nsec / 100);
-}
-
 void emu_log(struct emu *m, const char *fmt, ...)
 {
 	char when[40], line[2048];
@@ -257,15 +247,25 @@ static void state_new(struct emu *m)
 	burn(raw, sizeof(raw));
 }
 
-static int take(const cJSON *doc, const char *name, char *out, size_t size, struct err *e)
-{
-	const char *s = json_str(doc, name, e);
+/* Texts of the state file and where they are kept. */
+#define TEXT(name, member) { name, sizeof(((struct emu *)0)->member), offsetof(struct emu, member) }
+static const struct { char name[15]; uint8_t size; uint16_t at; } texts[] = {
+	TEXT("tenantId", tenant), TEXT("clientId", client), TEXT("objectId", object),
+	TEXT("clientSecret", secret), TEXT("subscriptionId", subscription),
+};
+#define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
-	if (s == NULL)
-		return -1;
-	if (strlen(s) >= size)
-		return err_set(e, ERR_DATA, "%s is too long", name);
-	memcpy(out, s, strlen(s) + 1);
+static int take_texts(struct emu *m, const cJSON *doc, struct err *e)
+{
+	for (size_t i = 0; i < TEXTS; i++) {
+		const char *s = json_str(doc, texts[i].name, e);
+
+		if (s == NULL)
+			return -1;
+		if (strlen(s) >= texts[i].size)
+			return err_set(e, ERR_DATA, "%s is too long", texts[i].name);
+		memcpy((char *)m + texts[i].at, s, strlen(s) + 1);
+	}
 	return 0;
 }
 
@@ -330,12 +330,7 @@ int store_load(struct emu *m, struct err *e)
 	}
 	if (file_read(path, &b, e) < 0 || (doc = json_parse(buf_str(&b), path, e)) == NULL)
 		goto out;
-	if (take(doc, "tenantId", m->tenant, sizeof(m->tenant), e) < 0 ||
-	    take(doc, "clientId", m->client, sizeof(m->client), e) < 0 ||
-	    take(doc, "objectId", m->object, sizeof(m->object), e) < 0 ||
-	    take(doc, "clientSecret", m->secret, sizeof(m->secret), e) < 0 ||
-	    take(doc, "subscriptionId", m->subscription, sizeof(m->subscription), e) < 0 ||
-	    buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
+	if (take_texts(m, doc, e) < 0 || buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
 		goto out;
 	if (key.n != sizeof(m->token_key)) {
 		err_set(e, ERR_DATA, "tokenKey is not 32 bytes");
@@ -392,9 +387,10 @@ int store_save(struct emu *m, struct err *e)
 	int rc;
 
 	m->dirty = false;
-	buf_addf(&b, "{\"tenantId\":\"%s\",\"clientId\":\"%s\",\"objectId\":\"%s\","
-		 "\"clientSecret\":\"%s\",\"subscriptionId\":\"%s\",\"tokenKey\":\"",
-		 m->tenant, m->client, m->object, m->secret, m->subscription);
+	buf_addc(&b, '{');
+	for (size_t i = 0; i < TEXTS; i++)
+		buf_addf(&b, "\"%s\":\"%s\",", texts[i].name, (const char *)m + texts[i].at);
+	buf_adds(&b, "\"tokenKey\":\"");
 	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
 	buf_addf(&b, "\",\"serial\":%llu,\"entries\":[", (unsigned long long)m->serial);
 	for (n = m->entries; n != NULL; n = n->next) {
