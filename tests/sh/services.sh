@@ -1,7 +1,8 @@
 # Services on a cluster of real machines: deployed, scaled, looked at through
 # SSH by the program alone.  What it claims is asked of the engine on the
 # master, of the tasks themselves, of curl and of an unmodified docker CLI.
-# time: 480
+# time: 900
+# alone: machines
 # needs: root, systemd-nspawn, curl, jq, redis-server, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
