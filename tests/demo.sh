@@ -163,6 +163,8 @@ a keys
 a deploy-storage
 a params
 a deploy-compute
+net=$work
+[ "$kind" = paper ] || net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 a view-deployment
 a list-agents
 agents 2
@@ -192,9 +194,10 @@ done
 took=$(($(date +%s) - started))
 
 azure_stop
-after=$(traces)
-[ "$before" = "$after" ] || bad "left behind:
-$(printf '%s\n' "$after" | grep -vxF "$before")"
+# others may rehearse on this host meanwhile: theirs is not ours
+left=$(traces | grep -vxF "$before" | grep -F -e "$net" -e "$work")
+[ -z "$left" ] || bad "left behind:
+$left"
 [ "$took" -le 360 ] || bad "took $took s, more than six minutes"
 [ "$failures" -eq 0 ] || exit 1
 echo "demo: the life of a cluster with $kind machines, in $took s; nothing left behind"
