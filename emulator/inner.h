@@ -160,6 +160,8 @@ int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 /* The same for a code that may hold anything; target may be NULL. */
 int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
 	       const char *text) __attribute__((cold));
+/* The body is not what it must be. */
+int bad_content(struct fault *f, const char *why) __attribute__((cold));
 void fault_release(struct fault *f);
 
 /* ---- ops.c ---- */
@@ -293,7 +295,8 @@ const struct rtype *rtype_find(const char *name);	/* any case */
 bool version_known(const char *versions, const char *api);
 /* "East US" -> "eastus"; NULL if there is no such region. */
 const char *location_find(const char *name);
-char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
+/* That of a body; NULL, refused, when there is none or no such region.  what: "ResourceType" */
+const char *need_location(const cJSON *body, const char *what, struct fault *f);
 
 /*
  * Create or update the resource with this id (canonical, mixed case).  The
