@@ -31,7 +31,7 @@ struct err {
 	char msg[1024];
 };
 
-#define ERR_INIT { .kind = ERR_NONE, .msg = "" }
+#define ERR_INIT { .kind = ERR_NONE }	/* no .msg: all of it in one sweep */
 
 /* Set kind and message unless one is set already.  Control characters in the
  * result become '?'.  Always returns -1. */

@@ -346,9 +346,8 @@ int check_machine(struct put *p, cJSON *profile, const char *size, bool set, cha
 		return -1;
 	if (name == NULL || name[0] == '\0' || strlen(name) > (set ? 15 : 64) ||
 	    strspn(name, LETTERS DIGITS "-") != strlen(name))
-		return invalid(p, what, set ? "Computer name prefixes must be 1 to 15 characters long and "
-			       "consist of alphanumeric characters and hyphens." : "Linux host name must be 1 to "
-			       "64 characters long and consist of alphanumeric characters and hyphens.");
+		return fault_set(&p->f, 400, "InvalidParameter %s: Linux host name must be 1 to %d characters "
+				 "long and consist of alphanumeric characters and hyphens.", what, set ? 15 : 64);
 	if (check_user(p, user) < 0)
 		return -1;
 	linux_ = json_sub(os, "linuxConfiguration");

@@ -147,50 +147,6 @@ static int preflight(struct deployment *d, struct fault *f)
 	return -1;
 }
 
-/* The item of arr with that member; a new one, made of more, when there is none. */
-static cJSON *item_of(cJSON *arr, const char *member, const char *value, cJSON *more)
-{
-	cJSON *item;
-
-	cJSON_ArrayForEach(item, arr)
-		if (json_is(item, member, value)) {
-			json_free(more);
-			return item;
-		}
-	json_add_str(more, member, value);
-	cJSON_AddItemToArray(arr, more);
-	return more;
-}
-
-/* Namespaces and types of a template, and who waits for whom. */
-static void describe(struct deployment *d, cJSON *props)
-{
-	static const char named[] = "{'id':%s,'resourceType':%s,'resourceName':%s}";
-	size_t n;
-	const struct template_resource *r = template_resources(d->t, &n), *on;
-	cJSON *providers = json_add_arr(props, "providers"), *dependencies = json_add_arr(props, "dependencies");
-	cJSON *item;
-
-	for (size_t i = 0; i < n; i++) {
-		char *ns = xstrndup(r[i].type, strcspn(r[i].type, "/"));
-		const char *type = r[i].type + strlen(ns) + (r[i].type[strlen(ns)] == '/');
-
-		item = item_of(providers, "namespace", ns, json_fmt("{'resourceTypes':[]}"));
-		item_of(json_get_mut(item, "resourceTypes"), "resourceType", type,
-			json_fmt("{'locations':[%s]}", json_text(d->group, "location")));
-		free(ns);
-		if (r[i].after_n == 0)
-			continue;
-		item = json_fmt(named, r[i].id, r[i].type, r[i].name);
-		cJSON_AddItemToArray(dependencies, item);
-		item = json_add_arr(item, "dependsOn");
-		for (size_t k = 0; k < r[i].after_n; k++) {
-			on = &r[r[i].after[k]];
-			json_push(item, named, on->id, on->type, on->name);
-		}
-	}
-}
-
 static cJSON *deployment_doc(struct deployment *d, const char *id, const char *state)
 {
 	cJSON *doc, *parameters = template_parameters(d->t);
@@ -202,7 +158,6 @@ static cJSON *deployment_doc(struct deployment *d, const char *id, const char *s
 		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
 		"'timestamp':%t,'duration':'PT0S','correlationId':%g}}", id, d->name, (int64_t)(hash >> 1),
 		parameters, state);
-	describe(d, json_get_mut(doc, "properties"));
 	json_free(parameters);
 	return doc;
 }
@@ -468,8 +423,7 @@ static int check_request(struct call *c, const char *name)
 		return fault_set(&c->fault, 400, "InvalidDeploymentName: The deployment name '%.100s' is not "
 			      "valid: 1 to 64 letters, digits, '-', '.', '_', '(' and ')'.", name);
 	if (!cJSON_IsObject(props))
-		return fault_set(&c->fault, 400, "InvalidRequestContent: The request content was invalid and "
-			      "could not be deserialized: 'properties' is missing.");
+		return bad_content(&c->fault, "'properties' is missing");
 	if (!listed("Incremental Complete", mode))
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");

@@ -71,22 +71,18 @@ char *filter_value(struct call *c, const char *name)
 
 static int list_groups(struct call *c)
 {
-	char prefix[80], *name = filter_value(c, "tagName"), *value = filter_value(c, "tagValue");
+	char prefix[80], *filter = call_param(c, "$filter");
 	cJSON *arr = cJSON_CreateArray();
-	struct entry *n;
 
 	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/", c->m->subscription);
-	for (n = NULL; (n = store_next(c->m, n, prefix)) != NULL;) {
-		const cJSON *tag = name == NULL ? NULL : json_get_i(json_get(n->doc, "tags"), name);
-
-		if (strchr(n->key + strlen(prefix), '/') == NULL &&
-		    (name == NULL || tag != NULL) &&
-		    (value == NULL || is(value, cJSON_GetStringValue(tag))))
+	for (struct entry *n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
+		if (strchr(n->key + strlen(prefix), '/') == NULL)
 			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
-	}
-	free(name);
-	free(value);
-	return call_page(c, arr, 25);
+	if (filter == NULL)
+		return call_page(c, arr, 25);
+	json_free(arr);
+	free(filter);
+	return fault_set(&c->fault, 400, "InvalidFilterInQueryString: The local Azure does not filter groups.");
 }
 
 int call_resources(struct call *c, const char *key)
@@ -150,21 +146,9 @@ int refuse_leaving(const struct entry *group, struct fault *f)
 		json_text(group->doc, "name"));
 }
 
-static int bad_location(struct call *c, const char *name)
-{
-	char *list = location_list();
-
-	fault_set(&c->fault, 400, "LocationNotAvailableForResourceGroup: "
-		  "The provided location '%.60s' is not available for resource group. List of available "
-		  "regions is '%s'.", name, list);
-	free(list);
-	return -1;
-}
-
 static int put_group(struct call *c, struct entry *n, const char *id)
 {
-	const char *asked = json_str_opt(c->body, "location", NULL), *name = strrchr(id, '/') + 1;
-	const char *location = location_find(asked), *have;
+	const char *name = strrchr(id, '/') + 1, *location, *have;
 	cJSON *doc;
 
 	if (strlen(name) > 90 || name[strlen(name) - 1] == '.' ||
@@ -174,11 +158,9 @@ static int put_group(struct call *c, struct entry *n, const char *id)
 			      "The provided resource group name '%.100s' has these invalid characters or "
 			      "length: the name may have up to 90 of alphanumerics, underscores, "
 			      "parentheses, hyphens and periods, and must not end with a period.", name);
-	if (asked == NULL)
-		return fault_set(&c->fault, 400, "LocationRequired: "
-			      "The location property is required for this definition.");
+	location = need_location(c->body, "ResourceGroup", &c->fault);
 	if (location == NULL)
-		return bad_location(c, asked);
+		return -1;
 	have = n != NULL ? json_text(n->doc, "location") : location;
 	if (strcmp(have, location) != 0)
 		return fault_set(&c->fault, 409, "InvalidResourceGroupLocation: "

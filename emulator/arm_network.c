@@ -342,8 +342,7 @@ static int put_lb(struct emu *m, struct put *p)
 
 	if (!json_is(p->doc, "sku.name", "Standard"))
 		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: "
-			      "Basic Load Balancer %s cannot be created: Basic Load Balancers were retired "
-			      "on 30 September 2025. Use the Standard SKU.", p->name);
+			      "Basic Load Balancers were retired on 30 September 2025. Use the Standard SKU.");
 	carry(p, "resourceGuid");
 	json_defaults(p->doc, "{'sku':{'tier':'Regional'},'properties':{'frontendIPConfigurations':[],"
 		      "'backendAddressPools':[],'loadBalancingRules':[],'probes':[],'inboundNatRules':[],"
@@ -362,8 +361,8 @@ static int put_lb(struct emu *m, struct put *p)
 		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
 			return fault_set(&p->f, 400,
 				      "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: "
-				      "Load balancing rule %s and an outbound rule use the same frontend "
-				      "IP configuration, and disableOutboundSnat is not set.",
+				      "Load balancing rule %s beside an outbound rule does not set "
+				      "disableOutboundSnat.",
 				      json_text(v, "name"));
 	cJSON_ArrayForEach(v, json_get(props, "probes"))
 		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)

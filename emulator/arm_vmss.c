@@ -132,8 +132,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 				 "The local Azure has scale sets of orchestrationMode Uniform only.");
 	if (!listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
 		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required parameter "
-				 "'upgradePolicy.mode' is missing or invalid. Allowed values are Manual, "
-				 "Automatic, Rolling.");
+				 "'upgradePolicy.mode' is missing or invalid.");
 	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
 		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified capacity %lld is "
 				 "not in the allowed range: at most 100 with a single placement group, 1000 "
@@ -529,8 +528,6 @@ int vmss_action(struct call *c, struct entry *set, char **s)
 			return set_view(c, set);
 		if (is(s[0], "networkInterfaces"))
 			return list_nics(c, set, NULL);
-		if (is(s[0], "publicIPAddresses"))
-			return call_answer(c, 200, json_fmt("{'value':[]}"));
 	}
 	if (c->method != POST)
 		return 1;

@@ -17,15 +17,15 @@ struct request {
 	struct http_exchange *x;
 	enum method method;
 	struct buf path;		/* decoded, without the first '/' */
-	char account[40], container[80];
 	const char *blob;		/* into path; "" for a container */
 	char *key;			/* of the entry */
 	struct entry *n;		/* NULL: no such blob; not after the lock was let go */
-	char id[37];
-	char *fields[16];		/* of the answer */
-	size_t n_fields;
 	const char *detail;		/* of a refusal */
 	struct buf text;		/* what detail may point to */
+	char account[40], container[80];
+	char id[37];
+	size_t n_fields;
+	char *fields[16];		/* of the answer */
 };
 
 static __attribute__((format(printf, 2, 3)))

@@ -140,8 +140,7 @@ static int read_body(struct call *c, struct err *e)
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			c->body = json_fmt("{'form':%s}", b.str);
 		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
-			rc = fault_set(&c->fault, 400, "InvalidRequestContent: The request content was "
-				    "invalid and could not be deserialized: '%s'.", why.msg);
+			rc = bad_content(&c->fault, why.msg);
 	}
 	buf_burn(&b);
 	return rc;

@@ -16,7 +16,6 @@
 
 #define FORWARDS_MAX 64
 #define CONNECTIONS_MAX 128
-#define HEALTH_MS 5000		/* how long a probe's answer counts */
 
 struct forward {
 	char address[16];
@@ -32,18 +31,10 @@ struct forward {
 	unsigned turn;
 };
 
-struct health {
-	char address[16];
-	unsigned port;
-	bool ok;
-	int64_t until_ms;
-};
-
 struct forwarder {
 	struct emu *m;
 	struct forward f[FORWARDS_MAX];
 	size_t n;
-	struct health health[64];
 	unsigned connections;
 };
 
@@ -242,34 +233,6 @@ static bool probe(const char *address, unsigned port, const char *path)
 	return s != NULL && (path == NULL || strcmp(answer + 8, " 200") == 0);
 }
 
-static bool healthy(struct forwarder *w, const char *address, unsigned port, const char *path)
-{
-	struct emu *m = w->m;
-	struct health *h = NULL;
-	bool ok;
-
-	if (port == 0)
-		return true;
-	for (size_t i = 0; i < 64; i++)
-		if (w->health[i].port == port && strcmp(w->health[i].address, address) == 0)
-			h = &w->health[i];
-	if (h != NULL && h->until_ms > now_ms())
-		return h->ok;
-	pthread_mutex_unlock(&m->lock);
-	ok = probe(address, port, path);
-	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; h == NULL && i < 64; i++)
-		if (w->health[i].until_ms < now_ms())
-			h = &w->health[i];
-	if (h != NULL) {
-		snprintf(h->address, sizeof(h->address), "%s", address);
-		h->port = port;
-		h->ok = ok;
-		h->until_ms = now_ms() + HEALTH_MS;
-	}
-	return ok;
-}
-
 /* The k-th of a pool's running instances: its address; NULL: there are not so many. */
 static const char *pool_member(struct emu *m, const char *pool, unsigned k)
 {
@@ -296,19 +259,26 @@ struct visit {
 /* Who is to answer: lock held, let go for probes. */
 static bool choose(struct visit *v, char out[16])
 {
+	struct emu *m = v->w->m;
 	const char *address;
 	unsigned n = 0;
+	bool ok;
 
 	memcpy(out, v->f.to, 16);
 	if (v->f.pool == NULL)
 		return true;
-	while (pool_member(v->w->m, v->f.pool, n) != NULL)
+	while (pool_member(m, v->f.pool, n) != NULL)
 		n++;
 	/* round robin, passing over who is not well */
 	for (unsigned i = 0; i < n; i++) {
-		address = pool_member(v->w->m, v->f.pool, (v->f.turn + i) % n);
+		address = pool_member(m, v->f.pool, (v->f.turn + i) % n);
 		snprintf(out, 16, "%.15s", address != NULL ? address : "");
-		if (healthy(v->w, out, v->f.probe_port, v->f.probe_path))
+		if (v->f.probe_port == 0)
+			return true;
+		pthread_mutex_unlock(&m->lock);
+		ok = probe(out, v->f.probe_port, v->f.probe_path);
+		pthread_mutex_lock(&m->lock);
+		if (ok)
 			return true;
 	}
 	return false;

@@ -73,7 +73,6 @@ typedef int op_run(struct emu *m, struct op *op, struct fault *f);
 struct op {
 	struct op *next;
 	struct emu *m;
-	char id[64];
 	enum op_style style;
 	enum op_status status;
 	char *location;
@@ -82,47 +81,46 @@ struct op {
 	cJSON *args;		/* for run */
 	cJSON *busy;		/* keys of the entries it keeps busy */
 	cJSON *output;		/* of runCommand */
+	struct fault fault;
 	op_run *run;
 	unsigned done_status;	/* of a Location poll: 200, or 204 */
 	bool cancel;
 	bool pinned;		/* somebody waits for it: not forgotten */
 	int64_t started, ended;
-	struct fault fault;
+	char id[64];
 };
 
 struct emu {
-	struct emulator_options o;
-	char *dir;		/* absolute */
-	char host[64];		/* numeric address listened on */
-	unsigned port;
-	char base[64];		/* "https://localhost:8443" */
-	char net[17];		/* for the driver */
-	char *netns;		/* NULL without machines */
-	FILE *log;
-	struct tls_identity *identity;
-	int stop_fd[2];
-
 	pthread_mutex_t lock;
 	pthread_cond_t changed;	/* anything: states, operations, stopping */
 	bool stopping;
 	bool dirty;		/* to be saved */
 	unsigned threads;	/* operations and servers still running */
 	unsigned drivers;
-
-	/* made once, kept in state.json */
-	char tenant[37], client[37], object[37], subscription[37];
-	char secret[48];
-	uint8_t token_key[32];
-	uint64_t serial;	/* etags, ids */
-
-	char certificate[2657];	/* filler of poll URLs, 'c' */
+	unsigned port;
+	char *dir;		/* absolute */
+	char *netns;		/* NULL without machines */
 	struct entry *entries, **entries_end;
 	struct op *ops;		/* newest first */
+	FILE *log;
+	struct tls_identity *identity;
+	int stop_fd[2];
 	uint64_t incarnation;	/* of scheduled events */
 	cJSON *events;
 	char *faults_path;
 	cJSON *faults;		/* rules, with how often each was seen */
 	int64_t faults_mark;	/* of the file they are from */
+	struct emulator_options o;
+	char net[17];		/* for the driver */
+	char host[64];		/* numeric address listened on */
+	char base[64];		/* "https://localhost:8443" */
+
+	/* made once, kept in state.json */
+	char tenant[37], client[37], object[37], subscription[37];
+	char secret[48];
+	uint8_t token_key[32];
+
+	char certificate[2657];	/* filler of poll URLs, 'c' */
 };
 
 /* ---- state.c ---- */
@@ -160,6 +158,8 @@ int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 /* The same for a code that may hold anything; target may be NULL. */
 int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
 	       const char *text) __attribute__((cold));
+/* The body is not what it must be. */
+int bad_content(struct fault *f, const char *why) __attribute__((cold));
 void fault_release(struct fault *f);
 
 /* ---- ops.c ---- */
@@ -193,21 +193,20 @@ struct call {
 	struct emu *m;
 	struct http_exchange *x;
 	enum method method;
-	char host[300];		/* what the caller calls us, port included */
-	char base[320];		/* "https://" host */
-	char api[32];
-	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
-	size_t n_seg;
+	bool gateway;		/* refused by ARM itself, not by a provider */
+	bool pretty;		/* compute indents */
 	cJSON *body;
 	/* the answer */
 	unsigned status;	/* 0: not answered */
 	cJSON *out;		/* NULL: no body */
 	struct fault fault;
-	bool gateway;		/* refused by ARM itself, not by a provider */
-	bool pretty;		/* compute indents */
 	const char *plain;	/* Content-Type of an empty body */
+	size_t n_fields, n_seg;
+	char api[32];
+	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
 	char *fields[16];
-	size_t n_fields;
+	char host[300];		/* what the caller calls us, port included */
+	char base[320];		/* "https://" host */
 };
 
 void arm_handle(struct call *c);		/* with the lock held */
@@ -293,7 +292,8 @@ const struct rtype *rtype_find(const char *name);	/* any case */
 bool version_known(const char *versions, const char *api);
 /* "East US" -> "eastus"; NULL if there is no such region. */
 const char *location_find(const char *name);
-char *location_list(void);			/* "eastus,westeurope,..."; caller frees */
+/* That of a body; NULL, refused, when there is none or no such region.  what: "ResourceType" */
+const char *need_location(const cJSON *body, const char *what, struct fault *f);
 
 /*
  * Create or update the resource with this id (canonical, mixed case).  The

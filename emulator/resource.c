@@ -56,15 +56,6 @@ const char *location_find(const char *name)
 	return NULL;
 }
 
-char *location_list(void)
-{
-	struct buf b = BUF_INIT(1024);
-
-	for (const struct location *l = locations; l->name[0] != '\0'; l++)
-		buf_addf(&b, "%s%s", b.n > 0 ? "," : "", l->name);
-	return buf_detach(&b);
-}
-
 void entry_state(struct entry *n, const char *state)
 {
 	json_put_str(json_sub(n->doc, "properties"), "provisioningState", state);
@@ -110,33 +101,37 @@ int need_reference(struct emu *m, struct put *p, const char *id)
 int no_reference(struct put *p, const char *id)
 {
 	return fault_set(&p->f, 400, "InvalidResourceReference: "
-		      "Resource %s referenced by resource %s was not found. Please make sure that "
-		      "the referenced resource exists, and that both resources are in the same "
-		      "region.", id, p->id);
+		      "Resource %s referenced by resource %s was not found.", id, p->id);
 }
 
 /* ---- PUT ---- */
 
-static int check_location(struct put *p, const cJSON *body)
+const char *need_location(const cJSON *body, const char *what, struct fault *f)
 {
 	const char *asked = json_str_opt(body, "location", NULL), *name = location_find(asked);
-	const char *have;
-	char *list;
+	struct buf list = BUF_INIT(1024);
+
+	if (asked == NULL)
+		fault_set(f, 400, "LocationRequired: The location property is required for this definition.");
+	if (name == NULL) {
+		for (const struct location *l = locations; l->name[0] != '\0'; l++)
+			buf_addf(&list, "%s%s", list.n > 0 ? "," : "", l->name);
+		fault_set(f, 400, "LocationNotAvailableFor%s: The provided location '%.60s' is not available. "
+			  "List of available regions is '%s'.", what, asked, list.str);
+	}
+	buf_release(&list);
+	return name;
+}
+
+static int check_location(struct put *p, const cJSON *body)
+{
+	const char *name, *have;
 
 	if (!(p->type->flags & R_TRACKED))
 		return 0;
-	if (asked == NULL)
-		return fault_set(&p->f, 400, "LocationRequired: "
-			      "The location property is required for this definition.");
-	if (name == NULL) {
-		list = location_list();
-		fault_set(&p->f, 400, "LocationNotAvailableForResourceType: "
-		       "The provided location '%.60s' is not available for resource type '%s'. List "
-		       "of available regions for the resource type is '%s'.", asked, p->type->name,
-		       list);
-		free(list);
+	name = need_location(body, "ResourceType", &p->f);
+	if (name == NULL)
 		return -1;
-	}
 	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) : name;
 	if (strcmp(have, name) != 0)
 		return fault_set(&p->f, 409, "InvalidResourceLocation: "
@@ -157,9 +152,7 @@ static int build(struct put *p, const cJSON *body)
 			cJSON_AddItemToObject(p->doc, v->string, cJSON_Duplicate(v, true));
 	v = json_get(body, "properties");
 	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
-		return fault_set(&p->f, 400, "InvalidRequestContent: "
-			      "The request content was invalid and could not be deserialized: "
-			      "'properties' is not an object.");
+		return bad_content(&p->f, "'properties' is not an object");
 	json_defaults(p->doc, "{'properties':%j}", v);
 	json_strip_nulls(p->doc);
 	p->props = json_sub(p->doc, "properties");
@@ -425,9 +418,7 @@ static int call_put(struct call *c, const char *id, const cJSON *body)
 		goto out;
 	}
 	if (!cJSON_IsObject(body)) {
-		fault_set(&c->fault, 400, "InvalidRequestContent: "
-		       "The request content was invalid and could not be deserialized: a JSON "
-		       "object was expected.");
+		bad_content(&c->fault, "a JSON object was expected");
 		goto out;
 	}
 	rc = arm_put(c->m, &p, body);

@@ -65,6 +65,12 @@ int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 	return -1;
 }
 
+int bad_content(struct fault *f, const char *why)
+{
+	return fault_set(f, 400, "InvalidRequestContent: The request content was invalid and could not be "
+			 "deserialized: %s.", why);
+}
+
 void fault_release(struct fault *f)
 {
 	json_free(f->error);
@@ -337,7 +343,6 @@ int store_load(struct emu *m, struct err *e)
 		goto out;
 	}
 	memcpy(m->token_key, key.str, key.n);
-	m->serial = (uint64_t)json_int_opt(doc, "serial", 1);
 	cJSON_ArrayForEach(v, json_get(doc, "entries")) {
 		const char *k = json_str(v, "key", e);
 
@@ -392,7 +397,7 @@ int store_save(struct emu *m, struct err *e)
 		buf_addf(&b, "\"%s\":\"%s\",", texts[i].name, (const char *)m + texts[i].at);
 	buf_adds(&b, "\"tokenKey\":\"");
 	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
-	buf_addf(&b, "\",\"serial\":%llu,\"entries\":[", (unsigned long long)m->serial);
+	buf_adds(&b, "\",\"entries\":[");
 	for (n = m->entries; n != NULL; n = n->next) {
 		buf_adds(&b, n == m->entries ? "\n{\"key\":\"" : ",\n{\"key\":\"");
 		buf_add_json(&b, str_of(n->key));

@@ -50,6 +50,8 @@ struct eval {
 	struct template *t;	/* NULL: an expression by itself */
 	struct err *e;
 	enum stage stage;
+	unsigned depth;
+	size_t work;
 	const char *kind, *name;	/* "resource", "vnet" */
 	struct buf path;	/* "resources[2].properties.x", of the string at work */
 	struct str text;	/* the expression at work */
@@ -59,8 +61,6 @@ struct eval {
 	size_t self;		/* the resource at work */
 	const struct loop *loops;
 	const struct binding *bound;
-	unsigned depth;
-	size_t work;
 };
 
 #define EVAL_INIT { .path = BUF_INIT(16384), .self = SIZE_MAX }

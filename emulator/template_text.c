@@ -57,43 +57,37 @@ static cJSON *f_concat(struct call *c)
 /* "{0}", "{1:D3}", "{{" */
 static cJSON *f_format(struct call *c)
 {
-	struct str s = arg_text(c, 0);
+	const char *p = c->v[0]->valuestring;
 
-	while (s.n > 0 && !failed(c->ev)) {
+	for (; *p != '\0' && !failed(c->ev); p++) {
+		struct str s = str_of(p + 1);
 		uint64_t i, width = 0;
 		int64_t n;
 
-		if (str_starts(s, STR("{{")) || str_starts(s, STR("}}"))) {
-			buf_addc(&c->b, s.p[0]);
-			s = str_skip(s, 2);
+		if ((*p == '{' || *p == '}') && p[1] == *p) {
+			buf_addc(&c->b, *p++);
 			continue;
 		}
-		if (s.p[0] != '{') {
-			if (s.p[0] == '}')
-				refuse(c, "a '}' has no '{'");
-			buf_addc(&c->b, s.p[0]);
-			s = str_skip(s, 1);
+		if (*p == '}')
+			return refuse(c, "a '}' has no '{'");
+		if (*p != '{') {
+			buf_addc(&c->b, *p);
 			continue;
 		}
-		s = str_skip(s, 1);
-		if (!str_dec(&s, c->n, &i) || i + 1 >= c->n) {
-			refuse(c, "it has no argument for a place of the format");
-			break;
-		}
+		if (!str_dec(&s, c->n, &i) || ++i >= c->n)
+			return refuse(c, "it has no argument for a place of the format");
 		if (str_istarts(s, STR(":D"))) {
 			s = str_skip(s, 2);
 			str_dec(&s, 99, &width);
 		}
-		if (!str_starts(s, STR("}"))) {
-			refuse(c, "only {n} and {n:Dn} are known to the local Azure");
-			break;
-		}
-		s = str_skip(s, 1);
-		if (is_int(c->v[i + 1], &n))
+		if (*s.p != '}')
+			return refuse(c, "only {n} and {n:Dn} are known to the local Azure");
+		p = s.p;
+		if (is_int(c->v[i], &n))
 			buf_addf(&c->b, "%s%0*lld", n < 0 ? "-" : "", (int)width,
 				 (long long)(n < 0 ? -n : n));
 		else
-			add_text(&c->b, c->v[i + 1]);
+			add_text(&c->b, c->v[i]);
 	}
 	return failed(c->ev) ? NULL : new_text(c);
 }
