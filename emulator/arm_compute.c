@@ -458,7 +458,7 @@ void put_born(struct put *p, const char *name)
 		json_defaults(props, "{'%s':%s,'timeCreated':%s}", name, json_text(was, name),
 			      json_text(was, "timeCreated"));
 	else
-		json_defaults(props, "{'%s':%g,'timeCreated':%t}", name);
+		json_defaults(props, "{'%s':%U,'timeCreated':%t}", name);
 }
 
 static int put_vm(struct emu *m, struct put *p)

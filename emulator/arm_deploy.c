@@ -156,7 +156,7 @@ static cJSON *deployment_doc(struct deployment *d, const char *id, const char *s
 		hash = (hash ^ (uint8_t)*p) * 1099511628211u;
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
 		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
-		"'timestamp':%t,'duration':'PT0S','correlationId':%g}}", id, d->name, (int64_t)(hash >> 1),
+		"'timestamp':%t,'duration':'PT0S','correlationId':%U}}", id, d->name, (int64_t)(hash >> 1),
 		parameters, state);
 	json_free(parameters);
 	return doc;
@@ -220,7 +220,7 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
 	row = json_fmt("{'id':'%s/operations/%s','operationId':%s,'properties':{'provisioningOperation':'Create',"
-		"'provisioningState':%s,'timestamp':%t,'duration':%s,'trackingId':%g,'statusCode':%s,"
+		"'provisioningState':%s,'timestamp':%t,'duration':%s,'trackingId':%U,'statusCode':%s,"
 		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
 		json_text(n->doc, "id"), it->operation, it->operation, state, span, word, error,
 		run->r[i].id, run->r[i].type, run->r[i].name);

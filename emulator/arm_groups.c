@@ -267,7 +267,7 @@ int group_call(struct call *c)
 	case PATCH:
 		json_merge(json_sub(n->doc, "tags"), json_get(c->body, "tags"));
 		store_changed(c->m);
-		/* fall through */
+		__attribute__((fallthrough));
 	case GET:
 		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
 	default:

@@ -41,7 +41,7 @@ static void carry(struct put *p, const char *name)
 	if (v != NULL) {
 		cJSON_AddItemToObject(props, name, cJSON_Duplicate(v, true));
 	} else if (strcmp(name, "resourceGuid") == 0) {
-		json_defaults(props, "{'%s':%g}", name);
+		json_defaults(props, "{'%s':%U}", name);
 	}
 }
 

@@ -196,7 +196,7 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 		"'name':%s,'tier':'Standard'},'etag':'\\\"1\\\"','properties':{'latestModelApplied':true,"
 		"'modelDefinitionApplied':'VirtualMachineScaleSet','networkProfileConfiguration':%j,"
 		"'provisioningState':'Creating','hardwareProfile':{'vmSize':%s},"
-		"'resilientVMDeletionStatus':'Disabled','vmId':%g,'storageProfile':%j,'osProfile':%j,"
+		"'resilientVMDeletionStatus':'Disabled','vmId':%U,'storageProfile':%j,'osProfile':%j,"
 		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%t}}",
 		name, id, set_id, id, json_text(set->doc, "location"), json_get(set->doc, "tags"), id, size,
 		json_get(profile, "networkProfile"), size, json_get(profile, "storageProfile"),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -403,8 +404,13 @@ static int prepare_dir(struct emu *m, struct err *e)
 	m->faults_path = m->o.faults != NULL ? xstrdup(m->o.faults) : in_dir(m, "faults.json");
 	path = in_dir(m, "emulator.log");
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	m->log = fd >= 0 ? fdopen(fd, "a") : NULL;
 	free(path);
+	/* two would write over each other's state and stop each other's machines */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		close(fd);
+		return err_set(e, ERR_USAGE, "%s: another local Azure works there", m->dir);
+	}
+	m->log = fd >= 0 ? fdopen(fd, "a") : NULL;
 	return m->log != NULL ? 0 : err_sys(e, ERR_IO, "%s/emulator.log", m->dir);
 }
 

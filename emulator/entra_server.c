@@ -46,7 +46,7 @@ static void make_token(struct emu *m, const char *audience, int64_t now, struct 
 	cJSON *doc;
 
 	doc = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,'appid':%s,'appidacr':'1',"
-		       "'idp':'%s/%s/v2.0','idtyp':'app','oid':%s,'sub':%s,'tid':%s,'uti':%g,'ver':'1.0',"
+		       "'idp':'%s/%s/v2.0','idtyp':'app','oid':%s,'sub':%s,'tid':%s,'uti':%U,'ver':'1.0',"
 		       "'xms_tcdt':'1640000000'}", audience, m->base, m->tenant, now, now - 300,
 		       now + TOKEN_S + 1, m->client, m->base, m->tenant, m->object, m->object, m->tenant);
 	json_print(doc, &claims);

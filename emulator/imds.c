@@ -57,7 +57,7 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%g,'EventStatus':"
+		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%U,'EventStatus':"
 			  "'Scheduled','EventType':'Terminate','ResourceType':'VirtualMachine','Resources':[%s],"
 			  "'NotBefore':%s,'Description':'','EventSource':'User','DurationInSeconds':-1}}",
 			  n->key, set_of(m, n)->key, json_text(n->doc, "name"), before);

@@ -71,7 +71,7 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 			iso_now(unique);
 			put_string(&b, unique, quoted);
 			break;
-		case 'g':
+		case 'U':
 			random_guid(unique);
 			put_string(&b, unique, quoted);
 			break;

@@ -10,7 +10,7 @@ bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing 
 /*
  * A document from a template in which ' stands for ".  %s text (NULL: null),
  * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null), %t the
- * time, as text, %g a new unique id (these two take no argument).  Texts are
+ * time, as text, %U a new unique id (these two take no argument).  Texts are
  * escaped; between quotes, '/x/%s', a text is part of the text around it.  A
  * template that is no JSON is our mistake.
  */

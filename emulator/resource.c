@@ -157,7 +157,7 @@ static int build(struct put *p, const cJSON *body)
 	json_strip_nulls(p->doc);
 	p->props = json_sub(p->doc, "properties");
 	if (p->type->style == OP_NETWORK)
-		json_defaults(p->doc, "{'etag':'W/\\\"%g\\\"'}");
+		json_defaults(p->doc, "{'etag':'W/\\\"%U\\\"'}");
 	else if (p->type->style == OP_COMPUTE)
 		json_defaults(p->doc, "{'etag':'\\\"%l\\\"'}", 1 + (p->old == NULL ? 0 :
 			      json_int_opt(p->old->hide, "etag", 0)));

@@ -69,6 +69,9 @@ same()		# CASE WANTED GOT
 	fi
 }
 
+expect 'a second local Azure in the same place' 2 'another local Azure works there' \
+	"$AZSWARM" emulator --dir "$azure_dir" --listen 127.0.0.1:0
+
 # --- in the wrong order -----------------------------------------------------
 expect 'params without keys' 1 "keys/cluster.pub is not there; 'azswarm keys' makes it" \
 	"$AZSWARM" params
