@@ -135,7 +135,11 @@ reap()		# PID
 		reap_n=$((reap_n + 1))
 		sleep 0.1
 	done
-	! ours "$1" || kill -9 "$1" 2>/dev/null || :
+	if ours "$1"; then
+		kill -9 "$1" 2>/dev/null || :
+	elif running "$1"; then
+		return 0	# may not be ended, so would be waited for without end
+	fi
 	wait "$1" 2>/dev/null || :
 }
 

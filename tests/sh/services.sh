@@ -124,8 +124,7 @@ mkdir -p own/.ssh && cp -p keys/cluster.pem own/.ssh/id_rsa && cp -p keys/cluste
 expect 'OWN_KEY: by its file' 0 '^cluster$' env -u SSH_AUTH_SOCK HOME="$top/own" OWN_KEY=true \
 	"$AZSWARM" ssh master0 id -un
 if command -v ssh-agent >/dev/null; then
-	ssh-agent -D -a "$top/agent.sock" >agent.log 2>&1 </dev/null &
-	test_pids="$! $test_pids"
+	spawn agent.log ssh-agent -D -a "$top/agent.sock"
 	wait_for 5 test -S agent.sock
 	SSH_AUTH_SOCK=$top/agent.sock ssh-add -q own/.ssh/id_rsa
 	rm own/.ssh/id_rsa
@@ -208,9 +207,8 @@ direct=$(on master0 docker node inspect agents000000 --format '{{.Status.Addr}}'
 web=$(free_port) demo=$(free_port) monitor=$(free_port) closed=$(free_port)
 
 # somebody else has this one (or had it before us, which is as good)
-python3 -c 'import socket, time
-s = socket.socket(); s.bind(("127.0.0.1", 9081)); s.listen(); time.sleep(400)' >/dev/null 2>&1 &
-test_pids="$! $test_pids"
+spawn taken.log python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 9081)); s.listen(); time.sleep(400)'
 wait_for 5 sh -c 'grep -qi "0100007F:2379 00000000:0000 0A" /proc/net/tcp'
 spawn proxy.log "$AZSWARM" proxy -L "$web:$address:8899" -L "127.0.0.1:$demo:$direct:8898" \
 	-L "$monitor:127.0.0.1:8080" -L "$closed:127.0.0.1:1"
