@@ -92,8 +92,8 @@ must deploy-compute az deploy-compute
 must 'master and agents are Ready' nodes_become 90 3
 net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 # others may rehearse here, too: only what is ours is looked for
-ours() { traces | grep -F -e "$net" -e "$top/"; }
-check 'what is ours here can be seen' ours
+traces_here() { traces | grep -F -e "$net" -e "$top/"; }
+check 'what is ours here can be seen' traces_here
 
 # ---- ssh ---------------------------------------------------------------------
 
@@ -347,5 +347,5 @@ expect 'bare: list-agents' 0 'agents000002' ./bare list-agents
 must destroy-cluster az destroy-cluster --confirm swarm-cluster
 same 'no machine is left' '' "$(find azure -name machine.json)"
 azure_stop
-same 'nothing is left behind' '' "$(ours)"
+same 'nothing is left behind' '' "$(traces_here)"
 exit $((test_failures != 0))
