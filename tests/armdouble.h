@@ -580,4 +580,21 @@ static inline void rig_close(struct rig *g)
 	buf_release(&g->told);
 }
 
+/* The '|'-separated words are in the text, those with "!" are not. */
+static inline bool holds(const char *text, const char *words, struct buf *why)
+{
+	struct str rest = str_of(words), word;
+
+	while (str_next(&rest, '|', &word)) {
+		bool banned = str_starts(word, STR("!"));
+
+		word = str_skip(word, banned);
+		if ((str_find(str_of(text), word) >= 0) != banned)
+			continue;
+		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
+		return false;
+	}
+	return true;
+}
+
 #endif

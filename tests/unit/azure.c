@@ -18,23 +18,6 @@ static void told(const char *name, const char *why)
 	failures += *why != '\0';
 }
 
-/* The '|'-separated words are in the text, those with "!" are not. */
-static bool holds(const char *text, const char *words, struct buf *why)
-{
-	struct str rest = str_of(words), word;
-
-	while (str_next(&rest, '|', &word)) {
-		bool banned = str_starts(word, STR("!"));
-
-		word = str_skip(word, banned);
-		if ((str_find(str_of(text), word) >= 0) != banned)
-			continue;
-		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
-		return false;
-	}
-	return true;
-}
-
 /* ---- error bodies -------------------------------------------------------- */
 
 #define IDS "x-ms-request-id: req-1\r\nX-MS-Correlation-Request-Id: corr-1\r\n"

@@ -19,22 +19,6 @@ static void told(const char *name, const char *why)
 	failures += *why != '\0';
 }
 
-static bool holds(const char *text, const char *words, struct buf *why)
-{
-	struct str rest = str_of(words), word;
-
-	while (str_next(&rest, '|', &word)) {
-		bool banned = str_starts(word, STR("!"));
-
-		word = str_skip(word, banned);
-		if ((str_find(str_of(text), word) >= 0) != banned)
-			continue;
-		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
-		return false;
-	}
-	return true;
-}
-
 /* ---- answers ------------------------------------------------------------- */
 
 #define TRACE "\"trace_id\":\"trace-1\",\"correlation_id\":\"corr-1\"}"

@@ -394,23 +394,6 @@ static const struct row {
 	  .confirm = "swarm-storage" },
 };
 
-/* The '|'-separated words are in the text, those with "!" are not. */
-static bool holds(const char *text, const char *words, struct buf *why)
-{
-	struct str rest = str_of(words), word;
-
-	while (str_next(&rest, '|', &word)) {
-		bool banned = str_starts(word, STR("!"));
-
-		word = str_skip(word, banned);
-		if ((str_find(str_of(text), word) >= 0) != banned)
-			continue;
-		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
-		return false;
-	}
-	return true;
-}
-
 static void run_row(const struct row *row)
 {
 	char command[] = "command", word[64] = "", *argv[] = { command, word, NULL };
