@@ -85,7 +85,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check units fuzz bench demo warnings deps tools clean distclean help FORCE
+.PHONY: all test check conformance units fuzz bench demo warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -94,6 +94,7 @@ help:
 	@echo 'make demo       the whole life of a cluster, on this machine (root)'
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
 	@echo '                TEST_JOBS=N of them at a time'
+	@echo 'make conformance  the tests that need hundreds of MB of other people'\''s programs'
 	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
@@ -113,6 +114,11 @@ deps:
 test check: azswarm | deps
 	@tests/run $(T)
 
+# Other people's clients and servers that are too large for every run.
+conformance: azswarm | deps
+	@build-aux/deps.sh tests/conformance.deps
+	@tests/run $(basename $(patsubst tests/%,%,$(wildcard tests/conformance/*.sh)))
+
 # Without root the machines exist on paper, and need nothing.
 bench: build/bench/ssh_tool | deps
 	@tests/bench.sh
@@ -122,7 +128,7 @@ demo: azswarm
 	@tests/demo.sh
 
 clean:
-	rm -rf azswarm $(filter-out build/apt build/bearssl build/cjson,$(wildcard build/*))
+	rm -rf azswarm $(filter-out build/apt build/bearssl build/cjson build/npm,$(wildcard build/*))
 
 distclean: clean
 	rm -rf build

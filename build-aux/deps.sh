@@ -3,6 +3,8 @@
 #
 #	build-aux/deps.sh LIST...
 #
+# COMMAND=PACKAGE asks for the package only where the command is not there.
+#
 # Quiet and quick when nothing is lacking.  Needs root, or sudo, only when
 # something is; APT_UPDATED=1 says that apt's lists are fresh.  On a system
 # without dpkg it does nothing: there the missing command says its own name.
@@ -10,7 +12,13 @@ set -eu
 
 command -v dpkg-query >/dev/null 2>&1 || exit 0
 
-wanted=$(sed 's/#.*//' "$@")
+wanted=
+for p in $(sed 's/#.*//' "$@"); do
+	case $p in
+	*=*)	command -v "${p%%=*}" >/dev/null 2>&1 || wanted="$wanted ${p#*=}" ;;
+	*)	wanted="$wanted $p" ;;
+	esac
+done
 have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
 	sed -n 's/^installed //p') || :
 lacking=

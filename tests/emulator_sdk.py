@@ -3,7 +3,7 @@
 
 A client that is not ours, and that was written for Azure: what it reads from
 our answers, and how it waits for our operations, is Microsoft's own idea of
-the protocol.  Run by tests/sh/emulator-sdk.sh, which sets the environment.
+the protocol.  Run by tests/conformance/emulator-sdk.sh, which sets the environment.
 
 Two things are arranged: MSAL is told not to ask login.microsoftonline.com
 whether it knows our host, and names below localhost are loopback (RFC 6761),

@@ -47,6 +47,16 @@ need_root()
 	[ "$(id -u)" -eq 0 ] || skip_all "needs root"
 }
 
+# The npm packages that tests/npm/SET names, from its lock file, installed once
+# for all tests.  NODE_PATH has them, for require().
+npm_modules()	# SET
+{
+	need node npm
+	NODE_PATH=$("$SRCDIR/tests/npm.sh" "$1" 2>npm.err) ||
+		skip_all "npm gave nothing: $(tail -n 1 npm.err)"
+	export NODE_PATH
+}
+
 # Run a command; the case holds when its exit code is STATUS and the extended
 # regular expression is found in what it printed (stdout and stderr, kept in
 # ./out; '' asks for nothing).
