@@ -81,6 +81,8 @@ struct stream *stream_of_fd(int fd);
  * -1: e names the host, and whether the name or the connection failed.
  */
 int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err *e);
+/* Of this machine itself: 127.0.0.0/8, ::1, localhost and names under it. */
+bool host_is_loopback(const char *host);
 int unix_connect(const char *path, int64_t deadline_ms, struct err *e);
 /* Listen on a numeric address ("127.0.0.1", "0.0.0.0", "::1"); port 0 picks
  * one, *port gets what it is.  netns: NULL, or the path of a network

@@ -220,10 +220,8 @@ static bool numeric(const char *host, unsigned port, struct addrs *as)
 }
 
 /* RFC 6761 section 6.3: never a question for DNS. */
-static bool is_localhost(const char *host)
+static bool is_localhost(struct str h)
 {
-	struct str h = str_of(host);
-
 	if (str_ends(h, STR(".")))
 		h.n--;
 	if (h.n > 10)
@@ -231,6 +229,17 @@ static bool is_localhost(const char *host)
 	else if (h.n == 9)
 		return str_ieqz(h, "localhost");
 	return str_ieqz(h, ".localhost");
+}
+
+bool host_is_loopback(const char *host)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+	uint8_t a[16];
+
+	if (inet_pton(AF_INET, host, a) == 1)
+		return a[0] == 127;
+	return is_localhost(str_of(host)) ||
+		(inet_pton(AF_INET6, host, a) == 1 && memcmp(a, one, sizeof one) == 0);
 }
 
 /* The families take turns, the resolver's favourite first (RFC 8305 4). */
@@ -303,7 +312,7 @@ static int resolve(const char *host, unsigned port, int64_t deadline_ms,
 {
 	if (host[0] == '\0' || strlen(host) > 255)
 		return err_set(e, ERR_NET, "cannot resolve \"%.60s\": not a host name", host);
-	if (is_localhost(host)) {
+	if (is_localhost(str_of(host))) {
 		numeric("127.0.0.1", port, as);
 		numeric("::1", port, as);
 		return 0;

@@ -8,7 +8,6 @@
 #include "base/io.h"
 #include "swarm/session.h"
 
-#define CONNECT_MS 30000
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
 
@@ -23,24 +22,6 @@ static const struct cloud {
 	{ "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn",
 	  "https://management.chinacloudapi.cn" },
 };
-
-static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
-			   int64_t deadline_ms, struct err *e)
-{
-	struct session *s = ctx;
-	int64_t connect_by = now_ms() + CONNECT_MS;
-	int fd;
-
-	if (!tls) {
-		err_set(e, ERR_USAGE, "%s: only https is spoken", host);
-		return NULL;
-	}
-	if (connect_by > deadline_ms)
-		connect_by = deadline_ms;
-	if ((fd = tcp_connect(host, port, connect_by, e)) < 0)
-		return NULL;
-	return tls_connect(fd, host, s->trust, connect_by, e);
-}
 
 static int64_t clock_now(void *ctx)
 {
@@ -165,8 +146,9 @@ int session_open(struct session *s, struct err *e)
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
 	s->account = settings_storage_account(set);
-	s->dialer = (struct http_dialer){ dial, s };
-	http_client_init(&s->data, s->dialer, NULL);
+	http_client_init(&s->data, dial_azure(&s->dial), NULL);
+	if (dial_init(&s->dial, s->trust, e) < 0)
+		return -1;
 
 	arm = without_slash(*settings_get(set, S_ARM_ENDPOINT) ?
 			    settings_get(set, S_ARM_ENDPOINT) : clouds[0].arm);
@@ -193,10 +175,10 @@ int session_open(struct session *s, struct err *e)
 	cache = entra_cache_path();
 	entra_init(&s->entra, authority, settings_get(set, S_TENANT_ID),
 		   settings_get(set, S_CLIENT_ID), settings_get(set, S_CLIENT_SECRET), scope,
-		   cache, s->dialer);
+		   cache, dial_azure(&s->dial));
 	s->open = true;
-	if (azure_init(&s->az, &s->entra, arm, settings_get(set, S_SUBSCRIPTION_ID), s->dialer,
-		       clock, e) < 0)
+	if (azure_init(&s->az, &s->entra, arm, settings_get(set, S_SUBSCRIPTION_ID),
+		       dial_azure(&s->dial), clock, e) < 0)
 		goto out;
 	s->az.note = note;
 	s->az.note_ctx = s;
@@ -218,6 +200,7 @@ void session_close(struct session *s)
 	}
 	if (s->trust != NULL)
 		http_client_release(&s->data);
+	dial_release(&s->dial);
 	tls_trust_free(s->trust);
 	free(s->account);
 	s->trust = NULL;

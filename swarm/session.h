@@ -2,6 +2,7 @@
 #define SWARM_SESSION_H
 
 #include "azure.h"
+#include "swarm/dial.h"
 #include "swarm/settings.h"
 #include "swarm/ui.h"
 #include "tls/tls.h"
@@ -23,7 +24,7 @@ struct session {
 	char *account;			/* storage account name, after session_open */
 
 	struct tls_trust *trust;
-	struct http_dialer dialer;
+	struct dial dial;
 	struct entra entra;
 	struct azure az;
 	struct http_client data;	/* hosts that are not ARM: blob storage */

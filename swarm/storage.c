@@ -270,8 +270,8 @@ static int upload_self(struct session *s, struct err *e)
 		if (storage_blob_there(s, write_url, &img, &there, &once) == 0 &&
 		    (there || put_blob(s, write_url, &img, &again, &once) == 0))
 			break;
-		if (i == UPLOAD_TRIES || once.kind == ERR_INTR || once.kind == ERR_TLS ||
-		    (once.kind == ERR_AZURE && !again)) {
+		if (i == UPLOAD_TRIES || (once.kind == ERR_AZURE ? !again :
+		    once.kind != ERR_NET && once.kind != ERR_PROTO && once.kind != ERR_TIMEOUT)) {
 			*e = once;
 			goto out;
 		}

@@ -322,12 +322,12 @@ static const uint16_t suites[] = {
 };
 #define SUITES_OFFERED 6
 
-static struct tls_stream *stream_new(int fd, const char *peer)
+static struct tls_stream *stream_new(struct stream *under, const char *peer)
 {
 	struct tls_stream *t = xcalloc(1, sizeof(*t));
 
 	t->base.ops = &tls_ops;
-	t->under = stream_of_fd(fd);
+	t->under = under;
 	t->peer = peer;
 	return t;
 }
@@ -376,10 +376,10 @@ static bool is_address(const char *name)
 	return inet_pton(AF_INET, name, any) == 1 || inet_pton(AF_INET6, name, any) == 1;
 }
 
-struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
-			   int64_t deadline_ms, struct err *e)
+struct stream *tls_over(struct stream *under, const char *name, const struct tls_trust *trust,
+			int64_t deadline_ms, struct err *e)
 {
-	struct tls_stream *t = stream_new(fd, "server");
+	struct tls_stream *t = stream_new(under, "server");
 	br_ssl_client_context *client = &t->as.client;
 	struct verify *v = xmalloc(sizeof(*v));
 	int rc;
@@ -408,6 +408,12 @@ struct stream *tls_connect(int fd, const char *name, const struct tls_trust *tru
 		return NULL;
 	}
 	return &t->base;
+}
+
+struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
+			   int64_t deadline_ms, struct err *e)
+{
+	return tls_over(stream_of_fd(fd), name, trust, deadline_ms, e);
 }
 
 /* ---- server ---- */
@@ -502,7 +508,7 @@ void tls_identity_pin(const struct tls_identity *id, uint8_t out[32])
 struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
 			  struct err *e)
 {
-	struct tls_stream *t = stream_new(fd, "client");
+	struct tls_stream *t = stream_new(stream_of_fd(fd), "client");
 	br_ssl_server_context *server = &t->as.server;
 	int rc;
 

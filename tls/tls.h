@@ -43,6 +43,9 @@ void tls_trust_free(struct tls_trust *t);	/* NULL does nothing */
  */
 struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
 			   int64_t deadline_ms, struct err *e);
+/* The same over a stream that is open already (a proxy's tunnel, and so perhaps TLS itself). */
+struct stream *tls_over(struct stream *under, const char *name, const struct tls_trust *trust,
+			int64_t deadline_ms, struct err *e);
 
 /* ---- serving ---- */
 
