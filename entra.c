@@ -1,19 +1,17 @@
 /*
- * Sign-in: asks Entra ID for access tokens and keeps them, in memory and in
- * a 0600 file, until five minutes before they end.  Knows nothing of ARM but
- * the scope it is given.
+ * Sign-in, the front: which credential gives the token, and where it is kept,
+ * in memory and in a 0600 file, until five minutes before its end.  Knows
+ * nothing of ARM but the scope it is given; the credentials are in entra/.
  */
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/json.h"
 #include "base/time.h"
-#include "entra.h"
+#include "entra/inner.h"
 
-#define ANSWER_MAX (64u << 10)
 #define CACHE_MAX (256u << 10)
 #define CACHE_TOKENS_MAX 20
 #define EXCHANGE_MS 60000
@@ -21,6 +19,12 @@
 #define RETRY_AFTER_MAX_S 60
 #define USER_AGENT "azswarm"
 #define TOKEN_LIFE_MAX (7 * 86400)	/* longer is a lie or an overflow */
+
+/* In the order in which they are asked. */
+static const struct credential chain[] = {
+	{ "EnvironmentCredential", false, true,
+	  "AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET", NULL, get_environment },
+};
 
 char *entra_cache_path(void)
 {
@@ -34,29 +38,37 @@ char *entra_cache_path(void)
 	return NULL;
 }
 
-void entra_init(struct entra *en, const char *authority, const char *tenant,
-		const char *client_id, const char *client_secret, const char *scope,
-		const char *cache_path, struct http_dialer dialer)
+const char *entra_var(const struct entra *en, const char *name)
 {
-	*en = (struct entra){
-		.authority = xstrdup(authority),
-		.tenant = xstrdup(tenant),
-		.client_id = xstrdup(client_id),
-		.client_secret = xstrdup(client_secret),
-		.scope = xstrdup(scope),
-		.cache_path = cache_path ? xstrdup(cache_path) : NULL,
-	};
-	http_client_init(&en->http, dialer, USER_AGENT);
+	const char *v = en->o.var(en->o.ctx, name);
+
+	return v != NULL ? v : "";
+}
+
+void entra_init(struct entra *en, const struct entra_options *o)
+{
+	*en = (struct entra){ .o = *o };
+	en->o.authority = xstrdup(o->authority);
+	en->o.scope = xstrdup(o->scope);
+	en->o.cache_path = o->cache_path ? xstrdup(o->cache_path) : NULL;
+	en->tenant = xstrdup(entra_var(en, "AZURE_TENANT_ID"));
+	http_client_init(&en->http, o->dialer, USER_AGENT);
+}
+
+/* One of the strings of the options, which are copies of ours. */
+static void free_copy(const char *s)
+{
+	free((void *)(uintptr_t)s);
 }
 
 void entra_release(struct entra *en)
 {
-	free(en->authority);
+	free_copy(en->o.authority);
+	free_copy(en->o.scope);
+	free_copy(en->o.cache_path);
 	free(en->tenant);
-	free(en->client_id);
-	burn_str(en->client_secret);
-	free(en->scope);
-	free(en->cache_path);
+	free(en->claims);
+	free(en->subscription);
 	burn_str(en->token);
 	http_client_release(&en->http);
 	*en = (struct entra){ 0 };
@@ -64,12 +76,30 @@ void entra_release(struct entra *en)
 
 /* ---- the cache file ---- */
 
+/* What a token is filed under. */
+enum { KEYS = 5 };
+static const char *const key_names[KEYS] = {
+	"credential", "authority", "tenant", "client", "scope",
+};
+
+static void keys_of(const struct entra *en, const char *keys[KEYS])
+{
+	keys[0] = en->used->name;
+	keys[1] = en->o.authority;
+	keys[2] = en->tenant;
+	keys[3] = entra_var(en, "AZURE_CLIENT_ID");
+	keys[4] = en->o.scope;
+}
+
 static bool entry_is_ours(const struct entra *en, const cJSON *t)
 {
-	return strcmp(json_str_opt(t, "authority", ""), en->authority) == 0 &&
-	       strcmp(json_str_opt(t, "tenant", ""), en->tenant) == 0 &&
-	       strcmp(json_str_opt(t, "client", ""), en->client_id) == 0 &&
-	       strcmp(json_str_opt(t, "scope", ""), en->scope) == 0;
+	const char *keys[KEYS];
+
+	keys_of(en, keys);
+	for (int i = 0; i < KEYS; i++)
+		if (strcmp(json_str_opt(t, key_names[i], ""), keys[i]) != 0)
+			return false;
+	return true;
 }
 
 static bool still_good(int64_t expires_on)
@@ -97,8 +127,8 @@ static cJSON *cache_load(const struct entra *en)
 	struct err ignored = ERR_INIT;
 	cJSON *doc = NULL;
 
-	if (en->cache_path != NULL && file_exists(en->cache_path) &&
-	    file_read(en->cache_path, &text, &ignored) == 0)
+	if (en->o.cache_path != NULL && file_exists(en->o.cache_path) &&
+	    file_read(en->o.cache_path, &text, &ignored) == 0)
 		doc = json_parse(buf_str(&text), "token cache", &ignored);
 	buf_burn(&text);
 	if (doc == NULL || !cJSON_IsArray(json_get(doc, "tokens"))) {
@@ -109,9 +139,10 @@ static cJSON *cache_load(const struct entra *en)
 	return doc;
 }
 
-static void cache_take(struct entra *en)
+static bool cache_take(struct entra *en)
 {
 	cJSON *doc = cache_load(en);
+	bool found = false;
 	const cJSON *t;
 
 	cJSON_ArrayForEach(t, json_get(doc, "tokens")) {
@@ -122,9 +153,11 @@ static void cache_take(struct entra *en)
 			burn_str(en->token);
 			en->token = xstrdup(token);
 			en->expires_on = expires_on;
+			found = true;
 		}
 	}
 	json_burn(doc);
+	return found;
 }
 
 /* Write the cache with our entry replaced (or only removed, without a
@@ -135,9 +168,10 @@ static void cache_put(const struct entra *en)
 	cJSON *doc, *tokens, *t, *next;
 	struct buf text = BUF_INIT(CACHE_MAX);
 	struct err ignored = ERR_INIT;
+	const char *keys[KEYS];
 	char *dir, *slash;
 
-	if (en->cache_path == NULL)
+	if (en->o.cache_path == NULL || en->used == NULL || !en->used->cached)
 		return;
 	doc = cache_load(en);
 	tokens = json_get_mut(doc, "tokens");
@@ -149,20 +183,19 @@ static void cache_put(const struct entra *en)
 	}
 	if (en->token != NULL) {
 		t = cJSON_CreateObject();
-		json_add_str(t, "authority", en->authority);
-		json_add_str(t, "tenant", en->tenant);
-		json_add_str(t, "client", en->client_id);
-		json_add_str(t, "scope", en->scope);
+		keys_of(en, keys);
+		for (int i = 0; i < KEYS; i++)
+			json_add_str(t, key_names[i], keys[i]);
 		json_add_str(t, "token", en->token);
 		json_add_int(t, "expires_on", en->expires_on);
 		cJSON_AddItemToArray(tokens, t);
 	}
 	json_print(doc, &text);
-	dir = xstrdup(en->cache_path);
+	dir = xstrdup(en->o.cache_path);
 	if ((slash = strrchr(dir, '/')) != NULL) {
 		*slash = '\0';
 		if (dir_make(dir, 0700, &ignored) == 0)
-			file_write(en->cache_path, buf_str(&text), 0600, &ignored);
+			file_write(en->o.cache_path, buf_str(&text), 0600, &ignored);
 	}
 	free(dir);
 	buf_burn(&text);
@@ -171,7 +204,7 @@ static void cache_put(const struct entra *en)
 
 /* ---- asking ---- */
 
-static void form_add(struct buf *form, const char *name, const char *value)
+void form_add(struct buf *form, const char *name, const char *value)
 {
 	if (form->n > 0)
 		buf_addc(form, '&');
@@ -182,7 +215,7 @@ static void form_add(struct buf *form, const char *name, const char *value)
 
 /* What Entra said: first line of error_description, and the ids support asks
  * for. */
-static int refusal(const struct entra *en, unsigned status, const cJSON *doc, struct err *e)
+int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, struct err *e)
 {
 	struct str text = str_of(json_str_opt(doc, "error_description", "")), line;
 	const char *code = json_str_opt(doc, "error", "");
@@ -203,26 +236,42 @@ static int refusal(const struct entra *en, unsigned status, const cJSON *doc, st
 	if (skew > ENTRA_MARGIN_S || skew < -ENTRA_MARGIN_S)
 		err_in(e, "the clock of this machine is %lld s %s", (long long)(skew < 0 ? -skew : skew),
 		       skew > 0 ? "behind" : "ahead");
-	return err_in(e, "HTTP %u from %s", status, en->authority);
+	return err_in(e, "HTTP %u from %s", status, en->o.authority);
 }
 
-static int token_take(struct entra *en, const cJSON *doc, struct err *e)
+/* A number, or a string of digits: managed identity endpoints quote theirs. */
+static bool whole_number(const cJSON *v, int64_t max, int64_t *out)
 {
-	const char *token = json_str(doc, "access_token", e);
-	int64_t expires_in;
+	uint64_t n;
+
+	if (cJSON_IsString(v) && str_num(str_of(v->valuestring), (uint64_t)max, &n))
+		*out = (int64_t)n;
+	else if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble <= (double)max)
+		*out = (int64_t)v->valuedouble;
+	else
+		return false;
+	return true;
+}
+
+int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err *e)
+{
+	const char *token = json_str(doc, name, e);
+	int64_t now = unix_time(), end;
 
 	if (token == NULL)
 		return err_in(e, "token answer");
 	if (*token == '\0' || strlen(token) > ENTRA_TOKEN_MAX)
-		return err_set(e, ERR_PROTO, "token answer: access_token is %s",
+		return err_set(e, ERR_PROTO, "token answer: %s is %s", name,
 			       *token ? "too long" : "empty");
 	if (!token_ok(token))
-		return err_set(e, ERR_PROTO, "token answer: access_token has a bad character");
-	if (json_int(doc, "expires_in", 0, TOKEN_LIFE_MAX, &expires_in, e) < 0)
-		return err_in(e, "token answer");
+		return err_set(e, ERR_PROTO, "token answer: %s has a bad character", name);
+	if (whole_number(json_get(doc, "expires_in"), TOKEN_LIFE_MAX, &end))
+		end += now;
+	else if (!whole_number(json_get(doc, "expires_on"), now + TOKEN_LIFE_MAX, &end))
+		return err_set(e, ERR_DATA, "token answer: no expires_in that can be believed");
 	burn_str(en->token);
 	en->token = xstrdup(token);
-	en->expires_on = unix_time() + expires_in;
+	en->expires_on = end;
 	return 0;
 }
 
@@ -241,87 +290,175 @@ static int64_t retry_after_ms(const struct http_head *h, unsigned attempt)
 	return (int64_t)1000 << attempt;
 }
 
-static int ask(struct entra *en, struct err *e)
+int entra_exchange(struct http_client *c, struct http_request *q, struct http_response *r,
+		   struct err *e)
+{
+	q->idempotent = true;
+	for (unsigned attempt = 0; ; attempt++) {
+		struct err once = ERR_INIT;
+		int sent;
+
+		buf_burn(&r->body);
+		http_response_release(r);
+		http_response_init(r, ENTRA_ANSWER_MAX);
+		q->deadline_ms = now_ms() + EXCHANGE_MS;
+		sent = http_exchange(c, q, r, &once);
+		if (sent == 0 && !worth_asking_again(r->head.status))
+			return 0;
+		if (sent < 0 && (attempt + 1 == TRIES ||
+				 (once.kind != ERR_NET && once.kind != ERR_PROTO))) {
+			*e = e->kind == ERR_NONE ? once : *e;
+			return -1;
+		}
+		if (attempt + 1 == TRIES)
+			return 0;
+		if (sleep_until(now_ms() + (sent < 0 ? (int64_t)500 << attempt :
+					    retry_after_ms(&r->head, attempt)), e) < 0)
+			return -1;
+	}
+}
+
+int entra_post(struct entra *en, const char *endpoint, const struct buf *form, cJSON **doc,
+	       struct err *e)
 {
 	static const char *const fields[] = {
 		"Content-Type: application/x-www-form-urlencoded",
 		"Accept: application/json", NULL
 	};
-	struct buf form = BUF_INIT(ANSWER_MAX), url = BUF_INIT(4096);
+	struct buf url = BUF_INIT(4096);
+	struct http_request q = { .method = "POST", .fields = fields, .body = buf_str(form) };
+	struct err ignored = ERR_INIT;
 	struct http_response r;
-	struct http_request q = {
-		.method = "POST", .fields = fields, .idempotent = true,
-	};
-	cJSON *doc = NULL;
 	int64_t date;
 	int rc = -1;
 
-	http_response_init(&r, ANSWER_MAX);
-	buf_adds(&url, en->authority);
-	buf_addc(&url, '/');
-	buf_add_pct(&url, str_of(en->tenant));
-	buf_adds(&url, "/oauth2/v2.0/token");
-	form_add(&form, "grant_type", "client_credentials");
-	form_add(&form, "client_id", en->client_id);
-	form_add(&form, "client_secret", en->client_secret);
-	form_add(&form, "scope", en->scope);
-	if (buf_check(&form, "the sign-in form", e) < 0 || buf_check(&url, "the sign-in URL", e) < 0)
-		goto out;
+	*doc = NULL;
+	http_response_init(&r, ENTRA_ANSWER_MAX);
+	buf_adds(&url, en->o.authority);
+	if (!en->o.adfs) {
+		buf_addc(&url, '/');
+		buf_add_pct(&url, str_of(en->tenant));
+	}
+	buf_addf(&url, "/oauth2/%s%s", en->o.adfs ? "" : "v2.0/", endpoint);
 	q.url = url.str;
-	q.body = buf_str(&form);
-
-	for (unsigned attempt = 0; ; attempt++) {
-		struct err once = ERR_INIT;
-		int sent;
-
-		http_response_release(&r);
-		http_response_init(&r, ANSWER_MAX);
-		q.deadline_ms = now_ms() + EXCHANGE_MS;
-		sent = http_exchange(&en->http, &q, &r, &once);
-		if (sent == 0 && !worth_asking_again(r.head.status))
-			break;
-		if (sent < 0 && (attempt + 1 == TRIES ||
-				 (once.kind != ERR_NET && once.kind != ERR_PROTO))) {
-			*e = e->kind == ERR_NONE ? once : *e;
-			goto out;
-		}
-		if (attempt + 1 == TRIES)
-			break;
-		if (sleep_until(now_ms() + (sent < 0 ? (int64_t)500 << attempt :
-					    retry_after_ms(&r.head, attempt)), e) < 0)
-			goto out;
+	if (buf_check(form, "the sign-in form", e) == 0 &&
+	    buf_check(&url, "the sign-in URL", e) == 0 &&
+	    entra_exchange(&en->http, &q, &r, e) == 0) {
+		if (time_parse_http(http_field(&r.head, "date"), &date))
+			en->server_skew_s = date - unix_time();
+		/* a page of HTML is no reason to hide the status */
+		*doc = json_parse(buf_str(&r.body), "sign-in answer",
+				  r.head.status == 200 ? e : &ignored);
+		if (*doc != NULL || r.head.status != 200)
+			rc = (int)r.head.status;
 	}
-	if (time_parse_http(http_field(&r.head, "date"), &date))
-		en->server_skew_s = date - unix_time();
-	doc = json_parse(buf_str(&r.body), "sign-in answer", e);
-	if (r.head.status != 200) {
-		err_clear(e);		/* a page of HTML is no reason to hide the status */
-		refusal(en, r.head.status, doc, e);
-		goto out;
-	}
-	if (doc == NULL || token_take(en, doc, e) < 0)
-		goto out;
-	rc = 0;
-out:
-	if (rc < 0)
-		err_in(e, "sign-in");
-	json_burn(doc);
 	buf_burn(&r.body);
 	http_response_release(&r);
-	buf_burn(&form);
 	buf_release(&url);
 	return rc;
 }
 
+int entra_ask(struct entra *en, struct buf *form, struct err *e)
+{
+	cJSON *doc = NULL;
+	int status, rc = -1;
+
+	form_add(form, "client_id", entra_var(en, "AZURE_CLIENT_ID"));
+	if (en->o.adfs) {	/* which speaks of resources: the scope without its end */
+		struct str resource = str_of(en->o.scope);
+		char *z = str_dup(str_head(resource, resource.n - strlen("/.default")));
+
+		form_add(form, "resource", z);
+		free(z);
+	} else {
+		form_add(form, "scope", en->o.scope);
+	}
+	if (en->claims != NULL)
+		form_add(form, "claims", en->claims);
+	if ((status = entra_post(en, "token", form, &doc, e)) == 200)
+		rc = entra_take(en, doc, "access_token", e);
+	else if (status > 0)
+		entra_refusal(en, (unsigned)status, doc, e);
+	json_burn(doc);
+	buf_burn(form);
+	return rc;
+}
+
+int get_environment(struct entra *en, struct err *e)
+{
+	struct buf form = BUF_INIT(ENTRA_ANSWER_MAX);
+
+	form_add(&form, "grant_type", "client_credentials");
+	form_add(&form, "client_secret", entra_var(en, "AZURE_CLIENT_SECRET"));
+	return entra_ask(en, &form, e);
+}
+
+/* ---- the chain ---- */
+
+/* Whether all it needs is there; what is not goes to e. */
+static int needs_met(const struct entra *en, const struct credential *c, struct err *e)
+{
+	struct str needs = str_of(c->needs), group, name;
+
+	while (str_next(&needs, ' ', &group)) {
+		struct str all = group;
+		bool met = false;
+
+		while (str_next(&group, '|', &name)) {
+			char *z = str_dup(name);
+
+			met |= *entra_var(en, z) != '\0';
+			free(z);
+		}
+		if (!met)
+			return err_set(e, ERR_AUTH, "%.*s not set", STR_ARG(all));
+	}
+	return 0;
+}
+
+/* Try the chain, or only the credential that gave the last token: who we are does not
+ * change in the middle of a command. */
+static int ask_chain(struct entra *en, struct err *e)
+{
+	struct buf tried = BUF_INIT(sizeof(e->msg));
+
+	for (size_t i = 0; i < sizeof(chain) / sizeof(*chain); i++) {
+		struct err once = ERR_INIT;
+		const struct credential *c = &chain[i], *before = en->used;
+		int rc = ENTRA_PASS;
+
+		if (before != NULL && c != before)
+			continue;
+		en->used = c;
+		if (needs_met(en, c, &once) == 0) {
+			if (c->cached && en->claims == NULL && cache_take(en))
+				rc = 0;
+			else if ((rc = c->get(en, &once)) == 0)
+				cache_put(en);
+		}
+		if (rc == 0) {
+			buf_release(&tried);
+			return 0;
+		}
+		en->used = before;
+		if (rc < 0) {
+			buf_release(&tried);
+			*e = e->kind == ERR_NONE ? once : *e;
+			return err_in(e, "sign-in (%s)", c->name);
+		}
+		buf_addf(&tried, "%s%s: %s", tried.n ? "; " : "", c->name, once.msg);
+	}
+	err_set(e, ERR_AUTH, "not signed in: %s (see 'azswarm help sign-in')", tried.str);
+	buf_release(&tried);
+	return -1;
+}
+
 int entra_token(struct entra *en, const char **token, struct err *e)
 {
-	if (en->token == NULL)
-		cache_take(en);
-	if (en->token == NULL || !still_good(en->expires_on)) {
-		if (ask(en, e) < 0)
-			return -1;
-		cache_put(en);
-	}
+	if ((en->token == NULL || !still_good(en->expires_on)) && ask_chain(en, e) < 0)
+		return -1;
+	free(en->claims);
+	en->claims = NULL;
 	*token = en->token;
 	return 0;
 }
@@ -332,4 +469,49 @@ void entra_forget(struct entra *en)
 	en->token = NULL;
 	en->expires_on = 0;
 	cache_put(en);
+}
+
+int entra_challenge(struct entra *en, const char *claims, struct err *e)
+{
+	const char *what_to_do = en->used ? en->used->challenge : NULL;
+	struct buf b64 = BUF_INIT(ENTRA_ANSWER_MAX);
+
+	entra_forget(en);
+	if (what_to_do == NULL) {
+		free(en->claims);
+		en->claims = xstrdup(claims);
+		return 0;
+	}
+	buf_add_base64(&b64, claims, strlen(claims));
+	err_set(e, ERR_AUTH, "Azure wants a stronger sign-in than %s has: %s%s", en->used->name,
+		what_to_do, b64.str);
+	buf_release(&b64);
+	return -1;
+}
+
+int entra_who(struct entra *en, struct entra_who *who, struct err *e)
+{
+	static const char *const names[] = { "upn", "unique_name", "app_displayname", "appid" };
+	struct buf text = BUF_INIT(ENTRA_TOKEN_MAX);
+	struct err ignored = ERR_INIT;
+	const char *token, *name = "";
+	struct str rest, part;
+	cJSON *doc = NULL;
+
+	if (entra_token(en, &token, e) < 0)
+		return -1;
+	rest = str_of(token);
+	if (str_cut(&rest, '.', &part) && str_cut(&rest, '.', &part) &&
+	    buf_add_unbase64(&text, part, &ignored) == 0)
+		doc = json_parse(buf_str(&text), "token", &ignored);
+	*who = (struct entra_who){ .credential = en->used->name, .expires_on = en->expires_on };
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && *name == '\0'; i++)
+		name = json_str_opt(doc, names[i], "");
+	snprintf(who->name, sizeof(who->name), "%s", name);
+	snprintf(who->tenant, sizeof(who->tenant), "%s", json_str_opt(doc, "tid", ""));
+	snprintf(who->object_id, sizeof(who->object_id), "%s", json_str_opt(doc, "oid", ""));
+	who->user = strcmp(json_str_opt(doc, "idtyp", ""), "user") == 0;
+	json_burn(doc);
+	buf_burn(&text);
+	return 0;
 }

@@ -134,6 +134,13 @@ static int need_credentials(const struct settings *set, struct err *e)
 	return rc;
 }
 
+static const char *var(void *ctx, const char *name)
+{
+	struct session *s = ctx;
+
+	return settings_var(s->set, name);
+}
+
 int session_open(struct session *s, struct err *e)
 {
 	const struct settings *set = s->set;
@@ -173,9 +180,11 @@ int session_open(struct session *s, struct err *e)
 	scope = xasprintf("%s%s.default", audience,
 			  audience[strlen(audience) - 1] == '/' ? "" : "/");
 	cache = entra_cache_path();
-	entra_init(&s->entra, authority, settings_get(set, S_TENANT_ID),
-		   settings_get(set, S_CLIENT_ID), settings_get(set, S_CLIENT_SECRET), scope,
-		   cache, dial_azure(&s->dial));
+	entra_init(&s->entra, &(struct entra_options){
+		.authority = authority, .scope = scope, .cache_path = cache,
+		.dialer = dial_azure(&s->dial), .local = dial_local(&s->dial),
+		.var = var, .ctx = s,
+	});
 	s->open = true;
 	if (azure_init(&s->az, &s->entra, arm, settings_get(set, S_SUBSCRIPTION_ID),
 		       dial_azure(&s->dial), clock, e) < 0)

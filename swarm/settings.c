@@ -87,6 +87,13 @@ static int setting_named(struct str name)
 	return -1;
 }
 
+const char *settings_var(const struct settings *s, const char *name)
+{
+	int which = setting_named(str_of(name));
+
+	return which >= 0 ? settings_get(s, (enum setting)which) : getenv(name);
+}
+
 /* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed.  As in
  * the environment, an empty value is none. */
 static int env_line(struct settings *s, struct str line, struct err *e)

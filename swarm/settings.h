@@ -47,6 +47,8 @@ void settings_set(struct settings *s, enum setting which, const char *value, con
 
 /* Never NULL: "" when not chosen. */
 const char *settings_get(const struct settings *s, enum setting which);
+/* By name: a setting, or else a variable of the environment.  NULL or "": not set. */
+const char *settings_var(const struct settings *s, const char *name);
 /* A whole number in min..max, or ERR_USAGE naming the variable. */
 int settings_int(const struct settings *s, enum setting which, int min, int max, int *v,
 		 struct err *e);

@@ -536,9 +536,22 @@ static inline void rig_note(void *ctx, const char *text)
 	buf_addf(&g->told, "note: %s\n", text);
 }
 
+/* ctx: "NAME", "value", ..., NULL */
+static inline const char *rig_var(void *ctx, const char *name)
+{
+	for (const char *const *v = ctx; *v != NULL; v += 2)
+		if (strcmp(v[0], name) == 0)
+			return v[1];
+	return NULL;
+}
+
 /* The clock begins anew.  A token for an hour is there already. */
 static inline void rig_open(struct rig *g, const struct act *script, const char *cache)
 {
+	static const char *const vars[] = {
+		"AZURE_TENANT_ID", "tenant-1", "AZURE_CLIENT_ID", "client-1",
+		"AZURE_CLIENT_SECRET", SECRET, NULL
+	};
 	struct http_dialer dialer = { double_dial, &g->d };
 	struct azure_clock clock = { rig_now, rig_wait, g };
 	struct err e = ERR_INIT;
@@ -546,8 +559,10 @@ static inline void rig_open(struct rig *g, const struct act *script, const char 
 	clock_reset();
 	buf_init(&g->told, 8u << 20);
 	double_start(&g->d, script);
-	entra_init(&g->entra, LOGIN, "tenant-1", "client-1", SECRET, ARM "/.default", cache,
-		   dialer);
+	entra_init(&g->entra, &(struct entra_options){
+		.authority = LOGIN, .scope = ARM "/.default", .cache_path = cache,
+		.dialer = dialer, .local = dialer, .var = rig_var, .ctx = (void *)(uintptr_t)vars,
+	});
 	g->entra.token = xstrdup(TOKEN_1);
 	g->entra.expires_on = unix_time() + 3600;
 	if (azure_init(&g->az, &g->entra, ARM, "S", dialer, clock, &e) < 0) {

@@ -39,8 +39,8 @@ static const struct row {
 	{ "a token",
 	  { { ASK_TOKEN, 200, .body = TOKEN_2_BODY,
 	      .words = "Content-Type: application/x-www-form-urlencoded\r\n|User-Agent: azswarm|"
-	      "\r\n\r\ngrant_type=client_credentials&client_id=client-1&client_secret=" SECRET_PCT
-	      "&scope=https%3A%2F%2F" ARM_HOST "%2F.default" } },
+	      "\r\n\r\ngrant_type=client_credentials&client_secret=" SECRET_PCT
+	      "&client_id=client-1&scope=https%3A%2F%2F" ARM_HOST "%2F.default" } },
 	  .waits = "", .life = 3599 },
 	{ "the longest token",
 	  { { ASK_TOKEN, 200, .body = "{\"expires_in\":86399,\"access_token\":\"eyJ0.x\"}" } },
@@ -48,7 +48,7 @@ static const struct row {
 
 	/* refusals */
 	{ "wrong secret", { { ASK_TOKEN, 401, .body = WRONG_SECRET } }, ERR_AUTH,
-	  "sign-in: HTTP 401 from " LOGIN ": sign-in refused: invalid_client: AADSTS7000215: "
+	  "sign-in (EnvironmentCredential): HTTP 401 from " LOGIN ": sign-in refused: invalid_client: AADSTS7000215: "
 	  "Invalid client secret provided. (trace trace-1, correlation corr-1)|!Timestamp", "" },
 	{ "application not in the tenant", { { ASK_TOKEN, 400, .body = "{\"error\":"
 	    "\"unauthorized_client\",\"error_description\":\"AADSTS700016: Application not "
@@ -104,7 +104,7 @@ static const struct row {
 	{ "connection refused, then not", { { ASK_TOKEN, .then = NO_DIAL }, GOOD },
 	  .waits = "500m", .life = 3599 },
 	{ "connection refused for ever", { { ASK_TOKEN, .then = NO_DIAL, .times = 4 } }, ERR_NET,
-	  "sign-in: |" LOGIN_HOST ": connection refused", "500m 1 2" },
+	  "sign-in (EnvironmentCredential): |" LOGIN_HOST ": connection refused", "500m 1 2" },
 	{ "no answer, then one", { { ASK_TOKEN, .then = NO_ANSWER }, GOOD }, .waits = "500m",
 	  .life = 3599 },
 	{ "an answer cut short, then one",
@@ -112,13 +112,13 @@ static const struct row {
 	    GOOD }, .waits = "500m", .life = 3599 },
 	{ "answers cut short for ever",
 	  { { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .then = CUT_BODY, .times = 4 } }, ERR_PROTO,
-	  "sign-in: |ended early", "500m 1 2" },
-	{ "silence", { { ASK_TOKEN, .then = SILENCE } }, ERR_TIMEOUT, "sign-in: |timed out", "" },
+	  "sign-in (EnvironmentCredential): |ended early", "500m 1 2" },
+	{ "silence", { { ASK_TOKEN, .then = SILENCE } }, ERR_TIMEOUT, "sign-in (EnvironmentCredential): |timed out", "" },
 
 	/* answers that are no token */
 	{ "200 and a page of HTML", { { ASK_TOKEN, 200, .body = "<html>welcome</html>" } },
 	  ERR_DATA,
-	  "sign-in: sign-in answer: not JSON|!welcome", "" },
+	  "sign-in (EnvironmentCredential): sign-in answer: not JSON|!welcome", "" },
 	{ "200 and nothing", { { ASK_TOKEN, 200 } }, ERR_DATA, "sign-in answer: not JSON", "" },
 	{ "200 and an error", { { ASK_TOKEN, 200, .body = WRONG_SECRET } }, ERR_DATA,
 	  "token answer: access_token", "" },
@@ -247,7 +247,7 @@ static int take(const char *cache, const struct act *script, struct buf *why)
 }
 
 #define ENTRY(authority, tenant, client, scope, token, expires) \
-	"{\"authority\":\"" authority "\",\"tenant\":\"" tenant "\",\"client\":\"" client "\"," \
+	"{\"credential\":\"EnvironmentCredential\",\"authority\":\"" authority "\",\"tenant\":\"" tenant "\",\"client\":\"" client "\"," \
 	"\"scope\":\"" scope "\",\"token\":\"" token "\",\"expires_on\":" expires "}"
 #define OURS(token, expires) \
 	ENTRY(LOGIN, "tenant-1", "client-1", ARM "/.default", token, expires)
@@ -375,6 +375,8 @@ static void run_cache_file(const char *dir)
 
 	/* a token that Azure refused is forgotten, here and there */
 	rig_open(&g, one, path);
+	rig_no_token(&g);
+	entra_token(&g.entra, &token, &e);
 	entra_forget(&g.entra);
 	text = slurp(path);
 	told("cache: a refused token is dropped", strstr(text, TOKEN_2) == NULL ? "" : text);
@@ -445,8 +447,10 @@ static void run_awkward(void)
 {
 	static const struct act acts[] = {
 		{ "POST " LOGIN "/t%2F..%2F%3Fx/oauth2/v2.0/token", 200, .body = TOKEN_2_BODY,
-		  .words = "&client_secret=a%26b%3Dc%20%2B%25%22%0A%C3%A9&scope=" }, { NULL }
+		  .words = "&client_secret=a%26b%3Dc%20%2B%25%22%0A%C3%A9&client_id=c&scope=" }, { NULL }
 	};
+	const char *vars[] = { "AZURE_TENANT_ID", "t/../?x", "AZURE_CLIENT_ID", "c",
+		"AZURE_CLIENT_SECRET", "a&b=c +%\"\n\xc3\xa9", NULL };
 	struct armdouble d;
 	struct http_dialer dialer = { double_dial, &d };
 	struct buf why = BUF_INIT(4096);
@@ -456,7 +460,8 @@ static void run_awkward(void)
 
 	clock_reset();
 	double_start(&d, acts);
-	entra_init(&en, LOGIN, "t/../?x", "c", "a&b=c +%\"\n\xc3\xa9", "s", NULL, dialer);
+	entra_init(&en, &(struct entra_options){ .authority = LOGIN, .scope = "s",
+		.dialer = dialer, .var = rig_var, .ctx = vars });
 	if (entra_token(&en, &token, &e) < 0)
 		buf_adds(&why, e.msg);
 	double_content(&d, &why);
