@@ -65,7 +65,7 @@ LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
 LDFLAGS		?=
 STATIC_PIE	 = $(REL_FLAGS) $(if $(LTO),-flto=1 -flto-partition=one -fipa-pta) \
 		   -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
-		   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code \
+		   -Wl,-z,relro,-z,now,-z,noexecstack,-T,build-aux/layout.ld \
 		   -Wl,-z,pack-relative-relocs,--hash-style=gnu \
 		   -Wl,--gc-sections,--build-id=none,-s
 OWN_CRT		 = build/o/build-aux/start.o build/o/build-aux/libc.o
@@ -137,9 +137,9 @@ distclean: clean
 
 OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 
-azswarm: $(OWN_CRT) build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+azswarm: $(OWN_CRT) build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a build-aux/layout.ld
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
-		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
+		$(filter-out $(CRT_BEGIN) %.ld,$^) $(CRT_END)
 	@mv $@.tmp $@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
