@@ -51,19 +51,22 @@ static void send_answer(struct call *c, size_t limit)
 	};
 	struct buf body = BUF_INIT(STATE_MAX);
 	struct err e = ERR_INIT;
+	bool page = c->plain != NULL && cJSON_IsString(c->out);
 	char type[80];
 	size_t n = COMMON;
 
 	identify(c);
 	/* compute's bodies are indented, the others' are not */
-	if (c->out != NULL && c->pretty)
+	if (page)
+		buf_adds(&body, c->out->valuestring);
+	else if (c->out != NULL && c->pretty)
 		json_print_crlf(c->out, &body);
 	else if (c->out != NULL)
 		json_print(c->out, &body);
 	for (size_t i = 0; i < c->n_fields; i++)
 		fields[n++] = c->fields[i];
 	if (body.n > 0 || c->plain != NULL) {
-		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 ?
+		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 && !page ?
 			 "application/json; charset=utf-8" : c->plain);
 		fields[n++] = type;
 	}
@@ -561,6 +564,7 @@ out:
 		op_release_all(m);
 		store_release(m);
 		json_free(m->events);
+		json_burn(m->grants);
 		json_free(m->faults);
 		tls_identity_free(m->identity);
 		if (m->log != NULL)

@@ -1,13 +1,30 @@
 /*
- * Entra ID: tokens for a service principal, and the check of a bearer token.
- * A token looks like Entra's (a JWT) and is signed with a key of our own, so
- * that nothing has to be remembered for it to be checked.
+ * Entra ID: tokens for a service principal (secret, certificate, federation),
+ * for its one user (browser, device code, refresh), for a machine, and the
+ * check of a bearer token.  A token looks like Entra's (a JWT) and is signed
+ * with a key of our own, so that nothing has to be remembered for it to be
+ * checked; what waits for the user's consent is remembered in memory.
+ *
+ * The application's certificate is DIR/client.pem, if there is one.  Of a
+ * federated assertion the signature is not checked: its issuer is nobody we
+ * know.  A rule {"mfa": true} in the faults file wants a second factor of the
+ * user for writes, {"device_s": N} ends device codes after N seconds.
  */
 #include <stdlib.h>
 
 #include "emulator/inner.h"
 
 #define TOKEN_S 3599
+#define REFRESH_S (90 * 86400)
+#define CODE_S 600
+#define DEVICE_S 900
+#define SKEW_S 300
+#define FIELD_MAX (16u << 10)
+#define GRANTS_MAX 1000
+#define USER_NAME "Local User"
+#define USER_UPN "user@local.example"
+#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"	/* a public client of every tenant */
+#define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static __attribute__((format(printf, 5, 6), cold))
 void refuse_token(struct call *c, unsigned status, const char *error, int code, const char *fmt, ...)
@@ -39,53 +56,147 @@ static void sign(struct emu *m, struct str text, struct buf *out)
 	buf_add_base64url(out, mac, sizeof(mac));
 }
 
-static void make_token(struct emu *m, const char *audience, int64_t now, struct buf *out)
+/* kind: what it is good for, "access", "refresh" or "id".  Takes claims. */
+static void jwt_make(struct emu *m, const char *kind, cJSON *claims, struct buf *out)
 {
-	static const char header[] = "{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"local\"}";
-	struct buf claims = BUF_INIT(8192), mac = BUF_INIT(64);
-	cJSON *doc;
+	struct buf text = BUF_INIT(8192), mac = BUF_INIT(64);
 
-	doc = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,'appid':%s,'appidacr':'1',"
-		       "'idp':'%s/%s/v2.0','idtyp':'app','oid':%s,'sub':%s,'tid':%s,'uti':%U,'ver':'1.0',"
-		       "'xms_tcdt':'1640000000'}", audience, m->base, m->tenant, now, now - 300,
-		       now + TOKEN_S + 1, m->client, m->base, m->tenant, m->object, m->object, m->tenant);
-	json_print(doc, &claims);
-	buf_add_base64url(out, header, sizeof(header) - 1);
+	buf_addf(&text, "{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"%s\"}", kind);
+	buf_add_base64url(out, text.str, text.n);
+	buf_reset(&text);
+	json_print(claims, &text);
 	buf_addc(out, '.');
-	buf_add_base64url(out, claims.str, claims.n);
+	buf_add_base64url(out, text.str, text.n);
 	sign(m, buf_str(out), &mac);
 	buf_addc(out, '.');
 	buf_addstr(out, buf_str(&mac));
-	json_free(doc);
+	json_free(claims);
 	buf_release(&mac);
-	buf_release(&claims);
+	buf_release(&text);
+}
+
+/* One part of a JWT; NULL when it is no JSON. */
+static cJSON *jwt_part(struct str *jwt)
+{
+	struct buf json = BUF_INIT(FIELD_MAX);
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	struct str word;
+
+	if (str_cut(jwt, '.', &word) && buf_add_unbase64(&json, word, &e) == 0)
+		doc = json_parse(buf_str(&json), "token", &e);
+	buf_release(&json);
+	return doc;
+}
+
+/* The claims of a token we made; NULL when we did not, or not as one of that kind. */
+static cJSON *jwt_open(struct emu *m, const char *kind, struct str text)
+{
+	struct buf mac = BUF_INIT(64);
+	ptrdiff_t dot = str_rchr(text, '.');
+	struct str rest = text;
+	cJSON *head = NULL, *doc = NULL;
+
+	sign(m, str_head(text, dot < 0 ? 0 : (size_t)dot), &mac);
+	if (dot >= 0 && str_eq(buf_str(&mac), str_skip(text, (size_t)dot + 1)) &&
+	    (head = jwt_part(&rest)) != NULL && json_is(head, "kid", kind))
+		doc = jwt_part(&rest);
+	json_free(head);
+	buf_release(&mac);
+	return doc;
+}
+
+/* The one person of the tenant. */
+static void user_id(struct emu *m, char out[37])
+{
+	struct buf hex = BUF_INIT(64);
+	uint8_t mac[SHA256_LEN];
+
+	hmac_sha256(m->token_key, sizeof(m->token_key), "user", 4, mac);
+	buf_add_hex(&hex, mac, 16);
+	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13, hex.str + 17,
+		 hex.str + 20);
+	buf_release(&hex);
+}
+
+/* What a token is for.  user false: the application itself. */
+struct subject {
+	const char *client;
+	bool user;
+	bool strong;		/* showed a second factor */
+	bool acrs;		/* which the token was asked to say */
+};
+
+static void make_token(struct emu *m, const char *audience, const struct subject *s, struct buf *out)
+{
+	int64_t now = unix_time();
+	char user[37];
+	cJSON *doc;
+
+	user_id(m, user);
+	doc = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,'appid':%s,'appidacr':%s,"
+		       "'idp':'%s/%s/v2.0','idtyp':%s,'oid':%s,'sub':%s,'tid':%s,'uti':%U,'ver':'1.0',"
+		       "'xms_tcdt':'1640000000'}", audience, m->base, m->tenant, now, now - 300,
+		       now + TOKEN_S + 1, s->client, s->user ? "0" : "1", m->base, m->tenant,
+		       s->user ? "user" : "app", s->user ? user : m->object, s->user ? user : m->object, m->tenant);
+	if (s->user)
+		json_defaults(doc, "{'name':'" USER_NAME "','upn':'" USER_UPN "','unique_name':'" USER_UPN "',"
+			      "'scp':'user_impersonation','amr':[%s]}", s->strong ? "mfa" : "pwd");
+	if (s->acrs)
+		json_defaults(doc, "{'acrs':['p1']}");
+	jwt_make(m, "access", doc, out);
 }
 
 /* What was percent-encoded; NULL when it was not.  Caller frees. */
 static char *decoded(struct str s)
 {
-	struct buf b = BUF_INIT(1024);
+	struct buf b = BUF_INIT(FIELD_MAX);
 	struct err e = ERR_INIT;
 
-	if (buf_add_unpct(&b, s, true, &e) == 0 && !b.over)
+	if (buf_add_unpct(&b, s, true, &e) == 0 && !b.over && strlen(b.str) == b.n)
 		return buf_detach(&b);
 	buf_burn(&b);
 	return NULL;
 }
 
-/* One field of a form; NULL when it is absent or badly escaped. */
-static char *form_field(const char *form, const char *name)
+/* The fields of a form or a query; without those that are badly escaped. */
+static cJSON *fields_of(struct str text)
 {
-	struct str rest = str_of(form), pair, key;
+	cJSON *doc = cJSON_CreateObject();
+	struct str pair, key;
+	char *value;
 
-	while (str_next(&rest, '&', &pair))
-		if (str_cut(&pair, '=', &key) && str_eqz(key, name))
-			return decoded(pair);
-	return NULL;
+	text = str_head(text, 4 * FIELD_MAX);
+	while (str_next(&text, '&', &pair))
+		if (str_cut(&pair, '=', &key) && (value = decoded(pair)) != NULL) {
+			char *name = str_dup(key);
+
+			json_set(doc, name, cJSON_CreateString(value));
+			free(name);
+			burn_str(value);
+		}
+	return doc;
+}
+
+static cJSON *form_of(struct call *c)
+{
+	return fields_of(str_of(json_text(c->body, "form")));
+}
+
+static const char *field(const cJSON *form, const char *name)
+{
+	const cJSON *v = json_get(form, name);
+
+	return v != NULL ? v->valuestring : NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strlen(a) == strlen(b) && same_bytes(a, b, strlen(a));
 }
 
 /* "Basic base64(id:secret)", both percent-encoded (RFC 6749 2.3.1). */
-static void basic_credentials(struct call *c, char **id, char **secret)
+static void basic_credentials(struct call *c, cJSON *form)
 {
 	struct str f = http_field(http_x_head(c->x), "Authorization"), left;
 	struct buf plain = BUF_INIT(4096);
@@ -95,79 +206,601 @@ static void basic_credentials(struct call *c, char **id, char **secret)
 	    buf_add_unbase64(&plain, str_trim(str_skip(f, 6)), &e) == 0) {
 		f = buf_str(&plain);
 		if (str_cut(&f, ':', &left)) {
-			if (*id == NULL)
-				*id = decoded(left);
-			*secret = decoded(f);
+			char *id = decoded(left), *secret = decoded(f);
+
+			if (field(form, "client_id") == NULL && id != NULL)
+				json_add_str(form, "client_id", id);
+			if (secret != NULL)
+				json_set(form, "client_secret", cJSON_CreateString(secret));
+			free(id);
+			burn_str(secret);
 		}
 	}
 	buf_burn(&plain);
 }
 
-/* The audience a v2 scope stands for: everything before "/.default".  Whether
- * there is such a resource. */
-static bool audience_of(struct call *c, char *scope)
-{
-	size_t n = strlen(scope) - strlen(".default");
-	struct str s;
+/* ---- proofs of being the application ---- */
 
-	scope[n] = '\0';
-	if (n > 1 && scope[n - 2] == '/')
-		scope[n - 1] = '\0';		/* it had one of its own */
-	s = str_of(scope);
-	return listed("https://management.azure.com/ https://management.core.windows.net/", scope) ||
-	       str_starts(s, str_of(c->m->base)) || str_starts(s, str_of(c->base));
+/* aud may be a list. */
+static bool audience_is(const cJSON *claims, const char *want)
+{
+	const cJSON *aud = json_get(claims, "aud"), *v;
+
+	if (json_is(claims, "aud", want))
+		return true;
+	cJSON_ArrayForEach(v, aud)
+		if (cJSON_IsString(v) && is(v->valuestring, want))
+			return true;
+	return false;
 }
 
-static int token(struct call *c, const char *tenant)
+/* Both alphabets, with padding or without, are seen. */
+static bool thumb_is(const cJSON *head, const char *name, const void *hash, size_t n)
 {
-	const char *form = json_text(c->body, "form");
-	char *id = form_field(form, "client_id"), *secret = form_field(form, "client_secret");
-	char *grant = form_field(form, "grant_type"), *scope = form_field(form, "scope");
-	struct buf out = BUF_INIT(16u << 10);
-	struct emu *m = c->m;
-	int rc = -1;
+	struct buf raw = BUF_INIT(64);
+	struct err e = ERR_INIT;
+	bool same = buf_add_unbase64(&raw, str_of(json_text(head, name)), &e) == 0 && raw.n == n &&
+		memcmp(raw.str, hash, n) == 0;
 
-	if (secret == NULL)
-		basic_credentials(c, &id, &secret);
-	if (!is(tenant, m->tenant)) {
-		refuse_token(c, 400, "invalid_request", 90002, "Tenant '%.80s' not found. Check to make sure "
-			     "you have the correct tenant ID and are signing into the correct cloud.", tenant);
-	} else if (grant == NULL || scope == NULL) {
+	buf_release(&raw);
+	return same;
+}
+
+/* Is it signed by the certificate that the application has here? */
+static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
+{
+	struct buf pem = BUF_INIT(64u << 10), der = BUF_INIT(16u << 10), sig = BUF_INIT(1024);
+	char *path = xasprintf("%s/client.pem", m->dir);
+	ptrdiff_t dot = str_rchr(jwt, '.');
+	uint8_t sha2[SHA256_LEN], sha[20];
+	struct err e = ERR_INIT;
+	bool pss = json_is(head, "alg", "PS256"), ok = false;
+
+	if (file_read(path, &pem, &e) == 0 && cert_der(buf_str(&pem), &der, &e) == 0 &&
+	    buf_add_unbase64(&sig, str_skip(jwt, (size_t)dot + 1), &e) == 0) {
+		sha256(der.str, der.n, sha2);
+		sha1(der.str, der.n, sha);
+		ok = (pss || json_is(head, "alg", "RS256")) &&
+			(thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) || thumb_is(head, "x5t", sha, sizeof(sha))) &&
+			cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
+	}
+	buf_burn(&pem);
+	buf_release(&der);
+	buf_release(&sig);
+	free(path);
+	return ok;
+}
+
+static int check_assertion(struct call *c, const char *tenant, const cJSON *form)
+{
+	const char *type = field(form, "client_assertion_type");
+	struct str jwt = str_of(field(form, "client_assertion")), rest = jwt;
+	cJSON *head = jwt_part(&rest), *claims = jwt_part(&rest);
+	int64_t now = unix_time(), exp = json_int_opt(claims, "exp", 0);
+	char *token = xasprintf("%s/%s/oauth2/v2.0/token", c->base, tenant);
+	char *old = xasprintf("%s/%s/oauth2/token", c->base, tenant);
+	char *issuer = xasprintf("%s/%s/v2.0", c->base, tenant);
+	bool own = json_is(claims, "iss", c->m->client), ok = false;
+
+	if (type == NULL || strcmp(type, JWT_BEARER) != 0)
 		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: '%s'.", grant == NULL ? "grant_type" : "scope");
-	} else if (strcmp(grant, "client_credentials") != 0) {
-		refuse_token(c, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant "
-			     "type '%.100s'.", grant);
-	} else if (!is(id, m->client)) {
-		refuse_token(c, 400, "unauthorized_client", 700016, "Application with identifier '%.80s' was "
-			     "not found in the directory 'Local Azure'.", id != NULL ? id : "");
-	} else if (secret == NULL) {
+			     "following parameter: 'client_assertion_type'.");
+	else if (head == NULL || claims == NULL || rest.n == 0)
+		refuse_token(c, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
+	else if (exp < now - SKEW_S || json_int_opt(claims, "nbf", 0) > now + SKEW_S)
+		refuse_token(c, 401, "invalid_client", 700024, "Client assertion is not within its valid "
+			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
+			     (long long)exp);
+	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
+		refuse_token(c, 401, "invalid_client", 700212, "No matching federated identity record found "
+			     "for presented assertion audience.");
+	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
+		refuse_token(c, 401, "invalid_client", 700213, "No matching federated identity record found "
+			     "for presented assertion subject '%.100s'.", json_text(claims, "sub"));
+	else if (own && !json_is(claims, "sub", c->m->client))
+		refuse_token(c, 401, "invalid_client", 700021, "Client assertion application identifier "
+			     "doesn't match 'client_id' parameter.");
+	else if (own && !audience_is(claims, token) && !audience_is(claims, old) && !audience_is(claims, issuer))
+		refuse_token(c, 401, "invalid_client", 700023, "Client assertion audience claim does not match "
+			     "Realm issuer.");
+	else if (own && !signed_by_app(c->m, head, jwt))
+		refuse_token(c, 401, "invalid_client", 700027, "The certificate with identifier used to sign "
+			     "the client assertion is not registered on application. [Reason - The key was not "
+			     "found or the signature is wrong.]");
+	else
+		ok = true;
+	json_free(head);
+	json_free(claims);
+	free(token);
+	free(old);
+	free(issuer);
+	return ok ? 0 : -1;
+}
+
+static int check_secret(struct call *c, const char *secret)
+{
+	if (secret == NULL)
 		refuse_token(c, 401, "invalid_client", 7000218, "The request body must contain the "
 			     "following parameter: 'client_assertion' or 'client_secret'.");
-	} else if (strlen(secret) != strlen(m->secret) || !same_bytes(secret, m->secret, strlen(secret))) {
+	else if (!same_text(secret, c->m->secret))
 		refuse_token(c, 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the "
 			     "secret being sent in the request is the client secret value, not the client "
-			     "secret ID, for a secret added to app '%s'.", m->client);
-	} else if (!str_ends(str_of(scope), STR("/.default"))) {
+			     "secret ID, for a secret added to app '%s'.", c->m->client);
+	else
+		return 0;
+	return -1;
+}
+
+/* ---- what waits for the user ---- */
+
+static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form, int64_t life)
+{
+	cJSON *g, *next;
+
+	if (m->grants == NULL)
+		m->grants = cJSON_CreateArray();
+	for (g = m->grants->child; g != NULL; g = next) {
+		next = g->next;
+		if (json_int_opt(g, "until", 0) < unix_time() - CODE_S ||
+		    cJSON_GetArraySize(m->grants) >= GRANTS_MAX)
+			json_free(cJSON_DetachItemViaPointer(m->grants, g));
+	}
+	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,'client':%s,'form':%j}",
+		     kind, code, unix_time() + life, (int)m->o.retry_after_s, field(form, "client_id"), form);
+	cJSON_AddItemToArray(m->grants, g);
+	return g;
+}
+
+/* name: "code", or "user" for what a person types */
+static cJSON *grant_find(struct emu *m, const char *kind, const char *name, const char *code)
+{
+	cJSON *g;
+
+	cJSON_ArrayForEach(g, m->grants)
+		if (json_is(g, "kind", kind) && json_is(g, name, code))
+			return g;
+	return NULL;
+}
+
+static void new_code(struct buf *b)
+{
+	uint8_t raw[32];
+
+	random_bytes(raw, sizeof(raw));
+	buf_adds(b, "0.A");
+	buf_add_base64url(b, raw, sizeof(raw));
+}
+
+/* The number of some rule of the faults file. */
+static int64_t rule_int(struct emu *m, const char *name, int64_t dflt)
+{
+	const cJSON *rule;
+
+	cJSON_ArrayForEach(rule, m->faults)
+		dflt = json_int_opt(rule, name, dflt);
+	return dflt;
+}
+
+static bool mfa_wanted(struct emu *m)
+{
+	const cJSON *rule;
+
+	cJSON_ArrayForEach(rule, m->faults)
+		if (json_bool_opt(rule, "mfa", false))
+			return true;
+	return false;
+}
+
+/* Does this claims parameter ask for the context that stands for MFA? */
+static bool asks_acrs(const char *claims)
+{
+	struct err e = ERR_INIT;
+	cJSON *doc = json_parse(str_of(claims), "claims", &e);
+	const cJSON *v;
+	bool found = json_is(doc, "access_token.acrs.value", "p1");
+
+	cJSON_ArrayForEach(v, json_at(doc, "access_token.acrs.values"))
+		found = found || (cJSON_IsString(v) && is(v->valuestring, "p1"));
+	json_free(doc);
+	return found;
+}
+
+/* ---- tokens ---- */
+
+/* The resource a scope stands for: everything before "/.default".  NULL: it is
+ * none of ours.  Caller frees. */
+static char *audience_of(struct call *c, const char *scope)
+{
+	struct str rest = str_of(scope), word, found = STR_NULL;
+	char *out;
+
+	while (str_next(&rest, ' ', &word))
+		if (found.p == NULL && str_find(word, STR("://")) > 0 && str_rchr(word, '/') > 8)
+			found = str_head(word, (size_t)str_rchr(word, '/'));
+	out = str_dup(found);
+	if (listed("https://management.azure.com https://management.azure.com/ "
+		   "https://management.core.windows.net https://management.core.windows.net/", out) ||
+	    str_starts(found, str_of(c->m->base)) || str_starts(found, str_of(c->base)))
+		return out;
+	free(out);
+	return NULL;
+}
+
+/* As the old endpoint has it: numbers are texts. */
+static void as_v1(cJSON *doc, int64_t now, const char *resource)
+{
+	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l','not_before':'%l',"
+			       "'resource':%s}", TOKEN_S, TOKEN_S, now + TOKEN_S, now - 300, resource);
+
+	json_merge(doc, more);
+	json_free(more);
+}
+
+/* form: of this request; asked: of the one that began it */
+static void give_tokens(struct call *c, const cJSON *form, const cJSON *asked, struct subject *s)
+{
+	const char *scope = field(form, "scope"), *claims = field(form, "claims"), *resource = field(form, "resource");
+	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience, user[37];
+	struct buf out = BUF_INIT(FIELD_MAX);
+	int64_t now = unix_time();
+	cJSON *doc, *id;
+
+	scope = v1 != NULL ? v1 : scope != NULL ? scope : field(asked, "scope");
+	claims = claims != NULL ? claims : field(asked, "claims");
+	s->acrs = s->user && asks_acrs(claims);
+	audience = audience_of(c, scope != NULL ? scope : "");
+	if (scope == NULL) {
+		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
+			     "following parameter: 'scope'.");
+	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
 		refuse_token(c, 400, "invalid_scope", 1002012, "The provided value for scope %.100s is not "
 			     "valid. Client credential flows must have a scope value with /.default suffixed "
 			     "to the resource identifier (application ID URI).", scope);
-	} else if (!audience_of(c, scope)) {
+	} else if (audience == NULL) {
 		refuse_token(c, 400, "invalid_resource", 500011, "The resource principal named %.100s was not "
 			     "found in the tenant named Local Azure.", scope);
+	} else if (s->acrs && !s->strong) {
+		refuse_token(c, 400, "interaction_required", 50076, "Due to a configuration change made by your "
+			     "administrator, or because you moved to a new location, you must use multi-factor "
+			     "authentication to access '%.100s'.", audience);
+		json_add_str(c->out, "suberror", "basic_action");
+		json_add_str(c->out, "claims", claims);
 	} else {
-		make_token(m, scope, unix_time(), &out);
-		call_answer(c, 200, json_fmt("{'token_type':'Bearer','expires_in':%d,"
-			"'ext_expires_in':%d,'access_token':%s}", TOKEN_S, TOKEN_S, out.str));
-		rc = 0;
+		make_token(c->m, audience, s, &out);
+		doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,'access_token':%s}",
+			       TOKEN_S, TOKEN_S, out.str);
+		if (v1 != NULL)
+			as_v1(doc, now, resource);
+		user_id(c->m, user);
+		if (s->user)
+			json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
+		if (s->user && strstr(scope, "offline_access") != NULL) {
+			buf_reset(&out);
+			jwt_make(c->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
+				 s->client, scope, s->strong, now + REFRESH_S), &out);
+			json_add_str(doc, "refresh_token", out.str);
+		}
+		if (s->user && strstr(scope, "openid") != NULL) {
+			buf_reset(&out);
+			id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
+				      "'name':'" USER_NAME "','preferred_username':'" USER_UPN "','oid':%s,'sub':%s,"
+				      "'tid':%s,'ver':'2.0','nonce':%s}", s->client, c->base, c->m->tenant, now, now,
+				      now + TOKEN_S, user, user, c->m->tenant, field(asked, "nonce"));
+			json_strip_nulls(id);
+			jwt_make(c->m, "id", id, &out);
+			json_add_str(doc, "id_token", out.str);
+		}
+		if (s->user && field(form, "client_info") != NULL) {
+			char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, c->m->tenant);
+
+			buf_reset(&out);
+			buf_add_base64url(&out, info, strlen(info));
+			json_add_str(doc, "client_info", out.str);
+			free(info);
+		}
+		call_answer(c, 200, doc);
 	}
-	free(id);
-	burn_str(secret);
-	free(grant);
-	free(scope);
+	free(v1);
+	free(audience);
 	buf_burn(&out);
-	return rc;
 }
+
+static void app_token(struct call *c, const char *tenant, cJSON *form)
+{
+	struct subject s = { .client = c->m->client };
+
+	if (listed("common organizations consumers", tenant))
+		refuse_token(c, 400, "invalid_request", 900382, "Client credential flows are not supported on "
+			     "the tenant '%s'.", tenant);
+	else if (field(form, "client_assertion") != NULL ? check_assertion(c, tenant, form) == 0 :
+		 check_secret(c, field(form, "client_secret")) == 0)
+		give_tokens(c, form, NULL, &s);
+}
+
+static bool pkce_holds(const cJSON *asked, const char *verifier)
+{
+	struct buf b = BUF_INIT(64);
+	uint8_t hash[SHA256_LEN];
+	bool ok;
+
+	sha256(verifier, strlen(verifier), hash);
+	buf_add_base64url(&b, hash, sizeof(hash));
+	ok = strlen(verifier) >= 43 && same_text(b.str, field(asked, "code_challenge"));
+	buf_release(&b);
+	return ok;
+}
+
+/* An authorization code: good once. */
+static void code_token(struct call *c, const cJSON *form)
+{
+	const char *code = field(form, "code"), *verifier = field(form, "code_verifier");
+	const char *redirect = field(form, "redirect_uri");
+	cJSON *g = grant_find(c->m, "code", "code", code);
+	const cJSON *asked = json_get(g, "form");
+	struct subject s = { field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
+
+	if (g == NULL || !json_is(g, "client", s.client))
+		refuse_token(c, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+	else if (json_int_opt(g, "until", 0) < unix_time())
+		refuse_token(c, 400, "invalid_grant", 70008, "The provided authorization code or refresh token "
+			     "has expired. Send a new interactive authorization request.");
+	else if (json_bool_opt(g, "used", false))
+		refuse_token(c, 400, "invalid_grant", 54005, "OAuth2 Authorization code was already redeemed, "
+			     "please retry with a new valid code or use an existing refresh token.");
+	else if (redirect == NULL || strcmp(redirect, field(asked, "redirect_uri")) != 0)
+		refuse_token(c, 400, "invalid_grant", 500112, "The reply address does not match the reply address "
+			     "provided when requesting Authorization code.");
+	else if (verifier == NULL || !pkce_holds(asked, verifier))
+		refuse_token(c, 400, "invalid_grant", 501481, "The Code_Verifier does not match the code_challenge "
+			     "supplied in the authorization request.");
+	else
+		give_tokens(c, form, asked, &s);
+	if (g != NULL)
+		json_set(g, "used", cJSON_CreateTrue());
+}
+
+static void device_token(struct call *c, const cJSON *form)
+{
+	const char *code = field(form, "device_code") != NULL ? field(form, "device_code") : field(form, "code");
+	cJSON *g = grant_find(c->m, "device", "code", code);
+	struct subject s = { field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
+	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0), asked = json_int_opt(g, "asked", 0);
+
+	if (g != NULL)
+		json_put_int(g, "asked", now);
+	if (g == NULL || !json_is(g, "client", s.client) || json_bool_opt(g, "used", false)) {
+		refuse_token(c, 400, "bad_verification_code", 70018, "Invalid verification code due to User typing "
+			     "in wrong user code for device code flow.");
+	} else if (json_int_opt(g, "until", 0) < unix_time()) {
+		refuse_token(c, 400, "expired_token", 70020, "The provided value for the input parameter "
+			     "'device_code' is not valid. This device code has expired.");
+	} else if (json_is(g, "answer", "no")) {
+		refuse_token(c, 400, "authorization_declined", 65004, "User declined to consent to access the app.");
+	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
+		/* for good, RFC 8628 section 3.5 */
+		json_put_int(g, "interval", interval + 5);
+		refuse_token(c, 400, "slow_down", 70016, "OAuth 2.0 device flow error. The client polls too often.");
+	} else if (json_is(g, "answer", "")) {
+		refuse_token(c, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is "
+			     "pending. Continue polling.");
+	} else {
+		give_tokens(c, form, json_get(g, "form"), &s);
+		json_set(g, "used", cJSON_CreateTrue());
+	}
+}
+
+static void refresh_token(struct call *c, const cJSON *form)
+{
+	cJSON *old = jwt_open(c->m, "refresh", str_of(field(form, "refresh_token")));
+	struct subject s = { field(form, "client_id"), true, json_bool_opt(old, "strong", false), false };
+
+	if (old == NULL || !json_is(old, "client", s.client))
+		refuse_token(c, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+	else if (json_int_opt(old, "exp", 0) < unix_time())
+		refuse_token(c, 400, "invalid_grant", 700082, "The refresh token has expired due to inactivity.");
+	else
+		give_tokens(c, form, old, &s);
+	json_free(old);
+}
+
+static void token(struct call *c, const char *tenant, bool v1)
+{
+	cJSON *form = form_of(c);
+	const char *grant = field(form, "grant_type"), *id;
+
+	basic_credentials(c, form);
+	if (!v1)
+		json_drop(form, "resource");
+	id = field(form, "client_id");
+	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
+		refuse_token(c, 400, "invalid_request", 90002, "Tenant '%.80s' not found. Check to make sure "
+			     "you have the correct tenant ID and are signing into the correct cloud.", tenant);
+	else if (grant == NULL)
+		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
+			     "following parameter: 'grant_type'.");
+	else if (!is(id, c->m->client) && (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
+		refuse_token(c, 400, "unauthorized_client", 700016, "Application with identifier '%.80s' was "
+			     "not found in the directory 'Local Azure'.", id != NULL ? id : "");
+	else if (strcmp(grant, "client_credentials") == 0)
+		app_token(c, tenant, form);
+	else if (strcmp(grant, "authorization_code") == 0)
+		code_token(c, form);
+	else if (listed("urn:ietf:params:oauth:grant-type:device_code device_code", grant))
+		device_token(c, form);
+	else if (strcmp(grant, "refresh_token") == 0)
+		refresh_token(c, form);
+	else
+		refuse_token(c, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant "
+			     "type '%.100s'.", grant);
+	json_burn(form);
+}
+
+/* ---- pages ---- */
+
+/* Nothing of what the caller sent is shown: nothing to escape. */
+static void page(struct call *c, unsigned status, const char *text)
+{
+	static const char head[] = "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Local Azure</title>"
+		"<h1>Local Azure</h1>";
+	char *html = xasprintf("%s%s", head, text);
+
+	c->plain = "text/html; charset=utf-8";
+	call_answer(c, status, cJSON_CreateString(html));
+	free(html);
+}
+
+#define BUTTONS "<button name=answer value=yes>Sign in</button> <button name=answer value=mfa>Sign in with a " \
+	"second factor</button> <button name=answer value=no>Cancel</button></form>"
+
+static void devicecode(struct call *c)
+{
+	static const char alphabet[] = "BCDFGHJKLMNPQRSTVWXZ23456789";
+	cJSON *form = form_of(c), *g;
+	const char *id = field(form, "client_id");
+	struct buf code = BUF_INIT(64);
+	int64_t life = rule_int(c->m, "device_s", DEVICE_S);
+	char user[10] = "", *message;
+
+	if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
+		refuse_token(c, 400, "unauthorized_client", 700016, "Application with identifier '%.80s' was "
+			     "not found in the directory 'Local Azure'.", id != NULL ? id : "");
+	} else if (field(form, "scope") == NULL) {
+		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
+			     "following parameter: 'scope'.");
+	} else {
+		new_code(&code);
+		for (int i = 0; i < 9; i++)
+			user[i] = alphabet[random_below(sizeof(alphabet) - 1)];
+		g = grant_new(c->m, "device", code.str, form, life);
+		json_put_str(g, "user", user);
+		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin and enter the "
+				    "code %s to authenticate.", c->base, user);
+		call_answer(c, 200, json_fmt("{'user_code':%s,'device_code':%s,'verification_uri':'%s/devicelogin',"
+			"'expires_in':%l,'interval':%d,'message':%s}", user, code.str, c->base, life,
+			(int)c->m->o.retry_after_s, message));
+		free(message);
+	}
+	buf_release(&code);
+	json_burn(form);
+}
+
+static void devicelogin(struct call *c)
+{
+	cJSON *form = form_of(c), *g = grant_find(c->m, "device", "user", field(form, "user_code"));
+	const char *answer = field(form, "answer");
+
+	if (c->method != POST)
+		page(c, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
+	else if (g == NULL || !json_is(g, "answer", "") || json_int_opt(g, "until", 0) < unix_time() ||
+		 !listed("yes mfa no", answer))
+		page(c, 400, "<p>That code didn't work. Check the code and try again.");
+	else {
+		json_put_str(g, "answer", answer);
+		page(c, 200, is(answer, "no") ? "<p>You have declined." :
+		     "<p>You have signed in. You may now close this window.");
+	}
+	json_burn(form);
+}
+
+/* Send the browser back with name=value; text: what went wrong, or NULL. */
+static void go_back(struct call *c, const cJSON *q, const char *name, const char *value, const char *text)
+{
+	const char *to = field(q, "redirect_uri"), *state = field(q, "state");
+	struct buf b = BUF_INIT(FIELD_MAX);
+
+	buf_addf(&b, "%s%c%s=", to, strchr(to, '?') != NULL ? '&' : '?', name);
+	buf_add_pct(&b, str_of(value));
+	if (text != NULL) {
+		buf_adds(&b, "&error_description=");
+		buf_add_pct(&b, str_of(text));
+	}
+	if (state != NULL) {
+		buf_adds(&b, "&state=");
+		buf_add_pct(&b, str_of(state));
+	}
+	call_answer(c, 302, NULL);
+	call_field(c, "Location: %s", b.str);
+	buf_release(&b);
+}
+
+/* For everybody but this machine's own programs there is no redirecting. */
+static bool loopback(const char *redirect)
+{
+	struct err e = ERR_INIT;
+	struct http_url u;
+
+	return redirect != NULL && http_url_parse(str_of(redirect), &u, &e) == 0 && !u.tls &&
+		strcmp(u.host, "localhost") == 0;
+}
+
+static void authorize(struct call *c, const char *tenant)
+{
+	cJSON *q = fields_of(http_x_query(c->x)), *form = form_of(c);
+	const char *id = field(q, "client_id"), *answer = field(form, "answer");
+	struct buf code = BUF_INIT(64);
+	cJSON *g;
+
+	if (!is(tenant, c->m->tenant) && !listed("common organizations", tenant)) {
+		page(c, 400, "<p>AADSTS90002: Tenant not found.");
+	} else if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
+		page(c, 400, "<p>AADSTS700016: Application not found in the directory.");
+	} else if (!loopback(field(q, "redirect_uri"))) {
+		page(c, 400, "<p>AADSTS50011: The redirect URI specified in the request does not match the redirect "
+		     "URIs configured for the application.");
+	} else if (!is(field(q, "response_type"), "code")) {
+		go_back(c, q, "error", "unsupported_response_type", "AADSTS700054: response_type is not enabled for "
+			"the application.");
+	} else if (!is(field(q, "code_challenge_method"), "S256") || field(q, "code_challenge") == NULL) {
+		go_back(c, q, "error", "invalid_request", "AADSTS9002325: Proof Key for Code Exchange is required.");
+	} else if (c->method != POST || !listed("yes mfa no", answer)) {
+		page(c, 200, "<form method=post>" BUTTONS);
+	} else if (is(answer, "no")) {
+		go_back(c, q, "error", "access_denied", "AADSTS65004: User declined to consent to access the app.");
+	} else {
+		new_code(&code);
+		g = grant_new(c->m, "code", code.str, q, CODE_S);
+		json_put_str(g, "answer", answer);
+		go_back(c, q, "code", code.str, NULL);
+	}
+	buf_release(&code);
+	json_burn(q);
+	json_burn(form);
+}
+
+/* ---- a machine's identity ---- */
+
+cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
+{
+	struct subject s = { .client = m->client };
+	cJSON *q = fields_of(http_x_query(x)), *doc;
+	const char *resource = field(q, "resource"), *id = field(q, "client_id"), *object = field(q, "object_id");
+	struct buf out = BUF_INIT(FIELD_MAX);
+	int64_t now = unix_time();
+
+	*status = 400;
+	if (!str_ieq(http_field(http_x_head(x), "Metadata"), STR("true"))) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'Required metadata header not "
+			       "specified'}");
+	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL || field(q, "api-version") == NULL ||
+		   resource == NULL) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}", resource == NULL ?
+			       "Required audience parameter not specified" : "Bad request");
+	} else if ((id != NULL && !is(id, m->client)) || (object != NULL && !is(object, m->object)) ||
+		   field(q, "msi_res_id") != NULL) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+	} else {
+		*status = 200;
+		make_token(m, resource, &s, &out);
+		doc = json_fmt("{'access_token':%s,'client_id':%s,'expires_in':'%d','expires_on':'%l',"
+			       "'ext_expires_in':'%d','not_before':'%l','resource':%s,'token_type':'Bearer'}", out.str,
+			       m->client, TOKEN_S, now + TOKEN_S, TOKEN_S, now - 300, resource);
+	}
+	buf_burn(&out);
+	json_free(q);
+	return doc;
+}
+
+/* ---- paths ---- */
 
 static void configuration(struct call *c, const char *tenant)
 {
@@ -175,7 +808,7 @@ static void configuration(struct call *c, const char *tenant)
 
 	call_answer(c, 200, json_fmt("{'token_endpoint':'%s/oauth2/v2.0/token',"
 		"'token_endpoint_auth_methods_supported':['client_secret_post',"
-		"'client_secret_basic'],'jwks_uri':'%s/discovery/v2.0/keys','response_modes_supported':['query'],"
+		"'private_key_jwt','client_secret_basic'],'jwks_uri':'%s/discovery/v2.0/keys','response_modes_supported':['query'],"
 		"'subject_types_supported':['pairwise'],'response_types_supported':['code'],"
 		"'id_token_signing_alg_values_supported':['RS256'],'scopes_supported':['openid'],"
 		"'issuer':'%s/v2.0','authorization_endpoint':'%s/oauth2/v2.0/authorize',"
@@ -194,14 +827,34 @@ static void instances(struct call *c)
 bool entra_handle(struct call *c)
 {
 	char **s = c->seg;
+	bool v2 = is(s[1], "oauth2") && is(s[2], "v2.0") && s[3] != NULL && s[4] == NULL;
+	bool v1 = is(s[1], "oauth2") && is(s[2], "token") && s[3] == NULL;
+	unsigned status;
+	cJSON *doc;
 
-	if (is(s[1], "oauth2") && is(s[2], "v2.0") && is(s[3], "token") && s[4] == NULL) {
-		if (c->method == POST)
-			token(c, s[0]);
-		else
+	if (v1 || (v2 && listed("token devicecode", s[3]))) {
+		if (c->method != POST)
 			refuse_token(c, 405, "invalid_request", 900561,
 				     "The endpoint only accepts POST requests. Received a GET request.");
+		else if (v1 || is(s[3], "token"))
+			token(c, s[0], v1);
+		else
+			devicecode(c);
 		call_field(c, "Cache-Control: no-store, no-cache");
+		return true;
+	}
+	if (v2 && is(s[3], "authorize")) {
+		authorize(c, s[0]);
+		return true;
+	}
+	if (is(s[0], "devicelogin") && s[1] == NULL) {
+		devicelogin(c);
+		return true;
+	}
+	/* for whoever has no machine: AZURE_POD_IDENTITY_AUTHORITY_HOST */
+	if (is(s[0], "metadata") && is(s[1], "identity")) {
+		doc = entra_identity(c->m, c->x, &status);
+		call_answer(c, status, doc);
 		return true;
 	}
 	if (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration")) {
@@ -225,16 +878,31 @@ static int unauthorized(struct call *c, const char *code, const char *text)
 	return fault_code(&c->fault, 401, code, NULL, text);
 }
 
+/* The policy that wants a second factor of people who change something. */
+static int need_mfa(struct call *c, const cJSON *doc)
+{
+	static const char claims[] = "{\"access_token\":{\"acrs\":{\"essential\":true,\"values\":[\"p1\"]}}}";
+	struct buf b = BUF_INIT(256);
+
+	if ((c->method != PUT && c->method != PATCH && c->method != DELETE) || !json_is(doc, "idtyp", "user") ||
+	    json_get(doc, "acrs") != NULL || !mfa_wanted(c->m))
+		return 0;
+	buf_add_base64(&b, claims, sizeof(claims) - 1);
+	call_field(c, "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"%s/common/oauth2/authorize\", "
+		   "error=\"insufficient_claims\", claims=\"%s\"", c->base, b.str);
+	buf_release(&b);
+	c->gateway = true;
+	return fault_code(&c->fault, 401, "RequestDisallowedByPolicy", NULL, "Resource was disallowed by policy. "
+			  "Users must authenticate with multi-factor authentication to create or update resources.");
+}
+
 int entra_check(struct call *c)
 {
-	struct str f = http_field(http_x_head(c->x), "Authorization"), text, claims, word;
-	struct buf mac = BUF_INIT(64), json = BUF_INIT(8192);
-	struct err e = ERR_INIT;
-	ptrdiff_t dot;
-	cJSON *doc = NULL;
+	struct str f = http_field(http_x_head(c->x), "Authorization");
 	char when[32], now[32], *message;
+	cJSON *doc;
 	int64_t exp;
-	int rc = 0;
+	int rc;
 
 	if (f.p == NULL)
 		return unauthorized(c, "AuthenticationFailed", "Authentication failed. "
@@ -242,13 +910,7 @@ int entra_check(struct call *c)
 	if (!str_istarts(f, STR("Bearer ")))
 		return unauthorized(c, "AuthenticationFailedInvalidHeader", "Authentication failed. The "
 				    "'Authorization' header is provided in an invalid format.");
-	text = str_trim(str_skip(f, 7));
-	dot = str_rchr(text, '.');
-	claims = str_head(text, dot < 0 ? 0 : (size_t)dot);
-	sign(c->m, claims, &mac);
-	if (dot >= 0 && str_eq(buf_str(&mac), str_skip(text, (size_t)dot + 1)) &&
-	    str_cut(&claims, '.', &word) && buf_add_unbase64(&json, claims, &e) == 0)
-		doc = json_parse(buf_str(&json), "token", &e);
+	doc = jwt_open(c->m, "access", str_trim(str_skip(f, 7)));
 	exp = json_int_opt(doc, "exp", 0);
 	if (doc == NULL) {
 		rc = unauthorized(c, "InvalidAuthenticationToken", "The access token is invalid.");
@@ -259,9 +921,9 @@ int entra_check(struct call *c)
 				    "'%s'.", when, now);
 		rc = unauthorized(c, "ExpiredAuthenticationToken", message);
 		free(message);
+	} else {
+		rc = need_mfa(c, doc);
 	}
 	json_free(doc);
-	buf_release(&mac);
-	buf_release(&json);
 	return rc;
 }

@@ -251,6 +251,8 @@ void imds_handle(void *ctx, struct http_exchange *x)
 	struct buf api = BUF_INIT(32);
 	cJSON *doc = NULL;
 	struct entry *n;
+	bool identity = false;
+	unsigned status;
 	char *key = NULL;
 	ptrdiff_t colon = str_rchr(peer, ':');
 
@@ -281,6 +283,7 @@ void imds_handle(void *ctx, struct http_exchange *x)
 	if (n != NULL) {
 		key = xstrdup(n->key);
 		doc = instance_document(m, n);
+		identity = json_get(n->doc, "identity") != NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (n == NULL) {
@@ -289,6 +292,10 @@ void imds_handle(void *ctx, struct http_exchange *x)
 		say_part(x, doc, str_skip(path, 18));
 	} else if (str_ieq(path, STR("/metadata/scheduledevents"))) {
 		scheduled(m, x, key);
+	} else if (identity && str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
+		cJSON *answer = entra_identity(m, x, &status);
+
+		say_json(x, status, answer);
 	} else if (str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
 		say_json(x, 400, json_fmt("{'error':'invalid_request','error_description':'Identity not found'}"));
 	} else {

@@ -107,6 +107,7 @@ struct emu {
 	int stop_fd[2];
 	uint64_t incarnation;	/* of scheduled events */
 	cJSON *events;
+	cJSON *grants;		/* sign-ins that are under way; not kept */
 	char *faults_path;
 	cJSON *faults;		/* rules, with how often each was seen */
 	int64_t faults_mark;	/* of the file they are from */
@@ -200,7 +201,7 @@ struct call {
 	unsigned status;	/* 0: not answered */
 	cJSON *out;		/* NULL: no body */
 	struct fault fault;
-	const char *plain;	/* Content-Type of an empty body */
+	const char *plain;	/* Content-Type of an empty body, or of out when that is a text */
 	size_t n_fields, n_seg;
 	char api[32];
 	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
@@ -409,6 +410,8 @@ void *forward_thread(void *emu);
 
 /* ---- entra_server.c, blob.c, imds.c ---- */
 bool entra_handle(struct call *c);		/* false: not its path */
+/* What a machine's identity gets; in any thread's hands. */
+cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status);
 /* 0 or -1 with the call answered 401. */
 int entra_check(struct call *c);
 enum method method_of(const struct http_head *h);	/* in emulator.c */

@@ -67,6 +67,14 @@ void tls_identity_pin(const struct tls_identity *id, uint8_t out[32]);
 struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
 			  struct err *e);
 
+/* ---- signatures (tls/signed.c) ---- */
+
+/* The first certificate of a PEM text, appended to der. */
+int cert_der(struct str pem, struct buf *der, struct err *e);
+/* Whether the RSA key of that certificate (DER) signed text with SHA-256: by PKCS#1 v1.5, or
+ * with pss by RSASSA-PSS with MGF1-SHA-256 and 32 bytes of salt (RFC 8017 8.1.2). */
+bool cert_signed(struct str der, bool pss, struct str text, struct str sig);
+
 /* ---- keys and certificates we make (tls/keys.c) ---- */
 
 /* PEM private keys, appended to out (burn it): RSA in PKCS#1 ("RSA PRIVATE
