@@ -5,20 +5,9 @@
  */
 #include <stdlib.h>
 
-#include "emulator/inner.h"
-#include "emulator/template.h"
+#include "emulator/deploy.h"
 
 #define DEPLOYMENTS "/providers/microsoft.resources/deployments/"	/* between a group's key and a name */
-
-struct deployment {
-	struct emu *m;
-	struct template *t;
-	struct template_scope scope;
-	cJSON *environment, *group;
-	bool dry;			/* references are not known */
-	char *name;
-	char group_name[100];
-};
 
 /* ---- what the template language asks ---- */
 
@@ -29,7 +18,7 @@ static cJSON *reference(void *ctx, const char *id, const char *api, bool full, s
 	cJSON *doc, *out;
 
 	(void)api;
-	if (d->dry)
+	if (d->dry || (d->foretell && n == NULL))
 		return NULL;
 	if (n == NULL) {
 		const char *type = strstr(id, "/providers/");
@@ -55,7 +44,7 @@ static cJSON *list(void *ctx, const char *name, const char *id, const char *api,
 
 	(void)api;
 	(void)body;
-	if (d->dry)
+	if (d->dry || d->foretell)
 		return NULL;
 	if (n == NULL || !json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") ||
 	    !is(name, "listKeys")) {
@@ -65,16 +54,16 @@ static cJSON *list(void *ctx, const char *name, const char *id, const char *api,
 	return account_keys(n);
 }
 
-static void template_fault(const struct err *e, struct fault *f)
+void template_fault(const struct err *e, struct fault *f)
 {
 	struct str text, code = template_error(e, &text);
 
 	fault_set(f, 400, "%.*s: %.*s", STR_ARG(code), STR_ARG(text));
 }
 
-static int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
-			   const char *name, const cJSON *template, const cJSON *parameters,
-			   struct fault *f)
+int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
+		    const char *name, const cJSON *template, const cJSON *parameters,
+		    struct fault *f)
 {
 	struct err e = ERR_INIT;
 
@@ -91,6 +80,7 @@ static int deployment_open(struct deployment *d, struct emu *m, const struct ent
 		.environment = d->environment,
 		.deployment_name = d->name,
 		.now = unix_time(),
+		.hide_secure = d->foretell,
 		.reference = reference,
 		.list = list,
 		.ctx = d,
@@ -101,7 +91,7 @@ static int deployment_open(struct deployment *d, struct emu *m, const struct ent
 	return d->t == NULL ? -1 : 0;
 }
 
-static void deployment_close(struct deployment *d)
+void deployment_close(struct deployment *d)
 {
 	template_free(d->t);
 	json_free(d->environment);
@@ -111,8 +101,7 @@ static void deployment_close(struct deployment *d)
 
 /* ---- validation ---- */
 
-/* Every resource is asked whether it would do, without being made. */
-static int preflight(struct deployment *d, struct fault *f)
+int deployment_preflight(struct deployment *d, struct fault *f)
 {
 	size_t n;
 	const struct template_resource *r = template_resources(d->t, &n);
@@ -414,7 +403,7 @@ static bool active(const struct entry *n)
 	return n != NULL && listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
-static int check_request(struct call *c, const char *name)
+static int check_request(struct call *c, const char *name, bool foretell)
 {
 	const cJSON *props = json_get(c->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
@@ -427,7 +416,7 @@ static int check_request(struct call *c, const char *name)
 	if (!listed("Incremental Complete", mode))
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
-	if (is(mode, "Complete"))
+	if (is(mode, "Complete") && !foretell)
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: "
 			      "The local Azure does not do deployments of mode Complete.");
 	if (!cJSON_IsObject(json_get(props, "template")))
@@ -446,7 +435,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 	cJSON *doc;
 	int rc = -1;
 
-	if (check_request(c, name) < 0)
+	if (check_request(c, name, false) < 0)
 		return -1;
 	if (start && active(n))
 		return fault_set(&c->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
@@ -456,7 +445,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 		return -1;
 	c->gateway = true;
 	if (deployment_open(&d, c->m, group, name, json_get(props, "template"),
-			    json_get(props, "parameters"), &c->fault) < 0 || preflight(&d, &c->fault) < 0)
+			    json_get(props, "parameters"), &c->fault) < 0 || deployment_preflight(&d, &c->fault) < 0)
 		goto out;
 	c->gateway = false;
 	if (!start) {
@@ -585,6 +574,8 @@ int deployments_call(struct call *c, struct entry *group, char **s)
 	n = store_find(c->m, id);
 	if (validate || (s[1] == NULL && c->method == PUT))
 		rc = put_deployment(c, group, id, s[0], !validate);
+	else if (is(s[1], "whatIf") && c->method == POST)
+		rc = check_request(c, s[0], true) < 0 ? -1 : what_if_call(c, group, s[0]);
 	else if (n == NULL)
 		rc = c->method == DELETE ? call_answer(c, 204, NULL) : no_deployment(c, s[0]);
 	else if (s[1] == NULL)

@@ -145,8 +145,8 @@ void store_changed(struct emu *m);		/* save it, wake who waits */
 const cJSON *store_doc(struct emu *m, const char *id);
 /* "subnets/x" in doc: what is called so in its properties; doc for "". */
 const cJSON *doc_part(const cJSON *doc, const char *path);
-/* First entry whose document names id or something below it; not self, and
- * not below it. */
+/* First entry whose document names id or something below it; not self, not
+ * below it, nor what it is a part of. */
 struct entry *store_referrer(struct emu *m, const char *id);
 void emu_log(struct emu *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

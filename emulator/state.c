@@ -210,15 +210,23 @@ static bool names(const cJSON *doc, const char *id, size_t n)
 	return false;
 }
 
+/* a is key or below it. */
+static bool within(const char *a, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(a, key, n) == 0 && (a[n] == '\0' || a[n] == '/');
+}
+
 struct entry *store_referrer(struct emu *m, const char *id)
 {
 	char *key = lower(id);
 	size_t n = strlen(key);
 	struct entry *at;
 
+	/* a part of a document is named in it, too */
 	for (at = m->entries; at != NULL; at = at->next)
-		if (at->type != NULL && (strncmp(at->key, key, n) != 0 ||
-		    (at->key[n] != '\0' && at->key[n] != '/')) &&
+		if (at->type != NULL && !within(at->key, key) && !within(key, at->key) &&
 		    names(json_get(at->doc, "properties"), id, n))
 			break;
 	free(key);

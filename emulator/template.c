@@ -157,7 +157,13 @@ static cJSON *named_value(struct eval *ev, struct item *items, size_t n, struct 
 cJSON *template_parameter(struct eval *ev, struct str name)
 {
 	struct template *t = ev->t;
+	const struct item *i = t != NULL && t->scope->hide_secure ?
+		item_find(t->params, t->params_n, name) : NULL;
 
+	if (i != NULL && ptypes[i->type].secure) {
+		ev->unknown = true;
+		return NULL;
+	}
 	return named_value(ev, t ? t->params : NULL, t ? t->params_n : 0, name, false);
 }
 

@@ -32,6 +32,7 @@ struct template_scope {
 	const cJSON *environment;	/* environment(), or NULL */
 	const char *deployment_name;
 	int64_t now;			/* unix seconds, for utcNow() */
+	bool hide_secure;		/* secure parameters cannot be known, see reference */
 
 	/*
 	 * reference(): the properties of the resource or, if full is set, all
