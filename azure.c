@@ -218,6 +218,8 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 			 STR_ARG(str_head(correlation, 100)));
 	err_set(e, ERR_AZURE, "%s%s [%s]", text.str, text.over ? "..." : "",
 		ids.n ? ids.str : "no request id");
+	if (h->status == 401)
+		http_blame_clock(h, e);
 	buf_release(&text);
 	buf_release(&ids);
 	return -1;

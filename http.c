@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "http.h"
 
 #define CHUNK_LINE_MAX	1024u		/* size and extensions */
@@ -17,6 +18,7 @@
 #define PIECE		((16u << 10) - 1)	/* read or written at a time */
 #define SMALL_BODY	(8u << 10)	/* sent in one write with the head */
 #define IDLE_MS		120000
+#define CLOCK_OFF_S	300		/* what sign-in and signatures put up with */
 #define SALVAGE_MS	2000		/* for an answer that was cut off while we sent */
 
 enum {
@@ -44,6 +46,19 @@ struct str http_field_n(const struct http_head *h, const char *name, size_t nth)
 struct str http_field(const struct http_head *h, const char *name)
 {
 	return http_field_n(h, name, 0);
+}
+
+int http_blame_clock(const struct http_head *h, struct err *e)
+{
+	int64_t date, ahead;
+
+	if (http_field(h, "age").n > 0 || !time_parse_http(http_field(h, "date"), &date))
+		return -1;
+	ahead = unix_time() - date;
+	if (ahead > CLOCK_OFF_S || ahead < -CLOCK_OFF_S)
+		err_in(e, "the clock of this machine is %lld s %s",
+		       (long long)(ahead < 0 ? -ahead : ahead), ahead < 0 ? "behind" : "ahead");
+	return -1;
 }
 
 bool http_field_has(const struct http_head *h, const char *name, const char *word)

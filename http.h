@@ -45,6 +45,10 @@ struct str http_field(const struct http_head *h, const char *name);
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
 /* One of the comma-separated words of the fields of that name is word (any case). */
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
+/* When the answer's Date (not that of a stored answer) is five minutes and more off our
+ * clock: prefixes e, which says what was refused, with that.  To be called where a
+ * refusal can come of a wrong clock: sign-in, 401, the 403 of a signed URL.  -1. */
+int http_blame_clock(const struct http_head *h, struct err *e);
 /* Each of the "Name: value" strings can be sent: a token, no control
  * characters, and none of the fields that come from us (Host only for requests). */
 int http_fields_check(const char *const *fields, bool request, struct err *e);

@@ -648,6 +648,8 @@ int main(int argc, char **argv)
 	ui_clear(&c.ui);
 	if (e.kind == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
 		err_sys(&e, ERR_IO, "standard output");
+	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
+		err_in(&e, "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
 		fprintf(stderr, "azswarm: %s%s%s\n", cmd ? cmd->name : "", cmd ? ": " : "", e.msg);
 		status = err_exit_code(&e);

@@ -26,6 +26,7 @@
 
 #define ADDRS_MAX	16
 #define NEXT_ADDR_MS	250	/* RFC 8305 section 5 */
+#define RESOLV_CONF	"/etc/resolv.conf"
 #define BACKLOG		128
 
 /* ---- streams ---- */
@@ -264,6 +265,50 @@ static void take_turns(const struct addrinfo *list, struct addrs *as)
 	}
 }
 
+/* Why there is no answer: where we asked, or that we could not even do that.  The resolver
+ * has tried for 5 s (more, when resolv.conf says so): no kind that is tried again. */
+static void no_answer(const char *host, struct err *e)
+{
+	struct buf text = BUF_INIT(16u << 10), servers = BUF_INIT(200);
+	struct err ignored = ERR_INIT;
+	struct addrs as = { .n = 0 };
+	struct str rest, line;
+	int fd;
+
+	(void)file_read(RESOLV_CONF, &text, &ignored);
+	for (rest = buf_str(&text); str_next(&rest, '\n', &line); ) {
+		if (!str_starts(line, STR("nameserver")))
+			continue;
+		line = str_trim(str_skip(line, 10));
+		buf_addf(&servers, "%s%.*s", servers.n ? ", " : "", STR_ARG(line));
+		if (as.n == 0)
+			numeric(servers.str, 53, &as);
+	}
+	if (as.n > 0 && (fd = socket(as.a[0].ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0) {
+		if (connect(fd, (struct sockaddr *)&as.a[0], as.len[0]) < 0)
+			err_sys(e, ERR_IO, "cannot resolve %s: name server %s", host, servers.str);
+		close(fd);
+	}
+	err_set(e, ERR_TIMEOUT, "cannot resolve %s: no answer from the name servers in " RESOLV_CONF
+		" (%s)", host, servers.n ? servers.str : "none");
+	buf_release(&text);
+	buf_release(&servers);
+}
+
+static void no_address(const char *host, int rc, struct err *e)
+{
+	if (rc == EAI_AGAIN)
+		no_answer(host, e);
+	else if (rc == EAI_SYSTEM)
+		err_sys(e, ERR_NET, "cannot resolve %s", host);
+	else if (rc == EAI_NONAME)
+		err_set(e, ERR_NET, "cannot resolve %s: there is no such host", host);
+	else if (rc == EAI_FAIL)
+		err_set(e, ERR_NET, "cannot resolve %s: the name server refuses", host);
+	else
+		err_set(e, ERR_NET, "cannot resolve %s: it has no address (%d)", host, rc);
+}
+
 static int ask_resolver(const char *host, unsigned port, int64_t deadline_ms,
 			struct addrs *as, struct err *e)
 {
@@ -295,9 +340,8 @@ static int ask_resolver(const char *host, unsigned port, int64_t deadline_ms,
 		goto out;
 	}
 	if (l->rc != 0 || l->list == NULL) {
-		err_set(e, ERR_NET, "cannot resolve %s: %s", host,
-			l->rc == EAI_SYSTEM ? strerror(l->sys) :
-			l->rc == 0 ? "no address" : gai_strerror(l->rc));
+		errno = l->sys;
+		no_address(host, l->rc, e);
 		goto out;
 	}
 	take_turns(l->list, as);

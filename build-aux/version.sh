@@ -5,12 +5,13 @@
 #	build-aux/version.sh COMPILER >version.h
 set -eu
 
-commit=unknown
+commit=unknown date=0
 git()
 {
 	command git -c safe.directory="$PWD" "$@"
 }
 if [ -e .git ] && commit=$(git rev-parse --short=12 HEAD 2>/dev/null); then
+	date=$(git log -1 --format=%ct)
 	git diff --quiet HEAD 2>/dev/null || commit=$commit+
 else
 	commit=unknown
@@ -31,6 +32,7 @@ esac
 cat <<EOF
 #define AZSWARM_VERSION "$(cat VERSION)"
 #define AZSWARM_COMMIT "$commit"
+#define AZSWARM_DATE $date	/* unix seconds, 0: unknown */
 #define AZSWARM_COMPILER "$name $($1 -dumpfullversion -dumpversion 2>/dev/null || echo unknown)"
 #define AZSWARM_BEARSSL "$(debian bearssl)"
 #define AZSWARM_CJSON "$(debian cjson)"

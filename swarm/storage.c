@@ -170,8 +170,9 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
 
-	return err_set(e, ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
-		       STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
+	err_set(e, ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
+		STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
+	return r->head.status == 403 ? http_blame_clock(&r->head, e) : -1;
 }
 
 int storage_blob_there(struct session *s, const char *url, const struct self_image *img,

@@ -13,6 +13,7 @@
 #define RSA_BYTES_MIN	256	/* 2048 bits */
 #define DAYS_TO_1970	719528	/* from 1 January of year 0, as BearSSL counts */
 #define TEXT_MAX	512	/* names within a message */
+#define OWN_CA		"; is it one of yours? Its PEM file belongs into SSL_CERT_FILE"
 
 /* What BearSSL calls an engine is the first member of ours. */
 static struct verify *self(const br_x509_class *const *ctx)
@@ -26,13 +27,14 @@ static struct verify *self(const br_x509_class *const *ctx)
 
 static void refuse_dates(struct verify *v, const struct cert *c, const char *whose)
 {
-	char limit[32], now[32];
+	char from[32], to[32], now[32];
 	bool early = v->now < c->not_before;
 
-	time_iso(early ? c->not_before : c->not_after, limit);
+	time_iso(c->not_before, from);
+	time_iso(c->not_after, to);
 	time_iso(v->now, now);
-	refuse(v, "%scertificate %s %s (the clock here says %s)", whose,
-	       early ? "not valid before" : "expired since", limit, now);
+	refuse(v, "%scertificate %s %s (it is valid from %s to %s; the clock of this machine says %s)",
+	       whose, early ? "not valid before" : "expired since", early ? from : to, from, to, now);
 }
 
 /* br_x509_minimal stopped at c, which is certificate number v->count. */
@@ -101,9 +103,9 @@ static void refuse_issuer(struct verify *v)
 		refuse(v, "a certificate says it is issued by %s, "
 		       "but not with the key of the one we trust", issuer.str);
 	else if (v->count == 1 && str_eq(v->leaf.subject, v->leaf.issuer))
-		refuse(v, "self-signed certificate %s is not trusted", issuer.str);
+		refuse(v, "self-signed certificate %s is not trusted" OWN_CA, issuer.str);
 	else
-		refuse(v, "unknown issuer %s%s", issuer.str, v->count > 1 ? "" :
+		refuse(v, "unknown issuer %s%s" OWN_CA, issuer.str, v->count > 1 ? "" :
 		       " (the server sent no intermediate certificate)");
 	buf_release(&issuer);
 }
