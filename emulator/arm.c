@@ -319,8 +319,8 @@ static int not_found(struct call *c)
 /* The versions of ARM's own calls; providers have theirs. */
 static int core_version(struct call *c)
 {
-	static const char versions[] = "2022-12-01, 2022-09-01, 2021-01-01, 2020-01-01, 2019-11-01, "
-		"2019-06-01, 2016-06-01, " RESOURCES_VERSIONS;
+	static const char versions[] = "2022-12-01, 2020-01-01, 2019-11-01, 2019-06-01, 2016-06-01, "
+		RESOURCES_VERSIONS;
 
 	if (version_known(versions, c->api))
 		return 0;

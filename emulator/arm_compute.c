@@ -158,6 +158,18 @@ static int list_skus(struct call *c)
 	return call_answer(c, 200, out);
 }
 
+/* The old list: what there is, not what may be had. */
+static cJSON *vm_sizes(void)
+{
+	cJSON *out = json_fmt("{'value':[]}");
+
+	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++)
+		json_push(out->child, "{'name':%s,'numberOfCores':%d,'osDiskSizeInMB':1047552,"
+			  "'resourceDiskSizeInMB':0,'memoryInMB':%d,'maxDataDiskCount':%d}", s->name,
+			  s->cores, s->memory_mb, 2 * s->cores);
+	return out;
+}
+
 /* ---- images ---- */
 
 /* Canonical's; skus of generation 2, of generation 1, for Arm */
@@ -203,6 +215,8 @@ int compute_location(struct call *c, char **s)
 			      s[1] != NULL ? s[1] : "");
 	if (is(s[2], "usages"))
 		return call_answer(c, 200, usages(c->m, location));
+	if (is(s[2], "vmSizes"))
+		return call_answer(c, 200, vm_sizes());
 	return unknown_type(c, "Microsoft.Compute", s[2]);
 }
 

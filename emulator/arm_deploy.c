@@ -65,10 +65,17 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		    const char *name, const cJSON *template, const cJSON *parameters,
 		    struct fault *f)
 {
+	struct buf text = BUF_INIT(BODY_MAX);
 	struct err e = ERR_INIT;
 
 	d->m = m;
 	d->name = xstrdup(name);
+	d->providers = cJSON_CreateArray();
+	d->hash = 14695981039346656037u;
+	json_print(template, &text);
+	for (size_t i = 0; i < text.n; i++)
+		d->hash = (d->hash ^ (uint8_t)text.str[i]) * 1099511628211u;
+	buf_release(&text);
 	d->group = cJSON_Duplicate(group->doc, true);
 	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_text(d->group, "name"));
 	d->environment = cloud_doc(m, m->base);
@@ -95,11 +102,33 @@ void deployment_close(struct deployment *d)
 {
 	template_free(d->t);
 	json_free(d->environment);
+	json_free(d->providers);
 	json_free(d->group);
 	free(d->name);
 }
 
 /* ---- validation ---- */
+
+/* A deployment lists the types that it uses by namespace, with their regions. */
+static void add_provider(struct deployment *d, const char *type, const char *location)
+{
+	char *ns = xstrndup(type, strcspn(type, "/"));
+	cJSON *p, *t, *types;
+
+	type += strlen(ns) + 1;
+	cJSON_ArrayForEach(p, d->providers)
+		if (json_is(p, "namespace", ns))
+			break;
+	if (p == NULL)
+		cJSON_AddItemToArray(d->providers, p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
+	types = json_get_mut(p, "resourceTypes");
+	cJSON_ArrayForEach(t, types)
+		if (json_is(t, "resourceType", type))
+			break;
+	if (t == NULL)
+		json_push(types, "{'resourceType':%s,'locations':[%s]}", type, location);
+	free(ns);
+}
 
 int deployment_preflight(struct deployment *d, struct fault *f)
 {
@@ -115,8 +144,10 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 
 		if (r[i].deploy && (body = template_resource(d->t, i, &e)) == NULL)
 			template_fault(&e, &p.f);
-		if (body != NULL)
+		if (body != NULL) {
+			add_provider(d, r[i].type, location_find(json_str_opt(body, "location", NULL)));
 			arm_put(d->m, &p, body);
+		}
 		if (p.f.error != NULL)
 			cJSON_AddItemToArray(details, cJSON_Duplicate(p.f.error, true));
 		json_burn(body);
@@ -136,18 +167,51 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 	return -1;
 }
 
-static cJSON *deployment_doc(struct deployment *d, const char *id, const char *state)
+/* What names a resource among the dependencies. */
+static void name_it(cJSON *obj, const struct template_resource *r)
 {
-	cJSON *doc, *parameters = template_parameters(d->t);
-	uint64_t hash = 14695981039346656037u;
+	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type, r->name);
+}
 
-	for (const char *p = d->name; *p != '\0'; p++)
-		hash = (hash ^ (uint8_t)*p) * 1099511628211u;
+static cJSON *dependencies(struct deployment *d)
+{
+	size_t n;
+	const struct template_resource *r = template_resources(d->t, &n);
+	cJSON *all = cJSON_CreateArray(), *item, *on;
+
+	for (size_t i = 0; i < n; i++) {
+		item = json_fmt("{'dependsOn':[]}");
+		on = item->child;
+		for (size_t k = 0; k < r[i].after_n; k++)
+			if (r[r[i].after[k]].deploy)
+				name_it(json_add_obj(on, NULL), &r[r[i].after[k]]);
+		if (r[i].deploy && on->child != NULL) {
+			name_it(item, &r[i]);
+			cJSON_AddItemToArray(all, item);
+		} else {
+			json_free(item);
+		}
+	}
+	return all;
+}
+
+static cJSON *deployment_doc(struct call *c, struct deployment *d, const char *id, const char *state)
+{
+	struct str corr = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
+	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
+
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
 		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
-		"'timestamp':%t,'duration':'PT0S','correlationId':%U}}", id, d->name, (int64_t)(hash >> 1),
-		parameters, state);
+		"'timestamp':%t,'duration':'PT0S','correlationId':%U,'providers':%j,'dependencies':%j}}",
+		id, d->name, (int64_t)(d->hash >> 1), parameters, state, d->providers, after);
+	if (corr.n == 36) {
+		char *given = str_dup(corr);
+
+		json_put_str(json_get_mut(doc, "properties"), "correlationId", given);
+		free(given);
+	}
 	json_free(parameters);
+	json_free(after);
 	return doc;
 }
 
@@ -453,7 +517,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 		const struct template_resource *r = template_resources(d.t, &count);
 		cJSON *arr;
 
-		doc = deployment_doc(&d, id, "Succeeded");
+		doc = deployment_doc(c, &d, id, "Succeeded");
 		arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
 		for (size_t i = 0; i < count; i++)
 			if (r[i].deploy)
@@ -461,7 +525,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 		rc = call_answer(c, 200, doc);
 		goto out;
 	}
-	doc = deployment_doc(&d, id, "Accepted");
+	doc = deployment_doc(c, &d, id, "Accepted");
 	if (n != NULL)
 		store_remove(c->m, n);
 	n = store_add(c->m, id, doc, json_fmt("{'operations':[]}"));

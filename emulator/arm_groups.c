@@ -69,38 +69,98 @@ char *filter_value(struct call *c, const char *name)
 	return value;
 }
 
+/* Does doc fit "NAME eq 'x' and NAME eq 'y'"?  -1: a filter of another kind. */
+static int filter_holds(const cJSON *doc, struct str filter)
+{
+	static const char fields[][2][29] = {
+		{ "resourceType", "type" }, { "name", "name" }, { "location", "location" },
+		{ "provisioningState", "properties.provisioningState" }, { "", "" },
+	};
+	struct str field, value, tag = STR_NULL;
+	bool held = true, named;
+	const cJSON *v;
+	size_t i;
+
+	for (; filter.n > 0; filter = str_trim(filter)) {
+		if (!str_cut(&filter, '\'', &field) || !str_cut(&filter, '\'', &value))
+			return -1;
+		field = str_trim(field);
+		if (str_istarts(field, STR("and ")))
+			field = str_trim(str_skip(field, 4));
+		if (!str_ends(field, STR(" eq")))
+			return -1;
+		field = str_trim(str_head(field, field.n - 3));
+		named = str_ieqz(field, "tagName");
+		if (named || str_ieqz(field, "tagValue")) {
+			if (named)
+				tag = value;
+			cJSON_ArrayForEach(v, json_get(doc, "tags"))
+				if (str_ieqz(tag, v->string) &&
+				    (named || str_eq(value, str_of(cJSON_GetStringValue(v)))))
+					break;
+			held = held && v != NULL;
+			continue;
+		}
+		for (i = 0; fields[i][0][0] != '\0' && !str_ieqz(field, fields[i][0]); i++)
+			;
+		if (fields[i][0][0] == '\0')
+			return -1;
+		held = held && str_ieqz(value, json_text(doc, fields[i][1]));
+	}
+	return held;
+}
+
+int call_filter(struct call *c, cJSON *arr)
+{
+	char *filter = call_param(c, "$filter");
+	cJSON *doc, *next;
+	int held = 1;
+
+	for (doc = arr->child; doc != NULL && held >= 0; doc = next) {
+		next = doc->next;
+		held = filter_holds(doc, str_of(filter));
+		if (held == 0)
+			json_free(cJSON_DetachItemViaPointer(arr, doc));
+	}
+	if (held < 0)
+		fault_set(&c->fault, 400, "InvalidFilterInQueryString: Invalid $filter '%.200s' specified in the "
+			  "query string.", filter);
+	free(filter);
+	if (held < 0)
+		json_free(arr);
+	return held < 0 ? -1 : 0;
+}
+
 static int list_groups(struct call *c)
 {
-	char prefix[80], *filter = call_param(c, "$filter");
+	char prefix[80];
 	cJSON *arr = cJSON_CreateArray();
 
 	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/", c->m->subscription);
 	for (struct entry *n = NULL; (n = store_next(c->m, n, prefix)) != NULL;)
 		if (strchr(n->key + strlen(prefix), '/') == NULL)
 			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
-	if (filter == NULL)
-		return call_page(c, arr, 25);
-	json_free(arr);
-	free(filter);
-	return fault_set(&c->fault, 400, "InvalidFilterInQueryString: The local Azure does not filter groups.");
+	return call_filter(c, arr) < 0 ? -1 : call_page(c, arr, 25);
 }
 
 int call_resources(struct call *c, const char *key)
 {
-	char *type = filter_value(c, "resourceType");
 	cJSON *arr = cJSON_CreateArray(), *doc;
-	struct entry *n;
 
-	for (n = NULL; (n = store_below(c->m, n, key, "/")) != NULL;)
-		if (n->type != NULL && (n->type->flags & R_TRACKED) &&
-		    (type == NULL || is(type, n->type->name))) {
-			doc = cJSON_Duplicate(n->doc, true);
-			json_drop(doc, "properties");
-			json_drop(doc, "etag");
-			cJSON_AddItemToArray(arr, doc);
-		}
-	free(type);
-	return c->method == GET ? call_page(c, arr, 25) : (json_free(arr), call_method(c));
+	if (c->method != GET) {
+		json_free(arr);
+		return call_method(c);
+	}
+	for (struct entry *n = NULL; (n = store_below(c->m, n, key, "/")) != NULL;)
+		if (n->type != NULL && (n->type->flags & R_TRACKED))
+			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
+	if (call_filter(c, arr) < 0)
+		return -1;
+	cJSON_ArrayForEach(doc, arr) {
+		json_drop(doc, "properties");
+		json_drop(doc, "etag");
+	}
+	return call_page(c, arr, 25);
 }
 
 int arm_subscription(struct call *c)
@@ -265,7 +325,9 @@ int group_call(struct call *c)
 	case DELETE:
 		return delete_group(c, n);
 	case PATCH:
-		json_merge(json_sub(n->doc, "tags"), json_get(c->body, "tags"));
+		/* what the body has replaces what there was, all tags as one */
+		if (json_get(c->body, "tags") != NULL)
+			json_set(n->doc, "tags", cJSON_Duplicate(json_get(c->body, "tags"), true));
 		store_changed(c->m);
 		__attribute__((fallthrough));
 	case GET:

@@ -155,6 +155,10 @@ int put_vmss(struct emu *m, struct put *p)
 	char *custom_data = NULL;
 	int rc;
 
+	/* az scales with a PUT of location and sku: without a model, a body
+	 * changes only what it names */
+	if (old != NULL && json_get(props, "virtualMachineProfile") == NULL)
+		json_defaults(p->doc, "%j", p->old->doc);
 	if (old != NULL)
 		json_defaults(sku, "%j", old);
 	json_defaults(sku, "{'tier':'Standard'}");

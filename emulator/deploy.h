@@ -11,6 +11,8 @@ struct deployment {
 	struct template *t;
 	struct template_scope scope;
 	cJSON *environment, *group;
+	cJSON *providers;		/* that deployment_preflight() met */
+	uint64_t hash;			/* of the template */
 	bool dry;			/* references are not known */
 	bool foretell;			/* nor are those to what is not there, nor secure parameters */
 	char *name;

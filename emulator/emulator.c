@@ -20,11 +20,14 @@ static void identify(struct call *c)
 {
 	struct str given = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
 	struct str client = http_field(http_x_head(c->x), "x-ms-client-request-id");
+	const char *own = c->method == PUT ? json_str_opt(c->out, "properties.correlationId", NULL) : NULL;
 	char id[37], corr[80], now[32];
 	bool reads = c->method == GET || c->method == HEAD;
 	const char *kind = reads ? "reads" : c->method == DELETE ? "deletes" : "writes";
 
 	random_guid(id);
+	if (given.p == NULL && own != NULL)
+		given = str_of(own);		/* a deployment's */
 	snprintf(corr, sizeof(corr), "%.*s", given.p != NULL && given.n <= 64 ? (int)given.n : 36,
 		 given.p != NULL && given.n <= 64 ? given.p : id);
 	time_iso(unix_time(), now);

@@ -217,6 +217,8 @@ int call_answer(struct call *c, unsigned status, cJSON *out);	/* takes out; 0 */
 void call_field(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */
 char *filter_value(struct call *c, const char *name);
+/* Keep what $filter asks for.  -1: refused, arr is gone. */
+int call_filter(struct call *c, cJSON *arr);
 char *call_param(const struct call *c, const char *name);	/* NULL: none.  Caller frees */
 int call_method(struct call *c) __attribute__((cold));	/* refuse: 405 */
 /* Answer an array in pages.  Takes arr. */

@@ -532,6 +532,8 @@ int call_list(struct call *c, const struct rtype *t, const char *key, const char
 	for (n = NULL; (n = store_below(c->m, n, key, tail)) != NULL;)
 		if (n->type == t)
 			cJSON_AddItemToArray(arr, call_show(c, n));
+	if (t == NULL && call_filter(c, arr) < 0)
+		return -1;
 	return c->method == GET ? call_page(c, arr, page) : (json_free(arr), call_method(c));
 }
 

@@ -159,6 +159,7 @@ ask GET "$S"
 refused 'no api-version' 400 MissingApiVersionParameter '(?api-version=) is required for all requests.'
 ask GET "$S?api-version=2031-01-01"
 refused 'an api-version of the future' 400 InvalidApiVersionParameter "The supported versions are '2022-12-01"
+same 'each of them said once' '' "$(grep -o '20[0-9-]*' body | sort | uniq -d)"
 ask GET "/subscriptions/11111111-1111-1111-1111-111111111111?$core"
 refused 'another subscription' 404 SubscriptionNotFound 'could not be found'
 ask GET "$S?$core" -H 'x-ms-correlation-request-id: 8a1f0000-0000-4000-8000-00000000c0de'
@@ -196,6 +197,18 @@ ask GET "$S/resourcegroups/g2/resources?$core"
 refused 'resources of a group that is not' 404 ResourceGroupNotFound "Resource group 'g2' could not be found."
 ask POST "$S/resourcegroups/g1?$core"
 refused 'a method that groups do not have' 405 HttpMethodNotAllowed "'POST' is not supported"
+ask GET "$S/resourcegroups?$core&\$filter=tagName%20eq%20'A'%20and%20tagValue%20eq%20'b'"
+answers 'groups by a tag' 200 '[.value[].name]' '[]'
+ask PATCH "$S/resourcegroups/g1?$core" -d '{"tags":{"a":"b","c":"d"}}'
+answers 'tags' 200 .tags '{"a":"b","c":"d"}'
+ask PATCH "$S/resourcegroups/g1?$core" -d '{"tags":{"a":"b"}}'
+answers 'are replaced, not added to' 200 .tags '{"a":"b"}'
+ask GET "$S/resourcegroups?$core&\$filter=tagName%20eq%20'A'%20and%20tagValue%20eq%20'b'"
+answers 'groups by a tag, when there is one' 200 '[.value[].name]' '["g1"]'
+ask GET "$S/resourcegroups?$core&\$filter=tagName%20eq%20'a'%20and%20tagValue%20eq%20'x'"
+answers 'groups by a tag of another value' 200 '[.value[].name]' '[]'
+ask GET "$S/resourcegroups?$core&\$filter=tagName%20ne%20'a'"
+refused 'a filter that it does not know' 400 InvalidFilterInQueryString "Invalid \$filter 'tagName ne 'a''"
 G=$S/resourceGroups/g1 N=$G/providers/Microsoft.Network M=$G/providers/Microsoft.Compute
 
 # ---- storage ----
@@ -394,6 +407,26 @@ same 'and ends well' Succeeded "$end"
 ask GET "$D?$core"
 answers 'its outputs' 200 '[.properties.outputs.masterFqdn.value,.properties.outputs.masterFqdn.type,(.properties.outputResources|length)]' \
 	'["unit-master0.eastus.cloudapp.localhost","String",11]'
+# what a deployment says of its template, after the recorded one of an availability set
+answers 'its providers' 200 '[.properties.providers[]|select(.namespace=="Microsoft.Compute").resourceTypes[]|
+	[.resourceType,.locations]]|sort' \
+	'[["availabilitySets",["eastus"]],["virtualMachineScaleSets",["eastus"]],["virtualMachines",["eastus"]]]'
+answers 'its dependencies' 200 '[.properties.dependencies[]|select(.resourceName=="master0" and
+	(.resourceType|endswith("/virtualMachines"))).dependsOn[]|.resourceType+" "+.resourceName]|sort' \
+	'["Microsoft.Compute/availabilitySets masters","Microsoft.Network/networkInterfaces master0-nic"]'
+first=$(jq -r .properties.templateHash body)
+deployment '+{agentCount:{value:2}}'
+ask POST "$D/validate?$core" -d @deployment.json
+answers 'the hash is that of the template' 200 .properties.templateHash "$first"
+jq '.properties.template.contentVersion="1.2.3.4"' deployment.json >x
+ask POST "$D/validate?$core" -H 'x-ms-correlation-request-id: 8a1f0000-0000-4000-8000-00000000c0de' -d @x
+answers 'of all of it' 200 ".properties.templateHash==\"$first\"" false
+answers 'its correlation id is the request'\''s' 200 .properties.correlationId 8a1f0000-0000-4000-8000-00000000c0de
+deployment
+ask GET "$S/resourcegroups/g1/providers/Microsoft.Resources/deployments?$core&\$filter=provisioningState%20eq%20'Succeeded'"
+answers 'deployments by their state' 200 '[.value[].name]' '["d1"]'
+ask GET "$S/resourcegroups/g1/providers/Microsoft.Resources/deployments?$core&\$filter=provisioningState%20eq%20'Failed'"
+answers 'deployments by another' 200 '[.value[].name]' '[]'
 ask GET "$S/resourcegroups/g1/deployments/d1/operations?$core"
 answers 'its operations' 200 \
 	'[(.value|length),.value[0].properties.provisioningOperation,([.value[].properties.provisioningState]|unique)]' \
@@ -449,6 +482,14 @@ same 'five now' '["0","1","2","3","4"]' "$(instances .instanceId)"
 scale 2
 finish
 same 'scaling in takes the newest' '["0","1"]' "$(instances .instanceId)"
+ask PUT "$V?$compute" -d '{"location":"eastus","sku":{"name":"Standard_B2s_v2","tier":"Standard","capacity":3}}'
+answers 'scaling with a PUT that names nothing else' 200 \
+	'[.sku.capacity,.properties.upgradePolicy.mode,(.properties.virtualMachineProfile|has("osProfile"))]' \
+	'[3,"Manual",true]'
+finish
+same 'three, with the same model' '[true,true,true]' "$(instances .properties.latestModelApplied)"
+scale 2
+finish
 scale 90
 refused 'over the quota' 409 OperationNotAllowed 'Total Regional Cores quota'
 scale 101
@@ -478,7 +519,7 @@ ask GET "$V?$compute"
 answers 'a deleted one is missing from the capacity' 200 .sku.capacity 1
 scale 2
 finish
-same 'ids are not used again' '["1","5"]' "$(instances .instanceId)"
+same 'ids are not used again' '["1","6"]' "$(instances .instanceId)"
 ask GET "$V/instanceView?$compute"
 answers 'the view of the whole' 200 '.virtualMachine.statusesSummary' \
 	'[{"code":"ProvisioningState/succeeded","count":2},{"code":"PowerState/running","count":2}]'
@@ -495,6 +536,8 @@ ask PUT "$M/virtualMachines/master0?$compute" -d "$(jq '.properties.template.res
 same 'what is no request is refused' 400 "$status"
 ask GET "$S/providers/Microsoft.Compute/locations/eastus/usages?$compute"
 answers 'used of the quota' 200 '.value[]|select(.name.value=="cores")|[.currentValue,.limit]' '[6,100]'
+ask GET "$S/providers/Microsoft.Compute/locations/eastus/vmSizes?$compute"
+answers 'the old list of sizes' 200 '.value[]|select(.name=="Standard_B2s_v2")|[.numberOfCores,.memoryInMB]' '[2,8192]'
 AS=$G/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01
 ask GET "$AS"
 answers 'the autoscale setting' 200 .properties.profiles[0].capacity '{"minimum":"1","maximum":"5","default":"3"}'
@@ -551,7 +594,7 @@ start
 same 'the same subscription after a restart' "$wanted" "$AZURE_SUBSCRIPTION_ID"
 ask GET "$S/resourcegroups?$core"
 answers 'an old token, the same groups' 200 '[.value[].name]' '["g1","g3"]'
-same 'the same instances' '["1","5"]' "$(instances .instanceId)"
+same 'the same instances' '["1","6"]' "$(instances .instanceId)"
 key=$(ask POST "$A/listKeys?$storage"; jq -r '.keys[0].value' body)
 blob=https://stock1.blob.core.localhost:$port/bin/tools/azswarm
 c -o got "$blob?$(service r $end_time)"
