@@ -22,7 +22,11 @@
 #define PAGES_MAX 10000
 #define NESTING_MAX 8			/* messages that are JSON texts */
 #define SAID_MAX 700			/* of a cause, so that the ids behind it are seen */
-#define NO_REGISTERING 0x100u		/* private flag: this call registers already */
+/* private flags: what this call does not do, for it is part of doing it */
+#define NO_REGISTERING 0x100u
+#define NO_POLICY_TOKEN 0x200u
+#define API_POLICY_TOKEN "2025-11-01"
+#define CLAIMS_MAX 8192
 #define USER_AGENT "azswarm"
 #define POLL_MS 5000			/* compute allows 15 polls a minute, 45 at once */
 #define POLL_LEAST_MS 1000		/* whatever Retry-After says */
@@ -58,6 +62,7 @@ void azure_release(struct azure *az)
 {
 	free(az->arm);
 	free(az->subscription);
+	burn_str(az->policy_token);
 	http_client_release(&az->http);
 	*az = (struct azure){ 0 };
 }
@@ -125,9 +130,34 @@ static void add_some(struct buf *out, struct str s)
 	out->over = true;
 }
 
-static void say_one(const char *code, const char *message, const char *target, struct buf *out)
+/* Which policy it is that refuses. */
+static void say_policy(const cJSON *o, struct buf *out)
 {
+	static const char *const names[][2] = {
+		{ "policyDefinitionDisplayName", " (policy \"" },
+		{ "policyAssignmentName", "\", assignment \"" },
+	};
+	const cJSON *a, *info;
+
+	cJSON_ArrayForEach(a, json_get_i(o, "additionalInfo")) {
+		info = json_get_i(a, "info");
+		if (*field_i(info, names[0][0]) == '\0')
+			continue;
+		for (size_t i = 0; i < 2; i++) {
+			add_some(out, str_of(names[i][1]));
+			add_some(out, str_of(field_i(info, names[i][0])));
+		}
+		add_some(out, STR("\")"));
+	}
+}
+
+static void say_one(const cJSON *o, struct buf *out)
+{
+	const char *code = field_i(o, "code"), *message = field_i(o, "message");
+	const char *target = field_i(o, "target");
+
 	add_some(out, str_of(code));
+	say_policy(o, out);	/* first, for the message is long */
 	add_some(out, str_of(*code && *message ? ": " : ""));
 	add_some(out, str_of(message));
 	if (*target != '\0') {
@@ -182,7 +212,7 @@ static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
 		return true;
 	if (*code == '\0' && *message == '\0')
 		return false;
-	say_one(code, message, field_i(o, "target"), out);
+	say_one(o, out);
 	return true;
 }
 
@@ -373,7 +403,7 @@ int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
 static int exchange(struct azure *az, const char *method, const char *url, struct str body,
 		    unsigned flags, struct splitter *split, struct azure_reply *r, struct err *e)
 {
-	const char *fields[6];
+	const char *fields[8];
 	const char *token;
 	struct buf auth = BUF_INIT(ENTRA_TOKEN_MAX + 64);
 	char guid[37], id[64];
@@ -397,6 +427,10 @@ static int exchange(struct azure *az, const char *method, const char *url, struc
 	fields[n++] = id;
 	if (body.p != NULL)
 		fields[n++] = "Content-Type: application/json";
+	if (flags & NO_POLICY_TOKEN)
+		fields[n++] = "x-ms-force-sync: true";
+	else if (az->policy_token != NULL)
+		fields[n++] = az->policy_token;
 	fields[n] = NULL;
 	q.deadline_ms = now_ms() + EXCHANGE_MS;
 	if (split != NULL) {
@@ -414,13 +448,16 @@ static int exchange(struct azure *az, const char *method, const char *url, struc
 }
 
 /* A status that says the request was not, or may be not, carried out. */
-static bool transient(unsigned status, unsigned flags)
+static bool transient(const struct http_head *h, unsigned flags)
 {
-	if (status == 429 || status == 503)
+	unsigned status = h->status;
+
+	/* who says when to come again has turned us away */
+	if (status == 429 || (status == 503 && http_field(h, "retry-after").n > 0))
 		return true;
 	/* these leave open whether something was done */
-	return !(flags & AZURE_ONCE) && (status == 408 || status == 500 || status == 502 ||
-					 status == 504);
+	return !(flags & AZURE_ONCE) && (status == 408 || (status >= 500 && status <= 504 &&
+							   status != 501));
 }
 
 static bool busy(const struct azure_reply *r)
@@ -429,11 +466,11 @@ static bool busy(const struct azure_reply *r)
 		"AnotherOperationInProgress", "OperationPreempted", "Conflict",
 		"ConflictingConcurrentWriteNotAllowed", "DeploymentActive",
 		"ResourceGroupBeingDeleted", "RetryableError",
-		"RetryableErrorDueToAnotherOperation",
+		"RetryableErrorDueToAnotherOperation", "StorageAccountOperationInProgress",
 	};
 	const char *code = azure_error_code(r->doc);
 
-	if (r->http.head.status != 409)
+	if (r->http.head.status != 409 && r->http.head.status != 429)
 		return false;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		if (str_ieqz(str_of(code), codes[i]))
@@ -517,12 +554,138 @@ static int provider_register(struct azure *az, const char *ns, struct err *e)
 	return rc < 0 ? err_in(e, "registering resource provider %s", ns) : 0;
 }
 
+/* ---- refused for who we are ---- */
+
+/* The value of a parameter in a list of challenges (RFC 9110 section 11.6.1),
+ * without its quotes; empty when there is none. */
+static struct str challenge_param(struct str s, const char *name)
+{
+	struct str word, value;
+	bool quoted;
+	size_t n;
+
+	while ((s = str_trim(s)).n > 0) {
+		for (n = 0; n < s.n && strchr(" \t,=\"", s.p[n]) == NULL; n++)
+			;
+		word = str_head(s, n);
+		s = str_trim(str_skip(s, n));
+		if (s.n == 0 || *s.p != '=') {
+			s = str_skip(s, n == 0);	/* a comma, or a scheme */
+			continue;
+		}
+		s = str_trim(str_skip(s, 1));
+		quoted = str_starts(s, STR("\""));
+		s = str_skip(s, quoted);
+		for (n = 0; n < s.n && (quoted ? s.p[n] != '"' : strchr(" \t,", s.p[n]) == NULL);
+		     n++)
+			if (quoted && s.p[n] == '\\')
+				n++;
+		value = str_head(s, n);
+		s = str_skip(s, n + quoted);
+		if (str_ieqz(word, name))
+			return value;
+	}
+	return STR_NULL;
+}
+
+char *azure_claims(const struct http_head *h)
+{
+	struct buf json = BUF_INIT(CLAIMS_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+	struct str v;
+
+	for (size_t i = 0; i < h->n_fields && doc == NULL; i++) {
+		if (!str_ieqz(h->fields[i].name, "www-authenticate"))
+			continue;
+		v = challenge_param(h->fields[i].value, "claims");
+		buf_reset(&json);
+		if (v.n > 0 && buf_add_unbase64(&json, v, &ignored) == 0 && !json.over)
+			doc = json_parse(buf_str(&json), "claims", &ignored);
+	}
+	if (!cJSON_IsObject(doc))
+		buf_reset(&json);
+	json_free(doc);
+	return json.n > 0 ? buf_detach(&json) : (buf_release(&json), NULL);
+}
+
+/*
+ * 1: a token that may do better is asked for next time; each way is tried
+ * once, *tried remembers.  0: nothing that a token could change.  -1: Azure
+ * wants what this credential cannot give.
+ */
+static int renew(struct azure *az, const struct azure_reply *r, unsigned *tried, struct err *e)
+{
+	unsigned status = r->http.head.status, way = 1;
+	char *claims = NULL;
+	int rc = 1;
+
+	if (status != 401 && status != 403)
+		return 0;
+	if ((claims = azure_claims(&r->http.head)) != NULL)
+		way = 2;
+	if ((way == 1 && status == 403) || (*tried & way))
+		rc = 0;
+	else if (claims == NULL)
+		entra_forget(az->entra);
+	else if (entra_challenge(az->entra, claims, e) < 0)
+		rc = err_in(e, "%s", *azure_error_code(r->doc) ? azure_error_code(r->doc) :
+			    "HTTP 401");
+	*tried |= way;
+	free(claims);
+	return rc;
+}
+
+/*
+ * A policy that asks somebody outside lets through only who brings proof that
+ * it was asked about this very request: get that.  False: what was refused
+ * stays refused.
+ */
+static bool policy_token(struct azure *az, const char *method, const char *url, const cJSON *body,
+			 const struct azure_reply *refusal)
+{
+	char *path;
+	cJSON *doc, *op;
+	struct azure_reply r;
+	struct err ignored = ERR_INIT;
+	const char *token;
+	bool got = false;
+
+	if (refusal->http.head.status != 403 || az->policy_token != NULL ||
+	    strcmp(method, "GET") == 0 ||
+	    !str_ieqz(str_of(azure_error_code(refusal->doc)), "RequestDisallowedByPolicy") ||
+	    str_find(buf_str(&refusal->http.body), STR("\"missingPolicyTokenDetails\"")) < 0)
+		return false;
+	path = azure_path(az, "/providers/Microsoft.Authorization/acquirePolicyToken"
+			  "?api-version=" API_POLICY_TOKEN);
+	doc = cJSON_CreateObject();
+	op = json_add_obj(doc, "operation");
+	json_add_str(op, "uri", url);
+	json_add_str(op, "httpMethod", method);
+	if (body != NULL)
+		json_set(op, "content", cJSON_Duplicate(body, true));
+	if (azure_call(az, "POST", path, doc, NO_REGISTERING | NO_POLICY_TOKEN, &r, &ignored) == 0 &&
+	    *(token = json_str_opt(r.doc, "token", "")) != '\0') {
+		az->policy_token = xasprintf("x-ms-policy-external-evaluations: %s", token);
+		got = true;
+	}
+	json_burn(r.doc);
+	r.doc = NULL;
+	azure_reply_release(&r);
+	json_burn(doc);
+	free(path);
+	return got;
+}
+
+/* ---- one request, until it is answered ---- */
+
 static int call(struct azure *az, const char *method, const char *path, const cJSON *body,
 		unsigned flags, struct splitter *split, struct azure_reply *r, struct err *e)
 {
 	struct buf text = BUF_INIT(8u << 20), url = BUF_INIT(16u << 10);
 	struct str raw = STR_NULL;
-	bool renewed = false, registered = (flags & NO_REGISTERING) != 0;
+	bool registered = (flags & NO_REGISTERING) != 0;
+	unsigned renewed = 0;
 	const char *token;
 	int64_t began = az->clock.now(az->clock.ctx);
 	unsigned tries = 0;
@@ -546,16 +709,19 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 		struct err once = ERR_INIT;
 		unsigned status;
 		int64_t wait_s;
+		int again;
+		unsigned sent = az->http.requests;
 
 		/* asked for with a patience of its own, which must not multiply */
 		if (entra_token(az->entra, &token, e) < 0)
 			goto out;
 		if (exchange(az, method, url.str, raw, flags, split, r, &once) < 0) {
-			bool again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
-				     !(flags & AZURE_ONCE) && !(split && split->refused);
-
+			again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
+				!(flags & AZURE_ONCE) && !(split && split->refused);
 			if (!again || ++tries == ARM_TRIES) {
 				*e = once;
+				if ((flags & AZURE_ONCE) && az->http.requests != sent)
+					err_in(e, "it is unknown whether Azure took this");
 				goto out;
 			}
 			if (az->note)
@@ -570,24 +736,24 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 		if ((status == 404 && (flags & AZURE_MISSING_OK)) ||
 		    (status == 409 && (flags & AZURE_CONFLICT_OK)))
 			break;
-		if (status == 401 && !renewed) {
-			renewed = true;
-			entra_forget(az->entra);
+		if ((again = renew(az, r, &renewed, e)) < 0)
+			goto out;
+		if (again || (!(flags & NO_POLICY_TOKEN) &&
+			      policy_token(az, method, url.str, body, r)))
 			continue;
-		}
-		if (transient(status, flags) && ++tries < ARM_TRIES) {
-			wait_s = retry_after_s(&r->http.head, unix_time());
-			if (pause_for(az, wait_s >= 0 ? wait_s * 1000 : backoff_ms(tries - 1),
-				      status == 429 ? "Azure, which throttles us" :
-				      "Azure, which is not well", e) < 0)
-				goto out;
-			continue;
-		}
 		if (busy(r) && az->clock.now(az->clock.ctx) - began < CONFLICT_MS) {
 			wait_s = retry_after_s(&r->http.head, unix_time());
 			if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) +
 					   (wait_s > 0 ? wait_s * 1000 : CONFLICT_WAIT_MS),
 					   "another operation to finish", began, e) < 0)
+				goto out;
+			continue;
+		}
+		if (transient(&r->http.head, flags) && ++tries < ARM_TRIES) {
+			wait_s = retry_after_s(&r->http.head, unix_time());
+			if (pause_for(az, wait_s >= 0 ? wait_s * 1000 : backoff_ms(tries - 1),
+				      status == 429 ? "Azure, which throttles us" :
+				      "Azure, which is not well", e) < 0)
 				goto out;
 			continue;
 		}
@@ -607,6 +773,8 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 	rc = 0;
 out:
 	free(ns);
+	burn_str(az->policy_token);
+	az->policy_token = NULL;
 	buf_burn(&text);		/* customData and keys go through here */
 	buf_release(&url);
 	return rc;
@@ -880,18 +1048,16 @@ void lro_release(struct lro *op)
 static int poll_once(struct azure *az, const char *url, struct azure_reply *r, struct err *e)
 {
 	struct buf full = BUF_INIT(16u << 10);
-	int rc = -1;
+	unsigned renewed = 0;
+	int rc = -1, again = 1;
 
 	if (url[0] == '/')
 		buf_adds(&full, az->arm);
 	buf_adds(&full, url);
 	if (buf_check(&full, "the poll URL", e) < 0)
 		goto out;
-	rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e);
-	if (rc == 0 && r->http.head.status == 401) {
-		entra_forget(az->entra);
-		rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e);
-	}
+	while (again > 0 && (rc = exchange(az, "GET", full.str, STR_NULL, 0, NULL, r, e)) == 0)
+		rc = again = renew(az, r, &renewed, e);
 out:
 	buf_release(&full);
 	return rc;

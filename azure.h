@@ -51,6 +51,7 @@ struct azure {
 	/* told about each retry and anything else worth a line; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
+	char *policy_token;		/* private: a header line, while one call lasts */
 };
 
 /* arm: https URL without a path.  entra is borrowed. */
@@ -84,8 +85,11 @@ enum azure_flags {
  * Returns 0 for 2xx (and what flags allow), -1 otherwise with Azure's
  * innermost cause and the request and correlation ids.  408, 429, 500, 502,
  * 503, 504 and broken connections are tried again, ARM_TRIES in all, after Retry-After or 1, 2, 4, 8 s
- * with jitter; 401 once with a new token; "another operation in progress" conflicts
- * for up to 5 minutes; an unregistered resource provider is registered once.
+ * with jitter; 401 once with a new token, and once with one that has the claims
+ * it asks for (ERR_AUTH and what to do when the credential has no such token);
+ * a 403 of a policy that wants a policy token once with that; "another operation
+ * in progress" conflicts for up to 5 minutes; an unregistered resource provider
+ * is registered once.
  *
  * Source: FACTS gathered from ARM's request limits and the retry policies of
  * the Azure SDKs; RFC 9110 section 10.2.3 for Retry-After.
@@ -113,6 +117,10 @@ int azure_list(struct azure *az, const char *path, const char *what,
 int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e);
 /* As above for an error object inside another document ("error" of a failed operation).  NULL is fine. */
 int azure_error_doc(const cJSON *doc, struct err *e);
+/* The claims that the challenges of a 401 ask for, JSON; NULL: none.  Several
+ * challenges and fields are looked through, either base64.  Caller frees.
+ * Source: RFC 9110 section 11.6.1; "Claims challenges" (learn.microsoft.com). */
+char *azure_claims(const struct http_head *h);
 /* Outermost code of an error body ("" if none): what reactions depend on. */
 const char *azure_error_code(const cJSON *doc);
 

@@ -169,6 +169,7 @@ enum ending {
 	RESET,			/* the request is taken, then an error */
 	NO_DIAL,		/* the connection is refused (no request is made) */
 	SILENCE,		/* nothing, until the deadline */
+	DRIP,			/* a byte every ten seconds */
 };
 
 struct act {
@@ -204,7 +205,7 @@ struct wire {
 	struct armdouble *d;
 	char host[64];
 	struct buf in, out;
-	bool ended, reset, silent;
+	bool ended, reset, silent, drips;
 };
 
 static inline void double_wrong(struct armdouble *d, const char *fmt, ...)
@@ -308,6 +309,7 @@ static inline void play(struct wire *w, const struct act *a)
 	}
 	w->reset = a->then == RESET;
 	w->silent = a->then == SILENCE;
+	w->drips = a->then == DRIP;
 	w->ended = a->then != KEEP && a->then != SILENCE;
 }
 
@@ -360,6 +362,10 @@ static inline ssize_t wire_read(struct stream *s, void *p, size_t n, int64_t dea
 	}
 	if (n > w->out.n)
 		n = w->out.n;
+	if (w->drips) {
+		fake.now += 10000;
+		n = 1;
+	}
 	if (w->d->piece > 0 && n > w->d->piece)
 		n = w->d->piece;
 	memcpy(p, w->out.str, n);

@@ -94,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	clean(&e);
 	azure_error_code(r.doc);
+	free(azure_claims(&r.http.head));
 	azure_reply_release(&r);
 	operation(all);
 	return 0;

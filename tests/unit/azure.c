@@ -71,6 +71,16 @@ static const struct error_row {
 	{ "innererror does not hide a message", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"innererror\":{\"code\":\"I\",\"message\":"
 	  "\"inner\"}}}", "=C: m [HTTP 400]" },
+	{ "the policy that refuses", 403, "",
+	  "{\"error\":{\"code\":\"RequestDisallowedByPolicy\",\"target\":\"x\",\"message\":"
+	  "\"Resource 'x' was disallowed by policy.\",\"additionalInfo\":[{\"type\":\"Other\"},"
+	  "{\"type\":\"PolicyViolation\",\"info\":{\"policyDefinitionDisplayName\":"
+	  "\"Allowed locations\",\"policyAssignmentName\":\"eu-only\"}}]}}",
+	  "=RequestDisallowedByPolicy (policy \"Allowed locations\", assignment \"eu-only\"): "
+	  "Resource 'x' was disallowed by policy. (target x) [HTTP 403]" },
+	{ "additionalInfo that is none", 403, "",
+	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"additionalInfo\":{\"a\":7,\"info\":[]}}}",
+	  "=C: m [HTTP 403]" },
 	{ "a page of HTML", 502, "", "<html>\r\n<h1>502 Bad Gateway</h1></html>\r\n",
 	  "=HTTP 502 Bad Gateway: <html>?" "?<h1>502 Bad Gateway</h1></html> [no request id]" },
 	{ "nothing", 503, IDS, NULL,
@@ -390,6 +400,21 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 #define REGISTERED "{\"registrationState\":\"Registered\"}"
 #define FAILING(code, text) "{\"error\":{\"code\":\"" code "\",\"message\":\"" text "\"}}"
 
+#define CLAIMS_64 "eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlcyI6WyJwMSJdfX19"
+#define CLAIMS_FORM "claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C" \
+	"%22values%22%3A%5B%22p1%22%5D%7D%7D%7D"
+#define CHALLENGE(claims) "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"" LOGIN \
+	"/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"" claims "\"\r\n"
+#define MFA FAILING("RequestDisallowedByPolicy", "Resource was disallowed by policy. Users must " \
+	"authenticate with multi-factor authentication to create or update resources.")
+#define POLICY_TOKEN "POST /subscriptions/S/providers/Microsoft.Authorization/acquirePolicyToken" \
+	"?api-version=2025-11-01"
+#define DENIED "{\"error\":{\"code\":\"RequestDisallowedByPolicy\",\"message\":\"denied\"," \
+	"\"additionalInfo\":[{\"type\":\"PolicyViolation\",\"info\":{" \
+	"\"policyDefinitionDisplayName\":\"Ask first\",\"policyAssignmentName\":\"a1\"," \
+	"\"evaluationDetails\":{\"missingPolicyTokenDetails\":{\"shouldDeny\":true," \
+	"\"isChangeReferenceRequired\":false,\"endpointKind\":\"AzureResourceGraph\"}}}}]}}"
+
 static const struct call_row {
 	const char *name, *method, *path, *body;
 	unsigned flags;
@@ -441,6 +466,72 @@ static const struct call_row {
 	{ "sign-in cannot be reached: ARM is not tried", "GET", R, NULL, 0,
 	  { { GET_R, 401 }, { ASK_TOKEN, .then = NO_DIAL, .times = 4 } },
 	  { ERR_NET, "sign-in|connection refused", .waits = "500m 1 2" } },
+
+	/* claims: MFA, conditional access, a token revoked (base64 of CLAIMS) */
+	{ "claims are asked for", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA, .words = TOKEN_1 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
+	    { PUT_R, 200, .body = THING, .words = TOKEN_2 "|" SOME_BODY } },
+	  { .final = "thing", .waits = "", .dials = 1 } },
+	{ "claims once are asked for once", "PUT", R, SOME_BODY, AZURE_ONCE,
+	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
+	    { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA } },
+	  { ERR_AUTH, "RequestDisallowedByPolicy: |multi-factor", .waits = "" } },
+	{ "an old token first, then claims", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" },
+	    { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
+	    { PUT_R, 200, .body = THING } }, { .final = "thing", .waits = "" } },
+	{ "claims with a 403", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, CHALLENGE(CLAIMS_64), MFA },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
+	    { PUT_R, 200 } }, { .waits = "" } },
+	{ "claims that are none", "GET", R, NULL, 0,
+	  { { GET_R, 401, CHALLENGE("bm90IEpTT04=") },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" }, { GET_R, 200 } },
+	  { .waits = "" } },
+	{ "claims and no sign-in with them", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
+	    { ASK_TOKEN, 400, .body = "{\"error\":\"interaction_required\","
+	      "\"error_description\":\"AADSTS50076: MFA\"}" } },
+	  { ERR_AUTH, "interaction_required|AADSTS50076", .waits = "" } },
+
+	/* policies that ask somebody else first */
+	{ "a policy token", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, IDS, DENIED, .words = "!external-evaluations" },
+	    { POLICY_TOKEN, 200, .body = "{\"result\":\"Succeeded\",\"token\":\"PoP abc\"}",
+	      .words = "x-ms-force-sync: true|\r\n\r\n{\"operation\":{\"uri\":\"" ARM R "\","
+		       "\"httpMethod\":\"PUT\",\"content\":" SOME_BODY "}}" },
+	    { PUT_R, 201, .body = THING,
+	      .words = "x-ms-policy-external-evaluations: PoP abc\r\n|!force-sync|" SOME_BODY } },
+	  { .status = 201, .waits = "", .dials = 1 } },
+	{ "a policy token for a request without a body", "DELETE", R, NULL, 0,
+	  { { DELETE_R, 403, .body = DENIED },
+	    { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}", .words = "!content\"" },
+	    { DELETE_R, 200, .words = "evaluations: PoP abc" } }, { .waits = "" } },
+	{ "a policy token that does not help", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, .body = DENIED }, { POLICY_TOKEN, 200, .body = "{\"token\":\"t\"}" },
+	    { PUT_R, 403, IDS, DENIED } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy (policy \"Ask first\", assignment \"a1\"): "
+	    "denied|request req-1|!PoP", .waits = "" } },
+	{ "no policy token is given", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, IDS, DENIED },
+	    { POLICY_TOKEN, 200, .body = "{\"result\":\"Failed\",\"results\":[]}" } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1", .waits = "" } },
+	{ "a policy token is refused", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, IDS, DENIED }, { POLICY_TOKEN, 403, .body = DENIED } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1", .waits = "" } },
+	{ "a policy token that is no header", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, .body = DENIED },
+	    { POLICY_TOKEN, 200, .body = "{\"token\":\"a\\r\\nX: y\"}" } },
+	  { ERR_DATA, "control characters in header field x-ms-policy-external-evaluations",
+	    .waits = "" } },
+	{ "reads need no policy token", "GET", R, NULL, 0, { { GET_R, 403, .body = DENIED } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy", .waits = "" } },
+	{ "a policy that wants no token", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, .body = FAILING("RequestDisallowedByPolicy", "never") } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy: never", .waits = "" } },
 
 	/* throttled, or not well */
 	{ "429 with Retry-After", "GET", R, NULL, 0,
@@ -504,16 +595,22 @@ static const struct call_row {
 	{ "silence", "GET", R, NULL, 0, { { GET_R, .then = SILENCE } },
 	  { ERR_TIMEOUT, "timed out", .waits = "" } },
 
+	{ "a body that trickles", "GET", R, NULL, 0, { { GET_R, 200, .body = THING, .then = DRIP } },
+	  { ERR_TIMEOUT, ARM_HOST "|the answer took too long", .waits = "" } },
+	{ "HTML where JSON should be", "GET", R, NULL, 0,
+	  { { GET_R, 200, "Content-Type: text/html\r\n", "<html>sign in first</html>" } },
+	  { .final = "", .status = 200, .waits = "" } },
+
 	/* what must not be done twice */
 	{ "once: no answer", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, .then = NO_ANSWER } },
-	  { ERR_NET, ARM_HOST, .waits = "" } },
+	  { ERR_NET, "it is unknown whether Azure took this: " ARM_HOST, .waits = "" } },
 	{ "once: reset", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, .then = RESET } },
-	  { ERR_NET, "reset by peer", .waits = "" } },
+	  { ERR_NET, "is unknown whether|reset by peer", .waits = "" } },
 	{ "once: answer cut short", "POST", R, SOME_BODY, AZURE_ONCE,
 	  { { POST_R, 200, .body = THING, .then = CUT_BODY } },
 	  { ERR_PROTO, "ended early", .waits = "" } },
 	{ "once: connection refused", "POST", R, SOME_BODY, AZURE_ONCE,
-	  { { POST_R, .then = NO_DIAL } }, { ERR_NET, "connection refused", .waits = "" } },
+	  { { POST_R, .then = NO_DIAL } }, { ERR_NET, "connection refused|!unknown", .waits = "" } },
 	{ "once: 500", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 500 } },
 	  { ERR_AZURE, "HTTP 500", .waits = "" } },
 	{ "once: 502", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 502 } },
@@ -523,8 +620,11 @@ static const struct call_row {
 	{ "once: 408", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 408 } },
 	  { ERR_AZURE, "HTTP 408", .waits = "" } },
 	{ "once: what was turned away may come again", "POST", R, SOME_BODY, AZURE_ONCE,
-	  { { POST_R, 429, "Retry-After: 3\r\n" }, { POST_R, 503 }, { POST_R, 202 } },
-	  { .status = 202, .waits = "3 ~2" } },
+	  { { POST_R, 429, "Retry-After: 3\r\n" }, { POST_R, 503, "Retry-After: 2\r\n" },
+	    { POST_R, 429 }, { POST_R, 202 } },
+	  { .status = 202, .waits = "3 2 ~4" } },
+	{ "once: 503 that does not say when", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 503 } },
+	  { ERR_AZURE, "HTTP 503", .waits = "" } },
 	{ "once: a token that was revoked", "POST", R, SOME_BODY, AZURE_ONCE,
 	  { { POST_R, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY }, { POST_R, 202 } },
 	  { .status = 202, .waits = "" } },
@@ -539,6 +639,12 @@ static const struct call_row {
 	  { { PUT_R, 409, "Retry-After: 0\r\n", BUSY }, { PUT_R, 200 } }, { .waits = "10" } },
 	{ "busy for ever", "PUT", R, SOME_BODY, 0, { { PUT_R, 409, .body = BUSY, .times = 31 } },
 	  { ERR_AZURE, "AnotherOperationInProgress: not now [HTTP 409", .waits = "10 x30" } },
+	{ "busy, as storage says it", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 409, .body = FAILING("StorageAccountOperationInProgress", "x") }, { PUT_R, 200 } },
+	  { .waits = "10" } },
+	{ "busy, as network says it", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 429, .body = FAILING("RetryableErrorDueToAnotherOperation", "x"), .times = 8 },
+	    { PUT_R, 200 } }, { .waits = "10 x8" } },
 	{ "busy code in any case", "PUT", R, NULL, 0,
 	  { { PUT_R, 409, .body = "{\"Error\":{\"Code\":\"deploymentactive\"}}" }, { PUT_R, 200 } },
 	  { .waits = "10" } },
@@ -594,6 +700,56 @@ static const struct call_row {
 			"namespace 'Contoso.X', 'Microsoft.' or 'Microsoft...'") } },
 	  { ERR_AZURE, "MissingSubscriptionRegistration", .waits = "" } },
 };
+
+/* ---- challenges ---- */
+
+#define P1 "{\"a\":\"?" "?>\"}"	/* eyJhIjoiPz8+In0= has a letter of its own in each alphabet */
+
+static const struct {
+	const char *name, *fields, *want;	/* NULL: none */
+} claims_rows[] = {
+	{ "as Azure sends them", CHALLENGE("eyJhIjoiPz8+In0="), P1 },
+	{ "the other alphabet", CHALLENGE("eyJhIjoiPz8-In0="), P1 },
+	{ "without padding", CHALLENGE("eyJhIjoiPz8-In0"), P1 },
+	{ "without quotes", "WWW-Authenticate: Bearer claims=eyJhIjoiPz8-In0\r\n", P1 },
+	{ "without quotes, padded", "WWW-Authenticate: Bearer claims=eyJhIjoiPz8+In0=, a=b\r\n", P1 },
+	{ "blanks around =", "www-authenticate: Bearer error = \"x\" ,\tCLAIMS = \"eyJhIjoiPz8-In0\"\r\n",
+	  P1 },
+	{ "in the second challenge", "WWW-Authenticate: Negotiate YII==, Bearer realm=\"\", "
+	  "claims=\"eyJhIjoiPz8-In0\"\r\n", P1 },
+	{ "in the second field", "WWW-Authenticate: Bearer realm=\"\"\r\nDate: x\r\n"
+	  CHALLENGE("eyJhIjoiPz8-In0"), P1 },
+	{ "behind claims that are none", CHALLENGE("AAAA") CHALLENGE("eyJhIjoiPz8-In0"), P1 },
+	{ "not inside of a text", "WWW-Authenticate: Bearer realm=\", claims=\\\"eyJhIjoiPz8-In0\\\"\"\r\n",
+	  NULL },
+	{ "not another field", "X-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\"\r\n", NULL },
+	{ "none", "WWW-Authenticate: Bearer realm=\"\"\r\n", NULL },
+	{ "empty", CHALLENGE(""), NULL },
+	{ "not base64", CHALLENGE("%%%%"), NULL },
+	{ "not an object", CHALLENGE("WzFd"), NULL },
+	{ "a quote that does not end", "WWW-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\r\n", P1 },
+	{ "nothing but marks", "WWW-Authenticate: ==,,=\"\\\r\n", NULL },
+};
+
+static void run_claims(void)
+{
+	for (size_t i = 0; i < sizeof(claims_rows) / sizeof(*claims_rows); i++) {
+		struct buf why = BUF_INIT(4096);
+		struct paper p;
+		char name[80], *got;
+
+		paper_make(&p, 401, claims_rows[i].fields, NULL);
+		got = azure_claims(&p.r.http.head);
+		if ((got == NULL) != (claims_rows[i].want == NULL) ||
+		    (got != NULL && strcmp(got, claims_rows[i].want) != 0))
+			buf_addf(&why, "got %s", got ? got : "none");
+		snprintf(name, sizeof(name), "claims: %s", claims_rows[i].name);
+		told(name, why.str);
+		free(got);
+		buf_release(&why);
+		paper_free(&p);
+	}
+}
 
 static void run_call(const struct call_row *row, size_t piece, const char *suffix)
 {
@@ -883,6 +1039,10 @@ static const struct do_row {
 	{ "a token refused while waiting", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
 	    { GET_OP, 401 } }, { ERR_AUTH, "HTTP 401", .waits = "5" } },
+	{ "claims asked for while waiting", "POST",
+	  { { POST_R, 202, ASYNC }, { GET_OP, 401, CHALLENGE(CLAIMS_64) },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
+	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 } }, { .waits = "5" } },
 	{ "sign-in refused while waiting", "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 401 },
 	    { ASK_TOKEN, 401, .body = "{\"error\":\"invalid_client\",\"error_description\":"
@@ -1225,6 +1385,7 @@ int main(void)
 	run_error_doc();
 	run_retry_after();
 	run_init();
+	run_claims();
 	run_calls();
 	run_stale();
 	run_call_interrupted();
