@@ -248,6 +248,11 @@ int http_x_send(struct http_exchange *x, struct str piece, struct err *e);
 int http_x_end(struct http_exchange *x, struct err *e);
 /* Faults on purpose (the local Azure): close now, without (more of) an answer. */
 void http_x_abort(struct http_exchange *x);
+/* Likewise: these bytes as they are, whatever was answered before, and close;
+ * may be called again to say more. */
+int http_x_raw(struct http_exchange *x, struct str bytes);
+/* Likewise: the peer sees the connection reset. */
+void http_x_reset(struct http_exchange *x);
 
 const char *http_reason(unsigned status);	/* "Not Found" */
 

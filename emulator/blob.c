@@ -479,9 +479,11 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	r.method = method_of(h);
 	random_guid(r.id);
 	snprintf(r.account, sizeof(r.account), "%.*s", STR_ARG(str_head(account, 39)));
+	bool sent = faults_send(m, x, rule);
+
 	pthread_mutex_lock(&m->lock);
-	if (json_bool_opt(rule, "reset", false))
-		http_x_abort(x);
+	if (sent)
+		;
 	else if (json_get(rule, "status") != NULL)
 		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
 		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));

@@ -44,9 +44,41 @@ static void identify(struct call *c)
 		call_field(c, "x-ms-failure-cause: %s", c->gateway ? "gateway" : "service");
 }
 
-/* limit: bytes of the body after which the connection breaks. */
-static void send_answer(struct call *c, size_t limit)
+/* What a rule has in place of the answer. */
+static void put_fault(struct call *c, const cJSON *rule)
 {
+	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info"), *f;
+
+	c->status = (unsigned)json_int_opt(rule, "status", 500);
+	c->gateway = true;
+	json_burn(c->out);
+	while (c->n_fields > 0)
+		free(c->fields[--c->n_fields]);
+	fault_release(&c->fault);
+	fault_code(&c->fault, c->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
+		   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
+	c->out = json_fmt("{'error':%j}", c->fault.error);
+	if (json_get(rule, "body") != NULL) {
+		json_free(c->out);
+		c->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
+		c->plain = "text/html";
+	}
+	if (info != NULL)
+		json_set(json_get_mut(c->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
+	if (cJSON_IsString(after))
+		call_field(c, "Retry-After: %s", after->valuestring);
+	else if (after != NULL)
+		call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+	cJSON_ArrayForEach(f, json_get(rule, "fields"))
+		if (cJSON_IsString(f) && c->n_fields < 8)
+			call_field(c, "%s", f->valuestring);
+}
+
+/* rule: what is to be wrong with it, or NULL. */
+static void send_answer(struct call *c, const cJSON *rule)
+{
+	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
+	unsigned drip_ms = (unsigned)json_int_opt(rule, "trickle_ms", 0);
 	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2] = {
 		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
 		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
@@ -57,6 +89,7 @@ static void send_answer(struct call *c, size_t limit)
 	bool page = c->plain != NULL && cJSON_IsString(c->out);
 	char type[80];
 	size_t n = COMMON;
+	bool chunked;
 
 	identify(c);
 	/* compute's bodies are indented, the others' are not */
@@ -74,21 +107,23 @@ static void send_answer(struct call *c, size_t limit)
 		fields[n++] = type;
 	}
 	fields[n] = NULL;
-	if (limit < body.n) {
-		if (http_x_begin(c->x, c->status, fields, body.n, &e) == 0)
-			http_x_send(c->x, str_head(buf_str(&body), limit), &e);
-		http_x_abort(c->x);
 	/* long lists come in chunks, as from Azure */
-	} else if (body.n > 4096 && c->status == 200 && c->method == GET) {
-		struct str rest = buf_str(&body);
-		bool ok = http_x_begin(c->x, c->status, fields, UINT64_MAX, &e) == 0;
+	chunked = body.n > 4096 && c->status == 200 && c->method == GET;
+	if (chunked || limit < body.n || drip_ms > 0) {
+		struct str rest = str_head(buf_str(&body), limit);
+		bool ok = http_x_begin(c->x, c->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
 
 		while (ok && rest.n > 0) {
-			ok = http_x_send(c->x, str_head(rest, 2048), &e) == 0;
-			rest = str_skip(rest, 2048);
+			size_t piece = drip_ms > 0 ? 1 : 2048;
+
+			ok = http_x_send(c->x, str_head(rest, piece), &e) == 0 &&
+			     (drip_ms == 0 || faults_pause(c->m, drip_ms) == 0);
+			rest = str_skip(rest, piece);
 		}
-		if (ok)
+		if (ok && limit >= body.n)
 			http_x_end(c->x, &e);
+		else
+			http_x_abort(c->x);
 	} else {
 		http_x_answer(c->x, c->status, fields, buf_str(&body));
 	}
@@ -170,27 +205,24 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	struct err e = ERR_INIT;
 	int64_t began = now_ms();
 	cJSON *rule = faults_request(m, h);
-	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
-	bool cut_off = json_bool_opt(rule, "reset", false);
+	bool late = json_bool_opt(rule, "late", false), cut_off = false;
+	bool instead = json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
+		       json_bool_opt(rule, "reset", false);
 
 	c->m = m;
 	c->x = x;
 	c->method = method_of(h);
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
-	if (json_get(rule, "status") != NULL) {
-		fault_code(&c->fault, (unsigned)json_int_opt(rule, "status", 500),
-			   json_str_opt(rule, "code", "InternalServerError"), NULL,
-			   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
-		if (json_get(rule, "retryAfter") != NULL)
-			call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+	if (instead && !late) {
+		/* it never came to that */
 	} else if (c->method == UNKNOWN || split_path(c) < 0) {
 		fault_set(&c->fault, 400, "BadRequest: The request cannot be understood.");
 	} else if (read_body(c, &e) < 0 && c->fault.error == NULL) {
 		/* half a body: there is nobody left to answer */
 		cut_off = true;
 	}
-	if (!cut_off && c->fault.error == NULL) {
+	if (!cut_off && c->fault.error == NULL && (late || !instead)) {
 		pthread_mutex_lock(&m->lock);
 		arm_handle(c);
 		pthread_mutex_unlock(&m->lock);
@@ -199,10 +231,12 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 		c->gateway = true;
 		c->out = json_fmt("{'error':%j}", c->fault.error);
 	}
+	if (instead)
+		put_fault(c, rule);
 	if (cut_off)
 		http_x_abort(x);
-	else
-		send_answer(c, limit);
+	else if (!faults_send(m, x, rule))
+		send_answer(c, rule);
 	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
 		300), h->target.p, c->status, json_text(c->fault.error, "code"),
 		(long long)(now_ms() - began));

@@ -11,10 +11,19 @@
  * ("start", "reimage", ...).  "skip" many pass first, then "times" many are hit
  * (all, without it).
  *
- * A request is held up for "delay_ms"; then it gets "status" (with "code",
- * "message", "retryAfter") or, with "reset": true, a closed connection, or its
- * answer breaks off after "truncate" bytes of the body.  An operation fails
- * with "code" and "message".
+ * A request is held up for "delay_ms".  With "late": true it is then carried
+ * out all the same, and only its answer is another.  It gets
+ *
+ *	"status"	with "code", "message", "retryAfter" (seconds, or a date),
+ *			"info" (its error's additionalInfo), "fields"
+ *			(["Name: value", ...]) and "body" (text, in place of JSON)
+ *	"raw"		these bytes, whatever they are, and the connection closed
+ *	"reset": true	a connection that is reset
+ *	"truncate"	its answer, broken off after so many bytes of the body
+ *	"trickle_ms"	its answer (or "raw"), a byte in so many milliseconds
+ *
+ * An operation begins after "delay_ms" (for ever, when that is long) and, with
+ * "code" and "message", fails; with "cancel": true it is cancelled.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -113,14 +122,49 @@ cJSON *faults_request(struct emu *m, const struct http_head *h)
 	return copy;
 }
 
-bool faults_operation(struct emu *m, const struct op *op, struct fault *f)
+bool faults_send(struct emu *m, struct http_exchange *x, const cJSON *rule)
+{
+	struct str raw = str_of(json_str_opt(rule, "raw", NULL));
+	unsigned ms = (unsigned)json_int_opt(rule, "trickle_ms", 0);
+	size_t n = ms > 0 ? 1 : raw.n;
+
+	if (json_bool_opt(rule, "reset", false))
+		http_x_reset(x);
+	else if (raw.p == NULL)
+		return false;
+	else
+		http_x_abort(x);
+	for (; raw.n > 0 && http_x_raw(x, str_head(raw, n)) == 0; raw = str_skip(raw, n))
+		if (ms > 0 && faults_pause(m, ms) < 0)
+			break;
+	return true;
+}
+
+int faults_pause(struct emu *m, unsigned ms)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = op_sleep(m, ms);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+bool faults_operation(struct emu *m, struct op *op, struct fault *f)
 {
 	const cJSON *rule = pick(m, "operation", op->key, json_str_opt(op->args, "verb", NULL));
+	cJSON *copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
+	bool cancel = json_bool_opt(copy, "cancel", false);
+	bool fails = copy != NULL && (cancel || json_get(copy, "code") != NULL);
 
-	if (rule == NULL)
-		return false;
-	fault_code(f, (unsigned)json_int_opt(rule, "status", 409), json_str_opt(rule, "code", "InternalExecutionError"),
-		  NULL, json_str_opt(rule, "message", "An internal execution error occurred. Please retry "
-		  "later."));
-	return true;
+	if (copy != NULL && op_sleep(m, (unsigned)json_int_opt(copy, "delay_ms", fails ? 300 : 0)) < 0)
+		fails = true;
+	op->cancel |= cancel;
+	if (fails)
+		fault_code(f, (unsigned)json_int_opt(copy, "status", 409),
+			   json_str_opt(copy, "code", cancel ? "OperationPreempted" : "InternalExecutionError"), NULL,
+			   json_str_opt(copy, "message", cancel ? "The operation has been preempted by another one." :
+					"An internal execution error occurred. Please retry later."));
+	json_free(copy);
+	return fails;
 }

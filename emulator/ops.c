@@ -141,10 +141,7 @@ static void *op_thread(void *p)
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	if (faults_operation(m, op, &f))
-		rc = op_sleep(m, 300) - 1;
-	else
-		rc = op->run(m, op, &f);
+	rc = faults_operation(m, op, &f) ? -1 : op->run(m, op, &f);
 	if (rc < 0)
 		fault_set(&f, 500, "InternalExecutionError: "
 		       "An internal execution error occurred. Please retry later.");

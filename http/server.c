@@ -331,6 +331,23 @@ void http_x_abort(struct http_exchange *x)
 	x->keep = false;
 }
 
+int http_x_raw(struct http_exchange *x, struct str bytes)
+{
+	struct err ignored = ERR_INIT;
+
+	http_x_abort(x);
+	return put(x->c, bytes, &ignored);
+}
+
+void http_x_reset(struct http_exchange *x)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	/* now: closing would say goodbye first */
+	http_x_abort(x);
+	connect(stream_fd(x->c->st), &none, sizeof none);
+}
+
 /* ---- reading ---- */
 
 /* Read once into c->in, which is empty.  0 at the stream's end. */

@@ -573,7 +573,7 @@ faults '[{"request":"get *LOCATIONS*","truncate":100},{"request":"GET *tenants*"
 	{"request":"GET *resourcegroups?*","delay_ms":700}]'
 expect 'a fault: an answer cut short' 18 '' c -o body -H "Authorization: Bearer $T" "$base$S/locations?$core"
 same 'as long as asked for' 100 "$(wc -c <body | tr -d ' ')"
-expect 'a fault: no answer' 52 '' c -o body -H "Authorization: Bearer $T" "$base/tenants?$core"
+expect 'a fault: a connection that is reset' 56 'reset by peer' c -S -o body -H "Authorization: Bearer $T" "$base/tenants?$core"
 took=$(c -o body -w '%{time_total}' -H "Authorization: Bearer $T" "$base$S/resourcegroups?$core")
 case $took in 0.[7-9]* | [1-9]*) ok 'a fault: a late one' ;; *) not_ok 'a fault: a late one' "$took" ;; esac
 faults '[{"operation":"*scalesets/agents","verb":"reimage","code":"AllocationFailed","message":"no room"}]'
@@ -584,7 +584,33 @@ same 'a fault: an operation that fails' 'Failed AllocationFailed no room' \
 ask POST "$V/start?$compute"
 finish
 same 'another one does not' Succeeded "$end"
+faults '[{"request":"GET *resourcegroups/g1?*","raw":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"},
+	{"request":"GET *resourcegroups?*","trickle_ms":2},{"request":"GET *tenants*","raw":""},
+	{"request":"GET *LOCATIONS?*","status":200,"body":"<html>sign in</html>","fields":["X-A: b","x-a: c"]},
+	{"request":"PUT *late?*","late":true,"times":1,"status":502,"retryAfter":"Sun, 15 Jun 2025 15:23:50 GMT"},
+	{"operation":"*scalesets/agents","cancel":true},
+	{"request":"GET *resourcegroups/late?*","times":1,"status":403,"code":"RequestDisallowedByPolicy","info":[{"type":"PolicyViolation"}]}]'
+printf 'GET %s/resourcegroups/g1?%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n' "$S" "$core" "$T" |
+	openssl s_client -connect "${base#https://}" -quiet -CAfile azure/ca.pem >raw 2>/dev/null
+same 'a fault: bytes as they are' "$(printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}')" "$(cat raw)"
+expect 'a fault: no answer' 52 '' c -o body -H "Authorization: Bearer $T" "$base/tenants?$core"
+expect 'a fault: an answer that trickles' 0 '' c -o body -H "Authorization: Bearer $T" "$base$S/resourcegroups?$core"
+check 'and is whole at the end' jq -e '.value | length > 0' body
+ask GET "$S/locations?$core"
+same 'a fault: HTML' '200 <html>sign in</html> text/html b c' \
+	"$status $(cat body) $(field Content-Type) $(grep -i '^x-a:' head | tr -d '\r' | cut -d ' ' -f 2 | xargs)"
+ask PUT "$S/resourcegroups/late?$core" -d '{"location":"eastus"}'
+same 'a fault: done, and told otherwise' '502 Sun, 15 Jun 2025 15:23:50 GMT' "$status $(field Retry-After)"
+ask GET "$S/resourcegroups/late?$core"
+same 'a fault: with additionalInfo' '403 PolicyViolation' "$status $(jq -r '.error.additionalInfo[0].type' body)"
+ask GET "$S/resourcegroups/late?$core"
+same 'it was done' 200 "$status"
+ask POST "$V/reimage?$compute" -d '{"instanceIds":["1"]}'
+finish
+same 'a fault: an operation that is cancelled' 'Canceled' "$end"
 rm azure/faults.json
+ask DELETE "$S/resourcegroups/late?$core"
+finish
 
 # ---- again ----
 
