@@ -16,14 +16,22 @@
 #define CACHE_TOKENS_MAX 20
 #define EXCHANGE_MS 60000
 #define TRIES 4				/* one and three more */
+#define IMDS_UPGRADE_TRIES 8		/* 70 s of 410 */
 #define RETRY_AFTER_MAX_S 60
 #define USER_AGENT "azswarm"
+#define SIGN_IN_AGAIN "sign in again ('azswarm login', 'az login')"
 #define TOKEN_LIFE_MAX (7 * 86400)	/* longer is a lie or an overflow */
 
 /* In the order in which they are asked. */
 static const struct credential chain[] = {
-	{ "EnvironmentCredential", false, true,
-	  "AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET", NULL, get_environment },
+	{ "EnvironmentCredential", false, true, "AZURE_TENANT_ID AZURE_CLIENT_ID "
+	  "AZURE_CLIENT_SECRET|AZURE_CLIENT_CERTIFICATE_PATH", NULL, get_environment },
+	{ "WorkloadIdentityCredential", false, true,
+	  "AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_FEDERATED_TOKEN_FILE", NULL, get_workload },
+	{ "OidcCredential", false, true, "AZURE_TENANT_ID AZURE_CLIENT_ID "
+	  "ARM_OIDC_TOKEN|ARM_OIDC_TOKEN_FILE_PATH|ACTIONS_ID_TOKEN_REQUEST_URL", NULL, get_oidc },
+	{ "ManagedIdentityCredential", false, false, "", "claims=", get_managed },
+	{ "AzureCliCredential", true, false, "", "az login --claims-challenge ", get_az },
 };
 
 char *entra_cache_path(void)
@@ -213,26 +221,54 @@ void form_add(struct buf *form, const char *name, const char *value)
 	buf_add_pct(form, str_of(value));
 }
 
-/* What Entra said: first line of error_description, and the ids support asks
- * for. */
+/* What to do about the refusals that people meet ("Microsoft Entra authentication and
+ * authorization error codes", learn.microsoft.com). */
+static const struct hint {
+	unsigned code;
+	const char *text;
+} hints[] = {
+	{ 7000215, "AZURE_CLIENT_SECRET has to be the secret's value, not its id" },
+	{ 7000222, "make a new client secret: this one has expired" },
+	{ 700016, "is AZURE_CLIENT_ID right, and AZURE_TENANT_ID its tenant?" },
+	{ 90002, "is AZURE_TENANT_ID right, and is this its cloud?" },
+	{ 700024, "set the clock of this machine" },
+	{ 700027, "upload this certificate to the application, or a new one" },
+	{ 70021, "add a federated credential with this issuer and subject to the application" },
+	{ 700213, "add a federated credential with this issuer and subject to the application" },
+	{ 65001, "an administrator has to consent to this application" },
+	{ 70043, SIGN_IN_AGAIN }, { 700082, SIGN_IN_AGAIN },
+	{ 50076, SIGN_IN_AGAIN ", with a second factor" },
+	{ 50079, SIGN_IN_AGAIN ", to enrol a second factor" },
+	{ 53003, "a Conditional Access policy forbids it: ask the tenant's administrator" },
+};
+
+/* What Entra said: first line of error_description, the ids support asks
+ * for, and what to do. */
 int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, struct err *e)
 {
 	struct str text = str_of(json_str_opt(doc, "error_description", "")), line;
-	const char *code = json_str_opt(doc, "error", "");
+	const char *code = json_str_opt(doc, "error", ""), *what_to_do = NULL;
 	int64_t skew = en->server_skew_s;
+	uint64_t number = 0;
 
 	if (!str_cut(&text, '\n', &line))
 		line = text;
 	line = str_trim(line);
-	if (line.n > 600)
-		line = str_head(line, 600);
-	err_set(e, ERR_AUTH, "sign-in refused: %s%s%.*s%s%s%s%s%s",
+	if (line.n > 400)
+		line = str_head(line, 400);
+	text = str_starts(line, STR("AADSTS")) ? str_skip(line, 6) : STR_NULL;
+	if (str_dec(&text, UINT32_MAX, &number))
+		for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+			if (hints[i].code == number)
+				what_to_do = hints[i].text;
+	err_set(e, ERR_AUTH, "sign-in refused: %s%s%.*s%s%s%s%s%s%s%s",
 		*code ? code : "HTTP status not 200", line.n ? ": " : "", STR_ARG(line),
 		json_get(doc, "trace_id") ? " (trace " : "",
 		json_str_opt(doc, "trace_id", ""),
 		json_get(doc, "correlation_id") ? ", correlation " : "",
 		json_str_opt(doc, "correlation_id", ""),
-		json_get(doc, "trace_id") ? ")" : "");
+		json_get(doc, "trace_id") ? ")" : "", what_to_do ? "; " : "",
+		what_to_do ? what_to_do : "");
 	if (skew > ENTRA_MARGIN_S || skew < -ENTRA_MARGIN_S)
 		err_in(e, "the clock of this machine is %lld s %s", (long long)(skew < 0 ? -skew : skew),
 		       skew > 0 ? "behind" : "ahead");
@@ -253,6 +289,22 @@ static bool whole_number(const cJSON *v, int64_t max, int64_t *out)
 	return true;
 }
 
+/* The claims of a JWT, unchecked: for people, and where nothing else is said.
+ * NULL when it is none.  Caller burns. */
+static cJSON *claims_of(const char *token)
+{
+	struct buf text = BUF_INIT(ENTRA_TOKEN_MAX);
+	struct err ignored = ERR_INIT;
+	struct str rest = str_of(token), part;
+	cJSON *doc = NULL;
+
+	if (str_cut(&rest, '.', &part) && str_cut(&rest, '.', &part) &&
+	    buf_add_unbase64(&text, part, &ignored) == 0)
+		doc = json_parse(buf_str(&text), "token", &ignored);
+	buf_burn(&text);
+	return doc;
+}
+
 int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err *e)
 {
 	const char *token = json_str(doc, name, e);
@@ -265,57 +317,86 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
 			       *token ? "too long" : "empty");
 	if (!token_ok(token))
 		return err_set(e, ERR_PROTO, "token answer: %s has a bad character", name);
-	if (whole_number(json_get(doc, "expires_in"), TOKEN_LIFE_MAX, &end))
+	if (whole_number(json_get(doc, "expires_in"), TOKEN_LIFE_MAX, &end)) {
 		end += now;
-	else if (!whole_number(json_get(doc, "expires_on"), now + TOKEN_LIFE_MAX, &end))
-		return err_set(e, ERR_DATA, "token answer: no expires_in that can be believed");
+	} else if (!whole_number(json_get(doc, "expires_on"), now + TOKEN_LIFE_MAX, &end)) {
+		/* old App Service and az before 2.54 give a time of no zone */
+		cJSON *claims = en->used->cached ? NULL : claims_of(token);
+		bool known = whole_number(json_get(claims, "exp"), now + TOKEN_LIFE_MAX, &end);
+
+		json_burn(claims);
+		if (!known)
+			return err_set(e, ERR_DATA, "token answer: no expires_in, or not a number");
+	}
 	burn_str(en->token);
 	en->token = xstrdup(token);
 	en->expires_on = end;
 	return 0;
 }
 
-static bool worth_asking_again(unsigned status)
+static bool worth_asking_again(unsigned status, bool imds)
 {
-	return status == 408 || status == 429 || (status >= 500 && status <= 504 && status != 501);
+	return status == 408 || status == 429 || (status >= 500 && status <= 504 && status != 501) ||
+	       (imds && (status == 404 || status == 410 || status >= 500));
 }
 
-static int64_t retry_after_ms(const struct http_head *h, unsigned attempt)
+/* IMDS: twice as long, and a steady 10 s while it says that it is being upgraded. */
+static int64_t retry_after_ms(const struct http_head *h, unsigned attempt, bool imds)
 {
 	struct str v = http_field(h, "retry-after");
 	uint64_t s;
 
 	if (str_num(v, UINT64_MAX, &s))
 		return (int64_t)(s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S) * 1000;
-	return (int64_t)1000 << attempt;
+	return imds && h->status == 410 ? 10000 : (int64_t)1000 << (attempt + imds);
 }
 
 int entra_exchange(struct http_client *c, struct http_request *q, struct http_response *r,
-		   struct err *e)
+		   bool imds, struct err *e)
 {
 	q->idempotent = true;
-	for (unsigned attempt = 0; ; attempt++) {
+	for (unsigned attempt = 1; ; attempt++) {
+		unsigned tries = TRIES + imds;
 		struct err once = ERR_INIT;
 		int sent;
 
-		buf_burn(&r->body);
 		http_response_release(r);
 		http_response_init(r, ENTRA_ANSWER_MAX);
 		q->deadline_ms = now_ms() + EXCHANGE_MS;
 		sent = http_exchange(c, q, r, &once);
-		if (sent == 0 && !worth_asking_again(r->head.status))
+		if (sent == 0 && !worth_asking_again(r->head.status, imds))
 			return 0;
-		if (sent < 0 && (attempt + 1 == TRIES ||
+		if (sent == 0 && imds && r->head.status == 410)
+			tries = IMDS_UPGRADE_TRIES;
+		if (sent < 0 && (attempt >= tries || (imds && c->connections == 0) ||
 				 (once.kind != ERR_NET && once.kind != ERR_PROTO))) {
 			*e = e->kind == ERR_NONE ? once : *e;
 			return -1;
 		}
-		if (attempt + 1 == TRIES)
+		if (attempt >= tries)
 			return 0;
-		if (sleep_until(now_ms() + (sent < 0 ? (int64_t)500 << attempt :
-					    retry_after_ms(&r->head, attempt)), e) < 0)
+		if (sleep_until(now_ms() + (sent < 0 ? (int64_t)250 << attempt :
+					    retry_after_ms(&r->head, attempt - 1, imds)), e) < 0)
 			return -1;
 	}
+}
+
+void entra_url(const struct entra *en, const char *endpoint, struct buf *url)
+{
+	buf_adds(url, en->o.authority);
+	if (!en->o.adfs) {
+		buf_addc(url, '/');
+		buf_add_pct(url, str_of(en->tenant));
+	}
+	buf_addf(url, "/oauth2/%s%s", en->o.adfs ? "" : "v2.0/", endpoint);
+}
+
+char *entra_resource(const struct entra *en)
+{
+	struct str scope = str_of(en->o.scope);
+	const struct str end = STR("/.default");
+
+	return str_dup(str_ends(scope, end) ? str_head(scope, scope.n - end.n) : scope);
 }
 
 int entra_post(struct entra *en, const char *endpoint, const struct buf *form, cJSON **doc,
@@ -334,16 +415,11 @@ int entra_post(struct entra *en, const char *endpoint, const struct buf *form, c
 
 	*doc = NULL;
 	http_response_init(&r, ENTRA_ANSWER_MAX);
-	buf_adds(&url, en->o.authority);
-	if (!en->o.adfs) {
-		buf_addc(&url, '/');
-		buf_add_pct(&url, str_of(en->tenant));
-	}
-	buf_addf(&url, "/oauth2/%s%s", en->o.adfs ? "" : "v2.0/", endpoint);
+	entra_url(en, endpoint, &url);
 	q.url = url.str;
 	if (buf_check(form, "the sign-in form", e) == 0 &&
 	    buf_check(&url, "the sign-in URL", e) == 0 &&
-	    entra_exchange(&en->http, &q, &r, e) == 0) {
+	    entra_exchange(&en->http, &q, &r, false, e) == 0) {
 		if (time_parse_http(http_field(&r.head, "date"), &date))
 			en->server_skew_s = date - unix_time();
 		/* a page of HTML is no reason to hide the status */
@@ -352,7 +428,6 @@ int entra_post(struct entra *en, const char *endpoint, const struct buf *form, c
 		if (*doc != NULL || r.head.status != 200)
 			rc = (int)r.head.status;
 	}
-	buf_burn(&r.body);
 	http_response_release(&r);
 	buf_release(&url);
 	return rc;
@@ -364,12 +439,11 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e)
 	int status, rc = -1;
 
 	form_add(form, "client_id", entra_var(en, "AZURE_CLIENT_ID"));
-	if (en->o.adfs) {	/* which speaks of resources: the scope without its end */
-		struct str resource = str_of(en->o.scope);
-		char *z = str_dup(str_head(resource, resource.n - strlen("/.default")));
+	if (en->o.adfs) {	/* which speaks of resources */
+		char *resource = entra_resource(en);
 
-		form_add(form, "resource", z);
-		free(z);
+		form_add(form, "resource", resource);
+		free(resource);
 	} else {
 		form_add(form, "scope", en->o.scope);
 	}
@@ -382,15 +456,6 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e)
 	json_burn(doc);
 	buf_burn(form);
 	return rc;
-}
-
-int get_environment(struct entra *en, struct err *e)
-{
-	struct buf form = BUF_INIT(ENTRA_ANSWER_MAX);
-
-	form_add(&form, "grant_type", "client_credentials");
-	form_add(&form, "client_secret", entra_var(en, "AZURE_CLIENT_SECRET"));
-	return entra_ask(en, &form, e);
 }
 
 /* ---- the chain ---- */
@@ -416,6 +481,14 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 	return 0;
 }
 
+/* Whether AZURE_TOKEN_CREDENTIALS leaves this one in the chain. */
+static bool wanted(const struct entra *en, const struct credential *c)
+{
+	struct str which = str_trim(str_of(entra_var(en, "AZURE_TOKEN_CREDENTIALS")));
+
+	return which.n == 0 || str_ieqz(which, c->name) || str_ieqz(which, c->dev ? "dev" : "prod");
+}
+
 /* Try the chain, or only the credential that gave the last token: who we are does not
  * change in the middle of a command. */
 static int ask_chain(struct entra *en, struct err *e)
@@ -427,7 +500,7 @@ static int ask_chain(struct entra *en, struct err *e)
 		const struct credential *c = &chain[i], *before = en->used;
 		int rc = ENTRA_PASS;
 
-		if (before != NULL && c != before)
+		if (before != NULL ? c != before : !wanted(en, c))
 			continue;
 		en->used = c;
 		if (needs_met(en, c, &once) == 0) {
@@ -448,7 +521,13 @@ static int ask_chain(struct entra *en, struct err *e)
 		}
 		buf_addf(&tried, "%s%s: %s", tried.n ? "; " : "", c->name, once.msg);
 	}
-	err_set(e, ERR_AUTH, "not signed in: %s (see 'azswarm help sign-in')", tried.str);
+	if (tried.n == 0)
+		err_set(e, ERR_USAGE, "AZURE_TOKEN_CREDENTIALS=\"%s\": expected prod, dev or a "
+			"credential of 'azswarm help sign-in'",
+			entra_var(en, "AZURE_TOKEN_CREDENTIALS"));
+	else
+		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see 'azswarm help sign-in'; "
+			"tried %s", tried.str);
 	buf_release(&tried);
 	return -1;
 }
@@ -492,18 +571,12 @@ int entra_challenge(struct entra *en, const char *claims, struct err *e)
 int entra_who(struct entra *en, struct entra_who *who, struct err *e)
 {
 	static const char *const names[] = { "upn", "unique_name", "app_displayname", "appid" };
-	struct buf text = BUF_INIT(ENTRA_TOKEN_MAX);
-	struct err ignored = ERR_INIT;
 	const char *token, *name = "";
-	struct str rest, part;
-	cJSON *doc = NULL;
+	cJSON *doc;
 
 	if (entra_token(en, &token, e) < 0)
 		return -1;
-	rest = str_of(token);
-	if (str_cut(&rest, '.', &part) && str_cut(&rest, '.', &part) &&
-	    buf_add_unbase64(&text, part, &ignored) == 0)
-		doc = json_parse(buf_str(&text), "token", &ignored);
+	doc = claims_of(token);
 	*who = (struct entra_who){ .credential = en->used->name, .expires_on = en->expires_on };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && *name == '\0'; i++)
 		name = json_str_opt(doc, names[i], "");
@@ -512,6 +585,5 @@ int entra_who(struct entra *en, struct entra_who *who, struct err *e)
 	snprintf(who->object_id, sizeof(who->object_id), "%s", json_str_opt(doc, "oid", ""));
 	who->user = strcmp(json_str_opt(doc, "idtyp", ""), "user") == 0;
 	json_burn(doc);
-	buf_burn(&text);
 	return 0;
 }

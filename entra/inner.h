@@ -53,11 +53,21 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
  * adds client_id, scope (or resource) and claims.  Burns the form. */
 int entra_ask(struct entra *en, struct buf *form, struct err *e);
 
-/* An exchange that may be repeated, and is after what passes.  r is
- * initialised, and released by the caller also on failure. */
+/* An exchange that may be repeated, and is after what passes; imds: by the table of that
+ * endpoint, and not at all when nobody is there.  r is initialised, and released by the caller also
+ * on failure. */
 int entra_exchange(struct http_client *c, struct http_request *q, struct http_response *r,
-		   struct err *e);
+		   bool imds, struct err *e);
+/* {authority}/{tenant}/oauth2/v2.0/ENDPOINT */
+void entra_url(const struct entra *en, const char *endpoint, struct buf *url);
+/* The scope as v1 endpoints know it.  Caller frees. */
+char *entra_resource(const struct entra *en);
 
+/* The credentials: entra/assertion.c, then entra/outside.c. */
 int get_environment(struct entra *en, struct err *e);
+int get_workload(struct entra *en, struct err *e);
+int get_oidc(struct entra *en, struct err *e);
+int get_managed(struct entra *en, struct err *e);
+int get_az(struct entra *en, struct err *e);
 
 #endif

@@ -352,6 +352,88 @@ int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct 
 	return buf_check(out, "public key", e);
 }
 
+/* ---- signing ---- */
+
+/*
+ * EMSA-PSS-ENCODE, RFC 8017 9.1.1, into em of n bytes for a key of so many
+ * bits.  BearSSL 0.6 has the arithmetic of RSA, but no PSS.
+ */
+static void pss_encode(const uint8_t hash[SHA256_LEN], unsigned char *em, size_t n, uint32_t bits)
+{
+	unsigned char m[8 + 2 * SHA256_LEN] = { 0 }, *h = em + n - 1 - SHA256_LEN;
+	unsigned char seed[SHA256_LEN + 4] = { 0 }, mask[SHA256_LEN];
+	unsigned char *salt = m + 8 + SHA256_LEN;
+	size_t db = n - 1 - SHA256_LEN;
+
+	memcpy(m + 8, hash, SHA256_LEN);
+	random_bytes(salt, SHA256_LEN);
+	sha256(m, sizeof(m), h);
+	memset(em, 0, db);
+	em[db - SHA256_LEN - 1] = 1;
+	memcpy(em + db - SHA256_LEN, salt, SHA256_LEN);
+	em[n - 1] = 0xbc;
+	memcpy(seed, h, SHA256_LEN);
+	for (size_t i = 0; i < db; i++) {
+		if (i % SHA256_LEN == 0) {	/* MGF1, B.2.1; the counter stays below 256 */
+			seed[sizeof(seed) - 1] = (unsigned char)(i / SHA256_LEN);
+			sha256(seed, sizeof(seed), mask);
+		}
+		em[i] ^= mask[i % SHA256_LEN];
+	}
+	em[0] &= (unsigned char)(0xff >> (8 * n - (bits - 1)));
+}
+
+static size_t sign_rsa(const struct key *k, bool pss, const uint8_t hash[SHA256_LEN],
+		       unsigned char sig[RSA_BITS_MAX / 8])
+{
+	size_t n = k->rsa_pub.nlen, em_n = (k->rsa.n_bitlen - 1 + 7) / 8;
+	uint32_t ok;
+
+	if (pss) {
+		sig[0] = 0;
+		pss_encode(hash, sig + (n - em_n), em_n, k->rsa.n_bitlen);
+		ok = br_rsa_private_get_default()(sig, &k->rsa);
+	} else {
+		ok = br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, SHA256_LEN, &k->rsa,
+						     sig);
+	}
+	return ok ? n : 0;
+}
+
+int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out, struct err *e)
+{
+	unsigned char sig[RSA_BITS_MAX / 8];
+	uint8_t hash[SHA256_LEN];
+	struct key k;
+	size_t n = 0;
+
+	if (key_load(&k, pem, e) < 0)
+		return -1;
+	sha256(data.p, data.n, hash);
+	if (k.type == BR_KEYTYPE_RSA)
+		n = sign_rsa(&k, pss, hash, sig);
+	buf_add(out, sig, n);
+	burn(&k, sizeof(k));
+	return n > 0 ? buf_check(out, "signature", e) :
+	       err_set(e, ERR_DATA, "a private key that does not sign: only RSA keys will do");
+}
+
+int cert_next(struct str *pem, struct buf *der, uint8_t pin[32], struct err *e)
+{
+	struct str label;
+	struct cert c;
+	int found;
+
+	while ((found = pem_next(pem, &label, der, e)) > 0)
+		if (str_eqz(label, "CERTIFICATE"))
+			break;
+	if (found > 0 && (found = cert_read(buf_str(der), &c, e)) == 0) {
+		sha256(c.spki.p, c.spki.n, pin);
+		found = 1;
+	}
+	return found;
+}
+
 /* ---- making certificates ---- */
 
 static void add_name(struct buf *b, const char *cn)
@@ -514,10 +596,7 @@ static int add_signature(struct buf *b, const void *tbs, size_t n,
 
 	sha256(tbs, n, hash);
 	if (issuer->type == BR_KEYTYPE_RSA) {
-		sig_n = issuer->rsa_pub.nlen;
-		if (!br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, sizeof(hash),
-						     &issuer->rsa, sig))
-			sig_n = 0;
+		sig_n = sign_rsa(issuer, false, hash, sig);
 	} else {
 		sig_n = br_ecdsa_sign_asn1_get_default()(TLS_EC,
 			&br_sha256_vtable, hash, &issuer->ec, sig);

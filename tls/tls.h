@@ -86,6 +86,12 @@ int key_make_ec_p256(struct buf *out, struct err *e);
 int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct err *e);
 /* SHA-256 of the key's SubjectPublicKeyInfo. */
 int key_pin(struct str pem, uint8_t out[32], struct err *e);
+/* RSA signature with SHA-256 of data, by a PEM private key, appended to out: RSASSA-PSS (RFC 8017
+ * 8.1, MGF1 with SHA-256, 32 bytes of salt), or with PKCS #1 v1.5. */
+int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out, struct err *e);
+/* Take the next certificate off PEM text: its DER, and the SHA-256 of its SubjectPublicKeyInfo.
+ * 1; 0 when there is none left; -1 with e. */
+int cert_next(struct str *pem, struct buf *der, uint8_t pin[32], struct err *e);
 /*
  * An X.509 v3 certificate (PEM appended to out) for subject_key, signed with
  * issuer_key.  issuer_cn NULL: self-signed.  ca: basicConstraints CA:TRUE,
