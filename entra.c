@@ -467,7 +467,7 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 
 	while (str_next(&needs, ' ', &group)) {
 		struct str all = group;
-		bool met = false;
+		bool met = all.n == 0;		/* needs nothing */
 
 		while (str_next(&group, '|', &name)) {
 			char *z = str_dup(name);

@@ -43,6 +43,7 @@ static struct {
 	int64_t skew_s;			/* of the wall clock */
 	int64_t waits[WAITS_MAX];	/* how long each wait was, ms */
 	size_t n_waits;
+	int poll_ms;			/* how long a program may really take */
 	size_t interrupt_at;		/* the wait during which Ctrl-C comes, from 1 */
 	bool interrupted;
 } fake;
@@ -81,7 +82,7 @@ int interrupt_fd(void)
 int poll_timeout(int64_t deadline_ms)
 {
 	(void)deadline_ms;
-	return 0;
+	return fake.poll_ms;
 }
 
 int fd_wait(int fd, short events, int64_t deadline_ms, struct err *e)
@@ -111,6 +112,7 @@ static inline void clock_reset(void)
 	fake.now = 1000000;
 	fake.skew_s = 0;
 	fake.n_waits = 0;
+	fake.poll_ms = 0;
 	fake.interrupt_at = 0;
 	fake.interrupted = false;
 }
@@ -173,7 +175,7 @@ enum ending {
 };
 
 struct act {
-	/* "METHOD /target" at the ARM host, or "METHOD https://host/target" */
+	/* "METHOD /target" at the ARM host, or "METHOD https://host[:port]/target" (or http) */
 	const char *request;
 	unsigned status;
 	const char *fields;	/* "Retry-After: 3\r\n", NULL: none */
@@ -231,8 +233,8 @@ static inline void act_place(const struct act *a, struct str *method, struct str
 	str_cut(&s, ' ', method);
 	*host = STR(ARM_HOST);
 	*target = s;
-	if (str_starts(s, STR("https://"))) {
-		s = str_skip(s, 8);
+	if (str_starts(s, STR("https://")) || str_starts(s, STR("http://"))) {
+		s = str_skip(s, s.p[4] == 's' ? 8 : 7);
 		slash = str_chr(s, '/');
 		*host = str_head(s, slash < 0 ? s.n : (size_t)slash);
 		*target = str_skip(s, host->n);
@@ -436,6 +438,7 @@ static inline struct stream *double_dial(void *ctx, bool tls, const char *host, 
 	struct armdouble *d = ctx;
 	const struct act *a = &d->script[d->at];
 	struct str method, wanted, target;
+	char with_port[64];
 	struct wire *w;
 
 	(void)deadline_ms;
@@ -446,8 +449,12 @@ static inline struct stream *double_dial(void *ctx, bool tls, const char *host, 
 		d->dials[i].n++;
 		break;
 	}
-	if (!tls || port != 443)
-		double_wrong(d, "dialed %s without TLS, or at port %u", host, port);
+	if (tls == (a->request != NULL && strstr(a->request, " http://") != NULL))
+		double_wrong(d, "dialed %s %s TLS", host, tls ? "with" : "without");
+	if (port != (tls ? 443 : 80)) {
+		snprintf(with_port, sizeof(with_port), "%s:%u", host, port);
+		host = with_port;
+	}
 	if (a->request == NULL) {
 		double_wrong(d, "dialed %s after the end of the script", host);
 		err_set(e, ERR_INTR, "end of script");
