@@ -254,6 +254,9 @@ int http_x_raw(struct http_exchange *x, struct str bytes);
 /* Likewise: the peer sees the connection reset. */
 void http_x_reset(struct http_exchange *x);
 
+/* Of the answer that was begun; 0: none, or it was broken off. */
+unsigned http_x_status(const struct http_exchange *x);
+
 const char *http_reason(unsigned status);	/* "Not Found" */
 
 #endif

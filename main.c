@@ -40,7 +40,7 @@ struct call {
 	char *number;		/* the N of scale-agents-N */
 	bool help;
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines, *faults, *out;
+	const char *config, *listen, *dir, *machines, *faults, *record, *out;
 };
 
 struct command {
@@ -132,8 +132,8 @@ static const struct command commands[] = {
 	{ "destroy-cluster", AZURE(cmd_destroy_cluster, LOGIN, 0, 0, "--confirm --no-wait",
 	  "[--confirm NAME] [--no-wait]", "delete everything") },
 	{ "clean", AZURE(cmd_clean, NEEDS_NOTHING, 0, 0, "", "", "remove parameters/") },
-	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults",
-	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE]", "a local Azure to rehearse on") },
+	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults --record",
+	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE] [--record FILE]", "a local Azure to rehearse on") },
 	{ "helper", OWN(run_helper, SERVES, 0, 0, "--config", "[--config FILE]",
 	  "on a master: join tokens and the node table") },
 	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
@@ -360,6 +360,7 @@ static int run_emulator(struct call *c, struct err *e)
 	struct emulator_options o = {
 		.listen = c->listen ? c->listen : "127.0.0.1:8443", .dir = c->dir,
 		.machines = c->machines, .faults = c->faults, .out = stdout,
+		.record = c->record ? c->record : getenv("EMULATOR_RECORD"),
 	};
 	char *driver = NULL;
 	int rc;
@@ -431,6 +432,7 @@ static const struct flag {
 	{ "--dir", FLAG_TEXT, offsetof(struct call, dir) },
 	{ "--machines", FLAG_TEXT, offsetof(struct call, machines) },
 	{ "--faults", FLAG_TEXT, offsetof(struct call, faults) },
+	{ "--record", FLAG_TEXT, offsetof(struct call, record) },
 	{ "-L", FLAG_FORWARD, 0 },
 	{ "-o", FLAG_FORMAT, 0 },	/* a file, where a command has it of its own */
 };

@@ -237,6 +237,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 		http_x_abort(x);
 	else if (!faults_send(m, x, rule))
 		send_answer(c, rule);
+	record(m, x, c->base, c, rule != NULL);
 	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
 		300), h->target.p, c->status, json_text(c->fault.error, "code"),
 		(long long)(now_ms() - began));
@@ -257,6 +258,7 @@ static void handle(void *ctx, struct http_exchange *x)
 	struct emu *m = ctx;
 	struct str host = http_field(http_x_head(x), "Host"), name = host;
 	ptrdiff_t colon = str_rchr(host, ':');
+	char base[320];
 
 	if (colon >= 0 && str_chr(host, ']') < colon)
 		name = str_head(host, (size_t)colon);
@@ -265,10 +267,19 @@ static void handle(void *ctx, struct http_exchange *x)
 			host.n = 0;
 	if (host.n == 0 || host.n > 255)
 		host = str_of(m->base + strlen("https://"));
-	if (name.n > blob.n && str_ieq(str_skip(name, name.n - blob.n), blob))
+	if (name.n > blob.n && str_ieq(str_skip(name, name.n - blob.n), blob)) {
 		blob_handle(m, x, str_head(name, name.n - blob.n));
-	else
+		snprintf(base, sizeof(base), "https://%.*s", STR_ARG(host));
+		record(m, x, base, NULL, false);
+	} else {
 		arm_serve(m, x, host);
+	}
+}
+
+static void handle_inside(void *ctx, struct http_exchange *x)
+{
+	imds_handle(ctx, x);
+	record(ctx, x, "http://169.254.169.254", NULL, false);
 }
 
 /* ---- listeners ---- */
@@ -295,7 +306,7 @@ static struct http_server server(struct emu *m, int fd, bool imds)
 		.idle_ms = 90000,
 		.body_ms = 300000,
 		.wrap = imds ? NULL : wrap,
-		.handle = imds ? imds_handle : handle,
+		.handle = imds ? handle_inside : handle,
 		.failed = failed,
 		.ctx = m,
 	};
@@ -498,7 +509,7 @@ static void init(struct emu *m, const struct emulator_options *o)
 	m->o.retry_after_s = o->retry_after_s ? o->retry_after_s : 1;
 	m->o.cores = o->cores ? o->cores : 100;
 	m->o.terminate_s = o->terminate_s ? o->terminate_s : 60;
-	m->stop_fd[0] = m->stop_fd[1] = -1;
+	m->stop_fd[0] = m->stop_fd[1] = m->record_fd = -1;
 	m->entries_end = &m->entries;
 	m->incarnation = 1;
 	m->events = cJSON_CreateArray();
@@ -583,7 +594,7 @@ int emulator_run(const struct emulator_options *o, struct err *e)
 		err_sys(e, ERR_IO, "pipe");
 		goto out;
 	}
-	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0)
+	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0)
 		goto out;
 	pthread_mutex_lock(&m->lock);
 	rc = store_load(m, e);
@@ -606,6 +617,8 @@ out:
 		tls_identity_free(m->identity);
 		if (m->log != NULL)
 			fclose(m->log);
+		if (m->record_fd >= 0)
+			close(m->record_fd);
 		free(m->faults_path);
 		free(m->netns);
 		free(m->dir);

@@ -16,6 +16,8 @@ struct emulator_options {
 	const char *machines;	/* driver program; NULL: machines on paper */
 	const char *faults;	/* file of faults (emulator/faults.c), which may come and
 				   go; NULL: dir/faults.json */
+	const char *record;	/* file to which exchanges are appended, without
+				   their secrets; NULL: none */
 	FILE *out;		/* gets the one line "ready https://..."; may be NULL */
 	unsigned retry_after_s;	/* told to those who poll; 0: 1 */
 	unsigned cores;		/* quota of vCPUs per region; 0: 100 */

@@ -103,6 +103,7 @@ struct emu {
 	struct entry *entries, **entries_end;
 	struct op *ops;		/* newest first */
 	FILE *log;
+	int record_fd;		/* -1: nothing is recorded */
 	struct tls_identity *identity;
 	int stop_fd[2];
 	uint64_t incarnation;	/* of scheduled events */
@@ -184,6 +185,16 @@ int op_sleep(struct emu *m, unsigned ms);
 /* Let something change, for at most ms.  -1 when the emulator stops. */
 int op_wait(struct emu *m, unsigned ms);
 const char *op_word(const struct op *op);	/* "InProgress", "Succeeded", ... */
+
+/* ---- record.c ---- */
+
+int record_open(struct emu *m, struct err *e);
+/*
+ * Append an exchange that has been answered.  c: the bodies and fields, NULL
+ * when they are of no interest.  spoilt: the answer is a fault on purpose.
+ */
+struct call;
+void record(struct emu *m, const struct http_exchange *x, const char *base, const struct call *c, bool spoilt);
 
 /* ---- arm.c: requests ---- */
 

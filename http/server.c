@@ -67,6 +67,7 @@ struct http_exchange {
 	enum answered answered;
 	bool keep;		/* the connection, behind this exchange */
 	bool no_body, chunked;
+	unsigned status;
 	uint64_t left;		/* to be sent, UINT64_MAX: unknown */
 	/* the request's body */
 	bool expects;		/* 100 (Continue), and has not got it */
@@ -221,6 +222,7 @@ static void stage_head(struct http_exchange *x, unsigned status, const char *con
 	else if (h->minor == 0)
 		buf_adds(out, "Connection: keep-alive\r\n");
 	buf_adds(out, "\r\n");
+	x->status = status;
 	x->answered = BEGUN;
 }
 
@@ -322,6 +324,11 @@ int http_x_answer(struct http_exchange *x, unsigned status, const char *const *f
 	if (before == NOTHING && x->answered == NOTHING)
 		answer(x, 500, NULL, STR_NULL, &(struct err)ERR_INIT);
 	return -1;
+}
+
+unsigned http_x_status(const struct http_exchange *x)
+{
+	return x->answered == ABORTED ? 0 : x->status;
 }
 
 void http_x_abort(struct http_exchange *x)
