@@ -315,6 +315,53 @@ static inline void play(struct wire *w, const struct act *a)
 	w->ended = a->then != KEEP && a->then != SILENCE;
 }
 
+#ifdef DOUBLE_COMMANDS
+/*
+ * What commands send goes where tests/sh/requests.sh will look at it; a
+ * program says so with DOUBLE_COMMANDS.  Others make up the paths they ask for,
+ * to see what becomes of the answers, and keep them to themselves.
+ */
+static inline void write_down(const char *host, struct str request)
+{
+	const char *path = getenv("EMULATOR_RECORD");
+	struct str head = request, body, line, method, word;
+	ptrdiff_t end = str_find(request, STR("\r\n\r\n"));
+	struct buf b = BUF_INIT(64u << 20);
+	struct err e = ERR_INIT;
+	cJSON *doc, *fields, *sent;
+	FILE *f = path != NULL ? fopen(path, "a") : NULL;
+
+	if (f == NULL)
+		return;
+	head.n = (size_t)end;
+	body = str_skip(request, (size_t)end + 4);
+	doc = cJSON_CreateObject();
+	str_cut(&head, '\n', &line);
+	str_cut(&line, ' ', &method);
+	str_cut(&line, ' ', &word);
+	json_add_strn(doc, "method", method);
+	buf_addf(&b, "https://%s%.*s", host, STR_ARG(word));
+	json_add_str(doc, "url", b.str);
+	json_add_bool(doc, "faulty", true);
+	fields = json_add_obj(doc, "requestHeaders");
+	while (str_next(&head, '\n', &line))
+		if (str_cut(&line, ':', &word) && !str_ieq(word, STR("authorization"))) {
+			char *name = str_dup(word);
+
+			json_add_strn(fields, name, str_trim(line));
+			free(name);
+		}
+	sent = strcmp(host, LOGIN_HOST) != 0 ? json_parse(body, "body", &e) : NULL;
+	cJSON_AddItemToObject(doc, "requestBody", sent ? sent : cJSON_CreateNull());
+	buf_reset(&b);
+	json_print(doc, &b);
+	fprintf(f, "%s\n", b.str);
+	fclose(f);
+	json_free(doc);
+	buf_release(&b);
+}
+#endif
+
 /* A whole request is in w->in. */
 static inline void answer_request(struct wire *w, struct str request)
 {
@@ -322,6 +369,9 @@ static inline void answer_request(struct wire *w, struct str request)
 	const struct act *a = &d->script[d->at];
 	struct str method, host, target, line = request, m, t;
 
+#ifdef DOUBLE_COMMANDS
+	write_down(w->host, request);
+#endif
 	d->requests++;
 	buf_reset(&d->seen);
 	buf_addstr(&d->seen, request);

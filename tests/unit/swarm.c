@@ -1,6 +1,7 @@
 /* The commands over a scripted Azure: what each asks for, in which order, and
  * what it says then. */
 #include "swarm/swarm.h"
+#define DOUBLE_COMMANDS
 #include "tests/armdouble.h"
 
 /* rows say what matters to them; the rest is zero */
