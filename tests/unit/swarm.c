@@ -36,7 +36,7 @@ static void told(const char *name, const char *why)
 	"autoscalesettings/agents-autoscale?api-version=2022-10-01"
 #define POWEROFF "POST " VMSS "/poweroff?skipShutdown=false&" COMPUTE
 #define DELETE_VMS "POST " VMSS "/delete?" COMPUTE
-#define OP ARM "/op/1"
+#define OP ARM SUB "/providers/Microsoft.Compute/locations/eastus/operations/1?" COMPUTE
 #define ASYNC "Azure-AsyncOperation: " OP "\r\nRetry-After: 1\r\n"
 #define LOCATION "Location: " OP "\r\nRetry-After: 1\r\n"
 #define GET_OP "GET " OP
@@ -61,7 +61,7 @@ static void told(const char *name, const char *why)
 #define BOUNDS(min, max, dflt) "{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
 	"\"properties\":{\"enabled\":true,\"profiles\":[{\"name\":\"p\"," \
 	"\"capacity\":{\"minimum\":\"" \
-	min "\",\"maximum\":\"" max "\",\"default\":\"" dflt "\"}}]}}"
+	min "\",\"maximum\":\"" max "\",\"default\":\"" dflt "\"},\"rules\":[]}]}}"
 #define NO_AUTOSCALE { "GET " AUTOSCALE, 404, .body = NOT_FOUND }
 #define OPERATION(id, state, name, rest) "{\"operationId\":\"" id "\",\"properties\":{" \
 	"\"provisioningState\":\"" state "\",\"duration\":\"PT9S\"," rest "\"targetResource\":{" \
