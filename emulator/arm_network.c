@@ -474,6 +474,7 @@ static int put_nic(struct emu *m, struct put *p)
 
 	carry(p, "resourceGuid");
 	carry(p, "macAddress");
+	json_drop(props, "virtualMachine");
 	random_bytes(r, sizeof(r));
 	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
 	json_defaults(props, "{'dnsSettings':{'dnsServers':[],'appliedDnsServers':[]},"

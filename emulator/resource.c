@@ -643,7 +643,8 @@ int resource_route(struct call *c, struct entry *group, char **s)
 	else if (n != NULL && t->action != NULL && s[i] != NULL)
 		rc = t->action(c, n, s + own);
 	if (rc == 1)
-		rc = s[i] == NULL ? call_resource(c, t, group_name, id.str) :
+		rc = s[own] == NULL ? call_resource(c, t, group_name, id.str) :
+		     s[i] == NULL ? unknown_type(c, type.str, s[own]) :
 		     n == NULL ? missing(c, t, group_name, id.str) : below(c, n, &type, prefix, s + i);
 out:
 	free(prefix);

@@ -253,6 +253,8 @@ ask GET "$A/fileServices/default/shares?$storage"
 answers 'the list of shares' 200 '[.value[].name]' '["data"]'
 ask GET "$A/fileServices/default/shares/none?$storage"
 refused 'a share that is not' 404 ShareNotFound 'does not exist'
+ask DELETE "$A/fileServices/default?$storage"
+refused 'a service of the account is not the account' 404 InvalidResourceType "'fileServices'"
 ask PUT "$A/blobServices/default/containers/bin?$storage" -d '{"properties":{"publicAccess":"None"}}'
 answers 'a container' 201 .name bin
 
@@ -452,6 +454,11 @@ same 'tells the cause as text in text' 'DeploymentFailed BadRequest InvalidResou
 ask GET "$S/resourcegroups/g3/deployments/d2/operations?$core"
 answers 'and in its operations' 200 '.value[0].properties|[.provisioningState,.statusCode,.statusMessage.error.code]' \
 	'["Failed","BadRequest","InvalidResourceReference"]'
+deployments=$S/resourcegroups/g3/providers/Microsoft.Resources/deployments/
+ask GET "$deployments?$core&\$filter=provisioningState%20eq%20'Failed'"
+answers 'deployments that failed' 200 '[.value[].name]' '["d2"]'
+ask GET "$deployments?$core&\$filter=provisioningState%20eq%20'Succeeded'"
+answers 'those that did not' 200 '[.value[].name]' '[]'
 
 # ---- the scale set ----
 
