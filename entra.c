@@ -464,6 +464,8 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e)
 static int needs_met(const struct entra *en, const struct credential *c, struct err *e)
 {
 	struct str needs = str_of(c->needs), group, name;
+	struct buf lacks = BUF_INIT(sizeof(e->msg));
+	int rc = 0;
 
 	while (str_next(&needs, ' ', &group)) {
 		struct str all = group;
@@ -476,9 +478,12 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 			free(z);
 		}
 		if (!met)
-			return err_set(e, ERR_AUTH, "%.*s not set", STR_ARG(all));
+			buf_addf(&lacks, "%s%.*s", lacks.n ? ", " : "", STR_ARG(all));
 	}
-	return 0;
+	if (lacks.n > 0)
+		rc = err_set(e, ERR_AUTH, "%s not set", lacks.str);
+	buf_release(&lacks);
+	return rc;
 }
 
 /* Whether AZURE_TOKEN_CREDENTIALS leaves this one in the chain. */
@@ -487,6 +492,17 @@ static bool wanted(const struct entra *en, const struct credential *c)
 	struct str which = str_trim(str_of(entra_var(en, "AZURE_TOKEN_CREDENTIALS")));
 
 	return which.n == 0 || str_ieqz(which, c->name) || str_ieqz(which, c->dev ? "dev" : "prod");
+}
+
+bool entra_configured(const struct entra *en)
+{
+	struct err ignored = ERR_INIT;
+
+	for (size_t i = 0; i < sizeof(chain) / sizeof(*chain); i++)
+		if (*chain[i].needs != '\0' && wanted(en, &chain[i]) &&
+		    needs_met(en, &chain[i], &ignored) == 0)
+			return true;
+	return false;
 }
 
 /* Try the chain, or only the credential that gave the last token: who we are does not

@@ -61,6 +61,8 @@ void entra_release(struct entra *en);	/* burns the token */
  * or what kept us from asking.  429 and 5xx are asked again up to 3 times.
  */
 int entra_token(struct entra *en, const char **token, struct err *e);
+/* Settings alone make a credential, so that entra_token() asks nobody but Entra. */
+bool entra_configured(const struct entra *en);
 /* Azure refused the token: drop it from memory and from the cache. */
 void entra_forget(struct entra *en);
 /*

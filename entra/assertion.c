@@ -108,7 +108,7 @@ out:
 			"then append the certificate", path);
 	}
 	if (rc < 0)
-		err_in(e, "%s", path);
+		err_in(e, "AZURE_CLIENT_CERTIFICATE_PATH");
 	buf_burn(&text);
 	buf_release(&part);
 	buf_release(&sig);

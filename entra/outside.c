@@ -148,8 +148,9 @@ static int ask_host(struct entra *en, const struct host *h, struct err *e)
 			err_set(e, ERR_AUTH, "HTTP %u: %s", r.head.status,
 				json_str_opt(doc, "error_description",
 					     json_str_opt(doc, "message", "no reason given")));
-			/* a machine without such an identity */
-			rc = imds && r.head.status == 400 ? ENTRA_PASS : -1;
+			/* a machine without such an identity, or something else at that address:
+			 * container engines and firewalls answer 403 for it */
+			rc = imds && (r.head.status == 400 || doc == NULL) ? ENTRA_PASS : -1;
 		} else {
 			rc = doc != NULL ? entra_take(en, doc, "access_token", e) : -1;
 		}

@@ -11,15 +11,16 @@
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
 
-/* The clouds whose endpoints are known without asking. */
+/* The clouds whose endpoints are known without asking; the ARM endpoint is the
+ * audience, too.  The last is another name of the one before. */
 static const struct cloud {
-	const char *authority, *arm, *audience;
+	const char *name, *authority, *arm;
 } clouds[] = {
-	{ "https://login.microsoftonline.com", "https://management.azure.com",
-	  "https://management.azure.com" },
-	{ "https://login.microsoftonline.us", "https://management.usgovcloudapi.net",
+	{ "AzureCloud", "https://login.microsoftonline.com", "https://management.azure.com" },
+	{ "AzureUSGovernment", "https://login.microsoftonline.us",
 	  "https://management.usgovcloudapi.net" },
-	{ "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn",
+	{ "AzureChinaCloud", "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn" },
+	{ "AzureChinaCloud", "https://login.partner.microsoftonline.cn",
 	  "https://management.chinacloudapi.cn" },
 };
 
@@ -71,67 +72,105 @@ static int check_https(enum setting which, const char *url, struct err *e)
 	return 0;
 }
 
-/*
- * Ask an ARM endpoint for its sign-in endpoint and audience.  Answers are an
- * object, an array of clouds, or Azure Stack's older shape; all have
- * "authentication".
- */
-static int discover(struct session *s, const char *arm, char **authority, char **audience,
+/* GET the endpoints in one of the versions; 200, another status, or -1. */
+static int metadata(struct session *s, const char *arm, const char *version, cJSON **doc,
 		    struct err *e)
 {
-	char *url = xasprintf("%s/metadata/endpoints?api-version=2022-09-01", arm);
+	char *url = xasprintf("%s/metadata/endpoints?api-version=%s", arm, version);
 	struct http_request q = {
 		.method = "GET", .url = url, .idempotent = true, .deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
-	cJSON *doc = NULL;
-	const cJSON *cloud;
-	const char *login, *aud;
-	int rc = -1;
+	int rc;
 
 	http_response_init(&r, METADATA_MAX);
-	if (http_exchange(&s->data, &q, &r, e) < 0)
-		goto out;
-	if (r.head.status != 200) {
-		err_set(e, ERR_NET, "HTTP %u", r.head.status);
-		goto out;
-	}
-	if ((doc = json_parse(buf_str(&r.body), "answer", e)) == NULL)
-		goto out;
-	cloud = cJSON_IsArray(doc) ? json_at(doc, "[0]") : doc;
-	if ((login = json_str(cloud, "authentication.loginEndpoint", e)) == NULL ||
-	    (aud = json_str(cloud, "authentication.audiences[0]", e)) == NULL)
-		goto out;
-	if (*authority == NULL)
-		*authority = without_slash(login);
-	*audience = xstrdup(aud);
-	rc = 0;
-out:
-	if (rc < 0)
-		err_in(e, "finding the endpoints of %s", arm);
-	json_free(doc);
+	if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
+		rc = (int)r.head.status;
+	if (rc == 200 && (*doc = json_parse(buf_str(&r.body), "answer", e)) == NULL)
+		rc = -1;
 	http_response_release(&r);
 	free(url);
 	return rc;
 }
 
-static int need_credentials(const struct settings *set, struct err *e)
+/*
+ * Ask an ARM endpoint for its sign-in endpoint and audience.  Answers are an
+ * object, an array of clouds (ours is the one with that endpoint), or what Azure
+ * Stack had before; all have "authentication".
+ */
+static int discover(struct session *s, const char *arm, char **authority, char **audience,
+		    struct err *e)
 {
-	static const enum setting needed[] = {
-		S_TENANT_ID, S_CLIENT_ID, S_CLIENT_SECRET, S_SUBSCRIPTION_ID,
-	};
-	struct buf missing = BUF_INIT(512);
-	int rc = 0;
+	cJSON *doc = NULL;
+	const cJSON *cloud, *c;
+	const char *login, *aud;
+	int rc, status = metadata(s, arm, "2022-09-01", &doc, e);
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (*settings_get(set, needed[i]) == '\0')
-			buf_addf(&missing, "%s%s", missing.n ? ", " : "",
-				 setting_infos[needed[i]].name);
-	if (missing.n > 0)
-		rc = err_set(e, ERR_AUTH, "not signed in: set %s (see 'azswarm help sign-in')",
-			     missing.str);
-	buf_release(&missing);
+	if (status >= 400 && status < 500)
+		status = metadata(s, arm, "2015-01-01", &doc, e);
+	if (status > 0 && status != 200)
+		err_set(e, ERR_NET, "HTTP %d", status);
+	cloud = cJSON_IsArray(doc) ? json_at(doc, "[0]") : doc;
+	/* of an object these are its members, which have no such thing */
+	cJSON_ArrayForEach(c, doc) {
+		char *its = without_slash(json_str_opt(c, "resourceManager", ""));
+
+		if (strcmp(its, arm) == 0)
+			cloud = c;
+		free(its);
+	}
+	rc = -1;
+	if (doc != NULL && (login = json_str(cloud, "authentication.loginEndpoint", e)) != NULL &&
+	    (aud = json_str(cloud, "authentication.audiences[0]", e)) != NULL) {
+		if (*authority == NULL)
+			*authority = without_slash(login);
+		*audience = xstrdup(aud);
+		rc = check_https(S_AUTHORITY_HOST, *authority, e);
+	}
+	if (rc < 0)
+		err_in(e, "finding the endpoints of %s", arm);
+	json_free(doc);
 	return rc;
+}
+
+/* The cloud, from any of the settings that tell. */
+static int choose_cloud(struct session *s, char **arm, char **authority, char **audience,
+			struct err *e)
+{
+	const char *name = settings_get(s->set, S_CLOUD);
+	const struct cloud *end = clouds + sizeof(clouds) / sizeof(*clouds), *c;
+
+	if (*settings_get(s->set, S_ARM_ENDPOINT)) {
+		*arm = without_slash(settings_get(s->set, S_ARM_ENDPOINT));
+		if (check_https(S_ARM_ENDPOINT, *arm, e) < 0)
+			return -1;
+	}
+	if (*settings_get(s->set, S_AUTHORITY_HOST)) {
+		*authority = without_slash(settings_get(s->set, S_AUTHORITY_HOST));
+		if (check_https(S_AUTHORITY_HOST, *authority, e) < 0)
+			return -1;
+	}
+	for (c = clouds; c < end; c++)
+		if (*arm != NULL ? strcmp(*arm, c->arm) == 0 :
+		    *name ? str_ieqz(str_of(name), c->name) :
+		    *authority != NULL && strcmp(*authority, c->authority) == 0)
+			break;
+	if (c == end && *arm == NULL) {
+		if (*name)
+			return err_set(e, ERR_USAGE, "%s=\"%s\": expected AzureCloud, "
+				       "AzureUSGovernment or AzureChinaCloud; others by their "
+				       "AZURE_RESOURCE_MANAGER_ENDPOINT",
+				       setting_infos[S_CLOUD].name, name);
+		c = clouds;
+	}
+	if (c < end && *arm == NULL)
+		*arm = xstrdup(c->arm);
+	if (c < end && *authority == NULL)
+		*authority = xstrdup(c->authority);
+	if (*authority == NULL)
+		return discover(s, *arm, authority, audience, e);
+	*audience = xstrdup(*arm);
+	return 0;
 }
 
 static const char *var(void *ctx, const char *name)
@@ -141,52 +180,30 @@ static const char *var(void *ctx, const char *name)
 	return settings_var(s->set, name);
 }
 
-int session_open(struct session *s, struct err *e)
+int session_reach(struct session *s, struct err *e)
 {
-	const struct settings *set = s->set;
 	char *arm = NULL, *authority = NULL, *audience = NULL, *scope = NULL, *cache = NULL;
 	struct azure_clock clock = { clock_now, clock_wait, s };
 	int rc = -1;
 
-	if (need_credentials(set, e) < 0)
-		return -1;
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
-	s->account = settings_storage_account(set);
+	s->account = settings_storage_account(s->set);
 	http_client_init(&s->data, dial_azure(&s->dial), NULL);
-	if (dial_init(&s->dial, s->trust, e) < 0)
-		return -1;
-
-	arm = without_slash(*settings_get(set, S_ARM_ENDPOINT) ?
-			    settings_get(set, S_ARM_ENDPOINT) : clouds[0].arm);
-	if (check_https(S_ARM_ENDPOINT, arm, e) < 0)
-		goto out;
-	if (*settings_get(set, S_AUTHORITY_HOST)) {
-		authority = without_slash(settings_get(set, S_AUTHORITY_HOST));
-		if (check_https(S_AUTHORITY_HOST, authority, e) < 0)
-			goto out;
-	}
-	for (size_t i = 0; i < sizeof(clouds) / sizeof(*clouds); i++) {
-		if (strcmp(arm, clouds[i].arm) != 0)
-			continue;
-		audience = xstrdup(clouds[i].audience);
-		if (authority == NULL)
-			authority = xstrdup(clouds[i].authority);
-	}
-	if (audience == NULL && authority != NULL)
-		audience = xstrdup(arm);
-	else if (audience == NULL && discover(s, arm, &authority, &audience, e) < 0)
+	if (dial_init(&s->dial, s->trust, e) < 0 ||
+	    choose_cloud(s, &arm, &authority, &audience, e) < 0)
 		goto out;
 	scope = xasprintf("%s%s.default", audience,
 			  audience[strlen(audience) - 1] == '/' ? "" : "/");
 	cache = entra_cache_path();
 	entra_init(&s->entra, &(struct entra_options){
 		.authority = authority, .scope = scope, .cache_path = cache,
+		.adfs = str_ends(str_of(authority), STR("/adfs")),
 		.dialer = dial_azure(&s->dial), .local = dial_local(&s->dial),
 		.var = var, .ctx = s,
 	});
 	s->open = true;
-	if (azure_init(&s->az, &s->entra, arm, settings_get(set, S_SUBSCRIPTION_ID),
+	if (azure_init(&s->az, &s->entra, arm, settings_get(s->set, S_SUBSCRIPTION_ID),
 		       dial_azure(&s->dial), clock, e) < 0)
 		goto out;
 	s->az.note = note;
@@ -199,6 +216,75 @@ out:
 	free(scope);
 	free(cache);
 	return rc;
+}
+
+struct choice {
+	unsigned n;
+	char *id, *name;	/* of the first */
+	struct buf list;
+};
+
+static int choose(void *ctx, const cJSON *item, struct err *e)
+{
+	const char *id = json_str(item, "subscriptionId", e);
+	const char *name = json_str_opt(item, "displayName", "");
+	struct choice *c = ctx;
+
+	if (id == NULL)
+		return -1;
+	if (strcmp(json_str_opt(item, "state", "Enabled"), "Enabled") != 0)
+		return 0;
+	if (c->n++ == 0) {
+		c->id = xstrdup(id);
+		c->name = xstrdup(name);
+	}
+	buf_addf(&c->list, "%s%s (%s)", c->n > 1 ? ", " : "", id, name);
+	return 0;
+}
+
+/* The subscription that the credential brought along, or the only one it sees. */
+static int find_subscription(struct session *s, struct err *e)
+{
+	struct choice c = { .list = BUF_INIT(sizeof(e->msg)) };
+	int rc;
+
+	if (s->entra.subscription != NULL && *s->entra.subscription != '\0') {
+		c.id = xstrdup(s->entra.subscription);
+		rc = 0;
+	} else {
+		rc = azure_list(&s->az, "/subscriptions?api-version=2022-12-01", "subscriptions", choose,
+				&c, e);
+		if (rc == 0 && c.n == 0)
+			rc = err_set(e, ERR_AUTH, "signed in, but no subscription to be seen: ask "
+				     "an owner of one for the role Contributor");
+		else if (rc == 0 && c.n > 1)
+			rc = err_set(e, ERR_USAGE, "which subscription?  Set AZURE_SUBSCRIPTION_ID "
+				     "to one of %s", c.list.str);
+		else if (rc == 0)
+			ui_say(s->ui, "subscription %s (%s), the only one", c.id, c.name);
+	}
+	if (rc == 0) {
+		free(s->az.subscription);
+		s->az.subscription = xstrdup(c.id);
+	}
+	free(c.id);
+	free(c.name);
+	buf_release(&c.list);
+	return rc;
+}
+
+int session_open(struct session *s, struct err *e)
+{
+	const char *token;
+
+	if (session_reach(s, e) < 0)
+		return -1;
+	/* what a command checks by itself comes before a question over the network */
+	if (entra_configured(&s->entra) && *s->az.subscription != '\0')
+		return 0;
+	if (entra_token(&s->entra, &token, e) < 0)
+		return -1;
+	return *s->az.subscription != '\0' ? 0 : find_subscription(s, e);
 }
 
 void session_close(struct session *s)

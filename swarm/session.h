@@ -32,7 +32,11 @@ struct session {
 };
 
 /* Read the trust anchors, find the endpoints, prepare sign-in.  Sends nothing unless
- * the endpoints must be discovered.  ERR_AUTH names the variables that are missing. */
+ * the endpoints must be discovered. */
+int session_reach(struct session *s, struct err *e);
+/* That, and sign in, unless settings say how and for which subscription: then the first request
+ * does.  Finds out the subscription when none is set: the credential's, or the only one there
+ * is.  ERR_AUTH; ERR_USAGE when there are several.  Call session_close() whatever the result. */
 int session_open(struct session *s, struct err *e);
 void session_close(struct session *s);
 

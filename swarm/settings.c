@@ -45,7 +45,15 @@ const struct setting_info setting_infos[S_COUNT] = {
 	[S_TENANT_ID] = { "AZURE_TENANT_ID", NULL, "Entra ID tenant", false },
 	[S_CLIENT_ID] = { "AZURE_CLIENT_ID", NULL, "service principal", false },
 	[S_CLIENT_SECRET] = { "AZURE_CLIENT_SECRET", NULL, "its secret", true },
+	[S_CERTIFICATE] = { "AZURE_CLIENT_CERTIFICATE_PATH", NULL,
+		"or its certificate and key, PEM", false },
+	[S_CERTIFICATE_ALG] = { "AZURE_CLIENT_CERTIFICATE_ALG", NULL,
+		"PS256, or RS256 as AD FS wants it", false },
+	[S_TOKEN_CREDENTIALS] = { "AZURE_TOKEN_CREDENTIALS", NULL,
+		"prod, dev or the one way to sign in", false },
 	[S_SUBSCRIPTION_ID] = { "AZURE_SUBSCRIPTION_ID", NULL, "subscription", false },
+	[S_CLOUD] = { "AZURE_CLOUD", NULL,
+		"AzureCloud, AzureUSGovernment or AzureChinaCloud", false },
 	[S_AUTHORITY_HOST] = { "AZURE_AUTHORITY_HOST", NULL,
 		"sign-in endpoint (default: the public cloud's)", false },
 	[S_ARM_ENDPOINT] = { "AZURE_RESOURCE_MANAGER_ENDPOINT", NULL,
@@ -373,6 +381,9 @@ int settings_check(const struct settings *s, struct err *e)
 	if (*settings_get(s, S_TENANT_ID) &&
 	    !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
 		return refuse(s, S_TENANT_ID, "a tenant id or domain", e);
+	if (*settings_get(s, S_CERTIFICATE_ALG) && strcmp(settings_get(s, S_CERTIFICATE_ALG), "PS256") &&
+	    strcmp(settings_get(s, S_CERTIFICATE_ALG), "RS256"))
+		return refuse(s, S_CERTIFICATE_ALG, "PS256 or RS256", e);
 	if (*settings_get(s, S_SUBSCRIPTION_ID) &&
 	    !all_of(settings_get(s, S_SUBSCRIPTION_ID), guid_char, 1, 64))
 		return refuse(s, S_SUBSCRIPTION_ID, "a subscription id", e);

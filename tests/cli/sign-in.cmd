@@ -1,4 +1,6 @@
-# Without credentials: exit code 4, and which ones are missing.
+# Without credentials: exit code 4, and which ones are missing.  No metadata
+# endpoint, and no az, of the machine that this runs on.
+export AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 AZURE_TOKEN_CREDENTIALS=EnvironmentCredential
 azswarm deploy-storage
 azswarm create-shares
 azswarm params
@@ -25,3 +27,11 @@ azswarm locations --azure-tenant-id t --azure-client-id c --azure-subscription-i
 azswarm locations --output json --quiet
 # bad settings are told first
 azswarm locations --location X
+# the whole chain
+AZURE_TOKEN_CREDENTIALS= PATH=${PATH%%:*} azswarm locations
+AZURE_TOKEN_CREDENTIALS=prod azswarm locations
+AZURE_TOKEN_CREDENTIALS=dev PATH=${PATH%%:*} azswarm locations
+AZURE_TOKEN_CREDENTIALS=nobody azswarm locations
+AZURE_CLOUD=AzureGermanCloud azswarm locations
+azswarm locations --azure-client-certificate-alg RS512
+AZURE_TENANT_ID=t AZURE_CLIENT_ID=c AZURE_CLIENT_CERTIFICATE_PATH=/no/such.pem azswarm locations

@@ -87,7 +87,8 @@ static const struct row {
 	  "AZURE_TOKEN_CREDENTIALS=\"AzurePowerShellCredential\": expected prod, dev or", "" },
 	{ "nothing at all", { NULL }, { { ASK_IMDS, .then = NO_DIAL } }, ERR_AUTH,
 	  "not signed in: 'azswarm login', or see 'azswarm help sign-in'; tried "
-	  "EnvironmentCredential: AZURE_TENANT_ID not set; WorkloadIdentityCredential: AZURE_TENANT_ID"
+	  "EnvironmentCredential: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
+	  "|AZURE_CLIENT_CERTIFICATE_PATH not set; WorkloadIdentityCredential: AZURE_TENANT_ID, "
 	  "|OidcCredential: |ManagedIdentityCredential: IMDS: 169.254.169.254: connection refused; "
 	  "AzureCliCredential: cannot run az: No such file", "" },
 	{ "what is half configured", { SP }, { { ASK_IMDS "&client_id=client-1", .then = NO_DIAL } },
@@ -133,8 +134,10 @@ static const struct row {
 	{ "a machine without an identity", { MI }, { { ASK_IMDS, 400, .body = "{\"error\":"
 	    "\"invalid_request\",\"error_description\":\"Identity not found\"}" } }, ERR_AUTH,
 	  "not signed in: |ManagedIdentityCredential: IMDS: HTTP 400: Identity not found", "" },
-	{ "IMDS that refuses", { MI }, { { ASK_IMDS, 403 } }, ERR_AUTH,
+	{ "IMDS that refuses", { MI }, { { ASK_IMDS, 403, .body = "{\"error\":\"forbidden\"}" } }, ERR_AUTH,
 	  "sign-in (ManagedIdentityCredential): IMDS: HTTP 403", "" },
+	{ "something else at that address", { MI }, { { ASK_IMDS, 403, .body = "<html>" } }, ERR_AUTH,
+	  "not signed in: |tried ManagedIdentityCredential: IMDS: HTTP 403", "" },
 	{ "IMDS: 404 and 429, by its table", { MI },
 	  { { ASK_IMDS, 404 }, { ASK_IMDS, 429 }, { ASK_IMDS, 404 }, { ASK_IMDS, 404 },
 	    { ASK_IMDS, 200, .body = IMDS_BODY } }, .waits = "2 4 8 16" },
