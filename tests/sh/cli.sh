@@ -217,7 +217,7 @@ check "terminal: Ctrl-C at the question" grep -q 'interrupted; nothing was destr
 
 # A token from an earlier day, so that it is Resource Manager that is not there.
 mkdir -p cache/azswarm
-printf '{"tokens":[{"authority":"%s","tenant":"t","client":"c",
+printf '{"tokens":[{"credential":"EnvironmentCredential","authority":"%s","tenant":"t","client":"c",
 	"scope":"%s/.default","token":"x","expires_on":%s}]}' \
 	$AZURE_AUTHORITY_HOST $AZURE_RESOURCE_MANAGER_ENDPOINT $(($(date +%s) + 3600)) >cache/azswarm/tokens.json
 esc=$(printf '\033')
