@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
+#include "emulator/template.h"
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"
@@ -40,7 +41,7 @@ struct call {
 	char *number;		/* the N of scale-agents-N */
 	bool help;
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines, *faults, *record, *out;
+	const char *config, *listen, *dir, *machines, *faults, *record, *cores, *out;
 };
 
 struct command {
@@ -77,8 +78,9 @@ static const struct command commands[] = {
 	  "the file shares alone") },
 	{ "params", AZURE(cmd_params, LOGIN, 0, 0, "", "",
 	  "write parameters/cluster.json") },
-	{ "deploy-compute", AZURE(cmd_deploy_compute, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
+	{ "deploy-compute", AZURE(cmd_deploy_compute, LOGIN, 0, 0, "--no-wait --dry-run", "[--no-wait | --dry-run]",
 	  "deploy machines and network, and wait for them") },
+	{ "plan", AZURE(cmd_plan, LOGIN, 0, 0, "", "", "what deploy-compute would change (also deploy-compute --dry-run)") },
 	{ "view-deployment", AZURE(cmd_view_deployment, LOGIN, 0, 0, "--watch", "[--watch]",
 	  "operations of the deployment, and why one failed") },
 	{ "list-agents", AZURE(cmd_list_agents, LOGIN, 0, 0, "", "",
@@ -132,8 +134,9 @@ static const struct command commands[] = {
 	{ "destroy-cluster", AZURE(cmd_destroy_cluster, LOGIN, 0, 0, "--confirm --no-wait",
 	  "[--confirm NAME] [--no-wait]", "delete everything") },
 	{ "clean", AZURE(cmd_clean, NEEDS_NOTHING, 0, 0, "", "", "remove parameters/") },
-	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults --record",
-	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE] [--record FILE]", "a local Azure to rehearse on") },
+	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults --record --cores",
+	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE] [--record FILE] "
+	  "[--cores N]", "a local Azure to rehearse on") },
 	{ "helper", OWN(run_helper, SERVES, 0, 0, "--config", "[--config FILE]",
 	  "on a master: join tokens and the node table") },
 	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
@@ -363,8 +366,12 @@ static int run_emulator(struct call *c, struct err *e)
 		.record = c->record ? c->record : getenv("EMULATOR_RECORD"),
 	};
 	char *driver = NULL;
+	uint64_t cores = 0;
 	int rc;
 
+	if (c->cores != NULL && !str_num(str_of(c->cores), 100000, &cores))
+		return err_set(e, ERR_USAGE, "--cores \"%s\": expected a number of vCPUs", c->cores);
+	o.cores = (unsigned)cores;
 	if (c->dir == NULL)
 		return err_set(e, ERR_USAGE, "--dir is missing: where its state is kept");
 	if (c->machines != NULL && strchr(c->machines, '/') == NULL) {
@@ -375,6 +382,39 @@ static int run_emulator(struct call *c, struct err *e)
 	rc = emulator_run(&o, e);
 	free(driver);
 	return rc;
+}
+
+/* A template is evaluated here as in the local Azure. */
+static cJSON *expand(const struct session *s, const cJSON *properties, struct err *e)
+{
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
+	cJSON *changes = cJSON_CreateArray(), *here = cJSON_CreateObject(), *c, *after = here;
+	struct template_scope scope = {
+		.subscription_id = s->az.subscription, .tenant_id = "", .group_name = group, .group = here,
+		.deployment_name = "plan", .now = unix_time(), .hide_secure = true,
+	};
+	const struct template_resource *r;
+	struct template *t;
+	size_t n = 0;
+
+	json_add_str(here, "location", settings_get(s->set, S_LOCATION));
+	t = template_open(json_get(properties, "template"), json_get(properties, "parameters"), &scope, e);
+	r = t != NULL ? template_resources(t, &n) : NULL;
+	for (size_t i = 0; i < n && after != NULL; i++) {
+		if (!r[i].deploy || (after = template_resource(t, i, e)) == NULL)
+			continue;
+		json_add_str(after, "type", r[i].type);
+		c = json_add_obj(changes, NULL);
+		json_add_str(c, "resourceId", r[i].id);
+		json_add_str(c, "changeType", "Create");
+		json_set(c, "after", after);
+	}
+	template_free(t);
+	json_free(here);
+	if (t != NULL && after != NULL)
+		return changes;
+	json_free(changes);
+	return NULL;
 }
 
 /* ---- the command line ---- */
@@ -426,6 +466,7 @@ static const struct flag {
 	{ "--no-wait", FLAG_TRUE, offsetof(struct call, session.no_wait) },
 	{ "--watch", FLAG_TRUE, offsetof(struct call, session.watch) },
 	{ "--stop", FLAG_TRUE, offsetof(struct call, session.stop) },
+	{ "--dry-run", FLAG_TRUE, offsetof(struct call, session.dry_run) },
 	{ "--confirm", FLAG_TEXT, offsetof(struct call, session.confirm) },
 	{ "--config", FLAG_TEXT, offsetof(struct call, config) },
 	{ "--listen", FLAG_TEXT, offsetof(struct call, listen) },
@@ -433,6 +474,7 @@ static const struct flag {
 	{ "--machines", FLAG_TEXT, offsetof(struct call, machines) },
 	{ "--faults", FLAG_TEXT, offsetof(struct call, faults) },
 	{ "--record", FLAG_TEXT, offsetof(struct call, record) },
+	{ "--cores", FLAG_TEXT, offsetof(struct call, cores) },
 	{ "-L", FLAG_FORWARD, 0 },
 	{ "-o", FLAG_FORMAT, 0 },	/* a file, where a command has it of its own */
 };
@@ -612,6 +654,8 @@ static void ui_setup(struct ui *ui)
 	ui->err = stderr;
 	ui->tty = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 	ui->color = ui->tty && (no_color == NULL || *no_color == '\0');
+	ui->color_out = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0 &&
+		(no_color == NULL || *no_color == '\0');
 }
 
 int main(int argc, char **argv)
@@ -632,6 +676,7 @@ int main(int argc, char **argv)
 	c.session.set = &c.settings;
 	c.session.ui = &c.ui;
 	c.session.version = AZSWARM_VERSION;
+	c.session.expand = expand;
 	/* flags are taken last, for they win */
 	cmd = command_of(&c, argv[1]);
 	if (cmd != NULL && (cmd->needs & (NEEDS_SETTINGS | NEEDS_LOGIN)) &&

@@ -25,7 +25,7 @@ static char *deployment_name(const struct session *s)
 	return xasprintf("cli-%s", settings_get(s->set, S_LOCATION));
 }
 
-static char *deployment_path(const struct session *s, const char *rest)
+char *deployment_path(const struct session *s, const char *rest)
 {
 	return azure_path(&s->az, "/resourcegroups/%s/providers/Microsoft.Resources/deployments/"
 			  "cli-%s%s?api-version=" API_RESOURCES,
@@ -212,8 +212,7 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 	return 0;
 }
 
-/* {"properties": {mode, template, parameters}} from the asset and the file. */
-static int deployment_body(const struct settings *set, cJSON **body, struct err *e)
+int deployment_body(const struct settings *set, cJSON **body, struct err *e)
 {
 	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
 	cJSON *file = NULL, *template = NULL, *p;
@@ -247,7 +246,7 @@ out:
 	return rc;
 }
 
-static int validate(struct session *s, const cJSON *body, struct err *e)
+int deployment_validate(struct session *s, const cJSON *body, struct err *e)
 {
 	char *path = deployment_path(s, "/validate");
 	struct azure_wait w = { .what = "validation of the template",
@@ -307,7 +306,8 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 	cJSON *body = NULL;
 	int running, rc = -1;
 
-	(void)argc, (void)argv;
+	if (s->dry_run)
+		return cmd_plan(s, argc, argv, e);
 	if (deployment_body(s->set, &body, e) < 0 ||
 	    group_put(s, settings_get(s->set, S_COMPUTE_GROUP), e) < 0 ||
 	    (running = deployment_running(s, e)) < 0)
@@ -323,7 +323,7 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		}
 	}
 	if (agents_keep_number(s, json_get_mut(json_get_mut(body, "properties"), "parameters"),
-			       e) < 0 || validate(s, body, e) < 0)
+			       e) < 0 || deployment_validate(s, body, e) < 0)
 		goto out;
 	ui_say(s->ui, "the template is valid");
 	rc = deploy(s, body, e);
@@ -512,7 +512,7 @@ int cmd_locations(struct session *s, int argc, char **argv, struct err *e)
 	return rc;
 }
 
-static const char *capability(const cJSON *sku, const char *name)
+const char *sku_capability(const cJSON *sku, const char *name)
 {
 	const cJSON *c;
 
@@ -536,13 +536,19 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 			buf_addf(&zones, "%s%s", zones.n ? "," : "", z->valuestring);
 	listing_row(t);
 	listing_cell(t, "%s", json_str_opt(sku, "name", ""));
-	listing_cell(t, "%s", capability(sku, "vCPUs"));
-	listing_cell(t, "%s", capability(sku, "MemoryGB"));
-	listing_cell(t, "%s", capability(sku, "CpuArchitectureType"));
+	listing_cell(t, "%s", sku_capability(sku, "vCPUs"));
+	listing_cell(t, "%s", sku_capability(sku, "MemoryGB"));
+	listing_cell(t, "%s", sku_capability(sku, "CpuArchitectureType"));
 	listing_cell(t, "%s", zones.str);
 	listing_cell(t, "%s", json_str_opt(sku, "restrictions[0].reasonCode", ""));
 	buf_release(&zones);
 	return 0;
+}
+
+char *sku_path(const struct session *s)
+{
+	return azure_path(&s->az, "/providers/Microsoft.Compute/skus?api-version=" API_SKUS
+			  "&$filter=location%%20eq%%20'%s'", settings_get(s->set, S_LOCATION));
 }
 
 int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
@@ -550,9 +556,7 @@ int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 	static const char *const columns[] = {
 		"name", "vcpus", "memory gb", "architecture", "zones", "restriction", NULL
 	};
-	char *path = azure_path(&s->az, "/providers/Microsoft.Compute/skus?api-version=" API_SKUS
-				"&$filter=location%%20eq%%20'%s'",
-				settings_get(s->set, S_LOCATION));
+	char *path = sku_path(s);
 	int rc = show_list(s, path, "sizes", columns, row_size, e);
 
 	(void)argc, (void)argv;

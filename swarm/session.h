@@ -17,10 +17,16 @@ struct session {
 	bool no_wait;			/* --no-wait */
 	bool watch;			/* --watch */
 	bool stop;			/* --stop */
+	bool dry_run;			/* --dry-run */
 	const char *forwards[SESSION_FORWARDS_MAX];	/* -L */
 	size_t n_forwards;
 	int exit_status;		/* of a command over there, when that is ours, too */
 	const char *confirm;		/* --confirm NAME, NULL: ask */
+	/*
+	 * A template evaluated without Azure: [{"resourceId", "changeType":
+	 * "Create", "after"}], as in a what-if.  NULL with e set.
+	 */
+	cJSON *(*expand)(const struct session *s, const cJSON *properties, struct err *e);
 	char *account;			/* storage account name, after session_open */
 
 	struct tls_trust *trust;

@@ -58,6 +58,17 @@ void agents_release(struct agents *a);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
+/* ---- deployments (swarm.c) ---- */
+
+/* Of the compute group's deployment; rest: what follows its name.  Caller frees. */
+char *deployment_path(const struct session *s, const char *rest);
+/* {"properties": {mode, template, parameters}} from the asset and the file.  Caller burns. */
+int deployment_body(const struct settings *set, cJSON **body, struct err *e);
+int deployment_validate(struct session *s, const cJSON *body, struct err *e);
+/* The list of sizes in LOCATION (caller frees), and a capability of one: "" when it has none. */
+char *sku_path(const struct session *s);
+const char *sku_capability(const cJSON *sku, const char *name);
+
 /* ---- the commands; argv[0] is the command's name ---- */
 
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
@@ -65,6 +76,7 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e);

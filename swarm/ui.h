@@ -18,7 +18,7 @@ struct ui {
 	FILE *out, *err;		/* given by main */
 	enum ui_format format;
 	bool tty;			/* err is a terminal that can rewrite a line */
-	bool color;
+	bool color, color_out;		/* on err, on out */
 	bool quiet;			/* no talk */
 	bool drawn;			/* a progress line stands there */
 	int64_t told_ms;		/* last plain "still waiting" line */

@@ -23,7 +23,13 @@ azswarm scale-agents
 azswarm scale-agents 3 4
 azswarm scale-agents-7 8
 azswarm help a b
+azswarm plan --dry-run
+azswarm plan --no-wait
+azswarm plan extra
+azswarm deploy-compute --dry-run=yes
+azswarm params --dry-run
 azswarm emulator
+azswarm emulator --cores many --dir x
 azswarm emulator --dir x --machines frobnicate
 azswarm agent frobnicate
 azswarm scale-service

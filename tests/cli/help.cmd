@@ -4,6 +4,7 @@ azswarm help deploy-storage
 azswarm help create-shares
 azswarm help params
 azswarm help deploy-compute
+azswarm help plan
 azswarm help view-deployment
 azswarm help list-agents
 azswarm help scale-agents
