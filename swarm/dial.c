@@ -29,16 +29,18 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 	struct http_url u;
 	ptrdiff_t at;
 	char *url;
-	int rc;
+	int rc = 0;
 
 	d->tls = str_istarts(v, STR("https://"));
 	if (d->tls || str_istarts(v, STR("http://")))
 		v = str_skip(v, d->tls ? 8 : 7);
+	if (str_find(v, STR("://")) >= 0)	/* of another kind */
+		rc = -1;
 	if ((at = str_rchr(v, '@')) >= 0) {
 		struct str user = str_head(v, (size_t)at);
 
 		v = str_skip(v, (size_t)at + 1);
-		rc = buf_add_unpct(&plain, user, false, &ignored);
+		rc |= buf_add_unpct(&plain, user, false, &ignored);
 		if (str_chr(user, ':') < 0)
 			buf_addc(&plain, ':');
 		buf_adds(&line, "Proxy-Authorization: Basic ");
@@ -46,13 +48,10 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 		buf_adds(&line, "\r\n");
 		rc |= buf_check(&plain, "user", &ignored);
 		buf_burn(&plain);
-	} else {
-		rc = 0;
 	}
 	d->auth = buf_detach(&line);
 	url = xasprintf("http%s://%.*s", d->tls ? "s" : "", STR_ARG(v));
-	if (str_find(v, STR("://")) >= 0 || http_url_parse(str_of(url), &u, &ignored) < 0)
-		rc = -1;
+	rc |= http_url_parse(str_of(url), &u, &ignored);
 	free(url);
 	if (rc < 0)
 		return err_set(e, ERR_USAGE, "%s: expected http://HOST:PORT or https://HOST:PORT, "
@@ -234,6 +233,7 @@ static struct stream *by_proxy(const struct dial *d, const char *host, unsigned 
 		return NULL;
 	s = d->tls ? tls_connect(fd, d->host, d->trust, deadline_ms, e) : stream_of_fd(fd);
 	if (s != NULL && tunnel(d, s, host, port, deadline_ms, e) < 0) {
+		err_in(e, "%s:%u: %s:%u", d->host, d->port, host, port);
 		stream_close(s);
 		s = NULL;
 	}
@@ -262,10 +262,8 @@ static struct stream *azure_dial(void *ctx, bool tls, const char *host, unsigned
 	}
 	if ((s = by_proxy(d, host, port, connect_by, e)) != NULL)
 		s = tls_over(s, host, d->trust, connect_by, e);
-	else
-		err_in(e, "%s:%u", host, port);
 	if (s == NULL)
-		err_in(e, "proxy %s:%u", d->host, d->port);
+		err_in(e, "proxy (%s)", d->variable);
 	return s;
 }
 
