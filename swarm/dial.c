@@ -172,7 +172,8 @@ static int refused(const struct dial *d, const struct http_head *h, struct err *
 {
 	enum err_kind kind = h->status >= 500 ? ERR_NET : ERR_DATA;	/* ERR_NET: tried again */
 
-	if (h->status != 407)
+	/* 401 is what tinyproxy means by 407 */
+	if (h->status != 407 && h->status != 401)
 		return err_set(e, kind, "refused: HTTP %u %.*s%s", h->status,
 			       STR_ARG(str_head(h->reason, 80)),
 			       h->status == 403 ? " (who runs it may allow this host; what needs no "

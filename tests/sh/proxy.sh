@@ -148,13 +148,13 @@ at_exit "rm -rf '$place'"
 chmod 755 "$place"
 ports=$(python3 -c '
 import socket
-s = [socket.socket() for _ in range(4)]
+s = [socket.socket() for _ in range(5)]
 for x in s:
 	x.bind(("127.0.0.1", 0))
 print(*(x.getsockname()[1] for x in s))')
 # shellcheck disable=SC2086
 set -- $ports
-port=$1 tls_port=$2 tiny_port=$3 nobody=$4
+port=$1 tls_port=$2 tiny_port=$3 open_port=$4 nobody=$5
 account=azsproxytest
 cat >"$place/hosts" <<END
 127.0.0.1 localhost $account.blob.core.localhost denied.localhost
@@ -164,14 +164,18 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 	-addext subjectAltName=IP:127.0.0.1 -keyout "$place/key.pem" -out "$place/cert.pem" 2>openssl.log
 cat >"$place/squid.conf" <<END
 http_port 127.0.0.1:$port
+http_port 127.0.0.1:$open_port name=open
 https_port 127.0.0.1:$tls_port tls-cert=$place/cert.pem tls-key=$place/key.pem
 visible_hostname squid.test
 hosts_file $place/hosts
 dns_nameservers 127.0.0.1
+dns_timeout 1 second
 auth_param basic program ${squid%/sbin/squid}/lib/squid/basic_ncsa_auth $place/passwd
 auth_param basic realm a realm
 acl known proxy_auth REQUIRED
 acl barred dstdomain denied.localhost
+acl open myportname open
+http_access allow open
 http_access deny !known
 http_access deny barred
 http_access allow all
@@ -198,7 +202,7 @@ wait_for 20 answers "$port" || {
 	exit 1
 }
 
-trap 'azure_stop; test_end' EXIT
+at_exit azure_stop
 export XDG_CACHE_HOME="$PWD/cache"
 azure_start "$PWD/azure" paper || {
 	not_ok start 'the local Azure did not start'
@@ -209,6 +213,62 @@ cat "$SSL_CERT_FILE" "$place/cert.pem" >both.pem
 export STORAGE_ACCOUNT_NAME=$account HTTPS_PROXY="http://us%40er:p%3Aw%20%25@127.0.0.1:$port" \
 	NO_PROXY='<-loopback>'
 
+# ---- proxies that lie ------------------------------------------------------------------
+
+cat >liar.py <<'END'
+import socket, sys, threading, time
+answers = {
+	"more": b"HTTP/1.1 200 OK\r\n\r\nmore",
+	"length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+	"html": b"<html>no</html>\r\n\r\n",
+	"gone": b"",
+	"half": b"HTTP/1.1 200 OK\r\nX: y",
+	"long": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000,
+	"interim": b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+	"redirect": b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/?\x1b[2J\r\n\r\n",
+	"control": b"HTTP/1.1 403 No\x07\r\n\r\n",
+	"digest": b"HTTP/1.1 407 P\r\nProxy-Authenticate: Negotiate\r\nContent-Length: 9\r\n\r\nno entry!",
+	"trickle": None,
+}
+def serve(s, what):
+	while True:
+		c, _ = s.accept()
+		try:
+			c.recv(4096)
+			if what is None:
+				c.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+				while True:
+					c.sendall(b"x")
+					time.sleep(0.5)
+			c.sendall(what)
+		except OSError:
+			pass
+		c.close()
+for name, what in answers.items():
+	s = socket.socket()
+	s.bind(("127.0.0.1", 0))
+	s.listen(8)
+	print(name, s.getsockname()[1], flush=True)
+	threading.Thread(target=serve, args=(s, what), daemon=True).start()
+print("ready", flush=True)
+time.sleep(600)
+END
+spawn liar.log python3 liar.py
+wait_for 20 grep -q ready liar.log || not_ok 'the liar runs' "$(cat liar.log)"
+# all at a time, and beside what follows: most are tried again before they are given up
+told=
+for how in $(sed '/ready/d; s/ .*//' liar.log); do
+	mkdir "lie.$how"
+	(
+		cd "lie.$how" || exit
+		export XDG_CACHE_HOME="$PWD"
+		HTTPS_PROXY=http://u:s3cret@127.0.0.1:$(sed -n "s/^$how //p" ../liar.log) \
+			timeout 60 "$AZSWARM" locations >out 2>&1 </dev/null
+		echo $? >status
+	) &
+	told="$told $!"
+done
+
 # through CASE COMMAND...: it works, and did go through squid
 through()
 {
@@ -216,15 +276,130 @@ through()
 	shift
 	: >"$place/access.log"
 	expect "$through_case" 0 '' "$AZSWARM" "$@"
-	wait_for 5 grep -q " CONNECT $arm us@er " "$place/access.log" ||
+	wait_for 5 grep -q " TCP_TUNNEL/200 .* CONNECT $arm ${user:-us@er} " "$place/access.log" ||
 		not_ok "$through_case: by way of squid" "its log: $(tail -n 2 "$place/access.log")"
 }
-# shellcheck disable=SC2034
+# round CASE COMMAND...: it works, and squid saw nothing of it
+round()
 {
-through 'locations' locations
-through 'sizes' sizes
-"$AZSWARM" keys >/dev/null 2>&1
-through 'deploy-storage' deploy-storage
-check 'the program, uploaded by way of squid' grep -q " TCP_TUNNEL/200 .* CONNECT $account.blob.core.localhost:" \
-	"$place/access.log"
+	round_case=$1
+	shift
+	: >"$place/access.log"
+	expect "$round_case" 0 '' "$AZSWARM" "$@"
+	sleep 0.5
+	same "$round_case: squid saw nothing" '' "$(cat "$place/access.log")"
 }
+
+"$AZSWARM" keys >keys.log 2>&1
+through 'a first sign-in' locations
+rm -r cache
+expect 'endpoints by discovery, too' 0 eastus env -u AZURE_AUTHORITY_HOST "$AZSWARM" locations
+through 'deploy-storage' deploy-storage
+check 'the program is uploaded by way of squid' awk -v want="$account.blob.core.localhost:" \
+	'index($0, " CONNECT " want) && $5 > 1000 { seen = 1 } END { exit !seen }' "$place/access.log"
+through 'create-shares' create-shares
+through 'params' params
+url=$(jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d |
+	grep -o "https://$account[^'\" \\\\]*" | head -n 1)
+curl -sS --noproxy '' --cacert "$SSL_CERT_FILE" -o fetched "$url" 2>curl.err
+check 'and curl fetches it by way of squid' cmp fetched "$AZSWARM"
+through 'deploy-compute' deploy-compute
+through 'view-deployment' view-deployment
+through 'scale-agents' scale-agents 4
+through 'list-agents' list-agents
+through 'list-endpoints' list-endpoints
+through 'sizes' sizes
+through 'resources' resources
+through 'stop-agents' stop-agents
+through 'start-agents' start-agents
+
+HTTPS_PROXY="https://us%40er:p%3Aw%20%25@127.0.0.1:$tls_port" SSL_CERT_FILE=$PWD/both.pem \
+	through 'TLS in TLS' resources
+expect 'TLS to a proxy whose certificate nobody vouches for' 1 \
+	'proxy \(HTTPS_PROXY\): TLS with 127.0.0.1: self-signed certificate CN=proxy is not trusted.*SSL_CERT_FILE' \
+	env HTTPS_PROXY="https://127.0.0.1:$tls_port" "$AZSWARM" locations
+expect 'TLS where none is spoken' 1 'proxy .*TLS with 127.0.0.1: the server does not speak TLS' \
+	env HTTPS_PROXY="https://127.0.0.1:$port" "$AZSWARM" locations
+
+NO_PROXY='' round 'a local Azure goes without' resources
+NO_PROXY='<-loopback>,localhost' round 'as does what NO_PROXY lists' resources
+NO_PROXY="<-loopback>,$arm" round 'with its port' resources
+STORAGE_ACCOUNT_NAME=${account}2 NO_PROXY='<-loopback>,blob.core.localhost' through 'part of it' deploy-storage
+same 'and storage was not in that part' '' "$(grep -F blob.core "$place/access.log")"
+
+refused()	# CASE STATUS ERE NAME=VALUE...
+{
+	refused_case=$1 refused_status=$2 refused_words=$3
+	shift 3
+	rm -rf cache
+	expect "$refused_case" "$refused_status" "$refused_words" env "$@" "$AZSWARM" locations
+	if grep -q 's3cret' out; then
+		not_ok "$refused_case" "a password is shown: $(cat out)"
+	fi
+}
+at="127\.0\.0\.1:$port: $arm"
+refused 'no password' 2 "proxy \(HTTPS_PROXY\): $at: wants a sign-in \(Basic realm=\"a realm\"\): give HTTPS_PROXY=http://USER:PASSWORD@" \
+	"HTTPS_PROXY=http://127.0.0.1:$port"
+refused 'a wrong password' 2 "$at: user or password in https_proxy refused" \
+	"https_proxy=http://us%40er:s3cret@127.0.0.1:$port"
+refused 'a URL that is none' 2 'HTTPS_PROXY: expected http://HOST:PORT' \
+	HTTPS_PROXY=socks5://user:s3cret@127.0.0.1:1
+refused 'a host it bars' 1 "127.0.0.1:$port: denied.localhost:1: refused: HTTP 403 Forbidden .*NO_PROXY" \
+	AZURE_AUTHORITY_HOST=https://denied.localhost:1
+refused 'nobody there behind it' 1 "127.0.0.1:$port: localhost:$nobody: refused: HTTP 503" \
+	"AZURE_AUTHORITY_HOST=https://localhost:$nobody"
+refused 'a name that it cannot resolve' 1 "127.0.0.1:$port: no.such.localhost:443: refused: HTTP 50[03]" \
+	AZURE_AUTHORITY_HOST=https://no.such.localhost
+refused 'no proxy there' 1 "proxy \(HTTPS_PROXY\): 127.0.0.1:$nobody: cannot connect: Connection refused" \
+	"HTTPS_PROXY=http://user:s3cret@127.0.0.1:$nobody"
+
+# ---- tinyproxy, which hands on to squid ---------------------------------------------
+
+if command -v tinyproxy >/dev/null; then
+	cat >tiny.conf <<-END
+	Port $tiny_port
+	Listen 127.0.0.1
+	BasicAuth tiny word
+	Upstream http 127.0.0.1:$open_port
+	Timeout 60
+	MaxClients 20
+	END
+	spawn tiny.log tinyproxy -d -c tiny.conf
+	if wait_for 20 answers "$tiny_port"; then
+		user=- HTTPS_PROXY=http://tiny:word@127.0.0.1:$tiny_port through \
+			'from tinyproxy to squid' resources
+		refused 'tinyproxy: a wrong password' 2 "127.0.0.1:$tiny_port: $arm: user or password in HTTPS_PROXY refused" \
+			"HTTPS_PROXY=http://tiny:s3cret@127.0.0.1:$tiny_port"
+		refused 'tinyproxy: none' 2 "127.0.0.1:$tiny_port: $arm: wants a sign-in \(Basic" \
+			"HTTPS_PROXY=http://127.0.0.1:$tiny_port"
+	else
+		not_ok 'tinyproxy runs' "$(tail -n 2 tiny.log)"
+	fi
+else
+	skip tinyproxy 'not here'
+fi
+
+# ---- what came of the lies -----------------------------------------------------------
+
+# shellcheck disable=SC2086
+wait $told
+lies()	# HOW STATUS ERE
+{
+	lies_re="127.0.0.1:$(sed -n "s/^$1 //p" liar.log): $arm: $3"
+	[ "$1" != length ] || lies_re=$3
+	expect "a proxy that lies: $1" "$2" "$lies_re" sh -c "cat lie.$1/out; exit $(cat "lie.$1/status")"
+	if grep -q s3cret out; then
+		not_ok "a proxy that lies: $1" "a password is shown: $(cat out)"
+	fi
+}
+lies more 1 'said more than it was asked'
+lies html 1 'not HTTP'
+lies gone 1 'closed the connection instead of an answer'
+lies half 1 'closed the connection instead of an answer'
+lies long 1 'more than 100 header fields'
+lies interim 1 'more than 8 interim answers'
+lies redirect 1 'control characters'
+lies control 1 'bad status line'
+lies digest 2 'user or password in HTTPS_PROXY refused'
+lies length 1 'proxy \(HTTPS_PROXY\): TLS with localhost: '
+lies trickle 3 'timed out'
