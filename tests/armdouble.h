@@ -197,6 +197,10 @@ struct armdouble {
 		char host[64];
 		unsigned n;
 	} dials[8];		/* connections by host */
+	/* What to answer to a request, NULL: the end.  Of the script only the
+	 * first host matters then. */
+	const struct act *(*choose)(void *ctx, struct str method, struct str url, struct str body);
+	void *choose_ctx;
 	struct buf wrong;	/* the first thing that was not as scripted */
 	struct buf seen;	/* the last request */
 	size_t piece;		/* bytes given per read */
@@ -286,7 +290,8 @@ static inline void request_sane(struct armdouble *d, const char *host, struct st
 		double_wrong(d, "the secret went to %s", host);
 	if (arm && str_find(request, STR("\r\nx-ms-client-request-id: ")) < 0)
 		double_wrong(d, "no x-ms-client-request-id");
-	if (!str_starts(request, STR("GET ")) && !str_starts(request, STR("DELETE ")) &&
+	if (!str_starts(request, STR("GET ")) && !str_starts(request, STR("HEAD ")) &&
+	    !str_starts(request, STR("DELETE ")) &&
 	    str_find(request, STR("\r\nContent-Length: ")) < 0)
 		double_wrong(d, "no Content-Length");
 }
@@ -366,7 +371,7 @@ static inline void write_down(const char *host, struct str request)
 static inline void answer_request(struct wire *w, struct str request)
 {
 	struct armdouble *d = w->d;
-	const struct act *a = &d->script[d->at];
+	const struct act *a = d->choose == NULL ? &d->script[d->at] : NULL;
 	struct str method, host, target, line = request, m, t;
 
 #ifdef DOUBLE_COMMANDS
@@ -377,6 +382,20 @@ static inline void answer_request(struct wire *w, struct str request)
 	buf_addstr(&d->seen, request);
 	str_cut(&line, ' ', &m);
 	str_cut(&line, ' ', &t);
+	if (d->choose != NULL) {
+		struct buf url = BUF_INIT(64u << 10);
+
+		request_sane(d, w->host, request);
+		buf_addf(&url, "https://%s%.*s", w->host, STR_ARG(t));
+		a = d->choose(d->choose_ctx, m, buf_str(&url), str_skip(request,
+			      (size_t)str_find(request, STR("\r\n\r\n")) + 4));
+		buf_release(&url);
+		if (a != NULL)
+			play(w, a);
+		else
+			w->ended = true;
+		return;
+	}
 	if (a->request == NULL) {
 		double_wrong(d, "request %u after the end of the script: %.*s %s%.*s",
 			     d->requests, STR_ARG(m), w->host, STR_ARG(t));
@@ -554,6 +573,8 @@ static inline bool double_content(const struct armdouble *d, struct buf *why)
 		buf_addstr(why, buf_str(&d->wrong));
 		return false;
 	}
+	if (d->choose != NULL)
+		return true;
 	if (a->request == NULL || (a->times == EVER && d->played > 0))
 		return true;
 	buf_addf(why, "not asked for: %s (%u of %u)", a->request, d->played,
