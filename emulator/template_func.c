@@ -143,9 +143,13 @@ void add_text(struct buf *b, const cJSON *v)
 
 cJSON *new_parsed(struct call *c, struct str s)
 {
+	struct buf b = BUF_INIT(s.n * 6 + 1);
 	struct err e = ERR_INIT;
-	cJSON *v = spend(c->ev, s.n * 4) ? json_parse(s, "the text", &e) : NULL;
+	cJSON *v;
 
+	json_relax(s, &b);
+	v = spend(c->ev, s.n * 4) ? json_parse(buf_str(&b), "the text", &e) : NULL;
+	buf_burn(&b);
 	return v != NULL ? v : refuse(c, e.msg);
 }
 
@@ -570,6 +574,19 @@ static cJSON *f_equals(struct call *c)
 
 enum { LESS, LESS_OR_EQUAL, GREATER, GREATER_OR_EQUAL };
 
+/* As in .NET: by letters, and where only their case differs, small before capital. */
+static int compare_words(struct str a, struct str b)
+{
+	int d = 0, how = 0;
+
+	for (size_t i = 0; i < a.n && i < b.n && d == 0; i++) {
+		d = (unsigned char)to_lower(a.p[i]) - (unsigned char)to_lower(b.p[i]);
+		if (how == 0)
+			how = b.p[i] - a.p[i];
+	}
+	return d != 0 ? d : a.n != b.n ? (a.n > b.n) - (a.n < b.n) : how;
+}
+
 /* Two integers or two strings. */
 static cJSON *f_order(struct call *c)
 {
@@ -579,7 +596,7 @@ static cJSON *f_order(struct call *c)
 	if (is_int(c->v[0], &a) && is_int(c->v[1], &b))
 		d = (a > b) - (a < b);
 	else if (cJSON_IsString(c->v[0]) && cJSON_IsString(c->v[1]))
-		d = str_cmp(arg_text(c, 0), arg_text(c, 1));
+		d = compare_words(arg_text(c, 0), arg_text(c, 1));
 	else
 		return refuse(c, "its arguments must be two integers or two strings");
 	return cJSON_CreateBool(c->how == LESS ? d < 0 : c->how == LESS_OR_EQUAL ? d <= 0 :
@@ -726,7 +743,9 @@ static cJSON *f_subscription(struct call *c)
 
 static cJSON *f_tenant(struct call *c)
 {
-	return json_fmt("{'tenantId':%s}", scope(c)->tenant_id);
+	const char *id = scope(c)->tenant_id;
+
+	return json_fmt("{'countryCode':'US','displayName':'Local Azure','id':'/tenants/%s','tenantId':%s}", id, id);
 }
 
 static cJSON *f_deployment(struct call *c)
@@ -801,6 +820,10 @@ static cJSON *f_pick_zones(struct call *c)
 	if (n < 1 || offset < 0 || n > 3 || offset > 2 || n + offset > 3)
 		return refuse(c, "the location has 3 zones");
 	out = cJSON_CreateArray();
+	/* what is in one zone or another, in a region that has some */
+	if (!listed("Microsoft.Compute Microsoft.Network", c->v[0]->valuestring) ||
+	    str_eqz(arg_text(c, 2), "westus"))
+		n = 0;
 	for (int64_t i = 1; i <= n; i++)
 		json_push(out, "'%l'", offset + i);
 	return out;
@@ -884,7 +907,7 @@ static cJSON *f_list(struct call *c)
 /* ---- the table ------------------------------------------------------------------ */
 
 /* Sorted by nothing: a lookup is a hundred short comparisons. */
-static const struct func funcs[] = {
+const struct func funcs[] = {
 	{ "parameters", "s", 0, f_parameters },
 	{ "variables", "s", 0, f_variables },
 	{ "resourceId", "s+", 0, f_resource_id },
@@ -945,6 +968,7 @@ static const struct func funcs[] = {
 	{ "div", "ii", DIV, f_arithmetic },
 	{ "mod", "ii", MOD, f_arithmetic },
 	{ "pickZones", "sss?ii", 0, f_pick_zones },
+	{ .name = "" },
 };
 
 /* listKeys(), listAccountSas(), ...: any name. */
@@ -952,12 +976,10 @@ static const struct func list_func = { "list", "ss?o", 0, f_list };
 
 const struct func *func_find(struct str name)
 {
-	for (size_t i = 0; i < sizeof(funcs) / sizeof(funcs[0]); i++)
-		if (str_ieqz(name, funcs[i].name))
-			return &funcs[i];
-	for (const struct func *f = text_funcs; f->name[0] != '\0'; f++)
-		if (str_ieqz(name, f->name))
-			return f;
+	for (size_t i = 0; i < 2; i++)
+		for (const struct func *f = i == 0 ? funcs : text_funcs; f->name[0] != '\0'; f++)
+			if (str_ieqz(name, f->name))
+				return f;
 	return str_istarts(name, STR("list")) && str_chr(name, '.') < 0 ? &list_func : NULL;
 }
 

@@ -125,8 +125,8 @@ struct func {
 /* For `how`. */
 enum { FIRST, LAST };
 
-/* Those of template_text.c; an empty name ends them. */
-extern const struct func text_funcs[];
+/* Those of template_text.c are in a table of their own; an empty name ends both. */
+extern const struct func funcs[], text_funcs[];
 
 const struct func *func_find(struct str name);
 /* Deep equality, members in any order; accounted for.  False, too, when failed(). */

@@ -54,7 +54,7 @@ static cJSON *f_concat(struct call *c)
 	return lists ? unless_failed(c, out) : new_text(c);
 }
 
-/* "{0}", "{1:D3}", "{{" */
+/* "{0}", "{1:D3}", "{2:N0}", "{{" */
 static cJSON *f_format(struct call *c)
 {
 	const char *p = c->v[0]->valuestring;
@@ -62,6 +62,8 @@ static cJSON *f_format(struct call *c)
 	for (; *p != '\0' && !failed(c->ev); p++) {
 		struct str s = str_of(p + 1);
 		uint64_t i, width = 0;
+		char digits[128];
+		bool groups;
 		int64_t n;
 
 		if ((*p == '{' || *p == '}') && p[1] == *p) {
@@ -76,18 +78,29 @@ static cJSON *f_format(struct call *c)
 		}
 		if (!str_dec(&s, c->n, &i) || ++i >= c->n)
 			return refuse(c, "it has no argument for a place of the format");
-		if (str_istarts(s, STR(":D"))) {
+		groups = str_istarts(s, STR(":N0"));
+		if (groups) {
+			s = str_skip(s, 3);
+		} else if (str_istarts(s, STR(":D"))) {
 			s = str_skip(s, 2);
 			str_dec(&s, 99, &width);
 		}
 		if (*s.p != '}')
-			return refuse(c, "only {n} and {n:Dn} are known to the local Azure");
+			return refuse(c, "only {n}, {n:Dn} and {n:N0} are known to the local Azure");
 		p = s.p;
-		if (is_int(c->v[i], &n))
-			buf_addf(&c->b, "%s%0*lld", n < 0 ? "-" : "", (int)width,
-				 (long long)(n < 0 ? -n : n));
-		else
+		if (!is_int(c->v[i], &n)) {
 			add_text(&c->b, c->v[i]);
+			continue;
+		}
+		width = (uint64_t)snprintf(digits, sizeof(digits), "%0*lld", (int)width,
+					   (long long)(n < 0 ? -n : n));
+		if (n < 0)
+			buf_addc(&c->b, '-');
+		for (i = 0; i < width; i++) {
+			if (groups && i > 0 && (width - i) % 3 == 0)
+				buf_addc(&c->b, ',');
+			buf_addc(&c->b, digits[i]);
+		}
 	}
 	return failed(c->ev) ? NULL : new_text(c);
 }
@@ -514,33 +527,13 @@ static bool read_time(struct str s, int64_t *t)
 	return time_parse_iso(str_of(z), t);
 }
 
-/* The same day months later; the 31st of a shorter month is its last. */
-static int64_t months_later(int64_t t, int64_t n)
-{
-	unsigned *p, day;
-	struct date d = date_of(t);
-	int64_t month, out = t;
-	char z[64];
-
-	p = d.part;
-	day = p[DAY];
-	month = (int64_t)p[YEAR] * 12 + p[MONTH] - 1 + n;
-	if (month < 1970 * 12 || month > 9999 * 12 + 11)
-		return t;
-	do {
-		snprintf(z, sizeof(z), "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)(month / 12),
-			 (unsigned)(month % 12) + 1, day, p[HOUR], p[MINUTE], p[SECOND]);
-	} while (!time_parse_iso(str_of(z), &out) && day-- > 28);
-	return out;
-}
-
-/* ISO 8601: -P1Y2M3W4DT5H6M7S */
+/* ISO 8601: -P1Y2M3W4DT5H6M7S; a month has 30 days, a year 365. */
 static bool add_duration(struct str s, int64_t *t)
 {
 	/* as they may follow P, and behind a T */
 	static const char letters[] = "YMWDHMS";
-	static const int seconds_of[] = { 0, 0, 604800, 86400, 3600, 60, 1 };
-	int64_t sign = 1, months = 0, seconds = 0;
+	static const int seconds_of[] = { 31536000, 2592000, 604800, 86400, 3600, 60, 1 };
+	int64_t sign = 1;
 	size_t from = 0;
 	const char *at;
 	uint64_t n;
@@ -563,11 +556,10 @@ static bool add_duration(struct str s, int64_t *t)
 		if (at == NULL)
 			return false;
 		s = str_skip(s, 1);
-		seconds += (int64_t)n * seconds_of[at - letters] * sign;
-		if (at < letters + 2)
-			months += (int64_t)n * (*at == 'Y' ? 12 : 1) * sign;
+		*t += (int64_t)n * seconds_of[at - letters] * sign;
+		if (*t < 0 || *t > 253402300799)	/* 1970 to 9999 */
+			return false;
 	}
-	*t = months_later(*t, months) + seconds;
 	return true;
 }
 
