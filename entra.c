@@ -32,7 +32,13 @@ static const struct credential chain[] = {
 	  "ARM_OIDC_TOKEN|ARM_OIDC_TOKEN_FILE_PATH|ACTIONS_ID_TOKEN_REQUEST_URL", NULL, get_oidc },
 	{ "ManagedIdentityCredential", false, false, "", "claims=", get_managed },
 	{ "AzureCliCredential", true, false, "", "az login --claims-challenge ", get_az },
+	{ "LoginCredential", true, true, "", NULL, get_login },
 };
+
+void entra_use_login(struct entra *en)
+{
+	en->used = &chain[sizeof(chain) / sizeof(*chain) - 1];
+}
 
 char *entra_cache_path(void)
 {
@@ -289,9 +295,7 @@ static bool whole_number(const cJSON *v, int64_t max, int64_t *out)
 	return true;
 }
 
-/* The claims of a JWT, unchecked: for people, and where nothing else is said.
- * NULL when it is none.  Caller burns. */
-static cJSON *claims_of(const char *token)
+cJSON *entra_claims(const char *token)
 {
 	struct buf text = BUF_INIT(ENTRA_TOKEN_MAX);
 	struct err ignored = ERR_INIT;
@@ -321,7 +325,7 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
 		end += now;
 	} else if (!whole_number(json_get(doc, "expires_on"), now + TOKEN_LIFE_MAX, &end)) {
 		/* old App Service and az before 2.54 give a time of no zone */
-		cJSON *claims = en->used->cached ? NULL : claims_of(token);
+		cJSON *claims = en->used->cached ? NULL : entra_claims(token);
 		bool known = whole_number(json_get(claims, "exp"), now + TOKEN_LIFE_MAX, &end);
 
 		json_burn(claims);
@@ -554,6 +558,8 @@ int entra_token(struct entra *en, const char **token, struct err *e)
 		return -1;
 	free(en->claims);
 	en->claims = NULL;
+	if (en->subscription == NULL && en->used != NULL && en->used->get == get_login)
+		en->subscription = entra_login_subscription(en);
 	*token = en->token;
 	return 0;
 }
@@ -592,7 +598,7 @@ int entra_who(struct entra *en, struct entra_who *who, struct err *e)
 
 	if (entra_token(en, &token, e) < 0)
 		return -1;
-	doc = claims_of(token);
+	doc = entra_claims(token);
 	*who = (struct entra_who){ .credential = en->used->name, .expires_on = en->expires_on };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && *name == '\0'; i++)
 		name = json_str_opt(doc, names[i], "");

@@ -83,6 +83,35 @@ struct entra_who {
 };
 int entra_who(struct entra *en, struct entra_who *who, struct err *e);
 
+/* ---- a person signs in (entra/login.c) ---- */
+
+struct entra_login {
+	const char *client_id;		/* NULL: the Azure CLI's, which every tenant knows */
+	bool device_code;		/* a code to type on any machine; else a browser on this one */
+	void (*say)(void *ctx, const char *text);	/* what the person has to open */
+	void (*tick)(void *ctx, int64_t waited_ms);	/* about once a second */
+	void *ctx;
+};
+
+/*
+ * Have a person sign in to en->tenant ("": wherever the person is at home), with
+ * en->claims if any.  The refresh token is kept in login.json (0600) beside the
+ * token cache, one for each authority, in place of the last; the cache is
+ * emptied.  0: the token is in memory, too.  -1: ERR_AUTH, refused by the
+ * person or by Entra; ERR_TIMEOUT, nobody came within 5 (browser) or 15 minutes;
+ * ERR_INTR.
+ */
+int entra_login(struct entra *en, const struct entra_login *l, struct err *e);
+/* Is there something that could show a page? */
+bool entra_browser_here(void);
+/* From now on only that sign-in counts, no other credential. */
+void entra_use_login(struct entra *en);
+/* The subscription that goes with it; NULL: none was chosen.  Caller frees. */
+char *entra_login_subscription(const struct entra *en);
+int entra_login_choose(struct entra *en, const char *subscription, struct err *e);
+/* Forget it, and all cached tokens.  *name (caller frees): whose it was, NULL: there was none. */
+int entra_logout(struct entra *en, char **name, struct err *e);
+
 /* Where tokens are cached: $XDG_CACHE_HOME/azswarm/tokens.json or
  * ~/.cache/azswarm/tokens.json; NULL when there is no home.  Caller frees. */
 char *entra_cache_path(void);

@@ -70,6 +70,13 @@ static int run_emulator(struct call *c, struct err *e);
 #define LOGIN (NEEDS_SETTINGS | NEEDS_LOGIN)
 
 static const struct command commands[] = {
+	{ "login", AZURE(cmd_login, NEEDS_SETTINGS, 0, 0,
+	  "--device-code --tenant --subscription --client-id --claims-challenge",
+	  "[--tenant ID] [--subscription ID] [--device-code]",
+	  "sign in, in a browser or with a code") },
+	{ "logout", AZURE(cmd_logout, NEEDS_SETTINGS, 0, 0, "", "", "forget that, and all tokens") },
+	{ "status", AZURE(cmd_status, NEEDS_SETTINGS, 0, 0, "", "",
+	  "who I am, where, until when") },
 	{ "keys", AZURE(cmd_keys, NEEDS_SETTINGS, 0, 0, "", "",
 	  "make the keys of the operator and the cluster") },
 	{ "deploy-storage", AZURE(cmd_deploy_storage, LOGIN, 0, 0, "", "",
@@ -450,8 +457,8 @@ static int set_format(struct call *c, const char *v, struct err *e)
 	return 0;
 }
 
-/* What a flag sets: a bool or a text in struct call, or something of its own. */
-enum flag_kind { FLAG_TRUE, FLAG_TEXT, FLAG_FORMAT, FLAG_FORWARD };
+/* What a flag sets: a bool or a text in struct call, a setting, or something of its own. */
+enum flag_kind { FLAG_TRUE, FLAG_TEXT, FLAG_FORMAT, FLAG_FORWARD, FLAG_SETTING };
 
 static const struct flag {
 	const char *name;
@@ -475,6 +482,11 @@ static const struct flag {
 	{ "--faults", FLAG_TEXT, offsetof(struct call, faults) },
 	{ "--record", FLAG_TEXT, offsetof(struct call, record) },
 	{ "--cores", FLAG_TEXT, offsetof(struct call, cores) },
+	{ "--device-code", FLAG_TRUE, offsetof(struct call, session.device_code) },
+	{ "--client-id", FLAG_TEXT, offsetof(struct call, session.client_id) },
+	{ "--claims-challenge", FLAG_TEXT, offsetof(struct call, session.claims) },
+	{ "--tenant", FLAG_SETTING, S_TENANT_ID },
+	{ "--subscription", FLAG_SETTING, S_SUBSCRIPTION_ID },
 	{ "-L", FLAG_FORWARD, 0 },
 	{ "-o", FLAG_FORMAT, 0 },	/* a file, where a command has it of its own */
 };
@@ -496,6 +508,9 @@ static int take_value(struct call *c, const struct command *cmd, const struct fl
 		if (!in_list(cmd->flags, flag->name, strlen(flag->name)))
 			return set_format(c, value, e);
 		c->out = value;
+		return 0;
+	case FLAG_SETTING:
+		settings_set(&c->settings, (enum setting)flag->at, value, "flag");
 		return 0;
 	case FLAG_FORWARD:
 		if (c->session.n_forwards == SESSION_FORWARDS_MAX)

@@ -91,6 +91,10 @@ static void send_answer(struct call *c, const cJSON *rule)
 	size_t n = COMMON;
 	bool chunked;
 
+	/* a browser would take this for all of localhost, also for the port that
+	 * waits for it to come back */
+	if (page || c->status == 302)
+		fields[3] = "Referrer-Policy: no-referrer";
 	identify(c);
 	/* compute's bodies are indented, the others' are not */
 	if (page)

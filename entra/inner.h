@@ -49,6 +49,9 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 /* Take access_token (under that name) and its end, expires_on or expires_in,
  * numbers or strings. */
 int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err *e);
+/* The claims of a JWT, unchecked: for people, and where nothing else is said.
+ * NULL when it is none.  Caller burns. */
+cJSON *entra_claims(const char *token);
 /* The token request of a credential that has no more to say than this form;
  * adds client_id, scope (or resource) and claims.  Burns the form. */
 int entra_ask(struct entra *en, struct buf *form, struct err *e);
@@ -63,11 +66,12 @@ void entra_url(const struct entra *en, const char *endpoint, struct buf *url);
 /* The scope as v1 endpoints know it.  Caller frees. */
 char *entra_resource(const struct entra *en);
 
-/* The credentials: entra/assertion.c, then entra/outside.c. */
+/* The credentials: entra/assertion.c, entra/outside.c, entra/login.c. */
 int get_environment(struct entra *en, struct err *e);
 int get_workload(struct entra *en, struct err *e);
 int get_oidc(struct entra *en, struct err *e);
 int get_managed(struct entra *en, struct err *e);
 int get_az(struct entra *en, struct err *e);
+int get_login(struct entra *en, struct err *e);
 
 #endif

@@ -18,6 +18,10 @@ struct session {
 	bool watch;			/* --watch */
 	bool stop;			/* --stop */
 	bool dry_run;			/* --dry-run */
+	/* of login */
+	bool device_code;		/* --device-code */
+	const char *client_id;		/* --client-id, NULL: the usual one */
+	const char *claims;		/* --claims-challenge, base64 */
 	const char *forwards[SESSION_FORWARDS_MAX];	/* -L */
 	size_t n_forwards;
 	int exit_status;		/* of a command over there, when that is ours, too */

@@ -71,6 +71,9 @@ const char *sku_capability(const cJSON *sku, const char *name);
 
 /* ---- the commands; argv[0] is the command's name ---- */
 
+int cmd_login(struct session *s, int argc, char **argv, struct err *e);
+int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
+int cmd_status(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);

@@ -1,4 +1,7 @@
 # One page for each command.
+azswarm help login
+azswarm help logout
+azswarm help status
 azswarm help keys
 azswarm help deploy-storage
 azswarm help create-shares

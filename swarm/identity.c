@@ -1,0 +1,214 @@
+/*
+ * The commands about who we are: login, logout, status.  How a person signs
+ * in is entra/login.c's; here is what is said meanwhile, and which subscription
+ * is meant from then on.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "swarm/swarm.h"
+
+/* Has to be seen, whatever --quiet says: somebody must open that page. */
+static void say(void *ctx, const char *text)
+{
+	struct session *s = ctx;
+	bool quiet = s->ui->quiet;
+
+	s->ui->quiet = false;
+	ui_say(s->ui, "%s", text);
+	s->ui->quiet = quiet;
+}
+
+static void tick(void *ctx, int64_t waited_ms)
+{
+	struct session *s = ctx;
+
+	ui_waiting(s->ui, "the sign-in", waited_ms, now_ms());
+}
+
+/* ---- subscriptions ---- */
+
+struct choice {
+	struct listing list;
+	const char *wanted;	/* NULL: any */
+	char *id, *name;	/* the last one seen, or the wanted one */
+	unsigned n;
+};
+
+static int row_subscription(void *ctx, const cJSON *item, struct err *e)
+{
+	struct choice *c = ctx;
+	const char *id = json_str(item, "subscriptionId", e), *name = json_str_opt(item, "displayName", "");
+
+	if (id == NULL)
+		return -1;
+	listing_row(&c->list);
+	listing_cell(&c->list, "%s", name);
+	listing_cell(&c->list, "%s", id);
+	listing_cell(&c->list, "%s", json_str_opt(item, "state", ""));
+	c->n++;
+	if (c->wanted == NULL || str_ieqz(str_of(id), c->wanted) || strcmp(name, c->wanted) == 0) {
+		free(c->id);
+		free(c->name);
+		c->id = xstrdup(id);
+		c->name = xstrdup(name);
+	}
+	return 0;
+}
+
+static int row_tenant(void *ctx, const cJSON *item, struct err *e)
+{
+	struct choice *c = ctx;
+
+	(void)e;
+	listing_row(&c->list);
+	listing_cell(&c->list, "%s", json_str_opt(item, "displayName", ""));
+	listing_cell(&c->list, "%s", json_str_opt(item, "tenantId", ""));
+	listing_cell(&c->list, NULL);
+	return 0;
+}
+
+/* Remember the subscription that is wanted, or the only one; else show them. */
+static int choose(struct session *s, struct err *e)
+{
+	static const char *const columns[] = { "name", "id", "state", NULL };
+	const char *wanted = settings_get(s->set, S_SUBSCRIPTION_ID);
+	struct choice c = { .wanted = *wanted ? wanted : NULL };
+	int rc = -1;
+
+	listing_init(&c.list, columns);
+	if (azure_list(&s->az, "/subscriptions?api-version=" API_SUBSCRIPTIONS, "subscriptions", row_subscription,
+		       &c, e) < 0)
+		goto out;
+	if (c.wanted != NULL && c.id == NULL) {
+		err_set(e, ERR_USAGE, "signed in, but subscription %s is none of yours in this tenant", c.wanted);
+	} else if (c.n == 1 || (c.wanted != NULL && c.id != NULL)) {
+		if ((rc = entra_login_choose(&s->entra, c.id, e)) == 0)
+			ui_say(s->ui, "subscription %s (%s)", c.name, c.id);
+	} else if (c.n > 0) {
+		if ((rc = listing_print(&c.list, s->ui, e)) == 0)
+			ui_say(s->ui, "choose one: azswarm login --subscription ID");
+	} else if (azure_list(&s->az, "/tenants?api-version=" API_SUBSCRIPTIONS, "tenants", row_tenant, &c, e) == 0 &&
+		   (rc = listing_print(&c.list, s->ui, e)) == 0) {
+		ui_say(s->ui, "no subscription in this tenant; others: azswarm login --tenant ID");
+	}
+out:
+	listing_release(&c.list);
+	free(c.id);
+	free(c.name);
+	return rc;
+}
+
+/* ---- the commands ---- */
+
+static int take_claims(struct session *s, struct err *e)
+{
+	struct buf json = BUF_INIT(8192);
+	cJSON *doc = NULL;
+	int rc = -1;
+
+	if (buf_add_unbase64(&json, str_of(s->claims), e) == 0 &&
+	    (doc = json_parse(buf_str(&json), "claims", e)) != NULL)
+		rc = 0;
+	else
+		e->kind = ERR_USAGE;
+	json_free(doc);
+	free(s->entra.claims);
+	s->entra.claims = buf_detach(&json);
+	return rc < 0 ? err_in(e, "--claims-challenge") : 0;
+}
+
+int cmd_login(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct entra_login l = {
+		.client_id = s->client_id, .device_code = s->device_code || !entra_browser_here(),
+		.say = say, .tick = tick, .ctx = s,
+	};
+	const char *source = s->set->source[S_SUBSCRIPTION_ID], *token;
+	struct err ignored = ERR_INIT;
+	bool only_choose = source != NULL && strcmp(source, "flag") == 0 && s->claims == NULL;
+
+	(void)argc, (void)argv;
+	if (session_reach(s, e) < 0 || (s->claims != NULL && take_claims(s, e) < 0))
+		return -1;
+	entra_use_login(&s->entra);
+	/* with a good sign-in, --subscription is all that is asked for */
+	if (!only_choose || entra_token(&s->entra, &token, &ignored) < 0) {
+		if (entra_login(&s->entra, &l, e) < 0)
+			return -1;
+		ui_clear(s->ui);
+		ui_say(s->ui, "signed in");
+	}
+	if (*settings_get(s->set, S_CLIENT_ID))
+		ui_say(s->ui, "AZURE_CLIENT_ID is set: that application goes before this sign-in, unless "
+		       "AZURE_TOKEN_CREDENTIALS=LoginCredential");
+	return choose(s, e);
+}
+
+int cmd_logout(struct session *s, int argc, char **argv, struct err *e)
+{
+	char *name = NULL;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (session_reach(s, e) == 0 && (rc = entra_logout(&s->entra, &name, e)) == 0)
+		ui_say(s->ui, name != NULL ? "signed out %s" : "nobody was signed in by 'azswarm login'", name);
+	free(name);
+	return rc;
+}
+
+/* A line each for people, one row for programs. */
+static int print_who(struct session *s, const char *const *names, const char *const *values, size_t n,
+		     struct err *e)
+{
+	struct listing t;
+	int rc = 0;
+
+	if (s->ui->format == UI_TABLE) {
+		for (size_t i = 0; i < n; i++)
+			fprintf(s->ui->out, "%-18s %s\n", names[i], values[i]);
+		return 0;
+	}
+	listing_init(&t, names);
+	listing_row(&t);
+	for (size_t i = 0; i < n; i++)
+		listing_cell(&t, "%s", values[i]);
+	rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
+	return rc;
+}
+
+int cmd_status(struct session *s, int argc, char **argv, struct err *e)
+{
+	static const char *const names[] = { "name", "object", "credential", "tenant", "subscription",
+					     "subscription name", "endpoint", "until", NULL };
+	struct azure_reply r = { 0 };
+	struct entra_who who;
+	struct err why = ERR_INIT;
+	char until[32], *path = NULL;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (session_reach(s, e) < 0 || entra_who(&s->entra, &who, e) < 0)
+		return -1;
+	time_iso(who.expires_on, until);
+	if (*s->az.subscription == '\0' && s->entra.subscription != NULL) {
+		free(s->az.subscription);
+		s->az.subscription = xstrdup(s->entra.subscription);
+	}
+	if (*s->az.subscription) {
+		path = azure_path(&s->az, "?api-version=" API_SUBSCRIPTIONS);
+		azure_call(&s->az, "GET", path, NULL, 0, &r, &why);
+	}
+	const char *const values[] = { who.name, who.object_id, who.credential, who.tenant, s->az.subscription,
+				       json_str_opt(r.doc, "displayName", ""), s->az.arm, until };
+	rc = print_who(s, names, values, sizeof(values) / sizeof(*values), e);
+	if (rc == 0 && why.kind != ERR_NONE) {
+		*e = why;
+		rc = -1;
+	}
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
