@@ -229,8 +229,9 @@ build/anchors: $(OWN_CRT) build/o/build-aux/anchors.o build/libbearssl.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
 		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
 
-build/roots: build/anchors | tools
-	$(call say,ROOTS)build/anchors $$(find '$(CA_CERTS)' -name '*.crt' | sort) >$@.tmp
+build/roots: build/anchors build-aux/roots | tools
+	$(call say,ROOTS)cd '$(CA_CERTS)' && '$(CURDIR)/build/anchors' \
+		$$(sed 's/#.*//' '$(CURDIR)/build-aux/roots') >'$(CURDIR)/$@.tmp'
 	@mv $@.tmp $@
 
 # Its time changes only when its text does.

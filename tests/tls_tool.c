@@ -5,7 +5,8 @@
  *	tls_tool key-rsa BITS | key-ec
  *	tls_tool ssh FILE COMMENT | pin FILE
  *	tls_tool cert CN ISSUER|- ca|leaf DAYS SUBJECT_KEY ISSUER_KEY [NAME...]
- *	tls_tool roots		how many the trust that the environment asks for has
+ *	tls_tool roots STORE...	how many the trust that the environment asks for has,
+ *				with those as the stores of the system
  *	tls_tool client PORT NAME TRUST SECONDS
  *		connects to 127.0.0.1:PORT, sends stdin, prints what comes
  *		until the end; TRUST is default, ca:FILE or pin:HEX
@@ -343,9 +344,13 @@ int main(int argc, char **argv)
 		return client(argv);
 	if (argc == 6 && strcmp(argv[1], "server") == 0)
 		return server(argv);
-	if (argc == 2 && strcmp(argv[1], "roots") == 0) {
-		struct tls_trust *t = trust_of("default");
+	if (argc >= 2 && strcmp(argv[1], "roots") == 0) {
+		struct tls_trust *t = trust_from((const char *const *)argv + 2, &e);
 
+		if (t == NULL) {
+			fprintf(stderr, "%s\n", e.msg);
+			return 1;
+		}
 		printf("%zu\n", t->anchors_count);
 		tls_trust_free(t);
 		return 0;

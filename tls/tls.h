@@ -18,9 +18,10 @@
 struct tls_trust;		/* a set of roots, or one pinned key */
 
 /*
- * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace the
- * built-in ones), else those built in.  A variable that names something
- * unreadable or without a certificate is an error that names it.
+ * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace all
+ * others), else those of the system, else those built in, which are enough for
+ * Azure and GitHub.  A variable that names something unreadable or without a
+ * certificate is an error that names it.
  */
 struct tls_trust *tls_trust_default(struct err *e);
 /* Roots from PEM text. */

@@ -1,7 +1,7 @@
 /*
- * Whom to trust: the roots that the build took from the system's bundle, or
- * those that SSL_CERT_FILE and SSL_CERT_DIR name, or one key.  A root is kept
- * as a record of its name and key; build-aux/anchors.c describes the form.
+ * Whom to trust: the roots that SSL_CERT_FILE and SSL_CERT_DIR name, else
+ * those of the system, else the few that are built in, or one key.  A root is
+ * kept as a record of its name and key; build-aux/anchors.c describes the form.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -201,7 +201,7 @@ static int add_directories(struct tls_trust *t, const char *list, struct err *e)
 	return 0;
 }
 
-struct tls_trust *tls_trust_default(struct err *e)
+struct tls_trust *trust_from(const char *const *stores, struct err *e)
 {
 	const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
 	struct tls_trust *t = trust_new();
@@ -214,6 +214,14 @@ struct tls_trust *tls_trust_default(struct err *e)
 		err_in(e, "SSL_CERT_DIR");
 		goto fail;
 	}
+	/* A store that is there and cannot be used is passed over: whoever
+	 * wants another one names it. */
+	for (; t->records.n == 0 && *stores != NULL; stores++) {
+		struct err ignored = ERR_INIT;
+
+		if (file_exists(*stores) && add_file(t, *stores, &ignored) < 0)
+			buf_reset(&t->records);
+	}
 	if (t->records.n == 0)
 		asset_get("build/roots", &t->records);
 	trust_index(t, buf_str(&t->records));
@@ -221,6 +229,19 @@ struct tls_trust *tls_trust_default(struct err *e)
 fail:
 	tls_trust_free(t);
 	return NULL;
+}
+
+struct tls_trust *tls_trust_default(struct err *e)
+{
+	/* where the distributions keep them, in the order of what is common */
+	static const char *const stores[] = {
+		"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, Arch */
+		"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora, RHEL */
+		"/etc/ssl/ca-bundle.pem",		/* SUSE */
+		"/etc/ssl/cert.pem", NULL
+	};
+
+	return trust_from(stores, e);
 }
 
 struct tls_trust *tls_trust_pem(struct str pem, const char *what, struct err *e)

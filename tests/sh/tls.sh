@@ -331,7 +331,7 @@ env_fetch()	# VARIABLE=VALUE...
 mkdir dir empty strangers && cp stranger.pem strangers/0 && cp root.pem dir/0 && cp rsaroot.pem dir/1 && echo text >dir/README && mkfifo dir/fifo
 : >nothing.pem
 sed 5d root.pem >broken.pem
-expect "trust: built-in roots do not know ours" 1 'unknown issuer CN=Test Root' env_fetch
+expect "trust: the roots of the system do not know ours" 1 'unknown issuer CN=Test Root' env_fetch
 expect "trust: SSL_CERT_FILE" 0 '200 ok' env_fetch SSL_CERT_FILE=roots.pem
 expect "trust: SSL_CERT_DIR" 0 '200 ok' env_fetch SSL_CERT_DIR=dir
 expect "trust: both" 0 '200 ok' env_fetch SSL_CERT_FILE=stranger.pem SSL_CERT_DIR=dir
@@ -345,18 +345,37 @@ expect "trust: SSL_CERT_DIR missing" 1 'SSL_CERT_DIR: no-such-dir: No such file'
 expect "trust: SSL_CERT_DIR without any" 1 'SSL_CERT_DIR: empty: no certificate' env_fetch SSL_CERT_DIR=empty
 reap "$spawned"
 
-# The roots built in are those of the bundle they were made from: as many as
-# it has different pairs of name and key, as openssl reads them.
+# The roots built in are those of the list: as many as it has different pairs
+# of name and key, as openssl reads them; and so are those of the system.
 bundle=${CA_CERTS:-/usr/share/ca-certificates/mozilla}
-if [ -d "$bundle" ]; then
-	wanted=$(for f in "$bundle"/*.crt; do
+different()
+{
+	for f in "$@"; do
 		openssl x509 -in "$f" -noout -subject -pubkey 2>/dev/null | sha256sum
-	done | sort -u | wc -l)
-	same "trust: every root of the system is built in" "$wanted" "$("$tool" roots)"
+	done | sort -u | wc -l
+}
+if [ -d "$bundle" ]; then
+	# shellcheck disable=SC2046
+	listed=$(cd "$bundle" && ls -d $(sed 's/#.*//' "$SRCDIR/build-aux/roots"))
+	same "trust: every root of the list is built in" "$(cd "$bundle" && different $listed)" "$("$tool" roots)"
+	# the thumbprints that Microsoft publishes ("Azure Certificate Authority details")
+	for f in $listed; do
+		openssl x509 -in "$bundle/$f" -noout -fingerprint -sha1 | tr -d :
+	done >thumbprints
+	for t in DF3C24F9BFD666761B268073FE06D1CC8D4F82A4 A8985D3A65E5E5C4B2D7D66D40C6DD2FB19C5436 \
+	    7E04DE896A3E666D00E687D33FFAD93BE83D349E A78849DC5D7C758C8CDE399856B3AAD0B2A57135 \
+	    17F3DE5E9F0F19E98EF61F32266E20C407AE30EE 73A5E64A3BFF8316FF0EDCCC618A906E4EAE4D74 \
+	    999A64C37FF47D9FAB95F14769891460EEC4C3C5 8CF427FD790C3AD166068DE81E57EFBB932272D4; do
+		check "trust: Azure's root $t" grep -q "$t" thumbprints
+	done
 	cat "$bundle"/*.crt >bundle.pem
+	wanted=$(different "$bundle"/*.crt)
 	same "trust: every root of a bundle is read" "$wanted" "$(SSL_CERT_FILE=bundle.pem "$tool" roots)"
+	same "trust: every root of the system's store" "$wanted" "$("$tool" roots none bundle.pem roots.pem)"
+	same "trust: a store of the system without any" 2 "$("$tool" roots nothing.pem broken.pem roots.pem)"
+	same "trust: a store that was named comes first" 1 "$(SSL_CERT_FILE=root.pem "$tool" roots bundle.pem)"
 else
-	skip "trust: every root of the system is built in" "no $bundle here"
+	skip "trust: every root of the list is built in" "no $bundle here"
 fi
 skip "trust: a chain to a real root" "needs a host of the Internet"
 
