@@ -154,6 +154,50 @@ static void play_bare_error(const char *file, const cJSON *doc)
 	buf_release(&why);
 }
 
+/* ---- which exchange answers for what another one began ------------------------ */
+
+/* The address that an answer sends the client to; "" when it sends it nowhere. */
+static const char *sent_to(const cJSON *x)
+{
+	const char *async = field_of(x, "azure-asyncoperation"), *location = field_of(x, "location");
+
+	return *async ? async : status_of(x) == 202 ? location : "";
+}
+
+/* What follows the last '/': an operation's id, and the query. */
+static const char *id_of(const char *url)
+{
+	const char *slash = strrchr(url, '/');
+
+	return slash ? slash : url;
+}
+
+/* poll is one of the operation at url: recorders gave some other names to
+ * deployments, but not to operations. */
+static bool is_poll(const cJSON *poll, const char *url)
+{
+	const char *asked = text_of(poll, "url");
+
+	return strcmp(text_of(poll, "method"), "GET") == 0 &&
+	       (strcmp(asked, url) == 0 || (strstr(asked, "/operationStatuses/") != NULL &&
+					    strcmp(id_of(asked), id_of(url)) == 0));
+}
+
+/* The next one behind x that answers for the operation at url.  Some clients
+ * asked for the resource instead: its state is the operation's. */
+static const cJSON *next_poll(const cJSON *began, const cJSON *x, const char *url)
+{
+	const cJSON *any;
+
+	for (any = began->next; any != NULL && !is_poll(any, url); any = any->next)
+		;
+	if (any == NULL)
+		url = text_of(began, "url");
+	for (x = x->next; x != NULL && !is_poll(x, url); x = x->next)
+		;
+	return x;
+}
+
 /* ---- the player -------------------------------------------------------------- */
 
 /* One recording.  Of exchanges that ask for the same the first that was not
@@ -166,6 +210,8 @@ struct player {
 	struct buf fields;
 	const cJSON *last;	/* served */
 	int64_t last_at;
+	const cJSON *began, *polled;	/* what is polled, and where it stands */
+	char state[100];		/* an answer made of a resource's */
 	struct buf wrong;	/* of what the client did */
 };
 
@@ -206,10 +252,38 @@ static void check_pause(struct player *p, const cJSON *x)
 		buf_addf(&p->wrong, "asks after %lld ms, Retry-After was \"%s\"", (long long)pause, wanted);
 }
 
+static void fill(struct player *p, const cJSON *x, const char *body)
+{
+	const cJSON *f;
+
+	p->last = x;
+	p->last_at = fake.now;
+	buf_reset(&p->fields);
+	cJSON_ArrayForEach(f, json_get(x, "response_headers"))
+		if (cJSON_IsString(f) && !is_framing(f->string))
+			buf_addf(&p->fields, "%s: %s\r\n", f->string, f->valuestring);
+	p->act = (struct act){ .status = status_of(x), .fields = p->fields.str, .body = body };
+}
+
+/* A poll at an address that nobody asked, or under another name. */
+static const struct act *answer_for(struct player *p)
+{
+	const cJSON *x = next_poll(p->began, p->polled, sent_to(p->began));
+	struct azure_reply r;
+
+	p->polled = x != NULL ? x : p->polled;
+	reply_of(p->polled, &r);
+	snprintf(p->state, sizeof(p->state), "{\"status\":\"%s\"}", json_str_opt(r.doc, "status",
+		 json_str_opt(r.doc, "properties.provisioningState", "Succeeded")));
+	azure_reply_release(&r);
+	fill(p, p->polled, p->state);
+	return &p->act;
+}
+
 static const struct act *choose(void *ctx, struct str method, struct str url, struct str body)
 {
 	struct player *p = ctx;
-	const cJSON *x, *found = NULL, *f;
+	const cJSON *x, *found = NULL;
 	size_t i = 0, at = 0;
 
 	cJSON_ArrayForEach(x, p->exchanges) {
@@ -220,6 +294,8 @@ static const struct act *choose(void *ctx, struct str method, struct str url, st
 		}
 		i++;
 	}
+	if (found == NULL && p->began != NULL && str_eqz(url, sent_to(p->began)))
+		return answer_for(p);
 	if (found == NULL) {
 		buf_addf(&p->wrong, "%.*s %.*s was not recorded", STR_ARG(method), STR_ARG(url));
 		return NULL;
@@ -228,14 +304,9 @@ static const struct act *choose(void *ctx, struct str method, struct str url, st
 		buf_addf(&p->wrong, "the body of %.*s is another", STR_ARG(method));
 	check_pause(p, found);
 	p->served[at] = true;
-	p->last = found;
-	p->last_at = fake.now;
-	buf_reset(&p->fields);
-	cJSON_ArrayForEach(f, json_get(found, "response_headers"))
-		if (cJSON_IsString(f) && !is_framing(f->string))
-			buf_addf(&p->fields, "%s: %s\r\n", f->string, f->valuestring);
-	p->act = (struct act){ .status = status_of(found), .fields = p->fields.str,
-			       .body = str_eqz(method, "HEAD") ? NULL : text_of(found, "response_body") };
+	if (*sent_to(found) != '\0' && p->began == NULL)
+		p->began = p->polled = found;
+	fill(p, found, str_eqz(method, "HEAD") ? NULL : text_of(found, "response_body"));
 	return &p->act;
 }
 
@@ -270,23 +341,22 @@ static enum lro_state recorded_state(const cJSON *x)
 	return state;
 }
 
-/* The exchange that ends what x begins: the first behind it, at the address
- * that x names, that is no more "in progress".  x itself when it names none;
- * NULL when the end was not recorded. */
-static const cJSON *end_of(const cJSON *x)
+/* The exchange that ends what x begins, x itself when that needs no polls; NULL
+ * when the end was not recorded, *polls then says whether any poll was. */
+static const cJSON *end_of(const cJSON *x, bool *polls)
 {
-	const char *async = field_of(x, "azure-asyncoperation"), *location = field_of(x, "location");
-	const char *url = *async ? async : status_of(x) == 202 ? location : "";
+	const char *url = sent_to(x), *method = text_of(x, "method");
+	const cJSON *began = x;
 
-	if (*url == '\0' && recorded_state(x) == LRO_WAIT)
+	*polls = false;
+	if (*url == '\0' && recorded_state(x) == LRO_WAIT &&
+	    (strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0))
 		url = text_of(x, "url");
 	if (*url == '\0')
 		return x;
-	for (x = x->next; x != NULL; x = x->next)
-		if (strcmp(text_of(x, "method"), "GET") == 0 && strcmp(text_of(x, "url"), url) == 0 &&
-		    recorded_state(x) != LRO_WAIT)
-			return x;
-	return NULL;
+	while ((x = next_poll(began, x, url)) != NULL && recorded_state(x) == LRO_WAIT)
+		*polls = true;
+	return x;
 }
 
 static bool is_recorded(const cJSON *from, const char *method, const char *url)
@@ -344,22 +414,27 @@ static void ask(struct rig *g, const cJSON *x, struct buf *why)
 
 static void operate(struct rig *g, const cJSON *x, struct buf *why)
 {
-	const cJSON *end = end_of(x);
-	struct azure_wait w = { .what = "it", .limit_ms = 24 * 3600000, .no_wait = end == NULL };
+	bool polls;
+	const cJSON *end = end_of(x, &polls);
+	/* one that was still going on when the recording ended goes on */
+	struct azure_wait w = { .what = "it", .limit_ms = 1800000, .no_wait = end == NULL && !polls };
 	struct azure_reply r = { 0 }, last;
 	struct err e = ERR_INIT, ignored = ERR_INIT;
 	const char *url = text_of(x, "url");
 	bool get = end != NULL && end != x && is_recorded(end, "GET", url) &&
 		   strcmp(text_of(x, "method"), "DELETE") != 0;
 	cJSON *body = json_parse(str_of(text_of(x, "request_body")), "recorded", &ignored);
-	enum lro_state want = end == NULL ? LRO_DONE : end == x && status_of(x) < 400 ? LRO_DONE : recorded_state(end);
+	enum lro_state want = end == NULL ? (polls ? LRO_WAIT : LRO_DONE) :
+			      end == x && status_of(x) < 400 ? LRO_DONE : recorded_state(end);
 	int rc = azure_do(&g->az, text_of(x, "method"), url, body, &w, get ? &r : NULL, &e);
 
 	if ((rc == 0) != (want == LRO_DONE))
 		buf_addf(why, "ends %s, recorded as %s: %s", rc == 0 ? "done" : "failed", name_of(want), e.msg);
+	else if (want == LRO_WAIT && e.kind != ERR_TIMEOUT)
+		buf_addf(why, "does not go on waiting: %s", e.msg);
 	else if (rc < 0 && end == x)
 		check_error(x, &e, why);
-	else if (rc < 0) {
+	else if (rc < 0 && want == LRO_FAILED) {
 		reply_of(end, &last);
 		says_cause(e.msg, last.doc, why);
 		azure_reply_release(&last);
@@ -459,12 +534,13 @@ static void play_exchange(struct player *p, const cJSON *x)
 	struct azure_reply r;
 	struct rig g;
 	char name[80];
+	bool polls = false;
 
 	rig_open(&g, anything, NULL);
 	g.d.choose = choose;
 	g.d.choose_ctx = p;
 	g.d.piece = 1000;
-	p->last = NULL;
+	p->last = p->began = NULL;
 	reply_of(x, &r);
 	if (reads && status_of(x) == 200 && cJSON_IsArray(json_get(r.doc, "value"))) {
 		what = "list";
@@ -473,7 +549,8 @@ static void play_exchange(struct player *p, const cJSON *x)
 		what = status_of(x) >= 400 ? "error" : "answer";
 		ask(&g, x, &why);
 	} else {
-		what = status_of(x) >= 400 ? "error" : end_of(x) != NULL ? "to its end" : "begins";
+		what = status_of(x) >= 400 ? "error" : end_of(x, &polls) != NULL ? "to its end" :
+			polls ? "is waited for" : "begins";
 		operate(&g, x, &why);
 	}
 	if (why.n == 0)
