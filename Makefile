@@ -263,6 +263,12 @@ build/tests/%: build/san/tests/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
+# The whole program, sanitized: what sh/faults drives.
+build/san/main.o: private OWN_FLAGS += -include build/version.h
+build/san/main.o: main.c build/version.h
+build/san/azswarm: build/san/main.o $(SAN_LIBS)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
 # The same, made like the product: what bench measures.
 build/bench/%: build/o/build-aux/start.o build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)

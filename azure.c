@@ -443,6 +443,11 @@ static int exchange(struct azure *az, const char *method, const char *url, struc
 	rc = http_exchange(&az->http, &q, &r->http, e);
 	if (rc == 0 && r->http.body.n > 0)
 		r->doc = json_parse(buf_str(&r->http.body), "answer", &ignored);
+	/* the page of somebody who sits between, and no word from Azure */
+	if (rc == 0 && split == NULL && r->doc == NULL && r->http.body.n > 0 &&
+	    r->http.head.status / 100 == 2)
+		rc = err_set(e, ERR_PROTO, "HTTP %u and not JSON: %.*s", r->http.head.status,
+			     STR_ARG(str_head(buf_str(&r->http.body), 80)));
 	buf_burn(&auth);
 	return rc;
 }
@@ -1029,7 +1034,7 @@ enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now
 enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e)
 {
 	if (++op->dropped > POLL_DROPPED_MAX) {
-		err_set(e, ERR_NET, "lost the connection %u times in a row while waiting",
+		err_set(e, ERR_NET, "no answer %u times in a row while waiting",
 			op->dropped);
 		return LRO_FAILED;
 	}

@@ -713,7 +713,10 @@ int main(int argc, char **argv)
 	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
 		err_in(&e, "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
-		fprintf(stderr, "azswarm: %s%s%s\n", cmd ? cmd->name : "", cmd ? ": " : "", e.msg);
+		const char *do_this = advice(&e);
+
+		fprintf(stderr, "azswarm: %s%s%s%s%s\n", cmd ? cmd->name : "", cmd ? ": " : "", e.msg,
+			do_this ? "; " : "", do_this ? do_this : "");
 		status = err_exit_code(&e);
 	} else if (c.session.exit_status > 0) {
 		status = c.session.exit_status;

@@ -47,7 +47,7 @@ static void identify(struct call *c)
 /* What a rule has in place of the answer. */
 static void put_fault(struct call *c, const cJSON *rule)
 {
-	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info"), *f;
+	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info");
 
 	c->status = (unsigned)json_int_opt(rule, "status", 500);
 	c->gateway = true;
@@ -62,16 +62,12 @@ static void put_fault(struct call *c, const cJSON *rule)
 		json_free(c->out);
 		c->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
 		c->plain = "text/html";
-	}
-	if (info != NULL)
+	} else if (info != NULL)
 		json_set(json_get_mut(c->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
 	if (cJSON_IsString(after))
 		call_field(c, "Retry-After: %s", after->valuestring);
 	else if (after != NULL)
 		call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
-	cJSON_ArrayForEach(f, json_get(rule, "fields"))
-		if (cJSON_IsString(f) && c->n_fields < 8)
-			call_field(c, "%s", f->valuestring);
 }
 
 /* rule: what is to be wrong with it, or NULL. */
@@ -209,6 +205,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	struct err e = ERR_INIT;
 	int64_t began = now_ms();
 	cJSON *rule = faults_request(m, h);
+	const cJSON *f;
 	bool late = json_bool_opt(rule, "late", false), cut_off = false;
 	bool instead = json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
 		       json_bool_opt(rule, "reset", false);
@@ -237,6 +234,9 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	}
 	if (instead)
 		put_fault(c, rule);
+	cJSON_ArrayForEach(f, json_get(rule, "fields"))
+		if (cJSON_IsString(f) && c->n_fields < 8)
+			call_field(c, "%s", f->valuestring);
 	if (cut_off)
 		http_x_abort(x);
 	else if (!faults_send(m, x, rule))

@@ -15,8 +15,9 @@
  * out all the same, and only its answer is another.  It gets
  *
  *	"status"	with "code", "message", "retryAfter" (seconds, or a date),
- *			"info" (its error's additionalInfo), "fields"
- *			(["Name: value", ...]) and "body" (text, in place of JSON)
+ *			"info" (its error's additionalInfo) and "body" (text, in
+ *			place of JSON)
+ *	"fields"	["Name: value", ...], also with its own answer
  *	"raw"		these bytes, whatever they are, and the connection closed
  *	"reset": true	a connection that is reset
  *	"truncate"	its answer, broken off after so many bytes of the body

@@ -405,20 +405,29 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	struct agents a = { 0 };
 	uint64_t wanted;
 	int64_t capacity;
-	int rc = -1;
+	int rc = -1, turns = 3;
 
 	if (argc != 2 || !str_num(str_of(argv[1]), SCALE_MAX, &wanted)) {
 		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", SCALE_MAX);
 		goto out;
 	}
+again:
+	azure_reply_release(&r);
+	agents_release(&a);
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
 	    json_int(r.doc, "sku.capacity", 0, AGENTS_MAX, &capacity, e) < 0 ||
 	    agents_list(s, &a, e) < 0 || fit_autoscale(s, (int)wanted, e) < 0)
 		goto out;
 	/* what is there counts, not what was once asked for */
-	if (a.n > wanted)
+	if (a.n > wanted) {
 		rc = scale_in(s, &a, a.n - (size_t)wanted, e);
-	else if (a.n < wanted || capacity != (int64_t)wanted)
+		/* autoscale or a colleague was faster: Azure knows an id no more */
+		if (rc < 0 && turns-- > 0 && strstr(e->msg, "(target instanceId") != NULL) {
+			ui_say(s->ui, "somebody else removes agents, too; looking again");
+			err_clear(e);
+			goto again;
+		}
+	} else if (a.n < wanted || capacity != (int64_t)wanted)
 		rc = scale_out(s, r.doc, (int)wanted, e);
 	else
 		rc = 0;

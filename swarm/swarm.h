@@ -13,6 +13,9 @@
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
+/* What to do about an error of Azure's; NULL when that is not known. */
+const char *advice(const struct err *e);
+
 /* ---- storage (swarm/storage.c) ---- */
 
 /* ERR_DATA unless the account is there. "https://ACCOUNT.blob..." and file endpoint, caller frees both (either may be NULL). */

@@ -597,9 +597,12 @@ static const struct call_row {
 
 	{ "a body that trickles", "GET", R, NULL, 0, { { GET_R, 200, .body = THING, .then = DRIP } },
 	  { ERR_TIMEOUT, ARM_HOST "|the answer took too long", .waits = "" } },
-	{ "HTML where JSON should be", "GET", R, NULL, 0,
-	  { { GET_R, 200, "Content-Type: text/html\r\n", "<html>sign in first</html>" } },
-	  { .final = "", .status = 200, .waits = "" } },
+	{ "HTML where JSON should be", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 200, "Content-Type: text/html\r\n", "<html>sign in first</html>" },
+	    { PUT_R, 200, .body = THING } }, { .final = "thing", .waits = "~1", .dials = 1 } },
+	{ "HTML where JSON should be, for ever", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 200, .body = "<html>sign in first</html>", .times = ARM_TRIES } },
+	  { ERR_PROTO, "HTTP 200 and not JSON: <html>sign in first", .waits = "~1 ~2 ~4 ~8" } },
 
 	/* what must not be done twice */
 	{ "once: no answer", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, .then = NO_ANSWER } },
@@ -976,8 +979,12 @@ static const struct do_row {
 	    { GET_OP, 200, .body = THING },
 	    { GET_R, 200, .body = THING } }, { .waits = "5 5" } },
 	{ "a page of HTML is no success", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "<html>hello</html>" } },
-	  { ERR_PROTO, "not JSON", .waits = "5" } },
+	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "<html>hello</html>", .times = 4 } },
+	  { ERR_NET, "no answer 4 times in a row while waiting: HTTP 200 and not JSON: <html>",
+	    .waits = "5 x4" } },
+	{ "a page of HTML is no success of a delete", "DELETE",
+	  { { DELETE_R, 202, LOCATION }, { GET_OP, 200, .body = "<html>hello</html>" },
+	    { GET_OP, 204 } }, { .waits = "5 5" } },
 
 	/* polls that fail while the operation goes on */
 	{ "404 for a while", "PUT",
@@ -997,7 +1004,7 @@ static const struct do_row {
 	    { GET_OP, 200 } }, { .waits = "5 x4" } },
 	{ "four lost connections", "DELETE",
 	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 4 } },
-	  { ERR_NET, "lost the connection 4 times in a row|connection refused", .waits = "5 x4" } },
+	  { ERR_NET, "no answer 4 times in a row|connection refused", .waits = "5 x4" } },
 	{ "lost connections, but not in a row", "DELETE",
 	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
 	    { GET_OP, 202, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
