@@ -261,6 +261,7 @@ struct tasks {
 	unsigned wanted, running;	/* that should run; that do */
 	char failure[400];		/* of the newest task that failed */
 	char failed_at[40];
+	char since[40];			/* the service was changed: failures before are no matter */
 };
 
 static int take_task(void *ctx, const cJSON *task, struct err *e)
@@ -276,7 +277,8 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 		t->running += strcmp(state, "running") == 0;
 	}
 	/* RFC 3339 times of one clock: the later one is the greater text */
-	if (*why != '\0' && strcmp(at, t->failed_at) > 0) {
+	if (*why != '\0' && strcmp(at, t->failed_at) > 0 &&
+	    strcmp(json_str_opt(task, "CreatedAt", "~"), t->since) >= 0) {
 		snprintf(t->failed_at, sizeof(t->failed_at), "%s", at);
 		snprintf(t->failure, sizeof(t->failure), "%s", why);
 	}
@@ -319,6 +321,7 @@ static int look(struct docker *d, const char *name, struct tasks *t, unsigned *w
 		err_set(e, ERR_DOCKER, "is gone");
 		goto out;
 	}
+	snprintf(t->since, sizeof(t->since), "%s", json_str_opt(service, "UpdatedAt", ""));
 	buf_adds(&path, "/tasks");
 	docker_filter(&path, "service", name);
 	if (wanted_tasks(d, service, wanted, e) < 0 ||
