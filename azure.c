@@ -1119,6 +1119,9 @@ int azure_do(struct azure *az, const char *method, const char *path, const cJSON
 	if (state == LRO_WAIT) {
 		if (finish(az, &op, state, w, &r, e) < 0)
 			goto out;
+		/* the 404 of a poll is not the resource's */
+		if (r.http.head.status == 404)
+			azure_reply_release(&r);
 		if (op.resource != NULL && op.how != LRO_RESOURCE && final != NULL) {
 			azure_reply_release(&r);
 			if (azure_call(az, "GET", op.resource, NULL, 0, &r, e) < 0)

@@ -140,10 +140,11 @@ static int deployment_running(struct session *s, struct err *e)
 	int rc = -1;
 
 	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0) {
-		const char *state = json_str_opt(r.doc, "properties.provisioningState", "");
+		const char *state = r.http.head.status == 404 ? "Succeeded" :
+			json_str(r.doc, "properties.provisioningState", e);
 
-		rc = r.http.head.status == 200 && !is_bad(state) &&
-		     !str_ieqz(str_of(state), "Succeeded");
+		if (state != NULL)
+			rc = !is_bad(state) && !str_ieqz(str_of(state), "Succeeded");
 	}
 	azure_reply_release(&r);
 	free(path);
@@ -162,11 +163,11 @@ static int deployment_watch(struct session *s, struct err *e)
 		struct azure_reply r = { 0 };
 		const char *state;
 
-		if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 || view_tick(&v, e) < 0) {
+		if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 || view_tick(&v, e) < 0 ||
+		    (state = json_str(r.doc, "properties.provisioningState", e)) == NULL) {
 			azure_reply_release(&r);
 			break;
 		}
-		state = json_str_opt(r.doc, "properties.provisioningState", "");
 		if (str_ieqz(str_of(state), "Succeeded"))
 			rc = 0;
 		else if (is_bad(state))

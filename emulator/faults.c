@@ -100,7 +100,7 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what, cons
 		json_put_int(rule, "seen", seen + 1);
 		if (seen < skip || seen >= skip + times)
 			continue;
-		emu_log(m, "fault: %s %.300s", kind, what);
+		emu_log(m, "fault %.40s: %s %.300s", json_str_opt(rule, "name", "without a name"), kind, what);
 		return rule;
 	}
 	return NULL;

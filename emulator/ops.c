@@ -105,8 +105,14 @@ static void settle(struct entry *n, bool good)
 
 	bool fresh = is(state, "Creating");
 
-	if (n == NULL || n->type == NULL)
+	if (n == NULL)
 		return;
+	if (n->type == NULL) {
+		/* a group that could not be deleted, a deployment that was cut short */
+		if (!good && (is(state, "Deleting") || is(state, "Accepted") || is(state, "Running")))
+			entry_state(n, is(state, "Deleting") ? "Succeeded" : "Failed");
+		return;
+	}
 	if (fresh || is(state, "Updating") || is(state, "Deleting"))
 		entry_state(n, good ? "Succeeded" : "Failed");
 	/* what was announced and did not come about */

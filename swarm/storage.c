@@ -164,19 +164,21 @@ int storage_sas_url(struct session *s, const char *blob_endpoint, const struct s
 }
 
 /* The code in the storage service's XML error, for a message.  The URL holds
- * the signature and is never shown. */
+ * the signature and is never shown.  ERR_NET: it may be different next time. */
 static int storage_refusal(const struct http_response *r, struct err *e)
 {
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
 
-	err_set(e, ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
+	bool passes = r->head.status >= 500 || r->head.status == 408 || r->head.status == 429;
+
+	err_set(e, passes ? ERR_NET : ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
 		STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
 	return r->head.status == 403 ? http_blame_clock(&r->head, e) : -1;
 }
 
-int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
-		       bool *there, struct err *e)
+static int blob_there(struct session *s, const char *url, const struct self_image *img,
+		      bool *there, struct err *e)
 {
 	static const char *const fields[] = { "x-ms-version: " STORAGE_VERSION, NULL };
 	struct http_request q = {
@@ -204,6 +206,23 @@ out:
 	return rc < 0 ? err_in(e, "blob storage") : 0;
 }
 
+int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
+		       bool *there, struct err *e)
+{
+	struct azure_clock *clock = &s->az.clock;
+	int64_t began = now_ms();
+
+	for (int i = 1; blob_there(s, url, img, there, e) < 0; i++) {
+		if (i == ARM_TRIES || (e->kind != ERR_NET && e->kind != ERR_PROTO))
+			return -1;
+		err_clear(e);
+		if (clock->wait(clock->ctx, now_ms() + 500 * (1 << i),
+				"the storage account to answer", began, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 struct upload {
 	int fd;
 	uint64_t left;
@@ -222,7 +241,7 @@ static ssize_t upload_read(void *ctx, void *p, size_t n, struct err *e)
 }
 
 static int put_blob(struct session *s, const char *url, const struct self_image *img,
-		    bool *again, struct err *e)
+		    struct err *e)
 {
 	static const char *const fields[] = {
 		"x-ms-version: " STORAGE_VERSION, "x-ms-blob-type: BlockBlob",
@@ -237,18 +256,12 @@ static int put_blob(struct session *s, const char *url, const struct self_image 
 	struct http_response r;
 	int rc = -1;
 
-	*again = false;
 	if (u.fd < 0)
 		return -1;
 	http_response_init(&r, 64u << 10);
-	if (http_exchange(&s->data, &q, &r, e) < 0)
-		*again = e->kind == ERR_NET || e->kind == ERR_PROTO;
-	else if (r.head.status == 201)
-		rc = 0;
-	else {
-		*again = r.head.status >= 500 || r.head.status == 408 || r.head.status == 429;
-		storage_refusal(&r, e);
-	}
+	rc = http_exchange(&s->data, &q, &r, e);
+	if (rc == 0 && r.head.status != 201)
+		rc = storage_refusal(&r, e);
 	http_response_release(&r);
 	close(u.fd);
 	return rc;
@@ -259,7 +272,7 @@ static int upload_self(struct session *s, struct err *e)
 	struct self_image img;
 	char *blob = NULL, *write_url = NULL;
 	int64_t began = now_ms();
-	bool there = false, again = false;
+	bool there = false;
 	int rc = -1;
 
 	if (self_image_describe(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
@@ -268,11 +281,11 @@ static int upload_self(struct session *s, struct err *e)
 	for (int i = 1; ; i++) {
 		struct err once = ERR_INIT;
 
-		if (storage_blob_there(s, write_url, &img, &there, &once) == 0 &&
-		    (there || put_blob(s, write_url, &img, &again, &once) == 0))
+		if (blob_there(s, write_url, &img, &there, &once) == 0 &&
+		    (there || put_blob(s, write_url, &img, &once) == 0))
 			break;
-		if (i == UPLOAD_TRIES || (once.kind == ERR_AZURE ? !again :
-		    once.kind != ERR_NET && once.kind != ERR_PROTO && once.kind != ERR_TIMEOUT)) {
+		if (i == UPLOAD_TRIES || (once.kind != ERR_NET && once.kind != ERR_PROTO &&
+					  once.kind != ERR_TIMEOUT)) {
 			*e = once;
 			goto out;
 		}
