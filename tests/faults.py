@@ -1,7 +1,7 @@
 """
 Every command through every fault: what becomes of it is in the tables below.
 
-    faults.py quick|all AZSWARM CLIENT
+    faults.py quick|all AZSWARM CLIENT TEST
 
 AZSWARM serves as the local Azure, CLIENT (a build with sanitizers) is driven.
 A cluster on paper is made once; each case gets a copy of it, with a local
@@ -26,7 +26,7 @@ from email.utils import formatdate
 
 HTTP = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 LIMIT_S = 100			# of one command; more is a hang
-MODE, AZSWARM, CLIENT = sys.argv[1:4]
+MODE, AZSWARM, CLIENT, TEST = sys.argv[1:5]
 TOP = os.getcwd()
 SHORT = {'request': '*', 'fields': ['Retry-After: 0']}	# polls come after a second
 
@@ -544,8 +544,8 @@ def main():
             why = f.result()
         except Exception as e:		# the case itself broke
             why = '%s: %s' % (type(e).__name__, e)
-        print('%s faults %s%s' % ('not ok' if why else 'ok', name,
-                                  ': ' + ' '.join(str(why).split()) if why else ''), flush=True)
+        print('%s %s %s%s' % ('not ok' if why else 'ok', TEST, name,
+                              ': ' + ' '.join(str(why).split()) if why else ''), flush=True)
         failed += bool(why)
     sys.exit(failed > 0)
 

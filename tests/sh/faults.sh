@@ -8,5 +8,5 @@ need python3
 	exit 1
 }
 python3 "$SRCDIR/tests/faults.py" "${FAULTS_MODE:-quick}" "$AZSWARM" "$SRCDIR/build/san/azswarm" \
-	2>errors || test_failures=1
+	"$test_name" 2>errors || test_failures=1
 [ ! -s errors ] || not_ok 'to the end' "$(tail -n 3 errors | tr '\n' ' ')"
