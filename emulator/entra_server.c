@@ -603,6 +603,12 @@ static void refresh_token(struct call *c, const cJSON *form)
 	json_free(old);
 }
 
+static void no_tenant(struct call *c, const char *error, const char *tenant)
+{
+	refuse_token(c, 400, error, 90002, "Tenant '%.80s' not found. Check to make sure you have the correct "
+		     "tenant ID and are signing into the correct cloud.", tenant);
+}
+
 static void token(struct call *c, const char *tenant, bool v1)
 {
 	cJSON *form = form_of(c);
@@ -613,8 +619,7 @@ static void token(struct call *c, const char *tenant, bool v1)
 		json_drop(form, "resource");
 	id = field(form, "client_id");
 	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
-		refuse_token(c, 400, "invalid_request", 90002, "Tenant '%.80s' not found. Check to make sure "
-			     "you have the correct tenant ID and are signing into the correct cloud.", tenant);
+		no_tenant(c, "invalid_request", tenant);
 	else if (grant == NULL)
 		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
 			     "following parameter: 'grant_type'.");
@@ -805,23 +810,44 @@ cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 static void configuration(struct call *c, const char *tenant)
 {
 	char *b = xasprintf("%s/%.60s", c->base, tenant);
+	const char *v = is(tenant, "adfs") ? "" : "v2.0/";
 
-	call_answer(c, 200, json_fmt("{'token_endpoint':'%s/oauth2/v2.0/token',"
+	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
+		no_tenant(c, "invalid_tenant", tenant);
+	else
+		call_answer(c, 200, json_fmt("{'token_endpoint':'%s/oauth2/%stoken',"
 		"'token_endpoint_auth_methods_supported':['client_secret_post',"
 		"'private_key_jwt','client_secret_basic'],'jwks_uri':'%s/discovery/v2.0/keys','response_modes_supported':['query'],"
 		"'subject_types_supported':['pairwise'],'response_types_supported':['code'],"
 		"'id_token_signing_alg_values_supported':['RS256'],'scopes_supported':['openid'],"
-		"'issuer':'%s/v2.0','authorization_endpoint':'%s/oauth2/v2.0/authorize',"
-		"'device_authorization_endpoint':'%s/oauth2/v2.0/devicecode',"
-		"'tenant_region_scope':'NA','cloud_instance_name':'microsoftonline.com'}", b, b, b, b, b));
+		"'issuer':'%s/v2.0','authorization_endpoint':'%s/oauth2/%sauthorize',"
+		"'device_authorization_endpoint':'%s/oauth2/%sdevicecode',"
+		"'tenant_region_scope':'NA','cloud_instance_name':'microsoftonline.com'}", b, v, b, b, b, v, b, v));
 	free(b);
 }
 
+/* Whose an authority is: "https://HOST/TENANT/...", which some send without the port. */
 static void instances(struct call *c)
 {
-	call_answer(c, 200, json_fmt("{'tenant_discovery_endpoint':'%s/%s/v2.0/.well-known/"
-		"openid-configuration','api-version':'1.1','metadata':[{'preferred_network':%s,"
-		"'preferred_cache':%s,'aliases':[%s]}]}", c->base, c->m->tenant, c->host, c->host, c->host));
+	char *asked = call_param(c, "authorization_endpoint"), *tenant = xstrdup(c->m->tenant);
+	struct str rest = str_skip(str_of(asked), strlen("https://")), host, word;
+	const char *base = c->base;
+
+	if (asked != NULL && str_cut(&rest, '/', &host) && str_next(&rest, '/', &word)) {
+		free(tenant);
+		tenant = str_dup(word);
+		str_cut(&host, ':', &host);
+		base = str_eqz(host, "localhost") ? c->m->base :
+		       str_eq(host, str_head(str_of(c->host), strcspn(c->host, ":"))) ? base : NULL;
+	}
+	if (base == NULL)
+		refuse_token(c, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
+	else
+		call_answer(c, 200, json_fmt("{'tenant_discovery_endpoint':'%s/%s/v2.0/.well-known/"
+			"openid-configuration','api-version':'1.1','metadata':[{'preferred_network':%s,"
+			"'preferred_cache':%s,'aliases':[%s]}]}", base, tenant, base + 8, base + 8, base + 8));
+	free(asked);
+	free(tenant);
 }
 
 bool entra_handle(struct call *c)
@@ -857,7 +883,8 @@ bool entra_handle(struct call *c)
 		call_answer(c, status, doc);
 		return true;
 	}
-	if (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration")) {
+	v1 = is(s[0], "adfs") && is(s[1], ".well-known") && is(s[2], "openid-configuration");
+	if (v1 || (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration"))) {
 		configuration(c, s[0]);
 		return true;
 	}
