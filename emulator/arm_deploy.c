@@ -201,9 +201,11 @@ static cJSON *deployment_doc(struct call *c, struct deployment *d, const char *i
 	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
 
 	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
-		"'templateHash':'%l','parameters':%j,'mode':'Incremental','provisioningState':%s,"
+		"'templateHash':'%l','parameters':%j,'mode':%s,'provisioningState':%s,"
 		"'timestamp':%t,'duration':'PT0S','correlationId':%U,'providers':%j,'dependencies':%j}}",
-		id, d->name, (int64_t)(d->hash >> 1), parameters, state, d->providers, after);
+		id, d->name, (int64_t)(d->hash >> 1), parameters,
+		json_is(c->body, "properties.mode", "Complete") ? "Complete" : "Incremental", state,
+		d->providers, after);
 	if (corr.n == 36) {
 		char *given = str_dup(corr);
 
@@ -384,6 +386,50 @@ static void output_row(struct entry *n)
 			 json_text(n->doc, "id")));
 }
 
+struct entry *deployment_other(struct deployment *d, struct entry *n)
+{
+	size_t count, i;
+	const struct template_resource *r = template_resources(d->t, &count);
+	struct entry *group = store_find(d->m, json_text(d->group, "id"));
+
+	while (group != NULL && (n = store_below(d->m, n, group->key, "/providers/")) != NULL) {
+		for (i = 0; i < count && !(r[i].deploy && is(r[i].id, n->key)); i++)
+			;
+		if (i == count && n->type != NULL && (n->type->flags & R_TRACKED))
+			return n;
+	}
+	return NULL;
+}
+
+/* Mode Complete: what the template lacks goes, and what uses it before it. */
+static void purge(struct run *run)
+{
+	struct emu *m = run->m;
+	struct entry *n;
+	struct op *op;
+	bool stuck;
+	char api[11];
+
+	do {
+		struct fault f = { 0, NULL };
+
+		stuck = true;
+		for (n = NULL; (n = deployment_other(&run->d, n)) != NULL;) {
+			snprintf(api, sizeof(api), "%.10s", n->type->versions);
+			if (arm_delete(m, n, api, &op, &f) < 0) {
+				stuck = stuck && n->busy == 0;
+				continue;
+			}
+			stuck = false;
+			if (op == NULL)
+				n = NULL;	/* it is gone already */
+		}
+		if (stuck && f.error != NULL)
+			cJSON_AddItemToArray(run->details, cJSON_Duplicate(f.error, true));
+		fault_release(&f);
+	} while (!stuck && op_wait(m, 1000) == 0);
+}
+
 static int conclude(struct run *run, bool canceled, struct fault *f)
 {
 	struct entry *n = store_find(run->m, run->key);
@@ -450,6 +496,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	for (size_t i = 0; i < run.n; i++)
 		if (run.items[i].op != NULL)
 			run.items[i].op->pinned = false;
+	if (!stopped && !op->cancel && run.details->child == NULL && json_is(op->args, "mode", "Complete"))
+		purge(&run);
 	if (!stopped)
 		rc = conclude(&run, op->cancel, f);
 out:
@@ -467,7 +515,7 @@ static bool active(const struct entry *n)
 	return n != NULL && listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
-static int check_request(struct call *c, const char *name, bool foretell)
+static int check_request(struct call *c, const char *name)
 {
 	const cJSON *props = json_get(c->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
@@ -480,9 +528,6 @@ static int check_request(struct call *c, const char *name, bool foretell)
 	if (!listed("Incremental Complete", mode))
 		return fault_set(&c->fault, 400, "InvalidDeploymentMode: The deployment mode '%.40s' is not "
 			      "valid: Incremental and Complete are.", mode != NULL ? mode : "");
-	if (is(mode, "Complete") && !foretell)
-		return fault_set(&c->fault, 400, "InvalidDeploymentMode: "
-			      "The local Azure does not do deployments of mode Complete.");
 	if (!cJSON_IsObject(json_get(props, "template")))
 		return fault_set(&c->fault, 400, "InvalidDeployment: The 'template' of deployment '%s' is "
 			      "missing; the local Azure follows no links.", name);
@@ -499,7 +544,7 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 	cJSON *doc;
 	int rc = -1;
 
-	if (check_request(c, name, false) < 0)
+	if (check_request(c, name) < 0)
 		return -1;
 	if (start && active(n))
 		return fault_set(&c->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
@@ -530,8 +575,8 @@ static int put_deployment(struct call *c, struct entry *group, const char *id, c
 		store_remove(c->m, n);
 	n = store_add(c->m, id, doc, json_fmt("{'operations':[]}"));
 	op = op_start(c->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, c->api,
-		      run_deployment, json_fmt("{'template':%j,'parameters':%j}", json_get(props, "template"),
-					       json_get(props, "parameters")), NULL, &c->fault);
+		      run_deployment, json_fmt("{'template':%j,'parameters':%j,'mode':%s}", json_get(props, "template"),
+					       json_get(props, "parameters"), json_text(props, "mode")), NULL, &c->fault);
 	if (op == NULL) {
 		entry_state(n, "Failed");
 		goto out;
@@ -639,7 +684,7 @@ int deployments_call(struct call *c, struct entry *group, char **s)
 	if (validate || (s[1] == NULL && c->method == PUT))
 		rc = put_deployment(c, group, id, s[0], !validate);
 	else if (is(s[1], "whatIf") && c->method == POST)
-		rc = check_request(c, s[0], true) < 0 ? -1 : what_if_call(c, group, s[0]);
+		rc = check_request(c, s[0]) < 0 ? -1 : what_if_call(c, group, s[0]);
 	else if (n == NULL)
 		rc = c->method == DELETE ? call_answer(c, 204, NULL) : no_deployment(c, s[0]);
 	else if (s[1] == NULL)

@@ -73,11 +73,13 @@ char *filter_value(struct call *c, const char *name)
 static int filter_holds(const cJSON *doc, struct str filter)
 {
 	static const char fields[][2][29] = {
+		{ "resourceGroup", "id" },	/* the fifth word of it */
 		{ "resourceType", "type" }, { "name", "name" }, { "location", "location" },
 		{ "provisioningState", "properties.provisioningState" }, { "", "" },
 	};
-	struct str field, value, tag = STR_NULL;
+	struct str field, value, path, tag = STR_NULL;
 	bool held = true, named;
+	unsigned word;
 	const cJSON *v;
 	size_t i;
 
@@ -105,7 +107,10 @@ static int filter_holds(const cJSON *doc, struct str filter)
 			;
 		if (fields[i][0][0] == '\0')
 			return -1;
-		held = held && str_ieqz(value, json_text(doc, fields[i][1]));
+		path = str_of(json_text(doc, fields[i][1]));
+		for (field = path, word = i == 0 ? 5 : 0; word > 0 && str_next(&path, '/', &field); word--)
+			;
+		held = held && str_ieq(value, field);
 	}
 	return held;
 }

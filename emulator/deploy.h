@@ -27,6 +27,9 @@ void deployment_close(struct deployment *d);
 /* Every resource is asked whether it would do, without being made. */
 int deployment_preflight(struct deployment *d, struct fault *f);
 
+/* The next after n (NULL: the first) that the group has and the template lacks. */
+struct entry *deployment_other(struct deployment *d, struct entry *n);
+
 /* An error of the template, as Azure words it: 400. */
 void template_fault(const struct err *e, struct fault *f);
 

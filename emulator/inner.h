@@ -300,7 +300,7 @@ extern const struct location {
 	"2017-12-01, 2017-03-30, 2016-03-30, 2015-06-15"
 #define RESOURCES_VERSIONS \
 	"2026-06-01, 2025-04-01, 2025-03-01, 2024-11-01, 2024-07-01, 2024-03-01, 2023-07-01, 2022-09-01, 2021-04-01, 2021-01-01, " \
-	"2020-10-01, 2020-06-01, 2019-10-01, 2019-08-01, 2019-05-01, 2018-05-01, 2017-05-10, 2016-09-01"
+	"2020-10-01, 2020-06-01, 2019-10-01, 2019-08-01, 2019-05-01, 2018-05-01, 2018-02-01, 2017-05-10, 2016-09-01"
 
 const struct rtype *rtype_find(const char *name);	/* any case */
 bool version_known(const char *versions, const char *api);
@@ -316,6 +316,8 @@ const char *need_location(const cJSON *body, const char *what, struct fault *f);
  */
 int arm_put(struct emu *m, struct put *p, const cJSON *body);
 void put_release(struct put *p);
+/* Begin the removal of n; *op is NULL when it is done already. */
+int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f);
 /* Its "timeCreated" and unique id are the old one's, or new. */
 void put_born(struct put *p, const char *name);
 cJSON *entry_show(struct emu *m, const struct entry *n);

@@ -369,9 +369,7 @@ static int run_delete(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-/* Begin the removal; *op is NULL when it is done already. */
-static int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op,
-		      struct fault *f)
+int arm_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f)
 {
 	const struct rtype *t = n->type;
 	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;

@@ -243,19 +243,11 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 /* What is in the group and not in the template. */
 static void others(struct deployment *d, cJSON *changes, bool complete, bool brief)
 {
-	size_t count, i;
-	const struct template_resource *r = template_resources(d->t, &count);
-	struct entry *group = store_find(d->m, json_text(d->group, "id")), *n = NULL;
+	struct entry *n = NULL;
 	cJSON *doc;
 	char api[11];
 
-	while (group != NULL && (n = store_below(d->m, n, group->key, "/providers/")) != NULL) {
-		if (n->type == NULL || !(n->type->flags & R_TRACKED))
-			continue;
-		for (i = 0; i < count && !(is(r[i].id, n->key) && r[i].deploy); i++)
-			;
-		if (i < count)
-			continue;
+	while ((n = deployment_other(d, n)) != NULL) {
 		snprintf(api, sizeof(api), "%.10s", n->type->versions);
 		doc = stripped(d->m, n, api);
 		add_change(changes, json_text(n->doc, "id"), complete ? "Delete" : "Ignore", doc,

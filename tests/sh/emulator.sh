@@ -409,6 +409,11 @@ same 'and ends well' Succeeded "$end"
 ask GET "$D?$core"
 answers 'its outputs' 200 '[.properties.outputs.masterFqdn.value,.properties.outputs.masterFqdn.type,(.properties.outputResources|length)]' \
 	'["unit-master0.eastus.cloudapp.localhost","String",11]'
+ask GET "$S/resources?$core&\$filter=resourceGroup%20eq%20'G1'%20and%20resourceType%20eq%20'Microsoft.Compute/virtualMachines'"
+answers 'resources of one group and type' 200 '[.value[].name]' '["master0"]'
+ask GET "$S/resources?$core&\$filter=resourceGroup%20eq%20'g3'%20and%20resourceType%20eq%20'Microsoft.Compute/virtualMachines'"
+answers 'of another group' 200 '[.value[].name]' '[]'
+ask GET "$D?$core"
 # what a deployment says of its template, after the recorded one of an availability set
 answers 'its providers' 200 '[.properties.providers[]|select(.namespace=="Microsoft.Compute").resourceTypes[]|
 	[.resourceType,.locations]]|sort' \
@@ -459,6 +464,25 @@ ask GET "$deployments?$core&\$filter=provisioningState%20eq%20'Failed'"
 answers 'deployments that failed' 200 '[.value[].name]' '["d2"]'
 ask GET "$deployments?$core&\$filter=provisioningState%20eq%20'Succeeded'"
 answers 'those that did not' 200 '[.value[].name]' '[]'
+
+# what the template lacks goes, and a network before the group that its subnet uses
+N3=$S/resourceGroups/g3/providers/Microsoft.Network
+for nsg in gone kept; do
+	ask PUT "$N3/networkSecurityGroups/$nsg?$network" -d '{"location":"eastus","properties":{}}'
+	finish
+done
+ask PUT "$N3/virtualNetworks/gone?$network" -d '{"location":"eastus","properties":{"addressSpace":{"addressPrefixes":
+	["10.1.0.0/16"]},"subnets":[{"name":"s","properties":{"addressPrefix":"10.1.0.0/24","networkSecurityGroup":
+	{"id":"'"$N3"'/networkSecurityGroups/gone"}}}]}}'
+finish
+jq -n '{properties:{mode:"Complete",template:{"$schema":"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",contentVersion:"1.0.0.0",resources:[{type:"Microsoft.Network/networkSecurityGroups",apiVersion:"2024-05-01",name:"kept",location:"eastus",properties:{}}]}}}' >kept.json
+ask PUT "$D2?$core" -d @kept.json
+finish
+same 'a complete deployment' Succeeded "$end"
+ask GET "$S/resourcegroups/g3/resources?$core"
+answers 'leaves what the template has' 200 '[.value[].name]' '["kept"]'
+ask GET "$D2?$core"
+answers 'and says so' 200 .properties.mode Complete
 
 # ---- the scale set ----
 
