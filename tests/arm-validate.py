@@ -3,6 +3,8 @@
 
     arm-validate.py TEMPLATE SCHEMA-DIR     1 line per fault on stdout, exit 1
     arm-validate.py --self TEMPLATE         only what needs no schema
+    arm-validate.py --parameters FILE TEMPLATE SCHEMA-DIR
+                                            the parameters for a template
 
 SCHEMA-DIR holds VERSION/Provider.json and common/definitions.json as
 published for https://schema.management.azure.com/schemas/.  The validator is
@@ -223,8 +225,50 @@ def concat_zero(name):
         .replace("', copyIndex())", "0'").rstrip(")")
 
 
+KINDS = {"string": str, "securestring": str, "int": int, "bool": bool,
+         "array": list, "object": dict, "secureobject": dict}
+
+
+def against_parameters(given, template, root, faults):
+    """The document against its schema, each value against its declaration."""
+    schemas = Schemas(root)
+    top = schemas.url(BASE + "2019-04-01/deploymentParameters.json#")
+    if given.get("$schema") != top["id"]:
+        faults.append(f"parameters: $schema is not {top['id']}")
+    check(top, given, schemas.resolver(top), "parameters", faults)
+    declared = template["parameters"]
+    values = given.get("parameters", {})
+    for name, p in declared.items():
+        if name not in values and "defaultValue" not in p:
+            faults.append(f"parameters: {name} is missing")
+    for name, entry in values.items():
+        p = declared.get(name)
+        if not isinstance(entry, dict):
+            continue            # its schema has said so
+        value = entry.get("value")
+        if p is None:
+            faults.append(f"parameters: {name} is not declared")
+        elif type(value) is not KINDS[p["type"].lower()]:
+            faults.append(f"parameters: {name} is no {p['type']}")
+        elif value not in p.get("allowedValues", [value]):
+            faults.append(f"parameters: {name} is none of "
+                          f"{p['allowedValues']}")
+        elif isinstance(value, int) and not p.get("minValue", value) <= \
+                value <= p.get("maxValue", value):
+            faults.append(f"parameters: {name} is out of range")
+        elif isinstance(value, str) and not p.get("minLength", 0) <= \
+                len(value) <= p.get("maxLength", len(value)):
+            faults.append(f"parameters: {name} is too short or too long")
+
+
 def main(argv):
     faults = []
+    if len(argv) == 5 and argv[1] == "--parameters":
+        given, template = (json.loads(pathlib.Path(f).read_text())
+                           for f in argv[2:4])
+        against_parameters(given, template, argv[4], faults)
+        print("\n".join(faults))
+        return 1 if faults else 0
     if len(argv) == 3 and argv[1] == "--self":
         template = json.loads(pathlib.Path(argv[2]).read_text())
     elif len(argv) == 3:

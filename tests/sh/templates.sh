@@ -115,6 +115,57 @@ template()
 		validate mutant.json
 }
 
+# ---- the parameters, as azswarm makes them ----
+
+parameters()	# FILE
+{
+	/usr/bin/python3 "$SRCDIR/tests/arm-validate.py" --parameters "$1" "$arm" "$schemas"
+}
+
+# One that a client would have made wrong must be found.
+wrong_parameters()	# CASE ERE JQ-FILTER
+{
+	jq "$3" parameters/cluster.json >wrong.json
+	expect "$1" 1 "$2" parameters wrong.json
+}
+
+made_parameters()
+{
+	spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure
+	wait_for 30 grep -q '^ready ' emulator.out && . azure/env &&
+		"$AZSWARM" keys && "$AZSWARM" deploy-storage && "$AZSWARM" params
+}
+
+filled_in()
+{
+	if [ ! -d "$schemas" ]; then
+		skip "the parameters against Microsoft's schema" \
+			"no ../shared/azure/specs/arm-template-schemas"
+		return
+	fi
+	made_parameters >made.log 2>&1 || {
+		not_ok "parameters are made" "$(tail -n 3 made.log)"
+		return
+	}
+	expect "the parameters fit Microsoft's schema and the template" 0 '' \
+		parameters parameters/cluster.json
+	wrong_parameters "a value that is no parameter is found" \
+		"parameters/agentSize: 'B2' is not of type 'object'" '.parameters.agentSize = "B2"'
+	wrong_parameters "value and reference are found" 'parameters/location: ' \
+		'.parameters.location.reference = {keyVault: {id: "x"}, secretName: "y"}'
+	wrong_parameters "a version that is none is found" 'contentVersion: .* does not match' \
+		'.contentVersion = "1"'
+	wrong_parameters "a strange key is found" "'\\\$shema' was unexpected" '.["$shema"] = "x"'
+	wrong_parameters "a parameter too many is found" 'agentSise is not declared' \
+		'.parameters.agentSise = {value: "x"}'
+	wrong_parameters "a parameter too few is found" 'adminPublicKey is missing' \
+		'del(.parameters.adminPublicKey)'
+	wrong_parameters "a number that is a word is found" 'agentCount is no int' \
+		'.parameters.agentCount.value = "3"'
+	wrong_parameters "two masters are found" 'masterCount is none of' \
+		'.parameters.masterCount.value = 2'
+}
+
 # What the design promises and no schema knows.
 promise()	# CASE JQ-CONDITION
 {
@@ -310,6 +361,7 @@ verify()	# UNIT...
 /usr/bin/python3 -c 'import jsonschema, yaml' 2>/dev/null ||
 	skip_all "no python3-jsonschema or python3-yaml here"
 template
+filled_in
 promises
 keys || skip_all "ssh-keygen or openssl make no EC keys here"
 cloud_config

@@ -260,8 +260,9 @@ function resourcesFit(schemas, x) {
 // ---- where documents and Azure differ ----
 
 // The instance view, asked for alone or with its machine; a machine of a scale
-// set and one of its own.
-const alike = (group, fault) => `${group.replace(/^VirtualMachineScaleSetVMs$/, 'VirtualMachines')} ` +
+// set and one of its own; the two lists of who one is.
+const ALIKE = { VirtualMachineScaleSetVMs: 'VirtualMachines', Tenants: 'Subscriptions' };
+const alike = (group, fault) => `${ALIKE[group] || group} ` +
 	fault.replace(/ \/properties\/instanceView(?=\/)/, ' ');
 
 // What the documents are too old for, and no recording happens to show.
