@@ -18,5 +18,6 @@ for command in keys deploy-storage params; do
 done
 export NODE_EXTRA_CA_CERTS="$SSL_CERT_FILE" NO_PROXY='*' no_proxy='*'
 unset SSL_CERT_FILE SSL_CERT_DIR
-node "$SRCDIR/tests/npm/azure/clients.js" "$SRCDIR/assets/arm/cluster.json" parameters/cluster.json 2>errors ||
+node "$SRCDIR/tests/npm/azure/clients.js" "$SRCDIR/assets/arm/cluster.json" parameters/cluster.json \
+	azure/faults.json 2>errors ||
 	not_ok 'to the end' "$(grep -v -e '^$' errors | tail -n 3 | tr '\n' ' ')"

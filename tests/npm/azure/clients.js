@@ -4,7 +4,7 @@
  * for an operation, follow pages, take a refusal apart and what fields they
  * make of an answer is Microsoft's own idea of the protocol.
  *
- *	node clients.js TEMPLATE PARAMETERS
+ *	node clients.js TEMPLATE PARAMETERS FAULTS
  *
  * Run by tests/conformance/npm-clients.sh, which sets the environment.  Two
  * things are arranged: where the cloud is, and that there is no asking
@@ -637,6 +637,49 @@ async function accounts()
 	await s.delete("npm", name);
 }
 
+/* ---- faults, as the clients' own policies take them ---- */
+
+/* Their retries are Microsoft's reading of a status, a header or a lost connection. */
+async function faults()
+{
+	const get = () => resources.resourceGroups.get("npm").then(g => g.name, e => [e.statusCode, e.code]);
+	const group = "GET *resourcegroups/npm?*";
+	const during = async (rules, call) => {
+		fs.writeFileSync(process.argv[4] + ".new", JSON.stringify(rules));
+		fs.renameSync(process.argv[4] + ".new", process.argv[4]);
+		const began = Date.now();
+		const got = await call();
+
+		fs.unlinkSync(process.argv[4]);
+		return [got, Date.now() - began];
+	};
+	const restart = () => compute.virtualMachineScaleSets.beginRestartAndWait("npm", "agents", soon)
+		.then(() => "done", e => [e.code ?? e.name, e.message]);
+	const claims = Buffer.from('{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}').toString("base64");
+
+	for (const [name, rule] of [
+		["429 with Retry-After", { status: 429, code: "TooManyRequests", retryAfter: 1, times: 2 }],
+		["503", { status: 503, code: "ServiceUnavailable", times: 1 }],
+		["500", { status: 500, code: "InternalServerError", times: 1 }],
+		["408", { status: 408, code: "RequestTimeout", times: 1 }],
+		["a lost connection", { reset: true, times: 1 }] ])
+		same(`${name} is tried again`, "npm", (await during([{ request: group, ...rule }], get))[0]);
+	same("Retry-After is waited for", true, (await during([{ request: group, status: 429, code: "TooManyRequests",
+		retryAfter: 2, times: 1 }], get))[1] >= 2000);
+	same("a refusal is not tried again", [403, "AuthorizationFailed"], (await during([{ request: group, status: 403,
+		code: "AuthorizationFailed", times: 1 }], get))[0]);
+	same("claims are asked for, and sent", "npm", (await during([{ request: group, status: 401, code: "AuthenticationFailed",
+		times: 1, fields: [`WWW-Authenticate: Bearer authorization_uri="${endpoint}/${env.AZURE_TENANT_ID}", ` +
+			`error="insufficient_claims", claims="${claims}"`] }], get))[0]);
+	same("a poll that fails is no failed operation", "done", (await during([{ request: "GET */operations/*",
+		times: 1, status: 500, code: "InternalServerError" }], restart))[0]);
+	same("an operation that fails", "The long-running operation has failed. AllocationFailed. no room", await during([{ operation: "*scalesets/agents",
+		verb: "restart", code: "AllocationFailed", message: "no room" }], restart)
+	     .then(([got]) => got[1]));
+	same("an operation that is cancelled", true, await during([{ operation: "*scalesets/agents", verb: "restart",
+		cancel: true }], restart).then(([got]) => /cancel/i.test(String(got))));
+}
+
 async function end()
 {
 	await compute.virtualMachines.beginDeleteAndWait("npm", "master0", soon);
@@ -652,7 +695,7 @@ async function end()
 
 /* One part that stops does not hide the others. */
 (async () => {
-	for (const part of [sign_in, surroundings, groups, deployments, scale_set, machine, net, accounts, end])
+	for (const part of [sign_in, surroundings, groups, deployments, scale_set, machine, net, accounts, faults, end])
 		try {
 			await part();
 		} catch (e) {
