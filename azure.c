@@ -14,7 +14,6 @@
 #include "base/time.h"
 
 #define EXCHANGE_MS 120000		/* the gateway itself gives up after 60 s */
-#define RETRY_AFTER_MAX_S 300
 #define CONFLICT_MS 300000		/* how long "another operation" may take */
 #define CONFLICT_WAIT_MS 10000
 #define REGISTER_MS 600000
@@ -384,20 +383,6 @@ static bool on_arm_host(const struct azure *az, const char *url, struct err *e)
 	err_set(e, ERR_PROTO, "Azure named a URL on %s; our token only goes to %s",
 		u.host, az->arm_host);
 	return false;
-}
-
-int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
-{
-	struct str v = http_field(h, "retry-after");
-	uint64_t s;
-	int64_t at;
-
-	if (str_num(v, UINT32_MAX, &s))
-		return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)s;
-	if (v.n > 0 && time_parse_http(v, &at))
-		return at <= unix_now ? 0 :
-		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : at - unix_now;
-	return -1;
 }
 
 static int exchange(struct azure *az, const char *method, const char *url, struct str body,

@@ -157,8 +157,6 @@ enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now
 /* The poll got no answer at all; LRO_FAILED when that was the fourth in a row. */
 enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e);
 void lro_release(struct lro *op);
-/* Seconds a Retry-After field asks for (either form), -1 without one. */
-int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
 
 /*
  * azure_call and then wait for the operation to end.

@@ -344,45 +344,66 @@ static bool worth_asking_again(unsigned status, bool imds)
 	       (imds && (status == 404 || status == 410 || status >= 500));
 }
 
-/* IMDS: twice as long, and a steady 10 s while it says that it is being upgraded. */
-static int64_t retry_after_ms(const struct http_head *h, unsigned attempt, bool imds)
+/* How long to wait behind an answer.  IMDS: twice as long, and a steady 10 s while it says that
+ * it is being upgraded. */
+static int64_t pause_ms(const struct http_head *h, unsigned attempt, bool imds)
 {
-	struct str v = http_field(h, "retry-after");
-	uint64_t s;
+	int64_t s = retry_after_s(h, unix_time());
 
-	if (str_num(v, UINT64_MAX, &s))
-		return (int64_t)(s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S) * 1000;
-	return imds && h->status == 410 ? 10000 : (int64_t)1000 << (attempt + imds);
+	if (s >= 0)
+		return (s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S) * 1000;
+	return imds && h->status == 410 ? 10000 : (int64_t)500 << (attempt + imds);
 }
 
-int entra_exchange(struct http_client *c, struct http_request *q, struct http_response *r,
-		   bool imds, struct err *e)
+int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
+		cJSON **doc, struct buf *challenge, struct err *e)
 {
+	struct err once = ERR_INIT;
+	struct http_response r;
+	int64_t date;
+	int rc = -1;
+
+	*doc = NULL;
+	http_response_init(&r, ENTRA_ANSWER_MAX);
 	q->idempotent = true;
 	for (unsigned attempt = 1; ; attempt++) {
 		unsigned tries = TRIES + imds;
-		struct err once = ERR_INIT;
-		int sent;
+		int64_t wait_ms = (int64_t)250 << attempt;
 
-		http_response_release(r);
-		http_response_init(r, ENTRA_ANSWER_MAX);
+		err_clear(&once);
+		http_response_release(&r);
+		http_response_init(&r, ENTRA_ANSWER_MAX);
 		q->deadline_ms = now_ms() + EXCHANGE_MS;
-		sent = http_exchange(c, q, r, &once);
-		if (sent == 0 && !worth_asking_again(r->head.status, imds))
-			return 0;
-		if (sent == 0 && imds && r->head.status == 410)
-			tries = IMDS_UPGRADE_TRIES;
-		if (sent < 0 && (attempt >= tries || (imds && c->connections == 0) ||
-				 (once.kind != ERR_NET && once.kind != ERR_PROTO))) {
-			*e = e->kind == ERR_NONE ? once : *e;
-			return -1;
+		if (http_exchange(c, q, &r, &once) < 0) {
+			/* nobody at home is no reason to knock again */
+			if ((imds && c->connections == 0) ||
+			    (once.kind != ERR_NET && once.kind != ERR_PROTO))
+				break;
+		} else if (worth_asking_again(r.head.status, imds)) {
+			wait_ms = pause_ms(&r.head, attempt, imds);
+			if (imds && r.head.status == 410)
+				tries = IMDS_UPGRADE_TRIES;
+		} else {
+			break;
 		}
-		if (attempt >= tries)
-			return 0;
-		if (sleep_until(now_ms() + (sent < 0 ? (int64_t)250 << attempt :
-					    retry_after_ms(&r->head, attempt - 1, imds)), e) < 0)
-			return -1;
+		if (attempt >= tries || sleep_until(now_ms() + wait_ms, &once) < 0)
+			break;
 	}
+	if (once.kind != ERR_NONE) {
+		*e = e->kind == ERR_NONE ? once : *e;
+		goto out;
+	}
+	if (time_parse_http(http_field(&r.head, "date"), &date))
+		en->server_skew_s = date - unix_time();
+	if (challenge != NULL)
+		buf_addstr(challenge, http_field(&r.head, "www-authenticate"));
+	/* a page of HTML is no reason to hide the status */
+	*doc = json_parse(buf_str(&r.body), "sign-in answer", r.head.status == 200 ? e : &once);
+	if (*doc != NULL || r.head.status != 200)
+		rc = (int)r.head.status;
+out:
+	http_response_release(&r);
+	return rc;
 }
 
 void entra_url(const struct entra *en, const char *endpoint, struct buf *url)
@@ -412,27 +433,14 @@ int entra_post(struct entra *en, const char *endpoint, const struct buf *form, c
 	};
 	struct buf url = BUF_INIT(4096);
 	struct http_request q = { .method = "POST", .fields = fields, .body = buf_str(form) };
-	struct err ignored = ERR_INIT;
-	struct http_response r;
-	int64_t date;
 	int rc = -1;
 
 	*doc = NULL;
-	http_response_init(&r, ENTRA_ANSWER_MAX);
 	entra_url(en, endpoint, &url);
 	q.url = url.str;
 	if (buf_check(form, "the sign-in form", e) == 0 &&
-	    buf_check(&url, "the sign-in URL", e) == 0 &&
-	    entra_exchange(&en->http, &q, &r, false, e) == 0) {
-		if (time_parse_http(http_field(&r.head, "date"), &date))
-			en->server_skew_s = date - unix_time();
-		/* a page of HTML is no reason to hide the status */
-		*doc = json_parse(buf_str(&r.body), "sign-in answer",
-				  r.head.status == 200 ? e : &ignored);
-		if (*doc != NULL || r.head.status != 200)
-			rc = (int)r.head.status;
-	}
-	http_response_release(&r);
+	    buf_check(&url, "the sign-in URL", e) == 0)
+		rc = entra_fetch(en, &en->http, &q, false, doc, NULL, e);
 	buf_release(&url);
 	return rc;
 }

@@ -18,6 +18,7 @@
 #define PIECE		((16u << 10) - 1)	/* read or written at a time */
 #define SMALL_BODY	(8u << 10)	/* sent in one write with the head */
 #define IDLE_MS		120000
+#define RETRY_AFTER_MAX_S 300
 #define CLOCK_OFF_S	300		/* what sign-in and signatures put up with */
 #define SALVAGE_MS	2000		/* for an answer that was cut off while we sent */
 
@@ -46,6 +47,20 @@ struct str http_field_n(const struct http_head *h, const char *name, size_t nth)
 struct str http_field(const struct http_head *h, const char *name)
 {
 	return http_field_n(h, name, 0);
+}
+
+int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
+{
+	struct str v = http_field(h, "retry-after");
+	uint64_t s;
+	int64_t at;
+
+	if (str_num(v, UINT32_MAX, &s))
+		return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)s;
+	if (v.n > 0 && time_parse_http(v, &at))
+		return at <= unix_now ? 0 :
+		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : at - unix_now;
+	return -1;
 }
 
 int http_blame_clock(const struct http_head *h, struct err *e)

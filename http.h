@@ -45,6 +45,8 @@ struct str http_field(const struct http_head *h, const char *name);
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
 /* One of the comma-separated words of the fields of that name is word (any case). */
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
+/* Seconds a Retry-After field asks for (either form), 300 at most, -1 without one. */
+int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
 /* When the answer's Date (not that of a stored answer) is five minutes and more off our
  * clock: prefixes e, which says what was refused, with that.  To be called where a
  * refusal can come of a wrong clock: sign-in, 401, the 403 of a signed URL.  -1. */

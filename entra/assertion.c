@@ -175,12 +175,10 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 	const char *fields[] = { NULL, "Accept: application/json", NULL };
 	struct http_request q = { .method = "GET", .fields = fields };
 	struct http_client c;
-	struct http_response r;
 	cJSON *doc = NULL;
-	int rc = -1;
+	int status;
 
-	http_client_init(&c, en->o.dialer, "azswarm");
-	http_response_init(&r, ENTRA_ANSWER_MAX);
+	http_client_init(&c, en->o.dialer, NULL);
 	buf_adds(&url, asked);
 	if (str_find(buf_str(&url), STR("audience=")) < 0)
 		buf_addf(&url, "%saudience=api%%3A%%2F%%2FAzureADTokenExchange%s",
@@ -188,28 +186,17 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 	buf_addf(&auth, "Authorization: Bearer %s", bearer);
 	fields[0] = auth.str;
 	q.url = url.str;
-	if (buf_check(&url, "ACTIONS_ID_TOKEN_REQUEST_URL", e) < 0 ||
-	    entra_exchange(&c, &q, &r, false, e) < 0)
-		goto out;
-	if (r.head.status != 200) {
-		err_set(e, ERR_AUTH, "HTTP %u: does the job have 'permissions: id-token: write'?",
-			r.head.status);
-		goto out;
-	}
-	if ((doc = json_parse(buf_str(&r.body), "answer", e)) == NULL ||
-	    (value = json_str(doc, "value", e)) == NULL)
-		goto out;
-	buf_adds(jwt, value);
-	rc = 0;
-out:
-	if (rc < 0)
-		err_in(e, "ACTIONS_ID_TOKEN_REQUEST_URL");
+	status = entra_fetch(en, &c, &q, false, &doc, NULL, e);
+	if (status == 200 && (value = json_str(doc, "value", e)) != NULL)
+		buf_adds(jwt, value);
+	else if (status > 0)
+		err_set(e, ERR_AUTH, "HTTP %d: does the job have 'permissions: id-token: write'?",
+			status);
 	json_burn(doc);
-	http_response_release(&r);
 	http_client_release(&c);
 	buf_burn(&url);
 	buf_burn(&auth);
-	return rc;
+	return jwt->n > 0 ? 0 : err_in(e, "ACTIONS_ID_TOKEN_REQUEST_URL");
 }
 
 int get_oidc(struct entra *en, struct err *e)

@@ -56,11 +56,11 @@ cJSON *entra_claims(const char *token);
  * adds client_id, scope (or resource) and claims.  Burns the form. */
 int entra_ask(struct entra *en, struct buf *form, struct err *e);
 
-/* An exchange that may be repeated, and is after what passes; imds: by the table of that
- * endpoint, and not at all when nobody is there.  r is initialised, and released by the caller also
- * on failure. */
-int entra_exchange(struct http_client *c, struct http_request *q, struct http_response *r,
-		   bool imds, struct err *e);
+/* An exchange that is repeated after what passes; imds: by the table of that endpoint, and not at
+ * all when nobody is there.  The status, with *doc (NULL when it is no JSON; caller burns) and, unless
+ * NULL, the WWW-Authenticate field; -1 with e when there was no answer, or 200 without JSON. */
+int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
+		cJSON **doc, struct buf *challenge, struct err *e);
 /* {authority}/{tenant}/oauth2/v2.0/ENDPOINT */
 void entra_url(const struct entra *en, const char *endpoint, struct buf *url);
 /* The scope as v1 endpoints know it.  Caller frees. */

@@ -27,17 +27,18 @@ static const struct host {
 	const char *secret;	/* variable of what goes into header */
 	const char *header;
 	const char *client;	/* parameter for a user-assigned identity, NULL: not here */
+	bool arc;		/* asks back, see arc_key() */
 } hosts[] = {
 	{ "Service Fabric", { "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT" },
-	  NULL, NULL, NULL, NULL, NULL },
+	  NULL, NULL, NULL, NULL, NULL, false },
 	{ "App Service", { "IDENTITY_ENDPOINT", "IDENTITY_HEADER" }, "IDENTITY_ENDPOINT",
-	  "2019-08-01", "IDENTITY_HEADER", "X-IDENTITY-HEADER", "client_id" },
+	  "2019-08-01", "IDENTITY_HEADER", "X-IDENTITY-HEADER", "client_id", false },
 	{ "App Service", { "MSI_ENDPOINT", "MSI_SECRET" }, "MSI_ENDPOINT",
-	  "2017-09-01", "MSI_SECRET", "secret", "clientid" },
-	{ "Cloud Shell", { "MSI_ENDPOINT", NULL }, "MSI_ENDPOINT", NULL, NULL, "Metadata", NULL },
+	  "2017-09-01", "MSI_SECRET", "secret", "clientid", false },
+	{ "Cloud Shell", { "MSI_ENDPOINT", NULL }, "MSI_ENDPOINT", NULL, NULL, "Metadata", NULL, false },
 	{ "Azure Arc", { "IDENTITY_ENDPOINT", "IMDS_ENDPOINT" }, "IDENTITY_ENDPOINT",
-	  "2019-11-01", NULL, "Metadata", NULL },
-	{ "IMDS", { NULL, NULL }, NULL, "2018-02-01", NULL, "Metadata", "client_id" },
+	  "2019-11-01", NULL, "Metadata", NULL, true },
+	{ "IMDS", { NULL, NULL }, NULL, "2018-02-01", NULL, "Metadata", "client_id", false },
 };
 
 /* A host that is there takes a connection at once. */
@@ -55,9 +56,8 @@ static struct stream *dial_soon(void *ctx, bool tls, const char *name, unsigned 
  * content is the answer.  Only files of its own folder: the name came over
  * plain HTTP.
  */
-static int arc_key(const struct http_head *h, struct buf *auth, struct err *e)
+static int arc_key(struct str path, struct buf *auth, struct err *e)
 {
-	struct str path = http_field(h, "www-authenticate");
 	struct buf key = BUF_INIT(ARC_KEY_MAX);
 	char *z;
 	int rc;
@@ -102,20 +102,17 @@ static void host_url(const struct entra *en, const struct host *h, const char *r
 
 static int ask_host(struct entra *en, const struct host *h, struct err *e)
 {
-	struct http_dialer soon = { dial_soon, &en->o.local };
 	struct buf url = BUF_INIT(8192), form = BUF_INIT(4096), secret = BUF_INIT(8192);
+	struct buf challenge = BUF_INIT(8192), auth = BUF_INIT(8192);
 	const char *fields[] = { NULL, NULL, NULL };
 	struct http_request q = { .method = h->api ? "GET" : "POST", .fields = fields };
 	bool imds = h->endpoint == NULL;
-	struct err once = ERR_INIT;
-	struct http_client c;
-	struct http_response r;
 	char *resource = entra_resource(en);
+	struct http_client c;
 	cJSON *doc = NULL;
-	int rc = -1;
+	int status, rc = -1;
 
-	http_client_init(&c, soon, NULL);
-	http_response_init(&r, ENTRA_ANSWER_MAX);
+	http_client_init(&c, (struct http_dialer){ dial_soon, &en->o.local }, NULL);
 	host_url(en, h, resource, &url, &form);
 	buf_addf(&secret, "%s: %s", h->header, h->secret ? entra_var(en, h->secret) : "true");
 	fields[0] = secret.str;
@@ -123,45 +120,36 @@ static int ask_host(struct entra *en, const struct host *h, struct err *e)
 		fields[1] = "Content-Type: application/x-www-form-urlencoded";
 	q.url = url.str;
 	q.body = buf_str(&form);
-	rc = entra_exchange(&c, &q, &r, imds, &once);
-	if (rc == 0 && r.head.status == 401 && h->secret == NULL && !imds && h->api) {
-		struct buf auth = BUF_INIT(8192);
-
+	status = entra_fetch(en, &c, &q, imds, &doc, &challenge, e);
+	if (status == 401 && h->arc) {
+		json_burn(doc);
+		doc = NULL;
+		if (arc_key(buf_str(&challenge), &auth, e) < 0)
+			goto out;
 		fields[1] = auth.str;
-		if ((rc = arc_key(&r.head, &auth, &once)) == 0) {
-			fields[1] = auth.str;
-			rc = entra_exchange(&c, &q, &r, false, &once);
-		}
-		buf_burn(&auth);
+		status = entra_fetch(en, &c, &q, false, &doc, NULL, e);
 	}
-	if (rc < 0) {
-		/* nobody there: this is not such a host */
-		if (imds && c.connections == 0 && once.kind != ERR_INTR)
+	if (status == 200) {
+		rc = entra_take(en, doc, "access_token", e);
+	} else if (status > 0) {
+		err_set(e, ERR_AUTH, "HTTP %d: %s", status, json_str_opt(doc, "error_description",
+			json_str_opt(doc, "message", "no reason given")));
+		/* a machine without such an identity, or something else at that address:
+		 * container engines and firewalls answer 403 for it */
+		if (imds && (status == 400 || doc == NULL))
 			rc = ENTRA_PASS;
-		*e = once;
-	} else {
-		struct err ignored = ERR_INIT;
-
-		doc = json_parse(buf_str(&r.body), "token answer",
-				 r.head.status == 200 ? e : &ignored);
-		if (r.head.status != 200) {
-			err_set(e, ERR_AUTH, "HTTP %u: %s", r.head.status,
-				json_str_opt(doc, "error_description",
-					     json_str_opt(doc, "message", "no reason given")));
-			/* a machine without such an identity, or something else at that address:
-			 * container engines and firewalls answer 403 for it */
-			rc = imds && (r.head.status == 400 || doc == NULL) ? ENTRA_PASS : -1;
-		} else {
-			rc = doc != NULL ? entra_take(en, doc, "access_token", e) : -1;
-		}
+	} else if (imds && c.connections == 0 && e->kind != ERR_INTR) {
+		rc = ENTRA_PASS;	/* nobody there: this is no such host */
 	}
+out:
 	json_burn(doc);
-	http_response_release(&r);
 	http_client_release(&c);
 	free(resource);
 	buf_release(&url);
 	buf_release(&form);
+	buf_release(&challenge);
 	buf_burn(&secret);
+	buf_burn(&auth);
 	return rc;
 }
 

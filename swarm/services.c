@@ -421,7 +421,7 @@ int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct e
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *env[3] = { NULL };
-	char *host, *fqdn = settings_master_fqdn(s->set);
+	char *host;
 	bool open;
 	struct service svc = {
 		.name = "monitor", .arg = "monitor", .replicas = 1,
@@ -431,7 +431,8 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	host = xasprintf("HOST=%s", fqdn);
+	/* what the page is called; only Azure knows the suffix of DNS names here */
+	host = xasprintf("HOST=%s", settings_get(s->set, S_COMPUTE_GROUP));
 	env[0] = host;
 	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) == 0) {
 		/* the mesh would open it to the whole network */
@@ -442,7 +443,6 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, open ? "the monitor is on port 8080 of the masters, for everybody" :
 		       "'azswarm proxy' brings the monitor to http://localhost:8080");
 	free(host);
-	free(fqdn);
 	return rc;
 }
 

@@ -408,27 +408,21 @@ int settings_check(const struct settings *s, struct err *e)
 	return 0;
 }
 
-char *settings_master_fqdn(const struct settings *s)
-{
-	return xasprintf("%s-master0.%s.cloudapp.azure.com", settings_get(s, S_COMPUTE_GROUP),
-			 settings_get(s, S_LOCATION));
-}
-
 /*
  * "shared0" and the first 16 characters of lower-case base64 of the text
- * `shasum` prints for the FQDN and a newline.  The exact text matters: users
- * of the Makefile have accounts of that name.
+ * `shasum` prints for the FQDN of the first master and a newline.  The exact text
+ * matters, in every cloud: users of the Makefile have accounts of that name.
  */
 char *settings_storage_account(const struct settings *s)
 {
 	struct buf text = BUF_INIT(1024), b64 = BUF_INIT(1024);
 	uint8_t digest[20];
-	char *fqdn, *name;
+	char *name;
 
 	if (*settings_get(s, S_STORAGE_ACCOUNT_NAME) != '\0')
 		return xstrdup(settings_get(s, S_STORAGE_ACCOUNT_NAME));
-	fqdn = settings_master_fqdn(s);
-	buf_addf(&text, "%s\n", fqdn);
+	buf_addf(&text, "%s-master0.%s.cloudapp.azure.com\n", settings_get(s, S_COMPUTE_GROUP),
+		 settings_get(s, S_LOCATION));
 	sha1(text.str, text.n, digest);
 	buf_reset(&text);
 	buf_add_hex(&text, digest, sizeof(digest));
@@ -437,7 +431,6 @@ char *settings_storage_account(const struct settings *s)
 	for (size_t i = 0; i < b64.n; i++)
 		b64.str[i] = to_lower(b64.str[i]);
 	name = xasprintf("shared0%.16s", b64.str);
-	free(fqdn);
 	buf_release(&text);
 	buf_release(&b64);
 	return name;

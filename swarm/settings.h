@@ -56,9 +56,6 @@ int settings_bool(const struct settings *s, enum setting which, bool *v, struct 
 /* Check every value that commands rely on (names Azure would refuse, counts, booleans). */
 int settings_check(const struct settings *s, struct err *e);
 
-/* The FQDN of the first master in the public cloud, which the default name of the storage account is
- * derived from.  Caller frees. */
-char *settings_master_fqdn(const struct settings *s);
 /* Stable for one group and location.  Caller frees. */
 char *settings_storage_account(const struct settings *s);
 

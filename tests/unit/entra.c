@@ -1,5 +1,6 @@
 /* entra.h: what sign-in may answer, and what is kept of it. */
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -90,6 +91,8 @@ static const struct row {
 	{ "throttled for longer than we wait",
 	  { { ASK_TOKEN, 429, "Retry-After: 3600\r\n" }, GOOD },
 	  .waits = "60", .life = 3599 },
+	{ "throttled until a date", { { ASK_TOKEN, 429, "Retry-After: Sun, 15 Jun 2025 15:23:40 GMT\r\n" },
+	    GOOD }, .waits = "20", .life = 3599 },
 	{ "throttled without a word", { { ASK_TOKEN, 429 }, GOOD }, .waits = "1", .life = 3599 },
 	{ "throttled with nonsense", { { ASK_TOKEN, 429, "Retry-After: -1\r\n" }, GOOD },
 	  .waits = "1", .life = 3599 },
@@ -396,6 +399,53 @@ static void run_cache_file(const char *dir)
 	free(sub);
 }
 
+/* Eight at a time, each for a client of its own: whoever reads finds a whole
+ * document, and what a process wrote last is there unless another wrote at once. */
+static void run_concurrent(const char *dir)
+{
+	char *path = xasprintf("%s/shared.json", dir), *text;
+	struct err e = ERR_INIT;
+	cJSON *doc;
+	int status, bad = 0;
+
+	for (int i = 0; i < 8; i++) {
+		if (fork() != 0)
+			continue;
+		for (int k = 0; k < 50; k++) {
+			struct buf why = BUF_INIT(4096);
+			struct rig g;
+			const char *token;
+
+			buf_addf(&why, "POST " LOGIN "/tenant-%d/oauth2/v2.0/token", i + 1);
+			rig_open(&g, (const struct act[]){
+				{ why.str, 200, .body = TOKEN_2_BODY, .times = EVER }, { NULL } }, path);
+			rig_no_token(&g);
+			g.entra.tenant[7] = (char)('1' + i);	/* its own entry */
+			if (entra_token(&g.entra, &token, &e) < 0)
+				_exit(1);
+			text = slurp(path);
+			doc = json_parse(str_of(text), "cache", &e);
+			if (doc == NULL)
+				_exit(2);
+			json_burn(doc);
+			free(text);
+			if (k % 2)
+				entra_forget(&g.entra);
+			buf_release(&why);
+			rig_close(&g);
+		}
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		bad += status != 0;
+	text = slurp(path);
+	doc = json_parse(str_of(text), "cache", &e);
+	told("cache: eight processes at once", bad == 0 && doc != NULL ? "" : text);
+	json_burn(doc);
+	free(text);
+	free(path);
+}
+
 /* In memory: no request while it is good, one when five minutes are left. */
 static void run_memory(void)
 {
@@ -518,6 +568,7 @@ int main(void)
 	run_cache_path();
 	run_caches(dir);
 	run_cache_file(dir);
+	run_concurrent(dir);
 	dir_remove(dir, &e);
 	return failures > 0;
 }
