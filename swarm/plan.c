@@ -13,7 +13,7 @@
 #include "swarm/plan.h"
 #include "swarm/swarm.h"
 
-#define VALUE_MAX 200			/* of a value that is shown */
+#define VALUE_MAX 400			/* of a value that is shown */
 #define HIDDEN_VALUE "(hidden)"
 
 enum { CREATE, DELETE, MODIFY, DEPLOY, UNSUPPORTED, PENDING, UNCHANGED = PENDING, IGNORE, CHECK, REFUSED };
@@ -135,7 +135,7 @@ static void value_cell(struct listing *t, const cJSON *v)
 {
 	struct buf text = BUF_INIT(64u << 10);
 
-	if (v != NULL)
+	if (v != NULL && !cJSON_IsNull(v))
 		json_print(v, &text);
 	listing_cell(t, "%.*s%s", (int)(text.n < VALUE_MAX ? text.n : VALUE_MAX), text.str,
 		     text.n > VALUE_MAX || text.over ? "..." : "");
@@ -186,19 +186,19 @@ static void split_id(const char *id, struct buf *type, struct buf *name)
  */
 static const char *noise(const char *path, int kind, const cJSON *change, const struct buf *said)
 {
-	char *leaf = xstrdup(path), *end, *name;
+	char *leaf = xasprintf("\"%s\"", path), *end, *name = leaf;
+	const cJSON *before = json_get(change, "before");
 	bool ours;
 
 	while ((end = strrchr(leaf, '[')) != NULL && strchr(end, '.') == NULL)
-		*end = '\0';
-	end = strrchr(leaf, '.');
-	name = xasprintf("\"%s\"", end != NULL ? end + 1 : leaf);
+		memcpy(end, "\"", 2);
+	if ((end = strrchr(leaf, '.')) != NULL)
+		*(name = end) = '"';
 	ours = strstr(said->str, name) != NULL || strncmp(path, "tags", 4) == 0;
 	free(leaf);
-	free(name);
 	if (kind == IGNORE)
 		return "has no effect";
-	if (kind == CREATE && json_get(change, "before") == NULL && mentions(path, "customdata userdata password"))
+	if (kind == CREATE && (before == NULL || cJSON_IsNull(before)) && mentions(path, "customdata userdata password"))
 		return "Azure does not tell what it is now";
 	return kind == DELETE && !ours ? "set by Azure itself" : "";
 }
@@ -290,23 +290,17 @@ static void print_row(const cJSON *cells, struct ui *ui)
 {
 	const char *c[7];
 	const struct kind *k = kinds;
-	bool both;
 
 	for (int i = 0; i < 7; i++)
 		c[i] = cJSON_GetArrayItem(cells, i)->valuestring;
 	while (strcmp(k->word, c[0]) != 0)
 		k++;
-	both = *c[4] != '\0' && *c[5] != '\0';
 	if (ui->color_out)
 		fprintf(ui->out, "\033[%sm", k->color);
-	if (*c[3] != '\0')
-		fprintf(ui->out, "    %c %s", k->symbol, c[3]);
-	else
-		fprintf(ui->out, "%c %s %s", k->symbol, c[1], c[2]);
-	if (*c[4] != '\0' || *c[5] != '\0')
-		fprintf(ui->out, ": %s%s%s", c[4], both ? " -> " : "", c[5]);
-	if (*c[6] != '\0')
-		fprintf(ui->out, "  (%s)", c[6]);
+	fprintf(ui->out, *c[3] != '\0' ? "    %c %s" : "%c %s %s", k->symbol, c[*c[3] != '\0' ? 3 : 1], c[2]);
+	for (int i = 4; i < 7; i++)
+		if (*c[i] != '\0')
+			fprintf(ui->out, i == 6 ? "  (%s)" : i == 5 && *c[4] != '\0' ? " -> %s" : ": %s", c[i]);
 	fputs(ui->color_out ? "\033[0m\n" : "\n", ui->out);
 }
 

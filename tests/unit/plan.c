@@ -239,12 +239,16 @@ static const struct {
 	  "    - properties.subnets[2]: {\"name\":\"x\"}\n" },
 	{ "what only Azure sets is no change",
 	  "{'resourceId':'" ID "Microsoft.Network/virtualNetworks/v','changeType':'Modify','delta':["
-	  "{'path':'zones','propertyChangeType':'Delete','before':['1']},"
+	  "{'path':'zones','propertyChangeType':'Delete','before':['1'],'after':null,'children':null},"
+	  "{'path':'properties.subnet','propertyChangeType':'Delete','before':0},"
+	  "{'path':'properties.peerings[3]','propertyChangeType':'Delete','before':0},"
 	  "{'path':'properties.subnets','propertyChangeType':'Array','children':[{'path':'0','propertyChangeType':"
 	  "'Modify','children':[{'path':'properties.delegations','propertyChangeType':'Delete','before':[]}]}]},"
 	  "{'path':'properties.enableX','propertyChangeType':'NoEffect','before':true,'after':false}]}", false,
 	  "= Microsoft.Network/virtualNetworks v\n"
 	  "    * zones: [\"1\"]  (set by Azure itself)\n"
+	  "    * properties.subnet: 0  (set by Azure itself)\n"
+	  "    * properties.peerings[3]: 0  (set by Azure itself)\n"
 	  "    * properties.subnets[0].properties.delegations: []  (set by Azure itself)\n"
 	  "    * properties.enableX: true -> false  (has no effect)\n" },
 	{ "what the template can say of that kind is one",
