@@ -10,7 +10,7 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-#define SHARED "../shared/azure/"
+#define SHARED "../shared/azure/"		/* beside the sources */
 #define RECORDED SHARED "recordings/azd_whatif_2026.json"
 #define USAGES SHARED "recordings/java_compute_usages.json"
 #define EXAMPLE SHARED "specs/swagger/resources/resource-manager/Microsoft.Resources/stable/2021-04-01/" \
@@ -44,10 +44,13 @@ static cJSON *parse(const char *text)
 
 static cJSON *parse_file(const char *path)
 {
+	const char *src = getenv("SRCDIR");
+	char *full = xasprintf("%s/%s", src != NULL ? src : ".", path);
 	struct buf b = BUF_INIT(16u << 20);
 	struct err e = ERR_INIT;
-	cJSON *doc = file_read(path, &b, &e) == 0 ? parse(b.str) : NULL;
+	cJSON *doc = file_read(full, &b, &e) == 0 ? parse(b.str) : NULL;
 
+	free(full);
 	buf_release(&b);
 	return doc;
 }
