@@ -715,8 +715,9 @@ void http_serve_stream(const struct http_server *s, struct stream *st, const cha
 {
 	struct server sv = { .s = s, .lock = PTHREAD_MUTEX_INITIALIZER, .done_fd = -1 };
 	struct conn c = { .sv = &sv, .fd = -1, .st = st };
+	size_t n = strlen(peer);
 
-	memcpy(c.peer, peer, strnlen(peer, PEER_MAX - 1));
+	memcpy(c.peer, peer, n < PEER_MAX ? n : PEER_MAX - 1);
 	converse(&c);
 	stream_close(st);
 }
