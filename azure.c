@@ -248,7 +248,7 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 	err_set(e, ERR_AZURE, "%s%s [%s]", text.str, text.over ? "..." : "",
 		ids.n ? ids.str : "no request id");
 	if (h->status == 401)
-		http_blame_clock(h, e);
+		http_blame_clock(http_clock_ahead(h), e);
 	buf_release(&text);
 	buf_release(&ids);
 	return -1;

@@ -254,7 +254,6 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 {
 	struct str text = str_of(json_str_opt(doc, "error_description", "")), line;
 	const char *code = json_str_opt(doc, "error", ""), *what_to_do = NULL;
-	int64_t skew = en->server_skew_s;
 	uint64_t number = 0;
 
 	if (!str_cut(&text, '\n', &line))
@@ -275,9 +274,7 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 		json_str_opt(doc, "correlation_id", ""),
 		json_get(doc, "trace_id") ? ")" : "", what_to_do ? "; " : "",
 		what_to_do ? what_to_do : "");
-	if (skew > ENTRA_MARGIN_S || skew < -ENTRA_MARGIN_S)
-		err_in(e, "the clock of this machine is %lld s %s", (long long)(skew < 0 ? -skew : skew),
-		       skew > 0 ? "behind" : "ahead");
+	http_blame_clock(en->clock_ahead_s, e);
 	return err_in(e, "HTTP %u from %s", status, en->o.authority);
 }
 
@@ -360,7 +357,6 @@ int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
 {
 	struct err once = ERR_INIT;
 	struct http_response r;
-	int64_t date;
 	int rc = -1;
 
 	*doc = NULL;
@@ -393,8 +389,7 @@ int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
 		*e = e->kind == ERR_NONE ? once : *e;
 		goto out;
 	}
-	if (time_parse_http(http_field(&r.head, "date"), &date))
-		en->server_skew_s = date - unix_time();
+	en->clock_ahead_s = http_clock_ahead(&r.head);
 	if (challenge != NULL)
 		buf_addstr(challenge, http_field(&r.head, "www-authenticate"));
 	/* a page of HTML is no reason to hide the status */

@@ -43,7 +43,7 @@ struct entra {
 	int64_t expires_on;	/* unix seconds */
 	char *claims;		/* JSON that the next token has to satisfy, or NULL */
 	char *subscription;	/* what the credential brought along, or NULL */
-	int64_t server_skew_s;	/* what the Date header said minus our clock */
+	int64_t clock_ahead_s;	/* of the last answer's Date */
 };
 
 /* Strings are copied.  Nothing is sent yet. */

@@ -63,17 +63,21 @@ int64_t retry_after_s(const struct http_head *h, int64_t unix_now)
 	return -1;
 }
 
-int http_blame_clock(const struct http_head *h, struct err *e)
+int64_t http_clock_ahead(const struct http_head *h)
 {
-	int64_t date, ahead;
+	int64_t date;
 
 	if (http_field(h, "age").n > 0 || !time_parse_http(http_field(h, "date"), &date))
-		return -1;
-	ahead = unix_time() - date;
-	if (ahead > CLOCK_OFF_S || ahead < -CLOCK_OFF_S)
-		err_in(e, "the clock of this machine is %lld s %s",
-		       (long long)(ahead < 0 ? -ahead : ahead), ahead < 0 ? "behind" : "ahead");
-	return -1;
+		return 0;
+	return unix_time() - date;
+}
+
+int http_blame_clock(int64_t ahead_s, struct err *e)
+{
+	int64_t off = ahead_s < 0 ? -ahead_s : ahead_s;
+
+	return off <= CLOCK_OFF_S ? -1 : err_in(e, "the clock of this machine is %lld s %s",
+		(long long)off, ahead_s < 0 ? "behind" : "ahead");
 }
 
 bool http_field_has(const struct http_head *h, const char *name, const char *word)

@@ -47,10 +47,12 @@ struct str http_field_n(const struct http_head *h, const char *name, size_t nth)
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
 /* Seconds a Retry-After field asks for (either form), 300 at most, -1 without one. */
 int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
-/* When the answer's Date (not that of a stored answer) is five minutes and more off our
- * clock: prefixes e, which says what was refused, with that.  To be called where a
- * refusal can come of a wrong clock: sign-in, 401, the 403 of a signed URL.  -1. */
-int http_blame_clock(const struct http_head *h, struct err *e);
+/* How many seconds our clock is ahead of the answer's Date; 0 without one, or with that of
+ * a stored answer.  And, when that is five minutes or more either way: puts it in front of
+ * e, which says what was refused.  To be called where a refusal can come of a wrong clock:
+ * sign-in, 401, the 403 of a signed URL.  -1. */
+int64_t http_clock_ahead(const struct http_head *h);
+int http_blame_clock(int64_t ahead_s, struct err *e);
 /* Each of the "Name: value" strings can be sent: a token, no control
  * characters, and none of the fields that come from us (Host only for requests). */
 int http_fields_check(const char *const *fields, bool request, struct err *e);

@@ -174,7 +174,7 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 
 	err_set(e, passes ? ERR_NET : ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
 		STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
-	return r->head.status == 403 ? http_blame_clock(&r->head, e) : -1;
+	return r->head.status == 403 ? http_blame_clock(http_clock_ahead(&r->head), e) : -1;
 }
 
 static int blob_there(struct session *s, const char *url, const struct self_image *img,

@@ -313,6 +313,37 @@ through 'resources' resources
 through 'stop-agents' stop-agents
 through 'start-agents' start-agents
 
+# A managed identity is next door: the plain HTTP of a metadata service never
+# comes by a proxy, whatever NO_PROXY says.
+cat >imds.py <<'END'
+import http.server, sys
+token = open("token.json", "rb").read()
+class H(http.server.BaseHTTPRequestHandler):
+	def do_GET(self):
+		print(self.path, self.headers.get("Metadata"), self.headers.get("Via"), file=sys.stderr, flush=True)
+		self.send_response(200 if self.path.startswith("/metadata/identity/oauth2/token?") else 404)
+		self.end_headers()
+		self.wfile.write(token)
+	def log_message(self, *a): pass
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+print(s.server_address[1], flush=True)
+s.serve_forever()
+END
+curl -sS --noproxy '*' --cacert "$SSL_CERT_FILE" -o token.json -d grant_type=client_credentials \
+	-d "client_id=$AZURE_CLIENT_ID&client_secret=$AZURE_CLIENT_SECRET" \
+	--data-urlencode "scope=$AZURE_RESOURCE_MANAGER_ENDPOINT/.default" \
+	"$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token"
+spawn imds.log python3 imds.py
+wait_for 20 grep -q '^[0-9]' imds.log
+imds=$(grep '^[0-9]' imds.log)
+rm -rf cache
+AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:$imds \
+	HTTP_PROXY=$HTTPS_PROXY http_proxy=$HTTPS_PROXY ALL_PROXY=$HTTPS_PROXY \
+	through 'with a managed identity' resources
+check 'which was asked' grep -qE '^/metadata/identity/.* true None$' imds.log
+same 'and not by way of squid' '' "$(grep -F ":$imds" "$place/access.log")"
+rm -rf cache
+
 HTTPS_PROXY="https://us%40er:p%3Aw%20%25@127.0.0.1:$tls_port" SSL_CERT_FILE=$PWD/both.pem \
 	through 'TLS in TLS' resources
 expect 'TLS to a proxy whose certificate nobody vouches for' 1 \
