@@ -36,11 +36,19 @@ asks()		# STATUS NAME ARGUMENTS...
 	asks_before=$(wc -l <record)
 	asks_got=0
 	timeout 120 "$AZSWARM" "$@" >out 2>&1 </dev/null || asks_got=$?
+	# a line is written when its answer is under way already
+	wait_for 5 grew
+	sleep 0.1
 	[ "$asks_got" -eq "$asks_status" ] ||
 		not_ok "$asks_name" "exit $asks_got, not $asks_status: $(tail -n 2 out | tr '\n' ' ')"
 	tail -n +$((asks_before + 1)) record >>"commands/$asks_name"
 	grep -q "^$asks_name	" commands.tsv ||
 		printf '%s\tcommands/%s\n' "$asks_name" "$asks_name" >>commands.tsv
+}
+
+grew()
+{
+	[ "$(wc -l <record)" -gt "$asks_before" ]
 }
 
 offered()	# COMMAND
@@ -164,6 +172,10 @@ mutant '404 without code and message' '.status == 404 and .method == "GET" and (
 mutant 'publicIPAddresses.*list.*203|does not list 203' '(.url | test("publicIPAddresses")) and .status == 200' '.status = 203'
 mutant 'publicIPAllocationMethod' '(.url | test("publicIPAddresses")) and .status == 200' \
 	'.responseBody.value[0].properties.publicIPAllocationMethod = "Sometimes"'
+mutant 'a poll of microsoft.compute/operations with state Running' \
+	'(.url | test("Compute/locations/eastus/operations/"))' '.responseBody.status = "Running2"'
+mutant 'a poll of microsoft.compute/operations with "progress"' \
+	'(.url | test("Compute/locations/eastus/operations/"))' '.responseBody.progress = 3'
 : >none.tsv
 judge none.tsv mutant.* >mutants.out 2>&1
 while IFS='	' read -r file words; do

@@ -19,7 +19,8 @@
 // An answer, whoever asked, must be one that the documents list, with a body
 // that fits.  They are older than what Azure answers today: what oav also says
 // of an answer that was recorded on Azure, of that operation at that place, is
-// no fault.  Answers marked faulty were spoilt on purpose.
+// no fault.  The answers to polls are in no document; theirs are held against
+// the recorded ones.  Answers marked faulty were spoilt on purpose.
 'use strict';
 const fs = require('fs');
 const path = require('path');
@@ -290,6 +291,8 @@ function exchange(doc, file) {
 	x.requestBody = json(doc.requestBody) || undefined;
 	x.responseBody = json(doc.responseBody) || undefined;
 	x.namespace = fold(ns ? ns[1] : 'Microsoft.Resources');
+	if (/\/providers\/[^/]+(\/(register|unregister|resourceTypes))?$/i.test(x.path))
+		x.namespace = 'microsoft.resources';	// what is asked about a provider
 	x.version = ([...x.query].find(([k]) => fold(k) === 'api-version') || [])[1];
 	x.ours = /^azswarm\b/.test(agent ? String(agent[1]) : '');
 	x.what = `${x.method} ${x.path.replace(/^\/subscriptions\/[^/]+/i, '')} (${x.file})`;
@@ -305,6 +308,22 @@ function header(x, name) {
 	return f ? String(f[1]) : undefined;
 }
 
+// Microsoft.Compute's operations are not Microsoft.Storage's; those of
+// deployments and groups are Resource Manager's own.
+const kindOfPoll = (x) => `${x.namespace}/${fold(POLL.exec(x.path)[1])}`;
+
+// The names in the answer to a poll, and the state it tells, which counts for
+// every kind: some were recorded when all was over.  What an operation made is
+// looked at where it is asked for itself.
+function pollWords(x) {
+	const body = x.responseBody;
+
+	if (!body || body.status === undefined)
+		return [`status ${x.status}`];
+	return [`status ${x.status}`, ...Object.keys(body).filter((k) => !/^(properties|error)$/.test(k)).map((k) => `"${k}"`)]
+		.concat(/^(Failed|Canceled)$/.test(body.status) ? [] : [`state ${body.status}`]);
+}
+
 class Judge {
 	constructor(specs, recordings, to) {
 		this.versions = copySpecs(path.join(specs, 'swagger'), to);
@@ -315,6 +334,8 @@ class Judge {
 		this.recordings = recordings;
 		this.recorded = new Set();	// "namespace version" that Azure answered
 		this.azureToo = new Set();	// what oav says of Azure's own answers
+		this.polls = new Map();		// what Azure says to polls: kind -> names and states
+		this.states = new Set();
 		this.known = new Set();		// of these, what the local Azure does, too
 	}
 
@@ -328,8 +349,13 @@ class Judge {
 				if (r.status >= 400)
 					continue;
 				this.recorded.add(`${x.namespace} ${x.version}`);
-				if (x.poll)
+				if (x.poll) {
+					const seen = this.polls.get(kindOfPoll(x)) || new Set();
+
+					pollWords(x).forEach((w) => (w[0] === '"' ? seen : this.states).add(w));
+					this.polls.set(kindOfPoll(x), seen);
 					continue;
+				}
 				const said = await askOav(this.oav, this.versions, x);
 
 				for (const e of said.answer)
@@ -395,6 +421,13 @@ class Judge {
 			faults.push(`nothing proves ${x.namespace} ${x.version}`);
 		return { faults, by, name: said.operation || (row ? row.name : schema ? schema.ref.replace(/.*\//, '') : x.path),
 			proof: this.proof(x, row) };
+	}
+
+	poll(x) {
+		const seen = this.polls.get(kindOfPoll(x));
+
+		return x.status >= 400 ? [] : seen === undefined ? [`nobody recorded a poll of ${kindOfPoll(x)}`] :
+			pollWords(x).filter((w) => !seen.has(w) && !this.states.has(w)).map((w) => `a poll of ${kindOfPoll(x)} with ${w}`);
 	}
 
 	async answer(x) {
@@ -491,9 +524,9 @@ async function main(specs, recordings, commands, files) {
 			}
 			if (x.faulty || !x.status) {
 				n.faulty++;
-			} else if (!x.poll) {
+			} else {
 				n.answers++;
-				for (const f of await judge.answer(x))
+				for (const f of x.poll ? judge.poll(x) : await judge.answer(x))
 					fault('answer', f, x);
 			}
 		}
