@@ -452,22 +452,31 @@ static int row_resource(void *ctx, const cJSON *res, struct err *e)
 	return 0;
 }
 
+int group_there(struct session *s, const char *group, struct err *e)
+{
+	char *path = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	if (rc == 0)
+		rc = r.http.head.status != 404;
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
 /* Resources of one group; a group that is not there has none. */
 static int add_group_resources(struct session *s, const char *group, struct listing *t,
 			       struct err *e)
 {
-	char *check = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
 	char *path = azure_path(&s->az, "/resourceGroups/%s/resources?api-version="
 				API_RESOURCES, group);
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", check, NULL, AZURE_MISSING_OK, &r, e);
+	int rc = group_there(s, group, e);
 
-	if (rc == 0 && r.http.head.status == 404)
+	if (rc == 0)
 		ui_say(s->ui, "resource group %s is not there", group);
-	else if (rc == 0)
+	else if (rc > 0)
 		rc = azure_list(&s->az, path, "resources", row_resource, t, e);
-	azure_reply_release(&r);
-	free(check);
 	free(path);
 	return rc;
 }

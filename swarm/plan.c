@@ -423,9 +423,8 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 		return 0;
 	short_of = more > 0 && used + more > limit;
 	if (short_of)
-		err_set(&p->refused, ERR_AZURE, "quota %s: %lld of %lld vCPUs are in use and %lld more are needed; "
-			"fewer or smaller machines, or ask Azure for quota", name, (long long)used,
-			(long long)limit, (long long)more);
+		err_set(&p->refused, ERR_AZURE, "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
+			name, (long long)used, (long long)limit, (long long)more);
 	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
 	before = cJSON_CreateNumber((double)used);
 	after = cJSON_CreateNumber((double)(used + more));
@@ -463,19 +462,6 @@ out:
 }
 
 /* ---- the command ---- */
-
-static int group_there(struct session *s, const char *group, struct err *e)
-{
-	char *path = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
-
-	if (rc == 0)
-		rc = r.http.head.status != 404;
-	azure_reply_release(&r);
-	free(path);
-	return rc;
-}
 
 int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r, struct err *e)
 {

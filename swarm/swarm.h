@@ -38,6 +38,8 @@ int storage_blob_there(struct session *s, const char *url, const struct self_ima
 
 /* A resource group in LOCATION: made unless it is there. */
 int group_put(struct session *s, const char *group, struct err *e);
+/* 1: it is there; 0: not; -1: error. */
+int group_there(struct session *s, const char *group, struct err *e);
 
 /* ---- the scale set (swarm/agents.c) ---- */
 
