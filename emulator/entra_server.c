@@ -609,6 +609,14 @@ static void no_tenant(struct call *c, const char *error, const char *tenant)
 		     "tenant ID and are signing into the correct cloud.", tenant);
 }
 
+static bool tenant_known(struct call *c, const char *tenant)
+{
+	if (is(tenant, c->m->tenant) || listed("common organizations adfs", tenant))
+		return true;
+	no_tenant(c, "invalid_request", tenant);
+	return false;
+}
+
 static void token(struct call *c, const char *tenant, bool v1)
 {
 	cJSON *form = form_of(c);
@@ -618,8 +626,8 @@ static void token(struct call *c, const char *tenant, bool v1)
 	if (!v1)
 		json_drop(form, "resource");
 	id = field(form, "client_id");
-	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
-		no_tenant(c, "invalid_request", tenant);
+	if (!tenant_known(c, tenant))
+		;
 	else if (grant == NULL)
 		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
 			     "following parameter: 'grant_type'.");
@@ -864,7 +872,7 @@ bool entra_handle(struct call *c)
 				     "The endpoint only accepts POST requests. Received a GET request.");
 		else if (v1 || is(s[3], "token"))
 			token(c, s[0], v1);
-		else
+		else if (tenant_known(c, s[0]))
 			devicecode(c);
 		call_field(c, "Cache-Control: no-store, no-cache");
 		return true;

@@ -131,6 +131,9 @@ async function api(req, res)
 
 const handle = provider.callback();
 server.on('request', (req, res) => {
+	// The one thing that Entra ID does without being asked: a refresh token
+	// takes the person's consent here (OpenID Connect Core 11).
+	req.url = req.url.replace('prompt=select_account', 'prompt=select_account%20consent');
 	const serve = req.url.startsWith('/interaction/') ? interaction :
 		/^\/(subscriptions|tenants)/.test(req.url) ? api : handle;
 
