@@ -22,13 +22,13 @@ static const struct { const char *said, *advice; } table[] = {
 	  "providers" },
 	{ "SubscriptionNotFound", "is AZURE_SUBSCRIPTION_ID of the tenant that you are signed in to?" },
 	{ "ScopeLocked", "a lock is on it: portal, Locks" },
-	{ "unknown whether", "look with 'azswarm list-agents', and run it again" },
 };
 
 const char *advice(const struct err *e)
 {
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		if (strstr(e->msg, table[i].said) != NULL)
+		if (e->kind == ERR_AZURE && strstr(e->msg, table[i].said) != NULL)
 			return table[i].advice;
-	return NULL;
+	return strstr(e->msg, "unknown whether Azure") == NULL ? NULL :
+	       "look with 'azswarm list-agents', and run it again";
 }

@@ -986,6 +986,13 @@ static const struct do_row {
 	  { { DELETE_R, 202, LOCATION }, { GET_OP, 200, .body = "<html>hello</html>" },
 	    { GET_OP, 204 } }, { .waits = "5 5" } },
 
+	{ "two places to ask: the first", "DELETE",
+	  { { DELETE_R, 202, LOCATION "Location: " ARM "/other\r\n" }, { GET_OP, 200 } },
+	  { .waits = "5" } },
+	{ "two places to ask, the first not Azure's", "DELETE",
+	  { { DELETE_R, 202, "Location: https://evil.test/x\r\n" LOCATION } },
+	  { ERR_PROTO, "a URL on evil.test; our token only goes to " ARM_HOST, .waits = "" } },
+
 	/* polls that fail while the operation goes on */
 	{ "404 for a while", "PUT",
 	  { { PUT_R, 201, ASYNC }, { GET_OP, 404, .times = 10 }, { GET_OP, 200, .body = SUCCEEDED },
