@@ -17,6 +17,7 @@ shorter()	# FILE
 {
 	case $1 in
 	*/cloud-init/* | */machines/*) sed '/^[[:space:]]*#\( \|$\)/d' "$1" ;;
+	*/azure/*) sed '/^#/d; s/^[[:space:]]*//' "$1" ;;
 	*.json)	sed 's/^[[:space:]]*//' "$1" ;;
 	*)	cat "$1" ;;
 	esac

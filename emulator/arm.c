@@ -393,12 +393,7 @@ static bool is_guid(const char *s)
 
 cJSON *cloud_doc(const struct emu *m, const char *base)
 {
-	return json_fmt("{'portal':%s,'authentication':{'loginEndpoint':%s,"
-		"'audiences':[%s,'https://management.core.windows.net/',"
-		"'https://management.azure.com/'],'tenant':'common','identityProvider':'AAD'},"
-		"'resourceManager':%s,'graph':%s,'microsoftGraphResourceId':%s,"
-		"'name':'AzureCloud','suffixes':{'storage':'core.localhost:%d'}}",
-		base, base, base, base, base, base, (int)m->port);
+	return json_fmt("@cloud", base, base, base, base, base, base, (int)m->port);
 }
 
 /* The cloud in the shape the caller's version has. */
@@ -407,10 +402,7 @@ static int metadata(struct call *c)
 	cJSON *doc;
 
 	if (strcmp(c->api, "2015-01-01") == 0)
-		return call_answer(c, 200, json_fmt(
-			"{'galleryEndpoint':'','graphEndpoint':'','portalEndpoint':%s,"
-			"'authentication':{'loginEndpoint':%s,'audiences':[%s]}}",
-			c->base, c->base, c->base));
+		return call_answer(c, 200, json_fmt("@cloud-2015", c->base, c->base, c->base));
 	/* 2022-09-01 answers with an array of clouds, of one here */
 	doc = cloud_doc(c->m, c->base);
 	return call_answer(c, 200, strcmp(c->api, "2019-05-01") == 0 ? doc : json_array_of(doc));

@@ -124,19 +124,12 @@ static cJSON *usages(struct emu *m, const char *l)
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	json_push(arr, "{'resourceType':'virtualMachines','name':%s,'tier':'Standard','size':%s,"
-		"'family':%s,'locations':[%s],'locationInfo':[{'location':%s,'zones':['1','2','3'],"
-		"'zoneDetails':[]}],'capabilities':[{'name':'vCPUs',"
-		"'value':'%d'},"
-		"{'name':'MemoryGB','value':'%d%s'},{'name':'HyperVGenerations','value':%s},"
-		"{'name':'CpuArchitectureType','value':%s},{'name':'PremiumIO','value':'True'}],"
-		"'restrictions':[]}",
-		s->name, s->name + strlen("Standard_"), s->family, location, location, s->cores, s->memory_mb / 1024,
-		s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
+	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location, location,
+		s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
+		s->arm ? "Arm64" : "x64");
 	if (s->refused)
-		json_push(json_get_mut(arr->child->prev, "restrictions"), "{'type':'Location','values':[%s],"
-			  "'restrictionInfo':{'locations':[%s]},'reasonCode':"
-			  "'NotAvailableForSubscription'}", location, location);
+		json_push(json_get_mut(arr->child->prev, "restrictions"), "@size-refused", location,
+			location);
 }
 
 static int list_skus(struct call *c)
@@ -147,10 +140,7 @@ static int list_skus(struct call *c)
 	for (const struct location *l = locations; l->name[0] != '\0'; l++) {
 		if (only != NULL && !is(only, l->name))
 			continue;
-		json_push(arr, "{'resourceType':'availabilitySets','name':'Aligned','locations':[%s],"
-			  "'locationInfo':[{'location':%s,'zones':[],'zoneDetails':[]}],'capabilities':"
-			  "[{'name':'MaximumPlatformFaultDomainCount','value':'3'}],'restrictions':[]}",
-			  l->name, l->name);
+		json_push(arr, "@avset-sku", l->name, l->name);
 		for (const struct vm_size *v = sizes; v->name[0] != '\0'; v++)
 			sku_row(arr, v, l->name);
 	}
@@ -164,9 +154,7 @@ static cJSON *vm_sizes(void)
 	cJSON *out = json_fmt("{'value':[]}");
 
 	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++)
-		json_push(out->child, "{'name':%s,'numberOfCores':%d,'osDiskSizeInMB':1047552,"
-			  "'resourceDiskSizeInMB':0,'memoryInMB':%d,'maxDataDiskCount':%d}", s->name,
-			  s->cores, s->memory_mb, 2 * s->cores);
+		json_push(out->child, "@size", s->name, s->cores, s->memory_mb, 2 * s->cores);
 	return out;
 }
 
@@ -344,8 +332,7 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 			      "for the OS image '%s': it needs a generation 2 image.", sku);
 	if (!set)
 		json_put_str(image, "exactVersion", i->version);
-	json_defaults(profile, "{'storageProfile':{'osDisk':{'osType':'Linux','createOption':'FromImage',"
-		      "'caching':'None','diskSizeGB':30,'managedDisk':{'storageAccountType':'Premium_LRS'}}}}");
+	json_defaults(profile, "@vm-disk");
 	return 0;
 }
 
@@ -368,8 +355,7 @@ int check_machine(struct put *p, cJSON *profile, const char *size, bool set, cha
 	if (check_keys(p, linux_, user) < 0 || take_custom_data(p, os, custom_data) < 0)
 		return -1;
 	json_drop(os, "adminPassword");
-	json_defaults(os, "{'linuxConfiguration':{'provisionVMAgent':true},'secrets':[],"
-		      "'allowExtensionOperations':true,'requireGuestProvisionSignal':true}");
+	json_defaults(os, "@vm-os");
 	return check_image(p, profile, size, set);
 }
 
@@ -380,8 +366,7 @@ static int put_avset(struct emu *m, struct put *p)
 	int64_t fd;
 
 	(void)m;
-	json_defaults(p->doc, "{'sku':{'name':'Classic'},'properties':{'platformUpdateDomainCount':5,"
-		      "'platformFaultDomainCount':3,'virtualMachines':[]}}");
+	json_defaults(p->doc, "@avset");
 	fd = json_int_opt(p->doc, "properties.platformFaultDomainCount", 0);
 	if (fd < 1 || fd > 3)
 		return invalid(p, "platformFaultDomainCount", "The specified fault domain count must fall in "
@@ -536,13 +521,7 @@ cJSON *machine_view(const struct entry *n)
 	bool up = strcmp(power, "running") == 0, at_work = str_ends(str_of(state), STR("ing"));
 	const char *when = json_str_opt(n->hide, "changed", json_text(n->doc, "properties.timeCreated"));
 	char *low = lower(state);
-	cJSON *view = json_fmt("{'computerName':%s,'osName':'ubuntu','osVersion':'24.04','vmAgent':{"
-		"'vmAgentVersion':%s,'statuses':[{'code':'ProvisioningState/%s','level':%s,'displayStatus':%s,"
-		"'message':%s,'time':%s}]},'disks':[{'name':%s,'statuses':[{'code':"
-		"'ProvisioningState/succeeded','level':'Info','displayStatus':'Provisioning succeeded',"
-		"'time':%s}]}],'hyperVGeneration':'V2','statuses':[{'code':'ProvisioningState/%s','level':%s,"
-		"'displayStatus':'%s%s','time':%s},{'code':'PowerState/%s','level':'Info','displayStatus':"
-		"'VM %s'}]}", json_text(n->doc, "properties.osProfile.computerName"),
+	cJSON *view = json_fmt("@vm-view", json_text(n->doc, "properties.osProfile.computerName"),
 		up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable", up ? "Info" : "Warning",
 		up ? "Ready" : "Not Ready", up ? "GuestAgent is running and processing the extensions." :
 		"VM status blob is found but not yet populated.", when,
@@ -645,8 +624,7 @@ static int run_script(struct emu *m, struct op *op, struct fault *f)
 	machine_exec(m, op->key, json_text(op->args, "script"), &out, &code);
 	buf_addf(&text, "Enable succeeded: \n[stdout]\n%s\n[stderr]\n",
 		 out.str + (out.n > 4096 ? out.n - 4096 : 0));
-	op->output = json_fmt("{'value':[{'code':'ProvisioningState/succeeded','level':'Info',"
-			      "'displayStatus':'Provisioning succeeded','message':%s}]}", text.str);
+	op->output = json_fmt("@command-output", text.str);
 	buf_burn(&out);
 	buf_burn(&text);
 	return 0;

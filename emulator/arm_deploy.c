@@ -160,9 +160,7 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 	}
 	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not valid according "
 		  "to the validation procedure. See inner errors for details.", d->name);
-	json_push(json_add_arr(f->error, "details"), "{'code':'PreflightValidationCheckFailed','message':"
-		  "'Preflight validation failed. Please refer to the details for the specific errors.',"
-		  "'details':%j}", details);
+	json_push(json_add_arr(f->error, "details"), "@preflight", details);
 	json_free(details);
 	return -1;
 }
@@ -200,10 +198,7 @@ static cJSON *deployment_doc(struct call *c, struct deployment *d, const char *i
 	struct str corr = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
 	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
 
-	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/deployments','properties':{"
-		"'templateHash':'%l','parameters':%j,'mode':%s,'provisioningState':%s,"
-		"'timestamp':%t,'duration':'PT0S','correlationId':%U,'providers':%j,'dependencies':%j}}",
-		id, d->name, (int64_t)(d->hash >> 1), parameters,
+	doc = json_fmt("@deployment", id, d->name, (int64_t)(d->hash >> 1), parameters,
 		json_is(c->body, "properties.mode", "Complete") ? "Complete" : "Incremental", state,
 		d->providers, after);
 	if (corr.n == 36) {
@@ -274,11 +269,8 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	}
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	row = json_fmt("{'id':'%s/operations/%s','operationId':%s,'properties':{'provisioningOperation':'Create',"
-		"'provisioningState':%s,'timestamp':%t,'duration':%s,'trackingId':%U,'statusCode':%s,"
-		"'statusMessage':%j,'targetResource':{'id':%s,'resourceType':%s,'resourceName':%s}}}",
-		json_text(n->doc, "id"), it->operation, it->operation, state, span, word, error,
-		run->r[i].id, run->r[i].type, run->r[i].name);
+	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state, span,
+		word, error, run->r[i].id, run->r[i].type, run->r[i].name);
 	if (error == NULL)
 		json_strip_nulls(row);
 	rows = json_get_mut(n->hide, "operations");
@@ -380,10 +372,7 @@ static bool advance(struct run *run, bool start)
 static void output_row(struct entry *n)
 {
 	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
-		json_fmt("{'id':'%s/operations/08584671059089853983','operationId':'08584671059089853983',"
-			 "'properties':{'provisioningOperation':'EvaluateDeploymentOutput','provisioningState':"
-			 "'Succeeded','timestamp':%t,'duration':'PT0.05S','statusCode':'OK'}}",
-			 json_text(n->doc, "id")));
+		json_fmt("@operation-last", json_text(n->doc, "id")));
 }
 
 struct entry *deployment_other(struct deployment *d, struct entry *n)

@@ -8,11 +8,7 @@
 
 static cJSON *subscription(struct emu *m)
 {
-	return json_fmt("{'id':'/subscriptions/%s','authorizationSource':'RoleBased','managedByTenants':[],"
-			"'subscriptionId':%s,'tenantId':%s,'displayName':'Local Azure',"
-			"'state':'Enabled','subscriptionPolicies':{'locationPlacementId':"
-			"'Public_2014-09-01','quotaId':'PayAsYouGo_2014-09-01','spendingLimit':'Off'}}",
-			m->subscription, m->subscription, m->tenant);
+	return json_fmt("@subscription", m->subscription, m->subscription, m->tenant);
 }
 
 int arm_subscriptions(struct call *c)
@@ -23,10 +19,7 @@ int arm_subscriptions(struct call *c)
 	if (c->method != GET)
 		return call_method(c);
 	if (is(c->seg[0], "tenants"))
-		return call_answer(c, 200, json_fmt("{'value':[{'id':'/tenants/%s','tenantId':%s,"
-			"'countryCode':'US','displayName':'Local Azure','domains':"
-			"['local.onmicrosoft.example'],'tenantCategory':'Home','defaultDomain':"
-			"'local.onmicrosoft.example','tenantType':'AAD'}]}", m->tenant, m->tenant));
+		return call_answer(c, 200, json_fmt("@tenants", m->tenant, m->tenant));
 	out = json_fmt("{'value':[],'count':{'type':'Total','value':1}}");
 	cJSON_AddItemToArray(json_get_mut(out, "value"), subscription(m));
 	return call_answer(c, 200, out);
@@ -38,21 +31,12 @@ static cJSON *location_list_json(struct emu *m)
 	const char *s = m->subscription;
 
 	for (const struct location *l = locations; l->name[0] != '\0'; l++) {
-		json_push(arr, "{'id':'/subscriptions/%s/locations/%s','name':%s,'type':'Region',"
-			"'displayName':%s,'regionalDisplayName':'(%s) %s','metadata':{'regionType':"
-			"'Physical','regionCategory':'Recommended','geography':%s,'geographyGroup':%s,"
-			"'longitude':'0','latitude':'0','physicalLocation':'','pairedRegion':[{'name':%s,"
-			"'id':'/subscriptions/%s/locations/%s'}]}}", s, l->name, l->name, l->display,
-			l->geography, l->display, l->geography, l->geography, l->paired, s, l->paired);
+		json_push(arr, "@location", s, l->name, l->name, l->display, l->geography, l->display,
+			l->geography, l->geography, l->paired, s, l->paired);
 		if (strcmp(l->name, "westus") != 0)
-			json_defaults(arr->child->prev, "{'availabilityZoneMappings':["
-				"{'logicalZone':'1','physicalZone':'%s-az1'},"
-				"{'logicalZone':'2','physicalZone':'%s-az2'},"
-				"{'logicalZone':'3','physicalZone':'%s-az3'}]}", l->name, l->name, l->name);
+			json_defaults(arr->child->prev, "@location-zones", l->name, l->name, l->name);
 	}
-	json_push(arr, "{'id':'/subscriptions/%s/locations/unitedstates','name':'unitedstates','type':"
-		  "'Region','displayName':'United States','regionalDisplayName':'United States','metadata':"
-		  "{'regionType':'Logical','regionCategory':'Other','geographyGroup':'US'}}", s);
+	json_push(arr, "@location-us", s);
 	return out;
 }
 
@@ -233,10 +217,8 @@ static int put_group(struct call *c, struct entry *n, const char *id)
 			      "location '%s'.", location, have);
 	if (n != NULL && refuse_leaving(n, &c->fault) < 0)
 		return -1;
-	doc = json_fmt("{'id':%s,'name':%s,'type':'Microsoft.Resources/resourceGroups','location':%s,"
-		       "'properties':{'provisioningState':'Succeeded'}}",
-		       n != NULL ? json_str_opt(n->doc, "id", id) : id,
-		       n != NULL ? json_str_opt(n->doc, "name", name) : name, location);
+	doc = json_fmt("@group", n != NULL ? json_str_opt(n->doc, "id", id) : id,
+		n != NULL ? json_str_opt(n->doc, "name", name) : name, location);
 	if (json_get(c->body, "tags") != NULL)
 		cJSON_AddItemToObject(doc, "tags", cJSON_Duplicate(json_get(c->body, "tags"), true));
 	if (n != NULL) {
@@ -370,9 +352,7 @@ static void provider_types(cJSON *arr, struct str ns, const struct rtype *types)
 static cJSON *provider(struct emu *m, struct str ns, const char *state)
 {
 	char *name = str_dup(ns);
-	cJSON *o = json_fmt("{'id':'/subscriptions/%s/providers/%s','namespace':%s,'resourceTypes':[],"
-			    "'registrationState':%s,'registrationPolicy':'RegistrationRequired'}",
-			    m->subscription, name, name, state);
+	cJSON *o = json_fmt("@provider", m->subscription, name, name, state);
 	cJSON *arr = json_get_mut(o, "resourceTypes");
 
 	free(name);

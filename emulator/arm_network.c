@@ -204,16 +204,14 @@ static int put_vnet(struct emu *m, struct put *p)
 	struct entry *user;
 
 	carry(p, "resourceGuid");
-	json_defaults(props, "{'subnets':[],'virtualNetworkPeerings':[],'enableDdosProtection':false,"
-		      "'privateEndpointVNetPolicies':'Disabled'}");
+	json_defaults(props, "@vnet");
 	if (cJSON_GetArraySize(json_at(props, "addressSpace.addressPrefixes")) == 0)
 		return fault_set(&p->f, 400, "InvalidRequestFormat: "
 			      "The virtual network %s has no address space.", p->name);
 	cJSON_ArrayForEach(v, json_get(props, "subnets")) {
 		if (check_subnet(p, v) < 0)
 			return -1;
-		json_defaults(v, "{'properties':{'delegations':[],'privateEndpointNetworkPolicies':'Disabled',"
-			      "'privateLinkServiceNetworkPolicies':'Enabled'}}");
+		json_defaults(v, "@subnet");
 	}
 	cJSON_ArrayForEach(o, old)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
@@ -286,9 +284,7 @@ static int put_pip(struct emu *m, struct put *p)
 		public_address(m, address);
 		json_add_str(props, "ipAddress", address);
 	}
-	json_defaults(p->doc, "{'sku':{'tier':'Regional'},'properties':{'publicIPAddressVersion':'IPv4',"
-		      "'idleTimeoutInMinutes':4,'ipTags':[],'ddosSettings':{'protectionMode':"
-		      "'VirtualNetworkInherited'}}}");
+	json_defaults(p->doc, "@address");
 	if (label == NULL)
 		return 0;
 	if (!label_fits(label))
@@ -344,9 +340,7 @@ static int put_lb(struct emu *m, struct put *p)
 		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: "
 			      "Basic Load Balancers were retired on 30 September 2025. Use the Standard SKU.");
 	carry(p, "resourceGuid");
-	json_defaults(p->doc, "{'sku':{'tier':'Regional'},'properties':{'frontendIPConfigurations':[],"
-		      "'backendAddressPools':[],'loadBalancingRules':[],'probes':[],'inboundNatRules':[],"
-		      "'outboundRules':[],'inboundNatPools':[]}}");
+	json_defaults(p->doc, "@balancer");
 	annotate(p);
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
 		json_defaults(v, "{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
@@ -460,8 +454,7 @@ static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 	    address_take(m, p, subnet, wanted, address) < 0)
 		return -1;
 	json_put_str(json_sub(v, "properties"), "privateIPAddress", address);
-	json_defaults(v, "{'properties':{'privateIPAllocationMethod':'Dynamic','privateIPAddressVersion':"
-		      "'IPv4','primary':%b}}", primary);
+	json_defaults(v, "@nic-address", primary);
 	return 0;
 }
 
@@ -477,9 +470,7 @@ static int put_nic(struct emu *m, struct put *p)
 	json_drop(props, "virtualMachine");
 	random_bytes(r, sizeof(r));
 	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
-	json_defaults(props, "{'dnsSettings':{'dnsServers':[],'appliedDnsServers':[]},"
-		      "'enableAcceleratedNetworking':false,'enableIPForwarding':false,'nicType':'Standard',"
-		      "'macAddress':'00-0D-3A-%s'}", mac);
+	json_defaults(props, "@nic", mac);
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
 		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
 			      "Network interface %s must have at least one IP configuration.", p->id);

@@ -79,15 +79,8 @@ static int put_account(struct emu *m, struct put *p)
 		json_defaults(props, "{'creationTime':%j,'keyCreationTime':%j}",
 			      json_at(p->old->doc, "properties.creationTime"),
 			      json_at(p->old->doc, "properties.keyCreationTime"));
-	json_defaults(p->doc, "{'tags':{},'sku':{'tier':%s},'properties':{'allowBlobPublicAccess':false,"
-		"'minimumTlsVersion':'TLS1_2','supportsHttpsTrafficOnly':true,'networkAcls':{'bypass':"
-		"'AzureServices','virtualNetworkRules':[],'ipRules':[],'defaultAction':'Allow'},"
-		"'privateEndpointConnections':[],'encryption':{'services':{'file':{'keyType':'Account',"
-		"'enabled':true,'lastEnabledTime':%t},'blob':{'keyType':'Account','enabled':true,"
-		"'lastEnabledTime':%t}},'keySource':'Microsoft.Storage'},'accessTier':'Hot','creationTime':%t,"
-		"'keyCreationTime':{'key1':%t,'key2':%t},'primaryLocation':%s,'statusOfPrimary':'available'}}",
-		str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard",
-		json_text(p->doc, "location"));
+	json_defaults(p->doc, "@account",
+		str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard", json_text(p->doc, "location"));
 	if (p->old == NULL) {
 		p->hide = cJSON_CreateObject();
 		new_key(p->hide, "key1");
@@ -105,8 +98,7 @@ static cJSON *show_account(struct emu *m, const struct entry *n)
 	cJSON *doc = cJSON_Duplicate(n->doc, true);
 	const char *name = json_text(doc, "name");
 
-	json_defaults(doc, "{'properties':{'primaryEndpoints':{'blob':'https://%s.blob.core.localhost:%d/',"
-		      "'file':'https://%s.file.core.localhost:%d/'}}}", name, (int)m->port, name, (int)m->port);
+	json_defaults(doc, "@account-endpoints", name, (int)m->port, name, (int)m->port);
 	return doc;
 }
 
@@ -299,9 +291,7 @@ static int put_share(struct emu *m, struct put *p)
 	if (check_child_name(p, "share") < 0)
 		return -1;
 	json_drop(p->props, "lastModifiedTime");
-	json_defaults(p->doc, "{'properties':{'shareQuota':102400,'accessTier':'TransactionOptimized',"
-		      "'enabledProtocols':'SMB','leaseStatus':'unlocked','leaseState':'available',"
-		      "'accessTierChangeTime':%t,'lastModifiedTime':%t},'etag':'\\\"0x8DD5A343C601E8C\\\"'}");
+	json_defaults(p->doc, "@share");
 	quota = json_int_opt(p->doc, "properties.shareQuota", 0);
 	if (quota < 1 || quota > 102400)
 		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: "
@@ -320,9 +310,7 @@ static int put_container(struct emu *m, struct put *p)
 	if (check_child_name(p, "container") < 0)
 		return -1;
 	json_drop(p->props, "lastModifiedTime");
-	json_defaults(p->doc, "{'properties':{'publicAccess':'None','leaseStatus':'Unlocked','leaseState':"
-		      "'Available','hasImmutabilityPolicy':false,'hasLegalHold':false,'lastModifiedTime':%t},"
-		      "'etag':'\\\"0x8DD5A343C601E8D\\\"'}");
+	json_defaults(p->doc, "@container");
 	if (!p->dry && !json_is(p->doc, "properties.publicAccess", "None") &&
 	    !json_bool_opt(n->doc, "properties.allowBlobPublicAccess", false))
 		return fault_set(&p->f, 409, "PublicAccessNotPermitted: "

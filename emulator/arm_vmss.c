@@ -60,9 +60,7 @@ static void nic_defaults(cJSON *profile)
 	cJSON *nic, *ip;
 
 	cJSON_ArrayForEach(nic, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
-		json_defaults(nic, "{'properties':{'enableAcceleratedNetworking':false,"
-			      "'disableTcpStateTracking':false,'dnsSettings':{'dnsServers':[]},"
-			      "'enableIPForwarding':false}}");
+		json_defaults(nic, "@set-nic");
 		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations"))
 			json_defaults(ip, "{'properties':{'privateIPAddressVersion':'IPv4'}}");
 	}
@@ -162,8 +160,7 @@ int put_vmss(struct emu *m, struct put *p)
 	if (old != NULL)
 		json_defaults(sku, "%j", old);
 	json_defaults(sku, "{'tier':'Standard'}");
-	json_defaults(props, "{'orchestrationMode':'Uniform','singlePlacementGroup':true,'overprovision':true,"
-		      "'doNotRunExtensionsOnOverprovisionedVMs':false,'platformFaultDomainCount':5}");
+	json_defaults(props, "@set");
 	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0), &custom_data);
 	if (rc == 0) {
 		put_born(p, "uniqueId");
@@ -195,16 +192,9 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	cJSON *doc, *p, *os, *storage;
 
 	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id, computer);
-	doc = json_fmt("{'name':'%s_%l','id':'%s/virtualMachines/%l','type':'Microsoft.Compute/"
-		"virtualMachineScaleSets/virtualMachines','location':%s,'tags':%j,'instanceId':'%l','sku':{"
-		"'name':%s,'tier':'Standard'},'etag':'\\\"1\\\"','properties':{'latestModelApplied':true,"
-		"'modelDefinitionApplied':'VirtualMachineScaleSet','networkProfileConfiguration':%j,"
-		"'provisioningState':'Creating','hardwareProfile':{'vmSize':%s},"
-		"'resilientVMDeletionStatus':'Disabled','vmId':%U,'storageProfile':%j,'osProfile':%j,"
-		"'networkProfile':{'networkInterfaces':[]},'timeCreated':%t}}",
-		name, id, set_id, id, json_text(set->doc, "location"), json_get(set->doc, "tags"), id, size,
-		json_get(profile, "networkProfile"), size, json_get(profile, "storageProfile"),
-		json_get(profile, "osProfile"));
+	doc = json_fmt("@instance", name, id, set_id, id, json_text(set->doc, "location"),
+		json_get(set->doc, "tags"), id, size, json_get(profile, "networkProfile"), size,
+		json_get(profile, "storageProfile"), json_get(profile, "osProfile"));
 	json_strip_nulls(doc);
 	p = json_get_mut(doc, "properties");
 	os = json_get_mut(p, "osProfile");
@@ -427,16 +417,9 @@ static cJSON *instance_nic(const struct entry *n)
 	const cJSON *ip = json_at(cfg, "properties.ipConfigurations[0]");
 	const char *vm = json_text(n->doc, "id"), *name = json_text(cfg, "name");
 	const char *ip_name = json_text(ip, "name");
-	cJSON *doc = json_fmt("{'name':%s,'id':'%s/networkInterfaces/%s','etag':'W/\\\"1\\\"','properties':{"
-		"'provisioningState':'Succeeded','resourceGuid':%s,'ipConfigurations':[{'name':%s,"
-		"'id':'%s/networkInterfaces/%s/ipConfigurations/%s','properties':{"
-		"'provisioningState':'Succeeded','privateIPAddress':%s,'privateIPAllocationMethod':"
-		"'Dynamic','subnet':%j,'primary':true,'privateIPAddressVersion':'IPv4',"
-		"'loadBalancerBackendAddressPools':%j}}],'dnsSettings':{'dnsServers':[],"
-		"'appliedDnsServers':[]},'enableAcceleratedNetworking':false,'enableIPForwarding':false,"
-		"'primary':true,'virtualMachine':{'id':%s}}}", name, vm, name,
-		json_text(n->doc, "properties.vmId"), ip_name, vm, name, ip_name,
-		json_text(n->hide, "address"), json_at(ip, "properties.subnet"),
+	cJSON *doc = json_fmt("@instance-nic", name, vm, name, json_text(n->doc, "properties.vmId"),
+		ip_name, vm, name, ip_name, json_text(n->hide, "address"),
+		json_at(ip, "properties.subnet"),
 		json_at(ip, "properties.loadBalancerBackendAddressPools"), vm);
 
 	json_strip_nulls(doc);
@@ -468,9 +451,7 @@ static void tally(cJSON *arr, const char *code)
 
 static int set_view(struct call *c, struct entry *set)
 {
-	cJSON *out = json_fmt("{'virtualMachine':{'statusesSummary':[]},'statuses':[{'code':"
-		"'ProvisioningState/succeeded','level':'Info','displayStatus':'Provisioning succeeded',"
-		"'time':%s}],'orchestrationServices':[]}", json_text(set->doc, "properties.timeCreated"));
+	cJSON *out = json_fmt("@set-view", json_text(set->doc, "properties.timeCreated"));
 	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary"), *view;
 
 	for (struct entry *n = NULL; (n = next_instance(c->m, n, set)) != NULL;) {

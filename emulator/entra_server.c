@@ -41,10 +41,8 @@ void refuse_token(struct call *c, unsigned status, const char *error, int code, 
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	call_answer(c, status, json_fmt("{'error':%s,'error_description':'%s Trace ID: %s Correlation ID: %s "
-		"Timestamp: %s','error_codes':[%d],'timestamp':%s,'trace_id':%s,'correlation_id':%s,"
-		"'error_uri':'%s/error?code=%d'}", error, b.str, trace, corr, now, code, now, trace, corr,
-		c->m->base, code));
+	call_answer(c, status, json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
+		corr, c->m->base, code));
 	buf_release(&b);
 }
 
@@ -134,11 +132,9 @@ static void make_token(struct emu *m, const char *audience, const struct subject
 	cJSON *doc;
 
 	user_id(m, user);
-	doc = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,'appid':%s,'appidacr':%s,"
-		       "'idp':'%s/%s/v2.0','idtyp':%s,'oid':%s,'sub':%s,'tid':%s,'uti':%U,'ver':'1.0',"
-		       "'xms_tcdt':'1640000000'}", audience, m->base, m->tenant, now, now - 300,
-		       now + TOKEN_S + 1, s->client, s->user ? "0" : "1", m->base, m->tenant,
-		       s->user ? "user" : "app", s->user ? user : m->object, s->user ? user : m->object, m->tenant);
+	doc = json_fmt("@claims", audience, m->base, m->tenant, now, now - 300, now + TOKEN_S + 1,
+		s->client, s->user ? "0" : "1", m->base, m->tenant, s->user ? "user" : "app",
+		s->user ? user : m->object, s->user ? user : m->object, m->tenant);
 	if (s->user)
 		json_defaults(doc, "{'name':'" USER_NAME "','upn':'" USER_UPN "','unique_name':'" USER_UPN "',"
 			      "'scp':'user_impersonation','amr':[%s]}", s->strong ? "mfa" : "pwd");
@@ -688,8 +684,7 @@ static void devicecode(struct call *c)
 		json_put_str(g, "user", user);
 		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin and enter the "
 				    "code %s to authenticate.", c->base, user);
-		call_answer(c, 200, json_fmt("{'user_code':%s,'device_code':%s,'verification_uri':'%s/devicelogin',"
-			"'expires_in':%l,'interval':%d,'message':%s}", user, code.str, c->base, life,
+		call_answer(c, 200, json_fmt("@device-code", user, code.str, c->base, life,
 			(int)c->m->o.retry_after_s, message));
 		free(message);
 	}
@@ -804,9 +799,8 @@ cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 	} else {
 		*status = 200;
 		make_token(m, resource, &s, &out);
-		doc = json_fmt("{'access_token':%s,'client_id':%s,'expires_in':'%d','expires_on':'%l',"
-			       "'ext_expires_in':'%d','not_before':'%l','resource':%s,'token_type':'Bearer'}", out.str,
-			       m->client, TOKEN_S, now + TOKEN_S, TOKEN_S, now - 300, resource);
+		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S, TOKEN_S,
+			now - 300, resource);
 	}
 	buf_burn(&out);
 	json_free(q);
@@ -823,14 +817,7 @@ static void configuration(struct call *c, const char *tenant)
 	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
 		no_tenant(c, "invalid_tenant", tenant);
 	else
-		call_answer(c, 200, json_fmt("{'token_endpoint':'%s/oauth2/%stoken',"
-		"'token_endpoint_auth_methods_supported':['client_secret_post',"
-		"'private_key_jwt','client_secret_basic'],'jwks_uri':'%s/discovery/v2.0/keys','response_modes_supported':['query'],"
-		"'subject_types_supported':['pairwise'],'response_types_supported':['code'],"
-		"'id_token_signing_alg_values_supported':['RS256'],'scopes_supported':['openid'],"
-		"'issuer':'%s/v2.0','authorization_endpoint':'%s/oauth2/%sauthorize',"
-		"'device_authorization_endpoint':'%s/oauth2/%sdevicecode',"
-		"'tenant_region_scope':'NA','cloud_instance_name':'microsoftonline.com'}", b, v, b, b, b, v, b, v));
+		call_answer(c, 200, json_fmt("@openid", b, v, b, b, b, v, b, v));
 	free(b);
 }
 
@@ -851,9 +838,7 @@ static void instances(struct call *c)
 	if (base == NULL)
 		refuse_token(c, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
 	else
-		call_answer(c, 200, json_fmt("{'tenant_discovery_endpoint':'%s/%s/v2.0/.well-known/"
-			"openid-configuration','api-version':'1.1','metadata':[{'preferred_network':%s,"
-			"'preferred_cache':%s,'aliases':[%s]}]}", base, tenant, base + 8, base + 8, base + 8));
+		call_answer(c, 200, json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
 	free(asked);
 	free(tenant);
 }

@@ -57,10 +57,8 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		json_push(m->events, "{'key':%s,'set':%s,'approved':false,'event':{'EventId':%U,'EventStatus':"
-			  "'Scheduled','EventType':'Terminate','ResourceType':'VirtualMachine','Resources':[%s],"
-			  "'NotBefore':%s,'Description':'','EventSource':'User','DurationInSeconds':-1}}",
-			  n->key, set_of(m, n)->key, json_text(n->doc, "name"), before);
+		json_push(m->events, "@event", n->key, set_of(m, n)->key, json_text(n->doc, "name"),
+			before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
 	}
@@ -138,24 +136,15 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
-	return json_fmt("{'compute':{'azEnvironment':'AzurePublicCloud','location':%s,'name':%s,'offer':%s,"
-		"'osProfile':{'adminUsername':%s,'computerName':%s,'disablePasswordAuthentication':'true'},"
-		"'osType':'Linux','placementGroupId':'','platformFaultDomain':'0','platformUpdateDomain':'0',"
-		"'provider':'Microsoft.Compute','publisher':%s,'resourceGroupName':%s,'resourceId':%s,'sku':%s,"
-		"'subscriptionId':%s,'tags':'','tagsList':[],'userData':'','version':%s,'vmId':%s,"
-		"'vmScaleSetName':%s,'vmSize':%s,'zone':%s},'network':{'interface':[{'ipv4':{'ipAddress':[{"
-		"'privateIpAddress':%s,'publicIpAddress':''}],'subnet':[{'address':%s,'prefix':%s}]},"
-		"'ipv6':{'ipAddress':[]},'macAddress':'000D3A000000'}]}}",
-		json_text(n->doc, "location"), json_text(n->doc, "name"),
+	return json_fmt("@imds", json_text(n->doc, "location"), json_text(n->doc, "name"),
 		json_text(p, "storageProfile.imageReference.offer"),
 		json_text(p, "osProfile.adminUsername"), json_text(p, "osProfile.computerName"),
 		json_text(p, "storageProfile.imageReference.publisher"),
 		group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
 		json_text(p, "storageProfile.imageReference.sku"), m->subscription,
 		json_text(p, "storageProfile.imageReference.exactVersion"), json_text(p, "vmId"),
-		set != NULL ? json_text(set->doc, "name") : "",
-		json_text(p, "hardwareProfile.vmSize"), zone, address != NULL ? address : "",
-		subnet, bits);
+		set != NULL ? json_text(set->doc, "name") : "", json_text(p, "hardwareProfile.vmSize"),
+		zone, address != NULL ? address : "", subnet, bits);
 }
 
 /* ---- requests ---- */
@@ -272,8 +261,7 @@ void imds_handle(void *ctx, struct http_exchange *x)
 		return;
 	}
 	if (!http_x_param(x, "api-version", &api) || api.n != 10) {
-		say_json(x, 400, json_fmt("{'error':'Bad request. api-version was not specified in the request. "
-			"For more information refer to aka.ms/azureimds','newest-versions':['2021-12-13']}"));
+		say_json(x, 400, json_fmt("@imds-version"));
 		buf_release(&api);
 		return;
 	}

@@ -4,11 +4,13 @@
  * tree operations that base/json.h has no other user for.
  */
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/asset.h"
 #include "base/hash.h"
 #include "base/time.h"
 
@@ -44,22 +46,51 @@ static void put_string(struct buf *b, const char *s, bool quoted)
 	buf_adds(b, quote);
 }
 
+static struct buf shapes;
+
+static void shapes_load(void)
+{
+	asset_get("azure/shapes", &shapes);
+}
+
+/* The template of that name; without it, our mistake. */
+static struct str shape(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct buf line = BUF_INIT(64);
+	struct str s;
+	ptrdiff_t at;
+
+	pthread_once(&once, shapes_load);
+	s = buf_str(&shapes);
+	buf_addf(&line, "\n%s\n", name);
+	at = str_find(s, buf_str(&line));
+	assert(at >= 0);
+	s = str_skip(s, (size_t)at + line.n);
+	buf_release(&line);
+	return str_head(s, (size_t)str_find(s, STR("\n\n")));
+}
+
 static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
+	struct str s = fmt[0] == '@' ? shape(fmt + 1) : str_of(fmt);
 	struct buf b = BUF_INIT(DOCUMENT_MAX);
 	struct err e = ERR_INIT;
-	bool quoted = false;
-	char unique[40];
+	char quote = '\0', unique[40];
 	const cJSON *doc;
 	cJSON *out;
 
-	for (const char *p = fmt; *p != '\0'; p++) {
-		if (*p == '\'') {
+	for (const char *p = s.p; p < s.p + s.n; p++) {
+		bool quoted = quote != '\0';
+
+		if (*p == (quoted ? quote : '"') || (*p == '\'' && !quoted)) {
 			buf_addc(&b, '"');
-			quoted = !quoted;
+			quote = quoted ? '\0' : *p;
 			continue;
 		}
 		if (*p != '%') {
+			if (*p == '\\')
+				buf_addc(&b, *p++);
 			buf_addc(&b, *p);
 			continue;
 		}

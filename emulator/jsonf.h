@@ -11,7 +11,8 @@ bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing 
  * A document from a template in which ' stands for ".  %s text (NULL: null),
  * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null), %t the
  * time, as text, %U a new unique id (these two take no argument).  Texts are
- * escaped; between quotes, '/x/%s', a text is part of the text around it.  A
+ * escaped; between quotes, '/x/%s', a text is part of the text around it.
+ * "@NAME" is a template of assets/azure/shapes, where the larger ones are.  A
  * template that is no JSON is our mistake.
  */
 cJSON *json_fmt(const char *fmt, ...);

@@ -108,10 +108,8 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 	if (cut != NULL)
 		*cut = '\0';
 	subnet_of(m, vnet, &range, &prefix);
-	doc = json_fmt("{'name':%s,'net':%s,'resourceId':%s,'address':%s,'prefix':%d,'user':%s,"
-		"'keys':[],'customData':%s,'image':%j,'size':%s,'location':%s,'ca':%s,'hosts':{}}",
-		machine_name(m, n), m->net, json_text(n->doc, "id"), machine_address(m, n),
-		(int)prefix, json_text(props, "osProfile.adminUsername"), custom,
+	doc = json_fmt("@machine", machine_name(m, n), m->net, json_text(n->doc, "id"),
+		machine_address(m, n), (int)prefix, json_text(props, "osProfile.adminUsername"), custom,
 		json_at(props, "storageProfile.imageReference"),
 		json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"), ca);
 	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
