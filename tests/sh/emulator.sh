@@ -670,3 +670,8 @@ ask GET "$S/resourcegroups/g1?$core"
 refused 'a group that was' 404 ResourceGroupNotFound "'g1' could not be found."
 same 'blobs go with their account' 0 "$(find azure/blobs -type f | wc -l | tr -d ' ')"
 grep -qF "$AZURE_CLIENT_SECRET" azure/emulator.log && not_ok 'no secret in the log' || ok 'no secret in the log'
+
+# a name that is not there would only show when that document is asked for
+grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c | tr -d '"@' | sort -u >used
+grep '^[a-z]' "$SRCDIR/assets/azure/shapes" | sort >shapes
+same 'every shape has one name and a use' '' "$(test -s shapes && diff shapes used)"
