@@ -188,6 +188,42 @@ const char *image_version(const cJSON *image)
 	return i == NULL ? NULL : i->version;
 }
 
+/* s: publishers, P, artifacttypes, vmimage, offers, O, skus, S, versions, V.  Its
+ * lists are arrays with nothing around them. */
+static int images_call(struct call *c, const char *location, char **s)
+{
+	char *path = str_dup(http_x_path(c->x));
+	cJSON *arr = cJSON_CreateArray(), *one = NULL;
+	const struct image *i;
+	size_t n = 0, k;
+
+	while (s[n] != NULL)
+		n++;
+	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
+		for (k = 0; k < 3; k++) {
+			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer : n == 7 ? i->sku[k] : i->version;
+
+			if ((n > 1 && !is(s[1], "Canonical")) || (n > 5 && !is(s[5], i->offer)) ||
+			    (n > 7 && !is(s[7], i->sku[k])) || (n > 9 && !is(s[9], i->version)))
+				continue;
+			if (n == 10 && one == NULL)
+				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,"
+					"'osDiskImage':{'operatingSystem':'Linux'},'dataDiskImages':[],"
+					"'imageDeprecationStatus':{'imageState':'Active'},'features':[]},"
+					"'location':%s,'name':%s,'id':%s}", k == 1 ? "V1" : "V2",
+					k == 2 ? "Arm64" : "x64", location, name, path);
+			else if (n % 2 == 1 && n != 3 && json_named(arr, name) == NULL)
+				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location, name, path, name);
+		}
+	free(path);
+	if (one != NULL || arr->child == NULL) {
+		json_free(arr);
+		arr = one;
+	}
+	return arr != NULL ? call_answer(c, 200, arr) :
+	       fault_set(&c->fault, 404, "NotFound: Artifact: VMImage was not found.");
+}
+
 int compute_location(struct call *c, char **s)
 {
 	const char *location;
@@ -203,6 +239,8 @@ int compute_location(struct call *c, char **s)
 			      s[1] != NULL ? s[1] : "");
 	if (is(s[2], "usages"))
 		return call_answer(c, 200, usages(c->m, location));
+	if (is(s[2], "publishers"))
+		return images_call(c, location, s + 2);
 	if (is(s[2], "vmSizes"))
 		return call_answer(c, 200, vm_sizes());
 	return unknown_type(c, "Microsoft.Compute", s[2]);

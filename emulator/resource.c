@@ -22,9 +22,12 @@ const struct rtype *rtype_find(const char *name)
 
 bool version_known(const char *versions, const char *api)
 {
-	const char *at = strstr(versions, api);
+	struct str rest = str_of(versions), word;
 
-	return strlen(api) == 10 && at != NULL && (at[10] == ',' || at[10] == '\0');
+	while (str_next(&rest, ',', &word))
+		if (str_eqz(str_trim(word), api))
+			return true;
+	return false;
 }
 
 const struct location locations[] = {

@@ -21,7 +21,7 @@ ca=$SSL_CERT_FILE
 # MSAL asks login.microsoftonline.com about any authority it does not know.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout entra.key -out entra.pem \
 	-subj /CN=login.microsoftonline.com -addext subjectAltName=DNS:login.microsoftonline.com 2>/dev/null
-spawn proxy.out $python "$SRCDIR/tests/entra_proxy.py" entra.pem entra.key "$port" "$ca"
+spawn proxy.out $python "$SRCDIR/tests/azure_proxy.py" entra.pem entra.key "$port" "$ca" login.microsoftonline.com
 wait_for 20 grep -q '^[0-9]' proxy.out
 cat "$ca" entra.pem >bundle.pem
 proxy=http://127.0.0.1:$(sed -n 1p proxy.out)
@@ -287,6 +287,9 @@ a 'a command on it' '.value[0].message|startswith("Enable succeeded: \n[stdout]"
 	vm run-command invoke -g g1 -n master0 --command-id RunShellScript --scripts 'echo hi'
 a sizes '[.[].name]|index("Standard_B2s_v2")' vm list-sizes -l eastus
 a quota '.[]|select(.name.value=="cores")|(.limit|tonumber)==100 and (.currentValue|tonumber)==4' vm list-usage -l eastus
+a 'images' '[.[]|[.sku,.version]]|index([["server","24.04.202607280"]])' vm image list -l eastus -p Canonical \
+	-f ubuntu-24_04-lts --all
+a 'the newest image' '.hyperVGeneration=="V2"' vm image show -l eastus --urn Canonical:ubuntu-24_04-lts:server:latest
 a 'availability sets' '[.[].name]==["masters"]' vm availability-set list -g g1
 
 a addresses '[.[].name]|sort==["agents-lb-ip","master0-ip"]' network public-ip list -g g1

@@ -567,6 +567,13 @@ ask PUT "$M/virtualMachines/master0?$compute" -d "$(jq '.properties.template.res
 same 'what is no request is refused' 400 "$status"
 ask GET "$S/providers/Microsoft.Compute/locations/eastus/usages?$compute"
 answers 'used of the quota' 200 '.value[]|select(.name.value=="cores")|[.currentValue,.limit]' '[6,100]'
+P=$S/providers/Microsoft.Compute/locations/eastus/publishers
+ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions?$compute"
+answers 'versions of an image, with nothing around them' 200 '[.[].name]' '["24.04.202607280"]'
+ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server-arm64/versions/24.04.202607280?$compute"
+answers 'what an image is' 200 '[.properties.architecture,.properties.hyperVGeneration]' '["Arm64","V2"]'
+ask GET "$P/Canonical/artifacttypes/vmimage/offers/none/skus?$compute"
+refused 'an image that is not' 404 NotFound 'VMImage was not found'
 ask GET "$S/providers/Microsoft.Compute/locations/eastus/vmSizes?$compute"
 answers 'the old list of sizes' 200 '.value[]|select(.name=="Standard_B2s_v2")|[.numberOfCores,.memoryInMB]' '[2,8192]'
 AS=$G/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01

@@ -1,19 +1,18 @@
 """
-A proxy for a program that asks login.microsoftonline.com whether it knows an
-authority, whatever cloud it was told to use (MSAL's instance discovery).  A
-CONNECT to that host ends here, in TLS, and goes on to the local Azure; one to
-any other host is refused, so nothing of the test leaves this machine.
+A proxy for clients that go to Azure's own names whatever they are told: MSAL
+asks login.microsoftonline.com about every authority, others cannot be told of
+a port.  A CONNECT to one of the names ends here, in TLS, and goes on to the
+local Azure; one to any other is refused, so nothing of a test leaves this
+machine.
 
-	python3 entra_proxy.py CERT KEY PORT-OF-THE-LOCAL-AZURE CA
+	python3 azure_proxy.py CERT KEY PORT-OF-THE-LOCAL-AZURE CA NAME...
 
-The first line it prints is its own port.
+CERT is for these names.  The first line printed is the proxy's own port.
 """
 import socket
 import ssl
 import sys
 import threading
-
-HOST = "login.microsoftonline.com"
 
 
 def pump(a, b):
@@ -29,7 +28,7 @@ def pump(a, b):
             pass
 
 
-def serve(client, inner, outer, port):
+def serve(client, inner, outer, port, names):
     with client:
         client.settimeout(60)
         head = b""
@@ -38,9 +37,10 @@ def serve(client, inner, outer, port):
             if not data:
                 return
             head += data
-        target = head.split(b" ", 2)[1].decode("latin-1")
-        print(head.split(b"\r\n")[0].decode("latin-1"), file=sys.stderr, flush=True)
-        if not head.startswith(b"CONNECT ") or target != HOST + ":443":
+        line = head.split(b"\r\n")[0].decode("latin-1")
+        print(line, file=sys.stderr, flush=True)
+        host, _, to = line.split(" ")[1].rpartition(":")
+        if not line.startswith("CONNECT ") or to != "443" or host not in names:
             client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -51,7 +51,7 @@ def serve(client, inner, outer, port):
             pump(far, near)
 
 
-def main(cert, key, port, ca):
+def main(cert, key, port, ca, *names):
     inner = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     inner.load_cert_chain(cert, key)
     outer = ssl.create_default_context(cafile=ca)
@@ -59,7 +59,8 @@ def main(cert, key, port, ca):
         print(s.getsockname()[1], flush=True)
         while True:
             client, _ = s.accept()
-            threading.Thread(target=serve, args=(client, inner, outer, int(port)), daemon=True).start()
+            threading.Thread(target=serve, args=(client, inner, outer, int(port), names),
+                             daemon=True).start()
 
 
 main(*sys.argv[1:])
