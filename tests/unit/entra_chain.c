@@ -465,6 +465,70 @@ static void run_adfs(void)
 	rig_close(&g);
 }
 
+/* What a token says of its owner, and one that says nothing. */
+static void run_who(void)
+{
+	static const struct { const char *name, *claims, *who, *tenant, *object; bool user; } whos[] = {
+		{ "a user", "{\"upn\":\"a@b.test\",\"unique_name\":\"x\",\"tid\":\"t-1\",\"oid\":\"o-1\","
+		  "\"idtyp\":\"user\"}", "a@b.test", "t-1", "o-1", true },
+		{ "an application", "{\"app_displayname\":\"robot\",\"appid\":\"i\",\"tid\":\"t-1\",\"oid\":\"o-2\","
+		  "\"idtyp\":\"app\"}", "robot", "t-1", "o-2", false },
+		{ "an application without a name", "{\"appid\":\"i-1\"}", "i-1", "", "", false },
+		{ "no claims", "[]", "", "", "", false },
+		{ "not JSON", "eyJ0", "", "", "", false },
+	};
+	static const char *const vars[] = { SP, "AZURE_CLIENT_SECRET", SECRET, NULL };
+
+	for (size_t i = 0; i < sizeof(whos) / sizeof(*whos); i++) {
+		struct buf body = BUF_INIT(8192);
+		struct err e = ERR_INIT;
+		struct entra_who who;
+		char name[80];
+		struct rig g;
+
+		buf_adds(&body, "{\"expires_in\":3599,\"access_token\":\"eyJ0.");
+		buf_add_base64url(&body, whos[i].claims, strlen(whos[i].claims));
+		buf_adds(&body, ".x\"}");
+		chain_open(&g, (const struct act[]){ { ASK_TOKEN, 200, .body = body.str }, { NULL } }, vars, NULL);
+		snprintf(name, sizeof(name), "who: %s", whos[i].name);
+		told(name, entra_who(&g.entra, &who, &e) < 0 ? e.msg : strcmp(who.name, whos[i].who) ||
+		     strcmp(who.tenant, whos[i].tenant) || strcmp(who.object_id, whos[i].object) ||
+		     who.user != whos[i].user || strcmp(who.credential, "EnvironmentCredential") ||
+		     who.expires_on != unix_time() + 3599 ? who.name : "");
+		rig_close(&g);
+		buf_release(&body);
+	}
+}
+
+static int64_t patience_ms;
+
+static struct stream *dial_nobody(void *ctx, bool tls, const char *host, unsigned port,
+				  int64_t deadline_ms, struct err *e)
+{
+	(void)ctx, (void)tls, (void)host, (void)port;
+	patience_ms = deadline_ms - now_ms();
+	fake.now = deadline_ms;
+	err_set(e, ERR_TIMEOUT, "timed out");
+	return NULL;
+}
+
+/* Where packets vanish: one second, once, and on to the next. */
+static void run_probe(void)
+{
+	static const char *const vars[] = { ONLY("prod"), NULL };
+	static const struct act none[] = { { NULL } };
+	struct err e = ERR_INIT;
+	const char *token;
+	struct rig g;
+
+	chain_open(&g, none, vars, NULL);
+	g.entra.o.local = (struct http_dialer){ dial_nobody, NULL };
+	told("IMDS: a second, and no more", entra_token(&g.entra, &token, &e) < 0 && e.kind == ERR_AUTH &&
+	     strstr(e.msg, "ManagedIdentityCredential: IMDS: timed out") != NULL && patience_ms == 1000 &&
+	     fake.now == 1001000 && fake.n_waits == 0 ? "" : e.msg);
+	rig_close(&g);
+}
+
 int main(void)
 {
 	char dir[] = "entra.XXXXXX";
@@ -489,6 +553,8 @@ int main(void)
 	run_arc();
 	run_az();
 	run_adfs();
+	run_who();
+	run_probe();
 	if (chdir("..") == 0)
 		dir_remove(dir, &e);
 	return failures > 0;
