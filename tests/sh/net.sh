@@ -74,6 +74,21 @@ skewed 'a clock that is ahead, at ARM' -7200 4 \
 	'the clock of this machine is 720[01] s ahead: InvalidAuthenticationToken'
 skewed 'four minutes are nothing' 240 4 'locations: InvalidAuthenticationToken'
 
+# the storage service, too, whose answers have little to say
+(
+	printf '[{"request": "HEAD *azswarm-*", "raw": "HTTP/1.1 403 no\\r\\nx-ms-error-code: AuthenticationFailed\\r\\n'
+	LC_ALL=C date -u -d '2 hours' '+Date: %a, %d %b %Y %H:%M:%S GMT\r\nContent-Length: 0\r\n\r\n"}]'
+) >faults.json
+spawn emulator.out "$AZSWARM" emulator --dir "$PWD/azure" --listen 127.0.0.1:0 --faults faults.json
+if wait_for 30 grep -q '^ready ' emulator.out; then
+	expect 'a clock that is behind, at storage' 1 \
+		'the clock of this machine is (719[0-9]|7200) s behind: HTTP 403 AuthenticationFailed' \
+		sh -c '. azure/env && XDG_CACHE_HOME=$PWD/azure.cache "$AZSWARM" deploy-storage'
+else
+	not_ok 'the local Azure starts' "$(cat emulator.out)"
+fi
+reap "$spawned"
+
 # A program of the future: the time of its commit is a number in it.
 when=$(cd "$SRCDIR" && git -c safe.directory="$SRCDIR" log -1 --format=%ct 2>/dev/null)
 "$AZSWARM" version >version 2>&1

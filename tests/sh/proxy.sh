@@ -410,6 +410,33 @@ else
 	skip tinyproxy 'not here'
 fi
 
+# ---- mitmproxy, which opens TLS as companies' proxies do ------------------------------
+
+mitm=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+if command -v mitmdump >/dev/null; then
+	spawn mitm.log mitmdump --listen-host 127.0.0.1 --listen-port "$mitm" --set confdir="$PWD/mitm" \
+		--set ssl_verify_upstream_trusted_ca="$SSL_CERT_FILE" --set flow_detail=1 --proxyauth company:policy
+	if wait_for 60 answers "$mitm"; then
+		company=http://company:policy@127.0.0.1:$mitm
+		refused 'mitmproxy: an authority that nobody knows' 1 \
+			'proxy \(HTTPS_PROXY\): TLS with localhost: unknown issuer CN=mitmproxy.* Its PEM file belongs into SSL_CERT_FILE' \
+			"HTTPS_PROXY=$company"
+		refused 'mitmproxy: a wrong password' 2 'user or password in HTTPS_PROXY refused' \
+			"HTTPS_PROXY=http://company:s3cret@127.0.0.1:$mitm"
+		rm -rf cache
+		expect 'mitmproxy: SSL_CERT_FILE has it' 0 '' env HTTPS_PROXY="$company" \
+			SSL_CERT_FILE="$PWD/mitm/mitmproxy-ca-cert.pem" "$AZSWARM" resources
+		check 'mitmproxy: it read along' wait_for 5 grep -qE 'GET https://localhost:[0-9]+/subscriptions/' mitm.log
+		mkdir both && cp "$SSL_CERT_FILE" both/azure.pem && cp mitm/mitmproxy-ca-cert.pem both/company.pem
+		expect 'mitmproxy: SSL_CERT_DIR has it' 0 '' env -u SSL_CERT_FILE HTTPS_PROXY="$company" \
+			SSL_CERT_DIR="$PWD/both" "$AZSWARM" resources
+	else
+		not_ok 'mitmproxy runs' "$(tail -n 2 mitm.log)"
+	fi
+else
+	skip mitmproxy 'not here'
+fi
+
 # ---- what came of the lies -----------------------------------------------------------
 
 # shellcheck disable=SC2086
