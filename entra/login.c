@@ -185,7 +185,7 @@ int get_login(struct entra *en, struct err *e)
 		entra_refusal(en, (unsigned)status, answer, e);
 		if (en->claims != NULL) {
 			buf_add_base64(&b64, en->claims, strlen(en->claims));
-			err_in(e, "Azure wants more proof of who you are; run 'azswarm login "
+			err_in(e, "Azure wants a stronger sign-in; run 'azswarm login "
 			       "--claims-challenge %s'", b64.str);
 		} else if (strcmp(again, "invalid_grant") == 0 || strcmp(again, "interaction_required") == 0) {
 			err_in(e, "the sign-in has ended; run 'azswarm login'");
@@ -261,13 +261,13 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 		const char *why;
 		int status;
 
-		if (now_ms() - began > life * 1000) {
+		if (wait_s(l, began, interval, e) < 0)
+			break;
+		if (now_ms() - began >= life * 1000) {
 			err_set(e, ERR_TIMEOUT, "nobody entered the code within %lld s; run it again",
 				(long long)life);
 			break;
 		}
-		if (wait_s(l, began, interval, e) < 0)
-			break;
 		json_burn(answer);
 		if ((status = entra_post(en, "token", &form, &answer, e)) < 0)
 			break;

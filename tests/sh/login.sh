@@ -316,6 +316,8 @@ const kinds = {
 	workload: () => new id.WorkloadIdentityCredential({ ...options, tenantId: tenant, clientId: client,
 		tokenFilePath: process.argv[3] }),
 	managed: () => new id.ManagedIdentityCredential(),
+	browser: () => new id.InteractiveBrowserCredential({ ...options, tenantId: tenant,
+		redirectUri: 'http://localhost' }),
 };
 kinds[kind]().getToken(scope).then(async (t) => {
 	const claims = JSON.parse(Buffer.from(t.token.split('.')[1], 'base64url'));
@@ -342,7 +344,26 @@ expect 'SDK: a wrong one' 1 AADSTS7000215 identity wrong
 expect 'SDK: certificate' 0 '^app true 200$' identity certificate client.pem
 expect "SDK: somebody else's" 1 AADSTS700027 identity certificate other.pem
 expect 'SDK: device code' 0 '^user true 200$' identity device
+expect 'SDK: browser' 0 '^user true 200$' identity browser
 expect 'SDK: federation' 0 '^app true 200$' identity workload "$PWD/federated"
 expect 'SDK: another audience' 1 AADSTS700212 identity workload "$PWD/elsewhere"
 export AZURE_POD_IDENTITY_AUTHORITY_HOST=$AZURE_AUTHORITY_HOST
 expect 'SDK: managed identity' 0 '^app true 200$' identity managed
+
+# The same of ours, for what that client has no words for.
+own()		# CASE STATUS ERE CREDENTIAL NAME=VALUE...
+{
+	own_case=$1 own_status=$2 own_ere=$3 own_credential=$4
+	shift 4
+	rm -f $tokens
+	expect "own: $own_case" "$own_status" "$own_ere" env -u AZURE_CLIENT_SECRET \
+		AZURE_TOKEN_CREDENTIALS="$own_credential" "$@" "$AZSWARM" locations
+}
+own 'certificate, PS256' 0 eastus EnvironmentCredential AZURE_CLIENT_CERTIFICATE_PATH="$PWD/client.pem"
+own 'certificate, RS256' 0 eastus EnvironmentCredential AZURE_CLIENT_CERTIFICATE_PATH="$PWD/client.pem" \
+	AZURE_CLIENT_CERTIFICATE_ALG=RS256
+own "somebody else's" 4 AADSTS700027 EnvironmentCredential AZURE_CLIENT_CERTIFICATE_PATH="$PWD/other.pem"
+own 'federation' 0 eastus WorkloadIdentityCredential AZURE_FEDERATED_TOKEN_FILE="$PWD/federated"
+own 'managed identity' 0 eastus ManagedIdentityCredential
+own 'managed identity of a stranger' 4 'Identity not found' ManagedIdentityCredential \
+	AZURE_CLIENT_ID=11111111-1111-1111-1111-111111111111
