@@ -134,3 +134,43 @@ expect "several subscriptions" 2 'Set AZURE_SUBSCRIPTION_ID to one of S-1 \(Firs
 echo '[]' >subscriptions
 expect "no subscription" 4 'ask an owner of one for the role Contributor' locations 2048.pem
 expect "one that is set" 0 'Of S-3' locations 2048.pem AZURE_SUBSCRIPTION_ID=S-3
+
+# Clouds that are not here: whom a proxy is asked for.
+cat >proxy.js <<'Y'
+const server = require('http').createServer().on('connect', (q, s) => {
+	console.log(q.url);
+	s.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+}).listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));
+Y
+spawn proxy.log node proxy.js
+wait_for 20 grep -q '^port' proxy.log || not_ok "the proxy" "$(cat proxy.log)"
+unset AZURE_RESOURCE_MANAGER_ENDPOINT AZURE_CLIENT_CERTIFICATE_PATH
+https_proxy=http://127.0.0.1:$(sed -n 's/^port //p' proxy.log)
+export https_proxy AZURE_CLIENT_SECRET=secret AZURE_SUBSCRIPTION_ID=S-1
+asked()		# SETTING...: hosts that azswarm wants to reach
+{
+	asked_before=$(wc -l <proxy.log)
+	env "$@" "$AZSWARM" locations >out 2>&1 </dev/null
+	tail -n +$((asked_before + 1)) proxy.log | sort -u | tr '\n' ' '
+}
+cloud()		# CASE LOGIN-HOST ARM-HOST SETTING...
+{
+	cloud_case=$1 cloud_login=$2 cloud_arm=$3
+	shift 3
+	rm -rf cache
+	same "$cloud_case: sign-in" "$cloud_login:443 " "$(asked "$@")"
+	mkdir -p cache/azswarm
+	printf '{"tokens":[{"credential":"EnvironmentCredential","authority":"https://%s","tenant":"tenant-1",
+		"client":"client-1","scope":"https://%s/.default","token":"x","expires_on":%s}]}' \
+		"$cloud_login" "$cloud_arm" $(($(date +%s) + 3600)) >cache/azswarm/tokens.json
+	same "$cloud_case: Resource Manager" "$cloud_arm:443 " "$(asked "$@")"
+}
+cloud "public cloud" login.microsoftonline.com management.azure.com A=b
+cloud AzureUSGovernment login.microsoftonline.us management.usgovcloudapi.net AZURE_CLOUD=AzureUSGovernment
+cloud "azurechinacloud" login.chinacloudapi.cn management.chinacloudapi.cn AZURE_CLOUD=azurechinacloud
+cloud "a cloud by its sign-in endpoint" login.microsoftonline.us management.usgovcloudapi.net \
+	AZURE_AUTHORITY_HOST=https://login.microsoftonline.us/
+cloud "China's other name" login.partner.microsoftonline.cn management.chinacloudapi.cn \
+	AZURE_AUTHORITY_HOST=https://login.partner.microsoftonline.cn
+cloud "a cloud by its Resource Manager" login.microsoftonline.us management.usgovcloudapi.net \
+	AZURE_RESOURCE_MANAGER_ENDPOINT=https://management.usgovcloudapi.net/
