@@ -30,7 +30,8 @@ from azure.core.exceptions import HttpResponseError  # noqa: E402
 from azure.identity import ClientSecretCredential  # noqa: E402
 from azure.mgmt.compute import ComputeManagementClient  # noqa: E402
 from azure.mgmt.network import NetworkManagementClient  # noqa: E402
-from azure.mgmt.resource import ResourceManagementClient  # noqa: E402
+from azure.mgmt.monitor import MonitorManagementClient  # noqa: E402
+from azure.mgmt.resource import ResourceManagementClient, SubscriptionClient  # noqa: E402
 from azure.mgmt.storage import StorageManagementClient  # noqa: E402
 from azure.storage.blob import (  # noqa: E402
     AccountSasPermissions, BlobClient, BlobSasPermissions, ResourceTypes,
@@ -71,6 +72,17 @@ resources = ResourceManagementClient(**common)
 compute = ComputeManagementClient(**common)
 network = NetworkManagementClient(**common)
 storage = StorageManagementClient(**common)
+monitor = MonitorManagementClient(**common)
+tenants = SubscriptionClient(credential, base_url=base,
+                             credential_scopes=["https://management.azure.com/.default"])
+same("tenants", [os.environ["AZURE_TENANT_ID"]], [t.tenant_id for t in tenants.tenants.list()])
+same("subscriptions", [("Enabled", os.environ["AZURE_TENANT_ID"])],
+     [(s.state, s.tenant_id) for s in tenants.subscriptions.list()])
+same("regions that can hold something", True, "eastus" in [
+    r.name for r in tenants.subscriptions.list_locations(os.environ["AZURE_SUBSCRIPTION_ID"])
+    if r.metadata.region_type == "Physical"])
+same("a provider", "Registered", resources.providers.get("Microsoft.Compute").registration_state)
+same("registering", "Microsoft.Compute", resources.providers.register("Microsoft.Compute").namespace)
 
 # ---- the cluster, from its template ----
 
@@ -78,6 +90,10 @@ group = resources.resource_groups.create_or_update("g", {"location": "eastus"})
 same("a group", "Succeeded", group.properties.provisioning_state)
 with open(sys.argv[1]) as f:
     deployment = json.load(f)
+checked = resources.deployments.begin_validate("g", "d", deployment).result()
+same("it is valid", 11, len(checked.properties.validated_resources))
+foretold = resources.deployments.begin_what_if("g", "d", deployment).result()
+same("what it would do", {"Create"}, {c.change_type for c in foretold.changes})
 done = resources.deployments.begin_create_or_update("g", "d", deployment).result()
 same("a deployment", "Succeeded", done.properties.provisioning_state)
 same("its outputs", "unit-master0.eastus.cloudapp.localhost",
@@ -91,6 +107,33 @@ refused("a deployment that cannot be", "InvalidTemplateDeployment",
             "g", "e", {"properties": {**deployment["properties"], "parameters": {
                 **deployment["properties"]["parameters"],
                 "adminUsername": {"value": "admin"}}}}).result())
+
+refused("nor is it valid", "InvalidTemplateDeployment",
+        lambda: resources.deployments.begin_validate(
+            "g", "e", {"properties": {**deployment["properties"], "parameters": {
+                **deployment["properties"]["parameters"],
+                "adminUsername": {"value": "admin"}}}}).result())
+same("its providers", True, "Microsoft.Compute" in [p.namespace for p in done.properties.providers])
+same("what its dependencies are", True, all(
+    d.id and d.resource_type and d.depends_on for d in done.properties.dependencies))
+same("deployments that succeeded", ["d"], [
+    d.name for d in resources.deployments.list_by_resource_group("g", filter="provisioningState eq 'Succeeded'")])
+same("it is there", (True, False), (resources.deployments.check_existence("g", "d"),
+                                    resources.deployments.check_existence("g", "none")))
+foretold = resources.deployments.begin_what_if("g", "d", deployment).result()
+same("what doing it again would create or delete", [], [
+    c.resource_id for c in foretold.changes if c.change_type in ("Create", "Delete")])
+resources.deployments.begin_delete("g", "d").result()
+same("forgotten", [], list(resources.deployments.list_by_resource_group("g")))
+same("machines, as resources", ["master0"], [r.name for r in resources.resources.list(
+    filter="resourceType eq 'Microsoft.Compute/virtualMachines'")])
+refused("a filter that it does not know", "InvalidFilterInQueryString",
+        lambda: list(resources.resources.list(filter="substringof('x', name)")))
+resources.resource_groups.update("g", {"tags": {"team": "a"}})
+same("groups by tag", ["g"], [x.name for x in resources.resource_groups.list(
+    filter="tagName eq 'team' and tagValue eq 'a'")])
+same("by another", [], [x.name for x in resources.resource_groups.list(
+    filter="tagName eq 'team' and tagValue eq 'b'")])
 
 # ---- the scale set ----
 
@@ -121,6 +164,16 @@ same("the view of the set", [("ProvisioningState/succeeded", 2), ("PowerState/ru
 same("addresses of the instances", ["10.77.16.4", "10.77.16.5"],
      [n.ip_configurations[0].private_ip_address for n in
       network.network_interfaces.list_virtual_machine_scale_set_network_interfaces("g", "agents")])
+model = sets.get("g", "agents")
+model.tags = {"a": "b"}
+same("the model that was read, put back", ({"a": "b"}, 2), (lambda x: (x.tags, x.sku.capacity))(
+    sets.begin_create_or_update("g", "agents", model).result()))
+same("instances are of that model", {True}, {
+    i.latest_model_applied for i in compute.virtual_machine_scale_set_vms.list("g", "agents")})
+sets.begin_update_instances("g", "agents", {"instance_ids": ["*"]}).result()
+compute.virtual_machine_scale_set_vms.begin_reimage("g", "agents", "1").result()
+same("one reimaged by its own", "running", power()["1"])
+same("sets of the subscription", ["agents"], [v.name for v in sets.list_all()])
 refused("an instance that is not", "InvalidParameter",
         lambda: sets.begin_delete_instances("g", "agents", {"instance_ids": ["77"]}).result())
 refused("a set that is not", "ResourceNotFound", lambda: sets.get("g", "none"))
@@ -138,6 +191,24 @@ same("started", "PowerState/running",
 answer = machines.begin_run_command(
     "g", "master0", {"command_id": "RunShellScript", "script": ["hostname"]}).result()
 same("a command's output", True, answer.value[0].message.startswith("Enable succeeded: \n[stdout]"))
+machine = machines.get("g", "master0")
+machine.tags = {"c": "d"}
+same("a machine that was read, put back", {"c": "d"},
+     machines.begin_create_or_update("g", "master0", machine).result().tags)
+same("machines of the subscription", ["master0"], [v.name for v in machines.list_all()])
+same("sizes", 8192, next(z.memory_in_mb for z in compute.virtual_machine_sizes.list("eastus")
+                         if z.name == "Standard_B2s_v2"))
+same("images", ["24.04.202607280"], [v.name for v in compute.virtual_machine_images.list(
+    "eastus", "Canonical", "ubuntu-24_04-lts", "server")])
+same("an image", "V1", compute.virtual_machine_images.get(
+    "eastus", "Canonical", "ubuntu-24_04-lts", "server-gen1", "24.04.202607280").hyper_v_generation)
+same("the autoscale setting", ("1", "5"), (lambda c: (c.minimum, c.maximum))(
+    monitor.autoscale_settings.get("g", "agents-autoscale").profiles[0].capacity))
+same("rules of a security group", True, any(
+    r.access == "Allow" for r in network.security_rules.list("g", "agents-nsg")))
+same("pools of the balancer", 1, len(list(network.load_balancer_backend_address_pools.list("g", "agents-lb"))))
+same("its frontends", 1, len(list(network.load_balancer_frontend_ip_configurations.list("g", "agents-lb"))))
+same("subnets", ["agents", "masters"], sorted(x.name for x in network.subnets.list("g", "vnet")))
 same("public addresses", [("agents-lb-ip", "127.77"), ("master0-ip", "127.77")],
      sorted((p.name, p.ip_address[:6]) for p in network.public_ip_addresses.list("g")))
 same("the balancer's ports", [80, 81],
