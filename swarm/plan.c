@@ -179,23 +179,65 @@ static void split_id(const char *id, struct buf *type, struct buf *name)
 	}
 }
 
+/* Somebody in doc, at any depth, is called so. */
+static bool has_member(const cJSON *doc, struct str name)
+{
+	const cJSON *c;
+
+	cJSON_ArrayForEach(c, doc)
+		if ((c->string != NULL && str_ieqz(name, c->string)) || has_member(c, name))
+			return true;
+	return false;
+}
+
+/*
+ * May def, of a template's resource, say something at this path?  In arrays any
+ * item stands for all.  What an expression makes is not known, but its names
+ * are among the variables or the parameters.
+ */
+static bool says(const cJSON *def, struct str path, const cJSON *template)
+{
+	size_t n = 0, next;
+	const cJSON *c;
+
+	while (n < path.n && path.p[n] != '.' && path.p[n] != '[')
+		n++;
+	for (next = n; next < path.n && path.p[next] != '.';)
+		next++;		/* its index */
+	if (path.n == 0)
+		return true;
+	if (cJSON_IsString(def)) {
+		path = str_skip(path, (size_t)(str_rchr(path, '.') + 1));
+		path = str_head(path, str_chr(path, '[') < 0 ? path.n : (size_t)str_chr(path, '['));
+		return has_member(json_get(template, "variables"), path) ||
+		       has_member(json_get(template, "parameters"), path);
+	}
+	cJSON_ArrayForEach(c, def)
+		if (cJSON_IsArray(def) ? says(c, path, template) :
+		    str_ieqz(str_head(path, n), c->string) && says(c, str_skip(path, next + 1), template))
+			return true;
+	return false;
+}
+
+/* What a deployment knows of the resources of one type. */
+struct known {
+	const char *type;
+	const cJSON *template;
+};
+
 /*
  * Why a change of a property is none; "" when it is one.  What Azure adds to a
  * resource on its own it reports as deleted, for the template does not say it.
- * What a template never says of such resources, said, it cannot take away.
+ * What a template never says of such resources it does not take away.
  */
-static const char *noise(const char *path, int kind, const cJSON *change, const struct buf *said)
+static const char *noise(const char *path, int kind, const cJSON *change, const struct known *known)
 {
-	char *leaf = xasprintf("\"%s\"", path), *end, *name = leaf;
-	const cJSON *before = json_get(change, "before");
-	bool ours;
+	const cJSON *before = json_get(change, "before"), *r;
+	bool ours = strncmp(path, "tags", 4) == 0;
 
-	while ((end = strrchr(leaf, '[')) != NULL && strchr(end, '.') == NULL)
-		memcpy(end, "\"", 2);
-	if ((end = strrchr(leaf, '.')) != NULL)
-		*(name = end) = '"';
-	ours = strstr(said->str, name) != NULL || strncmp(path, "tags", 4) == 0;
-	free(leaf);
+	cJSON_ArrayForEach(r, json_get(known->template, "resources"))
+		ours |= str_ieqz(str_of(known->type), json_str_opt(r, "type", "")) &&
+			says(r, str_of(path), known->template);
 	if (kind == IGNORE)
 		return "has no effect";
 	if (kind == CREATE && (before == NULL || cJSON_IsNull(before)) && mentions(path, "customdata userdata password"))
@@ -204,8 +246,8 @@ static const char *noise(const char *path, int kind, const cJSON *change, const 
 }
 
 /* A changed property and what is below it; true when something really changes. */
-static bool add_property(struct plan *p, const char *type, const char *name, const char *above,
-			 const cJSON *change, const struct buf *said)
+static bool add_property(struct plan *p, const struct known *known, const char *name, const char *above,
+			 const cJSON *change)
 {
 	const char *own = json_str_opt(change, "path", ""), *why;
 	const cJSON *children = json_get(change, "children"), *c;
@@ -216,33 +258,20 @@ static bool add_property(struct plan *p, const char *type, const char *name, con
 	bool changes = false;
 
 	cJSON_ArrayForEach(c, children)
-		changes |= add_property(p, type, name, path, c, said);
+		changes |= add_property(p, known, name, path, c);
 	if (children == NULL || children->child == NULL) {
-		why = noise(path, kind, change, said);
+		why = noise(path, kind, change, known);
 		changes = *why == '\0';
-		row(p, changes ? kind : IGNORE, type, name, path, json_get(change, "before"),
+		row(p, changes ? kind : IGNORE, known->type, name, path, json_get(change, "before"),
 		    json_get(change, "after"), why);
 	}
 	free(path);
 	return changes;
 }
 
-/* What a template says of such resources, and its variables, which they use. */
-static void said_of(const char *type, const cJSON *template, struct buf *said)
-{
-	const cJSON *r;
-
-	cJSON_ArrayForEach(r, json_get(template, "resources"))
-		if (str_ieqz(str_of(type), json_str_opt(r, "type", "")))
-			json_print(r, said);
-	r = json_get(template, "variables");
-	if (r != NULL)
-		json_print(r, said);
-}
-
 static void add_change(struct plan *p, const cJSON *change, const cJSON *template)
 {
-	struct buf type = BUF_INIT(512), name = BUF_INIT(512), said = BUF_INIT(4u << 20);
+	struct buf type = BUF_INIT(512), name = BUF_INIT(512);
 	int kind = kind_of(change, "changeType");
 	const cJSON *delta = json_get(change, "delta"), *d;
 	bool changes = delta == NULL || delta->child == NULL;
@@ -252,9 +281,8 @@ static void add_change(struct plan *p, const cJSON *change, const cJSON *templat
 	row(p, kind, type.str, name.str, "", NULL, NULL, kind == IGNORE ? "not in the template, stays as it is" :
 	    json_str_opt(change, "unsupportedReason", ""));
 	own = p->rows.rows->child->prev;
-	said_of(type.str, template, &said);
 	cJSON_ArrayForEach(d, delta)
-		changes |= add_property(p, type.str, name.str, "", d, &said);
+		changes |= add_property(p, &(struct known){ type.str, template }, name.str, "", d);
 	if (kind == MODIFY && !changes) {
 		kind = UNCHANGED;
 		cJSON_ReplaceItemInArray(own, 0, cJSON_CreateString(kinds[kind].word));
@@ -262,7 +290,6 @@ static void add_change(struct plan *p, const cJSON *change, const cJSON *templat
 	p->counts[kind]++;
 	buf_release(&type);
 	buf_release(&name);
-	buf_release(&said);
 }
 
 void plan_changes(struct plan *p, cJSON *changes, const cJSON *properties)

@@ -62,7 +62,8 @@ static cJSON *parse_file(const char *path)
 	"'o':{'type':'secureObject'},'n':{'type':'string'}},'variables':{'profile':{'securityType':1}}," \
 	"'resources':[{'type':'Microsoft.Network/virtualNetworks','name':'v','properties':{'subnets':[]," \
 	"'addressSpace':{'addressPrefixes':[]}}},{'type':'Microsoft.Network/publicIPAddresses','name':'p'," \
-	"'zones':['1']},{'type':'Microsoft.Compute/virtualMachines','name':'m','properties':{'a':1}}]}," \
+	"'zones':['1']},{'type':'Microsoft.Compute/virtualMachines','name':'m','properties':{'a':1,'p':'[variables(profile)]'," \
+	"'disks':[{'name':'d'},{'managed':{'size':3}}]}}]}," \
 	"'parameters':{'s':{'value':'correct-horse'},'o':{'value':{'a':['battery-staple']}}," \
 	"'n':{'value':'plain-text'}}}"
 
@@ -260,10 +261,21 @@ static const struct {
 	  "{'resourceId':'" ID "microsoft.compute/virtualmachines/m','changeType':'Modify','delta':["
 	  "{'path':'properties.a','propertyChangeType':'Delete','before':1},"
 	  "{'path':'properties.p.securityType','propertyChangeType':'Delete','before':2},"
+	  "{'path':'properties.p','propertyChangeType':'Delete','before':{}},"
+	  "{'path':'properties.p.patchSettings','propertyChangeType':'Delete','before':5},"
+	  "{'path':'properties.p.list[0]','propertyChangeType':'Delete','before':6},"
+	  "{'path':'properties.disks[3].managed.size','propertyChangeType':'Delete','before':7},"
+	  "{'path':'properties.disks[3].managed.name','propertyChangeType':'Delete','before':8},"
+	  "{'path':'properties.disks[3].a','propertyChangeType':'Delete','before':9},"
+	  "{'path':'properties.disks[3]','propertyChangeType':'Delete','before':10},"
 	  "{'path':'properties.b','propertyChangeType':'Modify','before':3,'after':4},"
 	  "{'path':'tags.cost','propertyChangeType':'Delete','before':'42'}]}", true,
 	  "~ Microsoft.Network/publicIPAddresses p\n    - zones: [\"1\"]\n"
 	  "~ microsoft.compute/virtualmachines m\n    - properties.a: 1\n    - properties.p.securityType: 2\n"
+	  "    - properties.p: {}\n    * properties.p.patchSettings: 5  (set by Azure itself)\n"
+	  "    * properties.p.list[0]: 6  (set by Azure itself)\n    - properties.disks[3].managed.size: 7\n"
+	  "    * properties.disks[3].managed.name: 8  (set by Azure itself)\n"
+	  "    * properties.disks[3].a: 9  (set by Azure itself)\n    - properties.disks[3]: 10\n"
 	  "    ~ properties.b: 3 -> 4\n    - tags.cost: \"42\"\n" },
 	{ "what Azure never tells is no change",
 	  "{'resourceId':'" ID "A.B/c/1','changeType':'Modify','delta':[{'path':'properties.osProfile.customData',"
