@@ -117,6 +117,8 @@ leaks()		# how often a secret is in the record
 	grep -cFf secrets record
 }
 same "the record holds no secret" 0 "$(leaks)"
+expect "a record that cannot be written is refused" 1 '--record /nowhere/record: No such file' \
+	timeout 10 "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure2 --record /nowhere/record
 check "but says where one was" grep -q 'client_secret=\*\*\*' record
 
 # ---- the validator can fail ----
@@ -190,9 +192,11 @@ done <mutants.tsv
 
 others=$(find "$everybody" -type f -size +0c ! -name sh-requests 2>/dev/null)
 if [ -n "${TEST_ALL-}" ]; then
-	for t in sh-emulator sh-lifecycle unit-swarm; do
+	for t in sh-emulator sh-faults sh-plan unit-swarm; do
 		check "what $t asked is there" test -s "$everybody/$t"
 	done
+	# shellcheck disable=SC2086
+	check "a thousand exchanges at least" test "$(cat $others | wc -l)" -ge 1000
 fi
 # shellcheck disable=SC2086
 judge commands.tsv commands/* $others >verdict 2>&1 || test_failures=$((test_failures + 1))

@@ -6,6 +6,7 @@
 #define ARM_HOST "management.azure.com"
 #include "swarm/plan.h"
 #include "swarm/swarm.h"
+#define DOUBLE_COMMANDS
 #include "tests/armdouble.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -16,6 +17,7 @@
 #define EXAMPLE SHARED "specs/swagger/resources/resource-manager/Microsoft.Resources/stable/2021-04-01/" \
 	"examples/PostDeploymentWhatIfOnResourceGroup.json"
 #define SUB "/subscriptions/S"
+#define WORK ARM SUB "/operationresults/1?api-version=2021-04-01"
 #define WHAT_IF "POST " SUB "/resourcegroups/swarm-cluster/providers/Microsoft.Resources/deployments/" \
 	"cli-eastus/whatIf?api-version=2021-04-01"
 #define ID SUB "/resourceGroups/g/providers/"
@@ -351,9 +353,9 @@ static void errors(void)
 		struct shown shown;
 		char *text = quoted(cases[i].body);
 
-		show((struct act[]){ { WHAT_IF, 202, "Location: " ARM "/op/1\r\nRetry-After: 1\r\n" },
-				     { "GET " ARM "/op/1", 202, NULL },
-				     { "GET " ARM "/op/1", 200, NULL, text }, { NULL } },
+		show((struct act[]){ { WHAT_IF, 202, "Location: " WORK "\r\nRetry-After: 1\r\n" },
+				     { "GET " WORK, 202, NULL },
+				     { "GET " WORK, 200, NULL, text }, { NULL } },
 		     UI_TABLE, false, PROPERTIES, false, &shown, &why);
 		if (why.n == 0 && holds(shown.e.msg, cases[i].words, &why))
 			holds(shown.e.msg, "what-if: ", &why);
