@@ -174,17 +174,6 @@ static void print_usage(FILE *out)
 	      out);
 }
 
-static void print_settings(FILE *out)
-{
-	fputs("A value comes from a flag, else the environment, else ./.env, else the default.\n\n",
-	      out);
-	for (int i = 0; i < S_COUNT; i++)
-		fprintf(out, "  %-32s %s%s%s%s\n", setting_infos[i].name, setting_infos[i].help,
-			setting_infos[i].dflt ? " [" : "",
-			setting_infos[i].dflt ? setting_infos[i].dflt : "",
-			setting_infos[i].dflt ? "]" : "");
-}
-
 /* The part of help.txt under "= NAME", up to the next one.  It begins with an
  * empty line, which is printed when something stands before it. */
 static bool print_section(const char *name, bool behind, FILE *out)
@@ -206,6 +195,18 @@ static bool print_section(const char *name, bool behind, FILE *out)
 	}
 	buf_release(&text);
 	return found;
+}
+
+static void print_settings(FILE *out)
+{
+	fputs("A value comes from a flag, else the environment, else ./.env, else the default.\n\n",
+	      out);
+	for (int i = 0; i < S_COUNT; i++)
+		fprintf(out, "  %-32s %s%s%s%s\n", setting_infos[i].name, setting_infos[i].help,
+			setting_infos[i].dflt ? " [" : "",
+			setting_infos[i].dflt ? setting_infos[i].dflt : "",
+			setting_infos[i].dflt ? "]" : "");
+	print_section("settings", true, out);
 }
 
 static void print_command(const struct command *cmd, FILE *out)

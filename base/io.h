@@ -79,7 +79,7 @@ struct stream *stream_of_fd(int fd);
  * 250 ms after the previous (RFC 8305 in short), IPv6 and IPv4.  "localhost" and names under it are loopback
  * without asking DNS (RFC 6761 6.3).  Returns a non-blocking, close-on-exec socket or
  * -1: e names the host, and whether the name or the connection failed.  Name servers that
- * do not answer are ERR_TIMEOUT, those no route leads to ERR_IO, all else ERR_NET.
+ * do not answer, or that no route leads to, are ERR_TIMEOUT.
  */
 int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err *e);
 /* Of this machine itself: 127.0.0.0/8, ::1, localhost and names under it. */

@@ -266,7 +266,8 @@ static void take_turns(const struct addrinfo *list, struct addrs *as)
 }
 
 /* Why there is no answer: where we asked, or that we could not even do that.  The resolver
- * has tried for 5 s (more, when resolv.conf says so): no kind that is tried again. */
+ * has tried for 5 s (more, when resolv.conf says so): ERR_TIMEOUT is not tried again at
+ * once, but borne with where an operation is only being watched. */
 static void no_answer(const char *host, struct err *e)
 {
 	struct buf text = BUF_INIT(16u << 10), servers = BUF_INIT(200);
@@ -286,7 +287,7 @@ static void no_answer(const char *host, struct err *e)
 	}
 	if (as.n > 0 && (fd = socket(as.a[0].ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0) {
 		if (connect(fd, (struct sockaddr *)&as.a[0], as.len[0]) < 0)
-			err_sys(e, ERR_IO, "cannot resolve %s: name server %s", host, servers.str);
+			err_sys(e, ERR_TIMEOUT, "cannot resolve %s: name server %s", host, servers.str);
 		close(fd);
 	}
 	err_set(e, ERR_TIMEOUT, "cannot resolve %s: no usable answer from the name servers in " RESOLV_CONF

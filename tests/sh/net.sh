@@ -238,6 +238,6 @@ outcome refused 'a name server that refuses' 3 0 7000 'cannot resolve www.test: 
 outcome silent 'a name server that is silent' 3 1000 7000 \
 	'cannot resolve good.net.example: no usable answer from the name servers in /etc/resolv.conf \(10\.9\.0\.53\)'
 outcome two-silent 'two of them, and names to try' 3 1000 30500 'no usable answer from .*\(10\.9\.0\.53, 10\.9\.0\.54\)'
-outcome noroute 'no route to the name server' 1 0 7000 'cannot resolve good.net.example: name server 10.8.0.53: Network unreachable'
+outcome noroute 'no route to the name server' 3 0 7000 'cannot resolve good.net.example: name server 10.8.0.53: Network unreachable'
 outcome none 'no name server' 3 0 7000 'no usable answer from the name servers in /etc/resolv.conf \(none\)'
 outcome interrupted 'Ctrl-C while a name is looked up' 130 900 2500 'interrupted'
