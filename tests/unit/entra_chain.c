@@ -120,6 +120,10 @@ static const struct row {
 	  { { ASK_OIDC, 403, .body = "{\"message\":\"" HIDDEN "\"}" } }, ERR_AUTH,
 	  "sign-in (OidcCredential): ACTIONS_ID_TOKEN_REQUEST_URL: HTTP 403: does the job have "
 	  "'permissions: id-token: write'?", "" },
+	{ "GitHub Actions: a token that is no header", { SP, "ACTIONS_ID_TOKEN_REQUEST_URL", OIDC,
+	    "ACTIONS_ID_TOKEN_REQUEST_TOKEN", HIDDEN "\nx" }, { { NULL } }, ERR_DATA, "OidcCredential|control characters in header field Authorization", "" },
+	{ "GitHub Actions: 200 and a page", { SP, OIDC_VARS }, { { ASK_OIDC, 200, .body = "<html>" } },
+	  ERR_DATA, "ACTIONS_ID_TOKEN_REQUEST_URL: sign-in answer: not JSON", "" },
 	{ "GitHub Actions without a token", { SP, OIDC_VARS }, { { ASK_OIDC, 200, .body = "{}" } },
 	  ERR_DATA, "ACTIONS_ID_TOKEN_REQUEST_URL: |value", "" },
 
@@ -172,6 +176,10 @@ static const struct row {
 	  { { "GET http://127.0.0.1:41741/msi/token?api-version=2019-08-01&" RESOURCE, 400,
 	      .body = "{\"statusCode\":400,\"message\":\"No User Assigned or Delegated Managed Identity\"}" } },
 	  ERR_AUTH, "(ManagedIdentityCredential): App Service: HTTP 400: No User Assigned", "" },
+	{ "App Service: a secret that is no header", { MI, "IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token",
+	    "IDENTITY_HEADER", HIDDEN "\r\nHost: x" }, { { NULL } }, ERR_DATA, "App Service: control characters in header field X-IDENTITY-HEADER", "" },
+	{ "App Service: an endpoint that is no URL", { MI, "IDENTITY_ENDPOINT", "msi/token",
+	    "IDENTITY_HEADER", HIDDEN }, { { NULL } }, ERR_DATA, "App Service: |is no http or https URL", "" },
 	{ "old App Service, whose time has no form",
 	  { MI, "MSI_ENDPOINT", "http://127.0.0.1:41741/MSI/token/", "MSI_SECRET", HIDDEN,
 	    "AZURE_CLIENT_ID", "client-1" },
