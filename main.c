@@ -347,7 +347,7 @@ static char *own_driver(const char *name, const char *dir, struct err *e)
 	char *asset = xasprintf("machines/%s", name), *path = NULL;
 	struct buf text;
 
-	for (size_t i = 0; i < assets_count; i++) {
+	for (size_t i = 0; assets[i].path != NULL; i++) {
 		if (strcmp(assets[i].path, asset) != 0)
 			continue;
 		path = xasprintf("%s/driver-%s", dir, name);

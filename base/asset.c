@@ -6,17 +6,21 @@
 
 void asset_get(const char *path, struct buf *out)
 {
+	struct buf all = BUF_INIT(ASSET_MAX);
+	const struct asset *a = assets;
 	struct err e = ERR_INIT;
-	size_t i = 0;
+	size_t at = 0;
 	int rc;
 
-	while (i < assets_count && !str_eqz(str_of(assets[i].path), path))
-		i++;
-	assert(i < assets_count);
-	buf_init(out, ASSET_MAX);
-	rc = gunzip((struct str){ (const char *)assets[i].data, assets[i].len }, out, &e);
-	assert(rc == 0);
+	for (; a->path != NULL && !str_eqz(str_of(a->path), path); a++)
+		at += a->len;
+	assert(a->path != NULL);
+	rc = gunzip((struct str){ (const char *)assets_gz, assets_gz_len }, &all, &e);
+	assert(rc == 0 && at + a->len <= all.n);
 	(void)rc;
+	buf_init(out, ASSET_MAX);
+	buf_add(out, all.str + at, a->len);
+	buf_release(&all);
 }
 
 /* The NAME of "@NAME@..."; empty when there is none, as in an address. */

@@ -6,14 +6,14 @@
 #include "base/buf.h"
 
 /* Files under assets/, and build/roots (see tls/trust.c), made part of the
- * program, compressed, at build time. */
+ * program at build time: one after another, compressed as a whole. */
 struct asset {
 	const char *path;		/* relative to assets/, "arm/cluster.json" */
-	const unsigned char *data;	/* gzip */
 	size_t len;
 };
-extern const struct asset assets[];
-extern const size_t assets_count;
+extern const struct asset assets[];	/* ends with a NULL path */
+extern const unsigned char assets_gz[];
+extern const size_t assets_gz_len;
 
 #define ASSET_MAX (1u << 20)
 

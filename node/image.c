@@ -360,7 +360,7 @@ static int put_text(const struct image *img, const char *name, struct str text, 
 int image_save(const struct image *img, int fd, struct err *e)
 {
 	const struct image_blob *blobs[] = { &img->config, &img->layer, &img->oci };
-	static const char end[2 * TAR_BLOCK];
+	static char end[2 * TAR_BLOCK];	/* zeros: nothing in the file */
 	struct buf b = BUF_INIT(TEXT_MAX);
 	char name[96];
 	int rc = -1;

@@ -4,20 +4,14 @@
 
 #include "base/asset.h"
 
-/* made by gzip -9n of "hello", and of nothing */
-static const unsigned char hello[] = {
+/* made by gzip -9n of "hellothere" */
+const unsigned char assets_gz[] = {
 	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xcb, 0x48, 0xcd, 0xc9,
-	0xc9, 0x07, 0x00, 0x86, 0xa6, 0x10, 0x36, 0x05, 0x00, 0x00, 0x00
+	0xc9, 0x2f, 0xc9, 0x48, 0x2d, 0x4a, 0x05, 0x00, 0x78, 0xd8, 0xb3, 0x99, 0x0a, 0x00,
+	0x00, 0x00
 };
-static const unsigned char nothing[] = {
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x03, 0x00, 0x00, 0x00,
-	0x00, 0x00, 0x00, 0x00, 0x00, 0x00
-};
-const struct asset assets[] = {
-	{ "a/b.txt", hello, sizeof(hello) },
-	{ "empty", nothing, sizeof(nothing) },
-};
-const size_t assets_count = 2;
+const size_t assets_gz_len = sizeof(assets_gz);
+const struct asset assets[] = { { "a/b.txt", 5 }, { "empty", 0 }, { "last", 5 }, { NULL, 0 } };
 
 static const struct asset_pair pairs[] = {
 	{ "NAME", "web \"1\"\n" }, { "A_1", "" }, { "KEY", "@NAME@" }, { NULL, NULL },
@@ -39,7 +33,7 @@ static const struct { const char *name, *text, *want, *words; } rows[] = {
 int main(void)
 {
 	int failures = 0;
-	struct buf s, empty;
+	struct buf s, empty, last;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct buf b = BUF_INIT(30);
@@ -57,11 +51,13 @@ int main(void)
 	}
 	asset_get("a/b.txt", &s);
 	asset_get("empty", &empty);
-	if (str_eqz(buf_str(&s), "hello") && empty.n == 0)
+	asset_get("last", &last);
+	if (str_eqz(buf_str(&s), "hello") && empty.n == 0 && str_eqz(buf_str(&last), "there"))
 		printf("ok asset get\n");
 	else
 		failures += printf("not ok asset get: other bytes\n") > 0;
 	buf_release(&s);
 	buf_release(&empty);
+	buf_release(&last);
 	return failures > 0;
 }
