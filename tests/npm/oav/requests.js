@@ -270,6 +270,8 @@ const alike = (group, fault) => `${ALIKE[group] || group} ` +
 const LATER = new Set([
 	// Subscriptions 2022-12-01, the document is of 2021-01-01
 	'Subscriptions /availabilityZoneMappings', 'Subscriptions /metadata/geography',
+	// Compute 2023-07-01, the document is of 2021-11-01
+	'VirtualMachineImages /properties/imageDeprecationStatus',
 ]);
 
 // ---- exchanges ----
@@ -279,6 +281,7 @@ const OTHERS = [
 	['Entra ID', /^https:\/\/[^/]*(login|sts)\.|\/oauth2\/|\/\.well-known\/|\/discovery\/|\/(common|organizations)\/|\/adfs\b/i],
 	['blob service', /^https?:\/\/[^/]*\.(blob|file)\./i],
 	['metadata service', /^http:\/\/169\.254\.169\.254/],
+	['policy tokens', /\/providers\/Microsoft\.Authorization\/acquirePolicyToken/i],
 	['cloud discovery', /\/metadata\/(endpoints|identity)|\/msi\//i],
 ];
 
