@@ -554,7 +554,9 @@ async function main(specs, recordings, commands, files) {
 	tell('answer', 'every answer fits Microsoft\'s files');
 	console.log(`${n.ours} requests of ours for ${operations.size} operations, ${n.polls} polls, ${n.pages} pages; ` +
 		`${n.others} requests of others; ${n.answers} answers, ${n.faulty} more spoilt or made up`);
-	console.log(`${judge.known.size} ways in which answers differ from the documents as Azure's do`);
+	console.log(`${judge.known.size} ways in which answers differ from the documents as Azure's do:`);
+	for (const e of [...judge.known].sort())
+		console.log(`  ${e}`);
 	console.log(`found in: ${Object.entries(by).map(([k, v]) => `${k} ${v}`).join(', ')}`);
 	for (const [what, file] of Object.entries(proofs).sort())
 		console.log(`version ${what}: ${file || 'NOT PROVEN'}`);
