@@ -46,6 +46,20 @@ void refuse_token(struct call *c, unsigned status, const char *error, int code, 
 	buf_release(&b);
 }
 
+/* The refusal of that number, among the shapes; word: what its text names. */
+static __attribute__((cold)) void refuse(struct call *c, int code, const char *word)
+{
+	char name[24], brief[101];
+	cJSON *doc;
+
+	snprintf(name, sizeof(name), "@AADSTS%d", code);
+	snprintf(brief, sizeof(brief), "%s", word != NULL ? word : "");
+	doc = json_fmt(name, brief);
+	refuse_token(c, (unsigned)json_int_opt(doc, "status", 400), json_text(doc, "error"), code, "%s",
+		     json_text(doc, "text"));
+	json_free(doc);
+}
+
 static void sign(struct emu *m, struct str text, struct buf *out)
 {
 	uint8_t mac[SHA256_LEN];
@@ -288,21 +302,15 @@ static int check_assertion(struct call *c, const char *tenant, const cJSON *form
 			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
 			     (long long)exp);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
-		refuse_token(c, 401, "invalid_client", 700212, "No matching federated identity record found "
-			     "for presented assertion audience.");
+		refuse(c, 700212, NULL);
 	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
-		refuse_token(c, 401, "invalid_client", 700213, "No matching federated identity record found "
-			     "for presented assertion subject '%.100s'.", json_text(claims, "sub"));
+		refuse(c, 700213, json_text(claims, "sub"));
 	else if (own && !json_is(claims, "sub", c->m->client))
-		refuse_token(c, 401, "invalid_client", 700021, "Client assertion application identifier "
-			     "doesn't match 'client_id' parameter.");
+		refuse(c, 700021, NULL);
 	else if (own && !audience_is(claims, token) && !audience_is(claims, old) && !audience_is(claims, issuer))
-		refuse_token(c, 401, "invalid_client", 700023, "Client assertion audience claim does not match "
-			     "Realm issuer.");
+		refuse(c, 700023, NULL);
 	else if (own && !signed_by_app(c->m, head, jwt))
-		refuse_token(c, 401, "invalid_client", 700027, "The certificate with identifier used to sign "
-			     "the client assertion is not registered on application. [Reason - The key was not "
-			     "found or the signature is wrong.]");
+		refuse(c, 700027, NULL);
 	else
 		ok = true;
 	json_free(head);
@@ -316,12 +324,9 @@ static int check_assertion(struct call *c, const char *tenant, const cJSON *form
 static int check_secret(struct call *c, const char *secret)
 {
 	if (secret == NULL)
-		refuse_token(c, 401, "invalid_client", 7000218, "The request body must contain the "
-			     "following parameter: 'client_assertion' or 'client_secret'.");
+		refuse(c, 7000218, NULL);
 	else if (!same_text(secret, c->m->secret))
-		refuse_token(c, 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the "
-			     "secret being sent in the request is the client secret value, not the client "
-			     "secret ID, for a secret added to app '%s'.", c->m->client);
+		refuse(c, 7000215, c->m->client);
 	else
 		return 0;
 	return -1;
@@ -446,19 +451,13 @@ static void give_tokens(struct call *c, const cJSON *form, const cJSON *asked, s
 	s->acrs = s->user && asks_acrs(claims);
 	audience = audience_of(c, scope != NULL ? scope : "");
 	if (scope == NULL) {
-		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: 'scope'.");
+		refuse(c, 900144, "scope");
 	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
-		refuse_token(c, 400, "invalid_scope", 1002012, "The provided value for scope %.100s is not "
-			     "valid. Client credential flows must have a scope value with /.default suffixed "
-			     "to the resource identifier (application ID URI).", scope);
+		refuse(c, 1002012, scope);
 	} else if (audience == NULL) {
-		refuse_token(c, 400, "invalid_resource", 500011, "The resource principal named %.100s was not "
-			     "found in the tenant named Local Azure.", scope);
+		refuse(c, 500011, scope);
 	} else if (s->acrs && !s->strong) {
-		refuse_token(c, 400, "interaction_required", 50076, "Due to a configuration change made by your "
-			     "administrator, or because you moved to a new location, you must use multi-factor "
-			     "authentication to access '%.100s'.", audience);
+		refuse(c, 50076, audience);
 		json_add_str(c->out, "suberror", "basic_action");
 		json_add_str(c->out, "claims", claims);
 	} else {
@@ -506,8 +505,7 @@ static void app_token(struct call *c, const char *tenant, cJSON *form)
 	struct subject s = { .client = c->m->client };
 
 	if (listed("common organizations consumers", tenant))
-		refuse_token(c, 400, "invalid_request", 900382, "Client credential flows are not supported on "
-			     "the tenant '%s'.", tenant);
+		refuse(c, 900382, tenant);
 	else if (field(form, "client_assertion") != NULL ? check_assertion(c, tenant, form) == 0 :
 		 check_secret(c, field(form, "client_secret")) == 0)
 		give_tokens(c, form, NULL, &s);
@@ -536,19 +534,15 @@ static void code_token(struct call *c, const cJSON *form)
 	struct subject s = { field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
 
 	if (g == NULL || !json_is(g, "client", s.client))
-		refuse_token(c, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+		refuse(c, 70000, NULL);
 	else if (json_int_opt(g, "until", 0) < unix_time())
-		refuse_token(c, 400, "invalid_grant", 70008, "The provided authorization code or refresh token "
-			     "has expired. Send a new interactive authorization request.");
+		refuse(c, 70008, NULL);
 	else if (json_bool_opt(g, "used", false))
-		refuse_token(c, 400, "invalid_grant", 54005, "OAuth2 Authorization code was already redeemed, "
-			     "please retry with a new valid code or use an existing refresh token.");
+		refuse(c, 54005, NULL);
 	else if (redirect == NULL || strcmp(redirect, field(asked, "redirect_uri")) != 0)
-		refuse_token(c, 400, "invalid_grant", 500112, "The reply address does not match the reply address "
-			     "provided when requesting Authorization code.");
+		refuse(c, 500112, NULL);
 	else if (verifier == NULL || !pkce_holds(asked, verifier))
-		refuse_token(c, 400, "invalid_grant", 501481, "The Code_Verifier does not match the code_challenge "
-			     "supplied in the authorization request.");
+		refuse(c, 501481, NULL);
 	else
 		give_tokens(c, form, asked, &s);
 	if (g != NULL)
@@ -565,13 +559,11 @@ static void device_token(struct call *c, const cJSON *form)
 	if (g != NULL)
 		json_put_int(g, "asked", now);
 	if (g == NULL || !json_is(g, "client", s.client) || json_bool_opt(g, "used", false)) {
-		refuse_token(c, 400, "bad_verification_code", 70018, "Invalid verification code due to User typing "
-			     "in wrong user code for device code flow.");
+		refuse(c, 70018, NULL);
 	} else if (json_int_opt(g, "until", 0) < unix_time()) {
-		refuse_token(c, 400, "expired_token", 70020, "The provided value for the input parameter "
-			     "'device_code' is not valid. This device code has expired.");
+		refuse(c, 70020, NULL);
 	} else if (json_is(g, "answer", "no")) {
-		refuse_token(c, 400, "authorization_declined", 65004, "User declined to consent to access the app.");
+		refuse(c, 65004, NULL);
 	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
 		/* for good, RFC 8628 section 3.5 */
 		json_put_int(g, "interval", interval + 5);
@@ -591,9 +583,9 @@ static void refresh_token(struct call *c, const cJSON *form)
 	struct subject s = { field(form, "client_id"), true, json_bool_opt(old, "strong", false), false };
 
 	if (old == NULL || !json_is(old, "client", s.client))
-		refuse_token(c, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+		refuse(c, 70000, NULL);
 	else if (json_int_opt(old, "exp", 0) < unix_time())
-		refuse_token(c, 400, "invalid_grant", 700082, "The refresh token has expired due to inactivity.");
+		refuse(c, 700082, NULL);
 	else
 		give_tokens(c, form, old, &s);
 	json_free(old);
@@ -601,8 +593,8 @@ static void refresh_token(struct call *c, const cJSON *form)
 
 static void no_tenant(struct call *c, const char *error, const char *tenant)
 {
-	refuse_token(c, 400, error, 90002, "Tenant '%.80s' not found. Check to make sure you have the correct "
-		     "tenant ID and are signing into the correct cloud.", tenant);
+	refuse(c, 90002, tenant);
+	json_put_str(c->out, "error", error);
 }
 
 static bool tenant_known(struct call *c, const char *tenant)
@@ -625,11 +617,9 @@ static void token(struct call *c, const char *tenant, bool v1)
 	if (!tenant_known(c, tenant))
 		;
 	else if (grant == NULL)
-		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: 'grant_type'.");
+		refuse(c, 900144, "grant_type");
 	else if (!is(id, c->m->client) && (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
-		refuse_token(c, 400, "unauthorized_client", 700016, "Application with identifier '%.80s' was "
-			     "not found in the directory 'Local Azure'.", id != NULL ? id : "");
+		refuse(c, 700016, id);
 	else if (strcmp(grant, "client_credentials") == 0)
 		app_token(c, tenant, form);
 	else if (strcmp(grant, "authorization_code") == 0)
@@ -639,8 +629,7 @@ static void token(struct call *c, const char *tenant, bool v1)
 	else if (strcmp(grant, "refresh_token") == 0)
 		refresh_token(c, form);
 	else
-		refuse_token(c, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant "
-			     "type '%.100s'.", grant);
+		refuse(c, 70003, grant);
 	json_burn(form);
 }
 
@@ -671,11 +660,9 @@ static void devicecode(struct call *c)
 	char user[10] = "", *message;
 
 	if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
-		refuse_token(c, 400, "unauthorized_client", 700016, "Application with identifier '%.80s' was "
-			     "not found in the directory 'Local Azure'.", id != NULL ? id : "");
+		refuse(c, 700016, id);
 	} else if (field(form, "scope") == NULL) {
-		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: 'scope'.");
+		refuse(c, 900144, "scope");
 	} else {
 		new_code(&code);
 		for (int i = 0; i < 9; i++)
@@ -836,7 +823,7 @@ static void instances(struct call *c)
 		       str_eq(host, str_head(str_of(c->host), strcspn(c->host, ":"))) ? base : NULL;
 	}
 	if (base == NULL)
-		refuse_token(c, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
+		refuse(c, 50049, NULL);
 	else
 		call_answer(c, 200, json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
 	free(asked);
@@ -853,8 +840,7 @@ bool entra_handle(struct call *c)
 
 	if (v1 || (v2 && listed("token devicecode", s[3]))) {
 		if (c->method != POST)
-			refuse_token(c, 405, "invalid_request", 900561,
-				     "The endpoint only accepts POST requests. Received a GET request.");
+			refuse(c, 900561, NULL);
 		else if (v1 || is(s[3], "token"))
 			token(c, s[0], v1);
 		else if (tenant_known(c, s[0]))
