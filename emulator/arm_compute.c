@@ -209,7 +209,7 @@ static int images_call(struct call *c, const char *location, char **s)
 			if (n == 10 && one == NULL)
 				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,"
 					"'osDiskImage':{'operatingSystem':'Linux'},'dataDiskImages':[],"
-					"'imageDeprecationStatus':{'imageState':'Active'},'features':[]},"
+					"'features':[]},"
 					"'location':%s,'name':%s,'id':%s}", k == 1 ? "V1" : "V2",
 					k == 2 ? "Arm64" : "x64", location, name, path);
 			else if (n % 2 == 1 && n != 3 && json_named(arr, name) == NULL)
