@@ -281,12 +281,20 @@ static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 	return ok;
 }
 
+/* A NumericDate, which may have a fraction (RFC 7519 section 2); 0: none. */
+static int64_t date_of(const cJSON *claims, const char *name)
+{
+	const cJSON *v = json_get(claims, name);
+
+	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e15 ? (int64_t)v->valuedouble : 0;
+}
+
 static int check_assertion(struct call *c, const char *tenant, const cJSON *form)
 {
 	const char *type = field(form, "client_assertion_type");
 	struct str jwt = str_of(field(form, "client_assertion")), rest = jwt;
 	cJSON *head = jwt_part(&rest), *claims = jwt_part(&rest);
-	int64_t now = unix_time(), exp = json_int_opt(claims, "exp", 0);
+	int64_t now = unix_time(), exp = date_of(claims, "exp");
 	char *token = xasprintf("%s/%s/oauth2/v2.0/token", c->base, tenant);
 	char *old = xasprintf("%s/%s/oauth2/token", c->base, tenant);
 	char *issuer = xasprintf("%s/%s/v2.0", c->base, tenant);
@@ -297,7 +305,7 @@ static int check_assertion(struct call *c, const char *tenant, const cJSON *form
 			     "following parameter: 'client_assertion_type'.");
 	else if (head == NULL || claims == NULL || rest.n == 0)
 		refuse_token(c, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
-	else if (exp < now - SKEW_S || json_int_opt(claims, "nbf", 0) > now + SKEW_S)
+	else if (exp < now - SKEW_S || date_of(claims, "nbf") > now + SKEW_S)
 		refuse_token(c, 401, "invalid_client", 700024, "Client assertion is not within its valid "
 			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
 			     (long long)exp);

@@ -433,5 +433,57 @@ az cloud set -n stack 2>/dev/null
 fails 'ADFS knows the secret, too' 'AADSTS7000215' login --service-principal -u "$client" -p wrong -t "$tenant"
 a 'ADFS gives a token' ".[0].tenantId==\"$tenant\"" login --service-principal -u "$client" -p "$secret" -t "$tenant"
 a 'which is one' '[.[].name]|index("eastus")' account list-locations
+
+# ---- by other means: certificates, federation, a user ----
+
+AZURE_CONFIG_DIR=$PWD/other
+a 'the cloud once more' '' cloud register -n local --endpoint-resource-manager "$arm" --endpoint-management "$arm" \
+	--endpoint-active-directory "$arm" --endpoint-active-directory-resource-id "$arm"
+az cloud set -n local 2>/dev/null
+for name in app stranger; do
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$name -keyout $name.key -out $name.crt 2>/dev/null
+	cat $name.key $name.crt >$name.pem
+done
+cp app.crt azure/client.pem	# the local Azure takes it for the application's
+a 'a certificate' ".[0].user.name==\"$client\"" login --service-principal -u "$client" -p app.pem -t "$tenant"
+a 'is as good as a secret' '[.[].name]|index("eastus")' account list-locations
+az logout 2>/dev/null
+fails "somebody else's is not" 'AADSTS700027' login --service-principal -u "$client" -p stranger.pem -t "$tenant"
+part()
+{
+	openssl base64 -A | tr '+/' '-_' | tr -d =
+}
+assertion()	# AUDIENCE
+{
+	printf '%s.%s.c2ln' "$(printf '{"alg":"RS256","typ":"JWT"}' | part)" "$(jq -nc --arg aud "$1" '{iss:"https://issuer.example",
+		sub:"repo",aud:$aud,iat:(now|floor),nbf:(now|floor),exp:(now+300|floor)}' | part)"
+}
+fails 'a token for others' 'AADSTS700212' login --service-principal -u "$client" -t "$tenant" \
+	--federated-token "$(assertion api://other)"
+a 'a federated token' ".[0].user.name==\"$client\"" login --service-principal -u "$client" -t "$tenant" \
+	--federated-token "$(assertion api://AzureADTokenExchange)"
+a 'and what it is good for' '[.[].name]|index("eastus")' account list-locations
+az logout 2>/dev/null
+
+# A user confirms a code, as in a browser.
+confirm()	# ANSWER
+{
+	: >code
+	(AZURE_CORE_ONLY_SHOW_ERRORS=0 az login --use-device-code -t "$tenant" -o json >user.json 2>code </dev/null
+		echo "exit $?" >>code) &
+	wait_for 60 grep -q 'enter the code' code
+	curl -sS --cacert "$ca" --noproxy '*' "$arm/devicelogin" -d "answer=$1" \
+		-d "user_code=$(sed -n 's/.*enter the code \([A-Z0-9-]*\) .*/\1/p' code)" >page
+	wait_for 120 grep -q '^exit' code
+	wait $!
+}
+confirm no
+same 'a user who declines' 'exit 1' "$(tail -n 1 code)"
+confirm yes
+same 'a user' 'exit 0 user' "$(tail -n 1 code) $(jq -r '.[0].user.type' user.json)"
+a 'may ask, too' '[.[].name]|index("eastus")' account list-locations
+expect 'and is who azswarm is' 0 'user@local\.example' by_az AZURE_TOKEN_CREDENTIALS=AzureCliCredential \
+	XDG_CACHE_HOME="$PWD/cache-user" "$AZSWARM" status
+
 same 'nothing else was asked for outside' '' \
 	"$(grep CONNECT proxy.out | grep -v 'login.microsoftonline.com:443\|azure.microsoft.com:443' | head -n 3)"

@@ -141,6 +141,37 @@ status=$(token "$AZURE_CLIENT_SECRET" https://management.azure.com/user)
 answers 'a scope that is no default' 400 '[.error,.error_codes[0]]' '["invalid_scope",1002012]'
 status=$(token "$AZURE_CLIENT_SECRET" https://vault.azure.net/.default)
 answers 'a resource nobody has' 400 '[.error,.error_codes[0]]' '["invalid_resource",500011]'
+part()
+{
+	openssl base64 -A | tr '+/' '-_' | tr -d =
+}
+# federated: the local Azure believes every issuer; MSAL writes times with a fraction
+assert()	# JQ EXPRESSION FOR exp
+{
+	assertion=$(printf '{"alg":"RS256"}' | part).$(jq -nc "{iss:\"https://i.example\",sub:\"s\",
+		aud:\"api://AzureADTokenExchange\",exp:($1)}" | part).c2ln
+	status=$(c -o body -w '%{http_code}' "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" \
+		-d grant_type=client_credentials -d "client_id=$AZURE_CLIENT_ID" -d "client_assertion=$assertion" \
+		-d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
+		-d scope=https://management.azure.com/.default)
+}
+assert now+300.75
+answers 'an assertion whose end has a fraction' 200 .token_type Bearer
+assert now-900.25
+answers 'one that is over' 401 '.error_codes[0]' 700024
+ask_authority()	# AUTHORITY
+{
+	status=$(c -o body -w '%{http_code}' "$base/common/discovery/instance?api-version=1.0&authorization_endpoint=$1")
+}
+ask_authority "https://localhost/$AZURE_TENANT_ID/oauth2/v2.0/authorize"
+answers 'an authority, without its port' 200 .tenant_discovery_endpoint \
+	"$base/$AZURE_TENANT_ID/v2.0/.well-known/openid-configuration"
+ask_authority https://login.example/common/oauth2/v2.0/authorize
+answers 'an authority nobody knows' 400 '[.error,.error_codes[0]]' '["invalid_instance",50049]'
+status=$(c -o body -w '%{http_code}' "$base/11111111-1111-1111-1111-111111111111/v2.0/.well-known/openid-configuration")
+answers 'the configuration of a tenant that is not' 400 '[.error,.error_codes[0]]' '["invalid_tenant",90002]'
+status=$(c -o body -w '%{http_code}' "$base/adfs/.well-known/openid-configuration")
+answers 'that of ADFS' 200 .token_endpoint "$base/adfs/oauth2/token"
 sign_in
 status=$(c -o body -D head -w '%{http_code}' "$base$S?$core")
 refused 'no token' 401 AuthenticationFailed "The 'Authorization' header is missing."
