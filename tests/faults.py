@@ -265,6 +265,9 @@ class Case:
             except subprocess.TimeoutExpired:
                 self.azure.kill()
                 self.azure.wait()
+            if self.azure.returncode != 0:
+                raise RuntimeError('the local Azure ended with %d' % self.azure.returncode)
+            self.azure.stdout.close()
         self.azure = None
 
     def end(self, keep):
@@ -385,7 +388,7 @@ def wait_log(case, what, process):
     return False
 
 
-def case_signal(name, golden, words, rules, sig, final):
+def case_signal(name, golden, words, rules, sig, final, hit=True):
     """A signal while the command waits; then the same command again."""
     case = Case(name, golden)
     why = 'broken off'
@@ -394,7 +397,8 @@ def case_signal(name, golden, words, rules, sig, final):
         p = case.popen(words)
         if not wait_log(case, 'fault on purpose:', p):
             p.kill()
-            why = 'the wait did not come about: ' + case.ended(p)[1][-300:]
+            got, err = case.ended(p)
+            why = 'the wait did not come about: ' + err[-300:] if hit or got != 0 else None
             return why
         time.sleep(0.3)
         p.send_signal(sig)
@@ -551,7 +555,7 @@ def interrupts(commands, requests):
                         continue
                     yield ('%s: %s in wait for %s %d' % (words, sig.name, name, k), case_signal, (
                         TOP + '/' + stage, words, [dict(rule, request='*', skip=k, times=1)],
-                        sig, final))
+                        sig, final, k < len(asked) - 4))
 
 
 def main():
