@@ -8,7 +8,7 @@ A cluster on paper is made once; each case gets a copy of it, with a local
 Azure of its own, and afterwards the command again without faults.  Most of
 the time is spent in pauses, so many cases run at a time.
 
-quick takes each fault at one request of every second command, always another;
+quick takes each fault at one request of every third command, always another;
 all takes every request of every command.
 """
 import concurrent.futures
@@ -482,10 +482,10 @@ def passing(commands, requests):
                 ('HTML', {'status': 200, 'body': '<html>sign in</html>'}, DONE, UNKNOWN),
                 ('nothing', {'status': 200, 'body': ''}, ((0, 1), ''), ((0, 1), ''))]:
             turn += 1
-            if MODE == 'quick' and (turn + turn // len(PASSING)) % 2:
+            if MODE == 'quick' and (turn + turn // len(PASSING)) % 3:
                 continue
             for k, request in enumerate(asked):
-                if MODE == 'quick' and k != turn // 2 % len(asked):
+                if MODE == 'quick' and k != turn // 3 % len(asked):
                     continue
                 wanted = once if ONCE.match(request) else done
                 # what it shows of a deployment on the way is a courtesy
