@@ -81,11 +81,23 @@ static int metadata(struct session *s, const char *arm, const char *version, cJS
 		.method = "GET", .url = url, .idempotent = true, .deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
+	bool passes;
 	int rc;
 
 	http_response_init(&r, METADATA_MAX);
-	if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
-		rc = (int)r.head.status;
+	for (unsigned i = 1; ; i++) {
+		if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
+			rc = (int)r.head.status;
+		passes = i < ARM_TRIES && (rc < 0 ? e->kind == ERR_NET || e->kind == ERR_PROTO :
+					   rc >= 500 || rc == 408 || rc == 429);
+		if (!passes)
+			break;
+		err_clear(e);
+		if (sleep_until(now_ms() + (500 << i), e) < 0) {
+			rc = -1;
+			break;
+		}
+	}
 	if (rc == 200 && (*doc = json_parse(buf_str(&r.body), "answer", e)) == NULL)
 		rc = -1;
 	http_response_release(&r);

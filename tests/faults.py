@@ -180,6 +180,13 @@ SINGLE = [
      'body': '{"error":"invalid_client","error_description":"AADSTS7000222: expired"}'},
      (4, 'AADSTS7000222'), ''),
 ]
+for name, rule, wanted in (('503', {'status': 503}, DONE), ('a reset', {'reset': True}, DONE),
+                           ('an answer cut short', {'truncate': 9}, DONE),
+                           ('HTML', {'status': 200, 'body': '<html>'}, (1, 'endpoints of .*not JSON'))):
+    SINGLE.append(('finding the cloud, ' + name, 'DISCOVER locations',
+                   dict(rule, request='GET */metadata/endpoints*', times=1), wanted, ''))
+SINGLE.append(('finding the cloud, 500 for ever', 'DISCOVER locations',
+               {'request': 'GET */metadata/endpoints*', 'status': 500}, (1, 'endpoints of .*500'), ''))
 SOME = [c for _, c in COMMANDS if c.split()[0] in (
     'deploy-storage', 'deploy-compute', 'scale-agents', 'stop-agents', 'start-agents',
     'deallocate-agents', 'destroy-compute', 'destroy-storage')]
@@ -240,6 +247,9 @@ class Case:
 
     def popen(self, words):
         self.words = words
+        if words.startswith('DISCOVER '):	# which cloud this is must be asked
+            self.env.pop('AZURE_AUTHORITY_HOST', None)
+            words = words[9:]
         return subprocess.Popen([CLIENT] + words.split(), cwd=self.dir, env=self.env,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE)
@@ -524,7 +534,7 @@ def single():
     stage_of = {words: stage for stage, words in COMMANDS}
     for name, words, rules, wanted, log in SINGLE:
         yield ('%s: %s' % (words, name), case_faults, (
-            TOP + '/' + stage_of[words], words, rules, wanted, log, None, True,
+            TOP + '/' + stage_of[words.replace('DISCOVER ', '')], words, rules, wanted, log, None, True,
             'poll URL' not in name and 'locations' != words))
     for words, agents in (('scale-agents 2', 2), ('scale-agents 0', 0), ('scale-agents 4', 4)):
         yield words + ': two of us', case_race, (TOP + '/' + RUNNING, words, agents)
