@@ -265,6 +265,10 @@ for how in $(sed '/ready/d; s/ .*//' liar.log); do
 		HTTPS_PROXY=http://u:s3cret@127.0.0.1:$(sed -n "s/^$how //p" ../liar.log) \
 			timeout 60 "$AZSWARM" locations >out 2>&1 </dev/null
 		echo $? >status
+		# the same with sanitizers, which end it with another code
+		HTTPS_PROXY=http://u:s3cret@127.0.0.1:$(sed -n "s/^$how //p" ../liar.log) \
+			timeout 60 "$tool" localhost "${arm#*:}" connect >tool.out 2>&1 </dev/null
+		echo $? >tool.status
 	) &
 	told="$told $!"
 done
@@ -346,6 +350,9 @@ rm -rf cache
 
 HTTPS_PROXY="https://us%40er:p%3Aw%20%25@127.0.0.1:$tls_port" SSL_CERT_FILE=$PWD/both.pem \
 	through 'TLS in TLS' resources
+expect 'TLS in TLS, with sanitizers' 0 '' env SSL_CERT_FILE="$PWD/both.pem" \
+	HTTPS_PROXY="https://us%40er:p%3Aw%20%25@127.0.0.1:$tls_port" "$tool" localhost "${arm#*:}" connect
+expect 'TLS, with sanitizers' 0 '' "$tool" localhost "${arm#*:}" connect
 expect 'TLS to a proxy whose certificate nobody vouches for' 1 \
 	'proxy \(HTTPS_PROXY\): TLS with 127.0.0.1: self-signed certificate CN=proxy is not trusted.*SSL_CERT_FILE' \
 	env HTTPS_PROXY="https://127.0.0.1:$tls_port" "$AZSWARM" locations
@@ -446,7 +453,8 @@ lies()	# HOW STATUS ERE
 	lies_re="127.0.0.1:$(sed -n "s/^$1 //p" liar.log): $arm: $3"
 	[ "$1" != length ] || lies_re=$3
 	expect "a proxy that lies: $1" "$2" "$lies_re" sh -c "cat lie.$1/out; exit $(cat "lie.$1/status")"
-	if grep -q s3cret out; then
+	same "a proxy that lies: $1, with sanitizers" "$2" "$(cat "lie.$1/tool.status")"
+	if cat out "lie.$1/tool.out" | grep -q s3cret; then
 		not_ok "a proxy that lies: $1" "a password is shown: $(cat out)"
 	fi
 }
