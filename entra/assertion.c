@@ -180,9 +180,11 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 
 	http_client_init(&c, en->o.dialer, NULL);
 	buf_adds(&url, asked);
-	if (str_find(buf_str(&url), STR("audience=")) < 0)
-		buf_addf(&url, "%saudience=api%%3A%%2F%%2FAzureADTokenExchange%s",
-			 strchr(asked, '?') ? "&" : "?", cloud);
+	if (str_find(buf_str(&url), STR("audience=")) < 0) {
+		buf_addc(&url, strchr(asked, '?') ? '&' : '?');
+		buf_adds(&url, "audience=api%3A%2F%2FAzureADTokenExchange");
+		buf_adds(&url, cloud);
+	}
 	buf_addf(&auth, "Authorization: Bearer %s", bearer);
 	fields[0] = auth.str;
 	q.url = url.str;

@@ -232,7 +232,7 @@ static void chain_open(struct rig *g, const struct act *acts, const char *const 
 	entra_release(&g->entra);
 	dialer = (struct http_dialer){ double_dial, &g->d };
 	entra_init(&g->entra, &(struct entra_options){
-		.authority = authority ? authority : LOGIN, .scope = ARM "/.default", .adfs = authority != NULL,
+		.authority = authority ? authority : LOGIN, .scope = ARM "/.default", .adfs = authority != NULL && strstr(authority, "/adfs") != NULL,
 		.dialer = dialer, .local = dialer, .var = rig_var, .ctx = (void *)(uintptr_t)vars,
 	});
 }
@@ -473,6 +473,33 @@ static void run_adfs(void)
 	rig_close(&g);
 }
 
+/* GitHub's tokens are for one cloud each. */
+static void run_sovereign(void)
+{
+	static const char *const vars[] = { SP, OIDC_VARS, NULL };
+	static const struct { const char *authority; struct act acts[3]; } clouds[] = {
+		{ "https://login.test.us", { { ASK_OIDC "USGov", 200, .body = "{\"value\":\"" JWT "\"}" },
+		  { "POST https://login.test.us/tenant-1/oauth2/v2.0/token", 200, .body = TOKEN_2_BODY } } },
+		{ "https://login.test.cn", { { ASK_OIDC "China", 200, .body = "{\"value\":\"" JWT "\"}" },
+		  { "POST https://login.test.cn/tenant-1/oauth2/v2.0/token", 200, .body = TOKEN_2_BODY } } },
+	};
+
+	for (size_t i = 0; i < sizeof(clouds) / sizeof(*clouds); i++) {
+		struct buf why = BUF_INIT(4096);
+		struct err e = ERR_INIT;
+		const char *token;
+		struct rig g;
+
+		chain_open(&g, clouds[i].acts, vars, clouds[i].authority);
+		if (entra_token(&g.entra, &token, &e) < 0)
+			buf_adds(&why, e.msg);
+		double_content(&g.d, &why);
+		told(i ? "GitHub Actions, China" : "GitHub Actions, US Government", why.str);
+		buf_release(&why);
+		rig_close(&g);
+	}
+}
+
 /* What a token says of its owner, and one that says nothing. */
 static void run_who(void)
 {
@@ -561,6 +588,7 @@ int main(void)
 	run_arc();
 	run_az();
 	run_adfs();
+	run_sovereign();
 	run_who();
 	run_probe();
 	if (chdir("..") == 0)
