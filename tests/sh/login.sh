@@ -367,3 +367,47 @@ own 'federation' 0 eastus WorkloadIdentityCredential AZURE_FEDERATED_TOKEN_FILE=
 own 'managed identity' 0 eastus ManagedIdentityCredential
 own 'managed identity of a stranger' 4 'Identity not found' ManagedIdentityCredential \
 	AZURE_CLIENT_ID=11111111-1111-1111-1111-111111111111
+
+# ---- a browser that is one ----
+
+# It keeps to what servers say of https, which curl may forget between calls.
+chromium_signs_in()	# CASE LOGIN-ARGUMENT...
+{
+	chromium_case=$1
+	shift
+	rm -rf cache
+	begin b login "$@"
+	wait_for 10 grep -q redirect_uri b
+	wd POST "/session/$session/url" "$(jq -nc --arg u "$(page_of b)" '{url: $u}')" >/dev/null
+	n=0
+	while [ ! -s b.code ] && [ $n -lt 50 ]; do
+		wd POST "/session/$session/execute/sync" '{"args":[],"script":
+			"const b = document.querySelector(\"button[value=yes]\"); if (b) b.click();"}' >/dev/null
+		n=$((n + 1))
+		sleep 0.2
+	done
+	ended "$chromium_case" b 0 '^signed in$'
+	same "$chromium_case: what it shows" 'azswarm goes on. This window may be closed.' "$(wd POST \
+		"/session/$session/execute/sync" '{"args":[],"script":"return document.body.innerText.trim()"}' | jq -r .value)"
+}
+wd()		# METHOD PATH [BODY]
+{
+	curl -s -m 20 --noproxy '*' -X "$1" -H 'Content-Type: application/json' -d "${3-}" "http://127.0.0.1:$wd_port$2"
+}
+if command -v chromedriver >/dev/null && command -v chromium >/dev/null; then
+	unset AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET AZURE_SUBSCRIPTION_ID
+	export BROWSER=true AZURE_TOKEN_CREDENTIALS=LoginCredential
+	spawn driver chromedriver --port=0
+	wait_for 10 grep -q 'on port [1-9]' driver
+	wd_port=$(sed -n 's/.*successfully on port \([0-9]*\).*/\1/p' driver)
+	session=$(wd POST /session '{"capabilities":{"alwaysMatch":{"acceptInsecureCerts":true,"goog:chromeOptions":
+		{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage"]}}}}' |
+		jq -r .value.sessionId)
+	chromium_signs_in 'Chromium at the local Azure'
+	export SSL_CERT_FILE="$PWD/tls.pem"
+	provider 1
+	chromium_signs_in 'Chromium at the provider' --tenant $tenant
+	wd DELETE "/session/$session" >/dev/null
+else
+	skip Chromium 'no chromium, or no chromedriver'
+fi
