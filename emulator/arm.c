@@ -269,9 +269,7 @@ int call_poll(struct call *c, const char *id, bool location)
 		return fault_set(&c->fault, 404, "OperationNotFound: "
 			      "The operation '%.80s' was not found.", id);
 	if (!poll_sealed(c, op))
-		return fault_set(&c->fault, 400, "InvalidAsyncOperationUri: "
-			      "The address of the operation is not the one that was given out: "
-			      "it must be used as it is, all of its parameters included.");
+		return fault_say(&c->fault, 400, "InvalidAsyncOperationUri");
 	monitor = call_param(c, "monitor");
 	location = location || monitor != NULL;
 	free(monitor);
@@ -301,9 +299,7 @@ static int check_version(struct call *c)
 	free(api);
 	c->gateway = true;
 	if (c->api[0] == '\0')
-		return fault_set(&c->fault, 400, "MissingApiVersionParameter: "
-			      "The api-version query parameter (?api-version=) is required for "
-			      "all requests.");
+		return fault_say(&c->fault, 400, "MissingApiVersionParameter");
 	c->gateway = false;
 	return 0;
 }
@@ -325,9 +321,7 @@ static int core_version(struct call *c)
 	if (version_known(versions, c->api))
 		return 0;
 	c->gateway = true;
-	return fault_set(&c->fault, 400, "InvalidApiVersionParameter: "
-		      "The api-version '%s' is invalid. The supported versions are '%s'.",
-		      c->api, versions);
+	return fault_say(&c->fault, 400, "InvalidApiVersionParameter", c->api, versions);
 }
 
 /* Group providers: s[0] is the namespace. */
@@ -428,9 +422,7 @@ static int route(struct call *c)
 		return not_found(c);
 	c->gateway = true;
 	if (!is_guid(s[1]))
-		return fault_set(&c->fault, 400, "InvalidSubscriptionId: "
-			      "The provided subscription identifier '%.64s' is malformed or invalid.",
-			      s[1]);
+		return fault_say(&c->fault, 400, "InvalidSubscriptionId", s[1]);
 	if (!is(s[1], c->m->subscription))
 		return fault_set(&c->fault, 404, "SubscriptionNotFound: "
 			      "The subscription '%s' could not be found.", s[1]);

@@ -71,8 +71,7 @@ static int put_account(struct emu *m, struct put *p)
 			      "Values for request parameters are invalid: %s.", sku == NULL ? "sku.name" : "kind");
 	tls = json_text(props, "minimumTlsVersion");
 	if (listed("TLS1_0 TLS1_1", tls))
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
-			      "The value '%s' is not allowed for property minimumTlsVersion.", tls);
+		return fault_say(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion", tls);
 	json_drop(props, "creationTime");
 	json_drop(props, "keyCreationTime");
 	if (p->old != NULL)
@@ -206,8 +205,7 @@ static int list_sas(struct call *c, struct entry *n, bool service)
 	if (json_get(sas, "sp") == NULL || json_get(sas, "se") == NULL ||
 	    (service ? !str_starts(str_of(resource), str_of(own)) || !listed("b c", json_text(sas, "sr")) :
 	     json_get(sas, "ss") == NULL || json_get(sas, "srt") == NULL)) {
-		rc = fault_set(&c->fault, 400, "InvalidValuesForRequestParameters: Values for request parameters "
-			"are invalid: signedPermission and signedExpiry are needed, and %s.", service ?
+		rc = fault_say(&c->fault, 400, "InvalidValuesForRequestParameters", service ?
 			"canonicalizedResource /blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
 			"signedServices and signedResourceTypes");
 		goto out;
@@ -253,9 +251,7 @@ static int account_action(struct call *c, struct entry *n, char **s)
 	if (c->method != POST)
 		return call_method(c);
 	if (!entry_is(n, "Succeeded"))
-		return fault_set(&c->fault, 409, "StorageAccountIsNotProvisioned: "
-			      "The storage account provisioning state must be 'Succeeded' before executing "
-			      "the operation.");
+		return fault_say(&c->fault, 409, "StorageAccountIsNotProvisioned");
 	if (is(s[0], "ListAccountSas") || is(s[0], "ListServiceSas"))
 		return list_sas(c, n, is(s[0], "ListServiceSas"));
 	if (is(s[0], "regenerateKey")) {
@@ -278,9 +274,7 @@ static int check_child_name(struct put *p, const char *what)
 	    strstr(p->name, "--") == NULL &&
 	    strspn(p->name, LOWER DIGITS "-") == n)
 		return 0;
-	return fault_set(&p->f, 400, "InvalidResourceName: The specified %s name '%.80s' contains invalid characters or "
-		      "has an invalid length: 3 to 63 lower-case letters, digits and single hyphens.", what,
-		      p->name);
+	return fault_say(&p->f, 400, "InvalidResourceName", what, p->name);
 }
 
 static int put_share(struct emu *m, struct put *p)
@@ -294,8 +288,7 @@ static int put_share(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@share");
 	quota = json_int_opt(p->doc, "properties.shareQuota", 0);
 	if (quota < 1 || quota > 102400)
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: "
-			      "The value '%lld' is not allowed for property shareQuota.", (long long)quota);
+		return fault_say(&p->f, 400, "InvalidRequestPropertyValue shareQuota", (long long)quota);
 	return 0;
 }
 
@@ -357,10 +350,8 @@ static int check_profile(struct put *p, const cJSON *profile)
 			return fault_set(&p->f, 400, "InvalidRequestContent: "
 				      "%s of the profile '%s' must be a number in a string.", limits[i], name);
 	if (v[0] > v[1] || v[1] > v[2])
-		return fault_set(&p->f, 400, "InvalidAutoscaleProfileCapacity: "
-			      "The capacity of the profile '%s' is invalid: minimum %llu, default %llu, maximum "
-			      "%llu must not fall.", name, (unsigned long long)v[0],
-			      (unsigned long long)v[1], (unsigned long long)v[2]);
+		return fault_say(&p->f, 400, "InvalidAutoscaleProfileCapacity", name,
+			(unsigned long long)v[0], (unsigned long long)v[1], (unsigned long long)v[2]);
 	if (cJSON_GetArraySize(json_get(profile, "rules")) > 10)
 		return fault_set(&p->f, 400, "TooManyAutoscaleRules: "
 			      "The profile '%s' has more than 10 rules.", name);

@@ -126,15 +126,11 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 		return fault_set(&p->f, 400, "InvalidParameter sku: Required parameter 'sku.%s' is missing "
 				 "(null).", size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
-		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: "
-				 "The local Azure has scale sets of orchestrationMode Uniform only.");
+		return fault_say(&p->f, 400, "InvalidParameter orchestrationMode");
 	if (!listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
-		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required parameter "
-				 "'upgradePolicy.mode' is missing or invalid.");
+		return fault_say(&p->f, 400, "InvalidParameter upgradePolicy");
 	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified capacity %lld is "
-				 "not in the allowed range: at most 100 with a single placement group, 1000 "
-				 "without.", (long long)want);
+		return fault_say(&p->f, 400, "InvalidParameter sku.capacity", (long long)want);
 	if (check_machine(p, profile, size, true, custom_data) < 0 || check_network(m, p, profile) < 0 ||
 	    check_quota(m, p, size, want - had) < 0)
 		return -1;
@@ -360,8 +356,7 @@ int remove_vmss(struct emu *m, const char *key, struct fault *f)
 
 static int no_instance(struct call *c, const char *id)
 {
-	return fault_set(&c->fault, 400, "InvalidParameter instanceIds: The provided instanceId %.40s is not an "
-			 "active Virtual Machine Scale Set VM instanceId.", id);
+	return fault_say(&c->fault, 400, "InvalidParameter instanceIds", id);
 }
 
 /* The keys of the instances a request is about: those it names, or all. */

@@ -53,8 +53,7 @@ static void shapes_load(void)
 	asset_get("azure/shapes", &shapes);
 }
 
-/* The template of that name; without it, our mistake. */
-static struct str shape(const char *name)
+struct str json_shape(const char *name)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct buf line = BUF_INIT(64);
@@ -73,7 +72,7 @@ static struct str shape(const char *name)
 
 static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
-	struct str s = fmt[0] == '@' ? shape(fmt + 1) : str_of(fmt);
+	struct str s = fmt[0] == '@' ? json_shape(fmt + 1) : str_of(fmt);
 	struct buf b = BUF_INIT(DOCUMENT_MAX);
 	struct err e = ERR_INIT;
 	char quote = '\0', unique[40];

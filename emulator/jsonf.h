@@ -16,6 +16,8 @@ bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing 
  * template that is no JSON is our mistake.
  */
 cJSON *json_fmt(const char *fmt, ...);
+/* What assets/azure/shapes has under that name; without it, our mistake. */
+struct str json_shape(const char *name);
 cJSON *json_array_of(cJSON *item);		/* takes it */
 /* The same, appended to an array. */
 #define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))

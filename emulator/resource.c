@@ -187,15 +187,12 @@ static int check_etag(const struct entry *n, const char *want, struct fault *f)
 
 	if (want == NULL || have == NULL || strcmp(want, have) == 0 || strcmp(want, "*") == 0)
 		return 0;
-	return fault_set(f, 412, "PreconditionFailed: "
-		      "Etag provided in if-match header %.80s does not match etag %s of resource.",
-		      want, have);
+	return fault_say(f, 412, "PreconditionFailed", want, have);
 }
 
 int refuse_busy(const struct entry *n, struct fault *f)
 {
-	return n->busy == 0 ? 0 : fault_set(f, 409, "AnotherOperationInProgress: Another operation on this or "
-					    "dependent resource is in progress: %s.", n->key);
+	return n->busy == 0 ? 0 : fault_say(f, 409, "AnotherOperationInProgress", n->key);
 }
 
 /* What contains it: the id without its last pair; "x/default" is always there. */
@@ -223,9 +220,7 @@ static int check_parent(struct emu *m, struct put *p)
 	free(parent);
 	if (n != NULL)
 		return 0;
-	return fault_set(&p->f, 404, "ParentResourceNotFound: "
-		      "Failed to perform 'write' on resource(s) of type '%s', because the parent "
-		      "resource of '%.80s' could not be found.", p->type->name, p->name);
+	return fault_say(&p->f, 404, "ParentResourceNotFound", p->type->name, p->name);
 }
 
 /* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/T2"; false when there is no such form. */
@@ -307,10 +302,8 @@ int arm_put(struct emu *m, struct put *p, const cJSON *body)
 		return -1;
 	p->name = strrchr(p->id, '/') + 1;
 	if (!version_known(p->type->versions, p->api))
-		return fault_set(&p->f, 400, "NoRegisteredProviderFound: "
-			"No registered resource provider found for location '%.60s' and API version '%s' for "
-			"type '%s'. The supported api-versions are '%s'.", json_text(body, "location"), p->api,
-			strchr(p->type->name, '/') + 1, p->type->versions);
+		return fault_say(&p->f, 400, "NoRegisteredProviderFound", json_text(body, "location"),
+			p->api, strchr(p->type->name, '/') + 1, p->type->versions);
 	if (group == NULL)
 		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
@@ -457,9 +450,7 @@ static int call_patch(struct call *c, struct entry *n)
 	json_drop(body, "etag");
 	if (is(n->type->name, "Microsoft.Insights/autoscaleSettings") && properties != NULL &&
 	    json_get(properties, "profiles") == NULL)
-		fault_set(&c->fault, 400, "InvalidRequestContent: "
-		       "The autoscale setting has no profiles: a change of its properties must name "
-		       "them.");
+		fault_say(&c->fault, 400, "InvalidRequestContent");
 	else if (cJSON_IsObject(c->body)) {
 		json_merge(body, c->body);
 		rc = call_put(c, id, body);
@@ -558,17 +549,14 @@ static int call_part(struct call *c, struct entry *n, char **s)
 int unknown_type(struct call *c, const char *ns, const char *type)
 {
 	c->gateway = true;
-	return fault_set(&c->fault, 404, "InvalidResourceType: The resource type '%.80s' could not be found "
-			 "in the namespace '%.60s' for api version '%s'.", type, ns, c->api);
+	return fault_say(&c->fault, 404, "InvalidResourceType/type", type, ns, c->api);
 }
 
 static int wrong_version(struct call *c, const struct rtype *t)
 {
 	c->gateway = true;
-	return fault_set(&c->fault, 400, "InvalidResourceType: "
-		      "The resource type '%s' could not be found in the namespace '%.*s' for api "
-		      "version '%s'. The supported api-versions are '%s'.", strchr(t->name, '/') + 1,
-		      (int)strcspn(t->name, "/"), t->name, c->api, t->versions);
+	return fault_say(&c->fault, 400, "InvalidResourceType/version", strchr(t->name, '/') + 1,
+		(int)strcspn(t->name, "/"), t->name, c->api, t->versions);
 }
 
 /* What follows the name of n: s[0], perhaps a name.  type: n's, prefix: the

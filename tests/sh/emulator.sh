@@ -711,5 +711,8 @@ grep -qF "$AZURE_CLIENT_SECRET" azure/emulator.log && not_ok 'no secret in the l
 
 # a name that is not there would only show when that document is asked for
 grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c | tr -d '"@' | sort -u >used
-grep '^[a-z]' "$SRCDIR/assets/azure/shapes" | sort >shapes
+cat "$SRCDIR"/emulator/*.c | tr '\n\t' '  ' |
+	grep -oE 'fault_say\([^"{]*"[^"]*"|\<refuse\(c, [0-9]+' |
+	sed 's/^refuse(c, /AADSTS/; s/.*"\(.*\)"/\1/' | sort -u | sort -o used -m used -
+awk 'BEGIN { RS = ""; FS = "\n" } !/^#/ { print $1 }' "$SRCDIR/assets/azure/shapes" | sort >shapes
 same 'every shape has one name and a use' '' "$(test -s shapes && diff shapes used)"
