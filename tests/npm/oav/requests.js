@@ -132,14 +132,14 @@ async function openApi(dir) {
 	return v;
 }
 
-// The version of the document that may know a path.
-function documentVersion(versions, x) {
+// The document that may know a path.
+function documentOf(x) {
 	if (x.namespace === 'microsoft.compute')
-		return versions['compute.json'];
+		return 'compute.json';
 	if (x.namespace === 'microsoft.storage')
-		return versions['storage.json'];
+		return /\/fileServices\b/i.test(x.path) ? 'file.json' : 'storage.json';
 	return /^\/(tenants|subscriptions(\/[^/]+(\/locations)?)?)$/i.test(x.path) ?
-		versions['subscriptions.json'] : versions['resources.json'];
+		'subscriptions.json' : 'resources.json';
 }
 
 // What oav says: { operation: undefined when it has none, request, answer }.
@@ -149,7 +149,7 @@ async function askOav(v, versions, x) {
 	const type = { 'content-type': 'application/json' };
 	const said = { request: [], answer: [] };
 
-	query[name] = documentVersion(versions, x);
+	query[name] = versions[documentOf(x)];
 	const r = await v.validateLiveRequestResponse({
 		liveRequest: { method: x.method, url: `https://a${x.path}?${new URLSearchParams(query)}`, query,
 			headers: x.requestBody ? type : {}, body: x.requestBody },
@@ -479,7 +479,7 @@ async function main(specs, recordings, commands, files) {
 	const judge = new Judge(specs, recordings, fs.mkdtempSync(path.join(process.cwd(), 'specs.')));
 	const command = Object.fromEntries(lines(commands).map((l) => l.split('\t').reverse()));
 	const faults = { request: new Map(), answer: new Map() };
-	const by = {}, operations = new Set(), proofs = {}, elsewhere = {}, perCommand = {};
+	const by = {}, operations = new Set(), proofs = {}, elsewhere = {}, perCommand = {}, covered = {};
 	const n = { ours: 0, polls: 0, pages: 0, answers: 0, others: 0, faulty: 0 };
 	const fault = (kind, text, x) => {
 		const key = `${text}`;
@@ -494,6 +494,10 @@ async function main(specs, recordings, commands, files) {
 		for (const line of lines(file)) {
 			const x = exchange(JSON.parse(line), path.basename(file));
 			const mine = perCommand[command[file]] = perCommand[command[file]] || {};
+			const covers = (what) => {
+				if (command[file])
+					(covered[what] = covered[what] || new Set()).add(command[file]);
+			};
 			const note = (what) => {
 				mine[what] = (mine[what] || 0) + 1;
 			};
@@ -502,6 +506,7 @@ async function main(specs, recordings, commands, files) {
 			if (x.elsewhere) {
 				elsewhere[x.elsewhere] = (elsewhere[x.elsewhere] || 0) + 1;
 				note(`${x.elsewhere}: no file`);
+				covers(`no file (${x.elsewhere})`);
 				continue;
 			}
 			if (x.ours && (x.poll || led.has(x.url))) {
@@ -517,8 +522,10 @@ async function main(specs, recordings, commands, files) {
 				n.ours++;
 				operations.add(r.name);
 				proofs[`${x.namespace} ${x.version}`] = r.proof;
-				for (const b of r.by)
+				for (const b of r.by) {
 					by[b] = (by[b] || 0) + 1;
+					covers(b === 'OpenAPI' ? `OpenAPI ${documentOf(x)}` : b);
+				}
 				for (const f of r.faults)
 					fault('request', `${x.method} ${r.name}: ${f}`, x);
 				note(`${r.name} (${r.by.join(', ')})`);
@@ -558,6 +565,8 @@ async function main(specs, recordings, commands, files) {
 	for (const e of [...judge.known].sort())
 		console.log(`  ${e}`);
 	console.log(`found in: ${Object.entries(by).map(([k, v]) => `${k} ${v}`).join(', ')}`);
+	for (const [what, commands] of Object.entries(covered).sort())
+		console.log(`${what}: ${[...commands].sort().join(' ')}`);
 	for (const [what, file] of Object.entries(proofs).sort())
 		console.log(`version ${what}: ${file || 'NOT PROVEN'}`);
 	console.log(`no file: ${Object.entries(elsewhere).map(([k, v]) => `${k} ${v}`).join(', ') || 'nothing'}`);
