@@ -542,15 +542,18 @@ static int ask_chain(struct entra *en, struct err *e)
 			*e = e->kind == ERR_NONE ? once : *e;
 			return err_in(e, "sign-in (%s)", c->name);
 		}
-		buf_addf(&tried, "%s%s: %s", tried.n ? "; " : "", c->name, once.msg);
+		buf_addf(&tried, "\n  %s: %s", c->name, once.msg);
 	}
 	if (tried.n == 0)
 		err_set(e, ERR_USAGE, "AZURE_TOKEN_CREDENTIALS=\"%s\": expected prod, dev or a "
 			"credential of 'azswarm help sign-in'",
 			entra_var(en, "AZURE_TOKEN_CREDENTIALS"));
-	else
+	else if (e->kind == ERR_NONE) {
 		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see 'azswarm help sign-in'; "
-			"tried %s", tried.str);
+			"tried:");
+		/* a line each, which err_set() would not let through; all of it is clean */
+		snprintf(strchr(e->msg, '\0'), sizeof(e->msg) - strlen(e->msg), "%s", tried.str);
+	}
 	buf_release(&tried);
 	return -1;
 }

@@ -57,7 +57,7 @@ void entra_release(struct entra *en);	/* burns the token */
  *
  * The first credential of the chain that is configured decides: one that is
  * refused ends the search.  -1: ERR_AUTH with the AADSTS text, trace and
- * correlation id, or with every credential that was tried and what it lacks,
+ * correlation id, or with every credential that was tried (a line each) and what it lacks,
  * or what kept us from asking.  429 and 5xx are asked again up to 3 times.
  */
 int entra_token(struct entra *en, const char **token, struct err *e);

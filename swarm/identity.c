@@ -163,18 +163,18 @@ static int print_who(struct session *s, const char *const *names, const char *co
 		     struct err *e)
 {
 	struct listing t;
+	const cJSON *cell;
 	int rc = 0;
 
-	if (s->ui->format == UI_TABLE) {
-		for (size_t i = 0; i < n; i++)
-			fprintf(s->ui->out, "%-18s %s\n", names[i], values[i]);
-		return 0;
-	}
 	listing_init(&t, names);
 	listing_row(&t);
 	for (size_t i = 0; i < n; i++)
 		listing_cell(&t, "%s", values[i]);
-	rc = listing_print(&t, s->ui, e);
+	if (s->ui->format != UI_TABLE)
+		rc = listing_print(&t, s->ui, e);
+	else
+		cJSON_ArrayForEach(cell, t.rows->child)
+			fprintf(s->ui->out, "%-18s %s\n", *names++, cell->valuestring);
 	listing_release(&t);
 	return rc;
 }
@@ -182,7 +182,7 @@ static int print_who(struct session *s, const char *const *names, const char *co
 int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const names[] = { "name", "object", "credential", "tenant", "subscription",
-					     "subscription name", "endpoint", "until", NULL };
+					     "subscriptionName", "endpoint", "until", NULL };
 	struct azure_reply r = { 0 };
 	struct entra_who who;
 	struct err why = ERR_INIT;

@@ -61,7 +61,7 @@ secret=$AZURE_CLIENT_SECRET client=$AZURE_CLIENT_ID tenant=$AZURE_TENANT_ID subs
 unset AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET AZURE_SUBSCRIPTION_ID
 export BROWSER="$PWD/browser"
 
-expect 'status before' 4 "not signed in: 'azswarm login'.*LoginCredential: nobody signed in" "$AZSWARM" status
+expect 'status before' 4 "^  LoginCredential: nobody signed in$" "$AZSWARM" status
 expect 'a command before' 4 'not signed in' "$AZSWARM" locations
 expect 'logout before' 0 "nobody was signed in by 'azswarm login'" "$AZSWARM" logout
 expect 'by the browser' 0 "^subscription Local Azure \($subscription\)" "$AZSWARM" login
@@ -71,11 +71,21 @@ expect 'a command after' 0 eastus "$AZSWARM" locations
 same 'what is kept is secret' '600 600 700' "$(stat -c %a $login $tokens cache/azswarm | tr '\n' ' ' | sed 's/ $//')"
 "$AZSWARM" status --output json >who 2>&1
 same 'who I am' "[\"user@local.example\",\"LoginCredential\",\"$tenant\",\"$subscription\",\"Local Azure\"]" \
-	"$(jq -c '.[0]|[.name,.credential,.tenant,.subscription,."subscription name"]' who)"
+	"$(jq -c '.[0]|[.name,.credential,.tenant,.subscription,.subscriptionName]' who)"
 same 'until when' ok "$(jq -r '.[0].until|fromdate|if . > now+3000 and . < now+3700 then "ok" else . end' who)"
 expect 'status for people' 0 '^tenant +[0-9a-f-]{36}$' "$AZSWARM" status
 "$AZSWARM" status --output tsv >who
 same 'status as TSV' 8 "$(head -n 1 who | tr '\t' '\n' | wc -l)"
+# a token may say anything
+mkdir fake
+cat >fake/az <<E
+#!/bin/sh
+echo '{"accessToken":"e30.$(printf '%s' '{"upn":"m\u001b[31me"}' | base64 -w0 | tr -d =).x","expires_on":$(($(date +%s) + 3600))}'
+E
+chmod +x fake/az
+AZURE_TOKEN_CREDENTIALS=AzureCliCredential PATH="$PWD/fake:$PATH" "$AZSWARM" status >who 2>&1
+check 'status of a hostile name' grep -q '^name  *m.*e$' who
+check '... sends a terminal nothing but text' sh -c '! grep -q "$(printf "\\033")" who'
 
 rm $tokens
 before=$(jq -r '.logins[0].refresh_token' $login)
@@ -285,7 +295,7 @@ same 'provider: all are shown' 3 "$(grep -c 'Subscription [0-2] .*Enabled' out)"
 expect 'provider: which one?' 2 'which subscription' "$AZSWARM" locations
 expect 'provider: that one' 0 '^subscription Subscription 1 ' env BROWSER=false \
 	"$AZSWARM" login --subscription 00000000-0000-0000-0000-000000000001
-expect 'provider: it is remembered' 0 '^subscription name +Subscription 1$' "$AZSWARM" status
+expect 'provider: it is remembered' 0 '^subscriptionName +Subscription 1$' "$AZSWARM" status
 reap "$provider"
 provider 0
 expect 'provider: no subscription' 0 'no subscription in this tenant; others: azswarm login --tenant ID' \
