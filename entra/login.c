@@ -154,11 +154,25 @@ static void back_tenant(struct entra *en, char *old)
 	en->tenant = old;
 }
 
+/* The next refresh token in place of the one that was used.  Whoever signed in or out
+ * meanwhile, in another process, has done so for good. */
+static void keep_next(const struct entra *en, const char *used, const char *next)
+{
+	cJSON *doc = logins_load(en), *login = login_of(en, doc);
+	struct err ignored = ERR_INIT;
+
+	/* a disk that refuses is told when it matters, the next time */
+	if (next != NULL && strcmp(json_str_opt(login, "refresh_token", ""), used) == 0) {
+		set_str(login, "refresh_token", next);
+		logins_save(en, doc, &ignored);
+	}
+	json_burn(doc);
+}
+
 int get_login(struct entra *en, struct err *e)
 {
 	struct buf form = BUF_INIT(ENTRA_ANSWER_MAX), b64 = BUF_INIT(8192);
 	cJSON *doc = logins_load(en), *login = login_of(en, doc), *answer = NULL;
-	struct err ignored = ERR_INIT;
 	const char *again;
 	char *tenant;
 	int status, rc = -1;
@@ -175,11 +189,8 @@ int get_login(struct entra *en, struct err *e)
 	tenant = swap_tenant(en, *en->tenant ? en->tenant : json_str_opt(login, "tenant", ""));
 	status = entra_post(en, "token", &form, &answer, e);
 	if (status == 200 && (rc = entra_take(en, answer, "access_token", e)) == 0) {
-		/* a disk that refuses is told when it matters, the next time */
-		if ((again = json_str_opt(answer, "refresh_token", NULL)) != NULL) {
-			set_str(login, "refresh_token", again);
-			logins_save(en, doc, &ignored);
-		}
+		keep_next(en, json_str_opt(login, "refresh_token", ""),
+			  json_str_opt(answer, "refresh_token", NULL));
 	} else if (status > 0 && status != 200) {
 		again = json_str_opt(answer, "error", "");
 		entra_refusal(en, (unsigned)status, answer, e);

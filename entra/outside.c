@@ -207,7 +207,8 @@ int get_az(struct entra *en, struct err *e)
 		err_set(e, ERR_AUTH, "az: %.*s", STR_ARG(str_head(line, 200)));
 		goto out;
 	}
-	/* stdout and stderr come together */
+	/* stdout and stderr come together: warnings of Python's in front and behind */
+	text = str_head(text, (size_t)(str_rchr(text, '}') + 1));
 	at = str_chr(text, '{');
 	if ((doc = json_parse(str_skip(text, at > 0 ? (size_t)at : 0), "az", e)) == NULL ||
 	    entra_take(en, doc, "accessToken", e) < 0)

@@ -205,8 +205,7 @@ int session_reach(struct session *s, struct err *e)
 	if (dial_init(&s->dial, s->trust, e) < 0 ||
 	    choose_cloud(s, &arm, &authority, &audience, e) < 0)
 		goto out;
-	scope = xasprintf("%s%s.default", audience,
-			  audience[strlen(audience) - 1] == '/' ? "" : "/");
+	scope = xasprintf("%s%s.default", audience, str_ends(str_of(audience), STR("/")) ? "" : "/");
 	cache = entra_cache_path();
 	entra_init(&s->entra, &(struct entra_options){
 		.authority = authority, .scope = scope, .cache_path = cache,

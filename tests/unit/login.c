@@ -248,6 +248,44 @@ static void run_file(void)
 	buf_release(&text);
 }
 
+/* While we ask for a token another process signs in somebody else, or out. */
+static const struct act *meanwhile(void *ctx, struct str method, struct str url, struct str body)
+{
+	static const struct act answer = { NULL, 200, .body = "{\"access_token\":\"" TOKEN_2
+		"\",\"expires_in\":3599,\"refresh_token\":\"r-2\"}" };
+
+	(void)method, (void)url, (void)body;
+	spill(ctx);
+	return &answer;
+}
+
+static void run_race(void)
+{
+	static const struct act here = { REFRESH };
+	static char others[][300] = { "{\"logins\":[]}", KEPT("r-else") };
+	const char *token;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct buf text = BUF_INIT(8192);
+		struct armdouble d;
+		struct entra en;
+		struct err e = ERR_INIT;
+
+		unlink("cache/tokens.json");
+		spill(KEPT("r-1"));
+		open_rig(&d, &en, &here);
+		d.choose = meanwhile;
+		d.choose_ctx = others[i];
+		if (entra_token(&en, &token, &e) == 0)
+			file_read("cache/login.json", &text, &e);
+		told(i ? "a sign-in meanwhile stays" : "a logout meanwhile stays",
+		     strcmp(text.str, others[i]) == 0 ? "" : e.kind ? e.msg : text.str);
+		entra_release(&en);
+		double_end(&d);
+		buf_release(&text);
+	}
+}
+
 int main(void)
 {
 	char dir[] = "login.XXXXXX";
@@ -262,6 +300,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
 		run_kept(&kept[i]);
 	run_file();
+	run_race();
 	if (chdir("..") == 0)
 		dir_remove(dir, &e);
 	return failures > 0;
