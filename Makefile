@@ -51,7 +51,7 @@ SMALL		:= -ffunction-sections -fdata-sections \
 INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
-REL_FLAGS	 = -Oz $(SMALL) $(HARDEN) $(REPRO) $(LTO)
+REL_FLAGS	 = -Oz -fno-expensive-optimizations -fno-ipa-sra $(SMALL) $(HARDEN) $(REPRO) $(LTO)
 # -Oz makes arithmetic slow, and this is where the arithmetic is.
 LIB_REL_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO) $(LTO)
 SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
