@@ -276,6 +276,10 @@ expect "start while it is being started" 0 '' "$driver" start one "$one"
 wait $first
 same "both are well" "0 running" "$? $("$driver" status one "$one")"
 "$driver" stop one "$one"
+# this boot shall not be over before it is cut short
+hold=$one/disk/upper/etc/systemd/system/cloud-init-local.service.d
+mkdir -p "$hold"
+printf '[Service]\nExecStartPre=/bin/sleep 60\n' >"$hold/hold.conf"
 "$driver" start one "$one" >start.log 2>&1 &
 first=$!
 begun() { [ -e "$group/payload/cgroup.procs" ]; }
@@ -285,6 +289,7 @@ before=$(date +%s)
 expect "down meanwhile" 0 '' "$driver" down "$net" "$state"
 wait $first
 same "start says so" "1" "$(grep -c 'died while booting' start.log)"
+rm "$hold/hold.conf"
 same "which takes no time-out" "" "$([ $(($(date +%s) - before)) -lt 30 ] || echo "over 30 s")"
 same "and leaves nothing either" "" "$(left)"
 
