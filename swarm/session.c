@@ -106,6 +106,25 @@ static int metadata(struct session *s, const char *arm, const char *version, cJS
 }
 
 /*
+ * Is a token for that audience this endpoint's to have?  It is when the name is its own or that of
+ * what it is below, or an application's (".../GUID"), as the operator of an Azure Stack makes one.
+ * Or else whoever has us come to an endpoint of his could ask for a token that Azure takes.
+ */
+static bool meant_for(const char *audience, const char *arm)
+{
+	struct err ignored = ERR_INIT;
+	struct http_url a, b;
+	struct str whole, name;
+
+	if (http_url_parse(str_of(audience), &a, &ignored) < 0 || http_url_parse(str_of(arm), &b, &ignored) < 0)
+		return false;
+	whole = str_of(b.host);
+	name = str_of(a.host);
+	return a.path.n > 36 || (str_ends(whole, name) &&
+		(whole.n == name.n || whole.p[whole.n - name.n - 1] == '.'));
+}
+
+/*
  * Ask an ARM endpoint for its sign-in endpoint and audience.  Answers are an
  * object, an array of clouds (ours is the one with that endpoint), or what Azure
  * Stack had before; all have "authentication".
@@ -134,11 +153,16 @@ static int discover(struct session *s, const char *arm, char **authority, char *
 	rc = -1;
 	if (doc != NULL && (login = json_str(cloud, "authentication.loginEndpoint", e)) != NULL &&
 	    (aud = json_str(cloud, "authentication.audiences[0]", e)) != NULL) {
-		if (*authority == NULL)
-			*authority = without_slash(login);
-		*audience = xstrdup(aud);
+		cJSON_ArrayForEach(c, json_at(cloud, "authentication.audiences"))
+			if (*audience == NULL && cJSON_IsString(c) && meant_for(c->valuestring, arm))
+				*audience = xstrdup(c->valuestring);
+		if (*audience == NULL)
+			err_set(e, ERR_DATA, "it wants a token for %s, which is not its own", aud);
+		*authority = without_slash(login);
 		rc = check_https(S_AUTHORITY_HOST, *authority, e);
 	}
+	if (*audience == NULL)
+		rc = -1;
 	if (rc < 0)
 		err_in(e, "finding the endpoints of %s", arm);
 	json_free(doc);

@@ -119,6 +119,12 @@ echo plain >shape
 expect "a sign-in endpoint without TLS" 2 'expected an https URL' locations 2048.pem
 echo none >shape
 expect "a cloud without a sign-in endpoint" 1 'finding the endpoints.*loginEndpoint' locations 2048.pem
+echo third >shape
+expect "a cloud of several audiences: its own" 0 region-1 locations 2048.pem
+cp log log.before
+echo stolen >shape
+expect "a cloud that wants the token of another" 1 'it wants a token for https://management.azure.com/, which is not its own' locations 2048.pem
+same "... is asked for nothing more" "$(grep -c token log.before)" "$(grep -c token log)"
 rm shape
 
 # subscriptions

@@ -8,6 +8,7 @@
 // prints its port, then a line for each request.  CLIENT.pem is read for every one.
 const fs = require('fs'), https = require('https'), crypto = require('crypto'), jose = require('jose');
 const [key, cert, client] = process.argv.slice(2);
+const adfs = 'https://arm.adfs/4de154de-f8a8-4017-af41-df619da68155';
 const bom = '\ufeff';
 let base;
 
@@ -38,7 +39,7 @@ async function token(path, form) {
 				'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' && 'type',
 			form.get('grant_type') !== 'client_credentials' && 'grant',
 			form.get('client_id') !== 'client-1' && 'client',
-			path.startsWith('/adfs') ? (form.get('resource') !== 'https://arm.adfs/guid' ||
+			path.startsWith('/adfs') ? (form.get('resource') !== adfs ||
 				form.has('scope')) && 'resource' :
 				form.get('scope') !== base + '/.default' && 'scope',
 		].filter(Boolean);
@@ -63,7 +64,11 @@ const clouds = {
 	object: () => ({ name: 'Ours', authentication: { loginEndpoint: base + '/', audiences: [base + '/'],
 		identityProvider: 'AAD' }, resourceManager: base }),
 	adfs: () => ({ galleryEndpoint: base, graphEndpoint: base, portalEndpoint: base, authentication:
-		{ loginEndpoint: base + '/adfs', audiences: ['https://arm.adfs/guid'] } }),
+		{ loginEndpoint: base + '/adfs', audiences: [adfs] } }),
+	stolen: () => ({ authentication: { loginEndpoint: base + '/', audiences: [
+		'https://management.azure.com/', '797f4846-ba00-4fd7-ba43-dac1f8f63013', 'https://host:x/', 7] } }),
+	third: () => ({ authentication: { loginEndpoint: base + '/', audiences: [
+		'https://management.core.windows.net/', 'https://notlocalhost/', base] } }),
 	plain: () => ({ authentication: { loginEndpoint: 'http://login.test/', audiences: [base] } }),
 	none: () => ({ portal: base }),
 };
