@@ -14,6 +14,7 @@
 #include "swarm/swarm.h"
 
 #define VALUE_MAX 400			/* of a value that is shown */
+#define COUNT_MAX ((int64_t)1 << 31)
 #define HIDDEN_VALUE "(hidden)"
 
 enum { CREATE, DELETE, MODIFY, DEPLOY, UNSUPPORTED, PENDING, UNCHANGED = PENDING, IGNORE, CHECK, REFUSED };
@@ -134,11 +135,14 @@ static cJSON *secrets_of(const cJSON *properties)
 static void value_cell(struct listing *t, const cJSON *v)
 {
 	struct buf text = BUF_INIT(64u << 10);
+	size_t n;
 
 	if (v != NULL && !cJSON_IsNull(v))
 		json_print(v, &text);
-	listing_cell(t, "%.*s%s", (int)(text.n < VALUE_MAX ? text.n : VALUE_MAX), text.str,
-		     text.n > VALUE_MAX || text.over ? "..." : "");
+	n = text.n < VALUE_MAX ? text.n : VALUE_MAX;
+	while (n > 0 && ((unsigned char)text.str[n] & 0xc0) == 0x80)
+		n--;		/* between characters */
+	listing_cell(t, "%.*s%s", (int)n, text.str, text.n > n || text.over ? "..." : "");
 	buf_release(&text);
 }
 
@@ -370,6 +374,14 @@ static unsigned zone_bits(const cJSON *zones)
 	return bits;
 }
 
+/* As many as sums and products of them can hold. */
+static int64_t count_of(const cJSON *o, const char *member)
+{
+	int64_t n = json_int_opt(o, member, 0);
+
+	return n < -COUNT_MAX ? -COUNT_MAX : n > COUNT_MAX ? COUNT_MAX : n;
+}
+
 /* The machines that doc, before (-1) or after (1) the deployment, stands for. */
 static void count_machines(struct plan *p, const cJSON *doc, int sign)
 {
@@ -382,7 +394,7 @@ static void count_machines(struct plan *p, const cJSON *doc, int sign)
 	z = size_named(p, json_str_opt(doc, set ? "sku.name" : "properties.hardwareProfile.vmSize", ""));
 	if (z == NULL)
 		return;
-	z->more += sign * (set ? json_int_opt(doc, "sku.capacity", 0) : 1);
+	z->more += sign * (set ? count_of(doc, "sku.capacity") : 1);
 	if (sign > 0)
 		z->zones |= zone_bits(json_get(doc, "zones"));
 }
@@ -392,7 +404,7 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	struct plan *p = ctx;
 	struct plan_size *z;
 	const cJSON *r;
-	uint64_t n = 0;
+	uint64_t n;
 
 	(void)e;
 	if (!str_ieqz(str_of(json_str_opt(sku, "resourceType", "")), "virtualMachines"))
@@ -400,8 +412,7 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	for (z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (!str_ieqz(str_of(json_str_opt(sku, "name", "")), z->name))
 			continue;
-		str_num(str_of(sku_capability(sku, "vCPUs")), 10000, &n);
-		z->vcpus = (int64_t)n;
+		z->vcpus = str_num(str_of(sku_capability(sku, "vCPUs")), 10000, &n) ? (int64_t)n : 0;
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
 		snprintf(z->family, sizeof(z->family), "%s", json_str_opt(sku, "family", ""));
 		cJSON_ArrayForEach(r, json_get(sku, "restrictions"))
@@ -435,7 +446,7 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 {
 	struct plan *p = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
-	int64_t more = 0, used = json_int_opt(usage, "currentValue", 0), limit = json_int_opt(usage, "limit", 0);
+	int64_t more = 0, used = count_of(usage, "currentValue"), limit = count_of(usage, "limit");
 	cJSON *before, *after;
 	bool ours = false, short_of;
 	char text[64];

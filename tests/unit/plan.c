@@ -206,6 +206,8 @@ static void recordings(void)
 
 /* ---- noise, secrets, nonsense ---------------------------------------------------- */
 
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X398 X50 X50 X50 X50 X50 X50 X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 static const struct {
 	const char *name, *changes;	/* ' for " */
 	bool pending;
@@ -312,6 +314,9 @@ static const struct {
 	{ "control characters", "{'resourceId':'" ID "A.B/c/\\u001b[31m1\\n','changeType':'Modify','delta':["
 	  "{'path':'a\\u001b','propertyChangeType':'Create','after':'b\\u0007'}]}", true,
 	  "~ A.B/c ?[31m1?\n    + a?: \"b\\u0007\"\n" },
+	{ "a long text ends between characters", "{'resourceId':'" ID "A.B/c/1','changeType':'Modify','delta':["
+	  "{'path':'a','propertyChangeType':'Create','after':'" X398 "\u00e4\u00e4'}]}", true,
+	  "~ A.B/c 1\n    + a: \"" X398 "...\n" },
 	{ "members that are missing or of another type",
 	  "{},7,'x',{'resourceId':3,'changeType':4,'delta':5},{'resourceId':'nonsense','changeType':'Modify','delta':"
 	  "[{},1,{'path':[],'propertyChangeType':'Create','children':{}},{'path':'p','children':[{}]}]}", true,
@@ -465,6 +470,9 @@ static void checks(void)
 		  "  size Standard_B4ms" },
 		{ "a size that is not there", AGENTS("Create", "", SET("after", "Standard_X1", "1")),
 		  "size Standard_X1 in eastus: not offered", "\n! size Standard_X1" },
+		{ "more machines than numbers", AGENTS("Create", "", SET("after", "Standard_D2_v2", "9000000000000000000"))
+		  "," AGENTS("Create", "", SET("after", "Standard_B4ms", "9000000000000000000")),
+		  "quota cores: 90 of 100 vCPUs are in use", "\n! quota standardDv2Family" },
 		{ "more sizes than anybody has",
 		  AGENTS("Create", "", SET("after", "A1", "1")) "," AGENTS("Create", "", SET("after", "A2", "1")) ","
 		  AGENTS("Create", "", SET("after", "A3", "1")) "," AGENTS("Create", "", SET("after", "A4", "1")) ","
