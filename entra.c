@@ -255,9 +255,13 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 	struct str text = str_of(json_str_opt(doc, "error_description", "")), line;
 	const char *code = json_str_opt(doc, "error", ""), *what_to_do = NULL;
 	uint64_t number = 0;
+	ptrdiff_t at;
 
 	if (!str_cut(&text, '\n', &line))
 		line = text;
+	/* what follows has members of its own */
+	if (json_get(doc, "trace_id") != NULL && (at = str_find(line, STR("Trace ID: "))) >= 0)
+		line = str_head(line, (size_t)at);
 	line = str_trim(line);
 	if (line.n > 400)
 		line = str_head(line, 400);

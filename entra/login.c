@@ -7,6 +7,7 @@
  * (device code); "OAuth 2.0 device authorization grant", "OAuth 2.0 and OpenID
  * Connect authorization code flow" (learn.microsoft.com).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,15 +112,23 @@ int entra_login_choose(struct entra *en, const char *subscription, struct err *e
 
 int entra_logout(struct entra *en, char **name, struct err *e)
 {
-	cJSON *doc = logins_load(en), *login = login_of(en, doc);
+	cJSON *doc = logins_load(en), *logins = json_get_mut(doc, "logins"), *login = login_of(en, doc);
+	char *path = login_path(en);
 	int rc = 0;
 
 	*name = NULL;
 	if (login != NULL) {
 		*name = xstrdup(json_str_opt(login, "name", ""));
-		json_burn(cJSON_DetachItemViaPointer(json_get_mut(doc, "logins"), login));
+		json_burn(cJSON_DetachItemViaPointer(logins, login));
+	}
+	/* nobody else's is in it, or it cannot be read: a token may still be */
+	if (logins->child == NULL) {
+		if (path != NULL && unlink(path) < 0 && errno != ENOENT)
+			rc = err_sys(e, ERR_IO, "cannot remove %s", path);
+	} else if (*name != NULL) {
 		rc = logins_save(en, doc, e);
 	}
+	free(path);
 	/* the tokens, too, whoever got them: they can be had again */
 	if (en->o.cache_path != NULL)
 		unlink(en->o.cache_path);

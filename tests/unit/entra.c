@@ -51,6 +51,10 @@ static const struct row {
 	{ "wrong secret", { { ASK_TOKEN, 401, .body = WRONG_SECRET } }, ERR_AUTH,
 	  "sign-in (EnvironmentCredential): HTTP 401 from " LOGIN ": sign-in refused: invalid_client: AADSTS7000215: "
 	  "Invalid client secret provided. (trace trace-1, correlation corr-1)|!Timestamp", "" },
+	{ "a refusal in one line", { { ASK_TOKEN, 401, .body = "{\"error\":\"invalid_client\",\"error_description\":"
+	    "\"AADSTS1: Text. Trace ID: t-1 Correlation ID: c-1 Timestamp: now\",\"trace_id\":\"t-1\","
+	    "\"correlation_id\":\"c-1\"}" } }, ERR_AUTH,
+	  "invalid_client: AADSTS1: Text. (trace t-1, correlation c-1)|!Timestamp", "" },
 	{ "application not in the tenant", { { ASK_TOKEN, 400, .body = "{\"error\":"
 	    "\"unauthorized_client\",\"error_description\":\"AADSTS700016: Application not "
 	    "found\"}" } },

@@ -241,6 +241,9 @@ static void run_file(void)
 	file_read("cache/login.json", &text, &e);
 	told("others stay", strcmp(text.str, "{\"logins\":[{\"authority\":\"https://other.test\",\"refresh_token\":\"o\"}]}") == 0 ?
 	     "" : text.str);
+	spill("{\"logins\":[{\"refresh_token\":\"r-1\"");
+	told("logout takes away what it cannot read", entra_logout(&en, &name, &e) == 0 && name == NULL &&
+	     access("cache/login.json", F_OK) < 0 ? "" : e.msg);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&said);
