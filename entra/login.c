@@ -70,8 +70,6 @@ static int logins_save(const struct entra *en, const cJSON *doc, struct err *e)
 	char *path = login_path(en), *dir;
 	int rc = -1;
 
-	if (path == NULL)
-		return err_set(e, ERR_IO, "there is no home directory to keep the sign-in in");
 	dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	json_print(doc, &text);
 	if (buf_check(&text, "login.json", e) == 0 && dir_make(dir, 0700, e) == 0)
@@ -509,9 +507,12 @@ out:
 int entra_login(struct entra *en, const struct entra_login *l, struct err *e)
 {
 	const char *client = l->client_id != NULL ? l->client_id : AZURE_CLI;
-	char *tenant = swap_tenant(en, *en->tenant ? en->tenant : ANY_TENANT);
+	char *tenant;
 	int rc;
 
+	if (en->o.cache_path == NULL)	/* said before somebody has taken the trouble */
+		return err_set(e, ERR_IO, "there is no home directory to keep the sign-in in");
+	tenant = swap_tenant(en, *en->tenant ? en->tenant : ANY_TENANT);
 	entra_use_login(en);
 	rc = l->device_code ? by_device(en, l, client, e) : by_browser(en, l, client, e);
 	back_tenant(en, tenant);

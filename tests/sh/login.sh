@@ -64,6 +64,8 @@ export BROWSER="$PWD/browser"
 expect 'status before' 4 "^  LoginCredential: nobody signed in$" "$AZSWARM" status
 expect 'a command before' 4 'not signed in' "$AZSWARM" locations
 expect 'logout before' 0 "nobody was signed in by 'azswarm login'" "$AZSWARM" logout
+expect 'no home to keep it in' 1 'there is no home directory' env -u HOME -u XDG_CACHE_HOME "$AZSWARM" login
+check '... and nobody was bothered' sh -c '! grep -q open out'
 expect 'by the browser' 0 "^subscription Local Azure \($subscription\)" "$AZSWARM" login
 check 'the URL is shown' grep -qE "open https://.*/organizations/oauth2/v2.0/authorize\?.*&code_challenge_method=S256" out
 check 'the page says so' grep -q 'azswarm goes on' page
