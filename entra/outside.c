@@ -138,8 +138,8 @@ static int ask_host(struct entra *en, const struct host *h, struct err *e)
 		 * container engines and firewalls answer 403 for it */
 		if (imds && (status == 400 || doc == NULL))
 			rc = ENTRA_PASS;
-	} else if (imds && c.connections == 0 && e->kind != ERR_INTR) {
-		rc = ENTRA_PASS;	/* nobody there: this is no such host */
+	} else if (imds && (c.connections == 0 || e->kind == ERR_DATA) && e->kind != ERR_INTR) {
+		rc = ENTRA_PASS;	/* nobody there, or one with a page: this is no such host */
 	}
 out:
 	json_burn(doc);

@@ -142,6 +142,8 @@ static const struct row {
 	  "sign-in (ManagedIdentityCredential): IMDS: HTTP 403", "" },
 	{ "something else at that address", { MI }, { { ASK_IMDS, 403, .body = "<html>" } }, ERR_AUTH,
 	  "not signed in: |tried:\n  ManagedIdentityCredential: IMDS: HTTP 403", "" },
+	{ "a page of something else", { MI }, { { ASK_IMDS, 200, .body = "<html>" } }, ERR_AUTH,
+	  "not signed in: |\n  ManagedIdentityCredential: IMDS: sign-in answer: not JSON", "" },
 	{ "IMDS: 404 and 429, by its table", { MI },
 	  { { ASK_IMDS, 404 }, { ASK_IMDS, 429 }, { ASK_IMDS, 404 }, { ASK_IMDS, 404 },
 	    { ASK_IMDS, 200, .body = IMDS_BODY } }, .waits = "2 4 8 16" },
