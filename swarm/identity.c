@@ -119,15 +119,23 @@ static int take_claims(struct session *s, struct err *e)
 	return rc < 0 ? err_in(e, "--claims-challenge") : 0;
 }
 
+static bool by_flag(const struct session *s, enum setting which)
+{
+	const char *source = s->set->source[which];
+
+	return source != NULL && strcmp(source, "flag") == 0;
+}
+
 int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct entra_login l = {
 		.client_id = s->client_id, .device_code = s->device_code || !entra_browser_here(),
 		.say = say, .tick = tick, .ctx = s,
 	};
-	const char *source = s->set->source[S_SUBSCRIPTION_ID], *token;
+	const char *token;
 	struct err ignored = ERR_INIT;
-	bool only_choose = source != NULL && strcmp(source, "flag") == 0 && s->claims == NULL;
+	/* in another tenant it would be kept with the tenant of before */
+	bool only_choose = by_flag(s, S_SUBSCRIPTION_ID) && !by_flag(s, S_TENANT_ID) && s->claims == NULL;
 
 	(void)argc, (void)argv;
 	if (session_reach(s, e) < 0 || (s->claims != NULL && take_claims(s, e) < 0))

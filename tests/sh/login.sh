@@ -298,6 +298,8 @@ expect 'provider: which one?' 2 'which subscription' "$AZSWARM" locations
 expect 'provider: that one' 0 '^subscription Subscription 1 ' env BROWSER=false \
 	"$AZSWARM" login --subscription 00000000-0000-0000-0000-000000000001
 expect 'provider: it is remembered' 0 '^subscriptionName +Subscription 1$' "$AZSWARM" status
+expect 'provider: another one, in a tenant: the tenant counts' 0 '^signed in' \
+	"$AZSWARM" login --tenant $tenant --subscription 00000000-0000-0000-0000-000000000001
 reap "$provider"
 provider 0
 expect 'provider: no subscription' 0 'no subscription in this tenant; others: azswarm login --tenant ID' \
