@@ -9,23 +9,28 @@ machine.
 
 CERT is for these names.  The first line printed is the proxy's own port.
 """
+import select
 import socket
 import ssl
 import sys
 import threading
 
 
-def pump(a, b):
-    try:
-        while data := a.recv(65536):
-            b.sendall(data)
-    except OSError:
-        pass
-    for s in (a, b):
-        try:
-            s.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+def relay(*ends):
+    """Both ways, in one thread: a TLS socket is not for two at a time."""
+    other = dict(zip(ends, reversed(ends)))
+    while True:
+        for a in [s for s in ends if s.pending()] or select.select(ends, [], [], 60)[0]:
+            a.setblocking(False)
+            try:
+                data = a.recv(65536)
+            except ssl.SSLWantReadError:
+                continue
+            finally:
+                a.settimeout(60)
+            if not data:
+                return
+            other[a].sendall(data)
 
 
 def serve(client, inner, outer, port, names):
@@ -47,8 +52,7 @@ def serve(client, inner, outer, port, names):
         with inner.wrap_socket(client, server_side=True) as near, \
                 socket.create_connection(("127.0.0.1", port), timeout=60) as s, \
                 outer.wrap_socket(s, server_hostname="localhost") as far:
-            threading.Thread(target=pump, args=(near, far), daemon=True).start()
-            pump(far, near)
+            relay(near, far)
 
 
 def main(cert, key, port, ca, *names):

@@ -64,9 +64,9 @@ export BROWSER="$PWD/browser"
 expect 'status before' 4 "^  LoginCredential: nobody signed in$" "$AZSWARM" status
 expect 'a command before' 4 'not signed in' "$AZSWARM" locations
 expect 'logout before' 0 "nobody was signed in by 'azswarm login'" "$AZSWARM" logout
-expect 'no home to keep it in' 1 'there is no home directory' env -u HOME -u XDG_CACHE_HOME "$AZSWARM" login
+expect 'no home to keep it in' 1 'there is no home directory' env -u HOME -u XDG_CACHE_HOME timeout 60 "$AZSWARM" login
 check '... and nobody was bothered' sh -c '! grep -q open out'
-expect 'by the browser' 0 "^subscription Local Azure \($subscription\)" "$AZSWARM" login
+expect 'by the browser' 0 "^subscription Local Azure \($subscription\)" timeout 60 "$AZSWARM" login
 check 'the URL is shown' grep -qE "open https://.*/organizations/oauth2/v2.0/authorize\?.*&code_challenge_method=S256" out
 check 'the page says so' grep -q 'azswarm goes on' page
 expect 'a command after' 0 eastus "$AZSWARM" locations
@@ -95,8 +95,8 @@ expect 'a refresh' 0 eastus "$AZSWARM" locations
 [ "$(jq -r '.logins[0].refresh_token' $login)" != "$before" ] && ok 'the refresh token is replaced' ||
 	not_ok 'the refresh token is replaced'
 expect 'choosing a subscription needs no browser' 0 '^subscription Local Azure' env BROWSER=false \
-	"$AZSWARM" login --subscription "$subscription"
-expect 'a subscription of others' 2 'none of yours' env BROWSER=false "$AZSWARM" login --subscription 1-2-3
+	timeout 60 "$AZSWARM" login --subscription "$subscription"
+expect 'a subscription of others' 2 'none of yours' env BROWSER=false timeout 60 "$AZSWARM" login --subscription 1-2-3
 cp $login kept
 jq -c '.logins[0].refresh_token += "x"' kept >$login
 rm -f $tokens
@@ -106,13 +106,13 @@ echo '{' >$login
 expect 'a broken file is none' 4 'not signed in' "$AZSWARM" status
 cp kept $login
 
-expect 'the person says no' 4 'sign-in refused: access_denied: AADSTS65004' env answer=no "$AZSWARM" login
+expect 'the person says no' 4 'sign-in refused: access_denied: AADSTS65004' env answer=no timeout 60 "$AZSWARM" login
 expect 'that changes nothing' 0 eastus "$AZSWARM" locations
-expect 'an unknown tenant' 4 "AADSTS90002: Tenant 'nowhere.example' not found" "$AZSWARM" login --device-code \
+expect 'an unknown tenant' 4 "AADSTS90002: Tenant 'nowhere.example' not found" timeout 60 "$AZSWARM" login --device-code \
 	--tenant nowhere.example
-expect 'an application that is not known, by code' 4 'AADSTS700016.*trace' "$AZSWARM" login --device-code --client-id \
+expect 'an application that is not known, by code' 4 'AADSTS700016.*trace' timeout 60 "$AZSWARM" login --device-code --client-id \
 	11111111-1111-1111-1111-111111111111
-expect 'claims that are none' 2 '^azswarm: login: --claims-challenge' "$AZSWARM" login --claims-challenge 'x!'
+expect 'claims that are none' 2 '^azswarm: login: --claims-challenge' timeout 60 "$AZSWARM" login --claims-challenge 'x!'
 
 # What comes to the port from elsewhere.
 port_of() { sed -n 's/.*redirect_uri=http%3A%2F%2Flocalhost%3A\([0-9]*\)&.*/\1/p' "$1"; }
@@ -171,7 +171,7 @@ claims=$(sed -n 's/.*--claims-challenge \([A-Za-z0-9+/=]*\).*/\1/p' out)
 [ -n "$claims" ] || claims=$("$AZSWARM" create-shares --storage-account-name first1 2>&1 |
 	sed -n "s/.*--claims-challenge \([A-Za-z0-9+/=]*\).*/\1/p")
 same 'what it wants' p1 "$(echo "$claims" | base64 -d | jq -r '.access_token.acrs.values[0]')"
-expect 'signing in with it' 0 '^signed in$' env answer=mfa BROWSER="$PWD/browser" "$AZSWARM" login \
+expect 'signing in with it' 0 '^signed in$' env answer=mfa BROWSER="$PWD/browser" timeout 60 "$AZSWARM" login \
 	--claims-challenge "$claims"
 expect 'now it may' 0 . "$AZSWARM" create-shares --storage-account-name first1
 rm $tokens
@@ -201,7 +201,7 @@ provider()	# SUBSCRIPTIONS
 }
 provider 1
 export BROWSER="$PWD/browser"
-expect 'provider: code, PKCE, loopback' 0 '^subscription Subscription 0 \(00000000-' "$AZSWARM" login --tenant $tenant
+expect 'provider: code, PKCE, loopback' 0 '^subscription Subscription 0 \(00000000-' timeout 60 "$AZSWARM" login --tenant $tenant
 expect 'provider: its token' 0 eastus "$AZSWARM" locations
 same 'provider: name and tenant' "[\"user@provider.example\",\"$tenant\"]" "$(jq -c '.logins[1]//.logins[0]|[.name,.tenant]' $login)"
 rm -f $tokens
@@ -216,8 +216,8 @@ rm $tokens
 cp kept $login
 expect 'provider: one that was used is refused' 4 "has ended; run 'azswarm login': .*invalid_grant" "$AZSWARM" locations
 expect 'provider: the person says no' 4 'sign-in refused: access_denied: The person said no' env answer=no \
-	"$AZSWARM" login --tenant $tenant
-expect 'provider: claims do no harm' 0 '^signed in' "$AZSWARM" login --tenant $tenant --claims-challenge "$claims"
+	timeout 60 "$AZSWARM" login --tenant $tenant
+expect 'provider: claims do no harm' 0 '^signed in' timeout 60 "$AZSWARM" login --tenant $tenant --claims-challenge "$claims"
 
 # A thief who sees the code on its way to us has no verifier for it.
 export BROWSER=true
@@ -292,18 +292,18 @@ reap "$provider"
 rm -rf cache
 export BROWSER="$PWD/browser"
 provider 3
-expect 'provider: many subscriptions' 0 '^choose one: azswarm login --subscription ID' "$AZSWARM" login --tenant $tenant
+expect 'provider: many subscriptions' 0 '^choose one: azswarm login --subscription ID' timeout 60 "$AZSWARM" login --tenant $tenant
 same 'provider: all are shown' 3 "$(grep -c 'Subscription [0-2] .*Enabled' out)"
 expect 'provider: which one?' 2 'which subscription' "$AZSWARM" locations
 expect 'provider: that one' 0 '^subscription Subscription 1 ' env BROWSER=false \
-	"$AZSWARM" login --subscription 00000000-0000-0000-0000-000000000001
+	timeout 60 "$AZSWARM" login --subscription 00000000-0000-0000-0000-000000000001
 expect 'provider: it is remembered' 0 '^subscriptionName +Subscription 1$' "$AZSWARM" status
 expect 'provider: another one, in a tenant: the tenant counts' 0 '^signed in' \
-	"$AZSWARM" login --tenant $tenant --subscription 00000000-0000-0000-0000-000000000001
+	timeout 60 "$AZSWARM" login --tenant $tenant --subscription 00000000-0000-0000-0000-000000000001
 reap "$provider"
 provider 0
 expect 'provider: no subscription' 0 'no subscription in this tenant; others: azswarm login --tenant ID' \
-	"$AZSWARM" login --tenant $tenant
+	timeout 60 "$AZSWARM" login --tenant $tenant
 check 'provider: the tenants are shown' grep -q "^Some Tenant  *$tenant" out
 reap "$provider"
 
