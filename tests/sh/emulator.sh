@@ -716,3 +716,17 @@ cat "$SRCDIR"/emulator/*.c | tr '\n\t' '  ' |
 	sed 's/^refuse(c, /AADSTS/; s/.*"\(.*\)"/\1/' | sort -u | sort -o used -m used -
 awk 'BEGIN { RS = ""; FS = "\n" } !/^#/ { print $1 }' "$SRCDIR/assets/azure/shapes" | sort >shapes
 same 'every shape has one name and a use' '' "$(test -s shapes && diff shapes used)"
+
+# The texts of refusals are formats that no compiler has seen beside their values.
+formats()	# FOLDER
+{
+	for f in "$1"/emulator/*.c; do
+		gcc -std=gnu11 -D_GNU_SOURCE -fsyntax-only -Wformat=2 -Werror -I"$1" -I"$SRCDIR" \
+			-isystem "$SRCDIR/build/bearssl/inc" -isystem "$SRCDIR/build/cjson" "$f" || return
+	done
+}
+put=$(python3 "$SRCDIR/tests/shape_formats.py" "$SRCDIR" formats)
+same 'refusals: every text is looked at' "$(grep -h 'fault_say(' "$SRCDIR"/emulator/*.c | grep -vc '^int ')" "$put"
+check 'refusals: texts and values agree' formats formats
+sed -i '0,/not an active Virtual Machine Scale Set VM instanceId %.40s\|provided instanceId %.40s/s/%.40s/%d/' formats/emulator/arm_vmss.c
+expect 'refusals: or this would not be seen' 1 'expects argument of type .int.' formats formats
