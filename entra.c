@@ -339,8 +339,11 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
 	return 0;
 }
 
-static bool worth_asking_again(unsigned status, bool imds)
+static bool worth_asking_again(unsigned status, struct str body, bool imds)
 {
+	/* the metadata service of another cloud does not know that path, ever */
+	if (imds && status == 404 && str_starts(str_trim(body), STR("<")))
+		return false;
 	return status == 408 || status == 429 || (status >= 500 && status <= 504 && status != 501) ||
 	       (imds && (status == 404 || status == 410 || status >= 500));
 }
@@ -379,7 +382,7 @@ int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
 			if ((imds && c->connections == 0) ||
 			    (once.kind != ERR_NET && once.kind != ERR_PROTO))
 				break;
-		} else if (worth_asking_again(r.head.status, imds)) {
+		} else if (worth_asking_again(r.head.status, buf_str(&r.body), imds)) {
 			wait_ms = pause_ms(&r.head, attempt, imds);
 			if (imds && r.head.status == 410)
 				tries = IMDS_UPGRADE_TRIES;

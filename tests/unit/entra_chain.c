@@ -147,6 +147,8 @@ static const struct row {
 	{ "IMDS: 404 and 429, by its table", { MI },
 	  { { ASK_IMDS, 404 }, { ASK_IMDS, 429 }, { ASK_IMDS, 404 }, { ASK_IMDS, 404 },
 	    { ASK_IMDS, 200, .body = IMDS_BODY } }, .waits = "2 4 8 16" },
+	{ "IMDS: of another cloud", { MI }, { { ASK_IMDS, 404, .body = "\n<html>Not Found" } }, ERR_AUTH,
+	  "HTTP 404", .waits = "" },
 	{ "IMDS: 404 for ever", { MI }, { { ASK_IMDS, 404, .times = 5 } }, ERR_AUTH, "HTTP 404",
 	  "2 4 8 16" },
 	{ "IMDS: 5xx, and what others take as final", { MI },
