@@ -31,6 +31,8 @@
 
 #include "emulator/inner.h"
 
+#define SLICE_MS 250
+
 /* '*' is any run of characters, case does not matter. */
 static bool glob(struct str pattern, struct str s)
 {
@@ -116,8 +118,13 @@ cJSON *faults_request(struct emu *m, const struct http_head *h)
 	pthread_mutex_lock(&m->lock);
 	rule = pick(m, "request", what.str, NULL);
 	copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
-	if (copy != NULL)
-		op_sleep(m, (unsigned)json_int_opt(copy, "delay_ms", 0) % 600000);
+	/* the server waits for this before it stops: Ctrl-C ends it here */
+	for (unsigned left = (unsigned)json_int_opt(copy, "delay_ms", 0) % 600000, ms;
+	     left > 0 && !interrupt_requested(); left -= ms) {
+		ms = left < SLICE_MS ? left : SLICE_MS;
+		if (op_sleep(m, ms) < 0)
+			break;
+	}
 	pthread_mutex_unlock(&m->lock);
 	buf_release(&what);
 	return copy;
