@@ -10,11 +10,6 @@ HOSTCC		?= gcc			# tests, with sanitizers, against glibc
 CLANG		?= clang		# the second opinion, and the fuzzers
 MUSL		?= /usr/lib/$(shell uname -m)-linux-musl
 MUSL_INC	?= /usr/include/$(shell uname -m)-linux-musl
-ifeq ($(origin AR),default)
-AR		:= gcc-ar		# it knows what is in objects made for LTO
-endif
-# Empty for links in no time, of a program 3 % larger.
-LTO		?= -flto
 JOBS		?= $(shell nproc)
 CA_CERTS	?= /usr/share/ca-certificates/mozilla
 # Unpacked Debian sources, for where apt has none to give.
@@ -46,30 +41,26 @@ HARDEN		:= -fPIE -fstack-protector-strong -fstack-clash-protection \
 		   -fcf-protection -ftrivial-auto-var-init=zero
 REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
 SMALL		:= -ffunction-sections -fdata-sections \
-		   -fno-asynchronous-unwind-tables -fno-unwind-tables \
-		   -fno-move-loop-invariants -fno-caller-saves -fno-thread-jumps
+		   -fno-asynchronous-unwind-tables -fno-unwind-tables
 INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
-REL_FLAGS	 = -Oz -fno-expensive-optimizations -fno-ipa-sra $(SMALL) $(HARDEN) $(REPRO) $(LTO)
-# -Oz makes arithmetic slow, and this is where the arithmetic is.
-LIB_REL_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO) $(LTO)
+REL_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO)
+# This is where the arithmetic is.
+LIB_REL_FLAGS	 = -O2 $(SMALL) $(HARDEN) $(REPRO)
 SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 		   -fno-omit-frame-pointer
 # BearSSL reads unaligned words where the processor can, on purpose.
 LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
 
 # musl-gcc -static-pie makes a dynamic program without saying so.  This is
-# what a static PIE is: a start file that relocates it (ours, for the packed
-# relocations that musl's cannot read), nothing to load.
+# what a static PIE is: a start file that relocates it, nothing to load.
 LDFLAGS		?=
-STATIC_PIE	 = $(REL_FLAGS) $(if $(LTO),-flto=1 -flto-partition=one -fipa-pta) \
-		   -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
-		   -Wl,-z,relro,-z,now,-z,noexecstack,-T,build-aux/layout.ld \
-		   -Wl,-z,pack-relative-relocs,--hash-style=gnu \
+STATIC_PIE	 = $(REL_FLAGS) -nostartfiles -static \
+		   -Wl,-pie,--no-dynamic-linker,-z,text \
+		   -Wl,-z,relro,-z,now,-z,noexecstack \
 		   -Wl,--gc-sections,--build-id=none,-s
-OWN_CRT		 = build/o/build-aux/start.o build/o/build-aux/libc.o
-CRT_BEGIN	 = $(OWN_CRT) $(MUSL)/crti.o
+CRT_BEGIN	 = $(MUSL)/rcrt1.o $(MUSL)/crti.o
 CRT_END		 = $(MUSL)/crtn.o
 
 # ---- sources -----------------------------------------------------------
@@ -137,9 +128,8 @@ distclean: clean
 
 OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 
-azswarm: $(OWN_CRT) build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a build-aux/layout.ld
-	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) \
-		$(filter-out $(CRT_BEGIN) %.ld,$^) $(CRT_END)
+azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@.tmp $@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
@@ -161,9 +151,6 @@ $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
 
-# LTO does not see who calls what in assembly, or what it calls itself
-$(OWN_CRT): private override LTO :=
-build/o/build-aux/libc.o: private override LANG_FLAGS += -fno-builtin
 build/o/main.o: private OWN_FLAGS += -include build/version.h
 # main.c by name: without it make should say so, not the linker
 build/o/main.o: main.c build/version.h
@@ -225,9 +212,8 @@ build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) build/roots | to
 	@mv $@.tmp $@
 
 # The tool is a static file made like the product, so it runs right here.
-build/anchors: $(OWN_CRT) build/o/build-aux/anchors.o build/libbearssl.a
-	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) \
-		$(filter-out $(CRT_BEGIN),$^) $(CRT_END)
+build/anchors: build/o/build-aux/anchors.o build/libbearssl.a
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)
 
 build/roots: build/anchors build-aux/roots | tools
 	$(call say,ROOTS)cd '$(CA_CERTS)' && '$(CURDIR)/build/anchors' \
@@ -270,9 +256,9 @@ build/san/azswarm: build/san/main.o $(SAN_LIBS)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
 # The same, made like the product: what bench measures.
-build/bench/%: build/o/build-aux/start.o build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
+build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $(filter-out $(CRT_BEGIN),$^) $(CRT_END)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)
 
 build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
 	@mkdir -p $(@D)
@@ -287,8 +273,7 @@ fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 
 # Both compilers against musl's headers, as the product sees them; every header
 # alone; every test against glibc's.
-WARN_SRC  = $(wildcard main.c) $(SRC) build/assets.c build-aux/anchors.c \
-	    build-aux/start.c build-aux/libc.c
+WARN_SRC  = main.c $(SRC) build/assets.c build-aux/anchors.c
 WARN_TEST = $(wildcard tests/*.c tests/unit/*.c tests/fuzz/*.c)
 CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isystem $(MUSL_INC)
 

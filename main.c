@@ -3,11 +3,14 @@
  * everything below reports through an error record and what it was given.
  */
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/asset.h"
@@ -652,6 +655,28 @@ static int watch_signals(struct err *e)
 	return 0;
 }
 
+/*
+ * Make read-only what only the start file had to write (PT_GNU_RELRO): a
+ * static program has no loader that would.  The base is where the ELF header
+ * is, for a static PIE has no PT_PHDR to tell.
+ */
+static void seal(void)
+{
+	extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+	const ElfW(Phdr) *ph = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	uintptr_t page = getauxval(AT_PAGESZ), from, to;
+
+	for (unsigned long i = 0; i < getauxval(AT_PHNUM); i++) {
+		if (ph[i].p_type != PT_GNU_RELRO)
+			continue;
+		from = (uintptr_t)__ehdr_start + ph[i].p_vaddr;
+		to = (from + ph[i].p_memsz) & ~(page - 1);
+		from &= ~(page - 1);
+		if (mprotect((void *)from, to - from, PROT_READ) < 0)
+			_exit(1);
+	}
+}
+
 /* The next file to be opened, a connection or a key, would get the number of
  * a standard stream that is closed, and what we print would go there. */
 static void hold_standard_streams(void)
@@ -681,6 +706,7 @@ int main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	int status = 0;
 
+	seal();
 	hold_standard_streams();
 	json_init();
 	ui_setup(&c.ui);

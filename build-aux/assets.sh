@@ -13,13 +13,12 @@ folder=$1
 shift
 
 # Comments of shell and YAML that have a line of their own.  After '#' and no
-# space comes what a program reads.  Indentation, where it has no meaning.
+# space comes what a program reads.
 shorter()	# FILE
 {
 	case $1 in
 	*/cloud-init/* | */machines/*) sed '/^[[:space:]]*#\( \|$\)/d' "$1" ;;
 	*/azure/*) sed '/^#/d; s/^[[:space:]]*//' "$1" ;;
-	*.json)	sed 's/^[[:space:]]*//' "$1" ;;
 	*)	cat "$1" ;;
 	esac
 }

@@ -16,8 +16,8 @@
 #define SSH_BLOB_MAX	2048	/* of a public key */
 #define SSH_SIG_MAX	1024	/* of a signature */
 
-/* The curves as tls/ has them: the faster ones would cost 11 KB more. */
-#define SSH_EC	(&br_ec_prime_i31)
+/* Each curve by the code that BearSSL has made for it, as tls/ has them. */
+#define SSH_EC	(&br_ec_all_m31)
 
 /* Message numbers, RFC 4250 4.1.2. */
 enum {

@@ -4,7 +4,7 @@
 . "$SRCDIR/tests/lib.sh"
 need readelf objdump musl-gcc gcc clang xxd dpkg-source
 
-SIZE_MAX=716800		# 700 KiB
+SIZE_MAX=1048576	# 1 MiB
 
 # ---- the file itself: each prints what is wrong with FILE, or nothing ----
 
@@ -21,7 +21,7 @@ wrong_pie()
 wrong_relro()	{ headers "$1" | grep -q GNU_RELRO || echo "no GNU_RELRO"; }
 wrong_now()	{ dynamic "$1" | grep -q BIND_NOW || echo "not BIND_NOW"; }
 wrong_text()	{ dynamic "$1" | grep TEXTREL; }
-# The start file knows no other relocation.
+# Relative ones are all that a static PIE should need.
 wrong_reloc()	{ readelf -rW "$1" | grep -E '_(GLOB_DAT|JUMP_SLOT|COPY|64|IRELATIV|IRELATIVE|[DT]TPMOD64)  *'; }
 wrong_stack()
 {
@@ -97,7 +97,7 @@ for n in 1 2 3; do
 	reap "$spawned"
 done
 check "its address varies" test "$(sort -u bases | wc -l)" -gt 1
-# The C library's own start file protects nothing; this test would see it.
+# The C library's start file protects nothing: main does.  Without, it shows.
 printf 'int getchar(void);\nint (*const ask)(void) = getchar;\nint main(void) { return ask(); }\n' >asks.c
 musl=/usr/lib/$(uname -m)-linux-musl
 musl-gcc -O1 -fPIE -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,relro,-z,now -o asks \
@@ -110,20 +110,6 @@ same "and can be seen to be writable" rw-p "$(mapped "$spawned" asks GNU_RELRO)"
 reap "$spawned"
 
 # ---- what is put into it ----
-
-# build-aux/libc.c ends the program at a format it does not know; better said now.
-unknown_formats()	# DIR
-{
-	find "$1" \( -name tests -o -name build -o -name build-aux \) -prune -o -name '*.c' -exec grep -nE \
-		'"([^"]*[^%"])?%([-+#*.0-9]*(p|i|o|n|h+[diuxX]|[jtL][dux]|l[cs])|[+#][-+#*.0-9]*[a-zA-Z]|[-0-9*]*\.[0-9*]+[lz]*[duxXc]|[-0-9*]*[fg]|\.?[0-9*]*[eEaAGm])\b' {} + |
-		grep -v 'buf_adds('	# takes no format
-}
-same "every format is one we print" "" "$(unknown_formats "$SRCDIR")"
-mkdir formats
-for f in '%p' '%i' '%-4hhx' '%#x' '%+d' '%.3u' '%f' '%e' '%ls' '%m' '%td'; do
-	echo "printf(\"x %d $f\");"
-done >formats/unknown.c
-check "and would be seen" test "$(unknown_formats formats | wc -l)" -eq "$(wc -l <formats/unknown.c)"
 
 driver=$SRCDIR/assets/machines/nspawn
 "$SRCDIR/build-aux/assets.sh" assets "$driver" | sed -n '/^ /{s/0x\|,//g;p}' | xxd -r -p |
