@@ -66,7 +66,7 @@ CRT_END		 = $(MUSL)/crtn.o
 # ---- sources -----------------------------------------------------------
 
 # Every room of the house is a folder here, or a file when it is small.
-in_rooms	= $(sort $(filter-out main.c build/% build-aux/% tests/%,$(wildcard *.$(1) */*.$(1))))
+in_rooms	= $(sort $(filter-out main.c build/% build-aux/% tests/%,$(wildcard *.$(1) */*.$(1) */*/*.$(1))))
 SRC		:= $(call in_rooms,c)
 HEADERS		:= $(call in_rooms,h)
 ASSETS		:= $(sort $(filter-out %~,$(shell find assets -type f 2>/dev/null)))
@@ -155,8 +155,8 @@ build/o/main.o: private OWN_FLAGS += -include build/version.h
 # main.c by name: without it make should say so, not the linker
 build/o/main.o: main.c build/version.h
 
--include $(wildcard $(addsuffix /*.d,build/o build/o/* build/san build/san/* \
-	build/san/tests/* build/fuzz build/fuzz/* build/fuzz/tests/*))
+-include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
+	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/*))
 
 # ---- BearSSL and cJSON, as Debian patches them -------------------------
 

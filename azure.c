@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "azure.h"
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "base/time.h"
 
 #define EXCHANGE_MS 120000		/* the gateway itself gives up after 60 s */

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "entra.h"
+#include "entra/entra.h"
 #include "http.h"
 
 /*

@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "base/time.h"
 #include "http.h"
 

@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
-#include "base/io.h"
+#include "base/net.h"
 
 /*
  * HTTP/1.1 (RFC 9110, 9112): a codec that does no I/O, and client and server

@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "base/asset.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
-#include "emulator/template.h"
+#include "template/template.h"
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "base/asset.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "swarm/swarm.h"
 
 #define PARAMETERS_MAX (1u << 20)

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
 
 /* A signal handler has no other way to tell: the only state kept here. */
 static atomic_bool interrupted;

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/file.h"
 
 #define CHUNK		(64u << 10)
 #define DEPTH_MAX	128		/* of a tree that dir_remove takes down */

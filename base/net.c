@@ -22,7 +22,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 
 #define ADDRS_MAX	16
 #define NEXT_ADDR_MS	250	/* RFC 8305 section 5 */

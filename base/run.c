@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/run.h"
 
 #define GRACE_MS	2000	/* between SIGTERM and SIGKILL */
 #define TICK_MS		20	/* looking for the end on kernels without pidfd */

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "emulator/inner.h"
 
 struct request {

@@ -2,7 +2,7 @@
 #define EMULATOR_DEPLOY_H
 
 #include "emulator/inner.h"
-#include "emulator/template.h"
+#include "template/template.h"
 
 /* A deployment's template, opened for its group: what runs it (arm_deploy.c)
  * and what only foretells it (whatif.c) share. */

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 #include "emulator/inner.h"
 
 /* ---- answers ---- */

@@ -12,6 +12,8 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "emulator/inner.h"
 
 #define TOKEN_S 3599

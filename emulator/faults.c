@@ -29,6 +29,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "emulator/inner.h"
 
 #define SLICE_MS 250

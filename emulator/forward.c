@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "emulator/inner.h"
 
 #define FORWARDS_MAX 64

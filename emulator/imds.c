@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "emulator/inner.h"
 
 /* ---- events ---- */

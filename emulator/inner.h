@@ -10,7 +10,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/time.h"
 #include "emulator/emulator.h"

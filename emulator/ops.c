@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "emulator/inner.h"
 
 static void until(struct timespec *t, unsigned ms)

@@ -5,8 +5,9 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "entra/inner.h"
 #include "tls/tls.h"
 

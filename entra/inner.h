@@ -5,7 +5,7 @@
  * What the credentials share; nobody outside includes this.
  */
 #include "base/json.h"
-#include "entra.h"
+#include "entra/entra.h"
 
 #define ENTRA_ANSWER_MAX (64u << 10)
 

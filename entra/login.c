@@ -12,8 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
+#include "base/net.h"
+#include "base/run.h"
 #include "entra/inner.h"
 
 #define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"	/* a public client of every tenant */

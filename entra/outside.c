@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
+#include "base/run.h"
 #include "entra/inner.h"
 
 #define PROBE_MS 1000		/* IMDS is next door, or there is none */

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "base/time.h"
 #include "http.h"
 

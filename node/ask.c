@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "http.h"
 #include "node/auth.h"
 #include "node/daemon.h"

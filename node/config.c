@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/io.h"
+#include "base/file.h"
 #include "base/json.h"
 
 #define CONFIG_MAX (64u << 10)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/io.h"
+#include "base/clock.h"
 #include "node/auth.h"
 
 #define LINE_MAX_N 1024

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/asset.h"
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/net.h"
 #include "http.h"
 #include "node/daemon.h"
 

@@ -30,9 +30,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "base/json.h"
+#include "base/net.h"
 #include "docker/docker.h"
 #include "http.h"
 #include "node/ask.h"

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/io.h"
 
 #define TAR_BLOCK 512u
 #define GZIP_HEAD 10u

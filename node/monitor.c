@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #include "base/asset.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "base/time.h"
 #include "docker/docker.h"
 #include "http.h"

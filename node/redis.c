@@ -2,6 +2,8 @@
  * Redis as a counter.  The codec knows no I/O; the client knows nothing of
  * what is counted.
  */
+#include "base/clock.h"
+#include "base/net.h"
 #include "node/redis.h"
 
 #include <stdio.h>

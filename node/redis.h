@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/io.h"
+#include "base/net.h"
 
 /*
  * As much of Redis as a counter needs, over one connection that many threads

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/net.h"
 #include "ssh/inner.h"
 
 #define AGENT_MAX	(256 * 1024)

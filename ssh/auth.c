@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "ssh/inner.h"
 
 #define TRIES	6	/* a server's usual limit */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "ssh/inner.h"
 
 /*

@@ -5,6 +5,7 @@
 
 #include <bearssl.h>
 
+#include "base/net.h"
 #include "ssh/ssh.h"
 
 #define SSH_PACKET_MAX	36864	/* RFC 4253 6.1 asks for 35000 */

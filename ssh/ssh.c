@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "ssh/inner.h"
 
 #define GREETING_MAX	8192		/* bytes before and in the version line */

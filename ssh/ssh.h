@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/io.h"
+#include "base/net.h"
 
 /*
  * An SSH-2 client (RFC 4250-4254, 5656, 6668, 8308, 8332, 8731, strict key

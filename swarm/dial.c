@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "swarm/dial.h"
 
 #define CONNECT_MS 30000	/* name, TCP, proxy and TLS together */

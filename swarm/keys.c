@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "swarm/keys.h"
 #include "tls/tls.h"
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/asset.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535		/* Azure's own, decoded */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000

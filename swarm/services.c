@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 

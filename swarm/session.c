@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
 #include "swarm/session.h"
 
 #define METADATA_MAX (256u << 10)

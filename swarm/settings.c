@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "swarm/settings.h"
 
 #define ENV_FILE_MAX (64u << 10)

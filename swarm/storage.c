@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/io.h"
 #include "base/time.h"
 #include "swarm/swarm.h"
 

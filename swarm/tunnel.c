@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 

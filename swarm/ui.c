@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
 #include "swarm/ui.h"
 
 #define PLAIN_EVERY_MS 30000

@@ -15,8 +15,9 @@
 #include <string.h>
 
 #include "azure.h"
-#include "base/io.h"
-#include "entra.h"
+#include "base/clock.h"
+#include "base/net.h"
+#include "entra/entra.h"
 #include "http.h"
 
 #ifndef ARM_HOST

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "swarm/dial.h"
 
 static int connect_to(struct dial *d, const char *host, unsigned port, struct err *e)

@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
+#include "base/net.h"
 #include "http.h"
 
 #define FIELDS_MAX 128

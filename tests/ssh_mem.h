@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/net.h"
 #include "ssh/inner.h"
 
 #define MEM_HOST_KEY "ecdsa-sha2-nistp256 " \

@@ -29,6 +29,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 #include "ssh/ssh.h"
 
 static struct err e = ERR_INIT;

@@ -24,8 +24,10 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/io.h"
+#include "base/net.h"
 #include "tls/inner.h"
 #include "tls/tls.h"
 

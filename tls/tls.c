@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/net.h"
 #include "tls/inner.h"
 
 #define GOODBYE_MS	1000	/* for close_notify, where the peer does not read */

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/io.h"
+#include "base/net.h"
 
 /*
  * TLS 1.2 over BearSSL as a struct stream, and the keys and certificates we

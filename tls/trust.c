@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/asset.h"
-#include "base/io.h"
+#include "base/file.h"
 #include "tls/inner.h"
 
 #define RECORDS_MAX	(8u << 20)

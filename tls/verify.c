@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/time.h"
 #include "tls/inner.h"

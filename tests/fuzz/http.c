@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -12,11 +12,12 @@ bad_includes()	# TREE
 		# who may see whom, beside itself
 		sees["base"] = ""
 		sees["http"] = sees["tls"] = sees["ssh"] = "base"
+		sees["template"] = "base emulator"
 		sees["entra"] = "base http tls ssh"
 		sees["azure"] = sees["entra"] " entra"	# requests carry its tokens
 		sees["docker"] = "base http"		# over any stream: not TLS, not SSH
-		sees["swarm"] = sees["node"] = sees["azure"] " azure docker"
-		sees["emulator"] = "base http tls ssh docker"	# not what it stands in for
+		sees["swarm"] = sees["node"] = sees["azure"] " azure docker template"
+		sees["emulator"] = "base http tls ssh docker template"	# not what it stands in for
 		sees["main"] = sees["swarm"] " swarm node emulator"
 	}
 	# base/buf.h is of base, http.h and http_part.h are of http

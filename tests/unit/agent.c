@@ -4,6 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 #include "node/config.h"
 #include "node/daemon.h"
 #include "tests/unit/swarm.h"

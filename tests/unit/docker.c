@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/clock.h"
 #include "docker/docker.h"
 #include "tests/unit/engine.h"
 

@@ -1,8 +1,10 @@
-/* entra.h: what sign-in may answer, and what is kept of it. */
+/* entra/entra.h: what sign-in may answer, and what is kept of it. */
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
 #include "tests/armdouble.h"
 

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
 #include "base/time.h"
 #include "tests/armdouble.h"
 #include "tls/tls.h"

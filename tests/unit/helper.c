@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/net.h"
 #include "http.h"
 #include "node/ask.h"
 #include "node/auth.h"

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "http.h"
 
 static int failures;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "base/io.h"
 #include "node/image.h"
 
 static int failures;

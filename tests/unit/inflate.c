@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/inflate.h"
-#include "base/io.h"
+#include "base/run.h"
 
 #define MAX (1u << 20)
 

@@ -1,5 +1,5 @@
 /*
- * base/io: sockets on loopback, files in the current directory, programs,
+ * base/net, file, run: sockets on loopback, files in the current directory, programs,
  * deadlines and interrupts.  Waits are measured against generous bounds.
  */
 #include <errno.h>
@@ -20,7 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/net.h"
+#include "base/run.h"
 
 static int failures;
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "tests/armdouble.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"

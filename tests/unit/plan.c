@@ -7,6 +7,7 @@
 #include "swarm/plan.h"
 #include "swarm/swarm.h"
 #define DOUBLE_COMMANDS
+#include "base/file.h"
 #include "tests/armdouble.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"

@@ -11,6 +11,7 @@
 #include <dirent.h>
 
 #define ARM_HOST "management.azure.com"
+#include "base/file.h"
 #include "tests/armdouble.h"
 
 /* acts say what matters to them; the rest is zero */

@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/net.h"
 #include "http.h"
 #include "node/registry.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/file.h"
 #include "swarm/settings.h"
 
 static int failures;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/net.h"
 #include "tests/ssh_mem.h"
 
 static int failures;

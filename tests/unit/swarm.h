@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 
 #include "base/buf.h"
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/net.h"
 #include "node/node.h"
 #include "tests/unit/engine.h"
 #include "tls/tls.h"

@@ -1,10 +1,10 @@
-/* emulator/template: expressions, deployments, and the template we ship. */
+/* template/: expressions, deployments, and the template we ship. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/asset.h"
-#include "emulator/template.h"
+#include "template/template.h"
 
 static int failures;
 

@@ -1,5 +1,5 @@
 /*
- * emulator/template against Microsoft's own word: expressions and results as
+ * template/ against Microsoft's own word: expressions and results as
  * published in "ARM template functions" on learn.microsoft.com, a page for each
  * kind of function (string, array, object, lambda, numeric, comparison, logical,
  * date, deployment, scope, resource), with the sample templates and tables of
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator/template_inner.h"
+#include "template/inner.h"
 
 static int failures;
 

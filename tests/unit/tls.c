@@ -11,8 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/io.h"
+#include "base/net.h"
 #include "tls/inner.h"
 
 #define SECOND 1000

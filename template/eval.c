@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator/template_inner.h"
+#include "template/inner.h"
 
 #define ARGS_MAX 1000
 #define WHOLE_MAX (INT64_C(1) << 53)	/* a double holds these exactly */

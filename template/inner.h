@@ -2,7 +2,7 @@
 #define EMULATOR_TEMPLATE_INNER_H
 
 #include "emulator/jsonf.h"
-#include "emulator/template.h"
+#include "template/template.h"
 
 /* What the files of the template language share. */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator/template_inner.h"
+#include "template/inner.h"
 
 enum ptype {
 	P_STRING, P_SECURE_STRING, P_INT, P_BOOL, P_OBJECT, P_SECURE_OBJECT, P_ARRAY,

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "emulator/deploy.h"
 
 #define DEPLOYMENTS "/providers/microsoft.resources/deployments/"	/* between a group's key and a name */

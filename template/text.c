@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "base/time.h"
-#include "emulator/template_inner.h"
+#include "template/inner.h"
 
 /* ---- characters ----------------------------------------------------------- */
 

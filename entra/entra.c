@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
 #include "entra/inner.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator/template_inner.h"
+#include "template/inner.h"
 
 /* ---- helpers ---------------------------------------------------------------- */
 

@@ -1,0 +1,23 @@
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Whole file into b, which must be empty; at most b->max bytes. */
+int file_read(const char *path, struct buf *b, struct err *e);
+/* Write by a temporary file in the same directory, fsync, rename: readers
+ * see the old or the new file, never half of one.  mode (e.g. 0600) is what
+ * it gets, whatever the umask. */
+int file_write(const char *path, struct str data, unsigned mode, struct err *e);
+/* As file_write, but refuses to replace an existing file. */
+int file_create(const char *path, struct str data, unsigned mode, struct err *e);
+bool file_exists(const char *path);
+int dir_make(const char *path, unsigned mode, struct err *e);	/* with parents; existing is fine */
+/* Whole tree.  Missing is fine.  Follows no links, and refuses to go into
+ * something mounted below. */
+int dir_remove(const char *path, struct err *e);
+
+#endif
