@@ -1,0 +1,54 @@
+#ifndef DOCKER_WORK_H
+#define DOCKER_WORK_H
+
+#include "docker/docker.h"
+
+/*
+ * What a swarm is asked to run and what runs: services and their tasks, as
+ * far as moving machines about has to know them.
+ */
+#define DOCKER_SERVICES_MAX 2000
+#define DOCKER_TASKS_MAX 50000
+#define DOCKER_CONSTRAINTS_MAX 8
+
+struct docker_service {
+	char id[32];
+	char name[64];
+	bool global;
+	bool job;	   /* replicated-job, global-job: not looked at */
+	bool balance;	   /* not labelled azswarm.rebalance=false */
+	bool bound;	   /* has a volume or a bind mount of its node */
+	uint64_t replicas; /* wanted; of a replicated service */
+	uint64_t per_node; /* most on one node, 0: any number */
+	unsigned grace_s;  /* from SIGTERM to SIGKILL; Docker's 10 by default */
+	unsigned n_constraints; /* one more than the maximum: too many to judge */
+	char constraints[DOCKER_CONSTRAINTS_MAX][96];
+};
+
+struct docker_task {
+	char id[32];
+	char service[32];
+	char node[32]; /* "" while none was found */
+	bool wanted;   /* it is to run */
+	bool running;  /* it does */
+	bool ended;    /* and will not begin again */
+};
+
+struct docker_work {
+	struct docker_service *services;
+	size_t n_services;
+	struct docker_task *tasks;
+	size_t n_tasks;
+};
+/* All of it.  0 or -1; docker_work_release(w) either way. */
+int docker_work_read(struct docker *d, struct docker_work *w, struct err *e);
+void docker_work_release(struct docker_work *w);
+/* By id; NULL when it is not there. */
+const struct docker_service *docker_work_service(const struct docker_work *w,
+						 const char *id);
+
+/* One element of /services and of /tasks. */
+int docker_service_read(const cJSON *doc, struct docker_service *s, struct err *e);
+int docker_task_read(const cJSON *doc, struct docker_task *t, struct err *e);
+
+#endif
