@@ -15,17 +15,25 @@ static void test_label(void)
 		bool good;
 	} rows[] = {
 		{ "label", "quiet since=5 until=9 limit=120 by=event", true },
-		{ "label cut short by a limit", "out since=5 until=9 limit=1 by=shutdown cut", true },
-		{ "label of a later version", "drain since=5 until=9 limit=1 by=operator more=7", true },
+		{ "label cut short by a limit",
+		  "out since=5 until=9 limit=1 by=shutdown cut", true },
+		{ "label of a later version",
+		  "drain since=5 until=9 limit=1 by=operator more=7", true },
 		{ "label empty", "", false },
-		{ "label of no stage", "none since=5 until=9 limit=1 by=operator", false },
-		{ "label with an unknown stage", "gone since=5 until=9 limit=1 by=operator", false },
+		{ "label of no stage",
+		  "none since=5 until=9 limit=1 by=operator", false },
+		{ "label with an unknown stage",
+		  "gone since=5 until=9 limit=1 by=operator", false },
 		{ "label without times", "quiet by=operator", false },
-		{ "label with a negative time", "quiet since=-5 until=9 limit=1", false },
-		{ "label with a time that wraps", "quiet since=99999999999999999999 until=9 limit=1", false },
-		{ "label of nobody we know", "quiet since=5 until=9 limit=1 by=me", false },
+		{ "label with a negative time",
+		  "quiet since=-5 until=9 limit=1", false },
+		{ "label with a time that wraps",
+		  "quiet since=99999999999999999999 until=9 limit=1", false },
+		{ "label of nobody we know",
+		  "quiet since=5 until=9 limit=1 by=me", false },
 		{ "label with a word", "quiet since=5 until=9 limit=1 now", false },
-		{ "label with two blanks", "quiet  since=5 until=9 limit=1", false },
+		{ "label with two blanks", "quiet  since=5 until=9 limit=1",
+		  false },
 	};
 	struct evict ev, again;
 
@@ -47,7 +55,8 @@ static void test_label(void)
 		evict_write(&ev, &b);
 		checkf(!b.over && evict_read(buf_str(&b), &again) &&
 			       again.stage == ev.stage && again.by == ev.by &&
-			       again.since_s == ev.since_s && again.until_s == ev.until_s &&
+			       again.since_s == ev.since_s &&
+			       again.until_s == ev.until_s &&
 			       again.limit_s == ev.limit_s && again.cut == ev.cut,
 		       evict_stage_name(ev.stage), "read again: %s", b.str);
 		buf_release(&b);
@@ -61,48 +70,140 @@ static void test_steps(void)
 	static const struct {
 		const char *name;
 		enum evict_stage stage;
-		int64_t after_s;	/* since the stage began */
+		int64_t after_s; /* since the stage began */
 		struct evict_facts facts;
 		enum evict_step want;
 		enum evict_stage to;
 		bool cut;
 	} rows[] = {
-		{ "asked waits for its turn", EVICT_ASKED, 200, { .ready = true }, EVICT_STAY, 0, false },
-		{ "quiet: the agent does not know yet", EVICT_QUIET, 74, { .ready = true }, EVICT_STAY, 0, false },
-		{ "quiet: the load balancer has not let go", EVICT_QUIET, 20,
-		  { .ready = true, .quiet_s = T0 + 6 }, EVICT_STAY, 0, false },
-		{ "quiet: it has", EVICT_QUIET, 21, { .ready = true, .quiet_s = T0 + 6 },
-		  EVICT_MOVE, EVICT_DRAIN, false },
-		{ "quiet: a machine that is not reached", EVICT_QUIET, 75, { .ready = true },
-		  EVICT_MOVE, EVICT_DRAIN, true },
-		{ "quiet: told late", EVICT_QUIET, 75, { .ready = true, .quiet_s = T0 + 70 },
-		  EVICT_STAY, 0, false },
-		{ "drain: tasks are here", EVICT_DRAIN, 5, { .ready = true, .here = 1 }, EVICT_STAY, 0, false },
-		{ "drain: tasks are missing elsewhere", EVICT_DRAIN, 5, { .ready = true, .missing = 1 },
-		  EVICT_STAY, 0, false },
-		{ "drain: all is elsewhere", EVICT_DRAIN, 1, { .ready = true }, EVICT_MOVE, EVICT_OUT, false },
-		{ "drain: the limit has passed", EVICT_DRAIN, 120, { .ready = true, .here = 1 },
-		  EVICT_MOVE, EVICT_OUT, true },
-		{ "drain: just before", EVICT_DRAIN, 119, { .ready = true, .here = 1 }, EVICT_STAY, 0, false },
-		{ "out: nothing to do", EVICT_OUT, 500, { .ready = true }, EVICT_STAY, 0, false },
-		{ "out: its time is up", EVICT_OUT, EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
-		  { .ready = true }, EVICT_RETURN, 0, false },
-		{ "out: its time is up, and it is Down", EVICT_OUT, EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
-		  { .ready = false }, EVICT_STAY, 0, false },
-		{ "asked: its time is up", EVICT_ASKED, EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
-		  { .ready = true }, EVICT_RETURN, 0, false },
-		{ "none: nothing ever", EVICT_NONE, 99999, { .ready = true }, EVICT_STAY, 0, false },
+		{ "asked waits for its turn",
+		  EVICT_ASKED,
+		  200,
+		  { .ready = true },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "quiet: the agent does not know yet",
+		  EVICT_QUIET,
+		  74,
+		  { .ready = true },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "quiet: the load balancer has not let go",
+		  EVICT_QUIET,
+		  20,
+		  { .ready = true, .quiet_s = T0 + 6 },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "quiet: it has",
+		  EVICT_QUIET,
+		  21,
+		  { .ready = true, .quiet_s = T0 + 6 },
+		  EVICT_MOVE,
+		  EVICT_DRAIN,
+		  false },
+		{ "quiet: a machine that is not reached",
+		  EVICT_QUIET,
+		  75,
+		  { .ready = true },
+		  EVICT_MOVE,
+		  EVICT_DRAIN,
+		  true },
+		{ "quiet: told late",
+		  EVICT_QUIET,
+		  75,
+		  { .ready = true, .quiet_s = T0 + 70 },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "drain: tasks are here",
+		  EVICT_DRAIN,
+		  5,
+		  { .ready = true, .here = 1 },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "drain: tasks are missing elsewhere",
+		  EVICT_DRAIN,
+		  5,
+		  { .ready = true, .missing = 1 },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "drain: all is elsewhere",
+		  EVICT_DRAIN,
+		  1,
+		  { .ready = true },
+		  EVICT_MOVE,
+		  EVICT_OUT,
+		  false },
+		{ "drain: the limit has passed",
+		  EVICT_DRAIN,
+		  120,
+		  { .ready = true, .here = 1 },
+		  EVICT_MOVE,
+		  EVICT_OUT,
+		  true },
+		{ "drain: just before",
+		  EVICT_DRAIN,
+		  119,
+		  { .ready = true, .here = 1 },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "out: nothing to do",
+		  EVICT_OUT,
+		  500,
+		  { .ready = true },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "out: its time is up",
+		  EVICT_OUT,
+		  EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
+		  { .ready = true },
+		  EVICT_RETURN,
+		  0,
+		  false },
+		{ "out: its time is up, and it is Down",
+		  EVICT_OUT,
+		  EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
+		  { .ready = false },
+		  EVICT_STAY,
+		  0,
+		  false },
+		{ "asked: its time is up",
+		  EVICT_ASKED,
+		  EVICT_TELL_S + EVICT_LIMIT_S + EVICT_HOLD_S,
+		  { .ready = true },
+		  EVICT_RETURN,
+		  0,
+		  false },
+		{ "none: nothing ever",
+		  EVICT_NONE,
+		  99999,
+		  { .ready = true },
+		  EVICT_STAY,
+		  0,
+		  false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct evict ev = evict_begin(EVICT_BY_OPERATOR, 0, T0), next = { 0 };
+		struct evict ev = evict_begin(EVICT_BY_OPERATOR, 0, T0),
+			     next = { 0 };
 		enum evict_step step;
 
 		ev.stage = rows[i].stage;
-		step = evict_next(&ev, &rows[i].facts, T0 + rows[i].after_s, &next);
-		checkf(step == rows[i].want && (step != EVICT_MOVE ||
-			       (next.stage == rows[i].to && next.cut == rows[i].cut &&
-				next.since_s == T0 + rows[i].after_s && next.until_s == ev.until_s)),
+		step = evict_next(&ev, &rows[i].facts, T0 + rows[i].after_s,
+				  &next);
+		checkf(step == rows[i].want &&
+			       (step != EVICT_MOVE ||
+				(next.stage == rows[i].to &&
+				 next.cut == rows[i].cut &&
+				 next.since_s == T0 + rows[i].after_s &&
+				 next.until_s == ev.until_s)),
 		       rows[i].name, "step %d to %s%s", (int)step,
 		       evict_stage_name(next.stage), next.cut ? ", cut" : "");
 	}
@@ -117,7 +218,7 @@ static void test_turns(void)
 	 * x neither serves nor goes.  Earlier letters have asked earlier. */
 	static const struct {
 		const char *name, *nodes;
-		int want;	/* -1: nobody */
+		int want; /* -1: nobody */
 	} rows[] = {
 		{ "turns: nobody asks", "ssss", -1 },
 		{ "turns: the first always may", "sA", 1 },
@@ -142,10 +243,11 @@ static void test_turns(void)
 			t[k].manager = c == 'a' || c == 'q';
 			t[k].serving = c == 's' || asks;
 			if (asks || c == 'Q' || c == 'q')
-				t[k].evict = evict_begin(c == 'E' ? EVICT_BY_EVENT :
-							 c == 'D' ? EVICT_BY_SHUTDOWN :
-								    EVICT_BY_OPERATOR,
-							 0, T0 + (int64_t)k);
+				t[k].evict =
+					evict_begin(c == 'E' ? EVICT_BY_EVENT :
+						    c == 'D' ? EVICT_BY_SHUTDOWN :
+							       EVICT_BY_OPERATOR,
+						    0, T0 + (int64_t)k);
 			if (c == 'Q' || c == 'q')
 				t[k].evict.stage = EVICT_QUIET;
 		}
@@ -228,7 +330,8 @@ static void test_load(void)
 	/* web lacks 3 of 4 elsewhere, one and db their only one; far has
 	 * nothing here, and is not waited for */
 	checkf(l.missing == 5, "load: what is missing elsewhere", "%u", l.missing);
-	checkf(l.grace_s == 60, "load: the longest stop grace period", "%u", l.grace_s);
+	checkf(l.grace_s == 60, "load: the longest stop grace period", "%u",
+	       l.grace_s);
 	check_same(names.str,
 		   "one has one task: it is down for as long as it takes to begin elsewhere\n"
 		   "all runs once on every node: not on a until it is back\n"
@@ -241,10 +344,10 @@ static void test_load(void)
 		      strstr(names.str, "one has nowhere to go") != NULL,
 	      "load: a drained node takes nothing", names.str);
 	evict_load(&w, nodes, 3, &nodes[2], &l, NULL);
-	checkf(l.here == 0 && l.missing == 0, "load: of a node with nothing", "%u %u",
-	       l.here, l.missing);
-	check(!w.services[4].balance && w.services[0].balance, "services: azswarm.rebalance=false",
-	      "");
+	checkf(l.here == 0 && l.missing == 0, "load: of a node with nothing",
+	       "%u %u", l.here, l.missing);
+	check(!w.services[4].balance && w.services[0].balance,
+	      "services: azswarm.rebalance=false", "");
 	buf_release(&names);
 	docker_work_release(&w);
 }
