@@ -22,6 +22,7 @@
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"
+#include "node/layout.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
 
@@ -310,12 +311,12 @@ static int run_version(struct call *c, struct err *e)
 
 static int run_helper(struct call *c, struct err *e)
 {
-	return helper_run(c->config ? c->config : NODE_CONFIG, e);
+	return helper_run(c->config ? c->config : LAYOUT_NODE_JSON, e);
 }
 
 static int run_agent(struct call *c, struct err *e)
 {
-	const char *config = c->config ? c->config : NODE_CONFIG;
+	const char *config = c->config ? c->config : LAYOUT_NODE_JSON;
 
 	if (c->argc == 1)
 		return agent_run(config, AZSWARM_VERSION, e);

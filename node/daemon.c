@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "docker/docker.h"
 #include "node/auth.h"
 
 #define LINE_MAX_N 1024
@@ -148,7 +149,7 @@ bool address_towards(const char *addr, char out[48])
 	int fd;
 
 	/* connecting a datagram socket only looks up the route */
-	if (!address_of(addr, 2377, &a, &n))
+	if (!address_of(addr, DOCKER_PORT_MANAGER, &a, &n))
 		return false;
 	fd = socket(a.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

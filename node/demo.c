@@ -16,6 +16,7 @@
 #include "base/net.h"
 #include "http.h"
 #include "node/daemon.h"
+#include "node/layout.h"
 
 #define CONNS_MAX 512
 #define IDLE_MS 15000
@@ -406,7 +407,7 @@ static const char *env(const char *name, const char *dflt)
 static int settings(struct demo *d, unsigned *port, struct err *e)
 {
 	const char *text_port = env("PORT", NULL), *server = env("REDIS_SERVER", NULL);
-	uint64_t n = DEMO_PORT;
+	uint64_t n = LAYOUT_DEMO_PORT;
 
 	if (text_port != NULL && !str_num(str_of(text_port), 65535, &n))
 		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text_port);

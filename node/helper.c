@@ -82,7 +82,7 @@ struct helper {
 	struct node_config config;
 	struct tls_identity *identity;
 	struct auth auth;
-	unsigned self;			/* our index among the masters, or NODE_MASTERS_MAX */
+	unsigned self;			/* our index among the masters, or LAYOUT_MASTERS_MAX */
 	atomic_ullong counts[COUNTS];
 
 	pthread_mutex_t rate_lock;
@@ -187,7 +187,7 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&h->docker, h->self < NODE_MASTERS_MAX ?
+	if (docker_swarm_join(&h->docker, h->self < LAYOUT_MASTERS_MAX ?
 			      h->config.masters[h->self] : NULL, remote, token, e) < 0)
 		goto out;
 	say("joined the swarm of %s as a manager", remote);
@@ -215,7 +215,7 @@ static int seek(struct helper *h, struct err *e)
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (h->self != 0)
-		return err_set(e, ERR_NET, h->self == NODE_MASTERS_MAX ?
+		return err_set(e, ERR_NET, h->self == LAYOUT_MASTERS_MAX ?
 			       "no swarm yet, and none of the masters' addresses is ours" :
 			       "no master has a swarm yet; master0 founds it");
 	if (h->founding_ms == 0)
@@ -519,7 +519,7 @@ static void join(struct call *c, bool manager)
 	active = h->active;
 	memcpy(cluster, h->cluster, sizeof(cluster));
 	pthread_mutex_unlock(&h->lock);
-	if (!active || h->self == NODE_MASTERS_MAX) {
+	if (!active || h->self == LAYOUT_MASTERS_MAX) {
 		answer_error(c->x, 503, "there is no swarm here yet");
 		return;
 	}
@@ -529,7 +529,8 @@ static void join(struct call *c, bool manager)
 		answer_err(c->x, &e);
 	} else {
 		self = h->config.masters[h->self];
-		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:2377" : "%s:2377", self);
+		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:%d" : "%s:%d", self,
+			 DOCKER_PORT_MANAGER);
 		doc = cJSON_CreateObject();
 		json_add_str(doc, "token", token.str);
 		json_add_str(doc, "remote", remote.str);
@@ -918,7 +919,7 @@ static int load_key(struct helper *h, struct err *e)
 
 	if (file_read(h->config.key_path, &key, e) < 0)
 		goto out;
-	h->identity = tls_identity_key(buf_str(&key), "swarm-helper", e);
+	h->identity = tls_identity_key(buf_str(&key), LAYOUT_HELPER_UNIT, e);
 	if (h->identity == NULL) {
 		err_in(e, "%s", h->config.key_path);
 		goto out;
@@ -1011,7 +1012,7 @@ int helper_run(const char *config, struct err *e)
 	}
 	if (load_key(h, e) < 0)
 		goto out;
-	h->self = NODE_MASTERS_MAX;
+	h->self = LAYOUT_MASTERS_MAX;
 	for (unsigned i = 0; i < h->config.n_masters; i++)
 		if (is_own_address(h->config.masters[i]))
 			h->self = i;

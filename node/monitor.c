@@ -23,6 +23,7 @@
 #include "docker/docker.h"
 #include "http.h"
 #include "node/daemon.h"
+#include "node/layout.h"
 
 #define CONNS_MAX (MONITOR_CLIENTS_MAX + 32)
 #define IDLE_MS 10000		/* also: how long a watcher may take nothing */
@@ -590,8 +591,8 @@ static void handle(void *ctx, struct http_exchange *x)
 static int settings(struct monitor *m, unsigned *port, struct err *e)
 {
 	const char *text = getenv("PORT"), *host = getenv("HOST"), *engine = getenv("DOCKER_HOST");
-	struct str socket = STR("/var/run/docker.sock"), title = str_of(host);
-	uint64_t n = MONITOR_PORT;
+	struct str socket = STR(DOCKER_SOCKET), title = str_of(host);
+	uint64_t n = LAYOUT_MONITOR_PORT;
 
 	if (text != NULL && *text != '\0' && !str_num(str_of(text), 65535, &n))
 		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text);

@@ -9,7 +9,6 @@
  * else of what the engine tells (environments, labels, secrets' names) comes
  * out; what is asked goes nowhere near the engine.
  */
-#define MONITOR_PORT 8080
 #define MONITOR_CLIENTS_MAX 64	/* watching at once; more get 503 */
 #define MONITOR_TASKS_MAX 20000
 #define MONITOR_STATE_MAX (8u << 20)	/* of the JSON */

@@ -8,14 +8,14 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "node/layout.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
 #define CONNECT_MS 10000
-#define MASTERS_MAX 5
 
 struct masters {
-	char *name[MASTERS_MAX], *address[MASTERS_MAX];
+	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
 };
 
@@ -27,7 +27,7 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	const char *address = json_str_opt(ip, "properties.ipAddress", "");
 
 	(void)e;
-	if (m->n < MASTERS_MAX && *address != '\0' && str_starts(name, STR("master")) &&
+	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' && str_starts(name, STR("master")) &&
 	    str_ends(name, STR("-ip"))) {
 		m->name[m->n] = str_dup(str_head(name, name.n - 3));
 		m->address[m->n++] = xstrdup(address);
@@ -162,7 +162,7 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct remote *r = ctx;
-	struct ssh_channel *c = ssh_unix(r->ssh, REMOTE_DOCKER_SOCKET, e);
+	struct ssh_channel *c = ssh_unix(r->ssh, DOCKER_SOCKET, e);
 
 	(void)tls, (void)host, (void)port;
 	if (c == NULL)

@@ -33,6 +33,5 @@ void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
 struct docker *remote_docker(struct remote *r);
-#define REMOTE_DOCKER_SOCKET "/var/run/docker.sock"
 
 #endif

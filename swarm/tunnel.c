@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/net.h"
+#include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
@@ -70,8 +71,11 @@ static int parse_forward(const char *spec, struct forward *f, struct err *e)
 	return 0;
 }
 
+#define TO_NODE(here, there) LAYOUT_TEXT(here) ":127.0.0.1:" LAYOUT_TEXT(there)
+
 static const char *const usual[] = {
-	"9080:127.0.0.1:80", "9081:127.0.0.1:81", "8080:127.0.0.1:8080", "4040:127.0.0.1:4040",
+	TO_NODE(9080, LAYOUT_REPLICATED_PORT), TO_NODE(9081, LAYOUT_GLOBAL_PORT),
+	TO_NODE(LAYOUT_MONITOR_PORT, LAYOUT_MONITOR_PORT), TO_NODE(4040, 4040),
 };
 #define N_USUAL (sizeof(usual) / sizeof(*usual))
 
@@ -242,8 +246,8 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	if (remote_open(s, &r, e) == 0)
-		rc = attach(s, r.ssh, ssh_loop_new(r.ssh), "sudo -n journalctl --unit=swarm-helper "
-			    "--follow --lines=50 --no-pager --output=short-iso", false, false, e);
+		rc = attach(s, r.ssh, ssh_loop_new(r.ssh), "sudo -n journalctl --unit="
+			    LAYOUT_HELPER_UNIT " --follow --lines=50 --no-pager --output=short-iso", false, false, e);
 	remote_release(&r);
 	return ended_by_user(rc, e);
 }
@@ -298,7 +302,7 @@ static void serve(struct session *s, struct remote *r, int fd, const char *path)
 
 	if (lstat(path, &made) < 0)
 		return;
-	ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
+	ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
 	while (still_there(path, &made) && now_ms() - used < IDLE_MS) {
 		struct err lost = ERR_INIT;
 
@@ -308,7 +312,7 @@ static void serve(struct session *s, struct remote *r, int fd, const char *path)
 			if (lost.kind == ERR_INTR || again(s, r, &lost, &e) < 0)
 				break;
 			l = ssh_loop_new(r->ssh);
-			ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
+			ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
 		} else if (ssh_loop_carried(l) > 0) {
 			used = now_ms();
 		}
