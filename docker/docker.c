@@ -511,6 +511,22 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out, struct e
 
 /* ---- nodes ---- */
 
+/* "10.77.0.10" of "10.77.0.10:2377" or "[::1]:2377". */
+static void copy_host(char *to, size_t size, const char *addr)
+{
+	struct str host = str_of(addr);
+	ptrdiff_t colon = str_rchr(host, ':');
+
+	if (colon >= 0)
+		host = str_head(host, (size_t)colon);
+	if (host.n >= 2 && host.p[0] == '[')
+		host = str_head(str_skip(host, 1), host.n - 2);
+	host = str_head(host, size - 1);
+	if (host.n > 0)
+		memcpy(to, host.p, host.n);
+	to[host.n] = '\0';
+}
+
 int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 {
 	const char *id = json_str(doc, "ID", e);
@@ -521,6 +537,10 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 		return -1;
 	copy(node->hostname, sizeof(node->hostname), json_str_opt(doc, "Description.Hostname", ""));
 	copy(node->addr, sizeof(node->addr), json_str_opt(doc, "Status.Addr", ""));
+	/* a manager's own row may say 0.0.0.0 where it listens */
+	if (node->addr[0] == '\0' || strcmp(node->addr, "0.0.0.0") == 0)
+		copy_host(node->addr, sizeof(node->addr),
+			  json_str_opt(doc, "ManagerStatus.Addr", ""));
 	copy(node->created, sizeof(node->created), json_str_opt(doc, "CreatedAt", ""));
 	node->state = (enum docker_node_state)
 		word_value(node_states, json_str_opt(doc, "Status.State", ""));
@@ -535,6 +555,10 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	node->leaving = leaving != NULL;
 	node->before = (enum docker_availability)
 		word_value(availabilities, json_str_opt(leaving, "", ""));
+	copy(node->evict, sizeof(node->evict),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_EVICT), "", ""));
+	copy(node->stop, sizeof(node->stop),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_STOP), "", ""));
 	return 0;
 }
 
@@ -608,7 +632,7 @@ bool docker_newer(const struct docker_node *a, const struct docker_node *b)
 	return str_cmp(x, y) > 0;
 }
 
-static void change_label(cJSON *spec, const struct docker_node_change *c)
+static void change_labels(cJSON *spec, const struct docker_node_change *c)
 {
 	cJSON *labels = json_get_mut(spec, "Labels");
 
@@ -616,10 +640,14 @@ static void change_label(cJSON *spec, const struct docker_node_change *c)
 		labels = cJSON_CreateObject();
 		json_set(spec, "Labels", labels);
 	}
-	if (c->label_value != NULL)
-		json_set(labels, c->label, cJSON_CreateString(c->label_value));
-	else
-		cJSON_DeleteItemFromObjectCaseSensitive(labels, c->label);
+	for (size_t i = 0; c->labels[i].name != NULL; i++) {
+		const char *name = c->labels[i].name, *value = c->labels[i].value;
+
+		if (value != NULL)
+			json_set(labels, name, cJSON_CreateString(value));
+		else
+			cJSON_DeleteItemFromObjectCaseSensitive(labels, name);
+	}
 }
 
 /* 1: somebody else wrote in between. */
@@ -641,8 +669,8 @@ static int update_once(struct docker *d, const char *id, const struct docker_nod
 		json_set(spec, "Availability", cJSON_CreateString(c->availability));
 	if (c->role != NULL)
 		json_set(spec, "Role", cJSON_CreateString(c->role));
-	if (c->label != NULL)
-		change_label(spec, c);
+	if (c->labels[0].name != NULL)
+		change_labels(spec, c);
 	buf_reset(&path);
 	node_path(&path, id, "/update");
 	buf_addf(&path, "?version=%lld", (long long)version);
@@ -683,55 +711,34 @@ int docker_node_remove(struct docker *d, const char *id, bool force, struct err 
 
 /* ---- tasks, containers, networks ---- */
 
-static int count_task(void *ctx, const cJSON *item, struct err *e)
+static int stop_item(void *ctx, const cJSON *item, struct err *e)
 {
-	static const char *const ended[] = {
-		"complete", "shutdown", "failed", "rejected", "remove", "orphaned",
-	};
-	const char *state = json_str(item, "Status.State", e);
-	unsigned *n = ctx;
+	struct buf *id = ctx;
 
-	if (state == NULL)
-		return -1;
-	for (size_t i = 0; i < sizeof(ended) / sizeof(ended[0]); i++)
-		if (strcmp(state, ended[i]) == 0)
-			return 0;
-	++*n;
-	return 0;
-}
-
-int docker_tasks_on(struct docker *d, const char *node_id, unsigned *n, struct err *e)
-{
-	struct buf path = BUF_INIT(PATH_MAX_N);
-	int rc;
-
-	*n = 0;
-	buf_adds(&path, "/tasks");
-	docker_filter(&path, "node", node_id);
-	rc = docker_each(d, path.str, count_task, n, e);
-	buf_release(&path);
-	return rc;
-}
-
-static int count_item(void *ctx, const cJSON *item, struct err *e)
-{
-	unsigned *n = ctx;
-
-	(void)item;
 	(void)e;
-	++*n;
+	buf_reset(id);
+	buf_adds(id, json_str_opt(item, "Id", ""));
 	return 0;
 }
 
-int docker_task_containers(struct docker *d, unsigned *n, struct err *e)
+int docker_task_stop(struct docker *d, const char *task, struct err *e)
 {
-	struct buf path = BUF_INIT(PATH_MAX_N);
+	struct buf path = BUF_INIT(PATH_MAX_N), id = BUF_INIT(DOCKER_ID_MAX);
+	char *label = xasprintf("com.docker.swarm.task.id=%s", task);
 	int rc;
 
-	*n = 0;
 	buf_adds(&path, "/containers/json");
-	docker_filter(&path, "label", "com.docker.swarm.task");
-	rc = docker_each(d, path.str, count_item, n, e);
+	docker_filter(&path, "label", label);
+	rc = docker_each(d, path.str, stop_item, &id, e);
+	if (rc == 0 && id.n > 0 && !id.over) {
+		buf_reset(&path);
+		buf_adds(&path, "/containers/");
+		buf_add_pct(&path, buf_str(&id));
+		buf_adds(&path, "/stop");
+		rc = docker_call(d, "POST", path.str, NULL, NULL, e);
+	}
+	free(label);
+	buf_release(&id);
 	buf_release(&path);
 	return rc;
 }

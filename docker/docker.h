@@ -132,6 +132,10 @@ enum docker_availability {
 /* The label of a node which has said that it goes; its value is the
  * availability that the node had before. */
 #define DOCKER_LABEL_LEAVING "azswarm.leaving"
+/* How far it is on its way out (node/evict.h), and the task that is to be
+ * stopped on it so that it begins elsewhere. */
+#define DOCKER_LABEL_EVICT "azswarm.evict"
+#define DOCKER_LABEL_STOP "azswarm.stop"
 
 struct docker_node {
 	char id[32];
@@ -145,6 +149,8 @@ struct docker_node {
 	bool reachable;		/* as a manager */
 	bool leaving;		/* carries DOCKER_LABEL_LEAVING */
 	enum docker_availability before;	/* that, when leaving */
+	char evict[160];	/* value of DOCKER_LABEL_EVICT, or "" */
+	char stop[32];		/* value of DOCKER_LABEL_STOP, or "" */
 };
 /* Nodes the list may have; more are an error. */
 #define DOCKER_NODES_MAX 2000
@@ -164,8 +170,10 @@ const char *docker_availability_name(enum docker_availability a);
 struct docker_node_change {
 	const char *availability;	/* "active", "pause", "drain" */
 	const char *role;		/* "worker", "manager" */
-	const char *label;		/* set to label_value; removed when that is NULL */
-	const char *label_value;
+	/* the first without a name ends them; a value of NULL removes one */
+	struct {
+		const char *name, *value;
+	} labels[4];
 };
 /* Read, change, write; begun again when somebody else wrote in between, five
  * times at most. */
@@ -175,10 +183,9 @@ int docker_node_remove(struct docker *d, const char *id, bool force, struct err 
 
 /* ---- tasks, containers, networks ---- */
 
-/* Tasks of the swarm on a node which have not ended. */
-int docker_tasks_on(struct docker *d, const char *node_id, unsigned *n, struct err *e);
-/* Containers of swarm tasks that run on this very engine. */
-int docker_task_containers(struct docker *d, unsigned *n, struct err *e);
+/* Stop the container of a task that runs on this very engine, with its own
+ * grace period; one that is not there is stopped. */
+int docker_task_stop(struct docker *d, const char *task, struct err *e);
 
 /*
  * The ingress network as wanted: subnet and MTU (0: whatever).  Recreated when it differs, which

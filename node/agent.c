@@ -16,9 +16,11 @@
 #include "node/agent.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@
 #include "node/ask.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "node/evict.h"
 #include "node/node.h"
 #include "node/registry.h"
 
@@ -45,16 +48,19 @@
 #define BACKOFF_MIN_MS 2000
 #define BACKOFF_MAX_MS 30000
 #define UNKNOWN_TIMES 2		/* answers in a row before a node believes it was removed */
-#define LEAVE_FILE_MS 120000	/* a leave that has not ended us by then never will */
+#define LEAVE_FILE_MS (2 * LAYOUT_STOP_S * 1000)	/* a leave that has not ended us by then never will */
+#define STOP_TASK_MS 120000
+#define DOCKER_ROOT "/var/lib/docker"
+#define ROOM_MS 10000		/* between looks at the disk */
+#define ROOM_MIN (256u << 20)	/* less, and tasks fail */
 
-/* `agent leave`, all of it within 55 s */
-#define LEAVE_MS 52000
+/* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
+#define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
 #define LEAVE_INFO_MS 5000
-#define LEAVE_DRAIN_MS 8000
-#define LEAVE_TASKS_MS 40000
-#define LEAVE_KEEP_MS 12000	/* for the engine to leave and to tell the helper */
+#define LEAVE_ASK_MS 12000
+#define LEAVE_KEEP_MS 15000	/* for the engine to leave and to tell the helper */
 #define LEAVE_TOLD_MS 3000
-#define LEAVE_LOOK_MS 500
+#define LEAVE_LOOK_MS 1000
 
 /* ---- deciding ------------------------------------------------------------ */
 
@@ -78,7 +84,7 @@ enum agent_step agent_decide(const struct agent_view *v, const char **why)
 		*why = "the swarm does not know this node any more";
 	else if (!ours)
 		*why = "this membership is from before the machine was started";
-	else if (v->says_leaving)
+	else if (v->says_leaving && v->says_down)
 		*why = "this node had said that it goes, and was started again";
 	else if (v->state != DOCKER_SWARM_ACTIVE && v->unsettled_ms >= AGENT_UNSETTLED_MS)
 		*why = "the engine does not find its way into the swarm";
@@ -89,22 +95,33 @@ enum agent_step agent_decide(const struct agent_view *v, const char **why)
 
 bool agent_healthy(const struct agent_view *v, const char **why)
 {
-	if (v->leave_runs)
+	bool known = v->says == AGENT_SAYS_NODE;
+
+	*why = "ok";
+	if (v->leave_runs || (known && v->says_leaving))
 		*why = "leaving";
 	else if (!v->engine)
 		*why = "Docker does not answer";
+	else if (v->full)
+		*why = "no room where Docker keeps its data";
+	else if (v->state == DOCKER_SWARM_INACTIVE)
+		*why = "not in a swarm yet";
+	else if (v->says == AGENT_SAYS_UNKNOWN)
+		*why = "the swarm does not know this node";
+	else if (known && !v->says_active)
+		*why = "drained or paused";
+	else if (v->confirmed && v->doubted_ms >= AGENT_DOUBT_MS)
+		*why = "the managers have not seen this node ready for a minute";
+	else if (v->confirmed && v->unsettled_ms >= AGENT_DOUBT_MS)
+		*why = "the engine has been out of its swarm for a minute";
+	else if (v->confirmed)
+		*why = "ok";
 	else if (v->state != DOCKER_SWARM_ACTIVE)
 		*why = "not in a swarm yet";
-	else if (v->says != AGENT_SAYS_NODE)
+	else if (!known)
 		*why = "no manager has said yet that this node is ready";
 	else if (!v->says_ready)
 		*why = "the managers do not see this node ready";
-	else if (v->says_leaving)
-		*why = "leaving";
-	else if (!v->says_active)
-		*why = "drained or paused";
-	else
-		*why = "ok";
 	return strcmp(*why, "ok") == 0;
 }
 
@@ -185,9 +202,12 @@ struct agent {
 	int64_t ask_ms;			/* when a helper is */
 	int64_t try_ms;			/* when joining or leaving is tried again */
 	int64_t unsettled_since_ms;
+	int64_t doubted_since_ms;
+	int64_t room_ms;		/* when the disk is looked at next */
 	unsigned failures;		/* in a row */
 	unsigned unknown;		/* answers in a row */
 	bool fresh;			/* was seen outside of any swarm */
+	char stopped[32];		/* the task that was stopped last */
 	struct complaint complaint;
 };
 
@@ -205,6 +225,7 @@ static void set_node(struct agent *a, const char *id)
 		return;
 	memcpy(a->node_id, id, strlen(id) + 1);
 	a->view.says = AGENT_SAYS_NOTHING;
+	a->view.confirmed = false;
 	a->unknown = 0;
 	a->ask_ms = 0;
 }
@@ -247,6 +268,7 @@ static int look(struct agent *a, struct agent_view *v, struct err *e)
 	pthread_mutex_lock(&a->lock);
 	set_node(a, info.node_id);
 	v->says = a->view.says;
+	v->confirmed = a->view.confirmed;
 	pthread_mutex_unlock(&a->lock);
 	if (v->state == DOCKER_SWARM_INACTIVE)
 		a->fresh = true;
@@ -257,6 +279,38 @@ static int look(struct agent *a, struct agent_view *v, struct err *e)
 	else if (a->unsettled_since_ms == 0)
 		a->unsettled_since_ms = now_ms();
 	return 0;
+}
+
+/* What a row says of the node's way out.  leaving without one was said by a
+ * helper before 0.2, which only knew machines that go down. */
+static void take_way(struct agent_view *v, const char *label, bool leaving)
+{
+	struct evict ev;
+
+	if (evict_read(str_of(label), &ev)) {
+		v->says_leaving = ev.stage > EVICT_ASKED;
+		v->says_down = ev.by == EVICT_BY_SHUTDOWN;
+	} else {
+		v->says_leaving = v->says_down = leaving;
+	}
+}
+
+/* The managers want this task elsewhere: Swarm begins another one for it. */
+static void stop_task(struct agent *a, const char *task)
+{
+	struct err e = ERR_INIT;
+	int64_t timeout_ms = a->docker.timeout_ms;
+
+	if (strcmp(a->stopped, task) == 0)
+		return;
+	snprintf(a->stopped, sizeof(a->stopped), "%s", task);
+	/* its own grace period, and then some */
+	a->docker.timeout_ms = STOP_TASK_MS;
+	if (docker_task_stop(&a->docker, task, &e) < 0)
+		say("stopping task %s: %s", task, e.msg);
+	else
+		say("task %s stopped, to begin on another node", task);
+	a->docker.timeout_ms = timeout_ms;
 }
 
 /* A manager sees its own row. */
@@ -271,7 +325,9 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 	v->says_manager = true;
 	v->says_ready = node.state == DOCKER_NODE_READY;
 	v->says_active = node.availability == DOCKER_ACTIVE;
-	v->says_leaving = false;
+	take_way(v, node.evict, node.leaving);
+	if (node.stop[0] != '\0')
+		stop_task(a, node.stop);
 	return 0;
 }
 
@@ -280,6 +336,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
 	char target[sizeof("/node/") + DOCKER_ID_MAX] = "/node/";
 	int64_t again_s = 5;
+	const char *stage;
 	cJSON *doc = NULL;
 	unsigned status;
 	int rc = -1;
@@ -304,7 +361,12 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	v->says_manager = strcmp(json_str_opt(doc, "role", ""), "manager") == 0;
 	v->says_ready = strcmp(json_str_opt(doc, "state", ""), "ready") == 0;
 	v->says_active = strcmp(json_str_opt(doc, "availability", ""), "active") == 0;
-	v->says_leaving = json_bool_opt(doc, "leaving", false);
+	stage = json_str_opt(doc, "stage", NULL);
+	v->says_leaving = stage == NULL ? json_bool_opt(doc, "leaving", false) :
+					  strcmp(stage, "asked") != 0;
+	v->says_down = stage == NULL || strcmp(json_str_opt(doc, "by", ""), "shutdown") == 0;
+	if (*json_str_opt(doc, "stop", "") != '\0')
+		stop_task(a, json_str_opt(doc, "stop", ""));
 	again_s = json_int_opt(doc, "ask_again_s", 5);
 	rc = 0;
 out:
@@ -365,6 +427,51 @@ static int leave(struct agent *a, struct agent_view *v, const char *why, struct 
 	return 0;
 }
 
+/* What the managers say, over time. */
+static void judge(struct agent *a, struct agent_view *v)
+{
+	bool ready = v->says == AGENT_SAYS_NODE && v->says_ready;
+
+	v->confirmed |= ready;
+	if (v->says != AGENT_SAYS_NODE || ready)
+		a->doubted_since_ms = 0;
+	else if (a->doubted_since_ms == 0)
+		a->doubted_since_ms = now_ms();
+	v->doubted_ms = a->doubted_since_ms == 0 ? 0 : now_ms() - a->doubted_since_ms;
+}
+
+/* Room where Docker keeps its data; a file system that does not tell has it. */
+static void look_room(struct agent *a, struct agent_view *v)
+{
+	struct statvfs fs;
+
+	if (now_ms() < a->room_ms)
+		return;
+	a->room_ms = now_ms() + ROOM_MS;
+	v->full = statvfs(DOCKER_ROOT, &fs) == 0 && fs.f_blocks > 0 &&
+		  (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_MIN;
+}
+
+/* A master that was to go down, and has been up again since. */
+static int come_back(struct agent *a, struct agent_view *v, struct err *e)
+{
+	char *target = xasprintf("/return/%s", a->node_id);
+	cJSON *doc = NULL;
+	unsigned status;
+	int rc = ask(&a->ask, "POST", target, false, now_ms() + ASK_MS, &status, &doc, NULL, e);
+
+	if (rc == 0 && status != 200)
+		rc = err_set(e, ERR_DOCKER, "coming back into service: %s (%u)",
+			     json_str_opt(doc, "error", http_reason(status)), status);
+	if (rc == 0) {
+		say("this machine is up again: back into service");
+		v->says_leaving = false;
+	}
+	json_free(doc);
+	free(target);
+	return rc;
+}
+
 /* One look, and one step if there is one to take. */
 static int round_once(struct agent *a, struct err *e)
 {
@@ -376,16 +483,26 @@ static int round_once(struct agent *a, struct err *e)
 	v.leave_runs = leave_runs(&a->config);
 	rc = look(a, &v, e);
 	v.unsettled_ms = a->unsettled_since_ms == 0 ? 0 : now_ms() - a->unsettled_since_ms;
+	look_room(a, &v);
+	judge(a, &v);
 	view_set(a, &v);
 	if (rc < 0 || v.leave_runs)
 		return rc;
 	if (a->node_id[0] != '\0' && now_ms() >= a->ask_ms) {
 		/* not asking again at once is all that a failure here means */
 		rc = v.manager ? look_self(a, &v, e) : v.master ? 0 : look_asking(a, &v, e);
+		judge(a, &v);
 		view_set(a, &v);
 	}
 	if (now_ms() < a->try_ms)
 		return rc;
+	if (v.manager && v.says == AGENT_SAYS_NODE && v.says_leaving && v.says_down) {
+		rc = come_back(a, &v, e);
+		a->ask_ms = 0;
+		a->try_ms = now_ms() + (rc < 0 ? agent_backoff_ms(a->failures++) : 0);
+		view_set(a, &v);
+		return rc;
+	}
 	step = agent_decide(&v, &why);
 	if (step == AGENT_STAY)
 		return rc;
@@ -530,62 +647,60 @@ struct leaving {
 	int64_t began_ms, deadline_ms;
 };
 
-/* 0 when the helper agreed, 1 when it says that we stay, -1: nobody agreed. */
-static int say_goodbye(struct leaving *l, struct err *e)
+/* Ask a helper about our own way out: 0 with *stage ("" when there is none). */
+static int ask_way(struct leaving *l, const char *method, const char *query, int64_t limit_ms,
+		   char stage[16], bool *cut, struct err *e)
 {
-	char *target = xasprintf("/drain/%s", l->id);
+	char *target = xasprintf("/evict/%s%s", l->id, query);
+	int64_t until = now_ms() + limit_ms;
 	cJSON *doc = NULL;
 	unsigned status;
-	int rc = ask(&l->ask, "POST", target, false, now_ms() + LEAVE_DRAIN_MS, &status, &doc, NULL, e);
+	int rc = ask(&l->ask, method, target, false, until < l->deadline_ms ? until : l->deadline_ms,
+		     &status, &doc, NULL, e);
 
-	if (rc == 0 && status == 409)
-		rc = 1;
-	else if (rc == 0 && status != 200)
-		rc = err_set(e, ERR_DOCKER, "asking for a drain: %s (%u)",
+	if (rc == 0 && status != 200)
+		rc = err_set(e, ERR_DOCKER, "asking for the way out: %s (%u)",
 			     json_str_opt(doc, "error", http_reason(status)), status);
+	if (rc == 0) {
+		snprintf(stage, 16, "%s", json_str_opt(doc, "stage", ""));
+		*cut = json_bool_opt(doc, "cut", false);
+	}
 	json_free(doc);
 	free(target);
 	return rc;
 }
 
-/* Tasks of this node that the swarm has not moved yet; 0 when nobody knows. */
-static unsigned tasks_there(struct leaving *l)
+/*
+ * Begin, and wait until the managers say that nothing is missed here any
+ * more, or as long as there is time.  -1: nobody agreed to it.
+ */
+static int way_out(struct leaving *l, struct err *e)
 {
-	char *target = xasprintf("/drain/%s", l->id);
-	struct err e = ERR_INIT;
-	cJSON *doc = NULL;
-	unsigned status, n = 0;
+	int64_t until = l->deadline_ms - LEAVE_KEEP_MS, began = now_ms();
+	char *query = xasprintf("?by=shutdown&limit=%lld",
+				(long long)((until - now_ms()) / 1000 - EVICT_QUIET_S));
+	char stage[16] = "", told[16] = "";
+	bool cut = false;
+	int rc = ask_way(l, "POST", query, LEAVE_ASK_MS, stage, &cut, e);
 
-	if (ask(&l->ask, "GET", target, false, now_ms() + LEAVE_TOLD_MS, &status, &doc, NULL, &e) == 0 &&
-	    status == 200)
-		n = (unsigned)json_int_opt(doc, "tasks", 0);
-	json_free(doc);
-	free(target);
-	return n;
-}
+	free(query);
+	while (rc == 0 && strcmp(stage, "out") != 0 && *stage != '\0' && now_ms() < until) {
+		struct err once = ERR_INIT;
 
-/* The containers here tell it soonest; the swarm is asked once they are gone. */
-static int wait_tasks(struct leaving *l, struct err *e)
-{
-	int64_t until = now_ms() + LEAVE_TASKS_MS;
-	unsigned here = 0, there = 0;
-
-	if (until > l->deadline_ms - LEAVE_KEEP_MS)
-		until = l->deadline_ms - LEAVE_KEEP_MS;
-	do {
-		struct err ignored = ERR_INIT;
-
-		/* an engine that does not answer has nothing that could be waited for */
-		if (docker_task_containers(&l->docker, &here, &ignored) < 0)
-			return 0;
-		there = here == 0 ? tasks_there(l) : 0;
-		if (here == 0 && there == 0)
-			return 0;
-		if (sleep_until(now_ms() + LEAVE_LOOK_MS + (there > 0 ? 500 : 0), e) < 0)
+		if (strcmp(stage, told) != 0)
+			say("agent leave: %s, after %lld s", stage, (long long)(now_ms() - began) / 1000);
+		memcpy(told, stage, sizeof(told));
+		if (sleep_until(now_ms() + LEAVE_LOOK_MS, e) < 0)
 			return -1;
-	} while (now_ms() < until);
-	say("agent leave: %u task(s) still here, leaving all the same", here > 0 ? here : there);
-	return 0;
+		/* a master that changes is asked again */
+		ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once);
+	}
+	if (rc == 0)
+		say("agent leave: %s, after %lld s",
+		    strcmp(stage, "out") != 0 ? "no time is left, going with tasks still here" :
+		    cut ? "out, although not all tasks ran elsewhere in time" : "out",
+		    (long long)(now_ms() - began) / 1000);
+	return rc;
 }
 
 static void tell_left(struct leaving *l)
@@ -618,17 +733,21 @@ static int go(struct leaving *l, struct err *e)
 		return 0;
 	}
 	memcpy(l->id, info.node_id, sizeof(l->id));
-	rc = info.manager ? 1 : say_goodbye(l, &asked);
-	if (rc > 0) {
+	rc = way_out(l, &asked);
+	if (asked.kind == ERR_INTR) {
+		*e = asked;
+		return -1;
+	}
+	if (rc < 0) {
+		say("agent leave: not drained: %s", asked.msg);
+		/* the load balancer, at least */
+		if (sleep_until(l->began_ms + l->config.settle_ms, e) < 0)
+			return -1;
+	}
+	if (info.manager || l->config.manager) {
 		say("agent leave: a manager stays in the swarm that it manages");
 		return 0;
 	}
-	if (rc < 0)
-		say("agent leave: not drained: %s", asked.msg);
-	else if (wait_tasks(l, e) < 0)
-		return -1;
-	if (sleep_until(l->began_ms + l->config.settle_ms, e) < 0)
-		return -1;
 	l->docker.timeout_ms = l->deadline_ms - LEAVE_TOLD_MS - now_ms();
 	if (docker_swarm_leave(&l->docker, false, e) < 0)
 		return -1;
@@ -648,11 +767,6 @@ int agent_leave(const char *config, struct err *e)
 		goto out;
 	/* the running agent sees this and answers 503 */
 	remember(&l.config, "leaving", "");
-	if (l.config.manager) {
-		say("agent leave: a manager stays in the swarm that it manages");
-		rc = 0;
-		goto out;
-	}
 	if (ask_init(&l.ask, &l.config, e) < 0)
 		goto out;
 	docker_init_unix(&l.docker, l.config.docker_socket);

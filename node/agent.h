@@ -27,12 +27,16 @@ struct agent_view {
 	const char *node_id;	/* by the engine */
 	const char *joined_id;	/* which we joined as since the machine booted, or "" */
 	int64_t unsettled_ms;	/* for how long state has been neither active nor inactive */
+	bool full;		/* no room where Docker keeps its data */
+	bool confirmed;		/* the managers have said once that this node is ready */
+	int64_t doubted_ms;	/* and for how long they have said since that it is not */
 	enum agent_says says;
 	/* of node_id, when AGENT_SAYS_NODE: */
 	bool says_manager;
 	bool says_ready;
 	bool says_active;	/* its availability */
-	bool says_leaving;
+	bool says_leaving;	/* on its way out, past waiting for its turn */
+	bool says_down;		/* because its machine was to go down */
 };
 
 enum agent_step {
@@ -43,7 +47,15 @@ enum agent_step {
 /* *why (never NULL) is a phrase for the journal. */
 enum agent_step agent_decide(const struct agent_view *v, const char **why);
 
-/* Whether the load balancer may send here; *why is for the answer's body. */
+/*
+ * Whether the load balancer may send here; *why is for the answer's body.
+ *
+ * The managers' word is needed once, after a join.  From then on a machine is
+ * well while its own engine is, for a manager that restarts or has just begun
+ * to lead doubts every node for seconds, and all of them answering 503 at
+ * once would be an outage of everything.  A doubt counts after a minute.
+ */
+#define AGENT_DOUBT_MS 60000
 bool agent_healthy(const struct agent_view *v, const char **why);
 
 /* How long a join that goes on in the engine is left alone. */

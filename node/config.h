@@ -38,6 +38,7 @@ struct node_config {
 	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
 	char run_dir[128];			/* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	char helper_socket[100];		/* the helper's, for the operator; "": none */
 	char key_path[256];			/* the helper's key; "": beside node.json */
 };
 

@@ -10,15 +10,26 @@
  *	GET  /join/worker	{"token","remote","cluster"}
  *	GET  /join/manager	the same; the worker secret does not get it
  *	GET  /node/ID		the caller's own row, and when to ask again
- *	POST /drain/ID		the caller goes: no new tasks, the old ones elsewhere
- *	GET  /drain/ID		how many tasks are left
+ *	POST /evict/ID		the caller goes (?by=shutdown|event&limit=SECONDS)
+ *	GET  /evict/ID		how far it is on the way out (node/evict.h)
+ *	POST /return/ID		it stays after all
  *	POST /left/ID		the caller has left
+ *	POST, GET /drain/ID	POST, GET /evict/ID of agents before 0.2
  *	GET  /healthz		200 while this is a working manager
  *	GET  /metrics		Prometheus text
  *
  * All but the last two and /nonce need authentication.  A caller acts for its
  * own node only: the name it proved is the node's, and it calls from the
  * address that the swarm knows for it.
+ *
+ * On a unix socket, for whoever may use Docker's on this machine, and by name
+ * or ID for any node:
+ *
+ *	GET  /nodes		the table, with everybody's way out
+ *	POST /evict/NODE	(?limit=SECONDS) and what will be noticed
+ *	GET  /evict/NODE, POST /return/NODE
+ *	GET  /health/NODE	what the load balancer is told there, now
+ *	POST /stop/NODE		?task=ID: its agent stops that one
  *
  * Whatever must outlive a restart is kept in the swarm itself, as a label of
  * the node; the rest can be forgotten without harm.
@@ -27,6 +38,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,15 +53,19 @@
 #include "node/auth.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "node/evictor.h"
 #include "node/node.h"
+#include "node/plain.h"
 #include "node/table.h"
 #include "tls/tls.h"
 
 #define CONNS_MAX 48
 #define CONNS_PEER_MAX 8
 #define IDLE_MS 10000
+#define LOCAL_IDLE_MS 60000
 #define BODY_MAX 1024
 #define HANDSHAKE_MS 5000
+#define HEALTH_MS 3000		/* one question to an agent's probe */
 #define KEY_MAX (16u << 10)
 
 #define PASS_MS 10000		/* between passes over the node table */
@@ -98,6 +114,7 @@ struct helper {
 	size_t n_nodes;
 	int64_t nodes_ms;		/* when they were read */
 	struct table table;
+	struct evictor evictor;
 
 	/* the keeper's own */
 	struct docker docker;
@@ -249,7 +266,7 @@ static void see_to_ingress(struct helper *h)
 static int act(struct helper *h, const struct docker_node *node, struct table_verdict v,
 	       struct err *e)
 {
-	struct docker_node_change change = { .label = DOCKER_LABEL_LEAVING };
+	struct docker_node_change change = { 0 };
 
 	switch (v.action) {
 	case TABLE_KEEP:
@@ -270,12 +287,11 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 		say("manager %s (%s) demoted: %s", node->hostname, node->id, table_why_text(v.why));
 		return 0;
 	case TABLE_RESTORE:
-		change.availability = docker_availability_name(node->before);
-		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
-			return err_in(e, "restoring node %s (%s)", node->hostname, node->id);
+		if (evictor_return(&h->docker, node, e) < 0)
+			return -1;
 		count(h, COUNT_RESTORED);
-		say("node %s (%s) is %s again: %s", node->hostname, node->id, change.availability,
-		    table_why_text(v.why));
+		say("node %s (%s) is %s again: %s", node->hostname, node->id,
+		    docker_availability_name(node->before), table_why_text(v.why));
 		return 0;
 	}
 	return 0;
@@ -290,12 +306,24 @@ static void publish(struct helper *h, struct docker_node *nodes, size_t n)
 	h->nodes_ms = now_ms();
 }
 
-/* Read the table, decide, act.  *soon: somebody is on the way out. */
-static int reconcile(struct helper *h, bool *soon, struct err *e)
+/* Is this machine the one that leads the swarm? */
+static bool leads(const struct docker_node *nodes, size_t n, const char *self)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(nodes[i].id, self) == 0)
+			return nodes[i].leader;
+	return false;
+}
+
+/* Read the table, decide, act.  self: our own node's ID.  *soon: somebody is
+ * on the way out. */
+static int reconcile(struct helper *h, const char *self, bool *soon, struct err *e)
 {
 	struct docker_node *nodes, *copy;
 	struct table_verdict *v;
+	struct err evicting = ERR_INIT;
 	unsigned acted = 0;
+	bool moved = false;
 	int rc = 0;
 	size_t n;
 
@@ -323,7 +351,13 @@ static int reconcile(struct helper *h, bool *soon, struct err *e)
 				*e = one;
 		}
 	}
-	if (acted > 0) {
+	if (leads(nodes, n, self) &&
+	    evictor_pass(&h->evictor, &h->docker, nodes, n, soon, &moved, &evicting) < 0) {
+		rc = -1;
+		if (e->kind == ERR_NONE)
+			*e = evicting;
+	}
+	if (acted > 0 || moved) {
 		pthread_mutex_lock(&h->lock);
 		h->nodes_ms = 0;	/* not true any more */
 		pthread_mutex_unlock(&h->lock);
@@ -350,7 +384,7 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	if (*active) {
 		h->founding_ms = 0;
 		see_to_ingress(h);
-		return reconcile(h, soon, e);
+		return reconcile(h, info.node_id, soon, e);
 	}
 	switch (info.state) {
 	case DOCKER_SWARM_INACTIVE:
@@ -406,7 +440,7 @@ static void answer_doc(struct http_exchange *x, unsigned status, cJSON *doc)
 		"Content-Type: application/json", "Cache-Control: no-store",
 		"WWW-Authenticate: Azswarm", NULL,
 	};
-	struct buf b = BUF_INIT(4096);
+	struct buf b = BUF_INIT(2u << 20);	/* the table of 2,000 nodes */
 
 	json_print(doc, &b);
 	buf_addc(&b, '\n');
@@ -490,6 +524,7 @@ struct call {
 	struct http_exchange *x;
 	struct auth_caller caller;
 	char addr[48];
+	bool local;			/* on the unix socket: for any node */
 	struct str rest;		/* of the path, behind the route's own */
 };
 
@@ -582,6 +617,33 @@ static void table_unlock(struct helper *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* A row by its ID; by name, too, when that is allowed: the Ready one of that
+ * name, else the newest. */
+static bool row_named(const struct helper *h, struct str word, bool by_name,
+		      struct docker_node *node)
+{
+	const struct docker_node *best = NULL;
+
+	for (size_t i = 0; i < h->n_nodes; i++) {
+		const struct docker_node *one = &h->nodes[i];
+
+		if (str_eqz(word, one->id)) {
+			best = one;
+			break;
+		}
+		if (!by_name || !str_eqz(word, one->hostname))
+			continue;
+		if (best == NULL ||
+		    (one->state == DOCKER_NODE_READY) > (best->state == DOCKER_NODE_READY) ||
+		    ((one->state == DOCKER_NODE_READY) == (best->state == DOCKER_NODE_READY) &&
+		     docker_newer(one, best)))
+			best = one;
+	}
+	if (best != NULL)
+		*node = *best;
+	return best != NULL;
+}
+
 /*
  * The row that the path names, if it is the caller's own; otherwise the
  * answer is given here.  The shared secret says that the caller is a node of
@@ -603,11 +665,7 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 			answer_err(c->x, &e);
 			return false;
 		}
-		for (size_t i = 0; i < h->n_nodes && !found_it; i++) {
-			found_it = str_eqz(c->rest, h->nodes[i].id);
-			if (found_it)
-				*node = h->nodes[i];
-		}
+		found_it = row_named(h, c->rest, c->local, node);
 		if (found_it || age_ms == 0)
 			break;
 		table_unlock(h);
@@ -617,6 +675,8 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	table_unlock(h);
 	if (!found_it) {
 		buf_addf(&why, "no such node in this swarm");
+	} else if (c->local) {
+		/* who may use this socket may do so for everybody */
 	} else if (strcmp(node->hostname, c->caller.name) != 0) {
 		status = 403;
 		buf_addf(&why, "that node is %s, not %s", node->hostname, c->caller.name);
@@ -637,6 +697,20 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	return found_it;
 }
 
+/* How far the node is on its way out; nothing when it is not. */
+static void add_way(cJSON *doc, const struct docker_node *node)
+{
+	struct evict ev;
+
+	if (!evict_read(str_of(node->evict), &ev))
+		return;
+	json_add_str(doc, "stage", evict_stage_name(ev.stage));
+	json_add_str(doc, "by", evict_by_name(ev.by));
+	json_add_int(doc, "since_s", ev.since_s);
+	json_add_int(doc, "until_s", ev.until_s);
+	json_add_bool(doc, "cut", ev.cut);
+}
+
 static void do_node(struct call *c)
 {
 	struct docker_node node;
@@ -652,68 +726,239 @@ static void do_node(struct call *c)
 	json_add_str(doc, "state", docker_node_state_name(node.state));
 	json_add_str(doc, "availability", docker_availability_name(node.availability));
 	json_add_bool(doc, "leaving", node.leaving);
+	add_way(doc, &node);
+	if (node.stop[0] != '\0')
+		json_add_str(doc, "stop", node.stop);
 	/* five a second are asked for by all nodes together */
 	json_add_int(doc, "ask_again_s", n / 5 < 5 ? 5 : n / 5 > 60 ? 60 : (int64_t)(n / 5));
 	answer_doc(c->x, 200, doc);
 }
 
-static void answer_tasks(struct call *c, struct docker *d, const struct docker_node *node,
-			 const char *availability)
+/* Query parameter as a number of seconds; 0 when it is not there. */
+static unsigned seconds_param(const struct http_exchange *x, const char *name)
 {
-	struct err e = ERR_INIT;
-	unsigned n;
-	cJSON *doc;
+	struct buf b = BUF_INIT(16);
+	uint64_t v = 0;
 
-	if (docker_tasks_on(d, node->id, &n, &e) < 0) {
-		answer_err(c->x, &e);
-		return;
-	}
-	doc = cJSON_CreateObject();
+	if (!http_x_param(x, name, &b) || !str_num(buf_str(&b), EVICT_LIMIT_MAX_S, &v))
+		v = 0;
+	buf_release(&b);
+	return (unsigned)v;
+}
+
+/* Who wants it: our own socket is the operator's, a machine says why. */
+static enum evict_by asked_by(const struct call *c)
+{
+	enum evict_by by = EVICT_BY_SHUTDOWN;
+	struct buf b = BUF_INIT(16);
+
+	if (c->local)
+		return EVICT_BY_OPERATOR;
+	if (http_x_param(c->x, "by", &b) && evict_by_read(buf_str(&b), &by) &&
+	    by == EVICT_BY_OPERATOR)
+		by = EVICT_BY_EVENT;
+	buf_release(&b);
+	return by;
+}
+
+static void answer_way(struct call *c, const struct docker_node *node, struct buf *names)
+{
+	cJSON *doc = cJSON_CreateObject(), *list;
+	struct evict_load load;
+	struct str rest, line;
+
 	json_add_str(doc, "id", node->id);
-	json_add_str(doc, "availability", availability);
-	json_add_int(doc, "tasks", n);
+	json_add_str(doc, "hostname", node->hostname);
+	json_add_str(doc, "state", docker_node_state_name(node->state));
+	json_add_str(doc, "availability", docker_availability_name(node->availability));
+	add_way(doc, node);
+	if (evictor_load(&c->h->evictor, node->id, &load)) {
+		json_add_int(doc, "tasks", load.here);
+		json_add_int(doc, "missing", load.missing);
+	}
+	if (names != NULL) {
+		list = json_add_arr(doc, "noticed");
+		rest = buf_str(names);
+		while (str_next(&rest, '\n', &line))
+			if (line.n > 0)
+				json_add_strn(list, NULL, line);
+	}
 	answer_doc(c->x, 200, doc);
 }
 
-static void do_drain(struct call *c)
+/* What the node has to lose, a line each. */
+static int what_is_lost(struct helper *h, struct docker *d, const struct docker_node *node,
+			struct buf *names, struct err *e)
 {
-	struct docker_node_change change = { .availability = "drain", .label = DOCKER_LABEL_LEAVING };
+	struct docker_work work;
+	struct docker_node *nodes = NULL;
+	struct evict_load load;
+	size_t n;
+	int rc = docker_work_read(d, &work, e);
+
+	if (rc == 0 && (rc = docker_nodes(d, &nodes, &n, e)) == 0)
+		evict_load(&work, nodes, n, node, &load, names);
+	(void)h;
+	free(nodes);
+	docker_work_release(&work);
+	return rc;
+}
+
+static void do_evict(struct call *c)
+{
+	struct buf names = BUF_INIT(32u << 10), text = BUF_INIT(EVICT_TEXT_MAX);
+	struct evict ev, old;
 	struct docker_node node;
 	struct docker d;
 	struct err e = ERR_INIT;
 
 	if (!own_row(c, 0, &node, NULL))
 		return;
-	if (node.manager) {
-		answer_error(c->x, 409, "a manager does not leave the swarm that it manages");
-		return;
-	}
 	docker_init_unix(&d, c->h->config.docker_socket);
 	d.timeout_ms = ENGINE_MS;
-	/* asked twice, the first answer to what it was before stays */
-	change.label_value = docker_availability_name(node.leaving ? node.before : node.availability);
-	if (docker_node_update(&d, node.id, &change, &e) < 0) {
+	ev = evict_begin(asked_by(c), seconds_param(c->x, "limit"), unix_time());
+	/* who goes anyway waits for no turn, and is unhealthy already */
+	if (ev.by != EVICT_BY_OPERATOR)
+		ev.stage = EVICT_QUIET;
+	/* a second one joins the first; a machine that goes down takes it over */
+	if (evict_read(str_of(node.evict), &old)) {
+		if (old.stage > ev.stage || ev.by == EVICT_BY_OPERATOR) {
+			ev.stage = old.stage;
+			ev.since_s = old.since_s;
+			ev.cut = old.cut;
+		}
+		if (ev.by == EVICT_BY_OPERATOR && old.by != EVICT_BY_OPERATOR)
+			ev = old;
+	}
+	if (c->local && what_is_lost(c->h, &d, &node, &names, &e) < 0) {
+		answer_err(c->x, &e);
+	} else if (evictor_set(&d, &node, &ev, NULL, &e) < 0) {
 		answer_err(c->x, &e);
 	} else {
 		count(c->h, COUNT_DRAINS);
-		say("node %s (%s) goes: draining", node.hostname, node.id);
-		answer_tasks(c, &d, &node, "drain");
+		say("node %s (%s) is to go, for the %s", node.hostname, node.id,
+		    evict_by_name(ev.by));
+		evict_write(&ev, &text);
+		memcpy(node.evict, text.str, text.n + 1);
+		answer_way(c, &node, c->local ? &names : NULL);
+		kick(c->h);
+	}
+	docker_release(&d);
+	buf_release(&names);
+	buf_release(&text);
+}
+
+static void do_evict_progress(struct call *c)
+{
+	struct docker_node node;
+
+	if (own_row(c, TABLE_AGE_MS, &node, NULL))
+		answer_way(c, &node, NULL);
+}
+
+static void do_return(struct call *c)
+{
+	struct docker_node node;
+	struct docker d;
+	struct err e = ERR_INIT;
+
+	if (!own_row(c, 0, &node, NULL))
+		return;
+	docker_init_unix(&d, c->h->config.docker_socket);
+	d.timeout_ms = ENGINE_MS;
+	if (evictor_return(&d, &node, &e) < 0) {
+		answer_err(c->x, &e);
+	} else {
+		say("node %s (%s) stays: back into service", node.hostname, node.id);
+		node.evict[0] = '\0';
+		if (node.leaving)
+			node.availability = node.before;
+		answer_way(c, &node, NULL);
 		kick(c->h);
 	}
 	docker_release(&d);
 }
 
-static void do_drain_progress(struct call *c)
+/* ---- for the operator, on the unix socket ---- */
+
+static void do_nodes(struct call *c)
+{
+	struct helper *h = c->h;
+	cJSON *list, *row;
+	struct err e = ERR_INIT;
+
+	if (table_lock(h, TABLE_AGE_MS, &e) < 0) {
+		table_unlock(h);
+		answer_err(c->x, &e);
+		return;
+	}
+	list = cJSON_CreateArray();
+	for (size_t i = 0; i < h->n_nodes; i++) {
+		const struct docker_node *node = &h->nodes[i];
+
+		row = json_add_obj(list, NULL);
+		json_add_str(row, "id", node->id);
+		json_add_str(row, "hostname", node->hostname);
+		json_add_str(row, "address", node->addr);
+		json_add_str(row, "created", node->created);
+		json_add_str(row, "role", node->manager ? "manager" : "worker");
+		json_add_bool(row, "leader", node->leader);
+		json_add_bool(row, "reachable", node->reachable);
+		json_add_str(row, "state", docker_node_state_name(node->state));
+		json_add_str(row, "availability", docker_availability_name(node->availability));
+		add_way(row, node);
+	}
+	table_unlock(h);
+	answer_doc(c->x, 200, list);
+}
+
+static void do_health(struct call *c)
 {
 	struct docker_node node;
-	struct docker d;
+	struct err e = ERR_INIT;
+	unsigned status = 0;
+	cJSON *doc;
 
 	if (!own_row(c, TABLE_AGE_MS, &node, NULL))
 		return;
+	plain_exchange("GET", node.addr, c->h->config.health_port, "/healthz", NULL, STR_NULL,
+		       now_ms() + HEALTH_MS, &status, NULL, &e);
+	doc = cJSON_CreateObject();
+	json_add_str(doc, "id", node.id);
+	json_add_str(doc, "state", docker_node_state_name(node.state));
+	json_add_str(doc, "availability", docker_availability_name(node.availability));
+	json_add_int(doc, "status", status);
+	if (status == 0)
+		json_add_str(doc, "why", e.msg);
+	answer_doc(c->x, 200, doc);
+}
+
+static void do_stop(struct call *c)
+{
+	struct buf task = BUF_INIT(31);
+	struct docker_node_change change = { .labels = { { DOCKER_LABEL_STOP, NULL } } };
+	struct docker_node node;
+	struct docker d;
+	struct err e = ERR_INIT;
+
+	if (!own_row(c, 0, &node, NULL))
+		return;
+	if (!http_x_param(c->x, "task", &task) || task.over) {
+		answer_error(c->x, 400, "task: which one?");
+		buf_release(&task);
+		return;
+	}
+	/* none: what was asked for is done, or not wanted any more */
+	if (task.n > 0)
+		change.labels[0].value = task.str;
 	docker_init_unix(&d, c->h->config.docker_socket);
 	d.timeout_ms = ENGINE_MS;
-	answer_tasks(c, &d, &node, docker_availability_name(node.availability));
+	if (docker_node_update(&d, node.id, &change, &e) < 0)
+		answer_err(c->x, &e);
+	else
+		answer_way(c, &node, NULL);
 	docker_release(&d);
+	buf_release(&task);
 }
 
 static void do_left(struct call *c)
@@ -802,7 +1047,7 @@ static void do_metrics(struct call *c)
 	buf_release(&b);
 }
 
-enum right { ANYBODY, NODES, MANAGERS };
+enum right { ANYBODY, NODES, MANAGERS, LOCAL };
 
 static const struct route {
 	const char *method, *path;	/* a path that ends in '/' has a rest */
@@ -815,9 +1060,15 @@ static const struct route {
 	{ "GET", "/join/worker", NODES, do_join_worker },
 	{ "GET", "/join/manager", MANAGERS, do_join_manager },
 	{ "GET", "/node/", NODES, do_node },
-	{ "POST", "/drain/", NODES, do_drain },
-	{ "GET", "/drain/", NODES, do_drain_progress },
+	{ "POST", "/evict/", NODES, do_evict },
+	{ "GET", "/evict/", NODES, do_evict_progress },
+	{ "POST", "/return/", NODES, do_return },
+	{ "POST", "/drain/", NODES, do_evict },
+	{ "GET", "/drain/", NODES, do_evict_progress },
 	{ "POST", "/left/", NODES, do_left },
+	{ "GET", "/nodes", LOCAL, do_nodes },
+	{ "GET", "/health/", LOCAL, do_health },
+	{ "POST", "/stop/", LOCAL, do_stop },
 };
 
 static bool route_path(const struct route *r, struct str path, struct str *rest)
@@ -837,7 +1088,8 @@ static const struct route *route_find(struct call *c)
 	bool known = false;
 
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (!route_path(&routes[i], http_x_path(c->x), &c->rest))
+		if (!route_path(&routes[i], http_x_path(c->x), &c->rest) ||
+		    (routes[i].right == LOCAL && !c->local))
 			continue;
 		if (str_eqz(head->method, routes[i].method))
 			return &routes[i];
@@ -869,16 +1121,17 @@ static bool authenticated(struct call *c, const struct route *r)
 	return false;
 }
 
-static void handle(void *ctx, struct http_exchange *x)
+static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 {
-	struct call c = { .h = ctx, .x = x };
+	struct call c = { .h = h, .x = x, .local = local };
 	struct buf body = BUF_INIT(BODY_MAX);
 	struct err e = ERR_INIT;
 	const struct route *r;
 
 	count(c.h, COUNT_REQUESTS);
-	peer_address(x, c.addr);
-	if (!pay(c.h, c.addr, 1)) {
+	if (!local)
+		peer_address(x, c.addr);
+	if (!local && !pay(c.h, c.addr, 1)) {
 		count(c.h, COUNT_LIMITED);
 		answer_error(x, 429, "too many requests from this address; wait a second");
 		return;
@@ -890,10 +1143,20 @@ static void handle(void *ctx, struct http_exchange *x)
 		answer_error(x, 400, "no body is expected");
 	} else {
 		r = route_find(&c);
-		if (r != NULL && (r->right == ANYBODY || authenticated(&c, r)))
+		if (r != NULL && (r->right == ANYBODY || c.local || authenticated(&c, r)))
 			r->run(&c);
 	}
 	buf_release(&body);
+}
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	answer_one(ctx, x, false);
+}
+
+static void handle_local(void *ctx, struct http_exchange *x)
+{
+	answer_one(ctx, x, true);
 }
 
 static struct stream *wrap(void *ctx, int fd, struct err *e)
@@ -948,6 +1211,7 @@ static struct helper *helper_new(void)
 	pthread_cond_init(&h->kick, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	auth_init(&h->auth);
+	evictor_init(&h->evictor, 0);
 	return h;
 }
 
@@ -957,12 +1221,65 @@ static void helper_free(struct helper *h)
 	tls_identity_free(h->identity);
 	auth_release(&h->auth);
 	table_release(&h->table);
+	evictor_release(&h->evictor);
 	free(h->nodes);
 	node_config_burn(&h->config);
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->rate_lock);
 	pthread_cond_destroy(&h->kick);
 	free(h);
+}
+
+/* The unix socket beside the TLS port, in a thread of its own. */
+struct local {
+	struct http_server server;
+	pthread_t thread;
+	bool runs;
+};
+
+static void *serve_local(void *ctx)
+{
+	struct err e = ERR_INIT;
+	const struct local *l = ctx;
+
+	if (http_serve(&l->server, &e) < 0 && e.kind != ERR_INTR)
+		say("the helper's socket: %s", e.msg);
+	return NULL;
+}
+
+/* Without it the helper does all the rest. */
+static void local_start(struct local *l, struct helper *h)
+{
+	const char *path = h->config.helper_socket;
+	struct err e = ERR_INIT;
+
+	*l = (struct local){ .server = {
+		.stop_fd = -1, .max_conns = 8, .body_max = BODY_MAX,
+		.idle_ms = LOCAL_IDLE_MS, .body_ms = IDLE_MS, .handle = handle_local, .ctx = h,
+	} };
+	if (path[0] == '\0')
+		return;
+	unlink(path);		/* a helper that was killed left it */
+	l->server.listen_fd = unix_listen(path, &e);
+	/* the group is that of the service: who may use Docker may do this */
+	if (l->server.listen_fd >= 0 && chmod(path, 0660) < 0)
+		err_sys(&e, ERR_IO, "%s", path);
+	l->runs = l->server.listen_fd >= 0 && e.kind == ERR_NONE &&
+		  pthread_create(&l->thread, NULL, serve_local, l) == 0;
+	if (!l->runs) {
+		say("no socket for the operator: %s", e.msg);
+		if (l->server.listen_fd >= 0)
+			close(l->server.listen_fd);
+	}
+}
+
+static void local_stop(struct local *l, const struct helper *h)
+{
+	if (!l->runs)
+		return;
+	pthread_join(l->thread, NULL);
+	close(l->server.listen_fd);
+	unlink(h->config.helper_socket);
 }
 
 static int serve(struct helper *h, struct err *e)
@@ -974,6 +1291,7 @@ static int serve(struct helper *h, struct err *e)
 		.wrap = wrap, .handle = handle, .failed = failed, .ctx = h,
 	};
 	unsigned port = h->config.helper_port;
+	struct local local;
 	pthread_t keeper;
 	int rc;
 
@@ -984,6 +1302,7 @@ static int serve(struct helper *h, struct err *e)
 		close(s.listen_fd);
 		return err_set(e, ERR_IO, "no thread to keep the swarm with");
 	}
+	local_start(&local, h);
 	notify("READY=1\nSTATUS=no swarm yet");
 	say("helper: answering on %s port %u", h->config.listen, port);
 	rc = http_serve(&s, e);
@@ -991,6 +1310,7 @@ static int serve(struct helper *h, struct err *e)
 	interrupt_request();
 	kick(h);
 	pthread_join(keeper, NULL);
+	local_stop(&local, h);
 	close(s.listen_fd);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);
@@ -1017,6 +1337,7 @@ int helper_run(const char *config, struct err *e)
 		if (is_own_address(h->config.masters[i]))
 			h->self = i;
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
+	h->evictor.health_port = h->config.health_port;
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = ENGINE_MS;
 	rc = serve(h, e);

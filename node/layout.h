@@ -44,6 +44,14 @@
 #define LAYOUT_HELPER_KEY "helper.key"	/* beside node.json */
 #define LAYOUT_AGENT_RUN "/run/swarm-agent"	/* systemd's RuntimeDirectory */
 
+#define LAYOUT_HELPER_SOCKET "/run/swarm-helper/helper.sock"
+
+/*
+ * Seconds that a machine which goes down has for its way out (node/evict.h):
+ * systemd ends the agent then, and the leave is planned to fit.
+ */
+#define LAYOUT_STOP_S 180
+
 /* Services of systemd, and what the helper's certificate names. */
 #define LAYOUT_HELPER_UNIT "swarm-helper"
 #define LAYOUT_AGENT_UNIT "swarm-agent"

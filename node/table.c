@@ -79,7 +79,8 @@ static enum table_why down_why(const struct table *t, const struct docker_node *
 {
 	if (superseded(nodes, n, node))
 		return TABLE_SUPERSEDED;
-	if (node->leaving || m->left)
+	/* a manager that goes down comes back as the same one */
+	if ((node->leaving && !node->manager) || m->left)
 		return TABLE_ANNOUNCED;
 	if (now_ms - m->down_since_ms >= t->grace_ms)
 		return TABLE_DOWN_TOO_LONG;
@@ -124,8 +125,13 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 		v[i] = (struct table_verdict){ TABLE_KEEP, TABLE_NO_REASON };
 		since(&m->down_since_ms, node->state == DOCKER_NODE_DOWN, now_ms);
 		since(&m->leaving_since_ms, node->leaving, now_ms);
-		/* one that says it has left gets as long again to go Down */
+		/*
+		 * Marked by a helper before 0.2: what has a way out is brought
+		 * back by that.  One that says it has left gets as long again
+		 * to go Down.
+		 */
 		if (node->state == DOCKER_NODE_READY && node->leaving &&
+		    node->evict[0] == '\0' &&
 		    now_ms - m->leaving_since_ms >= (m->left ? 2 : 1) * t->leave_ms)
 			v[i] = (struct table_verdict){ TABLE_RESTORE, TABLE_STAYED };
 		if (node->state != DOCKER_NODE_DOWN)

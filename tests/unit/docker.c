@@ -435,9 +435,9 @@ static void updates(void)
 		"{\"message\":\"can't demote the last manager\"}", NULL, 0, 0 },
 	};
 	static const struct docker_node_change drain = {
-		.availability = "drain", .label = DOCKER_LABEL_LEAVING, .label_value = "active",
+		.availability = "drain", .labels = { { DOCKER_LABEL_LEAVING, "active" } },
 	}, back = {
-		.availability = "active", .label = DOCKER_LABEL_LEAVING,
+		.availability = "active", .labels = { { DOCKER_LABEL_LEAVING, NULL } },
 	}, rest = { .availability = "pause" }, demote = { .role = "worker" };
 	struct exchange for_ever[1 + 2 * 5] = { PING };
 
