@@ -72,7 +72,6 @@
 #define PASS_SOON_MS 2000	/* while somebody is leaving */
 #define PASS_WAIT_MS 1000	/* while there is no swarm */
 #define TABLE_AGE_MS 2000	/* answers may be as old */
-#define FRESH_MS 45000		/* /healthz: since the last good pass */
 #define FOUND_MS 60000		/* the other masters' silence before master0 founds */
 #define INGRESS_MS 30000
 #define INGRESS_TRIES 5
@@ -989,7 +988,7 @@ static void do_healthz(struct call *c)
 	cJSON *doc = cJSON_CreateObject();
 
 	pthread_mutex_lock(&h->lock);
-	good = h->active && h->good_ms != 0 && now_ms() - h->good_ms < FRESH_MS;
+	good = table_is_kept(h->active, h->good_ms, now_ms());
 	pthread_mutex_unlock(&h->lock);
 	json_add_str(doc, "status", good ? "ok" : "no swarm");
 	answer_doc(c->x, good ? 200 : 503, doc);

@@ -187,8 +187,8 @@ struct docker *remote_docker(struct remote *r)
 
 struct wanted {
 	const char *name;
-	char address[64];
-	bool manager, ambiguous;
+	struct remote_node node;
+	bool ambiguous;
 };
 
 static int take_node(void *ctx, const cJSON *doc, struct err *e)
@@ -201,30 +201,39 @@ static int take_node(void *ctx, const cJSON *doc, struct err *e)
 	if ((strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0) ||
 	    n.state != DOCKER_NODE_READY)
 		return 0;
-	w->ambiguous = w->address[0] != '\0';
-	snprintf(w->address, sizeof(w->address), "%s", n.addr);
-	w->manager = n.manager;
+	w->ambiguous = w->node.address[0] != '\0';
+	snprintf(w->node.address, sizeof(w->node.address), "%s", n.addr);
+	w->node.manager = n.manager;
+	return 0;
+}
+
+int remote_find(struct docker *d, const char *name, struct remote_node *node, struct err *e)
+{
+	struct wanted w = { .name = name };
+
+	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
+		return err_in(e, "list of nodes");
+	if (w.node.address[0] == '\0')
+		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", name);
+	if (w.ambiguous)
+		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give an address", name);
+	*node = w.node;
 	return 0;
 }
 
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
-	struct wanted w = { .name = node };
+	struct remote_node n;
 	struct ssh_channel *c;
 
-	if (docker_each(remote_docker(r), "/nodes", take_node, &w, e) < 0)
-		return err_in(e, "list of nodes");
-	if (w.address[0] == '\0')
-		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", node);
-	if (w.ambiguous)
-		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give an address", node);
-	if ((c = ssh_tcp(r->ssh, w.address, 22, e)) == NULL)
+	if (remote_find(remote_docker(r), node, &n, e) < 0 ||
+	    (c = ssh_tcp(r->ssh, n.address, 22, e)) == NULL)
 		return -1;
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
 		ssh_channel_close(c);
 		return err_in(e, "%s", node);
 	}
-	*out = sign_in(r, ssh_channel_stream(c), node, w.manager ? r->keys.host_master_public :
+	*out = sign_in(r, ssh_channel_stream(c), node, n.manager ? r->keys.host_master_public :
 		       r->keys.host_agent_public, e);
 	return *out != NULL ? 0 : err_in(e, "%s", node);
 }

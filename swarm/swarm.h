@@ -74,6 +74,11 @@ int deployment_validate(struct session *s, const cJSON *body, struct err *e);
 char *sku_path(const struct session *s);
 const char *sku_capability(const cJSON *sku, const char *name);
 
+/* ---- docker-env (swarm/tunnel.c) ---- */
+
+/* Whether a tunnel ends: an hour after it carried something, at used_ms. */
+bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
+
 /* ---- the commands; argv[0] is the command's name ---- */
 
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);

@@ -22,7 +22,7 @@
 #define AGAIN_MAX_MS 30000
 #define OUTAGE_MS 600000		/* a server that is away longer is given up */
 #define OPEN_MS 30000
-#define IDLE_MS (60 * 60000)		/* a tunnel nobody uses ends */
+#define IDLE_MS (60 * 60000)
 
 /* ---- forwards ---- */
 
@@ -292,6 +292,11 @@ static bool still_there(const char *path, const struct stat *made)
 	return lstat(path, &st) == 0 && st.st_ino == made->st_ino && st.st_dev == made->st_dev;
 }
 
+bool tunnel_is_idle(int64_t used_ms, int64_t now_ms)
+{
+	return now_ms - used_ms >= IDLE_MS;
+}
+
 /* Carry connections until the socket is removed or nobody used it for long. */
 static void serve(struct session *s, struct remote *r, int fd, const char *path)
 {
@@ -303,7 +308,7 @@ static void serve(struct session *s, struct remote *r, int fd, const char *path)
 	if (lstat(path, &made) < 0)
 		return;
 	ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
-	while (still_there(path, &made) && now_ms() - used < IDLE_MS) {
+	while (still_there(path, &made) && !tunnel_is_idle(used, now_ms())) {
 		struct err lost = ERR_INIT;
 
 		if (ssh_loop_run(l, NULL, now_ms() + 1000, &lost) < 0) {
