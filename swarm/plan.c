@@ -412,7 +412,7 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	for (z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (!str_ieqz(str_of(json_str_opt(sku, "name", "")), z->name))
 			continue;
-		z->vcpus = str_num(str_of(sku_capability(sku, "vCPUs")), 10000, &n) ? (int64_t)n : 0;
+		z->vcpus = str_num(str_of(tables_size_capability(sku, "vCPUs")), 10000, &n) ? (int64_t)n : 0;
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
 		snprintf(z->family, sizeof(z->family), "%s", json_str_opt(sku, "family", ""));
 		cJSON_ArrayForEach(r, json_get(sku, "restrictions"))
@@ -475,7 +475,7 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 int plan_checks(struct plan *p, struct session *s, const cJSON *changes, struct err *e)
 {
 	const char *location = settings_get(s->set, S_LOCATION);
-	char *skus = sku_path(s), *usages = azure_path(&s->az, "/providers/Microsoft.Compute/locations/%s/usages"
+	char *skus = tables_sizes_path(s), *usages = azure_path(&s->az, "/providers/Microsoft.Compute/locations/%s/usages"
 						       "?api-version=" API_COMPUTE, location);
 	const cJSON *c;
 	int rc = -1;
@@ -503,7 +503,7 @@ out:
 
 int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r, struct err *e)
 {
-	char *path = deployment_path(s, "/whatIf");
+	char *path = swarm_deployment_path(s, "/whatIf");
 	struct azure_wait w = { .what = "Azure's what-if", .limit_ms = OPERATION_LIMIT_MS };
 	int rc;
 
@@ -541,7 +541,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	plan_init(&p);
-	if (deployment_body(s->set, &body, e) < 0 || (there = group_there(s, group, e)) < 0)
+	if (swarm_deployment_body(s->set, &body, e) < 0 || (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (!there) {
@@ -553,7 +553,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 		changes = r.doc;
 	} else {
 		if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-		    deployment_validate(s, body, e) < 0 || plan_what_if(s, body, &r, e) < 0)
+		    swarm_deployment_validate(s, body, e) < 0 || plan_what_if(s, body, &r, e) < 0)
 			goto out;
 		changes = json_get_mut(json_get_mut(r.doc, "properties"), "changes");
 	}
