@@ -117,20 +117,21 @@ char *swarm_deployment_path(const struct session *s, const char *rest)
 /* Settings that name things must be those the file was made with. */
 static int made_for(const struct settings *set, const cJSON *file, struct err *e)
 {
-	static const struct { const char *path; enum setting setting; } names[] = {
-		{ "parameters.namePrefix.value", S_COMPUTE_GROUP },
-		{ "parameters.location.value", S_LOCATION },
-		{ "parameters.vmssName.value", S_VMSS_NAME },
+	static const enum setting names[] = {
+		S_COMPUTE_GROUP, S_LOCATION, S_VMSS_NAME
 	};
+	const cJSON *parameters = json_get(file, "parameters");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		const char *now = settings_get(set, names[i].setting);
-		const char *then = json_str_opt(file, names[i].path, now);
+		const struct setting_info *info = &setting_infos[names[i]];
+		const cJSON *p = json_get(parameters, info->parameter);
+		const char *now = settings_get(set, names[i]);
+		const char *then = json_str_opt(p, "value", now);
 
 		if (strcmp(now, then) != 0)
-			return err_set(e, ERR_DATA, "was made for %s=%s, which is %s now; "
-				       "'azswarm params' makes it anew",
-				       setting_infos[names[i].setting].name, then, now);
+			return err_set(e, ERR_DATA, "was made for %s=%s, which "
+				       "is %s now; 'azswarm params' makes it anew",
+				       info->name, then, now);
 	}
 	return 0;
 }
