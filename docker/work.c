@@ -151,3 +151,116 @@ const struct docker_service *docker_work_service(const struct docker_work *w,
 			return &w->services[i];
 	return NULL;
 }
+
+/* ---- where a service may run ---- */
+
+/* The value that a constraint's key has on that node; false: we do not know
+ * (labels, platforms), and then it may be any. */
+static bool known_value(struct str key, const struct docker_node *node,
+			const char **value)
+{
+	*value = NULL;
+	if (str_ieqz(key, "node.hostname"))
+		*value = node->hostname;
+	else if (str_ieqz(key, "node.id"))
+		*value = node->id;
+	else if (str_ieqz(key, "node.role"))
+		*value = node->manager ? "manager" : "worker";
+	return *value != NULL;
+}
+
+static bool constraint_met(const char *text, const struct docker_node *node)
+{
+	struct str s = str_of(text), key = STR_NULL;
+	const char *value;
+	bool equal = true;
+	ptrdiff_t at = str_find(s, STR("=="));
+
+	if (at < 0) {
+		at = str_find(s, STR("!="));
+		equal = false;
+	}
+	if (at < 0)
+		return true;
+	key = str_trim(str_head(s, (size_t)at));
+	s = str_trim(str_skip(s, (size_t)at + 2));
+	if (!known_value(key, node, &value))
+		return true;
+	return str_ieqz(s, value) == equal;
+}
+
+bool docker_service_may_run(const struct docker_service *s,
+			    const struct docker_node *node)
+{
+	if (node->state != DOCKER_NODE_READY ||
+	    node->availability != DOCKER_ACTIVE || node->leaving)
+		return false;
+	for (unsigned i = 0; i < s->n_constraints && i < DOCKER_CONSTRAINTS_MAX;
+	     i++)
+		if (!constraint_met(s->constraints[i], node))
+			return false;
+	return true;
+}
+
+/* ---- spread ---- */
+
+/* How many of a service's tasks run on that node, and one of them. */
+static unsigned running_on(const struct docker_work *w, const char *service,
+			   const char *node, const struct docker_task **one)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->n_tasks; i++) {
+		const struct docker_task *t = &w->tasks[i];
+
+		if (!t->wanted || !t->running ||
+		    strcmp(t->service, service) != 0 || strcmp(t->node, node) != 0)
+			continue;
+		*one = t;
+		n++;
+	}
+	return n;
+}
+
+bool docker_service_whole(const struct docker_work *w,
+			  const struct docker_service *s)
+{
+	uint64_t running = 0;
+
+	for (size_t i = 0; i < w->n_tasks; i++)
+		running += w->tasks[i].wanted && w->tasks[i].running &&
+			   strcmp(w->tasks[i].service, s->id) == 0;
+	return running >= s->replicas;
+}
+
+bool docker_work_surplus(const struct docker_work *w,
+			 const struct docker_node *nodes, size_t n_nodes,
+			 const struct docker_service *s,
+			 struct docker_surplus *out)
+{
+	unsigned most = 0, fewest = 0, n;
+	bool any = false;
+
+	*out = (struct docker_surplus){ 0 };
+	if (s->global || s->job || !s->balance || s->replicas < 2 ||
+	    !docker_service_whole(w, s))
+		return false;
+	for (size_t i = 0; i < n_nodes; i++) {
+		const struct docker_task *one = NULL;
+
+		if (!docker_service_may_run(s, &nodes[i]))
+			continue;
+		n = running_on(w, s->id, nodes[i].id, &one);
+		if (!any || n < fewest) {
+			fewest = n;
+			out->to = &nodes[i];
+		}
+		if (n > most) {
+			most = n;
+			out->from = &nodes[i];
+			out->task = one;
+		}
+		any = true;
+	}
+	return most >= fewest + 2;
+}

@@ -47,6 +47,32 @@ void docker_work_release(struct docker_work *w);
 const struct docker_service *docker_work_service(const struct docker_work *w,
 						 const char *id);
 
+/*
+ * Whether that node may run it: Ready, active, not on its way out, and by the
+ * constraints, as far as they are about name, ID and role; what is asked of
+ * labels may be so.
+ */
+bool docker_service_may_run(const struct docker_service *s,
+			    const struct docker_node *node);
+/* As many tasks run as should. */
+bool docker_service_whole(const struct docker_work *w,
+			  const struct docker_service *s);
+
+/*
+ * A task too many: Swarm moves nothing when a node comes, so the spread of a
+ * service over the nodes that may run it can differ by two and more.  False
+ * when it does not, and for services of one task, global ones, jobs, those
+ * that are not whole and those labelled azswarm.rebalance=false.
+ */
+struct docker_surplus {
+	const struct docker_node *from, *to; /* fullest, emptiest */
+	const struct docker_task *task;	     /* on the fullest */
+};
+bool docker_work_surplus(const struct docker_work *w,
+			 const struct docker_node *nodes, size_t n_nodes,
+			 const struct docker_service *s,
+			 struct docker_surplus *out);
+
 /* One element of /services and of /tasks. */
 int docker_service_read(const cJSON *doc, struct docker_service *s, struct err *e);
 int docker_task_read(const cJSON *doc, struct docker_task *t, struct err *e);

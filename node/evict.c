@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 static const char *const stages[] = {
 	[EVICT_NONE] = "none",	 [EVICT_ASKED] = "asked",
 	[EVICT_QUIET] = "quiet", [EVICT_DRAIN] = "drain",
@@ -192,53 +191,6 @@ size_t evict_grant(const struct evict_turn *turns, size_t n)
 
 /* ---- what the services say ---- */
 
-/* The value that a constraint's key has on that node; false: we do not know
- * (labels, platforms), and then it may be any. */
-static bool known_value(struct str key, const struct docker_node *node,
-			const char **value)
-{
-	*value = NULL;
-	if (str_ieqz(key, "node.hostname"))
-		*value = node->hostname;
-	else if (str_ieqz(key, "node.id"))
-		*value = node->id;
-	else if (str_ieqz(key, "node.role"))
-		*value = node->manager ? "manager" : "worker";
-	return *value != NULL;
-}
-
-static bool constraint_met(const char *text, const struct docker_node *node)
-{
-	struct str s = str_of(text), key = STR_NULL;
-	const char *value;
-	bool equal = true;
-	ptrdiff_t at = str_find(s, STR("=="));
-
-	if (at < 0) {
-		at = str_find(s, STR("!="));
-		equal = false;
-	}
-	if (at < 0)
-		return true;
-	key = str_trim(str_head(s, (size_t)at));
-	s = str_trim(str_skip(s, (size_t)at + 2));
-	if (!known_value(key, node, &value))
-		return true;
-	return str_ieqz(s, value) == equal;
-}
-
-static bool may_run(const struct docker_service *s, const struct docker_node *node)
-{
-	if (node->state != DOCKER_NODE_READY ||
-	    node->availability != DOCKER_ACTIVE || node->leaving)
-		return false;
-	for (unsigned i = 0; i < s->n_constraints && i < DOCKER_CONSTRAINTS_MAX;
-	     i++)
-		if (!constraint_met(s->constraints[i], node))
-			return false;
-	return true;
-}
-
 static void say_nowhere(const struct docker_service *s,
 			const struct docker_node *nodes, size_t n_nodes,
 			const struct docker_node *node, struct buf *names)
@@ -248,7 +200,7 @@ static void say_nowhere(const struct docker_service *s,
 	for (size_t i = 0; i < n_nodes; i++)
 		others += &nodes[i] != node &&
 			  strcmp(nodes[i].id, node->id) != 0 &&
-			  may_run(s, &nodes[i]);
+			  docker_service_may_run(s, &nodes[i]);
 	if (s->global)
 		buf_addf(names,
 			 "%s runs once on every node: not on %s until it is back\n",

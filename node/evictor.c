@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "node/daemon.h"
-#include "node/plain.h"
+#include "http/plain.h"
 
 #define PROBE_MS 2000
 #define PROBES_MAX 16 /* a pass; the others have their turn in the next */

@@ -55,7 +55,7 @@
 #include "node/daemon.h"
 #include "node/evictor.h"
 #include "node/node.h"
-#include "node/plain.h"
+#include "http/plain.h"
 #include "node/table.h"
 #include "tls/tls.h"
 

@@ -8,96 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "swarm/agents.h"
 #include "swarm/swarm.h"
 
-#define INSTANCES_MAX 1000
 #define SCALE_MAX 100			/* what a single placement group holds */
-
-static char *vmss_path(const struct session *s, const char *rest)
-{
-	return azure_path(&s->az, "/resourceGroups/%s/providers/Microsoft.Compute/"
-			  "virtualMachineScaleSets/%s%s",
-			  settings_get(s->set, S_COMPUTE_GROUP),
-			  settings_get(s->set, S_VMSS_NAME), rest);
-}
-
-/* ---- listing ---- */
-
-/* A machine of the scale set. */
-struct instance {
-	char *id;		/* "3" */
-	char *name;		/* "agents_3" */
-	char *host;		/* "agents000003" */
-	char *power;		/* "running", "stopped", ... */
-	char *provisioning;	/* "Succeeded", ... */
-};
-
-struct instances {
-	struct instance *list;
-	size_t n;
-};
-
-static const char *power_of(const cJSON *vm)
-{
-	const cJSON *st;
-
-	cJSON_ArrayForEach(st, json_at(vm, "properties.instanceView.statuses")) {
-		const char *code = json_str_opt(st, "code", "");
-
-		if (str_istarts(str_of(code), STR("PowerState/")))
-			return code + strlen("PowerState/");
-	}
-	return "unknown";
-}
-
-static int take_instance(void *ctx, const cJSON *vm, struct err *e)
-{
-	struct instances *a = ctx;
-	const char *id = json_str(vm, "instanceId", e);
-	uint64_t ignored;
-
-	if (id == NULL)
-		return err_in(e, "instance");
-	if (!str_num(str_of(id), UINT32_MAX, &ignored))
-		return err_set(e, ERR_PROTO, "instance id \"%.32s\" is not a number: is this "
-			       "scale set Uniform?", id);
-	if (a->n == INSTANCES_MAX)
-		return err_set(e, ERR_PROTO, "more than %d instances", INSTANCES_MAX);
-	a->list = xrealloc(a->list, (a->n + 1) * sizeof(*a->list));
-	a->list[a->n++] = (struct instance){
-		.id = xstrdup(id),
-		.name = xstrdup(json_str_opt(vm, "name", "")),
-		.host = xstrdup(json_str_opt(vm, "properties.osProfile.computerName", "")),
-		.power = xstrdup(power_of(vm)),
-		.provisioning = xstrdup(json_str_opt(vm, "properties.provisioningState", "")),
-	};
-	return 0;
-}
-
-static int instances_list(struct session *s, struct instances *a, struct err *e)
-{
-	char *path = vmss_path(s, "/virtualMachines?api-version=" API_COMPUTE
-			       "&$expand=instanceView");
-	int rc;
-
-	*a = (struct instances){ 0 };
-	rc = azure_list(&s->az, path, "list of agents", take_instance, a, e);
-	free(path);
-	return rc;
-}
-
-static void instances_release(struct instances *a)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		free(a->list[i].id);
-		free(a->list[i].name);
-		free(a->list[i].host);
-		free(a->list[i].power);
-		free(a->list[i].provisioning);
-	}
-	free(a->list);
-	*a = (struct instances){ 0 };
-}
 
 /* Private addresses by instance id, from the scale set's interfaces. */
 static int take_address(void *ctx, const cJSON *nic, struct err *e)
@@ -119,7 +33,7 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	static const char *const columns[] = {
 		"id", "name", "host", "address", "power", "provisioning", NULL
 	};
-	char *path = vmss_path(s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
+	char *path = instances_path(s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
 	cJSON *address = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct listing t;
@@ -151,30 +65,7 @@ out:
 	return rc;
 }
 
-/* ---- actions on some or all ---- */
-
-/* POST VMSS/action for the instances in ids (NULL: all) and wait. */
-static int act(struct session *s, const char *action, const cJSON *ids, unsigned flags,
-	       const char *what, struct err *e)
-{
-	char *rest = xasprintf("/%s%sapi-version=" API_COMPUTE, action,
-			       strchr(action, '?') ? "&" : "?");
-	char *path = vmss_path(s, rest);
-	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS, .flags = flags,
-				.no_wait = s->no_wait };
-	cJSON *body = NULL;
-	int rc;
-
-	if (ids != NULL) {
-		body = cJSON_CreateObject();
-		json_set(body, "instanceIds", cJSON_Duplicate(ids, true));
-	}
-	rc = azure_do(&s->az, "POST", path, body, &w, NULL, e);
-	json_free(body);
-	free(path);
-	free(rest);
-	return rc;
-}
+/* ---- power ---- */
 
 /* What was done; or, with --no-wait, that Azure has only begun. */
 static void say_done(struct session *s, const char *done)
@@ -183,110 +74,82 @@ static void say_done(struct session *s, const char *done)
 	       "shows how far" : done);
 }
 
+static int machines_off(struct session *s, const char *action, const char *what, struct err *e)
+{
+	struct instances a;
+	struct way w;
+	int rc = -1;
+
+	if (instances_list(s, &a, e) < 0 || way_open(s, &w, e) < 0) {
+		instances_release(&a);
+		return -1;
+	}
+	rc = autoscale_enable(s, false, e);
+	if (rc == 0 && !way_there(&w))
+		rc = instances_act(s, action, NULL, 0, 0, what, e);
+	else if (rc == 0)
+		rc = agents_take(s, &w, a.list, a.n, a.n, action, 0, what, e);
+	way_close(&w);
+	instances_release(&a);
+	return rc;
+}
+
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	if (act(s, "poweroff?skipShutdown=false", NULL, 0, "agents to stop", e) < 0)
+	if (machines_off(s, "poweroff?skipShutdown=false", "agents to stop", e) < 0)
 		return -1;
 	say_done(s, "agents stopped; stopped machines are still billed, "
 		 "'azswarm deallocate-agents' ends that");
 	return 0;
 }
 
-int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e)
-{
-	(void)argc, (void)argv;
-	if (act(s, "start", NULL, 0, "agents to start", e) < 0)
-		return -1;
-	say_done(s, "agents started; each joins the swarm again by itself");
-	return 0;
-}
-
 int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	if (act(s, "deallocate", NULL, 0, "agents to be deallocated", e) < 0)
+	if (machines_off(s, "deallocate", "agents to be deallocated", e) < 0)
 		return -1;
 	say_done(s, "agents deallocated; their disks and the load balancer are still billed");
 	return 0;
 }
 
-/* ---- scaling ---- */
-
-static int64_t capacity_of(const cJSON *profile, const char *name)
+/* Wait until the swarm has these machines again, where it can be asked. */
+static int wait_back(struct session *s, struct instances *a, struct err *e)
 {
-	uint64_t v;
-	char path[64];
+	struct way w = { 0 };
+	const char **hosts;
+	int rc;
 
-	/* Azure has them as strings */
-	snprintf(path, sizeof(path), "capacity.%s", name);
-	return str_num(str_of(json_str_opt(profile, path, "")), 10000, &v) ? (int64_t)v : -1;
+	if (s->no_wait || a->n == 0)
+		return 0;
+	hosts = agents_hosts(a->list, a->n);
+	rc = way_open(s, &w, e);
+	if (rc == 0 && way_there(&w))
+		rc = way_back(&w, hosts, a->n, NULL, false, WAY_BACK_MS, e);
+	way_close(&w);
+	free(hosts);
+	return rc;
 }
 
-static bool move_bound(cJSON *profile, const char *name, int64_t wanted, const char *title,
-		       struct ui *ui)
+int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	char text[32];
-
-	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this", title,
-	       (long long)capacity_of(profile, name), (long long)wanted);
-	snprintf(text, sizeof(text), "%lld", (long long)wanted);
-	json_set(json_get_mut(profile, "capacity"), name, cJSON_CreateString(text));
-	return true;
-}
-
-/* What GET adds to a resource and PUT does not take. */
-static void drop_read_only(cJSON *doc)
-{
-	static const char *const names[] = { "id", "name", "type", "systemData", "etag" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		cJSON_DeleteItemFromObjectCaseSensitive(doc, names[i]);
-}
-
-/*
- * Autoscale keeps the number between its bounds, whatever we ask for: move
- * the bound that is in the way.
- */
-static int fit_autoscale(struct session *s, int wanted, struct err *e)
-{
-	char *path = azure_path(&s->az, "/resourcegroups/%s/providers/Microsoft.Insights/"
-				"autoscalesettings/%s-autoscale?api-version=" API_INSIGHTS,
-				settings_get(s->set, S_COMPUTE_GROUP),
-				settings_get(s->set, S_VMSS_NAME));
-	struct azure_reply r = { 0 }, put = { 0 };
-	cJSON *profile;
-	bool moved = false;
+	struct instances a;
 	int rc = -1;
 
-	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
-		goto out;
-	if (r.http.head.status == 404 || !json_bool_opt(r.doc, "properties.enabled", true)) {
-		rc = 0;
-		goto out;
+	(void)argc, (void)argv;
+	if (instances_act(s, "start", NULL, 0, 0, "agents to start", e) == 0 &&
+	    autoscale_enable(s, true, e) == 0) {
+		rc = instances_list(s, &a, e);
+		if (rc == 0)
+			rc = wait_back(s, &a, e);
+		instances_release(&a);
 	}
-	cJSON_ArrayForEach(profile, json_get_mut(json_get_mut(r.doc, "properties"), "profiles")) {
-		if (capacity_of(profile, "maximum") >= 0 && wanted > capacity_of(profile, "maximum"))
-			moved = move_bound(profile, "maximum", wanted, "most agents", s->ui);
-		if (wanted < capacity_of(profile, "minimum"))
-			moved = move_bound(profile, "minimum", wanted, "fewest agents", s->ui);
-		if (moved && (capacity_of(profile, "default") > capacity_of(profile, "maximum") ||
-			      capacity_of(profile, "default") < capacity_of(profile, "minimum")))
-			move_bound(profile, "default", wanted, "number when there are no metrics",
-				   s->ui);
-	}
-	if (moved) {
-		drop_read_only(r.doc);
-		if (azure_call(&s->az, "PUT", path, r.doc, 0, &put, e) < 0)
-			goto out;
-	}
-	rc = 0;
-out:
-	azure_reply_release(&r);
-	azure_reply_release(&put);
-	free(path);
-	return rc < 0 ? err_in(e, "autoscale bounds") : 0;
+	if (rc == 0)
+		say_done(s, "agents started; each joins the swarm again by itself");
+	return rc;
 }
+
+/* ---- scaling ---- */
 
 static void set_parameter(cJSON *parameters, const char *name, int64_t v)
 {
@@ -298,7 +161,7 @@ static void set_parameter(cJSON *parameters, const char *name, int64_t v)
 
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 {
-	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	struct azure_reply r = { 0 };
 	int64_t there;
 	int rc = -1;
@@ -328,7 +191,7 @@ out:
 
 static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct err *e)
 {
-	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	char *what = xasprintf("%d agents", wanted);
 	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS,
 				.no_wait = s->no_wait };
@@ -349,15 +212,8 @@ static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct er
 	return rc;
 }
 
-/* Nothing runs there that would still have to leave the swarm.  A machine that
- * is only on its way down, or whose power Azure does not know, might. */
-static bool is_off(const struct instance *vm)
-{
-	return strcmp(vm->power, "stopped") == 0 ||
-	       strcmp(vm->power, "deallocated") == 0;
-}
-
-/* Machines that do not run go first, then the newest. */
+/* Machines that do not run go first, then those with the fewest tasks, then
+ * the newest. */
 static int victim_order(const void *pa, const void *pb)
 {
 	const struct instance *a = pa, *b = pb;
@@ -367,69 +223,52 @@ static int victim_order(const void *pa, const void *pb)
 
 	if (a_runs != b_runs)
 		return a_runs ? 1 : -1;
+	if (a->tasks != b->tasks)
+		return a->tasks < b->tasks ? -1 : 1;
 	return (a_id < b_id) - (a_id > b_id);
 }
 
-/* Shut these n down in order, then delete them.  no_wait: for the deletion,
- * for shutting down must be over before it begins. */
-static int remove_instances(struct session *s, const struct instance *vm,
-			    size_t n, bool no_wait, struct err *e)
+static int scale_in(struct session *s, struct instances *a, size_t remove, struct err *e)
 {
-	cJSON *ids = cJSON_CreateArray(), *on = cJSON_CreateArray();
-	struct buf names = BUF_INIT(64u << 10);
-	char *down, *gone;
-	int rc = 0;
+	struct way w;
+	int rc = way_open(s, &w, e);
 
-	for (size_t i = 0; i < n; i++) {
-		cJSON_AddItemToArray(ids, cJSON_CreateString(vm[i].id));
-		if (!is_off(&vm[i]))
-			cJSON_AddItemToArray(on, cJSON_CreateString(vm[i].id));
-		buf_addf(&names, "%s%s", names.n ? ", " : "", vm[i].name);
+	if (rc == 0 && way_there(&w))
+		rc = agents_count_tasks(&w, a, e);
+	if (rc == 0) {
+		qsort(a->list, a->n, sizeof(*a->list), victim_order);
+		/* an id may be used again, so never send this twice */
+		rc = agents_take(s, &w, a->list, remove, a->n, "delete", AZURE_ONCE,
+				 "agents to be deleted", e);
 	}
-	down = xasprintf("%s to drain, leave and shut down", names.str);
-	gone = xasprintf("%s to be deleted", names.str);
-	if (cJSON_GetArraySize(on) > 0) {
-		ui_say(s->ui, "%s: draining, leaving the swarm, shutting down",
-		       names.str);
-		s->no_wait = false;
-		rc = act(s, "poweroff?skipShutdown=false", on, 0, down, e);
-	}
-	s->no_wait = no_wait;
-	/* an id may be used again, so never send this twice */
-	if (rc == 0)
-		rc = act(s, "delete", ids, AZURE_ONCE, gone, e);
-	if (rc == 0)
-		ui_say(s->ui, "%s: %s", names.str,
-		       no_wait ? "being deleted" : "deleted");
-	free(down);
-	free(gone);
-	buf_release(&names);
-	json_free(ids);
-	json_free(on);
+	way_close(&w);
 	return rc;
 }
 
-static int scale_in(struct session *s, struct instances *a, size_t remove,
-		    struct err *e)
+/* Machines that are being deleted are none any more. */
+static void drop_going(struct instances *a)
 {
-	/* a part at a time, so that there is always somewhere for the tasks to go */
-	size_t part = a->n / 4 > 1 ? a->n / 4 : 1, n;
-	bool no_wait = s->no_wait;
-	int rc = 0;
+	size_t n = 0;
 
-	qsort(a->list, a->n, sizeof(*a->list), victim_order);
-	for (size_t i = 0; rc == 0 && i < remove; i += n) {
-		n = part < remove - i ? part : remove - i;
-		rc = remove_instances(s, &a->list[i], n,
-				      no_wait && i + n == remove, e);
+	for (size_t i = 0; i < a->n; i++) {
+		struct instance vm = a->list[i];
+
+		if (!instance_is_going(&vm)) {
+			a->list[i] = a->list[n];
+			a->list[n++] = vm;
+		}
 	}
-	s->no_wait = no_wait;
-	return rc;
+	while (a->n > n) {
+		struct instances last = { .list = xmalloc(sizeof(struct instance)), .n = 1 };
+
+		last.list[0] = a->list[--a->n];
+		instances_release(&last);
+	}
 }
 
 int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	struct azure_reply r = { 0 };
 	struct instances a = { 0 };
 	uint64_t wanted;
@@ -445,9 +284,10 @@ again:
 	instances_release(&a);
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
 	    json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0 ||
-	    instances_list(s, &a, e) < 0 || fit_autoscale(s, (int)wanted, e) < 0)
+	    instances_list(s, &a, e) < 0 || autoscale_fit(s, (int)wanted, e) < 0)
 		goto out;
 	/* what is there counts, not what was once asked for */
+	drop_going(&a);
 	if (a.n > wanted) {
 		rc = scale_in(s, &a, a.n - (size_t)wanted, e);
 		/* autoscale or a colleague was faster: Azure knows an id no more */

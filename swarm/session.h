@@ -18,6 +18,10 @@ struct session {
 	bool watch;			/* --watch */
 	bool stop;			/* --stop */
 	bool dry_run;			/* --dry-run */
+	bool yes;			/* --yes: nothing is asked */
+	bool hard;			/* --hard */
+	const char *at_a_time;		/* --at-a-time N, NULL: as usual */
+	const char *rounds, *seed;	/* --rounds N, --seed N, NULL: as usual */
 	/* of login */
 	bool device_code;		/* --device-code */
 	const char *client_id;		/* --client-id, NULL: the usual one */

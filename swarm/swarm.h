@@ -15,6 +15,8 @@
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
+#define EXIT_PENDING 5			/* of a --dry-run that shows changes */
+
 /* What to do about an error of Azure's; NULL when that is not known. */
 const char *advice(const struct err *e);
 
@@ -87,6 +89,10 @@ int swarm_show_list(struct session *s, const char *path, const char *what,
 int swarm_confirm(struct session *s, const char *name, const char *what,
 		  struct err *e);
 
+/* Whether what is to be done is agreed to at the terminal, or with --yes.  0, or
+ * -1 with ERR_USAGE or ERR_INTR. */
+int swarm_agree(struct session *s, const char *what, struct err *e);
+
 /* ---- docker-env (swarm/tunnel.c) ---- */
 
 /* Whether a tunnel ends: an hour after it carried something, at used_ms. */
@@ -109,6 +115,13 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_restart_agents(struct session *s, int argc, char **argv, struct err *e);
+int cmd_reimage_agents_serial(struct session *s, int argc, char **argv, struct err *e);
+int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv, struct err *e);
+int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
+int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
+int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
+int cmd_return(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e);

@@ -1,5 +1,5 @@
-#ifndef NODE_PLAIN_H
-#define NODE_PLAIN_H
+#ifndef HTTP_PLAIN_H
+#define HTTP_PLAIN_H
 
 #include <stdint.h>
 

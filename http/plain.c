@@ -1,5 +1,5 @@
 /* One plain HTTP exchange; see plain.h. */
-#include "node/plain.h"
+#include "http/plain.h"
 
 #include <string.h>
 

@@ -1,0 +1,24 @@
+#ifndef SWARM_AGENTS_H
+#define SWARM_AGENTS_H
+
+#include "swarm/instances.h"
+#include "swarm/way.h"
+
+/* What the commands on agents share: Azure's machines (instances.h) taken
+ * along the way of the swarm (way.h). */
+
+/* The host names of n machines; the caller frees the array, not the names. */
+const char **agents_hosts(const struct instance *vm, size_t n);
+/* Fill in how many tasks each has. */
+int agents_count_tasks(struct way *w, struct instances *a, struct err *e);
+/*
+ * The first n of them out of service, a quarter of all at a time, and each
+ * part taken away by that action when it is out.  Where the swarm cannot be
+ * asked, and for machines that are off, the action alone; before a deletion
+ * they are shut down in order then.
+ */
+int agents_take(struct session *s, struct way *w, const struct instance *vm,
+		size_t n, size_t all, const char *action, unsigned flags,
+		const char *what, struct err *e);
+
+#endif

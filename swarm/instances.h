@@ -1,0 +1,58 @@
+#ifndef SWARM_INSTANCES_H
+#define SWARM_INSTANCES_H
+
+#include "swarm/session.h"
+
+/*
+ * The scale set's machines as Azure has them, and what Azure does with them.
+ * What a machine is to the swarm is in swarm/way.h.
+ */
+#define INSTANCES_MAX 1000
+
+struct instance {
+	char *id;	    /* "3" */
+	char *name;	    /* "agents_3" */
+	char *host;	    /* "agents000003" */
+	char *power;	    /* "running", "stopped", ... */
+	char *provisioning; /* "Succeeded", ... */
+	unsigned tasks;	    /* of the swarm; filled in by who asks for it */
+};
+
+struct instances {
+	struct instance *list;
+	size_t n;
+};
+
+/* All of them.  0 or -1; instances_release(a) either way. */
+int instances_list(struct session *s, struct instances *a, struct err *e);
+void instances_release(struct instances *a);
+/* Those that ARGUMENTS name, by id, name or host name, all when there are
+ * none; the others are taken out.  ERR_USAGE naming one that is not there. */
+int instances_choose(struct instances *a, int argc, char **argv, struct err *e);
+/* It does not run, so nothing there still has to leave the swarm. */
+bool instance_is_off(const struct instance *vm);
+/* It is being deleted: no machine any more. */
+bool instance_is_going(const struct instance *vm);
+
+/* What follows the scale set's id, "/start?..." or "?api-version=...".  Caller
+ * frees. */
+char *instances_path(const struct session *s, const char *rest);
+/*
+ * POST the set's action ("start", "poweroff?skipShutdown=false") for n machines
+ * and wait, unless s->no_wait.  vm NULL: for all.  what: for who waits.
+ */
+int instances_act(struct session *s, const char *action, const struct instance *vm,
+		  size_t n, unsigned flags, const char *what, struct err *e);
+
+/* ---- autoscale (swarm/autoscale.c) ---- */
+
+/*
+ * Autoscale keeps the number between its bounds, and goes to its default
+ * where it has no metrics: all three are moved so that it leaves wanted
+ * alone.  Does nothing where there is no setting.
+ */
+int autoscale_fit(struct session *s, int wanted, struct err *e);
+/* Switch it off while machines are stopped on purpose, and on again. */
+int autoscale_enable(struct session *s, bool on, struct err *e);
+
+#endif

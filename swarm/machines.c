@@ -1,0 +1,391 @@
+/*
+ * Agents as machines: taken out of service and back, made anew, restarted.
+ * One path for all of it (swarm/way.h), so that whoever uses a service does
+ * not notice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "docker/work.h"
+#include "swarm/agents.h"
+#include "swarm/swarm.h"
+
+#define PROGRESS_FILE "parameters/reimage.json"
+#define PROGRESS_MAX (64u << 10)
+
+/* ---- what is shared ---- */
+
+const char **agents_hosts(const struct instance *vm, size_t n)
+{
+	const char **hosts = xcalloc(n + 1, sizeof(*hosts));
+
+	for (size_t i = 0; i < n; i++)
+		hosts[i] = vm[i].host;
+	return hosts;
+}
+
+static char *names_of(const struct instance *vm, size_t n)
+{
+	struct buf names = BUF_INIT(64u << 10);
+
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&names, "%s%s", i > 0 ? ", " : "", vm[i].name);
+	return buf_detach(&names);
+}
+
+int agents_count_tasks(struct way *w, struct instances *a, struct err *e)
+{
+	struct docker_work work = { 0 };
+	cJSON *nodes = NULL;
+	int rc = -1;
+
+	if (w->here)
+		return 0;
+	if (docker_work_read(remote_docker(&w->remote), &work, e) < 0 ||
+	    way_nodes(w, &nodes, e) < 0)
+		goto out;
+	for (size_t i = 0; i < a->n; i++) {
+		const char *id = json_str_opt(way_row(nodes, a->list[i].host),
+					      "id", "?");
+
+		a->list[i].tasks = 0;
+		for (size_t k = 0; k < work.n_tasks; k++)
+			a->list[i].tasks += !work.tasks[k].ended &&
+					    strcmp(work.tasks[k].node, id) == 0;
+	}
+	rc = 0;
+out:
+	docker_work_release(&work);
+	json_free(nodes);
+	return rc;
+}
+
+/* Those of n that run, in the same order. */
+static const char **running_hosts(const struct instance *vm, size_t n,
+				  size_t *running)
+{
+	const char **hosts = xcalloc(n + 1, sizeof(*hosts));
+
+	*running = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!instance_is_off(&vm[i]))
+			hosts[(*running)++] = vm[i].host;
+	return hosts;
+}
+
+/* Out, where the swarm can be asked. */
+static int take_out(struct way *w, const struct instance *vm, size_t n,
+		    struct err *e)
+{
+	size_t running;
+	const char **hosts = running_hosts(vm, n, &running);
+	int rc = 0;
+
+	if (way_there(w) && running > 0 &&
+	    (way_begin(w, hosts, running, 0, e) < 0 ||
+	     way_out(w, hosts, running, e) < 0))
+		rc = -1;
+	free(hosts);
+	return rc;
+}
+
+/* One part: out, then the action. */
+static int take_part(struct session *s, struct way *w, const struct instance *vm,
+		     size_t n, const char *action, unsigned flags, bool no_wait,
+		     const char *what, struct err *e)
+{
+	char *names = names_of(vm, n), *down;
+	bool deletes = strcmp(action, "delete") == 0, any_on = false;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		any_on |= !instance_is_off(&vm[i]);
+	if (any_on)
+		ui_say(s->ui, "%s: %s", names,
+		       way_there(w) ?
+			       "out of service first" :
+			       "draining, leaving the swarm, shutting down");
+	rc = take_out(w, vm, n, e);
+	/* its agent drains and leaves when the machine is shut down; a deletion
+	 * alone leaves it less time */
+	if (rc == 0 && deletes && any_on && !way_there(w)) {
+		down = xasprintf("%s to drain, leave and shut down", names);
+		s->no_wait = false;
+		rc = instances_act(s, "poweroff?skipShutdown=false", vm, n, 0,
+				   down, e);
+		free(down);
+	}
+	s->no_wait = no_wait;
+	if (rc == 0)
+		rc = instances_act(s, action, vm, n, flags, what, e);
+	if (rc == 0 && deletes)
+		ui_say(s->ui, "%s: %s", names,
+		       no_wait ? "being deleted" : "deleted");
+	free(names);
+	return rc;
+}
+
+int agents_take(struct session *s, struct way *w, const struct instance *vm,
+		size_t n, size_t all, const char *action, unsigned flags,
+		const char *what, struct err *e)
+{
+	/* a part at a time, so that there is always somewhere for the tasks to go */
+	size_t part = all / 4 > 1 ? all / 4 : 1, now;
+	bool no_wait = s->no_wait;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i += now) {
+		now = part < n - i ? part : n - i;
+		rc = take_part(s, w, &vm[i], now, action, flags,
+			       no_wait && i + now == n, what, e);
+	}
+	s->no_wait = no_wait;
+	return rc;
+}
+
+/* ---- evict, return ---- */
+
+/* A way for hand work: here on a master, else through Azure and SSH. */
+static int open_by_hand(struct session *s, struct way *w, struct err *e)
+{
+	if (way_open(s, w, e) < 0)
+		return -1;
+	if (way_there(w))
+		return 0;
+	*e = w->none;
+	return -1;
+}
+
+int cmd_evict(struct session *s, int argc, char **argv, struct err *e)
+{
+	const char *const *hosts = (const char *const *)argv + 1;
+	struct way w;
+	int rc = open_by_hand(s, &w, e);
+
+	if (rc == 0)
+		rc = way_begin(&w, hosts, (size_t)argc - 1, 0, e);
+	if (rc == 0 && !s->no_wait)
+		rc = way_out(&w, hosts, (size_t)argc - 1, e);
+	if (rc == 0)
+		ui_say(s->ui, "%s; 'azswarm return %s' brings it back",
+		       s->no_wait ? "on the way out" : "out of service", argv[1]);
+	way_close(&w);
+	return rc;
+}
+
+int cmd_return(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct way w;
+	int rc = open_by_hand(s, &w, e);
+
+	for (int i = 1; rc == 0 && i < argc; i++)
+		rc = way_return(&w, argv[i], e);
+	if (rc == 0 && !s->no_wait)
+		rc = way_back(&w, (const char *const *)argv + 1,
+			      (size_t)argc - 1, NULL, false, WAY_BACK_MS, e);
+	way_close(&w);
+	return rc;
+}
+
+/* ---- reimage, restart: one after the other, or all at once ---- */
+
+struct round {
+	struct session *s;
+	struct way way;
+	const char *verb; /* "reimage": Azure's action, and ours */
+	bool fresh;	  /* they come back as other nodes */
+	cJSON *done;	  /* names of those that were done before */
+};
+
+/* What was done of the same command, which was interrupted. */
+static void read_progress(struct round *r)
+{
+	struct buf text = BUF_INIT(PROGRESS_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+
+	if (file_exists(PROGRESS_FILE) &&
+	    file_read(PROGRESS_FILE, &text, &ignored) == 0 &&
+	    (doc = json_parse(buf_str(&text), PROGRESS_FILE, &ignored)) != NULL &&
+	    strcmp(json_str_opt(doc, "verb", ""), r->verb) == 0 &&
+	    strcmp(json_str_opt(doc, "group", ""),
+		   settings_get(r->s->set, S_COMPUTE_GROUP)) == 0)
+		r->done = cJSON_DetachItemFromObjectCaseSensitive(doc, "done");
+	if (!cJSON_IsArray(r->done)) {
+		json_free(r->done);
+		r->done = cJSON_CreateArray();
+	}
+	json_free(doc);
+	buf_release(&text);
+}
+
+static bool was_done(const struct round *r, const struct instance *vm)
+{
+	const cJSON *one;
+
+	cJSON_ArrayForEach(one, r->done)
+		if (strcmp(json_str_opt(one, "", ""), vm->name) == 0)
+			return true;
+	return false;
+}
+
+static int write_progress(struct round *r, const struct instance *vm, size_t n,
+			  struct err *e)
+{
+	struct buf text = BUF_INIT(PROGRESS_MAX);
+	cJSON *doc = cJSON_CreateObject();
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		json_add_str(r->done, NULL, vm[i].name);
+	json_add_str(doc, "verb", r->verb);
+	json_add_str(doc, "group", settings_get(r->s->set, S_COMPUTE_GROUP));
+	json_set(doc, "done", cJSON_Duplicate(r->done, true));
+	json_print(doc, &text);
+	rc = dir_make("parameters", 0700, e) < 0 ?
+		     -1 :
+		     file_write(PROGRESS_FILE, buf_str(&text), 0600, e);
+	json_free(doc);
+	buf_release(&text);
+	return rc;
+}
+
+/* A machine gets the set's present model first: without that it is made again
+ * as it once was, with an address, a key and a program of then. */
+static int act(struct round *r, const struct instance *vm, size_t n, struct err *e)
+{
+	char *names = names_of(vm, n);
+	char *what = xasprintf("%s: %s", names, r->verb);
+	bool no_wait = r->s->no_wait;
+	int rc = 0;
+
+	r->s->no_wait = false;
+	if (r->fresh) {
+		char *model = xasprintf("%s: the set's present model", names);
+
+		rc = instances_act(r->s, "manualupgrade", vm, n, 0, model, e);
+		free(model);
+	}
+	if (rc == 0)
+		rc = instances_act(r->s, r->verb, vm, n, 0, what, e);
+	r->s->no_wait = no_wait;
+	free(what);
+	free(names);
+	return rc;
+}
+
+/* These together: out, act, back. */
+static int go_round(struct round *r, const struct instance *vm, size_t n,
+		    bool out, struct err *e)
+{
+	const char **hosts = agents_hosts(vm, n);
+	char *names = names_of(vm, n);
+	cJSON *before = NULL;
+	int rc = -1;
+
+	ui_say(r->s->ui, "%s: %s", names, r->verb);
+	if (way_there(&r->way) && way_nodes(&r->way, &before, e) < 0)
+		goto out;
+	if ((out && take_out(&r->way, vm, n, e) < 0) || act(r, vm, n, e) < 0)
+		goto out;
+	/* they leave the swarm when they go down, and join as others */
+	if (way_there(&r->way) &&
+	    way_back(&r->way, hosts, n, before, true, WAY_BACK_MS, e) < 0)
+		goto out;
+	rc = write_progress(r, vm, n, e);
+out:
+	json_free(before);
+	free(hosts);
+	free(names);
+	return rc;
+}
+
+static int all_rounds(struct session *s, const char *verb, bool fresh,
+		      size_t at_once, bool out, int argc, char **argv,
+		      struct err *e)
+{
+	struct round r = { .s = s, .verb = verb, .fresh = fresh };
+	struct instances a;
+	size_t left = 0, now;
+	int rc = -1;
+
+	if (instances_list(s, &a, e) < 0 ||
+	    instances_choose(&a, argc, argv, e) < 0) {
+		instances_release(&a);
+		return -1;
+	}
+	read_progress(&r);
+	for (size_t i = 0; i < a.n; i++) {
+		struct instance vm = a.list[i];
+
+		if (was_done(&r, &vm)) {
+			ui_say(s->ui, "%s: done before", vm.name);
+			continue;
+		}
+		a.list[i] = a.list[left];
+		a.list[left++] = vm;
+	}
+	rc = way_open(s, &r.way, e);
+	for (size_t i = 0; rc == 0 && i < left; i += now) {
+		now = at_once == 0 || at_once > left - i ? left - i : at_once;
+		rc = go_round(&r, &a.list[i], now, out, e);
+	}
+	if (rc == 0) {
+		remove(PROGRESS_FILE);
+		ui_say(s->ui, "%zu agent%s: %s done", left,
+		       left == 1 ? "" : "s", verb);
+	}
+	way_close(&r.way);
+	json_free(r.done);
+	instances_release(&a);
+	return rc;
+}
+
+/* --at-a-time N; 1 unless given. */
+static int at_a_time(struct session *s, size_t usual, size_t *n, struct err *e)
+{
+	uint64_t v = usual;
+
+	if (s->at_a_time != NULL &&
+	    (!str_num(str_of(s->at_a_time), INSTANCES_MAX, &v) || v == 0))
+		return err_set(e, ERR_USAGE,
+			       "--at-a-time \"%s\": expected 1 or more",
+			       s->at_a_time);
+	*n = (size_t)v;
+	return 0;
+}
+
+int cmd_reimage_agents_serial(struct session *s, int argc, char **argv,
+			      struct err *e)
+{
+	size_t n;
+
+	if (at_a_time(s, 1, &n, e) < 0)
+		return -1;
+	return all_rounds(s, "reimage", true, n, true, argc, argv, e);
+}
+
+int cmd_restart_agents(struct session *s, int argc, char **argv, struct err *e)
+{
+	size_t n;
+
+	if (at_a_time(s, 1, &n, e) < 0)
+		return -1;
+	return all_rounds(s, "restart", false, n, true, argc, argv, e);
+}
+
+int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
+				struct err *e)
+{
+	size_t n;
+
+	if (at_a_time(s, 0, &n, e) < 0 ||
+	    (n == 0 && swarm_agree(s,
+				   "make all agents anew at once: what runs there is down "
+				   "until they are back",
+				   e) < 0))
+		return -1;
+	return all_rounds(s, "reimage", true, n, n != 0, argc, argv, e);
+}

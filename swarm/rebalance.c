@@ -1,0 +1,169 @@
+/*
+ * Spreading the tasks of services over the nodes again: one surplus task at a
+ * time is stopped where there are most, and Swarm begins it where there are
+ * fewest; the next only when the service has its number again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "docker/work.h"
+#include "swarm/way.h"
+#include "swarm/swarm.h"
+
+#define WHOLE_MS (5 * 60000) /* for a task to be stopped and to run elsewhere */
+#define LOOK_MS 500
+#define MOVES_MAX 1000
+
+struct balance {
+	struct session *s;
+	struct way way;
+	const char *service; /* NULL: all */
+	struct docker_work work;
+	struct docker_node *nodes;
+	size_t n_nodes;
+};
+
+static void forget(struct balance *b)
+{
+	docker_work_release(&b->work);
+	free(b->nodes);
+	b->nodes = NULL;
+	b->n_nodes = 0;
+}
+
+static int look(struct balance *b, struct err *e)
+{
+	struct docker *d = remote_docker(&b->way.remote);
+
+	forget(b);
+	return docker_work_read(d, &b->work, e) < 0 ?
+		       -1 :
+		       docker_nodes(d, &b->nodes, &b->n_nodes, e);
+}
+
+/* A service with a task too many; NULL: none. */
+static const struct docker_service *next(struct balance *b,
+					 struct docker_surplus *move)
+{
+	for (size_t i = 0; i < b->work.n_services; i++) {
+		const struct docker_service *s = &b->work.services[i];
+
+		if (b->service != NULL && strcmp(s->name, b->service) != 0)
+			continue;
+		if (docker_work_surplus(&b->work, b->nodes, b->n_nodes, s, move))
+			return s;
+	}
+	return NULL;
+}
+
+static bool task_runs(const struct docker_work *w, const char *id)
+{
+	for (size_t i = 0; i < w->n_tasks; i++)
+		if (strcmp(w->tasks[i].id, id) == 0)
+			return w->tasks[i].running;
+	return false;
+}
+
+/* Until that task has ended and its service has its number again. */
+static int wait_whole(struct balance *b, const char *service, const char *task,
+		      struct err *e)
+{
+	int64_t began = now_ms();
+	const struct docker_service *s;
+
+	for (;;) {
+		if (look(b, e) < 0)
+			return -1;
+		s = docker_work_service(&b->work, service);
+		if (s == NULL || (!task_runs(&b->work, task) &&
+				  docker_service_whole(&b->work, s)))
+			return 0;
+		if (now_ms() - began >= WHOLE_MS)
+			return err_set(e, ERR_TIMEOUT,
+				       "%s does not get its number back; "
+				       "nothing more is moved",
+				       s->name);
+		ui_waiting(b->s->ui, s->name, now_ms() - began, now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
+			return -1;
+	}
+}
+
+static int move_one(struct balance *b, const struct docker_service *s,
+		    const struct docker_surplus *move, struct err *e)
+{
+	char service[32], task[32], node[32];
+	struct err ignored = ERR_INIT;
+	int rc;
+
+	memcpy(service, s->id, sizeof(service));
+	memcpy(task, move->task->id, sizeof(task));
+	memcpy(node, move->from->id, sizeof(node));
+	ui_say(b->s->ui, "%s: one task from %s to a node with fewer", s->name,
+	       move->from->hostname);
+	rc = way_stop_task(&b->way, node, task, e);
+	if (rc == 0)
+		rc = wait_whole(b, service, task, e);
+	/* also when we are interrupted: nobody is to stop it later */
+	way_stop_task(&b->way, node, NULL, rc < 0 ? &ignored : e);
+	return rc < 0 || e->kind != ERR_NONE ? -1 : 0;
+}
+
+/* What would be moved, on a copy of what is. */
+static void show_moves(struct balance *b, struct listing *t)
+{
+	const struct docker_service *s;
+	struct docker_surplus move;
+
+	for (unsigned i = 0; i < MOVES_MAX && (s = next(b, &move)) != NULL; i++) {
+		struct docker_task *task =
+			&b->work.tasks[move.task - b->work.tasks];
+
+		listing_row(t);
+		listing_cell(t, "%s", s->name);
+		listing_cell(t, "%s", move.from->hostname);
+		listing_cell(t, "%s", move.to->hostname);
+		memcpy(task->node, move.to->id, sizeof(task->node));
+	}
+}
+
+int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e)
+{
+	static const char *const columns[] = { "service", "from", "to", NULL };
+	struct balance b = { .s = s, .service = argc > 1 ? argv[1] : NULL };
+	const struct docker_service *one;
+	struct docker_surplus move;
+	struct listing t;
+	unsigned moved = 0;
+	int rc = -1;
+
+	listing_init(&t, columns);
+	if (way_open(s, &b.way, e) < 0)
+		goto out;
+	if (!way_there(&b.way)) {
+		*e = b.way.none;
+		goto out;
+	}
+	if (look(&b, e) < 0)
+		goto out;
+	if (s->dry_run) {
+		show_moves(&b, &t);
+		rc = listing_print(&t, s->ui, e);
+		if (rc == 0 && cJSON_GetArraySize(t.rows) > 0)
+			s->exit_status = EXIT_PENDING;
+		goto out;
+	}
+	while (moved < MOVES_MAX && (one = next(&b, &move)) != NULL) {
+		if (move_one(&b, one, &move, e) < 0)
+			goto out;
+		moved++;
+	}
+	ui_say(s->ui, "%u task%s moved", moved, moved == 1 ? "" : "s");
+	rc = 0;
+out:
+	listing_release(&t);
+	forget(&b);
+	way_close(&b.way);
+	return rc < 0 ? err_in(e, "rebalance") : 0;
+}

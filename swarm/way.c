@@ -1,0 +1,432 @@
+/* Machines out of service and back; see way.h. */
+#include "swarm/way.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "node/layout.h"
+
+#define ASK_MS 30000
+#define LOOK_MS 1000
+#define HEALTHY_MS 5000 /* between the two successes that count */
+#define ANSWER_MAX (2u << 20)
+#define OUT_MS (2 * 3600000) /* over the helper's own limits, and all turns */
+#define LOST_MAX 30	     /* looks that failed in a row: masters change */
+
+/* ---- asking ---- */
+
+static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
+			   int64_t deadline_ms, struct err *e)
+{
+	struct way *w = ctx;
+	struct ssh_channel *c;
+	int fd;
+
+	(void)tls, (void)host, (void)port;
+	if (w->here) {
+		fd = unix_connect(LAYOUT_HELPER_SOCKET, deadline_ms, e);
+		return fd < 0 ? NULL : stream_of_fd(fd);
+	}
+	c = ssh_unix(w->remote.ssh, LAYOUT_HELPER_SOCKET, e);
+	if (c == NULL)
+		return NULL;
+	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
+		ssh_channel_close(c);
+		err_in(e, "the helper's socket on %s", w->remote.name);
+		return NULL;
+	}
+	return ssh_channel_stream(c);
+}
+
+static int ask_once(struct way *w, const char *method, const char *target,
+		    unsigned *status, cJSON **doc, struct err *e)
+{
+	char *url = xasprintf("http://helper%s", target);
+	struct http_request q = {
+		.method = method,
+		.url = url,
+		.deadline_ms = now_ms() + ASK_MS,
+		/* asked twice is asked once: each of these says how it is to be */
+		.idempotent = true,
+	};
+	struct http_response r;
+	struct err ignored = ERR_INIT;
+	int rc;
+
+	*doc = NULL;
+	http_response_init(&r, ANSWER_MAX);
+	rc = http_exchange(&w->http, &q, &r, e);
+	if (rc == 0) {
+		*status = r.head.status;
+		*doc = json_parse(str_trim(buf_str(&r.body)),
+				  "the helper's answer", &ignored);
+	}
+	http_response_release(&r);
+	free(url);
+	return rc;
+}
+
+/* The answer whatever its status; a master that went away is replaced by
+ * another one, once. */
+static int ask_any(struct way *w, const char *method, const char *target,
+		   unsigned *status, cJSON **doc, struct err *e)
+{
+	struct err once = ERR_INIT;
+
+	if (ask_once(w, method, target, status, doc, &once) == 0)
+		return 0;
+	http_client_release(&w->http);
+	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	if (w->here || once.kind == ERR_INTR || remote_reopen(&w->remote, e) < 0) {
+		if (e->kind == ERR_NONE)
+			*e = once;
+		return -1;
+	}
+	return ask_once(w, method, target, status, doc, e);
+}
+
+static int refusal(const char *method, const char *target, unsigned status,
+		   const cJSON *doc, struct err *e)
+{
+	return err_set(e, ERR_DOCKER, "%s %s: %s (%u)", method, target,
+		       json_str_opt(doc, "error", http_reason(status)), status);
+}
+
+static int ask(struct way *w, const char *method, const char *target,
+	       cJSON **doc, struct err *e)
+{
+	unsigned status;
+
+	if (ask_any(w, method, target, &status, doc, e) < 0)
+		return -1;
+	if (status == 200 && *doc != NULL)
+		return 0;
+	refusal(method, target, status, *doc, e);
+	json_free(*doc);
+	*doc = NULL;
+	return err_in(e, "helper on %s",
+		      w->here ? "this machine" : w->remote.name);
+}
+
+int way_open(struct session *s, struct way *w, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	cJSON *nodes = NULL;
+	int fd = unix_connect(LAYOUT_HELPER_SOCKET, now_ms() + 2000, &ignored);
+
+	*w = (struct way){ .s = s, .here = fd >= 0 };
+	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	if (fd >= 0) {
+		stream_close(stream_of_fd(fd));
+		return 0;
+	}
+	/* only a master's own socket can be asked without Azure */
+	if (!s->open && session_open(s, e) < 0)
+		return -1;
+	/* the table is asked for to see that there is somebody to ask */
+	if (remote_open(s, &w->remote, &w->none) == 0 &&
+	    way_nodes(w, &nodes, &w->none) == 0) {
+		json_free(nodes);
+		return 0;
+	}
+	switch (w->none.kind) {
+	case ERR_NET:
+	case ERR_TIMEOUT:
+	case ERR_DATA:
+	case ERR_DOCKER:
+		ui_say(s->ui,
+		       "the swarm cannot be asked (%s): machines that go "
+		       "are shut down in order, but not drained first",
+		       w->none.msg);
+		return 0;
+	default: /* an interrupt, or a machine that is not the one it should be */
+		*e = w->none;
+		return -1;
+	}
+}
+
+void way_close(struct way *w)
+{
+	http_client_release(&w->http);
+	if (!w->here && w->s != NULL)
+		remote_release(&w->remote);
+}
+
+bool way_there(const struct way *w)
+{
+	return w->none.kind == ERR_NONE;
+}
+
+int way_nodes(struct way *w, cJSON **nodes, struct err *e)
+{
+	return ask(w, "GET", "/nodes", nodes, e);
+}
+
+static bool is_ready(const cJSON *row)
+{
+	return strcmp(json_str_opt(row, "state", ""), "ready") == 0;
+}
+
+const cJSON *way_row(const cJSON *nodes, const char *host)
+{
+	const cJSON *row, *best = NULL;
+
+	cJSON_ArrayForEach(row, nodes)
+		if (strcmp(json_str_opt(row, "hostname", ""), host) == 0 &&
+		    (best == NULL || is_ready(row)))
+			best = row;
+	return best;
+}
+
+/* ---- out ---- */
+
+int way_begin(struct way *w, const char *const *hosts, size_t n,
+	      unsigned limit_s, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *target = limit_s != 0 ? xasprintf("/evict/%s?limit=%u",
+							hosts[i], limit_s) :
+					      xasprintf("/evict/%s", hosts[i]);
+		const cJSON *line;
+		unsigned status;
+		cJSON *doc;
+		int rc = ask_any(w, "POST", target, &status, &doc, e);
+
+		if (rc == 0 && status == 404)
+			ui_say(w->s->ui, "%s is no node of the swarm", hosts[i]);
+		else if (rc == 0 && status != 200)
+			rc = refusal("POST", target, status, doc, e);
+		cJSON_ArrayForEach(line, json_get(doc, "noticed"))
+			ui_say(w->s->ui, "  %s", json_str_opt(line, "", ""));
+		json_free(doc);
+		free(target);
+		if (rc < 0)
+			return err_in(e, "taking %s out of service", hosts[i]);
+	}
+	return 0;
+}
+
+/* One look at a host's way: 1 when it is over, 0 when it goes on, -1. */
+static int look_out(struct way *w, const char *host, char told[16], struct err *e)
+{
+	char *target = xasprintf("/evict/%s", host);
+	const char *stage;
+	unsigned status;
+	cJSON *doc;
+	int rc = ask_any(w, "GET", target, &status, &doc, e);
+
+	free(target);
+	if (rc < 0)
+		return -1;
+	stage = json_str_opt(doc, "stage", "");
+	if (status == 404 || strcmp(json_str_opt(doc, "state", ""), "down") == 0)
+		rc = 1; /* gone by itself */
+	else if (status != 200)
+		rc = refusal("GET", host, status, doc, e);
+	else if (*stage == '\0')
+		rc = err_set(e, ERR_DOCKER,
+			     "somebody brought it back into service");
+	else
+		rc = strcmp(stage, "out") == 0;
+	if (rc >= 0 && strcmp(told, stage) != 0) {
+		ui_say(w->s->ui, "  %s: %s%s", host,
+		       strcmp(stage, "asked") == 0 ?
+			       "waits for its turn" :
+		       strcmp(stage, "quiet") == 0 ?
+			       "unhealthy, so that the load balancer lets go" :
+		       strcmp(stage, "drain") == 0 ? "draining" :
+		       strcmp(stage, "out") == 0   ? "out of service" :
+						     "gone",
+		       json_bool_opt(doc, "cut", false) && rc == 1 ?
+			       ", although its limit passed before all ran elsewhere" :
+			       "");
+		snprintf(told, 16, "%s", stage);
+	}
+	json_free(doc);
+	return rc;
+}
+
+/* A failed look is no end: masters restart.  LOST_MAX of them in a row are. */
+static bool lost(unsigned *times, const struct err *once, struct err *e)
+{
+	if (once->kind != ERR_INTR && ++*times < LOST_MAX &&
+	    (once->kind == ERR_NET || once->kind == ERR_TIMEOUT ||
+	     once->kind == ERR_PROTO || once->kind == ERR_DOCKER))
+		return false;
+	*e = *once;
+	return true;
+}
+
+static int wait_a_look(struct way *w, const char *what, int64_t began,
+		       struct err *e)
+{
+	ui_waiting(w->s->ui, what, now_ms() - began, now_ms());
+	return sleep_until(now_ms() + LOOK_MS, e);
+}
+
+int way_out(struct way *w, const char *const *hosts, size_t n, struct err *e)
+{
+	int64_t began = now_ms();
+	int64_t until = began + OUT_MS;
+	unsigned times = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char told[16] = "";
+
+		for (;;) {
+			struct err once = ERR_INIT;
+			int rc = look_out(w, hosts[i], told, &once);
+
+			if (rc == 1)
+				break;
+			if (rc < 0 && lost(&times, &once, e))
+				return err_in(e, "%s", hosts[i]);
+			if (rc == 0)
+				times = 0;
+			if (now_ms() >= until)
+				return err_set(e, ERR_TIMEOUT,
+					       "%s does not get out of service",
+					       hosts[i]);
+			if (wait_a_look(w, hosts[i], began, e) < 0)
+				return -1;
+		}
+	}
+	ui_clear(w->s->ui);
+	return 0;
+}
+
+int way_return(struct way *w, const char *host, struct err *e)
+{
+	char *target = xasprintf("/return/%s", host);
+	cJSON *doc;
+	int rc = ask(w, "POST", target, &doc, e);
+
+	json_free(doc);
+	free(target);
+	return rc;
+}
+
+int way_stop_task(struct way *w, const char *node, const char *task, struct err *e)
+{
+	char *target = xasprintf("/stop/%s?task=%s", node,
+				 task != NULL ? task : "");
+	cJSON *doc;
+	int rc = ask(w, "POST", target, &doc, e);
+
+	json_free(doc);
+	free(target);
+	return rc;
+}
+
+/* ---- back ---- */
+
+/* Is it a node as it should be, and another one than before when it was made
+ * anew? */
+static bool is_back(const cJSON *nodes, const char *host, const cJSON *before,
+		    bool fresh)
+{
+	const cJSON *row = way_row(nodes, host), *old = way_row(before, host);
+
+	return row != NULL && is_ready(row) &&
+	       strcmp(json_str_opt(row, "availability", ""), "active") == 0 &&
+	       *json_str_opt(row, "stage", "") == '\0' &&
+	       !(fresh && old != NULL &&
+		 strcmp(json_str_opt(row, "id", ""),
+			json_str_opt(old, "id", "")) == 0);
+}
+
+static bool is_healthy(struct way *w, const char *host)
+{
+	char *target = xasprintf("/health/%s", host);
+	struct err ignored = ERR_INIT;
+	unsigned status = 0;
+	cJSON *doc = NULL;
+	bool well = ask_any(w, "GET", target, &status, &doc, &ignored) == 0 &&
+		    status == 200 && json_int_opt(doc, "status", 0) == 200;
+
+	json_free(doc);
+	free(target);
+	return well;
+}
+
+struct arrival {
+	int64_t well_ms; /* since when its probe succeeds; 0: it does not */
+	bool over;
+};
+
+/* One look at all that are not there yet; how many are left. */
+static size_t look_back(struct way *w, const char *const *hosts, size_t n,
+			const cJSON *before, bool fresh, struct arrival *a,
+			const cJSON *nodes)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (a[i].over)
+			continue;
+		if (!is_back(nodes, hosts[i], before, fresh) ||
+		    !is_healthy(w, hosts[i]))
+			a[i].well_ms = 0;
+		else if (a[i].well_ms == 0)
+			a[i].well_ms = now_ms();
+		else
+			a[i].over = now_ms() - a[i].well_ms >= 2 * HEALTHY_MS;
+		if (a[i].over)
+			ui_say(w->s->ui, "  %s: back in service", hosts[i]);
+		left += !a[i].over;
+	}
+	return left;
+}
+
+static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
+		    int64_t limit_ms, struct err *e)
+{
+	struct buf names = BUF_INIT(4096);
+
+	for (size_t i = 0; i < n; i++)
+		if (!a[i].over)
+			buf_addf(&names, "%s%s", names.n ? ", " : "", hosts[i]);
+	err_set(e, ERR_TIMEOUT, "not back in service within %lld minutes: %s",
+		(long long)limit_ms / 60000, names.str);
+	buf_release(&names);
+	return -1;
+}
+
+int way_back(struct way *w, const char *const *hosts, size_t n,
+	     const cJSON *before, bool fresh, int64_t limit_ms, struct err *e)
+{
+	struct arrival *a = xcalloc(n, sizeof(*a));
+	int64_t began = now_ms();
+	unsigned times = 0;
+	int rc = -1;
+
+	for (;;) {
+		struct err once = ERR_INIT;
+		cJSON *nodes = NULL;
+		size_t left = n;
+
+		if (way_nodes(w, &nodes, &once) == 0) {
+			left = look_back(w, hosts, n, before, fresh, a, nodes);
+			times = 0;
+		} else if (lost(&times, &once, e)) {
+			break;
+		}
+		json_free(nodes);
+		if (left == 0) {
+			rc = 0;
+			break;
+		}
+		if (now_ms() - began >= limit_ms) {
+			not_back(hosts, n, a, limit_ms, e);
+			break;
+		}
+		if (wait_a_look(w, n == 1 ? hosts[0] : "the machines to come back",
+				began, e) < 0)
+			break;
+	}
+	ui_clear(w->s->ui);
+	free(a);
+	return rc;
+}
