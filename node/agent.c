@@ -34,6 +34,7 @@
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evict.h"
+#include "node/imds.h"
 #include "node/node.h"
 #include "node/registry.h"
 
@@ -194,6 +195,7 @@ struct agent {
 	pthread_mutex_t lock;		/* for view, and what it points to */
 	struct agent_view view;
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
+	struct imds imds;		/* what Azure announces */
 
 	/* the watcher's own */
 	struct docker docker;
@@ -480,7 +482,7 @@ static int round_once(struct agent *a, struct err *e)
 	const char *why;
 	int rc;
 
-	v.leave_runs = leave_runs(&a->config);
+	v.leave_runs = leave_runs(&a->config) || atomic_load(&a->imds.away);
 	rc = look(a, &v, e);
 	v.unsettled_ms = a->unsettled_since_ms == 0 ? 0 : now_ms() - a->unsettled_since_ms;
 	look_room(a, &v);
@@ -556,7 +558,7 @@ static void handle(void *ctx, struct http_exchange *x)
 	json_add_str(doc, "node", a->node_id);
 	pthread_mutex_unlock(&a->lock);
 	/* at once, not when the watcher looks again */
-	v.leave_runs = v.leave_runs || leave_runs(&a->config);
+	v.leave_runs = v.leave_runs || leave_runs(&a->config) || atomic_load(&a->imds.away);
 	if (!str_eqz(http_x_path(x), "/healthz")) {
 		status = 404;
 		why = "no such path";
@@ -588,8 +590,14 @@ static int serve(struct agent *a, struct err *e)
 	s.listen_fd = tcp_listen(a->config.listen, &port, NULL, e);
 	if (s.listen_fd < 0)
 		return -1;
+	if (imds_start(&a->imds, &a->config, e) < 0) {
+		close(s.listen_fd);
+		return -1;
+	}
 	if (pthread_create(&watcher, NULL, watch, a) != 0) {
 		close(s.listen_fd);
+		interrupt_request();
+		imds_stop(&a->imds);
 		return err_set(e, ERR_IO, "no thread to watch the engine with");
 	}
 	notify("READY=1\nSTATUS=joining");
@@ -598,6 +606,7 @@ static int serve(struct agent *a, struct err *e)
 	notify("STOPPING=1");
 	interrupt_request();
 	pthread_join(watcher, NULL);
+	imds_stop(&a->imds);
 	close(s.listen_fd);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);

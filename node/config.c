@@ -55,6 +55,8 @@ static const struct field {
 	{ "leave_s", SECONDS, IN(leave_ms), 1, 86400, NULL, 90 },
 	/* the load balancer asks every 5 s and believes the second refusal */
 	{ "settle_s", SECONDS, IN(settle_ms), 0, 30, NULL, 11 },
+	{ "metadata_host", TEXT, IN(metadata_host), 0, 0, LAYOUT_METADATA_HOST, 0 },
+	{ "metadata_port", NUMBER, IN(metadata_port), 1, 65535, NULL, 80 },
 	{ "helper_socket", TEXT, IN(helper_socket), 0, 0, LAYOUT_HELPER_SOCKET, 0 },
 	{ "run_dir", TEXT, IN(run_dir), 0, 0, NULL, 0 },
 	{ "helper_key", TEXT, IN(key_path), 0, 0, NULL, 0 },

@@ -38,6 +38,8 @@ struct node_config {
 	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
 	char run_dir[128];			/* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	char metadata_host[100];		/* Azure's; "": no scheduled events */
+	unsigned metadata_port;
 	char helper_socket[100];		/* the helper's, for the operator; "": none */
 	char key_path[256];			/* the helper's key; "": beside node.json */
 };

@@ -26,6 +26,9 @@
 /* Azure splits larger packets and loses the parts. */
 #define LAYOUT_MTU 1400
 
+/* Azure's metadata service, which every machine of its has. */
+#define LAYOUT_METADATA_HOST "169.254.169.254"
+
 /* TCP ports. */
 #define LAYOUT_HELPER_PORT 1337
 #define LAYOUT_HEALTH_PORT 1338		/* the agent's, for the load balancer */

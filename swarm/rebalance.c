@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "docker/work.h"
+#include "swarm/plan.h"
 #include "swarm/way.h"
 #include "swarm/swarm.h"
 

@@ -15,8 +15,6 @@
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
-#define EXIT_PENDING 5			/* of a --dry-run that shows changes */
-
 /* What to do about an error of Azure's; NULL when that is not known. */
 const char *advice(const struct err *e);
 
