@@ -62,6 +62,7 @@
 #define LEAVE_KEEP_MS 15000	/* for the engine to leave and to tell the helper */
 #define LEAVE_TOLD_MS 3000
 #define LEAVE_LOOK_MS 1000
+#define LEAVE_SILENT_MAX 5	/* looks in a row that nobody answered */
 
 /* ---- deciding ------------------------------------------------------------ */
 
@@ -689,6 +690,7 @@ static int way_out(struct leaving *l, struct err *e)
 	char *query = xasprintf("?by=shutdown&limit=%lld",
 				(long long)((until - now_ms()) / 1000 - EVICT_QUIET_S));
 	char stage[16] = "", told[16] = "";
+	unsigned silent = 0;
 	bool cut = false;
 	int rc = ask_way(l, "POST", query, LEAVE_ASK_MS, stage, &cut, e);
 
@@ -701,8 +703,11 @@ static int way_out(struct leaving *l, struct err *e)
 		memcpy(told, stage, sizeof(told));
 		if (sleep_until(now_ms() + LEAVE_LOOK_MS, e) < 0)
 			return -1;
-		/* a master that changes is asked again */
-		ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once);
+		/* masters change; when all of them go, nobody is left to wait for */
+		if (ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once) == 0)
+			silent = 0;
+		else if (++silent == LEAVE_SILENT_MAX)
+			return err_set(e, ERR_NET, "%s", once.msg);
 	}
 	if (rc == 0)
 		say("agent leave: %s, after %lld s",
