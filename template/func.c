@@ -147,7 +147,7 @@ cJSON *new_parsed(struct call *c, struct str s)
 	struct err e = ERR_INIT;
 	cJSON *v;
 
-	json_relax(s, &b);
+	template_strict_json(s, &b);
 	v = spend(c->ev, s.n * 4) ? json_parse(buf_str(&b), "the text", &e) : NULL;
 	buf_burn(&b);
 	return v != NULL ? v : refuse(c, e.msg);
@@ -736,22 +736,38 @@ static cJSON *f_environment(struct call *c)
 static cJSON *f_subscription(struct call *c)
 {
 	const struct template_scope *s = scope(c);
+	cJSON *out = cJSON_CreateObject();
 
-	return json_fmt("{'id':'/subscriptions/%s','subscriptionId':%s,'tenantId':%s,'displayName':'local'}",
-			s->subscription_id, s->subscription_id, s->tenant_id);
+	buf_addf(&c->b, "/subscriptions/%s", s->subscription_id);
+	json_add_str(out, "id", c->b.str);
+	json_add_str(out, "subscriptionId", s->subscription_id);
+	json_add_str(out, "tenantId", s->tenant_id);
+	json_add_str(out, "displayName", "local");
+	return out;
 }
 
 static cJSON *f_tenant(struct call *c)
 {
 	const char *id = scope(c)->tenant_id;
+	cJSON *out = cJSON_CreateObject();
 
-	return json_fmt("{'countryCode':'US','displayName':'Local Azure','id':'/tenants/%s','tenantId':%s}", id, id);
+	buf_addf(&c->b, "/tenants/%s", id);
+	json_add_str(out, "countryCode", "US");
+	json_add_str(out, "displayName", "Local Azure");
+	json_add_str(out, "id", c->b.str);
+	json_add_str(out, "tenantId", id);
+	return out;
 }
 
 static cJSON *f_deployment(struct call *c)
 {
-	return json_fmt("{'name':%s,'properties':{'mode':'Incremental','provisioningState':'Accepted'}}",
-			scope(c)->deployment_name);
+	cJSON *out = cJSON_CreateObject(), *properties;
+
+	json_add_str(out, "name", scope(c)->deployment_name);
+	properties = json_add_obj(out, "properties");
+	json_add_str(properties, "mode", "Incremental");
+	json_add_str(properties, "provisioningState", "Accepted");
+	return out;
 }
 
 /* "Ns/a/b" and the names x, y: /providers/Ns/a/x/b/y behind what is in c->b. */
@@ -821,11 +837,14 @@ static cJSON *f_pick_zones(struct call *c)
 		return refuse(c, "the location has 3 zones");
 	out = cJSON_CreateArray();
 	/* what is in one zone or another, in a region that has some */
-	if (!listed("Microsoft.Compute Microsoft.Network", c->v[0]->valuestring) ||
+	if (!str_listed("Microsoft.Compute Microsoft.Network", c->v[0]->valuestring) ||
 	    str_eqz(arg_text(c, 2), "westus"))
 		n = 0;
-	for (int64_t i = 1; i <= n; i++)
-		json_push(out, "'%l'", offset + i);
+	for (int64_t i = 1; i <= n; i++) {
+		char zone[2] = { (char)('0' + offset + i), '\0' };
+
+		json_add_str(out, NULL, zone);
+	}
 	return out;
 }
 

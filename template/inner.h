@@ -1,7 +1,6 @@
-#ifndef EMULATOR_TEMPLATE_INNER_H
-#define EMULATOR_TEMPLATE_INNER_H
+#ifndef TEMPLATE_INNER_H
+#define TEMPLATE_INNER_H
 
-#include "emulator/jsonf.h"
 #include "template/template.h"
 
 /* What the files of the template language share. */

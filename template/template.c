@@ -93,8 +93,10 @@ static struct item *item_find(struct item *items, size_t n, struct str name)
 static cJSON *variable_copies(struct eval *ev, const cJSON *def)
 {
 	/* the evaluator knows the loop as a member of an object */
-	cJSON *wrap = json_fmt("{'copy':[%j]}", def), *got, *v = NULL;
+	cJSON *wrap = cJSON_CreateObject(), *got, *v = NULL;
 
+	cJSON_AddItemToArray(json_add_arr(wrap, "copy"),
+			     cJSON_Duplicate(def, true));
 	got = eval_value(ev, wrap);
 	if (got != NULL && got->child != NULL)
 		v = cJSON_DetachItemViaPointer(got, got->child);
@@ -677,7 +679,7 @@ static cJSON *body(struct eval *ev, const cJSON *def)
 	ev->may = MAY_USE_VARIABLES | MAY_REFER;
 	for (const cJSON *m = def->child; m != NULL && !failed(ev); m = m->next) {
 		size_t was = path_name(ev, m->string);
-		bool skip = listed("type name apiVersion scope condition dependsOn copy resources comments "
+		bool skip = str_listed("type name apiVersion scope condition dependsOn copy resources comments "
 				   "metadata", m->string);
 		cJSON *v = skip ? NULL : eval_value(ev, m);
 
@@ -847,11 +849,11 @@ static void check_members(struct eval *ev, const cJSON *doc)
 	};
 
 	for (const cJSON *m = doc->child; m != NULL; m = m->next) {
-		if (!listed("$schema contentVersion apiProfile metadata parameters variables functions "
+		if (!str_listed("$schema contentVersion apiProfile metadata parameters variables functions "
 			    "resources outputs languageVersion definitions", m->string))
 			not_parsed(ev, "Could not find member on object of type 'Template':", m->string);
 		for (size_t i = 0; i < 4; i++) {
-			if (!is(m->string, limits[i].name))
+			if (!str_is(m->string, limits[i].name))
 				continue;
 			if (i < 3 && !cJSON_IsObject(m))
 				not_parsed(ev, "An object is expected in", m->string);

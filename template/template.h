@@ -1,5 +1,5 @@
-#ifndef EMULATOR_TEMPLATE_H
-#define EMULATOR_TEMPLATE_H
+#ifndef TEMPLATE_TEMPLATE_H
+#define TEMPLATE_TEMPLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,5 +113,12 @@ struct str template_error(const struct err *e, struct str *text);
 /* One expression "[...]" by itself, for tests and the fuzzer; t may be NULL
  * (no parameters, no variables, no scope).  NULL with e set. */
 cJSON *template_expression(struct template *t, const char *text, struct err *e);
+
+/*
+ * Strict JSON out of what Resource Manager lets pass and others rely on: names
+ * without quotes, single quotes, comments, line ends in strings, a comma too
+ * many.  Garbage stays garbage.
+ */
+void template_strict_json(struct str text, struct buf *out);
 
 #endif

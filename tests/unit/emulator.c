@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "emulator/inner.h"
+#include "template/template.h"
 
 static int failed;
 
@@ -94,7 +95,7 @@ static void relaxed(void)
 		struct err e = ERR_INIT;
 		cJSON *doc;
 
-		json_relax(str_of(bodies[i].text), &b);
+		template_strict_json(str_of(bodies[i].text), &b);
 		doc = json_parse(buf_str(&b), "body", &e);
 		if (doc != NULL)
 			json_print(doc, &out);
@@ -111,7 +112,7 @@ static void relaxed(void)
 			char *copy = xmalloc(n);
 
 			memcpy(copy, bodies[i].text, n);
-			json_relax((struct str){ copy, n }, &b);
+			template_strict_json((struct str){ copy, n }, &b);
 			free(copy);
 			buf_release(&b);
 		}
@@ -171,7 +172,7 @@ static void store(void)
 	check("a part that is not", store_doc(m, id) == NULL, "something");
 	check("a whole document", store_doc(m, vnet) == n->doc, "no");
 	n = store_referrer(m, vnet);
-	check("who names a part of it", n != NULL && is(json_str_opt(n->doc, "id", ""), nic), "nobody");
+	check("who names a part of it", n != NULL && str_is(json_str_opt(n->doc, "id", ""), nic), "nobody");
 	check("who names nobody", store_referrer(m, nic) == NULL, "somebody");
 	check("save", store_save(m, &e) == 0, e.msg);
 	free_store(m);
@@ -179,10 +180,10 @@ static void store(void)
 	m = new_store(dir);
 	check("the same subscription", strcmp(m->subscription, subscription) == 0, m->subscription);
 	n = store_find(m, nic);
-	check("secrets are kept", n != NULL && is(json_str_opt(n->hide, "key", ""), "secret"), "no");
+	check("secrets are kept", n != NULL && str_is(json_str_opt(n->hide, "key", ""), "secret"), "no");
 	n = store_find(m, vnet);
 	check("what was under way is over", n != NULL &&
-	      is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"), "no");
+	      str_is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"), "no");
 	check("blobs, too", store_find(m, "blob:a/C/Dir") != NULL, "no");
 	free_store(m);
 	dir_remove(dir, &e);
@@ -199,7 +200,7 @@ static void words(void)
 		const char *got = location_find(regions[i].name);
 
 		check(regions[i].name != NULL ? regions[i].name : "no region",
-		      regions[i].wanted == NULL ? got == NULL : is(got, regions[i].wanted),
+		      regions[i].wanted == NULL ? got == NULL : str_is(got, regions[i].wanted),
 		      got != NULL ? got : "none");
 	}
 	check("a version that is listed", version_known("2024-07-01, 2015-06-15", "2015-06-15"), "no");
