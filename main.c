@@ -18,7 +18,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
-#include "template/template.h"
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"
@@ -396,39 +395,6 @@ static int run_emulator(struct call *c, struct err *e)
 	return rc;
 }
 
-/* A template is evaluated here as in the local Azure. */
-static cJSON *expand(const struct session *s, const cJSON *properties, struct err *e)
-{
-	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
-	cJSON *changes = cJSON_CreateArray(), *here = cJSON_CreateObject(), *c, *after = here;
-	struct template_scope scope = {
-		.subscription_id = s->az.subscription, .tenant_id = "", .group_name = group, .group = here,
-		.deployment_name = "plan", .now = unix_time(), .hide_secure = true,
-	};
-	const struct template_resource *r;
-	struct template *t;
-	size_t n = 0;
-
-	json_add_str(here, "location", settings_get(s->set, S_LOCATION));
-	t = template_open(json_get(properties, "template"), json_get(properties, "parameters"), &scope, e);
-	r = t != NULL ? template_resources(t, &n) : NULL;
-	for (size_t i = 0; i < n && after != NULL; i++) {
-		if (!r[i].deploy || (after = template_resource(t, i, e)) == NULL)
-			continue;
-		json_add_str(after, "type", r[i].type);
-		c = json_add_obj(changes, NULL);
-		json_add_str(c, "resourceId", r[i].id);
-		json_add_str(c, "changeType", "Create");
-		json_set(c, "after", after);
-	}
-	template_free(t);
-	json_free(here);
-	if (t != NULL && after != NULL)
-		return changes;
-	json_free(changes);
-	return NULL;
-}
-
 /* ---- the command line ---- */
 
 static bool in_list(const char *list, const char *flag, size_t n)
@@ -719,7 +685,6 @@ int main(int argc, char **argv)
 	c.session.set = &c.settings;
 	c.session.ui = &c.ui;
 	c.session.version = AZSWARM_VERSION;
-	c.session.expand = expand;
 	/* flags are taken last, for they win */
 	cmd = command_of(&c, argv[1]);
 	if (cmd != NULL && (cmd->needs & (NEEDS_SETTINGS | NEEDS_LOGIN)) &&

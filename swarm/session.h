@@ -26,11 +26,6 @@ struct session {
 	size_t n_forwards;
 	int exit_status;		/* of a command over there, when that is ours, too */
 	const char *confirm;		/* --confirm NAME, NULL: ask */
-	/*
-	 * A template evaluated without Azure: [{"resourceId", "changeType":
-	 * "Create", "after"}], as in a what-if.  NULL with e set.
-	 */
-	cJSON *(*expand)(const struct session *s, const cJSON *properties, struct err *e);
 	char *account;			/* storage account name, after session_open */
 
 	struct tls_trust *trust;
