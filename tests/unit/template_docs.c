@@ -355,7 +355,7 @@ static void every_function(const struct func *f)
 	char name[80];
 	size_t i;
 
-	for (; f->name[0] != '\0'; f++) {
+	for (; f->name != NULL; f++) {
 		for (i = 0; i < sizeof(rows) / sizeof(rows[0]) && strcmp(rows[i].function, f->name) != 0; i++)
 			;
 		snprintf(name, sizeof(name), "there is a row for %s", f->name);
@@ -415,8 +415,8 @@ int main(void)
 		snprintf(want, sizeof(want), "!template function '%s' is not valid", refused[i]);
 		expression(t, text, want);
 	}
-	every_function(funcs);
-	every_function(text_funcs);
+	for (size_t i = 0; func_tables[i] != NULL; i++)
+		every_function(func_tables[i]);
 	template_free(t);
 	json_free(doc);
 	json_free(group);
