@@ -8,7 +8,7 @@
 
 #include "template/inner.h"
 
-#define ZONES 3		/* in every location */
+#define ZONES 3 /* in every location */
 
 static const struct template_scope *scope(struct invocation *inv)
 {
@@ -19,14 +19,14 @@ static const struct template_scope *scope(struct invocation *inv)
 
 static cJSON *f_parameters(struct invocation *inv)
 {
-	return template_parameter(inv->ev, func_arg_text(inv, 0));
+	return declared_parameter(inv->ev, func_arg_text(inv, 0));
 }
 
 static cJSON *f_variables(struct invocation *inv)
 {
 	if (!(inv->ev->may & MAY_USE_VARIABLES))
 		return func_misplaced(inv);
-	return template_variable(inv->ev, func_arg_text(inv, 0));
+	return declared_variable(inv->ev, func_arg_text(inv, 0));
 }
 
 /* copyIndex(), copyIndex(OFFSET), copyIndex(LOOP), copyIndex(LOOP, OFFSET) */
@@ -37,18 +37,18 @@ static cJSON *f_copy_index(struct invocation *inv)
 	size_t at = named ? 1 : 0;
 	int64_t offset = 0;
 
-	if (inv->n > at + 1 ||
-	    (inv->n > at && !value_int(inv->arg[at], &offset)))
+	if (inv->n > at + 1 || (inv->n > at && !value_int(inv->arg[at], &offset)))
 		return func_refuse(inv, "it takes a loop's name and an integer "
-				   "to add");
-	while (l != NULL && (named ? !str_ieqz(func_arg_text(inv, 0), l->name)
-				   : !l->plain))
+					"to add");
+	while (l != NULL &&
+	       (named ? !str_ieqz(func_arg_text(inv, 0), l->name) : !l->plain))
 		l = l->up;
 	if (l == NULL)
-		return eval_fail(inv->ev, "The template function 'copyIndex' "
-				 "is not expected at this location. The "
-				 "function can only be used in a resource with "
-				 "copy specified.");
+		return eval_fail(inv->ev,
+				 "The template function 'copyIndex' is not "
+				 "expected at this location. The function can "
+				 "only be used in a resource with copy "
+				 "specified.");
 	return func_give_int(inv, l->index + offset);
 }
 
@@ -153,7 +153,7 @@ static cJSON *give_id(struct invocation *inv, size_t at)
 		type.n--;
 	if (!str_cut(&type, '/', &ns))
 		return func_refuse(inv, "it requires a resource type with its "
-				   "namespace");
+					"namespace");
 	buf_addf(&inv->text, "/providers/%.*s", STR_ARG(ns));
 	for (; str_next(&type, '/', &seg); i++)
 		if (i < inv->n)
@@ -162,8 +162,9 @@ static cJSON *give_id(struct invocation *inv, size_t at)
 	if (i == inv->n)
 		return func_give_text(inv);
 	buf_reset(&inv->text);
-	buf_addf(&inv->text, "the type '%.80s' requires '%zu' resource name "
-		 "argument(s)", inv->arg[at]->valuestring, i - at - 1);
+	buf_addf(&inv->text,
+		 "the type '%.80s' requires '%zu' resource name argument(s)",
+		 inv->arg[at]->valuestring, i - at - 1);
 	return func_refuse(inv, inv->text.str);
 }
 
@@ -189,8 +190,8 @@ static cJSON *f_subscription_resource_id(struct invocation *inv)
 {
 	bool given = !has_slash(inv, 0);
 
-	buf_addf(&inv->text, "/subscriptions/%s", given ?
-		 inv->arg[0]->valuestring : scope(inv)->subscription_id);
+	buf_addf(&inv->text, "/subscriptions/%s",
+		 given ? inv->arg[0]->valuestring : scope(inv)->subscription_id);
 	return give_id(inv, given ? 1 : 0);
 }
 
@@ -225,8 +226,10 @@ static char *refers_to(struct invocation *inv, const char **api)
 	}
 	id = template_resolve(ev->t, func_arg_text(inv, 0), &i);
 	if (id == NULL) {
-		eval_fail(ev, "The resource '%.200s' is not defined in the "
-			  "template.", inv->arg[0]->valuestring);
+		eval_fail(ev,
+			  "The resource '%.200s' is not defined in the "
+			  "template.",
+			  inv->arg[0]->valuestring);
 		return NULL;
 	}
 	if (inv->n > 1)
@@ -234,8 +237,9 @@ static char *refers_to(struct invocation *inv, const char **api)
 	else
 		*api = i != SIZE_MAX ? template_api_version(ev->t, i) : "";
 	if (**api == '\0')
-		eval_fail(ev, "The reference to '%.200s' requires an API "
-			  "version.", id);
+		eval_fail(ev,
+			  "The reference to '%.200s' requires an API version.",
+			  id);
 	else if (i != SIZE_MAX)
 		template_add_need(ev, i);
 	if (eval_failed(ev) || ev->dry) {
@@ -268,7 +272,7 @@ static cJSON *f_reference(struct invocation *inv)
 
 	if (full && !str_ieqz(func_arg_text(inv, 2), "Full"))
 		return func_refuse(inv, "its third argument can only be "
-				   "'Full'");
+					"'Full'");
 	id = refers_to(inv, &api);
 	if (id == NULL)
 		return NULL;
@@ -303,19 +307,23 @@ const struct func func_deployment[] = {
 	{ "subscription", { 0 }, f_subscription },
 	{ "tenant", { 0 }, f_tenant },
 	{ "deployment", { 0 }, f_deployment },
-	{ "pickZones", { STRING, STRING, STRING, INTEGER | OPTIONAL,
-			 INTEGER | OPTIONAL }, f_pick_zones },
+	{ "pickZones",
+	  { STRING, STRING, STRING, INTEGER | OPTIONAL, INTEGER | OPTIONAL },
+	  f_pick_zones },
 	{ "resourceId", { STRING | REPEATED }, f_resource_id },
-	{ "subscriptionResourceId", { STRING | REPEATED },
+	{ "subscriptionResourceId",
+	  { STRING | REPEATED },
 	  f_subscription_resource_id },
 	{ "tenantResourceId", { STRING | REPEATED }, f_tenant_resource_id },
-	{ "extensionResourceId", { STRING, STRING | REPEATED },
+	{ "extensionResourceId",
+	  { STRING, STRING | REPEATED },
 	  f_extension_resource_id },
-	{ "reference", { STRING, STRING | OPTIONAL, STRING | OPTIONAL },
-	  f_reference },
+	{ "reference", { STRING, STRING | OPTIONAL, STRING | OPTIONAL }, f_reference },
 	{ .name = NULL },
 };
 
 const struct func func_list_any = {
-	"list*", { STRING, STRING, OBJECT | OPTIONAL }, f_list,
+	"list*",
+	{ STRING, STRING, OBJECT | OPTIONAL },
+	f_list,
 };

@@ -16,27 +16,34 @@
 #define ARGS_MAX 1000
 #define LAMBDA_VARIABLES_MAX 3
 
-/* ---- errors, budgets, places ---------------------------------------------- */
+/* ---- errors, budgets, places ---- */
 
-static __attribute__((format(printf, 2, 0)))
-void set_error(struct eval *ev, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) void
+set_error(struct eval *ev, const char *fmt, va_list ap)
 {
 	struct buf why = BUF_INIT(700);
 
 	buf_vaddf(&why, fmt, ap);
 	if (ev->stage == STAGE_OUTPUT)
-		err_set(ev->e, ERR_AZURE, "DeploymentOutputEvaluationFailed: The template output "
-			"'%s' at '%s' is not valid: %s", ev->name, ev->path.str, why.str);
+		err_set(ev->e, ERR_AZURE,
+			"DeploymentOutputEvaluationFailed: The template output "
+			"'%s' at '%s' is not valid: %s",
+			ev->name, ev->path.str, why.str);
 	else if (ev->stage == STAGE_DEPLOY)
-		err_set(ev->e, ERR_AZURE, "InvalidTemplate: Unable to process template language "
-			"expressions for %s '%s' at '%s'. '%s'", ev->kind, ev->name,
-			ev->path.str, why.str);
+		err_set(ev->e, ERR_AZURE,
+			"InvalidTemplate: Unable to process template language "
+			"expressions for %s '%s' at '%s'. '%s'",
+			ev->kind, ev->name, ev->path.str, why.str);
 	else if (ev->kind == NULL)
-		err_set(ev->e, ERR_AZURE, "InvalidTemplate: Deployment template validation "
-			"failed: '%s'.", why.str);
+		err_set(ev->e, ERR_AZURE,
+			"InvalidTemplate: Deployment template validation "
+			"failed: '%s'.",
+			why.str);
 	else
-		err_set(ev->e, ERR_AZURE, "InvalidTemplate: Deployment template validation "
-			"failed: 'The template %s '%s' at '%s' is not valid: %s'.",
+		err_set(ev->e, ERR_AZURE,
+			"InvalidTemplate: Deployment template validation "
+			"failed: 'The template %s '%s' at '%s' is not valid: "
+			"%s'.",
 			ev->kind, ev->name, ev->path.str, why.str);
 	buf_release(&why);
 }
@@ -61,7 +68,8 @@ bool eval_failed(const struct eval *ev)
 bool eval_spend(struct eval *ev, size_t n)
 {
 	if (n > WORK_MAX - ev->work) {
-		eval_fail(ev, "Evaluating the template takes more than %u bytes.", WORK_MAX);
+		eval_fail(ev, "Evaluating the template takes more than %u bytes.",
+			  WORK_MAX);
 		return false;
 	}
 	ev->work += n;
@@ -92,21 +100,22 @@ void eval_path_back(struct eval *ev, size_t was)
 static bool enter(struct eval *ev)
 {
 	if (ev->depth >= DEPTH_MAX) {
-		eval_fail(ev, "Expressions are nested more than %d levels deep.", DEPTH_MAX);
+		eval_fail(ev, "Expressions are nested more than %d levels deep.",
+			  DEPTH_MAX);
 		return false;
 	}
 	ev->depth++;
 	return true;
 }
 
-/* ---- the grammar ------------------------------------------------------------ */
+/* ---- the grammar ---- */
 
 static cJSON *expression(struct eval *ev, struct str *s, bool skip);
 
 static void blanks(struct str *s)
 {
-	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == '\r' ||
-			    s->p[0] == '\n'))
+	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' ||
+			    s->p[0] == '\r' || s->p[0] == '\n'))
 		*s = str_skip(*s, 1);
 }
 
@@ -128,9 +137,12 @@ static cJSON *unexpected(struct eval *ev, const struct str *s)
 {
 	struct str c = str_head(*s, str_utf8(*s));
 
-	return eval_fail(ev, "The template language expression '%.*s' is not valid: the string "
-		    "character '%.*s' at position '%zu' is not expected.",
-		    STR_ARG(str_head(ev->text, 200)), STR_ARG(c), ev->text.n - s->n);
+	return eval_fail(ev,
+			 "The template language expression '%.*s' is not "
+			 "valid: the string character '%.*s' at position '%zu' "
+			 "is not expected.",
+			 STR_ARG(str_head(ev->text, 200)), STR_ARG(c),
+			 ev->text.n - s->n);
 }
 
 static bool need(struct eval *ev, struct str *s, char c)
@@ -171,8 +183,10 @@ static cJSON *literal(struct eval *ev, struct str *s, bool skip)
 		buf_addc(&b, '\'');
 		*s = str_skip(*s, 1);
 	}
-	eval_fail(ev, "The template language expression '%.*s' is not valid: a string has no end.",
-	     STR_ARG(str_head(ev->text, 200)));
+	eval_fail(ev,
+		  "The template language expression '%.*s' is not valid: a "
+		  "string has no end.",
+		  STR_ARG(str_head(ev->text, 200)));
 out:
 	buf_release(&b);
 	return v;
@@ -195,8 +209,10 @@ static cJSON *if_else(struct eval *ev, struct str *s, bool skip)
 	bool known = cond != NULL, truth = cJSON_IsTrue(cond);
 
 	if (known && !cJSON_IsBool(cond))
-		eval_fail(ev, "Unable to evaluate template language function 'if': its first argument "
-		     "is of type '%s', not 'Boolean'.", value_type(cond));
+		eval_fail(ev,
+			  "Unable to evaluate template language function 'if': "
+			  "its first argument is of type '%s', not 'Boolean'.",
+			  value_type(cond));
 	cJSON_Delete(cond);
 	if (eval_failed(ev) || !need(ev, s, ','))
 		return NULL;
@@ -208,7 +224,9 @@ static cJSON *if_else(struct eval *ev, struct str *s, bool skip)
 	if (!eval_failed(ev) && need(ev, s, ')') && !cJSON_IsRaw(v))
 		return v;
 	if (cJSON_IsRaw(v))
-		eval_fail(ev, "A lambda is not expected in the template function 'if'.");
+		eval_fail(ev,
+			  "A lambda is not expected in the template function "
+			  "'if'.");
 	cJSON_Delete(v);
 	return NULL;
 }
@@ -225,7 +243,8 @@ static cJSON *lambda(struct eval *ev, struct str *s, bool skip)
 		last = *s;
 		expression(ev, s, true);
 		if (!eval_failed(ev) && peek(s, ',') && last.p[0] != '\'')
-			return eval_fail(ev, "The names of a lambda's variables must be strings.");
+			return eval_fail(ev, "The names of a lambda's variables "
+					 "must be strings.");
 	} while (!eval_failed(ev) && eat(s, ','));
 	if (eval_failed(ev))
 		return NULL;
@@ -238,7 +257,8 @@ static cJSON *lambda(struct eval *ev, struct str *s, bool skip)
 	return v;
 }
 
-cJSON *eval_lambda(struct eval *ev, const cJSON *fn, const cJSON *const *values, size_t n)
+cJSON *eval_lambda(struct eval *ev, const cJSON *fn, const cJSON *const *values,
+		   size_t n)
 {
 	struct str s = str_of(fn->valuestring), was = ev->text, last;
 	const struct lambda_variable *outer = ev->lambda_variables;
@@ -249,17 +269,20 @@ cJSON *eval_lambda(struct eval *ev, const cJSON *fn, const cJSON *const *values,
 	ev->text = s;
 	for (;;) {
 		blanks(&s);
-		last = s;		/* a variable's name, or the body */
+		last = s; /* a variable's name, or the body */
 		expression(ev, &s, true);
 		if (eval_failed(ev) || !eat(&s, ','))
 			break;
 		if (i == n || i == LAMBDA_VARIABLES_MAX) {
-			eval_fail(ev, "The lambda has more than %zu variables.", n);
+			eval_fail(ev, "The lambda has more than %zu variables.",
+				  n);
 			break;
 		}
 		if ((name = literal(ev, &last, false)) == NULL)
 			break;
-		b[i] = (struct lambda_variable){ ev->lambda_variables, xstrdup(name->valuestring), values[i] };
+		b[i] = (struct lambda_variable){ ev->lambda_variables,
+						 xstrdup(name->valuestring),
+						 values[i] };
 		ev->lambda_variables = &b[i++];
 		cJSON_Delete(name);
 	}
@@ -283,7 +306,8 @@ static bool read_args(struct invocation *inv, struct str *s, bool skip)
 		do {
 			if (inv->n == cap) {
 				cap += 4;
-				inv->arg = xrealloc(inv->arg, cap * sizeof(*inv->arg));
+				inv->arg = xrealloc(inv->arg,
+						    cap * sizeof(*inv->arg));
 			}
 			inv->arg[inv->n] = expression(ev, s, skip);
 			known = known && inv->arg[inv->n] != NULL;
@@ -298,7 +322,8 @@ static cJSON *invoke(struct eval *ev, struct str name, struct str *s, bool skip)
 {
 	const struct func *f = func_find(name);
 	struct invocation inv = {
-		.ev = ev, .text = BUF_INIT(TEMPLATE_BYTES_MAX),
+		.ev = ev,
+		.text = BUF_INIT(TEMPLATE_BYTES_MAX),
 	};
 	char *written;
 	cJSON *v = NULL;
@@ -311,9 +336,10 @@ static cJSON *invoke(struct eval *ev, struct str name, struct str *s, bool skip)
 	inv.name = written;
 	known = read_args(&inv, s, skip);
 	if (!eval_failed(ev) && !func_count_ok(f, inv.n))
-		eval_fail(ev, "Unable to evaluate template language function "
-			  "'%s': it does not take %zu argument(s).", written,
-			  inv.n);
+		eval_fail(ev,
+			  "Unable to evaluate template language function '%s': "
+			  "it does not take %zu argument(s).",
+			  written, inv.n);
 	else if (known)
 		v = func_run(f, &inv);
 	for (size_t i = 0; i < inv.n; i++)
@@ -333,7 +359,7 @@ static cJSON *primary(struct eval *ev, struct str *s, bool skip)
 	if (s->n > 0 && (is_digit(s->p[0]) || s->p[0] == '-'))
 		return number(ev, s, skip);
 	id = identifier(s);
-	while (id.n > 0 && s->n > 0 && s->p[0] == '.') {	/* namespace.function */
+	while (id.n > 0 && s->n > 0 && s->p[0] == '.') { /* namespace.function */
 		*s = str_skip(*s, 1);
 		more = identifier(s);
 		id.n += 1 + more.n;
@@ -363,31 +389,44 @@ cJSON *eval_access(struct eval *ev, cJSON *v, const cJSON *key, bool quiet)
 		if (i >= 0 && cJSON_IsArray(v) && i < cJSON_GetArraySize(v))
 			got = cJSON_DetachItemFromArray(v, (int)i);
 		else if (!quiet && cJSON_IsArray(v))
-			eval_fail(ev, "The language expression property array index '%lld' is out of "
-			     "bounds.", (long long)i);
+			eval_fail(ev,
+				  "The language expression property array "
+				  "index '%lld' is out of bounds.",
+				  (long long)i);
 		else if (!quiet)
-			eval_fail(ev, "The language expression property '%lld' can't be evaluated, a "
-			     "value of type '%s' is no array.", (long long)i, value_type(v));
+			eval_fail(ev,
+				  "The language expression property '%lld' "
+				  "can't be evaluated, a value of type '%s' is "
+				  "no array.",
+				  (long long)i, value_type(v));
 	} else if (cJSON_IsString(key)) {
 		const cJSON *have = json_get_i(v, key->valuestring);
 
 		if (have != NULL) {
-			got = cJSON_DetachItemViaPointer(v, json_get_mut(v, have->string));
+			got = cJSON_DetachItemViaPointer(
+				v, json_get_mut(v, have->string));
 		} else if (!quiet && cJSON_IsObject(v)) {
 			struct buf b = BUF_INIT(300);
 
 			names_of(v, &b);
-			eval_fail(ev, "The language expression property '%.100s' doesn't exist, "
-			     "available properties are '%s'.", key->valuestring, b.str);
+			eval_fail(ev,
+				  "The language expression property '%.100s' "
+				  "doesn't exist, available properties are "
+				  "'%s'.",
+				  key->valuestring, b.str);
 			buf_release(&b);
 		} else if (!quiet) {
-			eval_fail(ev, "The language expression property '%.100s' can't be evaluated, a "
-			     "value of type '%s' has no properties.", key->valuestring,
-			     value_type(v));
+			eval_fail(ev,
+				  "The language expression property '%.100s' "
+				  "can't be evaluated, a value of type '%s' "
+				  "has no properties.",
+				  key->valuestring, value_type(v));
 		}
 	} else {
-		eval_fail(ev, "A property's name must be a string or an integer, not of type '%s'.",
-		     value_type(key));
+		eval_fail(ev,
+			  "A property's name must be a string or an integer, "
+			  "not of type '%s'.",
+			  value_type(key));
 	}
 	cJSON_Delete(v);
 	return got;
@@ -443,7 +482,7 @@ static cJSON *expression(struct eval *ev, struct str *s, bool skip)
 	return v;
 }
 
-/* ---- values of the template --------------------------------------------------- */
+/* ---- values of the template ---- */
 
 /* The string is "[...]". */
 static cJSON *whole_expression(struct eval *ev, struct str text)
@@ -452,7 +491,8 @@ static cJSON *whole_expression(struct eval *ev, struct str text)
 	cJSON *v;
 
 	if (text.n > EXPRESSION_MAX)
-		return eval_fail(ev, "An expression is longer than %d characters.", EXPRESSION_MAX);
+		return eval_fail(ev, "An expression is longer than %d characters.",
+				 EXPRESSION_MAX);
 	ev->text = s = str_skip(str_head(text, text.n - 1), 1);
 	v = expression(ev, &s, false);
 	blanks(&s);
@@ -496,8 +536,8 @@ static bool is_property_copy(const cJSON *v)
 	if (!cJSON_IsArray(v) || strcmp(v->string, "copy") != 0 || v->child == NULL)
 		return false;
 	for (const cJSON *c = v->child; c != NULL; c = c->next)
-		if (json_get(c, "name") == NULL || json_get(c, "count") == NULL ||
-		    json_get(c, "input") == NULL)
+		if (json_get(c, "name") == NULL ||
+		    json_get(c, "count") == NULL || json_get(c, "input") == NULL)
 			return false;
 	return true;
 }
@@ -531,7 +571,8 @@ static void property_copy(struct eval *ev, const cJSON *defs, cJSON *to)
 {
 	size_t i = 0, was = eval_path_name(ev, "copy");
 
-	for (const cJSON *def = defs->child; def != NULL && !eval_failed(ev); def = def->next) {
+	for (const cJSON *def = defs->child; def != NULL && !eval_failed(ev);
+	     def = def->next) {
 		size_t outer = eval_path_index(ev, i++);
 
 		one_copy(ev, def, to);
@@ -549,7 +590,8 @@ static void add_member(struct eval *ev, const cJSON *member, cJSON *to)
 	if (v != NULL && member->string[0] == '[')
 		name = string_value(ev, member->string);
 	if (name != NULL && !cJSON_IsString(name))
-		eval_fail(ev, "A property's name is of type '%s', not 'String'.", value_type(name));
+		eval_fail(ev, "A property's name is of type '%s', not 'String'.",
+			  value_type(name));
 	eval_path_back(ev, was);
 	/* json_set() compares the name with that of every member */
 	if (name != NULL)
@@ -577,7 +619,8 @@ cJSON *eval_value(struct eval *ev, const cJSON *v)
 	if (!enter(ev))
 		return NULL;
 	out = cJSON_IsObject(v) ? cJSON_CreateObject() : cJSON_CreateArray();
-	for (const cJSON *c = v->child; c != NULL && !eval_failed(ev); c = c->next, i++) {
+	for (const cJSON *c = v->child; c != NULL && !eval_failed(ev);
+	     c = c->next, i++) {
 		if (cJSON_IsObject(v)) {
 			if (is_property_copy(c))
 				property_copy(ev, c, out);
@@ -605,7 +648,8 @@ cJSON *eval_member(struct eval *ev, const cJSON *obj, const char *name)
 	size_t was = eval_path_name(ev, name);
 	cJSON *out;
 
-	out = v == NULL ? eval_fail(ev, "'%s' is missing.", name) : eval_value(ev, v);
+	out = v == NULL ? eval_fail(ev, "'%s' is missing.", name) :
+			  eval_value(ev, v);
 	eval_path_back(ev, was);
 	return out;
 }
@@ -617,9 +661,11 @@ static cJSON *known_value(struct eval *ev, const cJSON *v)
 	cJSON *out;
 
 	ev->unknown = false;
-	out = v == NULL ? eval_fail(ev, "A value is missing.") : eval_value(ev, v);
+	out = v == NULL ? eval_fail(ev, "A value is missing.") :
+			  eval_value(ev, v);
 	if (out != NULL && ev->unknown) {
-		eval_fail(ev, "What this needs is not known before the deployment.");
+		eval_fail(ev,
+			  "What this needs is not known before the deployment.");
 		cJSON_Delete(out);
 		out = NULL;
 	}
@@ -635,7 +681,8 @@ bool eval_string(struct eval *ev, const cJSON *v, char **out)
 	if (good)
 		*out = xstrdup(got->valuestring);
 	else if (got != NULL)
-		eval_fail(ev, "Expected a value of type 'String', found '%s'.", value_type(got));
+		eval_fail(ev, "Expected a value of type 'String', found '%s'.",
+			  value_type(got));
 	cJSON_Delete(got);
 	return good;
 }
@@ -647,7 +694,8 @@ bool eval_bool(struct eval *ev, const cJSON *v, bool *out)
 
 	*out = cJSON_IsTrue(got);
 	if (!good && got != NULL)
-		eval_fail(ev, "Expected a value of type 'Boolean', found '%s'.", value_type(got));
+		eval_fail(ev, "Expected a value of type 'Boolean', found '%s'.",
+			  value_type(got));
 	cJSON_Delete(got);
 	return good;
 }
@@ -658,10 +706,11 @@ bool eval_count(struct eval *ev, const cJSON *v, int64_t *out)
 	bool good = value_int(got, out);
 
 	if (!good && got != NULL)
-		eval_fail(ev, "The copy count is of type '%s', not 'Integer'.", value_type(got));
+		eval_fail(ev, "The copy count is of type '%s', not 'Integer'.",
+			  value_type(got));
 	else if (good && (*out < 0 || *out > COPIES_MAX))
-		eval_fail(ev, "The copy count '%lld' is not between 0 and %d.", (long long)*out,
-		     COPIES_MAX);
+		eval_fail(ev, "The copy count '%lld' is not between 0 and %d.",
+			  (long long)*out, COPIES_MAX);
 	cJSON_Delete(got);
 	return good && !eval_failed(ev);
 }

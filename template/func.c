@@ -63,9 +63,10 @@ cJSON *func_run(const struct func *f, struct invocation *inv)
 
 	for (size_t i = 0; i < inv->n; i++) {
 		if (!(*wanted & arg_type(inv->arg[i]))) {
-			buf_addf(&inv->text, "its argument %zu has the type "
-				 "'%s', which is not expected", i + 1,
-				 value_type(inv->arg[i]));
+			buf_addf(&inv->text,
+				 "its argument %zu has the type '%s', which is "
+				 "not expected",
+				 i + 1, value_type(inv->arg[i]));
 			return func_refuse(inv, inv->text.str);
 		}
 		if (!(*wanted & REPEATED))
@@ -78,14 +79,18 @@ cJSON *func_run(const struct func *f, struct invocation *inv)
 
 cJSON *func_refuse(struct invocation *inv, const char *why)
 {
-	return eval_fail(inv->ev, "Unable to evaluate template language "
-			 "function '%s': %s.", inv->name, why);
+	return eval_fail(inv->ev,
+			 "Unable to evaluate template language function '%s': "
+			 "%s.",
+			 inv->name, why);
 }
 
 cJSON *func_misplaced(struct invocation *inv)
 {
-	return eval_fail(inv->ev, "The template function '%s' is not expected "
-			 "at this location.", inv->name);
+	return eval_fail(inv->ev,
+			 "The template function '%s' is not expected at this "
+			 "location.",
+			 inv->name);
 }
 
 /* ---- arguments ---- */

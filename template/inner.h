@@ -24,6 +24,42 @@
 /* Integers up to here are exact, for cJSON keeps a double. */
 #define INTEGER_MAX (INT64_C(1) << 53)
 
+/* ---- a template ---- */
+
+/* A type of parameters and outputs. */
+struct declared_type {
+	const char *name;	/* as answers write it: "SecureString" */
+	const char *value;	/* what value_type() says of its values */
+	bool secure;
+};
+
+/* A parameter or a variable. */
+struct declaration {
+	const char *name;	/* in the document */
+	const cJSON *def;
+	const struct declared_type *type;	/* of a parameter, else NULL */
+	bool copy;		/* a variable made by a copy loop; def is the loop */
+	bool busy;		/* being evaluated: meeting it again is a circle */
+	cJSON *value;		/* NULL: not evaluated so far */
+};
+
+struct declarations {
+	struct declaration *all;
+	size_t n;
+};
+
+struct resource;	/* template.c's */
+
+struct template {
+	const cJSON *doc;
+	const struct template_scope *scope;
+	char *group_id;
+	struct declarations parameters, variables;
+	struct resource *res;
+	size_t res_n;
+	struct template_resource *pub;	/* of all res, for others */
+};
+
 /* ---- the state of an evaluation ---- */
 
 /* A loop that is being gone through; the chain lives on the stack. */
@@ -191,11 +227,25 @@ bool func_add_copy(struct invocation *inv, cJSON *list, const cJSON *v);
 int64_t text_length(struct str s);		/* in characters */
 size_t text_bytes(struct str s, int64_t n);	/* of the first n characters */
 
+/* ---- declared.c: parameters and variables ---- */
+
+/* Take the parameters, those that are given in the form of template_open(),
+ * and then the variables; evaluate them all, with the error set when one is
+ * wrong. */
+void declared_open_parameters(struct eval *ev, const cJSON *given);
+void declared_open_variables(struct eval *ev);
+/* Values by name, evaluated when first asked for.  NULL with the error set, or
+ * not known. */
+cJSON *declared_parameter(struct eval *ev, struct str name);
+cJSON *declared_variable(struct eval *ev, struct str name);
+/* The type that def, a `what` for messages, has; with the error set any. */
+const struct declared_type *declared_type_of(struct eval *ev, const cJSON *def,
+					     const char *what);
+bool declared_fits(const struct declared_type *type, const cJSON *v);
+void declared_burn(struct declarations *list);
+
 /* ---- template.c: for the functions about the deployment ---- */
 
-/* Values by name, evaluated when first asked for. */
-cJSON *template_parameter(struct eval *ev, struct str name);
-cJSON *template_variable(struct eval *ev, struct str name);
 /*
  * What the argument of reference() or dependsOn means: the resource's id
  * (caller frees), and its index, SIZE_MAX when it is not of this template.

@@ -23,7 +23,7 @@ static cJSON *f_empty(struct invocation *inv)
 	if (cJSON_IsArray(v) || cJSON_IsObject(v) || cJSON_IsNull(v))
 		return cJSON_CreateBool(v->child == NULL);
 	return func_refuse(inv, "its argument is neither string, array nor "
-			   "object");
+				"object");
 }
 
 static cJSON *f_contains(struct invocation *inv)
@@ -33,8 +33,7 @@ static cJSON *f_contains(struct invocation *inv)
 
 	if (cJSON_IsArray(in))
 		return cJSON_CreateBool(value_in(inv->ev, in, what));
-	if (cJSON_IsString(in) && !cJSON_IsArray(what) &&
-	    !cJSON_IsObject(what)) {
+	if (cJSON_IsString(in) && !cJSON_IsArray(what) && !cJSON_IsObject(what)) {
 		value_add_text(&inv->text, what);
 		at = str_find(func_arg_text(inv, 0), buf_str(&inv->text));
 		return cJSON_CreateBool(at >= 0);
@@ -56,7 +55,8 @@ static cJSON *slice(struct invocation *inv, int64_t from, int64_t n)
 		return func_give_string(inv, str_head(s, text_bytes(s, n)));
 	}
 	out = cJSON_CreateArray();
-	for (const cJSON *v = inv->arg[0]->child; v != NULL && n > 0; v = v->next) {
+	for (const cJSON *v = inv->arg[0]->child; v != NULL && n > 0;
+	     v = v->next) {
 		if (from-- > 0)
 			continue;
 		n--;
@@ -139,7 +139,8 @@ static cJSON *f_range(struct invocation *inv)
 static cJSON *extreme(struct invocation *inv, bool greatest)
 {
 	cJSON *list = inv->n == 1 && cJSON_IsArray(inv->arg[0]) ?
-			      func_arg_take(inv, 0) : f_create_array(inv);
+			      func_arg_take(inv, 0) :
+			      f_create_array(inv);
 	bool good = list->child != NULL;
 	int64_t best = 0, n = 0;
 
@@ -284,7 +285,7 @@ static bool all_objects(const struct invocation *inv)
 static cJSON *refuse_mixture(struct invocation *inv)
 {
 	return func_refuse(inv, "its arguments must be all arrays or all "
-			   "objects");
+				"objects");
 }
 
 static cJSON *f_union(struct invocation *inv)

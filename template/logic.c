@@ -45,7 +45,7 @@ static bool compare(struct invocation *inv, int *order)
 				       func_arg_text(inv, 1));
 	} else {
 		func_refuse(inv, "its arguments must be two integers or two "
-			    "strings");
+				 "strings");
 		return false;
 	}
 	return true;
@@ -160,7 +160,7 @@ static cJSON *f_int(struct invocation *inv)
 		return func_give_int(inv, (int64_t)v->valuedouble);
 	if (!cJSON_IsString(v))
 		return func_refuse(inv, "the value is neither a string nor an "
-				   "integer");
+					"integer");
 	s = func_arg_text(inv, 0);
 	minus = str_starts(s, STR("-"));
 	if (!str_num(str_skip(s, minus), INT64_MAX, &n))

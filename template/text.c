@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "template/inner.h"
 
-/* ---- characters ----------------------------------------------------------- */
+/* ---- characters ---- */
 
 /* n may be more than there are; a byte that is no UTF-8 counts as one. */
 size_t text_bytes(struct str s, int64_t n)
@@ -34,7 +34,7 @@ int64_t text_length(struct str s)
 	return n;
 }
 
-/* ---- strings ---------------------------------------------------------------- */
+/* ---- strings ---- */
 
 static cJSON *f_concat(struct invocation *inv)
 {
@@ -42,8 +42,11 @@ static cJSON *f_concat(struct invocation *inv)
 	cJSON *out = lists ? cJSON_CreateArray() : NULL, *item;
 
 	for (size_t i = 0; i < inv->n; i++) {
-		if (cJSON_IsArray(inv->arg[i]) != lists || cJSON_IsObject(inv->arg[i]))
-			func_refuse(inv, "its arguments must be all arrays or all strings");
+		if (cJSON_IsArray(inv->arg[i]) != lists ||
+		    cJSON_IsObject(inv->arg[i]))
+			func_refuse(inv,
+				    "its arguments must be all arrays or all "
+				    "strings");
 		while (lists && (item = inv->arg[i]->child) != NULL) {
 			cJSON_DetachItemViaPointer(inv->arg[i], item);
 			cJSON_AddItemToArray(out, item);
@@ -90,7 +93,9 @@ static bool add_place(struct invocation *inv, struct str *s)
 		str_dec(s, 99, &width);
 	}
 	if (!str_starts(*s, STR("}"))) {
-		func_refuse(inv, "only {n}, {n:Dn} and {n:N0} are known to the local Azure");
+		func_refuse(inv,
+			    "only {n}, {n:Dn} and {n:N0} are known to the "
+			    "local Azure");
 		return false;
 	}
 	*s = str_skip(*s, 1);
@@ -162,7 +167,8 @@ static cJSON *f_replace(struct invocation *inv)
 	return func_give_text(inv);
 }
 
-/* Which of the delimiters (a string or an array of them) s begins with; its length. */
+/* The length of the delimiter that s begins with, 0 for none; argument 1 is one
+ * or an array of them. */
 static size_t delimiter(struct invocation *inv, struct str s)
 {
 	const cJSON *delims = inv->arg[1];
@@ -223,16 +229,17 @@ static cJSON *f_substring(struct invocation *inv)
 	int64_t n = inv->n > 2 ? func_arg_int(inv, 2) : have - from;
 
 	if (from < 0 || n < 0 || from > have || n > have - from)
-		return func_refuse(inv, "the index and length parameters must refer to a location within "
-			      "the string");
+		return func_refuse(inv, "the index and length parameters must "
+					"refer to a location within the string");
 	s = str_skip(s, text_bytes(s, from));
 	return func_give_string(inv, str_head(s, text_bytes(s, n)));
 }
 
 static cJSON *f_starts_with(struct invocation *inv)
 {
-	return cJSON_CreateBool(str_istarts(func_arg_text(inv, 0),
-					    func_arg_text(inv, 1)));
+	struct str s = func_arg_text(inv, 0), start = func_arg_text(inv, 1);
+
+	return cJSON_CreateBool(str_istarts(s, start));
 }
 
 static cJSON *f_ends_with(struct invocation *inv)
@@ -256,7 +263,8 @@ static cJSON *index_of(struct invocation *inv, bool last)
 			if ((at < 0 || last) && value_equal(inv->ev, v, what))
 				at = i;
 	} else if (cJSON_IsString(what)) {
-		struct str s = func_arg_text(inv, 0), part = func_arg_text(inv, 1);
+		struct str s = func_arg_text(inv, 0);
+		struct str part = func_arg_text(inv, 1);
 
 		for (; s.n >= part.n && eval_spend(inv->ev, part.n);
 		     s = str_skip(s, text_bytes(s, 1)), i++) {
@@ -288,9 +296,11 @@ static cJSON *f_pad_left(struct invocation *inv)
 	cJSON *text;
 
 	if (!cJSON_IsString(inv->arg[0]) && !cJSON_IsNumber(inv->arg[0]))
-		return func_refuse(inv, "the value to pad is neither a string nor an integer");
+		return func_refuse(inv, "the value to pad is neither a string "
+				   "nor an integer");
 	if (width < 0 || width > EXPRESSION_MAX || text_length(pad) != 1)
-		return func_refuse(inv, "the length or the character to pad with is not valid");
+		return func_refuse(inv, "the length or the character to pad "
+				   "with is not valid");
 	value_add_text(&inv->text, inv->arg[0]);
 	text = func_give_text(inv);
 	if (text == NULL)
@@ -369,21 +379,25 @@ static cJSON *f_data_uri_to_string(struct invocation *inv)
 
 	if (!str_istarts(s, STR("data:")) || !str_cut(&s, ',', &head))
 		return func_refuse(inv, "the value is not a data URI");
-	return str_ends(head, STR(";base64")) ? give_unbase64(inv, s)
-					      : give_unpct(inv, s);
+	return str_ends(head, STR(";base64")) ? give_unbase64(inv, s) :
+						give_unpct(inv, s);
 }
 
-/* Everything behind the last slash of the base gives way; that of the host stays. */
+/* What is behind the last slash of the base gives way to the other; a slash in
+ * front of that means the root of the host. */
 static cJSON *f_uri(struct invocation *inv)
 {
-	struct str base = func_arg_text(inv, 0), rel = func_arg_text(inv, 1), path = base;
+	struct str base = func_arg_text(inv, 0), rel = func_arg_text(inv, 1);
+	struct str path = base;
 	ptrdiff_t host = str_find(base, STR("://")), slash;
 
 	if (host < 0)
 		return func_refuse(inv, "the base is not an absolute URI");
 	path = str_skip(base, (size_t)host + 3);
-	slash = str_starts(rel, STR("/")) ? str_chr(path, '/') : str_rchr(path, '/');
-	buf_addstr(&inv->text, slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
+	slash = str_starts(rel, STR("/")) ? str_chr(path, '/') :
+					    str_rchr(path, '/');
+	buf_addstr(&inv->text,
+		   slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
 	if (!str_starts(rel, STR("/")))
 		buf_addc(&inv->text, '/');
 	buf_addstr(&inv->text, rel);
@@ -401,7 +415,7 @@ static cJSON *f_uri_component_to_string(struct invocation *inv)
 	return give_unpct(inv, func_arg_text(inv, 0));
 }
 
-/* ---- names that hash -------------------------------------------------------- */
+/* ---- names that hash ---- */
 
 static uint32_t rotated(uint32_t v, unsigned n)
 {
@@ -458,7 +472,8 @@ static uint64_t unique_hash(struct str s)
 static struct str joined(struct invocation *inv)
 {
 	for (size_t i = 0; i < inv->n; i++)
-		buf_addf(&inv->text, "%s%s", i > 0 ? "-" : "", inv->arg[i]->valuestring);
+		buf_addf(&inv->text, "%s%s", i > 0 ? "-" : "",
+			 inv->arg[i]->valuestring);
 	return buf_str(&inv->text);
 }
 
@@ -506,11 +521,13 @@ static cJSON *f_new_guid(struct invocation *inv)
 	return func_give_string(inv, str_of(out));
 }
 
-/* ---- times ------------------------------------------------------------------- */
+/* ---- times ---- */
 
 enum { YEAR, MONTH, DAY, HOUR, MINUTE, SECOND };
 
-struct date { unsigned part[6]; };
+struct date {
+	unsigned part[6];
+};
 
 static struct date date_of(int64_t t)
 {
@@ -534,7 +551,8 @@ static struct date date_of(int64_t t)
  */
 static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 {
-	static const char letters[] = "yMdHmsh";	/* as in struct date, and 12 hours */
+	/* in the order of struct date's parts, then the hour of twelve */
+	static const char letters[] = "yMdHmsh";
 	struct date d = date_of(t);
 	const char *at;
 
@@ -554,10 +572,14 @@ static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 		fmt = str_skip(fmt, n);
 		at = strchr(letters, letter);
 		if (at != NULL) {
-			v = *at == 'h' ? (d.part[HOUR] + 11) % 12 + 1 : d.part[at - letters];
+			v = *at == 'h' ? (d.part[HOUR] + 11) % 12 + 1 :
+					 d.part[at - letters];
 			if (n > 2 && letter != 'y')
-				return func_refuse(inv, "names of months and days are not known to the local Azure");
-			buf_addf(&inv->text, "%0*u", (int)(n > 9 ? 9 : n), letter == 'y' && n == 2 ? v % 100 : v);
+				return func_refuse(inv, "names of months and "
+						   "days are not known to the "
+						   "local Azure");
+			buf_addf(&inv->text, "%0*u", (int)(n > 9 ? 9 : n),
+				 letter == 'y' && n == 2 ? v % 100 : v);
 		} else if (letter == 't') {
 			buf_adds(&inv->text, d.part[HOUR] < 12 ? "AM" : "PM");
 		} else {
@@ -573,7 +595,8 @@ static cJSON *f_utc_now(struct invocation *inv)
 	if (!(inv->ev->may & MAY_BE_NEW))
 		return func_misplaced(inv);
 	return formatted(inv, template_scope_of(inv->ev->t)->now,
-			 inv->n > 0 ? func_arg_text(inv, 0) : STR("yyyyMMddTHHmmssZ"));
+			 inv->n > 0 ? func_arg_text(inv, 0) :
+				      STR("yyyyMMddTHHmmssZ"));
 }
 
 /* "2020-04-07T14:53:14Z", with a blank for the T, or utcNow()'s own form. */
@@ -585,7 +608,8 @@ static bool read_time(struct str s, int64_t *t)
 		return false;
 	snprintf(z, sizeof(z), "%.*s", STR_ARG(s));
 	if (s.n == 16 && z[8] == 'T')
-		snprintf(z, sizeof(z), "%.4s-%.2s-%.5s:%.2s:%.3s", s.p, s.p + 4, s.p + 6, s.p + 11, s.p + 13);
+		snprintf(z, sizeof(z), "%.4s-%.2s-%.5s:%.2s:%.3s", s.p, s.p + 4,
+			 s.p + 6, s.p + 11, s.p + 13);
 	if (s.n > 10 && z[10] == ' ')
 		z[10] = 'T';
 	return time_parse_iso(str_of(z), t);
@@ -594,9 +618,11 @@ static bool read_time(struct str s, int64_t *t)
 /* ISO 8601: -P1Y2M3W4DT5H6M7S; a month has 30 days, a year 365. */
 static bool add_duration(struct str s, int64_t *t)
 {
-	/* as they may follow P, and behind a T */
+	/* four that may follow P, and three that may follow T */
 	static const char letters[] = "YMWDHMS";
-	static const int seconds_of[] = { 31536000, 2592000, 604800, 86400, 3600, 60, 1 };
+	static const int seconds_of[] = {
+		365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1
+	};
 	int64_t sign = 1;
 	size_t from = 0;
 	const char *at;
@@ -621,7 +647,7 @@ static bool add_duration(struct str s, int64_t *t)
 			return false;
 		s = str_skip(s, 1);
 		*t += (int64_t)n * seconds_of[at - letters] * sign;
-		if (*t < 0 || *t > 253402300799)	/* 1970 to 9999 */
+		if (*t < 0 || *t > 253402300799) /* 1970 to 9999 */
 			return false;
 	}
 	return true;
@@ -635,7 +661,9 @@ static cJSON *f_date_time_add(struct invocation *inv)
 		return func_refuse(inv, "the base is no time");
 	if (!add_duration(func_arg_text(inv, 1), &t))
 		return func_refuse(inv, "the duration is not valid");
-	return formatted(inv, t, inv->n > 2 ? func_arg_text(inv, 2) : STR("M/d/yyyy h:mm:ss tt"));
+	return formatted(inv, t,
+			 inv->n > 2 ? func_arg_text(inv, 2) :
+				      STR("M/d/yyyy h:mm:ss tt"));
 }
 
 static cJSON *f_date_time_from_epoch(struct invocation *inv)
@@ -650,7 +678,9 @@ static cJSON *f_date_time_to_epoch(struct invocation *inv)
 {
 	int64_t t;
 
-	return read_time(func_arg_text(inv, 0), &t) ? func_give_int(inv, t) : func_refuse(inv, "the value is no time");
+	if (!read_time(func_arg_text(inv, 0), &t))
+		return func_refuse(inv, "the value is no time");
+	return func_give_int(inv, t);
 }
 
 const struct func func_text[] = {
@@ -682,8 +712,7 @@ const struct func func_text[] = {
 	{ "guid", { STRING | REPEATED }, f_guid },
 	{ "newGuid", { 0 }, f_new_guid },
 	{ "utcNow", { STRING | OPTIONAL }, f_utc_now },
-	{ "dateTimeAdd", { STRING, STRING, STRING | OPTIONAL },
-	  f_date_time_add },
+	{ "dateTimeAdd", { STRING, STRING, STRING | OPTIONAL }, f_date_time_add },
 	{ "dateTimeFromEpoch", { INTEGER }, f_date_time_from_epoch },
 	{ "dateTimeToEpoch", { STRING }, f_date_time_to_epoch },
 	{ .name = NULL },

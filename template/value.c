@@ -72,8 +72,7 @@ bool value_equal(struct eval *ev, const cJSON *a, const cJSON *b)
 		if (cJSON_IsObject(a) && strcmp(x->string, y->string) != 0 &&
 		    eval_spend(ev, (size_t)cJSON_GetArraySize(b)))
 			other = json_get(b, x->string);
-		if (other == NULL || eval_failed(ev) ||
-		    !value_equal(ev, x, other))
+		if (other == NULL || eval_failed(ev) || !value_equal(ev, x, other))
 			return false;
 	}
 	return true;

@@ -674,6 +674,32 @@ static void too_many(const char *member, const char *item, int n, const char *wo
 	buf_release(&b);
 }
 
+/* Variables made by loops count, although the document has them in one. */
+static void too_many_loops(void)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+	struct template *t;
+	cJSON *doc;
+
+	buf_adds(&b, HEAD ",\"resources\":[],\"variables\":{\"copy\":[");
+	for (int i = 0; i < 100; i++)
+		buf_addf(&b, "%s{\"name\":\"c%d\",\"count\":1,\"input\":1}",
+			 i > 0 ? "," : "", i);
+	buf_addc(&b, ']');
+	for (int i = 0; i < 413; i++)
+		buf_addf(&b, ",\"v%d\":1", i);
+	buf_adds(&b, "}}");
+	doc = json(b.str);
+	t = template_open(doc, NULL, scope(), &e);
+	check(t == NULL && strstr(e.msg, "more than 512 variables") != NULL,
+	      "loops and other variables, together too many",
+	      t != NULL ? "accepted" : e.msg);
+	template_free(t);
+	json_free(doc);
+	buf_release(&b);
+}
+
 static void late_errors(void)
 {
 	static const char text[] = HEAD ",\"resources\":[],\"outputs\":{\"o\":{\"type\":\"string\",\"value\":\"[reference('/x/y','1').nope]\"},"
@@ -768,6 +794,7 @@ int main(void)
 		 "The number of template outputs limit exceeded. Limit: '64' and actual: '65'");
 	too_many("resources", "", 801,
 		 "The number of template resources limit exceeded. Limit: '800' and actual: '801'");
+	too_many_loops();
 	late_errors();
 	shipped();
 	scope_free();
