@@ -141,6 +141,12 @@ static void slices(void)
 	      "trim", "");
 	check(str_ieqz(STR("HeAd"), "hEaD") && !str_ieqz(STR("head"), "heads") &&
 	      !str_ieq(STR("["), STR("{")), "case folds letters only", "");
+	check(str_is("HeAd", "hEaD") && !str_is("head", "heads") && str_is("", "") &&
+	      !str_is(NULL, "") && !str_is("", NULL) && !str_is(NULL, NULL),
+	      "words in any case, NULL is none", "");
+	check(str_listed("one two", "Two") && !str_listed("one two", "tw") &&
+	      !str_listed("one two", "one two") && !str_listed("one", NULL) &&
+	      !str_listed("", "one"), "a word among words", "");
 	check(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")) &&
 	      str_istarts(STR("ABc"), STR("ab")) && str_ends(STR("abc"), STR("bc")) &&
 	      !str_ends(STR("c"), STR("bc")) && str_starts(STR("a"), STR_NULL), "prefix, suffix", "");

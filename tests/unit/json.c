@@ -161,6 +161,12 @@ static void lookups(void)
 	      json_int_opt(doc, "q", 9) == 9 && json_bool_opt(doc, "t", false) &&
 	      json_bool_opt(doc, "n", true) &&
 	      strcmp(json_str_opt(doc, "nul", "d"), "d") == 0, "defaults", "");
+	same(json_text(doc, "Name"), "x", "text");
+	check(*json_text(doc, "n") == '\0' && *json_text(doc, "q") == '\0' &&
+	      *json_text(NULL, "q") == '\0', "text of a number, of nothing", "");
+	check(json_is(doc, "Name", "X") && !json_is(doc, "Name", "xx") &&
+	      !json_is(doc, "n", "3") && !json_is(doc, "q", NULL),
+	      "a text in any case", "");
 	json_free(doc);
 }
 
