@@ -150,11 +150,40 @@ static void say_policy(const cJSON *o, struct buf *out)
 	}
 }
 
-static void say_one(const cJSON *o, struct buf *out)
+/*
+ * What an error body comes down to: the text for a person, and code and target
+ * of the first cause, for whoever decides what happens now.
+ */
+struct cause {
+	struct buf text;
+	char code[64], target[64];
+};
+
+#define CAUSE_INIT(ceiling) { .text = BUF_INIT(ceiling) }
+
+/*
+ * Compute has no code for a quota of cores that is used up: it says
+ * OperationNotAllowed, as for much else, and "quota" in the message only.
+ * This is where that becomes the code that other services use.
+ */
+static const char *code_meant(const char *code, const char *message)
+{
+	bool quota = str_ieqz(str_of(code), "OperationNotAllowed") &&
+		str_find(str_of(message), STR("uota")) >= 0;
+
+	return quota ? "QuotaExceeded" : code;
+}
+
+static void say_one(const cJSON *o, struct cause *c)
 {
 	const char *code = field_i(o, "code"), *message = field_i(o, "message");
 	const char *target = field_i(o, "target");
+	struct buf *out = &c->text;
 
+	if (c->code[0] == '\0' && c->target[0] == '\0') {
+		snprintf(c->code, sizeof(c->code), "%s", code_meant(code, message));
+		snprintf(c->target, sizeof(c->target), "%s", target);
+	}
 	add_some(out, str_of(code));
 	say_policy(o, out);	/* first, for the message is long */
 	add_some(out, str_of(*code && *message ? ": " : ""));
@@ -169,7 +198,7 @@ static void say_one(const cJSON *o, struct buf *out)
 /* Walk to the deepest details that say something and say them; what wraps
  * them ("At least one operation failed") helps nobody.  The parser bounds how
  * deep objects go, depth how many texts are parsed within texts. */
-static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
+static bool say_innermost(const cJSON *o, unsigned depth, struct cause *c)
 {
 	const cJSON *in, *d, *details;
 	const char *code, *message;
@@ -180,49 +209,50 @@ static bool say_innermost(const cJSON *o, unsigned depth, struct buf *out)
 		return false;
 	in = json_get_i(o, "error");
 	if (cJSON_IsObject(in))
-		return say_innermost(in, depth, out);
+		return say_innermost(in, depth, c);
 
 	code = field_i(o, "code");
 	message = field_i(o, "message");
 	details = json_get_i(o, "details");
 	if (cJSON_IsArray(details)) {
 		cJSON_ArrayForEach(d, details) {
-			size_t before = out->n;
+			size_t before = c->text.n;
 
 			if (said)
-				add_some(out, STR("; "));
-			if (say_innermost(d, depth, out))
+				add_some(&c->text, STR("; "));
+			if (say_innermost(d, depth, c))
 				said = true;
 			else
-				buf_truncate(out, before);
+				buf_truncate(&c->text, before);
 		}
 	}
 	if (said)
 		return true;
 	nested = depth < NESTING_MAX ? message_doc(message) : NULL;
 	if (nested != NULL) {
-		said = say_innermost(nested, depth + 1, out);
+		said = say_innermost(nested, depth + 1, c);
 		json_free(nested);
 		if (said)
 			return true;
 	}
 	in = json_get_i(o, "innererror");
-	if (*message == '\0' && cJSON_IsObject(in) && say_innermost(in, depth, out))
+	if (*message == '\0' && cJSON_IsObject(in) && say_innermost(in, depth, c))
 		return true;
 	if (*code == '\0' && *message == '\0')
 		return false;
-	say_one(o, out);
+	say_one(o, c);
 	return true;
 }
 
 int azure_error_doc(const cJSON *doc, struct err *e)
 {
-	struct buf text = BUF_INIT(SAID_MAX);
+	struct cause c = CAUSE_INIT(SAID_MAX);
 
-	if (!say_innermost(doc, 0, &text))
-		buf_adds(&text, "Azure gave no reason");
-	err_set(e, ERR_AZURE, "%s%s", text.str, text.over ? "..." : "");
-	buf_release(&text);
+	if (!say_innermost(doc, 0, &c))
+		buf_adds(&c.text, "Azure gave no reason");
+	err_refused(e, ERR_AZURE, c.code, c.target, "%s%s", c.text.str,
+		    c.text.over ? "..." : "");
+	buf_release(&c.text);
 	return -1;
 }
 
@@ -230,26 +260,27 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 {
 	struct str id = http_field(h, "x-ms-request-id");
 	struct str correlation = http_field(h, "x-ms-correlation-request-id");
-	struct buf text = BUF_INIT(SAID_MAX), ids = BUF_INIT(512);
-	bool said = say_innermost(doc, 0, &text);
+	struct buf ids = BUF_INIT(512);
+	struct cause c = CAUSE_INIT(SAID_MAX);
+	bool said = say_innermost(doc, 0, &c);
 
 	if (said)
 		buf_addf(&ids, "HTTP %u", h->status);
 	else {
-		buf_addf(&text, "HTTP %u %.*s%s", h->status, STR_ARG(str_head(h->reason, 80)),
-			 raw.n ? ": " : "");
-		add_some(&text, str_trim(raw));
+		buf_addf(&c.text, "HTTP %u %.*s%s", h->status,
+			 STR_ARG(str_head(h->reason, 80)), raw.n ? ": " : "");
+		add_some(&c.text, str_trim(raw));
 	}
 	if (id.n > 0)
 		buf_addf(&ids, "%srequest %.*s", ids.n ? ", " : "", STR_ARG(str_head(id, 100)));
 	if (correlation.n > 0)
 		buf_addf(&ids, "%scorrelation %.*s", ids.n ? ", " : "",
 			 STR_ARG(str_head(correlation, 100)));
-	err_set(e, ERR_AZURE, "%s%s [%s]", text.str, text.over ? "..." : "",
-		ids.n ? ids.str : "no request id");
+	err_refused(e, ERR_AZURE, c.code, c.target, "%s%s [%s]", c.text.str,
+		    c.text.over ? "..." : "", ids.n ? ids.str : "no request id");
 	if (h->status == 401)
 		http_blame_clock(http_clock_ahead(h), e);
-	buf_release(&text);
+	buf_release(&c.text);
 	buf_release(&ids);
 	return -1;
 }
@@ -486,13 +517,13 @@ static int64_t backoff_ms(unsigned attempt)
  * word of that form in the message or target.  Caller frees; NULL if none. */
 static char *provider_named(const cJSON *doc)
 {
-	struct buf text = BUF_INIT(4096);
+	struct cause c = CAUSE_INIT(4096);
 	struct str s, word;
 	char *found = NULL;
 	size_t n;
 
-	say_innermost(doc, 0, &text);
-	for (s = buf_str(&text); found == NULL && s.n > 0; s = str_skip(s, n + 1)) {
+	say_innermost(doc, 0, &c);
+	for (s = buf_str(&c.text); found == NULL && s.n > 0; s = str_skip(s, n + 1)) {
 		for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '.'); n++)
 			;
 		word = str_head(s, n);
@@ -501,7 +532,7 @@ static char *provider_named(const cJSON *doc)
 		if (str_istarts(word, STR("Microsoft.")) && word.n < 80)
 			found = str_dup(word);
 	}
-	buf_release(&text);
+	buf_release(&c.text);
 	return found;
 }
 
@@ -710,8 +741,10 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 				!(flags & AZURE_ONCE) && !(split && split->refused);
 			if (!again || ++tries == ARM_TRIES) {
 				*e = once;
-				if ((flags & AZURE_ONCE) && az->http.requests != sent)
+				if ((flags & AZURE_ONCE) && az->http.requests != sent) {
 					err_in(e, "it is unknown whether Azure took this");
+					snprintf(e->code, sizeof(e->code), AZURE_OUTCOME_UNKNOWN);
+				}
 				goto out;
 			}
 			if (az->note)

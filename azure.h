@@ -68,6 +68,10 @@ struct azure_reply {
 };
 void azure_reply_release(struct azure_reply *r);
 
+/* The code of an error that leaves open whether Azure did what AZURE_ONCE let
+ * us ask for only once. */
+#define AZURE_OUTCOME_UNKNOWN "OutcomeUnknown"
+
 enum azure_flags {
 	AZURE_ONCE = 1,		/* do not repeat after an unknown outcome */
 	AZURE_MISSING_OK = 2,	/* 404 is an answer, not an error */
@@ -109,7 +113,9 @@ int azure_list(struct azure *az, const char *path, const char *what,
 /* ---- error bodies ---- */
 
 /*
- * Put the innermost cause of an ARM error body into e: code, message, target.
+ * Put the innermost cause of an ARM error body into e: code, message, target
+ * (of the first, where it gives several).  A quota of cores that is used up
+ * has the code QuotaExceeded, whatever the service says.
  * Takes every shape seen: with or without the wrapper, any case, message that is itself JSON
  * (to a depth of 8), and bodies that are not JSON (status line and the first bytes).
  * Returns -1.

@@ -52,6 +52,17 @@ void docker_release(struct docker *d)
 
 /* ---- one exchange ---- */
 
+/*
+ * The code of an error that the engine has only a text for.  This one is
+ * SwarmKit's, a gRPC error that comes through with 500 from old engines and
+ * with 400 or 409 from newer ones, so that the status does not tell either.
+ */
+static const char *code_of(const char *message)
+{
+	return str_find(str_of(message), STR("update out of sequence")) < 0 ? "" :
+		DOCKER_OUT_OF_SEQUENCE;
+}
+
 /* {"message": "..."} as our error. */
 static int refused(const char *method, const char *path, unsigned status, struct str body,
 		   struct err *e)
@@ -61,9 +72,9 @@ static int refused(const char *method, const char *path, unsigned status, struct
 	const char *why = json_str_opt(doc, "message", "");
 	ptrdiff_t query = str_chr(str_of(path), '?');
 
-	err_set(e, ERR_DOCKER, "Docker %s %.*s: %s (%u)", method,
-		query < 0 ? (int)strlen(path) : (int)query, path,
-		*why != '\0' ? why : http_reason(status), status);
+	err_refused(e, ERR_DOCKER, code_of(why), "", "Docker %s %.*s: %s (%u)", method,
+		    query < 0 ? (int)strlen(path) : (int)query, path,
+		    *why != '\0' ? why : http_reason(status), status);
 	json_free(doc);
 	return -1;
 }
@@ -635,8 +646,7 @@ static int update_once(struct docker *d, const char *id, const struct docker_nod
 	node_path(&path, id, "/update");
 	buf_addf(&path, "?version=%lld", (long long)version);
 	rc = docker_call(d, "POST", path.str, spec, NULL, e);
-	/* said with 500 by old engines, with 400 or 409 by newer ones */
-	if (rc < 0 && str_find(str_of(e->msg), STR("update out of sequence")) >= 0)
+	if (rc < 0 && err_is(e, DOCKER_OUT_OF_SEQUENCE))
 		rc = 1;
 out:
 	json_free(doc);

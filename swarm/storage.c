@@ -169,11 +169,13 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 {
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
-
+	struct buf word = BUF_INIT(80);
 	bool passes = r->head.status >= 500 || r->head.status == 408 || r->head.status == 429;
 
-	err_set(e, passes ? ERR_NET : ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
-		STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
+	buf_addstr(&word, str_head(code, 80));
+	err_refused(e, passes ? ERR_NET : ERR_AZURE, word.str, "", "HTTP %u %s (request %.*s)",
+		    r->head.status, word.str, STR_ARG(str_head(id, 80)));
+	buf_release(&word);
 	return r->head.status == 403 ? http_blame_clock(http_clock_ahead(&r->head), e) : -1;
 }
 
