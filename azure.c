@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/time.h"
+#include "http/retry.h"
 
 #define EXCHANGE_MS 120000		/* the gateway itself gives up after 60 s */
 #define CONFLICT_MS 300000		/* how long "another operation" may take */
@@ -739,7 +740,7 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 		if (exchange(az, method, url.str, raw, flags, split, r, &once) < 0) {
 			again = (once.kind == ERR_NET || once.kind == ERR_PROTO) &&
 				!(flags & AZURE_ONCE) && !(split && split->refused);
-			if (!again || ++tries == ARM_TRIES) {
+			if (!again || ++tries == 5) {
 				*e = once;
 				if ((flags & AZURE_ONCE) && az->http.requests != sent) {
 					err_in(e, "it is unknown whether Azure took this");
@@ -765,15 +766,15 @@ static int call(struct azure *az, const char *method, const char *path, const cJ
 			      policy_token(az, method, url.str, body, r)))
 			continue;
 		if (busy(r) && az->clock.now(az->clock.ctx) - began < CONFLICT_MS) {
-			wait_s = retry_after_s(&r->http.head, unix_time());
+			wait_s = http_retry_after_s(&r->http.head, unix_time());
 			if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) +
 					   (wait_s > 0 ? wait_s * 1000 : CONFLICT_WAIT_MS),
 					   "another operation to finish", began, e) < 0)
 				goto out;
 			continue;
 		}
-		if (transient(&r->http.head, flags) && ++tries < ARM_TRIES) {
-			wait_s = retry_after_s(&r->http.head, unix_time());
+		if (transient(&r->http.head, flags) && ++tries < 5) {
+			wait_s = http_retry_after_s(&r->http.head, unix_time());
 			if (pause_for(az, wait_s >= 0 ? wait_s * 1000 : backoff_ms(tries - 1),
 				      status == 429 ? "Azure, which throttles us" :
 				      "Azure, which is not well", e) < 0)
@@ -891,7 +892,7 @@ static enum lro_state failed_with(const char *status, const cJSON *doc, struct e
 static enum lro_state wait_on(struct lro *op, const struct azure_reply *r, int64_t now_ms,
 			      struct err *e)
 {
-	int64_t s = r ? retry_after_s(&r->http.head, unix_time()) : -1;
+	int64_t s = r ? http_retry_after_s(&r->http.head, unix_time()) : -1;
 	int64_t ms = s == 0 ? POLL_LEAST_MS : s > 0 ? s * 1000 :
 		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS : POLL_MS;
 

@@ -28,7 +28,6 @@
 #define API_INSIGHTS "2022-10-01"
 
 #define ARM_ANSWER_MAX (16u << 20)	/* one answer; lists come in pages */
-#define ARM_TRIES 5			/* of one request */
 
 /* How time passes; tests put their own here. */
 struct azure_clock {
@@ -88,8 +87,8 @@ enum azure_flags {
  *
  * Returns 0 for 2xx (and what flags allow), -1 otherwise with Azure's
  * innermost cause and the request and correlation ids.  408, 429, 500, 502,
- * 503, 504 and broken connections are tried again, ARM_TRIES in all, after Retry-After or 1, 2, 4, 8 s
- * with jitter; 401 once with a new token, and once with one that has the claims
+ * 503, 504 and broken connections are tried again, 5 times in all, after
+ * Retry-After or 1, 2, 4, 8 s with jitter (RETRY_ARM of http/retry.h); 401 once with a new token, and once with one that has the claims
  * it asks for (ERR_AUTH and what to do when the credential has no such token);
  * a 403 of a policy that wants a policy token once with that; "another operation
  * in progress" conflicts for up to 5 minutes; an unregistered resource provider

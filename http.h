@@ -46,8 +46,6 @@ struct str http_field(const struct http_head *h, const char *name);
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
 /* One of the comma-separated words of the fields of that name is word (any case). */
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
-/* Seconds a Retry-After field asks for (either form), 300 at most, -1 without one. */
-int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
 /* How many seconds our clock is ahead of the answer's Date; 0 without one, or with that of
  * a stored answer.  And, when that is five minutes or more either way: puts it in front of
  * e, which says what was refused.  To be called where a refusal can come of a wrong clock:

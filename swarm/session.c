@@ -6,13 +6,17 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/retry.h"
 #include "swarm/session.h"
 
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
 
-/* The clouds whose endpoints are known without asking; the ARM endpoint is the
- * audience, too.  The last is another name of the one before. */
+/*
+ * The clouds whose endpoints are known without asking.  The ARM endpoint is also
+ * the audience of the tokens.  China's sign-in endpoint has an older name and a
+ * newer one; the last row is there so that AZURE_AUTHORITY_HOST may say either.
+ */
 static const struct cloud {
 	const char *name, *authority, *arm;
 } clouds[] = {
@@ -81,19 +85,18 @@ static int metadata(struct session *s, const char *arm, const char *version, cJS
 		.method = "GET", .url = url, .idempotent = true, .deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
-	bool passes;
+	int64_t wait_ms;
 	int rc;
 
 	http_response_init(&r, METADATA_MAX);
-	for (unsigned i = 1; ; i++) {
+	for (unsigned tries = 1; ; tries++) {
 		if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
 			rc = (int)r.head.status;
-		passes = i < ARM_TRIES && (rc < 0 ? e->kind == ERR_NET || e->kind == ERR_PROTO :
-					   rc >= 500 || rc == 408 || rc == 429);
-		if (!passes)
+		wait_ms = http_retry_ms(RETRY_ENDPOINTS, tries, rc < 0 ? NULL : &r.head, e);
+		if (wait_ms < 0)
 			break;
 		err_clear(e);
-		if (sleep_until(now_ms() + (500 << i), e) < 0) {
+		if (sleep_until(now_ms() + wait_ms, e) < 0) {
 			rc = -1;
 			break;
 		}
@@ -142,7 +145,8 @@ static int discover(struct session *s, const char *arm, char **authority, char *
 	if (status > 0 && status != 200)
 		err_set(e, ERR_NET, "HTTP %d", status);
 	cloud = cJSON_IsArray(doc) ? json_at(doc, "[0]") : doc;
-	/* of an object these are its members, which have no such thing */
+	/* where there is one cloud only, doc is an object, and this looks at its
+	 * members: none of them has a resourceManager */
 	cJSON_ArrayForEach(c, doc) {
 		char *its = without_slash(json_str_opt(c, "resourceManager", ""));
 
@@ -314,7 +318,8 @@ int session_open(struct session *s, struct err *e)
 
 	if (session_reach(s, e) < 0)
 		return -1;
-	/* what a command checks by itself comes before a question over the network */
+	/* A command looks at its own arguments first.  When the settings alone
+	 * say who signs in to what, nothing is asked before that. */
 	if (entra_configured(&s->entra) && *s->az.subscription != '\0')
 		return 0;
 	if (entra_token(&s->entra, &token, e) < 0)

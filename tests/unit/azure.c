@@ -1,11 +1,13 @@
 /* azure.h: what Azure may answer, and what becomes of it. */
 #include "base/time.h"
+#include "http/retry.h"
 #include "tests/armdouble.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 12
+#define ARM_TRIES 5		/* of one request, all in all */
 
 static int failures;
 
@@ -363,7 +365,7 @@ static void run_retry_after(void)
 		int64_t got;
 
 		paper_make(&p, 429, rows[i].fields, NULL);
-		got = retry_after_s(&p.r.http.head, 784111777);
+		got = http_retry_after_s(&p.r.http.head, 784111777);
 		snprintf(name, sizeof(name), "Retry-After: %s", rows[i].name);
 		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got,
 		  (long long)rows[i].want);
