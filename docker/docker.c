@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/split.h"
 
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)
@@ -206,84 +207,18 @@ static cJSON *get(struct docker *d, const char *path, struct err *e)
 /* ---- lists, one element at a time ---- */
 
 struct list {
-	struct http_response *r;
-	int (*each)(void *ctx, const cJSON *item, struct err *e);
-	void *ctx;
-	unsigned depth;		/* 1 inside of the array, more inside of an element */
-	bool in_string, escaped, ended;
-	struct buf item;	/* the element so far, or the text of a refusal */
+	const struct http_response *r;
+	struct json_split split;
+	struct buf refusal;
 };
-
-static int list_item(struct list *l, struct err *e)
-{
-	cJSON *doc;
-	int rc;
-
-	if (buf_check(&l->item, "an element of Docker's list", e) < 0)
-		return -1;
-	doc = json_parse(str_trim(buf_str(&l->item)), "Docker's list", e);
-	if (doc == NULL)
-		return -1;
-	rc = l->each(l->ctx, doc, e);
-	json_free(doc);
-	buf_reset(&l->item);
-	return rc;
-}
-
-/* Only strings and brackets matter here; the parser sees each element. */
-static int list_char(struct list *l, char c, struct err *e)
-{
-	if (l->in_string) {
-		if (l->escaped)
-			l->escaped = false;
-		else if (c == '\\')
-			l->escaped = true;
-		else if (c == '"')
-			l->in_string = false;
-		buf_addc(&l->item, c);
-		return 0;
-	}
-	if (l->depth == 0) {
-		if (c == ' ' || c == '\n' || c == '\r' || c == '\t')
-			return 0;
-		if (c != '[' || l->ended)
-			return err_set(e, ERR_PROTO, "Docker answered something else than a list");
-		l->depth = 1;
-		return 0;
-	}
-	if (l->depth == 1 && (c == ',' || c == ']')) {
-		/* [] has no element; [,] is caught as an empty one */
-		bool empty = str_trim(buf_str(&l->item)).n == 0;
-
-		if (!(empty && c == ']') && list_item(l, e) < 0)
-			return -1;
-		if (c == ']') {
-			l->depth = 0;
-			l->ended = true;
-		}
-		return 0;
-	}
-	if (c == '"')
-		l->in_string = true;
-	else if (c == '{' || c == '[')
-		l->depth++;
-	else if (c == '}' || c == ']')
-		l->depth--;
-	buf_addc(&l->item, c);
-	return 0;
-}
 
 static int list_piece(void *ctx, struct str piece, struct err *e)
 {
 	struct list *l = ctx;
 
-	if (l->r->head.status != 200) {
-		buf_addstr(&l->item, piece);
-		return 0;
-	}
-	for (size_t i = 0; i < piece.n; i++)
-		if (list_char(l, piece.p[i], e) < 0)
-			return -1;
+	if (l->r->head.status == 200)
+		return json_split_add(&l->split, piece, e);
+	buf_addstr(&l->refusal, piece);
 	return 0;
 }
 
@@ -292,24 +227,32 @@ int docker_each(struct docker *d, const char *path,
 		struct err *e)
 {
 	struct http_response r;
-	struct list l = { .r = &r, .each = each, .ctx = ctx, .item = BUF_INIT(ITEM_MAX) };
+	struct list l = {
+		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
+		.split = {
+			.what = "Docker's list", .each = each, .ctx = ctx,
+			.item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(2),	/* "[]" */
+		},
+	};
 	int rc = -1;
 
 	if (d->api == 0 && docker_hello(d, e) < 0)
 		return -1;
+	json_split_reset(&l.split);
 	http_response_init(&r, 0);
 	r.on_body = list_piece;
 	r.ctx = &l;
 	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
 		goto out;
 	if (r.head.status != 200)
-		refused("GET", path, r.head.status, buf_str(&l.item), e);
-	else if (!l.ended)
+		refused("GET", path, r.head.status, buf_str(&l.refusal), e);
+	else if (!l.split.ended)
 		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
 	else
 		rc = 0;
 out:
-	buf_release(&l.item);
+	json_split_release(&l.split);
+	buf_release(&l.refusal);
 	http_response_release(&r);
 	return rc;
 }
