@@ -44,13 +44,15 @@ struct http_head {
 struct str http_field(const struct http_head *h, const char *name);
 /* The nth (from 0) field of that name. */
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
-/* One of the comma-separated words of the fields of that name is word (any case). */
+/* One of the comma-separated words of the fields of that name is word (any
+ * case). */
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
-/* How many seconds our clock is ahead of the answer's Date; 0 without one, or with that of
- * a stored answer.  And, when that is five minutes or more either way: puts it in front of
- * e, which says what was refused.  To be called where a refusal can come of a wrong clock:
- * sign-in, 401, the 403 of a signed URL.  -1. */
+/* How many seconds our clock is ahead of the answer's Date; 0 without one, or
+ * with that of a stored answer. */
 int64_t http_clock_ahead(const struct http_head *h);
+/* When that is more than five minutes either way, put it in front of e, which
+ * says what was refused.  For refusals that a wrong clock can be the reason of:
+ * sign-in, 401, the 403 of a signed URL.  Returns -1. */
 int http_blame_clock(int64_t ahead_s, struct err *e);
 /* Each of the "Name: value" strings can be sent: a token, no control
  * characters, and none of the fields that come from us (Host only for requests). */

@@ -96,10 +96,8 @@ static int outer_char(struct json_split *s, char c, unsigned own, struct err *e)
 	s->in_array = begins;
 	if (c == '"') {
 		s->in_string = true;
-		if (s->depth == 1) {
-			s->named = true;
-			s->matched = 0;
-		}
+		s->named = s->member != NULL;
+		s->matched = 0;
 	} else if (c == '{' || c == '[') {
 		s->depth++;
 	} else if ((c == '}' || c == ']') && s->depth > 0) {

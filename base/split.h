@@ -29,7 +29,7 @@ struct json_split {
 	/* private */
 	unsigned depth;		/* of open brackets */
 	bool in_string, escaped, in_array;
-	bool named;		/* the string last seen in the object is member, so far */
+	bool named;		/* the string last seen around the array is member, so far */
 	size_t matched;		/* characters of it */
 };
 

@@ -26,7 +26,7 @@ static const struct row {
 	int64_t heed_s;		/* the longest Retry-After that is heeded, 0: none is */
 } rows[] = {
 	[RETRY_ARM] = { 5, JITTER, 1000, 1000, 300 },
-	[RETRY_ARM_ONCE] = { 5, JITTER | TURNED_AWAY_ONLY, 1000, 1000, 300 },
+	[RETRY_ARM_ONCE] = { 5, JITTER | TURNED_AWAY_ONLY, 1000, 0, 300 },
 	[RETRY_POLL] = { 4, ANY_5XX | SILENCE, 0, 0, 0 },	/* lro_step says when */
 	[RETRY_SIGN_IN] = { 4, 0, 1000, 500, 60 },
 	[RETRY_IMDS] = { 5, ANY_5XX | NOT_YET, 2000, 500, 60 },
