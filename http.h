@@ -146,9 +146,11 @@ void http_client_release(struct http_client *c);
 struct http_request {
 	const char *method;
 	const char *url;		/* absolute */
-	const char *const *fields;	/* "Name: value" strings, NULL at the end; may be NULL.
-					   Host, Content-Length, User-Agent, Connection come from us */
-	struct str body;		/* p NULL: none (then POST, PUT, PATCH send Content-Length: 0) */
+	/* "Name: value" strings, NULL at the end; may be NULL.  Host,
+	 * Content-Length, User-Agent, Connection come from us */
+	const char *const *fields;
+	/* p NULL: none (then POST, PUT, PATCH send Content-Length: 0) */
+	struct str body;
 	/* when set, body.p is ignored and body_length bytes are asked for: fill
 	 * 1..n bytes, return how many, -1 with e */
 	ssize_t (*body_read)(void *ctx, void *p, size_t n, struct err *e);

@@ -558,8 +558,8 @@ static int ask_chain(struct entra *en, struct err *e)
 			"credential of 'azswarm help sign-in'",
 			entra_var(en, "AZURE_TOKEN_CREDENTIALS"));
 	else if (e->kind == ERR_NONE) {
-		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see 'azswarm help sign-in'; "
-			"tried:");
+		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see "
+			"'azswarm help sign-in'; tried:");
 		/* a line each, which err_set() would not let through; all of it is clean */
 		snprintf(strchr(e->msg, '\0'), sizeof(e->msg) - strlen(e->msg), "%s", tried.str);
 	}

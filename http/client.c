@@ -134,8 +134,8 @@ static int digest(struct talk *t, struct err *e)
 static int listen_to(struct talk *t, int64_t until, struct err *e)
 {
 	struct buf *in = &t->c->in;
-	ssize_t got = stream_read(t->c->stream, buf_room(in, HTTP_PIECE - in->n), HTTP_PIECE - in->n,
-				  until, e);
+	size_t room = HTTP_PIECE - in->n;
+	ssize_t got = stream_read(t->c->stream, buf_room(in, room), room, until, e);
 
 	if (got < 0)
 		return err_in(e, t->parser.started ? "the answer broke off" :

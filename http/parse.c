@@ -217,7 +217,8 @@ static int finish_head(struct http_parser *p)
 		return -1;
 	if (!p->request && p->head.status < 200) {
 		if (p->head.status == 101)
-			return REFUSE(p, 400, "answer 101 to what did not ask for another protocol");
+			return REFUSE(p, 400, "answer 101 to what did not ask for another "
+				      "protocol");
 		if (++p->interim > INTERIM_MAX)
 			return REFUSE(p, 400, "more than %u interim answers", INTERIM_MAX);
 		p->head.n_fields = 0;
