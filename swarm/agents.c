@@ -422,7 +422,7 @@ again:
 	if (a.n > wanted) {
 		rc = scale_in(s, &a, a.n - (size_t)wanted, e);
 		/* autoscale or a colleague was faster: Azure knows an id no more */
-		if (rc < 0 && turns-- > 0 && strstr(e->msg, "(target instanceId") != NULL) {
+		if (rc < 0 && turns-- > 0 && str_starts(str_of(e->target), STR("instanceId"))) {
 			ui_say(s->ui, "somebody else removes agents, too; looking again");
 			err_clear(e);
 			goto again;

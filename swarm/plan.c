@@ -463,8 +463,9 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 		return 0;
 	short_of = more > 0 && used + more > limit;
 	if (short_of)
-		err_set(&p->refused, ERR_AZURE, "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
-			name, (long long)used, (long long)limit, (long long)more);
+		err_refused(&p->refused, ERR_AZURE, "QuotaExceeded", name,
+			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
+			    name, (long long)used, (long long)limit, (long long)more);
 	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
 	before = cJSON_CreateNumber((double)used);
 	after = cJSON_CreateNumber((double)(used + more));

@@ -39,6 +39,23 @@ static void errors(void)
 	err_in(&e, "sign-in at %s", "h\r");
 	same(e.msg, "sign-in at h?: no token??[2J", "first cause stays, context goes before");
 	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4, "kind and exit code stay", "");
+	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code", e.code);
+	err_clear(&e);
+	err_refused(&e, ERR_AZURE, "Quota\x1b", "cores", "%s", "no more");
+	err_refused(&e, ERR_AZURE, "Second", "", "second");
+	err_in(&e, "scaling");
+	same(e.msg, "scaling: no more", "a refusal has a message");
+	check(err_is(&e, "quota?") && !err_is(&e, "Quota"), "and a code, in any case", e.code);
+	same(e.target, "cores", "and a target");
+	err_clear(&e);
+	check(!err_is(&e, "quota?") && e.code[0] == '\0' && e.target[0] == '\0',
+	      "which are forgotten with it", e.code);
+	err_refused(&e, ERR_AZURE, NULL, NULL, "no words");
+	check(err_is(&e, "") && e.target[0] == '\0', "no code is an empty one", e.code);
+	e.kind = ERR_NONE;
+	strcpy(e.code, "stale");
+	err_set(&e, ERR_IO, "other");
+	same(e.code, "", "a new error has no old code");
 	err_clear(&e);
 	errno = ENOENT;
 	err_sys(&e, ERR_IO, "%s", "/x");

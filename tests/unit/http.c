@@ -1,5 +1,5 @@
 /*
- * http.c and http/server.c without a network: the codec by rows, each whole,
+ * http.c and http/ without a network: the codec by rows, each whole,
  * cut in two at every byte, and byte by byte; URLs; exchanges over a stream
  * that is a script, and over one that fails at its nth call.
  */

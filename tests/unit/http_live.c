@@ -1,5 +1,5 @@
 /*
- * http.c and http/server.c over sockets on loopback: what is a matter of time,
+ * http.c and http/ over sockets on loopback: what is a matter of time,
  * of closing, and of many at once.  Bounds are generous: a slow machine is no
  * failure.
  */

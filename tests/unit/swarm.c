@@ -202,6 +202,22 @@ static const struct row {
 	    { LIST, 200, .body = VMS(VM("agents_a1b2c3", "running")) } },
 	  ERR_PROTO, "instance id \"agents_a1b2c3\" is not a number: is this scale set Uniform?" },
 
+	{ "somebody else removed it: look again", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopped")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 400, .body = "{\"error\":{\"code\":\"InvalidParameter\",\"target\":"
+	      "\"instanceIds\",\"message\":\"m\"}}" },
+	    { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") },
+	    { LIST, 200, .body = VMS(VM("0", "running")) }, NO_AUTOSCALE },
+	  .talk = "looking again|1 agent already" },
+	{ "another parameter is wrong: final", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopped")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 400, .body = "{\"error\":{\"code\":\"InvalidParameter\",\"target\":"
+	      "\"other\",\"message\":\"of (target instanceIds)\"}}" } },
+	  ERR_AZURE, "InvalidParameter: of (target instanceIds) (target other)",
+	  .talk = "!looking" },
+
 	/* resource groups */
 	{ "a group", make_group, NULL,
 	  { { "GET " GROUP, 404, .body = NOT_FOUND },
@@ -440,10 +456,59 @@ static void run_row(const struct row *row)
 	rig_close(&g);
 }
 
+/* ---- advice ------------------------------------------------------------------ */
+
+static void run_advice(void)
+{
+	static const struct {
+		const char *name;
+		enum err_kind kind;
+		const char *code, *words;	/* NULL: none */
+	} asked[] = {
+		{ "a role", ERR_AZURE, "AuthorizationFailed", "Contributor" },
+		{ "a role on what is referred to", ERR_AZURE, "LinkedAuthorizationFailed",
+		  "Contributor" },
+		{ "a quota of machines", ERR_AZURE, "QuotaExceeded", "AGENT_COUNT" },
+		{ "a quota of deployments is none of machines", ERR_AZURE,
+		  "DeploymentQuotaExceeded", "old ones" },
+		{ "a size", ERR_AZURE, "SkuNotAvailable", "azswarm sizes" },
+		{ "no room", ERR_AZURE, "AllocationFailed", "another LOCATION" },
+		{ "no room in a zone", ERR_AZURE, "ZonalAllocationFailed", "another LOCATION" },
+		{ "an account's name", ERR_AZURE, "StorageAccountAlreadyTaken",
+		  "STORAGE_ACCOUNT_NAME" },
+		{ "a public name", ERR_AZURE, "DnsRecordInUse", "COMPUTE_GROUP" },
+		{ "a policy", ERR_AZURE, "RequestDisallowedByPolicy", "policy" },
+		{ "a provider", ERR_AZURE, "MissingSubscriptionRegistration", "register" },
+		{ "a subscription", ERR_AZURE, "SubscriptionNotFound", "AZURE_SUBSCRIPTION_ID" },
+		{ "a lock", ERR_AZURE, "ScopeLocked", "Locks" },
+		{ "what may have been done", ERR_NET, AZURE_OUTCOME_UNKNOWN, "list-agents" },
+		{ "the same word of another's", ERR_DOCKER, "QuotaExceeded", NULL },
+		{ "another code", ERR_AZURE, "InternalServerError", NULL },
+		{ "no code", ERR_AZURE, "", NULL },
+		{ "no error", ERR_NONE, "", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+		struct err e = ERR_INIT;
+		const char *got;
+		char name[120];
+
+		/* the words of the message are no reason */
+		if (asked[i].kind != ERR_NONE)
+			err_refused(&e, asked[i].kind, asked[i].code, "", "quota, unknown whether "
+				    "Azure, AllocationFailed");
+		got = advice(&e);
+		snprintf(name, sizeof(name), "advice: %s", asked[i].name);
+		told(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
+		     got == NULL ? "none" : strstr(got, asked[i].words) != NULL ? "" : got);
+	}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	json_init();
+	run_advice();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
 	return failures > 0;
