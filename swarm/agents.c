@@ -59,8 +59,8 @@ static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 	if (id == NULL)
 		return err_in(e, "instance");
 	if (!str_num(str_of(id), UINT32_MAX, &ignored))
-		return err_set(e, ERR_PROTO, "instance id \"%.32s\" is not a number: is this "
-			       "scale set Uniform?", id);
+		return err_set(e, ERR_PROTO, "instance id \"%.32s\" is not a "
+			       "number: is this scale set Uniform?", id);
 	if (a->n == INSTANCES_MAX)
 		return err_set(e, ERR_PROTO, "more than %d instances", INSTANCES_MAX);
 	a->list = xrealloc(a->list, (a->n + 1) * sizeof(*a->list));
@@ -160,8 +160,8 @@ static int act(struct session *s, const char *action, const cJSON *ids, unsigned
 	char *rest = xasprintf("/%s%sapi-version=" API_COMPUTE, action,
 			       strchr(action, '?') ? "&" : "?");
 	char *path = vmss_path(s, rest);
-	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS, .flags = flags,
-				.no_wait = s->no_wait };
+	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS,
+				.flags = flags, .no_wait = s->no_wait };
 	cJSON *body = NULL;
 	int rc;
 
@@ -179,8 +179,8 @@ static int act(struct session *s, const char *action, const cJSON *ids, unsigned
 /* What was done; or, with --no-wait, that Azure has only begun. */
 static void say_done(struct session *s, const char *done)
 {
-	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm list-agents' "
-	       "shows how far" : done);
+	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm "
+	       "list-agents' shows how far" : done);
 }
 
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
@@ -207,12 +207,14 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 	(void)argc, (void)argv;
 	if (act(s, "deallocate", NULL, 0, "agents to be deallocated", e) < 0)
 		return -1;
-	say_done(s, "agents deallocated; their disks and the load balancer are still billed");
+	say_done(s, "agents deallocated; their disks and the load balancer are "
+		 "still billed");
 	return 0;
 }
 
 /* ---- scaling ---- */
 
+/* "minimum", "maximum" or "default" of a profile; -1 when it is no number. */
 static int64_t capacity_of(const cJSON *profile, const char *name)
 {
 	uint64_t v;
@@ -220,18 +222,40 @@ static int64_t capacity_of(const cJSON *profile, const char *name)
 
 	/* Azure has them as strings */
 	snprintf(path, sizeof(path), "capacity.%s", name);
-	return str_num(str_of(json_str_opt(profile, path, "")), 10000, &v) ? (int64_t)v : -1;
+	if (!str_num(str_of(json_str_opt(profile, path, "")), 10000, &v))
+		return -1;
+	return (int64_t)v;
 }
 
-static bool move_bound(cJSON *profile, const char *name, int64_t wanted, const char *title,
-		       struct ui *ui)
+static void move_bound(cJSON *profile, const char *name, int64_t wanted,
+		       const char *title, struct ui *ui)
 {
 	char text[32];
 
-	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this", title,
-	       (long long)capacity_of(profile, name), (long long)wanted);
+	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this",
+	       title, (long long)capacity_of(profile, name), (long long)wanted);
 	snprintf(text, sizeof(text), "%lld", (long long)wanted);
-	json_set(json_get_mut(profile, "capacity"), name, cJSON_CreateString(text));
+	json_set(json_get_mut(profile, "capacity"), name,
+		 cJSON_CreateString(text));
+}
+
+/* Move the bounds of a profile that are in the way; true when some were. */
+static bool fit_profile(cJSON *profile, int64_t wanted, struct ui *ui)
+{
+	int64_t max = capacity_of(profile, "maximum"), dflt;
+	int64_t min = capacity_of(profile, "minimum");
+	bool above = max >= 0 && wanted > max, below = wanted < min;
+
+	if (above)
+		move_bound(profile, "maximum", wanted, "most agents", ui);
+	if (below)
+		move_bound(profile, "minimum", wanted, "fewest agents", ui);
+	if (!above && !below)
+		return false;
+	dflt = capacity_of(profile, "default");
+	if (dflt > (above ? wanted : max) || dflt < (below ? wanted : min))
+		move_bound(profile, "default", wanted,
+			   "number when there are no metrics", ui);
 	return true;
 }
 
@@ -255,26 +279,20 @@ static int fit_autoscale(struct session *s, int wanted, struct err *e)
 				settings_get(s->set, S_COMPUTE_GROUP),
 				settings_get(s->set, S_VMSS_NAME));
 	struct azure_reply r = { 0 }, put = { 0 };
-	cJSON *profile;
+	cJSON *profiles, *profile;
 	bool moved = false;
 	int rc = -1;
 
 	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
 		goto out;
-	if (r.http.head.status == 404 || !json_bool_opt(r.doc, "properties.enabled", true)) {
+	if (r.http.head.status == 404 ||
+	    !json_bool_opt(r.doc, "properties.enabled", true)) {
 		rc = 0;
 		goto out;
 	}
-	cJSON_ArrayForEach(profile, json_get_mut(json_get_mut(r.doc, "properties"), "profiles")) {
-		if (capacity_of(profile, "maximum") >= 0 && wanted > capacity_of(profile, "maximum"))
-			moved = move_bound(profile, "maximum", wanted, "most agents", s->ui);
-		if (wanted < capacity_of(profile, "minimum"))
-			moved = move_bound(profile, "minimum", wanted, "fewest agents", s->ui);
-		if (moved && (capacity_of(profile, "default") > capacity_of(profile, "maximum") ||
-			      capacity_of(profile, "default") < capacity_of(profile, "minimum")))
-			move_bound(profile, "default", wanted, "number when there are no metrics",
-				   s->ui);
-	}
+	profiles = json_get_mut(json_get_mut(r.doc, "properties"), "profiles");
+	cJSON_ArrayForEach(profile, profiles)
+		moved |= fit_profile(profile, wanted, s->ui);
 	if (moved) {
 		drop_read_only(r.doc);
 		if (azure_call(&s->az, "PUT", path, r.doc, 0, &put, e) < 0)
