@@ -250,8 +250,8 @@ static void print_usage(FILE *out)
 				commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
-	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists the settings.\n",
-	      out);
+	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
+	      "the settings.\n", out);
 }
 
 /* "azswarm scale-agents N [--no-wait]".  Caller frees. */
@@ -287,8 +287,8 @@ static bool print_section(const char *name, bool behind, FILE *out)
 
 static void print_settings(FILE *out)
 {
-	fputs("A value comes from a flag, else the environment, else ./.env, else the default.\n\n",
-	      out);
+	fputs("A value comes from a flag, else the environment, else ./.env, "
+	      "else the default.\n\n", out);
 	for (int i = 0; i < S_COUNT; i++) {
 		const struct setting_info *info = &setting_infos[i];
 
@@ -775,7 +775,8 @@ static void on_signal(int sig)
 
 static int watch_signals(struct err *e)
 {
-	struct sigaction act = { .sa_handler = on_signal };	/* no SA_RESTART: reads end */
+	/* no SA_RESTART: reads end */
+	struct sigaction act = { .sa_handler = on_signal };
 
 	if (interrupt_init(e) < 0)
 		return -1;
@@ -821,13 +822,14 @@ static void hold_standard_streams(void)
 static void ui_setup(struct ui *ui)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	bool able = term != NULL && strcmp(term, "dumb") != 0;
+	bool colors = able && (no_color == NULL || *no_color == '\0');
 
 	ui->out = stdout;
 	ui->err = stderr;
-	ui->tty = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
-	ui->color = ui->tty && (no_color == NULL || *no_color == '\0');
-	ui->color_out = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0 &&
-		(no_color == NULL || *no_color == '\0');
+	ui->tty = able && isatty(STDERR_FILENO);
+	ui->color = colors && isatty(STDERR_FILENO);
+	ui->color_out = colors && isatty(STDOUT_FILENO);
 }
 
 /* One line for a person: what went wrong, and what to do about it. */

@@ -67,9 +67,11 @@ static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 	a->list[a->n++] = (struct instance){
 		.id = xstrdup(id),
 		.name = xstrdup(json_str_opt(vm, "name", "")),
-		.host = xstrdup(json_str_opt(vm, "properties.osProfile.computerName", "")),
+		.host = xstrdup(json_str_opt(vm, "properties.osProfile."
+					     "computerName", "")),
 		.power = xstrdup(power_of(vm)),
-		.provisioning = xstrdup(json_str_opt(vm, "properties.provisioningState", "")),
+		.provisioning = xstrdup(json_str_opt(vm, "properties."
+						     "provisioningState", "")),
 	};
 	return 0;
 }

@@ -64,7 +64,8 @@ static int make_one(const char *name, const char *suffix, enum content content,
 }
 
 /* The public line next to a private key; made again when it was lost. */
-static int make_public(const char *name, const char *comment, struct ui *ui, struct err *e)
+static int make_public(const char *name, const char *comment, struct ui *ui,
+		       struct err *e)
 {
 	char *pem_path = path_of(name, ".pem"), *pub_path = path_of(name, ".pub");
 	struct buf pem = BUF_INIT(PEM_MAX), line = BUF_INIT(PEM_MAX);
@@ -134,8 +135,8 @@ static int load_secret(const char *name, char **out, struct err *e)
 	if (load(name, ".secret", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
 		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex digits", name,
-				2 * SECRET_BYTES);
+			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex "
+				"digits", name, 2 * SECRET_BYTES);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -195,6 +196,7 @@ static int load_own(char **out, struct err *e)
 
 int keys_load(const struct settings *set, struct keys *k, struct err *e)
 {
+	const char *user = settings_get(set, S_ADMIN_USERNAME);
 	uint8_t pin[SHA256_LEN];
 	struct buf hex = BUF_INIT(64);
 	bool own;
@@ -202,8 +204,8 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	*k = (struct keys){ 0 };
 	if (settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
-	if (own ? load_own(&k->admin_public, e) < 0 :
-		  load_public(settings_get(set, S_ADMIN_USERNAME), &k->admin_public, e) < 0)
+	if ((own ? load_own(&k->admin_public, e) :
+		   load_public(user, &k->admin_public, e)) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 ||
 	    load("host-master", ".pem", &k->host_master, e) < 0 ||

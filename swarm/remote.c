@@ -89,8 +89,9 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream, const char *
 
 static int connect_master(struct remote *r, struct err *e)
 {
-	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/Microsoft.Network/"
-				"publicIPAddresses?api-version=" API_NETWORK,
+	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/"
+				"Microsoft.Network/publicIPAddresses"
+				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
 	struct masters m = { 0 };
 	struct err last = ERR_INIT;
@@ -217,7 +218,8 @@ int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err 
 	if (docker_each(remote_docker(r), "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
 	if (w.address[0] == '\0')
-		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", node);
+		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is "
+			       "Ready", node);
 	if (w.ambiguous)
 		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give "
 			       "an address", node);

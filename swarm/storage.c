@@ -98,7 +98,7 @@ static int open_self(struct err *e)
 	return fd;
 }
 
-int self_image_describe(struct self_image *img, struct err *e)
+int storage_self_image(struct self_image *img, struct err *e)
 {
 	struct sha256_state sha;
 	uint8_t digest[SHA256_LEN];
@@ -274,7 +274,7 @@ static int upload_self(struct session *s, struct err *e)
 	bool there = false;
 	int rc = -1;
 
-	if (self_image_describe(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
+	if (storage_self_image(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 		goto out;
 	for (int i = 1; ; i++) {
