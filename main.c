@@ -24,18 +24,10 @@
 #include "node/node.h"
 #include "swarm/swarm.h"
 
-enum needs {
-	NEEDS_NOTHING = 0,
-	NEEDS_SETTINGS = 1,	/* checked settings */
-	NEEDS_LOGIN = 2,	/* a session with Azure */
-	HIDDEN = 4,		/* an alias: not in the list */
-	SERVES = 8,		/* runs until it is told to stop */
-};
-
 #define ARGS_MAX 256
 
-/* Words and flags of one call, sorted out. */
-struct call {
+/* What was typed: words and flags, sorted out. */
+struct command_line {
 	struct session session;
 	struct settings settings;
 	struct ui ui;
@@ -44,122 +36,205 @@ struct call {
 	char *number;		/* the N of scale-agents-N */
 	bool help;
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines, *faults, *record, *cores, *out;
+	const char *config, *listen, *dir, *machines, *faults, *record, *cores;
+	const char *file;
 };
 
+enum needs {
+	NEEDS_NOTHING,
+	NEEDS_SETTINGS,		/* checked settings */
+	NEEDS_LOGIN,		/* checked settings, and a session with Azure */
+};
+
+/*
+ * A command: a row is all there is to one, but for its page in help.txt and
+ * its line in the README.  What is left out is none, or false.
+ */
 struct command {
 	const char *name;
-	int (*run)(struct call *c, struct err *e);
-	int (*azure)(struct session *s, int argc, char **argv, struct err *e);
-	unsigned needs;
+	/* exactly one of the two */
+	int (*run)(struct command_line *line, struct err *e);
+	int (*run_session)(struct session *s, int argc, char **argv,
+			   struct err *e);
+	enum needs needs;
 	int args_min, args_max;
-	const char *flags;	/* of its own, blank-separated */
-	const char *args, *summary;
+	/* What may follow the name.  Of the flags that are not every command's
+	 * it takes those that are shown here. */
+	const char *usage;
+	const char *summary;		/* one line of 'azswarm help' */
+	bool number_joined;		/* NAME-N is NAME N */
+	bool rest_is_for_machine;	/* flags behind the first word, too */
+	bool hidden;			/* another's other name: not listed */
 };
 
-static int run_version(struct call *c, struct err *e);
-static int run_help(struct call *c, struct err *e);
-static int run_helper(struct call *c, struct err *e);
-static int run_agent(struct call *c, struct err *e);
-static int run_demo(struct call *c, struct err *e);
-static int run_monitor(struct call *c, struct err *e);
-static int run_image(struct call *c, struct err *e);
-static int run_emulator(struct call *c, struct err *e);
-
-#define AZURE(fn, needs, min, max, flags, args, summary) \
-	NULL, fn, needs, min, max, flags, args, summary
-#define OWN(fn, needs, min, max, flags, args, summary) \
-	fn, NULL, needs, min, max, flags, args, summary
-#define LOGIN (NEEDS_SETTINGS | NEEDS_LOGIN)
+static int run_version(struct command_line *line, struct err *e);
+static int run_help(struct command_line *line, struct err *e);
+static int run_helper(struct command_line *line, struct err *e);
+static int run_agent(struct command_line *line, struct err *e);
+static int run_demo(struct command_line *line, struct err *e);
+static int run_monitor(struct command_line *line, struct err *e);
+static int run_image(struct command_line *line, struct err *e);
+static int run_emulator(struct command_line *line, struct err *e);
 
 static const struct command commands[] = {
-	{ "login", AZURE(cmd_login, NEEDS_SETTINGS, 0, 0,
-	  "--device-code --tenant --subscription --client-id --claims-challenge",
-	  "[--tenant ID] [--subscription ID] [--device-code]",
-	  "sign in, in a browser or with a code") },
-	{ "logout", AZURE(cmd_logout, NEEDS_SETTINGS, 0, 0, "", "", "forget that, and all tokens") },
-	{ "status", AZURE(cmd_status, NEEDS_SETTINGS, 0, 0, "", "",
-	  "who I am, where, until when") },
-	{ "keys", AZURE(cmd_keys, NEEDS_SETTINGS, 0, 0, "", "",
-	  "make the keys of the operator and the cluster") },
-	{ "deploy-storage", AZURE(cmd_deploy_storage, LOGIN, 0, 0, "", "",
-	  "storage account, file shares, and this program in a blob") },
-	{ "create-shares", AZURE(cmd_create_shares, LOGIN, 0, 0, "", "",
-	  "the file shares alone") },
-	{ "params", AZURE(cmd_params, LOGIN, 0, 0, "", "",
-	  "write parameters/cluster.json") },
-	{ "deploy-compute", AZURE(cmd_deploy_compute, LOGIN, 0, 0, "--no-wait --dry-run", "[--no-wait | --dry-run]",
-	  "deploy machines and network, and wait for them") },
-	{ "plan", AZURE(cmd_plan, LOGIN, 0, 0, "", "", "what deploy-compute would change (also deploy-compute --dry-run)") },
-	{ "view-deployment", AZURE(cmd_view_deployment, LOGIN, 0, 0, "--watch", "[--watch]",
-	  "operations of the deployment, and why one failed") },
-	{ "list-agents", AZURE(cmd_list_agents, LOGIN, 0, 0, "", "",
-	  "machines of the scale set") },
-	{ "scale-agents", AZURE(cmd_scale_agents, LOGIN, 1, 1, "--no-wait", "N [--no-wait]",
-	  "change the number of agents (also scale-agents-N)") },
-	{ "stop-agents", AZURE(cmd_stop_agents, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
-	  "shut all agents down (still billed)") },
-	{ "start-agents", AZURE(cmd_start_agents, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
-	  "start all agents") },
-	{ "deallocate-agents", AZURE(cmd_deallocate_agents, LOGIN, 0, 0, "--no-wait",
-	  "[--no-wait]", "shut all agents down and stop paying for them") },
-	{ "deploy-monitor", AZURE(cmd_deploy_monitor, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
-	  "a page on a master that shows nodes and tasks, live") },
-	{ "kill-monitor", AZURE(cmd_kill_monitor, LOGIN, 0, 0, "", "", "remove the monitor") },
-	{ "deploy-replicated-service", AZURE(cmd_deploy_replicated_service, LOGIN, 0, 0,
-	  "--no-wait", "[--no-wait]", "the demo service, 8 tasks on port 80") },
-	{ "deploy-global-service", AZURE(cmd_deploy_global_service, LOGIN, 0, 0, "--no-wait",
-	  "[--no-wait]", "the demo service, one task a node on port 81") },
-	{ "scale-service", AZURE(cmd_scale_service, LOGIN, 1, 1, "--no-wait", "N [--no-wait]",
-	  "change the number of its tasks (also scale-service-N)") },
-	{ "update-service", AZURE(cmd_update_service, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
-	  "replace its tasks, by this version") },
-	{ "destroy-service", AZURE(cmd_destroy_service, LOGIN, 0, 0, "", "",
-	  "remove the service on port 80") },
-	{ "destroy-global-service", AZURE(cmd_destroy_global_service, LOGIN, 0, 0, "", "",
-	  "remove the service on port 81") },
-	{ "deploy-stack", AZURE(cmd_deploy_stack, LOGIN, 0, 0, "--no-wait", "[--no-wait]",
-	  "the demo with Redis, 4 tasks on port 80") },
-	{ "destroy-stack", AZURE(cmd_destroy_stack, LOGIN, 0, 0, "", "", "remove the stack") },
-	{ "proxy", AZURE(cmd_proxy, LOGIN, 0, 0, "-L", "[-L [ADDRESS:]PORT:HOST:PORT]...",
-	  "forward ports of the cluster to localhost") },
-	{ "ssh", AZURE(cmd_ssh, LOGIN, 0, ARGS_MAX - 2, "", "[NODE [COMMAND...]]",
-	  "a shell or a command on a machine") },
-	{ "docker-env", AZURE(cmd_docker_env, LOGIN, 0, 0, "--stop", "[--stop]",
-	  "a tunnel to the swarm's Docker, and DOCKER_HOST for it") },
-	{ "tail-helper", AZURE(cmd_tail_helper, LOGIN, 0, 0, "", "",
-	  "follow the helper's journal on a master") },
-	{ "list-endpoints", AZURE(cmd_list_endpoints, LOGIN, 0, 0, "", "",
-	  "public addresses and names (also endpoints)") },
-	{ "endpoints", AZURE(cmd_list_endpoints, LOGIN | HIDDEN, 0, 0, "", "",
-	  "the same as list-endpoints") },
-	{ "resources", AZURE(cmd_resources, LOGIN, 0, 0, "", "",
-	  "what is in the two resource groups") },
-	{ "locations", AZURE(cmd_locations, LOGIN, 0, 0, "", "", "Azure's regions") },
-	{ "sizes", AZURE(cmd_sizes, LOGIN, 0, 0, "", "", "VM sizes in LOCATION") },
-	{ "destroy-compute", AZURE(cmd_destroy_compute, LOGIN, 0, 0, "--confirm --no-wait",
-	  "[--confirm NAME] [--no-wait]", "delete machines and network") },
-	{ "destroy-storage", AZURE(cmd_destroy_storage, LOGIN, 0, 0, "--confirm --no-wait",
-	  "[--confirm NAME] [--no-wait]", "delete the storage account and its files") },
-	{ "destroy-cluster", AZURE(cmd_destroy_cluster, LOGIN, 0, 0, "--confirm --no-wait",
-	  "[--confirm NAME] [--no-wait]", "delete everything") },
-	{ "clean", AZURE(cmd_clean, NEEDS_NOTHING, 0, 0, "", "", "remove parameters/") },
-	{ "emulator", OWN(run_emulator, SERVES, 0, 0, "--listen --dir --machines --faults --record --cores",
-	  "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] [--faults FILE] [--record FILE] "
-	  "[--cores N]", "a local Azure to rehearse on") },
-	{ "helper", OWN(run_helper, SERVES, 0, 0, "--config", "[--config FILE]",
-	  "on a master: join tokens and the node table") },
-	{ "agent", OWN(run_agent, SERVES, 0, 1, "--config", "[leave] [--config FILE]",
-	  "on every machine: join, health, leave") },
-	{ "demo", OWN(run_demo, SERVES, 0, 0, "", "",
-	  "in a container: a page, counters, something to compute") },
-	{ "monitor", OWN(run_monitor, SERVES, 0, 0, "", "",
-	  "in a container: a page that shows nodes and tasks, live") },
-	{ "image", OWN(run_image, NEEDS_NOTHING, 0, 0, "-o", "-o FILE",
-	  "this program as a container image, for docker load") },
-	{ "version", OWN(run_version, NEEDS_NOTHING, 0, 0, "", "",
-	  "version, and what it was made of") },
-	{ "help", OWN(run_help, NEEDS_NOTHING, 0, 1, "", "[COMMAND]", "this, or about a command") },
+	{ .name = "login", .run_session = cmd_login, .needs = NEEDS_SETTINGS,
+	  .usage = "[--tenant ID] [--subscription ID] [--device-code] "
+		   "[--client-id ID] [--claims-challenge B64]",
+	  .summary = "sign in, in a browser or with a code" },
+	{ .name = "logout", .run_session = cmd_logout, .needs = NEEDS_SETTINGS,
+	  .summary = "forget that, and all tokens" },
+	{ .name = "status", .run_session = cmd_status, .needs = NEEDS_SETTINGS,
+	  .summary = "who I am, where, until when" },
+	{ .name = "keys", .run_session = cmd_keys, .needs = NEEDS_SETTINGS,
+	  .summary = "make the keys of the operator and the cluster" },
+	{ .name = "deploy-storage",
+	  .run_session = cmd_deploy_storage, .needs = NEEDS_LOGIN,
+	  .summary = "storage account, file shares, and this program in a "
+		     "blob" },
+	{ .name = "create-shares",
+	  .run_session = cmd_create_shares, .needs = NEEDS_LOGIN,
+	  .summary = "the file shares alone" },
+	{ .name = "params", .run_session = cmd_params, .needs = NEEDS_LOGIN,
+	  .summary = "write parameters/cluster.json" },
+	{ .name = "deploy-compute",
+	  .run_session = cmd_deploy_compute, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait | --dry-run]",
+	  .summary = "deploy machines and network, and wait for them" },
+	{ .name = "plan", .run_session = cmd_plan, .needs = NEEDS_LOGIN,
+	  .summary = "what deploy-compute would change (also deploy-compute "
+		     "--dry-run)" },
+	{ .name = "view-deployment",
+	  .run_session = cmd_view_deployment, .needs = NEEDS_LOGIN,
+	  .usage = "[--watch]",
+	  .summary = "operations of the deployment, and why one failed" },
+	{ .name = "list-agents",
+	  .run_session = cmd_list_agents, .needs = NEEDS_LOGIN,
+	  .summary = "machines of the scale set" },
+	{ .name = "scale-agents",
+	  .run_session = cmd_scale_agents, .needs = NEEDS_LOGIN,
+	  .args_min = 1, .args_max = 1,
+	  .usage = "N [--no-wait]",
+	  .number_joined = true,
+	  .summary = "change the number of agents (also scale-agents-N)" },
+	{ .name = "stop-agents",
+	  .run_session = cmd_stop_agents, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "shut all agents down (still billed)" },
+	{ .name = "start-agents",
+	  .run_session = cmd_start_agents, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "start all agents" },
+	{ .name = "deallocate-agents",
+	  .run_session = cmd_deallocate_agents, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "shut all agents down and stop paying for them" },
+	{ .name = "deploy-monitor",
+	  .run_session = cmd_deploy_monitor, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "a page on a master that shows nodes and tasks, live" },
+	{ .name = "kill-monitor",
+	  .run_session = cmd_kill_monitor, .needs = NEEDS_LOGIN,
+	  .summary = "remove the monitor" },
+	{ .name = "deploy-replicated-service",
+	  .run_session = cmd_deploy_replicated_service, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "the demo service, 8 tasks on port 80" },
+	{ .name = "deploy-global-service",
+	  .run_session = cmd_deploy_global_service, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "the demo service, one task a node on port 81" },
+	{ .name = "scale-service",
+	  .run_session = cmd_scale_service, .needs = NEEDS_LOGIN,
+	  .args_min = 1, .args_max = 1,
+	  .usage = "N [--no-wait]",
+	  .number_joined = true,
+	  .summary = "change the number of its tasks (also scale-service-N)" },
+	{ .name = "update-service",
+	  .run_session = cmd_update_service, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "replace its tasks, by this version" },
+	{ .name = "destroy-service",
+	  .run_session = cmd_destroy_service, .needs = NEEDS_LOGIN,
+	  .summary = "remove the service on port 80" },
+	{ .name = "destroy-global-service",
+	  .run_session = cmd_destroy_global_service, .needs = NEEDS_LOGIN,
+	  .summary = "remove the service on port 81" },
+	{ .name = "deploy-stack",
+	  .run_session = cmd_deploy_stack, .needs = NEEDS_LOGIN,
+	  .usage = "[--no-wait]",
+	  .summary = "the demo with Redis, 4 tasks on port 80" },
+	{ .name = "destroy-stack",
+	  .run_session = cmd_destroy_stack, .needs = NEEDS_LOGIN,
+	  .summary = "remove the stack" },
+	{ .name = "proxy", .run_session = cmd_proxy, .needs = NEEDS_LOGIN,
+	  .usage = "[-L [ADDRESS:]PORT:HOST:PORT]...",
+	  .summary = "forward ports of the cluster to localhost" },
+	{ .name = "ssh", .run_session = cmd_ssh, .needs = NEEDS_LOGIN,
+	  .args_max = ARGS_MAX - 2,
+	  .usage = "[NODE [COMMAND...]]",
+	  .rest_is_for_machine = true,
+	  .summary = "a shell or a command on a machine" },
+	{ .name = "docker-env",
+	  .run_session = cmd_docker_env, .needs = NEEDS_LOGIN,
+	  .usage = "[--stop]",
+	  .summary = "a tunnel to the swarm's Docker, and DOCKER_HOST for it" },
+	{ .name = "tail-helper",
+	  .run_session = cmd_tail_helper, .needs = NEEDS_LOGIN,
+	  .summary = "follow the helper's journal on a master" },
+	{ .name = "list-endpoints",
+	  .run_session = cmd_list_endpoints, .needs = NEEDS_LOGIN,
+	  .summary = "public addresses and names (also endpoints)" },
+	{ .name = "endpoints",
+	  .run_session = cmd_list_endpoints, .needs = NEEDS_LOGIN,
+	  .hidden = true,
+	  .summary = "the same as list-endpoints" },
+	{ .name = "resources",
+	  .run_session = cmd_resources, .needs = NEEDS_LOGIN,
+	  .summary = "what is in the two resource groups" },
+	{ .name = "locations",
+	  .run_session = cmd_locations, .needs = NEEDS_LOGIN,
+	  .summary = "Azure's regions" },
+	{ .name = "sizes", .run_session = cmd_sizes, .needs = NEEDS_LOGIN,
+	  .summary = "VM sizes in LOCATION" },
+	{ .name = "destroy-compute",
+	  .run_session = cmd_destroy_compute, .needs = NEEDS_LOGIN,
+	  .usage = "[--confirm NAME] [--no-wait]",
+	  .summary = "delete machines and network" },
+	{ .name = "destroy-storage",
+	  .run_session = cmd_destroy_storage, .needs = NEEDS_LOGIN,
+	  .usage = "[--confirm NAME] [--no-wait]",
+	  .summary = "delete the storage account and its files" },
+	{ .name = "destroy-cluster",
+	  .run_session = cmd_destroy_cluster, .needs = NEEDS_LOGIN,
+	  .usage = "[--confirm NAME] [--no-wait]",
+	  .summary = "delete everything" },
+	{ .name = "clean", .run_session = cmd_clean,
+	  .summary = "remove parameters/" },
+	{ .name = "emulator", .run = run_emulator,
+	  .usage = "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] "
+		   "[--faults FILE] [--record FILE] [--cores N]",
+	  .summary = "a local Azure to rehearse on" },
+	{ .name = "helper", .run = run_helper,
+	  .usage = "[--config FILE]",
+	  .summary = "on a master: join tokens and the node table" },
+	{ .name = "agent", .run = run_agent,
+	  .args_max = 1,
+	  .usage = "[leave] [--config FILE]",
+	  .summary = "on every machine: join, health, leave" },
+	{ .name = "demo", .run = run_demo,
+	  .summary = "in a container: a page, counters, something to compute" },
+	{ .name = "monitor", .run = run_monitor,
+	  .summary = "in a container: a page that shows nodes and tasks, "
+		     "live" },
+	{ .name = "image", .run = run_image,
+	  .usage = "-o FILE",
+	  .summary = "this program as a container image, for docker load" },
+	{ .name = "version", .run = run_version,
+	  .summary = "version, and what it was made of" },
+	{ .name = "help", .run = run_help,
+	  .args_max = 1,
+	  .usage = "[COMMAND]",
+	  .summary = "this, or about a command" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -169,12 +244,21 @@ static void print_usage(FILE *out)
 {
 	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (!(commands[i].needs & HIDDEN))
-			fprintf(out, "  %-26s %s\n", commands[i].name, commands[i].summary);
+		if (!commands[i].hidden)
+			fprintf(out, "  %-26s %s\n", commands[i].name,
+				commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
-	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists the settings.\n",
-	      out);
+	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
+	      "the settings.\n", out);
+}
+
+/* "azswarm scale-agents N [--no-wait]".  Caller frees. */
+static char *usage_of(const struct command *cmd)
+{
+	return xasprintf("azswarm %s%s%s", cmd->name,
+			 cmd->usage != NULL ? " " : "",
+			 cmd->usage != NULL ? cmd->usage : "");
 }
 
 /* The part of help.txt under "= NAME", up to the next one.  It begins with an
@@ -202,21 +286,26 @@ static bool print_section(const char *name, bool behind, FILE *out)
 
 static void print_settings(FILE *out)
 {
-	fputs("A value comes from a flag, else the environment, else ./.env, else the default.\n\n",
-	      out);
-	for (int i = 0; i < S_COUNT; i++)
-		fprintf(out, "  %-32s %s%s%s%s\n", setting_infos[i].name, setting_infos[i].help,
-			setting_infos[i].dflt ? " [" : "",
-			setting_infos[i].dflt ? setting_infos[i].dflt : "",
-			setting_infos[i].dflt ? "]" : "");
+	fputs("A value comes from a flag, else the environment, else ./.env, "
+	      "else the default.\n\n", out);
+	for (int i = 0; i < S_COUNT; i++) {
+		const struct setting_info *info = &setting_infos[i];
+
+		fprintf(out, "  %-32s %s", info->name, info->help);
+		if (info->dflt != NULL)
+			fprintf(out, " [%s]", info->dflt);
+		putc('\n', out);
+	}
 	print_section("settings", true, out);
 }
 
 static void print_command(const struct command *cmd, FILE *out)
 {
-	fprintf(out, "usage: azswarm %s%s%s\n\n%s\n", cmd->name, *cmd->args ? " " : "", cmd->args,
-		cmd->summary);
+	char *usage = usage_of(cmd);
+
+	fprintf(out, "usage: %s\n\n%s\n", usage, cmd->summary);
 	print_section(cmd->name, true, out);
+	free(usage);
 }
 
 /* Distance of two words: insertions, deletions, substitutions. */
@@ -260,12 +349,13 @@ static int unknown_command(const char *word, struct err *e)
 		}
 	}
 	if (strcmp(word, "deploy-weavescope") == 0)
-		return err_set(e, ERR_USAGE, "deploy-weavescope: Weave Scope is archived by its "
-			       "makers and no longer offered");
+		return err_set(e, ERR_USAGE, "deploy-weavescope: Weave Scope is "
+			       "archived by its makers and no longer offered");
 	if (nearest != NULL)
-		return err_set(e, ERR_USAGE, "there is no command \"%s\"; did you mean %s?", word,
-			       nearest);
-	return err_set(e, ERR_USAGE, "there is no command \"%s\"; 'azswarm help' lists them", word);
+		return err_set(e, ERR_USAGE, "there is no command \"%s\"; "
+			       "did you mean %s?", word, nearest);
+	return err_set(e, ERR_USAGE, "there is no command \"%s\"; "
+		       "'azswarm help' lists them", word);
 }
 
 static const struct command *find_command(const char *word)
@@ -276,72 +366,75 @@ static const struct command *find_command(const char *word)
 	return NULL;
 }
 
-static int run_help(struct call *c, struct err *e)
+static int run_help(struct command_line *line, struct err *e)
 {
 	const struct command *cmd;
 
-	if (c->argc < 2) {
+	if (line->argc < 2) {
 		print_usage(stdout);
 		return 0;
 	}
-	if (strcmp(c->argv[1], "settings") == 0) {
+	if (strcmp(line->argv[1], "settings") == 0) {
 		print_settings(stdout);
 		return 0;
 	}
-	if ((cmd = find_command(c->argv[1])) != NULL) {
+	if ((cmd = find_command(line->argv[1])) != NULL) {
 		print_command(cmd, stdout);
 		return 0;
 	}
-	if (print_section(c->argv[1], false, stdout))
+	if (print_section(line->argv[1], false, stdout))
 		return 0;
-	return unknown_command(c->argv[1], e);
+	return unknown_command(line->argv[1], e);
 }
 
-static int run_version(struct call *c, struct err *e)
+static int run_version(struct command_line *line, struct err *e)
 {
-	(void)c, (void)e;
-	printf("azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n", AZSWARM_VERSION,
-	       AZSWARM_COMMIT, AZSWARM_COMPILER, AZSWARM_BEARSSL, AZSWARM_CJSON);
+	(void)line, (void)e;
+	printf("azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n",
+	       AZSWARM_VERSION, AZSWARM_COMMIT, AZSWARM_COMPILER,
+	       AZSWARM_BEARSSL, AZSWARM_CJSON);
 	return 0;
 }
 
 /* ---- daemons ---- */
 
-static int run_helper(struct call *c, struct err *e)
+static int run_helper(struct command_line *line, struct err *e)
 {
-	return helper_run(c->config ? c->config : NODE_CONFIG, e);
+	return helper_run(line->config ? line->config : NODE_CONFIG, e);
 }
 
-static int run_agent(struct call *c, struct err *e)
+static int run_agent(struct command_line *line, struct err *e)
 {
-	const char *config = c->config ? c->config : NODE_CONFIG;
+	const char *config = line->config ? line->config : NODE_CONFIG;
 
-	if (c->argc == 1)
+	if (line->argc == 1)
 		return agent_run(config, AZSWARM_VERSION, e);
-	if (strcmp(c->argv[1], "leave") == 0)
+	if (strcmp(line->argv[1], "leave") == 0)
 		return agent_leave(config, e);
-	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"", c->argv[1]);
+	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"",
+		       line->argv[1]);
 }
 
 /* ---- images, and what runs in them ---- */
 
-static int run_demo(struct call *c, struct err *e)
+static int run_demo(struct command_line *line, struct err *e)
 {
-	(void)c;
+	(void)line;
 	return demo_run(AZSWARM_VERSION, e);
 }
 
-static int run_monitor(struct call *c, struct err *e)
+static int run_monitor(struct command_line *line, struct err *e)
 {
-	(void)c;
+	(void)line;
 	return monitor_run(e);
 }
 
-static int run_image(struct call *c, struct err *e)
+static int run_image(struct command_line *line, struct err *e)
 {
-	if (c->out == NULL)
-		return err_set(e, ERR_USAGE, "-o FILE is missing; \"-\" is standard output");
-	return image_run(AZSWARM_VERSION, c->out, e);
+	if (line->file == NULL)
+		return err_set(e, ERR_USAGE, "-o FILE is missing; "
+			       "\"-\" is standard output");
+	return image_run(AZSWARM_VERSION, line->file, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */
@@ -364,29 +457,34 @@ static char *own_driver(const char *name, const char *dir, struct err *e)
 		free(asset);
 		return path;
 	}
-	err_set(e, ERR_USAGE, "--machines %s: neither a driver of ours nor a path", name);
+	err_set(e, ERR_USAGE, "--machines %s: neither a driver of ours nor a path",
+		name);
 	free(asset);
 	return NULL;
 }
 
-static int run_emulator(struct call *c, struct err *e)
+static int run_emulator(struct command_line *line, struct err *e)
 {
 	struct emulator_options o = {
-		.listen = c->listen ? c->listen : "127.0.0.1:8443", .dir = c->dir,
-		.machines = c->machines, .faults = c->faults, .out = stdout,
-		.record = c->record ? c->record : getenv("EMULATOR_RECORD"),
+		.listen = line->listen ? line->listen : "127.0.0.1:8443",
+		.dir = line->dir, .machines = line->machines,
+		.faults = line->faults, .out = stdout,
+		.record = line->record ? line->record : getenv("EMULATOR_RECORD"),
 	};
 	char *driver = NULL;
 	uint64_t cores = 0;
 	int rc;
 
-	if (c->cores != NULL && !str_num(str_of(c->cores), 100000, &cores))
-		return err_set(e, ERR_USAGE, "--cores \"%s\": expected a number of vCPUs", c->cores);
+	if (line->cores != NULL && !str_num(str_of(line->cores), 100000, &cores))
+		return err_set(e, ERR_USAGE, "--cores \"%s\": expected a number of "
+			       "vCPUs", line->cores);
 	o.cores = (unsigned)cores;
-	if (c->dir == NULL)
-		return err_set(e, ERR_USAGE, "--dir is missing: where its state is kept");
-	if (c->machines != NULL && strchr(c->machines, '/') == NULL) {
-		if ((driver = own_driver(c->machines, c->dir, e)) == NULL)
+	if (line->dir == NULL)
+		return err_set(e, ERR_USAGE, "--dir is missing: where its state "
+			       "is kept");
+	if (line->machines != NULL && strchr(line->machines, '/') == NULL) {
+		driver = own_driver(line->machines, line->dir, e);
+		if (driver == NULL)
 			return -1;
 		o.machines = driver;
 	}
@@ -397,76 +495,90 @@ static int run_emulator(struct call *c, struct err *e)
 
 /* ---- the command line ---- */
 
-static bool in_list(const char *list, const char *flag, size_t n)
-{
-	struct str rest = str_of(list), word;
+enum flag_kind {
+	FLAG_TRUE,	/* no value: sets a bool of struct command_line */
+	FLAG_TEXT,	/* a text there */
+	FLAG_SETTING,
+	FLAG_FORMAT,	/* --output */
+	FLAG_FORWARD,	/* -L, may be given several times */
+};
 
-	while (str_next(&rest, ' ', &word))
-		if (word.n == n && memcmp(word.p, flag, n) == 0)
-			return true;
-	return false;
-}
-
-static bool known_anywhere(const char *flag, size_t n)
-{
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (in_list(commands[i].flags, flag, n))
-			return true;
-	return false;
-}
-
-static int set_format(struct call *c, const char *v, struct err *e)
-{
-	if (strcmp(v, "table") == 0)
-		c->ui.format = UI_TABLE;
-	else if (strcmp(v, "json") == 0)
-		c->ui.format = UI_JSON;
-	else if (strcmp(v, "tsv") == 0)
-		c->ui.format = UI_TSV;
-	else
-		return err_set(e, ERR_USAGE, "--output \"%s\": expected table, json or tsv", v);
-	return 0;
-}
-
-/* What a flag sets: a bool or a text in struct call, a setting, or something of its own. */
-enum flag_kind { FLAG_TRUE, FLAG_TEXT, FLAG_FORMAT, FLAG_FORWARD, FLAG_SETTING };
+#define AT(member) offsetof(struct command_line, member)
 
 static const struct flag {
 	const char *name;
 	enum flag_kind kind;
-	size_t at;
+	size_t at;		/* the member, or the enum setting */
+	bool of_all;		/* every command takes it */
 } flags[] = {
-	{ "--output", FLAG_FORMAT, 0 },
-	{ "--quiet", FLAG_TRUE, offsetof(struct call, ui.quiet) },
-	{ "-q", FLAG_TRUE, offsetof(struct call, ui.quiet) },
-	{ "--help", FLAG_TRUE, offsetof(struct call, help) },
-	{ "-h", FLAG_TRUE, offsetof(struct call, help) },
-	{ "--no-wait", FLAG_TRUE, offsetof(struct call, session.no_wait) },
-	{ "--watch", FLAG_TRUE, offsetof(struct call, session.watch) },
-	{ "--stop", FLAG_TRUE, offsetof(struct call, session.stop) },
-	{ "--dry-run", FLAG_TRUE, offsetof(struct call, session.dry_run) },
-	{ "--confirm", FLAG_TEXT, offsetof(struct call, session.confirm) },
-	{ "--config", FLAG_TEXT, offsetof(struct call, config) },
-	{ "--listen", FLAG_TEXT, offsetof(struct call, listen) },
-	{ "--dir", FLAG_TEXT, offsetof(struct call, dir) },
-	{ "--machines", FLAG_TEXT, offsetof(struct call, machines) },
-	{ "--faults", FLAG_TEXT, offsetof(struct call, faults) },
-	{ "--record", FLAG_TEXT, offsetof(struct call, record) },
-	{ "--cores", FLAG_TEXT, offsetof(struct call, cores) },
-	{ "--device-code", FLAG_TRUE, offsetof(struct call, session.device_code) },
-	{ "--client-id", FLAG_TEXT, offsetof(struct call, session.client_id) },
-	{ "--claims-challenge", FLAG_TEXT, offsetof(struct call, session.claims) },
-	{ "--tenant", FLAG_SETTING, S_TENANT_ID },
-	{ "--subscription", FLAG_SETTING, S_SUBSCRIPTION_ID },
-	{ "-L", FLAG_FORWARD, 0 },
-	{ "-o", FLAG_FORMAT, 0 },	/* a file, where a command has it of its own */
+	{ .name = "--output", .kind = FLAG_FORMAT, .of_all = true },
+	{ .name = "--quiet", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
+	{ .name = "-q", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
+	{ .name = "--help", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
+	{ .name = "-h", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
+	{ .name = "--no-wait", .kind = FLAG_TRUE, .at = AT(session.no_wait) },
+	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
+	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
+	{ .name = "--dry-run", .kind = FLAG_TRUE, .at = AT(session.dry_run) },
+	{ .name = "--confirm", .kind = FLAG_TEXT, .at = AT(session.confirm) },
+	{ .name = "--tenant", .kind = FLAG_SETTING, .at = S_TENANT_ID },
+	{ .name = "--subscription", .kind = FLAG_SETTING, .at = S_SUBSCRIPTION_ID },
+	{ .name = "--device-code", .kind = FLAG_TRUE, .at = AT(session.device_code) },
+	{ .name = "--client-id", .kind = FLAG_TEXT, .at = AT(session.client_id) },
+	{ .name = "--claims-challenge", .kind = FLAG_TEXT, .at = AT(session.claims) },
+	{ .name = "-L", .kind = FLAG_FORWARD },
+	{ .name = "-o", .kind = FLAG_TEXT, .at = AT(file) },
+	{ .name = "--config", .kind = FLAG_TEXT, .at = AT(config) },
+	{ .name = "--listen", .kind = FLAG_TEXT, .at = AT(listen) },
+	{ .name = "--dir", .kind = FLAG_TEXT, .at = AT(dir) },
+	{ .name = "--machines", .kind = FLAG_TEXT, .at = AT(machines) },
+	{ .name = "--faults", .kind = FLAG_TEXT, .at = AT(faults) },
+	{ .name = "--record", .kind = FLAG_TEXT, .at = AT(record) },
+	{ .name = "--cores", .kind = FLAG_TEXT, .at = AT(cores) },
 };
 #define N_FLAGS (sizeof(flags) / sizeof(*flags))
 
-static int take_value(struct call *c, const struct command *cmd, const struct flag *flag,
+static const struct flag *find_flag(struct str name)
+{
+	for (size_t i = 0; i < N_FLAGS; i++)
+		if (str_eqz(name, flags[i].name))
+			return &flags[i];
+	return NULL;
+}
+
+/* Whether the usage of a command shows that flag, in brackets or without. */
+static bool shows(const char *usage, const char *flag)
+{
+	struct str rest = str_of(usage != NULL ? usage : ""), word;
+
+	while (str_next(&rest, ' ', &word)) {
+		word = str_skip(word, str_starts(word, STR("[")));
+		word = str_head(word, word.n - str_ends(word, STR("]")));
+		if (str_eqz(word, flag))
+			return true;
+	}
+	return false;
+}
+
+static int set_format(struct ui *ui, const char *value, struct err *e)
+{
+	if (strcmp(value, "table") == 0)
+		ui->format = UI_TABLE;
+	else if (strcmp(value, "json") == 0)
+		ui->format = UI_JSON;
+	else if (strcmp(value, "tsv") == 0)
+		ui->format = UI_TSV;
+	else
+		return err_set(e, ERR_USAGE, "--output \"%s\": expected table, "
+			       "json or tsv", value);
+	return 0;
+}
+
+static int take_value(struct command_line *line, const struct flag *flag,
 		      const char *value, struct err *e)
 {
-	char *at = (char *)c + flag->at;
+	struct session *s = &line->session;
+	char *at = (char *)line + flag->at;
 
 	switch (flag->kind) {
 	case FLAG_TRUE:
@@ -475,129 +587,147 @@ static int take_value(struct call *c, const struct command *cmd, const struct fl
 	case FLAG_TEXT:
 		*(const char **)(void *)at = value;
 		return 0;
-	case FLAG_FORMAT:
-		if (!in_list(cmd->flags, flag->name, strlen(flag->name)))
-			return set_format(c, value, e);
-		c->out = value;
-		return 0;
 	case FLAG_SETTING:
-		settings_set(&c->settings, (enum setting)flag->at, value, "flag");
+		settings_set(&line->settings, (enum setting)flag->at, value,
+			     "flag");
 		return 0;
+	case FLAG_FORMAT:
+		return set_format(&line->ui, value, e);
 	case FLAG_FORWARD:
-		if (c->session.n_forwards == SESSION_FORWARDS_MAX)
-			return err_set(e, ERR_USAGE, "more than %d -L", SESSION_FORWARDS_MAX);
-		c->session.forwards[c->session.n_forwards++] = value;
+		if (s->n_forwards == SESSION_FORWARDS_MAX)
+			return err_set(e, ERR_USAGE, "more than %d -L",
+				       SESSION_FORWARDS_MAX);
+		s->forwards[s->n_forwards++] = value;
 		return 0;
 	}
 	return 0;
 }
 
-/* Take one flag; *used gets how many words it was. */
-static int take_flag(struct call *c, const struct command *cmd, char **words, int left,
-		     int *used, struct err *e)
+/* Take one flag, of words[0] and, when it has its value there, words[1];
+ * *used gets how many words it was. */
+static int take_flag(struct command_line *line, const struct command *cmd,
+		     char **words, int left, int *used, struct err *e)
 {
-	const char *word = words[0], *eq = strchr(word, '='), *value = NULL;
-	size_t n = eq ? (size_t)(eq - word) : strlen(word), i = 0;
-	bool wants;
-	int which;
+	struct flag own_setting = { .kind = FLAG_SETTING };
+	struct str value = str_of(words[0]), name = value;
+	bool joined = str_cut(&value, '=', &name);
+	const struct flag *flag = find_flag(name);
+	const char *ignored;
+	int setting;
 
 	*used = 1;
-	while (i < N_FLAGS && (strlen(flags[i].name) != n || memcmp(flags[i].name, word, n) != 0))
-		i++;
-	which = i < N_FLAGS ? -1 : settings_flag(word, &value);
-	if (i == N_FLAGS && which < 0)
-		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm help %s'", (int)n,
-			       word, cmd->name);
-	if (which < 0 && flags[i].kind != FLAG_FORMAT && known_anywhere(word, n) &&
-	    !in_list(cmd->flags, word, n))
-		return err_set(e, ERR_USAGE, "does not take %.*s", (int)n, word);
-	wants = which >= 0 || flags[i].kind != FLAG_TRUE;
-	if (eq != NULL && !wants)
-		return err_set(e, ERR_USAGE, "%.*s takes no value", (int)n, word);
-	if (wants && eq == NULL) {
-		if (left < 2)
-			return err_set(e, ERR_USAGE, "%s wants a value", word);
-		*used = 2;
+	if (flag == NULL && (setting = settings_flag(words[0], &ignored)) >= 0) {
+		own_setting.at = (size_t)setting;
+		own_setting.of_all = true;
+		flag = &own_setting;
 	}
-	value = eq ? eq + 1 : words[wants];
-	if (which < 0)
-		return take_value(c, cmd, &flags[i], value, e);
-	settings_set(&c->settings, (enum setting)which, value, "flag");
-	return 0;
+	if (flag == NULL)
+		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm "
+			       "help %s'", STR_ARG(name), cmd->name);
+	if (!flag->of_all && !shows(cmd->usage, flag->name))
+		return err_set(e, ERR_USAGE, "does not take %.*s",
+			       STR_ARG(name));
+	if (flag->kind == FLAG_TRUE) {
+		if (joined)
+			return err_set(e, ERR_USAGE, "%.*s takes no value",
+				       STR_ARG(name));
+		return take_value(line, flag, NULL, e);
+	}
+	if (joined)
+		return take_value(line, flag, value.p, e);
+	if (left < 2)
+		return err_set(e, ERR_USAGE, "%s wants a value", words[0]);
+	*used = 2;
+	return take_value(line, flag, words[1], e);
 }
 
-/* "scale-agents-7" is "scale-agents 7", and so for services. */
-static const struct command *command_of(struct call *c, const char *word)
+/* The command of that name.  "scale-agents-7" is "scale-agents 7". */
+static const struct command *command_of(struct command_line *line,
+					const char *word)
 {
-	static const char *const names[] = { "scale-agents", "scale-service" };
 	const struct command *cmd = find_command(word);
 	uint64_t ignored;
 
-	for (size_t i = 0; cmd == NULL && i < sizeof(names) / sizeof(*names); i++) {
-		size_t n = strlen(names[i]);
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		cmd = find_command("help");
+	else if (strcmp(word, "--version") == 0)
+		cmd = find_command("version");
+	for (size_t i = 0; cmd == NULL && i < N_COMMANDS; i++) {
+		size_t n = strlen(commands[i].name);
 
-		if (strncmp(word, names[i], n) == 0 && word[n] == '-' &&
+		if (commands[i].number_joined &&
+		    strncmp(word, commands[i].name, n) == 0 && word[n] == '-' &&
 		    str_num(str_of(word + n + 1), UINT32_MAX, &ignored)) {
-			c->number = xstrdup(word + n + 1);
-			cmd = find_command(names[i]);
+			line->number = xstrdup(word + n + 1);
+			cmd = &commands[i];
 		}
 	}
 	return cmd;
 }
 
-static int parse(struct call *c, int argc, char **argv, const struct command **cmd,
-		 struct err *e)
+/* A word that is not a flag. */
+static int take_word(struct command_line *line, const struct command *cmd,
+		     char *word, struct err *e)
 {
-	const char *word = argv[1];
+	char *usage;
+
+	if (line->argc - 1 < cmd->args_max) {
+		line->argv[line->argc++] = word;
+		return 0;
+	}
+	usage = usage_of(cmd);
+	err_set(e, ERR_USAGE, "\"%s\" is one word too many; usage: %s", word,
+		usage);
+	free(usage);
+	return -1;
+}
+
+/* Sort out what follows the command's name. */
+static int parse(struct command_line *line, const struct command *cmd, int argc,
+		 char **argv, struct err *e)
+{
 	bool only_words = false;
 	int used;
 
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-		word = "help";
-	else if (strcmp(word, "--version") == 0)
-		word = "version";
-	if ((*cmd = command_of(c, word)) == NULL)
-		return unknown_command(word, e);
-	c->argv[c->argc++] = argv[1];
-	if (c->number != NULL)
-		c->argv[c->argc++] = c->number;
+	line->argv[line->argc++] = argv[1];
+	if (line->number != NULL)
+		line->argv[line->argc++] = line->number;
 	for (int i = 2; i < argc; i += used) {
+		char *word = argv[i];
+
 		used = 1;
-		if (!only_words && strcmp(argv[i], "--") == 0) {
+		if (!only_words && strcmp(word, "--") == 0) {
 			only_words = true;
-		} else if (!only_words && argv[i][0] == '-' && argv[i][1] != '\0') {
-			if (take_flag(c, *cmd, argv + i, argc - i, &used, e) < 0)
+		} else if (!only_words && word[0] == '-' && word[1] != '\0') {
+			if (take_flag(line, cmd, argv + i, argc - i, &used, e) < 0)
 				return -1;
 		} else {
-			if (c->argc - 1 >= (*cmd)->args_max)
-				return err_set(e, ERR_USAGE, "\"%s\" is one word too many; usage: "
-					       "azswarm %s%s%s", argv[i], (*cmd)->name,
-					       *(*cmd)->args ? " " : "", (*cmd)->args);
-			c->argv[c->argc++] = argv[i];
-			/* what follows a machine's name is its, not ours */
-			only_words |= (*cmd)->azure == cmd_ssh;
+			if (take_word(line, cmd, word, e) < 0)
+				return -1;
+			only_words |= cmd->rest_is_for_machine;
 		}
 	}
-	if (!c->help && c->argc - 1 < (*cmd)->args_min)
-		return err_set(e, ERR_USAGE, "something is missing; usage: azswarm %s %s",
-			       (*cmd)->name, (*cmd)->args);
+	if (!line->help && line->argc - 1 < cmd->args_min)
+		return err_set(e, ERR_USAGE, "something is missing; usage: "
+			       "azswarm %s %s", cmd->name, cmd->usage);
 	return 0;
 }
 
-static int run(struct call *c, const struct command *cmd, struct err *e)
+static int run(struct command_line *line, const struct command *cmd,
+	       struct err *e)
 {
-	int rc;
+	struct session *s = &line->session;
+	int rc = 0;
 
-	if ((cmd->needs & NEEDS_SETTINGS) && settings_check(&c->settings, e) < 0)
+	if (cmd->needs != NEEDS_NOTHING && settings_check(&line->settings, e) < 0)
 		return -1;
 	if (cmd->run != NULL)
-		return cmd->run(c, e);
-	if ((cmd->needs & NEEDS_LOGIN) && session_open(&c->session, e) < 0) {
-		session_close(&c->session);
-		return -1;
-	}
-	rc = cmd->azure(&c->session, c->argc, c->argv, e);
-	session_close(&c->session);
+		return cmd->run(line, e);
+	if (cmd->needs == NEEDS_LOGIN)
+		rc = session_open(s, e);
+	if (rc == 0)
+		rc = cmd->run_session(s, line->argc, line->argv, e);
+	session_close(s);
 	return rc;
 }
 
@@ -611,7 +741,8 @@ static void on_signal(int sig)
 
 static int watch_signals(struct err *e)
 {
-	struct sigaction act = { .sa_handler = on_signal };	/* no SA_RESTART: reads end */
+	/* no SA_RESTART: reads end */
+	struct sigaction act = { .sa_handler = on_signal };
 
 	if (interrupt_init(e) < 0)
 		return -1;
@@ -657,64 +788,71 @@ static void hold_standard_streams(void)
 static void ui_setup(struct ui *ui)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	bool able = term != NULL && strcmp(term, "dumb") != 0;
+	bool colors = able && (no_color == NULL || *no_color == '\0');
 
 	ui->out = stdout;
 	ui->err = stderr;
-	ui->tty = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
-	ui->color = ui->tty && (no_color == NULL || *no_color == '\0');
-	ui->color_out = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0 &&
-		(no_color == NULL || *no_color == '\0');
+	ui->tty = able && isatty(STDERR_FILENO);
+	ui->color = colors && isatty(STDERR_FILENO);
+	ui->color_out = colors && isatty(STDOUT_FILENO);
+}
+
+/* One line for a person: what went wrong, and what to do about it. */
+static void print_error(const struct command *cmd, const struct err *e)
+{
+	const char *do_this = advice(e);
+
+	fprintf(stderr, "azswarm: %s%s%s%s%s\n", cmd != NULL ? cmd->name : "",
+		cmd != NULL ? ": " : "", e->msg, do_this != NULL ? "; " : "",
+		do_this != NULL ? do_this : "");
 }
 
 int main(int argc, char **argv)
 {
-	struct call c = { 0 };
-	const struct command *cmd = NULL;
+	struct command_line line = { 0 };
+	const struct command *cmd;
 	struct err e = ERR_INIT;
 	int status = 0;
 
 	seal();
 	hold_standard_streams();
 	json_init();
-	ui_setup(&c.ui);
+	ui_setup(&line.ui);
 	if (argc < 2) {
 		print_usage(stderr);
 		return 2;
 	}
-	settings_init(&c.settings);
-	c.session.set = &c.settings;
-	c.session.ui = &c.ui;
-	c.session.version = AZSWARM_VERSION;
+	settings_init(&line.settings);
+	line.session.set = &line.settings;
+	line.session.ui = &line.ui;
+	line.session.version = AZSWARM_VERSION;
 	/* flags are taken last, for they win */
-	cmd = command_of(&c, argv[1]);
-	if (cmd != NULL && (cmd->needs & (NEEDS_SETTINGS | NEEDS_LOGIN)) &&
-	    settings_take_file(&c.settings, ".env", &e) == 0)
-		settings_take_env(&c.settings);
-	free(c.number);
-	c.number = NULL;
+	if ((cmd = command_of(&line, argv[1])) == NULL)
+		unknown_command(argv[1], &e);
+	else if (cmd->needs != NEEDS_NOTHING &&
+		 settings_take_file(&line.settings, ".env", &e) == 0)
+		settings_take_env(&line.settings);
 	if (e.kind != ERR_NONE || watch_signals(&e) < 0 ||
-	    parse(&c, argc, argv, &cmd, &e) < 0) {
+	    parse(&line, cmd, argc, argv, &e) < 0) {
 		/* e says why */
-	} else if (c.help) {
+	} else if (line.help) {
 		print_command(cmd, stdout);
 	} else {
-		run(&c, cmd, &e);
+		run(&line, cmd, &e);
 	}
-	ui_clear(&c.ui);
+	ui_clear(&line.ui);
 	if (e.kind == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
 		err_sys(&e, ERR_IO, "standard output");
 	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
 		err_in(&e, "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
-		const char *do_this = advice(&e);
-
-		fprintf(stderr, "azswarm: %s%s%s%s%s\n", cmd ? cmd->name : "", cmd ? ": " : "", e.msg,
-			do_this ? "; " : "", do_this ? do_this : "");
+		print_error(cmd, &e);
 		status = err_exit_code(&e);
-	} else if (c.session.exit_status > 0) {
-		status = c.session.exit_status;
+	} else if (line.session.exit_status > 0) {
+		status = line.session.exit_status;
 	}
-	settings_release(&c.settings);
-	free(c.number);
+	settings_release(&line.settings);
+	free(line.number);
 	return status;
 }

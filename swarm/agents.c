@@ -10,7 +10,7 @@
 
 #include "swarm/swarm.h"
 
-#define AGENTS_MAX 1000
+#define INSTANCES_MAX 1000
 #define SCALE_MAX 100			/* what a single placement group holds */
 
 static char *vmss_path(const struct session *s, const char *rest)
@@ -22,6 +22,20 @@ static char *vmss_path(const struct session *s, const char *rest)
 }
 
 /* ---- listing ---- */
+
+/* A machine of the scale set. */
+struct instance {
+	char *id;		/* "3" */
+	char *name;		/* "agents_3" */
+	char *host;		/* "agents000003" */
+	char *power;		/* "running", "stopped", ... */
+	char *provisioning;	/* "Succeeded", ... */
+};
+
+struct instances {
+	struct instance *list;
+	size_t n;
+};
 
 static const char *power_of(const cJSON *vm)
 {
@@ -36,43 +50,45 @@ static const char *power_of(const cJSON *vm)
 	return "unknown";
 }
 
-static int take_agent(void *ctx, const cJSON *vm, struct err *e)
+static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 {
-	struct agents *a = ctx;
+	struct instances *a = ctx;
 	const char *id = json_str(vm, "instanceId", e);
 	uint64_t ignored;
 
 	if (id == NULL)
 		return err_in(e, "instance");
 	if (!str_num(str_of(id), UINT32_MAX, &ignored))
-		return err_set(e, ERR_PROTO, "instance id \"%.32s\" is not a number: is this "
-			       "scale set Uniform?", id);
-	if (a->n == AGENTS_MAX)
-		return err_set(e, ERR_PROTO, "more than %d instances", AGENTS_MAX);
+		return err_set(e, ERR_PROTO, "instance id \"%.32s\" is not a "
+			       "number: is this scale set Uniform?", id);
+	if (a->n == INSTANCES_MAX)
+		return err_set(e, ERR_PROTO, "more than %d instances", INSTANCES_MAX);
 	a->list = xrealloc(a->list, (a->n + 1) * sizeof(*a->list));
-	a->list[a->n++] = (struct agent){
+	a->list[a->n++] = (struct instance){
 		.id = xstrdup(id),
 		.name = xstrdup(json_str_opt(vm, "name", "")),
-		.host = xstrdup(json_str_opt(vm, "properties.osProfile.computerName", "")),
+		.host = xstrdup(json_str_opt(vm, "properties.osProfile."
+					     "computerName", "")),
 		.power = xstrdup(power_of(vm)),
-		.provisioning = xstrdup(json_str_opt(vm, "properties.provisioningState", "")),
+		.provisioning = xstrdup(json_str_opt(vm, "properties."
+						     "provisioningState", "")),
 	};
 	return 0;
 }
 
-int agents_list(struct session *s, struct agents *a, struct err *e)
+static int instances_list(struct session *s, struct instances *a, struct err *e)
 {
 	char *path = vmss_path(s, "/virtualMachines?api-version=" API_COMPUTE
 			       "&$expand=instanceView");
 	int rc;
 
-	*a = (struct agents){ 0 };
-	rc = azure_list(&s->az, path, "list of agents", take_agent, a, e);
+	*a = (struct instances){ 0 };
+	rc = azure_list(&s->az, path, "list of agents", take_instance, a, e);
 	free(path);
 	return rc;
 }
 
-void agents_release(struct agents *a)
+static void instances_release(struct instances *a)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		free(a->list[i].id);
@@ -82,7 +98,7 @@ void agents_release(struct agents *a)
 		free(a->list[i].provisioning);
 	}
 	free(a->list);
-	*a = (struct agents){ 0 };
+	*a = (struct instances){ 0 };
 }
 
 /* Private addresses by instance id, from the scale set's interfaces. */
@@ -107,31 +123,31 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	};
 	char *path = vmss_path(s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
 	cJSON *address = cJSON_CreateObject();
-	struct agents a = { 0 };
+	struct instances a = { 0 };
 	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
-	if (agents_list(s, &a, e) < 0 ||
+	if (instances_list(s, &a, e) < 0 ||
 	    azure_list(&s->az, path, "addresses of agents", take_address, address, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
-		const struct agent *g = &a.list[i];
+		const struct instance *vm = &a.list[i];
+		const cJSON *ip = json_get(address, vm->id);
 
 		listing_row(&t);
-		listing_cell(&t, "%s", g->id);
-		listing_cell(&t, "%s", g->name);
-		listing_cell(&t, "%s", g->host);
-		listing_cell(&t, "%s", json_str_opt(json_get(address, g->id) ? address : NULL,
-						  g->id, ""));
-		listing_cell(&t, "%s", g->power);
-		listing_cell(&t, "%s", g->provisioning);
+		listing_cell(&t, "%s", vm->id);
+		listing_cell(&t, "%s", vm->name);
+		listing_cell(&t, "%s", vm->host);
+		listing_cell(&t, "%s", ip != NULL ? ip->valuestring : "");
+		listing_cell(&t, "%s", vm->power);
+		listing_cell(&t, "%s", vm->provisioning);
 	}
 	rc = listing_print(&t, s->ui, e);
 out:
 	listing_release(&t);
-	agents_release(&a);
+	instances_release(&a);
 	json_free(address);
 	free(path);
 	return rc;
@@ -146,8 +162,8 @@ static int act(struct session *s, const char *action, const cJSON *ids, unsigned
 	char *rest = xasprintf("/%s%sapi-version=" API_COMPUTE, action,
 			       strchr(action, '?') ? "&" : "?");
 	char *path = vmss_path(s, rest);
-	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS, .flags = flags,
-				.no_wait = s->no_wait };
+	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS,
+				.flags = flags, .no_wait = s->no_wait };
 	cJSON *body = NULL;
 	int rc;
 
@@ -165,8 +181,8 @@ static int act(struct session *s, const char *action, const cJSON *ids, unsigned
 /* What was done; or, with --no-wait, that Azure has only begun. */
 static void say_done(struct session *s, const char *done)
 {
-	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm list-agents' "
-	       "shows how far" : done);
+	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm "
+	       "list-agents' shows how far" : done);
 }
 
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
@@ -193,12 +209,14 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 	(void)argc, (void)argv;
 	if (act(s, "deallocate", NULL, 0, "agents to be deallocated", e) < 0)
 		return -1;
-	say_done(s, "agents deallocated; their disks and the load balancer are still billed");
+	say_done(s, "agents deallocated; their disks and the load balancer are "
+		 "still billed");
 	return 0;
 }
 
 /* ---- scaling ---- */
 
+/* "minimum", "maximum" or "default" of a profile; -1 when it is no number. */
 static int64_t capacity_of(const cJSON *profile, const char *name)
 {
 	uint64_t v;
@@ -206,18 +224,40 @@ static int64_t capacity_of(const cJSON *profile, const char *name)
 
 	/* Azure has them as strings */
 	snprintf(path, sizeof(path), "capacity.%s", name);
-	return str_num(str_of(json_str_opt(profile, path, "")), 10000, &v) ? (int64_t)v : -1;
+	if (!str_num(str_of(json_str_opt(profile, path, "")), 10000, &v))
+		return -1;
+	return (int64_t)v;
 }
 
-static bool move_bound(cJSON *profile, const char *name, int64_t wanted, const char *title,
-		       struct ui *ui)
+static void move_bound(cJSON *profile, const char *name, int64_t wanted,
+		       const char *title, struct ui *ui)
 {
 	char text[32];
 
-	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this", title,
-	       (long long)capacity_of(profile, name), (long long)wanted);
+	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this",
+	       title, (long long)capacity_of(profile, name), (long long)wanted);
 	snprintf(text, sizeof(text), "%lld", (long long)wanted);
-	json_set(json_get_mut(profile, "capacity"), name, cJSON_CreateString(text));
+	json_set(json_get_mut(profile, "capacity"), name,
+		 cJSON_CreateString(text));
+}
+
+/* Move the bounds of a profile that are in the way; true when some were. */
+static bool fit_profile(cJSON *profile, int64_t wanted, struct ui *ui)
+{
+	int64_t max = capacity_of(profile, "maximum"), dflt;
+	int64_t min = capacity_of(profile, "minimum");
+	bool above = max >= 0 && wanted > max, below = wanted < min;
+
+	if (above)
+		move_bound(profile, "maximum", wanted, "most agents", ui);
+	if (below)
+		move_bound(profile, "minimum", wanted, "fewest agents", ui);
+	if (!above && !below)
+		return false;
+	dflt = capacity_of(profile, "default");
+	if (dflt > (above ? wanted : max) || dflt < (below ? wanted : min))
+		move_bound(profile, "default", wanted,
+			   "number when there are no metrics", ui);
 	return true;
 }
 
@@ -241,26 +281,20 @@ static int fit_autoscale(struct session *s, int wanted, struct err *e)
 				settings_get(s->set, S_COMPUTE_GROUP),
 				settings_get(s->set, S_VMSS_NAME));
 	struct azure_reply r = { 0 }, put = { 0 };
-	cJSON *profile;
+	cJSON *profiles, *profile;
 	bool moved = false;
 	int rc = -1;
 
 	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
 		goto out;
-	if (r.http.head.status == 404 || !json_bool_opt(r.doc, "properties.enabled", true)) {
+	if (r.http.head.status == 404 ||
+	    !json_bool_opt(r.doc, "properties.enabled", true)) {
 		rc = 0;
 		goto out;
 	}
-	cJSON_ArrayForEach(profile, json_get_mut(json_get_mut(r.doc, "properties"), "profiles")) {
-		if (capacity_of(profile, "maximum") >= 0 && wanted > capacity_of(profile, "maximum"))
-			moved = move_bound(profile, "maximum", wanted, "most agents", s->ui);
-		if (wanted < capacity_of(profile, "minimum"))
-			moved = move_bound(profile, "minimum", wanted, "fewest agents", s->ui);
-		if (moved && (capacity_of(profile, "default") > capacity_of(profile, "maximum") ||
-			      capacity_of(profile, "default") < capacity_of(profile, "minimum")))
-			move_bound(profile, "default", wanted, "number when there are no metrics",
-				   s->ui);
-	}
+	profiles = json_get_mut(json_get_mut(r.doc, "properties"), "profiles");
+	cJSON_ArrayForEach(profile, profiles)
+		moved |= fit_profile(profile, wanted, s->ui);
 	if (moved) {
 		drop_read_only(r.doc);
 		if (azure_call(&s->az, "PUT", path, r.doc, 0, &put, e) < 0)
@@ -294,7 +328,7 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	rc = 0;
 	if (r.http.head.status == 404)
 		goto out;
-	if ((rc = json_int(r.doc, "sku.capacity", 0, AGENTS_MAX, &there, e)) < 0 ||
+	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) < 0 ||
 	    there == json_int_opt(parameters, "agentCount.value", -1))
 		goto out;
 	ui_say(s->ui, "there %s %lld agent%s already, and so it stays; "
@@ -335,64 +369,79 @@ static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct er
 	return rc;
 }
 
-/* Nothing runs there that would still have to leave the swarm.  Who is only on
- * the way down, or of whom Azure does not know, might. */
-static bool is_off(const struct agent *g)
+/* Nothing runs there that would still have to leave the swarm.  A machine that
+ * is only on its way down, or whose power Azure does not know, might. */
+static bool is_off(const struct instance *vm)
 {
-	return strcmp(g->power, "stopped") == 0 || strcmp(g->power, "deallocated") == 0;
+	return strcmp(vm->power, "stopped") == 0 ||
+	       strcmp(vm->power, "deallocated") == 0;
 }
 
 /* Machines that do not run go first, then the newest. */
 static int victim_order(const void *pa, const void *pb)
 {
-	const struct agent *a = pa, *b = pb;
-	bool ra = strcmp(a->power, "running") == 0, rb = strcmp(b->power, "running") == 0;
-	long ia = strtol(a->id, NULL, 10), ib = strtol(b->id, NULL, 10);
+	const struct instance *a = pa, *b = pb;
+	bool a_runs = strcmp(a->power, "running") == 0;
+	bool b_runs = strcmp(b->power, "running") == 0;
+	long a_id = strtol(a->id, NULL, 10), b_id = strtol(b->id, NULL, 10);
 
-	return ra != rb ? (ra ? 1 : -1) : ia > ib ? -1 : ia < ib;
+	if (a_runs != b_runs)
+		return a_runs ? 1 : -1;
+	return (a_id < b_id) - (a_id > b_id);
 }
 
-static int scale_in(struct session *s, struct agents *a, size_t remove, struct err *e)
+/* Shut these n down in order, then delete them.  no_wait: for the deletion,
+ * for shutting down must be over before it begins. */
+static int remove_instances(struct session *s, const struct instance *vm,
+			    size_t n, bool no_wait, struct err *e)
+{
+	cJSON *ids = cJSON_CreateArray(), *on = cJSON_CreateArray();
+	struct buf names = BUF_INIT(64u << 10);
+	char *down, *gone;
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		cJSON_AddItemToArray(ids, cJSON_CreateString(vm[i].id));
+		if (!is_off(&vm[i]))
+			cJSON_AddItemToArray(on, cJSON_CreateString(vm[i].id));
+		buf_addf(&names, "%s%s", names.n ? ", " : "", vm[i].name);
+	}
+	down = xasprintf("%s to drain, leave and shut down", names.str);
+	gone = xasprintf("%s to be deleted", names.str);
+	if (cJSON_GetArraySize(on) > 0) {
+		ui_say(s->ui, "%s: draining, leaving the swarm, shutting down",
+		       names.str);
+		s->no_wait = false;
+		rc = act(s, "poweroff?skipShutdown=false", on, 0, down, e);
+	}
+	s->no_wait = no_wait;
+	/* an id may be used again, so never send this twice */
+	if (rc == 0)
+		rc = act(s, "delete", ids, AZURE_ONCE, gone, e);
+	if (rc == 0)
+		ui_say(s->ui, "%s: %s", names.str,
+		       no_wait ? "being deleted" : "deleted");
+	free(down);
+	free(gone);
+	buf_release(&names);
+	json_free(ids);
+	json_free(on);
+	return rc;
+}
+
+static int scale_in(struct session *s, struct instances *a, size_t remove,
+		    struct err *e)
 {
 	/* a part at a time, so that there is always somewhere for the tasks to go */
-	size_t part = a->n / 4 > 1 ? a->n / 4 : 1;
+	size_t part = a->n / 4 > 1 ? a->n / 4 : 1, n;
 	bool no_wait = s->no_wait;
 	int rc = 0;
 
-	/* shutting down must be over before deleting begins */
-	s->no_wait = false;
 	qsort(a->list, a->n, sizeof(*a->list), victim_order);
-	for (size_t i = 0; rc == 0 && i < remove; i += part) {
-		size_t end = i + part < remove ? i + part : remove;
-		cJSON *ids = cJSON_CreateArray(), *on = cJSON_CreateArray();
-		struct buf names = BUF_INIT(64u << 10);
-		char *down, *gone;
-
-		for (size_t k = i; k < end; k++) {
-			cJSON_AddItemToArray(ids, cJSON_CreateString(a->list[k].id));
-			if (!is_off(&a->list[k]))
-				cJSON_AddItemToArray(on, cJSON_CreateString(a->list[k].id));
-			buf_addf(&names, "%s%s", names.n ? ", " : "", a->list[k].name);
-		}
-		down = xasprintf("%s to drain, leave and shut down", names.str);
-		gone = xasprintf("%s to be deleted", names.str);
-		if (cJSON_GetArraySize(on) > 0) {
-			ui_say(s->ui, "%s: draining, leaving the swarm, shutting down", names.str);
-			rc = act(s, "poweroff?skipShutdown=false", on, 0, down, e);
-		}
-		if (rc == 0) {
-			s->no_wait = no_wait && end == remove;
-			/* an id may be used again, so never send this twice */
-			rc = act(s, "delete", ids, AZURE_ONCE, gone, e);
-		}
-		if (rc == 0)
-			ui_say(s->ui, "%s: %s", names.str,
-			       s->no_wait ? "being deleted" : "deleted");
-		free(down);
-		free(gone);
-		buf_release(&names);
-		json_free(ids);
-		json_free(on);
+	for (size_t i = 0; rc == 0 && i < remove; i += n) {
+		n = part < remove - i ? part : remove - i;
+		rc = remove_instances(s, &a->list[i], n,
+				      no_wait && i + n == remove, e);
 	}
 	s->no_wait = no_wait;
 	return rc;
@@ -402,7 +451,7 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	char *path = vmss_path(s, "?api-version=" API_COMPUTE);
 	struct azure_reply r = { 0 };
-	struct agents a = { 0 };
+	struct instances a = { 0 };
 	uint64_t wanted;
 	int64_t capacity;
 	int rc = -1, turns = 3;
@@ -413,10 +462,10 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	}
 again:
 	azure_reply_release(&r);
-	agents_release(&a);
+	instances_release(&a);
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
-	    json_int(r.doc, "sku.capacity", 0, AGENTS_MAX, &capacity, e) < 0 ||
-	    agents_list(s, &a, e) < 0 || fit_autoscale(s, (int)wanted, e) < 0)
+	    json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0 ||
+	    instances_list(s, &a, e) < 0 || fit_autoscale(s, (int)wanted, e) < 0)
 		goto out;
 	/* what is there counts, not what was once asked for */
 	if (a.n > wanted) {
@@ -439,7 +488,7 @@ again:
 		       "; the new ones join the swarm by themselves");
 out:
 	azure_reply_release(&r);
-	agents_release(&a);
+	instances_release(&a);
 	free(path);
 	return rc < 0 ? err_in(e, "scaling agents") : 0;
 }

@@ -104,32 +104,36 @@ static void add_text(cJSON *parameters, const char *name, const char *value)
 	add_value(parameters, name, cJSON_CreateString(value));
 }
 
-static int add_int(cJSON *parameters, const char *name, const struct settings *set,
-		   enum setting which, struct err *e)
+/* The parameter of the template that a setting becomes. */
+static int add_setting(cJSON *parameters, const struct settings *set,
+		       enum setting which, struct err *e)
 {
-	int v;
+	const struct setting_info *info = &setting_infos[which];
+	int number;
+	bool yes;
 
-	if (settings_int(set, which, 0, 100, &v, e) < 0)
-		return -1;
-	add_value(parameters, name, cJSON_CreateNumber(v));
-	return 0;
-}
-
-static int add_bool(cJSON *parameters, const char *name, const struct settings *set,
-		    enum setting which, struct err *e)
-{
-	bool v;
-
-	if (settings_bool(set, which, &v, e) < 0)
-		return -1;
-	add_value(parameters, name, cJSON_CreateBool(v));
+	switch (info->kind) {
+	case SETTING_INT:
+		if (settings_int(set, which, &number, e) < 0)
+			return -1;
+		add_value(parameters, info->parameter, cJSON_CreateNumber(number));
+		return 0;
+	case SETTING_BOOL:
+		if (settings_bool(set, which, &yes, e) < 0)
+			return -1;
+		add_value(parameters, info->parameter, cJSON_CreateBool(yes));
+		return 0;
+	case SETTING_TEXT:
+	case SETTING_WORD:
+		add_text(parameters, info->parameter, settings_get(set, which));
+		return 0;
+	}
 	return 0;
 }
 
 static int document(const struct session *s, const struct keys *k, const char *master_data,
 		    const char *agent_data, cJSON **doc, struct err *e)
 {
-	const struct settings *set = s->set;
 	cJSON *p;
 
 	*doc = cJSON_CreateObject();
@@ -137,21 +141,11 @@ static int document(const struct session *s, const struct keys *k, const char *m
 		     "deploymentParameters.json#");
 	json_add_str(*doc, "contentVersion", "1.0.0.0");
 	p = json_add_obj(*doc, "parameters");
-	add_text(p, "location", settings_get(set, S_LOCATION));
-	add_text(p, "namePrefix", settings_get(set, S_COMPUTE_GROUP));
-	add_text(p, "adminUsername", settings_get(set, S_ADMIN_USERNAME));
+	for (int i = 0; i < S_COUNT; i++)
+		if (setting_infos[i].parameter != NULL &&
+		    add_setting(p, s->set, (enum setting)i, e) < 0)
+			return -1;
 	add_text(p, "adminPublicKey", k->admin_public);
-	add_text(p, "masterSize", settings_get(set, S_MASTER_SIZE));
-	add_text(p, "agentSize", settings_get(set, S_AGENT_SIZE));
-	add_text(p, "vmssName", settings_get(set, S_VMSS_NAME));
-	add_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
-	if (add_int(p, "masterCount", set, S_MASTER_COUNT, e) < 0 ||
-	    add_int(p, "agentCount", set, S_AGENT_COUNT, e) < 0 ||
-	    add_int(p, "minAgentCount", set, S_MIN_AGENT_COUNT, e) < 0 ||
-	    add_int(p, "maxAgentCount", set, S_MAX_AGENT_COUNT, e) < 0 ||
-	    add_bool(p, "monitorPublic", set, S_MONITOR_PUBLIC, e) < 0 ||
-	    add_bool(p, "trustedLaunch", set, S_TRUSTED_LAUNCH, e) < 0)
-		return -1;
 	add_text(p, "masterCustomData", master_data);
 	add_text(p, "agentCustomData", agent_data);
 	return 0;
@@ -186,8 +180,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (keys_load(s->set, &k, e) < 0 || self_image_describe(&img, e) < 0 ||
-	    settings_int(s->set, S_MASTER_COUNT, 1, 5, &f.masters, e) < 0)
+	if (keys_load(s->set, &k, e) < 0 || storage_self_image(&img, e) < 0 ||
+	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 || storage_key(s, &key, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||

@@ -16,55 +16,82 @@
 #include "template/template.h"
 
 #define VALUE_MAX 400			/* of a value that is shown */
+#define TEXT_MAX 8192			/* of anything else in a row */
+#define ROWS_AT_ONCE 64
 #define COUNT_MAX ((int64_t)1 << 31)
 #define HIDDEN_VALUE "(hidden)"
 
-enum { CREATE, DELETE, MODIFY, DEPLOY, UNSUPPORTED, PENDING, UNCHANGED = PENDING, IGNORE, CHECK, REFUSED };
-
-/* Azure's word, ours, the symbol that Azure's own tools show, color */
-static const struct kind {
-	char azure[12], word[12], symbol, color[3];
-} kinds[] = {
-	[CREATE] = { "Create", "create", '+', "32" },
-	[DELETE] = { "Delete", "delete", '-', "31" },
-	[MODIFY] = { "Modify", "modify", '~', "33" },
-	[DEPLOY] = { "Deploy", "deploy", '!', "33" },
-	[UNSUPPORTED] = { "Unsupported", "unsupported", 'x', "33" },
-	[UNCHANGED] = { "NoChange", "unchanged", '=', "2" },
-	[IGNORE] = { "Ignore", "ignore", '*', "2" },
-	[CHECK] = { "", "check", ' ', "0" },
-	[REFUSED] = { "", "refused", '!', "31" },
+/* In the order in which the summary has them. */
+static const struct {
+	const char *azure;	/* Azure's word, NULL: it knows no such change */
+	const char *word;	/* ours */
+	const char *summary;	/* behind how many there are */
+	char symbol;		/* what Azure's own tools show */
+	const char *color;
+	bool pending;		/* there is something to change */
+} kinds[PLAN_KINDS] = {
+	[PLAN_CREATE] = { .azure = "Create", .word = "create",
+		.summary = "to create", .symbol = '+', .color = "32",
+		.pending = true },
+	[PLAN_DELETE] = { .azure = "Delete", .word = "delete",
+		.summary = "to delete", .symbol = '-', .color = "31",
+		.pending = true },
+	[PLAN_MODIFY] = { .azure = "Modify", .word = "modify",
+		.summary = "to modify", .symbol = '~', .color = "33",
+		.pending = true },
+	[PLAN_DEPLOY] = { .azure = "Deploy", .word = "deploy",
+		.summary = "to deploy", .symbol = '!', .color = "33",
+		.pending = true },
+	[PLAN_UNSUPPORTED] = { .azure = "Unsupported", .word = "unsupported",
+		.summary = "unsupported", .symbol = 'x', .color = "33",
+		.pending = true },
+	[PLAN_UNCHANGED] = { .azure = "NoChange", .word = "unchanged",
+		.summary = "unchanged", .symbol = '=', .color = "2" },
+	[PLAN_IGNORE] = { .azure = "Ignore", .word = "ignore",
+		.summary = "ignore", .symbol = '*', .color = "2" },
+	[PLAN_CHECK] = { .word = "check", .symbol = ' ', .color = "0" },
+	[PLAN_REFUSED] = { .word = "refused", .symbol = '!', .color = "31" },
 };
 
-static int kind_of(const cJSON *o, const char *member)
+static enum plan_kind kind_of(const cJSON *o, const char *member)
 {
 	const char *word = json_str_opt(o, member, "");
 
-	for (int i = 0; i < CHECK; i++)
-		if (str_ieqz(str_of(word), kinds[i].azure))
-			return i;
+	for (int i = 0; i < PLAN_KINDS; i++)
+		if (kinds[i].azure != NULL &&
+		    str_ieqz(str_of(word), kinds[i].azure))
+			return (enum plan_kind)i;
+	if (strcmp(word, "NoEffect") == 0)
+		return PLAN_IGNORE;
 	/* one that Azure invents tomorrow is no reason to say "no change" */
-	return strcmp(word, "NoEffect") == 0 ? IGNORE : UNSUPPORTED;
+	return PLAN_UNSUPPORTED;
 }
 
 void plan_init(struct plan *p)
 {
-	static const char *const columns[] = {
-		"change", "type", "name", "property", "before", "after", "reason", NULL
-	};
-
 	*p = (struct plan){ .refused = ERR_INIT };
-	listing_init(&p->rows, columns);
 }
 
 void plan_release(struct plan *p)
 {
-	listing_release(&p->rows);
+	for (size_t i = 0; i < p->n_rows; i++) {
+		struct plan_row *r = &p->rows[i];
+
+		free(r->type);
+		free(r->name);
+		free(r->property);
+		free(r->before);
+		free(r->after);
+		free(r->reason);
+	}
+	free(p->rows);
+	*p = (struct plan){ .refused = ERR_INIT };
 }
 
 /* ---- secrets ---- */
 
-/* One of these words, lower case, is in name. */
+/* Whether name holds one of these words, which are in lower case; name need
+ * not be. */
 static bool mentions(const char *name, const char *words)
 {
 	struct str rest = str_of(words), word;
@@ -79,7 +106,8 @@ static bool mentions(const char *name, const char *words)
 	return found;
 }
 
-/* A string of secret, which may be a document, is in text. */
+/* Whether text holds the secret, or any string of a secret that is a
+ * document. */
 static bool holds(const char *text, const cJSON *secret)
 {
 	const cJSON *c;
@@ -94,73 +122,112 @@ static bool holds(const char *text, const cJSON *secret)
 	return false;
 }
 
-/*
- * Hide every text that is called, or looks, like a secret, or is one that we
- * know.  name: what v is called, a path for the values of a change.
- */
-static void mask(cJSON *v, const char *name, bool secret, const cJSON *known)
+static bool is_secret_text(const char *text, const cJSON *secrets)
 {
-	/* of a changed property; its name is the path */
-	const char *path = json_get(v, "propertyChangeType") != NULL ? json_str_opt(v, "path", "") : NULL;
+	return holds(text, secrets) ||
+	       mentions(text, "sig= sharedaccess accountkey= -----begin");
+}
+
+/*
+ * Hide every text in v that is one of the secrets, looks like one, or belongs
+ * to something that is called like one.  name: of v, for the values of a
+ * changed property its path.  below: v is a part of something with such a name.
+ */
+static void mask(cJSON *v, const char *name, bool below, const cJSON *secrets)
+{
+	bool property = json_get(v, "propertyChangeType") != NULL;
 	cJSON *c;
 
-	secret = secret || mentions(name, "customdata userdata osprofile password secret token key "
-				    "credential connectionstring protectedsettings");
-	if (cJSON_IsString(v) && (secret || holds(v->valuestring, known) ||
-	    mentions(v->valuestring, "sig= sharedaccess accountkey= -----begin"))) {
+	below = below || mentions(name, "customdata userdata osprofile password "
+				  "secret token key credential connectionstring "
+				  "protectedsettings");
+	if (cJSON_IsString(v) &&
+	    (below || is_secret_text(v->valuestring, secrets))) {
 		burn(v->valuestring, strlen(v->valuestring));
 		cJSON_SetValuestring(v, HIDDEN_VALUE);
 	}
-	cJSON_ArrayForEach(c, v)
-		if (path == NULL)
-			mask(c, c->string != NULL ? c->string : name, secret, known);
-		else if (strcmp(c->string, "path") != 0 && strcmp(c->string, "propertyChangeType") != 0)
-			mask(c, path, secret, known);
+	cJSON_ArrayForEach(c, v) {
+		if (!property)
+			mask(c, c->string != NULL ? c->string : name, below,
+			     secrets);
+		else if (strcmp(c->string, "path") != 0 &&
+			 strcmp(c->string, "propertyChangeType") != 0)
+			mask(c, json_str_opt(v, "path", ""), below, secrets);
+	}
 }
 
 /* The values of secure parameters. */
 static cJSON *secrets_of(const cJSON *properties)
 {
-	cJSON *known = cJSON_CreateArray();
+	cJSON *secrets = cJSON_CreateArray();
+	const cJSON *parameters = json_get(properties, "parameters");
 	const cJSON *def, *value;
 
 	cJSON_ArrayForEach(def, json_at(properties, "template.parameters")) {
-		value = json_get(json_get_i(json_get(properties, "parameters"), def->string), "value");
-		if (str_istarts(str_of(json_str_opt(def, "type", "")), STR("secure")) && value != NULL)
-			cJSON_AddItemToArray(known, cJSON_Duplicate(value, true));
+		struct str type = str_of(json_str_opt(def, "type", ""));
+
+		value = json_get(json_get_i(parameters, def->string), "value");
+		if (str_istarts(type, STR("secure")) && value != NULL)
+			cJSON_AddItemToArray(secrets, cJSON_Duplicate(value, true));
 	}
-	return known;
+	return secrets;
 }
 
 /* ---- rows ---- */
 
-static void value_cell(struct listing *t, const cJSON *v)
+/* Its beginning, of at most max bytes and whole characters. */
+static struct str beginning(struct str text, size_t max)
 {
-	struct buf text = BUF_INIT(64u << 10);
-	size_t n;
-
-	if (v != NULL && !cJSON_IsNull(v))
-		json_print(v, &text);
-	n = text.n < VALUE_MAX ? text.n : VALUE_MAX;
-	while (n > 0 && ((unsigned char)text.str[n] & 0xc0) == 0x80)
-		n--;		/* between characters */
-	listing_cell(t, "%.*s%s", (int)n, text.str, text.n > n || text.over ? "..." : "");
-	buf_release(&text);
+	if (text.n <= max)
+		return text;
+	while (max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)
+		max--;
+	return str_head(text, max);
 }
 
-static void row(struct plan *p, int kind, const char *type, const char *name, const char *path,
-		const cJSON *before, const cJSON *after, const char *reason)
+static char *printable(struct str text)
 {
-	struct listing *t = &p->rows;
+	struct buf clean = BUF_INIT(TEXT_MAX + 1);
 
-	listing_row(t);
-	listing_cell(t, "%s", kinds[kind].word);
-	listing_cell(t, "%s", type);
-	listing_cell(t, "%s", name);
-	listing_cell(t, "%s", path);
-	value_cell(t, before);
-	value_cell(t, after);
-	listing_cell(t, "%s", reason);
+	buf_add_clean(&clean, beginning(text, TEXT_MAX));
+	return buf_detach(&clean);
+}
+
+/* A value as JSON, "" when there is none. */
+static char *value_text(const cJSON *v)
+{
+	struct buf json = BUF_INIT(64u << 10), text = BUF_INIT(VALUE_MAX + 4);
+	struct str shown;
+	char *printed;
+
+	if (v != NULL && !cJSON_IsNull(v))
+		json_print(v, &json);
+	shown = beginning(buf_str(&json), VALUE_MAX);
+	buf_addf(&text, "%.*s", STR_ARG(shown));
+	if (json.n > shown.n || json.over)
+		buf_adds(&text, "...");
+	printed = printable(buf_str(&text));
+	buf_release(&json);
+	buf_release(&text);
+	return printed;
+}
+
+static void add_row(struct plan *p, enum plan_kind kind, const char *type,
+		    const char *name, const char *property, const cJSON *before,
+		    const cJSON *after, const char *reason)
+{
+	if (p->n_rows % ROWS_AT_ONCE == 0)
+		p->rows = xrealloc(p->rows, (p->n_rows + ROWS_AT_ONCE) *
+				   sizeof(*p->rows));
+	p->rows[p->n_rows++] = (struct plan_row){
+		.kind = kind,
+		.type = printable(str_of(type)),
+		.name = printable(str_of(name)),
+		.property = printable(str_of(property)),
+		.before = value_text(before),
+		.after = value_text(after),
+		.reason = printable(str_of(reason)),
+	};
 }
 
 /* ".../providers/NS/T/N/T2/N2" -> "NS/T/T2", "N/N2" */
@@ -185,114 +252,166 @@ static void split_id(const char *id, struct buf *type, struct buf *name)
 	}
 }
 
-/* Somebody in doc, at any depth, is called so. */
+/* Whether doc has a member of that name, at any depth. */
 static bool has_member(const cJSON *doc, struct str name)
 {
 	const cJSON *c;
 
 	cJSON_ArrayForEach(c, doc)
-		if ((c->string != NULL && str_ieqz(name, c->string)) || has_member(c, name))
+		if ((c->string != NULL && str_ieqz(name, c->string)) ||
+		    has_member(c, name))
 			return true;
 	return false;
 }
 
-/*
- * May def, of a template's resource, say something at this path?  In arrays any
- * item stands for all.  What an expression makes is not known, but its names
- * are among the variables or the parameters.
- */
-static bool says(const cJSON *def, struct str path, const cJSON *template)
+/* The name that a path begins with: "disks" of "disks[3].size". */
+static struct str first_name(struct str path)
 {
-	size_t n = 0, next;
-	const cJSON *c;
+	size_t n = 0;
 
 	while (n < path.n && path.p[n] != '.' && path.p[n] != '[')
 		n++;
-	for (next = n; next < path.n && path.p[next] != '.';)
-		next++;		/* its index */
+	return str_head(path, n);
+}
+
+/* The last name of a path: "size" of "disks[3].size". */
+static struct str last_name(struct str path)
+{
+	return first_name(str_skip(path, (size_t)(str_rchr(path, '.') + 1)));
+}
+
+/* What follows the first name of a path and its index. */
+static struct str behind_first(struct str path)
+{
+	ptrdiff_t dot = str_chr(path, '.');
+
+	return dot < 0 ? str_skip(path, path.n) : str_skip(path, (size_t)dot + 1);
+}
+
+/*
+ * Whether def, a resource of the template or a part of one, may say something
+ * about the property at path.  In arrays any item stands for all.  A string
+ * may be an expression: what it makes is not known, but the names of that are
+ * among the variables or the parameters.
+ */
+static bool says(const cJSON *def, struct str path, const cJSON *template)
+{
+	struct str name = first_name(path), rest = behind_first(path);
+	const cJSON *c;
+
 	if (path.n == 0)
 		return true;
 	if (cJSON_IsString(def)) {
-		path = str_skip(path, (size_t)(str_rchr(path, '.') + 1));
-		path = str_head(path, str_chr(path, '[') < 0 ? path.n : (size_t)str_chr(path, '['));
-		return has_member(json_get(template, "variables"), path) ||
-		       has_member(json_get(template, "parameters"), path);
+		name = last_name(path);
+		return has_member(json_get(template, "variables"), name) ||
+		       has_member(json_get(template, "parameters"), name);
 	}
-	cJSON_ArrayForEach(c, def)
-		if (cJSON_IsArray(def) ? says(c, path, template) :
-		    str_ieqz(str_head(path, n), c->string) && says(c, str_skip(path, next + 1), template))
+	cJSON_ArrayForEach(c, def) {
+		if (cJSON_IsArray(def) && says(c, path, template))
+			return true;
+		if (cJSON_IsObject(def) && str_ieqz(name, c->string) &&
+		    says(c, rest, template))
+			return true;
+	}
+	return false;
+}
+
+/* A resource that changes, and the template that it is deployed from. */
+struct resource {
+	const char *type, *name;
+	const cJSON *template;
+};
+
+/* Whether the template says something about this property in any resource of
+ * that type.  Tags are the template's in any case. */
+static bool is_ours(const char *path, const struct resource *res)
+{
+	const cJSON *r;
+
+	if (strncmp(path, "tags", 4) == 0)
+		return true;
+	cJSON_ArrayForEach(r, json_get(res->template, "resources"))
+		if (str_ieqz(str_of(res->type), json_str_opt(r, "type", "")) &&
+		    says(r, str_of(path), res->template))
 			return true;
 	return false;
 }
 
-/* What a deployment knows of the resources of one type. */
-struct known {
-	const char *type;
-	const cJSON *template;
-};
-
 /*
- * Why a change of a property is none; "" when it is one.  What Azure adds to a
- * resource on its own it reports as deleted, for the template does not say it.
- * What a template never says of such resources it does not take away.
+ * The reason why a changed property is shown as ignored; "" when it really
+ * changes.  What Azure adds to a resource on its own it reports as deleted,
+ * for the template does not say it.  What a template never says of resources
+ * of that type it does not take away.
  */
-static const char *noise(const char *path, int kind, const cJSON *change, const struct known *known)
+static const char *why_ignored(const char *path, enum plan_kind kind,
+			       const cJSON *change, const struct resource *res)
 {
-	const cJSON *before = json_get(change, "before"), *r;
-	bool ours = strncmp(path, "tags", 4) == 0;
+	const cJSON *before = json_get(change, "before");
+	bool was_there = before != NULL && !cJSON_IsNull(before);
 
-	cJSON_ArrayForEach(r, json_get(known->template, "resources"))
-		ours |= str_ieqz(str_of(known->type), json_str_opt(r, "type", "")) &&
-			says(r, str_of(path), known->template);
-	if (kind == IGNORE)
+	if (kind == PLAN_IGNORE)
 		return "has no effect";
-	if (kind == CREATE && (before == NULL || cJSON_IsNull(before)) && mentions(path, "customdata userdata password"))
+	if (kind == PLAN_CREATE && !was_there &&
+	    mentions(path, "customdata userdata password"))
 		return "Azure does not tell what it is now";
-	return kind == DELETE && !ours ? "set by Azure itself" : "";
+	if (kind == PLAN_DELETE && !is_ours(path, res))
+		return "set by Azure itself";
+	return "";
 }
 
-/* A changed property and what is below it; true when something really changes. */
-static bool add_property(struct plan *p, const struct known *known, const char *name, const char *above,
-			 const cJSON *change)
+/* "a" and "b" are "a.b", "a" and "3" are "a[3]". */
+static char *path_below(const char *above, const char *own)
 {
-	const char *own = json_str_opt(change, "path", ""), *why;
-	const cJSON *children = json_get(change, "children"), *c;
 	uint64_t ignored;
-	char *path = xasprintf(str_num(str_of(own), UINT32_MAX, &ignored) ? "%s%s[%s]" : "%s%s%s", above,
-			       *above != '\0' && !str_num(str_of(own), UINT32_MAX, &ignored) ? "." : "", own);
-	int kind = kind_of(change, "propertyChangeType");
+
+	if (str_num(str_of(own), UINT32_MAX, &ignored))
+		return xasprintf("%s[%s]", above, own);
+	return xasprintf("%s%s%s", above, *above != '\0' ? "." : "", own);
+}
+
+/* A changed property and what is below it; true when something really
+ * changes. */
+static bool add_property(struct plan *p, const struct resource *res,
+			 const char *above, const cJSON *change)
+{
+	char *path = path_below(above, json_str_opt(change, "path", ""));
+	enum plan_kind kind = kind_of(change, "propertyChangeType");
+	const cJSON *children = json_get(change, "children"), *c;
 	bool changes = false;
+	const char *why;
 
 	cJSON_ArrayForEach(c, children)
-		changes |= add_property(p, known, name, path, c);
+		changes |= add_property(p, res, path, c);
 	if (children == NULL || children->child == NULL) {
-		why = noise(path, kind, change, known);
+		why = why_ignored(path, kind, change, res);
 		changes = *why == '\0';
-		row(p, changes ? kind : IGNORE, known->type, name, path, json_get(change, "before"),
-		    json_get(change, "after"), why);
+		add_row(p, changes ? kind : PLAN_IGNORE, res->type, res->name,
+			path, json_get(change, "before"),
+			json_get(change, "after"), why);
 	}
 	free(path);
 	return changes;
 }
 
-static void add_change(struct plan *p, const cJSON *change, const cJSON *template)
+static void add_change(struct plan *p, const cJSON *change,
+		       const cJSON *template)
 {
 	struct buf type = BUF_INIT(512), name = BUF_INIT(512);
-	int kind = kind_of(change, "changeType");
+	enum plan_kind kind = kind_of(change, "changeType");
 	const cJSON *delta = json_get(change, "delta"), *d;
 	bool changes = delta == NULL || delta->child == NULL;
-	cJSON *own;
+	size_t own = p->n_rows;
 
 	split_id(json_str_opt(change, "resourceId", ""), &type, &name);
-	row(p, kind, type.str, name.str, "", NULL, NULL, kind == IGNORE ? "not in the template, stays as it is" :
-	    json_str_opt(change, "unsupportedReason", ""));
-	own = p->rows.rows->child->prev;
+	struct resource res = { type.str, name.str, template };
+
+	add_row(p, kind, type.str, name.str, "", NULL, NULL,
+		kind == PLAN_IGNORE ? "not in the template, stays as it is" :
+		json_str_opt(change, "unsupportedReason", ""));
 	cJSON_ArrayForEach(d, delta)
-		changes |= add_property(p, &(struct known){ type.str, template }, name.str, "", d);
-	if (kind == MODIFY && !changes) {
-		kind = UNCHANGED;
-		cJSON_ReplaceItemInArray(own, 0, cJSON_CreateString(kinds[kind].word));
-	}
+		changes |= add_property(p, &res, "", d);
+	if (kind == PLAN_MODIFY && !changes)
+		kind = p->rows[own].kind = PLAN_UNCHANGED;
 	p->counts[kind]++;
 	buf_release(&type);
 	buf_release(&name);
@@ -300,52 +419,80 @@ static void add_change(struct plan *p, const cJSON *change, const cJSON *templat
 
 void plan_changes(struct plan *p, cJSON *changes, const cJSON *properties)
 {
-	cJSON *known = secrets_of(properties);
+	cJSON *secrets = secrets_of(properties);
 	const cJSON *c;
 
-	mask(changes, "", false, known);
+	mask(changes, "", false, secrets);
 	cJSON_ArrayForEach(c, changes)
 		add_change(p, c, json_get(properties, "template"));
-	json_burn(known);
+	json_burn(secrets);
 }
 
 bool plan_pending(const struct plan *p)
 {
-	for (int i = 0; i < PENDING; i++)
-		if (p->counts[i] > 0)
+	for (int i = 0; i < PLAN_KINDS; i++)
+		if (kinds[i].pending && p->counts[i] > 0)
 			return true;
 	return false;
 }
 
 /* ---- printing ---- */
 
-static void print_row(const cJSON *cells, struct ui *ui)
+/* "~ TYPE NAME", and below a resource "    ~ PROPERTY: BEFORE -> AFTER". */
+static void print_row(const struct plan_row *r, struct ui *ui)
 {
-	const char *c[7];
-	const struct kind *k = kinds;
+	char symbol = kinds[r->kind].symbol;
+	bool changes = *r->before != '\0' && *r->after != '\0';
 
-	for (int i = 0; i < 7; i++)
-		c[i] = cJSON_GetArrayItem(cells, i)->valuestring;
-	while (strcmp(k->word, c[0]) != 0)
-		k++;
 	if (ui->color_out)
-		fprintf(ui->out, "\033[%sm", k->color);
-	fprintf(ui->out, *c[3] != '\0' ? "    %c %s" : "%c %s %s", k->symbol, c[*c[3] != '\0' ? 3 : 1], c[2]);
-	for (int i = 4; i < 7; i++)
-		if (*c[i] != '\0')
-			fprintf(ui->out, i == 6 ? "  (%s)" : i == 5 && *c[4] != '\0' ? " -> %s" : ": %s", c[i]);
+		fprintf(ui->out, "\033[%sm", kinds[r->kind].color);
+	if (*r->property != '\0')
+		fprintf(ui->out, "    %c %s", symbol, r->property);
+	else
+		fprintf(ui->out, "%c %s %s", symbol, r->type, r->name);
+	if (changes)
+		fprintf(ui->out, ": %s -> %s", r->before, r->after);
+	else if (*r->before != '\0' || *r->after != '\0')
+		fprintf(ui->out, ": %s%s", r->before, r->after);
+	if (*r->reason != '\0')
+		fprintf(ui->out, "  (%s)", r->reason);
 	fputs(ui->color_out ? "\033[0m\n" : "\n", ui->out);
 }
 
-int plan_print(struct plan *p, struct ui *ui, struct err *e)
+static int print_listing(const struct plan *p, struct ui *ui, struct err *e)
 {
-	const cJSON *r;
+	static const char *const columns[] = {
+		"change", "type", "name", "property", "before", "after",
+		"reason", NULL
+	};
+	struct listing t;
+	int rc;
 
+	listing_init(&t, columns);
+	for (size_t i = 0; i < p->n_rows; i++) {
+		const struct plan_row *r = &p->rows[i];
+
+		listing_row(&t);
+		listing_cell(&t, "%s", kinds[r->kind].word);
+		listing_cell(&t, "%s", r->type);
+		listing_cell(&t, "%s", r->name);
+		listing_cell(&t, "%s", r->property);
+		listing_cell(&t, "%s", r->before);
+		listing_cell(&t, "%s", r->after);
+		listing_cell(&t, "%s", r->reason);
+	}
+	rc = listing_print(&t, ui, e);
+	listing_release(&t);
+	return rc;
+}
+
+int plan_print(const struct plan *p, struct ui *ui, struct err *e)
+{
 	ui_clear(ui);
 	if (ui->format != UI_TABLE)
-		return listing_print(&p->rows, ui, e);
-	cJSON_ArrayForEach(r, p->rows.rows)
-		print_row(r, ui);
+		return print_listing(p, ui, e);
+	for (size_t i = 0; i < p->n_rows; i++)
+		print_row(&p->rows[i], ui);
 	return 0;
 }
 
@@ -376,53 +523,75 @@ static unsigned zone_bits(const cJSON *zones)
 	return bits;
 }
 
-/* As many as sums and products of them can hold. */
+/* Cut to what sums and products of such numbers can hold. */
 static int64_t count_of(const cJSON *o, const char *member)
 {
 	int64_t n = json_int_opt(o, member, 0);
 
-	return n < -COUNT_MAX ? -COUNT_MAX : n > COUNT_MAX ? COUNT_MAX : n;
+	if (n > COUNT_MAX)
+		return COUNT_MAX;
+	return n < -COUNT_MAX ? -COUNT_MAX : n;
 }
 
-/* The machines that doc, before (-1) or after (1) the deployment, stands for. */
+/* The machines that doc, a resource before (sign -1) or after (1) the
+ * deployment, stands for. */
 static void count_machines(struct plan *p, const cJSON *doc, int sign)
 {
-	const char *type = json_str_opt(doc, "type", "");
-	bool set = str_ieqz(str_of(type), "Microsoft.Compute/virtualMachineScaleSets");
+	struct str type = str_of(json_str_opt(doc, "type", ""));
+	const char *size = "";
+	int64_t n = 0;
 	struct plan_size *z;
 
-	if (!set && !str_ieqz(str_of(type), "Microsoft.Compute/virtualMachines"))
+	if (str_ieqz(type, "Microsoft.Compute/virtualMachineScaleSets")) {
+		size = json_str_opt(doc, "sku.name", "");
+		n = count_of(doc, "sku.capacity");
+	} else if (str_ieqz(type, "Microsoft.Compute/virtualMachines")) {
+		size = json_str_opt(doc, "properties.hardwareProfile.vmSize", "");
+		n = 1;
+	}
+	if ((z = size_named(p, size)) == NULL)
 		return;
-	z = size_named(p, json_str_opt(doc, set ? "sku.name" : "properties.hardwareProfile.vmSize", ""));
-	if (z == NULL)
-		return;
-	z->more += sign * (set ? count_of(doc, "sku.capacity") : 1);
+	z->more += sign * n;
 	if (sign > 0)
 		z->zones |= zone_bits(json_get(doc, "zones"));
+}
+
+/* What of a size this subscription may not have. */
+static void take_restriction(struct plan_size *z, const cJSON *restriction)
+{
+	const char *type = json_str_opt(restriction, "type", "");
+
+	if (str_ieqz(str_of(type), "Zone"))
+		z->offered &= ~zone_bits(json_at(restriction,
+						 "restrictionInfo.zones"));
+	else
+		snprintf(z->why, sizeof(z->why), "%s",
+			 json_str_opt(restriction, "reasonCode", "restricted"));
 }
 
 static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 {
 	struct plan *p = ctx;
+	struct str type = str_of(json_str_opt(sku, "resourceType", ""));
+	struct str name = str_of(json_str_opt(sku, "name", ""));
 	struct plan_size *z;
-	const cJSON *r;
+	const cJSON *c;
 	uint64_t n;
 
 	(void)e;
-	if (!str_ieqz(str_of(json_str_opt(sku, "resourceType", "")), "virtualMachines"))
+	if (!str_ieqz(type, "virtualMachines"))
 		return 0;
 	for (z = p->sizes; z < p->sizes + p->n_sizes; z++) {
-		if (!str_ieqz(str_of(json_str_opt(sku, "name", "")), z->name))
+		if (!str_ieqz(name, z->name))
 			continue;
-		z->vcpus = str_num(str_of(sku_capability(sku, "vCPUs")), 10000, &n) ? (int64_t)n : 0;
+		if (!str_num(str_of(tables_size_capability(sku, "vCPUs")), 10000, &n))
+			n = 0;
+		z->vcpus = (int64_t)n;
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
-		snprintf(z->family, sizeof(z->family), "%s", json_str_opt(sku, "family", ""));
-		cJSON_ArrayForEach(r, json_get(sku, "restrictions"))
-			if (str_ieqz(str_of(json_str_opt(r, "type", "")), "Zone"))
-				z->offered &= ~zone_bits(json_at(r, "restrictionInfo.zones"));
-			else
-				snprintf(z->why, sizeof(z->why), "%s", json_str_opt(r, "reasonCode",
-										    "restricted"));
+		snprintf(z->family, sizeof(z->family), "%s",
+			 json_str_opt(sku, "family", ""));
+		cJSON_ArrayForEach(c, json_get(sku, "restrictions"))
+			take_restriction(z, c);
 	}
 	return 0;
 }
@@ -430,25 +599,29 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 static void check_size(struct plan *p, struct plan_size *z, const char *location)
 {
 	char text[160];
+	bool refused;
 
-	snprintf(text, sizeof(text), "%lld vCPUs each, %s", (long long)z->vcpus, z->family);
+	snprintf(text, sizeof(text), "%lld vCPUs each, %s", (long long)z->vcpus,
+		 z->family);
 	if (z->vcpus == 0)
 		snprintf(z->why, sizeof(z->why), "not offered");
 	else if (z->zones & ~z->offered)
 		snprintf(z->why, sizeof(z->why), "not in every zone that is asked for");
-	/* machines that are there already are not asked */
-	if (z->why[0] != '\0' && z->more > 0)
-		err_set(&p->refused, ERR_AZURE, "size %s in %s: %s; 'azswarm sizes' shows what there is", z->name,
-			location, z->why);
-	row(p, z->why[0] != '\0' && z->more > 0 ? REFUSED : CHECK, "size", z->name, "", NULL, NULL,
-	    z->why[0] != '\0' ? z->why : text);
+	/* machines that are there already may stay */
+	refused = z->why[0] != '\0' && z->more > 0;
+	if (refused)
+		err_set(&p->refused, ERR_AZURE, "size %s in %s: %s; 'azswarm "
+			"sizes' shows what there is", z->name, location, z->why);
+	add_row(p, refused ? PLAN_REFUSED : PLAN_CHECK, "size", z->name, "", NULL,
+		NULL, z->why[0] != '\0' ? z->why : text);
 }
 
 static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 {
 	struct plan *p = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
-	int64_t more = 0, used = count_of(usage, "currentValue"), limit = count_of(usage, "limit");
+	int64_t used = count_of(usage, "currentValue");
+	int64_t limit = count_of(usage, "limit"), more = 0;
 	cJSON *before, *after;
 	bool ours = false, short_of;
 	char text[64];
@@ -469,24 +642,27 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
 	before = cJSON_CreateNumber((double)used);
 	after = cJSON_CreateNumber((double)(used + more));
-	row(p, short_of ? REFUSED : CHECK, "quota", name, "", before, after, text);
+	add_row(p, short_of ? PLAN_REFUSED : PLAN_CHECK, "quota", name, "",
+		before, after, text);
 	json_free(before);
 	json_free(after);
 	return 0;
 }
 
-int plan_checks(struct plan *p, struct session *s, const cJSON *changes, struct err *e)
+int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
+		struct err *e)
 {
 	const char *location = settings_get(s->set, S_LOCATION);
-	char *skus = sku_path(s), *usages = azure_path(&s->az, "/providers/Microsoft.Compute/locations/%s/usages"
-						       "?api-version=" API_COMPUTE, location);
+	char *skus = tables_sizes_path(s);
+	char *usages = azure_path(&s->az, "/providers/Microsoft.Compute/locations/"
+				  "%s/usages?api-version=" API_COMPUTE, location);
 	const cJSON *c;
 	int rc = -1;
 
 	cJSON_ArrayForEach(c, changes) {
-		int kind = kind_of(c, "changeType");
+		enum plan_kind kind = kind_of(c, "changeType");
 
-		if (kind != IGNORE && kind != UNSUPPORTED) {
+		if (kind != PLAN_IGNORE && kind != PLAN_UNSUPPORTED) {
 			count_machines(p, json_get(c, "before"), -1);
 			count_machines(p, json_get(c, "after"), 1);
 		}
@@ -504,14 +680,17 @@ out:
 
 /* ---- the command ---- */
 
-int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r, struct err *e)
+int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r,
+		 struct err *e)
 {
-	char *path = deployment_path(s, "/whatIf");
-	struct azure_wait w = { .what = "Azure's what-if", .limit_ms = OPERATION_LIMIT_MS };
+	char *path = swarm_deployment_path(s, "/whatIf");
+	struct azure_wait w = { .what = "Azure's what-if",
+				.limit_ms = OPERATION_LIMIT_MS };
+	cJSON *settings = json_add_obj(json_get_mut(body, "properties"),
+				       "whatIfSettings");
 	int rc;
 
-	json_add_str(json_add_obj(json_get_mut(body, "properties"), "whatIfSettings"), "resultFormat",
-		     "FullResourcePayloads");
+	json_add_str(settings, "resultFormat", "FullResourcePayloads");
 	rc = azure_do(&s->az, "POST", path, body, &w, r, e);
 	free(path);
 	/* a 200 may hold an error and still say nothing of a state */
@@ -583,11 +762,12 @@ static void say_summary(const struct plan *p, struct ui *ui)
 {
 	struct buf b = BUF_INIT(256);
 
-	for (int i = 0; i < CHECK; i++)
-		if (p->counts[i] > 0)
-			buf_addf(&b, "%s%u %s%s", b.n > 0 ? ", " : "", p->counts[i], i < UNSUPPORTED ? "to " : "",
-				 kinds[i].word);
-	ui_say(ui, "plan: %s%s", plan_pending(p) ? "" : "nothing to change; ", b.str);
+	for (int i = 0; i < PLAN_KINDS; i++)
+		if (kinds[i].summary != NULL && p->counts[i] > 0)
+			buf_addf(&b, "%s%u %s", b.n > 0 ? ", " : "",
+				 p->counts[i], kinds[i].summary);
+	ui_say(ui, "plan: %s%s", plan_pending(p) ? "" : "nothing to change; ",
+	       b.str);
 	buf_release(&b);
 }
 
@@ -601,7 +781,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	plan_init(&p);
-	if (deployment_body(s->set, &body, e) < 0 || (there = group_there(s, group, e)) < 0)
+	if (swarm_deployment_body(s->set, &body, e) < 0 ||
+	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (!there) {
@@ -613,7 +794,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 		changes = r.doc;
 	} else {
 		if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-		    deployment_validate(s, body, e) < 0 || plan_what_if(s, body, &r, e) < 0)
+		    swarm_deployment_validate(s, body, e) < 0 || plan_what_if(s, body, &r, e) < 0)
 			goto out;
 		changes = json_get_mut(json_get_mut(r.doc, "properties"), "changes");
 	}

@@ -8,16 +8,36 @@
 #define EXIT_PENDING 5			/* of plan: there is something to change */
 #define PLAN_SIZES_MAX 8
 
+enum plan_kind {
+	/* what becomes of a resource or a property */
+	PLAN_CREATE, PLAN_DELETE, PLAN_MODIFY, PLAN_DEPLOY, PLAN_UNSUPPORTED,
+	PLAN_UNCHANGED, PLAN_IGNORE,
+	/* a size or a quota: enough, or not */
+	PLAN_CHECK, PLAN_REFUSED,
+	PLAN_KINDS
+};
+
+/* All printable; "" where there is nothing. */
+struct plan_row {
+	enum plan_kind kind;
+	char *type, *name;
+	char *property;			/* "": the resource itself */
+	char *before, *after, *reason;
+};
+
 struct plan_size {
 	const char *name;		/* in the changes */
-	int64_t more, vcpus;		/* machines to come (less those that go); of one */
-	unsigned zones, offered;	/* bits */
-	char family[64], why[64];	/* why: not to be had */
+	int64_t more;			/* machines to come, less those that go */
+	int64_t vcpus;			/* of one */
+	unsigned zones, offered;	/* asked for, to be had: bits */
+	char family[64];
+	char why[64];			/* it is not to be had */
 };
 
 struct plan {
-	struct listing rows;
-	unsigned counts[10];		/* resources by kind */
+	struct plan_row *rows;
+	size_t n_rows;
+	unsigned counts[PLAN_KINDS];	/* of resources */
 	struct plan_size sizes[PLAN_SIZES_MAX];
 	size_t n_sizes;
 	struct err refused;		/* the first check that failed */
@@ -25,17 +45,22 @@ struct plan {
 
 void plan_init(struct plan *p);
 void plan_release(struct plan *p);
-/* Ask; -1 also when Azure's answer tells of an error.  body: of the deployment, gets settings. */
-int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r, struct err *e);
+/* Ask; -1 also when Azure's answer tells of an error.  body: of the deployment,
+ * to which the what-if's own settings are added. */
+int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r,
+		 struct err *e);
 /*
  * Rows for the changes of a what-if.  Secrets in changes are overwritten.
  * properties: of the deployment, for its secure parameters and for the names
  * that its template knows.
  */
 void plan_changes(struct plan *p, cJSON *changes, const cJSON *properties);
-/* Rows for sizes and quota; what fails is in p->refused.  p points into changes then. */
-int plan_checks(struct plan *p, struct session *s, const cJSON *changes, struct err *e);
+/* Rows for sizes and quota; what fails is in p->refused.  p points into changes
+ * then. */
+int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
+		struct err *e);
+/* Whether there is something to change. */
 bool plan_pending(const struct plan *p);
-int plan_print(struct plan *p, struct ui *ui, struct err *e);
+int plan_print(const struct plan *p, struct ui *ui, struct err *e);
 
 #endif

@@ -89,8 +89,9 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream, const char *
 
 static int connect_master(struct remote *r, struct err *e)
 {
-	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/Microsoft.Network/"
-				"publicIPAddresses?api-version=" API_NETWORK,
+	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/"
+				"Microsoft.Network/publicIPAddresses"
+				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
 	struct masters m = { 0 };
 	struct err last = ERR_INIT;
@@ -98,7 +99,8 @@ static int connect_master(struct remote *r, struct err *e)
 
 	free(path);
 	if (rc == 0 && m.n == 0)
-		rc = err_set(e, ERR_DATA, "there is no master; 'azswarm deploy-compute' makes one");
+		rc = err_set(e, ERR_DATA, "there is no master; 'azswarm "
+			     "deploy-compute' makes one");
 	for (size_t i = 0; rc == 0 && r->ssh == NULL && i < m.n; i++) {
 		int fd;
 
@@ -185,9 +187,10 @@ struct docker *remote_docker(struct remote *r)
 
 /* ---- other nodes ---- */
 
+/* The node that somebody names, by host name or address. */
 struct wanted {
 	const char *name;
-	char address[64];
+	char address[64];	/* "": not found */
 	bool manager, ambiguous;
 };
 
@@ -215,16 +218,19 @@ int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err 
 	if (docker_each(remote_docker(r), "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
 	if (w.address[0] == '\0')
-		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", node);
+		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is "
+			       "Ready", node);
 	if (w.ambiguous)
-		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give an address", node);
+		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give "
+			       "an address", node);
 	if ((c = ssh_tcp(r->ssh, w.address, 22, e)) == NULL)
 		return -1;
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
 		ssh_channel_close(c);
 		return err_in(e, "%s", node);
 	}
-	*out = sign_in(r, ssh_channel_stream(c), node, w.manager ? r->keys.host_master_public :
-		       r->keys.host_agent_public, e);
+	*out = sign_in(r, ssh_channel_stream(c), node,
+		       w.manager ? r->keys.host_master_public :
+				   r->keys.host_agent_public, e);
 	return *out != NULL ? 0 : err_in(e, "%s", node);
 }

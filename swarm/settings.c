@@ -14,58 +14,233 @@
 
 #define ENV_FILE_MAX (64u << 10)
 
+/* ---- what a value may be ---- */
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define LETTERS LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool made_of(const char *text, const char *chars, int min, int max)
+{
+	size_t n = strlen(text);
+
+	return strspn(text, chars) == n && n >= (size_t)min && n <= (size_t)max;
+}
+
+/* Names Azure keeps for itself; creating a machine with one of them fails. */
+static bool user_ok(const char *name)
+{
+	static const char *const reserved[] = {
+		"1", "123", "a", "actuser", "adm", "admin", "admin1", "admin2",
+		"administrator", "aspnet", "backup", "console", "david",
+		"guest", "john",
+		"owner", "root", "server", "sql", "support", "support_388945a0",
+		"sys", "test", "test1", "test2", "test3", "user", "user1",
+		"user2", "user3", "user4", "user5", "video",
+	};
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+		if (str_ieqz(str_of(name), reserved[i]))
+			return false;
+	return true;
+}
+
+/* "*", a service tag such as Internet, an address or a range of them.  Azure
+ * looks closer. */
+static bool source_ok(const char *text)
+{
+	struct str bits = str_of(text), address = bits;
+	bool v6 = strchr(text, ':') != NULL;
+	uint64_t ignored;
+	size_t parts = 0;
+
+	if (str_eqz(bits, "*") || made_of(text, LETTERS, 3, 80))
+		return true;
+	if (str_cut(&bits, '/', &address) && !str_num(bits, v6 ? 128 : 32, &ignored))
+		return false;
+	if (v6) {
+		for (size_t i = 0; i < address.n; i++) {
+			char c = to_lower(address.p[i]);
+
+			if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':')
+				return false;
+		}
+		return address.n >= 2 && address.n <= 39;
+	}
+	while (str_dec(&address, 255, &ignored) && ++parts < 4 &&
+	       str_starts(address, STR(".")))
+		address = str_skip(address, 1);
+	return parts == 4 && address.n == 0;
+}
+
+static bool share_names_ok(const char *list)
+{
+	struct str rest = str_trim(str_of(list)), word;
+	bool any = false;
+
+	while (str_next(&rest, ' ', &word)) {
+		char *z;
+		bool ok;
+
+		if (word.n == 0)
+			continue;
+		z = str_dup(word);
+		ok = made_of(z, LOWER DIGITS "-", 3, 63) && z[0] != '-' &&
+		     z[word.n - 1] != '-' && strstr(z, "--") == NULL;
+		free(z);
+		if (!ok)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+static bool one_share_ok(const char *name)
+{
+	return share_names_ok(name) && strchr(name, ' ') == NULL;
+}
+
+static bool group_ok(const char *name)
+{
+	return name[strlen(name) - 1] != '.';
+}
+
+static bool is_odd(const char *number)
+{
+	return (number[strlen(number) - 1] - '0') % 2 != 0;
+}
+
+#define A_SIZE "a VM size (see 'azswarm sizes')"
+/* what a scale set of ours may have */
+#define AGENTS_MAX 100
+
 const struct setting_info setting_infos[S_COUNT] = {
-	[S_COMPUTE_GROUP] = { "COMPUTE_GROUP", "swarm-cluster",
-		"resource group of the machines and the network", false },
-	[S_STORAGE_GROUP] = { "STORAGE_GROUP", "swarm-storage",
-		"resource group of the storage account", false },
-	[S_LOCATION] = { "LOCATION", "eastus", "Azure region", false },
-	[S_MASTER_COUNT] = { "MASTER_COUNT", "1", "masters: 1, 3 or 5", false },
-	[S_AGENT_COUNT] = { "AGENT_COUNT", "3", "agents to begin with", false },
-	[S_MIN_AGENT_COUNT] = { "MIN_AGENT_COUNT", "1", "autoscale: never fewer agents", false },
-	[S_MAX_AGENT_COUNT] = { "MAX_AGENT_COUNT", "5", "autoscale: never more agents", false },
-	[S_MASTER_SIZE] = { "MASTER_SIZE", "Standard_B2s_v2", "VM size of masters", false },
-	[S_AGENT_SIZE] = { "AGENT_SIZE", "Standard_B2s_v2", "VM size of agents", false },
-	[S_ADMIN_USERNAME] = { "ADMIN_USERNAME", "cluster",
-		"user on the machines, and name of the key files", false },
-	[S_STORAGE_ACCOUNT_NAME] = { "STORAGE_ACCOUNT_NAME", NULL,
-		"storage account (default: derived from group and location)", false },
-	[S_FILE_SHARES] = { "FILE_SHARES", "config data registry", "file shares to create", false },
-	[S_SHARE_NAME] = { "SHARE_NAME", "data", "file share mounted at /srv", false },
-	[S_OWN_KEY] = { "OWN_KEY", "false", "true: use ~/.ssh/id_rsa.pub for sign-in", false },
-	[S_VMSS_NAME] = { "VMSS_NAME", "agents", "name of the scale set", false },
-	[S_SSH_SOURCE] = { "SSH_SOURCE", "*", "address range that may reach port 22", false },
-	[S_MONITOR_PUBLIC] = { "MONITOR_PUBLIC", "false",
-		"true: open port 8080 of the masters to everybody", false },
-	[S_DOCKER_CHANNEL] = { "DOCKER_CHANNEL", "docker",
-		"docker: Docker's own packages; distro: the distribution's", false },
-	[S_TRUSTED_LAUNCH] = { "TRUSTED_LAUNCH", "true",
-		"false for sizes without Trusted Launch", false },
-	[S_REDIS_IMAGE] = { "REDIS_IMAGE", "redis:7-alpine", "image of the stack's Redis", false },
-	[S_TENANT_ID] = { "AZURE_TENANT_ID", NULL, "Entra ID tenant", false },
-	[S_CLIENT_ID] = { "AZURE_CLIENT_ID", NULL, "service principal", false },
-	[S_CLIENT_SECRET] = { "AZURE_CLIENT_SECRET", NULL, "its secret", true },
-	[S_CERTIFICATE] = { "AZURE_CLIENT_CERTIFICATE_PATH", NULL,
-		"or its certificate and key, PEM", false },
-	[S_CERTIFICATE_ALG] = { "AZURE_CLIENT_CERTIFICATE_ALG", NULL,
-		"PS256, or RS256 as AD FS wants it", false },
-	[S_TOKEN_CREDENTIALS] = { "AZURE_TOKEN_CREDENTIALS", NULL,
-		"prod, dev or the one way to sign in", false },
-	[S_SUBSCRIPTION_ID] = { "AZURE_SUBSCRIPTION_ID", NULL, "subscription", false },
-	[S_CLOUD] = { "AZURE_CLOUD", NULL,
-		"AzureCloud, AzureUSGovernment or AzureChinaCloud", false },
-	[S_AUTHORITY_HOST] = { "AZURE_AUTHORITY_HOST", NULL,
-		"sign-in endpoint (default: the public cloud's)", false },
-	[S_ARM_ENDPOINT] = { "AZURE_RESOURCE_MANAGER_ENDPOINT", NULL,
-		"Resource Manager endpoint (default: the public cloud's)", false },
+	/* its name begins the DNS labels, so it is held to their form */
+	[S_COMPUTE_GROUP] = { .name = "COMPUTE_GROUP", .dflt = "swarm-cluster",
+		.help = "resource group of the machines and the network",
+		.chars = LOWER DIGITS "-", .min = 3, .max = 52, .first = LOWER,
+		.accepted = "3 to 52 lower-case letters, digits and hyphens, "
+			    "beginning with a letter: DNS names are made of it",
+		.parameter = "namePrefix" },
+	[S_STORAGE_GROUP] = { .name = "STORAGE_GROUP", .dflt = "swarm-storage",
+		.help = "resource group of the storage account",
+		.chars = LETTERS DIGITS "-_.()", .min = 1, .max = 90, .ok = group_ok,
+		.accepted = "1 to 90 letters, digits, and -_.() not ending in "
+			    "a dot" },
+	[S_LOCATION] = { .name = "LOCATION", .dflt = "eastus",
+		.help = "Azure region",
+		.chars = LOWER DIGITS, .min = 1, .max = 40,
+		.accepted = "a region name such as eastus (see "
+			    "'azswarm locations')",
+		.parameter = "location" },
+	[S_MASTER_COUNT] = { .name = "MASTER_COUNT", .dflt = "1",
+		.help = "masters: 1, 3 or 5",
+		.kind = SETTING_INT, .min = 1, .max = 5, .ok = is_odd,
+		.accepted = "1, 3 or 5: an even number of masters is no safer "
+			    "than one less",
+		.parameter = "masterCount" },
+	[S_AGENT_COUNT] = { .name = "AGENT_COUNT", .dflt = "3",
+		.help = "agents to begin with",
+		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
+		.parameter = "agentCount" },
+	[S_MIN_AGENT_COUNT] = { .name = "MIN_AGENT_COUNT", .dflt = "1",
+		.help = "autoscale: never fewer agents",
+		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
+		.parameter = "minAgentCount" },
+	[S_MAX_AGENT_COUNT] = { .name = "MAX_AGENT_COUNT", .dflt = "5",
+		.help = "autoscale: never more agents",
+		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
+		.parameter = "maxAgentCount" },
+	[S_MASTER_SIZE] = { .name = "MASTER_SIZE", .dflt = "Standard_B2s_v2",
+		.help = "VM size of masters",
+		.chars = LETTERS DIGITS "_", .min = 1, .max = 64,
+		.accepted = A_SIZE, .parameter = "masterSize" },
+	[S_AGENT_SIZE] = { .name = "AGENT_SIZE", .dflt = "Standard_B2s_v2",
+		.help = "VM size of agents",
+		.chars = LETTERS DIGITS "_", .min = 1, .max = 64,
+		.accepted = A_SIZE, .parameter = "agentSize" },
+	[S_ADMIN_USERNAME] = { .name = "ADMIN_USERNAME", .dflt = "cluster",
+		.help = "user on the machines, and name of the key files",
+		.chars = LOWER DIGITS "-_", .min = 1, .max = 32, .first = LOWER,
+		.ok = user_ok,
+		.accepted = "a Linux user name that Azure does not reserve "
+			    "(not admin, root, user, test, ...)",
+		.parameter = "adminUsername" },
+	[S_STORAGE_ACCOUNT_NAME] = { .name = "STORAGE_ACCOUNT_NAME",
+		.help = "storage account (default: derived from group and location)",
+		.chars = LOWER DIGITS, .min = 3, .max = 24, .optional = true,
+		.accepted = "3 to 24 lower-case letters and digits" },
+	[S_FILE_SHARES] = { .name = "FILE_SHARES", .dflt = "config data registry",
+		.help = "file shares to create",
+		.ok = share_names_ok,
+		.accepted = "names of 3 to 63 lower-case letters, digits and "
+			    "single hyphens, with spaces between" },
+	[S_SHARE_NAME] = { .name = "SHARE_NAME", .dflt = "data",
+		.help = "file share mounted at /srv",
+		.ok = one_share_ok, .accepted = "one share name" },
+	[S_OWN_KEY] = { .name = "OWN_KEY", .dflt = "false",
+		.help = "true: use ~/.ssh/id_rsa.pub for sign-in",
+		.kind = SETTING_BOOL },
+	[S_VMSS_NAME] = { .name = "VMSS_NAME", .dflt = "agents",
+		.help = "name of the scale set",
+		.chars = LOWER DIGITS "-", .min = 1, .max = 9, .first = LOWER,
+		.accepted = "1 to 9 lower-case letters, digits and hyphens, "
+			    "beginning with a letter: host names are made of it",
+		.parameter = "vmssName" },
+	[S_SSH_SOURCE] = { .name = "SSH_SOURCE", .dflt = "*",
+		.help = "address range that may reach port 22",
+		.ok = source_ok,
+		.accepted = "an address, a range such as 203.0.113.0/24, or * "
+			    "for everybody",
+		.parameter = "sshSource" },
+	[S_MONITOR_PUBLIC] = { .name = "MONITOR_PUBLIC", .dflt = "false",
+		.help = "true: open port 8080 of the masters to everybody",
+		.kind = SETTING_BOOL, .parameter = "monitorPublic" },
+	[S_DOCKER_CHANNEL] = { .name = "DOCKER_CHANNEL", .dflt = "docker",
+		.help = "docker: Docker's own packages; distro: the distribution's",
+		.kind = SETTING_WORD, .words = { "docker", "distro" } },
+	[S_TRUSTED_LAUNCH] = { .name = "TRUSTED_LAUNCH", .dflt = "true",
+		.help = "false for sizes without Trusted Launch",
+		.kind = SETTING_BOOL, .parameter = "trustedLaunch" },
+	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE", .dflt = "redis:7-alpine",
+		.help = "image of the stack's Redis" },
+	[S_TENANT_ID] = { .name = "AZURE_TENANT_ID",
+		.help = "Entra ID tenant",
+		.chars = LETTERS DIGITS "-.", .min = 1, .max = 100,
+		.accepted = "a tenant id or domain", .optional = true },
+	[S_CLIENT_ID] = { .name = "AZURE_CLIENT_ID",
+		.help = "service principal" },
+	[S_CLIENT_SECRET] = { .name = "AZURE_CLIENT_SECRET",
+		.help = "its secret", .secret = true },
+	[S_CERTIFICATE] = { .name = "AZURE_CLIENT_CERTIFICATE_PATH",
+		.help = "or its certificate and key, PEM" },
+	[S_CERTIFICATE_ALG] = { .name = "AZURE_CLIENT_CERTIFICATE_ALG",
+		.help = "PS256, or RS256 as AD FS wants it",
+		.kind = SETTING_WORD, .words = { "PS256", "RS256" },
+		.optional = true },
+	[S_TOKEN_CREDENTIALS] = { .name = "AZURE_TOKEN_CREDENTIALS",
+		.help = "prod, dev or the one way to sign in" },
+	[S_SUBSCRIPTION_ID] = { .name = "AZURE_SUBSCRIPTION_ID",
+		.help = "subscription",
+		.chars = LETTERS DIGITS "-.", .min = 1, .max = 64,
+		.accepted = "a subscription id", .optional = true },
+	[S_CLOUD] = { .name = "AZURE_CLOUD",
+		.help = "AzureCloud, AzureUSGovernment or AzureChinaCloud" },
+	[S_AUTHORITY_HOST] = { .name = "AZURE_AUTHORITY_HOST",
+		.help = "sign-in endpoint (default: the public cloud's)" },
+	[S_ARM_ENDPOINT] = { .name = "AZURE_RESOURCE_MANAGER_ENDPOINT",
+		.help = "Resource Manager endpoint (default: the public cloud's)" },
 };
+
+/* ---- where values come from ---- */
 
 void settings_init(struct settings *s)
 {
 	*s = (struct settings){ 0 };
 	for (int i = 0; i < S_COUNT; i++)
 		if (setting_infos[i].dflt != NULL)
-			settings_set(s, (enum setting)i, setting_infos[i].dflt, "default");
+			settings_set(s, (enum setting)i, setting_infos[i].dflt,
+				     "default");
 }
 
 void settings_release(struct settings *s)
@@ -75,7 +250,8 @@ void settings_release(struct settings *s)
 	*s = (struct settings){ 0 };
 }
 
-void settings_set(struct settings *s, enum setting which, const char *value, const char *source)
+void settings_set(struct settings *s, enum setting which, const char *value,
+		  const char *source)
 {
 	burn_str(s->value[which]);
 	s->value[which] = xstrdup(value);
@@ -188,223 +364,127 @@ int settings_flag(const char *arg, const char **value)
 	return -1;
 }
 
-static int refuse(const struct settings *s, enum setting which, const char *accepted,
-		  struct err *e)
+/* ---- reading and checking ---- */
+
+static int refuse(const struct settings *s, enum setting which,
+		  const char *accepted, struct err *e)
 {
 	return err_set(e, ERR_USAGE, "%s=\"%s\" (from %s): expected %s",
 		       setting_infos[which].name, settings_get(s, which),
 		       s->source[which] ? s->source[which] : "nowhere", accepted);
 }
 
-int settings_int(const struct settings *s, enum setting which, int min, int max, int *v,
+int settings_int(const struct settings *s, enum setting which, int *v,
 		 struct err *e)
 {
+	const struct setting_info *info = &setting_infos[which];
 	char accepted[64];
 	uint64_t n;
 
-	if (!str_num(str_of(settings_get(s, which)), (uint64_t)max, &n) || (int)n < min) {
-		snprintf(accepted, sizeof(accepted), "a whole number from %d to %d", min, max);
+	if (!str_num(str_of(settings_get(s, which)), (uint64_t)info->max, &n) ||
+	    (int)n < info->min) {
+		snprintf(accepted, sizeof(accepted),
+			 "a whole number from %d to %d", info->min, info->max);
 		return refuse(s, which, accepted, e);
 	}
 	*v = (int)n;
 	return 0;
 }
 
-int settings_bool(const struct settings *s, enum setting which, bool *v, struct err *e)
+int settings_bool(const struct settings *s, enum setting which, bool *v,
+		  struct err *e)
 {
 	struct str t = str_of(settings_get(s, which));
 
 	if (str_ieqz(t, "true") || str_eqz(t, "1") || str_ieqz(t, "yes"))
 		*v = true;
-	else if (t.n == 0 || str_ieqz(t, "false") || str_eqz(t, "0") || str_ieqz(t, "no"))
+	else if (t.n == 0 || str_ieqz(t, "false") || str_eqz(t, "0") ||
+		 str_ieqz(t, "no"))
 		*v = false;
 	else
 		return refuse(s, which, "true or false", e);
 	return 0;
 }
 
-static bool all_of(const char *s, bool (*ok)(char c), size_t min, size_t max)
+static int check_word(const struct settings *s, enum setting which,
+		      struct err *e)
 {
-	size_t n = strlen(s);
+	const struct setting_info *info = &setting_infos[which];
+	const char *value = settings_get(s, which);
+	char accepted[64];
 
-	for (const char *p = s; *p; p++)
-		if (!ok(*p))
-			return false;
-	return n >= min && n <= max;
+	if (strcmp(value, info->words[0]) == 0 ||
+	    strcmp(value, info->words[1]) == 0)
+		return 0;
+	snprintf(accepted, sizeof(accepted), "%s or %s", info->words[0],
+		 info->words[1]);
+	return refuse(s, which, accepted, e);
 }
 
-static bool group_char(char c)
+static int check_text(const struct settings *s, enum setting which,
+		      struct err *e)
 {
-	return is_alnum(c) || c == '-' || c == '_' || c == '.' || c == '(' || c == ')';
+	const struct setting_info *info = &setting_infos[which];
+	const char *value = settings_get(s, which);
+
+	if (info->chars != NULL &&
+	    !made_of(value, info->chars, info->min, info->max))
+		return refuse(s, which, info->accepted, e);
+	if (info->first != NULL && strspn(value, info->first) == 0)
+		return refuse(s, which, info->accepted, e);
+	return 0;
 }
 
-static bool lower_digit(char c)
+/* A value against its row. */
+static int check_one(const struct settings *s, enum setting which, struct err *e)
 {
-	return (c >= 'a' && c <= 'z') || is_digit(c);
-}
+	const struct setting_info *info = &setting_infos[which];
+	const char *value = settings_get(s, which);
+	int rc = 0, number;
+	bool yes;
 
-static bool label_char(char c)
-{
-	return lower_digit(c) || c == '-';
-}
-
-static bool size_char(char c)
-{
-	return is_alnum(c) || c == '_';
-}
-
-static bool guid_char(char c)
-{
-	return is_alnum(c) || c == '-' || c == '.';
-}
-
-/* Names Azure keeps for itself; creating a machine with one of them fails. */
-static bool user_is_reserved(const char *name)
-{
-	static const char *const reserved[] = {
-		"1", "123", "a", "actuser", "adm", "admin", "admin1", "admin2",
-		"administrator", "aspnet", "backup", "console", "david", "guest", "john",
-		"owner", "root", "server", "sql", "support", "support_388945a0", "sys",
-		"test", "test1", "test2", "test3", "user", "user1", "user2", "user3", "user4",
-		"user5", "video",
-	};
-
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (str_ieqz(str_of(name), reserved[i]))
-			return true;
-	return false;
-}
-
-static bool user_char(char c)
-{
-	return label_char(c) || c == '_';
-}
-
-/* "*", a service tag such as Internet, an address or a range of them.  Azure
- * looks closer. */
-static bool source_ok(const char *text)
-{
-	struct str bits = str_of(text), address = bits;
-	bool v6 = strchr(text, ':') != NULL;
-	uint64_t ignored;
-	size_t parts = 0;
-
-	if (str_eqz(bits, "*") || all_of(text, is_alpha, 3, 80))
-		return true;
-	if (str_cut(&bits, '/', &address) && !str_num(bits, v6 ? 128 : 32, &ignored))
-		return false;
-	if (v6) {
-		for (size_t i = 0; i < address.n; i++) {
-			char c = to_lower(address.p[i]);
-
-			if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':')
-				return false;
-		}
-		return address.n >= 2 && address.n <= 39;
+	if (*value == '\0' && info->optional)
+		return 0;
+	switch (info->kind) {
+	case SETTING_TEXT:
+		rc = check_text(s, which, e);
+		break;
+	case SETTING_INT:
+		rc = settings_int(s, which, &number, e);
+		break;
+	case SETTING_BOOL:
+		rc = settings_bool(s, which, &yes, e);
+		break;
+	case SETTING_WORD:
+		rc = check_word(s, which, e);
+		break;
 	}
-	while (str_dec(&address, 255, &ignored) && ++parts < 4 && str_starts(address, STR(".")))
-		address = str_skip(address, 1);
-	return parts == 4 && address.n == 0;
-}
-
-static bool share_names_ok(const char *list)
-{
-	struct str rest = str_trim(str_of(list)), word;
-	bool any = false;
-
-	while (str_next(&rest, ' ', &word)) {
-		char *z;
-		bool ok;
-
-		if (word.n == 0)
-			continue;
-		z = str_dup(word);
-		ok = all_of(z, label_char, 3, 63) && z[0] != '-' && z[word.n - 1] != '-' &&
-		     strstr(z, "--") == NULL;
-		free(z);
-		if (!ok)
-			return false;
-		any = true;
-	}
-	return any;
+	if (rc == 0 && info->ok != NULL && !info->ok(value))
+		rc = refuse(s, which, info->accepted, e);
+	return rc;
 }
 
 int settings_check(const struct settings *s, struct err *e)
 {
-	const char *group = settings_get(s, S_COMPUTE_GROUP);
-	const char *storage = settings_get(s, S_STORAGE_GROUP);
-	const char *account = settings_get(s, S_STORAGE_ACCOUNT_NAME);
-	const char *user = settings_get(s, S_ADMIN_USERNAME);
-	const char *vmss = settings_get(s, S_VMSS_NAME);
-	const char *channel = settings_get(s, S_DOCKER_CHANNEL);
-	int masters, agents, min, max;
-	bool ignored;
+	int agents, min, max;
 
-	/* the group's name begins the DNS labels, so it is held to their form */
-	if (!all_of(group, label_char, 3, 52) || !(group[0] >= 'a' && group[0] <= 'z'))
-		return refuse(s, S_COMPUTE_GROUP, "3 to 52 lower-case letters, digits and "
-			      "hyphens, beginning with a letter: DNS names are made of it", e);
-	if (!all_of(storage, group_char, 1, 90) || storage[strlen(storage) - 1] == '.')
-		return refuse(s, S_STORAGE_GROUP, "1 to 90 letters, digits, and -_.() "
-			      "not ending in a dot", e);
-	if (str_ieqz(str_of(group), storage))
-		return refuse(s, S_STORAGE_GROUP, "another group than COMPUTE_GROUP: "
-			      "storage outlives the machines", e);
-	if (!all_of(settings_get(s, S_LOCATION), lower_digit, 1, 40))
-		return refuse(s, S_LOCATION, "a region name such as eastus (see "
-			      "'azswarm locations')", e);
-	if (*account != '\0' && !all_of(account, lower_digit, 3, 24))
-		return refuse(s, S_STORAGE_ACCOUNT_NAME,
-			      "3 to 24 lower-case letters and digits", e);
-	if (!all_of(user, user_char, 1, 32) || !(user[0] >= 'a' && user[0] <= 'z') ||
-	    user_is_reserved(user))
-		return refuse(s, S_ADMIN_USERNAME, "a Linux user name that Azure does not "
-			      "reserve (not admin, root, user, test, ...)", e);
-	if (!all_of(vmss, label_char, 1, 9) || !(vmss[0] >= 'a' && vmss[0] <= 'z'))
-		return refuse(s, S_VMSS_NAME, "1 to 9 lower-case letters, digits and hyphens, "
-			      "beginning with a letter: host names are made of it", e);
-	if (!share_names_ok(settings_get(s, S_FILE_SHARES)))
-		return refuse(s, S_FILE_SHARES, "names of 3 to 63 lower-case letters, digits "
-			      "and single hyphens, with spaces between", e);
-	if (!share_names_ok(settings_get(s, S_SHARE_NAME)) ||
-	    strchr(settings_get(s, S_SHARE_NAME), ' ') != NULL)
-		return refuse(s, S_SHARE_NAME, "one share name", e);
-	if (!all_of(settings_get(s, S_MASTER_SIZE), size_char, 1, 64))
-		return refuse(s, S_MASTER_SIZE, "a VM size (see 'azswarm sizes')", e);
-	if (!all_of(settings_get(s, S_AGENT_SIZE), size_char, 1, 64))
-		return refuse(s, S_AGENT_SIZE, "a VM size (see 'azswarm sizes')", e);
-	if (!source_ok(settings_get(s, S_SSH_SOURCE)))
-		return refuse(s, S_SSH_SOURCE, "an address, a range such as 203.0.113.0/24, "
-			      "or * for everybody", e);
-	if (strcmp(channel, "docker") != 0 && strcmp(channel, "distro") != 0)
-		return refuse(s, S_DOCKER_CHANNEL, "docker or distro", e);
-	if (*settings_get(s, S_TENANT_ID) &&
-	    !all_of(settings_get(s, S_TENANT_ID), guid_char, 1, 100))
-		return refuse(s, S_TENANT_ID, "a tenant id or domain", e);
-	if (*settings_get(s, S_CERTIFICATE_ALG) && strcmp(settings_get(s, S_CERTIFICATE_ALG), "PS256") &&
-	    strcmp(settings_get(s, S_CERTIFICATE_ALG), "RS256"))
-		return refuse(s, S_CERTIFICATE_ALG, "PS256 or RS256", e);
-	if (*settings_get(s, S_SUBSCRIPTION_ID) &&
-	    !all_of(settings_get(s, S_SUBSCRIPTION_ID), guid_char, 1, 64))
-		return refuse(s, S_SUBSCRIPTION_ID, "a subscription id", e);
-	if (settings_int(s, S_MASTER_COUNT, 1, 5, &masters, e) < 0)
-		return -1;
-	if (masters % 2 == 0)
-		return refuse(s, S_MASTER_COUNT, "1, 3 or 5: an even number of masters "
-			      "is no safer than one less", e);
-	if (settings_int(s, S_AGENT_COUNT, 0, 100, &agents, e) < 0 ||
-	    settings_int(s, S_MIN_AGENT_COUNT, 0, 100, &min, e) < 0 ||
-	    settings_int(s, S_MAX_AGENT_COUNT, 0, 100, &max, e) < 0)
+	for (int i = 0; i < S_COUNT; i++)
+		if (check_one(s, (enum setting)i, e) < 0)
+			return -1;
+	if (str_ieqz(str_of(settings_get(s, S_COMPUTE_GROUP)),
+		     settings_get(s, S_STORAGE_GROUP)))
+		return refuse(s, S_STORAGE_GROUP, "another group than "
+			      "COMPUTE_GROUP: storage outlives the machines", e);
+	if (settings_int(s, S_AGENT_COUNT, &agents, e) < 0 ||
+	    settings_int(s, S_MIN_AGENT_COUNT, &min, e) < 0 ||
+	    settings_int(s, S_MAX_AGENT_COUNT, &max, e) < 0)
 		return -1;
 	if (min > max)
 		return refuse(s, S_MIN_AGENT_COUNT, "at most MAX_AGENT_COUNT", e);
 	if (agents < min || agents > max)
-		return refuse(s, S_AGENT_COUNT, "MIN_AGENT_COUNT to MAX_AGENT_COUNT: autoscale "
-			      "would undo anything else", e);
-	if (settings_bool(s, S_OWN_KEY, &ignored, e) < 0 ||
-	    settings_bool(s, S_MONITOR_PUBLIC, &ignored, e) < 0 ||
-	    settings_bool(s, S_TRUSTED_LAUNCH, &ignored, e) < 0)
-		return -1;
+		return refuse(s, S_AGENT_COUNT, "MIN_AGENT_COUNT to "
+			      "MAX_AGENT_COUNT: autoscale would undo anything "
+			      "else", e);
 	return 0;
 }
 
@@ -421,8 +501,8 @@ char *settings_storage_account(const struct settings *s)
 
 	if (*settings_get(s, S_STORAGE_ACCOUNT_NAME) != '\0')
 		return xstrdup(settings_get(s, S_STORAGE_ACCOUNT_NAME));
-	buf_addf(&text, "%s-master0.%s.cloudapp.azure.com\n", settings_get(s, S_COMPUTE_GROUP),
-		 settings_get(s, S_LOCATION));
+	buf_addf(&text, "%s-master0.%s.cloudapp.azure.com\n",
+		 settings_get(s, S_COMPUTE_GROUP), settings_get(s, S_LOCATION));
 	sha1(text.str, text.n, digest);
 	buf_reset(&text);
 	buf_add_hex(&text, digest, sizeof(digest));

@@ -9,7 +9,8 @@
 /*
  * What the user may choose, in rising precedence: our default, ./.env, the
  * environment, a flag.  The names are those of the Makefile that this
- * program replaces, and the Azure SDKs' AZURE_*.
+ * program replaces, and the Azure SDKs' AZURE_*.  A new one is a line here, a
+ * row in settings.c and a row in the README.
  */
 enum setting {
 	S_COMPUTE_GROUP, S_STORAGE_GROUP, S_LOCATION, S_MASTER_COUNT, S_AGENT_COUNT,
@@ -24,36 +25,60 @@ enum setting {
 
 struct settings {
 	char *value[S_COUNT];		/* NULL: not chosen, no default */
-	const char *source[S_COUNT];	/* "default", ".env", "environment", "flag" */
+	/* "default", ".env", "environment", "flag" */
+	const char *source[S_COUNT];
 };
 
+enum setting_kind { SETTING_TEXT, SETTING_INT, SETTING_BOOL, SETTING_WORD };
+
+/*
+ * All there is to know of a setting: its flag (--agent-count for AGENT_COUNT),
+ * what is refused, `help settings`, and the parameter of the template are made
+ * of this row.  What is left out is none, or false.
+ */
 struct setting_info {
-	const char *name;		/* of the variable; the flag is derived from it */
-	const char *dflt;		/* NULL: none */
+	const char *name;		/* of the variable */
+	const char *dflt;
 	const char *help;
+	enum setting_kind kind;
+	/* a number's bounds; or how long a text may be, when chars is set */
+	int min, max;
+	const char *chars;		/* all that a text may be made of */
+	const char *first;		/* all that it may begin with */
+	const char *words[2];		/* one of the two a word must be */
+	/* what is left to be said, of a text or a number that passed so far */
+	bool (*ok)(const char *value);
+	const char *accepted;		/* chars, first and ok, for a person */
+	bool optional;			/* empty is fine, too */
 	bool secret;			/* never on the command line, burned */
+	const char *parameter;		/* of the template, which it becomes */
 };
 extern const struct setting_info setting_infos[S_COUNT];
 
 void settings_init(struct settings *s);
 void settings_release(struct settings *s);
-/* Take NAME=VALUE lines from an .env file; a missing file is fine, a line we cannot read is not.
- * Names that are not ours are passed over. */
+/* Take NAME=VALUE lines from an .env file; a missing file is fine, a line we
+ * cannot read is not.  Names that are not ours are passed over. */
 int settings_take_file(struct settings *s, const char *path, struct err *e);
 void settings_take_env(struct settings *s);
-/* --storage-group or --storage-group=X for STORAGE_GROUP: the setting, or -1.  *value points behind '=', or NULL. */
+/* --storage-group or --storage-group=X for STORAGE_GROUP: the setting, or -1.
+ * *value points behind '=', or is NULL. */
 int settings_flag(const char *arg, const char **value);
-void settings_set(struct settings *s, enum setting which, const char *value, const char *source);
+/* source: one of those in struct settings, which stays the caller's */
+void settings_set(struct settings *s, enum setting which, const char *value,
+		  const char *source);
 
 /* Never NULL: "" when not chosen. */
 const char *settings_get(const struct settings *s, enum setting which);
-/* By name: a setting, or else a variable of the environment.  NULL or "": not set. */
+/* By name: a setting, or else a variable of the environment.  NULL or "": not
+ * set. */
 const char *settings_var(const struct settings *s, const char *name);
-/* A whole number in min..max, or ERR_USAGE naming the variable. */
-int settings_int(const struct settings *s, enum setting which, int min, int max, int *v,
+/* A whole number within its bounds, or ERR_USAGE naming the variable. */
+int settings_int(const struct settings *s, enum setting which, int *v,
 		 struct err *e);
-int settings_bool(const struct settings *s, enum setting which, bool *v, struct err *e);
-/* Check every value that commands rely on (names Azure would refuse, counts, booleans). */
+int settings_bool(const struct settings *s, enum setting which, bool *v,
+		  struct err *e);
+/* Every value against its row, and against the others. */
 int settings_check(const struct settings *s, struct err *e);
 
 /* Stable for one group and location.  Caller frees. */

@@ -21,7 +21,6 @@
 #define UPLOAD_MS 600000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
-#define GROUP_WAIT_MS 10000
 
 static char *account_path(const struct session *s, const char *rest)
 {
@@ -98,7 +97,7 @@ static int open_self(struct err *e)
 	return fd;
 }
 
-int self_image_describe(struct self_image *img, struct err *e)
+int storage_self_image(struct self_image *img, struct err *e)
 {
 	struct sha256_state sha;
 	uint8_t digest[SHA256_LEN];
@@ -278,7 +277,7 @@ static int upload_self(struct session *s, struct err *e)
 	bool there = false;
 	int rc = -1;
 
-	if (self_image_describe(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
+	if (storage_self_image(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 		goto out;
 	for (unsigned tries = 1; ; tries++) {
@@ -306,65 +305,6 @@ out:
 }
 
 /* ---- commands ---- */
-
-/* GET the group; one on its way out is waited for: what is put into it meets
- * only refusals, and then goes with it. */
-static int group_get(struct session *s, const char *path, struct azure_reply *r, struct err *e)
-{
-	struct azure_clock *clock = &s->az.clock;
-	int64_t began = clock->now(clock->ctx);
-
-	for (;;) {
-		if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e) < 0)
-			return -1;
-		if (r->http.head.status == 404 || !str_ieqz(str_of(json_str_opt(r->doc,
-				"properties.provisioningState", "")), "Deleting"))
-			return 0;
-		azure_reply_release(r);
-		if (clock->now(clock->ctx) - began > DEPLOYMENT_LIMIT_MS)
-			return err_set(e, ERR_TIMEOUT, "still being deleted; it goes on in Azure, "
-				       "and this command may be run again");
-		if (clock->wait(clock->ctx, clock->now(clock->ctx) + GROUP_WAIT_MS,
-				"the resource group of that name to be deleted", began, e) < 0)
-			return -1;
-	}
-}
-
-/* A resource group, existing or new. */
-int group_put(struct session *s, const char *group, struct err *e)
-{
-	char *path = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES, group);
-	struct azure_reply r = { 0 };
-	cJSON *body;
-	const char *location, *wanted = settings_get(s->set, S_LOCATION);
-	int rc = -1;
-
-	/* PUT replaces tags, so it is only for groups that are not there */
-	if (group_get(s, path, &r, e) < 0)
-		goto out;
-	if (r.http.head.status == 200) {
-		location = json_str_opt(r.doc, "location", wanted);
-		if (!str_ieqz(str_of(location), wanted)) {
-			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s", location, wanted);
-			goto out;
-		}
-		ui_say(s->ui, "resource group %s is there already", group);
-		rc = 0;
-		goto out;
-	}
-	azure_reply_release(&r);
-	body = cJSON_CreateObject();
-	json_add_str(body, "location", wanted);
-	rc = azure_call(&s->az, "PUT", path, body, 0, &r, e);
-	json_free(body);
-	if (rc == 0)
-		ui_say(s->ui, "resource group %s made in %s", group, wanted);
-out:
-	azure_reply_release(&r);
-	free(path);
-	return rc < 0 ? err_in(e, "resource group %s", group) : 0;
-}
-
 
 static int account_name_free(struct session *s, struct err *e)
 {
@@ -497,7 +437,7 @@ int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	if (group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) < 0 ||
+	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) < 0 ||
 	    account_put(s, e) < 0 || shares_put(s, e) < 0 || container_put(s, e) < 0 ||
 	    upload_self(s, e) < 0)
 		return -1;

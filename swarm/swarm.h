@@ -5,8 +5,10 @@
 #include "swarm/session.h"
 
 /*
- * What the commands share.  Each command is a sequence of named steps; it
- * may be interrupted anywhere and run again.
+ * The commands, and what they share.  Each is a sequence of named steps; it
+ * may be interrupted anywhere and run again.  Below it are the parts that
+ * others use, each in the file that is named: agents.c, tables.c and storage.c
+ * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
 #define BLOB_CONTAINER "azswarm"
@@ -18,44 +20,30 @@ const char *advice(const struct err *e);
 
 /* ---- storage (swarm/storage.c) ---- */
 
-/* ERR_DATA unless the account is there. "https://ACCOUNT.blob..." and file endpoint, caller frees both (either may be NULL). */
-int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
+ * endpoint; the caller frees both, and either may be NULL when not wanted. */
+int storage_endpoints(struct session *s, char **blob, char **file,
+		      struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
-/* The blob of this very program, and a URL with which it can be read until 10 years from now. */
+/* The blob of this very program. */
 struct self_image {
 	char sha256[65];
 	uint64_t size;
 	char blob[96];		/* "azswarm/azswarm-<first 16 of sha256>" */
 };
-int self_image_describe(struct self_image *img, struct err *e);
-/* permissions "r" or "cw"; resource "b" or "c".  Caller burns. */
-int storage_sas_url(struct session *s, const char *blob_endpoint, const struct self_image *img,
-		    const char *permissions, int64_t expires, char **url, struct err *e);
+int storage_self_image(struct self_image *img, struct err *e);
+/* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
+ * expires, which is Unix time.  Caller burns. */
+int storage_sas_url(struct session *s, const char *blob_endpoint,
+		    const struct self_image *img, const char *permissions,
+		    int64_t expires, char **url, struct err *e);
 /* HEAD: is a blob of that size there? */
-int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
-		       bool *there, struct err *e);
-
-/* A resource group in LOCATION: made unless it is there. */
-int group_put(struct session *s, const char *group, struct err *e);
-/* 1: it is there; 0: not; -1: error. */
-int group_there(struct session *s, const char *group, struct err *e);
+int storage_blob_there(struct session *s, const char *url,
+		       const struct self_image *img, bool *there, struct err *e);
 
 /* ---- the scale set (swarm/agents.c) ---- */
 
-struct agent {
-	char *id;		/* "3" */
-	char *name;		/* "agents_3" */
-	char *host;		/* "agents000003" */
-	char *power;		/* "running", "stopped", ... */
-	char *provisioning;	/* "Succeeded", ... */
-};
-struct agents {
-	struct agent *list;
-	size_t n;
-};
-int agents_list(struct session *s, struct agents *a, struct err *e);
-void agents_release(struct agents *a);
 /*
  * Make the deployment's parameters ask for as many agents as there are: a
  * smaller number would have Azure remove machines by rules of its own, without
@@ -63,16 +51,45 @@ void agents_release(struct agents *a);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
-/* ---- deployments (swarm.c) ---- */
+/* ---- tables (swarm/tables.c) ---- */
 
-/* Of the compute group's deployment; rest: what follows its name.  Caller frees. */
-char *deployment_path(const struct session *s, const char *rest);
-/* {"properties": {mode, template, parameters}} from the asset and the file.  Caller burns. */
-int deployment_body(const struct settings *set, cJSON **body, struct err *e);
-int deployment_validate(struct session *s, const cJSON *body, struct err *e);
-/* The list of sizes in LOCATION (caller frees), and a capability of one: "" when it has none. */
-char *sku_path(const struct session *s);
-const char *sku_capability(const cJSON *sku, const char *name);
+/* The list of VM sizes in LOCATION.  Caller frees. */
+char *tables_sizes_path(const struct session *s);
+/* Of an item of that list: what it has under this name, "" when nothing. */
+const char *tables_size_capability(const cJSON *size, const char *name);
+
+/* ---- what every command shares (swarm.c) ---- */
+
+/* A resource group in Azure.  Caller frees. */
+char *swarm_group_path(const struct session *s, const char *group);
+/* 1: it is there; 0: not; -1: error. */
+int swarm_group_there(struct session *s, const char *group, struct err *e);
+/* A resource group in LOCATION: made unless it is there. */
+int swarm_group_put(struct session *s, const char *group, struct err *e);
+
+/* The deployment of the compute group.  Caller frees. */
+char *swarm_deployment_name(const struct session *s);
+/* rest: what follows its name, "/validate" or "".  Caller frees. */
+char *swarm_deployment_path(const struct session *s, const char *rest);
+/* {"properties": {mode, template, parameters}} from the asset and the file.
+ * Caller burns. */
+int swarm_deployment_body(const struct settings *set, cJSON **body,
+			  struct err *e);
+int swarm_deployment_validate(struct session *s, const cJSON *body,
+			      struct err *e);
+
+/* A list of Azure's as a table: row() adds a row for an item, or none, to the
+ * struct listing that it is given. */
+int swarm_show_list(struct session *s, const char *path, const char *what,
+		    const char *const *columns,
+		    int (*row)(void *listing, const cJSON *item, struct err *e),
+		    struct err *e);
+/*
+ * Whether name was typed at the terminal, or given with --confirm; what: that
+ * which is to be destroyed.  0, or -1 with ERR_USAGE or ERR_INTR.
+ */
+int swarm_confirm(struct session *s, const char *name, const char *what,
+		  struct err *e);
 
 /* ---- the commands; argv[0] is the command's name ---- */
 

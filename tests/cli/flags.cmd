@@ -14,6 +14,7 @@ azswarm keys --output
 azswarm keys --output xml
 azswarm keys --output=
 azswarm keys -o yaml
+azswarm list-agents -o json
 azswarm keys extra
 azswarm keys -- extra
 azswarm keys -- --location

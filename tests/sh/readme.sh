@@ -40,9 +40,29 @@ known=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | sort -u)
 for c in $known; do
 	check "README names $c" sh -c "printf '%s\n' '$listed' | grep -qx -- '$c'"
 done
-# and so is every setting
-for v in $("$AZSWARM" help settings | sed -n 's/^  \([A-Z_]*\) .*/\1/p'); do
-	check "README names $v" grep -q "$v" "$SRCDIR/README.md"
-done
+# The table of settings says of each what the program says: that there is one,
+# and its default, where that is a value.  A row may hold several, "A, B", with
+# a default for all or one for each.
+sed -n '/^## Settings$/,/^## Signing in$/p' "$SRCDIR/README.md" |
+	awk -F ' *\\| *' '/^\| [A-Z]/ {
+		n = split($2, names, ", ")
+		split_up = split($3, defaults, ", ") == n
+		for (i = 1; i <= n; i++)
+			print names[i] "=" (split_up ? defaults[i] : $3)
+	}' >said
+"$AZSWARM" help settings >settings
+sed -n 's/^  \([A-Z_]*\)  .*/\1/p' settings >names
+check 'settings are looked at' test "$(wc -l <names)" -gt 20
+while read -r v; do
+	check "README has a row of $v" grep -q "^$v=" said
+done <names
+sed -n 's/^  \([A-Z_]*\) .*\[\(.*\)\]$/\1=\2/p' settings >defaults
+while read -r v; do
+	check "README has the default $v" grep -qxF -e "$v" said
+done <defaults
+# ... and of none that the program does not know
+while IFS='=' read -r v _; do
+	check "help settings knows the README's $v" grep -qw "$v" settings
+done <said
 
 exit $((test_failures != 0))

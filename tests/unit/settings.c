@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/asset.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "swarm/settings.h"
 
 static int failures;
@@ -210,6 +212,40 @@ static void run_all_flags(void)
 		else
 			told(name, settings_flag(flag, &value) == i ? "" : "another");
 	}
+}
+
+/* Each row says all that its kind wants, and names a parameter that the template has. */
+static void run_rows(void)
+{
+	struct err e = ERR_INIT;
+	struct buf text;
+	cJSON *template;
+
+	asset_get("arm/cluster.json", &text);
+	template = json_parse(buf_str(&text), "template", &e);
+	for (int i = 0; i < S_COUNT; i++) {
+		const struct setting_info *info = &setting_infos[i];
+		const char *why = "";
+		char name[100];
+
+		if (info->name == NULL || info->help == NULL)
+			why = "no name or help";
+		else if (info->kind == SETTING_INT && info->max < 1)
+			why = "a number without bounds";
+		else if (info->kind == SETTING_WORD && (info->words[0] == NULL || info->words[1] == NULL))
+			why = "a word without words";
+		else if ((info->chars != NULL || info->first != NULL || info->ok != NULL) && info->accepted == NULL)
+			why = "does not say what it accepts";
+		else if (info->chars != NULL && info->max < 1)
+			why = "a text of no length";
+		else if (info->parameter != NULL &&
+			 json_get(json_get(template, "parameters"), info->parameter) == NULL)
+			why = "the template has no such parameter";
+		snprintf(name, sizeof(name), "row %d is whole: %s", i, info->name != NULL ? info->name : "");
+		told(name, why);
+	}
+	json_free(template);
+	buf_release(&text);
 }
 
 /* ---- what is refused -------------------------------------------------------- */
@@ -451,6 +487,7 @@ int main(void)
 	run_files();
 	run_flags();
 	run_all_flags();
+	run_rows();
 	run_defaults();
 	run_checks();
 	run_account();

@@ -89,7 +89,7 @@ static int keep_number(struct session *s, int argc, char **argv, struct err *e)
 static int make_group(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return group_put(s, "swarm-cluster", e);
+	return swarm_group_put(s, "swarm-cluster", e);
 }
 
 #define DELETING { "GET " GROUP, 200, .body = "{\"location\":\"eastus\",\"properties\":{" \

@@ -1,0 +1,329 @@
+/*
+ * Deploying the template, and showing how far a deployment is and why it
+ * failed.  It may be interrupted anywhere: a deployment goes on in Azure, and
+ * the same command finds it again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "swarm/swarm.h"
+
+#define WATCH_MS 3000
+#define WATCH_LIMIT_MS DEPLOYMENT_LIMIT_MS
+#define OPERATIONS_MAX 2000		/* Azure's own limit is 800 resources */
+
+/* ---- its operations ---- */
+
+/* The operations of a deployment, shown while it goes on. */
+struct view {
+	struct session *s;
+	cJSON *seen;			/* operation id -> state last shown */
+	unsigned total;
+};
+
+static const char *target_name(const cJSON *op)
+{
+	const char *name = json_str_opt(op, "properties.targetResource."
+					"resourceName", "");
+
+	return *name ? name : json_str_opt(op, "properties."
+					   "provisioningOperation", "");
+}
+
+/* "Microsoft.Network/virtualNetworks" -> "virtualNetworks" */
+static const char *target_type(const cJSON *op)
+{
+	const char *type = json_str_opt(op, "properties.targetResource."
+					"resourceType", "");
+	const char *slash = strchr(type, '/');
+
+	return slash ? slash + 1 : type;
+}
+
+static char *reason_of(const cJSON *op)
+{
+	const cJSON *message = json_at(op, "properties.statusMessage");
+	struct err cause = ERR_INIT;
+
+	if (cJSON_IsString(message))
+		return xstrdup(message->valuestring);
+	if (!cJSON_IsObject(message) || json_get_i(message, "error") == NULL)
+		return xstrdup("");
+	azure_error_doc(message, &cause);
+	return xstrdup(cause.msg);
+}
+
+static bool is_bad(const char *state)
+{
+	return str_ieqz(str_of(state), "Failed") ||
+	       str_ieqz(str_of(state), "Canceled");
+}
+
+/* One line per operation whose state changed since the last look. */
+static int view_operation(void *ctx, const cJSON *op, struct err *e)
+{
+	struct view *v = ctx;
+	const char *id = json_str_opt(op, "operationId", "");
+	const char *state = json_str_opt(op, "properties.provisioningState", "");
+	bool over = str_ieqz(str_of(state), "Succeeded") || is_bad(state);
+	const cJSON *before;
+	char *reason;
+
+	(void)e;
+	if (json_get(op, "properties") == NULL ||
+	    json_at(op, "properties.targetResource") == NULL)
+		return 0;
+	v->total++;
+	before = json_get(v->seen, id);
+	if (before != NULL && strcmp(before->valuestring, state) == 0)
+		return 0;
+	if (v->total > OPERATIONS_MAX)
+		return 0;
+	json_set(v->seen, id, cJSON_CreateString(state));
+	if (over || before == NULL) {
+		reason = is_bad(state) ? reason_of(op) : xstrdup("");
+		ui_say(v->s->ui, "  %-10s %-28s %s%s%s", state, target_type(op),
+		       target_name(op), *reason ? ": " : "", reason);
+		free(reason);
+	}
+	return 0;
+}
+
+static char *operations_path(const struct session *s)
+{
+	char *name = swarm_deployment_name(s);
+	char *path = azure_path(&s->az, "/resourcegroups/%s/deployments/%s/"
+				"operations?api-version=" API_RESOURCES,
+				settings_get(s->set, S_COMPUTE_GROUP), name);
+
+	free(name);
+	return path;
+}
+
+/* Called after each poll of a deployment.  The view is a courtesy: what goes
+ * wrong with it does not end the wait. */
+static int view_tick(void *ctx, struct err *e)
+{
+	struct view *v = ctx;
+	char *path = operations_path(v->s);
+	struct err once = ERR_INIT;
+
+	v->total = 0;
+	if (azure_list(&v->s->az, path, "operations", view_operation, v,
+		       &once) < 0 && once.kind == ERR_INTR)
+		*e = once;
+	free(path);
+	return e->kind == ERR_INTR ? -1 : 0;
+}
+
+/* 1: there is one and it runs; 0: not; -1: error. */
+static int deployment_running(struct session *s, struct err *e)
+{
+	char *path = swarm_deployment_path(s, "");
+	struct azure_reply r = { 0 };
+	const char *state = NULL;
+	int rc = -1;
+
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0)
+		state = r.http.head.status == 404 ? "Succeeded" :
+			json_str(r.doc, "properties.provisioningState", e);
+	if (state != NULL)
+		rc = !is_bad(state) && !str_ieqz(str_of(state), "Succeeded");
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+/* One look at a deployment, showing operations.  1: it goes on; 0: it
+ * succeeded; -1 with the cause when it failed. */
+static int deployment_look(struct view *v, const char *path, int64_t began,
+			   struct err *e)
+{
+	struct azure_reply r = { 0 };
+	const char *state;
+	int rc = -1;
+
+	if (azure_call(&v->s->az, "GET", path, NULL, 0, &r, e) < 0 ||
+	    view_tick(v, e) < 0 ||
+	    (state = json_str(r.doc, "properties.provisioningState", e)) == NULL)
+		goto out;
+	if (str_ieqz(str_of(state), "Succeeded"))
+		rc = 0;
+	else if (is_bad(state))
+		azure_error_doc(json_at(r.doc, "properties.error"), e);
+	else if (now_ms() - began > WATCH_LIMIT_MS)
+		err_set(e, ERR_TIMEOUT, "still %s after %d minutes; it goes on in "
+			"Azure", state, WATCH_LIMIT_MS / 60000);
+	else
+		rc = 1;
+out:
+	azure_reply_release(&r);
+	return rc;
+}
+
+/* Wait until the deployment in Azure has ended, showing operations.  -1 with
+ * the cause when it failed. */
+static int deployment_watch(struct session *s, struct err *e)
+{
+	struct view v = { .s = s, .seen = cJSON_CreateObject() };
+	char *path = swarm_deployment_path(s, "");
+	char *name = swarm_deployment_name(s);
+	const struct azure_clock *clock = &s->az.clock;
+	int64_t began = now_ms();
+	int rc;
+
+	while ((rc = deployment_look(&v, path, began, e)) > 0)
+		if (clock->wait(clock->ctx, now_ms() + WATCH_MS, name, began,
+				e) < 0) {
+			rc = -1;
+			break;
+		}
+	json_free(v.seen);
+	rc = rc < 0 ? err_in(e, "deployment %s", name) : 0;
+	free(name);
+	free(path);
+	return rc;
+}
+
+/* ---- deploy-compute ---- */
+
+static void say_outputs(struct session *s, const cJSON *doc)
+{
+	const cJSON *o;
+
+	cJSON_ArrayForEach(o, json_at(doc, "properties.outputs"))
+		ui_say(s->ui, "%s: %s", o->string, json_str_opt(o, "value", ""));
+}
+
+static int deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	struct view v = { .s = s, .seen = cJSON_CreateObject() };
+	char *path = swarm_deployment_path(s, "");
+	char *name = swarm_deployment_name(s);
+	char *what = xasprintf("deployment %s", name);
+	struct azure_wait w = { .what = what, .limit_ms = DEPLOYMENT_LIMIT_MS,
+				.tick = view_tick, .ctx = &v,
+				.no_wait = s->no_wait };
+	struct azure_reply r = { 0 };
+	struct err ignored = ERR_INIT;
+	int rc = azure_do(&s->az, "PUT", path, body, &w, &r, e);
+
+	if (rc == 0 && s->no_wait) {
+		ui_say(s->ui, "%s accepted; 'azswarm view-deployment --watch' "
+		       "follows it", what);
+	} else if (rc == 0) {
+		view_tick(&v, &ignored);
+		ui_say(s->ui, "%s finished", what);
+		say_outputs(s, r.doc);
+	} else if (e->kind == ERR_AZURE) {
+		/* what failed, and with it what was still on the way */
+		view_tick(&v, &ignored);
+	}
+	azure_reply_release(&r);
+	json_free(v.seen);
+	free(what);
+	free(name);
+	free(path);
+	return rc;
+}
+
+/* A deployment that runs is ours, cut off, or a colleague's: let it end, well
+ * or badly, so that the next one can make it ours. */
+static int let_end(struct session *s, struct err *e)
+{
+	struct err theirs = ERR_INIT;
+	int running = deployment_running(s, e);
+
+	if (running <= 0)
+		return running;
+	ui_say(s->ui, "a deployment is running already, waiting for it");
+	if (deployment_watch(s, &theirs) < 0 && theirs.kind != ERR_AZURE) {
+		*e = theirs;
+		return -1;
+	}
+	return 0;
+}
+
+int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
+{
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
+	cJSON *body = NULL, *properties;
+	int rc = -1;
+
+	if (s->dry_run)
+		return cmd_plan(s, argc, argv, e);
+	if (swarm_deployment_body(s->set, &body, e) < 0 ||
+	    swarm_group_put(s, group, e) < 0 || let_end(s, e) < 0)
+		goto out;
+	properties = json_get_mut(body, "properties");
+	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
+	    swarm_deployment_validate(s, body, e) < 0)
+		goto out;
+	ui_say(s->ui, "the template is valid");
+	rc = deploy(s, body, e);
+out:
+	json_burn(body);
+	return rc;
+}
+
+/* ---- view-deployment ---- */
+
+static int table_operation(void *ctx, const cJSON *op, struct err *e)
+{
+	struct listing *t = ctx;
+	char *reason;
+
+	(void)e;
+	if (json_at(op, "properties.targetResource") == NULL)
+		return 0;
+	reason = is_bad(json_str_opt(op, "properties.provisioningState", "")) ?
+		 reason_of(op) : xstrdup("");
+	listing_row(t);
+	listing_cell(t, "%s", target_type(op));
+	listing_cell(t, "%s", target_name(op));
+	listing_cell(t, "%s", json_str_opt(op, "properties.provisioningState", ""));
+	listing_cell(t, "%s", json_str_opt(op, "properties.duration", ""));
+	listing_cell(t, "%s", reason);
+	free(reason);
+	return 0;
+}
+
+int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
+{
+	static const char *const columns[] = {
+		"type", "name", "state", "duration", "reason", NULL
+	};
+	char *path = swarm_deployment_path(s, ""), *ops = operations_path(s);
+	struct azure_reply r = { 0 };
+	struct listing t;
+	const char *state;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	listing_init(&t, columns);
+	if (s->watch && deployment_watch(s, e) < 0 && e->kind != ERR_AZURE)
+		goto out;
+	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
+	    azure_list(&s->az, ops, "operations", table_operation, &t, e) < 0)
+		goto out;
+	state = json_str_opt(r.doc, "properties.provisioningState", "unknown");
+	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""), state,
+	       json_str_opt(r.doc, "properties.timestamp", ""));
+	if (listing_print(&t, s->ui, e) < 0)
+		goto out;
+	if (is_bad(state)) {
+		azure_error_doc(json_at(r.doc, "properties.error"), e);
+		err_in(e, "deployment %s", state);
+		goto out;
+	}
+	rc = 0;
+out:
+	listing_release(&t);
+	azure_reply_release(&r);
+	free(path);
+	free(ops);
+	return rc;
+}
+
+/* ---- tables of what there is ---- */
