@@ -12,7 +12,11 @@
 #define SSH_PAYLOAD_MAX	35840
 #define SSH_DATA_MAX	32768	/* of channel data in one packet, both ways */
 #define SSH_HASH_MAX	64
-#define SSH_POINT_MAX	97	/* P-384, uncompressed */
+/* Room for every curve that BearSSL has: P-521 is the largest. */
+#define SSH_SCALAR_MAX	66
+#define SSH_POINT_MAX	133	/* uncompressed */
+#define SSH_KEY_MAX	64	/* of a cipher */
+#define SSH_VERSION	"SSH-2.0-azswarm"
 #define SSH_CHANNELS	512
 #define SSH_BLOB_MAX	2048	/* of a public key */
 #define SSH_SIG_MAX	1024	/* of a signature */
@@ -78,23 +82,37 @@ static inline uint8_t *queue_front(const struct queue *q)
 
 /* ---- packet.c: RFC 4253 6, RFC 5647, encrypt-then-MAC ---- */
 
+struct direction;
+
+/*
+ * A cipher in its mode.  A packet is its length (4 bytes, in clear), n bytes
+ * behind it that are to be kept secret, and room for the tag.
+ */
 struct cipher {
 	const char *name;
-	unsigned key_n;
-	bool gcm;
+	unsigned key_n;		/* SSH_KEY_MAX at most */
+	unsigned block;		/* n is a multiple of it */
+	unsigned tag_n;		/* of the tag that it makes itself; 0: a MAC does that */
+	void (*init)(struct direction *d, const uint8_t *key);
+	void (*seal)(struct direction *d, uint8_t *packet, size_t n);
+	/* False when the tag is wrong; nothing is to be read of n then. */
+	bool (*open)(struct direction *d, uint8_t *packet, size_t n);
 };
+/* HMAC over number and packet, encrypt-then-MAC. */
 struct mac {
 	const char *name;
 	const br_hash_class *hash;
-	unsigned n;
+	unsigned n;		/* SSH_HASH_MAX at most, of key and of tag */
 };
-extern const struct cipher ssh_ciphers[4];
-extern const struct mac ssh_macs[2];
+/* What we offer, the best first; each ends with a NULL name. */
+extern const struct cipher ssh_ciphers[];
+extern const struct mac ssh_macs[];
 
-/* One direction of a connection.  All zero: plain, as it begins. */
+/* One direction of a connection; may be copied.  All zero: plain, as it
+ * begins. */
 struct direction {
 	const struct cipher *cipher;
-	const struct mac *mac;		/* NULL with GCM */
+	const struct mac *mac;		/* NULL with a cipher that makes the tag */
 	uint32_t seq;
 	uint64_t bytes;			/* since the keys are in use */
 	uint8_t iv[16];
@@ -103,7 +121,8 @@ struct direction {
 	br_hmac_key_context hmac;
 };
 
-/* Keys as derived; key has cipher->key_n bytes, mac_key mac->n. */
+/* Keys as derived; key has cipher->key_n bytes, mac_key mac->n.  m may be NULL
+ * when the cipher makes the tag, and is of no matter then. */
 void direction_init(struct direction *d, const struct cipher *c, const struct mac *m,
 		    const uint8_t *iv, const uint8_t *key, const uint8_t *mac_key);
 void packet_seal(struct direction *d, struct str payload, struct queue *out);
@@ -177,7 +196,7 @@ struct kex {
 	struct str host_alg;	/* points into offer_host */
 	const struct cipher *cipher[2];		/* out, in */
 	const struct mac *mac[2];
-	uint8_t secret[48];
+	uint8_t secret[SSH_SCALAR_MAX];
 	size_t secret_n;
 	uint8_t point[SSH_POINT_MAX];
 	size_t point_n;
@@ -202,8 +221,8 @@ struct ssh {
 
 	struct kex kex;
 	struct pub host;
-	char offer_kex[192], offer_host[64], offer_cipher[128], offer_mac[96];
-	char algorithms[160];
+	struct buf offer_kex, offer_host, offer_cipher, offer_mac;	/* name lists */
+	struct buf algorithms;		/* agreed on, for people */
 	struct str host_expected;
 
 	/* signing in */

@@ -25,7 +25,7 @@
 #define GOODBYE_MS	1000
 #define WRITE_MS	(60 * 1000)	/* on streams that cannot do without waiting */
 
-static const char us[] = "SSH-2.0-azswarm\r\n";
+static const char us[] = SSH_VERSION "\r\n";
 
 /* ---- sending ---- */
 
@@ -469,7 +469,7 @@ unsigned ssh_rekeyed(const struct ssh *s)
 
 const char *ssh_algorithms(const struct ssh *s)
 {
-	return s->algorithms;
+	return s->algorithms.str;
 }
 
 /* ---- opening and closing ---- */
@@ -486,6 +486,11 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	buf_init(&s->version, VERSION_MAX);
 	buf_init(&s->kex.ours, 4096);
 	buf_init(&s->kex.theirs, SSH_PACKET_MAX);
+	buf_init(&s->offer_kex, 1024);
+	buf_init(&s->offer_host, 1024);
+	buf_init(&s->offer_cipher, 1024);
+	buf_init(&s->offer_mac, 1024);
+	buf_init(&s->algorithms, 1024);
 	buf_init(&s->sig_algs, 1024);
 	buf_init(&s->auth_reply, SSH_PACKET_MAX);
 	s->keepalive_ms = c->keepalive_ms > 0 ? c->keepalive_ms : KEEPALIVE_MS;
@@ -567,6 +572,11 @@ void ssh_close(struct ssh *s)
 	queue_release(&s->held);
 	buf_release(&s->msg);
 	buf_release(&s->version);
+	buf_release(&s->offer_kex);
+	buf_release(&s->offer_host);
+	buf_release(&s->offer_cipher);
+	buf_release(&s->offer_mac);
+	buf_release(&s->algorithms);
 	buf_release(&s->sig_algs);
 	buf_release(&s->auth_reply);
 	kex_release(&s->kex);

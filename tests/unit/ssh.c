@@ -159,46 +159,56 @@ static void spoilt(const struct queue *sealed, const struct cipher *c, const str
 	free(copy);
 }
 
-static void packets(void)
+static void packets_of(const struct cipher *c, const struct mac *m)
 {
 	static const size_t sizes[] = { 1, 2, 10, 11, 12, 13, 26, 27, 28, 255, 4096, 32777 };
 	uint8_t text[32777];
+	struct direction tx, rx, moved;
+	struct queue q = { 0 };
+	struct err e = ERR_INIT;
+	bool good = true;
+	char name[100];
 
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (uint8_t)(i * 5);
-	for (int k = 0; k < 9; k++) {
-		const struct cipher *c = k == 8 ? NULL : &ssh_ciphers[k / 2];
-		const struct mac *m = &ssh_macs[k % 2];
-		struct direction tx, rx;
-		struct queue q = { 0 };
-		struct err e = ERR_INIT;
-		bool good = true;
-		char name[100];
+	snprintf(name, sizeof(name), "packets %s %s", c != NULL ? c->name : "plain",
+		 m != NULL ? m->name : "without a MAC");
+	direction_make(&tx, c, m);
+	direction_make(&moved, c, m);
+	rx = moved;		/* as new keys move to their place */
+	memset(&moved, 0x55, sizeof(moved));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		packet_seal(&tx, (struct str){ (char *)text, sizes[i] }, &q);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct str payload = STR_NULL;
+		size_t used = 0;
+		int bye;
 
-		snprintf(name, sizeof(name), "packets %s %s", c != NULL ? c->name : "plain", m->name);
+		good = good && packet_open(&rx, queue_front(&q), q.n, &used, &payload, &bye,
+					   &e) == 1 &&
+		       str_eq(payload, (struct str){ (char *)text, sizes[i] });
+		queue_drop(&q, used);
+	}
+	check(good && q.n == 0, name, e.msg);
+	check(rx.seq == 12 && tx.seq == 12 && rx.bytes == tx.bytes, name, "count differs");
+	queue_release(&q);
+	if (c != NULL) {
 		direction_make(&tx, c, m);
-		direction_make(&rx, c, m);
-		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-			packet_seal(&tx, (struct str){ (char *)text, sizes[i] }, &q);
-		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-			struct str payload = STR_NULL;
-			size_t used = 0;
-			int bye;
-
-			good = good && packet_open(&rx, queue_front(&q), q.n, &used, &payload, &bye,
-						   &e) == 1 &&
-			       str_eq(payload, (struct str){ (char *)text, sizes[i] });
-			queue_drop(&q, used);
-		}
-		check(good && q.n == 0, name, e.msg);
-		check(rx.seq == 12 && tx.seq == 12 && rx.bytes == tx.bytes, name, "count differs");
+		packet_seal(&tx, (struct str){ (char *)text, 50 }, &q);
+		spoilt(&q, c, m, name);
 		queue_release(&q);
-		if (c != NULL) {
-			direction_make(&tx, c, m);
-			packet_seal(&tx, (struct str){ (char *)text, 50 }, &q);
-			spoilt(&q, c, m, name);
-			queue_release(&q);
-		}
+	}
+}
+
+/* Every row with every other. */
+static void packets(void)
+{
+	packets_of(NULL, NULL);
+	for (const struct cipher *c = ssh_ciphers; c->name != NULL; c++) {
+		if (c->tag_n > 0)
+			packets_of(c, NULL);
+		for (const struct mac *m = ssh_macs; m->name != NULL; m++)
+			packets_of(c, m);
 	}
 }
 
@@ -272,8 +282,8 @@ static void agreed(void)
 		buf_add(&b, "\0\0\0\0\0", 5);
 		put_plain(s, &b);
 		ssh_take(s, &e);
-		check(strstr(e.kind == ERR_NONE ? s->algorithms : e.msg, cases[i].want) != NULL, what,
-		      e.kind == ERR_NONE ? s->algorithms : e.msg);
+		check(strstr(e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg, cases[i].want) != NULL, what,
+		      e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg);
 		ssh_close(s);
 		/* and cut short at every byte: never more than an error */
 		for (size_t n = 1; n < b.n; n++) {
