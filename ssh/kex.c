@@ -35,7 +35,7 @@ void kex_release(struct kex *k)
 /* Append name to a list unless `only` is there and lacks it. */
 static void offer(struct buf *list, const char *name, const char *only)
 {
-	if (only == NULL || list_has(str_of(only), str_of(name)))
+	if (only == NULL || wire_list_has(str_of(only), str_of(name)))
 		buf_addf(list, "%s%s", list->n > 0 ? "," : "", name);
 }
 
@@ -108,7 +108,7 @@ void kex_start(struct ssh *s)
 static int agree(const char *what, const struct buf *ours, struct str theirs, struct str *name,
 		 struct err *e)
 {
-	if (list_pick(buf_str(ours), theirs, name))
+	if (wire_list_pick(buf_str(ours), theirs, name))
 		return 0;
 	return err_set(e, ERR_PROTO, "no %s in common: it offers \"%.*s\", we \"%s\"", what,
 		       STR_ARG(str_head(theirs, 300)), ours->str);
@@ -225,7 +225,7 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 	if (!wire_bool(&body, &follows) || !wire_u32(&body, &reserved) || body.n != 0)
 		return err_set(e, ERR_PROTO, "malformed offer of algorithms");
 	if (k->done == 0) {
-		k->strict = list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
+		k->strict = wire_list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
 		if (k->strict && s->rx.seq != 1)
 			return err_set(e, ERR_PROTO, "something was sent before the key exchange");
 	}
@@ -327,12 +327,12 @@ static int check_host(struct ssh *s, struct str blob, struct str sig, const uint
 	struct str mine = { (const char *)s->host.blob, s->host.blob_n };
 
 	if (!str_eq(blob, mine)) {
-		fingerprint(mine, expected);
-		fingerprint(blob, seen);
+		ssh_fingerprint(mine, expected);
+		ssh_fingerprint(blob, seen);
 		return err_set(e, ERR_PROTO, "this is not the server it should be: host key "
 			       "%s expected, %s seen", expected, seen);
 	}
-	if (!pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
+	if (!ssh_pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
 		return err_set(e, ERR_PROTO, "the server does not have the host key it shows: "
 			       "its signature is wrong");
 	return 0;

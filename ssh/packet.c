@@ -28,12 +28,12 @@ static void ctr_init(struct direction *d, const uint8_t *key)
 static void ctr_run(struct direction *d, uint8_t *p, size_t n)
 {
 	while (n > 0) {
-		uint32_t at = be32(d->iv + 12);
+		uint32_t at = wire_be32(d->iv + 12);
 		uint64_t left = ((uint64_t)UINT32_MAX - at + 1) * 16;
 		size_t now = n < left ? n : (size_t)left;
 
 		at = d->aes.vtable->run(&d->aes.vtable, d->iv, at, p, now);
-		put_be32(d->iv + 12, at);
+		wire_set_be32(d->iv + 12, at);
 		if (now == left)
 			for (int i = 11; i >= 0 && ++d->iv[i] == 0; i--)
 				;
@@ -48,7 +48,7 @@ static void mac_over(const struct direction *d, const uint8_t *p, size_t n,
 	br_hmac_context c;
 	uint8_t seq[4];
 
-	put_be32(seq, d->seq);
+	wire_set_be32(seq, d->seq);
 	br_hmac_init(&c, &d->hmac, 0);
 	br_hmac_update(&c, seq, sizeof(seq));
 	br_hmac_update(&c, p, n);
@@ -157,7 +157,7 @@ void packet_seal(struct direction *d, struct str payload, struct queue *out)
 		pad++;
 	n = 1 + payload.n + pad;
 	p = queue_room(out, 4 + n + tag_n);
-	put_be32(p, (uint32_t)n);
+	wire_set_be32(p, (uint32_t)n);
 	p[4] = (uint8_t)pad;
 	memcpy(p + 5, payload.p, payload.n);
 	random_bytes(p + 5 + payload.n, pad);
@@ -176,7 +176,7 @@ int packet_open(struct direction *d, uint8_t *in, size_t n, size_t *used, struct
 	*bye = BYE_PROTOCOL;
 	if (n < 4)
 		return 0;
-	len = be32(in);
+	len = wire_be32(in);
 	/* RFC 4253 6: at least 16 bytes, or one block */
 	if (len < 8 || len > SSH_PACKET_MAX)
 		return err_set(e, ERR_PROTO, "packet of %zu bytes; 8 to %u are right",

@@ -470,7 +470,7 @@ int main(int argc, char **argv)
 	/* no pause between requests here; leaving nodes are given up soon */
 	world_config(&world, "m0", "manager", path, ",\"rate\":1000,\"leave_s\":4");
 	snprintf(path, sizeof(path), "%s/m0.json", world.dir);
-	if (node_config_read(&config, path, &e) < 0 || own_name(host, &e) < 0) {
+	if (node_config_read(&config, path, &e) < 0 || daemon_own_name(host, &e) < 0) {
 		printf("not ok helper configuration: %s\n", e.msg);
 		return 1;
 	}

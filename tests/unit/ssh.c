@@ -76,7 +76,7 @@ static void lists(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char what[80];
 		struct str name;
-		bool found = list_pick(str_of(cases[i].ours), str_of(cases[i].theirs), &name);
+		bool found = wire_list_pick(str_of(cases[i].ours), str_of(cases[i].theirs), &name);
 
 		snprintf(what, sizeof(what), "pick \"%s\" of \"%s\"", cases[i].ours, cases[i].theirs);
 		check(found == (cases[i].want != NULL) && (!found || str_eqz(name, cases[i].want)),
@@ -232,7 +232,8 @@ static void counter(void)
 	br_aes_ct64_ctr_run(&aes, wrapped, 0, p + 16, 16);
 	check(memcmp(p + 1, "0123456789abcdefghijklmnopqrstu", 31) == 0, "counter wraps whole",
 	      "the second block is of another counter");
-	check(memcmp(d.iv, zero, 12) == 0 && be32(d.iv + 12) == 2, "counter goes on", "elsewhere");
+	check(memcmp(d.iv, zero, 12) == 0 && wire_be32(d.iv + 12) == 2, "counter goes on",
+	      "elsewhere");
 	queue_release(&q);
 }
 
@@ -347,21 +348,21 @@ static void keys(void)
 			check(line.n > 50 && str_starts(buf_str(&pub), buf_str(&line)), name,
 			      "not the public key that ssh-keygen wrote");
 		}
-		check(key_sign(k, key_is_rsa(k) ? "rsa-sha2-512" : key_algorithm(k), STR("text"),
-			       &sig, &e) == 0, name, e.msg);
-		key_blob(k, &blob);
+		check(ssh_key_sign(k, ssh_key_is_rsa(k) ? "rsa-sha2-512" : ssh_key_algorithm(k), STR("text"),
+				   &sig, &e) == 0, name, e.msg);
+		ssh_key_blob(k, &blob);
 		if (i < 6) {
-			struct pub p;
+			struct ssh_pub p;
 			struct str alg = str_of(i < 3 ? "rsa-sha2-512" : "ecdsa-sha2-nistp256");
 
-			check(pub_parse(&p, buf_str(&blob), &e) == 0, name, e.msg);
-			check(pub_verify(&p, alg, buf_str(&sig), "text", 4), name, "not verified");
-			check(!pub_verify(&p, alg, buf_str(&sig), "texT", 4), name,
+			check(ssh_pub_parse(&p, buf_str(&blob), &e) == 0, name, e.msg);
+			check(ssh_pub_verify(&p, alg, buf_str(&sig), "text", 4), name, "not verified");
+			check(!ssh_pub_verify(&p, alg, buf_str(&sig), "texT", 4), name,
 			      "another text verified");
-			check(!pub_verify(&p, STR("rsa-sha2-256"), buf_str(&sig), "text", 4), name,
+			check(!ssh_pub_verify(&p, STR("rsa-sha2-256"), buf_str(&sig), "text", 4), name,
 			      "verified as another algorithm");
 			for (size_t n = 0; n < sig.n; n++)
-				good = good && !pub_verify(&p, alg, str_head(buf_str(&sig), n), "text", 4);
+				good = good && !ssh_pub_verify(&p, alg, str_head(buf_str(&sig), n), "text", 4);
 			for (size_t n = 0; n < blob.n; n++) {
 				struct err none = ERR_INIT;
 				struct str part = { NULL, n };
@@ -369,7 +370,7 @@ static void keys(void)
 
 				memcpy(copy, blob.str, n);
 				part.p = copy;
-				good = good && pub_parse(&p, part, &none) < 0;
+				good = good && ssh_pub_parse(&p, part, &none) < 0;
 				free(copy);
 			}
 			check(good, name, "a signature or public key cut short was taken");
@@ -426,16 +427,16 @@ static void prints(void)
 	struct err e = ERR_INIT;
 	char print[51];
 
-	fingerprint(STR("abc"), print);
+	ssh_fingerprint(STR("abc"), print);
 	check(strcmp(print, "SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0") == 0, "fingerprint",
 	      print);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		e = (struct err)ERR_INIT;
-		check(blob_of_line(bad[i].line, "it", &b, &e) < 0 && strstr(e.msg, bad[i].want) != NULL,
+		check(ssh_blob_of_line(bad[i].line, "it", &b, &e) < 0 && strstr(e.msg, bad[i].want) != NULL,
 		      "key line refused", e.msg);
 	}
 	e = (struct err)ERR_INIT;
-	check(blob_of_line(MEM_HOST_KEY " a comment\n", "it", &b, &e) == 0, "key line with comment",
+	check(ssh_blob_of_line(MEM_HOST_KEY " a comment\n", "it", &b, &e) == 0, "key line with comment",
 	      e.msg);
 	buf_release(&b);
 }
