@@ -21,6 +21,7 @@
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"
+#include "node/layout.h"
 #include "node/node.h"
 #include "swarm/swarm.h"
 
@@ -400,12 +401,12 @@ static int run_version(struct command_line *line, struct err *e)
 
 static int run_helper(struct command_line *line, struct err *e)
 {
-	return helper_run(line->config ? line->config : NODE_CONFIG, e);
+	return helper_run(line->config ? line->config : LAYOUT_NODE_JSON, e);
 }
 
 static int run_agent(struct command_line *line, struct err *e)
 {
-	const char *config = line->config ? line->config : NODE_CONFIG;
+	const char *config = line->config ? line->config : LAYOUT_NODE_JSON;
 
 	if (line->argc == 1)
 		return agent_run(config, AZSWARM_VERSION, e);

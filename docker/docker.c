@@ -393,12 +393,24 @@ out:
 	return rc;
 }
 
+/* On every address, where other engines look for it. */
+static void add_listen(cJSON *doc)
+{
+	char *text = xasprintf("0.0.0.0:%d", DOCKER_PORT_MANAGER);
+
+	json_add_str(doc, "ListenAddr", text);
+	free(text);
+}
+
 int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e)
 {
 	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *spec;
 	int rc;
 
-	json_add_str(doc, "ListenAddr", s->listen != NULL ? s->listen : "0.0.0.0:2377");
+	if (s->listen != NULL)
+		json_add_str(doc, "ListenAddr", s->listen);
+	else
+		add_listen(doc);
 	if (s->advertise != NULL)
 		json_add_str(doc, "AdvertiseAddr", s->advertise);
 	if (s->data_path_port != 0)
@@ -424,7 +436,7 @@ int docker_swarm_join(struct docker *d, const char *advertise, const char *remot
 	cJSON *doc = cJSON_CreateObject();
 	int rc;
 
-	json_add_str(doc, "ListenAddr", "0.0.0.0:2377");
+	add_listen(doc);
 	if (advertise != NULL)
 		json_add_str(doc, "AdvertiseAddr", advertise);
 	cJSON_AddItemToArray(json_add_arr(doc, "RemoteAddrs"), cJSON_CreateString(remote));

@@ -27,6 +27,7 @@
 #define DOCKER_OUT_OF_SEQUENCE "OutOfSequence"
 #define DOCKER_API_MIN 40	/* Docker 19.03 */
 #define DOCKER_API_MAX 51	/* the newest we have read about */
+#define DOCKER_SOCKET "/var/run/docker.sock"	/* where an engine listens */
 #define DOCKER_ID_MAX 65	/* container IDs are 64 hex digits, others shorter */
 
 struct docker {
@@ -95,16 +96,21 @@ struct docker_info {
 int docker_info(struct docker *d, struct docker_info *info, struct err *e);
 const char *docker_swarm_state_name(enum docker_swarm_state s);
 
+/* What a swarm's engines talk to each other on; ours are Docker's own. */
+#define DOCKER_PORT_MANAGER 2377	/* TCP, to managers */
+#define DOCKER_PORT_GOSSIP 7946		/* TCP and UDP, all to all */
+#define DOCKER_PORT_VXLAN 4789		/* UDP, all to all */
+
 struct docker_init_spec {
-	const char *listen;		/* NULL: "0.0.0.0:2377" */
+	const char *listen;		/* NULL: every address, DOCKER_PORT_MANAGER */
 	const char *advertise;		/* our own address; NULL: the engine guesses */
 	const char *addr_pool;		/* "10.192.0.0/12", cut into /24; NULL: the engine's */
-	unsigned data_path_port;	/* 0: 4789 */
+	unsigned data_path_port;	/* 0: DOCKER_PORT_VXLAN */
 	int64_t keep_snapshots;		/* of the raft log */
 };
 int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e);
 
-/* advertise may be NULL; remote is "ADDRESS:2377".  May take half a minute;
+/* advertise may be NULL; remote is "ADDRESS:PORT".  May take half a minute;
  * a join that did not finish in the engine's own time goes on in it. */
 int docker_swarm_join(struct docker *d, const char *advertise, const char *remote,
 		      const char *token, struct err *e);

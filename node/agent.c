@@ -128,7 +128,7 @@ static void remember(const struct node_config *c, const char *name, const char *
 	struct err e = ERR_INIT;
 
 	if (dir_make(c->run_dir, 0700, &e) < 0 || file_write(path, str_of(text), 0600, &e) < 0)
-		say("%s", e.msg);
+		daemon_say("%s", e.msg);
 	free(path);
 }
 
@@ -162,7 +162,7 @@ static bool leave_runs(const struct node_config *c)
 	bool runs = stat(path, &st) == 0;
 
 	if (runs && (unix_time() - (int64_t)st.st_mtime) * 1000 > LEAVE_FILE_MS) {
-		say("agent leave ended long ago, and this still runs: joining again");
+		daemon_say("agent leave ended long ago, and this still runs: joining again");
 		unlink(path);
 		runs = false;
 	}
@@ -219,8 +219,8 @@ static void joined(struct agent *a, const char *id)
 	memcpy(a->joined_id, id, strlen(id) + 1);
 	pthread_mutex_unlock(&a->lock);
 	remember(&a->config, "joined", id);
-	say("joined the swarm as node %s", id);
-	notify("STATUS=in the swarm");
+	daemon_say("joined the swarm as node %s", id);
+	daemon_notify("STATUS=in the swarm");
 }
 
 /* Is the engine there, and what does it say?  Cheap when nothing is due. */
@@ -335,7 +335,7 @@ static int join(struct agent *a, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&a->docker, address_towards(c->masters[master], own) ? own : NULL,
+	if (docker_swarm_join(&a->docker, daemon_way_to(c->masters[master], own) ? own : NULL,
 			      remote, token, e) < 0) {
 		err_in(e, "joining the swarm of %s", remote);
 		goto out;
@@ -348,8 +348,8 @@ out:
 
 static int leave(struct agent *a, struct agent_view *v, const char *why, struct err *e)
 {
-	say("leaving the swarm: %s", why);
-	notify("STATUS=joining");
+	daemon_say("leaving the swarm: %s", why);
+	daemon_notify("STATUS=joining");
 	/* a worker's engine, and a helper said so: nothing is lost by force */
 	if (docker_swarm_leave(&a->docker, true, e) < 0)
 		return err_in(e, "leaving the swarm");
@@ -412,7 +412,7 @@ static void *watch(void *ctx)
 
 		if (interrupt_requested())
 			break;
-		complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
+		daemon_complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
 		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS), &stopped) < 0)
 			break;
 	}
@@ -421,7 +421,7 @@ static void *watch(void *ctx)
 
 /* ---- telling --------------------------------------------------------------- */
 
-static void handle(void *ctx, struct http_exchange *x)
+static void agent_handle(void *ctx, struct http_exchange *x)
 {
 	static const char *const fields[] = {
 		"Content-Type: application/json", "Cache-Control: no-store", NULL,
@@ -457,12 +457,12 @@ static void handle(void *ctx, struct http_exchange *x)
 	buf_release(&b);
 }
 
-static int serve(struct agent *a, struct err *e)
+static int agent_serve(struct agent *a, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1, .max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX, .body_max = 1024,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = a,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = agent_handle, .ctx = a,
 	};
 	unsigned port = a->config.health_port;
 	pthread_t watcher;
@@ -475,10 +475,10 @@ static int serve(struct agent *a, struct err *e)
 		close(s.listen_fd);
 		return err_set(e, ERR_IO, "no thread to watch the engine with");
 	}
-	notify("READY=1\nSTATUS=joining");
-	say("agent: health on %s port %u", a->config.listen, port);
+	daemon_notify("READY=1\nSTATUS=joining");
+	daemon_say("agent: health on %s port %u", a->config.listen, port);
 	rc = http_serve(&s, e);
-	notify("STOPPING=1");
+	daemon_notify("STOPPING=1");
 	interrupt_request();
 	pthread_join(watcher, NULL);
 	close(s.listen_fd);
@@ -507,9 +507,9 @@ int agent_run(const char *config, const char *version, struct err *e)
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	registry = registry_start("/proc/self/exe", version, 0);
-	rc = serve(a, e);
+	rc = agent_serve(a, e);
 	if (rc == 0)
-		say("agent: stopped");
+		daemon_say("agent: stopped");
 out:
 	registry_stop(registry);
 	docker_release(&a->docker);
@@ -584,7 +584,8 @@ static int wait_tasks(struct leaving *l, struct err *e)
 		if (sleep_until(now_ms() + LEAVE_LOOK_MS + (there > 0 ? 500 : 0), e) < 0)
 			return -1;
 	} while (now_ms() < until);
-	say("agent leave: %u task(s) still here, leaving all the same", here > 0 ? here : there);
+	daemon_say("agent leave: %u task(s) still here, leaving all the same",
+		   here > 0 ? here : there);
 	return 0;
 }
 
@@ -614,17 +615,17 @@ static int go(struct leaving *l, struct err *e)
 	if (docker_info(&l->docker, &info, e) < 0)
 		return -1;
 	if (info.state == DOCKER_SWARM_INACTIVE) {
-		say("agent leave: in no swarm");
+		daemon_say("agent leave: in no swarm");
 		return 0;
 	}
 	memcpy(l->id, info.node_id, sizeof(l->id));
 	rc = info.manager ? 1 : say_goodbye(l, &asked);
 	if (rc > 0) {
-		say("agent leave: a manager stays in the swarm that it manages");
+		daemon_say("agent leave: a manager stays in the swarm that it manages");
 		return 0;
 	}
 	if (rc < 0)
-		say("agent leave: not drained: %s", asked.msg);
+		daemon_say("agent leave: not drained: %s", asked.msg);
 	else if (wait_tasks(l, e) < 0)
 		return -1;
 	if (sleep_until(l->began_ms + l->config.settle_ms, e) < 0)
@@ -632,7 +633,7 @@ static int go(struct leaving *l, struct err *e)
 	l->docker.timeout_ms = l->deadline_ms - LEAVE_TOLD_MS - now_ms();
 	if (docker_swarm_leave(&l->docker, false, e) < 0)
 		return -1;
-	say("agent leave: left the swarm, was node %s", l->id);
+	daemon_say("agent leave: left the swarm, was node %s", l->id);
 	if (rc == 0)
 		tell_left(l);
 	return 0;
@@ -649,7 +650,7 @@ int agent_leave(const char *config, struct err *e)
 	/* the running agent sees this and answers 503 */
 	remember(&l.config, "leaving", "");
 	if (l.config.manager) {
-		say("agent leave: a manager stays in the swarm that it manages");
+		daemon_say("agent leave: a manager stays in the swarm that it manages");
 		rc = 0;
 		goto out;
 	}

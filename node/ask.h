@@ -14,7 +14,7 @@ struct ask {
 	struct tls_trust *trust;
 	char name[65];		/* ours */
 	unsigned first;		/* index of the master to begin with */
-	unsigned skip;		/* index of one that is not asked, or NODE_MASTERS_MAX */
+	unsigned skip;		/* index of one that is not asked, or LAYOUT_MASTERS_MAX */
 };
 int ask_init(struct ask *a, const struct node_config *c, struct err *e);
 void ask_release(struct ask *a);

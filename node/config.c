@@ -1,17 +1,65 @@
 /*
- * node.json: what a machine knows about its cluster before it is a node.
+ * node.json: what a machine knows about its cluster before it is a node.  One
+ * table says what it may hold; the reader and the writer follow it.
  */
 #include "node/config.h"
 
 #include <arpa/inet.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "docker/docker.h"
 
 #define CONFIG_MAX (64u << 10)
+
+enum kind {
+	ROLE,			/* "manager" or "worker" */
+	MASTERS,		/* a list of numeric addresses */
+	SECRET,			/* 32 bytes, 64 hexadecimal digits */
+	TEXT,
+	ADDRESS,		/* a numeric one, as text */
+	NUMBER,			/* an unsigned */
+	SECONDS,		/* milliseconds in an int64_t */
+};
+
+/* In the order in which they are written. */
+static const struct field {
+	const char *key;
+	enum kind kind;
+	size_t at, size;	/* in struct node_config */
+	int64_t min, max;	/* of NUMBER and SECONDS */
+	const char *text;	/* defaults; NULL and 0: "" and 0 */
+	int64_t number;
+} fields[] = {
+#define IN(member) offsetof(struct node_config, member), sizeof(((struct node_config *)0)->member)
+	{ "role", ROLE, IN(manager), 0, 0, NULL, 0 },
+	{ "masters", MASTERS, IN(masters), 0, 0, NULL, 0 },
+	{ "helper_pin", SECRET, IN(pin), 0, 0, NULL, 0 },
+	{ "worker_secret", SECRET, IN(worker_secret), 0, 0, NULL, 0 },
+	/* a manager's only; see has_manager_secret */
+	{ "manager_secret", SECRET, IN(manager_secret), 0, 0, NULL, 0 },
+	{ "default_addr_pool", TEXT, IN(addr_pool), 0, 0, NULL, 0 },
+	{ "ingress_subnet", TEXT, IN(ingress), 0, 0, NULL, 0 },
+	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
+	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
+	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
+	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL, LAYOUT_HELPER_PORT },
+	{ "health_port", NUMBER, IN(health_port), 1, 65535, NULL, LAYOUT_HEALTH_PORT },
+	{ "rate", NUMBER, IN(rate), 1, 100000, NULL, 5 },
+	{ "grace_s", SECONDS, IN(grace_ms), 1, 86400, NULL, 120 },
+	{ "leave_s", SECONDS, IN(leave_ms), 1, 86400, NULL, 90 },
+	/* the load balancer asks every 5 s and believes the second refusal */
+	{ "settle_s", SECONDS, IN(settle_ms), 0, 30, NULL, 11 },
+	{ "run_dir", TEXT, IN(run_dir), 0, 0, NULL, 0 },
+	{ "helper_key", TEXT, IN(key_path), 0, 0, NULL, 0 },
+#undef IN
+};
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
 static bool is_address(const char *s)
 {
@@ -20,140 +68,222 @@ static bool is_address(const char *s)
 	return inet_pton(AF_INET, s, a) == 1 || inet_pton(AF_INET6, s, a) == 1;
 }
 
-static int text(const cJSON *doc, const char *key, const char *dflt, char *to, size_t size,
-		struct err *e)
-{
-	const char *v = json_str_opt(doc, key, dflt);
+/* ---- a number in its place ---- */
 
-	if (strlen(v) >= size)
-		return err_set(e, ERR_DATA, "%s: longer than %zu characters", key, size - 1);
-	memcpy(to, v, strlen(v) + 1);
-	return 0;
+static int64_t get_number(const struct node_config *c, const struct field *f)
+{
+	const char *at = (const char *)c + f->at;
+	unsigned v;
+	int64_t ms;
+
+	if (f->kind == NUMBER) {
+		memcpy(&v, at, sizeof(v));
+		return v;
+	}
+	memcpy(&ms, at, sizeof(ms));
+	return ms / 1000;
 }
 
-static int number(const cJSON *doc, const char *key, int64_t dflt, int64_t min, int64_t max,
-		  int64_t *v, struct err *e)
+static void set_number(struct node_config *c, const struct field *f, int64_t n)
 {
-	*v = dflt;
-	if (json_at(doc, key) == NULL)
-		return 0;
-	return json_int(doc, key, min, max, v, e);
+	char *at = (char *)c + f->at;
+	unsigned v = (unsigned)n;
+	int64_t ms = n * 1000;
+
+	if (f->kind == NUMBER)
+		memcpy(at, &v, sizeof(v));
+	else
+		memcpy(at, &ms, sizeof(ms));
 }
 
-static int hex32(const cJSON *doc, const char *key, uint8_t out[32], struct err *e)
+void node_config_init(struct node_config *c)
 {
-	const char *v = json_str(doc, key, e);
-	struct buf b = BUF_INIT(32);
-	struct err why = ERR_INIT;
-	int rc = 0;
+	*c = (struct node_config){ 0 };
+	for (const struct field *f = fields; f < fields + N_FIELDS; f++) {
+		if (f->text != NULL)
+			memcpy((char *)c + f->at, f->text, strlen(f->text) + 1);
+		if (f->number != 0)
+			set_number(c, f, f->number);
+	}
+}
+
+/* ---- writing ---- */
+
+static void write_masters(const struct node_config *c, const struct field *f, cJSON *doc)
+{
+	cJSON *list = json_add_arr(doc, f->key);
+
+	for (unsigned i = 0; i < c->n_masters; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(c->masters[i]));
+}
+
+static void write_secret(const struct node_config *c, const struct field *f, cJSON *doc)
+{
+	struct buf hex = BUF_INIT(2 * f->size);
+
+	if (f->at != offsetof(struct node_config, manager_secret) || c->has_manager_secret) {
+		buf_add_hex(&hex, (const char *)c + f->at, f->size);
+		json_add_str(doc, f->key, hex.str);
+	}
+	buf_burn(&hex);
+}
+
+void node_config_write(const struct node_config *c, struct buf *out)
+{
+	cJSON *doc = cJSON_CreateObject();
+
+	for (const struct field *f = fields; f < fields + N_FIELDS; f++) {
+		const char *text = (const char *)c + f->at;
+
+		switch (f->kind) {
+		case ROLE:
+			json_add_str(doc, f->key, c->manager ? "manager" : "worker");
+			break;
+		case MASTERS:
+			write_masters(c, f, doc);
+			break;
+		case SECRET:
+			write_secret(c, f, doc);
+			break;
+		case TEXT:
+		case ADDRESS:
+			if (strcmp(text, f->text != NULL ? f->text : "") != 0)
+				json_add_str(doc, f->key, text);
+			break;
+		case NUMBER:
+		case SECONDS:
+			if (get_number(c, f) != f->number)
+				json_add_int(doc, f->key, get_number(c, f));
+			break;
+		}
+	}
+	json_print(doc, out);
+	json_burn(doc);
+}
+
+/* ---- reading ---- */
+
+static int read_role(struct node_config *c, const struct field *f, const cJSON *doc, struct err *e)
+{
+	const char *v = json_str(doc, f->key, e);
 
 	if (v == NULL)
 		return -1;
-	/* the value may be a secret: it is not shown */
-	if (strlen(v) != 64 || buf_add_unhex(&b, str_of(v), &why) < 0 || b.n != 32)
-		rc = err_set(e, ERR_DATA, "%s: expected 64 hexadecimal digits", key);
-	else
-		memcpy(out, b.str, 32);
-	buf_burn(&b);
-	return rc;
+	c->manager = strcmp(v, "manager") == 0;
+	if (!c->manager && strcmp(v, "worker") != 0)
+		return err_set(e, ERR_DATA, "%s: \"%s\" is neither manager nor worker", f->key, v);
+	return 0;
 }
 
-static int masters(const cJSON *doc, struct node_config *c, struct err *e)
+static int read_masters(struct node_config *c, const struct field *f, const cJSON *doc,
+			struct err *e)
 {
-	const cJSON *list = json_arr(doc, "masters", e), *m;
+	const cJSON *list = json_arr(doc, f->key, e), *m;
 
 	if (list == NULL)
 		return -1;
 	cJSON_ArrayForEach(m, list) {
 		const char *a = json_str_opt(m, "", "");
 
-		if (c->n_masters == NODE_MASTERS_MAX)
-			return err_set(e, ERR_DATA, "masters: more than %d", NODE_MASTERS_MAX);
+		if (c->n_masters == LAYOUT_MASTERS_MAX)
+			return err_set(e, ERR_DATA, "%s: more than %d", f->key, LAYOUT_MASTERS_MAX);
 		if (strlen(a) >= sizeof(c->masters[0]) || !is_address(a))
-			return err_set(e, ERR_DATA, "masters[%u]: expected a numeric address",
+			return err_set(e, ERR_DATA, "%s[%u]: expected a numeric address", f->key,
 				       c->n_masters);
 		memcpy(c->masters[c->n_masters++], a, strlen(a) + 1);
 	}
-	if (c->n_masters == 0)
-		return err_set(e, ERR_DATA, "masters: none");
-	return 0;
+	return c->n_masters > 0 ? 0 : err_set(e, ERR_DATA, "%s: none", f->key);
 }
 
-static int role(const cJSON *doc, struct node_config *c, struct err *e)
+static int read_secret(struct node_config *c, const struct field *f, const cJSON *doc,
+		       struct err *e)
 {
-	const char *v = json_str(doc, "role", e);
+	struct buf b = BUF_INIT(f->size);
+	struct err why = ERR_INIT;
+	const char *v;
+	int rc = 0;
+
+	if (f->at == offsetof(struct node_config, manager_secret)) {
+		c->has_manager_secret = c->manager || json_at(doc, f->key) != NULL;
+		if (!c->has_manager_secret)
+			return 0;
+	}
+	if ((v = json_str(doc, f->key, e)) == NULL)
+		return -1;
+	/* the value may be a secret: it is not shown */
+	if (strlen(v) != 2 * f->size || buf_add_unhex(&b, str_of(v), &why) < 0 || b.n != f->size)
+		rc = err_set(e, ERR_DATA, "%s: expected %zu hexadecimal digits", f->key, 2 * f->size);
+	else
+		memcpy((char *)c + f->at, b.str, f->size);
+	buf_burn(&b);
+	return rc;
+}
+
+static int read_text(struct node_config *c, const struct field *f, const cJSON *doc, struct err *e)
+{
+	const char *v = json_str_opt(doc, f->key, NULL);
 
 	if (v == NULL)
-		return -1;
-	c->manager = strcmp(v, "manager") == 0;
-	if (!c->manager && strcmp(v, "worker") != 0)
-		return err_set(e, ERR_DATA, "role: \"%s\" is neither manager nor worker", v);
-	return 0;
-}
-
-static int secrets(const cJSON *doc, struct node_config *c, struct err *e)
-{
-	if (hex32(doc, "helper_pin", c->pin, e) < 0 ||
-	    hex32(doc, "worker_secret", c->worker_secret, e) < 0)
-		return -1;
-	c->has_manager_secret = c->manager || json_at(doc, "manager_secret") != NULL;
-	if (!c->has_manager_secret)
 		return 0;
-	if (hex32(doc, "manager_secret", c->manager_secret, e) < 0)
-		return -1;
-	if (memcmp(c->manager_secret, c->worker_secret, NODE_SECRET_LEN) == 0)
-		return err_set(e, ERR_DATA, "manager_secret: the same as worker_secret");
+	if (strlen(v) >= f->size)
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters", f->key, f->size - 1);
+	if (f->kind == ADDRESS && !is_address(v))
+		return err_set(e, ERR_DATA, "%s: expected a numeric address", f->key);
+	memcpy((char *)c + f->at, v, strlen(v) + 1);
 	return 0;
 }
 
-static int ports_and_times(const cJSON *doc, struct node_config *c, struct err *e)
+static int read_number(struct node_config *c, const struct field *f, const cJSON *doc,
+		       struct err *e)
 {
 	int64_t v;
 
-	if (number(doc, "mtu", 0, 576, 65535, &v, e) < 0)
+	if (json_at(doc, f->key) == NULL)
+		return 0;
+	if (json_int(doc, f->key, f->min, f->max, &v, e) < 0)
 		return -1;
-	c->mtu = (unsigned)v;
-	if (number(doc, "helper_port", 1337, 1, 65535, &v, e) < 0)
-		return -1;
-	c->helper_port = (unsigned)v;
-	if (number(doc, "health_port", 1338, 1, 65535, &v, e) < 0)
-		return -1;
-	c->health_port = (unsigned)v;
-	if (number(doc, "rate", 5, 1, 100000, &v, e) < 0)
-		return -1;
-	c->rate = (unsigned)v;
-	if (number(doc, "grace_s", 120, 1, 86400, &v, e) < 0)
-		return -1;
-	c->grace_ms = v * 1000;
-	if (number(doc, "leave_s", 90, 1, 86400, &v, e) < 0)
-		return -1;
-	c->leave_ms = v * 1000;
-	/* the load balancer asks every 5 s and believes the second refusal */
-	if (number(doc, "settle_s", 11, 0, 30, &v, e) < 0)
-		return -1;
-	c->settle_ms = v * 1000;
+	set_number(c, f, v);
 	return 0;
 }
 
-static int paths(const cJSON *doc, struct node_config *c, const char *path, struct err *e)
+static int read_field(struct node_config *c, const struct field *f, const cJSON *doc,
+		      struct err *e)
 {
-	const char *run = getenv("RUNTIME_DIRECTORY");	/* systemd's */
-	const char *slash = strrchr(path, '/');
-	char *key = xasprintf("%.*shelper.key", slash == NULL ? 0 : (int)(slash - path) + 1, path);
-	int rc = -1;
+	switch (f->kind) {
+	case ROLE:
+		return read_role(c, f, doc, e);
+	case MASTERS:
+		return read_masters(c, f, doc, e);
+	case SECRET:
+		return read_secret(c, f, doc, e);
+	case TEXT:
+	case ADDRESS:
+		return read_text(c, f, doc, e);
+	case NUMBER:
+	case SECONDS:
+		return read_number(c, f, doc, e);
+	}
+	return 0;
+}
+
+/* The paths that are not said, from where node.json is and from systemd. */
+static int fill_paths(struct node_config *c, const char *path, struct err *e)
+{
+	const char *run = getenv("RUNTIME_DIRECTORY"), *slash = strrchr(path, '/');
+	int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
 
 	if (run == NULL || *run != '/')
-		run = "/run/swarm-agent";
-	if (text(doc, "default_addr_pool", "", c->addr_pool, sizeof(c->addr_pool), e) == 0 &&
-	    text(doc, "ingress_subnet", "", c->ingress, sizeof(c->ingress), e) == 0 &&
-	    text(doc, "docker_socket", "/var/run/docker.sock", c->docker_socket,
-		 sizeof(c->docker_socket), e) == 0 &&
-	    text(doc, "listen", "0.0.0.0", c->listen, sizeof(c->listen), e) == 0 &&
-	    text(doc, "run_dir", run, c->run_dir, sizeof(c->run_dir), e) == 0 &&
-	    text(doc, "helper_key", key, c->key_path, sizeof(c->key_path), e) == 0)
-		rc = 0;
-	free(key);
-	return rc;
+		run = LAYOUT_AGENT_RUN;
+	if (c->run_dir[0] == '\0' &&
+	    snprintf(c->run_dir, sizeof(c->run_dir), "%s", run) >= (int)sizeof(c->run_dir))
+		return err_set(e, ERR_DATA, "run_dir: longer than %zu characters",
+			       sizeof(c->run_dir) - 1);
+	if (c->key_path[0] == '\0' &&
+	    snprintf(c->key_path, sizeof(c->key_path), "%.*s" LAYOUT_HELPER_KEY, folder, path) >=
+	    (int)sizeof(c->key_path))
+		return err_set(e, ERR_DATA, "helper_key: longer than %zu characters",
+			       sizeof(c->key_path) - 1);
+	return 0;
 }
 
 static int private_file(const char *path, struct err *e)
@@ -173,20 +303,21 @@ int node_config_read(struct node_config *c, const char *path, struct err *e)
 	cJSON *doc = NULL;
 	int rc = -1;
 
-	*c = (struct node_config){ 0 };
+	node_config_init(c);
 	if (private_file(path, e) < 0 || file_read(path, &b, e) < 0)
 		goto out;
 	doc = json_parse(buf_str(&b), "node configuration", e);
 	if (doc == NULL)
 		goto out;
-	if (role(doc, c, e) < 0 || masters(doc, c, e) < 0 || secrets(doc, c, e) < 0 ||
-	    ports_and_times(doc, c, e) < 0 || paths(doc, c, path, e) < 0)
-		goto out;
-	if (!is_address(c->listen)) {
-		err_set(e, ERR_DATA, "listen: expected a numeric address");
+	for (const struct field *f = fields; f < fields + N_FIELDS; f++)
+		if (read_field(c, f, doc, e) < 0)
+			goto out;
+	if (c->has_manager_secret &&
+	    memcmp(c->manager_secret, c->worker_secret, NODE_SECRET_LEN) == 0) {
+		err_set(e, ERR_DATA, "manager_secret: the same as worker_secret");
 		goto out;
 	}
-	rc = 0;
+	rc = fill_paths(c, path, e);
 out:
 	if (rc < 0) {
 		err_in(e, "%s", path);

@@ -4,15 +4,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "node/layout.h"
 
-#define NODE_MASTERS_MAX 5
 #define NODE_SECRET_LEN 32
 
-/* node.json, as written by cloud-init. */
+/*
+ * node.json, which `params` writes for a machine that is to be made and helper
+ * and agent read on it.  Its keys, their order, defaults and bounds are one
+ * table in config.c, for both ends.
+ */
 struct node_config {
 	bool manager;				/* "role" */
-	char masters[NODE_MASTERS_MAX][48];	/* "masters": numeric addresses */
+	char masters[LAYOUT_MASTERS_MAX][48];	/* "masters": numeric addresses */
 	unsigned n_masters;
 	uint8_t pin[32];			/* "helper_pin": of the helper's key */
 	uint8_t worker_secret[NODE_SECRET_LEN];
@@ -32,13 +37,20 @@ struct node_config {
 	int64_t leave_ms;			/* "leave_s": who said that it goes must be gone by then */
 	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
-	char run_dir[128];			/* forgotten at boot */
-	char key_path[256];			/* the helper's key; beside node.json */
+	char run_dir[128];			/* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	char key_path[256];			/* the helper's key; "": beside node.json */
 };
 
+/* All at its default, no role, masters or secrets. */
+void node_config_init(struct node_config *c);
+/* Append c as node.json to out, which then holds secrets; what has its default
+ * is left out. */
+void node_config_write(const struct node_config *c, struct buf *out);
 /*
  * Read and check path.  Refused: a file that others can read, a missing or
- * malformed value (named).  c holds secrets afterwards: node_config_burn.
+ * malformed value (named).  run_dir and key_path are filled in when they are
+ * not said: $RUNTIME_DIRECTORY, which is systemd's, goes before the default.
+ * c holds secrets afterwards: node_config_burn.
  */
 int node_config_read(struct node_config *c, const char *path, struct err *e);
 void node_config_burn(struct node_config *c);

@@ -16,6 +16,7 @@
 #include "base/net.h"
 #include "http.h"
 #include "node/daemon.h"
+#include "node/layout.h"
 
 #define CONNS_MAX 512
 #define IDLE_MS 15000
@@ -373,7 +374,7 @@ static const struct {
 	{ "/healthz", healthz },
 };
 
-static void handle(void *ctx, struct http_exchange *x)
+static void demo_handle(void *ctx, struct http_exchange *x)
 {
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 	struct demo *d = ctx;
@@ -406,7 +407,7 @@ static const char *env(const char *name, const char *dflt)
 static int settings(struct demo *d, unsigned *port, struct err *e)
 {
 	const char *text_port = env("PORT", NULL), *server = env("REDIS_SERVER", NULL);
-	uint64_t n = DEMO_PORT;
+	uint64_t n = LAYOUT_DEMO_PORT;
 
 	if (text_port != NULL && !str_num(str_of(text_port), 65535, &n))
 		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text_port);
@@ -428,7 +429,8 @@ int demo_run(const char *version, struct err *e)
 	struct demo *d = xcalloc(1, sizeof(*d));
 	struct http_server s = {
 		.listen_fd = -1, .stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 4096,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .stack = STACK, .handle = handle, .ctx = d,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .stack = STACK,
+		.handle = demo_handle, .ctx = d,
 	};
 	unsigned port;
 	int rc = -1;
@@ -441,7 +443,7 @@ int demo_run(const char *version, struct err *e)
 	s.listen_fd = tcp_listen("0.0.0.0", &port, NULL, e);
 	if (s.listen_fd < 0)
 		goto out;
-	say("demo: %s listens on port %u", d->host, port);
+	daemon_say("demo: %s listens on port %u", d->host, port);
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 	if (rc < 0 && e->kind == ERR_INTR) {

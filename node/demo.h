@@ -10,7 +10,6 @@
  * The demo service: a page that tells which container answered and how often,
  * counts that are kept here and, shared, in Redis, and a way to burn time.
  */
-#define DEMO_PORT 8000
 #define DEMO_COMPUTE_MAX_MS 60000
 #define DEMO_COMPUTE_MAX 8	/* at once; more get 503 */
 #define DEMO_PI_MAX 32768	/* digits, at most */

@@ -56,7 +56,6 @@
 #define PASS_SOON_MS 2000	/* while somebody is leaving */
 #define PASS_WAIT_MS 1000	/* while there is no swarm */
 #define TABLE_AGE_MS 2000	/* answers may be as old */
-#define FRESH_MS 45000		/* /healthz: since the last good pass */
 #define FOUND_MS 60000		/* the other masters' silence before master0 founds */
 #define INGRESS_MS 30000
 #define INGRESS_TRIES 5
@@ -82,7 +81,7 @@ struct helper {
 	struct node_config config;
 	struct tls_identity *identity;
 	struct auth auth;
-	unsigned self;			/* our index among the masters, or NODE_MASTERS_MAX */
+	unsigned self;			/* our index among the masters, or LAYOUT_MASTERS_MAX */
 	atomic_ullong counts[COUNTS];
 
 	pthread_mutex_t rate_lock;
@@ -152,7 +151,7 @@ static int found(struct helper *h, struct err *e)
 
 	if (docker_swarm_init(&h->docker, &spec, e) < 0)
 		return err_in(e, "founding a swarm");
-	say("founded a swarm, advertised at %s", spec.advertise);
+	daemon_say("founded a swarm, advertised at %s", spec.advertise);
 	return 0;
 }
 
@@ -187,10 +186,10 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&h->docker, h->self < NODE_MASTERS_MAX ?
+	if (docker_swarm_join(&h->docker, h->self < LAYOUT_MASTERS_MAX ?
 			      h->config.masters[h->self] : NULL, remote, token, e) < 0)
 		goto out;
-	say("joined the swarm of %s as a manager", remote);
+	daemon_say("joined the swarm of %s as a manager", remote);
 	rc = 1;
 out:
 	json_burn(doc);
@@ -215,7 +214,7 @@ static int seek(struct helper *h, struct err *e)
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (h->self != 0)
-		return err_set(e, ERR_NET, h->self == NODE_MASTERS_MAX ?
+		return err_set(e, ERR_NET, h->self == LAYOUT_MASTERS_MAX ?
 			       "no swarm yet, and none of the masters' addresses is ours" :
 			       "no master has a swarm yet; master0 founds it");
 	if (h->founding_ms == 0)
@@ -237,13 +236,13 @@ static void see_to_ingress(struct helper *h)
 		return;
 	if (docker_ingress(&h->docker, c->ingress, c->mtu, now_ms() + INGRESS_MS, &changed, &e) < 0) {
 		h->ingress_tries++;
-		say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress, c->mtu, e.msg,
-		    h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
+		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress,
+			   c->mtu, e.msg, h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
 		return;
 	}
 	h->ingress_tries = INGRESS_TRIES;
 	if (changed)
-		say("made the ingress network: %s, MTU %u", c->ingress, c->mtu);
+		daemon_say("made the ingress network: %s, MTU %u", c->ingress, c->mtu);
 }
 
 static int act(struct helper *h, const struct docker_node *node, struct table_verdict v,
@@ -260,22 +259,24 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 			return err_in(e, "removing node %s (%s)", node->hostname, node->id);
 		err_clear(e);
 		count(h, COUNT_REMOVED);
-		say("node %s (%s) removed: %s", node->hostname, node->id, table_why_text(v.why));
+		daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
+			   table_why_text(v.why));
 		return 0;
 	case TABLE_DEMOTE:
 		change = (struct docker_node_change){ .role = "worker" };
 		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
 			return err_in(e, "demoting node %s (%s)", node->hostname, node->id);
 		count(h, COUNT_DEMOTED);
-		say("manager %s (%s) demoted: %s", node->hostname, node->id, table_why_text(v.why));
+		daemon_say("manager %s (%s) demoted: %s", node->hostname, node->id,
+			   table_why_text(v.why));
 		return 0;
 	case TABLE_RESTORE:
 		change.availability = docker_availability_name(node->before);
 		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
 			return err_in(e, "restoring node %s (%s)", node->hostname, node->id);
 		count(h, COUNT_RESTORED);
-		say("node %s (%s) is %s again: %s", node->hostname, node->id, change.availability,
-		    table_why_text(v.why));
+		daemon_say("node %s (%s) is %s again: %s", node->hostname, node->id,
+			   change.availability, table_why_text(v.why));
 		return 0;
 	}
 	return 0;
@@ -386,9 +387,9 @@ static void *keep(void *ctx)
 		pthread_mutex_unlock(&h->lock);
 		if (rc < 0)
 			count(h, COUNT_FAILED_PASSES);
-		complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
+		daemon_complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
 		if (active != was_active)
-			notify(active ? "STATUS=manager of a swarm" : "STATUS=no swarm");
+			daemon_notify(active ? "STATUS=manager of a swarm" : "STATUS=no swarm");
 		was_active = active;
 		wait_kicked(h, now_ms() + (!active ? PASS_WAIT_MS : soon ? PASS_SOON_MS : PASS_MS));
 	}
@@ -485,7 +486,7 @@ static bool pay(struct helper *h, const char *addr, int64_t cost)
 	return ok;
 }
 
-struct call {
+struct helper_call {
 	struct helper *h;
 	struct http_exchange *x;
 	struct auth_caller caller;
@@ -493,7 +494,7 @@ struct call {
 	struct str rest;		/* of the path, behind the route's own */
 };
 
-static void do_nonce(struct call *c)
+static void do_nonce(struct helper_call *c)
 {
 	char nonce[AUTH_NONCE_HEX + 1];
 	cJSON *doc = cJSON_CreateObject();
@@ -504,7 +505,7 @@ static void do_nonce(struct call *c)
 	answer_doc(c->x, 200, doc);
 }
 
-static void join(struct call *c, bool manager)
+static void join(struct helper_call *c, bool manager)
 {
 	struct helper *h = c->h;
 	struct buf token = BUF_INIT(256), remote = BUF_INIT(64);
@@ -519,7 +520,7 @@ static void join(struct call *c, bool manager)
 	active = h->active;
 	memcpy(cluster, h->cluster, sizeof(cluster));
 	pthread_mutex_unlock(&h->lock);
-	if (!active || h->self == NODE_MASTERS_MAX) {
+	if (!active || h->self == LAYOUT_MASTERS_MAX) {
 		answer_error(c->x, 503, "there is no swarm here yet");
 		return;
 	}
@@ -529,26 +530,28 @@ static void join(struct call *c, bool manager)
 		answer_err(c->x, &e);
 	} else {
 		self = h->config.masters[h->self];
-		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:2377" : "%s:2377", self);
+		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:%d" : "%s:%d", self,
+			 DOCKER_PORT_MANAGER);
 		doc = cJSON_CreateObject();
 		json_add_str(doc, "token", token.str);
 		json_add_str(doc, "remote", remote.str);
 		json_add_str(doc, "cluster", cluster);
 		answer_doc(c->x, 200, doc);
 		count(h, COUNT_TOKENS);
-		say("%s token handed to %s at %s", manager ? "manager" : "worker", c->caller.name, c->addr);
+		daemon_say("%s token handed to %s at %s", manager ? "manager" : "worker",
+			   c->caller.name, c->addr);
 	}
 	docker_release(&d);
 	buf_burn(&token);
 	buf_release(&remote);
 }
 
-static void do_join_worker(struct call *c)
+static void do_join_worker(struct helper_call *c)
 {
 	join(c, false);
 }
 
-static void do_join_manager(struct call *c)
+static void do_join_manager(struct helper_call *c)
 {
 	join(c, true);
 }
@@ -586,7 +589,8 @@ static void table_unlock(struct helper *h)
  * answer is given here.  The shared secret says that the caller is a node of
  * the cluster; name and address say which.
  */
-static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, size_t *n_nodes)
+static bool own_row(struct helper_call *c, int64_t age_ms, struct docker_node *node,
+		    size_t *n_nodes)
 {
 	struct helper *h = c->h;
 	struct err e = ERR_INIT;
@@ -627,7 +631,7 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	if (why.n > 0) {
 		if (status == 403) {
 			count(h, COUNT_REFUSED);
-			say("refused %s at %s: %s", c->caller.name, c->addr, why.str);
+			daemon_say("refused %s at %s: %s", c->caller.name, c->addr, why.str);
 		}
 		answer_error(c->x, status, why.str);
 	}
@@ -636,7 +640,7 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	return found_it;
 }
 
-static void do_node(struct call *c)
+static void do_node(struct helper_call *c)
 {
 	struct docker_node node;
 	size_t n;
@@ -656,7 +660,7 @@ static void do_node(struct call *c)
 	answer_doc(c->x, 200, doc);
 }
 
-static void answer_tasks(struct call *c, struct docker *d, const struct docker_node *node,
+static void answer_tasks(struct helper_call *c, struct docker *d, const struct docker_node *node,
 			 const char *availability)
 {
 	struct err e = ERR_INIT;
@@ -674,7 +678,7 @@ static void answer_tasks(struct call *c, struct docker *d, const struct docker_n
 	answer_doc(c->x, 200, doc);
 }
 
-static void do_drain(struct call *c)
+static void do_drain(struct helper_call *c)
 {
 	struct docker_node_change change = { .availability = "drain", .label = DOCKER_LABEL_LEAVING };
 	struct docker_node node;
@@ -695,14 +699,14 @@ static void do_drain(struct call *c)
 		answer_err(c->x, &e);
 	} else {
 		count(c->h, COUNT_DRAINS);
-		say("node %s (%s) goes: draining", node.hostname, node.id);
+		daemon_say("node %s (%s) goes: draining", node.hostname, node.id);
 		answer_tasks(c, &d, &node, "drain");
 		kick(c->h);
 	}
 	docker_release(&d);
 }
 
-static void do_drain_progress(struct call *c)
+static void do_drain_progress(struct helper_call *c)
 {
 	struct docker_node node;
 	struct docker d;
@@ -715,7 +719,7 @@ static void do_drain_progress(struct call *c)
 	docker_release(&d);
 }
 
-static void do_left(struct call *c)
+static void do_left(struct helper_call *c)
 {
 	struct docker_node node;
 	cJSON *doc;
@@ -729,21 +733,21 @@ static void do_left(struct call *c)
 	pthread_mutex_lock(&c->h->lock);
 	table_left(&c->h->table, node.id);
 	pthread_mutex_unlock(&c->h->lock);
-	say("node %s (%s) has left", node.hostname, node.id);
+	daemon_say("node %s (%s) has left", node.hostname, node.id);
 	doc = cJSON_CreateObject();
 	json_add_str(doc, "id", node.id);
 	answer_doc(c->x, 200, doc);
 	kick(c->h);
 }
 
-static void do_healthz(struct call *c)
+static void do_healthz(struct helper_call *c)
 {
 	struct helper *h = c->h;
 	bool good;
 	cJSON *doc = cJSON_CreateObject();
 
 	pthread_mutex_lock(&h->lock);
-	good = h->active && h->good_ms != 0 && now_ms() - h->good_ms < FRESH_MS;
+	good = table_is_kept(h->active, h->good_ms, now_ms());
 	pthread_mutex_unlock(&h->lock);
 	json_add_str(doc, "status", good ? "ok" : "no swarm");
 	answer_doc(c->x, good ? 200 : 503, doc);
@@ -775,7 +779,7 @@ static void metric_nodes(struct buf *b, struct helper *h)
 	metric(b, "azswarm_managers", "gauge", "Managers of the swarm.", managers);
 }
 
-static void do_metrics(struct call *c)
+static void do_metrics(struct helper_call *c)
 {
 	static const char *const fields[] = {
 		"Content-Type: text/plain; version=0.0.4; charset=utf-8", NULL,
@@ -806,7 +810,7 @@ enum right { ANYBODY, NODES, MANAGERS };
 static const struct route {
 	const char *method, *path;	/* a path that ends in '/' has a rest */
 	enum right right;
-	void (*run)(struct call *c);
+	void (*run)(struct helper_call *c);
 } routes[] = {
 	{ "GET", "/nonce", ANYBODY, do_nonce },
 	{ "GET", "/healthz", ANYBODY, do_healthz },
@@ -830,7 +834,7 @@ static bool route_path(const struct route *r, struct str path, struct str *rest)
 }
 
 /* NULL when answered. */
-static const struct route *route_find(struct call *c)
+static const struct route *route_find(struct helper_call *c)
 {
 	const struct http_head *head = http_x_head(c->x);
 	bool known = false;
@@ -846,7 +850,7 @@ static const struct route *route_find(struct call *c)
 	return NULL;
 }
 
-static bool authenticated(struct call *c, const struct route *r)
+static bool authenticated(struct helper_call *c, const struct route *r)
 {
 	const struct http_head *head = http_x_head(c->x);
 	enum auth_result a = auth_check(&c->h->auth, &c->h->config, head->method, head->target,
@@ -857,20 +861,20 @@ static bool authenticated(struct call *c, const struct route *r)
 	count(c->h, COUNT_REFUSED);
 	pay(c->h, c->addr, REFUSAL_COST);
 	if (a == AUTH_OK) {
-		say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
-		    c->addr);
+		daemon_say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
+			   c->addr);
 		answer_error(c->x, 403, "the worker secret does not give a manager token");
 	} else {
 		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
-			say("refused a request from %s: %s", c->addr, auth_text(a));
+			daemon_say("refused a request from %s: %s", c->addr, auth_text(a));
 		answer_error(c->x, a == AUTH_BUSY ? 503 : 401, auth_text(a));
 	}
 	return false;
 }
 
-static void handle(void *ctx, struct http_exchange *x)
+static void helper_handle(void *ctx, struct http_exchange *x)
 {
-	struct call c = { .h = ctx, .x = x };
+	struct helper_call c = { .h = ctx, .x = x };
 	struct buf body = BUF_INIT(BODY_MAX);
 	struct err e = ERR_INIT;
 	const struct route *r;
@@ -918,7 +922,7 @@ static int load_key(struct helper *h, struct err *e)
 
 	if (file_read(h->config.key_path, &key, e) < 0)
 		goto out;
-	h->identity = tls_identity_key(buf_str(&key), "swarm-helper", e);
+	h->identity = tls_identity_key(buf_str(&key), LAYOUT_HELPER_UNIT, e);
 	if (h->identity == NULL) {
 		err_in(e, "%s", h->config.key_path);
 		goto out;
@@ -964,13 +968,13 @@ static void helper_free(struct helper *h)
 	free(h);
 }
 
-static int serve(struct helper *h, struct err *e)
+static int helper_serve(struct helper *h, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1, .max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX, .body_max = BODY_MAX,
 		.idle_ms = IDLE_MS, .body_ms = IDLE_MS,
-		.wrap = wrap, .handle = handle, .failed = failed, .ctx = h,
+		.wrap = wrap, .handle = helper_handle, .failed = failed, .ctx = h,
 	};
 	unsigned port = h->config.helper_port;
 	pthread_t keeper;
@@ -983,10 +987,10 @@ static int serve(struct helper *h, struct err *e)
 		close(s.listen_fd);
 		return err_set(e, ERR_IO, "no thread to keep the swarm with");
 	}
-	notify("READY=1\nSTATUS=no swarm yet");
-	say("helper: answering on %s port %u", h->config.listen, port);
+	daemon_notify("READY=1\nSTATUS=no swarm yet");
+	daemon_say("helper: answering on %s port %u", h->config.listen, port);
 	rc = http_serve(&s, e);
-	notify("STOPPING=1");
+	daemon_notify("STOPPING=1");
 	interrupt_request();
 	kick(h);
 	pthread_join(keeper, NULL);
@@ -1011,16 +1015,16 @@ int helper_run(const char *config, struct err *e)
 	}
 	if (load_key(h, e) < 0)
 		goto out;
-	h->self = NODE_MASTERS_MAX;
+	h->self = LAYOUT_MASTERS_MAX;
 	for (unsigned i = 0; i < h->config.n_masters; i++)
-		if (is_own_address(h->config.masters[i]))
+		if (daemon_is_own(h->config.masters[i]))
 			h->self = i;
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = ENGINE_MS;
-	rc = serve(h, e);
+	rc = helper_serve(h, e);
 	if (rc == 0)
-		say("helper: stopped");
+		daemon_say("helper: stopped");
 out:
 	helper_free(h);
 	return rc;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "node/layout.h"
 
 #define TAR_BLOCK 512u
 #define GZIP_HEAD 10u
@@ -276,7 +277,7 @@ static int take_file(struct image *img, const char *path, struct err *e)
 	img->file = (uint64_t)st.st_size;
 	/* two empty blocks end it */
 	img->tar = TAR_BLOCK + padded(img->file) + 2 * TAR_BLOCK;
-	tar_head(img->head, IMAGE_NAME, 0755, img->file);
+	tar_head(img->head, LAYOUT_IMAGE, 0755, img->file);
 	return 0;
 }
 
@@ -373,14 +374,14 @@ int image_save(const struct image *img, int fd, struct err *e)
 	/* what Docker 25 and its successors look at, and skopeo's oci-archive */
 	buf_addf(&b, "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" IMAGE_TYPE_OCI "\","
 		 "\"digest\":\"%s\",\"size\":%llu,\"annotations\":{\"io.containerd.image.name\":"
-		 "\"docker.io/library/" IMAGE_NAME ":%s\",\"org.opencontainers.image.ref.name\":"
+		 "\"docker.io/library/" LAYOUT_IMAGE ":%s\",\"org.opencontainers.image.ref.name\":"
 		 "\"%s\"},\"platform\":{\"architecture\":" ARCH ",\"os\":\"linux\"}}]}",
 		 img->oci.digest, (unsigned long long)img->oci.length, img->version, img->version);
 	if (put_text(img, "index.json", buf_str(&b), fd, e) < 0)
 		goto out;
 	/* what those before it look at */
 	buf_reset(&b);
-	buf_addf(&b, "[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"" IMAGE_NAME ":%s\"],"
+	buf_addf(&b, "[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"" LAYOUT_IMAGE ":%s\"],"
 		 "\"Layers\":[\"blobs/sha256/%s\"]}]", img->config.digest + 7, img->version,
 		 img->layer.digest + 7);
 	if (put_text(img, "manifest.json", buf_str(&b), fd, e) < 0 ||

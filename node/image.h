@@ -16,7 +16,6 @@
  * Schema 2; RFC 1952 and 1951 (the layer is gzip of stored blocks, which
  * every Docker takes, old or new); POSIX.1 ustar.
  */
-#define IMAGE_NAME "azswarm"
 #define IMAGE_FILE_MAX (64u << 20)
 #define IMAGE_TYPE_DOCKER "application/vnd.docker.distribution.manifest.v2+json"
 #define IMAGE_TYPE_OCI "application/vnd.oci.image.manifest.v1+json"

@@ -4,7 +4,8 @@
 #include "base/err.h"
 
 /*
- * What runs on the machines of a cluster.  config is the path of node.json.
+ * What runs on the machines of a cluster.  config is the path of node.json
+ * (LAYOUT_NODE_JSON in node/layout.h).
  * All return 0, or -1 with e set.
  */
 
@@ -21,7 +22,5 @@ int agent_run(const char *config, const char *version, struct err *e);
  * Ends within 55 s, whether a master answers or not.  A manager stays in the
  * swarm that it manages. */
 int agent_leave(const char *config, struct err *e);
-
-#define NODE_CONFIG "/etc/azswarm/node.json"
 
 #endif

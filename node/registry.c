@@ -16,6 +16,7 @@
 #include "base/net.h"
 #include "http.h"
 #include "node/daemon.h"
+#include "node/layout.h"
 
 #define CONNS_MAX 16
 #define IDLE_MS 30000
@@ -24,7 +25,7 @@
 #define TEXT_MAX 1024
 
 #define VERSION_FIELD "Docker-Distribution-Api-Version: registry/2.0"
-#define NAME_PATH "/v2/" IMAGE_NAME "/"
+#define NAME_PATH "/v2/" LAYOUT_IMAGE "/"
 
 static void answer(struct http_exchange *x, unsigned status, const char *type, const char *extra,
 		   struct str body)
@@ -121,7 +122,7 @@ static void blob(const struct image *img, const struct image_blob *b, struct htt
 	    (head || send_blob(img, b, x, from, n, &e) == 0))
 		http_x_end(x, &e);
 	if (e.kind == ERR_IO)
-		say("registry: %s", e.msg);
+		daemon_say("registry: %s", e.msg);
 out:
 	free(range);
 	free(etag);
@@ -193,7 +194,7 @@ static void tags(const struct image *img, struct http_exchange *x)
 	if (http_x_param(x, "n", &count) && !str_num(buf_str(&count), UINT32_MAX, &n))
 		n = 2;
 	http_x_param(x, "last", &last);
-	buf_adds(&b, "{\"name\":\"" IMAGE_NAME "\",\"tags\":[");
+	buf_adds(&b, "{\"name\":\"" LAYOUT_IMAGE "\",\"tags\":[");
 	for (size_t i = 0; i < 2; i++) {
 		if (strcmp(all[i], last.str) <= 0 || (i > 0 && strcmp(all[i], all[i - 1]) == 0))
 			continue;
@@ -225,9 +226,9 @@ void registry_handle(const struct image *img, struct http_exchange *x)
 		answer(x, 200, "application/json", NULL, STR("{}\n"));
 	} else if (str_eqz(path, "/v2/_catalog")) {
 		answer(x, 200, "application/json", NULL,
-		       STR("{\"repositories\":[\"" IMAGE_NAME "\"]}\n"));
+		       STR("{\"repositories\":[\"" LAYOUT_IMAGE "\"]}\n"));
 	} else if (!str_starts(path, STR(NAME_PATH))) {
-		refuse(x, 404, "NAME_UNKNOWN", "this registry has one image, " IMAGE_NAME, NULL);
+		refuse(x, 404, "NAME_UNKNOWN", "this registry has one image, " LAYOUT_IMAGE, NULL);
 	} else {
 		path = str_skip(path, sizeof(NAME_PATH) - 1);
 		if (str_starts(path, STR("manifests/")))
@@ -251,16 +252,16 @@ struct registry {
 	struct image image;
 };
 
-static void handle(void *ctx, struct http_exchange *x)
+static void registry_request(void *ctx, struct http_exchange *x)
 {
 	registry_handle(&((struct registry *)ctx)->image, x);
 }
 
-static int serve(struct registry *r, struct err *e)
+static int registry_serve(struct registry *r, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = r->stop_fd, .max_conns = CONNS_MAX, .body_max = 64u << 10,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = r,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = registry_request, .ctx = r,
 		.stack = 128u << 10,
 	};
 	unsigned port = r->port;
@@ -268,11 +269,11 @@ static int serve(struct registry *r, struct err *e)
 
 	if (image_init(&r->image, r->path, r->version, e) < 0)
 		goto out;
-	s.listen_fd = tcp_listen(REGISTRY_LISTEN, &port, NULL, e);
+	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0)
 		goto out;
-	say("registry: " REGISTRY_LISTEN ":%u/" IMAGE_NAME ":%s is %s", port, r->version,
-	    r->image.docker.digest);
+	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE ":%s is %s", port,
+		   r->version, r->image.docker.digest);
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 out:
@@ -288,10 +289,10 @@ static void *run(void *ctx)
 	for (;;) {
 		struct err e = ERR_INIT, ignored = ERR_INIT;
 
-		if (serve(r, &e) == 0 || e.kind == ERR_INTR)
+		if (registry_serve(r, &e) == 0 || e.kind == ERR_INTR)
 			return NULL;
 		err_in(&e, "registry");
-		complain(&complaint, e.msg, now_ms());
+		daemon_complain(&complaint, e.msg, now_ms());
 		/* a stop ends the wait */
 		if (fd_wait(r->stop_fd, POLLIN, now_ms() + AGAIN_MS, &ignored) == 0 ||
 		    ignored.kind == ERR_INTR)
@@ -305,10 +306,11 @@ struct registry *registry_start(const char *path, const char *version, unsigned 
 
 	r->path = path;
 	r->version = version;
-	r->port = port == 0 ? REGISTRY_PORT : port;
+	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->stop_fd < 0 || pthread_create(&r->thread, NULL, run, r) != 0) {
-		say("registry: no thread or descriptor for it; this node has no images of ours");
+		daemon_say("registry: no thread or descriptor for it; "
+			   "this node has no images of ours");
 		if (r->stop_fd >= 0)
 			close(r->stop_fd);
 		free(r);

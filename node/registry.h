@@ -10,8 +10,6 @@
  * Source: OCI Distribution Specification 1.1 (its "pull" part, and listing of
  * tags); Docker Registry HTTP API V2, for manifests of Docker's own kind.
  */
-#define REGISTRY_LISTEN "127.0.0.1"
-#define REGISTRY_PORT 1339u
 
 struct http_exchange;
 
@@ -20,10 +18,10 @@ void registry_handle(const struct image *img, struct http_exchange *x);
 
 struct registry;
 /*
- * Start serving path ("/proc/self/exe") as version on listen:port, in a thread
- * of its own.  Never fails: what goes wrong is told through say(), and tried
+ * Start serving path ("/proc/self/exe") as version on loopback, in a thread
+ * of its own.  Never fails: what goes wrong is told through daemon_say(), and tried
  * again every 5 s, for a node without images is still a node.  version must
- * stay; a port of 0 takes REGISTRY_PORT.
+ * stay; a port of 0 takes LAYOUT_REGISTRY_PORT.
  */
 struct registry *registry_start(const char *path, const char *version, unsigned port);
 /* End it and wait for that, 6 s at most; NULL does nothing. */

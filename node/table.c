@@ -145,6 +145,11 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 	forget_unseen(t);
 }
 
+bool table_is_kept(bool manager, int64_t good_ms, int64_t now_ms)
+{
+	return manager && good_ms != 0 && now_ms - good_ms < TABLE_FRESH_MS;
+}
+
 const char *table_why_text(enum table_why w)
 {
 	static const char *const text[] = {

@@ -59,6 +59,13 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 /* The node said that it has left; remembered until its row is gone. */
 void table_left(struct table *t, const char *id);
 
+/*
+ * Whether a helper may say that it keeps the table: a manager of a swarm whose
+ * last good pass, at good_ms (0: none yet), is younger than TABLE_FRESH_MS.
+ */
+#define TABLE_FRESH_MS 45000
+bool table_is_kept(bool manager, int64_t good_ms, int64_t now_ms);
+
 /* "a newer node of that name is ready" */
 const char *table_why_text(enum table_why w);
 

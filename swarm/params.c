@@ -9,35 +9,52 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "node/config.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535		/* Azure's own, decoded */
-#define FIRST_MASTER 10			/* 10.77.0.10, as the template has it */
 #define SAS_YEARS 10			/* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
 #define PARAMETERS_MAX (1u << 20)
 
-/* /etc/azswarm/node.json of a master or an agent.  Burn it. */
-static void node_json(const struct keys *k, bool master, int masters, struct buf *out)
+/* k's text of a secret or pin, which keys_load has looked at. */
+static int unhex(const char *text, uint8_t out[32], struct err *e)
 {
-	cJSON *doc = cJSON_CreateObject(), *list;
-	char address[32];
+	struct buf raw = BUF_INIT(32);
+	int rc = buf_add_unhex(&raw, str_of(text), e);
 
-	json_add_str(doc, "role", master ? "manager" : "worker");
-	list = json_add_arr(doc, "masters");
-	for (int i = 0; i < masters; i++) {
-		snprintf(address, sizeof(address), "10.77.0.%d", FIRST_MASTER + i);
-		cJSON_AddItemToArray(list, cJSON_CreateString(address));
+	if (rc == 0 && raw.n == 32)
+		memcpy(out, raw.str, 32);
+	else if (rc == 0)
+		rc = err_set(e, ERR_DATA, "a secret of %zu bytes in place of 32", raw.n);
+	buf_burn(&raw);
+	return rc;
+}
+
+/* node.json of a master or an agent.  Burn it. */
+static int node_json(const struct keys *k, bool master, int masters, struct buf *out,
+		     struct err *e)
+{
+	struct node_config c;
+	int rc = -1;
+
+	node_config_init(&c);
+	c.manager = c.has_manager_secret = master;
+	c.n_masters = (unsigned)masters;
+	for (unsigned i = 0; i < c.n_masters; i++)
+		snprintf(c.masters[i], sizeof(c.masters[i]), LAYOUT_MASTER_ADDRESS,
+			 LAYOUT_FIRST_MASTER + i);
+	memcpy(c.addr_pool, LAYOUT_ADDR_POOL, sizeof(LAYOUT_ADDR_POOL));
+	memcpy(c.ingress, LAYOUT_INGRESS, sizeof(LAYOUT_INGRESS));
+	c.mtu = LAYOUT_MTU;
+	if (unhex(k->helper_pin, c.pin, e) == 0 &&
+	    unhex(k->worker_secret, c.worker_secret, e) == 0 &&
+	    (!master || unhex(k->manager_secret, c.manager_secret, e) == 0)) {
+		node_config_write(&c, out);
+		rc = 0;
 	}
-	json_add_str(doc, "helper_pin", k->helper_pin);
-	json_add_str(doc, "worker_secret", k->worker_secret);
-	if (master)
-		json_add_str(doc, "manager_secret", k->manager_secret);
-	json_add_str(doc, "default_addr_pool", "10.192.0.0/12");
-	json_add_str(doc, "ingress_subnet", "10.208.0.0/20");
-	json_add_int(doc, "mtu", 1400);
-	json_print(doc, out);
-	json_burn(doc);
+	node_config_burn(&c);
+	return rc;
 }
 
 /* What both cloud-init files are filled with besides the role. */
@@ -56,7 +73,8 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	node_json(f->k, master, f->masters, &node);
+	if (node_json(f->k, master, f->masters, &node, e) < 0)
+		goto out;
 	const struct asset_pair pairs[] = {
 		{ "SSH_HOST_KEY", master ? f->k->host_master.str : f->k->host_agent.str },
 		{ "SSH_HOST_KEY_PUB",

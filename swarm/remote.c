@@ -8,14 +8,14 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "node/layout.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
 #define CONNECT_MS 10000
-#define MASTERS_MAX 5
 
 struct masters {
-	char *name[MASTERS_MAX], *address[MASTERS_MAX];
+	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
 };
 
@@ -27,7 +27,7 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	const char *address = json_str_opt(ip, "properties.ipAddress", "");
 
 	(void)e;
-	if (m->n < MASTERS_MAX && *address != '\0' && str_starts(name, STR("master")) &&
+	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' && str_starts(name, STR("master")) &&
 	    str_ends(name, STR("-ip"))) {
 		m->name[m->n] = str_dup(str_head(name, name.n - 3));
 		m->address[m->n++] = xstrdup(address);
@@ -164,7 +164,7 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct remote *r = ctx;
-	struct ssh_channel *c = ssh_unix(r->ssh, REMOTE_DOCKER_SOCKET, e);
+	struct ssh_channel *c = ssh_unix(r->ssh, DOCKER_SOCKET, e);
 
 	(void)tls, (void)host, (void)port;
 	if (c == NULL)
@@ -190,8 +190,8 @@ struct docker *remote_docker(struct remote *r)
 /* The node that somebody names, by host name or address. */
 struct wanted {
 	const char *name;
-	char address[64];	/* "": not found */
-	bool manager, ambiguous;
+	struct remote_node node;
+	bool ambiguous;
 };
 
 static int take_node(void *ctx, const cJSON *doc, struct err *e)
@@ -204,33 +204,39 @@ static int take_node(void *ctx, const cJSON *doc, struct err *e)
 	if ((strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0) ||
 	    n.state != DOCKER_NODE_READY)
 		return 0;
-	w->ambiguous = w->address[0] != '\0';
-	snprintf(w->address, sizeof(w->address), "%s", n.addr);
-	w->manager = n.manager;
+	w->ambiguous = w->node.address[0] != '\0';
+	snprintf(w->node.address, sizeof(w->node.address), "%s", n.addr);
+	w->node.manager = n.manager;
+	return 0;
+}
+
+int remote_find(struct docker *d, const char *name, struct remote_node *node, struct err *e)
+{
+	struct wanted w = { .name = name };
+
+	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
+		return err_in(e, "list of nodes");
+	if (w.node.address[0] == '\0')
+		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", name);
+	if (w.ambiguous)
+		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give an address", name);
+	*node = w.node;
 	return 0;
 }
 
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
-	struct wanted w = { .name = node };
+	struct remote_node n;
 	struct ssh_channel *c;
 
-	if (docker_each(remote_docker(r), "/nodes", take_node, &w, e) < 0)
-		return err_in(e, "list of nodes");
-	if (w.address[0] == '\0')
-		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is "
-			       "Ready", node);
-	if (w.ambiguous)
-		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give "
-			       "an address", node);
-	if ((c = ssh_tcp(r->ssh, w.address, 22, e)) == NULL)
+	if (remote_find(remote_docker(r), node, &n, e) < 0 ||
+	    (c = ssh_tcp(r->ssh, n.address, 22, e)) == NULL)
 		return -1;
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
 		ssh_channel_close(c);
 		return err_in(e, "%s", node);
 	}
-	*out = sign_in(r, ssh_channel_stream(c), node,
-		       w.manager ? r->keys.host_master_public :
-				   r->keys.host_agent_public, e);
+	*out = sign_in(r, ssh_channel_stream(c), node, n.manager ? r->keys.host_master_public :
+		       r->keys.host_agent_public, e);
 	return *out != NULL ? 0 : err_in(e, "%s", node);
 }

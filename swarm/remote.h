@@ -24,6 +24,13 @@ struct remote {
 int remote_open(struct session *s, struct remote *r, struct err *e);
 /* The same again after the connection broke (r from remote_open). */
 int remote_reopen(struct remote *r, struct err *e);
+/* The Ready node that a host name or an address means.  None, and several of
+ * one name, are ERR_USAGE. */
+struct remote_node {
+	char address[64];
+	bool manager;
+};
+int remote_find(struct docker *d, const char *name, struct remote_node *node, struct err *e);
 /*
  * Sign in to another node through the master r: by host name, or by address.
  * *out is closed with ssh_close() before r is released.
@@ -33,6 +40,5 @@ void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
 struct docker *remote_docker(struct remote *r);
-#define REMOTE_DOCKER_SOCKET "/var/run/docker.sock"
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
@@ -18,7 +19,6 @@
 #define UPDATE_TRIES 5
 #define NETWORK_GONE_MS 90000
 #define REPLICAS_MAX 1000
-#define DEMO_PORT 8000
 #define STACK "test-stack"
 
 /* What we say about a service; the rest is the Engine's. */
@@ -63,7 +63,8 @@ static char *image_of(struct session *s, struct docker *d, const struct service 
 {
 	struct err why = ERR_INIT;
 	char *image = svc->image ? xstrdup(svc->image) :
-		      xasprintf("127.0.0.1:1339/azswarm:%s", s->version), *full;
+		      xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
+				LAYOUT_REGISTRY_PORT, s->version), *full;
 
 	full = with_digest(d, image, &why);
 	if (full == NULL && svc->image != NULL) {
@@ -110,8 +111,8 @@ static cJSON *service_spec(const struct service *svc, const char *image, int64_t
 	if (svc->docker_socket) {
 		mount = cJSON_CreateObject();
 		json_add_str(mount, "Type", "bind");
-		json_add_str(mount, "Source", REMOTE_DOCKER_SOCKET);
-		json_add_str(mount, "Target", REMOTE_DOCKER_SOCKET);
+		json_add_str(mount, "Source", DOCKER_SOCKET);
+		json_add_str(mount, "Target", DOCKER_SOCKET);
 		cJSON_AddItemToArray(json_add_arr(container, "Mounts"), mount);
 	}
 	add_list(json_add_obj(task, "Placement"), "Constraints", constraints);
@@ -391,14 +392,18 @@ static int deploy(struct session *s, const struct service *svc, struct err *e)
 	return rc;
 }
 
+#define PUBLIC_PORT(n) "SWARM_PUBLIC_PORT=" LAYOUT_TEXT(n)
+
 static const char *const replicated_env[] = {
-	"SWARM_MODE=REPLICATED", "SWARM_PUBLIC_PORT=80", NULL
+	"SWARM_MODE=REPLICATED", PUBLIC_PORT(LAYOUT_REPLICATED_PORT), NULL
 };
-static const char *const global_env[] = { "SWARM_MODE=GLOBAL", "SWARM_PUBLIC_PORT=81", NULL };
+static const char *const global_env[] = {
+	"SWARM_MODE=GLOBAL", PUBLIC_PORT(LAYOUT_GLOBAL_PORT), NULL
+};
 
 static const struct service replicated = {
-	.name = "replicated", .arg = "demo", .replicas = 8, .port = 80, .target = DEMO_PORT,
-	.env = replicated_env,
+	.name = "replicated", .arg = "demo", .replicas = 8, .port = LAYOUT_REPLICATED_PORT,
+	.target = LAYOUT_DEMO_PORT, .env = replicated_env,
 };
 
 int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, struct err *e)
@@ -410,8 +415,8 @@ int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, stru
 int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct service svc = {
-		.name = "global", .arg = "demo", .replicas = -1, .port = 81, .target = DEMO_PORT,
-		.env = global_env,
+		.name = "global", .arg = "demo", .replicas = -1, .port = LAYOUT_GLOBAL_PORT,
+		.target = LAYOUT_DEMO_PORT, .env = global_env,
 	};
 
 	(void)argc, (void)argv;
@@ -440,8 +445,9 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		rc = deploy(s, &svc, e);
 	}
 	if (rc == 0)
-		ui_say(s->ui, open ? "the monitor is on port 8080 of the masters, for everybody" :
-		       "'azswarm proxy' brings the monitor to http://localhost:8080");
+		ui_say(s->ui, open ? "the monitor is on port %d of the masters, for everybody" :
+		       "'azswarm proxy' brings the monitor to http://localhost:%d",
+		       LAYOUT_MONITOR_PORT);
 	free(host);
 	return rc;
 }
@@ -574,9 +580,8 @@ static char *network_put(struct docker *d, const char *name, struct err *e)
 		body = cJSON_CreateObject();
 		json_add_str(body, "Name", name);
 		json_add_str(body, "Driver", "overlay");
-		/* Azure splits larger packets and loses the parts */
 		json_add_str(json_add_obj(body, "Options"), "com.docker.network.driver.mtu",
-			     "1400");
+			     LAYOUT_TEXT(LAYOUT_MTU));
 		json_add_str(json_add_obj(body, "Labels"), "com.docker.stack.namespace", STACK);
 		docker_call(d, "POST", "/networks/create", body, &doc, e);
 		json_free(body);
@@ -633,7 +638,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const web_env[] = {
 		"REDIS_SERVER=redis", "DEBUG=False", "SWARM_MODE=REPLICATED",
-		"SWARM_PUBLIC_PORT=80", NULL
+		PUBLIC_PORT(LAYOUT_REPLICATED_PORT), NULL
 	};
 	struct service redis = {
 		.name = STACK "_redis", .image = settings_get(s->set, S_REDIS_IMAGE),
@@ -645,8 +650,8 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	};
 	struct service web = {
 		.name = STACK "_web", .arg = "demo", .replicas = 4,
-		.constraint = "node.role==worker", .port = 80, .target = DEMO_PORT,
-		.env = web_env, .alias = "web", .stack = STACK,
+		.constraint = "node.role==worker", .port = LAYOUT_REPLICATED_PORT,
+		.target = LAYOUT_DEMO_PORT, .env = web_env, .alias = "web", .stack = STACK,
 	};
 	struct remote r;
 	struct docker *d;

@@ -91,6 +91,11 @@ int swarm_show_list(struct session *s, const char *path, const char *what,
 int swarm_confirm(struct session *s, const char *name, const char *what,
 		  struct err *e);
 
+/* ---- docker-env (swarm/tunnel.c) ---- */
+
+/* Whether a tunnel ends: an hour after it carried something, at used_ms. */
+bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
+
 /* ---- the commands; argv[0] is the command's name ---- */
 
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);

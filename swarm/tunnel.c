@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/net.h"
+#include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
@@ -21,7 +22,7 @@
 #define AGAIN_MAX_MS 30000
 #define OUTAGE_MS 600000		/* a server that is away longer is given up */
 #define OPEN_MS 30000
-#define IDLE_MS (60 * 60000)		/* a tunnel nobody uses ends */
+#define IDLE_MS (60 * 60000)
 
 /* ---- forwards ---- */
 
@@ -89,9 +90,11 @@ bad:
 		       "[ADDRESS:]PORT:HOST:PORT", spec);
 }
 
+#define TO_NODE(here, there) LAYOUT_TEXT(here) ":127.0.0.1:" LAYOUT_TEXT(there)
+
 static const char *const usual[] = {
-	"9080:127.0.0.1:80", "9081:127.0.0.1:81",
-	"8080:127.0.0.1:8080", "4040:127.0.0.1:4040",
+	TO_NODE(9080, LAYOUT_REPLICATED_PORT), TO_NODE(9081, LAYOUT_GLOBAL_PORT),
+	TO_NODE(LAYOUT_MONITOR_PORT, LAYOUT_MONITOR_PORT), TO_NODE(4040, 4040),
 };
 #define N_USUAL (sizeof(usual) / sizeof(*usual))
 
@@ -286,10 +289,8 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	if (remote_open(s, &r, e) == 0)
-		rc = attach(s, r.ssh, ssh_loop_new(r.ssh),
-			    "sudo -n journalctl --unit=swarm-helper --follow "
-			    "--lines=50 --no-pager --output=short-iso",
-			    false, false, e);
+		rc = attach(s, r.ssh, ssh_loop_new(r.ssh), "sudo -n journalctl --unit="
+			    LAYOUT_HELPER_UNIT " --follow --lines=50 --no-pager --output=short-iso", false, false, e);
 	remote_release(&r);
 	return ended_by_user(rc, e);
 }
@@ -338,6 +339,11 @@ static bool still_there(const char *path, const struct stat *made)
 	       st.st_dev == made->st_dev;
 }
 
+bool tunnel_is_idle(int64_t used_ms, int64_t now_ms)
+{
+	return now_ms - used_ms >= IDLE_MS;
+}
+
 /* Carry connections until the socket is removed or nobody used it for long. */
 static void carry_socket(struct session *s, struct remote *r, int fd,
 			 const char *path)
@@ -349,8 +355,8 @@ static void carry_socket(struct session *s, struct remote *r, int fd,
 
 	if (lstat(path, &made) < 0)
 		return;
-	ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
-	while (still_there(path, &made) && now_ms() - used < IDLE_MS) {
+	ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
+	while (still_there(path, &made) && !tunnel_is_idle(used, now_ms())) {
 		struct err lost = ERR_INIT;
 
 		if (ssh_loop_run(l, NULL, now_ms() + 1000, &lost) < 0) {
@@ -360,7 +366,7 @@ static void carry_socket(struct session *s, struct remote *r, int fd,
 			    reconnect(s, r, &lost, &e) < 0)
 				break;
 			l = ssh_loop_new(r->ssh);
-			ssh_loop_listen(l, fd, REMOTE_DOCKER_SOCKET, 0);
+			ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
 		} else if (ssh_loop_carried(l) > 0) {
 			used = now_ms();
 		}

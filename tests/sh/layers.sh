@@ -20,6 +20,8 @@ bad_includes()	# TREE
 		sees["swarm"] = sees["node"] " template"	# plans without asking Azure
 		sees["emulator"] = "base http tls ssh docker template"	# not what it stands in for
 		sees["main"] = sees["node"] " swarm node emulator"
+		# what a machine is made by and what runs on it agree on
+		agreed["swarm"] = "node/layout.h node/config.h"
 	}
 	# base/buf.h is of base, http.h and http_part.h are of http
 	function room(path) {
@@ -49,7 +51,8 @@ bad_includes()	# TREE
 			if (system("test -f \"" header "\"") != 0)
 				bad("is not a file, from the root")
 			else if (room(header) != me &&
-				 index(" " sees[me] " ", " " room(header) " ") == 0)
+				 index(" " sees[me] " ", " " room(header) " ") == 0 &&
+				 index(" " agreed[me] " ", " " header " ") == 0)
 				bad("is not for " me " to see")
 		}
 	}')
@@ -72,7 +75,7 @@ fi
 mkdir -p bad/base bad/tls bad/docker bad/node bad/emulator bad/cellar bad/ssh bad/swarm bad/template
 cd bad || exit 1
 for h in base/buf.h tls/tls.h docker/docker.h node/node.h ssh/ssh.h http.h azure.h entra.h \
-	swarm.h emulator/jsonf.h template/template.h cellar/wine.h; do
+	swarm.h emulator/jsonf.h template/template.h cellar/wine.h node/layout.h; do
 	: >"$h"
 done
 cat >base/up.c <<'X'
@@ -96,6 +99,9 @@ echo '#include "template/template.h"' >base/json.c
 echo '#include "template/template.h"' >node/demo.c
 echo '#include "template/template.h"' >swarm/plan.c
 echo '#include "template/template.h"' >emulator/deploy.c
+echo '#include "node/layout.h"' >swarm/params.c
+echo '#include "node/node.h"' >swarm/tunnel.c
+echo '#include "node/layout.h"' >emulator/driver.c
 echo '#include "azure.h"' >entra.c
 echo '#include "entra.h"' >azure.c
 echo '#include "buf.h"' >base/short.c
@@ -116,6 +122,8 @@ for want in 'base/up.c:2: http.h is not for base to see' \
 	'template/func.c:1: emulator/jsonf.h is not for template to see' \
 	'base/json.c:1: template/template.h is not for base to see' \
 	'node/demo.c:1: template/template.h is not for node to see' \
+	'swarm/tunnel.c:1: node/node.h is not for swarm to see' \
+	'emulator/driver.c:1: node/layout.h is not for emulator to see' \
 	'entra.c:1: azure.h is not for entra to see' \
 	'base/short.c:1: buf.h is not a file, from the root' \
 	'cellar/wine.c:1: base/buf.h is included from a room without a place in the house'; do

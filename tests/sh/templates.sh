@@ -136,17 +136,27 @@ made_parameters()
 		"$AZSWARM" keys && "$AZSWARM" deploy-storage && "$AZSWARM" params
 }
 
+# Agents that are made years from now fetch the program with it, too.
+address_lasts()
+{
+	jq -r .parameters.agentCustomData.value parameters/cluster.json | base64 -d |
+		sed -n 's/.*[?&]se=\([0-9-]*\)T.*/\1/p' >expiry
+	check "the program's address is good for ten years" sh -c '
+		test "$(date -u -d "$(cat expiry)" +%s)" -ge "$(date -u -d "+10 years -1 day" +%s)"'
+}
+
 filled_in()
 {
+	made_parameters >made.log 2>&1 || {
+		not_ok "parameters are made" "$(tail -n 3 made.log)"
+		return
+	}
+	address_lasts
 	if [ ! -d "$schemas" ]; then
 		skip "the parameters against Microsoft's schema" \
 			"no ../shared/azure/specs/arm-template-schemas"
 		return
 	fi
-	made_parameters >made.log 2>&1 || {
-		not_ok "parameters are made" "$(tail -n 3 made.log)"
-		return
-	}
 	expect "the parameters fit Microsoft's schema and the template" 0 '' \
 		parameters parameters/cluster.json
 	wrong_parameters "a value that is no parameter is found" \
@@ -219,6 +229,114 @@ promises()
 	promise "rules of one group have priorities of their own" \
 		"[$(of Network/networkSecurityGroups).properties.securityRules
 			| map(.properties.priority) | (unique | length) == length] | all"
+}
+
+# ---- what the program and its assets both say ----
+
+# The value of a name in node/layout.h or docker/docker.h.
+layout()	# NAME
+{
+	sed -n "s/^#define $1[ 	][ 	]*\"\{0,1\}\([^\" 	]*\).*/\1/p" \
+		"$SRCDIR/node/layout.h" "$SRCDIR/docker/docker.h"
+}
+
+# Names of a header as jq's $NAME: texts, and numbers where they are.
+agrees()	# CASE JQ-CONDITION
+{
+	agrees_case=$1 agrees_condition=$2
+	set --
+	for name in $(printf '%s' "$agrees_condition" | grep -oE '[$](LAYOUT|DOCKER)_[A-Z_]+' |
+		sort -u); do
+		value=$(layout "${name#?}")
+		case $value in
+		'') not_ok "$agrees_case" "no $name in a header"; return ;;
+		*[!0-9]*) set -- "$@" --arg "${name#?}" "$value" ;;
+		*u) set -- "$@" --argjson "${name#?}" "${value%u}" ;;
+		*) set -- "$@" --argjson "${name#?}" "$value" ;;
+		esac
+	done
+	check "$agrees_case" jq -e "$@" "$agrees_condition" "$agrees_file"
+}
+
+# The ports of a rule of a security group, as numbers.
+rule()		# GROUP RULE
+{
+	echo "($(of Network/networkSecurityGroups) | select(.name == \"$1\")
+		.properties.securityRules[] | select(.name == \"$2\").properties
+		| [.destinationPortRange // .destinationPortRanges[] | tonumber] | sort)"
+}
+
+agreement()
+{
+	agrees_file=$arm
+	agrees "the network is the one of the masters' addresses" \
+		'.variables.vnetRange == $LAYOUT_NETWORK'
+	agrees "the first master has the first address" \
+		"$(of Network/networkInterfaces).properties.ipConfigurations[0].properties
+			.privateIPAddress == (\$LAYOUT_MASTER_ADDRESS | rtrimstr(\"%u\")
+			| \"[concat('\" + . + \"', copyIndex($(layout LAYOUT_FIRST_MASTER | tr -d u)))]\")"
+	agrees "as many masters at most" \
+		'(.parameters.masterCount.allowedValues | max) == $LAYOUT_MASTERS_MAX'
+	agrees "the probe asks where the agent answers" \
+		"$(of Network/loadBalancers).properties.probes[0].properties.port
+			== \$LAYOUT_HEALTH_PORT"
+	agrees "the balanced ports are the services'" \
+		"[$(of Network/loadBalancers).properties.loadBalancingRules[].properties
+			| .frontendPort, .backendPort] | unique
+			== [\$LAYOUT_REPLICATED_PORT, \$LAYOUT_GLOBAL_PORT]"
+	agrees "the monitor's rule is of its port" \
+		"$(rule masters-nsg monitor) == [\$LAYOUT_MONITOR_PORT]"
+	agrees "masters: what the swarm needs over TCP" \
+		"$(rule masters-nsg swarm-tcp) == ([\$DOCKER_PORT_MANAGER, \$DOCKER_PORT_GOSSIP,
+			\$LAYOUT_HELPER_PORT, \$LAYOUT_HEALTH_PORT] | sort)"
+	agrees "agents: what the swarm needs over TCP" \
+		"$(rule agents-nsg swarm-tcp)
+			== ([\$DOCKER_PORT_GOSSIP, \$LAYOUT_HEALTH_PORT] | sort)"
+	for group in masters agents; do
+		agrees "$group: what the swarm needs over UDP" \
+			"$(rule $group-nsg swarm-udp)
+				== ([\$DOCKER_PORT_VXLAN, \$DOCKER_PORT_GOSSIP] | sort)"
+	done
+
+	/usr/bin/python3 -c 'import json, sys, yaml
+print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
+	agrees_file=node.json
+	agrees "node.json is where the daemons look for it" \
+		'any(.write_files[]; .path == $LAYOUT_NODE_JSON)'
+	agrees "the helper's key is beside it" \
+		'any(.write_files[]; .path == ($LAYOUT_NODE_JSON
+			| sub("[^/]*$"; "")) + $LAYOUT_HELPER_KEY)'
+	agrees "Docker's MTU is the overlays'" \
+		'.write_files[] | select(.path == "/etc/docker/daemon.json").content
+			| fromjson.mtu == $LAYOUT_MTU'
+	for unit in HELPER AGENT; do
+		agrees "the $(layout LAYOUT_${unit}_UNIT) unit" \
+			".write_files[] | select(.path == \"/etc/systemd/system/\"
+				+ \$LAYOUT_${unit}_UNIT + \".service\").content
+				| contains(\"RuntimeDirectory=\" + \$LAYOUT_${unit}_UNIT + \"\n\")"
+	done
+	agrees "the agent's run directory is its unit's" \
+		'$LAYOUT_AGENT_RUN == "/run/" + $LAYOUT_AGENT_UNIT'
+	check "node.yaml names both networks where it avoids them" \
+		sh -c 'grep -qF "$1" "$3" && grep -qF "$2" "$3"' - \
+		"$(layout LAYOUT_NETWORK)" "$(layout LAYOUT_ADDR_POOL)" "$node"
+	check "no two address ranges overlap" /usr/bin/python3 -c 'import ipaddress, json, sys
+docker = json.loads([f for f in json.load(open(sys.argv[1]))["write_files"]
+                     if f["path"] == "/etc/docker/daemon.json"][0]["content"])
+some = sys.argv[2:] + [docker["bip"], docker["default-address-pools"][0]["base"]]
+some = [ipaddress.ip_network(s, strict=False) for s in some]
+assert len(some) == 5
+for i, a in enumerate(some):
+    for b in some[:i]:
+        assert not a.overlaps(b), (a, b)' node.json "$(layout LAYOUT_NETWORK)" \
+		"$(layout LAYOUT_ADDR_POOL)" "$(layout LAYOUT_INGRESS)"
+
+	same "the machines here have that network's gateway" \
+		"$(layout LAYOUT_NETWORK | sed 's|[.]0/.*|.1|; s|[.]0[.]1$|.0.1|')" \
+		"$(sed -n 's/^readonly gateway=//p' "$SRCDIR/assets/machines/nspawn")"
+	check "help names the nodes' registry" grep -qF \
+		"$(layout LAYOUT_REGISTRY_HOST):$(layout LAYOUT_REGISTRY_PORT)/$(layout LAYOUT_IMAGE):" \
+		"$SRCDIR/assets/help.txt"
 }
 
 # ---- the cloud-init file ----
@@ -363,5 +481,6 @@ verify()	# UNIT...
 template
 filled_in
 promises
+agreement
 keys || skip_all "ssh-keygen or openssl make no EC keys here"
 cloud_config

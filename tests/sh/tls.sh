@@ -150,7 +150,7 @@ done
 for suite in ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-CHACHA20-POLY1305; do
 	meets "client: $suite" 0 "Cipher +: $suite" rsa2048 localhost $ca -cipher $suite
 done
-for curve in P-256 P-384 P-521; do
+for curve in X25519 P-256 P-384 P-521; do
 	meets "client: key exchange on $curve" 0 '200 ok' rsa2048 localhost $ca -curves $curve
 done
 
@@ -449,9 +449,11 @@ serve server.log rsa2048.key rsa2048.pem
 for suite in ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-CHACHA20-POLY1305; do
 	expect "server: $suite" 0 "Cipher +: $suite" s_client -cipher $suite
 done
-for curve in P-256 P-384 P-521; do
+for curve in X25519 P-256 P-384 P-521; do
 	expect "server: key exchange on $curve" 0 'Verify return code: 0' s_client -curves $curve
 done
+# what is fastest for both, whatever else the client has
+expect "server: X25519 where it is offered" 0 '^Server Temp Key: X25519' s_client -curves P-384:X25519:P-256
 expect "server: TLS 1.1 refused" 1 'alert protocol version|wrong version number' s_client -tls1_1 -cipher ALL:@SECLEVEL=0
 expect "server: TLS 1.1 refused, log" 0 'TLS handshake: the client does not offer TLS 1\.2' cat server.log
 expect "server: TLS 1.3 only refused" 1 'alert' s_client -tls1_3

@@ -318,7 +318,7 @@ int main(int argc, char **argv)
 
 	world_main(argc, argv);
 	world_begin(&world);
-	if (own_name(host, &e) < 0)
+	if (daemon_own_name(host, &e) < 0)
 		return 1;
 	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
 	world_config(&world, "m0", "manager", path, ",\"rate\":1000");

@@ -276,6 +276,38 @@ static void stayed(void)
 	swarm_unlock(&swarm);
 }
 
+static unsigned ghosts(void)
+{
+	unsigned n = 0;
+
+	swarm_lock(&swarm);
+	for (int i = 0; i < ROWS; i++)
+		n += swarm.rows[i].id[0] != '\0' && strcmp(swarm.rows[i].hostname, "ghost") == 0;
+	swarm_unlock(&swarm);
+	return n;
+}
+
+/* Twenty rows that are true no more: not all of them in one pass. */
+static void many(void)
+{
+	char most[32];
+
+	swarm_lock(&swarm);
+	for (int i = 0; i < 20; i++)
+		strcpy(swarm_add(&swarm, "ghost", "10.1.2.3", false)->state, "down");
+	swarm_add(&swarm, "ghost", "10.1.2.3", false);	/* who has taken their place */
+	swarm.removed_most = 0;
+	swarm_unlock(&swarm);
+	result("twenty rows go", WITHIN(40000, ghosts() == 1), swarm.calls);
+	swarm_lock(&swarm);
+	snprintf(most, sizeof(most), "%u", swarm.removed_most);
+	result("sixteen of them in one pass, at most", swarm.removed_most == 16, most);
+	for (int i = 0; i < ROWS; i++)
+		if (strcmp(swarm.rows[i].hostname, "ghost") == 0)
+			swarm.rows[i].id[0] = '\0';
+	swarm_unlock(&swarm);
+}
+
 static void metrics(void)
 {
 	result("metrics", answers("/metrics", 200, "# TYPE azswarm_nodes gauge\n"
@@ -438,7 +470,7 @@ int main(int argc, char **argv)
 	/* no pause between requests here; leaving nodes are given up soon */
 	world_config(&world, "m0", "manager", path, ",\"rate\":1000,\"leave_s\":4");
 	snprintf(path, sizeof(path), "%s/m0.json", world.dir);
-	if (node_config_read(&config, path, &e) < 0 || own_name(host, &e) < 0) {
+	if (node_config_read(&config, path, &e) < 0 || daemon_own_name(host, &e) < 0) {
 		printf("not ok helper configuration: %s\n", e.msg);
 		return 1;
 	}
@@ -456,6 +488,7 @@ int main(int argc, char **argv)
 	stayed();
 	metrics();
 	loris();
+	many();
 	starts_not();
 	result("nothing was asked of the engine that it does not have", !swarm_did(&swarm, "unexpected"),
 	       swarm.calls);

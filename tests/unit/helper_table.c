@@ -243,6 +243,28 @@ static void ages(void)
 	result("which of two nodes is newer", good, "the other");
 }
 
+/* What a helper says of itself: not for ever by what it once did. */
+static void kept(void)
+{
+	static const struct {
+		const char *name;
+		bool manager;
+		int64_t good_ms, now_ms;
+		bool kept;
+	} looks[] = {
+		{ "a pass just now", true, 5000, 5000, true },
+		{ "a pass 44 s ago", true, 5000, 49999, true },
+		{ "no pass for 45 s", true, 5000, 50000, false },
+		{ "no pass for a day", true, 5000, 86405000, false },
+		{ "no pass ever", true, 0, 5000, false },
+		{ "no manager any more", false, 5000, 5000, false },
+	};
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		result(looks[i].name, table_is_kept(looks[i].manager, looks[i].good_ms,
+		       looks[i].now_ms) == looks[i].kept, looks[i].kept ? "not kept" : "kept");
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -251,5 +273,6 @@ int main(void)
 	first_instant();
 	left();
 	ages();
+	kept();
 	return failures > 0;
 }

@@ -27,6 +27,9 @@ static void told(const char *name, const char *why)
 #define STORAGE SUB "/resourcegroups/swarm-storage?api-version=2021-04-01"
 #define FORCE "&forceDeletionTypes=Microsoft.Compute/virtualMachines," \
 	"Microsoft.Compute/virtualMachineScaleSets"
+#define BLOBS "api-version=2023-05-01"
+#define ACCOUNT SUB "/resourceGroups/swarm-storage/providers/Microsoft.Storage/" \
+	"storageAccounts/account1?" BLOBS
 #define VMSS SUB "/resourceGroups/swarm-cluster/providers/Microsoft.Compute/" \
 	"virtualMachineScaleSets/agents"
 #define COMPUTE "api-version=2024-07-01"
@@ -112,6 +115,15 @@ static const struct row {
 	const char *confirm;
 	bool no_wait, watch;
 } rows[] = {
+	{ "deploy-storage: an account that strangers cannot read", cmd_deploy_storage, NULL,
+	  { { "GET " STORAGE, 200, .body = "{\"location\":\"eastus\"}" },
+	    { "GET " ACCOUNT, 404, .body = NOT_FOUND },
+	    { "POST " SUB "/providers/Microsoft.Storage/checkNameAvailability?" BLOBS, 200,
+	      .body = "{\"nameAvailable\":true}", .words = "\"name\":\"account1\"" },
+	    { "PUT " ACCOUNT, 403, .body = "{\"error\":{\"code\":\"No\",\"message\":\"m\"}}",
+	      .words = "\"allowBlobPublicAccess\":false|\"supportsHttpsTrafficOnly\":true|"
+	      "\"minimumTlsVersion\":\"TLS1_2\"" } },
+	  ERR_AZURE, "storage account account1: No: m" },
 	/* scaling in: drain and leave first, then delete, by id */
 	{ "3 to 1 agents, one at a time, the newest first", cmd_scale_agents, "1",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
@@ -413,13 +425,13 @@ static const struct row {
 
 static void run_row(const struct row *row)
 {
-	char command[] = "command", word[64] = "", *argv[] = { command, word, NULL };
+	char command[] = "command", account[] = "account1", word[64] = "", *argv[] = { command, word, NULL };
 	struct buf why = BUF_INIT(1u << 20);
 	struct err e = ERR_INIT;
 	struct settings set;
 	struct ui ui = { .format = UI_TABLE };
 	struct session s = { .set = &set, .ui = &ui, .no_wait = row->no_wait, .watch = row->watch,
-			     .confirm = row->confirm };
+			     .confirm = row->confirm, .account = account };
 	char *out = NULL, *talk = NULL;
 	size_t out_n, talk_n;
 	struct rig g;
@@ -502,6 +514,16 @@ static void run_advice(void)
 		told(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
 		     got == NULL ? "none" : strstr(got, asked[i].words) != NULL ? "" : got);
 	}
+/* docker-env's tunnel: how long it waits for somebody to use it. */
+static void idle(void)
+{
+	const int64_t hour = 3600000, used = 12345;
+
+	told("a tunnel in use stays", tunnel_is_idle(used, used) ? "it ends" : "");
+	told("a tunnel stays for an hour", tunnel_is_idle(used, used + hour - 1) ? "it ends" : "");
+	told("a tunnel ends after an hour", tunnel_is_idle(used, used + hour) ? "" : "it stays");
+	told("a tunnel forgotten for a week ends",
+	     tunnel_is_idle(used, used + 168 * hour) ? "" : "it stays");
 }
 
 int main(void)
@@ -511,5 +533,6 @@ int main(void)
 	run_advice();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
+	idle();
 	return failures > 0;
 }

@@ -22,7 +22,7 @@
 #include "tests/unit/engine.h"
 #include "tls/tls.h"
 
-#define ROWS 8
+#define ROWS 24
 
 struct row {
 	char id[16], hostname[65], addr[16], state[16], availability[8], labels[64];
@@ -42,6 +42,7 @@ struct swarm {
 	unsigned containers;		/* of tasks, here */
 	char calls[8192];		/* what changed something, one a line */
 	unsigned next_id;
+	unsigned removed, removed_most;	/* between two looks at the table; at most */
 	bool refuse_join;
 };
 
@@ -147,6 +148,8 @@ static inline void swarm_node_call(struct swarm *s, const char *method, const ch
 		swarm_refuse(r, 400, "node is not down and can't be removed");
 	} else {
 		swarm_note(s, "remove %s", row->hostname);
+		if (++s->removed > s->removed_most)
+			s->removed_most = s->removed;
 		row->id[0] = '\0';
 	}
 }
@@ -155,6 +158,7 @@ static inline void swarm_list(struct swarm *s, struct engine_reply *r)
 {
 	size_t n = 0;
 
+	s->removed = 0;
 	n += (size_t)snprintf(r->buf, sizeof(r->buf), "[");
 	for (int i = 0; i < ROWS; i++)
 		if (s->rows[i].id[0] != '\0') {

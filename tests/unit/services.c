@@ -1,0 +1,230 @@
+/* Changing services over an Engine that has its own mind: what is tried again,
+ * and what an update comes to.  How the Engine is reached is not looked at
+ * here, so swarm/remote.c has a double. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "swarm/remote.h"
+#include "swarm/swarm.h"
+#include "tests/unit/engine.h"
+
+#define ALWAYS 99
+#define VERSION 20u
+
+static int failures;
+static char dir[] = "/tmp/azswarm-test-XXXXXX";
+
+static void told(const char *name, const char *why)
+{
+	if (*why == '\0')
+		printf("ok services %s\n", name);
+	else
+		printf("not ok services %s: %s\n", name, why);
+	failures += *why != '\0';
+}
+
+static const struct row {
+	const char *name;
+	int (*run)(struct session *s, int argc, char **argv, struct err *e);
+	const char *word;	/* the argument, NULL: none */
+	unsigned overtaken;	/* that many updates come too late */
+	const char *refusal;	/* of every other */
+	const char *state;	/* UpdateStatus of the service afterwards, NULL: none */
+	unsigned updates;	/* asked for, in the end */
+	enum err_kind kind;
+	const char *words;
+} rows[] = {
+	{ "scale-service", cmd_scale_service, "3", 0, NULL, NULL, 1, ERR_NONE, "" },
+	{ "an update that is done", cmd_scale_service, "3", 0, NULL, "completed", 1, ERR_NONE, "" },
+	{ "somebody else was faster", cmd_scale_service, "3", 1, NULL, NULL, 2, ERR_NONE, "" },
+	{ "four times", cmd_scale_service, "3", 4, NULL, NULL, 5, ERR_NONE, "" },
+	{ "always", cmd_scale_service, "3", ALWAYS, NULL, NULL, 5, ERR_DOCKER,
+	  "service replicated: somebody else keeps changing it" },
+	{ "another refusal is the end", cmd_scale_service, "3", 0, "no such thing", NULL, 1,
+	  ERR_DOCKER, "service replicated: " },
+	{ "deployed, and somebody else was faster", cmd_deploy_replicated_service, NULL, 1, NULL,
+	  NULL, 2, ERR_NONE, "" },
+	{ "deployed, and somebody else always is", cmd_deploy_replicated_service, NULL, ALWAYS,
+	  NULL, NULL, 5, ERR_DOCKER, "service replicated: somebody else keeps changing it" },
+	/* all tasks run in these, but not those that were asked for */
+	{ "an update that is paused", cmd_scale_service, "3", 0, NULL, "paused", 1, ERR_DOCKER,
+	  "service replicated: its update is paused: because" },
+	{ "an update that is rolled back", cmd_scale_service, "3", 0, NULL, "rollback_started", 1,
+	  ERR_DOCKER, "service replicated: its update is rollback_started: because" },
+	{ "one that was rolled back", cmd_scale_service, "3", 0, NULL, "rollback_completed", 1,
+	  ERR_DOCKER, "service replicated: its update is rollback_completed: because" },
+	{ "one that could not be", cmd_deploy_replicated_service, NULL, 0, NULL, "rollback_paused",
+	  1, ERR_DOCKER, "service replicated: its update is rollback_paused: because" },
+};
+
+/* ---- the Engine ---- */
+
+struct world {
+	struct engine engine;
+	const struct row *row;
+	unsigned version, updates;
+	int64_t replicas;
+	char strange[256];		/* that it does not have */
+};
+
+static void update(struct world *w, const char *target, const char *body, struct engine_reply *r)
+{
+	char want[64];
+	struct err e = ERR_INIT;
+	cJSON *spec;
+
+	w->updates++;
+	snprintf(want, sizeof(want), "/services/sv1/update?version=%u", w->version);
+	if (strcmp(target, want) != 0)
+		snprintf(w->strange, sizeof(w->strange), "%.200s", target);
+	r->status = 500;
+	if (w->updates <= w->row->overtaken) {
+		w->version++;
+		r->body = "{\"message\":\"rpc error: code = Unknown desc = update out of sequence\"}";
+	} else if (w->row->refusal != NULL) {
+		snprintf(r->buf, sizeof(r->buf), "{\"message\":\"%s\"}", w->row->refusal);
+		r->body = r->buf;
+	} else {
+		spec = json_parse(str_of(body), "update", &e);
+		w->replicas = json_int_opt(spec, "Mode.Replicated.Replicas", 0);
+		json_free(spec);
+		r->status = 200;
+		r->body = "{}";
+	}
+}
+
+static void answer(void *ctx, const char *method, const char *target, const char *body,
+		   struct engine_reply *r)
+{
+	struct world *w = ctx;
+	size_t n = 1;
+
+	if (strncmp(target, "/v1.", 4) == 0)
+		target += strcspn(target + 1, "/") + 1;
+	r->body = r->buf;
+	if (strcmp(target, "/_ping") == 0) {
+		r->body = "OK";
+	} else if (strcmp(target, "/services") == 0) {
+		r->body = "[]";
+	} else if (strcmp(target, "/distribution/127.0.0.1:1339/azswarm:test/json") == 0) {
+		r->body = "{\"Descriptor\":{\"digest\":\"sha256:0\"}}";
+	} else if (strcmp(target, "/services/replicated") == 0) {
+		n = (size_t)snprintf(r->buf, sizeof(r->buf), "{\"ID\":\"sv1\",\"Version\":{\"Index\":%u},"
+			 "\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
+			 "\"TaskTemplate\":{},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
+			 w->version, (int)w->replicas);
+		if (w->row->state != NULL)
+			n += (size_t)snprintf(r->buf + n, sizeof(r->buf) - n, ",\"UpdateStatus\":"
+				"{\"State\":\"%s\",\"Message\":\"because\"}", w->row->state);
+		strcpy(r->buf + n, "}");
+	} else if (strcmp(method, "POST") == 0 && strncmp(target, "/services/sv1/", 14) == 0) {
+		update(w, target, body, r);
+	} else if (strncmp(target, "/tasks?", 7) == 0) {
+		strcpy(r->buf, "[");
+		for (int64_t i = 0; i < w->replicas; i++)
+			strcat(r->buf, i > 0 ? ",{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}" :
+			       "{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}");
+		strcat(r->buf, "]");
+	} else {
+		r->status = 404;
+		r->body = "{\"message\":\"page not found\"}";
+		snprintf(w->strange, sizeof(w->strange), "%.10s %.200s", method, target);
+	}
+}
+
+/* ---- swarm/remote.c, without SSH ---- */
+
+static const char *socket_of_engine;
+
+int remote_open(struct session *s, struct remote *r, struct err *e)
+{
+	(void)e;
+	*r = (struct remote){ .s = s, .has_docker = true };
+	docker_init_unix(&r->docker, socket_of_engine);
+	return 0;
+}
+
+void remote_release(struct remote *r)
+{
+	docker_release(&r->docker);
+}
+
+struct docker *remote_docker(struct remote *r)
+{
+	return &r->docker;
+}
+
+/* ---- rows ---- */
+
+static int64_t no_time(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static int no_wait(void *ctx, int64_t until_ms, const char *what, int64_t since_ms, struct err *e)
+{
+	(void)ctx, (void)until_ms, (void)what, (void)since_ms, (void)e;
+	return 0;
+}
+
+static void run_row(struct world *w, const struct row *row)
+{
+	char command[] = "command", word[16] = "", *argv[] = { command, word, NULL };
+	struct settings set;
+	struct ui ui = { .format = UI_TABLE };
+	struct session s = { .set = &set, .ui = &ui, .version = "test" };
+	struct buf why = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	char *out = NULL;
+	size_t out_n;
+	int rc;
+
+	pthread_mutex_lock(&w->engine.lock);
+	w->row = row;
+	w->version = VERSION;
+	w->updates = 0;
+	w->replicas = 1;
+	w->strange[0] = '\0';
+	pthread_mutex_unlock(&w->engine.lock);
+	ui.out = ui.err = open_memstream(&out, &out_n);
+	settings_init(&set);
+	s.az.clock = (struct azure_clock){ no_time, no_wait, NULL };
+	snprintf(word, sizeof(word), "%s", row->word ? row->word : "");
+	rc = row->run(&s, row->word ? 2 : 1, argv, &e);
+	fclose(ui.out);
+	if (rc != (row->kind == ERR_NONE ? 0 : -1) || e.kind != row->kind ||
+	    strstr(e.msg, row->words) == NULL)
+		buf_addf(&why, "rc %d, kind %d, \"%s\"; it said: %s", rc, e.kind, e.msg, out);
+	else if (w->updates != row->updates)
+		buf_addf(&why, "%u updates, not %u", w->updates, row->updates);
+	else if (w->strange[0] != '\0')
+		buf_addf(&why, "strange: %s", w->strange);
+	told(row->name, why.str);
+	free(out);
+	settings_release(&set);
+	buf_release(&why);
+}
+
+int main(void)
+{
+	static struct world w;
+	struct err e = ERR_INIT;
+
+	json_init();
+	if (mkdtemp(dir) == NULL)
+		abort();
+	snprintf(w.engine.path, sizeof(w.engine.path), "%s/engine.sock", dir);
+	w.engine.answer = answer;
+	w.engine.ctx = &w;
+	w.row = rows;
+	engine_start(&w.engine);
+	socket_of_engine = w.engine.path;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		run_row(&w, &rows[i]);
+	engine_stop(&w.engine);
+	dir_remove(dir, &e);
+	return failures > 0;
+}
