@@ -20,25 +20,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "http.h"
-
-static int failures;
-
-__attribute__((format(printf, 3, 4)))
-static void check(bool good, const char *what, const char *why, ...)
-{
-	va_list ap;
-
-	if (good) {
-		printf("ok http_live %s\n", what);
-		return;
-	}
-	failures++;
-	printf("not ok http_live %s: ", what);
-	va_start(ap, why);
-	vprintf(why, ap);
-	va_end(ap);
-	printf("\n");
-}
+#include "tests/check.h"
 
 /* ---- a peer made by hand ---- */
 
@@ -311,10 +293,12 @@ static void in_time(void)
 		peer_start(&p, rows[i].play, 1);
 		asked_init(&a, &p);
 		rc = ask(&a, "GET", STR_NULL, rows[i].deadline_ms, rows[i].idle_ms);
-		check(rc < 0 && a.e.kind == ERR_TIMEOUT && strstr(a.e.msg, rows[i].words) != NULL &&
-		      a.took_ms >= rows[i].least_ms && a.took_ms < rows[i].least_ms + 3000 &&
-		      a.c.stream == NULL, rows[i].name, "rc %d, kind %d, \"%s\", %d ms", rc,
-		      (int)a.e.kind, a.e.msg, (int)a.took_ms);
+		checkf(rc < 0 && a.e.kind == ERR_TIMEOUT &&
+		       strstr(a.e.msg, rows[i].words) != NULL &&
+		       a.took_ms >= rows[i].least_ms &&
+		       a.took_ms < rows[i].least_ms + 3000 && a.c.stream == NULL,
+		       rows[i].name, "rc %d, kind %d, \"%s\", %d ms", rc,
+		       (int)a.e.kind, a.e.msg, (int)a.took_ms);
 		asked_release(&a);
 		peer_end(&p);
 	}
@@ -329,25 +313,27 @@ static void early_answers(void)
 
 	peer_start(&p, refuse_upload, 1);
 	asked_init(&a, &p);
-	check(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 413 &&
-	      strcmp(a.r.body.str, "no!") == 0 && a.c.stream == NULL && a.took_ms < 5000,
-	      "a no that comes while the body is sent", "%s, %d ms", a.e.msg, (int)a.took_ms);
+	checkf(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 413 &&
+	       strcmp(a.r.body.str, "no!") == 0 && a.c.stream == NULL &&
+	       a.took_ms < 5000, "a no that comes while the body is sent",
+	       "%s, %d ms", a.e.msg, (int)a.took_ms);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, refuse_and_reset, 1);
 	asked_init(&a, &p);
-	check(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 403 && a.took_ms < 5000,
-	      "a no, and a reset behind it", "%s, %d ms", a.e.msg, (int)a.took_ms);
+	checkf(ask(&a, "POST", body, 20000, 10000) == 0 && a.r.head.status == 403 &&
+	       a.took_ms < 5000, "a no, and a reset behind it", "%s, %d ms",
+	       a.e.msg, (int)a.took_ms);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, silent, 1);
 	asked_init(&a, &p);
 	/* it reads everything, and says nothing */
-	check(ask(&a, "PUT", body, 20000, 300) < 0 && a.e.kind == ERR_TIMEOUT &&
-	      strstr(a.e.msg, "waiting for an answer") != NULL, "a body taken without an answer", "%s",
-	      a.e.msg);
+	checkf(ask(&a, "PUT", body, 20000, 300) < 0 && a.e.kind == ERR_TIMEOUT &&
+	       strstr(a.e.msg, "waiting for an answer") != NULL,
+	       "a body taken without an answer", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);
 	free(big);
@@ -361,45 +347,52 @@ static void stale(void)
 	/* its end arrives before the next request: not even a POST is lost */
 	peer_start(&p, close_quietly, 2);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && (usleep(100000), 1) &&
-	      ask(&a, "POST", STR("x"), 5000, 0) == 0 && a.c.connections == 2 && a.c.requests == 2,
-	      "a connection closed meanwhile is not used", "%s, %u connections, %u requests", a.e.msg,
-	      a.c.connections, a.c.requests);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && (usleep(100000), 1) &&
+	       ask(&a, "POST", STR("x"), 5000, 0) == 0 && a.c.connections == 2 &&
+	       a.c.requests == 2, "a connection closed meanwhile is not used",
+	       "%s, %u connections, %u requests", a.e.msg, a.c.connections,
+	       a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, hang_up_on_second, 2);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "DELETE", STR_NULL, 5000, 0) == 0 &&
-	      a.c.connections == 2 && a.c.requests == 3 && p.taken == 2,
-	      "a stale connection is replaced", "%s, %u connections, %u requests", a.e.msg,
-	      a.c.connections, a.c.requests);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	       ask(&a, "DELETE", STR_NULL, 5000, 0) == 0 && a.c.connections == 2 &&
+	       a.c.requests == 3 && p.taken == 2, "a stale connection is replaced",
+	       "%s, %u connections, %u requests", a.e.msg, a.c.connections,
+	       a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, hang_up_on_second, 2);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "POST", STR("x"), 5000, 0) < 0 &&
-	      a.e.kind == ERR_NET && a.c.requests == 2 && a.c.connections == 1 &&
-	      strstr(a.e.msg, "127.0.0.1: ") == a.e.msg, "but a POST is not sent twice", "%s, %u requests",
-	      a.e.msg, a.c.requests);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	       ask(&a, "POST", STR("x"), 5000, 0) < 0 && a.e.kind == ERR_NET &&
+	       a.c.requests == 2 && a.c.connections == 1 &&
+	       strstr(a.e.msg, "127.0.0.1: ") == a.e.msg,
+	       "but a POST is not sent twice", "%s, %u requests", a.e.msg,
+	       a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, never_again, 3);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
-	      a.e.kind == ERR_NET && a.c.requests == 3 && a.c.connections == 2,
-	      "and nothing is sent three times", "%s, %u requests", a.e.msg, a.c.requests);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	       ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.e.kind == ERR_NET &&
+	       a.c.requests == 3 && a.c.connections == 2,
+	       "and nothing is sent three times", "%s, %u requests", a.e.msg,
+	       a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, half_and_reset, 2);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 && ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
-	      a.e.kind == ERR_PROTO && a.c.requests == 2 &&
-	      strstr(a.e.msg, "127.0.0.1: the answer broke off: ") == a.e.msg,
-	      "an answer broken off is not asked for again", "%s", a.e.msg);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	       ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.e.kind == ERR_PROTO &&
+	       a.c.requests == 2 &&
+	       strstr(a.e.msg, "127.0.0.1: the answer broke off: ") == a.e.msg,
+	       "an answer broken off is not asked for again", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);
 }
@@ -562,20 +555,21 @@ static void limits(void)
 	site_start(&site, 10, 300, 400);
 	before = now_ms();
 	s = visit(&site, "");
-	check(hear(s, &b, 5000) && b.n == 0 && now_ms() - before >= 300 && now_ms() - before < 3000,
-	      "no request: closed", "\"%s\", %d ms", b.str, (int)(now_ms() - before));
+	checkf(hear(s, &b, 5000) && b.n == 0 && now_ms() - before >= 300 &&
+	       now_ms() - before < 3000, "no request: closed", "\"%s\", %d ms",
+	       b.str, (int)(now_ms() - before));
 	stream_close(s);
 	before = now_ms();
 	/* more than the first block of the buffer it is gathered in */
 	s = visit(&site, "POST / HTTP/1.1\r\nHost: a\r\n"
 		  "X: 0123456789012345678901234567890123456789012345678901234567890123456789\r\nHo");
-	check(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str && now_ms() - before >= 300,
-	      "half a header: 408", "\"%s\"", b.str);
+	checkf(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str &&
+	       now_ms() - before >= 300, "half a header: 408", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
-	check(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str, "half a body: 408", "\"%s\"",
-	      b.str);
+	checkf(hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 408 ") == b.str,
+	       "half a body: 408", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* a byte now and then does not help */
@@ -589,13 +583,16 @@ static void limits(void)
 			break;
 	}
 	hear(s, &b, 5000);
-	check(strstr(b.str, "HTTP/1.1 408 ") == b.str, "a body that trickles: 408", "\"%s\"", b.str);
+	checkf(strstr(b.str, "HTTP/1.1 408 ") == b.str, "a body that trickles: 408",
+	       "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* kept alive, then idle */
 	s = visit(&site, GET("/"));
-	check(hear_some(s, &b) && hear(s, &b, 5000) && strstr(b.str, "HTTP/1.1 200 ") == b.str &&
-	      strstr(b.str, "127.0.0.1:") != NULL, "idle connections are closed", "\"%s\"", b.str);
+	checkf(hear_some(s, &b) && hear(s, &b, 5000) &&
+	       strstr(b.str, "HTTP/1.1 200 ") == b.str &&
+	       strstr(b.str, "127.0.0.1:") != NULL, "idle connections are closed",
+	       "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* asks for much and takes nothing: given up, and others are not kept */
@@ -603,19 +600,20 @@ static void limits(void)
 
 	s = visit(&site, GET("/lots"));
 	t = visit(&site, GET("/"));
-	check(hear_some(t, &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str, "one that takes nothing keeps nobody",
-	      "\"%s\"", b.str);
+	checkf(hear_some(t, &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str,
+	       "one that takes nothing keeps nobody", "\"%s\"", b.str);
 	stream_close(t);
 	for (int i = 0; i < 100 && site.failed == failed; i++)
 		usleep(50000);
 	pthread_mutex_lock(&site.lock);
-	check(site.failed > failed && strstr(site.last, "answering: timed out") != NULL,
-	      "and is given up", "%s", site.last);
+	checkf(site.failed > failed &&
+	       strstr(site.last, "answering: timed out") != NULL, "and is given up",
+	       "%s", site.last);
 	pthread_mutex_unlock(&site.lock);
 	stream_close(s);
 	site_tell_stop(&site);
 	site_end(&site);
-	check(site.rc == 0, "stopped", "%s", site.e.msg);
+	checkf(site.rc == 0, "stopped", "%s", site.e.msg);
 	buf_release(&b);
 }
 
@@ -639,7 +637,7 @@ static void refused_uploads(void)
 		stream_close(s);
 		s = NULL;
 	}
-	check(s == NULL, "413 arrives although all was sent", "%s \"%s\"", e.msg, b.str);
+	checkf(s == NULL, "413 arrives although all was sent", "%s \"%s\"", e.msg, b.str);
 	stream_close(s);
 	for (int i = 0; i < 5; i++) {
 		buf_reset(&b);
@@ -650,7 +648,7 @@ static void refused_uploads(void)
 		stream_close(s);
 		s = NULL;
 	}
-	check(s == NULL, "400 arrives although more was sent", "%s \"%s\"", e.msg, b.str);
+	checkf(s == NULL, "400 arrives although more was sent", "%s \"%s\"", e.msg, b.str);
 	stream_close(s);
 	site_tell_stop(&site);
 	site_end(&site);
@@ -673,14 +671,17 @@ static void stopping(void)
 		usleep(10000);
 	site_tell_stop(&site);
 	took = site_end(&site);
-	check(site.rc == 0 && took < 4000, "told to stop, it does", "%d ms", (int)took);
-	check(hear(slow, &b, 5000) && strstr(b.str, "at last") != NULL &&
-	      strstr(b.str, "Connection: close\r\n") != NULL, "what is being answered is answered", "\"%s\"", b.str);
+	checkf(site.rc == 0 && took < 4000, "told to stop, it does", "%d ms", (int)took);
+	checkf(hear(slow, &b, 5000) && strstr(b.str, "at last") != NULL &&
+	       strstr(b.str, "Connection: close\r\n") != NULL,
+	       "what is being answered is answered", "\"%s\"", b.str);
 	buf_reset(&b);
-	check(hear(told, &b, 5000) && b.n > 5 && strcmp(b.str + b.n - 5, "0\r\n\r\n") == 0,
-	      "long answers are ended", "\"%s\"", b.str);
+	checkf(hear(told, &b, 5000) && b.n > 5 &&
+	       strcmp(b.str + b.n - 5, "0\r\n\r\n") == 0, "long answers are ended",
+	       "\"%s\"", b.str);
 	buf_reset(&b);
-	check(hear(idle, &b, 5000) && b.n == 0, "idle connections are closed then", "\"%s\"", b.str);
+	checkf(hear(idle, &b, 5000) && b.n == 0, "idle connections are closed then",
+	       "\"%s\"", b.str);
 	stream_close(idle);
 	stream_close(slow);
 	stream_close(told);
@@ -691,8 +692,9 @@ static void stopping(void)
 	hear_some(forever, &b);
 	site_tell_stop(&site);
 	took = site_end(&site);
-	check(site.rc == 0 && took >= HTTP_STOP_MS - 1000 && took < HTTP_STOP_MS + 3000,
-	      "one that does not end is ended", "%d ms", (int)took);
+	checkf(site.rc == 0 && took >= HTTP_STOP_MS - 1000 &&
+	       took < HTTP_STOP_MS + 3000, "one that does not end is ended",
+	       "%d ms", (int)took);
 	stream_close(forever);
 	buf_release(&b);
 }
@@ -719,8 +721,9 @@ static void crowd(void)
 		buf_reset(&b);
 		served += hear_some(s[i], &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str;
 	}
-	check(served == 9 && now_ms() - before < 15000, "idle connections make room", "%u served in %d ms",
-	      served, (int)(now_ms() - before));
+	checkf(served == 9 && now_ms() - before < 15000,
+	       "idle connections make room", "%u served in %d ms", served,
+	       (int)(now_ms() - before));
 	for (int i = 0; i < 12; i++)
 		stream_close(s[i]);
 	site_tell_stop(&site);
@@ -768,8 +771,9 @@ static void greedy(void)
 		s[i] = visit_from(&site, "127.0.0.2", "GET / HT");
 	other = visit_from(&site, "127.0.0.22", GET("/"));
 	a = is_served(other);
-	check(a && now_ms() - before < 2000, "one address does not take every place", "%d, %d ms", a,
-	      (int)(now_ms() - before));
+	checkf(a && now_ms() - before < 2000,
+	       "one address does not take every place", "%d, %d ms", a,
+	       (int)(now_ms() - before));
 	for (int i = 0; i < 6; i++)
 		stream_close(s[i]);
 	/* its places are free again */
@@ -781,7 +785,7 @@ static void greedy(void)
 			break;
 		usleep(20000);
 	}
-	check(b, "and has them again when it hangs up", "refused");
+	checkf(b, "and has them again when it hangs up", "refused");
 	stream_close(other);
 	site_tell_stop(&site);
 	site_end(&site);
@@ -826,8 +830,8 @@ static void many(void)
 	}
 	site_tell_stop(&site);
 	site_end(&site);
-	check(good == 600 && site.handled == 600, "more clients than places", "%u answers, %u handled", good,
-	      site.handled);
+	checkf(good == 600 && site.handled == 600, "more clients than places",
+	       "%u answers, %u handled", good, site.handled);
 }
 
 int main(void)
@@ -842,5 +846,5 @@ int main(void)
 	crowd();
 	greedy();
 	many();
-	return failures != 0;
+	return check_failed();
 }

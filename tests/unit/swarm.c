@@ -3,22 +3,12 @@
 #include "swarm/swarm.h"
 #define DOUBLE_COMMANDS
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 16
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok swarm %s\n", name);
-	else
-		printf("not ok swarm %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 /* ---- paths and bodies ------------------------------------------------------- */
 
@@ -432,7 +422,7 @@ static void run_row(const struct row *row)
 		;
 	else if (dials_of(&g.d, ARM_HOST) > 1)
 		buf_addf(&why, "%u connections", dials_of(&g.d, ARM_HOST));
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	free(out);
 	free(talk);
 	settings_release(&set);
@@ -446,5 +436,5 @@ int main(void)
 	json_init();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
-	return failures > 0;
+	return check_failed();
 }
