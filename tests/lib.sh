@@ -134,11 +134,11 @@ ours()		# PID
 	born "$1" && eval "[ \"\${test_born_$1-}\" = $born ]"
 }
 
-# End what spawn started; 5 s to go quietly.
+# End what spawn started; 20 s to go quietly.
 reap()		# PID
 {
 	reap_n=0
-	while ours "$1" && running "$1" && [ $reap_n -lt 50 ]; do
+	while ours "$1" && running "$1" && [ $reap_n -lt 200 ]; do
 		# again each time: a shell that has not yet become the
 		# command loses a signal
 		kill "$1" 2>/dev/null || :
@@ -153,10 +153,12 @@ reap()		# PID
 	wait "$1" 2>/dev/null || :
 }
 
-# Try a command ten times a second until it succeeds.
+# Try a command ten times a second until it succeeds.  SECONDS are those of a
+# quiet machine; a busy one may take six times as long.  This bounds hanging:
+# that something is quick is never shown with it.
 wait_for()	# SECONDS COMMAND...
 {
-	wait_n=$(($1 * 10))
+	wait_n=$(($1 * 60))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		wait_n=$((wait_n - 1))

@@ -169,7 +169,7 @@ s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.connect(("127.0.0.1", int(sys.argv[1])))
 s.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-time.sleep(25)' "$port"
+time.sleep(600)' "$port"
 slow=$spawned
 if command -v ss >/dev/null; then
 	wait_for 5 sh -c "[ \$(ss -Htn state established 'sport = :$port' | wc -l) -ge 1 ]"
