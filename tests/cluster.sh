@@ -6,6 +6,9 @@
 #	azure_machines	nspawn, or paper
 #	azure_net	name of its machines' network, after its directory
 
+# Nobody here asks the machine it runs on who it is (sh/metadata).
+export AZURE_POD_IDENTITY_AUTHORITY_HOST="${AZURE_POD_IDENTITY_AUTHORITY_HOST:-http://127.0.0.1:9}"
+
 azure_pid= azure_born= azure_dir= azure_net= azure_machines=
 
 # azure_able: may this host boot nspawn machines?  Says why not.

@@ -8,6 +8,10 @@
 # functions do.  It goes on after a failed case; its exit code tells.
 set -u
 
+# No test asks the machine it runs on who it is (sh/metadata); nor when it is
+# run without tests/run.
+export AZURE_POD_IDENTITY_AUTHORITY_HOST="${AZURE_POD_IDENTITY_AUTHORITY_HOST:-http://127.0.0.1:9}"
+
 test_name=$(basename "$0" .sh)
 test_failures=0
 test_pids=
@@ -85,6 +89,13 @@ check()		# CASE COMMAND...
 	else
 		not_ok "$check_case" "$(printf '%s' "${check_out:-$1 failed}" | head -c 300 | tr '\n' ' ')"
 	fi
+}
+
+# Run a command with an environment of nothing, but for what keeps it from the
+# metadata service of the machine.
+bare()		# [NAME=VALUE...] COMMAND...
+{
+	env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 "$@"
 }
 
 # The case holds when two texts are the same.
