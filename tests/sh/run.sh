@@ -85,7 +85,7 @@ check "the logs of another run stay" test -e "build/test-logs/$first/sh-good.log
 expect "a bad test that ends well" 1 'lies: exit code 0 in spite of that' run lies
 expect "a test that says nothing" 1 '^not ok sh/quiet: said nothing' run quiet
 expect "a test that breaks off" 1 '^not ok sh/breaks: ended with exit code 3' run breaks
-expect "a test that takes too long" 1 '^not ok sh/slow: not finished within 1 s' run slow
+expect "a test that takes too long" 1 '^not ok sh/slow: not finished within 3 s' run slow
 expect "processes left behind, in a session of their own" 1 \
 	'^not ok sh/leaves: left processes behind: [0-9]+ sleep 61\.25' run leaves beside
 same "the one beside it is not blamed" '2 passed, 1 failed' "$(last)"
