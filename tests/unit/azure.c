@@ -2,23 +2,13 @@
 #include "base/time.h"
 #include "http/retry.h"
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 12
 #define ARM_TRIES 5		/* of one request, all in all */
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok azure %s\n", name);
-	else
-		printf("not ok azure %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 /* ---- error bodies -------------------------------------------------------- */
 
@@ -122,8 +112,7 @@ static void paper_make(struct paper *p, unsigned status, const char *fields, con
 	http_parser_init(&parser, false);
 	in = buf_str(&p->head);
 	if (http_parse(&parser, &in, &piece, &e) != HTTP_HEAD) {
-		printf("not ok azure: a row with a bad header: %s\n", e.msg);
-		exit(1);
+		check_give_up("a row with a bad header", "%s", e.msg);
 	}
 	buf_release(&p->r.http.head.raw);
 	p->r.http.head = parser.head;
@@ -153,7 +142,7 @@ static void check_error(const char *name, const struct azure_reply *r, const cha
 		buf_addf(&why, "got \"%s\"", e.msg);
 	else if (want[0] != '=')
 		holds(e.msg, want, &why);
-	told(name, why.str);
+	check_why(name, why.str);
 	buf_release(&why);
 }
 
@@ -278,15 +267,16 @@ static void run_error_doc(void)
 		cJSON *doc = rows[i].doc ? json_parse(str_of(rows[i].doc), "row", &e) : NULL;
 
 		azure_error_doc(doc, &e);
-		told(rows[i].name, strcmp(e.msg, rows[i].want) == 0 ? "" : e.msg);
+		check_why(rows[i].name, strcmp(e.msg, rows[i].want) == 0 ? "" : e.msg);
 		json_free(doc);
 	}
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
 		struct err e = ERR_INIT;
 		cJSON *doc = codes[i].doc ? json_parse(str_of(codes[i].doc), "row", &e) : NULL;
 
-		told(codes[i].name, strcmp(azure_error_code(doc), codes[i].want) == 0 ? "" :
-		     "another code");
+		check_why(codes[i].name,
+			  strcmp(azure_error_code(doc), codes[i].want) == 0 ? ""
+			  : "another code");
 		json_free(doc);
 	}
 }
@@ -323,7 +313,7 @@ static void run_causes(void)
 
 		azure_error_doc(doc, &e);
 		azure_error(&h, doc, STR("x"), &with_head);
-		told(causes[i].name, strcmp(e.code, causes[i].code) == 0 &&
+		check_why(causes[i].name, strcmp(e.code, causes[i].code) == 0 &&
 		     strcmp(e.target, causes[i].target) == 0 &&
 		     strcmp(with_head.code, e.code) == 0 &&
 		     strcmp(with_head.target, e.target) == 0 ? "" : e.code);
@@ -369,7 +359,7 @@ static void run_retry_after(void)
 		snprintf(name, sizeof(name), "Retry-After: %s", rows[i].name);
 		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got,
 		  (long long)rows[i].want);
-		told(name, got == rows[i].want ? "" : why);
+		check_why(name, got == rows[i].want ? "" : why);
 		paper_free(&p);
 	}
 }
@@ -426,7 +416,7 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 		buf_addf(&why, "status %u, not %u", last->http.head.status, w->status);
 	else if (!keeps_secrets(e->msg) || !keeps_secrets(g->told.str))
 		buf_adds(&why, "a secret in a message");
-	told(name, why.str);
+	check_why(name, why.str);
 	buf_release(&why);
 }
 
@@ -792,7 +782,7 @@ static void run_claims(void)
 		    (got != NULL && strcmp(got, claims_rows[i].want) != 0))
 			buf_addf(&why, "got %s", got ? got : "none");
 		snprintf(name, sizeof(name), "claims: %s", claims_rows[i].name);
-		told(name, why.str);
+		check_why(name, why.str);
 		free(got);
 		buf_release(&why);
 		paper_free(&p);
@@ -1269,7 +1259,7 @@ static void run_do_interrupted(void)
 		snprintf(name, sizeof(name), "wait: interrupted in wait %zu", at);
 		check_outcome(name, &g, rc, &r, &e, &want);
 		if (err_exit_code(&e) != 130)
-			told(name, "exit code is not 130");
+			check_why(name, "exit code is not 130");
 		azure_reply_release(&r);
 		rig_close(&g);
 	}
@@ -1313,11 +1303,11 @@ static void run_ticks(void)
 		  &g, rc,
 			      &r, &e, &want);
 		if (t.n != (stop_at ? 2 : 4))
-			told("wait: looks of the view", "another number");
+			check_why("wait: looks of the view", "another number");
 		if (stop_at == 0)
-			told("wait: says what for, and since when",
-			     strstr(g.told.str,
-			       "waiting for waiting since 15\n") ? "" : g.told.str);
+			check_why("wait: says what for, and since when",
+				  strstr(g.told.str, "waiting for waiting since 15\n")
+				  ? "" : g.told.str);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}
@@ -1432,9 +1422,9 @@ static void run_list(const struct list_row *row, size_t piece)
 	snprintf(name, sizeof(name), "list: %s%s", row->name, suffix);
 	check_outcome(name, &g, rc, &none, &e, &row->want);
 	if (row->items != NULL && strcmp(seen.str, row->items) != 0)
-		told(name, seen.n ? seen.str : "no items");
+		check_why(name, seen.n ? seen.str : "no items");
 	if (row->items == NULL && seen.n != 2 * 10000)
-		told(name, "another number of items");
+		check_why(name, "another number of items");
 	buf_release(&seen);
 	rig_close(&g);
 }
@@ -1484,7 +1474,7 @@ static void run_init(void)
 			holds(e.msg, rows[i].words, &why);
 		if (rc == 0)
 			azure_release(&az);
-		told(rows[i].name, why.str);
+		check_why(rows[i].name, why.str);
 		buf_release(&why);
 	}
 }
@@ -1509,5 +1499,5 @@ int main(void)
 	run_do_interrupted();
 	run_ticks();
 	run_lists();
-	return failures > 0;
+	return check_failed();
 }

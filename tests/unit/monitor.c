@@ -4,17 +4,7 @@
 #include <string.h>
 
 #include "node/monitor.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok monitor %s\n", name);
-	else
-		printf("not ok monitor %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 #define NOW 1795410000		/* 2026-11-23T05:00:00Z */
 
@@ -104,15 +94,16 @@ static void elements(void)
 
 		monitor_view_init(&v, NOW);
 		if (doc == NULL || cases[i].read(&v, doc, &e) < 0) {
-			result(cases[i].name, false, e.msg);
+			check(false, cases[i].name, e.msg);
 		} else {
 			got = cases[i].read == monitor_view_task ? &v.tasks :
 				cases[i].read == monitor_view_node ? &v.nodes : &v.services_text;
 			/* an answer is one document, whatever was put into it */
 			monitor_view_write(&v, "a \"title\"", "", &all);
 			back = json_parse(buf_str(&all), "state", &e);
-			result(cases[i].name, strcmp(got->str, cases[i].out) == 0 &&
-			       v.restless == cases[i].restless && back != NULL, got->str);
+			check(strcmp(got->str, cases[i].out) == 0 &&
+			      v.restless == cases[i].restless && back != NULL,
+			      cases[i].name, got->str);
 			json_free(back);
 		}
 		monitor_view_release(&v);
@@ -135,7 +126,7 @@ static void feed(struct monitor_view *v, reader *r, const char *fmt, ...)
 	cJSON *doc = json_parse(buf_str(&b), "test", &e);
 
 	if (doc == NULL || r(v, doc, &e) < 0)
-		result("feeding", false, e.msg);
+		check(false, "feeding", e.msg);
 	json_free(doc);
 	buf_release(&b);
 }
@@ -156,16 +147,17 @@ static void together(void)
 		feed(&v, monitor_view_task, runs, i, "s");
 	feed(&v, monitor_view_task, runs, 9, "other");
 	feed(&v, monitor_view_service, "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
-	result("counts, and the newest failure", strstr(v.services_text.str, "\"mode\":\"global\","
-	       "\"desired\":3,\"running\":3,") != NULL &&
-	       strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL, v.services_text.str);
+	check(strstr(v.services_text.str, "\"mode\":\"global\","
+	      "\"desired\":3,\"running\":3,") != NULL &&
+	      strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL,
+	      "counts, and the newest failure", v.services_text.str);
 	monitor_view_release(&v);
 
 	monitor_view_init(&v, NOW);
 	feed(&v, monitor_view_task, failed, "yesterday's", "4:54:59");
 	feed(&v, monitor_view_service, "{\"ID\":\"s\"}");
-	result("an old failure is no news", strstr(v.services_text.str, "failure") == NULL,
-	       v.services_text.str);
+	check(strstr(v.services_text.str, "failure") == NULL,
+	      "an old failure is no news", v.services_text.str);
 	monitor_view_release(&v);
 }
 
@@ -180,8 +172,9 @@ static void many(void)
 	monitor_view_init(&v, NOW);
 	while (n < 30000 && monitor_view_task(&v, task, &e) == 0)
 		n++;
-	result("as many tasks as may be", n == MONITOR_TASKS_MAX &&
-	       strstr(e.msg, "more than 20000 tasks") != NULL, e.msg);
+	check(n == MONITOR_TASKS_MAX &&
+	      strstr(e.msg, "more than 20000 tasks") != NULL,
+	      "as many tasks as may be", e.msg);
 	monitor_view_release(&v);
 
 	monitor_view_init(&v, NOW);
@@ -199,7 +192,8 @@ static void many(void)
 	char got[64];
 
 	snprintf(got, sizeof(got), "%zu", v.n_services);
-	result("as many services as may be", n == 3000 && v.n_services == 2000 && v.n_tasks == 2000, got);
+	check(n == 3000 && v.n_services == 2000 && v.n_tasks == 2000,
+	      "as many services as may be", got);
 	monitor_view_release(&v);
 	json_free(task);
 }
@@ -209,8 +203,9 @@ static void nothing(void)
 	struct buf b = BUF_INIT(4096);
 
 	monitor_view_write(NULL, "T", "not \"read\" yet", &b);
-	result("before anything was read", strcmp(b.str, "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
-	       "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0, b.str);
+	check(strcmp(b.str, "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
+	      "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0,
+	      "before anything was read", b.str);
 	buf_release(&b);
 }
 
@@ -221,5 +216,5 @@ int main(void)
 	together();
 	many();
 	nothing();
-	return failures != 0;
+	return check_failed();
 }

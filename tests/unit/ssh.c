@@ -5,19 +5,8 @@
 
 #include "base/file.h"
 #include "base/net.h"
+#include "tests/check.h"
 #include "tests/ssh_mem.h"
-
-static int failures;
-
-static void check(bool good, const char *what, const char *why)
-{
-	if (good) {
-		printf("ok ssh %s\n", what);
-		return;
-	}
-	printf("not ok ssh %s: %s\n", what, why);
-	failures++;
-}
 
 /* ---- wire ---- */
 
@@ -314,7 +303,7 @@ static struct ssh_key *key_of(const char *name, struct buf *text)
 	struct ssh_key *k;
 
 	if (file_read(path, text, &e) < 0)
-		printf("not ok ssh corpus: %s\n", e.msg);
+		check_give_up("corpus", "%s", e.msg);
 	k = ssh_key_parse(buf_str(text), name, &e);
 	free(path);
 	return k;
@@ -606,5 +595,5 @@ int main(void)
 	prints();
 	live();
 	windows();
-	return failures != 0;
+	return check_failed();
 }

@@ -3,22 +3,12 @@
 #include "swarm/swarm.h"
 #define DOUBLE_COMMANDS
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 16
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok swarm %s\n", name);
-	else
-		printf("not ok swarm %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 /* ---- paths and bodies ------------------------------------------------------- */
 
@@ -460,7 +450,7 @@ static void run_row(const struct row *row)
 		;
 	else if (dials_of(&g.d, ARM_HOST) > 1)
 		buf_addf(&why, "%u connections", dials_of(&g.d, ARM_HOST));
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	free(out);
 	free(talk);
 	settings_release(&set);
@@ -511,18 +501,20 @@ static void run_advice(void)
 				    "Azure, AllocationFailed");
 		got = advice(&e);
 		snprintf(name, sizeof(name), "advice: %s", asked[i].name);
-		told(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
+		check_why(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
 		     got == NULL ? "none" : strstr(got, asked[i].words) != NULL ? "" : got);
 	}
+}
+
 /* docker-env's tunnel: how long it waits for somebody to use it. */
 static void idle(void)
 {
 	const int64_t hour = 3600000, used = 12345;
 
-	told("a tunnel in use stays", tunnel_is_idle(used, used) ? "it ends" : "");
-	told("a tunnel stays for an hour", tunnel_is_idle(used, used + hour - 1) ? "it ends" : "");
-	told("a tunnel ends after an hour", tunnel_is_idle(used, used + hour) ? "" : "it stays");
-	told("a tunnel forgotten for a week ends",
+	check_why("a tunnel in use stays", tunnel_is_idle(used, used) ? "it ends" : "");
+	check_why("a tunnel stays for an hour", tunnel_is_idle(used, used + hour - 1) ? "it ends" : "");
+	check_why("a tunnel ends after an hour", tunnel_is_idle(used, used + hour) ? "" : "it stays");
+	check_why("a tunnel forgotten for a week ends",
 	     tunnel_is_idle(used, used + 168 * hour) ? "" : "it stays");
 }
 
@@ -534,5 +526,5 @@ int main(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
 	idle();
-	return failures > 0;
+	return check_failed();
 }

@@ -11,17 +11,7 @@
 #include <string.h>
 
 #include "template/inner.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok template_docs %s\n", name);
-	else
-		printf("not ok template_docs %s: %.400s\n", name, why);
-	failures += !good;
-}
+#include "tests/check.h"
 
 /* Documents are written with ' for " and ` for '. */
 static char *quoted(const char *z)
@@ -40,8 +30,7 @@ static cJSON *json(const char *z)
 	cJSON *v = json_parse(str_of(text), "test", &e);
 
 	if (v == NULL) {
-		printf("not ok template_docs bad json in the test: %s in %.60s\n", e.msg, text);
-		exit(1);
+		check_give_up("bad json in the test", "%s in %.60s", e.msg, text);
 	}
 	free(text);
 	return v;
@@ -421,5 +410,5 @@ int main(void)
 	json_free(doc);
 	json_free(group);
 	json_free(environment);
-	return failures > 0;
+	return check_failed();
 }
