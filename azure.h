@@ -28,7 +28,6 @@
 #define API_INSIGHTS "2022-10-01"
 
 #define ARM_ANSWER_MAX (16u << 20)	/* one answer; lists come in pages */
-#define ARM_TRIES 5			/* of one request */
 
 /* How time passes; tests put their own here. */
 struct azure_clock {
@@ -51,7 +50,6 @@ struct azure {
 	/* told about each retry and anything else worth a line; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
-	char *policy_token;		/* private: a header line, while one call lasts */
 };
 
 /* arm: https URL without a path.  entra is borrowed. */
@@ -68,6 +66,10 @@ struct azure_reply {
 };
 void azure_reply_release(struct azure_reply *r);
 
+/* The code of an error that leaves open whether Azure did what AZURE_ONCE let
+ * us ask for only once. */
+#define AZURE_OUTCOME_UNKNOWN "OutcomeUnknown"
+
 enum azure_flags {
 	AZURE_ONCE = 1,		/* do not repeat after an unknown outcome */
 	AZURE_MISSING_OK = 2,	/* 404 is an answer, not an error */
@@ -83,13 +85,15 @@ enum azure_flags {
  * r      zeroed by this call; release it whatever the result
  *
  * Returns 0 for 2xx (and what flags allow), -1 otherwise with Azure's
- * innermost cause and the request and correlation ids.  408, 429, 500, 502,
- * 503, 504 and broken connections are tried again, ARM_TRIES in all, after Retry-After or 1, 2, 4, 8 s
- * with jitter; 401 once with a new token, and once with one that has the claims
- * it asks for (ERR_AUTH and what to do when the credential has no such token);
- * a 403 of a policy that wants a policy token once with that; "another operation
- * in progress" conflicts for up to 5 minutes; an unregistered resource provider
- * is registered once.
+ * innermost cause and the request and correlation ids.  It is sent again
+ *
+ *   - after 408, 429, 500, 502, 503, 504 and broken connections: 5 times in
+ *     all, after Retry-After or 1, 2, 4, 8 s with jitter (http/retry.h)
+ *   - after 401: once with a new token, and once with one that has the claims
+ *     it asks for (ERR_AUTH, and what to do, when the credential has no such)
+ *   - after the 403 of a policy that wants a policy token: once with that
+ *   - after "another operation is in progress": for up to 5 minutes
+ *   - after a resource provider that was not registered is: once
  *
  * Source: FACTS gathered from ARM's request limits and the retry policies of
  * the Azure SDKs; RFC 9110 section 10.2.3 for Retry-After.
@@ -109,13 +113,16 @@ int azure_list(struct azure *az, const char *path, const char *what,
 /* ---- error bodies ---- */
 
 /*
- * Put the innermost cause of an ARM error body into e: code, message, target.
- * Takes every shape seen: with or without the wrapper, any case, message that is itself JSON
- * (to a depth of 8), and bodies that are not JSON (status line and the first bytes).
- * Returns -1.
+ * Put the innermost cause of an ARM error body into e: code, message, target
+ * (of the first, where it gives several).  A quota of cores that is used up
+ * has the code QuotaExceeded, whatever the service says.
+ * Takes every shape seen: with or without the wrapper, any case, message that
+ * is itself JSON (to a depth of 8), and bodies that are not JSON (status line
+ * and the first bytes).  Returns -1.
  */
 int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e);
-/* As above for an error object inside another document ("error" of a failed operation).  NULL is fine. */
+/* As above for an error object inside another document ("error" of a failed
+ * operation).  NULL is fine. */
 int azure_error_doc(const cJSON *doc, struct err *e);
 /* The claims that the challenges of a 401 ask for, JSON; NULL: none.  Several
  * challenges and fields are looked through, either base64.  Caller frees.
@@ -149,21 +156,28 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
 			 const struct azure_reply *r, int64_t now_ms, int64_t limit_ms,
 			 struct err *e);
 /*
- * Feed one poll answer.  Throttling (429), 408 and 5xx are LRO_WAIT: the poll failed, not the operation.
- * Does no I/O and never sleeps; op->next_ms says when to ask again.
+ * Feed one poll answer.  Throttling (429), 408 and 5xx are LRO_WAIT: the poll
+ * failed, not the operation.  Does no I/O and never sleeps; op->next_ms says
+ * when to ask again.
  */
 enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
 			struct err *e);
-/* The poll got no answer at all; LRO_FAILED when that was the fourth in a row. */
-enum lro_state lro_dropped(struct lro *op, int64_t now_ms, struct err *e);
+/*
+ * The poll got no answer; why is not e and says why.  LRO_FAILED, with e set
+ * from that, when it is nothing that passes, or when it was the fourth in a row.
+ */
+enum lro_state lro_dropped(struct lro *op, const struct err *why, int64_t now_ms,
+			   struct err *e);
 void lro_release(struct lro *op);
 
 /*
  * azure_call and then wait for the operation to end.
  *
  * what      for the person who waits: "storage account shared0..."
- * limit_ms  give up (ERR_TIMEOUT) after this long; the operation goes on in Azure
- * final     NULL, or gets the final resource (PUT, PATCH) or result; release it whatever the result
+ * limit_ms  give up (ERR_TIMEOUT) after this long; the operation goes on in
+ *           Azure
+ * final     NULL, or gets the final resource (PUT, PATCH) or result; release it
+ *           whatever the result
  * tick      NULL, or called after each poll (a live view); -1 stops
  */
 struct azure_wait {

@@ -44,15 +44,15 @@ struct http_head {
 struct str http_field(const struct http_head *h, const char *name);
 /* The nth (from 0) field of that name. */
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth);
-/* One of the comma-separated words of the fields of that name is word (any case). */
+/* One of the comma-separated words of the fields of that name is word (any
+ * case). */
 bool http_field_has(const struct http_head *h, const char *name, const char *word);
-/* Seconds a Retry-After field asks for (either form), 300 at most, -1 without one. */
-int64_t retry_after_s(const struct http_head *h, int64_t unix_now);
-/* How many seconds our clock is ahead of the answer's Date; 0 without one, or with that of
- * a stored answer.  And, when that is five minutes or more either way: puts it in front of
- * e, which says what was refused.  To be called where a refusal can come of a wrong clock:
- * sign-in, 401, the 403 of a signed URL.  -1. */
+/* How many seconds our clock is ahead of the answer's Date; 0 without one, or
+ * with that of a stored answer. */
 int64_t http_clock_ahead(const struct http_head *h);
+/* When that is more than five minutes either way, put it in front of e, which
+ * says what was refused.  For refusals that a wrong clock can be the reason of:
+ * sign-in, 401, the 403 of a signed URL.  Returns -1. */
 int http_blame_clock(int64_t ahead_s, struct err *e);
 /* Each of the "Name: value" strings can be sent: a token, no control
  * characters, and none of the fields that come from us (Host only for requests). */
@@ -146,9 +146,11 @@ void http_client_release(struct http_client *c);
 struct http_request {
 	const char *method;
 	const char *url;		/* absolute */
-	const char *const *fields;	/* "Name: value" strings, NULL at the end; may be NULL.
-					   Host, Content-Length, User-Agent, Connection come from us */
-	struct str body;		/* p NULL: none (then POST, PUT, PATCH send Content-Length: 0) */
+	/* "Name: value" strings, NULL at the end; may be NULL.  Host,
+	 * Content-Length, User-Agent, Connection come from us */
+	const char *const *fields;
+	/* p NULL: none (then POST, PUT, PATCH send Content-Length: 0) */
+	struct str body;
 	/* when set, body.p is ignored and body_length bytes are asked for: fill
 	 * 1..n bytes, return how many, -1 with e */
 	ssize_t (*body_read)(void *ctx, void *p, size_t n, struct err *e);

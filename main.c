@@ -18,7 +18,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "emulator/emulator.h"
-#include "template/template.h"
 #include "node/demo.h"
 #include "node/image.h"
 #include "node/monitor.h"
@@ -285,8 +284,8 @@ static void print_usage(FILE *out)
 				commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
-	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists the settings.\n",
-	      out);
+	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
+	      "the settings.\n", out);
 }
 
 /* "azswarm scale-agents N [--no-wait]".  Caller frees. */
@@ -322,8 +321,8 @@ static bool print_section(const char *name, bool behind, FILE *out)
 
 static void print_settings(FILE *out)
 {
-	fputs("A value comes from a flag, else the environment, else ./.env, else the default.\n\n",
-	      out);
+	fputs("A value comes from a flag, else the environment, else ./.env, "
+	      "else the default.\n\n", out);
 	for (int i = 0; i < S_COUNT; i++) {
 		const struct setting_info *info = &setting_infos[i];
 
@@ -527,39 +526,6 @@ static int run_emulator(struct command_line *line, struct err *e)
 	rc = emulator_run(&o, e);
 	free(driver);
 	return rc;
-}
-
-/* A template is evaluated here as in the local Azure. */
-static cJSON *expand(const struct session *s, const cJSON *properties, struct err *e)
-{
-	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
-	cJSON *changes = cJSON_CreateArray(), *here = cJSON_CreateObject(), *c, *after = here;
-	struct template_scope scope = {
-		.subscription_id = s->az.subscription, .tenant_id = "", .group_name = group, .group = here,
-		.deployment_name = "plan", .now = unix_time(), .hide_secure = true,
-	};
-	const struct template_resource *r;
-	struct template *t;
-	size_t n = 0;
-
-	json_add_str(here, "location", settings_get(s->set, S_LOCATION));
-	t = template_open(json_get(properties, "template"), json_get(properties, "parameters"), &scope, e);
-	r = t != NULL ? template_resources(t, &n) : NULL;
-	for (size_t i = 0; i < n && after != NULL; i++) {
-		if (!r[i].deploy || (after = template_resource(t, i, e)) == NULL)
-			continue;
-		json_add_str(after, "type", r[i].type);
-		c = json_add_obj(changes, NULL);
-		json_add_str(c, "resourceId", r[i].id);
-		json_add_str(c, "changeType", "Create");
-		json_set(c, "after", after);
-	}
-	template_free(t);
-	json_free(here);
-	if (t != NULL && after != NULL)
-		return changes;
-	json_free(changes);
-	return NULL;
 }
 
 /* ---- the command line ---- */
@@ -815,7 +781,8 @@ static void on_signal(int sig)
 
 static int watch_signals(struct err *e)
 {
-	struct sigaction act = { .sa_handler = on_signal };	/* no SA_RESTART: reads end */
+	/* no SA_RESTART: reads end */
+	struct sigaction act = { .sa_handler = on_signal };
 
 	if (interrupt_init(e) < 0)
 		return -1;
@@ -861,13 +828,14 @@ static void hold_standard_streams(void)
 static void ui_setup(struct ui *ui)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	bool able = term != NULL && strcmp(term, "dumb") != 0;
+	bool colors = able && (no_color == NULL || *no_color == '\0');
 
 	ui->out = stdout;
 	ui->err = stderr;
-	ui->tty = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
-	ui->color = ui->tty && (no_color == NULL || *no_color == '\0');
-	ui->color_out = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0 &&
-		(no_color == NULL || *no_color == '\0');
+	ui->tty = able && isatty(STDERR_FILENO);
+	ui->color = colors && isatty(STDERR_FILENO);
+	ui->color_out = colors && isatty(STDOUT_FILENO);
 }
 
 /* One line for a person: what went wrong, and what to do about it. */
@@ -899,7 +867,6 @@ int main(int argc, char **argv)
 	line.session.set = &line.settings;
 	line.session.ui = &line.ui;
 	line.session.version = AZSWARM_VERSION;
-	line.session.expand = expand;
 	/* flags are taken last, for they win */
 	if ((cmd = command_of(&line, argv[1])) == NULL)
 		unknown_command(argv[1], &e);

@@ -59,7 +59,8 @@ static int group_get(struct session *s, const char *path,
 			return err_set(e, ERR_TIMEOUT, "still being deleted; it goes on "
 				       "in Azure, and this command may be run again");
 		if (clock->wait(clock->ctx, clock->now(clock->ctx) + GROUP_WAIT_MS,
-				"the resource group of that name to be deleted", began, e) < 0)
+				"the resource group of that name to be deleted",
+				began, e) < 0)
 			return -1;
 	}
 }
@@ -78,7 +79,8 @@ int swarm_group_put(struct session *s, const char *group, struct err *e)
 	if (r.http.head.status == 200) {
 		location = json_str_opt(r.doc, "location", wanted);
 		if (!str_ieqz(str_of(location), wanted)) {
-			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s", location, wanted);
+			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s", location,
+				wanted);
 			goto out;
 		}
 		ui_say(s->ui, "resource group %s is there already", group);

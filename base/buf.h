@@ -40,6 +40,10 @@ bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *z);
 bool str_ieq(struct str a, struct str b);	/* ASCII case folded */
 bool str_ieqz(struct str a, const char *z);
+/* The same for two C strings, of which NULL equals nothing, not even NULL. */
+bool str_is(const char *a, const char *b);
+/* Is it one of these words, separated by blanks?  In any case; NULL is not. */
+bool str_listed(const char *words, const char *word);
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

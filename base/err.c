@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 
@@ -29,10 +30,37 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 
 	if (e->kind != ERR_NONE)
 		return -1;
+	err_clear(e);
 	va_start(ap, fmt);
 	set(e, kind, fmt, ap);
 	va_end(ap);
 	return -1;
+}
+
+static void copy_word(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from != NULL ? from : "");
+	clean(to);
+}
+
+int err_refused(struct err *e, enum err_kind kind, const char *code, const char *target,
+		const char *fmt, ...)
+{
+	va_list ap;
+
+	if (e->kind != ERR_NONE)
+		return -1;
+	copy_word(e->code, sizeof(e->code), code);
+	copy_word(e->target, sizeof(e->target), target);
+	va_start(ap, fmt);
+	set(e, kind, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+bool err_is(const struct err *e, const char *code)
+{
+	return e->kind != ERR_NONE && strcasecmp(e->code, code) == 0;
 }
 
 int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
@@ -43,6 +71,7 @@ int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 
 	if (e->kind != ERR_NONE)
 		return -1;
+	err_clear(e);
 	va_start(ap, fmt);
 	set(e, kind, fmt, ap);
 	va_end(ap);
@@ -71,6 +100,8 @@ int err_in(struct err *e, const char *fmt, ...)
 void err_clear(struct err *e)
 {
 	e->kind = ERR_NONE;
+	e->code[0] = '\0';
+	e->target[0] = '\0';
 	e->msg[0] = '\0';
 }
 

@@ -2,6 +2,7 @@
 #define BASE_ERR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 /*
  * What went wrong decides the exit code (see err_exit_code) and whether a
@@ -25,18 +26,36 @@ enum err_kind {
 /*
  * One per command, owned by the caller, passed last.  The first err_set()
  * stays; later ones are ignored, so the innermost cause survives.
+ *
+ * Decisions are made by kind, code and target, never by the words of msg.
  */
 struct err {
 	enum err_kind kind;
+	char code[64];		/* the peer's own word for it, e.g. "QuotaExceeded" */
+	char target[64];	/* what of the request the peer names with that */
 	char msg[1024];
 };
 
-#define ERR_INIT { .kind = ERR_NONE }	/* no .msg: all of it in one sweep */
+/* Sets every member: what a designated initialiser does not name is zero
+ * (C11 6.7.9, 21), so code, target and msg are "". */
+#define ERR_INIT { .kind = ERR_NONE }
 
 /* Set kind and message unless one is set already.  Control characters in the
  * result become '?'.  Always returns -1. */
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * As err_set, for what a peer refused with a word of its own.  code and target
+ * are copied, cut to fit, when this is the error that stays; NULL is "".
+ * err_in() keeps them.
+ */
+int err_refused(struct err *e, enum err_kind kind, const char *code, const char *target,
+		const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* An error with that code (ASCII case folded: Azure's services differ). */
+bool err_is(const struct err *e, const char *code);
 
 /* As err_set, with ": " and strerror(errno) appended.  Always returns -1. */
 int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)

@@ -350,6 +350,16 @@ const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt)
 	return cJSON_IsString(v) ? v->valuestring : dflt;
 }
 
+const char *json_text(const cJSON *doc, const char *path)
+{
+	return json_str_opt(doc, path, "");
+}
+
+bool json_is(const cJSON *doc, const char *path, const char *word)
+{
+	return str_is(json_str_opt(doc, path, NULL), word);
+}
+
 /* A whole number that an int64_t can hold. */
 static bool whole(const cJSON *v, int64_t *n)
 {
@@ -462,6 +472,19 @@ void json_set(cJSON *obj, const char *name, cJSON *v)
 		cJSON_ReplaceItemInObjectCaseSensitive(obj, name, v);
 	else
 		add(obj, name, v);
+}
+
+void json_strip_nulls(cJSON *doc)
+{
+	cJSON *item = doc->child, *next;
+
+	for (; item != NULL; item = next) {
+		next = item->next;
+		if (cJSON_IsNull(item) && cJSON_IsObject(doc))
+			json_free(cJSON_DetachItemViaPointer(doc, item));
+		else
+			json_strip_nulls(item);
+	}
 }
 
 void json_free(cJSON *doc)

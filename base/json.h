@@ -34,6 +34,9 @@ const cJSON *json_at(const cJSON *doc, const char *path);	/* NULL if absent */
  * found ("properties.count: expected a number, found a string"). */
 const char *json_str(const cJSON *doc, const char *path, struct err *e);
 const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt);
+const char *json_text(const cJSON *doc, const char *path);	/* "" by default */
+/* The text there is this word, in any case; NULL is equal to nothing. */
+bool json_is(const cJSON *doc, const char *path, const char *word);
 int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64_t *v, struct err *e);
 int64_t json_int_opt(const cJSON *doc, const char *path, int64_t dflt);
 bool json_bool_opt(const cJSON *doc, const char *path, bool dflt);
@@ -53,6 +56,8 @@ cJSON *json_add_obj(cJSON *obj, const char *name);
 cJSON *json_add_arr(cJSON *obj, const char *name);
 /* Replace or add; takes v. */
 void json_set(cJSON *obj, const char *name, cJSON *v);
+/* Remove every member that is null, at any depth; items of arrays stay. */
+void json_strip_nulls(cJSON *doc);
 void json_free(cJSON *doc);			/* NULL does nothing */
 /* Zero every string of the document, then free it. */
 void json_burn(cJSON *doc);

@@ -82,6 +82,21 @@ bool str_ieqz(struct str a, const char *z)
 	return str_ieq(a, str_of(z));
 }
 
+bool str_is(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
+}
+
+bool str_listed(const char *words, const char *word)
+{
+	struct str s = str_of(words), one;
+
+	while (str_next(&s, ' ', &one))
+		if (word != NULL && str_ieqz(one, word))
+			return true;
+	return false;
+}
+
 struct str str_head(struct str s, size_t n)
 {
 	return (struct str){ s.p, least(s.n, n) };

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/split.h"
 
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)
@@ -52,6 +53,17 @@ void docker_release(struct docker *d)
 
 /* ---- one exchange ---- */
 
+/*
+ * The code of an error that the engine has only a text for.  This one is
+ * SwarmKit's, a gRPC error that comes through with 500 from old engines and
+ * with 400 or 409 from newer ones, so that the status does not tell either.
+ */
+static const char *code_of(const char *message)
+{
+	return str_find(str_of(message), STR("update out of sequence")) < 0 ? "" :
+		DOCKER_OUT_OF_SEQUENCE;
+}
+
 /* {"message": "..."} as our error. */
 static int refused(const char *method, const char *path, unsigned status, struct str body,
 		   struct err *e)
@@ -61,9 +73,9 @@ static int refused(const char *method, const char *path, unsigned status, struct
 	const char *why = json_str_opt(doc, "message", "");
 	ptrdiff_t query = str_chr(str_of(path), '?');
 
-	err_set(e, ERR_DOCKER, "Docker %s %.*s: %s (%u)", method,
-		query < 0 ? (int)strlen(path) : (int)query, path,
-		*why != '\0' ? why : http_reason(status), status);
+	err_refused(e, ERR_DOCKER, code_of(why), "", "Docker %s %.*s: %s (%u)", method,
+		    query < 0 ? (int)strlen(path) : (int)query, path,
+		    *why != '\0' ? why : http_reason(status), status);
 	json_free(doc);
 	return -1;
 }
@@ -108,13 +120,16 @@ static int settle(struct docker *d, struct str version, struct err *e)
 	uint64_t major, minor;
 
 	if (!str_dec(&s, 9, &major) || s.n == 0 || s.p[0] != '.')
-		return err_set(e, ERR_PROTO, "Docker Engine: no API version in its answer to a ping");
+		return err_set(e, ERR_PROTO,
+			       "Docker Engine: no API version in its answer to a ping");
 	s = str_skip(s, 1);
 	if (!str_num(s, 9999, &minor))
-		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"", STR_ARG(version));
+		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"",
+			       STR_ARG(version));
 	if (major != 1 || minor < DOCKER_API_MIN)
-		return err_set(e, ERR_DOCKER, "Docker Engine speaks API %.*s, 1.%d is the oldest that "
-			       "will do (Docker 19.03)", STR_ARG(version), DOCKER_API_MIN);
+		return err_set(e, ERR_DOCKER, "Docker Engine speaks API %.*s, 1.%d is the "
+			       "oldest that will do (Docker 19.03)", STR_ARG(version),
+			       DOCKER_API_MIN);
 	d->api = minor < DOCKER_API_MAX ? (unsigned)minor : DOCKER_API_MAX;
 	return 0;
 }
@@ -195,84 +210,18 @@ static cJSON *get(struct docker *d, const char *path, struct err *e)
 /* ---- lists, one element at a time ---- */
 
 struct list {
-	struct http_response *r;
-	int (*each)(void *ctx, const cJSON *item, struct err *e);
-	void *ctx;
-	unsigned depth;		/* 1 inside of the array, more inside of an element */
-	bool in_string, escaped, ended;
-	struct buf item;	/* the element so far, or the text of a refusal */
+	const struct http_response *r;
+	struct json_split split;
+	struct buf refusal;
 };
-
-static int list_item(struct list *l, struct err *e)
-{
-	cJSON *doc;
-	int rc;
-
-	if (buf_check(&l->item, "an element of Docker's list", e) < 0)
-		return -1;
-	doc = json_parse(str_trim(buf_str(&l->item)), "Docker's list", e);
-	if (doc == NULL)
-		return -1;
-	rc = l->each(l->ctx, doc, e);
-	json_free(doc);
-	buf_reset(&l->item);
-	return rc;
-}
-
-/* Only strings and brackets matter here; the parser sees each element. */
-static int list_char(struct list *l, char c, struct err *e)
-{
-	if (l->in_string) {
-		if (l->escaped)
-			l->escaped = false;
-		else if (c == '\\')
-			l->escaped = true;
-		else if (c == '"')
-			l->in_string = false;
-		buf_addc(&l->item, c);
-		return 0;
-	}
-	if (l->depth == 0) {
-		if (c == ' ' || c == '\n' || c == '\r' || c == '\t')
-			return 0;
-		if (c != '[' || l->ended)
-			return err_set(e, ERR_PROTO, "Docker answered something else than a list");
-		l->depth = 1;
-		return 0;
-	}
-	if (l->depth == 1 && (c == ',' || c == ']')) {
-		/* [] has no element; [,] is caught as an empty one */
-		bool empty = str_trim(buf_str(&l->item)).n == 0;
-
-		if (!(empty && c == ']') && list_item(l, e) < 0)
-			return -1;
-		if (c == ']') {
-			l->depth = 0;
-			l->ended = true;
-		}
-		return 0;
-	}
-	if (c == '"')
-		l->in_string = true;
-	else if (c == '{' || c == '[')
-		l->depth++;
-	else if (c == '}' || c == ']')
-		l->depth--;
-	buf_addc(&l->item, c);
-	return 0;
-}
 
 static int list_piece(void *ctx, struct str piece, struct err *e)
 {
 	struct list *l = ctx;
 
-	if (l->r->head.status != 200) {
-		buf_addstr(&l->item, piece);
-		return 0;
-	}
-	for (size_t i = 0; i < piece.n; i++)
-		if (list_char(l, piece.p[i], e) < 0)
-			return -1;
+	if (l->r->head.status == 200)
+		return json_split_add(&l->split, piece, e);
+	buf_addstr(&l->refusal, piece);
 	return 0;
 }
 
@@ -281,24 +230,32 @@ int docker_each(struct docker *d, const char *path,
 		struct err *e)
 {
 	struct http_response r;
-	struct list l = { .r = &r, .each = each, .ctx = ctx, .item = BUF_INIT(ITEM_MAX) };
+	struct list l = {
+		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
+		.split = {
+			.what = "Docker's list", .each = each, .ctx = ctx,
+			.item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(2),	/* "[]" */
+		},
+	};
 	int rc = -1;
 
 	if (d->api == 0 && docker_hello(d, e) < 0)
 		return -1;
+	json_split_reset(&l.split);
 	http_response_init(&r, 0);
 	r.on_body = list_piece;
 	r.ctx = &l;
 	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
 		goto out;
 	if (r.head.status != 200)
-		refused("GET", path, r.head.status, buf_str(&l.item), e);
-	else if (!l.ended)
+		refused("GET", path, r.head.status, buf_str(&l.refusal), e);
+	else if (!l.split.ended)
 		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
 	else
 		rc = 0;
 out:
-	buf_release(&l.item);
+	json_split_release(&l.split);
+	buf_release(&l.refusal);
 	http_response_release(&r);
 	return rc;
 }
@@ -675,8 +632,7 @@ static int update_once(struct docker *d, const char *id, const struct docker_nod
 	node_path(&path, id, "/update");
 	buf_addf(&path, "?version=%lld", (long long)version);
 	rc = docker_call(d, "POST", path.str, spec, NULL, e);
-	/* said with 500 by old engines, with 400 or 409 by newer ones */
-	if (rc < 0 && str_find(str_of(e->msg), STR("update out of sequence")) >= 0)
+	if (rc < 0 && err_is(e, DOCKER_OUT_OF_SEQUENCE))
 		rc = 1;
 out:
 	json_free(doc);

@@ -18,8 +18,13 @@
  * (404, 409, 503...).  An engine that cannot be reached is ERR_NET or
  * ERR_TIMEOUT, and d->status is 0.
  *
+ * The engine's errors have no codes.  The one that is decided by gets ours:
+ * DOCKER_OUT_OF_SEQUENCE is an update whose version is not the newest, because
+ * somebody else wrote in between: read again and update that.
+ *
  * Source: Docker Engine API reference, versions 1.40 to 1.51.
  */
+#define DOCKER_OUT_OF_SEQUENCE "OutOfSequence"
 #define DOCKER_API_MIN 40	/* Docker 19.03 */
 #define DOCKER_API_MAX 51	/* the newest we have read about */
 #define DOCKER_SOCKET "/var/run/docker.sock"	/* where an engine listens */

@@ -284,9 +284,9 @@ int call_poll(struct call *c, const char *id, bool location)
 /* providers/NS/locations/L/(operations|operationResults|asyncoperations)/ID */
 static bool is_poll(char **s)
 {
-	if (!is(s[1], "locations") || s[2] == NULL || s[3] == NULL || s[4] == NULL || s[5] != NULL)
+	if (!str_is(s[1], "locations") || s[2] == NULL || s[3] == NULL || s[4] == NULL || s[5] != NULL)
 		return false;
-	return is(s[3], "operations") || is(s[3], "operationResults") || is(s[3], "asyncoperations");
+	return str_is(s[3], "operations") || str_is(s[3], "operationResults") || str_is(s[3], "asyncoperations");
 }
 
 /* ---- routing ---- */
@@ -327,7 +327,7 @@ static int core_version(struct call *c)
 /* Group providers: s[0] is the namespace. */
 static int resource_call(struct call *c, struct entry *group, char **s)
 {
-	if (is(s[0], "Microsoft.Resources") && is(s[1], "deployments"))
+	if (str_is(s[0], "Microsoft.Resources") && str_is(s[1], "deployments"))
 		return core_version(c) < 0 ? -1 : deployments_call(c, group, s + 2);
 	return resource_route(c, group, s);
 }
@@ -342,13 +342,13 @@ static int in_group(struct call *c, const char *name, char **s)
 	group = group_named(c, name);
 	if (group == NULL)
 		return -1;
-	if (is(s[0], "providers") && s[1] != NULL)
+	if (str_is(s[0], "providers") && s[1] != NULL)
 		return resource_call(c, group, s + 1);
 	if (core_version(c) < 0)
 		return -1;
-	if (is(s[0], "deployments") && s[1] != NULL && is(s[2], "operations"))
+	if (str_is(s[0], "deployments") && s[1] != NULL && str_is(s[2], "operations"))
 		return operations_call(c, group, s[1], s[3]);
-	if (is(s[0], "resources") && s[1] == NULL)
+	if (str_is(s[0], "resources") && s[1] == NULL)
 		return call_resources(c, group->key);
 	return not_found(c);
 }
@@ -358,16 +358,16 @@ static int in_subscription(struct call *c)
 	char **s = c->seg + 2;
 	const char *what = s[0];
 
-	if (what == NULL || is(what, "locations") || is(what, "resources") ||
-	    (is(what, "resourcegroups") && s[1] == NULL))
+	if (what == NULL || str_is(what, "locations") || str_is(what, "resources") ||
+	    (str_is(what, "resourcegroups") && s[1] == NULL))
 		return core_version(c) < 0 ? -1 : arm_subscription(c);
-	if (is(what, "resourcegroups"))
+	if (str_is(what, "resourcegroups"))
 		return in_group(c, s[1], s + 2);
-	if (is(what, "operationresults") && s[1] != NULL && s[2] == NULL)
+	if (str_is(what, "operationresults") && s[1] != NULL && s[2] == NULL)
 		return call_poll(c, s[1], true);
-	if (is(what, "providers")) {
+	if (str_is(what, "providers")) {
 		if (s[1] != NULL && is_poll(s + 1))
-			return call_poll(c, s[5], is(s[4], "operationResults") || is(s[4], "asyncoperations"));
+			return call_poll(c, s[5], str_is(s[4], "operationResults") || str_is(s[4], "asyncoperations"));
 		return arm_providers(c, s + 1);
 	}
 	return not_found(c);
@@ -410,20 +410,20 @@ static int route(struct call *c)
 		return not_found(c);
 	if (check_version(c) < 0)
 		return -1;
-	if (is(s[0], "metadata") && is(s[1], "endpoints") && s[2] == NULL)
+	if (str_is(s[0], "metadata") && str_is(s[1], "endpoints") && s[2] == NULL)
 		return metadata(c);
 	if (entra_check(c) < 0)
 		return -1;
-	if ((is(s[0], "subscriptions") && s[1] == NULL) || (is(s[0], "tenants") && s[1] == NULL))
+	if ((str_is(s[0], "subscriptions") && s[1] == NULL) || (str_is(s[0], "tenants") && s[1] == NULL))
 		return core_version(c) < 0 ? -1 : arm_subscriptions(c);
-	if (is(s[0], "providers"))
+	if (str_is(s[0], "providers"))
 		return arm_providers(c, s + 1);
-	if (!is(s[0], "subscriptions"))
+	if (!str_is(s[0], "subscriptions"))
 		return not_found(c);
 	c->gateway = true;
 	if (!is_guid(s[1]))
 		return fault_say(&c->fault, 400, "InvalidSubscriptionId", s[1]);
-	if (!is(s[1], c->m->subscription))
+	if (!str_is(s[1], c->m->subscription))
 		return fault_set(&c->fault, 404, "SubscriptionNotFound: "
 			      "The subscription '%s' could not be found.", s[1]);
 	c->gateway = false;

@@ -74,7 +74,7 @@ int deny(struct request *r, unsigned status, const char *code, const char *messa
 	struct buf b = BUF_INIT(8192);
 	char now[40];
 
-	iso_now(now);
+	json_now(now);
 	field(r, "x-ms-error-code: %s", code);
 	field(r, "Content-Type: application/xml");
 	buf_addf(&b, "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>"
@@ -189,7 +189,7 @@ static int check_sas(struct request *r, const struct entry *account, const cJSON
 {
 	bool all = json_get(s, "ss") != NULL;
 
-	if (strlen(json_text(s, "sv")) != 10 || (!all && !listed("b c", json_text(s, "sr"))))
+	if (strlen(json_text(s, "sv")) != 10 || (!all && !str_listed("b c", json_text(s, "sr"))))
 		return deny_auth(r, "sv or sr is missing or not known.");
 	if (check_signature(r, s, account) < 0)
 		return -1;

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/net.h"
 #include "emulator/inner.h"
+#include "template/template.h"
 
 /* ---- answers ---- */
 
@@ -163,7 +164,7 @@ static cJSON *parse_body(struct str text, struct err *e)
 	cJSON *doc = json_parse(text, "body", e);
 
 	if (doc == NULL) {
-		json_relax(text, &b);
+		template_strict_json(text, &b);
 		doc = json_parse(buf_str(&b), "body", &again);
 	}
 	buf_burn(&b);

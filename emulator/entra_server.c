@@ -241,7 +241,7 @@ static bool audience_is(const cJSON *claims, const char *want)
 	if (json_is(claims, "aud", want))
 		return true;
 	cJSON_ArrayForEach(v, aud)
-		if (cJSON_IsString(v) && is(v->valuestring, want))
+		if (cJSON_IsString(v) && str_is(v->valuestring, want))
 			return true;
 	return false;
 }
@@ -411,7 +411,7 @@ static bool asks_acrs(const char *claims)
 	bool found = json_is(doc, "access_token.acrs.value", "p1");
 
 	cJSON_ArrayForEach(v, json_at(doc, "access_token.acrs.values"))
-		found = found || (cJSON_IsString(v) && is(v->valuestring, "p1"));
+		found = found || (cJSON_IsString(v) && str_is(v->valuestring, "p1"));
 	json_free(doc);
 	return found;
 }
@@ -429,7 +429,7 @@ static char *audience_of(struct call *c, const char *scope)
 		if (found.p == NULL && str_find(word, STR("://")) > 0 && str_rchr(word, '/') > 8)
 			found = str_head(word, (size_t)str_rchr(word, '/'));
 	out = str_dup(found);
-	if (listed("https://management.azure.com https://management.azure.com/ "
+	if (str_listed("https://management.azure.com https://management.azure.com/ "
 		   "https://management.core.windows.net https://management.core.windows.net/", out) ||
 	    str_starts(found, str_of(c->m->base)) || str_starts(found, str_of(c->base)))
 		return out;
@@ -514,7 +514,7 @@ static void app_token(struct call *c, const char *tenant, cJSON *form)
 {
 	struct subject s = { .client = c->m->client };
 
-	if (listed("common organizations consumers", tenant))
+	if (str_listed("common organizations consumers", tenant))
 		refuse(c, 900382, tenant);
 	else if (field(form, "client_assertion") != NULL ? check_assertion(c, tenant, form) == 0 :
 		 check_secret(c, field(form, "client_secret")) == 0)
@@ -609,7 +609,7 @@ static void no_tenant(struct call *c, const char *error, const char *tenant)
 
 static bool tenant_known(struct call *c, const char *tenant)
 {
-	if (is(tenant, c->m->tenant) || listed("common organizations adfs", tenant))
+	if (str_is(tenant, c->m->tenant) || str_listed("common organizations adfs", tenant))
 		return true;
 	no_tenant(c, "invalid_request", tenant);
 	return false;
@@ -628,13 +628,13 @@ static void token(struct call *c, const char *tenant, bool v1)
 		;
 	else if (grant == NULL)
 		refuse(c, 900144, "grant_type");
-	else if (!is(id, c->m->client) && (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
+	else if (!str_is(id, c->m->client) && (!str_is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
 		refuse(c, 700016, id);
 	else if (strcmp(grant, "client_credentials") == 0)
 		app_token(c, tenant, form);
 	else if (strcmp(grant, "authorization_code") == 0)
 		code_token(c, form);
-	else if (listed("urn:ietf:params:oauth:grant-type:device_code device_code", grant))
+	else if (str_listed("urn:ietf:params:oauth:grant-type:device_code device_code", grant))
 		device_token(c, form);
 	else if (strcmp(grant, "refresh_token") == 0)
 		refresh_token(c, form);
@@ -669,7 +669,7 @@ static void devicecode(struct call *c)
 	int64_t life = rule_int(c->m, "device_s", DEVICE_S);
 	char user[10] = "", *message;
 
-	if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
+	if (!str_is(id, AZURE_CLI) && !str_is(id, c->m->client)) {
 		refuse(c, 700016, id);
 	} else if (field(form, "scope") == NULL) {
 		refuse(c, 900144, "scope");
@@ -697,11 +697,11 @@ static void devicelogin(struct call *c)
 	if (c->method != POST)
 		page(c, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
 	else if (g == NULL || !json_is(g, "answer", "") || json_int_opt(g, "until", 0) < unix_time() ||
-		 !listed("yes mfa no", answer))
+		 !str_listed("yes mfa no", answer))
 		page(c, 400, "<p>That code didn't work. Check the code and try again.");
 	else {
 		json_put_str(g, "answer", answer);
-		page(c, 200, is(answer, "no") ? "<p>You have declined." :
+		page(c, 200, str_is(answer, "no") ? "<p>You have declined." :
 		     "<p>You have signed in. You may now close this window.");
 	}
 	json_burn(form);
@@ -745,21 +745,21 @@ static void authorize(struct call *c, const char *tenant)
 	struct buf code = BUF_INIT(64);
 	cJSON *g;
 
-	if (!is(tenant, c->m->tenant) && !listed("common organizations", tenant)) {
+	if (!str_is(tenant, c->m->tenant) && !str_listed("common organizations", tenant)) {
 		page(c, 400, "<p>AADSTS90002: Tenant not found.");
-	} else if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
+	} else if (!str_is(id, AZURE_CLI) && !str_is(id, c->m->client)) {
 		page(c, 400, "<p>AADSTS700016: Application not found in the directory.");
 	} else if (!loopback(field(q, "redirect_uri"))) {
 		page(c, 400, "<p>AADSTS50011: The redirect URI specified in the request does not match the redirect "
 		     "URIs configured for the application.");
-	} else if (!is(field(q, "response_type"), "code")) {
+	} else if (!str_is(field(q, "response_type"), "code")) {
 		go_back(c, q, "error", "unsupported_response_type", "AADSTS700054: response_type is not enabled for "
 			"the application.");
-	} else if (!is(field(q, "code_challenge_method"), "S256") || field(q, "code_challenge") == NULL) {
+	} else if (!str_is(field(q, "code_challenge_method"), "S256") || field(q, "code_challenge") == NULL) {
 		go_back(c, q, "error", "invalid_request", "AADSTS9002325: Proof Key for Code Exchange is required.");
-	} else if (c->method != POST || !listed("yes mfa no", answer)) {
+	} else if (c->method != POST || !str_listed("yes mfa no", answer)) {
 		page(c, 200, "<form method=post>" BUTTONS);
-	} else if (is(answer, "no")) {
+	} else if (str_is(answer, "no")) {
 		go_back(c, q, "error", "access_denied", "AADSTS65004: User declined to consent to access the app.");
 	} else {
 		new_code(&code);
@@ -790,7 +790,7 @@ cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 		   resource == NULL) {
 		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}", resource == NULL ?
 			       "Required audience parameter not specified" : "Bad request");
-	} else if ((id != NULL && !is(id, m->client)) || (object != NULL && !is(object, m->object)) ||
+	} else if ((id != NULL && !str_is(id, m->client)) || (object != NULL && !str_is(object, m->object)) ||
 		   field(q, "msi_res_id") != NULL) {
 		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
 	} else {
@@ -809,9 +809,9 @@ cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 static void configuration(struct call *c, const char *tenant)
 {
 	char *b = xasprintf("%s/%.60s", c->base, tenant);
-	const char *v = is(tenant, "adfs") ? "" : "v2.0/";
+	const char *v = str_is(tenant, "adfs") ? "" : "v2.0/";
 
-	if (!is(tenant, c->m->tenant) && !listed("common organizations adfs", tenant))
+	if (!str_is(tenant, c->m->tenant) && !str_listed("common organizations adfs", tenant))
 		no_tenant(c, "invalid_tenant", tenant);
 	else
 		call_answer(c, 200, json_fmt("@openid", b, v, b, b, b, v, b, v));
@@ -843,41 +843,41 @@ static void instances(struct call *c)
 bool entra_handle(struct call *c)
 {
 	char **s = c->seg;
-	bool v2 = is(s[1], "oauth2") && is(s[2], "v2.0") && s[3] != NULL && s[4] == NULL;
-	bool v1 = is(s[1], "oauth2") && is(s[2], "token") && s[3] == NULL;
+	bool v2 = str_is(s[1], "oauth2") && str_is(s[2], "v2.0") && s[3] != NULL && s[4] == NULL;
+	bool v1 = str_is(s[1], "oauth2") && str_is(s[2], "token") && s[3] == NULL;
 	unsigned status;
 	cJSON *doc;
 
-	if (v1 || (v2 && listed("token devicecode", s[3]))) {
+	if (v1 || (v2 && str_listed("token devicecode", s[3]))) {
 		if (c->method != POST)
 			refuse(c, 900561, NULL);
-		else if (v1 || is(s[3], "token"))
+		else if (v1 || str_is(s[3], "token"))
 			token(c, s[0], v1);
 		else if (tenant_known(c, s[0]))
 			devicecode(c);
 		call_field(c, "Cache-Control: no-store, no-cache");
 		return true;
 	}
-	if (v2 && is(s[3], "authorize")) {
+	if (v2 && str_is(s[3], "authorize")) {
 		authorize(c, s[0]);
 		return true;
 	}
-	if (is(s[0], "devicelogin") && s[1] == NULL) {
+	if (str_is(s[0], "devicelogin") && s[1] == NULL) {
 		devicelogin(c);
 		return true;
 	}
 	/* for whoever has no machine: AZURE_POD_IDENTITY_AUTHORITY_HOST */
-	if (is(s[0], "metadata") && is(s[1], "identity")) {
+	if (str_is(s[0], "metadata") && str_is(s[1], "identity")) {
 		doc = entra_identity(c->m, c->x, &status);
 		call_answer(c, status, doc);
 		return true;
 	}
-	v1 = is(s[0], "adfs") && is(s[1], ".well-known") && is(s[2], "openid-configuration");
-	if (v1 || (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration"))) {
+	v1 = str_is(s[0], "adfs") && str_is(s[1], ".well-known") && str_is(s[2], "openid-configuration");
+	if (v1 || (str_is(s[1], "v2.0") && str_is(s[2], ".well-known") && str_is(s[3], "openid-configuration"))) {
 		configuration(c, s[0]);
 		return true;
 	}
-	if (is(s[1], "discovery") && is(s[2], "instance")) {
+	if (str_is(s[1], "discovery") && str_is(s[2], "instance")) {
 		instances(c);
 		return true;
 	}

@@ -96,7 +96,7 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what, cons
 		pattern = json_str_opt(rule, kind, NULL);
 		rule_verb = json_str_opt(rule, "verb", NULL);
 		if (pattern == NULL || !glob(str_of(pattern), str_of(what)) ||
-		    (rule_verb != NULL && !is(rule_verb, verb)))
+		    (rule_verb != NULL && !str_is(rule_verb, verb)))
 			continue;
 		seen = json_int_opt(rule, "seen", 0);
 		skip = json_int_opt(rule, "skip", 0);

@@ -58,7 +58,7 @@ static bool port_in(const char *range, unsigned port)
 
 static bool from_outside(const char *prefix)
 {
-	return listed("* Internet 0.0.0.0/0 127.0.0.1 127.0.0.1/32 127.0.0.0/8", prefix);
+	return str_listed("* Internet 0.0.0.0/0 127.0.0.1 127.0.0.1/32 127.0.0.0/8", prefix);
 }
 
 static bool rule_covers(const cJSON *r, unsigned port)
@@ -72,7 +72,7 @@ static bool rule_covers(const cJSON *r, unsigned port)
 	cJSON_ArrayForEach(v, json_get(r, "destinationPortRanges"))
 		ports = ports || port_in(v->valuestring, port);
 	return source && ports && json_is(r, "direction", "Inbound") &&
-	       listed("Tcp *", json_text(r, "protocol"));
+	       str_listed("Tcp *", json_text(r, "protocol"));
 }
 
 /* Does the subnet's security group let the Internet reach that port? */
@@ -172,10 +172,10 @@ static void refresh(struct forwarder *w)
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
 		const char *type = json_text(n->doc, "type");
 
-		if (is(type, "Microsoft.Network/networkInterfaces"))
+		if (str_is(type, "Microsoft.Network/networkInterfaces"))
 			cJSON_ArrayForEach(ip, json_at(n->doc, "properties.ipConfigurations"))
 				want_nic(w, ip);
-		else if (is(type, "Microsoft.Network/loadBalancers"))
+		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
 	}
 	for (i = 0; i < w->n; i++) {

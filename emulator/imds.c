@@ -192,7 +192,7 @@ static void say_part(struct http_exchange *x, cJSON *doc, struct str path)
 			json_get_i(v, name);
 		free(name);
 	}
-	text = http_x_param(x, "format", &format) && is(format.str, "text");
+	text = http_x_param(x, "format", &format) && str_is(format.str, "text");
 	if (v == NULL)
 		bad(x, 404, "Not found");
 	else if (cJSON_IsString(v) && text)

@@ -1,7 +1,7 @@
 /*
  * Documents written as they look: what the local Azure answers is mostly
- * constant text with a few holes, so it is given as a template.  Also the few
- * tree operations that base/json.h has no other user for.
+ * constant text with a few holes, so it is given as a template.  Also what is
+ * done to such documents, as far as nobody but the local Azure does it.
  */
 #include <assert.h>
 #include <pthread.h>
@@ -18,12 +18,7 @@
 
 #define DOCUMENT_MAX (256u << 20)
 
-bool is(const char *a, const char *b)
-{
-	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));
-}
-
-void iso_now(char out[40])
+void json_now(char out[40])
 {
 	struct timespec t;
 	char s[32];
@@ -98,7 +93,7 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 			put_string(&b, va_arg(ap, const char *), quoted);
 			break;
 		case 't':
-			iso_now(unique);
+			json_now(unique);
 			put_string(&b, unique, quoted);
 			break;
 		case 'U':
@@ -190,19 +185,6 @@ void json_print_crlf(const cJSON *doc, struct buf *b)
 	buf_burn(&flat);
 }
 
-void json_strip_nulls(cJSON *doc)
-{
-	cJSON *item = doc->child, *next;
-
-	for (; item != NULL; item = next) {
-		next = item->next;
-		if (cJSON_IsNull(item) && cJSON_IsObject(doc))
-			json_free(cJSON_DetachItemViaPointer(doc, item));
-		else
-			json_strip_nulls(item);
-	}
-}
-
 void json_merge(cJSON *doc, const cJSON *patch)
 {
 	const cJSON *p;
@@ -236,26 +218,6 @@ void json_drop(cJSON *obj, const char *name)
 	cJSON_DeleteItemFromObject(obj, name);
 }
 
-bool listed(const char *words, const char *word)
-{
-	struct str s = str_of(words), one;
-
-	while (str_next(&s, ' ', &one))
-		if (word != NULL && str_ieqz(one, word))
-			return true;
-	return false;
-}
-
-const char *json_text(const cJSON *doc, const char *path)
-{
-	return json_str_opt(doc, path, "");
-}
-
-bool json_is(const cJSON *doc, const char *path, const char *word)
-{
-	return is(json_str_opt(doc, path, NULL), word);
-}
-
 void json_put_int(cJSON *obj, const char *name, int64_t v)
 {
 	json_set(obj, name, cJSON_CreateNumber((double)v));
@@ -275,74 +237,4 @@ cJSON *json_named(const cJSON *arr, const char *name)
 		if (json_is(item, "name", name))
 			return item;
 	return NULL;
-}
-
-/* One string, of either quote, as JSON wants it. */
-static struct str relax_string(struct str s, struct buf *out)
-{
-	char quote = *s.p;
-
-	buf_addc(out, '"');
-	for (s = str_skip(s, 1); s.n > 0 && *s.p != quote; s = str_skip(s, 1)) {
-		if (*s.p == '\\' && s.n > 1 && s.p[1] == '\'') {
-			s = str_skip(s, 1);
-			buf_addc(out, '\'');
-		} else if (*s.p == '\\' && s.n > 1) {
-			buf_add(out, s.p, 2);
-			s = str_skip(s, 1);
-		} else if (*s.p == '"' || (unsigned char)*s.p < ' ') {
-			buf_add_json(out, str_head(s, 1));
-		} else {
-			buf_addc(out, *s.p);
-		}
-	}
-	buf_addc(out, '"');
-	return str_skip(s, 1);
-}
-
-/* What is no value and no mark: a comment, or white space.  n bytes of it. */
-static size_t relax_blank(struct str s)
-{
-	ptrdiff_t at;
-
-	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '/')
-		return (at = str_chr(s, '\n')) < 0 ? s.n : (size_t)at;
-	if (s.n > 1 && s.p[0] == '/' && s.p[1] == '*')
-		return (at = str_find(s, STR("*/"))) < 0 ? s.n : (size_t)at + 2;
-	return s.n > 0 && strchr(" \t\r\n", *s.p) != NULL ? 1 : 0;
-}
-
-void json_relax(struct str s, struct buf *out)
-{
-	struct str ahead;
-	size_t n;
-
-	while (s.n > 0 && !out->over) {
-		if ((n = relax_blank(s)) > 0) {
-			s = str_skip(s, n);
-		} else if (*s.p == '"' || *s.p == '\'') {
-			s = relax_string(s, out);
-		} else if (*s.p == ',') {
-			for (ahead = str_skip(s, 1); (n = relax_blank(ahead)) > 0;)
-				ahead = str_skip(ahead, n);
-			/* a comma before the end is one too many */
-			if (ahead.n == 0 || (*ahead.p != '}' && *ahead.p != ']'))
-				buf_addc(out, ',');
-			s = ahead;
-		} else if (is_alpha(*s.p) || *s.p == '_' || *s.p == '$') {
-			for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '_' || s.p[n] == '$');)
-				n++;
-			for (ahead = str_skip(s, n); relax_blank(ahead) > 0;)
-				ahead = str_skip(ahead, relax_blank(ahead));
-			/* a bare word before a colon is a name */
-			if (ahead.n > 0 && *ahead.p == ':')
-				buf_addf(out, "\"%.*s\"", (int)n, s.p);
-			else
-				buf_add(out, s.p, n);
-			s = str_skip(s, n);
-		} else {
-			buf_addc(out, *s.p);
-			s = str_skip(s, 1);
-		}
-	}
 }

@@ -5,8 +5,7 @@
 
 /* Documents written as they look, and what is done to them. */
 
-void iso_now(char out[40]);		/* with seven digits, as Azure writes it */
-bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing */
+void json_now(char out[40]);		/* with seven digits, as Azure writes it */
 /*
  * A document from a template in which ' stands for ".  %s text (NULL: null),
  * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null), %t the
@@ -16,13 +15,11 @@ bool is(const char *a, const char *b);		/* equal, any case; NULL equals nothing 
  * template that is no JSON is our mistake.
  */
 cJSON *json_fmt(const char *fmt, ...);
+/* The same, appended to an array. */
+#define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
 /* What assets/azure/shapes has under that name; without it, our mistake. */
 struct str json_shape(const char *name);
 cJSON *json_array_of(cJSON *item);		/* takes it */
-/* The same, appended to an array. */
-#define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
-/* Remove every member that is null, at any depth. */
-void json_strip_nulls(cJSON *doc);
 /* RFC 7396: patch into doc; null removes. */
 void json_merge(cJSON *doc, const cJSON *patch);
 /* The object of that name in obj (any case), made when it is missing. */
@@ -32,21 +29,9 @@ void json_print_crlf(const cJSON *doc, struct buf *b);
 /* Add what obj lacks of such a document, at any depth of objects. */
 void json_defaults(cJSON *obj, const char *fmt, ...);
 void json_drop(cJSON *obj, const char *name);
-/* What is there, "" when it is no string. */
-const char *json_text(const cJSON *doc, const char *path);
-/* It is this word, in any case; NULL is equal to nothing. */
-bool json_is(const cJSON *doc, const char *path, const char *word);
 void json_put_int(cJSON *obj, const char *name, int64_t v);
 /* Replace a string member. */
 void json_put_str(cJSON *obj, const char *name, const char *v);
-/*
- * Strict JSON of what Resource Manager lets pass, which others rely on: names
- * without quotes, single quotes, comments, line ends in strings, a comma too
- * many.  Garbage stays garbage.
- */
-void json_relax(struct str text, struct buf *out);
-/* Is it one of these words, separated by blanks?  In any case. */
-bool listed(const char *words, const char *word);
 /* Item of an array of named things, any case; NULL if absent. */
 cJSON *json_named(const cJSON *arr, const char *name);
 

@@ -104,20 +104,20 @@ static void settle(struct entry *n, bool good)
 		json_str_opt(n->doc, "properties.provisioningState", NULL);
 	const char *power = n == NULL ? NULL : json_str_opt(n->hide, "power", NULL);
 
-	bool fresh = is(state, "Creating");
+	bool fresh = str_is(state, "Creating");
 
 	if (n == NULL)
 		return;
 	if (n->type == NULL) {
 		/* a group that could not be deleted, a deployment that was cut short */
-		if (!good && (is(state, "Deleting") || is(state, "Accepted") || is(state, "Running")))
-			entry_state(n, is(state, "Deleting") ? "Succeeded" : "Failed");
+		if (!good && (str_is(state, "Deleting") || str_is(state, "Accepted") || str_is(state, "Running")))
+			entry_state(n, str_is(state, "Deleting") ? "Succeeded" : "Failed");
 		return;
 	}
-	if (fresh || is(state, "Updating") || is(state, "Deleting"))
+	if (fresh || str_is(state, "Updating") || str_is(state, "Deleting"))
 		entry_state(n, good ? "Succeeded" : "Failed");
 	/* what was announced and did not come about */
-	if (!good && (is(power, "starting") || is(power, "stopping") || is(power, "deallocating")))
+	if (!good && (str_is(power, "starting") || str_is(power, "stopping") || str_is(power, "deallocating")))
 		json_put_str(n->hide, "power", fresh ? "stopped" :
 			     json_str_opt(n->hide, "want", "unknown"));
 }

@@ -34,7 +34,7 @@ static void hide_pairs(struct str pairs, struct buf *b)
 		}
 		word = str_dup(name);
 		buf_addf(b, "%s=", word);
-		if (listed(secret_names, word) || strcmp(word, "code") == 0)
+		if (str_listed(secret_names, word) || strcmp(word, "code") == 0)
 			buf_adds(b, HIDDEN);
 		else
 			buf_addstr(b, pair);
@@ -68,7 +68,7 @@ static void hide(cJSON *doc)
 		if (!cJSON_IsString(v))
 			hide(v);
 		else if (strstr(v->valuestring, "sig=") != NULL || (v->string != NULL &&
-			 (listed(secret_names, v->string) || (key && strcmp(v->string, "value") == 0))))
+			 (str_listed(secret_names, v->string) || (key && strcmp(v->string, "value") == 0))))
 			cJSON_SetValuestring(v, HIDDEN);
 	}
 }
@@ -101,7 +101,7 @@ static void add_field(cJSON *fields, struct str name, struct str value)
 {
 	char *word = str_dup(name);
 
-	cJSON_AddItemToObject(fields, word, listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
+	cJSON_AddItemToObject(fields, word, str_listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
 			      hide_text(value));
 	free(word);
 }

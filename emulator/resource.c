@@ -15,7 +15,7 @@ const struct rtype *rtype_find(const char *name)
 {
 	for (size_t i = 0; all_types[i] != NULL; i++)
 		for (const struct rtype *t = all_types[i]; t->name != NULL; t++)
-			if (is(t->name, name))
+			if (str_is(t->name, name))
 				return t;
 	return NULL;
 }
@@ -151,7 +151,7 @@ static int build(struct put *p, const cJSON *body)
 	if (check_location(p, body) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, body)
-		if (listed("tags sku zones kind identity plan", v->string))
+		if (str_listed("tags sku zones kind identity plan", v->string))
 			cJSON_AddItemToObject(p->doc, v->string, cJSON_Duplicate(v, true));
 	v = json_get(body, "properties");
 	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
@@ -204,7 +204,7 @@ static char *parent_of(const char *id)
 		*strrchr(parent, '/') = '\0';
 		*strrchr(parent, '/') = '\0';
 		cut = strrchr(parent, '/');
-	} while (cut != NULL && is(cut, "/default"));
+	} while (cut != NULL && str_is(cut, "/default"));
 	return parent;
 }
 
@@ -429,7 +429,7 @@ static int call_put(struct call *c, const char *id, const cJSON *body)
 		call_answer(c, 202, NULL);
 	} else {
 		/* an availability set is the one tracked thing that says 200 when new */
-		bool ok = !p.created || is(p.type->name, "Microsoft.Compute/availabilitySets") ||
+		bool ok = !p.created || str_is(p.type->name, "Microsoft.Compute/availabilitySets") ||
 			  c->method == PATCH;
 
 		call_answer(c, ok ? 200 : 201, entry_show(c->m, p.entry));
@@ -448,7 +448,7 @@ static int call_patch(struct call *c, struct entry *n)
 	int rc = -1;
 
 	json_drop(body, "etag");
-	if (is(n->type->name, "Microsoft.Insights/autoscaleSettings") && properties != NULL &&
+	if (str_is(n->type->name, "Microsoft.Insights/autoscaleSettings") && properties != NULL &&
 	    json_get(properties, "profiles") == NULL)
 		fault_say(&c->fault, 400, "InvalidRequestContent");
 	else if (cJSON_IsObject(c->body)) {
@@ -478,10 +478,10 @@ static int missing(struct call *c, const struct rtype *t, const char *group, con
 {
 	const char *name = strrchr(id, '/') + 1;
 
-	if (is(t->name, "Microsoft.Storage/storageAccounts/fileServices/shares"))
+	if (str_is(t->name, "Microsoft.Storage/storageAccounts/fileServices/shares"))
 		return fault_set(&c->fault, 404, "ShareNotFound: "
 			      "The specified share does not exist.");
-	if (is(t->name, "Microsoft.Storage/storageAccounts/blobServices/containers"))
+	if (str_is(t->name, "Microsoft.Storage/storageAccounts/blobServices/containers"))
 		return fault_set(&c->fault, 404, "ContainerNotFound: "
 			      "The specified container does not exist.");
 	c->gateway = true;
@@ -598,7 +598,7 @@ int resource_route(struct call *c, struct entry *group, char **s)
 		buf_addf(&type, "/%s", s[i]);
 		deeper = rtype_find(type.str);
 		/* fileServices/default is no resource of its own here */
-		if (deeper == NULL && is(s[i + 1], "default")) {
+		if (deeper == NULL && str_is(s[i + 1], "default")) {
 			buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
 			continue;
 		}
@@ -627,7 +627,7 @@ int resource_route(struct call *c, struct entry *group, char **s)
 	buf_truncate(&id, own_n);
 	n = store_find(c->m, id.str);
 	/* the parent knows best what its children are called */
-	if (!version_known(t->versions, c->api) && c->method != PUT && !is(s[i], "networkInterfaces"))
+	if (!version_known(t->versions, c->api) && c->method != PUT && !str_is(s[i], "networkInterfaces"))
 		rc = wrong_version(c, t);
 	else if (n != NULL && t->action != NULL && s[i] != NULL)
 		rc = t->action(c, n, s + own);

@@ -32,7 +32,7 @@ void emu_log(struct emu *m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	iso_now(when);
+	json_now(when);
 	fprintf(m->log, "%.23sZ %s\n", when, line);
 	fflush(m->log);
 }
@@ -182,7 +182,7 @@ struct entry *store_typed(struct emu *m, struct entry *after, const char *type)
 {
 	do
 		after = store_next(m, after, "");
-	while (after != NULL && (after->type == NULL || !is(after->type->name, type)));
+	while (after != NULL && (after->type == NULL || !str_is(after->type->name, type)));
 	return after;
 }
 

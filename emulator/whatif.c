@@ -22,7 +22,7 @@ static void strip(cJSON *doc)
 
 	for (v = doc->child; v != NULL; v = next) {
 		next = v->next;
-		if (listed(platforms, v->string) || (part && listed("id type", v->string)))
+		if (str_listed(platforms, v->string) || (part && str_listed("id type", v->string)))
 			json_free(cJSON_DetachItemViaPointer(doc, v));
 		else
 			strip(v);

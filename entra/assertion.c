@@ -101,12 +101,12 @@ static int certificate_assertion(struct entra *en, struct buf *jwt, struct err *
 out:
 	if (rc < 0 && text.n > 0 && text.str[0] == 0x30) {
 		err_clear(e);
-		err_set(e, ERR_DATA, "PKCS #12 (PFX) cannot be read, PEM can: 'openssl pkcs12 -in %s "
-			"-nodes -out NEW.pem'", path);
+		err_set(e, ERR_DATA, "PKCS #12 (PFX) cannot be read, PEM can: "
+			"'openssl pkcs12 -in %s -nodes -out NEW.pem'", path);
 	} else if (rc < 0 && str_find(buf_str(&text), STR("ENCRYPTED")) >= 0) {
 		err_clear(e);
-		err_set(e, ERR_DATA, "the key has a passphrase: 'openssl pkey -in %s -out NEW.pem', "
-			"then append the certificate", path);
+		err_set(e, ERR_DATA, "the key has a passphrase: "
+			"'openssl pkey -in %s -out NEW.pem', then append the certificate", path);
 	}
 	if (rc < 0)
 		err_in(e, "AZURE_CLIENT_CERTIFICATE_PATH");

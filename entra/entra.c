@@ -12,13 +12,11 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "entra/inner.h"
+#include "http/retry.h"
 
 #define CACHE_MAX (256u << 10)
 #define CACHE_TOKENS_MAX 20
 #define EXCHANGE_MS 60000
-#define TRIES 4				/* one and three more */
-#define IMDS_UPGRADE_TRIES 8		/* 70 s of 410 */
-#define RETRY_AFTER_MAX_S 60
 #define USER_AGENT "azswarm"
 #define SIGN_IN_AGAIN "sign in again ('azswarm login', 'az login')"
 #define TOKEN_LIFE_MAX (7 * 86400)	/* longer is a lie or an overflow */
@@ -340,24 +338,49 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
 	return 0;
 }
 
-static bool worth_asking_again(unsigned status, struct str body, bool imds)
+/* The page of somebody else's metadata service, which will never know that
+ * path: no answer of Azure's to wait for. */
+static bool of_another_cloud(const struct http_response *r)
 {
-	/* the metadata service of another cloud does not know that path, ever */
-	if (imds && status == 404 && str_starts(str_trim(body), STR("<")))
-		return false;
-	return status == 408 || status == 429 || (status >= 500 && status <= 504 && status != 501) ||
-	       (imds && (status == 404 || status == 410 || status >= 500));
+	return r->head.status == 404 && str_starts(str_trim(buf_str(&r->body)), STR("<"));
 }
 
-/* How long to wait behind an answer.  IMDS: twice as long, and a steady 10 s while it says that
- * it is being upgraded. */
-static int64_t pause_ms(const struct http_head *h, unsigned attempt, bool imds)
+/*
+ * How long to wait before asking again, after so many attempts; -1: what came
+ * of the last one stays.  r is NULL when that had no answer, why says why.
+ */
+static int64_t ask_again_ms(const struct http_client *c, const struct http_response *r,
+			    bool imds, unsigned attempts, const struct err *why)
 {
-	int64_t s = retry_after_s(h, unix_time());
+	enum http_retry row = !imds ? RETRY_SIGN_IN :
+		r != NULL && r->head.status == 410 ? RETRY_IMDS_UPGRADE : RETRY_IMDS;
 
-	if (s >= 0)
-		return (s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S) * 1000;
-	return imds && h->status == 410 ? 10000 : (int64_t)500 << (attempt + imds);
+	/* nobody at home is no reason to knock again */
+	if (imds && (r == NULL ? c->connections == 0 : of_another_cloud(r)))
+		return -1;
+	return http_retry_ms(row, attempts, r != NULL ? &r->head : NULL, why);
+}
+
+/* Ask until the answer is one to keep.  -1: there was none, e says why. */
+static int fetch(struct http_client *c, struct http_request *q, bool imds,
+		 struct http_response *r, struct err *e)
+{
+	for (unsigned attempts = 1; ; attempts++) {
+		int64_t wait_ms;
+		bool answered;
+
+		err_clear(e);
+		http_response_release(r);
+		http_response_init(r, ENTRA_ANSWER_MAX);
+		q->deadline_ms = now_ms() + EXCHANGE_MS;
+		answered = http_exchange(c, q, r, e) == 0;
+		wait_ms = ask_again_ms(c, answered ? r : NULL, imds, attempts, e);
+		if (wait_ms < 0)
+			return answered ? 0 : -1;
+		err_clear(e);
+		if (sleep_until(now_ms() + wait_ms, e) < 0)
+			return -1;
+	}
 }
 
 int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
@@ -370,31 +393,9 @@ int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
 	*doc = NULL;
 	http_response_init(&r, ENTRA_ANSWER_MAX);
 	q->idempotent = true;
-	for (unsigned attempt = 1; ; attempt++) {
-		unsigned tries = TRIES + imds;
-		int64_t wait_ms = (int64_t)250 << attempt;
-
-		err_clear(&once);
-		http_response_release(&r);
-		http_response_init(&r, ENTRA_ANSWER_MAX);
-		q->deadline_ms = now_ms() + EXCHANGE_MS;
-		if (http_exchange(c, q, &r, &once) < 0) {
-			/* nobody at home is no reason to knock again */
-			if ((imds && c->connections == 0) ||
-			    (once.kind != ERR_NET && once.kind != ERR_PROTO))
-				break;
-		} else if (worth_asking_again(r.head.status, buf_str(&r.body), imds)) {
-			wait_ms = pause_ms(&r.head, attempt, imds);
-			if (imds && r.head.status == 410)
-				tries = IMDS_UPGRADE_TRIES;
-		} else {
-			break;
-		}
-		if (attempt >= tries || sleep_until(now_ms() + wait_ms, &once) < 0)
-			break;
-	}
-	if (once.kind != ERR_NONE) {
-		*e = e->kind == ERR_NONE ? once : *e;
+	if (fetch(c, q, imds, &r, &once) < 0) {
+		if (e->kind == ERR_NONE)
+			*e = once;
 		goto out;
 	}
 	en->clock_ahead_s = http_clock_ahead(&r.head);
@@ -557,8 +558,8 @@ static int ask_chain(struct entra *en, struct err *e)
 			"credential of 'azswarm help sign-in'",
 			entra_var(en, "AZURE_TOKEN_CREDENTIALS"));
 	else if (e->kind == ERR_NONE) {
-		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see 'azswarm help sign-in'; "
-			"tried:");
+		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see "
+			"'azswarm help sign-in'; tried:");
 		/* a line each, which err_set() would not let through; all of it is clean */
 		snprintf(strchr(e->msg, '\0'), sizeof(e->msg) - strlen(e->msg), "%s", tried.str);
 	}

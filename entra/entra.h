@@ -87,7 +87,7 @@ int entra_who(struct entra *en, struct entra_who *who, struct err *e);
 
 struct entra_login {
 	const char *client_id;		/* NULL: the Azure CLI's, which every tenant knows */
-	bool device_code;		/* a code to type on any machine; else a browser on this one */
+	bool device_code;	/* a code to type on any machine; else a browser here */
 	void (*say)(void *ctx, const char *text);	/* what the person has to open */
 	void (*tick)(void *ctx, int64_t waited_ms);	/* about once a second */
 	void *ctx;
@@ -109,7 +109,8 @@ void entra_use_login(struct entra *en);
 /* The subscription that goes with it; NULL: none was chosen.  Caller frees. */
 char *entra_login_subscription(const struct entra *en);
 int entra_login_choose(struct entra *en, const char *subscription, struct err *e);
-/* Forget it, and all cached tokens.  *name (caller frees): whose it was, NULL: there was none. */
+/* Forget it, and all cached tokens.  *name (caller frees): whose it was, NULL:
+ * there was none. */
 int entra_logout(struct entra *en, char **name, struct err *e);
 
 /* Where tokens are cached: $XDG_CACHE_HOME/azswarm/tokens.json or

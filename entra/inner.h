@@ -56,9 +56,16 @@ cJSON *entra_claims(const char *token);
  * adds client_id, scope (or resource) and claims.  Burns the form. */
 int entra_ask(struct entra *en, struct buf *form, struct err *e);
 
-/* An exchange that is repeated after what passes; imds: by the table of that endpoint, and not at
- * all when nobody is there.  The status, with *doc (NULL when it is no JSON; caller burns) and, unless
- * NULL, the WWW-Authenticate field; -1 with e when there was no answer, or 200 without JSON. */
+/*
+ * An exchange that is repeated after what passes (http/retry.h).
+ *
+ * imds       the peer is the metadata service: by its row, and not at all when
+ *            nobody is there
+ * doc        gets the answer, NULL when it is no JSON; caller burns
+ * challenge  NULL, or gets the WWW-Authenticate field
+ *
+ * The status; -1 with e when there was no answer, or 200 without JSON.
+ */
 int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
 		cJSON **doc, struct buf *challenge, struct err *e);
 /* {authority}/{tenant}/oauth2/v2.0/ENDPOINT */

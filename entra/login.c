@@ -19,7 +19,9 @@
 #include "base/run.h"
 #include "entra/inner.h"
 
-#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"	/* a public client of every tenant */
+/* The Azure CLI's id: a public client that every tenant knows. */
+#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+#define PAGE_HEAD "<!DOCTYPE html><title>azswarm</title><p>"
 #define ANY_TENANT "organizations"
 #define LOGIN_MAX (64u << 10)
 #define BROWSER_LIMIT_S 300
@@ -113,7 +115,8 @@ int entra_login_choose(struct entra *en, const char *subscription, struct err *e
 
 int entra_logout(struct entra *en, char **name, struct err *e)
 {
-	cJSON *doc = logins_load(en), *logins = json_get_mut(doc, "logins"), *login = login_of(en, doc);
+	cJSON *doc = logins_load(en), *logins = json_get_mut(doc, "logins");
+	cJSON *login = login_of(en, doc);
 	char *path = login_path(en);
 	int rc = 0;
 
@@ -208,7 +211,8 @@ int get_login(struct entra *en, struct err *e)
 			buf_add_base64(&b64, en->claims, strlen(en->claims));
 			err_in(e, "Azure wants a stronger sign-in; run 'azswarm login "
 			       "--claims-challenge %s'", b64.str);
-		} else if (strcmp(again, "invalid_grant") == 0 || strcmp(again, "interaction_required") == 0) {
+		} else if (strcmp(again, "invalid_grant") == 0 ||
+			   strcmp(again, "interaction_required") == 0) {
 			err_in(e, "the sign-in has ended; run 'azswarm login'");
 		}
 	}
@@ -237,7 +241,8 @@ static int signed_in(struct entra *en, const char *client, const cJSON *answer, 
 		json_add_str(login, "authority", en->o.authority);
 		json_add_str(login, "tenant", json_str_opt(id, "tid", en->tenant));
 		json_add_str(login, "client", client);
-		json_add_str(login, "name", json_str_opt(id, "preferred_username", json_str_opt(id, "name", "")));
+		json_add_str(login, "name", json_str_opt(id, "preferred_username",
+							 json_str_opt(id, "name", "")));
 		json_add_str(login, "refresh_token", refresh);
 		/* tokens of whoever was here before */
 		if (en->o.cache_path != NULL)
@@ -285,8 +290,8 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 		if (wait_s(l, began, interval, e) < 0)
 			break;
 		if (now_ms() - began >= life * 1000) {
-			err_set(e, ERR_TIMEOUT, "nobody entered the code within %lld s; run it again",
-				(long long)life);
+			err_set(e, ERR_TIMEOUT, "nobody entered the code within %lld s; run it "
+				"again", (long long)life);
 			break;
 		}
 		json_burn(answer);
@@ -312,7 +317,8 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 	return rc;
 }
 
-static int by_device(struct entra *en, const struct entra_login *l, const char *client, struct err *e)
+static int by_device(struct entra *en, const struct entra_login *l, const char *client,
+		     struct err *e)
 {
 	struct buf form = BUF_INIT(8192);
 	const char *uri, *user;
@@ -350,11 +356,12 @@ struct visit {
 static void visited(void *ctx, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/html; charset=utf-8", "Connection: close", "Cache-Control: no-store", NULL
+		"Content-Type: text/html; charset=utf-8", "Connection: close",
+		"Cache-Control: no-store", NULL
 	};
 	struct buf code = BUF_INIT(ENTRA_ANSWER_MAX), state = BUF_INIT(1024), error = BUF_INIT(256),
 		text = BUF_INIT(2048);
-	struct str page = STR("<!DOCTYPE html><title>azswarm</title><p>This sign-in did not work; azswarm says why.");
+	struct str page = STR(PAGE_HEAD "This sign-in did not work; azswarm says why.");
 	struct visit *v = ctx;
 	unsigned status = 400;
 	bool has_code = http_x_param(x, "code", &code);
@@ -365,15 +372,15 @@ static void visited(void *ctx, struct http_exchange *x)
 		http_x_answer(x, 404, fields + 1, STR_NULL);
 	} else {
 		if (!str_eqz(buf_str(&state), v->state)) {
-			err_set(v->e, ERR_AUTH, "what came back is not the answer to this sign-in (another "
-				"state); run it again");
+			err_set(v->e, ERR_AUTH, "what came back is not the answer to this "
+				"sign-in (another state); run it again");
 		} else if (!has_code) {
-			err_set(v->e, ERR_AUTH, "sign-in refused: %s%s%.600s", error.str, text.n ? ": " : "",
-				text.str);
+			err_set(v->e, ERR_AUTH, "sign-in refused: %s%s%.600s", error.str,
+				text.n ? ": " : "", text.str);
 		} else {
 			v->code = xstrdup(code.str);
 			status = 200;
-			page = STR("<!DOCTYPE html><title>azswarm</title><p>azswarm goes on. This window may be closed.");
+			page = STR(PAGE_HEAD "azswarm goes on. This window may be closed.");
 		}
 		http_x_answer(x, status, fields, page);
 	}
@@ -388,8 +395,8 @@ static char *await_code(int fd, const struct entra_login *l, const char *state, 
 {
 	struct visit v = { .state = state, .e = e };
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .max_conns = 1, .idle_ms = VISIT_MS, .body_ms = VISIT_MS,
-		.handle = visited, .ctx = &v,
+		.listen_fd = -1, .stop_fd = -1, .max_conns = 1, .idle_ms = VISIT_MS,
+		.body_ms = VISIT_MS, .handle = visited, .ctx = &v,
 	};
 	int64_t began = now_ms();
 
@@ -398,8 +405,8 @@ static char *await_code(int fd, const struct entra_login *l, const char *state, 
 		int one;
 
 		if (now_ms() - began > BROWSER_LIMIT_S * 1000) {
-			err_set(e, ERR_TIMEOUT, "nobody signed in within %d s; run it again, or with "
-				"--device-code", BROWSER_LIMIT_S);
+			err_set(e, ERR_TIMEOUT, "nobody signed in within %d s; run it again, "
+				"or with --device-code", BROWSER_LIMIT_S);
 			break;
 		}
 		l->tick(l->ctx, now_ms() - began);
@@ -426,8 +433,8 @@ static void random_text(struct buf *b)
  * browser. */
 static void open_browser(const char *url)
 {
-	static const char script[] = "for b in $BROWSER xdg-open wslview; do command -v $b >/dev/null && "
-		"{ $b \"$0\" >/dev/null 2>&1 & exit; }; done";
+	static const char script[] = "for b in $BROWSER xdg-open wslview; do "
+		"command -v $b >/dev/null && { $b \"$0\" >/dev/null 2>&1 & exit; }; done";
 	const char *const argv[] = { "sh", "-c", script, url, NULL };
 	struct err ignored = ERR_INIT;
 	int status;
@@ -437,7 +444,9 @@ static void open_browser(const char *url)
 
 bool entra_browser_here(void)
 {
-	static const char *const signs[] = { "BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME" };
+	static const char *const signs[] = {
+		"BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME",
+	};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
 		if (getenv(signs[i]) != NULL && *getenv(signs[i]) != '\0')
@@ -445,7 +454,8 @@ bool entra_browser_here(void)
 	return false;
 }
 
-static int by_browser(struct entra *en, const struct entra_login *l, const char *client, struct err *e)
+static int by_browser(struct entra *en, const struct entra_login *l, const char *client,
+		      struct err *e)
 {
 	struct buf state = BUF_INIT(64), verifier = BUF_INIT(64), challenge = BUF_INIT(64);
 	struct buf url = BUF_INIT(8192), query = BUF_INIT(8192), form = BUF_INIT(ENTRA_ANSWER_MAX);

@@ -147,7 +147,7 @@ static void remember(const struct node_config *c, const char *name, const char *
 	struct err e = ERR_INIT;
 
 	if (dir_make(c->run_dir, 0700, &e) < 0 || file_write(path, str_of(text), 0600, &e) < 0)
-		say("%s", e.msg);
+		daemon_say("%s", e.msg);
 	free(path);
 }
 
@@ -181,7 +181,7 @@ static bool leave_runs(const struct node_config *c)
 	bool runs = stat(path, &st) == 0;
 
 	if (runs && (unix_time() - (int64_t)st.st_mtime) * 1000 > LEAVE_FILE_MS) {
-		say("agent leave ended long ago, and this still runs: joining again");
+		daemon_say("agent leave ended long ago, and this still runs: joining again");
 		unlink(path);
 		runs = false;
 	}
@@ -243,8 +243,8 @@ static void joined(struct agent *a, const char *id)
 	memcpy(a->joined_id, id, strlen(id) + 1);
 	pthread_mutex_unlock(&a->lock);
 	remember(&a->config, "joined", id);
-	say("joined the swarm as node %s", id);
-	notify("STATUS=in the swarm");
+	daemon_say("joined the swarm as node %s", id);
+	daemon_notify("STATUS=in the swarm");
 }
 
 /* Is the engine there, and what does it say?  Cheap when nothing is due. */
@@ -310,9 +310,9 @@ static void stop_task(struct agent *a, const char *task)
 	/* its own grace period, and then some */
 	a->docker.timeout_ms = STOP_TASK_MS;
 	if (docker_task_stop(&a->docker, task, &e) < 0)
-		say("stopping task %s: %s", task, e.msg);
+		daemon_say("stopping task %s: %s", task, e.msg);
 	else
-		say("task %s stopped, to begin on another node", task);
+		daemon_say("task %s stopped, to begin on another node", task);
 	a->docker.timeout_ms = timeout_ms;
 }
 
@@ -400,7 +400,7 @@ static int join(struct agent *a, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&a->docker, address_towards(c->masters[master], own) ? own : NULL,
+	if (docker_swarm_join(&a->docker, daemon_way_to(c->masters[master], own) ? own : NULL,
 			      remote, token, e) < 0) {
 		err_in(e, "joining the swarm of %s", remote);
 		goto out;
@@ -413,8 +413,8 @@ out:
 
 static int leave(struct agent *a, struct agent_view *v, const char *why, struct err *e)
 {
-	say("leaving the swarm: %s", why);
-	notify("STATUS=joining");
+	daemon_say("leaving the swarm: %s", why);
+	daemon_notify("STATUS=joining");
 	/* a worker's engine, and a helper said so: nothing is lost by force */
 	if (docker_swarm_leave(&a->docker, true, e) < 0)
 		return err_in(e, "leaving the swarm");
@@ -467,7 +467,7 @@ static int come_back(struct agent *a, struct agent_view *v, struct err *e)
 		rc = err_set(e, ERR_DOCKER, "coming back into service: %s (%u)",
 			     json_str_opt(doc, "error", http_reason(status)), status);
 	if (rc == 0) {
-		say("this machine is up again: back into service");
+		daemon_say("this machine is up again: back into service");
 		v->says_leaving = false;
 	}
 	json_free(doc);
@@ -532,7 +532,7 @@ static void *watch(void *ctx)
 
 		if (interrupt_requested())
 			break;
-		complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
+		daemon_complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
 		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS), &stopped) < 0)
 			break;
 	}
@@ -541,7 +541,7 @@ static void *watch(void *ctx)
 
 /* ---- telling --------------------------------------------------------------- */
 
-static void handle(void *ctx, struct http_exchange *x)
+static void agent_handle(void *ctx, struct http_exchange *x)
 {
 	static const char *const fields[] = {
 		"Content-Type: application/json", "Cache-Control: no-store", NULL,
@@ -577,12 +577,12 @@ static void handle(void *ctx, struct http_exchange *x)
 	buf_release(&b);
 }
 
-static int serve(struct agent *a, struct err *e)
+static int agent_serve(struct agent *a, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1, .max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX, .body_max = 1024,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = a,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = agent_handle, .ctx = a,
 	};
 	unsigned port = a->config.health_port;
 	pthread_t watcher;
@@ -601,10 +601,10 @@ static int serve(struct agent *a, struct err *e)
 		imds_stop(&a->imds);
 		return err_set(e, ERR_IO, "no thread to watch the engine with");
 	}
-	notify("READY=1\nSTATUS=joining");
-	say("agent: health on %s port %u", a->config.listen, port);
+	daemon_notify("READY=1\nSTATUS=joining");
+	daemon_say("agent: health on %s port %u", a->config.listen, port);
 	rc = http_serve(&s, e);
-	notify("STOPPING=1");
+	daemon_notify("STOPPING=1");
 	interrupt_request();
 	pthread_join(watcher, NULL);
 	imds_stop(&a->imds);
@@ -634,9 +634,9 @@ int agent_run(const char *config, const char *version, struct err *e)
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	registry = registry_start("/proc/self/exe", version, 0);
-	rc = serve(a, e);
+	rc = agent_serve(a, e);
 	if (rc == 0)
-		say("agent: stopped");
+		daemon_say("agent: stopped");
 out:
 	registry_stop(registry);
 	docker_release(&a->docker);
@@ -699,7 +699,7 @@ static int way_out(struct leaving *l, struct err *e)
 		struct err once = ERR_INIT;
 
 		if (strcmp(stage, told) != 0)
-			say("agent leave: %s, after %lld s", stage, (long long)(now_ms() - began) / 1000);
+			daemon_say("agent leave: %s, after %lld s", stage, (long long)(now_ms() - began) / 1000);
 		memcpy(told, stage, sizeof(told));
 		if (sleep_until(now_ms() + LEAVE_LOOK_MS, e) < 0)
 			return -1;
@@ -710,7 +710,7 @@ static int way_out(struct leaving *l, struct err *e)
 			return err_set(e, ERR_NET, "%s", once.msg);
 	}
 	if (rc == 0)
-		say("agent leave: %s, after %lld s",
+		daemon_say("agent leave: %s, after %lld s",
 		    strcmp(stage, "out") != 0 ? "no time is left, going with tasks still here" :
 		    cut ? "out, although not all tasks ran elsewhere in time" : "out",
 		    (long long)(now_ms() - began) / 1000);
@@ -743,7 +743,7 @@ static int go(struct leaving *l, struct err *e)
 	if (docker_info(&l->docker, &info, e) < 0)
 		return -1;
 	if (info.state == DOCKER_SWARM_INACTIVE) {
-		say("agent leave: in no swarm");
+		daemon_say("agent leave: in no swarm");
 		return 0;
 	}
 	memcpy(l->id, info.node_id, sizeof(l->id));
@@ -753,19 +753,19 @@ static int go(struct leaving *l, struct err *e)
 		return -1;
 	}
 	if (rc < 0) {
-		say("agent leave: not drained: %s", asked.msg);
+		daemon_say("agent leave: not drained: %s", asked.msg);
 		/* the load balancer, at least */
 		if (sleep_until(l->began_ms + l->config.settle_ms, e) < 0)
 			return -1;
 	}
 	if (info.manager || l->config.manager) {
-		say("agent leave: a manager stays in the swarm that it manages");
+		daemon_say("agent leave: a manager stays in the swarm that it manages");
 		return 0;
 	}
 	l->docker.timeout_ms = l->deadline_ms - LEAVE_TOLD_MS - now_ms();
 	if (docker_swarm_leave(&l->docker, false, e) < 0)
 		return -1;
-	say("agent leave: left the swarm, was node %s", l->id);
+	daemon_say("agent leave: left the swarm, was node %s", l->id);
 	if (rc == 0)
 		tell_left(l);
 	return 0;

@@ -19,7 +19,7 @@
 int ask_init(struct ask *a, const struct node_config *c, struct err *e)
 {
 	*a = (struct ask){ .config = c, .skip = LAYOUT_MASTERS_MAX };
-	if (own_name(a->name, e) < 0)
+	if (daemon_own_name(a->name, e) < 0)
 		return -1;
 	a->trust = tls_trust_pin(c->pin);
 	return 0;

@@ -23,7 +23,7 @@
 #define LINE_MAX_N 1024
 #define COMPLAIN_AGAIN_MS (5 * 60 * 1000)
 
-void say(const char *fmt, ...)
+void daemon_say(const char *fmt, ...)
 {
 	struct buf text = BUF_INIT(LINE_MAX_N), line = BUF_INIT(4 * LINE_MAX_N);
 	size_t at = 0;
@@ -46,12 +46,12 @@ void say(const char *fmt, ...)
 	buf_release(&line);
 }
 
-void complain(struct complaint *c, const char *text, int64_t now_ms)
+void daemon_complain(struct complaint *c, const char *text, int64_t now_ms)
 {
 	struct str s = str_head(str_of(text), sizeof(c->text) - 1);
 
 	if (s.n != 0 && (!str_eqz(s, c->text) || now_ms - c->told_ms >= COMPLAIN_AGAIN_MS)) {
-		say("%s", text);
+		daemon_say("%s", text);
 		c->told_ms = now_ms;
 	}
 	memcpy(c->text, s.p, s.n);
@@ -77,7 +77,7 @@ int daemon_init(struct err *e)
 	return 0;
 }
 
-void notify(const char *state)
+void daemon_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -124,7 +124,7 @@ static bool address_of(const char *text, unsigned port, union address *a, sockle
 	return false;
 }
 
-bool is_own_address(const char *addr)
+bool daemon_is_own(const char *addr)
 {
 	union address a;
 	socklen_t n;
@@ -141,7 +141,7 @@ bool is_own_address(const char *addr)
 	return own;
 }
 
-bool address_towards(const char *addr, char out[48])
+bool daemon_way_to(const char *addr, char out[48])
 {
 	union address a;
 	socklen_t n;
@@ -164,7 +164,7 @@ bool address_towards(const char *addr, char out[48])
 	return ok;
 }
 
-int own_name(char out[65], struct err *e)
+int daemon_own_name(char out[65], struct err *e)
 {
 	if (gethostname(out, 65) < 0)
 		return err_sys(e, ERR_IO, "the machine's name");

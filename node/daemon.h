@@ -9,7 +9,7 @@
 /* What helper and agent share as services of systemd. */
 
 /* One line to stderr, which is the journal; control characters as '?'. */
-void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void daemon_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * A complaint that comes again and again is told when it changes, and every
@@ -19,7 +19,7 @@ struct complaint {
 	char text[256];
 	int64_t told_ms;
 };
-void complain(struct complaint *c, const char *text, int64_t now_ms);
+void daemon_complain(struct complaint *c, const char *text, int64_t now_ms);
 
 /* SIGTERM and SIGINT end all waits; SIGPIPE is ignored. */
 int daemon_init(struct err *e);
@@ -28,14 +28,14 @@ int daemon_init(struct err *e);
  * Tell systemd ("READY=1", "STATUS=...", "STOPPING=1") on $NOTIFY_SOCKET;
  * without one nothing happens.  Never blocks.
  */
-void notify(const char *state);
+void daemon_notify(const char *state);
 
 /* Whether addr is one of this machine's own addresses. */
-bool is_own_address(const char *addr);
+bool daemon_is_own(const char *addr);
 /* The address that traffic to addr leaves from; false when there is no way. */
-bool address_towards(const char *addr, char out[48]);
+bool daemon_way_to(const char *addr, char out[48]);
 
 /* The machine's name, as Docker tells it to its swarm. */
-int own_name(char out[65], struct err *e);
+int daemon_own_name(char out[65], struct err *e);
 
 #endif

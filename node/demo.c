@@ -374,7 +374,7 @@ static const struct {
 	{ "/healthz", healthz },
 };
 
-static void handle(void *ctx, struct http_exchange *x)
+static void demo_handle(void *ctx, struct http_exchange *x)
 {
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 	struct demo *d = ctx;
@@ -429,7 +429,8 @@ int demo_run(const char *version, struct err *e)
 	struct demo *d = xcalloc(1, sizeof(*d));
 	struct http_server s = {
 		.listen_fd = -1, .stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 4096,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .stack = STACK, .handle = handle, .ctx = d,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .stack = STACK,
+		.handle = demo_handle, .ctx = d,
 	};
 	unsigned port;
 	int rc = -1;
@@ -442,7 +443,7 @@ int demo_run(const char *version, struct err *e)
 	s.listen_fd = tcp_listen("0.0.0.0", &port, NULL, e);
 	if (s.listen_fd < 0)
 		goto out;
-	say("demo: %s listens on port %u", d->host, port);
+	daemon_say("demo: %s listens on port %u", d->host, port);
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 	if (rc < 0 && e->kind == ERR_INTR) {

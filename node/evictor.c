@@ -173,14 +173,14 @@ static int go_on(struct evictor *v, struct docker *d,
 		return 0;
 	case EVICT_RETURN:
 		*acted = true;
-		say("node %s (%s) was to go and is still here: back into service",
+		daemon_say("node %s (%s) was to go and is still here: back into service",
 		    node->hostname, node->id);
 		return evictor_return(d, node, e);
 	case EVICT_MOVE:
 		break;
 	}
 	*acted = true;
-	say("node %s (%s): %s%s", node->hostname, node->id,
+	daemon_say("node %s (%s): %s%s", node->hostname, node->id,
 	    next.stage == EVICT_DRAIN ? "the load balancer has let go, draining" :
 					"out of service",
 	    !next.cut ? "" :
@@ -215,7 +215,7 @@ static int grant(struct docker *d, const struct docker_node *nodes, size_t n,
 		begun.stage = EVICT_QUIET;
 		begun.since_s = unix_time();
 		*acted = true;
-		say("node %s (%s) goes, for the %s: unhealthy first",
+		daemon_say("node %s (%s) goes, for the %s: unhealthy first",
 		    nodes[i].hostname, nodes[i].id, evict_by_name(begun.by));
 		rc = evictor_set(d, &nodes[i], &begun, NULL, e);
 	}

@@ -168,7 +168,7 @@ static int found(struct helper *h, struct err *e)
 
 	if (docker_swarm_init(&h->docker, &spec, e) < 0)
 		return err_in(e, "founding a swarm");
-	say("founded a swarm, advertised at %s", spec.advertise);
+	daemon_say("founded a swarm, advertised at %s", spec.advertise);
 	return 0;
 }
 
@@ -206,7 +206,7 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 	if (docker_swarm_join(&h->docker, h->self < LAYOUT_MASTERS_MAX ?
 			      h->config.masters[h->self] : NULL, remote, token, e) < 0)
 		goto out;
-	say("joined the swarm of %s as a manager", remote);
+	daemon_say("joined the swarm of %s as a manager", remote);
 	rc = 1;
 out:
 	json_burn(doc);
@@ -253,13 +253,13 @@ static void see_to_ingress(struct helper *h)
 		return;
 	if (docker_ingress(&h->docker, c->ingress, c->mtu, now_ms() + INGRESS_MS, &changed, &e) < 0) {
 		h->ingress_tries++;
-		say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress, c->mtu, e.msg,
-		    h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
+		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress,
+			   c->mtu, e.msg, h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
 		return;
 	}
 	h->ingress_tries = INGRESS_TRIES;
 	if (changed)
-		say("made the ingress network: %s, MTU %u", c->ingress, c->mtu);
+		daemon_say("made the ingress network: %s, MTU %u", c->ingress, c->mtu);
 }
 
 static int act(struct helper *h, const struct docker_node *node, struct table_verdict v,
@@ -276,20 +276,22 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 			return err_in(e, "removing node %s (%s)", node->hostname, node->id);
 		err_clear(e);
 		count(h, COUNT_REMOVED);
-		say("node %s (%s) removed: %s", node->hostname, node->id, table_why_text(v.why));
+		daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
+			   table_why_text(v.why));
 		return 0;
 	case TABLE_DEMOTE:
 		change = (struct docker_node_change){ .role = "worker" };
 		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
 			return err_in(e, "demoting node %s (%s)", node->hostname, node->id);
 		count(h, COUNT_DEMOTED);
-		say("manager %s (%s) demoted: %s", node->hostname, node->id, table_why_text(v.why));
+		daemon_say("manager %s (%s) demoted: %s", node->hostname, node->id,
+			   table_why_text(v.why));
 		return 0;
 	case TABLE_RESTORE:
 		if (evictor_return(&h->docker, node, e) < 0)
 			return -1;
 		count(h, COUNT_RESTORED);
-		say("node %s (%s) is %s again: %s", node->hostname, node->id,
+		daemon_say("node %s (%s) is %s again: %s", node->hostname, node->id,
 		    docker_availability_name(node->before), table_why_text(v.why));
 		return 0;
 	}
@@ -419,9 +421,9 @@ static void *keep(void *ctx)
 		pthread_mutex_unlock(&h->lock);
 		if (rc < 0)
 			count(h, COUNT_FAILED_PASSES);
-		complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
+		daemon_complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
 		if (active != was_active)
-			notify(active ? "STATUS=manager of a swarm" : "STATUS=no swarm");
+			daemon_notify(active ? "STATUS=manager of a swarm" : "STATUS=no swarm");
 		was_active = active;
 		wait_kicked(h, now_ms() + (!active ? PASS_WAIT_MS : soon ? PASS_SOON_MS : PASS_MS));
 	}
@@ -518,7 +520,7 @@ static bool pay(struct helper *h, const char *addr, int64_t cost)
 	return ok;
 }
 
-struct call {
+struct helper_call {
 	struct helper *h;
 	struct http_exchange *x;
 	struct auth_caller caller;
@@ -527,7 +529,7 @@ struct call {
 	struct str rest;		/* of the path, behind the route's own */
 };
 
-static void do_nonce(struct call *c)
+static void do_nonce(struct helper_call *c)
 {
 	char nonce[AUTH_NONCE_HEX + 1];
 	cJSON *doc = cJSON_CreateObject();
@@ -538,7 +540,7 @@ static void do_nonce(struct call *c)
 	answer_doc(c->x, 200, doc);
 }
 
-static void join(struct call *c, bool manager)
+static void join(struct helper_call *c, bool manager)
 {
 	struct helper *h = c->h;
 	struct buf token = BUF_INIT(256), remote = BUF_INIT(64);
@@ -571,19 +573,20 @@ static void join(struct call *c, bool manager)
 		json_add_str(doc, "cluster", cluster);
 		answer_doc(c->x, 200, doc);
 		count(h, COUNT_TOKENS);
-		say("%s token handed to %s at %s", manager ? "manager" : "worker", c->caller.name, c->addr);
+		daemon_say("%s token handed to %s at %s", manager ? "manager" : "worker",
+			   c->caller.name, c->addr);
 	}
 	docker_release(&d);
 	buf_burn(&token);
 	buf_release(&remote);
 }
 
-static void do_join_worker(struct call *c)
+static void do_join_worker(struct helper_call *c)
 {
 	join(c, false);
 }
 
-static void do_join_manager(struct call *c)
+static void do_join_manager(struct helper_call *c)
 {
 	join(c, true);
 }
@@ -648,7 +651,8 @@ static bool row_named(const struct helper *h, struct str word, bool by_name,
  * answer is given here.  The shared secret says that the caller is a node of
  * the cluster; name and address say which.
  */
-static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, size_t *n_nodes)
+static bool own_row(struct helper_call *c, int64_t age_ms, struct docker_node *node,
+		    size_t *n_nodes)
 {
 	struct helper *h = c->h;
 	struct err e = ERR_INIT;
@@ -687,7 +691,7 @@ static bool own_row(struct call *c, int64_t age_ms, struct docker_node *node, si
 	if (why.n > 0) {
 		if (status == 403) {
 			count(h, COUNT_REFUSED);
-			say("refused %s at %s: %s", c->caller.name, c->addr, why.str);
+			daemon_say("refused %s at %s: %s", c->caller.name, c->addr, why.str);
 		}
 		answer_error(c->x, status, why.str);
 	}
@@ -710,7 +714,7 @@ static void add_way(cJSON *doc, const struct docker_node *node)
 	json_add_bool(doc, "cut", ev.cut);
 }
 
-static void do_node(struct call *c)
+static void do_node(struct helper_call *c)
 {
 	struct docker_node node;
 	size_t n;
@@ -746,7 +750,7 @@ static unsigned seconds_param(const struct http_exchange *x, const char *name)
 }
 
 /* Who wants it: our own socket is the operator's, a machine says why. */
-static enum evict_by asked_by(const struct call *c)
+static enum evict_by asked_by(const struct helper_call *c)
 {
 	enum evict_by by = EVICT_BY_SHUTDOWN;
 	struct buf b = BUF_INIT(16);
@@ -760,7 +764,7 @@ static enum evict_by asked_by(const struct call *c)
 	return by;
 }
 
-static void answer_way(struct call *c, const struct docker_node *node, struct buf *names)
+static void answer_way(struct helper_call *c, const struct docker_node *node, struct buf *names)
 {
 	cJSON *doc = cJSON_CreateObject(), *list;
 	struct evict_load load;
@@ -803,7 +807,7 @@ static int what_is_lost(struct helper *h, struct docker *d, const struct docker_
 	return rc;
 }
 
-static void do_evict(struct call *c)
+static void do_evict(struct helper_call *c)
 {
 	struct buf names = BUF_INIT(32u << 10), text = BUF_INIT(EVICT_TEXT_MAX);
 	struct evict ev, old;
@@ -835,7 +839,7 @@ static void do_evict(struct call *c)
 		answer_err(c->x, &e);
 	} else {
 		count(c->h, COUNT_DRAINS);
-		say("node %s (%s) is to go, for the %s", node.hostname, node.id,
+		daemon_say("node %s (%s) is to go, for the %s", node.hostname, node.id,
 		    evict_by_name(ev.by));
 		evict_write(&ev, &text);
 		memcpy(node.evict, text.str, text.n + 1);
@@ -847,7 +851,7 @@ static void do_evict(struct call *c)
 	buf_release(&text);
 }
 
-static void do_evict_progress(struct call *c)
+static void do_evict_progress(struct helper_call *c)
 {
 	struct docker_node node;
 
@@ -855,7 +859,7 @@ static void do_evict_progress(struct call *c)
 		answer_way(c, &node, NULL);
 }
 
-static void do_return(struct call *c)
+static void do_return(struct helper_call *c)
 {
 	struct docker_node node;
 	struct docker d;
@@ -868,7 +872,7 @@ static void do_return(struct call *c)
 	if (evictor_return(&d, &node, &e) < 0) {
 		answer_err(c->x, &e);
 	} else {
-		say("node %s (%s) stays: back into service", node.hostname, node.id);
+		daemon_say("node %s (%s) stays: back into service", node.hostname, node.id);
 		node.evict[0] = '\0';
 		if (node.leaving)
 			node.availability = node.before;
@@ -880,7 +884,7 @@ static void do_return(struct call *c)
 
 /* ---- for the operator, on the unix socket ---- */
 
-static void do_nodes(struct call *c)
+static void do_nodes(struct helper_call *c)
 {
 	struct helper *h = c->h;
 	cJSON *list, *row;
@@ -911,7 +915,7 @@ static void do_nodes(struct call *c)
 	answer_doc(c->x, 200, list);
 }
 
-static void do_health(struct call *c)
+static void do_health(struct helper_call *c)
 {
 	struct docker_node node;
 	struct err e = ERR_INIT;
@@ -932,7 +936,7 @@ static void do_health(struct call *c)
 	answer_doc(c->x, 200, doc);
 }
 
-static void do_stop(struct call *c)
+static void do_stop(struct helper_call *c)
 {
 	struct buf task = BUF_INIT(31);
 	struct docker_node_change change = { .labels = { { DOCKER_LABEL_STOP, NULL } } };
@@ -960,7 +964,7 @@ static void do_stop(struct call *c)
 	buf_release(&task);
 }
 
-static void do_left(struct call *c)
+static void do_left(struct helper_call *c)
 {
 	struct docker_node node;
 	cJSON *doc;
@@ -974,14 +978,14 @@ static void do_left(struct call *c)
 	pthread_mutex_lock(&c->h->lock);
 	table_left(&c->h->table, node.id);
 	pthread_mutex_unlock(&c->h->lock);
-	say("node %s (%s) has left", node.hostname, node.id);
+	daemon_say("node %s (%s) has left", node.hostname, node.id);
 	doc = cJSON_CreateObject();
 	json_add_str(doc, "id", node.id);
 	answer_doc(c->x, 200, doc);
 	kick(c->h);
 }
 
-static void do_healthz(struct call *c)
+static void do_healthz(struct helper_call *c)
 {
 	struct helper *h = c->h;
 	bool good;
@@ -1020,7 +1024,7 @@ static void metric_nodes(struct buf *b, struct helper *h)
 	metric(b, "azswarm_managers", "gauge", "Managers of the swarm.", managers);
 }
 
-static void do_metrics(struct call *c)
+static void do_metrics(struct helper_call *c)
 {
 	static const char *const fields[] = {
 		"Content-Type: text/plain; version=0.0.4; charset=utf-8", NULL,
@@ -1051,7 +1055,7 @@ enum right { ANYBODY, NODES, MANAGERS, LOCAL };
 static const struct route {
 	const char *method, *path;	/* a path that ends in '/' has a rest */
 	enum right right;
-	void (*run)(struct call *c);
+	void (*run)(struct helper_call *c);
 } routes[] = {
 	{ "GET", "/nonce", ANYBODY, do_nonce },
 	{ "GET", "/healthz", ANYBODY, do_healthz },
@@ -1081,7 +1085,7 @@ static bool route_path(const struct route *r, struct str path, struct str *rest)
 }
 
 /* NULL when answered. */
-static const struct route *route_find(struct call *c)
+static const struct route *route_find(struct helper_call *c)
 {
 	const struct http_head *head = http_x_head(c->x);
 	bool known = false;
@@ -1098,7 +1102,7 @@ static const struct route *route_find(struct call *c)
 	return NULL;
 }
 
-static bool authenticated(struct call *c, const struct route *r)
+static bool authenticated(struct helper_call *c, const struct route *r)
 {
 	const struct http_head *head = http_x_head(c->x);
 	enum auth_result a = auth_check(&c->h->auth, &c->h->config, head->method, head->target,
@@ -1109,12 +1113,12 @@ static bool authenticated(struct call *c, const struct route *r)
 	count(c->h, COUNT_REFUSED);
 	pay(c->h, c->addr, REFUSAL_COST);
 	if (a == AUTH_OK) {
-		say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
-		    c->addr);
+		daemon_say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
+			   c->addr);
 		answer_error(c->x, 403, "the worker secret does not give a manager token");
 	} else {
 		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
-			say("refused a request from %s: %s", c->addr, auth_text(a));
+			daemon_say("refused a request from %s: %s", c->addr, auth_text(a));
 		answer_error(c->x, a == AUTH_BUSY ? 503 : 401, auth_text(a));
 	}
 	return false;
@@ -1122,7 +1126,7 @@ static bool authenticated(struct call *c, const struct route *r)
 
 static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 {
-	struct call c = { .h = h, .x = x, .local = local };
+	struct helper_call c = { .h = h, .x = x, .local = local };
 	struct buf body = BUF_INIT(BODY_MAX);
 	struct err e = ERR_INIT;
 	const struct route *r;
@@ -1148,12 +1152,12 @@ static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 	buf_release(&body);
 }
 
-static void handle(void *ctx, struct http_exchange *x)
+static void helper_handle(void *ctx, struct http_exchange *x)
 {
 	answer_one(ctx, x, false);
 }
 
-static void handle_local(void *ctx, struct http_exchange *x)
+static void helper_handle_local(void *ctx, struct http_exchange *x)
 {
 	answer_one(ctx, x, true);
 }
@@ -1236,13 +1240,13 @@ struct local {
 	bool runs;
 };
 
-static void *serve_local(void *ctx)
+static void *helper_serve_local(void *ctx)
 {
 	struct err e = ERR_INIT;
 	const struct local *l = ctx;
 
 	if (http_serve(&l->server, &e) < 0 && e.kind != ERR_INTR)
-		say("the helper's socket: %s", e.msg);
+		daemon_say("the helper's socket: %s", e.msg);
 	return NULL;
 }
 
@@ -1254,7 +1258,7 @@ static void local_start(struct local *l, struct helper *h)
 
 	*l = (struct local){ .server = {
 		.stop_fd = -1, .max_conns = 8, .body_max = BODY_MAX,
-		.idle_ms = LOCAL_IDLE_MS, .body_ms = IDLE_MS, .handle = handle_local, .ctx = h,
+		.idle_ms = LOCAL_IDLE_MS, .body_ms = IDLE_MS, .handle = helper_handle_local, .ctx = h,
 	} };
 	if (path[0] == '\0')
 		return;
@@ -1264,9 +1268,9 @@ static void local_start(struct local *l, struct helper *h)
 	if (l->server.listen_fd >= 0 && chmod(path, 0660) < 0)
 		err_sys(&e, ERR_IO, "%s", path);
 	l->runs = l->server.listen_fd >= 0 && e.kind == ERR_NONE &&
-		  pthread_create(&l->thread, NULL, serve_local, l) == 0;
+		  pthread_create(&l->thread, NULL, helper_serve_local, l) == 0;
 	if (!l->runs) {
-		say("no socket for the operator: %s", e.msg);
+		daemon_say("no socket for the operator: %s", e.msg);
 		if (l->server.listen_fd >= 0)
 			close(l->server.listen_fd);
 	}
@@ -1281,13 +1285,13 @@ static void local_stop(struct local *l, const struct helper *h)
 	unlink(h->config.helper_socket);
 }
 
-static int serve(struct helper *h, struct err *e)
+static int helper_serve(struct helper *h, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1, .max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX, .body_max = BODY_MAX,
 		.idle_ms = IDLE_MS, .body_ms = IDLE_MS,
-		.wrap = wrap, .handle = handle, .failed = failed, .ctx = h,
+		.wrap = wrap, .handle = helper_handle, .failed = failed, .ctx = h,
 	};
 	unsigned port = h->config.helper_port;
 	struct local local;
@@ -1302,10 +1306,10 @@ static int serve(struct helper *h, struct err *e)
 		return err_set(e, ERR_IO, "no thread to keep the swarm with");
 	}
 	local_start(&local, h);
-	notify("READY=1\nSTATUS=no swarm yet");
-	say("helper: answering on %s port %u", h->config.listen, port);
+	daemon_notify("READY=1\nSTATUS=no swarm yet");
+	daemon_say("helper: answering on %s port %u", h->config.listen, port);
 	rc = http_serve(&s, e);
-	notify("STOPPING=1");
+	daemon_notify("STOPPING=1");
 	interrupt_request();
 	kick(h);
 	pthread_join(keeper, NULL);
@@ -1333,15 +1337,15 @@ int helper_run(const char *config, struct err *e)
 		goto out;
 	h->self = LAYOUT_MASTERS_MAX;
 	for (unsigned i = 0; i < h->config.n_masters; i++)
-		if (is_own_address(h->config.masters[i]))
+		if (daemon_is_own(h->config.masters[i]))
 			h->self = i;
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	h->evictor.health_port = h->config.health_port;
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = ENGINE_MS;
-	rc = serve(h, e);
+	rc = helper_serve(h, e);
 	if (rc == 0)
-		say("helper: stopped");
+		daemon_say("helper: stopped");
 out:
 	helper_free(h);
 	return rc;

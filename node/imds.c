@@ -70,7 +70,7 @@ static void go(struct imds *m, const struct events_verdict *v)
 				EVICT_LIMIT_S :
 				v->seconds_left - EVICT_QUIET_S - KEEP_S;
 
-	say("Azure announces: %s%s", event_type_name(v->type),
+	daemon_say("Azure announces: %s%s", event_type_name(v->type),
 	    v->seconds_left < 0	 ? "" :
 	    v->seconds_left == 0 ? ", now" :
 				   ", soon");
@@ -87,7 +87,7 @@ static void go(struct imds *m, const struct events_verdict *v)
 	}
 	docker_release(&d);
 	if (e.kind != ERR_NONE)
-		say("taking this node out of service: %s", e.msg);
+		daemon_say("taking this node out of service: %s", e.msg);
 }
 
 /* Out, as a worker: it leaves the swarm, so that nobody waits for it. */
@@ -100,12 +100,12 @@ static void leave(struct imds *m)
 	if (engine_info(m, &d, &info, &e) == 0 &&
 	    info.state != DOCKER_SWARM_INACTIVE && !info.manager &&
 	    !m->config->manager && docker_swarm_leave(&d, false, &e) == 0) {
-		say("left the swarm, was node %s", m->node_id);
+		daemon_say("left the swarm, was node %s", m->node_id);
 		ask_helper(m, "POST", "/left/", "", NULL, &e);
 	}
 	docker_release(&d);
 	if (e.kind != ERR_NONE)
-		say("leaving the swarm: %s", e.msg);
+		daemon_say("leaving the swarm: %s", e.msg);
 }
 
 /* How far is it?  Without an answer in time it goes all the same. */
@@ -121,7 +121,7 @@ static void look_way(struct imds *m)
 		return;
 	if (strcmp(stage, "out") != 0 && m->node_id[0] != '\0' && !late)
 		return;
-	say("out of service%s", late && strcmp(stage, "out") != 0 ?
+	daemon_say("out of service%s", late && strcmp(stage, "out") != 0 ?
 					": no time is left, tasks are still here" :
 					"");
 	leave(m);
@@ -134,13 +134,13 @@ static void come_back(struct imds *m)
 	struct err e = ERR_INIT;
 	struct docker d;
 
-	say("what Azure announced does not happen: back into service");
+	daemon_say("what Azure announced does not happen: back into service");
 	if (engine_info(m, &d, &info, &e) == 0 &&
 	    strcmp(info.node_id, m->node_id) == 0 && m->node_id[0] != '\0')
 		ask_helper(m, "POST", "/return/", "", NULL, &e);
 	docker_release(&d);
 	if (e.kind != ERR_NONE)
-		say("coming back into service: %s", e.msg);
+		daemon_say("coming back into service: %s", e.msg);
 	m->way = EVENTS_IN_SERVICE;
 	m->n_approved = 0;
 	memset(m->approved, 0, sizeof(m->approved));
@@ -165,13 +165,13 @@ static void approve(struct imds *m, const struct events_verdict *v)
 			   buf_str(&body), now_ms() + USUAL_MS, &status, NULL,
 			   &e) == 0 &&
 	    status == 200) {
-		say("Azure may go on: %s", event_type_name(v->type));
+		daemon_say("Azure may go on: %s", event_type_name(v->type));
 		for (size_t i = 0;
 		     i < v->n_approve && m->n_approved < EVENTS_MAX; i++)
 			memcpy(m->approved[m->n_approved++], v->approve[i]->id,
 			       sizeof(m->approved[0]));
 	} else {
-		say("telling Azure that it may go on: %s (%u)",
+		daemon_say("telling Azure that it may go on: %s (%u)",
 		    e.kind != ERR_NONE ? e.msg : http_reason(status), status);
 	}
 	json_free(doc);
@@ -280,7 +280,7 @@ static void *watch(void *ctx)
 					       BACKOFF_MAX_MS;
 		if (rc < 0)
 			err_in(&e, "metadata service");
-		complain(&complaint, rc < 0 ? e.msg : "", now_ms());
+		daemon_complain(&complaint, rc < 0 ? e.msg : "", now_ms());
 		if (sleep_until(now_ms() + pause, &stopped) < 0)
 			break;
 	}

@@ -38,15 +38,15 @@
 
 /* ---- what is shown --------------------------------------------------------- */
 
-void view_init(struct view *v, int64_t now)
+void monitor_view_init(struct monitor_view *v, int64_t now)
 {
-	*v = (struct view){ .now = now };
+	*v = (struct monitor_view){ .now = now };
 	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
 	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
 	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
 }
 
-void view_release(struct view *v)
+void monitor_view_release(struct monitor_view *v)
 {
 	buf_release(&v->nodes);
 	buf_release(&v->services_text);
@@ -83,9 +83,9 @@ static struct str at(const cJSON *doc, const char *path, size_t max)
 }
 
 /* Sorted by nothing: a cluster has few, and each is looked up once a task. */
-static struct view_service *service_of(struct view *v, struct str id)
+static struct monitor_view_service *service_of(struct monitor_view *v, struct str id)
 {
-	struct view_service *s;
+	struct monitor_view_service *s;
 
 	for (size_t i = 0; i < v->n_services; i++)
 		if (str_eqz(id, v->services[i].id))
@@ -95,7 +95,7 @@ static struct view_service *service_of(struct view *v, struct str id)
 	if ((v->n_services & (v->n_services + 1)) == 0)
 		v->services = xrealloc(v->services, (2 * v->n_services + 1) * sizeof(*s));
 	s = &v->services[v->n_services++];
-	*s = (struct view_service){ .running = 0 };
+	*s = (struct monitor_view_service){ .running = 0 };
 	memcpy(s->id, id.p, id.n);
 	return s;
 }
@@ -110,7 +110,7 @@ static bool is_any(struct str s, const char *list)
 	return false;
 }
 
-static void task_failed(struct view *v, struct view_service *s, const cJSON *task)
+static void task_failed(struct monitor_view *v, struct monitor_view_service *s, const cJSON *task)
 {
 	struct str why = at(task, "Status.Err", sizeof(s->failure) - 1);
 	int64_t when;
@@ -129,11 +129,11 @@ static void task_failed(struct view *v, struct view_service *s, const cJSON *tas
  * Shown is what shall run, and what still does although it shall not.  The
  * rest is history: of that only failures count, once per service.
  */
-int view_task(void *ctx, const cJSON *task, struct err *e)
+int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 {
-	struct view *v = ctx;
+	struct monitor_view *v = ctx;
 	struct str state = at(task, "Status.State", 32), desired = at(task, "DesiredState", 32);
-	struct view_service *s = service_of(v, at(task, "ServiceID", 32));
+	struct monitor_view_service *s = service_of(v, at(task, "ServiceID", 32));
 	bool ended = is_any(state, "complete shutdown failed rejected remove orphaned");
 	bool wanted = is_any(desired, "running ready accepted complete");
 	struct buf *b = &v->tasks;
@@ -164,9 +164,9 @@ int view_task(void *ctx, const cJSON *task, struct err *e)
 	return buf_check(b, "the list of tasks", e);
 }
 
-int view_node(void *ctx, const cJSON *node, struct err *e)
+int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 {
-	struct view *v = ctx;
+	struct monitor_view *v = ctx;
 	struct str addr = at(node, "Status.Addr", 64), manager = at(node, "ManagerStatus.Addr", 64);
 	struct buf *b = &v->nodes;
 	ptrdiff_t colon = str_rchr(manager, ':');
@@ -196,10 +196,10 @@ static int64_t clamp(int64_t v, int64_t max)
 	return v < 0 ? 0 : v > max ? max : v;
 }
 
-int view_service(void *ctx, const cJSON *service, struct err *e)
+int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 {
-	struct view *v = ctx;
-	struct view_service *s = service_of(v, at(service, "ID", 32));
+	struct monitor_view *v = ctx;
+	struct monitor_view_service *s = service_of(v, at(service, "ID", 32));
 	struct str image = at(service, "Spec.TaskTemplate.ContainerSpec.Image", 200), name;
 	const cJSON *mode = json_at(service, "Spec.Mode"), *ports, *port;
 	struct buf *b = &v->services_text;
@@ -237,7 +237,8 @@ int view_service(void *ctx, const cJSON *service, struct err *e)
 	return buf_check(b, "the list of services", e);
 }
 
-void view_write(const struct view *v, const char *title, const char *error, struct buf *out)
+void monitor_view_write(const struct monitor_view *v, const char *title, const char *error,
+			struct buf *out)
 {
 	buf_addc(out, '{');
 	member(out, "title", str_of(title));
@@ -268,7 +269,7 @@ struct monitor {
 	bool stopping;
 	/* the reader's own */
 	struct docker docker;
-	struct view view;
+	struct monitor_view view;
 	bool seen;			/* view holds something */
 };
 
@@ -298,7 +299,7 @@ static void publish(struct monitor *m, const char *error)
 	struct buf b = BUF_INIT(MONITOR_STATE_MAX);
 	struct state *s = xcalloc(1, sizeof(*s)), *old = NULL;
 
-	view_write(m->seen ? &m->view : NULL, m->title, error, &b);
+	monitor_view_write(m->seen ? &m->view : NULL, m->title, error, &b);
 	s->text.n = b.n;
 	s->bytes = buf_detach(&b);
 	s->text.p = s->bytes;
@@ -318,16 +319,16 @@ static void publish(struct monitor *m, const char *error)
 
 static int read_engine(struct monitor *m, struct err *e)
 {
-	struct view v;
+	struct monitor_view v;
 
-	view_init(&v, unix_time());
-	if (docker_each(&m->docker, "/tasks", view_task, &v, e) < 0 ||
-	    docker_each(&m->docker, "/nodes", view_node, &v, e) < 0 ||
-	    docker_each(&m->docker, "/services", view_service, &v, e) < 0) {
-		view_release(&v);
+	monitor_view_init(&v, unix_time());
+	if (docker_each(&m->docker, "/tasks", monitor_view_task, &v, e) < 0 ||
+	    docker_each(&m->docker, "/nodes", monitor_view_node, &v, e) < 0 ||
+	    docker_each(&m->docker, "/services", monitor_view_service, &v, e) < 0) {
+		monitor_view_release(&v);
 		return -1;
 	}
-	view_release(&m->view);
+	monitor_view_release(&m->view);
 	m->view = v;
 	m->seen = true;
 	return 0;
@@ -372,7 +373,7 @@ static void *reader(void *ctx)
 		if (read_engine(m, &e) < 0 && e.kind == ERR_INTR)
 			break;
 		restless = e.kind == ERR_NONE && m->view.restless;
-		complain(&complaint, e.msg, last);
+		daemon_complain(&complaint, e.msg, last);
 		publish(m, e.msg);
 	} while (wait_reading(m, last, restless));
 
@@ -558,7 +559,7 @@ static const struct {
 	{ "/icon.svg", "web/icon.svg", "image/svg+xml" },
 };
 
-static void handle(void *ctx, struct http_exchange *x)
+static void monitor_handle(void *ctx, struct http_exchange *x)
 {
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 	struct monitor *m = ctx;
@@ -611,11 +612,11 @@ static int settings(struct monitor *m, unsigned *port, struct err *e)
 	return 0;
 }
 
-static int serve(struct monitor *m, unsigned port, struct err *e)
+static int monitor_serve(struct monitor *m, unsigned port, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024, .idle_ms = IDLE_MS,
-		.body_ms = IDLE_MS, .stack = STACK, .handle = handle, .ctx = m,
+		.body_ms = IDLE_MS, .stack = STACK, .handle = monitor_handle, .ctx = m,
 	};
 	const char *address = getenv("LISTEN");
 	pthread_t threads[2];
@@ -633,7 +634,7 @@ static int serve(struct monitor *m, unsigned port, struct err *e)
 	if (pthread_create(&threads[1], NULL, listener, m) != 0) {
 		err_set(e, ERR_IO, "no thread to listen to the engine with");
 	} else {
-		say("monitor: listens on port %u", port);
+		daemon_say("monitor: listens on port %u", port);
 		rc = http_serve(&s, e);
 		interrupt_request();
 		pthread_join(threads[1], NULL);
@@ -660,7 +661,7 @@ int monitor_run(struct err *e)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&m->changed, &monotonic);
-	view_init(&m->view, 0);
+	monitor_view_init(&m->view, 0);
 	docker_init_unix(&m->docker, m->socket);
 	m->docker.timeout_ms = ENGINE_MS;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -671,12 +672,12 @@ int monitor_run(struct err *e)
 	if (daemon_init(e) < 0 || settings(m, &port, e) < 0)
 		goto out;
 	publish(m, "not read yet");
-	rc = serve(m, port, e);
+	rc = monitor_serve(m, port, e);
 out:
 	if (m->wake_fd >= 0)
 		close(m->wake_fd);
 	docker_release(&m->docker);
-	view_release(&m->view);
+	monitor_view_release(&m->view);
 	state_drop(m->state);
 	pthread_cond_destroy(&m->changed);
 	pthread_condattr_destroy(&monotonic);

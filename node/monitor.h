@@ -14,29 +14,30 @@
 #define MONITOR_STATE_MAX (8u << 20)	/* of the JSON */
 
 /* What one reading of the engine gathers, element by element. */
-struct view_service {
+struct monitor_view_service {
 	char id[32];
 	unsigned running, desired;
 	int64_t failed_at;		/* unix time, 0: never */
 	char failure[160];		/* of the newest task that failed */
 };
-struct view {
+struct monitor_view {
 	int64_t now;			/* unix time */
-	struct view_service *services;
+	struct monitor_view_service *services;
 	size_t n_services;
 	size_t n_tasks;
 	bool restless;			/* a task is on its way somewhere */
 	struct buf nodes, services_text, tasks;	/* JSON, comma-separated */
 };
-void view_init(struct view *v, int64_t now);
-void view_release(struct view *v);
+void monitor_view_init(struct monitor_view *v, int64_t now);
+void monitor_view_release(struct monitor_view *v);
 /* One element of the engine's list of tasks, nodes, services; services last,
  * for they tell how many of their tasks run. */
-int view_task(void *view, const cJSON *task, struct err *e);
-int view_node(void *view, const cJSON *node, struct err *e);
-int view_service(void *view, const cJSON *service, struct err *e);
+int monitor_view_task(void *view, const cJSON *task, struct err *e);
+int monitor_view_node(void *view, const cJSON *node, struct err *e);
+int monitor_view_service(void *view, const cJSON *service, struct err *e);
 /* The document of /api/state; v NULL: nothing was ever read. */
-void view_write(const struct view *v, const char *title, const char *error, struct buf *out);
+void monitor_view_write(const struct monitor_view *v, const char *title, const char *error,
+			struct buf *out);
 
 /* `azswarm monitor`, until asked to stop.  Environment: LISTEN (an address),
  * PORT, HOST (the title), DOCKER_HOST ("unix://PATH" only). */

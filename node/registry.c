@@ -122,7 +122,7 @@ static void blob(const struct image *img, const struct image_blob *b, struct htt
 	    (head || send_blob(img, b, x, from, n, &e) == 0))
 		http_x_end(x, &e);
 	if (e.kind == ERR_IO)
-		say("registry: %s", e.msg);
+		daemon_say("registry: %s", e.msg);
 out:
 	free(range);
 	free(etag);
@@ -252,16 +252,16 @@ struct registry {
 	struct image image;
 };
 
-static void handle(void *ctx, struct http_exchange *x)
+static void registry_request(void *ctx, struct http_exchange *x)
 {
 	registry_handle(&((struct registry *)ctx)->image, x);
 }
 
-static int serve(struct registry *r, struct err *e)
+static int registry_serve(struct registry *r, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = r->stop_fd, .max_conns = CONNS_MAX, .body_max = 64u << 10,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = handle, .ctx = r,
+		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = registry_request, .ctx = r,
 		.stack = 128u << 10,
 	};
 	unsigned port = r->port;
@@ -272,8 +272,8 @@ static int serve(struct registry *r, struct err *e)
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0)
 		goto out;
-	say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE ":%s is %s", port, r->version,
-	    r->image.docker.digest);
+	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE ":%s is %s", port,
+		   r->version, r->image.docker.digest);
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 out:
@@ -289,10 +289,10 @@ static void *run(void *ctx)
 	for (;;) {
 		struct err e = ERR_INIT, ignored = ERR_INIT;
 
-		if (serve(r, &e) == 0 || e.kind == ERR_INTR)
+		if (registry_serve(r, &e) == 0 || e.kind == ERR_INTR)
 			return NULL;
 		err_in(&e, "registry");
-		complain(&complaint, e.msg, now_ms());
+		daemon_complain(&complaint, e.msg, now_ms());
 		/* a stop ends the wait */
 		if (fd_wait(r->stop_fd, POLLIN, now_ms() + AGAIN_MS, &ignored) == 0 ||
 		    ignored.kind == ERR_INTR)
@@ -309,7 +309,8 @@ struct registry *registry_start(const char *path, const char *version, unsigned 
 	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->stop_fd < 0 || pthread_create(&r->thread, NULL, run, r) != 0) {
-		say("registry: no thread or descriptor for it; this node has no images of ours");
+		daemon_say("registry: no thread or descriptor for it; "
+			   "this node has no images of ours");
 		if (r->stop_fd >= 0)
 			close(r->stop_fd);
 		free(r);

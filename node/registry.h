@@ -19,7 +19,7 @@ void registry_handle(const struct image *img, struct http_exchange *x);
 struct registry;
 /*
  * Start serving path ("/proc/self/exe") as version on loopback, in a thread
- * of its own.  Never fails: what goes wrong is told through say(), and tried
+ * of its own.  Never fails: what goes wrong is told through daemon_say(), and tried
  * again every 5 s, for a node without images is still a node.  version must
  * stay; a port of 0 takes LAYOUT_REGISTRY_PORT.
  */

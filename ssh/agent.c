@@ -16,7 +16,7 @@ enum {
 	AGENT_RSA_SHA2_256 = 2, AGENT_RSA_SHA2_512 = 4,
 };
 
-struct agent {
+struct ssh_agent {
 	struct stream *stream;
 	struct buf answer, list;	/* list holds what keys point into */
 	struct str key[AGENT_KEYS];
@@ -39,18 +39,18 @@ static int read_all(struct stream *s, char *p, size_t n, int64_t deadline_ms, st
 }
 
 /* Send b (which has room for its length in front) and take the answer. */
-static int ask(struct agent *a, struct buf *b, int64_t deadline_ms, struct err *e)
+static int ask(struct ssh_agent *a, struct buf *b, int64_t deadline_ms, struct err *e)
 {
 	char head[4], *p;
 	uint32_t n;
 
-	put_be32(b->str, (uint32_t)(b->n - 4));
+	wire_set_be32(b->str, (uint32_t)(b->n - 4));
 	if (buf_check(b, "request", e) < 0 ||
 	    stream_write(a->stream, b->str, b->n, deadline_ms, e) < 0 ||
 	    stream_flush(a->stream, deadline_ms, e) < 0 ||
 	    read_all(a->stream, head, sizeof(head), deadline_ms, e) < 0)
 		return -1;
-	n = be32(head);
+	n = wire_be32(head);
 	buf_reset(&a->answer);
 	if (n < 1 || (p = buf_room(&a->answer, n)) == NULL)
 		return err_set(e, ERR_PROTO, "it answered with %u bytes", n);
@@ -66,16 +66,16 @@ static void request(struct buf *b, unsigned type)
 	buf_addc(b, (char)type);
 }
 
-struct agent *agent_empty(void)
+struct ssh_agent *ssh_agent_empty(void)
 {
-	struct agent *a = xcalloc(1, sizeof(*a));
+	struct ssh_agent *a = xcalloc(1, sizeof(*a));
 
 	buf_init(&a->answer, AGENT_MAX);
 	buf_init(&a->list, AGENT_MAX);
 	return a;
 }
 
-int agent_list(struct agent *a, struct str answer, struct err *e)
+int ssh_agent_list(struct ssh_agent *a, struct str answer, struct err *e)
 {
 	struct str in, blob, comment;
 	unsigned type;
@@ -96,9 +96,9 @@ int agent_list(struct agent *a, struct str answer, struct err *e)
 	return 0;
 }
 
-struct agent *agent_open(const char *path, int64_t deadline_ms, struct err *e)
+struct ssh_agent *ssh_agent_open(const char *path, int64_t deadline_ms, struct err *e)
 {
-	struct agent *a = agent_empty();
+	struct ssh_agent *a = ssh_agent_empty();
 	struct buf b = BUF_INIT(64);
 	int fd = unix_connect(path, deadline_ms, e);
 
@@ -106,18 +106,18 @@ struct agent *agent_open(const char *path, int64_t deadline_ms, struct err *e)
 		goto fail;
 	a->stream = stream_of_fd(fd);
 	request(&b, AGENT_IDENTITIES_REQUEST);
-	if (ask(a, &b, deadline_ms, e) < 0 || agent_list(a, buf_str(&a->answer), e) < 0)
+	if (ask(a, &b, deadline_ms, e) < 0 || ssh_agent_list(a, buf_str(&a->answer), e) < 0)
 		goto fail;
 	buf_release(&b);
 	return a;
 fail:
 	err_in(e, "ssh-agent at %s", path);
 	buf_release(&b);
-	agent_close(a);
+	ssh_agent_close(a);
 	return NULL;
 }
 
-void agent_close(struct agent *a)
+void ssh_agent_close(struct ssh_agent *a)
 {
 	if (a == NULL)
 		return;
@@ -127,7 +127,7 @@ void agent_close(struct agent *a)
 	free(a);
 }
 
-int agent_key(const struct agent *a, size_t n, struct str *blob)
+int ssh_agent_key(const struct ssh_agent *a, size_t n, struct str *blob)
 {
 	if (n >= a->keys)
 		return 0;
@@ -135,8 +135,8 @@ int agent_key(const struct agent *a, size_t n, struct str *blob)
 	return 1;
 }
 
-int agent_sign(struct agent *a, struct str blob, const char *algorithm, struct str data,
-	       struct buf *sig, int64_t deadline_ms, struct err *e)
+int ssh_agent_sign(struct ssh_agent *a, struct str blob, const char *algorithm, struct str data,
+		   struct buf *sig, int64_t deadline_ms, struct err *e)
 {
 	struct buf b = BUF_INIT(AGENT_MAX);
 	struct str in, found, name;

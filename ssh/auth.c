@@ -10,7 +10,7 @@
 
 #define TRIES	6	/* a server's usual limit */
 
-struct auth {
+struct sign_in {
 	struct ssh *ssh;
 	const struct ssh_config *c;
 	int64_t deadline_ms;
@@ -21,7 +21,7 @@ struct auth {
 };
 
 /* Wait for the next message of this part of the protocol. */
-static int answer(struct auth *a, unsigned *type, struct str *body, struct err *e)
+static int answer(struct sign_in *a, unsigned *type, struct str *body, struct err *e)
 {
 	struct ssh *s = a->ssh;
 
@@ -37,7 +37,7 @@ static int answer(struct auth *a, unsigned *type, struct str *body, struct err *
 	return 0;
 }
 
-static int service(struct auth *a, struct err *e)
+static int service(struct sign_in *a, struct err *e)
 {
 	struct buf *m = msg_begin(a->ssh, MSG_SERVICE_REQUEST);
 	struct str body;
@@ -53,7 +53,7 @@ static int service(struct auth *a, struct err *e)
 }
 
 /* The request, as it is sent and (behind the session's id) signed. */
-static void request(const struct auth *a, struct buf *b, const char *algorithm, struct str blob,
+static void request(const struct sign_in *a, struct buf *b, const char *algorithm, struct str blob,
 		    bool with_signature)
 {
 	buf_addc(b, MSG_USERAUTH_REQUEST);
@@ -66,7 +66,7 @@ static void request(const struct auth *a, struct buf *b, const char *algorithm, 
 }
 
 /* What came for a request: 1 signed in, 0 refused, 2 the key would do. */
-static int verdict(struct auth *a, struct str blob, struct err *e)
+static int verdict(struct sign_in *a, struct str blob, struct err *e)
 {
 	struct str body, methods;
 	unsigned type;
@@ -83,7 +83,7 @@ static int verdict(struct auth *a, struct str blob, struct err *e)
 	case MSG_USERAUTH_FAILURE:
 		if (!wire_string(&body, &methods) || !wire_bool(&body, &a->partial))
 			break;
-		fingerprint(blob, print);
+		ssh_fingerprint(blob, print);
 		if (str_find(buf_str(&a->keys), str_of(print)) < 0)
 			buf_addf(&a->keys, "%s%s", a->keys.n > 0 ? ", " : "", print);
 		buf_reset(&a->takes);
@@ -108,14 +108,14 @@ static size_t names_for(const struct ssh *s, const char *type, const char *names
 		return 1;
 	}
 	for (size_t i = 0; i < 2; i++)
-		if (list_has(buf_str(&s->sig_algs), str_of(rsa[i])))
+		if (wire_list_has(buf_str(&s->sig_algs), str_of(rsa[i])))
 			names[n++] = rsa[i];
 	return n;
 }
 
 /* One key, of the file when agent is NULL: 1 signed in, 0 refused. */
-static int try_key(struct auth *a, struct agent *agent, const char *algorithm, struct str blob,
-		   struct err *e)
+static int try_key(struct sign_in *a, struct ssh_agent *agent, const char *algorithm,
+		   struct str blob, struct err *e)
 {
 	struct ssh *s = a->ssh;
 	struct buf data = BUF_INIT(8192), sig = BUF_INIT(SSH_SIG_MAX);
@@ -138,9 +138,9 @@ static int try_key(struct auth *a, struct agent *agent, const char *algorithm, s
 	request(a, &data, algorithm, blob, true);
 	if (buf_check(&data, "sign-in request", e) < 0)
 		goto out;
-	if (agent != NULL ? agent_sign(agent, blob, algorithm, buf_str(&data), &sig,
-				       a->deadline_ms, e) < 0
-			  : key_sign(a->c->key, algorithm, buf_str(&data), &sig, e) < 0)
+	if (agent != NULL ? ssh_agent_sign(agent, blob, algorithm, buf_str(&data), &sig,
+					   a->deadline_ms, e) < 0
+			  : ssh_key_sign(a->c->key, algorithm, buf_str(&data), &sig, e) < 0)
 		goto out;
 	m = msg_begin(s, 0);
 	buf_truncate(m, 0);
@@ -156,7 +156,7 @@ out:
 	return rc;
 }
 
-static int try_names(struct auth *a, struct agent *agent, const char *type, struct str blob,
+static int try_names(struct sign_in *a, struct ssh_agent *agent, const char *type, struct str blob,
 		     bool all, struct err *e)
 {
 	const char *names[2];
@@ -171,31 +171,32 @@ static int try_names(struct auth *a, struct agent *agent, const char *type, stru
 	return rc;
 }
 
-static int try_file(struct auth *a, struct err *e)
+static int try_file(struct sign_in *a, struct err *e)
 {
-	const char *type = key_algorithm(a->c->key);
+	const char *type = ssh_key_algorithm(a->c->key);
 	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
 	int rc;
 
-	key_blob(a->c->key, &blob);
+	ssh_key_blob(a->c->key, &blob);
 	rc = try_names(a, NULL, type != NULL ? type : "ssh-rsa", buf_str(&blob), true, e);
 	buf_release(&blob);
 	return rc;
 }
 
-static int try_agent(struct auth *a, struct err *e)
+static int try_agent(struct sign_in *a, struct err *e)
 {
 	struct buf only = BUF_INIT(SSH_BLOB_MAX), name = BUF_INIT(64);
 	struct str blob, in, type;
-	struct agent *agent = NULL;
+	struct ssh_agent *agent = NULL;
 	int rc = -1;
 
-	if (a->c->agent_key != NULL && blob_of_line(a->c->agent_key, "the agent's key", &only, e) < 0)
+	if (a->c->agent_key != NULL &&
+	    ssh_blob_of_line(a->c->agent_key, "the agent's key", &only, e) < 0)
 		goto out;
-	if ((agent = agent_open(a->c->agent, a->deadline_ms, e)) == NULL)
+	if ((agent = ssh_agent_open(a->c->agent, a->deadline_ms, e)) == NULL)
 		goto out;
 	rc = 0;
-	for (size_t i = 0; rc == 0 && a->tries < TRIES - 1 && agent_key(agent, i, &blob); i++) {
+	for (size_t i = 0; rc == 0 && a->tries < TRIES - 1 && ssh_agent_key(agent, i, &blob); i++) {
 		in = blob;
 		if (!wire_string(&in, &type) || type.n == 0 || type.n > 60 ||
 		    str_find(type, STR("-cert-")) >= 0 || str_eqz(type, "ssh-dss"))
@@ -207,15 +208,15 @@ static int try_agent(struct auth *a, struct err *e)
 		rc = try_names(a, agent, name.str, blob, a->c->agent_key != NULL, e);
 	}
 out:
-	agent_close(agent);
+	ssh_agent_close(agent);
 	buf_release(&only);
 	buf_release(&name);
 	return rc;
 }
 
-int auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms, struct err *e)
+int ssh_auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms, struct err *e)
 {
-	struct auth a = { .ssh = s, .c = c, .deadline_ms = deadline_ms,
+	struct sign_in a = { .ssh = s, .c = c, .deadline_ms = deadline_ms,
 			  .takes = BUF_INIT(256), .keys = BUF_INIT(400) };
 	int rc = service(&a, e);
 

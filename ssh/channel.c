@@ -668,14 +668,14 @@ static const struct stream_ops channel_ops = {
 	.write_some = channel_write_some,
 };
 
-bool is_channel_stream(const struct stream *st)
+bool channel_is_stream(const struct stream *st)
 {
 	return st->ops == &channel_ops;
 }
 
 struct ssh *ssh_below(const struct ssh *s)
 {
-	return is_channel_stream(s->stream) ? of(s->stream)->ssh : NULL;
+	return channel_is_stream(s->stream) ? of(s->stream)->ssh : NULL;
 }
 
 struct stream *ssh_channel_stream(struct ssh_channel *c)

@@ -12,7 +12,11 @@
 #define SSH_PAYLOAD_MAX	35840
 #define SSH_DATA_MAX	32768	/* of channel data in one packet, both ways */
 #define SSH_HASH_MAX	64
-#define SSH_POINT_MAX	97	/* P-384, uncompressed */
+/* Room for every curve that BearSSL has: P-521 is the largest. */
+#define SSH_SCALAR_MAX	66
+#define SSH_POINT_MAX	133	/* uncompressed */
+#define SSH_KEY_MAX	64	/* of a cipher */
+#define SSH_VERSION	"SSH-2.0-azswarm"
 #define SSH_CHANNELS	512
 #define SSH_BLOB_MAX	2048	/* of a public key */
 #define SSH_SIG_MAX	1024	/* of a signature */
@@ -55,12 +59,12 @@ void wire_put(struct buf *b, const void *p, size_t n);	/* string */
 void wire_putz(struct buf *b, const char *z);
 void wire_putb(struct buf *b, const struct buf *v);
 void wire_put_mpint(struct buf *b, const void *p, size_t n);	/* big-endian, any zeros */
-uint32_t be32(const void *p);
-void put_be32(void *p, uint32_t v);
+uint32_t wire_be32(const void *p);
+void wire_set_be32(void *p, uint32_t v);
 /* Is name one of the comma-separated list? */
-bool list_has(struct str list, struct str name);
+bool wire_list_has(struct str list, struct str name);
 /* The first of ours that is among theirs (RFC 4253 7.1). */
-bool list_pick(struct str ours, struct str theirs, struct str *name);
+bool wire_list_pick(struct str ours, struct str theirs, struct str *name);
 
 /* Bytes that go in at one end and out at the other, always in one piece. */
 struct queue {
@@ -78,23 +82,37 @@ static inline uint8_t *queue_front(const struct queue *q)
 
 /* ---- packet.c: RFC 4253 6, RFC 5647, encrypt-then-MAC ---- */
 
+struct direction;
+
+/*
+ * A cipher in its mode.  A packet is its length (4 bytes, in clear), n bytes
+ * behind it that are to be kept secret, and room for the tag.
+ */
 struct cipher {
 	const char *name;
-	unsigned key_n;
-	bool gcm;
+	unsigned key_n;		/* SSH_KEY_MAX at most */
+	unsigned block;		/* n is a multiple of it */
+	unsigned tag_n;		/* of the tag that it makes itself; 0: a MAC does that */
+	void (*init)(struct direction *d, const uint8_t *key);
+	void (*seal)(struct direction *d, uint8_t *packet, size_t n);
+	/* False when the tag is wrong; nothing is to be read of n then. */
+	bool (*open)(struct direction *d, uint8_t *packet, size_t n);
 };
+/* HMAC over number and packet, encrypt-then-MAC. */
 struct mac {
 	const char *name;
 	const br_hash_class *hash;
-	unsigned n;
+	unsigned n;		/* SSH_HASH_MAX at most, of key and of tag */
 };
-extern const struct cipher ssh_ciphers[4];
-extern const struct mac ssh_macs[2];
+/* What we offer, the best first; each ends with a NULL name. */
+extern const struct cipher ssh_ciphers[];
+extern const struct mac ssh_macs[];
 
-/* One direction of a connection.  All zero: plain, as it begins. */
+/* One direction of a connection; may be copied.  All zero: plain, as it
+ * begins. */
 struct direction {
 	const struct cipher *cipher;
-	const struct mac *mac;		/* NULL with GCM */
+	const struct mac *mac;		/* NULL with a cipher that makes the tag */
 	uint32_t seq;
 	uint64_t bytes;			/* since the keys are in use */
 	uint8_t iv[16];
@@ -103,7 +121,8 @@ struct direction {
 	br_hmac_key_context hmac;
 };
 
-/* Keys as derived; key has cipher->key_n bytes, mac_key mac->n. */
+/* Keys as derived; key has cipher->key_n bytes, mac_key mac->n.  m may be NULL
+ * when the cipher makes the tag, and is of no matter then. */
 void direction_init(struct direction *d, const struct cipher *c, const struct mac *m,
 		    const uint8_t *iv, const uint8_t *key, const uint8_t *mac_key);
 void packet_seal(struct direction *d, struct str payload, struct queue *out);
@@ -118,7 +137,7 @@ int packet_open(struct direction *d, uint8_t *in, size_t n, size_t *used, struct
 /* ---- key.c ---- */
 
 /* A public key that signatures are checked with, pointing into its blob. */
-struct pub {
+struct ssh_pub {
 	uint8_t blob[SSH_BLOB_MAX];
 	size_t blob_n;
 	bool rsa;
@@ -126,33 +145,33 @@ struct pub {
 	br_ec_public_key ec_pub;
 };
 /* "TYPE BASE64 ..." to the blob; what names it. */
-int blob_of_line(const char *line, const char *what, struct buf *blob, struct err *e);
+int ssh_blob_of_line(const char *line, const char *what, struct buf *blob, struct err *e);
 /* A host key: ecdsa-sha2-nistp256, or RSA of 2048 bits and more. */
-int pub_parse(struct pub *p, struct str blob, struct err *e);
+int ssh_pub_parse(struct ssh_pub *p, struct str blob, struct err *e);
 /* Is sig (a wire string's content) one of data by that algorithm? */
-bool pub_verify(const struct pub *p, struct str algorithm, struct str sig,
-		const void *data, size_t n);
-void fingerprint(struct str blob, char out[51]);	/* "SHA256:..." */
-void key_blob(const struct ssh_key *k, struct buf *out);
-bool key_is_rsa(const struct ssh_key *k);
+bool ssh_pub_verify(const struct ssh_pub *p, struct str algorithm, struct str sig,
+		    const void *data, size_t n);
+void ssh_fingerprint(struct str blob, char out[51]);	/* "SHA256:..." */
+void ssh_key_blob(const struct ssh_key *k, struct buf *out);
+bool ssh_key_is_rsa(const struct ssh_key *k);
 /* NULL for RSA, where the name is chosen by what the server takes. */
-const char *key_algorithm(const struct ssh_key *k);
+const char *ssh_key_algorithm(const struct ssh_key *k);
 /* The signature blob: string algorithm, string signature. */
-int key_sign(const struct ssh_key *k, const char *algorithm, struct str data, struct buf *sig,
-	     struct err *e);
+int ssh_key_sign(const struct ssh_key *k, const char *algorithm, struct str data, struct buf *sig,
+		 struct err *e);
 
 /* ---- agent.c ---- */
 
-struct agent;
-struct agent *agent_open(const char *path, int64_t deadline_ms, struct err *e);
-void agent_close(struct agent *a);
+struct ssh_agent;
+struct ssh_agent *ssh_agent_open(const char *path, int64_t deadline_ms, struct err *e);
+void ssh_agent_close(struct ssh_agent *a);
 /* The n-th key's blob: 1, 0 when there is none. */
-int agent_key(const struct agent *a, size_t n, struct str *blob);
-int agent_sign(struct agent *a, struct str blob, const char *algorithm, struct str data,
-	       struct buf *sig, int64_t deadline_ms, struct err *e);
+int ssh_agent_key(const struct ssh_agent *a, size_t n, struct str *blob);
+int ssh_agent_sign(struct ssh_agent *a, struct str blob, const char *algorithm, struct str data,
+		   struct buf *sig, int64_t deadline_ms, struct err *e);
 /* Parse an answer to the request for keys; for the fuzzer. */
-int agent_list(struct agent *a, struct str answer, struct err *e);
-struct agent *agent_empty(void);
+int ssh_agent_list(struct ssh_agent *a, struct str answer, struct err *e);
+struct ssh_agent *ssh_agent_empty(void);
 
 /* ---- the connection ---- */
 
@@ -177,7 +196,7 @@ struct kex {
 	struct str host_alg;	/* points into offer_host */
 	const struct cipher *cipher[2];		/* out, in */
 	const struct mac *mac[2];
-	uint8_t secret[48];
+	uint8_t secret[SSH_SCALAR_MAX];
 	size_t secret_n;
 	uint8_t point[SSH_POINT_MAX];
 	size_t point_n;
@@ -201,9 +220,9 @@ struct ssh {
 	unsigned greeting_lines;
 
 	struct kex kex;
-	struct pub host;
-	char offer_kex[192], offer_host[64], offer_cipher[128], offer_mac[96];
-	char algorithms[160];
+	struct ssh_pub host;
+	struct buf offer_kex, offer_host, offer_cipher, offer_mac;	/* name lists */
+	struct buf algorithms;		/* agreed on, for people */
 	struct str host_expected;
 
 	/* signing in */
@@ -244,7 +263,7 @@ int kex_message(struct ssh *s, unsigned type, struct str body, struct str payloa
 void kex_release(struct kex *k);
 
 /* auth.c: sign in, -1 with e set. */
-int auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms, struct err *e);
+int ssh_auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms, struct err *e);
 
 /* channel.c */
 enum channel_state { CH_OPENING, CH_STARTING, CH_OPEN, CH_REFUSED };
@@ -271,7 +290,7 @@ int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e
 void channel_free(struct ssh_channel *c);
 /* Take n bytes off the front and give the peer room for more. */
 void channel_took(struct ssh_channel *c, struct queue *q, size_t n);
-bool is_channel_stream(const struct stream *st);
+bool channel_is_stream(const struct stream *st);
 struct ssh *ssh_below(const struct ssh *s);	/* what the stream is a channel of, or NULL */
 
 #endif

@@ -14,11 +14,13 @@
 #define KEX_MS		(120 * 1000)	/* one exchange may take this long */
 #define LISTS		10
 
+/* What we offer, the best first. */
 static const struct kex_method methods[] = {
 	{ "curve25519-sha256", &br_ec_c25519_m31, BR_EC_curve25519, &br_sha256_vtable },
 	{ "curve25519-sha256@libssh.org", &br_ec_c25519_m31, BR_EC_curve25519, &br_sha256_vtable },
 	{ "ecdh-sha2-nistp256", SSH_EC, BR_EC_secp256r1, &br_sha256_vtable },
 	{ "ecdh-sha2-nistp384", SSH_EC, BR_EC_secp384r1, &br_sha384_vtable },
+	{ NULL, NULL, 0, NULL },
 };
 
 void kex_release(struct kex *k)
@@ -31,35 +33,40 @@ void kex_release(struct kex *k)
 /* ---- what we offer ---- */
 
 /* Append name to a list unless `only` is there and lacks it. */
-static void offer(char *list, size_t size, const char *name, const char *only)
+static void offer(struct buf *list, const char *name, const char *only)
 {
-	size_t n = strlen(list);
-
-	if (only == NULL || list_has(str_of(only), str_of(name)))
-		snprintf(list + n, size - n, "%s%s", n > 0 ? "," : "", name);
+	if (only == NULL || wire_list_has(str_of(only), str_of(name)))
+		buf_addf(list, "%s%s", list->n > 0 ? "," : "", name);
 }
 
 int kex_offer(struct ssh *s, const struct ssh_config *c, struct err *e)
 {
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		offer(s->offer_kex, sizeof(s->offer_kex), methods[i].name, c->kex);
-	for (size_t i = 0; i < 4; i++)
-		offer(s->offer_cipher, sizeof(s->offer_cipher), ssh_ciphers[i].name, c->ciphers);
-	for (size_t i = 0; i < 2; i++)
-		offer(s->offer_mac, sizeof(s->offer_mac), ssh_macs[i].name, c->macs);
+	struct buf *const lists[] = { &s->offer_kex, &s->offer_host, &s->offer_cipher,
+				      &s->offer_mac };
+
+	for (const struct kex_method *m = methods; m->name != NULL; m++)
+		offer(&s->offer_kex, m->name, c->kex);
+	for (const struct cipher *i = ssh_ciphers; i->name != NULL; i++)
+		offer(&s->offer_cipher, i->name, c->ciphers);
+	for (const struct mac *m = ssh_macs; m->name != NULL; m++)
+		offer(&s->offer_mac, m->name, c->macs);
 	/*
 	 * All types we understand, the expected one first: a server with
 	 * another key is told apart by its fingerprint, not by a missing
 	 * algorithm.
 	 */
 	if (!s->host.rsa)
-		offer(s->offer_host, sizeof(s->offer_host), "ecdsa-sha2-nistp256", NULL);
-	offer(s->offer_host, sizeof(s->offer_host), "rsa-sha2-512", NULL);
-	offer(s->offer_host, sizeof(s->offer_host), "rsa-sha2-256", NULL);
+		offer(&s->offer_host, "ecdsa-sha2-nistp256", NULL);
+	offer(&s->offer_host, "rsa-sha2-512", NULL);
+	offer(&s->offer_host, "rsa-sha2-256", NULL);
 	if (s->host.rsa)
-		offer(s->offer_host, sizeof(s->offer_host), "ecdsa-sha2-nistp256", NULL);
-	if (s->offer_kex[0] == '\0' || s->offer_cipher[0] == '\0' || s->offer_mac[0] == '\0')
-		return err_set(e, ERR_USAGE, "no algorithm is left to offer");
+		offer(&s->offer_host, "ecdsa-sha2-nistp256", NULL);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (lists[i]->n == 0)
+			return err_set(e, ERR_USAGE, "no algorithm is left to offer");
+		if (buf_check(lists[i], "offer of algorithms", e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -67,24 +74,20 @@ void kex_start(struct ssh *s)
 {
 	struct kex *k = &s->kex;
 	struct buf *m = msg_begin(s, MSG_KEXINIT);
+	struct buf first = BUF_INIT(SSH_PAYLOAD_MAX);
 	uint8_t cookie[16];
 
 	random_bytes(cookie, sizeof(cookie));
 	buf_add(m, cookie, sizeof(cookie));
-	if (k->done == 0) {
-		char first[sizeof(s->offer_kex) + 64];
-
-		snprintf(first, sizeof(first), "%s,ext-info-c,kex-strict-c-v00@openssh.com",
-			 s->offer_kex);
-		wire_putz(m, first);
-	} else {
-		wire_putz(m, s->offer_kex);
-	}
-	wire_putz(m, s->offer_host);
-	wire_putz(m, s->offer_cipher);
-	wire_putz(m, s->offer_cipher);
-	wire_putz(m, s->offer_mac);
-	wire_putz(m, s->offer_mac);
+	buf_addstr(&first, buf_str(&s->offer_kex));
+	if (k->done == 0)
+		buf_adds(&first, ",ext-info-c,kex-strict-c-v00@openssh.com");
+	wire_putb(m, &first);
+	wire_putb(m, &s->offer_host);
+	wire_putb(m, &s->offer_cipher);
+	wire_putb(m, &s->offer_cipher);
+	wire_putb(m, &s->offer_mac);
+	wire_putb(m, &s->offer_mac);
 	wire_putz(m, "none");
 	wire_putz(m, "none");
 	wire_putz(m, "");
@@ -97,58 +100,92 @@ void kex_start(struct ssh *s)
 	k->deadline_ms = now_ms() + KEX_MS;
 	msg_send(s);
 	s->tx_kex = true;
+	buf_release(&first);
 }
 
 /* ---- what we agree on ---- */
 
-static int agree(const char *what, const char *ours, struct str theirs, struct str *name,
+static int agree(const char *what, const struct buf *ours, struct str theirs, struct str *name,
 		 struct err *e)
 {
-	if (list_pick(str_of(ours), theirs, name))
+	if (wire_list_pick(buf_str(ours), theirs, name))
 		return 0;
 	return err_set(e, ERR_PROTO, "no %s in common: it offers \"%.*s\", we \"%s\"", what,
-		       STR_ARG(str_head(theirs, 300)), ours);
+		       STR_ARG(str_head(theirs, 300)), ours->str);
+}
+
+/* By names that are of our own offer, so each is in its table. */
+static const struct kex_method *method_named(struct str name)
+{
+	const struct kex_method *m = methods;
+
+	while (!str_eqz(name, m->name))
+		m++;
+	return m;
 }
 
 static const struct cipher *cipher_named(struct str name)
 {
-	for (size_t i = 0; i < 4; i++)
-		if (str_eqz(name, ssh_ciphers[i].name))
-			return &ssh_ciphers[i];
-	return NULL;
+	const struct cipher *c = ssh_ciphers;
+
+	while (!str_eqz(name, c->name))
+		c++;
+	return c;
 }
 
-static int negotiate(struct ssh *s, struct str *list, struct err *e)
+static const struct mac *mac_named(struct str name)
 {
-	static const char *const way[2] = { "to it", "from it" };
+	const struct mac *m = ssh_macs;
+
+	while (!str_eqz(name, m->name))
+		m++;
+	return m;
+}
+
+/* The cipher of one direction, and the MAC unless the cipher brings its own. */
+static int agree_sealing(struct ssh *s, const struct str *list, int way, struct err *e)
+{
+	static const char *const ways[2] = { "to it", "from it" };
 	struct kex *k = &s->kex;
 	struct str name;
 	char what[40];
 
-	if (agree("key exchange", s->offer_kex, list[0], &name, e) < 0 ||
-	    agree("host key algorithm", s->offer_host, list[1], &k->host_alg, e) < 0)
+	snprintf(what, sizeof(what), "cipher %s", ways[way]);
+	if (agree(what, &s->offer_cipher, list[2 + way], &name, e) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (str_eqz(name, methods[i].name))
-			k->method = &methods[i];
-	for (int i = 0; i < 2; i++) {
-		snprintf(what, sizeof(what), "cipher %s", way[i]);
-		if (agree(what, s->offer_cipher, list[2 + i], &name, e) < 0)
-			return -1;
-		k->cipher[i] = cipher_named(name);
-		k->mac[i] = NULL;
-		if (k->cipher[i]->gcm)
-			continue;	/* brings its own */
-		snprintf(what, sizeof(what), "MAC %s", way[i]);
-		if (agree(what, s->offer_mac, list[4 + i], &name, e) < 0)
-			return -1;
-		k->mac[i] = str_eqz(name, ssh_macs[0].name) ? &ssh_macs[0] : &ssh_macs[1];
-	}
-	for (int i = 0; i < 2; i++)
-		if (agree("compression", "none", list[6 + i], &name, e) < 0)
-			return -1;
-	snprintf(s->algorithms, sizeof(s->algorithms), "%s %.*s %s%s%s%s", k->method->name,
-		 STR_ARG(k->host_alg), k->cipher[0]->name, k->mac[0] != NULL ? " " : "",
+	k->cipher[way] = cipher_named(name);
+	k->mac[way] = NULL;
+	if (k->cipher[way]->tag_n > 0)
+		return 0;
+	snprintf(what, sizeof(what), "MAC %s", ways[way]);
+	if (agree(what, &s->offer_mac, list[4 + way], &name, e) < 0)
+		return -1;
+	k->mac[way] = mac_named(name);
+	return 0;
+}
+
+static int negotiate(struct ssh *s, const struct str *list, struct err *e)
+{
+	struct buf none = BUF_INIT(8);
+	struct kex *k = &s->kex;
+	struct str name;
+	int rc = 0;
+
+	if (agree("key exchange", &s->offer_kex, list[0], &name, e) < 0 ||
+	    agree("host key algorithm", &s->offer_host, list[1], &k->host_alg, e) < 0)
+		return -1;
+	k->method = method_named(name);
+	if (agree_sealing(s, list, 0, e) < 0 || agree_sealing(s, list, 1, e) < 0)
+		return -1;
+	buf_adds(&none, "none");
+	for (int i = 0; rc == 0 && i < 2; i++)
+		rc = agree("compression", &none, list[6 + i], &name, e);
+	buf_release(&none);
+	if (rc < 0)
+		return -1;
+	buf_reset(&s->algorithms);
+	buf_addf(&s->algorithms, "%s %.*s %s%s%s%s", k->method->name, STR_ARG(k->host_alg),
+		 k->cipher[0]->name, k->mac[0] != NULL ? " " : "",
 		 k->mac[0] != NULL ? k->mac[0]->name : "", k->strict ? " strict" : "");
 	return 0;
 }
@@ -188,7 +225,7 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 	if (!wire_bool(&body, &follows) || !wire_u32(&body, &reserved) || body.n != 0)
 		return err_set(e, ERR_PROTO, "malformed offer of algorithms");
 	if (k->done == 0) {
-		k->strict = list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
+		k->strict = wire_list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
 		if (k->strict && s->rx.seq != 1)
 			return err_set(e, ERR_PROTO, "something was sent before the key exchange");
 	}
@@ -201,7 +238,7 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 	/* RFC 4253 7: a guess is right when both first names are the same */
 	k->skip_guess = false;
 	for (int i = 0; follows && i < 2; i++) {
-		ours = str_of(i == 0 ? s->offer_kex : s->offer_host);
+		ours = buf_str(i == 0 ? &s->offer_kex : &s->offer_host);
 		if (!str_next(&ours, ',', &first[0]) || !str_next(&list[i], ',', &first[1]) ||
 		    !str_eq(first[0], first[1]))
 			k->skip_guess = true;
@@ -290,12 +327,12 @@ static int check_host(struct ssh *s, struct str blob, struct str sig, const uint
 	struct str mine = { (const char *)s->host.blob, s->host.blob_n };
 
 	if (!str_eq(blob, mine)) {
-		fingerprint(mine, expected);
-		fingerprint(blob, seen);
+		ssh_fingerprint(mine, expected);
+		ssh_fingerprint(blob, seen);
 		return err_set(e, ERR_PROTO, "this is not the server it should be: host key "
 			       "%s expected, %s seen", expected, seen);
 	}
-	if (!pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
+	if (!ssh_pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
 		return err_set(e, ERR_PROTO, "the server does not have the host key it shows: "
 			       "its signature is wrong");
 	return 0;
@@ -303,7 +340,6 @@ static int check_host(struct ssh *s, struct str blob, struct str sig, const uint
 
 static int got_reply(struct ssh *s, struct str body, int *bye, struct err *e)
 {
-	static const char us[] = "SSH-2.0-azswarm";
 	struct buf all = BUF_INIT(128 * 1024), secret = BUF_INIT(128);
 	struct kex *k = &s->kex;
 	struct str blob, q, sig;
@@ -325,7 +361,7 @@ static int got_reply(struct ssh *s, struct str body, int *bye, struct err *e)
 		err_set(e, ERR_PROTO, "key exchange with a point that is not on the curve");
 		goto out;
 	}
-	wire_put(&all, us, sizeof(us) - 1);
+	wire_putz(&all, SSH_VERSION);
 	wire_putb(&all, &s->version);
 	wire_putb(&all, &k->ours);
 	wire_putb(&all, &k->theirs);
@@ -369,9 +405,6 @@ static int got_newkeys(struct ssh *s, struct str body, struct err *e)
 	if (k->step != KEX_NEWKEYS_DUE || body.n != 0)
 		return err_set(e, ERR_PROTO, "new keys before there are any");
 	s->rx = s->rx_next;
-	/* the contexts point to themselves: made again where they are now */
-	if (s->rx.cipher->gcm)
-		s->rx.gcm.bctx = &s->rx.aes.vtable;
 	s->rx.seq = seq;
 	burn(&s->rx_next, sizeof(s->rx_next));
 	k->step = KEX_NONE;

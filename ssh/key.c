@@ -80,7 +80,7 @@ static void hash_of(const br_hash_class *h, struct str data, uint8_t out[SSH_HAS
 
 /* ---- public keys ---- */
 
-void fingerprint(struct str blob, char out[51])
+void ssh_fingerprint(struct str blob, char out[51])
 {
 	struct buf b = BUF_INIT(64);
 	uint8_t h[SHA256_LEN];
@@ -93,7 +93,7 @@ void fingerprint(struct str blob, char out[51])
 	buf_release(&b);
 }
 
-int blob_of_line(const char *line, const char *what, struct buf *blob, struct err *e)
+int ssh_blob_of_line(const char *line, const char *what, struct buf *blob, struct err *e)
 {
 	struct str rest = str_trim(str_of(line)), type, base64, inner;
 	struct err mine = ERR_INIT;
@@ -111,7 +111,7 @@ int blob_of_line(const char *line, const char *what, struct buf *blob, struct er
 	return 0;
 }
 
-int pub_parse(struct pub *p, struct str blob, struct err *e)
+int ssh_pub_parse(struct ssh_pub *p, struct str blob, struct err *e)
 {
 	struct str in, type, curve, q, exp, n;
 
@@ -168,8 +168,8 @@ static bool rsa_verify(const br_rsa_public_key *k, const struct rsa_alg *a, stru
 	       same_bytes(found, hash, a->hash_n);
 }
 
-bool pub_verify(const struct pub *p, struct str algorithm, struct str sig,
-		const void *data, size_t n)
+bool ssh_pub_verify(const struct ssh_pub *p, struct str algorithm, struct str sig,
+		    const void *data, size_t n)
 {
 	struct str name, body, text = { data, n };
 	uint8_t hash[SSH_HASH_MAX], raw[64];
@@ -540,17 +540,17 @@ void ssh_key_free(struct ssh_key *k)
 	free(k);
 }
 
-bool key_is_rsa(const struct ssh_key *k)
+bool ssh_key_is_rsa(const struct ssh_key *k)
 {
 	return k->curve == NULL;
 }
 
-const char *key_algorithm(const struct ssh_key *k)
+const char *ssh_key_algorithm(const struct ssh_key *k)
 {
 	return k->curve == NULL ? NULL : k->curve->type;
 }
 
-void key_blob(const struct ssh_key *k, struct buf *out)
+void ssh_key_blob(const struct ssh_key *k, struct buf *out)
 {
 	if (k->curve == NULL) {
 		wire_putz(out, "ssh-rsa");
@@ -567,7 +567,7 @@ void ssh_key_public(const struct ssh_key *k, struct buf *line)
 {
 	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
 
-	key_blob(k, &blob);
+	ssh_key_blob(k, &blob);
 	buf_addf(line, "%s ", k->curve == NULL ? "ssh-rsa" : k->curve->type);
 	buf_add_base64(line, blob.str, blob.n);
 	buf_release(&blob);
@@ -605,9 +605,9 @@ static int sign_ec(const struct ssh_key *k, struct str data, struct buf *sig, st
 	return 0;
 }
 
-int key_sign(const struct ssh_key *k, const char *algorithm, struct str data, struct buf *sig,
-	     struct err *e)
+int ssh_key_sign(const struct ssh_key *k, const char *algorithm, struct str data, struct buf *sig,
+		 struct err *e)
 {
 	wire_putz(sig, algorithm);
-	return key_is_rsa(k) ? sign_rsa(k, algorithm, data, sig, e) : sign_ec(k, data, sig, e);
+	return ssh_key_is_rsa(k) ? sign_rsa(k, algorithm, data, sig, e) : sign_ec(k, data, sig, e);
 }

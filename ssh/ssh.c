@@ -25,7 +25,7 @@
 #define GOODBYE_MS	1000
 #define WRITE_MS	(60 * 1000)	/* on streams that cannot do without waiting */
 
-static const char us[] = "SSH-2.0-azswarm\r\n";
+static const char us[] = SSH_VERSION "\r\n";
 
 /* ---- sending ---- */
 
@@ -46,7 +46,7 @@ void msg_send(struct ssh *s)
 	if (s->tx_kex && type != MSG_DISCONNECT && (type < MSG_KEXINIT || type > 49)) {
 		uint8_t n[4];
 
-		put_be32(n, (uint32_t)s->msg.n);
+		wire_set_be32(n, (uint32_t)s->msg.n);
 		queue_add(&s->held, n, sizeof(n));
 		queue_add(&s->held, s->msg.str, s->msg.n);
 	} else {
@@ -57,7 +57,7 @@ void msg_send(struct ssh *s)
 static void send_held(struct ssh *s)
 {
 	while (s->held.n > 0 && !s->tx_kex) {
-		size_t n = be32(queue_front(&s->held));
+		size_t n = wire_be32(queue_front(&s->held));
 
 		packet_seal(&s->tx, (struct str){ (char *)queue_front(&s->held) + 4, n }, &s->out);
 		queue_drop(&s->held, 4 + n);
@@ -469,7 +469,7 @@ unsigned ssh_rekeyed(const struct ssh *s)
 
 const char *ssh_algorithms(const struct ssh *s)
 {
-	return s->algorithms;
+	return s->algorithms.str;
 }
 
 /* ---- opening and closing ---- */
@@ -486,6 +486,11 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	buf_init(&s->version, VERSION_MAX);
 	buf_init(&s->kex.ours, 4096);
 	buf_init(&s->kex.theirs, SSH_PACKET_MAX);
+	buf_init(&s->offer_kex, 1024);
+	buf_init(&s->offer_host, 1024);
+	buf_init(&s->offer_cipher, 1024);
+	buf_init(&s->offer_mac, 1024);
+	buf_init(&s->algorithms, 1024);
 	buf_init(&s->sig_algs, 1024);
 	buf_init(&s->auth_reply, SSH_PACKET_MAX);
 	s->keepalive_ms = c->keepalive_ms > 0 ? c->keepalive_ms : KEEPALIVE_MS;
@@ -496,8 +501,8 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	if (c->host_key == NULL)
 		rc = err_set(e, ERR_DATA, "no host key is known for it");
 	else
-		rc = blob_of_line(c->host_key, "expected host key", &blob, e);
-	if (rc == 0 && (rc = pub_parse(&s->host, buf_str(&blob), e)) < 0)
+		rc = ssh_blob_of_line(c->host_key, "expected host key", &blob, e);
+	if (rc == 0 && (rc = ssh_pub_parse(&s->host, buf_str(&blob), e)) < 0)
 		err_in(e, "expected host key");
 	if (rc == 0)
 		rc = kex_offer(s, c, e);
@@ -525,7 +530,7 @@ struct ssh *ssh_open(struct stream *st, const struct ssh_config *c, int64_t dead
 		if (ssh_wait(s, deadline_ms, e) < 0)
 			goto fail;
 	}
-	if (auth_run(s, c, deadline_ms, e) < 0)
+	if (ssh_auth_run(s, c, deadline_ms, e) < 0)
 		goto fail;
 	s->ping_ms = now_ms() + s->keepalive_ms;
 	return s;
@@ -567,6 +572,11 @@ void ssh_close(struct ssh *s)
 	queue_release(&s->held);
 	buf_release(&s->msg);
 	buf_release(&s->version);
+	buf_release(&s->offer_kex);
+	buf_release(&s->offer_host);
+	buf_release(&s->offer_cipher);
+	buf_release(&s->offer_mac);
+	buf_release(&s->algorithms);
 	buf_release(&s->sig_algs);
 	buf_release(&s->auth_reply);
 	kex_release(&s->kex);

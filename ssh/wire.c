@@ -7,14 +7,14 @@
 
 #include "ssh/inner.h"
 
-uint32_t be32(const void *p)
+uint32_t wire_be32(const void *p)
 {
 	const uint8_t *b = p;
 
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-void put_be32(void *p, uint32_t v)
+void wire_set_be32(void *p, uint32_t v)
 {
 	uint8_t *b = p;
 
@@ -47,16 +47,16 @@ bool wire_u32(struct str *in, uint32_t *v)
 {
 	if (in->n < 4)
 		return false;
-	*v = be32(in->p);
+	*v = wire_be32(in->p);
 	*in = str_skip(*in, 4);
 	return true;
 }
 
 bool wire_string(struct str *in, struct str *v)
 {
-	if (in->n < 4 || be32(in->p) > in->n - 4)
+	if (in->n < 4 || wire_be32(in->p) > in->n - 4)
 		return false;
-	*v = str_head(str_skip(*in, 4), be32(in->p));
+	*v = str_head(str_skip(*in, 4), wire_be32(in->p));
 	*in = str_skip(*in, 4 + v->n);
 	return true;
 }
@@ -84,7 +84,7 @@ void wire_put_u32(struct buf *b, uint32_t v)
 {
 	uint8_t n[4];
 
-	put_be32(n, v);
+	wire_set_be32(n, v);
 	buf_add(b, n, 4);
 }
 
@@ -126,7 +126,7 @@ void wire_put_mpint(struct buf *b, const void *p, size_t n)
 	}
 }
 
-bool list_has(struct str list, struct str name)
+bool wire_list_has(struct str list, struct str name)
 {
 	struct str one;
 
@@ -136,10 +136,10 @@ bool list_has(struct str list, struct str name)
 	return false;
 }
 
-bool list_pick(struct str ours, struct str theirs, struct str *name)
+bool wire_list_pick(struct str ours, struct str theirs, struct str *name)
 {
 	while (str_next(&ours, ',', name))
-		if (list_has(theirs, *name))
+		if (wire_list_has(theirs, *name))
 			return true;
 	return false;
 }

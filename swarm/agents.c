@@ -70,8 +70,8 @@ out:
 /* What was done; or, with --no-wait, that Azure has only begun. */
 static void say_done(struct session *s, const char *done)
 {
-	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm list-agents' "
-	       "shows how far" : done);
+	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm "
+	       "list-agents' shows how far" : done);
 }
 
 static int machines_off(struct session *s, const char *action, const char *what, struct err *e)
@@ -109,7 +109,8 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 	(void)argc, (void)argv;
 	if (machines_off(s, "deallocate", "agents to be deallocated", e) < 0)
 		return -1;
-	say_done(s, "agents deallocated; their disks and the load balancer are still billed");
+	say_done(s, "agents deallocated; their disks and the load balancer are "
+		 "still billed");
 	return 0;
 }
 
@@ -291,7 +292,7 @@ again:
 	if (a.n > wanted) {
 		rc = scale_in(s, &a, a.n - (size_t)wanted, e);
 		/* autoscale or a colleague was faster: Azure knows an id no more */
-		if (rc < 0 && turns-- > 0 && strstr(e->msg, "(target instanceId") != NULL) {
+		if (rc < 0 && turns-- > 0 && str_starts(str_of(e->target), STR("instanceId"))) {
 			ui_say(s->ui, "somebody else removes agents, too; looking again");
 			err_clear(e);
 			goto again;

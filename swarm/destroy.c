@@ -8,8 +8,10 @@
 
 static int group_delete(struct session *s, const char *group, struct err *e)
 {
-	char *path = azure_path(&s->az, "/resourcegroups/%s?api-version=" API_RESOURCES
-				"&forceDeletionTypes=Microsoft.Compute/virtualMachines,"
+	char *path = azure_path(&s->az, "/resourcegroups/%s"
+				"?api-version=" API_RESOURCES
+				"&forceDeletionTypes="
+				"Microsoft.Compute/virtualMachines,"
 				"Microsoft.Compute/virtualMachineScaleSets", group);
 	char *check = swarm_group_path(s, group);
 	char *what = xasprintf("resource group %s to be deleted", group);
@@ -34,8 +36,9 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	if (azure_call(&s->az, "GET", check, NULL, AZURE_MISSING_OK, &r, e) < 0)
 		goto out;
 	if (r.http.head.status != 404) {
-		err_set(e, ERR_AZURE, "resource group %s is still there (%s)", group,
-			json_str_opt(r.doc, "properties.provisioningState", "state unknown"));
+		err_set(e, ERR_AZURE, "resource group %s is still there (%s)",
+			group, json_str_opt(r.doc, "properties.provisioningState",
+					    "state unknown"));
 		goto out;
 	}
 	ui_say(s->ui, "resource group %s deleted, nothing of it is left", group);
@@ -51,7 +54,8 @@ out:
 int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
-	char *what = xasprintf("every machine and the network in resource group %s", group);
+	char *what = xasprintf("every machine and the network in resource "
+			       "group %s", group);
 	int rc = swarm_confirm(s, group, what, e);
 
 	(void)argc, (void)argv;
@@ -62,7 +66,8 @@ int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_STORAGE_GROUP);
-	char *what = xasprintf("the storage account and all files in resource group %s", group);
+	char *what = xasprintf("the storage account and all files in resource "
+			       "group %s", group);
 	int rc = swarm_confirm(s, group, what, e);
 
 	(void)argc, (void)argv;
@@ -74,13 +79,14 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *compute = settings_get(s->set, S_COMPUTE_GROUP);
 	const char *storage = settings_get(s->set, S_STORAGE_GROUP);
-	char *what = xasprintf("resource groups %s and %s: every machine and all files", compute,
-			       storage);
+	char *what = xasprintf("resource groups %s and %s: every machine and "
+			       "all files", compute, storage);
 	int rc = swarm_confirm(s, compute, what, e);
 
 	(void)argc, (void)argv;
 	free(what);
-	if (rc < 0 || group_delete(s, compute, e) < 0 || group_delete(s, storage, e) < 0)
+	if (rc < 0 || group_delete(s, compute, e) < 0 ||
+	    group_delete(s, storage, e) < 0)
 		return -1;
 	ui_say(s->ui, "keys/ and parameters/ are still here; "
 	       "'azswarm clean' removes parameters/");

@@ -55,9 +55,9 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 	rc |= http_url_parse(str_of(url), &u, &ignored);
 	free(url);
 	if (rc < 0)
-		return err_set(e, ERR_USAGE, "%s: expected http://HOST:PORT or https://HOST:PORT, "
-			       "with USER:PASSWORD@ before HOST if need be (percent-encoded)",
-			       d->variable);
+		return err_set(e, ERR_USAGE, "%s: expected http://HOST:PORT or "
+			       "https://HOST:PORT, with USER:PASSWORD@ before HOST "
+			       "if need be (percent-encoded)", d->variable);
 	memcpy(d->host, u.host, sizeof d->host);
 	d->port = u.port;
 	return 0;
@@ -89,8 +89,12 @@ void dial_release(struct dial *d)
 static size_t address(struct str s, uint8_t out[16])
 {
 	char *z = str_dup(s);
-	size_t n = inet_pton(AF_INET, z, out) == 1 ? 4 : inet_pton(AF_INET6, z, out) == 1 ? 16 : 0;
+	size_t n = 0;
 
+	if (inet_pton(AF_INET, z, out) == 1)
+		n = 4;
+	else if (inet_pton(AF_INET6, z, out) == 1)
+		n = 16;
 	free(z);
 	return n;
 }
@@ -123,7 +127,8 @@ static struct str without_dot(struct str s)
 	return str_head(s, s.n - str_ends(s, STR(".")));
 }
 
-static bool listed(struct str word, struct str host, unsigned port)
+/* Whether a word of NO_PROXY is about that host. */
+static bool is_about(struct str word, struct str host, unsigned port)
 {
 	ptrdiff_t colon = str_rchr(word, ':'), bracket = str_rchr(word, ']');
 	uint64_t n;
@@ -161,7 +166,7 @@ bool dial_proxied(const struct dial *d, const char *host, unsigned port)
 			word = str_trim(word);
 			if (str_ieqz(word, "<-loopback>"))
 				direct = false;
-			else if (word.n > 0 && listed(word, str_of(host), port))
+			else if (word.n > 0 && is_about(word, str_of(host), port))
 				return false;
 		}
 	return !direct;
@@ -171,28 +176,34 @@ bool dial_proxied(const struct dial *d, const char *host, unsigned port)
 
 static int refused(const struct dial *d, const struct http_head *h, struct err *e)
 {
-	enum err_kind kind = h->status >= 500 ? ERR_NET : ERR_DATA;	/* ERR_NET: tried again */
+	/* ERR_NET is tried again */
+	enum err_kind kind = h->status >= 500 ? ERR_NET : ERR_DATA;
+	struct str ways;
 
 	/* 401 is what tinyproxy means by 407 */
 	if (h->status != 407 && h->status != 401)
 		return err_set(e, kind, "refused: HTTP %u %.*s%s", h->status,
 			       STR_ARG(str_head(h->reason, 80)),
-			       h->status == 403 ? " (who runs it may allow this host; what needs no "
-			       "proxy belongs into NO_PROXY)" : "");
+			       h->status == 403 ? " (who runs it may allow this "
+			       "host; what needs no proxy belongs into NO_PROXY)" :
+			       "");
 	if (*d->auth != '\0')
-		return err_set(e, ERR_USAGE, "user or password in %s refused", d->variable);
-	return err_set(e, ERR_USAGE, "wants a sign-in (%.*s): give %s=http://USER:PASSWORD@HOST:PORT "
-		       "if it takes Basic", STR_ARG(str_head(http_field(h, "proxy-authenticate"), 80)),
-		       d->variable);
+		return err_set(e, ERR_USAGE, "user or password in %s refused",
+			       d->variable);
+	ways = str_head(http_field(h, "proxy-authenticate"), 80);
+	return err_set(e, ERR_USAGE, "wants a sign-in (%.*s): give "
+		       "%s=http://USER:PASSWORD@HOST:PORT if it takes Basic",
+		       STR_ARG(ways), d->variable);
 }
 
-static int tunnel(const struct dial *d, struct stream *s, const char *host, unsigned port,
-		  int64_t deadline_ms, struct err *e)
+/* Have the proxy connect s to that host. */
+static int ask_proxy(const struct dial *d, struct stream *s, const char *host,
+		     unsigned port, int64_t deadline_ms, struct err *e)
 {
 	bool v6 = strchr(host, ':') != NULL;
 	char *to = xasprintf(v6 ? "[%s]:%u" : "%s:%u", host, port);
-	char *ask = xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n%sUser-Agent: azswarm\r\n\r\n",
-			      to, to, d->auth);
+	char *ask = xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s"
+			      "User-Agent: azswarm\r\n\r\n", to, to, d->auth);
 	enum http_event event = HTTP_MORE;
 	struct http_parser p;
 	struct str in, body;
@@ -209,7 +220,8 @@ static int tunnel(const struct dial *d, struct stream *s, const char *host, unsi
 	free(to);
 	while (rc == 0 && event == HTTP_MORE) {
 		if ((n = stream_read(s, piece, sizeof piece, deadline_ms, e)) <= 0) {
-			rc = err_set(e, ERR_NET, "closed the connection instead of an answer");
+			rc = err_set(e, ERR_NET, "closed the connection instead of "
+				     "an answer");
 			break;
 		}
 		in = (struct str){ piece, (size_t)n };
@@ -233,8 +245,9 @@ static struct stream *by_proxy(const struct dial *d, const char *host, unsigned 
 
 	if (fd < 0)
 		return NULL;
-	s = d->tls ? tls_connect(fd, d->host, d->trust, deadline_ms, e) : stream_of_fd(fd);
-	if (s != NULL && tunnel(d, s, host, port, deadline_ms, e) < 0) {
+	s = d->tls ? tls_connect(fd, d->host, d->trust, deadline_ms, e) :
+		     stream_of_fd(fd);
+	if (s != NULL && ask_proxy(d, s, host, port, deadline_ms, e) < 0) {
 		err_in(e, "%s:%u: %s:%u", d->host, d->port, host, port);
 		stream_close(s);
 		s = NULL;

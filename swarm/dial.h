@@ -29,16 +29,17 @@ struct dial {
 	char *auth;		/* a secret: "Proxy-Authorization: ...\r\n", or "" */
 };
 
-/* Reads the environment, and sends nothing.  A proxy's URL that is none is ERR_USAGE and
- * names the variable, but never shows the URL: it may hold a password.  trust must outlive d. */
+/* Reads the environment, and sends nothing.  What is not a proxy's URL is
+ * ERR_USAGE; the message names the variable, and never shows the value: it may
+ * hold a password.  trust must outlive d. */
 int dial_init(struct dial *d, const struct tls_trust *trust, struct err *e);
 void dial_release(struct dial *d);
 
 /* d must outlive what these give, and stay where it is. */
 /* Azure: https only, by the proxy where it is to be used. */
 struct http_dialer dial_azure(struct dial *d);
-/* What answers on this machine or next to it (managed identities at 169.254.169.254 and
- * elsewhere): directly, http too. */
+/* What answers on this machine or next to it (managed identities at
+ * 169.254.169.254 and elsewhere): directly, http too. */
 struct http_dialer dial_local(struct dial *d);
 
 /* Whether dial_azure goes through the proxy for that host. */

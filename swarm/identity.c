@@ -10,7 +10,8 @@
 #include "base/time.h"
 #include "swarm/swarm.h"
 
-/* Has to be seen, whatever --quiet says: somebody must open that page. */
+/* Of a sign-in.  It has to be seen, whatever --quiet says: somebody must open
+ * that page. */
 static void say(void *ctx, const char *text)
 {
 	struct session *s = ctx;
@@ -30,43 +31,58 @@ static void tick(void *ctx, int64_t waited_ms)
 
 /* ---- subscriptions ---- */
 
-struct choice {
+/* The subscriptions that one may see, and which of them is meant. */
+struct subscriptions {
 	struct listing list;
-	const char *wanted;	/* NULL: any */
-	char *id, *name;	/* the last one seen, or the wanted one */
+	const char *wanted;	/* by id or name, NULL: any */
+	char *id, *name;	/* of the wanted one, or else of the last */
 	unsigned n;
 };
 
 static int row_subscription(void *ctx, const cJSON *item, struct err *e)
 {
-	struct choice *c = ctx;
-	const char *id = json_str(item, "subscriptionId", e), *name = json_str_opt(item, "displayName", "");
+	struct subscriptions *subs = ctx;
+	const char *id = json_str(item, "subscriptionId", e);
+	const char *name = json_str_opt(item, "displayName", "");
 
 	if (id == NULL)
 		return -1;
-	listing_row(&c->list);
-	listing_cell(&c->list, "%s", name);
-	listing_cell(&c->list, "%s", id);
-	listing_cell(&c->list, "%s", json_str_opt(item, "state", ""));
-	c->n++;
-	if (c->wanted == NULL || str_ieqz(str_of(id), c->wanted) || strcmp(name, c->wanted) == 0) {
-		free(c->id);
-		free(c->name);
-		c->id = xstrdup(id);
-		c->name = xstrdup(name);
+	listing_row(&subs->list);
+	listing_cell(&subs->list, "%s", name);
+	listing_cell(&subs->list, "%s", id);
+	listing_cell(&subs->list, "%s", json_str_opt(item, "state", ""));
+	subs->n++;
+	if (subs->wanted == NULL || str_ieqz(str_of(id), subs->wanted) ||
+	    strcmp(name, subs->wanted) == 0) {
+		free(subs->id);
+		free(subs->name);
+		subs->id = xstrdup(id);
+		subs->name = xstrdup(name);
 	}
 	return 0;
 }
 
 static int row_tenant(void *ctx, const cJSON *item, struct err *e)
 {
-	struct choice *c = ctx;
+	struct listing *list = ctx;
 
 	(void)e;
-	listing_row(&c->list);
-	listing_cell(&c->list, "%s", json_str_opt(item, "displayName", ""));
-	listing_cell(&c->list, "%s", json_str_opt(item, "tenantId", ""));
-	listing_cell(&c->list, NULL);
+	listing_row(list);
+	listing_cell(list, "%s", json_str_opt(item, "displayName", ""));
+	listing_cell(list, "%s", json_str_opt(item, "tenantId", ""));
+	listing_cell(list, NULL);
+	return 0;
+}
+
+/* Nothing to see in this tenant: show the others. */
+static int show_tenants(struct session *s, struct listing *list, struct err *e)
+{
+	if (azure_list(&s->az, "/tenants?api-version=" API_SUBSCRIPTIONS,
+		       "tenants", row_tenant, list, e) < 0 ||
+	    listing_print(list, s->ui, e) < 0)
+		return -1;
+	ui_say(s->ui, "no subscription in this tenant; others: azswarm login "
+	       "--tenant ID");
 	return 0;
 }
 
@@ -75,29 +91,31 @@ static int choose(struct session *s, struct err *e)
 {
 	static const char *const columns[] = { "name", "id", "state", NULL };
 	const char *wanted = settings_get(s->set, S_SUBSCRIPTION_ID);
-	struct choice c = { .wanted = *wanted ? wanted : NULL };
+	struct subscriptions subs = { .wanted = *wanted ? wanted : NULL };
 	int rc = -1;
 
-	listing_init(&c.list, columns);
-	if (azure_list(&s->az, "/subscriptions?api-version=" API_SUBSCRIPTIONS, "subscriptions", row_subscription,
-		       &c, e) < 0)
+	listing_init(&subs.list, columns);
+	if (azure_list(&s->az, "/subscriptions?api-version=" API_SUBSCRIPTIONS,
+		       "subscriptions", row_subscription, &subs, e) < 0)
 		goto out;
-	if (c.wanted != NULL && c.id == NULL) {
-		err_set(e, ERR_USAGE, "signed in, but subscription %s is none of yours in this tenant", c.wanted);
-	} else if (c.n == 1 || (c.wanted != NULL && c.id != NULL)) {
-		if ((rc = entra_login_choose(&s->entra, c.id, e)) == 0)
-			ui_say(s->ui, "subscription %s (%s)", c.name, c.id);
-	} else if (c.n > 0) {
-		if ((rc = listing_print(&c.list, s->ui, e)) == 0)
+	if (subs.wanted != NULL && subs.id == NULL) {
+		err_set(e, ERR_USAGE, "signed in, but subscription %s is none of "
+			"yours in this tenant", subs.wanted);
+	} else if (subs.n == 1 || subs.wanted != NULL) {
+		rc = entra_login_choose(&s->entra, subs.id, e);
+		if (rc == 0)
+			ui_say(s->ui, "subscription %s (%s)", subs.name, subs.id);
+	} else if (subs.n > 0) {
+		rc = listing_print(&subs.list, s->ui, e);
+		if (rc == 0)
 			ui_say(s->ui, "choose one: azswarm login --subscription ID");
-	} else if (azure_list(&s->az, "/tenants?api-version=" API_SUBSCRIPTIONS, "tenants", row_tenant, &c, e) == 0 &&
-		   (rc = listing_print(&c.list, s->ui, e)) == 0) {
-		ui_say(s->ui, "no subscription in this tenant; others: azswarm login --tenant ID");
+	} else {
+		rc = show_tenants(s, &subs.list, e);
 	}
 out:
-	listing_release(&c.list);
-	free(c.id);
-	free(c.name);
+	listing_release(&subs.list);
+	free(subs.id);
+	free(subs.name);
 	return rc;
 }
 
@@ -130,13 +148,15 @@ static bool by_flag(const struct session *s, enum setting which)
 int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct entra_login l = {
-		.client_id = s->client_id, .device_code = s->device_code || !entra_browser_here(),
+		.client_id = s->client_id,
+		.device_code = s->device_code || !entra_browser_here(),
 		.say = say, .tick = tick, .ctx = s,
 	};
 	const char *token;
 	struct err ignored = ERR_INIT;
 	/* in another tenant it would be kept with the tenant of before */
-	bool only_choose = by_flag(s, S_SUBSCRIPTION_ID) && !by_flag(s, S_TENANT_ID) && s->claims == NULL;
+	bool only_choose = by_flag(s, S_SUBSCRIPTION_ID) &&
+			   !by_flag(s, S_TENANT_ID) && s->claims == NULL;
 
 	(void)argc, (void)argv;
 	if (session_reach(s, e) < 0 || (s->claims != NULL && take_claims(s, e) < 0))
@@ -150,8 +170,8 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, "signed in");
 	}
 	if (*settings_get(s->set, S_CLIENT_ID))
-		ui_say(s->ui, "AZURE_CLIENT_ID is set: that application goes before this sign-in, unless "
-		       "AZURE_TOKEN_CREDENTIALS=LoginCredential");
+		ui_say(s->ui, "AZURE_CLIENT_ID is set: that application goes before "
+		       "this sign-in, unless AZURE_TOKEN_CREDENTIALS=LoginCredential");
 	return choose(s, e);
 }
 
@@ -161,15 +181,19 @@ int cmd_logout(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (session_reach(s, e) == 0 && (rc = entra_logout(&s->entra, &name, e)) == 0)
-		ui_say(s->ui, name != NULL ? "signed out %s" : "nobody was signed in by 'azswarm login'", name);
+	if (session_reach(s, e) == 0)
+		rc = entra_logout(&s->entra, &name, e);
+	if (rc == 0 && name != NULL)
+		ui_say(s->ui, "signed out %s", name);
+	else if (rc == 0)
+		ui_say(s->ui, "nobody was signed in by 'azswarm login'");
 	free(name);
 	return rc;
 }
 
 /* A line each for people, one row for programs. */
-static int print_who(struct session *s, const char *const *names, const char *const *values, size_t n,
-		     struct err *e)
+static int print_who(struct session *s, const char *const *names,
+		     const char *const *values, size_t n, struct err *e)
 {
 	struct listing t;
 	const cJSON *cell;
@@ -190,8 +214,10 @@ static int print_who(struct session *s, const char *const *names, const char *co
 
 int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const names[] = { "name", "object", "credential", "tenant", "subscription",
-					     "subscriptionName", "endpoint", "until", NULL };
+	static const char *const names[] = {
+		"name", "object", "credential", "tenant", "subscription",
+		"subscriptionName", "endpoint", "until", NULL
+	};
 	struct azure_reply r = { 0 };
 	struct entra_who who;
 	struct err why = ERR_INIT;
@@ -210,8 +236,12 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		path = azure_path(&s->az, "?api-version=" API_SUBSCRIPTIONS);
 		azure_call(&s->az, "GET", path, NULL, 0, &r, &why);
 	}
-	const char *const values[] = { who.name, who.object_id, who.credential, who.tenant, s->az.subscription,
-				       json_str_opt(r.doc, "displayName", ""), s->az.arm, until };
+	const char *const values[] = {
+		who.name, who.object_id, who.credential, who.tenant,
+		s->az.subscription, json_str_opt(r.doc, "displayName", ""),
+		s->az.arm, until
+	};
+
 	rc = print_who(s, names, values, sizeof(values) / sizeof(*values), e);
 	if (rc == 0 && why.kind != ERR_NONE) {
 		*e = why;

@@ -16,18 +16,18 @@
 #define RSA_BITS 3072
 #define SECRET_BYTES 32
 
-enum kind { RSA_KEY, EC_KEY, SECRET };
+enum content { RSA_KEY, EC_KEY, SECRET };
 
 static char *path_of(const char *name, const char *suffix)
 {
 	return xasprintf(DIR "/%s%s", name, suffix);
 }
 
-static int make_content(enum kind kind, struct buf *out, struct err *e)
+static int make_content(enum content content, struct buf *out, struct err *e)
 {
 	uint8_t secret[SECRET_BYTES];
 
-	switch (kind) {
+	switch (content) {
 	case RSA_KEY:
 		return key_make_rsa(RSA_BITS, out, e);
 	case EC_KEY:
@@ -43,8 +43,8 @@ static int make_content(enum kind kind, struct buf *out, struct err *e)
 }
 
 /* Write DIR/name.suffix unless it is there. */
-static int make_one(const char *name, const char *suffix, enum kind kind, struct ui *ui,
-		    struct err *e)
+static int make_one(const char *name, const char *suffix, enum content content,
+		    struct ui *ui, struct err *e)
 {
 	char *path = path_of(name, suffix);
 	struct buf text = BUF_INIT(PEM_MAX);
@@ -53,7 +53,7 @@ static int make_one(const char *name, const char *suffix, enum kind kind, struct
 	if (file_exists(path)) {
 		ui_say(ui, "%s is there already, kept", path);
 		rc = 0;
-	} else if (make_content(kind, &text, e) == 0 &&
+	} else if (make_content(content, &text, e) == 0 &&
 		   file_create(path, buf_str(&text), 0600, e) == 0) {
 		ui_say(ui, "%s made", path);
 		rc = 0;
@@ -64,7 +64,8 @@ static int make_one(const char *name, const char *suffix, enum kind kind, struct
 }
 
 /* The public line next to a private key; made again when it was lost. */
-static int make_public(const char *name, const char *comment, struct ui *ui, struct err *e)
+static int make_public(const char *name, const char *comment, struct ui *ui,
+		       struct err *e)
 {
 	char *pem_path = path_of(name, ".pem"), *pub_path = path_of(name, ".pub");
 	struct buf pem = BUF_INIT(PEM_MAX), line = BUF_INIT(PEM_MAX);
@@ -134,8 +135,8 @@ static int load_secret(const char *name, char **out, struct err *e)
 	if (load(name, ".secret", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
 		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex digits", name,
-				2 * SECRET_BYTES);
+			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex "
+				"digits", name, 2 * SECRET_BYTES);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -155,7 +156,8 @@ static int load_public(const char *name, char **out, struct err *e)
 	if (load(name, ".pub", &text, e) == 0) {
 		line = str_trim(buf_str(&text));
 		if (str_chr(line, '\n') >= 0 || str_chr(line, ' ') < 0)
-			err_set(e, ERR_DATA, DIR "/%s.pub: expected one line, a public key", name);
+			err_set(e, ERR_DATA, DIR "/%s.pub: expected one line, a "
+				"public key", name);
 		else {
 			*out = str_dup(line);
 			rc = 0;
@@ -178,8 +180,8 @@ static int load_own(char **out, struct err *e)
 		/* Azure takes no others */
 		if (str_chr(line, '\n') >= 0 || !(str_starts(line, STR("ssh-rsa ")) ||
 						  str_starts(line, STR("ssh-ed25519 "))))
-			err_set(e, ERR_DATA, "%s: expected one line, an ssh-rsa or ssh-ed25519 key",
-				path);
+			err_set(e, ERR_DATA, "%s: expected one line, an ssh-rsa or "
+				"ssh-ed25519 key", path);
 		else {
 			*out = str_dup(line);
 			rc = 0;
@@ -194,6 +196,7 @@ static int load_own(char **out, struct err *e)
 
 int keys_load(const struct settings *set, struct keys *k, struct err *e)
 {
+	const char *user = settings_get(set, S_ADMIN_USERNAME);
 	uint8_t pin[SHA256_LEN];
 	struct buf hex = BUF_INIT(64);
 	bool own;
@@ -201,8 +204,8 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	*k = (struct keys){ 0 };
 	if (settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
-	if (own ? load_own(&k->admin_public, e) < 0 :
-		  load_public(settings_get(set, S_ADMIN_USERNAME), &k->admin_public, e) < 0)
+	if ((own ? load_own(&k->admin_public, e) :
+		   load_public(user, &k->admin_public, e)) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 ||
 	    load("host-master", ".pem", &k->host_master, e) < 0 ||

@@ -198,7 +198,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (keys_load(s->set, &k, e) < 0 || self_image_describe(&img, e) < 0 ||
+	if (keys_load(s->set, &k, e) < 0 || storage_self_image(&img, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 || storage_key(s, &key, e) < 0 ||

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/asset.h"
+#include "base/clock.h"
 #include "swarm/plan.h"
 #include "swarm/swarm.h"
+#include "template/template.h"
 
 #define VALUE_MAX 400			/* of a value that is shown */
 #define TEXT_MAX 8192			/* of anything else in a row */
@@ -634,9 +636,9 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 		return 0;
 	short_of = more > 0 && used + more > limit;
 	if (short_of)
-		err_set(&p->refused, ERR_AZURE, "quota %s: %lld of %lld vCPUs are "
-			"in use and %lld more are needed", name, (long long)used,
-			(long long)limit, (long long)more);
+		err_refused(&p->refused, ERR_AZURE, "QuotaExceeded", name,
+			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
+			    name, (long long)used, (long long)limit, (long long)more);
 	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
 	before = cJSON_CreateNumber((double)used);
 	after = cJSON_CreateNumber((double)(used + more));
@@ -699,6 +701,63 @@ int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r,
 	return rc < 0 ? err_in(e, "what-if") : 0;
 }
 
+/* Resource i of t as a what-if tells of one that is to be made. */
+static int add_create(struct template *t, size_t i, cJSON *changes, struct err *e)
+{
+	size_t n;
+	const struct template_resource *r = &template_resources(t, &n)[i];
+	cJSON *after = template_resource(t, i, e), *change;
+
+	if (after == NULL)
+		return -1;
+	json_add_str(after, "type", r->type);
+	change = json_add_obj(changes, NULL);
+	json_add_str(change, "resourceId", r->id);
+	json_add_str(change, "changeType", "Create");
+	json_set(change, "after", after);
+	return 0;
+}
+
+/*
+ * What a what-if would tell of a group that is not there: everything in the
+ * template is to be made.  Azure cannot be asked, so the template is evaluated
+ * here.  NULL with e set.
+ */
+static cJSON *all_created(const struct session *s, const cJSON *properties, struct err *e)
+{
+	cJSON *group = cJSON_CreateObject(), *changes = cJSON_CreateArray();
+	struct template_scope scope = {
+		.subscription_id = s->az.subscription,
+		.tenant_id = "",
+		.group_name = settings_get(s->set, S_COMPUTE_GROUP),
+		.group = group,
+		.deployment_name = "plan",
+		.now = unix_time(),
+		.hide_secure = true,
+	};
+	const struct template_resource *r = NULL;
+	struct template *t;
+	size_t n = 0;
+	int rc = -1;
+
+	json_add_str(group, "location", settings_get(s->set, S_LOCATION));
+	t = template_open(json_get(properties, "template"), json_get(properties, "parameters"),
+			  &scope, e);
+	if (t != NULL) {
+		r = template_resources(t, &n);
+		rc = 0;
+	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (r[i].deploy)
+			rc = add_create(t, i, changes, e);
+	template_free(t);
+	json_free(group);
+	if (rc == 0)
+		return changes;
+	json_free(changes);
+	return NULL;
+}
+
 static void say_summary(const struct plan *p, struct ui *ui)
 {
 	struct buf b = BUF_INIT(256);
@@ -729,7 +788,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	if (!there) {
 		ui_say(s->ui, "resource group %s is not there, so Azure cannot be asked: everything is to be made",
 		       group);
-		r.doc = s->expand(s, properties, e);
+		r.doc = all_created(s, properties, e);
 		if (r.doc == NULL)
 			goto out;
 		changes = r.doc;

@@ -89,8 +89,9 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream, const char *
 
 static int connect_master(struct remote *r, struct err *e)
 {
-	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/Microsoft.Network/"
-				"publicIPAddresses?api-version=" API_NETWORK,
+	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/"
+				"Microsoft.Network/publicIPAddresses"
+				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
 	struct masters m = { 0 };
 	struct err last = ERR_INIT;
@@ -98,7 +99,8 @@ static int connect_master(struct remote *r, struct err *e)
 
 	free(path);
 	if (rc == 0 && m.n == 0)
-		rc = err_set(e, ERR_DATA, "there is no master; 'azswarm deploy-compute' makes one");
+		rc = err_set(e, ERR_DATA, "there is no master; 'azswarm "
+			     "deploy-compute' makes one");
 	for (size_t i = 0; rc == 0 && r->ssh == NULL && i < m.n; i++) {
 		int fd;
 
@@ -185,6 +187,7 @@ struct docker *remote_docker(struct remote *r)
 
 /* ---- other nodes ---- */
 
+/* The node that somebody names, by host name or address. */
 struct wanted {
 	const char *name;
 	struct remote_node node;

@@ -215,7 +215,7 @@ static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 	rc = docker_call(d, "POST", path, spec, NULL, &why);
 	free(path);
 	if (rc < 0) {
-		*again = strstr(why.msg, "out of sequence") != NULL;
+		*again = err_is(&why, DOCKER_OUT_OF_SEQUENCE);
 		if (!*again)
 			*e = why;
 	}

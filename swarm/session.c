@@ -6,20 +6,25 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/retry.h"
 #include "swarm/session.h"
 
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
 
-/* The clouds whose endpoints are known without asking; the ARM endpoint is the
- * audience, too.  The last is another name of the one before. */
+/*
+ * The clouds whose endpoints are known without asking.  The ARM endpoint is also
+ * the audience of the tokens.  China's sign-in endpoint has an older name and a
+ * newer one; the last row is there so that AZURE_AUTHORITY_HOST may say either.
+ */
 static const struct cloud {
 	const char *name, *authority, *arm;
 } clouds[] = {
 	{ "AzureCloud", "https://login.microsoftonline.com", "https://management.azure.com" },
 	{ "AzureUSGovernment", "https://login.microsoftonline.us",
 	  "https://management.usgovcloudapi.net" },
-	{ "AzureChinaCloud", "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn" },
+	{ "AzureChinaCloud", "https://login.chinacloudapi.cn",
+	  "https://management.chinacloudapi.cn" },
 	{ "AzureChinaCloud", "https://login.partner.microsoftonline.cn",
 	  "https://management.chinacloudapi.cn" },
 };
@@ -81,19 +86,18 @@ static int metadata(struct session *s, const char *arm, const char *version, cJS
 		.method = "GET", .url = url, .idempotent = true, .deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
-	bool passes;
+	int64_t wait_ms;
 	int rc;
 
 	http_response_init(&r, METADATA_MAX);
-	for (unsigned i = 1; ; i++) {
+	for (unsigned tries = 1; ; tries++) {
 		if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
 			rc = (int)r.head.status;
-		passes = i < ARM_TRIES && (rc < 0 ? e->kind == ERR_NET || e->kind == ERR_PROTO :
-					   rc >= 500 || rc == 408 || rc == 429);
-		if (!passes)
+		wait_ms = http_retry_ms(RETRY_ENDPOINTS, tries, rc < 0 ? NULL : &r.head, e);
+		if (wait_ms < 0)
 			break;
 		err_clear(e);
-		if (sleep_until(now_ms() + (500 << i), e) < 0) {
+		if (sleep_until(now_ms() + wait_ms, e) < 0) {
 			rc = -1;
 			break;
 		}
@@ -106,9 +110,11 @@ static int metadata(struct session *s, const char *arm, const char *version, cJS
 }
 
 /*
- * Is a token for that audience this endpoint's to have?  It is when the name is its own or that of
- * what it is below, or an application's (".../GUID"), as the operator of an Azure Stack makes one.
- * Or else whoever has us come to an endpoint of his could ask for a token that Azure takes.
+ * May this endpoint have a token for that audience?  An endpoint that is asked
+ * about itself could name Azure's audience, and would be sent a token that
+ * Azure takes.  So the audience has to be the endpoint's own name, or that of
+ * a domain it is in, or an application (".../GUID"), as the operator of an
+ * Azure Stack makes one.
  */
 static bool meant_for(const char *audience, const char *arm)
 {
@@ -116,12 +122,51 @@ static bool meant_for(const char *audience, const char *arm)
 	struct http_url a, b;
 	struct str whole, name;
 
-	if (http_url_parse(str_of(audience), &a, &ignored) < 0 || http_url_parse(str_of(arm), &b, &ignored) < 0)
+	if (http_url_parse(str_of(audience), &a, &ignored) < 0 ||
+	    http_url_parse(str_of(arm), &b, &ignored) < 0)
 		return false;
+	if (a.path.n > 36)		/* a slash and a GUID at least */
+		return true;
 	whole = str_of(b.host);
 	name = str_of(a.host);
-	return a.path.n > 36 || (str_ends(whole, name) &&
-		(whole.n == name.n || whole.p[whole.n - name.n - 1] == '.'));
+	return str_ends(whole, name) &&
+		(whole.n == name.n || whole.p[whole.n - name.n - 1] == '.');
+}
+
+/* Of the answer, the cloud with that endpoint; or else the first. */
+static const cJSON *cloud_at(const cJSON *doc, const char *arm)
+{
+	const cJSON *cloud = cJSON_IsArray(doc) ? json_at(doc, "[0]") : doc, *c;
+
+	/* where there is one cloud only, doc is an object, and this looks at its
+	 * members: none of them has a resourceManager */
+	cJSON_ArrayForEach(c, doc) {
+		char *its = without_slash(json_str_opt(c, "resourceManager", ""));
+
+		if (strcmp(its, arm) == 0)
+			cloud = c;
+		free(its);
+	}
+	return cloud;
+}
+
+static int take_cloud(const cJSON *cloud, const char *arm, char **authority, char **audience,
+		      struct err *e)
+{
+	const char *login, *first;
+	const cJSON *a;
+
+	if ((login = json_str(cloud, "authentication.loginEndpoint", e)) == NULL ||
+	    (first = json_str(cloud, "authentication.audiences[0]", e)) == NULL)
+		return -1;
+	cJSON_ArrayForEach(a, json_at(cloud, "authentication.audiences"))
+		if (*audience == NULL && cJSON_IsString(a) && meant_for(a->valuestring, arm))
+			*audience = xstrdup(a->valuestring);
+	if (*audience == NULL)
+		return err_set(e, ERR_DATA, "it wants a token for %s, which is not its own",
+			       first);
+	*authority = without_slash(login);
+	return check_https(S_AUTHORITY_HOST, *authority, e);
 }
 
 /*
@@ -133,36 +178,14 @@ static int discover(struct session *s, const char *arm, char **authority, char *
 		    struct err *e)
 {
 	cJSON *doc = NULL;
-	const cJSON *cloud, *c;
-	const char *login, *aud;
-	int rc, status = metadata(s, arm, "2022-09-01", &doc, e);
+	int rc = -1, status = metadata(s, arm, "2022-09-01", &doc, e);
 
 	if (status >= 400 && status < 500)
 		status = metadata(s, arm, "2015-01-01", &doc, e);
-	if (status > 0 && status != 200)
+	if (status == 200)
+		rc = take_cloud(cloud_at(doc, arm), arm, authority, audience, e);
+	else if (status > 0)
 		err_set(e, ERR_NET, "HTTP %d", status);
-	cloud = cJSON_IsArray(doc) ? json_at(doc, "[0]") : doc;
-	/* of an object these are its members, which have no such thing */
-	cJSON_ArrayForEach(c, doc) {
-		char *its = without_slash(json_str_opt(c, "resourceManager", ""));
-
-		if (strcmp(its, arm) == 0)
-			cloud = c;
-		free(its);
-	}
-	rc = -1;
-	if (doc != NULL && (login = json_str(cloud, "authentication.loginEndpoint", e)) != NULL &&
-	    (aud = json_str(cloud, "authentication.audiences[0]", e)) != NULL) {
-		cJSON_ArrayForEach(c, json_at(cloud, "authentication.audiences"))
-			if (*audience == NULL && cJSON_IsString(c) && meant_for(c->valuestring, arm))
-				*audience = xstrdup(c->valuestring);
-		if (*audience == NULL)
-			err_set(e, ERR_DATA, "it wants a token for %s, which is not its own", aud);
-		*authority = without_slash(login);
-		rc = check_https(S_AUTHORITY_HOST, *authority, e);
-	}
-	if (*audience == NULL)
-		rc = -1;
 	if (rc < 0)
 		err_in(e, "finding the endpoints of %s", arm);
 	json_free(doc);
@@ -229,7 +252,8 @@ int session_reach(struct session *s, struct err *e)
 	if (dial_init(&s->dial, s->trust, e) < 0 ||
 	    choose_cloud(s, &arm, &authority, &audience, e) < 0)
 		goto out;
-	scope = xasprintf("%s%s.default", audience, str_ends(str_of(audience), STR("/")) ? "" : "/");
+	scope = xasprintf("%s%s.default", audience,
+			  str_ends(str_of(audience), STR("/")) ? "" : "/");
 	cache = entra_cache_path();
 	entra_init(&s->entra, &(struct entra_options){
 		.authority = authority, .scope = scope, .cache_path = cache,
@@ -287,8 +311,8 @@ static int find_subscription(struct session *s, struct err *e)
 		c.id = xstrdup(s->entra.subscription);
 		rc = 0;
 	} else {
-		rc = azure_list(&s->az, "/subscriptions?api-version=2022-12-01", "subscriptions", choose,
-				&c, e);
+		rc = azure_list(&s->az, "/subscriptions?api-version=" API_SUBSCRIPTIONS,
+				"subscriptions", choose, &c, e);
 		if (rc == 0 && c.n == 0)
 			rc = err_set(e, ERR_AUTH, "signed in, but no subscription to be seen: ask "
 				     "an owner of one for the role Contributor");
@@ -314,7 +338,8 @@ int session_open(struct session *s, struct err *e)
 
 	if (session_reach(s, e) < 0)
 		return -1;
-	/* what a command checks by itself comes before a question over the network */
+	/* A command looks at its own arguments first.  When the settings alone
+	 * say who signs in to what, nothing is asked before that. */
 	if (entra_configured(&s->entra) && *s->az.subscription != '\0')
 		return 0;
 	if (entra_token(&s->entra, &token, e) < 0)

@@ -28,13 +28,10 @@ struct session {
 	const char *claims;		/* --claims-challenge, base64 */
 	const char *forwards[SESSION_FORWARDS_MAX];	/* -L */
 	size_t n_forwards;
-	int exit_status;		/* of a command over there, when that is ours, too */
+	/* what main exits with when all went well: that of the command which ran
+	 * on a machine, or plan's */
+	int exit_status;
 	const char *confirm;		/* --confirm NAME, NULL: ask */
-	/*
-	 * A template evaluated without Azure: [{"resourceId", "changeType":
-	 * "Create", "after"}], as in a what-if.  NULL with e set.
-	 */
-	cJSON *(*expand)(const struct session *s, const cJSON *properties, struct err *e);
 	char *account;			/* storage account name, after session_open */
 
 	struct tls_trust *trust;
@@ -45,12 +42,15 @@ struct session {
 	bool open;
 };
 
-/* Read the trust anchors, find the endpoints, prepare sign-in.  Sends nothing unless
- * the endpoints must be discovered. */
+/* Read the trust anchors, find the endpoints, prepare sign-in.  Sends nothing
+ * unless the endpoints must be discovered. */
 int session_reach(struct session *s, struct err *e);
-/* That, and sign in, unless settings say how and for which subscription: then the first request
- * does.  Finds out the subscription when none is set: the credential's, or the only one there
- * is.  ERR_AUTH; ERR_USAGE when there are several.  Call session_close() whatever the result. */
+/*
+ * That, and sign in, unless settings say how and for which subscription: then
+ * the first request does.  Finds out the subscription when none is set: the
+ * credential's, or the only one there is.  ERR_AUTH; ERR_USAGE when there are
+ * several.  Call session_close() whatever the result.
+ */
 int session_open(struct session *s, struct err *e);
 void session_close(struct session *s);
 

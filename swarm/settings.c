@@ -67,7 +67,8 @@ static bool source_ok(const char *text)
 		}
 		return address.n >= 2 && address.n <= 39;
 	}
-	while (str_dec(&address, 255, &ignored) && ++parts < 4 && str_starts(address, STR(".")))
+	while (str_dec(&address, 255, &ignored) && ++parts < 4 &&
+	       str_starts(address, STR(".")))
 		address = str_skip(address, 1);
 	return parts == 4 && address.n == 0;
 }
@@ -84,8 +85,8 @@ static bool share_names_ok(const char *list)
 		if (word.n == 0)
 			continue;
 		z = str_dup(word);
-		ok = made_of(z, LOWER DIGITS "-", 3, 63) && z[0] != '-' && z[word.n - 1] != '-' &&
-		     strstr(z, "--") == NULL;
+		ok = made_of(z, LOWER DIGITS "-", 3, 63) && z[0] != '-' &&
+		     z[word.n - 1] != '-' && strstr(z, "--") == NULL;
 		free(z);
 		if (!ok)
 			return false;
@@ -238,7 +239,8 @@ void settings_init(struct settings *s)
 	*s = (struct settings){ 0 };
 	for (int i = 0; i < S_COUNT; i++)
 		if (setting_infos[i].dflt != NULL)
-			settings_set(s, (enum setting)i, setting_infos[i].dflt, "default");
+			settings_set(s, (enum setting)i, setting_infos[i].dflt,
+				     "default");
 }
 
 void settings_release(struct settings *s)
@@ -248,7 +250,8 @@ void settings_release(struct settings *s)
 	*s = (struct settings){ 0 };
 }
 
-void settings_set(struct settings *s, enum setting which, const char *value, const char *source)
+void settings_set(struct settings *s, enum setting which, const char *value,
+		  const char *source)
 {
 	burn_str(s->value[which]);
 	s->value[which] = xstrdup(value);
@@ -498,8 +501,8 @@ char *settings_storage_account(const struct settings *s)
 
 	if (*settings_get(s, S_STORAGE_ACCOUNT_NAME) != '\0')
 		return xstrdup(settings_get(s, S_STORAGE_ACCOUNT_NAME));
-	buf_addf(&text, "%s-master0.%s.cloudapp.azure.com\n", settings_get(s, S_COMPUTE_GROUP),
-		 settings_get(s, S_LOCATION));
+	buf_addf(&text, "%s-master0.%s.cloudapp.azure.com\n",
+		 settings_get(s, S_COMPUTE_GROUP), settings_get(s, S_LOCATION));
 	sha1(text.str, text.n, digest);
 	buf_reset(&text);
 	buf_add_hex(&text, digest, sizeof(digest));

@@ -14,12 +14,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/time.h"
+#include "http/retry.h"
 #include "swarm/swarm.h"
 
 #define STORAGE_VERSION "2021-12-02"	/* of the blob service */
 #define UPLOAD_MS 600000
-#define UPLOAD_TRIES 8			/* a new account's name takes a while to exist */
-#define UPLOAD_WAIT_MS 10000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
 
@@ -98,7 +97,7 @@ static int open_self(struct err *e)
 	return fd;
 }
 
-int self_image_describe(struct self_image *img, struct err *e)
+int storage_self_image(struct self_image *img, struct err *e)
 {
 	struct sha256_state sha;
 	uint8_t digest[SHA256_LEN];
@@ -168,11 +167,13 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 {
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
+	struct buf word = BUF_INIT(80);
+	bool passes = http_passes(RETRY_BLOB, &r->head, NULL);
 
-	bool passes = r->head.status >= 500 || r->head.status == 408 || r->head.status == 429;
-
-	err_set(e, passes ? ERR_NET : ERR_AZURE, "HTTP %u %.*s (request %.*s)", r->head.status,
-		STR_ARG(str_head(code, 80)), STR_ARG(str_head(id, 80)));
+	buf_addstr(&word, str_head(code, 80));
+	err_refused(e, passes ? ERR_NET : ERR_AZURE, word.str, "", "HTTP %u %s (request %.*s)",
+		    r->head.status, word.str, STR_ARG(str_head(id, 80)));
+	buf_release(&word);
 	return r->head.status == 403 ? http_blame_clock(http_clock_ahead(&r->head), e) : -1;
 }
 
@@ -211,11 +212,13 @@ int storage_blob_there(struct session *s, const char *url, const struct self_ima
 	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 
-	for (int i = 1; blob_there(s, url, img, there, e) < 0; i++) {
-		if (i == ARM_TRIES || (e->kind != ERR_NET && e->kind != ERR_PROTO))
+	for (unsigned tries = 1; blob_there(s, url, img, there, e) < 0; tries++) {
+		int64_t wait_ms = http_retry_ms(RETRY_BLOB, tries, NULL, e);
+
+		if (wait_ms < 0)
 			return -1;
 		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + 500 * (1 << i),
+		if (clock->wait(clock->ctx, now_ms() + wait_ms,
 				"the storage account to answer", began, e) < 0)
 			return -1;
 	}
@@ -274,21 +277,21 @@ static int upload_self(struct session *s, struct err *e)
 	bool there = false;
 	int rc = -1;
 
-	if (self_image_describe(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
+	if (storage_self_image(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 		goto out;
-	for (int i = 1; ; i++) {
+	for (unsigned tries = 1; ; tries++) {
 		struct err once = ERR_INIT;
+		int64_t wait_ms;
 
 		if (blob_there(s, write_url, &img, &there, &once) == 0 &&
 		    (there || put_blob(s, write_url, &img, &once) == 0))
 			break;
-		if (i == UPLOAD_TRIES || (once.kind != ERR_NET && once.kind != ERR_PROTO &&
-					  once.kind != ERR_TIMEOUT)) {
+		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) < 0) {
 			*e = once;
 			goto out;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + UPLOAD_WAIT_MS,
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
 				     "the storage account to answer", began, e) < 0)
 			goto out;
 	}

@@ -20,23 +20,27 @@ const char *advice(const struct err *e);
 
 /* ---- storage (swarm/storage.c) ---- */
 
-/* ERR_DATA unless the account is there. "https://ACCOUNT.blob..." and file endpoint, caller frees both (either may be NULL). */
-int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
+ * endpoint; the caller frees both, and either may be NULL when not wanted. */
+int storage_endpoints(struct session *s, char **blob, char **file,
+		      struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
-/* The blob of this very program, and a URL with which it can be read until 10 years from now. */
+/* The blob of this very program. */
 struct self_image {
 	char sha256[65];
 	uint64_t size;
 	char blob[96];		/* "azswarm/azswarm-<first 16 of sha256>" */
 };
-int self_image_describe(struct self_image *img, struct err *e);
-/* permissions "r" or "cw"; resource "b" or "c".  Caller burns. */
-int storage_sas_url(struct session *s, const char *blob_endpoint, const struct self_image *img,
-		    const char *permissions, int64_t expires, char **url, struct err *e);
+int storage_self_image(struct self_image *img, struct err *e);
+/* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
+ * expires, which is Unix time.  Caller burns. */
+int storage_sas_url(struct session *s, const char *blob_endpoint,
+		    const struct self_image *img, const char *permissions,
+		    int64_t expires, char **url, struct err *e);
 /* HEAD: is a blob of that size there? */
-int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
-		       bool *there, struct err *e);
+int storage_blob_there(struct session *s, const char *url,
+		       const struct self_image *img, bool *there, struct err *e);
 
 /* ---- the scale set (swarm/agents.c) ---- */
 

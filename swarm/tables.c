@@ -21,10 +21,12 @@ static int row_endpoint(void *ctx, const cJSON *ip, struct err *e)
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "name", "address", "fqdn", NULL };
-	char *path = azure_path(&s->az, "/resourceGroups/%s/providers/Microsoft.Network/"
-				"publicIPAddresses?api-version=" API_NETWORK,
+	char *path = azure_path(&s->az, "/resourceGroups/%s/providers/"
+				"Microsoft.Network/publicIPAddresses"
+				"?api-version=" API_NETWORK,
 				settings_get(s->set, S_COMPUTE_GROUP));
-	int rc = swarm_show_list(s, path, "public addresses", columns, row_endpoint, e);
+	int rc = swarm_show_list(s, path, "public addresses", columns,
+				 row_endpoint, e);
 
 	(void)argc, (void)argv;
 	free(path);
@@ -49,8 +51,8 @@ static int row_resource(void *ctx, const cJSON *res, struct err *e)
 }
 
 /* Resources of one group; a group that is not there has none. */
-static int add_group_resources(struct session *s, const char *group, struct listing *t,
-			       struct err *e)
+static int add_group_resources(struct session *s, const char *group,
+			       struct listing *t, struct err *e)
 {
 	char *path = azure_path(&s->az, "/resourceGroups/%s/resources?api-version="
 				API_RESOURCES, group);
@@ -66,14 +68,18 @@ static int add_group_resources(struct session *s, const char *group, struct list
 
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = { "group", "name", "type", "location", NULL };
+	static const char *const columns[] = {
+		"group", "name", "type", "location", NULL
+	};
+	const char *compute = settings_get(s->set, S_COMPUTE_GROUP);
+	const char *storage = settings_get(s->set, S_STORAGE_GROUP);
 	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
-	if (add_group_resources(s, settings_get(s->set, S_COMPUTE_GROUP), &t, e) == 0 &&
-	    add_group_resources(s, settings_get(s->set, S_STORAGE_GROUP), &t, e) == 0)
+	if (add_group_resources(s, compute, &t, e) == 0 &&
+	    add_group_resources(s, storage, &t, e) == 0)
 		rc = listing_print(&t, s->ui, e);
 	listing_release(&t);
 	return rc;
@@ -82,10 +88,12 @@ int cmd_resources(struct session *s, int argc, char **argv, struct err *e)
 static int row_location(void *ctx, const cJSON *loc, struct err *e)
 {
 	struct listing *t = ctx;
+	struct str kind = str_of(json_str_opt(loc, "metadata.regionType",
+					      "Physical"));
 
 	(void)e;
 	/* logical regions hold no resources */
-	if (!str_ieqz(str_of(json_str_opt(loc, "metadata.regionType", "Physical")), "Physical"))
+	if (!str_ieqz(kind, "Physical"))
 		return 0;
 	listing_row(t);
 	listing_cell(t, "%s", json_str_opt(loc, "name", ""));
@@ -96,7 +104,9 @@ static int row_location(void *ctx, const cJSON *loc, struct err *e)
 
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = { "name", "display name", "geography", NULL };
+	static const char *const columns[] = {
+		"name", "display name", "geography", NULL
+	};
 	char *path = azure_path(&s->az, "/locations?api-version=" API_SUBSCRIPTIONS);
 	int rc = swarm_show_list(s, path, "locations", columns, row_location, e);
 
@@ -140,8 +150,10 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 
 char *tables_sizes_path(const struct session *s)
 {
-	return azure_path(&s->az, "/providers/Microsoft.Compute/skus?api-version=" API_SKUS
-			  "&$filter=location%%20eq%%20'%s'", settings_get(s->set, S_LOCATION));
+	return azure_path(&s->az, "/providers/Microsoft.Compute/skus"
+			  "?api-version=" API_SKUS
+			  "&$filter=location%%20eq%%20'%s'",
+			  settings_get(s->set, S_LOCATION));
 }
 
 int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)

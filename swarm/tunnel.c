@@ -34,41 +34,60 @@ struct forward {
 	int fd;
 };
 
+/* One part of "A:B:[::1]:C" and the colon behind it.  What is left is
+ * STR_NULL behind the last part.  False when a bracket is followed by something
+ * else. */
+static bool forward_part(struct str *rest, struct str *part)
+{
+	ptrdiff_t close = str_chr(*rest, ']');
+
+	if (!str_starts(*rest, STR("[")) || close <= 0) {
+		if (!str_cut(rest, ':', part)) {
+			*part = *rest;
+			*rest = STR_NULL;
+		}
+		return true;
+	}
+	*part = str_head(str_skip(*rest, 1), (size_t)close - 1);
+	*rest = str_skip(*rest, (size_t)close + 1);
+	if (rest->n == 0)
+		*rest = STR_NULL;
+	else if (rest->p[0] == ':')
+		*rest = str_skip(*rest, 1);
+	else
+		return false;
+	return true;
+}
+
 /* "[BIND:]PORT:HOST:PORT", as ssh -L takes it; IPv6 in brackets. */
 static int parse_forward(const char *spec, struct forward *f, struct err *e)
 {
-	struct str rest = str_of(spec), part[4], s;
+	struct str rest = str_of(spec), part[4], bind = STR("127.0.0.1"), host;
 	size_t n = 0;
 	uint64_t port, to;
 
 	*f = (struct forward){ .fd = -1 };
-	while (rest.p != NULL && n < 4) {
-		if (rest.n > 0 && rest.p[0] == '[' && str_chr(rest, ']') > 0) {
-			part[n] = str_head(str_skip(rest, 1), (size_t)str_chr(rest, ']') - 1);
-			rest = str_skip(rest, part[n++].n + 2);
-			if (rest.n == 0)
-				rest.p = NULL;
-			else if (rest.p[0] == ':')
-				rest = str_skip(rest, 1);
-			else
-				break;
-		} else if (str_cut(&rest, ':', &s)) {
-			part[n++] = s;
-		} else {
-			part[n++] = rest;
-			rest.p = NULL;
-		}
-	}
-	if (rest.p != NULL || n < 3 || !str_num(part[n - 3], 65535, &port) || port == 0 ||
-	    !str_num(part[n - 1], 65535, &to) || to == 0 || part[n - 2].n == 0 ||
-	    part[n - 2].n >= sizeof(f->host) || (n == 4 && part[0].n >= sizeof(f->bind)))
-		return err_set(e, ERR_USAGE, "-L \"%s\": expected [ADDRESS:]PORT:HOST:PORT", spec);
-	s = n == 4 && !str_eqz(part[0], "localhost") ? part[0] : STR("127.0.0.1");
-	snprintf(f->bind, sizeof(f->bind), "%.*s", STR_ARG(s));
-	snprintf(f->host, sizeof(f->host), "%.*s", STR_ARG(part[n - 2]));
+	while (rest.p != NULL && n < 4)
+		if (!forward_part(&rest, &part[n++]))
+			break;
+	if (rest.p != NULL || n < 3)
+		goto bad;
+	if (n == 4 && !str_eqz(part[0], "localhost"))
+		bind = part[0];
+	host = part[n - 2];
+	if (!str_num(part[n - 3], 65535, &port) || port == 0 ||
+	    !str_num(part[n - 1], 65535, &to) || to == 0 ||
+	    host.n == 0 || host.n >= sizeof(f->host) ||
+	    bind.n >= sizeof(f->bind))
+		goto bad;
+	snprintf(f->bind, sizeof(f->bind), "%.*s", STR_ARG(bind));
+	snprintf(f->host, sizeof(f->host), "%.*s", STR_ARG(host));
 	f->port = (unsigned)port;
 	f->to = (unsigned)to;
 	return 0;
+bad:
+	return err_set(e, ERR_USAGE, "-L \"%s\": expected "
+		       "[ADDRESS:]PORT:HOST:PORT", spec);
 }
 
 #define TO_NODE(here, there) LAYOUT_TEXT(here) ":127.0.0.1:" LAYOUT_TEXT(there)
@@ -79,8 +98,8 @@ static const char *const usual[] = {
 };
 #define N_USUAL (sizeof(usual) / sizeof(*usual))
 
-/* Listen for each forward; what cannot be had is told, and only none at all
- * is an error. */
+/* Listen for each forward.  A port that cannot be had is told; it is an error
+ * when none can. */
 static int listen_all(struct session *s, struct forward *f, size_t n, struct err *e)
 {
 	size_t had = 0;
@@ -90,17 +109,22 @@ static int listen_all(struct session *s, struct forward *f, size_t n, struct err
 
 		f[i].fd = tcp_listen(f[i].bind, &f[i].port, NULL, &why);
 		if (f[i].fd >= 0)
-			ui_say(s->ui, "%s:%u -> %s:%u", f[i].bind, f[i].port, f[i].host, f[i].to);
+			ui_say(s->ui, "%s:%u -> %s:%u", f[i].bind, f[i].port,
+			       f[i].host, f[i].to);
 		else
-			ui_say(s->ui, "%s:%u not forwarded: %s", f[i].bind, f[i].port, why.msg);
+			ui_say(s->ui, "%s:%u not forwarded: %s", f[i].bind,
+			       f[i].port, why.msg);
 		had += f[i].fd >= 0;
 	}
-	return had > 0 ? 0 : err_set(e, ERR_IO, "none of the local ports could be taken");
+	return had > 0 ? 0 : err_set(e, ERR_IO, "none of the local ports could "
+				     "be taken");
 }
 
 /* A connection broke: try for a while to have it again. */
-static int again(struct session *s, struct remote *r, const struct err *lost, struct err *e)
+static int reconnect(struct session *s, struct remote *r,
+		     const struct err *lost, struct err *e)
 {
+	const struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms(), pause = AGAIN_MS;
 
 	ui_say(s->ui, "connection lost: %s; connecting again", lost->msg);
@@ -117,8 +141,8 @@ static int again(struct session *s, struct remote *r, const struct err *lost, st
 			*e = why;
 			return -1;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + pause, "the master to answer",
-				     began, e) < 0)
+		if (clock->wait(clock->ctx, now_ms() + pause,
+				"the master to answer", began, e) < 0)
 			return -1;
 		pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS : 2 * pause;
 	}
@@ -134,10 +158,10 @@ static int ended_by_user(int rc, struct err *e)
 	return rc;
 }
 
-/* A shell, a command or nothing attached to our own descriptors.  *over: the
- * shell ended. */
-static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l, const char *command,
-		  bool input, bool shell, struct err *e)
+/* A shell, a command or nothing attached to our own descriptors, until it
+ * ends.  Frees l. */
+static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l,
+		  const char *command, bool input, bool shell, struct err *e)
 {
 	const char *term = getenv("TERM");
 	struct ssh_channel *c;
@@ -152,58 +176,74 @@ static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l, const 
 	else
 		c = ssh_exec(ssh, command ? command : "exec \"$SHELL\" -l", e);
 	if (c == NULL)
-		return -1;
+		goto out;
 	if (ssh_channel_wait(c, now_ms() + OPEN_MS, e) < 0 ||
 	    (terminal && (tty = ssh_tty_enter(STDIN_FILENO, e)) == NULL))
 		goto out;
-	ssh_loop_attach(l, c, input ? STDIN_FILENO : -1, STDOUT_FILENO, STDERR_FILENO,
-			terminal ? STDIN_FILENO : -1);
+	ssh_loop_attach(l, c, input ? STDIN_FILENO : -1, STDOUT_FILENO,
+			STDERR_FILENO, terminal ? STDIN_FILENO : -1);
 	rc = ssh_loop_run(l, c, IO_FOREVER, e);
 	if (rc == 0)
 		s->exit_status = ssh_channel_status(c);
 out:
 	ssh_tty_leave(tty);
 	ssh_loop_free(l);
-	ssh_channel_close(c);
+	if (c != NULL)
+		ssh_channel_close(c);
 	return rc;
+}
+
+/* Carry connections, and a shell where there is a terminal, until the shell
+ * or the connection to the master ends. */
+static int carry_forwards(struct session *s, struct remote *r,
+			  const struct forward *f, size_t n, bool shell,
+			  struct err *e)
+{
+	struct ssh_loop *l = ssh_loop_new(r->ssh);
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		if (f[i].fd >= 0)
+			ssh_loop_listen(l, f[i].fd, f[i].host, f[i].to);
+	if (shell)
+		return attach(s, r->ssh, l, NULL, true, true, e);
+	rc = ssh_loop_run(l, NULL, IO_FOREVER, e);
+	ssh_loop_free(l);
+	return rc;
+}
+
+static bool is_lost(const struct err *e)
+{
+	return e->kind == ERR_NET || e->kind == ERR_PROTO ||
+	       e->kind == ERR_TIMEOUT;
 }
 
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct forward f[N_USUAL + SESSION_FORWARDS_MAX];
 	bool shell = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	struct remote r = { 0 };
 	size_t n = N_USUAL + s->n_forwards;
+	struct remote r = { 0 };
+	struct err why;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	for (size_t i = 0; i < n; i++)
-		if (parse_forward(i < N_USUAL ? usual[i] : s->forwards[i - N_USUAL], &f[i], e) < 0)
+	for (size_t i = 0; i < n; i++) {
+		const char *spec = i < N_USUAL ? usual[i] :
+				   s->forwards[i - N_USUAL];
+
+		if (parse_forward(spec, &f[i], e) < 0)
 			return -1;
+	}
 	if (remote_open(s, &r, e) < 0 || listen_all(s, f, n, e) < 0)
 		goto out;
-	for (;;) {
-		struct ssh_loop *l = ssh_loop_new(r.ssh);
-		struct err lost = ERR_INIT;
-
-		for (size_t i = 0; i < n; i++)
-			if (f[i].fd >= 0)
-				ssh_loop_listen(l, f[i].fd, f[i].host, f[i].to);
-		if (shell) {
-			rc = attach(s, r.ssh, l, NULL, true, true, &lost);
-		} else {
-			rc = ssh_loop_run(l, NULL, IO_FOREVER, &lost);
-			ssh_loop_free(l);
-		}
-		if (rc == 0 || (lost.kind != ERR_NET && lost.kind != ERR_PROTO &&
-				lost.kind != ERR_TIMEOUT)) {
-			if (rc < 0)
-				*e = lost;
-			break;
-		}
-		if (again(s, &r, &lost, e) < 0)
-			break;
-	}
+	do {
+		why = (struct err)ERR_INIT;
+		rc = carry_forwards(s, &r, f, n, shell, &why);
+	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, &why, e) == 0);
+	/* when it could not be had again, e says why already */
+	if (rc < 0 && !is_lost(&why))
+		*e = why;
 out:
 	for (size_t i = 0; i < n; i++)
 		if (f[i].fd >= 0)
@@ -218,20 +258,23 @@ int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct buf command = BUF_INIT(64u << 10);
 	struct remote r = { 0 };
-	struct ssh *hop = NULL;
+	struct ssh *hop = NULL, *to;
 	int rc = -1;
 
 	for (int i = 2; i < argc; i++)
 		buf_addf(&command, "%s%s", command.n ? " " : "", argv[i]);
-	if (buf_check(&command, "the command", e) < 0 || remote_open(s, &r, e) < 0)
+	if (buf_check(&command, "the command", e) < 0 ||
+	    remote_open(s, &r, e) < 0)
 		goto out;
-	if (argc > 1 && strcmp(argv[1], r.name) != 0 && remote_hop(&r, argv[1], &hop, e) < 0)
+	if (argc > 1 && strcmp(argv[1], r.name) != 0 &&
+	    remote_hop(&r, argv[1], &hop, e) < 0)
 		goto out;
-	struct ssh *to = hop ? hop : r.ssh;
-
-	rc = attach(s, to, ssh_loop_new(to), command.n ? command.str : NULL, true, true, e);
+	to = hop != NULL ? hop : r.ssh;
+	rc = attach(s, to, ssh_loop_new(to), command.n ? command.str : NULL,
+		    true, true, e);
 	if (rc == 0 && s->exit_status < 0)
-		rc = err_set(e, ERR_NET, "the far end closed without saying how it ended");
+		rc = err_set(e, ERR_NET, "the far end closed without saying how "
+			     "it ended");
 out:
 	ssh_close(hop);
 	remote_release(&r);
@@ -254,7 +297,8 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- Docker's socket, here ---- */
 
-/* A directory of our own, 0700: who can connect is root over there. */
+/* In a directory of our own, 0700: whoever can connect to it is root over
+ * there. */
 static char *socket_path(const struct session *s, struct err *e)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
@@ -264,11 +308,13 @@ static char *socket_path(const struct session *s, struct err *e)
 	struct stat st;
 
 	if (dir_make(dir, 0700, e) == 0) {
-		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
-		    (st.st_mode & 077) != 0)
-			err_set(e, ERR_IO, "%s: not a directory that is ours alone (0700)", dir);
+		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ||
+		    st.st_uid != getuid() || (st.st_mode & 077) != 0)
+			err_set(e, ERR_IO, "%s: not a directory that is ours alone "
+				"(0700)", dir);
 		else
-			path = xasprintf("%s/%s.sock", dir, settings_get(s->set, S_COMPUTE_GROUP));
+			path = xasprintf("%s/%s.sock", dir,
+					 settings_get(s->set, S_COMPUTE_GROUP));
 	}
 	free(dir);
 	return path;
@@ -289,7 +335,8 @@ static bool still_there(const char *path, const struct stat *made)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && st.st_ino == made->st_ino && st.st_dev == made->st_dev;
+	return lstat(path, &st) == 0 && st.st_ino == made->st_ino &&
+	       st.st_dev == made->st_dev;
 }
 
 bool tunnel_is_idle(int64_t used_ms, int64_t now_ms)
@@ -298,7 +345,8 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms)
 }
 
 /* Carry connections until the socket is removed or nobody used it for long. */
-static void serve(struct session *s, struct remote *r, int fd, const char *path)
+static void carry_socket(struct session *s, struct remote *r, int fd,
+			 const char *path)
 {
 	struct ssh_loop *l = ssh_loop_new(r->ssh);
 	struct err e = ERR_INIT;
@@ -314,7 +362,8 @@ static void serve(struct session *s, struct remote *r, int fd, const char *path)
 		if (ssh_loop_run(l, NULL, now_ms() + 1000, &lost) < 0) {
 			ssh_loop_free(l);
 			l = NULL;
-			if (lost.kind == ERR_INTR || again(s, r, &lost, &e) < 0)
+			if (lost.kind == ERR_INTR ||
+			    reconnect(s, r, &lost, &e) < 0)
 				break;
 			l = ssh_loop_new(r->ssh);
 			ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
@@ -329,7 +378,7 @@ static void serve(struct session *s, struct remote *r, int fd, const char *path)
 
 /*
  * In the process that stays: connect, listen, say so (a struct err, empty
- * when all is well) through the pipe, serve.
+ * when all is well) through the pipe, carry connections.
  */
 static void tunnel(struct session *s, const char *path, int tell)
 {
@@ -346,7 +395,7 @@ static void tunnel(struct session *s, const char *path, int tell)
 	s->ui->quiet = true;
 	if (write(tell, &e, sizeof(e)) == (ssize_t)sizeof(e) && fd >= 0) {
 		close(tell);
-		serve(s, &r, fd, path);
+		carry_socket(s, &r, fd, path);
 	}
 	remote_release(&r);
 	_exit(fd < 0);

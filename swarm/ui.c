@@ -102,49 +102,71 @@ static size_t width_of(const char *s)
 	return n;
 }
 
-static void print_aligned(const struct listing *t, FILE *out)
-{
-	size_t width[TABLE_COLUMNS_MAX], col;
+/* How wide each column is, and whether all of it are numbers. */
+struct layout {
+	size_t width[TABLE_COLUMNS_MAX];
 	bool numeric[TABLE_COLUMNS_MAX];
-	const cJSON *row, *cell;
+};
 
-	for (col = 0; col < t->n_columns; col++) {
-		width[col] = strlen(t->columns[col]);
-		numeric[col] = cJSON_GetArraySize(t->rows) > 0;
+static void lay_out(const struct listing *t, struct layout *lay)
+{
+	const cJSON *row, *cell;
+	uint64_t ignored;
+
+	for (size_t col = 0; col < t->n_columns; col++) {
+		lay->width[col] = strlen(t->columns[col]);
+		lay->numeric[col] = true;
 	}
 	cJSON_ArrayForEach(row, t->rows) {
-		col = 0;
-		cJSON_ArrayForEach(cell, row) {
-			size_t w = width_of(cell->valuestring);
-			uint64_t ignored;
+		size_t col = 0;
 
-			if (w > width[col])
-				width[col] = w;
-			if (!str_num(str_of(cell->valuestring), UINT64_MAX, &ignored))
-				numeric[col] = false;
+		cJSON_ArrayForEach(cell, row) {
+			size_t width = width_of(cell->valuestring);
+
+			if (width > lay->width[col])
+				lay->width[col] = width;
+			if (!str_num(str_of(cell->valuestring), UINT64_MAX,
+				     &ignored))
+				lay->numeric[col] = false;
 			col++;
 		}
 	}
-	for (col = 0; col < t->n_columns; col++) {
-		if (numeric[col])
-			fprintf(out, "%*s", (int)(width[col] - strlen(t->columns[col])), "");
-		for (const char *p = t->columns[col]; *p; p++)
-			putc(to_upper(*p), out);
-		if (col + 1 < t->n_columns)
-			fprintf(out, "%*s", numeric[col] ? 2 :
-				(int)(width[col] - strlen(t->columns[col]) + 2), "");
+}
+
+/* One cell, with what keeps it apart from the next one. */
+static void print_cell(const struct listing *t, const struct layout *lay,
+		       size_t col, const char *text, FILE *out)
+{
+	int fill = (int)(lay->width[col] - width_of(text));
+
+	if (lay->numeric[col])
+		fprintf(out, "%*s", fill, "");
+	fputs(text, out);
+	if (col + 1 < t->n_columns)
+		fprintf(out, "%*s", (lay->numeric[col] ? 0 : fill) + 2, "");
+}
+
+/* A listing that has rows. */
+static void print_aligned(const struct listing *t, FILE *out)
+{
+	struct layout lay;
+	const cJSON *row, *cell;
+
+	lay_out(t, &lay);
+	for (size_t col = 0; col < t->n_columns; col++) {
+		char *title = xstrdup(t->columns[col]);
+
+		for (char *c = title; *c != '\0'; c++)
+			*c = to_upper(*c);
+		print_cell(t, &lay, col, title, out);
+		free(title);
 	}
 	putc('\n', out);
 	cJSON_ArrayForEach(row, t->rows) {
-		col = 0;
-		cJSON_ArrayForEach(cell, row) {
-			int pad = (int)(width[col] - width_of(cell->valuestring));
-			bool last = col + 1 == t->n_columns;
+		size_t col = 0;
 
-			fprintf(out, "%*s%s%*s", numeric[col] ? pad : 0, "", cell->valuestring,
-				last ? 0 : (numeric[col] ? 0 : pad) + 2, "");
-			col++;
-		}
+		cJSON_ArrayForEach(cell, row)
+			print_cell(t, &lay, col++, cell->valuestring, out);
 		putc('\n', out);
 	}
 }

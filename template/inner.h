@@ -1,7 +1,6 @@
-#ifndef EMULATOR_TEMPLATE_INNER_H
-#define EMULATOR_TEMPLATE_INNER_H
+#ifndef TEMPLATE_INNER_H
+#define TEMPLATE_INNER_H
 
-#include "emulator/jsonf.h"
 #include "template/template.h"
 
 /* What the files of the template language share. */
@@ -16,159 +15,249 @@
 #define RESOURCE_BYTES_MAX (1u << 20)
 #define TEMPLATE_BYTES_MAX (4u << 20)
 
-/* Ours: a call inside a call, a variable that names a variable, ... */
+/* Ours.  How deep a call in a call, a variable that names a variable, and the
+ * like may go. */
 #define DEPTH_MAX 100
 /* Bytes and nodes made by one public function, all told: what keeps a short
  * template from doubling a string forty times. */
 #define WORK_MAX (64u << 20)
+/* Integers up to here are exact, for cJSON keeps a double. */
+#define INTEGER_MAX (INT64_C(1) << 53)
 
-/* ---- a copy loop, a lambda variable: chains on the stack --------------- */
+/* ---- a template ---- */
 
-struct loop {
-	const struct loop *up;
-	const char *name;	/* of copyIndex('name'); NULL has none */
-	int64_t index;
-	bool plain;		/* copyIndex() means this one */
+/* A type of parameters and outputs. */
+struct declared_type {
+	const char *name;	/* as answers write it: "SecureString" */
+	const char *value;	/* what value_type() says of its values */
+	bool secure;
 };
 
-struct binding {
-	const struct binding *up;
+/* A parameter or a variable. */
+struct declaration {
+	const char *name;	/* in the document */
+	const cJSON *def;
+	const struct declared_type *type;	/* of a parameter, else NULL */
+	bool copy;		/* a variable made by a copy loop; def is the loop */
+	bool busy;		/* being evaluated: meeting it again is a circle */
+	cJSON *value;		/* NULL: not evaluated so far */
+};
+
+struct declarations {
+	struct declaration *all;
+	size_t n;
+};
+
+struct resource;	/* template.c's */
+
+struct template {
+	const cJSON *doc;
+	const struct template_scope *scope;
+	char *group_id;
+	struct declarations parameters, variables;
+	struct resource *res;
+	size_t res_n;
+	struct template_resource *pub;	/* of all res, for others */
+};
+
+/* ---- the state of an evaluation ---- */
+
+/* A loop that is being gone through; the chain lives on the stack. */
+struct copy_loop {
+	const struct copy_loop *up;
+	const char *name;	/* of copyIndex('name'); NULL has none */
+	int64_t index;
+	bool plain;		/* copyIndex() without a name means this one */
+};
+
+/* A variable of a lambda that is being called; the chain lives on the stack. */
+struct lambda_variable {
+	const struct lambda_variable *up;
 	char *name;
 	const cJSON *value;
 };
 
-enum {
+/* What the expression at work may use; not everything is allowed everywhere. */
+enum eval_may {
 	MAY_REFER = 1,		/* reference(), list*() */
 	MAY_BE_NEW = 2,		/* newGuid(), utcNow() */
 	MAY_USE_VARIABLES = 4,
 };
 
-/* In whose words an error is told. */
-enum stage { STAGE_VALIDATE, STAGE_DEPLOY, STAGE_OUTPUT };
+/* What Azure would be doing; it words errors differently in each. */
+enum eval_stage { STAGE_VALIDATE, STAGE_DEPLOY, STAGE_OUTPUT };
 
 struct eval {
 	struct template *t;	/* NULL: an expression by itself */
 	struct err *e;
-	enum stage stage;
+	enum eval_stage stage;
 	unsigned depth;
-	size_t work;
-	const char *kind, *name;	/* "resource", "vnet" */
+	size_t work;		/* spent of WORK_MAX */
+	const char *kind, *name;	/* at work on: "resource", "vnet" */
 	struct buf path;	/* "resources[2].properties.x", of the string at work */
 	struct str text;	/* the expression at work */
-	unsigned may;
+	unsigned may;		/* of enum eval_may */
 	bool dry;		/* ask no callback, note who is referred to */
 	bool unknown;		/* part of the expression at work is not known yet */
-	size_t self;		/* the resource at work */
-	const struct loop *loops;
-	const struct binding *bound;
+	size_t self;		/* index of the resource at work, or SIZE_MAX */
+	const struct copy_loop *loops;
+	const struct lambda_variable *lambda_variables;
 };
 
 #define EVAL_INIT { .path = BUF_INIT(16384), .self = SIZE_MAX }
 
-/* ---- template_eval.c ----------------------------------------------------- */
+/* ---- eval.c: expressions, and values with expressions in them ---- */
 
 /* Sets the error unless one is set, in the words of the stage; NULL. */
-cJSON *fail(struct eval *ev, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
-bool failed(const struct eval *ev);
+cJSON *eval_fail(struct eval *ev, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), cold));
+bool eval_failed(const struct eval *ev);
 /* Account for n more bytes; false, with the error set, when it is too much. */
-bool spend(struct eval *ev, size_t n);
-/* A copy that is accounted for; NULL with the error set. */
-cJSON *copy_of(struct eval *ev, const cJSON *v);
-/* "Integer", as Azure's messages name types. */
-const char *type_name(const cJSON *v);
-bool is_int(const cJSON *v, int64_t *n);
+bool eval_spend(struct eval *ev, size_t n);
 
 /* A value of the template with all its expressions evaluated.  A string that
  * cannot be known yet stays as it is; NULL is an error. */
 cJSON *eval_value(struct eval *ev, const cJSON *v);
 /* One member of such a value, the path extended by ".name". */
 cJSON *eval_member(struct eval *ev, const cJSON *obj, const char *name);
-/* The same, and it must be known and a string (a count, a condition).  False
- * with the error set. */
+/* Values that must be known: a string, a condition, the count of a copy loop.
+ * False with the error set. */
 bool eval_string(struct eval *ev, const cJSON *v, char **out);
 bool eval_bool(struct eval *ev, const cJSON *v, bool *out);
 bool eval_count(struct eval *ev, const cJSON *v, int64_t *out);
 
-/* Longer by ".name" or "[i]"; the return value is for path_back(). */
-size_t path_name(struct eval *ev, const char *name);
-size_t path_index(struct eval *ev, size_t i);
-void path_back(struct eval *ev, size_t was);
+/* Make the path longer by ".name" or "[i]"; what they return is for
+ * eval_path_back(). */
+size_t eval_path_name(struct eval *ev, const char *name);
+size_t eval_path_index(struct eval *ev, size_t i);
+void eval_path_back(struct eval *ev, size_t was);
 
-/* Call a lambda (a cJSON_Raw that lambda() made) with n values. */
-cJSON *eval_lambda(struct eval *ev, const cJSON *lambda, const cJSON *const *values, size_t n);
-/* v.name or v[index]; takes v.  A missing one is an error unless quiet, then NULL. */
+/* Call a lambda, which is a cJSON_Raw, with n values, at most three.  NULL is
+ * an error or, without one, not known. */
+cJSON *eval_lambda(struct eval *ev, const cJSON *lambda,
+		   const cJSON *const *values, size_t n);
+/* v.name or v[index]; takes v.  A missing one is an error unless quiet: then
+ * it is NULL. */
 cJSON *eval_access(struct eval *ev, cJSON *v, const cJSON *key, bool quiet);
 
-/* ---- template_func.c ------------------------------------------------------ */
+/* ---- value.c: values ---- */
 
-struct call {
+/* "Integer", as Azure's messages name types. */
+const char *value_type(const cJSON *v);
+/* Is it an integer, and which?  NULL is none. */
+bool value_int(const cJSON *v, int64_t *n);
+/* Characters of a string, items of an array, members of an object. */
+int64_t value_length(const cJSON *v);
+/* As string() and concat() write a value. */
+void value_add_text(struct buf *b, const cJSON *v);
+/* A copy that is accounted for; NULL with the error set. */
+cJSON *value_copy(struct eval *ev, const cJSON *v);
+/* Deep equality, members in any order.  False, too, with the error set. */
+bool value_equal(struct eval *ev, const cJSON *a, const cJSON *b);
+/* The array has such an item.  False, too, with the error set. */
+bool value_in(struct eval *ev, const cJSON *list, const cJSON *v);
+
+/* ---- func.c: the functions of the language ---- */
+
+/* A function that is called: its arguments, and what it makes of them. */
+struct invocation {
 	struct eval *ev;
 	const char *name;	/* as the template writes it */
-	cJSON **v;		/* arguments; a function that keeps one puts NULL there */
+	cJSON **arg;		/* a function that keeps one puts NULL there */
 	size_t n;
-	struct buf b;		/* for the text that comes out, see new_text() */
-	bool unknown;		/* what a lambda gives is not known: nor is the result */
-	int how;		/* the table's, for functions that share their code */
+	struct buf text;	/* for the text that comes out, see func_give_text() */
+	bool unknown;		/* a lambda's result is not known: nor is this */
 };
 
+/* What an argument may be, and how often: values of struct func's args. */
+enum func_arg {
+	STRING = 1,
+	INTEGER = 2,
+	BOOLEAN = 4,
+	ARRAY = 8,
+	OBJECT = 16,
+	OTHER = 32,		/* null, a number that is no integer */
+	ANY = 63,		/* all of these */
+	LAMBDA = 64,
+	OPTIONAL = 128,		/* may be left out */
+	REPEATED = 256,		/* the last one: as many as there are, at least
+				 * one unless it is OPTIONAL, too */
+};
+
+#define FUNC_ARGS_MAX 5
 struct func {
-	char name[23];
-	/* Types of the arguments: s string, i integer, b boolean, a array,
-	 * o object, c string or array, x string, array or object, l lambda,
-	 * v any value.  What follows ? may be left out; + (at least one) and * repeat
-	 * what is before. */
-	char args[7];
-	int8_t how;		/* which of the functions that share run() */
-	cJSON *(*run)(struct call *c);
+	const char *name;	/* NULL behind the last of a table */
+	uint16_t args[FUNC_ARGS_MAX + 1];	/* of enum func_arg; 0 ends them */
+	/* NULL with the error set, or not known.  Arguments are there and of
+	 * the types that args says. */
+	cJSON *(*run)(struct invocation *inv);
 };
 
-/* For `how`. */
-enum { FIRST, LAST };
+extern const struct func func_deployment[], func_list[], func_logic[], func_text[];
+extern const struct func *const func_tables[];	/* all of them, then NULL */
+/* listKeys(), listAccountSas(), ...: any name that no table has. */
+extern const struct func func_list_any;
 
-/* Those of template_text.c are in a table of their own; an empty name ends both. */
-extern const struct func funcs[], text_funcs[];
-
-const struct func *func_find(struct str name);
-/* Deep equality, members in any order; accounted for.  False, too, when failed(). */
-bool same(struct eval *ev, const cJSON *a, const cJSON *b);
-/* Arguments are in place: check and run.  v[i] NULL is not known. */
-cJSON *func_run(const struct func *f, struct call *c);
+const struct func *func_find(struct str name);	/* in any case; NULL if absent */
 bool func_count_ok(const struct func *f, size_t n);
+/* Check the types of the arguments, of which there is an accepted number, and
+ * run the function.  All of them are known. */
+cJSON *func_run(const struct func *f, struct invocation *inv);
 
-/* What functions are written with.  Those that give a cJSON give NULL with
- * the error set. */
-cJSON *refuse(struct call *c, const char *why)	/* "Unable to evaluate ...: WHY." */
-	__attribute__((cold));
-cJSON *misplaced(struct call *c) __attribute__((cold));
-struct str arg_text(const struct call *c, size_t i);	/* that it is one was checked */
-int64_t arg_int(const struct call *c, size_t i);
-cJSON *arg_take(struct call *c, size_t i);		/* no longer the call's */
-cJSON *new_string(struct call *c, struct str s);
-cJSON *new_text(struct call *c);			/* what is in c->b */
-cJSON *new_int(struct call *c, int64_t n);
-cJSON *new_parsed(struct call *c, struct str s);	/* JSON */
-cJSON *unless_failed(struct call *c, cJSON *v);		/* v, or nothing; nor when unknown */
-bool add_copy(struct call *c, cJSON *list, const cJSON *v);
-void add_text(struct buf *b, const cJSON *v);		/* as string() writes it */
-int64_t count_chars(struct str s);
-size_t chars(struct str s, int64_t n);			/* bytes of the first n characters */
+/* What functions are written with.  Those that give a cJSON give NULL with the
+ * error set. */
+cJSON *func_refuse(struct invocation *inv, const char *why)
+	__attribute__((cold));	/* "Unable to evaluate ...: WHY." */
+cJSON *func_misplaced(struct invocation *inv) __attribute__((cold));
+/* Arguments of which args says that they are strings or integers. */
+struct str func_arg_text(const struct invocation *inv, size_t i);
+int64_t func_arg_int(const struct invocation *inv, size_t i);
+cJSON *func_arg_take(struct invocation *inv, size_t i);	/* the caller's now */
+cJSON *func_give_string(struct invocation *inv, struct str s);
+cJSON *func_give_text(struct invocation *inv);	/* what is in inv->text */
+cJSON *func_give_int(struct invocation *inv, int64_t n);
+cJSON *func_give_parsed(struct invocation *inv, struct str s);	/* JSON */
+/* v, or nothing when something failed or is not known; takes v. */
+cJSON *func_give(struct invocation *inv, cJSON *v);
+/* False with the error set. */
+bool func_add_copy(struct invocation *inv, cJSON *list, const cJSON *v);
 
-/* ---- template.c ------------------------------------------------------------ */
+/* ---- text.c ---- */
 
-/* Values by name, evaluated when first asked for. */
-cJSON *template_parameter(struct eval *ev, struct str name);
-cJSON *template_variable(struct eval *ev, struct str name);
+int64_t text_length(struct str s);		/* in characters */
+size_t text_bytes(struct str s, int64_t n);	/* of the first n characters */
+
+/* ---- declared.c: parameters and variables ---- */
+
+/* Take the parameters, those that are given in the form of template_open(),
+ * and then the variables; evaluate them all, with the error set when one is
+ * wrong. */
+void declared_open_parameters(struct eval *ev, const cJSON *given);
+void declared_open_variables(struct eval *ev);
+/* Values by name, evaluated when first asked for.  NULL with the error set, or
+ * not known. */
+cJSON *declared_parameter(struct eval *ev, struct str name);
+cJSON *declared_variable(struct eval *ev, struct str name);
+/* The type that def, a `what` for messages, has; with the error set any. */
+const struct declared_type *declared_type_of(struct eval *ev, const cJSON *def,
+					     const char *what);
+bool declared_fits(const struct declared_type *type, const cJSON *v);
+void declared_burn(struct declarations *list);
+
+/* ---- template.c: for the functions about the deployment ---- */
+
 /*
  * What the argument of reference() or dependsOn means: the resource's id
  * (caller frees), and its index, SIZE_MAX when it is not of this template.
  * NULL when it is no id and no name of a resource here.
  */
 char *template_resolve(const struct template *t, struct str text, size_t *index);
-/* ev->self needs resource i before it. */
-void template_needs(struct eval *ev, size_t i);
-const struct template_scope *template_scope(const struct template *t);
+/* ev->self needs resource i before it; noted in a dry run only. */
+void template_add_need(struct eval *ev, size_t i);
+/* For t NULL, too: then of nothing, all ids and names are "". */
+const struct template_scope *template_scope_of(const struct template *t);
 /* "/subscriptions/S/resourceGroups/G" */
-const char *template_base(const struct template *t);
+const char *template_group_id(const struct template *t);
 const char *template_api_version(const struct template *t, size_t i);
 
 #endif

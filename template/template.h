@@ -1,5 +1,5 @@
-#ifndef EMULATOR_TEMPLATE_H
-#define EMULATOR_TEMPLATE_H
+#ifndef TEMPLATE_TEMPLATE_H
+#define TEMPLATE_TEMPLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,11 +28,11 @@ struct template_scope {
 	const char *subscription_id;	/* the ids and names: not NULL */
 	const char *tenant_id;
 	const char *group_name;
-	const cJSON *group;		/* resourceGroup(): id, name, location, tags, ... */
+	const cJSON *group;		/* what resourceGroup() gives, or NULL */
 	const cJSON *environment;	/* environment(), or NULL */
 	const char *deployment_name;
 	int64_t now;			/* unix seconds, for utcNow() */
-	bool hide_secure;		/* secure parameters cannot be known, see reference */
+	bool hide_secure;	/* secure parameters are "not known", as below */
 
 	/*
 	 * reference(): the properties of the resource or, if full is set, all
@@ -42,21 +42,22 @@ struct template_scope {
 	 * an error; NULL without means "cannot be known now": the string that
 	 * holds the expression then stays as it is written, as in a what-if.
 	 */
-	cJSON *(*reference)(void *ctx, const char *id, const char *api_version, bool full,
-			    struct err *e);
+	cJSON *(*reference)(void *ctx, const char *id, const char *api_version,
+			    bool full, struct err *e);
 	/* listKeys() and other functions whose name starts with list; name
 	 * as it is written in the template, body may be NULL. */
-	cJSON *(*list)(void *ctx, const char *name, const char *id, const char *api_version,
-		       const cJSON *body, struct err *e);
+	cJSON *(*list)(void *ctx, const char *name, const char *id,
+		       const char *api_version, const cJSON *body,
+		       struct err *e);
 	void *ctx;
 };
 
 struct template_resource {
-	const char *id;			/* "/subscriptions/S/resourceGroups/G/providers/T/N" */
-	const char *type;		/* "Microsoft.Network/virtualNetworks/subnets" */
-	const char *name;		/* "vnet/masters" */
+	const char *id;		/* "/subscriptions/S/resourceGroups/G/providers/T/N" */
+	const char *type;	/* "Microsoft.Network/virtualNetworks/subnets" */
+	const char *name;	/* "vnet/masters" */
 	const char *api_version;
-	bool deploy;			/* false: its condition says no */
+	bool deploy;		/* false: its condition says no */
 	/* Indexes of resources that must be deployed (or not be wanted)
 	 * before: dependsOn, reference() and list*() in the body, parents
 	 * it is nested in, earlier batches of a serial copy.  Each once. */
@@ -107,11 +108,19 @@ cJSON *template_parameters(struct template *t);
 void template_free(struct template *t);
 
 /* Split an error of this module, or of callbacks that keep its form: the
- * code, and the text behind ": ".  Without a code it is "InternalServerError". */
+ * code, and the text behind ": ".  Without a code the code is
+ * "InternalServerError". */
 struct str template_error(const struct err *e, struct str *text);
 
 /* One expression "[...]" by itself, for tests and the fuzzer; t may be NULL
  * (no parameters, no variables, no scope).  NULL with e set. */
 cJSON *template_expression(struct template *t, const char *text, struct err *e);
+
+/*
+ * Strict JSON out of what Resource Manager lets pass and others rely on: names
+ * without quotes, single quotes, comments, line ends in strings, a comma too
+ * many.  Garbage stays garbage.
+ */
+void template_strict_json(struct str text, struct buf *out);
 
 #endif

@@ -10,10 +10,10 @@
 #include "base/time.h"
 #include "template/inner.h"
 
-/* ---- characters ----------------------------------------------------------- */
+/* ---- characters ---- */
 
-/* Bytes of the first n characters; n may be more than there are. */
-size_t chars(struct str s, int64_t n)
+/* n may be more than there are; a byte that is no UTF-8 counts as one. */
+size_t text_bytes(struct str s, int64_t n)
 {
 	struct str rest = s;
 
@@ -25,126 +25,159 @@ size_t chars(struct str s, int64_t n)
 	return s.n - rest.n;
 }
 
-int64_t count_chars(struct str s)
+int64_t text_length(struct str s)
 {
 	int64_t n = 0;
 
 	for (; s.n > 0; n++)
-		s = str_skip(s, chars(s, 1));
+		s = str_skip(s, text_bytes(s, 1));
 	return n;
 }
 
-/* ---- strings ---------------------------------------------------------------- */
+/* ---- strings ---- */
 
-static cJSON *f_concat(struct call *c)
+static cJSON *f_concat(struct invocation *inv)
 {
-	bool lists = cJSON_IsArray(c->v[0]);
+	bool lists = cJSON_IsArray(inv->arg[0]);
 	cJSON *out = lists ? cJSON_CreateArray() : NULL, *item;
 
-	for (size_t i = 0; i < c->n; i++) {
-		if (cJSON_IsArray(c->v[i]) != lists || cJSON_IsObject(c->v[i]))
-			refuse(c, "its arguments must be all arrays or all strings");
-		while (lists && (item = c->v[i]->child) != NULL) {
-			cJSON_DetachItemViaPointer(c->v[i], item);
+	for (size_t i = 0; i < inv->n; i++) {
+		if (cJSON_IsArray(inv->arg[i]) != lists ||
+		    cJSON_IsObject(inv->arg[i]))
+			func_refuse(inv,
+				    "its arguments must be all arrays or all "
+				    "strings");
+		while (lists && (item = inv->arg[i]->child) != NULL) {
+			cJSON_DetachItemViaPointer(inv->arg[i], item);
 			cJSON_AddItemToArray(out, item);
 		}
 		if (!lists)
-			add_text(&c->b, c->v[i]);
+			value_add_text(&inv->text, inv->arg[i]);
 	}
-	return lists ? unless_failed(c, out) : new_text(c);
+	return lists ? func_give(inv, out) : func_give_text(inv);
+}
+
+/* An integer with at least `width` digits, in groups of three if so wanted. */
+static void add_digits(struct buf *b, int64_t n, unsigned width, bool groups)
+{
+	char digits[128];
+	int len = snprintf(digits, sizeof(digits), "%0*lld", (int)width,
+			   (long long)(n < 0 ? -n : n));
+
+	if (n < 0)
+		buf_addc(b, '-');
+	for (int i = 0; i < len; i++) {
+		if (groups && i > 0 && (len - i) % 3 == 0)
+			buf_addc(b, ',');
+		buf_addc(b, digits[i]);
+	}
+}
+
+/* What stands between "{" and "}", at the front of *s: N, N:Dn or N:N0.  False
+ * with the error set. */
+static bool add_place(struct invocation *inv, struct str *s)
+{
+	uint64_t place, width = 0;
+	bool groups;
+	int64_t n;
+
+	if (!str_dec(s, inv->n, &place) || place + 1 >= inv->n) {
+		func_refuse(inv, "it has no argument for a place of the format");
+		return false;
+	}
+	groups = str_istarts(*s, STR(":N0"));
+	if (groups) {
+		*s = str_skip(*s, 3);
+	} else if (str_istarts(*s, STR(":D"))) {
+		*s = str_skip(*s, 2);
+		str_dec(s, 99, &width);
+	}
+	if (!str_starts(*s, STR("}"))) {
+		func_refuse(inv,
+			    "only {n}, {n:Dn} and {n:N0} are known to the "
+			    "local Azure");
+		return false;
+	}
+	*s = str_skip(*s, 1);
+	if (value_int(inv->arg[place + 1], &n))
+		add_digits(&inv->text, n, (unsigned)width, groups);
+	else
+		value_add_text(&inv->text, inv->arg[place + 1]);
+	return true;
 }
 
 /* "{0}", "{1:D3}", "{2:N0}", "{{" */
-static cJSON *f_format(struct call *c)
+static cJSON *f_format(struct invocation *inv)
 {
-	const char *p = c->v[0]->valuestring;
+	struct str s = func_arg_text(inv, 0);
 
-	for (; *p != '\0' && !failed(c->ev); p++) {
-		struct str s = str_of(p + 1);
-		uint64_t i, width = 0;
-		char digits[128];
-		bool groups;
-		int64_t n;
+	while (s.n > 0 && !eval_failed(inv->ev)) {
+		char c = s.p[0];
 
-		if ((*p == '{' || *p == '}') && p[1] == *p) {
-			buf_addc(&c->b, *p++);
-			continue;
-		}
-		if (*p == '}')
-			return refuse(c, "a '}' has no '{'");
-		if (*p != '{') {
-			buf_addc(&c->b, *p);
-			continue;
-		}
-		if (!str_dec(&s, c->n, &i) || ++i >= c->n)
-			return refuse(c, "it has no argument for a place of the format");
-		groups = str_istarts(s, STR(":N0"));
-		if (groups) {
-			s = str_skip(s, 3);
-		} else if (str_istarts(s, STR(":D"))) {
-			s = str_skip(s, 2);
-			str_dec(&s, 99, &width);
-		}
-		if (*s.p != '}')
-			return refuse(c, "only {n}, {n:Dn} and {n:N0} are known to the local Azure");
-		p = s.p;
-		if (!is_int(c->v[i], &n)) {
-			add_text(&c->b, c->v[i]);
-			continue;
-		}
-		width = (uint64_t)snprintf(digits, sizeof(digits), "%0*lld", (int)width,
-					   (long long)(n < 0 ? -n : n));
-		if (n < 0)
-			buf_addc(&c->b, '-');
-		for (i = 0; i < width; i++) {
-			if (groups && i > 0 && (width - i) % 3 == 0)
-				buf_addc(&c->b, ',');
-			buf_addc(&c->b, digits[i]);
+		s = str_skip(s, 1);
+		if ((c == '{' || c == '}') && s.n > 0 && s.p[0] == c) {
+			buf_addc(&inv->text, c);
+			s = str_skip(s, 1);
+		} else if (c == '}') {
+			return func_refuse(inv, "a '}' has no '{'");
+		} else if (c != '{') {
+			buf_addc(&inv->text, c);
+		} else if (!add_place(inv, &s)) {
+			return NULL;
 		}
 	}
-	return failed(c->ev) ? NULL : new_text(c);
+	return eval_failed(inv->ev) ? NULL : func_give_text(inv);
 }
 
-enum { LOWER, UPPER };
-
-static cJSON *f_case(struct call *c)
+static cJSON *change_case(struct invocation *inv, char (*change)(char))
 {
-	for (char *p = c->v[0]->valuestring; *p != '\0'; p++)
-		*p = c->how == UPPER ? to_upper(*p) : to_lower(*p);
-	return arg_take(c, 0);
+	for (char *p = inv->arg[0]->valuestring; *p != '\0'; p++)
+		*p = change(*p);
+	return func_arg_take(inv, 0);
 }
 
-static cJSON *f_trim(struct call *c)
+static cJSON *f_to_lower(struct invocation *inv)
 {
-	return new_string(c, str_trim(arg_text(c, 0)));
+	return change_case(inv, to_lower);
 }
 
-static cJSON *f_replace(struct call *c)
+static cJSON *f_to_upper(struct invocation *inv)
 {
-	struct str s = arg_text(c, 0), from = arg_text(c, 1);
+	return change_case(inv, to_upper);
+}
+
+static cJSON *f_trim(struct invocation *inv)
+{
+	return func_give_string(inv, str_trim(func_arg_text(inv, 0)));
+}
+
+static cJSON *f_replace(struct invocation *inv)
+{
+	struct str s = func_arg_text(inv, 0), from = func_arg_text(inv, 1);
 	ptrdiff_t at;
 
 	if (from.n == 0)
-		return refuse(c, "the string to replace is empty");
+		return func_refuse(inv, "the string to replace is empty");
 	while ((at = str_find(s, from)) >= 0) {
-		buf_addstr(&c->b, str_head(s, (size_t)at));
-		buf_addstr(&c->b, arg_text(c, 2));
+		buf_addstr(&inv->text, str_head(s, (size_t)at));
+		buf_addstr(&inv->text, func_arg_text(inv, 2));
 		s = str_skip(s, (size_t)at + from.n);
 	}
-	buf_addstr(&c->b, s);
-	return new_text(c);
+	buf_addstr(&inv->text, s);
+	return func_give_text(inv);
 }
 
-/* Which of the delimiters (a string or an array of them) s begins with; its length. */
-static size_t delimiter(struct call *c, struct str s)
+/* The length of the delimiter that s begins with, 0 for none; argument 1 is one
+ * or an array of them. */
+static size_t delimiter(struct invocation *inv, struct str s)
 {
-	const cJSON *delims = c->v[1];
+	const cJSON *delims = inv->arg[1];
 	const cJSON *d = cJSON_IsArray(delims) ? delims->child : delims;
 
 	for (; d != NULL; d = d->next) {
 		struct str one = str_of(d->valuestring);
 
-		if (one.n > 0 && spend(c->ev, 1) && str_starts(s, one))
+		if (one.n > 0 && eval_spend(inv->ev, 1) && str_starts(s, one))
 			return one.n;
 		if (!cJSON_IsArray(delims))
 			break;
@@ -152,16 +185,16 @@ static size_t delimiter(struct call *c, struct str s)
 	return 0;
 }
 
-static cJSON *f_split(struct call *c)
+static cJSON *f_split(struct invocation *inv)
 {
-	struct str s = arg_text(c, 0), word = { s.p, 0 };
+	struct str s = func_arg_text(inv, 0), word = { s.p, 0 };
 	cJSON *out = cJSON_CreateArray();
 
-	for (const cJSON *d = c->v[1]->child; d != NULL; d = d->next)
+	for (const cJSON *d = inv->arg[1]->child; d != NULL; d = d->next)
 		if (!cJSON_IsString(d))
-			refuse(c, "a delimiter is not a string");
-	while (!failed(c->ev)) {
-		size_t n = s.n == 0 ? 0 : delimiter(c, s);
+			func_refuse(inv, "a delimiter is not a string");
+	while (!eval_failed(inv->ev)) {
+		size_t n = s.n == 0 ? 0 : delimiter(inv, s);
 		cJSON *v;
 
 		if (s.n > 0 && n == 0) {
@@ -169,175 +202,220 @@ static cJSON *f_split(struct call *c)
 			s = str_skip(s, 1);
 			continue;
 		}
-		if ((v = new_string(c, word)) != NULL)
+		if ((v = func_give_string(inv, word)) != NULL)
 			cJSON_AddItemToArray(out, v);
 		if (s.n == 0)
 			break;
 		s = str_skip(s, n);
 		word = (struct str){ s.p, 0 };
 	}
-	return unless_failed(c, out);
+	return func_give(inv, out);
 }
 
-static cJSON *f_join(struct call *c)
+static cJSON *f_join(struct invocation *inv)
 {
-
-	for (const cJSON *i = c->v[0]->child; i != NULL; i = i->next) {
-		add_text(&c->b, i);
+	for (const cJSON *i = inv->arg[0]->child; i != NULL; i = i->next) {
+		value_add_text(&inv->text, i);
 		if (i->next != NULL)
-			buf_addstr(&c->b, arg_text(c, 1));
+			buf_addstr(&inv->text, func_arg_text(inv, 1));
 	}
-	return new_text(c);
+	return func_give_text(inv);
 }
 
-static cJSON *f_substring(struct call *c)
+static cJSON *f_substring(struct invocation *inv)
 {
-	struct str s = arg_text(c, 0);
-	int64_t have = count_chars(s), from = arg_int(c, 1);
-	int64_t n = c->n > 2 ? arg_int(c, 2) : have - from;
+	struct str s = func_arg_text(inv, 0);
+	int64_t have = text_length(s), from = func_arg_int(inv, 1);
+	int64_t n = inv->n > 2 ? func_arg_int(inv, 2) : have - from;
 
 	if (from < 0 || n < 0 || from > have || n > have - from)
-		return refuse(c, "the index and length parameters must refer to a location within "
-			      "the string");
-	s = str_skip(s, chars(s, from));
-	return new_string(c, str_head(s, chars(s, n)));
+		return func_refuse(inv, "the index and length parameters must "
+					"refer to a location within the string");
+	s = str_skip(s, text_bytes(s, from));
+	return func_give_string(inv, str_head(s, text_bytes(s, n)));
 }
 
-static cJSON *f_begins_or_ends(struct call *c)
+static cJSON *f_starts_with(struct invocation *inv)
 {
-	struct str s = arg_text(c, 0), part = arg_text(c, 1);
+	struct str s = func_arg_text(inv, 0), start = func_arg_text(inv, 1);
 
-	if (c->how == LAST && s.n > part.n)
-		s = str_skip(s, s.n - part.n);
-	return cJSON_CreateBool(str_istarts(s, part));
+	return cJSON_CreateBool(str_istarts(s, start));
 }
 
-/* Strings without regard to case, lists with it. */
-static cJSON *f_index_of(struct call *c)
+static cJSON *f_ends_with(struct invocation *inv)
 {
+	struct str s = func_arg_text(inv, 0), end = func_arg_text(inv, 1);
+
+	if (s.n > end.n)
+		s = str_skip(s, s.n - end.n);
+	return cJSON_CreateBool(str_istarts(s, end));
+}
+
+/* Where argument 1 is in argument 0, the first or the last time; -1 if nowhere.
+ * In strings the case of letters does not matter, in lists it does. */
+static cJSON *index_of(struct invocation *inv, bool last)
+{
+	const cJSON *in = inv->arg[0], *what = inv->arg[1];
 	int64_t at = -1, i = 0;
 
-	if (cJSON_IsArray(c->v[0])) {
-		for (const cJSON *v = c->v[0]->child; v != NULL; v = v->next, i++)
-			if ((at < 0 || c->how == LAST) && same(c->ev, v, c->v[1]))
+	if (cJSON_IsArray(in)) {
+		for (const cJSON *v = in->child; v != NULL; v = v->next, i++)
+			if ((at < 0 || last) && value_equal(inv->ev, v, what))
 				at = i;
-	} else if (cJSON_IsString(c->v[1])) {
-		struct str s = arg_text(c, 0), what = arg_text(c, 1);
+	} else if (cJSON_IsString(what)) {
+		struct str s = func_arg_text(inv, 0);
+		struct str part = func_arg_text(inv, 1);
 
-		for (; s.n >= what.n && spend(c->ev, what.n); s = str_skip(s, chars(s, 1)), i++) {
-			if ((at < 0 || c->how == LAST) && str_istarts(s, what))
+		for (; s.n >= part.n && eval_spend(inv->ev, part.n);
+		     s = str_skip(s, text_bytes(s, 1)), i++) {
+			if ((at < 0 || last) && str_istarts(s, part))
 				at = i;
 			if (s.n == 0)
 				break;
 		}
 	} else {
-		refuse(c, "the string to find is not a string");
+		func_refuse(inv, "the string to find is not a string");
 	}
-	return failed(c->ev) ? NULL : new_int(c, at);
+	return eval_failed(inv->ev) ? NULL : func_give_int(inv, at);
 }
 
-static cJSON *f_pad_left(struct call *c)
+static cJSON *f_index_of(struct invocation *inv)
 {
-	struct str pad = c->n > 2 ? arg_text(c, 2) : STR(" ");
-	int64_t width = arg_int(c, 1);
+	return index_of(inv, false);
+}
+
+static cJSON *f_last_index_of(struct invocation *inv)
+{
+	return index_of(inv, true);
+}
+
+static cJSON *f_pad_left(struct invocation *inv)
+{
+	struct str pad = inv->n > 2 ? func_arg_text(inv, 2) : STR(" ");
+	int64_t width = func_arg_int(inv, 1);
 	cJSON *text;
 
-	if (!cJSON_IsString(c->v[0]) && !cJSON_IsNumber(c->v[0]))
-		return refuse(c, "the value to pad is neither a string nor an integer");
-	if (width < 0 || width > EXPRESSION_MAX || count_chars(pad) != 1)
-		return refuse(c, "the length or the character to pad with is not valid");
-	add_text(&c->b, c->v[0]);
-	text = new_text(c);
+	if (!cJSON_IsString(inv->arg[0]) && !cJSON_IsNumber(inv->arg[0]))
+		return func_refuse(inv, "the value to pad is neither a string "
+				   "nor an integer");
+	if (width < 0 || width > EXPRESSION_MAX || text_length(pad) != 1)
+		return func_refuse(inv, "the length or the character to pad "
+				   "with is not valid");
+	value_add_text(&inv->text, inv->arg[0]);
+	text = func_give_text(inv);
 	if (text == NULL)
 		return NULL;
-	buf_reset(&c->b);
-	for (int64_t n = count_chars(str_of(text->valuestring)); n < width; n++)
-		buf_addstr(&c->b, pad);
-	buf_adds(&c->b, text->valuestring);
+	buf_reset(&inv->text);
+	for (int64_t n = text_length(str_of(text->valuestring)); n < width; n++)
+		buf_addstr(&inv->text, pad);
+	buf_adds(&inv->text, text->valuestring);
 	cJSON_Delete(text);
-	return new_text(c);
+	return func_give_text(inv);
 }
 
-static cJSON *f_string(struct call *c)
+static cJSON *f_string(struct invocation *inv)
 {
-	add_text(&c->b, c->v[0]);
-	return new_text(c);
+	value_add_text(&inv->text, inv->arg[0]);
+	return func_give_text(inv);
 }
 
-enum { BASE64, PERCENT };
+static cJSON *f_json(struct invocation *inv)
+{
+	return func_give_parsed(inv, func_arg_text(inv, 0));
+}
 
-/* What was decoded into c->b. */
-static cJSON *decode(struct call *c, struct str s, int how)
+/* ---- encodings ---- */
+
+static cJSON *give_unbase64(struct invocation *inv, struct str s)
 {
 	struct err e = ERR_INIT;
-	int rc = how == BASE64 ? buf_add_unbase64(&c->b, s, &e) : buf_add_unpct(&c->b, s, false, &e);
 
-	return rc == 0 ? new_text(c) : refuse(c, e.msg);
+	if (buf_add_unbase64(&inv->text, s, &e) < 0)
+		return func_refuse(inv, e.msg);
+	return func_give_text(inv);
 }
 
-static cJSON *f_decode(struct call *c)
+static cJSON *give_unpct(struct invocation *inv, struct str s)
 {
-	return decode(c, arg_text(c, 0), c->how);
+	struct err e = ERR_INIT;
+
+	if (buf_add_unpct(&inv->text, s, false, &e) < 0)
+		return func_refuse(inv, e.msg);
+	return func_give_text(inv);
 }
 
-static cJSON *f_json(struct call *c)
+static cJSON *f_base64(struct invocation *inv)
 {
-	return new_parsed(c, arg_text(c, 0));
+	struct str s = func_arg_text(inv, 0);
+
+	buf_add_base64(&inv->text, s.p, s.n);
+	return func_give_text(inv);
 }
 
-static cJSON *f_base64_to_json(struct call *c)
+static cJSON *f_base64_to_string(struct invocation *inv)
 {
-	cJSON *s = f_decode(c);
-	cJSON *v = s == NULL ? NULL : new_parsed(c, str_of(s->valuestring));
+	return give_unbase64(inv, func_arg_text(inv, 0));
+}
 
+static cJSON *f_base64_to_json(struct invocation *inv)
+{
+	cJSON *s = f_base64_to_string(inv), *v = NULL;
+
+	if (s != NULL)
+		v = func_give_parsed(inv, str_of(s->valuestring));
 	cJSON_Delete(s);
 	return v;
 }
 
-enum { BARE, DATA_URI };
-
-static cJSON *f_base64(struct call *c)
+static cJSON *f_data_uri(struct invocation *inv)
 {
-	if (c->how == DATA_URI)
-		buf_adds(&c->b, "data:text/plain;charset=utf8;base64,");
-	buf_add_base64(&c->b, arg_text(c, 0).p, arg_text(c, 0).n);
-	return new_text(c);
+	buf_adds(&inv->text, "data:text/plain;charset=utf8;base64,");
+	return f_base64(inv);
 }
 
-static cJSON *f_data_uri_to_string(struct call *c)
+static cJSON *f_data_uri_to_string(struct invocation *inv)
 {
-	struct str s = arg_text(c, 0), head;
+	struct str s = func_arg_text(inv, 0), head;
 
 	if (!str_istarts(s, STR("data:")) || !str_cut(&s, ',', &head))
-		return refuse(c, "the value is not a data URI");
-	return decode(c, s, str_ends(head, STR(";base64")) ? BASE64 : PERCENT);
+		return func_refuse(inv, "the value is not a data URI");
+	return str_ends(head, STR(";base64")) ? give_unbase64(inv, s) :
+						give_unpct(inv, s);
 }
 
-/* Everything behind the last slash of the base gives way; that of the host stays. */
-static cJSON *f_uri(struct call *c)
+/* What is behind the last slash of the base gives way to the other; a slash in
+ * front of that means the root of the host. */
+static cJSON *f_uri(struct invocation *inv)
 {
-	struct str base = arg_text(c, 0), rel = arg_text(c, 1), path = base;
+	struct str base = func_arg_text(inv, 0), rel = func_arg_text(inv, 1);
+	struct str path = base;
 	ptrdiff_t host = str_find(base, STR("://")), slash;
 
 	if (host < 0)
-		return refuse(c, "the base is not an absolute URI");
+		return func_refuse(inv, "the base is not an absolute URI");
 	path = str_skip(base, (size_t)host + 3);
-	slash = str_starts(rel, STR("/")) ? str_chr(path, '/') : str_rchr(path, '/');
-	buf_addstr(&c->b, slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
+	slash = str_starts(rel, STR("/")) ? str_chr(path, '/') :
+					    str_rchr(path, '/');
+	buf_addstr(&inv->text,
+		   slash < 0 ? base : str_head(base, (size_t)(host + 3 + slash)));
 	if (!str_starts(rel, STR("/")))
-		buf_addc(&c->b, '/');
-	buf_addstr(&c->b, rel);
-	return new_text(c);
+		buf_addc(&inv->text, '/');
+	buf_addstr(&inv->text, rel);
+	return func_give_text(inv);
 }
 
-static cJSON *f_uri_component(struct call *c)
+static cJSON *f_uri_component(struct invocation *inv)
 {
-
-	buf_add_pct(&c->b, arg_text(c, 0));
-	return new_text(c);
+	buf_add_pct(&inv->text, func_arg_text(inv, 0));
+	return func_give_text(inv);
 }
 
-/* ---- names that hash -------------------------------------------------------- */
+static cJSON *f_uri_component_to_string(struct invocation *inv)
+{
+	return give_unpct(inv, func_arg_text(inv, 0));
+}
+
+/* ---- names that hash ---- */
 
 static uint32_t rotated(uint32_t v, unsigned n)
 {
@@ -390,26 +468,27 @@ static uint64_t unique_hash(struct str s)
 	return (uint64_t)h2 << 32 | h1;
 }
 
-/* The arguments, joined, behind what is in c->b. */
-static struct str joined(struct call *c)
+/* The arguments, joined, behind what is in inv->text. */
+static struct str joined(struct invocation *inv)
 {
-	for (size_t i = 0; i < c->n; i++)
-		buf_addf(&c->b, "%s%s", i > 0 ? "-" : "", c->v[i]->valuestring);
-	return buf_str(&c->b);
+	for (size_t i = 0; i < inv->n; i++)
+		buf_addf(&inv->text, "%s%s", i > 0 ? "-" : "",
+			 inv->arg[i]->valuestring);
+	return buf_str(&inv->text);
 }
 
-static cJSON *f_unique_string(struct call *c)
+static cJSON *f_unique_string(struct invocation *inv)
 {
-	uint64_t h = unique_hash(joined(c));
+	uint64_t h = unique_hash(joined(inv));
 
-	buf_reset(&c->b);
+	buf_reset(&inv->text);
 	for (size_t i = 0; i < 13; i++, h <<= 5)
-		buf_addc(&c->b, "abcdefghijklmnopqrstuvwxyz234567"[h >> 59]);
-	return new_text(c);
+		buf_addc(&inv->text, "abcdefghijklmnopqrstuvwxyz234567"[h >> 59]);
+	return func_give_text(inv);
 }
 
 /* A name-based UUID (RFC 9562 5.5) in the name space that Microsoft documents. */
-static cJSON *f_guid(struct call *c)
+static cJSON *f_guid(struct invocation *inv)
 {
 	static const unsigned char space[16] = {
 		0x11, 0xfb, 0x06, 0xfb, 0x71, 0x2d, 0x4d, 0xdd,
@@ -418,35 +497,37 @@ static cJSON *f_guid(struct call *c)
 	struct str text;
 	uint8_t h[20];
 
-	buf_add(&c->b, space, sizeof(space));
-	text = joined(c);
+	buf_add(&inv->text, space, sizeof(space));
+	text = joined(inv);
 	sha1(text.p, text.n, h);
-	buf_reset(&c->b);
+	buf_reset(&inv->text);
 	h[6] = (uint8_t)((h[6] & 0x0f) | 0x50);
 	h[8] = (uint8_t)((h[8] & 0x3f) | 0x80);
 	for (size_t i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf_addc(&c->b, '-');
-		buf_add_hex(&c->b, &h[i], 1);
+			buf_addc(&inv->text, '-');
+		buf_add_hex(&inv->text, &h[i], 1);
 	}
-	return new_text(c);
+	return func_give_text(inv);
 }
 
-static cJSON *f_new_guid(struct call *c)
+static cJSON *f_new_guid(struct invocation *inv)
 {
 	char out[37];
 
-	if (!(c->ev->may & MAY_BE_NEW))
-		return misplaced(c);
+	if (!(inv->ev->may & MAY_BE_NEW))
+		return func_misplaced(inv);
 	random_guid(out);
-	return new_string(c, str_of(out));
+	return func_give_string(inv, str_of(out));
 }
 
-/* ---- times ------------------------------------------------------------------- */
+/* ---- times ---- */
 
 enum { YEAR, MONTH, DAY, HOUR, MINUTE, SECOND };
 
-struct date { unsigned part[6]; };
+struct date {
+	unsigned part[6];
+};
 
 static struct date date_of(int64_t t)
 {
@@ -468,20 +549,21 @@ static struct date date_of(int64_t t)
  * .NET's custom format letters that are only digits, and the standard formats
  * that are made of them.  Others are copied, as .NET does.
  */
-static cJSON *formatted(struct call *c, int64_t t, struct str fmt)
+static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 {
-	static const char letters[] = "yMdHmsh";	/* as in struct date, and 12 hours */
+	/* in the order of struct date's parts, then the hour of twelve */
+	static const char letters[] = "yMdHmsh";
 	struct date d = date_of(t);
 	const char *at;
 
-	buf_reset(&c->b);
+	buf_reset(&inv->text);
 	if (str_eqz(fmt, "d"))
 		fmt = STR("MM/dd/yyyy");
 	else if (str_eqz(fmt, "s"))
 		fmt = STR("yyyy-MM-ddTHH:mm:ss");
 	else if (str_eqz(fmt, "u"))
 		fmt = STR("yyyy-MM-dd HH:mm:ssZ");
-	while (fmt.n > 0 && !c->b.over) {
+	while (fmt.n > 0 && !inv->text.over) {
 		char letter = fmt.p[0];
 		unsigned n = 0, v;
 
@@ -490,26 +572,31 @@ static cJSON *formatted(struct call *c, int64_t t, struct str fmt)
 		fmt = str_skip(fmt, n);
 		at = strchr(letters, letter);
 		if (at != NULL) {
-			v = *at == 'h' ? (d.part[HOUR] + 11) % 12 + 1 : d.part[at - letters];
+			v = *at == 'h' ? (d.part[HOUR] + 11) % 12 + 1 :
+					 d.part[at - letters];
 			if (n > 2 && letter != 'y')
-				return refuse(c, "names of months and days are not known to the local Azure");
-			buf_addf(&c->b, "%0*u", (int)(n > 9 ? 9 : n), letter == 'y' && n == 2 ? v % 100 : v);
+				return func_refuse(inv, "names of months and "
+						   "days are not known to the "
+						   "local Azure");
+			buf_addf(&inv->text, "%0*u", (int)(n > 9 ? 9 : n),
+				 letter == 'y' && n == 2 ? v % 100 : v);
 		} else if (letter == 't') {
-			buf_adds(&c->b, d.part[HOUR] < 12 ? "AM" : "PM");
+			buf_adds(&inv->text, d.part[HOUR] < 12 ? "AM" : "PM");
 		} else {
 			for (; n > 0; n--)
-				buf_addc(&c->b, letter);
+				buf_addc(&inv->text, letter);
 		}
 	}
-	return new_text(c);
+	return func_give_text(inv);
 }
 
-static cJSON *f_utc_now(struct call *c)
+static cJSON *f_utc_now(struct invocation *inv)
 {
-	if (!(c->ev->may & MAY_BE_NEW))
-		return misplaced(c);
-	return formatted(c, template_scope(c->ev->t)->now,
-			 c->n > 0 ? arg_text(c, 0) : STR("yyyyMMddTHHmmssZ"));
+	if (!(inv->ev->may & MAY_BE_NEW))
+		return func_misplaced(inv);
+	return formatted(inv, template_scope_of(inv->ev->t)->now,
+			 inv->n > 0 ? func_arg_text(inv, 0) :
+				      STR("yyyyMMddTHHmmssZ"));
 }
 
 /* "2020-04-07T14:53:14Z", with a blank for the T, or utcNow()'s own form. */
@@ -521,7 +608,8 @@ static bool read_time(struct str s, int64_t *t)
 		return false;
 	snprintf(z, sizeof(z), "%.*s", STR_ARG(s));
 	if (s.n == 16 && z[8] == 'T')
-		snprintf(z, sizeof(z), "%.4s-%.2s-%.5s:%.2s:%.3s", s.p, s.p + 4, s.p + 6, s.p + 11, s.p + 13);
+		snprintf(z, sizeof(z), "%.4s-%.2s-%.5s:%.2s:%.3s", s.p, s.p + 4,
+			 s.p + 6, s.p + 11, s.p + 13);
 	if (s.n > 10 && z[10] == ' ')
 		z[10] = 'T';
 	return time_parse_iso(str_of(z), t);
@@ -530,9 +618,11 @@ static bool read_time(struct str s, int64_t *t)
 /* ISO 8601: -P1Y2M3W4DT5H6M7S; a month has 30 days, a year 365. */
 static bool add_duration(struct str s, int64_t *t)
 {
-	/* as they may follow P, and behind a T */
+	/* four that may follow P, and three that may follow T */
 	static const char letters[] = "YMWDHMS";
-	static const int seconds_of[] = { 31536000, 2592000, 604800, 86400, 3600, 60, 1 };
+	static const int seconds_of[] = {
+		365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1
+	};
 	int64_t sign = 1;
 	size_t from = 0;
 	const char *at;
@@ -557,71 +647,73 @@ static bool add_duration(struct str s, int64_t *t)
 			return false;
 		s = str_skip(s, 1);
 		*t += (int64_t)n * seconds_of[at - letters] * sign;
-		if (*t < 0 || *t > 253402300799)	/* 1970 to 9999 */
+		if (*t < 0 || *t > 253402300799) /* 1970 to 9999 */
 			return false;
 	}
 	return true;
 }
 
-static cJSON *f_date_time_add(struct call *c)
+static cJSON *f_date_time_add(struct invocation *inv)
 {
 	int64_t t = 0;
 
-	if (!read_time(arg_text(c, 0), &t))
-		return refuse(c, "the base is no time");
-	if (!add_duration(arg_text(c, 1), &t))
-		return refuse(c, "the duration is not valid");
-	return formatted(c, t, c->n > 2 ? arg_text(c, 2) : STR("M/d/yyyy h:mm:ss tt"));
+	if (!read_time(func_arg_text(inv, 0), &t))
+		return func_refuse(inv, "the base is no time");
+	if (!add_duration(func_arg_text(inv, 1), &t))
+		return func_refuse(inv, "the duration is not valid");
+	return formatted(inv, t,
+			 inv->n > 2 ? func_arg_text(inv, 2) :
+				      STR("M/d/yyyy h:mm:ss tt"));
 }
 
-static cJSON *f_date_time_from_epoch(struct call *c)
+static cJSON *f_date_time_from_epoch(struct invocation *inv)
 {
 	char z[32];
 
-	time_iso(arg_int(c, 0), z);
-	return new_string(c, str_of(z));
+	time_iso(func_arg_int(inv, 0), z);
+	return func_give_string(inv, str_of(z));
 }
 
-static cJSON *f_date_time_to_epoch(struct call *c)
+static cJSON *f_date_time_to_epoch(struct invocation *inv)
 {
 	int64_t t;
 
-	return read_time(arg_text(c, 0), &t) ? new_int(c, t) : refuse(c, "the value is no time");
+	if (!read_time(func_arg_text(inv, 0), &t))
+		return func_refuse(inv, "the value is no time");
+	return func_give_int(inv, t);
 }
 
-/* ---- the table ------------------------------------------------------------------ */
-
-const struct func text_funcs[] = {
-	{ "concat", "v+", 0, f_concat },
-	{ "format", "sv*", 0, f_format },
-	{ "string", "v", 0, f_string },
-	{ "json", "s", 0, f_json },
-	{ "toLower", "s", LOWER, f_case },
-	{ "toUpper", "s", UPPER, f_case },
-	{ "trim", "s", 0, f_trim },
-	{ "replace", "sss", 0, f_replace },
-	{ "split", "sc", 0, f_split },
-	{ "join", "as", 0, f_join },
-	{ "substring", "si?i", 0, f_substring },
-	{ "startsWith", "ss", FIRST, f_begins_or_ends },
-	{ "endsWith", "ss", LAST, f_begins_or_ends },
-	{ "indexOf", "cv", FIRST, f_index_of },
-	{ "lastIndexOf", "cv", LAST, f_index_of },
-	{ "padLeft", "vi?s", 0, f_pad_left },
-	{ "uniqueString", "s+", 0, f_unique_string },
-	{ "guid", "s+", 0, f_guid },
-	{ "newGuid", "", 0, f_new_guid },
-	{ "base64", "s", BARE, f_base64 },
-	{ "base64ToString", "s", BASE64, f_decode },
-	{ "base64ToJson", "s", BASE64, f_base64_to_json },
-	{ "dataUri", "s", DATA_URI, f_base64 },
-	{ "dataUriToString", "s", 0, f_data_uri_to_string },
-	{ "uri", "ss", 0, f_uri },
-	{ "uriComponent", "s", 0, f_uri_component },
-	{ "uriComponentToString", "s", PERCENT, f_decode },
-	{ "utcNow", "?s", 0, f_utc_now },
-	{ "dateTimeAdd", "ss?s", 0, f_date_time_add },
-	{ "dateTimeFromEpoch", "i", 0, f_date_time_from_epoch },
-	{ "dateTimeToEpoch", "s", 0, f_date_time_to_epoch },
-	{ .name = "" },
+const struct func func_text[] = {
+	{ "concat", { ANY | REPEATED }, f_concat },
+	{ "format", { STRING, ANY | REPEATED | OPTIONAL }, f_format },
+	{ "string", { ANY }, f_string },
+	{ "json", { STRING }, f_json },
+	{ "toLower", { STRING }, f_to_lower },
+	{ "toUpper", { STRING }, f_to_upper },
+	{ "trim", { STRING }, f_trim },
+	{ "replace", { STRING, STRING, STRING }, f_replace },
+	{ "split", { STRING, STRING | ARRAY }, f_split },
+	{ "join", { ARRAY, STRING }, f_join },
+	{ "substring", { STRING, INTEGER, INTEGER | OPTIONAL }, f_substring },
+	{ "startsWith", { STRING, STRING }, f_starts_with },
+	{ "endsWith", { STRING, STRING }, f_ends_with },
+	{ "indexOf", { STRING | ARRAY, ANY }, f_index_of },
+	{ "lastIndexOf", { STRING | ARRAY, ANY }, f_last_index_of },
+	{ "padLeft", { ANY, INTEGER, STRING | OPTIONAL }, f_pad_left },
+	{ "base64", { STRING }, f_base64 },
+	{ "base64ToString", { STRING }, f_base64_to_string },
+	{ "base64ToJson", { STRING }, f_base64_to_json },
+	{ "dataUri", { STRING }, f_data_uri },
+	{ "dataUriToString", { STRING }, f_data_uri_to_string },
+	{ "uri", { STRING, STRING }, f_uri },
+	{ "uriComponent", { STRING }, f_uri_component },
+	{ "uriComponentToString", { STRING }, f_uri_component_to_string },
+	{ "uniqueString", { STRING | REPEATED }, f_unique_string },
+	{ "guid", { STRING | REPEATED }, f_guid },
+	{ "newGuid", { 0 }, f_new_guid },
+	{ "utcNow", { STRING | OPTIONAL }, f_utc_now },
+	{ "dateTimeAdd", { STRING, STRING, STRING | OPTIONAL }, f_date_time_add },
+	{ "dateTimeFromEpoch", { INTEGER }, f_date_time_from_epoch },
+	{ "dateTimeToEpoch", { STRING }, f_date_time_to_epoch },
+	{ .name = NULL },
 };

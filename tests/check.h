@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is given up after this long hangs: it is not a measure of speed, for
+ * this machine may have much else to do. */
+#define CHECK_PATIENCE_MS 60000
 #define CHECK_WHY_MAX 2400		/* the rest of a longer reason is cut off */
 
 static int check_failures;

@@ -6,6 +6,9 @@
 #	azure_machines	nspawn, or paper
 #	azure_net	name of its machines' network, after its directory
 
+# Nobody here asks the machine it runs on who it is (sh/metadata).
+export AZURE_POD_IDENTITY_AUTHORITY_HOST="${AZURE_POD_IDENTITY_AUTHORITY_HOST:-http://127.0.0.1:9}"
+
 azure_pid= azure_born= azure_dir= azure_net= azure_machines=
 
 # azure_able: may this host boot nspawn machines?  Says why not.
@@ -39,7 +42,7 @@ azure_start()
 	n=0
 	until grep -q '^ready ' "$azure_dir.out"; do
 		n=$((n + 1))
-		if [ $n -gt 300 ] || ! azure_lives; then
+		if [ $n -gt 1800 ] || ! azure_lives; then
 			echo "the local Azure did not start:" >&2
 			cat "$azure_dir.err" >&2
 			return 1
@@ -111,10 +114,11 @@ nodes()
 }
 
 # nodes_become SECONDS READY: wait until exactly READY nodes are Ready and
-# Active, and there are no others
+# Active, and there are no others.  Those are the seconds of a quiet machine; a
+# busy one may take six times as long.
 nodes_become()
 {
-	left=$1 want=$2
+	left=$(($1 * 6)) want=$2
 	while :; do
 		got=$(nodes 2>/dev/null)
 		[ "$(printf '%s\n' "$got" | grep -c ' Ready Active$')" -eq "$want" ] &&

@@ -179,6 +179,8 @@ static void slow(struct http_exchange *x, uint64_t n)
 {
 	struct err e = ERR_INIT;
 
+	if (n >= 1000)
+		fprintf(stderr, "begun slow\n");
 	sleep_until(now_ms() + (int64_t)n, &e);
 	say(x, "slow\n");
 }

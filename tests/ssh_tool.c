@@ -6,7 +6,7 @@
  *
  * Options: -u USER, -H FILE (host key line), -k FILE (private key), -a SOCKET
  * (agent), -A FILE (the agent's only key), -x KEX, -c CIPHERS, -m MACS, -r
- * BYTES (rekey), -t MS (rekey), -K MS (keepalive), -d SECONDS (deadline, 30),
+ * BYTES (rekey), -t MS (rekey), -K MS (keepalive), -d SECONDS (deadline, 300),
  * -J PORT (jump: through the server there, same keys and user)
  *
  *	algorithms		what was agreed
@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 	struct ssh *jump = NULL, *s;
 	struct buf host = BUF_INIT(8192), only = BUF_INIT(8192);
 	struct ssh_key *key = NULL;
-	unsigned port, jump_port = 0, seconds = 30;
+	unsigned port, jump_port = 0, seconds = 300;
 	int opt, fd, rc = -1;
 
 	while ((opt = getopt(argc, argv, "+u:H:k:a:A:x:c:m:r:t:K:d:J:")) != -1) {

@@ -37,7 +37,7 @@ static const struct vm_size sizes[] = {
 const struct vm_size *vm_size_find(const char *name)
 {
 	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++)
-		if (is(s->name, name))
+		if (str_is(s->name, name))
 			return s;
 	return NULL;
 }
@@ -57,7 +57,7 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 		for (struct entry *n = NULL; (n = store_typed(m, n, with_cores[i][0])) != NULL;) {
 			s = vm_size_find(json_text(n->doc, with_cores[i][1]));
 			if (s != NULL && json_is(n->doc, "location", location) &&
-			    (family == NULL || is(family, s->family)))
+			    (family == NULL || str_is(family, s->family)))
 				used += json_int_opt(n->doc, "sku.capacity", 1) * s->cores;
 		}
 	return used;
@@ -133,7 +133,7 @@ static int list_skus(struct call *c)
 	cJSON *out = json_fmt("{'value':[]}"), *arr = json_get_mut(out, "value");
 
 	for (const struct location *l = locations; l->name[0] != '\0'; l++) {
-		if (only != NULL && !is(only, l->name))
+		if (only != NULL && !str_is(only, l->name))
 			continue;
 		json_push(arr, "@avset-sku", l->name, l->name);
 		for (const struct vm_size *v = sizes; v->name[0] != '\0'; v++)
@@ -167,9 +167,9 @@ static const struct image {
 
 static const struct image *image_find(const char *publisher, const char *offer, const char *sku, size_t *which)
 {
-	for (size_t i = 0; is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]); i++)
+	for (size_t i = 0; str_is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]); i++)
 		for (*which = 0; str_ieqz(str_of(offer), images[i].offer) && *which < 3; ++*which)
-			if (is(images[i].sku[*which], sku))
+			if (str_is(images[i].sku[*which], sku))
 				return &images[i];
 	return NULL;
 }
@@ -198,8 +198,8 @@ static int images_call(struct call *c, const char *location, char **s)
 		for (k = 0; k < 3; k++) {
 			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer : n == 7 ? i->sku[k] : i->version;
 
-			if ((n > 1 && !is(s[1], "Canonical")) || (n > 5 && !is(s[5], i->offer)) ||
-			    (n > 7 && !is(s[7], i->sku[k])) || (n > 9 && !is(s[9], i->version)))
+			if ((n > 1 && !str_is(s[1], "Canonical")) || (n > 5 && !str_is(s[5], i->offer)) ||
+			    (n > 7 && !str_is(s[7], i->sku[k])) || (n > 9 && !str_is(s[9], i->version)))
 				continue;
 			if (n == 10 && one == NULL)
 				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,"
@@ -225,18 +225,18 @@ int compute_location(struct call *c, char **s)
 
 	if (c->method != GET)
 		return call_method(c);
-	if (is(s[0], "skus"))
+	if (str_is(s[0], "skus"))
 		return list_skus(c);
 	location = location_find(s[1]);
 	if (location == NULL || s[2] == NULL)
 		return fault_set(&c->fault, 400, "NoRegisteredProviderFound: "
 			      "No registered resource provider found for location '%.60s'.",
 			      s[1] != NULL ? s[1] : "");
-	if (is(s[2], "usages"))
+	if (str_is(s[2], "usages"))
 		return call_answer(c, 200, usages(c->m, location));
-	if (is(s[2], "publishers"))
+	if (str_is(s[2], "publishers"))
 		return images_call(c, location, s + 2);
-	if (is(s[2], "vmSizes"))
+	if (str_is(s[2], "vmSizes"))
 		return call_answer(c, 200, vm_sizes());
 	return unknown_type(c, "Microsoft.Compute", s[2]);
 }
@@ -292,7 +292,7 @@ static int check_user(struct put *p, const char *user)
 	if (user == NULL)
 		return invalid(p, "adminUsername",
 			       "Required parameter 'osProfile.adminUsername' is missing (null).");
-	if (listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 "
+	if (str_listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 "
 		   "aspnet backup console david guest john owner root server sql support support_388945a0 "
 		   "sys test2 test3 user4 user5", user))
 		return invalid(p, "adminUsername", "The Admin Username specified is not allowed.");
@@ -347,7 +347,7 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	size_t which;
 	const struct image *i = image_find(publisher, offer, sku, &which);
 
-	if (i == NULL || (!is(version, "latest") && !is(version, i->version)))
+	if (i == NULL || (!str_is(version, "latest") && !str_is(version, i->version)))
 		return fault_say(&p->f, 404, "PlatformImageNotFound imageReference", publisher, offer, sku,
 			version);
 	if ((which == 2) != vm_size_find(size)->arm)
@@ -459,7 +459,7 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 		id = json_str_opt(v, "id", NULL);
 		if (need_reference(m, p, id) < 0)
 			return -1;
-		if ((user = store_referrer(m, id)) != NULL && !is(user->key, p->id))
+		if ((user = store_referrer(m, id)) != NULL && !str_is(user->key, p->id))
 			return fault_set(&p->f, 400, "NicInUse: Network Interface %s is used by existing "
 				"resource %s.", id,
 				json_text(user->doc, "id"));
@@ -629,7 +629,7 @@ int machines_act(struct call *c, const struct entry *owner, const char *verb, cJ
 {
 	size_t i = 0;
 
-	while (i < VERBS && !is(verbs[i].name, verb))
+	while (i < VERBS && !str_is(verbs[i].name, verb))
 		i++;
 	if (i == VERBS || c->method != POST) {
 		json_free(keys);
@@ -682,9 +682,9 @@ static int vm_action(struct call *c, struct entry *n, char **s)
 	if (s[1] != NULL)
 		return 1;
 	c->pretty = true;
-	if (is(s[0], "instanceView"))
+	if (str_is(s[0], "instanceView"))
 		return c->method == GET ? call_answer(c, 200, machine_view(n)) : call_method(c);
-	if (is(s[0], "runCommand"))
+	if (str_is(s[0], "runCommand"))
 		return run_command(c, n);
 	return machines_act(c, n, s[0], json_fmt("[%s]", n->key));
 }

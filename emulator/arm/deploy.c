@@ -48,7 +48,7 @@ static cJSON *list(void *ctx, const char *name, const char *id, const char *api,
 	if (d->dry || d->foretell)
 		return NULL;
 	if (n == NULL || !json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") ||
-	    !is(name, "listKeys")) {
+	    !str_is(name, "listKeys")) {
 		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name, id);
 		return NULL;
 	}
@@ -382,7 +382,7 @@ struct entry *deployment_other(struct deployment *d, struct entry *n)
 	struct entry *group = store_find(d->m, json_text(d->group, "id"));
 
 	while (group != NULL && (n = store_below(d->m, n, group->key, "/providers/")) != NULL) {
-		for (i = 0; i < count && !(r[i].deploy && is(r[i].id, n->key)); i++)
+		for (i = 0; i < count && !(r[i].deploy && str_is(r[i].id, n->key)); i++)
 			;
 		if (i == count && n->type != NULL && (n->type->flags & R_TRACKED))
 			return n;
@@ -499,7 +499,7 @@ out:
 
 static bool active(const struct entry *n)
 {
-	return n != NULL && listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
+	return n != NULL && str_listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
 static int check_request(struct call *c, const char *name)
@@ -511,7 +511,7 @@ static int check_request(struct call *c, const char *name)
 		return fault_say(&c->fault, 400, "InvalidDeploymentName", name);
 	if (!cJSON_IsObject(props))
 		return bad_content(&c->fault, "'properties' is missing");
-	if (!listed("Incremental Complete", mode))
+	if (!str_listed("Incremental Complete", mode))
 		return fault_say(&c->fault, 400, "InvalidDeploymentMode", mode != NULL ? mode : "");
 	if (!cJSON_IsObject(json_get(props, "template")))
 		return fault_say(&c->fault, 400, "InvalidDeployment", name);
@@ -652,28 +652,28 @@ static int deployment_call(struct call *c, struct entry *n)
 
 int deployments_call(struct call *c, struct entry *group, char **s)
 {
-	bool validate = is(s[1], "validate") && c->method == POST;
+	bool validate = str_is(s[1], "validate") && c->method == POST;
 	struct entry *n;
 	char *id;
 	int rc;
 
 	if (s[0] == NULL)
 		return call_list(c, NULL, group->key, DEPLOYMENTS, 25);
-	if (is(s[1], "operations"))
+	if (str_is(s[1], "operations"))
 		return operations_call(c, group, s[0], s[2]);
 	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"), s[0]);
 	n = store_find(c->m, id);
 	if (validate || (s[1] == NULL && c->method == PUT))
 		rc = put_deployment(c, group, id, s[0], !validate);
-	else if (is(s[1], "whatIf") && c->method == POST)
+	else if (str_is(s[1], "whatIf") && c->method == POST)
 		rc = check_request(c, s[0]) < 0 ? -1 : what_if_call(c, group, s[0]);
 	else if (n == NULL)
 		rc = c->method == DELETE ? call_answer(c, 204, NULL) : no_deployment(c, s[0]);
 	else if (s[1] == NULL)
 		rc = deployment_call(c, n);
-	else if (is(s[1], "operationStatuses") && s[2] != NULL)
+	else if (str_is(s[1], "operationStatuses") && s[2] != NULL)
 		rc = call_poll(c, s[2], false);
-	else if (is(s[1], "cancel") && c->method == POST)
+	else if (str_is(s[1], "cancel") && c->method == POST)
 		rc = cancel(c, n);
 	else
 		rc = call_method(c);

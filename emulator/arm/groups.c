@@ -18,7 +18,7 @@ int arm_subscriptions(struct call *c)
 
 	if (c->method != GET)
 		return call_method(c);
-	if (is(c->seg[0], "tenants"))
+	if (str_is(c->seg[0], "tenants"))
 		return call_answer(c, 200, json_fmt("@tenants", m->tenant, m->tenant));
 	out = json_fmt("{'value':[],'count':{'type':'Total','value':1}}");
 	cJSON_AddItemToArray(json_get_mut(out, "value"), subscription(m));
@@ -162,9 +162,9 @@ int arm_subscription(struct call *c)
 		return call_method(c);
 	if (what == NULL)
 		return call_answer(c, 200, subscription(c->m));
-	if (is(what, "locations"))
+	if (str_is(what, "locations"))
 		return call_answer(c, 200, location_list_json(c->m));
-	return is(what, "resourcegroups") ? list_groups(c) : call_resources(c, key);
+	return str_is(what, "resourcegroups") ? list_groups(c) : call_resources(c, key);
 }
 
 /* ---- groups ---- */
@@ -381,15 +381,15 @@ int arm_providers(struct call *c, char **s)
 					 "The resource namespace '%.80s' is invalid.", s[0]);
 		}
 	while (!str_ieqz(ns, s[0]));
-	if (is(s[1], "register") && s[2] == NULL && c->method == POST)
+	if (str_is(s[1], "register") && s[2] == NULL && c->method == POST)
 		return call_answer(c, 200, provider(c->m, ns, "Registering"));
-	if (is(s[0], "Microsoft.Storage") && is(s[1], "checkNameAvailability"))
+	if (str_is(s[0], "Microsoft.Storage") && str_is(s[1], "checkNameAvailability"))
 		return storage_names(c);
 	if (c->method != GET)
 		return call_method(c);
 	if (s[1] == NULL)
 		return call_answer(c, 200, provider(c->m, ns, "Registered"));
-	if (is(s[0], "Microsoft.Compute") && (is(s[1], "locations") || is(s[1], "skus")))
+	if (str_is(s[0], "Microsoft.Compute") && (str_is(s[1], "locations") || str_is(s[1], "skus")))
 		return compute_location(c, s + 1);
 	return s[2] == NULL ? subscription_list(c, s[0], s[1]) : unknown_type(c, s[0], s[1]);
 }

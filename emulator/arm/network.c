@@ -120,7 +120,7 @@ static int check_rule(struct put *p, const cJSON *rule)
 
 	for (size_t i = 0; i < 3; i++) {
 		s = cJSON_GetStringValue(cJSON_GetObjectItem(r, words[i][0]));
-		if (!listed(words[i][1], s))
+		if (!str_listed(words[i][1], s))
 			return fault_set(&p->f, 400, "SecurityRuleInvalid%s: Security rule %s has invalid %s "
 					 "%s. Values: %s.", words[i][0], name, words[i][0],
 					 s != NULL ? s : "", words[i][1]);
@@ -226,7 +226,7 @@ static bool label_taken(struct emu *m, const char *label, const char *location, 
 {
 	for (struct entry *n = NULL; (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
 		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
-		    json_is(n->doc, "location", location) && !is(n->key, self))
+		    json_is(n->doc, "location", location) && !str_is(n->key, self))
 			return true;
 	return false;
 }
@@ -259,7 +259,7 @@ static int put_pip(struct emu *m, struct put *p)
 	char address[16];
 
 	/* Basic was retired on 30 September 2025; no sku still means Basic */
-	if (!listed("Standard StandardV2", json_text(p->doc, "sku.name")))
+	if (!str_listed("Standard StandardV2", json_text(p->doc, "sku.name")))
 		return fault_say(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached");
 	if (!json_is(props, "publicIPAllocationMethod", "Static"))
 		return fault_say(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic", p->id);
@@ -310,7 +310,7 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 {
 	struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
 
-	return user == NULL || is(user->key, p->id) ? 0 : fault_say(&p->f, 400, "PublicIPAddressInUse",
+	return user == NULL || str_is(user->key, p->id) ? 0 : fault_say(&p->f, 400, "PublicIPAddressInUse",
 		p->id, id, user->key);
 }
 
@@ -393,7 +393,7 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
 			return fault_say(&p->f, 400, "PrivateIPAddressInReservedRange", wanted, subnet_id);
 		holder = address_holder(m, subnet_id, wanted);
-		if (holder != NULL && !is(holder->key, p->id))
+		if (holder != NULL && !str_is(holder->key, p->id))
 			return fault_say(&p->f, 400, "PrivateIPAddressIsAllocated", p->id, wanted,
 				json_text(holder->doc, "id"));
 		return 0;

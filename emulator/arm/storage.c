@@ -70,7 +70,7 @@ static int put_account(struct emu *m, struct put *p)
 		return fault_set(&p->f, 400, "InvalidValuesForRequestParameters: "
 			      "Values for request parameters are invalid: %s.", sku == NULL ? "sku.name" : "kind");
 	tls = json_text(props, "minimumTlsVersion");
-	if (listed("TLS1_0 TLS1_1", tls))
+	if (str_listed("TLS1_0 TLS1_1", tls))
 		return fault_say(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion", tls);
 	json_drop(props, "creationTime");
 	json_drop(props, "keyCreationTime");
@@ -181,7 +181,7 @@ static cJSON *sas_of(const cJSON *body, bool service)
 		to = str_dup(name);
 		value = json_text(body, from);
 		/* times are given back without fractions */
-		if ((is(to, "st") || is(to, "se")) && time_parse_iso(str_of(value), &t)) {
+		if ((str_is(to, "st") || str_is(to, "se")) && time_parse_iso(str_of(value), &t)) {
 			time_iso(t, iso);
 			value = iso;
 		}
@@ -203,7 +203,7 @@ static int list_sas(struct call *c, struct entry *n, bool service)
 	int rc;
 
 	if (json_get(sas, "sp") == NULL || json_get(sas, "se") == NULL ||
-	    (service ? !str_starts(str_of(resource), str_of(own)) || !listed("b c", json_text(sas, "sr")) :
+	    (service ? !str_starts(str_of(resource), str_of(own)) || !str_listed("b c", json_text(sas, "sr")) :
 	     json_get(sas, "ss") == NULL || json_get(sas, "srt") == NULL)) {
 		rc = fault_say(&c->fault, 400, "InvalidValuesForRequestParameters", service ?
 			"canonicalizedResource /blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
@@ -246,18 +246,18 @@ static int account_action(struct call *c, struct entry *n, char **s)
 {
 	const char *name = json_text(c->body, "keyName");
 
-	if (s[1] != NULL || !listed("listKeys regenerateKey ListAccountSas ListServiceSas", s[0]))
+	if (s[1] != NULL || !str_listed("listKeys regenerateKey ListAccountSas ListServiceSas", s[0]))
 		return 1;
 	if (c->method != POST)
 		return call_method(c);
 	if (!entry_is(n, "Succeeded"))
 		return fault_say(&c->fault, 409, "StorageAccountIsNotProvisioned");
-	if (is(s[0], "ListAccountSas") || is(s[0], "ListServiceSas"))
-		return list_sas(c, n, is(s[0], "ListServiceSas"));
-	if (is(s[0], "regenerateKey")) {
-		if (!listed("key1 key2", name))
+	if (str_is(s[0], "ListAccountSas") || str_is(s[0], "ListServiceSas"))
+		return list_sas(c, n, str_is(s[0], "ListServiceSas"));
+	if (str_is(s[0], "regenerateKey")) {
+		if (!str_listed("key1 key2", name))
 			return fault_set(&c->fault, 400, "KeyNotFound: The key '%.20s' was not found.", name);
-		new_key(n->hide, is(name, "key1") ? "key1" : "key2");
+		new_key(n->hide, str_is(name, "key1") ? "key1" : "key2");
 		store_changed(c->m);
 	}
 	return call_answer(c, 200, account_keys(n));

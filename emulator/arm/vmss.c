@@ -127,7 +127,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 				 "(null).", size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
 		return fault_say(&p->f, 400, "InvalidParameter orchestrationMode");
-	if (!listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
+	if (!str_listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
 		return fault_say(&p->f, 400, "InvalidParameter upgradePolicy");
 	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
 		return fault_say(&p->f, 400, "InvalidParameter sku.capacity", (long long)want);
@@ -369,7 +369,7 @@ static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
 	if (must_name && n == 0)
 		fault_set(&c->fault, 400, "InvalidParameter instanceIds: "
 			  "Required parameter 'instanceIds' is missing (null).");
-	if (n == 0 || (n == 1 && is(cJSON_GetStringValue(ids->child), "*")))
+	if (n == 0 || (n == 1 && str_is(cJSON_GetStringValue(ids->child), "*")))
 		return instance_keys(c->m, set);
 	keys = cJSON_CreateArray();
 	cJSON_ArrayForEach(id, ids) {
@@ -476,9 +476,9 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 		       fault_set(&c->fault, 404, "NotFound: The entity was not found in this Azure location.");
 	if (c->method == GET && s[1] == NULL)
 		return call_answer(c, 200, call_show(c, n));
-	if (c->method == GET && s[2] == NULL && is(s[1], "instanceView"))
+	if (c->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
 		return call_answer(c, 200, machine_view(n));
-	if (c->method == GET && s[2] == NULL && is(s[1], "networkInterfaces"))
+	if (c->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
 		return list_nics(c, set, n);
 	if (refuse_busy(set, &c->fault) < 0)
 		return -1;
@@ -486,27 +486,27 @@ static int instance_call(struct call *c, struct entry *set, char **s)
 		return machines_begin(c, set, json_fmt("[%s]", n->key), run_delete, "delete", "Deleting", "");
 	if (s[1] == NULL || s[2] != NULL)
 		return call_method(c);
-	if (is(s[1], "runCommand"))
+	if (str_is(s[1], "runCommand"))
 		return run_command(c, n);
 	return machines_act(c, n, s[1], json_fmt("[%s]", n->key));
 }
 
 int vmss_action(struct call *c, struct entry *set, char **s)
 {
-	bool deleting = is(s[0], "delete"), upgrading = is(s[0], "manualupgrade");
+	bool deleting = str_is(s[0], "delete"), upgrading = str_is(s[0], "manualupgrade");
 	cJSON *keys;
 
-	if (is(s[0], "virtualMachines") && s[1] != NULL)
+	if (str_is(s[0], "virtualMachines") && s[1] != NULL)
 		return instance_call(c, set, s + 1);
 	if (s[1] != NULL)
 		return 1;
 	if (c->method == GET) {
-		if (is(s[0], "virtualMachines"))
+		if (str_is(s[0], "virtualMachines"))
 			return call_list(c, rtype_find("Microsoft.Compute/virtualMachineScaleSets/virtualMachines"),
 					 set->key, INSTANCES, INSTANCES_PAGE);
-		if (is(s[0], "instanceView"))
+		if (str_is(s[0], "instanceView"))
 			return set_view(c, set);
-		if (is(s[0], "networkInterfaces"))
+		if (str_is(s[0], "networkInterfaces"))
 			return list_nics(c, set, NULL);
 	}
 	if (c->method != POST)

@@ -1,5 +1,5 @@
 /*
- * http.c and http/server.c on any bytes.  The first says what they are: a (an
+ * http.c and http/ on any bytes.  The first says what they are: a (an
  * answer), h (one to HEAD), q (a request), u (a URL), s (all that a server
  * hears), c (all that a client hears); for a, h, q the second byte says how they are cut.
  * Beside not crashing: how bytes are cut does not matter, and what the server

@@ -20,7 +20,7 @@ play()		# LINE
 {
 	printf '$ %s\n' "$1"
 	play_status=0
-	env -i PATH="$top/bin:/usr/bin:/bin" HOME="$PWD/../home" LC_ALL=C sh -c "$exports $1" \
+	bare PATH="$top/bin:/usr/bin:/bin" HOME="$PWD/../home" LC_ALL=C sh -c "$exports $1" \
 		>../stdout 2>../stderr </dev/null || play_status=$?
 	# a last line without an end keeps its own
 	sed 's/^/1| /' ../stdout
@@ -103,7 +103,8 @@ for c in version help 'help settings'; do
 	expect "$c: everything closed" 1 '' sh -c "exec '$AZSWARM' $c <&- >&- 2>&-"
 done
 expect "a pipe that nobody reads" 1 'standard output: Broken pipe' \
-	sh -c "{ sleep 0.2; '$AZSWARM' help settings; echo \$? >status; } | :; sleep 0.5; exit \$(cat status)"
+	sh -c "{ sleep 0.2; '$AZSWARM' help settings; echo \$? >status; } | :
+		until [ -s status ]; do sleep 0.1; done; exit \$(cat status)"
 "$AZSWARM" help >stdout 2>stderr
 check "help goes to stdout" test -s stdout -a ! -s stderr
 "$AZSWARM" >stdout 2>stderr || :
@@ -184,9 +185,9 @@ mkdir ../keys5 && cd ../keys5 || exit 1
 expect "keys: closed stdout does not matter" 0 '' sh -c "exec '$AZSWARM' keys --quiet <&- >&-"
 check "keys: ... and harms no file" openssl pkey -in keys/helper.key -check -noout
 mkdir ../keys6 && cd ../keys6 || exit 1
-expect "keys: an empty environment" 0 'keys/cluster.pem made' env -i "$AZSWARM" keys
-expect "an empty environment: sign-in" 4 'not signed in' env -i "$AZSWARM" locations
-expect "an empty environment: version" 0 '^azswarm ' env -i "$AZSWARM" version
+expect "keys: an empty environment" 0 'keys/cluster.pem made' bare "$AZSWARM" keys
+expect "an empty environment: sign-in" 4 'not signed in' bare "$AZSWARM" locations
+expect "an empty environment: version" 0 '^azswarm ' bare "$AZSWARM" version
 
 # ---- on a terminal -----------------------------------------------------------
 mkdir "$top/tty" && cd "$top/tty" || exit 1
@@ -210,7 +211,7 @@ check "terminal: nothing typed" grep -q '"" is not "swarm-storage"; nothing was 
 typed '\004' "'$AZSWARM' destroy-cluster" >out
 same "terminal: end typed, exit code" 2 $?
 check "terminal: end typed" grep -q '"" is not "swarm-cluster"; nothing was destroyed' out
-sleep 3 | script -qefc "timeout --foreground --preserve-status -s INT 1 \
+sleep 6 | script -qefc "timeout --foreground --preserve-status -s INT 4 \
 	'$AZSWARM' destroy-compute" /dev/null >out
 same "terminal: Ctrl-C at the question, exit code" 130 $?
 check "terminal: Ctrl-C at the question" grep -q 'interrupted; nothing was destroyed' out

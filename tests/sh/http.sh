@@ -36,7 +36,7 @@ serve()		# LOG [BODY_MAX IDLE_MS BODY_MS MAX_CONNS]
 	serve_log=$1
 	shift
 	rm -f port
-	spawn "$serve_log" "$tool" server port 280 "$@"
+	spawn "$serve_log" "$tool" server port 900 "$@"
 	wait_for 20 test -s port || {
 		not_ok "start $serve_log" "$(tail -n 5 "$serve_log")"
 		exit 1
@@ -52,7 +52,7 @@ ours=$spawned
 
 get()		# [curl options] : quiet, but for what curl has to complain of
 {
-	curl -sS --max-time 60 "$@"
+	curl -sS --max-time 240 "$@"
 }
 
 hash_of()	# COMMAND... : the hash of its output
@@ -120,7 +120,7 @@ import socket, sys, time
 port = int(sys.argv[1])
 # each argument: bytes to send (escapes understood), or @SECONDS to wait
 s = socket.create_connection(("127.0.0.1", port))
-s.settimeout(20)
+s.settimeout(120)
 try:
     for part in sys.argv[2:]:
         if part.startswith("@"):
@@ -174,21 +174,23 @@ smuggle "HTTP/0.9" 'GET /\r\n'
 
 # ---- our server, asked to stop ---------------------------------------------
 
-spawn forever.out curl -sS --max-time 60 -N "$url/forever"
+spawn forever.out curl -sS --max-time 240 -N "$url/forever"
 forever=$spawned
-spawn slow.out curl -sS --max-time 60 "$url/slow/1500"
+spawn slow.out curl -sS --max-time 240 "$url/slow/1500"
 slow=$spawned
 wait_for 10 test -s forever.out
+check "SIGTERM: while it answers" wait_for 10 grep -qx 'begun slow' server.log
 kill "$ours"
 wait "$ours"
 same "SIGTERM: exit code" 0 $?
-check "SIGTERM: what was being answered" sh -c "wait $slow 2>/dev/null; sleep 0.3; grep -qx slow slow.out"
+wait "$slow" "$forever"
+check "SIGTERM: what was being answered" grep -qx slow slow.out
 check "SIGTERM: long answers are ended" sh -c "grep -q tick forever.out && ! grep -q curl: forever.out"
 check "no complaint of a sanitizer" sh -c '! grep -E "(Sanitizer|runtime error)" server.log'
 
 # ---- our server, with small limits -----------------------------------------
 
-serve small.log 100000 1000 1500 4
+serve small.log 100000 2000 3000 4
 same "too large: 413" 413 "$(get -o /dev/null -w '%{http_code}' -H Expect: -T big "$url/sum/1000")"
 same "too large in chunks: 413" 413 \
 	"$(get -o /dev/null -w '%{http_code}' -H Expect: -H 'Transfer-Encoding: chunked' -T big "$url/sum/1000")"
@@ -346,7 +348,7 @@ fails "lengths that disagree" "proto: 127.0.0.1: two Content-Lengths that disagr
 fails "a coding nobody asked for" "proto: 127.0.0.1: transfer coding \"gzip, chunked\" is not known" "$peer/gzip"
 fails "HTTP/2" "proto: 127.0.0.1: HTTP version 2.0 is not spoken here" "$peer/h2"
 fails "101" "proto: 127.0.0.1: answer 101" "$peer/switch"
-fails "a trickle" "timeout: 127.0.0.1: the answer" -t 500 "$peer/trickle"
+fails "a trickle" "timeout: 127.0.0.1: the answer" -t 3000 "$peer/trickle"
 fails "silence" "timeout: 127.0.0.1: waiting for an answer: timed out" -i 300 "$peer/silence"
 fails "more than wanted" "data: 127.0.0.1: more than wanted" -n 1 "$peer/interim"
 fails "nobody there" "net: 127.0.0.1:1: cannot connect: Connection refused" http://127.0.0.1:1/
@@ -438,7 +440,7 @@ site=http://127.0.0.1:$nginx_port
 same "nginx: a file, three times" "200 1000 $small 1 1
 200 1000 $small 1 2
 200 1000 $small 1 3" "$(ask "$site/small" "$site/small" "$site/small")"
-sleep 0.2
+wait_for 10 sh -c '[ "$(grep -c "GET /small" access.log)" -ge 3 ]'
 same "nginx counts one connection, too" "1 3" "$(tail -n 3 access.log | cut -d' ' -f1 | sort -u | wc -l) $(tail -n 1 access.log | cut -d' ' -f2)"
 same "nginx: 20 MB" "200 20971520 $big 1 1" "$(ask "$site/big")"
 page=$(hash_of get "$site/page.html")

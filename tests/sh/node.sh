@@ -184,7 +184,8 @@ is()		# WANTED COMMAND...
 	[ "$("$@")" = "$is_wanted" ]
 }
 
-# The case holds when the command succeeds within SECONDS.
+# The case holds when the command succeeds, which takes at most SECONDS on a
+# quiet machine.
 soon()		# CASE SECONDS COMMAND...
 {
 	soon_case=$1 soon_s=$2
@@ -192,7 +193,7 @@ soon()		# CASE SECONDS COMMAND...
 	if wait_for "$soon_s" "$@"; then
 		ok "$soon_case"
 	else
-		not_ok "$soon_case" "not within $soon_s s: $(table 2>&1 | tr '\n' ';') $(tail -qn 2 ./*/agent.log m0/helper.log | tr '\n' ';')"
+		not_ok "$soon_case" "not in six times $soon_s s: $(table 2>&1 | tr '\n' ';') $(tail -qn 2 ./*/agent.log m0/helper.log | tr '\n' ';')"
 	fi
 }
 

@@ -170,7 +170,7 @@ visible_hostname squid.test
 hosts_file $place/hosts
 dns_nameservers 127.0.0.1
 dns_timeout 1 second
-auth_param basic program ${squid%/sbin/squid}/lib/squid/basic_ncsa_auth $place/passwd
+auth_param basic program $place/basic_ncsa_auth $place/passwd
 auth_param basic realm a realm
 acl known proxy_auth REQUIRED
 acl barred dstdomain denied.localhost
@@ -191,6 +191,9 @@ cache_log $place/cache.log
 shutdown_lifetime 0 seconds
 END
 chmod 644 "$place"/*
+# a clone may lie where only its owner gets to
+cp "${squid%/sbin/squid}/lib/squid/basic_ncsa_auth" "$place/"
+chmod 755 "$place/basic_ncsa_auth"
 [ "$(id -u)" -ne 0 ] || chown proxy "$place"
 spawn squid.log "$squid" -N -f "$place/squid.conf"
 answers()	# PORT
@@ -263,11 +266,11 @@ for how in $(sed '/ready/d; s/ .*//' liar.log); do
 		cd "lie.$how" || exit
 		export XDG_CACHE_HOME="$PWD"
 		HTTPS_PROXY=http://u:s3cret@127.0.0.1:$(sed -n "s/^$how //p" ../liar.log) \
-			timeout 60 "$AZSWARM" locations >out 2>&1 </dev/null
+			timeout 200 "$AZSWARM" locations >out 2>&1 </dev/null
 		echo $? >status
 		# the same with sanitizers, which end it with another code
 		HTTPS_PROXY=http://u:s3cret@127.0.0.1:$(sed -n "s/^$how //p" ../liar.log) \
-			timeout 60 "$tool" localhost "${arm#*:}" connect >tool.out 2>&1 </dev/null
+			timeout 200 "$tool" localhost "${arm#*:}" connect >tool.out 2>&1 </dev/null
 		echo $? >tool.status
 	) &
 	told="$told $!"
@@ -290,8 +293,10 @@ round()
 	shift
 	: >"$place/access.log"
 	expect "$round_case" 0 '' "$AZSWARM" "$@"
-	sleep 0.5
-	same "$round_case: squid saw nothing" '' "$(cat "$place/access.log")"
+	# what came by way of squid before this is written before it, too
+	curl -sS --noproxy '' -x "http://127.0.0.1:$open_port" -o round.out "http://127.0.0.1:$nobody/round"
+	wait_for 10 grep -q "/round " "$place/access.log"
+	same "$round_case: squid saw nothing" '' "$(grep -v "/round " "$place/access.log")"
 }
 
 "$AZSWARM" keys >keys.log 2>&1

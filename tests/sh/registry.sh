@@ -164,6 +164,6 @@ else
 fi
 kill "$agent"
 n=0
-while running "$agent" && [ $n -lt 70 ]; do n=$((n + 1)); sleep 0.1; done
+while running "$agent" && [ $n -lt 420 ]; do n=$((n + 1)); sleep 0.1; done
 expect "the agent ends when asked" 1 '' kill -0 "$agent"
 expect "quietly" 0 'agent: stopped' cat agent.log

@@ -5,7 +5,8 @@ need ps flock timeout
 
 mkdir -p tests/sh build
 cp "$SRCDIR/tests/run" "$SRCDIR/tests/lib.sh" tests/
-printf 'azswarm:\n\t@touch azswarm\n' >Makefile
+makefile=$(printf 'azswarm:\n\t@cp "%s" azswarm' "$AZSWARM")
+echo "$makefile" >Makefile
 unset TEST_MARK TEST_JOBS
 export OUT="$PWD/made"
 mkdir "$OUT"
@@ -84,7 +85,7 @@ check "the logs of another run stay" test -e "build/test-logs/$first/sh-good.log
 expect "a bad test that ends well" 1 'lies: exit code 0 in spite of that' run lies
 expect "a test that says nothing" 1 '^not ok sh/quiet: said nothing' run quiet
 expect "a test that breaks off" 1 '^not ok sh/breaks: ended with exit code 3' run breaks
-expect "a test that takes too long" 1 '^not ok sh/slow: not finished within 1 s' run slow
+expect "a test that takes too long" 1 '^not ok sh/slow: not finished within 3 s' run slow
 expect "processes left behind, in a session of their own" 1 \
 	'^not ok sh/leaves: left processes behind: [0-9]+ sleep 61\.25' run leaves beside
 same "the one beside it is not blamed" '2 passed, 1 failed' "$(last)"
@@ -100,6 +101,26 @@ printf 'azswarm:\n\t@echo error: no; exit 1\n' >Makefile
 rm azswarm
 expect "what cannot be built is a failure" 1 '^not ok azswarm: not built' run good
 printf 'azswarm:\n\t@touch azswarm\n' >Makefile
+expect "nor is a program without settings one" 1 "^not ok azswarm: 'azswarm help settings' names none" run good
+rm azswarm
+echo "$makefile" >Makefile
+
+# ---- what the operator's shell says ----
+
+a_test shell <<'E'
+awk 'BEGIN { for (v in ENVIRON) print v }' | sort >"$OUT/shell"
+echo "ok shell one"
+E
+settings=$("$AZSWARM" help settings | sed -n 's/^  \([A-Z][A-Z0-9_]*\)  .*/\1/p')
+besides='AZURE_FEDERATED_TOKEN_FILE AZURE_X ARM_OIDC_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL IDENTITY_ENDPOINT
+	MSI_ENDPOINT IMDS_ENDPOINT SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY https_proxy NO_PROXY no_proxy ALL_PROXY
+	DOCKER_HOST DOCKER_TLS_VERIFY NO_COLOR BROWSER SSH_AUTH_SOCK NOTIFY_SOCKET XDG_CACHE_HOME XDG_RUNTIME_DIR'
+# shellcheck disable=SC2046,SC2086
+env $(for v in $settings $besides; do echo "$v=leaks"; done) tests/run shell >out 2>&1
+same "a run in a shell that points elsewhere" '1 passed, 0 failed' "$(last)"
+check "the program names its settings" test "$(echo "$settings" | grep -c .)" -ge 30
+same "none of them reaches a test" '' "$(for v in $settings $besides; do grep -x "$v" "$OUT/shell"; done)"
+check "nobody's metadata service does" grep -qx AZURE_POD_IDENTITY_AUTHORITY_HOST "$OUT/shell"
 
 # ---- broken off ----
 

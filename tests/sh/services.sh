@@ -319,7 +319,8 @@ mkdir empty && cp -rp keys parameters empty/ && cp "$AZSWARM" empty/azswarm && c
 # a script and not a function: what is started in the background is it, and no shell
 {
 	echo '#!/bin/sh'
-	echo "exec env -i SSL_CERT_FILE=/keys/ca.pem \\"
+	echo "exec env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=$AZURE_POD_IDENTITY_AUTHORITY_HOST \\"
+	echo "	SSL_CERT_FILE=/keys/ca.pem \\"
 	for v in TENANT_ID CLIENT_ID CLIENT_SECRET SUBSCRIPTION_ID AUTHORITY_HOST RESOURCE_MANAGER_ENDPOINT; do
 		eval "echo \"	AZURE_$v='\$AZURE_$v' \\\\\""
 	done

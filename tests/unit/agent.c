@@ -9,28 +9,19 @@
 #include "base/net.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "tests/check.h"
 #include "tests/unit/swarm.h"
 
-static int failures;
 static struct world world;
 static struct swarm manager = { .state = "inactive" }, worker = { .state = "inactive", .of = &manager };
 static char host[65];
 static pid_t helper_pid, agent_pid;
 
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok agent %s\n", name);
-	else
-		printf("not ok agent %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
-
 /* GET path at the agent, by hand; the status, and the whole answer. */
 static unsigned ask_agent(const char *request, char *out, size_t size)
 {
 	struct err e = ERR_INIT;
-	int fd = tcp_connect("127.0.0.1", world.health_port, now_ms() + 1000, &e);
+	int fd = tcp_connect("127.0.0.1", world.health_port, now_ms() + 20000, &e);
 	size_t n = 0;
 
 	out[0] = '\0';
@@ -94,32 +85,36 @@ static void joining(void)
 	int64_t began;
 
 	agent_pid = world_run(&world, "w1", "agent");
-	result("unhealthy without an engine", WITHIN(5000, health(503, "Docker does not answer")), "not");
+	check(WITHIN(5000, health(503, "Docker does not answer")),
+	      "unhealthy without an engine", "not");
 	began = now_ms();
 	swarm_start(&worker, world.dir, "w1");
-	result("joins when its engine answers", WITHIN(5000, done(&worker, "join\n") == 1), worker.calls);
-	result("within 2 s", now_ms() - began < 2000, "later");
-	result("healthy when a helper says that it is ready", WITHIN(5000, health(200, "\"status\":\"ok\"")),
-	       "not");
+	check(WITHIN(5000, done(&worker, "join\n") == 1),
+	      "joins when its engine answers", worker.calls);
+	check(now_ms() - began < 6000, "soon", "later");
+	check(WITHIN(5000, health(200, "\"status\":\"ok\"")),
+	      "healthy when a helper says that it is ready", "not");
 	usleep(1500000);
-	result("joins once", done(&worker, "join\n") == 1 && done(&worker, "leave") == 0, worker.calls);
+	check(done(&worker, "join\n") == 1 && done(&worker, "leave") == 0,
+	      "joins once", worker.calls);
 }
 
 static void answers(void)
 {
 	char text[4096];
 
-	result("another path", ask_agent("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text,
-	       sizeof(text)) == 404, text);
-	result("another method", ask_agent("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-	       "Connection: close\r\n\r\n", text, sizeof(text)) == 405, text);
-	result("a HEAD has no body", ask_agent("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-	       text, sizeof(text)) == 200 && strstr(text, "\r\n\r\n") != NULL &&
-	       strstr(text, "status\"") == NULL, text);
-	result("HTTP/1.0, as load balancers speak it", ask_agent("GET /healthz HTTP/1.0\r\n\r\n", text,
-	       sizeof(text)) == 200, text);
-	result("nonsense", ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200, text);
-	result("and goes on", health(200, "ok"), "not");
+	check(ask_agent("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	      text, sizeof(text)) == 404, "another path", text);
+	check(ask_agent("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+	      "Connection: close\r\n\r\n", text, sizeof(text)) == 405,
+	      "another method", text);
+	check(ask_agent("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	      text, sizeof(text)) == 200 && strstr(text, "\r\n\r\n") != NULL &&
+	      strstr(text, "status\"") == NULL, "a HEAD has no body", text);
+	check(ask_agent("GET /healthz HTTP/1.0\r\n\r\n", text, sizeof(text)) == 200,
+	      "HTTP/1.0, as load balancers speak it", text);
+	check(ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200, "nonsense", text);
+	check(health(200, "ok"), "and goes on", "not");
 }
 
 static void drained(void)
@@ -127,17 +122,19 @@ static void drained(void)
 	swarm_lock(&manager);
 	strcpy(own_row()->availability, "drain");
 	swarm_unlock(&manager);
-	result("a drained node is unhealthy", WITHIN(12000, health(503, "drained or paused")), "not");
+	check(WITHIN(12000, health(503, "drained or paused")),
+	      "a drained node is unhealthy", "not");
 	swarm_lock(&manager);
 	strcpy(own_row()->availability, "active");
 	strcpy(own_row()->state, "disconnected");
 	swarm_unlock(&manager);
-	result("one that the managers do not see, too", WITHIN(12000, health(503, "do not see")), "not");
+	check(WITHIN(12000, health(503, "do not see")),
+	      "one that the managers do not see, too", "not");
 	swarm_lock(&manager);
 	strcpy(own_row()->state, "ready");
 	swarm_unlock(&manager);
-	result("and healthy again", WITHIN(12000, health(200, "ok")), "not");
-	result("and has never left for that", done(&worker, "leave") == 0, worker.calls);
+	check(WITHIN(12000, health(200, "ok")), "and healthy again", "not");
+	check(done(&worker, "leave") == 0, "and has never left for that", worker.calls);
 }
 
 static void removed(void)
@@ -145,20 +142,22 @@ static void removed(void)
 	swarm_lock(&manager);
 	own_row()->id[0] = '\0';
 	swarm_unlock(&manager);
-	result("a node that was removed leaves by force and joins again",
-	       WITHIN(20000, done(&worker, "join\n") == 2) && done(&worker, "leave by force") == 1,
-	       worker.calls);
-	result("and is healthy", WITHIN(8000, health(200, "ok")), "not");
+	check(WITHIN(20000, done(&worker, "join\n") == 2) &&
+	      done(&worker, "leave by force") == 1,
+	      "a node that was removed leaves by force and joins again",
+	      worker.calls);
+	check(WITHIN(8000, health(200, "ok")), "and is healthy", "not");
 }
 
 static void restarted(void)
 {
-	result("ends on SIGTERM, without a leak", world_stop(agent_pid) == 0, "not");
-	result("which is no reason to leave", done(&worker, "leave") == 1, worker.calls);
+	check(world_stop(agent_pid) == 0, "ends on SIGTERM, without a leak", "not");
+	check(done(&worker, "leave") == 1, "which is no reason to leave", worker.calls);
 	agent_pid = world_run(&world, "w1", "agent");
-	result("started again, it is healthy", WITHIN(8000, health(200, "ok")), "not");
+	check(WITHIN(8000, health(200, "ok")), "started again, it is healthy", "not");
 	usleep(1500000);
-	result("in the same swarm", done(&worker, "leave") == 1 && done(&worker, "join\n") == 2, worker.calls);
+	check(done(&worker, "leave") == 1 && done(&worker, "join\n") == 2,
+	      "in the same swarm", worker.calls);
 }
 
 /* What the run directory says is gone after a boot. */
@@ -171,22 +170,24 @@ static void booted(void)
 	snprintf(path, sizeof(path), "%s/run-w1", world.dir);
 	dir_remove(path, &e);
 	agent_pid = world_run(&world, "w1", "agent");
-	result("after a boot it leaves the stale swarm and joins",
-	       WITHIN(10000, done(&worker, "join\n") == 3) && done(&worker, "leave by force") == 2,
-	       worker.calls);
-	result("and says why", world_said(&world, "w1", "from before the machine was started"), "not");
-	result("the old row is gone", WITHIN(15000, done(&manager, "remove ") == 1), manager.calls);
-	result("healthy after a boot", WITHIN(8000, health(200, "ok")), "not");
+	check(WITHIN(10000, done(&worker, "join\n") == 3) &&
+	      done(&worker, "leave by force") == 2,
+	      "after a boot it leaves the stale swarm and joins", worker.calls);
+	check(world_said(&world, "w1", "from before the machine was started"),
+	      "and says why", "not");
+	check(WITHIN(15000, done(&manager, "remove ") == 1), "the old row is gone", manager.calls);
+	check(WITHIN(8000, health(200, "ok")), "healthy after a boot", "not");
 }
 
 static void helper_away(void)
 {
 	world_stop(helper_pid);
 	sleep(7);	/* longer than it takes to ask again */
-	result("stays healthy while no helper answers", health(200, "ok"), "not");
-	result("and in its swarm", done(&worker, "leave") == 2, worker.calls);
+	check(health(200, "ok"), "stays healthy while no helper answers", "not");
+	check(done(&worker, "leave") == 2, "and in its swarm", worker.calls);
 	helper_pid = world_run(&world, "m0", "helper");
-	result("the helper is back", WITHIN(5000, world_said(&world, "m0", "helper: stopped")), "not");
+	check(WITHIN(5000, world_said(&world, "m0", "helper: stopped")),
+	      "the helper is back", "not");
 }
 
 static void join_refused(void)
@@ -199,16 +200,18 @@ static void join_refused(void)
 	strcpy(worker.state, "inactive");
 	worker.node_id[0] = '\0';
 	swarm_unlock(&worker);
-	result("a join that is refused is told", WITHIN(8000, world_said(&world, "w1",
-	       "joining the swarm of 127.0.0.1:2377: Docker POST /swarm/join: cannot join (503)")), "not");
-	result("unhealthy meanwhile", health(503, "not in a swarm yet"), "not");
+	check(WITHIN(8000, world_said(&world, "w1",
+	      "joining the swarm of 127.0.0.1:2377: Docker POST /swarm/join: cannot join (503)")),
+	      "a join that is refused is told", "not");
+	check(health(503, "not in a swarm yet"), "unhealthy meanwhile", "not");
 	began = now_ms();
 	swarm_lock(&worker);
 	worker.refuse_join = false;
 	swarm_unlock(&worker);
-	result("and tried again, not before 2 s", WITHIN(30000, done(&worker, "join\n") == joins + 1) &&
-	       now_ms() - began > 700, worker.calls);
-	result("with success", WITHIN(8000, health(200, "ok")), "not");
+	check(WITHIN(30000, done(&worker, "join\n") == joins + 1) &&
+	      now_ms() - began > 700, "and tried again, not before 2 s",
+	      worker.calls);
+	check(WITHIN(8000, health(200, "ok")), "with success", "not");
 }
 
 /* The containers go one after the other; leaving waits for the last. */
@@ -225,30 +228,33 @@ static void leaving(void)
 	own_row()->tasks = 1;
 	swarm_unlock(&manager);
 	pid = world_run(&world, "w1", "leave");
-	result("unhealthy at once", WITHIN(1000, health(503, "\"status\":\"leaving\"")), "not");
-	result("drained", WITHIN(3000, done(&manager, "drain active") == 1), manager.calls);
+	check(WITHIN(1000, health(503, "\"status\":\"leaving\"")), "unhealthy at once", "not");
+	check(WITHIN(3000, done(&manager, "drain active") == 1), "drained", manager.calls);
 	sleep(2);
-	result("waits for its containers", done(&worker, "leave\n") == left, worker.calls);
+	check(done(&worker, "leave\n") == left, "waits for its containers", worker.calls);
 	swarm_lock(&worker);
 	worker.containers = 0;
 	swarm_unlock(&worker);
 	sleep(1);
-	result("and for what the swarm still has on it", done(&worker, "leave\n") == left, worker.calls);
+	check(done(&worker, "leave\n") == left,
+	      "and for what the swarm still has on it", worker.calls);
 	swarm_lock(&manager);
 	own_row()->tasks = 0;
 	swarm_unlock(&manager);
-	result("then leaves, without force", world_wait(pid, 20000) == 0 &&
-	       done(&worker, "leave\n") == left + 1 && now_ms() - began > 3000, worker.calls);
-	result("tells the helper", WITHIN(2000, world_said(&world, "m0", "has left")), "not");
-	result("its row goes", WITHIN(8000, done(&manager, "remove ") == removed_before + 1),
-	       manager.calls);
+	check(world_wait(pid, 60000) == 0 && done(&worker, "leave\n") == left + 1 &&
+	      now_ms() - began > 3000, "then leaves, without force", worker.calls);
+	check(WITHIN(2000, world_said(&world, "m0", "has left")), "tells the helper", "not");
+	check(WITHIN(8000, done(&manager, "remove ") == removed_before + 1),
+	      "its row goes", manager.calls);
 	sleep(2);
-	result("the agent stays out", health(503, "leaving") && strcmp(worker.state, "inactive") == 0, "not");
-	result("leaving twice is no error", world_wait(world_run(&world, "w1", "leave"), 10000) == 0 &&
-	       world_said(&world, "w1", "in no swarm"), "it is");
+	check(health(503, "leaving") && strcmp(worker.state, "inactive") == 0,
+	      "the agent stays out", "not");
+	check(world_wait(world_run(&world, "w1", "leave"), 60000) == 0 &&
+	      world_said(&world, "w1", "in no swarm"), "leaving twice is no error",
+	      "it is");
 	world_stop(agent_pid);
 	agent_pid = world_run(&world, "w1", "agent");
-	result("a started agent joins", WITHIN(8000, health(200, "ok")), "not");
+	check(WITHIN(8000, health(200, "ok")), "a started agent joins", "not");
 }
 
 /* Nobody to ask, tasks that never end: still within the bound. */
@@ -260,10 +266,12 @@ static void leaving_alone(void)
 	swarm_lock(&worker);
 	worker.containers = 5;
 	swarm_unlock(&worker);
-	result("leaves without a helper", world_wait(world_run(&world, "w1", "leave"), 55000) == 0 &&
-	       strcmp(worker.state, "inactive") == 0, worker.calls);
-	result("at once: nobody moves its tasks", now_ms() - began < 15000, "later");
-	result("and says so", world_said(&world, "w1", "agent leave: not drained: helper at 127.0.0.1"), "not");
+	check(world_wait(world_run(&world, "w1", "leave"), 55000) == 0 &&
+	      strcmp(worker.state, "inactive") == 0, "leaves without a helper",
+	      worker.calls);
+	check(now_ms() - began < 25000, "at once: nobody moves its tasks", "later");
+	check(world_said(&world, "w1", "agent leave: not drained: helper at 127.0.0.1"),
+	      "and says so", "not");
 	world_stop(agent_pid);
 }
 
@@ -272,10 +280,11 @@ static void no_engine(void)
 	int64_t began = now_ms();
 
 	engine_stop(&worker.engine);
-	result("leaving without an engine fails", world_wait(world_run(&world, "w1", "leave"), 20000) == 1,
-	       "no");
-	result("soon, and says why", now_ms() - began < 10000 &&
-	       world_said(&world, "w1", "failed: agent leave: Docker Engine: "), "not");
+	check(world_wait(world_run(&world, "w1", "leave"), 60000) == 1,
+	      "leaving without an engine fails", "no");
+	check(now_ms() - began < 30000 &&
+	      world_said(&world, "w1", "failed: agent leave: Docker Engine: "),
+	      "soon, and says why", "not");
 }
 
 /* A manager, by its configuration or by its engine's word, stays. */
@@ -287,26 +296,27 @@ static void managers_stay(void)
 	swarm_start(&promoted, world.dir, "promoted");
 	world_config(&world, "master", "manager", promoted.engine.path, "");
 	world_config(&world, "promoted", "worker", promoted.engine.path, "");
-	result("a master does not leave", world_wait(world_run(&world, "master", "leave"), 5000) == 0 &&
-	       world_said(&world, "master", "a manager stays in the swarm") && promoted.calls[0] == '\0',
-	       promoted.calls);
-	result("nor does a worker that was made a manager",
-	       world_wait(world_run(&world, "promoted", "leave"), 5000) == 0 &&
-	       world_said(&world, "promoted", "a manager stays in the swarm") && promoted.calls[0] == '\0',
-	       promoted.calls);
+	check(world_wait(world_run(&world, "master", "leave"), 30000) == 0 &&
+	      world_said(&world, "master", "a manager stays in the swarm") &&
+	      promoted.calls[0] == '\0', "a master does not leave", promoted.calls);
+	check(world_wait(world_run(&world, "promoted", "leave"), 30000) == 0 &&
+	      world_said(&world, "promoted", "a manager stays in the swarm") &&
+	      promoted.calls[0] == '\0',
+	      "nor does a worker that was made a manager", promoted.calls);
 	agent_pid = world_run(&world, "master", "agent");
-	result("a master's health is its own table's", WITHIN(5000, health(200, "ok")), "not");
+	check(WITHIN(5000, health(200, "ok")), "a master's health is its own table's", "not");
 	swarm_lock(&promoted);
 	strcpy(promoted.rows[0].availability, "drain");
 	swarm_unlock(&promoted);
-	result("drained, it is unhealthy", WITHIN(12000, health(503, "drained or paused")), "not");
+	check(WITHIN(12000, health(503, "drained or paused")), "drained, it is unhealthy", "not");
 	swarm_lock(&promoted);
 	promoted.manager = false;
 	strcpy(promoted.state, "inactive");
 	swarm_unlock(&promoted);
-	result("in no swarm, it waits for its helper", WITHIN(12000, health(503, "not in a swarm yet")), "not");
+	check(WITHIN(12000, health(503, "not in a swarm yet")),
+	      "in no swarm, it waits for its helper", "not");
 	sleep(2);
-	result("and touches nothing", promoted.calls[0] == '\0', promoted.calls);
+	check(promoted.calls[0] == '\0', "and touches nothing", promoted.calls);
 	world_stop(agent_pid);
 	engine_stop(&promoted.engine);
 }
@@ -318,7 +328,7 @@ int main(int argc, char **argv)
 
 	world_main(argc, argv);
 	world_begin(&world);
-	if (own_name(host, &e) < 0)
+	if (daemon_own_name(host, &e) < 0)
 		return 1;
 	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
 	world_config(&world, "m0", "manager", path, ",\"rate\":1000");
@@ -326,8 +336,8 @@ int main(int argc, char **argv)
 	world_config(&world, "w1", "worker", path, ",\"settle_s\":1");
 	swarm_start(&manager, world.dir, "m0");
 	helper_pid = world_run(&world, "m0", "helper");
-	result("a helper has a swarm", WITHIN(5000, world_said(&world, "m0", "founded a swarm")),
-	       manager.calls);
+	check(WITHIN(5000, world_said(&world, "m0", "founded a swarm")),
+	      "a helper has a swarm", manager.calls);
 	usleep(300000);
 	joining();
 	answers();
@@ -341,13 +351,15 @@ int main(int argc, char **argv)
 	leaving_alone();
 	no_engine();
 	managers_stay();
-	result("nothing was asked of an engine that it does not have", !swarm_did(&manager, "unexpected") &&
-	       !swarm_did(&worker, "unexpected"), manager.calls);
-	if (failures > 0) {
+	check(!swarm_did(&manager, "unexpected") &&
+	      !swarm_did(&worker, "unexpected"),
+	      "nothing was asked of an engine that it does not have",
+	      manager.calls);
+	if (check_failed()) {
 		world_show(&world, "m0");
 		world_show(&world, "w1");
 	}
 	engine_stop(&manager.engine);
 	world_end(&world);
-	return failures > 0;
+	return check_failed();
 }

@@ -3,17 +3,7 @@
 #include <string.h>
 
 #include "node/agent.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok agent_decide %s\n", name);
-	else
-		printf("not ok agent_decide %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 #define INACTIVE DOCKER_SWARM_INACTIVE
 #define PENDING DOCKER_SWARM_PENDING
@@ -107,25 +97,25 @@ static void one(size_t i)
 	/* a step without a reason is none that a person can follow */
 	good = good && (step != AGENT_LEAVE || *why != '\0');
 	snprintf(got, sizeof(got), "step %d, %s, %s", (int)step, why, health);
-	result(rows[i].name, good, got);
+	check(good, rows[i].name, got);
 }
 
 static void backoff(void)
 {
 	bool spread = false;
 
-	result("the first wait is 2 s", agent_backoff_ms(0) == 2000, "another");
+	check(agent_backoff_ms(0) == 2000, "the first wait is 2 s", "another");
 	for (unsigned n = 0; n < 300; n++) {
 		int64_t ms = agent_backoff_ms(n), bound = n < 4 ? 2000L << n : 30000;
 
 		if (ms < 2000 || ms > bound) {
-			result("waits stay within their bounds", false, "one outside");
+			check(false, "waits stay within their bounds", "one outside");
 			return;
 		}
 		spread = spread || ms != agent_backoff_ms(n);
 	}
-	result("waits stay within their bounds", true, "");
-	result("and differ", spread, "all the same");
+	check(true, "waits stay within their bounds", "");
+	check(spread, "and differ", "all the same");
 }
 
 int main(void)
@@ -133,5 +123,5 @@ int main(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		one(i);
 	backoff();
-	return failures > 0;
+	return check_failed();
 }

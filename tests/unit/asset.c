@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/asset.h"
+#include "tests/check.h"
 
 /* made by gzip -9n of "hellothere" */
 const unsigned char assets_gz[] = {
@@ -32,7 +33,6 @@ static const struct { const char *name, *text, *want, *words; } rows[] = {
 
 int main(void)
 {
-	int failures = 0;
 	struct buf s, empty, last;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -42,22 +42,16 @@ int main(void)
 		bool good = rows[i].want != NULL ? rc == 0 && strcmp(b.str, rows[i].want) == 0
 						 : rc < 0 && strcmp(e.msg, rows[i].words) == 0;
 
-		if (good)
-			printf("ok asset %s\n", rows[i].name);
-		else
-			printf("not ok asset %s: %s\n", rows[i].name, rc < 0 ? e.msg : b.str);
-		failures += !good;
+		check(good, rows[i].name, rc < 0 ? e.msg : b.str);
 		buf_release(&b);
 	}
 	asset_get("a/b.txt", &s);
 	asset_get("empty", &empty);
 	asset_get("last", &last);
-	if (str_eqz(buf_str(&s), "hello") && empty.n == 0 && str_eqz(buf_str(&last), "there"))
-		printf("ok asset get\n");
-	else
-		failures += printf("not ok asset get: other bytes\n") > 0;
+	check(str_eqz(buf_str(&s), "hello") && empty.n == 0 && str_eqz(buf_str(&last), "there"),
+	      "get", "other bytes");
 	buf_release(&s);
 	buf_release(&empty);
 	buf_release(&last);
-	return failures > 0;
+	return check_failed();
 }

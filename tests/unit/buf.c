@@ -5,25 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok buf %s\n", name);
-	else
-		printf("not ok buf %s: %s\n", name, why);
-	failures += !good;
-}
-
-static void same(const char *got, const char *want, const char *name)
-{
-	char why[600];
-
-	snprintf(why, sizeof(why), "got \"%.250s\", want \"%.250s\"", got, want);
-	check(strcmp(got, want) == 0, name, why);
-}
+#include "tests/check.h"
 
 /* ---- errors -------------------------------------------------------------- */
 
@@ -34,15 +16,32 @@ static void errors(void)
 
 	check(err_in(&e, "context") == -1 && e.msg[0] == '\0', "err_in without an error", e.msg);
 	check(err_set(&e, ERR_AUTH, "no %s\n\x1b[2J", "token") == -1, "err_set returns -1", "");
-	same(e.msg, "no token??[2J", "control characters become ?");
+	check_same(e.msg, "no token??[2J", "control characters become ?");
 	err_set(&e, ERR_IO, "second");
 	err_in(&e, "sign-in at %s", "h\r");
-	same(e.msg, "sign-in at h?: no token??[2J", "first cause stays, context goes before");
+	check_same(e.msg, "sign-in at h?: no token??[2J", "first cause stays, context goes before");
 	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4, "kind and exit code stay", "");
+	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code", e.code);
+	err_clear(&e);
+	err_refused(&e, ERR_AZURE, "Quota\x1b", "cores", "%s", "no more");
+	err_refused(&e, ERR_AZURE, "Second", "", "second");
+	err_in(&e, "scaling");
+	check_same(e.msg, "scaling: no more", "a refusal has a message");
+	check(err_is(&e, "quota?") && !err_is(&e, "Quota"), "and a code, in any case", e.code);
+	check_same(e.target, "cores", "and a target");
+	err_clear(&e);
+	check(!err_is(&e, "quota?") && e.code[0] == '\0' && e.target[0] == '\0',
+	      "which are forgotten with it", e.code);
+	err_refused(&e, ERR_AZURE, NULL, NULL, "no words");
+	check(err_is(&e, "") && e.target[0] == '\0', "no code is an empty one", e.code);
+	e.kind = ERR_NONE;
+	strcpy(e.code, "stale");
+	err_set(&e, ERR_IO, "other");
+	check_same(e.code, "", "a new error has no old code");
 	err_clear(&e);
 	errno = ENOENT;
 	err_sys(&e, ERR_IO, "%s", "/x");
-	same(e.msg, "/x: No such file or directory", "err_sys says why");
+	check_same(e.msg, "/x: No such file or directory", "err_sys says why");
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	err_clear(&e);
@@ -80,7 +79,7 @@ static void words(void)
 		while (str_next(&s, ',', &w))
 			buf_addf(&got, "[%.*s]", STR_ARG(w));
 		snprintf(name, sizeof(name), "words of \"%s\"", rows[i].text);
-		same(got.str, rows[i].want, name);
+		check_same(got.str, rows[i].want, name);
 		buf_release(&got);
 	}
 	struct str none = STR_NULL, w;
@@ -141,6 +140,12 @@ static void slices(void)
 	      "trim", "");
 	check(str_ieqz(STR("HeAd"), "hEaD") && !str_ieqz(STR("head"), "heads") &&
 	      !str_ieq(STR("["), STR("{")), "case folds letters only", "");
+	check(str_is("HeAd", "hEaD") && !str_is("head", "heads") && str_is("", "") &&
+	      !str_is(NULL, "") && !str_is("", NULL) && !str_is(NULL, NULL),
+	      "words in any case, NULL is none", "");
+	check(str_listed("one two", "Two") && !str_listed("one two", "tw") &&
+	      !str_listed("one two", "one two") && !str_listed("one", NULL) &&
+	      !str_listed("", "one"), "a word among words", "");
 	check(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")) &&
 	      str_istarts(STR("ABc"), STR("ab")) && str_ends(STR("abc"), STR("bc")) &&
 	      !str_ends(STR("c"), STR("bc")) && str_starts(STR("a"), STR_NULL), "prefix, suffix", "");
@@ -178,37 +183,37 @@ static void buffers(void)
 	struct err e = ERR_INIT;
 	char *z;
 
-	same(b.str, "", "empty buffer is \"\"");
+	check_same(b.str, "", "empty buffer is \"\"");
 	buf_adds(&b, "12345");
 	buf_addf(&b, "%s", "678901");
 	check(b.over, "going over marks", "");
-	same(b.str, "12345", "what went over is not there, not even a part");
+	check_same(b.str, "12345", "what went over is not there, not even a part");
 	buf_adds(&b, "6");
-	same(b.str, "12345", "nothing is taken once over");
+	check_same(b.str, "12345", "nothing is taken once over");
 	check(buf_check(&b, "answer", &e) == -1, "buf_check sees it", "");
-	same(e.msg, "answer is larger than 10 bytes", "buf_check says it");
+	check_same(e.msg, "answer is larger than 10 bytes", "buf_check says it");
 	buf_reset(&b);
 	buf_adds(&b, "1234567890");
 	check(!b.over && b.n == 10, "exactly the ceiling fits", "");
 	buf_consume(&b, 4);
-	same(b.str, "567890", "consume");
+	check_same(b.str, "567890", "consume");
 	buf_consume(&b, 99);
-	same(b.str, "", "consume all");
+	check_same(b.str, "", "consume all");
 	buf_adds(&b, "abc");
 	buf_truncate(&b, 1);
 	buf_truncate(&b, 5);
-	same(b.str, "a", "truncate");
+	check_same(b.str, "a", "truncate");
 	z = buf_room(&b, 3);
 	memcpy(z, "xyz", 3);
 	buf_grew(&b, 2);
-	same(b.str, "axy", "room, grew");
+	check_same(b.str, "axy", "room, grew");
 	check(buf_room(&b, 8) == NULL && b.over, "room beyond the ceiling", "");
 	z = buf_detach(&b);
-	same(z, "axy", "detach gives the bytes");
-	same(b.str, "", "detach leaves it empty");
+	check_same(z, "axy", "detach gives the bytes");
+	check_same(b.str, "", "detach leaves it empty");
 	free(z);
 	z = buf_detach(&b);
-	same(z, "", "detach of the empty");
+	check_same(z, "", "detach of the empty");
 	free(z);
 	buf_init(&b, SIZE_MAX);
 	for (int i = 0; i < 1000; i++)
@@ -217,7 +222,7 @@ static void buffers(void)
 	buf_burn(&b);
 	buf_burn(&b);
 	z = xasprintf("%d-%s", 7, "x");
-	same(z, "7-x", "xasprintf");
+	check_same(z, "7-x", "xasprintf");
 	burn_str(z);
 	burn_str(NULL);
 }
@@ -290,7 +295,7 @@ static void codec_rows(void)
 		case CLEAN: buf_add_clean(&b, in); break;
 		}
 		if (codecs[i].want != NULL)
-			same(rc == 0 ? b.str + 1 : e.msg, codecs[i].want, codecs[i].name);
+			check_same(rc == 0 ? b.str + 1 : e.msg, codecs[i].want, codecs[i].name);
 		else
 			check(rc < 0 && strstr(e.msg, codecs[i].words) != NULL && b.n == 1,
 			      codecs[i].name, rc < 0 ? e.msg : "accepted");
@@ -306,5 +311,5 @@ int main(void)
 	slices();
 	buffers();
 	codec_rows();
-	return failures > 0;
+	return check_failed();
 }

@@ -9,18 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "tls/inner.h"
-
-static int failures;
-
-static void check(bool good, const char *what, const char *why)
-{
-	if (good) {
-		printf("ok certs %s\n", what);
-		return;
-	}
-	printf("not ok certs %s: %s\n", what, why);
-	failures++;
-}
+#include "tests/check.h"
 
 static bool says(const struct err *e, const char *words)
 {
@@ -601,5 +590,5 @@ int main(void)
 	ec_range();
 	certificates();
 	whom_for();
-	return failures != 0;
+	return check_failed();
 }

@@ -4,17 +4,7 @@
 #include <string.h>
 
 #include "node/demo.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok demo %s\n", name);
-	else
-		printf("not ok demo %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 /* ---- pi by another way: 16 atan(1/5) - 4 atan(1/239), in limbs of 1e9 ---- */
 
@@ -85,23 +75,23 @@ static void pi(void)
 	want[0] = (char)('0' + sum[0]);
 	for (int i = 1; i < LIMBS; i++, at += 9)
 		snprintf(want + at, 10, "%09u", sum[i]);
-	result("the other way begins well", memcmp(want, "31415926535897932384626433832795", 32) == 0,
-	       want);
+	check(memcmp(want, "31415926535897932384626433832795", 32) == 0,
+	      "the other way begins well", want);
 
 	n = demo_pi(out, 8000, never, NULL);
 	snprintf(got, sizeof(got), "%zu", n);
-	result("8000 digits", n == 8000, got);
+	check(n == 8000, "8000 digits", got);
 	for (at = 0; at < n && out[at] == want[at]; at++)
 		;
 	snprintf(got, sizeof(got), "wrong from digit %zu on", at);
-	result("all right", at == n, got);
+	check(at == n, "all right", got);
 
 	/* short ones: the last digits are where a spigot runs dry */
 	for (n = 4; n <= 1200; n += 4)
 		if (demo_pi(out, n, never, NULL) != n || memcmp(out, want, n) != 0)
 			break;
 	snprintf(got, sizeof(got), "%zu digits", n);
-	result("every length up to 1200", n > 1200, got);
+	check(n > 1200, "every length up to 1200", got);
 
 	/* cut short at every place: digit 762 begins six nines */
 	for (int stop = 0; stop < 300; stop++) {
@@ -110,11 +100,11 @@ static void pi(void)
 		n = demo_pi(out, 1200, after, &left);
 		if (n > (size_t)stop * 4 || n + 12 < (size_t)stop * 4 || memcmp(out, want, n) != 0) {
 			snprintf(got, sizeof(got), "%zu digits after %d steps", n, stop);
-			result("cut short", false, got);
+			check(false, "cut short", got);
 			return;
 		}
 	}
-	result("cut short at every place", true, "");
+	check(true, "cut short at every place", "");
 }
 
 static const struct {
@@ -147,7 +137,7 @@ static void interval(void)
 			rc < 0 && strstr(e.msg, "from 0 to 60000 milliseconds") != NULL :
 			rc == 0 && (int)from == intervals[i].from && (int)to == intervals[i].to;
 
-		result(intervals[i].name, good, e.msg);
+		check(good, intervals[i].name, e.msg);
 	}
 }
 
@@ -156,8 +146,8 @@ static void escape(void)
 	struct buf b = BUF_INIT(512);
 
 	demo_escape(&b, STR("<b a=\"x\" c='y'>&\\\x01 \xc3\xa4 \xff"));
-	result("text in HTML", strcmp(b.str, "&#60;b a=&#34;x&#34; c=&#39;y&#39;&#62;&#38;&#92;? "
-				      "\xc3\xa4 ?") == 0, b.str);
+	check(strcmp(b.str, "&#60;b a=&#34;x&#34; c=&#39;y&#39;&#62;&#38;&#92;? "
+	      "\xc3\xa4 ?") == 0, "text in HTML", b.str);
 	buf_release(&b);
 }
 
@@ -166,5 +156,5 @@ int main(void)
 	pi();
 	interval();
 	escape();
-	return failures != 0;
+	return check_failed();
 }

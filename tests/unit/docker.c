@@ -5,18 +5,8 @@
 
 #include "base/clock.h"
 #include "docker/docker.h"
+#include "tests/check.h"
 #include "tests/unit/engine.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok docker %s\n", name);
-	else
-		printf("not ok docker %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
 
 /* ---- the script ---- */
 
@@ -81,7 +71,7 @@ static void finish(const char *name, int rc, const char *words, bool more)
 		(words == NULL ? rc == 0 && err.kind == ERR_NONE :
 		 rc < 0 && strstr(err.msg, words) != NULL);
 
-	result(name, good, script.wrong[0] != '\0' ? script.wrong : err.msg);
+	check(good, name, script.wrong[0] != '\0' ? script.wrong : err.msg);
 	docker_release(&docker);
 }
 
@@ -578,5 +568,5 @@ int main(void)
 	ingress();
 	unreachable();
 	engine_stop(&engine);
-	return failures > 0;
+	return check_failed();
 }

@@ -9,18 +9,8 @@
 
 #include "base/file.h"
 #include "emulator/inner.h"
-
-static int failed;
-
-static void check(const char *what, bool ok, const char *why)
-{
-	if (ok) {
-		printf("ok emulator %s\n", what);
-	} else {
-		printf("not ok emulator %s: %s\n", what, why);
-		failed = 1;
-	}
-}
+#include "template/template.h"
+#include "tests/check.h"
 
 /* The document, printed, is this text. */
 static void check_json(const char *what, cJSON *doc, const char *wanted)
@@ -28,7 +18,7 @@ static void check_json(const char *what, cJSON *doc, const char *wanted)
 	struct buf b = BUF_INIT(64u << 10);
 
 	json_print(doc, &b);
-	check(what, strcmp(b.str, wanted) == 0, b.str);
+	check(strcmp(b.str, wanted) == 0, what, b.str);
 	buf_release(&b);
 	json_free(doc);
 }
@@ -39,8 +29,7 @@ static cJSON *parse(const char *text)
 	cJSON *doc = json_parse(str_of(text), "test", &e);
 
 	if (doc == NULL) {
-		printf("not ok emulator parse: %s\n", e.msg);
-		exit(1);
+		check_give_up("parse", "%s", e.msg);
 	}
 	return doc;
 }
@@ -66,8 +55,8 @@ static void documents(void)
 	check_json("nulls of objects go, those of arrays stay", doc, "{\"b\":[{\"d\":1},null]}");
 
 	doc = parse("[{\"name\":\"Front\"},{\"x\":1},{\"name\":5}]");
-	check("named, in any case", json_named(doc, "fRONT") == doc->child, "another");
-	check("named, not there", json_named(doc, "x") == NULL, "something");
+	check(json_named(doc, "fRONT") == doc->child, "named, in any case", "another");
+	check(json_named(doc, "x") == NULL, "named, not there", "something");
 	json_free(doc);
 }
 
@@ -94,12 +83,13 @@ static void relaxed(void)
 		struct err e = ERR_INIT;
 		cJSON *doc;
 
-		json_relax(str_of(bodies[i].text), &b);
+		template_strict_json(str_of(bodies[i].text), &b);
 		doc = json_parse(buf_str(&b), "body", &e);
 		if (doc != NULL)
 			json_print(doc, &out);
-		check(bodies[i].what, bodies[i].wanted == NULL ? doc == NULL :
-		      strcmp(out.str, bodies[i].wanted) == 0, doc != NULL ? out.str : e.msg);
+		check(bodies[i].wanted == NULL ? doc == NULL
+		      : strcmp(out.str, bodies[i].wanted) == 0, bodies[i].what,
+		      doc != NULL ? out.str : e.msg);
 		json_free(doc);
 		buf_release(&b);
 		buf_release(&out);
@@ -111,11 +101,11 @@ static void relaxed(void)
 			char *copy = xmalloc(n);
 
 			memcpy(copy, bodies[i].text, n);
-			json_relax((struct str){ copy, n }, &b);
+			template_strict_json((struct str){ copy, n }, &b);
 			free(copy);
 			buf_release(&b);
 		}
-	check("cut at every byte", true, "");
+	check(true, "cut at every byte", "");
 }
 
 static struct emu *new_store(const char *dir)
@@ -128,7 +118,7 @@ static struct emu *new_store(const char *dir)
 	m->entries_end = &m->entries;
 	m->dir = xstrdup(dir);
 	pthread_mutex_lock(&m->lock);
-	check("load", store_load(m, &e) == 0, e.msg);
+	check(store_load(m, &e) == 0, "load", e.msg);
 	return m;
 }
 
@@ -162,28 +152,33 @@ static void store(void)
 		  "'ipConfigurations':[{'subnet':{'id':%s}}]}}", nic, id), json_fmt("{'key':%s}", "secret"));
 	store_add(m, "blob:a/C/Dir", json_fmt("{'size':1}"), NULL);
 
-	check("found in any case", (n = store_find(m, "/SUBSCRIPTIONS/s/resourcegroups/G/providers/"
-	      "microsoft.network/VIRTUALnetworks/v")) != NULL && n->type != NULL, "no");
-	check("blobs are found in theirs only", store_find(m, "blob:a/C/Dir") != NULL &&
-	      store_find(m, "blob:a/c/dir") == NULL, "no");
-	check("a part of a document", json_int_opt(store_doc(m, id), "properties.p", 0) == 1, "no");
+	check((n = store_find(m, "/SUBSCRIPTIONS/s/resourcegroups/G/providers/"
+	      "microsoft.network/VIRTUALnetworks/v")) != NULL && n->type != NULL,
+	      "found in any case", "no");
+	check(store_find(m, "blob:a/C/Dir") != NULL &&
+	      store_find(m, "blob:a/c/dir") == NULL,
+	      "blobs are found in theirs only", "no");
+	check(json_int_opt(store_doc(m, id), "properties.p", 0) == 1, "a part of a document", "no");
 	snprintf(id, sizeof(id), "%s/subnets/none", vnet);
-	check("a part that is not", store_doc(m, id) == NULL, "something");
-	check("a whole document", store_doc(m, vnet) == n->doc, "no");
+	check(store_doc(m, id) == NULL, "a part that is not", "something");
+	check(store_doc(m, vnet) == n->doc, "a whole document", "no");
 	n = store_referrer(m, vnet);
-	check("who names a part of it", n != NULL && is(json_str_opt(n->doc, "id", ""), nic), "nobody");
-	check("who names nobody", store_referrer(m, nic) == NULL, "somebody");
-	check("save", store_save(m, &e) == 0, e.msg);
+	check(n != NULL && str_is(json_str_opt(n->doc, "id", ""), nic),
+	      "who names a part of it", "nobody");
+	check(store_referrer(m, nic) == NULL, "who names nobody", "somebody");
+	check(store_save(m, &e) == 0, "save", e.msg);
 	free_store(m);
 
 	m = new_store(dir);
-	check("the same subscription", strcmp(m->subscription, subscription) == 0, m->subscription);
+	check(strcmp(m->subscription, subscription) == 0, "the same subscription", m->subscription);
 	n = store_find(m, nic);
-	check("secrets are kept", n != NULL && is(json_str_opt(n->hide, "key", ""), "secret"), "no");
+	check(n != NULL && str_is(json_str_opt(n->hide, "key", ""), "secret"),
+	      "secrets are kept", "no");
 	n = store_find(m, vnet);
-	check("what was under way is over", n != NULL &&
-	      is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"), "no");
-	check("blobs, too", store_find(m, "blob:a/C/Dir") != NULL, "no");
+	check(n != NULL &&
+	      str_is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"),
+	      "what was under way is over", "no");
+	check(store_find(m, "blob:a/C/Dir") != NULL, "blobs, too", "no");
 	free_store(m);
 	dir_remove(dir, &e);
 }
@@ -198,14 +193,15 @@ static void words(void)
 	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
 		const char *got = location_find(regions[i].name);
 
-		check(regions[i].name != NULL ? regions[i].name : "no region",
-		      regions[i].wanted == NULL ? got == NULL : is(got, regions[i].wanted),
-		      got != NULL ? got : "none");
+		check(regions[i].wanted == NULL ? got == NULL
+		      : str_is(got, regions[i].wanted), regions[i].name != NULL
+		      ? regions[i].name : "no region", got != NULL ? got : "none");
 	}
-	check("a version that is listed", version_known("2024-07-01, 2015-06-15", "2015-06-15"), "no");
-	check("one that is not", !version_known("2024-07-01, 2015-06-15", "2016-06-15"), "yes");
-	check("a part of one", !version_known("2024-07-01, 2015-06-15", "2015-06"), "yes");
-	check("between two", !version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "yes");
+	check(version_known("2024-07-01, 2015-06-15", "2015-06-15"),
+	      "a version that is listed", "no");
+	check(!version_known("2024-07-01, 2015-06-15", "2016-06-15"), "one that is not", "yes");
+	check(!version_known("2024-07-01, 2015-06-15", "2015-06"), "a part of one", "yes");
+	check(!version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "between two", "yes");
 }
 
 int main(void)
@@ -215,5 +211,5 @@ int main(void)
 	relaxed();
 	store();
 	words();
-	return failed;
+	return check_failed();
 }

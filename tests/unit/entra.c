@@ -7,20 +7,10 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok entra %s\n", name);
-	else
-		printf("not ok entra %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 /* ---- answers ------------------------------------------------------------- */
 
@@ -185,7 +175,7 @@ static void run_row(const struct row *row, size_t piece)
 		buf_adds(&why, "another end of life");
 	else if (rc < 0 && g.entra.token != NULL)
 		buf_adds(&why, "a token in spite of that");
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	buf_release(&why);
 	rig_close(&g);
 }
@@ -221,8 +211,7 @@ static void spill(const char *path, const char *text)
 	struct err e = ERR_INIT;
 
 	if (file_write(path, str_of(text), 0600, &e) < 0) {
-		printf("not ok entra spill: %s\n", e.msg);
-		exit(1);
+		check_give_up("spill", "%s", e.msg);
 	}
 }
 
@@ -319,7 +308,7 @@ static void run_caches(const char *dir)
 		if (why.n == 0 && take(path, none, &why) != (caches[i].used ? 1 : 2))
 			buf_adds(&why, ": not kept");
 		snprintf(name, sizeof(name), "cache: %s", caches[i].name);
-		told(name, why.str);
+		check_why(name, why.str);
 		buf_release(&why);
 	}
 	free(path);
@@ -336,16 +325,16 @@ static void run_cache_file(const char *dir)
 	const char *token;
 
 	umask(0);
-	told("cache: made with its folders", take(path, one, &why) == 2 ? "" : why.str);
-	told("cache: 0600 whatever the umask",
-	     stat(path, &st) == 0 && (st.st_mode & 07777) == 0600 ? "" : "another mode");
-	told("cache: its folder 0700",
-	     stat(sub, &st) == 0 && (st.st_mode & 07777) == 0700 ? "" : "another mode");
+	check_why("cache: made with its folders", take(path, one, &why) == 2 ? "" : why.str);
+	check_why("cache: 0600 whatever the umask", stat(path, &st) == 0 &&
+		  (st.st_mode & 07777) == 0600 ? "" : "another mode");
+	check_why("cache: its folder 0700", stat(sub, &st) == 0 &&
+		  (st.st_mode & 07777) == 0700 ? "" : "another mode");
 	umask(022);
 
 	text = slurp(path);
-	told("cache: the secret is not in it", strstr(text, SECRET) == NULL ? "" : text);
-	told("cache: the token is", strstr(text, TOKEN_2) != NULL ? "" : text);
+	check_why("cache: the secret is not in it", strstr(text, SECRET) == NULL ? "" : text);
+	check_why("cache: the token is", strstr(text, TOKEN_2) != NULL ? "" : text);
 	free(text);
 
 	/* twenty others, then ours: the oldest goes, those that ended, too */
@@ -361,9 +350,9 @@ static void run_cache_file(const char *dir)
 		buf_reset(&why);
 		take(path, one, &why);
 		text = slurp(path);
-		told("cache: ended tokens are dropped", strstr(text,
-		  "1750001300") == NULL ? "" : text);
-		told("cache: others stay", strstr(text, "\"c38\"") != NULL ? "" : text);
+		check_why("cache: ended tokens are dropped",
+			  strstr(text, "1750001300") == NULL ? "" : text);
+		check_why("cache: others stay", strstr(text, "\"c38\"") != NULL ? "" : text);
 		buf_reset(&many);
 		buf_adds(&many, "{\"tokens\":[");
 		for (int i = 0; i < 60; i++)
@@ -375,9 +364,10 @@ static void run_cache_file(const char *dir)
 		take(path, one, &why);
 		free(text);
 		text = slurp(path);
-		told("cache: does not grow for ever", strlen(text) < 4000 && strstr(text,
-		  TOKEN_2) != NULL &&
-		     strstr(text, "\"c59\"") != NULL && strstr(text, "\"c1\"") == NULL ? "" : text);
+		check_why("cache: does not grow for ever", strlen(text) < 4000 &&
+			  strstr(text, TOKEN_2) != NULL &&
+			  strstr(text, "\"c59\"") != NULL &&
+			  strstr(text, "\"c1\"") == NULL ? "" : text);
 		free(text);
 		buf_release(&many);
 	}
@@ -388,18 +378,20 @@ static void run_cache_file(const char *dir)
 	entra_token(&g.entra, &token, &e);
 	entra_forget(&g.entra);
 	text = slurp(path);
-	told("cache: a refused token is dropped", strstr(text, TOKEN_2) == NULL ? "" : text);
+	check_why("cache: a refused token is dropped", strstr(text, TOKEN_2) == NULL ? "" : text);
 	free(text);
 	buf_reset(&why);
-	told("cache: and asked for again", entra_token(&g.entra, &token, &e) == 0 &&
-	     strcmp(token, TOKEN_2) == 0 && double_content(&g.d, &why) ? "" : e.msg);
+	check_why("cache: and asked for again",
+		  entra_token(&g.entra, &token, &e) == 0 &&
+		  strcmp(token, TOKEN_2) == 0 && double_content(&g.d, &why) ? ""
+		  : e.msg);
 	rig_close(&g);
 
 	/* a disk that refuses costs nothing but the next request */
 	free(path);
 	path = xstrdup("/proc/no/such/tokens.json");
 	buf_reset(&why);
-	told("cache: where nothing can be written", take(path, one, &why) == 2 ? "" : why.str);
+	check_why("cache: where nothing can be written", take(path, one, &why) == 2 ? "" : why.str);
 	buf_release(&why);
 	free(path);
 	free(sub);
@@ -446,7 +438,7 @@ static void run_concurrent(const char *dir)
 		bad += status != 0;
 	text = slurp(path);
 	doc = json_parse(str_of(text), "cache", &e);
-	told("cache: eight processes at once", bad == 0 && doc != NULL ? "" : text);
+	check_why("cache: eight processes at once", bad == 0 && doc != NULL ? "" : text);
 	json_burn(doc);
 	free(text);
 	free(path);
@@ -467,18 +459,19 @@ static void run_memory(void)
 			buf_adds(&why, e.msg);
 	if (why.n == 0 && g.d.requests != 0)
 		buf_adds(&why, "asked");
-	told("a good token costs no request", why.str);
+	check_why("a good token costs no request", why.str);
 	fake.now += 3299 * 1000;
 	entra_token(&g.entra, &token, &e);
-	told("five minutes and a second before its end", g.d.requests == 0 ? "" : "asked");
+	check_why("five minutes and a second before its end", g.d.requests == 0 ? "" : "asked");
 	fake.now += 1000;
 	entra_token(&g.entra, &token, &e);
-	told("five minutes before its end", g.d.requests == 1 && strcmp(token, TOKEN_2) == 0 ? "" :
-	     "not asked");
+	check_why("five minutes before its end", g.d.requests == 1 &&
+		  strcmp(token, TOKEN_2) == 0 ? "" : "not asked");
 	for (int i = 0; i < 100; i++)
 		entra_token(&g.entra, &token, &e);
-	told("one connection, one request", double_content(&g.d, &why) &&
-	     dials_of(&g.d, LOGIN_HOST) == 1 && g.d.requests == 1 ? "" : "more");
+	check_why("one connection, one request", double_content(&g.d, &why) &&
+		  dials_of(&g.d, LOGIN_HOST) == 1 && g.d.requests == 1 ? ""
+		  : "more");
 	buf_release(&why);
 	rig_close(&g);
 }
@@ -493,8 +486,9 @@ static void run_interrupted(void)
 	rig_open(&g, acts, NULL);
 	rig_no_token(&g);
 	fake.interrupt_at = 1;
-	told("interrupted between tries", entra_token(&g.entra, &token, &e) < 0 &&
-	     err_exit_code(&e) == 130 && g.d.requests == 1 ? "" : e.msg);
+	check_why("interrupted between tries",
+		  entra_token(&g.entra, &token, &e) < 0 &&
+		  err_exit_code(&e) == 130 && g.d.requests == 1 ? "" : e.msg);
 	rig_close(&g);
 }
 
@@ -521,7 +515,7 @@ static void run_awkward(void)
 	if (entra_token(&en, &token, &e) < 0)
 		buf_adds(&why, e.msg);
 	double_content(&d, &why);
-	told("awkward characters are escaped", why.str);
+	check_why("awkward characters are escaped", why.str);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&why);
@@ -550,8 +544,9 @@ static void run_cache_path(void)
 			setenv("HOME", paths[i].home, 1);
 		got = entra_cache_path();
 		snprintf(name, sizeof(name), "cache path: %s", paths[i].name);
-		told(name, got == paths[i].want || (got != NULL && paths[i].want != NULL &&
-		     strcmp(got, paths[i].want) == 0) ? "" : got ? got : "none");
+		check_why(name, got == paths[i].want || (got != NULL &&
+			  paths[i].want != NULL && strcmp(got, paths[i].want) == 0)
+			  ? "" : got ? got : "none");
 		free(got);
 	}
 }
@@ -576,5 +571,5 @@ int main(void)
 	run_cache_file(dir);
 	run_concurrent(dir);
 	dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

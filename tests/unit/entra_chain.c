@@ -12,19 +12,9 @@
 #include "base/time.h"
 #include "tests/armdouble.h"
 #include "tls/tls.h"
+#include "tests/check.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok entra_chain %s\n", name);
-	else
-		printf("not ok entra_chain %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 #define IMDS "http://169.254.169.254"
 #define RESOURCE "resource=https%3A%2F%2F" ARM_HOST
@@ -270,7 +260,7 @@ static void run_row(const struct row *row)
 	else if (rc == 0 && row->who != NULL && (entra_who(&g.entra, &who, &e) < 0 ||
 						 strcmp(who.credential, row->who) != 0))
 		buf_addf(&why, "it was %s", who.credential);
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	buf_release(&why);
 	rig_close(&g);
 }
@@ -280,8 +270,7 @@ static void spill(const char *path, const char *text, unsigned mode)
 	struct err e = ERR_INIT;
 
 	if (file_write(path, str_of(text), mode, &e) < 0) {
-		printf("not ok entra_chain spill: %s\n", e.msg);
-		exit(1);
+		check_give_up("spill", "%s", e.msg);
 	}
 }
 
@@ -313,7 +302,7 @@ static void run_rotation(void)
 	double_content(&g.d, &why);
 	if (why.n == 0 && g.entra.claims != NULL)
 		buf_adds(&why, "claims are kept");
-	told("federated tokens are read again, claims are carried", why.str);
+	check_why("federated tokens are read again, claims are carried", why.str);
 	buf_release(&why);
 	rig_close(&g);
 }
@@ -331,9 +320,10 @@ static void run_no_change(void)
 	entra_token(&g.entra, &token, &e);
 	vars[5] = "";
 	entra_forget(&g.entra);
-	told("who we are does not change", entra_token(&g.entra, &token, &e) < 0 &&
-	     strstr(e.msg, "tried:\n  EnvironmentCredential: AZURE_CLIENT_SECRET") != NULL &&
-	     strstr(e.msg, "Managed") == NULL ? "" : e.msg);
+	check_why("who we are does not change",
+		  entra_token(&g.entra, &token, &e) < 0 && strstr(e.msg,
+		  "tried:\n  EnvironmentCredential: AZURE_CLIENT_SECRET") != NULL &&
+		  strstr(e.msg, "Managed") == NULL ? "" : e.msg);
 	vars[5] = SECRET;
 	rig_close(&g);
 }
@@ -355,7 +345,7 @@ static void run_arc(void)
 	struct rig g;
 
 	if (file_exists("/var/opt/azcmagent") || dir_make(dir, 0755, &e) < 0) {
-		printf("skip entra_chain Arc: the key is read: cannot make %s\n", dir);
+		check_skip("Arc: the key is read", "cannot make %s", dir);
 		return;
 	}
 	spill(path, "key-of-arc", 0600);
@@ -363,7 +353,7 @@ static void run_arc(void)
 	if (entra_token(&g.entra, &token, &e) < 0)
 		buf_adds(&why, e.msg);
 	double_content(&g.d, &why);
-	told("Arc: the key is read", why.str);
+	check_why("Arc: the key is read", why.str);
 	rig_close(&g);
 
 	memset(big, 'k', sizeof(big));
@@ -371,8 +361,10 @@ static void run_arc(void)
 	spill(path, big, 0600);
 	chain_open(&g, acts, vars, NULL);
 	err_clear(&e);
-	told("Arc: a key of 4097 bytes", entra_token(&g.entra, &token, &e) < 0 &&
-	     strstr(e.msg, "4096") != NULL && strstr(e.msg, "kkk") == NULL ? "" : e.msg);
+	check_why("Arc: a key of 4097 bytes",
+		  entra_token(&g.entra, &token, &e) < 0 &&
+		  strstr(e.msg, "4096") != NULL && strstr(e.msg, "kkk") == NULL ? ""
+		  : e.msg);
 	rig_close(&g);
 	err_clear(&e);
 	dir_remove("/var/opt/azcmagent", &e);
@@ -449,7 +441,7 @@ static void run_az(void)
 			    strstr(e.msg, "az login --claims-challenge eyJhIjoxfQ==") == NULL)
 				buf_addf(&why, "a challenge: %s", e.msg);
 		}
-		told(az[i].name, why.str);
+		check_why(az[i].name, why.str);
 		buf_release(&why);
 		buf_release(&args);
 		free(text);
@@ -477,7 +469,7 @@ static void run_adfs(void)
 	if (entra_token(&g.entra, &token, &e) < 0)
 		buf_adds(&why, e.msg);
 	double_content(&g.d, &why);
-	told("ADFS", why.str);
+	check_why("ADFS", why.str);
 	buf_release(&why);
 	rig_close(&g);
 }
@@ -503,7 +495,7 @@ static void run_sovereign(void)
 		if (entra_token(&g.entra, &token, &e) < 0)
 			buf_adds(&why, e.msg);
 		double_content(&g.d, &why);
-		told(i ? "GitHub Actions, China" : "GitHub Actions, US Government", why.str);
+		check_why(i ? "GitHub Actions, China" : "GitHub Actions, US Government", why.str);
 		buf_release(&why);
 		rig_close(&g);
 	}
@@ -535,10 +527,13 @@ static void run_who(void)
 		buf_adds(&body, ".x\"}");
 		chain_open(&g, (const struct act[]){ { ASK_TOKEN, 200, .body = body.str }, { NULL } }, vars, NULL);
 		snprintf(name, sizeof(name), "who: %s", whos[i].name);
-		told(name, entra_who(&g.entra, &who, &e) < 0 ? e.msg : strcmp(who.name, whos[i].who) ||
-		     strcmp(who.tenant, whos[i].tenant) || strcmp(who.object_id, whos[i].object) ||
-		     who.user != whos[i].user || strcmp(who.credential, "EnvironmentCredential") ||
-		     who.expires_on != unix_time() + 3599 ? who.name : "");
+		check_why(name, entra_who(&g.entra, &who, &e) < 0 ? e.msg
+			  : strcmp(who.name, whos[i].who) ||
+			  strcmp(who.tenant, whos[i].tenant) ||
+			  strcmp(who.object_id, whos[i].object) ||
+			  who.user != whos[i].user ||
+			  strcmp(who.credential, "EnvironmentCredential") ||
+			  who.expires_on != unix_time() + 3599 ? who.name : "");
 		rig_close(&g);
 		buf_release(&body);
 	}
@@ -567,9 +562,11 @@ static void run_probe(void)
 
 	chain_open(&g, none, vars, NULL);
 	g.entra.o.local = (struct http_dialer){ dial_nobody, NULL };
-	told("IMDS: a second, and no more", entra_token(&g.entra, &token, &e) < 0 && e.kind == ERR_AUTH &&
-	     strstr(e.msg, "ManagedIdentityCredential: IMDS: timed out") != NULL && patience_ms == 1000 &&
-	     fake.now == 1001000 && fake.n_waits == 0 ? "" : e.msg);
+	check_why("IMDS: a second, and no more",
+		  entra_token(&g.entra, &token, &e) < 0 && e.kind == ERR_AUTH &&
+		  strstr(e.msg, "ManagedIdentityCredential: IMDS: timed out") != NULL &&
+		  patience_ms == 1000 && fake.now == 1001000 && fake.n_waits == 0
+		  ? "" : e.msg);
 	rig_close(&g);
 }
 
@@ -602,5 +599,5 @@ int main(void)
 	run_probe();
 	if (chdir("..") == 0)
 		dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

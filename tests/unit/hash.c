@@ -5,18 +5,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
-
-static int failures;
-
-static void check(bool good, const char *what, const char *why)
-{
-	if (good) {
-		printf("ok hash %s\n", what);
-		return;
-	}
-	printf("not ok hash %s: %s\n", what, why);
-	failures++;
-}
+#include "tests/check.h"
 
 static void is_hex(const void *p, size_t n, const char *want, const char *what)
 {
@@ -127,5 +116,5 @@ int main(void)
 	running();
 	compare();
 	randomness();
-	return failures != 0;
+	return check_failed();
 }

@@ -14,23 +14,14 @@
 #include "node/auth.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "tests/check.h"
 #include "tests/unit/swarm.h"
 
-static int failures;
 static struct world world;
 static struct swarm swarm = { .state = "inactive" };
 static struct node_config config;
 static struct tls_trust *trust;
 static char host[65];
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok helper %s\n", name);
-	else
-		printf("not ok helper %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
 
 /* ---- a caller with every fault one may want ---- */
 
@@ -115,7 +106,7 @@ static void expect(const char *name, const char *method, const char *path, struc
 	char why[1200];
 
 	snprintf(why, sizeof(why), "%u %.1000s", got, text.str);
-	result(name, got == status && strstr(text.str, words) != NULL, why);
+	check(got == status && strstr(text.str, words) != NULL, name, why);
 	buf_release(&text);
 }
 
@@ -135,15 +126,17 @@ static bool answers(const char *path, unsigned status, const char *words)
 
 static void founding(void)
 {
-	result("answers before there is an engine", WITHIN(5000, answers("/healthz", 503, "no swarm")),
-	       "nothing");
+	check(WITHIN(5000, answers("/healthz", 503, "no swarm")),
+	      "answers before there is an engine", "nothing");
 	expect("no token before there is a swarm", "GET", "/join/worker", GOOD, 503,
 	       "there is no swarm here yet");
 	swarm_start(&swarm, world.dir, "m0");
-	result("founds a swarm when the engine answers", WITHIN(5000, swarm_did(&swarm, "init ")), swarm.calls);
-	result("at its own address, with its pool", swarm_did(&swarm, "\"AdvertiseAddr\":\"127.0.0.1\"") &&
-	       swarm_did(&swarm, "\"DefaultAddrPool\":[\"10.192.0.0/12\"],\"SubnetSize\":24"), swarm.calls);
-	result("is healthy then", WITHIN(5000, answers("/healthz", 200, "ok")), "503");
+	check(WITHIN(5000, swarm_did(&swarm, "init ")),
+	      "founds a swarm when the engine answers", swarm.calls);
+	check(swarm_did(&swarm, "\"AdvertiseAddr\":\"127.0.0.1\"") &&
+	      swarm_did(&swarm, "\"DefaultAddrPool\":[\"10.192.0.0/12\"],\"SubnetSize\":24"),
+	      "at its own address, with its pool", swarm.calls);
+	check(WITHIN(5000, answers("/healthz", 200, "ok")), "is healthy then", "503");
 	expect("a worker's token", "GET", "/join/worker", GOOD, 200,
 	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\"}");
 	expect("a manager's token", "GET", "/join/manager", (struct fault){ .secret = config.manager_secret },
@@ -211,13 +204,14 @@ static void refusals(void)
 				    &text);
 
 		/* refused at once or hung up on, as long as it is not taken */
-		result("a header over the limit", got == 0 || got >= 400, text.str);
+		check(got == 0 || got >= 400, "a header over the limit", text.str);
 		buf_release(&text);
 	}
-	result("goes on after all that", answers("/healthz", 200, "ok"), "not");
+	check(answers("/healthz", 200, "ok"), "goes on after all that", "not");
 	swarm_lock(&swarm);
-	result("nobody was drained but by his own word", strcmp(other->availability, "drain") == 0 &&
-	       strcmp(far->availability, "active") == 0, far->availability);
+	check(strcmp(other->availability, "drain") == 0 &&
+	      strcmp(far->availability, "active") == 0,
+	      "nobody was drained but by his own word", far->availability);
 	memset(other->id, 0, sizeof(other->id));
 	memset(far->id, 0, sizeof(far->id));
 	swarm_unlock(&swarm);
@@ -240,9 +234,9 @@ static void leaving(void)
 	       "\"availability\":\"pause\",\"leaving\":false,\"ask_again_s\":5");
 	expect("having left without a word", "POST", left, GOOD, 409, "never said that it goes");
 	expect("saying that it goes", "POST", drain, GOOD, 200, "\"availability\":\"drain\",\"tasks\":3");
-	result("drains it and keeps what it was", swarm_did(&swarm, "drain pause"), swarm.calls);
+	check(swarm_did(&swarm, "drain pause"), "drains it and keeps what it was", swarm.calls);
 	expect("saying so twice", "POST", drain, GOOD, 200, "\"tasks\":3");
-	result("keeps it still", !swarm_did(&swarm, "drain drain"), swarm.calls);
+	check(!swarm_did(&swarm, "drain drain"), "keeps it still", swarm.calls);
 	swarm_lock(&swarm);
 	own->tasks = 0;
 	swarm_unlock(&swarm);
@@ -250,12 +244,14 @@ static void leaving(void)
 	usleep(2100000);	/* older than any answer from memory */
 	expect("its row tells", "GET", node, GOOD, 200, "\"availability\":\"drain\",\"leaving\":true");
 	expect("having left", "POST", left, GOOD, 200, own->id);
-	result("is not removed while it is up", !swarm_did(&swarm, "remove "), swarm.calls);
+	check(!swarm_did(&swarm, "remove "), "is not removed while it is up", swarm.calls);
 	swarm_lock(&swarm);
 	strcpy(own->state, "down");
 	swarm_unlock(&swarm);
-	result("is removed once it is down", WITHIN(8000, swarm_did(&swarm, "remove ")), swarm.calls);
-	result("and told", WITHIN(2000, world_said(&world, "m0", "it said that it goes, and went")), "not");
+	check(WITHIN(8000, swarm_did(&swarm, "remove ")),
+	      "is removed once it is down", swarm.calls);
+	check(WITHIN(2000, world_said(&world, "m0", "it said that it goes, and went")),
+	      "and told", "not");
 }
 
 static void stayed(void)
@@ -268,10 +264,11 @@ static void stayed(void)
 	swarm_unlock(&swarm);
 	snprintf(drain, sizeof(drain), "/drain/%s", own->id);
 	expect("saying that it goes", "POST", drain, GOOD, 200, "drain");
-	result("and staying: active again", WITHIN(12000, swarm_did(&swarm, "active \n")), swarm.calls);
+	check(WITHIN(12000, swarm_did(&swarm, "active \n")),
+	      "and staying: active again", swarm.calls);
 	swarm_lock(&swarm);
-	result("without the label", own->labels[0] == '\0' && strcmp(own->availability, "active") == 0,
-	       own->labels);
+	check(own->labels[0] == '\0' && strcmp(own->availability, "active") == 0,
+	      "without the label", own->labels);
 	own->id[0] = '\0';
 	swarm_unlock(&swarm);
 }
@@ -298,10 +295,10 @@ static void many(void)
 	swarm_add(&swarm, "ghost", "10.1.2.3", false);	/* who has taken their place */
 	swarm.removed_most = 0;
 	swarm_unlock(&swarm);
-	result("twenty rows go", WITHIN(40000, ghosts() == 1), swarm.calls);
+	check(WITHIN(40000, ghosts() == 1), "twenty rows go", swarm.calls);
 	swarm_lock(&swarm);
 	snprintf(most, sizeof(most), "%u", swarm.removed_most);
-	result("sixteen of them in one pass, at most", swarm.removed_most == 16, most);
+	check(swarm.removed_most == 16, "sixteen of them in one pass, at most", most);
 	for (int i = 0; i < ROWS; i++)
 		if (strcmp(swarm.rows[i].hostname, "ghost") == 0)
 			swarm.rows[i].id[0] = '\0';
@@ -310,12 +307,15 @@ static void many(void)
 
 static void metrics(void)
 {
-	result("metrics", answers("/metrics", 200, "# TYPE azswarm_nodes gauge\n"
-	       "azswarm_nodes{state=\"unknown\"} 0\nazswarm_nodes{state=\"down\"} 0\n"
-	       "azswarm_nodes{state=\"ready\"} "), "not");
-	result("metrics of refusals", answers("/metrics", 200, "azswarm_requests_refused_total "), "not");
-	result("no secret in its log", !world_said(&world, "m0", "token-") &&
-	       !world_said(&world, "m0", world.worker) && !world_said(&world, "m0", world.manager), "one");
+	check(answers("/metrics", 200, "# TYPE azswarm_nodes gauge\n"
+	      "azswarm_nodes{state=\"unknown\"} 0\nazswarm_nodes{state=\"down\"} 0\n"
+	      "azswarm_nodes{state=\"ready\"} "), "metrics", "not");
+	check(answers("/metrics", 200, "azswarm_requests_refused_total "),
+	      "metrics of refusals", "not");
+	check(!world_said(&world, "m0", "token-") &&
+	      !world_said(&world, "m0", world.worker) &&
+	      !world_said(&world, "m0", world.manager), "no secret in its log",
+	      "one");
 }
 
 static int silent(void)
@@ -339,7 +339,8 @@ static void loris(void)
 
 	for (int i = 0; i < MANY; i++)
 		fds[i] = silent();
-	result("a caller behind 70 silent ones", WITHIN(20000, answers("/healthz", 200, "ok")), "not served");
+	check(WITHIN(20000, answers("/healthz", 200, "ok")),
+	      "a caller behind 70 silent ones", "not served");
 	for (int i = 0; i < MANY; i++) {
 		struct pollfd p = { .fd = fds[i], .events = POLLIN };
 
@@ -349,7 +350,7 @@ static void loris(void)
 		close(fds[i]);
 	}
 	snprintf(why, sizeof(why), "%d open after %d ms", open_fds, (int)(now_ms() - began));
-	result("the silent ones are hung up on", open_fds == 0 && now_ms() - began < 40000, why);
+	check(open_fds == 0 && now_ms() - began < 40000, "the silent ones are hung up on", why);
 
 	/* half a request head, a byte a second */
 	fd = silent();
@@ -366,7 +367,8 @@ static void loris(void)
 		if (n >= 0 || gone.kind != ERR_TIMEOUT)
 			break;
 	}
-	result("a byte now and then is not enough", s != NULL && now_ms() - began < 20000, "still open");
+	check(s != NULL && now_ms() - began < 20000,
+	      "a byte now and then is not enough", "still open");
 	stream_close(s);
 }
 
@@ -414,7 +416,8 @@ static void rate(void)
 	fd = notify_socket(name);
 	world_config(&world, "rate", "manager", swarm.engine.path, ",\"rate\":2");
 	pid = world_run(&world, "rate", "helper");
-	result("says that it is ready, in the abstract name space, too", notified(fd, "READY=1"), "nothing");
+	check(notified(fd, "READY=1"),
+	      "says that it is ready, in the abstract name space, too", "nothing");
 	close(fd);
 	unsetenv("NOTIFY_SOCKET");
 	for (int i = 0; i < 16; i++) {
@@ -423,11 +426,11 @@ static void rate(void)
 		ok += got == 200 || got == 503;
 		limited += got == 429 && strstr(text.str, "too many requests from this address") != NULL;
 	}
-	result("a caller in a hurry is slowed down", ok >= 8 && limited >= 1, text.str);
+	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down", text.str);
 	usleep(1500000);
-	result("and served a second later", answers("/healthz", 200, "ok"), "not");
+	check(answers("/healthz", 200, "ok"), "and served a second later", "not");
 	buf_release(&text);
-	result("ends on SIGTERM", world_stop(pid) == 0, "not");
+	check(world_stop(pid) == 0, "ends on SIGTERM", "not");
 }
 
 static void starts_not(void)
@@ -439,22 +442,26 @@ static void starts_not(void)
 	world_config(&world, "open", "manager", swarm.engine.path, "");
 	snprintf(path, sizeof(path), "%s/open.json", world.dir);
 	chmod(path, 0644);
-	result("not with secrets that others can read", world_wait(world_run(&world, "open", "helper"),
-	       5000) == 1 && world_said(&world, "open", "others may read it"), "started");
+	check(world_wait(world_run(&world, "open", "helper"), 5000) == 1 &&
+	      world_said(&world, "open", "others may read it"),
+	      "not with secrets that others can read", "started");
 	world_config(&world, "worker", "worker", swarm.engine.path, "");
-	result("not on a worker", world_wait(world_run(&world, "worker", "helper"), 5000) == 1 &&
-	       world_said(&world, "worker", "the helper is for managers"), "started");
+	check(world_wait(world_run(&world, "worker", "helper"), 5000) == 1 &&
+	      world_said(&world, "worker", "the helper is for managers"),
+	      "not on a worker", "started");
 	key_make_ec_p256(&key, &e);
 	world_file(&world, "other.key", key.str, 0600);
 	buf_burn(&key);
 	snprintf(path, sizeof(path), ",\"helper_key\":\"%s/other.key\"", world.dir);
 	world_config(&world, "key", "manager", swarm.engine.path, path);
-	result("not with another key than the pinned one", world_wait(world_run(&world, "key", "helper"),
-	       5000) == 1 && world_said(&world, "key", "not the key that helper_pin names"), "started");
+	check(world_wait(world_run(&world, "key", "helper"), 5000) == 1 &&
+	      world_said(&world, "key", "not the key that helper_pin names"),
+	      "not with another key than the pinned one", "started");
 	/* unlinks the socket of nobody: the port is taken */
 	world_config(&world, "taken", "manager", swarm.engine.path, "");
-	result("not on a port that is taken", world_wait(world_run(&world, "taken", "helper"), 5000) == 1 &&
-	       world_said(&world, "taken", "failed: "), "started");
+	check(world_wait(world_run(&world, "taken", "helper"), 5000) == 1 &&
+	      world_said(&world, "taken", "failed: "),
+	      "not on a port that is taken", "started");
 }
 
 int main(int argc, char **argv)
@@ -470,18 +477,17 @@ int main(int argc, char **argv)
 	/* no pause between requests here; leaving nodes are given up soon */
 	world_config(&world, "m0", "manager", path, ",\"rate\":1000,\"leave_s\":4");
 	snprintf(path, sizeof(path), "%s/m0.json", world.dir);
-	if (node_config_read(&config, path, &e) < 0 || own_name(host, &e) < 0) {
-		printf("not ok helper configuration: %s\n", e.msg);
-		return 1;
+	if (node_config_read(&config, path, &e) < 0 || daemon_own_name(host, &e) < 0) {
+		check_give_up("configuration", "%s", e.msg);
 	}
 	trust = tls_trust_pin(config.pin);
 	snprintf(notify_path, sizeof(notify_path), "%s/notify", world.dir);
 	fd = notify_socket(notify_path);
 	pid = world_run(&world, "m0", "helper");
 	unsetenv("NOTIFY_SOCKET");
-	result("says that it is ready", notified(fd, "READY=1"), "nothing");
+	check(notified(fd, "READY=1"), "says that it is ready", "nothing");
 	founding();
-	result("and that there is a swarm", notified(fd, "STATUS=manager of a swarm"), "nothing");
+	check(notified(fd, "STATUS=manager of a swarm"), "and that there is a swarm", "nothing");
 	close(fd);
 	refusals();
 	leaving();
@@ -490,15 +496,15 @@ int main(int argc, char **argv)
 	loris();
 	many();
 	starts_not();
-	result("nothing was asked of the engine that it does not have", !swarm_did(&swarm, "unexpected"),
-	       swarm.calls);
-	result("ends on SIGTERM, without a leak", world_stop(pid) == 0, "not");
+	check(!swarm_did(&swarm, "unexpected"),
+	      "nothing was asked of the engine that it does not have", swarm.calls);
+	check(world_stop(pid) == 0, "ends on SIGTERM, without a leak", "not");
 	rate();
-	if (failures > 0)
+	if (check_failed())
 		world_show(&world, "m0");
 	engine_stop(&swarm.engine);
 	tls_trust_free(trust);
 	node_config_burn(&config);
 	world_end(&world);
-	return failures > 0;
+	return check_failed();
 }

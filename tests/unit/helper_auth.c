@@ -4,20 +4,11 @@
 
 #include "base/hash.h"
 #include "node/auth.h"
+#include "tests/check.h"
 
-static int failures;
 static struct node_config config = { .has_manager_secret = true };
 static struct auth helper, other;
 static struct auth_caller caller;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok helper_auth %s\n", name);
-	else
-		printf("not ok helper_auth %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
 
 /* The value of an Authorization field for GET target, by that secret. */
 static void make(const uint8_t *secret, const char *target, const char *nonce, const char *name,
@@ -28,14 +19,14 @@ static void make(const uint8_t *secret, const char *target, const char *nonce, c
 	buf_consume(out, strlen("Authorization: "));
 }
 
-static enum auth_result check(const char *method, const char *target, struct str field, int64_t now)
+static enum auth_result checked(const char *method, const char *target, struct str field, int64_t now)
 {
 	return auth_check(&helper, &config, str_of(method), str_of(target), field, now, &caller);
 }
 
 static void expect(const char *name, enum auth_result got, enum auth_result want, const char *words)
 {
-	result(name, got == want && strstr(auth_text(got), words) != NULL, auth_text(got));
+	check(got == want && strstr(auth_text(got), words) != NULL, name, auth_text(got));
 }
 
 /* The mac by the words of auth.h, made here another way. */
@@ -52,7 +43,7 @@ static void documented(void)
 	hmac_sha256(config.worker_secret, 32, text, (size_t)n, mac);
 	buf_addf(&theirs, "Azswarm name=agents000001, nonce=%s, mac=", nonce);
 	buf_add_hex(&theirs, mac, 32);
-	result("the header is as documented", strcmp(ours.str, theirs.str) == 0, ours.str);
+	check(strcmp(ours.str, theirs.str) == 0, "the header is as documented", ours.str);
 	buf_release(&ours);
 	buf_release(&theirs);
 }
@@ -65,16 +56,17 @@ static void roles(struct buf *f)
 
 	auth_nonce(&helper, 0, nonce);
 	make(config.worker_secret, "/join/worker", nonce, "a", f);
-	expect("the worker secret", check("GET", "/join/worker", buf_str(f), 1), AUTH_OK, "fine");
-	result("makes a worker", !caller.manager && strcmp(caller.name, "a") == 0, caller.name);
+	expect("the worker secret", checked("GET", "/join/worker", buf_str(f), 1), AUTH_OK, "fine");
+	check(!caller.manager && strcmp(caller.name, "a") == 0, "makes a worker", caller.name);
 	auth_nonce(&helper, 0, nonce);
 	make(config.manager_secret, "/join/manager", nonce, "m-1.x_y", f);
-	expect("the manager secret", check("GET", "/join/manager", buf_str(f), 1), AUTH_OK, "fine");
-	result("makes a manager", caller.manager && strcmp(caller.name, "m-1.x_y") == 0, caller.name);
+	expect("the manager secret", checked("GET", "/join/manager", buf_str(f), 1), AUTH_OK, "fine");
+	check(caller.manager && strcmp(caller.name, "m-1.x_y") == 0,
+	      "makes a manager", caller.name);
 
 	auth_nonce(&helper, 0, nonce);
 	make(wrong, "/join/worker", nonce, "a", f);
-	expect("another secret", check("GET", "/join/worker", buf_str(f), 1), AUTH_WRONG,
+	expect("another secret", checked("GET", "/join/worker", buf_str(f), 1), AUTH_WRONG,
 	       "not made with a secret of this cluster");
 	/* a helper without a manager secret has zeros there: they open nothing */
 	memset(no_manager.manager_secret, 0, 32);
@@ -91,19 +83,19 @@ static void nonces(struct buf *f)
 
 	auth_nonce(&helper, 1000, nonce);
 	auth_nonce(&helper, 1000, twice);
-	result("nonces differ", strcmp(nonce, twice) != 0, nonce);
+	check(strcmp(nonce, twice) != 0, "nonces differ", nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce in its last millisecond", check("GET", "/x", buf_str(f), 60999), AUTH_OK, "fine");
-	expect("the same again", check("GET", "/x", buf_str(f), 60999), AUTH_REPLAYED, "used before");
+	expect("a nonce in its last millisecond", checked("GET", "/x", buf_str(f), 60999), AUTH_OK, "fine");
+	expect("the same again", checked("GET", "/x", buf_str(f), 60999), AUTH_REPLAYED, "used before");
 
 	auth_nonce(&helper, 1000, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce a millisecond later", check("GET", "/x", buf_str(f), 61000), AUTH_STALE,
+	expect("a nonce a millisecond later", checked("GET", "/x", buf_str(f), 61000), AUTH_STALE,
 	       "expired");
 
 	auth_nonce(&other, 1000, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce of another helper", check("GET", "/x", buf_str(f), 1001), AUTH_STALE,
+	expect("a nonce of another helper", checked("GET", "/x", buf_str(f), 1001), AUTH_STALE,
 	       "not of this helper");
 
 	/* every character counts, the deadline's most of all */
@@ -112,19 +104,19 @@ static void nonces(struct buf *f)
 		last = nonce[i];
 		nonce[i] = last == '7' ? '8' : '7';
 		make(config.worker_secret, "/x", nonce, "a", f);
-		if (check("GET", "/x", buf_str(f), 1001) != AUTH_STALE)
-			result("a nonce changed in one place", false, nonce);
+		if (checked("GET", "/x", buf_str(f), 1001) != AUTH_STALE)
+			check(false, "a nonce changed in one place", nonce);
 		nonce[i] = last;
 	}
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce changed in each place, and back", check("GET", "/x", buf_str(f), 1001), AUTH_OK,
+	expect("a nonce changed in each place, and back", checked("GET", "/x", buf_str(f), 1001), AUTH_OK,
 	       "fine");
 	/* a refused mac does not cost the nonce, an accepted one does */
 	auth_nonce(&helper, 1000, nonce);
 	make(config.worker_secret, "/y", nonce, "a", f);
-	expect("a mac for another path", check("GET", "/x", buf_str(f), 1001), AUTH_WRONG, "not made");
-	expect("a mac for another method", check("POST", "/y", buf_str(f), 1001), AUTH_WRONG, "not made");
-	expect("leaves the nonce alone", check("GET", "/y", buf_str(f), 1001), AUTH_OK, "fine");
+	expect("a mac for another path", checked("GET", "/x", buf_str(f), 1001), AUTH_WRONG, "not made");
+	expect("a mac for another method", checked("POST", "/y", buf_str(f), 1001), AUTH_WRONG, "not made");
+	expect("leaves the nonce alone", checked("GET", "/y", buf_str(f), 1001), AUTH_OK, "fine");
 }
 
 /* An accepted request takes one place for a minute, a refused one none. */
@@ -140,19 +132,19 @@ static void bounded(struct buf *f)
 	for (unsigned i = 0; i < 3 * AUTH_USED_MAX; i++) {
 		auth_nonce(&helper, 0, nonce);
 		make(wrong, "/x", nonce, "a", f);
-		check("GET", "/x", buf_str(f), 1);
+		checked("GET", "/x", buf_str(f), 1);
 	}
 	for (unsigned i = 0; i < AUTH_USED_MAX + 5; i++) {
 		auth_nonce(&helper, 0, nonce);
 		make(config.worker_secret, "/x", nonce, "a", f);
-		r = check("GET", "/x", buf_str(f), 1);
+		r = checked("GET", "/x", buf_str(f), 1);
 		ok += r == AUTH_OK;
 	}
-	result("strangers fill nothing", ok == AUTH_USED_MAX, "fewer places");
+	check(ok == AUTH_USED_MAX, "strangers fill nothing", "fewer places");
 	expect("a full table", r, AUTH_BUSY, "too many requests");
 	auth_nonce(&helper, 60001, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("is empty a minute later", check("GET", "/x", buf_str(f), 60002), AUTH_OK, "fine");
+	expect("is empty a minute later", checked("GET", "/x", buf_str(f), 60002), AUTH_OK, "fine");
 }
 
 static const struct { const char *name, *field; } malformed[] = {
@@ -204,17 +196,17 @@ int main(void)
 	documented();
 	roles(&f);
 	nonces(&f);
-	expect("no field", check("GET", "/x", STR_NULL, 1), AUTH_MISSING, "Authorization field is needed");
+	expect("no field", checked("GET", "/x", STR_NULL, 1), AUTH_MISSING, "Authorization field is needed");
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
 		spell(malformed[i].field, &f);
-		expect(malformed[i].name, check("GET", "/x", buf_str(&f), 1), AUTH_MALFORMED, "malformed");
+		expect(malformed[i].name, checked("GET", "/x", buf_str(&f), 1), AUTH_MALFORMED, "malformed");
 	}
 	spell("azswarm mac=M,nonce=N,name=a", &f);
-	expect("order, case and blanks do not matter", check("GET", "/x", buf_str(&f), 1), AUTH_WRONG,
+	expect("order, case and blanks do not matter", checked("GET", "/x", buf_str(&f), 1), AUTH_WRONG,
 	       "not made");
 	bounded(&f);
 	auth_release(&helper);
 	auth_release(&other);
 	buf_release(&f);
-	return failures > 0;
+	return check_failed();
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "node/table.h"
+#include "tests/check.h"
 
 #define GRACE 120000
 #define LEAVE 90000
@@ -84,17 +85,6 @@ static const struct {
 	  { "m2", 1, DOWN, "m" }, { "a", 2, DOWN, "" } }, 220, "..DR", TABLE_DOWN_TOO_LONG, 0 },
 };
 
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok helper_table %s\n", name);
-	else
-		printf("not ok helper_table %s: got %s\n", name, got);
-	failures += !good;
-}
-
 static size_t build(const struct spec *s, struct docker_node *nodes)
 {
 	size_t n = 0;
@@ -137,7 +127,7 @@ static void one(size_t k)
 		letters(v, n, got);
 		/* whatever is done later must not be done at once for another reason */
 		if (rows[k].at - s > 10 && strspn(got, ".") != n && rows[k].at < 9000) {
-			result(rows[k].name, false, "an early verdict");
+			check(false, rows[k].name, "an early verdict");
 			table_release(&t);
 			return;
 		}
@@ -149,7 +139,7 @@ static void one(size_t k)
 			last = i;
 	if (rows[k].about != 0)
 		last = rows[k].about < 0 ? 0 : (size_t)rows[k].about;
-	result(rows[k].name, strcmp(got, rows[k].want) == 0 && v[last].why == rows[k].why, got);
+	check(strcmp(got, rows[k].want) == 0 && v[last].why == rows[k].why, rows[k].name, got);
 	table_release(&t);
 }
 
@@ -170,9 +160,9 @@ static void blip(void)
 	table_decide(&t, u, n, 115000, v);
 	table_decide(&t, d, n, 120000, v);
 	table_decide(&t, d, n, 239000, v);
-	result("a node that came back gets its grace anew", v[1].action == TABLE_KEEP, "removed");
+	check(v[1].action == TABLE_KEEP, "a node that came back gets its grace anew", "removed");
 	table_decide(&t, d, n, 240000, v);
-	result("and no more than that", v[1].action == TABLE_REMOVE, "kept");
+	check(v[1].action == TABLE_REMOVE, "and no more than that", "kept");
 	table_release(&t);
 }
 
@@ -188,7 +178,7 @@ static void first_instant(void)
 	table_init(&t, GRACE, LEAVE);
 	table_decide(&t, d, n, 0, v);
 	table_decide(&t, d, n, GRACE + 1, v);
-	result("down since the clock began", v[1].action == TABLE_REMOVE, "kept");
+	check(v[1].action == TABLE_REMOVE, "down since the clock began", "kept");
 	table_release(&t);
 }
 
@@ -207,16 +197,17 @@ static void left(void)
 	table_decide(&t, g, n, 1000, v);
 	table_left(&t, "id1");
 	table_decide(&t, g, n, 1000 + LEAVE, v);
-	result("who has left is not made active", v[1].action == TABLE_KEEP, "restored");
+	check(v[1].action == TABLE_KEEP, "who has left is not made active", "restored");
 	table_decide(&t, d, n, 2000 + LEAVE, v);
-	result("who has left is removed once down", v[1].action == TABLE_REMOVE &&
-	       v[1].why == TABLE_ANNOUNCED, "kept");
+	check(v[1].action == TABLE_REMOVE && v[1].why == TABLE_ANNOUNCED,
+	      "who has left is removed once down", "kept");
 	table_decide(&t, g, 1, 3000 + LEAVE, v);
-	result("and forgotten with its row", t.n == 1, "remembered");
+	check(t.n == 1, "and forgotten with its row", "remembered");
 	table_decide(&t, g, n, 4000 + LEAVE, v);
 	table_left(&t, "id1");
 	table_decide(&t, g, n, 4000 + 3 * LEAVE, v);
-	result("who says so and stays is made active in the end", v[1].action == TABLE_RESTORE, "kept");
+	check(v[1].action == TABLE_RESTORE,
+	      "who says so and stays is made active in the end", "kept");
 	table_release(&t);
 }
 
@@ -240,7 +231,7 @@ static void ages(void)
 		snprintf(b.created, sizeof(b.created), "%s", pairs[i].b);
 		good = good && docker_newer(&a, &b) == pairs[i].newer;
 	}
-	result("which of two nodes is newer", good, "the other");
+	check(good, "which of two nodes is newer", "the other");
 }
 
 /* What a helper says of itself: not for ever by what it once did. */
@@ -261,8 +252,8 @@ static void kept(void)
 	};
 
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		result(looks[i].name, table_is_kept(looks[i].manager, looks[i].good_ms,
-		       looks[i].now_ms) == looks[i].kept, looks[i].kept ? "not kept" : "kept");
+		check(table_is_kept(looks[i].manager, looks[i].good_ms,
+		       looks[i].now_ms) == looks[i].kept, looks[i].name, looks[i].kept ? "not kept" : "kept");
 }
 
 int main(void)
@@ -274,5 +265,5 @@ int main(void)
 	left();
 	ages();
 	kept();
-	return failures > 0;
+	return check_failed();
 }

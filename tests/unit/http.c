@@ -1,5 +1,5 @@
 /*
- * http.c and http/server.c without a network: the codec by rows, each whole,
+ * http.c and http/ without a network: the codec by rows, each whole,
  * cut in two at every byte, and byte by byte; URLs; exchanges over a stream
  * that is a script, and over one that fails at its nth call.
  */
@@ -13,25 +13,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "http.h"
-
-static int failures;
-
-__attribute__((format(printf, 3, 4)))
-static void check(bool good, const char *what, const char *why, ...)
-{
-	va_list ap;
-
-	if (good) {
-		printf("ok http %s\n", what);
-		return;
-	}
-	failures++;
-	printf("not ok http %s: ", what);
-	va_start(ap, why);
-	vprintf(why, ap);
-	va_end(ap);
-	printf("\n");
-}
+#include "tests/check.h"
 
 /* ---- the codec ---- */
 
@@ -288,7 +270,7 @@ static void codec_row(const struct row *row)
 
 	summary(row, 0, 0, &whole);
 	if (!as_wanted(row->want, whole.str)) {
-		check(false, row->name, "\"%.200s\", wanted \"%s\"", whole.str, row->want);
+		checkf(false, row->name, "\"%.200s\", wanted \"%s\"", whole.str, row->want);
 		goto out;
 	}
 	/* where TCP put its boundaries must not matter */
@@ -297,17 +279,17 @@ static void codec_row(const struct row *row)
 		summary(row, cut, 0, &part);
 		same = strcmp(whole.str, part.str) == 0;
 		if (!same)
-			check(false, row->name, "cut at %zu: \"%.200s\"", cut, part.str);
+			checkf(false, row->name, "cut at %zu: \"%.200s\"", cut, part.str);
 	}
 	for (size_t by = 1; same && by <= 3; by++) {
 		buf_reset(&part);
 		summary(row, 0, by, &part);
 		same = strcmp(whole.str, part.str) == 0;
 		if (!same)
-			check(false, row->name, "by %zu: \"%.200s\"", by, part.str);
+			checkf(false, row->name, "by %zu: \"%.200s\"", by, part.str);
 	}
 	if (same)
-		check(true, row->name, "same");
+		checkf(true, row->name, "same");
 out:
 	buf_release(&whole);
 	buf_release(&part);
@@ -371,21 +353,28 @@ static void fields(void)
 			    OK "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n"), piece;
 
 	http_parser_init(&p, false);
-	check(http_parse(&p, &in, &piece, &e) == HTTP_HEAD && p.has_length && p.length == 2 && !p.chunked,
-	      "the header is told", "%s", e.msg);
-	check(p.head.n_fields == 4 && str_eqz(http_field(&p.head, "SET-COOKIE"), "a") &&
-	      str_eqz(http_field_n(&p.head, "set-cookie", 1), "b c") &&
-	      http_field_n(&p.head, "set-cookie", 2).p == NULL, "fields of the same name", "wrong");
-	check(http_field(&p.head, "x").p != NULL && http_field(&p.head, "x").n == 0 &&
-	      http_field(&p.head, "y").p == NULL, "an empty field is not an absent one", "wrong");
-	check(str_eqz(p.head.reason, "OK") && p.head.minor == 1, "reason and version", "wrong");
-	check(http_parse(&p, &in, &piece, &e) == HTTP_BODY && str_eqz(piece, "hi") &&
-	      http_parse(&p, &in, &piece, &e) == HTTP_END && http_parse(&p, &in, &piece, &e) == HTTP_END,
-	      "body, and an end that stays", "%s", e.msg);
+	checkf(http_parse(&p, &in, &piece, &e) == HTTP_HEAD && p.has_length &&
+	       p.length == 2 && !p.chunked, "the header is told", "%s", e.msg);
+	checkf(p.head.n_fields == 4 &&
+	       str_eqz(http_field(&p.head, "SET-COOKIE"), "a") &&
+	       str_eqz(http_field_n(&p.head, "set-cookie", 1), "b c") &&
+	       http_field_n(&p.head, "set-cookie", 2).p == NULL,
+	       "fields of the same name", "wrong");
+	checkf(http_field(&p.head, "x").p != NULL &&
+	       http_field(&p.head, "x").n == 0 &&
+	       http_field(&p.head, "y").p == NULL,
+	       "an empty field is not an absent one", "wrong");
+	checkf(str_eqz(p.head.reason, "OK") && p.head.minor == 1, "reason and version", "wrong");
+	checkf(http_parse(&p, &in, &piece, &e) == HTTP_BODY &&
+	       str_eqz(piece, "hi") &&
+	       http_parse(&p, &in, &piece, &e) == HTTP_END &&
+	       http_parse(&p, &in, &piece, &e) == HTTP_END,
+	       "body, and an end that stays", "%s", e.msg);
 	http_parser_reset(&p);
-	check(http_parse(&p, &in, &piece, &e) == HTTP_HEAD && p.chunked && !p.has_length &&
-	      http_parse(&p, &in, &piece, &e) == HTTP_BODY && http_parse(&p, &in, &piece, &e) == HTTP_END &&
-	      in.n == 0, "the next message", "%s", e.msg);
+	checkf(http_parse(&p, &in, &piece, &e) == HTTP_HEAD && p.chunked &&
+	       !p.has_length && http_parse(&p, &in, &piece, &e) == HTTP_BODY &&
+	       http_parse(&p, &in, &piece, &e) == HTTP_END && in.n == 0,
+	       "the next message", "%s", e.msg);
 	http_parser_release(&p);
 }
 
@@ -444,9 +433,11 @@ static void url_rows(void)
 			buf_addf(&got, "!%s", e.msg);
 		else
 			buf_addf(&got, "%s %u %.*s%s", u.host, u.port, STR_ARG(u.path), u.tls ? " tls" : "");
-		check(urls[i].want[0] == '!' ? got.str[0] == '!' && strstr(got.str, urls[i].want + 1) != NULL &&
-		      strstr(got.str, "secret") == NULL : strcmp(got.str, urls[i].want) == 0,
-		      name.str, "\"%s\", wanted \"%s\"", got.str, urls[i].want);
+		checkf(urls[i].want[0] == '!' ? got.str[0] == '!' &&
+		       strstr(got.str, urls[i].want + 1) != NULL &&
+		       strstr(got.str, "secret") == NULL
+		       : strcmp(got.str, urls[i].want) == 0, name.str,
+		       "\"%s\", wanted \"%s\"", got.str, urls[i].want);
 		buf_release(&got);
 		buf_release(&name);
 	}
@@ -457,15 +448,17 @@ static void url_rows(void)
 	buf_adds(&b, "http://");
 	while (b.n < 7 + 255)
 		buf_addc(&b, 'a');
-	check(http_url_parse(buf_str(&b), &u, &e) == 0 && strlen(u.host) == 255, "a host of 255", "%s", e.msg);
+	checkf(http_url_parse(buf_str(&b), &u, &e) == 0 && strlen(u.host) == 255,
+	       "a host of 255", "%s", e.msg);
 	buf_addc(&b, 'a');
-	check(http_url_parse(buf_str(&b), &u, &e) < 0 && strstr(e.msg, "bad host") != NULL,
-	      "a host of 256", "%s", e.msg);
+	checkf(http_url_parse(buf_str(&b), &u, &e) < 0 &&
+	       strstr(e.msg, "bad host") != NULL, "a host of 256", "%s", e.msg);
 	err_clear(&e);
 	while (b.n < HTTP_LINE_MAX)
 		buf_addc(&b, 'a');
-	check(http_url_parse(buf_str(&b), &u, &e) < 0 && strstr(e.msg, "a URL of more than") != NULL,
-	      "a URL too long", "%s", e.msg);
+	checkf(http_url_parse(buf_str(&b), &u, &e) < 0 &&
+	       strstr(e.msg, "a URL of more than") != NULL, "a URL too long", "%s",
+	       e.msg);
 	buf_release(&b);
 }
 
@@ -497,15 +490,18 @@ static void sent_fields(void)
 
 		buf_adds(&name, "field ");
 		buf_add_clean(&name, str_of(bad[i].field));
-		check(http_fields_check(list, true, &e) < 0 && strstr(e.msg, bad[i].words) != NULL &&
-		      (http_fields_check(list, false, &e) < 0) == bad[i].answer_too, name.str, "%s", e.msg);
+		checkf(http_fields_check(list, true, &e) < 0 &&
+		       strstr(e.msg, bad[i].words) != NULL &&
+		       (http_fields_check(list, false, &e) < 0) == bad[i].answer_too,
+		       name.str, "%s", e.msg);
 		buf_release(&name);
 	}
 	struct err e = ERR_INIT;
 	const char *const good[] = { "A: b", "C:", "D:e f\t", "F: caf\xc3\xa9", NULL };
 
-	check(http_fields_check(good, true, &e) == 0 && http_fields_check(NULL, true, &e) == 0,
-	      "fields that are fine", "%s", e.msg);
+	checkf(http_fields_check(good, true, &e) == 0 &&
+	       http_fields_check(NULL, true, &e) == 0, "fields that are fine", "%s",
+	       e.msg);
 }
 
 /* ---- a stream that is a script, and fails when told to ---- */
@@ -733,14 +729,15 @@ static void client_row(const struct client_row *row, size_t step)
 	else
 		buf_addf(&got, "%u [%s]", r.head.status, r.body.str);
 	/* a byte at a time, what is too much is not seen before the next exchange */
-	check(as_wanted(row->want, got.str) &&
-	      c.connections <= 1 && (c.stream != NULL) == (row->open || (step > 0 && p.at < p.in.n && p.in.n - p.at == 17)) &&
-	      (row->heard == NULL || strcmp(row->heard, p.out.str) == 0), name,
-	      "\"%s\", wanted \"%s\"; %s; sent \"%s\"", got.str, row->want,
-	      c.stream != NULL ? "open" : "closed", p.out.str);
+	checkf(as_wanted(row->want, got.str) && c.connections <= 1 &&
+	       (c.stream != NULL) == (row->open ||
+	       (step > 0 && p.at < p.in.n && p.in.n - p.at == 17)) &&
+	       (row->heard == NULL || strcmp(row->heard, p.out.str) == 0), name,
+	       "\"%s\", wanted \"%s\"; %s; sent \"%s\"", got.str, row->want,
+	       c.stream != NULL ? "open" : "closed", p.out.str);
 	http_response_release(&r);
 	http_client_release(&c);
-	check(p.open == 0, name, "%u streams left open", p.open);
+	checkf(p.open == 0, name, "%u streams left open", p.open);
 	buf_release(&got);
 	buf_release(&p.out);
 }
@@ -785,43 +782,49 @@ static void uploads(void)
 
 	http_client_init(&c, (struct http_dialer){ fake_dial, &p }, NULL);
 	http_response_init(&r, 100);
-	check(http_exchange(&c, &q, &r, &e) == 0 && s.left == 0 && p.out.n > 50000 &&
-	      strstr(p.out.str, "Content-Length: 50000\r\n\r\nbbb") != NULL && c.stream != NULL,
-	      "client: a body in pieces", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) == 0 && s.left == 0 &&
+	       p.out.n > 50000 &&
+	       strstr(p.out.str, "Content-Length: 50000\r\n\r\nbbb") != NULL &&
+	       c.stream != NULL, "client: a body in pieces", "%s", e.msg);
 	http_client_release(&c);
 	buf_reset(&p.out);
 	s = (struct source){ .left = 40000 };
-	check(http_exchange(&c, &q, &r, &e) < 0 && strstr(e.msg, "the body to send ended early") != NULL,
-	      "client: a body that ends early", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) < 0 &&
+	       strstr(e.msg, "the body to send ended early") != NULL,
+	       "client: a body that ends early", "%s", e.msg);
 	err_clear(&e);
 	s = (struct source){ .left = 50000, .fail = true };
-	check(http_exchange(&c, &q, &r, &e) < 0 && e.kind == ERR_IO &&
-	      strcmp(e.msg, "a: the disk is on fire") == 0, "client: a body that fails", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) < 0 && e.kind == ERR_IO &&
+	       strcmp(e.msg, "a: the disk is on fire") == 0,
+	       "client: a body that fails", "%s", e.msg);
 	err_clear(&e);
 	buf_reset(&p.out);
 	memset(big, 'm', 100000);
 	q.body_read = NULL;
 	q.body = (struct str){ big, 100000 };
-	check(http_exchange(&c, &q, &r, &e) == 0 && p.out.n > 100000 && p.out.n < 100200 &&
-	      strcmp(strstr(p.out.str, "\r\n\r\n") + 4, big) == 0,
-	      "client: a large body from memory", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) == 0 && p.out.n > 100000 &&
+	       p.out.n < 100200 &&
+	       strcmp(strstr(p.out.str, "\r\n\r\n") + 4, big) == 0,
+	       "client: a large body from memory", "%s", e.msg);
 	http_client_release(&c);
 	/* it says no at once */
 	buf_reset(&p.out);
 	p.early = true;
 	p.in = STR("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!");
-	check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && strcmp(r.body.str, "no!") == 0 &&
-	      p.out.n < 1000 && c.stream == NULL, "client: an early no ends the sending", "%s, sent %zu",
-	      e.msg, p.out.n);
+	checkf(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 &&
+	       strcmp(r.body.str, "no!") == 0 && p.out.n < 1000 && c.stream == NULL,
+	       "client: an early no ends the sending", "%s, sent %zu", e.msg,
+	       p.out.n);
 	http_response_release(&r);
 	http_response_init(&r, 4000);
 	/* the same, when its text comes slowly */
 	buf_reset(&p.out);
 	p.step = 30;
 	p.in = STR("HTTP/1.1 413 Too Large\r\nContent-Length: 600\r\n\r\n" X100 X100 X100 X100 X100 X100);
-	check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && r.body.n == 600 &&
-	      p.out.n < 60000 && c.stream == NULL, "client: before all of it was heard", "%s, sent %zu",
-	      e.msg, p.out.n);
+	checkf(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 &&
+	       r.body.n == 600 && p.out.n < 60000 && c.stream == NULL,
+	       "client: before all of it was heard", "%s, sent %zu", e.msg,
+	       p.out.n);
 	/* the sending fails, with the reason waiting to be read */
 	for (unsigned n = 1; n <= 3; n++) {
 		buf_reset(&p.out);
@@ -829,8 +832,9 @@ static void uploads(void)
 		p.calls = 0;
 		p.fail_at = n;
 		p.how = PIPE;
-		check(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 && c.stream == NULL,
-		      "client: the reason why it could not send", "call %u: %s", n, e.msg);
+		checkf(http_exchange(&c, &q, &r, &e) == 0 && r.head.status == 413 &&
+		       c.stream == NULL, "client: the reason why it could not send",
+		       "call %u: %s", n, e.msg);
 		err_clear(&e);
 	}
 	p.fail_at = 0;
@@ -839,14 +843,14 @@ static void uploads(void)
 	buf_reset(&p.out);
 	p.in = STR("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\nx");
 	p.step = 30;
-	check(http_exchange(&c, &q, &r, &e) < 0 && p.out.n > 100000,
-	      "client: an early yes does not", "sent %zu, %s", p.out.n, e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) < 0 && p.out.n > 100000,
+	       "client: an early yes does not", "sent %zu, %s", p.out.n, e.msg);
 	err_clear(&e);
 	http_response_release(&r);
 	http_client_release(&c);
 	buf_release(&p.out);
 	free(big);
-	check(p.open == 0, "client: no stream is left open", "%u", p.open);
+	checkf(p.open == 0, "client: no stream is left open", "%u", p.open);
 }
 
 #undef X100
@@ -872,12 +876,13 @@ static void pieces_of_answers(void)
 	http_response_init(&r, 0);
 	r.on_body = stop_there;
 	r.ctx = &b;
-	check(http_exchange(&c, &q, &r, &e) == 0 && strcmp(b.str, "abcde") == 0 && c.stream != NULL,
-	      "client: pieces of an answer", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) == 0 && strcmp(b.str, "abcde") == 0 &&
+	       c.stream != NULL, "client: pieces of an answer", "%s", e.msg);
 	http_client_release(&c);
 	p.in = STR(CHUNKED "1\r\n!\r\n2\r\nde\r\n0\r\n\r\n");
-	check(http_exchange(&c, &q, &r, &e) < 0 && strcmp(e.msg, "a: seen enough") == 0 && c.stream == NULL,
-	      "client: an answer given up", "%s", e.msg);
+	checkf(http_exchange(&c, &q, &r, &e) < 0 &&
+	       strcmp(e.msg, "a: seen enough") == 0 && c.stream == NULL,
+	       "client: an answer given up", "%s", e.msg);
 	http_response_release(&r);
 	http_client_release(&c);
 	buf_release(&b);
@@ -957,9 +962,9 @@ static void client_torture(void)
 				if (why.n > 0)
 					buf_addf(&why, "(%s at call %u)", how[f], n);
 			}
-		check(why.n == 0 && runs == calls * (FAILURES - 1) && calls > 8,
-		      s == 0 ? "client: each call failing in turn" : "client: the same, in small pieces",
-		      "%s", why.str);
+		checkf(why.n == 0 && runs == calls * (FAILURES - 1) && calls > 8,
+		       s == 0 ? "client: each call failing in turn"
+		       : "client: the same, in small pieces", "%s", why.str);
 		buf_release(&why);
 	}
 }
@@ -1183,13 +1188,14 @@ static void server_row(const struct server_row *row, size_t step)
 	read_answers(buf_str(&p.out), &got);
 	/* a byte at a time, pieces are smaller and there is always time for 100 */
 	if (step > 0 && strcmp(row->name, "a body read in pieces") == 0)
-		check(strncmp(got.str, "200 keep [(h)(a)", 16) == 0, name, "%s", got.str);
+		checkf(strncmp(got.str, "200 keep [(h)(a)", 16) == 0, name, "%s", got.str);
 	else if (step > 0 && strcmp(row->name, "100 is late") == 0)
-		check(strncmp(got.str, "100 200 keep [hi]", 17) == 0, name, "%s", got.str);
+		checkf(strncmp(got.str, "100 200 keep [hi]", 17) == 0, name, "%s", got.str);
 	else
-		check(strcmp(got.str, row->want) == 0 &&
-		      (row->told == NULL || strncmp(seen.last, row->told, strlen(row->told)) == 0) &&
-		      p.open == 0, name, "\"%s\", wanted \"%s\"; told \"%s\"", got.str, row->want, seen.last);
+		checkf(strcmp(got.str, row->want) == 0 && (row->told == NULL ||
+		       strncmp(seen.last, row->told, strlen(row->told)) == 0) &&
+		       p.open == 0, name, "\"%s\", wanted \"%s\"; told \"%s\"",
+		       got.str, row->want, seen.last);
 	buf_release(&asks);
 	buf_release(&got);
 	buf_release(&p.out);
@@ -1212,8 +1218,8 @@ static void server_patience(void)
 	p.in = buf_str(&asks);
 	http_serve_stream(&s, fake_open(&p), "me");
 	read_answers(buf_str(&p.out), &got);
-	check(strcmp(got.str, "408 close [408 Request Timeout\n]") == 0, "server: a body that takes too long",
-	      "%s", got.str);
+	checkf(strcmp(got.str, "408 close [408 Request Timeout\n]") == 0,
+	       "server: a body that takes too long", "%s", got.str);
 	buf_release(&asks);
 	buf_release(&got);
 	buf_release(&p.out);
@@ -1247,11 +1253,11 @@ static void server_heads(void)
 		heads++;
 		rest = str_skip(rest, (size_t)end + 4);
 	}
-	check(bare && heads == 4, "server: HEAD gets headers only", "%u: %s", heads, p.out.str);
-	check(strstr(p.out.str, "Content-Length: 6\r\n") != NULL &&
-	      strstr(p.out.str, "Transfer-Encoding: chunked\r\n") != NULL &&
-	      strstr(p.out.str, "Content-Length: 10\r\n") != NULL, "server: HEAD tells the length", "%s",
-	      p.out.str);
+	checkf(bare && heads == 4, "server: HEAD gets headers only", "%u: %s", heads, p.out.str);
+	checkf(strstr(p.out.str, "Content-Length: 6\r\n") != NULL &&
+	       strstr(p.out.str, "Transfer-Encoding: chunked\r\n") != NULL &&
+	       strstr(p.out.str, "Content-Length: 10\r\n") != NULL,
+	       "server: HEAD tells the length", "%s", p.out.str);
 	buf_release(&p.out);
 }
 
@@ -1317,9 +1323,9 @@ static void server_torture(void)
 				if (why.n > 0)
 					buf_addf(&why, "(%s at call %u)", how[f], n);
 			}
-		check(why.n == 0 && runs == calls * (FAILURES - 1) && calls > 8,
-		      s == 0 ? "server: each call failing in turn" : "server: the same, in small pieces",
-		      "%s", why.str);
+		checkf(why.n == 0 && runs == calls * (FAILURES - 1) && calls > 8,
+		       s == 0 ? "server: each call failing in turn"
+		       : "server: the same, in small pieces", "%s", why.str);
 		buf_release(&why);
 	}
 }
@@ -1347,5 +1353,5 @@ int main(void)
 	server_patience();
 	server_heads();
 	server_torture();
-	return failures != 0;
+	return check_failed();
 }

@@ -8,17 +8,7 @@
 
 #include "base/hash.h"
 #include "node/image.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok image %s\n", name);
-	else
-		printf("not ok image %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 static void write_file(const char *path, size_t n, unsigned char seed)
 {
@@ -102,7 +92,7 @@ static void sizes(void)
 		write_file("file", all[i], 3);
 		snprintf(name, sizeof(name), "a file of %zu bytes", all[i]);
 		if (image_init(&img, "file", "1.0", &e) < 0) {
-			result(name, false, e.msg);
+			check(false, name, e.msg);
 			continue;
 		}
 		n = whole(&img, &img.layer, sizeof(one), one);
@@ -119,7 +109,7 @@ static void sizes(void)
 			good = tar[512 + k] == (unsigned char)(3 + k * 31 + (k >> 8));
 		for (size_t k = 512 + all[i]; good && k < size; k++)
 			good = tar[k] == 0;
-		result(name, good, e.msg);
+		check(good, name, e.msg);
 		image_release(&img);
 	}
 }
@@ -135,13 +125,15 @@ static void digests(void)
 	if (image_init(&a, "file", "1.0", &e) < 0 || image_init(&b, "copy", "1.0", &e) < 0 ||
 	    image_init(&c, "other", "1.0", &e) < 0)
 		abort();
-	result("the same file, the same digests", strcmp(a.docker.digest, b.docker.digest) == 0 &&
-	       strcmp(a.oci.digest, b.oci.digest) == 0, b.docker.digest);
-	result("another file, another digest", strcmp(a.docker.digest, c.docker.digest) != 0,
-	       c.docker.digest);
-	result("manifests name their parts", strstr(a.docker.text.p, a.layer.digest) != NULL &&
-	       strstr(a.docker.text.p, a.config.digest) != NULL &&
-	       strstr(a.oci.text.p, a.layer.digest) != NULL, a.docker.text.p);
+	check(strcmp(a.docker.digest, b.docker.digest) == 0 &&
+	      strcmp(a.oci.digest, b.oci.digest) == 0,
+	      "the same file, the same digests", b.docker.digest);
+	check(strcmp(a.docker.digest, c.docker.digest) != 0,
+	      "another file, another digest", c.docker.digest);
+	check(strstr(a.docker.text.p, a.layer.digest) != NULL &&
+	      strstr(a.docker.text.p, a.config.digest) != NULL &&
+	      strstr(a.oci.text.p, a.layer.digest) != NULL,
+	      "manifests name their parts", a.docker.text.p);
 	image_release(&b);
 	image_release(&c);
 
@@ -151,8 +143,9 @@ static void digests(void)
 
 	if (truncate("file", 100) < 0)
 		abort();
-	result("a file that became shorter", image_read(&a, &a.layer, 700, piece, 10, &e) < 0 &&
-	       strstr(e.msg, "became shorter") != NULL, e.msg);
+	check(image_read(&a, &a.layer, 700, piece, 10, &e) < 0 &&
+	      strstr(e.msg, "became shorter") != NULL, "a file that became shorter",
+	      e.msg);
 	image_release(&a);
 }
 
@@ -184,7 +177,7 @@ static void refusals(void)
 		struct image img;
 		int rc = image_init(&img, refused[i].path, refused[i].version, &e);
 
-		result(refused[i].name, rc < 0 && strstr(e.msg, refused[i].words) != NULL, e.msg);
+		check(rc < 0 && strstr(e.msg, refused[i].words) != NULL, refused[i].name, e.msg);
 		image_release(&img);
 	}
 }
@@ -194,10 +187,10 @@ static void full_disk(void)
 	struct err e = ERR_INIT;
 	int rc = image_run("1.0", "/dev/full", &e);
 
-	result("a full disk", rc < 0 && strstr(e.msg, "No space left") != NULL, e.msg);
+	check(rc < 0 && strstr(e.msg, "No space left") != NULL, "a full disk", e.msg);
 	err_clear(&e);
 	rc = image_run("1.0", "made.tar", &e);
-	result("itself", rc == 0 && access("made.tar", F_OK) == 0, e.msg);
+	check(rc == 0 && access("made.tar", F_OK) == 0, "itself", e.msg);
 }
 
 int main(void)
@@ -206,5 +199,5 @@ int main(void)
 	digests();
 	refusals();
 	full_disk();
-	return failures != 0;
+	return check_failed();
 }

@@ -13,19 +13,9 @@
 #include "base/file.h"
 #include "base/inflate.h"
 #include "base/run.h"
+#include "tests/check.h"
 
 #define MAX (1u << 20)
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok inflate %s\n", name);
-	else
-		printf("not ok inflate %s: %s\n", name, why);
-	failures += !good;
-}
 
 /* Text that repeats near and far, bytes that do not, long runs, nothing. */
 static void content(unsigned kind, struct buf *b)
@@ -60,8 +50,7 @@ static void compress(const struct buf *plain, unsigned level, struct buf *gz)
 	if (fd < 0 || write(fd, plain->str, plain->n) != (ssize_t)plain->n ||
 	    run_program(argv, NULL, &said, now_ms() + 20000, &status, &e) < 0 || status != 0 ||
 	    file_read(out_path, gz, &e) < 0) {
-		printf("not ok inflate gzip: %s %s\n", e.msg, said.str);
-		exit(1);
+		check_give_up("gzip", "%s %s", e.msg, said.str);
 	}
 	close(fd);
 	unlink(path);
@@ -122,5 +111,5 @@ int main(void)
 		buf_release(&plain);
 		buf_release(&gz);
 	}
-	return failures > 0;
+	return check_failed();
 }

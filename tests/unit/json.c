@@ -3,25 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok json %s\n", name);
-	else
-		printf("not ok json %s: %s\n", name, why);
-	failures += !good;
-}
-
-static void same(const char *got, const char *want, const char *name)
-{
-	char why[1200];
-
-	snprintf(why, sizeof(why), "got \"%.500s\", want \"%.500s\"", got, want);
-	check(strcmp(got, want) == 0, name, why);
-}
+#include "tests/check.h"
 
 /* want: the compact text; or, where at >= 0, refused at that byte */
 static const struct {
@@ -76,10 +58,10 @@ static void parse_rows(void)
 		if (texts[i].want != NULL) {
 			if (doc != NULL)
 				json_print(doc, &b);
-			same(doc != NULL ? b.str : e.msg, texts[i].want, texts[i].name);
+			check_same(doc != NULL ? b.str : e.msg, texts[i].want, texts[i].name);
 		} else {
 			snprintf(want, sizeof(want), "doc: not JSON at byte %d", texts[i].at);
-			same(doc != NULL ? "accepted" : e.msg, want, texts[i].name);
+			check_same(doc != NULL ? "accepted" : e.msg, want, texts[i].name);
 		}
 		json_free(doc);
 		buf_release(&b);
@@ -129,7 +111,8 @@ static void lookups(void)
 		if (got != NULL)
 			json_print(got, &b);
 		snprintf(name, sizeof(name), "path %s", paths[i].path);
-		same(got != NULL ? b.str : "absent", paths[i].want ? paths[i].want : "absent", name);
+		check_same(got != NULL ? b.str : "absent", paths[i].want
+			   ? paths[i].want : "absent", name);
 		buf_release(&b);
 	}
 	check(json_at(doc, "") == doc && json_at(NULL, "a") == NULL, "path of nothing", "");
@@ -138,29 +121,35 @@ static void lookups(void)
 	      json_get(json_get(doc, "n"), "x") == NULL && json_get(NULL, "x") == NULL,
 	      "names", "");
 
-	same(json_str(doc, "Name", &e), "x", "string");
+	check_same(json_str(doc, "Name", &e), "x", "string");
 	check(json_str(doc, "n", &e) == NULL, "string of a number", "");
-	same(e.msg, "n: expected a string, found a number", "string of a number says so");
+	check_same(e.msg, "n: expected a string, found a number", "string of a number says so");
 	err_clear(&e);
 	check(json_arr(doc, "o.z", &e) == NULL, "absent array", "");
-	same(e.msg, "o.z: expected an array, found nothing", "absent array says so");
+	check_same(e.msg, "o.z: expected an array, found nothing", "absent array says so");
 	err_clear(&e);
 	check(json_obj(doc, "nul", &e) == NULL && json_obj(doc, "o", &e) != NULL, "object", "");
-	same(e.msg, "nul: expected an object, found null", "null object says so");
+	check_same(e.msg, "nul: expected an object, found null", "null object says so");
 	err_clear(&e);
 	check(json_int(doc, "neg", -4, 0, &v, &e) == 0 && v == -4, "integer", e.msg);
 	check(json_int(doc, "n", 0, 2, &v, &e) < 0 && v == -4, "integer over the maximum", "");
-	same(e.msg, "n: expected a whole number from 0 to 2, found 3", "and says so");
+	check_same(e.msg, "n: expected a whole number from 0 to 2, found 3", "and says so");
 	err_clear(&e);
 	check(json_int(doc, "half", 0, 2, &v, &e) < 0, "half is no integer", "");
 	check(json_int(doc, "big", INT64_MIN, INT64_MAX, &v, &e) < 0, "too big an integer", "");
 	err_clear(&e);
 	json_int(doc, "t", 0, 2, &v, &e);
-	same(e.msg, "t: expected a number, found a boolean", "integer of a boolean says so");
+	check_same(e.msg, "t: expected a number, found a boolean", "integer of a boolean says so");
 	check(json_int_opt(doc, "n", 9) == 3 && json_int_opt(doc, "big", 9) == 9 &&
 	      json_int_opt(doc, "q", 9) == 9 && json_bool_opt(doc, "t", false) &&
 	      json_bool_opt(doc, "n", true) &&
 	      strcmp(json_str_opt(doc, "nul", "d"), "d") == 0, "defaults", "");
+	check_same(json_text(doc, "Name"), "x", "text");
+	check(*json_text(doc, "n") == '\0' && *json_text(doc, "q") == '\0' &&
+	      *json_text(NULL, "q") == '\0', "text of a number, of nothing", "");
+	check(json_is(doc, "Name", "X") && !json_is(doc, "Name", "xx") &&
+	      !json_is(doc, "n", "3") && !json_is(doc, "q", NULL),
+	      "a text in any case", "");
 	json_free(doc);
 }
 
@@ -180,11 +169,12 @@ static void builders(void)
 	json_set(doc, "b", cJSON_CreateNumber(2));
 	json_set(doc, "new", cJSON_CreateNull());
 	json_print(doc, &b);
-	same(b.str, "{\"s\":\"a\\\"b\",\"t\":\"cut here\",\"ns\":30000000000,\"b\":2,"
-	     "\"l\":[1,{\"k\":\"v\"}],\"new\":null}", "built");
+	check_same(b.str,
+		   "{\"s\":\"a\\\"b\",\"t\":\"cut here\",\"ns\":30000000000,\"b\":2,"
+		   "\"l\":[1,{\"k\":\"v\"}],\"new\":null}", "built");
 	buf_reset(&b);
 	json_print_pretty(json_get(doc, "l"), &b);
-	same(b.str, "[\n  1,\n  {\n    \"k\": \"v\"\n  }\n]", "pretty");
+	check_same(b.str, "[\n  1,\n  {\n    \"k\": \"v\"\n  }\n]", "pretty");
 	inside = json_get_mut(doc, "s")->valuestring;
 	check(inside[0] == 'a', "before burning", "");
 	json_burn(doc);
@@ -208,5 +198,5 @@ int main(void)
 	deep();
 	lookups();
 	builders();
-	return failures > 0;
+	return check_failed();
 }

@@ -7,27 +7,16 @@
 
 #include "base/file.h"
 #include "swarm/keys.h"
+#include "tests/check.h"
 
 #define ED25519 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAtest me@there"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok keys %s\n", name);
-	else
-		printf("not ok keys %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 static void spill(const char *path, const char *text)
 {
 	struct err e = ERR_INIT;
 
 	if (file_write(path, str_of(text), 0600, &e) < 0) {
-		printf("not ok keys spill: %s\n", e.msg);
-		exit(1);
+		check_give_up("spill", "%s", e.msg);
 	}
 }
 
@@ -96,7 +85,8 @@ static void run_wrong(void)
 			spill(wrong[i].path, wrong[i].text);
 		load(wrong[i].own, said, sizeof(said), &k);
 		snprintf(name, sizeof(name), "refused: %s", wrong[i].name);
-		told(name, strstr(said, wrong[i].words) != NULL ? "" : *said ? said : "accepted");
+		check_why(name, strstr(said, wrong[i].words) != NULL ? "" : *said
+			  ? said : "accepted");
 		keys_burn(&k);
 		if (was.n > 0)
 			spill(wrong[i].path, was.str);
@@ -122,44 +112,50 @@ int main(void)
 	setenv("HOME", home, 1);
 
 	load(true, said, sizeof(said), &k);
-	told("nothing there", strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
+	check_why("nothing there", strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
 	keys_burn(&k);
 
 	/* RSA keys take their time under sanitizers; tests/sh/cli.sh makes one */
 	settings_init(&set);
 	settings_set(&set, S_OWN_KEY, "true", "flag");
-	told("made", keys_make(&set, &ui, &e) == 0 ? "" : e.msg);
+	check_why("made", keys_make(&set, &ui, &e) == 0 ? "" : e.msg);
 	settings_release(&set);
-	told("no key to sign in beside one's own",
-	     stat("keys/cluster.pem", &st) < 0 && stat("keys/cluster.pub", &st) < 0 ? "" : "made");
+	check_why("no key to sign in beside one's own",
+		  stat("keys/cluster.pem", &st) < 0 &&
+		  stat("keys/cluster.pub", &st) < 0 ? "" : "made");
 
 	dir_make(".ssh", 0700, &e);
 	spill(".ssh/id_rsa.pub", ED25519 "\r\n");
 	load(true, said, sizeof(said), &k);
-	told("loaded", said);
+	check_why("loaded", said);
 	if (*said != '\0')
 		return 1;
-	told("own key, without its line end", strcmp(k.admin_public, ED25519) == 0 ? "" :
-	     k.admin_public);
-	told("secrets", strlen(k.worker_secret) == 64 && strlen(k.manager_secret) == 64 &&
-	     strcmp(k.worker_secret, k.manager_secret) != 0 ? "" : "not two of 64 digits");
-	told("pin", strspn(k.helper_pin,
-	  "0123456789abcdef") == 64 && k.helper_pin[64] == '\0' ? "" :
-	     k.helper_pin);
-	told("host keys", strncmp(k.host_master_public, "ecdsa-sha2-nistp256 ", 20) == 0 &&
-	     strcmp(k.host_master_public, k.host_agent_public) != 0 ? "" : k.host_agent_public);
+	check_why("own key, without its line end",
+		  strcmp(k.admin_public, ED25519) == 0 ? "" : k.admin_public);
+	check_why("secrets", strlen(k.worker_secret) == 64 &&
+		  strlen(k.manager_secret) == 64 &&
+		  strcmp(k.worker_secret, k.manager_secret) != 0 ? ""
+		  : "not two of 64 digits");
+	check_why("pin", strspn(k.helper_pin, "0123456789abcdef") == 64 &&
+		  k.helper_pin[64] == '\0' ? "" : k.helper_pin);
+	check_why("host keys",
+		  strncmp(k.host_master_public, "ecdsa-sha2-nistp256 ", 20) == 0 &&
+		  strcmp(k.host_master_public, k.host_agent_public) != 0 ? ""
+		  : k.host_agent_public);
 	load(true, said, sizeof(said), &again);
-	told("loaded again, the same", strcmp(k.helper_pin, again.helper_pin) == 0 &&
-	     strcmp(k.worker_secret, again.worker_secret) == 0 ? "" : "others");
+	check_why("loaded again, the same",
+		  strcmp(k.helper_pin, again.helper_pin) == 0 &&
+		  strcmp(k.worker_secret, again.worker_secret) == 0 ? ""
+		  : "others");
 	keys_burn(&again);
 	keys_burn(&k);
-	told("burned", k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
+	check_why("burned", k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
 	keys_burn(&k);
 
 	run_wrong();
 
 	if (chdir("..") < 0 || dir_remove(dir, &e) < 0)
-		told("cleaned up", e.msg);
+		check_why("cleaned up", e.msg);
 	free(home);
-	return failures > 0;
+	return check_failed();
 }

@@ -8,19 +8,9 @@
 
 #include "base/file.h"
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok login %s\n", name);
-	else
-		printf("not ok login %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 #define AT LOGIN "/organizations/oauth2/v2.0/"
 #define ASK_CODE "POST " AT "devicecode"
@@ -128,7 +118,7 @@ static void run_row(const struct row *row)
 		buf_addf(&why, "said %s", said.str);
 	if (strstr(e.msg, "dev/1") != NULL || strstr(e.msg, "r-1") != NULL)
 		buf_adds(&why, "a secret is told");
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&said);
@@ -199,7 +189,7 @@ static void run_kept(const struct kept *row)
 	err_clear(&e);
 	if (file_read("cache/login.json", &text, &e) < 0 || strcmp(text.str, row->after ? row->after : row->file) != 0)
 		buf_addf(&why, "kept: %s", text.str);
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&why);
@@ -228,23 +218,27 @@ static void run_file(void)
 		buf_adds(&why, text.str);
 	if (stat("cache/login.json", &st) < 0 || (st.st_mode & 0777) != 0600)
 		buf_adds(&why, "mode");
-	told("what is kept", why.str);
+	check_why("what is kept", why.str);
 	id = entra_login_subscription(&en);
-	told("no subscription yet", id == NULL ? "" : id);
+	check_why("no subscription yet", id == NULL ? "" : id);
 	entra_login_choose(&en, "s-1", &e);
 	id = entra_login_subscription(&en);
-	told("a subscription", id != NULL && strcmp(id, "s-1") == 0 ? "" : "not s-1");
+	check_why("a subscription", id != NULL && strcmp(id, "s-1") == 0 ? "" : "not s-1");
 	free(id);
-	told("logout", entra_logout(&en, &name, &e) == 0 && name != NULL && strcmp(name, "me@x") == 0 ? "" : "not me@x");
+	check_why("logout", entra_logout(&en, &name, &e) == 0 && name != NULL &&
+		  strcmp(name, "me@x") == 0 ? "" : "not me@x");
 	free(name);
-	told("logout again", entra_logout(&en, &name, &e) == 0 && name == NULL ? "" : "somebody");
+	check_why("logout again", entra_logout(&en, &name, &e) == 0 && name == NULL
+		  ? "" : "somebody");
 	buf_reset(&text);
 	file_read("cache/login.json", &text, &e);
-	told("others stay", strcmp(text.str, "{\"logins\":[{\"authority\":\"https://other.test\",\"refresh_token\":\"o\"}]}") == 0 ?
-	     "" : text.str);
+	check_why("others stay", strcmp(text.str,
+		  "{\"logins\":[{\"authority\":\"https://other.test\",\"refresh_token\":\"o\"}]}") == 0
+		  ? "" : text.str);
 	spill("{\"logins\":[{\"refresh_token\":\"r-1\"");
-	told("logout takes away what it cannot read", entra_logout(&en, &name, &e) == 0 && name == NULL &&
-	     access("cache/login.json", F_OK) < 0 ? "" : e.msg);
+	check_why("logout takes away what it cannot read",
+		  entra_logout(&en, &name, &e) == 0 && name == NULL &&
+		  access("cache/login.json", F_OK) < 0 ? "" : e.msg);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&said);
@@ -282,8 +276,10 @@ static void run_race(void)
 		d.choose_ctx = others[i];
 		if (entra_token(&en, &token, &e) == 0)
 			file_read("cache/login.json", &text, &e);
-		told(i ? "a sign-in meanwhile stays" : "a logout meanwhile stays",
-		     strcmp(text.str, others[i]) == 0 ? "" : e.kind ? e.msg : text.str);
+		check_why(i ? "a sign-in meanwhile stays"
+			  : "a logout meanwhile stays",
+			  strcmp(text.str, others[i]) == 0 ? "" : e.kind ? e.msg
+			  : text.str);
 		entra_release(&en);
 		double_end(&d);
 		buf_release(&text);
@@ -307,5 +303,5 @@ int main(void)
 	run_race();
 	if (chdir("..") == 0)
 		dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

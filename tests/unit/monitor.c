@@ -4,17 +4,7 @@
 #include <string.h>
 
 #include "node/monitor.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok monitor %s\n", name);
-	else
-		printf("not ok monitor %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 #define NOW 1795410000		/* 2026-11-23T05:00:00Z */
 
@@ -26,38 +16,38 @@ static const struct {
 	const char *in, *out;	/* an element, what it becomes; "" is nothing */
 	bool restless;
 } cases[] = {
-	{ "a task that runs", view_task,
+	{ "a task that runs", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":2,\"NodeID\":\"n\",\"Status\":{\"State\":"
 	  "\"running\"},\"DesiredState\":\"running\",\"Spec\":{\"ContainerSpec\":{\"Env\":[\"A=b\"]}}}",
 	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":2,\"node\":\"n\",\"state\":\"running\"}", false },
-	{ "one that waits, and why", view_task,
+	{ "one that waits, and why", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"Status\":{\"State\":\"pending\",\"Err\":"
 	  "\"no suitable node\"},\"DesiredState\":\"running\"}",
 	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":1,\"node\":\"\",\"state\":\"pending\",\"why\":"
 	  "\"no suitable node\"}", true },
-	{ "one that shall not run, and does", view_task,
+	{ "one that shall not run, and does", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"NodeID\":\"n\",\"Status\":{\"State\":"
 	  "\"running\"},\"DesiredState\":\"shutdown\"}",
 	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":1,\"node\":\"n\",\"state\":\"stopping\"}", true },
-	{ "history", view_task,
+	{ "history", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"NodeID\":\"n\",\"Status\":{\"State\":"
 	  "\"shutdown\"},\"DesiredState\":\"shutdown\"}", "", false },
-	{ "a task of a job, done", view_task,
+	{ "a task of a job, done", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"NodeID\":\"n\",\"Status\":{\"State\":\"complete\"},"
 	  "\"DesiredState\":\"complete\"}", "", false },
-	{ "a task of no service", view_task, "{\"ID\":\"t\",\"Status\":{\"State\":\"running\"}}", "", false },
-	{ "a service with an ID too long", view_task,
+	{ "a task of no service", monitor_view_task, "{\"ID\":\"t\",\"Status\":{\"State\":\"running\"}}", "", false },
+	{ "a service with an ID too long", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"0123456789012345678901234567890123456789\"}", "", false },
-	{ "names that break out of JSON", view_task,
+	{ "names that break out of JSON", monitor_view_task,
 	  "{\"ID\":\"\\\"}],\",\"ServiceID\":\"</script>\",\"Status\":{\"State\":\"running\"},"
 	  "\"DesiredState\":\"running\"}",
 	  "{\"id\":\"\\\"}],\",\"service\":\"</script>\",\"slot\":0,\"node\":\"\",\"state\":\"running\"}",
 	  false },
-	{ "fields of other types", view_task,
+	{ "fields of other types", monitor_view_task,
 	  "{\"ID\":7,\"ServiceID\":\"s\",\"Slot\":\"x\",\"NodeID\":{},\"Status\":[],\"DesiredState\":null}",
 	  "{\"id\":\"\",\"service\":\"s\",\"slot\":0,\"node\":\"\",\"state\":\"stopping\"}", true },
 
-	{ "a worker", view_node,
+	{ "a worker", monitor_view_node,
 	  "{\"ID\":\"n\",\"Spec\":{\"Role\":\"worker\",\"Availability\":\"drain\",\"Labels\":{\"secret\":"
 	  "\"x\"}},\"Description\":{\"Hostname\":\"a1\",\"Engine\":{\"EngineVersion\":\"29.2.1\"},"
 	  "\"Resources\":{\"NanoCPUs\":2000000000,\"MemoryBytes\":1024}},\"Status\":{\"State\":\"ready\","
@@ -65,29 +55,30 @@ static const struct {
 	  "{\"id\":\"n\",\"name\":\"a1\",\"role\":\"worker\",\"leader\":false,\"reachability\":\"\","
 	  "\"state\":\"ready\",\"availability\":\"drain\",\"address\":\"10.77.16.4\",\"engine\":"
 	  "\"29.2.1\",\"memory\":1024,\"cpus\":2}", false },
-	{ "a leader that calls itself 0.0.0.0", view_node,
+	{ "a leader that calls itself 0.0.0.0", monitor_view_node,
 	  "{\"ID\":\"n\",\"Spec\":{\"Role\":\"manager\",\"Availability\":\"active\"},\"Status\":{"
 	  "\"State\":\"ready\",\"Addr\":\"0.0.0.0\"},\"ManagerStatus\":{\"Leader\":true,"
 	  "\"Reachability\":\"reachable\",\"Addr\":\"10.77.0.10:2377\"}}",
 	  "{\"id\":\"n\",\"name\":\"\",\"role\":\"manager\",\"leader\":true,\"reachability\":"
 	  "\"reachable\",\"state\":\"ready\",\"availability\":\"active\",\"address\":\"10.77.0.10\","
 	  "\"engine\":\"\",\"memory\":0,\"cpus\":0}", false },
-	{ "a node that is down", view_node, "{\"ID\":\"n\",\"Status\":{\"State\":\"down\"}}",
+	{ "a node that is down", monitor_view_node,
+	  "{\"ID\":\"n\",\"Status\":{\"State\":\"down\"}}",
 	  "{\"id\":\"n\",\"name\":\"\",\"role\":\"\",\"leader\":false,\"reachability\":\"\",\"state\":"
 	  "\"down\",\"availability\":\"\",\"address\":\"\",\"engine\":\"\",\"memory\":0,\"cpus\":0}", true },
 
-	{ "a service", view_service,
+	{ "a service", monitor_view_service,
 	  "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Replicated\":{\"Replicas\":3}},"
 	  "\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"r/azswarm:1@sha256:00\",\"Env\":[\"P=w\"]}}},"
 	  "\"Endpoint\":{\"Ports\":[{\"PublishedPort\":80},{\"PublishedPort\":0},{\"PublishedPort\":99999},"
 	  "{\"PublishedPort\":443}]},\"UpdateStatus\":{\"State\":\"updating\"}}",
 	  "{\"id\":\"s\",\"name\":\"web\",\"mode\":\"replicated\",\"desired\":3,\"running\":0,\"image\":"
 	  "\"r/azswarm:1\",\"update\":\"updating\",\"ports\":[80,443]}", false },
-	{ "a service with more than any can have", view_service,
+	{ "a service with more than any can have", monitor_view_service,
 	  "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"Replicated\":{\"Replicas\":99999999999}}}}",
 	  "{\"id\":\"s\",\"name\":\"\",\"mode\":\"replicated\",\"desired\":20000,\"running\":0,\"image\":"
 	  "\"\",\"update\":\"\",\"ports\":[]}", false },
-	{ "a job", view_service, "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"GlobalJob\":{}}}}",
+	{ "a job", monitor_view_service, "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"GlobalJob\":{}}}}",
 	  "{\"id\":\"s\",\"name\":\"\",\"mode\":\"job\",\"desired\":0,\"running\":0,\"image\":\"\","
 	  "\"update\":\"\",\"ports\":[]}", false },
 };
@@ -98,31 +89,32 @@ static void elements(void)
 		struct err e = ERR_INIT;
 		cJSON *doc = json_parse(str_of(cases[i].in), cases[i].name, &e), *back;
 		struct buf all = BUF_INIT(65536);
-		struct view v;
+		struct monitor_view v;
 		const struct buf *got;
 
-		view_init(&v, NOW);
+		monitor_view_init(&v, NOW);
 		if (doc == NULL || cases[i].read(&v, doc, &e) < 0) {
-			result(cases[i].name, false, e.msg);
+			check(false, cases[i].name, e.msg);
 		} else {
-			got = cases[i].read == view_task ? &v.tasks : cases[i].read == view_node ?
-				&v.nodes : &v.services_text;
+			got = cases[i].read == monitor_view_task ? &v.tasks :
+				cases[i].read == monitor_view_node ? &v.nodes : &v.services_text;
 			/* an answer is one document, whatever was put into it */
-			view_write(&v, "a \"title\"", "", &all);
+			monitor_view_write(&v, "a \"title\"", "", &all);
 			back = json_parse(buf_str(&all), "state", &e);
-			result(cases[i].name, strcmp(got->str, cases[i].out) == 0 &&
-			       v.restless == cases[i].restless && back != NULL, got->str);
+			check(strcmp(got->str, cases[i].out) == 0 &&
+			      v.restless == cases[i].restless && back != NULL,
+			      cases[i].name, got->str);
 			json_free(back);
 		}
-		view_release(&v);
+		monitor_view_release(&v);
 		buf_release(&all);
 		json_free(doc);
 	}
 }
 
 /* Failures: the newest, and only while it is news. */
-static void feed(struct view *v, reader *r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void feed(struct view *v, reader *r, const char *fmt, ...)
+static void feed(struct monitor_view *v, reader *r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void feed(struct monitor_view *v, reader *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(4096);
 	struct err e = ERR_INIT;
@@ -134,7 +126,7 @@ static void feed(struct view *v, reader *r, const char *fmt, ...)
 	cJSON *doc = json_parse(buf_str(&b), "test", &e);
 
 	if (doc == NULL || r(v, doc, &e) < 0)
-		result("feeding", false, e.msg);
+		check(false, "feeding", e.msg);
 	json_free(doc);
 	buf_release(&b);
 }
@@ -145,45 +137,47 @@ static void together(void)
 		"\"Status\":{\"State\":\"failed\",\"Err\":\"%s\",\"Timestamp\":\"2026-11-23T0%sZ\"}}";
 	static const char runs[] = "{\"ID\":\"%d\",\"ServiceID\":\"%s\",\"Status\":{\"State\":\"running\"},"
 		"\"DesiredState\":\"running\"}";
-	struct view v;
+	struct monitor_view v;
 
-	view_init(&v, NOW);
-	feed(&v, view_task, failed, "newer", "4:59:00.123456789");
-	feed(&v, view_task, failed, "older", "4:58:00");
-	feed(&v, view_task, failed, "no time", "x");
+	monitor_view_init(&v, NOW);
+	feed(&v, monitor_view_task, failed, "newer", "4:59:00.123456789");
+	feed(&v, monitor_view_task, failed, "older", "4:58:00");
+	feed(&v, monitor_view_task, failed, "no time", "x");
 	for (int i = 0; i < 3; i++)
-		feed(&v, view_task, runs, i, "s");
-	feed(&v, view_task, runs, 9, "other");
-	feed(&v, view_service, "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
-	result("counts, and the newest failure", strstr(v.services_text.str, "\"mode\":\"global\","
-	       "\"desired\":3,\"running\":3,") != NULL &&
-	       strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL, v.services_text.str);
-	view_release(&v);
+		feed(&v, monitor_view_task, runs, i, "s");
+	feed(&v, monitor_view_task, runs, 9, "other");
+	feed(&v, monitor_view_service, "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
+	check(strstr(v.services_text.str, "\"mode\":\"global\","
+	      "\"desired\":3,\"running\":3,") != NULL &&
+	      strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL,
+	      "counts, and the newest failure", v.services_text.str);
+	monitor_view_release(&v);
 
-	view_init(&v, NOW);
-	feed(&v, view_task, failed, "yesterday's", "4:54:59");
-	feed(&v, view_service, "{\"ID\":\"s\"}");
-	result("an old failure is no news", strstr(v.services_text.str, "failure") == NULL,
-	       v.services_text.str);
-	view_release(&v);
+	monitor_view_init(&v, NOW);
+	feed(&v, monitor_view_task, failed, "yesterday's", "4:54:59");
+	feed(&v, monitor_view_service, "{\"ID\":\"s\"}");
+	check(strstr(v.services_text.str, "failure") == NULL,
+	      "an old failure is no news", v.services_text.str);
+	monitor_view_release(&v);
 }
 
 static void many(void)
 {
-	struct view v;
+	struct monitor_view v;
 	struct err e = ERR_INIT;
 	cJSON *task = json_parse(STR("{\"ID\":\"t\",\"ServiceID\":\"s\",\"Status\":{\"State\":\"running\"},"
 				     "\"DesiredState\":\"running\"}"), "test", &e), *other;
 	int n = 0;
 
-	view_init(&v, NOW);
-	while (n < 30000 && view_task(&v, task, &e) == 0)
+	monitor_view_init(&v, NOW);
+	while (n < 30000 && monitor_view_task(&v, task, &e) == 0)
 		n++;
-	result("as many tasks as may be", n == MONITOR_TASKS_MAX &&
-	       strstr(e.msg, "more than 20000 tasks") != NULL, e.msg);
-	view_release(&v);
+	check(n == MONITOR_TASKS_MAX &&
+	      strstr(e.msg, "more than 20000 tasks") != NULL,
+	      "as many tasks as may be", e.msg);
+	monitor_view_release(&v);
 
-	view_init(&v, NOW);
+	monitor_view_init(&v, NOW);
 	err_clear(&e);
 	for (n = 0; n < 3000; n++) {
 		char id[16];
@@ -191,15 +185,16 @@ static void many(void)
 		snprintf(id, sizeof(id), "s%d", n);
 		other = cJSON_Duplicate(task, true);
 		json_set(other, "ServiceID", cJSON_CreateString(id));
-		if (view_task(&v, other, &e) < 0)
+		if (monitor_view_task(&v, other, &e) < 0)
 			break;
 		json_free(other);
 	}
 	char got[64];
 
 	snprintf(got, sizeof(got), "%zu", v.n_services);
-	result("as many services as may be", n == 3000 && v.n_services == 2000 && v.n_tasks == 2000, got);
-	view_release(&v);
+	check(n == 3000 && v.n_services == 2000 && v.n_tasks == 2000,
+	      "as many services as may be", got);
+	monitor_view_release(&v);
 	json_free(task);
 }
 
@@ -207,9 +202,10 @@ static void nothing(void)
 {
 	struct buf b = BUF_INIT(4096);
 
-	view_write(NULL, "T", "not \"read\" yet", &b);
-	result("before anything was read", strcmp(b.str, "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
-	       "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0, b.str);
+	monitor_view_write(NULL, "T", "not \"read\" yet", &b);
+	check(strcmp(b.str, "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
+	      "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0,
+	      "before anything was read", b.str);
 	buf_release(&b);
 }
 
@@ -220,5 +216,5 @@ int main(void)
 	together();
 	many();
 	nothing();
-	return failures != 0;
+	return check_failed();
 }

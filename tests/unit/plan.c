@@ -9,6 +9,7 @@
 #define DOUBLE_COMMANDS
 #include "base/file.h"
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
@@ -25,22 +26,13 @@
 #define SKUS "GET " SUB "/providers/Microsoft.Compute/skus?api-version=2021-07-01&$filter=location%20eq%20'eastus'"
 #define USED "GET " SUB "/providers/Microsoft.Compute/locations/eastus/usages?api-version=2024-07-01"
 
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	printf(*why == '\0' ? "ok plan %s\n" : "not ok plan %s: %s\n", name, why);
-	failures += *why != '\0';
-}
-
 static cJSON *parse(const char *text)
 {
 	struct err e = ERR_INIT;
 	cJSON *doc = json_parse(str_of(text), "test", &e);
 
 	if (doc == NULL) {
-		printf("not ok plan text of the test: %s\n", e.msg);
-		exit(1);
+		check_give_up("text of the test", "%s", e.msg);
 	}
 	return doc;
 }
@@ -138,7 +130,7 @@ static void expect(const char *name, const struct act *acts, bool pending, const
 		buf_addf(&why, "printed \"%s\"", shown.out);
 	else if (why.n == 0 && shown.pending != pending)
 		buf_addf(&why, "%spending", pending ? "not " : "");
-	told(name, why.str);
+	check_why(name, why.str);
 	free(shown.out);
 	buf_release(&why);
 }
@@ -158,7 +150,7 @@ static void recorded(const cJSON *doc, int nth, const char *name, bool pending, 
 			post = x;
 	}
 	if (poll == NULL) {
-		told(name, "is not in the recording");
+		check_why(name, "is not in the recording");
 		return;
 	}
 	fields = xasprintf("Location: %s\r\nRetry-After: %s\r\n", json_str_opt(post, "response_headers.Location", ""),
@@ -179,7 +171,7 @@ static void recordings(void)
 	struct buf text = BUF_INIT(1u << 20);
 
 	if (doc == NULL) {
-		printf("skip plan recorded: no " RECORDED "\n");
+		check_skip("recorded", "no " RECORDED);
 	} else {
 		recorded(doc, 0, "recorded: everything is new", true,
 			 "+ Microsoft.Resources/resourceGroups rg-azdtest-d8523ca\n"
@@ -193,7 +185,7 @@ static void recordings(void)
 	json_free(doc);
 	doc = parse_file(EXAMPLE);
 	if (doc == NULL) {
-		printf("skip plan described: no " EXAMPLE "\n");
+		check_skip("described", "no " EXAMPLE);
 		return;
 	}
 	json_print(json_at(doc, "responses.200.body"), &text);
@@ -367,7 +359,7 @@ static void errors(void)
 			holds(shown.e.msg, "what-if: ", &why);
 		if (why.n == 0 && shown.out[0] != '\0')
 			buf_addf(&why, "printed \"%s\"", shown.out);
-		told(cases[i].name, why.str);
+		check_why(cases[i].name, why.str);
 		free(shown.out);
 		free(text);
 		buf_release(&why);
@@ -410,7 +402,7 @@ static void forms(void)
 				buf_addf(&why, "printed \"%s\"", shown.out);
 			json_free(doc);
 		}
-		told(cases[i].name, why.str);
+		check_why(cases[i].name, why.str);
 		free(shown.out);
 		buf_release(&why);
 	}
@@ -498,7 +490,7 @@ static void checks(void)
 			buf_addf(&why, "refused for \"%s\"", shown.refused.msg);
 		else if (why.n == 0)
 			holds(shown.out, cases[i].out, &why);
-		told(cases[i].name, why.str);
+		check_why(cases[i].name, why.str);
 		free(shown.out);
 		free(body);
 		free(text);
@@ -516,7 +508,7 @@ static void recorded_quota(void)
 	char *skus = quoted(SOME_SKUS);
 
 	if (uses == NULL)
-		printf("skip plan recorded quota: no " USAGES "\n");
+		check_skip("recorded quota", "no " USAGES);
 	for (int n = 50; uses != NULL && n <= 51; n++) {
 		struct buf why = BUF_INIT(1u << 20), number = BUF_INIT(16);
 		struct shown shown;
@@ -539,7 +531,8 @@ static void recorded_quota(void)
 		if (why.n == 0)
 			holds(shown.out, n == 50 ? "  quota cores: 0 -> 100  (vCPUs, limit 100)|  quota standardDv2Family: "
 			      "0 -> 100" : "\n! quota cores: 0 -> 102|\n! quota standardDv2Family: 0 -> 102", &why);
-		told(n == 50 ? "recorded quota: 100 vCPUs of 100" : "recorded quota: 102 vCPUs of 100", why.str);
+		check_why(n == 50 ? "recorded quota: 100 vCPUs of 100"
+			  : "recorded quota: 102 vCPUs of 100", why.str);
 		free(shown.out);
 		free(body);
 		free(text);
@@ -560,5 +553,5 @@ int main(void)
 	forms();
 	checks();
 	recorded_quota();
-	return failures > 0;
+	return check_failed();
 }

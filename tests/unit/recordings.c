@@ -13,22 +13,21 @@
 #define ARM_HOST "management.azure.com"
 #include "base/file.h"
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* acts say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-static int failures;
 static struct {
 	unsigned files, exchanges, served;
 } total;
 
 static void told(const char *file, int i, const char *what, const char *why)
 {
-	if (*why == '\0')
-		printf("ok recordings %s %d %s\n", file, i, what);
-	else
-		printf("not ok recordings %s %d %s: %s\n", file, i, what, why);
-	failures += *why != '\0';
+	char name[200];
+
+	snprintf(name, sizeof(name), "%s %d %s", file, i, what);
+	check_why(name, why);
 }
 
 /* ---- one exchange ---------------------------------------------------------- */
@@ -621,13 +620,14 @@ int main(void)
 	const char *src = getenv("SRCDIR");
 	char *dir = xasprintf("%s/../shared/azure/recordings", src ? src : ".");
 	struct dirent **entry;
+	char all[80];
 	int n;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	json_init();
 	n = scandir(dir, &entry, is_json, alphasort);
 	if (n <= 0) {
-		printf("skip recordings all: no recordings in ../shared/azure/recordings\n");
+		check_skip("all", "no recordings in ../shared/azure/recordings");
 		free(dir);
 		return 0;
 	}
@@ -637,11 +637,8 @@ int main(void)
 	}
 	free(entry);
 	free(dir);
-	if (total.served != total.exchanges || total.exchanges == 0) {
-		printf("not ok recordings all: %u of %u exchanges were served\n", total.served,
-		       total.exchanges);
-		return 1;
-	}
-	printf("ok recordings all: %u exchanges in %u files were served\n", total.exchanges, total.files);
-	return failures > 0;
+	snprintf(all, sizeof(all), "all %u exchanges in %u files", total.exchanges, total.files);
+	checkf(total.served == total.exchanges && total.exchanges > 0, all, "%u were served",
+	       total.served);
+	return check_failed();
 }

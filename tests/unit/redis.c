@@ -10,17 +10,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "node/redis.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok redis %s\n", name);
-	else
-		printf("not ok redis %s: got \"%s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 #define LONG_64 "0123456789012345678901234567890123456789012345678901234567890123"
 #define LONG_512 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64
@@ -80,7 +70,7 @@ static void codec(void)
 				good &= cases[i].kind < 0 && strstr(e.msg, cases[i].text) != NULL;
 			free(copy);
 		}
-		result(cases[i].name, good && rc != 0, e.msg);
+		check(good && rc != 0, cases[i].name, e.msg);
 	}
 }
 
@@ -168,8 +158,8 @@ static void misbehaviour(void)
 		int rc = redis_get(&r, "k", &v, &e);
 
 		spent = now_ms() - before;
-		result(bad[i].name, rc < 0 && strstr(e.msg, bad[i].words) != NULL &&
-		       spent <= bad[i].at_most_ms, e.msg);
+		check(rc < 0 && strstr(e.msg, bad[i].words) != NULL &&
+		      spent <= bad[i].at_most_ms, bad[i].name, e.msg);
 		end(&s, t, &r);
 	}
 }
@@ -184,15 +174,15 @@ static void good(void)
 	char got[400];
 
 	begin(&s, &t, &r);
-	result("counting", redis_incr(&r, "a key", &v, &e) == 0 && v == 5, e.msg);
-	result("what is sent", strcmp(s.last, "*2\r\n$4\r\nINCR\r\n$5\r\na key\r\n") == 0, s.last);
-	result("writing", redis_set(&r, "k", -3, &e) == 0, e.msg);
-	result("a number is sent", strcmp(s.last, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n-3\r\n") == 0,
-	       s.last);
+	check(redis_incr(&r, "a key", &v, &e) == 0 && v == 5, "counting", e.msg);
+	check(strcmp(s.last, "*2\r\n$4\r\nINCR\r\n$5\r\na key\r\n") == 0, "what is sent", s.last);
+	check(redis_set(&r, "k", -3, &e) == 0, "writing", e.msg);
+	check(strcmp(s.last, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n-3\r\n") == 0,
+	      "a number is sent", s.last);
 	/* it has hung up by now; that must not be seen */
-	result("a connection that was closed", redis_incr(&r, "k", &v, &e) == 0 && v == 5, e.msg);
+	check(redis_incr(&r, "k", &v, &e) == 0 && v == 5, "a connection that was closed", e.msg);
 	snprintf(got, sizeof(got), "%u connections, %u requests", s.conns, s.requests);
-	result("is made anew", s.conns == 2 && s.requests == 3, got);
+	check(s.conns == 2 && s.requests == 3, "is made anew", got);
 	end(&s, t, &r);
 }
 
@@ -212,12 +202,12 @@ static void backing_off(void)
 		err_clear(&again);
 		redis_get(&r, "k", &v, &again);
 	}
-	result("while it is away the reason comes at once", now_ms() - before < 300 &&
-	       strcmp(again.msg, e.msg) == 0, again.msg);
+	check(now_ms() - before < 300 && strcmp(again.msg, e.msg) == 0,
+	      "while it is away the reason comes at once", again.msg);
 	sleep_until(r.retry_ms + 5, &(struct err)ERR_INIT);
 	s.answer = ":9\r\n";
 	err_clear(&again);
-	result("then it is asked again", redis_get(&r, "k", &v, &again) == 0 && v == 9, again.msg);
+	check(redis_get(&r, "k", &v, &again) == 0 && v == 9, "then it is asked again", again.msg);
 	r.failures = 0;
 	s.answer = NULL;
 	for (unsigned i = 0; i < 6; i++) {
@@ -227,8 +217,8 @@ static void backing_off(void)
 		redis_get(&r, "k", &v, &again);
 	}
 	snprintf(got, sizeof(got), "%lld ms", (long long)(r.retry_ms - now_ms()));
-	result("the wait grows to 8 s and no more", r.retry_ms - now_ms() > 7000 &&
-	       r.retry_ms - now_ms() <= 8000, got);
+	check(r.retry_ms - now_ms() > 7000 && r.retry_ms - now_ms() <= 8000,
+	      "the wait grows to 8 s and no more", got);
 	end(&s, t, &r);
 }
 
@@ -248,8 +238,10 @@ static void names(void)
 		int rc = redis_init(&r, all[i].server, &e);
 		char *name = xasprintf("REDIS_SERVER \"%s\"", all[i].server);
 
-		result(name, all[i].host == NULL ? rc < 0 && strstr(e.msg, "expected HOST") != NULL :
-		       rc == 0 && strcmp(r.host, all[i].host) == 0 && r.port == all[i].port, e.msg);
+		check(all[i].host == NULL ? rc < 0 &&
+		      strstr(e.msg, "expected HOST") != NULL : rc == 0 &&
+		      strcmp(r.host, all[i].host) == 0 && r.port == all[i].port,
+		      name, e.msg);
 		redis_release(&r);
 		free(name);
 	}
@@ -262,5 +254,5 @@ int main(void)
 	misbehaviour();
 	good();
 	backing_off();
-	return failures != 0;
+	return check_failed();
 }

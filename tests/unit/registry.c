@@ -10,17 +10,7 @@
 #include "base/net.h"
 #include "http.h"
 #include "node/registry.h"
-
-static int failures;
-
-static void result(const char *name, bool good, const char *got)
-{
-	if (good)
-		printf("ok registry %s\n", name);
-	else
-		printf("not ok registry %s: got \"%.600s\"\n", name, got);
-	failures += !good;
-}
+#include "tests/check.h"
 
 static struct image image;
 
@@ -128,7 +118,7 @@ static void requests(void)
 		good = strncmp(out.str, "HTTP/1.1 ", 9) == 0 && strncmp(out.str + 9, cases[i].status, 3) == 0;
 		for (size_t k = 0; k < 3 && cases[i].words[k] != NULL; k++)
 			good = good && strstr(out.str, cases[i].words[k]) != NULL;
-		result(cases[i].name, good, out.str);
+		check(good, cases[i].name, out.str);
 		buf_release(&out);
 	}
 }
@@ -164,15 +154,15 @@ static void thread(void)
 	r = registry_start("file", "1.0", port);
 	sleep_until(now_ms() + 300, &e);
 	close(taken);
-	result("a port that was taken is tried again", r != NULL && answers(port), "no answer");
+	check(r != NULL && answers(port), "a port that was taken is tried again", "no answer");
 	before = now_ms();
 	registry_stop(r);
-	result("it stops at once", now_ms() - before < 1000, "late");
+	check(now_ms() - before < 1000, "it stops at once", "late");
 	r = registry_start("no such file", "1.0", port);
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);
-	result("also while it waits for another try", now_ms() - before < 1000, "late");
+	check(now_ms() - before < 1000, "also while it waits for another try", "late");
 	registry_stop(NULL);
 }
 
@@ -187,5 +177,5 @@ int main(void)
 	requests();
 	image_release(&image);
 	thread();
-	return failures != 0;
+	return check_failed();
 }

@@ -7,25 +7,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "swarm/settings.h"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok settings %s\n", name);
-	else
-		printf("not ok settings %s: %s\n", name, why);
-	failures += *why != '\0';
-}
+#include "tests/check.h"
 
 static void spill(const char *path, struct str text)
 {
 	struct err e = ERR_INIT;
 
 	if (file_write(path, text, 0600, &e) < 0) {
-		printf("not ok settings spill: %s\n", e.msg);
-		exit(1);
+		check_give_up("spill", "%s", e.msg);
 	}
 }
 
@@ -75,7 +64,7 @@ static void run_precedence(void)
 		    strcmp(s.source[S_LOCATION], rows[i].source) != 0)
 			buf_addf(&why, "%s from %s", settings_get(&s, S_LOCATION),
 				 s.source[S_LOCATION]);
-		told(rows[i].name, why.str);
+		check_why(rows[i].name, why.str);
 		settings_release(&s);
 		buf_release(&why);
 		buf_release(&file);
@@ -142,7 +131,7 @@ static void run_files(void)
 		else if (rc == 0 && strcmp(settings_get(&s, S_LOCATION), files[i].value) != 0)
 			buf_addf(&why, "\"%s\"", settings_get(&s, S_LOCATION));
 		snprintf(name, sizeof(name), ".env: %s", files[i].name);
-		told(name, why.str);
+		check_why(name, why.str);
 		settings_release(&s);
 		buf_release(&why);
 	}
@@ -151,8 +140,9 @@ static void run_files(void)
 		buf_adds(&large, "# 45\n");
 	spill("env", buf_str(&large));
 	settings_init(&large_s);
-	told(".env: 100 KB", settings_take_file(&large_s, "env", &large_e) < 0 &&
-	     strstr(large_e.msg, "larger than") != NULL ? "" : large_e.msg);
+	check_why(".env: 100 KB",
+		  settings_take_file(&large_s, "env", &large_e) < 0 &&
+		  strstr(large_e.msg, "larger than") != NULL ? "" : large_e.msg);
 	settings_release(&large_s);
 	buf_release(&large);
 }
@@ -191,7 +181,7 @@ static void run_flags(void)
 
 		snprintf(name, sizeof(name), "flag %s", rows[i].arg);
 		snprintf(why, sizeof(why), "setting %d", which);
-		told(name, which == rows[i].which && same ? "" : why);
+		check_why(name, which == rows[i].which && same ? "" : why);
 	}
 }
 
@@ -207,10 +197,10 @@ static void run_all_flags(void)
 				 to_lower(setting_infos[i].name[k]));
 		snprintf(name, sizeof(name), "%s is the flag of %s", flag, setting_infos[i].name);
 		if (setting_infos[i].secret)
-			told("no secret on the command line",
-			     settings_flag(flag, &value) == -1 ? "" : flag);
+			check_why("no secret on the command line",
+				  settings_flag(flag, &value) == -1 ? "" : flag);
 		else
-			told(name, settings_flag(flag, &value) == i ? "" : "another");
+			check_why(name, settings_flag(flag, &value) == i ? "" : "another");
 	}
 }
 
@@ -242,7 +232,7 @@ static void run_rows(void)
 			 json_get(json_get(template, "parameters"), info->parameter) == NULL)
 			why = "the template has no such parameter";
 		snprintf(name, sizeof(name), "row %d is whole: %s", i, info->name != NULL ? info->name : "");
-		told(name, why);
+		check_why(name, why);
 	}
 	json_free(template);
 	buf_release(&text);
@@ -405,7 +395,7 @@ static void run_checks(void)
 			buf_addf(&why, "does not name it: %s", e.msg);
 		snprintf(name, sizeof(name), "%s \"%s\"%s", setting, checks[i].value,
 			 checks[i].words ? " refused" : "");
-		told(name, why.str);
+		check_why(name, why.str);
 		settings_release(&s);
 		buf_release(&why);
 		buf_release(&begin);
@@ -418,9 +408,10 @@ static void run_defaults(void)
 	struct settings s;
 
 	settings_init(&s);
-	told("the defaults are fine", settings_check(&s, &e) == 0 ? "" : e.msg);
-	told("never chosen is empty", strcmp(settings_get(&s, S_TENANT_ID), "") == 0 &&
-	     s.source[S_TENANT_ID] == NULL ? "" : "something");
+	check_why("the defaults are fine", settings_check(&s, &e) == 0 ? "" : e.msg);
+	check_why("never chosen is empty",
+		  strcmp(settings_get(&s, S_TENANT_ID), "") == 0 &&
+		  s.source[S_TENANT_ID] == NULL ? "" : "something");
 	settings_release(&s);
 }
 
@@ -466,15 +457,15 @@ static void run_account(void)
 		got = settings_storage_account(&s);
 		snprintf(name, sizeof(name), "storage account of %s in %s", rows[i].group,
 			 rows[i].location);
-		told(name, strcmp(got, rows[i].want) == 0 ? "" : got);
+		check_why(name, strcmp(got, rows[i].want) == 0 ? "" : got);
 		snprintf(name, sizeof(name), "... and the shell's: %s", shell);
-		told(name, strcmp(got, shell) == 0 ? "" : got);
+		check_why(name, strcmp(got, shell) == 0 ? "" : got);
 		free(got);
 		free(shell);
 		settings_set(&s, S_STORAGE_ACCOUNT_NAME, "mine", "flag");
 		got = settings_storage_account(&s);
 		if (strcmp(got, "mine") != 0)
-			told("a chosen account", got);
+			check_why("a chosen account", got);
 		free(got);
 		settings_release(&s);
 	}
@@ -491,5 +482,5 @@ int main(void)
 	run_defaults();
 	run_checks();
 	run_account();
-	return failures > 0;
+	return check_failed();
 }

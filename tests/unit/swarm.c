@@ -3,22 +3,12 @@
 #include "swarm/swarm.h"
 #define DOUBLE_COMMANDS
 #include "tests/armdouble.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 16
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok swarm %s\n", name);
-	else
-		printf("not ok swarm %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 /* ---- paths and bodies ------------------------------------------------------- */
 
@@ -213,6 +203,22 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
 	    { LIST, 200, .body = VMS(VM("agents_a1b2c3", "running")) } },
 	  ERR_PROTO, "instance id \"agents_a1b2c3\" is not a number: is this scale set Uniform?" },
+
+	{ "somebody else removed it: look again", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopped")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 400, .body = "{\"error\":{\"code\":\"InvalidParameter\",\"target\":"
+	      "\"instanceIds\",\"message\":\"m\"}}" },
+	    { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") },
+	    { LIST, 200, .body = VMS(VM("0", "running")) }, NO_AUTOSCALE },
+	  .talk = "looking again|1 agent already" },
+	{ "another parameter is wrong: final", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopped")) }, NO_AUTOSCALE,
+	    { DELETE_VMS, 400, .body = "{\"error\":{\"code\":\"InvalidParameter\",\"target\":"
+	      "\"other\",\"message\":\"of (target instanceIds)\"}}" } },
+	  ERR_AZURE, "InvalidParameter: of (target instanceIds) (target other)",
+	  .talk = "!looking" },
 
 	/* resource groups */
 	{ "a group", make_group, NULL,
@@ -444,7 +450,7 @@ static void run_row(const struct row *row)
 		;
 	else if (dials_of(&g.d, ARM_HOST) > 1)
 		buf_addf(&why, "%u connections", dials_of(&g.d, ARM_HOST));
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	free(out);
 	free(talk);
 	settings_release(&set);
@@ -452,15 +458,63 @@ static void run_row(const struct row *row)
 	rig_close(&g);
 }
 
+/* ---- advice ------------------------------------------------------------------ */
+
+static void run_advice(void)
+{
+	static const struct {
+		const char *name;
+		enum err_kind kind;
+		const char *code, *words;	/* NULL: none */
+	} asked[] = {
+		{ "a role", ERR_AZURE, "AuthorizationFailed", "Contributor" },
+		{ "a role on what is referred to", ERR_AZURE, "LinkedAuthorizationFailed",
+		  "Contributor" },
+		{ "a quota of machines", ERR_AZURE, "QuotaExceeded", "AGENT_COUNT" },
+		{ "a quota of deployments is none of machines", ERR_AZURE,
+		  "DeploymentQuotaExceeded", "old ones" },
+		{ "a size", ERR_AZURE, "SkuNotAvailable", "azswarm sizes" },
+		{ "no room", ERR_AZURE, "AllocationFailed", "another LOCATION" },
+		{ "no room in a zone", ERR_AZURE, "ZonalAllocationFailed", "another LOCATION" },
+		{ "an account's name", ERR_AZURE, "StorageAccountAlreadyTaken",
+		  "STORAGE_ACCOUNT_NAME" },
+		{ "a public name", ERR_AZURE, "DnsRecordInUse", "COMPUTE_GROUP" },
+		{ "a policy", ERR_AZURE, "RequestDisallowedByPolicy", "policy" },
+		{ "a provider", ERR_AZURE, "MissingSubscriptionRegistration", "register" },
+		{ "a subscription", ERR_AZURE, "SubscriptionNotFound", "AZURE_SUBSCRIPTION_ID" },
+		{ "a lock", ERR_AZURE, "ScopeLocked", "Locks" },
+		{ "what may have been done", ERR_NET, AZURE_OUTCOME_UNKNOWN, "list-agents" },
+		{ "the same word of another's", ERR_DOCKER, "QuotaExceeded", NULL },
+		{ "another code", ERR_AZURE, "InternalServerError", NULL },
+		{ "no code", ERR_AZURE, "", NULL },
+		{ "no error", ERR_NONE, "", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+		struct err e = ERR_INIT;
+		const char *got;
+		char name[120];
+
+		/* the words of the message are no reason */
+		if (asked[i].kind != ERR_NONE)
+			err_refused(&e, asked[i].kind, asked[i].code, "", "quota, unknown whether "
+				    "Azure, AllocationFailed");
+		got = advice(&e);
+		snprintf(name, sizeof(name), "advice: %s", asked[i].name);
+		check_why(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
+		     got == NULL ? "none" : strstr(got, asked[i].words) != NULL ? "" : got);
+	}
+}
+
 /* docker-env's tunnel: how long it waits for somebody to use it. */
 static void idle(void)
 {
 	const int64_t hour = 3600000, used = 12345;
 
-	told("a tunnel in use stays", tunnel_is_idle(used, used) ? "it ends" : "");
-	told("a tunnel stays for an hour", tunnel_is_idle(used, used + hour - 1) ? "it ends" : "");
-	told("a tunnel ends after an hour", tunnel_is_idle(used, used + hour) ? "" : "it stays");
-	told("a tunnel forgotten for a week ends",
+	check_why("a tunnel in use stays", tunnel_is_idle(used, used) ? "it ends" : "");
+	check_why("a tunnel stays for an hour", tunnel_is_idle(used, used + hour - 1) ? "it ends" : "");
+	check_why("a tunnel ends after an hour", tunnel_is_idle(used, used + hour) ? "" : "it stays");
+	check_why("a tunnel forgotten for a week ends",
 	     tunnel_is_idle(used, used + 168 * hour) ? "" : "it stays");
 }
 
@@ -468,8 +522,9 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	json_init();
+	run_advice();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
 	idle();
-	return failures > 0;
+	return check_failed();
 }

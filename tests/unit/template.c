@@ -5,25 +5,7 @@
 
 #include "base/asset.h"
 #include "template/template.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok template %s\n", name);
-	else
-		printf("not ok template %s: %s\n", name, why);
-	failures += !good;
-}
-
-static void same(const char *got, const char *want, const char *name)
-{
-	char why[2400];
-
-	snprintf(why, sizeof(why), "got <%.1100s>, want <%.1100s>", got, want);
-	check(strcmp(got, want) == 0, name, why);
-}
+#include "tests/check.h"
 
 static cJSON *json(const char *text)
 {
@@ -31,8 +13,7 @@ static cJSON *json(const char *text)
 	cJSON *v = json_parse(str_of(text), "test", &e);
 
 	if (v == NULL) {
-		printf("not ok template bad json in the test: %s in %.60s\n", e.msg, text);
-		exit(1);
+		check_give_up("bad json in the test", "%s in %.60s", e.msg, text);
 	}
 	return v;
 }
@@ -369,7 +350,7 @@ static void expressions(void)
 		if (rows[i].want[0] == '!')
 			check(e.kind == ERR_AZURE && strstr(got, rows[i].want + 1) != NULL, name, got);
 		else
-			same(got, rows[i].want, name);
+			check_same(got, rows[i].want, name);
 		free(got);
 	}
 	template_free(t);
@@ -576,16 +557,16 @@ static void one_resource(struct template *t, const struct template_resource *r, 
 	for (size_t k = 0; k < r->after_n; k++)
 		buf_addf(&after, "%zu,", r->after[k]);
 	snprintf(name, sizeof(name), "resource %zu id", i);
-	same(r->id, want[i].id, name);
+	check_same(r->id, want[i].id, name);
 	snprintf(name, sizeof(name), "resource %zu after", i);
-	same(after.str, want[i].after, name);
+	check_same(after.str, want[i].after, name);
 	snprintf(name, sizeof(name), "resource %zu type, name, deploy", i);
 	check(strcmp(r->type, want[i].type) == 0 && strcmp(r->name, want[i].name) == 0 &&
 	      r->deploy == want[i].deploy, name, r->name);
 	snprintf(name, sizeof(name), "resource %zu body", i);
 	if (want[i].body != NULL) {
 		got = text_of(template_resource(t, i, &e), &e);
-		same(got, want[i].body, name);
+		check_same(got, want[i].body, name);
 		free(got);
 	}
 	buf_release(&after);
@@ -614,19 +595,23 @@ static void deployments(void)
 		for (size_t i = 0; i < n && n == WANT_N; i++)
 			one_resource(t, &r[i], i);
 		got = text_of(template_resource(t, 7, &e), &e);
-		same(got, "InvalidTemplate: Unable to process template language expressions for resource '" G
-		     "Microsoft.X/store/store' at 'resources[4].properties.bad'. 'Unable to evaluate template "
-		     "language function 'div': division by zero.'", "an error while deploying");
+		check_same(got,
+			   "InvalidTemplate: Unable to process template language expressions for resource '" G "Microsoft.X/store/store' at 'resources[4].properties.bad'. 'Unable to evaluate template "
+			   "language function 'div': division by zero.'",
+			   "an error while deploying");
 		free(got);
 		err_clear(&e);
 		got = text_of(template_outputs(t, &e), &e);
-		same(got, "{\"fqdn\":{\"type\":\"String\",\"value\":\"host.example\"},"
-		     "\"names\":{\"type\":\"Array\",\"value\":[\"vm0\",\"vm1\"]},"
-		     "\"secret\":{\"type\":\"SecureString\"}}", "outputs");
+		check_same(got,
+			   "{\"fqdn\":{\"type\":\"String\",\"value\":\"host.example\"},"
+			   "\"names\":{\"type\":\"Array\",\"value\":[\"vm0\",\"vm1\"]},"
+			   "\"secret\":{\"type\":\"SecureString\"}}", "outputs");
 		free(got);
 		got = text_of(template_parameters(t), &e);
-		same(got, "{\"n\":{\"type\":\"Int\",\"value\":3},\"secret\":{\"type\":\"SecureString\"},"
-		     "\"on\":{\"type\":\"Bool\",\"value\":false}}", "parameters");
+		check_same(got,
+			   "{\"n\":{\"type\":\"Int\",\"value\":3},\"secret\":{\"type\":\"SecureString\"},"
+			   "\"on\":{\"type\":\"Bool\",\"value\":false}}",
+			   "parameters");
 		free(got);
 	}
 	template_free(t);
@@ -669,6 +654,32 @@ static void too_many(const char *member, const char *item, int n, const char *wo
 	doc = json(b.str);
 	t = template_open(doc, NULL, scope(), &e);
 	check(t == NULL && strstr(e.msg, words) != NULL, words, t != NULL ? "accepted" : e.msg);
+	template_free(t);
+	json_free(doc);
+	buf_release(&b);
+}
+
+/* Variables made by loops count, although the document has them in one. */
+static void too_many_loops(void)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+	struct template *t;
+	cJSON *doc;
+
+	buf_adds(&b, HEAD ",\"resources\":[],\"variables\":{\"copy\":[");
+	for (int i = 0; i < 100; i++)
+		buf_addf(&b, "%s{\"name\":\"c%d\",\"count\":1,\"input\":1}",
+			 i > 0 ? "," : "", i);
+	buf_addc(&b, ']');
+	for (int i = 0; i < 413; i++)
+		buf_addf(&b, ",\"v%d\":1", i);
+	buf_adds(&b, "}}");
+	doc = json(b.str);
+	t = template_open(doc, NULL, scope(), &e);
+	check(t == NULL && strstr(e.msg, "more than 512 variables") != NULL,
+	      "loops and other variables, together too many",
+	      t != NULL ? "accepted" : e.msg);
 	template_free(t);
 	json_free(doc);
 	buf_release(&b);
@@ -768,8 +779,9 @@ int main(void)
 		 "The number of template outputs limit exceeded. Limit: '64' and actual: '65'");
 	too_many("resources", "", 801,
 		 "The number of template resources limit exceeded. Limit: '800' and actual: '801'");
+	too_many_loops();
 	late_errors();
 	shipped();
 	scope_free();
-	return failures > 0;
+	return check_failed();
 }

@@ -11,17 +11,7 @@
 #include <string.h>
 
 #include "template/inner.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok template_docs %s\n", name);
-	else
-		printf("not ok template_docs %s: %.400s\n", name, why);
-	failures += !good;
-}
+#include "tests/check.h"
 
 /* Documents are written with ' for " and ` for '. */
 static char *quoted(const char *z)
@@ -40,8 +30,7 @@ static cJSON *json(const char *z)
 	cJSON *v = json_parse(str_of(text), "test", &e);
 
 	if (v == NULL) {
-		printf("not ok template_docs bad json in the test: %s in %.60s\n", e.msg, text);
-		exit(1);
+		check_give_up("bad json in the test", "%s in %.60s", e.msg, text);
 	}
 	free(text);
 	return v;
@@ -355,7 +344,7 @@ static void every_function(const struct func *f)
 	char name[80];
 	size_t i;
 
-	for (; f->name[0] != '\0'; f++) {
+	for (; f->name != NULL; f++) {
 		for (i = 0; i < sizeof(rows) / sizeof(rows[0]) && strcmp(rows[i].function, f->name) != 0; i++)
 			;
 		snprintf(name, sizeof(name), "there is a row for %s", f->name);
@@ -415,11 +404,11 @@ int main(void)
 		snprintf(want, sizeof(want), "!template function '%s' is not valid", refused[i]);
 		expression(t, text, want);
 	}
-	every_function(funcs);
-	every_function(text_funcs);
+	for (size_t i = 0; func_tables[i] != NULL; i++)
+		every_function(func_tables[i]);
 	template_free(t);
 	json_free(doc);
 	json_free(group);
 	json_free(environment);
-	return failures > 0;
+	return check_failed();
 }

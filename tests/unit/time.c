@@ -3,17 +3,7 @@
 #include <string.h>
 
 #include "base/time.h"
-
-static int failures;
-
-static void check(bool good, const char *name, const char *why)
-{
-	if (good)
-		printf("ok time %s\n", name);
-	else
-		printf("not ok time %s: %s\n", name, why);
-	failures += !good;
-}
+#include "tests/check.h"
 
 /* What GNU date says of these. */
 static const struct { int64_t t; const char *iso, *http; } both[] = {
@@ -101,5 +91,5 @@ int main(void)
 	check(strcmp(out, "9999-12-31T23:59:59Z") == 0, "never", out);
 	time_http(-5, out);
 	check(strcmp(out, "Thu, 01 Jan 1970 00:00:00 GMT") == 0, "before the epoch", out);
-	return failures > 0;
+	return check_failed();
 }

@@ -15,21 +15,10 @@
 #include "base/hash.h"
 #include "base/net.h"
 #include "tls/inner.h"
+#include "tests/check.h"
 
 #define SECOND 1000
 #define NEVER SIZE_MAX
-
-static int failures;
-
-static void check(bool good, const char *what, const char *why)
-{
-	if (good) {
-		printf("ok tls %s\n", what);
-		return;
-	}
-	printf("not ok tls %s: %s\n", what, why);
-	failures++;
-}
 
 static bool says(const struct err *e, const char *words)
 {
@@ -506,5 +495,5 @@ int main(void)
 	trust();
 	tls_identity_free(identity);
 	buf_burn(&key);
-	return failures != 0;
+	return check_failed();
 }

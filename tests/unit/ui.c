@@ -4,22 +4,7 @@
 #include <string.h>
 
 #include "swarm/ui.h"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok ui %s\n", name);
-	else
-		printf("not ok ui %s: \"%s\"\n", name, why);
-	failures += *why != '\0';
-}
-
-static void same(const char *name, const char *got, const char *want)
-{
-	told(name, strcmp(got, want) == 0 ? "" : *got ? got : "nothing");
-}
+#include "tests/check.h"
 
 /* A ui whose streams are texts. */
 struct paper {
@@ -125,19 +110,19 @@ static void run_list(size_t i, enum ui_format format, const char *suffix, const 
 	}
 	snprintf(name, sizeof(name), "list, %s: %s", suffix, lists[i].name);
 	if (listing_print(&t, &p.ui, &e) < 0)
-		told(name, e.msg);
+		check_why(name, e.msg);
 	paper_read(&p);
 	if (format == UI_JSON) {
 		got = compact(p.out);
-		same(name, got, want);
+		check_same(got, want, name);
 		free(got);
 		if (p.out_n == 0 || p.out[p.out_n - 1] != '\n')
-			told(name, "no line end");
+			check_why(name, "no line end");
 	} else {
-		same(name, p.out, want);
+		check_same(p.out, want, name);
 	}
 	if (p.err_n != 0)
-		told(name, p.err);
+		check_why(name, p.err);
 	listing_release(&t);
 	paper_close(&p);
 }
@@ -173,9 +158,10 @@ static void run_full(void)
 			listing_cell(&t, "machine %d", i);
 		}
 		snprintf(name, sizeof(name), "full disk, form %d", format);
-		told(name, listing_print(&t, &ui, &e) < 0 && e.kind == ERR_IO &&
-		     strcmp(e.msg, "standard output: No space left on device") == 0 ? "" :
-		     e.msg[0] ? e.msg : "no error");
+		check_why(name, listing_print(&t, &ui, &e) < 0 &&
+			  e.kind == ERR_IO &&
+			  strcmp(e.msg, "standard output: No space left on device") == 0
+			  ? "" : e.msg[0] ? e.msg : "no error");
 		listing_release(&t);
 		fclose(ui.out);
 	}
@@ -194,8 +180,8 @@ static void run_talk(void)
 	ui_say(&p.ui, "%s made", "keys/x");
 	ui_say(&p.ui, "evil \033[31m%s", "name\r\n");
 	paper_read(&p);
-	same("talk goes to stderr, cleaned", p.err, "keys/x made\nevil ?[31mname??\n");
-	same("and not to stdout", p.out, "");
+	check_same(p.err, "keys/x made\nevil ?[31mname??\n", "talk goes to stderr, cleaned");
+	check_same(p.out, "", "and not to stdout");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
@@ -210,8 +196,8 @@ static void run_talk(void)
 	listing_print(&t, &p.ui, &e);
 	listing_release(&t);
 	paper_read(&p);
-	same("quiet is quiet", p.err, "");
-	same("quiet still has results", p.out, "A\nx\n");
+	check_same(p.err, "", "quiet is quiet");
+	check_same(p.out, "A\nx\n", "quiet still has results");
 	paper_close(&p);
 }
 
@@ -224,40 +210,42 @@ static void run_waiting(void)
 		ui_waiting(&p.ui, "deployment x", s * 1000, 500000 + s * 1000);
 	ui_clear(&p.ui);
 	paper_read(&p);
-	same("not a terminal: a line every 30 s, no escapes", p.err,
-	     "waiting for deployment x (1 s)\nwaiting for deployment x (31 s)\n"
-	     "waiting for deployment x (61 s)\nwaiting for deployment x (91 s)\n");
+	check_same(p.err,
+		   "waiting for deployment x (1 s)\nwaiting for deployment x (31 s)\n"
+		   "waiting for deployment x (61 s)\nwaiting for deployment x (91 s)\n",
+		   "not a terminal: a line every 30 s, no escapes");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
 	p.ui.tty = true;
 	ui_waiting(&p.ui, "x", 500, 500000);
 	paper_read(&p);
-	same("terminal: nothing within the first second", p.err, "");
+	check_same(p.err, "", "terminal: nothing within the first second");
 	ui_waiting(&p.ui, "x", 1500, 501000);
 	paper_read(&p);
-	same("terminal: one line, rewritten, no color unless asked", p.err,
-	     "\r\033[Kwaiting for x (1 s)");
+	check_same(p.err, "\r\033[Kwaiting for x (1 s)",
+		   "terminal: one line, rewritten, no color unless asked");
 	ui_say(&p.ui, "done");
 	ui_say(&p.ui, "and more");
 	paper_read(&p);
-	same("terminal: the line is taken away before talk", p.err,
-	     "\r\033[Kwaiting for x (1 s)\r\033[Kdone\nand more\n");
+	check_same(p.err, "\r\033[Kwaiting for x (1 s)\r\033[Kdone\nand more\n",
+		   "terminal: the line is taken away before talk");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
 	p.ui.tty = p.ui.color = true;
 	ui_waiting(&p.ui, "x", 1500, 501000);
 	paper_read(&p);
-	same("terminal with color", p.err, "\r\033[K\033[2mwaiting for x (1 s)\033[0m");
+	check_same(p.err, "\r\033[K\033[2mwaiting for x (1 s)\033[0m", "terminal with color");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
 	p.ui.tty = true;
 	ui_waiting(&p.ui, "agents_1\033[2J\n, a name from elsewhere", 1500, 501000);
 	paper_read(&p);
-	same("terminal: names are cleaned", p.err,
-	     "\r\033[Kwaiting for agents_1?[2J?, a name from elsewhere (1 s)");
+	check_same(p.err,
+		   "\r\033[Kwaiting for agents_1?[2J?, a name from elsewhere (1 s)",
+		   "terminal: names are cleaned");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
@@ -265,9 +253,9 @@ static void run_waiting(void)
 	ui_waiting(&p.ui, "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 "
 		   "0123456789 0123456789", 1500, 501000);
 	paper_read(&p);
-	same("terminal: a line that would wrap is cut", p.err,
-	     "\r\033[Kwaiting for 0123456789 0123456789 0123456789 0123456789 0123456789 0... "
-	     "(1 s)");
+	check_same(p.err,
+		   "\r\033[Kwaiting for 0123456789 0123456789 0123456789 0123456789 0123456789 0... "
+		   "(1 s)", "terminal: a line that would wrap is cut");
 	paper_close(&p);
 }
 
@@ -279,5 +267,5 @@ int main(void)
 	run_full();
 	run_talk();
 	run_waiting();
-	return failures > 0;
+	return check_failed();
 }

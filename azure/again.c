@@ -1,0 +1,178 @@
+/*
+ * Why a request is sent again: because it had no answer, or one that passes
+ * with time, or one about something that can be mended on the way.  What has
+ * to do with tokens is in azure/token.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure/inner.h"
+#include "base/clock.h"
+#include "http/retry.h"
+
+#define TURN_MS 300000			/* how long "another operation" may take */
+#define TURN_WAIT_MS 10000
+#define REGISTER_MS 600000
+#define REGISTER_WAIT_MS 10000
+
+/* since_ms: when this waiting began. */
+static enum azure_next pause_for(struct azure *az, int64_t ms, const char *what,
+				 int64_t since_ms, struct err *e)
+{
+	int64_t until_ms = az->clock.now(az->clock.ctx) + ms;
+
+	return az->clock.wait(az->clock.ctx, until_ms, what, since_ms, e) < 0 ? AZURE_FAILED :
+		AZURE_AGAIN;
+}
+
+static enum http_retry row_of(const struct azure_request *q)
+{
+	return q->flags & AZURE_ONCE ? RETRY_ARM_ONCE : RETRY_ARM;
+}
+
+enum azure_next azure_unanswered(struct azure_request *q, const struct err *why, struct err *e)
+{
+	struct azure *az = q->az;
+	bool final = q->page != NULL && azure_page_refused(q->page);
+	int64_t ms = final ? -1 : http_retry_ms(row_of(q), ++q->tries, NULL, why);
+
+	if (ms < 0) {
+		*e = *why;
+		if ((q->flags & AZURE_ONCE) && az->http.requests != q->requests_before) {
+			err_in(e, "it is unknown whether Azure took this");
+			snprintf(e->code, sizeof(e->code), AZURE_OUTCOME_UNKNOWN);
+		}
+		return AZURE_FAILED;
+	}
+	if (az->note != NULL)
+		az->note(az->note_ctx, why->msg);
+	return pause_for(az, ms, "a new connection to Azure", az->clock.now(az->clock.ctx), e);
+}
+
+/* ---- another operation is in progress ---- */
+
+/* The codes of that, with 409 or 429. */
+static bool busy(const struct azure_reply *r)
+{
+	static const char *const codes[] = {
+		"AnotherOperationInProgress", "OperationPreempted", "Conflict",
+		"ConflictingConcurrentWriteNotAllowed", "DeploymentActive",
+		"ResourceGroupBeingDeleted", "RetryableError",
+		"RetryableErrorDueToAnotherOperation", "StorageAccountOperationInProgress",
+	};
+	const char *code = azure_error_code(r->doc);
+
+	if (r->http.head.status != 409 && r->http.head.status != 429)
+		return false;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		if (str_ieqz(str_of(code), codes[i]))
+			return true;
+	return false;
+}
+
+/* A wait that is bounded by time and not by tries: operations take minutes. */
+enum azure_next azure_wait_turn(struct azure_request *q, struct err *e)
+{
+	struct azure *az = q->az;
+	int64_t s;
+
+	if (!busy(q->reply) || az->clock.now(az->clock.ctx) - q->began_ms >= TURN_MS)
+		return AZURE_NOT_THIS;
+	s = http_retry_after_s(&q->reply->http.head, unix_time());
+	return pause_for(az, s > 0 ? s * 1000 : TURN_WAIT_MS, "another operation to finish",
+			 q->began_ms, e);
+}
+
+enum azure_next azure_wait_well(struct azure_request *q, struct err *e)
+{
+	const struct http_head *h = &q->reply->http.head;
+	struct azure *az = q->az;
+	int64_t ms;
+
+	if (!http_passes(row_of(q), h, NULL) ||
+	    (ms = http_retry_ms(row_of(q), ++q->tries, h, NULL)) < 0)
+		return AZURE_NOT_THIS;
+	return pause_for(az, ms, h->status == 429 ? "Azure, which throttles us" :
+			 "Azure, which is not well", az->clock.now(az->clock.ctx), e);
+}
+
+/* ---- resource providers ---- */
+
+/* "... not registered to use namespace 'Microsoft.Compute'. ...": the first
+ * word of that form in the message or target.  Caller frees; NULL if none. */
+static char *provider_named(const cJSON *doc)
+{
+	struct buf text = BUF_INIT(4096);
+	struct str s, word;
+	char *found = NULL;
+	size_t n;
+
+	azure_say(doc, &text);
+	for (s = buf_str(&text); found == NULL && s.n > 0; s = str_skip(s, n + 1)) {
+		for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '.'); n++)
+			;
+		word = str_head(s, n);
+		while (str_ends(word, STR(".")))
+			word.n--;
+		if (str_istarts(word, STR("Microsoft.")) && word.n < 80)
+			found = str_dup(word);
+	}
+	buf_release(&text);
+	return found;
+}
+
+/* Register a resource provider and wait until it is.  Only ever called once
+ * per azure_call. */
+static int provider_register(struct azure *az, const char *ns, struct err *e)
+{
+	char *post = azure_path(az, "/providers/%s/register?api-version=" API_RESOURCES, ns);
+	char *get = azure_path(az, "/providers/%s?api-version=" API_RESOURCES, ns);
+	char *what = xasprintf("resource provider %s to be registered", ns);
+	int64_t began = az->clock.now(az->clock.ctx);
+	struct azure_reply r = { 0 };
+	const char *method = "POST", *path = post;
+	int rc = -1;
+
+	for (;;) {
+		if (azure_call(az, method, path, NULL, AZURE_NO_REGISTERING, &r, e) < 0)
+			break;
+		if (strcmp(json_str_opt(r.doc, "registrationState", ""), "Registered") == 0) {
+			rc = 0;
+			break;
+		}
+		method = "GET";
+		path = get;
+		if (az->clock.now(az->clock.ctx) - began > REGISTER_MS) {
+			err_set(e, ERR_TIMEOUT, "still %s after %d minutes",
+				json_str_opt(r.doc, "registrationState", "unknown"),
+				REGISTER_MS / 60000);
+			break;
+		}
+		if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) + REGISTER_WAIT_MS,
+				   what, began, e) < 0)
+			break;
+		azure_reply_release(&r);
+	}
+	azure_reply_release(&r);
+	free(post);
+	free(get);
+	free(what);
+	return rc < 0 ? err_in(e, "registering resource provider %s", ns) : 0;
+}
+
+enum azure_next azure_register(struct azure_request *q, struct err *e)
+{
+	const struct azure_reply *r = q->reply;
+	char *ns;
+	int rc;
+
+	if (r->http.head.status != 409 || q->registered || (q->flags & AZURE_NO_REGISTERING) ||
+	    strcmp(azure_error_code(r->doc), "MissingSubscriptionRegistration") != 0 ||
+	    (ns = provider_named(r->doc)) == NULL)
+		return AZURE_NOT_THIS;
+	q->registered = true;
+	rc = provider_register(q->az, ns, e);
+	free(ns);
+	return rc < 0 ? AZURE_FAILED : AZURE_AGAIN;
+}
