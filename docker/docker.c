@@ -108,13 +108,17 @@ static int settle(struct docker *d, struct str version, struct err *e)
 	uint64_t major, minor;
 
 	if (!str_dec(&s, 9, &major) || s.n == 0 || s.p[0] != '.')
-		return err_set(e, ERR_PROTO, "Docker Engine: no API version in its answer to a ping");
+		return err_set(e, ERR_PROTO,
+			       "Docker Engine: no API version in its answer to a ping");
 	s = str_skip(s, 1);
 	if (!str_num(s, 9999, &minor))
-		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"", STR_ARG(version));
+		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"",
+			       STR_ARG(version));
 	if (major != 1 || minor < DOCKER_API_MIN)
-		return err_set(e, ERR_DOCKER, "Docker Engine speaks API %.*s, 1.%d is the oldest that "
-			       "will do (Docker 19.03)", STR_ARG(version), DOCKER_API_MIN);
+		return err_set(e, ERR_DOCKER,
+			       "Docker Engine speaks API %.*s, 1.%d is the oldest that "
+			       "will do (Docker 19.03)",
+			       STR_ARG(version), DOCKER_API_MIN);
 	d->api = minor < DOCKER_API_MAX ? (unsigned)minor : DOCKER_API_MAX;
 	return 0;
 }
@@ -347,7 +351,7 @@ static const struct word availabilities[] = {
 	{ NULL, 0 },
 };
 
-/* The first of the table when the word is none of it. */
+/* The first of the table when the word is not in it. */
 static int word_value(const struct word *w, const char *text)
 {
 	for (size_t i = 0; w[i].text != NULL; i++)

@@ -119,7 +119,8 @@ static int engine_error(const struct tls_stream *t, int code, struct err *e)
 	}
 	/* version_in: of its records, set only where they look like TLS */
 	if (code == BR_ERR_UNSUPPORTED_VERSION && t->engine->version_in != 0)
-		return err_set(e, ERR_TLS, "the %s speaks only versions of TLS before 1.2", t->peer);
+		return err_set(e, ERR_TLS,
+			       "the %s speaks only versions of TLS before 1.2", t->peer);
 	text = SENTENCE_FOR(errors, code);
 	if (text != NULL)
 		return err_set(e, ERR_TLS, "the %s %s", t->peer, text);
@@ -431,7 +432,9 @@ static int add_chain(struct tls_identity *id, struct str pem, struct err *e)
 		if (!str_eqz(label, "CERTIFICATE"))
 			continue;
 		if (id->chain_count == CHAIN_MAX) {
-			found = err_set(e, ERR_DATA, "a chain of more than %d certificates", CHAIN_MAX);
+			found = err_set(e, ERR_DATA,
+					"a chain of more than %d certificates",
+					CHAIN_MAX);
 			break;
 		}
 		buf_addstr(&id->der, buf_str(&der));
