@@ -326,7 +326,8 @@ static int join(struct agent *a, struct err *e)
 	unsigned status, master = 0;
 	int rc = -1;
 
-	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc, &master, e) < 0)
+	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc,
+		&master, e) < 0)
 		goto out;
 	token = json_str_opt(doc, "token", "");
 	remote = json_str_opt(doc, "remote", "");
@@ -536,7 +537,8 @@ static int say_goodbye(struct leaving *l, struct err *e)
 	char *target = xasprintf("/drain/%s", l->id);
 	cJSON *doc = NULL;
 	unsigned status;
-	int rc = ask(&l->ask, "POST", target, false, now_ms() + LEAVE_DRAIN_MS, &status, &doc, NULL, e);
+	int rc = ask(&l->ask, "POST", target, false, now_ms() + LEAVE_DRAIN_MS, &status,
+		     &doc, NULL, e);
 
 	if (rc == 0 && status == 409)
 		rc = 1;
@@ -556,7 +558,8 @@ static unsigned tasks_there(struct leaving *l)
 	cJSON *doc = NULL;
 	unsigned status, n = 0;
 
-	if (ask(&l->ask, "GET", target, false, now_ms() + LEAVE_TOLD_MS, &status, &doc, NULL, &e) == 0 &&
+	if (ask(&l->ask, "GET", target, false, now_ms() + LEAVE_TOLD_MS, &status, &doc,
+		NULL, &e) == 0 &&
 	    status == 200)
 		n = (unsigned)json_int_opt(doc, "tasks", 0);
 	json_free(doc);
@@ -598,8 +601,8 @@ static void tell_left(struct leaving *l)
 	unsigned status;
 
 	/* it finds out by itself as well */
-	ask(&l->ask, "POST", target, false, until < l->deadline_ms ? until : l->deadline_ms, &status,
-	    &doc, NULL, &e);
+	ask(&l->ask, "POST", target, false,
+	    until < l->deadline_ms ? until : l->deadline_ms, &status, &doc, NULL, &e);
 	json_free(doc);
 	free(target);
 }
