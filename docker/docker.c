@@ -127,9 +127,10 @@ static int settle(struct docker *d, struct str version, struct err *e)
 		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"",
 			       STR_ARG(version));
 	if (major != 1 || minor < DOCKER_API_MIN)
-		return err_set(e, ERR_DOCKER, "Docker Engine speaks API %.*s, 1.%d is the "
-			       "oldest that will do (Docker 19.03)", STR_ARG(version),
-			       DOCKER_API_MIN);
+		return err_set(e, ERR_DOCKER,
+			       "Docker Engine speaks API %.*s, 1.%d is the oldest that "
+			       "will do (Docker 19.03)",
+			       STR_ARG(version), DOCKER_API_MIN);
 	d->api = minor < DOCKER_API_MAX ? (unsigned)minor : DOCKER_API_MAX;
 	return 0;
 }
@@ -304,7 +305,7 @@ static const struct word availabilities[] = {
 	{ NULL, 0 },
 };
 
-/* The first of the table when the word is none of it. */
+/* The first of the table when the word is not in it. */
 static int word_value(const struct word *w, const char *text)
 {
 	for (size_t i = 0; w[i].text != NULL; i++)

@@ -669,7 +669,7 @@ static bool serve_one(struct conn *c, struct err *e)
 	if (rc < 0) {
 		if (e->kind != ERR_PROTO && e->kind != ERR_TIMEOUT)
 			return false;
-		x.whole = true;
+		/* keep is false: nobody knows where a next request would begin */
 		plain_answer(&x, e->kind == ERR_TIMEOUT ? 408 : c->parser.refusal != 0 ?
 			     c->parser.refusal : 400, e->msg);
 		linger(c);
@@ -680,8 +680,7 @@ static bool serve_one(struct conn *c, struct err *e)
 	split_target(&x);
 	status = check_request(&x);
 	if (status != 0) {
-		x.keep = false;
-		x.expects = true;	/* its body will not be read */
+		x.keep = false;		/* its body is not read */
 		plain_answer(&x, status, "");
 	} else {
 		c->sv->s->handle(c->sv->s->ctx, &x);

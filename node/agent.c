@@ -391,7 +391,8 @@ static int join(struct agent *a, struct err *e)
 	unsigned status, master = 0;
 	int rc = -1;
 
-	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc, &master, e) < 0)
+	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc,
+		&master, e) < 0)
 		goto out;
 	token = json_str_opt(doc, "token", "");
 	remote = json_str_opt(doc, "remote", "");
@@ -726,8 +727,8 @@ static void tell_left(struct leaving *l)
 	unsigned status;
 
 	/* it finds out by itself as well */
-	ask(&l->ask, "POST", target, false, until < l->deadline_ms ? until : l->deadline_ms, &status,
-	    &doc, NULL, &e);
+	ask(&l->ask, "POST", target, false,
+	    until < l->deadline_ms ? until : l->deadline_ms, &status, &doc, NULL, &e);
 	json_free(doc);
 	free(target);
 }

@@ -143,7 +143,8 @@ int ask(struct ask *a, const char *method, const char *target, bool as_manager,
 			continue;
 		if (until > deadline_ms)
 			until = deadline_ms;
-		if (ask_one(a, c->masters[i], method, target, as_manager, until, &got, &d, &one) < 0) {
+		if (ask_one(a, c->masters[i], method, target, as_manager, until, &got, &d,
+			    &one) < 0) {
 			if (e->kind == ERR_NONE)
 				*e = one;
 			if (interrupt_requested() || now_ms() >= deadline_ms)

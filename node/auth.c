@@ -202,9 +202,12 @@ const char *auth_text(enum auth_result r)
 {
 	static const char *const text[] = {
 		[AUTH_OK] = "fine",
-		[AUTH_MISSING] = "an Authorization field is needed; get a nonce at /nonce first",
-		[AUTH_MALFORMED] = "malformed Authorization, expected: Azswarm name=, nonce=, mac=",
-		[AUTH_STALE] = "the nonce has expired or is not of this helper; get another at /nonce",
+		[AUTH_MISSING] =
+			"an Authorization field is needed; get a nonce at /nonce first",
+		[AUTH_MALFORMED] =
+			"malformed Authorization, expected: Azswarm name=, nonce=, mac=",
+		[AUTH_STALE] =
+			"the nonce has expired or is not of this helper; get another at /nonce",
 		[AUTH_WRONG] = "the mac is not made with a secret of this cluster",
 		[AUTH_REPLAYED] = "the nonce was used before; get another at /nonce",
 		[AUTH_BUSY] = "too many requests within a minute; try again later",

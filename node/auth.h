@@ -22,7 +22,7 @@
  *
  * Nonces are not stored when issued but sealed with a key of the helper's
  * own, and only those of accepted requests are remembered until they expire:
- * who has no secret can fill nothing.
+ * a caller without a secret cannot fill that memory.
  */
 #define AUTH_NONCE_MS 60000
 #define AUTH_NONCE_BYTES 40		/* deadline 8, random 16, seal 16 */

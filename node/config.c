@@ -215,7 +215,8 @@ static int read_secret(struct node_config *c, const struct field *f, const cJSON
 		return -1;
 	/* the value may be a secret: it is not shown */
 	if (strlen(v) != 2 * f->size || buf_add_unhex(&b, str_of(v), &why) < 0 || b.n != f->size)
-		rc = err_set(e, ERR_DATA, "%s: expected %zu hexadecimal digits", f->key, 2 * f->size);
+		rc = err_set(e, ERR_DATA, "%s: expected %zu hexadecimal digits", f->key,
+			     2 * f->size);
 	else
 		memcpy((char *)c + f->at, b.str, f->size);
 	buf_burn(&b);

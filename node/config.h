@@ -34,7 +34,8 @@ struct node_config {
 	unsigned health_port;
 	unsigned rate;				/* requests a second that one address may send */
 	int64_t grace_ms;			/* "grace_s": a Down node is kept as long */
-	int64_t leave_ms;			/* "leave_s": who said that it goes must be gone by then */
+	int64_t leave_ms;			/* "leave_s": a node that said that it goes
+						   must be gone by then */
 	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
 	char run_dir[128];			/* forgotten at boot; "": LAYOUT_AGENT_RUN */

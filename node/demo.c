@@ -130,7 +130,8 @@ int demo_interval(struct str s, unsigned *from_ms, unsigned *to_ms, struct err *
 
 	if (!str_cut(&to, ',', &from))
 		from = to;
-	if (!str_num(from, DEMO_COMPUTE_MAX_MS, &a) || !str_num(to, DEMO_COMPUTE_MAX_MS, &b) || a > b)
+	if (!str_num(from, DEMO_COMPUTE_MAX_MS, &a) ||
+	    !str_num(to, DEMO_COMPUTE_MAX_MS, &b) || a > b)
 		return err_set(e, ERR_DATA, "expected MS or FROM,TO, from 0 to %d milliseconds",
 			       DEMO_COMPUTE_MAX_MS);
 	*from_ms = (unsigned)a;
@@ -304,8 +305,8 @@ static void compute(struct demo *d, struct http_exchange *x, struct str arg)
 	atomic_fetch_sub(&d->computing, 1);
 	atomic_fetch_add(&d->compute_ms, ms);
 	atomic_fetch_add(&d->digits, n);
-	text(x, 200, "%zu digits of pi in %u ms\n%.*s%s\n", n, ms, (int)(n < SHOWN ? n : SHOWN), first,
-	     n > SHOWN ? "..." : "");
+	text(x, 200, "%zu digits of pi in %u ms\n%.*s%s\n", n, ms,
+	     (int)(n < SHOWN ? n : SHOWN), first, n > SHOWN ? "..." : "");
 }
 
 /* ---- metrics ---- */
@@ -334,13 +335,14 @@ static void metrics(struct demo *d, struct http_exchange *x)
 	getrusage(RUSAGE_SELF, &ru);
 	metric(&b, "instance_compute_time", "untyped", "Milliseconds of computing asked for, since "
 	       "the last reset.", (double)d->compute_ms);
-	metric(&b, "instance_requests_count", "untyped", "Requests counted here since the last reset.",
-	       (double)d->count);
+	metric(&b, "instance_requests_count", "untyped",
+	       "Requests counted here since the last reset.", (double)d->count);
 	if (up)
 		metric(&b, "shared_requests_count", "untyped",
 		       "Requests counted by all containers, in Redis.", (double)v);
 	metric(&b, "demo_redis_up", "gauge", "Whether Redis answers.", up);
-	metric(&b, "demo_http_requests_total", "counter", "Requests of any kind.", (double)d->requests);
+	metric(&b, "demo_http_requests_total", "counter", "Requests of any kind.",
+	       (double)d->requests);
 	metric(&b, "demo_pi_digits_total", "counter", "Digits of pi computed.", (double)d->digits);
 	metric(&b, "demo_computations", "gauge", "Computations going on.", (double)d->computing);
 	metric(&b, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",

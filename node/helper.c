@@ -237,7 +237,8 @@ static int seek(struct helper *h, struct err *e)
 	if (h->founding_ms == 0)
 		h->founding_ms = now_ms();
 	if (now_ms() - h->founding_ms < FOUND_MS)
-		return err_set(e, ERR_NET, "no swarm yet; the other masters are asked for a minute%s",
+		return err_set(e, ERR_NET,
+			       "no swarm yet; the other masters are asked for a minute%s",
 			       silent ? ", some do not answer" : "");
 	return found(h, e);
 }
@@ -251,10 +252,12 @@ static void see_to_ingress(struct helper *h)
 
 	if (c->ingress[0] == '\0' || h->ingress_tries >= INGRESS_TRIES)
 		return;
-	if (docker_ingress(&h->docker, c->ingress, c->mtu, now_ms() + INGRESS_MS, &changed, &e) < 0) {
+	if (docker_ingress(&h->docker, c->ingress, c->mtu, now_ms() + INGRESS_MS,
+			   &changed, &e) < 0) {
 		h->ingress_tries++;
-		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress,
-			   c->mtu, e.msg, h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
+		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s",
+			   c->ingress, c->mtu, e.msg,
+			   h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
 		return;
 	}
 	h->ingress_tries = INGRESS_TRIES;
@@ -272,7 +275,8 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 		return 0;
 	case TABLE_REMOVE:
 		/* not by force: the engine itself then checks that it is down */
-		if (docker_node_remove(&h->docker, node->id, false, e) < 0 && h->docker.status != 404)
+		if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
+		    h->docker.status != 404)
 			return err_in(e, "removing node %s (%s)", node->hostname, node->id);
 		err_clear(e);
 		count(h, COUNT_REMOVED);
@@ -397,8 +401,8 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	default:
 		/* a manager that is starting; nothing is ever forced here */
 		return err_set(e, ERR_DOCKER, "the engine's swarm is \"%s\"%s%s",
-			       docker_swarm_state_name(info.state), info.error[0] != '\0' ? ": " : "",
-			       info.error);
+			       docker_swarm_state_name(info.state),
+			       info.error[0] != '\0' ? ": " : "", info.error);
 	}
 }
 
@@ -494,7 +498,8 @@ static struct peer *peer_find(struct helper *h, const char *addr, int64_t now)
 		if (h->peers[i].last_ms < oldest->last_ms)
 			oldest = &h->peers[i];
 	}
-	*oldest = (struct peer){ .tokens = (int64_t)h->config.rate * BURST_S * 1000, .last_ms = now };
+	*oldest = (struct peer){ .tokens = (int64_t)h->config.rate * BURST_S * 1000,
+				 .last_ms = now };
 	memcpy(oldest->addr, addr, strlen(addr) + 1);
 	return oldest;
 }
@@ -604,7 +609,7 @@ static int table_lock(struct helper *h, int64_t age_ms, struct err *e)
 		return err_set(e, ERR_DOCKER, "there is no swarm here yet");
 	if (h->nodes_ms != 0 && now_ms() - h->nodes_ms <= age_ms)
 		return 0;
-	/* one reader for all who wait */
+	/* under the lock: one reading serves all requests that wait */
 	docker_init_unix(&d, h->config.docker_socket);
 	d.timeout_ms = ENGINE_MS;
 	rc = docker_nodes(&d, &nodes, &n, e);
@@ -661,7 +666,7 @@ static bool own_row(struct helper_call *c, int64_t age_ms, struct docker_node *n
 	struct buf why = BUF_INIT(sizeof(text));
 	unsigned status = 404;
 
-	/* who is not in a table from memory may have just joined */
+	/* a node that is not in the rows read before may have just joined */
 	for (;; age_ms = 0) {
 		if (table_lock(h, age_ms, &e) < 0) {
 			table_unlock(h);
@@ -1014,9 +1019,11 @@ static void metric_nodes(struct buf *b, struct helper *h)
 		drained += h->nodes[i].availability == DOCKER_DRAIN;
 		managers += h->nodes[i].manager;
 	}
-	metric(b, "azswarm_swarm_active", "gauge", "Whether this is a manager of a swarm.", h->active);
+	metric(b, "azswarm_swarm_active", "gauge",
+	       "Whether this is a manager of a swarm.", h->active);
 	pthread_mutex_unlock(&h->lock);
-	buf_adds(b, "# HELP azswarm_nodes Nodes of the swarm by state.\n# TYPE azswarm_nodes gauge\n");
+	buf_adds(b, "# HELP azswarm_nodes Nodes of the swarm by state.\n"
+		 "# TYPE azswarm_nodes gauge\n");
 	for (int i = 0; i < 4; i++)
 		buf_addf(b, "azswarm_nodes{state=\"%s\"} %zu\n",
 			 docker_node_state_name((enum docker_node_state)i), n[i]);
@@ -1031,15 +1038,23 @@ static void do_metrics(struct helper_call *c)
 	};
 	static const struct { const char *name, *help; } counters[COUNTS] = {
 		[COUNT_REQUESTS] = { "azswarm_requests_total", "Requests taken." },
-		[COUNT_REFUSED] = { "azswarm_requests_refused_total", "Requests without the right to it." },
-		[COUNT_LIMITED] = { "azswarm_requests_limited_total", "Requests of callers that ask too often." },
+		[COUNT_REFUSED] = { "azswarm_requests_refused_total",
+				    "Requests without the right to it." },
+		[COUNT_LIMITED] = { "azswarm_requests_limited_total",
+				    "Requests of callers that ask too often." },
 		[COUNT_TOKENS] = { "azswarm_tokens_total", "Join tokens handed out." },
-		[COUNT_DRAINS] = { "azswarm_drains_total", "Nodes that said that they go." },
-		[COUNT_REMOVED] = { "azswarm_nodes_removed_total", "Rows removed from the node table." },
-		[COUNT_DEMOTED] = { "azswarm_managers_demoted_total", "Managers demoted." },
-		[COUNT_RESTORED] = { "azswarm_nodes_restored_total", "Nodes that said that they go and stayed." },
-		[COUNT_FAILED_PASSES] = { "azswarm_passes_failed_total", "Passes over the node table that failed." },
-		[COUNT_BROKEN] = { "azswarm_connections_broken_total", "Connections that ended with an error." },
+		[COUNT_DRAINS] = { "azswarm_drains_total",
+				   "Nodes that said that they go." },
+		[COUNT_REMOVED] = { "azswarm_nodes_removed_total",
+				    "Rows removed from the node table." },
+		[COUNT_DEMOTED] = { "azswarm_managers_demoted_total",
+				    "Managers demoted." },
+		[COUNT_RESTORED] = { "azswarm_nodes_restored_total",
+				     "Nodes that said that they go and stayed." },
+		[COUNT_FAILED_PASSES] = { "azswarm_passes_failed_total",
+					  "Passes over the node table that failed." },
+		[COUNT_BROKEN] = { "azswarm_connections_broken_total",
+				   "Connections that ended with an error." },
 	};
 	struct buf b = BUF_INIT(8192);
 
@@ -1113,8 +1128,8 @@ static bool authenticated(struct helper_call *c, const struct route *r)
 	count(c->h, COUNT_REFUSED);
 	pay(c->h, c->addr, REFUSAL_COST);
 	if (a == AUTH_OK) {
-		daemon_say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
-			   c->addr);
+		daemon_say("refused a manager token to %s at %s, which has the worker secret",
+			   c->caller.name, c->addr);
 		answer_error(c->x, 403, "the worker secret does not give a manager token");
 	} else {
 		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
@@ -1330,7 +1345,8 @@ int helper_run(const char *config, struct err *e)
 	if (daemon_init(e) < 0 || node_config_read(&h->config, config, e) < 0)
 		goto out;
 	if (!h->config.manager) {
-		err_set(e, ERR_DATA, "%s: the helper is for managers, and this is a worker", config);
+		err_set(e, ERR_DATA,
+			"%s: the helper is for managers, and this is a worker", config);
 		goto out;
 	}
 	if (load_key(h, e) < 0)

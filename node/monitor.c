@@ -178,7 +178,8 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 	member(b, "id", at(node, "ID", 32));
 	member(b, "name", at(node, "Description.Hostname", 64));
 	member(b, "role", at(node, "Spec.Role", 16));
-	buf_addf(b, ",\"leader\":%s", json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" : "false");
+	buf_addf(b, ",\"leader\":%s",
+		 json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" : "false");
 	member(b, "reachability", at(node, "ManagerStatus.Reachability", 16));
 	member(b, "state", at(node, "Status.State", 16));
 	member(b, "availability", at(node, "Spec.Availability", 16));
@@ -215,8 +216,9 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 	member(b, "mode", json_get(mode, "Global") != NULL ? STR("global") :
 	       json_get(mode, "Replicated") != NULL ? STR("replicated") : STR("job"));
 	/* for a global one, as many as the swarm wants to have there by now */
-	number(b, "desired", clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas", s->desired),
-				   MONITOR_TASKS_MAX));
+	number(b, "desired",
+	       clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas", s->desired),
+		     MONITOR_TASKS_MAX));
 	number(b, "running", s->running);
 	member(b, "image", name);
 	member(b, "update", at(service, "UpdateStatus.State", 32));
@@ -250,7 +252,7 @@ void monitor_view_write(const struct monitor_view *v, const char *title, const c
 
 /* ---- reading ---------------------------------------------------------------- */
 
-/* A state that was, or is, sent; freed by the last who lets go. */
+/* A state that was, or is, sent; freed with its last reference. */
 struct state {
 	atomic_uint holders;
 	struct str text;
@@ -525,8 +527,8 @@ static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
 static void events(struct monitor *m, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/event-stream", "Cache-Control: no-store", "X-Accel-Buffering: no",
-		SECURITY, NULL,
+		"Content-Type: text/event-stream", "Cache-Control: no-store",
+		"X-Accel-Buffering: no", SECURITY, NULL,
 	};
 	struct err e = ERR_INIT;
 	bool room;
@@ -581,7 +583,8 @@ static void monitor_handle(void *ctx, struct http_exchange *x)
 				struct buf file;
 
 				asset_get(files[i].asset, &file);
-				answer(x, 200, files[i].type, "Cache-Control: no-cache", buf_str(&file));
+				answer(x, 200, files[i].type, "Cache-Control: no-cache",
+				       buf_str(&file));
 				buf_release(&file);
 				return;
 			}
@@ -601,7 +604,9 @@ static int settings(struct monitor *m, unsigned *port, struct err *e)
 	if (engine != NULL && *engine != '\0') {
 		socket = str_of(engine);
 		if (!str_starts(socket, STR("unix://")) || socket.n - 7 >= sizeof(m->socket))
-			return err_set(e, ERR_USAGE, "DOCKER_HOST \"%s\": expected unix://PATH", engine);
+			return err_set(e, ERR_USAGE,
+				       "DOCKER_HOST \"%s\": expected unix://PATH",
+				       engine);
 		socket = str_skip(socket, 7);
 	}
 	memcpy(m->socket, socket.p, socket.n);

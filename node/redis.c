@@ -107,7 +107,8 @@ int redis_init(struct redis *r, const char *server, struct err *e)
 	}
 	if (host.n == 0 || host.n >= sizeof(r->host) ||
 	    (port.p != NULL && port.n > 0 && (!str_num(port, 65535, &n) || n == 0)))
-		return err_set(e, ERR_USAGE, "REDIS_SERVER \"%s\": expected HOST or HOST:PORT", server);
+		return err_set(e, ERR_USAGE,
+			       "REDIS_SERVER \"%s\": expected HOST or HOST:PORT", server);
 	memcpy(r->host, host.p, host.n);
 	r->port = (unsigned)n;
 	return 0;
@@ -184,7 +185,7 @@ static int exchange(struct redis *r, struct str command, struct buf *in, struct 
 		hang_up(r);
 		return -1;
 	}
-	/* who could not be connected to is named already */
+	/* a failure to connect names the server already */
 	if (r->stream != NULL)
 		err_in(e, "Redis at %s port %u", r->host, r->port);
 	hang_up(r);

@@ -112,8 +112,10 @@ static void blob(const struct image *img, const struct image_blob *b, struct htt
 		goto out;
 	}
 	if (status == 206)
-		range = xasprintf("Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
-				  (unsigned long long)(from + n - 1), (unsigned long long)b->length);
+		range = xasprintf("Content-Range: bytes %llu-%llu/%llu",
+				  (unsigned long long)from,
+				  (unsigned long long)(from + n - 1),
+				  (unsigned long long)b->length);
 	const char *fields[] = { "Content-Type: application/octet-stream", VERSION_FIELD,
 				 "Accept-Ranges: bytes", digest, etag, range, NULL };
 	/* short of the announced length the connection breaks off: nobody
@@ -131,7 +133,8 @@ out:
 
 static void blobs(const struct image *img, struct str digest, struct http_exchange *x)
 {
-	const struct image_blob *const all[] = { &img->layer, &img->config, &img->docker, &img->oci };
+	const struct image_blob *const all[] = { &img->layer, &img->config, &img->docker,
+						 &img->oci };
 
 	for (size_t i = 0; i < 4; i++)
 		if (str_eqz(digest, all[i]->digest)) {

@@ -25,7 +25,7 @@ struct table {
 	struct table_memory *rows;
 	size_t n;
 	int64_t grace_ms;		/* a Down node is kept as long */
-	int64_t leave_ms;		/* who said that it goes must be gone by then */
+	int64_t leave_ms;		/* a node that said that it goes is gone by then */
 };
 void table_init(struct table *t, int64_t grace_ms, int64_t leave_ms);
 void table_release(struct table *t);

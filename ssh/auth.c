@@ -164,8 +164,10 @@ static int try_names(struct sign_in *a, struct ssh_agent *agent, const char *typ
 	int rc = 0;
 
 	if (n == 0)
-		return err_set(e, ERR_AUTH, "the server takes no RSA signature with SHA-2; "
-			       "it takes \"%.*s\"", STR_ARG(str_head(buf_str(&a->ssh->sig_algs), 200)));
+		return err_set(e, ERR_AUTH,
+			       "the server takes no RSA signature with SHA-2; "
+			       "it takes \"%.*s\"",
+			       STR_ARG(str_head(buf_str(&a->ssh->sig_algs), 200)));
 	for (size_t i = 0; rc == 0 && i < n && (i == 0 || all); i++)
 		rc = try_key(a, agent, names[i], blob, e);
 	return rc;

@@ -114,7 +114,8 @@ static struct ssh_channel *forward(struct ssh *s, const char *type, const char *
 	wire_putz(m, target);
 	if (tcp)
 		wire_put_u32(m, port);
-	wire_putz(m, tcp ? "127.0.0.1" : "");	/* who asks: means nothing here */
+	/* the address that asked for it, which here is always this program */
+	wire_putz(m, tcp ? "127.0.0.1" : "");
 	wire_put_u32(m, 0);
 	msg_send(s);
 	return c;
@@ -417,8 +418,8 @@ int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e
 	case MSG_CHANNEL_CLOSE:
 		return closed(c, e);
 	case MSG_CHANNEL_REQUEST:
-		return c->state == CH_OPENING ? err_set(e, ERR_PROTO, "a request before its channel")
-					      : requested(c, body, e);
+		return c->state != CH_OPENING ? requested(c, body, e) :
+		       err_set(e, ERR_PROTO, "a request before its channel");
 	case MSG_CHANNEL_SUCCESS:
 	case MSG_CHANNEL_FAILURE:
 		return answered(c, type == MSG_CHANNEL_SUCCESS, e);
@@ -713,8 +714,8 @@ int ssh_run(struct ssh *s, const char *command, struct str input, struct buf *ou
 			break;
 		if (c->closed_by_peer) {
 			*status = c->status;
-			rc = c->status >= 0 ? 0 :
-				err_set(e, ERR_NET, "%s: the command ended without an exit code", s->who);
+			rc = c->status >= 0 ? 0 : err_set(e, ERR_NET,
+				"%s: the command ended without an exit code", s->who);
 			break;
 		}
 		if (input.n > 0 && !ssh_channel_deaf(c)) {

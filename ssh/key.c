@@ -116,7 +116,8 @@ int ssh_pub_parse(struct ssh_pub *p, struct str blob, struct err *e)
 	struct str in, type, curve, q, exp, n;
 
 	if (blob.n > sizeof(p->blob))
-		return err_set(e, ERR_DATA, "a key of %zu bytes; %zu at most", blob.n, sizeof(p->blob));
+		return err_set(e, ERR_DATA, "a key of %zu bytes; %zu at most", blob.n,
+			       sizeof(p->blob));
 	memcpy(p->blob, blob.p, blob.n);
 	p->blob_n = blob.n;
 	in = (struct str){ (const char *)p->blob, blob.n };
@@ -424,9 +425,11 @@ static int openssh_key(struct ssh_key *k, struct str in, struct err *e)
 	if (!rsa && !str_starts(type, STR("ecdsa-sha2-nistp")))
 		return err_set(e, ERR_DATA, "a private key of type \"%.*s\"; RSA and ECDSA "
 			       "will do", STR_ARG(str_head(type, 40)));
-	if (rsa ? !wire_mpint(&priv, &v.n) || !wire_mpint(&priv, &v.e) || !wire_mpint(&priv, &v.d) ||
-		  !wire_mpint(&priv, &v.iq) || !wire_mpint(&priv, &v.p) || !wire_mpint(&priv, &v.q)
-		: !wire_string(&priv, &curve) || !wire_string(&priv, &q) || !wire_mpint(&priv, &x))
+	if (rsa ? !wire_mpint(&priv, &v.n) || !wire_mpint(&priv, &v.e) ||
+		  !wire_mpint(&priv, &v.d) || !wire_mpint(&priv, &v.iq) ||
+		  !wire_mpint(&priv, &v.p) || !wire_mpint(&priv, &v.q)
+		: !wire_string(&priv, &curve) || !wire_string(&priv, &q) ||
+		  !wire_mpint(&priv, &x))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	if (!wire_string(&priv, &comment))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");

@@ -246,7 +246,8 @@ int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 		return err_set(e, ERR_PROTO, "message %u in the middle of a key exchange", type);
 	if (type == MSG_EXT_INFO)
 		return ext_info(s, body, e);
-	if (type == MSG_SERVICE_ACCEPT || (type >= MSG_USERAUTH_REQUEST && type < MSG_GLOBAL_REQUEST)) {
+	if (type == MSG_SERVICE_ACCEPT ||
+	    (type >= MSG_USERAUTH_REQUEST && type < MSG_GLOBAL_REQUEST)) {
 		if (!s->signed_in)
 			return auth_message(s, type, payload, e);
 		return err_set(e, ERR_PROTO, "message %u after sign-in", type);

@@ -26,9 +26,9 @@ static _Noreturn void guard(int fd, int from, const struct termios *before)
 	ssize_t n;
 	char c;
 
-	/* a terminal of nobody's session is set from anywhere, and sends us no signals */
+	/* outside of the terminal's session: it may be set all the same, and sends no signals */
 	setsid();
-	/* what else is open belongs to others, who wait for its end */
+	/* other open descriptors are pipes whose readers wait for their end */
 	if (dup2(from, 0) < 0 || dup2(fd, 1) < 0)
 		_exit(1);
 	if (syscall(SYS_close_range, 2u, ~0u, 0u) < 0)

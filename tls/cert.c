@@ -110,7 +110,8 @@ int cert_key(struct str spki, br_x509_pkey *key, struct err *e)
 		    n.n == 0 || exponent.n == 0)
 			return err_set(e, ERR_DATA, "a public key that is not RSA as it claims");
 		key->key_type = BR_KEYTYPE_RSA;
-		key->key.rsa = (br_rsa_public_key){ loose(n.p), n.n, loose(exponent.p), exponent.n };
+		key->key.rsa = (br_rsa_public_key){ loose(n.p), n.n, loose(exponent.p),
+						    exponent.n };
 		return 0;
 	}
 	if (str_eq(oid, oid_ec) && der_get(&algorithm, DER_OID, &named)) {
@@ -122,7 +123,8 @@ int cert_key(struct str spki, br_x509_pkey *key, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, ERR_DATA, "a public key that is neither RSA nor on P-256, P-384 or P-521");
+	return err_set(e, ERR_DATA,
+		       "a public key that is neither RSA nor on P-256, P-384 or P-521");
 }
 
 /* ---- for people ---- */

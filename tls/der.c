@@ -67,7 +67,8 @@ int pem_next(struct str *text, struct str *label, struct buf *der, struct err *e
 
 	for (;;) {
 		if (!next_line(text, &line)) {
-			err_set(e, ERR_DATA, "PEM: no end of \"%.*s\"", STR_ARG(str_head(*label, 64)));
+			err_set(e, ERR_DATA, "PEM: no end of \"%.*s\"",
+				STR_ARG(str_head(*label, 64)));
 			goto out;
 		}
 		if (boundary(line, STR("-----END "), &end))

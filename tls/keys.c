@@ -520,7 +520,8 @@ static int add_alternative_names(struct buf *b, const char *const *names, struct
 		unsigned char ip[16];
 
 		if (!str_cut(&name, ':', &type) || name.n == 0)
-			return err_set(e, ERR_USAGE, "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
+			return err_set(e, ERR_USAGE,
+				       "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
 		if (str_eqz(type, "DNS"))
 			der_add(b, DER_CONTEXT(2), name.p, name.n);
 		else if (str_eqz(type, "IP") && inet_pton(AF_INET, name.p, ip) == 1)
@@ -528,7 +529,8 @@ static int add_alternative_names(struct buf *b, const char *const *names, struct
 		else if (str_eqz(type, "IP") && inet_pton(AF_INET6, name.p, ip) == 1)
 			der_add(b, DER_CONTEXT(7), ip, 16);
 		else
-			return err_set(e, ERR_USAGE, "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
+			return err_set(e, ERR_USAGE,
+				       "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
 	}
 	der_close(b, seq);
 	extension_close(b, x);

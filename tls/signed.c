@@ -11,7 +11,8 @@
 #define SALT 32
 
 /* OAEP's, not in the public header: MGF1 of seed (RFC 8017 B.2.1), xored into data. */
-void br_mgf1_xor(void *data, size_t len, const br_hash_class *dig, const void *seed, size_t seed_len);
+void br_mgf1_xor(void *data, size_t len, const br_hash_class *dig, const void *seed,
+		 size_t seed_len);
 
 int cert_der(struct str pem, struct buf *der, struct err *e)
 {
@@ -63,7 +64,9 @@ bool cert_signed(struct str der, bool pss, struct str text, struct str sig)
 	sha256(text.p, text.n, hash);
 	memcpy(em, sig.p, sig.n);
 	if (pss)
-		return br_rsa_public_get_default()(em, sig.n, &key.key.rsa) && pss_holds(em, sig.n, hash);
-	return br_rsa_pkcs1_vrfy_get_default()(em, sig.n, BR_HASH_OID_SHA256, sizeof(got), &key.key.rsa, got) &&
-		memcmp(got, hash, sizeof(got)) == 0;
+		return br_rsa_public_get_default()(em, sig.n, &key.key.rsa) &&
+		       pss_holds(em, sig.n, hash);
+	return br_rsa_pkcs1_vrfy_get_default()(em, sig.n, BR_HASH_OID_SHA256, sizeof(got),
+					       &key.key.rsa, got) &&
+	       memcmp(got, hash, sizeof(got)) == 0;
 }

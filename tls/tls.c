@@ -119,7 +119,8 @@ static int engine_error(const struct tls_stream *t, int code, struct err *e)
 	}
 	/* version_in: of its records, set only where they look like TLS */
 	if (code == BR_ERR_UNSUPPORTED_VERSION && t->engine->version_in != 0)
-		return err_set(e, ERR_TLS, "the %s speaks only versions of TLS before 1.2", t->peer);
+		return err_set(e, ERR_TLS,
+			       "the %s speaks only versions of TLS before 1.2", t->peer);
 	text = SENTENCE_FOR(errors, code);
 	if (text != NULL)
 		return err_set(e, ERR_TLS, "the %s %s", t->peer, text);
@@ -310,19 +311,34 @@ static const struct stream_ops tls_ops = {
 
 /* ---- the engine ---- */
 
-/* ChaCha20 is there twice: in front for processors without AES instructions,
- * whose constant-time AES in software is several times slower. */
-static const uint16_t suites[] = {
-	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+/* What we speak, the best first. */
+static const struct suite {
+	uint16_t id;
+	bool aes;
+} suites[] = {
+	{ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true },
+	{ BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, true },
+	{ BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, true },
+	{ BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true },
+	{ BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false },
+	{ BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, false },
 };
-#define SUITES_OFFERED 6
+#define N_SUITES (sizeof(suites) / sizeof(suites[0]))
+
+/* The constant-time AES in software is several times slower than ChaCha20: on
+ * processors without AES instructions its suites come last. */
+static void set_suites(br_ssl_engine_context *engine)
+{
+	bool fast_aes = br_aes_x86ni_ctr_get_vtable() != NULL;
+	uint16_t list[N_SUITES];
+	size_t n = 0;
+
+	for (int last = 0; last < 2; last++)
+		for (size_t i = 0; i < N_SUITES; i++)
+			if ((suites[i].aes && !fast_aes) == last)
+				list[n++] = suites[i].id;
+	br_ssl_engine_set_suites(engine, list, n);
+}
 
 static struct tls_stream *stream_new(struct stream *under, const char *peer)
 {
@@ -338,11 +354,10 @@ static struct tls_stream *stream_new(struct stream *under, const char *peer)
 static void engine_init(struct tls_stream *t, br_ssl_engine_context *engine)
 {
 	uint8_t seed[32];
-	bool aes = br_aes_x86ni_ctr_get_vtable() != NULL;
 
 	t->engine = engine;
 	br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-	br_ssl_engine_set_suites(engine, aes ? suites + 2 : suites, SUITES_OFFERED);
+	set_suites(engine);
 	br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
 	br_ssl_engine_set_hash(engine, br_sha384_ID, &br_sha384_vtable);
 	br_ssl_engine_set_hash(engine, br_sha512_ID, &br_sha512_vtable);
@@ -431,7 +446,9 @@ static int add_chain(struct tls_identity *id, struct str pem, struct err *e)
 		if (!str_eqz(label, "CERTIFICATE"))
 			continue;
 		if (id->chain_count == CHAIN_MAX) {
-			found = err_set(e, ERR_DATA, "a chain of more than %d certificates", CHAIN_MAX);
+			found = err_set(e, ERR_DATA,
+					"a chain of more than %d certificates",
+					CHAIN_MAX);
 			break;
 		}
 		buf_addstr(&id->der, buf_str(&der));

@@ -59,7 +59,8 @@ static br_x509_trust_anchor take_anchor(struct str *in)
 		a.pkey.key.rsa = (br_rsa_public_key){ loose(v.p), v.n, loose(e.p), e.n };
 	} else {
 		a.pkey.key_type = BR_KEYTYPE_EC;
-		a.pkey.key.ec = (br_ec_public_key){ BR_EC_secp256r1 + (int)kind - 2, loose(v.p), v.n };
+		a.pkey.key.ec = (br_ec_public_key){ BR_EC_secp256r1 + (int)kind - 2,
+						    loose(v.p), v.n };
 	}
 	return a;
 }
@@ -111,7 +112,8 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 	}
 	if (r.over || (key.key_type == BR_KEYTYPE_RSA && key.key.rsa.elen > 255)) {
 		buf_release(&r);
-		return err_set(e, ERR_DATA, "a certificate with names or keys too large to be true");
+		return err_set(e, ERR_DATA,
+			       "a certificate with names or keys too large to be true");
 	}
 	if (str_find(buf_str(&t->records), buf_str(&r)) < 0)
 		buf_addstr(&t->records, buf_str(&r));

@@ -34,8 +34,10 @@ static void refuse_dates(struct verify *v, const struct cert *c, const char *who
 	time_iso(c->not_before, from);
 	time_iso(c->not_after, to);
 	time_iso(v->now, now);
-	refuse(v, "%scertificate %s %s (it is valid from %s to %s; the clock of this machine says %s)",
-	       whose, early ? "not valid before" : "expired since", early ? from : to, from, to, now);
+	refuse(v,
+	       "%scertificate %s %s (it is valid from %s to %s; the clock of this machine says %s)",
+	       whose, early ? "not valid before" : "expired since", early ? from : to,
+	       from, to, now);
 }
 
 /* br_x509_minimal stopped at c, which is certificate number v->count. */

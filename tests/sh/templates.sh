@@ -1,4 +1,4 @@
-# time: 120
+# time: 400
 # The ARM template and the cloud-init file, held against what others wrote:
 # Microsoft's schemas, cloud-init's own, shellcheck, systemd-analyze.
 # needs: python3-jsonschema, python3-yaml, jq, shellcheck, systemd,

@@ -550,6 +550,11 @@ static const struct call_row {
 	    { PUT_R, 403, IDS, DENIED } },
 	  { ERR_AZURE, "RequestDisallowedByPolicy (policy \"Ask first\", assignment \"a1\"): "
 	    "denied|request req-1|!PoP", .waits = "" } },
+	{ "a policy token goes with its request only, and stays with it", "PUT", R, SOME_BODY, 0,
+	  { { PUT_R, 403, .body = DENIED }, { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}" },
+	    { PUT_R, 409, .body = UNREGISTERED, .words = "evaluations: PoP abc" },
+	    { REGISTER, 200, .body = REGISTERED, .words = "!evaluations" },
+	    { PUT_R, 200, .words = "evaluations: PoP abc" } }, { .waits = "" } },
 	{ "no policy token is given", "PUT", R, SOME_BODY, 0,
 	  { { PUT_R, 403, IDS, DENIED },
 	    { POLICY_TOKEN, 200, .body = "{\"result\":\"Failed\",\"results\":[]}" } },

@@ -478,18 +478,24 @@ static void run_memory(void)
 
 static void run_interrupted(void)
 {
-	static const struct act acts[] = { { ASK_TOKEN, 503 }, { NULL } };
-	struct err e = ERR_INIT;
-	const char *token;
-	struct rig g;
+	static const struct { const char *name; struct act acts[2]; } cases[] = {
+		{ "interrupted between tries", { { ASK_TOKEN, 503 }, { NULL } } },
+		{ "interrupted after a broken connection",
+		  { { ASK_TOKEN, .then = NO_ANSWER }, { NULL } } },
+	};
 
-	rig_open(&g, acts, NULL);
-	rig_no_token(&g);
-	fake.interrupt_at = 1;
-	check_why("interrupted between tries",
-		  entra_token(&g.entra, &token, &e) < 0 &&
-		  err_exit_code(&e) == 130 && g.d.requests == 1 ? "" : e.msg);
-	rig_close(&g);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct err e = ERR_INIT;
+		const char *token;
+		struct rig g;
+
+		rig_open(&g, cases[i].acts, NULL);
+		rig_no_token(&g);
+		fake.interrupt_at = 1;
+		check_why(cases[i].name, entra_token(&g.entra, &token, &e) < 0 &&
+		     err_exit_code(&e) == 130 && g.d.requests == 1 ? "" : e.msg);
+		rig_close(&g);
+	}
 }
 
 /* A secret and a tenant with every awkward character. */
