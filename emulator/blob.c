@@ -5,16 +5,27 @@
  * String to sign, errors and headers: "Create a service SAS", "Create an
  * account SAS", "Put Blob", "Get Blob" (learn.microsoft.com).
  */
-#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "emulator/arm/storage.h"
+#include "emulator/blob.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
+#include "emulator/request.h"
+#include "emulator/sas.h"
+#include "emulator/store.h"
+#include "http.h"
 
-struct request {
+struct blob_request {
 	struct emu *m;
 	struct http_exchange *x;
 	enum method method;
@@ -31,7 +42,7 @@ struct request {
 };
 
 static __attribute__((format(printf, 2, 3)))
-void field(struct request *r, const char *fmt, ...)
+void add_field(struct blob_request *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	va_list ap;
@@ -43,7 +54,7 @@ void field(struct request *r, const char *fmt, ...)
 }
 
 /* Those of every answer. */
-static const char *const *all_fields(struct request *r)
+static const char *const *all_fields(struct blob_request *r)
 {
 	struct str version = http_field(http_x_head(r->x), "x-ms-version");
 	char date[32];
@@ -51,13 +62,13 @@ static const char *const *all_fields(struct request *r)
 	if (version.p == NULL)
 		version = STR("2022-11-02");
 	time_http(unix_time(), date);
-	field(r, "x-ms-request-id: %s", r->id);
-	field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
-	field(r, "Date: %s", date);
+	add_field(r, "x-ms-request-id: %s", r->id);
+	add_field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
+	add_field(r, "Date: %s", date);
 	return (const char *const *)r->fields;
 }
 
-static void answer(struct request *r, unsigned status, struct str body)
+static void send_answer(struct blob_request *r, unsigned status, struct str body)
 {
 	const char *const *fields = all_fields(r);
 
@@ -69,14 +80,14 @@ static void answer(struct request *r, unsigned status, struct str body)
 }
 
 static __attribute__((cold))
-int deny(struct request *r, unsigned status, const char *code, const char *message)
+int deny(struct blob_request *r, unsigned status, const char *code, const char *message)
 {
 	struct buf b = BUF_INIT(8192);
 	char now[40];
 
 	iso_now(now);
-	field(r, "x-ms-error-code: %s", code);
-	field(r, "Content-Type: application/xml");
+	add_field(r, "x-ms-error-code: %s", code);
+	add_field(r, "Content-Type: application/xml");
 	buf_addf(&b, "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>"
 		 "%s\nRequestId:%s\nTime:%s</Message>", code, message, r->id, now);
 	if (r->detail != NULL) {
@@ -92,12 +103,12 @@ int deny(struct request *r, unsigned status, const char *code, const char *messa
 		buf_adds(&b, "</AuthenticationErrorDetail>");
 	}
 	buf_adds(&b, "</Error>");
-	answer(r, status, r->method == HEAD ? STR("") : buf_str(&b));
+	send_answer(r, status, r->method == HEAD ? STR("") : buf_str(&b));
 	buf_release(&b);
 	return -1;
 }
 
-static int deny_auth(struct request *r, const char *detail)
+static int deny_auth(struct blob_request *r, const char *detail)
 {
 	r->detail = detail;
 	return deny(r, 403, "AuthenticationFailed", "Server failed to authenticate the request. Make sure the "
@@ -107,7 +118,7 @@ static int deny_auth(struct request *r, const char *detail)
 /* ---- signatures ---- */
 
 /* The fields of the signature in the query. */
-static cJSON *sas_read(struct request *r)
+static cJSON *sas_read(struct blob_request *r)
 {
 	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"), word;
 	cJSON *sas = cJSON_CreateObject();
@@ -124,7 +135,7 @@ static cJSON *sas_read(struct request *r)
 	return sas;
 }
 
-static int check_signature(struct request *r, const cJSON *s, const struct entry *account)
+static int check_signature(struct blob_request *r, const cJSON *s, const struct entry *account)
 {
 	const char *given = json_text(s, "sig");
 	bool blob = strcmp(json_text(s, "sr"), "b") == 0, same = false;
@@ -158,7 +169,7 @@ static bool sas_time(const char *z, int64_t *t)
 	return time_parse_iso(str_of(s), t);
 }
 
-static int check_times(struct request *r, const cJSON *s)
+static int check_times(struct blob_request *r, const cJSON *s)
 {
 	int64_t t, now = unix_time();
 	char a[32], b[32];
@@ -176,7 +187,7 @@ static int check_times(struct request *r, const cJSON *s)
 	return 0;
 }
 
-static int not_authorized(struct request *r, const char *code, const char *what)
+static int not_authorized(struct blob_request *r, const char *code, const char *what)
 {
 	char text[128];
 
@@ -185,7 +196,7 @@ static int not_authorized(struct request *r, const char *code, const char *what)
 	return deny(r, 403, code, text);
 }
 
-static int check_sas(struct request *r, const struct entry *account, const cJSON *s, const char *want)
+static int check_sas(struct blob_request *r, const struct entry *account, const cJSON *s, const char *want)
 {
 	bool all = json_get(s, "ss") != NULL;
 
@@ -206,7 +217,7 @@ static int check_sas(struct request *r, const struct entry *account, const cJSON
 }
 
 /* What the caller may do.  want: permission letters, any of them will do. */
-static int authorize(struct request *r, const struct entry *account, const char *want)
+static int check_access(struct blob_request *r, const struct entry *account, const char *want)
 {
 	cJSON *s = sas_read(r);
 	int rc;
@@ -253,7 +264,7 @@ void blob_forget(struct emu *m, const char *account, const char *container)
 }
 
 /* The body into a file of its own name; the lock is not held. */
-static int receive(struct request *r, const char *path, uint64_t *size, struct err *e)
+static int receive(struct blob_request *r, const char *path, uint64_t *size, struct err *e)
 {
 	char piece[16384];
 	ssize_t n = 0;
@@ -273,16 +284,16 @@ static int receive(struct request *r, const char *path, uint64_t *size, struct e
 	return n < 0 ? -1 : 0;
 }
 
-static void stamp(struct request *r, const cJSON *doc)
+static void stamp(struct blob_request *r, const cJSON *doc)
 {
 	char date[32];
 
 	time_http(json_int_opt(doc, "modified", 0), date);
-	field(r, "ETag: %s", json_text(doc, "etag"));
-	field(r, "Last-Modified: %s", date);
+	add_field(r, "ETag: %s", json_text(doc, "etag"));
+	add_field(r, "Last-Modified: %s", date);
 }
 
-static void put_blob(struct request *r)
+static void put_blob(struct blob_request *r)
 {
 	const struct http_head *h = http_x_head(r->x);
 	struct str kind = http_field(h, "x-ms-blob-type"), type = http_field(h, "x-ms-blob-content-type");
@@ -331,8 +342,8 @@ static void put_blob(struct request *r)
 				 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(), t), NULL);
 		free(t);
 		stamp(r, r->n->doc);
-		field(r, "x-ms-request-server-encrypted: true");
-		answer(r, 201, STR(""));
+		add_field(r, "x-ms-request-server-encrypted: true");
+		send_answer(r, 201, STR(""));
 	}
 	free(dir);
 	free(path);
@@ -362,7 +373,7 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, u
 }
 
 /* From the file; the lock is not held. */
-static void send_piece(struct request *r, unsigned status, const char *path, uint64_t from, uint64_t left)
+static void send_piece(struct blob_request *r, unsigned status, const char *path, uint64_t from, uint64_t left)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char piece[16384];
@@ -387,7 +398,7 @@ out:
 		close(fd);
 }
 
-static void get_blob(struct request *r)
+static void get_blob(struct blob_request *r)
 {
 	uint64_t size, from = 0, to, left;
 	bool bad, part;
@@ -406,16 +417,16 @@ static void get_blob(struct request *r)
 	}
 	if (part) {
 		left = to - from + 1;
-		field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
+		add_field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
 		      (unsigned long long)to, (unsigned long long)size);
 	} else {
 		from = 0;
 	}
 	stamp(r, r->n->doc);
-	field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
-	field(r, "x-ms-blob-type: BlockBlob");
-	field(r, "Accept-Ranges: bytes");
-	field(r, "x-ms-server-encrypted: true");
+	add_field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
+	add_field(r, "x-ms-blob-type: BlockBlob");
+	add_field(r, "Accept-Ranges: bytes");
+	add_field(r, "x-ms-server-encrypted: true");
 	path = blob_path(r->m, r->n);
 	pthread_mutex_unlock(&r->m->lock);
 	send_piece(r, part ? 206 : 200, path, from, left);
@@ -423,15 +434,15 @@ static void get_blob(struct request *r)
 	free(path);
 }
 
-static void delete_blob(struct request *r)
+static void delete_blob(struct blob_request *r)
 {
 	if (r->n == NULL) {
 		deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
 		return;
 	}
 	blob_remove(r->m, r->n);
-	field(r, "x-ms-delete-type-permanent: true");
-	answer(r, 202, STR(""));
+	add_field(r, "x-ms-delete-type-permanent: true");
+	send_answer(r, 202, STR(""));
 }
 
 static bool has_container(struct emu *m, const struct entry *account, const char *name)
@@ -445,9 +456,9 @@ static bool has_container(struct emu *m, const struct entry *account, const char
 	return n != NULL;
 }
 
-static void serve(struct request *r)
+static void blob_serve(struct blob_request *r)
 {
-	struct entry *account = account_named(r->m, r->account);
+	struct entry *account = storage_account(r->m, r->account);
 	size_t n = strcspn(r->path.str, "/");
 
 	snprintf(r->container, sizeof(r->container), "%.*s", (int)n, r->path.str);
@@ -459,7 +470,7 @@ static void serve(struct request *r)
 	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD || r->method == PUT ||
 					 r->method == DELETE))
 		deny(r, 405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.");
-	else if (authorize(r, account, r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r") < 0)
+	else if (check_access(r, account, r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r") < 0)
 		return;
 	else if (!has_container(r->m, account, r->container))
 		deny(r, 404, "ContainerNotFound", "The specified container does not exist.");
@@ -473,12 +484,12 @@ static void serve(struct request *r)
 
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 {
-	struct request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
+	struct blob_request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
 	const struct http_head *h = http_x_head(x);
 	cJSON *rule = faults_request(m, h);
 	struct err e = ERR_INIT;
 
-	r.method = method_of(h);
+	r.method = request_method(h);
 	random_guid(r.id);
 	snprintf(r.account, sizeof(r.account), "%.*s", STR_ARG(str_head(account, 39)));
 	bool sent = faults_send(m, x, rule);
@@ -492,7 +503,7 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) < 0 || r.path.over)
 		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
 	else
-		serve(&r);
+		blob_serve(&r);
 	pthread_mutex_unlock(&m->lock);
 	emu_log(m, "blob %.*s %s", STR_ARG(h->method), r.key != NULL ? r.key : r.account);
 	json_free(rule);

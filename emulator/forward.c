@@ -9,12 +9,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "emulator/forward.h"
 #include "emulator/inner.h"
+#include "emulator/store.h"
 
 #define FORWARDS_MAX 64
 #define CONNECTIONS_MAX 128
@@ -385,7 +389,7 @@ static void visit(struct forwarder *w, struct forward *f)
 	v->fd = fd;
 	f->turn++;
 	w->connections++;
-	if (thread_start(visit_thread, v) < 0) {
+	if (emu_thread_start(visit_thread, v) < 0) {
 		w->connections--;
 		visit_free(v);
 	}
@@ -422,5 +426,5 @@ void *forward_thread(void *p)
 	while (w->connections > 0)
 		pthread_cond_wait(&m->changed, &m->lock);
 	free(w);
-	return thread_end(m);
+	return emu_thread_end(m);
 }

@@ -6,10 +6,21 @@
  * (learn.microsoft.com).
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/time.h"
+#include "emulator/arm/groups.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/vmss.h"
+#include "emulator/entra_server.h"
+#include "emulator/imds.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
+#include "http.h"
 
 /* ---- events ---- */
 
@@ -25,7 +36,7 @@ static cJSON *event_of(struct emu *m, const char *key)
 
 static bool notified(struct emu *m, const struct entry *n)
 {
-	struct entry *set = n == NULL ? NULL : set_of(m, n);
+	struct entry *set = n == NULL ? NULL : vmss_of(m, n);
 
 	return set != NULL && json_is(n->hide, "power", "running") && json_bool_opt(set->doc,
 		"properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable",
@@ -42,7 +53,7 @@ static bool all_approved(struct emu *m, const cJSON *keys)
 	return true;
 }
 
-void events_terminate(struct emu *m, const cJSON *keys)
+void imds_terminate(struct emu *m, const cJSON *keys)
 {
 	int64_t end = now_ms() + (int64_t)m->o.terminate_s * 1000;
 	char before[32];
@@ -58,7 +69,7 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		json_push(m->events, "@event", n->key, set_of(m, n)->key, json_text(n->doc, "name"),
+		json_push(m->events, "@event", n->key, vmss_of(m, n)->key, json_text(n->doc, "name"),
 			before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
@@ -75,7 +86,7 @@ void events_terminate(struct emu *m, const cJSON *keys)
 	m->incarnation++;
 }
 
-void events_forget(struct emu *m, const char *key)
+void imds_forget(struct emu *m, const char *key)
 {
 	cJSON *v = event_of(m, key);
 
@@ -88,7 +99,7 @@ void events_forget(struct emu *m, const char *key)
 /* Every machine of a set sees the events of all of it. */
 static cJSON *event_document(struct emu *m, const struct entry *n)
 {
-	struct entry *set = set_of(m, n);
+	struct entry *set = vmss_of(m, n);
 	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation), *v;
 
 	cJSON_ArrayForEach(v, m->events)
@@ -125,7 +136,7 @@ static bool approve(struct emu *m, struct str text)
 static cJSON *instance_document(struct emu *m, struct entry *n)
 {
 	const cJSON *p = json_get(n->doc, "properties");
-	struct entry *set = set_of(m, n), *group = group_of(m, n->key);
+	struct entry *set = vmss_of(m, n), *group = group_of(m, n->key);
 	const char *address = machine_address(m, n);
 	struct in_addr net = { 0 };
 	char zone[8], subnet[16] = "", bits[8];
@@ -133,7 +144,7 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	unsigned prefix = 0;
 
 	snprintf(zone, sizeof(zone), "%.4s", json_text(n->doc, "zones[0]"));
-	subnet_of(m, machine_subnet(m, n), &range, &prefix);
+	network_subnet_range(m, machine_subnet(m, n), &range, &prefix);
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
@@ -282,7 +293,7 @@ void imds_handle(void *ctx, struct http_exchange *x)
 	} else if (str_ieq(path, STR("/metadata/scheduledevents"))) {
 		scheduled(m, x, key);
 	} else if (identity && str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
-		cJSON *answer = entra_identity(m, x, &status);
+		cJSON *answer = entra_server_identity(m, x, &status);
 
 		say_json(x, status, answer);
 	} else if (str_ieq(path, STR("/metadata/identity/oauth2/token"))) {

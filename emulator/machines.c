@@ -4,16 +4,23 @@
  * Here is the only place where the lock is given up for something that can
  * take minutes.
  */
-#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/vmss.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 static const struct {
 	char verb[11], power[12];
@@ -97,7 +104,7 @@ static const char *machine_name(struct emu *m, struct entry *n)
 static int machine_json(struct emu *m, struct entry *n, const char *dir, struct err *e)
 {
 	const cJSON *props = json_get(n->doc, "properties"), *v;
-	const char *custom = is_instance(n) ? instance_custom_data(m, n) :
+	const char *custom = is_instance(n) ? vmss_custom_data(m, n) :
 		json_str_opt(n->hide, "customData", NULL);
 	struct buf b = BUF_INIT(1u << 20);
 	struct entry *a = NULL;
@@ -110,7 +117,7 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 
 	if (cut != NULL)
 		*cut = '\0';
-	subnet_of(m, vnet, &range, &prefix);
+	network_subnet_range(m, vnet, &range, &prefix);
 	doc = json_fmt("@machine", machine_name(m, n), m->net, json_text(n->doc, "id"),
 		machine_address(m, n), (int)prefix, json_text(props, "osProfile.adminUsername"), custom,
 		json_at(props, "storageProfile.imageReference"),
@@ -323,7 +330,7 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 		g.working = 1;
 		for (int i = 1; i < n && i < DRIVERS_MAX; i++) {
 			g.working++;
-			if (thread_start(gang_thread, &g) < 0)
+			if (emu_thread_start(gang_thread, &g) < 0)
 				g.working--;
 		}
 		gang_work(&g);

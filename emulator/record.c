@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "emulator/inner.h"
+#include "emulator/record.h"
+#include "emulator/request.h"
+#include "http.h"
 
 #define RECORDED_MAX (1u << 20)		/* of one body; a larger one is null */
 #define HIDDEN "***"
@@ -118,7 +121,7 @@ static void add_body(cJSON *doc, const char *name, cJSON *body, struct buf *b)
 	cJSON_AddItemToObject(doc, name, body);
 }
 
-void record(struct emu *m, const struct http_exchange *x, const char *base, const struct call *c, bool spoilt)
+void record_exchange(struct emu *m, const struct http_exchange *x, const char *base, const struct request *r, bool spoilt)
 {
 	const struct http_head *h = http_x_head(x);
 	cJSON *doc, *fields;
@@ -134,14 +137,14 @@ void record(struct emu *m, const struct http_exchange *x, const char *base, cons
 	for (size_t i = 0; i < h->n_fields; i++)
 		add_field(fields, h->fields[i].name, h->fields[i].value);
 	fields = json_add_obj(doc, "responseHeaders");
-	for (size_t i = 0; c != NULL && i < c->n_fields; i++) {
-		struct str value = str_of(c->fields[i]), name;
+	for (size_t i = 0; r != NULL && i < r->n_fields; i++) {
+		struct str value = str_of(r->fields[i]), name;
 
 		if (str_cut(&value, ':', &name))
 			add_field(fields, name, str_trim(value));
 	}
-	add_body(doc, "requestBody", shown(c != NULL ? c->body : NULL), &b);
-	add_body(doc, "responseBody", shown(c != NULL ? c->out : NULL), &b);
+	add_body(doc, "requestBody", shown(r != NULL ? r->body : NULL), &b);
+	add_body(doc, "responseBody", shown(r != NULL ? r->out : NULL), &b);
 	buf_reset(&b);
 	json_print(doc, &b);
 	buf_addc(&b, '\n');

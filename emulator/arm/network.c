@@ -3,9 +3,18 @@
  * addresses of subnets.  Traffic is nobody's business here.
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
+#include "base/hash.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 /* Named things in properties are documents of their own: id, etag, state. */
 static void annotate(struct put *p)
@@ -57,10 +66,10 @@ static int check_references(struct emu *m, struct put *p, const cJSON *doc)
 		id = json_str_opt(v, "id", NULL);
 		if (id != NULL && json_get(v, "name") == NULL) {
 			if (!str_istarts(str_of(id), str_of(p->id))) {
-				if (need_reference(m, p, id) < 0)
+				if (resource_need_reference(m, p, id) < 0)
 					return -1;
-			} else if (id[own] == '/' && doc_part(p->doc, id + own + 1) == NULL) {
-				return no_reference(p, id);
+			} else if (id[own] == '/' && store_part(p->doc, id + own + 1) == NULL) {
+				return resource_no_reference(p, id);
 			}
 		}
 		if (check_references(m, p, v) < 0)
@@ -348,7 +357,7 @@ static int put_lb(struct emu *m, struct put *p)
 
 /* ---- interfaces and addresses ---- */
 
-int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
+int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
 {
 	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 : -1;
 }
@@ -375,7 +384,7 @@ static struct entry *address_holder(struct emu *m, const char *subnet_id, const 
 	return NULL;
 }
 
-int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
+int network_address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
 		 char out[16])
 {
 	struct entry *holder;
@@ -384,10 +393,10 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 	struct in_addr a;
 
 	snprintf(out, 16, "%.15s", wanted != NULL ? wanted : "");
-	if (subnet_of(m, subnet_id, &net, &bits) < 0)
-		return p->dry ? 0 : need_reference(m, p, subnet_id);
+	if (network_subnet_range(m, subnet_id, &net, &bits) < 0)
+		return p->dry ? 0 : resource_need_reference(m, p, subnet_id);
 	if (wanted != NULL) {
-		if (!parse_cidr(wanted, &ip, &bits) || subnet_of(m, subnet_id, &net, &bits) < 0 ||
+		if (!parse_cidr(wanted, &ip, &bits) || network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
 			return fault_say(&p->f, 400, "PrivateIPAddressNotInSubnet", wanted, subnet_id);
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
@@ -425,7 +434,7 @@ static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 		return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
 			      "Static and names no address.", json_text(v, "name"), p->id);
 	if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
-	    address_take(m, p, subnet, wanted, address) < 0)
+	    network_address_take(m, p, subnet, wanted, address) < 0)
 		return -1;
 	json_put_str(json_sub(v, "properties"), "privateIPAddress", address);
 	json_defaults(v, "@nic-address", primary);
@@ -476,15 +485,42 @@ static cJSON *show_nic(struct emu *m, const struct entry *n)
 	"2020-11-01, 2020-08-01, 2020-06-01, 2020-05-01, 2019-11-01, 2019-09-01, 2019-04-01, " \
 	"2018-11-01, 2018-10-01, 2018-08-01, 2018-04-01, 2018-01-01, 2017-10-01, 2017-03-30, " \
 	"2016-09-01, 2016-03-30, 2015-06-15"
-#define NETWORK(type, ms, code, put, show) \
-	{ "Microsoft.Network/" type, NETWORK_VERSIONS, OP_NETWORK, ms, R_TRACKED, code, put, NULL, \
-	  show, NULL }
+#define NETWORK(type) \
+	.name = "Microsoft.Network/" type, .versions = NETWORK_VERSIONS, .style = OP_NETWORK, \
+	.flags = R_TRACKED | R_PARTS | R_ETAG_UNIQUE
 
 const struct rtype network_types[] = {
-	NETWORK("networkSecurityGroups", 150, "InUseNetworkSecurityGroupCannotBeDeleted", put_nsg, NULL),
-	NETWORK("virtualNetworks", 250, "InUseSubnetCannotBeDeleted", put_vnet, NULL),
-	NETWORK("publicIPAddresses", 200, "PublicIPAddressCannotBeDeleted", put_pip, show_pip),
-	NETWORK("loadBalancers", 200, "LoadBalancerInUseByVirtualMachineScaleSet", put_lb, NULL),
-	NETWORK("networkInterfaces", 150, "NicInUse", put_nic, show_nic),
+	{
+		NETWORK("networkSecurityGroups"),
+		.work_ms = 150,
+		.in_use = "InUseNetworkSecurityGroupCannotBeDeleted",
+		.put = put_nsg,
+	},
+	{
+		NETWORK("virtualNetworks"),
+		.work_ms = 250,
+		.in_use = "InUseSubnetCannotBeDeleted",
+		.put = put_vnet,
+	},
+	{
+		NETWORK("publicIPAddresses"),
+		.work_ms = 200,
+		.in_use = "PublicIPAddressCannotBeDeleted",
+		.put = put_pip,
+		.show = show_pip,
+	},
+	{
+		NETWORK("loadBalancers"),
+		.work_ms = 200,
+		.in_use = "LoadBalancerInUseByVirtualMachineScaleSet",
+		.put = put_lb,
+	},
+	{
+		NETWORK("networkInterfaces"),
+		.work_ms = 150,
+		.in_use = "NicInUse",
+		.put = put_nic,
+		.show = show_nic,
+	},
 	{ .name = NULL },
 };

@@ -5,10 +5,15 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "emulator/arm/location.h"
+#include "emulator/arm/resource.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 static int failed;
 
@@ -202,10 +207,10 @@ static void words(void)
 		      regions[i].wanted == NULL ? got == NULL : is(got, regions[i].wanted),
 		      got != NULL ? got : "none");
 	}
-	check("a version that is listed", version_known("2024-07-01, 2015-06-15", "2015-06-15"), "no");
-	check("one that is not", !version_known("2024-07-01, 2015-06-15", "2016-06-15"), "yes");
-	check("a part of one", !version_known("2024-07-01, 2015-06-15", "2015-06"), "yes");
-	check("between two", !version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "yes");
+	check("a version that is listed", resource_version_known("2024-07-01, 2015-06-15", "2015-06-15"), "no");
+	check("one that is not", !resource_version_known("2024-07-01, 2015-06-15", "2016-06-15"), "yes");
+	check("a part of one", !resource_version_known("2024-07-01, 2015-06-15", "2015-06"), "yes");
+	check("between two", !resource_version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "yes");
 }
 
 int main(void)

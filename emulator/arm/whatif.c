@@ -7,9 +7,18 @@
  * Source: WhatIfOperationResult in Microsoft's description of
  * Microsoft.Resources 2021-04-01, and exchanges recorded on Azure.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "emulator/deploy.h"
+#include "emulator/arm/arm.h"
+#include "emulator/arm/deploy.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
+#include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
 
 /* What only the platform sets: in neither document. */
 static const char platforms[] = "etag provisioningState resourceGuid uniqueId vmId timeCreated fqdn "
@@ -186,7 +195,7 @@ static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *
 
 static cJSON *stripped(struct emu *m, const struct entry *n, const char *api)
 {
-	cJSON *doc = entry_show(m, n);
+	cJSON *doc = resource_show(m, n);
 
 	strip(doc);
 	json_put_str(doc, "apiVersion", api);
@@ -202,7 +211,7 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 	take_unknown(known);
 	/* what there is keeps what it was given; what a provider does not take
 	 * for want of a secret stays as it was written */
-	if (there && arm_put(m, &p, known) == 0) {
+	if (there && resource_put(m, &p, known) == 0) {
 		doc = p.doc;
 		p.doc = NULL;
 	} else {
@@ -213,7 +222,7 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 	strip(doc);
 	json_put_str(doc, "apiVersion", r->api_version);
 	json_burn(known);
-	put_release(&p);
+	resource_put_release(&p);
 	return doc;
 }
 
@@ -272,7 +281,7 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 	template_resources(d.t, &count);
 	for (size_t i = 0; i < count; i++)
 		if (template_resources(d.t, &count)[i].deploy && change(&d, i, changes, brief, &e) < 0) {
-			template_fault(&e, f);
+			deployment_fault(&e, f);
 			goto out;
 		}
 	others(&d, changes, json_is(op->args, "mode", "Complete"), brief);
@@ -293,22 +302,22 @@ static int run_refused(struct emu *m, struct op *op, struct fault *f)
 	return op_sleep(m, 300);
 }
 
-int what_if_call(struct call *c, struct entry *group, const char *name)
+int whatif_begin(struct request *r, struct entry *group, const char *name)
 {
-	const cJSON *props = json_get(c->body, "properties");
+	const cJSON *props = json_get(r->body, "properties");
 	const cJSON *template = json_get(props, "template"), *parameters = json_get(props, "parameters");
 	struct deployment d = { 0 };
 	struct fault refused = { 0, NULL };
 	struct op *op = NULL;
 
-	c->gateway = true;
-	if (deployment_open(&d, c->m, group, name, template, parameters, &c->fault) == 0) {
-		c->gateway = false;
+	r->gateway = true;
+	if (deployment_open(&d, r->m, group, name, template, parameters, &r->fault) == 0) {
+		r->gateway = false;
 		if (deployment_preflight(&d, &refused) < 0)
-			op = call_begin(c, OP_JOB, group, run_refused,
+			op = arm_begin(r, OP_JOB, group, run_refused,
 					json_fmt("{'error':%j}", refused.error), NULL);
 		else
-			op = call_begin(c, OP_JOB, group, run_what_if,
+			op = arm_begin(r, OP_JOB, group, run_what_if,
 				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,'format':%s}", name,
 					 template, parameters, json_text(props, "mode"),
 					 json_text(props, "whatIfSettings.resultFormat")), NULL);

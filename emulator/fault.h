@@ -1,0 +1,30 @@
+#ifndef EMULATOR_FAULT_H
+#define EMULATOR_FAULT_H
+
+#include "base/json.h"
+
+/* A refusal in Azure's words.  error is {"code","message",...} or NULL. */
+struct fault {
+	unsigned status;
+	cJSON *error;
+};
+
+/*
+ * Refuse, unless it was refused already: "CODE: TEXT", or "CODE TARGET: TEXT".
+ * Always -1.
+ */
+int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+/*
+ * The same in the words that assets/azure/shapes has for it, with printf's
+ * holes.  name: "CODE", "CODE TARGET"; "CODE/WHICH" where a code has several.
+ */
+int fault_say(struct fault *f, unsigned status, const char *name, ...) __attribute__((cold));
+/* The same for a code that may hold anything; target may be NULL. */
+int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
+	       const char *text) __attribute__((cold));
+/* The body is not what it must be. */
+int fault_content(struct fault *f, const char *why) __attribute__((cold));
+void fault_release(struct fault *f);
+
+#endif
