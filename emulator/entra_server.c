@@ -39,7 +39,7 @@
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static __attribute__((format(printf, 5, 6), cold))
-void refuse_token(struct request *r, unsigned status, const char *error, int code, const char *fmt, ...)
+void refuse(struct request *r, unsigned status, const char *error, int code, const char *fmt, ...)
 {
 	char trace[37], corr[37], now[32];
 	struct buf b = BUF_INIT(2048);
@@ -58,18 +58,23 @@ void refuse_token(struct request *r, unsigned status, const char *error, int cod
 	buf_release(&b);
 }
 
-/* The refusal of that number, among the shapes; word: what its text names. */
-static __attribute__((cold)) void refuse(struct request *r, int code, const char *word)
+/* The client that asks is not an application of the tenant. */
+static void refuse_client(struct request *r, const char *id)
 {
-	char name[24], brief[101];
-	cJSON *doc;
+	refuse(r, 400, "unauthorized_client", 700016, "Application with identifier '%.100s' was not "
+	       "found in the directory 'Local Azure'.", id != NULL ? id : "");
+}
 
-	snprintf(name, sizeof(name), "@AADSTS%d", code);
-	snprintf(brief, sizeof(brief), "%s", word != NULL ? word : "");
-	doc = json_fmt(name, brief);
-	refuse_token(r, (unsigned)json_int_opt(doc, "status", 400), json_text(doc, "error"), code, "%s",
-		     json_text(doc, "text"));
-	json_free(doc);
+/* A code or a refresh token that we did not give out, or not to this client. */
+static void refuse_grant(struct request *r)
+{
+	refuse(r, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+}
+
+static void refuse_missing(struct request *r, const char *parameter)
+{
+	refuse(r, 400, "invalid_request", 900144, "The request body must contain the following "
+	       "parameter: '%s'.", parameter);
 }
 
 static void sign(struct emu *m, struct str text, struct buf *out)
@@ -313,24 +318,29 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 	bool own = json_is(claims, "iss", r->m->client), ok = false;
 
 	if (type == NULL || strcmp(type, JWT_BEARER) != 0)
-		refuse_token(r, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: 'client_assertion_type'.");
+		refuse_missing(r, "client_assertion_type");
 	else if (head == NULL || claims == NULL || rest.n == 0)
-		refuse_token(r, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
+		refuse(r, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
 	else if (exp < now - SKEW_S || date_of(claims, "nbf") > now + SKEW_S)
-		refuse_token(r, 401, "invalid_client", 700024, "Client assertion is not within its valid "
+		refuse(r, 401, "invalid_client", 700024, "Client assertion is not within its valid "
 			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
 			     (long long)exp);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
-		refuse(r, 700212, NULL);
+		refuse(r, 401, "invalid_client", 700212, "No matching federated identity "
+		       "record found for presented assertion audience.");
 	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
-		refuse(r, 700213, json_text(claims, "sub"));
+		refuse(r, 401, "invalid_client", 700213, "No matching federated identity "
+		       "record found for presented assertion subject '%.100s'.", json_text(claims, "sub"));
 	else if (own && !json_is(claims, "sub", r->m->client))
-		refuse(r, 700021, NULL);
+		refuse(r, 401, "invalid_client", 700021, "Client assertion application "
+		       "identifier doesn't match 'client_id' parameter.");
 	else if (own && !audience_is(claims, answer_token) && !audience_is(claims, old) && !audience_is(claims, issuer))
-		refuse(r, 700023, NULL);
+		refuse(r, 401, "invalid_client", 700023, "Client assertion audience claim "
+		       "does not match Realm issuer.");
 	else if (own && !signed_by_app(r->m, head, jwt))
-		refuse(r, 700027, NULL);
+		refuse(r, 401, "invalid_client", 700027, "The certificate with identifier "
+		       "used to sign the client assertion is not registered on application. "
+		       "[Reason - The key was not found or the signature is wrong.]");
 	else
 		ok = true;
 	json_free(head);
@@ -344,9 +354,12 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 static int check_secret(struct request *r, const char *secret)
 {
 	if (secret == NULL)
-		refuse(r, 7000218, NULL);
+		refuse(r, 401, "invalid_client", 7000218, "The request body must contain the "
+		       "following parameter: 'client_assertion' or 'client_secret'.");
 	else if (!same_text(secret, r->m->secret))
-		refuse(r, 7000215, r->m->client);
+		refuse(r, 401, "invalid_client", 7000215, "Invalid client secret provided. "
+		       "Ensure the secret being sent in the request is the client secret "
+		       "value, not the client secret ID, for a secret added to app '%.100s'.", r->m->client);
 	else
 		return 0;
 	return -1;
@@ -471,13 +484,19 @@ static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked
 	s->acrs = s->user && asks_acrs(claims);
 	audience = audience_of(r, scope != NULL ? scope : "");
 	if (scope == NULL) {
-		refuse(r, 900144, "scope");
+		refuse_missing(r, "scope");
 	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
-		refuse(r, 1002012, scope);
+		refuse(r, 400, "invalid_scope", 1002012, "The provided value for scope "
+		       "%.100s is not valid. Client credential flows must have a scope value "
+		       "with /.default suffixed to the resource identifier (application ID "
+		       "URI).", scope);
 	} else if (audience == NULL) {
-		refuse(r, 500011, scope);
+		refuse(r, 400, "invalid_resource", 500011, "The resource principal named "
+		       "%.100s was not found in the tenant named Local Azure.", scope);
 	} else if (s->acrs && !s->strong) {
-		refuse(r, 50076, audience);
+		refuse(r, 400, "interaction_required", 50076, "Due to a configuration change "
+		       "made by your administrator, or because you moved to a new location, "
+		       "you must use multi-factor authentication to access '%.100s'.", audience);
 		json_add_str(r->out, "suberror", "basic_action");
 		json_add_str(r->out, "claims", claims);
 	} else {
@@ -525,7 +544,8 @@ static void app_token(struct request *r, const char *tenant, cJSON *form)
 	struct subject s = { .client = r->m->client };
 
 	if (listed("common organizations consumers", tenant))
-		refuse(r, 900382, tenant);
+		refuse(r, 400, "invalid_request", 900382, "Client credential flows are not "
+		       "supported on the tenant '%.100s'.", tenant);
 	else if (form_field(form, "client_assertion") != NULL ? check_assertion(r, tenant, form) == 0 :
 		 check_secret(r, form_field(form, "client_secret")) == 0)
 		give_tokens(r, form, NULL, &s);
@@ -554,15 +574,21 @@ static void code_token(struct request *r, const cJSON *form)
 	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
 
 	if (g == NULL || !json_is(g, "client", s.client))
-		refuse(r, 70000, NULL);
+		refuse_grant(r);
 	else if (json_int_opt(g, "until", 0) < unix_time())
-		refuse(r, 70008, NULL);
+		refuse(r, 400, "invalid_grant", 70008, "The provided authorization code or "
+		       "refresh token has expired. Send a new interactive authorization "
+		       "request.");
 	else if (json_bool_opt(g, "used", false))
-		refuse(r, 54005, NULL);
+		refuse(r, 400, "invalid_grant", 54005, "OAuth2 Authorization code was "
+		       "already redeemed, please retry with a new valid code or use an "
+		       "existing refresh token.");
 	else if (redirect == NULL || strcmp(redirect, form_field(asked, "redirect_uri")) != 0)
-		refuse(r, 500112, NULL);
+		refuse(r, 400, "invalid_grant", 500112, "The reply address does not match "
+		       "the reply address provided when requesting Authorization code.");
 	else if (verifier == NULL || !pkce_holds(asked, verifier))
-		refuse(r, 501481, NULL);
+		refuse(r, 400, "invalid_grant", 501481, "The Code_Verifier does not match "
+		       "the code_challenge supplied in the authorization request.");
 	else
 		give_tokens(r, form, asked, &s);
 	if (g != NULL)
@@ -579,17 +605,20 @@ static void device_token(struct request *r, const cJSON *form)
 	if (g != NULL)
 		json_put_int(g, "asked", now);
 	if (g == NULL || !json_is(g, "client", s.client) || json_bool_opt(g, "used", false)) {
-		refuse(r, 70018, NULL);
+		refuse(r, 400, "bad_verification_code", 70018, "Invalid verification code "
+		       "due to User typing in wrong user code for device code flow.");
 	} else if (json_int_opt(g, "until", 0) < unix_time()) {
-		refuse(r, 70020, NULL);
+		refuse(r, 400, "expired_token", 70020, "The provided value for the input "
+		       "parameter 'device_code' is not valid. This device code has expired.");
 	} else if (json_is(g, "answer", "no")) {
-		refuse(r, 65004, NULL);
+		refuse(r, 400, "authorization_declined", 65004, "User declined to consent to "
+		       "access the app.");
 	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
 		/* for good, RFC 8628 section 3.5 */
 		json_put_int(g, "interval", interval + 5);
-		refuse_token(r, 400, "slow_down", 70016, "OAuth 2.0 device flow error. The client polls too often.");
+		refuse(r, 400, "slow_down", 70016, "OAuth 2.0 device flow error. The client polls too often.");
 	} else if (json_is(g, "answer", "")) {
-		refuse_token(r, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is "
+		refuse(r, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is "
 			     "pending. Continue polling.");
 	} else {
 		give_tokens(r, form, json_get(g, "form"), &s);
@@ -603,9 +632,10 @@ static void refresh_token(struct request *r, const cJSON *form)
 	struct subject s = { form_field(form, "client_id"), true, json_bool_opt(old, "strong", false), false };
 
 	if (old == NULL || !json_is(old, "client", s.client))
-		refuse(r, 70000, NULL);
+		refuse_grant(r);
 	else if (json_int_opt(old, "exp", 0) < unix_time())
-		refuse(r, 700082, NULL);
+		refuse(r, 400, "invalid_grant", 700082, "The refresh token has expired due "
+		       "to inactivity.");
 	else
 		give_tokens(r, form, old, &s);
 	json_free(old);
@@ -613,8 +643,8 @@ static void refresh_token(struct request *r, const cJSON *form)
 
 static void no_tenant(struct request *r, const char *error, const char *tenant)
 {
-	refuse(r, 90002, tenant);
-	json_put_str(r->out, "error", error);
+	refuse(r, 400, error, 90002, "Tenant '%.100s' not found. Check to make sure you have the "
+	       "correct tenant ID and are signing into the correct cloud.", tenant);
 }
 
 static bool tenant_known(struct request *r, const char *tenant)
@@ -637,9 +667,9 @@ static void answer_token(struct request *r, const char *tenant, bool v1)
 	if (!tenant_known(r, tenant))
 		;
 	else if (grant == NULL)
-		refuse(r, 900144, "grant_type");
+		refuse_missing(r, "grant_type");
 	else if (!is(id, r->m->client) && (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
-		refuse(r, 700016, id);
+		refuse_client(r, id);
 	else if (strcmp(grant, "client_credentials") == 0)
 		app_token(r, tenant, form);
 	else if (strcmp(grant, "authorization_code") == 0)
@@ -649,7 +679,8 @@ static void answer_token(struct request *r, const char *tenant, bool v1)
 	else if (strcmp(grant, "refresh_token") == 0)
 		refresh_token(r, form);
 	else
-		refuse(r, 70003, grant);
+		refuse(r, 400, "unsupported_grant_type", 70003, "The app requested an "
+		       "unsupported grant type '%.100s'.", grant);
 	json_burn(form);
 }
 
@@ -680,9 +711,9 @@ static void answer_devicecode(struct request *r)
 	char user[10] = "", *message;
 
 	if (!is(id, AZURE_CLI) && !is(id, r->m->client)) {
-		refuse(r, 700016, id);
+		refuse_client(r, id);
 	} else if (form_field(form, "scope") == NULL) {
-		refuse(r, 900144, "scope");
+		refuse_missing(r, "scope");
 	} else {
 		new_code(&code);
 		for (int i = 0; i < 9; i++)
@@ -843,7 +874,7 @@ static void answer_instances(struct request *r)
 		       str_eq(host, str_head(str_of(r->host), strcspn(r->host, ":"))) ? base : NULL;
 	}
 	if (base == NULL)
-		refuse(r, 50049, NULL);
+		refuse(r, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
 	else
 		request_answer(r, 200, json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
 	free(asked);
@@ -860,7 +891,8 @@ bool entra_server_handle(struct request *r)
 
 	if (v1 || (v2 && listed("token devicecode", s[3]))) {
 		if (r->method != POST)
-			refuse(r, 900561, NULL);
+			refuse(r, 405, "invalid_request", 900561, "The endpoint only accepts "
+			       "POST requests. Received a GET request.");
 		else if (v1 || is(s[3], "token"))
 			answer_token(r, s[0], v1);
 		else if (tenant_known(r, s[0]))

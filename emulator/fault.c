@@ -22,49 +22,21 @@ int fault_code(struct fault *f, unsigned status, const char *code, const char *t
 	return -1;
 }
 
-/* fmt: "CODE: TEXT" or "CODE TARGET: TEXT". */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static int fault_vset(struct fault *f, unsigned status, const char *fmt, va_list ap)
+int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(64u << 10);
 	char *text, *target;
+	va_list ap;
 
+	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
 	text = strstr(b.str, ": ");
 	*text = '\0';
 	if ((target = strchr(b.str, ' ')) != NULL)
 		*target++ = '\0';
 	fault_code(f, status, b.str, target, text + 2);
 	buf_release(&b);
-	return -1;
-}
-#pragma GCC diagnostic pop
-
-int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fault_vset(f, status, fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-int fault_say(struct fault *f, unsigned status, const char *name, ...)
-{
-	struct buf fmt = BUF_INIT(4096);
-	va_list ap;
-
-	buf_addf(&fmt, "%.*s: ", (int)strcspn(name, "/"), name);
-	buf_addstr(&fmt, json_shape(name));
-	for (size_t i = 0; i < fmt.n; i++)
-		if (fmt.str[i] == '\n')
-			fmt.str[i] = ' ';
-	va_start(ap, name);
-	fault_vset(f, status, fmt.str, ap);
-	va_end(ap);
-	buf_release(&fmt);
 	return -1;
 }
 

@@ -15,11 +15,6 @@ struct fault {
  */
 int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), cold));
-/*
- * The same in the words that assets/azure/shapes has for it, with printf's
- * holes.  name: "CODE", "CODE TARGET"; "CODE/WHICH" where a code has several.
- */
-int fault_say(struct fault *f, unsigned status, const char *name, ...) __attribute__((cold));
 /* The same for a code that may hold anything; target may be NULL. */
 int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
 	       const char *text) __attribute__((cold));

@@ -30,7 +30,8 @@ static void deadline_after(struct timespec *t, unsigned ms)
 
 int op_refuse_busy(const struct entry *n, struct fault *f)
 {
-	return n->busy == 0 ? 0 : fault_say(f, 409, "AnotherOperationInProgress", n->key);
+	return n->busy == 0 ? 0 : fault_set(f, 409, "AnotherOperationInProgress: Another "
+		"operation on this or dependent resource is in progress: %s.", n->key);
 }
 
 int op_sleep(struct emu *m, unsigned ms)

@@ -191,7 +191,9 @@ int arm_poll(struct request *r, const char *id, bool location)
 		return fault_set(&r->fault, 404, "OperationNotFound: "
 			      "The operation '%.80s' was not found.", id);
 	if (!poll_sealed(r, op))
-		return fault_say(&r->fault, 400, "InvalidAsyncOperationUri");
+		return fault_set(&r->fault, 400, "InvalidAsyncOperationUri: The address of "
+			"the operation is not the one that was given out: it must be used as "
+			"it is, all of its parameters included.");
 	monitor = request_param(r, "monitor");
 	location = location || monitor != NULL;
 	free(monitor);
@@ -221,7 +223,8 @@ static int check_version(struct request *r)
 	free(api);
 	r->gateway = true;
 	if (r->api[0] == '\0')
-		return fault_say(&r->fault, 400, "MissingApiVersionParameter");
+		return fault_set(&r->fault, 400, "MissingApiVersionParameter: The api-version "
+			"query parameter (?api-version=) is required for all requests.");
 	r->gateway = false;
 	return 0;
 }
@@ -243,7 +246,8 @@ static int core_version(struct request *r)
 	if (resource_version_known(versions, r->api))
 		return 0;
 	r->gateway = true;
-	return fault_say(&r->fault, 400, "InvalidApiVersionParameter", r->api, versions);
+	return fault_set(&r->fault, 400, "InvalidApiVersionParameter: The api-version '%s' is "
+		"invalid. The supported versions are '%s'.", r->api, versions);
 }
 
 /* Group providers: s[0] is the namespace. */
@@ -344,7 +348,8 @@ static int route(struct request *r)
 		return not_found(r);
 	r->gateway = true;
 	if (!is_guid(s[1]))
-		return fault_say(&r->fault, 400, "InvalidSubscriptionId", s[1]);
+		return fault_set(&r->fault, 400, "InvalidSubscriptionId: The provided "
+			"subscription identifier '%.64s' is malformed or invalid.", s[1]);
 	if (!is(s[1], r->m->subscription))
 		return fault_set(&r->fault, 404, "SubscriptionNotFound: "
 			      "The subscription '%s' could not be found.", s[1]);

@@ -84,7 +84,11 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t 
 	more *= s != NULL ? (int64_t)s->cores : 0;
 	if (more <= 0 || used + more <= limit)
 		return 0;
-	return fault_say(&p->f, 409, "OperationNotAllowed", location, (long long)limit, (long long)used,
+	return fault_set(&p->f, 409, "OperationNotAllowed: Operation could not be completed "
+		"as it results in exceeding approved Total Regional Cores quota. Additional "
+		"details - Deployment Model: Resource Manager, Location: %s, Current Limit: "
+		"%lld, Current Usage: %lld, Additional Required: %lld, (Minimum) New Limit "
+		"Required: %lld.", location, (long long)limit, (long long)used,
 		(long long)more, (long long)(used + more));
 }
 
@@ -287,8 +291,9 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 
 	cJSON_ArrayForEach(k, keys) {
 		if (strcmp(json_text(k, "path"), path) != 0)
-			rc = fault_say(&p->f, 400,
-				"InvalidParameter linuxConfiguration.ssh.publicKeys.path", path);
+			rc = fault_set(&p->f, 400, "InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
+				"Destination path for SSH public keys is currently limited to "
+				"its default value %s.", path);
 		else if (!key_fits(json_text(k, "keyData")))
 			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData", "The value of parameter "
 				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
@@ -344,12 +349,17 @@ static int check_size(struct put *p, const char *size)
 	if (s == NULL) {
 		for (s = sizes; s->name != NULL; s++)
 			buf_addf(&list, "%s%s", list.n ? ", " : "", s->name);
-		fault_say(&p->f, 400, "InvalidParameter vmSize", size != NULL ? size : "null", list.str);
+		fault_set(&p->f, 400, "InvalidParameter vmSize: The value %.80s provided for "
+			"the VM size is not valid. The valid sizes in the current region are: "
+			"%s.", size != NULL ? size : "null", list.str);
 		buf_release(&list);
 		return -1;
 	}
 	if (s->refused)
-		return fault_say(&p->f, 409, "SkuNotAvailable", s->name, json_text(p->doc, "location"));
+		return fault_set(&p->f, 409, "SkuNotAvailable: The requested VM size for "
+			"resource 'Following SKUs have failed for Capacity Restrictions: %s' "
+			"is currently not available in location '%s'.", s->name,
+			json_text(p->doc, "location"));
 	return 0;
 }
 
@@ -362,12 +372,18 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	const struct image *i = image_find(publisher, offer, sku, &which);
 
 	if (i == NULL || (!is(version, "latest") && !is(version, i->version)))
-		return fault_say(&p->f, 404, "PlatformImageNotFound imageReference", publisher, offer, sku,
+		return fault_set(&p->f, 404, "PlatformImageNotFound imageReference: The "
+			"platform image '%s:%s:%s:%s' is not available. Verify that all "
+			"fields in the storage profile are correct.", publisher, offer, sku,
 			version);
 	if ((which == 2) != compute_size_find(size)->arm)
-		return fault_say(&p->f, 400, "BadRequest/size", size);
+		return fault_set(&p->f, 400, "BadRequest: The VM size '%s' cannot boot with "
+			"OS image or disk. Please check that disk CPU Architecture is "
+			"supported by the VM size.", size);
 	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") && which == 1)
-		return fault_say(&p->f, 400, "BadRequest/trusted", sku);
+		return fault_set(&p->f, 400, "BadRequest: Security type 'TrustedLaunch' is "
+			"not supported for the OS image '%s': it needs a generation 2 image.",
+			sku);
 	if (!set)
 		json_put_str(image, "exactVersion", i->version);
 	json_defaults(profile, "@vm-disk");
@@ -468,7 +484,8 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 	if (id != NULL && resource_need_reference(m, p, id) < 0)
 		return -1;
 	if (id != NULL && cJSON_GetArraySize(json_get(p->doc, "zones")) > 0)
-		return fault_say(&p->f, 400, "BadRequest/zone");
+		return fault_set(&p->f, 400, "BadRequest: Virtual Machines deployed to an "
+			"Availability Zone cannot be deployed to an Availability Set.");
 	cJSON_ArrayForEach(v, nics) {
 		id = json_str_opt(v, "id", NULL);
 		if (resource_need_reference(m, p, id) < 0)

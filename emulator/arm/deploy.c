@@ -172,7 +172,9 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		json_free(details);
 		return 0;
 	}
-	fault_say(f, 400, "InvalidTemplateDeployment", d->name);
+	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not "
+		"valid according to the validation procedure. See inner errors for details.",
+		d->name);
 	json_push(json_add_arr(f->error, "details"), "@preflight", details);
 	json_free(details);
 	return -1;
@@ -442,13 +444,16 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	if (canceled) {
 		fault_set(f, 409, "DeploymentCanceled: The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
-		fault_say(f, 409, "DeploymentFailed");
+		fault_set(f, 409, "DeploymentFailed: At least one resource deployment "
+			"operation failed. Please list deployment operations for details.");
 		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
 	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
 		struct fault inner = { 0, NULL };
 
 		deployment_fault(&e, &inner);
-		fault_say(f, 400, "DeploymentOutputEvaluationFailed");
+		fault_set(f, 400, "DeploymentOutputEvaluationFailed: Unable to evaluate "
+			"template outputs. Please see error details and deployment "
+			"operations.");
 		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
 	}
 	if (n == NULL)
@@ -521,13 +526,18 @@ static int check_request(struct request *r, const char *name)
 	const char *mode = json_str_opt(props, "mode", NULL);
 
 	if (strlen(name) > 64 || strspn(name, LETTERS DIGITS "-._()") != strlen(name))
-		return fault_say(&r->fault, 400, "InvalidDeploymentName", name);
+		return fault_set(&r->fault, 400, "InvalidDeploymentName: The deployment name "
+			"'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
+			"and ')'.", name);
 	if (!cJSON_IsObject(props))
 		return fault_content(&r->fault, "'properties' is missing");
 	if (!listed("Incremental Complete", mode))
-		return fault_say(&r->fault, 400, "InvalidDeploymentMode", mode != NULL ? mode : "");
+		return fault_set(&r->fault, 400, "InvalidDeploymentMode: The deployment mode "
+			"'%.40s' is not valid: Incremental and Complete are.",
+			mode != NULL ? mode : "");
 	if (!cJSON_IsObject(json_get(props, "template")))
-		return fault_say(&r->fault, 400, "InvalidDeployment", name);
+		return fault_set(&r->fault, 400, "InvalidDeployment: The 'template' of "
+			"deployment '%s' is missing; the local Azure follows no links.", name);
 	return 0;
 }
 
@@ -544,8 +554,9 @@ static int put_deployment(struct request *r, struct entry *group, const char *id
 	if (check_request(r, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_say(&r->fault, 409, "DeploymentActive", name,
-			json_text(n->doc, "properties.timestamp"));
+		return fault_set(&r->fault, 409, "DeploymentActive: Unable to edit or replace "
+			"deployment '%s': previous deployment from '%s' is still active.",
+			name, json_text(n->doc, "properties.timestamp"));
 	if (start && group_refuse_leaving(group, &r->fault) < 0)
 		return -1;
 	r->gateway = true;
@@ -590,7 +601,9 @@ static int cancel_deployment(struct request *r, struct entry *n)
 	struct op *op = op_find(r->m, str_of(json_text(n->hide, "op")));
 
 	if (!active(n) || op == NULL)
-		return fault_say(&r->fault, 409, "DeploymentCannotBeCancelled", json_text(n->doc, "name"));
+		return fault_set(&r->fault, 409, "DeploymentCannotBeCancelled: The deployment "
+			"'%s' cannot be cancelled because it is not active.",
+			json_text(n->doc, "name"));
 	op->cancel = true;
 	pthread_cond_broadcast(&r->m->changed);
 	return request_answer(r, 204, NULL);

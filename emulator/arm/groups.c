@@ -54,8 +54,9 @@ struct entry *group_named(struct request *r, const char *name)
 
 int group_refuse_leaving(const struct entry *group, struct fault *f)
 {
-	return !entry_is(group, "Deleting") ? 0 : fault_say(f, 409, "ResourceGroupBeingDeleted",
-		json_text(group->doc, "name"));
+	return !entry_is(group, "Deleting") ? 0 : fault_set(f, 409, "ResourceGroupBeingDeleted: "
+		"The resource group '%s' is in deprovisioning state and cannot perform this "
+		"operation.", json_text(group->doc, "name"));
 }
 
 static int put_group(struct request *r, struct entry *n, const char *id)
@@ -66,13 +67,18 @@ static int put_group(struct request *r, struct entry *n, const char *id)
 	if (strlen(name) > 90 || name[strlen(name) - 1] == '.' ||
 	    strspn(name, LETTERS DIGITS "-_.()") !=
 	    strlen(name))
-		return fault_say(&r->fault, 400, "InvalidResourceGroup", name);
+		return fault_set(&r->fault, 400, "InvalidResourceGroup: The provided resource "
+			"group name '%.100s' has these invalid characters or length: the name "
+			"may have up to 90 of alphanumerics, underscores, parentheses, "
+			"hyphens and periods, and must not end with a period.", name);
 	location = location_of_body(r->body, "ResourceGroup", &r->fault);
 	if (location == NULL)
 		return -1;
 	have = n != NULL ? json_text(n->doc, "location") : location;
 	if (strcmp(have, location) != 0)
-		return fault_say(&r->fault, 409, "InvalidResourceGroupLocation", location, have);
+		return fault_set(&r->fault, 409, "InvalidResourceGroupLocation: Invalid "
+			"resource group location '%s'. The Resource group already exists in "
+			"location '%s'.", location, have);
 	if (n != NULL && group_refuse_leaving(n, &r->fault) < 0)
 		return -1;
 	doc = json_fmt("@group", n != NULL ? json_str_opt(n->doc, "id", id) : id,
@@ -116,7 +122,9 @@ static int run_group_delete(struct emu *m, struct op *op, struct fault *f)
 	if (machines_run(m, "delete", keys, &inner) < 0) {
 		const char *name = strrchr(op->key, '/') + 1;
 
-		fault_say(f, 409, "ResourceGroupDeletionBlocked", name, json_text(inner.error, "target"));
+		fault_set(f, 409, "ResourceGroupDeletionBlocked: Deletion of resource group "
+			"'%s' failed as resources with identifiers '%s' could not be deleted.",
+			name, json_text(inner.error, "target"));
 		error = json_add_arr(f->error, "details");
 		json_push(error, "{'target':%s,'message':%s}", json_text(inner.error, "target"),
 			  json_text(inner.error, "message"));

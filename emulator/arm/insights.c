@@ -21,8 +21,10 @@ static int check_profile(struct put *p, const cJSON *profile)
 			return fault_set(&p->f, 400, "InvalidRequestContent: "
 				      "%s of the profile '%s' must be a number in a string.", limits[i], name);
 	if (v[0] > v[1] || v[1] > v[2])
-		return fault_say(&p->f, 400, "InvalidAutoscaleProfileCapacity", name,
-			(unsigned long long)v[0], (unsigned long long)v[1], (unsigned long long)v[2]);
+		return fault_set(&p->f, 400, "InvalidAutoscaleProfileCapacity: The capacity "
+			"of the profile '%s' is invalid: minimum %llu, default %llu, maximum "
+			"%llu must not fall.", name, (unsigned long long)v[0],
+			(unsigned long long)v[1], (unsigned long long)v[2]);
 	if (cJSON_GetArraySize(json_get(profile, "rules")) > 10)
 		return fault_set(&p->f, 400, "TooManyAutoscaleRules: "
 			      "The profile '%s' has more than 10 rules.", name);
@@ -58,7 +60,8 @@ static int patch_autoscale(struct request *r, const cJSON *body)
 	const cJSON *properties = json_get(body, "properties");
 
 	return properties == NULL || json_get(properties, "profiles") != NULL ? 0 :
-	       fault_say(&r->fault, 400, "InvalidRequestContent");
+	       fault_set(&r->fault, 400, "InvalidRequestContent: The autoscale setting has no "
+		"profiles: a change of its properties must name them.");
 }
 
 const struct rtype insights_types[] = {

@@ -135,15 +135,20 @@ static int check_rule(struct put *p, const cJSON *rule)
 					 s != NULL ? s : "", words[i][1]);
 	}
 	if (priority < 100 || priority > 4096)
-		return fault_say(&p->f, 400, "SecurityRuleInvalidPriority", (long long)priority);
+		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: Security rule has "
+			"invalid priority. Value provided: %lld. Allowed range 100-4096.",
+			(long long)priority);
 	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
-		return fault_say(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing", name);
+		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
+			"Security rule %s must specify SourceAddressPrefixes, "
+			"SourceAddressPrefix or SourceApplicationSecurityGroups.", name);
 	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
 		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
 		    json_is(other, "properties.direction", s))
-			return fault_say(&p->f, 400, "SecurityRuleConflict", name,
-				json_text(other, "name"));
+			return fault_set(&p->f, 400, "SecurityRuleConflict: Security rule %s "
+				"conflicts with rule %s. Rules cannot have the same Priority "
+				"and Direction.", name, json_text(other, "name"));
 	return 0;
 }
 
@@ -181,17 +186,25 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 
 	s = subnet_range(subnet);
 	if (!parse_cidr(s, &net, &bits) || bits > 29 || (net & ~mask_of(bits)) != 0)
-		return fault_say(&p->f, 400, "InvalidCIDRNotation", s != NULL ? s : "null", p->id, name);
+		return fault_set(&p->f, 400, "InvalidCIDRNotation: The address prefix %s in "
+			"resource %s/subnets/%s has an invalid CIDR notation. For the given "
+			"prefix length, the address prefix should be at a boundary.",
+			s != NULL ? s : "null", p->id, name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.addressSpace.addressPrefixes"))
 		if (parse_cidr(v->valuestring, &other_net, &other_bits) && other_bits <= bits &&
 		    overlap(net, bits, other_net, other_bits))
 			inside = true;
 	if (!inside)
-		return fault_say(&p->f, 400, "NetcfgInvalidSubnet", name, p->name);
+		return fault_set(&p->f, 400, "NetcfgInvalidSubnet: Subnet '%s' is not valid "
+			"because its IP address range is outside the IP address range of "
+			"virtual network '%s'.", name, p->name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
 		if (v != subnet && parse_cidr(subnet_range(v), &other_net, &other_bits) &&
 		    overlap(net, bits, other_net, other_bits))
-			return fault_say(&p->f, 400, "NetcfgSubnetRangesOverlap", name, p->name);
+			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap: Subnet '%s' "
+				"is not valid because its IP address range overlaps with that "
+				"of an existing subnet in virtual network '%s'.", name,
+				p->name);
 	return 0;
 }
 
@@ -269,9 +282,13 @@ static int put_pip(struct emu *m, struct put *p)
 
 	/* Basic was retired on 30 September 2025; no sku still means Basic */
 	if (!listed("Standard StandardV2", json_text(p->doc, "sku.name")))
-		return fault_say(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached");
+		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached: Cannot "
+			"create more than 0 IPv4 Basic SKU public IP addresses for this "
+			"subscription in this region.");
 	if (!json_is(props, "publicIPAllocationMethod", "Static"))
-		return fault_say(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic", p->id);
+		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic: "
+			"Standard sku publicIp %s must have AllocationMethod set to Static.",
+			p->id);
 	carry(p, "resourceGuid");
 	carry(p, "ipAddress");
 	json_drop(props, "ipConfiguration");
@@ -283,7 +300,9 @@ static int put_pip(struct emu *m, struct put *p)
 	if (label == NULL)
 		return 0;
 	if (!label_fits(label))
-		return fault_say(&p->f, 400, "InvalidDomainNameLabel", label);
+		return fault_set(&p->f, 400, "InvalidDomainNameLabel: The domain name label "
+			"%s is invalid. It must conform to the following regular expression: "
+			"^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
 	if (label_taken(m, label, location, p->id))
 		return fault_set(&p->f, 400, "DnsRecordInUse: "
 			      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
@@ -319,8 +338,9 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 {
 	struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
 
-	return user == NULL || is(user->key, p->id) ? 0 : fault_say(&p->f, 400, "PublicIPAddressInUse",
-		p->id, id, user->key);
+	return user == NULL || is(user->key, p->id) ? 0 : fault_set(&p->f, 400, "PublicIPAddressInUse: "
+		"Resource %s is referencing public IP address %s that is already allocated to "
+		"resource %s.", p->id, id, user->key);
 }
 
 static int put_lb(struct emu *m, struct put *p)
@@ -329,7 +349,8 @@ static int put_lb(struct emu *m, struct put *p)
 	bool outbound;
 
 	if (!json_is(p->doc, "sku.name", "Standard"))
-		return fault_say(&p->f, 400, "BasicLoadBalancerCreationNotAllowed");
+		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: Basic Load "
+			"Balancers were retired on 30 September 2025. Use the Standard SKU.");
 	carry(p, "resourceGuid");
 	json_defaults(p->doc, "@balancer");
 	annotate(p);
@@ -344,9 +365,9 @@ static int put_lb(struct emu *m, struct put *p)
 	outbound = cJSON_GetArraySize(json_get(props, "outboundRules")) > 0;
 	cJSON_ArrayForEach(v, json_get(props, "loadBalancingRules"))
 		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
-			return fault_say(&p->f, 400,
-				"RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat",
-				json_text(v, "name"));
+			return fault_set(&p->f, 400, "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: "
+				"Load balancing rule %s beside an outbound rule does not set "
+				"disableOutboundSnat.", json_text(v, "name"));
 	cJSON_ArrayForEach(v, json_get(props, "probes"))
 		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)
 			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
@@ -398,12 +419,18 @@ int network_address_take(struct emu *m, struct put *p, const char *subnet_id, co
 	if (wanted != NULL) {
 		if (!parse_cidr(wanted, &ip, &bits) || network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
-			return fault_say(&p->f, 400, "PrivateIPAddressNotInSubnet", wanted, subnet_id);
+			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet: Private "
+				"static IP address %s does not belong to the range of subnet "
+				"%s.", wanted, subnet_id);
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
-			return fault_say(&p->f, 400, "PrivateIPAddressInReservedRange", wanted, subnet_id);
+			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange: "
+				"Private static IP address %s falls within reserved IP range "
+				"of subnet %s.", wanted, subnet_id);
 		holder = address_holder(m, subnet_id, wanted);
 		if (holder != NULL && !is(holder->key, p->id))
-			return fault_say(&p->f, 400, "PrivateIPAddressIsAllocated", p->id, wanted,
+			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated: IP "
+				"configuration of %s is using the private IP address %s which "
+				"is already allocated to resource %s.", p->id, wanted,
 				json_text(holder->doc, "id"));
 		return 0;
 	}
@@ -455,7 +482,9 @@ static int put_nic(struct emu *m, struct put *p)
 	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
 	json_defaults(props, "@nic", mac);
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
-		return fault_say(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration", p->id);
+		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
+			"Network interface %s must have at least one IP configuration.",
+			p->id);
 	annotate(p);
 	if (check_references(m, p, props) < 0)
 		return -1;

@@ -160,7 +160,8 @@ static int check_etag(const struct entry *n, const char *want, struct fault *f)
 
 	if (want == NULL || have == NULL || strcmp(want, have) == 0 || strcmp(want, "*") == 0)
 		return 0;
-	return fault_say(f, 412, "PreconditionFailed", want, have);
+	return fault_set(f, 412, "PreconditionFailed: Etag provided in if-match header %.80s "
+		"does not match etag %s of resource.", want, have);
 }
 
 /* What contains it: the id without its last pair; "x/default" is always there. */
@@ -188,7 +189,9 @@ static int check_parent(struct emu *m, struct put *p)
 	free(parent);
 	if (n != NULL)
 		return 0;
-	return fault_say(&p->f, 404, "ParentResourceNotFound", p->type->name, p->name);
+	return fault_set(&p->f, 404, "ParentResourceNotFound: Failed to perform 'write' on "
+		"resource(s) of type '%s', because the parent resource of '%.80s' could not "
+		"be found.", p->type->name, p->name);
 }
 
 /* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/T2"; false when there is no such form. */
@@ -270,8 +273,11 @@ int resource_put(struct emu *m, struct put *p, const cJSON *body)
 		return -1;
 	p->name = strrchr(p->id, '/') + 1;
 	if (!resource_version_known(p->type->versions, p->api))
-		return fault_say(&p->f, 400, "NoRegisteredProviderFound", json_text(body, "location"),
-			p->api, strchr(p->type->name, '/') + 1, p->type->versions);
+		return fault_set(&p->f, 400, "NoRegisteredProviderFound: No registered "
+			"resource provider found for location '%.60s' and API version '%s' "
+			"for type '%s'. The supported api-versions are '%s'.",
+			json_text(body, "location"), p->api, strchr(p->type->name, '/') + 1,
+			p->type->versions);
 	if (group == NULL)
 		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
@@ -533,13 +539,17 @@ static int answer_part(struct request *r, struct entry *n, char **s)
 int resource_unknown_type(struct request *r, const char *ns, const char *type)
 {
 	r->gateway = true;
-	return fault_say(&r->fault, 404, "InvalidResourceType/type", type, ns, r->api);
+	return fault_set(&r->fault, 404, "InvalidResourceType: The resource type '%.80s' "
+		"could not be found in the namespace '%.60s' for api version '%s'.", type, ns,
+		r->api);
 }
 
 static int wrong_version(struct request *r, const struct rtype *t)
 {
 	r->gateway = true;
-	return fault_say(&r->fault, 400, "InvalidResourceType/version", strchr(t->name, '/') + 1,
+	return fault_set(&r->fault, 400, "InvalidResourceType: The resource type '%s' could "
+		"not be found in the namespace '%.*s' for api version '%s'. The supported "
+		"api-versions are '%s'.", strchr(t->name, '/') + 1,
 		(int)strcspn(t->name, "/"), t->name, r->api, t->versions);
 }
 

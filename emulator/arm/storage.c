@@ -83,7 +83,8 @@ static int put_account(struct emu *m, struct put *p)
 			      "Values for request parameters are invalid: %s.", sku == NULL ? "sku.name" : "kind");
 	tls = json_text(props, "minimumTlsVersion");
 	if (listed("TLS1_0 TLS1_1", tls))
-		return fault_say(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion", tls);
+		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
+			"The value '%s' is not allowed for property minimumTlsVersion.", tls);
 	json_drop(props, "creationTime");
 	json_drop(props, "keyCreationTime");
 	if (p->old != NULL)
@@ -168,9 +169,10 @@ static int list_sas(struct request *r, struct entry *n, bool service)
 	if (json_get(sas, "sp") == NULL || json_get(sas, "se") == NULL ||
 	    (service ? !str_starts(str_of(resource), str_of(own)) || !listed("b c", json_text(sas, "sr")) :
 	     json_get(sas, "ss") == NULL || json_get(sas, "srt") == NULL)) {
-		rc = fault_say(&r->fault, 400, "InvalidValuesForRequestParameters", service ?
-			"canonicalizedResource /blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
-			"signedServices and signedResourceTypes");
+		rc = fault_set(&r->fault, 400, "InvalidValuesForRequestParameters: Values for "
+			"request parameters are invalid: signedPermission and signedExpiry "
+			"are needed, and %s.",
+			service ? "canonicalizedResource /blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" : "signedServices and signedResourceTypes");
 		goto out;
 	}
 	sas_text(sas, account, resource, &text);
@@ -219,7 +221,9 @@ static int account_action(struct request *r, struct entry *n, char **s)
 	if (r->method != POST)
 		return request_bad_method(r);
 	if (!entry_is(n, "Succeeded"))
-		return fault_say(&r->fault, 409, "StorageAccountIsNotProvisioned");
+		return fault_set(&r->fault, 409, "StorageAccountIsNotProvisioned: The storage "
+			"account provisioning state must be 'Succeeded' before executing the "
+			"operation.");
 	if (is(s[0], "ListAccountSas") || is(s[0], "ListServiceSas"))
 		return list_sas(r, n, is(s[0], "ListServiceSas"));
 	if (is(s[0], "regenerateKey")) {
@@ -242,7 +246,9 @@ static int check_child_name(struct put *p, const char *what)
 	    strstr(p->name, "--") == NULL &&
 	    strspn(p->name, LOWER DIGITS "-") == n)
 		return 0;
-	return fault_say(&p->f, 400, "InvalidResourceName", what, p->name);
+	return fault_set(&p->f, 400, "InvalidResourceName: The specified %s name '%.80s' "
+		"contains invalid characters or has an invalid length: 3 to 63 lower-case "
+		"letters, digits and single hyphens.", what, p->name);
 }
 
 static int put_share(struct emu *m, struct put *p)
@@ -256,7 +262,9 @@ static int put_share(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@share");
 	quota = json_int_opt(p->doc, "properties.shareQuota", 0);
 	if (quota < 1 || quota > 102400)
-		return fault_say(&p->f, 400, "InvalidRequestPropertyValue shareQuota", (long long)quota);
+		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: The "
+			"value '%lld' is not allowed for property shareQuota.",
+			(long long)quota);
 	return 0;
 }
 

@@ -138,11 +138,15 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 		return fault_set(&p->f, 400, "InvalidParameter sku: Required parameter 'sku.%s' is missing "
 				 "(null).", size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
-		return fault_say(&p->f, 400, "InvalidParameter orchestrationMode");
+		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: The local "
+			"Azure has scale sets of orchestrationMode Uniform only.");
 	if (!listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
-		return fault_say(&p->f, 400, "InvalidParameter upgradePolicy");
+		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required "
+			"parameter 'upgradePolicy.mode' is missing or invalid.");
 	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_say(&p->f, 400, "InvalidParameter sku.capacity", (long long)want);
+		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified "
+			"capacity %lld is not in the allowed range: at most 100 with a single "
+			"placement group, 1000 without.", (long long)want);
 	if (compute_check_machine(p, profile, size, true, custom_data) < 0 || check_network(m, p, profile) < 0 ||
 	    compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
@@ -368,7 +372,9 @@ static int remove_vmss(struct emu *m, const char *key, struct fault *f)
 
 static int no_instance(struct request *r, const char *id)
 {
-	return fault_say(&r->fault, 400, "InvalidParameter instanceIds", id);
+	return fault_set(&r->fault, 400, "InvalidParameter instanceIds: The provided "
+		"instanceId %.40s is not an active Virtual Machine Scale Set VM instanceId.",
+		id);
 }
 
 /* The keys of the instances a request is about: those it names, or all. */
