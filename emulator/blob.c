@@ -239,7 +239,7 @@ static int check_access(struct blob_request *r, const struct entry *account, con
 
 static char *blob_path(struct emu *m, const struct entry *n)
 {
-	return xasprintf("%s/blobs/%s", m->dir, json_str_opt(n->doc, "file", "none"));
+	return xasprintf("%s/blobs/%s", m->dir, json_text(n->doc, "file"));
 }
 
 /* The entry and its file. */
@@ -293,33 +293,53 @@ static void stamp(struct blob_request *r, const cJSON *doc)
 	add_field(r, "Last-Modified: %s", date);
 }
 
-static void put_blob(struct blob_request *r)
+/* May this be put?  -1: it was refused. */
+static int check_put(struct blob_request *r)
 {
 	const struct http_head *h = http_x_head(r->x);
-	struct str kind = http_field(h, "x-ms-blob-type"), type = http_field(h, "x-ms-blob-content-type");
-	char *dir, *path, *t, file[37];
+	struct str kind = http_field(h, "x-ms-blob-type");
+
+	if (http_field(h, "Content-Length").p == NULL)
+		return deny(r, 411, "MissingContentLengthHeader",
+			    "Content-Length HTTP header is missing.");
+	if (kind.p == NULL)
+		return deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this "
+			    "request is not specified.");
+	if (!str_ieq(kind, STR("BlockBlob")))
+		return deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not "
+			    "in the correct format.");
+	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*"))
+		return deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
+	return 0;
+}
+
+/* The entry of what was received into that file; another one that was there goes. */
+static void keep_blob(struct blob_request *r, const char *file, uint64_t size)
+{
+	const struct http_head *h = http_x_head(r->x);
+	struct str given = http_field(h, "x-ms-blob-content-type");
+	char *type;
+
+	if (given.p == NULL)
+		given = http_field(h, "Content-Type");
+	type = str_dup(given.p != NULL ? given : STR("application/octet-stream"));
+	if ((r->n = store_find(r->m, r->key)) != NULL)
+		blob_remove(r->m, r->n);
+	r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
+			 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(),
+			 type), NULL);
+	free(type);
+}
+
+static void put_blob(struct blob_request *r)
+{
+	char *dir, *path, file[37];
 	struct err e = ERR_INIT;
-	uint64_t size;
+	uint64_t size = 0;
 	int rc;
 
-	if (http_field(h, "Content-Length").p == NULL) {
-		deny(r, 411, "MissingContentLengthHeader", "Content-Length HTTP header is missing.");
+	if (check_put(r) < 0)
 		return;
-	}
-	if (kind.p == NULL) {
-		deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this request "
-		     "is not specified.");
-		return;
-	}
-	if (!str_ieq(kind, STR("BlockBlob"))) {
-		deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the "
-		     "correct format.");
-		return;
-	}
-	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*")) {
-		deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
-		return;
-	}
 	random_guid(file);
 	dir = xasprintf("%s/blobs", r->m->dir);
 	path = xasprintf("%s/%s", dir, file);
@@ -333,14 +353,7 @@ static void put_blob(struct blob_request *r)
 		emu_log(r->m, "blob: %s", e.msg);
 		http_x_abort(r->x);
 	} else {
-		if ((r->n = store_find(r->m, r->key)) != NULL)
-			blob_remove(r->m, r->n);
-		if (type.p == NULL)
-			type = http_field(h, "Content-Type");
-		t = str_dup(type.p != NULL ? type : STR("application/octet-stream"));
-		r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
-				 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(), t), NULL);
-		free(t);
+		keep_blob(r, file, size);
 		stamp(r, r->n->doc);
 		add_field(r, "x-ms-request-server-encrypted: true");
 		send_answer(r, 201, STR(""));

@@ -298,7 +298,8 @@ static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 	return ok;
 }
 
-/* A NumericDate, which may have a fraction (RFC 7519 section 2); 0: none. */
+/* A NumericDate, which may have a fraction (RFC 7519 section 2); 0: it is
+ * missing. */
 static int64_t date_of(const cJSON *claims, const char *name)
 {
 	const cJSON *v = json_get(claims, name);
@@ -470,14 +471,77 @@ static void as_v1(cJSON *doc, int64_t now, const char *resource)
 	json_free(more);
 }
 
+static void add_refresh_token(struct request *r, cJSON *doc, const struct subject *s,
+			      const char *scope, int64_t now)
+{
+	struct buf out = BUF_INIT(FIELD_MAX);
+
+	jwt_make(r->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
+		 s->client, scope, s->strong, now + REFRESH_S), &out);
+	json_add_str(doc, "refresh_token", out.str);
+	buf_burn(&out);
+}
+
+static void add_id_token(struct request *r, cJSON *doc, const struct subject *s, const char *user,
+			 const char *nonce, int64_t now)
+{
+	struct buf out = BUF_INIT(FIELD_MAX);
+	cJSON *id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
+			     "'name':'" USER_NAME "','preferred_username':'" USER_UPN "',"
+			     "'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}", s->client, r->base,
+			     r->m->tenant, now, now, now + TOKEN_S, user, user, r->m->tenant, nonce);
+
+	json_strip_nulls(id);
+	jwt_make(r->m, "id", id, &out);
+	json_add_str(doc, "id_token", out.str);
+	buf_burn(&out);
+}
+
+static void add_client_info(struct request *r, cJSON *doc, const char *user)
+{
+	char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, r->m->tenant);
+	struct buf out = BUF_INIT(FIELD_MAX);
+
+	buf_add_base64url(&out, info, strlen(info));
+	json_add_str(doc, "client_info", out.str);
+	free(info);
+	buf_release(&out);
+}
+
+/* The answer that has the token, and what else a user's client asked for. */
+static cJSON *token_doc(struct request *r, const cJSON *form, const struct subject *s,
+			const char *audience, const char *scope, const char *nonce)
+{
+	struct buf out = BUF_INIT(FIELD_MAX);
+	int64_t now = unix_time();
+	char user[37];
+	cJSON *doc;
+
+	make_token(r->m, audience, s, &out);
+	doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,'access_token':%s}",
+		       TOKEN_S, TOKEN_S, out.str);
+	buf_burn(&out);
+	if (form_field(form, "resource") != NULL)
+		as_v1(doc, now, form_field(form, "resource"));
+	if (!s->user)
+		return doc;
+	user_id(r->m, user);
+	json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
+	if (strstr(scope, "offline_access") != NULL)
+		add_refresh_token(r, doc, s, scope, now);
+	if (strstr(scope, "openid") != NULL)
+		add_id_token(r, doc, s, user, nonce, now);
+	if (form_field(form, "client_info") != NULL)
+		add_client_info(r, doc, user);
+	return doc;
+}
+
 /* form: of this request; asked: of the one that began it */
 static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked, struct subject *s)
 {
-	const char *scope = form_field(form, "scope"), *claims = form_field(form, "claims"), *resource = form_field(form, "resource");
-	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience, user[37];
-	struct buf out = BUF_INIT(FIELD_MAX);
-	int64_t now = unix_time();
-	cJSON *doc, *id;
+	const char *scope = form_field(form, "scope"), *claims = form_field(form, "claims");
+	const char *resource = form_field(form, "resource");
+	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience;
 
 	scope = v1 != NULL ? v1 : scope != NULL ? scope : form_field(asked, "scope");
 	claims = claims != NULL ? claims : form_field(asked, "claims");
@@ -486,57 +550,23 @@ static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked
 	if (scope == NULL) {
 		refuse_missing(r, "scope");
 	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
-		refuse(r, 400, "invalid_scope", 1002012, "The provided value for scope "
-		       "%.100s is not valid. Client credential flows must have a scope value "
-		       "with /.default suffixed to the resource identifier (application ID "
-		       "URI).", scope);
+		refuse(r, 400, "invalid_scope", 1002012, "The provided value for scope %.100s is not valid. "
+		       "Client credential flows must have a scope value with /.default suffixed to the "
+		       "resource identifier (application ID URI).", scope);
 	} else if (audience == NULL) {
-		refuse(r, 400, "invalid_resource", 500011, "The resource principal named "
-		       "%.100s was not found in the tenant named Local Azure.", scope);
+		refuse(r, 400, "invalid_resource", 500011, "The resource principal named %.100s was not "
+		       "found in the tenant named Local Azure.", scope);
 	} else if (s->acrs && !s->strong) {
-		refuse(r, 400, "interaction_required", 50076, "Due to a configuration change "
-		       "made by your administrator, or because you moved to a new location, "
-		       "you must use multi-factor authentication to access '%.100s'.", audience);
+		refuse(r, 400, "interaction_required", 50076, "Due to a configuration change made by your "
+		       "administrator, or because you moved to a new location, you must use multi-factor "
+		       "authentication to access '%.100s'.", audience);
 		json_add_str(r->out, "suberror", "basic_action");
 		json_add_str(r->out, "claims", claims);
 	} else {
-		make_token(r->m, audience, s, &out);
-		doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,'access_token':%s}",
-			       TOKEN_S, TOKEN_S, out.str);
-		if (v1 != NULL)
-			as_v1(doc, now, resource);
-		user_id(r->m, user);
-		if (s->user)
-			json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
-		if (s->user && strstr(scope, "offline_access") != NULL) {
-			buf_reset(&out);
-			jwt_make(r->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
-				 s->client, scope, s->strong, now + REFRESH_S), &out);
-			json_add_str(doc, "refresh_token", out.str);
-		}
-		if (s->user && strstr(scope, "openid") != NULL) {
-			buf_reset(&out);
-			id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
-				      "'name':'" USER_NAME "','preferred_username':'" USER_UPN "','oid':%s,'sub':%s,"
-				      "'tid':%s,'ver':'2.0','nonce':%s}", s->client, r->base, r->m->tenant, now, now,
-				      now + TOKEN_S, user, user, r->m->tenant, form_field(asked, "nonce"));
-			json_strip_nulls(id);
-			jwt_make(r->m, "id", id, &out);
-			json_add_str(doc, "id_token", out.str);
-		}
-		if (s->user && form_field(form, "client_info") != NULL) {
-			char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, r->m->tenant);
-
-			buf_reset(&out);
-			buf_add_base64url(&out, info, strlen(info));
-			json_add_str(doc, "client_info", out.str);
-			free(info);
-		}
-		request_answer(r, 200, doc);
+		request_answer(r, 200, token_doc(r, form, s, audience, scope, form_field(asked, "nonce")));
 	}
 	free(v1);
 	free(audience);
-	buf_burn(&out);
 }
 
 static void app_token(struct request *r, const char *tenant, cJSON *form)

@@ -23,18 +23,19 @@
 #define FORWARDS_MAX 64
 #define CONNECTIONS_MAX 128
 
+/* One port of a public address, and the machines that connections to it reach. */
 struct forward {
-	char address[16];
-	unsigned port;		/* in front, */
-	unsigned to_port;	/* and behind */
-	char *pool;		/* of a load balancer, or NULL: */
-	char to[16];		/* the one machine's address */
-	unsigned probe_port;	/* 0: none */
-	char *probe_path;	/* NULL: connecting is enough */
-	int fd;			/* -1: wanted, not listening yet */
-	bool keep;
-	bool told;		/* in the log that it cannot listen */
-	unsigned turn;
+	char address[16];	/* the public one */
+	unsigned port;		/* on it */
+	unsigned to_port;	/* on the machine */
+	char *pool;		/* id of the load balancer's pool; NULL: it is one machine, */
+	char to[16];		/* with this address */
+	unsigned turn;		/* of the pool's members: how many connections there were */
+	unsigned probe_port;	/* where a member shows that it is healthy; 0: it need not */
+	char *probe_path;	/* GET this; NULL: that it can be connected to is enough */
+	int fd;			/* listens; -1: it cannot yet */
+	bool keep;		/* it is still wanted */
+	bool told;		/* the log says already that it cannot listen */
 };
 
 struct forwarder {
@@ -262,7 +263,7 @@ struct visit {
 	int fd;
 };
 
-/* Who is to answer: lock held, let go for probes. */
+/* The address of the machine that is to answer.  Lock held, let go for probes. */
 static bool choose(struct visit *v, char out[16])
 {
 	struct emu *m = v->w->m;
@@ -275,7 +276,7 @@ static bool choose(struct visit *v, char out[16])
 		return true;
 	while (pool_member(m, v->f.pool, n) != NULL)
 		n++;
-	/* round robin, passing over who is not well */
+	/* round robin, passing over members that are not well */
 	for (unsigned i = 0; i < n; i++) {
 		address = pool_member(m, v->f.pool, (v->f.turn + i) % n);
 		snprintf(out, 16, "%.15s", address != NULL ? address : "");

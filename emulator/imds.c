@@ -244,40 +244,53 @@ static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
 	buf_release(&body);
 }
 
+/* What every request but that for the versions must have.  False: it was answered. */
+static bool check_request(struct http_exchange *x)
+{
+	const struct http_head *h = http_x_head(x);
+	struct buf api = BUF_INIT(32);
+	bool dated = http_x_param(x, "api-version", &api) && api.n == 10;
+
+	buf_release(&api);
+	if (!str_ieq(http_field(h, "Metadata"), STR("true")))
+		bad(x, 400, "Bad request. Required metadata header not specified");
+	else if (http_field(h, "X-Forwarded-For").p != NULL)
+		bad(x, 400, "Bad request. X-Forwarded-For is not allowed");
+	else if (!dated)
+		say_json(x, 400, json_fmt("@imds-version"));
+	else
+		return true;
+	return false;
+}
+
+static void say_identity(struct emu *m, struct http_exchange *x, bool has_one)
+{
+	unsigned status = 400;
+	cJSON *doc = has_one ? entra_server_identity(m, x, &status) :
+		json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+
+	say_json(x, status, doc);
+}
+
 void imds_handle(void *ctx, struct http_exchange *x)
 {
 	struct emu *m = ctx;
-	const struct http_head *h = http_x_head(x);
 	struct str path = http_x_path(x), peer = str_of(http_x_peer(x)), address = STR_NULL;
-	struct buf api = BUF_INIT(32);
-	cJSON *doc = NULL;
-	struct entry *n;
-	bool identity = false;
-	unsigned status;
-	char *key = NULL;
 	ptrdiff_t colon = str_rchr(peer, ':');
+	cJSON *doc = NULL;
+	bool identity = false;
+	char *key = NULL;
+	struct entry *n;
 
+	if (str_eqz(path, "/metadata/versions")) {
+		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01',"
+					  "'2021-02-01','2021-12-13']}"));
+		return;
+	}
+	if (!check_request(x))
+		return;
 	if (colon >= 0)
 		address = str_head(peer, (size_t)colon);
-	if (str_eqz(path, "/metadata/versions")) {
-		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01','2021-02-01',"
-					  "'2021-12-13']}"));
-		return;
-	}
-	if (!str_ieq(http_field(h, "Metadata"), STR("true"))) {
-		bad(x, 400, "Bad request. Required metadata header not specified");
-		return;
-	}
-	if (http_field(h, "X-Forwarded-For").p != NULL) {
-		bad(x, 400, "Bad request. X-Forwarded-For is not allowed");
-		return;
-	}
-	if (!http_x_param(x, "api-version", &api) || api.n != 10) {
-		say_json(x, 400, json_fmt("@imds-version"));
-		buf_release(&api);
-		return;
-	}
-	buf_release(&api);
 	pthread_mutex_lock(&m->lock);
 	n = machine_by_address(m, address);
 	if (n != NULL) {
@@ -286,21 +299,16 @@ void imds_handle(void *ctx, struct http_exchange *x)
 		identity = json_get(n->doc, "identity") != NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
-	if (n == NULL) {
+	if (key == NULL)
 		bad(x, 404, "No machine has the address this request comes from");
-	} else if (str_istarts(path, STR("/metadata/instance")) && (path.n == 18 || path.p[18] == '/')) {
+	else if (str_istarts(path, STR("/metadata/instance")) && (path.n == 18 || path.p[18] == '/'))
 		say_part(x, doc, str_skip(path, 18));
-	} else if (str_ieq(path, STR("/metadata/scheduledevents"))) {
+	else if (str_ieq(path, STR("/metadata/scheduledevents")))
 		scheduled(m, x, key);
-	} else if (identity && str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
-		cJSON *answer = entra_server_identity(m, x, &status);
-
-		say_json(x, status, answer);
-	} else if (str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
-		say_json(x, 400, json_fmt("{'error':'invalid_request','error_description':'Identity not found'}"));
-	} else {
+	else if (str_ieq(path, STR("/metadata/identity/oauth2/token")))
+		say_identity(m, x, identity);
+	else
 		bad(x, 404, "Not found");
-	}
 	json_free(doc);
 	free(key);
 }

@@ -23,10 +23,11 @@
 #include "emulator/store.h"
 
 static const struct {
-	char verb[11], power[12];
-	uint16_t paper_ms;		/* how long it takes on paper */
-	uint16_t bound_s;		/* and at most in earnest */
-	bool provisions;
+	const char *verb;
+	const char *power;		/* what the machine is afterwards */
+	unsigned paper_ms;		/* how long it takes without a driver */
+	unsigned bound_s;		/* how long a driver may take */
+	bool provisions;		/* the driver needs a new machine.json */
 } verbs[] = {
 	{ "create", "running", 1200, 900, true },
 	{ "start", "running", 700, 300, false },

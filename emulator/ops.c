@@ -56,7 +56,7 @@ int op_wait(struct emu *m, unsigned ms)
 
 const char *op_word(const struct op *op)
 {
-	static const char words[][11] = { "InProgress", "Succeeded", "Failed", "Canceled" };
+	static const char *const words[] = { "InProgress", "Succeeded", "Failed", "Canceled" };
 
 	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" : words[op->status];
 }

@@ -126,19 +126,52 @@ char *request_filter_value(struct request *r, const char *name)
 	return value;
 }
 
+/* What a filter can name, and where a document has it. */
+static const struct {
+	const char *name, *path;
+	unsigned word;			/* which one between '/', from 1; 0: all of it */
+} filter_fields[] = {
+	{ "resourceGroup", "id", 5 },
+	{ "resourceType", "type", 0 },
+	{ "name", "name", 0 },
+	{ "location", "location", 0 },
+	{ "provisioningState", "properties.provisioningState", 0 },
+};
+
+/* Has doc that value in that field?  -1: there is no such field. */
+static int field_holds(const cJSON *doc, struct str field, struct str value)
+{
+	struct str text, word;
+
+	for (size_t i = 0; i < sizeof(filter_fields) / sizeof(filter_fields[0]); i++) {
+		if (!str_ieqz(field, filter_fields[i].name))
+			continue;
+		text = word = str_of(json_text(doc, filter_fields[i].path));
+		for (unsigned k = filter_fields[i].word; k > 0 && str_next(&text, '/', &word); k--)
+			;
+		return str_ieq(value, word);
+	}
+	return -1;
+}
+
+/* Has doc a tag of that name, with that value unless it is STR_NULL? */
+static bool tag_holds(const cJSON *doc, struct str name, struct str value)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, json_get(doc, "tags"))
+		if (str_ieqz(name, v->string) &&
+		    (value.p == NULL || str_eq(value, str_of(cJSON_GetStringValue(v)))))
+			return true;
+	return false;
+}
+
 /* Does doc fit "NAME eq 'x' and NAME eq 'y'"?  -1: a filter of another kind. */
 static int filter_holds(const cJSON *doc, struct str filter)
 {
-	static const char fields[][2][29] = {
-		{ "resourceGroup", "id" },	/* the fifth word of it */
-		{ "resourceType", "type" }, { "name", "name" }, { "location", "location" },
-		{ "provisioningState", "properties.provisioningState" }, { "", "" },
-	};
-	struct str field, value, path, tag = STR_NULL;
-	bool held = true, named;
-	unsigned word;
-	const cJSON *v;
-	size_t i;
+	struct str field, value, tag = STR_NULL;
+	bool held = true;
+	int one;
 
 	for (; filter.n > 0; filter = str_trim(filter)) {
 		if (!str_cut(&filter, '\'', &field) || !str_cut(&filter, '\'', &value))
@@ -149,25 +182,17 @@ static int filter_holds(const cJSON *doc, struct str filter)
 		if (!str_ends(field, STR(" eq")))
 			return -1;
 		field = str_trim(str_head(field, field.n - 3));
-		named = str_ieqz(field, "tagName");
-		if (named || str_ieqz(field, "tagValue")) {
-			if (named)
-				tag = value;
-			cJSON_ArrayForEach(v, json_get(doc, "tags"))
-				if (str_ieqz(tag, v->string) &&
-				    (named || str_eq(value, str_of(cJSON_GetStringValue(v)))))
-					break;
-			held = held && v != NULL;
-			continue;
+		if (str_ieqz(field, "tagName")) {
+			tag = value;
+			one = tag_holds(doc, tag, STR_NULL);
+		} else if (str_ieqz(field, "tagValue")) {
+			one = tag_holds(doc, tag, value);
+		} else {
+			one = field_holds(doc, field, value);
 		}
-		for (i = 0; fields[i][0][0] != '\0' && !str_ieqz(field, fields[i][0]); i++)
-			;
-		if (fields[i][0][0] == '\0')
+		if (one < 0)
 			return -1;
-		path = str_of(json_text(doc, fields[i][1]));
-		for (field = path, word = i == 0 ? 5 : 0; word > 0 && str_next(&path, '/', &field); word--)
-			;
-		held = held && str_ieq(value, field);
+		held = held && one;
 	}
 	return held;
 }
@@ -225,6 +250,12 @@ static void identify(struct request *r)
 		request_field(r, "x-ms-failure-cause: %s", r->gateway ? "gateway" : "service");
 }
 
+/* A page for a browser, and no document. */
+static bool is_page(const struct request *r)
+{
+	return r->plain != NULL && cJSON_IsString(r->out);
+}
+
 /* What a rule has in place of the answer. */
 static void put_fault(struct request *r, const cJSON *rule)
 {
@@ -243,12 +274,48 @@ static void put_fault(struct request *r, const cJSON *rule)
 		json_free(r->out);
 		r->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
 		r->plain = "text/html";
-	} else if (info != NULL)
+	} else if (info != NULL) {
 		json_set(json_get_mut(r->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
+	}
 	if (cJSON_IsString(after))
 		request_field(r, "Retry-After: %s", after->valuestring);
 	else if (after != NULL)
 		request_field(r, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+}
+
+static void print_body(const struct request *r, struct buf *b)
+{
+	if (r->out == NULL)
+		return;
+	if (is_page(r))
+		buf_adds(b, r->out->valuestring);
+	else if (r->pretty)		/* compute's bodies are indented, the others' are not */
+		json_print_crlf(r->out, b);
+	else
+		json_print(r->out, b);
+}
+
+/*
+ * The answer piece by piece.  limit: where it breaks off; drip_ms: a byte in so
+ * many milliseconds, unless it is 0.
+ */
+static void send_pieces(struct request *r, const char *const *fields, struct str body, bool chunked,
+			size_t limit, unsigned drip_ms)
+{
+	struct str rest = str_head(body, limit);
+	size_t piece = drip_ms > 0 ? 1 : 2048;
+	struct err e = ERR_INIT;
+	bool ok = http_x_begin(r->x, r->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
+
+	while (ok && rest.n > 0) {
+		ok = http_x_send(r->x, str_head(rest, piece), &e) == 0 &&
+		     (drip_ms == 0 || faults_pause(r->m, drip_ms) == 0);
+		rest = str_skip(rest, piece);
+	}
+	if (ok && limit >= body.n)
+		http_x_end(r->x, &e);
+	else
+		http_x_abort(r->x);
 }
 
 /* rule: what is to be wrong with it, or NULL. */
@@ -262,52 +329,30 @@ static void send_answer(struct request *r, const cJSON *rule)
 		"X-Content-Type-Options: nosniff", "X-Cache: CONFIG_NOCACHE",
 	};
 	struct buf body = BUF_INIT(STATE_MAX);
-	struct err e = ERR_INIT;
-	bool page = r->plain != NULL && cJSON_IsString(r->out);
 	char type[80];
 	size_t n = COMMON;
 	bool chunked;
 
 	/* a browser would take this for all of localhost, also for the port that
 	 * waits for it to come back */
-	if (page || r->status == 302)
+	if (is_page(r) || r->status == 302)
 		fields[3] = "Referrer-Policy: no-referrer";
 	identify(r);
-	/* compute's bodies are indented, the others' are not */
-	if (page)
-		buf_adds(&body, r->out->valuestring);
-	else if (r->out != NULL && r->pretty)
-		json_print_crlf(r->out, &body);
-	else if (r->out != NULL)
-		json_print(r->out, &body);
+	print_body(r, &body);
 	for (size_t i = 0; i < r->n_fields; i++)
 		fields[n++] = r->fields[i];
 	if (body.n > 0 || r->plain != NULL) {
-		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 && !page ?
+		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 && !is_page(r) ?
 			 "application/json; charset=utf-8" : r->plain);
 		fields[n++] = type;
 	}
 	fields[n] = NULL;
 	/* long lists come in chunks, as from Azure */
 	chunked = body.n > 4096 && r->status == 200 && r->method == GET;
-	if (chunked || limit < body.n || drip_ms > 0) {
-		struct str rest = str_head(buf_str(&body), limit);
-		bool ok = http_x_begin(r->x, r->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
-
-		while (ok && rest.n > 0) {
-			size_t piece = drip_ms > 0 ? 1 : 2048;
-
-			ok = http_x_send(r->x, str_head(rest, piece), &e) == 0 &&
-			     (drip_ms == 0 || faults_pause(r->m, drip_ms) == 0);
-			rest = str_skip(rest, piece);
-		}
-		if (ok && limit >= body.n)
-			http_x_end(r->x, &e);
-		else
-			http_x_abort(r->x);
-	} else {
+	if (chunked || limit < body.n || drip_ms > 0)
+		send_pieces(r, fields, buf_str(&body), chunked, limit, drip_ms);
+	else
 		http_x_answer(r->x, r->status, fields, buf_str(&body));
-	}
 	buf_burn(&body);
 }
 
@@ -371,49 +416,75 @@ static int read_body(struct request *r, struct err *e)
 
 enum method request_method(const struct http_head *h)
 {
-	static const char methods[][7] = { "", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
-	enum method i = DELETE;
+	static const char *const methods[] = {
+		[GET] = "GET", [HEAD] = "HEAD", [PUT] = "PUT",
+		[POST] = "POST", [PATCH] = "PATCH", [DELETE] = "DELETE",
+	};
 
-	while (i != METHOD_UNKNOWN && !str_eqz(h->method, methods[i]))
-		i--;
-	return i;
+	for (enum method i = GET; i <= DELETE; i++)
+		if (str_eqz(h->method, methods[i]))
+			return i;
+	return METHOD_UNKNOWN;
+}
+
+static void request_free(struct request *r)
+{
+	json_burn(r->body);
+	json_burn(r->out);
+	fault_release(&r->fault);
+	for (size_t i = 0; i < r->n_seg; i++)
+		free(r->seg[i]);
+	for (size_t i = 0; i < r->n_fields; i++)
+		free(r->fields[i]);
+	free(r);
+}
+
+/* Does a rule have something else in place of the answer? */
+static bool is_spoilt(const cJSON *rule)
+{
+	return json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
+	       json_bool_opt(rule, "reset", false);
+}
+
+/* Read the request and have it answered.  -1: the caller is gone, with half a body. */
+static int work_out(struct request *r)
+{
+	struct err e = ERR_INIT;
+
+	if (r->method == METHOD_UNKNOWN || split_path(r) < 0)
+		fault_set(&r->fault, 400, "BadRequest: The request cannot be understood.");
+	else if (read_body(r, &e) < 0 && r->fault.error == NULL)
+		return -1;
+	if (r->fault.error == NULL) {
+		pthread_mutex_lock(&r->m->lock);
+		arm_handle(r);
+		pthread_mutex_unlock(&r->m->lock);
+	} else {
+		r->status = r->fault.status;
+		r->gateway = true;
+		r->out = json_fmt("{'error':%j}", r->fault.error);
+	}
+	return 0;
 }
 
 void request_serve(struct emu *m, struct http_exchange *x, struct str host)
 {
 	const struct http_head *h = http_x_head(x);
 	struct request *r = xcalloc(1, sizeof(*r));
-	struct err e = ERR_INIT;
 	int64_t began = now_ms();
 	cJSON *rule = faults_request(m, h);
+	bool spoilt = is_spoilt(rule), cut_off = false;
 	const cJSON *f;
-	bool late = json_bool_opt(rule, "late", false), cut_off = false;
-	bool instead = json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
-		       json_bool_opt(rule, "reset", false);
 
 	r->m = m;
 	r->x = x;
 	r->method = request_method(h);
 	snprintf(r->host, sizeof(r->host), "%.*s", STR_ARG(host));
 	snprintf(r->base, sizeof(r->base), "https://%s", r->host);
-	if (instead && !late) {
-		/* it never came to that */
-	} else if (r->method == METHOD_UNKNOWN || split_path(r) < 0) {
-		fault_set(&r->fault, 400, "BadRequest: The request cannot be understood.");
-	} else if (read_body(r, &e) < 0 && r->fault.error == NULL) {
-		/* half a body: there is nobody left to answer */
-		cut_off = true;
-	}
-	if (!cut_off && r->fault.error == NULL && (late || !instead)) {
-		pthread_mutex_lock(&m->lock);
-		arm_handle(r);
-		pthread_mutex_unlock(&m->lock);
-	} else if (!cut_off) {
-		r->status = r->fault.status;
-		r->gateway = true;
-		r->out = json_fmt("{'error':%j}", r->fault.error);
-	}
-	if (instead)
+	/* one that is spoilt is carried out all the same when the rule says "late" */
+	if (!spoilt || json_bool_opt(rule, "late", false))
+		cut_off = work_out(r) < 0;
+	if (spoilt)
 		put_fault(r, rule);
 	cJSON_ArrayForEach(f, json_get(rule, "fields"))
 		if (cJSON_IsString(f) && r->n_fields < 8)
@@ -423,16 +494,9 @@ void request_serve(struct emu *m, struct http_exchange *x, struct str host)
 	else if (!faults_send(m, x, rule))
 		send_answer(r, rule);
 	record_exchange(m, x, r->base, r, rule != NULL);
-	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
-		300), h->target.p, r->status, json_text(r->fault.error, "code"),
+	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method),
+		STR_ARG(str_head(h->target, 300)), r->status, json_text(r->fault.error, "code"),
 		(long long)(now_ms() - began));
 	json_free(rule);
-	json_burn(r->body);
-	json_burn(r->out);
-	fault_release(&r->fault);
-	for (size_t i = 0; i < r->n_seg; i++)
-		free(r->seg[i]);
-	for (size_t i = 0; i < r->n_fields; i++)
-		free(r->fields[i]);
-	free(r);
+	request_free(r);
 }

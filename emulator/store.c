@@ -215,7 +215,7 @@ static void state_new(struct emu *m)
 
 /* Texts of the state file and where they are kept. */
 #define TEXT(name, member) { name, sizeof(((struct emu *)0)->member), offsetof(struct emu, member) }
-static const struct { char name[15]; uint8_t size; uint16_t at; } texts[] = {
+static const struct { const char *name; size_t size, at; } texts[] = {
 	TEXT("tenantId", tenant), TEXT("clientId", client), TEXT("objectId", object),
 	TEXT("clientSecret", secret), TEXT("subscriptionId", subscription),
 };

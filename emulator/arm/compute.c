@@ -109,7 +109,7 @@ static int64_t count_typed(struct emu *m, const char *location, const char *type
 
 static cJSON *usages(struct emu *m, const char *l)
 {
-	static const char kinds[][2][27] = {
+	static const char *const kinds[][2] = {
 		{ "availabilitySets", "Availability Sets" }, { "virtualMachines", "Virtual Machines" },
 		{ "virtualMachineScaleSets", "Virtual Machine Scale Sets" },
 	};
@@ -118,7 +118,7 @@ static cJSON *usages(struct emu *m, const char *l)
 	char text[80];
 
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(text, sizeof(text), "Microsoft.Compute/%.26s", kinds[i][0]);
+		snprintf(text, sizeof(text), "Microsoft.Compute/%s", kinds[i][0]);
 		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text), i == 1 ? 25000 : 2500);
 	}
 	usage(out, "cores", "Total Regional vCPUs", cores_used(m, l, NULL), m->o.cores);
@@ -173,7 +173,7 @@ static cJSON *vm_sizes(void)
 
 /* Canonical's; skus of generation 2, of generation 1, for Arm */
 static const struct image {
-	char offer[28], version[16], sku[3][16];
+	const char *offer, *version, *sku[3];
 } images[] = {
 	{ "ubuntu-24_04-lts", "24.04.202607280", { "server", "server-gen1", "server-arm64" } },
 	{ "ubuntu-26_04-lts", "26.04.202607290", { "server", "server-gen1", "server-arm64" } },
@@ -582,7 +582,9 @@ void compute_expand(struct request *r, const struct entry *n, cJSON *doc)
 	free(expand);
 }
 
-static const struct { char name[11], verb[11], during[13]; } verbs[] = {
+/* What a request calls it, what a driver does for it ("": nothing), and the
+ * power state while it does ("": as it was). */
+static const struct { const char *name, *verb, *during; } verbs[] = {
 	{ "start", "start", "starting" },
 	{ "restart", "restart", "" },
 	{ "redeploy", "restart", "" },

@@ -541,57 +541,69 @@ static int check_request(struct request *r, const char *name)
 	return 0;
 }
 
-static int put_deployment(struct request *r, struct entry *group, const char *id, const char *name, bool start)
+/* What a template that passed is answered: what would be there. */
+static int answer_validated(struct request *r, struct deployment *d, const char *id)
+{
+	size_t count;
+	const struct template_resource *res = template_resources(d->t, &count);
+	cJSON *doc = deployment_doc(r, d, id, "Succeeded");
+	cJSON *arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
+
+	for (size_t i = 0; i < count; i++)
+		if (res[i].deploy)
+			json_push(arr, "{'id':%s}", res[i].id);
+	return request_answer(r, 200, doc);
+}
+
+/* The deployment takes its place in the group, and its run begins. */
+static int begin_deployment(struct request *r, struct deployment *d, const struct entry *group,
+			    const char *id)
+{
+	const cJSON *props = json_get(r->body, "properties");
+	struct entry *n = store_find(r->m, id);
+	cJSON *doc = deployment_doc(r, d, id, "Accepted");
+	bool had = n != NULL;
+	struct op *op;
+
+	if (n != NULL)
+		store_remove(r->m, n);
+	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
+	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api, run_deployment,
+		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}", json_get(props, "template"),
+			       json_get(props, "parameters"), json_text(props, "mode")), NULL, &r->fault);
+	if (op == NULL) {
+		entry_state(n, "Failed");
+		return -1;
+	}
+	json_add_str(n->hide, "op", op->id);
+	arm_op_fields(r, op);
+	return request_answer(r, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
+}
+
+/* start: make it; otherwise only say whether it would do. */
+static int put_deployment(struct request *r, struct entry *group, const char *id, const char *name,
+			  bool start)
 {
 	struct deployment d = { 0 };
 	struct entry *n = store_find(r->m, id);
 	const cJSON *props = json_get(r->body, "properties");
-	bool had = n != NULL;
-	struct op *op;
-	cJSON *doc;
 	int rc = -1;
 
 	if (check_request(r, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_set(&r->fault, 409, "DeploymentActive: Unable to edit or replace "
-			"deployment '%s': previous deployment from '%s' is still active.",
-			name, json_text(n->doc, "properties.timestamp"));
+		return fault_set(&r->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
+			"'%s': previous deployment from '%s' is still active.", name,
+			json_text(n->doc, "properties.timestamp"));
 	if (start && group_refuse_leaving(group, &r->fault) < 0)
 		return -1;
 	r->gateway = true;
 	if (deployment_open(&d, r->m, group, name, json_get(props, "template"),
-			    json_get(props, "parameters"), &r->fault) < 0 || deployment_preflight(&d, &r->fault) < 0)
-		goto out;
-	r->gateway = false;
-	if (!start) {
-		size_t count;
-		const struct template_resource *res = template_resources(d.t, &count);
-		cJSON *arr;
-
-		doc = deployment_doc(r, &d, id, "Succeeded");
-		arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
-		for (size_t i = 0; i < count; i++)
-			if (res[i].deploy)
-				json_push(arr, "{'id':%s}", res[i].id);
-		rc = request_answer(r, 200, doc);
-		goto out;
+			    json_get(props, "parameters"), &r->fault) == 0 &&
+	    deployment_preflight(&d, &r->fault) == 0) {
+		r->gateway = false;
+		rc = start ? begin_deployment(r, &d, group, id) : answer_validated(r, &d, id);
 	}
-	doc = deployment_doc(r, &d, id, "Accepted");
-	if (n != NULL)
-		store_remove(r->m, n);
-	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api,
-		      run_deployment, json_fmt("{'template':%j,'parameters':%j,'mode':%s}", json_get(props, "template"),
-					       json_get(props, "parameters"), json_text(props, "mode")), NULL, &r->fault);
-	if (op == NULL) {
-		entry_state(n, "Failed");
-		goto out;
-	}
-	json_add_str(n->hide, "op", op->id);
-	arm_op_fields(r, op);
-	rc = request_answer(r, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
-out:
 	deployment_close(&d);
 	return rc;
 }

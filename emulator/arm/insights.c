@@ -12,7 +12,9 @@
 
 static int check_profile(struct put *p, const cJSON *profile)
 {
-	static const char limits[][17] = { "capacity.minimum", "capacity.default", "capacity.maximum" };
+	static const char *const limits[] = {
+		"capacity.minimum", "capacity.default", "capacity.maximum",
+	};
 	const char *name = json_text(profile, "name");
 	uint64_t v[3];
 

@@ -119,7 +119,7 @@ static bool overlap(uint32_t a, unsigned an, uint32_t b, unsigned bn)
 
 static int check_rule(struct put *p, const cJSON *rule)
 {
-	static const char words[][2][25] = {
+	static const char *const words[][2] = {
 		{ "Protocol", "* Tcp Udp Icmp Esp Ah" }, { "Access", "Allow Deny" },
 		{ "Direction", "Inbound Outbound" },
 	};
@@ -383,7 +383,7 @@ int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, un
 	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 : -1;
 }
 
-/* Who has that address in the network the subnet belongs to. */
+/* What has that address in the network the subnet belongs to. */
 static struct entry *address_holder(struct emu *m, const char *subnet_id, const char *address)
 {
 	size_t vnet = strlen(subnet_id);

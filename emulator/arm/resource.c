@@ -380,14 +380,14 @@ static int answer_put(struct request *r, const char *id, const cJSON *body)
 {
 	struct put p = { .id = xstrdup(id), .api = r->api };
 	struct str match = http_field(http_x_head(r->x), "If-Match");
-	struct str none = http_field(http_x_head(r->x), "If-None-Match");
+	struct str unless = http_field(http_x_head(r->x), "If-None-Match");
 	struct entry *old = store_find(r->m, id);
 	char *want = match.p != NULL ? str_dup(match) : NULL;
 	int rc = -1;
 
 	if (check_etag(old, want, &r->fault) < 0)
 		goto out;
-	if (old != NULL && str_eqz(none, "*")) {
+	if (old != NULL && str_eqz(unless, "*")) {
 		fault_set(&r->fault, 412, "PreconditionFailed: "
 		       "The resource exists, and If-None-Match: * was asked for.");
 		goto out;
@@ -553,85 +553,122 @@ static int wrong_version(struct request *r, const struct rtype *t)
 		(int)strcspn(t->name, "/"), t->name, r->api, t->versions);
 }
 
-/* What follows the name of n: s[0], perhaps a name.  type: n's, prefix: the
- * path, with x/default in it where lists have that. */
-static int below(struct request *r, struct entry *n, struct buf *type, const char *prefix, char **s)
+/* What the path of a request names. */
+struct route {
+	const struct rtype *type;	/* of the innermost resource; NULL: a list of namespace/type */
+	struct buf type_name;		/* its name, or that of the list */
+	struct buf id;			/* its id, and behind own_n what "x/default" follows */
+	size_t own_n;
+	char **own;			/* what follows its name, */
+	char **rest;			/* and that without x/default */
+};
+
+/*
+ * As deep as there are types that we know and names to go with them.
+ * s: namespace, type, name, type, name, ..., verb
+ */
+static void route_find(struct route *w, const struct entry *group, char **s)
 {
+	const struct rtype *deeper;
+	size_t i;
+
+	buf_addf(&w->type_name, "%s", s[0]);
+	buf_addf(&w->id, "%s/providers/%s", json_text(group->doc, "id"), s[0]);
+	for (i = 1; s[i] != NULL; i += 2) {
+		size_t keep = w->type_name.n;
+
+		buf_addf(&w->type_name, "/%s", s[i]);
+		deeper = resource_type_find(w->type_name.str);
+		/* fileServices/default is no resource of its own here */
+		if (deeper == NULL && is(s[i + 1], "default")) {
+			buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
+			continue;
+		}
+		if (deeper == NULL || s[i + 1] == NULL || (deeper->flags & R_INSIDE)) {
+			buf_truncate(&w->type_name, keep);
+			break;
+		}
+		w->type = deeper;
+		buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
+		w->own = s + i + 2;
+		w->own_n = w->id.n;
+	}
+	w->rest = s + i;
+}
+
+/* Behind providers: namespace/type, all of it in the group. */
+static int answer_list(struct request *r, struct route *w, const struct entry *group, char **s)
+{
+	const struct rtype *t;
+
+	buf_addf(&w->type_name, "/%s", s[1] != NULL ? s[1] : "");
+	t = resource_type_find(w->type_name.str);
+	if (t == NULL || s[2] != NULL)
+		return resource_unknown_type(r, s[0], w->type_name.str);
+	if (!resource_version_known(t->versions, r->api))
+		return wrong_version(r, t);
+	return resource_list(r, t, group->key, "/", 100);
+}
+
+/*
+ * What follows the name of n: w->rest, perhaps with a name.  prefix: the path,
+ * with x/default in it where lists have that.
+ */
+static int answer_below(struct request *r, struct route *w, struct entry *n, const char *prefix)
+{
+	char **s = w->rest;
 	const cJSON *arr = json_get_i(json_get(n->doc, "properties"), s[0]);
 	bool parts = n->type->flags & R_PARTS;
 	const struct rtype *deeper;
 
-	buf_addf(type, "/%s", s[0]);
-	deeper = resource_type_find(type->str);
+	buf_addf(&w->type_name, "/%s", s[0]);
+	deeper = resource_type_find(w->type_name.str);
 	if (s[1] != NULL && s[2] == NULL && parts)
 		return answer_part(r, n, s);
 	if (s[1] == NULL && deeper != NULL)
 		return resource_list(r, deeper, prefix, "/", 100);
 	if (s[1] == NULL && parts && r->method == GET && cJSON_IsArray(arr))
 		return request_page(r, cJSON_Duplicate(arr, true), 100);
-	return resource_unknown_type(r, type->str, s[0]);
+	return resource_unknown_type(r, w->type_name.str, s[0]);
 }
 
-/* s: namespace, type, name, type, name, ..., verb */
 int resource_route(struct request *r, struct entry *group, char **s)
 {
+	struct route w = { .type_name = BUF_INIT(256), .id = BUF_INIT(2048) };
 	const char *group_name = json_text(group->doc, "name");
-	struct buf id = BUF_INIT(2048), type = BUF_INIT(256);
-	const struct rtype *t = NULL, *deeper;
+	const struct rtype *t;
 	struct entry *n;
 	char *prefix = NULL;
-	size_t i, own = 0, own_n = 0;
 	int rc = 1;
 
-	buf_addf(&type, "%s", s[0]);
-	buf_addf(&id, "%s/providers/%s", json_text(group->doc, "id"), s[0]);
-	/* as deep as there are types that we know and names to go with them */
-	for (i = 1; s[i] != NULL; i += 2) {
-		size_t keep = type.n;
-
-		buf_addf(&type, "/%s", s[i]);
-		deeper = resource_type_find(type.str);
-		/* fileServices/default is no resource of its own here */
-		if (deeper == NULL && is(s[i + 1], "default")) {
-			buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
-			continue;
-		}
-		if (deeper == NULL || s[i + 1] == NULL || (deeper->flags & R_INSIDE)) {
-			buf_truncate(&type, keep);
-			break;
-		}
-		t = deeper;
-		buf_addf(&id, "/%s/%s", s[i], s[i + 1]);
-		own = i + 2;
-		own_n = id.n;
-	}
+	route_find(&w, group, s);
+	t = w.type;
 	if (t == NULL) {
-		/* a list: namespace/type */
-		buf_addf(&type, "/%s", s[1] != NULL ? s[1] : "");
-		t = resource_type_find(type.str);
-		if (t == NULL || s[2] != NULL)
-			rc = resource_unknown_type(r, s[0], type.str);
-		else if (!resource_version_known(t->versions, r->api))
-			rc = wrong_version(r, t);
-		else
-			rc = resource_list(r, t, group->key, "/", 100);
+		rc = answer_list(r, &w, group, s);
 		goto out;
 	}
-	prefix = emu_lower(id.str);
-	buf_truncate(&id, own_n);
-	n = store_find(r->m, id.str);
+	prefix = emu_lower(w.id.str);
+	buf_truncate(&w.id, w.own_n);
+	n = store_find(r->m, w.id.str);
 	/* a PUT looks at the version itself, and says more */
-	if (r->method != PUT && !is(s[i], t->foreign_list) && !resource_version_known(t->versions, r->api))
+	if (r->method != PUT && !is(w.rest[0], t->foreign_list) &&
+	    !resource_version_known(t->versions, r->api))
 		rc = wrong_version(r, t);
-	else if (n != NULL && t->action != NULL && s[i] != NULL)
-		rc = t->action(r, n, s + own);
-	if (rc == 1)
-		rc = s[own] == NULL ? answer_resource(r, t, group_name, id.str) :
-		     s[i] == NULL ? resource_unknown_type(r, type.str, s[own]) :
-		     n == NULL ? answer_missing(r, t, group_name, id.str) : below(r, n, &type, prefix, s + i);
+	else if (n != NULL && t->action != NULL && w.rest[0] != NULL)
+		rc = t->action(r, n, w.own);
+	if (rc != 1)
+		goto out;
+	if (w.own[0] == NULL)
+		rc = answer_resource(r, t, group_name, w.id.str);
+	else if (w.rest[0] == NULL)
+		rc = resource_unknown_type(r, w.type_name.str, w.own[0]);
+	else if (n == NULL)
+		rc = answer_missing(r, t, group_name, w.id.str);
+	else
+		rc = answer_below(r, &w, n, prefix);
 out:
 	free(prefix);
-	buf_release(&id);
-	buf_release(&type);
+	buf_release(&w.id);
+	buf_release(&w.type_name);
 	return rc;
 }

@@ -183,7 +183,7 @@ static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *
 {
 	cJSON *o = json_fmt("{'resourceId':%s,'changeType':%s}", id, kind);
 	cJSON *parts[] = { before, after, delta };
-	static const char names[][7] = { "before", "after", "delta" };
+	static const char *const names[] = { "before", "after", "delta" };
 
 	for (int i = 0; i < 3; i++)
 		if (parts[i] != NULL && !brief)
@@ -293,7 +293,7 @@ out:
 	return rc;
 }
 
-/* A template that is none is refused at once; what the providers refuse is
+/* A template that cannot be read is refused at once; what the providers refuse is
  * told in the result. */
 static int run_refused(struct emu *m, struct op *op, struct fault *f)
 {
