@@ -88,8 +88,10 @@ int deny(struct blob_request *r, unsigned status, const char *code, const char *
 	iso_now(now);
 	add_field(r, "x-ms-error-code: %s", code);
 	add_field(r, "Content-Type: application/xml");
-	buf_addf(&b, "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>"
-		 "%s\nRequestId:%s\nTime:%s</Message>", code, message, r->id, now);
+	buf_addf(&b,
+		"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
+		"<Message>%s\nRequestId:%s\nTime:%s</Message>",
+		code, message, r->id, now);
 	if (r->detail != NULL) {
 		buf_adds(&b, "<AuthenticationErrorDetail>");
 		for (const char *p = r->detail; *p != '\0'; p++) {
@@ -111,7 +113,8 @@ int deny(struct blob_request *r, unsigned status, const char *code, const char *
 static int deny_auth(struct blob_request *r, const char *detail)
 {
 	r->detail = detail;
-	return deny(r, 403, "AuthenticationFailed", "Server failed to authenticate the request. Make sure the "
+	return deny(r, 403, "AuthenticationFailed",
+		    "Server failed to authenticate the request. Make sure the "
 		    "value of Authorization header is formed correctly including the signature.");
 }
 
@@ -120,7 +123,8 @@ static int deny_auth(struct blob_request *r, const char *detail)
 /* The fields of the signature in the query. */
 static cJSON *sas_read(struct blob_request *r)
 {
-	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"), word;
+	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"),
+		   word;
 	cJSON *sas = cJSON_CreateObject();
 	char name[8];
 
@@ -179,11 +183,14 @@ static int check_times(struct blob_request *r, const cJSON *s)
 	if (t < now) {
 		time_http(now, a);
 		time_http(t, b);
-		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]", b, a);
+		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]",
+			 b, a);
 		return deny_auth(r, r->text.str);
 	}
 	if (json_get(s, "st") != NULL && (!sas_time(json_text(s, "st"), &t) || t > now))
-		return deny_auth(r, "Signature not valid in the specified time frame: it begins in the future.");
+		return deny_auth(r,
+				 "Signature not valid in the specified time frame: it begins in "
+				 "the future.");
 	return 0;
 }
 
@@ -191,12 +198,13 @@ static int not_authorized(struct blob_request *r, const char *code, const char *
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "This request is not authorized to perform this operation using this %s.",
-		 what);
+	snprintf(text, sizeof(text),
+		 "This request is not authorized to perform this operation using this %s.", what);
 	return deny(r, 403, code, text);
 }
 
-static int check_sas(struct blob_request *r, const struct entry *account, const cJSON *s, const char *want)
+static int check_sas(struct blob_request *r, const struct entry *account, const cJSON *s,
+		     const char *want)
 {
 	bool all = json_get(s, "ss") != NULL;
 
@@ -303,10 +311,12 @@ static int check_put(struct blob_request *r)
 		return deny(r, 411, "MissingContentLengthHeader",
 			    "Content-Length HTTP header is missing.");
 	if (kind.p == NULL)
-		return deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this "
+		return deny(r, 400, "MissingRequiredHeader",
+			    "An HTTP header that's mandatory for this "
 			    "request is not specified.");
 	if (!str_ieq(kind, STR("BlockBlob")))
-		return deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not "
+		return deny(r, 400, "InvalidHeaderValue",
+			    "The value for one of the HTTP headers is not "
 			    "in the correct format.");
 	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*"))
 		return deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
@@ -363,7 +373,8 @@ static void put_blob(struct blob_request *r)
 }
 
 /* "bytes=A-B", "bytes=A-"; false: no range, or one that is ignored. */
-static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, uint64_t *to, bool *bad)
+static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, uint64_t *to,
+		     bool *bad)
 {
 	struct str s = http_field(h, "x-ms-range");
 
@@ -386,7 +397,8 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, u
 }
 
 /* From the file; the lock is not held. */
-static void send_piece(struct blob_request *r, unsigned status, const char *path, uint64_t from, uint64_t left)
+static void send_piece(struct blob_request *r, unsigned status, const char *path, uint64_t from,
+		       uint64_t left)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char piece[16384];
@@ -398,7 +410,8 @@ static void send_piece(struct blob_request *r, unsigned status, const char *path
 	if (r->method == HEAD)
 		left = 0;
 	for (; left > 0 && k > 0; left -= (uint64_t)k, from += (uint64_t)k) {
-		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece), (off_t)from);
+		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece),
+			  (off_t)from);
 		if (k <= 0 || http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
 			break;
 	}
@@ -424,7 +437,8 @@ static void get_blob(struct blob_request *r)
 	left = size = (uint64_t)json_int_opt(r->n->doc, "size", 0);
 	part = size > 0 && range_of(http_x_head(r->x), size, &from, &to, &bad);
 	if (part && bad) {
-		deny(r, 416, "InvalidRange", "The range specified is invalid for the current size of the "
+		deny(r, 416, "InvalidRange",
+		     "The range specified is invalid for the current size of the "
 		     "resource.");
 		return;
 	}
@@ -463,7 +477,8 @@ static bool has_container(struct emu *m, const struct entry *account, const char
 	struct entry *n = NULL;
 	char *prefix = xasprintf("%s/blobservices/default/containers/", account->key);
 
-	while ((n = store_below(m, n, prefix, name)) != NULL && strlen(n->key) != strlen(prefix) + strlen(name))
+	while ((n = store_below(m, n, prefix, name)) != NULL &&
+	       strlen(n->key) != strlen(prefix) + strlen(name))
 		;
 	free(prefix);
 	return n != NULL;
@@ -472,6 +487,7 @@ static bool has_container(struct emu *m, const struct entry *account, const char
 static void blob_serve(struct blob_request *r)
 {
 	struct entry *account = storage_account(r->m, r->account);
+	const char *want = r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r";
 	size_t n = strcspn(r->path.str, "/");
 
 	snprintf(r->container, sizeof(r->container), "%.*s", (int)n, r->path.str);
@@ -479,11 +495,13 @@ static void blob_serve(struct blob_request *r)
 	r->key = xasprintf("blob:%s/%s/%s", r->account, r->container, r->blob);
 	r->n = store_find(r->m, r->key);
 	if (account == NULL)
-		deny(r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
-	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD || r->method == PUT ||
-					 r->method == DELETE))
-		deny(r, 405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.");
-	else if (check_access(r, account, r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r") < 0)
+		deny(r, 400, "InvalidUri",
+		     "The requested URI does not represent any resource on the server.");
+	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD ||
+					 r->method == PUT || r->method == DELETE))
+		deny(r, 405, "UnsupportedHttpVerb",
+		     "The resource doesn't support specified Http Verb.");
+	else if (check_access(r, account, want) < 0)
 		return;
 	else if (!has_container(r->m, account, r->container))
 		deny(r, 404, "ContainerNotFound", "The specified container does not exist.");
@@ -511,10 +529,13 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	if (sent)
 		;
 	else if (json_get(rule, "status") != NULL)
-		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
-		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));
+		deny(&r, (unsigned)json_int_opt(rule, "status", 503),
+		     json_str_opt(rule, "code", "ServerBusy"),
+		     json_str_opt(rule, "message",
+				  "The server is currently unable to receive requests."));
 	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) < 0 || r.path.over)
-		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
+		deny(&r, 400, "InvalidUri",
+		     "The requested URI does not represent any resource on the server.");
 	else
 		blob_serve(&r);
 	pthread_mutex_unlock(&m->lock);

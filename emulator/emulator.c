@@ -171,7 +171,8 @@ static int start_thread(struct emu *m, void *(*thread)(void *), void *arg, struc
 }
 
 /* In the machines' network: the platform's address and the metadata service. */
-static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds, struct err *e)
+static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds,
+			 struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 
@@ -205,7 +206,8 @@ static int authority(struct emu *m, struct buf *key, struct err *e)
 		rc = file_read(key_path, key, e);
 		goto out;
 	}
-	if (key_make_ec_p256(key, e) < 0 || cert_make(&spec, buf_str(key), buf_str(key), &pem, e) < 0 ||
+	if (key_make_ec_p256(key, e) < 0 ||
+	    cert_make(&spec, buf_str(key), buf_str(key), &pem, e) < 0 ||
 	    file_write(key_path, buf_str(key), 0600, e) < 0 ||
 	    file_write(pem_path, buf_str(&pem), 0644, e) < 0)
 		goto out;
@@ -221,9 +223,14 @@ static int make_identity(struct emu *m, struct err *e)
 {
 	char own[80];
 	const char *names[] = { "DNS:localhost", "DNS:*.localhost", "DNS:*.blob.core.localhost",
-				"DNS:*.file.core.localhost", "IP:127.0.0.1", "IP:168.63.129.16", own, NULL };
-	struct cert_spec spec = { .cn = "localhost", .issuer_cn = "azswarm local Azure", .names = names,
-				  .days = 365 };
+				"DNS:*.file.core.localhost", "IP:127.0.0.1",
+				"IP:168.63.129.16", own, NULL };
+	struct cert_spec spec = {
+		.cn = "localhost",
+		.issuer_cn = "azswarm local Azure",
+		.names = names,
+		.days = 365,
+	};
 	struct buf ca = BUF_INIT(16u << 10), key = BUF_INIT(16u << 10), chain = BUF_INIT(32u << 10);
 	int rc = -1;
 
@@ -248,10 +255,12 @@ static int write_env(struct emu *m, struct err *e)
 	char *path = in_dir(m, "env");
 	int rc;
 
-	buf_addf(&b, "export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
-		 "export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\nexport AZURE_CLIENT_SECRET='%s'\n"
-		 "export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n", m->base, m->base,
-		 m->tenant, m->client, m->secret, m->subscription, m->dir);
+	buf_addf(&b,
+		"export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
+		"export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\n"
+		"export AZURE_CLIENT_SECRET='%s'\n"
+		"export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n",
+		m->base, m->base, m->tenant, m->client, m->secret, m->subscription, m->dir);
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);
@@ -316,7 +325,8 @@ static int parse_listen(struct emu *m, struct err *e)
 	ptrdiff_t colon = str_rchr(s, ':');
 
 	host = str_head(s, colon < 0 ? 0 : (size_t)colon);
-	if (host.n == 0 || host.n >= sizeof(m->host) || !str_num(str_skip(s, (size_t)(colon + 1)), 65535, &port))
+	if (host.n == 0 || host.n >= sizeof(m->host) ||
+	    !str_num(str_skip(s, (size_t)(colon + 1)), 65535, &port))
 		return err_set(e, ERR_USAGE, "--listen %s: ADDRESS:PORT is wanted", m->o.listen);
 	snprintf(m->host, sizeof(m->host), "%.*s", STR_ARG(host));
 	m->port = (unsigned)port;
@@ -362,7 +372,8 @@ static int emu_serve(struct emu *m, struct err *e)
 	if (make_identity(m, e) < 0 || write_env(m, e) < 0)
 		goto out;
 	if (m->o.machines != NULL) {
-		if (machines_up(m, e) < 0 || listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
+		if (machines_up(m, e) < 0 ||
+		    listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
 		    listen_inside(m, "169.254.169.254", 80, true, e) < 0)
 			goto out;
 		pthread_mutex_lock(&m->lock);

@@ -35,7 +35,8 @@
 #define GRANTS_MAX 1000
 #define USER_NAME "Local User"
 #define USER_UPN "user@local.example"
-#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"	/* a public client of every tenant */
+/* A public client of every tenant. */
+#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static __attribute__((format(printf, 5, 6), cold))
@@ -53,16 +54,19 @@ void refuse(struct request *r, unsigned status, const char *error, int code, con
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	request_answer(r, status, json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
-		corr, r->m->base, code));
+	request_answer(r, status,
+		       json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
+				corr, r->m->base, code));
 	buf_release(&b);
 }
 
 /* The client that asks is not an application of the tenant. */
 static void refuse_client(struct request *r, const char *id)
 {
-	refuse(r, 400, "unauthorized_client", 700016, "Application with identifier '%.100s' was not "
-	       "found in the directory 'Local Azure'.", id != NULL ? id : "");
+	refuse(r, 400, "unauthorized_client", 700016,
+	       "Application with identifier '%.100s' was not "
+	       "found in the directory 'Local Azure'.",
+	       id != NULL ? id : "");
 }
 
 /* A code or a refresh token that we did not give out, or not to this client. */
@@ -143,8 +147,8 @@ static void user_id(struct emu *m, char out[37])
 
 	hmac_sha256(m->token_key, sizeof(m->token_key), "user", 4, mac);
 	buf_add_hex(&hex, mac, 16);
-	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13, hex.str + 17,
-		 hex.str + 20);
+	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13,
+		 hex.str + 17, hex.str + 20);
 	buf_release(&hex);
 }
 
@@ -156,7 +160,8 @@ struct subject {
 	bool acrs;		/* which the token was asked to say */
 };
 
-static void make_token(struct emu *m, const char *audience, const struct subject *s, struct buf *out)
+static void make_token(struct emu *m, const char *audience, const struct subject *s,
+		       struct buf *out)
 {
 	int64_t now = unix_time();
 	char user[37];
@@ -167,8 +172,11 @@ static void make_token(struct emu *m, const char *audience, const struct subject
 		s->client, s->user ? "0" : "1", m->base, m->tenant, s->user ? "user" : "app",
 		s->user ? user : m->object, s->user ? user : m->object, m->tenant);
 	if (s->user)
-		json_defaults(doc, "{'name':'" USER_NAME "','upn':'" USER_UPN "','unique_name':'" USER_UPN "',"
-			      "'scp':'user_impersonation','amr':[%s]}", s->strong ? "mfa" : "pwd");
+		json_defaults(doc,
+			      "{'name':'" USER_NAME "','upn':'" USER_UPN
+			      "','unique_name':'" USER_UPN "',"
+			      "'scp':'user_impersonation','amr':[%s]}",
+			      s->strong ? "mfa" : "pwd");
 	if (s->acrs)
 		json_defaults(doc, "{'acrs':['p1']}");
 	jwt_make(m, "access", doc, out);
@@ -288,8 +296,9 @@ static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 		sha256(der.str, der.n, sha2);
 		sha1(der.str, der.n, sha);
 		ok = (pss || json_is(head, "alg", "RS256")) &&
-			(thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) || thumb_is(head, "x5t", sha, sizeof(sha))) &&
-			cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
+		     (thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) ||
+		      thumb_is(head, "x5t", sha, sizeof(sha))) &&
+		     cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
 	}
 	buf_burn(&pem);
 	buf_release(&der);
@@ -304,7 +313,9 @@ static int64_t date_of(const cJSON *claims, const char *name)
 {
 	const cJSON *v = json_get(claims, name);
 
-	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e15 ? (int64_t)v->valuedouble : 0;
+	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e15 ?
+		       (int64_t)v->valuedouble :
+		       0;
 }
 
 static int check_assertion(struct request *r, const char *tenant, const cJSON *form)
@@ -313,7 +324,7 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 	struct str jwt = str_of(form_field(form, "client_assertion")), rest = jwt;
 	cJSON *head = jwt_part(&rest), *claims = jwt_part(&rest);
 	int64_t now = unix_time(), exp = date_of(claims, "exp");
-	char *answer_token = xasprintf("%s/%s/oauth2/v2.0/token", r->base, tenant);
+	char *token = xasprintf("%s/%s/oauth2/v2.0/token", r->base, tenant);
 	char *old = xasprintf("%s/%s/oauth2/token", r->base, tenant);
 	char *issuer = xasprintf("%s/%s/v2.0", r->base, tenant);
 	bool own = json_is(claims, "iss", r->m->client), ok = false;
@@ -323,19 +334,23 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 	else if (head == NULL || claims == NULL || rest.n == 0)
 		refuse(r, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
 	else if (exp < now - SKEW_S || date_of(claims, "nbf") > now + SKEW_S)
-		refuse(r, 401, "invalid_client", 700024, "Client assertion is not within its valid "
-			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
-			     (long long)exp);
+		refuse(r, 401, "invalid_client", 700024,
+		       "Client assertion is not within its valid "
+		       "time range. Current time: %lld, expiry time of assertion %lld.",
+		       (long long)now, (long long)exp);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
 		refuse(r, 401, "invalid_client", 700212, "No matching federated identity "
 		       "record found for presented assertion audience.");
 	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
-		refuse(r, 401, "invalid_client", 700213, "No matching federated identity "
-		       "record found for presented assertion subject '%.100s'.", json_text(claims, "sub"));
+		refuse(r, 401, "invalid_client", 700213,
+		       "No matching federated identity "
+		       "record found for presented assertion subject '%.100s'.",
+		       json_text(claims, "sub"));
 	else if (own && !json_is(claims, "sub", r->m->client))
 		refuse(r, 401, "invalid_client", 700021, "Client assertion application "
 		       "identifier doesn't match 'client_id' parameter.");
-	else if (own && !audience_is(claims, answer_token) && !audience_is(claims, old) && !audience_is(claims, issuer))
+	else if (own && !audience_is(claims, token) && !audience_is(claims, old) &&
+		 !audience_is(claims, issuer))
 		refuse(r, 401, "invalid_client", 700023, "Client assertion audience claim "
 		       "does not match Realm issuer.");
 	else if (own && !signed_by_app(r->m, head, jwt))
@@ -346,7 +361,7 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 		ok = true;
 	json_free(head);
 	json_free(claims);
-	free(answer_token);
+	free(token);
 	free(old);
 	free(issuer);
 	return ok ? 0 : -1;
@@ -358,9 +373,11 @@ static int check_secret(struct request *r, const char *secret)
 		refuse(r, 401, "invalid_client", 7000218, "The request body must contain the "
 		       "following parameter: 'client_assertion' or 'client_secret'.");
 	else if (!same_text(secret, r->m->secret))
-		refuse(r, 401, "invalid_client", 7000215, "Invalid client secret provided. "
+		refuse(r, 401, "invalid_client", 7000215,
+		       "Invalid client secret provided. "
 		       "Ensure the secret being sent in the request is the client secret "
-		       "value, not the client secret ID, for a secret added to app '%.100s'.", r->m->client);
+		       "value, not the client secret ID, for a secret added to app '%.100s'.",
+		       r->m->client);
 	else
 		return 0;
 	return -1;
@@ -368,7 +385,8 @@ static int check_secret(struct request *r, const char *secret)
 
 /* ---- what waits for the user ---- */
 
-static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form, int64_t life)
+static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form,
+			int64_t life)
 {
 	cJSON *g, *next;
 
@@ -380,8 +398,9 @@ static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const
 		    cJSON_GetArraySize(m->grants) >= GRANTS_MAX)
 			json_free(cJSON_DetachItemViaPointer(m->grants, g));
 	}
-	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,'client':%s,'form':%j}",
-		     kind, code, unix_time() + life, (int)m->o.retry_after_s, form_field(form, "client_id"), form);
+	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,"
+		     "'client':%s,'form':%j}", kind, code, unix_time() + life,
+		     (int)m->o.retry_after_s, form_field(form, "client_id"), form);
 	cJSON_AddItemToArray(m->grants, g);
 	return g;
 }
@@ -454,7 +473,8 @@ static char *audience_of(struct request *r, const char *scope)
 			found = str_head(word, (size_t)str_rchr(word, '/'));
 	out = str_dup(found);
 	if (listed("https://management.azure.com https://management.azure.com/ "
-		   "https://management.core.windows.net https://management.core.windows.net/", out) ||
+		   "https://management.core.windows.net https://management.core.windows.net/",
+		   out) ||
 	    str_starts(found, str_of(r->m->base)) || str_starts(found, str_of(r->base)))
 		return out;
 	free(out);
@@ -464,8 +484,9 @@ static char *audience_of(struct request *r, const char *scope)
 /* As the old endpoint has it: numbers are texts. */
 static void as_v1(cJSON *doc, int64_t now, const char *resource)
 {
-	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l','not_before':'%l',"
-			       "'resource':%s}", TOKEN_S, TOKEN_S, now + TOKEN_S, now - 300, resource);
+	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l',"
+			       "'not_before':'%l','resource':%s}", TOKEN_S, TOKEN_S,
+			       now + TOKEN_S, now - 300, resource);
 
 	json_merge(doc, more);
 	json_free(more);
@@ -488,8 +509,9 @@ static void add_id_token(struct request *r, cJSON *doc, const struct subject *s,
 	struct buf out = BUF_INIT(FIELD_MAX);
 	cJSON *id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
 			     "'name':'" USER_NAME "','preferred_username':'" USER_UPN "',"
-			     "'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}", s->client, r->base,
-			     r->m->tenant, now, now, now + TOKEN_S, user, user, r->m->tenant, nonce);
+			     "'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}",
+			     s->client, r->base, r->m->tenant, now, now, now + TOKEN_S, user, user,
+			     r->m->tenant, nonce);
 
 	json_strip_nulls(id);
 	jwt_make(r->m, "id", id, &out);
@@ -518,8 +540,8 @@ static cJSON *token_doc(struct request *r, const cJSON *form, const struct subje
 	cJSON *doc;
 
 	make_token(r->m, audience, s, &out);
-	doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,'access_token':%s}",
-		       TOKEN_S, TOKEN_S, out.str);
+	doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,"
+		       "'access_token':%s}", TOKEN_S, TOKEN_S, out.str);
 	buf_burn(&out);
 	if (form_field(form, "resource") != NULL)
 		as_v1(doc, now, form_field(form, "resource"));
@@ -550,20 +572,27 @@ static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked
 	if (scope == NULL) {
 		refuse_missing(r, "scope");
 	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
-		refuse(r, 400, "invalid_scope", 1002012, "The provided value for scope %.100s is not valid. "
-		       "Client credential flows must have a scope value with /.default suffixed to the "
-		       "resource identifier (application ID URI).", scope);
+		refuse(r, 400, "invalid_scope", 1002012,
+		       "The provided value for scope %.100s is not valid. Client credential flows "
+		       "must have a scope value with /.default suffixed to the resource identifier "
+		       "(application ID URI).",
+		       scope);
 	} else if (audience == NULL) {
-		refuse(r, 400, "invalid_resource", 500011, "The resource principal named %.100s was not "
-		       "found in the tenant named Local Azure.", scope);
+		refuse(r, 400, "invalid_resource", 500011,
+		       "The resource principal named %.100s was not "
+		       "found in the tenant named Local Azure.",
+		       scope);
 	} else if (s->acrs && !s->strong) {
-		refuse(r, 400, "interaction_required", 50076, "Due to a configuration change made by your "
-		       "administrator, or because you moved to a new location, you must use multi-factor "
-		       "authentication to access '%.100s'.", audience);
+		refuse(r, 400, "interaction_required", 50076,
+		       "Due to a configuration change made by your administrator, or because you "
+		       "moved to a new location, you must use multi-factor authentication to "
+		       "access '%.100s'.",
+		       audience);
 		json_add_str(r->out, "suberror", "basic_action");
 		json_add_str(r->out, "claims", claims);
 	} else {
-		request_answer(r, 200, token_doc(r, form, s, audience, scope, form_field(asked, "nonce")));
+		request_answer(r, 200,
+			       token_doc(r, form, s, audience, scope, form_field(asked, "nonce")));
 	}
 	free(v1);
 	free(audience);
@@ -576,7 +605,8 @@ static void app_token(struct request *r, const char *tenant, cJSON *form)
 	if (listed("common organizations consumers", tenant))
 		refuse(r, 400, "invalid_request", 900382, "Client credential flows are not "
 		       "supported on the tenant '%.100s'.", tenant);
-	else if (form_field(form, "client_assertion") != NULL ? check_assertion(r, tenant, form) == 0 :
+	else if (form_field(form, "client_assertion") != NULL ?
+		 check_assertion(r, tenant, form) == 0 :
 		 check_secret(r, form_field(form, "client_secret")) == 0)
 		give_tokens(r, form, NULL, &s);
 }
@@ -601,7 +631,8 @@ static void code_token(struct request *r, const cJSON *form)
 	const char *redirect = form_field(form, "redirect_uri");
 	cJSON *g = grant_find(r->m, "code", "code", code);
 	const cJSON *asked = json_get(g, "form");
-	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
+	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
+			     false };
 
 	if (g == NULL || !json_is(g, "client", s.client))
 		refuse_grant(r);
@@ -627,10 +658,14 @@ static void code_token(struct request *r, const cJSON *form)
 
 static void device_token(struct request *r, const cJSON *form)
 {
-	const char *code = form_field(form, "device_code") != NULL ? form_field(form, "device_code") : form_field(form, "code");
+	const char *code = form_field(form, "device_code") != NULL ?
+				   form_field(form, "device_code") :
+				   form_field(form, "code");
 	cJSON *g = grant_find(r->m, "device", "code", code);
-	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
-	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0), asked = json_int_opt(g, "asked", 0);
+	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
+			     false };
+	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0),
+		asked = json_int_opt(g, "asked", 0);
 
 	if (g != NULL)
 		json_put_int(g, "asked", now);
@@ -646,10 +681,12 @@ static void device_token(struct request *r, const cJSON *form)
 	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
 		/* for good, RFC 8628 section 3.5 */
 		json_put_int(g, "interval", interval + 5);
-		refuse(r, 400, "slow_down", 70016, "OAuth 2.0 device flow error. The client polls too often.");
+		refuse(r, 400, "slow_down", 70016,
+		       "OAuth 2.0 device flow error. The client polls too often.");
 	} else if (json_is(g, "answer", "")) {
-		refuse(r, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is "
-			     "pending. Continue polling.");
+		refuse(r, 400, "authorization_pending", 70016,
+		       "OAuth 2.0 device flow error. Authorization is "
+		       "pending. Continue polling.");
 	} else {
 		give_tokens(r, form, json_get(g, "form"), &s);
 		json_set(g, "used", cJSON_CreateTrue());
@@ -659,7 +696,8 @@ static void device_token(struct request *r, const cJSON *form)
 static void refresh_token(struct request *r, const cJSON *form)
 {
 	cJSON *old = jwt_open(r->m, "refresh", str_of(form_field(form, "refresh_token")));
-	struct subject s = { form_field(form, "client_id"), true, json_bool_opt(old, "strong", false), false };
+	struct subject s = { form_field(form, "client_id"), true,
+			     json_bool_opt(old, "strong", false), false };
 
 	if (old == NULL || !json_is(old, "client", s.client))
 		refuse_grant(r);
@@ -698,7 +736,8 @@ static void answer_token(struct request *r, const char *tenant, bool v1)
 		;
 	else if (grant == NULL)
 		refuse_missing(r, "grant_type");
-	else if (!is(id, r->m->client) && (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
+	else if (!is(id, r->m->client) &&
+		 (!is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
 		refuse_client(r, id);
 	else if (strcmp(grant, "client_credentials") == 0)
 		app_token(r, tenant, form);
@@ -719,7 +758,8 @@ static void answer_token(struct request *r, const char *tenant, bool v1)
 /* Nothing of what the caller sent is shown: nothing to escape. */
 static void send_page(struct request *r, unsigned status, const char *text)
 {
-	static const char head[] = "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Local Azure</title>"
+	static const char head[] =
+		"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Local Azure</title>"
 		"<h1>Local Azure</h1>";
 	char *html = xasprintf("%s%s", head, text);
 
@@ -728,7 +768,9 @@ static void send_page(struct request *r, unsigned status, const char *text)
 	free(html);
 }
 
-#define BUTTONS "<button name=answer value=yes>Sign in</button> <button name=answer value=mfa>Sign in with a " \
+#define BUTTONS \
+	"<button name=answer value=yes>Sign in</button> " \
+	"<button name=answer value=mfa>Sign in with a " \
 	"second factor</button> <button name=answer value=no>Cancel</button></form>"
 
 static void answer_devicecode(struct request *r)
@@ -750,8 +792,8 @@ static void answer_devicecode(struct request *r)
 			user[i] = alphabet[random_below(sizeof(alphabet) - 1)];
 		g = grant_new(r->m, "device", code.str, form, life);
 		json_put_str(g, "user", user);
-		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin and enter the "
-				    "code %s to authenticate.", r->base, user);
+		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin "
+				    "and enter the code %s to authenticate.", r->base, user);
 		request_answer(r, 200, json_fmt("@device-code", user, code.str, r->base, life,
 			(int)r->m->o.retry_after_s, message));
 		free(message);
@@ -762,13 +804,14 @@ static void answer_devicecode(struct request *r)
 
 static void answer_devicelogin(struct request *r)
 {
-	cJSON *form = form_of(r), *g = grant_find(r->m, "device", "user", form_field(form, "user_code"));
+	cJSON *form = form_of(r),
+	      *g = grant_find(r->m, "device", "user", form_field(form, "user_code"));
 	const char *answer = form_field(form, "answer");
 
 	if (r->method != POST)
 		send_page(r, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
-	else if (g == NULL || !json_is(g, "answer", "") || json_int_opt(g, "until", 0) < unix_time() ||
-		 !listed("yes mfa no", answer))
+	else if (g == NULL || !json_is(g, "answer", "") ||
+		 json_int_opt(g, "until", 0) < unix_time() || !listed("yes mfa no", answer))
 		send_page(r, 400, "<p>That code didn't work. Check the code and try again.");
 	else {
 		json_put_str(g, "answer", answer);
@@ -779,7 +822,8 @@ static void answer_devicelogin(struct request *r)
 }
 
 /* Send the browser back with name=value; text: what went wrong, or NULL. */
-static void go_back(struct request *r, const cJSON *q, const char *name, const char *value, const char *text)
+static void go_back(struct request *r, const cJSON *q, const char *name, const char *value,
+		    const char *text)
 {
 	const char *to = form_field(q, "redirect_uri"), *state = form_field(q, "state");
 	struct buf b = BUF_INIT(FIELD_MAX);
@@ -821,17 +865,22 @@ static void answer_authorize(struct request *r, const char *tenant)
 	} else if (!is(id, AZURE_CLI) && !is(id, r->m->client)) {
 		send_page(r, 400, "<p>AADSTS700016: Application not found in the directory.");
 	} else if (!loopback(form_field(q, "redirect_uri"))) {
-		send_page(r, 400, "<p>AADSTS50011: The redirect URI specified in the request does not match the redirect "
-		     "URIs configured for the application.");
+		send_page(r, 400,
+			  "<p>AADSTS50011: The redirect URI specified in the request does not "
+			  "match the redirect URIs configured for the application.");
 	} else if (!is(form_field(q, "response_type"), "code")) {
-		go_back(r, q, "error", "unsupported_response_type", "AADSTS700054: response_type is not enabled for "
+		go_back(r, q, "error", "unsupported_response_type",
+			"AADSTS700054: response_type is not enabled for "
 			"the application.");
-	} else if (!is(form_field(q, "code_challenge_method"), "S256") || form_field(q, "code_challenge") == NULL) {
-		go_back(r, q, "error", "invalid_request", "AADSTS9002325: Proof Key for Code Exchange is required.");
+	} else if (!is(form_field(q, "code_challenge_method"), "S256") ||
+		   form_field(q, "code_challenge") == NULL) {
+		go_back(r, q, "error", "invalid_request",
+			"AADSTS9002325: Proof Key for Code Exchange is required.");
 	} else if (r->method != POST || !listed("yes mfa no", answer)) {
 		send_page(r, 200, "<form method=post>" BUTTONS);
 	} else if (is(answer, "no")) {
-		go_back(r, q, "error", "access_denied", "AADSTS65004: User declined to consent to access the app.");
+		go_back(r, q, "error", "access_denied",
+			"AADSTS65004: User declined to consent to access the app.");
 	} else {
 		new_code(&code);
 		g = grant_new(r->m, "code", code.str, q, CODE_S);
@@ -849,26 +898,30 @@ cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *s
 {
 	struct subject s = { .client = m->client };
 	cJSON *q = fields_of(http_x_query(x)), *doc;
-	const char *resource = form_field(q, "resource"), *id = form_field(q, "client_id"), *object = form_field(q, "object_id");
+	const char *resource = form_field(q, "resource"), *id = form_field(q, "client_id"),
+		   *object = form_field(q, "object_id");
 	struct buf out = BUF_INIT(FIELD_MAX);
 	int64_t now = unix_time();
 
 	*status = 400;
 	if (!str_ieq(http_field(http_x_head(x), "Metadata"), STR("true"))) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'Required metadata header not "
-			       "specified'}");
-	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL || form_field(q, "api-version") == NULL ||
-		   resource == NULL) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}", resource == NULL ?
-			       "Required audience parameter not specified" : "Bad request");
-	} else if ((id != NULL && !is(id, m->client)) || (object != NULL && !is(object, m->object)) ||
+		doc = json_fmt("{'error':'invalid_request','error_description':'Required metadata "
+			       "header not specified'}");
+	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL ||
+		   form_field(q, "api-version") == NULL || resource == NULL) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}",
+			       resource == NULL ? "Required audience parameter not specified" :
+						  "Bad request");
+	} else if ((id != NULL && !is(id, m->client)) ||
+		   (object != NULL && !is(object, m->object)) ||
 		   form_field(q, "msi_res_id") != NULL) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not "
+			       "found'}");
 	} else {
 		*status = 200;
 		make_token(m, resource, &s, &out);
-		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S, TOKEN_S,
-			now - 300, resource);
+		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S,
+			       TOKEN_S, now - 300, resource);
 	}
 	buf_burn(&out);
 	json_free(q);
@@ -906,7 +959,8 @@ static void answer_instances(struct request *r)
 	if (base == NULL)
 		refuse(r, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
 	else
-		request_answer(r, 200, json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
+		request_answer(r, 200,
+			       json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
 	free(asked);
 	free(tenant);
 }
@@ -945,7 +999,8 @@ bool entra_server_handle(struct request *r)
 		return true;
 	}
 	v1 = is(s[0], "adfs") && is(s[1], ".well-known") && is(s[2], "openid-configuration");
-	if (v1 || (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration"))) {
+	if (v1 ||
+	    (is(s[1], "v2.0") && is(s[2], ".well-known") && is(s[3], "openid-configuration"))) {
 		answer_configuration(r, s[0]);
 		return true;
 	}
@@ -960,8 +1015,10 @@ bool entra_server_handle(struct request *r)
 
 static int unauthorized(struct request *r, const char *code, const char *text)
 {
-	request_field(r, "WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
-		   "error_description=\"%s\"", r->base, r->m->tenant, text);
+	request_field(r,
+		"WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
+		"error_description=\"%s\"",
+		r->base, r->m->tenant, text);
 	r->gateway = true;
 	return fault_code(&r->fault, 401, code, NULL, text);
 }
@@ -969,19 +1026,23 @@ static int unauthorized(struct request *r, const char *code, const char *text)
 /* The policy that wants a second factor of people who change something. */
 static int need_mfa(struct request *r, const cJSON *doc)
 {
-	static const char claims[] = "{\"access_token\":{\"acrs\":{\"essential\":true,\"values\":[\"p1\"]}}}";
+	static const char claims[] =
+		"{\"access_token\":{\"acrs\":{\"essential\":true,\"values\":[\"p1\"]}}}";
 	struct buf b = BUF_INIT(256);
 
-	if ((r->method != PUT && r->method != PATCH && r->method != DELETE) || !json_is(doc, "idtyp", "user") ||
-	    json_get(doc, "acrs") != NULL || !mfa_wanted(r->m))
+	if ((r->method != PUT && r->method != PATCH && r->method != DELETE) ||
+	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL || !mfa_wanted(r->m))
 		return 0;
 	buf_add_base64(&b, claims, sizeof(claims) - 1);
-	request_field(r, "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"%s/common/oauth2/authorize\", "
-		   "error=\"insufficient_claims\", claims=\"%s\"", r->base, b.str);
+	request_field(r,
+		"WWW-Authenticate: Bearer realm=\"\", "
+		"authorization_uri=\"%s/common/oauth2/authorize\", "
+		"error=\"insufficient_claims\", claims=\"%s\"", r->base, b.str);
 	buf_release(&b);
 	r->gateway = true;
-	return fault_code(&r->fault, 401, "RequestDisallowedByPolicy", NULL, "Resource was disallowed by policy. "
-			  "Users must authenticate with multi-factor authentication to create or update resources.");
+	return fault_code(&r->fault, 401, "RequestDisallowedByPolicy", NULL,
+			  "Resource was disallowed by policy. Users must authenticate with "
+			  "multi-factor authentication to create or update resources.");
 }
 
 int entra_server_check(struct request *r)
@@ -996,7 +1057,8 @@ int entra_server_check(struct request *r)
 		return unauthorized(r, "AuthenticationFailed", "Authentication failed. "
 				    "The 'Authorization' header is missing.");
 	if (!str_istarts(f, STR("Bearer ")))
-		return unauthorized(r, "AuthenticationFailedInvalidHeader", "Authentication failed. The "
+		return unauthorized(r, "AuthenticationFailedInvalidHeader",
+				    "Authentication failed. The "
 				    "'Authorization' header is provided in an invalid format.");
 	doc = jwt_open(r->m, "access", str_trim(str_skip(f, 7)));
 	exp = json_int_opt(doc, "exp", 0);
@@ -1005,8 +1067,8 @@ int entra_server_check(struct request *r)
 	} else if (exp < unix_time()) {
 		time_iso(exp, when);
 		time_iso(unix_time(), now);
-		message = xasprintf("The access token expiry UTC time '%s' is earlier than current UTC time "
-				    "'%s'.", when, now);
+		message = xasprintf("The access token expiry UTC time '%s' is earlier than current "
+				    "UTC time '%s'.", when, now);
 		rc = unauthorized(r, "ExpiredAuthenticationToken", message);
 		free(message);
 	} else {

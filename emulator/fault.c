@@ -42,8 +42,10 @@ int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 
 int fault_content(struct fault *f, const char *why)
 {
-	return fault_set(f, 400, "InvalidRequestContent: The request content was invalid and could not be "
-			 "deserialized: %s.", why);
+	return fault_set(f, 400,
+			 "InvalidRequestContent: The request content was invalid and could not be "
+			 "deserialized: %s.",
+			 why);
 }
 
 void fault_release(struct fault *f)

@@ -84,7 +84,8 @@ static bool rule_covers(const cJSON *r, unsigned port)
 static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 {
 	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
-	const cJSON *nsg = store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
+	const cJSON *nsg =
+		store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
@@ -155,11 +156,13 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 
 	cJSON_ArrayForEach(rule, json_at(lb, "properties.loadBalancingRules")) {
 		const cJSON *r = json_get(rule, "properties");
-		const cJSON *front = store_doc(m, json_str_opt(r, "frontendIPConfiguration.id", NULL));
+		const cJSON *front = store_doc(m,
+					       json_str_opt(r, "frontendIPConfiguration.id", NULL));
 
 		want(w, address_of(m, json_str_opt(front, "properties.publicIPAddress.id", NULL)),
-		     (unsigned)json_int_opt(r, "frontendPort", 0), (unsigned)json_int_opt(r, "backendPort", 0),
-		     NULL, json_text(r, "backendAddressPool.id"),
+		     (unsigned)json_int_opt(r, "frontendPort", 0),
+		     (unsigned)json_int_opt(r, "backendPort", 0), NULL,
+		     json_text(r, "backendAddressPool.id"),
 		     store_doc(m, json_str_opt(r, "probe.id", NULL)));
 	}
 }
@@ -191,7 +194,8 @@ static void refresh(struct forwarder *w)
 
 			f->fd = tcp_listen(f->address, &port, NULL, &e);
 			if (f->fd >= 0 || !f->told)
-				emu_log(m, "public %s:%u: %s", f->address, f->port, f->fd < 0 ? e.msg : "open");
+				emu_log(m, "public %s:%u: %s", f->address, f->port,
+					f->fd < 0 ? e.msg : "open");
 			f->told = true;
 			err_clear(&e);
 		}
@@ -230,10 +234,13 @@ static bool probe(const char *address, unsigned port, const char *path)
 	ssize_t n = 0, k = 0;
 
 	if (s != NULL && path != NULL) {
-		snprintf(text, sizeof(text), "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+		snprintf(text, sizeof(text),
+			 "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
 			 address);
-		if (stream_write(s, text, strlen(text), end, &e) == 0 && stream_flush(s, end, &e) == 0)
-			while (n < 12 && (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
+		if (stream_write(s, text, strlen(text), end, &e) == 0 &&
+		    stream_flush(s, end, &e) == 0)
+			while (n < 12 &&
+			       (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
 				n += k;
 	}
 	stream_close(s);
@@ -248,9 +255,11 @@ static const char *pool_member(struct emu *m, const char *pool, unsigned k)
 	for (struct entry *n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
 		if (!json_is(n->hide, "power", "running"))
 			continue;
-		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
-				   "networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
-				   "properties.loadBalancerBackendAddressPools"))
+		cJSON_ArrayForEach(v,
+			json_at(n->doc,
+				"properties.networkProfileConfiguration."
+				"networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
+				"properties.loadBalancerBackendAddressPools"))
 			if (json_is(v, "id", pool) && k-- == 0)
 				return json_text(n->hide, "address");
 	}

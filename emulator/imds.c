@@ -38,9 +38,11 @@ static bool notified(struct emu *m, const struct entry *n)
 {
 	struct entry *set = n == NULL ? NULL : vmss_of(m, n);
 
-	return set != NULL && json_is(n->hide, "power", "running") && json_bool_opt(set->doc,
-		"properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable",
-		false);
+	return set != NULL && json_is(n->hide, "power", "running") &&
+	       json_bool_opt(set->doc,
+			     "properties.virtualMachineProfile.scheduledEventsProfile."
+			     "terminateNotificationProfile.enable",
+		       false);
 }
 
 static bool all_approved(struct emu *m, const cJSON *keys)
@@ -48,7 +50,8 @@ static bool all_approved(struct emu *m, const cJSON *keys)
 	const cJSON *k, *v;
 
 	cJSON_ArrayForEach(k, keys)
-		if ((v = event_of(m, k->valuestring)) != NULL && !json_bool_opt(v, "approved", false))
+		if ((v = event_of(m, k->valuestring)) != NULL &&
+		    !json_bool_opt(v, "approved", false))
 			return false;
 	return true;
 }
@@ -69,8 +72,8 @@ void imds_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		json_push(m->events, "@event", n->key, vmss_of(m, n)->key, json_text(n->doc, "name"),
-			before);
+		json_push(m->events, "@event", n->key, vmss_of(m, n)->key,
+			  json_text(n->doc, "name"), before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
 	}
@@ -81,7 +84,8 @@ void imds_terminate(struct emu *m, const cJSON *keys)
 			json_put_str(json_get_mut(v, "event"), "EventStatus", "Started");
 			json_put_str(json_get_mut(v, "event"), "NotBefore", "");
 			emu_log(m, "event Terminate for %s: %s", k->valuestring,
-				json_bool_opt(v, "approved", false) ? "approved" : "nobody answered");
+				json_bool_opt(v, "approved", false) ? "approved" :
+								      "nobody answered");
 		}
 	m->incarnation++;
 }
@@ -100,7 +104,8 @@ void imds_forget(struct emu *m, const char *key)
 static cJSON *event_document(struct emu *m, const struct entry *n)
 {
 	struct entry *set = vmss_of(m, n);
-	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation), *v;
+	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation);
+	cJSON *v;
 
 	cJSON_ArrayForEach(v, m->events)
 		if (set != NULL && json_is(v, "set", set->key))
@@ -149,14 +154,16 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
 	return json_fmt("@imds", json_text(n->doc, "location"), json_text(n->doc, "name"),
-		json_text(p, "storageProfile.imageReference.offer"),
-		json_text(p, "osProfile.adminUsername"), json_text(p, "osProfile.computerName"),
-		json_text(p, "storageProfile.imageReference.publisher"),
-		group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
-		json_text(p, "storageProfile.imageReference.sku"), m->subscription,
-		json_text(p, "storageProfile.imageReference.exactVersion"), json_text(p, "vmId"),
-		set != NULL ? json_text(set->doc, "name") : "", json_text(p, "hardwareProfile.vmSize"),
-		zone, address != NULL ? address : "", subnet, bits);
+			json_text(p, "storageProfile.imageReference.offer"),
+			json_text(p, "osProfile.adminUsername"),
+			json_text(p, "osProfile.computerName"),
+			json_text(p, "storageProfile.imageReference.publisher"),
+			group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
+			json_text(p, "storageProfile.imageReference.sku"), m->subscription,
+			json_text(p, "storageProfile.imageReference.exactVersion"),
+			json_text(p, "vmId"), set != NULL ? json_text(set->doc, "name") : "",
+			json_text(p, "hardwareProfile.vmSize"), zone,
+			address != NULL ? address : "", subnet, bits);
 }
 
 /* ---- requests ---- */
@@ -301,7 +308,8 @@ void imds_handle(void *ctx, struct http_exchange *x)
 	pthread_mutex_unlock(&m->lock);
 	if (key == NULL)
 		bad(x, 404, "No machine has the address this request comes from");
-	else if (str_istarts(path, STR("/metadata/instance")) && (path.n == 18 || path.p[18] == '/'))
+	else if (str_istarts(path, STR("/metadata/instance")) &&
+		 (path.n == 18 || path.p[18] == '/'))
 		say_part(x, doc, str_skip(path, 18));
 	else if (str_ieq(path, STR("/metadata/scheduledevents")))
 		scheduled(m, x, key);

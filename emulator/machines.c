@@ -83,7 +83,8 @@ struct entry *machine_by_address(struct emu *m, struct str address)
  * machine in another group is called so. */
 static const char *machine_name(struct emu *m, struct entry *n)
 {
-	const char *base = json_str_opt(n->doc, "properties.osProfile.computerName", "machine"), *have;
+	const char *base = json_str_opt(n->doc, "properties.osProfile.computerName", "machine");
+	const char *have;
 	struct entry *other;
 	char name[96];
 
@@ -120,15 +121,18 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 		*cut = '\0';
 	network_subnet_range(m, vnet, &range, &prefix);
 	doc = json_fmt("@machine", machine_name(m, n), m->net, json_text(n->doc, "id"),
-		machine_address(m, n), (int)prefix, json_text(props, "osProfile.adminUsername"), custom,
-		json_at(props, "storageProfile.imageReference"),
-		json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"), ca);
+		       machine_address(m, n), (int)prefix,
+		       json_text(props, "osProfile.adminUsername"), custom,
+		       json_at(props, "storageProfile.imageReference"),
+		       json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"),
+		       ca);
 	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
 		json_add_str(json_get_mut(doc, "keys"), NULL, json_text(v, "keyData"));
 	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
-		json_defaults(doc, "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
-			      "'%s.file.core.localhost':'168.63.129.16'}}", json_text(a->doc, "name"),
-			      json_text(a->doc, "name"));
+		json_defaults(doc,
+			      "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
+			      "'%s.file.core.localhost':'168.63.129.16'}}",
+			      json_text(a->doc, "name"), json_text(a->doc, "name"));
 	json_print_pretty(doc, &b);
 	rc = buf_check(&b, "machine.json", e);
 	if (rc == 0)
@@ -146,11 +150,12 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 /* ---- the driver ---- */
 
 /* What it says goes to out; script: for exec, or NULL.  The lock is not held. */
-static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir, const char *script,
-		      struct buf *out, unsigned bound_s, int *code, struct err *e)
+static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir,
+		      const char *script, struct buf *out, unsigned bound_s, int *code,
+		      struct err *e)
 {
-	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL, "/bin/sh", "-c",
-			       script, NULL };
+	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL,
+			       "/bin/sh", "-c", script, NULL };
 
 	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000, code, e);
 }
@@ -216,7 +221,8 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	if (rc == 0) {
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
 		pthread_mutex_unlock(&m->lock);
-		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code, &e);
+		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code,
+				&e);
 		log_path = xasprintf("%s/driver.log", dir);
 		if (file_exists(dir)) {
 			struct err ignored = ERR_INIT;
@@ -238,8 +244,9 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 		if (!m->stopping)
 			ask_power(m, key, name, dir);
 		rc = fault_set(f, 409, "%s %s: The operation '%s' of VM '%s' failed: %s",
-			       verbs[v].provisions ? "OSProvisioningInternalError" : "VMActionFailed", key,
-			       verbs[v].verb, name, rc < 0 ? e.msg : line);
+			       verbs[v].provisions ? "OSProvisioningInternalError" :
+						     "VMActionFailed",
+			       key, verbs[v].verb, name, rc < 0 ? e.msg : line);
 	}
 	store_changed(m);
 	buf_burn(&log);
@@ -449,7 +456,8 @@ void machines_resume(struct emu *m)
 		if (!json_is(n->hide, "want", "running"))
 			continue;
 		disk = xasprintf("%s/machines/%s/machine.json", m->dir, machine_name(m, n));
-		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL, n->key);
+		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL,
+			     n->key);
 		json_add_str(busy, NULL, n->key);
 		json_put_str(n->hide, "power", "starting");
 		free(disk);

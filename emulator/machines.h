@@ -15,7 +15,9 @@ void machines_down(struct emu *m);
 int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct fault *f);
 int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
-const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
-const char *machine_subnet(struct emu *m, const struct entry *n);	/* id, "" when there is none */
+/* NULL: it has no address. */
+const char *machine_address(struct emu *m, const struct entry *n);
+/* Its subnet's id, "" when there is none. */
+const char *machine_subnet(struct emu *m, const struct entry *n);
 
 #endif

@@ -58,7 +58,8 @@ const char *op_word(const struct op *op)
 {
 	static const char *const words[] = { "InProgress", "Succeeded", "Failed", "Canceled" };
 
-	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" : words[op->status];
+	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" :
+									words[op->status];
 }
 
 static void op_free(struct op *op)
@@ -101,7 +102,8 @@ static void settle_entry(struct entry *n, bool good)
 		return;
 	if (n->type == NULL) {
 		/* a group that could not be deleted, a deployment that was cut short */
-		if (!good && (is(state, "Deleting") || is(state, "Accepted") || is(state, "Running")))
+		if (!good &&
+		    (is(state, "Deleting") || is(state, "Accepted") || is(state, "Running")))
 			entry_state(n, is(state, "Deleting") ? "Succeeded" : "Failed");
 		return;
 	}
@@ -188,7 +190,8 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	struct op *op;
 
 	if (m->stopping || m->threads >= OPS_MAX) {
-		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.", m->threads);
+		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.",
+			  m->threads);
 		json_burn(args);
 		json_free(keys);
 		return NULL;

@@ -18,10 +18,11 @@
 #define HIDDEN "***"
 
 static const char secret_names[] =
-	"authorization x-ms-authorization-auxiliary x-ms-copy-source-authorization cookie set-cookie secret "
-	"x-identity-header x-ms-policy-external-evaluations access_token refresh_token id_token client_secret "
-	"client_assertion assertion code_verifier device_code password adminPassword customData secretData "
-	"accountSasToken serviceSasToken token connectionString sig";
+	"authorization x-ms-authorization-auxiliary x-ms-copy-source-authorization cookie "
+	"set-cookie secret x-identity-header x-ms-policy-external-evaluations access_token "
+	"refresh_token id_token client_secret client_assertion assertion code_verifier "
+	"device_code password adminPassword customData secretData accountSasToken "
+	"serviceSasToken token connectionString sig";
 
 /* One of "a=1&sig=2"; an authorization code is a secret, an error's code is not. */
 static void hide_pairs(struct str pairs, struct buf *b)
@@ -70,8 +71,9 @@ static void hide(cJSON *doc)
 	for (cJSON *v = doc->child; v != NULL; v = v->next) {
 		if (!cJSON_IsString(v))
 			hide(v);
-		else if (strstr(v->valuestring, "sig=") != NULL || (v->string != NULL &&
-			 (listed(secret_names, v->string) || (key && strcmp(v->string, "value") == 0))))
+		else if (strstr(v->valuestring, "sig=") != NULL ||
+			 (v->string != NULL && (listed(secret_names, v->string) ||
+						(key && strcmp(v->string, "value") == 0))))
 			cJSON_SetValuestring(v, HIDDEN);
 	}
 }
@@ -104,8 +106,9 @@ static void add_field(cJSON *fields, struct str name, struct str value)
 {
 	char *word = str_dup(name);
 
-	cJSON_AddItemToObject(fields, word, listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
-			      hide_text(value));
+	cJSON_AddItemToObject(fields, word,
+			      listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
+							   hide_text(value));
 	free(word);
 }
 
@@ -121,7 +124,8 @@ static void add_body(cJSON *doc, const char *name, cJSON *body, struct buf *b)
 	cJSON_AddItemToObject(doc, name, body);
 }
 
-void record_exchange(struct emu *m, const struct http_exchange *x, const char *base, const struct request *r, bool spoilt)
+void record_exchange(struct emu *m, const struct http_exchange *x, const char *base,
+		     const struct request *r, bool spoilt)
 {
 	const struct http_head *h = http_x_head(x);
 	cJSON *doc, *fields;

@@ -115,7 +115,8 @@ out:
 
 char *request_filter_value(struct request *r, const char *name)
 {
-	char *filter = request_param(r, "$filter"), *want = xasprintf("%s eq '", name), *at, *value = NULL;
+	char *filter = request_param(r, "$filter"), *want = xasprintf("%s eq '", name), *at,
+	     *value = NULL;
 
 	if (filter != NULL && (at = strstr(filter, want)) != NULL) {
 		at += strlen(want);
@@ -210,8 +211,10 @@ int request_filter(struct request *r, cJSON *arr)
 			json_free(cJSON_DetachItemViaPointer(arr, doc));
 	}
 	if (held < 0)
-		fault_set(&r->fault, 400, "InvalidFilterInQueryString: Invalid $filter '%.200s' specified in the "
-			  "query string.", filter);
+		fault_set(&r->fault, 400,
+			  "InvalidFilterInQueryString: Invalid $filter '%.200s' specified in the "
+			  "query string.",
+			  filter);
 	free(filter);
 	if (held < 0)
 		json_free(arr);
@@ -226,7 +229,9 @@ static void identify(struct request *r)
 {
 	struct str given = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
 	struct str client = http_field(http_x_head(r->x), "x-ms-client-request-id");
-	const char *own = r->method == PUT ? json_str_opt(r->out, "properties.correlationId", NULL) : NULL;
+	const char *own = r->method == PUT ?
+				  json_str_opt(r->out, "properties.correlationId", NULL) :
+				  NULL;
 	char id[37], corr[80], now[32];
 	bool reads = r->method == GET || r->method == HEAD;
 	const char *kind = reads ? "reads" : r->method == DELETE ? "deletes" : "writes";
@@ -239,10 +244,11 @@ static void identify(struct request *r)
 	time_iso(unix_time(), now);
 	request_field(r, "x-ms-request-id: %s", id);
 	request_field(r, "x-ms-correlation-request-id: %s", corr);
-	request_field(r, "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s", now, now + 5, now + 8,
-		   now + 11, now + 14, now + 17, id);
+	request_field(r, "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s", now,
+		      now + 5, now + 8, now + 11, now + 14, now + 17, id);
 	request_field(r, "x-ms-ratelimit-remaining-subscription-%s: %u", kind, reads ? 249u : 199u);
-	request_field(r, "x-ms-ratelimit-remaining-subscription-global-%s: %u", kind, reads ? 3749u : 2999u);
+	request_field(r, "x-ms-ratelimit-remaining-subscription-global-%s: %u", kind,
+		      reads ? 3749u : 2999u);
 	if (client.p != NULL && client.n <= 64 &&
 	    str_ieq(http_field(http_x_head(r->x), "x-ms-return-client-request-id"), STR("true")))
 		request_field(r, "x-ms-client-request-id: %.*s", STR_ARG(client));
@@ -268,19 +274,22 @@ static void put_fault(struct request *r, const cJSON *rule)
 		free(r->fields[--r->n_fields]);
 	fault_release(&r->fault);
 	fault_code(&r->fault, r->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
+		   json_str_opt(rule, "message",
+				"The server encountered an error. Please retry later."));
 	r->out = json_fmt("{'error':%j}", r->fault.error);
 	if (json_get(rule, "body") != NULL) {
 		json_free(r->out);
 		r->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
 		r->plain = "text/html";
 	} else if (info != NULL) {
-		json_set(json_get_mut(r->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
+		json_set(json_get_mut(r->out, "error"), "additionalInfo",
+			 cJSON_Duplicate(info, true));
 	}
 	if (cJSON_IsString(after))
 		request_field(r, "Retry-After: %s", after->valuestring);
 	else if (after != NULL)
-		request_field(r, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+		request_field(r, "Retry-After: %lld",
+			      (long long)json_int_opt(rule, "retryAfter", 0));
 }
 
 static void print_body(const struct request *r, struct buf *b)

@@ -42,7 +42,8 @@ void sas_text(const cJSON *sas, const char *account, const char *resource, struc
 
 	if (json_get(sas, "ss") != NULL) {
 		buf_addf(b, "%s\n", account);
-		add_lines(b, sas, ses ? "sp ss srt st se sip spr sv ses" : "sp ss srt st se sip spr sv");
+		add_lines(b, sas,
+			  ses ? "sp ss srt st se sip spr sv ses" : "sp ss srt st se sip spr sv");
 		return;
 	}
 	add_lines(b, sas, "sp st se");

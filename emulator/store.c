@@ -296,7 +296,8 @@ int store_load(struct emu *m, struct err *e)
 	}
 	if (file_read(path, &b, e) < 0 || (doc = json_parse(buf_str(&b), path, e)) == NULL)
 		goto out;
-	if (take_texts(m, doc, e) < 0 || buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
+	if (take_texts(m, doc, e) < 0 ||
+	    buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
 		goto out;
 	if (key.n != sizeof(m->token_key)) {
 		err_set(e, ERR_DATA, "tokenKey is not 32 bytes");

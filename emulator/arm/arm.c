@@ -57,8 +57,9 @@ static void poll_url(struct request *r, const struct op *op, const char *name, c
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 
-	buf_addf(&b, "%s/subscriptions/%s/providers/%.*s/locations/%s/%s/%s", r->base, r->m->subscription,
-		 (int)strcspn(where, "/"), where, op->location, strchr(where, '/') + 1, op->id);
+	buf_addf(&b, "%s/subscriptions/%s/providers/%.*s/locations/%s/%s/%s", r->base,
+		 r->m->subscription, (int)strcspn(where, "/"), where, op->location,
+		 strchr(where, '/') + 1, op->id);
 	buf_addf(&b, "?api-version=%s%s", op->api, more);
 	poll_seal(r->m, op, &b);
 	request_field(r, "%s: %s", name, b.str);
@@ -95,7 +96,8 @@ void arm_op_fields(struct request *r, const struct op *op)
 			buf_addf(&b, "Location: %s/subscriptions/%s/operationresults/", r->base,
 				 r->m->subscription);
 		else
-			buf_addf(&b, "Azure-AsyncOperation: %s%s/operationStatuses/", r->base, op->key);
+			buf_addf(&b, "Azure-AsyncOperation: %s%s/operationStatuses/", r->base,
+				 op->key);
 		buf_addf(&b, "%s?api-version=%s", op->id, op->api);
 		poll_seal(r->m, op, &b);
 		request_field(r, "%s", b.str);
@@ -114,8 +116,8 @@ void arm_op_fields(struct request *r, const struct op *op)
 struct op *arm_begin(struct request *r, enum op_style style, const struct entry *n, op_run *run,
 		      cJSON *args, cJSON *busy)
 {
-	struct op *op = op_start(r->m, style, json_text(n->doc, "location"), n->key, r->api, run, args,
-				 busy, &r->fault);
+	struct op *op = op_start(r->m, style, json_text(n->doc, "location"), n->key, r->api, run,
+				 args, busy, &r->fault);
 
 	if (op != NULL) {
 		arm_op_fields(r, op);
@@ -153,9 +155,10 @@ static cJSON *pascal(const cJSON *error)
 	const cJSON *d;
 
 	cJSON_ArrayForEach(d, json_get(error, "details"))
-		json_push(json_get_mut(out->child, "Details"), "{'Code':null,'Target':%s,'Message':%s,"
-			  "'Details':null,'AdditionalInfo':null}", json_text(d, "target"),
-			  json_text(d, "message"));
+		json_push(json_get_mut(out->child, "Details"),
+			  "{'Code':null,'Target':%s,'Message':%s,"
+			  "'Details':null,'AdditionalInfo':null}",
+			  json_text(d, "target"), json_text(d, "message"));
 	return out;
 }
 
@@ -210,7 +213,8 @@ static bool is_poll(char **s)
 {
 	if (!is(s[1], "locations") || s[2] == NULL || s[3] == NULL || s[4] == NULL || s[5] != NULL)
 		return false;
-	return is(s[3], "operations") || is(s[3], "operationResults") || is(s[3], "asyncoperations");
+	return is(s[3], "operations") || is(s[3], "operationResults") ||
+	       is(s[3], "asyncoperations");
 }
 
 /* ---- routing ---- */
@@ -240,8 +244,8 @@ static int not_found(struct request *r)
 /* The versions of ARM's own calls; providers have theirs. */
 static int core_version(struct request *r)
 {
-	static const char versions[] = "2022-12-01, 2020-01-01, 2019-11-01, 2019-06-01, 2016-06-01, "
-		RESOURCES_VERSIONS;
+	static const char versions[] =
+		"2022-12-01, 2020-01-01, 2019-11-01, 2019-06-01, 2016-06-01, " RESOURCES_VERSIONS;
 
 	if (resource_version_known(versions, r->api))
 		return 0;
@@ -293,7 +297,7 @@ static int in_subscription(struct request *r)
 		return arm_poll(r, s[1], true);
 	if (is(what, "providers")) {
 		if (s[1] != NULL && is_poll(s + 1))
-			return arm_poll(r, s[5], is(s[4], "operationResults") || is(s[4], "asyncoperations"));
+			return arm_poll(r, s[5], !is(s[4], "operations"));
 		return subscription_providers(r, s + 1);
 	}
 	return not_found(r);

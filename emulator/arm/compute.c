@@ -94,8 +94,10 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t 
 
 static void usage(cJSON *out, const char *name, const char *text, int64_t used, int64_t limit)
 {
-	json_push(json_get_mut(out, "value"), "{'limit':%l,'unit':'Count','currentValue':%l,'name':{"
-		  "'value':%s,'localizedValue':%s}}", limit, used, name, text);
+	json_push(json_get_mut(out, "value"),
+		  "{'limit':%l,'unit':'Count','currentValue':%l,'name':{"
+		  "'value':%s,'localizedValue':%s}}",
+		  limit, used, name, text);
 }
 
 static int64_t count_typed(struct emu *m, const char *location, const char *type)
@@ -110,7 +112,8 @@ static int64_t count_typed(struct emu *m, const char *location, const char *type
 static cJSON *usages(struct emu *m, const char *l)
 {
 	static const char *const kinds[][2] = {
-		{ "availabilitySets", "Availability Sets" }, { "virtualMachines", "Virtual Machines" },
+		{ "availabilitySets", "Availability Sets" },
+		{ "virtualMachines", "Virtual Machines" },
 		{ "virtualMachineScaleSets", "Virtual Machine Scale Sets" },
 	};
 	cJSON *out = json_fmt("{'value':[]}");
@@ -119,7 +122,8 @@ static cJSON *usages(struct emu *m, const char *l)
 
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(text, sizeof(text), "Microsoft.Compute/%s", kinds[i][0]);
-		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text), i == 1 ? 25000 : 2500);
+		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text),
+		      i == 1 ? 25000 : 2500);
 	}
 	usage(out, "cores", "Total Regional vCPUs", cores_used(m, l, NULL), m->o.cores);
 	usage(out, "lowPriorityCores", "Total Regional Low-priority vCPUs", 0, m->o.cores);
@@ -128,16 +132,17 @@ static cJSON *usages(struct emu *m, const char *l)
 			continue;
 		last = s->family;
 		snprintf(text, sizeof(text), "%s vCPUs", s->family);
-		usage(out, s->family, text, cores_used(m, l, s->family), s->refused ? 0 : m->o.cores);
+		usage(out, s->family, text, cores_used(m, l, s->family),
+		      s->refused ? 0 : m->o.cores);
 	}
 	return out;
 }
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location, location,
-		s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
-		s->arm ? "Arm64" : "x64");
+	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location,
+		  location, s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "",
+		  s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
 	if (s->refused)
 		json_push(json_get_mut(arr->child->prev, "restrictions"), "@size-refused", location,
 			location);
@@ -181,9 +186,11 @@ static const struct image {
 	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
 };
 
-static const struct image *image_find(const char *publisher, const char *offer, const char *sku, size_t *which)
+static const struct image *image_find(const char *publisher, const char *offer, const char *sku,
+				      size_t *which)
 {
-	for (size_t i = 0; is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]); i++)
+	for (size_t i = 0; is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]);
+	     i++)
 		for (*which = 0; str_ieqz(str_of(offer), images[i].offer) && *which < 3; ++*which)
 			if (is(images[i].sku[*which], sku))
 				return &images[i];
@@ -212,19 +219,22 @@ static int images_call(struct request *r, const char *location, char **s)
 		n++;
 	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
 		for (k = 0; k < 3; k++) {
-			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer : n == 7 ? i->sku[k] : i->version;
+			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer :
+				n == 7 ? i->sku[k] : i->version;
 
 			if ((n > 1 && !is(s[1], "Canonical")) || (n > 5 && !is(s[5], i->offer)) ||
 			    (n > 7 && !is(s[7], i->sku[k])) || (n > 9 && !is(s[9], i->version)))
 				continue;
 			if (n == 10 && one == NULL)
-				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,"
-					"'osDiskImage':{'operatingSystem':'Linux'},'dataDiskImages':[],"
-					"'features':[]},"
-					"'location':%s,'name':%s,'id':%s}", k == 1 ? "V1" : "V2",
-					k == 2 ? "Arm64" : "x64", location, name, path);
+				one = json_fmt("{'properties':{'hyperVGeneration':%s,"
+					"'architecture':%s,'osDiskImage':{'operatingSystem':"
+					"'Linux'},'dataDiskImages':[],'features':[]},"
+					"'location':%s,'name':%s,'id':%s}",
+					k == 1 ? "V1" : "V2", k == 2 ? "Arm64" : "x64", location,
+					name, path);
 			else if (n % 2 == 1 && n != 3 && json_named(arr, name) == NULL)
-				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location, name, path, name);
+				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location,
+					  name, path, name);
 		}
 	free(path);
 	if (one != NULL || arr->child == NULL) {
@@ -278,7 +288,8 @@ static bool key_fits(const char *line)
 	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) && str_chr(s, '\n') < 0 &&
 	    buf_add_unbase64(&b, data, &e) == 0 && b.n > 4 + kind.n &&
 	    str_eq(kind, (struct str){ b.str + 4, kind.n }))
-		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 : str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
+		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 :
+		     str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
 	buf_release(&b);
 	return ok;
 }
@@ -291,17 +302,21 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 
 	cJSON_ArrayForEach(k, keys) {
 		if (strcmp(json_text(k, "path"), path) != 0)
-			rc = fault_set(&p->f, 400, "InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
+			rc = fault_set(&p->f, 400,
+				"InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
 				"Destination path for SSH public keys is currently limited to "
-				"its default value %s.", path);
+				"its default value %s.",
+				path);
 		else if (!key_fits(json_text(k, "keyData")))
-			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData", "The value of parameter "
+			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData",
+				     "The value of parameter "
 				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
 	}
 	free(path);
 	if (rc == 0 && cJSON_GetArraySize(keys) == 0 &&
 	    json_bool_opt(linux_, "disablePasswordAuthentication", false))
-		rc = invalid(p, "linuxConfiguration", "Authentication using either SSH or by user name and "
+		rc = invalid(p, "linuxConfiguration",
+			     "Authentication using either SSH or by user name and "
 			     "password must be enabled in Linux profile.");
 	return rc;
 }
@@ -311,12 +326,13 @@ static int check_user(struct put *p, const char *user)
 	if (user == NULL)
 		return invalid(p, "adminUsername",
 			       "Required parameter 'osProfile.adminUsername' is missing (null).");
-	if (listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 "
-		   "aspnet backup console david guest john owner root server sql support support_388945a0 "
-		   "sys test2 test3 user4 user5", user))
+	if (listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a "
+		   "actuser adm admin2 aspnet backup console david guest john owner root "
+		   "server sql support support_388945a0 sys test2 test3 user4 user5", user))
 		return invalid(p, "adminUsername", "The Admin Username specified is not allowed.");
 	if (strlen(user) < 1 || strlen(user) > 64)
-		return invalid(p, "adminUsername", "The Admin Username must be 1 to 64 characters long.");
+		return invalid(p, "adminUsername",
+			       "The Admin Username must be 1 to 64 characters long.");
 	return 0;
 }
 
@@ -334,7 +350,8 @@ static int take_custom_data(struct put *p, cJSON *os, char **out)
 	ok = buf_add_unbase64(&b, str_of(text), &e) == 0 && !b.over && b.n <= 65535;
 	buf_burn(&b);
 	if (!ok)
-		return invalid(p, "customData", "Custom data in OSProfile must be in Base64 encoding and "
+		return invalid(p, "customData",
+			       "Custom data in OSProfile must be in Base64 encoding and "
 			       "with a maximum length of 87380 characters.");
 	*out = xstrdup(text);
 	json_drop(os, "customData");
@@ -390,19 +407,23 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	return 0;
 }
 
-int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool set, char **custom_data)
+int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool set,
+			  char **custom_data)
 {
 	cJSON *os = json_sub(profile, "osProfile"), *linux_;
 	const char *what = set ? "computerNamePrefix" : "computerName";
-	const char *name = json_str_opt(os, what, NULL), *user = json_str_opt(os, "adminUsername", NULL);
+	const char *name = json_str_opt(os, what, NULL);
+	const char *user = json_str_opt(os, "adminUsername", NULL);
 
 	*custom_data = NULL;
 	if (check_size(p, size) < 0)
 		return -1;
 	if (name == NULL || name[0] == '\0' || strlen(name) > (set ? 15 : 64) ||
 	    strspn(name, LETTERS DIGITS "-") != strlen(name))
-		return fault_set(&p->f, 400, "InvalidParameter %s: Linux host name must be 1 to %d characters "
-				 "long and consist of alphanumeric characters and hyphens.", what, set ? 15 : 64);
+		return fault_set(&p->f, 400,
+				 "InvalidParameter %s: Linux host name must be 1 to %d characters "
+				 "long and consist of alphanumeric characters and hyphens.",
+				 what, set ? 15 : 64);
 	if (check_user(p, user) < 0)
 		return -1;
 	linux_ = json_sub(os, "linuxConfiguration");
@@ -423,7 +444,8 @@ static int put_avset(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@avset");
 	fd = json_int_opt(p->doc, "properties.platformFaultDomainCount", 0);
 	if (fd < 1 || fd > 3)
-		return invalid(p, "platformFaultDomainCount", "The specified fault domain count must fall in "
+		return invalid(p, "platformFaultDomainCount",
+			       "The specified fault domain count must fall in "
 			       "the range 1 to 3.");
 	return 0;
 }
@@ -432,7 +454,8 @@ static cJSON *show_avset(struct emu *m, const struct entry *n)
 {
 	cJSON *doc = cJSON_Duplicate(n->doc, true), *arr = cJSON_CreateArray();
 
-	for (struct entry *vm = NULL; (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) != NULL;)
+	for (struct entry *vm = NULL;
+	     (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) != NULL;)
 		if (json_is(vm->doc, "properties.availabilitySet.id", n->key))
 			json_push(arr, "{'id':%s}", json_text(vm->doc, "id"));
 	json_set(json_get_mut(doc, "properties"), "virtualMachines", arr);
@@ -447,7 +470,8 @@ static int check_update(struct put *p, const char *custom_data)
 	static const char *const fixed[][2] = {
 		{ "properties.osProfile.adminUsername", "osProfile.adminUsername" },
 		{ "properties.osProfile.computerName", "osProfile.computerName" },
-		{ "properties.osProfile.linuxConfiguration.ssh", "linuxConfiguration.ssh.publicKeys" },
+		{ "properties.osProfile.linuxConfiguration.ssh",
+		  "linuxConfiguration.ssh.publicKeys" },
 		{ "properties.storageProfile.imageReference", "imageReference" },
 		{ "properties.availabilitySet", "availabilitySet" },
 	};
@@ -473,14 +497,16 @@ static int run_create(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char *size, const char *custom_data)
+static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char *size,
+		    const char *custom_data)
 {
 	const cJSON *v, *nics = json_at(props, "networkProfile.networkInterfaces");
 	const char *id = json_str_opt(props, "availabilitySet.id", NULL);
 	struct entry *user;
 
 	if (cJSON_GetArraySize(nics) == 0)
-		return invalid(p, "networkProfile", "Required parameter 'networkProfile' is missing (null).");
+		return invalid(p, "networkProfile",
+			       "Required parameter 'networkProfile' is missing (null).");
 	if (id != NULL && resource_need_reference(m, p, id) < 0)
 		return -1;
 	if (id != NULL && cJSON_GetArraySize(json_get(p->doc, "zones")) > 0)
@@ -491,9 +517,10 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 		if (resource_need_reference(m, p, id) < 0)
 			return -1;
 		if ((user = store_referrer(m, id)) != NULL && !is(user->key, p->id))
-			return fault_set(&p->f, 400, "NicInUse: Network Interface %s is used by existing "
-				"resource %s.", id,
-				json_text(user->doc, "id"));
+			return fault_set(&p->f, 400,
+					 "NicInUse: Network Interface %s is used by existing "
+					 "resource %s.",
+					 id, json_text(user->doc, "id"));
 	}
 	if (p->old != NULL && check_update(p, custom_data) < 0)
 		return -1;
@@ -509,9 +536,11 @@ static int put_vm(struct emu *m, struct put *p)
 
 	if (compute_check_machine(p, props, size, false, &custom_data) == 0 &&
 	    check_vm(m, p, props, size, custom_data) == 0) {
-		json_defaults(props, "{'storageProfile':{'osDisk':{'name':'%s_OsDisk_1'},'dataDisks':[]}}",
+		json_defaults(props,
+			      "{'storageProfile':{'osDisk':{'name':'%s_OsDisk_1'},'dataDisks':[]}}",
 			      p->name);
-		json_put_str(json_sub(props, "hardwareProfile"), "vmSize", compute_size_find(size)->name);
+		json_put_str(json_sub(props, "hardwareProfile"), "vmSize",
+			     compute_size_find(size)->name);
 		resource_born(p, "vmId");
 		if (p->old == NULL) {
 			p->hide = json_fmt("{'power':'starting','want':'running','customData':%s}",
@@ -535,13 +564,15 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 	json_free(keys);
 	n = store_find(m, key);
 	if (rc == 0 && n != NULL)
-		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
+		cJSON_ArrayForEach(v,
+				   json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
 			nic = store_find(m, json_str_opt(v, "id", NULL));
 			if (nic == NULL || !json_is(v, "properties.deleteOption", "Delete"))
 				continue;
 			json_add_str(doomed, NULL, nic->key);
 			cJSON_ArrayForEach(c, json_at(nic->doc, "properties.ipConfigurations"))
-				if (json_is(c, "properties.publicIPAddress.properties.deleteOption", "Delete"))
+				if (json_is(c, "properties.publicIPAddress.properties.deleteOption",
+					    "Delete"))
 					json_add_str(doomed, NULL,
 						     json_text(c, "properties.publicIPAddress.id"));
 		}
@@ -559,15 +590,18 @@ cJSON *compute_machine_view(const struct entry *n)
 	const char *power = json_str_opt(n->hide, "power", "unknown");
 	const char *state = json_str_opt(n->doc, "properties.provisioningState", "Succeeded");
 	bool up = strcmp(power, "running") == 0, at_work = str_ends(str_of(state), STR("ing"));
-	const char *when = json_str_opt(n->hide, "changed", json_text(n->doc, "properties.timeCreated"));
+	const char *when = json_str_opt(n->hide, "changed",
+					json_text(n->doc, "properties.timeCreated"));
 	char *low = emu_lower(state);
 	cJSON *view = json_fmt("@vm-view", json_text(n->doc, "properties.osProfile.computerName"),
-		up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable", up ? "Info" : "Warning",
-		up ? "Ready" : "Not Ready", up ? "GuestAgent is running and processing the extensions." :
-		"VM status blob is found but not yet populated.", when,
-		json_text(n->doc, "properties.storageProfile.osDisk.name"), when, low,
-		entry_is(n, "Failed") ? "Error" : "Info", at_work ? "" : "Provisioning ",
-		at_work ? state : low, when, power, power);
+			       up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable",
+			       up ? "Info" : "Warning", up ? "Ready" : "Not Ready",
+			       up ? "GuestAgent is running and processing the extensions." :
+				    "VM status blob is found but not yet populated.",
+			       when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
+			       when, low, entry_is(n, "Failed") ? "Error" : "Info",
+			       at_work ? "" : "Provisioning ", at_work ? state : low, when, power,
+			       power);
 
 	free(low);
 	return view;
@@ -633,8 +667,9 @@ int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_
 	cJSON_ArrayForEach(k, keys)
 		if (rc == 0 && (n = store_find(r->m, k->valuestring)) != NULL)
 			rc = op_refuse_busy(n, &r->fault);
-	if (rc == 0 && arm_begin(r, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
-				  cJSON_Duplicate(keys, true)) == NULL)
+	if (rc == 0 &&
+	    arm_begin(r, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
+		      cJSON_Duplicate(keys, true)) == NULL)
 		rc = -1;
 	if (rc == 0 && state != NULL)
 		compute_set_state(r->m, keys, state, power);
@@ -683,8 +718,9 @@ int compute_run_command(struct request *r, struct entry *n)
 	if (!json_is(r->body, "commandId", "RunShellScript"))
 		return fault_set(&r->fault, 404, "NotFound: The entity was not found.");
 	if (!json_is(n->hide, "power", "running"))
-		return fault_set(&r->fault, 409, "OperationNotAllowed: Cannot modify extensions in the "
-			      "VM when the VM is not running.");
+		return fault_set(&r->fault, 409,
+				 "OperationNotAllowed: Cannot modify extensions in the "
+				 "VM when the VM is not running.");
 	cJSON_ArrayForEach(line, json_get(r->body, "script"))
 		if (cJSON_IsString(line))
 			buf_addf(&script, "%s\n", line->valuestring);
@@ -700,7 +736,8 @@ static int vm_action(struct request *r, struct entry *n, char **s)
 		return 1;
 	r->pretty = true;
 	if (is(s[0], "instanceView"))
-		return r->method == GET ? request_answer(r, 200, compute_machine_view(n)) : request_bad_method(r);
+		return r->method == GET ? request_answer(r, 200, compute_machine_view(n)) :
+		       request_bad_method(r);
 	if (is(s[0], "runCommand"))
 		return compute_run_command(r, n);
 	return compute_act(r, n, s[0], json_fmt("[%s]", n->key));

@@ -21,11 +21,13 @@
 #include "emulator/store.h"
 #include "http.h"
 
-#define DEPLOYMENTS "/providers/microsoft.resources/deployments/"	/* between a group's key and a name */
+#define DEPLOYMENTS \
+	"/providers/microsoft.resources/deployments/" /* between a group's key and a name */
 
 /* ---- what the template language asks ---- */
 
-static cJSON *template_reference(void *ctx, const char *id, const char *api, bool full, struct err *e)
+static cJSON *template_reference(void *ctx, const char *id, const char *api, bool full,
+				 struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
@@ -37,7 +39,8 @@ static cJSON *template_reference(void *ctx, const char *id, const char *api, boo
 	if (n == NULL) {
 		const char *type = strstr(id, "/providers/");
 
-		err_set(e, ERR_AZURE, "ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
+		err_set(e, ERR_AZURE,
+			"ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
 			"not found.",
 			type != NULL ? type + strlen("/providers/") : id, d->group_name);
 		return NULL;
@@ -50,8 +53,8 @@ static cJSON *template_reference(void *ctx, const char *id, const char *api, boo
 	return out != NULL ? out : cJSON_CreateObject();
 }
 
-static cJSON *template_list(void *ctx, const char *name, const char *id, const char *api, const cJSON *body,
-		   struct err *e)
+static cJSON *template_list(void *ctx, const char *name, const char *id, const char *api,
+			    const cJSON *body, struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
@@ -64,7 +67,8 @@ static cJSON *template_list(void *ctx, const char *name, const char *id, const c
 	if (n != NULL && n->type != NULL && n->type->list != NULL)
 		out = n->type->list(n, name);
 	if (out == NULL)
-		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name, id);
+		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name,
+			id);
 	return out;
 }
 
@@ -134,7 +138,8 @@ static void add_provider(struct deployment *d, const char *type, const char *loc
 		if (json_is(p, "namespace", ns))
 			break;
 	if (p == NULL)
-		cJSON_AddItemToArray(d->providers, p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
+		cJSON_AddItemToArray(d->providers,
+				     p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
 	types = json_get_mut(p, "resourceTypes");
 	cJSON_ArrayForEach(t, types)
 		if (json_is(t, "resourceType", type))
@@ -159,7 +164,8 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		if (r[i].deploy && (body = template_resource(d->t, i, &e)) == NULL)
 			deployment_fault(&e, &p.f);
 		if (body != NULL) {
-			add_provider(d, r[i].type, location_find(json_str_opt(body, "location", NULL)));
+			add_provider(d, r[i].type,
+				     location_find(json_str_opt(body, "location", NULL)));
 			resource_put(d->m, &p, body);
 		}
 		if (p.f.error != NULL)
@@ -183,7 +189,8 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 /* What names a resource among the dependencies. */
 static void name_it(cJSON *obj, const struct template_resource *r)
 {
-	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type, r->name);
+	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type,
+		      r->name);
 }
 
 static cJSON *dependencies(struct deployment *d)
@@ -208,7 +215,8 @@ static cJSON *dependencies(struct deployment *d)
 	return all;
 }
 
-static cJSON *deployment_doc(struct request *r, struct deployment *d, const char *id, const char *state)
+static cJSON *deployment_doc(struct request *r, struct deployment *d, const char *id,
+			     const char *state)
 {
 	struct str corr = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
 	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
@@ -234,7 +242,7 @@ enum progress { WAITING, RUNNING, DONE, FAILED };
 struct item {
 	enum progress at;
 	struct op *op;
-	cJSON *row;			/* in the deployment's list of operations; a copy is kept here */
+	cJSON *row; /* in the deployment's list of operations; a copy is kept here */
 	char operation[17];
 	int64_t started_ms;
 	bool created;
@@ -268,7 +276,8 @@ static void status_word(unsigned status, char out[32])
 }
 
 /* Write a resource's row anew, in front of the others when it is the first time. */
-static void row_put(struct run *run, size_t i, const char *state, unsigned status, const cJSON *error)
+static void row_put(struct run *run, size_t i, const char *state, unsigned status,
+		    const cJSON *error)
 {
 	struct item *it = &run->items[i];
 	struct entry *n = store_find(run->m, run->key);
@@ -284,8 +293,8 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	}
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state, span,
-		word, error, run->r[i].id, run->r[i].type, run->r[i].name);
+	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state,
+		       span, word, error, run->r[i].id, run->r[i].type, run->r[i].name);
 	if (error == NULL)
 		json_strip_nulls(row);
 	rows = json_get_mut(n->hide, "operations");
@@ -302,10 +311,11 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 /* A failure is told twice: in the row, and as text within the deployment's error. */
 static void item_failed(struct run *run, size_t i, unsigned status, const cJSON *error, bool async)
 {
-	cJSON *doc = async ? json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
-		"'message':%s,'details':[%j]}}", "The resource write operation failed to complete "
-		"successfully, because it reached terminal provisioning state 'Failed'.", error) :
-		json_fmt("{'error':%j}", error);
+	static const char ended[] = "The resource write operation failed to complete successfully, "
+		"because it reached terminal provisioning state 'Failed'.";
+	cJSON *doc = !async ? json_fmt("{'error':%j}", error) :
+		json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
+			 "'message':%s,'details':[%j]}}", ended, error);
 	struct buf text = BUF_INIT(512u << 10);
 	char word[32];
 
@@ -489,7 +499,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	if (n == NULL || group == NULL)
 		goto out;
 	if (deployment_open(&run.d, m, group, json_text(n->doc, "name"),
-			    json_get(op->args, "template"), json_get(op->args, "parameters"), f) < 0)
+			    json_get(op->args, "template"), json_get(op->args, "parameters"),
+			    f) < 0)
 		goto out;
 	entry_state(n, "Running");
 	run.r = template_resources(run.d.t, &run.n);
@@ -501,7 +512,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	for (size_t i = 0; i < run.n; i++)
 		if (run.items[i].op != NULL)
 			run.items[i].op->pinned = false;
-	if (!stopped && !op->cancel && run.details->child == NULL && json_is(op->args, "mode", "Complete"))
+	if (!stopped && !op->cancel && run.details->child == NULL &&
+	    json_is(op->args, "mode", "Complete"))
 		purge(&run);
 	if (!stopped)
 		rc = conclude(&run, op->cancel, f);
@@ -517,7 +529,8 @@ out:
 
 static bool active(const struct entry *n)
 {
-	return n != NULL && listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
+	return n != NULL &&
+	       listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
 static int check_request(struct request *r, const char *name)
@@ -568,9 +581,12 @@ static int begin_deployment(struct request *r, struct deployment *d, const struc
 	if (n != NULL)
 		store_remove(r->m, n);
 	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api, run_deployment,
-		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}", json_get(props, "template"),
-			       json_get(props, "parameters"), json_text(props, "mode")), NULL, &r->fault);
+	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api,
+		      run_deployment,
+		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}",
+			       json_get(props, "template"), json_get(props, "parameters"),
+			       json_text(props, "mode")),
+		      NULL, &r->fault);
 	if (op == NULL) {
 		entry_state(n, "Failed");
 		return -1;
@@ -592,9 +608,10 @@ static int put_deployment(struct request *r, struct entry *group, const char *id
 	if (check_request(r, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_set(&r->fault, 409, "DeploymentActive: Unable to edit or replace deployment "
-			"'%s': previous deployment from '%s' is still active.", name,
-			json_text(n->doc, "properties.timestamp"));
+		return fault_set(&r->fault, 409,
+				 "DeploymentActive: Unable to edit or replace deployment "
+				 "'%s': previous deployment from '%s' is still active.",
+				 name, json_text(n->doc, "properties.timestamp"));
 	if (start && group_refuse_leaving(group, &r->fault) < 0)
 		return -1;
 	r->gateway = true;
@@ -638,8 +655,10 @@ static int delete_deployment(struct request *r, struct entry *n)
 	struct op *op;
 
 	if (active(n))
-		return fault_set(&r->fault, 409, "DeploymentActive: Unable to delete deployment '%s': it is "
-			      "still active.", json_text(n->doc, "name"));
+		return fault_set(&r->fault, 409,
+				 "DeploymentActive: Unable to delete deployment '%s': it is "
+				 "still active.",
+				 json_text(n->doc, "name"));
 	op = arm_begin(r, OP_JOB, n, run_forget, NULL, NULL);
 	if (op == NULL)
 		return -1;
@@ -650,7 +669,8 @@ static int delete_deployment(struct request *r, struct entry *n)
 static int no_deployment(struct request *r, const char *name)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 404, "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
+	return fault_set(&r->fault, 404,
+			 "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
 }
 
 int deployment_operations(struct request *r, struct entry *group, const char *name, const char *id)
@@ -699,7 +719,8 @@ int deployment_route(struct request *r, struct entry *group, char **s)
 		return resource_list(r, NULL, group->key, DEPLOYMENTS, 25);
 	if (is(s[1], "operations"))
 		return deployment_operations(r, group, s[0], s[2]);
-	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"), s[0]);
+	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s",
+		       json_text(group->doc, "id"), s[0]);
 	n = store_find(r->m, id);
 	if (validate || (s[1] == NULL && r->method == PUT))
 		rc = put_deployment(r, group, id, s[0], !validate);

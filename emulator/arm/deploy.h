@@ -13,7 +13,8 @@ struct deployment {
 	char *name;
 	char group_name[100];
 	bool dry;			/* references are not known */
-	bool foretell;			/* nor are those to what is not there, nor secure parameters */
+	bool foretell;			/* nor are those to what is not there, nor
+					   secure parameters */
 	struct template *t;
 	struct template_scope scope;
 	cJSON *environment, *group;	/* that scope refers to */
@@ -21,7 +22,9 @@ struct deployment {
 	cJSON *providers;		/* that deployment_preflight() met */
 };
 
-int deployment_route(struct request *r, struct entry *group, char **seg);	/* behind "deployments" */
+/* Behind "deployments". */
+int deployment_route(struct request *r, struct entry *group, char **seg);
+/* Behind a deployment's "operations"; id: NULL for the list. */
 int deployment_operations(struct request *r, struct entry *group, const char *name,
 			  const char *id);
 

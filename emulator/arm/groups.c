@@ -45,7 +45,8 @@ struct entry *group_named(struct request *r, const char *name)
 	struct entry *n;
 	char id[256];
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", r->m->subscription, name);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", r->m->subscription,
+		 name);
 	n = store_find(r->m, id);
 	if (n == NULL)
 		group_missing(r, name);
@@ -84,7 +85,8 @@ static int put_group(struct request *r, struct entry *n, const char *id)
 	doc = json_fmt("@group", n != NULL ? json_str_opt(n->doc, "id", id) : id,
 		n != NULL ? json_str_opt(n->doc, "name", name) : name, location);
 	if (json_get(r->body, "tags") != NULL)
-		cJSON_AddItemToObject(doc, "tags", cJSON_Duplicate(json_get(r->body, "tags"), true));
+		cJSON_AddItemToObject(doc, "tags",
+				      cJSON_Duplicate(json_get(r->body, "tags"), true));
 	if (n != NULL) {
 		json_free(n->doc);
 		n->doc = doc;
@@ -160,7 +162,8 @@ int group_route(struct request *r)
 	struct entry *n;
 	char id[256];
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", r->m->subscription, r->seg[3]);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", r->m->subscription,
+		 r->seg[3]);
 	n = store_find(r->m, id);
 	if (r->method == PUT)
 		return put_group(r, n, id);

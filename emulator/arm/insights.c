@@ -20,8 +20,10 @@ static int check_profile(struct put *p, const cJSON *profile)
 
 	for (size_t i = 0; i < 3; i++)
 		if (!str_num(str_of(json_text(profile, limits[i])), 1000, &v[i]))
-			return fault_set(&p->f, 400, "InvalidRequestContent: "
-				      "%s of the profile '%s' must be a number in a string.", limits[i], name);
+			return fault_set(&p->f, 400,
+					 "InvalidRequestContent: "
+					 "%s of the profile '%s' must be a number in a string.",
+					 limits[i], name);
 	if (v[0] > v[1] || v[1] > v[2])
 		return fault_set(&p->f, 400, "InvalidAutoscaleProfileCapacity: The capacity "
 			"of the profile '%s' is invalid: minimum %llu, default %llu, maximum "
@@ -44,14 +46,16 @@ static int put_autoscale(struct emu *m, struct put *p)
 		return fault_set(&p->f, 400, "InvalidRequestContent: "
 			      "An autoscale setting has 1 to 20 profiles; this one has %d.", n);
 	if (target == NULL || (!p->dry && store_doc(m, target) == NULL))
-		return fault_set(&p->f, 404, "ResourceNotFound: "
-			      "The target resource id '%.300s' of the autoscale setting was not found.",
-			      target != NULL ? target : "");
+		return fault_set(&p->f, 404,
+			"ResourceNotFound: "
+			"The target resource id '%.300s' of the autoscale setting was not found.",
+			target != NULL ? target : "");
 	cJSON_ArrayForEach(profile, json_get(props, "profiles")) {
 		if (check_profile(p, profile) < 0)
 			return -1;
 		cJSON_ArrayForEach(rule, json_get(profile, "rules"))
-			json_defaults(rule, "{'metricTrigger':{'metricNamespace':'','dividePerInstance':false}}");
+			json_defaults(rule, "{'metricTrigger':{'metricNamespace':'',"
+				      "'dividePerInstance':false}}");
 	}
 	return 0;
 }

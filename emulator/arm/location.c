@@ -43,12 +43,14 @@ const char *location_of_body(const cJSON *body, const char *what, struct fault *
 	struct buf list = BUF_INIT(1024);
 
 	if (asked == NULL)
-		fault_set(f, 400, "LocationRequired: The location property is required for this definition.");
+		fault_set(f, 400, "LocationRequired: The location property is required for this "
+			  "definition.");
 	if (name == NULL) {
 		for (const struct location *l = location_table; l->name != NULL; l++)
 			buf_addf(&list, "%s%s", list.n > 0 ? "," : "", l->name);
-		fault_set(f, 400, "LocationNotAvailableFor%s: The provided location '%.60s' is not available. "
-			  "List of available regions is '%s'.", what, asked, list.str);
+		fault_set(f, 400,
+			  "LocationNotAvailableFor%s: The provided location '%.60s' is not "
+			  "available. List of available regions is '%s'.", what, asked, list.str);
 	}
 	buf_release(&list);
 	return name;

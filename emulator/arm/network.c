@@ -32,8 +32,8 @@ static void annotate(struct put *p)
 			if (name == NULL)
 				continue;
 			more = json_fmt("{'id':'%s/%s/%s','type':'%s/%s','etag':%s,'properties':{"
-					"'provisioningState':'Succeeded'}}", p->id, arr->string, name,
-					p->type->name, arr->string, etag);
+					"'provisioningState':'Succeeded'}}",
+					p->id, arr->string, name, p->type->name, arr->string, etag);
 			json_merge(item, more);
 			json_free(more);
 		}
@@ -44,7 +44,8 @@ static void annotate(struct put *p)
 static void carry(struct put *p, const char *name)
 {
 	cJSON *props = p->props;
-	const cJSON *v = p->old != NULL ? json_get(json_get(p->old->doc, "properties"), name) : NULL;
+	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
+	const cJSON *v = json_get(was, name);
 
 	json_drop(props, name);
 	if (v != NULL) {
@@ -130,15 +131,18 @@ static int check_rule(struct put *p, const cJSON *rule)
 	for (size_t i = 0; i < 3; i++) {
 		s = cJSON_GetStringValue(cJSON_GetObjectItem(r, words[i][0]));
 		if (!listed(words[i][1], s))
-			return fault_set(&p->f, 400, "SecurityRuleInvalid%s: Security rule %s has invalid %s "
-					 "%s. Values: %s.", words[i][0], name, words[i][0],
-					 s != NULL ? s : "", words[i][1]);
+			return fault_set(&p->f, 400,
+					 "SecurityRuleInvalid%s: Security rule %s has invalid %s "
+					 "%s. Values: %s.",
+					 words[i][0], name, words[i][0], s != NULL ? s : "",
+					 words[i][1]);
 	}
 	if (priority < 100 || priority > 4096)
 		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: Security rule has "
 			"invalid priority. Value provided: %lld. Allowed range 100-4096.",
 			(long long)priority);
-	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
+	if (json_get(r, "sourceAddressPrefix") == NULL &&
+	    json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
 		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
 			"Security rule %s must specify SourceAddressPrefixes, "
@@ -172,8 +176,10 @@ static int put_nsg(struct emu *m, struct put *p)
 static const char *subnet_range(const cJSON *doc)
 {
 	return json_str_opt(doc, "properties.addressPrefix",
-		json_str_opt(doc, "properties.addressPrefixes[0]",
-			     json_str_opt(doc, "properties.addressSpace.addressPrefixes[0]", NULL)));
+			    json_str_opt(doc, "properties.addressPrefixes[0]",
+					 json_str_opt(doc,
+						      "properties.addressSpace.addressPrefixes[0]",
+						      NULL)));
 }
 
 static int check_subnet(struct put *p, const cJSON *subnet)
@@ -227,9 +233,10 @@ static int put_vnet(struct emu *m, struct put *p)
 	cJSON_ArrayForEach(o, old)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
 		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
-			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted: "
-				      "Subnet %s is in use by %s and cannot be deleted.", json_text(o, "name"),
-				      json_text(user->doc, "id"));
+			return fault_set(&p->f, 400,
+					 "InUseSubnetCannotBeDeleted: "
+					 "Subnet %s is in use by %s and cannot be deleted.",
+					 json_text(o, "name"), json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);
 }
@@ -246,7 +253,8 @@ static bool label_fits(const char *s)
 
 static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)
 {
-	for (struct entry *n = NULL; (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
+	for (struct entry *n = NULL;
+	     (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
 		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
 		    json_is(n->doc, "location", location) && !is(n->key, self))
 			return true;
@@ -304,11 +312,14 @@ static int put_pip(struct emu *m, struct put *p)
 			"%s is invalid. It must conform to the following regular expression: "
 			"^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
 	if (label_taken(m, label, location, p->id))
-		return fault_set(&p->f, 400, "DnsRecordInUse: "
-			      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
-			      "IP.", label, location);
+		return fault_set(&p->f, 400,
+			"DnsRecordInUse: "
+			"DNS record %s.%s.cloudapp.azure.com is already used by another public "
+			"IP.",
+			label, location);
 	json_drop(json_get_mut(props, "dnsSettings"), "fqdn");
-	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label, location);
+	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label,
+		      location);
 	return 0;
 }
 
@@ -338,9 +349,11 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 {
 	struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
 
-	return user == NULL || is(user->key, p->id) ? 0 : fault_set(&p->f, 400, "PublicIPAddressInUse: "
-		"Resource %s is referencing public IP address %s that is already allocated to "
-		"resource %s.", p->id, id, user->key);
+	if (user == NULL || is(user->key, p->id))
+		return 0;
+	return fault_set(&p->f, 400, "PublicIPAddressInUse: Resource %s is referencing public IP "
+			 "address %s that is already allocated to resource %s.", p->id, id,
+			 user->key);
 }
 
 static int put_lb(struct emu *m, struct put *p)
@@ -365,9 +378,11 @@ static int put_lb(struct emu *m, struct put *p)
 	outbound = cJSON_GetArraySize(json_get(props, "outboundRules")) > 0;
 	cJSON_ArrayForEach(v, json_get(props, "loadBalancingRules"))
 		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
-			return fault_set(&p->f, 400, "RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat: "
-				"Load balancing rule %s beside an outbound rule does not set "
-				"disableOutboundSnat.", json_text(v, "name"));
+			return fault_set(&p->f, 400,
+				"RulesUseSameFrontendIpConfigurationAndOutboundRule"
+				"WithoutDisableSnat: Load balancing rule %s beside an outbound "
+				"rule does not set disableOutboundSnat.",
+				json_text(v, "name"));
 	cJSON_ArrayForEach(v, json_get(props, "probes"))
 		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)
 			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
@@ -417,7 +432,8 @@ int network_address_take(struct emu *m, struct put *p, const char *subnet_id, co
 	if (network_subnet_range(m, subnet_id, &net, &bits) < 0)
 		return p->dry ? 0 : resource_need_reference(m, p, subnet_id);
 	if (wanted != NULL) {
-		if (!parse_cidr(wanted, &ip, &bits) || network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
+		if (!parse_cidr(wanted, &ip, &bits) ||
+		    network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
 			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet: Private "
 				"static IP address %s does not belong to the range of subnet "
@@ -447,19 +463,24 @@ int network_address_take(struct emu *m, struct put *p, const char *subnet_id, co
 /* One configuration of an interface, and the address it gets. */
 static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 {
-	const cJSON *old = p->old == NULL ? NULL :
-		json_named(json_at(p->old->doc, "properties.ipConfigurations"), json_text(v, "name"));
+	const cJSON *had = p->old == NULL ? NULL :
+		json_at(p->old->doc, "properties.ipConfigurations");
+	const cJSON *old = json_named(had, json_text(v, "name"));
 	bool fixed = json_is(v, "properties.privateIPAllocationMethod", "Static");
 	const char *subnet = json_str_opt(v, "properties.subnet.id", NULL);
 	const char *wanted = json_str_opt(fixed ? v : old, "properties.privateIPAddress", NULL);
 	char address[16];
 
 	if (subnet == NULL)
-		return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration: "
-			      "IP configuration %s of %s names no subnet.", json_text(v, "name"), p->id);
+		return fault_set(&p->f, 400,
+				 "SubnetNotSpecifiedForIpConfiguration: "
+				 "IP configuration %s of %s names no subnet.",
+				 json_text(v, "name"), p->id);
 	if (fixed && wanted == NULL)
-		return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
-			      "Static and names no address.", json_text(v, "name"), p->id);
+		return fault_set(&p->f, 400,
+				 "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
+				 "Static and names no address.",
+				 json_text(v, "name"), p->id);
 	if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
 	    network_address_take(m, p, subnet, wanted, address) < 0)
 		return -1;

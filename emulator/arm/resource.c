@@ -24,7 +24,11 @@
 
 const struct provider resource_providers[] = {
 	{ .name = "Microsoft.Resources" },
-	{ .name = "Microsoft.Compute", .types = { compute_types, vmss_types }, .route = compute_route },
+	{
+		.name = "Microsoft.Compute",
+		.types = { compute_types, vmss_types },
+		.route = compute_route,
+	},
 	{ .name = "Microsoft.Network", .types = { network_types } },
 	{ .name = "Microsoft.Storage", .types = { storage_types }, .route = storage_route },
 	{ .name = "Microsoft.Insights", .types = { insights_types } },
@@ -146,11 +150,14 @@ static int check_name(struct put *p)
 	size_t n = strlen(p->name);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' || strchr("<>*%&:\\?#/", p->name[i]) != NULL)
+		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' ||
+		    strchr("<>*%&:\\?#/", p->name[i]) != NULL)
 			n = 0;
 	if (n == 0 || n > 80)
-		return fault_set(&p->f, 400, "InvalidResourceName: "
-			      "Resource name %.100s is invalid. It can be up to 80 characters long.", p->name);
+		return fault_set(&p->f, 400,
+			"InvalidResourceName: "
+			"Resource name %.100s is invalid. It can be up to 80 characters long.",
+			p->name);
 	return 0;
 }
 
@@ -346,7 +353,8 @@ static int run_remove(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-int resource_delete(struct emu *m, struct entry *n, const char *api, struct op **op, struct fault *f)
+int resource_delete(struct emu *m, struct entry *n, const char *api, struct op **op,
+		    struct fault *f)
 {
 	const struct rtype *t = n->type;
 	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;
@@ -358,10 +366,11 @@ int resource_delete(struct emu *m, struct entry *n, const char *api, struct op *
 	if (rc < 0)
 		return -1;
 	if (user != NULL)
-		return fault_set(f, 400, "%s: %s %s cannot be deleted because it is in use by %s. In "
-			      "order to delete it, remove the association with that resource.",
-			      t->in_use, t->name,
-			      json_text(n->doc, "id"), json_text(user->doc, "id"));
+		return fault_set(f, 400,
+				 "%s: %s %s cannot be deleted because it is in use by %s. In "
+				 "order to delete it, remove the association with that resource.",
+				 t->in_use, t->name, json_text(n->doc, "id"),
+				 json_text(user->doc, "id"));
 	if (t->style == OP_NONE || (t->flags & R_DELETE_AT_ONCE)) {
 		if (t->remove != NULL && t->remove(m, n->key, f) < 0)
 			return -1;
@@ -448,7 +457,8 @@ static int answer_delete(struct request *r, struct entry *n)
 	return request_answer(r, op != NULL ? 202 : 200, NULL);
 }
 
-static int answer_missing(struct request *r, const struct rtype *t, const char *group, const char *id)
+static int answer_missing(struct request *r, const struct rtype *t, const char *group,
+			  const char *id)
 {
 	const char *name = strrchr(id, '/') + 1;
 
@@ -460,7 +470,8 @@ static int answer_missing(struct request *r, const struct rtype *t, const char *
 		      t->name, name, group);
 }
 
-static int answer_resource(struct request *r, const struct rtype *t, const char *group, const char *id)
+static int answer_resource(struct request *r, const struct rtype *t, const char *group,
+			   const char *id)
 {
 	struct entry *n = store_find(r->m, id);
 	const char *etag;
@@ -468,7 +479,8 @@ static int answer_resource(struct request *r, const struct rtype *t, const char 
 	if (r->method == PUT)
 		return answer_put(r, id, r->body);
 	if (n == NULL)
-		return r->method == DELETE ? request_answer(r, 204, NULL) : answer_missing(r, t, group, id);
+		return r->method == DELETE ? request_answer(r, 204, NULL) :
+		       answer_missing(r, t, group, id);
 	r->pretty = t->flags & R_PRETTY;
 	switch (r->method) {
 	case PATCH:
@@ -486,7 +498,8 @@ static int answer_resource(struct request *r, const struct rtype *t, const char 
 	}
 }
 
-int resource_list(struct request *r, const struct rtype *t, const char *key, const char *tail, size_t page)
+int resource_list(struct request *r, const struct rtype *t, const char *key, const char *tail,
+		  size_t page)
 {
 	cJSON *arr = cJSON_CreateArray();
 	struct entry *n;
@@ -496,7 +509,11 @@ int resource_list(struct request *r, const struct rtype *t, const char *key, con
 			cJSON_AddItemToArray(arr, resource_show_asked(r, n));
 	if (t == NULL && request_filter(r, arr) < 0)
 		return -1;
-	return r->method == GET ? request_page(r, arr, page) : (json_free(arr), request_bad_method(r));
+	if (r->method != GET) {
+		json_free(arr);
+		return request_bad_method(r);
+	}
+	return request_page(r, arr, page);
 }
 
 int resource_list_tracked(struct request *r, const char *key)
@@ -555,7 +572,8 @@ static int wrong_version(struct request *r, const struct rtype *t)
 
 /* What the path of a request names. */
 struct route {
-	const struct rtype *type;	/* of the innermost resource; NULL: a list of namespace/type */
+	const struct rtype *type;	/* of the innermost resource; NULL: a list of
+					   namespace/type */
 	struct buf type_name;		/* its name, or that of the list */
 	struct buf id;			/* its id, and behind own_n what "x/default" follows */
 	size_t own_n;

@@ -12,7 +12,8 @@
 struct put {
 	char *id;			/* canonical, mixed case */
 	const char *api;
-	bool dry;			/* only look: nothing is stored, references may not exist yet */
+	bool dry;			/* only look: nothing is stored, references may not
+					   exist yet */
 
 	/* for the type's put() */
 	const struct rtype *type;

@@ -57,12 +57,14 @@ int storage_route(struct request *r, char **s)
 	if (r->method != POST)
 		return request_bad_method(r);
 	if (!account_fits(name))
-		return request_answer(r, 200, json_fmt("{'nameAvailable':false,'reason':'AccountNameInvalid',"
-			"'message':'The specified name is not a valid storage account name. " ACCOUNT_RULE
-			"'}"));
+		return request_answer(r, 200,
+			json_fmt("{'nameAvailable':false,'reason':'AccountNameInvalid',"
+				 "'message':'The specified name is not a valid storage account "
+				 "name. " ACCOUNT_RULE "'}"));
 	if (storage_account(r->m, name) != NULL)
-		return request_answer(r, 200, json_fmt("{'nameAvailable':false,'reason':'AlreadyExists',"
-			"'message':'The storage account is already taken.'}"));
+		return request_answer(r, 200,
+			json_fmt("{'nameAvailable':false,'reason':'AlreadyExists',"
+				 "'message':'The storage account is already taken.'}"));
 	return request_answer(r, 200, json_fmt("{'nameAvailable':true}"));
 }
 
@@ -73,14 +75,18 @@ static int put_account(struct emu *m, struct put *p)
 	const char *sku = json_str_opt(p->doc, "sku.name", NULL), *tls;
 
 	if (!account_fits(p->name))
-		return fault_set(&p->f, 400, "AccountNameInvalid %.80s: %.80s is not a valid storage account "
-			      "name. " ACCOUNT_RULE, p->name, p->name);
+		return fault_set(&p->f, 400,
+				 "AccountNameInvalid %.80s: %.80s is not a valid storage account "
+				 "name. " ACCOUNT_RULE,
+				 p->name, p->name);
 	if (taken != NULL && taken != p->old)
 		return fault_set(&p->f, 409, "StorageAccountAlreadyTaken: "
 			      "The storage account named %s is already taken.", p->name);
 	if (sku == NULL || json_get(p->doc, "kind") == NULL)
-		return fault_set(&p->f, 400, "InvalidValuesForRequestParameters: "
-			      "Values for request parameters are invalid: %s.", sku == NULL ? "sku.name" : "kind");
+		return fault_set(&p->f, 400,
+				 "InvalidValuesForRequestParameters: "
+				 "Values for request parameters are invalid: %s.",
+				 sku == NULL ? "sku.name" : "kind");
 	tls = json_text(props, "minimumTlsVersion");
 	if (listed("TLS1_0 TLS1_1", tls))
 		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
@@ -92,7 +98,8 @@ static int put_account(struct emu *m, struct put *p)
 			      json_at(p->old->doc, "properties.creationTime"),
 			      json_at(p->old->doc, "properties.keyCreationTime"));
 	json_defaults(p->doc, "@account",
-		str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard", json_text(p->doc, "location"));
+		      str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard",
+		      json_text(p->doc, "location"));
 	if (p->old == NULL) {
 		p->hide = cJSON_CreateObject();
 		new_key(p->hide, "key1");
@@ -123,10 +130,10 @@ static void forget_account(struct emu *m, const struct entry *n)
 
 /* The query's names of what the body names otherwise. */
 static const char *const sas_names[] = {
-	"ss=signedServices srt=signedResourceTypes st=signedStart se=signedExpiry sp=signedPermission "
-	"sip=signedIp spr=signedProtocol",
-	"sr=signedResource st=signedStart se=signedExpiry sp=signedPermission sip=signedIp spr=signedProtocol "
-	"si=signedIdentifier rscc=rscc rscd=rscd rsce=rsce rscl=rscl rsct=rsct",
+	"ss=signedServices srt=signedResourceTypes st=signedStart se=signedExpiry "
+	"sp=signedPermission sip=signedIp spr=signedProtocol",
+	"sr=signedResource st=signedStart se=signedExpiry sp=signedPermission sip=signedIp "
+	"spr=signedProtocol si=signedIdentifier rscc=rscc rscd=rscd rsce=rsce rscl=rscl rsct=rsct",
 };
 
 static cJSON *sas_of(const cJSON *body, bool service)
@@ -159,7 +166,9 @@ static cJSON *sas_of(const cJSON *body, bool service)
 
 static int list_sas(struct request *r, struct entry *n, bool service)
 {
-	const char *account = json_text(n->doc, "name"), *resource = json_text(r->body, "canonicalizedResource");
+	const char *account = json_text(n->doc, "name");
+	const char *resource = json_text(r->body, "canonicalizedResource");
+	const char *key = json_is(r->body, "keyToSign", "key2") ? "key2" : "key1";
 	struct buf text = BUF_INIT(8192), sig = BUF_INIT(64), q = BUF_INIT(8192);
 	cJSON *sas = sas_of(r->body, service);
 	char *own = xasprintf("/blob/%s/", account);
@@ -167,23 +176,26 @@ static int list_sas(struct request *r, struct entry *n, bool service)
 	int rc;
 
 	if (json_get(sas, "sp") == NULL || json_get(sas, "se") == NULL ||
-	    (service ? !str_starts(str_of(resource), str_of(own)) || !listed("b c", json_text(sas, "sr")) :
+	    (service ? !str_starts(str_of(resource), str_of(own)) ||
+	     !listed("b c", json_text(sas, "sr")) :
 	     json_get(sas, "ss") == NULL || json_get(sas, "srt") == NULL)) {
 		rc = fault_set(&r->fault, 400, "InvalidValuesForRequestParameters: Values for "
-			"request parameters are invalid: signedPermission and signedExpiry "
-			"are needed, and %s.",
-			service ? "canonicalizedResource /blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" : "signedServices and signedResourceTypes");
+			"request parameters are invalid: signedPermission and signedExpiry are "
+			"needed, and %s.", service ? "canonicalizedResource "
+			"/blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
+			"signedServices and signedResourceTypes");
 		goto out;
 	}
 	sas_text(sas, account, resource, &text);
-	sas_sign(json_text(json_get(n->hide, json_is(r->body, "keyToSign", "key2") ? "key2" : "key1"), "value"),
-		 buf_str(&text), &sig);
+	sas_sign(json_text(json_get(n->hide, key), "value"), buf_str(&text), &sig);
 	json_add_str(sas, "sig", sig.str);
 	cJSON_ArrayForEach(v, sas) {
 		buf_addf(&q, "%s%s=", q.n ? "&" : "", v->string);
 		buf_add_pct(&q, str_of(v->valuestring));
 	}
-	rc = request_answer(r, 200, json_fmt(service ? "{'serviceSasToken':%s}" : "{'accountSasToken':%s}", q.str));
+	rc = request_answer(r, 200,
+			    json_fmt(service ? "{'serviceSasToken':%s}" : "{'accountSasToken':%s}",
+				     q.str));
 out:
 	free(own);
 	json_burn(sas);
@@ -228,7 +240,8 @@ static int account_action(struct request *r, struct entry *n, char **s)
 		return list_sas(r, n, is(s[0], "ListServiceSas"));
 	if (is(s[0], "regenerateKey")) {
 		if (!listed("key1 key2", name))
-			return fault_set(&r->fault, 400, "KeyNotFound: The key '%.20s' was not found.", name);
+			return fault_set(&r->fault, 400,
+					 "KeyNotFound: The key '%.20s' was not found.", name);
 		new_key(n->hide, is(name, "key1") ? "key1" : "key2");
 		store_changed(r->m);
 	}
@@ -297,10 +310,11 @@ static void forget_container(struct emu *m, const struct entry *n)
 }
 
 #define STORAGE_VERSIONS \
-	"2025-08-01, 2025-06-01, 2025-01-01, 2024-01-01, 2023-05-01, 2023-04-01, 2023-01-01, 2022-09-01, 2022-05-01, " \
-	"2021-09-01, 2021-08-01, 2021-06-01, 2021-04-01, 2021-02-01, 2021-01-01, 2019-06-01, 2019-04-01, " \
-	"2018-11-01, 2018-07-01, 2018-02-01, 2017-10-01, 2017-06-01, 2016-12-01, 2016-05-01, 2016-01-01, " \
-	"2015-06-15"
+	"2025-08-01, 2025-06-01, 2025-01-01, 2024-01-01, 2023-05-01, 2023-04-01, 2023-01-01, " \
+	"2022-09-01, 2022-05-01, 2021-09-01, 2021-08-01, 2021-06-01, 2021-04-01, 2021-02-01, " \
+	"2021-01-01, 2019-06-01, 2019-04-01, 2018-11-01, 2018-07-01, 2018-02-01, 2017-10-01, " \
+	"2017-06-01, 2016-12-01, 2016-05-01, 2016-01-01, 2015-06-15"
+
 const struct rtype storage_types[] = {
 	{
 		.name = ACCOUNT,

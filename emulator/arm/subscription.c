@@ -39,10 +39,11 @@ static cJSON *location_list_json(struct emu *m)
 	const char *s = m->subscription;
 
 	for (const struct location *l = location_table; l->name != NULL; l++) {
-		json_push(arr, "@location", s, l->name, l->name, l->display, l->geography, l->display,
-			l->geography, l->geography, l->paired, s, l->paired);
+		json_push(arr, "@location", s, l->name, l->name, l->display, l->geography,
+			  l->display, l->geography, l->geography, l->paired, s, l->paired);
 		if (strcmp(l->name, "westus") != 0)
-			json_defaults(arr->child->prev, "@location-zones", l->name, l->name, l->name);
+			json_defaults(arr->child->prev, "@location-zones", l->name, l->name,
+				      l->name);
 	}
 	json_push(arr, "@location-us", s);
 	return out;
@@ -113,7 +114,8 @@ static int subscription_of_type(struct request *r, const char *ns, const char *t
 
 	snprintf(name, sizeof(name), "%.60s/%.80s", ns, type);
 	t = resource_type_find(name);
-	return t == NULL ? resource_unknown_type(r, ns, type) : resource_list(r, t, "/subscriptions/", r->m->subscription, 100);
+	return t == NULL ? resource_unknown_type(r, ns, type) :
+	       resource_list(r, t, "/subscriptions/", r->m->subscription, 100);
 }
 
 static int list_providers(struct request *r)

@@ -5,6 +5,7 @@
 
 int subscription_list(struct request *r);	/* /subscriptions, /tenants */
 int subscription_route(struct request *r);	/* below /subscriptions/S, not providers */
-int subscription_providers(struct request *r, char **seg);	/* below providers of a subscription */
+/* Below providers of a subscription, or without one. */
+int subscription_providers(struct request *r, char **seg);
 
 #endif

@@ -62,7 +62,8 @@ const char *vmss_custom_data(struct emu *m, const struct entry *instance)
 {
 	struct entry *set = vmss_of(m, instance);
 
-	return set == NULL ? NULL : custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
+	return set == NULL ? NULL :
+	       custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
 }
 
 /* ---- the set ---- */
@@ -80,16 +81,20 @@ static void nic_defaults(cJSON *profile)
 
 static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 {
-	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations"), *nic, *ip, *v;
+	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations");
+	const cJSON *nic, *ip, *v;
+	const char *id;
 
 	if (cJSON_GetArraySize(nics) == 0)
 		return fault_set(&p->f, 400, "InvalidParameter networkProfile: "
 			      "Required parameter 'networkProfile' is missing (null).");
 	cJSON_ArrayForEach(nic, nics)
 		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations")) {
-			if (resource_need_reference(m, p, json_str_opt(ip, "properties.subnet.id", NULL)) < 0)
+			id = json_str_opt(ip, "properties.subnet.id", NULL);
+			if (resource_need_reference(m, p, id) < 0)
 				return -1;
-			cJSON_ArrayForEach(v, json_at(ip, "properties.loadBalancerBackendAddressPools"))
+			cJSON_ArrayForEach(v, json_at(ip,
+						      "properties.loadBalancerBackendAddressPools"))
 				if (resource_need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
 					return -1;
 		}
@@ -121,7 +126,8 @@ static void new_model(struct put *p, const char *custom_data)
 	}
 	model++;
 	snprintf(version, sizeof(version), "%lld", (long long)model);
-	json_set(json_get_mut(p->hide, "models"), version, json_fmt("{'customData':%s}", custom_data));
+	json_set(json_get_mut(p->hide, "models"), version,
+		 json_fmt("{'customData':%s}", custom_data));
 	json_put_int(p->hide, "model", model);
 }
 
@@ -135,8 +141,10 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 	struct entry *n;
 
 	if (size == NULL || want < 0)
-		return fault_set(&p->f, 400, "InvalidParameter sku: Required parameter 'sku.%s' is missing "
-				 "(null).", size == NULL ? "name" : "capacity");
+		return fault_set(&p->f, 400,
+				 "InvalidParameter sku: Required parameter 'sku.%s' is missing "
+				 "(null).",
+				 size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
 		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: The local "
 			"Azure has scale sets of orchestrationMode Uniform only.");
@@ -147,8 +155,8 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified "
 			"capacity %lld is not in the allowed range: at most 100 with a single "
 			"placement group, 1000 without.", (long long)want);
-	if (compute_check_machine(p, profile, size, true, custom_data) < 0 || check_network(m, p, profile) < 0 ||
-	    compute_check_quota(m, p, size, want - had) < 0)
+	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
+	    check_network(m, p, profile) < 0 || compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
 	for (n = NULL; p->old != NULL && !p->dry && (n = next_instance(m, n, p->old)) != NULL;)
 		if (op_refuse_busy(n, &p->f) < 0)
@@ -214,20 +222,25 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	json_put_str(os, "computerName", computer);
 	storage = json_sub(p, "storageProfile");
 	json_drop(json_sub(storage, "osDisk"), "name");
-	json_defaults(storage, "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
-		      "'exactVersion':%s}}", name, name, id, json_text(p, "vmId"),
+	json_defaults(storage,
+		      "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
+		      "'exactVersion':%s}}",
+		      name, name, id, json_text(p, "vmId"),
 		      compute_image_version(json_get(storage, "imageReference")));
 	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations"))
 		json_push(json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces"),
-			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id, json_text(v, "name"));
+			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id,
+			  json_text(v, "name"));
 	return doc;
 }
 
 static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fault *f)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_text(set->doc, "properties.virtualMachineProfile.networkProfile."
-		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties.subnet.id");
+	const char *subnet = json_text(set->doc,
+		"properties.virtualMachineProfile.networkProfile."
+		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties."
+		"subnet.id");
 	cJSON *doc = instance_doc(set, id);
 	const char *path = json_text(doc, "id");
 	struct put p = { .id = xstrdup(path) };
@@ -237,8 +250,10 @@ static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fa
 
 	if (rc == 0) {
 		json_put_int(set->hide, "next", id + 1);
-		n = store_add(m, path, doc, json_fmt("{'power':'starting','want':'running','address':%s,"
-			"'subnet':%s,'model':%l}", address, subnet, json_int_opt(set->hide, "model", 1)));
+		n = store_add(m, path, doc,
+			      json_fmt("{'power':'starting','want':'running','address':%s,"
+				       "'subnet':%s,'model':%l}",
+				       address, subnet, json_int_opt(set->hide, "model", 1)));
 		json_add_str(keys, NULL, n->key);
 	} else {
 		json_free(doc);
@@ -491,7 +506,8 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 	if (n == NULL)
 		return r->method == DELETE ? request_answer(r, 204, NULL) :
 		       r->method != GET ? no_instance(r, s[0]) :
-		       fault_set(&r->fault, 404, "NotFound: The entity was not found in this Azure location.");
+		       fault_set(&r->fault, 404, "NotFound: The entity was not found in this "
+				 "Azure location.");
 	if (r->method == GET && s[1] == NULL)
 		return request_answer(r, 200, resource_show_asked(r, n));
 	if (r->method == GET && s[2] == NULL && is(s[1], "instanceView"))
@@ -501,7 +517,8 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 	if (op_refuse_busy(set, &r->fault) < 0)
 		return -1;
 	if (s[1] == NULL && r->method == DELETE)
-		return compute_begin(r, set, json_fmt("[%s]", n->key), run_remove_instances, "delete", "Deleting", "");
+		return compute_begin(r, set, json_fmt("[%s]", n->key), run_remove_instances,
+				     "delete", "Deleting", "");
 	if (s[1] == NULL || s[2] != NULL)
 		return request_bad_method(r);
 	if (is(s[1], "runCommand"))

@@ -21,12 +21,14 @@
 #include "emulator/store.h"
 
 /* What only the platform sets: in neither document. */
-static const char platforms[] = "etag provisioningState resourceGuid uniqueId vmId timeCreated fqdn "
-	"ipAddress ipConfiguration exactVersion virtualMachine virtualMachines defaultSecurityRules";
+static const char platforms[] =
+	"etag provisioningState resourceGuid uniqueId vmId timeCreated fqdn ipAddress "
+	"ipConfiguration exactVersion virtualMachine virtualMachines defaultSecurityRules";
 
 static void strip(cJSON *doc)
 {
-	bool part = cJSON_IsObject(doc) && json_get(doc, "etag") != NULL && json_get(doc, "location") == NULL;
+	bool part = cJSON_IsObject(doc) && json_get(doc, "etag") != NULL &&
+		    json_get(doc, "location") == NULL;
 	cJSON *v, *next;
 
 	for (v = doc->child; v != NULL; v = next) {
@@ -67,7 +69,8 @@ static void put_unknown(cJSON *to, const cJSON *body)
 	int i = 0;
 
 	cJSON_ArrayForEach(v, body) {
-		at = cJSON_IsArray(body) ? cJSON_GetArrayItem(to, i++) : cJSON_GetObjectItem(to, v->string);
+		at = cJSON_IsArray(body) ? cJSON_GetArrayItem(to, i++) :
+					   cJSON_GetObjectItem(to, v->string);
 		if (unknown(v) && cJSON_IsObject(to))
 			json_set(to, v->string, cJSON_Duplicate(v, true));
 		else if (at != NULL)
@@ -77,7 +80,8 @@ static void put_unknown(cJSON *to, const cJSON *body)
 
 /* ---- differences ---- */
 
-static void push(cJSON *delta, const char *path, const char *kind, const cJSON *before, const cJSON *after)
+static void push(cJSON *delta, const char *path, const char *kind, const cJSON *before,
+		 const cJSON *after)
 {
 	cJSON *o = json_fmt("{'path':%s,'propertyChangeType':%s}", path, kind);
 
@@ -123,7 +127,8 @@ static void compare_items(cJSON *children, const cJSON *before, const cJSON *aft
 
 			compare(inner, "", v, other);
 			if (inner->child != NULL)
-				json_push(children, "{'path':%s,'propertyChangeType':'Modify','children':%j}",
+				json_push(children,
+					  "{'path':%s,'propertyChangeType':'Modify','children':%j}",
 					  index, inner);
 			json_free(inner);
 		}
@@ -168,7 +173,8 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 		children = cJSON_CreateArray();
 		compare_items(children, before, after);
 		if (children->child != NULL)
-			json_push(delta, "{'path':%s,'propertyChangeType':'Array','children':%j}", path, children);
+			json_push(delta, "{'path':%s,'propertyChangeType':'Array','children':%j}",
+				  path, children);
 		json_free(children);
 	} else if (!cJSON_Compare(before, after, true)) {
 		push(delta, path, "Modify", before, after);
@@ -178,8 +184,8 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 /* ---- the changes ---- */
 
 /* Takes before, after and delta, NULL those that there are none of. */
-static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before, cJSON *after,
-		       cJSON *delta, bool brief)
+static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before,
+		       cJSON *after, cJSON *delta, bool brief)
 {
 	cJSON *o = json_fmt("{'resourceId':%s,'changeType':%s}", id, kind);
 	cJSON *parts[] = { before, after, delta };
@@ -203,7 +209,8 @@ static cJSON *stripped(struct emu *m, const struct entry *n, const char *api)
 }
 
 /* The document a resource would get; body is what the template says of it. */
-static cJSON *foretold(struct emu *m, const struct template_resource *r, bool there, const cJSON *body)
+static cJSON *foretold(struct emu *m, const struct template_resource *r, bool there,
+		       const cJSON *body)
 {
 	struct put p = { .id = xstrdup(r->id), .api = r->api_version, .dry = true };
 	cJSON *known = cJSON_Duplicate(body, true), *doc;
@@ -216,7 +223,8 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 		p.doc = NULL;
 	} else {
 		doc = cJSON_Duplicate(known, true);
-		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id, strrchr(r->id, '/') + 1, r->type);
+		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id, strrchr(r->id, '/') + 1,
+			      r->type);
 	}
 	put_unknown(doc, body);
 	strip(doc);
@@ -232,6 +240,7 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 	const struct template_resource *r = template_resources(d->t, &count) + i;
 	struct entry *n = store_find(d->m, r->id);
 	cJSON *body = template_resource(d->t, i, e), *before, *after, *delta;
+	const char *kind;
 
 	if (body == NULL)
 		return -1;
@@ -244,8 +253,8 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 	before = stripped(d->m, n, r->api_version);
 	delta = cJSON_CreateArray();
 	compare(delta, "", before, after);
-	add_change(changes, json_text(n->doc, "id"), brief ? "Deploy" : delta->child != NULL ? "Modify" :
-		   "NoChange", before, after, delta, brief);
+	kind = brief ? "Deploy" : delta->child != NULL ? "Modify" : "NoChange";
+	add_change(changes, json_text(n->doc, "id"), kind, before, after, delta, brief);
 	return 0;
 }
 
@@ -275,17 +284,21 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 	int rc = -1;
 
 	if (op_sleep(m, 300) < 0 || (group = store_find(m, op->key)) == NULL ||
-	    deployment_open(&d, m, group, json_text(op->args, "name"), json_get(op->args, "template"),
-			    json_get(op->args, "parameters"), f) < 0)
+	    deployment_open(&d, m, group, json_text(op->args, "name"),
+			    json_get(op->args, "template"), json_get(op->args, "parameters"),
+			    f) < 0)
 		goto out;
 	template_resources(d.t, &count);
 	for (size_t i = 0; i < count; i++)
-		if (template_resources(d.t, &count)[i].deploy && change(&d, i, changes, brief, &e) < 0) {
+		if (template_resources(d.t, &count)[i].deploy &&
+		    change(&d, i, changes, brief, &e) < 0) {
 			deployment_fault(&e, f);
 			goto out;
 		}
 	others(&d, changes, json_is(op->args, "mode", "Complete"), brief);
-	op->output = json_fmt("{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}", changes);
+	op->output =
+		json_fmt("{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}",
+			 changes);
 	rc = 0;
 out:
 	json_free(changes);
@@ -305,7 +318,8 @@ static int run_refused(struct emu *m, struct op *op, struct fault *f)
 int whatif_begin(struct request *r, struct entry *group, const char *name)
 {
 	const cJSON *props = json_get(r->body, "properties");
-	const cJSON *template = json_get(props, "template"), *parameters = json_get(props, "parameters");
+	const cJSON *template = json_get(props, "template"),
+		    *parameters = json_get(props, "parameters");
 	struct deployment d = { 0 };
 	struct fault refused = { 0, NULL };
 	struct op *op = NULL;
@@ -318,9 +332,11 @@ int whatif_begin(struct request *r, struct entry *group, const char *name)
 					json_fmt("{'error':%j}", refused.error), NULL);
 		else
 			op = arm_begin(r, OP_JOB, group, run_what_if,
-				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,'format':%s}", name,
-					 template, parameters, json_text(props, "mode"),
-					 json_text(props, "whatIfSettings.resultFormat")), NULL);
+				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,"
+					"'format':%s}",
+					name, template, parameters, json_text(props, "mode"),
+					json_text(props, "whatIfSettings.resultFormat")),
+				NULL);
 	}
 	fault_release(&refused);
 	deployment_close(&d);
