@@ -42,7 +42,7 @@ struct blob_request {
 };
 
 static __attribute__((format(printf, 2, 3)))
-void add_field(struct blob_request *r, const char *fmt, ...)
+void reply_field(struct blob_request *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	va_list ap;
@@ -62,13 +62,13 @@ static const char *const *all_fields(struct blob_request *r)
 	if (version.p == NULL)
 		version = STR("2022-11-02");
 	time_http(unix_time(), date);
-	add_field(r, "x-ms-request-id: %s", r->id);
-	add_field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
-	add_field(r, "Date: %s", date);
+	reply_field(r, "x-ms-request-id: %s", r->id);
+	reply_field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
+	reply_field(r, "Date: %s", date);
 	return (const char *const *)r->fields;
 }
 
-static void send_answer(struct blob_request *r, unsigned status, struct str body)
+static void reply(struct blob_request *r, unsigned status, struct str body)
 {
 	const char *const *fields = all_fields(r);
 
@@ -86,8 +86,8 @@ int deny(struct blob_request *r, unsigned status, const char *code, const char *
 	char now[40];
 
 	iso_now(now);
-	add_field(r, "x-ms-error-code: %s", code);
-	add_field(r, "Content-Type: application/xml");
+	reply_field(r, "x-ms-error-code: %s", code);
+	reply_field(r, "Content-Type: application/xml");
 	buf_addf(&b,
 		"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
 		"<Message>%s\nRequestId:%s\nTime:%s</Message>",
@@ -105,7 +105,7 @@ int deny(struct blob_request *r, unsigned status, const char *code, const char *
 		buf_adds(&b, "</AuthenticationErrorDetail>");
 	}
 	buf_adds(&b, "</Error>");
-	send_answer(r, status, r->method == HEAD ? STR("") : buf_str(&b));
+	reply(r, status, r->method == HEAD ? STR("") : buf_str(&b));
 	buf_release(&b);
 	return -1;
 }
@@ -297,8 +297,8 @@ static void stamp(struct blob_request *r, const cJSON *doc)
 	char date[32];
 
 	time_http(json_int_opt(doc, "modified", 0), date);
-	add_field(r, "ETag: %s", json_text(doc, "etag"));
-	add_field(r, "Last-Modified: %s", date);
+	reply_field(r, "ETag: %s", json_text(doc, "etag"));
+	reply_field(r, "Last-Modified: %s", date);
 }
 
 /* May this be put?  -1: it was refused. */
@@ -365,8 +365,8 @@ static void put_blob(struct blob_request *r)
 	} else {
 		keep_blob(r, file, size);
 		stamp(r, r->n->doc);
-		add_field(r, "x-ms-request-server-encrypted: true");
-		send_answer(r, 201, STR(""));
+		reply_field(r, "x-ms-request-server-encrypted: true");
+		reply(r, 201, STR(""));
 	}
 	free(dir);
 	free(path);
@@ -444,16 +444,16 @@ static void get_blob(struct blob_request *r)
 	}
 	if (part) {
 		left = to - from + 1;
-		add_field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
+		reply_field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
 		      (unsigned long long)to, (unsigned long long)size);
 	} else {
 		from = 0;
 	}
 	stamp(r, r->n->doc);
-	add_field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
-	add_field(r, "x-ms-blob-type: BlockBlob");
-	add_field(r, "Accept-Ranges: bytes");
-	add_field(r, "x-ms-server-encrypted: true");
+	reply_field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
+	reply_field(r, "x-ms-blob-type: BlockBlob");
+	reply_field(r, "Accept-Ranges: bytes");
+	reply_field(r, "x-ms-server-encrypted: true");
 	path = blob_path(r->m, r->n);
 	pthread_mutex_unlock(&r->m->lock);
 	send_piece(r, part ? 206 : 200, path, from, left);
@@ -468,8 +468,8 @@ static void delete_blob(struct blob_request *r)
 		return;
 	}
 	blob_remove(r->m, r->n);
-	add_field(r, "x-ms-delete-type-permanent: true");
-	send_answer(r, 202, STR(""));
+	reply_field(r, "x-ms-delete-type-permanent: true");
+	reply(r, 202, STR(""));
 }
 
 static bool has_container(struct emu *m, const struct entry *account, const char *name)

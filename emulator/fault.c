@@ -3,7 +3,6 @@
  * goes wrong on purpose is faults.c's affair.
  */
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -252,7 +252,7 @@ static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
 }
 
 /* What every request but that for the versions must have.  False: it was answered. */
-static bool check_request(struct http_exchange *x)
+static bool check_headers(struct http_exchange *x)
 {
 	const struct http_head *h = http_x_head(x);
 	struct buf api = BUF_INIT(32);
@@ -294,7 +294,7 @@ void imds_handle(void *ctx, struct http_exchange *x)
 					  "'2021-02-01','2021-12-13']}"));
 		return;
 	}
-	if (!check_request(x))
+	if (!check_headers(x))
 		return;
 	if (colon >= 0)
 		address = str_head(peer, (size_t)colon);

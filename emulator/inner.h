@@ -77,7 +77,8 @@ struct emu {
 	cJSON *faults;			/* rules, with how often each was seen */
 	int64_t faults_mark;		/* of the file they are from */
 
-	char certificate[2657];		/* filler of poll URLs, 'c' */
+	/* the parameter c of poll URLs: nothing, but as long as Azure's certificate */
+	char certificate[2657];
 };
 
 void emu_log(struct emu *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -109,7 +109,7 @@ static void settle_entry(struct entry *n, bool good)
 	}
 	if (fresh || is(state, "Updating") || is(state, "Deleting"))
 		entry_state(n, good ? "Succeeded" : "Failed");
-	/* what was announced and did not come about */
+	/* a power state that was announced and did not come about */
 	if (!good && (is(power, "starting") || is(power, "stopping") || is(power, "deallocating")))
 		json_put_str(n->hide, "power", fresh ? "stopped" :
 			     json_str_opt(n->hide, "want", "unknown"));

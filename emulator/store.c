@@ -3,7 +3,6 @@
  * lower-case id, kept in DIR/state.json.  It knows nothing of what the
  * documents mean, but for the words "id" and "properties".
  */
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "emulator/arm/resource.h"
+#include "emulator/arm/providers.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
@@ -47,7 +46,7 @@ struct entry *store_find(struct emu *m, const char *id)
 
 static const struct rtype *type_of(const cJSON *doc)
 {
-	return resource_type_find(json_text(doc, "type"));
+	return provider_type(json_text(doc, "type"));
 }
 
 struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide)

@@ -255,7 +255,7 @@ static int core_version(struct request *r)
 }
 
 /* Group providers: s[0] is the namespace. */
-static int resource_call(struct request *r, struct entry *group, char **s)
+static int in_provider(struct request *r, struct entry *group, char **s)
 {
 	if (is(s[0], "Microsoft.Resources") && is(s[1], "deployments"))
 		return core_version(r) < 0 ? -1 : deployment_route(r, group, s + 2);
@@ -273,7 +273,7 @@ static int in_group(struct request *r, const char *name, char **s)
 	if (group == NULL)
 		return -1;
 	if (is(s[0], "providers") && s[1] != NULL)
-		return resource_call(r, group, s + 1);
+		return in_provider(r, group, s + 1);
 	if (core_version(r) < 0)
 		return -1;
 	if (is(s[0], "deployments") && s[1] != NULL && is(s[2], "operations"))

@@ -1,7 +1,7 @@
 /*
  * Template deployments: validation, the run of a template resource by
  * resource, its operations, outputs and failures.  The language is
- * template.c's; the resources go through resource_put() like any request.
+ * that of template/; the resources go through resource_put() like any request.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@
 
 /* ---- what the template language asks ---- */
 
-static cJSON *template_reference(void *ctx, const char *id, const char *api, bool full,
+static cJSON *on_reference(void *ctx, const char *id, const char *api, bool full,
 				 struct err *e)
 {
 	struct deployment *d = ctx;
@@ -53,7 +53,7 @@ static cJSON *template_reference(void *ctx, const char *id, const char *api, boo
 	return out != NULL ? out : cJSON_CreateObject();
 }
 
-static cJSON *template_list(void *ctx, const char *name, const char *id, const char *api,
+static cJSON *on_list(void *ctx, const char *name, const char *id, const char *api,
 			    const cJSON *body, struct err *e)
 {
 	struct deployment *d = ctx;
@@ -106,8 +106,8 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		.deployment_name = d->name,
 		.now = unix_time(),
 		.hide_secure = d->foretell,
-		.reference = template_reference,
-		.list = template_list,
+		.reference = on_reference,
+		.list = on_list,
 		.ctx = d,
 	};
 	d->t = template_open(template, parameters, &d->scope, &e);

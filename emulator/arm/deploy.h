@@ -12,9 +12,9 @@ struct deployment {
 	struct emu *m;
 	char *name;
 	char group_name[100];
-	bool dry;			/* references are not known */
-	bool foretell;			/* nor are those to what is not there, nor
-					   secure parameters */
+	bool dry;			/* reference() and list*() are not known */
+	bool foretell;			/* what-if: reference() to what is not there, list*() and
+					   secure parameters stay the expressions they are */
 	struct template *t;
 	struct template_scope scope;
 	cJSON *environment, *group;	/* that scope refers to */

@@ -1,8 +1,6 @@
 /*
  * Microsoft.Insights: autoscale settings, which are kept and not obeyed.
  */
-#include <stdlib.h>
-
 #include "emulator/arm/insights.h"
 #include "emulator/arm/resource.h"
 #include "emulator/fault.h"

@@ -1,7 +1,6 @@
 /*
  * The regions there are.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "emulator/arm/location.h"

@@ -7,45 +7,16 @@
 #include <string.h>
 
 #include "emulator/arm/arm.h"
-#include "emulator/arm/compute.h"
 #include "emulator/arm/groups.h"
-#include "emulator/arm/insights.h"
 #include "emulator/arm/location.h"
-#include "emulator/arm/network.h"
+#include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
-#include "emulator/arm/storage.h"
-#include "emulator/arm/vmss.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
 #include "http.h"
-
-const struct provider resource_providers[] = {
-	{ .name = "Microsoft.Resources" },
-	{
-		.name = "Microsoft.Compute",
-		.types = { compute_types, vmss_types },
-		.route = compute_route,
-	},
-	{ .name = "Microsoft.Network", .types = { network_types } },
-	{ .name = "Microsoft.Storage", .types = { storage_types }, .route = storage_route },
-	{ .name = "Microsoft.Insights", .types = { insights_types } },
-	{ .name = "Microsoft.Authorization" },
-	{ .name = "Microsoft.ManagedIdentity" },
-	{ .name = NULL },
-};
-
-const struct rtype *resource_type_find(const char *name)
-{
-	for (const struct provider *p = resource_providers; p->name != NULL; p++)
-		for (size_t i = 0; p->types[i] != NULL; i++)
-			for (const struct rtype *t = p->types[i]; t->name != NULL; t++)
-				if (is(t->name, name))
-					return t;
-	return NULL;
-}
 
 bool resource_version_known(const char *versions, const char *api)
 {
@@ -222,7 +193,7 @@ static int find_type(struct put *p)
 	struct buf b = BUF_INIT(256);
 
 	if (type_of_id(p->id, &b))
-		p->type = resource_type_find(b.str);
+		p->type = provider_type(b.str);
 	if (p->type == NULL)
 		fault_set(&p->f, 404, "InvalidResourceType: "
 		       "The resource type '%.200s' could not be found.", b.str);
@@ -240,7 +211,7 @@ static int run_settle(struct emu *m, struct op *op, struct fault *f)
 }
 
 /* Keep what has been checked, and begin the work it needs. */
-static int store_put(struct emu *m, struct put *p)
+static int keep_put(struct emu *m, struct put *p)
 {
 	const struct rtype *t = p->type;
 	p->created = p->old == NULL;
@@ -288,7 +259,6 @@ int resource_put(struct emu *m, struct put *p, const cJSON *body)
 	if (group == NULL)
 		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
 			      "Resource group of '%s' could not be found.", p->id);
-	p->group = json_text(group->doc, "id");
 	p->group_location = json_text(group->doc, "location");
 	if (group_refuse_leaving(group, &p->f) < 0)
 		return -1;
@@ -306,7 +276,7 @@ int resource_put(struct emu *m, struct put *p, const cJSON *body)
 		return -1;
 	if (p->type->put(m, p) < 0)
 		return -1;
-	return p->dry ? 0 : store_put(m, p);
+	return p->dry ? 0 : keep_put(m, p);
 }
 
 void resource_put_release(struct put *p)
@@ -596,7 +566,7 @@ static void route_find(struct route *w, const struct entry *group, char **s)
 		size_t keep = w->type_name.n;
 
 		buf_addf(&w->type_name, "/%s", s[i]);
-		deeper = resource_type_find(w->type_name.str);
+		deeper = provider_type(w->type_name.str);
 		/* fileServices/default is no resource of its own here */
 		if (deeper == NULL && is(s[i + 1], "default")) {
 			buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
@@ -620,7 +590,7 @@ static int answer_list(struct request *r, struct route *w, const struct entry *g
 	const struct rtype *t;
 
 	buf_addf(&w->type_name, "/%s", s[1] != NULL ? s[1] : "");
-	t = resource_type_find(w->type_name.str);
+	t = provider_type(w->type_name.str);
 	if (t == NULL || s[2] != NULL)
 		return resource_unknown_type(r, s[0], w->type_name.str);
 	if (!resource_version_known(t->versions, r->api))
@@ -640,7 +610,7 @@ static int answer_below(struct request *r, struct route *w, struct entry *n, con
 	const struct rtype *deeper;
 
 	buf_addf(&w->type_name, "/%s", s[0]);
-	deeper = resource_type_find(w->type_name.str);
+	deeper = provider_type(w->type_name.str);
 	if (s[1] != NULL && s[2] == NULL && parts)
 		return answer_part(r, n, s);
 	if (s[1] == NULL && deeper != NULL)

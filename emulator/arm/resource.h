@@ -18,7 +18,6 @@ struct put {
 	/* for the type's put() */
 	const struct rtype *type;
 	const char *name;		/* last name of id */
-	const char *group;		/* id of the group */
 	const char *group_location;
 	struct entry *old;		/* NULL: new */
 	cJSON *doc;			/* in: id, name, type, location, ... and properties of the
@@ -84,18 +83,6 @@ struct rtype {
 	cJSON *(*list)(const struct entry *n, const char *name);
 };
 
-/* A namespace of types. */
-struct provider {
-	const char *name;		/* "Microsoft.Network" */
-	const struct rtype *types[3];	/* rows of its files, NULLs behind them */
-	/* What a subscription asks of it beside resources: what follows the
-	 * namespace, at least one segment.  1: not mine. */
-	int (*route)(struct request *r, char **seg);
-};
-
-extern const struct provider resource_providers[];	/* one without a name at the end */
-
-const struct rtype *resource_type_find(const char *name);	/* any case */
 bool resource_version_known(const char *versions, const char *api);
 
 /*

@@ -3,10 +3,10 @@
  * providers.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "emulator/arm/location.h"
+#include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/subscription.h"
 #include "emulator/fault.h"
@@ -101,7 +101,7 @@ static cJSON *provider_doc(struct emu *m, const struct provider *p, const char *
 	cJSON *o = json_fmt("@provider", m->subscription, p->name, p->name, state);
 	cJSON *arr = json_get_mut(o, "resourceTypes");
 
-	for (size_t i = 0; p->types[i] != NULL; i++)
+	for (size_t i = 0; p->types != NULL && p->types[i] != NULL; i++)
 		provider_types(arr, p->types[i]);
 	return o;
 }
@@ -113,7 +113,7 @@ static int subscription_of_type(struct request *r, const char *ns, const char *t
 	const struct rtype *t;
 
 	snprintf(name, sizeof(name), "%.60s/%.80s", ns, type);
-	t = resource_type_find(name);
+	t = provider_type(name);
 	return t == NULL ? resource_unknown_type(r, ns, type) :
 	       resource_list(r, t, "/subscriptions/", r->m->subscription, 100);
 }
@@ -125,14 +125,14 @@ static int list_providers(struct request *r)
 	if (r->method != GET)
 		return request_bad_method(r);
 	arr = cJSON_CreateArray();
-	for (const struct provider *p = resource_providers; p->name != NULL; p++)
+	for (const struct provider *p = provider_table; p->name != NULL; p++)
 		cJSON_AddItemToArray(arr, provider_doc(r->m, p, "Registered"));
 	return request_page(r, arr, 100);
 }
 
 int subscription_providers(struct request *r, char **s)
 {
-	const struct provider *p = resource_providers;
+	const struct provider *p = provider_table;
 	int rc;
 
 	if (s[0] == NULL)

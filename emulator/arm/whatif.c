@@ -47,8 +47,8 @@ static bool unknown(const cJSON *v)
 	return str_starts(s, STR("[")) && str_ends(s, STR("]"));
 }
 
-/* Members that are not known leave body and go where they belong in to; what
- * a provider makes of the rest goes between. */
+/* Take out of body what is not known, for a provider sees only the rest;
+ * put_unknown() puts it back into the document that comes of that. */
 static void take_unknown(cJSON *body)
 {
 	cJSON *v, *next;
@@ -183,7 +183,7 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 
 /* ---- the changes ---- */
 
-/* Takes before, after and delta, NULL those that there are none of. */
+/* Takes before, after and delta, any of which may be NULL. */
 static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before,
 		       cJSON *after, cJSON *delta, bool brief)
 {
