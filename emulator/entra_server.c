@@ -313,9 +313,9 @@ static int64_t date_of(const cJSON *claims, const char *name)
 {
 	const cJSON *v = json_get(claims, name);
 
-	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e15 ?
-		       (int64_t)v->valuedouble :
-		       0;
+	if (!cJSON_IsNumber(v) || !(v->valuedouble > 0 && v->valuedouble < 1e15))
+		return 0;
+	return (int64_t)v->valuedouble;
 }
 
 static int check_assertion(struct request *r, const char *tenant, const cJSON *form)
@@ -658,10 +658,8 @@ static void code_token(struct request *r, const cJSON *form)
 
 static void device_token(struct request *r, const cJSON *form)
 {
-	const char *code = form_field(form, "device_code") != NULL ?
-				   form_field(form, "device_code") :
-				   form_field(form, "code");
-	cJSON *g = grant_find(r->m, "device", "code", code);
+	const char *code = form_field(form, "device_code"), *v1 = form_field(form, "code");
+	cJSON *g = grant_find(r->m, "device", "code", code != NULL ? code : v1);
 	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
 			     false };
 	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0),

@@ -229,15 +229,13 @@ static void identify(struct request *r)
 {
 	struct str given = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
 	struct str client = http_field(http_x_head(r->x), "x-ms-client-request-id");
-	const char *own = r->method == PUT ?
-				  json_str_opt(r->out, "properties.correlationId", NULL) :
-				  NULL;
+	const char *own = json_str_opt(r->out, "properties.correlationId", NULL);
 	char id[37], corr[80], now[32];
 	bool reads = r->method == GET || r->method == HEAD;
 	const char *kind = reads ? "reads" : r->method == DELETE ? "deletes" : "writes";
 
 	random_guid(id);
-	if (given.p == NULL && own != NULL)
+	if (given.p == NULL && r->method == PUT)
 		given = str_of(own);		/* a deployment's */
 	snprintf(corr, sizeof(corr), "%.*s", given.p != NULL && given.n <= 64 ? (int)given.n : 36,
 		 given.p != NULL && given.n <= 64 ? given.p : id);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "emulator/arm/location.h"
+#include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
@@ -213,6 +214,22 @@ static void words(void)
 	check("between two", !resource_version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "yes");
 }
 
+/* A row is listed with its provider, and found by its name. */
+static void types(void)
+{
+	for (const struct provider *p = provider_table; p->name != NULL; p++)
+		for (size_t i = 0; p->types != NULL && p->types[i] != NULL; i++)
+			for (const struct rtype *t = p->types[i]; t->name != NULL; t++) {
+				bool own = str_istarts(str_of(t->name), str_of(p->name)) &&
+					t->name[strlen(p->name)] == '/';
+
+				check(t->name, own && t->versions != NULL && provider_type(t->name) == t,
+				      "is not its provider's, has no versions or is not found");
+			}
+	check("a type that is not", provider_type("Microsoft.Compute/x") == NULL, "something");
+	check("a provider is no type", provider_type("Microsoft.Compute") == NULL, "something");
+}
+
 int main(void)
 {
 	json_init();
@@ -220,5 +237,6 @@ int main(void)
 	relaxed();
 	store();
 	words();
+	types();
 	return failed;
 }
