@@ -4,7 +4,8 @@
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 
-/* How an operation is asked after. */
+/* How an operation is polled: every provider has its way.  The state file has
+ * these numbers: new ones go to the end. */
 enum op_style {
 	OP_NONE,		/* synchronous */
 	OP_COMPUTE,

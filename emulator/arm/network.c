@@ -536,7 +536,7 @@ static cJSON *show_nic(struct emu *m, const struct entry *n)
 	"2016-09-01, 2016-03-30, 2015-06-15"
 #define NETWORK(type) \
 	.name = "Microsoft.Network/" type, .versions = NETWORK_VERSIONS, .style = OP_NETWORK, \
-	.flags = R_TRACKED | R_PARTS | R_ETAG_UNIQUE
+	.flags = R_TRACKED | R_PARTS | R_ETAG_UNIQUE | R_NEW_IS_UPDATING
 
 const struct rtype network_types[] = {
 	{

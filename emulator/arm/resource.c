@@ -214,6 +214,7 @@ static int run_settle(struct emu *m, struct op *op, struct fault *f)
 static int keep_put(struct emu *m, struct put *p)
 {
 	const struct rtype *t = p->type;
+
 	p->created = p->old == NULL;
 	if (p->created) {
 		p->entry = store_add(m, p->id, p->doc, p->hide);
@@ -232,7 +233,8 @@ static int keep_put(struct emu *m, struct put *p)
 		json_put_int(p->entry->hide, "etag", json_int_opt(p->entry->hide, "etag", 0) + 1);
 	if (t->style == OP_NONE || p->unchanged)
 		return 0;
-	entry_state(p->entry, t->style != OP_NETWORK && p->created ? "Creating" : "Updating");
+	entry_state(p->entry, p->created && !(t->flags & R_NEW_IS_UPDATING) ? "Creating" :
+		    "Updating");
 	p->op = op_start(m, t->style, json_str_opt(p->entry->doc, "location", p->group_location),
 			 p->entry->key, p->api, p->work != NULL ? p->work : run_settle,
 			 p->args != NULL ? p->args : json_fmt("{'ms':%d}", (int)t->work_ms),
