@@ -31,7 +31,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "emulator/fault.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "http.h"
 
 #define SLICE_MS 250
 

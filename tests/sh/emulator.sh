@@ -710,23 +710,6 @@ same 'blobs go with their account' 0 "$(find azure/blobs -type f | wc -l | tr -d
 grep -qF "$AZURE_CLIENT_SECRET" azure/emulator.log && not_ok 'no secret in the log' || ok 'no secret in the log'
 
 # a name that is not there would only show when that document is asked for
-grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c | tr -d '"@' | sort -u >used
-cat "$SRCDIR"/emulator/*.c | tr '\n\t' '  ' |
-	grep -oE 'fault_say\([^"{]*"[^"]*"|\<refuse\(c, [0-9]+' |
-	sed 's/^refuse(c, /AADSTS/; s/.*"\(.*\)"/\1/' | sort -u | sort -o used -m used -
+grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c "$SRCDIR"/emulator/arm/*.c | tr -d '"@' | sort -u >used
 awk 'BEGIN { RS = ""; FS = "\n" } !/^#/ { print $1 }' "$SRCDIR/assets/azure/shapes" | sort >shapes
 same 'every shape has one name and a use' '' "$(test -s shapes && diff shapes used)"
-
-# The texts of refusals are formats that no compiler has seen beside their values.
-formats()	# FOLDER
-{
-	for f in "$1"/emulator/*.c; do
-		gcc -std=gnu11 -D_GNU_SOURCE -fsyntax-only -Wformat=2 -Werror -I"$1" -I"$SRCDIR" \
-			-isystem "$SRCDIR/build/bearssl/inc" -isystem "$SRCDIR/build/cjson" "$f" || return
-	done
-}
-put=$(python3 "$SRCDIR/tests/shape_formats.py" "$SRCDIR" formats)
-same 'refusals: every text is looked at' "$(grep -h 'fault_say(' "$SRCDIR"/emulator/*.c | grep -vc '^int ')" "$put"
-check 'refusals: texts and values agree' formats formats
-sed -i '0,/not an active Virtual Machine Scale Set VM instanceId %.40s\|provided instanceId %.40s/s/%.40s/%d/' formats/emulator/arm_vmss.c
-expect 'refusals: or this would not be seen' 1 'expects argument of type .int.' formats formats
