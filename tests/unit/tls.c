@@ -460,6 +460,16 @@ static void hostile_chains(void)
 	      "verify: certificate too large", v.why.msg);
 	verify_release(&v);
 
+	/* a good certificate, of somebody else's key */
+	verify_init(&v, trust, "x");
+	v.vtable->start_chain(&v.vtable, "x");
+	v.vtable->start_cert(&v.vtable, (uint32_t)der.n);
+	v.vtable->append(&v.vtable, (unsigned char *)der.str, der.n);
+	v.vtable->end_cert(&v.vtable);
+	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "key is not the pinned one") &&
+	      v.vtable->get_pkey(&v.vtable, NULL) == NULL, "verify: another key", v.why.msg);
+	verify_release(&v);
+
 	verify_init(&v, trust, "x");
 	v.vtable->start_chain(&v.vtable, "x");
 	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "sent no certificate"),
