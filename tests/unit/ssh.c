@@ -580,6 +580,22 @@ static void windows(void)
 	buf_release(&b);
 	ssh_close(s);
 
+	/* the last byte counts, too */
+	s = mem_live();
+	e = (struct err)ERR_INIT;
+	c = ssh_exec(s, "true", &e);
+	ssh_dispatch(s, STR(OPEN), &bye, &e);
+	ssh_dispatch(s, STR("\x63" U("\0")), &bye, &e);
+	c->window = 10;
+	b = (struct buf)BUF_INIT(64);
+	buf_add(&b, "\x5e" U("\0"), 5);
+	wire_put(&b, data, 11);
+	check(ssh_dispatch(s, buf_str(&b), &bye, &e) < 0 &&
+	      strstr(e.msg, "more data than the window allows") != NULL,
+	      "11 bytes for a window of 10", e.msg);
+	buf_release(&b);
+	ssh_close(s);
+
 	/* and we keep to theirs: 1 MiB, 256 KiB at a time */
 	s = mem_live();
 	e = (struct err)ERR_INIT;
