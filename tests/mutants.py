@@ -186,6 +186,12 @@ def try_row(row, tree, sources, seconds):
     raise Wrong(f"SURVIVED: {row.test} passes with it")
 
 
+def hold_off():
+    """Nothing comes between what is tidied up at the end."""
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def copy_tree(tree):
     shutil.copytree(TOP, tree, symlinks=True, dirs_exist_ok=True,
                     ignore=lambda top, names: [n for n in names if pathlib.Path(top, n) in UNCOPIED])
@@ -201,8 +207,8 @@ def tell(row, good, what, began):
 def run_rows(rows, sources):
     """The number of rows that failed."""
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="azswarm-mutants.", ignore_cleanup_errors=True) as top:
-        tree = pathlib.Path(top)
+    tree = pathlib.Path(tempfile.mkdtemp(prefix="azswarm-mutants."))
+    try:
         copy_tree(tree)
         tests = sorted({row.test for row in rows})
         print(f"mutants: {' '.join(tests)} without a change", flush=True)
@@ -217,6 +223,9 @@ def run_rows(rows, sources):
             except Wrong as why:
                 tell(row, False, why, began)
                 failed += 1
+    finally:
+        hold_off()
+        shutil.rmtree(tree, ignore_errors=True)
     return failed
 
 
@@ -253,9 +262,7 @@ def main(args):
 
 
 def stop(*_):
-    # a second one must not come between what is tidied up
-    for number in ENDS:
-        signal.signal(number, signal.SIG_IGN)
+    hold_off()
     raise KeyboardInterrupt
 
 
