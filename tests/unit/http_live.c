@@ -445,7 +445,7 @@ static void read_once(void)
 	asked_init(&a, &p);
 	q.url = a.url;
 	rc = ask(&a, "GET", STR_NULL, 5000, 0) == 0 ? http_exchange(&a.c, &q, &a.r, &a.e) : 0;
-	check(rc < 0 && a.e.kind == ERR_NET && a.c.requests == 2 && reads == 1,
+	checkf(rc < 0 && a.e.kind == ERR_NET && a.c.requests == 2 && reads == 1,
 	      "a body that is read while it is sent goes once", "%s, %u requests, %u reads", a.e.msg,
 	      a.c.requests, reads);
 	asked_release(&a);
@@ -460,7 +460,7 @@ static void where_it_goes(void)
 	/* nobody listens at the other address */
 	peer_start(&p, hang_up_on_second, 1);
 	asked_init(&a, &p);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
 	      snprintf(a.url, sizeof a.url, "http://127.0.0.2:%u/", p.port) > 0 &&
 	      ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.c.requests == 1,
 	      "another host does not get the connection of the first", "%s, %u requests", a.e.msg,
@@ -471,7 +471,7 @@ static void where_it_goes(void)
 	peer_start(&p, close_quietly, 1);
 	asked_init(&a, &p);
 	http_response_init(&a.r, 1);
-	check(ask(&a, "GET", STR_NULL, 5000, 0) < 0 && strstr(a.e.msg, "the answer") != NULL &&
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) < 0 && strstr(a.e.msg, "the answer") != NULL &&
 	      a.c.stream == NULL, "an answer larger than it may be", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);

@@ -131,7 +131,7 @@ int main(void)
 		  stat("keys/cluster.pem", &st) < 0 &&
 		  stat("keys/cluster.pub", &st) < 0 ? "" : "made");
 
-	told("for nobody else", mode("keys") == 0700 && mode("keys/helper.key") == 0600 &&
+	check_why("for nobody else", mode("keys") == 0700 && mode("keys/helper.key") == 0600 &&
 	     mode("keys/host-master.pem") == 0600 && mode("keys/worker.secret") == 0600 ? "" : "others");
 
 	dir_make(".ssh", 0700, &e);

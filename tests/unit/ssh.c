@@ -275,7 +275,7 @@ static void misfits(void)
 		int bye, rc;
 		char name[80];
 
-		put_be32(in, rows[i].length);
+		wire_set_be32(in, rows[i].length);
 		in[4] = rows[i].padding;
 		rc = packet_open(&d, in, sizeof(in), &used, &payload, &bye, &e);
 		snprintf(name, sizeof(name), "a packet %s", rows[i].name);
