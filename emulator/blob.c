@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 
 struct request {

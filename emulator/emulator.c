@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/net.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 
 /* ---- answers ---- */
@@ -47,37 +48,10 @@ static void identify(struct call *c)
 		call_field(c, "x-ms-failure-cause: %s", c->gateway ? "gateway" : "service");
 }
 
-/* What a rule has in place of the answer. */
-static void put_fault(struct call *c, const cJSON *rule)
-{
-	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info");
-
-	c->status = (unsigned)json_int_opt(rule, "status", 500);
-	c->gateway = true;
-	json_burn(c->out);
-	while (c->n_fields > 0)
-		free(c->fields[--c->n_fields]);
-	fault_release(&c->fault);
-	fault_code(&c->fault, c->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
-	c->out = json_fmt("{'error':%j}", c->fault.error);
-	if (json_get(rule, "body") != NULL) {
-		json_free(c->out);
-		c->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
-		c->plain = "text/html";
-	} else if (info != NULL)
-		json_set(json_get_mut(c->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
-	if (cJSON_IsString(after))
-		call_field(c, "Retry-After: %s", after->valuestring);
-	else if (after != NULL)
-		call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
-}
-
 /* rule: what is to be wrong with it, or NULL. */
 static void send_answer(struct call *c, const cJSON *rule)
 {
-	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
-	unsigned drip_ms = (unsigned)json_int_opt(rule, "trickle_ms", 0);
+	struct faults_pace pace = faults_pace(rule);
 	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2] = {
 		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
 		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
@@ -112,18 +86,18 @@ static void send_answer(struct call *c, const cJSON *rule)
 	fields[n] = NULL;
 	/* long lists come in chunks, as from Azure */
 	chunked = body.n > 4096 && c->status == 200 && c->method == GET;
-	if (chunked || limit < body.n || drip_ms > 0) {
-		struct str rest = str_head(buf_str(&body), limit);
+	if (chunked || pace.limit < body.n || pace.drip_ms > 0) {
+		struct str rest = str_head(buf_str(&body), pace.limit);
 		bool ok = http_x_begin(c->x, c->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
 
 		while (ok && rest.n > 0) {
-			size_t piece = drip_ms > 0 ? 1 : 2048;
+			size_t piece = pace.drip_ms > 0 ? 1 : 2048;
 
 			ok = http_x_send(c->x, str_head(rest, piece), &e) == 0 &&
-			     (drip_ms == 0 || faults_pause(c->m, drip_ms) == 0);
+			     (pace.drip_ms == 0 || faults_pause(c->m, pace.drip_ms) == 0);
 			rest = str_skip(rest, piece);
 		}
-		if (ok && limit >= body.n)
+		if (ok && pace.limit >= body.n)
 			http_x_end(c->x, &e);
 		else
 			http_x_abort(c->x);
@@ -208,17 +182,14 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 	struct err e = ERR_INIT;
 	int64_t began = now_ms();
 	cJSON *rule = faults_request(m, h);
-	const cJSON *f;
-	bool late = json_bool_opt(rule, "late", false), cut_off = false;
-	bool instead = json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
-		       json_bool_opt(rule, "reset", false);
+	bool carried_out = faults_carried_out(rule), cut_off = false;
 
 	c->m = m;
 	c->x = x;
 	c->method = method_of(h);
 	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
 	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
-	if (instead && !late) {
+	if (!carried_out) {
 		/* it never came to that */
 	} else if (c->method == UNKNOWN || split_path(c) < 0) {
 		fault_set(&c->fault, 400, "BadRequest: The request cannot be understood.");
@@ -226,7 +197,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 		/* half a body: there is nobody left to answer */
 		cut_off = true;
 	}
-	if (!cut_off && c->fault.error == NULL && (late || !instead)) {
+	if (!cut_off && c->fault.error == NULL && carried_out) {
 		pthread_mutex_lock(&m->lock);
 		arm_handle(c);
 		pthread_mutex_unlock(&m->lock);
@@ -235,11 +206,7 @@ static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
 		c->gateway = true;
 		c->out = json_fmt("{'error':%j}", c->fault.error);
 	}
-	if (instead)
-		put_fault(c, rule);
-	cJSON_ArrayForEach(f, json_get(rule, "fields"))
-		if (cJSON_IsString(f) && c->n_fields < 8)
-			call_field(c, "%s", f->valuestring);
+	faults_answer(c, rule);
 	if (cut_off)
 		http_x_abort(x);
 	else if (!faults_send(m, x, rule))
@@ -601,7 +568,8 @@ int emulator_run(const struct emulator_options *o, struct err *e)
 		err_sys(e, ERR_IO, "pipe");
 		goto out;
 	}
-	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0)
+	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0 ||
+	    faults_load(m, e) < 0)
 		goto out;
 	pthread_mutex_lock(&m->lock);
 	rc = store_load(m, e);

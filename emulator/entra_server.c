@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 
 #define TOKEN_S 3599
@@ -382,26 +383,6 @@ static void new_code(struct buf *b)
 	buf_add_base64url(b, raw, sizeof(raw));
 }
 
-/* The number of some rule of the faults file. */
-static int64_t rule_int(struct emu *m, const char *name, int64_t dflt)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		dflt = json_int_opt(rule, name, dflt);
-	return dflt;
-}
-
-static bool mfa_wanted(struct emu *m)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		if (json_bool_opt(rule, "mfa", false))
-			return true;
-	return false;
-}
-
 /* Does this claims parameter ask for the context that stands for MFA? */
 static bool asks_acrs(const char *claims)
 {
@@ -666,7 +647,7 @@ static void devicecode(struct call *c)
 	cJSON *form = form_of(c), *g;
 	const char *id = field(form, "client_id");
 	struct buf code = BUF_INIT(64);
-	int64_t life = rule_int(c->m, "device_s", DEVICE_S);
+	int64_t life = faults_setting(c->m, "device_s", DEVICE_S);
 	char user[10] = "", *message;
 
 	if (!is(id, AZURE_CLI) && !is(id, c->m->client)) {
@@ -901,7 +882,7 @@ static int need_mfa(struct call *c, const cJSON *doc)
 	struct buf b = BUF_INIT(256);
 
 	if ((c->method != PUT && c->method != PATCH && c->method != DELETE) || !json_is(doc, "idtyp", "user") ||
-	    json_get(doc, "acrs") != NULL || !mfa_wanted(c->m))
+	    json_get(doc, "acrs") != NULL || !faults_setting(c->m, "mfa", 0))
 		return 0;
 	buf_add_base64(&b, claims, sizeof(claims) - 1);
 	call_field(c, "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"%s/common/oauth2/authorize\", "

@@ -417,16 +417,6 @@ struct entry *machine_by_address(struct emu *m, struct str address);
 const char *machine_address(struct emu *m, const struct entry *n);	/* NULL: none */
 const char *machine_subnet(struct emu *m, const struct entry *n);	/* id, "" when there is none */
 
-/* ---- faults.c ---- */
-/* What is to go wrong with this request, a copy; its delay has passed.  NULL: nothing. */
-cJSON *faults_request(struct emu *m, const struct http_head *h);
-/* What it says instead of an answer.  False: it says nothing, or another kind of
- * answer.  Without the lock. */
-bool faults_send(struct emu *m, struct http_exchange *x, const cJSON *rule);
-int faults_pause(struct emu *m, unsigned ms);	/* -1 when the emulator stops */
-/* Is this operation to fail, or to be cancelled?  Then f says how. */
-bool faults_operation(struct emu *m, struct op *op, struct fault *f);
-
 /* ---- forward.c ---- */
 /* Ways in through public addresses, until the emulator stops; counted in threads. */
 void *forward_thread(void *emu);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 
 static void until(struct timespec *t, unsigned ms)
