@@ -171,10 +171,15 @@ static unsigned act(enum stage stage, struct scene *s, const cJSON *rule)
 
 /* ---- the file ---- */
 
+static bool fits(const struct kind *k, enum about about)
+{
+	return k->about == ANY || k->about == about;
+}
+
 static const struct kind *kind_of(const char *name, enum about about)
 {
 	for (size_t i = 0; i < N_KINDS; i++)
-		if (strcmp(kinds[i].name, name) == 0 && (kinds[i].about == ANY || kinds[i].about == about))
+		if (strcmp(kinds[i].name, name) == 0 && fits(&kinds[i], about))
 			return &kinds[i];
 	return NULL;
 }
@@ -183,7 +188,7 @@ static const struct kind *kind_of(const char *name, enum about about)
 static void known(enum about about, struct buf *b)
 {
 	for (size_t i = 0; i < N_KINDS; i++)
-		if (kinds[i].about == ANY || kinds[i].about == about)
+		if (fits(&kinds[i], about))
 			buf_addf(b, "%s%s", b->n > 0 ? ", " : "", kinds[i].name);
 }
 
@@ -196,14 +201,17 @@ static int check_value(const struct kind *k, const cJSON *rule, const cJSON *v, 
 		return json_int(rule, k->name, k->min, k->max, &n, e);
 	if (k->value & TEXT)
 		return json_str(rule, k->name, e) != NULL ? 0 : -1;
+	if (k->value == FLAG && cJSON_IsBool(v))
+		return 0;
 	if (k->value == FLAG)
-		return cJSON_IsBool(v) ? 0 : err_set(e, ERR_DATA, "%s: expected true or false, found %s",
-						     k->name, json_type(v));
+		return err_set(e, ERR_DATA, "%s: expected true or false, found %s", k->name,
+			       json_type(v));
 	if (json_arr(rule, k->name, e) == NULL)
 		return -1;
 	cJSON_ArrayForEach(item, v)
 		if (k->stage == BESIDE && !cJSON_IsString(item))
-			return err_set(e, ERR_DATA, "%s: expected strings, found %s", k->name, json_type(item));
+			return err_set(e, ERR_DATA, "%s: expected strings, found %s",
+				       k->name, json_type(item));
 	return 0;
 }
 
@@ -225,14 +233,16 @@ static int check_key(enum about about, const cJSON *rule, const cJSON *v, struct
 
 static int check_rule(const cJSON *rule, struct err *e)
 {
-	bool request = json_get(rule, "request") != NULL, operation = json_get(rule, "operation") != NULL;
+	bool request = json_get(rule, "request") != NULL;
+	bool operation = json_get(rule, "operation") != NULL;
 	enum about about = request ? REQUEST : operation ? OPERATION : SIGN_IN;
 	const cJSON *v;
 
 	if (!cJSON_IsObject(rule))
 		return err_set(e, ERR_DATA, "expected an object, found %s", json_type(rule));
 	if (request && operation)
-		return err_set(e, ERR_DATA, "it is about a request or about an operation, not both");
+		return err_set(e, ERR_DATA, "it is about a request or about an operation, "
+			       "not both");
 	cJSON_ArrayForEach(v, rule)
 		if (check_key(about, rule, v, e) < 0)
 			return -1;
@@ -252,7 +262,9 @@ static int check(const cJSON *doc, struct err *e)
 	cJSON_ArrayForEach(rule, doc) {
 		if (check_rule(rule, e) < 0) {
 			name = json_str_opt(rule, "name", NULL);
-			return name != NULL ? err_in(e, "rule %u (%.40s)", i, name) : err_in(e, "rule %u", i);
+			if (name != NULL)
+				return err_in(e, "rule %u (%.40s)", i, name);
+			return err_in(e, "rule %u", i);
 		}
 		i++;
 	}
@@ -304,7 +316,8 @@ static void reload(struct emu *m)
 	struct err e = ERR_INIT;
 
 	if (faults_load(m, &e) < 0)
-		emu_log(m, "faults: %s; the %d rules from before stay", e.msg, cJSON_GetArraySize(m->faults));
+		emu_log(m, "faults: %s; the %d rules from before stay", e.msg,
+			cJSON_GetArraySize(m->faults));
 }
 
 int64_t faults_setting(struct emu *m, const char *name, int64_t dflt)
@@ -338,7 +351,8 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what, cons
 		json_put_int(rule, "seen", seen + 1);
 		if (seen < skip || seen >= skip + times)
 			continue;
-		emu_log(m, "fault %.40s: %s %.300s", json_str_opt(rule, "name", "without a name"), kind, what);
+		emu_log(m, "fault %.40s: %s %.300s", json_str_opt(rule, "name", "without a name"),
+			kind, what);
 		return rule;
 	}
 	return NULL;
@@ -399,14 +413,16 @@ static void put_status(struct scene *s, const cJSON *rule)
 		free(c->fields[--c->n_fields]);
 	fault_release(&c->fault);
 	fault_code(&c->fault, c->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
+		   json_str_opt(rule, "message",
+				"The server encountered an error. Please retry later."));
 	c->out = json_fmt("{'error':%j}", c->fault.error);
 	if (json_get(rule, "body") != NULL) {
 		json_free(c->out);
 		c->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
 		c->plain = "text/html";
 	} else if (info != NULL)
-		json_set(json_get_mut(c->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
+		json_set(json_get_mut(c->out, "error"), "additionalInfo",
+			 cJSON_Duplicate(info, true));
 	if (cJSON_IsString(after))
 		call_field(c, "Retry-After: %s", after->valuestring);
 	else if (after != NULL)
@@ -489,9 +505,10 @@ int faults_pause(struct emu *m, unsigned ms)
 
 static void fail_op(struct scene *s, const cJSON *rule)
 {
-	fault_code(s->f, (unsigned)json_int_opt(rule, "status", 409), json_str_opt(rule, "code", "InternalExecutionError"),
-		   NULL, json_str_opt(rule, "message",
-				      "An internal execution error occurred. Please retry later."));
+	fault_code(s->f, (unsigned)json_int_opt(rule, "status", 409),
+		   json_str_opt(rule, "code", "InternalExecutionError"), NULL,
+		   json_str_opt(rule, "message",
+				"An internal execution error occurred. Please retry later."));
 }
 
 static void cancel_op(struct scene *s, const cJSON *rule)
@@ -499,7 +516,8 @@ static void cancel_op(struct scene *s, const cJSON *rule)
 	s->op->cancel = true;
 	fault_code(s->f, (unsigned)json_int_opt(rule, "status", 409),
 		   json_str_opt(rule, "code", "OperationPreempted"), NULL,
-		   json_str_opt(rule, "message", "The operation has been preempted by another one."));
+		   json_str_opt(rule, "message",
+				"The operation has been preempted by another one."));
 }
 
 bool faults_operation(struct emu *m, struct op *op, struct fault *f)

@@ -130,9 +130,10 @@ async def engine(where, reader, writer):
                                                json.loads(body) if body else None)
         except Refused as e:
             status, doc = e.args[0], {'message': e.args[1]}
-        text = b'' if doc is None else doc.encode() if isinstance(doc, str) else json.dumps(doc).encode()
-        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text)
-        writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' % (status, length, text))
+        text = doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)
+        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text.encode())
+        writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' %
+                     (status, length, text.encode()))
     writer.close()
 
 
@@ -191,8 +192,9 @@ def command(name):
 
 async def main():
     of = {'encoding': None, 'authorized_client_keys': keys + '/cluster.pub'}
-    await asyncssh.create_server(Master, '0.0.0.0', 22, server_host_keys=[keys + '/host-master.pem'],
-                                 process_factory=command('master0'), **of)
+    await asyncssh.create_server(
+        Master, '0.0.0.0', 22, server_host_keys=[keys + '/host-master.pem'],
+        process_factory=command('master0'), **of)
     agents = await asyncssh.create_server(
         asyncssh.SSHServer, '127.0.0.1', 0, server_host_keys=[keys + '/host-agent.pem'],
         process_factory=command('agents000000'), **of)
