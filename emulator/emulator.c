@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/net.h"
 #include "emulator/blob.h"
+#include "emulator/faults.h"
 #include "emulator/forward.h"
 #include "emulator/imds.h"
 #include "emulator/inner.h"
@@ -429,7 +430,8 @@ int emulator_run(const struct emulator_options *o, struct err *e)
 		err_sys(e, ERR_IO, "pipe");
 		goto out;
 	}
-	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0)
+	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0 ||
+	    faults_load(m, e) < 0)
 		goto out;
 	pthread_mutex_lock(&m->lock);
 	rc = store_load(m, e);

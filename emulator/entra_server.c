@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "emulator/entra_server.h"
 #include "emulator/fault.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 #include "emulator/request.h"
 #include "http.h"
@@ -425,26 +426,6 @@ static void new_code(struct buf *b)
 	buf_add_base64url(b, raw, sizeof(raw));
 }
 
-/* The number of some rule of the faults file. */
-static int64_t rule_int(struct emu *m, const char *name, int64_t dflt)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		dflt = json_int_opt(rule, name, dflt);
-	return dflt;
-}
-
-static bool mfa_wanted(struct emu *m)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		if (json_bool_opt(rule, "mfa", false))
-			return true;
-	return false;
-}
-
 /* Does this claims parameter ask for the context that stands for MFA? */
 static bool asks_acrs(const char *claims)
 {
@@ -777,7 +758,7 @@ static void answer_devicecode(struct request *r)
 	cJSON *form = form_of(r), *g;
 	const char *id = form_field(form, "client_id");
 	struct buf code = BUF_INIT(64);
-	int64_t life = rule_int(r->m, "device_s", DEVICE_S);
+	int64_t life = faults_setting(r->m, "device_s", DEVICE_S);
 	char user[10] = "", *message;
 
 	if (!str_is(id, AZURE_CLI) && !str_is(id, r->m->client)) {
@@ -1029,7 +1010,7 @@ static int need_mfa(struct request *r, const cJSON *doc)
 	struct buf b = BUF_INIT(256);
 
 	if ((r->method != PUT && r->method != PATCH && r->method != DELETE) ||
-	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL || !mfa_wanted(r->m))
+	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL || !faults_setting(r->m, "mfa", 0))
 		return 0;
 	buf_add_base64(&b, claims, sizeof(claims) - 1);
 	request_field(r,

@@ -261,36 +261,6 @@ static bool is_page(const struct request *r)
 	return r->plain != NULL && cJSON_IsString(r->out);
 }
 
-/* What a rule has in place of the answer. */
-static void put_fault(struct request *r, const cJSON *rule)
-{
-	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info");
-
-	r->status = (unsigned)json_int_opt(rule, "status", 500);
-	r->gateway = true;
-	json_burn(r->out);
-	while (r->n_fields > 0)
-		free(r->fields[--r->n_fields]);
-	fault_release(&r->fault);
-	fault_code(&r->fault, r->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message",
-				"The server encountered an error. Please retry later."));
-	r->out = json_fmt("{'error':%j}", r->fault.error);
-	if (json_get(rule, "body") != NULL) {
-		json_free(r->out);
-		r->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
-		r->plain = "text/html";
-	} else if (info != NULL) {
-		json_set(json_get_mut(r->out, "error"), "additionalInfo",
-			 cJSON_Duplicate(info, true));
-	}
-	if (cJSON_IsString(after))
-		request_field(r, "Retry-After: %s", after->valuestring);
-	else if (after != NULL)
-		request_field(r, "Retry-After: %lld",
-			      (long long)json_int_opt(rule, "retryAfter", 0));
-}
-
 static void print_body(const struct request *r, struct buf *b)
 {
 	if (r->out == NULL)
@@ -329,8 +299,7 @@ static void send_pieces(struct request *r, const char *const *fields, struct str
 /* rule: what is to be wrong with it, or NULL. */
 static void send_answer(struct request *r, const cJSON *rule)
 {
-	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
-	unsigned drip_ms = (unsigned)json_int_opt(rule, "trickle_ms", 0);
+	struct faults_pace pace = faults_pace(rule);
 	const char *fields[COMMON + sizeof(r->fields) / sizeof(r->fields[0]) + 2] = {
 		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
 		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
@@ -357,8 +326,8 @@ static void send_answer(struct request *r, const cJSON *rule)
 	fields[n] = NULL;
 	/* long lists come in chunks, as from Azure */
 	chunked = body.n > 4096 && r->status == 200 && r->method == GET;
-	if (chunked || limit < body.n || drip_ms > 0)
-		send_pieces(r, fields, buf_str(&body), chunked, limit, drip_ms);
+	if (chunked || pace.limit < body.n || pace.drip_ms > 0)
+		send_pieces(r, fields, buf_str(&body), chunked, pace.limit, pace.drip_ms);
 	else
 		http_x_answer(r->x, r->status, fields, buf_str(&body));
 	buf_burn(&body);
@@ -447,13 +416,6 @@ static void request_free(struct request *r)
 	free(r);
 }
 
-/* Does a rule have something else in place of the answer? */
-static bool is_spoilt(const cJSON *rule)
-{
-	return json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
-	       json_bool_opt(rule, "reset", false);
-}
-
 /* Read the request and have it answered.  -1: the caller is gone, with half a body. */
 static int work_out(struct request *r)
 {
@@ -481,22 +443,16 @@ void request_serve(struct emu *m, struct http_exchange *x, struct str host)
 	struct request *r = xcalloc(1, sizeof(*r));
 	int64_t began = now_ms();
 	cJSON *rule = faults_request(m, h);
-	bool spoilt = is_spoilt(rule), cut_off = false;
-	const cJSON *f;
+	bool cut_off = false;
 
 	r->m = m;
 	r->x = x;
 	r->method = request_method(h);
 	snprintf(r->host, sizeof(r->host), "%.*s", STR_ARG(host));
 	snprintf(r->base, sizeof(r->base), "https://%s", r->host);
-	/* one that is spoilt is carried out all the same when the rule says "late" */
-	if (!spoilt || json_bool_opt(rule, "late", false))
+	if (faults_carried_out(rule))
 		cut_off = work_out(r) < 0;
-	if (spoilt)
-		put_fault(r, rule);
-	cJSON_ArrayForEach(f, json_get(rule, "fields"))
-		if (cJSON_IsString(f) && r->n_fields < 8)
-			request_field(r, "%s", f->valuestring);
+	faults_answer(r, rule);
 	if (cut_off)
 		http_x_abort(x);
 	else if (!faults_send(m, x, rule))
