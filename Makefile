@@ -18,6 +18,8 @@ CJSON_SRC	?=
 FUZZ_SECONDS	?= 30
 # Tests to run, all when empty: make test T="unit/json sh/build"
 T		?=
+# Rows of tests/mutants, all when empty: make mutants M="tls-pin azure-once"
+M		?=
 # V=1 shows the commands.
 V		?=
 
@@ -76,7 +78,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check conformance units fuzz bench demo warnings deps tools clean distclean help FORCE
+.PHONY: all test check conformance mutants units fuzz bench demo warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -86,6 +88,7 @@ help:
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
 	@echo '                TEST_JOBS=N of them at a time'
 	@echo 'make conformance  the tests that need hundreds of MB of other people'\''s programs'
+	@echo 'make mutants    spoils a line at a time, and sees a test notice; M=NAME for one'
 	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
@@ -243,6 +246,10 @@ units: $(addprefix build/unit/,$(UNITS)) $(addprefix build/replay/,$(FUZZERS))
 build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+
+# A copy of the tree is spoilt, not this one.
+mutants: $(SAN_LIBS) | deps
+	@tests/mutants.py $(M)
 
 # Programs that tests/sh drives, tests/NAME_tool.c.
 build/tests/%: build/san/tests/%.o $(SAN_LIBS)

@@ -5,16 +5,27 @@
  * String to sign, errors and headers: "Create a service SAS", "Create an
  * account SAS", "Put Blob", "Get Blob" (learn.microsoft.com).
  */
-#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "emulator/arm/storage.h"
+#include "emulator/blob.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
+#include "emulator/request.h"
+#include "emulator/sas.h"
+#include "emulator/store.h"
+#include "http.h"
 
-struct request {
+struct blob_request {
 	struct emu *m;
 	struct http_exchange *x;
 	enum method method;
@@ -31,7 +42,7 @@ struct request {
 };
 
 static __attribute__((format(printf, 2, 3)))
-void field(struct request *r, const char *fmt, ...)
+void reply_field(struct blob_request *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	va_list ap;
@@ -43,7 +54,7 @@ void field(struct request *r, const char *fmt, ...)
 }
 
 /* Those of every answer. */
-static const char *const *all_fields(struct request *r)
+static const char *const *all_fields(struct blob_request *r)
 {
 	struct str version = http_field(http_x_head(r->x), "x-ms-version");
 	char date[32];
@@ -51,13 +62,13 @@ static const char *const *all_fields(struct request *r)
 	if (version.p == NULL)
 		version = STR("2022-11-02");
 	time_http(unix_time(), date);
-	field(r, "x-ms-request-id: %s", r->id);
-	field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
-	field(r, "Date: %s", date);
+	reply_field(r, "x-ms-request-id: %s", r->id);
+	reply_field(r, "x-ms-version: %.*s", STR_ARG(str_head(version, 20)));
+	reply_field(r, "Date: %s", date);
 	return (const char *const *)r->fields;
 }
 
-static void answer(struct request *r, unsigned status, struct str body)
+static void reply(struct blob_request *r, unsigned status, struct str body)
 {
 	const char *const *fields = all_fields(r);
 
@@ -69,16 +80,18 @@ static void answer(struct request *r, unsigned status, struct str body)
 }
 
 static __attribute__((cold))
-int deny(struct request *r, unsigned status, const char *code, const char *message)
+int deny(struct blob_request *r, unsigned status, const char *code, const char *message)
 {
 	struct buf b = BUF_INIT(8192);
 	char now[40];
 
 	json_now(now);
-	field(r, "x-ms-error-code: %s", code);
-	field(r, "Content-Type: application/xml");
-	buf_addf(&b, "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>"
-		 "%s\nRequestId:%s\nTime:%s</Message>", code, message, r->id, now);
+	reply_field(r, "x-ms-error-code: %s", code);
+	reply_field(r, "Content-Type: application/xml");
+	buf_addf(&b,
+		"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
+		"<Message>%s\nRequestId:%s\nTime:%s</Message>",
+		code, message, r->id, now);
 	if (r->detail != NULL) {
 		buf_adds(&b, "<AuthenticationErrorDetail>");
 		for (const char *p = r->detail; *p != '\0'; p++) {
@@ -92,24 +105,26 @@ int deny(struct request *r, unsigned status, const char *code, const char *messa
 		buf_adds(&b, "</AuthenticationErrorDetail>");
 	}
 	buf_adds(&b, "</Error>");
-	answer(r, status, r->method == HEAD ? STR("") : buf_str(&b));
+	reply(r, status, r->method == HEAD ? STR("") : buf_str(&b));
 	buf_release(&b);
 	return -1;
 }
 
-static int deny_auth(struct request *r, const char *detail)
+static int deny_auth(struct blob_request *r, const char *detail)
 {
 	r->detail = detail;
-	return deny(r, 403, "AuthenticationFailed", "Server failed to authenticate the request. Make sure the "
+	return deny(r, 403, "AuthenticationFailed",
+		    "Server failed to authenticate the request. Make sure the "
 		    "value of Authorization header is formed correctly including the signature.");
 }
 
 /* ---- signatures ---- */
 
 /* The fields of the signature in the query. */
-static cJSON *sas_read(struct request *r)
+static cJSON *sas_read(struct blob_request *r)
 {
-	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"), word;
+	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"),
+		   word;
 	cJSON *sas = cJSON_CreateObject();
 	char name[8];
 
@@ -124,7 +139,7 @@ static cJSON *sas_read(struct request *r)
 	return sas;
 }
 
-static int check_signature(struct request *r, const cJSON *s, const struct entry *account)
+static int check_signature(struct blob_request *r, const cJSON *s, const struct entry *account)
 {
 	const char *given = json_text(s, "sig");
 	bool blob = strcmp(json_text(s, "sr"), "b") == 0, same = false;
@@ -158,7 +173,7 @@ static bool sas_time(const char *z, int64_t *t)
 	return time_parse_iso(str_of(s), t);
 }
 
-static int check_times(struct request *r, const cJSON *s)
+static int check_times(struct blob_request *r, const cJSON *s)
 {
 	int64_t t, now = unix_time();
 	char a[32], b[32];
@@ -168,24 +183,28 @@ static int check_times(struct request *r, const cJSON *s)
 	if (t < now) {
 		time_http(now, a);
 		time_http(t, b);
-		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]", b, a);
+		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]",
+			 b, a);
 		return deny_auth(r, r->text.str);
 	}
 	if (json_get(s, "st") != NULL && (!sas_time(json_text(s, "st"), &t) || t > now))
-		return deny_auth(r, "Signature not valid in the specified time frame: it begins in the future.");
+		return deny_auth(r,
+				 "Signature not valid in the specified time frame: it begins in "
+				 "the future.");
 	return 0;
 }
 
-static int not_authorized(struct request *r, const char *code, const char *what)
+static int not_authorized(struct blob_request *r, const char *code, const char *what)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "This request is not authorized to perform this operation using this %s.",
-		 what);
+	snprintf(text, sizeof(text),
+		 "This request is not authorized to perform this operation using this %s.", what);
 	return deny(r, 403, code, text);
 }
 
-static int check_sas(struct request *r, const struct entry *account, const cJSON *s, const char *want)
+static int check_sas(struct blob_request *r, const struct entry *account, const cJSON *s,
+		     const char *want)
 {
 	bool all = json_get(s, "ss") != NULL;
 
@@ -206,7 +225,7 @@ static int check_sas(struct request *r, const struct entry *account, const cJSON
 }
 
 /* What the caller may do.  want: permission letters, any of them will do. */
-static int authorize(struct request *r, const struct entry *account, const char *want)
+static int check_access(struct blob_request *r, const struct entry *account, const char *want)
 {
 	cJSON *s = sas_read(r);
 	int rc;
@@ -228,7 +247,7 @@ static int authorize(struct request *r, const struct entry *account, const char 
 
 static char *blob_path(struct emu *m, const struct entry *n)
 {
-	return xasprintf("%s/blobs/%s", m->dir, json_str_opt(n->doc, "file", "none"));
+	return xasprintf("%s/blobs/%s", m->dir, json_text(n->doc, "file"));
 }
 
 /* The entry and its file. */
@@ -253,7 +272,7 @@ void blob_forget(struct emu *m, const char *account, const char *container)
 }
 
 /* The body into a file of its own name; the lock is not held. */
-static int receive(struct request *r, const char *path, uint64_t *size, struct err *e)
+static int receive(struct blob_request *r, const char *path, uint64_t *size, struct err *e)
 {
 	char piece[16384];
 	ssize_t n = 0;
@@ -273,42 +292,64 @@ static int receive(struct request *r, const char *path, uint64_t *size, struct e
 	return n < 0 ? -1 : 0;
 }
 
-static void stamp(struct request *r, const cJSON *doc)
+static void stamp(struct blob_request *r, const cJSON *doc)
 {
 	char date[32];
 
 	time_http(json_int_opt(doc, "modified", 0), date);
-	field(r, "ETag: %s", json_text(doc, "etag"));
-	field(r, "Last-Modified: %s", date);
+	reply_field(r, "ETag: %s", json_text(doc, "etag"));
+	reply_field(r, "Last-Modified: %s", date);
 }
 
-static void put_blob(struct request *r)
+/* May this be put?  -1: it was refused. */
+static int check_put(struct blob_request *r)
 {
 	const struct http_head *h = http_x_head(r->x);
-	struct str kind = http_field(h, "x-ms-blob-type"), type = http_field(h, "x-ms-blob-content-type");
-	char *dir, *path, *t, file[37];
+	struct str kind = http_field(h, "x-ms-blob-type");
+
+	if (http_field(h, "Content-Length").p == NULL)
+		return deny(r, 411, "MissingContentLengthHeader",
+			    "Content-Length HTTP header is missing.");
+	if (kind.p == NULL)
+		return deny(r, 400, "MissingRequiredHeader",
+			    "An HTTP header that's mandatory for this "
+			    "request is not specified.");
+	if (!str_ieq(kind, STR("BlockBlob")))
+		return deny(r, 400, "InvalidHeaderValue",
+			    "The value for one of the HTTP headers is not "
+			    "in the correct format.");
+	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*"))
+		return deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
+	return 0;
+}
+
+/* The entry of what was received into that file; another one that was there goes. */
+static void keep_blob(struct blob_request *r, const char *file, uint64_t size)
+{
+	const struct http_head *h = http_x_head(r->x);
+	struct str given = http_field(h, "x-ms-blob-content-type");
+	char *type;
+
+	if (given.p == NULL)
+		given = http_field(h, "Content-Type");
+	type = str_dup(given.p != NULL ? given : STR("application/octet-stream"));
+	if ((r->n = store_find(r->m, r->key)) != NULL)
+		blob_remove(r->m, r->n);
+	r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
+			 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(),
+			 type), NULL);
+	free(type);
+}
+
+static void put_blob(struct blob_request *r)
+{
+	char *dir, *path, file[37];
 	struct err e = ERR_INIT;
-	uint64_t size;
+	uint64_t size = 0;
 	int rc;
 
-	if (http_field(h, "Content-Length").p == NULL) {
-		deny(r, 411, "MissingContentLengthHeader", "Content-Length HTTP header is missing.");
+	if (check_put(r) < 0)
 		return;
-	}
-	if (kind.p == NULL) {
-		deny(r, 400, "MissingRequiredHeader", "An HTTP header that's mandatory for this request "
-		     "is not specified.");
-		return;
-	}
-	if (!str_ieq(kind, STR("BlockBlob"))) {
-		deny(r, 400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the "
-		     "correct format.");
-		return;
-	}
-	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*")) {
-		deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
-		return;
-	}
 	random_guid(file);
 	dir = xasprintf("%s/blobs", r->m->dir);
 	path = xasprintf("%s/%s", dir, file);
@@ -322,24 +363,18 @@ static void put_blob(struct request *r)
 		emu_log(r->m, "blob: %s", e.msg);
 		http_x_abort(r->x);
 	} else {
-		if ((r->n = store_find(r->m, r->key)) != NULL)
-			blob_remove(r->m, r->n);
-		if (type.p == NULL)
-			type = http_field(h, "Content-Type");
-		t = str_dup(type.p != NULL ? type : STR("application/octet-stream"));
-		r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
-				 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(), t), NULL);
-		free(t);
+		keep_blob(r, file, size);
 		stamp(r, r->n->doc);
-		field(r, "x-ms-request-server-encrypted: true");
-		answer(r, 201, STR(""));
+		reply_field(r, "x-ms-request-server-encrypted: true");
+		reply(r, 201, STR(""));
 	}
 	free(dir);
 	free(path);
 }
 
 /* "bytes=A-B", "bytes=A-"; false: no range, or one that is ignored. */
-static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, uint64_t *to, bool *bad)
+static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, uint64_t *to,
+		     bool *bad)
 {
 	struct str s = http_field(h, "x-ms-range");
 
@@ -362,7 +397,8 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, u
 }
 
 /* From the file; the lock is not held. */
-static void send_piece(struct request *r, unsigned status, const char *path, uint64_t from, uint64_t left)
+static void send_piece(struct blob_request *r, unsigned status, const char *path, uint64_t from,
+		       uint64_t left)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char piece[16384];
@@ -374,7 +410,8 @@ static void send_piece(struct request *r, unsigned status, const char *path, uin
 	if (r->method == HEAD)
 		left = 0;
 	for (; left > 0 && k > 0; left -= (uint64_t)k, from += (uint64_t)k) {
-		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece), (off_t)from);
+		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece),
+			  (off_t)from);
 		if (k <= 0 || http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
 			break;
 	}
@@ -387,7 +424,7 @@ out:
 		close(fd);
 }
 
-static void get_blob(struct request *r)
+static void get_blob(struct blob_request *r)
 {
 	uint64_t size, from = 0, to, left;
 	bool bad, part;
@@ -400,22 +437,23 @@ static void get_blob(struct request *r)
 	left = size = (uint64_t)json_int_opt(r->n->doc, "size", 0);
 	part = size > 0 && range_of(http_x_head(r->x), size, &from, &to, &bad);
 	if (part && bad) {
-		deny(r, 416, "InvalidRange", "The range specified is invalid for the current size of the "
+		deny(r, 416, "InvalidRange",
+		     "The range specified is invalid for the current size of the "
 		     "resource.");
 		return;
 	}
 	if (part) {
 		left = to - from + 1;
-		field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
+		reply_field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
 		      (unsigned long long)to, (unsigned long long)size);
 	} else {
 		from = 0;
 	}
 	stamp(r, r->n->doc);
-	field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
-	field(r, "x-ms-blob-type: BlockBlob");
-	field(r, "Accept-Ranges: bytes");
-	field(r, "x-ms-server-encrypted: true");
+	reply_field(r, "Content-Type: %.150s", json_text(r->n->doc, "type"));
+	reply_field(r, "x-ms-blob-type: BlockBlob");
+	reply_field(r, "Accept-Ranges: bytes");
+	reply_field(r, "x-ms-server-encrypted: true");
 	path = blob_path(r->m, r->n);
 	pthread_mutex_unlock(&r->m->lock);
 	send_piece(r, part ? 206 : 200, path, from, left);
@@ -423,15 +461,15 @@ static void get_blob(struct request *r)
 	free(path);
 }
 
-static void delete_blob(struct request *r)
+static void delete_blob(struct blob_request *r)
 {
 	if (r->n == NULL) {
 		deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
 		return;
 	}
 	blob_remove(r->m, r->n);
-	field(r, "x-ms-delete-type-permanent: true");
-	answer(r, 202, STR(""));
+	reply_field(r, "x-ms-delete-type-permanent: true");
+	reply(r, 202, STR(""));
 }
 
 static bool has_container(struct emu *m, const struct entry *account, const char *name)
@@ -439,15 +477,17 @@ static bool has_container(struct emu *m, const struct entry *account, const char
 	struct entry *n = NULL;
 	char *prefix = xasprintf("%s/blobservices/default/containers/", account->key);
 
-	while ((n = store_below(m, n, prefix, name)) != NULL && strlen(n->key) != strlen(prefix) + strlen(name))
+	while ((n = store_below(m, n, prefix, name)) != NULL &&
+	       strlen(n->key) != strlen(prefix) + strlen(name))
 		;
 	free(prefix);
 	return n != NULL;
 }
 
-static void serve(struct request *r)
+static void blob_serve(struct blob_request *r)
 {
-	struct entry *account = account_named(r->m, r->account);
+	struct entry *account = storage_account(r->m, r->account);
+	const char *want = r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r";
 	size_t n = strcspn(r->path.str, "/");
 
 	snprintf(r->container, sizeof(r->container), "%.*s", (int)n, r->path.str);
@@ -455,11 +495,13 @@ static void serve(struct request *r)
 	r->key = xasprintf("blob:%s/%s/%s", r->account, r->container, r->blob);
 	r->n = store_find(r->m, r->key);
 	if (account == NULL)
-		deny(r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
-	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD || r->method == PUT ||
-					 r->method == DELETE))
-		deny(r, 405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.");
-	else if (authorize(r, account, r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r") < 0)
+		deny(r, 400, "InvalidUri",
+		     "The requested URI does not represent any resource on the server.");
+	else if (r->blob[0] == '\0' || !(r->method == GET || r->method == HEAD ||
+					 r->method == PUT || r->method == DELETE))
+		deny(r, 405, "UnsupportedHttpVerb",
+		     "The resource doesn't support specified Http Verb.");
+	else if (check_access(r, account, want) < 0)
 		return;
 	else if (!has_container(r->m, account, r->container))
 		deny(r, 404, "ContainerNotFound", "The specified container does not exist.");
@@ -473,12 +515,12 @@ static void serve(struct request *r)
 
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 {
-	struct request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
+	struct blob_request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
 	const struct http_head *h = http_x_head(x);
 	cJSON *rule = faults_request(m, h);
 	struct err e = ERR_INIT;
 
-	r.method = method_of(h);
+	r.method = request_method(h);
 	random_guid(r.id);
 	snprintf(r.account, sizeof(r.account), "%.*s", STR_ARG(str_head(account, 39)));
 	bool sent = faults_send(m, x, rule);
@@ -487,12 +529,15 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	if (sent)
 		;
 	else if (json_get(rule, "status") != NULL)
-		deny(&r, (unsigned)json_int_opt(rule, "status", 503), json_str_opt(rule, "code", "ServerBusy"),
-		     json_str_opt(rule, "message", "The server is currently unable to receive requests."));
+		deny(&r, (unsigned)json_int_opt(rule, "status", 503),
+		     json_str_opt(rule, "code", "ServerBusy"),
+		     json_str_opt(rule, "message",
+				  "The server is currently unable to receive requests."));
 	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) < 0 || r.path.over)
-		deny(&r, 400, "InvalidUri", "The requested URI does not represent any resource on the server.");
+		deny(&r, 400, "InvalidUri",
+		     "The requested URI does not represent any resource on the server.");
 	else
-		serve(&r);
+		blob_serve(&r);
 	pthread_mutex_unlock(&m->lock);
 	emu_log(m, "blob %.*s %s", STR_ARG(h->method), r.key != NULL ? r.key : r.account);
 	json_free(rule);

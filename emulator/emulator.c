@@ -5,262 +5,79 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/net.h"
+#include "emulator/blob.h"
+#include "emulator/faults.h"
+#include "emulator/forward.h"
+#include "emulator/imds.h"
 #include "emulator/inner.h"
-#include "template/template.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/record.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
+#include "http.h"
+#include "tls/tls.h"
 
-/* ---- answers ---- */
-
-#define COMMON 6
-
-static void identify(struct call *c)
+char *emu_lower(const char *s)
 {
-	struct str given = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
-	struct str client = http_field(http_x_head(c->x), "x-ms-client-request-id");
-	const char *own = c->method == PUT ? json_str_opt(c->out, "properties.correlationId", NULL) : NULL;
-	char id[37], corr[80], now[32];
-	bool reads = c->method == GET || c->method == HEAD;
-	const char *kind = reads ? "reads" : c->method == DELETE ? "deletes" : "writes";
+	char *out = xstrdup(s);
 
-	random_guid(id);
-	if (given.p == NULL && own != NULL)
-		given = str_of(own);		/* a deployment's */
-	snprintf(corr, sizeof(corr), "%.*s", given.p != NULL && given.n <= 64 ? (int)given.n : 36,
-		 given.p != NULL && given.n <= 64 ? given.p : id);
-	time_iso(unix_time(), now);
-	call_field(c, "x-ms-request-id: %s", id);
-	call_field(c, "x-ms-correlation-request-id: %s", corr);
-	call_field(c, "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s", now, now + 5, now + 8,
-		   now + 11, now + 14, now + 17, id);
-	call_field(c, "x-ms-ratelimit-remaining-subscription-%s: %u", kind, reads ? 249u : 199u);
-	call_field(c, "x-ms-ratelimit-remaining-subscription-global-%s: %u", kind, reads ? 3749u : 2999u);
-	if (client.p != NULL && client.n <= 64 &&
-	    str_ieq(http_field(http_x_head(c->x), "x-ms-return-client-request-id"), STR("true")))
-		call_field(c, "x-ms-client-request-id: %.*s", STR_ARG(client));
-	if (c->status >= 400)
-		call_field(c, "x-ms-failure-cause: %s", c->gateway ? "gateway" : "service");
+	for (char *p = out; *p != '\0'; p++)
+		*p = to_lower(*p);
+	return out;
 }
 
-/* What a rule has in place of the answer. */
-static void put_fault(struct call *c, const cJSON *rule)
+void emu_log(struct emu *m, const char *fmt, ...)
 {
-	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info");
+	char when[40], line[2048];
+	va_list ap;
 
-	c->status = (unsigned)json_int_opt(rule, "status", 500);
-	c->gateway = true;
-	json_burn(c->out);
-	while (c->n_fields > 0)
-		free(c->fields[--c->n_fields]);
-	fault_release(&c->fault);
-	fault_code(&c->fault, c->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message", "The server encountered an error. Please retry later."));
-	c->out = json_fmt("{'error':%j}", c->fault.error);
-	if (json_get(rule, "body") != NULL) {
-		json_free(c->out);
-		c->out = cJSON_CreateString(json_str_opt(rule, "body", ""));
-		c->plain = "text/html";
-	} else if (info != NULL)
-		json_set(json_get_mut(c->out, "error"), "additionalInfo", cJSON_Duplicate(info, true));
-	if (cJSON_IsString(after))
-		call_field(c, "Retry-After: %s", after->valuestring);
-	else if (after != NULL)
-		call_field(c, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+	if (m->log == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	json_now(when);
+	fprintf(m->log, "%.23sZ %s\n", when, line);
+	fflush(m->log);
 }
 
-/* rule: what is to be wrong with it, or NULL. */
-static void send_answer(struct call *c, const cJSON *rule)
+int emu_thread_start(void *(*run)(void *), void *arg)
 {
-	size_t limit = (size_t)json_int_opt(rule, "truncate", INT32_MAX);
-	unsigned drip_ms = (unsigned)json_int_opt(rule, "trickle_ms", 0);
-	const char *fields[COMMON + sizeof(c->fields) / sizeof(c->fields[0]) + 2] = {
-		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
-		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
-		"X-Content-Type-Options: nosniff", "X-Cache: CONFIG_NOCACHE",
-	};
-	struct buf body = BUF_INIT(STATE_MAX);
-	struct err e = ERR_INIT;
-	bool page = c->plain != NULL && cJSON_IsString(c->out);
-	char type[80];
-	size_t n = COMMON;
-	bool chunked;
+	pthread_attr_t attr;
+	pthread_t t;
+	int rc;
 
-	/* a browser would take this for all of localhost, also for the port that
-	 * waits for it to come back */
-	if (page || c->status == 302)
-		fields[3] = "Referrer-Policy: no-referrer";
-	identify(c);
-	/* compute's bodies are indented, the others' are not */
-	if (page)
-		buf_adds(&body, c->out->valuestring);
-	else if (c->out != NULL && c->pretty)
-		json_print_crlf(c->out, &body);
-	else if (c->out != NULL)
-		json_print(c->out, &body);
-	for (size_t i = 0; i < c->n_fields; i++)
-		fields[n++] = c->fields[i];
-	if (body.n > 0 || c->plain != NULL) {
-		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 && !page ?
-			 "application/json; charset=utf-8" : c->plain);
-		fields[n++] = type;
-	}
-	fields[n] = NULL;
-	/* long lists come in chunks, as from Azure */
-	chunked = body.n > 4096 && c->status == 200 && c->method == GET;
-	if (chunked || limit < body.n || drip_ms > 0) {
-		struct str rest = str_head(buf_str(&body), limit);
-		bool ok = http_x_begin(c->x, c->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 1u << 20);
+	rc = pthread_create(&t, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return rc == 0 ? 0 : -1;
+}
 
-		while (ok && rest.n > 0) {
-			size_t piece = drip_ms > 0 ? 1 : 2048;
-
-			ok = http_x_send(c->x, str_head(rest, piece), &e) == 0 &&
-			     (drip_ms == 0 || faults_pause(c->m, drip_ms) == 0);
-			rest = str_skip(rest, piece);
-		}
-		if (ok && limit >= body.n)
-			http_x_end(c->x, &e);
-		else
-			http_x_abort(c->x);
-	} else {
-		http_x_answer(c->x, c->status, fields, buf_str(&body));
-	}
-	buf_burn(&body);
+void *emu_thread_end(struct emu *m)
+{
+	m->threads--;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
 }
 
 /* ---- requests ---- */
 
-static int split_path(struct call *c)
-{
-	struct str path = http_x_path(c->x), word;
-	struct buf b = BUF_INIT(4096);
-	struct err e = ERR_INIT;
-	int rc = 0;
-
-	while (rc == 0 && str_next(&path, '/', &word)) {
-		if (word.n == 0)
-			continue;
-		buf_reset(&b);
-		if (c->n_seg == SEG_MAX || buf_add_unpct(&b, word, false, &e) < 0 || b.over ||
-		    str_chr(buf_str(&b), '/') >= 0 || strlen(b.str) != b.n)
-			rc = -1;
-		else
-			c->seg[c->n_seg++] = xstrndup(b.str, b.n);
-	}
-	buf_release(&b);
-	return rc;
-}
-
-static cJSON *parse_body(struct str text, struct err *e)
-{
-	struct buf b = BUF_INIT(BODY_MAX);
-	struct err again = ERR_INIT;
-	cJSON *doc = json_parse(text, "body", e);
-
-	if (doc == NULL) {
-		template_strict_json(text, &b);
-		doc = json_parse(buf_str(&b), "body", &again);
-	}
-	buf_burn(&b);
-	return doc;
-}
-
-/* The body: a JSON document, or for Entra a form. */
-static int read_body(struct call *c, struct err *e)
-{
-	struct str type = http_field(http_x_head(c->x), "Content-Type");
-	struct buf b = BUF_INIT(BODY_MAX);
-	struct err why = ERR_INIT;
-	int rc = http_x_body(c->x, &b, e);
-
-	if (rc < 0 && b.over)
-		fault_set(&c->fault, 413, "RequestContentTooLarge: "
-			  "The request content is larger than %u bytes.", BODY_MAX);
-	if (rc == 0 && b.n > 0) {
-		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
-			c->body = json_fmt("{'form':%s}", b.str);
-		else if ((c->body = parse_body(buf_str(&b), &why)) == NULL)
-			rc = bad_content(&c->fault, why.msg);
-	}
-	buf_burn(&b);
-	return rc;
-}
-
-enum method method_of(const struct http_head *h)
-{
-	static const char methods[][7] = { "", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" };
-	enum method i = DELETE;
-
-	while (i != UNKNOWN && !str_eqz(h->method, methods[i]))
-		i--;
-	return i;
-}
-
-static void arm_serve(struct emu *m, struct http_exchange *x, struct str host)
-{
-	const struct http_head *h = http_x_head(x);
-	struct call *c = xcalloc(1, sizeof(*c));
-	struct err e = ERR_INIT;
-	int64_t began = now_ms();
-	cJSON *rule = faults_request(m, h);
-	const cJSON *f;
-	bool late = json_bool_opt(rule, "late", false), cut_off = false;
-	bool instead = json_get(rule, "status") != NULL || json_get(rule, "raw") != NULL ||
-		       json_bool_opt(rule, "reset", false);
-
-	c->m = m;
-	c->x = x;
-	c->method = method_of(h);
-	snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host));
-	snprintf(c->base, sizeof(c->base), "https://%s", c->host);
-	if (instead && !late) {
-		/* it never came to that */
-	} else if (c->method == UNKNOWN || split_path(c) < 0) {
-		fault_set(&c->fault, 400, "BadRequest: The request cannot be understood.");
-	} else if (read_body(c, &e) < 0 && c->fault.error == NULL) {
-		/* half a body: there is nobody left to answer */
-		cut_off = true;
-	}
-	if (!cut_off && c->fault.error == NULL && (late || !instead)) {
-		pthread_mutex_lock(&m->lock);
-		arm_handle(c);
-		pthread_mutex_unlock(&m->lock);
-	} else if (!cut_off) {
-		c->status = c->fault.status;
-		c->gateway = true;
-		c->out = json_fmt("{'error':%j}", c->fault.error);
-	}
-	if (instead)
-		put_fault(c, rule);
-	cJSON_ArrayForEach(f, json_get(rule, "fields"))
-		if (cJSON_IsString(f) && c->n_fields < 8)
-			call_field(c, "%s", f->valuestring);
-	if (cut_off)
-		http_x_abort(x);
-	else if (!faults_send(m, x, rule))
-		send_answer(c, rule);
-	record(m, x, c->base, c, rule != NULL);
-	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method), (int)(h->target.n < 300 ? h->target.n :
-		300), h->target.p, c->status, json_text(c->fault.error, "code"),
-		(long long)(now_ms() - began));
-	json_free(rule);
-	json_burn(c->body);
-	json_burn(c->out);
-	fault_release(&c->fault);
-	for (size_t i = 0; i < c->n_seg; i++)
-		free(c->seg[i]);
-	for (size_t i = 0; i < c->n_fields; i++)
-		free(c->fields[i]);
-	free(c);
-}
-
-static void handle(void *ctx, struct http_exchange *x)
+static void serve_outside(void *ctx, struct http_exchange *x)
 {
 	static const struct str blob = { ".blob.core.localhost", 20 };
 	struct emu *m = ctx;
@@ -278,33 +95,33 @@ static void handle(void *ctx, struct http_exchange *x)
 	if (name.n > blob.n && str_ieq(str_skip(name, name.n - blob.n), blob)) {
 		blob_handle(m, x, str_head(name, name.n - blob.n));
 		snprintf(base, sizeof(base), "https://%.*s", STR_ARG(host));
-		record(m, x, base, NULL, false);
+		record_exchange(m, x, base, NULL, false);
 	} else {
-		arm_serve(m, x, host);
+		request_serve(m, x, host);
 	}
 }
 
-static void handle_inside(void *ctx, struct http_exchange *x)
+static void serve_inside(void *ctx, struct http_exchange *x)
 {
 	imds_handle(ctx, x);
-	record(ctx, x, "http://169.254.169.254", NULL, false);
+	record_exchange(ctx, x, "http://169.254.169.254", NULL, false);
 }
 
 /* ---- listeners ---- */
 
-static struct stream *wrap(void *ctx, int fd, struct err *e)
+static struct stream *wrap_tls(void *ctx, int fd, struct err *e)
 {
 	struct emu *m = ctx;
 
 	return tls_accept(fd, m->identity, now_ms() + 10000, e);
 }
 
-static void failed(void *ctx, const struct err *e)
+static void connection_failed(void *ctx, const struct err *e)
 {
 	emu_log(ctx, "connection: %s", e->msg);
 }
 
-static struct http_server server(struct emu *m, int fd, bool imds)
+static struct http_server http_server_for(struct emu *m, int fd, bool imds)
 {
 	return (struct http_server){
 		.listen_fd = fd,
@@ -313,9 +130,9 @@ static struct http_server server(struct emu *m, int fd, bool imds)
 		.body_max = BLOB_MAX,
 		.idle_ms = 90000,
 		.body_ms = 300000,
-		.wrap = imds ? NULL : wrap,
-		.handle = imds ? handle_inside : handle,
-		.failed = failed,
+		.wrap = imds ? NULL : wrap_tls,
+		.handle = imds ? serve_inside : serve_outside,
+		.failed = connection_failed,
 		.ctx = m,
 	};
 }
@@ -329,7 +146,7 @@ struct listener {
 static void *listener_thread(void *p)
 {
 	struct listener *l = p;
-	struct http_server s = server(l->m, l->fd, l->imds);
+	struct http_server s = http_server_for(l->m, l->fd, l->imds);
 	struct emu *m = l->m;
 	struct err e = ERR_INIT;
 
@@ -338,16 +155,16 @@ static void *listener_thread(void *p)
 	close(l->fd);
 	free(l);
 	pthread_mutex_lock(&m->lock);
-	return thread_end(m);
+	return emu_thread_end(m);
 }
 
 /* A thread that lives until the emulator stops. */
-static int start(struct emu *m, void *(*thread)(void *), void *arg, struct err *e)
+static int start_thread(struct emu *m, void *(*thread)(void *), void *arg, struct err *e)
 {
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	rc = thread_start(thread, arg);
+	rc = emu_thread_start(thread, arg);
 	if (rc == 0)
 		m->threads++;
 	pthread_mutex_unlock(&m->lock);
@@ -355,14 +172,15 @@ static int start(struct emu *m, void *(*thread)(void *), void *arg, struct err *
 }
 
 /* In the machines' network: the platform's address and the metadata service. */
-static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds, struct err *e)
+static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds,
+			 struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 
 	l->m = m;
 	l->imds = imds;
 	l->fd = tcp_listen(address, &port, m->netns, e);
-	if (l->fd >= 0 && start(m, listener_thread, l, e) == 0)
+	if (l->fd >= 0 && start_thread(m, listener_thread, l, e) == 0)
 		return 0;
 	if (l->fd >= 0)
 		close(l->fd);
@@ -389,7 +207,8 @@ static int authority(struct emu *m, struct buf *key, struct err *e)
 		rc = file_read(key_path, key, e);
 		goto out;
 	}
-	if (key_make_ec_p256(key, e) < 0 || cert_make(&spec, buf_str(key), buf_str(key), &pem, e) < 0 ||
+	if (key_make_ec_p256(key, e) < 0 ||
+	    cert_make(&spec, buf_str(key), buf_str(key), &pem, e) < 0 ||
 	    file_write(key_path, buf_str(key), 0600, e) < 0 ||
 	    file_write(pem_path, buf_str(&pem), 0644, e) < 0)
 		goto out;
@@ -401,13 +220,18 @@ out:
 	return rc;
 }
 
-static int identity(struct emu *m, struct err *e)
+static int make_identity(struct emu *m, struct err *e)
 {
 	char own[80];
 	const char *names[] = { "DNS:localhost", "DNS:*.localhost", "DNS:*.blob.core.localhost",
-				"DNS:*.file.core.localhost", "IP:127.0.0.1", "IP:168.63.129.16", own, NULL };
-	struct cert_spec spec = { .cn = "localhost", .issuer_cn = "azswarm local Azure", .names = names,
-				  .days = 365 };
+				"DNS:*.file.core.localhost", "IP:127.0.0.1",
+				"IP:168.63.129.16", own, NULL };
+	struct cert_spec spec = {
+		.cn = "localhost",
+		.issuer_cn = "azswarm local Azure",
+		.names = names,
+		.days = 365,
+	};
 	struct buf ca = BUF_INIT(16u << 10), key = BUF_INIT(16u << 10), chain = BUF_INIT(32u << 10);
 	int rc = -1;
 
@@ -432,10 +256,12 @@ static int write_env(struct emu *m, struct err *e)
 	char *path = in_dir(m, "env");
 	int rc;
 
-	buf_addf(&b, "export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
-		 "export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\nexport AZURE_CLIENT_SECRET='%s'\n"
-		 "export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n", m->base, m->base,
-		 m->tenant, m->client, m->secret, m->subscription, m->dir);
+	buf_addf(&b,
+		"export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
+		"export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\n"
+		"export AZURE_CLIENT_SECRET='%s'\n"
+		"export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n",
+		m->base, m->base, m->tenant, m->client, m->secret, m->subscription, m->dir);
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);
@@ -490,7 +316,7 @@ static void *saver_thread(void *p)
 		for (int64_t end = now_ms() + 200; !m->stopping && now_ms() < end;)
 			op_wait(m, 200);
 	}
-	return thread_end(m);
+	return emu_thread_end(m);
 }
 
 static int parse_listen(struct emu *m, struct err *e)
@@ -500,14 +326,15 @@ static int parse_listen(struct emu *m, struct err *e)
 	ptrdiff_t colon = str_rchr(s, ':');
 
 	host = str_head(s, colon < 0 ? 0 : (size_t)colon);
-	if (host.n == 0 || host.n >= sizeof(m->host) || !str_num(str_skip(s, (size_t)(colon + 1)), 65535, &port))
+	if (host.n == 0 || host.n >= sizeof(m->host) ||
+	    !str_num(str_skip(s, (size_t)(colon + 1)), 65535, &port))
 		return err_set(e, ERR_USAGE, "--listen %s: ADDRESS:PORT is wanted", m->o.listen);
 	snprintf(m->host, sizeof(m->host), "%.*s", STR_ARG(host));
 	m->port = (unsigned)port;
 	return 0;
 }
 
-static void init(struct emu *m, const struct emulator_options *o)
+static void emu_init(struct emu *m, const struct emulator_options *o)
 {
 	uint8_t raw[1992];
 	struct buf b = BUF_INIT(2656);
@@ -535,7 +362,7 @@ static void init(struct emu *m, const struct emulator_options *o)
 	buf_release(&b);
 }
 
-static int serve(struct emu *m, struct err *e)
+static int emu_serve(struct emu *m, struct err *e)
 {
 	struct http_server s;
 	int fd = tcp_listen(m->host, &m->port, NULL, e), rc = -1;
@@ -543,25 +370,26 @@ static int serve(struct emu *m, struct err *e)
 	if (fd < 0)
 		return err_in(e, "--listen %s", m->o.listen);
 	snprintf(m->base, sizeof(m->base), "https://localhost:%u", m->port);
-	if (identity(m, e) < 0 || write_env(m, e) < 0)
+	if (make_identity(m, e) < 0 || write_env(m, e) < 0)
 		goto out;
 	if (m->o.machines != NULL) {
-		if (machines_up(m, e) < 0 || listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
+		if (machines_up(m, e) < 0 ||
+		    listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
 		    listen_inside(m, "169.254.169.254", 80, true, e) < 0)
 			goto out;
 		pthread_mutex_lock(&m->lock);
 		machines_resume(m);
 		pthread_mutex_unlock(&m->lock);
 	}
-	if (start(m, saver_thread, m, e) < 0 ||
-	    (m->netns != NULL && start(m, forward_thread, m, e) < 0))
+	if (start_thread(m, saver_thread, m, e) < 0 ||
+	    (m->netns != NULL && start_thread(m, forward_thread, m, e) < 0))
 		goto out;
 	emu_log(m, "ready %s", m->base);
 	if (m->o.out != NULL) {
 		fprintf(m->o.out, "ready %s\n", m->base);
 		fflush(m->o.out);
 	}
-	s = server(m, fd, false);
+	s = http_server_for(m, fd, false);
 	rc = http_serve(&s, e);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);
@@ -572,7 +400,7 @@ out:
 	return rc;
 }
 
-static void stop(struct emu *m)
+static void emu_stop(struct emu *m)
 {
 	struct err e = ERR_INIT;
 
@@ -597,19 +425,20 @@ int emulator_run(const struct emulator_options *o, struct err *e)
 	struct emu *m = xcalloc(1, sizeof(*m));
 	int rc = -1;
 
-	init(m, o);
+	emu_init(m, o);
 	if (pipe2(m->stop_fd, O_CLOEXEC) < 0) {
 		err_sys(e, ERR_IO, "pipe");
 		goto out;
 	}
-	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0)
+	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0 ||
+	    faults_load(m, e) < 0)
 		goto out;
 	pthread_mutex_lock(&m->lock);
 	rc = store_load(m, e);
 	pthread_mutex_unlock(&m->lock);
 	if (rc == 0) {
-		rc = serve(m, e);
-		stop(m);
+		rc = emu_serve(m, e);
+		emu_stop(m);
 	}
 out:
 	for (int i = 0; i < 2; i++)

@@ -10,11 +10,22 @@
  * know.  A rule {"mfa": true} in the faults file wants a second factor of the
  * user for writes, {"device_s": N} ends device codes after N seconds.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "emulator/entra_server.h"
+#include "emulator/fault.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
+#include "emulator/request.h"
+#include "http.h"
+#include "tls/tls.h"
 
 #define TOKEN_S 3599
 #define REFRESH_S (90 * 86400)
@@ -25,11 +36,12 @@
 #define GRANTS_MAX 1000
 #define USER_NAME "Local User"
 #define USER_UPN "user@local.example"
-#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"	/* a public client of every tenant */
+/* A public client of every tenant. */
+#define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 static __attribute__((format(printf, 5, 6), cold))
-void refuse_token(struct call *c, unsigned status, const char *error, int code, const char *fmt, ...)
+void refuse(struct request *r, unsigned status, const char *error, int code, const char *fmt, ...)
 {
 	char trace[37], corr[37], now[32];
 	struct buf b = BUF_INIT(2048);
@@ -43,23 +55,31 @@ void refuse_token(struct call *c, unsigned status, const char *error, int code, 
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	call_answer(c, status, json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
-		corr, c->m->base, code));
+	request_answer(r, status,
+		       json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
+				corr, r->m->base, code));
 	buf_release(&b);
 }
 
-/* The refusal of that number, among the shapes; word: what its text names. */
-static __attribute__((cold)) void refuse(struct call *c, int code, const char *word)
+/* The client that asks is not an application of the tenant. */
+static void refuse_client(struct request *r, const char *id)
 {
-	char name[24], brief[101];
-	cJSON *doc;
+	refuse(r, 400, "unauthorized_client", 700016,
+	       "Application with identifier '%.100s' was not "
+	       "found in the directory 'Local Azure'.",
+	       id != NULL ? id : "");
+}
 
-	snprintf(name, sizeof(name), "@AADSTS%d", code);
-	snprintf(brief, sizeof(brief), "%s", word != NULL ? word : "");
-	doc = json_fmt(name, brief);
-	refuse_token(c, (unsigned)json_int_opt(doc, "status", 400), json_text(doc, "error"), code, "%s",
-		     json_text(doc, "text"));
-	json_free(doc);
+/* A code or a refresh token that we did not give out, or not to this client. */
+static void refuse_grant(struct request *r)
+{
+	refuse(r, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+}
+
+static void refuse_missing(struct request *r, const char *parameter)
+{
+	refuse(r, 400, "invalid_request", 900144, "The request body must contain the following "
+	       "parameter: '%s'.", parameter);
 }
 
 static void sign(struct emu *m, struct str text, struct buf *out)
@@ -128,8 +148,8 @@ static void user_id(struct emu *m, char out[37])
 
 	hmac_sha256(m->token_key, sizeof(m->token_key), "user", 4, mac);
 	buf_add_hex(&hex, mac, 16);
-	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13, hex.str + 17,
-		 hex.str + 20);
+	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13,
+		 hex.str + 17, hex.str + 20);
 	buf_release(&hex);
 }
 
@@ -141,7 +161,8 @@ struct subject {
 	bool acrs;		/* which the token was asked to say */
 };
 
-static void make_token(struct emu *m, const char *audience, const struct subject *s, struct buf *out)
+static void make_token(struct emu *m, const char *audience, const struct subject *s,
+		       struct buf *out)
 {
 	int64_t now = unix_time();
 	char user[37];
@@ -152,8 +173,11 @@ static void make_token(struct emu *m, const char *audience, const struct subject
 		s->client, s->user ? "0" : "1", m->base, m->tenant, s->user ? "user" : "app",
 		s->user ? user : m->object, s->user ? user : m->object, m->tenant);
 	if (s->user)
-		json_defaults(doc, "{'name':'" USER_NAME "','upn':'" USER_UPN "','unique_name':'" USER_UPN "',"
-			      "'scp':'user_impersonation','amr':[%s]}", s->strong ? "mfa" : "pwd");
+		json_defaults(doc,
+			      "{'name':'" USER_NAME "','upn':'" USER_UPN
+			      "','unique_name':'" USER_UPN "',"
+			      "'scp':'user_impersonation','amr':[%s]}",
+			      s->strong ? "mfa" : "pwd");
 	if (s->acrs)
 		json_defaults(doc, "{'acrs':['p1']}");
 	jwt_make(m, "access", doc, out);
@@ -190,12 +214,12 @@ static cJSON *fields_of(struct str text)
 	return doc;
 }
 
-static cJSON *form_of(struct call *c)
+static cJSON *form_of(struct request *r)
 {
-	return fields_of(str_of(json_text(c->body, "form")));
+	return fields_of(str_of(json_text(r->body, "form")));
 }
 
-static const char *field(const cJSON *form, const char *name)
+static const char *form_field(const cJSON *form, const char *name)
 {
 	const cJSON *v = json_get(form, name);
 
@@ -208,9 +232,9 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* "Basic base64(id:secret)", both percent-encoded (RFC 6749 2.3.1). */
-static void basic_credentials(struct call *c, cJSON *form)
+static void basic_credentials(struct request *r, cJSON *form)
 {
-	struct str f = http_field(http_x_head(c->x), "Authorization"), left;
+	struct str f = http_field(http_x_head(r->x), "Authorization"), left;
 	struct buf plain = BUF_INIT(4096);
 	struct err e = ERR_INIT;
 
@@ -220,7 +244,7 @@ static void basic_credentials(struct call *c, cJSON *form)
 		if (str_cut(&f, ':', &left)) {
 			char *id = decoded(left), *secret = decoded(f);
 
-			if (field(form, "client_id") == NULL && id != NULL)
+			if (form_field(form, "client_id") == NULL && id != NULL)
 				json_add_str(form, "client_id", id);
 			if (secret != NULL)
 				json_set(form, "client_secret", cJSON_CreateString(secret));
@@ -273,8 +297,9 @@ static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 		sha256(der.str, der.n, sha2);
 		sha1(der.str, der.n, sha);
 		ok = (pss || json_is(head, "alg", "RS256")) &&
-			(thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) || thumb_is(head, "x5t", sha, sizeof(sha))) &&
-			cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
+		     (thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) ||
+		      thumb_is(head, "x5t", sha, sizeof(sha))) &&
+		     cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
 	}
 	buf_burn(&pem);
 	buf_release(&der);
@@ -283,44 +308,56 @@ static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 	return ok;
 }
 
-/* A NumericDate, which may have a fraction (RFC 7519 section 2); 0: none. */
+/* A NumericDate, which may have a fraction (RFC 7519 section 2); 0: it is
+ * missing. */
 static int64_t date_of(const cJSON *claims, const char *name)
 {
 	const cJSON *v = json_get(claims, name);
 
-	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e15 ? (int64_t)v->valuedouble : 0;
+	if (!cJSON_IsNumber(v) || !(v->valuedouble > 0 && v->valuedouble < 1e15))
+		return 0;
+	return (int64_t)v->valuedouble;
 }
 
-static int check_assertion(struct call *c, const char *tenant, const cJSON *form)
+static int check_assertion(struct request *r, const char *tenant, const cJSON *form)
 {
-	const char *type = field(form, "client_assertion_type");
-	struct str jwt = str_of(field(form, "client_assertion")), rest = jwt;
+	const char *type = form_field(form, "client_assertion_type");
+	struct str jwt = str_of(form_field(form, "client_assertion")), rest = jwt;
 	cJSON *head = jwt_part(&rest), *claims = jwt_part(&rest);
 	int64_t now = unix_time(), exp = date_of(claims, "exp");
-	char *token = xasprintf("%s/%s/oauth2/v2.0/token", c->base, tenant);
-	char *old = xasprintf("%s/%s/oauth2/token", c->base, tenant);
-	char *issuer = xasprintf("%s/%s/v2.0", c->base, tenant);
-	bool own = json_is(claims, "iss", c->m->client), ok = false;
+	char *token = xasprintf("%s/%s/oauth2/v2.0/token", r->base, tenant);
+	char *old = xasprintf("%s/%s/oauth2/token", r->base, tenant);
+	char *issuer = xasprintf("%s/%s/v2.0", r->base, tenant);
+	bool own = json_is(claims, "iss", r->m->client), ok = false;
 
 	if (type == NULL || strcmp(type, JWT_BEARER) != 0)
-		refuse_token(c, 400, "invalid_request", 900144, "The request body must contain the "
-			     "following parameter: 'client_assertion_type'.");
+		refuse_missing(r, "client_assertion_type");
 	else if (head == NULL || claims == NULL || rest.n == 0)
-		refuse_token(c, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
+		refuse(r, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
 	else if (exp < now - SKEW_S || date_of(claims, "nbf") > now + SKEW_S)
-		refuse_token(c, 401, "invalid_client", 700024, "Client assertion is not within its valid "
-			     "time range. Current time: %lld, expiry time of assertion %lld.", (long long)now,
-			     (long long)exp);
+		refuse(r, 401, "invalid_client", 700024,
+		       "Client assertion is not within its valid "
+		       "time range. Current time: %lld, expiry time of assertion %lld.",
+		       (long long)now, (long long)exp);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
-		refuse(c, 700212, NULL);
+		refuse(r, 401, "invalid_client", 700212, "No matching federated identity "
+		       "record found for presented assertion audience.");
 	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
-		refuse(c, 700213, json_text(claims, "sub"));
-	else if (own && !json_is(claims, "sub", c->m->client))
-		refuse(c, 700021, NULL);
-	else if (own && !audience_is(claims, token) && !audience_is(claims, old) && !audience_is(claims, issuer))
-		refuse(c, 700023, NULL);
-	else if (own && !signed_by_app(c->m, head, jwt))
-		refuse(c, 700027, NULL);
+		refuse(r, 401, "invalid_client", 700213,
+		       "No matching federated identity "
+		       "record found for presented assertion subject '%.100s'.",
+		       json_text(claims, "sub"));
+	else if (own && !json_is(claims, "sub", r->m->client))
+		refuse(r, 401, "invalid_client", 700021, "Client assertion application "
+		       "identifier doesn't match 'client_id' parameter.");
+	else if (own && !audience_is(claims, token) && !audience_is(claims, old) &&
+		 !audience_is(claims, issuer))
+		refuse(r, 401, "invalid_client", 700023, "Client assertion audience claim "
+		       "does not match Realm issuer.");
+	else if (own && !signed_by_app(r->m, head, jwt))
+		refuse(r, 401, "invalid_client", 700027, "The certificate with identifier "
+		       "used to sign the client assertion is not registered on application. "
+		       "[Reason - The key was not found or the signature is wrong.]");
 	else
 		ok = true;
 	json_free(head);
@@ -331,12 +368,17 @@ static int check_assertion(struct call *c, const char *tenant, const cJSON *form
 	return ok ? 0 : -1;
 }
 
-static int check_secret(struct call *c, const char *secret)
+static int check_secret(struct request *r, const char *secret)
 {
 	if (secret == NULL)
-		refuse(c, 7000218, NULL);
-	else if (!same_text(secret, c->m->secret))
-		refuse(c, 7000215, c->m->client);
+		refuse(r, 401, "invalid_client", 7000218, "The request body must contain the "
+		       "following parameter: 'client_assertion' or 'client_secret'.");
+	else if (!same_text(secret, r->m->secret))
+		refuse(r, 401, "invalid_client", 7000215,
+		       "Invalid client secret provided. "
+		       "Ensure the secret being sent in the request is the client secret "
+		       "value, not the client secret ID, for a secret added to app '%.100s'.",
+		       r->m->client);
 	else
 		return 0;
 	return -1;
@@ -344,7 +386,8 @@ static int check_secret(struct call *c, const char *secret)
 
 /* ---- what waits for the user ---- */
 
-static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form, int64_t life)
+static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form,
+			int64_t life)
 {
 	cJSON *g, *next;
 
@@ -356,8 +399,9 @@ static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const
 		    cJSON_GetArraySize(m->grants) >= GRANTS_MAX)
 			json_free(cJSON_DetachItemViaPointer(m->grants, g));
 	}
-	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,'client':%s,'form':%j}",
-		     kind, code, unix_time() + life, (int)m->o.retry_after_s, field(form, "client_id"), form);
+	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,"
+		     "'client':%s,'form':%j}", kind, code, unix_time() + life,
+		     (int)m->o.retry_after_s, form_field(form, "client_id"), form);
 	cJSON_AddItemToArray(m->grants, g);
 	return g;
 }
@@ -382,26 +426,6 @@ static void new_code(struct buf *b)
 	buf_add_base64url(b, raw, sizeof(raw));
 }
 
-/* The number of some rule of the faults file. */
-static int64_t rule_int(struct emu *m, const char *name, int64_t dflt)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		dflt = json_int_opt(rule, name, dflt);
-	return dflt;
-}
-
-static bool mfa_wanted(struct emu *m)
-{
-	const cJSON *rule;
-
-	cJSON_ArrayForEach(rule, m->faults)
-		if (json_bool_opt(rule, "mfa", false))
-			return true;
-	return false;
-}
-
 /* Does this claims parameter ask for the context that stands for MFA? */
 static bool asks_acrs(const char *claims)
 {
@@ -420,7 +444,7 @@ static bool asks_acrs(const char *claims)
 
 /* The resource a scope stands for: everything before "/.default".  NULL: it is
  * none of ours.  Caller frees. */
-static char *audience_of(struct call *c, const char *scope)
+static char *audience_of(struct request *r, const char *scope)
 {
 	struct str rest = str_of(scope), word, found = STR_NULL;
 	char *out;
@@ -430,8 +454,9 @@ static char *audience_of(struct call *c, const char *scope)
 			found = str_head(word, (size_t)str_rchr(word, '/'));
 	out = str_dup(found);
 	if (str_listed("https://management.azure.com https://management.azure.com/ "
-		   "https://management.core.windows.net https://management.core.windows.net/", out) ||
-	    str_starts(found, str_of(c->m->base)) || str_starts(found, str_of(c->base)))
+		   "https://management.core.windows.net https://management.core.windows.net/",
+		   out) ||
+	    str_starts(found, str_of(r->m->base)) || str_starts(found, str_of(r->base)))
 		return out;
 	free(out);
 	return NULL;
@@ -440,85 +465,131 @@ static char *audience_of(struct call *c, const char *scope)
 /* As the old endpoint has it: numbers are texts. */
 static void as_v1(cJSON *doc, int64_t now, const char *resource)
 {
-	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l','not_before':'%l',"
-			       "'resource':%s}", TOKEN_S, TOKEN_S, now + TOKEN_S, now - 300, resource);
+	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l',"
+			       "'not_before':'%l','resource':%s}", TOKEN_S, TOKEN_S,
+			       now + TOKEN_S, now - 300, resource);
 
 	json_merge(doc, more);
 	json_free(more);
 }
 
-/* form: of this request; asked: of the one that began it */
-static void give_tokens(struct call *c, const cJSON *form, const cJSON *asked, struct subject *s)
+static void add_refresh_token(struct request *r, cJSON *doc, const struct subject *s,
+			      const char *scope, int64_t now)
 {
-	const char *scope = field(form, "scope"), *claims = field(form, "claims"), *resource = field(form, "resource");
-	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience, user[37];
 	struct buf out = BUF_INIT(FIELD_MAX);
-	int64_t now = unix_time();
-	cJSON *doc, *id;
 
-	scope = v1 != NULL ? v1 : scope != NULL ? scope : field(asked, "scope");
-	claims = claims != NULL ? claims : field(asked, "claims");
-	s->acrs = s->user && asks_acrs(claims);
-	audience = audience_of(c, scope != NULL ? scope : "");
-	if (scope == NULL) {
-		refuse(c, 900144, "scope");
-	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
-		refuse(c, 1002012, scope);
-	} else if (audience == NULL) {
-		refuse(c, 500011, scope);
-	} else if (s->acrs && !s->strong) {
-		refuse(c, 50076, audience);
-		json_add_str(c->out, "suberror", "basic_action");
-		json_add_str(c->out, "claims", claims);
-	} else {
-		make_token(c->m, audience, s, &out);
-		doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,'access_token':%s}",
-			       TOKEN_S, TOKEN_S, out.str);
-		if (v1 != NULL)
-			as_v1(doc, now, resource);
-		user_id(c->m, user);
-		if (s->user)
-			json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
-		if (s->user && strstr(scope, "offline_access") != NULL) {
-			buf_reset(&out);
-			jwt_make(c->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
-				 s->client, scope, s->strong, now + REFRESH_S), &out);
-			json_add_str(doc, "refresh_token", out.str);
-		}
-		if (s->user && strstr(scope, "openid") != NULL) {
-			buf_reset(&out);
-			id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
-				      "'name':'" USER_NAME "','preferred_username':'" USER_UPN "','oid':%s,'sub':%s,"
-				      "'tid':%s,'ver':'2.0','nonce':%s}", s->client, c->base, c->m->tenant, now, now,
-				      now + TOKEN_S, user, user, c->m->tenant, field(asked, "nonce"));
-			json_strip_nulls(id);
-			jwt_make(c->m, "id", id, &out);
-			json_add_str(doc, "id_token", out.str);
-		}
-		if (s->user && field(form, "client_info") != NULL) {
-			char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, c->m->tenant);
-
-			buf_reset(&out);
-			buf_add_base64url(&out, info, strlen(info));
-			json_add_str(doc, "client_info", out.str);
-			free(info);
-		}
-		call_answer(c, 200, doc);
-	}
-	free(v1);
-	free(audience);
+	jwt_make(r->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
+		 s->client, scope, s->strong, now + REFRESH_S), &out);
+	json_add_str(doc, "refresh_token", out.str);
 	buf_burn(&out);
 }
 
-static void app_token(struct call *c, const char *tenant, cJSON *form)
+static void add_id_token(struct request *r, cJSON *doc, const struct subject *s, const char *user,
+			 const char *nonce, int64_t now)
 {
-	struct subject s = { .client = c->m->client };
+	struct buf out = BUF_INIT(FIELD_MAX);
+	cJSON *id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
+			     "'name':'" USER_NAME "','preferred_username':'" USER_UPN "',"
+			     "'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}",
+			     s->client, r->base, r->m->tenant, now, now, now + TOKEN_S, user, user,
+			     r->m->tenant, nonce);
+
+	json_strip_nulls(id);
+	jwt_make(r->m, "id", id, &out);
+	json_add_str(doc, "id_token", out.str);
+	buf_burn(&out);
+}
+
+static void add_client_info(struct request *r, cJSON *doc, const char *user)
+{
+	char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, r->m->tenant);
+	struct buf out = BUF_INIT(FIELD_MAX);
+
+	buf_add_base64url(&out, info, strlen(info));
+	json_add_str(doc, "client_info", out.str);
+	free(info);
+	buf_release(&out);
+}
+
+/* The answer that has the token, and what else a user's client asked for. */
+static cJSON *token_doc(struct request *r, const cJSON *form, const struct subject *s,
+			const char *audience, const char *scope, const char *nonce)
+{
+	struct buf out = BUF_INIT(FIELD_MAX);
+	int64_t now = unix_time();
+	char user[37];
+	cJSON *doc;
+
+	make_token(r->m, audience, s, &out);
+	doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,"
+		       "'access_token':%s}", TOKEN_S, TOKEN_S, out.str);
+	buf_burn(&out);
+	if (form_field(form, "resource") != NULL)
+		as_v1(doc, now, form_field(form, "resource"));
+	if (!s->user)
+		return doc;
+	user_id(r->m, user);
+	json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
+	if (strstr(scope, "offline_access") != NULL)
+		add_refresh_token(r, doc, s, scope, now);
+	if (strstr(scope, "openid") != NULL)
+		add_id_token(r, doc, s, user, nonce, now);
+	if (form_field(form, "client_info") != NULL)
+		add_client_info(r, doc, user);
+	return doc;
+}
+
+/* form: of this request; asked: of the one that began it */
+static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked, struct subject *s)
+{
+	const char *scope = form_field(form, "scope"), *claims = form_field(form, "claims");
+	const char *resource = form_field(form, "resource");
+	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience;
+
+	scope = v1 != NULL ? v1 : scope != NULL ? scope : form_field(asked, "scope");
+	claims = claims != NULL ? claims : form_field(asked, "claims");
+	s->acrs = s->user && asks_acrs(claims);
+	audience = audience_of(r, scope != NULL ? scope : "");
+	if (scope == NULL) {
+		refuse_missing(r, "scope");
+	} else if (!s->user && !str_ends(str_of(scope), STR("/.default"))) {
+		refuse(r, 400, "invalid_scope", 1002012,
+		       "The provided value for scope %.100s is not valid. Client credential flows "
+		       "must have a scope value with /.default suffixed to the resource identifier "
+		       "(application ID URI).",
+		       scope);
+	} else if (audience == NULL) {
+		refuse(r, 400, "invalid_resource", 500011,
+		       "The resource principal named %.100s was not "
+		       "found in the tenant named Local Azure.",
+		       scope);
+	} else if (s->acrs && !s->strong) {
+		refuse(r, 400, "interaction_required", 50076,
+		       "Due to a configuration change made by your administrator, or because you "
+		       "moved to a new location, you must use multi-factor authentication to "
+		       "access '%.100s'.",
+		       audience);
+		json_add_str(r->out, "suberror", "basic_action");
+		json_add_str(r->out, "claims", claims);
+	} else {
+		request_answer(r, 200,
+			       token_doc(r, form, s, audience, scope, form_field(asked, "nonce")));
+	}
+	free(v1);
+	free(audience);
+}
+
+static void app_token(struct request *r, const char *tenant, cJSON *form)
+{
+	struct subject s = { .client = r->m->client };
 
 	if (str_listed("common organizations consumers", tenant))
-		refuse(c, 900382, tenant);
-	else if (field(form, "client_assertion") != NULL ? check_assertion(c, tenant, form) == 0 :
-		 check_secret(c, field(form, "client_secret")) == 0)
-		give_tokens(c, form, NULL, &s);
+		refuse(r, 400, "invalid_request", 900382, "Client credential flows are not "
+		       "supported on the tenant '%.100s'.", tenant);
+	else if (form_field(form, "client_assertion") != NULL ?
+		 check_assertion(r, tenant, form) == 0 :
+		 check_secret(r, form_field(form, "client_secret")) == 0)
+		give_tokens(r, form, NULL, &s);
 }
 
 static bool pkce_holds(const cJSON *asked, const char *verifier)
@@ -529,188 +600,211 @@ static bool pkce_holds(const cJSON *asked, const char *verifier)
 
 	sha256(verifier, strlen(verifier), hash);
 	buf_add_base64url(&b, hash, sizeof(hash));
-	ok = strlen(verifier) >= 43 && same_text(b.str, field(asked, "code_challenge"));
+	ok = strlen(verifier) >= 43 && same_text(b.str, form_field(asked, "code_challenge"));
 	buf_release(&b);
 	return ok;
 }
 
 /* An authorization code: good once. */
-static void code_token(struct call *c, const cJSON *form)
+static void code_token(struct request *r, const cJSON *form)
 {
-	const char *code = field(form, "code"), *verifier = field(form, "code_verifier");
-	const char *redirect = field(form, "redirect_uri");
-	cJSON *g = grant_find(c->m, "code", "code", code);
+	const char *code = form_field(form, "code"), *verifier = form_field(form, "code_verifier");
+	const char *redirect = form_field(form, "redirect_uri");
+	cJSON *g = grant_find(r->m, "code", "code", code);
 	const cJSON *asked = json_get(g, "form");
-	struct subject s = { field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
+	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
+			     false };
 
 	if (g == NULL || !json_is(g, "client", s.client))
-		refuse(c, 70000, NULL);
+		refuse_grant(r);
 	else if (json_int_opt(g, "until", 0) < unix_time())
-		refuse(c, 70008, NULL);
+		refuse(r, 400, "invalid_grant", 70008, "The provided authorization code or "
+		       "refresh token has expired. Send a new interactive authorization "
+		       "request.");
 	else if (json_bool_opt(g, "used", false))
-		refuse(c, 54005, NULL);
-	else if (redirect == NULL || strcmp(redirect, field(asked, "redirect_uri")) != 0)
-		refuse(c, 500112, NULL);
+		refuse(r, 400, "invalid_grant", 54005, "OAuth2 Authorization code was "
+		       "already redeemed, please retry with a new valid code or use an "
+		       "existing refresh token.");
+	else if (redirect == NULL || strcmp(redirect, form_field(asked, "redirect_uri")) != 0)
+		refuse(r, 400, "invalid_grant", 500112, "The reply address does not match "
+		       "the reply address provided when requesting Authorization code.");
 	else if (verifier == NULL || !pkce_holds(asked, verifier))
-		refuse(c, 501481, NULL);
+		refuse(r, 400, "invalid_grant", 501481, "The Code_Verifier does not match "
+		       "the code_challenge supplied in the authorization request.");
 	else
-		give_tokens(c, form, asked, &s);
+		give_tokens(r, form, asked, &s);
 	if (g != NULL)
 		json_set(g, "used", cJSON_CreateTrue());
 }
 
-static void device_token(struct call *c, const cJSON *form)
+static void device_token(struct request *r, const cJSON *form)
 {
-	const char *code = field(form, "device_code") != NULL ? field(form, "device_code") : field(form, "code");
-	cJSON *g = grant_find(c->m, "device", "code", code);
-	struct subject s = { field(form, "client_id"), true, json_is(g, "answer", "mfa"), false };
-	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0), asked = json_int_opt(g, "asked", 0);
+	const char *code = form_field(form, "device_code"), *v1 = form_field(form, "code");
+	cJSON *g = grant_find(r->m, "device", "code", code != NULL ? code : v1);
+	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
+			     false };
+	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0),
+		asked = json_int_opt(g, "asked", 0);
 
 	if (g != NULL)
 		json_put_int(g, "asked", now);
 	if (g == NULL || !json_is(g, "client", s.client) || json_bool_opt(g, "used", false)) {
-		refuse(c, 70018, NULL);
+		refuse(r, 400, "bad_verification_code", 70018, "Invalid verification code "
+		       "due to User typing in wrong user code for device code flow.");
 	} else if (json_int_opt(g, "until", 0) < unix_time()) {
-		refuse(c, 70020, NULL);
+		refuse(r, 400, "expired_token", 70020, "The provided value for the input "
+		       "parameter 'device_code' is not valid. This device code has expired.");
 	} else if (json_is(g, "answer", "no")) {
-		refuse(c, 65004, NULL);
+		refuse(r, 400, "authorization_declined", 65004, "User declined to consent to "
+		       "access the app.");
 	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
 		/* for good, RFC 8628 section 3.5 */
 		json_put_int(g, "interval", interval + 5);
-		refuse_token(c, 400, "slow_down", 70016, "OAuth 2.0 device flow error. The client polls too often.");
+		refuse(r, 400, "slow_down", 70016,
+		       "OAuth 2.0 device flow error. The client polls too often.");
 	} else if (json_is(g, "answer", "")) {
-		refuse_token(c, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is "
-			     "pending. Continue polling.");
+		refuse(r, 400, "authorization_pending", 70016,
+		       "OAuth 2.0 device flow error. Authorization is "
+		       "pending. Continue polling.");
 	} else {
-		give_tokens(c, form, json_get(g, "form"), &s);
+		give_tokens(r, form, json_get(g, "form"), &s);
 		json_set(g, "used", cJSON_CreateTrue());
 	}
 }
 
-static void refresh_token(struct call *c, const cJSON *form)
+static void refresh_token(struct request *r, const cJSON *form)
 {
-	cJSON *old = jwt_open(c->m, "refresh", str_of(field(form, "refresh_token")));
-	struct subject s = { field(form, "client_id"), true, json_bool_opt(old, "strong", false), false };
+	cJSON *old = jwt_open(r->m, "refresh", str_of(form_field(form, "refresh_token")));
+	struct subject s = { form_field(form, "client_id"), true,
+			     json_bool_opt(old, "strong", false), false };
 
 	if (old == NULL || !json_is(old, "client", s.client))
-		refuse(c, 70000, NULL);
+		refuse_grant(r);
 	else if (json_int_opt(old, "exp", 0) < unix_time())
-		refuse(c, 700082, NULL);
+		refuse(r, 400, "invalid_grant", 700082, "The refresh token has expired due "
+		       "to inactivity.");
 	else
-		give_tokens(c, form, old, &s);
+		give_tokens(r, form, old, &s);
 	json_free(old);
 }
 
-static void no_tenant(struct call *c, const char *error, const char *tenant)
+static void no_tenant(struct request *r, const char *error, const char *tenant)
 {
-	refuse(c, 90002, tenant);
-	json_put_str(c->out, "error", error);
+	refuse(r, 400, error, 90002, "Tenant '%.100s' not found. Check to make sure you have the "
+	       "correct tenant ID and are signing into the correct cloud.", tenant);
 }
 
-static bool tenant_known(struct call *c, const char *tenant)
+static bool tenant_known(struct request *r, const char *tenant)
 {
-	if (str_is(tenant, c->m->tenant) || str_listed("common organizations adfs", tenant))
+	if (str_is(tenant, r->m->tenant) || str_listed("common organizations adfs", tenant))
 		return true;
-	no_tenant(c, "invalid_request", tenant);
+	no_tenant(r, "invalid_request", tenant);
 	return false;
 }
 
-static void token(struct call *c, const char *tenant, bool v1)
+static void answer_token(struct request *r, const char *tenant, bool v1)
 {
-	cJSON *form = form_of(c);
-	const char *grant = field(form, "grant_type"), *id;
+	cJSON *form = form_of(r);
+	const char *grant = form_field(form, "grant_type"), *id;
 
-	basic_credentials(c, form);
+	basic_credentials(r, form);
 	if (!v1)
 		json_drop(form, "resource");
-	id = field(form, "client_id");
-	if (!tenant_known(c, tenant))
+	id = form_field(form, "client_id");
+	if (!tenant_known(r, tenant))
 		;
 	else if (grant == NULL)
-		refuse(c, 900144, "grant_type");
-	else if (!str_is(id, c->m->client) && (!str_is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
-		refuse(c, 700016, id);
+		refuse_missing(r, "grant_type");
+	else if (!str_is(id, r->m->client) &&
+		 (!str_is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
+		refuse_client(r, id);
 	else if (strcmp(grant, "client_credentials") == 0)
-		app_token(c, tenant, form);
+		app_token(r, tenant, form);
 	else if (strcmp(grant, "authorization_code") == 0)
-		code_token(c, form);
+		code_token(r, form);
 	else if (str_listed("urn:ietf:params:oauth:grant-type:device_code device_code", grant))
-		device_token(c, form);
+		device_token(r, form);
 	else if (strcmp(grant, "refresh_token") == 0)
-		refresh_token(c, form);
+		refresh_token(r, form);
 	else
-		refuse(c, 70003, grant);
+		refuse(r, 400, "unsupported_grant_type", 70003, "The app requested an "
+		       "unsupported grant type '%.100s'.", grant);
 	json_burn(form);
 }
 
 /* ---- pages ---- */
 
 /* Nothing of what the caller sent is shown: nothing to escape. */
-static void page(struct call *c, unsigned status, const char *text)
+static void send_page(struct request *r, unsigned status, const char *text)
 {
-	static const char head[] = "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Local Azure</title>"
+	static const char head[] =
+		"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Local Azure</title>"
 		"<h1>Local Azure</h1>";
 	char *html = xasprintf("%s%s", head, text);
 
-	c->plain = "text/html; charset=utf-8";
-	call_answer(c, status, cJSON_CreateString(html));
+	r->plain = "text/html; charset=utf-8";
+	request_answer(r, status, cJSON_CreateString(html));
 	free(html);
 }
 
-#define BUTTONS "<button name=answer value=yes>Sign in</button> <button name=answer value=mfa>Sign in with a " \
+#define BUTTONS \
+	"<button name=answer value=yes>Sign in</button> " \
+	"<button name=answer value=mfa>Sign in with a " \
 	"second factor</button> <button name=answer value=no>Cancel</button></form>"
 
-static void devicecode(struct call *c)
+static void answer_devicecode(struct request *r)
 {
 	static const char alphabet[] = "BCDFGHJKLMNPQRSTVWXZ23456789";
-	cJSON *form = form_of(c), *g;
-	const char *id = field(form, "client_id");
+	cJSON *form = form_of(r), *g;
+	const char *id = form_field(form, "client_id");
 	struct buf code = BUF_INIT(64);
-	int64_t life = rule_int(c->m, "device_s", DEVICE_S);
+	int64_t life = faults_setting(r->m, "device_s", DEVICE_S);
 	char user[10] = "", *message;
 
-	if (!str_is(id, AZURE_CLI) && !str_is(id, c->m->client)) {
-		refuse(c, 700016, id);
-	} else if (field(form, "scope") == NULL) {
-		refuse(c, 900144, "scope");
+	if (!str_is(id, AZURE_CLI) && !str_is(id, r->m->client)) {
+		refuse_client(r, id);
+	} else if (form_field(form, "scope") == NULL) {
+		refuse_missing(r, "scope");
 	} else {
 		new_code(&code);
 		for (int i = 0; i < 9; i++)
 			user[i] = alphabet[random_below(sizeof(alphabet) - 1)];
-		g = grant_new(c->m, "device", code.str, form, life);
+		g = grant_new(r->m, "device", code.str, form, life);
 		json_put_str(g, "user", user);
-		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin and enter the "
-				    "code %s to authenticate.", c->base, user);
-		call_answer(c, 200, json_fmt("@device-code", user, code.str, c->base, life,
-			(int)c->m->o.retry_after_s, message));
+		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin "
+				    "and enter the code %s to authenticate.", r->base, user);
+		request_answer(r, 200, json_fmt("@device-code", user, code.str, r->base, life,
+			(int)r->m->o.retry_after_s, message));
 		free(message);
 	}
 	buf_release(&code);
 	json_burn(form);
 }
 
-static void devicelogin(struct call *c)
+static void answer_devicelogin(struct request *r)
 {
-	cJSON *form = form_of(c), *g = grant_find(c->m, "device", "user", field(form, "user_code"));
-	const char *answer = field(form, "answer");
+	cJSON *form = form_of(r),
+	      *g = grant_find(r->m, "device", "user", form_field(form, "user_code"));
+	const char *answer = form_field(form, "answer");
 
-	if (c->method != POST)
-		page(c, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
-	else if (g == NULL || !json_is(g, "answer", "") || json_int_opt(g, "until", 0) < unix_time() ||
-		 !str_listed("yes mfa no", answer))
-		page(c, 400, "<p>That code didn't work. Check the code and try again.");
+	if (r->method != POST)
+		send_page(r, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
+	else if (g == NULL || !json_is(g, "answer", "") ||
+		 json_int_opt(g, "until", 0) < unix_time() || !str_listed("yes mfa no", answer))
+		send_page(r, 400, "<p>That code didn't work. Check the code and try again.");
 	else {
 		json_put_str(g, "answer", answer);
-		page(c, 200, str_is(answer, "no") ? "<p>You have declined." :
+		send_page(r, 200, str_is(answer, "no") ? "<p>You have declined." :
 		     "<p>You have signed in. You may now close this window.");
 	}
 	json_burn(form);
 }
 
 /* Send the browser back with name=value; text: what went wrong, or NULL. */
-static void go_back(struct call *c, const cJSON *q, const char *name, const char *value, const char *text)
+static void go_back(struct request *r, const cJSON *q, const char *name, const char *value,
+		    const char *text)
 {
-	const char *to = field(q, "redirect_uri"), *state = field(q, "state");
+	const char *to = form_field(q, "redirect_uri"), *state = form_field(q, "state");
 	struct buf b = BUF_INIT(FIELD_MAX);
 
 	buf_addf(&b, "%s%c%s=", to, strchr(to, '?') != NULL ? '&' : '?', name);
@@ -723,8 +817,8 @@ static void go_back(struct call *c, const cJSON *q, const char *name, const char
 		buf_adds(&b, "&state=");
 		buf_add_pct(&b, str_of(state));
 	}
-	call_answer(c, 302, NULL);
-	call_field(c, "Location: %s", b.str);
+	request_answer(r, 302, NULL);
+	request_field(r, "Location: %s", b.str);
 	buf_release(&b);
 }
 
@@ -738,34 +832,39 @@ static bool loopback(const char *redirect)
 		strcmp(u.host, "localhost") == 0;
 }
 
-static void authorize(struct call *c, const char *tenant)
+static void answer_authorize(struct request *r, const char *tenant)
 {
-	cJSON *q = fields_of(http_x_query(c->x)), *form = form_of(c);
-	const char *id = field(q, "client_id"), *answer = field(form, "answer");
+	cJSON *q = fields_of(http_x_query(r->x)), *form = form_of(r);
+	const char *id = form_field(q, "client_id"), *answer = form_field(form, "answer");
 	struct buf code = BUF_INIT(64);
 	cJSON *g;
 
-	if (!str_is(tenant, c->m->tenant) && !str_listed("common organizations", tenant)) {
-		page(c, 400, "<p>AADSTS90002: Tenant not found.");
-	} else if (!str_is(id, AZURE_CLI) && !str_is(id, c->m->client)) {
-		page(c, 400, "<p>AADSTS700016: Application not found in the directory.");
-	} else if (!loopback(field(q, "redirect_uri"))) {
-		page(c, 400, "<p>AADSTS50011: The redirect URI specified in the request does not match the redirect "
-		     "URIs configured for the application.");
-	} else if (!str_is(field(q, "response_type"), "code")) {
-		go_back(c, q, "error", "unsupported_response_type", "AADSTS700054: response_type is not enabled for "
+	if (!str_is(tenant, r->m->tenant) && !str_listed("common organizations", tenant)) {
+		send_page(r, 400, "<p>AADSTS90002: Tenant not found.");
+	} else if (!str_is(id, AZURE_CLI) && !str_is(id, r->m->client)) {
+		send_page(r, 400, "<p>AADSTS700016: Application not found in the directory.");
+	} else if (!loopback(form_field(q, "redirect_uri"))) {
+		send_page(r, 400,
+			  "<p>AADSTS50011: The redirect URI specified in the request does not "
+			  "match the redirect URIs configured for the application.");
+	} else if (!str_is(form_field(q, "response_type"), "code")) {
+		go_back(r, q, "error", "unsupported_response_type",
+			"AADSTS700054: response_type is not enabled for "
 			"the application.");
-	} else if (!str_is(field(q, "code_challenge_method"), "S256") || field(q, "code_challenge") == NULL) {
-		go_back(c, q, "error", "invalid_request", "AADSTS9002325: Proof Key for Code Exchange is required.");
-	} else if (c->method != POST || !str_listed("yes mfa no", answer)) {
-		page(c, 200, "<form method=post>" BUTTONS);
+	} else if (!str_is(form_field(q, "code_challenge_method"), "S256") ||
+		   form_field(q, "code_challenge") == NULL) {
+		go_back(r, q, "error", "invalid_request",
+			"AADSTS9002325: Proof Key for Code Exchange is required.");
+	} else if (r->method != POST || !str_listed("yes mfa no", answer)) {
+		send_page(r, 200, "<form method=post>" BUTTONS);
 	} else if (str_is(answer, "no")) {
-		go_back(c, q, "error", "access_denied", "AADSTS65004: User declined to consent to access the app.");
+		go_back(r, q, "error", "access_denied",
+			"AADSTS65004: User declined to consent to access the app.");
 	} else {
 		new_code(&code);
-		g = grant_new(c->m, "code", code.str, q, CODE_S);
+		g = grant_new(r->m, "code", code.str, q, CODE_S);
 		json_put_str(g, "answer", answer);
-		go_back(c, q, "code", code.str, NULL);
+		go_back(r, q, "code", code.str, NULL);
 	}
 	buf_release(&code);
 	json_burn(q);
@@ -774,30 +873,34 @@ static void authorize(struct call *c, const char *tenant)
 
 /* ---- a machine's identity ---- */
 
-cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
+cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 {
 	struct subject s = { .client = m->client };
 	cJSON *q = fields_of(http_x_query(x)), *doc;
-	const char *resource = field(q, "resource"), *id = field(q, "client_id"), *object = field(q, "object_id");
+	const char *resource = form_field(q, "resource"), *id = form_field(q, "client_id"),
+		   *object = form_field(q, "object_id");
 	struct buf out = BUF_INIT(FIELD_MAX);
 	int64_t now = unix_time();
 
 	*status = 400;
 	if (!str_ieq(http_field(http_x_head(x), "Metadata"), STR("true"))) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'Required metadata header not "
-			       "specified'}");
-	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL || field(q, "api-version") == NULL ||
-		   resource == NULL) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}", resource == NULL ?
-			       "Required audience parameter not specified" : "Bad request");
-	} else if ((id != NULL && !str_is(id, m->client)) || (object != NULL && !str_is(object, m->object)) ||
-		   field(q, "msi_res_id") != NULL) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+		doc = json_fmt("{'error':'invalid_request','error_description':'Required metadata "
+			       "header not specified'}");
+	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL ||
+		   form_field(q, "api-version") == NULL || resource == NULL) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}",
+			       resource == NULL ? "Required audience parameter not specified" :
+						  "Bad request");
+	} else if ((id != NULL && !str_is(id, m->client)) ||
+		   (object != NULL && !str_is(object, m->object)) ||
+		   form_field(q, "msi_res_id") != NULL) {
+		doc = json_fmt("{'error':'invalid_request','error_description':'Identity not "
+			       "found'}");
 	} else {
 		*status = 200;
 		make_token(m, resource, &s, &out);
-		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S, TOKEN_S,
-			now - 300, resource);
+		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S,
+			       TOKEN_S, now - 300, resource);
 	}
 	buf_burn(&out);
 	json_free(q);
@@ -806,79 +909,82 @@ cJSON *entra_identity(struct emu *m, struct http_exchange *x, unsigned *status)
 
 /* ---- paths ---- */
 
-static void configuration(struct call *c, const char *tenant)
+static void answer_configuration(struct request *r, const char *tenant)
 {
-	char *b = xasprintf("%s/%.60s", c->base, tenant);
+	char *b = xasprintf("%s/%.60s", r->base, tenant);
 	const char *v = str_is(tenant, "adfs") ? "" : "v2.0/";
 
-	if (!str_is(tenant, c->m->tenant) && !str_listed("common organizations adfs", tenant))
-		no_tenant(c, "invalid_tenant", tenant);
+	if (!str_is(tenant, r->m->tenant) && !str_listed("common organizations adfs", tenant))
+		no_tenant(r, "invalid_tenant", tenant);
 	else
-		call_answer(c, 200, json_fmt("@openid", b, v, b, b, b, v, b, v));
+		request_answer(r, 200, json_fmt("@openid", b, v, b, b, b, v, b, v));
 	free(b);
 }
 
 /* Whose an authority is: "https://HOST/TENANT/...", which some send without the port. */
-static void instances(struct call *c)
+static void answer_instances(struct request *r)
 {
-	char *asked = call_param(c, "authorization_endpoint"), *tenant = xstrdup(c->m->tenant);
+	char *asked = request_param(r, "authorization_endpoint"), *tenant = xstrdup(r->m->tenant);
 	struct str rest = str_skip(str_of(asked), strlen("https://")), host, word;
-	const char *base = c->base;
+	const char *base = r->base;
 
 	if (asked != NULL && str_cut(&rest, '/', &host) && str_next(&rest, '/', &word)) {
 		free(tenant);
 		tenant = str_dup(word);
 		str_cut(&host, ':', &host);
-		base = str_eqz(host, "localhost") ? c->m->base :
-		       str_eq(host, str_head(str_of(c->host), strcspn(c->host, ":"))) ? base : NULL;
+		base = str_eqz(host, "localhost") ? r->m->base :
+		       str_eq(host, str_head(str_of(r->host), strcspn(r->host, ":"))) ? base : NULL;
 	}
 	if (base == NULL)
-		refuse(c, 50049, NULL);
+		refuse(r, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
 	else
-		call_answer(c, 200, json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
+		request_answer(r, 200,
+			       json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
 	free(asked);
 	free(tenant);
 }
 
-bool entra_handle(struct call *c)
+bool entra_server_handle(struct request *r)
 {
-	char **s = c->seg;
+	char **s = r->seg;
 	bool v2 = str_is(s[1], "oauth2") && str_is(s[2], "v2.0") && s[3] != NULL && s[4] == NULL;
 	bool v1 = str_is(s[1], "oauth2") && str_is(s[2], "token") && s[3] == NULL;
 	unsigned status;
 	cJSON *doc;
 
 	if (v1 || (v2 && str_listed("token devicecode", s[3]))) {
-		if (c->method != POST)
-			refuse(c, 900561, NULL);
+		if (r->method != POST)
+			refuse(r, 405, "invalid_request", 900561, "The endpoint only accepts "
+			       "POST requests. Received a GET request.");
 		else if (v1 || str_is(s[3], "token"))
-			token(c, s[0], v1);
-		else if (tenant_known(c, s[0]))
-			devicecode(c);
-		call_field(c, "Cache-Control: no-store, no-cache");
+			answer_token(r, s[0], v1);
+		else if (tenant_known(r, s[0]))
+			answer_devicecode(r);
+		request_field(r, "Cache-Control: no-store, no-cache");
 		return true;
 	}
 	if (v2 && str_is(s[3], "authorize")) {
-		authorize(c, s[0]);
+		answer_authorize(r, s[0]);
 		return true;
 	}
 	if (str_is(s[0], "devicelogin") && s[1] == NULL) {
-		devicelogin(c);
+		answer_devicelogin(r);
 		return true;
 	}
 	/* for whoever has no machine: AZURE_POD_IDENTITY_AUTHORITY_HOST */
 	if (str_is(s[0], "metadata") && str_is(s[1], "identity")) {
-		doc = entra_identity(c->m, c->x, &status);
-		call_answer(c, status, doc);
+		doc = entra_server_identity(r->m, r->x, &status);
+		request_answer(r, status, doc);
 		return true;
 	}
 	v1 = str_is(s[0], "adfs") && str_is(s[1], ".well-known") && str_is(s[2], "openid-configuration");
-	if (v1 || (str_is(s[1], "v2.0") && str_is(s[2], ".well-known") && str_is(s[3], "openid-configuration"))) {
-		configuration(c, s[0]);
+	if (v1 ||
+	    (str_is(s[1], "v2.0") && str_is(s[2], ".well-known") && str_is(s[3], "openid-configuration"))) {
+		answer_configuration(r, s[0]);
 		return true;
 	}
 	if (str_is(s[1], "discovery") && str_is(s[2], "instance")) {
-		instances(c);
+		answer_instances(r);
 		return true;
 	}
 	return false;
@@ -886,59 +992,66 @@ bool entra_handle(struct call *c)
 
 /* ---- checking ---- */
 
-static int unauthorized(struct call *c, const char *code, const char *text)
+static int unauthorized(struct request *r, const char *code, const char *text)
 {
-	call_field(c, "WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
-		   "error_description=\"%s\"", c->base, c->m->tenant, text);
-	c->gateway = true;
-	return fault_code(&c->fault, 401, code, NULL, text);
+	request_field(r,
+		"WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
+		"error_description=\"%s\"",
+		r->base, r->m->tenant, text);
+	r->gateway = true;
+	return fault_code(&r->fault, 401, code, NULL, text);
 }
 
 /* The policy that wants a second factor of people who change something. */
-static int need_mfa(struct call *c, const cJSON *doc)
+static int need_mfa(struct request *r, const cJSON *doc)
 {
-	static const char claims[] = "{\"access_token\":{\"acrs\":{\"essential\":true,\"values\":[\"p1\"]}}}";
+	static const char claims[] =
+		"{\"access_token\":{\"acrs\":{\"essential\":true,\"values\":[\"p1\"]}}}";
 	struct buf b = BUF_INIT(256);
 
-	if ((c->method != PUT && c->method != PATCH && c->method != DELETE) || !json_is(doc, "idtyp", "user") ||
-	    json_get(doc, "acrs") != NULL || !mfa_wanted(c->m))
+	if ((r->method != PUT && r->method != PATCH && r->method != DELETE) ||
+	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL || !faults_setting(r->m, "mfa", 0))
 		return 0;
 	buf_add_base64(&b, claims, sizeof(claims) - 1);
-	call_field(c, "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"%s/common/oauth2/authorize\", "
-		   "error=\"insufficient_claims\", claims=\"%s\"", c->base, b.str);
+	request_field(r,
+		"WWW-Authenticate: Bearer realm=\"\", "
+		"authorization_uri=\"%s/common/oauth2/authorize\", "
+		"error=\"insufficient_claims\", claims=\"%s\"", r->base, b.str);
 	buf_release(&b);
-	c->gateway = true;
-	return fault_code(&c->fault, 401, "RequestDisallowedByPolicy", NULL, "Resource was disallowed by policy. "
-			  "Users must authenticate with multi-factor authentication to create or update resources.");
+	r->gateway = true;
+	return fault_code(&r->fault, 401, "RequestDisallowedByPolicy", NULL,
+			  "Resource was disallowed by policy. Users must authenticate with "
+			  "multi-factor authentication to create or update resources.");
 }
 
-int entra_check(struct call *c)
+int entra_server_check(struct request *r)
 {
-	struct str f = http_field(http_x_head(c->x), "Authorization");
+	struct str f = http_field(http_x_head(r->x), "Authorization");
 	char when[32], now[32], *message;
 	cJSON *doc;
 	int64_t exp;
 	int rc;
 
 	if (f.p == NULL)
-		return unauthorized(c, "AuthenticationFailed", "Authentication failed. "
+		return unauthorized(r, "AuthenticationFailed", "Authentication failed. "
 				    "The 'Authorization' header is missing.");
 	if (!str_istarts(f, STR("Bearer ")))
-		return unauthorized(c, "AuthenticationFailedInvalidHeader", "Authentication failed. The "
+		return unauthorized(r, "AuthenticationFailedInvalidHeader",
+				    "Authentication failed. The "
 				    "'Authorization' header is provided in an invalid format.");
-	doc = jwt_open(c->m, "access", str_trim(str_skip(f, 7)));
+	doc = jwt_open(r->m, "access", str_trim(str_skip(f, 7)));
 	exp = json_int_opt(doc, "exp", 0);
 	if (doc == NULL) {
-		rc = unauthorized(c, "InvalidAuthenticationToken", "The access token is invalid.");
+		rc = unauthorized(r, "InvalidAuthenticationToken", "The access token is invalid.");
 	} else if (exp < unix_time()) {
 		time_iso(exp, when);
 		time_iso(unix_time(), now);
-		message = xasprintf("The access token expiry UTC time '%s' is earlier than current UTC time "
-				    "'%s'.", when, now);
-		rc = unauthorized(c, "ExpiredAuthenticationToken", message);
+		message = xasprintf("The access token expiry UTC time '%s' is earlier than current "
+				    "UTC time '%s'.", when, now);
+		rc = unauthorized(r, "ExpiredAuthenticationToken", message);
 		free(message);
 	} else {
-		rc = need_mfa(c, doc);
+		rc = need_mfa(r, doc);
 	}
 	json_free(doc);
 	return rc;

@@ -4,33 +4,38 @@
  * reach, and passes connections on to the machine behind it, or to a healthy
  * one of the load balancer's pool.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "emulator/forward.h"
 #include "emulator/inner.h"
+#include "emulator/store.h"
 
 #define FORWARDS_MAX 64
 #define CONNECTIONS_MAX 128
 
+/* One port of a public address, and the machines that connections to it reach. */
 struct forward {
-	char address[16];
-	unsigned port;		/* in front, */
-	unsigned to_port;	/* and behind */
-	char *pool;		/* of a load balancer, or NULL: */
-	char to[16];		/* the one machine's address */
-	unsigned probe_port;	/* 0: none */
-	char *probe_path;	/* NULL: connecting is enough */
-	int fd;			/* -1: wanted, not listening yet */
-	bool keep;
-	bool told;		/* in the log that it cannot listen */
-	unsigned turn;
+	char address[16];	/* the public one */
+	unsigned port;		/* on it */
+	unsigned to_port;	/* on the machine */
+	char *pool;		/* id of the load balancer's pool; NULL: it is one machine, */
+	char to[16];		/* with this address */
+	unsigned turn;		/* of the pool's members: how many connections there were */
+	unsigned probe_port;	/* where a member shows that it is healthy; 0: it need not */
+	char *probe_path;	/* GET this; NULL: that it can be connected to is enough */
+	int fd;			/* listens; -1: it cannot yet */
+	bool keep;		/* it is still wanted */
+	bool told;		/* the log says already that it cannot listen */
 };
 
 struct forwarder {
@@ -79,7 +84,8 @@ static bool rule_covers(const cJSON *r, unsigned port)
 static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 {
 	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
-	const cJSON *nsg = store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
+	const cJSON *nsg =
+		store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
@@ -150,11 +156,13 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 
 	cJSON_ArrayForEach(rule, json_at(lb, "properties.loadBalancingRules")) {
 		const cJSON *r = json_get(rule, "properties");
-		const cJSON *front = store_doc(m, json_str_opt(r, "frontendIPConfiguration.id", NULL));
+		const cJSON *front = store_doc(m,
+					       json_str_opt(r, "frontendIPConfiguration.id", NULL));
 
 		want(w, address_of(m, json_str_opt(front, "properties.publicIPAddress.id", NULL)),
-		     (unsigned)json_int_opt(r, "frontendPort", 0), (unsigned)json_int_opt(r, "backendPort", 0),
-		     NULL, json_text(r, "backendAddressPool.id"),
+		     (unsigned)json_int_opt(r, "frontendPort", 0),
+		     (unsigned)json_int_opt(r, "backendPort", 0), NULL,
+		     json_text(r, "backendAddressPool.id"),
 		     store_doc(m, json_str_opt(r, "probe.id", NULL)));
 	}
 }
@@ -186,7 +194,8 @@ static void refresh(struct forwarder *w)
 
 			f->fd = tcp_listen(f->address, &port, NULL, &e);
 			if (f->fd >= 0 || !f->told)
-				emu_log(m, "public %s:%u: %s", f->address, f->port, f->fd < 0 ? e.msg : "open");
+				emu_log(m, "public %s:%u: %s", f->address, f->port,
+					f->fd < 0 ? e.msg : "open");
 			f->told = true;
 			err_clear(&e);
 		}
@@ -225,10 +234,13 @@ static bool probe(const char *address, unsigned port, const char *path)
 	ssize_t n = 0, k = 0;
 
 	if (s != NULL && path != NULL) {
-		snprintf(text, sizeof(text), "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+		snprintf(text, sizeof(text),
+			 "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
 			 address);
-		if (stream_write(s, text, strlen(text), end, &e) == 0 && stream_flush(s, end, &e) == 0)
-			while (n < 12 && (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
+		if (stream_write(s, text, strlen(text), end, &e) == 0 &&
+		    stream_flush(s, end, &e) == 0)
+			while (n < 12 &&
+			       (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
 				n += k;
 	}
 	stream_close(s);
@@ -243,9 +255,11 @@ static const char *pool_member(struct emu *m, const char *pool, unsigned k)
 	for (struct entry *n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
 		if (!json_is(n->hide, "power", "running"))
 			continue;
-		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
-				   "networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
-				   "properties.loadBalancerBackendAddressPools"))
+		cJSON_ArrayForEach(v,
+			json_at(n->doc,
+				"properties.networkProfileConfiguration."
+				"networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
+				"properties.loadBalancerBackendAddressPools"))
 			if (json_is(v, "id", pool) && k-- == 0)
 				return json_text(n->hide, "address");
 	}
@@ -258,7 +272,7 @@ struct visit {
 	int fd;
 };
 
-/* Who is to answer: lock held, let go for probes. */
+/* The address of the machine that is to answer.  Lock held, let go for probes. */
 static bool choose(struct visit *v, char out[16])
 {
 	struct emu *m = v->w->m;
@@ -271,7 +285,7 @@ static bool choose(struct visit *v, char out[16])
 		return true;
 	while (pool_member(m, v->f.pool, n) != NULL)
 		n++;
-	/* round robin, passing over who is not well */
+	/* round robin, passing over members that are not well */
 	for (unsigned i = 0; i < n; i++) {
 		address = pool_member(m, v->f.pool, (v->f.turn + i) % n);
 		snprintf(out, 16, "%.15s", address != NULL ? address : "");
@@ -385,7 +399,7 @@ static void visit(struct forwarder *w, struct forward *f)
 	v->fd = fd;
 	f->turn++;
 	w->connections++;
-	if (thread_start(visit_thread, v) < 0) {
+	if (emu_thread_start(visit_thread, v) < 0) {
 		w->connections--;
 		visit_free(v);
 	}
@@ -422,5 +436,5 @@ void *forward_thread(void *p)
 	while (w->connections > 0)
 		pthread_cond_wait(&m->changed, &m->lock);
 	free(w);
-	return thread_end(m);
+	return emu_thread_end(m);
 }

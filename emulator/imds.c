@@ -6,10 +6,21 @@
  * (learn.microsoft.com).
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/time.h"
+#include "emulator/arm/groups.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/vmss.h"
+#include "emulator/entra_server.h"
+#include "emulator/imds.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
+#include "http.h"
 
 /* ---- events ---- */
 
@@ -25,11 +36,13 @@ static cJSON *event_of(struct emu *m, const char *key)
 
 static bool notified(struct emu *m, const struct entry *n)
 {
-	struct entry *set = n == NULL ? NULL : set_of(m, n);
+	struct entry *set = n == NULL ? NULL : vmss_of(m, n);
 
-	return set != NULL && json_is(n->hide, "power", "running") && json_bool_opt(set->doc,
-		"properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable",
-		false);
+	return set != NULL && json_is(n->hide, "power", "running") &&
+	       json_bool_opt(set->doc,
+			     "properties.virtualMachineProfile.scheduledEventsProfile."
+			     "terminateNotificationProfile.enable",
+		       false);
 }
 
 static bool all_approved(struct emu *m, const cJSON *keys)
@@ -37,12 +50,13 @@ static bool all_approved(struct emu *m, const cJSON *keys)
 	const cJSON *k, *v;
 
 	cJSON_ArrayForEach(k, keys)
-		if ((v = event_of(m, k->valuestring)) != NULL && !json_bool_opt(v, "approved", false))
+		if ((v = event_of(m, k->valuestring)) != NULL &&
+		    !json_bool_opt(v, "approved", false))
 			return false;
 	return true;
 }
 
-void events_terminate(struct emu *m, const cJSON *keys)
+void imds_terminate(struct emu *m, const cJSON *keys)
 {
 	int64_t end = now_ms() + (int64_t)m->o.terminate_s * 1000;
 	char before[32];
@@ -58,8 +72,8 @@ void events_terminate(struct emu *m, const cJSON *keys)
 		n = store_find(m, k->valuestring);
 		if (!notified(m, n))
 			continue;
-		json_push(m->events, "@event", n->key, set_of(m, n)->key, json_text(n->doc, "name"),
-			before);
+		json_push(m->events, "@event", n->key, vmss_of(m, n)->key,
+			  json_text(n->doc, "name"), before);
 		m->incarnation++;
 		emu_log(m, "event Terminate for %s", n->key);
 	}
@@ -70,12 +84,13 @@ void events_terminate(struct emu *m, const cJSON *keys)
 			json_put_str(json_get_mut(v, "event"), "EventStatus", "Started");
 			json_put_str(json_get_mut(v, "event"), "NotBefore", "");
 			emu_log(m, "event Terminate for %s: %s", k->valuestring,
-				json_bool_opt(v, "approved", false) ? "approved" : "nobody answered");
+				json_bool_opt(v, "approved", false) ? "approved" :
+								      "nobody answered");
 		}
 	m->incarnation++;
 }
 
-void events_forget(struct emu *m, const char *key)
+void imds_forget(struct emu *m, const char *key)
 {
 	cJSON *v = event_of(m, key);
 
@@ -88,8 +103,9 @@ void events_forget(struct emu *m, const char *key)
 /* Every machine of a set sees the events of all of it. */
 static cJSON *event_document(struct emu *m, const struct entry *n)
 {
-	struct entry *set = set_of(m, n);
-	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation), *v;
+	struct entry *set = vmss_of(m, n);
+	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation);
+	cJSON *v;
 
 	cJSON_ArrayForEach(v, m->events)
 		if (set != NULL && json_is(v, "set", set->key))
@@ -125,7 +141,7 @@ static bool approve(struct emu *m, struct str text)
 static cJSON *instance_document(struct emu *m, struct entry *n)
 {
 	const cJSON *p = json_get(n->doc, "properties");
-	struct entry *set = set_of(m, n), *group = group_of(m, n->key);
+	struct entry *set = vmss_of(m, n), *group = group_of(m, n->key);
 	const char *address = machine_address(m, n);
 	struct in_addr net = { 0 };
 	char zone[8], subnet[16] = "", bits[8];
@@ -133,19 +149,21 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	unsigned prefix = 0;
 
 	snprintf(zone, sizeof(zone), "%.4s", json_text(n->doc, "zones[0]"));
-	subnet_of(m, machine_subnet(m, n), &range, &prefix);
+	network_subnet_range(m, machine_subnet(m, n), &range, &prefix);
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
 	return json_fmt("@imds", json_text(n->doc, "location"), json_text(n->doc, "name"),
-		json_text(p, "storageProfile.imageReference.offer"),
-		json_text(p, "osProfile.adminUsername"), json_text(p, "osProfile.computerName"),
-		json_text(p, "storageProfile.imageReference.publisher"),
-		group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
-		json_text(p, "storageProfile.imageReference.sku"), m->subscription,
-		json_text(p, "storageProfile.imageReference.exactVersion"), json_text(p, "vmId"),
-		set != NULL ? json_text(set->doc, "name") : "", json_text(p, "hardwareProfile.vmSize"),
-		zone, address != NULL ? address : "", subnet, bits);
+			json_text(p, "storageProfile.imageReference.offer"),
+			json_text(p, "osProfile.adminUsername"),
+			json_text(p, "osProfile.computerName"),
+			json_text(p, "storageProfile.imageReference.publisher"),
+			group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
+			json_text(p, "storageProfile.imageReference.sku"), m->subscription,
+			json_text(p, "storageProfile.imageReference.exactVersion"),
+			json_text(p, "vmId"), set != NULL ? json_text(set->doc, "name") : "",
+			json_text(p, "hardwareProfile.vmSize"), zone,
+			address != NULL ? address : "", subnet, bits);
 }
 
 /* ---- requests ---- */
@@ -233,40 +251,53 @@ static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
 	buf_release(&body);
 }
 
+/* What every request but that for the versions must have.  False: it was answered. */
+static bool check_headers(struct http_exchange *x)
+{
+	const struct http_head *h = http_x_head(x);
+	struct buf api = BUF_INIT(32);
+	bool dated = http_x_param(x, "api-version", &api) && api.n == 10;
+
+	buf_release(&api);
+	if (!str_ieq(http_field(h, "Metadata"), STR("true")))
+		bad(x, 400, "Bad request. Required metadata header not specified");
+	else if (http_field(h, "X-Forwarded-For").p != NULL)
+		bad(x, 400, "Bad request. X-Forwarded-For is not allowed");
+	else if (!dated)
+		say_json(x, 400, json_fmt("@imds-version"));
+	else
+		return true;
+	return false;
+}
+
+static void say_identity(struct emu *m, struct http_exchange *x, bool has_one)
+{
+	unsigned status = 400;
+	cJSON *doc = has_one ? entra_server_identity(m, x, &status) :
+		json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+
+	say_json(x, status, doc);
+}
+
 void imds_handle(void *ctx, struct http_exchange *x)
 {
 	struct emu *m = ctx;
-	const struct http_head *h = http_x_head(x);
 	struct str path = http_x_path(x), peer = str_of(http_x_peer(x)), address = STR_NULL;
-	struct buf api = BUF_INIT(32);
-	cJSON *doc = NULL;
-	struct entry *n;
-	bool identity = false;
-	unsigned status;
-	char *key = NULL;
 	ptrdiff_t colon = str_rchr(peer, ':');
+	cJSON *doc = NULL;
+	bool identity = false;
+	char *key = NULL;
+	struct entry *n;
 
+	if (str_eqz(path, "/metadata/versions")) {
+		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01',"
+					  "'2021-02-01','2021-12-13']}"));
+		return;
+	}
+	if (!check_headers(x))
+		return;
 	if (colon >= 0)
 		address = str_head(peer, (size_t)colon);
-	if (str_eqz(path, "/metadata/versions")) {
-		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01','2021-02-01',"
-					  "'2021-12-13']}"));
-		return;
-	}
-	if (!str_ieq(http_field(h, "Metadata"), STR("true"))) {
-		bad(x, 400, "Bad request. Required metadata header not specified");
-		return;
-	}
-	if (http_field(h, "X-Forwarded-For").p != NULL) {
-		bad(x, 400, "Bad request. X-Forwarded-For is not allowed");
-		return;
-	}
-	if (!http_x_param(x, "api-version", &api) || api.n != 10) {
-		say_json(x, 400, json_fmt("@imds-version"));
-		buf_release(&api);
-		return;
-	}
-	buf_release(&api);
 	pthread_mutex_lock(&m->lock);
 	n = machine_by_address(m, address);
 	if (n != NULL) {
@@ -275,21 +306,17 @@ void imds_handle(void *ctx, struct http_exchange *x)
 		identity = json_get(n->doc, "identity") != NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
-	if (n == NULL) {
+	if (key == NULL)
 		bad(x, 404, "No machine has the address this request comes from");
-	} else if (str_istarts(path, STR("/metadata/instance")) && (path.n == 18 || path.p[18] == '/')) {
+	else if (str_istarts(path, STR("/metadata/instance")) &&
+		 (path.n == 18 || path.p[18] == '/'))
 		say_part(x, doc, str_skip(path, 18));
-	} else if (str_ieq(path, STR("/metadata/scheduledevents"))) {
+	else if (str_ieq(path, STR("/metadata/scheduledevents")))
 		scheduled(m, x, key);
-	} else if (identity && str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
-		cJSON *answer = entra_identity(m, x, &status);
-
-		say_json(x, status, answer);
-	} else if (str_ieq(path, STR("/metadata/identity/oauth2/token"))) {
-		say_json(x, 400, json_fmt("{'error':'invalid_request','error_description':'Identity not found'}"));
-	} else {
+	else if (str_ieq(path, STR("/metadata/identity/oauth2/token")))
+		say_identity(m, x, identity);
+	else
 		bad(x, 404, "Not found");
-	}
 	json_free(doc);
 	free(key);
 }

@@ -4,22 +4,30 @@
  * Here is the only place where the lock is given up for something that can
  * take minutes.
  */
-#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/vmss.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 static const struct {
-	char verb[11], power[12];
-	uint16_t paper_ms;		/* how long it takes on paper */
-	uint16_t bound_s;		/* and at most in earnest */
-	bool provisions;
+	const char *verb;
+	const char *power;		/* what the machine is afterwards */
+	unsigned paper_ms;		/* how long it takes without a driver */
+	unsigned bound_s;		/* how long a driver may take */
+	bool provisions;		/* the driver needs a new machine.json */
 } verbs[] = {
 	{ "create", "running", 1200, 900, true },
 	{ "start", "running", 700, 300, false },
@@ -75,7 +83,8 @@ struct entry *machine_by_address(struct emu *m, struct str address)
  * machine in another group is called so. */
 static const char *machine_name(struct emu *m, struct entry *n)
 {
-	const char *base = json_str_opt(n->doc, "properties.osProfile.computerName", "machine"), *have;
+	const char *base = json_str_opt(n->doc, "properties.osProfile.computerName", "machine");
+	const char *have;
 	struct entry *other;
 	char name[96];
 
@@ -97,7 +106,7 @@ static const char *machine_name(struct emu *m, struct entry *n)
 static int machine_json(struct emu *m, struct entry *n, const char *dir, struct err *e)
 {
 	const cJSON *props = json_get(n->doc, "properties"), *v;
-	const char *custom = is_instance(n) ? instance_custom_data(m, n) :
+	const char *custom = is_instance(n) ? vmss_custom_data(m, n) :
 		json_str_opt(n->hide, "customData", NULL);
 	struct buf b = BUF_INIT(1u << 20);
 	struct entry *a = NULL;
@@ -110,17 +119,20 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 
 	if (cut != NULL)
 		*cut = '\0';
-	subnet_of(m, vnet, &range, &prefix);
+	network_subnet_range(m, vnet, &range, &prefix);
 	doc = json_fmt("@machine", machine_name(m, n), m->net, json_text(n->doc, "id"),
-		machine_address(m, n), (int)prefix, json_text(props, "osProfile.adminUsername"), custom,
-		json_at(props, "storageProfile.imageReference"),
-		json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"), ca);
+		       machine_address(m, n), (int)prefix,
+		       json_text(props, "osProfile.adminUsername"), custom,
+		       json_at(props, "storageProfile.imageReference"),
+		       json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"),
+		       ca);
 	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
 		json_add_str(json_get_mut(doc, "keys"), NULL, json_text(v, "keyData"));
 	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
-		json_defaults(doc, "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
-			      "'%s.file.core.localhost':'168.63.129.16'}}", json_text(a->doc, "name"),
-			      json_text(a->doc, "name"));
+		json_defaults(doc,
+			      "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
+			      "'%s.file.core.localhost':'168.63.129.16'}}",
+			      json_text(a->doc, "name"), json_text(a->doc, "name"));
 	json_print_pretty(doc, &b);
 	rc = buf_check(&b, "machine.json", e);
 	if (rc == 0)
@@ -138,11 +150,12 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 /* ---- the driver ---- */
 
 /* What it says goes to out; script: for exec, or NULL.  The lock is not held. */
-static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir, const char *script,
-		      struct buf *out, unsigned bound_s, int *code, struct err *e)
+static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir,
+		      const char *script, struct buf *out, unsigned bound_s, int *code,
+		      struct err *e)
 {
-	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL, "/bin/sh", "-c",
-			       script, NULL };
+	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL,
+			       "/bin/sh", "-c", script, NULL };
 
 	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000, code, e);
 }
@@ -208,7 +221,8 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	if (rc == 0) {
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
 		pthread_mutex_unlock(&m->lock);
-		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code, &e);
+		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code,
+				&e);
 		log_path = xasprintf("%s/driver.log", dir);
 		if (file_exists(dir)) {
 			struct err ignored = ERR_INIT;
@@ -230,8 +244,9 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 		if (!m->stopping)
 			ask_power(m, key, name, dir);
 		rc = fault_set(f, 409, "%s %s: The operation '%s' of VM '%s' failed: %s",
-			       verbs[v].provisions ? "OSProvisioningInternalError" : "VMActionFailed", key,
-			       verbs[v].verb, name, rc < 0 ? e.msg : line);
+			       verbs[v].provisions ? "OSProvisioningInternalError" :
+						     "VMActionFailed",
+			       key, verbs[v].verb, name, rc < 0 ? e.msg : line);
 	}
 	store_changed(m);
 	buf_burn(&log);
@@ -323,7 +338,7 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 		g.working = 1;
 		for (int i = 1; i < n && i < DRIVERS_MAX; i++) {
 			g.working++;
-			if (thread_start(gang_thread, &g) < 0)
+			if (emu_thread_start(gang_thread, &g) < 0)
 				g.working--;
 		}
 		gang_work(&g);
@@ -441,7 +456,8 @@ void machines_resume(struct emu *m)
 		if (!json_is(n->hide, "want", "running"))
 			continue;
 		disk = xasprintf("%s/machines/%s/machine.json", m->dir, machine_name(m, n));
-		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL, n->key);
+		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL,
+			     n->key);
 		json_add_str(busy, NULL, n->key);
 		json_put_str(n->hide, "power", "starting");
 		free(disk);

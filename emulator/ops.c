@@ -4,13 +4,20 @@
  * finished, remembered for a while, and waited for at the end.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
+#include "emulator/fault.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
-static void until(struct timespec *t, unsigned ms)
+static void deadline_after(struct timespec *t, unsigned ms)
 {
 	clock_gettime(CLOCK_MONOTONIC, t);
 	t->tv_sec += ms / 1000;
@@ -21,11 +28,17 @@ static void until(struct timespec *t, unsigned ms)
 	}
 }
 
+int op_refuse_busy(const struct entry *n, struct fault *f)
+{
+	return n->busy == 0 ? 0 : fault_set(f, 409, "AnotherOperationInProgress: Another "
+		"operation on this or dependent resource is in progress: %s.", n->key);
+}
+
 int op_sleep(struct emu *m, unsigned ms)
 {
 	struct timespec t;
 
-	until(&t, ms);
+	deadline_after(&t, ms);
 	while (!m->stopping && pthread_cond_timedwait(&m->changed, &m->lock, &t) != ETIMEDOUT)
 		;
 	return m->stopping ? -1 : 0;
@@ -35,7 +48,7 @@ int op_wait(struct emu *m, unsigned ms)
 {
 	struct timespec t;
 
-	until(&t, ms);
+	deadline_after(&t, ms);
 	if (!m->stopping)
 		pthread_cond_timedwait(&m->changed, &m->lock, &t);
 	return m->stopping ? -1 : 0;
@@ -43,31 +56,10 @@ int op_wait(struct emu *m, unsigned ms)
 
 const char *op_word(const struct op *op)
 {
-	static const char words[][11] = { "InProgress", "Succeeded", "Failed", "Canceled" };
+	static const char *const words[] = { "InProgress", "Succeeded", "Failed", "Canceled" };
 
-	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" : words[op->status];
-}
-
-int thread_start(void *(*run)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	pthread_t t;
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 1u << 20);
-	rc = pthread_create(&t, &attr, run, arg);
-	pthread_attr_destroy(&attr);
-	return rc == 0 ? 0 : -1;
-}
-
-void *thread_end(struct emu *m)
-{
-	m->threads--;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
-	return NULL;
+	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" :
+									words[op->status];
 }
 
 static void op_free(struct op *op)
@@ -83,7 +75,7 @@ static void op_free(struct op *op)
 }
 
 /* Mark or unmark what an operation keeps busy. */
-static void busy(struct emu *m, const cJSON *keys, bool on)
+static void mark_busy(struct emu *m, const cJSON *keys, bool on)
 {
 	const cJSON *k;
 
@@ -98,7 +90,7 @@ static void busy(struct emu *m, const cJSON *keys, bool on)
 }
 
 /* A resource's state follows from how the work on it ended. */
-static void settle(struct entry *n, bool good)
+static void settle_entry(struct entry *n, bool good)
 {
 	const char *state = n == NULL ? NULL :
 		json_str_opt(n->doc, "properties.provisioningState", NULL);
@@ -110,29 +102,30 @@ static void settle(struct entry *n, bool good)
 		return;
 	if (n->type == NULL) {
 		/* a group that could not be deleted, a deployment that was cut short */
-		if (!good && (str_is(state, "Deleting") || str_is(state, "Accepted") || str_is(state, "Running")))
+		if (!good &&
+		    (str_is(state, "Deleting") || str_is(state, "Accepted") || str_is(state, "Running")))
 			entry_state(n, str_is(state, "Deleting") ? "Succeeded" : "Failed");
 		return;
 	}
 	if (fresh || str_is(state, "Updating") || str_is(state, "Deleting"))
 		entry_state(n, good ? "Succeeded" : "Failed");
-	/* what was announced and did not come about */
+	/* a power state that was announced and did not come about */
 	if (!good && (str_is(power, "starting") || str_is(power, "stopping") || str_is(power, "deallocating")))
 		json_put_str(n->hide, "power", fresh ? "stopped" :
 			     json_str_opt(n->hide, "want", "unknown"));
 }
 
-static void finish(struct emu *m, struct op *op, int rc, struct fault *f)
+static void op_finish(struct emu *m, struct op *op, int rc, struct fault *f)
 {
 	const cJSON *k;
 
 	op->status = rc == 0 ? OP_SUCCEEDED : op->cancel ? OP_CANCELED : OP_FAILED;
-	settle(store_find(m, op->key), rc == 0);
+	settle_entry(store_find(m, op->key), rc == 0);
 	cJSON_ArrayForEach(k, op->busy)
-		settle(store_find(m, k->valuestring), rc == 0);
+		settle_entry(store_find(m, k->valuestring), rc == 0);
 	op->ended = unix_time();
 	op->fault = *f;
-	busy(m, op->busy, false);
+	mark_busy(m, op->busy, false);
 	/* arguments may hold secrets and are of no more use */
 	json_burn(op->args);
 	op->args = NULL;
@@ -152,12 +145,12 @@ static void *op_thread(void *p)
 	if (rc < 0)
 		fault_set(&f, 500, "InternalExecutionError: "
 		       "An internal execution error occurred. Please retry later.");
-	finish(m, op, rc, &f);
-	return thread_end(m);
+	op_finish(m, op, rc, &f);
+	return emu_thread_end(m);
 }
 
 /* Forget the oldest finished ones. */
-static void forget(struct emu *m)
+static void forget_oldest(struct emu *m)
 {
 	struct op **at = &m->ops, *op;
 	unsigned n = 0;
@@ -197,7 +190,8 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	struct op *op;
 
 	if (m->stopping || m->threads >= OPS_MAX) {
-		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.", m->threads);
+		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.",
+			  m->threads);
 		json_burn(args);
 		json_free(keys);
 		return NULL;
@@ -215,7 +209,7 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	op->started = unix_time();
 	op_name(op);
 	/* the thread's first act is to wait for our lock */
-	if (thread_start(op_thread, op) < 0) {
+	if (emu_thread_start(op_thread, op) < 0) {
 		fault_set(f, 503, "ServerTimeout: No thread could be started.");
 		op_free(op);
 		return NULL;
@@ -223,8 +217,8 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	m->threads++;
 	op->next = m->ops;
 	m->ops = op;
-	busy(m, op->busy, true);
-	forget(m);
+	mark_busy(m, op->busy, true);
+	forget_oldest(m);
 	store_changed(m);
 	return op;
 }
@@ -244,7 +238,7 @@ void op_wait_all(struct emu *m)
 	struct timespec t;
 
 	while (m->threads > 0 && now_ms() < end) {
-		until(&t, 1000);
+		deadline_after(&t, 1000);
 		pthread_cond_timedwait(&m->changed, &m->lock, &t);
 	}
 }

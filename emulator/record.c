@@ -10,15 +10,19 @@
 #include <unistd.h>
 
 #include "emulator/inner.h"
+#include "emulator/record.h"
+#include "emulator/request.h"
+#include "http.h"
 
 #define RECORDED_MAX (1u << 20)		/* of one body; a larger one is null */
 #define HIDDEN "***"
 
 static const char secret_names[] =
-	"authorization x-ms-authorization-auxiliary x-ms-copy-source-authorization cookie set-cookie secret "
-	"x-identity-header x-ms-policy-external-evaluations access_token refresh_token id_token client_secret "
-	"client_assertion assertion code_verifier device_code password adminPassword customData secretData "
-	"accountSasToken serviceSasToken token connectionString sig";
+	"authorization x-ms-authorization-auxiliary x-ms-copy-source-authorization cookie "
+	"set-cookie secret x-identity-header x-ms-policy-external-evaluations access_token "
+	"refresh_token id_token client_secret client_assertion assertion code_verifier "
+	"device_code password adminPassword customData secretData accountSasToken "
+	"serviceSasToken token connectionString sig";
 
 /* One of "a=1&sig=2"; an authorization code is a secret, an error's code is not. */
 static void hide_pairs(struct str pairs, struct buf *b)
@@ -67,8 +71,9 @@ static void hide(cJSON *doc)
 	for (cJSON *v = doc->child; v != NULL; v = v->next) {
 		if (!cJSON_IsString(v))
 			hide(v);
-		else if (strstr(v->valuestring, "sig=") != NULL || (v->string != NULL &&
-			 (str_listed(secret_names, v->string) || (key && strcmp(v->string, "value") == 0))))
+		else if (strstr(v->valuestring, "sig=") != NULL ||
+			 (v->string != NULL && (str_listed(secret_names, v->string) ||
+						(key && strcmp(v->string, "value") == 0))))
 			cJSON_SetValuestring(v, HIDDEN);
 	}
 }
@@ -101,8 +106,9 @@ static void add_field(cJSON *fields, struct str name, struct str value)
 {
 	char *word = str_dup(name);
 
-	cJSON_AddItemToObject(fields, word, str_listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
-			      hide_text(value));
+	cJSON_AddItemToObject(fields, word,
+			      str_listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
+							   hide_text(value));
 	free(word);
 }
 
@@ -118,7 +124,8 @@ static void add_body(cJSON *doc, const char *name, cJSON *body, struct buf *b)
 	cJSON_AddItemToObject(doc, name, body);
 }
 
-void record(struct emu *m, const struct http_exchange *x, const char *base, const struct call *c, bool spoilt)
+void record_exchange(struct emu *m, const struct http_exchange *x, const char *base,
+		     const struct request *r, bool spoilt)
 {
 	const struct http_head *h = http_x_head(x);
 	cJSON *doc, *fields;
@@ -134,14 +141,14 @@ void record(struct emu *m, const struct http_exchange *x, const char *base, cons
 	for (size_t i = 0; i < h->n_fields; i++)
 		add_field(fields, h->fields[i].name, h->fields[i].value);
 	fields = json_add_obj(doc, "responseHeaders");
-	for (size_t i = 0; c != NULL && i < c->n_fields; i++) {
-		struct str value = str_of(c->fields[i]), name;
+	for (size_t i = 0; r != NULL && i < r->n_fields; i++) {
+		struct str value = str_of(r->fields[i]), name;
 
 		if (str_cut(&value, ':', &name))
 			add_field(fields, name, str_trim(value));
 	}
-	add_body(doc, "requestBody", shown(c != NULL ? c->body : NULL), &b);
-	add_body(doc, "responseBody", shown(c != NULL ? c->out : NULL), &b);
+	add_body(doc, "requestBody", shown(r != NULL ? r->body : NULL), &b);
+	add_body(doc, "responseBody", shown(r != NULL ? r->out : NULL), &b);
 	buf_reset(&b);
 	json_print(doc, &b);
 	buf_addc(&b, '\n');

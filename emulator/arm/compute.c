@@ -3,40 +3,52 @@
  * and what machines and scale sets share: the checks of their profiles, power
  * states and the actions on them.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "emulator/arm/arm.h"
+#include "emulator/arm/compute.h"
+#include "emulator/arm/location.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
+#include "http.h"
 
 /* ---- sizes and quotas ---- */
 
 static const struct vm_size sizes[] = {
-	{ "Standard_B2ts_v2", "standardBsv2Family", 2, false, false, 1024 },
-	{ "Standard_B2ls_v2", "standardBsv2Family", 2, false, false, 4096 },
-	{ "Standard_B2s_v2", "standardBsv2Family", 2, false, false, 8192 },
-	{ "Standard_B4ls_v2", "standardBsv2Family", 4, false, false, 8192 },
-	{ "Standard_B4s_v2", "standardBsv2Family", 4, false, false, 16384 },
-	{ "Standard_B2ats_v2", "standardBasv2Family", 2, false, false, 1024 },
-	{ "Standard_B2als_v2", "standardBasv2Family", 2, false, false, 4096 },
-	{ "Standard_B2as_v2", "standardBasv2Family", 2, false, false, 8192 },
-	{ "Standard_B2pts_v2", "standardBpsv2Family", 2, true, false, 1024 },
-	{ "Standard_B2pls_v2", "standardBpsv2Family", 2, true, false, 4096 },
-	{ "Standard_B2ps_v2", "standardBpsv2Family", 2, true, false, 8192 },
-	{ "Standard_D2ls_v5", "standardDLSv5Family", 2, false, false, 4096 },
-	{ "Standard_D2s_v5", "standardDSv5Family", 2, false, false, 8192 },
-	{ "Standard_D4s_v5", "standardDSv5Family", 4, false, false, 16384 },
-	{ "Standard_D8s_v5", "standardDSv5Family", 8, false, false, 32768 },
-	{ "Standard_D2als_v6", "standardDalv6Family", 2, false, false, 4096 },
+	{ "Standard_B2ts_v2", "standardBsv2Family", 2, 1024, false, false },
+	{ "Standard_B2ls_v2", "standardBsv2Family", 2, 4096, false, false },
+	{ "Standard_B2s_v2", "standardBsv2Family", 2, 8192, false, false },
+	{ "Standard_B4ls_v2", "standardBsv2Family", 4, 8192, false, false },
+	{ "Standard_B4s_v2", "standardBsv2Family", 4, 16384, false, false },
+	{ "Standard_B2ats_v2", "standardBasv2Family", 2, 1024, false, false },
+	{ "Standard_B2als_v2", "standardBasv2Family", 2, 4096, false, false },
+	{ "Standard_B2as_v2", "standardBasv2Family", 2, 8192, false, false },
+	{ "Standard_B2pts_v2", "standardBpsv2Family", 2, 1024, true, false },
+	{ "Standard_B2pls_v2", "standardBpsv2Family", 2, 4096, true, false },
+	{ "Standard_B2ps_v2", "standardBpsv2Family", 2, 8192, true, false },
+	{ "Standard_D2ls_v5", "standardDLSv5Family", 2, 4096, false, false },
+	{ "Standard_D2s_v5", "standardDSv5Family", 2, 8192, false, false },
+	{ "Standard_D4s_v5", "standardDSv5Family", 4, 16384, false, false },
+	{ "Standard_D8s_v5", "standardDSv5Family", 8, 32768, false, false },
+	{ "Standard_D2als_v6", "standardDalv6Family", 2, 4096, false, false },
 	/* announced for retirement: not for new subscriptions */
-	{ "Standard_B1ls", "standardBSFamily", 1, false, true, 512 },
-	{ "Standard_B1s", "standardBSFamily", 1, false, true, 1024 },
-	{ "Standard_B2s", "standardBSFamily", 2, false, true, 4096 },
-	{ "Standard_DS1_v2", "standardDSv2Family", 1, false, true, 3584 },
-	{ .name = "" },
+	{ "Standard_B1ls", "standardBSFamily", 1, 512, false, true },
+	{ "Standard_B1s", "standardBSFamily", 1, 1024, false, true },
+	{ "Standard_B2s", "standardBSFamily", 2, 4096, false, true },
+	{ "Standard_DS1_v2", "standardDSv2Family", 1, 3584, false, true },
+	{ .name = NULL },
 };
 
-const struct vm_size *vm_size_find(const char *name)
+const struct vm_size *compute_size_find(const char *name)
 {
-	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++)
+	for (const struct vm_size *s = sizes; s->name != NULL; s++)
 		if (str_is(s->name, name))
 			return s;
 	return NULL;
@@ -55,7 +67,7 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 
 	for (size_t i = 0; i < 2; i++)
 		for (struct entry *n = NULL; (n = store_typed(m, n, with_cores[i][0])) != NULL;) {
-			s = vm_size_find(json_text(n->doc, with_cores[i][1]));
+			s = compute_size_find(json_text(n->doc, with_cores[i][1]));
 			if (s != NULL && json_is(n->doc, "location", location) &&
 			    (family == NULL || str_is(family, s->family)))
 				used += json_int_opt(n->doc, "sku.capacity", 1) * s->cores;
@@ -63,23 +75,29 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 	return used;
 }
 
-int check_quota(struct emu *m, struct put *p, const char *size, int64_t more)
+int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t more)
 {
-	const struct vm_size *s = vm_size_find(size);
+	const struct vm_size *s = compute_size_find(size);
 	const char *location = json_text(p->doc, "location");
 	int64_t limit = m->o.cores, used = cores_used(m, location, NULL);
 
 	more *= s != NULL ? (int64_t)s->cores : 0;
 	if (more <= 0 || used + more <= limit)
 		return 0;
-	return fault_say(&p->f, 409, "OperationNotAllowed", location, (long long)limit, (long long)used,
+	return fault_set(&p->f, 409, "OperationNotAllowed: Operation could not be completed "
+		"as it results in exceeding approved Total Regional Cores quota. Additional "
+		"details - Deployment Model: Resource Manager, Location: %s, Current Limit: "
+		"%lld, Current Usage: %lld, Additional Required: %lld, (Minimum) New Limit "
+		"Required: %lld.", location, (long long)limit, (long long)used,
 		(long long)more, (long long)(used + more));
 }
 
 static void usage(cJSON *out, const char *name, const char *text, int64_t used, int64_t limit)
 {
-	json_push(json_get_mut(out, "value"), "{'limit':%l,'unit':'Count','currentValue':%l,'name':{"
-		  "'value':%s,'localizedValue':%s}}", limit, used, name, text);
+	json_push(json_get_mut(out, "value"),
+		  "{'limit':%l,'unit':'Count','currentValue':%l,'name':{"
+		  "'value':%s,'localizedValue':%s}}",
+		  limit, used, name, text);
 }
 
 static int64_t count_typed(struct emu *m, const char *location, const char *type)
@@ -93,8 +111,9 @@ static int64_t count_typed(struct emu *m, const char *location, const char *type
 
 static cJSON *usages(struct emu *m, const char *l)
 {
-	static const char kinds[][2][27] = {
-		{ "availabilitySets", "Availability Sets" }, { "virtualMachines", "Virtual Machines" },
+	static const char *const kinds[][2] = {
+		{ "availabilitySets", "Availability Sets" },
+		{ "virtualMachines", "Virtual Machines" },
 		{ "virtualMachineScaleSets", "Virtual Machine Scale Sets" },
 	};
 	cJSON *out = json_fmt("{'value':[]}");
@@ -102,45 +121,47 @@ static cJSON *usages(struct emu *m, const char *l)
 	char text[80];
 
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(text, sizeof(text), "Microsoft.Compute/%.26s", kinds[i][0]);
-		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text), i == 1 ? 25000 : 2500);
+		snprintf(text, sizeof(text), "Microsoft.Compute/%s", kinds[i][0]);
+		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text),
+		      i == 1 ? 25000 : 2500);
 	}
 	usage(out, "cores", "Total Regional vCPUs", cores_used(m, l, NULL), m->o.cores);
 	usage(out, "lowPriorityCores", "Total Regional Low-priority vCPUs", 0, m->o.cores);
-	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++) {
+	for (const struct vm_size *s = sizes; s->name != NULL; s++) {
 		if (strcmp(last, s->family) == 0)
 			continue;
 		last = s->family;
 		snprintf(text, sizeof(text), "%s vCPUs", s->family);
-		usage(out, s->family, text, cores_used(m, l, s->family), s->refused ? 0 : m->o.cores);
+		usage(out, s->family, text, cores_used(m, l, s->family),
+		      s->refused ? 0 : m->o.cores);
 	}
 	return out;
 }
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location, location,
-		s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
-		s->arm ? "Arm64" : "x64");
+	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location,
+		  location, s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "",
+		  s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
 	if (s->refused)
 		json_push(json_get_mut(arr->child->prev, "restrictions"), "@size-refused", location,
 			location);
 }
 
-static int list_skus(struct call *c)
+static int list_skus(struct request *r)
 {
-	char *only = filter_value(c, "location");
+	char *only = request_filter_value(r, "location");
 	cJSON *out = json_fmt("{'value':[]}"), *arr = json_get_mut(out, "value");
 
-	for (const struct location *l = locations; l->name[0] != '\0'; l++) {
+	for (const struct location *l = location_table; l->name != NULL; l++) {
 		if (only != NULL && !str_is(only, l->name))
 			continue;
 		json_push(arr, "@avset-sku", l->name, l->name);
-		for (const struct vm_size *v = sizes; v->name[0] != '\0'; v++)
+		for (const struct vm_size *v = sizes; v->name != NULL; v++)
 			sku_row(arr, v, l->name);
 	}
 	free(only);
-	return call_answer(c, 200, out);
+	return request_answer(r, 200, out);
 }
 
 /* The old list: what there is, not what may be had. */
@@ -148,7 +169,7 @@ static cJSON *vm_sizes(void)
 {
 	cJSON *out = json_fmt("{'value':[]}");
 
-	for (const struct vm_size *s = sizes; s->name[0] != '\0'; s++)
+	for (const struct vm_size *s = sizes; s->name != NULL; s++)
 		json_push(out->child, "@size", s->name, s->cores, s->memory_mb, 2 * s->cores);
 	return out;
 }
@@ -157,7 +178,7 @@ static cJSON *vm_sizes(void)
 
 /* Canonical's; skus of generation 2, of generation 1, for Arm */
 static const struct image {
-	char offer[28], version[16], sku[3][16];
+	const char *offer, *version, *sku[3];
 } images[] = {
 	{ "ubuntu-24_04-lts", "24.04.202607280", { "server", "server-gen1", "server-arm64" } },
 	{ "ubuntu-26_04-lts", "26.04.202607290", { "server", "server-gen1", "server-arm64" } },
@@ -165,16 +186,18 @@ static const struct image {
 	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
 };
 
-static const struct image *image_find(const char *publisher, const char *offer, const char *sku, size_t *which)
+static const struct image *image_find(const char *publisher, const char *offer, const char *sku,
+				      size_t *which)
 {
-	for (size_t i = 0; str_is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]); i++)
+	for (size_t i = 0; str_is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]);
+	     i++)
 		for (*which = 0; str_ieqz(str_of(offer), images[i].offer) && *which < 3; ++*which)
 			if (str_is(images[i].sku[*which], sku))
 				return &images[i];
 	return NULL;
 }
 
-const char *image_version(const cJSON *image)
+const char *compute_image_version(const cJSON *image)
 {
 	size_t which;
 	const struct image *i = image_find(json_text(image, "publisher"), json_text(image, "offer"),
@@ -185,9 +208,9 @@ const char *image_version(const cJSON *image)
 
 /* s: publishers, P, artifacttypes, vmimage, offers, O, skus, S, versions, V.  Its
  * lists are arrays with nothing around them. */
-static int images_call(struct call *c, const char *location, char **s)
+static int images_call(struct request *r, const char *location, char **s)
 {
-	char *path = str_dup(http_x_path(c->x));
+	char *path = str_dup(http_x_path(r->x));
 	cJSON *arr = cJSON_CreateArray(), *one = NULL;
 	const struct image *i;
 	size_t n = 0, k;
@@ -196,49 +219,54 @@ static int images_call(struct call *c, const char *location, char **s)
 		n++;
 	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
 		for (k = 0; k < 3; k++) {
-			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer : n == 7 ? i->sku[k] : i->version;
+			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer :
+				n == 7 ? i->sku[k] : i->version;
 
 			if ((n > 1 && !str_is(s[1], "Canonical")) || (n > 5 && !str_is(s[5], i->offer)) ||
 			    (n > 7 && !str_is(s[7], i->sku[k])) || (n > 9 && !str_is(s[9], i->version)))
 				continue;
 			if (n == 10 && one == NULL)
-				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,"
-					"'osDiskImage':{'operatingSystem':'Linux'},'dataDiskImages':[],"
-					"'features':[]},"
-					"'location':%s,'name':%s,'id':%s}", k == 1 ? "V1" : "V2",
-					k == 2 ? "Arm64" : "x64", location, name, path);
+				one = json_fmt("{'properties':{'hyperVGeneration':%s,"
+					"'architecture':%s,'osDiskImage':{'operatingSystem':"
+					"'Linux'},'dataDiskImages':[],'features':[]},"
+					"'location':%s,'name':%s,'id':%s}",
+					k == 1 ? "V1" : "V2", k == 2 ? "Arm64" : "x64", location,
+					name, path);
 			else if (n % 2 == 1 && n != 3 && json_named(arr, name) == NULL)
-				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location, name, path, name);
+				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location,
+					  name, path, name);
 		}
 	free(path);
 	if (one != NULL || arr->child == NULL) {
 		json_free(arr);
 		arr = one;
 	}
-	return arr != NULL ? call_answer(c, 200, arr) :
-	       fault_set(&c->fault, 404, "NotFound: Artifact: VMImage was not found.");
+	return arr != NULL ? request_answer(r, 200, arr) :
+	       fault_set(&r->fault, 404, "NotFound: Artifact: VMImage was not found.");
 }
 
-int compute_location(struct call *c, char **s)
+int compute_route(struct request *r, char **s)
 {
 	const char *location;
 
-	if (c->method != GET)
-		return call_method(c);
+	if (!str_is(s[0], "skus") && !str_is(s[0], "locations"))
+		return 1;
+	if (r->method != GET)
+		return request_bad_method(r);
 	if (str_is(s[0], "skus"))
-		return list_skus(c);
+		return list_skus(r);
 	location = location_find(s[1]);
 	if (location == NULL || s[2] == NULL)
-		return fault_set(&c->fault, 400, "NoRegisteredProviderFound: "
+		return fault_set(&r->fault, 400, "NoRegisteredProviderFound: "
 			      "No registered resource provider found for location '%.60s'.",
 			      s[1] != NULL ? s[1] : "");
 	if (str_is(s[2], "usages"))
-		return call_answer(c, 200, usages(c->m, location));
+		return request_answer(r, 200, usages(r->m, location));
 	if (str_is(s[2], "publishers"))
-		return images_call(c, location, s + 2);
+		return images_call(r, location, s + 2);
 	if (str_is(s[2], "vmSizes"))
-		return call_answer(c, 200, vm_sizes());
-	return unknown_type(c, "Microsoft.Compute", s[2]);
+		return request_answer(r, 200, vm_sizes());
+	return resource_unknown_type(r, "Microsoft.Compute", s[2]);
 }
 
 /* ---- profiles ---- */
@@ -260,7 +288,8 @@ static bool key_fits(const char *line)
 	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) && str_chr(s, '\n') < 0 &&
 	    buf_add_unbase64(&b, data, &e) == 0 && b.n > 4 + kind.n &&
 	    str_eq(kind, (struct str){ b.str + 4, kind.n }))
-		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 : str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
+		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 :
+		     str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
 	buf_release(&b);
 	return ok;
 }
@@ -273,16 +302,21 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 
 	cJSON_ArrayForEach(k, keys) {
 		if (strcmp(json_text(k, "path"), path) != 0)
-			rc = fault_say(&p->f, 400,
-				"InvalidParameter linuxConfiguration.ssh.publicKeys.path", path);
+			rc = fault_set(&p->f, 400,
+				"InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
+				"Destination path for SSH public keys is currently limited to "
+				"its default value %s.",
+				path);
 		else if (!key_fits(json_text(k, "keyData")))
-			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData", "The value of parameter "
+			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData",
+				     "The value of parameter "
 				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
 	}
 	free(path);
 	if (rc == 0 && cJSON_GetArraySize(keys) == 0 &&
 	    json_bool_opt(linux_, "disablePasswordAuthentication", false))
-		rc = invalid(p, "linuxConfiguration", "Authentication using either SSH or by user name and "
+		rc = invalid(p, "linuxConfiguration",
+			     "Authentication using either SSH or by user name and "
 			     "password must be enabled in Linux profile.");
 	return rc;
 }
@@ -292,12 +326,13 @@ static int check_user(struct put *p, const char *user)
 	if (user == NULL)
 		return invalid(p, "adminUsername",
 			       "Required parameter 'osProfile.adminUsername' is missing (null).");
-	if (str_listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 "
-		   "aspnet backup console david guest john owner root server sql support support_388945a0 "
-		   "sys test2 test3 user4 user5", user))
+	if (str_listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a "
+		   "actuser adm admin2 aspnet backup console david guest john owner root "
+		   "server sql support support_388945a0 sys test2 test3 user4 user5", user))
 		return invalid(p, "adminUsername", "The Admin Username specified is not allowed.");
 	if (strlen(user) < 1 || strlen(user) > 64)
-		return invalid(p, "adminUsername", "The Admin Username must be 1 to 64 characters long.");
+		return invalid(p, "adminUsername",
+			       "The Admin Username must be 1 to 64 characters long.");
 	return 0;
 }
 
@@ -315,7 +350,8 @@ static int take_custom_data(struct put *p, cJSON *os, char **out)
 	ok = buf_add_unbase64(&b, str_of(text), &e) == 0 && !b.over && b.n <= 65535;
 	buf_burn(&b);
 	if (!ok)
-		return invalid(p, "customData", "Custom data in OSProfile must be in Base64 encoding and "
+		return invalid(p, "customData",
+			       "Custom data in OSProfile must be in Base64 encoding and "
 			       "with a maximum length of 87380 characters.");
 	*out = xstrdup(text);
 	json_drop(os, "customData");
@@ -324,18 +360,23 @@ static int take_custom_data(struct put *p, cJSON *os, char **out)
 
 static int check_size(struct put *p, const char *size)
 {
-	const struct vm_size *s = vm_size_find(size);
+	const struct vm_size *s = compute_size_find(size);
 	struct buf list = BUF_INIT(2048);
 
 	if (s == NULL) {
-		for (s = sizes; s->name[0] != '\0'; s++)
+		for (s = sizes; s->name != NULL; s++)
 			buf_addf(&list, "%s%s", list.n ? ", " : "", s->name);
-		fault_say(&p->f, 400, "InvalidParameter vmSize", size != NULL ? size : "null", list.str);
+		fault_set(&p->f, 400, "InvalidParameter vmSize: The value %.80s provided for "
+			"the VM size is not valid. The valid sizes in the current region are: "
+			"%s.", size != NULL ? size : "null", list.str);
 		buf_release(&list);
 		return -1;
 	}
 	if (s->refused)
-		return fault_say(&p->f, 409, "SkuNotAvailable", s->name, json_text(p->doc, "location"));
+		return fault_set(&p->f, 409, "SkuNotAvailable: The requested VM size for "
+			"resource 'Following SKUs have failed for Capacity Restrictions: %s' "
+			"is currently not available in location '%s'.", s->name,
+			json_text(p->doc, "location"));
 	return 0;
 }
 
@@ -348,31 +389,41 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	const struct image *i = image_find(publisher, offer, sku, &which);
 
 	if (i == NULL || (!str_is(version, "latest") && !str_is(version, i->version)))
-		return fault_say(&p->f, 404, "PlatformImageNotFound imageReference", publisher, offer, sku,
+		return fault_set(&p->f, 404, "PlatformImageNotFound imageReference: The "
+			"platform image '%s:%s:%s:%s' is not available. Verify that all "
+			"fields in the storage profile are correct.", publisher, offer, sku,
 			version);
-	if ((which == 2) != vm_size_find(size)->arm)
-		return fault_say(&p->f, 400, "BadRequest/size", size);
+	if ((which == 2) != compute_size_find(size)->arm)
+		return fault_set(&p->f, 400, "BadRequest: The VM size '%s' cannot boot with "
+			"OS image or disk. Please check that disk CPU Architecture is "
+			"supported by the VM size.", size);
 	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") && which == 1)
-		return fault_say(&p->f, 400, "BadRequest/trusted", sku);
+		return fault_set(&p->f, 400, "BadRequest: Security type 'TrustedLaunch' is "
+			"not supported for the OS image '%s': it needs a generation 2 image.",
+			sku);
 	if (!set)
 		json_put_str(image, "exactVersion", i->version);
 	json_defaults(profile, "@vm-disk");
 	return 0;
 }
 
-int check_machine(struct put *p, cJSON *profile, const char *size, bool set, char **custom_data)
+int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool set,
+			  char **custom_data)
 {
 	cJSON *os = json_sub(profile, "osProfile"), *linux_;
 	const char *what = set ? "computerNamePrefix" : "computerName";
-	const char *name = json_str_opt(os, what, NULL), *user = json_str_opt(os, "adminUsername", NULL);
+	const char *name = json_str_opt(os, what, NULL);
+	const char *user = json_str_opt(os, "adminUsername", NULL);
 
 	*custom_data = NULL;
 	if (check_size(p, size) < 0)
 		return -1;
 	if (name == NULL || name[0] == '\0' || strlen(name) > (set ? 15 : 64) ||
 	    strspn(name, LETTERS DIGITS "-") != strlen(name))
-		return fault_set(&p->f, 400, "InvalidParameter %s: Linux host name must be 1 to %d characters "
-				 "long and consist of alphanumeric characters and hyphens.", what, set ? 15 : 64);
+		return fault_set(&p->f, 400,
+				 "InvalidParameter %s: Linux host name must be 1 to %d characters "
+				 "long and consist of alphanumeric characters and hyphens.",
+				 what, set ? 15 : 64);
 	if (check_user(p, user) < 0)
 		return -1;
 	linux_ = json_sub(os, "linuxConfiguration");
@@ -393,7 +444,8 @@ static int put_avset(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@avset");
 	fd = json_int_opt(p->doc, "properties.platformFaultDomainCount", 0);
 	if (fd < 1 || fd > 3)
-		return invalid(p, "platformFaultDomainCount", "The specified fault domain count must fall in "
+		return invalid(p, "platformFaultDomainCount",
+			       "The specified fault domain count must fall in "
 			       "the range 1 to 3.");
 	return 0;
 }
@@ -402,7 +454,8 @@ static cJSON *show_avset(struct emu *m, const struct entry *n)
 {
 	cJSON *doc = cJSON_Duplicate(n->doc, true), *arr = cJSON_CreateArray();
 
-	for (struct entry *vm = NULL; (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) != NULL;)
+	for (struct entry *vm = NULL;
+	     (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) != NULL;)
 		if (json_is(vm->doc, "properties.availabilitySet.id", n->key))
 			json_push(arr, "{'id':%s}", json_text(vm->doc, "id"));
 	json_set(json_get_mut(doc, "properties"), "virtualMachines", arr);
@@ -417,7 +470,8 @@ static int check_update(struct put *p, const char *custom_data)
 	static const char *const fixed[][2] = {
 		{ "properties.osProfile.adminUsername", "osProfile.adminUsername" },
 		{ "properties.osProfile.computerName", "osProfile.computerName" },
-		{ "properties.osProfile.linuxConfiguration.ssh", "linuxConfiguration.ssh.publicKeys" },
+		{ "properties.osProfile.linuxConfiguration.ssh",
+		  "linuxConfiguration.ssh.publicKeys" },
 		{ "properties.storageProfile.imageReference", "imageReference" },
 		{ "properties.availabilitySet", "availabilitySet" },
 	};
@@ -443,44 +497,34 @@ static int run_create(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char *size, const char *custom_data)
+static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char *size,
+		    const char *custom_data)
 {
 	const cJSON *v, *nics = json_at(props, "networkProfile.networkInterfaces");
 	const char *id = json_str_opt(props, "availabilitySet.id", NULL);
 	struct entry *user;
 
 	if (cJSON_GetArraySize(nics) == 0)
-		return invalid(p, "networkProfile", "Required parameter 'networkProfile' is missing (null).");
-	if (id != NULL && need_reference(m, p, id) < 0)
+		return invalid(p, "networkProfile",
+			       "Required parameter 'networkProfile' is missing (null).");
+	if (id != NULL && resource_need_reference(m, p, id) < 0)
 		return -1;
 	if (id != NULL && cJSON_GetArraySize(json_get(p->doc, "zones")) > 0)
-		return fault_say(&p->f, 400, "BadRequest/zone");
+		return fault_set(&p->f, 400, "BadRequest: Virtual Machines deployed to an "
+			"Availability Zone cannot be deployed to an Availability Set.");
 	cJSON_ArrayForEach(v, nics) {
 		id = json_str_opt(v, "id", NULL);
-		if (need_reference(m, p, id) < 0)
+		if (resource_need_reference(m, p, id) < 0)
 			return -1;
 		if ((user = store_referrer(m, id)) != NULL && !str_is(user->key, p->id))
-			return fault_set(&p->f, 400, "NicInUse: Network Interface %s is used by existing "
-				"resource %s.", id,
-				json_text(user->doc, "id"));
+			return fault_set(&p->f, 400,
+					 "NicInUse: Network Interface %s is used by existing "
+					 "resource %s.",
+					 id, json_text(user->doc, "id"));
 	}
 	if (p->old != NULL && check_update(p, custom_data) < 0)
 		return -1;
-	return check_quota(m, p, size, p->old == NULL);
-}
-
-void put_born(struct put *p, const char *name)
-{
-	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
-	cJSON *props = p->props;
-
-	json_drop(props, name);
-	json_drop(props, "timeCreated");
-	if (was != NULL)
-		json_defaults(props, "{'%s':%s,'timeCreated':%s}", name, json_text(was, name),
-			      json_text(was, "timeCreated"));
-	else
-		json_defaults(props, "{'%s':%U,'timeCreated':%t}", name);
+	return compute_check_quota(m, p, size, p->old == NULL);
 }
 
 static int put_vm(struct emu *m, struct put *p)
@@ -490,12 +534,14 @@ static int put_vm(struct emu *m, struct put *p)
 	char *custom_data;
 	int rc = -1;
 
-	if (check_machine(p, props, size, false, &custom_data) == 0 &&
+	if (compute_check_machine(p, props, size, false, &custom_data) == 0 &&
 	    check_vm(m, p, props, size, custom_data) == 0) {
-		json_defaults(props, "{'storageProfile':{'osDisk':{'name':'%s_OsDisk_1'},'dataDisks':[]}}",
+		json_defaults(props,
+			      "{'storageProfile':{'osDisk':{'name':'%s_OsDisk_1'},'dataDisks':[]}}",
 			      p->name);
-		json_put_str(json_sub(props, "hardwareProfile"), "vmSize", vm_size_find(size)->name);
-		put_born(p, "vmId");
+		json_put_str(json_sub(props, "hardwareProfile"), "vmSize",
+			     compute_size_find(size)->name);
+		resource_born(p, "vmId");
 		if (p->old == NULL) {
 			p->hide = json_fmt("{'power':'starting','want':'running','customData':%s}",
 					   custom_data);
@@ -518,13 +564,15 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 	json_free(keys);
 	n = store_find(m, key);
 	if (rc == 0 && n != NULL)
-		cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
+		cJSON_ArrayForEach(v,
+				   json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
 			nic = store_find(m, json_str_opt(v, "id", NULL));
 			if (nic == NULL || !json_is(v, "properties.deleteOption", "Delete"))
 				continue;
 			json_add_str(doomed, NULL, nic->key);
 			cJSON_ArrayForEach(c, json_at(nic->doc, "properties.ipConfigurations"))
-				if (json_is(c, "properties.publicIPAddress.properties.deleteOption", "Delete"))
+				if (json_is(c, "properties.publicIPAddress.properties.deleteOption",
+					    "Delete"))
 					json_add_str(doomed, NULL,
 						     json_text(c, "properties.publicIPAddress.id"));
 		}
@@ -537,37 +585,40 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 
 /* ---- power ---- */
 
-cJSON *machine_view(const struct entry *n)
+cJSON *compute_machine_view(const struct entry *n)
 {
 	const char *power = json_str_opt(n->hide, "power", "unknown");
 	const char *state = json_str_opt(n->doc, "properties.provisioningState", "Succeeded");
 	bool up = strcmp(power, "running") == 0, at_work = str_ends(str_of(state), STR("ing"));
-	const char *when = json_str_opt(n->hide, "changed", json_text(n->doc, "properties.timeCreated"));
-	char *low = lower(state);
+	const char *when = json_str_opt(n->hide, "changed",
+					json_text(n->doc, "properties.timeCreated"));
+	char *low = emu_lower(state);
 	cJSON *view = json_fmt("@vm-view", json_text(n->doc, "properties.osProfile.computerName"),
-		up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable", up ? "Info" : "Warning",
-		up ? "Ready" : "Not Ready", up ? "GuestAgent is running and processing the extensions." :
-		"VM status blob is found but not yet populated.", when,
-		json_text(n->doc, "properties.storageProfile.osDisk.name"), when, low,
-		entry_is(n, "Failed") ? "Error" : "Info", at_work ? "" : "Provisioning ",
-		at_work ? state : low, when, power, power);
+			       up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable",
+			       up ? "Info" : "Warning", up ? "Ready" : "Not Ready",
+			       up ? "GuestAgent is running and processing the extensions." :
+				    "VM status blob is found but not yet populated.",
+			       when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
+			       when, low, entry_is(n, "Failed") ? "Error" : "Info",
+			       at_work ? "" : "Provisioning ", at_work ? state : low, when, power,
+			       power);
 
 	free(low);
 	return view;
 }
 
-cJSON *call_show(struct call *c, const struct entry *n)
+void compute_expand(struct request *r, const struct entry *n, cJSON *doc)
 {
-	cJSON *doc = entry_show(c->m, n);
-	char *expand = json_get(n->hide, "power") != NULL ? call_param(c, "$expand") : NULL;
+	char *expand = request_param(r, "$expand");
 
 	if (expand != NULL && strstr(expand, "instanceView") != NULL)
-		json_set(json_get_mut(doc, "properties"), "instanceView", machine_view(n));
+		json_set(json_get_mut(doc, "properties"), "instanceView", compute_machine_view(n));
 	free(expand);
-	return doc;
 }
 
-static const struct { char name[11], verb[11], during[13]; } verbs[] = {
+/* What a request calls it, what a driver does for it ("": nothing), and the
+ * power state while it does ("": as it was). */
+static const struct { const char *name, *verb, *during; } verbs[] = {
 	{ "start", "start", "starting" },
 	{ "restart", "restart", "" },
 	{ "redeploy", "restart", "" },
@@ -593,7 +644,7 @@ static int run_verb(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-void machines_state(struct emu *m, const cJSON *keys, const char *state, const char *power)
+void compute_set_state(struct emu *m, const cJSON *keys, const char *state, const char *power)
 {
 	const cJSON *k;
 	struct entry *n;
@@ -606,7 +657,7 @@ void machines_state(struct emu *m, const cJSON *keys, const char *state, const c
 		}
 }
 
-int machines_begin(struct call *c, const struct entry *owner, cJSON *keys, op_run *run,
+int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_run *run,
 		   const char *verb, const char *state, const char *power)
 {
 	struct entry *n;
@@ -614,28 +665,29 @@ int machines_begin(struct call *c, const struct entry *owner, cJSON *keys, op_ru
 	int rc = 0;
 
 	cJSON_ArrayForEach(k, keys)
-		if (rc == 0 && (n = store_find(c->m, k->valuestring)) != NULL)
-			rc = refuse_busy(n, &c->fault);
-	if (rc == 0 && call_begin(c, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
-				  cJSON_Duplicate(keys, true)) == NULL)
+		if (rc == 0 && (n = store_find(r->m, k->valuestring)) != NULL)
+			rc = op_refuse_busy(n, &r->fault);
+	if (rc == 0 &&
+	    arm_begin(r, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
+		      cJSON_Duplicate(keys, true)) == NULL)
 		rc = -1;
 	if (rc == 0 && state != NULL)
-		machines_state(c->m, keys, state, power);
+		compute_set_state(r->m, keys, state, power);
 	json_free(keys);
 	return rc;
 }
 
-int machines_act(struct call *c, const struct entry *owner, const char *verb, cJSON *keys)
+int compute_act(struct request *r, const struct entry *owner, const char *verb, cJSON *keys)
 {
 	size_t i = 0;
 
 	while (i < VERBS && !str_is(verbs[i].name, verb))
 		i++;
-	if (i == VERBS || c->method != POST) {
+	if (i == VERBS || r->method != POST) {
 		json_free(keys);
-		return i == VERBS ? 1 : call_method(c);
+		return i == VERBS ? 1 : request_bad_method(r);
 	}
-	return machines_begin(c, owner, keys, run_verb, verbs[i].verb, "Updating", verbs[i].during);
+	return compute_begin(r, owner, keys, run_verb, verbs[i].verb, "Updating", verbs[i].during);
 }
 
 static int run_script(struct emu *m, struct op *op, struct fault *f)
@@ -653,52 +705,64 @@ static int run_script(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-int run_command(struct call *c, struct entry *n)
+int compute_run_command(struct request *r, struct entry *n)
 {
 	struct buf script = BUF_INIT(256u << 10);
 	const cJSON *line;
 	struct op *op;
 
-	if (c->method != POST)
-		return call_method(c);
-	if (refuse_busy(n, &c->fault) < 0)
+	if (r->method != POST)
+		return request_bad_method(r);
+	if (op_refuse_busy(n, &r->fault) < 0)
 		return -1;
-	if (!json_is(c->body, "commandId", "RunShellScript"))
-		return fault_set(&c->fault, 404, "NotFound: The entity was not found.");
+	if (!json_is(r->body, "commandId", "RunShellScript"))
+		return fault_set(&r->fault, 404, "NotFound: The entity was not found.");
 	if (!json_is(n->hide, "power", "running"))
-		return fault_set(&c->fault, 409, "OperationNotAllowed: Cannot modify extensions in the "
-			      "VM when the VM is not running.");
-	cJSON_ArrayForEach(line, json_get(c->body, "script"))
+		return fault_set(&r->fault, 409,
+				 "OperationNotAllowed: Cannot modify extensions in the "
+				 "VM when the VM is not running.");
+	cJSON_ArrayForEach(line, json_get(r->body, "script"))
 		if (cJSON_IsString(line))
 			buf_addf(&script, "%s\n", line->valuestring);
-	op = call_begin(c, OP_COMPUTE, n, run_script, json_fmt("{'script':%s}", script.str),
+	op = arm_begin(r, OP_COMPUTE, n, run_script, json_fmt("{'script':%s}", script.str),
 			json_fmt("[%s]", n->key));
 	buf_burn(&script);
 	return op == NULL ? -1 : 0;
 }
 
-static int vm_action(struct call *c, struct entry *n, char **s)
+static int vm_action(struct request *r, struct entry *n, char **s)
 {
 	if (s[1] != NULL)
 		return 1;
-	c->pretty = true;
+	r->pretty = true;
 	if (str_is(s[0], "instanceView"))
-		return c->method == GET ? call_answer(c, 200, machine_view(n)) : call_method(c);
+		return r->method == GET ? request_answer(r, 200, compute_machine_view(n)) :
+		       request_bad_method(r);
 	if (str_is(s[0], "runCommand"))
-		return run_command(c, n);
-	return machines_act(c, n, s[0], json_fmt("[%s]", n->key));
+		return compute_run_command(r, n);
+	return compute_act(r, n, s[0], json_fmt("[%s]", n->key));
 }
 
-#define COMPUTE "Microsoft.Compute/"
-
 const struct rtype compute_types[] = {
-	{ COMPUTE "availabilitySets", COMPUTE_VERSIONS, OP_NONE, 0, R_TRACKED | R_PRETTY,
-	  "OperationNotAllowed", put_avset, NULL, show_avset, NULL },
-	{ COMPUTE "virtualMachines", COMPUTE_VERSIONS, OP_COMPUTE, 300, R_TRACKED | R_PRETTY,
-	  NULL, put_vm, remove_vm, NULL, vm_action },
-	{ COMPUTE "virtualMachineScaleSets", COMPUTE_VERSIONS, OP_COMPUTE, 300, R_TRACKED | R_PRETTY,
-	  NULL, put_vmss, remove_vmss, NULL, vmss_action },
-	{ COMPUTE "virtualMachineScaleSets/virtualMachines", COMPUTE_VERSIONS, OP_COMPUTE, 300,
-	  R_VIA_PARENT | R_PRETTY, NULL, NULL, NULL, NULL, NULL },
+	{
+		.name = "Microsoft.Compute/availabilitySets",
+		.versions = COMPUTE_VERSIONS,
+		/* the one tracked thing that says 200 when it is new */
+		.flags = R_TRACKED | R_PRETTY | R_NEW_IS_200,
+		.in_use = "OperationNotAllowed",
+		.put = put_avset,
+		.show = show_avset,
+	},
+	{
+		.name = "Microsoft.Compute/virtualMachines",
+		.versions = COMPUTE_VERSIONS,
+		.style = OP_COMPUTE,
+		.work_ms = 300,
+		.flags = R_TRACKED | R_PRETTY | R_ETAG_COUNTED,
+		.put = put_vm,
+		.remove = remove_vm,
+		.expand = compute_expand,
+		.action = vm_action,
+	},
 	{ .name = NULL },
 };

@@ -1,18 +1,33 @@
 /*
  * Template deployments: validation, the run of a template resource by
  * resource, its operations, outputs and failures.  The language is
- * template.c's; the resources go through arm_put() like any request.
+ * that of template/; the resources go through resource_put() like any request.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
-#include "emulator/deploy.h"
+#include "base/hash.h"
+#include "emulator/arm/arm.h"
+#include "emulator/arm/deploy.h"
+#include "emulator/arm/groups.h"
+#include "emulator/arm/location.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
+#include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
+#include "http.h"
 
-#define DEPLOYMENTS "/providers/microsoft.resources/deployments/"	/* between a group's key and a name */
+#define DEPLOYMENTS \
+	"/providers/microsoft.resources/deployments/" /* between a group's key and a name */
 
 /* ---- what the template language asks ---- */
 
-static cJSON *reference(void *ctx, const char *id, const char *api, bool full, struct err *e)
+static cJSON *on_reference(void *ctx, const char *id, const char *api, bool full,
+				 struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
@@ -24,12 +39,13 @@ static cJSON *reference(void *ctx, const char *id, const char *api, bool full, s
 	if (n == NULL) {
 		const char *type = strstr(id, "/providers/");
 
-		err_set(e, ERR_AZURE, "ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
+		err_set(e, ERR_AZURE,
+			"ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
 			"not found.",
 			type != NULL ? type + strlen("/providers/") : id, d->group_name);
 		return NULL;
 	}
-	doc = entry_show(d->m, n);
+	doc = resource_show(d->m, n);
 	if (full)
 		return doc;
 	out = cJSON_DetachItemFromObject(doc, "properties");
@@ -37,25 +53,26 @@ static cJSON *reference(void *ctx, const char *id, const char *api, bool full, s
 	return out != NULL ? out : cJSON_CreateObject();
 }
 
-static cJSON *list(void *ctx, const char *name, const char *id, const char *api, const cJSON *body,
-		   struct err *e)
+static cJSON *on_list(void *ctx, const char *name, const char *id, const char *api,
+			    const cJSON *body, struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
+	cJSON *out = NULL;
 
 	(void)api;
 	(void)body;
 	if (d->dry || d->foretell)
 		return NULL;
-	if (n == NULL || !json_is(n->doc, "type", "Microsoft.Storage/storageAccounts") ||
-	    !str_is(name, "listKeys")) {
-		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name, id);
-		return NULL;
-	}
-	return account_keys(n);
+	if (n != NULL && n->type != NULL && n->type->list != NULL)
+		out = n->type->list(n, name);
+	if (out == NULL)
+		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name,
+			id);
+	return out;
 }
 
-void template_fault(const struct err *e, struct fault *f)
+void deployment_fault(const struct err *e, struct fault *f)
 {
 	struct str text, code = template_error(e, &text);
 
@@ -79,7 +96,7 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 	buf_release(&text);
 	d->group = cJSON_Duplicate(group->doc, true);
 	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_text(d->group, "name"));
-	d->environment = cloud_doc(m, m->base);
+	d->environment = arm_cloud_doc(m, m->base);
 	d->scope = (struct template_scope){
 		.subscription_id = m->subscription,
 		.tenant_id = m->tenant,
@@ -89,13 +106,13 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		.deployment_name = d->name,
 		.now = unix_time(),
 		.hide_secure = d->foretell,
-		.reference = reference,
-		.list = list,
+		.reference = on_reference,
+		.list = on_list,
 		.ctx = d,
 	};
 	d->t = template_open(template, parameters, &d->scope, &e);
 	if (d->t == NULL)
-		template_fault(&e, f);
+		deployment_fault(&e, f);
 	return d->t == NULL ? -1 : 0;
 }
 
@@ -121,7 +138,8 @@ static void add_provider(struct deployment *d, const char *type, const char *loc
 		if (json_is(p, "namespace", ns))
 			break;
 	if (p == NULL)
-		cJSON_AddItemToArray(d->providers, p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
+		cJSON_AddItemToArray(d->providers,
+				     p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
 	types = json_get_mut(p, "resourceTypes");
 	cJSON_ArrayForEach(t, types)
 		if (json_is(t, "resourceType", type))
@@ -144,22 +162,25 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		cJSON *body = NULL;
 
 		if (r[i].deploy && (body = template_resource(d->t, i, &e)) == NULL)
-			template_fault(&e, &p.f);
+			deployment_fault(&e, &p.f);
 		if (body != NULL) {
-			add_provider(d, r[i].type, location_find(json_str_opt(body, "location", NULL)));
-			arm_put(d->m, &p, body);
+			add_provider(d, r[i].type,
+				     location_find(json_str_opt(body, "location", NULL)));
+			resource_put(d->m, &p, body);
 		}
 		if (p.f.error != NULL)
 			cJSON_AddItemToArray(details, cJSON_Duplicate(p.f.error, true));
 		json_burn(body);
-		put_release(&p);
+		resource_put_release(&p);
 	}
 	d->dry = false;
 	if (details->child == NULL) {
 		json_free(details);
 		return 0;
 	}
-	fault_say(f, 400, "InvalidTemplateDeployment", d->name);
+	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not "
+		"valid according to the validation procedure. See inner errors for details.",
+		d->name);
 	json_push(json_add_arr(f->error, "details"), "@preflight", details);
 	json_free(details);
 	return -1;
@@ -168,7 +189,8 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 /* What names a resource among the dependencies. */
 static void name_it(cJSON *obj, const struct template_resource *r)
 {
-	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type, r->name);
+	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type,
+		      r->name);
 }
 
 static cJSON *dependencies(struct deployment *d)
@@ -193,13 +215,14 @@ static cJSON *dependencies(struct deployment *d)
 	return all;
 }
 
-static cJSON *deployment_doc(struct call *c, struct deployment *d, const char *id, const char *state)
+static cJSON *deployment_doc(struct request *r, struct deployment *d, const char *id,
+			     const char *state)
 {
-	struct str corr = http_field(http_x_head(c->x), "x-ms-correlation-request-id");
+	struct str corr = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
 	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
 
 	doc = json_fmt("@deployment", id, d->name, (int64_t)(d->hash >> 1), parameters,
-		json_is(c->body, "properties.mode", "Complete") ? "Complete" : "Incremental", state,
+		json_is(r->body, "properties.mode", "Complete") ? "Complete" : "Incremental", state,
 		d->providers, after);
 	if (corr.n == 36) {
 		char *given = str_dup(corr);
@@ -219,7 +242,7 @@ enum progress { WAITING, RUNNING, DONE, FAILED };
 struct item {
 	enum progress at;
 	struct op *op;
-	cJSON *row;			/* in the deployment's list of operations; a copy is kept here */
+	cJSON *row; /* in the deployment's list of operations; a copy is kept here */
 	char operation[17];
 	int64_t started_ms;
 	bool created;
@@ -253,7 +276,8 @@ static void status_word(unsigned status, char out[32])
 }
 
 /* Write a resource's row anew, in front of the others when it is the first time. */
-static void row_put(struct run *run, size_t i, const char *state, unsigned status, const cJSON *error)
+static void row_put(struct run *run, size_t i, const char *state, unsigned status,
+		    const cJSON *error)
 {
 	struct item *it = &run->items[i];
 	struct entry *n = store_find(run->m, run->key);
@@ -269,8 +293,8 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 	}
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state, span,
-		word, error, run->r[i].id, run->r[i].type, run->r[i].name);
+	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state,
+		       span, word, error, run->r[i].id, run->r[i].type, run->r[i].name);
 	if (error == NULL)
 		json_strip_nulls(row);
 	rows = json_get_mut(n->hide, "operations");
@@ -287,10 +311,11 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 /* A failure is told twice: in the row, and as text within the deployment's error. */
 static void item_failed(struct run *run, size_t i, unsigned status, const cJSON *error, bool async)
 {
-	cJSON *doc = async ? json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
-		"'message':%s,'details':[%j]}}", "The resource write operation failed to complete "
-		"successfully, because it reached terminal provisioning state 'Failed'.", error) :
-		json_fmt("{'error':%j}", error);
+	static const char ended[] = "The resource write operation failed to complete successfully, "
+		"because it reached terminal provisioning state 'Failed'.";
+	cJSON *doc = !async ? json_fmt("{'error':%j}", error) :
+		json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
+			 "'message':%s,'details':[%j]}}", ended, error);
 	struct buf text = BUF_INIT(512u << 10);
 	char word[32];
 
@@ -313,8 +338,8 @@ static void item_start(struct run *run, size_t i)
 	it->started_ms = now_ms();
 	body = template_resource(run->d.t, i, &e);
 	if (body == NULL)
-		template_fault(&e, &p.f);
-	if (body != NULL && arm_put(run->m, &p, body) == 0) {
+		deployment_fault(&e, &p.f);
+	if (body != NULL && resource_put(run->m, &p, body) == 0) {
 		it->created = p.created;
 		it->op = p.op;
 		it->at = p.op != NULL ? RUNNING : DONE;
@@ -326,7 +351,7 @@ static void item_start(struct run *run, size_t i)
 		item_failed(run, i, p.f.status, p.f.error, false);
 	}
 	json_burn(body);
-	put_release(&p);
+	resource_put_release(&p);
 }
 
 static bool ready(const struct run *run, size_t i)
@@ -405,7 +430,7 @@ static void purge(struct run *run)
 		stuck = true;
 		for (n = NULL; (n = deployment_other(&run->d, n)) != NULL;) {
 			snprintf(api, sizeof(api), "%.10s", n->type->versions);
-			if (arm_delete(m, n, api, &op, &f) < 0) {
+			if (resource_delete(m, n, api, &op, &f) < 0) {
 				stuck = stuck && n->busy == 0;
 				continue;
 			}
@@ -429,13 +454,16 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	if (canceled) {
 		fault_set(f, 409, "DeploymentCanceled: The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
-		fault_say(f, 409, "DeploymentFailed");
+		fault_set(f, 409, "DeploymentFailed: At least one resource deployment "
+			"operation failed. Please list deployment operations for details.");
 		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
 	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
 		struct fault inner = { 0, NULL };
 
-		template_fault(&e, &inner);
-		fault_say(f, 400, "DeploymentOutputEvaluationFailed");
+		deployment_fault(&e, &inner);
+		fault_set(f, 400, "DeploymentOutputEvaluationFailed: Unable to evaluate "
+			"template outputs. Please see error details and deployment "
+			"operations.");
 		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
 	}
 	if (n == NULL)
@@ -471,7 +499,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	if (n == NULL || group == NULL)
 		goto out;
 	if (deployment_open(&run.d, m, group, json_text(n->doc, "name"),
-			    json_get(op->args, "template"), json_get(op->args, "parameters"), f) < 0)
+			    json_get(op->args, "template"), json_get(op->args, "parameters"),
+			    f) < 0)
 		goto out;
 	entry_state(n, "Running");
 	run.r = template_resources(run.d.t, &run.n);
@@ -483,7 +512,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	for (size_t i = 0; i < run.n; i++)
 		if (run.items[i].op != NULL)
 			run.items[i].op->pinned = false;
-	if (!stopped && !op->cancel && run.details->child == NULL && json_is(op->args, "mode", "Complete"))
+	if (!stopped && !op->cancel && run.details->child == NULL &&
+	    json_is(op->args, "mode", "Complete"))
 		purge(&run);
 	if (!stopped)
 		rc = conclude(&run, op->cancel, f);
@@ -499,88 +529,113 @@ out:
 
 static bool active(const struct entry *n)
 {
-	return n != NULL && str_listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
+	return n != NULL &&
+	       str_listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
 }
 
-static int check_request(struct call *c, const char *name)
+static int check_request(struct request *r, const char *name)
 {
-	const cJSON *props = json_get(c->body, "properties");
+	const cJSON *props = json_get(r->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
 
 	if (strlen(name) > 64 || strspn(name, LETTERS DIGITS "-._()") != strlen(name))
-		return fault_say(&c->fault, 400, "InvalidDeploymentName", name);
+		return fault_set(&r->fault, 400, "InvalidDeploymentName: The deployment name "
+			"'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
+			"and ')'.", name);
 	if (!cJSON_IsObject(props))
-		return bad_content(&c->fault, "'properties' is missing");
+		return fault_content(&r->fault, "'properties' is missing");
 	if (!str_listed("Incremental Complete", mode))
-		return fault_say(&c->fault, 400, "InvalidDeploymentMode", mode != NULL ? mode : "");
+		return fault_set(&r->fault, 400, "InvalidDeploymentMode: The deployment mode "
+			"'%.40s' is not valid: Incremental and Complete are.",
+			mode != NULL ? mode : "");
 	if (!cJSON_IsObject(json_get(props, "template")))
-		return fault_say(&c->fault, 400, "InvalidDeployment", name);
+		return fault_set(&r->fault, 400, "InvalidDeployment: The 'template' of "
+			"deployment '%s' is missing; the local Azure follows no links.", name);
 	return 0;
 }
 
-static int put_deployment(struct call *c, struct entry *group, const char *id, const char *name, bool start)
+/* What a template that passed is answered: what would be there. */
+static int answer_validated(struct request *r, struct deployment *d, const char *id)
 {
-	struct deployment d = { 0 };
-	struct entry *n = store_find(c->m, id);
-	const cJSON *props = json_get(c->body, "properties");
+	size_t count;
+	const struct template_resource *res = template_resources(d->t, &count);
+	cJSON *doc = deployment_doc(r, d, id, "Succeeded");
+	cJSON *arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
+
+	for (size_t i = 0; i < count; i++)
+		if (res[i].deploy)
+			json_push(arr, "{'id':%s}", res[i].id);
+	return request_answer(r, 200, doc);
+}
+
+/* The deployment takes its place in the group, and its run begins. */
+static int begin_deployment(struct request *r, struct deployment *d, const struct entry *group,
+			    const char *id)
+{
+	const cJSON *props = json_get(r->body, "properties");
+	struct entry *n = store_find(r->m, id);
+	cJSON *doc = deployment_doc(r, d, id, "Accepted");
 	bool had = n != NULL;
 	struct op *op;
-	cJSON *doc;
-	int rc = -1;
 
-	if (check_request(c, name) < 0)
-		return -1;
-	if (start && active(n))
-		return fault_say(&c->fault, 409, "DeploymentActive", name,
-			json_text(n->doc, "properties.timestamp"));
-	if (start && refuse_leaving(group, &c->fault) < 0)
-		return -1;
-	c->gateway = true;
-	if (deployment_open(&d, c->m, group, name, json_get(props, "template"),
-			    json_get(props, "parameters"), &c->fault) < 0 || deployment_preflight(&d, &c->fault) < 0)
-		goto out;
-	c->gateway = false;
-	if (!start) {
-		size_t count;
-		const struct template_resource *r = template_resources(d.t, &count);
-		cJSON *arr;
-
-		doc = deployment_doc(c, &d, id, "Succeeded");
-		arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
-		for (size_t i = 0; i < count; i++)
-			if (r[i].deploy)
-				json_push(arr, "{'id':%s}", r[i].id);
-		rc = call_answer(c, 200, doc);
-		goto out;
-	}
-	doc = deployment_doc(c, &d, id, "Accepted");
 	if (n != NULL)
-		store_remove(c->m, n);
-	n = store_add(c->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(c->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, c->api,
-		      run_deployment, json_fmt("{'template':%j,'parameters':%j,'mode':%s}", json_get(props, "template"),
-					       json_get(props, "parameters"), json_text(props, "mode")), NULL, &c->fault);
+		store_remove(r->m, n);
+	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
+	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api,
+		      run_deployment,
+		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}",
+			       json_get(props, "template"), json_get(props, "parameters"),
+			       json_text(props, "mode")),
+		      NULL, &r->fault);
 	if (op == NULL) {
 		entry_state(n, "Failed");
-		goto out;
+		return -1;
 	}
 	json_add_str(n->hide, "op", op->id);
-	call_op(c, op);
-	rc = call_answer(c, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
-out:
+	arm_op_fields(r, op);
+	return request_answer(r, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
+}
+
+/* start: make it; otherwise only say whether it would do. */
+static int put_deployment(struct request *r, struct entry *group, const char *id, const char *name,
+			  bool start)
+{
+	struct deployment d = { 0 };
+	struct entry *n = store_find(r->m, id);
+	const cJSON *props = json_get(r->body, "properties");
+	int rc = -1;
+
+	if (check_request(r, name) < 0)
+		return -1;
+	if (start && active(n))
+		return fault_set(&r->fault, 409,
+				 "DeploymentActive: Unable to edit or replace deployment "
+				 "'%s': previous deployment from '%s' is still active.",
+				 name, json_text(n->doc, "properties.timestamp"));
+	if (start && group_refuse_leaving(group, &r->fault) < 0)
+		return -1;
+	r->gateway = true;
+	if (deployment_open(&d, r->m, group, name, json_get(props, "template"),
+			    json_get(props, "parameters"), &r->fault) == 0 &&
+	    deployment_preflight(&d, &r->fault) == 0) {
+		r->gateway = false;
+		rc = start ? begin_deployment(r, &d, group, id) : answer_validated(r, &d, id);
+	}
 	deployment_close(&d);
 	return rc;
 }
 
-static int cancel(struct call *c, struct entry *n)
+static int cancel_deployment(struct request *r, struct entry *n)
 {
-	struct op *op = op_find(c->m, str_of(json_text(n->hide, "op")));
+	struct op *op = op_find(r->m, str_of(json_text(n->hide, "op")));
 
 	if (!active(n) || op == NULL)
-		return fault_say(&c->fault, 409, "DeploymentCannotBeCancelled", json_text(n->doc, "name"));
+		return fault_set(&r->fault, 409, "DeploymentCannotBeCancelled: The deployment "
+			"'%s' cannot be cancelled because it is not active.",
+			json_text(n->doc, "name"));
 	op->cancel = true;
-	pthread_cond_broadcast(&c->m->changed);
-	return call_answer(c, 204, NULL);
+	pthread_cond_broadcast(&r->m->changed);
+	return request_answer(r, 204, NULL);
 }
 
 static int run_forget(struct emu *m, struct op *op, struct fault *f)
@@ -595,88 +650,92 @@ static int run_forget(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-static int delete_deployment(struct call *c, struct entry *n)
+static int delete_deployment(struct request *r, struct entry *n)
 {
 	struct op *op;
 
 	if (active(n))
-		return fault_set(&c->fault, 409, "DeploymentActive: Unable to delete deployment '%s': it is "
-			      "still active.", json_text(n->doc, "name"));
-	op = call_begin(c, OP_JOB, n, run_forget, NULL, NULL);
+		return fault_set(&r->fault, 409,
+				 "DeploymentActive: Unable to delete deployment '%s': it is "
+				 "still active.",
+				 json_text(n->doc, "name"));
+	op = arm_begin(r, OP_JOB, n, run_forget, NULL, NULL);
 	if (op == NULL)
 		return -1;
 	op->done_status = 204;
 	return 0;
 }
 
-static int no_deployment(struct call *c, const char *name)
+static int no_deployment(struct request *r, const char *name)
 {
-	c->gateway = true;
-	return fault_set(&c->fault, 404, "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
+	r->gateway = true;
+	return fault_set(&r->fault, 404,
+			 "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
 }
 
-int operations_call(struct call *c, struct entry *group, const char *name, const char *id)
+int deployment_operations(struct request *r, struct entry *group, const char *name, const char *id)
 {
 	char *path = xasprintf("%s" DEPLOYMENTS "%s", group->key, name);
-	struct entry *n = store_find(c->m, path);
+	struct entry *n = store_find(r->m, path);
 	const cJSON *row;
 
 	free(path);
-	if (c->method != GET)
-		return call_method(c);
+	if (r->method != GET)
+		return request_bad_method(r);
 	if (n == NULL)
-		return no_deployment(c, name);
+		return no_deployment(r, name);
 	if (id == NULL)
-		return call_page(c, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
+		return request_page(r, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
 	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
 		if (json_is(row, "operationId", id))
-			return call_answer(c, 200, cJSON_Duplicate(row, true));
-	return fault_set(&c->fault, 404, "DeploymentOperationNotFound: "
+			return request_answer(r, 200, cJSON_Duplicate(row, true));
+	return fault_set(&r->fault, 404, "DeploymentOperationNotFound: "
 		      "The deployment operation '%.80s' could not be found.", id);
 }
 
 /* The deployment itself. */
-static int deployment_call(struct call *c, struct entry *n)
+static int deployment_call(struct request *r, struct entry *n)
 {
-	switch (c->method) {
+	switch (r->method) {
 	case HEAD:
-		return call_answer(c, 204, NULL);
+		return request_answer(r, 204, NULL);
 	case GET:
-		return call_answer(c, 200, cJSON_Duplicate(n->doc, true));
+		return request_answer(r, 200, cJSON_Duplicate(n->doc, true));
 	case DELETE:
-		return delete_deployment(c, n);
+		return delete_deployment(r, n);
 	default:
-		return call_method(c);
+		return request_bad_method(r);
 	}
 }
 
-int deployments_call(struct call *c, struct entry *group, char **s)
+int deployment_route(struct request *r, struct entry *group, char **s)
 {
-	bool validate = str_is(s[1], "validate") && c->method == POST;
+	bool validate = str_is(s[1], "validate") && r->method == POST;
 	struct entry *n;
 	char *id;
 	int rc;
 
 	if (s[0] == NULL)
-		return call_list(c, NULL, group->key, DEPLOYMENTS, 25);
+		return resource_list(r, NULL, group->key, DEPLOYMENTS, 25);
 	if (str_is(s[1], "operations"))
-		return operations_call(c, group, s[0], s[2]);
-	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s", json_text(group->doc, "id"), s[0]);
-	n = store_find(c->m, id);
-	if (validate || (s[1] == NULL && c->method == PUT))
-		rc = put_deployment(c, group, id, s[0], !validate);
-	else if (str_is(s[1], "whatIf") && c->method == POST)
-		rc = check_request(c, s[0]) < 0 ? -1 : what_if_call(c, group, s[0]);
+		return deployment_operations(r, group, s[0], s[2]);
+	id = xasprintf("%s/providers/Microsoft.Resources/deployments/%s",
+		       json_text(group->doc, "id"), s[0]);
+	n = store_find(r->m, id);
+	if (validate || (s[1] == NULL && r->method == PUT))
+		rc = put_deployment(r, group, id, s[0], !validate);
+	else if (str_is(s[1], "whatIf") && r->method == POST)
+		rc = check_request(r, s[0]) < 0 ? -1 : whatif_begin(r, group, s[0]);
 	else if (n == NULL)
-		rc = c->method == DELETE ? call_answer(c, 204, NULL) : no_deployment(c, s[0]);
+		rc = r->method == DELETE ? request_answer(r, 204, NULL) : no_deployment(r, s[0]);
 	else if (s[1] == NULL)
-		rc = deployment_call(c, n);
+		rc = deployment_call(r, n);
 	else if (str_is(s[1], "operationStatuses") && s[2] != NULL)
-		rc = call_poll(c, s[2], false);
-	else if (str_is(s[1], "cancel") && c->method == POST)
-		rc = cancel(c, n);
+		rc = arm_poll(r, s[2], false);
+	else if (str_is(s[1], "cancel") && r->method == POST)
+		rc = cancel_deployment(r, n);
 	else
-		rc = call_method(c);
+		rc = request_bad_method(r);
 	free(id);
 	return rc;
 }

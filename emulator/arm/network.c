@@ -3,9 +3,17 @@
  * addresses of subnets.  Traffic is nobody's business here.
  */
 #include <arpa/inet.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
+#include "base/hash.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 /* Named things in properties are documents of their own: id, etag, state. */
 static void annotate(struct put *p)
@@ -23,8 +31,8 @@ static void annotate(struct put *p)
 			if (name == NULL)
 				continue;
 			more = json_fmt("{'id':'%s/%s/%s','type':'%s/%s','etag':%s,'properties':{"
-					"'provisioningState':'Succeeded'}}", p->id, arr->string, name,
-					p->type->name, arr->string, etag);
+					"'provisioningState':'Succeeded'}}",
+					p->id, arr->string, name, p->type->name, arr->string, etag);
 			json_merge(item, more);
 			json_free(more);
 		}
@@ -35,7 +43,8 @@ static void annotate(struct put *p)
 static void carry(struct put *p, const char *name)
 {
 	cJSON *props = p->props;
-	const cJSON *v = p->old != NULL ? json_get(json_get(p->old->doc, "properties"), name) : NULL;
+	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
+	const cJSON *v = json_get(was, name);
 
 	json_drop(props, name);
 	if (v != NULL) {
@@ -57,10 +66,10 @@ static int check_references(struct emu *m, struct put *p, const cJSON *doc)
 		id = json_str_opt(v, "id", NULL);
 		if (id != NULL && json_get(v, "name") == NULL) {
 			if (!str_istarts(str_of(id), str_of(p->id))) {
-				if (need_reference(m, p, id) < 0)
+				if (resource_need_reference(m, p, id) < 0)
 					return -1;
-			} else if (id[own] == '/' && doc_part(p->doc, id + own + 1) == NULL) {
-				return no_reference(p, id);
+			} else if (id[own] == '/' && store_part(p->doc, id + own + 1) == NULL) {
+				return resource_no_reference(p, id);
 			}
 		}
 		if (check_references(m, p, v) < 0)
@@ -110,7 +119,7 @@ static bool overlap(uint32_t a, unsigned an, uint32_t b, unsigned bn)
 
 static int check_rule(struct put *p, const cJSON *rule)
 {
-	static const char words[][2][25] = {
+	static const char *const words[][2] = {
 		{ "Protocol", "* Tcp Udp Icmp Esp Ah" }, { "Access", "Allow Deny" },
 		{ "Direction", "Inbound Outbound" },
 	};
@@ -121,20 +130,28 @@ static int check_rule(struct put *p, const cJSON *rule)
 	for (size_t i = 0; i < 3; i++) {
 		s = cJSON_GetStringValue(cJSON_GetObjectItem(r, words[i][0]));
 		if (!str_listed(words[i][1], s))
-			return fault_set(&p->f, 400, "SecurityRuleInvalid%s: Security rule %s has invalid %s "
-					 "%s. Values: %s.", words[i][0], name, words[i][0],
-					 s != NULL ? s : "", words[i][1]);
+			return fault_set(&p->f, 400,
+					 "SecurityRuleInvalid%s: Security rule %s has invalid %s "
+					 "%s. Values: %s.",
+					 words[i][0], name, words[i][0], s != NULL ? s : "",
+					 words[i][1]);
 	}
 	if (priority < 100 || priority > 4096)
-		return fault_say(&p->f, 400, "SecurityRuleInvalidPriority", (long long)priority);
-	if (json_get(r, "sourceAddressPrefix") == NULL && json_get(r, "sourceAddressPrefixes") == NULL &&
+		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: Security rule has "
+			"invalid priority. Value provided: %lld. Allowed range 100-4096.",
+			(long long)priority);
+	if (json_get(r, "sourceAddressPrefix") == NULL &&
+	    json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
-		return fault_say(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing", name);
+		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
+			"Security rule %s must specify SourceAddressPrefixes, "
+			"SourceAddressPrefix or SourceApplicationSecurityGroups.", name);
 	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
 		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
 		    json_is(other, "properties.direction", s))
-			return fault_say(&p->f, 400, "SecurityRuleConflict", name,
-				json_text(other, "name"));
+			return fault_set(&p->f, 400, "SecurityRuleConflict: Security rule %s "
+				"conflicts with rule %s. Rules cannot have the same Priority "
+				"and Direction.", name, json_text(other, "name"));
 	return 0;
 }
 
@@ -158,8 +175,10 @@ static int put_nsg(struct emu *m, struct put *p)
 static const char *subnet_range(const cJSON *doc)
 {
 	return json_str_opt(doc, "properties.addressPrefix",
-		json_str_opt(doc, "properties.addressPrefixes[0]",
-			     json_str_opt(doc, "properties.addressSpace.addressPrefixes[0]", NULL)));
+			    json_str_opt(doc, "properties.addressPrefixes[0]",
+					 json_str_opt(doc,
+						      "properties.addressSpace.addressPrefixes[0]",
+						      NULL)));
 }
 
 static int check_subnet(struct put *p, const cJSON *subnet)
@@ -172,17 +191,25 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 
 	s = subnet_range(subnet);
 	if (!parse_cidr(s, &net, &bits) || bits > 29 || (net & ~mask_of(bits)) != 0)
-		return fault_say(&p->f, 400, "InvalidCIDRNotation", s != NULL ? s : "null", p->id, name);
+		return fault_set(&p->f, 400, "InvalidCIDRNotation: The address prefix %s in "
+			"resource %s/subnets/%s has an invalid CIDR notation. For the given "
+			"prefix length, the address prefix should be at a boundary.",
+			s != NULL ? s : "null", p->id, name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.addressSpace.addressPrefixes"))
 		if (parse_cidr(v->valuestring, &other_net, &other_bits) && other_bits <= bits &&
 		    overlap(net, bits, other_net, other_bits))
 			inside = true;
 	if (!inside)
-		return fault_say(&p->f, 400, "NetcfgInvalidSubnet", name, p->name);
+		return fault_set(&p->f, 400, "NetcfgInvalidSubnet: Subnet '%s' is not valid "
+			"because its IP address range is outside the IP address range of "
+			"virtual network '%s'.", name, p->name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
 		if (v != subnet && parse_cidr(subnet_range(v), &other_net, &other_bits) &&
 		    overlap(net, bits, other_net, other_bits))
-			return fault_say(&p->f, 400, "NetcfgSubnetRangesOverlap", name, p->name);
+			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap: Subnet '%s' "
+				"is not valid because its IP address range overlaps with that "
+				"of an existing subnet in virtual network '%s'.", name,
+				p->name);
 	return 0;
 }
 
@@ -205,9 +232,10 @@ static int put_vnet(struct emu *m, struct put *p)
 	cJSON_ArrayForEach(o, old)
 		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
 		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
-			return fault_set(&p->f, 400, "InUseSubnetCannotBeDeleted: "
-				      "Subnet %s is in use by %s and cannot be deleted.", json_text(o, "name"),
-				      json_text(user->doc, "id"));
+			return fault_set(&p->f, 400,
+					 "InUseSubnetCannotBeDeleted: "
+					 "Subnet %s is in use by %s and cannot be deleted.",
+					 json_text(o, "name"), json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);
 }
@@ -224,7 +252,8 @@ static bool label_fits(const char *s)
 
 static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)
 {
-	for (struct entry *n = NULL; (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
+	for (struct entry *n = NULL;
+	     (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
 		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
 		    json_is(n->doc, "location", location) && !str_is(n->key, self))
 			return true;
@@ -260,9 +289,13 @@ static int put_pip(struct emu *m, struct put *p)
 
 	/* Basic was retired on 30 September 2025; no sku still means Basic */
 	if (!str_listed("Standard StandardV2", json_text(p->doc, "sku.name")))
-		return fault_say(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached");
+		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached: Cannot "
+			"create more than 0 IPv4 Basic SKU public IP addresses for this "
+			"subscription in this region.");
 	if (!json_is(props, "publicIPAllocationMethod", "Static"))
-		return fault_say(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic", p->id);
+		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic: "
+			"Standard sku publicIp %s must have AllocationMethod set to Static.",
+			p->id);
 	carry(p, "resourceGuid");
 	carry(p, "ipAddress");
 	json_drop(props, "ipConfiguration");
@@ -274,13 +307,18 @@ static int put_pip(struct emu *m, struct put *p)
 	if (label == NULL)
 		return 0;
 	if (!label_fits(label))
-		return fault_say(&p->f, 400, "InvalidDomainNameLabel", label);
+		return fault_set(&p->f, 400, "InvalidDomainNameLabel: The domain name label "
+			"%s is invalid. It must conform to the following regular expression: "
+			"^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
 	if (label_taken(m, label, location, p->id))
-		return fault_set(&p->f, 400, "DnsRecordInUse: "
-			      "DNS record %s.%s.cloudapp.azure.com is already used by another public "
-			      "IP.", label, location);
+		return fault_set(&p->f, 400,
+			"DnsRecordInUse: "
+			"DNS record %s.%s.cloudapp.azure.com is already used by another public "
+			"IP.",
+			label, location);
 	json_drop(json_get_mut(props, "dnsSettings"), "fqdn");
-	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label, location);
+	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label,
+		      location);
 	return 0;
 }
 
@@ -310,8 +348,11 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 {
 	struct entry *user = id != NULL ? store_referrer(m, id) : NULL;
 
-	return user == NULL || str_is(user->key, p->id) ? 0 : fault_say(&p->f, 400, "PublicIPAddressInUse",
-		p->id, id, user->key);
+	if (user == NULL || str_is(user->key, p->id))
+		return 0;
+	return fault_set(&p->f, 400, "PublicIPAddressInUse: Resource %s is referencing public IP "
+			 "address %s that is already allocated to resource %s.", p->id, id,
+			 user->key);
 }
 
 static int put_lb(struct emu *m, struct put *p)
@@ -320,7 +361,8 @@ static int put_lb(struct emu *m, struct put *p)
 	bool outbound;
 
 	if (!json_is(p->doc, "sku.name", "Standard"))
-		return fault_say(&p->f, 400, "BasicLoadBalancerCreationNotAllowed");
+		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: Basic Load "
+			"Balancers were retired on 30 September 2025. Use the Standard SKU.");
 	carry(p, "resourceGuid");
 	json_defaults(p->doc, "@balancer");
 	annotate(p);
@@ -335,8 +377,10 @@ static int put_lb(struct emu *m, struct put *p)
 	outbound = cJSON_GetArraySize(json_get(props, "outboundRules")) > 0;
 	cJSON_ArrayForEach(v, json_get(props, "loadBalancingRules"))
 		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
-			return fault_say(&p->f, 400,
-				"RulesUseSameFrontendIpConfigurationAndOutboundRuleWithoutDisableSnat",
+			return fault_set(&p->f, 400,
+				"RulesUseSameFrontendIpConfigurationAndOutboundRule"
+				"WithoutDisableSnat: Load balancing rule %s beside an outbound "
+				"rule does not set disableOutboundSnat.",
 				json_text(v, "name"));
 	cJSON_ArrayForEach(v, json_get(props, "probes"))
 		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)
@@ -348,12 +392,12 @@ static int put_lb(struct emu *m, struct put *p)
 
 /* ---- interfaces and addresses ---- */
 
-int subnet_of(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
+int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
 {
 	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 : -1;
 }
 
-/* Who has that address in the network the subnet belongs to. */
+/* What has that address in the network the subnet belongs to. */
 static struct entry *address_holder(struct emu *m, const char *subnet_id, const char *address)
 {
 	size_t vnet = strlen(subnet_id);
@@ -375,7 +419,7 @@ static struct entry *address_holder(struct emu *m, const char *subnet_id, const 
 	return NULL;
 }
 
-int address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
+int network_address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
 		 char out[16])
 {
 	struct entry *holder;
@@ -384,17 +428,24 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 	struct in_addr a;
 
 	snprintf(out, 16, "%.15s", wanted != NULL ? wanted : "");
-	if (subnet_of(m, subnet_id, &net, &bits) < 0)
-		return p->dry ? 0 : need_reference(m, p, subnet_id);
+	if (network_subnet_range(m, subnet_id, &net, &bits) < 0)
+		return p->dry ? 0 : resource_need_reference(m, p, subnet_id);
 	if (wanted != NULL) {
-		if (!parse_cidr(wanted, &ip, &bits) || subnet_of(m, subnet_id, &net, &bits) < 0 ||
+		if (!parse_cidr(wanted, &ip, &bits) ||
+		    network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
-			return fault_say(&p->f, 400, "PrivateIPAddressNotInSubnet", wanted, subnet_id);
+			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet: Private "
+				"static IP address %s does not belong to the range of subnet "
+				"%s.", wanted, subnet_id);
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
-			return fault_say(&p->f, 400, "PrivateIPAddressInReservedRange", wanted, subnet_id);
+			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange: "
+				"Private static IP address %s falls within reserved IP range "
+				"of subnet %s.", wanted, subnet_id);
 		holder = address_holder(m, subnet_id, wanted);
 		if (holder != NULL && !str_is(holder->key, p->id))
-			return fault_say(&p->f, 400, "PrivateIPAddressIsAllocated", p->id, wanted,
+			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated: IP "
+				"configuration of %s is using the private IP address %s which "
+				"is already allocated to resource %s.", p->id, wanted,
 				json_text(holder->doc, "id"));
 		return 0;
 	}
@@ -411,21 +462,26 @@ int address_take(struct emu *m, struct put *p, const char *subnet_id, const char
 /* One configuration of an interface, and the address it gets. */
 static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 {
-	const cJSON *old = p->old == NULL ? NULL :
-		json_named(json_at(p->old->doc, "properties.ipConfigurations"), json_text(v, "name"));
+	const cJSON *had = p->old == NULL ? NULL :
+		json_at(p->old->doc, "properties.ipConfigurations");
+	const cJSON *old = json_named(had, json_text(v, "name"));
 	bool fixed = json_is(v, "properties.privateIPAllocationMethod", "Static");
 	const char *subnet = json_str_opt(v, "properties.subnet.id", NULL);
 	const char *wanted = json_str_opt(fixed ? v : old, "properties.privateIPAddress", NULL);
 	char address[16];
 
 	if (subnet == NULL)
-		return fault_set(&p->f, 400, "SubnetNotSpecifiedForIpConfiguration: "
-			      "IP configuration %s of %s names no subnet.", json_text(v, "name"), p->id);
+		return fault_set(&p->f, 400,
+				 "SubnetNotSpecifiedForIpConfiguration: "
+				 "IP configuration %s of %s names no subnet.",
+				 json_text(v, "name"), p->id);
 	if (fixed && wanted == NULL)
-		return fault_set(&p->f, 400, "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
-			      "Static and names no address.", json_text(v, "name"), p->id);
+		return fault_set(&p->f, 400,
+				 "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
+				 "Static and names no address.",
+				 json_text(v, "name"), p->id);
 	if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
-	    address_take(m, p, subnet, wanted, address) < 0)
+	    network_address_take(m, p, subnet, wanted, address) < 0)
 		return -1;
 	json_put_str(json_sub(v, "properties"), "privateIPAddress", address);
 	json_defaults(v, "@nic-address", primary);
@@ -446,7 +502,9 @@ static int put_nic(struct emu *m, struct put *p)
 	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
 	json_defaults(props, "@nic", mac);
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
-		return fault_say(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration", p->id);
+		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
+			"Network interface %s must have at least one IP configuration.",
+			p->id);
 	annotate(p);
 	if (check_references(m, p, props) < 0)
 		return -1;
@@ -476,15 +534,42 @@ static cJSON *show_nic(struct emu *m, const struct entry *n)
 	"2020-11-01, 2020-08-01, 2020-06-01, 2020-05-01, 2019-11-01, 2019-09-01, 2019-04-01, " \
 	"2018-11-01, 2018-10-01, 2018-08-01, 2018-04-01, 2018-01-01, 2017-10-01, 2017-03-30, " \
 	"2016-09-01, 2016-03-30, 2015-06-15"
-#define NETWORK(type, ms, code, put, show) \
-	{ "Microsoft.Network/" type, NETWORK_VERSIONS, OP_NETWORK, ms, R_TRACKED, code, put, NULL, \
-	  show, NULL }
+#define NETWORK(type) \
+	.name = "Microsoft.Network/" type, .versions = NETWORK_VERSIONS, .style = OP_NETWORK, \
+	.flags = R_TRACKED | R_PARTS | R_ETAG_UNIQUE | R_NEW_IS_UPDATING
 
 const struct rtype network_types[] = {
-	NETWORK("networkSecurityGroups", 150, "InUseNetworkSecurityGroupCannotBeDeleted", put_nsg, NULL),
-	NETWORK("virtualNetworks", 250, "InUseSubnetCannotBeDeleted", put_vnet, NULL),
-	NETWORK("publicIPAddresses", 200, "PublicIPAddressCannotBeDeleted", put_pip, show_pip),
-	NETWORK("loadBalancers", 200, "LoadBalancerInUseByVirtualMachineScaleSet", put_lb, NULL),
-	NETWORK("networkInterfaces", 150, "NicInUse", put_nic, show_nic),
+	{
+		NETWORK("networkSecurityGroups"),
+		.work_ms = 150,
+		.in_use = "InUseNetworkSecurityGroupCannotBeDeleted",
+		.put = put_nsg,
+	},
+	{
+		NETWORK("virtualNetworks"),
+		.work_ms = 250,
+		.in_use = "InUseSubnetCannotBeDeleted",
+		.put = put_vnet,
+	},
+	{
+		NETWORK("publicIPAddresses"),
+		.work_ms = 200,
+		.in_use = "PublicIPAddressCannotBeDeleted",
+		.put = put_pip,
+		.show = show_pip,
+	},
+	{
+		NETWORK("loadBalancers"),
+		.work_ms = 200,
+		.in_use = "LoadBalancerInUseByVirtualMachineScaleSet",
+		.put = put_lb,
+	},
+	{
+		NETWORK("networkInterfaces"),
+		.work_ms = 150,
+		.in_use = "NicInUse",
+		.put = put_nic,
+		.show = show_nic,
+	},
 	{ .name = NULL },
 };

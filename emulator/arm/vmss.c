@@ -3,9 +3,21 @@
  * remembers which version of it it was made from.  Instances are entries
  * below the set, found under .../virtualMachines/NUMBER.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "emulator/arm/compute.h"
+#include "emulator/arm/network.h"
+#include "emulator/arm/resource.h"
+#include "emulator/arm/vmss.h"
+#include "emulator/fault.h"
+#include "emulator/imds.h"
 #include "emulator/inner.h"
+#include "emulator/machines.h"
+#include "emulator/ops.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
 
 #define INSTANCES_PAGE 40
 
@@ -25,7 +37,7 @@ static cJSON *instance_keys(struct emu *m, const struct entry *set)
 	return keys;
 }
 
-struct entry *set_of(struct emu *m, const struct entry *instance)
+struct entry *vmss_of(struct emu *m, const struct entry *instance)
 {
 	char *key = xstrdup(instance->key), *cut = strstr(key, INSTANCES);
 	struct entry *set;
@@ -46,11 +58,12 @@ static const char *custom_data_of(const cJSON *hide, int64_t model)
 	return json_str_opt(json_get(json_get(hide, "models"), version), "customData", NULL);
 }
 
-const char *instance_custom_data(struct emu *m, const struct entry *instance)
+const char *vmss_custom_data(struct emu *m, const struct entry *instance)
 {
-	struct entry *set = set_of(m, instance);
+	struct entry *set = vmss_of(m, instance);
 
-	return set == NULL ? NULL : custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
+	return set == NULL ? NULL :
+	       custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
 }
 
 /* ---- the set ---- */
@@ -68,21 +81,25 @@ static void nic_defaults(cJSON *profile)
 
 static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 {
-	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations"), *nic, *ip, *v;
+	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations");
+	const cJSON *nic, *ip, *v;
+	const char *id;
 
 	if (cJSON_GetArraySize(nics) == 0)
 		return fault_set(&p->f, 400, "InvalidParameter networkProfile: "
 			      "Required parameter 'networkProfile' is missing (null).");
 	cJSON_ArrayForEach(nic, nics)
 		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations")) {
-			if (need_reference(m, p, json_str_opt(ip, "properties.subnet.id", NULL)) < 0)
+			id = json_str_opt(ip, "properties.subnet.id", NULL);
+			if (resource_need_reference(m, p, id) < 0)
 				return -1;
-			cJSON_ArrayForEach(v, json_at(ip, "properties.loadBalancerBackendAddressPools"))
-				if (need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
+			cJSON_ArrayForEach(v, json_at(ip,
+						      "properties.loadBalancerBackendAddressPools"))
+				if (resource_need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
 					return -1;
 		}
 	nic = json_at(nics->child, "properties.networkSecurityGroup.id");
-	return nic != NULL ? need_reference(m, p, nic->valuestring) : 0;
+	return nic != NULL ? resource_need_reference(m, p, nic->valuestring) : 0;
 }
 
 /* The next version of the model, unless nothing changed. */
@@ -109,7 +126,8 @@ static void new_model(struct put *p, const char *custom_data)
 	}
 	model++;
 	snprintf(version, sizeof(version), "%lld", (long long)model);
-	json_set(json_get_mut(p->hide, "models"), version, json_fmt("{'customData':%s}", custom_data));
+	json_set(json_get_mut(p->hide, "models"), version,
+		 json_fmt("{'customData':%s}", custom_data));
 	json_put_int(p->hide, "model", model);
 }
 
@@ -123,26 +141,32 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 	struct entry *n;
 
 	if (size == NULL || want < 0)
-		return fault_set(&p->f, 400, "InvalidParameter sku: Required parameter 'sku.%s' is missing "
-				 "(null).", size == NULL ? "name" : "capacity");
+		return fault_set(&p->f, 400,
+				 "InvalidParameter sku: Required parameter 'sku.%s' is missing "
+				 "(null).",
+				 size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
-		return fault_say(&p->f, 400, "InvalidParameter orchestrationMode");
+		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: The local "
+			"Azure has scale sets of orchestrationMode Uniform only.");
 	if (!str_listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
-		return fault_say(&p->f, 400, "InvalidParameter upgradePolicy");
+		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required "
+			"parameter 'upgradePolicy.mode' is missing or invalid.");
 	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_say(&p->f, 400, "InvalidParameter sku.capacity", (long long)want);
-	if (check_machine(p, profile, size, true, custom_data) < 0 || check_network(m, p, profile) < 0 ||
-	    check_quota(m, p, size, want - had) < 0)
+		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified "
+			"capacity %lld is not in the allowed range: at most 100 with a single "
+			"placement group, 1000 without.", (long long)want);
+	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
+	    check_network(m, p, profile) < 0 || compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
 	for (n = NULL; p->old != NULL && !p->dry && (n = next_instance(m, n, p->old)) != NULL;)
-		if (refuse_busy(n, &p->f) < 0)
+		if (op_refuse_busy(n, &p->f) < 0)
 			return -1;
 	nic_defaults(profile);
-	json_put_str(json_get_mut(p->doc, "sku"), "name", vm_size_find(size)->name);
+	json_put_str(json_get_mut(p->doc, "sku"), "name", compute_size_find(size)->name);
 	return 0;
 }
 
-int put_vmss(struct emu *m, struct put *p)
+static int put_vmss(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props, *sku = json_sub(p->doc, "sku");
 	const cJSON *old = p->old != NULL ? json_get(p->old->doc, "sku") : NULL;
@@ -159,7 +183,7 @@ int put_vmss(struct emu *m, struct put *p)
 	json_defaults(props, "@set");
 	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0), &custom_data);
 	if (rc == 0) {
-		put_born(p, "uniqueId");
+		resource_born(p, "uniqueId");
 		new_model(p, custom_data);
 		p->work = run_set;
 	}
@@ -198,38 +222,45 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	json_put_str(os, "computerName", computer);
 	storage = json_sub(p, "storageProfile");
 	json_drop(json_sub(storage, "osDisk"), "name");
-	json_defaults(storage, "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
-		      "'exactVersion':%s}}", name, name, id, json_text(p, "vmId"),
-		      image_version(json_get(storage, "imageReference")));
+	json_defaults(storage,
+		      "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
+		      "'exactVersion':%s}}",
+		      name, name, id, json_text(p, "vmId"),
+		      compute_image_version(json_get(storage, "imageReference")));
 	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations"))
 		json_push(json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces"),
-			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id, json_text(v, "name"));
+			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id,
+			  json_text(v, "name"));
 	return doc;
 }
 
 static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fault *f)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_text(set->doc, "properties.virtualMachineProfile.networkProfile."
-		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties.subnet.id");
+	const char *subnet = json_text(set->doc,
+		"properties.virtualMachineProfile.networkProfile."
+		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties."
+		"subnet.id");
 	cJSON *doc = instance_doc(set, id);
 	const char *path = json_text(doc, "id");
 	struct put p = { .id = xstrdup(path) };
 	char address[16];
 	struct entry *n;
-	int rc = address_take(m, &p, subnet, NULL, address);
+	int rc = network_address_take(m, &p, subnet, NULL, address);
 
 	if (rc == 0) {
 		json_put_int(set->hide, "next", id + 1);
-		n = store_add(m, path, doc, json_fmt("{'power':'starting','want':'running','address':%s,"
-			"'subnet':%s,'model':%l}", address, subnet, json_int_opt(set->hide, "model", 1)));
+		n = store_add(m, path, doc,
+			      json_fmt("{'power':'starting','want':'running','address':%s,"
+				       "'subnet':%s,'model':%l}",
+				       address, subnet, json_int_opt(set->hide, "model", 1)));
 		json_add_str(keys, NULL, n->key);
 	} else {
 		json_free(doc);
 		*f = p.f;
 		p.f.error = NULL;
 	}
-	put_release(&p);
+	resource_put_release(&p);
 	return rc;
 }
 
@@ -240,11 +271,11 @@ static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
 	struct entry *n;
 	int rc;
 
-	machines_state(m, keys, "Deleting", "");
-	events_terminate(m, keys);
+	compute_set_state(m, keys, "Deleting", "");
+	imds_terminate(m, keys);
 	rc = machines_run(m, "delete", keys, f);
 	cJSON_ArrayForEach(k, keys) {
-		events_forget(m, k->valuestring);
+		imds_forget(m, k->valuestring);
 		n = store_find(m, k->valuestring);
 		/* one that would not go stays, for all to see */
 		if (n != NULL && json_is(n->hide, "power", "gone"))
@@ -343,7 +374,7 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-int remove_vmss(struct emu *m, const char *key, struct fault *f)
+static int remove_vmss(struct emu *m, const char *key, struct fault *f)
 {
 	cJSON *keys = instance_keys(m, store_find(m, key));
 	int rc = remove_instances(m, keys, f);
@@ -354,37 +385,39 @@ int remove_vmss(struct emu *m, const char *key, struct fault *f)
 
 /* ---- actions ---- */
 
-static int no_instance(struct call *c, const char *id)
+static int no_instance(struct request *r, const char *id)
 {
-	return fault_say(&c->fault, 400, "InvalidParameter instanceIds", id);
+	return fault_set(&r->fault, 400, "InvalidParameter instanceIds: The provided "
+		"instanceId %.40s is not an active Virtual Machine Scale Set VM instanceId.",
+		id);
 }
 
 /* The keys of the instances a request is about: those it names, or all. */
-static cJSON *named_instances(struct call *c, struct entry *set, bool must_name)
+static cJSON *named_instances(struct request *r, struct entry *set, bool must_name)
 {
-	const cJSON *ids = json_get(c->body, "instanceIds"), *id;
+	const cJSON *ids = json_get(r->body, "instanceIds"), *id;
 	int n = cJSON_GetArraySize(ids);
 	cJSON *keys;
 
 	if (must_name && n == 0)
-		fault_set(&c->fault, 400, "InvalidParameter instanceIds: "
+		fault_set(&r->fault, 400, "InvalidParameter instanceIds: "
 			  "Required parameter 'instanceIds' is missing (null).");
 	if (n == 0 || (n == 1 && str_is(cJSON_GetStringValue(ids->child), "*")))
-		return instance_keys(c->m, set);
+		return instance_keys(r->m, set);
 	keys = cJSON_CreateArray();
 	cJSON_ArrayForEach(id, ids) {
 		const char *z = cJSON_IsString(id) ? id->valuestring : "";
 		char *key = xasprintf("%s" INSTANCES "%s", set->key, z);
 
-		if (strchr(z, '/') != NULL || store_find(c->m, key) == NULL)
-			no_instance(c, z);
+		if (strchr(z, '/') != NULL || store_find(r->m, key) == NULL)
+			no_instance(r, z);
 		json_add_str(keys, NULL, key);
 		free(key);
 	}
 	return keys;
 }
 
-static int run_delete(struct emu *m, struct op *op, struct fault *f)
+static int run_remove_instances(struct emu *m, struct op *op, struct fault *f)
 {
 	int rc = remove_instances(m, json_get(op->args, "keys"), f);
 
@@ -421,14 +454,14 @@ static cJSON *instance_nic(const struct entry *n)
 	return doc;
 }
 
-static int list_nics(struct call *c, struct entry *set, struct entry *only)
+static int list_nics(struct request *r, struct entry *set, struct entry *only)
 {
 	cJSON *arr = cJSON_CreateArray();
 
-	for (struct entry *n = NULL; (n = next_instance(c->m, n, set)) != NULL;)
+	for (struct entry *n = NULL; (n = next_instance(r->m, n, set)) != NULL;)
 		if (only == NULL || n == only)
 			cJSON_AddItemToArray(arr, instance_nic(n));
-	return call_page(c, arr, INSTANCES_PAGE);
+	return request_page(r, arr, INSTANCES_PAGE);
 }
 
 /* One more of that code. */
@@ -444,83 +477,110 @@ static void tally(cJSON *arr, const char *code)
 	json_push(arr, "{'code':%s,'count':1}", code);
 }
 
-static int set_view(struct call *c, struct entry *set)
+static int set_view(struct request *r, struct entry *set)
 {
 	cJSON *out = json_fmt("@set-view", json_text(set->doc, "properties.timeCreated"));
 	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary"), *view;
 
-	for (struct entry *n = NULL; (n = next_instance(c->m, n, set)) != NULL;) {
-		view = machine_view(n);
+	for (struct entry *n = NULL; (n = next_instance(r->m, n, set)) != NULL;) {
+		view = compute_machine_view(n);
 		tally(arr, json_text(view, "statuses[0].code"));
 		tally(arr, json_text(view, "statuses[1].code"));
 		json_free(view);
 	}
-	return call_answer(c, 200, out);
+	return request_answer(r, 200, out);
 }
 
 /* VMSS/virtualMachines/ID[/verb]: s[0] is the id. */
-static int instance_call(struct call *c, struct entry *set, char **s)
+static int instance_call(struct request *r, struct entry *set, char **s)
 {
 	char *key = xasprintf("%s" INSTANCES "%s", set->key, s[0]);
-	struct entry *n = store_find(c->m, key);
+	struct entry *n = store_find(r->m, key);
 	uint64_t id;
 
 	free(key);
-	c->pretty = true;
+	r->pretty = true;
 	if (!str_num(str_of(s[0]), UINT32_MAX, &id))
-		return fault_set(&c->fault, 400, "InvalidParameter instanceId: "
+		return fault_set(&r->fault, 400, "InvalidParameter instanceId: "
 				 "Virtual Machine Scale Set VM instanceId must be a number.");
 	if (n == NULL)
-		return c->method == DELETE ? call_answer(c, 204, NULL) :
-		       c->method != GET ? no_instance(c, s[0]) :
-		       fault_set(&c->fault, 404, "NotFound: The entity was not found in this Azure location.");
-	if (c->method == GET && s[1] == NULL)
-		return call_answer(c, 200, call_show(c, n));
-	if (c->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
-		return call_answer(c, 200, machine_view(n));
-	if (c->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
-		return list_nics(c, set, n);
-	if (refuse_busy(set, &c->fault) < 0)
+		return r->method == DELETE ? request_answer(r, 204, NULL) :
+		       r->method != GET ? no_instance(r, s[0]) :
+		       fault_set(&r->fault, 404, "NotFound: The entity was not found in this "
+				 "Azure location.");
+	if (r->method == GET && s[1] == NULL)
+		return request_answer(r, 200, resource_show_asked(r, n));
+	if (r->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
+		return request_answer(r, 200, compute_machine_view(n));
+	if (r->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
+		return list_nics(r, set, n);
+	if (op_refuse_busy(set, &r->fault) < 0)
 		return -1;
-	if (s[1] == NULL && c->method == DELETE)
-		return machines_begin(c, set, json_fmt("[%s]", n->key), run_delete, "delete", "Deleting", "");
+	if (s[1] == NULL && r->method == DELETE)
+		return compute_begin(r, set, json_fmt("[%s]", n->key), run_remove_instances,
+				     "delete", "Deleting", "");
 	if (s[1] == NULL || s[2] != NULL)
-		return call_method(c);
+		return request_bad_method(r);
 	if (str_is(s[1], "runCommand"))
-		return run_command(c, n);
-	return machines_act(c, n, s[1], json_fmt("[%s]", n->key));
+		return compute_run_command(r, n);
+	return compute_act(r, n, s[1], json_fmt("[%s]", n->key));
 }
 
-int vmss_action(struct call *c, struct entry *set, char **s)
+static int vmss_action(struct request *r, struct entry *set, char **s)
 {
 	bool deleting = str_is(s[0], "delete"), upgrading = str_is(s[0], "manualupgrade");
 	cJSON *keys;
 
 	if (str_is(s[0], "virtualMachines") && s[1] != NULL)
-		return instance_call(c, set, s + 1);
+		return instance_call(r, set, s + 1);
 	if (s[1] != NULL)
 		return 1;
-	if (c->method == GET) {
+	if (r->method == GET) {
 		if (str_is(s[0], "virtualMachines"))
-			return call_list(c, rtype_find("Microsoft.Compute/virtualMachineScaleSets/virtualMachines"),
+			return resource_list(r, &vmss_types[1],
 					 set->key, INSTANCES, INSTANCES_PAGE);
 		if (str_is(s[0], "instanceView"))
-			return set_view(c, set);
+			return set_view(r, set);
 		if (str_is(s[0], "networkInterfaces"))
-			return list_nics(c, set, NULL);
+			return list_nics(r, set, NULL);
 	}
-	if (c->method != POST)
+	if (r->method != POST)
 		return 1;
-	if (refuse_busy(set, &c->fault) < 0)
+	if (op_refuse_busy(set, &r->fault) < 0)
 		return -1;
-	keys = named_instances(c, set, deleting || upgrading);
-	if (c->fault.error != NULL) {
+	keys = named_instances(r, set, deleting || upgrading);
+	if (r->fault.error != NULL) {
 		json_free(keys);
 		return -1;
 	}
 	if (deleting)
-		return machines_begin(c, set, keys, run_delete, "delete", "Deleting", "");
+		return compute_begin(r, set, keys, run_remove_instances, "delete", "Deleting", "");
 	if (upgrading)
-		return machines_begin(c, set, keys, run_upgrade, "", NULL, "");
-	return machines_act(c, set, s[0], keys);
+		return compute_begin(r, set, keys, run_upgrade, "", NULL, "");
+	return compute_act(r, set, s[0], keys);
 }
+
+#define SETS "Microsoft.Compute/virtualMachineScaleSets"
+
+const struct rtype vmss_types[] = {
+	{
+		.name = SETS,
+		.versions = COMPUTE_VERSIONS,
+		.style = OP_COMPUTE,
+		.work_ms = 300,
+		.flags = R_TRACKED | R_PRETTY | R_ETAG_COUNTED,
+		.foreign_list = "networkInterfaces",	/* Microsoft.Network's */
+		.put = put_vmss,
+		.remove = remove_vmss,
+		.action = vmss_action,
+	},
+	{
+		.name = SETS "/virtualMachines",
+		.versions = COMPUTE_VERSIONS,
+		.style = OP_COMPUTE,
+		.work_ms = 300,
+		.flags = R_INSIDE | R_PRETTY,
+		.expand = compute_expand,
+	},
+	{ .name = NULL },
+};

@@ -677,6 +677,53 @@ same 'it was done' 200 "$status"
 ask POST "$V/reimage?$compute" -d '{"instanceIds":["1"]}'
 finish
 same 'a fault: an operation that is cancelled' 'Canceled' "$end"
+
+# a file that goes bad changes nothing; what is wrong is in the log
+faults '[{"request":"GET *tenants*","status":418}]'
+ask GET "/tenants?$core"
+faults '[{"request":"GET *tenants*","status":503},{"name":"second","request":"*","staus":1}]'
+ask GET "/tenants?$core"
+same 'a file of faults that goes bad: the rules from before stay' 418 "$status"
+check 'file, rule and key are in the log' grep -q \
+	'azure/faults.json: rule 2 (second): "staus" is none of name, request, .*; the 1 rules from before stay$' azure/emulator.log
+faults '[{"request":'
+ask GET "/tenants?$core"
+same 'also when it is not JSON' 418 "$status"
+check 'and that is in the log' grep -q 'azure/faults.json: not JSON at byte .*; the 1 rules from before stay$' azure/emulator.log
+faults '[{"request":"GET *tenants*","status":503}]'
+ask GET "/tenants?$core"
+same 'it is good again' 503 "$status"
+rm azure/faults.json
+ask GET "/tenants?$core"
+same 'it is gone' 200 "$status"
+
+bad_fault()	# RULE WHY: the emulator does not start with it
+{
+	printf '[{"request":"PUT *"},%s]' "$1" >bad.json
+	expect "no such fault: $1" 1 "^azswarm: emulator: bad\\.json: rule 2: $2" timeout 20 "$AZSWARM" emulator \
+		--dir bad --listen 127.0.0.1:0 --faults bad.json
+}
+bad_fault '{"request":"*","time":2}' '"time" is none of name, request, skip, .*trickle_ms, reset, raw$'
+bad_fault '{"operation":"*","raw":""}' '"raw" is none of name, operation, verb, .*cancel, code, message, status$'
+bad_fault '{"request":"*","seen":0}' '"seen" is none of '
+bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s$'
+bad_fault '{}' 'there is neither "request" nor "operation"$'
+bad_fault '{"request":"*","operation":"*"}' 'it is about a request or about an operation, not both$'
+bad_fault '{"request":"*","code":"X"}' '"code" says nothing without "status"$'
+bad_fault '{"request":"*","delay_ms":600001}' 'delay_ms: expected a whole number from 0 to 600000, found 600001$'
+bad_fault '{"request":"*","trickle_ms":-1}' 'trickle_ms: expected a whole number from 0 to 600000, found -1$'
+bad_fault '{"request":"*","status":99}' 'status: expected a whole number from 200 to 599, found 99$'
+bad_fault '{"request":"*","times":"2"}' 'times: expected a number, found a string$'
+bad_fault '{"request":1}' 'request: expected a string, found a number$'
+bad_fault '{"request":"*","reset":1}' 'reset: expected true or false, found a number$'
+bad_fault '{"request":"*","fields":[1]}' 'fields: expected strings, found a number$'
+bad_fault '{"request":"*","status":429,"retryAfter":true}' 'retryAfter: expected a string, found '
+bad_fault '7' 'expected an object, found a number$'
+printf '{"request":"*"}' >bad.json
+expect 'faults that are no array' 1 'bad\.json: expected an array of rules, found an object$' timeout 20 "$AZSWARM" emulator \
+	--dir bad --listen 127.0.0.1:0 --faults bad.json
+printf '[{"request":"GET *","delay_ms":600000}]' >azure/faults.json
+expect 'the longest delay is one' 28 '' c -m 2 -o body "$base/tenants?$core"
 rm azure/faults.json
 ask DELETE "$S/resourcegroups/late?$core"
 finish
@@ -710,23 +757,6 @@ same 'blobs go with their account' 0 "$(find azure/blobs -type f | wc -l | tr -d
 grep -qF "$AZURE_CLIENT_SECRET" azure/emulator.log && not_ok 'no secret in the log' || ok 'no secret in the log'
 
 # a name that is not there would only show when that document is asked for
-grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c | tr -d '"@' | sort -u >used
-cat "$SRCDIR"/emulator/*.c | tr '\n\t' '  ' |
-	grep -oE 'fault_say\([^"{]*"[^"]*"|\<refuse\(c, [0-9]+' |
-	sed 's/^refuse(c, /AADSTS/; s/.*"\(.*\)"/\1/' | sort -u | sort -o used -m used -
+grep -ohE '"@[a-z][a-z0-9-]*"' "$SRCDIR"/emulator/*.c "$SRCDIR"/emulator/arm/*.c | tr -d '"@' | sort -u >used
 awk 'BEGIN { RS = ""; FS = "\n" } !/^#/ { print $1 }' "$SRCDIR/assets/azure/shapes" | sort >shapes
 same 'every shape has one name and a use' '' "$(test -s shapes && diff shapes used)"
-
-# The texts of refusals are formats that no compiler has seen beside their values.
-formats()	# FOLDER
-{
-	for f in "$1"/emulator/*.c; do
-		gcc -std=gnu11 -D_GNU_SOURCE -fsyntax-only -Wformat=2 -Werror -I"$1" -I"$SRCDIR" \
-			-isystem "$SRCDIR/build/bearssl/inc" -isystem "$SRCDIR/build/cjson" "$f" || return
-	done
-}
-put=$(python3 "$SRCDIR/tests/shape_formats.py" "$SRCDIR" formats)
-same 'refusals: every text is looked at' "$(grep -h 'fault_say(' "$SRCDIR"/emulator/*.c | grep -vc '^int ')" "$put"
-check 'refusals: texts and values agree' formats formats
-sed -i '0,/not an active Virtual Machine Scale Set VM instanceId %.40s\|provided instanceId %.40s/s/%.40s/%d/' formats/emulator/arm_vmss.c
-expect 'refusals: or this would not be seen' 1 'expects argument of type .int.' formats formats

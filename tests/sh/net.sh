@@ -234,7 +234,8 @@ outcome six-silent 'IPv6 is silent' 4 250 1000 $got
 outcome four-silent 'IPv4 is silent' 4 0 1000 $got
 outcome six-closed 'IPv6 refuses' 4 0 1000 $got
 outcome six-noroute 'no route for IPv6' 4 0 1000 $got
-outcome many 'eight silent addresses of IPv6' 4 250 1000 $got
+# one after the other, a quarter second each, they would take two
+outcome many 'eight silent addresses of IPv6' 4 250 1900 $got
 outcome both-silent 'nobody answers' 3 29000 60000 'both-silent.net.example:[0-9]+: timed out'
 outcome nosuch 'no such host' 1 0 20000 'cannot resolve nosuch.net.example: there is no such host'
 outcome mail 'a host without an address' 1 0 20000 'cannot resolve mail.net.example: there is no such host, or it has no address'

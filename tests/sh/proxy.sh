@@ -296,7 +296,8 @@ round()
 	# what came by way of squid before this is written before it, too
 	curl -sS --noproxy '' -x "http://127.0.0.1:$open_port" -o round.out "http://127.0.0.1:$nobody/round"
 	wait_for 10 grep -q "/round " "$place/access.log"
-	same "$round_case: squid saw nothing" '' "$(grep -v "/round " "$place/access.log")"
+	# a line of an earlier case may be late; what comes by a proxy says CONNECT
+	same "$round_case: squid saw nothing" '' "$(grep " CONNECT " "$place/access.log")"
 }
 
 "$AZSWARM" keys >keys.log 2>&1

@@ -221,7 +221,7 @@ static void run_large_errors(void)
 	check_body("JSON in messages, 4 levels", 409, nested_in_messages(4),
 		   "=QuotaExceeded: leaf [HTTP 409, request req-1, correlation corr-1]");
 	check_body("JSON in messages, 9 levels", 409, nested_in_messages(9),
-		   "HTTP 409|" BOTH_IDS);
+		   "BadRequest: {\"error\":|HTTP 409|" BOTH_IDS);
 	check_body("details 8 levels deep", 409, nested_details(7), "Leaf: leaf|" BOTH_IDS);
 	check_body("details 60 levels deep", 409, nested_details(60), "Leaf: leaf|" BOTH_IDS);
 	check_body("details 1000 levels deep", 409, nested_details(1000), "HTTP 409|" BOTH_IDS);

@@ -529,19 +529,19 @@ static void ingress(void)
 	int rc;
 
 	begin(fine, N(fine), 0);
-	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + 5000, &changed, &err);
+	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + CHECK_PATIENCE_MS, &changed, &err);
 	end("ingress as wanted", rc, NULL, !changed);
 	begin(other, N(other), 0);
-	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + 5000, &changed, &err);
+	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + CHECK_PATIENCE_MS, &changed, &err);
 	end("ingress made anew once the old one is gone", rc, NULL, changed);
 	begin(mtu, N(mtu), 0);
-	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + 5000, &changed, &err);
+	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + CHECK_PATIENCE_MS, &changed, &err);
 	end("ingress with another MTU", rc, NULL, changed);
 	begin(missing, N(missing), 0);
-	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + 5000, &changed, &err);
+	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + CHECK_PATIENCE_MS, &changed, &err);
 	end("no ingress", rc, NULL, changed);
 	begin(in_use, N(in_use), 0);
-	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + 5000, &changed, &err);
+	rc = docker_ingress(&docker, "10.208.0.0/20", 1400, now_ms() + CHECK_PATIENCE_MS, &changed, &err);
 	end("ingress in use", rc, "because service web depends on it", !changed);
 	for (size_t i = 3; i < N(stays); i++)
 		stays[i] = other[3];

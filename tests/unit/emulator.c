@@ -5,12 +5,18 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "emulator/arm/location.h"
+#include "emulator/arm/providers.h"
+#include "emulator/arm/resource.h"
 #include "emulator/inner.h"
 #include "template/template.h"
 #include "tests/check.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
 /* The document, printed, is this text. */
 static void check_json(const char *what, cJSON *doc, const char *wanted)
@@ -197,11 +203,26 @@ static void words(void)
 		      : str_is(got, regions[i].wanted), regions[i].name != NULL
 		      ? regions[i].name : "no region", got != NULL ? got : "none");
 	}
-	check(version_known("2024-07-01, 2015-06-15", "2015-06-15"),
-	      "a version that is listed", "no");
-	check(!version_known("2024-07-01, 2015-06-15", "2016-06-15"), "one that is not", "yes");
-	check(!version_known("2024-07-01, 2015-06-15", "2015-06"), "a part of one", "yes");
-	check(!version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "between two", "yes");
+	check(resource_version_known("2024-07-01, 2015-06-15", "2015-06-15"), "a version that is listed", "no");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "2016-06-15"), "one that is not", "yes");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "2015-06"), "a part of one", "yes");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "between two", "yes");
+}
+
+/* A row is listed with its provider, and found by its name. */
+static void types(void)
+{
+	for (const struct provider *p = provider_table; p->name != NULL; p++)
+		for (size_t i = 0; p->types != NULL && p->types[i] != NULL; i++)
+			for (const struct rtype *t = p->types[i]; t->name != NULL; t++) {
+				bool own = str_istarts(str_of(t->name), str_of(p->name)) &&
+					t->name[strlen(p->name)] == '/';
+
+				check(own && t->versions != NULL && provider_type(t->name) == t,
+				      t->name, "is not its provider's, has no versions or is not found");
+			}
+	check(provider_type("Microsoft.Compute/x") == NULL, "a type that is not", "something");
+	check(provider_type("Microsoft.Compute") == NULL, "a provider is no type", "something");
 }
 
 int main(void)
@@ -211,5 +232,6 @@ int main(void)
 	relaxed();
 	store();
 	words();
+	types();
 	return check_failed();
 }

@@ -79,6 +79,8 @@ static const struct {
 	  { "m2", 1, DOWN, "mr" } }, 9000, "...", TABLE_QUORUM, 2 },
 	{ "the only manager, down by its own table", { { "master0", 1, DOWN, "mrl" } }, 9000, ".",
 	  TABLE_QUORUM, -1 },
+	{ "the leader, whatever is said of it", { { "master0", 1, DOWN, "ml" }, { "m1", 1, READY, "mr" },
+	  { "m2", 1, READY, "mr" } }, 9000, "...", TABLE_QUORUM, -1 },
 	{ "a demoted manager is a worker", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "" } },
 	  220, "..R", TABLE_DOWN_TOO_LONG, 0 },
 	{ "workers go while a manager is demoted", { MASTER, { "m1", 1, READY, "mr" },

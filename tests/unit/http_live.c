@@ -406,6 +406,77 @@ static void stale(void)
 	peer_end(&p);
 }
 
+static ssize_t one_read(void *ctx, void *p, size_t n, struct err *e)
+{
+	unsigned *reads = ctx;
+
+	(void)e;
+	memset(p, 'x', n);
+	++*reads;
+	return (ssize_t)n;
+}
+
+/* One answer, then it hangs up in the middle of a body. */
+static void hang_up_on_body(struct peer *p, int fd, unsigned nth)
+{
+	char c;
+
+	(void)p;
+	(void)nth;
+	hear_request(fd);
+	tell(fd, FINE);
+	hear_request(fd);
+	recv(fd, &c, 1, 0);
+}
+
+/* What cannot be read again cannot be sent again. */
+static void read_once(void)
+{
+	unsigned reads = 0;
+	struct peer p;
+	struct asked a;
+	int rc;
+	struct http_request q = {
+		.method = "PUT", .body_read = one_read, .body_ctx = &reads, .body_length = 100,
+		.deadline_ms = now_ms() + 5000,
+	};
+
+	peer_start(&p, hang_up_on_body, 2);
+	asked_init(&a, &p);
+	q.url = a.url;
+	rc = ask(&a, "GET", STR_NULL, 5000, 0) == 0 ? http_exchange(&a.c, &q, &a.r, &a.e) : 0;
+	checkf(rc < 0 && a.e.kind == ERR_NET && a.c.requests == 2 && reads == 1,
+	      "a body that is read while it is sent goes once", "%s, %u requests, %u reads", a.e.msg,
+	      a.c.requests, reads);
+	asked_release(&a);
+	peer_end(&p);
+}
+
+static void where_it_goes(void)
+{
+	struct peer p;
+	struct asked a;
+
+	/* nobody listens at the other address */
+	peer_start(&p, hang_up_on_second, 1);
+	asked_init(&a, &p);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
+	      snprintf(a.url, sizeof a.url, "http://127.0.0.2:%u/", p.port) > 0 &&
+	      ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.c.requests == 1,
+	      "another host does not get the connection of the first", "%s, %u requests", a.e.msg,
+	      a.c.requests);
+	asked_release(&a);
+	peer_end(&p);
+
+	peer_start(&p, close_quietly, 1);
+	asked_init(&a, &p);
+	http_response_init(&a.r, 1);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) < 0 && strstr(a.e.msg, "the answer") != NULL &&
+	      a.c.stream == NULL, "an answer larger than it may be", "%s", a.e.msg);
+	asked_release(&a);
+	peer_end(&p);
+}
+
 /* ---- the server ---- */
 
 struct site {
@@ -849,6 +920,8 @@ int main(void)
 	in_time();
 	early_answers();
 	stale();
+	read_once();
+	where_it_goes();
 	limits();
 	refused_uploads();
 	stopping();

@@ -357,9 +357,20 @@ static void files(void)
 		abort();
 	file_write("outside/kept", STR("x"), 0600, &e);
 	checkf(dir_remove("d", &e) == 0 && !file_exists("d"), "remove a tree", "%s", e.msg);
-	checkf(file_exists("g") && file_exists("outside/kept"),
-	       "but not what its links point to", "gone");
+	checkf(file_exists("g") && file_exists("outside/kept"), "but not what its links point to", "gone");
 	checkf(dir_remove("d", &e) == 0, "a tree that is not there", "%s", e.msg);
+	/* each level holds a descriptor: there is an end to that */
+	struct buf deep = BUF_INIT(1024);
+
+	buf_adds(&deep, "d");
+	for (int i = 0; i < 130; i++)
+		buf_adds(&deep, "/d");
+	checkf(dir_make(deep.str, 0700, &e) == 0, "a deep tree", "%s", e.msg);
+	checkf(dir_remove("d", &e) < 0 && strstr(e.msg, "more than 128 levels deep") != NULL,
+	      "is not followed for ever", "%s", e.msg);
+	err_clear(&e);
+	checkf(dir_remove("d/d/d/d", &e) == 0 && dir_remove("d", &e) == 0, "but as far as that", "%s", e.msg);
+	buf_release(&deep);
 	checkf(dir_remove("g", &e) == 0 && !file_exists("g"), "a file", "%s", e.msg);
 	/* names of temporary files start like their target's */
 	struct buf ls = BUF_INIT(4096);

@@ -96,6 +96,13 @@ static void run_wrong(void)
 	}
 }
 
+static unsigned mode(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
 int main(void)
 {
 	char dir[] = "keys.XXXXXX", said[1024], *home;
@@ -123,6 +130,9 @@ int main(void)
 	check_why("no key to sign in beside one's own",
 		  stat("keys/cluster.pem", &st) < 0 &&
 		  stat("keys/cluster.pub", &st) < 0 ? "" : "made");
+
+	check_why("for nobody else", mode("keys") == 0700 && mode("keys/helper.key") == 0600 &&
+	     mode("keys/host-master.pem") == 0600 && mode("keys/worker.secret") == 0600 ? "" : "others");
 
 	dir_make(".ssh", 0700, &e);
 	spill(".ssh/id_rsa.pub", ED25519 "\r\n");

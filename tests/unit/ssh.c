@@ -226,6 +226,64 @@ static void counter(void)
 	queue_release(&q);
 }
 
+/* No two packets under one key begin with the same counter (RFC 5647 7.1, RFC
+ * 4344 4), or who listens has the difference of what they say. */
+static void nonces(void)
+{
+	uint8_t iv[16] = { 0 }, key[32] = { 2 }, mac[64] = { 3 };
+	uint8_t first[48];
+
+	for (int k = 0; k < 4; k++) {
+		struct queue q = { 0 };
+		struct direction d = { 0 };
+		bool once = true;
+
+		direction_init(&d, &ssh_ciphers[k], &ssh_macs[0], iv, key, mac);
+		for (int i = 0; i < 300; i++) {
+			packet_seal(&d, STR("the same 48 bytes in every packet, whatever its "), &q);
+			/* behind length and padding's length */
+			once = once && (i == 0 || memcmp(first, queue_front(&q) + 5, 48) != 0);
+			if (i == 0)
+				memcpy(first, queue_front(&q) + 5, 48);
+			queue_drop(&q, q.n);
+		}
+		check(once, "a counter of its own for every packet", ssh_ciphers[k].name);
+		queue_release(&q);
+	}
+}
+
+/* Plain packets whose numbers are not what RFC 4253 6 says. */
+static void misfits(void)
+{
+	static const struct { const char *name; uint32_t length; uint8_t padding; const char *want; } rows[] = {
+		{ "of no bytes", 0, 4, "packet of 0 bytes; 8 to " },
+		{ "too short", 4, 4, "packet of 4 bytes; 8 to " },
+		{ "too long", 0x01000004, 4, "packet of 16777220 bytes; 8 to " },
+		{ "not whole blocks", 13, 4, "packet of 13 bytes, which is not whole blocks" },
+		{ "padded too little", 12, 3, "packet of 12 bytes with 3 of padding" },
+		{ "padded to nothing", 12, 11, "packet of 12 bytes with 11 of padding" },
+		{ "padded beyond its end", 12, 12, "packet of 12 bytes with 12 of padding" },
+		{ "with one byte to say", 12, 10, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct direction d = { 0 };
+		struct err e = ERR_INIT;
+		struct str payload;
+		uint8_t in[64] = { 0 };
+		size_t used;
+		int bye, rc;
+		char name[80];
+
+		wire_set_be32(in, rows[i].length);
+		in[4] = rows[i].padding;
+		rc = packet_open(&d, in, sizeof(in), &used, &payload, &bye, &e);
+		snprintf(name, sizeof(name), "a packet %s", rows[i].name);
+		check(rows[i].want == NULL ? rc == 1 && payload.n == 1 :
+		      rc < 0 && strstr(e.msg, rows[i].want) != NULL, name, rc < 0 ? e.msg : "taken");
+	}
+}
+
 /* ---- algorithms agreed on ---- */
 
 static const char *const good_lists[10] = { "curve25519-sha256,kex-strict-s-v00@openssh.com",
@@ -522,6 +580,22 @@ static void windows(void)
 	buf_release(&b);
 	ssh_close(s);
 
+	/* the last byte counts, too */
+	s = mem_live();
+	e = (struct err)ERR_INIT;
+	c = ssh_exec(s, "true", &e);
+	ssh_dispatch(s, STR(OPEN), &bye, &e);
+	ssh_dispatch(s, STR("\x63" U("\0")), &bye, &e);
+	c->window = 10;
+	b = (struct buf)BUF_INIT(64);
+	buf_add(&b, "\x5e" U("\0"), 5);
+	wire_put(&b, data, 11);
+	check(ssh_dispatch(s, buf_str(&b), &bye, &e) < 0 &&
+	      strstr(e.msg, "more data than the window allows") != NULL,
+	      "11 bytes for a window of 10", e.msg);
+	buf_release(&b);
+	ssh_close(s);
+
 	/* and we keep to theirs: 1 MiB, 256 KiB at a time */
 	s = mem_live();
 	e = (struct err)ERR_INIT;
@@ -589,6 +663,8 @@ int main(void)
 	lists();
 	queues();
 	packets();
+	nonces();
+	misfits();
 	counter();
 	agreed();
 	keys();

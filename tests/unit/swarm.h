@@ -144,6 +144,8 @@ static inline void swarm_node_call(struct swarm *s, const char *method, const ch
 		r->body = r->buf;
 	} else if (strcmp(method, "POST") == 0) {
 		swarm_update(s, row, body, r);
+	} else if (strstr(rest, "force=1") != NULL) {
+		swarm_refuse(r, 400, "by force, whether it is down or not");
 	} else if (strcmp(row->state, "down") != 0) {
 		swarm_refuse(r, 400, "node is not down and can't be removed");
 	} else {

@@ -3,108 +3,29 @@
  * lower-case id, kept in DIR/state.json.  It knows nothing of what the
  * documents mean, but for the words "id" and "properties".
  */
-#include <errno.h>
-#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
+#include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "emulator/arm/providers.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/store.h"
 
-char *lower(const char *s)
+void entry_state(struct entry *n, const char *state)
 {
-	char *out = xstrdup(s);
-
-	for (char *p = out; *p != '\0'; p++)
-		*p = to_lower(*p);
-	return out;
+	json_put_str(json_sub(n->doc, "properties"), "provisioningState", state);
 }
 
-void emu_log(struct emu *m, const char *fmt, ...)
+bool entry_is(const struct entry *n, const char *state)
 {
-	char when[40], line[2048];
-	va_list ap;
-
-	if (m->log == NULL)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	json_now(when);
-	fprintf(m->log, "%.23sZ %s\n", when, line);
-	fflush(m->log);
-}
-
-int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
-	       const char *text)
-{
-	if (f->error != NULL)
-		return -1;
-	f->status = status;
-	f->error = json_fmt("{'code':%s,'message':%s}", code, text);
-	if (target != NULL)
-		json_add_str(f->error, "target", target);
-	return -1;
-}
-
-/* fmt: "CODE: TEXT" or "CODE TARGET: TEXT". */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static int fault_vset(struct fault *f, unsigned status, const char *fmt, va_list ap)
-{
-	struct buf b = BUF_INIT(64u << 10);
-	char *text, *target;
-
-	buf_vaddf(&b, fmt, ap);
-	text = strstr(b.str, ": ");
-	*text = '\0';
-	if ((target = strchr(b.str, ' ')) != NULL)
-		*target++ = '\0';
-	fault_code(f, status, b.str, target, text + 2);
-	buf_release(&b);
-	return -1;
-}
-#pragma GCC diagnostic pop
-
-int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fault_vset(f, status, fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-int fault_say(struct fault *f, unsigned status, const char *name, ...)
-{
-	struct buf fmt = BUF_INIT(4096);
-	va_list ap;
-
-	buf_addf(&fmt, "%.*s: ", (int)strcspn(name, "/"), name);
-	buf_addstr(&fmt, json_shape(name));
-	for (size_t i = 0; i < fmt.n; i++)
-		if (fmt.str[i] == '\n')
-			fmt.str[i] = ' ';
-	va_start(ap, name);
-	fault_vset(f, status, fmt.str, ap);
-	va_end(ap);
-	buf_release(&fmt);
-	return -1;
-}
-
-int bad_content(struct fault *f, const char *why)
-{
-	return fault_set(f, 400, "InvalidRequestContent: The request content was invalid and could not be "
-			 "deserialized: %s.", why);
-}
-
-void fault_release(struct fault *f)
-{
-	json_free(f->error);
-	f->error = NULL;
+	return json_is(n->doc, "properties.provisioningState", state);
 }
 
 /* ---- entries ---- */
@@ -116,7 +37,7 @@ struct entry *store_find(struct emu *m, const char *id)
 
 	if (id == NULL)
 		return NULL;
-	key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : lower(id);
+	key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : emu_lower(id);
 	for (n = m->entries; n != NULL && strcmp(n->key, key) != 0; n = n->next)
 		;
 	free(key);
@@ -125,14 +46,14 @@ struct entry *store_find(struct emu *m, const char *id)
 
 static const struct rtype *type_of(const cJSON *doc)
 {
-	return rtype_find(json_text(doc, "type"));
+	return provider_type(json_text(doc, "type"));
 }
 
 struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide)
 {
 	struct entry *n = xcalloc(1, sizeof(*n));
 
-	n->key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : lower(id);
+	n->key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : emu_lower(id);
 	n->doc = doc;
 	n->hide = hide != NULL ? hide : cJSON_CreateObject();
 	n->type = type_of(doc);
@@ -192,7 +113,7 @@ void store_changed(struct emu *m)
 	pthread_cond_broadcast(&m->changed);
 }
 
-const cJSON *doc_part(const cJSON *doc, const char *path)
+const cJSON *store_part(const cJSON *doc, const char *path)
 {
 	struct str rest = str_of(path), kind, name;
 
@@ -218,11 +139,11 @@ const cJSON *store_doc(struct emu *m, const char *id)
 	if (id == NULL)
 		return NULL;
 	/* the longest beginning that is an entry; then collection, name, ... */
-	base = lower(id);
+	base = emu_lower(id);
 	while ((n = store_find(m, base)) == NULL && (cut = strrchr(base, '/')) != NULL)
 		*cut = '\0';
 	if (n != NULL)
-		doc = doc_part(n->doc, id[strlen(base)] == '\0' ? "" : id + strlen(base) + 1);
+		doc = store_part(n->doc, id[strlen(base)] == '\0' ? "" : id + strlen(base) + 1);
 	free(base);
 	return doc;
 }
@@ -250,7 +171,7 @@ static bool within(const char *a, const char *key)
 
 struct entry *store_referrer(struct emu *m, const char *id)
 {
-	char *key = lower(id);
+	char *key = emu_lower(id);
 	size_t n = strlen(key);
 	struct entry *at;
 
@@ -293,7 +214,7 @@ static void state_new(struct emu *m)
 
 /* Texts of the state file and where they are kept. */
 #define TEXT(name, member) { name, sizeof(((struct emu *)0)->member), offsetof(struct emu, member) }
-static const struct { char name[15]; uint8_t size; uint16_t at; } texts[] = {
+static const struct { const char *name; size_t size, at; } texts[] = {
 	TEXT("tenantId", tenant), TEXT("clientId", client), TEXT("objectId", object),
 	TEXT("clientSecret", secret), TEXT("subscriptionId", subscription),
 };
@@ -344,7 +265,7 @@ static void ops_load(struct emu *m, const cJSON *arr)
 }
 
 /* What was under way when the last one stopped will not be finished. */
-static void settle(struct entry *n)
+static void settle_cut_off(struct entry *n)
 {
 	const char *s = json_str_opt(n->doc, "properties.provisioningState", NULL);
 	const char *power = json_str_opt(n->hide, "power", NULL);
@@ -374,7 +295,8 @@ int store_load(struct emu *m, struct err *e)
 	}
 	if (file_read(path, &b, e) < 0 || (doc = json_parse(buf_str(&b), path, e)) == NULL)
 		goto out;
-	if (take_texts(m, doc, e) < 0 || buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
+	if (take_texts(m, doc, e) < 0 ||
+	    buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
 		goto out;
 	if (key.n != sizeof(m->token_key)) {
 		err_set(e, ERR_DATA, "tokenKey is not 32 bytes");
@@ -386,7 +308,7 @@ int store_load(struct emu *m, struct err *e)
 
 		if (k == NULL)
 			goto out;
-		settle(store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
+		settle_cut_off(store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
 				    cJSON_Duplicate(json_get(v, "hide"), true)));
 	}
 	ops_load(m, json_get(doc, "ops"));

@@ -7,17 +7,28 @@
  * Source: WhatIfOperationResult in Microsoft's description of
  * Microsoft.Resources 2021-04-01, and exchanges recorded on Azure.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "emulator/deploy.h"
+#include "emulator/arm/arm.h"
+#include "emulator/arm/deploy.h"
+#include "emulator/arm/resource.h"
+#include "emulator/fault.h"
+#include "emulator/inner.h"
+#include "emulator/ops.h"
+#include "emulator/request.h"
+#include "emulator/store.h"
 
 /* What only the platform sets: in neither document. */
-static const char platforms[] = "etag provisioningState resourceGuid uniqueId vmId timeCreated fqdn "
-	"ipAddress ipConfiguration exactVersion virtualMachine virtualMachines defaultSecurityRules";
+static const char platforms[] =
+	"etag provisioningState resourceGuid uniqueId vmId timeCreated fqdn ipAddress "
+	"ipConfiguration exactVersion virtualMachine virtualMachines defaultSecurityRules";
 
 static void strip(cJSON *doc)
 {
-	bool part = cJSON_IsObject(doc) && json_get(doc, "etag") != NULL && json_get(doc, "location") == NULL;
+	bool part = cJSON_IsObject(doc) && json_get(doc, "etag") != NULL &&
+		    json_get(doc, "location") == NULL;
 	cJSON *v, *next;
 
 	for (v = doc->child; v != NULL; v = next) {
@@ -36,8 +47,8 @@ static bool unknown(const cJSON *v)
 	return str_starts(s, STR("[")) && str_ends(s, STR("]"));
 }
 
-/* Members that are not known leave body and go where they belong in to; what
- * a provider makes of the rest goes between. */
+/* Take out of body what is not known, for a provider sees only the rest;
+ * put_unknown() puts it back into the document that comes of that. */
 static void take_unknown(cJSON *body)
 {
 	cJSON *v, *next;
@@ -58,7 +69,8 @@ static void put_unknown(cJSON *to, const cJSON *body)
 	int i = 0;
 
 	cJSON_ArrayForEach(v, body) {
-		at = cJSON_IsArray(body) ? cJSON_GetArrayItem(to, i++) : cJSON_GetObjectItem(to, v->string);
+		at = cJSON_IsArray(body) ? cJSON_GetArrayItem(to, i++) :
+					   cJSON_GetObjectItem(to, v->string);
 		if (unknown(v) && cJSON_IsObject(to))
 			json_set(to, v->string, cJSON_Duplicate(v, true));
 		else if (at != NULL)
@@ -68,7 +80,8 @@ static void put_unknown(cJSON *to, const cJSON *body)
 
 /* ---- differences ---- */
 
-static void push(cJSON *delta, const char *path, const char *kind, const cJSON *before, const cJSON *after)
+static void push(cJSON *delta, const char *path, const char *kind, const cJSON *before,
+		 const cJSON *after)
 {
 	cJSON *o = json_fmt("{'path':%s,'propertyChangeType':%s}", path, kind);
 
@@ -114,7 +127,8 @@ static void compare_items(cJSON *children, const cJSON *before, const cJSON *aft
 
 			compare(inner, "", v, other);
 			if (inner->child != NULL)
-				json_push(children, "{'path':%s,'propertyChangeType':'Modify','children':%j}",
+				json_push(children,
+					  "{'path':%s,'propertyChangeType':'Modify','children':%j}",
 					  index, inner);
 			json_free(inner);
 		}
@@ -159,7 +173,8 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 		children = cJSON_CreateArray();
 		compare_items(children, before, after);
 		if (children->child != NULL)
-			json_push(delta, "{'path':%s,'propertyChangeType':'Array','children':%j}", path, children);
+			json_push(delta, "{'path':%s,'propertyChangeType':'Array','children':%j}",
+				  path, children);
 		json_free(children);
 	} else if (!cJSON_Compare(before, after, true)) {
 		push(delta, path, "Modify", before, after);
@@ -168,13 +183,13 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 
 /* ---- the changes ---- */
 
-/* Takes before, after and delta, NULL those that there are none of. */
-static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before, cJSON *after,
-		       cJSON *delta, bool brief)
+/* Takes before, after and delta, any of which may be NULL. */
+static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before,
+		       cJSON *after, cJSON *delta, bool brief)
 {
 	cJSON *o = json_fmt("{'resourceId':%s,'changeType':%s}", id, kind);
 	cJSON *parts[] = { before, after, delta };
-	static const char names[][7] = { "before", "after", "delta" };
+	static const char *const names[] = { "before", "after", "delta" };
 
 	for (int i = 0; i < 3; i++)
 		if (parts[i] != NULL && !brief)
@@ -186,7 +201,7 @@ static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *
 
 static cJSON *stripped(struct emu *m, const struct entry *n, const char *api)
 {
-	cJSON *doc = entry_show(m, n);
+	cJSON *doc = resource_show(m, n);
 
 	strip(doc);
 	json_put_str(doc, "apiVersion", api);
@@ -194,7 +209,8 @@ static cJSON *stripped(struct emu *m, const struct entry *n, const char *api)
 }
 
 /* The document a resource would get; body is what the template says of it. */
-static cJSON *foretold(struct emu *m, const struct template_resource *r, bool there, const cJSON *body)
+static cJSON *foretold(struct emu *m, const struct template_resource *r, bool there,
+		       const cJSON *body)
 {
 	struct put p = { .id = xstrdup(r->id), .api = r->api_version, .dry = true };
 	cJSON *known = cJSON_Duplicate(body, true), *doc;
@@ -202,18 +218,19 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 	take_unknown(known);
 	/* what there is keeps what it was given; what a provider does not take
 	 * for want of a secret stays as it was written */
-	if (there && arm_put(m, &p, known) == 0) {
+	if (there && resource_put(m, &p, known) == 0) {
 		doc = p.doc;
 		p.doc = NULL;
 	} else {
 		doc = cJSON_Duplicate(known, true);
-		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id, strrchr(r->id, '/') + 1, r->type);
+		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id, strrchr(r->id, '/') + 1,
+			      r->type);
 	}
 	put_unknown(doc, body);
 	strip(doc);
 	json_put_str(doc, "apiVersion", r->api_version);
 	json_burn(known);
-	put_release(&p);
+	resource_put_release(&p);
 	return doc;
 }
 
@@ -223,6 +240,7 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 	const struct template_resource *r = template_resources(d->t, &count) + i;
 	struct entry *n = store_find(d->m, r->id);
 	cJSON *body = template_resource(d->t, i, e), *before, *after, *delta;
+	const char *kind;
 
 	if (body == NULL)
 		return -1;
@@ -235,8 +253,8 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 	before = stripped(d->m, n, r->api_version);
 	delta = cJSON_CreateArray();
 	compare(delta, "", before, after);
-	add_change(changes, json_text(n->doc, "id"), brief ? "Deploy" : delta->child != NULL ? "Modify" :
-		   "NoChange", before, after, delta, brief);
+	kind = brief ? "Deploy" : delta->child != NULL ? "Modify" : "NoChange";
+	add_change(changes, json_text(n->doc, "id"), kind, before, after, delta, brief);
 	return 0;
 }
 
@@ -266,17 +284,21 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 	int rc = -1;
 
 	if (op_sleep(m, 300) < 0 || (group = store_find(m, op->key)) == NULL ||
-	    deployment_open(&d, m, group, json_text(op->args, "name"), json_get(op->args, "template"),
-			    json_get(op->args, "parameters"), f) < 0)
+	    deployment_open(&d, m, group, json_text(op->args, "name"),
+			    json_get(op->args, "template"), json_get(op->args, "parameters"),
+			    f) < 0)
 		goto out;
 	template_resources(d.t, &count);
 	for (size_t i = 0; i < count; i++)
-		if (template_resources(d.t, &count)[i].deploy && change(&d, i, changes, brief, &e) < 0) {
-			template_fault(&e, f);
+		if (template_resources(d.t, &count)[i].deploy &&
+		    change(&d, i, changes, brief, &e) < 0) {
+			deployment_fault(&e, f);
 			goto out;
 		}
 	others(&d, changes, json_is(op->args, "mode", "Complete"), brief);
-	op->output = json_fmt("{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}", changes);
+	op->output =
+		json_fmt("{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}",
+			 changes);
 	rc = 0;
 out:
 	json_free(changes);
@@ -284,7 +306,7 @@ out:
 	return rc;
 }
 
-/* A template that is none is refused at once; what the providers refuse is
+/* A template that cannot be read is refused at once; what the providers refuse is
  * told in the result. */
 static int run_refused(struct emu *m, struct op *op, struct fault *f)
 {
@@ -293,25 +315,28 @@ static int run_refused(struct emu *m, struct op *op, struct fault *f)
 	return op_sleep(m, 300);
 }
 
-int what_if_call(struct call *c, struct entry *group, const char *name)
+int whatif_begin(struct request *r, struct entry *group, const char *name)
 {
-	const cJSON *props = json_get(c->body, "properties");
-	const cJSON *template = json_get(props, "template"), *parameters = json_get(props, "parameters");
+	const cJSON *props = json_get(r->body, "properties");
+	const cJSON *template = json_get(props, "template"),
+		    *parameters = json_get(props, "parameters");
 	struct deployment d = { 0 };
 	struct fault refused = { 0, NULL };
 	struct op *op = NULL;
 
-	c->gateway = true;
-	if (deployment_open(&d, c->m, group, name, template, parameters, &c->fault) == 0) {
-		c->gateway = false;
+	r->gateway = true;
+	if (deployment_open(&d, r->m, group, name, template, parameters, &r->fault) == 0) {
+		r->gateway = false;
 		if (deployment_preflight(&d, &refused) < 0)
-			op = call_begin(c, OP_JOB, group, run_refused,
+			op = arm_begin(r, OP_JOB, group, run_refused,
 					json_fmt("{'error':%j}", refused.error), NULL);
 		else
-			op = call_begin(c, OP_JOB, group, run_what_if,
-				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,'format':%s}", name,
-					 template, parameters, json_text(props, "mode"),
-					 json_text(props, "whatIfSettings.resultFormat")), NULL);
+			op = arm_begin(r, OP_JOB, group, run_what_if,
+				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,"
+					"'format':%s}",
+					name, template, parameters, json_text(props, "mode"),
+					json_text(props, "whatIfSettings.resultFormat")),
+				NULL);
 	}
 	fault_release(&refused);
 	deployment_close(&d);

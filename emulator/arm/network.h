@@ -1,0 +1,13 @@
+#ifndef EMULATOR_ARM_NETWORK_H
+#define EMULATOR_ARM_NETWORK_H
+
+#include "emulator/arm/resource.h"
+
+extern const struct rtype network_types[];
+/* A free address of that subnet, or the wanted one if it may be had. */
+int network_address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
+			 char out[16]);
+/* Its range, or that of a whole network; -1: there is none. */
+int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
+
+#endif

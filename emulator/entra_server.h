@@ -1,0 +1,12 @@
+#ifndef EMULATOR_ENTRA_SERVER_H
+#define EMULATOR_ENTRA_SERVER_H
+
+#include "emulator/request.h"
+
+bool entra_server_handle(struct request *r);	/* false: not its path */
+/* What a machine's identity gets; in any thread's hands. */
+cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *status);
+/* 0, or -1 with the request answered 401. */
+int entra_server_check(struct request *r);
+
+#endif

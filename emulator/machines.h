@@ -1,0 +1,23 @@
+#ifndef EMULATOR_MACHINES_H
+#define EMULATOR_MACHINES_H
+
+#include "emulator/fault.h"
+#include "emulator/inner.h"
+
+int machines_up(struct emu *m, struct err *e);		/* the driver's network */
+void machines_resume(struct emu *m);			/* after a restart, as an operation */
+void machines_down(struct emu *m);
+/*
+ * A driver's verb on the machines with those keys, DRIVERS_MAX at a time; on
+ * paper, a pause.  The lock is let go meanwhile.  Power states follow.  -1
+ * with f (target: the first that failed) when one failed or all must stop.
+ */
+int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct fault *f);
+int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
+struct entry *machine_by_address(struct emu *m, struct str address);
+/* NULL: it has no address. */
+const char *machine_address(struct emu *m, const struct entry *n);
+/* Its subnet's id, "" when there is none. */
+const char *machine_subnet(struct emu *m, const struct entry *n);
+
+#endif

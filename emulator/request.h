@@ -1,0 +1,52 @@
+#ifndef EMULATOR_REQUEST_H
+#define EMULATOR_REQUEST_H
+
+#include "emulator/fault.h"
+#include "emulator/inner.h"
+#include "http.h"
+
+#define SEG_MAX 24
+enum method { METHOD_UNKNOWN, GET, HEAD, PUT, POST, PATCH, DELETE };
+
+/* A request to Resource Manager or Entra ID, and the answer it gets. */
+struct request {
+	struct emu *m;
+	struct http_exchange *x;
+
+	/* what is asked */
+	enum method method;
+	char host[300];		/* what the caller calls us, port included */
+	char base[320];		/* "https://" host */
+	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
+	size_t n_seg;
+	char api[32];		/* api-version */
+	cJSON *body;		/* {"form": text} when it was a form */
+
+	/* the answer */
+	unsigned status;	/* 0: not answered */
+	cJSON *out;		/* NULL: no body */
+	struct fault fault;
+	bool gateway;		/* refused by ARM itself, not by a provider */
+	bool pretty;		/* compute indents */
+	const char *plain;	/* Content-Type of an empty body, or of out when that is a text */
+	char *fields[16];	/* more header fields */
+	size_t n_fields;
+};
+
+/* Read it, have it answered, answer.  host: what the caller calls us. */
+void request_serve(struct emu *m, struct http_exchange *x, struct str host);
+enum method request_method(const struct http_head *h);
+
+int request_answer(struct request *r, unsigned status, cJSON *out);	/* takes out; 0 */
+void request_field(struct request *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+int request_bad_method(struct request *r) __attribute__((cold));	/* refuse: 405 */
+char *request_param(const struct request *r, const char *name);	/* NULL: none.  Caller frees */
+/* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */
+char *request_filter_value(struct request *r, const char *name);
+/* Keep what $filter asks for.  -1: refused, arr is gone. */
+int request_filter(struct request *r, cJSON *arr);
+/* Answer an array in pages.  Takes arr. */
+int request_page(struct request *r, cJSON *arr, size_t page);
+
+#endif

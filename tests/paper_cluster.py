@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Masters and agents to sign in to, where machines exist on paper only.
+
+	paper_cluster.py READY KEYS PLACES
+
+An SSH server (asyncssh) on port 22 of every address of loopback, so in a
+network namespace of its own: whoever made keys in KEYS finds its host keys
+right.  A connection to 127.77.x.y is one to the master of the cluster in the
+directory PLACES/127.77.x.y.  Its Docker Engine shows a swarm of one master and
+three agents, where tasks run at once; what services and networks there are is
+kept in swarm.json of that directory.  Agents are reached through the master;
+any other port answers an HTTP request.  READY is made when it listens.
+
+Shapes are those of the Engine API reference, 1.41.
+"""
+import asyncio
+import json
+import os
+import sys
+import urllib.parse
+from datetime import datetime
+
+import asyncssh
+
+ready, keys, places = sys.argv[1:]
+AGENTS = {'10.77.16.%d' % (4 + i): 'agents%06d' % i for i in range(3)}
+NODES = [('master0', 'manager', '10.77.0.10')] + [(n, 'worker', a) for a, n in AGENTS.items()]
+
+
+def now():
+    return datetime.utcnow().strftime('%Y-%m-%dT%H:%M:%S.%f') + '000Z'
+
+
+class Refused(Exception):
+    """Status and words."""
+
+
+class Engine:
+    def __init__(self, where):
+        self.path = where + '/swarm.json'
+        self.swarm = {'services': {}, 'networks': {}, 'changes': 0}
+        if os.path.exists(self.path):
+            with open(self.path) as f:
+                self.swarm = json.load(f)
+
+    def save(self):
+        self.swarm['changes'] += 1
+        with open(self.path + '.new', 'w') as f:
+            json.dump(self.swarm, f)
+        os.rename(self.path + '.new', self.path)
+
+    def find(self, kind, name):
+        for key, v in self.swarm[kind].items():
+            if name in (key, v.get('ID', v.get('Id'))):
+                return key
+        raise Refused(404, '%s %s not found' % (kind[:-1], name))
+
+    def node(self, name, role, address):
+        return {'ID': ('id' + name).ljust(25, 'x'), 'CreatedAt': now(), 'Version': {'Index': 9},
+                'Spec': {'Labels': {}, 'Role': role, 'Availability': 'active'},
+                'Description': {'Hostname': name}, 'Status': {'State': 'ready', 'Addr': address},
+                **({'ManagerStatus': {'Leader': True, 'Reachability': 'reachable'}}
+                   if role == 'manager' else {})}
+
+    def tasks(self, query):
+        name = json.loads(query['filters'][0])['service'][0]
+        mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
+        n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
+        return [{'ID': 't%024d' % i, 'CreatedAt': now(), 'DesiredState': 'running',
+                 'Status': {'State': 'running', 'Timestamp': now()}} for i in range(n)]
+
+    def create(self, kind, name, body):
+        self.swarm[kind][name] = body
+        self.save()
+
+    def answer(self, method, path, query, body):
+        """Status and document."""
+        what = (method, path[0], path[-1] if len(path) > 1 else '')
+        if what == ('GET', '_ping', ''):
+            return 200, 'OK'
+        if what == ('GET', 'nodes', ''):
+            return 200, [self.node(*n) for n in NODES]
+        if what[:2] == ('GET', 'distribution'):
+            return 200, {'Descriptor': {'digest': 'sha256:' + '0' * 64}}
+        if what == ('GET', 'tasks', ''):
+            return 200, self.tasks(query)
+        if what == ('GET', 'services', ''):
+            return 200, list(self.swarm['services'].values())
+        if what == ('POST', 'services', 'create'):
+            id = 'sv%023d' % self.swarm['changes']
+            self.create('services', body['Name'], {
+                'ID': id, 'Version': {'Index': 20}, 'UpdatedAt': now(), 'Spec': body})
+            return 201, {'ID': id}
+        if what == ('POST', 'services', 'update'):
+            s = self.swarm['services'][self.find('services', path[1])]
+            if query['version'] != [str(s['Version']['Index'])]:
+                raise Refused(500, 'rpc error: code = Unknown desc = update out of sequence')
+            s.update(Spec=body, UpdatedAt=now(), Version={'Index': s['Version']['Index'] + 1})
+            self.save()
+            return 200, {}
+        if what == ('POST', 'networks', 'create'):
+            id = 'nw%023d' % self.swarm['changes']
+            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name']})
+            return 201, {'Id': id}
+        if path[0] in ('services', 'networks') and len(path) == 2:
+            key = self.find(path[0], path[1])
+            if method == 'GET':
+                return 200, self.swarm[path[0]][key]
+            if method == 'DELETE':
+                del self.swarm[path[0]][key]
+                self.save()
+                return 200 if path[0] == 'services' else 204, None
+        raise Refused(404, 'page not found')
+
+
+async def engine(where, reader, writer):
+    """One connection to Docker's socket."""
+    while True:
+        try:
+            head = (await reader.readuntil(b'\r\n\r\n')).decode().split('\r\n')
+        except (asyncio.IncompleteReadError, OSError, asyncssh.Error):
+            break
+        method, target, _ = head[0].split(' ')
+        fields = {k.lower(): v.strip() for k, _, v in (x.partition(':') for x in head[1:])}
+        body = await reader.readexactly(int(fields.get('content-length', 0)))
+        path, _, query = target.partition('?')
+        words = [w for w in path.split('/') if w and not w.startswith('v1.')]
+        try:
+            status, doc = Engine(where).answer(method, words, urllib.parse.parse_qs(query),
+                                               json.loads(body) if body else None)
+        except Refused as e:
+            status, doc = e.args[0], {'message': e.args[1]}
+        text = doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)
+        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text.encode())
+        writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' %
+                     (status, length, text.encode()))
+    writer.close()
+
+
+async def web(reader, writer):
+    await reader.readuntil(b'\r\n\r\n')
+    writer.write(b'HTTP/1.0 200 OK\r\n\r\non paper\n')
+    writer.write_eof()
+
+
+async def pump(reader, writer):
+    try:
+        while True:
+            b = await reader.read(65536)
+            if not b:
+                break
+            writer.write(b)
+        writer.write_eof()
+    except (OSError, asyncssh.Error):
+        pass
+
+
+async def through(port, reader, writer):
+    there, back = await asyncio.open_connection('127.0.0.1', port)
+    await asyncio.gather(pump(reader, back), pump(there, writer))
+    back.close()
+
+
+class Master(asyncssh.SSHServer):
+    agents_port = 0
+
+    def connection_made(self, conn):
+        self.where = places + '/' + conn.get_extra_info('sockname')[0]
+
+    def unix_connection_requested(self, path):
+        return lambda r, w: engine(self.where, r, w)
+
+    def connection_requested(self, host, port, *of):
+        if port == 22 and host in AGENTS:
+            return lambda r, w: through(Master.agents_port, r, w)
+        return web
+
+
+def command(name):
+    async def run(process):
+        if process.command == 'hostname':
+            process.stdout.write(name.encode() + b'\n')
+        elif process.command and process.command.startswith('sudo -n journalctl '):
+            process.stdout.write(b'swarm-helper: here\n')
+        else:
+            process.stderr.write(b'what?\n')
+            process.exit(5)
+            return
+        process.exit(0)
+    return run
+
+
+async def main():
+    of = {'encoding': None, 'authorized_client_keys': keys + '/cluster.pub'}
+    await asyncssh.create_server(
+        Master, '0.0.0.0', 22, server_host_keys=[keys + '/host-master.pem'],
+        process_factory=command('master0'), **of)
+    agents = await asyncssh.create_server(
+        asyncssh.SSHServer, '127.0.0.1', 0, server_host_keys=[keys + '/host-agent.pem'],
+        process_factory=command('agents000000'), **of)
+    Master.agents_port = agents.sockets[0].getsockname()[1]
+    open(ready, 'w').close()
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())
