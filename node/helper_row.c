@@ -265,8 +265,8 @@ void helper_do_evict(struct helper_call *c)
 		    evict_by_name(ev.by));
 		evict_write(&ev, &text);
 		memcpy(node.evict, text.str, text.n + 1);
-		answer_way(c, &node, c->local ? &names : NULL);
 		helper_wrote(c->h);
+		answer_way(c, &node, c->local ? &names : NULL);
 	}
 	docker_release(&d);
 	buf_release(&names);
@@ -298,8 +298,8 @@ void helper_do_return(struct helper_call *c)
 		node.evict[0] = '\0';
 		if (node.leaving)
 			node.availability = node.before;
-		answer_way(c, &node, NULL);
 		helper_wrote(c->h);
+		answer_way(c, &node, NULL);
 	}
 	docker_release(&d);
 }
@@ -378,10 +378,12 @@ void helper_do_stop(struct helper_call *c)
 		change.labels[0].value = task.str;
 	docker_init_unix(&d, c->h->config.docker_socket);
 	d.timeout_ms = HELPER_ENGINE_MS;
-	if (docker_node_update(&d, node.id, &change, &e) < 0)
+	if (docker_node_update(&d, node.id, &change, &e) < 0) {
 		helper_answer_err(c->x, &e);
-	else
+	} else {
+		helper_wrote(c->h);
 		answer_way(c, &node, NULL);
+	}
 	docker_release(&d);
 	buf_release(&task);
 }
@@ -403,6 +405,6 @@ void helper_do_left(struct helper_call *c)
 	daemon_say("node %s (%s) has left", node.hostname, node.id);
 	doc = cJSON_CreateObject();
 	json_add_str(doc, "id", node.id);
-	helper_answer_doc(c->x, 200, doc);
 	helper_wrote(c->h);
+	helper_answer_doc(c->x, 200, doc);
 }

@@ -82,7 +82,7 @@ static enum table_why down_why(const struct table *t, const struct docker_node *
 	if (superseded(nodes, n, node))
 		return TABLE_SUPERSEDED;
 	/* a manager that goes down comes back as the same one */
-	if ((node->leaving && !node->manager) || m->left)
+	if ((node->leaving || m->left) && !node->manager)
 		return TABLE_ANNOUNCED;
 	if (now_ms - m->down_since_ms >= t->grace_ms)
 		return TABLE_DOWN_TOO_LONG;
@@ -126,6 +126,9 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 		struct evict way;
 
 		v[i] = (struct table_verdict){ TABLE_KEEP, TABLE_NO_REASON };
+		/* who came back after all is missed again like anybody */
+		if (node->state == DOCKER_NODE_READY && !node->leaving)
+			m->left = false;
 		since(&m->down_since_ms, node->state == DOCKER_NODE_DOWN, now_ms);
 		since(&m->leaving_since_ms, node->leaving, now_ms);
 		/*

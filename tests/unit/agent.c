@@ -1,4 +1,4 @@
-/* time: 120
+/* time: 300
  * The agent as a process of its own: its engine and its manager's are made
  * up, the helper between them is the real one. */
 #include <netinet/in.h>
@@ -9,6 +9,7 @@
 #include "base/net.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "node/evict.h"
 #include "tests/check.h"
 #include "tests/unit/swarm.h"
 
@@ -128,8 +129,9 @@ static void drained(void)
 	strcpy(own_row()->availability, "active");
 	strcpy(own_row()->state, "disconnected");
 	swarm_unlock(&manager);
-	check(WITHIN(12000, health(503, "do not see")),
-	      "one that the managers do not see, too", "not");
+	sleep(8);	/* longer than it takes to ask again */
+	check(health(200, "ok"), "one that the managers doubt is healthy for a while: all are doubted "
+	      "when a manager restarts", "not");
 	swarm_lock(&manager);
 	strcpy(own_row()->state, "ready");
 	swarm_unlock(&manager);
@@ -214,35 +216,73 @@ static void join_refused(void)
 	check(WITHIN(8000, health(200, "ok")), "with success", "not");
 }
 
-/* The containers go one after the other; leaving waits for the last. */
+/* Also when the managers never said a word before. */
+static void evicted(void)
+{
+	unsigned left = done(&worker, "leave");
+
+	swarm_lock(&manager);
+	snprintf(own_row()->evict, sizeof(own_row()->evict), "asked since=%lld until=%lld limit=60 by=operator",
+		 (long long)unix_time(), (long long)unix_time() + 600);
+	/* a second one is on its way, so this one waits */
+	snprintf(swarm_add(&manager, "other", "10.1.2.3", false)->evict, sizeof(own_row()->evict),
+		 "out since=%lld until=%lld limit=60 by=operator", (long long)unix_time(),
+		 (long long)unix_time() + 600);
+	swarm_unlock(&manager);
+	sleep(8);
+	check(health(200, "ok"), "who waits for his turn is healthy", "not");
+	swarm_lock(&manager);
+	for (int i = 0; i < ROWS; i++)
+		if (strcmp(manager.rows[i].hostname, "other") == 0)
+			manager.rows[i].id[0] = '\0';
+	swarm_unlock(&manager);
+	check(WITHIN(20000, health(503, "leaving")), "on his turn he is not", "he is");
+	check(WITHIN(25000, done(&manager, "drain active|drain ") > 0), "and is drained when the probe has "
+	      "failed for long enough", manager.calls);
+	swarm_lock(&manager);
+	strcpy(own_row()->evict, "");
+	strcpy(own_row()->leaving, "");
+	strcpy(own_row()->availability, "active");
+	strcpy(own_row()->stop, "t7");
+	swarm_unlock(&manager);
+	check(WITHIN(12000, health(200, "ok")), "healthy when returned", "not");
+	check(WITHIN(12000, done(&worker, "container ct7/stop") == 1), "stops a task that is wanted elsewhere",
+	      worker.calls);
+	sleep(6);
+	check(done(&worker, "container ct7/stop") == 1, "once", worker.calls);
+	check(done(&worker, "leave") == left, "and never leaves for any of it", worker.calls);
+	swarm_lock(&manager);
+	strcpy(own_row()->stop, "");
+	swarm_unlock(&manager);
+}
+
+/* Leaving waits until the managers miss nothing here. */
 static void leaving(void)
 {
 	int64_t began = now_ms();
 	unsigned left = done(&worker, "leave\n"), removed_before = done(&manager, "remove ");
+	unsigned drained_before = done(&manager, "drain active|drain ");
 	pid_t pid;
 
-	swarm_lock(&worker);
-	worker.containers = 2;
-	swarm_unlock(&worker);
 	swarm_lock(&manager);
 	own_row()->tasks = 1;
 	swarm_unlock(&manager);
 	pid = world_run(&world, "w1", "leave");
 	check(WITHIN(1000, health(503, "\"status\":\"leaving\"")), "unhealthy at once", "not");
-	check(WITHIN(3000, done(&manager, "drain active") == 1), "drained", manager.calls);
-	sleep(2);
-	check(done(&worker, "leave\n") == left, "waits for its containers", worker.calls);
-	swarm_lock(&worker);
-	worker.containers = 0;
-	swarm_unlock(&worker);
-	sleep(1);
+	check(WITHIN(3000, done(&manager, "active active|quiet ") > 0), "asks for its way out", manager.calls);
+	sleep(5);
+	check(done(&manager, "drain active|drain ") == drained_before,
+	      "which does not begin with a drain", manager.calls);
+	check(WITHIN(20000, done(&manager, "drain active|drain ") == drained_before + 1),
+	      "drained when the load balancer has let go", manager.calls);
+	sleep(3);
 	check(done(&worker, "leave\n") == left,
-	      "and for what the swarm still has on it", worker.calls);
+	      "waits for what the swarm still has on it", worker.calls);
 	swarm_lock(&manager);
 	own_row()->tasks = 0;
 	swarm_unlock(&manager);
 	check(world_wait(pid, 60000) == 0 && done(&worker, "leave\n") == left + 1 &&
-	      now_ms() - began > 3000, "then leaves, without force", worker.calls);
+	      now_ms() - began > EVICT_QUIET_S * 1000, "then leaves, without force", worker.calls);
 	check(WITHIN(2000, world_said(&world, "m0", "has left")), "tells the helper", "not");
 	check(WITHIN(8000, done(&manager, "remove ") == removed_before + 1),
 	      "its row goes", manager.calls);
@@ -257,15 +297,34 @@ static void leaving(void)
 	check(WITHIN(8000, health(200, "ok")), "a started agent joins", "not");
 }
 
+/* The masters go in the middle: it does not wait for them. */
+static void leaving_masters(void)
+{
+	pid_t pid = world_run(&world, "w1", "leave");
+	int64_t began;
+
+	check(WITHIN(5000, world_said(&world, "w1", "agent leave: quiet, after")), "on its way", "not");
+	kill(helper_pid, SIGKILL);
+	world_wait(helper_pid, 5000);
+	began = now_ms();
+	check(world_wait(pid, 60000) == 0 && strcmp(worker.state, "inactive") == 0,
+	      "leaves when the masters go in the middle of it", worker.calls);
+	check(now_ms() - began < 40000, "soon", "later");
+	world_stop(agent_pid);
+	helper_pid = world_run(&world, "m0", "helper");
+	agent_pid = world_run(&world, "w1", "agent");
+	check(WITHIN(12000, health(200, "ok")), "and joins when they are back", "not");
+}
+
 /* Nobody to ask, tasks that never end: still within the bound. */
 static void leaving_alone(void)
 {
 	int64_t began = now_ms();
 
 	world_stop(helper_pid);
-	swarm_lock(&worker);
-	worker.containers = 5;
-	swarm_unlock(&worker);
+	swarm_lock(&manager);
+	own_row()->tasks = 5;
+	swarm_unlock(&manager);
 	check(world_wait(world_run(&world, "w1", "leave"), 55000) == 0 &&
 	      strcmp(worker.state, "inactive") == 0, "leaves without a helper",
 	      worker.calls);
@@ -294,8 +353,8 @@ static void managers_stay(void)
 
 	swarm_add(&promoted, host, "127.0.0.1", true);
 	swarm_start(&promoted, world.dir, "promoted");
-	world_config(&world, "master", "manager", promoted.engine.path, "");
-	world_config(&world, "promoted", "worker", promoted.engine.path, "");
+	world_config(&world, "master", "manager", promoted.engine.path, ",\"settle_s\":1,\"rate\":1000");
+	world_config(&world, "promoted", "worker", promoted.engine.path, ",\"settle_s\":1");
 	check(world_wait(world_run(&world, "master", "leave"), 30000) == 0 &&
 	      world_said(&world, "master", "a manager stays in the swarm") &&
 	      promoted.calls[0] == '\0', "a master does not leave", promoted.calls);
@@ -318,6 +377,33 @@ static void managers_stay(void)
 	sleep(2);
 	check(promoted.calls[0] == '\0', "and touches nothing", promoted.calls);
 	world_stop(agent_pid);
+
+	/* a reboot takes its tasks along the way out, and it comes back by itself */
+	swarm_lock(&promoted);
+	promoted.manager = true;
+	strcpy(promoted.state, "active");
+	strcpy(promoted.rows[0].availability, "pause");
+	swarm_unlock(&promoted);
+	helper_pid = world_run(&world, "master", "helper");
+	check(WITHIN(8000, world_said(&world, "master", "helper: answering")), "its helper runs", "not");
+	check(world_wait(world_run(&world, "master", "leave"), 90000) == 0 &&
+	      done(&promoted, "pause pause|quiet ") > 0 && done(&promoted, "drain pause|out ") == 1 &&
+	      done(&promoted, "leave") == 0, "a master that goes down is drained first", promoted.calls);
+	agent_pid = world_run(&world, "master", "agent");
+	check(WITHIN(12000, done(&promoted, "pause ||") == 1),
+	      "and up again it is as it was before", promoted.calls);
+	swarm_lock(&promoted);
+	strcpy(promoted.rows[0].availability, "drain");
+	strcpy(promoted.rows[0].leaving, "active");
+	snprintf(promoted.rows[0].evict, sizeof(promoted.rows[0].evict),
+		 "out since=%lld until=%lld limit=60 by=event", (long long)unix_time(),
+		 (long long)unix_time() + 600);
+	swarm_unlock(&promoted);
+	check(WITHIN(20000, done(&promoted, "active ||") == 1),
+	      "so is one that Azure took away without a shutdown", promoted.calls);
+	check(WITHIN(12000, health(200, "ok")), "and healthy", "not");
+	world_stop(agent_pid);
+	world_stop(helper_pid);
 	engine_stop(&promoted.engine);
 }
 
@@ -347,7 +433,9 @@ int main(int argc, char **argv)
 	booted();
 	helper_away();
 	join_refused();
+	evicted();
 	leaving();
+	leaving_masters();
 	leaving_alone();
 	no_engine();
 	managers_stay();

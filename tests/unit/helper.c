@@ -1,4 +1,4 @@
-/* time: 120
+/* time: 240
  * The helper as a process of its own, over TLS, in front of an engine that has
  * a node table.  Whatever has to do with the clock is in helper_auth and
  * helper_table. */
@@ -14,6 +14,7 @@
 #include "node/auth.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "node/evict.h"
 #include "tests/check.h"
 #include "tests/unit/swarm.h"
 
@@ -122,6 +123,79 @@ static bool answers(const char *path, unsigned status, const char *words)
 
 #define GOOD (struct fault){ 0 }
 
+/* The same on the helper's own socket, where nobody is asked who he is. */
+static unsigned local(const char *name, const char *method, const char *path, struct buf *text)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char request[400], got[65536];
+	struct timeval t = { .tv_sec = 20 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ssize_t k;
+	size_t n;
+
+	buf_reset(text);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s.ctl", world.dir, name);
+	n = (size_t)snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n",
+			     method, path, strcmp(method, "POST") == 0 ? "Content-Length: 0\r\n" : "");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || !engine_send(fd, request, n)) {
+		close(fd);
+		return 0;
+	}
+	while ((k = recv(fd, got, sizeof(got), 0)) > 0)
+		buf_add(text, got, (size_t)k);
+	close(fd);
+	return text->n > 12 ? (unsigned)strtoul(text->str + 9, NULL, 10) : 0;
+}
+
+static void expect_local(const char *name, const char *method, const char *path, unsigned status,
+			 const char *words)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	unsigned got = local("m0", method, path, &text);
+
+	checkf(got == status && strstr(text.str, words) != NULL, name, "%u %.1000s", got, text.str);
+	buf_release(&text);
+}
+
+static bool tells(const char *path, const char *words)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	bool so = local("m0", "GET", path, &text) == 200 && strstr(text.str, words) != NULL;
+
+	buf_release(&text);
+	return so;
+}
+
+static void path_of(char *out, const char *what, const struct row *r)
+{
+	snprintf(out, 64, "%s%s", what, r->id);
+}
+
+static struct row *add_row(const char *name, const char *addr)
+{
+	struct row *r;
+
+	swarm_lock(&swarm);
+	r = swarm_add(&swarm, name, addr, false);
+	swarm_unlock(&swarm);
+	return r;
+}
+
+static void drop_row(struct row *r)
+{
+	swarm_lock(&swarm);
+	r->id[0] = '\0';
+	swarm_unlock(&swarm);
+}
+
+static void set_text(char *field, const char *value)
+{
+	swarm_lock(&swarm);
+	strcpy(field, value);
+	swarm_unlock(&swarm);
+}
+
 /* ---- cases ---- */
 
 static void founding(void)
@@ -177,17 +251,41 @@ static void refusals(void)
 	snprintf(path, sizeof(path), "/drain/%s", other->id);
 	expect("draining somebody else", "POST", path, GOOD, 403, "that node is somebody-else, not ");
 	expect("under his name, from his address", "POST", path, (struct fault){ .name = "somebody-else" },
-	       200, "\"availability\":\"drain\"");
+	       200, "\"stage\":\"quiet\",\"by\":\"shutdown\"");
+	path_of(path, "/evict/", other);
+	expect("evicting somebody else", "POST", path, GOOD, 403, "that node is somebody-else, not ");
+	expect("looking how far he is", "GET", path, GOOD, 403, "that node is somebody-else, not ");
+	path_of(path, "/return/", other);
+	expect("returning somebody else", "POST", path, GOOD, 403, "that node is somebody-else, not ");
 	snprintf(path, sizeof(path), "/drain/%s", far->id);
 	expect("draining a node at another address", "POST", path, GOOD, 403,
 	       "is at 10.1.2.3, and you call from 127.0.0.1");
+	path_of(path, "/evict/", far);
+	expect("evicting it", "POST", path, GOOD, 403, "is at 10.1.2.3, and you call from 127.0.0.1");
+	expect("evicting without authentication", "POST", path, (struct fault){ .no_auth = true }, 401,
+	       "an Authorization field is needed");
+	expect("a row by its name is for the socket", "POST", "/evict/somebody-else",
+	       (struct fault){ .name = "somebody-else" }, 404, "no such node");
+	expect("the table is for the socket", "GET", "/nodes", GOOD, 404, "no such path");
+	expect("even for a master", "GET", "/nodes", (struct fault){ .secret = config.manager_secret }, 404,
+	       "no such path");
+	path_of(path, "/health/", other);
+	expect("so is another's health", "GET", path, GOOD, 404, "no such path");
+	path_of(path, "/stop/", other);
+	expect("and what is to be stopped", "POST", path, GOOD, 404, "no such path");
 	snprintf(path, sizeof(path), "/left/%s", far->id);
 	expect("saying for it that it left", "POST", path, GOOD, 403, "is at 10.1.2.3");
 	snprintf(path, sizeof(path), "/node/%s", other->id);
 	expect("looking at another row", "GET", path, GOOD, 403, "that node is somebody-else");
 	expect("a node that is not there", "GET", "/node/none", GOOD, 404, "no such node");
-	expect("draining the manager", "POST", "/drain/node1", (struct fault){ .name = "m0" }, 409,
-	       "a manager does not leave");
+	expect("a master that goes down", "POST", "/drain/node1", (struct fault){ .name = "m0" }, 200,
+	       "\"stage\":\"quiet\",\"by\":\"shutdown\"");
+	expect("saying that it left, which no table believes", "POST", "/left/node1",
+	       (struct fault){ .name = "m0" }, 200, "node1");
+	expect("and is up again", "POST", "/return/node1", (struct fault){ .name = "m0" }, 200,
+	       "\"availability\":\"active\"");
+	check(swarm_did(&swarm, "update m0 active active|quiet ") && swarm_did(&swarm, "update m0 active ||"),
+	      "its row is as it was", swarm.calls);
 	expect("a path too many", "POST", "/drain/node1/x", GOOD, 404, "no such path");
 	expect("a path too few", "POST", "/drain/", GOOD, 404, "no such path");
 	expect("an unknown path", "GET", "/", GOOD, 404, "no such path");
@@ -209,9 +307,9 @@ static void refusals(void)
 	}
 	check(answers("/healthz", 200, "ok"), "goes on after all that", "not");
 	swarm_lock(&swarm);
-	check(strcmp(other->availability, "drain") == 0 &&
-	      strcmp(far->availability, "active") == 0,
-	      "nobody was drained but by his own word", far->availability);
+	check(strstr(other->evict, "by=shutdown") != NULL && strcmp(other->leaving, "active") == 0 &&
+	      strcmp(far->availability, "active") == 0 && far->evict[0] == '\0' &&
+	      far->leaving[0] == '\0', "nobody is on his way but by his own word", far->evict);
 	memset(other->id, 0, sizeof(other->id));
 	memset(far->id, 0, sizeof(far->id));
 	swarm_unlock(&swarm);
@@ -232,17 +330,28 @@ static void leaving(void)
 	snprintf(node, sizeof(node), "/node/%s", own->id);
 	expect("a node's own row", "GET", node, GOOD, 200, "\"role\":\"worker\",\"state\":\"ready\","
 	       "\"availability\":\"pause\",\"leaving\":false,\"ask_again_s\":5");
+	expect("no way out", "GET", drain, GOOD, 200, "\"availability\":\"pause\"}");
 	expect("having left without a word", "POST", left, GOOD, 409, "never said that it goes");
-	expect("saying that it goes", "POST", drain, GOOD, 200, "\"availability\":\"drain\",\"tasks\":3");
-	check(swarm_did(&swarm, "drain pause"), "drains it and keeps what it was", swarm.calls);
-	expect("saying so twice", "POST", drain, GOOD, 200, "\"tasks\":3");
-	check(!swarm_did(&swarm, "drain drain"), "keeps it still", swarm.calls);
+	expect("saying that it goes, as agents of 0.1 do", "POST", drain, GOOD, 200,
+	       "\"availability\":\"pause\",\"stage\":\"quiet\",\"by\":\"shutdown\"");
+	expect("at once no answer is from before", "GET", drain, GOOD, 200, "\"stage\":\"quiet\"");
+	expect("nor of its row", "GET", node, GOOD, 200, "\"leaving\":true,\"stage\":\"quiet\"");
+	check(swarm_did(&swarm, "pause pause|quiet "), "is let go first, and kept what it was", swarm.calls);
+	expect("saying so twice", "POST", drain, GOOD, 200, "\"stage\":\"quiet\"");
+	check(!swarm_did(&swarm, "drain pause|drain "), "not drained before", swarm.calls);
+	check(WITHIN(EVICT_QUIET_S * 1000 + 5000, swarm_did(&swarm, "drain pause|drain ")),
+	      "then it is drained", swarm.calls);
+	check(!swarm_did(&swarm, "drain drain|"), "and what it was is kept still", swarm.calls);
+	check(WITHIN(4000, tells(drain, "\"tasks\":3")),
+	      "the tasks are still here", swarm.calls);
+	expect("progress", "GET", drain, GOOD, 200, "\"stage\":\"drain\"");
 	swarm_lock(&swarm);
 	own->tasks = 0;
 	swarm_unlock(&swarm);
-	expect("progress", "GET", drain, GOOD, 200, "\"tasks\":0");
-	usleep(2100000);	/* older than any answer from memory */
-	expect("its row tells", "GET", node, GOOD, 200, "\"availability\":\"drain\",\"leaving\":true");
+	check(WITHIN(8000, swarm_did(&swarm, "drain pause|out ")), "out when they are gone", swarm.calls);
+	expect("which is told", "GET", drain, GOOD, 200, "\"cut\":false,\"tasks\":0,\"missing\":0");
+	expect("its row tells", "GET", node, GOOD, 200, "\"availability\":\"drain\",\"leaving\":true,"
+	       "\"stage\":\"out\"");
 	expect("having left", "POST", left, GOOD, 200, own->id);
 	check(!swarm_did(&swarm, "remove "), "is not removed while it is up", swarm.calls);
 	swarm_lock(&swarm);
@@ -256,21 +365,156 @@ static void leaving(void)
 
 static void stayed(void)
 {
-	char drain[64];
-	struct row *own;
+	struct row *own = add_row("old", "127.0.0.1");
 
+	/* as a helper of 0.1 left it */
+	set_text(own->availability, "drain");
+	set_text(own->leaving, "active");
+	check(WITHIN(22000, swarm_did(&swarm, "update old active ||")),
+	      "marked by an older helper and staying: active again", swarm.calls);
 	swarm_lock(&swarm);
-	own = swarm_add(&swarm, host, "127.0.0.1", false);
-	swarm_unlock(&swarm);
-	snprintf(drain, sizeof(drain), "/drain/%s", own->id);
-	expect("saying that it goes", "POST", drain, GOOD, 200, "drain");
-	check(WITHIN(12000, swarm_did(&swarm, "active \n")),
-	      "and staying: active again", swarm.calls);
-	swarm_lock(&swarm);
-	check(own->labels[0] == '\0' && strcmp(own->availability, "active") == 0,
-	      "without the label", own->labels);
+	check(own->leaving[0] == '\0' && strcmp(own->availability, "active") == 0,
+	      "without the label", own->leaving);
 	own->id[0] = '\0';
 	swarm_unlock(&swarm);
+}
+
+/* ---- the way out ---- */
+
+/* What a machine says about itself is never the operator's word. */
+static void event(void)
+{
+	struct row *own = add_row(host, "127.0.0.1");
+	char evict[64], back[64], query[96];
+
+	path_of(evict, "/evict/", own);
+	path_of(back, "/return/", own);
+	snprintf(query, sizeof(query), "%s?by=operator&limit=60", evict);
+	expect("a node that says it were the operator", "POST", query, GOOD, 200,
+	       "\"stage\":\"quiet\",\"by\":\"event\"");
+	swarm_lock(&swarm);
+	check(strstr(own->evict, "limit=60 by=event") != NULL, "within its own time", own->evict);
+	swarm_unlock(&swarm);
+	expect("progress, for itself", "GET", evict, GOOD, 200, "\"stage\":\"quiet\",\"by\":\"event\"");
+	expect("and back", "POST", back, GOOD, 200, "\"availability\":\"active\"");
+	expect("at once it is not on its way", "GET", evict, GOOD, 200, "\"availability\":\"active\"}");
+	expect("back once more", "POST", back, GOOD, 200, "\"availability\":\"active\"}");
+	swarm_lock(&swarm);
+	check(own->evict[0] == '\0' && own->leaving[0] == '\0' && strcmp(own->availability, "active") == 0,
+	      "no label is left", own->evict);
+	swarm_unlock(&swarm);
+	drop_row(own);
+}
+
+static void operators(void)
+{
+	struct row *a = add_row("a", "127.0.0.1"), *b = add_row("b", "127.0.0.1");
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/m0.ctl", world.dir);
+	check(stat(path, &st) == 0 && (st.st_mode & 07777) == 0660, "the socket is for its group", path);
+	swarm_lock(&swarm);
+	a->tasks = 2;
+	swarm.replicas = 1;
+	swarm_unlock(&swarm);
+	expect_local("the table, without authentication", "GET", "/nodes", 200, "\"hostname\":\"a\"");
+	expect_local("a method that is not", "POST", "/nodes", 405, "not with that method");
+	expect_local("a node that is not there", "POST", "/evict/none", 404, "no such node");
+	expect_local("nothing to stop", "POST", "/stop/a", 400, "which one");
+	expect_local("a name too long for a task", "POST",
+		     "/stop/a?task=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 400, "which one");
+	expect_local("a task to stop", "POST", "/stop/a?task=t1", 200, "\"id\"");
+	path_of(path, "/node/", a);
+	expect("which its agent is told", "GET", path, (struct fault){ .name = "a" }, 200, "\"stop\":\"t1\"");
+	expect_local("no task to stop", "POST", "/stop/a?task=", 200, "\"id\"");
+	expect("is told, too", "GET", path, (struct fault){ .name = "a" }, 200, "\"ask_again_s\":5}");
+	expect_local("health of a machine that is not there", "GET", "/health/b", 200, "\"status\":0,\"why\"");
+
+	expect_local("evicting by name tells what will be noticed", "POST", "/evict/a", 200,
+		     "\"noticed\":[\"web has one task");
+	expect_local("evicting another", "POST", "/evict/b", 200, "\"noticed\":[]");
+	check(WITHIN(12000, tells("/evict/a", "\"stage\":\"quiet\",\"by\":\"operator\"")),
+	      "the first has its turn", swarm.calls);
+	sleep(5);
+	check(tells("/evict/b", "\"stage\":\"asked\""), "the second waits for its own", swarm.calls);
+	swarm_lock(&swarm);
+	check(b->leaving[0] == '\0', "and is not marked as leaving", b->leaving);
+	swarm_unlock(&swarm);
+	path_of(path, "/node/", b);
+	expect("nor told so, as agents of 0.1 read it", "GET", path, (struct fault){ .name = "b" }, 200,
+	       "\"leaving\":false,\"stage\":\"asked\"");
+	expect_local("the second, once more", "POST", "/evict/b", 200, "\"stage\":\"asked\"");
+
+	/* a shutdown takes over */
+	path_of(path, "/evict/", a);
+	strcat(path, "?by=shutdown&limit=40");
+	expect("the first is shut down", "POST", path, (struct fault){ .name = "a" }, 200,
+	       "\"stage\":\"quiet\",\"by\":\"shutdown\"");
+	expect_local("the operator joins it", "POST", "/evict/a", 200, "\"by\":\"shutdown\"");
+	swarm_lock(&swarm);
+	check(strstr(a->evict, "limit=40 by=shutdown") != NULL, "with a shutdown's time", a->evict);
+	swarm_unlock(&swarm);
+	expect_local("the first stays after all", "POST", "/return/a", 200, "\"availability\":\"active\"");
+	check(WITHIN(12000, tells("/evict/b", "\"stage\":\"quiet\"")), "then it is the second's turn",
+	      swarm.calls);
+	expect_local("which stays, too", "POST", "/return/b", 200, "\"availability\":\"active\"");
+	swarm_lock(&swarm);
+	swarm.replicas = 0;
+	swarm_unlock(&swarm);
+	drop_row(a);
+	drop_row(b);
+}
+
+/* Killed on the way: the label is in the swarm, and whoever leads goes on. */
+static void survives(pid_t *pid)
+{
+	struct row *c = add_row("c", "127.0.0.1");
+
+	expect_local("evicting", "POST", "/evict/c?limit=77", 200, "\"stage\":\"asked\"");
+	check(WITHIN(12000, tells("/evict/c", "\"stage\":\"quiet\"")), "begins", swarm.calls);
+	kill(*pid, SIGKILL);
+	world_wait(*pid, 5000);
+	*pid = world_run(&world, "m0", "helper");
+	check(WITHIN(10000, tells("/evict/c", "\"by\":\"operator\"")), "a helper that was killed finds it",
+	      swarm.calls);
+	check(WITHIN(25000, swarm_did(&swarm, "update c drain active|out ")), "and brings it to its end",
+	      swarm.calls);
+	check(swarm_did(&swarm, "update c drain active|drain ") && strstr(c->evict, "limit=77") != NULL,
+	      "by way of the drain", c->evict);
+	check(!swarm_did(&swarm, "update c active ||"), "and has not come back in between", swarm.calls);
+	expect_local("back", "POST", "/return/c", 200, "\"availability\":\"active\"");
+	check(swarm_did(&swarm, "update c active ||"), "as it was before", swarm.calls);
+	drop_row(c);
+}
+
+/* Begun by somebody who is not there any more. */
+static void unfinished(void)
+{
+	struct row *d = add_row("d", "127.0.0.1"), *e = add_row("e", "127.0.0.1");
+	struct evict ev = evict_begin(EVICT_BY_OPERATOR, 5, unix_time());
+	struct buf text = BUF_INIT(EVICT_TEXT_MAX);
+
+	ev.stage = EVICT_OUT;
+	ev.until_s = unix_time() + 4;
+	evict_write(&ev, &text);
+	swarm_lock(&swarm);
+	strcpy(d->evict, text.str);
+	strcpy(d->leaving, "pause");
+	strcpy(d->availability, "drain");
+	/* a label that nobody can read */
+	strcpy(e->evict, "nonsense");
+	strcpy(e->leaving, "active");
+	strcpy(e->availability, "drain");
+	swarm_unlock(&swarm);
+	check(WITHIN(16000, swarm_did(&swarm, "update d pause ||")), "who is out and stays comes back in time",
+	      swarm.calls);
+	check(world_said(&world, "m0", "was to go and is still here"), "which is told", "not");
+	check(WITHIN(16000, swarm_did(&swarm, "update e active ||")),
+	      "and so does one with a label that nobody can read", swarm.calls);
+	buf_release(&text);
+	drop_row(d);
+	drop_row(e);
 }
 
 static unsigned ghosts(void)
@@ -492,6 +736,10 @@ int main(int argc, char **argv)
 	refusals();
 	leaving();
 	stayed();
+	event();
+	operators();
+	unfinished();
+	survives(&pid);
 	metrics();
 	loris();
 	many();

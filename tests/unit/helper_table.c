@@ -10,7 +10,8 @@
 #define NODES 6
 
 /* Nodes in short: NAME@BORN STATE [flags]; the ID is the place in the row.
- * flags: m manager, r reachable, l leader, g says that it goes */
+ * flags: m manager, r reachable, l leader, g says that it goes, e with a way
+ * out, x with one that nobody can read */
 struct spec {
 	const char *name;
 	int born;
@@ -60,6 +61,18 @@ static const struct {
 	  TABLE_NO_REASON, 0 },
 	{ "said that it goes, stayed", { MASTER, { "a", 2, READY, "g" } }, 190, ".A",
 	  TABLE_STAYED, 0 },
+	{ "has a way out: not the table's", { MASTER, { "a", 2, READY, "ge" } }, 9000, "..",
+	  TABLE_NO_REASON, 0 },
+	{ "has a way out, and went", { MASTER, { "a", 2, DOWN, "ge" } }, 100, ".R",
+	  TABLE_ANNOUNCED, 0 },
+	{ "waits for its turn, and is down", { MASTER, { "a", 2, DOWN, "e" } }, 219, "..",
+	  TABLE_NO_REASON, 0 },
+	{ "a way out that nobody can read", { MASTER, { "a", 2, READY, "gx" } }, 190, ".A",
+	  TABLE_STAYED, 0 },
+	{ "a manager that goes and is down comes back", { MASTER, { "m1", 1, READY, "mr" },
+	  { "m2", 1, DOWN, "mge" } }, 219, "...", TABLE_NO_REASON, 0 },
+	{ "unless for longer than the grace", { MASTER, { "m1", 1, READY, "mr" },
+	  { "m2", 1, DOWN, "mge" } }, 220, "..D", TABLE_DOWN_TOO_LONG, 0 },
 	{ "manager down, majority stays", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
 	  220, "..D", TABLE_DOWN_TOO_LONG, 0 },
 	{ "manager down within the grace", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
@@ -99,6 +112,9 @@ static size_t build(const struct spec *s, struct docker_node *nodes)
 		};
 		if (nodes[n].leaving)
 			nodes[n].availability = DOCKER_DRAIN;
+		if (strpbrk(s[n].flags, "ex") != NULL)
+			strcpy(nodes[n].evict, strchr(s[n].flags, 'x') != NULL ? "away" :
+			       "drain since=5 until=9 limit=9 by=operator");
 		snprintf(nodes[n].id, sizeof(nodes[n].id), "id%zu", n);
 		snprintf(nodes[n].hostname, sizeof(nodes[n].hostname), "%s", s[n].name);
 		snprintf(nodes[n].created, sizeof(nodes[n].created), "2026-08-01T12:00:%02dZ", s[n].born);
@@ -186,12 +202,15 @@ static void left(void)
 {
 	static const struct spec going[NODES] = { MASTER, { "a", 2, READY, "g" } };
 	static const struct spec down[NODES] = { MASTER, { "a", 2, DOWN, "" } };
-	struct docker_node g[NODES], d[NODES];
+	static const struct spec ready[NODES] = { MASTER, { "a", 2, READY, "" } };
+	struct docker_node g[NODES], d[NODES], back[NODES], down_again[NODES];
 	struct table_verdict v[NODES];
 	struct table t;
 	size_t n = build(going, g);
 
 	build(down, d);
+	build(ready, back);
+	build(down, down_again);
 	table_init(&t, GRACE, LEAVE);
 	table_left(&t, "id1");	/* not in the table yet: nothing */
 	table_decide(&t, g, n, 1000, v);
@@ -208,6 +227,10 @@ static void left(void)
 	table_decide(&t, g, n, 4000 + 3 * LEAVE, v);
 	check(v[1].action == TABLE_RESTORE,
 	      "who says so and stays is made active in the end", "kept");
+	table_left(&t, "id1");
+	table_decide(&t, back, n, 5000 + 3 * LEAVE, v);
+	table_decide(&t, down_again, n, 6000 + 3 * LEAVE, v);
+	check(v[1].action == TABLE_KEEP, "who said so and came back gets the grace", "removed");
 	table_release(&t);
 }
 

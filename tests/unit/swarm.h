@@ -25,10 +25,12 @@
 #define ROWS 24
 
 struct row {
-	char id[16], hostname[65], addr[16], state[16], availability[8], labels[64];
+	char id[16], hostname[65], addr[16], state[16], availability[8];
+	/* its labels azswarm.leaving, .evict and .stop; "": not there */
+	char leaving[16], evict[160], stop[32];
 	bool manager;
 	unsigned version, born;
-	unsigned tasks;		/* running on it */
+	unsigned tasks;		/* of the service, running on it */
 };
 
 /* One engine; a manager keeps the table. */
@@ -39,8 +41,8 @@ struct swarm {
 	char node_id[16];
 	struct row rows[ROWS];
 	struct swarm *of;		/* a worker's manager */
-	unsigned containers;		/* of tasks, here */
-	char calls[8192];		/* what changed something, one a line */
+	unsigned replicas;		/* of the one service, web */
+	char calls[65536];		/* what changed something, one a line */
 	unsigned next_id;
 	unsigned removed, removed_most;	/* between two looks at the table; at most */
 	bool refuse_join;
@@ -91,12 +93,25 @@ static inline struct row *swarm_add(struct swarm *s, const char *hostname, const
 	abort();
 }
 
+static inline void swarm_label_json(char *out, size_t size, const char *name, const char *value)
+{
+	size_t n = strlen(out);
+
+	if (*value != '\0')
+		snprintf(out + n, size - n, "%s\"azswarm.%s\":\"%s\"", n > 0 ? "," : "", name, value);
+}
+
 static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
 {
+	char labels[300] = "";
+
+	swarm_label_json(labels, sizeof(labels), "leaving", r->leaving);
+	swarm_label_json(labels, sizeof(labels), "evict", r->evict);
+	swarm_label_json(labels, sizeof(labels), "stop", r->stop);
 	return (size_t)snprintf(out, size, "{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
 		"\"CreatedAt\":\"2026-11-23T04:55:%02uZ\",\"Spec\":{\"Labels\":{%s},\"Role\":\"%s\","
 		"\"Availability\":\"%s\"},\"Description\":{\"Hostname\":\"%s\"},\"Status\":{\"State\":\"%s\","
-		"\"Addr\":\"%s\"}%s}", r->id, r->version, r->born, r->labels,
+		"\"Addr\":\"%s\"}%s}", r->id, r->version, r->born, labels,
 		r->manager ? "manager" : "worker", r->availability, r->hostname, r->state, r->addr,
 		r->manager ? ",\"ManagerStatus\":{\"Leader\":true,\"Reachability\":\"reachable\"}" : "");
 }
@@ -114,16 +129,19 @@ static inline void swarm_update(struct swarm *s, struct row *row, const char *bo
 	struct err e = ERR_INIT;
 	cJSON *doc = json_parse(str_of(body), "update", &e);
 	const cJSON *labels = json_at(doc, "Labels");
-	const char *leaving = json_str_opt(json_get(labels, "azswarm.leaving"), "", "");
 
+	snprintf(row->leaving, sizeof(row->leaving), "%s",
+		 json_str_opt(json_get(labels, "azswarm.leaving"), "", ""));
+	snprintf(row->evict, sizeof(row->evict), "%s",
+		 json_str_opt(json_get(labels, "azswarm.evict"), "", ""));
+	snprintf(row->stop, sizeof(row->stop), "%s",
+		 json_str_opt(json_get(labels, "azswarm.stop"), "", ""));
 	snprintf(row->availability, sizeof(row->availability), "%s",
 		 json_str_opt(doc, "Availability", "?"));
-	row->labels[0] = '\0';
-	if (*leaving != '\0')
-		snprintf(row->labels, sizeof(row->labels), "\"azswarm.leaving\":\"%s\"", leaving);
 	row->manager = strcmp(json_str_opt(doc, "Role", ""), "manager") == 0;
 	row->version++;
-	swarm_note(s, "update %s %s %s", row->hostname, row->availability, leaving);
+	swarm_note(s, "update %s %s %s|%s|%s", row->hostname, row->availability, row->leaving,
+		   row->evict, row->stop);
 	r->status = 200;
 	json_free(doc);
 }
@@ -170,15 +188,28 @@ static inline void swarm_list(struct swarm *s, struct engine_reply *r)
 	r->body = r->buf;
 }
 
-/* [x,x,...]: n elements. */
-static inline void swarm_count(struct engine_reply *r, const char *x, unsigned n)
+/* Every row's tasks, all of the one service. */
+static inline void swarm_tasks(struct swarm *s, struct engine_reply *r)
 {
-	strcpy(r->buf, "[");
-	for (unsigned i = 0; i < n; i++) {
-		strcat(r->buf, i > 0 ? "," : "");
-		strcat(r->buf, x);
-	}
-	strcat(r->buf, "]");
+	size_t n = (size_t)snprintf(r->buf, sizeof(r->buf), "[");
+
+	for (int i = 0; i < ROWS; i++)
+		for (unsigned k = 0; s->rows[i].id[0] != '\0' && k < s->rows[i].tasks; k++)
+			n += (size_t)snprintf(r->buf + n, sizeof(r->buf) - n, "%s{\"ID\":\"%st%u\","
+				"\"ServiceID\":\"web\",\"NodeID\":\"%s\",\"DesiredState\":\"running\","
+				"\"Status\":{\"State\":\"running\"}}", n > 1 ? "," : "", s->rows[i].id, k,
+				s->rows[i].id);
+	snprintf(r->buf + n, sizeof(r->buf) - n, "]");
+	r->body = r->buf;
+}
+
+/* The container of the task that a filter names has its name with a c. */
+static inline void swarm_container(const char *path, struct engine_reply *r)
+{
+	const char *at = strstr(path, "task.id%3D");
+
+	at = at != NULL ? at + 10 : "";
+	snprintf(r->buf, sizeof(r->buf), "[{\"Id\":\"c%.*s\"}]", (int)strcspn(at, "%"), at);
 	r->body = r->buf;
 }
 
@@ -240,9 +271,11 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 			 "\"LocalNodeState\":\"%s\",\"ControlAvailable\":%s%s}}", s->node_id, s->state,
 			 s->manager ? "true" : "false", s->manager ? ",\"Cluster\":{\"ID\":\"cl1\"}" : "");
 		r->body = r->buf;
-	} else if (strcmp(path, "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
-			  "%22%5D%7D") == 0) {
-		swarm_count(r, "{\"Id\":\"c\"}", s->containers);
+	} else if (strncmp(path, "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
+			   ".id%3D", 75) == 0) {
+		swarm_container(path, r);
+	} else if (strncmp(path, "/containers/", 12) == 0 && strcmp(method, "POST") == 0) {
+		swarm_note(s, "container %s", path + 12);
 	} else if (strncmp(path, "/swarm/leave", 12) == 0) {
 		swarm_leave_call(s, path);
 	} else if (strcmp(path, "/swarm/join") == 0) {
@@ -257,13 +290,12 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 		swarm_list(s, r);
 	} else if (strncmp(path, "/nodes/", 7) == 0) {
 		swarm_node_call(s, method, path + 7, body, r);
-	} else if (strncmp(path, "/tasks?filters=%7B%22node%22%3A%5B%22", 37) == 0) {
-		char id[16];
-		struct row *row;
-
-		snprintf(id, sizeof(id), "%.*s", (int)strcspn(path + 37, "%"), path + 37);
-		row = swarm_row(s, id);
-		swarm_count(r, "{\"Status\":{\"State\":\"running\"}}", row != NULL ? row->tasks : 0);
+	} else if (strcmp(path, "/services") == 0) {
+		snprintf(r->buf, sizeof(r->buf), "[{\"ID\":\"web\",\"Spec\":{\"Name\":\"web\",\"Mode\":"
+			 "{\"Replicated\":{\"Replicas\":%u}}}}]", s->replicas);
+		r->body = r->buf;
+	} else if (strcmp(path, "/tasks") == 0) {
+		swarm_tasks(s, r);
 	} else if (strcmp(path, "/networks/ingress") == 0) {
 		r->body = "{\"IPAM\":{\"Config\":[{\"Subnet\":\"10.208.0.0/20\"}]},"
 			"\"Options\":{\"com.docker.network.driver.mtu\":\"1400\"}}";
@@ -361,19 +393,23 @@ static inline void world_end(const struct world *w)
 	dir_remove(w->dir, &e);
 }
 
-/* NAME.json; more is put behind everything else: ",\"rate\":1". */
+/* NAME.json; more is put behind everything else: ",\"rate\":1".  The helper's
+ * socket is NAME.ctl, and there is no metadata service unless more names one. */
 static inline void world_config(const struct world *w, const char *name, const char *role,
 				const char *socket, const char *more)
 {
 	char text[2048], file[64], manager[128] = "";
+	const char *metadata = strstr(more, "\"metadata_host\"") == NULL ? ",\"metadata_host\":\"\"" : "";
 
 	if (strcmp(role, "manager") == 0)
 		snprintf(manager, sizeof(manager), "\"manager_secret\":\"%s\",", w->manager);
 	snprintf(text, sizeof(text), "{\"role\":\"%s\",\"masters\":[\"127.0.0.1\"],\"helper_pin\":\"%s\","
 		 "\"worker_secret\":\"%s\",%s\"docker_socket\":\"%s\",\"listen\":\"127.0.0.1\","
 		 "\"helper_port\":%u,\"health_port\":%u,\"run_dir\":\"%s/run-%s\","
-		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400%s}",
-		 role, w->pin, w->worker, manager, socket, w->helper_port, w->health_port, w->dir, name, more);
+		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400,"
+		 "\"helper_socket\":\"%s/%s.ctl\"%s%s}",
+		 role, w->pin, w->worker, manager, socket, w->helper_port, w->health_port, w->dir, name, w->dir,
+		 name, metadata, more);
 	snprintf(file, sizeof(file), "%s.json", name);
 	world_file(w, file, text, 0600);
 }
