@@ -117,7 +117,7 @@ size_t evict_grant(const struct evict_turn *turns, size_t n);
 /* ---- what the services say ---- */
 
 struct evict_load {
-	unsigned here;	  /* tasks on the node that have not ended */
+	unsigned here; /* tasks on the node that have not ended */
 	unsigned missing; /* that its services lack on other nodes, which may run them */
 	unsigned grace_s; /* longest stop grace period of what runs there */
 };

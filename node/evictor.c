@@ -153,8 +153,8 @@ static void look_quiet(struct evictor *v, const struct docker_node *node,
 
 static int go_on(struct evictor *v, struct docker *d,
 		 const struct docker_work *work, const struct docker_node *nodes,
-		 size_t n, size_t i, const struct evict *ev, int64_t probe_until_ms,
-		 bool *acted, struct err *e)
+		 size_t n, size_t i, const struct evict *ev,
+		 int64_t probe_until_ms, bool *acted, struct err *e)
 {
 	const struct docker_node *node = &nodes[i];
 	int64_t now_s = unix_time();
@@ -188,19 +188,21 @@ static int go_on(struct evictor *v, struct docker *d,
 	case EVICT_RETURN:
 		*acted = true;
 		daemon_say("node %s (%s) was to go and is still here: back into service",
-		    node->hostname, node->id);
+			   node->hostname, node->id);
 		return evictor_return(d, node, e);
 	case EVICT_MOVE:
 		break;
 	}
 	*acted = true;
 	daemon_say("node %s (%s): %s%s", node->hostname, node->id,
-	    next.stage == EVICT_DRAIN ? "the load balancer has let go, draining" :
-					"out of service",
-	    !next.cut ? "" :
-	    next.stage == EVICT_DRAIN ?
-			"; its agent did not answer" :
-			", although its time was up before all ran elsewhere");
+		   next.stage == EVICT_DRAIN ?
+			   "the load balancer has let go, draining" :
+			   "out of service",
+		   !next.cut ?
+			   "" :
+		   next.stage == EVICT_DRAIN ?
+			   "; its agent did not answer" :
+			   ", although its time was up before all ran elsewhere");
 	return evictor_set(d, node, &next,
 			   next.stage == EVICT_DRAIN ? "drain" : NULL, e);
 }
@@ -228,7 +230,8 @@ static int grant(struct docker *d, const struct docker_node *nodes, size_t n,
 		begun = evict_granted(&ev[i], unix_time());
 		*acted = true;
 		daemon_say("node %s (%s) goes, for the %s: unhealthy first",
-		    nodes[i].hostname, nodes[i].id, evict_by_name(begun.by));
+			   nodes[i].hostname, nodes[i].id,
+			   evict_by_name(begun.by));
 		rc = evictor_set(d, &nodes[i], &begun, NULL, e);
 	}
 	return rc;

@@ -10,20 +10,23 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-#define BURST_S 4		/* seconds' worth of requests at once */
-#define REFUSAL_COST 5		/* a wrong secret counts as that many */
-
+#define BURST_S 4      /* seconds' worth of requests at once */
+#define REFUSAL_COST 5 /* a wrong secret counts as that many */
 
 void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc)
 {
 	static const char *const fields[] = {
-		"Content-Type: application/json", "Cache-Control: no-store", NULL,
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		NULL,
 	};
 	static const char *const challenge[] = {
-		"Content-Type: application/json", "Cache-Control: no-store",
-		"WWW-Authenticate: Azswarm", NULL,
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		"WWW-Authenticate: Azswarm",
+		NULL,
 	};
-	struct buf b = BUF_INIT(2u << 20);	/* the table of 2,000 nodes */
+	struct buf b = BUF_INIT(2u << 20); /* the table of 2,000 nodes */
 
 	json_print(doc, &b);
 	buf_addc(&b, '\n');
@@ -65,7 +68,8 @@ static void peer_address(const struct http_exchange *x, char out[48])
 }
 
 /* Find or make room for an address; the longest unheard one goes. */
-static struct helper_peer *peer_find(struct helper *h, const char *addr, int64_t now)
+static struct helper_peer *peer_find(struct helper *h, const char *addr,
+				     int64_t now)
 {
 	struct helper_peer *oldest = &h->peers[0];
 
@@ -75,7 +79,9 @@ static struct helper_peer *peer_find(struct helper *h, const char *addr, int64_t
 		if (h->peers[i].last_ms < oldest->last_ms)
 			oldest = &h->peers[i];
 	}
-	*oldest = (struct helper_peer){ .tokens = (int64_t)h->config.rate * BURST_S * 1000, .last_ms = now };
+	*oldest = (struct helper_peer){ .tokens = (int64_t)h->config.rate *
+						  BURST_S * 1000,
+					.last_ms = now };
 	memcpy(oldest->addr, addr, strlen(addr) + 1);
 	return oldest;
 }
@@ -137,16 +143,17 @@ static void join(struct helper_call *c, bool manager)
 		helper_answer_err(c->x, &e);
 	} else {
 		self = h->config.masters[h->self];
-		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:%d" : "%s:%d", self,
-			 DOCKER_PORT_MANAGER);
+		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:%d" : "%s:%d",
+			 self, DOCKER_PORT_MANAGER);
 		doc = cJSON_CreateObject();
 		json_add_str(doc, "token", token.str);
 		json_add_str(doc, "remote", remote.str);
 		json_add_str(doc, "cluster", cluster);
 		helper_answer_doc(c->x, 200, doc);
 		helper_count(h, HELPER_COUNT_TOKENS);
-		daemon_say("%s token handed to %s at %s", manager ? "manager" : "worker",
-			   c->caller.name, c->addr);
+		daemon_say("%s token handed to %s at %s",
+			   manager ? "manager" : "worker", c->caller.name,
+			   c->addr);
 	}
 	docker_release(&d);
 	buf_burn(&token);
@@ -176,10 +183,11 @@ static void do_healthz(struct helper_call *c)
 	helper_answer_doc(c->x, good ? 200 : 503, doc);
 }
 
-static void metric(struct buf *b, const char *name, const char *type, const char *help,
-		   unsigned long long v)
+static void metric(struct buf *b, const char *name, const char *type,
+		   const char *help, unsigned long long v)
 {
-	buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, v);
+	buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name,
+		 type, name, v);
 }
 
 static void metric_nodes(struct buf *b, struct helper *h)
@@ -192,38 +200,55 @@ static void metric_nodes(struct buf *b, struct helper *h)
 		drained += h->nodes[i].availability == DOCKER_DRAIN;
 		managers += h->nodes[i].manager;
 	}
-	metric(b, "azswarm_swarm_active", "gauge", "Whether this is a manager of a swarm.", h->active);
+	metric(b, "azswarm_swarm_active", "gauge",
+	       "Whether this is a manager of a swarm.", h->active);
 	pthread_mutex_unlock(&h->lock);
-	buf_adds(b, "# HELP azswarm_nodes Nodes of the swarm by state.\n# TYPE azswarm_nodes gauge\n");
+	buf_adds(b,
+		 "# HELP azswarm_nodes Nodes of the swarm by state.\n# TYPE azswarm_nodes gauge\n");
 	for (int i = 0; i < 4; i++)
 		buf_addf(b, "azswarm_nodes{state=\"%s\"} %zu\n",
 			 docker_node_state_name((enum docker_node_state)i), n[i]);
-	metric(b, "azswarm_nodes_drained", "gauge", "Nodes that take no tasks.", drained);
+	metric(b, "azswarm_nodes_drained", "gauge", "Nodes that take no tasks.",
+	       drained);
 	metric(b, "azswarm_managers", "gauge", "Managers of the swarm.", managers);
 }
 
 static void do_metrics(struct helper_call *c)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/plain; version=0.0.4; charset=utf-8", NULL,
+		"Content-Type: text/plain; version=0.0.4; charset=utf-8",
+		NULL,
 	};
-	static const struct { const char *name, *help; } counters[HELPER_COUNTS] = {
-		[HELPER_COUNT_REQUESTS] = { "azswarm_requests_total", "Requests taken." },
-		[HELPER_COUNT_REFUSED] = { "azswarm_requests_refused_total", "Requests without the right to it." },
-		[HELPER_COUNT_LIMITED] = { "azswarm_requests_limited_total", "Requests of callers that ask too often." },
-		[HELPER_COUNT_TOKENS] = { "azswarm_tokens_total", "Join tokens handed out." },
-		[HELPER_COUNT_DRAINS] = { "azswarm_drains_total", "Nodes that said that they go." },
-		[HELPER_COUNT_REMOVED] = { "azswarm_nodes_removed_total", "Rows removed from the node table." },
-		[HELPER_COUNT_DEMOTED] = { "azswarm_managers_demoted_total", "Managers demoted." },
-		[HELPER_COUNT_RESTORED] = { "azswarm_nodes_restored_total", "Nodes that said that they go and stayed." },
-		[HELPER_COUNT_FAILED_PASSES] = { "azswarm_passes_failed_total", "Passes over the node table that failed." },
-		[HELPER_COUNT_BROKEN] = { "azswarm_connections_broken_total", "Connections that ended with an error." },
+	static const struct {
+		const char *name, *help;
+	} counters[HELPER_COUNTS] = {
+		[HELPER_COUNT_REQUESTS] = { "azswarm_requests_total",
+					    "Requests taken." },
+		[HELPER_COUNT_REFUSED] = { "azswarm_requests_refused_total",
+					   "Requests without the right to it." },
+		[HELPER_COUNT_LIMITED] = { "azswarm_requests_limited_total",
+					   "Requests of callers that ask too often." },
+		[HELPER_COUNT_TOKENS] = { "azswarm_tokens_total",
+					  "Join tokens handed out." },
+		[HELPER_COUNT_DRAINS] = { "azswarm_drains_total",
+					  "Nodes that said that they go." },
+		[HELPER_COUNT_REMOVED] = { "azswarm_nodes_removed_total",
+					   "Rows removed from the node table." },
+		[HELPER_COUNT_DEMOTED] = { "azswarm_managers_demoted_total",
+					   "Managers demoted." },
+		[HELPER_COUNT_RESTORED] = { "azswarm_nodes_restored_total",
+					    "Nodes that said that they go and stayed." },
+		[HELPER_COUNT_FAILED_PASSES] = { "azswarm_passes_failed_total",
+						 "Passes over the node table that failed." },
+		[HELPER_COUNT_BROKEN] = { "azswarm_connections_broken_total",
+					  "Connections that ended with an error." },
 	};
 	struct buf b = BUF_INIT(8192);
 
 	metric_nodes(&b, c->h);
 	for (size_t i = 0; i < HELPER_COUNTS; i++)
-		metric(&b, counters[i].name, "counter", counters[i].help, c->h->counts[i]);
+		metric(&b, counters[i].name, "counter", counters[i].help,
+		       c->h->counts[i]);
 	http_x_answer(c->x, 200, fields, buf_str(&b));
 	buf_release(&b);
 }
@@ -231,7 +256,7 @@ static void do_metrics(struct helper_call *c)
 enum right { ANYBODY, NODES, MANAGERS, LOCAL };
 
 static const struct route {
-	const char *method, *path;	/* a path that ends in '/' has a rest */
+	const char *method, *path; /* a path that ends in '/' has a rest */
 	enum right right;
 	void (*run)(struct helper_call *c);
 } routes[] = {
@@ -259,7 +284,8 @@ static bool route_path(const struct route *r, struct str path, struct str *rest)
 	if (!str_starts(path, own))
 		return false;
 	*rest = str_skip(path, own.n);
-	return str_ends(own, STR("/")) ? rest->n > 0 && str_chr(*rest, '/') < 0 : rest->n == 0;
+	return str_ends(own, STR("/")) ? rest->n > 0 && str_chr(*rest, '/') < 0 :
+					 rest->n == 0;
 }
 
 /* NULL when answered. */
@@ -276,28 +302,35 @@ static const struct route *route_find(struct helper_call *c)
 			return &routes[i];
 		known = true;
 	}
-	helper_answer_error(c->x, known ? 405 : 404, known ? "not with that method" : "no such path");
+	helper_answer_error(c->x, known ? 405 : 404,
+			    known ? "not with that method" : "no such path");
 	return NULL;
 }
 
 static bool authenticated(struct helper_call *c, const struct route *r)
 {
 	const struct http_head *head = http_x_head(c->x);
-	enum auth_result a = auth_check(&c->h->auth, &c->h->config, head->method, head->target,
-					http_field(head, "Authorization"), now_ms(), &c->caller);
+	enum auth_result a = auth_check(&c->h->auth, &c->h->config,
+					head->method, head->target,
+					http_field(head, "Authorization"),
+					now_ms(), &c->caller);
 
 	if (a == AUTH_OK && (r->right != MANAGERS || c->caller.manager))
 		return true;
 	helper_count(c->h, HELPER_COUNT_REFUSED);
 	pay(c->h, c->addr, REFUSAL_COST);
 	if (a == AUTH_OK) {
-		daemon_say("refused a manager token to %s at %s, which has the worker secret", c->caller.name,
-			   c->addr);
-		helper_answer_error(c->x, 403, "the worker secret does not give a manager token");
+		daemon_say("refused a manager token to %s at %s, which has the worker secret",
+			   c->caller.name, c->addr);
+		helper_answer_error(
+			c->x, 403,
+			"the worker secret does not give a manager token");
 	} else {
 		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
-			daemon_say("refused a request from %s: %s", c->addr, auth_text(a));
-		helper_answer_error(c->x, a == AUTH_BUSY ? 503 : 401, auth_text(a));
+			daemon_say("refused a request from %s: %s", c->addr,
+				   auth_text(a));
+		helper_answer_error(c->x, a == AUTH_BUSY ? 503 : 401,
+				    auth_text(a));
 	}
 	return false;
 }
@@ -314,7 +347,9 @@ static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 		peer_address(x, c.addr);
 	if (!local && !pay(c.h, c.addr, 1)) {
 		helper_count(c.h, HELPER_COUNT_LIMITED);
-		helper_answer_error(x, 429, "too many requests from this address; wait a second");
+		helper_answer_error(
+			x, 429,
+			"too many requests from this address; wait a second");
 		return;
 	}
 	/* no request has a body that means anything */
@@ -324,7 +359,8 @@ static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 		helper_answer_error(x, 400, "no body is expected");
 	} else {
 		r = route_find(&c);
-		if (r != NULL && (r->right == ANYBODY || c.local || authenticated(&c, r)))
+		if (r != NULL &&
+		    (r->right == ANYBODY || c.local || authenticated(&c, r)))
 			r->run(&c);
 	}
 	buf_release(&body);

@@ -12,9 +12,8 @@
 #include "base/json.h"
 #include "http/plain.h"
 
-#define TABLE_AGE_MS 2000	/* answers may be as old */
-#define HEALTH_MS 3000		/* one question to an agent's probe */
-
+#define TABLE_AGE_MS 2000 /* answers may be as old */
+#define HEALTH_MS 3000	  /* one question to an agent's probe */
 
 /* The table, at most age_ms old.  -1 with e; unlock afterwards in any case. */
 static int table_lock(struct helper *h, int64_t age_ms, struct err *e)
@@ -63,8 +62,10 @@ static bool row_named(const struct helper *h, struct str word, bool by_name,
 		if (!by_name || !str_eqz(word, one->hostname))
 			continue;
 		if (best == NULL ||
-		    (one->state == DOCKER_NODE_READY) > (best->state == DOCKER_NODE_READY) ||
-		    ((one->state == DOCKER_NODE_READY) == (best->state == DOCKER_NODE_READY) &&
+		    (one->state == DOCKER_NODE_READY) >
+			    (best->state == DOCKER_NODE_READY) ||
+		    ((one->state == DOCKER_NODE_READY) ==
+			     (best->state == DOCKER_NODE_READY) &&
 		     docker_newer(one, best)))
 			best = one;
 	}
@@ -78,8 +79,8 @@ static bool row_named(const struct helper *h, struct str word, bool by_name,
  * answer is given here.  The shared secret says that the caller is a node of
  * the cluster; name and address say which.
  */
-static bool own_row(struct helper_call *c, int64_t age_ms, struct docker_node *node,
-		    size_t *n_nodes)
+static bool own_row(struct helper_call *c, int64_t age_ms,
+		    struct docker_node *node, size_t *n_nodes)
 {
 	struct helper *h = c->h;
 	struct err e = ERR_INIT;
@@ -109,16 +110,18 @@ static bool own_row(struct helper_call *c, int64_t age_ms, struct docker_node *n
 		/* who may use this socket may do so for everybody */
 	} else if (strcmp(node->hostname, c->caller.name) != 0) {
 		status = 403;
-		buf_addf(&why, "that node is %s, not %s", node->hostname, c->caller.name);
+		buf_addf(&why, "that node is %s, not %s", node->hostname,
+			 c->caller.name);
 	} else if (strcmp(node->addr, c->addr) != 0 && node->addr[0] != '\0') {
 		status = 403;
-		buf_addf(&why, "node %s is at %s, and you call from %s", node->hostname, node->addr,
-			 c->addr);
+		buf_addf(&why, "node %s is at %s, and you call from %s",
+			 node->hostname, node->addr, c->addr);
 	}
 	if (why.n > 0) {
 		if (status == 403) {
 			helper_count(h, HELPER_COUNT_REFUSED);
-			daemon_say("refused %s at %s: %s", c->caller.name, c->addr, why.str);
+			daemon_say("refused %s at %s: %s", c->caller.name,
+				   c->addr, why.str);
 		}
 		helper_answer_error(c->x, status, why.str);
 	}
@@ -155,16 +158,21 @@ void helper_do_node(struct helper_call *c)
 	json_add_str(doc, "hostname", node.hostname);
 	json_add_str(doc, "role", node.manager ? "manager" : "worker");
 	json_add_str(doc, "state", docker_node_state_name(node.state));
-	json_add_str(doc, "availability", docker_availability_name(node.availability));
+	json_add_str(doc, "availability",
+		     docker_availability_name(node.availability));
 	/* all that agents before 0.2 look at: they take it for a machine that
 	 * goes down, and join as another node */
-	json_add_bool(doc, "leaving", node.leaving && (!evict_read(str_of(node.evict), &ev) ||
-						       ev.by == EVICT_BY_SHUTDOWN));
+	json_add_bool(doc, "leaving",
+		      node.leaving && (!evict_read(str_of(node.evict), &ev) ||
+				       ev.by == EVICT_BY_SHUTDOWN));
 	add_way(doc, &node);
 	if (node.stop[0] != '\0')
 		json_add_str(doc, "stop", node.stop);
 	/* five a second are asked for by all nodes together */
-	json_add_int(doc, "ask_again_s", n / 5 < 5 ? 5 : n / 5 > 60 ? 60 : (int64_t)(n / 5));
+	json_add_int(doc, "ask_again_s",
+		     n / 5 < 5	? 5 :
+		     n / 5 > 60 ? 60 :
+				  (int64_t)(n / 5));
 	helper_answer_doc(c->x, 200, doc);
 }
 
@@ -174,7 +182,8 @@ static unsigned seconds_param(const struct http_exchange *x, const char *name)
 	struct buf b = BUF_INIT(16);
 	uint64_t v = 0;
 
-	if (!http_x_param(x, name, &b) || !str_num(buf_str(&b), EVICT_LIMIT_MAX_S, &v))
+	if (!http_x_param(x, name, &b) ||
+	    !str_num(buf_str(&b), EVICT_LIMIT_MAX_S, &v))
 		v = 0;
 	buf_release(&b);
 	return (unsigned)v;
@@ -195,7 +204,8 @@ static enum evict_by asked_by(const struct helper_call *c)
 	return by;
 }
 
-static void answer_way(struct helper_call *c, const struct docker_node *node, struct buf *names)
+static void answer_way(struct helper_call *c, const struct docker_node *node,
+		       struct buf *names)
 {
 	cJSON *doc = cJSON_CreateObject(), *list;
 	struct evict_load load;
@@ -204,7 +214,8 @@ static void answer_way(struct helper_call *c, const struct docker_node *node, st
 	json_add_str(doc, "id", node->id);
 	json_add_str(doc, "hostname", node->hostname);
 	json_add_str(doc, "state", docker_node_state_name(node->state));
-	json_add_str(doc, "availability", docker_availability_name(node->availability));
+	json_add_str(doc, "availability",
+		     docker_availability_name(node->availability));
 	add_way(doc, node);
 	if (evictor_load(&c->h->evictor, node->id, &load)) {
 		json_add_int(doc, "tasks", load.here);
@@ -221,8 +232,8 @@ static void answer_way(struct helper_call *c, const struct docker_node *node, st
 }
 
 /* What the node has to lose, a line each. */
-static int what_is_lost(struct docker *d, const struct docker_node *node, struct buf *names,
-			struct err *e)
+static int what_is_lost(struct docker *d, const struct docker_node *node,
+			struct buf *names, struct err *e)
 {
 	struct docker_work work;
 	struct docker_node *nodes = NULL;
@@ -261,8 +272,8 @@ void helper_do_evict(struct helper_call *c)
 		helper_answer_err(c->x, &e);
 	} else {
 		helper_count(c->h, HELPER_COUNT_DRAINS);
-		daemon_say("node %s (%s) is to go, for the %s", node.hostname, node.id,
-		    evict_by_name(ev.by));
+		daemon_say("node %s (%s) is to go, for the %s", node.hostname,
+			   node.id, evict_by_name(ev.by));
 		evict_write(&ev, &text);
 		memcpy(node.evict, text.str, text.n + 1);
 		helper_wrote(c->h);
@@ -294,7 +305,8 @@ void helper_do_return(struct helper_call *c)
 	if (evictor_return(&d, &node, &e) < 0) {
 		helper_answer_err(c->x, &e);
 	} else {
-		daemon_say("node %s (%s) stays: back into service", node.hostname, node.id);
+		daemon_say("node %s (%s) stays: back into service",
+			   node.hostname, node.id);
 		node.evict[0] = '\0';
 		if (node.leaving)
 			node.availability = node.before;
@@ -330,7 +342,8 @@ void helper_do_nodes(struct helper_call *c)
 		json_add_bool(row, "leader", node->leader);
 		json_add_bool(row, "reachable", node->reachable);
 		json_add_str(row, "state", docker_node_state_name(node->state));
-		json_add_str(row, "availability", docker_availability_name(node->availability));
+		json_add_str(row, "availability",
+			     docker_availability_name(node->availability));
 		add_way(row, node);
 	}
 	table_unlock(h);
@@ -346,12 +359,13 @@ void helper_do_health(struct helper_call *c)
 
 	if (!own_row(c, TABLE_AGE_MS, &node, NULL))
 		return;
-	plain_exchange("GET", node.addr, c->h->config.health_port, "/healthz", NULL, STR_NULL,
-		       now_ms() + HEALTH_MS, &status, NULL, &e);
+	plain_exchange("GET", node.addr, c->h->config.health_port, "/healthz",
+		       NULL, STR_NULL, now_ms() + HEALTH_MS, &status, NULL, &e);
 	doc = cJSON_CreateObject();
 	json_add_str(doc, "id", node.id);
 	json_add_str(doc, "state", docker_node_state_name(node.state));
-	json_add_str(doc, "availability", docker_availability_name(node.availability));
+	json_add_str(doc, "availability",
+		     docker_availability_name(node.availability));
 	json_add_int(doc, "status", status);
 	if (status == 0)
 		json_add_str(doc, "why", e.msg);
@@ -361,7 +375,8 @@ void helper_do_health(struct helper_call *c)
 void helper_do_stop(struct helper_call *c)
 {
 	struct buf task = BUF_INIT(31);
-	struct docker_node_change change = { .labels = { { DOCKER_LABEL_STOP, NULL } } };
+	struct docker_node_change change = { .labels = { { DOCKER_LABEL_STOP,
+							   NULL } } };
 	struct docker_node node;
 	struct docker d;
 	struct err e = ERR_INIT;
@@ -396,7 +411,8 @@ void helper_do_left(struct helper_call *c)
 	if (!own_row(c, 0, &node, NULL))
 		return;
 	if (!node.leaving) {
-		helper_answer_error(c->x, 409, "that node never said that it goes");
+		helper_answer_error(c->x, 409,
+				    "that node never said that it goes");
 		return;
 	}
 	pthread_mutex_lock(&c->h->lock);

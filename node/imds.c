@@ -120,6 +120,8 @@ static void leave(struct imds *m)
 	if (engine_info(m, &d, &info, &e) == 0 &&
 	    info.state != DOCKER_SWARM_INACTIVE && !info.manager &&
 	    !m->config->manager && docker_swarm_leave(&d, false, &e) == 0) {
+		/* not known yet when there was no time for a way out */
+		memcpy(m->node_id, info.node_id, sizeof(m->node_id));
 		daemon_say("left the swarm, was node %s", m->node_id);
 		/* it finds out by itself as well */
 		ask_helper(m, "POST", "/left/", "", LEFT_MS, &status, stage,

@@ -33,7 +33,8 @@ static void happens(const char *what)
 
 	pthread_mutex_lock(&lock);
 	n = strlen(happened);
-	snprintf(happened + n, sizeof(happened) - n, "%s%s", n > 0 ? " " : "", what);
+	snprintf(happened + n, sizeof(happened) - n, "%s%s", n > 0 ? " " : "",
+		 what);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -78,7 +79,8 @@ static void helper_handle(void *ctx, struct http_exchange *x)
 		strcpy(helper.stage, helper.forgets ? "" : "quiet");
 		helper.forgets = false;
 		helper.asked = 0;
-		snprintf(helper.query, sizeof(helper.query), "%.*s", (int)q.n, q.p);
+		snprintf(helper.query, sizeof(helper.query), "%.*s", (int)q.n,
+			 q.p);
 		strcpy(did, "evict");
 	} else if (strcmp(path, "/evict/node1") == 0) {
 		if (helper.stage[0] != '\0' && ++helper.asked > helper.out_after)
@@ -91,13 +93,16 @@ static void helper_handle(void *ctx, struct http_exchange *x)
 		strcpy(did, "left");
 	}
 	if (strcmp(path, "/nonce") == 0)
-		snprintf(text, sizeof(text), "{\"nonce\":\"%0*d\"}", AUTH_NONCE_HEX, 0);
+		snprintf(text, sizeof(text), "{\"nonce\":\"%0*d\"}",
+			 AUTH_NONCE_HEX, 0);
 	else
 		snprintf(text, sizeof(text), "{\"stage\":\"%s\"}", helper.stage);
 	pthread_mutex_unlock(&lock);
 	if (*did != '\0')
 		happens(did);
-	http_x_answer(x, 200, (const char *const[]){ "Content-Type: application/json", NULL },
+	http_x_answer(x, 200,
+		      (const char *const[]){ "Content-Type: application/json",
+					     NULL },
 		      str_of(text));
 }
 
@@ -114,8 +119,8 @@ static void *helper_thread(void *ctx)
 
 static struct swarm worker = { .state = "active", .node_id = "node1" };
 
-static void engine_answer(void *ctx, const char *method, const char *target, const char *body,
-			  struct engine_reply *r)
+static void engine_answer(void *ctx, const char *method, const char *target,
+			  const char *body, struct engine_reply *r)
 {
 	if (strstr(target, "/swarm/leave") != NULL)
 		happens(strstr(target, "force") != NULL ? "force" : "leave");
@@ -184,9 +189,11 @@ static void write_document(const char *id, const char *type, const char *status,
 	struct tm tm;
 
 	if (not_before != 0)
-		strftime(when, sizeof(when), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&t, &tm));
+		strftime(when, sizeof(when), "%a, %d %b %Y %H:%M:%S GMT",
+			 gmtime_r(&t, &tm));
 	if (type == NULL)
-		strcpy(service.document, "{\"DocumentIncarnation\":3,\"Events\":[]}");
+		strcpy(service.document,
+		       "{\"DocumentIncarnation\":3,\"Events\":[]}");
 	else
 		snprintf(service.document, sizeof(service.document),
 			 "{\"DocumentIncarnation\":2,\"Events\":[{\"EventId\":\"%s\",\"EventStatus\":\"%s\","
@@ -196,7 +203,8 @@ static void write_document(const char *id, const char *type, const char *status,
 			 id, status, type, resources, when);
 }
 
-static void announce(const char *id, const char *type, const char *status, int64_t in_s)
+static void announce(const char *id, const char *type, const char *status,
+		     int64_t in_s)
 {
 	pthread_mutex_lock(&lock);
 	write_document(id, type, status, "\"agents_1\",\"" ME "\"",
@@ -208,7 +216,8 @@ static void say(int fd, unsigned status, const char *body)
 {
 	char head[128];
 
-	snprintf(head, sizeof(head), "HTTP/1.1 %u X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 %u X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
 		 status, strlen(body));
 	if (engine_send(fd, head, strlen(head)))
 		engine_send(fd, body, strlen(body));
@@ -216,9 +225,11 @@ static void say(int fd, unsigned status, const char *body)
 
 static void say_much(int fd)
 {
-	static const char one[] = "{\"EventId\":\"h\",\"EventStatus\":\"Scheduled\",\"EventType\":"
-				  "\"Terminate\",\"Resources\":[\"" ME "\"]},";
-	const char *head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Events\":[";
+	static const char one[] =
+		"{\"EventId\":\"h\",\"EventStatus\":\"Scheduled\",\"EventType\":"
+		"\"Terminate\",\"Resources\":[\"" ME "\"]},";
+	const char *head =
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"Events\":[";
 
 	if (!engine_send(fd, head, strlen(head)))
 		return;
@@ -234,8 +245,10 @@ static void take_approval(int fd, const char *body)
 	bool refuse;
 	size_t n = 0;
 
-	for (const char *p = body; (p = strstr(p, "\"EventId\":\"")) != NULL; p += 11)
-		n += (size_t)snprintf(what + n, sizeof(what) - n, "%s%.*s", n > 0 ? "+" : "",
+	for (const char *p = body; (p = strstr(p, "\"EventId\":\"")) != NULL;
+	     p += 11)
+		n += (size_t)snprintf(what + n, sizeof(what) - n, "%s%.*s",
+				      n > 0 ? "+" : "",
 				      (int)strcspn(p + 11, "\""), p + 11);
 	pthread_mutex_lock(&lock);
 	refuse = service.refuse > 0;
@@ -246,7 +259,8 @@ static void take_approval(int fd, const char *body)
 	if (service.script == NULL) {
 		char line[240];
 
-		snprintf(line, sizeof(line), "%s:%s", refuse ? "refused" : "approve", what);
+		snprintf(line, sizeof(line), "%s:%s",
+			 refuse ? "refused" : "approve", what);
 		happens(line);
 	}
 	say(fd, refuse ? 400 : 200, "");
@@ -267,7 +281,9 @@ static void serve_one(int fd)
 		service.script();
 		m = service.mood;
 	}
-	looks += strncmp(request, "GET /metadata/scheduledevents?api-version=2020-07-01 ", 53) == 0;
+	looks += strncmp(request,
+			 "GET /metadata/scheduledevents?api-version=2020-07-01 ",
+			 53) == 0;
 	pthread_mutex_unlock(&lock);
 	if (strstr(request, "compute/name") != NULL) {
 		say(fd, 200, ME);
@@ -312,11 +328,13 @@ static void *service_thread(void *ctx)
 		}
 		if (service.fd < 0) {
 			err_clear(&e);
-			service.fd = tcp_listen("127.0.0.1", &service.port, NULL, &e);
+			service.fd = tcp_listen("127.0.0.1", &service.port,
+						NULL, &e);
 			continue;
 		}
 		p.fd = service.fd;
-		if (poll(&p, 1, 20) <= 0 || (fd = accept(service.fd, NULL, NULL)) < 0)
+		if (poll(&p, 1, 20) <= 0 ||
+		    (fd = accept(service.fd, NULL, NULL)) < 0)
 			continue;
 		fcntl(fd, F_SETFL, 0);
 		serve_one(fd);
@@ -407,17 +425,25 @@ static void scenarios(void)
 		bool slow; /* the way out takes longer than the announcement stands */
 	} rows[] = {
 		{ "live migration", "Freeze", "st-", "", false },
-		{ "user reboot", "Reboot", "st-", "evict leave left approve:E", false },
+		{ "user reboot", "Reboot", "st-", "evict leave left approve:E",
+		  false },
 		{ "host agent maintenance", "Freeze", "st-", "", false },
-		{ "redeploy", "Redeploy", "st-", "evict leave left approve:E", false },
-		{ "user redeploy", "Redeploy", "s-", "evict leave left approve:E", false },
+		{ "redeploy", "Redeploy", "st-", "evict leave left approve:E",
+		  false },
+		{ "user redeploy", "Redeploy", "s-",
+		  "evict leave left approve:E", false },
 		{ "canceled maintenance", "Freeze", "s-", "", false },
-		{ "terminate", "Terminate", "st-", "evict leave left approve:E", false },
-		{ "preempt", "Preempt", "st-", "evict leave left approve:E", false },
+		{ "terminate", "Terminate", "st-", "evict leave left approve:E",
+		  false },
+		{ "preempt", "Preempt", "st-", "evict leave left approve:E",
+		  false },
 		{ "canceled on the way out", "Reboot", "s-", "evict return", true },
-		{ "started before it was seen", "Terminate", "t-", "leave left", false },
-		{ "started on the way out", "Redeploy", "st-", "evict leave left", true },
-		{ "announced again", "Terminate", "s-s-", "evict return evict return", true },
+		{ "started before it was seen", "Terminate", "t-", "leave left",
+		  false },
+		{ "started on the way out", "Redeploy", "st-",
+		  "evict leave left", true },
+		{ "announced again", "Terminate", "s-s-",
+		  "evict return evict return", true },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -426,15 +452,18 @@ static void scenarios(void)
 			helper.out_after = 1000000;
 		for (const char *p = rows[i].told; *p != '\0'; p++) {
 			announce("E", *p == '-' ? NULL : rows[i].type,
-				 *p == 's' ? "Scheduled" : "Started", *p == 's' ? 600 : -1);
+				 *p == 's' ? "Scheduled" : "Started",
+				 *p == 's' ? 600 : -1);
 			settle();
 			if (*p != '-' && *rows[i].does != '\0')
-				check(away(), rows[i].name, "healthy on the way out");
+				check(away(), rows[i].name,
+				      "healthy on the way out");
 		}
 		end_case(rows[i].name, rows[i].does);
 		check(WITHIN(5000, !away()), rows[i].name, "not back in the end");
 	}
-	check(strstr(helper.query, "by=event&limit=120") != NULL, "the way out is by event", helper.query);
+	check(strstr(helper.query, "by=event&limit=120") != NULL,
+	      "the way out is by event", helper.query);
 }
 
 /* Nothing that is said like this moves the node. */
@@ -453,11 +482,15 @@ static void hostile(void)
 		{ "an empty answer", "", GOOD },
 		{ "null", "null", GOOD },
 		{ "a list", "[]", GOOD },
-		{ "events that are an object", "{\"Events\":{\"EventId\":\"a\"}}", GOOD },
-		{ "events that are texts", "{\"Events\":[\"Terminate\",1,null,[],{}]}", GOOD },
+		{ "events that are an object",
+		  "{\"Events\":{\"EventId\":\"a\"}}", GOOD },
+		{ "events that are texts",
+		  "{\"Events\":[\"Terminate\",1,null,[],{}]}", GOOD },
 		{ "wrong types",
-		  "{\"Events\":[{\"EventId\":1,\"EventStatus\":{},\"EventType\":[],\"Resources\":\"" ME "\"},"
-		  "{\"EventId\":1,\"EventStatus\":true,\"EventType\":7,\"Resources\":[\"" ME "\"]}]}",
+		  "{\"Events\":[{\"EventId\":1,\"EventStatus\":{},\"EventType\":[],\"Resources\":\"" ME
+		  "\"},"
+		  "{\"EventId\":1,\"EventStatus\":true,\"EventType\":7,\"Resources\":[\"" ME
+		  "\"]}]}",
 		  GOOD },
 		{ "other machines only",
 		  "{\"Events\":[{\"EventId\":\"a\",\"EventStatus\":\"Scheduled\",\"EventType\":\"Terminate\","
@@ -482,7 +515,8 @@ static void hostile(void)
 			pthread_mutex_unlock(&lock);
 		}
 		set_mood(rows[i].mood);
-		if (rows[i].mood == DOWN || rows[i].mood == RESET || rows[i].mood == HANG)
+		if (rows[i].mood == DOWN || rows[i].mood == RESET ||
+		    rows[i].mood == HANG)
 			usleep(400000);
 		else
 			looks_pass(6);
@@ -490,7 +524,8 @@ static void hostile(void)
 		/* and what comes after it is not missed */
 		announce("E", "Terminate", "Scheduled", 600);
 		set_mood(GOOD);
-		snprintf(what, sizeof(what), "%s, and then an event", rows[i].name);
+		snprintf(what, sizeof(what), "%s, and then an event",
+			 rows[i].name);
 		end_case(what, "evict leave left approve:E");
 	}
 }
@@ -498,9 +533,11 @@ static void hostile(void)
 static void first_answer(void)
 {
 	set_mood(LATE);
-	check(WITHIN(5000, looked() >= 1) && mood() == LATE, "the first question is asked", "not");
+	check(WITHIN(5000, looked() >= 1) && mood() == LATE,
+	      "the first question is asked", "not");
 	usleep(800000);
-	checkf(looked() == 1, "and waited for, longer than for others", "%u questions", looked());
+	checkf(looked() == 1, "and waited for, longer than for others",
+	       "%u questions", looked());
 	check(looks_pass(3), "then it goes on", "not");
 }
 
@@ -533,7 +570,8 @@ static void late(void)
 	check(WITHIN(3000, away()), "unhealthy at once", "not");
 	set_mood(HANG);
 	end_case("the way out goes on while Azure is silent", "evict leave left");
-	checkf(now_ms() - began >= 1500 && now_ms() - began < 6000, "until it is time to go", "%lld ms",
+	checkf(now_ms() - began >= 1500 && now_ms() - began < 6000,
+	       "until it is time to go", "%lld ms",
 	       (long long)(now_ms() - began));
 	announce("E", "Preempt", "Scheduled", 0);
 	set_mood(GOOD);
@@ -550,14 +588,16 @@ static void late(void)
 	pthread_mutex_lock(&lock);
 	helper.away = false;
 	pthread_mutex_unlock(&lock);
-	end_case("which takes it out when it is there", "evict leave left approve:E");
+	end_case("which takes it out when it is there",
+		 "evict leave left approve:E");
 
 	begin_case();
 	pthread_mutex_lock(&lock);
 	helper.forgets = true;
 	pthread_mutex_unlock(&lock);
 	announce("E", "Terminate", "Scheduled", 600);
-	end_case("a way out that was lost is begun again", "evict evict leave left approve:E");
+	end_case("a way out that was lost is begun again",
+		 "evict evict leave left approve:E");
 }
 
 static void back(void)
@@ -571,7 +611,8 @@ static void back(void)
 	pthread_mutex_unlock(&lock);
 	announce("", NULL, "", 0);
 	looks_pass(4);
-	check(away() && did("evict"), "back only when the managers know of it", happened);
+	check(away() && did("evict"), "back only when the managers know of it",
+	      happened);
 	pthread_mutex_lock(&lock);
 	helper.away = false;
 	pthread_mutex_unlock(&lock);
@@ -584,7 +625,8 @@ static void back(void)
 	settle();
 	announce("", NULL, "", 0);
 	looks_pass(4);
-	check(away(), "what was approved may take a while to happen", "back at once");
+	check(away(), "what was approved may take a while to happen",
+	      "back at once");
 	check(WITHIN(8000, !away()), "and not for ever", "still away");
 }
 
@@ -624,7 +666,8 @@ static unsigned any(unsigned n)
 /* With the lock, before every document. */
 static void day_script(void)
 {
-	static const char *const types[] = { "Freeze", "Reboot", "Redeploy", "Preempt", "Terminate" };
+	static const char *const types[] = { "Freeze", "Reboot", "Redeploy",
+					     "Preempt", "Terminate" };
 	static const enum mood moods[] = { BROKEN, GARBAGE, BROKEN, GARBAGE };
 	bool freeze = day.type != NULL && strcmp(day.type, "Freeze") == 0;
 
@@ -654,15 +697,18 @@ static void day_script(void)
 		day.state = OVER;
 	}
 	if (day.state == TOLD || day.state == APPROVED)
-		write_document(day.id, day.type, day.state == TOLD ? "Scheduled" : "Started",
+		write_document(day.id, day.type,
+			       day.state == TOLD ? "Scheduled" : "Started",
 			       "\"agents_7\",\"" ME "\"", 0);
 	else
-		write_document("", any(2) ? NULL : "Terminate", "Scheduled", "\"agents_7\"", 0);
+		write_document("", any(2) ? NULL : "Terminate", "Scheduled",
+			       "\"agents_7\"", 0);
 	if (day.state == OVER) {
 		day.state = IDLE;
-		day.until = day.look + 1 + any(200);
+		day.until = day.look + 1 + any(100);
 	}
-	day.asked |= day.state == TOLD && service.mood == GOOD && strcmp(day.type, "Freeze") != 0;
+	day.asked |= day.state == TOLD && service.mood == GOOD &&
+		     strcmp(day.type, "Freeze") != 0;
 }
 
 static void day_approved(const char *ids)
@@ -674,8 +720,8 @@ static void day_approved(const char *ids)
 	}
 }
 
-static void day_answer(void *ctx, const char *method, const char *target, const char *body,
-		       struct engine_reply *r)
+static void day_answer(void *ctx, const char *method, const char *target,
+		       const char *body, struct engine_reply *r)
 {
 	if (strstr(target, "/swarm/leave") != NULL) {
 		pthread_mutex_lock(&lock);
@@ -688,10 +734,12 @@ static void day_answer(void *ctx, const char *method, const char *target, const 
 static void long_day(void)
 {
 	const char *text = getenv("IMDS_LOOKS");
-	unsigned wanted = text != NULL ? (unsigned)strtoul(text, NULL, 10) : 4000, at;
+	unsigned wanted = text != NULL ? (unsigned)strtoul(text, NULL, 10) : 8640,
+		 at;
 	int64_t began = now_ms();
 
 	begin_case();
+	imds.times.stays = 50; /* the thread reads it anew each time */
 	swarm_lock(&worker);
 	worker.engine.answer = day_answer;
 	worker.calls[0] = '\0';
@@ -714,14 +762,20 @@ static void long_day(void)
 	} while (at < wanted && now_ms() - began < 600000);
 	pthread_mutex_lock(&lock);
 	service.script = NULL;
-	checkf(at >= wanted && day.events > 5 && day.missed == 0, "a long day: none is missed",
-	       "%u of %u looks, %u events, %u missed", at, wanted, day.events, day.missed);
-	checkf(day.unasked == 0, "a long day: no leave that no event asked for", "%u", day.unasked);
-	checkf(day.twice == 0, "a long day: each is approved once", "%u too many", day.twice);
-	checkf(day.hostile > 100 && day.canceled > 0, "a long day: with all there can be", "%u, %u",
-	       day.hostile, day.canceled);
-	printf("# %u looks, %u events, %u canceled, %u hostile answers in %lld s\n", at, day.events,
-	       day.canceled, day.hostile, (long long)(now_ms() - began) / 1000);
+	checkf(at >= wanted && day.events > 5 && day.missed == 0,
+	       "a long day: none is missed",
+	       "%u of %u looks, %u events, %u missed", at, wanted, day.events,
+	       day.missed);
+	checkf(day.unasked == 0, "a long day: no leave that no event asked for",
+	       "%u", day.unasked);
+	checkf(day.twice == 0, "a long day: each is approved once",
+	       "%u too many", day.twice);
+	checkf(day.hostile > 100 && day.canceled > 0,
+	       "a long day: with all there can be", "%u, %u", day.hostile,
+	       day.canceled);
+	printf("# %u looks, %u events, %u canceled, %u hostile answers in %lld s\n",
+	       at, day.events, day.canceled, day.hostile,
+	       (long long)(now_ms() - began) / 1000);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -736,7 +790,9 @@ int main(void)
 	service.port = world_port();
 	service.mood = GOOD;
 	write_document("", NULL, "", "", 0);
-	snprintf(more, sizeof(more), ",\"metadata_host\":\"127.0.0.1\",\"metadata_port\":%u", service.port);
+	snprintf(more, sizeof(more),
+		 ",\"metadata_host\":\"127.0.0.1\",\"metadata_port\":%u",
+		 service.port);
 	swarm_start(&worker, world.dir, "w1");
 	worker.engine.answer = engine_answer;
 	world_config(&world, "w1", "worker", worker.engine.path, more);
@@ -744,18 +800,28 @@ int main(void)
 	file_read(path, &key, &e);
 	helper.identity = tls_identity_key(buf_str(&key), "swarm-helper", &e);
 	helper.server = (struct http_server){
-		.stop_fd = -1, .max_conns = 8, .body_max = 1024, .idle_ms = 10000, .body_ms = 10000,
-		.wrap = helper_wrap, .handle = helper_handle,
+		.stop_fd = -1,
+		.max_conns = 8,
+		.body_max = 1024,
+		.idle_ms = 10000,
+		.body_ms = 10000,
+		.wrap = helper_wrap,
+		.handle = helper_handle,
 	};
-	helper.server.listen_fd = tcp_listen("127.0.0.1", &world.helper_port, NULL, &e);
+	helper.server.listen_fd = tcp_listen("127.0.0.1", &world.helper_port,
+					     NULL, &e);
 	snprintf(path, sizeof(path), "%s/w1.json", world.dir);
-	if (node_config_read(&config, path, &e) < 0 || helper.identity == NULL || interrupt_init(&e) < 0)
+	if (node_config_read(&config, path, &e) < 0 ||
+	    helper.identity == NULL || interrupt_init(&e) < 0)
 		check_give_up("configuration", "%s", e.msg);
 	pthread_create(&helper.thread, NULL, helper_thread, NULL);
 	set_mood(LATE);
 	pthread_create(&service.thread, NULL, service_thread, NULL);
 	imds_init(&imds, &config);
-	imds.times = (struct imds_times){ .look = LOOK_MS, .first = 5000, .usual = 300, .going = 200,
+	imds.times = (struct imds_times){ .look = LOOK_MS,
+					  .first = 5000,
+					  .usual = 300,
+					  .going = 200,
 					  .stays = 1000 };
 	if (imds_start(&imds, &e) < 0)
 		check_give_up("start", "%s", e.msg);
@@ -767,9 +833,10 @@ int main(void)
 	back();
 	manager();
 	long_day();
-	checkf(service.wrong == 0, "every question has the field that Azure wants", "%u have not",
-	       service.wrong);
-	check(!swarm_did(&worker, "unexpected"), "nothing else was asked of the engine", worker.calls);
+	checkf(service.wrong == 0, "every question has the field that Azure wants",
+	       "%u have not", service.wrong);
+	check(!swarm_did(&worker, "unexpected"),
+	      "nothing else was asked of the engine", worker.calls);
 	interrupt_request();
 	imds_stop(&imds);
 	service.stop = true;
