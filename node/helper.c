@@ -306,6 +306,8 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 			if (e->kind == ERR_NONE)
 				*e = one;
 		}
+		/* whatever was done, this row's way out is over */
+		nodes[i].evict[0] = '\0';
 	}
 	if (!leads(nodes, n, self)) {
 		evictor_forget(&h->evictor);
