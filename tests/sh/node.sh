@@ -480,9 +480,14 @@ signal w2 agent TERM
 wait_for 10 ended w2 agent
 start w2 agent azswarm agent
 soon "a leave that breaks off: the agent joins anew" 40 said w2 agent 'this node had said that it goes, and was started again'
+another()	# it has an ID, and not the one it had
+{
+	another_id=$(own_id w2)
+	[ -n "$another_id" ] && [ "$another_id" != "$gone" ]
+}
+soon "as another node" 30 another
 soon "and is ready" 30 eval 'table | grep -q "^w2 ready active $(own_id w2)"'
 soon "alone under its name" 45 is 1 rows w2
-check "as another node" test "$(own_id w2)" != "$gone"
 
 # ---- evicted by the operator, and back ----
 
