@@ -293,8 +293,9 @@ static void take_way(struct agent_view *v, const char *label, bool leaving)
 	if (evict_read(str_of(label), &ev)) {
 		v->says_leaving = ev.stage > EVICT_ASKED;
 		v->says_down = ev.by == EVICT_BY_SHUTDOWN;
+		v->says_own = ev.by != EVICT_BY_OPERATOR;
 	} else {
-		v->says_leaving = v->says_down = leaving;
+		v->says_leaving = v->says_down = v->says_own = leaving;
 	}
 }
 
@@ -306,13 +307,14 @@ static void stop_task(struct agent *a, const char *task)
 
 	if (strcmp(a->stopped, task) == 0)
 		return;
-	snprintf(a->stopped, sizeof(a->stopped), "%s", task);
 	/* its own grace period, and then some */
 	a->docker.timeout_ms = STOP_TASK_MS;
-	if (docker_task_stop(&a->docker, task, &e) < 0)
+	if (docker_task_stop(&a->docker, task, &e) < 0) {
 		daemon_say("stopping task %s: %s", task, e.msg);
-	else
+	} else {
 		daemon_say("task %s stopped, to begin on another node", task);
+		snprintf(a->stopped, sizeof(a->stopped), "%s", task);
+	}
 	a->docker.timeout_ms = timeout_ms;
 }
 
@@ -456,7 +458,8 @@ static void look_room(struct agent *a, struct agent_view *v)
 		  (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_MIN;
 }
 
-/* A master that was to go down, and has been up again since. */
+/* A master that was to go down, or had been taken away by Azure, and has been
+ * up again since. */
 static int come_back(struct agent *a, struct agent_view *v, struct err *e)
 {
 	char *target = xasprintf("/return/%s", a->node_id);
@@ -500,7 +503,7 @@ static int round_once(struct agent *a, struct err *e)
 	}
 	if (now_ms() < a->try_ms)
 		return rc;
-	if (v.manager && v.says == AGENT_SAYS_NODE && v.says_leaving && v.says_down) {
+	if (v.manager && v.says == AGENT_SAYS_NODE && v.says_leaving && v.says_own) {
 		rc = come_back(a, &v, e);
 		a->ask_ms = 0;
 		a->try_ms = now_ms() + (rc < 0 ? agent_backoff_ms(a->failures++) : 0);
@@ -592,7 +595,8 @@ static int agent_serve(struct agent *a, struct err *e)
 	s.listen_fd = tcp_listen(a->config.listen, &port, NULL, e);
 	if (s.listen_fd < 0)
 		return -1;
-	if (imds_start(&a->imds, &a->config, e) < 0) {
+	imds_init(&a->imds, &a->config);
+	if (imds_start(&a->imds, e) < 0) {
 		close(s.listen_fd);
 		return -1;
 	}
@@ -696,7 +700,7 @@ static int way_out(struct leaving *l, struct err *e)
 	int rc = ask_way(l, "POST", query, LEAVE_ASK_MS, stage, &cut, e);
 
 	free(query);
-	while (rc == 0 && strcmp(stage, "out") != 0 && *stage != '\0' && now_ms() < until) {
+	while (rc == 0 && strcmp(stage, "out") != 0 && now_ms() < until) {
 		struct err once = ERR_INIT;
 
 		if (strcmp(stage, told) != 0)
@@ -705,10 +709,11 @@ static int way_out(struct leaving *l, struct err *e)
 		if (sleep_until(now_ms() + LEAVE_LOOK_MS, e) < 0)
 			return -1;
 		/* masters change; when all of them go, nobody is left to wait for */
-		if (ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once) == 0)
+		if (ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once) == 0 && *stage != '\0')
 			silent = 0;
 		else if (++silent == LEAVE_SILENT_MAX)
-			return err_set(e, ERR_NET, "%s", once.msg);
+			return err_set(e, ERR_NET, "%s", once.kind != ERR_NONE ? once.msg :
+				       "the managers do not know that it goes");
 	}
 	if (rc == 0)
 		daemon_say("agent leave: %s, after %lld s",

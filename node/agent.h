@@ -37,6 +37,7 @@ struct agent_view {
 	bool says_active;	/* its availability */
 	bool says_leaving;	/* on its way out, past waiting for its turn */
 	bool says_down;		/* because its machine was to go down */
+	bool says_own;		/* that, or because of an event: not for the operator */
 };
 
 enum agent_step {

@@ -225,10 +225,13 @@ static int read_secret(struct node_config *c, const struct field *f, const cJSON
 
 static int read_text(struct node_config *c, const struct field *f, const cJSON *doc, struct err *e)
 {
-	const char *v = json_str_opt(doc, f->key, NULL);
+	const char *v;
 
-	if (v == NULL)
+	if (json_get(doc, f->key) == NULL)
 		return 0;
+	v = json_str(doc, f->key, e);
+	if (v == NULL)
+		return -1;
 	if (strlen(v) >= f->size)
 		return err_set(e, ERR_DATA, "%s: longer than %zu characters", f->key, f->size - 1);
 	if (f->kind == ADDRESS && !is_address(v))

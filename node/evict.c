@@ -120,6 +120,33 @@ struct evict evict_begin(enum evict_by by, unsigned limit_s, int64_t now_s)
 	};
 }
 
+struct evict evict_join(const struct evict *old, const struct evict *ev)
+{
+	struct evict both = *ev;
+
+	if (ev->by == EVICT_BY_OPERATOR && old->by != EVICT_BY_OPERATOR)
+		return *old;
+	if (old->stage > both.stage)
+		both.stage = old->stage;
+	both.cut = old->cut;
+	if (ev->by != EVICT_BY_OPERATOR)
+		return both;
+	both.since_s = old->since_s;
+	if (old->limit_s > both.limit_s)
+		both.limit_s = old->limit_s;
+	if (old->until_s > both.until_s)
+		both.until_s = old->until_s;
+	return both;
+}
+
+struct evict evict_granted(const struct evict *ev, int64_t now_s)
+{
+	struct evict next = evict_begin(ev->by, ev->limit_s, now_s);
+
+	next.stage = EVICT_QUIET;
+	return next;
+}
+
 static enum evict_step move(const struct evict *ev, enum evict_stage to,
 			    bool cut, int64_t now_s, struct evict *next)
 {
@@ -127,6 +154,25 @@ static enum evict_step move(const struct evict *ev, enum evict_stage to,
 	next->stage = to;
 	next->since_s = now_s;
 	next->cut |= cut;
+	return EVICT_MOVE;
+}
+
+/* Nobody is cut short who was promised more, if the operator is who asks: a
+ * machine that goes has the time that it has. */
+static enum evict_step drain(const struct evict *ev, const struct evict_facts *f,
+			     bool cut, int64_t now_s, struct evict *next)
+{
+	unsigned limit = f->grace_s > EVICT_LIMIT_MAX_S - EVICT_GRACE_MORE_S ?
+				 EVICT_LIMIT_MAX_S :
+				 f->grace_s + EVICT_GRACE_MORE_S;
+
+	move(ev, EVICT_DRAIN, cut, now_s, next);
+	if (ev->by != EVICT_BY_OPERATOR)
+		return EVICT_MOVE;
+	if (next->limit_s < limit)
+		next->limit_s = limit;
+	if (next->until_s < now_s + next->limit_s + EVICT_HOLD_S)
+		next->until_s = now_s + next->limit_s + EVICT_HOLD_S;
 	return EVICT_MOVE;
 }
 
@@ -143,9 +189,9 @@ enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 	switch (ev->stage) {
 	case EVICT_QUIET:
 		if (f->quiet_s != 0 && now_s - f->quiet_s >= EVICT_QUIET_S)
-			return move(ev, EVICT_DRAIN, false, now_s, next);
+			return drain(ev, f, false, now_s, next);
 		if (f->quiet_s == 0 && there_s >= EVICT_TELL_S)
-			return move(ev, EVICT_DRAIN, true, now_s, next);
+			return drain(ev, f, true, now_s, next);
 		return EVICT_STAY;
 	case EVICT_DRAIN:
 		if (f->here == 0 && f->missing == 0)
@@ -191,16 +237,23 @@ size_t evict_grant(const struct evict_turn *turns, size_t n)
 
 /* ---- what the services say ---- */
 
-static void say_nowhere(const struct docker_service *s,
-			const struct docker_node *nodes, size_t n_nodes,
-			const struct docker_node *node, struct buf *names)
+/* Other nodes that may run it. */
+static size_t others_for(const struct docker_service *s,
+			 const struct docker_node *nodes, size_t n_nodes,
+			 const struct docker_node *node)
 {
 	size_t others = 0;
 
 	for (size_t i = 0; i < n_nodes; i++)
-		others += &nodes[i] != node &&
-			  strcmp(nodes[i].id, node->id) != 0 &&
+		others += strcmp(nodes[i].id, node->id) != 0 &&
 			  docker_service_may_run(s, &nodes[i]);
+	return others;
+}
+
+static void say_nowhere(const struct docker_service *s,
+			const struct docker_node *node, size_t others,
+			struct buf *names)
+{
 	if (s->global)
 		buf_addf(names,
 			 "%s runs once on every node: not on %s until it is back\n",
@@ -225,6 +278,7 @@ void evict_load(const struct docker_work *w, const struct docker_node *nodes,
 	*load = (struct evict_load){ 0 };
 	for (size_t i = 0; i < w->n_services; i++) {
 		const struct docker_service *s = &w->services[i];
+		size_t others = others_for(s, nodes, n_nodes, node);
 		unsigned here = 0, elsewhere = 0;
 		bool known = false;
 
@@ -243,9 +297,11 @@ void evict_load(const struct docker_work *w, const struct docker_node *nodes,
 		if (here > 0 && s->grace_s > load->grace_s)
 			load->grace_s = s->grace_s;
 		load->here += here;
-		if (known && !s->global && !s->job && elsewhere < s->replicas)
+		/* for what has nowhere to go nobody waits */
+		if (known && others > 0 && !s->global && !s->job &&
+		    elsewhere < s->replicas)
 			load->missing += (unsigned)(s->replicas - elsewhere);
 		if (here > 0 && names != NULL && !s->job)
-			say_nowhere(s, nodes, n_nodes, node, names);
+			say_nowhere(s, node, others, names);
 	}
 }

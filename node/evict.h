@@ -22,7 +22,6 @@
  * that is not gone when its time is up takes part again.  Decisions are made
  * here from what was seen; seeing and doing are the helper's.  No I/O.
  */
-#define EVICT_LABEL "azswarm.evict"
 #define EVICT_TEXT_MAX 160
 
 /*
@@ -34,6 +33,7 @@
 #define EVICT_TELL_S 75
 #define EVICT_LIMIT_S 120 /* DRAIN_LIMIT, unless services want longer */
 #define EVICT_LIMIT_MAX_S 3600
+#define EVICT_GRACE_MORE_S 15 /* than the longest stop grace period */
 /* A node that is out and is not taken away takes part again after as long. */
 #define EVICT_HOLD_S 900
 
@@ -68,12 +68,23 @@ bool evict_by_read(struct str name, enum evict_by *by);
 /* A new one.  limit_s 0: the usual; over the maximum: that. */
 struct evict evict_begin(enum evict_by by, unsigned limit_s, int64_t now_s);
 
+/*
+ * Asked for once more while old is on its way: the second joins the first.  A
+ * machine that goes takes over what the operator wanted of it, from the stage
+ * that it is in and with its own time; the operator never shortens that.
+ */
+struct evict evict_join(const struct evict *old, const struct evict *ev);
+
+/* Its turn has come: quiet, with all of its time before it. */
+struct evict evict_granted(const struct evict *ev, int64_t now_s);
+
 /* What was seen of a node that is on its way. */
 struct evict_facts {
 	bool ready; /* in the node table */
 	int64_t quiet_s; /* since when its probe has failed, Unix time; 0: it has not */
 	unsigned here;	  /* tasks on it that have not ended */
 	unsigned missing; /* tasks that its services lack elsewhere */
+	unsigned grace_s; /* longest stop grace period of what runs here */
 };
 
 enum evict_step {
@@ -83,7 +94,8 @@ enum evict_step {
 };
 /*
  * One node's next step.  ASKED never moves here; evict_grant() says who may.
- * EVICT_MOVE to EVICT_DRAIN means: set its availability.
+ * EVICT_MOVE to EVICT_DRAIN means: set its availability; the operator's limit
+ * is then made as long as what runs there was promised, and somewhat more.
  */
 enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 			   int64_t now_s, struct evict *next);
@@ -105,8 +117,8 @@ size_t evict_grant(const struct evict_turn *turns, size_t n);
 /* ---- what the services say ---- */
 
 struct evict_load {
-	unsigned here;	  /* tasks on the node that have not ended */
-	unsigned missing; /* that its services lack on the other nodes */
+	unsigned here; /* tasks on the node that have not ended */
+	unsigned missing; /* that its services lack on other nodes, which may run them */
 	unsigned grace_s; /* longest stop grace period of what runs there */
 };
 /*

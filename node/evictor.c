@@ -9,7 +9,8 @@
 #include "http/plain.h"
 
 #define PROBE_MS 2000
-#define PROBES_MAX 16 /* a pass; the others have their turn in the next */
+/* all probes of a pass; who was not asked has his turn in the next */
+#define PROBES_MS 10000
 
 void evictor_init(struct evictor *v, unsigned health_port)
 {
@@ -60,6 +61,13 @@ static void forget_unseen(struct evictor *v)
 	v->n = kept;
 }
 
+void evictor_forget(struct evictor *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->n = 0;
+	pthread_mutex_unlock(&v->lock);
+}
+
 bool evictor_load(struct evictor *v, const char *id, struct evict_load *load)
 {
 	struct evictor_row *r;
@@ -86,10 +94,12 @@ int evictor_set(struct docker *d, const struct docker_node *node,
 	evict_write(ev, &text);
 	change.labels[0].name = DOCKER_LABEL_EVICT;
 	change.labels[0].value = text.str;
-	/* begun twice, the first answer to what it was before stays */
-	change.labels[1].name = DOCKER_LABEL_LEAVING;
-	change.labels[1].value = docker_availability_name(
-		node->leaving ? node->before : node->availability);
+	if (ev->stage > EVICT_ASKED) {
+		/* begun twice, the first answer to what it was before stays */
+		change.labels[1].name = DOCKER_LABEL_LEAVING;
+		change.labels[1].value = docker_availability_name(
+			node->leaving ? node->before : node->availability);
+	}
 	rc = docker_node_update(d, node->id, &change, e);
 	buf_release(&text);
 	return rc < 0 ? err_in(e, "node %s (%s)", node->hostname, node->id) : 0;
@@ -129,6 +139,9 @@ static void look_quiet(struct evictor *v, const struct docker_node *node,
 		       const struct evict *ev, struct evictor_row *row,
 		       int64_t now_s)
 {
+	/* of another time that this node was to go */
+	if (row->quiet_s < ev->since_s)
+		row->quiet_s = 0;
 	/* who asks for itself was unhealthy before it asked */
 	if (ev->by != EVICT_BY_OPERATOR)
 		row->quiet_s = ev->since_s;
@@ -140,20 +153,24 @@ static void look_quiet(struct evictor *v, const struct docker_node *node,
 
 static int go_on(struct evictor *v, struct docker *d,
 		 const struct docker_work *work, const struct docker_node *nodes,
-		 size_t n, size_t i, const struct evict *ev, unsigned *probes,
-		 bool *acted, struct err *e)
+		 size_t n, size_t i, const struct evict *ev,
+		 int64_t probe_until_ms, bool *acted, struct err *e)
 {
 	const struct docker_node *node = &nodes[i];
 	int64_t now_s = unix_time();
 	struct evict_facts facts = { .ready = node->state == DOCKER_NODE_READY };
 	struct evictor_row row, *kept;
-	struct evict next = *ev;
+	struct evict next;
 
 	pthread_mutex_lock(&v->lock);
 	row = *row_make(v, node->id);
 	pthread_mutex_unlock(&v->lock);
-	if (ev->stage == EVICT_QUIET && ++*probes <= PROBES_MAX)
+	if (ev->stage == EVICT_QUIET) {
+		if (now_ms() >= probe_until_ms)
+			return 0;
+		v->first = i + 1;
 		look_quiet(v, node, ev, &row, now_s);
+	}
 	evict_load(work, nodes, n, node, &row.load, NULL);
 	row.looked = true;
 	pthread_mutex_lock(&v->lock);
@@ -164,29 +181,28 @@ static int go_on(struct evictor *v, struct docker *d,
 	facts.quiet_s = row.quiet_s;
 	facts.here = row.load.here;
 	facts.missing = row.load.missing;
-	/* nobody is cut short who was promised more */
-	if (next.stage == EVICT_DRAIN && next.by == EVICT_BY_OPERATOR &&
-	    row.load.grace_s + 15 > next.limit_s)
-		next.limit_s = row.load.grace_s + 15;
-	switch (evict_next(&next, &facts, now_s, &next)) {
+	facts.grace_s = row.load.grace_s;
+	switch (evict_next(ev, &facts, now_s, &next)) {
 	case EVICT_STAY:
 		return 0;
 	case EVICT_RETURN:
 		*acted = true;
 		daemon_say("node %s (%s) was to go and is still here: back into service",
-		    node->hostname, node->id);
+			   node->hostname, node->id);
 		return evictor_return(d, node, e);
 	case EVICT_MOVE:
 		break;
 	}
 	*acted = true;
 	daemon_say("node %s (%s): %s%s", node->hostname, node->id,
-	    next.stage == EVICT_DRAIN ? "the load balancer has let go, draining" :
-					"out of service",
-	    !next.cut ? "" :
-	    next.stage == EVICT_DRAIN ?
-			"; its agent did not answer" :
-			", although its time was up before all ran elsewhere");
+		   next.stage == EVICT_DRAIN ?
+			   "the load balancer has let go, draining" :
+			   "out of service",
+		   !next.cut ?
+			   "" :
+		   next.stage == EVICT_DRAIN ?
+			   "; its agent did not answer" :
+			   ", although its time was up before all ran elsewhere");
 	return evictor_set(d, node, &next,
 			   next.stage == EVICT_DRAIN ? "drain" : NULL, e);
 }
@@ -211,12 +227,11 @@ static int grant(struct docker *d, const struct docker_node *nodes, size_t n,
 	i = evict_grant(turns, n);
 	free(turns);
 	if (i < n) {
-		begun = ev[i];
-		begun.stage = EVICT_QUIET;
-		begun.since_s = unix_time();
+		begun = evict_granted(&ev[i], unix_time());
 		*acted = true;
 		daemon_say("node %s (%s) goes, for the %s: unhealthy first",
-		    nodes[i].hostname, nodes[i].id, evict_by_name(begun.by));
+			   nodes[i].hostname, nodes[i].id,
+			   evict_by_name(begun.by));
 		rc = evictor_set(d, &nodes[i], &begun, NULL, e);
 	}
 	return rc;
@@ -228,7 +243,8 @@ int evictor_pass(struct evictor *v, struct docker *d,
 {
 	struct evict *ev = xcalloc(n, sizeof(*ev));
 	struct docker_work work = { 0 };
-	unsigned probes = 0;
+	int64_t probe_until_ms = now_ms() + PROBES_MS;
+	size_t first = v->first;
 	bool any = false;
 	int rc = 0;
 
@@ -238,21 +254,24 @@ int evictor_pass(struct evictor *v, struct docker *d,
 		*busy = true;
 		rc = docker_work_read(d, &work, e);
 	}
-	for (size_t i = 0; any && rc == 0 && i < n; i++) {
+	for (size_t k = 0; any && rc == 0 && k < n; k++) {
+		size_t i = (first + k) % n;
 		struct err one = ERR_INIT;
 
 		if (ev[i].stage == EVICT_NONE ||
-		    go_on(v, d, &work, nodes, n, i, &ev[i], &probes, acted,
-			  &one) == 0)
+		    go_on(v, d, &work, nodes, n, i, &ev[i], probe_until_ms,
+			  acted, &one) == 0)
 			continue;
 		if (e->kind == ERR_NONE)
 			*e = one;
 	}
 	if (any && rc == 0)
 		rc = grant(d, nodes, n, ev, acted, e);
-	pthread_mutex_lock(&v->lock);
-	forget_unseen(v);
-	pthread_mutex_unlock(&v->lock);
+	if (rc == 0) {
+		pthread_mutex_lock(&v->lock);
+		forget_unseen(v);
+		pthread_mutex_unlock(&v->lock);
+	}
 	docker_work_release(&work);
 	free(ev);
 	return rc < 0 || e->kind != ERR_NONE ? -1 : 0;

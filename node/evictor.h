@@ -21,6 +21,7 @@ struct evictor_row {
 
 struct evictor {
 	unsigned health_port;
+	size_t first; /* whom the next pass asks first: the time is bounded */
 	pthread_mutex_t lock; /* for the rows */
 	struct evictor_row *rows;
 	size_t n;
@@ -28,6 +29,8 @@ struct evictor {
 
 void evictor_init(struct evictor *v, unsigned health_port);
 void evictor_release(struct evictor *v);
+/* Another master leads: what was seen is of no use any more. */
+void evictor_forget(struct evictor *v);
 
 /*
  * One pass.  nodes: the table as just read.  *busy is set when somebody is on
@@ -43,7 +46,8 @@ int evictor_pass(struct evictor *v, struct docker *d,
  * leads. */
 bool evictor_load(struct evictor *v, const char *id, struct evict_load *load);
 
-/* Write how far a node is; availability "drain" or NULL. */
+/* Write how far a node is, and, once it is past waiting for its turn, what it
+ * was before; availability "drain" or NULL. */
 int evictor_set(struct docker *d, const struct docker_node *node,
 		const struct evict *ev, const char *availability, struct err *e);
 /* Back into service as it was before, and no label left. */

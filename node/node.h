@@ -19,7 +19,7 @@ int helper_run(const char *config, struct err *e);
 int agent_run(const char *config, const char *version, struct err *e);
 
 /* Beside a running agent, before it is stopped: unhealthy, drained, gone.
- * Ends within 55 s, whether a master answers or not.  A manager stays in the
+ * Ends within LAYOUT_STOP_S, whether a master answers or not.  A manager stays in the
  * swarm that it manages. */
 int agent_leave(const char *config, struct err *e);
 

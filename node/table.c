@@ -7,6 +7,8 @@
  */
 #include "node/table.h"
 
+#include "node/evict.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +82,7 @@ static enum table_why down_why(const struct table *t, const struct docker_node *
 	if (superseded(nodes, n, node))
 		return TABLE_SUPERSEDED;
 	/* a manager that goes down comes back as the same one */
-	if ((node->leaving && !node->manager) || m->left)
+	if ((node->leaving || m->left) && !node->manager)
 		return TABLE_ANNOUNCED;
 	if (now_ms - m->down_since_ms >= t->grace_ms)
 		return TABLE_DOWN_TOO_LONG;
@@ -121,17 +123,21 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 	for (size_t i = 0; i < n; i++) {
 		const struct docker_node *node = &nodes[i];
 		struct table_memory *m = recall(t, node->id);
+		struct evict way;
 
 		v[i] = (struct table_verdict){ TABLE_KEEP, TABLE_NO_REASON };
+		/* who came back after all is missed again like anybody */
+		if (node->state == DOCKER_NODE_READY && !node->leaving)
+			m->left = false;
 		since(&m->down_since_ms, node->state == DOCKER_NODE_DOWN, now_ms);
 		since(&m->leaving_since_ms, node->leaving, now_ms);
 		/*
-		 * Marked by a helper before 0.2: what has a way out is brought
-		 * back by that.  One that says it has left gets as long again
-		 * to go Down.
+		 * Marked by a helper before 0.2, or with a way out that nobody
+		 * can read: who has one is brought back by that.  One that
+		 * says it has left gets as long again to go Down.
 		 */
 		if (node->state == DOCKER_NODE_READY && node->leaving &&
-		    node->evict[0] == '\0' &&
+		    !evict_read(str_of(node->evict), &way) &&
 		    now_ms - m->leaving_since_ms >= (m->left ? 2 : 1) * t->leave_ms)
 			v[i] = (struct table_verdict){ TABLE_RESTORE, TABLE_STAYED };
 		if (node->state != DOCKER_NODE_DOWN)

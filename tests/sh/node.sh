@@ -221,9 +221,9 @@ configure()	# NAME ROLE [MASTERS]
 	cat >configure.json <<X
 {"role":"$2","masters":[${3-\"10.77.0.10\"}],"helper_pin":"$pin","worker_secret":"$worker",
 "default_addr_pool":"10.192.0.0/12","ingress_subnet":"10.208.0.0/20","mtu":1400,
-"grace_s":$GRACE,"settle_s":3,"leave_s":25,"rate":100$([ "$2" = worker ] || echo ",\"manager_secret\":\"$manager\"")}
+"grace_s":$GRACE,"settle_s":3,"leave_s":25,"rate":100,"metadata_host":""$([ "$2" = worker ] || echo ",\"manager_secret\":\"$manager\"")}
 X
-	in_node "$1" sh -c 'mkdir -p /etc/azswarm && umask 077 && cat >/etc/azswarm/node.json' <configure.json
+	in_node "$1" sh -c 'mkdir -p /etc/azswarm /run/swarm-helper && umask 077 && cat >/etc/azswarm/node.json' <configure.json
 	[ "$2" = worker ] ||
 		in_node "$1" sh -c 'umask 077 && cat >/etc/azswarm/helper.key' <helper.key
 	in_node "$1" sh -c 'cat >/usr/local/bin/azswarm && chmod 755 /usr/local/bin/azswarm' <"$AZSWARM"
@@ -347,8 +347,10 @@ leave=$!
 soon "a leaving node is unhealthy at once" 2 is 503 health w1
 if wait $leave; then ok "agent leave ends well"; else not_ok "agent leave ends well" "$(cat leave.log)"; fi
 spent=$(($(now) - began))
-in_time "and in time" 30000 $spent
-check "it had been drained" grep -q "node w1 .* goes: draining" m0/helper.log
+in_time "and in time" 45000 $spent
+check "not before the load balancer had let go" test $spent -ge 15000
+check "it had been drained" said m0 helper "node w1 \($first\): the load balancer has let go, draining"
+check "and was out" said m0 helper "node w1 \($first\): out of service$"
 same "its engine is in no swarm" inactive "$(api w1 GET /info | jq -r .Swarm.LocalNodeState)"
 same "its containers are gone" 0 "$(containers w1)"
 soon "the helper was told" 3 said m0 helper "node w1 \($first\) has left"
@@ -434,8 +436,8 @@ same "one row is left" 1 "$(rows w1)"
 
 # ---- a leave that nobody hears, and one that breaks off ----
 
-# drained by its word, but still there: made active again after a while.  The
-# helper is asked by hand, as a dying `agent leave` would have left things
+# drained by its word, but still there: active again on the operator's word.  The
+# helper is asked by hand, as an agent of 0.1 does
 gone=$(own_id w2)
 signal w2 agent TERM
 wait_for 5 ended w2 agent
@@ -443,7 +445,7 @@ nonce=$(helper /nonce | jq -r '.nonce? // empty' 2>/dev/null | head -n 1)
 target=/drain/$gone
 mac=$(printf 'azswarm 1\nPOST\n%s\n%s\nw2\n' "$target" "$nonce" |
 	openssl dgst -sha256 -mac HMAC -macopt "hexkey:$worker" -r | cut -c 1-64)
-expect "authentication as documented, made with OpenSSL" 0 '"availability":"drain"' \
+expect "authentication as documented, made with OpenSSL" 0 '"stage":"quiet","by":"shutdown"' \
 	in_node w2 curl -sk --max-time 10 -X POST -H "Authorization: Azswarm name=w2, nonce=$nonce, mac=$mac" \
 	"https://10.77.0.10:1337$target"
 expect "the same request again" 0 'used before' \
@@ -457,11 +459,51 @@ expect "draining another node by its name" 0 'is at 10.77.16.4, and you call fro
 	in_node w2 curl -sk --max-time 10 -X POST -H "Authorization: Azswarm name=w1, nonce=$nonce, mac=$mac" \
 	"https://10.77.0.10:1337$target"
 same "which is still active" "w1 ready active" "$(table | sed -n 's/^\(w1 [^ ]* [^ ]*\).*/\1/p')"
-soon "a node that goes and stays is made active again" 60 ready w2
-check "on its helper's word" said m0 helper "node w2 \($gone\) is active again: it said that it goes"
+soon "a node that goes is drained in the end" 40 eval 'table | grep -q "^w2 ready drain"'
+operator()	# METHOD PATH: on the helper's socket
+{
+	in_node m0 curl -sS --max-time 10 -X "$1" --unix-socket /run/swarm-helper/helper.sock "http://helper$2"
+}
+expect "the operator sees it" 0 '"stage":"(drain|out)","by":"shutdown"' operator GET /evict/w2
+expect "and takes it back" 0 '"availability":"active"' operator POST /return/w2
+soon "a node that goes and stays is made active again" 10 ready w2
+check "on its helper's word" said m0 helper "node w2 \($gone\) stays: back into service"
 start w2 agent azswarm agent
 soon "an agent started then keeps its node" 15 is 200 health w2
 same "the same one" "$gone" "$(own_id w2)"
+
+# one that was killed in the middle: started again, the agent joins anew
+start w2 leave azswarm agent leave
+soon "a leave begins" 10 eval 'operator GET /evict/w2 | grep -q "\"stage\":\"quiet\""'
+signal w2 leave KILL
+signal w2 agent TERM
+wait_for 10 ended w2 agent
+start w2 agent azswarm agent
+soon "a leave that breaks off: the agent joins anew" 40 said w2 agent 'this node had said that it goes, and was started again'
+another()	# it has an ID, and not the one it had
+{
+	another_id=$(own_id w2)
+	[ -n "$another_id" ] && [ "$another_id" != "$gone" ]
+}
+soon "as another node" 30 another
+soon "and is ready" 30 eval 'table | grep -q "^w2 ready active $(own_id w2)"'
+soon "alone under its name" 45 is 1 rows w2
+
+# ---- evicted by the operator, and back ----
+
+gone=$(own_id w2)
+expect "an evict tells what will be noticed" 0 '"stage":"(asked|quiet)","by":"operator".*"noticed":' operator POST /evict/w2
+soon "unhealthy first" 20 is 503 health w2
+same "and not drained yet" "w2 ready active" "$(table | sed -n 's/^\(w2 [^ ]* [^ ]*\).*/\1/p')"
+signal m0 helper KILL
+wait_for 5 ended m0 helper
+start m0 helper azswarm helper
+soon "out, although the helper was killed on the way" 60 eval 'operator GET /evict/w2 | grep -q "\"stage\":\"out\""'
+same "nothing runs there" 0 "$(containers w2)"
+soon "all runs elsewhere" 20 all_running
+expect "back" 0 '"availability":"active"' operator POST /return/w2
+soon "and healthy" 20 is 200 health w2
+same "it never left" "$gone" "$(own_id w2)"
 
 signal m0 helper TERM
 wait_for 5 ended m0 helper

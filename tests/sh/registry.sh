@@ -46,7 +46,7 @@ same "the config names the version" "$version" \
 mkdir -p run && hex=$(printf '%064d' 7)
 cat >node.json <<X
 {"role":"worker","masters":["127.0.0.1"],"helper_pin":"$hex","worker_secret":"$hex",
-"docker_socket":"$PWD/engine/docker.sock","run_dir":"$PWD/run","listen":"127.0.0.1"}
+"docker_socket":"$PWD/engine/docker.sock","run_dir":"$PWD/run","listen":"127.0.0.1","metadata_host":""}
 X
 chmod 600 node.json
 spawn agent.log "$AZSWARM" agent --config node.json

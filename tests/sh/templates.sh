@@ -317,6 +317,16 @@ print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
 	done
 	agrees "the agent's run directory is its unit's" \
 		'$LAYOUT_AGENT_RUN == "/run/" + $LAYOUT_AGENT_UNIT'
+	agrees "the helper's socket is in its own" \
+		'$LAYOUT_HELPER_SOCKET == "/run/" + $LAYOUT_HELPER_UNIT + "/helper.sock"'
+	agrees "which is open to whoever may use Docker" \
+		'.write_files[] | select(.path == "/etc/systemd/system/" + $LAYOUT_HELPER_UNIT
+			+ ".service").content | (contains("\nGroup=docker\n")
+			and contains("\nRuntimeDirectoryMode=0750\n"))'
+	agrees "systemd grants the agent the time it plans with" \
+		'.write_files[] | select(.path == "/etc/systemd/system/" + $LAYOUT_AGENT_UNIT
+			+ ".service").content
+			| contains("\nTimeoutStopSec=" + ($LAYOUT_STOP_S | tostring) + "\n")'
 	check "node.yaml names both networks where it avoids them" \
 		sh -c 'grep -qF "$1" "$3" && grep -qF "$2" "$3"' - \
 		"$(layout LAYOUT_NETWORK)" "$(layout LAYOUT_ADDR_POOL)" "$node"
@@ -416,7 +426,9 @@ cloud_config()
 	check "Docker's signing key is named" grep -qx \
 		docker_key=9DC858229FC7DD38854AE2D88D81803C0EBFCD88 \
 		agent.d/usr/local/sbin/azswarm-setup
-	same "the agent's unit and the helper's differ in what they run only" \
+	check "nobody else looks into the agent's run directory" \
+		grep -qx RuntimeDirectoryMode=0700 agent.d/etc/systemd/system/swarm-agent.service
+	same "the agent's unit and the helper's differ in what they run, and who may ask, only" \
 		"$(sandbox master.d/etc/systemd/system/swarm-helper.service)" \
 		"$(sandbox master.d/etc/systemd/system/swarm-agent.service)"
 
@@ -444,7 +456,8 @@ cloud_config()
 sandbox()	# UNIT-FILE
 {
 	sed -n '/^CapabilityBoundingSet/,/^OOMScoreAdjust/p' "$1" |
-		sed 's/swarm-helper$/swarm-X/; s/swarm-agent$/swarm-X/'
+		sed 's/swarm-helper$/swarm-X/; s/swarm-agent$/swarm-X/
+			s/^RuntimeDirectoryMode=07[05]0$/RuntimeDirectoryMode=X/'
 }
 
 # systemd looks whether what a unit starts is there, so it is put there.

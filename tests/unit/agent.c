@@ -1,4 +1,4 @@
-/* time: 120
+/* time: 300
  * The agent as a process of its own: its engine and its manager's are made
  * up, the helper between them is the real one. */
 #include <netinet/in.h>
@@ -9,11 +9,13 @@
 #include "base/net.h"
 #include "node/config.h"
 #include "node/daemon.h"
+#include "node/evict.h"
 #include "tests/check.h"
 #include "tests/unit/swarm.h"
 
 static struct world world;
-static struct swarm manager = { .state = "inactive" }, worker = { .state = "inactive", .of = &manager };
+static struct swarm manager = { .state = "inactive" },
+		    worker = { .state = "inactive", .of = &manager };
 static char host[65];
 static pid_t helper_pid, agent_pid;
 
@@ -36,7 +38,8 @@ static unsigned ask_agent(const char *request, char *out, size_t size)
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t k;
 
-		if (poll(&p, 1, 3000) <= 0 || (k = recv(fd, out + n, size - 1 - n, 0)) <= 0)
+		if (poll(&p, 1, 3000) <= 0 ||
+		    (k = recv(fd, out + n, size - 1 - n, 0)) <= 0)
 			break;
 		n += (size_t)k;
 		out[n] = '\0';
@@ -48,8 +51,9 @@ static unsigned ask_agent(const char *request, char *out, size_t size)
 static bool health(unsigned status, const char *words)
 {
 	char text[4096];
-	unsigned got = ask_agent("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text,
-				 sizeof(text));
+	unsigned got = ask_agent(
+		"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		text, sizeof(text));
 
 	return got == status && strstr(text, words) != NULL;
 }
@@ -104,16 +108,21 @@ static void answers(void)
 	char text[4096];
 
 	check(ask_agent("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-	      text, sizeof(text)) == 404, "another path", text);
+			text, sizeof(text)) == 404,
+	      "another path", text);
 	check(ask_agent("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-	      "Connection: close\r\n\r\n", text, sizeof(text)) == 405,
+			"Connection: close\r\n\r\n",
+			text, sizeof(text)) == 405,
 	      "another method", text);
 	check(ask_agent("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-	      text, sizeof(text)) == 200 && strstr(text, "\r\n\r\n") != NULL &&
-	      strstr(text, "status\"") == NULL, "a HEAD has no body", text);
+			text, sizeof(text)) == 200 &&
+		      strstr(text, "\r\n\r\n") != NULL &&
+		      strstr(text, "status\"") == NULL,
+	      "a HEAD has no body", text);
 	check(ask_agent("GET /healthz HTTP/1.0\r\n\r\n", text, sizeof(text)) == 200,
 	      "HTTP/1.0, as load balancers speak it", text);
-	check(ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200, "nonsense", text);
+	check(ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200,
+	      "nonsense", text);
 	check(health(200, "ok"), "and goes on", "not");
 }
 
@@ -128,13 +137,17 @@ static void drained(void)
 	strcpy(own_row()->availability, "active");
 	strcpy(own_row()->state, "disconnected");
 	swarm_unlock(&manager);
-	check(WITHIN(12000, health(503, "do not see")),
-	      "one that the managers do not see, too", "not");
+	sleep(8); /* longer than it takes to ask again */
+	check(health(200, "ok"),
+	      "one that the managers doubt is healthy for a while: all are doubted "
+	      "when a manager restarts",
+	      "not");
 	swarm_lock(&manager);
 	strcpy(own_row()->state, "ready");
 	swarm_unlock(&manager);
 	check(WITHIN(12000, health(200, "ok")), "and healthy again", "not");
-	check(done(&worker, "leave") == 0, "and has never left for that", worker.calls);
+	check(done(&worker, "leave") == 0, "and has never left for that",
+	      worker.calls);
 }
 
 static void removed(void)
@@ -143,7 +156,7 @@ static void removed(void)
 	own_row()->id[0] = '\0';
 	swarm_unlock(&manager);
 	check(WITHIN(20000, done(&worker, "join\n") == 2) &&
-	      done(&worker, "leave by force") == 1,
+		      done(&worker, "leave by force") == 1,
 	      "a node that was removed leaves by force and joins again",
 	      worker.calls);
 	check(WITHIN(8000, health(200, "ok")), "and is healthy", "not");
@@ -151,10 +164,13 @@ static void removed(void)
 
 static void restarted(void)
 {
-	check(world_stop(agent_pid) == 0, "ends on SIGTERM, without a leak", "not");
-	check(done(&worker, "leave") == 1, "which is no reason to leave", worker.calls);
+	check(world_stop(agent_pid) == 0, "ends on SIGTERM, without a leak",
+	      "not");
+	check(done(&worker, "leave") == 1, "which is no reason to leave",
+	      worker.calls);
 	agent_pid = world_run(&world, "w1", "agent");
-	check(WITHIN(8000, health(200, "ok")), "started again, it is healthy", "not");
+	check(WITHIN(8000, health(200, "ok")), "started again, it is healthy",
+	      "not");
 	usleep(1500000);
 	check(done(&worker, "leave") == 1 && done(&worker, "join\n") == 2,
 	      "in the same swarm", worker.calls);
@@ -171,18 +187,19 @@ static void booted(void)
 	dir_remove(path, &e);
 	agent_pid = world_run(&world, "w1", "agent");
 	check(WITHIN(10000, done(&worker, "join\n") == 3) &&
-	      done(&worker, "leave by force") == 2,
+		      done(&worker, "leave by force") == 2,
 	      "after a boot it leaves the stale swarm and joins", worker.calls);
 	check(world_said(&world, "w1", "from before the machine was started"),
 	      "and says why", "not");
-	check(WITHIN(15000, done(&manager, "remove ") == 1), "the old row is gone", manager.calls);
+	check(WITHIN(15000, done(&manager, "remove ") == 1),
+	      "the old row is gone", manager.calls);
 	check(WITHIN(8000, health(200, "ok")), "healthy after a boot", "not");
 }
 
 static void helper_away(void)
 {
 	world_stop(helper_pid);
-	sleep(7);	/* longer than it takes to ask again */
+	sleep(7); /* longer than it takes to ask again */
 	check(health(200, "ok"), "stays healthy while no helper answers", "not");
 	check(done(&worker, "leave") == 2, "and in its swarm", worker.calls);
 	helper_pid = world_run(&world, "m0", "helper");
@@ -200,8 +217,9 @@ static void join_refused(void)
 	strcpy(worker.state, "inactive");
 	worker.node_id[0] = '\0';
 	swarm_unlock(&worker);
-	check(WITHIN(8000, world_said(&world, "w1",
-	      "joining the swarm of 127.0.0.1:2377: Docker POST /swarm/join: cannot join (503)")),
+	check(WITHIN(8000,
+		     world_said(&world, "w1",
+				"joining the swarm of 127.0.0.1:2377: Docker POST /swarm/join: cannot join (503)")),
 	      "a join that is refused is told", "not");
 	check(health(503, "not in a swarm yet"), "unhealthy meanwhile", "not");
 	began = now_ms();
@@ -209,52 +227,123 @@ static void join_refused(void)
 	worker.refuse_join = false;
 	swarm_unlock(&worker);
 	check(WITHIN(30000, done(&worker, "join\n") == joins + 1) &&
-	      now_ms() - began > 700, "and tried again, not before 2 s",
-	      worker.calls);
+		      now_ms() - began > 700,
+	      "and tried again, not before 2 s", worker.calls);
 	check(WITHIN(8000, health(200, "ok")), "with success", "not");
 }
 
-/* The containers go one after the other; leaving waits for the last. */
+/* Also when the managers never said a word before. */
+static void evicted(void)
+{
+	unsigned left = done(&worker, "leave");
+
+	swarm_lock(&manager);
+	snprintf(own_row()->evict, sizeof(own_row()->evict),
+		 "asked since=%lld until=%lld limit=60 by=operator",
+		 (long long)unix_time(), (long long)unix_time() + 600);
+	/* a second one is on its way, so this one waits */
+	snprintf(swarm_add(&manager, "other", "10.1.2.3", false)->evict,
+		 sizeof(own_row()->evict),
+		 "out since=%lld until=%lld limit=60 by=operator",
+		 (long long)unix_time(), (long long)unix_time() + 600);
+	swarm_unlock(&manager);
+	sleep(8);
+	check(health(200, "ok"), "who waits for his turn is healthy", "not");
+	swarm_lock(&manager);
+	for (int i = 0; i < ROWS; i++)
+		if (strcmp(manager.rows[i].hostname, "other") == 0)
+			manager.rows[i].id[0] = '\0';
+	swarm_unlock(&manager);
+	check(WITHIN(20000, health(503, "leaving")), "on his turn he is not",
+	      "he is");
+	check(WITHIN(25000, done(&manager, "drain active|drain ") > 0),
+	      "and is drained when the probe has "
+	      "failed for long enough",
+	      manager.calls);
+	swarm_lock(&manager);
+	strcpy(own_row()->evict, "");
+	strcpy(own_row()->leaving, "");
+	strcpy(own_row()->availability, "active");
+	strcpy(own_row()->stop, "t7");
+	swarm_unlock(&manager);
+	check(WITHIN(12000, health(200, "ok")), "healthy when returned", "not");
+	check(WITHIN(12000, done(&worker, "container ct7/stop") == 1),
+	      "stops a task that is wanted elsewhere", worker.calls);
+	sleep(6);
+	check(done(&worker, "container ct7/stop") == 1, "once", worker.calls);
+	check(done(&worker, "leave") == left, "and never leaves for any of it",
+	      worker.calls);
+	swarm_lock(&manager);
+	strcpy(own_row()->stop, "");
+	swarm_unlock(&manager);
+}
+
+/* Leaving waits until the managers miss nothing here. */
 static void leaving(void)
 {
 	int64_t began = now_ms();
-	unsigned left = done(&worker, "leave\n"), removed_before = done(&manager, "remove ");
+	unsigned left = done(&worker, "leave\n"),
+		 removed_before = done(&manager, "remove ");
+	unsigned drained_before = done(&manager, "drain active|drain ");
 	pid_t pid;
 
-	swarm_lock(&worker);
-	worker.containers = 2;
-	swarm_unlock(&worker);
 	swarm_lock(&manager);
 	own_row()->tasks = 1;
 	swarm_unlock(&manager);
 	pid = world_run(&world, "w1", "leave");
-	check(WITHIN(1000, health(503, "\"status\":\"leaving\"")), "unhealthy at once", "not");
-	check(WITHIN(3000, done(&manager, "drain active") == 1), "drained", manager.calls);
-	sleep(2);
-	check(done(&worker, "leave\n") == left, "waits for its containers", worker.calls);
-	swarm_lock(&worker);
-	worker.containers = 0;
-	swarm_unlock(&worker);
-	sleep(1);
+	check(WITHIN(1000, health(503, "\"status\":\"leaving\"")),
+	      "unhealthy at once", "not");
+	check(WITHIN(3000, done(&manager, "active active|quiet ") > 0),
+	      "asks for its way out", manager.calls);
+	sleep(5);
+	check(done(&manager, "drain active|drain ") == drained_before,
+	      "which does not begin with a drain", manager.calls);
+	check(WITHIN(20000, done(&manager, "drain active|drain ") ==
+				    drained_before + 1),
+	      "drained when the load balancer has let go", manager.calls);
+	sleep(3);
 	check(done(&worker, "leave\n") == left,
-	      "and for what the swarm still has on it", worker.calls);
+	      "waits for what the swarm still has on it", worker.calls);
 	swarm_lock(&manager);
 	own_row()->tasks = 0;
 	swarm_unlock(&manager);
 	check(world_wait(pid, 60000) == 0 && done(&worker, "leave\n") == left + 1 &&
-	      now_ms() - began > 3000, "then leaves, without force", worker.calls);
-	check(WITHIN(2000, world_said(&world, "m0", "has left")), "tells the helper", "not");
+		      now_ms() - began > EVICT_QUIET_S * 1000,
+	      "then leaves, without force", worker.calls);
+	check(WITHIN(2000, world_said(&world, "m0", "has left")),
+	      "tells the helper", "not");
 	check(WITHIN(8000, done(&manager, "remove ") == removed_before + 1),
 	      "its row goes", manager.calls);
 	sleep(2);
 	check(health(503, "leaving") && strcmp(worker.state, "inactive") == 0,
 	      "the agent stays out", "not");
 	check(world_wait(world_run(&world, "w1", "leave"), 60000) == 0 &&
-	      world_said(&world, "w1", "in no swarm"), "leaving twice is no error",
-	      "it is");
+		      world_said(&world, "w1", "in no swarm"),
+	      "leaving twice is no error", "it is");
 	world_stop(agent_pid);
 	agent_pid = world_run(&world, "w1", "agent");
 	check(WITHIN(8000, health(200, "ok")), "a started agent joins", "not");
+}
+
+/* The masters go in the middle: it does not wait for them. */
+static void leaving_masters(void)
+{
+	pid_t pid = world_run(&world, "w1", "leave");
+	int64_t began;
+
+	check(WITHIN(5000, world_said(&world, "w1", "agent leave: quiet, after")),
+	      "on its way", "not");
+	kill(helper_pid, SIGKILL);
+	world_wait(helper_pid, 5000);
+	began = now_ms();
+	check(world_wait(pid, 60000) == 0 && strcmp(worker.state, "inactive") == 0,
+	      "leaves when the masters go in the middle of it", worker.calls);
+	check(now_ms() - began < 40000, "soon", "later");
+	world_stop(agent_pid);
+	helper_pid = world_run(&world, "m0", "helper");
+	agent_pid = world_run(&world, "w1", "agent");
+	check(WITHIN(12000, health(200, "ok")), "and joins when they are back",
+	      "not");
 }
 
 /* Nobody to ask, tasks that never end: still within the bound. */
@@ -263,14 +352,16 @@ static void leaving_alone(void)
 	int64_t began = now_ms();
 
 	world_stop(helper_pid);
-	swarm_lock(&worker);
-	worker.containers = 5;
-	swarm_unlock(&worker);
+	swarm_lock(&manager);
+	own_row()->tasks = 5;
+	swarm_unlock(&manager);
 	check(world_wait(world_run(&world, "w1", "leave"), 55000) == 0 &&
-	      strcmp(worker.state, "inactive") == 0, "leaves without a helper",
-	      worker.calls);
-	check(now_ms() - began < 25000, "at once: nobody moves its tasks", "later");
-	check(world_said(&world, "w1", "agent leave: not drained: helper at 127.0.0.1"),
+		      strcmp(worker.state, "inactive") == 0,
+	      "leaves without a helper", worker.calls);
+	check(now_ms() - began < 25000, "at once: nobody moves its tasks",
+	      "later");
+	check(world_said(&world, "w1",
+			 "agent leave: not drained: helper at 127.0.0.1"),
 	      "and says so", "not");
 	world_stop(agent_pid);
 }
@@ -283,32 +374,41 @@ static void no_engine(void)
 	check(world_wait(world_run(&world, "w1", "leave"), 60000) == 1,
 	      "leaving without an engine fails", "no");
 	check(now_ms() - began < 30000 &&
-	      world_said(&world, "w1", "failed: agent leave: Docker Engine: "),
+		      world_said(&world, "w1",
+				 "failed: agent leave: Docker Engine: "),
 	      "soon, and says why", "not");
 }
 
 /* A manager, by its configuration or by its engine's word, stays. */
 static void managers_stay(void)
 {
-	struct swarm promoted = { .state = "active", .manager = true, .node_id = "node1" };
+	struct swarm promoted = { .state = "active",
+				  .manager = true,
+				  .node_id = "node1" };
 
 	swarm_add(&promoted, host, "127.0.0.1", true);
 	swarm_start(&promoted, world.dir, "promoted");
-	world_config(&world, "master", "manager", promoted.engine.path, "");
-	world_config(&world, "promoted", "worker", promoted.engine.path, "");
+	world_config(&world, "master", "manager", promoted.engine.path,
+		     ",\"settle_s\":1,\"rate\":1000");
+	world_config(&world, "promoted", "worker", promoted.engine.path,
+		     ",\"settle_s\":1");
 	check(world_wait(world_run(&world, "master", "leave"), 30000) == 0 &&
-	      world_said(&world, "master", "a manager stays in the swarm") &&
-	      promoted.calls[0] == '\0', "a master does not leave", promoted.calls);
+		      world_said(&world, "master", "a manager stays in the swarm") &&
+		      promoted.calls[0] == '\0',
+	      "a master does not leave", promoted.calls);
 	check(world_wait(world_run(&world, "promoted", "leave"), 30000) == 0 &&
-	      world_said(&world, "promoted", "a manager stays in the swarm") &&
-	      promoted.calls[0] == '\0',
+		      world_said(&world, "promoted",
+				 "a manager stays in the swarm") &&
+		      promoted.calls[0] == '\0',
 	      "nor does a worker that was made a manager", promoted.calls);
 	agent_pid = world_run(&world, "master", "agent");
-	check(WITHIN(5000, health(200, "ok")), "a master's health is its own table's", "not");
+	check(WITHIN(5000, health(200, "ok")),
+	      "a master's health is its own table's", "not");
 	swarm_lock(&promoted);
 	strcpy(promoted.rows[0].availability, "drain");
 	swarm_unlock(&promoted);
-	check(WITHIN(12000, health(503, "drained or paused")), "drained, it is unhealthy", "not");
+	check(WITHIN(12000, health(503, "drained or paused")),
+	      "drained, it is unhealthy", "not");
 	swarm_lock(&promoted);
 	promoted.manager = false;
 	strcpy(promoted.state, "inactive");
@@ -318,6 +418,37 @@ static void managers_stay(void)
 	sleep(2);
 	check(promoted.calls[0] == '\0', "and touches nothing", promoted.calls);
 	world_stop(agent_pid);
+
+	/* a reboot takes its tasks along the way out, and it comes back by itself */
+	swarm_lock(&promoted);
+	promoted.manager = true;
+	strcpy(promoted.state, "active");
+	strcpy(promoted.rows[0].availability, "pause");
+	swarm_unlock(&promoted);
+	helper_pid = world_run(&world, "master", "helper");
+	check(WITHIN(8000, world_said(&world, "master", "helper: answering")),
+	      "its helper runs", "not");
+	check(world_wait(world_run(&world, "master", "leave"), 90000) == 0 &&
+		      done(&promoted, "pause pause|quiet ") > 0 &&
+		      done(&promoted, "drain pause|out ") == 1 &&
+		      done(&promoted, "leave") == 0,
+	      "a master that goes down is drained first", promoted.calls);
+	agent_pid = world_run(&world, "master", "agent");
+	check(WITHIN(12000, done(&promoted, "pause ||") == 1),
+	      "and up again it is as it was before", promoted.calls);
+	swarm_lock(&promoted);
+	strcpy(promoted.rows[0].availability, "drain");
+	strcpy(promoted.rows[0].leaving, "active");
+	snprintf(promoted.rows[0].evict, sizeof(promoted.rows[0].evict),
+		 "out since=%lld until=%lld limit=60 by=event",
+		 (long long)unix_time(), (long long)unix_time() + 600);
+	swarm_unlock(&promoted);
+	check(WITHIN(20000, done(&promoted, "active ||") == 1),
+	      "so is one that Azure took away without a shutdown",
+	      promoted.calls);
+	check(WITHIN(12000, health(200, "ok")), "and healthy", "not");
+	world_stop(agent_pid);
+	world_stop(helper_pid);
 	engine_stop(&promoted.engine);
 }
 
@@ -347,12 +478,14 @@ int main(int argc, char **argv)
 	booted();
 	helper_away();
 	join_refused();
+	evicted();
 	leaving();
+	leaving_masters();
 	leaving_alone();
 	no_engine();
 	managers_stay();
 	check(!swarm_did(&manager, "unexpected") &&
-	      !swarm_did(&worker, "unexpected"),
+		      !swarm_did(&worker, "unexpected"),
 	      "nothing was asked of an engine that it does not have",
 	      manager.calls);
 	if (check_failed()) {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "docker/docker.h"
+#include "docker/work.h"
 #include "tests/check.h"
 #include "tests/unit/engine.h"
 
@@ -466,24 +467,51 @@ static void removal(void)
 
 /* ---- tasks, containers, networks ---- */
 
+#define TASK(id, state) "{\"ID\":\"" id "\",\"ServiceID\":\"s1\",\"NodeID\":\"w1\"," \
+	"\"DesiredState\":\"running\",\"Status\":{\"State\":\"" state "\"}}"
+
 static void tasks(void)
 {
 	static const struct exchange list[] = {
-		PING, { "GET", V "/tasks?filters=%7B%22node%22%3A%5B%22w1%22%5D%7D", NULL, 200,
-		"[{\"Status\":{\"State\":\"running\"}},{\"Status\":{\"State\":\"shutdown\"}},"
-		"{\"Status\":{\"State\":\"preparing\"}},{\"Status\":{\"State\":\"failed\"}},"
-		"{\"Status\":{\"State\":\"complete\"}},{\"Status\":{\"State\":\"rejected\"}},"
-		"{\"Status\":{\"State\":\"orphaned\"}},{\"Status\":{\"State\":\"remove\"}}]", NULL, 0, 0 },
-		{ "GET", V "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task%22%5D%7D",
-		NULL, 200, "[{\"Id\":\"1\"},{\"Id\":\"2\"},{\"Id\":\"3\"}]", NULL, 0, 0 },
+		PING, { "GET", V "/services", NULL, 200,
+		"[{\"ID\":\"s1\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Replicated\":{\"Replicas\":3}}}}]",
+		NULL, 0, 0 },
+		{ "GET", V "/tasks", NULL, 200,
+		"[" TASK("1", "running") "," TASK("2", "shutdown") "," TASK("3", "preparing") ","
+		TASK("4", "failed") "," TASK("5", "complete") "," TASK("6", "rejected") ","
+		TASK("7", "orphaned") "," TASK("8", "remove") "]", NULL, 0, 0 },
 	};
-	unsigned n = 0, c = 0;
+	struct docker_work w;
+	unsigned here = 0, running = 0;
 	int rc;
 
 	begin(list, N(list), 0);
-	rc = docker_tasks_on(&docker, "w1", &n, &err);
-	end("tasks that have not ended, containers of tasks",
-	    rc < 0 ? rc : docker_task_containers(&docker, &c, &err), NULL, n == 2 && c == 3);
+	rc = docker_work_read(&docker, &w, &err);
+	for (size_t i = 0; i < w.n_tasks; i++) {
+		here += !w.tasks[i].ended && strcmp(w.tasks[i].node, "w1") == 0;
+		running += w.tasks[i].running && w.tasks[i].wanted;
+	}
+	end("tasks that have not ended, and those that run", rc, NULL,
+	    w.n_services == 1 && w.n_tasks == 8 && here == 2 && running == 1 &&
+	    !docker_service_whole(&w, &w.services[0]));
+	docker_work_release(&w);
+}
+
+static void task_stop(void)
+{
+	static const struct exchange list[] = {
+		PING, { "GET", V "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%3Dt1"
+		"%22%5D%7D", NULL, 200, "[{\"Id\":\"c1\"}]", NULL, 0, 0 },
+		{ "POST", V "/containers/c1/stop", NULL, 204, "", NULL, 0, 0 },
+		{ "GET", V "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%3Dt2"
+		"%22%5D%7D", NULL, 200, "[]", NULL, 0, 0 },
+	};
+	int rc;
+
+	begin(list, N(list), 0);
+	rc = docker_task_stop(&docker, "t1", &err);
+	end("stop a task's container, and one that is not here",
+	    rc < 0 ? rc : docker_task_stop(&docker, "t2", &err), NULL, true);
 }
 
 #define INGRESS(subnet, options) "{\"Name\":\"ingress\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" subnet \
@@ -565,6 +593,7 @@ int main(void)
 	updates();
 	removal();
 	tasks();
+	task_stop();
 	ingress();
 	unreachable();
 	engine_stop(&engine);

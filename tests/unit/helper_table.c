@@ -10,7 +10,8 @@
 #define NODES 6
 
 /* Nodes in short: NAME@BORN STATE [flags]; the ID is the place in the row.
- * flags: m manager, r reachable, l leader, g says that it goes */
+ * flags: m manager, r reachable, l leader, g says that it goes, e with a way
+ * out, x with one that nobody can read */
 struct spec {
 	const char *name;
 	int born;
@@ -21,7 +22,10 @@ struct spec {
 #define DOWN DOCKER_NODE_DOWN
 #define GONE DOCKER_NODE_DISCONNECTED
 #define UNKNOWN DOCKER_NODE_UNKNOWN
-#define MASTER { "master0", 1, READY, "mrl" }
+#define MASTER \
+	{ \
+		"master0", 1, READY, "mrl" \
+	}
 
 /* The table stays as it is from second 100 on; looked at again in second
  * `at`; want has a letter per node: . keep, R remove, D demote, A restore. */
@@ -30,61 +34,219 @@ static const struct {
 	struct spec nodes[NODES];
 	int at;
 	const char *want;
-	enum table_why why;	/* of the last that is not kept, or of `about` */
-	int about;		/* index, or 0: the last that is not kept */
+	enum table_why why; /* of the last that is not kept, or of `about` */
+	int about;	    /* index, or 0: the last that is not kept */
 } rows[] = {
 	{ "all ready", { MASTER, { "a", 2, READY, "" } }, 9000, "..", TABLE_NO_REASON, 0 },
 	{ "just down", { MASTER, { "a", 2, DOWN, "" } }, 100, "..", TABLE_NO_REASON, 0 },
-	{ "down within the grace", { MASTER, { "a", 2, DOWN, "" } }, 219, "..", TABLE_NO_REASON, 0 },
-	{ "down as long as the grace", { MASTER, { "a", 2, DOWN, "" } }, 220, ".R",
-	  TABLE_DOWN_TOO_LONG, 0 },
-	{ "unknown is not down", { MASTER, { "a", 2, UNKNOWN, "" } }, 9000, "..", TABLE_NO_REASON, 0 },
-	{ "disconnected is not down", { MASTER, { "a", 2, GONE, "" } }, 9000, "..", TABLE_NO_REASON, 0 },
-	{ "a newer one of that name is ready", { MASTER, { "a", 2, DOWN, "" }, { "a", 3, READY, "" } },
-	  100, ".R.", TABLE_SUPERSEDED, 0 },
-	{ "a newer one that is down, too", { MASTER, { "a", 2, DOWN, "" }, { "a", 3, DOWN, "" } },
-	  100, "...", TABLE_NO_REASON, 0 },
-	{ "an older one of that name is ready", { MASTER, { "a", 2, READY, "" }, { "a", 3, DOWN, "" } },
-	  100, "...", TABLE_NO_REASON, 0 },
-	{ "a newer one of another name", { MASTER, { "a", 2, DOWN, "" }, { "b", 3, READY, "" } },
-	  100, "...", TABLE_NO_REASON, 0 },
-	{ "no names yet", { MASTER, { "", 2, DOWN, "" }, { "", 3, READY, "" } }, 100, "...",
-	  TABLE_NO_REASON, 0 },
-	{ "ready twice under one name", { MASTER, { "a", 2, READY, "" }, { "a", 3, READY, "" } },
-	  9000, "...", TABLE_NO_REASON, 0 },
-	{ "two ghosts of one name", { MASTER, { "a", 2, DOWN, "" }, { "a", 3, DOWN, "" },
-	  { "a", 4, READY, "" } }, 100, ".RR.", TABLE_SUPERSEDED, 0 },
-	{ "said that it goes, and went", { MASTER, { "a", 2, DOWN, "g" } }, 100, ".R",
-	  TABLE_ANNOUNCED, 0 },
-	{ "said that it goes, still here", { MASTER, { "a", 2, READY, "g" } }, 189, "..",
-	  TABLE_NO_REASON, 0 },
-	{ "said that it goes, stayed", { MASTER, { "a", 2, READY, "g" } }, 190, ".A",
-	  TABLE_STAYED, 0 },
-	{ "manager down, majority stays", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
-	  220, "..D", TABLE_DOWN_TOO_LONG, 0 },
-	{ "manager down within the grace", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
-	  219, "...", TABLE_NO_REASON, 0 },
-	{ "manager superseded", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" },
-	  { "m2", 2, READY, "mr" } }, 100, "..D.", TABLE_SUPERSEDED, 0 },
-	{ "two managers of three are down", { MASTER, { "m1", 1, DOWN, "m" }, { "m2", 1, DOWN, "m" } },
-	  9000, "...", TABLE_QUORUM, 1 },
-	{ "one of two managers is down", { MASTER, { "m1", 1, DOWN, "m" } }, 9000, "..",
-	  TABLE_QUORUM, 1 },
-	{ "two of five: one demotion a pass", { MASTER, { "m1", 1, READY, "mr" },
-	  { "m2", 1, READY, "mr" }, { "m3", 1, DOWN, "m" }, { "m4", 1, DOWN, "m" } }, 220, "...D.",
-	  TABLE_DOWN_TOO_LONG, 0 },
-	{ "three of five are down", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" },
-	  { "m3", 1, DOWN, "m" }, { "m4", 1, DOWN, "m" } }, 9000, ".....", TABLE_QUORUM, 2 },
-	{ "down as a node, reachable as a manager", { MASTER, { "m1", 1, READY, "mr" },
-	  { "m2", 1, DOWN, "mr" } }, 9000, "...", TABLE_QUORUM, 2 },
-	{ "the only manager, down by its own table", { { "master0", 1, DOWN, "mrl" } }, 9000, ".",
-	  TABLE_QUORUM, -1 },
-	{ "the leader, whatever is said of it", { { "master0", 1, DOWN, "ml" }, { "m1", 1, READY, "mr" },
-	  { "m2", 1, READY, "mr" } }, 9000, "...", TABLE_QUORUM, -1 },
-	{ "a demoted manager is a worker", { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "" } },
-	  220, "..R", TABLE_DOWN_TOO_LONG, 0 },
-	{ "workers go while a manager is demoted", { MASTER, { "m1", 1, READY, "mr" },
-	  { "m2", 1, DOWN, "m" }, { "a", 2, DOWN, "" } }, 220, "..DR", TABLE_DOWN_TOO_LONG, 0 },
+	{ "down within the grace",
+	  { MASTER, { "a", 2, DOWN, "" } },
+	  219,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "down as long as the grace",
+	  { MASTER, { "a", 2, DOWN, "" } },
+	  220,
+	  ".R",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
+	{ "unknown is not down",
+	  { MASTER, { "a", 2, UNKNOWN, "" } },
+	  9000,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "disconnected is not down",
+	  { MASTER, { "a", 2, GONE, "" } },
+	  9000,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a newer one of that name is ready",
+	  { MASTER, { "a", 2, DOWN, "" }, { "a", 3, READY, "" } },
+	  100,
+	  ".R.",
+	  TABLE_SUPERSEDED,
+	  0 },
+	{ "a newer one that is down, too",
+	  { MASTER, { "a", 2, DOWN, "" }, { "a", 3, DOWN, "" } },
+	  100,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "an older one of that name is ready",
+	  { MASTER, { "a", 2, READY, "" }, { "a", 3, DOWN, "" } },
+	  100,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a newer one of another name",
+	  { MASTER, { "a", 2, DOWN, "" }, { "b", 3, READY, "" } },
+	  100,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "no names yet",
+	  { MASTER, { "", 2, DOWN, "" }, { "", 3, READY, "" } },
+	  100,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "ready twice under one name",
+	  { MASTER, { "a", 2, READY, "" }, { "a", 3, READY, "" } },
+	  9000,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "two ghosts of one name",
+	  { MASTER, { "a", 2, DOWN, "" }, { "a", 3, DOWN, "" }, { "a", 4, READY, "" } },
+	  100,
+	  ".RR.",
+	  TABLE_SUPERSEDED,
+	  0 },
+	{ "said that it goes, and went",
+	  { MASTER, { "a", 2, DOWN, "g" } },
+	  100,
+	  ".R",
+	  TABLE_ANNOUNCED,
+	  0 },
+	{ "said that it goes, still here",
+	  { MASTER, { "a", 2, READY, "g" } },
+	  189,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "said that it goes, stayed",
+	  { MASTER, { "a", 2, READY, "g" } },
+	  190,
+	  ".A",
+	  TABLE_STAYED,
+	  0 },
+	{ "has a way out: not the table's",
+	  { MASTER, { "a", 2, READY, "ge" } },
+	  9000,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "has a way out, and went",
+	  { MASTER, { "a", 2, DOWN, "ge" } },
+	  100,
+	  ".R",
+	  TABLE_ANNOUNCED,
+	  0 },
+	{ "waits for its turn, and is down",
+	  { MASTER, { "a", 2, DOWN, "e" } },
+	  219,
+	  "..",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a way out that nobody can read",
+	  { MASTER, { "a", 2, READY, "gx" } },
+	  190,
+	  ".A",
+	  TABLE_STAYED,
+	  0 },
+	{ "a manager that goes and is down comes back",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "mge" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "unless for longer than the grace",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "mge" } },
+	  220,
+	  "..D",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
+	{ "manager down, majority stays",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
+	  220,
+	  "..D",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
+	{ "manager down within the grace",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "m" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "manager superseded",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, DOWN, "m" },
+	    { "m2", 2, READY, "mr" } },
+	  100,
+	  "..D.",
+	  TABLE_SUPERSEDED,
+	  0 },
+	{ "two managers of three are down",
+	  { MASTER, { "m1", 1, DOWN, "m" }, { "m2", 1, DOWN, "m" } },
+	  9000,
+	  "...",
+	  TABLE_QUORUM,
+	  1 },
+	{ "one of two managers is down",
+	  { MASTER, { "m1", 1, DOWN, "m" } },
+	  9000,
+	  "..",
+	  TABLE_QUORUM,
+	  1 },
+	{ "two of five: one demotion a pass",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, READY, "mr" },
+	    { "m3", 1, DOWN, "m" },
+	    { "m4", 1, DOWN, "m" } },
+	  220,
+	  "...D.",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
+	{ "three of five are down",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, DOWN, "m" },
+	    { "m3", 1, DOWN, "m" },
+	    { "m4", 1, DOWN, "m" } },
+	  9000,
+	  ".....",
+	  TABLE_QUORUM,
+	  2 },
+	{ "down as a node, reachable as a manager",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "mr" } },
+	  9000,
+	  "...",
+	  TABLE_QUORUM,
+	  2 },
+	{ "the only manager, down by its own table",
+	  { { "master0", 1, DOWN, "mrl" } },
+	  9000,
+	  ".",
+	  TABLE_QUORUM,
+	  -1 },
+	{ "the leader, whatever is said of it",
+	  { { "master0", 1, DOWN, "ml" },
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, READY, "mr" } },
+	  9000,
+	  "...",
+	  TABLE_QUORUM,
+	  -1 },
+	{ "a demoted manager is a worker",
+	  { MASTER, { "m1", 1, READY, "mr" }, { "m2", 1, DOWN, "" } },
+	  220,
+	  "..R",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
+	{ "workers go while a manager is demoted",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, DOWN, "m" },
+	    { "a", 2, DOWN, "" } },
+	  220,
+	  "..DR",
+	  TABLE_DOWN_TOO_LONG,
+	  0 },
 };
 
 static size_t build(const struct spec *s, struct docker_node *nodes)
@@ -101,9 +263,16 @@ static size_t build(const struct spec *s, struct docker_node *nodes)
 		};
 		if (nodes[n].leaving)
 			nodes[n].availability = DOCKER_DRAIN;
+		if (strpbrk(s[n].flags, "ex") != NULL)
+			strcpy(nodes[n].evict,
+			       strchr(s[n].flags, 'x') != NULL ?
+				       "away" :
+				       "drain since=5 until=9 limit=9 by=operator");
 		snprintf(nodes[n].id, sizeof(nodes[n].id), "id%zu", n);
-		snprintf(nodes[n].hostname, sizeof(nodes[n].hostname), "%s", s[n].name);
-		snprintf(nodes[n].created, sizeof(nodes[n].created), "2026-08-01T12:00:%02dZ", s[n].born);
+		snprintf(nodes[n].hostname, sizeof(nodes[n].hostname), "%s",
+			 s[n].name);
+		snprintf(nodes[n].created, sizeof(nodes[n].created),
+			 "2026-08-01T12:00:%02dZ", s[n].born);
 	}
 	return n;
 }
@@ -128,7 +297,8 @@ static void one(size_t k)
 		table_decide(&t, nodes, n, s * 1000L, v);
 		letters(v, n, got);
 		/* whatever is done later must not be done at once for another reason */
-		if (rows[k].at - s > 10 && strspn(got, ".") != n && rows[k].at < 9000) {
+		if (rows[k].at - s > 10 && strspn(got, ".") != n &&
+		    rows[k].at < 9000) {
 			check(false, rows[k].name, "an early verdict");
 			table_release(&t);
 			return;
@@ -141,7 +311,8 @@ static void one(size_t k)
 			last = i;
 	if (rows[k].about != 0)
 		last = rows[k].about < 0 ? 0 : (size_t)rows[k].about;
-	check(strcmp(got, rows[k].want) == 0 && v[last].why == rows[k].why, rows[k].name, got);
+	check(strcmp(got, rows[k].want) == 0 && v[last].why == rows[k].why,
+	      rows[k].name, got);
 	table_release(&t);
 }
 
@@ -162,7 +333,8 @@ static void blip(void)
 	table_decide(&t, u, n, 115000, v);
 	table_decide(&t, d, n, 120000, v);
 	table_decide(&t, d, n, 239000, v);
-	check(v[1].action == TABLE_KEEP, "a node that came back gets its grace anew", "removed");
+	check(v[1].action == TABLE_KEEP,
+	      "a node that came back gets its grace anew", "removed");
 	table_decide(&t, d, n, 240000, v);
 	check(v[1].action == TABLE_REMOVE, "and no more than that", "kept");
 	table_release(&t);
@@ -188,18 +360,22 @@ static void left(void)
 {
 	static const struct spec going[NODES] = { MASTER, { "a", 2, READY, "g" } };
 	static const struct spec down[NODES] = { MASTER, { "a", 2, DOWN, "" } };
-	struct docker_node g[NODES], d[NODES];
+	static const struct spec ready[NODES] = { MASTER, { "a", 2, READY, "" } };
+	struct docker_node g[NODES], d[NODES], back[NODES], down_again[NODES];
 	struct table_verdict v[NODES];
 	struct table t;
 	size_t n = build(going, g);
 
 	build(down, d);
+	build(ready, back);
+	build(down, down_again);
 	table_init(&t, GRACE, LEAVE);
-	table_left(&t, "id1");	/* not in the table yet: nothing */
+	table_left(&t, "id1"); /* not in the table yet: nothing */
 	table_decide(&t, g, n, 1000, v);
 	table_left(&t, "id1");
 	table_decide(&t, g, n, 1000 + LEAVE, v);
-	check(v[1].action == TABLE_KEEP, "who has left is not made active", "restored");
+	check(v[1].action == TABLE_KEEP, "who has left is not made active",
+	      "restored");
 	table_decide(&t, d, n, 2000 + LEAVE, v);
 	check(v[1].action == TABLE_REMOVE && v[1].why == TABLE_ANNOUNCED,
 	      "who has left is removed once down", "kept");
@@ -210,13 +386,21 @@ static void left(void)
 	table_decide(&t, g, n, 4000 + 3 * LEAVE, v);
 	check(v[1].action == TABLE_RESTORE,
 	      "who says so and stays is made active in the end", "kept");
+	table_left(&t, "id1");
+	table_decide(&t, back, n, 5000 + 3 * LEAVE, v);
+	table_decide(&t, down_again, n, 6000 + 3 * LEAVE, v);
+	check(v[1].action == TABLE_KEEP,
+	      "who said so and came back gets the grace", "removed");
 	table_release(&t);
 }
 
 /* Fractions of a second as the engine writes them: without zeros at the end. */
 static void ages(void)
 {
-	static const struct { const char *a, *b; bool newer; } pairs[] = {
+	static const struct {
+		const char *a, *b;
+		bool newer;
+	} pairs[] = {
 		{ "2026-08-01T12:00:01Z", "2026-08-01T12:00:00.999999999Z", true },
 		{ "2026-08-01T12:00:00.5Z", "2026-08-01T12:00:00.51Z", false },
 		{ "2026-08-01T12:00:00.51Z", "2026-08-01T12:00:00.5Z", true },
@@ -255,7 +439,8 @@ static void kept(void)
 
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
 		check(table_is_kept(looks[i].manager, looks[i].good_ms,
-		       looks[i].now_ms) == looks[i].kept, looks[i].name, looks[i].kept ? "not kept" : "kept");
+				    looks[i].now_ms) == looks[i].kept,
+		      looks[i].name, looks[i].kept ? "not kept" : "kept");
 }
 
 int main(void)

@@ -41,6 +41,7 @@ static void put(const char *text, mode_t mode)
 #define REST ",\"default_addr_pool\":\"10.0.0.0/8\",\"ingress_subnet\":\"10.1.0.0/16\"," \
 	"\"mtu\":9000,\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
 	"\"health_port\":2,\"rate\":3,\"grace_s\":4,\"leave_s\":5,\"settle_s\":0," \
+	"\"metadata_host\":\"::1\",\"metadata_port\":8,\"helper_socket\":\"/y.sock\"," \
 	"\"run_dir\":\"/run/x\",\"helper_key\":\"/x.key\""
 
 /* ---- there and back ---- */
@@ -51,7 +52,11 @@ static const struct { const char *name, *said, *written; } same[] = {
 	{ "all that can be said", "{" MANAGER REST "}", "{" MANAGER REST "}" },
 	{ "defaults that are said", "{" WORKER ",\"helper_port\":1337,\"health_port\":1338,"
 	  "\"rate\":5,\"grace_s\":120,\"leave_s\":90,\"settle_s\":11,\"listen\":\"0.0.0.0\","
-	  "\"docker_socket\":\"/var/run/docker.sock\",\"ingress_subnet\":\"\"}", "{" WORKER "}" },
+	  "\"docker_socket\":\"/var/run/docker.sock\",\"ingress_subnet\":\"\","
+	  "\"metadata_host\":\"169.254.169.254\",\"metadata_port\":80,"
+	  "\"helper_socket\":\"/run/swarm-helper/helper.sock\"}", "{" WORKER "}" },
+	{ "no metadata service, no socket", "{" WORKER ",\"metadata_host\":\"\",\"helper_socket\":\"\"}",
+	  "{" WORKER ",\"metadata_host\":\"\",\"helper_socket\":\"\"}" },
 	{ "a worker that has the manager secret", "{" WORKER ",\"manager_secret\":\"" C32 "\"}",
 	  "{" WORKER ",\"manager_secret\":\"" C32 "\"}" },
 };
@@ -96,6 +101,8 @@ static void defaults(void)
 		     c.grace_ms == 120000 && c.leave_ms == 90000 && c.settle_ms == 11000 &&
 		     c.mtu == 0 && strcmp(c.listen, "0.0.0.0") == 0 && c.addr_pool[0] == '\0' &&
 		     strcmp(c.docker_socket, "/var/run/docker.sock") == 0 &&
+		     strcmp(c.metadata_host, "169.254.169.254") == 0 && c.metadata_port == 80 &&
+		     strcmp(c.helper_socket, "/run/swarm-helper/helper.sock") == 0 &&
 		     strcmp(c.run_dir, "/run/swarm-agent") == 0 && strcmp(c.key_path, key) == 0 ?
 		     "" : "another value");
 	setenv("RUNTIME_DIRECTORY", "/run/systemd-says", 1);
@@ -137,6 +144,9 @@ static const struct { const char *name, *text, *words; } refused[] = {
 	{ "a small MTU", "{" WORKER ",\"mtu\":575}", "mtu" },
 	{ "a word for a number", "{" WORKER ",\"rate\":\"5\"}", "rate" },
 	{ "a long wait", "{" WORKER ",\"settle_s\":31}", "settle_s" },
+	{ "a metadata service at no port", "{" WORKER ",\"metadata_port\":0}", "metadata_port" },
+	{ "a metadata service that is a number", "{" WORKER ",\"metadata_host\":7}", "metadata_host" },
+	{ "a long socket", "{" WORKER ",\"helper_socket\":\"" LONG LONG LONG "\"}", "helper_socket" },
 	{ "a long text", "{" WORKER ",\"default_addr_pool\":\"" LONG "\"}",
 	  "default_addr_pool: longer than 47 characters" },
 	{ "to listen on a name", "{" WORKER ",\"listen\":\"localhost\"}",

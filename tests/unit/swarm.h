@@ -25,24 +25,27 @@
 #define ROWS 24
 
 struct row {
-	char id[16], hostname[65], addr[16], state[16], availability[8], labels[64];
+	char id[16], hostname[65], addr[16], state[16], availability[8];
+	/* its labels azswarm.leaving, .evict and .stop; "": not there */
+	char leaving[16], evict[160], stop[32];
 	bool manager;
 	unsigned version, born;
-	unsigned tasks;		/* running on it */
+	unsigned tasks; /* of the service, running on it */
 };
 
 /* One engine; a manager keeps the table. */
 struct swarm {
 	struct engine engine;
-	char state[16];			/* of its own node: inactive, active... */
+	char state[16]; /* of its own node: inactive, active... */
 	bool manager;
 	char node_id[16];
 	struct row rows[ROWS];
-	struct swarm *of;		/* a worker's manager */
-	unsigned containers;		/* of tasks, here */
-	char calls[8192];		/* what changed something, one a line */
+	struct swarm *of;  /* a worker's manager */
+	unsigned replicas; /* of the one service, web */
+	char calls[65536]; /* what changed something, one a line */
 	unsigned next_id;
-	unsigned removed, removed_most;	/* between two looks at the table; at most */
+	unsigned removed,
+		removed_most; /* between two looks at the table; at most */
 	bool refuse_join;
 };
 
@@ -69,8 +72,8 @@ static inline struct row *swarm_row(struct swarm *s, const char *id)
 }
 
 /* A new row; its ID. */
-static inline struct row *swarm_add(struct swarm *s, const char *hostname, const char *addr,
-				    bool manager)
+static inline struct row *swarm_add(struct swarm *s, const char *hostname,
+				    const char *addr, bool manager)
 {
 	for (int i = 0; i < ROWS; i++) {
 		struct row *r = &s->rows[i];
@@ -91,45 +94,71 @@ static inline struct row *swarm_add(struct swarm *s, const char *hostname, const
 	abort();
 }
 
-static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
+static inline void swarm_label_json(char *out, size_t size, const char *name,
+				    const char *value)
 {
-	return (size_t)snprintf(out, size, "{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
-		"\"CreatedAt\":\"2026-11-23T04:55:%02uZ\",\"Spec\":{\"Labels\":{%s},\"Role\":\"%s\","
-		"\"Availability\":\"%s\"},\"Description\":{\"Hostname\":\"%s\"},\"Status\":{\"State\":\"%s\","
-		"\"Addr\":\"%s\"}%s}", r->id, r->version, r->born, r->labels,
-		r->manager ? "manager" : "worker", r->availability, r->hostname, r->state, r->addr,
-		r->manager ? ",\"ManagerStatus\":{\"Leader\":true,\"Reachability\":\"reachable\"}" : "");
+	size_t n = strlen(out);
+
+	if (*value != '\0')
+		snprintf(out + n, size - n, "%s\"azswarm.%s\":\"%s\"",
+			 n > 0 ? "," : "", name, value);
 }
 
-static inline void swarm_refuse(struct engine_reply *r, unsigned status, const char *message)
+static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
+{
+	char labels[300] = "";
+
+	swarm_label_json(labels, sizeof(labels), "leaving", r->leaving);
+	swarm_label_json(labels, sizeof(labels), "evict", r->evict);
+	swarm_label_json(labels, sizeof(labels), "stop", r->stop);
+	return (size_t)snprintf(
+		out, size,
+		"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
+		"\"CreatedAt\":\"2026-11-23T04:55:%02uZ\",\"Spec\":{\"Labels\":{%s},\"Role\":\"%s\","
+		"\"Availability\":\"%s\"},\"Description\":{\"Hostname\":\"%s\"},\"Status\":{\"State\":\"%s\","
+		"\"Addr\":\"%s\"}%s}",
+		r->id, r->version, r->born, labels,
+		r->manager ? "manager" : "worker", r->availability, r->hostname,
+		r->state, r->addr,
+		r->manager ?
+			",\"ManagerStatus\":{\"Leader\":true,\"Reachability\":\"reachable\"}" :
+			"");
+}
+
+static inline void swarm_refuse(struct engine_reply *r, unsigned status,
+				const char *message)
 {
 	r->status = status;
 	snprintf(r->buf, sizeof(r->buf), "{\"message\":\"%s\"}", message);
 	r->body = r->buf;
 }
 
-static inline void swarm_update(struct swarm *s, struct row *row, const char *body,
-				struct engine_reply *r)
+static inline void swarm_update(struct swarm *s, struct row *row,
+				const char *body, struct engine_reply *r)
 {
 	struct err e = ERR_INIT;
 	cJSON *doc = json_parse(str_of(body), "update", &e);
 	const cJSON *labels = json_at(doc, "Labels");
-	const char *leaving = json_str_opt(json_get(labels, "azswarm.leaving"), "", "");
 
+	snprintf(row->leaving, sizeof(row->leaving), "%s",
+		 json_str_opt(json_get(labels, "azswarm.leaving"), "", ""));
+	snprintf(row->evict, sizeof(row->evict), "%s",
+		 json_str_opt(json_get(labels, "azswarm.evict"), "", ""));
+	snprintf(row->stop, sizeof(row->stop), "%s",
+		 json_str_opt(json_get(labels, "azswarm.stop"), "", ""));
 	snprintf(row->availability, sizeof(row->availability), "%s",
 		 json_str_opt(doc, "Availability", "?"));
-	row->labels[0] = '\0';
-	if (*leaving != '\0')
-		snprintf(row->labels, sizeof(row->labels), "\"azswarm.leaving\":\"%s\"", leaving);
 	row->manager = strcmp(json_str_opt(doc, "Role", ""), "manager") == 0;
 	row->version++;
-	swarm_note(s, "update %s %s %s", row->hostname, row->availability, leaving);
+	swarm_note(s, "update %s %s %s|%s|%s", row->hostname, row->availability,
+		   row->leaving, row->evict, row->stop);
 	r->status = 200;
 	json_free(doc);
 }
 
-static inline void swarm_node_call(struct swarm *s, const char *method, const char *rest,
-				   const char *body, struct engine_reply *r)
+static inline void swarm_node_call(struct swarm *s, const char *method,
+				   const char *rest, const char *body,
+				   struct engine_reply *r)
 {
 	char id[32];
 	size_t n = strcspn(rest, "/?");
@@ -165,31 +194,53 @@ static inline void swarm_list(struct swarm *s, struct engine_reply *r)
 	for (int i = 0; i < ROWS; i++)
 		if (s->rows[i].id[0] != '\0') {
 			if (n > 1)
-				n += (size_t)snprintf(r->buf + n, sizeof(r->buf) - n, ",");
-			n += swarm_row_json(&s->rows[i], r->buf + n, sizeof(r->buf) - n);
+				n += (size_t)snprintf(r->buf + n,
+						      sizeof(r->buf) - n, ",");
+			n += swarm_row_json(&s->rows[i], r->buf + n,
+					    sizeof(r->buf) - n);
 		}
 	snprintf(r->buf + n, sizeof(r->buf) - n, "]");
 	r->body = r->buf;
 }
 
-/* [x,x,...]: n elements. */
-static inline void swarm_count(struct engine_reply *r, const char *x, unsigned n)
+/* Every row's tasks, all of the one service. */
+static inline void swarm_tasks(struct swarm *s, struct engine_reply *r)
 {
-	strcpy(r->buf, "[");
-	for (unsigned i = 0; i < n; i++) {
-		strcat(r->buf, i > 0 ? "," : "");
-		strcat(r->buf, x);
-	}
-	strcat(r->buf, "]");
+	size_t n = (size_t)snprintf(r->buf, sizeof(r->buf), "[");
+
+	for (int i = 0; i < ROWS; i++)
+		for (unsigned k = 0;
+		     s->rows[i].id[0] != '\0' && k < s->rows[i].tasks; k++)
+			n += (size_t)snprintf(
+				r->buf + n, sizeof(r->buf) - n,
+				"%s{\"ID\":\"%st%u\","
+				"\"ServiceID\":\"web\",\"NodeID\":\"%s\",\"DesiredState\":\"running\","
+				"\"Status\":{\"State\":\"running\"}}",
+				n > 1 ? "," : "", s->rows[i].id, k,
+				s->rows[i].id);
+	snprintf(r->buf + n, sizeof(r->buf) - n, "]");
 	r->body = r->buf;
 }
 
-static inline void swarm_join_call(struct swarm *s, const char *body, struct engine_reply *r)
+/* The container of the task that a filter names has its name with a c. */
+static inline void swarm_container(const char *path, struct engine_reply *r)
+{
+	const char *at = strstr(path, "task.id%3D");
+
+	at = at != NULL ? at + 10 : "";
+	snprintf(r->buf, sizeof(r->buf), "[{\"Id\":\"c%.*s\"}]",
+		 (int)strcspn(at, "%"), at);
+	r->body = r->buf;
+}
+
+static inline void swarm_join_call(struct swarm *s, const char *body,
+				   struct engine_reply *r)
 {
 	char name[64] = "";
 	struct row *row;
 
-	if (s->refuse_join || s->of == NULL || strstr(body, "\"JoinToken\":\"token-worker\"") == NULL ||
+	if (s->refuse_join || s->of == NULL ||
+	    strstr(body, "\"JoinToken\":\"token-worker\"") == NULL ||
 	    strstr(body, "\"RemoteAddrs\":[\"127.0.0.1:2377\"]") == NULL) {
 		swarm_refuse(r, 503, "cannot join");
 		return;
@@ -205,7 +256,8 @@ static inline void swarm_join_call(struct swarm *s, const char *body, struct eng
 
 static inline void swarm_leave_call(struct swarm *s, const char *target)
 {
-	swarm_note(s, "leave%s", strstr(target, "force=1") != NULL ? " by force" : "");
+	swarm_note(s, "leave%s",
+		   strstr(target, "force=1") != NULL ? " by force" : "");
 	if (s->of != NULL) {
 		struct row *row;
 
@@ -233,18 +285,26 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 				const char *body, struct engine_reply *r)
 {
 	struct swarm *s = ctx;
-	const char *path = strncmp(target, "/v1.41", 6) == 0 ? target + 6 : target;
+	const char *path = strncmp(target, "/v1.41", 6) == 0 ? target + 6 :
+							       target;
 
 	if (strcmp(path, "/_ping") == 0) {
 		r->body = "OK";
 	} else if (strcmp(path, "/info") == 0) {
-		snprintf(r->buf, sizeof(r->buf), "{\"Name\":\"x\",\"Swarm\":{\"NodeID\":\"%s\","
-			 "\"LocalNodeState\":\"%s\",\"ControlAvailable\":%s%s}}", s->node_id, s->state,
-			 s->manager ? "true" : "false", s->manager ? ",\"Cluster\":{\"ID\":\"cl1\"}" : "");
+		snprintf(r->buf, sizeof(r->buf),
+			 "{\"Name\":\"x\",\"Swarm\":{\"NodeID\":\"%s\","
+			 "\"LocalNodeState\":\"%s\",\"ControlAvailable\":%s%s}}",
+			 s->node_id, s->state, s->manager ? "true" : "false",
+			 s->manager ? ",\"Cluster\":{\"ID\":\"cl1\"}" : "");
 		r->body = r->buf;
-	} else if (strcmp(path, "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
-			  "%22%5D%7D") == 0) {
-		swarm_count(r, "{\"Id\":\"c\"}", s->containers);
+	} else if (strncmp(path,
+			   "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
+			   ".id%3D",
+			   75) == 0) {
+		swarm_container(path, r);
+	} else if (strncmp(path, "/containers/", 12) == 0 &&
+		   strcmp(method, "POST") == 0) {
+		swarm_note(s, "container %s", path + 12);
 	} else if (strncmp(path, "/swarm/leave", 12) == 0) {
 		swarm_leave_call(s, path);
 	} else if (strcmp(path, "/swarm/join") == 0) {
@@ -259,16 +319,17 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 		swarm_list(s, r);
 	} else if (strncmp(path, "/nodes/", 7) == 0) {
 		swarm_node_call(s, method, path + 7, body, r);
-	} else if (strncmp(path, "/tasks?filters=%7B%22node%22%3A%5B%22", 37) == 0) {
-		char id[16];
-		struct row *row;
-
-		snprintf(id, sizeof(id), "%.*s", (int)strcspn(path + 37, "%"), path + 37);
-		row = swarm_row(s, id);
-		swarm_count(r, "{\"Status\":{\"State\":\"running\"}}", row != NULL ? row->tasks : 0);
+	} else if (strcmp(path, "/services") == 0) {
+		snprintf(r->buf, sizeof(r->buf),
+			 "[{\"ID\":\"web\",\"Spec\":{\"Name\":\"web\",\"Mode\":"
+			 "{\"Replicated\":{\"Replicas\":%u}}}}]",
+			 s->replicas);
+		r->body = r->buf;
+	} else if (strcmp(path, "/tasks") == 0) {
+		swarm_tasks(s, r);
 	} else if (strcmp(path, "/networks/ingress") == 0) {
 		r->body = "{\"IPAM\":{\"Config\":[{\"Subnet\":\"10.208.0.0/20\"}]},"
-			"\"Options\":{\"com.docker.network.driver.mtu\":\"1400\"}}";
+			  "\"Options\":{\"com.docker.network.driver.mtu\":\"1400\"}}";
 	} else {
 		swarm_refuse(r, 404, "page not found");
 		swarm_note(s, "unexpected %s %s", method, target);
@@ -324,7 +385,8 @@ static inline unsigned world_port(void)
 	return port;
 }
 
-static inline void world_file(const struct world *w, const char *name, const char *text, mode_t mode)
+static inline void world_file(const struct world *w, const char *name,
+			      const char *text, mode_t mode)
 {
 	char path[128];
 	struct err e = ERR_INIT;
@@ -363,19 +425,28 @@ static inline void world_end(const struct world *w)
 	dir_remove(w->dir, &e);
 }
 
-/* NAME.json; more is put behind everything else: ",\"rate\":1". */
-static inline void world_config(const struct world *w, const char *name, const char *role,
-				const char *socket, const char *more)
+/* NAME.json; more is put behind everything else: ",\"rate\":1".  The helper's
+ * socket is NAME.ctl, and there is no metadata service unless more names one. */
+static inline void world_config(const struct world *w, const char *name,
+				const char *role, const char *socket,
+				const char *more)
 {
 	char text[2048], file[64], manager[128] = "";
+	const char *metadata = strstr(more, "\"metadata_host\"") == NULL ?
+				       ",\"metadata_host\":\"\"" :
+				       "";
 
 	if (strcmp(role, "manager") == 0)
-		snprintf(manager, sizeof(manager), "\"manager_secret\":\"%s\",", w->manager);
-	snprintf(text, sizeof(text), "{\"role\":\"%s\",\"masters\":[\"127.0.0.1\"],\"helper_pin\":\"%s\","
+		snprintf(manager, sizeof(manager), "\"manager_secret\":\"%s\",",
+			 w->manager);
+	snprintf(text, sizeof(text),
+		 "{\"role\":\"%s\",\"masters\":[\"127.0.0.1\"],\"helper_pin\":\"%s\","
 		 "\"worker_secret\":\"%s\",%s\"docker_socket\":\"%s\",\"listen\":\"127.0.0.1\","
 		 "\"helper_port\":%u,\"health_port\":%u,\"run_dir\":\"%s/run-%s\","
-		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400%s}",
-		 role, w->pin, w->worker, manager, socket, w->helper_port, w->health_port, w->dir, name, more);
+		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400,"
+		 "\"helper_socket\":\"%s/%s.ctl\"%s%s}",
+		 role, w->pin, w->worker, manager, socket, w->helper_port,
+		 w->health_port, w->dir, name, w->dir, name, metadata, more);
 	snprintf(file, sizeof(file), "%s.json", name);
 	world_file(w, file, text, 0600);
 }
@@ -384,7 +455,8 @@ static inline void world_config(const struct world *w, const char *name, const c
  * Run one of the daemons ("helper", "agent", "leave") in a process of its own,
  * this very program once more; what it says goes to NAME.log.
  */
-static inline pid_t world_run(const struct world *w, const char *name, const char *daemon)
+static inline pid_t world_run(const struct world *w, const char *name,
+			      const char *daemon)
 {
 	char config[128], log[128];
 	pid_t pid;
@@ -412,7 +484,8 @@ static inline void world_main(int argc, char **argv)
 	if (argc != 3)
 		return;
 	rc = strcmp(argv[1], "helper") == 0 ? helper_run(argv[2], &e) :
-		strcmp(argv[1], "agent") == 0 ? agent_run(argv[2], "test", &e) : agent_leave(argv[2], &e);
+	     strcmp(argv[1], "agent") == 0  ? agent_run(argv[2], "test", &e) :
+					      agent_leave(argv[2], &e);
 	if (rc < 0)
 		fprintf(stderr, "failed: %s\n", e.msg);
 	exit(rc < 0 ? 1 : 0);
@@ -441,7 +514,8 @@ static inline int world_stop(pid_t pid)
 	return world_wait(pid, 30000);
 }
 
-static inline bool world_said(const struct world *w, const char *name, const char *words)
+static inline bool world_said(const struct world *w, const char *name,
+			      const char *words)
 {
 	struct buf b = BUF_INIT(1 << 20);
 	struct err e = ERR_INIT;
@@ -468,12 +542,13 @@ static inline void world_show(const struct world *w, const char *name)
 
 /* Until cond holds.  ms is what a quiet machine needs at most; a busy one gets
  * six times as much. */
-#define WITHIN(ms, cond) ({ \
-	int64_t until_ = now_ms() + 6 * (ms); \
-	bool so_; \
-	while (!(so_ = (cond)) && now_ms() < until_) \
-		usleep(20000); \
-	so_; \
-})
+#define WITHIN(ms, cond) \
+	({ \
+		int64_t until_ = now_ms() + 6 * (ms); \
+		bool so_; \
+		while (!(so_ = (cond)) && now_ms() < until_) \
+			usleep(20000); \
+		so_; \
+	})
 
 #endif

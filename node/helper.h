@@ -1,0 +1,116 @@
+#ifndef NODE_HELPER_H
+#define NODE_HELPER_H
+
+/*
+ * What the helper's own files share: helper.c keeps the swarm and starts,
+ * helper_answer.c takes the requests, helper_row.c has those about one row of
+ * the node table.  Nobody else includes this.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "docker/docker.h"
+#include "http.h"
+#include "node/auth.h"
+#include "node/config.h"
+#include "node/daemon.h"
+#include "node/evictor.h"
+#include "node/table.h"
+#include "tls/tls.h"
+
+#define HELPER_BODY_MAX 1024
+#define HELPER_ENGINE_MS 15000 /* one exchange with Docker */
+#define HELPER_PEERS 256       /* addresses whose rate is known */
+
+struct helper_peer {
+	char addr[48];
+	int64_t tokens; /* thousandths of a request */
+	int64_t last_ms;
+};
+
+enum helper_counted {
+	HELPER_COUNT_REQUESTS,
+	HELPER_COUNT_REFUSED,
+	HELPER_COUNT_LIMITED,
+	HELPER_COUNT_TOKENS,
+	HELPER_COUNT_DRAINS,
+	HELPER_COUNT_REMOVED,
+	HELPER_COUNT_DEMOTED,
+	HELPER_COUNT_RESTORED,
+	HELPER_COUNT_FAILED_PASSES,
+	HELPER_COUNT_BROKEN,
+	HELPER_COUNTS,
+};
+
+struct helper {
+	struct node_config config;
+	struct tls_identity *identity;
+	struct auth auth;
+	unsigned self; /* our index among the masters, or LAYOUT_MASTERS_MAX */
+	atomic_ullong counts[HELPER_COUNTS];
+
+	pthread_mutex_t rate_lock;
+	struct helper_peer peers[HELPER_PEERS];
+
+	pthread_mutex_t lock; /* for what follows */
+	pthread_cond_t kick;
+	bool kicked;
+	bool active;	 /* a manager of a swarm, as of good_ms */
+	int64_t good_ms; /* last good pass, 0: none yet */
+	char cluster[DOCKER_ID_MAX];
+	struct docker_node *nodes;
+	size_t n_nodes;
+	int64_t nodes_ms; /* when they began to be read; 0: never */
+	int64_t wrote_ms; /* when we last wrote a row: older ones are not true */
+	struct table table;
+	struct evictor evictor;
+
+	/* the keeper's own */
+	struct docker docker;
+	struct complaint complaint;
+	int64_t founding_ms; /* since when nobody had a swarm */
+	unsigned ingress_tries;
+};
+
+void helper_count(struct helper *h, enum helper_counted c);
+/* A row of the table was written: nothing read before counts, and the keeper
+ * looks at once. */
+void helper_wrote(struct helper *h);
+/* Take over a list of nodes that began to be read at began_ms; with the lock. */
+void helper_publish(struct helper *h, struct docker_node *nodes, size_t n,
+		    int64_t began_ms);
+
+/* ---- answering (helper_answer.c) ---- */
+
+struct helper_call {
+	struct helper *h;
+	struct http_exchange *x;
+	struct auth_caller caller;
+	char addr[48];
+	bool local;	 /* on the unix socket: for any node */
+	struct str rest; /* of the path, behind the route's own */
+};
+
+/* For struct http_server: over TLS, and on the unix socket. */
+void helper_handle(void *ctx, struct http_exchange *x);
+void helper_handle_local(void *ctx, struct http_exchange *x);
+
+/* doc is taken over, and burnt: it may hold a token. */
+void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc);
+void helper_answer_error(struct http_exchange *x, unsigned status,
+			 const char *text);
+/* The engine's refusals are not the caller's fault. */
+void helper_answer_err(struct http_exchange *x, const struct err *e);
+
+/* ---- requests about a row (helper_row.c) ---- */
+
+void helper_do_node(struct helper_call *c);
+void helper_do_evict(struct helper_call *c);
+void helper_do_evict_progress(struct helper_call *c);
+void helper_do_return(struct helper_call *c);
+void helper_do_left(struct helper_call *c);
+void helper_do_nodes(struct helper_call *c);
+void helper_do_health(struct helper_call *c);
+void helper_do_stop(struct helper_call *c);
+
+#endif

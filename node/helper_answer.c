@@ -1,0 +1,377 @@
+/*
+ * Who may ask the helper for what: the routes of helper.c, the rate of an
+ * address, authentication; and those answers that are about the swarm and not
+ * about one of its nodes.
+ */
+#include "node/helper.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#define BURST_S 4      /* seconds' worth of requests at once */
+#define REFUSAL_COST 5 /* a wrong secret counts as that many */
+
+void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc)
+{
+	static const char *const fields[] = {
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		NULL,
+	};
+	static const char *const challenge[] = {
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		"WWW-Authenticate: Azswarm",
+		NULL,
+	};
+	struct buf b = BUF_INIT(2u << 20); /* the table of 2,000 nodes */
+
+	json_print(doc, &b);
+	buf_addc(&b, '\n');
+	http_x_answer(x, status, status == 401 ? challenge : fields, buf_str(&b));
+	buf_burn(&b);
+	json_burn(doc);
+}
+
+void helper_answer_error(struct http_exchange *x, unsigned status, const char *text)
+{
+	cJSON *doc = cJSON_CreateObject();
+
+	json_add_str(doc, "error", text);
+	helper_answer_doc(x, status, doc);
+}
+
+void helper_answer_err(struct http_exchange *x, const struct err *e)
+{
+	helper_answer_error(x, 503, e->msg);
+}
+
+/* The address alone of "10.0.0.1:1234" or "[::1]:1234". */
+static void peer_address(const struct http_exchange *x, char out[48])
+{
+	struct str s = str_of(http_x_peer(x));
+	ptrdiff_t colon = str_rchr(s, ':');
+
+	if (colon >= 0)
+		s = str_head(s, (size_t)colon);
+	if (s.n >= 2 && s.p[0] == '[')
+		s = str_head(str_skip(s, 1), s.n - 2);
+	/* a v4 caller of a v6 listener */
+	if (str_istarts(s, STR("::ffff:")))
+		s = str_skip(s, 7);
+	s = str_head(s, 47);
+	if (s.n > 0)
+		memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+}
+
+/* Find or make room for an address; the longest unheard one goes. */
+static struct helper_peer *peer_find(struct helper *h, const char *addr,
+				     int64_t now)
+{
+	struct helper_peer *oldest = &h->peers[0];
+
+	for (size_t i = 0; i < HELPER_PEERS; i++) {
+		if (strcmp(h->peers[i].addr, addr) == 0)
+			return &h->peers[i];
+		if (h->peers[i].last_ms < oldest->last_ms)
+			oldest = &h->peers[i];
+	}
+	*oldest = (struct helper_peer){ .tokens = (int64_t)h->config.rate *
+						  BURST_S * 1000,
+					.last_ms = now };
+	memcpy(oldest->addr, addr, strlen(addr) + 1);
+	return oldest;
+}
+
+/* Pay for cost requests; false when the address has asked for too much. */
+static bool pay(struct helper *h, const char *addr, int64_t cost)
+{
+	int64_t now = now_ms(), max = (int64_t)h->config.rate * BURST_S * 1000;
+	struct helper_peer *p;
+	bool ok;
+
+	pthread_mutex_lock(&h->rate_lock);
+	p = peer_find(h, addr, now);
+	p->tokens += (now - p->last_ms) * h->config.rate;
+	p->last_ms = now;
+	if (p->tokens > max)
+		p->tokens = max;
+	ok = p->tokens >= 1000;
+	p->tokens -= cost * 1000;
+	if (p->tokens < 0)
+		p->tokens = 0;
+	pthread_mutex_unlock(&h->rate_lock);
+	return ok;
+}
+
+static void do_nonce(struct helper_call *c)
+{
+	char nonce[AUTH_NONCE_HEX + 1];
+	cJSON *doc = cJSON_CreateObject();
+
+	auth_nonce(&c->h->auth, now_ms(), nonce);
+	json_add_str(doc, "nonce", nonce);
+	json_add_int(doc, "expires_s", AUTH_NONCE_MS / 1000);
+	helper_answer_doc(c->x, 200, doc);
+}
+
+static void join(struct helper_call *c, bool manager)
+{
+	struct helper *h = c->h;
+	struct buf token = BUF_INIT(256), remote = BUF_INIT(64);
+	char cluster[DOCKER_ID_MAX];
+	const char *self;
+	struct docker d;
+	struct err e = ERR_INIT;
+	cJSON *doc;
+	bool active;
+
+	pthread_mutex_lock(&h->lock);
+	active = h->active;
+	memcpy(cluster, h->cluster, sizeof(cluster));
+	pthread_mutex_unlock(&h->lock);
+	if (!active || h->self == LAYOUT_MASTERS_MAX) {
+		helper_answer_error(c->x, 503, "there is no swarm here yet");
+		return;
+	}
+	docker_init_unix(&d, h->config.docker_socket);
+	d.timeout_ms = HELPER_ENGINE_MS;
+	if (docker_swarm_token(&d, manager, &token, &e) < 0) {
+		helper_answer_err(c->x, &e);
+	} else {
+		self = h->config.masters[h->self];
+		buf_addf(&remote, strchr(self, ':') != NULL ? "[%s]:%d" : "%s:%d",
+			 self, DOCKER_PORT_MANAGER);
+		doc = cJSON_CreateObject();
+		json_add_str(doc, "token", token.str);
+		json_add_str(doc, "remote", remote.str);
+		json_add_str(doc, "cluster", cluster);
+		helper_answer_doc(c->x, 200, doc);
+		helper_count(h, HELPER_COUNT_TOKENS);
+		daemon_say("%s token handed to %s at %s",
+			   manager ? "manager" : "worker", c->caller.name,
+			   c->addr);
+	}
+	docker_release(&d);
+	buf_burn(&token);
+	buf_release(&remote);
+}
+
+static void do_join_worker(struct helper_call *c)
+{
+	join(c, false);
+}
+
+static void do_join_manager(struct helper_call *c)
+{
+	join(c, true);
+}
+
+static void do_healthz(struct helper_call *c)
+{
+	struct helper *h = c->h;
+	bool good;
+	cJSON *doc = cJSON_CreateObject();
+
+	pthread_mutex_lock(&h->lock);
+	good = table_is_kept(h->active, h->good_ms, now_ms());
+	pthread_mutex_unlock(&h->lock);
+	json_add_str(doc, "status", good ? "ok" : "no swarm");
+	helper_answer_doc(c->x, good ? 200 : 503, doc);
+}
+
+static void metric(struct buf *b, const char *name, const char *type,
+		   const char *help, unsigned long long v)
+{
+	buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name,
+		 type, name, v);
+}
+
+static void metric_nodes(struct buf *b, struct helper *h)
+{
+	size_t n[4] = { 0 }, drained = 0, managers = 0;
+
+	pthread_mutex_lock(&h->lock);
+	for (size_t i = 0; i < h->n_nodes; i++) {
+		n[h->nodes[i].state]++;
+		drained += h->nodes[i].availability == DOCKER_DRAIN;
+		managers += h->nodes[i].manager;
+	}
+	metric(b, "azswarm_swarm_active", "gauge",
+	       "Whether this is a manager of a swarm.", h->active);
+	pthread_mutex_unlock(&h->lock);
+	buf_adds(b,
+		 "# HELP azswarm_nodes Nodes of the swarm by state.\n# TYPE azswarm_nodes gauge\n");
+	for (int i = 0; i < 4; i++)
+		buf_addf(b, "azswarm_nodes{state=\"%s\"} %zu\n",
+			 docker_node_state_name((enum docker_node_state)i), n[i]);
+	metric(b, "azswarm_nodes_drained", "gauge", "Nodes that take no tasks.",
+	       drained);
+	metric(b, "azswarm_managers", "gauge", "Managers of the swarm.", managers);
+}
+
+static void do_metrics(struct helper_call *c)
+{
+	static const char *const fields[] = {
+		"Content-Type: text/plain; version=0.0.4; charset=utf-8",
+		NULL,
+	};
+	static const struct {
+		const char *name, *help;
+	} counters[HELPER_COUNTS] = {
+		[HELPER_COUNT_REQUESTS] = { "azswarm_requests_total",
+					    "Requests taken." },
+		[HELPER_COUNT_REFUSED] = { "azswarm_requests_refused_total",
+					   "Requests without the right to it." },
+		[HELPER_COUNT_LIMITED] = { "azswarm_requests_limited_total",
+					   "Requests of callers that ask too often." },
+		[HELPER_COUNT_TOKENS] = { "azswarm_tokens_total",
+					  "Join tokens handed out." },
+		[HELPER_COUNT_DRAINS] = { "azswarm_drains_total",
+					  "Nodes that said that they go." },
+		[HELPER_COUNT_REMOVED] = { "azswarm_nodes_removed_total",
+					   "Rows removed from the node table." },
+		[HELPER_COUNT_DEMOTED] = { "azswarm_managers_demoted_total",
+					   "Managers demoted." },
+		[HELPER_COUNT_RESTORED] = { "azswarm_nodes_restored_total",
+					    "Nodes that said that they go and stayed." },
+		[HELPER_COUNT_FAILED_PASSES] = { "azswarm_passes_failed_total",
+						 "Passes over the node table that failed." },
+		[HELPER_COUNT_BROKEN] = { "azswarm_connections_broken_total",
+					  "Connections that ended with an error." },
+	};
+	struct buf b = BUF_INIT(8192);
+
+	metric_nodes(&b, c->h);
+	for (size_t i = 0; i < HELPER_COUNTS; i++)
+		metric(&b, counters[i].name, "counter", counters[i].help,
+		       c->h->counts[i]);
+	http_x_answer(c->x, 200, fields, buf_str(&b));
+	buf_release(&b);
+}
+
+enum right { ANYBODY, NODES, MANAGERS, LOCAL };
+
+static const struct route {
+	const char *method, *path; /* a path that ends in '/' has a rest */
+	enum right right;
+	void (*run)(struct helper_call *c);
+} routes[] = {
+	{ "GET", "/nonce", ANYBODY, do_nonce },
+	{ "GET", "/healthz", ANYBODY, do_healthz },
+	{ "GET", "/metrics", ANYBODY, do_metrics },
+	{ "GET", "/join/worker", NODES, do_join_worker },
+	{ "GET", "/join/manager", MANAGERS, do_join_manager },
+	{ "GET", "/node/", NODES, helper_do_node },
+	{ "POST", "/evict/", NODES, helper_do_evict },
+	{ "GET", "/evict/", NODES, helper_do_evict_progress },
+	{ "POST", "/return/", NODES, helper_do_return },
+	{ "POST", "/drain/", NODES, helper_do_evict },
+	{ "GET", "/drain/", NODES, helper_do_evict_progress },
+	{ "POST", "/left/", NODES, helper_do_left },
+	{ "GET", "/nodes", LOCAL, helper_do_nodes },
+	{ "GET", "/health/", LOCAL, helper_do_health },
+	{ "POST", "/stop/", LOCAL, helper_do_stop },
+};
+
+static bool route_path(const struct route *r, struct str path, struct str *rest)
+{
+	struct str own = str_of(r->path);
+
+	if (!str_starts(path, own))
+		return false;
+	*rest = str_skip(path, own.n);
+	return str_ends(own, STR("/")) ? rest->n > 0 && str_chr(*rest, '/') < 0 :
+					 rest->n == 0;
+}
+
+/* NULL when answered. */
+static const struct route *route_find(struct helper_call *c)
+{
+	const struct http_head *head = http_x_head(c->x);
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!route_path(&routes[i], http_x_path(c->x), &c->rest) ||
+		    (routes[i].right == LOCAL && !c->local))
+			continue;
+		if (str_eqz(head->method, routes[i].method))
+			return &routes[i];
+		known = true;
+	}
+	helper_answer_error(c->x, known ? 405 : 404,
+			    known ? "not with that method" : "no such path");
+	return NULL;
+}
+
+static bool authenticated(struct helper_call *c, const struct route *r)
+{
+	const struct http_head *head = http_x_head(c->x);
+	enum auth_result a = auth_check(&c->h->auth, &c->h->config,
+					head->method, head->target,
+					http_field(head, "Authorization"),
+					now_ms(), &c->caller);
+
+	if (a == AUTH_OK && (r->right != MANAGERS || c->caller.manager))
+		return true;
+	helper_count(c->h, HELPER_COUNT_REFUSED);
+	pay(c->h, c->addr, REFUSAL_COST);
+	if (a == AUTH_OK) {
+		daemon_say("refused a manager token to %s at %s, which has the worker secret",
+			   c->caller.name, c->addr);
+		helper_answer_error(
+			c->x, 403,
+			"the worker secret does not give a manager token");
+	} else {
+		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
+			daemon_say("refused a request from %s: %s", c->addr,
+				   auth_text(a));
+		helper_answer_error(c->x, a == AUTH_BUSY ? 503 : 401,
+				    auth_text(a));
+	}
+	return false;
+}
+
+static void answer_one(struct helper *h, struct http_exchange *x, bool local)
+{
+	struct helper_call c = { .h = h, .x = x, .local = local };
+	struct buf body = BUF_INIT(HELPER_BODY_MAX);
+	struct err e = ERR_INIT;
+	const struct route *r;
+
+	helper_count(c.h, HELPER_COUNT_REQUESTS);
+	if (!local)
+		peer_address(x, c.addr);
+	if (!local && !pay(c.h, c.addr, 1)) {
+		helper_count(c.h, HELPER_COUNT_LIMITED);
+		helper_answer_error(
+			x, 429,
+			"too many requests from this address; wait a second");
+		return;
+	}
+	/* no request has a body that means anything */
+	if (http_x_body(x, &body, &e) < 0) {
+		http_x_abort(x);
+	} else if (body.n > 0) {
+		helper_answer_error(x, 400, "no body is expected");
+	} else {
+		r = route_find(&c);
+		if (r != NULL &&
+		    (r->right == ANYBODY || c.local || authenticated(&c, r)))
+			r->run(&c);
+	}
+	buf_release(&body);
+}
+
+void helper_handle(void *ctx, struct http_exchange *x)
+{
+	answer_one(ctx, x, false);
+}
+
+void helper_handle_local(void *ctx, struct http_exchange *x)
+{
+	answer_one(ctx, x, true);
+}
