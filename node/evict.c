@@ -207,28 +207,55 @@ enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 	return EVICT_STAY;
 }
 
-size_t evict_grant(const struct evict_turn *turns, size_t n)
+/* Those that are on their way, and the managers. */
+struct standing {
+	size_t serving, going;
+	size_t managers, managers_going, managers_reachable;
+};
+
+static struct standing stand(const struct evict_turn *turns, size_t n)
 {
-	size_t serving = 0, going = 0, managers = 0, best = n;
+	struct standing s = { 0 };
 
 	for (size_t i = 0; i < n; i++) {
 		bool on_its_way = turns[i].evict.stage > EVICT_ASKED;
 
-		serving += turns[i].serving;
-		going += on_its_way;
-		managers += on_its_way && turns[i].manager;
+		s.serving += turns[i].serving;
+		s.going += on_its_way;
+		s.managers += turns[i].manager;
+		s.managers_going += on_its_way && turns[i].manager;
+		s.managers_reachable += turns[i].manager && turns[i].reachable;
 	}
+	return s;
+}
+
+static bool may_begin(const struct evict_turn *t, const struct standing *s)
+{
+	if (t->evict.by == EVICT_BY_SHUTDOWN)
+		return true;
+	if (t->manager && s->managers > 1 &&
+	    (s->managers_going > 0 ||
+	     s->managers_reachable - t->reachable <= s->managers / 2))
+		return false;
+	if (t->evict.by == EVICT_BY_EVENT)
+		return true;
+	return s->going == 0 ||
+	       ((s->going + 1) * 4 <= s->serving + s->going && !t->last);
+}
+
+size_t evict_grant(const struct evict_turn *turns, size_t n)
+{
+	struct standing s = stand(turns, n);
+	size_t best = n;
+
 	for (size_t i = 0; i < n; i++) {
 		const struct evict *ev = &turns[i].evict;
 
-		if (ev->stage != EVICT_ASKED)
+		if (ev->stage != EVICT_ASKED || !may_begin(&turns[i], &s))
 			continue;
+		/* one that goes anyway is before all that may wait */
 		if (ev->by != EVICT_BY_OPERATOR)
 			return i;
-		if (going > 0 && (going + 1) * 4 > serving + going)
-			continue;
-		if (turns[i].manager && managers > 0)
-			continue;
 		if (best == n || ev->since_s < turns[best].evict.since_s)
 			best = i;
 	}

@@ -103,14 +103,18 @@ enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 /* A node as far as taking turns goes. */
 struct evict_turn {
 	bool manager;
-	bool serving; /* Ready and active */
+	bool reachable; /* as a manager, by the others */
+	bool serving;	/* Ready and active */
+	bool last;	/* a service runs on it and on none that stays */
 	struct evict evict;
 };
 /*
- * Which of those that wait may begin: at most a quarter of the nodes are on
- * their way at once (but one always may), one manager at a time, the one that
- * waits longest first, and who asks by shutdown or event at once.  Index into
- * turns, or n when nobody may.
+ * Which of those that wait may begin, the one that waits longest first.  At
+ * most a quarter of the nodes are on their way at once, and none that is the
+ * last one of a service while others are; but one alone always may.  A manager
+ * goes alone, and only when those that stay and are reachable are a majority of
+ * all (the only one always is allowed to).  A shutdown waits for nobody, nor
+ * does an event of a worker.  Index into turns, or n when nobody may.
  */
 size_t evict_grant(const struct evict_turn *turns, size_t n);
 

@@ -208,8 +208,36 @@ static int go_on(struct evictor *v, struct docker *d,
 }
 
 /* Whose turn it is, one a pass. */
-static int grant(struct docker *d, const struct docker_node *nodes, size_t n,
-		 const struct evict *ev, bool *acted, struct err *e)
+/* Does a service run on that node and on none that stays? */
+static bool is_last(const struct docker_work *work, const struct docker_node *nodes, size_t n,
+		    const struct evict *ev, const struct docker_node *node)
+{
+	for (size_t s = 0; s < work->n_services; s++) {
+		const struct docker_service *service = &work->services[s];
+		bool here = false, elsewhere = false;
+
+		if (service->global || service->job || service->replicas < 2)
+			continue;
+		for (size_t t = 0; t < work->n_tasks; t++) {
+			const struct docker_task *task = &work->tasks[t];
+
+			if (!task->running || !task->wanted ||
+			    strcmp(task->service, service->id) != 0)
+				continue;
+			here |= strcmp(task->node, node->id) == 0;
+			for (size_t i = 0; i < n && !elsewhere; i++)
+				elsewhere = &nodes[i] != node && ev[i].stage <= EVICT_ASKED &&
+					    strcmp(task->node, nodes[i].id) == 0;
+		}
+		if (here && !elsewhere)
+			return true;
+	}
+	return false;
+}
+
+static int grant(struct docker *d, const struct docker_work *work,
+		 const struct docker_node *nodes, size_t n, const struct evict *ev, bool *acted,
+		 struct err *e)
 {
 	struct evict_turn *turns = xcalloc(n, sizeof(*turns));
 	struct evict begun;
@@ -219,6 +247,9 @@ static int grant(struct docker *d, const struct docker_node *nodes, size_t n,
 	for (i = 0; i < n; i++)
 		turns[i] = (struct evict_turn){
 			.manager = nodes[i].manager,
+			.reachable = nodes[i].reachable,
+			.last = ev[i].stage == EVICT_ASKED &&
+				is_last(work, nodes, n, ev, &nodes[i]),
 			.serving = nodes[i].state == DOCKER_NODE_READY &&
 				   nodes[i].availability == DOCKER_ACTIVE &&
 				   ev[i].stage <= EVICT_ASKED,
@@ -266,7 +297,7 @@ int evictor_pass(struct evictor *v, struct docker *d,
 			*e = one;
 	}
 	if (any && rc == 0)
-		rc = grant(d, nodes, n, ev, acted, e);
+		rc = grant(d, &work, nodes, n, ev, acted, e);
 	if (rc == 0) {
 		pthread_mutex_lock(&v->lock);
 		forget_unseen(v);

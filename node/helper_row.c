@@ -261,8 +261,9 @@ void helper_do_evict(struct helper_call *c)
 	docker_init_unix(&d, c->h->config.docker_socket);
 	d.timeout_ms = HELPER_ENGINE_MS;
 	ev = evict_begin(asked_by(c), seconds_param(c->x, "limit"), unix_time());
-	/* who goes anyway waits for no turn, and is unhealthy already */
-	if (ev.by != EVICT_BY_OPERATOR)
+	/* one that goes anyway waits for no turn, and is unhealthy already; but a
+	 * manager that is asked to go waits for the others to be enough */
+	if (ev.by == EVICT_BY_SHUTDOWN || (ev.by == EVICT_BY_EVENT && !node.manager))
 		ev.stage = EVICT_QUIET;
 	if (evict_read(str_of(node.evict), &old))
 		ev = evict_join(&old, &ev);

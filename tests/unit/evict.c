@@ -324,9 +324,10 @@ static void test_granted(void)
 
 static void test_turns(void)
 {
-	/* a letter per node: s serves; A, a asks (operator; a is a manager);
-	 * E, D asks because of an event, a shutdown; Q quiet; q a manager;
-	 * x neither serves nor goes.  Earlier letters have asked earlier. */
+	/* a letter per node: s serves; A asks (operator), L asks and is the last
+	 * one of a service; E, D asks because of an event, a shutdown; Q is quiet.
+	 * Managers: m serves, u is not reached, a asks, e because of an event, q is
+	 * quiet.  Earlier letters have asked earlier. */
 	static const struct {
 		const char *name, *nodes;
 		int want; /* -1: nobody */
@@ -339,8 +340,20 @@ static void test_turns(void)
 		{ "turns: and not three", "sssssQQA", -1 },
 		{ "turns: a shutdown waits for nobody", "sQD", 2 },
 		{ "turns: nor does an event", "QQE", 2 },
-		{ "turns: one manager at a time", "ssssssssssqa", -1 },
+		{ "turns: one manager at a time", "ssssssssssmmqa", -1 },
 		{ "turns: an agent beside a manager", "ssssssssssqA", 11 },
+		{ "turns: the only manager may", "ssa", 2 },
+		{ "turns: a manager of three", "mma", 2 },
+		{ "turns: not while another one is away", "mua", -1 },
+		{ "turns: a manager of five, one away", "mmmua", 4 },
+		{ "turns: not with two away", "mmuua", -1 },
+		{ "turns: one that is away itself, of three", "mmu", -1 },
+		{ "turns: nor when Azure announces it", "mue", -1 },
+		{ "turns: an announced manager, the others are enough", "mme", 2 },
+		{ "turns: two announced managers, one goes", "mmqee", -1 },
+		{ "turns: the last one of a service, alone", "ssL", 2 },
+		{ "turns: the last one of a service, beside another", "ssssssQL", -1 },
+		{ "turns: what is announced goes first", "ssAE", 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -349,13 +362,15 @@ static void test_turns(void)
 
 		for (size_t k = 0; k < n; k++) {
 			char c = rows[i].nodes[k];
-			bool asks = strchr("AaED", c) != NULL;
+			bool asks = strchr("AaLEeD", c) != NULL;
 
-			t[k].manager = c == 'a' || c == 'q';
-			t[k].serving = c == 's' || asks;
+			t[k].manager = strchr("muaeq", c) != NULL;
+			t[k].reachable = t[k].manager && c != 'u';
+			t[k].serving = c == 's' || c == 'm' || asks;
+			t[k].last = c == 'L';
 			if (asks || c == 'Q' || c == 'q')
 				t[k].evict =
-					evict_begin(c == 'E' ? EVICT_BY_EVENT :
+					evict_begin(c == 'E' || c == 'e' ? EVICT_BY_EVENT :
 						    c == 'D' ? EVICT_BY_SHUTDOWN :
 							       EVICT_BY_OPERATOR,
 						    0, T0 + (int64_t)k);
