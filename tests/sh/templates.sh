@@ -201,7 +201,8 @@ promises()
 	promise "the probe asks the agent, every 5 s, twice" \
 		"$(of Network/loadBalancers).properties.probes[0].properties
 			== {protocol: \"Http\", port: 1338, requestPath: \"/healthz\",
-			    intervalInSeconds: 5, probeThreshold: 2}"
+			    intervalInSeconds: 5, probeThreshold: 2,
+			    noHealthyBackendsBehavior: \"AllProbedUp\"}"
 	promise "no size is excluded" \
 		'[.parameters.masterSize, .parameters.agentSize] | all(has("allowedValues") | not)'
 	promise "1, 3 or 5 masters" '.parameters.masterCount.allowedValues == [1, 3, 5]'
@@ -416,8 +417,13 @@ cloud_config()
 	check "Docker's signing key is named" grep -qx \
 		docker_key=9DC858229FC7DD38854AE2D88D81803C0EBFCD88 \
 		agent.d/usr/local/sbin/azswarm-setup
+	# but for the helper's socket, which is for those who may use Docker
+	check "the helper's socket is for Docker's group" sh -c 'cd master.d/etc/systemd/system &&
+		grep -qx RuntimeDirectoryMode=0750 swarm-helper.service &&
+		grep -qx Group=docker swarm-helper.service'
 	same "the agent's unit and the helper's differ in what they run only" \
-		"$(sandbox master.d/etc/systemd/system/swarm-helper.service)" \
+		"$(sandbox master.d/etc/systemd/system/swarm-helper.service |
+			sed 's/^RuntimeDirectoryMode=0750$/RuntimeDirectoryMode=0700/')" \
 		"$(sandbox master.d/etc/systemd/system/swarm-agent.service)"
 
 	if cloud_init_get; then
