@@ -212,15 +212,17 @@ int swarm_show_list(struct session *s, const char *path, const char *what,
 	return rc;
 }
 
-/* What is typed at the terminal: into line, and that without white space. */
+/* What is typed at the terminal: into line, and that without white space.
+ * not: what was not done when nothing is. */
 static int read_answer(struct session *s, char *line, size_t size, struct str *typed,
-		       struct err *e)
+		       const char *not, struct err *e)
 {
 	fflush(s->ui->err);
 	if (fgets(line, (int)size, stdin) == NULL)
 		line[0] = '\0';
 	*typed = str_trim(str_of(line));
-	return interrupt_requested() ? err_set(e, ERR_INTR, "interrupted; nothing was done") : 0;
+	return interrupt_requested() ?
+		       err_set(e, ERR_INTR, "interrupted; nothing was %s", not) : 0;
 }
 
 int swarm_agree(struct session *s, const char *what, struct err *e)
@@ -234,7 +236,7 @@ int swarm_agree(struct session *s, const char *what, struct err *e)
 		return err_set(e, ERR_USAGE, "would %s; say --yes", what);
 	ui_clear(s->ui);
 	fprintf(s->ui->err, "This would %s.  Go on (y/n)? ", what);
-	if (read_answer(s, line, sizeof(line), &typed, e) < 0)
+	if (read_answer(s, line, sizeof(line), &typed, "done", e) < 0)
 		return -1;
 	if (!str_ieqz(typed, "y") && !str_ieqz(typed, "yes"))
 		return err_set(e, ERR_USAGE, "\"%.*s\" is not yes; nothing was done", STR_ARG(typed));
@@ -258,7 +260,7 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 			       what, name);
 	ui_clear(s->ui);
 	fprintf(s->ui->err, "This destroys %s.  Type %s to go on: ", what, name);
-	if (read_answer(s, line, sizeof(line), &typed, e) < 0)
+	if (read_answer(s, line, sizeof(line), &typed, "destroyed", e) < 0)
 		return -1;
 	if (!str_eqz(typed, name))
 		return err_set(e, ERR_USAGE, "\"%.*s\" is not \"%s\"; "

@@ -11,7 +11,7 @@
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
-#define SCALE_MAX 100			/* what a single placement group holds */
+#define SCALE_TURNS 3			/* looks, when others scale, too */
 
 /* Private addresses by instance id, from the scale set's interfaces. */
 static int take_address(void *ctx, const cJSON *nic, struct err *e)
@@ -76,28 +76,33 @@ static void say_done(struct session *s, const char *done)
 
 static int machines_off(struct session *s, const char *action, const char *what, struct err *e)
 {
+	char *all = xasprintf("agents %s", what);
 	struct instances a;
 	struct way w;
 	int rc = -1;
 
 	if (instances_list(s, &a, e) < 0 || way_open(s, &w, e) < 0) {
 		instances_release(&a);
+		free(all);
 		return -1;
 	}
+	instances_drop_going(&a);
+	way_warn(&w, "machines are shut down in order, but not drained first");
 	rc = autoscale_enable(s, false, e);
 	if (rc == 0 && !way_there(&w))
-		rc = instances_act(s, action, NULL, 0, 0, what, e);
+		rc = instances_act(s, action, NULL, 0, 0, all, e);
 	else if (rc == 0)
 		rc = agents_take(s, &w, a.list, a.n, a.n, action, 0, what, e);
 	way_close(&w);
 	instances_release(&a);
+	free(all);
 	return rc;
 }
 
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	if (machines_off(s, "poweroff?skipShutdown=false", "agents to stop", e) < 0)
+	if (machines_off(s, "poweroff?skipShutdown=false", "to stop", e) < 0)
 		return -1;
 	say_done(s, "agents stopped; stopped machines are still billed, "
 		 "'azswarm deallocate-agents' ends that");
@@ -107,26 +112,26 @@ int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	if (machines_off(s, "deallocate", "agents to be deallocated", e) < 0)
+	if (machines_off(s, "deallocate", "to be deallocated", e) < 0)
 		return -1;
 	say_done(s, "agents deallocated; their disks and the load balancer are "
 		 "still billed");
 	return 0;
 }
 
-/* Wait until the swarm has these machines again, where it can be asked. */
-static int wait_back(struct session *s, struct instances *a, struct err *e)
+/* Wait until the swarm has these machines in service, where it can be asked,
+ * and spread the tasks. */
+static int see_back(struct session *s, const struct instance *vm, size_t n, struct err *e)
 {
-	struct way w = { 0 };
-	const char **hosts;
-	int rc;
+	const char **hosts = agents_hosts(vm, n);
+	struct way w;
+	int rc = way_open(s, &w, e);
 
-	if (s->no_wait || a->n == 0)
-		return 0;
-	hosts = agents_hosts(a->list, a->n);
-	rc = way_open(s, &w, e);
-	if (rc == 0 && way_there(&w))
-		rc = way_back(&w, hosts, a->n, NULL, false, WAY_BACK_MS, e);
+	if (rc == 0)
+		way_warn(&w, "whether they are in service again is not known");
+	if (rc == 0 && way_there(&w) &&
+	    (rc = way_back(&w, hosts, n, NULL, false, WAY_BACK_MS, e)) == 0)
+		rc = rebalance_at_end(s, &w, NULL, 0, e);
 	way_close(&w);
 	free(hosts);
 	return rc;
@@ -134,30 +139,83 @@ static int wait_back(struct session *s, struct instances *a, struct err *e)
 
 int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	struct instances a;
-	int rc = -1;
+	struct instances a = { 0 };
+	int warm, rc = -1;
 
 	(void)argc, (void)argv;
-	if (instances_act(s, "start", NULL, 0, 0, "agents to start", e) == 0 &&
-	    autoscale_enable(s, true, e) == 0) {
-		rc = instances_list(s, &a, e);
-		if (rc == 0)
-			rc = wait_back(s, &a, e);
-		instances_release(&a);
-	}
-	if (rc == 0)
-		say_done(s, "agents started; each joins the swarm again by itself");
+	if (settings_int(s->set, S_WARM_AGENTS, &warm, e) < 0 ||
+	    instances_act(s, "start", NULL, 0, 0, "agents to start", e) < 0 ||
+	    instances_list(s, &a, e) < 0)
+		goto out;
+	instances_drop_going(&a);
+	/* those that were warm run now, too */
+	if ((warm > 0 && autoscale_fit(s, (int)a.n, 0, e) < 0) ||
+	    autoscale_enable(s, true, e) < 0 ||
+	    (!s->no_wait && a.n > 0 && see_back(s, a.list, a.n, e) < 0))
+		goto out;
+	say_done(s, "agents started; each joins the swarm again by itself");
+	rc = 0;
+out:
+	instances_release(&a);
 	return rc;
 }
 
 /* ---- scaling ---- */
 
-static void set_parameter(cJSON *parameters, const char *name, int64_t v)
+static void set_value(cJSON *parameters, const char *name, cJSON *value)
 {
 	cJSON *p = cJSON_CreateObject();
 
-	json_set(p, "value", cJSON_CreateNumber((double)v));
+	json_set(p, "value", value);
 	json_set(parameters, name, p);
+}
+
+static void set_parameter(cJSON *parameters, const char *name, int64_t v)
+{
+	set_value(parameters, name, cJSON_CreateNumber((double)v));
+}
+
+/* Autoscale that is off, because agents are stopped, stays off. */
+static int keep_autoscale_off(struct session *s, cJSON *parameters, struct err *e)
+{
+	bool on;
+
+	if (autoscale_is_on(s, &on, e) < 0)
+		return -1;
+	if (!on) {
+		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
+		       "start-agents' switches it on");
+		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));
+	}
+	return 0;
+}
+
+/* Autoscale counts warm machines, so its bounds have them on top. */
+static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
+{
+	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
+	struct instances a = { 0 };
+	int keep, warm = 0;
+
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
+		return -1;
+	if (keep == 0)
+		return 0;
+	if (instances_list(s, &a, e) < 0) {
+		instances_release(&a);
+		return -1;
+	}
+	for (size_t i = 0; i < a.n; i++)
+		warm += instance_is_warm(&a.list[i]);
+	instances_release(&a);
+	for (size_t i = 0; i < 2; i++) {
+		const cJSON *p = json_get(parameters, bounds[i]);
+		int64_t v = json_int_opt(p, "value", 0) + (warm < keep ? warm : keep);
+
+		if (p != NULL)
+			set_parameter(parameters, bounds[i], v < INSTANCES_OURS_MAX ? v : INSTANCES_OURS_MAX);
+	}
+	return 0;
 }
 
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
@@ -173,6 +231,8 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	if (r.http.head.status == 404)
 		goto out;
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) < 0 ||
+	    (rc = keep_autoscale_off(s, parameters, e)) < 0 ||
+	    (rc = keep_warm(s, parameters, e)) < 0 ||
 	    there == json_int_opt(parameters, "agentCount.value", -1))
 		goto out;
 	ui_say(s->ui, "there %s %lld agent%s already, and so it stays; "
@@ -190,7 +250,7 @@ out:
 	return rc;
 }
 
-static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct err *e)
+static int set_capacity(struct session *s, const cJSON *vmss, int wanted, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	char *what = xasprintf("%d agents", wanted);
@@ -213,8 +273,8 @@ static int scale_out(struct session *s, const cJSON *vmss, int wanted, struct er
 	return rc;
 }
 
-/* Machines that do not run go first, then those with the fewest tasks, then
- * the newest. */
+/* Machines that do not run go first, then those on their way out, then those
+ * with the fewest tasks, then the newest. */
 static int victim_order(const void *pa, const void *pb)
 {
 	const struct instance *a = pa, *b = pb;
@@ -224,92 +284,234 @@ static int victim_order(const void *pa, const void *pb)
 
 	if (a_runs != b_runs)
 		return a_runs ? 1 : -1;
+	/* begun before, perhaps by us: to be finished */
+	if (a->leaving != b->leaving)
+		return a->leaving ? -1 : 1;
 	if (a->tasks != b->tasks)
 		return a->tasks < b->tasks ? -1 : 1;
 	return (a_id < b_id) - (a_id > b_id);
 }
 
-static int scale_in(struct session *s, struct instances *a, size_t remove, struct err *e)
+/* Of those that leave: the first are deleted, the last stay as warm ones, and
+ * those that are warm already are the last. */
+static int leave_order(const void *pa, const void *pb)
 {
+	bool a_warm = instance_is_warm(pa), b_warm = instance_is_warm(pb);
+
+	return a_warm != b_warm ? (a_warm ? 1 : -1) : victim_order(pa, pb);
+}
+
+/* What is there and what is to be done with it. */
+struct scale {
+	struct session *s;
+	struct instances a; /* without those that are being deleted */
+	size_t going;	    /* those */
+	size_t wanted;	    /* to run */
+	size_t off, running;
+	size_t keep;	    /* WARM_AGENTS */
+	cJSON *set;	    /* the scale set, as it is in Azure */
+};
+
+/* leave: the first so many of the list, warm: so many of them are kept. */
+static int scale_in(struct scale *c, size_t leave, size_t warm, struct err *e)
+{
+	struct session *s = c->s;
+	struct instance *list = c->a.list;
+	size_t del = leave - warm, to = leave;
+	bool no_wait = s->no_wait;
 	struct way w;
 	int rc = way_open(s, &w, e);
 
+	if (rc == 0)
+		way_warn(&w, "machines that go are shut down in order, but not "
+			 "drained first");
 	if (rc == 0 && way_there(&w))
-		rc = agents_count_tasks(&w, a, e);
+		rc = agents_count_tasks(&w, &c->a, e);
 	if (rc == 0) {
-		qsort(a->list, a->n, sizeof(*a->list), victim_order);
+		qsort(list, c->a.n, sizeof(*list), victim_order);
+		qsort(list, leave, sizeof(*list), leave_order);
+		while (to > del && instance_is_warm(&list[to - 1]))
+			to--;
+		s->no_wait = no_wait && to == del;
 		/* an id may be used again, so never send this twice */
-		rc = agents_take(s, &w, a->list, remove, a->n, "delete", AZURE_ONCE,
-				 "agents to be deleted", e);
+		if (del > 0)
+			rc = agents_take(s, &w, list, del, c->running, "delete",
+					 AZURE_ONCE, "to be deleted", e);
+		s->no_wait = no_wait;
+		if (rc == 0 && to > del)
+			rc = agents_take(s, &w, list + del, to - del, c->running,
+					 "deallocate", 0, "to be kept warm", e);
 	}
 	way_close(&w);
 	return rc;
 }
 
-/* Machines that are being deleted are none any more. */
-static void drop_going(struct instances *a)
+static int look(struct scale *c, struct err *e)
 {
+	instances_release(&c->a);
+	if (instances_list(c->s, &c->a, e) < 0)
+		return -1;
+	c->going = instances_drop_going(&c->a);
+	c->off = 0;
+	for (size_t i = 0; i < c->a.n; i++)
+		c->off += instance_is_off(&c->a.list[i]);
+	c->running = c->a.n - c->off;
+	return 0;
+}
+
+/* Start those that are there, and have Azure make the rest. */
+static int scale_out(struct scale *c, size_t start, struct err *e)
+{
+	struct instance *list = c->a.list;
+	size_t off = 0;
+	int64_t capacity;
+
+	if (start > 0) {
+		qsort(list, c->a.n, sizeof(*list), victim_order);
+		/* victims come first, and of them those that are off */
+		for (size_t i = 0; i < c->a.n && off < start; i++)
+			if (instance_is_off(&list[i])) {
+				struct instance vm = list[i];
+
+				list[i] = list[off];
+				list[off++] = vm;
+				free(list[off - 1].power);
+				list[off - 1].power = xstrdup("running");
+			}
+		if (instances_act(c->s, "start", list, start, 0, "agents to start", e) < 0)
+			return -1;
+	}
+	if (json_int(c->set, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0)
+		return -1;
+	if (c->running + start == c->wanted && capacity == (int64_t)c->a.n)
+		return 0;
+	return set_capacity(c->s, c->set, (int)(c->wanted + c->off - start), e);
+}
+
+/* What comes has its tasks; of the others it is said when that is worth it. */
+static int settle_in(struct scale *c, struct err *e)
+{
+	const char **coming = NULL;
+	bool spread = strcmp(settings_get(c->s->set, S_REBALANCE), "auto") == 0;
 	size_t n = 0;
+	struct way w;
+	int rc = way_open(c->s, &w, e);
 
-	for (size_t i = 0; i < a->n; i++) {
-		struct instance vm = a->list[i];
+	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0)
+		goto out;
+	coming = xcalloc(c->a.n + 1, sizeof(*coming));
+	for (size_t i = 0; i < c->a.n; i++)
+		if (!instance_is_off(&c->a.list[i]))
+			coming[n++] = c->a.list[i].host;
+	if (spread)
+		rc = way_back(&w, coming, n, NULL, false, WAY_BACK_MS, e);
+	if (rc == 0)
+		rc = rebalance_at_end(c->s, &w, coming, n, e);
+out:
+	way_close(&w);
+	free(coming);
+	return rc;
+}
 
-		if (!instance_is_going(&vm)) {
-			a->list[i] = a->list[n];
-			a->list[n++] = vm;
-		}
+/* One look and what follows of it.  *in, *out: whether machines went or came. */
+static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
+{
+	char *path = instances_path(c->s, "?api-version=" API_COMPUTE);
+	struct azure_reply r = { 0 };
+	size_t start = 0, surplus = 0, warm, leave;
+	struct err ignored = ERR_INIT;
+	int64_t capacity;
+	int rc = -1;
+
+	*in = *out = false;
+	if (azure_call(&c->s->az, "GET", path, NULL, 0, &r, e) < 0 ||
+	    json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0 ||
+	    look(c, e) < 0)
+		goto out;
+	c->set = r.doc;
+	if (c->running < c->wanted)
+		start = c->wanted - c->running < c->off ? c->wanted - c->running : c->off;
+	else
+		surplus = c->running - c->wanted;
+	leave = c->off - start + surplus;
+	warm = leave < c->keep ? leave : c->keep;
+	if (autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
+		goto out;
+	rc = 0;
+	if (surplus > 0 || (start == 0 && leave > warm)) {
+		*in = true;
+		rc = scale_in(c, leave, warm, e);
+	} else if (c->running < c->wanted || capacity != (int64_t)c->a.n) {
+		*out = true;
+		rc = scale_out(c, start, e);
+		/* refused, for the quota perhaps: nor may autoscale try that */
+		if (rc < 0 && e->kind == ERR_AZURE)
+			autoscale_fit(c->s, (int)c->running, (int)(c->off < c->keep ?
+				      c->off : c->keep), &ignored);
+		/* those that are off and not wanted as warm ones */
+		if (rc == 0 && leave > warm && leave <= c->a.n)
+			rc = scale_in(c, leave, warm, e);
 	}
-	while (a->n > n) {
-		struct instances last = { .list = xmalloc(sizeof(struct instance)), .n = 1 };
+out:
+	azure_reply_release(&r);
+	c->set = NULL;
+	free(path);
+	return rc;
+}
 
-		last.list[0] = a->list[--a->n];
-		instances_release(&last);
-	}
+/* Whether somebody else was faster: Azure knows an id no more. */
+static bool others_too(const struct err *e)
+{
+	return str_starts(str_of(e->target), STR("instanceId"));
 }
 
 int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	char *path = instances_path(s, "?api-version=" API_COMPUTE);
-	struct azure_reply r = { 0 };
-	struct instances a = { 0 };
+	struct scale c = { .s = s };
+	bool in, out, again = true, any_in = false, any_out = false;
 	uint64_t wanted;
-	int64_t capacity;
-	int rc = -1, turns = 3;
+	int keep, rc = -1;
 
-	if (argc != 2 || !str_num(str_of(argv[1]), SCALE_MAX, &wanted)) {
-		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", SCALE_MAX);
+	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_OURS_MAX, &wanted)) {
+		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", INSTANCES_OURS_MAX);
 		goto out;
 	}
-again:
-	azure_reply_release(&r);
-	instances_release(&a);
-	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
-	    json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0 ||
-	    instances_list(s, &a, e) < 0 || autoscale_fit(s, (int)wanted, e) < 0)
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
 		goto out;
-	/* what is there counts, not what was once asked for */
-	drop_going(&a);
-	if (a.n > wanted) {
-		rc = scale_in(s, &a, a.n - (size_t)wanted, e);
-		/* autoscale or a colleague was faster: Azure knows an id no more */
-		if (rc < 0 && turns-- > 0 && str_starts(str_of(e->target), STR("instanceId"))) {
-			ui_say(s->ui, "somebody else removes agents, too; looking again");
+	c.wanted = (size_t)wanted;
+	c.keep = (size_t)keep;
+	for (int turns = SCALE_TURNS; again && turns >= 0; turns--) {
+		if (turns < SCALE_TURNS)
+			ui_say(s->ui, "somebody else changes the agents, too; looking again");
+		rc = scale_once(&c, &in, &out, e);
+		any_in |= in && rc == 0;
+		any_out |= out && rc == 0;
+		again = rc < 0 && others_too(e) && turns > 0;
+		if (again)
 			err_clear(e);
-			goto again;
+		else if (rc < 0)
+			goto out;
+		else if (!s->no_wait && (in || c.going > 0)) {
+			if ((rc = look(&c, e)) < 0)
+				goto out;
+			again = c.running != c.wanted;
 		}
-	} else if (a.n < wanted || capacity != (int64_t)wanted)
-		rc = scale_out(s, r.doc, (int)wanted, e);
-	else
-		rc = 0;
-	if (rc == 0 && s->no_wait && (a.n != wanted || capacity != (int64_t)wanted))
+	}
+	if (again) {
+		rc = err_set(e, ERR_DATA, "%zu agents run and not %zu: somebody else "
+			     "changes them, too", c.running, c.wanted);
+		goto out;
+	}
+	if (s->no_wait && (any_in || any_out)) {
 		say_done(s, "");
-	else if (rc == 0)
-		ui_say(s->ui, "%d agent%s%s", (int)wanted, wanted == 1 ? "" : "s",
-		       a.n == wanted ? " already" : a.n > wanted ? " left" :
-		       "; the new ones join the swarm by themselves");
+		goto out;
+	}
+	ui_say(s->ui, "%zu agent%s%s", c.wanted, c.wanted == 1 ? "" : "s",
+	       any_out ? "; the new ones join the swarm by themselves" :
+	       any_in ? " left" : " already");
+	if (any_out)
+		rc = settle_in(&c, e);
 out:
-	azure_reply_release(&r);
-	instances_release(&a);
-	free(path);
+	instances_release(&c.a);
 	return rc < 0 ? err_in(e, "scaling agents") : 0;
 }

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "swarm/instances.h"
+#include "swarm/swarm.h"
+
+#define PARAMETERS_MAX (1u << 20)
 
 static int64_t capacity_of(const cJSON *profile, const char *name)
 {
@@ -25,7 +29,7 @@ static void move_bound(cJSON *profile, const char *name, int64_t wanted,
 {
 	char text[32];
 
-	ui_say(ui, "autoscale: %s moved from %lld to %lld, or it would undo this",
+	ui_say(ui, "autoscale: %s moved from %lld to %lld",
 	       title, (long long)capacity_of(profile, name), (long long)wanted);
 	snprintf(text, sizeof(text), "%lld", (long long)wanted);
 	json_set(json_get_mut(profile, "capacity"), name,
@@ -42,36 +46,83 @@ static void drop_read_only(cJSON *doc)
 		cJSON_DeleteItemFromObjectCaseSensitive(doc, names[i]);
 }
 
-/* True when something was moved. */
-static bool fit_profile(cJSON *profile, int wanted, struct ui *ui)
-{
-	int64_t most = capacity_of(profile, "maximum");
-	int64_t fewest = capacity_of(profile, "minimum");
-	int64_t usual = capacity_of(profile, "default");
+/* What is to be left alone. */
+struct number {
+	int wanted, warm;
+	/* bounds as they were deployed, without warm machines */
+	int least, most;
+	bool back;  /* what was moved away from those comes back */
+	bool exact; /* whatever it is now */
+	bool on; /* of set_enabled */
+};
 
-	if (most >= 0 && wanted > most)
-		move_bound(profile, "maximum", wanted, "most agents", ui);
-	if (fewest >= 0 && wanted < fewest)
-		move_bound(profile, "minimum", wanted, "fewest agents", ui);
-	if (usual >= 0 && usual != wanted)
-		move_bound(profile, "default", wanted,
-			   "number when there are no metrics", ui);
-	return (most >= 0 && wanted > most) || (fewest >= 0 && wanted < fewest) ||
-	       (usual >= 0 && usual != wanted);
+/* True when something was moved. */
+static bool fit_profile(cJSON *profile, const struct number *n, struct ui *ui)
+{
+	int64_t all = n->wanted + n->warm;
+	struct {
+		const char *name, *title;
+		int64_t is, should;
+	} bounds[] = {
+		{ .name = "maximum", .title = "most agents" },
+		{ .name = "minimum", .title = "fewest agents" },
+		{ .name = "default", .title = "number when there are no metrics" },
+	};
+	bool moved = false;
+
+	for (size_t i = 0; i < 3; i++)
+		bounds[i].is = bounds[i].should = capacity_of(profile, bounds[i].name);
+	if (n->exact || (n->back && bounds[0].is > n->most))
+		bounds[0].should = n->most + n->warm;
+	if (n->exact || (n->back && bounds[1].is < n->least))
+		bounds[1].should = n->least + n->warm;
+	for (size_t i = 0; i < 2; i++)
+		if (n->exact && bounds[i].should > INSTANCES_OURS_MAX)
+			bounds[i].should = INSTANCES_OURS_MAX;
+	if (all > bounds[0].should)
+		bounds[0].should = all;
+	if (all < bounds[1].should)
+		bounds[1].should = all;
+	bounds[2].should = all;
+	for (size_t i = 0; i < 3; i++) {
+		if (bounds[i].is < 0 || bounds[i].is == bounds[i].should)
+			continue;
+		move_bound(profile, bounds[i].name, bounds[i].should,
+			   bounds[i].title, ui);
+		moved = true;
+	}
+	return moved;
+}
+
+static char *setting_path(struct session *s)
+{
+	return azure_path(&s->az,
+			  "/resourcegroups/%s/providers/Microsoft.Insights/"
+			  "autoscalesettings/%s-autoscale?api-version=" API_INSIGHTS,
+			  settings_get(s->set, S_COMPUTE_GROUP),
+			  settings_get(s->set, S_VMSS_NAME));
+}
+
+int autoscale_is_on(struct session *s, bool *on, struct err *e)
+{
+	char *path = setting_path(s);
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	*on = rc < 0 || json_bool_opt(r.doc, "properties.enabled", true);
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? err_in(e, "autoscale") : 0;
 }
 
 /* Read the setting, have it changed, write it.  change returns whether there
  * is anything to write. */
 static int update(struct session *s,
-		  bool (*change)(struct session *s, cJSON *properties, int v),
-		  int v, struct err *e)
+		  bool (*change)(struct session *s, cJSON *properties,
+				 const struct number *n),
+		  const struct number *n, struct err *e)
 {
-	char *path = azure_path(
-		&s->az,
-		"/resourcegroups/%s/providers/Microsoft.Insights/"
-		"autoscalesettings/%s-autoscale?api-version=" API_INSIGHTS,
-		settings_get(s->set, S_COMPUTE_GROUP),
-		settings_get(s->set, S_VMSS_NAME));
+	char *path = setting_path(s);
 	struct azure_reply r = { 0 }, put = { 0 };
 	int rc = -1;
 
@@ -79,7 +130,7 @@ static int update(struct session *s,
 		goto out;
 	rc = 0;
 	if (r.http.head.status == 404 || json_get(r.doc, "properties") == NULL ||
-	    !change(s, json_get_mut(r.doc, "properties"), v))
+	    !change(s, json_get_mut(r.doc, "properties"), n))
 		goto out;
 	drop_read_only(r.doc);
 	rc = azure_call(&s->az, "PUT", path, r.doc, 0, &put, e);
@@ -90,32 +141,68 @@ out:
 	return rc < 0 ? err_in(e, "autoscale") : 0;
 }
 
-static bool fit_all(struct session *s, cJSON *properties, int wanted)
+static bool fit_all(struct session *s, cJSON *properties, const struct number *n)
 {
 	cJSON *profile;
 	bool moved = false;
 
 	cJSON_ArrayForEach(profile, json_get_mut(properties, "profiles"))
-		moved |= fit_profile(profile, wanted, s->ui);
+		moved |= fit_profile(profile, n, s->ui);
 	return moved;
 }
 
-static bool set_enabled(struct session *s, cJSON *properties, int on)
+static bool set_enabled(struct session *s, cJSON *properties,
+			const struct number *n)
 {
-	if (json_bool_opt(properties, "enabled", true) == (on != 0))
+	if (json_bool_opt(properties, "enabled", true) == n->on)
 		return false;
 	ui_say(s->ui, "autoscale: switched %s",
-	       on ? "on" : "off, or it would undo this");
-	json_set(properties, "enabled", cJSON_CreateBool(on));
+	       n->on ? "on" : "off, or it would undo this");
+	json_set(properties, "enabled", cJSON_CreateBool(n->on));
 	return true;
 }
 
-int autoscale_fit(struct session *s, int wanted, struct err *e)
+/* The bounds that `params` wrote for this cluster, which may be others than
+ * those that the settings say today; false when there are none. */
+static bool read_deployed(const struct session *s, struct number *n)
 {
-	return update(s, fit_all, wanted, e);
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	struct err ignored = ERR_INIT;
+	int64_t least = -1, most = -1;
+	cJSON *doc = NULL;
+
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0 &&
+	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored)) != NULL &&
+	    strcmp(json_str_opt(doc, "parameters.namePrefix.value", ""),
+		   settings_get(s->set, S_COMPUTE_GROUP)) == 0) {
+		least = json_int_opt(doc, "parameters.minAgentCount.value", -1);
+		most = json_int_opt(doc, "parameters.maxAgentCount.value", -1);
+	}
+	json_burn(doc);
+	buf_burn(&text);
+	if (least < 0 || most < least || most > INSTANCES_MAX)
+		return false;
+	n->least = (int)least;
+	n->most = (int)most;
+	return true;
+}
+
+int autoscale_fit(struct session *s, int wanted, int warm, struct err *e)
+{
+	struct number n = { .wanted = wanted, .warm = warm };
+	int keep;
+
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0 ||
+	    settings_int(s->set, S_MIN_AGENT_COUNT, &n.least, e) < 0 ||
+	    settings_int(s->set, S_MAX_AGENT_COUNT, &n.most, e) < 0)
+		return -1;
+	n.back = read_deployed(s, &n);
+	n.exact = keep > 0 || warm > 0;
+	return update(s, fit_all, &n, e);
 }
 
 int autoscale_enable(struct session *s, bool on, struct err *e)
 {
-	return update(s, set_enabled, on, e);
+	return update(s, set_enabled, &(struct number){ .on = on }, e);
 }

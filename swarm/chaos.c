@@ -1,8 +1,9 @@
 /*
- * What an unannounced failure costs: agents are restarted in random order,
- * without being taken out of service first, one at a time and the next only
- * when the swarm is whole again.  Meanwhile the services' published ports are
- * asked through the load balancer, as their users ask.
+ * What an unannounced failure costs: agents, and masters with --masters, are
+ * restarted in random order, without being taken out of service first, one at
+ * a time and the next only when the swarm is whole again.  Meanwhile the
+ * services' published ports are asked through the load balancer, as their
+ * users ask.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,6 +22,8 @@
 #define ASK_LIMIT_MS 3000
 #define LOOK_MS 1000
 #define WHOLE_MS (10 * 60000) /* a guard: longer, and the monkey stops */
+#define UNSEEN_MS 90000	      /* longer without a sign of it: it was too quick */
+#define DOWN_MAX 256	      /* bytes of services' names in a row */
 #define ROUNDS_MAX 1000
 
 struct chaos {
@@ -31,6 +34,9 @@ struct chaos {
 	unsigned ports[PORTS_MAX];
 	size_t n_ports;
 	uint64_t random;
+	const struct instance **order; /* who is struck, in turns */
+	size_t n_order, next;
+	char down[DOWN_MAX]; /* services that had no task, of all rounds */
 
 	pthread_t asker;
 	bool asks;
@@ -41,10 +47,12 @@ struct chaos {
 /* One that goes down and comes back. */
 struct victim {
 	const struct instance *vm;
+	bool unplugged;		   /* off, and to be started yet */
 	int64_t down_ms, ready_ms; /* after it was restarted; -1: not seen */
 	unsigned had;		   /* tasks on it */
 	uint64_t fewest, wanted;   /* tasks of replicated services, of all */
 	unsigned failed;	   /* requests */
+	char down[DOWN_MAX];	   /* services that had no task */
 };
 
 /* ---- what its users see ---- */
@@ -109,7 +117,7 @@ static int find_ports(struct chaos *c, struct err *e)
 
 	free(path);
 	if (rc == 0)
-		rc = docker_each(remote_docker(&c->way.remote), "/services",
+		rc = docker_each(way_docker(&c->way), "/services",
 				 take_port, c, e);
 	if (rc == 0 && c->balancer[0] != '\0' && c->n_ports > 0)
 		c->asks = pthread_create(&c->asker, NULL, ask_ports, c) == 0;
@@ -124,7 +132,7 @@ static int find_ports(struct chaos *c, struct err *e)
 static int look_work(struct chaos *c, struct err *e)
 {
 	docker_work_release(&c->work);
-	return docker_work_read(remote_docker(&c->way.remote), &c->work, e);
+	return docker_work_read(way_docker(&c->way), &c->work, e);
 }
 
 /* Tasks that run, and that should, of all replicated services. */
@@ -157,61 +165,189 @@ static bool services_whole(const struct chaos *c, const char **which)
 	return true;
 }
 
+/* One more word of a list, unless it is there; what does not fit is lost. */
+static void add_name(char list[DOWN_MAX], const char *name)
+{
+	size_t n = strlen(list);
+
+	if (!str_listed(list, name) && n + strlen(name) + 2 < DOWN_MAX)
+		snprintf(list + n, DOWN_MAX - n, "%s%s", n > 0 ? " " : "", name);
+}
+
+/* Services that should have tasks and have none now. */
+static void note_down(const struct docker_work *w, char names[DOWN_MAX])
+{
+	for (size_t i = 0; i < w->n_services; i++) {
+		const struct docker_service *s = &w->services[i];
+		bool runs = false;
+
+		if (s->global || s->job || s->replicas == 0)
+			continue;
+		for (size_t k = 0; k < w->n_tasks; k++)
+			runs |= w->tasks[k].wanted && w->tasks[k].running &&
+				strcmp(w->tasks[k].service, s->id) == 0;
+		if (!runs)
+			add_name(names, s->name);
+	}
+}
+
+static bool row_serves(const cJSON *row)
+{
+	return strcmp(json_str_opt(row, "state", ""), "ready") == 0 &&
+	       strcmp(json_str_opt(row, "availability", ""), "active") == 0;
+}
+
+static bool is_manager(const cJSON *row)
+{
+	return strcmp(json_str_opt(row, "role", ""), "manager") == 0;
+}
+
+/* All managers, as the leader sees them; which gets the one that is missing. */
+static bool managers_whole(const cJSON *nodes, const char **which)
+{
+	const cJSON *row;
+
+	cJSON_ArrayForEach(row, nodes) {
+		*which = json_str_opt(row, "hostname", "");
+		if (is_manager(row) && !(row_serves(row) &&
+					 json_bool_opt(row, "reachable", false)))
+			return false;
+	}
+	return true;
+}
+
+/* The table with the services, so that both are of the same master; it is
+ * asked first, for it is what finds another master when one goes. */
+static int look(struct chaos *c, cJSON **nodes, struct err *e)
+{
+	if (way_nodes(&c->way, nodes, e) == 0 && look_work(c, e) == 0)
+		return 0;
+	json_free(*nodes);
+	*nodes = NULL;
+	return -1;
+}
+
 /* It refuses to begin on a cluster that is not whole: what would it show? */
 static int check_whole(struct chaos *c, const struct instances *a, struct err *e)
 {
-	const char *service = "";
+	const char *which = "";
 	cJSON *nodes = NULL;
-	const cJSON *row;
 	int rc = -1;
 
 	if (a->n == 0)
 		return err_set(e, ERR_DATA, "there are no agents");
-	if (way_nodes(&c->way, &nodes, e) < 0 || look_work(c, e) < 0)
-		goto out;
+	if (look(c, &nodes, e) < 0)
+		return -1;
 	for (size_t i = 0; i < a->n; i++) {
-		row = way_row(nodes, a->list[i].host);
-		if (row == NULL ||
-		    strcmp(json_str_opt(row, "state", ""), "ready") != 0 ||
-		    strcmp(json_str_opt(row, "availability", ""), "active") != 0) {
+		if (!instance_is_warm(&a->list[i]) &&
+		    !row_serves(way_row(nodes, a->list[i].host))) {
 			err_set(e, ERR_DATA,
 				"the cluster is not whole: %s is not Ready and active",
 				a->list[i].host);
 			goto out;
 		}
 	}
-	if (!services_whole(c, &service)) {
+	if (!managers_whole(nodes, &which))
+		err_set(e, ERR_DATA, "the cluster is not whole: %s is no manager "
+			"that can be reached", which);
+	else if (!services_whole(c, &which))
 		err_set(e, ERR_DATA, "the cluster is not whole: %s lacks tasks",
-			service);
-		goto out;
-	}
-	rc = 0;
+			which);
+	else
+		rc = 0;
 out:
 	json_free(nodes);
 	return rc;
 }
 
+/*
+ * The masters as machines, behind the agents.  With one there is nobody to say
+ * how the cluster is while it restarts, and nothing to learn but that.
+ */
+static int add_masters(struct chaos *c, struct instances *a, struct err *e)
+{
+	cJSON *nodes = NULL;
+	const cJSON *row;
+	size_t n = 0;
+
+	if (way_nodes(&c->way, &nodes, e) < 0)
+		return -1;
+	cJSON_ArrayForEach(row, nodes)
+		n += is_manager(row);
+	if (n < 3) {
+		json_free(nodes);
+		return err_set(e, ERR_DATA, "--masters: there %s %zu, and the swarm "
+			       "cannot lose one; with MASTER_COUNT=3 it can",
+			       n == 1 ? "is" : "are", n);
+	}
+	a->list = xrealloc(a->list, (a->n + n) * sizeof(*a->list));
+	cJSON_ArrayForEach(row, nodes) {
+		const char *host = json_str_opt(row, "hostname", "");
+
+		if (is_manager(row))
+			a->list[a->n++] = (struct instance){
+				.id = NULL, /* no machine of the set */
+				.name = xstrdup(host), .host = xstrdup(host),
+				.power = xstrdup("running"), .provisioning = xstrdup(""),
+			};
+	}
+	json_free(nodes);
+	return 0;
+}
+
 /* ---- one victim ---- */
+
+/* A machine in Azure, of the set or a master.  Caller frees. */
+static char *machine_path(struct chaos *c, const struct instance *vm, const char *rest)
+{
+	const char *group = settings_get(c->s->set, S_COMPUTE_GROUP);
+	const char *version = strchr(rest, '?') != NULL ? "&api-version=" API_COMPUTE :
+							  "?api-version=" API_COMPUTE;
+
+	if (vm->id == NULL)
+		return azure_path(&c->s->az, "/resourceGroups/%s/providers/Microsoft.Compute/"
+				  "virtualMachines/%s/%s%s", group, vm->name, rest, version);
+	return azure_path(&c->s->az, "/resourceGroups/%s/providers/Microsoft.Compute/"
+			  "virtualMachineScaleSets/%s/virtualMachines/%s/%s%s", group,
+			  settings_get(c->s->set, S_VMSS_NAME), vm->id, rest, version);
+}
+
+/* Begin one of Azure's actions; it is watched, not waited for. */
+static int begin(struct chaos *c, const struct instance *vm, const char *action,
+		 struct err *e)
+{
+	char *path = machine_path(c, vm, action);
+	struct azure_wait w = { .what = vm->name, .limit_ms = OPERATION_LIMIT_MS,
+				.no_wait = true };
+	int rc = azure_do(&c->s->az, "POST", path, NULL, &w, NULL, e);
+
+	free(path);
+	return rc;
+}
 
 static int strike(struct chaos *c, struct victim *v, struct err *e)
 {
-	bool no_wait = c->s->no_wait;
-	int rc;
+	v->unplugged = c->s->hard;
+	return begin(c, v->vm, c->s->hard ? "powerOff?skipShutdown=true" : "restart", e);
+}
 
-	c->s->no_wait = !c->s->hard;
-	if (c->s->hard)
-		/* the plug is pulled, and put back */
-		rc = instances_act(c->s, "poweroff?skipShutdown=true", v->vm, 1,
-				   0, "machine to lose its power", e);
-	else
-		rc = instances_act(c->s, "restart", v->vm, 1, 0,
-				   "machine to restart", e);
-	if (rc == 0 && c->s->hard) {
-		c->s->no_wait = true;
-		rc = instances_act(c->s, "start", v->vm, 1, 0,
-				   "machine to start", e);
+/* The plug is put back when Azure says that the machine is off. */
+static int plug_in(struct chaos *c, struct victim *v, struct err *e)
+{
+	char *path = machine_path(c, v->vm, "instanceView");
+	struct azure_reply r = { 0 };
+	const cJSON *st;
+	bool off = false;
+	int rc = azure_call(&c->s->az, "GET", path, NULL, 0, &r, e);
+
+	cJSON_ArrayForEach(st, json_get(r.doc, "statuses"))
+		off |= str_ieqz(str_of(json_str_opt(st, "code", "")), "PowerState/stopped");
+	azure_reply_release(&r);
+	free(path);
+	if (rc == 0 && off) {
+		v->unplugged = false;
+		rc = begin(c, v->vm, "start", e);
 	}
-	c->s->no_wait = no_wait;
 	return rc;
 }
 
@@ -223,29 +359,55 @@ static bool watch(struct chaos *c, struct victim *v, const cJSON *before,
 	const char *old = json_str_opt(way_row(before, v->vm->host), "id", "");
 	const char *which;
 	uint64_t running, wanted;
-	bool ready = false;
 	cJSON *nodes = NULL;
 	const cJSON *row;
+	bool over;
 
-	if (look_work(c, &ignored) < 0 ||
-	    way_nodes(&c->way, &nodes, &ignored) < 0) {
-		json_free(nodes);
+	if (look(c, &nodes, &ignored) < 0)
 		return false; /* a master that is busy is asked again */
-	}
 	count(&c->work, &running, &wanted);
 	if (running < v->fewest)
 		v->fewest = running;
+	note_down(&c->work, v->down);
 	row = way_row(nodes, v->vm->host);
-	ready = row != NULL &&
-		strcmp(json_str_opt(row, "state", ""), "ready") == 0;
-	if (v->down_ms < 0 &&
-	    (!ready || strcmp(json_str_opt(row, "id", ""), old) != 0))
+	/* drained counts, too: who shuts down gets out of service by itself */
+	if (v->down_ms < 0 && (!row_serves(row) ||
+			       strcmp(json_str_opt(row, "id", ""), old) != 0))
 		v->down_ms = now_ms() - began;
-	if (v->down_ms >= 0 && v->ready_ms < 0 && ready &&
-	    strcmp(json_str_opt(row, "availability", ""), "active") == 0)
+	/* one that is back before the swarm has missed it was never down */
+	if (v->ready_ms < 0 && row_serves(row) && !v->unplugged &&
+	    (v->down_ms >= 0 || now_ms() - began >= UNSEEN_MS))
 		v->ready_ms = now_ms() - began;
+	over = v->ready_ms >= 0 && row_serves(row) &&
+	       managers_whole(nodes, &which) && services_whole(c, &which);
 	json_free(nodes);
-	return v->ready_ms >= 0 && services_whole(c, &which);
+	return over;
+}
+
+/* "down after 3 s, Ready after 40 s, 2 requests failed" */
+static void say_round(struct chaos *c, const struct victim *v, unsigned failed)
+{
+	if (v->down_ms < 0)
+		ui_say(c->s->ui, "  back before the swarm missed it, %u requests failed",
+		       failed);
+	else
+		ui_say(c->s->ui, "  down after %lld s, Ready after %lld s, "
+		       "%u requests failed", (long long)v->down_ms / 1000,
+		       (long long)v->ready_ms / 1000, failed);
+}
+
+/* What this round saw is true of the whole. */
+static void note_all(struct chaos *c, const struct victim *v)
+{
+	struct str rest = str_of(v->down), word;
+
+	while (str_next(&rest, ' ', &word)) {
+		char *name = str_dup(word);
+
+		if (*name != '\0')
+			add_name(c->down, name);
+		free(name);
+	}
 }
 
 static int one_round(struct chaos *c, struct victim *v, struct err *e)
@@ -259,8 +421,7 @@ static int one_round(struct chaos *c, struct victim *v, struct err *e)
 
 	one.list[0] = *v->vm;
 	v->down_ms = v->ready_ms = -1;
-	if (way_nodes(&c->way, &before, e) < 0 ||
-	    agents_count_tasks(&c->way, &one, e) < 0 || look_work(c, e) < 0)
+	if (look(c, &before, e) < 0 || agents_count_tasks(&c->way, &one, e) < 0)
 		goto out;
 	v->had = one.list[0].tasks;
 	count(&c->work, &running, &v->wanted);
@@ -271,6 +432,8 @@ static int one_round(struct chaos *c, struct victim *v, struct err *e)
 	if (strike(c, v, e) < 0)
 		goto out;
 	while (!watch(c, v, before, began)) {
+		if (v->unplugged && plug_in(c, v, e) < 0)
+			goto out;
 		if (now_ms() - began >= WHOLE_MS) {
 			err_set(e, ERR_TIMEOUT,
 				"%s: the cluster is not whole again after %d minutes",
@@ -282,13 +445,11 @@ static int one_round(struct chaos *c, struct victim *v, struct err *e)
 			goto out;
 	}
 	ui_clear(c->s->ui);
-	v->failed = atomic_load(&c->failed) - failed;
-	ui_say(c->s->ui,
-	       "  down after %lld s, Ready after %lld s, %u requests failed",
-	       (long long)v->down_ms / 1000, (long long)v->ready_ms / 1000,
-	       v->failed);
+	say_round(c, v, atomic_load(&c->failed) - failed);
 	rc = 0;
 out:
+	v->failed = atomic_load(&c->failed) - failed;
+	note_all(c, v);
 	free(one.list);
 	json_free(before);
 	return rc;
@@ -306,15 +467,40 @@ static uint64_t draw(struct chaos *c, uint64_t below)
 	return (z ^ (z >> 31)) % below;
 }
 
+/* Each machine once, in an order drawn anew, before one comes again. */
+static const struct instance *draw_victim(struct chaos *c)
+{
+	if (c->next == 0)
+		for (size_t i = c->n_order; i > 1; i--) {
+			size_t k = (size_t)draw(c, i);
+			const struct instance *vm = c->order[i - 1];
+
+			c->order[i - 1] = c->order[k];
+			c->order[k] = vm;
+		}
+	c->next = (c->next + 1) % c->n_order;
+	return c->order[(c->next + c->n_order - 1) % c->n_order];
+}
+
+/* Empty when it was not seen. */
+static void seconds_cell(struct listing *t, int64_t ms)
+{
+	if (ms < 0)
+		listing_cell(t, NULL);
+	else
+		listing_cell(t, "%.1f", (double)ms / 1000);
+}
+
 static void add_row(struct listing *t, const struct victim *v)
 {
 	listing_row(t);
 	listing_cell(t, "%s", v->vm->name);
-	listing_cell(t, v->down_ms < 0 ? "" : "%.1f", (double)v->down_ms / 1000);
-	listing_cell(t, v->ready_ms < 0 ? "" : "%.1f", (double)v->ready_ms / 1000);
+	seconds_cell(t, v->down_ms);
+	seconds_cell(t, v->ready_ms);
 	listing_cell(t, "%u", v->had);
 	listing_cell(t, "%llu of %llu", (unsigned long long)v->fewest,
 		     (unsigned long long)v->wanted);
+	listing_cell(t, "%s", v->down);
 	listing_cell(t, "%u", v->failed);
 }
 
@@ -322,8 +508,8 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = {
 		"machine",     "down after s",	 "ready after s",
-		"tasks moved", "fewest running", "requests failed",
-		NULL
+		"tasks moved", "fewest running", "services down",
+		"requests failed", NULL
 	};
 	struct chaos c = { .s = s };
 	struct instances a = { 0 };
@@ -350,15 +536,24 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e)
 		*e = c.way.none;
 		goto out;
 	}
-	if (check_whole(&c, &a, e) < 0 || find_ports(&c, e) < 0)
+	if (check_whole(&c, &a, e) < 0 ||
+	    (s->masters && add_masters(&c, &a, e) < 0) || find_ports(&c, e) < 0)
 		goto out;
+	c.order = xcalloc(a.n, sizeof(*c.order));
+	for (size_t i = 0; i < a.n; i++)
+		if (!instance_is_warm(&a.list[i]))
+			c.order[c.n_order++] = &a.list[i];
+	if (c.n_order == 0) {
+		err_set(e, ERR_DATA, "no agent runs");
+		goto out;
+	}
 	if (rounds == 0)
-		rounds = a.n;
+		rounds = c.n_order;
 	ui_say(s->ui, "%llu rounds, --seed %llu", (unsigned long long)rounds,
 	       (unsigned long long)c.random);
 	rc = 0;
 	for (uint64_t i = 0; rc == 0 && i < rounds; i++) {
-		struct victim v = { .vm = &a.list[draw(&c, a.n)] };
+		struct victim v = { .vm = draw_victim(&c) };
 
 		rc = one_round(&c, &v, e);
 		add_row(&t, &v);
@@ -372,10 +567,14 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e)
 	/* what was seen is shown, also when it ended badly */
 	if (listing_print(&t, s->ui, e) < 0)
 		rc = -1;
+	if (rc == 0 && c.down[0] != '\0')
+		rc = err_set(e, ERR_DATA, "had no task for a time: %s; two, on two "
+			     "machines, would have gone on", c.down);
 out:
+	free(c.order);
 	docker_work_release(&c.work);
 	listing_release(&t);
 	instances_release(&a);
 	way_close(&c.way);
-	return rc < 0 ? err_in(e, "chaos-monkey") : 0;
+	return rc;
 }

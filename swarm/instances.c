@@ -90,9 +90,35 @@ bool instance_is_off(const struct instance *vm)
 	       strcmp(vm->power, "deallocated") == 0;
 }
 
+bool instance_is_warm(const struct instance *vm)
+{
+	return strcmp(vm->power, "deallocated") == 0;
+}
+
 bool instance_is_going(const struct instance *vm)
 {
 	return str_ieqz(str_of(vm->provisioning), "Deleting");
+}
+
+size_t instances_drop_going(struct instances *a)
+{
+	size_t n = 0, all = a->n;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct instance vm = a->list[i];
+
+		if (!instance_is_going(&vm)) {
+			a->list[i] = a->list[n];
+			a->list[n++] = vm;
+		}
+	}
+	while (a->n > n) {
+		struct instances last = { .list = xmalloc(sizeof(struct instance)), .n = 1 };
+
+		last.list[0] = a->list[--a->n];
+		instances_release(&last);
+	}
+	return all - n;
 }
 
 static bool is_named(const struct instance *vm, const char *word)

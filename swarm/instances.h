@@ -8,6 +8,7 @@
  * What a machine is to the swarm is in swarm/way.h.
  */
 #define INSTANCES_MAX 1000
+#define INSTANCES_OURS_MAX 100 /* what a single placement group holds */
 
 struct instance {
 	char *id;	    /* "3" */
@@ -15,7 +16,9 @@ struct instance {
 	char *host;	    /* "agents000003" */
 	char *power;	    /* "running", "stopped", ... */
 	char *provisioning; /* "Succeeded", ... */
-	unsigned tasks;	    /* of the swarm; filled in by who asks for it */
+	/* of the swarm; filled in by who asks for it */
+	unsigned tasks;
+	bool leaving;	    /* on its way out of service already */
 };
 
 struct instances {
@@ -31,8 +34,12 @@ void instances_release(struct instances *a);
 int instances_choose(struct instances *a, int argc, char **argv, struct err *e);
 /* It does not run, so nothing there still has to leave the swarm. */
 bool instance_is_off(const struct instance *vm);
+/* Off, and its host given back: not billed. */
+bool instance_is_warm(const struct instance *vm);
 /* It is being deleted: no machine any more. */
 bool instance_is_going(const struct instance *vm);
+/* Take those out; how many they were. */
+size_t instances_drop_going(struct instances *a);
 
 /* What follows the scale set's id, "/start?..." or "?api-version=...".  Caller
  * frees. */
@@ -49,9 +56,14 @@ int instances_act(struct session *s, const char *action, const struct instance *
 /*
  * Autoscale keeps the number between its bounds, and goes to its default
  * where it has no metrics: all three are moved so that it leaves wanted
- * alone.  Does nothing where there is no setting.
+ * alone, no farther than that, and back to where they were deployed when that
+ * is not in the way any more.  It counts the warm machines, too, so with
+ * WARM_AGENTS its bounds are those that were deployed and the warm ones on top.
+ * Does nothing where there is no setting.
  */
-int autoscale_fit(struct session *s, int wanted, struct err *e);
+int autoscale_fit(struct session *s, int wanted, int warm, struct err *e);
+/* Whether it acts; where there is none, it is not off. */
+int autoscale_is_on(struct session *s, bool *on, struct err *e);
 /* Switch it off while machines are stopped on purpose, and on again. */
 int autoscale_enable(struct session *s, bool on, struct err *e);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "docker/work.h"
 #include "swarm/agents.h"
@@ -14,6 +15,7 @@
 
 #define PROGRESS_FILE "parameters/reimage.json"
 #define PROGRESS_MAX (64u << 10)
+#define PROGRESS_AGE_S (24 * 3600) /* what is older is another time's */
 
 /* ---- what is shared ---- */
 
@@ -41,15 +43,14 @@ int agents_count_tasks(struct way *w, struct instances *a, struct err *e)
 	cJSON *nodes = NULL;
 	int rc = -1;
 
-	if (w->here)
-		return 0;
-	if (docker_work_read(remote_docker(&w->remote), &work, e) < 0 ||
+	if (docker_work_read(way_docker(w), &work, e) < 0 ||
 	    way_nodes(w, &nodes, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a->n; i++) {
-		const char *id = json_str_opt(way_row(nodes, a->list[i].host),
-					      "id", "?");
+		const cJSON *row = way_row(nodes, a->list[i].host);
+		const char *id = json_str_opt(row, "id", "?");
 
+		a->list[i].leaving = *json_str_opt(row, "stage", "") != '\0';
 		a->list[i].tasks = 0;
 		for (size_t k = 0; k < work.n_tasks; k++)
 			a->list[i].tasks += !work.tasks[k].ended &&
@@ -84,7 +85,7 @@ static int take_out(struct way *w, const struct instance *vm, size_t n,
 	int rc = 0;
 
 	if (way_there(w) && running > 0 &&
-	    (way_begin(w, hosts, running, 0, e) < 0 ||
+	    (way_begin(w, hosts, running, e) < 0 ||
 	     way_out(w, hosts, running, e) < 0))
 		rc = -1;
 	free(hosts);
@@ -96,7 +97,8 @@ static int take_part(struct session *s, struct way *w, const struct instance *vm
 		     size_t n, const char *action, unsigned flags, bool no_wait,
 		     const char *what, struct err *e)
 {
-	char *names = names_of(vm, n), *down;
+	char *names = names_of(vm, n), *full = xasprintf("%s %s", names, what);
+	char *down;
 	bool deletes = strcmp(action, "delete") == 0, any_on = false;
 	int rc;
 
@@ -119,10 +121,11 @@ static int take_part(struct session *s, struct way *w, const struct instance *vm
 	}
 	s->no_wait = no_wait;
 	if (rc == 0)
-		rc = instances_act(s, action, vm, n, flags, what, e);
+		rc = instances_act(s, action, vm, n, flags, full, e);
 	if (rc == 0 && deletes)
 		ui_say(s->ui, "%s: %s", names,
 		       no_wait ? "being deleted" : "deleted");
+	free(full);
 	free(names);
 	return rc;
 }
@@ -158,6 +161,27 @@ static int open_by_hand(struct session *s, struct way *w, struct err *e)
 	return -1;
 }
 
+/* What is no node is a mistake before anything begins. */
+static int check_nodes(struct way *w, int argc, char **argv, struct err *e)
+{
+	cJSON *nodes = NULL;
+	int rc = way_nodes(w, &nodes, e);
+
+	for (int i = 1; rc == 0 && i < argc; i++) {
+		const cJSON *row;
+		bool there = way_row(nodes, argv[i]) != NULL;
+
+		cJSON_ArrayForEach(row, nodes)
+			there |= strcmp(json_str_opt(row, "id", ""), argv[i]) == 0;
+		if (!there)
+			rc = err_set(e, ERR_USAGE, "there is no node \"%s\"; "
+				     "'azswarm list-agents' has their host names",
+				     argv[i]);
+	}
+	json_free(nodes);
+	return rc;
+}
+
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *const *hosts = (const char *const *)argv + 1;
@@ -165,12 +189,15 @@ int cmd_evict(struct session *s, int argc, char **argv, struct err *e)
 	int rc = open_by_hand(s, &w, e);
 
 	if (rc == 0)
-		rc = way_begin(&w, hosts, (size_t)argc - 1, 0, e);
+		rc = check_nodes(&w, argc, argv, e);
+	if (rc == 0)
+		rc = way_begin(&w, hosts, (size_t)argc - 1, e);
 	if (rc == 0 && !s->no_wait)
 		rc = way_out(&w, hosts, (size_t)argc - 1, e);
 	if (rc == 0)
-		ui_say(s->ui, "%s; 'azswarm return %s' brings it back",
-		       s->no_wait ? "on the way out" : "out of service", argv[1]);
+		ui_say(s->ui, "%s; 'azswarm return' brings back, as does its "
+		       "time when nobody takes it away",
+		       s->no_wait ? "on the way out" : "out of service");
 	way_close(&w);
 	return rc;
 }
@@ -180,6 +207,8 @@ int cmd_return(struct session *s, int argc, char **argv, struct err *e)
 	struct way w;
 	int rc = open_by_hand(s, &w, e);
 
+	if (rc == 0)
+		rc = check_nodes(&w, argc, argv, e);
 	for (int i = 1; rc == 0 && i < argc; i++)
 		rc = way_return(&w, argv[i], e);
 	if (rc == 0 && !s->no_wait)
@@ -195,11 +224,23 @@ struct round {
 	struct session *s;
 	struct way way;
 	const char *verb; /* "reimage": Azure's action, and ours */
-	bool fresh;	  /* they come back as other nodes */
+	bool fresh;	  /* made anew, not only started again */
+	char *machines;	  /* those that were named, "" for all */
+	int64_t began_s;  /* Unix time */
 	cJSON *done;	  /* names of those that were done before */
 };
 
-/* What was done of the same command, which was interrupted. */
+static char *join_words(int argc, char **argv)
+{
+	struct buf words = BUF_INIT(64u << 10);
+
+	for (int i = 1; i < argc; i++)
+		buf_addf(&words, "%s%s", i > 1 ? " " : "", argv[i]);
+	return buf_detach(&words);
+}
+
+/* What was done of the same command, which was interrupted, for the same
+ * machines and not long ago. */
 static void read_progress(struct round *r)
 {
 	struct buf text = BUF_INIT(PROGRESS_MAX);
@@ -211,8 +252,14 @@ static void read_progress(struct round *r)
 	    (doc = json_parse(buf_str(&text), PROGRESS_FILE, &ignored)) != NULL &&
 	    strcmp(json_str_opt(doc, "verb", ""), r->verb) == 0 &&
 	    strcmp(json_str_opt(doc, "group", ""),
-		   settings_get(r->s->set, S_COMPUTE_GROUP)) == 0)
+		   settings_get(r->s->set, S_COMPUTE_GROUP)) == 0 &&
+	    strcmp(json_str_opt(doc, "set", ""),
+		   settings_get(r->s->set, S_VMSS_NAME)) == 0 &&
+	    strcmp(json_str_opt(doc, "machines", ""), r->machines) == 0 &&
+	    json_int_opt(doc, "began_s", 0) > r->began_s - PROGRESS_AGE_S) {
+		r->began_s = json_int_opt(doc, "began_s", 0);
 		r->done = cJSON_DetachItemFromObjectCaseSensitive(doc, "done");
+	}
 	if (!cJSON_IsArray(r->done)) {
 		json_free(r->done);
 		r->done = cJSON_CreateArray();
@@ -242,6 +289,9 @@ static int write_progress(struct round *r, const struct instance *vm, size_t n,
 		json_add_str(r->done, NULL, vm[i].name);
 	json_add_str(doc, "verb", r->verb);
 	json_add_str(doc, "group", settings_get(r->s->set, S_COMPUTE_GROUP));
+	json_add_str(doc, "set", settings_get(r->s->set, S_VMSS_NAME));
+	json_add_str(doc, "machines", r->machines);
+	json_add_int(doc, "began_s", r->began_s);
 	json_set(doc, "done", cJSON_Duplicate(r->done, true));
 	json_print(doc, &text);
 	rc = dir_make("parameters", 0700, e) < 0 ?
@@ -302,48 +352,123 @@ out:
 	return rc;
 }
 
-static int all_rounds(struct session *s, const char *verb, bool fresh,
-		      size_t at_once, bool out, int argc, char **argv,
-		      struct err *e)
+/* Which services have tasks on these machines, a line each. */
+static int say_what_is_down(struct round *r, const struct instance *vm, size_t n,
+			    struct err *e)
 {
-	struct round r = { .s = s, .verb = verb, .fresh = fresh };
-	struct instances a;
+	struct docker_work work = { 0 };
+	cJSON *nodes = NULL;
+	int rc = -1;
+
+	if (docker_work_read(way_docker(&r->way), &work, e) < 0 ||
+	    way_nodes(&r->way, &nodes, e) < 0)
+		goto out;
+	for (size_t i = 0; i < work.n_services; i++) {
+		unsigned here = 0, all = 0;
+
+		for (size_t k = 0; k < work.n_tasks; k++) {
+			const struct docker_task *t = &work.tasks[k];
+
+			if (!t->running || strcmp(t->service, work.services[i].id) != 0)
+				continue;
+			all++;
+			for (size_t m = 0; m < n; m++)
+				here += strcmp(t->node, json_str_opt(way_row(nodes,
+					vm[m].host), "id", "?")) == 0;
+		}
+		if (here > 0)
+			ui_say(r->s->ui, "  %s: %u of its %u task%s", work.services[i].name,
+			       here, all, all == 1 ? "" : "s");
+	}
+	rc = 0;
+out:
+	docker_work_release(&work);
+	json_free(nodes);
+	return rc;
+}
+
+/* All at once: what that means is said, and asked. */
+static int agree_to_all(struct round *r, const struct instance *vm, size_t n,
+			struct err *e)
+{
+	char *what = xasprintf("make %zu agent%s anew at once, and what runs there "
+			       "is down until they are back", n, n == 1 ? "" : "s");
+	int rc = 0;
+
+	ui_say(r->s->ui, "down at the same time: %zu agent%s", n, n == 1 ? "" : "s");
+	if (way_there(&r->way))
+		rc = say_what_is_down(r, vm, n, e);
+	if (rc == 0)
+		rc = swarm_agree(r->s, what, e);
+	free(what);
+	return rc;
+}
+
+/* Those that run and were not done before come first; how many. */
+static size_t still_to_do(const struct round *r, struct instances *a)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct instance vm = a->list[i];
+
+		if (was_done(r, &vm) || instance_is_off(&vm)) {
+			ui_say(r->s->ui, "%s: %s", vm.name, instance_is_off(&vm) ?
+			       "is off, and passed over" :
+			       "done before (" PROGRESS_FILE ")");
+			continue;
+		}
+		a->list[i] = a->list[left];
+		a->list[left++] = vm;
+	}
+	return left;
+}
+
+/* at_once 0: all, and without taking them out of service. */
+static int all_rounds(struct session *s, const char *verb, size_t at_once,
+		      int argc, char **argv, struct err *e)
+{
+	struct round r = { .s = s, .verb = verb,
+			   .fresh = strcmp(verb, "reimage") == 0,
+			   .machines = join_words(argc, argv),
+			   .began_s = unix_time() };
+	struct instances a = { 0 };
 	size_t left = 0, now;
 	int rc = -1;
 
-	if (instances_list(s, &a, e) < 0 ||
-	    instances_choose(&a, argc, argv, e) < 0) {
-		instances_release(&a);
-		return -1;
-	}
+	if (instances_list(s, &a, e) < 0 || instances_choose(&a, argc, argv, e) < 0)
+		goto out;
+	instances_drop_going(&a);
 	read_progress(&r);
-	for (size_t i = 0; i < a.n; i++) {
-		struct instance vm = a.list[i];
-
-		if (was_done(&r, &vm)) {
-			ui_say(s->ui, "%s: done before", vm.name);
-			continue;
-		}
-		a.list[i] = a.list[left];
-		a.list[left++] = vm;
-	}
+	left = still_to_do(&r, &a);
 	rc = way_open(s, &r.way, e);
+	if (rc == 0)
+		way_warn(&r.way, "machines are not drained first, and whether "
+			 "they are back in service is not known");
+	if (rc == 0 && at_once == 0 && left > 0)
+		rc = agree_to_all(&r, a.list, left, e);
 	for (size_t i = 0; rc == 0 && i < left; i += now) {
 		now = at_once == 0 || at_once > left - i ? left - i : at_once;
-		rc = go_round(&r, &a.list[i], now, out, e);
+		rc = go_round(&r, &a.list[i], now, at_once != 0, e);
+		if (rc < 0 && i > 0)
+			ui_say(s->ui, "%zu of %zu done; the same command again goes "
+			       "on with the others", i, left);
 	}
 	if (rc == 0) {
 		remove(PROGRESS_FILE);
 		ui_say(s->ui, "%zu agent%s: %s done", left,
 		       left == 1 ? "" : "s", verb);
+		rc = rebalance_at_end(s, &r.way, NULL, 0, e);
 	}
+out:
 	way_close(&r.way);
 	json_free(r.done);
+	free(r.machines);
 	instances_release(&a);
 	return rc;
 }
 
-/* --at-a-time N; 1 unless given. */
+/* --at-a-time N; as usual unless given. */
 static int at_a_time(struct session *s, size_t usual, size_t *n, struct err *e)
 {
 	uint64_t v = usual;
@@ -362,18 +487,16 @@ int cmd_reimage_agents_serial(struct session *s, int argc, char **argv,
 {
 	size_t n;
 
-	if (at_a_time(s, 1, &n, e) < 0)
-		return -1;
-	return all_rounds(s, "reimage", true, n, true, argc, argv, e);
+	return at_a_time(s, 1, &n, e) < 0 ? -1 :
+	       all_rounds(s, "reimage", n, argc, argv, e);
 }
 
 int cmd_restart_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	size_t n;
 
-	if (at_a_time(s, 1, &n, e) < 0)
-		return -1;
-	return all_rounds(s, "restart", false, n, true, argc, argv, e);
+	return at_a_time(s, 1, &n, e) < 0 ? -1 :
+	       all_rounds(s, "restart", n, argc, argv, e);
 }
 
 int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
@@ -381,11 +504,6 @@ int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
 {
 	size_t n;
 
-	if (at_a_time(s, 0, &n, e) < 0 ||
-	    (n == 0 && swarm_agree(s,
-				   "make all agents anew at once: what runs there is down "
-				   "until they are back",
-				   e) < 0))
-		return -1;
-	return all_rounds(s, "reimage", true, n, n != 0, argc, argv, e);
+	return at_a_time(s, 0, &n, e) < 0 ? -1 :
+	       all_rounds(s, "reimage", n, argc, argv, e);
 }

@@ -152,6 +152,7 @@ static int add_setting(cJSON *parameters, const struct settings *set,
 static int document(const struct session *s, const struct keys *k, const char *master_data,
 		    const char *agent_data, cJSON **doc, struct err *e)
 {
+	int out, in;
 	cJSON *p;
 
 	*doc = cJSON_CreateObject();
@@ -163,6 +164,10 @@ static int document(const struct session *s, const struct keys *k, const char *m
 		if (setting_infos[i].parameter != NULL &&
 		    add_setting(p, s->set, (enum setting)i, e) < 0)
 			return -1;
+	if (settings_autoscale(s->set, &out, &in, e) < 0)
+		return -1;
+	add_value(p, "autoscaleOut", cJSON_CreateNumber(out));
+	add_value(p, "autoscaleIn", cJSON_CreateNumber(in));
 	add_text(p, "adminPublicKey", k->admin_public);
 	add_text(p, "masterCustomData", master_data);
 	add_text(p, "agentCustomData", agent_data);

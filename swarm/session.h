@@ -20,6 +20,7 @@ struct session {
 	bool dry_run;			/* --dry-run */
 	bool yes;			/* --yes: nothing is asked */
 	bool hard;			/* --hard */
+	bool masters;			/* --masters */
 	const char *at_a_time;		/* --at-a-time N, NULL: as usual */
 	const char *rounds, *seed;	/* --rounds N, --seed N, NULL: as usual */
 	/* of login */

@@ -204,6 +204,22 @@ const struct setting_info setting_infos[S_COUNT] = {
 		.kind = SETTING_BOOL, .parameter = "trustedLaunch" },
 	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE", .dflt = "redis:7-alpine",
 		.help = "image of the stack's Redis" },
+	[S_DRAIN_LIMIT] = { .name = "DRAIN_LIMIT", .dflt = "120",
+		.help = "seconds that a node's tasks have to run elsewhere, before it goes",
+		.kind = SETTING_INT, .min = 1, .max = 3600 },
+	[S_WARM_AGENTS] = { .name = "WARM_AGENTS", .dflt = "0",
+		.help = "agents that scaling in deallocates, not deletes; scaling "
+			"out starts them",
+		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX },
+	[S_REBALANCE] = { .name = "REBALANCE", .dflt = "off",
+		.help = "auto: spread tasks when agents were added, started or reimaged",
+		.kind = SETTING_WORD, .words = { "auto", "off" } },
+	[S_AUTOSCALE_OUT] = { .name = "AUTOSCALE_OUT",
+		.help = "average CPU, %, that adds an agent (default: fits AGENT_SIZE)",
+		.kind = SETTING_INT, .min = 1, .max = 100, .optional = true },
+	[S_AUTOSCALE_IN] = { .name = "AUTOSCALE_IN",
+		.help = "average CPU, %, below which one goes (default: half of that)",
+		.kind = SETTING_INT, .min = 0, .max = 99, .optional = true },
 	[S_TENANT_ID] = { .name = "AZURE_TENANT_ID",
 		.help = "Entra ID tenant",
 		.chars = LETTERS DIGITS "-.", .min = 1, .max = 100,
@@ -464,9 +480,59 @@ static int check_one(const struct settings *s, enum setting which, struct err *e
 	return rc;
 }
 
+/* Of all its cores, percent, what a VM size may use without end. */
+static int baseline(const char *size)
+{
+	/* B2ts_v2, B2als_v2, B2s_v2; the older B1ls, B2ms, ... of so many cores */
+	static const struct {
+		const char *kind;
+		int cores, percent;
+	} older[] = {
+		{ "ls", 1, 5 }, { "s", 1, 10 }, { "ms", 1, 20 }, { "s", 2, 20 },
+		{ "ms", 2, 30 }, { "ms", 4, 22 },
+	};
+	struct str rest = str_of(size), kind;
+	uint64_t cores;
+
+	if (!str_istarts(rest, STR("Standard_B")))
+		return 100;
+	rest = str_skip(rest, strlen("Standard_B"));
+	if (!str_dec(&rest, 1000, &cores))
+		return 100;
+	if (str_cut(&rest, '_', &kind)) {
+		for (size_t i = 0; i < kind.n; i++)
+			if (to_lower(kind.p[i]) == 't' || to_lower(kind.p[i]) == 'l')
+				return to_lower(kind.p[i]) == 't' ? 20 : 30;
+		return 40;
+	}
+	for (size_t i = 0; i < sizeof(older) / sizeof(*older); i++)
+		if (str_ieqz(rest, older[i].kind) && (int)cores == older[i].cores)
+			return older[i].percent;
+	return 16;
+}
+
+int settings_autoscale(const struct settings *s, int *out, int *in,
+		       struct err *e)
+{
+	int base = baseline(settings_get(s, S_AGENT_SIZE));
+
+	*out = base == 100 ? 50 : base * 3 / 4;
+	if (*settings_get(s, S_AUTOSCALE_OUT) != '\0' &&
+	    settings_int(s, S_AUTOSCALE_OUT, out, e) < 0)
+		return -1;
+	*in = *out / 2;
+	if (*settings_get(s, S_AUTOSCALE_IN) != '\0' &&
+	    settings_int(s, S_AUTOSCALE_IN, in, e) < 0)
+		return -1;
+	if (*in >= *out)
+		return refuse(s, S_AUTOSCALE_IN, "less than AUTOSCALE_OUT, or "
+			      "each machine would be added and removed in turn", e);
+	return 0;
+}
+
 int settings_check(const struct settings *s, struct err *e)
 {
-	int agents, min, max;
+	int agents, min, max, out, in;
 
 	for (int i = 0; i < S_COUNT; i++)
 		if (check_one(s, (enum setting)i, e) < 0)
@@ -478,6 +544,8 @@ int settings_check(const struct settings *s, struct err *e)
 	if (settings_int(s, S_AGENT_COUNT, &agents, e) < 0 ||
 	    settings_int(s, S_MIN_AGENT_COUNT, &min, e) < 0 ||
 	    settings_int(s, S_MAX_AGENT_COUNT, &max, e) < 0)
+		return -1;
+	if (settings_autoscale(s, &out, &in, e) < 0)
 		return -1;
 	if (min > max)
 		return refuse(s, S_MIN_AGENT_COUNT, "at most MAX_AGENT_COUNT", e);

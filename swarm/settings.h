@@ -18,6 +18,7 @@ enum setting {
 	S_ADMIN_USERNAME, S_STORAGE_ACCOUNT_NAME, S_FILE_SHARES, S_SHARE_NAME,
 	S_OWN_KEY, S_VMSS_NAME, S_SSH_SOURCE, S_MONITOR_PUBLIC, S_DOCKER_CHANNEL,
 	S_TRUSTED_LAUNCH, S_REDIS_IMAGE,
+	S_DRAIN_LIMIT, S_WARM_AGENTS, S_REBALANCE, S_AUTOSCALE_OUT, S_AUTOSCALE_IN,
 	S_TENANT_ID, S_CLIENT_ID, S_CLIENT_SECRET, S_CERTIFICATE, S_CERTIFICATE_ALG,
 	S_TOKEN_CREDENTIALS, S_SUBSCRIPTION_ID, S_CLOUD, S_AUTHORITY_HOST, S_ARM_ENDPOINT,
 	S_COUNT
@@ -80,6 +81,19 @@ int settings_bool(const struct settings *s, enum setting which, bool *v,
 		  struct err *e);
 /* Every value against its row, and against the others. */
 int settings_check(const struct settings *s, struct err *e);
+
+/*
+ * Average CPU, percent, over which autoscale adds an agent and under which it
+ * removes one: AUTOSCALE_OUT and AUTOSCALE_IN, else what fits AGENT_SIZE.  A
+ * burstable size that has spent its credits is held at its baseline and never
+ * reports more, so for those it is three quarters of that; in is half of out.
+ * ERR_USAGE when in is not below out.
+ *
+ * Source: "Bsv2-series", "B-series burstable" (learn.microsoft.com), base CPU
+ * performance, there of one core or of all, here of all.
+ */
+int settings_autoscale(const struct settings *s, int *out, int *in,
+		       struct err *e);
 
 /* Stable for one group and location.  Caller frees. */
 char *settings_storage_account(const struct settings *s);

@@ -117,6 +117,8 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	int fd = unix_connect(LAYOUT_HELPER_SOCKET, now_ms() + 2000, &ignored);
 
 	*w = (struct way){ .s = s, .here = fd >= 0 };
+	if (w->here)
+		docker_init_unix(&w->docker, DOCKER_SOCKET);
 	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
 	if (fd >= 0) {
 		stream_close(stream_of_fd(fd));
@@ -136,10 +138,6 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	case ERR_TIMEOUT:
 	case ERR_DATA:
 	case ERR_DOCKER:
-		ui_say(s->ui,
-		       "the swarm cannot be asked (%s): machines that go "
-		       "are shut down in order, but not drained first",
-		       w->none.msg);
 		return 0;
 	default: /* an interrupt, or a machine that is not the one it should be */
 		*e = w->none;
@@ -150,13 +148,27 @@ int way_open(struct session *s, struct way *w, struct err *e)
 void way_close(struct way *w)
 {
 	http_client_release(&w->http);
-	if (!w->here && w->s != NULL)
+	if (w->here)
+		docker_release(&w->docker);
+	else if (w->s != NULL)
 		remote_release(&w->remote);
 }
 
 bool way_there(const struct way *w)
 {
 	return w->none.kind == ERR_NONE;
+}
+
+void way_warn(const struct way *w, const char *follows)
+{
+	if (!way_there(w))
+		ui_say(w->s->ui, "the swarm cannot be asked (%s): %s",
+		       w->none.msg, follows);
+}
+
+struct docker *way_docker(struct way *w)
+{
+	return w->here ? &w->docker : remote_docker(&w->remote);
 }
 
 int way_nodes(struct way *w, cJSON **nodes, struct err *e)
@@ -182,13 +194,14 @@ const cJSON *way_row(const cJSON *nodes, const char *host)
 
 /* ---- out ---- */
 
-int way_begin(struct way *w, const char *const *hosts, size_t n,
-	      unsigned limit_s, struct err *e)
+int way_begin(struct way *w, const char *const *hosts, size_t n, struct err *e)
 {
+	int limit_s;
+
+	if (settings_int(w->s->set, S_DRAIN_LIMIT, &limit_s, e) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
-		char *target = limit_s != 0 ? xasprintf("/evict/%s?limit=%u",
-							hosts[i], limit_s) :
-					      xasprintf("/evict/%s", hosts[i]);
+		char *target = xasprintf("/evict/%s?limit=%d", hosts[i], limit_s);
 		const cJSON *line;
 		unsigned status;
 		cJSON *doc;
@@ -259,6 +272,25 @@ static bool lost(unsigned *times, const struct err *once, struct err *e)
 	return true;
 }
 
+/* What was asked for goes on without us. */
+static int interrupted(struct way *w, const char *const *hosts, size_t n,
+		       struct err *e)
+{
+	struct buf names = BUF_INIT(64u << 10);
+
+	if (e->kind == ERR_INTR) {
+		for (size_t i = 0; i < n; i++)
+			buf_addf(&names, " %s", hosts[i]);
+		ui_clear(w->s->ui);
+		ui_say(w->s->ui, "on the way out, and that goes on:%s; the same "
+		       "command again goes on from there, 'azswarm return' "
+		       "brings back, and who is not taken away comes back by "
+		       "itself when its time is up", names.str);
+	}
+	buf_release(&names);
+	return -1;
+}
+
 static int wait_a_look(struct way *w, const char *what, int64_t began,
 		       struct err *e)
 {
@@ -281,8 +313,10 @@ int way_out(struct way *w, const char *const *hosts, size_t n, struct err *e)
 
 			if (rc == 1)
 				break;
-			if (rc < 0 && lost(&times, &once, e))
-				return err_in(e, "%s", hosts[i]);
+			if (rc < 0 && lost(&times, &once, e)) {
+				err_in(e, "%s", hosts[i]);
+				return interrupted(w, &hosts[i], n - i, e);
+			}
 			if (rc == 0)
 				times = 0;
 			if (now_ms() >= until)
@@ -290,7 +324,7 @@ int way_out(struct way *w, const char *const *hosts, size_t n, struct err *e)
 					       "%s does not get out of service",
 					       hosts[i]);
 			if (wait_a_look(w, hosts[i], began, e) < 0)
-				return -1;
+				return interrupted(w, &hosts[i], n - i, e);
 		}
 	}
 	ui_clear(w->s->ui);
@@ -388,7 +422,7 @@ static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
 	for (size_t i = 0; i < n; i++)
 		if (!a[i].over)
 			buf_addf(&names, "%s%s", names.n ? ", " : "", hosts[i]);
-	err_set(e, ERR_TIMEOUT, "not back in service within %lld minutes: %s",
+	err_set(e, ERR_DATA, "not back in service within %lld minutes: %s",
 		(long long)limit_ms / 60000, names.str);
 	buf_release(&names);
 	return -1;

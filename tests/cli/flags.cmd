@@ -24,6 +24,18 @@ azswarm scale-agents
 azswarm scale-agents 3 4
 azswarm scale-agents-7 8
 azswarm help a b
+azswarm restart-agents --yes
+azswarm reimage-agents-serial --yes
+azswarm reimage-agents-serial --at-a-time
+azswarm reimage-agents-parallel --hard
+azswarm chaos-monkey 3
+azswarm chaos-monkey --rounds
+azswarm chaos-monkey --yes
+azswarm rebalance --no-wait
+azswarm rebalance a b
+azswarm evict
+azswarm return
+azswarm evict a --yes
 azswarm plan --dry-run
 azswarm plan --no-wait
 azswarm plan extra

@@ -14,6 +14,13 @@ azswarm help scale-agents
 azswarm help stop-agents
 azswarm help start-agents
 azswarm help deallocate-agents
+azswarm help restart-agents
+azswarm help reimage-agents-serial
+azswarm help reimage-agents-parallel
+azswarm help chaos-monkey
+azswarm help rebalance
+azswarm help evict
+azswarm help return
 azswarm help deploy-monitor
 azswarm help kill-monitor
 azswarm help deploy-replicated-service

@@ -23,6 +23,12 @@ azswarm keys --monitor-public perhaps
 azswarm keys --ssh-source everybody-else
 azswarm keys --docker-channel stable
 azswarm keys --trusted-launch perhaps
+azswarm keys --drain-limit 0
+azswarm keys --warm-agents many
+azswarm keys --rebalance always
+azswarm keys --autoscale-out 101
+azswarm keys --autoscale-in 30
+azswarm keys --agent-size Standard_D2ls_v5 --autoscale-in 49 --drain-limit soon
 azswarm keys --azure-tenant-id a/b
 azswarm keys --azure-subscription-id a/b
 

@@ -145,13 +145,16 @@ same 'five agents' 5 "$(rows)"
 fine 'scale past the bound' scale-agents 7
 says 'moves autoscale' 'most agents moved from 5 to 7'
 same 'seven agents' 7 "$(rows)"
+says 'and the number without metrics' 'no metrics moved from 5 to 7'
 fine 'scale to the same' scale-agents 7
 says 'changes nothing' '7 agents already'
 fine 'deploy again' deploy-compute
 says 'and is told that the number stays' 'there are 7 agents already'
 same 'still the same seven' '0 1 2 3 4 5 6 ' "$(ids)"
 fine 'scale in' scale-agents-2
+says 'moves it back to where it was deployed' 'most agents moved from 7 to 5'
 says 'shuts down first' 'draining, leaving the swarm, shutting down'
+same 'that the swarm cannot be asked is said once' 1 "$(grep -c 'the swarm cannot be asked' out)"
 same 'the oldest stay' '0 1 ' "$(ids)"
 fine 'scale below the bound' scale-agents 0
 says 'moves that, too' 'fewest agents moved from 1 to 0'
@@ -160,17 +163,73 @@ fine 'scale out from nothing' scale-agents 2
 same 'two agents' 2 "$(rows)"
 expect 'scale to nonsense' 2 'expected a number of agents' "$AZSWARM" scale-agents many
 expect 'scale past the quota' 1 'quota' "$AZSWARM" scale-agents 99
+says 'and autoscale is not left with that' 'most agents moved from 99 to 5'
 
 # --- power ------------------------------------------------------------------------
 fine stop-agents stop-agents
 says 'says what is billed' 'still billed'
+says 'autoscale would undo it' 'autoscale: switched off'
 same 'stopped' 'stopped ' "$(powers)"
+fine 'plan while they are stopped' plan
+says 'leaves autoscale off' 'autoscale is off, and so it stays'
+fine 'scale, while they are stopped' scale-agents 1
+same 'one is started, the other deleted' running "$("$AZSWARM" list-agents --output tsv | cut -f5)"
+fine 'and two' scale-agents 2
 fine start-agents start-agents
+says 'autoscale, too' 'autoscale: switched on'
 same 'running' 'running ' "$(powers)"
+fine 'plan after that' plan
+says 'sees no change in a moved default' 'nothing to change'
 fine deallocate-agents deallocate-agents
 same 'deallocated' 'deallocated ' "$(powers)"
 fine 'start again' start-agents
 same 'running again' 'running ' "$(powers)"
+
+# --- made anew, restarted ------------------------------------------------------------
+fine restart-agents restart-agents
+says 'one after the other' 'agents_[0-9]*: restart$'
+says 'all' '2 agents: restart done'
+fine reimage-agents-serial reimage-agents-serial
+says 'all of them' '2 agents: reimage done'
+fine 'one that is named' reimage-agents-serial --at-a-time 3 "$("$AZSWARM" list-agents --output tsv | cut -f2 | head -n 1)"
+says 'that alone' '1 agent: reimage done'
+expect 'reimage: none of that name' 2 'agents_77' "$AZSWARM" reimage-agents-serial agents_77
+expect 'reimage: none at a time' 2 '--at-a-time "0": expected 1 or more' "$AZSWARM" reimage-agents-serial --at-a-time 0
+expect 'all at once is asked' 2 'would make 2 agents anew at once.*say --yes' "$AZSWARM" reimage-agents-parallel
+says 'and says how many are down' 'down at the same time: 2 agents'
+fine 'all at once' reimage-agents-parallel --yes
+says 'all at once, done' '2 agents: reimage done'
+echo '[{"request":"POST */reimage?*","skip":1,"times":1,"status":403,"code":"No","message":"not this one"}]' >azure/faults.json
+expect 'interrupted by a refusal' 1 'No: not this one' "$AZSWARM" reimage-agents-serial
+says 'says how far' '1 of 2 done; the same command again'
+rm azure/faults.json
+fine 'again' reimage-agents-serial
+says 'goes on with the other' 'done before .parameters/reimage.json.'
+says 'which is one' '1 agent: reimage done'
+check 'and that is the end of it' test ! -e parameters/reimage.json
+echo '[{"request":"POST */restart?*","skip":1,"times":1,"status":403,"code":"No","message":"m"}]' >azure/faults.json
+"$AZSWARM" restart-agents >out 2>&1
+rm azure/faults.json
+fine 'another command' reimage-agents-serial
+says 'does not take that for its own' '2 agents: reimage done'
+# without a master nobody sees, nobody is drained
+for c in chaos-monkey rebalance 'evict agents000000' 'return agents000000'; do
+	"$AZSWARM" $c >out 2>&1
+	check "$c: without a swarm" test $? -ne 0
+	says "$c: says why" 'master0: |there is no master'
+done
+
+# --- warm ones ------------------------------------------------------------------------
+fine 'four' scale-agents 4
+fine 'two, one warm' scale-agents 2 --warm-agents 1
+same 'two run, one is warm' 'deallocated running running ' "$("$AZSWARM" list-agents --output tsv | cut -f5 | sort | tr '\n' ' ')"
+fine 'the same again' scale-agents 2 --warm-agents 1
+says 'has nothing to do' '2 agents already'
+fine 'plan with a warm one' plan --warm-agents 1
+fine 'three' scale-agents 3 --warm-agents 1
+same 'the warm one runs' 'running ' "$(powers)"
+fine 'two, none warm' scale-agents 2
+same 'two are there' 2 "$(rows)"
 
 # --- state survives a restart -----------------------------------------------------
 before=$("$AZSWARM" resources --output tsv)

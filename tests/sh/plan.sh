@@ -113,6 +113,22 @@ check 'on a terminal: color' grep -q "$esc\[33m~ Microsoft.Network/networkSecuri
 script -qefc "TERM=xterm NO_COLOR=1 '$AZSWARM' plan" tty >/dev/null </dev/null
 check 'NO_COLOR' sh -c "grep -q '^~ Microsoft.Network/networkSecurityGroups masters-nsg' tty && ! grep -q '$esc\[3' tty"
 
+# ---- the number of agents, and what goes with it ----
+expect 'as it was' 0 '' "$AZSWARM" params
+expect 'four agents' 0 '4 agents' "$AZSWARM" scale-agents 4
+plan 'four agents' 0
+check 'four agents: the moved default is no change' grep -qx '= Microsoft.Insights/autoscalesettings agents-autoscale' plan
+expect 'stopped' 0 'autoscale: switched off' "$AZSWARM" stop-agents
+plan 'stopped' 0
+check 'stopped: autoscale stays off' grep -q 'autoscale is off, and so it stays' talk
+expect 'started' 0 'autoscale: switched on' "$AZSWARM" start-agents
+expect 'three agents again' 0 '3 agents left' "$AZSWARM" scale-agents 3
+plan 'three agents' 0
+expect 'other thresholds' 0 '' "$AZSWARM" params --autoscale-out 60
+plan 'other thresholds' 5
+has 'other thresholds: out' '    ~ properties.profiles[0].rules[0].metricTrigger.threshold: 30 -> 60'
+has 'other thresholds: in is half of it' '    ~ properties.profiles[0].rules[1].metricTrigger.threshold: 15 -> 30'
+
 # ---- others at work ----
 expect 'as it was' 0 '' "$AZSWARM" params
 api()		# METHOD PATH [DATA]

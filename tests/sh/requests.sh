@@ -69,6 +69,11 @@ for command in deploy-monitor kill-monitor deploy-replicated-service deploy-glob
 	asks 1 $command
 done
 asks 1 scale-service 3
+for command in rebalance chaos-monkey restart-agents; do
+	asks 1 $command
+done
+asks 1 evict agents000000
+asks 1 return agents000000
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
@@ -77,6 +82,11 @@ asks 0 view-deployment
 asks 0 list-agents
 asks 0 scale-agents 4
 asks 0 scale-agents 2
+asks 0 restart-agents
+asks 0 reimage-agents-serial
+asks 0 reimage-agents-parallel --yes
+asks 0 scale-agents 1 --warm-agents 1
+asks 0 scale-agents 3 --warm-agents 1
 asks 0 stop-agents
 asks 0 start-agents
 asks 0 deallocate-agents

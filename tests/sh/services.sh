@@ -187,6 +187,52 @@ expect '--no-wait' 0 'service global made' "$AZSWARM" deploy-global-service --no
 check '--no-wait: says nothing of tasks' sh -c '! grep -q "tasks run" out'
 az destroy-global-service >/dev/null 2>&1
 
+# ---- out of service and back --------------------------------------------------------
+
+way_of()	# MACHINE: how its node stands
+{
+	on master0 docker node inspect "$1" --format '{{.Status.State}} {{.Spec.Availability}} {{index .Spec.Labels "azswarm.evict"}}' 2>/dev/null
+}
+
+expect 'evict: nobody' 2 'there is no node "nobody"' "$AZSWARM" evict nobody
+az deploy-global-service >/dev/null 2>&1
+expect 'evict' 0 'agents000002: unhealthy, so that the load balancer lets go' "$AZSWARM" evict agents000002
+check 'evict: names what is noticed' grep -q 'global runs once on every node' out
+check 'evict: to the end' grep -q 'agents000002: out of service' out
+check 'evict: drained' sh -c "printf '%s' \"\$1\" | grep -q '^ready drain out '" - "$(way_of agents000002)"
+same 'evict: nothing of the service is there' '' "$(tasks replicated | grep '^agents000002 ')"
+same 'evict: eight run elsewhere' 8 "$(count replicated)"
+az destroy-global-service >/dev/null 2>&1
+expect 'return' 0 'agents000002: back in service' "$AZSWARM" return agents000002
+same 'return: as it was' 'ready active' "$(way_of agents000002 | xargs)"
+
+timeout --foreground --preserve-status -s INT 4 "$AZSWARM" evict agents000002 >out 2>&1 </dev/null
+same 'evict: Ctrl-C, exit code' 130 $?
+check 'evict: Ctrl-C, says what goes on' grep -q 'on the way out, and that goes on: agents000002' out
+expect 'evict: return in the middle' 0 'agents000002: back in service' "$AZSWARM" return agents000002
+
+same 'nothing was moved by that' '' "$(tasks replicated | grep '^agents000002 ')"
+expect 'rebalance --dry-run' 5 'replicated +.*agents000002' "$AZSWARM" rebalance --dry-run
+expect 'rebalance: no such service' 2 'there is no service "x"' "$AZSWARM" rebalance x
+expect 'rebalance' 0 '[1-9] tasks? moved' "$AZSWARM" rebalance
+same 'rebalance: even' '2 2 2 2' "$(tasks replicated | cut -d' ' -f1 | uniq -c | awk '{ print $1 }' | xargs)"
+expect 'rebalance: nothing is left to do' 0 '' "$AZSWARM" rebalance --dry-run
+
+# killed in the middle, and the same again
+timeout --foreground -s KILL 4 "$AZSWARM" scale-agents 2 >killed 2>&1 </dev/null
+on master0 docker node ls --format '{{.Hostname}}' >nodes.before
+expect 'scale-agents: killed, and again' 0 '2 agents left' "$AZSWARM" scale-agents 2
+check 'scale-agents: the one that was on its way goes' sh -c \
+	'grep -o "agents0[0-9]*: unhealthy" killed | sort -u >a; grep -o "agents0[0-9]*: out of service" out | sort -u | wc -l | grep -qx 1'
+check 'scale-agents: out of service first' grep -q 'out of service first' out
+check 'scale-agents: three nodes are left' nodes_become 30 3
+same 'scale-agents: none is drained' '' "$(on master0 docker node ls --format '{{.Availability}}' | grep -v Active)"
+same 'scale-agents: eight tasks' 8 "$(count replicated)"
+expect 'scale-agents: out again, and spread' 0 'tasks? moved' env REBALANCE=auto "$AZSWARM" scale-agents 3
+check 'scale-agents: the new one has some' sh -c "test \"\$1\" -ge 2" - "$(tasks replicated | cut -d' ' -f1 | uniq -c | awk '{ print $1 }' | sort -n | head -n 1)"
+third=$(agents | tail -n 1)
+az rebalance >/dev/null 2>&1
+
 # ---- the monitor ------------------------------------------------------------------
 
 expect deploy-monitor 0 'service monitor: 1 of 1 tasks run' "$AZSWARM" deploy-monitor
@@ -228,7 +274,7 @@ curl -s -m 60 --no-progress-meter --parallel --parallel-immediate --parallel-max
 same 'proxy: 200 requests counted once each' 200 "$(curl -s "http://127.0.0.1:$demo/count" | tr -dc 0-9)"
 check 'proxy: nobody there, and it hangs up' sh -c 'curl -s -m 20 "http://127.0.0.1:$1/"
 	case $? in 52 | 56) exit 0 ;; *) exit 1 ;; esac' - "$closed"
-same 'proxy: the monitor shows the nodes' 'agents000000 agents000001 agents000002 master0' \
+same 'proxy: the monitor shows the nodes' "agents000000 agents000001 $third master0" \
 	"$(curl -s -m 10 "http://127.0.0.1:$monitor/api/state" | jq -r '.nodes[].name' | sort | xargs)"
 if [ -e /proc/net/ip_vs ]; then
 	check 'mesh: port 80 of the master' curl -sf -m 10 http://127.0.0.1:9080/healthz
@@ -261,7 +307,7 @@ az docker-env >env2 2>>env.err
 same 'docker-env: one tunnel' "$(cat env1)" "$(cat env2)"
 check 'docker-env: a line for the shell' grep -qE '^export DOCKER_HOST=unix:///.*/swarm-cluster\.sock$' env1
 same 'docker-env: private' '700 600' "$(stat -c %a run/azswarm run/azswarm/swarm-cluster.sock | xargs)"
-same 'docker node ls' 'agents000000 agents000001 agents000002 master0' \
+same 'docker node ls' "agents000000 agents000001 $third master0" \
 	"$(. ./env1; $docker node ls --format '{{.Hostname}}' | sort | xargs)"
 same 'docker service ls' 'replicated 8/8' "$(. ./env1; $docker service ls --format '{{.Name}} {{.Replicas}}')"
 tunnel=$(pgrep -f -x "$AZSWARM docker-env" | head -n 1)
@@ -329,7 +375,7 @@ mkdir empty && cp -rp keys parameters empty/ && cp "$AZSWARM" empty/azswarm && c
 chmod 755 bare
 same 'bare: nothing else is there' 'azswarm keys parameters' "$(ls empty | xargs)"
 expect 'bare: ssh' 0 '^master0$' ./bare ssh master0 uname -n
-expect 'bare: an agent' 0 '^agents000002$' ./bare ssh agents000002 uname -n
+expect 'bare: an agent' 0 "^$third\$" ./bare ssh "$third" uname -n
 expect 'bare: deploy-replicated-service' 0 '8 of 8 tasks run' ./bare deploy-replicated-service
 expect 'bare: scale-service' 0 '2 of 2 tasks run' ./bare scale-service-2
 same 'bare: two tasks' 2 "$(count replicated)"
@@ -341,7 +387,26 @@ kill -INT "$proxy"
 wait "$proxy"
 same 'bare: proxy, Ctrl-C' 0 $?
 expect 'bare: destroy-service' 0 'service replicated removed' ./bare destroy-service
-expect 'bare: list-agents' 0 'agents000002' ./bare list-agents
+# ---- made anew, and the monkey -------------------------------------------------------
+
+had=$(on master0 docker node ls -f name=agents000001 --format '{{.ID}}')
+expect 'reimage-agents-serial' 0 'agents000001: back in service' "$AZSWARM" reimage-agents-serial agents000001
+check 'reimage: out of service first' grep -q 'agents000001: out of service' out
+check 'reimage: it is another node' sh -c "test \"\$1\" != \"\$2\"" - "$had" \
+	"$(on master0 docker node ls -f name=agents000001 --format '{{.ID}}')"
+expect 'chaos-monkey: the only master' 1 'the swarm cannot lose one' "$AZSWARM" chaos-monkey --masters
+on master0 docker service create -q -d --name single --constraint node.hostname==agents000001 "$image" demo >/dev/null
+wait_for 30 count_is single 1
+"$AZSWARM" chaos-monkey --rounds 3 --seed 1 --output json >monkey.json 2>monkey.err </dev/null
+same 'chaos-monkey: a service with one task was down, exit code' 1 $?
+check 'chaos-monkey: and is named' grep -q 'had no task for a time: single' monkey.err
+same 'chaos-monkey: each once' "$(az list-agents --output tsv | cut -f2 | sort | xargs)" "$(jq -r '.[].machine' monkey.json | sort | xargs)"
+check 'chaos-monkey: what was seen' jq -e 'all(.[]; (.["ready after s"] | tonumber) > 0) and any(.[]; .["services down"] == "single")' monkey.json
+on master0 docker node update --availability pause "$third" >/dev/null
+expect 'chaos-monkey: refuses what is not whole' 1 "the cluster is not whole: $third is not Ready and active" "$AZSWARM" chaos-monkey
+on master0 docker node update --availability active "$third" >/dev/null
+
+expect 'bare: list-agents' 0 "$third" ./bare list-agents
 
 # ---- the end -------------------------------------------------------------------
 

@@ -201,7 +201,8 @@ promises()
 	promise "the probe asks the agent, every 5 s, twice" \
 		"$(of Network/loadBalancers).properties.probes[0].properties
 			== {protocol: \"Http\", port: 1338, requestPath: \"/healthz\",
-			    intervalInSeconds: 5, probeThreshold: 2}"
+			    intervalInSeconds: 5, probeThreshold: 2,
+			    noHealthyBackendsBehavior: \"AllProbedUp\"}"
 	promise "no size is excluded" \
 		'[.parameters.masterSize, .parameters.agentSize] | all(has("allowedValues") | not)'
 	promise "1, 3 or 5 masters" '.parameters.masterCount.allowedValues == [1, 3, 5]'

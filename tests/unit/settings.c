@@ -366,7 +366,67 @@ static const struct { enum setting which; const char *value, *words; } checks[] 
 	{ S_OWN_KEY, "2", "true or false" },
 	{ S_MONITOR_PUBLIC, "maybe", "true or false" },
 	{ S_TRUSTED_LAUNCH, "truee", "true or false" },
+	{ S_DRAIN_LIMIT, "3600", NULL },
+	{ S_DRAIN_LIMIT, "0", "a whole number from 1 to 3600" },
+	{ S_DRAIN_LIMIT, "3601", "a whole number from 1 to 3600" },
+	{ S_WARM_AGENTS, "101", "a whole number from 0 to 100" },
+	{ S_REBALANCE, "auto", NULL },
+	{ S_REBALANCE, "on", "auto or off" },
+	{ S_AUTOSCALE_OUT, "100", NULL },
+	{ S_AUTOSCALE_OUT, "0", "a whole number from 1 to 100" },
+	{ S_AUTOSCALE_IN, "29", NULL },
+	{ S_AUTOSCALE_IN, "30", "less than AUTOSCALE_OUT" },
+	{ S_AUTOSCALE_IN, "100", "a whole number from 0 to 99" },
 };
+
+/* Thresholds that fit the size.  The baselines are Microsoft's, of "Bsv2-series",
+ * "Basv2-series", "Bpsv2-series" and "Sizes burstable" (learn.microsoft.com). */
+static void run_autoscale(void)
+{
+	static const struct {
+		const char *size, *set_out, *set_in;
+		int out, in;
+	} rows[] = {
+		{ "Standard_B2s_v2", NULL, NULL, 30, 15 },
+		{ "standard_b32as_v2", NULL, NULL, 30, 15 },
+		{ "Standard_B4ls_v2", NULL, NULL, 22, 11 },
+		{ "Standard_B2pls_v2", NULL, NULL, 22, 11 },
+		{ "Standard_B2ats_v2", NULL, NULL, 15, 7 },
+		{ "Standard_B1ls", NULL, NULL, 3, 1 },
+		{ "Standard_B1s", NULL, NULL, 7, 3 },
+		{ "Standard_B2s", NULL, NULL, 15, 7 },
+		{ "Standard_B2ms", NULL, NULL, 22, 11 },
+		{ "Standard_B16ms", NULL, NULL, 12, 6 },
+		{ "Standard_D2ls_v5", NULL, NULL, 50, 25 },
+		{ "Standard_Bx", NULL, NULL, 50, 25 },
+		{ "", NULL, NULL, 50, 25 },
+		{ "Standard_B2s_v2", "60", NULL, 60, 30 },
+		{ "Standard_B2s_v2", NULL, "5", 30, 5 },
+		{ "Standard_D2ls_v5", "80", "70", 80, 70 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct err e = ERR_INIT;
+		struct settings s;
+		char name[100], why[100] = "";
+		int out = -1, in = -1;
+
+		settings_init(&s);
+		settings_set(&s, S_AGENT_SIZE, rows[i].size, "flag");
+		if (rows[i].set_out != NULL)
+			settings_set(&s, S_AUTOSCALE_OUT, rows[i].set_out, "flag");
+		if (rows[i].set_in != NULL)
+			settings_set(&s, S_AUTOSCALE_IN, rows[i].set_in, "flag");
+		if (settings_autoscale(&s, &out, &in, &e) < 0 ||
+		    out != rows[i].out || in != rows[i].in)
+			snprintf(why, sizeof(why), "%d, %d: %.60s", out, in, e.msg);
+		snprintf(name, sizeof(name), "autoscale of \"%s\", %s, %s", rows[i].size,
+			 rows[i].set_out ? rows[i].set_out : "-",
+			 rows[i].set_in ? rows[i].set_in : "-");
+		check_why(name, why);
+		settings_release(&s);
+	}
+}
 
 static void run_checks(void)
 {
@@ -481,6 +541,7 @@ int main(void)
 	run_rows();
 	run_defaults();
 	run_checks();
+	run_autoscale();
 	run_account();
 	return check_failed();
 }

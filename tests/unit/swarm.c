@@ -49,6 +49,11 @@
 	"{\"code\":\"PowerState/" power "\"}]}}}"
 #define VMS(list) "{\"value\":[" list "]}"
 #define THREE VMS(VM("0", "running") "," VM("1", "running") "," VM("2", "running"))
+#define GOING(id) "{\"instanceId\":\"" id "\",\"name\":\"agents_" id "\",\"properties\":{" \
+	"\"provisioningState\":\"Deleting\"}}"
+#define ON(action, id) { "POST " VMSS "/" action "?" COMPUTE, 202, ASYNC, \
+	.words = "{\"instanceIds\":[\"" id "\"]}" }
+#define LEFT(list) { LIST, 200, .body = VMS(list) }
 #define NIC(id, ip) "{\"properties\":{\"virtualMachine\":{\"id\":\"" VMSS "/virtualMachines/" id \
 	"\"},\"ipConfigurations\":[{\"properties\":{\"privateIPAddress\":\"" ip "\"}}]}}"
 #define BOUNDS(min, max, dflt) "{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
@@ -103,7 +108,8 @@ static const struct row {
 	const char *out;	/* stdout, whole; NULL: nothing */
 	const char *talk;	/* words of stderr */
 	const char *confirm;
-	bool no_wait, watch;
+	bool no_wait, watch, yes;
+	const char *warm;	/* WARM_AGENTS */
 } rows[] = {
 	{ "deploy-storage: an account that strangers cannot read", cmd_deploy_storage, NULL,
 	  { { "GET " STORAGE, 200, .body = "{\"location\":\"eastus\"}" },
@@ -121,7 +127,8 @@ static const struct row {
 	    { POWEROFF, 202, ASYNC, .words = "{\"instanceIds\":[\"2\"]}" }, DONE,
 	    { DELETE_VMS, 202, ASYNC, .words = "{\"instanceIds\":[\"2\"]}" }, DONE,
 	    { POWEROFF, 202, ASYNC, .words = "{\"instanceIds\":[\"1\"]}" }, DONE,
-	    { DELETE_VMS, 202, ASYNC, .words = "{\"instanceIds\":[\"1\"]}" }, DONE },
+	    { DELETE_VMS, 202, ASYNC, .words = "{\"instanceIds\":[\"1\"]}" }, DONE,
+	    LEFT(VM("0", "running")) },
 	  .talk = "agents_2: draining|agents_2: deleted|agents_1: deleted|1 agent left" },
 	{ "8 to 4 agents, a quarter at a time", cmd_scale_agents, "4",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("8") },
@@ -132,18 +139,21 @@ static const struct row {
 	    { POWEROFF, 202, ASYNC, .words = "[\"7\",\"6\"]" }, DONE,
 	    { DELETE_VMS, 202, ASYNC, .words = "[\"7\",\"6\"]" }, DONE,
 	    { POWEROFF, 202, ASYNC, .words = "[\"5\",\"4\"]" }, DONE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"5\",\"4\"]" }, DONE },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"5\",\"4\"]" }, DONE,
+	    LEFT(VM("0", "running") "," VM("1", "running") "," VM("2", "running") "," VM("3", "running")) },
 	  .talk = "agents_7, agents_6: deleted|agents_5, agents_4: deleted|4 agents left" },
 	{ "what does not run goes first, at once", cmd_scale_agents, "2",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
 	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "deallocated") ","
 	      VM("2", "running")) }, NO_AUTOSCALE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE }, .talk = "agents_1: deleted" },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    LEFT(VM("0", "running") "," VM("2", "running")) }, .talk = "agents_1: deleted" },
 	{ "who is still on the way down is waited for", cmd_scale_agents, "1",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
 	    { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "stopping")) }, NO_AUTOSCALE,
 	    { POWEROFF, 202, ASYNC, .words = "[\"1\"]" }, DONE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    LEFT(VM("0", "running")) },
 	  .talk = "agents_1: draining|agents_1: deleted" },
 	{ "who may run for all that is known is shut down", cmd_scale_agents, "1",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
@@ -152,12 +162,14 @@ static const struct row {
 	    { POWEROFF, 202, ASYNC, .words = "[\"2\"]" }, DONE,
 	    { DELETE_VMS, 202, ASYNC, .words = "[\"2\"]" }, DONE,
 	    { POWEROFF, 202, ASYNC, .words = "[\"1\"]" }, DONE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE }, .talk = "agents_1: deleted" },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    LEFT(VM("0", "running")) }, .talk = "agents_1: deleted" },
 	{ "ids are numbers, not words", cmd_scale_agents, "1",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
 	    { LIST, 200, .body = VMS(VM("10", "running") "," VM("9", "running")) }, NO_AUTOSCALE,
 	    { POWEROFF, 202, ASYNC, .words = "[\"10\"]" }, DONE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"10\"]" }, DONE }, .talk = "agents_10: deleted" },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"10\"]" }, DONE,
+	    LEFT(VM("9", "running")) }, .talk = "agents_10: deleted" },
 	{ "who does not shut down is not deleted", cmd_scale_agents, "2",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
 	    NO_AUTOSCALE, { POWEROFF, 202, ASYNC },
@@ -179,7 +191,7 @@ static const struct row {
 	{ "to none", cmd_scale_agents, "0",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") },
 	    { LIST, 200, .body = VMS(VM("4", "stopped")) }, NO_AUTOSCALE,
-	    { DELETE_VMS, 202, ASYNC, .words = "[\"4\"]" }, DONE }, .talk = "0 agents left" },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"4\"]" }, DONE, LEFT("") }, .talk = "0 agents left" },
 
 	/* scaling out */
 	{ "3 to 5 agents", cmd_scale_agents, "5",
@@ -241,16 +253,26 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 404, .body = NOT_FOUND } }, .out = WANTED("3", "2", "5"),
 	  .talk = "!agents" },
 	{ "as many agents as asked for", keep_number, NULL,
-	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") } }, .out = WANTED("3", "2", "5"),
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, NO_AUTOSCALE }, .out = WANTED("3", "2", "5"),
 	  .talk = "!agents" },
 	{ "more agents stay", keep_number, NULL,
-	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("4") } }, .out = WANTED("4", "2", "5"),
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("4") }, NO_AUTOSCALE }, .out = WANTED("4", "2", "5"),
 	  .talk = "there are 4 agents already, and so it stays; 'azswarm scale-agents'" },
 	{ "more agents stay, and autoscale lets them", keep_number, NULL,
-	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("7") } }, .out = WANTED("7", "2", "7") },
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("7") }, NO_AUTOSCALE }, .out = WANTED("7", "2", "7") },
 	{ "fewer agents, too", keep_number, NULL,
-	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") } }, .out = WANTED("1", "1", "5"),
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") }, NO_AUTOSCALE }, .out = WANTED("1", "1", "5"),
 	  .talk = "there is 1 agent already" },
+	{ "autoscale that is off stays off", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    { "GET " AUTOSCALE, 200, .body = "{\"properties\":{\"enabled\":false}}" } },
+	  .out = "{\"agentCount\":{\"value\":3},\"minAgentCount\":{\"value\":2},"
+		 "\"maxAgentCount\":{\"value\":5},\"autoscaleEnabled\":{\"value\":false}}",
+	  .talk = "autoscale is off, and so it stays; 'azswarm start-agents'" },
+	{ "warm machines are on top of the bounds", keep_number, NULL,
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, NO_AUTOSCALE,
+	    LEFT(VM("0", "running") "," VM("1", "running") "," VM("2", "deallocated")) },
+	  .out = WANTED("3", "3", "6"), .warm = "2" },
 	{ "an unknown number is no reason to go on", keep_number, NULL,
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = "{}" } },
 	  ERR_DATA, "sku.capacity", .out = WANTED("3", "2", "5") },
@@ -260,7 +282,7 @@ static const struct row {
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
 	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "4", "2") },
 	    { "PUT " AUTOSCALE, 200,
-	      .words = "\"minimum\":\"1\",\"maximum\":\"5\",\"default\":\"2\"|"
+	      .words = "\"minimum\":\"1\",\"maximum\":\"5\",\"default\":\"5\"|"
 	      "\"location\":\"eastus\"|!\"id\"" },
 	    { "PATCH " VMSS "?" COMPUTE, 200, ASYNC }, DONE },
 	  .talk = "autoscale: most agents moved from 4 to 5" },
@@ -273,31 +295,144 @@ static const struct row {
 	  .talk = "fewest agents moved from 3 to 2|when there are no metrics moved from 1 to 2" },
 	{ "bounds that fit stay", cmd_scale_agents, "3",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
-	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "2") } }, .talk = "!moved" },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "3") } }, .talk = "!moved" },
 	{ "a bound that cannot be moved", cmd_scale_agents, "9",
 	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
 	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "2") },
 	    { "PUT " AUTOSCALE, 403,
 	      .body = "{\"code\":\"AuthorizationFailed\",\"message\":\"no\"}" } },
-	  ERR_AZURE, "scaling agents: autoscale bounds: AuthorizationFailed: no" },
+	  ERR_AZURE, "scaling agents: autoscale: AuthorizationFailed: no" },
 
-	/* power */
+	/* others scale, too */
+	{ "what is being deleted is none any more", cmd_scale_agents, "3",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("5") },
+	    LEFT(VM("0", "running") "," VM("1", "running") "," GOING("2") "," GOING("3") ","
+		 VM("4", "running")),
+	    NO_AUTOSCALE, { "PATCH " VMSS "?" COMPUTE, 200, ASYNC, .words = "\"capacity\":3" }, DONE,
+	    LEFT(VM("0", "running") "," VM("1", "running") "," VM("4", "running")) },
+	  .talk = "3 agents" },
+	{ "fewer than wanted after all: look again", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    LEFT(VM("0", "running") "," VM("1", "running") "," VM("2", "stopped")), NO_AUTOSCALE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    LEFT(VM("0", "running") "," GOING("1")),
+	    { "GET " VMSS "?" COMPUTE, 200, .body = SET("1") }, LEFT(VM("0", "running")),
+	    NO_AUTOSCALE, { "PATCH " VMSS "?" COMPUTE, 200, ASYNC, .words = "\"capacity\":2" },
+	    DONE },
+	  .talk = "looking again|2 agents; the new ones" },
+
+	/* those that are off are agents to be started; warm ones are kept */
+	{ "those that are off are started first", cmd_scale_agents, "3",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    LEFT(VM("0", "running") "," VM("1", "deallocated") "," VM("2", "running")),
+	    NO_AUTOSCALE, { "POST " VMSS "/start?" COMPUTE, 202, ASYNC, .words = "[\"1\"]" }, DONE },
+	  .talk = "3 agents;" },
+	{ "those that are off and not needed are deleted", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    LEFT(VM("0", "stopped") "," VM("1", "stopped") "," VM("2", "running")),
+	    NO_AUTOSCALE, { "POST " VMSS "/start?" COMPUTE, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"0\"]" }, DONE } },
+	{ "and then new ones are made", cmd_scale_agents, "4",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    LEFT(VM("0", "running") "," VM("1", "deallocated") "," VM("2", "running")),
+	    NO_AUTOSCALE, { "POST " VMSS "/start?" COMPUTE, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    { "PATCH " VMSS "?" COMPUTE, 200, ASYNC, .words = "\"capacity\":4" }, DONE } },
+	{ "one is kept warm, the other deleted", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") }, { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "3") },
+	    { "PUT " AUTOSCALE, 200,
+	      .words = "\"minimum\":\"2\",\"maximum\":\"6\",\"default\":\"2\"" },
+	    { POWEROFF, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC, .words = "[\"1\"]" }, DONE,
+	    LEFT(VM("0", "running") "," VM("1", "deallocated")) },
+	  .talk = "agents_2: deleted|1 agent left", .warm = "1" },
+	{ "a warm one more than are kept is deleted", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("3") },
+	    LEFT(VM("0", "running") "," VM("1", "deallocated") "," VM("2", "deallocated")),
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("2", "6", "2") },
+	    { DELETE_VMS, 202, ASYNC, .words = "[\"2\"]" }, DONE,
+	    LEFT(VM("0", "running") "," VM("1", "deallocated")) }, .warm = "1" },
+	{ "a warm one is started, and the bounds are ours again", cmd_scale_agents, "2",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    LEFT(VM("0", "running") "," VM("1", "deallocated")),
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("2", "6", "2") },
+	    { "PUT " AUTOSCALE, 200,
+	      .words = "\"minimum\":\"1\",\"maximum\":\"5\",\"default\":\"2\"" },
+	    { "POST " VMSS "/start?" COMPUTE, 202, ASYNC, .words = "[\"1\"]" }, DONE },
+	  .warm = "1" },
+	{ "enough run, and one is warm", cmd_scale_agents, "1",
+	  { { "GET " VMSS "?" COMPUTE, 200, .body = SET("2") },
+	    LEFT(VM("0", "running") "," VM("1", "deallocated")), NO_AUTOSCALE },
+	  .talk = "1 agent already", .warm = "1" },
+
+	/* power: autoscale would undo it */
 	{ "stop", cmd_stop_agents, NULL,
-	  { { POWEROFF, 202, ASYNC, .words = "Content-Length: 0\r\n" }, DONE },
-	  .talk = "agents stopped; stopped machines are still billed" },
-	{ "stop, not to be waited for", cmd_stop_agents, NULL, { { POWEROFF, 202, ASYNC } },
+	  { { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "3") },
+	    { "PUT " AUTOSCALE, 200, .words = "\"enabled\":false" },
+	    { POWEROFF, 202, ASYNC, .words = "Content-Length: 0\r\n" }, DONE },
+	  .talk = "the swarm cannot be asked (|shut down in order, but not drained|"
+		  "autoscale: switched off|agents stopped; stopped machines are still billed" },
+	{ "stop, not to be waited for", cmd_stop_agents, NULL,
+	  { { LIST, 200, .body = THREE }, NO_AUTOSCALE, { POWEROFF, 202, ASYNC } },
 	  .talk = "accepted|!agents stopped", .no_wait = true },
-	{ "start", cmd_start_agents, NULL, { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC }, DONE },
-	  .talk = "agents started" },
+	{ "start", cmd_start_agents, NULL,
+	  { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC }, DONE, { LIST, 200, .body = THREE },
+	    { "GET " AUTOSCALE, 200, .body = "{\"properties\":{\"enabled\":false}}" },
+	    { "PUT " AUTOSCALE, 200, .words = "\"enabled\":true" } },
+	  .talk = "autoscale: switched on|agents started" },
 	{ "start, not to be waited for", cmd_start_agents, NULL,
-	  { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC } }, .talk = "accepted|!agents started",
-	  .no_wait = true },
+	  { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC }, { LIST, 200, .body = THREE },
+	    NO_AUTOSCALE }, .talk = "accepted|!agents started", .no_wait = true },
 	{ "deallocate", cmd_deallocate_agents, NULL,
-	  { { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC }, DONE },
+	  { { LIST, 200, .body = THREE }, NO_AUTOSCALE,
+	    { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC }, DONE },
 	    .talk = "agents deallocated" },
 	{ "deallocate, not to be waited for", cmd_deallocate_agents, NULL,
-	  { { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC } },
+	  { { LIST, 200, .body = THREE }, NO_AUTOSCALE,
+	    { "POST " VMSS "/deallocate?" COMPUTE, 202, ASYNC } },
 	  .talk = "accepted|!agents deallocated", .no_wait = true },
+
+	/* made anew: the set's present model first, one after the other */
+	{ "reimage-agents-serial", cmd_reimage_agents_serial, NULL,
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running")) },
+	    ON("manualupgrade", "0"), DONE, ON("reimage", "0"), DONE,
+	    ON("manualupgrade", "1"), DONE, ON("reimage", "1"), DONE },
+	  .talk = "the swarm cannot be asked (|agents_0: reimage|agents_1: reimage|"
+		  "2 agents: reimage done" },
+	{ "reimage, one that is named", cmd_reimage_agents_serial, "agents000001",
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running")) },
+	    ON("manualupgrade", "1"), DONE, ON("reimage", "1"), DONE },
+	  .talk = "1 agent: reimage done" },
+	{ "reimage, one that is not there", cmd_reimage_agents_serial, "agents000009",
+	  { { LIST, 200, .body = VMS(VM("0", "running")) } }, ERR_USAGE, "agents000009" },
+	{ "reimage: Azure refuses", cmd_reimage_agents_serial, NULL,
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running")) },
+	    ON("manualupgrade", "0"), DONE, ON("reimage", "0"), DONE,
+	    { "POST " VMSS "/manualupgrade?" COMPUTE, 403,
+	      .body = "{\"error\":{\"code\":\"No\",\"message\":\"m\"}}" } },
+	  ERR_AZURE, "No: m", .talk = "1 of 2 done; the same command again" },
+	{ "reimage: and goes on with the other", cmd_reimage_agents_serial, NULL,
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "running")) },
+	    ON("manualupgrade", "1"), DONE, ON("reimage", "1"), DONE },
+	  .talk = "agents_0: done before|1 agent: reimage done" },
+	{ "restart-agents: those that run", cmd_restart_agents, NULL,
+	  { { LIST, 200, .body = VMS(VM("0", "running") "," VM("1", "deallocated") ","
+				     GOING("2")) }, ON("restart", "0"), DONE },
+	  .talk = "agents_1: is off|!agents_2|agents_0: restart|1 agent: restart done" },
+	{ "reimage-agents-parallel, not agreed to", cmd_reimage_agents_parallel, NULL,
+	  { { LIST, 200, .body = THREE } },
+	  ERR_USAGE, "would make 3 agents anew at once", .talk = "down at the same time: 3 agents" },
+	{ "reimage-agents-parallel", cmd_reimage_agents_parallel, NULL,
+	  { { LIST, 200, .body = THREE },
+	    { "POST " VMSS "/manualupgrade?" COMPUTE, 202, ASYNC,
+	      .words = "{\"instanceIds\":[\"0\",\"1\",\"2\"]}" }, DONE,
+	    { "POST " VMSS "/reimage?" COMPUTE, 202, ASYNC,
+	      .words = "{\"instanceIds\":[\"0\",\"1\",\"2\"]}" }, DONE },
+	  .talk = "3 agents: reimage done", .yes = true },
+	{ "no monkey without somebody who sees it", cmd_chaos_monkey, NULL,
+	  { { LIST, 200, .body = THREE } }, ERR_DATA, "keys/" },
 
 	/* listings */
 	{ "list-agents", cmd_list_agents, NULL,
@@ -420,7 +555,8 @@ static void run_row(const struct row *row)
 	struct err e = ERR_INIT;
 	struct settings set;
 	struct ui ui = { .format = UI_TABLE };
-	struct session s = { .set = &set, .ui = &ui, .no_wait = row->no_wait, .watch = row->watch,
+	struct session s = { .set = &set, .ui = &ui, .no_wait = row->no_wait, .watch = row->watch, .yes = row->yes,
+			     .open = true,
 			     .confirm = row->confirm, .account = account };
 	char *out = NULL, *talk = NULL;
 	size_t out_n, talk_n;
@@ -430,6 +566,8 @@ static void run_row(const struct row *row)
 	ui.out = open_memstream(&out, &out_n);
 	ui.err = open_memstream(&talk, &talk_n);
 	settings_init(&set);
+	if (row->warm != NULL)
+		settings_set(&set, S_WARM_AGENTS, row->warm, "flag");
 	rig_open(&g, row->acts, NULL);
 	s.az = g.az;
 	snprintf(word, sizeof(word), "%s", row->word ? row->word : "");
