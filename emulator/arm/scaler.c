@@ -165,7 +165,7 @@ static int64_t bound(const cJSON *profile, const char *path)
 	return (int64_t)v;
 }
 
-int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f, char why[120])
+static int64_t decide(const cJSON *properties, const struct scaler_facts *f, char why[120])
 {
 	const cJSON *profile = profile_of(properties), *rules = json_get(profile, "rules"), *rule;
 	int64_t low = bound(profile, "capacity.minimum"), high = bound(profile, "capacity.maximum");
@@ -186,6 +186,15 @@ int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f, cha
 		return f->capacity < usual ? usual : f->capacity;
 	}
 	return within(by_rules(rules, f, why), low, high);
+}
+
+int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f, char why[120])
+{
+	int64_t want = decide(properties, f, why);
+
+	if (want == f->capacity)
+		why[0] = '\0';
+	return want;
 }
 
 /* ---- what there is ---- */
