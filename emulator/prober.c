@@ -33,8 +33,8 @@ struct member {
 
 	/* how it stands */
 	struct probe_health health;
-	bool told;		/* the log has said something of it */
-	char why[40];		/* of the last result */
+	bool been_up;
+	char why[40];		/* what the last result was, which the log has said */
 
 	/* the question that is under way */
 	bool asking;
@@ -198,15 +198,16 @@ bool prober_choose(struct emu *m, const char *pool, const char *probe, unsigned 
 static void result(struct emu *m, struct member *k, enum probe_result r, const char *why)
 {
 	bool changed = probe_count(&k->health, r, k->threshold);
+	bool news = changed || strcmp(k->why, why) != 0;
 	const char *name = strrchr(k->probe, '/');
 
 	end_question(k);
-	snprintf(k->why, sizeof(k->why), "%s", why);
-	if (!changed && k->told)
+	if (!news)
 		return;
-	k->told = true;
+	k->been_up = k->been_up || k->health.up;
+	snprintf(k->why, sizeof(k->why), "%s", why);
 	emu_log(m, "probe %s of %s: %s (%s)", name != NULL ? name + 1 : k->probe, k->address,
-		k->health.up ? "up" : changed ? "down" : "not up yet", why);
+		k->health.up ? "up" : k->been_up ? "down" : "not up yet", why);
 	store_changed(m);
 }
 

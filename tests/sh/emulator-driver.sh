@@ -205,15 +205,15 @@ finish
 ask GET "$S/resourceGroups/g/providers/Microsoft.Network/publicIPAddresses/agents-lb-ip?api-version=2024-05-01"
 lb=$(jq -r .properties.ipAddress body)
 hits() { for i in 1 2 3 4 5 6; do c -m 5 "http://$lb/" 2>/dev/null; echo; done | sed '/^$/d' | sort -u | sed 's/.*[.]//' | xargs; }
-check 'nobody listens: it is said once' wait_for 20 logged 'probe healthz of 10.77.16.4: not up yet \(refused\)$'
+check 'nobody listens: it is said once' wait_for 8 logged 'probe healthz of 10.77.16.4: not up yet \(refused\)$'
 same 'with all down nothing is let in' '' "$(hits)"
 answer 4 200; answer 5 200; answer 6 503
 spawn target.log nsenter --net="/run/netns/t-$net" python3 target.py 10.77.16.4 10.77.16.5 10.77.16.6
 target=$spawned
 begun=$(date +%s)
-check 'two successes bring a new one up' wait_for 20 logged 'probe healthz of 10.77.16.4: up \(200\)$'
+check 'two successes bring a new one up' wait_for 8 logged 'probe healthz of 10.77.16.4: up \(200\)$'
 [ $(($(date +%s) - begun)) -ge 5 ] && ok 'which takes an interval' || not_ok 'which takes an interval' 'no time'
-check 'also the second' wait_for 20 logged 'probe healthz of 10.77.16.5: up \(200\)$'
+check 'also the second' wait_for 8 logged 'probe healthz of 10.77.16.5: up \(200\)$'
 same 'connections go to those that are up' '4 5' "$(hits)"
 same 'probes come from the platform' 168.63.129.16 "$(cut -d ' ' -f 3 probes | sort -u)"
 before=$(wc -l <probes)
@@ -221,7 +221,7 @@ hits >/dev/null; hits >/dev/null
 [ $(($(wc -l <probes) - before)) -le 3 ] && ok 'no connection asks for itself' ||
 	not_ok 'no connection asks for itself' "$(($(wc -l <probes) - before)) probes"
 answer 6 200
-check 'the third comes' wait_for 20 logged 'probe healthz of 10.77.16.6: up'
+check 'the third comes' wait_for 8 logged 'probe healthz of 10.77.16.6: up'
 
 answer 5 503; answer 6 503
 spawn flow.log python3 flow.py "$lb"	# to the only one that will be up
@@ -244,11 +244,11 @@ finish
 same 'AllProbedUp: all are down, all get some' '4 5 6' "$(hits)"
 up_again() { [ "$(grep -c "probe healthz of 10.77.16.$1: up" azure/emulator.log)" -ge 2 ]; }
 answer 5 200
-check 'one is up' wait_for 20 up_again 5
+check 'one is up' wait_for 8 up_again 5
 same 'then it gets all' 5 "$(hits)"
 answer 5 silent
 begun=$(date +%s)
-check 'silence counts' wait_for 25 logged 'probe healthz of 10.77.16.5: down \(no answer\)$'
+check 'silence counts' wait_for 8 logged 'probe healthz of 10.77.16.5: down \(no answer\)$'
 [ $(($(date +%s) - begun)) -ge 8 ] && ok 'to the threshold' || not_ok 'to the threshold' "$(($(date +%s) - begun)) s"
 reap "$target" || :
 
@@ -303,7 +303,7 @@ check 'maintenance, two at once' wait_for 5 sees 10.77.16.5 "Freeze Platform Sch
 agree 10.77.16.6
 check 'each takes its course' wait_for 5 sees 10.77.16.5 "Freeze Platform Started $three, Reboot Platform Started $two"
 same 'which has no time any more' '["",""]' "$(imds 10.77.16.5 "$events" | jq -c '[.Events[].NotBefore]')"
-check 'and ends' wait_for 15 sees 10.77.16.5 ''
+check 'and ends' wait_for 8 sees 10.77.16.5 ''
 same 'one was restarted' 1 "$(grep -c '^restart' calls)"
 sleep 2
 same 'once' '' "$(event 10.77.16.5)"
@@ -343,7 +343,7 @@ same 'an eviction' '204 0' "$status $(wc -c <body)"
 check 'is announced' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $two"
 same 'not carried out' '' "$(calls '^deallocate')"
 deallocated() { ask GET "$V/virtualMachines/$two_id/instanceView?$compute"; grep -q PowerState/deallocated body; }
-check 'then it is off' wait_for 20 deallocated
+check 'then it is off' wait_for 8 deallocated
 check 'and nothing is announced' wait_for 5 sees 10.77.16.4 ''
 ask POST "$V/virtualMachines/$two_id/start?$compute"
 finish
@@ -353,35 +353,39 @@ ask POST "$V/virtualMachines/$two_id/simulateEviction?$compute"
 check 'the other policy' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $two"
 agree 10.77.16.4
 evicted() { ask GET "$V?$compute"; [ "$(jq .sku.capacity body)" = 1 ]; }
-check 'deletes it, and its set is smaller' wait_for 20 evicted
+check 'deletes it, and its set is smaller' wait_for 8 evicted
 ask PATCH "$V?$compute" -d '{"properties":{"virtualMachineProfile":{"priority":"Regular"}}}'
 finish
 
 # ---- autoscale ----
 
-ask GET "$S/resourceGroups/g/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01"
-jq '.properties.profiles[0].capacity={minimum:"1",default:"2",maximum:"3"}' body >setting.json
-ask PUT "$S/resourceGroups/g/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01" -d @setting.json
+AS="$S/resourceGroups/g/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01"
+jq --arg v "$V" '.resources[]|select(.type=="Microsoft.Insights/autoscalesettings")
+	|{location:"eastus",properties:{enabled:true,targetResourceUri:$v,profiles:.properties.profiles}}
+	|.properties.profiles[0].capacity={minimum:"1",default:"2",maximum:"3"}
+	|.properties.profiles[0].rules[].metricTrigger.metricResourceUri=$v' "$SRCDIR/assets/arm/cluster.json" >setting.json
+ask PUT "$AS" -d @setting.json
+same 'an autoscale setting' 201 "$status"
 is() { ask GET "$V?$compute"; [ "$(jq -r '"\(.sku.capacity) \(.properties.provisioningState)"' body)" = "$1 Succeeded" ]; }
 sleep 3
 check 'without numbers asked for, autoscale rests' is 1
 printf 'speed 60\n' >azure/cpu
-check 'no numbers: up to the default' wait_for 25 is 2
+check 'no numbers: up to the default' wait_for 10 is 2
 printf '80\nspeed 60\n' >azure/cpu
-check 'too much: one more' wait_for 25 is 3
+check 'too much: one more' wait_for 10 is 3
 sleep 8
 check 'no more than the maximum' is 3
 newest=$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[-1].name' body)
 faults '[{"notice_s":60}]'
 : >calls
 printf '10\nspeed 60\n' >azure/cpu
-check 'too little: the newest is told' wait_for 25 sees 10.77.16.4 "Terminate User Scheduled $newest"
+check 'too little: the newest is told' wait_for 10 sees 10.77.16.4 "Terminate User Scheduled $newest"
 same 'and still there' '' "$(calls '^delete')"
 printf '30\nspeed 60\n' >azure/cpu
 agree 10.77.16.6
-check 'it agrees, and goes' wait_for 25 is 2
+check 'it agrees, and goes' wait_for 10 is 2
 jq '.properties.enabled=false' setting.json >off.json
-ask PUT "$S/resourceGroups/g/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01" -d @off.json
+ask PUT "$AS" -d @off.json
 printf '80\nspeed 60\n' >azure/cpu
 sleep 8
 check 'switched off, it does nothing' is 2
