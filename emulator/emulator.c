@@ -16,13 +16,16 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/net.h"
+#include "emulator/arm/scaler.h"
 #include "emulator/blob.h"
 #include "emulator/faults.h"
 #include "emulator/forward.h"
 #include "emulator/imds.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
+#include "emulator/maintenance.h"
 #include "emulator/ops.h"
+#include "emulator/prober.h"
 #include "emulator/record.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
@@ -319,6 +322,19 @@ static void *saver_thread(void *p)
 	return emu_thread_end(m);
 }
 
+/* What happens by the clock. */
+static void *clock_thread(void *p)
+{
+	struct emu *m = p;
+
+	pthread_mutex_lock(&m->lock);
+	while (op_sleep(m, 1000) == 0) {
+		maintenance_tick(m);
+		scaler_tick(m);
+	}
+	return emu_thread_end(m);
+}
+
 static int parse_listen(struct emu *m, struct err *e)
 {
 	struct str s = str_of(m->o.listen), host;
@@ -382,7 +398,9 @@ static int emu_serve(struct emu *m, struct err *e)
 		pthread_mutex_unlock(&m->lock);
 	}
 	if (start_thread(m, saver_thread, m, e) < 0 ||
-	    (m->netns != NULL && start_thread(m, forward_thread, m, e) < 0))
+	    start_thread(m, clock_thread, m, e) < 0 ||
+	    (m->netns != NULL && (start_thread(m, prober_thread, m, e) < 0 ||
+				  start_thread(m, forward_thread, m, e) < 0)))
 		goto out;
 	emu_log(m, "ready %s", m->base);
 	if (m->o.out != NULL) {
@@ -449,6 +467,8 @@ out:
 		op_release_all(m);
 		store_release(m);
 		json_free(m->events);
+		json_free(m->maintenance);
+		scaler_release(m);
 		json_burn(m->grants);
 		json_free(m->faults);
 		tls_identity_free(m->identity);

@@ -26,8 +26,10 @@
  * An operation begins after "delay_ms" and, with "code" and "message", fails;
  * with "cancel": true it is cancelled.
  *
- * Sign-in has two of its own, in rules that name no request: "mfa": true wants
- * a second factor, a device code is good for "device_s" seconds.
+ * Rules that name neither are settings.  Of sign-in: "mfa": true wants a second
+ * factor, a device code is good for "device_s" seconds.  Of scheduled events:
+ * no machine has more than "notice_s" seconds' notice, and with "heard_only":
+ * true a deletion does not wait for one that never asked (notice.h).
  *
  * The table below is all of it: what is not in there is refused.  When the
  * emulator starts, a bad file is an error; while it runs, the log says what is
@@ -73,7 +75,7 @@ static bool glob(struct str pattern, struct str s)
 /* ---- what there is ---- */
 
 /* What a rule with the key is about. */
-enum about { ANY, REQUEST, OPERATION, SIGN_IN };
+enum about { ANY, REQUEST, OPERATION, SETTING };
 
 enum value { TEXT = 1, NUMBER = 2, FLAG = 4, LIST = 8 };
 
@@ -142,8 +144,10 @@ static const struct kind {
 	{ "code",       OPERATION, TEXT,          0, 0,            NULL,     END,     fail_op },
 	{ "message",    OPERATION, TEXT,          0, 0,            NULL,     NEVER,   NULL },
 	{ "status",     OPERATION, NUMBER,        400, 599,        NULL,     NEVER,   NULL },
-	{ "mfa",        SIGN_IN,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
-	{ "device_s",   SIGN_IN,   NUMBER,        0, INT32_MAX,    NULL,     NEVER,   NULL },
+	{ "mfa",        SETTING,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
+	{ "device_s",   SETTING,   NUMBER,        0, INT32_MAX,    NULL,     NEVER,   NULL },
+	{ "notice_s",   SETTING,   NUMBER,        1, 900,          NULL,     NEVER,   NULL },
+	{ "heard_only", SETTING,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -238,8 +242,8 @@ static int check_key(enum about about, const cJSON *rule, const cJSON *v, struct
 static int check_rule(const cJSON *rule, struct err *e)
 {
 	bool request = json_get(rule, "request") != NULL;
-	bool operation = json_get(rule, "operation") != NULL;
-	enum about about = request ? REQUEST : operation ? OPERATION : SIGN_IN;
+	bool operation = json_get(rule, "operation") != NULL, set = false;
+	enum about about = request ? REQUEST : operation ? OPERATION : SETTING;
 	const cJSON *v;
 
 	if (!cJSON_IsObject(rule))
@@ -250,7 +254,9 @@ static int check_rule(const cJSON *rule, struct err *e)
 	cJSON_ArrayForEach(v, rule)
 		if (check_key(about, rule, v, e) < 0)
 			return -1;
-	if (about == SIGN_IN && json_get(rule, "mfa") == NULL && json_get(rule, "device_s") == NULL)
+	for (size_t i = 0; i < N_KINDS; i++)
+		set = set || (kinds[i].about == SETTING && json_get(rule, kinds[i].name) != NULL);
+	if (about == SETTING && !set)
 		return err_set(e, ERR_DATA, "there is neither \"request\" nor \"operation\"");
 	return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * The way in from outside.  A public address is one of loopback's, 127.77.x.y:
  * here it listens on the ports that the security group lets the Internet
- * reach, and passes connections on to the machine behind it, or to a healthy
- * one of the load balancer's pool.
+ * reach, and passes connections on to the machine behind it, or to one of the
+ * load balancer's pool that its probes find well (prober.c).  A connection that
+ * is there goes on, whatever they find.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include "base/net.h"
 #include "emulator/forward.h"
 #include "emulator/inner.h"
+#include "emulator/prober.h"
 #include "emulator/store.h"
 
 #define FORWARDS_MAX 64
@@ -31,8 +33,7 @@ struct forward {
 	char *pool;		/* id of the load balancer's pool; NULL: it is one machine, */
 	char to[16];		/* with this address */
 	unsigned turn;		/* of the pool's members: how many connections there were */
-	unsigned probe_port;	/* where a member shows that it is healthy; 0: it need not */
-	char *probe_path;	/* GET this; NULL: that it can be connected to is enough */
+	char *probe;		/* id of that by which its members are found well; NULL: none */
 	int fd;			/* listens; -1: it cannot yet */
 	bool keep;		/* it is still wanted */
 	bool told;		/* the log says already that it cannot listen */
@@ -99,7 +100,7 @@ static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 }
 
 static void want(struct forwarder *w, const char *address, unsigned port, unsigned to_port,
-		 const char *to, const char *pool, const cJSON *probe)
+		 const char *to, const char *pool, const char *probe)
 {
 	struct forward *f = NULL;
 
@@ -121,11 +122,9 @@ static void want(struct forwarder *w, const char *address, unsigned port, unsign
 	f->to_port = to_port;
 	snprintf(f->to, sizeof(f->to), "%s", to != NULL ? to : "");
 	free(f->pool);
-	free(f->probe_path);
+	free(f->probe);
 	f->pool = pool != NULL ? xstrdup(pool) : NULL;
-	f->probe_port = (unsigned)json_int_opt(probe, "properties.port", 0);
-	f->probe_path = json_is(probe, "properties.protocol", "Http") ?
-		xstrdup(json_str_opt(probe, "properties.requestPath", "/")) : NULL;
+	f->probe = probe != NULL ? xstrdup(probe) : NULL;
 }
 
 static const char *address_of(struct emu *m, const char *pip_id)
@@ -163,7 +162,7 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 		     (unsigned)json_int_opt(r, "frontendPort", 0),
 		     (unsigned)json_int_opt(r, "backendPort", 0), NULL,
 		     json_text(r, "backendAddressPool.id"),
-		     store_doc(m, json_str_opt(r, "probe.id", NULL)));
+		     json_str_opt(r, "probe.id", NULL));
 	}
 }
 
@@ -204,7 +203,7 @@ static void refresh(struct forwarder *w)
 		if (f->fd >= 0)
 			close(f->fd);
 		free(f->pool);
-		free(f->probe_path);
+		free(f->probe);
 		*f = w->f[--w->n];
 		i--;
 	}
@@ -212,8 +211,7 @@ static void refresh(struct forwarder *w)
 
 /* ---- behind ---- */
 
-/* This thread's sockets are made among the machines from now on. */
-static bool go_inside(struct emu *m)
+bool forward_go_inside(struct emu *m)
 {
 	int fd = open(m->netns, O_RDONLY | O_CLOEXEC);
 	bool ok = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
@@ -223,81 +221,18 @@ static bool go_inside(struct emu *m)
 	return ok;
 }
 
-/* GET path: 200 is well. */
-static bool probe(const char *address, unsigned port, const char *path)
-{
-	struct err e = ERR_INIT;
-	int64_t end = now_ms() + 2000;
-	int fd = tcp_connect(address, port, end, &e);
-	struct stream *s = fd >= 0 ? stream_of_fd(fd) : NULL;
-	char text[300], answer[16] = "HTTP/1.1";
-	ssize_t n = 0, k = 0;
-
-	if (s != NULL && path != NULL) {
-		snprintf(text, sizeof(text),
-			 "GET %.200s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
-			 address);
-		if (stream_write(s, text, strlen(text), end, &e) == 0 &&
-		    stream_flush(s, end, &e) == 0)
-			while (n < 12 &&
-			       (k = stream_read(s, answer + n, (size_t)(12 - n), end, &e)) > 0)
-				n += k;
-	}
-	stream_close(s);
-	return s != NULL && (path == NULL || strcmp(answer + 8, " 200") == 0);
-}
-
-/* The k-th of a pool's running instances: its address; NULL: there are not so many. */
-static const char *pool_member(struct emu *m, const char *pool, unsigned k)
-{
-	const cJSON *v;
-
-	for (struct entry *n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;) {
-		if (!json_is(n->hide, "power", "running"))
-			continue;
-		cJSON_ArrayForEach(v,
-			json_at(n->doc,
-				"properties.networkProfileConfiguration."
-				"networkInterfaceConfigurations[0].properties.ipConfigurations[0]."
-				"properties.loadBalancerBackendAddressPools"))
-			if (json_is(v, "id", pool) && k-- == 0)
-				return json_text(n->hide, "address");
-	}
-	return NULL;
-}
-
 struct visit {
 	struct forwarder *w;
-	struct forward f;	/* pool and probe_path are copies */
+	struct forward f;	/* pool and probe are copies */
 	int fd;
 };
 
-/* The address of the machine that is to answer.  Lock held, let go for probes. */
-static bool choose(struct visit *v, char out[16])
+/* The address of the machine that is to answer.  Lock held. */
+static bool choose(const struct visit *v, char out[16])
 {
-	struct emu *m = v->w->m;
-	const char *address;
-	unsigned n = 0;
-	bool ok;
-
 	memcpy(out, v->f.to, 16);
-	if (v->f.pool == NULL)
-		return true;
-	while (pool_member(m, v->f.pool, n) != NULL)
-		n++;
-	/* round robin, passing over members that are not well */
-	for (unsigned i = 0; i < n; i++) {
-		address = pool_member(m, v->f.pool, (v->f.turn + i) % n);
-		snprintf(out, 16, "%.15s", address != NULL ? address : "");
-		if (v->f.probe_port == 0)
-			return true;
-		pthread_mutex_unlock(&m->lock);
-		ok = probe(out, v->f.probe_port, v->f.probe_path);
-		pthread_mutex_lock(&m->lock);
-		if (ok)
-			return true;
-	}
-	return false;
+	return v->f.pool == NULL ||
+	       prober_choose(v->w->m, v->f.pool, v->f.probe, v->f.turn, out);
 }
 
 static bool pump(int from, int to)
@@ -346,7 +281,7 @@ static void visit_free(struct visit *v)
 {
 	close(v->fd);
 	free(v->f.pool);
-	free(v->f.probe_path);
+	free(v->f.probe);
 	free(v);
 }
 
@@ -360,7 +295,7 @@ static void *visit_thread(void *p)
 	bool found;
 	int fd = -1;
 
-	if (go_inside(m)) {
+	if (forward_go_inside(m)) {
 		pthread_mutex_lock(&m->lock);
 		found = choose(v, to);
 		pthread_mutex_unlock(&m->lock);
@@ -395,7 +330,7 @@ static void visit(struct forwarder *w, struct forward *f)
 	v->w = w;
 	v->f = *f;
 	v->f.pool = f->pool != NULL ? xstrdup(f->pool) : NULL;
-	v->f.probe_path = f->probe_path != NULL ? xstrdup(f->probe_path) : NULL;
+	v->f.probe = f->probe != NULL ? xstrdup(f->probe) : NULL;
 	v->fd = fd;
 	f->turn++;
 	w->connections++;
@@ -431,7 +366,7 @@ void *forward_thread(void *p)
 		if (w->f[i].fd >= 0)
 			close(w->f[i].fd);
 		free(w->f[i].pool);
-		free(w->f[i].probe_path);
+		free(w->f[i].probe);
 	}
 	while (w->connections > 0)
 		pthread_cond_wait(&m->changed, &m->lock);

@@ -1,6 +1,6 @@
 /*
  * The metadata service of a machine, known by the address it calls from:
- * what it is, and the events that are planned for it.
+ * what it is, and what is announced to it (notice.c).
  *
  * Source: "Azure Instance Metadata Service", "Scheduled Events for Linux VMs"
  * (learn.microsoft.com).
@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/time.h"
 #include "emulator/arm/groups.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/vmss.h"
@@ -18,123 +16,9 @@
 #include "emulator/imds.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
-#include "emulator/ops.h"
+#include "emulator/notice.h"
 #include "emulator/store.h"
 #include "http.h"
-
-/* ---- events ---- */
-
-static cJSON *event_of(struct emu *m, const char *key)
-{
-	cJSON *v;
-
-	cJSON_ArrayForEach(v, m->events)
-		if (json_is(v, "key", key))
-			return v;
-	return NULL;
-}
-
-static bool notified(struct emu *m, const struct entry *n)
-{
-	struct entry *set = n == NULL ? NULL : vmss_of(m, n);
-
-	return set != NULL && json_is(n->hide, "power", "running") &&
-	       json_bool_opt(set->doc,
-			     "properties.virtualMachineProfile.scheduledEventsProfile."
-			     "terminateNotificationProfile.enable",
-		       false);
-}
-
-static bool all_approved(struct emu *m, const cJSON *keys)
-{
-	const cJSON *k, *v;
-
-	cJSON_ArrayForEach(k, keys)
-		if ((v = event_of(m, k->valuestring)) != NULL &&
-		    !json_bool_opt(v, "approved", false))
-			return false;
-	return true;
-}
-
-void imds_terminate(struct emu *m, const cJSON *keys)
-{
-	int64_t end = now_ms() + (int64_t)m->o.terminate_s * 1000;
-	char before[32];
-	struct entry *n;
-	const cJSON *k;
-	cJSON *v;
-
-	/* on paper there is nobody to tell */
-	if (m->netns == NULL)
-		return;
-	time_http(unix_time() + m->o.terminate_s, before);
-	cJSON_ArrayForEach(k, keys) {
-		n = store_find(m, k->valuestring);
-		if (!notified(m, n))
-			continue;
-		json_push(m->events, "@event", n->key, vmss_of(m, n)->key,
-			  json_text(n->doc, "name"), before);
-		m->incarnation++;
-		emu_log(m, "event Terminate for %s", n->key);
-	}
-	while (!all_approved(m, keys) && now_ms() < end && op_wait(m, 1000) == 0)
-		;
-	cJSON_ArrayForEach(k, keys)
-		if ((v = event_of(m, k->valuestring)) != NULL) {
-			json_put_str(json_get_mut(v, "event"), "EventStatus", "Started");
-			json_put_str(json_get_mut(v, "event"), "NotBefore", "");
-			emu_log(m, "event Terminate for %s: %s", k->valuestring,
-				json_bool_opt(v, "approved", false) ? "approved" :
-								      "nobody answered");
-		}
-	m->incarnation++;
-}
-
-void imds_forget(struct emu *m, const char *key)
-{
-	cJSON *v = event_of(m, key);
-
-	if (v == NULL)
-		return;
-	json_free(cJSON_DetachItemViaPointer(m->events, v));
-	m->incarnation++;
-}
-
-/* Every machine of a set sees the events of all of it. */
-static cJSON *event_document(struct emu *m, const struct entry *n)
-{
-	struct entry *set = vmss_of(m, n);
-	cJSON *out = json_fmt("{'DocumentIncarnation':%l,'Events':[]}", (int64_t)m->incarnation);
-	cJSON *v;
-
-	cJSON_ArrayForEach(v, m->events)
-		if (set != NULL && json_is(v, "set", set->key))
-			cJSON_AddItemToArray(json_get_mut(out, "Events"),
-					     cJSON_Duplicate(json_get(v, "event"), true));
-	return out;
-}
-
-static bool approve(struct emu *m, struct str text)
-{
-	struct err e = ERR_INIT;
-	cJSON *doc = json_parse(text, "request", &e), *v;
-	const cJSON *q, *list = json_get(doc, "StartRequests");
-	bool ok = cJSON_GetArraySize(list) > 0;
-
-	cJSON_ArrayForEach(q, list) {
-		bool found = false;
-
-		cJSON_ArrayForEach(v, m->events)
-			if (json_is(v, "event.EventId", json_text(q, "EventId"))) {
-				json_set(v, "approved", cJSON_CreateTrue());
-				found = true;
-			}
-		ok = ok && found;
-	}
-	json_free(doc);
-	store_changed(m);
-	return ok;
-}
 
 /* ---- the machine ---- */
 
@@ -228,21 +112,24 @@ static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
 	struct buf body = BUF_INIT(64u << 10);
 	struct err e = ERR_INIT;
 	struct entry *n;
-	cJSON *doc;
+	cJSON *doc = NULL;
 	bool ok;
 
 	if (str_eqz(method, "GET")) {
 		pthread_mutex_lock(&m->lock);
 		n = store_find(m, key);
-		doc = n != NULL ? event_document(m, n) : cJSON_CreateObject();
+		doc = n != NULL ? notice_document(m, n) : cJSON_CreateObject();
 		pthread_mutex_unlock(&m->lock);
 		say_json(x, 200, doc);
 	} else if (!str_eqz(method, "POST")) {
 		bad(x, 405, "Method not allowed");
 	} else if (http_x_body(x, &body, &e) == 0) {
+		doc = json_parse(buf_str(&body), "request", &e);
 		pthread_mutex_lock(&m->lock);
-		ok = approve(m, buf_str(&body));
+		n = store_find(m, key);
+		ok = n != NULL && notice_approve(m, n, doc);
 		pthread_mutex_unlock(&m->lock);
+		json_free(doc);
 		if (ok)
 			say(x, 200, "text/plain", STR(""));
 		else

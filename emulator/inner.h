@@ -32,6 +32,8 @@
 
 struct entry;
 struct op;
+struct prober;
+struct scaler;
 struct tls_identity;
 
 struct emu {
@@ -66,8 +68,12 @@ struct emu {
 	char net[17];			/* what the driver calls their network */
 	char *netns;			/* NULL without machines */
 	unsigned drivers;		/* at work */
-	cJSON *events;			/* scheduled ones */
+	cJSON *events;			/* announced, see notice.c */
 	uint64_t incarnation;		/* of their document */
+	int64_t notices;		/* given so far */
+	cJSON *maintenance;		/* what is planned, see maintenance.c */
+	struct prober *prober;		/* NULL: nobody is asked */
+	struct scaler *scaler;		/* what autoscale remembers */
 
 	/* sign-ins that are under way; not kept */
 	cJSON *grants;

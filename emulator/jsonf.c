@@ -238,3 +238,28 @@ cJSON *json_named(const cJSON *arr, const char *name)
 			return item;
 	return NULL;
 }
+
+int64_t json_duration_s(const cJSON *doc, const char *path, int64_t dflt)
+{
+	struct str s = str_of(json_str_opt(doc, path, ""));
+	int64_t sum = 0, v, unit;
+	bool any = false, time = false;
+
+	if (s.n == 0 || *s.p != 'P')
+		return dflt;
+	for (s = str_skip(s, 1); s.n > 0; s = str_skip(s, 1)) {
+		if (*s.p == 'T' && !time) {
+			time = true;
+			continue;
+		}
+		for (v = -1; s.n > 0 && is_digit(*s.p) && v < 1000000; s = str_skip(s, 1))
+			v = (v < 0 ? 0 : v) * 10 + (*s.p - '0');
+		unit = s.n == 0 ? 0 : *s.p == 'D' && !time ? 86400 : !time ? 0 :
+		       *s.p == 'H' ? 3600 : *s.p == 'M' ? 60 : *s.p == 'S' ? 1 : 0;
+		if (v < 0 || unit == 0)
+			return dflt;
+		sum += v * unit;
+		any = true;
+	}
+	return any ? sum : dflt;
+}

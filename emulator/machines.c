@@ -33,6 +33,7 @@ static const struct {
 	{ "start", "running", 700, 300, false },
 	{ "restart", "running", 700, 400, false },
 	{ "stop", "stopped", 600, 300, false },
+	{ "cut", "stopped", 300, 60, false },
 	{ "deallocate", "deallocated", 800, 300, false },
 	{ "reimage", "running", 1200, 900, true },
 	{ "delete", "gone", 600, 300, false },
@@ -106,7 +107,8 @@ static const char *machine_name(struct emu *m, struct entry *n)
 static int machine_json(struct emu *m, struct entry *n, const char *dir, struct err *e)
 {
 	const cJSON *props = json_get(n->doc, "properties"), *v;
-	const char *custom = is_instance(n) ? vmss_custom_data(m, n) :
+	const char *custom = is_instance(n) ?
+		cJSON_GetStringValue(vmss_model(m, n, "customData")) :
 		json_str_opt(n->hide, "customData", NULL);
 	struct buf b = BUF_INIT(1u << 20);
 	struct entry *a = NULL;
@@ -145,6 +147,16 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 	free(ca);
 	free(vnet);
 	return rc;
+}
+
+int machine_idle(struct emu *m, const char *key)
+{
+	struct entry *n;
+
+	while ((n = store_find(m, key)) != NULL && n->busy > 0)
+		if (op_wait(m, 500) < 0)
+			return -1;
+	return n != NULL ? 0 : -1;
 }
 
 /* ---- the driver ---- */
@@ -406,7 +418,7 @@ int machines_up(struct emu *m, struct err *e)
  */
 void machines_down(struct emu *m)
 {
-	int64_t end = now_ms() + 240000;
+	int64_t end = now_ms() + 120000;
 	int status;
 	pid_t pid;
 

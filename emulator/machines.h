@@ -4,9 +4,18 @@
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 
+/*
+ * A driver is a program: DRIVER VERB NAME DIR, where DIR/machine.json says what
+ * the machine is.  create (and start it), start, stop (in order), cut (pull the
+ * plug), restart (in order), deallocate, reimage, delete, status; exec NAME DIR
+ * -- ARGV...; up NET DIR and down NET DIR for their network, the latter with all
+ * machines in it.
+ */
 int machines_up(struct emu *m, struct err *e);		/* the driver's network */
 void machines_resume(struct emu *m);			/* after a restart, as an operation */
 void machines_down(struct emu *m);
+/* Wait until no operation is at work on it.  -1: it is gone, or all must stop. */
+int machine_idle(struct emu *m, const char *key);
 /*
  * A driver's verb on the machines with those keys, DRIVERS_MAX at a time; on
  * paper, a pause.  The lock is let go meanwhile.  Power states follow.  -1

@@ -11,9 +11,11 @@
 #include "emulator/arm/compute.h"
 #include "emulator/arm/location.h"
 #include "emulator/arm/resource.h"
+#include "emulator/arm/vmss.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
+#include "emulator/notice.h"
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
@@ -616,20 +618,6 @@ void compute_expand(struct request *r, const struct entry *n, cJSON *doc)
 	free(expand);
 }
 
-/* What a request calls it, what a driver does for it ("": nothing), and the
- * power state while it does ("": as it was). */
-static const struct { const char *name, *verb, *during; } verbs[] = {
-	{ "start", "start", "starting" },
-	{ "restart", "restart", "" },
-	{ "redeploy", "restart", "" },
-	{ "poweroff", "stop", "stopping" },
-	{ "deallocate", "deallocate", "deallocating" },
-	{ "reimage", "reimage", "" },
-	{ "reimageall", "reimage", "" },
-	{ "reapply", "", "" },
-};
-#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
-
 static int run_verb(struct emu *m, struct op *op, struct fault *f)
 {
 	const cJSON *keys = json_get(op->args, "keys"), *k;
@@ -643,6 +631,39 @@ static int run_verb(struct emu *m, struct op *op, struct fault *f)
 			entry_state(n, rc == 0 ? "Succeeded" : "Failed");
 	return rc;
 }
+
+static int run_noticed(struct emu *m, struct op *op, struct fault *f, enum notice_why why)
+{
+	int64_t number = notice_give(m, why, json_get(op->args, "keys"), 0);
+	int rc = run_verb(m, op, f);
+
+	notice_over(m, number);
+	return rc;
+}
+
+static int run_restart(struct emu *m, struct op *op, struct fault *f)
+{
+	return run_noticed(m, op, f, NOTICE_RESTART);
+}
+
+static int run_redeploy(struct emu *m, struct op *op, struct fault *f)
+{
+	return run_noticed(m, op, f, NOTICE_REDEPLOY);
+}
+
+/* What a request calls it, what a driver does for it ("": nothing), the power
+ * state while it does ("": as it was), and how. */
+static const struct { const char *name, *verb, *during; op_run *run; } verbs[] = {
+	{ "start", "start", "starting", run_verb },
+	{ "restart", "restart", "", run_restart },
+	{ "redeploy", "restart", "", run_redeploy },
+	{ "poweroff", "stop", "stopping", run_verb },
+	{ "deallocate", "deallocate", "deallocating", run_verb },
+	{ "reimage", "reimage", "", run_verb },
+	{ "reimageall", "reimage", "", run_verb },
+	{ "reapply", "", "", run_verb },
+};
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 void compute_set_state(struct emu *m, const cJSON *keys, const char *state, const char *power)
 {
@@ -679,15 +700,69 @@ int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_
 
 int compute_act(struct request *r, const struct entry *owner, const char *verb, cJSON *keys)
 {
+	char *skip = request_param(r, "skipShutdown");
+	bool cut = str_is(skip, "true") && str_is(verb, "poweroff");
 	size_t i = 0;
 
+	free(skip);
 	while (i < VERBS && !str_is(verbs[i].name, verb))
 		i++;
 	if (i == VERBS || r->method != POST) {
 		json_free(keys);
 		return i == VERBS ? 1 : request_bad_method(r);
 	}
-	return compute_begin(r, owner, keys, run_verb, verbs[i].verb, "Updating", verbs[i].during);
+	return compute_begin(r, owner, keys, verbs[i].run, cut ? "cut" : verbs[i].verb, "Updating",
+			     verbs[i].during);
+}
+
+/* ---- eviction ---- */
+
+static int run_eviction(struct emu *m, struct op *op, struct fault *f)
+{
+	const cJSON *keys = json_get(op->args, "keys");
+	const char *key = keys->child->valuestring;
+	int64_t number = notice_give(m, NOTICE_EVICTION, keys, 0);
+	struct entry *n, *set;
+	int rc;
+
+	if (machine_idle(m, key) < 0)
+		return m->stopping ? -1 : 0;
+	n = store_find(m, key);
+	set = vmss_of(m, n);
+	emu_log(m, "machine %s is evicted", key);
+	if (json_is(op->args, "policy", "Delete")) {
+		n->busy++;
+		rc = set != NULL ? vmss_evicted(m, keys, f) : remove_vm(m, key, f);
+		notice_forget(m, key);
+		if (rc == 0 && set == NULL && (n = store_find(m, key)) != NULL)
+			resource_forget(m, n);
+	} else {
+		n->busy++;
+		rc = machines_run(m, "deallocate", keys, f);
+		notice_over(m, number);
+	}
+	if ((n = store_find(m, key)) != NULL && n->busy > 0)
+		n->busy--;
+	store_changed(m);
+	return rc;
+}
+
+int compute_evict(struct request *r, struct entry *n, const cJSON *profile)
+{
+	if (r->method != POST)
+		return request_bad_method(r);
+	if (!json_is(profile, "priority", "Spot"))
+		return fault_set(&r->fault, 409, "OperationNotAllowed: Simulate eviction is allowed "
+				 "for virtual machines of priority 'Spot' only.");
+	if (!json_is(n->hide, "power", "running"))
+		return fault_set(&r->fault, 409, "OperationNotAllowed: Simulate eviction is allowed "
+				 "for a virtual machine that runs only.");
+	if (op_start(r->m, OP_COMPUTE, json_text(n->doc, "location"), "eviction", r->api,
+		     run_eviction, json_fmt("{'keys':[%s],'policy':%s}", n->key,
+					    json_str_opt(profile, "evictionPolicy", "Deallocate")),
+		     NULL, &r->fault) == NULL)
+		return -1;
+	return request_answer(r, 204, NULL);
 }
 
 static int run_script(struct emu *m, struct op *op, struct fault *f)
@@ -740,6 +815,8 @@ static int vm_action(struct request *r, struct entry *n, char **s)
 		       request_bad_method(r);
 	if (str_is(s[0], "runCommand"))
 		return compute_run_command(r, n);
+	if (str_is(s[0], "simulateEviction"))
+		return compute_evict(r, n, json_get(n->doc, "properties"));
 	return compute_act(r, n, s[0], json_fmt("[%s]", n->key));
 }
 

@@ -42,6 +42,8 @@ int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_
 		  const char *verb, const char *state, const char *power);
 /* Their provisioning state, and power unless that is "". */
 void compute_set_state(struct emu *m, const cJSON *keys, const char *state, const char *power);
+/* POST simulateEviction; profile: where its priority and eviction policy are. */
+int compute_evict(struct request *r, struct entry *n, const cJSON *profile);
 int compute_run_command(struct request *r, struct entry *n);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Microsoft.Insights: autoscale settings, which are kept and not obeyed.
+ * Microsoft.Insights: autoscale settings, which scaler.c obeys.
  */
 #include "emulator/arm/insights.h"
 #include "emulator/arm/resource.h"

@@ -355,6 +355,39 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 			 user->key);
 }
 
+/* What this version does not know, or cannot mean: NRP's words. */
+static int bad_member(struct put *p, const char *text)
+{
+	fault_set(&p->f, 400, "InvalidRequestFormat: Cannot parse the request.");
+	json_set(p->f.error, "details", json_fmt("[{'code':'InvalidJson','message':%s}]", text));
+	return -1;
+}
+
+/* noHealthyBackendsBehavior came with 2024-01-01. */
+static int check_probe(struct put *p, const cJSON *probe)
+{
+	const cJSON *v = json_at(probe, "properties.noHealthyBackendsBehavior");
+	const char *word = cJSON_GetStringValue(v);
+	char text[256];
+
+	if (json_int_opt(probe, "properties.intervalInSeconds", 15) < 5)
+		return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
+				 "The interval of probe %s is smaller than 5 seconds.",
+				 json_text(probe, "name"));
+	if (v == NULL)
+		return 0;
+	if (p->api != NULL && strcmp(p->api, "2024-01-01") < 0)
+		return bad_member(p, "Could not find member 'noHealthyBackendsBehavior' on "
+				  "object of type 'ProbePropertiesFormat'. Path "
+				  "'properties.probes'.");
+	if (str_is(word, "AllProbedDown") || str_is(word, "AllProbedUp"))
+		return 0;
+	snprintf(text, sizeof(text), "Error converting value \"%.100s\" to type "
+		 "'NoHealthyBackendsBehavior'. Path 'properties.probes'.",
+		 word != NULL ? word : json_type(v));
+	return bad_member(p, text);
+}
+
 static int put_lb(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props, *v;
@@ -383,10 +416,8 @@ static int put_lb(struct emu *m, struct put *p)
 				"rule does not set disableOutboundSnat.",
 				json_text(v, "name"));
 	cJSON_ArrayForEach(v, json_get(props, "probes"))
-		if (json_int_opt(v, "properties.intervalInSeconds", 15) < 5)
-			return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
-				      "The interval of probe %s is smaller than 5 seconds.",
-				      json_text(v, "name"));
+		if (check_probe(p, v) < 0)
+			return -1;
 	return 0;
 }
 

@@ -12,9 +12,9 @@
 #include "emulator/arm/resource.h"
 #include "emulator/arm/vmss.h"
 #include "emulator/fault.h"
-#include "emulator/imds.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
+#include "emulator/notice.h"
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
@@ -23,7 +23,7 @@
 
 #define INSTANCES "/virtualmachines/"		/* between a set's key and a number */
 
-static struct entry *next_instance(struct emu *m, struct entry *after, const struct entry *set)
+struct entry *vmss_next(struct emu *m, struct entry *after, const struct entry *set)
 {
 	return store_below(m, after, set->key, INSTANCES);
 }
@@ -32,7 +32,7 @@ static cJSON *instance_keys(struct emu *m, const struct entry *set)
 {
 	cJSON *keys = cJSON_CreateArray();
 
-	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;)
+	for (struct entry *n = NULL; (n = vmss_next(m, n, set)) != NULL;)
 		json_add_str(keys, NULL, n->key);
 	return keys;
 }
@@ -49,21 +49,29 @@ struct entry *vmss_of(struct emu *m, const struct entry *instance)
 	return set;
 }
 
-/* The custom data of a model; NULL: it had none. */
-static const char *custom_data_of(const cJSON *hide, int64_t model)
+/* What is kept of a model. */
+static const cJSON *model_of(const cJSON *hide, int64_t model, const char *what)
 {
 	char version[24];
 
 	snprintf(version, sizeof(version), "%lld", (long long)model);
-	return json_str_opt(json_get(json_get(hide, "models"), version), "customData", NULL);
+	return json_get(json_get(json_get(hide, "models"), version), what);
 }
 
-const char *vmss_custom_data(struct emu *m, const struct entry *instance)
+const cJSON *vmss_model(struct emu *m, const struct entry *instance, const char *what)
 {
 	struct entry *set = vmss_of(m, instance);
 
 	return set == NULL ? NULL :
-	       custom_data_of(set->hide, json_int_opt(instance->hide, "model", 0));
+	       model_of(set->hide, json_int_opt(instance->hide, "model", 0), what);
+}
+
+bool vmss_is_spot(struct emu *m, const struct entry *instance)
+{
+	struct entry *set = vmss_of(m, instance);
+
+	return set != NULL &&
+	       json_is(set->doc, "properties.virtualMachineProfile.priority", "Spot");
 }
 
 /* ---- the set ---- */
@@ -114,7 +122,7 @@ static void new_model(struct put *p, const char *custom_data)
 	if (old != NULL) {
 		p->hide = cJSON_Duplicate(p->old->hide, true);
 		model = json_int_opt(p->hide, "model", 0);
-		had = custom_data_of(p->hide, model);
+		had = cJSON_GetStringValue(model_of(p->hide, model, "customData"));
 		if (custom_data == NULL)
 			custom_data = had;
 		if (cJSON_Compare(json_at(p->doc, profile), json_at(old, profile), true) &&
@@ -127,7 +135,9 @@ static void new_model(struct put *p, const char *custom_data)
 	model++;
 	snprintf(version, sizeof(version), "%lld", (long long)model);
 	json_set(json_get_mut(p->hide, "models"), version,
-		 json_fmt("{'customData':%s}", custom_data));
+		 json_fmt("{'customData':%s,'events':%j}", custom_data,
+			  json_at(p->doc, "properties.virtualMachineProfile."
+				  "scheduledEventsProfile")));
 	json_put_int(p->hide, "model", model);
 }
 
@@ -158,7 +168,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
 	    check_network(m, p, profile) < 0 || compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
-	for (n = NULL; p->old != NULL && !p->dry && (n = next_instance(m, n, p->old)) != NULL;)
+	for (n = NULL; p->old != NULL && !p->dry && (n = vmss_next(m, n, p->old)) != NULL;)
 		if (op_refuse_busy(n, &p->f) < 0)
 			return -1;
 	nic_defaults(profile);
@@ -264,18 +274,16 @@ static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fa
 	return rc;
 }
 
-/* Tell them, wait, take them away. */
-static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
+static int take_away(struct emu *m, const cJSON *keys, struct fault *f)
 {
 	const cJSON *k;
 	struct entry *n;
 	int rc;
 
 	compute_set_state(m, keys, "Deleting", "");
-	imds_terminate(m, keys);
 	rc = machines_run(m, "delete", keys, f);
 	cJSON_ArrayForEach(k, keys) {
-		imds_forget(m, k->valuestring);
+		notice_forget(m, k->valuestring);
 		n = store_find(m, k->valuestring);
 		/* one that would not go stays, for all to see */
 		if (n != NULL && json_is(n->hide, "power", "gone"))
@@ -284,6 +292,14 @@ static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
 			entry_state(n, "Failed");
 	}
 	return rc;
+}
+
+/* Tell them, wait, take them away. */
+static int remove_instances(struct emu *m, const cJSON *keys, struct fault *f)
+{
+	compute_set_state(m, keys, "Deleting", "");
+	notice_give(m, NOTICE_DELETE, keys, 0);
+	return take_away(m, keys, f);
 }
 
 static int64_t instance_number(const struct entry *n)
@@ -303,7 +319,7 @@ static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims
 	while (cJSON_GetArraySize(keys) < n_victims) {
 		struct entry *best = NULL, *n;
 
-		for (n = NULL; (n = next_instance(m, n, set)) != NULL;) {
+		for (n = NULL; (n = vmss_next(m, n, set)) != NULL;) {
 			const cJSON *k;
 			bool chosen = false;
 
@@ -324,7 +340,7 @@ static int64_t count_instances(struct emu *m, const struct entry *set)
 {
 	int64_t k = 0;
 
-	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;)
+	for (struct entry *n = NULL; (n = vmss_next(m, n, set)) != NULL;)
 		k++;
 	return k;
 }
@@ -338,13 +354,32 @@ static void recount(struct emu *m, const char *key)
 		json_put_int(json_get_mut(set->doc, "sku"), "capacity", count_instances(m, set));
 }
 
+/* It has the set's model from now on; its disk, not before it is reimaged. */
+static void give_model(struct entry *set, struct entry *n)
+{
+	static const char *const parts[] = { "osProfile", "storageProfile", "hardwareProfile",
+					     "networkProfileConfiguration" };
+	cJSON *doc = instance_doc(set, instance_number(n));
+	cJSON *to = json_get_mut(n->doc, "properties"), *from = json_get_mut(doc, "properties");
+	const char *disk = json_str_opt(to, "storageProfile.osDisk.name", "");
+
+	json_put_str(json_sub(json_sub(from, "storageProfile"), "osDisk"), "name", disk);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (json_get(from, parts[i]) != NULL)
+			json_set(to, parts[i], cJSON_Duplicate(json_get(from, parts[i]), true));
+	json_set(n->doc, "sku", cJSON_Duplicate(json_get(doc, "sku"), true));
+	json_put_int(n->hide, "model", json_int_opt(set->hide, "model", 0));
+	json_free(doc);
+}
+
+/* Which instances have the newest model?  All get it, when all is set. */
 static void mark_models(struct emu *m, struct entry *set, bool all)
 {
 	int64_t model = json_int_opt(set->hide, "model", 0);
 
-	for (struct entry *n = NULL; (n = next_instance(m, n, set)) != NULL;) {
-		if (all)
-			json_put_int(n->hide, "model", model);
+	for (struct entry *n = NULL; (n = vmss_next(m, n, set)) != NULL;) {
+		if (all && json_int_opt(n->hide, "model", 0) != model)
+			give_model(set, n);
 		json_set(json_get_mut(n->doc, "properties"), "latestModelApplied",
 			 cJSON_CreateBool(json_int_opt(n->hide, "model", 0) == model));
 	}
@@ -371,6 +406,33 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 	}
 	json_free(keys);
 	recount(m, op->key);
+	return rc;
+}
+
+int vmss_resize(struct emu *m, struct entry *set, int64_t capacity, struct fault *f)
+{
+	struct entry *n = NULL;
+
+	if (op_refuse_busy(set, f) < 0)
+		return -1;
+	while ((n = vmss_next(m, n, set)) != NULL)
+		if (op_refuse_busy(n, f) < 0)
+			return -1;
+	json_put_int(json_get_mut(set->doc, "sku"), "capacity", capacity);
+	entry_state(set, "Updating");
+	return op_start(m, OP_COMPUTE, json_text(set->doc, "location"), set->key, "2024-07-01",
+			run_set, NULL, json_fmt("[%s]", set->key), f) != NULL ? 0 : -1;
+}
+
+int vmss_evicted(struct emu *m, const cJSON *keys, struct fault *f)
+{
+	struct entry *n = store_find(m, keys->child->valuestring);
+	char *set = n != NULL ? xstrdup(vmss_of(m, n)->key) : NULL;
+	int rc = set != NULL ? take_away(m, keys, f) : 0;
+
+	if (set != NULL)
+		recount(m, set);
+	free(set);
 	return rc;
 }
 
@@ -433,7 +495,7 @@ static int run_upgrade(struct emu *m, struct op *op, struct fault *f)
 	(void)f;
 	cJSON_ArrayForEach(k, json_get(op->args, "keys"))
 		if ((n = store_find(m, k->valuestring)) != NULL)
-			json_put_int(n->hide, "model", json_int_opt(set->hide, "model", 0));
+			give_model(set, n);
 	mark_models(m, set, false);
 	return op_sleep(m, 500);
 }
@@ -458,7 +520,7 @@ static int list_nics(struct request *r, struct entry *set, struct entry *only)
 {
 	cJSON *arr = cJSON_CreateArray();
 
-	for (struct entry *n = NULL; (n = next_instance(r->m, n, set)) != NULL;)
+	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;)
 		if (only == NULL || n == only)
 			cJSON_AddItemToArray(arr, instance_nic(n));
 	return request_page(r, arr, INSTANCES_PAGE);
@@ -482,7 +544,7 @@ static int set_view(struct request *r, struct entry *set)
 	cJSON *out = json_fmt("@set-view", json_text(set->doc, "properties.timeCreated"));
 	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary"), *view;
 
-	for (struct entry *n = NULL; (n = next_instance(r->m, n, set)) != NULL;) {
+	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;) {
 		view = compute_machine_view(n);
 		tally(arr, json_text(view, "statuses[0].code"));
 		tally(arr, json_text(view, "statuses[1].code"));
@@ -514,6 +576,8 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 		return request_answer(r, 200, compute_machine_view(n));
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
 		return list_nics(r, set, n);
+	if (s[2] == NULL && str_is(s[1], "simulateEviction"))
+		return compute_evict(r, n, json_at(set->doc, "properties.virtualMachineProfile"));
 	if (op_refuse_busy(set, &r->fault) < 0)
 		return -1;
 	if (s[1] == NULL && r->method == DELETE)

@@ -1,9 +1,10 @@
 # The local Azure and a machine driver: what it is told and when, what follows
-# from its failures, and the metadata service in the machines' network.  The
-# driver is a script that writes down its calls; a machine is an address.
-# time: 180
+# from its failures, the metadata service in the machines' network, what is
+# announced there, the load balancer's probes, and autoscale.  The driver is a
+# script that writes down its calls; a machine is an address.
+# time: 400
 . "$SRCDIR/tests/lib.sh"
-need curl jq ssh-keygen ip nsenter
+need curl jq ssh-keygen ip nsenter python3
 need_root
 
 cat >driver <<'END'
@@ -155,6 +156,269 @@ finish
 same 'then it goes' 'Succeeded delete agents000002 []' \
 	"$word $(calls '^delete agents000002') $(imds 10.77.16.4 "$events" | jq -c .Events)"
 
+# ---- the load balancer ----
+
+# A machine on each address: it answers probes as ./answer-ADDRESS says, and
+# says its address to whoever comes through the balancer.
+cat >target.py <<'END'
+import os, socket, struct, sys, threading, time
+def serve(address, port):
+    s = socket.create_server((address, port), backlog=64)
+    while True:
+        threading.Thread(target=one, args=(s.accept()[0], address, port), daemon=True).start()
+def one(c, address, port):
+    while port == 80:
+        if not c.recv(4096):
+            return
+        c.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s' % (len(address), address.encode()))
+    with open('probes', 'a') as f:
+        f.write('%.1f %s %s\n' % (time.monotonic(), address, c.getpeername()[0]))
+    word = open('answer-' + address).read().strip()
+    if word == 'silent':
+        time.sleep(20)
+    elif word == 'reset':
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    else:
+        c.recv(4096)
+        c.sendall(b'HTTP/1.1 %s X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' % word.encode())
+    c.close()
+for a in sys.argv[1:]:
+    for p in 80, 1338:
+        threading.Thread(target=serve, args=(a, p), daemon=True).start()
+time.sleep(600)
+END
+cat >flow.py <<'END'
+import socket, sys, time
+c = socket.create_connection((sys.argv[1], 80), timeout=30)
+for i in 1, 2:
+    c.sendall(b'GET / HTTP/1.1\r\n\r\n')
+    print(c.recv(4096).decode().split()[-1], flush=True)
+    while i == 1 and not __import__('os').path.exists('go'):
+        time.sleep(0.1)
+END
+faults() { printf '%s' "$1" >faults.new && mv faults.new azure/faults.json; }
+capacity() { ask PATCH "$V?$compute" -d "{\"sku\":{\"name\":\"Standard_B2s_v2\",\"tier\":\"Standard\",\"capacity\":$1}}"; }
+logged() { grep -qE "$1" azure/emulator.log; }
+answer() { echo "$2" >"answer-10.77.16.$1"; }
+capacity 3
+finish
+ask GET "$S/resourceGroups/g/providers/Microsoft.Network/publicIPAddresses/agents-lb-ip?api-version=2024-05-01"
+lb=$(jq -r .properties.ipAddress body)
+hits() { for i in 1 2 3 4 5 6; do c -m 5 "http://$lb/" 2>/dev/null; echo; done | sed '/^$/d' | sort -u | sed 's/.*[.]//' | xargs; }
+check 'nobody listens: it is said once' wait_for 8 logged 'probe healthz of 10.77.16.4: not up yet \(refused\)$'
+same 'with all down nothing is let in' '' "$(hits)"
+answer 4 200; answer 5 200; answer 6 503
+spawn target.log nsenter --net="/run/netns/t-$net" python3 target.py 10.77.16.4 10.77.16.5 10.77.16.6
+target=$spawned
+begun=$(date +%s)
+check 'two successes bring a new one up' wait_for 8 logged 'probe healthz of 10.77.16.4: up \(200\)$'
+[ $(($(date +%s) - begun)) -ge 5 ] && ok 'which takes an interval' || not_ok 'which takes an interval' 'no time'
+check 'also the second' wait_for 8 logged 'probe healthz of 10.77.16.5: up \(200\)$'
+same 'connections go to those that are up' '4 5' "$(hits)"
+same 'probes come from the platform' 168.63.129.16 "$(cut -d ' ' -f 3 probes | sort -u)"
+before=$(wc -l <probes)
+hits >/dev/null; hits >/dev/null
+[ $(($(wc -l <probes) - before)) -le 3 ] && ok 'no connection asks for itself' ||
+	not_ok 'no connection asks for itself' "$(($(wc -l <probes) - before)) probes"
+answer 6 200
+check 'the third comes' wait_for 8 logged 'probe healthz of 10.77.16.6: up'
+
+answer 5 503; answer 6 503
+spawn flow.log python3 flow.py "$lb"	# to the only one that will be up
+flow=$spawned
+check 'another answer is enough' wait_for 7 logged 'probe healthz of 10.77.16.5: down \(answered 503\)$'
+check 'for each' wait_for 7 logged 'probe healthz of 10.77.16.6: down \(answered 503\)$'
+same 'they get nothing new' 4 "$(hits)"
+answer 4 reset
+check 'a reset is enough' wait_for 7 logged 'probe healthz of 10.77.16.4: down \((reset|closed|refused)\)$'
+same 'all are down, nothing is let in' '' "$(hits)"
+: >go
+flow_ended() { [ "$(grep -c . flow.log)" = 2 ]; }
+check 'a connection that was there goes on' wait_for 10 flow_ended
+reap "$flow" || :
+L="$S/resourceGroups/g/providers/Microsoft.Network/loadBalancers/agents-lb"
+ask GET "$L?api-version=2024-05-01"
+jq 'del(.etag)|.properties.probes[0].properties.noHealthyBackendsBehavior="AllProbedUp"' body >open.json
+ask PUT "$L?api-version=2024-05-01" -d @open.json
+finish
+same 'AllProbedUp: all are down, all get some' '4 5 6' "$(hits)"
+up_again() { [ "$(grep -c "probe healthz of 10.77.16.$1: up" azure/emulator.log)" -ge 2 ]; }
+answer 5 200
+check 'one is up' wait_for 8 up_again 5
+same 'then it gets all' 5 "$(hits)"
+answer 5 silent
+begun=$(date +%s)
+check 'silence counts' wait_for 8 logged 'probe healthz of 10.77.16.5: down \(no answer\)$'
+[ $(($(date +%s) - begun)) -ge 8 ] && ok 'to the threshold' || not_ok 'to the threshold' "$(($(date +%s) - begun)) s"
+reap "$target" || :
+
+# ---- what is announced ----
+
+event()		# ADDRESS: type, source, status and machine of all it sees
+{
+	imds "$1" "$events" | jq -r '[.Events[]|"\(.EventType) \(.EventSource) \(.EventStatus) \(.Resources[0])"]|sort|join(", ")'
+}
+sees() { [ "$(event "$1")" = "$2" ]; }
+number() { imds 10.77.16.4 "$events" | jq .DocumentIncarnation; }
+set -- $(ask GET "$V/virtualMachines?$compute"; jq -r '.value[].name' body)
+two=$2 three=$3 two_id=${2#agents_} three_id=${3#agents_}
+faults '[{"notice_s":8}]'
+: >calls
+begun=$(date +%s)
+ask POST "$V/virtualMachines/$two_id/restart?$compute"
+finish
+same 'who never asked is restarted at once' '' "$([ $(($(date +%s) - begun)) -lt 6 ] || echo late)"
+imds 10.77.16.5 "$events" >/dev/null
+old=$(number)
+: >calls
+ask POST "$V/virtualMachines/$two_id/restart?$compute"
+check 'who listens is told' wait_for 5 sees 10.77.16.5 "Reboot User Scheduled $two"
+same 'so are all of the set' "Reboot User Scheduled $two" "$(event 10.77.16.4)"
+same 'but no master' '' "$(event 10.77.0.10)"
+[ "$(number)" -gt "$old" ] && ok 'the document has a new number' || not_ok 'the document has a new number' "$old"
+old=$(number)
+when=$(imds 10.77.16.4 "$events" | jq -r '.Events[0].NotBefore')
+case $when in [MTWFS]??,\ ??\ ???\ 20??\ ??:??:??\ GMT) ok 'its time is a date' ;; *) not_ok 'its time is a date' "$when" ;; esac
+left=$(($(date -d "$when" +%s) - $(date +%s)))
+[ $left -ge 3 ] && [ $left -le 8 ] && ok 'in so many seconds' || not_ok 'in so many seconds' "$left"
+same 'nothing has happened' '' "$(calls '^restart')"
+cp head head.restart
+agree 10.77.16.5
+cp head.restart head
+finish
+same 'approved, it is done' 'Succeeded restart' "$word $(calls '^restart' | cut -d ' ' -f 1)"
+same 'then it is over' '' "$(event 10.77.16.5)"
+[ "$(number)" -gt "$old" ] && ok 'which is a new number, too' || not_ok 'which is a new number, too' "$old"
+begun=$(date +%s)
+ask POST "$V/virtualMachines/$two_id/redeploy?$compute"
+check 'redeploy' wait_for 5 sees 10.77.16.4 "Redeploy User Scheduled $two"
+finish
+took=$(($(date +%s) - begun))
+[ $took -ge 7 ] && [ $took -le 20 ] && ok 'nobody approves: it waits for its time' || not_ok 'nobody approves: it waits for its time' "$took s"
+
+plan() { printf '%s' "$1" >plan.new && mv plan.new azure/maintenance.json; }
+: >calls
+plan "[{\"machine\":\"$two\",\"type\":\"Reboot\",\"notice_s\":300},{\"machine\":\"$three\",\"type\":\"Freeze\",\"notice_s\":300}]"
+check 'maintenance, two at once' wait_for 5 sees 10.77.16.5 "Freeze Platform Scheduled $three, Reboot Platform Scheduled $two"
+agree 10.77.16.6
+check 'each takes its course' wait_for 5 sees 10.77.16.5 "Freeze Platform Started $three, Reboot Platform Started $two"
+same 'which has no time any more' '["",""]' "$(imds 10.77.16.5 "$events" | jq -c '[.Events[].NotBefore]')"
+check 'and ends' wait_for 8 sees 10.77.16.5 ''
+same 'one was restarted' 1 "$(grep -c '^restart' calls)"
+sleep 2
+same 'once' '' "$(event 10.77.16.5)"
+plan "[{\"machine\":\"$two\",\"type\":\"Redeploy\"}]"
+check 'another' wait_for 5 sees 10.77.16.5 "Redeploy Platform Scheduled $two"
+plan '[]'
+check 'is cancelled' wait_for 5 sees 10.77.16.5 ''
+sleep 9
+same 'and does not happen' 1 "$(grep -c '^restart' calls)"
+rm azure/maintenance.json
+
+# a deletion nobody listens to
+begun=$(date +%s)
+ask POST "$V/delete?$compute" -d "{\"instanceIds\":[\"$three_id\"]}"
+finish
+took=$(($(date +%s) - begun))
+[ $took -ge 7 ] && [ $took -le 20 ] && ok 'a deletion waits for its time' || not_ok 'a deletion waits for its time' "$took s"
+faults '[{"notice_s":60},{"heard_only":true}]'
+capacity 3
+finish
+fresh=$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[-1].instanceId' body)
+begun=$(date +%s)
+ask POST "$V/delete?$compute" -d "{\"instanceIds\":[\"$fresh\"]}"
+finish
+same 'or not, when it never asked and that is set' '' "$([ $(($(date +%s) - begun)) -lt 20 ] || echo late)"
+
+# ---- eviction ----
+
+ask POST "$V/virtualMachines/$two_id/simulateEviction?$compute"
+same 'only Spot is evicted' '409 OperationNotAllowed' "$status $(jq -r .error.code body)"
+ask PATCH "$V?$compute" -d '{"properties":{"virtualMachineProfile":{"priority":"Spot","evictionPolicy":"Deallocate"}}}'
+finish
+faults '[{"notice_s":8}]'
+: >calls
+ask POST "$V/virtualMachines/$two_id/simulateEviction?$compute"
+same 'an eviction' '204 0' "$status $(wc -c <body)"
+check 'is announced' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $two"
+same 'not carried out' '' "$(calls '^deallocate')"
+deallocated() { ask GET "$V/virtualMachines/$two_id/instanceView?$compute"; grep -q PowerState/deallocated body; }
+check 'then it is off' wait_for 8 deallocated
+check 'and nothing is announced' wait_for 5 sees 10.77.16.4 ''
+ask POST "$V/virtualMachines/$two_id/start?$compute"
+finish
+ask PATCH "$V?$compute" -d '{"properties":{"virtualMachineProfile":{"priority":"Spot","evictionPolicy":"Delete"}}}'
+finish
+ask POST "$V/virtualMachines/$two_id/simulateEviction?$compute"
+check 'the other policy' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $two"
+agree 10.77.16.4
+evicted() { ask GET "$V?$compute"; [ "$(jq .sku.capacity body)" = 1 ]; }
+check 'deletes it, and its set is smaller' wait_for 8 evicted
+ask PATCH "$V?$compute" -d '{"properties":{"virtualMachineProfile":{"priority":"Regular"}}}'
+finish
+
+# ---- autoscale ----
+
+AS="$S/resourceGroups/g/providers/microsoft.insights/autoscalesettings/agents-autoscale?api-version=2022-10-01"
+jq --arg v "$V" '.resources[]|select(.type=="Microsoft.Insights/autoscalesettings")
+	|{location:"eastus",properties:{enabled:true,targetResourceUri:$v,profiles:.properties.profiles}}
+	|.properties.profiles[0].capacity={minimum:"1",default:"2",maximum:"3"}
+	|.properties.profiles[0].rules[].metricTrigger.metricResourceUri=$v' "$SRCDIR/assets/arm/cluster.json" >setting.json
+ask PUT "$AS" -d @setting.json
+same 'an autoscale setting' 201 "$status"
+is() { ask GET "$V?$compute"; [ "$(jq -r '"\(.sku.capacity) \(.properties.provisioningState)"' body)" = "$1 Succeeded" ]; }
+sleep 3
+check 'without numbers asked for, autoscale rests' is 1
+printf 'speed 60\n' >azure/cpu
+check 'no numbers: up to the default' wait_for 10 is 2
+printf '80\nspeed 60\n' >azure/cpu
+check 'too much: one more' wait_for 10 is 3
+sleep 8
+check 'no more than the maximum' is 3
+newest=$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[-1].name' body)
+faults '[{"notice_s":60}]'
+: >calls
+printf '10\nspeed 60\n' >azure/cpu
+check 'too little: the newest is told' wait_for 10 sees 10.77.16.4 "Terminate User Scheduled $newest"
+same 'and still there' '' "$(calls '^delete')"
+printf '30\nspeed 60\n' >azure/cpu
+agree 10.77.16.6
+check 'it agrees, and goes' wait_for 10 is 2
+jq '.properties.enabled=false' setting.json >off.json
+ask PUT "$AS" -d @off.json
+printf '80\nspeed 60\n' >azure/cpu
+sleep 8
+check 'switched off, it does nothing' is 2
+rm azure/cpu
+check 'what it did is in the log' logged 'autoscale agents-autoscale: from 2 to 3, 80.0 % CPU is more than it should be$'
+
+# ---- a new model ----
+
+second=$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[-1].instanceId' body)
+ask GET "$V?$compute"
+jq 'del(.etag)|.properties.virtualMachineProfile.osProfile.customData="bmV3"
+	|.properties.virtualMachineProfile.osProfile.linuxConfiguration.ssh.publicKeys[0].keyData+=" new"
+	|.properties.virtualMachineProfile.scheduledEventsProfile.terminateNotificationProfile.enable=false' body >model.json
+ask PUT "$V?$compute" -d @model.json
+finish
+data() { jq -r '"\(.customData) \(.keys[0]|split(" ")|last)"' azure/machines/agents000000/machine.json; }
+old=$(data)
+latest() { ask GET "$V/virtualMachines/$1?$compute"; jq -r .properties.latestModelApplied body; }
+ask POST "$V/virtualMachines/0/reimage?$compute"
+finish
+same 'reimaged, it is what it was' "Succeeded $old false" "$word $(data) $(latest 0)"
+ask POST "$V/manualupgrade?$compute" -d '{"instanceIds":["0"]}'
+finish
+same 'upgraded, its disk is what it was' "$old true" "$(data) $(latest 0)"
+ask POST "$V/virtualMachines/0/reimage?$compute"
+finish
+same 'reimaged, it has the new model' 'bmV3 new true' "$(data) $(latest 0)"
+same 'the other has not' false "$(latest "$second")"
+ask POST "$V/delete?$compute" -d "{\"instanceIds\":[\"$second\"]}"
+check 'its old model wants to be told of its end' wait_for 5 agree 10.77.16.5
+finish
+rm azure/faults.json
+
 # ---- commands, power, a cancelled deployment ----
 
 W=$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines
@@ -166,7 +430,19 @@ touch refuse-stop-master0
 ask POST "$W/master0/powerOff?$compute"
 finish
 same 'a machine that will not stop' 'Failed VMActionFailed' "$word $(jq -r .error.code poll)"
+: >calls
+ask POST "$W/master0/powerOff?$compute&skipShutdown=true"
+finish
+same 'without a shutdown its power is cut' 'Succeeded cut master0' "$word $(calls .)"
+ask POST "$W/master0/start?$compute"
+finish
+: >calls
+ask POST "$W/master0/powerOff?$compute&skipShutdown=false"
+finish
+same 'with one it is not' 'Failed stop master0' "$word $(calls '^[^s]*stop')"
 rm refuse-stop-master0
+ask POST "$W/master0/start?$compute"
+finish
 jq '.properties.parameters.agentCount.value=4' deployment.json >four.json
 ask PUT "$D?$core" -d @four.json
 cp head head.put

@@ -1,7 +1,8 @@
 /*
  * What the local Azure is built of: documents from templates, bodies as
- * Resource Manager takes them, the store of resources.  How it answers is
- * tests/sh/emulator.sh's affair.
+ * Resource Manager takes them, the store of resources, what probes and
+ * autoscale make of what they see.  How it answers is tests/sh/emulator.sh's
+ * affair.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +13,12 @@
 #include "emulator/arm/location.h"
 #include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
+#include "emulator/arm/scaler.h"
 #include "emulator/inner.h"
 #include "template/template.h"
 #include "tests/check.h"
 #include "emulator/ops.h"
+#include "emulator/prober.h"
 #include "emulator/store.h"
 
 /* The document, printed, is this text. */
@@ -225,9 +228,150 @@ static void types(void)
 	check(provider_type("Microsoft.Compute") == NULL, "a provider is no type", "something");
 }
 
+/* w: well, r: refused, s: silent; what the balancer thinks after each: 1 is up. */
+static const struct { const char *what; unsigned threshold; const char *results, *up; } probed[] = {
+	{ "a new one is down until it has succeeded", 2, "www", "011" },
+	{ "one success is not two in a row", 2, "wswrwsww", "00000001" },
+	{ "a refusal marks down at once", 2, "wwrww", "01001" },
+	{ "a time-out counts to the threshold", 2, "wwswssww", "01111001" },
+	{ "a threshold of one", 1, "wswr", "1010" },
+	{ "of three", 3, "wwwsswsssw", "0011111100" },
+	{ "what is down stays down", 2, "rsrs", "0000" },
+};
+
+static void probes(void)
+{
+	for (size_t i = 0; i < sizeof(probed) / sizeof(probed[0]); i++) {
+		struct probe_health h = { false, 0, 0 };
+		char got[32] = "";
+		bool changed = true;
+
+		for (size_t k = 0; probed[i].results[k] != '\0'; k++) {
+			char c = probed[i].results[k];
+			bool was = h.up;
+
+			changed = changed &&
+				probe_count(&h, c == 'w' ? PROBE_WELL : c == 'r' ? PROBE_REFUSED :
+					    PROBE_SILENT, probed[i].threshold) == (h.up != was);
+			got[k] = h.up ? '1' : '0';
+		}
+		check(strcmp(got, probed[i].up) == 0, probed[i].what, got);
+		check(changed, "and changes are told", probed[i].what);
+	}
+}
+
+static const struct { const char *text; int64_t s; } durations[] = {
+	{ "PT5M", 300 }, { "PT1H30M", 5400 }, { "PT45S", 45 }, { "P1D", 86400 },
+	{ "P1DT1S", 86401 }, { "PT", -1 }, { "P", -1 }, { "", -1 }, { "5M", -1 },
+	{ "PT5", -1 }, { "P5M", -1 }, { "PTM", -1 }, { "PT1D", -1 }, { "PT-5M", -1 },
+	{ "PT99999999M", -1 },
+};
+
+static void seconds(void)
+{
+	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		cJSON *doc = json_fmt("{'x':%s}", durations[i].text);
+
+		check(json_duration_s(doc, "x", -1) == durations[i].s, "a duration",
+		      durations[i].text);
+		json_free(doc);
+	}
+}
+
+/* The template's setting: 1 to 5, usually 3; over 50 one more, under 25 one less. */
+static cJSON *setting(bool enabled)
+{
+	return json_fmt("{'enabled':%b,'profiles':[{'capacity':{'minimum':'1','maximum':'5',"
+		"'default':'3'},'rules':[{'metricTrigger':{'metricName':'Percentage CPU',"
+		"'timeWindow':'PT5M','operator':'GreaterThan','threshold':50},'scaleAction':{"
+		"'direction':'Increase','type':'ChangeCount','value':'1','cooldown':'PT1M'}},"
+		"{'metricTrigger':{'metricName':'Percentage CPU','timeWindow':'PT5M',"
+		"'operator':'LessThan','threshold':25},'scaleAction':{'direction':'Decrease',"
+		"'type':'ChangeCount','value':'1','cooldown':'PT5M'}}]}]}", enabled);
+}
+
+/* One sample a second up to now: old for all of them, then, in the last s, new. */
+static const struct {
+	const char *what;
+	int capacity, old, new, new_s, since_action_s, seen_s;
+	unsigned speed;
+	bool off;
+	int wanted;
+} loads[] = {
+	{ "too much", 3, 80, 80, 0, 9999, 400, 1, false, 4 },
+	{ "too little", 3, 10, 10, 0, 9999, 400, 1, false, 2 },
+	{ "neither", 3, 30, 30, 0, 9999, 400, 1, false, 3 },
+	{ "not over the maximum", 5, 80, 80, 0, 9999, 400, 1, false, 5 },
+	{ "not under the minimum", 1, 10, 10, 0, 9999, 400, 1, false, 1 },
+	{ "more than the maximum are there", 7, 30, 30, 0, 9999, 400, 1, false, 5 },
+	{ "fewer than the minimum are there", 0, 30, 30, 0, 9999, 400, 1, false, 1 },
+	{ "bounds do not cool down", 7, 30, 30, 0, 1, 400, 1, false, 5 },
+	{ "a minute of it is not five", 3, 30, 80, 60, 9999, 400, 1, false, 3 },
+	{ "it was seen too briefly", 3, 80, 80, 0, 9999, 60, 1, false, 3 },
+	{ "out, cooled down", 3, 80, 80, 0, 61, 400, 1, false, 4 },
+	{ "out, not yet cooled down", 3, 80, 80, 0, 59, 400, 1, false, 3 },
+	{ "in, not yet cooled down", 3, 10, 10, 0, 299, 400, 1, false, 3 },
+	{ "in, cooled down", 3, 10, 10, 0, 301, 400, 1, false, 2 },
+	{ "faster: five minutes are five seconds", 3, 30, 80, 6, 9999, 400, 60, false, 4 },
+	{ "faster: a minute's cool-down is a second", 3, 80, 80, 0, 2, 400, 60, false, 4 },
+	{ "no numbers: up to the default", 1, -1, -1, 0, 9999, 400, 1, false, 3 },
+	{ "no numbers: never down", 4, -1, -1, 0, 9999, 400, 1, false, 4 },
+	{ "no numbers for a moment", 1, 30, -1, 60, 9999, 400, 1, false, 1 },
+	{ "switched off: too much", 3, 80, 80, 0, 9999, 400, 1, true, 3 },
+	{ "switched off: out of bounds", 7, 80, 80, 0, 9999, 400, 1, true, 7 },
+	{ "switched off: no numbers", 1, -1, -1, 0, 9999, 400, 1, true, 1 },
+};
+
+static void autoscale(void)
+{
+	static struct scaler_sample samples[400];
+
+	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+		const int64_t now = 10000000;
+		cJSON *doc = setting(!loads[i].off);
+		struct scaler_facts f = { .capacity = loads[i].capacity, .samples = samples,
+			.n = (size_t)loads[i].seen_s, .now_ms = now, .speed = loads[i].speed,
+			.acted_ms = now - loads[i].since_action_s * 1000 };
+		char why[120] = "", got[32];
+		int64_t want;
+
+		for (size_t k = 0; k < f.n; k++)
+			samples[k] = (struct scaler_sample){ now - (int64_t)(f.n - 1 - k) * 1000,
+				(int)(f.n - k) <= loads[i].new_s ? loads[i].new : loads[i].old };
+		want = scaler_decide(doc, &f, why);
+		snprintf(got, sizeof(got), "%lld", (long long)want);
+		check(want == loads[i].wanted, loads[i].what, got);
+		check((want == f.capacity) == (why[0] == '\0'), "a reason for a change only", why);
+		json_free(doc);
+	}
+}
+
+/* What is left would be over the limit at once: it stays. */
+static void flapping(void)
+{
+	cJSON *doc = setting(true), *rule;
+	struct scaler_sample samples[400];
+	struct scaler_facts f = { .capacity = 2, .samples = samples, .n = 400,
+				  .now_ms = 1000000, .speed = 1 };
+	char why[120] = "";
+
+	for (size_t k = 0; k < f.n; k++)
+		samples[k] = (struct scaler_sample){ 600000 + (int64_t)(k + 1) * 1000, 30 };
+	rule = json_get_mut(json_get_mut(doc, "profiles")->child, "rules")->child->next;
+	json_put_int(json_get_mut(rule, "metricTrigger"), "threshold", 45);
+	check(scaler_decide(doc, &f, why) == 2, "in is no way when out would follow", why);
+	f.capacity = 5;
+	check(scaler_decide(doc, &f, why) == 4, "it is when there are more", why);
+	json_free(doc);
+}
+
 int main(void)
 {
 	json_init();
+	probes();
+	seconds();
+	autoscale();
+	flapping();
 	documents();
 	relaxed();
 	store();
