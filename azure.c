@@ -13,8 +13,8 @@
 #define USER_AGENT "azswarm"
 
 int azure_init(struct azure *az, struct entra *entra, const char *arm,
-	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
-	       struct err *e)
+	       const char *subscription, struct http_dialer dialer,
+	       struct azure_clock clock, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	struct http_url u;
@@ -23,8 +23,10 @@ int azure_init(struct azure *az, struct entra *entra, const char *arm,
 	*az = (struct azure){ .entra = entra, .clock = clock };
 	while (n > 0 && arm[n - 1] == '/')
 		n--;
-	if (http_url_parse((struct str){ arm, n }, &u, &ignored) < 0 || !u.tls || u.path.n > 1) {
-		err_set(e, ERR_USAGE, "\"%s\" is not an https URL without a path", arm);
+	if (http_url_parse((struct str){ arm, n }, &u, &ignored) < 0 ||
+	    !u.tls || u.path.n > 1) {
+		err_set(e, ERR_USAGE,
+			"\"%s\" is not an https URL without a path", arm);
 		return err_in(e, "Azure Resource Manager endpoint");
 	}
 	az->arm = xstrndup(arm, n);
@@ -91,14 +93,10 @@ static enum azure_next refused(struct azure_request *q, struct err *e)
 }
 
 /* What an answer may mean.  The first of these that it does mean decides. */
-static enum azure_next (*const meanings[])(struct azure_request *q, struct err *e) = {
-	accepted,
-	azure_renew_token,
-	azure_ask_policy,
-	azure_wait_turn,
-	azure_wait_well,
-	azure_register,
-	refused,
+static enum azure_next (*const meanings[])(struct azure_request *q,
+					   struct err *e) = {
+	accepted,	 azure_renew_token, azure_ask_policy, azure_wait_turn,
+	azure_wait_well, azure_register,    refused,
 };
 
 static enum azure_next send_and_see(struct azure_request *q, struct err *e)
@@ -128,11 +126,16 @@ int azure_run(struct azure_request *q, struct err *e)
 	return next == AZURE_DONE ? 0 : -1;
 }
 
-int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
-	       unsigned flags, struct azure_reply *r, struct err *e)
+int azure_call(struct azure *az, const char *method, const char *path,
+	       const cJSON *body, unsigned flags, struct azure_reply *r,
+	       struct err *e)
 {
 	struct azure_request q = {
-		.az = az, .method = method, .body = body, .flags = flags, .reply = r,
+		.az = az,
+		.method = method,
+		.body = body,
+		.flags = flags,
+		.reply = r,
 	};
 	int rc;
 
@@ -149,22 +152,25 @@ int azure_call(struct azure *az, const char *method, const char *path, const cJS
 
 /* Ask once how it stands, with a current token.  What passes with time is for
  * lro_step to see, so that throttled polls slow down. */
-static int poll_once(struct azure *az, const char *url, struct azure_reply *r, struct err *e)
+static int poll_once(struct azure *az, const char *url, struct azure_reply *r,
+		     struct err *e)
 {
 	struct azure_request q = { .az = az, .method = "GET", .reply = r };
 	enum azure_next next = AZURE_FAILED;
 
 	if (azure_request_open(&q, url, e) == 0)
 		do
-			next = azure_send(&q, e) < 0 ? AZURE_FAILED : azure_renew_token(&q, e);
+			next = azure_send(&q, e) < 0 ? AZURE_FAILED :
+						       azure_renew_token(&q, e);
 		while (next == AZURE_AGAIN);
 	azure_request_close(&q);
 	return next == AZURE_FAILED ? -1 : 0;
 }
 
 /* Wait, poll, show; until it has ended. */
-static int wait_for_end(struct azure *az, struct lro *op, const struct azure_wait *w,
-			struct azure_reply *r, struct err *e)
+static int wait_for_end(struct azure *az, struct lro *op,
+			const struct azure_wait *w, struct azure_reply *r,
+			struct err *e)
 {
 	struct azure_clock *clock = &az->clock;
 	enum lro_state state = LRO_WAIT;
@@ -174,13 +180,15 @@ static int wait_for_end(struct azure *az, struct lro *op, const struct azure_wai
 
 		if (op->url[0] != '/' && !azure_on_arm_host(az, op->url, e))
 			return -1;
-		if (clock->wait(clock->ctx, op->next_ms, w->what, op->began_ms, e) < 0)
+		if (clock->wait(clock->ctx, op->next_ms, w->what, op->began_ms,
+				e) < 0)
 			return -1;
 		if (poll_once(az, op->url, r, &why) == 0)
 			state = lro_step(op, r, clock->now(clock->ctx), e);
 		else
 			state = lro_dropped(op, &why, clock->now(clock->ctx), e);
-		if (state != LRO_FAILED && w->tick != NULL && w->tick(w->ctx, e) < 0)
+		if (state != LRO_FAILED && w->tick != NULL &&
+		    w->tick(w->ctx, e) < 0)
 			return -1;
 	}
 	return state == LRO_DONE ? 0 : -1;
@@ -201,8 +209,8 @@ static int take_result(struct azure *az, const struct lro *op, bool wanted,
 }
 
 static int do_and_wait(struct azure *az, const char *method, const char *path,
-		       const cJSON *body, const struct azure_wait *w, bool wanted,
-		       struct azure_reply *r, struct err *e)
+		       const cJSON *body, const struct azure_wait *w,
+		       bool wanted, struct azure_reply *r, struct err *e)
 {
 	struct lro op = { 0 };
 	enum lro_state state;
@@ -210,9 +218,10 @@ static int do_and_wait(struct azure *az, const char *method, const char *path,
 
 	if (azure_call(az, method, path, body, w->flags, r, e) < 0)
 		return -1;
-	if (r->http.head.status >= 400 || w->no_wait)	/* 400: what the flags allow */
+	if (r->http.head.status >= 400 || w->no_wait) /* 400: what the flags allow */
 		return 0;
-	state = lro_start(&op, method, path, r, az->clock.now(az->clock.ctx), w->limit_ms, e);
+	state = lro_start(&op, method, path, r, az->clock.now(az->clock.ctx),
+			  w->limit_ms, e);
 	rc = state == LRO_FAILED ? -1 : 0;
 	if (state == LRO_WAIT) {
 		rc = wait_for_end(az, &op, w, r, e);
@@ -223,8 +232,9 @@ static int do_and_wait(struct azure *az, const char *method, const char *path,
 	return rc;
 }
 
-int azure_do(struct azure *az, const char *method, const char *path, const cJSON *body,
-	     const struct azure_wait *w, struct azure_reply *final, struct err *e)
+int azure_do(struct azure *az, const char *method, const char *path,
+	     const cJSON *body, const struct azure_wait *w,
+	     struct azure_reply *final, struct err *e)
 {
 	struct azure_reply r = { 0 };
 	int rc = do_and_wait(az, method, path, body, w, final != NULL, &r, e);

@@ -27,21 +27,21 @@
 #define API_STORAGE "2023-05-01"
 #define API_INSIGHTS "2022-10-01"
 
-#define ARM_ANSWER_MAX (16u << 20)	/* one answer; lists come in pages */
+#define ARM_ANSWER_MAX (16u << 20) /* one answer; lists come in pages */
 
 /* How time passes; tests put their own here. */
 struct azure_clock {
 	int64_t (*now)(void *ctx);
 	/* Wait until then.  what: for the person, e.g. "deployment cli-eastus";
 	 * since_ms: when this wait began.  -1 with ERR_INTR. */
-	int (*wait)(void *ctx, int64_t until_ms, const char *what, int64_t since_ms,
-		    struct err *e);
+	int (*wait)(void *ctx, int64_t until_ms, const char *what,
+		    int64_t since_ms, struct err *e);
 	void *ctx;
 };
 
 struct azure {
 	struct entra *entra;
-	char *arm;			/* "https://management.azure.com" */
+	char *arm; /* "https://management.azure.com" */
 	char arm_host[256];
 	unsigned arm_port;
 	char *subscription;
@@ -54,15 +54,15 @@ struct azure {
 
 /* arm: https URL without a path.  entra is borrowed. */
 int azure_init(struct azure *az, struct entra *entra, const char *arm,
-	       const char *subscription, struct http_dialer dialer, struct azure_clock clock,
-	       struct err *e);
+	       const char *subscription, struct http_dialer dialer,
+	       struct azure_clock clock, struct err *e);
 void azure_release(struct azure *az);
 
 /* ---- one request ---- */
 
 struct azure_reply {
-	struct http_response http;	/* head and raw body */
-	cJSON *doc;			/* NULL: empty body or not JSON */
+	struct http_response http; /* head and raw body */
+	cJSON *doc;		   /* NULL: empty body or not JSON */
 };
 void azure_reply_release(struct azure_reply *r);
 
@@ -71,9 +71,9 @@ void azure_reply_release(struct azure_reply *r);
 #define AZURE_OUTCOME_UNKNOWN "OutcomeUnknown"
 
 enum azure_flags {
-	AZURE_ONCE = 1,		/* do not repeat after an unknown outcome */
-	AZURE_MISSING_OK = 2,	/* 404 is an answer, not an error */
-	AZURE_CONFLICT_OK = 4,	/* 409 likewise */
+	AZURE_ONCE = 1,	       /* do not repeat after an unknown outcome */
+	AZURE_MISSING_OK = 2,  /* 404 is an answer, not an error */
+	AZURE_CONFLICT_OK = 4, /* 409 likewise */
 };
 
 /*
@@ -98,8 +98,9 @@ enum azure_flags {
  * Source: FACTS gathered from ARM's request limits and the retry policies of
  * the Azure SDKs; RFC 9110 section 10.2.3 for Retry-After.
  */
-int azure_call(struct azure *az, const char *method, const char *path, const cJSON *body,
-	       unsigned flags, struct azure_reply *r, struct err *e);
+int azure_call(struct azure *az, const char *method, const char *path,
+	       const cJSON *body, unsigned flags, struct azure_reply *r,
+	       struct err *e);
 
 /* A formatted path.  Caller frees. */
 char *azure_path(const struct azure *az, const char *fmt, ...)
@@ -108,7 +109,8 @@ char *azure_path(const struct azure *az, const char *fmt, ...)
 /* GET every page of a list and hand each element to fn (-1 with e stops).
  * Pages may be empty and still have a successor.  At most 10,000 pages. */
 int azure_list(struct azure *az, const char *path, const char *what,
-	       int (*fn)(void *ctx, const cJSON *item, struct err *e), void *ctx, struct err *e);
+	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
+	       void *ctx, struct err *e);
 
 /* ---- error bodies ---- */
 
@@ -120,7 +122,8 @@ int azure_list(struct azure *az, const char *path, const char *what,
  * is itself JSON (to a depth of 8), and bodies that are not JSON (status line
  * and the first bytes).  Returns -1.
  */
-int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e);
+int azure_error(const struct http_head *h, const cJSON *doc, struct str raw,
+		struct err *e);
 /* As above for an error object inside another document ("error" of a failed
  * operation).  NULL is fine. */
 int azure_error_doc(const cJSON *doc, struct err *e);
@@ -138,13 +141,13 @@ enum lro_how { LRO_ASYNC, LRO_LOCATION, LRO_RESOURCE };
 
 struct lro {
 	enum lro_how how;
-	char *url;			/* to poll */
-	char *resource;			/* to GET after success, NULL: nothing to get */
+	char *url;	/* to poll */
+	char *resource; /* to GET after success, NULL: nothing to get */
 	bool deleting;
 	int64_t next_ms, deadline_ms;
 	int64_t began_ms;
-	unsigned dropped;		/* connections lost in a row */
-	unsigned missing;		/* 404s in a row */
+	unsigned dropped; /* connections lost in a row */
+	unsigned missing; /* 404s in a row */
 };
 
 /*
@@ -153,21 +156,21 @@ struct lro {
  * Source: "Track asynchronous Azure operations" (learn.microsoft.com).
  */
 enum lro_state lro_start(struct lro *op, const char *method, const char *url,
-			 const struct azure_reply *r, int64_t now_ms, int64_t limit_ms,
-			 struct err *e);
+			 const struct azure_reply *r, int64_t now_ms,
+			 int64_t limit_ms, struct err *e);
 /*
  * Feed one poll answer.  Throttling (429), 408 and 5xx are LRO_WAIT: the poll
  * failed, not the operation.  Does no I/O and never sleeps; op->next_ms says
  * when to ask again.
  */
-enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
-			struct err *e);
+enum lro_state lro_step(struct lro *op, const struct azure_reply *r,
+			int64_t now_ms, struct err *e);
 /*
  * The poll got no answer; why is not e and says why.  LRO_FAILED, with e set
  * from that, when it is nothing that passes, or when it was the fourth in a row.
  */
-enum lro_state lro_dropped(struct lro *op, const struct err *why, int64_t now_ms,
-			   struct err *e);
+enum lro_state lro_dropped(struct lro *op, const struct err *why,
+			   int64_t now_ms, struct err *e);
 void lro_release(struct lro *op);
 
 /*
@@ -185,10 +188,11 @@ struct azure_wait {
 	int64_t limit_ms;
 	int (*tick)(void *ctx, struct err *e);
 	void *ctx;
-	unsigned flags;			/* azure_flags of the first request */
-	bool no_wait;			/* return after the first answer */
+	unsigned flags; /* azure_flags of the first request */
+	bool no_wait;	/* return after the first answer */
 };
-int azure_do(struct azure *az, const char *method, const char *path, const cJSON *body,
-	     const struct azure_wait *w, struct azure_reply *final, struct err *e);
+int azure_do(struct azure *az, const char *method, const char *path,
+	     const cJSON *body, const struct azure_wait *w,
+	     struct azure_reply *final, struct err *e);
 
 #endif

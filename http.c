@@ -9,7 +9,8 @@
 
 #include "http/inner.h"
 
-void http_client_init(struct http_client *c, struct http_dialer dialer, const char *user_agent)
+void http_client_init(struct http_client *c, struct http_dialer dialer,
+		      const char *user_agent)
 {
 	memset(c, 0, sizeof *c);
 	c->dialer = dialer;
@@ -40,7 +41,8 @@ void http_response_release(struct http_response *r)
 
 static bool harmless_twice(const struct http_request *q)
 {
-	static const char *const idempotent[] = { "GET", "HEAD", "PUT", "DELETE", "OPTIONS" };
+	static const char *const idempotent[] = { "GET", "HEAD", "PUT",
+						  "DELETE", "OPTIONS" };
 
 	for (size_t i = 0; i < sizeof idempotent / sizeof idempotent[0]; i++)
 		if (strcmp(q->method, idempotent[i]) == 0)
@@ -52,7 +54,7 @@ static bool harmless_twice(const struct http_request *q)
 static bool was_stale(const struct talk *t, const struct err *e)
 {
 	return e->kind == ERR_NET && !t->parser.started && !t->body_begun &&
-		harmless_twice(t->q);
+	       harmless_twice(t->q);
 }
 
 static int attempt(struct talk *t, struct err *e)

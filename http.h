@@ -23,7 +23,7 @@
 #define HTTP_FIELDS_MAX 100
 
 struct http_field {
-	struct str name, value;		/* into the head's own buffer */
+	struct str name, value; /* into the head's own buffer */
 };
 
 /* Start line and fields of a request or an answer. */
@@ -34,10 +34,10 @@ struct http_head {
 	unsigned status;
 	struct str reason;
 
-	unsigned minor;			/* HTTP/1.minor */
+	unsigned minor; /* HTTP/1.minor */
 	struct http_field fields[HTTP_FIELDS_MAX];
 	size_t n_fields;
-	struct buf raw;			/* what the slices above point into */
+	struct buf raw; /* what the slices above point into */
 };
 
 /* First field of that name (any case), or an empty slice with p NULL. */
@@ -61,41 +61,41 @@ int http_fields_check(const char *const *fields, bool request, struct err *e);
 /* ---- the codec ---- */
 
 enum http_event {
-	HTTP_MORE,		/* everything given was taken, give more */
-	HTTP_HEAD,		/* p->head is complete (not reported for 1xx) */
-	HTTP_BODY,		/* *body is a piece of the body, into the input */
-	HTTP_END,		/* message complete; trailers, if any, are dropped */
-	HTTP_BROKEN,		/* e is set; stays broken */
+	HTTP_MORE,   /* everything given was taken, give more */
+	HTTP_HEAD,   /* p->head is complete (not reported for 1xx) */
+	HTTP_BODY,   /* *body is a piece of the body, into the input */
+	HTTP_END,    /* message complete; trailers, if any, are dropped */
+	HTTP_BROKEN, /* e is set; stays broken */
 };
 
 struct http_parser {
-	bool request;		/* parse requests, else answers */
-	bool head_answer;	/* set before an answer to HEAD (or CONNECT) is parsed */
+	bool request;	  /* parse requests, else answers */
+	bool head_answer; /* set before an answer to HEAD (or CONNECT) is parsed */
 	struct http_head head;
 	/* after HTTP_HEAD: */
 	bool chunked;
 	bool has_length;
-	bool until_close;	/* answer body ends with the connection */
-	bool keep_alive;	/* the connection may carry another message */
-	uint64_t length;	/* of the body, when has_length */
-	bool started;		/* something of this message came */
-	unsigned refusal;	/* after HTTP_BROKEN: what a server answers (400, 431, 501, 505) */
+	bool until_close; /* answer body ends with the connection */
+	bool keep_alive;  /* the connection may carry another message */
+	uint64_t length;  /* of the body, when has_length */
+	bool started;	  /* something of this message came */
+	unsigned refusal; /* after HTTP_BROKEN: what a server answers (400, 431, 501, 505) */
 	/* private */
 	int state;
 	unsigned interim, blank;
 	uint64_t left;
-	struct buf line;	/* a chunk's, and the trailers */
-	size_t line_at;		/* where the line begins that is being taken */
+	struct buf line; /* a chunk's, and the trailers */
+	size_t line_at;	 /* where the line begins that is being taken */
 	struct err broken;
 };
 
 void http_parser_init(struct http_parser *p, bool request);
-void http_parser_reset(struct http_parser *p);	/* for the next message */
+void http_parser_reset(struct http_parser *p); /* for the next message */
 void http_parser_release(struct http_parser *p);
 /* Take bytes from the front of *in (which is moved forward) until something
  * is to be told. */
-enum http_event http_parse(struct http_parser *p, struct str *in, struct str *body,
-			   struct err *e);
+enum http_event http_parse(struct http_parser *p, struct str *in,
+			   struct str *body, struct err *e);
 /* The stream ended: 0 if that is a fine end of message here (until_close
  * bodies; HTTP_END then counts as reached), -1 with e otherwise: ERR_NET when
  * nothing had come, ERR_PROTO when something is missing. */
@@ -108,8 +108,8 @@ int http_parse_eof(struct http_parser *p, struct err *e);
  * Returns a stream or NULL.
  */
 struct http_dialer {
-	struct stream *(*dial)(void *ctx, bool tls, const char *host, unsigned port,
-			       int64_t deadline_ms, struct err *e);
+	struct stream *(*dial)(void *ctx, bool tls, const char *host,
+			       unsigned port, int64_t deadline_ms, struct err *e);
 	void *ctx;
 };
 
@@ -120,9 +120,9 @@ struct http_dialer {
  */
 struct http_url {
 	bool tls;
-	char host[256];		/* lower case, IPv6 without brackets */
+	char host[256]; /* lower case, IPv6 without brackets */
 	unsigned port;
-	struct str path;	/* with the query, "/" at least; into the URL given.
+	struct str path; /* with the query, "/" at least; into the URL given.
 				   May begin with "?": "/" is sent before it */
 };
 int http_url_parse(struct str url, struct http_url *u, struct err *e);
@@ -131,21 +131,22 @@ int http_url_parse(struct str url, struct http_url *u, struct err *e);
 struct http_client {
 	struct http_dialer dialer;
 	const char *user_agent;
-	struct stream *stream;		/* NULL when not connected */
+	struct stream *stream; /* NULL when not connected */
 	char host[256];
 	unsigned port;
 	bool tls;
-	unsigned connections;		/* opened so far */
-	unsigned requests;		/* sent so far */
-	struct buf in;			/* bytes read but not yet parsed */
+	unsigned connections; /* opened so far */
+	unsigned requests;    /* sent so far */
+	struct buf in;	      /* bytes read but not yet parsed */
 };
-void http_client_init(struct http_client *c, struct http_dialer dialer, const char *user_agent);
+void http_client_init(struct http_client *c, struct http_dialer dialer,
+		      const char *user_agent);
 void http_client_release(struct http_client *c);
 
 /* Body of a request: from memory, or in pieces from a callback. */
 struct http_request {
 	const char *method;
-	const char *url;		/* absolute */
+	const char *url; /* absolute */
 	/* "Name: value" strings, NULL at the end; may be NULL.  Host,
 	 * Content-Length, User-Agent, Connection come from us */
 	const char *const *fields;
@@ -160,13 +161,13 @@ struct http_request {
 	 * first byte of an answer is harmless (GET, HEAD, PUT, DELETE always
 	 * are; what body_read already gave cannot be sent again) */
 	bool idempotent;
-	int64_t deadline_ms;		/* for the whole exchange; must be set */
-	int64_t idle_ms;		/* longest silence of the peer, 0: 120 s */
+	int64_t deadline_ms; /* for the whole exchange; must be set */
+	int64_t idle_ms;     /* longest silence of the peer, 0: 120 s */
 };
 
 struct http_response {
 	struct http_head head;
-	struct buf body;		/* capped by its own ceiling */
+	struct buf body; /* capped by its own ceiling */
 	/* when set, body pieces go here instead (head is complete then, look
 	 * at its status: an error's body comes here too); -1 ends the exchange */
 	int (*on_body)(void *ctx, struct str piece, struct err *e);
@@ -189,7 +190,7 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 
 /* ---- server ---- */
 
-struct http_exchange;			/* one request being answered */
+struct http_exchange; /* one request being answered */
 
 /*
  * Serves connections until stop_fd is readable or interrupt_requested():
@@ -198,14 +199,14 @@ struct http_exchange;			/* one request being answered */
  */
 struct http_server {
 	int listen_fd;
-	int stop_fd;			/* -1: only the interrupt flag */
+	int stop_fd; /* -1: only the interrupt flag */
 	unsigned max_conns;
-	unsigned max_per_peer;		/* of one address, more are closed; 0: no bound */
-	uint64_t body_max;		/* larger: 413 */
-	int64_t idle_ms;		/* no complete request head in time: closed; also
+	unsigned max_per_peer; /* of one address, more are closed; 0: no bound */
+	uint64_t body_max;     /* larger: 413 */
+	int64_t idle_ms;       /* no complete request head in time: closed; also
 					   how long a peer may take no byte of an answer */
-	int64_t body_ms;		/* a body that takes longer: 408, closed */
-	size_t stack;			/* of a connection's thread, 0: 256 KiB */
+	int64_t body_ms;       /* a body that takes longer: 408, closed */
+	size_t stack;	       /* of a connection's thread, 0: 256 KiB */
 	/* Turn an accepted socket into a stream (TLS); NULL: plain.  Owns fd
 	 * even on failure. */
 	struct stream *(*wrap)(void *ctx, int fd, struct err *e);
@@ -220,15 +221,17 @@ struct http_server {
 #define HTTP_STOP_MS 5000
 int http_serve(const struct http_server *s, struct err *e);
 /* The same for one open connection, in the calling thread; closes st. */
-void http_serve_stream(const struct http_server *s, struct stream *st, const char *peer);
+void http_serve_stream(const struct http_server *s, struct stream *st,
+		       const char *peer);
 
 /* What the handler sees. */
 const struct http_head *http_x_head(const struct http_exchange *x);
-struct str http_x_path(const struct http_exchange *x);	/* target without query */
-struct str http_x_query(const struct http_exchange *x);	/* behind '?', may be empty */
+struct str http_x_path(const struct http_exchange *x); /* target without query */
+struct str http_x_query(const struct http_exchange *x); /* behind '?', may be empty */
 /* Percent-decoded value of a query parameter appended to out; false if absent or malformed. */
-bool http_x_param(const struct http_exchange *x, const char *name, struct buf *out);
-const char *http_x_peer(const struct http_exchange *x);	/* "10.77.16.4:51234" */
+bool http_x_param(const struct http_exchange *x, const char *name,
+		  struct buf *out);
+const char *http_x_peer(const struct http_exchange *x); /* "10.77.16.4:51234" */
 /* The server has been told to stop: long answers should come to an end. */
 bool http_x_stopping(const struct http_exchange *x);
 /* Whole body into b (b's ceiling counts too).  -1: e set, an answer must not
@@ -244,13 +247,13 @@ ssize_t http_x_read(struct http_exchange *x, void *p, size_t n, struct err *e);
  * characters (then a 500 went out).  A handler that gave no answer at all
  * gets 500, or what was wrong with the body (400, 408, 413), sent in its place.
  */
-int http_x_answer(struct http_exchange *x, unsigned status, const char *const *fields,
-		  struct str body);
+int http_x_answer(struct http_exchange *x, unsigned status,
+		  const char *const *fields, struct str body);
 /* Streamed answer: begin, send..., end.  length UINT64_MAX: chunked.  Every
  * piece is sent at once.  Ending short of length breaks the connection off,
  * except for HEAD, which sends no body anyway. */
-int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fields,
-		 uint64_t length, struct err *e);
+int http_x_begin(struct http_exchange *x, unsigned status,
+		 const char *const *fields, uint64_t length, struct err *e);
 int http_x_send(struct http_exchange *x, struct str piece, struct err *e);
 int http_x_end(struct http_exchange *x, struct err *e);
 /* Faults on purpose (the local Azure): close now, without (more of) an answer. */
@@ -264,6 +267,6 @@ void http_x_reset(struct http_exchange *x);
 /* Of the answer that was begun; 0: none, or it was broken off. */
 unsigned http_x_status(const struct http_exchange *x);
 
-const char *http_reason(unsigned status);	/* "Not Found" */
+const char *http_reason(unsigned status); /* "Not Found" */
 
 #endif

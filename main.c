@@ -32,9 +32,9 @@ struct command_line {
 	struct session session;
 	struct settings settings;
 	struct ui ui;
-	int argc;		/* command and its arguments, flags taken out */
+	int argc; /* command and its arguments, flags taken out */
 	char *argv[ARGS_MAX];
-	char *number;		/* the N of scale-agents-N */
+	char *number; /* the N of scale-agents-N */
 	bool help;
 	/* flags that only some commands know */
 	const char *config, *listen, *dir, *machines, *faults, *record, *cores;
@@ -43,8 +43,8 @@ struct command_line {
 
 enum needs {
 	NEEDS_NOTHING,
-	NEEDS_SETTINGS,		/* checked settings */
-	NEEDS_LOGIN,		/* checked settings, and a session with Azure */
+	NEEDS_SETTINGS, /* checked settings */
+	NEEDS_LOGIN,	/* checked settings, and a session with Azure */
 };
 
 /*
@@ -62,10 +62,10 @@ struct command {
 	/* What may follow the name.  Of the flags that are not every command's
 	 * it takes those that are shown here. */
 	const char *usage;
-	const char *summary;		/* one line of 'azswarm help' */
-	bool number_joined;		/* NAME-N is NAME N */
-	bool rest_is_for_machine;	/* flags behind the first word, too */
-	bool hidden;			/* another's other name: not listed */
+	const char *summary;	  /* one line of 'azswarm help' */
+	bool number_joined;	  /* NAME-N is NAME N */
+	bool rest_is_for_machine; /* flags behind the first word, too */
+	bool hidden;		  /* another's other name: not listed */
 };
 
 static int run_version(struct command_line *line, struct err *e);
@@ -78,195 +78,261 @@ static int run_image(struct command_line *line, struct err *e);
 static int run_emulator(struct command_line *line, struct err *e);
 
 static const struct command commands[] = {
-	{ .name = "login", .run_session = cmd_login, .needs = NEEDS_SETTINGS,
+	{ .name = "login",
+	  .run_session = cmd_login,
+	  .needs = NEEDS_SETTINGS,
 	  .usage = "[--tenant ID] [--subscription ID] [--device-code] "
 		   "[--client-id ID] [--claims-challenge B64]",
 	  .summary = "sign in, in a browser or with a code" },
-	{ .name = "logout", .run_session = cmd_logout, .needs = NEEDS_SETTINGS,
+	{ .name = "logout",
+	  .run_session = cmd_logout,
+	  .needs = NEEDS_SETTINGS,
 	  .summary = "forget that, and all tokens" },
-	{ .name = "status", .run_session = cmd_status, .needs = NEEDS_SETTINGS,
+	{ .name = "status",
+	  .run_session = cmd_status,
+	  .needs = NEEDS_SETTINGS,
 	  .summary = "who I am, where, until when" },
-	{ .name = "keys", .run_session = cmd_keys, .needs = NEEDS_SETTINGS,
+	{ .name = "keys",
+	  .run_session = cmd_keys,
+	  .needs = NEEDS_SETTINGS,
 	  .summary = "make the keys of the operator and the cluster" },
 	{ .name = "deploy-storage",
-	  .run_session = cmd_deploy_storage, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_storage,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "storage account, file shares, and this program in a "
 		     "blob" },
 	{ .name = "create-shares",
-	  .run_session = cmd_create_shares, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_create_shares,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "the file shares alone" },
-	{ .name = "params", .run_session = cmd_params, .needs = NEEDS_LOGIN,
+	{ .name = "params",
+	  .run_session = cmd_params,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "write parameters/cluster.json" },
 	{ .name = "deploy-compute",
-	  .run_session = cmd_deploy_compute, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_compute,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait | --dry-run]",
 	  .summary = "deploy machines and network, and wait for them" },
-	{ .name = "plan", .run_session = cmd_plan, .needs = NEEDS_LOGIN,
+	{ .name = "plan",
+	  .run_session = cmd_plan,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "what deploy-compute would change (also deploy-compute "
 		     "--dry-run)" },
 	{ .name = "view-deployment",
-	  .run_session = cmd_view_deployment, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_view_deployment,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--watch]",
 	  .summary = "operations of the deployment, and why one failed" },
 	{ .name = "list-agents",
-	  .run_session = cmd_list_agents, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_list_agents,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "machines of the scale set" },
 	{ .name = "scale-agents",
-	  .run_session = cmd_scale_agents, .needs = NEEDS_LOGIN,
-	  .args_min = 1, .args_max = 1,
+	  .run_session = cmd_scale_agents,
+	  .needs = NEEDS_LOGIN,
+	  .args_min = 1,
+	  .args_max = 1,
 	  .usage = "N [--no-wait]",
 	  .number_joined = true,
 	  .summary = "change the number of agents (also scale-agents-N)" },
 	{ .name = "stop-agents",
-	  .run_session = cmd_stop_agents, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_stop_agents,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "shut all agents down (still billed)" },
 	{ .name = "start-agents",
-	  .run_session = cmd_start_agents, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_start_agents,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "start all agents" },
 	{ .name = "deallocate-agents",
-	  .run_session = cmd_deallocate_agents, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deallocate_agents,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "shut all agents down and stop paying for them" },
 	{ .name = "restart-agents",
-	  .run_session = cmd_restart_agents, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_restart_agents,
+	  .needs = NEEDS_LOGIN,
 	  .args_max = ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [MACHINE...]",
 	  .summary = "restart agents, one after the other, out of service "
 		     "first" },
 	{ .name = "reimage-agents-serial",
-	  .run_session = cmd_reimage_agents_serial, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_reimage_agents_serial,
+	  .needs = NEEDS_LOGIN,
 	  .args_max = ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [MACHINE...]",
 	  .summary = "make agents anew, one after the other, out of service "
 		     "first" },
 	{ .name = "reimage-agents-parallel",
-	  .run_session = cmd_reimage_agents_parallel, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_reimage_agents_parallel,
+	  .needs = NEEDS_LOGIN,
 	  .args_max = ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [--yes] [MACHINE...]",
 	  .summary = "make agents anew, all at once" },
 	{ .name = "chaos-monkey",
-	  .run_session = cmd_chaos_monkey, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_chaos_monkey,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--rounds N] [--seed N] [--hard] [--masters]",
 	  .summary = "restart agents unannounced, and see what that costs" },
 	{ .name = "rebalance",
-	  .run_session = cmd_rebalance, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_rebalance,
+	  .needs = NEEDS_LOGIN,
 	  .args_max = 1,
 	  .usage = "[--dry-run] [SERVICE]",
 	  .summary = "spread tasks over the nodes again, one after the other" },
-	{ .name = "evict", .run_session = cmd_evict, .needs = NEEDS_SETTINGS,
-	  .args_min = 1, .args_max = ARGS_MAX - 2,
+	{ .name = "evict",
+	  .run_session = cmd_evict,
+	  .needs = NEEDS_SETTINGS,
+	  .args_min = 1,
+	  .args_max = ARGS_MAX - 2,
 	  .usage = "NODE... [--no-wait]",
 	  .summary = "take nodes out of service, so that nobody notices" },
-	{ .name = "return", .run_session = cmd_return, .needs = NEEDS_SETTINGS,
-	  .args_min = 1, .args_max = ARGS_MAX - 2,
+	{ .name = "return",
+	  .run_session = cmd_return,
+	  .needs = NEEDS_SETTINGS,
+	  .args_min = 1,
+	  .args_max = ARGS_MAX - 2,
 	  .usage = "NODE... [--no-wait]",
 	  .summary = "bring them back" },
 	{ .name = "deploy-monitor",
-	  .run_session = cmd_deploy_monitor, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_monitor,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "a page on a master that shows nodes and tasks, live" },
 	{ .name = "kill-monitor",
-	  .run_session = cmd_kill_monitor, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_kill_monitor,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "remove the monitor" },
 	{ .name = "deploy-replicated-service",
-	  .run_session = cmd_deploy_replicated_service, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_replicated_service,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "the demo service, 8 tasks on port 80" },
 	{ .name = "deploy-global-service",
-	  .run_session = cmd_deploy_global_service, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_global_service,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "the demo service, one task a node on port 81" },
 	{ .name = "scale-service",
-	  .run_session = cmd_scale_service, .needs = NEEDS_LOGIN,
-	  .args_min = 1, .args_max = 1,
+	  .run_session = cmd_scale_service,
+	  .needs = NEEDS_LOGIN,
+	  .args_min = 1,
+	  .args_max = 1,
 	  .usage = "N [--no-wait]",
 	  .number_joined = true,
 	  .summary = "change the number of its tasks (also scale-service-N)" },
 	{ .name = "update-service",
-	  .run_session = cmd_update_service, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_update_service,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "replace its tasks, by this version" },
 	{ .name = "destroy-service",
-	  .run_session = cmd_destroy_service, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_service,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "remove the service on port 80" },
 	{ .name = "destroy-global-service",
-	  .run_session = cmd_destroy_global_service, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_global_service,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "remove the service on port 81" },
 	{ .name = "deploy-stack",
-	  .run_session = cmd_deploy_stack, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_deploy_stack,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--no-wait]",
 	  .summary = "the demo with Redis, 4 tasks on port 80" },
 	{ .name = "destroy-stack",
-	  .run_session = cmd_destroy_stack, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_stack,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "remove the stack" },
-	{ .name = "proxy", .run_session = cmd_proxy, .needs = NEEDS_LOGIN,
+	{ .name = "proxy",
+	  .run_session = cmd_proxy,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[-L [ADDRESS:]PORT:HOST:PORT]...",
 	  .summary = "forward ports of the cluster to localhost" },
-	{ .name = "ssh", .run_session = cmd_ssh, .needs = NEEDS_LOGIN,
+	{ .name = "ssh",
+	  .run_session = cmd_ssh,
+	  .needs = NEEDS_LOGIN,
 	  .args_max = ARGS_MAX - 2,
 	  .usage = "[NODE [COMMAND...]]",
 	  .rest_is_for_machine = true,
 	  .summary = "a shell or a command on a machine" },
 	{ .name = "docker-env",
-	  .run_session = cmd_docker_env, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_docker_env,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--stop]",
 	  .summary = "a tunnel to the swarm's Docker, and DOCKER_HOST for it" },
 	{ .name = "tail-helper",
-	  .run_session = cmd_tail_helper, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_tail_helper,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "follow the helper's journal on a master" },
 	{ .name = "list-endpoints",
-	  .run_session = cmd_list_endpoints, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_list_endpoints,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "public addresses and names (also endpoints)" },
 	{ .name = "endpoints",
-	  .run_session = cmd_list_endpoints, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_list_endpoints,
+	  .needs = NEEDS_LOGIN,
 	  .hidden = true,
 	  .summary = "the same as list-endpoints" },
 	{ .name = "resources",
-	  .run_session = cmd_resources, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_resources,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "what is in the two resource groups" },
 	{ .name = "locations",
-	  .run_session = cmd_locations, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_locations,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "Azure's regions" },
-	{ .name = "sizes", .run_session = cmd_sizes, .needs = NEEDS_LOGIN,
+	{ .name = "sizes",
+	  .run_session = cmd_sizes,
+	  .needs = NEEDS_LOGIN,
 	  .summary = "VM sizes in LOCATION" },
 	{ .name = "destroy-compute",
-	  .run_session = cmd_destroy_compute, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_compute,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--confirm NAME] [--no-wait]",
 	  .summary = "delete machines and network" },
 	{ .name = "destroy-storage",
-	  .run_session = cmd_destroy_storage, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_storage,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--confirm NAME] [--no-wait]",
 	  .summary = "delete the storage account and its files" },
 	{ .name = "destroy-cluster",
-	  .run_session = cmd_destroy_cluster, .needs = NEEDS_LOGIN,
+	  .run_session = cmd_destroy_cluster,
+	  .needs = NEEDS_LOGIN,
 	  .usage = "[--confirm NAME] [--no-wait]",
 	  .summary = "delete everything" },
-	{ .name = "clean", .run_session = cmd_clean,
-	  .summary = "remove parameters/" },
-	{ .name = "emulator", .run = run_emulator,
+	{ .name = "clean", .run_session = cmd_clean, .summary = "remove parameters/" },
+	{ .name = "emulator",
+	  .run = run_emulator,
 	  .usage = "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] "
 		   "[--faults FILE] [--record FILE] [--cores N]",
 	  .summary = "a local Azure to rehearse on" },
-	{ .name = "helper", .run = run_helper,
+	{ .name = "helper",
+	  .run = run_helper,
 	  .usage = "[--config FILE]",
 	  .summary = "on a master: join tokens and the node table" },
-	{ .name = "agent", .run = run_agent,
+	{ .name = "agent",
+	  .run = run_agent,
 	  .args_max = 1,
 	  .usage = "[leave] [--config FILE]",
 	  .summary = "on every machine: join, health, leave" },
-	{ .name = "demo", .run = run_demo,
+	{ .name = "demo",
+	  .run = run_demo,
 	  .summary = "in a container: a page, counters, something to compute" },
-	{ .name = "monitor", .run = run_monitor,
+	{ .name = "monitor",
+	  .run = run_monitor,
 	  .summary = "in a container: a page that shows nodes and tasks, "
 		     "live" },
-	{ .name = "image", .run = run_image,
+	{ .name = "image",
+	  .run = run_image,
 	  .usage = "-o FILE",
 	  .summary = "this program as a container image, for docker load" },
-	{ .name = "version", .run = run_version,
+	{ .name = "version",
+	  .run = run_version,
 	  .summary = "version, and what it was made of" },
-	{ .name = "help", .run = run_help,
+	{ .name = "help",
+	  .run = run_help,
 	  .args_max = 1,
 	  .usage = "[COMMAND]",
 	  .summary = "this, or about a command" },
@@ -285,7 +351,8 @@ static void print_usage(FILE *out)
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
-	      "the settings.\n", out);
+	      "the settings.\n",
+	      out);
 }
 
 /* "azswarm scale-agents N [--no-wait]".  Caller frees. */
@@ -322,7 +389,8 @@ static bool print_section(const char *name, bool behind, FILE *out)
 static void print_settings(FILE *out)
 {
 	fputs("A value comes from a flag, else the environment, else ./.env, "
-	      "else the default.\n\n", out);
+	      "else the default.\n\n",
+	      out);
 	for (int i = 0; i < S_COUNT; i++) {
 		const struct setting_info *info = &setting_infos[i];
 
@@ -373,7 +441,7 @@ static unsigned distance(const char *a, const char *b)
 static int unknown_command(const char *word, struct err *e)
 {
 	const char *nearest = NULL;
-	unsigned best = 4;		/* farther is another word */
+	unsigned best = 4; /* farther is another word */
 
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		unsigned d = distance(word, commands[i].name);
@@ -384,13 +452,18 @@ static int unknown_command(const char *word, struct err *e)
 		}
 	}
 	if (strcmp(word, "deploy-weavescope") == 0)
-		return err_set(e, ERR_USAGE, "deploy-weavescope: Weave Scope is "
+		return err_set(e, ERR_USAGE,
+			       "deploy-weavescope: Weave Scope is "
 			       "archived by its makers and no longer offered");
 	if (nearest != NULL)
-		return err_set(e, ERR_USAGE, "there is no command \"%s\"; "
-			       "did you mean %s?", word, nearest);
-	return err_set(e, ERR_USAGE, "there is no command \"%s\"; "
-		       "'azswarm help' lists them", word);
+		return err_set(e, ERR_USAGE,
+			       "there is no command \"%s\"; "
+			       "did you mean %s?",
+			       word, nearest);
+	return err_set(e, ERR_USAGE,
+		       "there is no command \"%s\"; "
+		       "'azswarm help' lists them",
+		       word);
 }
 
 static const struct command *find_command(const char *word)
@@ -467,7 +540,8 @@ static int run_monitor(struct command_line *line, struct err *e)
 static int run_image(struct command_line *line, struct err *e)
 {
 	if (line->file == NULL)
-		return err_set(e, ERR_USAGE, "-o FILE is missing; "
+		return err_set(e, ERR_USAGE,
+			       "-o FILE is missing; "
 			       "\"-\" is standard output");
 	return image_run(AZSWARM_VERSION, line->file, e);
 }
@@ -492,8 +566,8 @@ static char *own_driver(const char *name, const char *dir, struct err *e)
 		free(asset);
 		return path;
 	}
-	err_set(e, ERR_USAGE, "--machines %s: neither a driver of ours nor a path",
-		name);
+	err_set(e, ERR_USAGE,
+		"--machines %s: neither a driver of ours nor a path", name);
 	free(asset);
 	return NULL;
 }
@@ -502,8 +576,10 @@ static int run_emulator(struct command_line *line, struct err *e)
 {
 	struct emulator_options o = {
 		.listen = line->listen ? line->listen : "127.0.0.1:8443",
-		.dir = line->dir, .machines = line->machines,
-		.faults = line->faults, .out = stdout,
+		.dir = line->dir,
+		.machines = line->machines,
+		.faults = line->faults,
+		.out = stdout,
 		.record = line->record ? line->record : getenv("EMULATOR_RECORD"),
 	};
 	char *driver = NULL;
@@ -511,11 +587,14 @@ static int run_emulator(struct command_line *line, struct err *e)
 	int rc;
 
 	if (line->cores != NULL && !str_num(str_of(line->cores), 100000, &cores))
-		return err_set(e, ERR_USAGE, "--cores \"%s\": expected a number of "
-			       "vCPUs", line->cores);
+		return err_set(e, ERR_USAGE,
+			       "--cores \"%s\": expected a number of "
+			       "vCPUs",
+			       line->cores);
 	o.cores = (unsigned)cores;
 	if (line->dir == NULL)
-		return err_set(e, ERR_USAGE, "--dir is missing: where its state "
+		return err_set(e, ERR_USAGE,
+			       "--dir is missing: where its state "
 			       "is kept");
 	if (line->machines != NULL && strchr(line->machines, '/') == NULL) {
 		driver = own_driver(line->machines, line->dir, e);
@@ -531,11 +610,11 @@ static int run_emulator(struct command_line *line, struct err *e)
 /* ---- the command line ---- */
 
 enum flag_kind {
-	FLAG_TRUE,	/* no value: sets a bool of struct command_line */
-	FLAG_TEXT,	/* a text there */
+	FLAG_TRUE, /* no value: sets a bool of struct command_line */
+	FLAG_TEXT, /* a text there */
 	FLAG_SETTING,
-	FLAG_FORMAT,	/* --output */
-	FLAG_FORWARD,	/* -L, may be given several times */
+	FLAG_FORMAT,  /* --output */
+	FLAG_FORWARD, /* -L, may be given several times */
 };
 
 #define AT(member) offsetof(struct command_line, member)
@@ -543,8 +622,8 @@ enum flag_kind {
 static const struct flag {
 	const char *name;
 	enum flag_kind kind;
-	size_t at;		/* the member, or the enum setting */
-	bool of_all;		/* every command takes it */
+	size_t at;   /* the member, or the enum setting */
+	bool of_all; /* every command takes it */
 } flags[] = {
 	{ .name = "--output", .kind = FLAG_FORMAT, .of_all = true },
 	{ .name = "--quiet", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
@@ -610,8 +689,10 @@ static int set_format(struct ui *ui, const char *value, struct err *e)
 	else if (strcmp(value, "tsv") == 0)
 		ui->format = UI_TSV;
 	else
-		return err_set(e, ERR_USAGE, "--output \"%s\": expected table, "
-			       "json or tsv", value);
+		return err_set(e, ERR_USAGE,
+			       "--output \"%s\": expected table, "
+			       "json or tsv",
+			       value);
 	return 0;
 }
 
@@ -663,11 +744,12 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 		flag = &own_setting;
 	}
 	if (flag == NULL)
-		return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm "
-			       "help %s'", STR_ARG(name), cmd->name);
+		return err_set(e, ERR_USAGE,
+			       "unknown flag %.*s; see 'azswarm "
+			       "help %s'",
+			       STR_ARG(name), cmd->name);
 	if (!flag->of_all && !shows(cmd->usage, flag->name))
-		return err_set(e, ERR_USAGE, "does not take %.*s",
-			       STR_ARG(name));
+		return err_set(e, ERR_USAGE, "does not take %.*s", STR_ARG(name));
 	if (flag->kind == FLAG_TRUE) {
 		if (joined)
 			return err_set(e, ERR_USAGE, "%.*s takes no value",
@@ -683,8 +765,7 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 }
 
 /* The command of that name.  "scale-agents-7" is "scale-agents 7". */
-static const struct command *command_of(struct command_line *line,
-					const char *word)
+static const struct command *command_of(struct command_line *line, const char *word)
 {
 	const struct command *cmd = find_command(word);
 	uint64_t ignored;
@@ -749,13 +830,14 @@ static int parse(struct command_line *line, const struct command *cmd, int argc,
 		}
 	}
 	if (!line->help && line->argc - 1 < cmd->args_min)
-		return err_set(e, ERR_USAGE, "something is missing; usage: "
-			       "azswarm %s %s", cmd->name, cmd->usage);
+		return err_set(e, ERR_USAGE,
+			       "something is missing; usage: "
+			       "azswarm %s %s",
+			       cmd->name, cmd->usage);
 	return 0;
 }
 
-static int run(struct command_line *line, const struct command *cmd,
-	       struct err *e)
+static int run(struct command_line *line, const struct command *cmd, struct err *e)
 {
 	struct session *s = &line->session;
 	int rc = 0;
@@ -886,7 +968,8 @@ int main(int argc, char **argv)
 	if (e.kind == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
 		err_sys(&e, ERR_IO, "standard output");
 	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
-		err_in(&e, "the clock of this machine is wrong: this program is younger");
+		err_in(&e,
+		       "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
 		print_error(cmd, &e);
 		status = err_exit_code(&e);

@@ -21,8 +21,10 @@
 
 char *swarm_group_path(const struct session *s, const char *group)
 {
-	return azure_path(&s->az, "/resourcegroups/%s"
-			  "?api-version=" API_RESOURCES, group);
+	return azure_path(&s->az,
+			  "/resourcegroups/%s"
+			  "?api-version=" API_RESOURCES,
+			  group);
 }
 
 int swarm_group_there(struct session *s, const char *group, struct err *e)
@@ -40,15 +42,16 @@ int swarm_group_there(struct session *s, const char *group, struct err *e)
 
 /* GET the group; one on its way out is waited for: what is put into it meets
  * only refusals, and then goes with it. */
-static int group_get(struct session *s, const char *path,
-		     struct azure_reply *r, struct err *e)
+static int group_get(struct session *s, const char *path, struct azure_reply *r,
+		     struct err *e)
 {
 	struct azure_clock *clock = &s->az.clock;
 	int64_t began = clock->now(clock->ctx);
 	const char *state;
 
 	for (;;) {
-		if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e) < 0)
+		if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r,
+			       e) < 0)
 			return -1;
 		state = json_str_opt(r->doc, "properties.provisioningState", "");
 		if (r->http.head.status == 404 ||
@@ -56,8 +59,10 @@ static int group_get(struct session *s, const char *path,
 			return 0;
 		azure_reply_release(r);
 		if (clock->now(clock->ctx) - began > DEPLOYMENT_LIMIT_MS)
-			return err_set(e, ERR_TIMEOUT, "still being deleted; it goes on "
-				       "in Azure, and this command may be run again");
+			return err_set(
+				e, ERR_TIMEOUT,
+				"still being deleted; it goes on "
+				"in Azure, and this command may be run again");
 		if (clock->wait(clock->ctx, clock->now(clock->ctx) + GROUP_WAIT_MS,
 				"the resource group of that name to be deleted",
 				began, e) < 0)
@@ -79,8 +84,8 @@ int swarm_group_put(struct session *s, const char *group, struct err *e)
 	if (r.http.head.status == 200) {
 		location = json_str_opt(r.doc, "location", wanted);
 		if (!str_ieqz(str_of(location), wanted)) {
-			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s", location,
-				wanted);
+			err_set(e, ERR_USAGE, "is in %s, LOCATION is %s",
+				location, wanted);
 			goto out;
 		}
 		ui_say(s->ui, "resource group %s is there already", group);
@@ -109,7 +114,8 @@ char *swarm_deployment_name(const struct session *s)
 
 char *swarm_deployment_path(const struct session *s, const char *rest)
 {
-	return azure_path(&s->az, "/resourcegroups/%s/providers/"
+	return azure_path(&s->az,
+			  "/resourcegroups/%s/providers/"
 			  "Microsoft.Resources/deployments/cli-%s%s"
 			  "?api-version=" API_RESOURCES,
 			  settings_get(s->set, S_COMPUTE_GROUP),
@@ -119,9 +125,8 @@ char *swarm_deployment_path(const struct session *s, const char *rest)
 /* Settings that name things must be those the file was made with. */
 static int made_for(const struct settings *set, const cJSON *file, struct err *e)
 {
-	static const enum setting names[] = {
-		S_COMPUTE_GROUP, S_LOCATION, S_VMSS_NAME
-	};
+	static const enum setting names[] = { S_COMPUTE_GROUP, S_LOCATION,
+					      S_VMSS_NAME };
 	const cJSON *parameters = json_get(file, "parameters");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -131,23 +136,24 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 		const char *then = json_str_opt(p, "value", now);
 
 		if (strcmp(now, then) != 0)
-			return err_set(e, ERR_DATA, "was made for %s=%s, which "
+			return err_set(e, ERR_DATA,
+				       "was made for %s=%s, which "
 				       "is %s now; 'azswarm params' makes it anew",
 				       info->name, then, now);
 	}
 	return 0;
 }
 
-int swarm_deployment_body(const struct settings *set, cJSON **body,
-			  struct err *e)
+int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e)
 {
 	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
 	cJSON *file = NULL, *template = NULL, *p;
 	int rc = -1;
 
 	if (!file_exists(PARAMETERS_FILE)) {
-		err_set(e, ERR_DATA, PARAMETERS_FILE " is not there; "
-			"'azswarm params' makes it");
+		err_set(e, ERR_DATA,
+			PARAMETERS_FILE " is not there; "
+					"'azswarm params' makes it");
 		goto out;
 	}
 	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
@@ -175,8 +181,7 @@ out:
 	return rc;
 }
 
-int swarm_deployment_validate(struct session *s, const cJSON *body,
-			      struct err *e)
+int swarm_deployment_validate(struct session *s, const cJSON *body, struct err *e)
 {
 	char *path = swarm_deployment_path(s, "/validate");
 	struct azure_wait w = { .what = "validation of the template",
@@ -214,15 +219,16 @@ int swarm_show_list(struct session *s, const char *path, const char *what,
 
 /* What is typed at the terminal: into line, and that without white space.
  * not: what was not done when nothing is. */
-static int read_answer(struct session *s, char *line, size_t size, struct str *typed,
-		       const char *not, struct err *e)
+static int read_answer(struct session *s, char *line, size_t size,
+		       struct str *typed, const char * not, struct err *e)
 {
 	fflush(s->ui->err);
 	if (fgets(line, (int)size, stdin) == NULL)
 		line[0] = '\0';
 	*typed = str_trim(str_of(line));
 	return interrupt_requested() ?
-		       err_set(e, ERR_INTR, "interrupted; nothing was %s", not) : 0;
+		       err_set(e, ERR_INTR, "interrupted; nothing was %s", not ) :
+		       0;
 }
 
 int swarm_agree(struct session *s, const char *what, struct err *e)
@@ -239,7 +245,9 @@ int swarm_agree(struct session *s, const char *what, struct err *e)
 	if (read_answer(s, line, sizeof(line), &typed, "done", e) < 0)
 		return -1;
 	if (!str_ieqz(typed, "y") && !str_ieqz(typed, "yes"))
-		return err_set(e, ERR_USAGE, "\"%.*s\" is not yes; nothing was done", STR_ARG(typed));
+		return err_set(e, ERR_USAGE,
+			       "\"%.*s\" is not yes; nothing was done",
+			       STR_ARG(typed));
 	return 0;
 }
 
@@ -252,18 +260,22 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 	if (s->confirm != NULL) {
 		if (strcmp(s->confirm, name) == 0)
 			return 0;
-		return err_set(e, ERR_USAGE, "--confirm \"%s\" is not \"%s\"; "
-			       "nothing was destroyed", s->confirm, name);
+		return err_set(e, ERR_USAGE,
+			       "--confirm \"%s\" is not \"%s\"; "
+			       "nothing was destroyed",
+			       s->confirm, name);
 	}
 	if (!isatty(STDIN_FILENO))
-		return err_set(e, ERR_USAGE, "would destroy %s; say --confirm %s",
-			       what, name);
+		return err_set(e, ERR_USAGE,
+			       "would destroy %s; say --confirm %s", what, name);
 	ui_clear(s->ui);
 	fprintf(s->ui->err, "This destroys %s.  Type %s to go on: ", what, name);
 	if (read_answer(s, line, sizeof(line), &typed, "destroyed", e) < 0)
 		return -1;
 	if (!str_eqz(typed, name))
-		return err_set(e, ERR_USAGE, "\"%.*s\" is not \"%s\"; "
-			       "nothing was destroyed", STR_ARG(typed), name);
+		return err_set(e, ERR_USAGE,
+			       "\"%.*s\" is not \"%s\"; "
+			       "nothing was destroyed",
+			       STR_ARG(typed), name);
 	return 0;
 }

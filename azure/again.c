@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "http/retry.h"
 
-#define TURN_MS 300000			/* how long "another operation" may take */
+#define TURN_MS 300000 /* how long "another operation" may take */
 #define TURN_WAIT_MS 10000
 #define REGISTER_MS 600000
 #define REGISTER_WAIT_MS 10000
@@ -22,8 +22,9 @@ static enum azure_next pause_for(struct azure *az, int64_t ms, const char *what,
 {
 	int64_t until_ms = az->clock.now(az->clock.ctx) + ms;
 
-	return az->clock.wait(az->clock.ctx, until_ms, what, since_ms, e) < 0 ? AZURE_FAILED :
-		AZURE_AGAIN;
+	return az->clock.wait(az->clock.ctx, until_ms, what, since_ms, e) < 0 ?
+		       AZURE_FAILED :
+		       AZURE_AGAIN;
 }
 
 static enum http_retry row_of(const struct azure_request *q)
@@ -31,7 +32,8 @@ static enum http_retry row_of(const struct azure_request *q)
 	return q->flags & AZURE_ONCE ? RETRY_ARM_ONCE : RETRY_ARM;
 }
 
-enum azure_next azure_unanswered(struct azure_request *q, const struct err *why, struct err *e)
+enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
+				 struct err *e)
 {
 	struct azure *az = q->az;
 	bool final = q->page != NULL && azure_page_refused(q->page);
@@ -39,7 +41,8 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 
 	if (ms < 0) {
 		*e = *why;
-		if ((q->flags & AZURE_ONCE) && az->http.requests != q->requests_before) {
+		if ((q->flags & AZURE_ONCE) &&
+		    az->http.requests != q->requests_before) {
 			err_in(e, "it is unknown whether Azure took this");
 			snprintf(e->code, sizeof(e->code), AZURE_OUTCOME_UNKNOWN);
 		}
@@ -47,7 +50,8 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 	}
 	if (az->note != NULL)
 		az->note(az->note_ctx, why->msg);
-	return pause_for(az, ms, "a new connection to Azure", az->clock.now(az->clock.ctx), e);
+	return pause_for(az, ms, "a new connection to Azure",
+			 az->clock.now(az->clock.ctx), e);
 }
 
 /* ---- another operation is in progress ---- */
@@ -56,10 +60,15 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 static bool busy(const struct azure_reply *r)
 {
 	static const char *const codes[] = {
-		"AnotherOperationInProgress", "OperationPreempted", "Conflict",
-		"ConflictingConcurrentWriteNotAllowed", "DeploymentActive",
-		"ResourceGroupBeingDeleted", "RetryableError",
-		"RetryableErrorDueToAnotherOperation", "StorageAccountOperationInProgress",
+		"AnotherOperationInProgress",
+		"OperationPreempted",
+		"Conflict",
+		"ConflictingConcurrentWriteNotAllowed",
+		"DeploymentActive",
+		"ResourceGroupBeingDeleted",
+		"RetryableError",
+		"RetryableErrorDueToAnotherOperation",
+		"StorageAccountOperationInProgress",
 	};
 	const char *code = azure_error_code(r->doc);
 
@@ -77,11 +86,12 @@ enum azure_next azure_wait_turn(struct azure_request *q, struct err *e)
 	struct azure *az = q->az;
 	int64_t s;
 
-	if (!busy(q->reply) || az->clock.now(az->clock.ctx) - q->began_ms >= TURN_MS)
+	if (!busy(q->reply) ||
+	    az->clock.now(az->clock.ctx) - q->began_ms >= TURN_MS)
 		return AZURE_NOT_THIS;
 	s = http_retry_after_s(&q->reply->http.head, unix_time());
-	return pause_for(az, s > 0 ? s * 1000 : TURN_WAIT_MS, "another operation to finish",
-			 q->began_ms, e);
+	return pause_for(az, s > 0 ? s * 1000 : TURN_WAIT_MS,
+			 "another operation to finish", q->began_ms, e);
 }
 
 enum azure_next azure_wait_well(struct azure_request *q, struct err *e)
@@ -93,8 +103,10 @@ enum azure_next azure_wait_well(struct azure_request *q, struct err *e)
 	if (!http_passes(row_of(q), h, NULL) ||
 	    (ms = http_retry_ms(row_of(q), ++q->tries, h, NULL)) < 0)
 		return AZURE_NOT_THIS;
-	return pause_for(az, ms, h->status == 429 ? "Azure, which throttles us" :
-			 "Azure, which is not well", az->clock.now(az->clock.ctx), e);
+	return pause_for(az, ms,
+			 h->status == 429 ? "Azure, which throttles us" :
+					    "Azure, which is not well",
+			 az->clock.now(az->clock.ctx), e);
 }
 
 /* ---- resource providers ---- */
@@ -109,7 +121,8 @@ static char *provider_named(const cJSON *doc)
 	size_t n;
 
 	azure_say(doc, &text);
-	for (s = buf_str(&text); found == NULL && s.n > 0; s = str_skip(s, n + 1)) {
+	for (s = buf_str(&text); found == NULL && s.n > 0;
+	     s = str_skip(s, n + 1)) {
 		for (n = 0; n < s.n && (is_alnum(s.p[n]) || s.p[n] == '.'); n++)
 			;
 		word = str_head(s, n);
@@ -126,7 +139,8 @@ static char *provider_named(const cJSON *doc)
  * per azure_call. */
 static int provider_register(struct azure *az, const char *ns, struct err *e)
 {
-	char *post = azure_path(az, "/providers/%s/register?api-version=" API_RESOURCES, ns);
+	char *post = azure_path(
+		az, "/providers/%s/register?api-version=" API_RESOURCES, ns);
 	char *get = azure_path(az, "/providers/%s?api-version=" API_RESOURCES, ns);
 	char *what = xasprintf("resource provider %s to be registered", ns);
 	int64_t began = az->clock.now(az->clock.ctx);
@@ -135,9 +149,11 @@ static int provider_register(struct azure *az, const char *ns, struct err *e)
 	int rc = -1;
 
 	for (;;) {
-		if (azure_call(az, method, path, NULL, AZURE_NO_REGISTERING, &r, e) < 0)
+		if (azure_call(az, method, path, NULL, AZURE_NO_REGISTERING, &r,
+			       e) < 0)
 			break;
-		if (strcmp(json_str_opt(r.doc, "registrationState", ""), "Registered") == 0) {
+		if (strcmp(json_str_opt(r.doc, "registrationState", ""),
+			   "Registered") == 0) {
 			rc = 0;
 			break;
 		}
@@ -149,7 +165,8 @@ static int provider_register(struct azure *az, const char *ns, struct err *e)
 				REGISTER_MS / 60000);
 			break;
 		}
-		if (az->clock.wait(az->clock.ctx, az->clock.now(az->clock.ctx) + REGISTER_WAIT_MS,
+		if (az->clock.wait(az->clock.ctx,
+				   az->clock.now(az->clock.ctx) + REGISTER_WAIT_MS,
 				   what, began, e) < 0)
 			break;
 		azure_reply_release(&r);
@@ -167,8 +184,10 @@ enum azure_next azure_register(struct azure_request *q, struct err *e)
 	char *ns;
 	int rc;
 
-	if (r->http.head.status != 409 || q->registered || (q->flags & AZURE_NO_REGISTERING) ||
-	    strcmp(azure_error_code(r->doc), "MissingSubscriptionRegistration") != 0 ||
+	if (r->http.head.status != 409 || q->registered ||
+	    (q->flags & AZURE_NO_REGISTERING) ||
+	    strcmp(azure_error_code(r->doc),
+		   "MissingSubscriptionRegistration") != 0 ||
 	    (ns = provider_named(r->doc)) == NULL)
 		return AZURE_NOT_THIS;
 	q->registered = true;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 
-#define EXCHANGE_MS 120000		/* the gateway itself gives up after 60 s */
+#define EXCHANGE_MS 120000 /* the gateway itself gives up after 60 s */
 #define URL_MAX (16u << 10)
 #define REQUEST_MAX (8u << 20)
 
@@ -51,7 +51,7 @@ int azure_request_open(struct azure_request *q, const char *path, struct err *e)
 void azure_request_close(struct azure_request *q)
 {
 	burn_str(q->policy_token);
-	buf_burn(&q->text);		/* customData and keys go through here */
+	buf_burn(&q->text); /* customData and keys go through here */
 	buf_release(&q->url);
 }
 
@@ -62,7 +62,8 @@ struct lines {
 	const char *fields[8];
 };
 
-static int lines_fill(struct lines *l, const struct azure_request *q, struct err *e)
+static int lines_fill(struct lines *l, const struct azure_request *q,
+		      struct err *e)
 {
 	const char *token;
 	char guid[37];
@@ -79,7 +80,7 @@ static int lines_fill(struct lines *l, const struct azure_request *q, struct err
 	l->fields[n++] = l->id;
 	if (q->body != NULL)
 		l->fields[n++] = "Content-Type: application/json";
-	if (q->flags & AZURE_NO_POLICY_TOKEN)	/* the request that asks for one */
+	if (q->flags & AZURE_NO_POLICY_TOKEN) /* the request that asks for one */
 		l->fields[n++] = "x-ms-force-sync: true";
 	else if (q->policy_token != NULL)
 		l->fields[n++] = q->policy_token;
@@ -97,9 +98,10 @@ static int take_body(const struct azure_request *q, struct err *e)
 	if (body.n > 0)
 		r->doc = json_parse(body, "answer", &ignored);
 	/* the page of somebody who sits between, and no word from Azure */
-	if (q->page == NULL && r->doc == NULL && body.n > 0 && r->http.head.status / 100 == 2)
-		return err_set(e, ERR_PROTO, "HTTP %u and not JSON: %.*s", r->http.head.status,
-			       STR_ARG(str_head(body, 80)));
+	if (q->page == NULL && r->doc == NULL && body.n > 0 &&
+	    r->http.head.status / 100 == 2)
+		return err_set(e, ERR_PROTO, "HTTP %u and not JSON: %.*s",
+			       r->http.head.status, STR_ARG(str_head(body, 80)));
 	return 0;
 }
 
@@ -108,7 +110,9 @@ int azure_send(struct azure_request *q, struct err *e)
 	struct azure_reply *r = q->reply;
 	struct lines lines;
 	struct http_request h = {
-		.method = q->method, .url = q->url.str, .fields = lines.fields,
+		.method = q->method,
+		.url = q->url.str,
+		.fields = lines.fields,
 		.body = q->body != NULL ? buf_str(&q->text) : STR_NULL,
 		.idempotent = !(q->flags & AZURE_ONCE),
 		.deadline_ms = now_ms() + EXCHANGE_MS,
@@ -120,7 +124,8 @@ int azure_send(struct azure_request *q, struct err *e)
 	if (q->page != NULL)
 		azure_page_begin(q->page, r);
 	q->requests_before = q->az->http.requests;
-	if (lines_fill(&lines, q, e) == 0 && http_exchange(&q->az->http, &h, &r->http, e) == 0)
+	if (lines_fill(&lines, q, e) == 0 &&
+	    http_exchange(&q->az->http, &h, &r->http, e) == 0)
 		rc = take_body(q, e);
 	buf_burn(&lines.auth);
 	return rc;

@@ -7,8 +7,8 @@
 
 #include "azure/inner.h"
 
-#define NESTING_MAX 8			/* messages that are JSON texts */
-#define SAID_MAX 700			/* of a cause, so that the ids behind it are seen */
+#define NESTING_MAX 8 /* messages that are JSON texts */
+#define SAID_MAX 700  /* of a cause, so that the ids behind it are seen */
 
 const char *azure_error_code(const cJSON *doc)
 {
@@ -82,7 +82,10 @@ struct cause {
 	char code[64], target[64];
 };
 
-#define CAUSE_INIT(ceiling) { .text = BUF_INIT(ceiling) }
+#define CAUSE_INIT(ceiling) \
+	{ \
+		.text = BUF_INIT(ceiling) \
+	}
 
 /*
  * Compute has no code for a quota of cores that is used up: it says
@@ -92,7 +95,7 @@ struct cause {
 static const char *code_meant(const char *code, const char *message)
 {
 	bool quota = str_ieqz(str_of(code), "OperationNotAllowed") &&
-		str_find(str_of(message), STR("uota")) >= 0;
+		     str_find(str_of(message), STR("uota")) >= 0;
 
 	return quota ? "QuotaExceeded" : code;
 }
@@ -104,11 +107,12 @@ static void say_one(const cJSON *o, struct cause *c)
 	struct buf *out = &c->text;
 
 	if (c->code[0] == '\0' && c->target[0] == '\0') {
-		snprintf(c->code, sizeof(c->code), "%s", code_meant(code, message));
+		snprintf(c->code, sizeof(c->code), "%s",
+			 code_meant(code, message));
 		snprintf(c->target, sizeof(c->target), "%s", target);
 	}
 	add_some(out, str_of(code));
-	say_policy(o, out);	/* first, for the message is long */
+	say_policy(o, out); /* first, for the message is long */
 	add_some(out, str_of(*code && *message ? ": " : ""));
 	add_some(out, str_of(message));
 	if (*target != '\0') {
@@ -179,7 +183,8 @@ int azure_error_doc(const cJSON *doc, struct err *e)
 	return -1;
 }
 
-int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, struct err *e)
+int azure_error(const struct http_head *h, const cJSON *doc, struct str raw,
+		struct err *e)
 {
 	struct str id = http_field(h, "x-ms-request-id");
 	struct str correlation = http_field(h, "x-ms-correlation-request-id");
@@ -195,7 +200,8 @@ int azure_error(const struct http_head *h, const cJSON *doc, struct str raw, str
 		add_some(&c.text, str_trim(raw));
 	}
 	if (id.n > 0)
-		buf_addf(&ids, "%srequest %.*s", ids.n ? ", " : "", STR_ARG(str_head(id, 100)));
+		buf_addf(&ids, "%srequest %.*s", ids.n ? ", " : "",
+			 STR_ARG(str_head(id, 100)));
 	if (correlation.n > 0)
 		buf_addf(&ids, "%scorrelation %.*s", ids.n ? ", " : "",
 			 STR_ARG(str_head(correlation, 100)));

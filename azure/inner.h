@@ -9,7 +9,7 @@
 /* azure_flags of requests that are made in order that another may be: they
  * must not lead to a further one of their kind. */
 enum {
-	AZURE_NO_REGISTERING = 0x100,	/* of a resource provider */
+	AZURE_NO_REGISTERING = 0x100, /* of a resource provider */
 	AZURE_NO_POLICY_TOKEN = 0x200,
 };
 
@@ -24,17 +24,17 @@ struct azure_page;
 struct azure_request {
 	struct azure *az;
 	const char *method;
-	const cJSON *body;		/* NULL: none */
+	const cJSON *body; /* NULL: none */
 	unsigned flags;
 	struct azure_reply *reply;
-	struct azure_page *page;	/* NULL: the answer is taken whole */
-	struct buf url, text;		/* as they are sent */
+	struct azure_page *page; /* NULL: the answer is taken whole */
+	struct buf url, text;	 /* as they are sent */
 	int64_t began_ms;
-	unsigned tries;			/* that came to nothing, as http/retry.h counts */
-	unsigned requests_before;	/* of az->http, when this try began */
-	unsigned renewed;		/* which ways to another token were tried */
-	bool registered;		/* a resource provider was, for this */
-	char *policy_token;		/* a header line, NULL: none */
+	unsigned tries; /* that came to nothing, as http/retry.h counts */
+	unsigned requests_before; /* of az->http, when this try began */
+	unsigned renewed;	  /* which ways to another token were tried */
+	bool registered;	  /* a resource provider was, for this */
+	char *policy_token;	  /* a header line, NULL: none */
 };
 
 /* Fill it, from method, body, flags and reply, which are set.  -1: e is set.
@@ -59,11 +59,12 @@ enum azure_next {
 	AZURE_NOT_THIS,
 	AZURE_AGAIN,
 	AZURE_DONE,
-	AZURE_FAILED,		/* e is set */
+	AZURE_FAILED, /* e is set */
 };
 
 /* No answer came, why says why. */
-enum azure_next azure_unanswered(struct azure_request *q, const struct err *why, struct err *e);
+enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
+				 struct err *e);
 /* 401 or 403 that another token may help. */
 enum azure_next azure_renew_token(struct azure_request *q, struct err *e);
 /* 403 of a policy that wants to be asked first. */

@@ -16,10 +16,10 @@ struct azure_page {
 	int (*fn)(void *ctx, const cJSON *item, struct err *e);
 	void *ctx;
 	struct azure_reply *reply;
-	unsigned seen;		/* elements of this answer */
-	unsigned done;		/* of this page: when it is asked for again, they are skipped */
-	bool refused;		/* an element of it was, by fn */
-	bool odd;		/* not all elements of this answer are objects */
+	unsigned seen; /* elements of this answer */
+	unsigned done; /* of this page: when it is asked for again, they are skipped */
+	bool refused; /* an element of it was, by fn */
+	bool odd;     /* not all elements of this answer are objects */
 };
 
 static int take_element(void *ctx, const cJSON *item, struct err *e)
@@ -66,11 +66,14 @@ bool azure_page_refused(const struct azure_page *p)
 }
 
 /* One page.  *next gets the URL of the one after it, NULL: there is none. */
-static int take_page(struct azure *az, struct azure_page *p, const char *url, char **next,
-		     struct err *e)
+static int take_page(struct azure *az, struct azure_page *p, const char *url,
+		     char **next, struct err *e)
 {
 	struct azure_reply r = { 0 };
-	struct azure_request q = { .az = az, .method = "GET", .reply = &r, .page = p };
+	struct azure_request q = { .az = az,
+				   .method = "GET",
+				   .reply = &r,
+				   .page = p };
 	const char *link;
 	cJSON *doc = NULL;
 	int rc = -1;
@@ -80,7 +83,9 @@ static int take_page(struct azure *az, struct azure_page *p, const char *url, ch
 	if (azure_request_open(&q, url, e) == 0 && azure_run(&q, e) == 0 &&
 	    (doc = json_parse(buf_str(&p->split.rest), "list", e)) != NULL &&
 	    json_arr(doc, "value", e) != NULL) {
-		rc = p->odd ? err_set(e, ERR_PROTO, "an element that is no object") : 0;
+		rc = p->odd ? err_set(e, ERR_PROTO,
+				      "an element that is no object") :
+			      0;
 		link = json_str_opt(doc, "nextLink", "");
 		if (*link != '\0')
 			*next = xstrdup(link);
@@ -92,19 +97,25 @@ static int take_page(struct azure *az, struct azure_page *p, const char *url, ch
 }
 
 int azure_list(struct azure *az, const char *path, const char *what,
-	       int (*fn)(void *ctx, const cJSON *item, struct err *e), void *ctx, struct err *e)
+	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
+	       void *ctx, struct err *e)
 {
 	struct azure_page page = { .fn = fn, .ctx = ctx };
 	char *url = xstrdup(path), *next;
 	int rc = 0;
 
 	page.split = (struct json_split){
-		.member = "value", .what = "the list", .each = take_element, .ctx = &page,
-		.item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(REST_MAX),
+		.member = "value",
+		.what = "the list",
+		.each = take_element,
+		.ctx = &page,
+		.item = BUF_INIT(ITEM_MAX),
+		.rest = BUF_INIT(REST_MAX),
 	};
 	for (unsigned pages = 0; rc == 0 && url != NULL; pages++) {
 		if (pages == PAGES_MAX) {
-			rc = err_set(e, ERR_PROTO, "more than %u pages", PAGES_MAX);
+			rc = err_set(e, ERR_PROTO, "more than %u pages",
+				     PAGES_MAX);
 			break;
 		}
 		rc = take_page(az, &page, url, &next, e);

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "http/retry.h"
 
-#define POLL_MS 5000			/* compute allows 15 polls a minute, 45 at once */
-#define POLL_LEAST_MS 1000		/* whatever Retry-After says */
-#define POLL_LATER_MS 15000		/* after POLL_PATIENCE_MS */
+#define POLL_MS 5000	    /* compute allows 15 polls a minute, 45 at once */
+#define POLL_LEAST_MS 1000  /* whatever Retry-After says */
+#define POLL_LATER_MS 15000 /* after POLL_PATIENCE_MS */
 #define POLL_PATIENCE_MS 180000
 #define POLL_MISSING_MAX 10
 
@@ -24,12 +24,14 @@ static enum verdict verdict_of(const char *status)
 
 	if (str_ieqz(s, "Succeeded"))
 		return SUCCEEDED;
-	if (str_ieqz(s, "Failed") || str_ieqz(s, "Canceled") || str_ieqz(s, "Cancelled"))
+	if (str_ieqz(s, "Failed") || str_ieqz(s, "Canceled") ||
+	    str_ieqz(s, "Cancelled"))
 		return NO_SUCCESS;
 	return STILL_RUNNING;
 }
 
-static enum lro_state failed_with(const char *status, const cJSON *doc, struct err *e)
+static enum lro_state failed_with(const char *status, const cJSON *doc,
+				  struct err *e)
 {
 	const cJSON *error = json_get_i(doc, "error");
 
@@ -43,15 +45,18 @@ static enum lro_state failed_with(const char *status, const cJSON *doc, struct e
 	return LRO_FAILED;
 }
 
-static enum lro_state wait_on(struct lro *op, const struct azure_reply *r, int64_t now_ms,
-			      struct err *e)
+static enum lro_state wait_on(struct lro *op, const struct azure_reply *r,
+			      int64_t now_ms, struct err *e)
 {
 	int64_t s = r ? http_retry_after_s(&r->http.head, unix_time()) : -1;
-	int64_t ms = s == 0 ? POLL_LEAST_MS : s > 0 ? s * 1000 :
-		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS : POLL_MS;
+	int64_t ms = s == 0				      ? POLL_LEAST_MS :
+		     s > 0				      ? s * 1000 :
+		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS :
+								POLL_MS;
 
 	if (now_ms + ms > op->deadline_ms) {
-		err_set(e, ERR_TIMEOUT, "not finished in time; it goes on in Azure, "
+		err_set(e, ERR_TIMEOUT,
+			"not finished in time; it goes on in Azure, "
 			"and this command may be run again");
 		return LRO_FAILED;
 	}
@@ -67,7 +72,8 @@ static bool has_state(const cJSON *doc)
 static enum lro_state resource_state(struct lro *op, const struct azure_reply *r,
 				     int64_t now_ms, struct err *e)
 {
-	const char *state = json_str_opt(r->doc, "properties.provisioningState", "");
+	const char *state = json_str_opt(r->doc, "properties.provisioningState",
+					 "");
 
 	switch (*state ? verdict_of(state) : SUCCEEDED) {
 	case SUCCEEDED:
@@ -88,8 +94,8 @@ static void set_url(struct lro *op, enum lro_how how, struct str url)
 }
 
 enum lro_state lro_start(struct lro *op, const char *method, const char *url,
-			 const struct azure_reply *r, int64_t now_ms, int64_t limit_ms,
-			 struct err *e)
+			 const struct azure_reply *r, int64_t now_ms,
+			 int64_t limit_ms, struct err *e)
 {
 	const struct http_head *h = &r->http.head;
 	struct str async = http_field(h, "azure-asyncoperation");
@@ -99,7 +105,8 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
 	*op = (struct lro){
 		.resource = writes ? xstrdup(url) : NULL,
 		.deleting = strcmp(method, "DELETE") == 0,
-		.began_ms = now_ms, .deadline_ms = now_ms + limit_ms,
+		.began_ms = now_ms,
+		.deadline_ms = now_ms + limit_ms,
 	};
 	if (async.n == 0)
 		async = http_field(h, "operation-location");
@@ -122,8 +129,8 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
 
 /* The answer to a poll whose status line alone says how it stands: true when
  * *state is decided. */
-static bool status_decides(struct lro *op, const struct azure_reply *r, int64_t now_ms,
-			   enum lro_state *state, struct err *e)
+static bool status_decides(struct lro *op, const struct azure_reply *r,
+			   int64_t now_ms, enum lro_state *state, struct err *e)
 {
 	unsigned status = r->http.head.status;
 
@@ -154,8 +161,8 @@ static bool status_decides(struct lro *op, const struct azure_reply *r, int64_t 
 }
 
 /* The answer of the operation's own URL. */
-static enum lro_state async_state(struct lro *op, const struct azure_reply *r, int64_t now_ms,
-				  struct err *e)
+static enum lro_state async_state(struct lro *op, const struct azure_reply *r,
+				  int64_t now_ms, struct err *e)
 {
 	const char *word = json_str_opt(r->doc, "status", "");
 
@@ -163,7 +170,8 @@ static enum lro_state async_state(struct lro *op, const struct azure_reply *r, i
 	 * resource itself */
 	if (*word == '\0') {
 		if (r->doc == NULL && r->http.body.n > 0) {
-			err_set(e, ERR_PROTO, "the state of the operation is not JSON");
+			err_set(e, ERR_PROTO,
+				"the state of the operation is not JSON");
 			return LRO_FAILED;
 		}
 		if (r->http.head.status == 202 && !has_state(r->doc))
@@ -198,8 +206,8 @@ static enum lro_state location_state(struct lro *op, const struct azure_reply *r
 	return resource_state(op, r, now_ms, e);
 }
 
-enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now_ms,
-			struct err *e)
+enum lro_state lro_step(struct lro *op, const struct azure_reply *r,
+			int64_t now_ms, struct err *e)
 {
 	enum lro_state state;
 
@@ -216,8 +224,8 @@ enum lro_state lro_step(struct lro *op, const struct azure_reply *r, int64_t now
 	return resource_state(op, r, now_ms, e);
 }
 
-enum lro_state lro_dropped(struct lro *op, const struct err *why, int64_t now_ms,
-			   struct err *e)
+enum lro_state lro_dropped(struct lro *op, const struct err *why,
+			   int64_t now_ms, struct err *e)
 {
 	if (!http_passes(RETRY_POLL, NULL, why)) {
 		*e = *why;
@@ -226,7 +234,8 @@ enum lro_state lro_dropped(struct lro *op, const struct err *why, int64_t now_ms
 	if (http_retry_ms(RETRY_POLL, ++op->dropped, NULL, why) < 0) {
 		*e = *why;
 		e->kind = ERR_NET;
-		err_in(e, "no answer %u times in a row while waiting", op->dropped);
+		err_in(e, "no answer %u times in a row while waiting",
+		       op->dropped);
 		return LRO_FAILED;
 	}
 	return wait_on(op, NULL, now_ms, e);

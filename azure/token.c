@@ -26,13 +26,14 @@ static struct str challenge_param(struct str s, const char *name)
 		word = str_head(s, n);
 		s = str_trim(str_skip(s, n));
 		if (s.n == 0 || *s.p != '=') {
-			s = str_skip(s, n == 0);	/* a comma, or a scheme */
+			s = str_skip(s, n == 0); /* a comma, or a scheme */
 			continue;
 		}
 		s = str_trim(str_skip(s, 1));
 		quoted = str_starts(s, STR("\""));
 		s = str_skip(s, quoted);
-		for (n = 0; n < s.n && (quoted ? s.p[n] != '"' : strchr(" \t,", s.p[n]) == NULL);
+		for (n = 0; n < s.n && (quoted ? s.p[n] != '"' :
+						 strchr(" \t,", s.p[n]) == NULL);
 		     n++)
 			if (quoted && s.p[n] == '\\')
 				n++;
@@ -56,7 +57,8 @@ char *azure_claims(const struct http_head *h)
 			continue;
 		v = challenge_param(h->fields[i].value, "claims");
 		buf_reset(&json);
-		if (v.n > 0 && buf_add_unbase64(&json, v, &ignored) == 0 && !json.over)
+		if (v.n > 0 && buf_add_unbase64(&json, v, &ignored) == 0 &&
+		    !json.over)
 			doc = json_parse(buf_str(&json), "claims", &ignored);
 	}
 	if (!cJSON_IsObject(doc))
@@ -104,9 +106,12 @@ static bool wants_policy_token(const struct azure_request *q)
 	const struct azure_reply *r = q->reply;
 
 	return r->http.head.status == 403 && q->policy_token == NULL &&
-		!(q->flags & AZURE_NO_POLICY_TOKEN) && strcmp(q->method, "GET") != 0 &&
-		str_ieqz(str_of(azure_error_code(r->doc)), "RequestDisallowedByPolicy") &&
-		str_find(buf_str(&r->http.body), STR("\"missingPolicyTokenDetails\"")) >= 0;
+	       !(q->flags & AZURE_NO_POLICY_TOKEN) &&
+	       strcmp(q->method, "GET") != 0 &&
+	       str_ieqz(str_of(azure_error_code(r->doc)),
+			"RequestDisallowedByPolicy") &&
+	       str_find(buf_str(&r->http.body),
+			STR("\"missingPolicyTokenDetails\"")) >= 0;
 }
 
 /* Without such a token, what was refused stays refused. */
@@ -121,7 +126,8 @@ enum azure_next azure_ask_policy(struct azure_request *q, struct err *e)
 	(void)e;
 	if (!wants_policy_token(q))
 		return AZURE_NOT_THIS;
-	path = azure_path(q->az, "/providers/Microsoft.Authorization/acquirePolicyToken"
+	path = azure_path(q->az,
+			  "/providers/Microsoft.Authorization/acquirePolicyToken"
 			  "?api-version=" API_POLICY_TOKEN);
 	doc = cJSON_CreateObject();
 	op = json_add_obj(doc, "operation");
@@ -129,10 +135,12 @@ enum azure_next azure_ask_policy(struct azure_request *q, struct err *e)
 	json_add_str(op, "httpMethod", q->method);
 	if (q->body != NULL)
 		json_set(op, "content", cJSON_Duplicate(q->body, true));
-	if (azure_call(q->az, "POST", path, doc, AZURE_NO_REGISTERING | AZURE_NO_POLICY_TOKEN,
-		       &r, &ignored) == 0 &&
+	if (azure_call(q->az, "POST", path, doc,
+		       AZURE_NO_REGISTERING | AZURE_NO_POLICY_TOKEN, &r,
+		       &ignored) == 0 &&
 	    *(token = json_str_opt(r.doc, "token", "")) != '\0')
-		q->policy_token = xasprintf("x-ms-policy-external-evaluations: %s", token);
+		q->policy_token =
+			xasprintf("x-ms-policy-external-evaluations: %s", token);
 	json_burn(r.doc);
 	r.doc = NULL;
 	azure_reply_release(&r);

@@ -15,7 +15,8 @@ void asset_get(const char *path, struct buf *out)
 	for (; a->path != NULL && !str_eqz(str_of(a->path), path); a++)
 		at += a->len;
 	assert(a->path != NULL);
-	rc = gunzip((struct str){ (const char *)assets_gz, assets_gz_len }, &all, &e);
+	rc = gunzip((struct str){ (const char *)assets_gz, assets_gz_len },
+		    &all, &e);
 	assert(rc == 0 && at + a->len <= all.n);
 	(void)rc;
 	buf_init(out, ASSET_MAX);
@@ -54,7 +55,8 @@ int asset_fill(struct str text, const struct asset_pair *pairs, struct buf *out,
 		while (p->name != NULL && !str_eqz(name, p->name))
 			p++;
 		if (p->name == NULL)
-			return err_set(e, ERR_DATA, "no value for @%.*s@", STR_ARG(name));
+			return err_set(e, ERR_DATA, "no value for @%.*s@",
+				       STR_ARG(name));
 		buf_add_json(out, str_of(p->value));
 		text = str_skip(text, name.n + 2);
 	}

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 /* Running out of memory ends the program here (message, exit 1). */
-void *xmalloc(size_t n);			/* n == 0 gives a pointer too */
+void *xmalloc(size_t n); /* n == 0 gives a pointer too */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
@@ -35,10 +35,10 @@ struct str {
 /* For printf("%.*s", STR_ARG(s)) */
 #define STR_ARG(s) (int)(s).n, (s).p
 
-struct str str_of(const char *z);		/* NULL gives an empty slice */
+struct str str_of(const char *z); /* NULL gives an empty slice */
 bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *z);
-bool str_ieq(struct str a, struct str b);	/* ASCII case folded */
+bool str_ieq(struct str a, struct str b); /* ASCII case folded */
 bool str_ieqz(struct str a, const char *z);
 /* The same for two C strings, of which NULL equals nothing, not even NULL. */
 bool str_is(const char *a, const char *b);
@@ -51,8 +51,8 @@ bool str_ends(struct str s, struct str suffix);
 ptrdiff_t str_find(struct str s, struct str needle);
 ptrdiff_t str_chr(struct str s, char c);
 ptrdiff_t str_rchr(struct str s, char c);
-struct str str_trim(struct str s);		/* spaces, tabs, CR, LF at both ends */
-struct str str_skip(struct str s, size_t n);	/* n may exceed s.n: empty then */
+struct str str_trim(struct str s); /* spaces, tabs, CR, LF at both ends */
+struct str str_skip(struct str s, size_t n); /* n may exceed s.n: empty then */
 struct str str_head(struct str s, size_t n);
 /* Cut at the first c: *left gets what is before, *s what is after.  False
  * (both untouched) when there is no c. */
@@ -66,9 +66,9 @@ bool str_dec(struct str *s, uint64_t max, uint64_t *v);
 bool str_hex(struct str *s, uint64_t max, uint64_t *v);
 /* The whole slice is a decimal number not above max. */
 bool str_num(struct str s, uint64_t max, uint64_t *v);
-bool str_is_token(struct str s);		/* RFC 9110 5.6.2, not empty */
-char *str_dup(struct str s);			/* NUL-terminated copy */
-int str_cmp(struct str a, struct str b);	/* bytewise, shorter first */
+bool str_is_token(struct str s);	 /* RFC 9110 5.6.2, not empty */
+char *str_dup(struct str s);		 /* NUL-terminated copy */
+int str_cmp(struct str a, struct str b); /* bytewise, shorter first */
 int str_icmp(struct str a, struct str b);
 /* Bytes of the UTF-8 character at the front; 0 when s is empty or it is none. */
 size_t str_utf8(struct str s);
@@ -88,13 +88,16 @@ char to_upper(char c);
 struct buf {
 	char *str;
 	size_t n;
-	size_t cap;	/* allocated, 0 when str is static "" */
+	size_t cap; /* allocated, 0 when str is static "" */
 	size_t max;
 	bool over;
 };
 
-extern char buf_nothing[1];	/* the static "": nobody writes to it */
-#define BUF_INIT(ceiling) { .str = buf_nothing, .max = (ceiling) }
+extern char buf_nothing[1]; /* the static "": nobody writes to it */
+#define BUF_INIT(ceiling) \
+	{ \
+		.str = buf_nothing, .max = (ceiling) \
+	}
 
 void buf_init(struct buf *b, size_t max);
 void buf_add(struct buf *b, const void *p, size_t n);
@@ -109,20 +112,21 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
  * ceiling.  Follow with buf_grew(b, how many were written). */
 char *buf_room(struct buf *b, size_t n);
 void buf_grew(struct buf *b, size_t n);
-void buf_consume(struct buf *b, size_t n);	/* drop from the front */
+void buf_consume(struct buf *b, size_t n); /* drop from the front */
 void buf_truncate(struct buf *b, size_t n);
 struct str buf_str(const struct buf *b);
-char *buf_detach(struct buf *b);		/* caller frees; b is empty again */
-void buf_reset(struct buf *b);			/* empty, memory kept */
+char *buf_detach(struct buf *b); /* caller frees; b is empty again */
+void buf_reset(struct buf *b);	 /* empty, memory kept */
 void buf_release(struct buf *b);
-void buf_burn(struct buf *b);			/* zero, then release */
+void buf_burn(struct buf *b); /* zero, then release */
 /* -1 with e set ("WHAT is larger than MAX bytes") if b went over. */
 int buf_check(const struct buf *b, const char *what, struct err *e);
 
 /* Text codecs.  Decoders refuse what is not exactly of the form. */
 void buf_add_hex(struct buf *b, const void *p, size_t n);
-void buf_add_base64(struct buf *b, const void *p, size_t n);	/* RFC 4648 4, padded */
-void buf_add_base64url(struct buf *b, const void *p, size_t n);	/* RFC 4648 5, no padding */
+void buf_add_base64(struct buf *b, const void *p, size_t n); /* RFC 4648 4, padded */
+void buf_add_base64url(struct buf *b, const void *p,
+		       size_t n); /* RFC 4648 5, no padding */
 /* Both alphabets, padding optional, no white space. */
 int buf_add_unbase64(struct buf *b, struct str s, struct err *e);
 int buf_add_unhex(struct buf *b, struct str s, struct err *e);

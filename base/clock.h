@@ -11,8 +11,8 @@
  * milliseconds; IO_FOREVER only for daemons that wait for a caller.
  */
 #define IO_FOREVER INT64_MAX
-int64_t now_ms(void);			/* monotonic */
-int64_t unix_time(void);		/* wall clock, seconds */
+int64_t now_ms(void);	 /* monotonic */
+int64_t unix_time(void); /* wall clock, seconds */
 /* Sleep until the deadline; -1 with ERR_INTR set when interrupt_requested()
  * turns true meanwhile. */
 int sleep_until(int64_t deadline_ms, struct err *e);

@@ -44,7 +44,8 @@ int buf_add_unhex(struct buf *b, struct str s, struct err *e)
 	return 0;
 }
 
-static void base64(struct buf *b, const void *p, size_t n, const char *last, bool pad)
+static void base64(struct buf *b, const void *p, size_t n, const char *last,
+		   bool pad)
 {
 	static const char first[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -221,5 +222,7 @@ void buf_add_json(struct buf *b, struct str s)
 void buf_add_clean(struct buf *b, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ?
+				    '?' :
+				    s.p[i]);
 }

@@ -16,8 +16,8 @@ static void clean(char *s)
 			*s = '?';
 }
 
-static __attribute__((format(printf, 3, 0)))
-void set(struct err *e, enum err_kind kind, const char *fmt, va_list ap)
+static __attribute__((format(printf, 3, 0))) void
+set(struct err *e, enum err_kind kind, const char *fmt, va_list ap)
 {
 	e->kind = kind;
 	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
@@ -43,8 +43,8 @@ static void copy_word(char *to, size_t size, const char *from)
 	clean(to);
 }
 
-int err_refused(struct err *e, enum err_kind kind, const char *code, const char *target,
-		const char *fmt, ...)
+int err_refused(struct err *e, enum err_kind kind, const char *code,
+		const char *target, const char *fmt, ...)
 {
 	va_list ap;
 

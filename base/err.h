@@ -10,17 +10,17 @@
  */
 enum err_kind {
 	ERR_NONE,
-	ERR_USAGE,	/* called wrongly: exit 2 */
-	ERR_IO,		/* file or system call */
-	ERR_NET,	/* could not reach the peer, or it hung up: may be retried */
-	ERR_TIMEOUT,	/* a deadline of ours passed: exit 3 */
-	ERR_PROTO,	/* the peer broke its protocol */
-	ERR_TLS,	/* certificate or handshake refused */
-	ERR_AUTH,	/* not signed in, or sign-in refused: exit 4 */
-	ERR_AZURE,	/* Azure answered with an error */
-	ERR_DOCKER,	/* the Engine answered with an error */
-	ERR_DATA,	/* a file or document is not what it must be */
-	ERR_INTR,	/* the user asked to stop */
+	ERR_USAGE, /* called wrongly: exit 2 */
+	ERR_IO,	   /* file or system call */
+	ERR_NET,   /* could not reach the peer, or it hung up: may be retried */
+	ERR_TIMEOUT, /* a deadline of ours passed: exit 3 */
+	ERR_PROTO,   /* the peer broke its protocol */
+	ERR_TLS,     /* certificate or handshake refused */
+	ERR_AUTH,    /* not signed in, or sign-in refused: exit 4 */
+	ERR_AZURE,   /* Azure answered with an error */
+	ERR_DOCKER,  /* the Engine answered with an error */
+	ERR_DATA,    /* a file or document is not what it must be */
+	ERR_INTR,    /* the user asked to stop */
 };
 
 /*
@@ -31,14 +31,17 @@ enum err_kind {
  */
 struct err {
 	enum err_kind kind;
-	char code[64];		/* the peer's own word for it, e.g. "QuotaExceeded" */
-	char target[64];	/* what of the request the peer names with that */
+	char code[64];	 /* the peer's own word for it, e.g. "QuotaExceeded" */
+	char target[64]; /* what of the request the peer names with that */
 	char msg[1024];
 };
 
 /* Sets every member: what a designated initialiser does not name is zero
  * (C11 6.7.9, 21), so code, target and msg are "". */
-#define ERR_INIT { .kind = ERR_NONE }
+#define ERR_INIT \
+	{ \
+		.kind = ERR_NONE \
+	}
 
 /* Set kind and message unless one is set already.  Control characters in the
  * result become '?'.  Always returns -1. */
@@ -50,8 +53,8 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
  * are copied, cut to fit, when this is the error that stays; NULL is "".
  * err_in() keeps them.
  */
-int err_refused(struct err *e, enum err_kind kind, const char *code, const char *target,
-		const char *fmt, ...)
+int err_refused(struct err *e, enum err_kind kind, const char *code,
+		const char *target, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /* An error with that code (ASCII case folded: Azure's services differ). */

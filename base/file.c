@@ -14,8 +14,8 @@
 
 #include "base/file.h"
 
-#define CHUNK		(64u << 10)
-#define DEPTH_MAX	128		/* of a tree that dir_remove takes down */
+#define CHUNK (64u << 10)
+#define DEPTH_MAX 128 /* of a tree that dir_remove takes down */
 
 static ssize_t read_some(int fd, void *p, size_t n)
 {
@@ -56,7 +56,9 @@ static int read_all(int fd, const char *path, struct buf *b, struct err *e)
 	got = read_some(fd, &extra, 1);
 	if (got < 0)
 		return err_sys(e, ERR_IO, "cannot read %s", path);
-	return got == 0 ? 0 : err_set(e, ERR_DATA, "%s is larger than %zu bytes", path, b->max);
+	return got == 0 ? 0 :
+			  err_set(e, ERR_DATA, "%s is larger than %zu bytes",
+				  path, b->max);
 }
 
 int file_read(const char *path, struct buf *b, struct err *e)
@@ -88,8 +90,9 @@ static void sync_dir(const char *path)
 {
 	struct str s = str_of(path);
 	ptrdiff_t slash = str_rchr(s, '/');
-	char *dir = slash < 0 ? xstrdup(".") :
-		str_dup(str_head(s, slash == 0 ? 1 : (size_t)slash));
+	char *dir = slash < 0 ?
+			    xstrdup(".") :
+			    str_dup(str_head(s, slash == 0 ? 1 : (size_t)slash));
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0) {
@@ -195,7 +198,8 @@ static int remove_in(int dir, const char *name, const char *shown, dev_t dev,
 		     unsigned depth, struct err *e);
 
 /* Empty the directory, which dir (closed here) has open. */
-static int empty_dir(int dir, const char *shown, dev_t dev, unsigned depth, struct err *e)
+static int empty_dir(int dir, const char *shown, dev_t dev, unsigned depth,
+		     struct err *e)
 {
 	DIR *d = fdopendir(dir);
 	struct dirent *entry;
@@ -207,7 +211,8 @@ static int empty_dir(int dir, const char *shown, dev_t dev, unsigned depth, stru
 		return -1;
 	}
 	while (rc == 0 && (errno = 0, entry = readdir(d)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
 			continue;
 		char *below = xasprintf("%s/%s", shown, entry->d_name);
 
@@ -241,11 +246,14 @@ static int remove_in(int dir, const char *name, const char *shown, dev_t dev,
 	/* something mounted there is not ours to delete */
 	if (depth > 0 && st.st_dev != dev) {
 		close(fd);
-		return err_set(e, ERR_IO, "cannot remove %s: something is mounted there", shown);
+		return err_set(e, ERR_IO,
+			       "cannot remove %s: something is mounted there",
+			       shown);
 	}
 	if (depth == DEPTH_MAX) {
 		close(fd);
-		return err_set(e, ERR_IO, "cannot remove %s: more than %d levels deep",
+		return err_set(e, ERR_IO,
+			       "cannot remove %s: more than %d levels deep",
 			       shown, DEPTH_MAX);
 	}
 	if (empty_dir(fd, shown, st.st_dev, depth, e) < 0)

@@ -15,7 +15,8 @@ int file_write(const char *path, struct str data, unsigned mode, struct err *e);
 /* As file_write, but refuses to replace an existing file. */
 int file_create(const char *path, struct str data, unsigned mode, struct err *e);
 bool file_exists(const char *path);
-int dir_make(const char *path, unsigned mode, struct err *e);	/* with parents; existing is fine */
+int dir_make(const char *path, unsigned mode,
+	     struct err *e); /* with parents; existing is fine */
 /* Whole tree.  Missing is fine.  Follows no links, and refuses to go into
  * something mounted below. */
 int dir_remove(const char *path, struct err *e);

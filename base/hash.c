@@ -97,7 +97,8 @@ void random_bytes(void *p, size_t n)
 			continue;
 		if (got <= 0) {
 			/* keys made without it would be worse than none */
-			fprintf(stderr, "azswarm: no randomness from the kernel: %s\n",
+			fprintf(stderr,
+				"azswarm: no randomness from the kernel: %s\n",
 				strerror(errno));
 			exit(1);
 		}
@@ -126,8 +127,8 @@ void random_guid(char out[37])
 	char *at = out;
 
 	random_bytes(b, sizeof(b));
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);		/* version 4 */
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);		/* variant of the RFC */
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4 */
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80); /* variant of the RFC */
 	for (size_t i = 0; i < sizeof(b); i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*at++ = '-';

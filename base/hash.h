@@ -16,7 +16,9 @@ void hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,
 bool same_bytes(const void *a, const void *b, size_t n);
 
 /* Running SHA-256, for streams. */
-struct sha256_state { uint64_t opaque[20]; };
+struct sha256_state {
+	uint64_t opaque[20];
+};
 void sha256_start(struct sha256_state *s);
 void sha256_add(struct sha256_state *s, const void *p, size_t n);
 void sha256_done(const struct sha256_state *s, uint8_t out[SHA256_LEN]);

@@ -7,14 +7,14 @@
 
 #include "base/inflate.h"
 
-#define CODE_BITS 15		/* longest code */
+#define CODE_BITS 15 /* longest code */
 #define LITERALS 288
 #define DISTANCES 30
 
 struct bits {
 	const unsigned char *p, *end;
-	unsigned held, n;	/* bits not yet used, and how many */
-	bool short_of;		/* ran out of input */
+	unsigned held, n; /* bits not yet used, and how many */
+	bool short_of;	  /* ran out of input */
 };
 
 static unsigned take(struct bits *b, unsigned n)
@@ -37,8 +37,8 @@ static unsigned take(struct bits *b, unsigned n)
 
 /* A canonical Huffman code, section 3.2.2. */
 struct code {
-	uint16_t count[CODE_BITS + 1];	/* codes of each length */
-	uint16_t symbol[LITERALS];	/* ordered by code */
+	uint16_t count[CODE_BITS + 1]; /* codes of each length */
+	uint16_t symbol[LITERALS];     /* ordered by code */
 };
 
 /* Negative: over-subscribed; else how many codes are left unused. */
@@ -84,22 +84,23 @@ static int decode(struct bits *b, const struct code *c)
 }
 
 /* Section 3.2.5: what the symbols for lengths and distances stand for. */
-static const uint16_t length_base[] = {
-	3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99,
-	115, 131, 163, 195, 227, 258
-};
-static const uint16_t distance_base[] = {
-	1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025,
-	1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577
-};
+static const uint16_t length_base[] = { 3,   4,	  5,   6,   7,	8,  9,	10,
+					11,  13,  15,  17,  19, 23, 27, 31,
+					35,  43,  51,  59,  67, 83, 99, 115,
+					131, 163, 195, 227, 258 };
+static const uint16_t distance_base[] = { 1,	2,    3,    4,	   5,	  7,
+					  9,	13,   17,   25,	   33,	  49,
+					  65,	97,   129,  193,   257,	  385,
+					  513,	769,  1025, 1537,  2049,  3073,
+					  4097, 6145, 8193, 12289, 16385, 24577 };
 
 static unsigned length_extra(unsigned i)
 {
 	return i < 8 || i == 28 ? 0 : (i - 4) / 4;
 }
 
-static int symbols(struct bits *b, const struct code *lit, const struct code *dist,
-		   struct buf *out)
+static int symbols(struct bits *b, const struct code *lit,
+		   const struct code *dist, struct buf *out)
 {
 	for (;;) {
 		int sym = decode(b, lit), d;
@@ -120,7 +121,8 @@ static int symbols(struct bits *b, const struct code *lit, const struct code *di
 		n = length_base[sym] + take(b, length_extra((unsigned)sym));
 		if ((d = decode(b, dist)) < 0 || d >= DISTANCES)
 			return -1;
-		back = distance_base[d] + take(b, d < 4 ? 0 : (unsigned)(d - 2) / 2);
+		back = distance_base[d] +
+		       take(b, d < 4 ? 0 : (unsigned)(d - 2) / 2);
 		if (b->short_of || back > out->n)
 			return -1;
 		while (n-- > 0)
@@ -132,7 +134,7 @@ static int stored(struct bits *b, struct buf *out)
 {
 	size_t n;
 
-	b->held = b->n = 0;		/* to the next byte */
+	b->held = b->n = 0; /* to the next byte */
 	if (b->end - b->p < 4)
 		return -1;
 	n = (size_t)b->p[0] | (size_t)b->p[1] << 8;
@@ -147,12 +149,12 @@ static int stored(struct bits *b, struct buf *out)
 /* Section 3.2.7: the codes come first, coded themselves. */
 static int dynamic(struct bits *b, struct buf *out)
 {
-	static const uint8_t order[] = {
-		16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15
-	};
+	static const uint8_t order[] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+					 11, 4,	 12, 3, 13, 2, 14, 1, 15 };
 	uint8_t lengths[LITERALS + 32] = { 0 };
 	struct code lit, dist;
-	unsigned n_lit = take(b, 5) + 257, n_dist = take(b, 5) + 1, n = take(b, 4) + 4, i;
+	unsigned n_lit = take(b, 5) + 257, n_dist = take(b, 5) + 1,
+		 n = take(b, 4) + 4, i;
 
 	if (n_lit > 286 || n_dist > DISTANCES)
 		return -1;
@@ -161,7 +163,7 @@ static int dynamic(struct bits *b, struct buf *out)
 	if (b->short_of || code_make(&lit, lengths, 19) != 0)
 		return -1;
 	memset(lengths, 0, sizeof(lengths));
-	for (i = 0; i < n_lit + n_dist; ) {
+	for (i = 0; i < n_lit + n_dist;) {
 		int sym = decode(b, &lit);
 		uint8_t again = 0;
 		unsigned times;
@@ -177,13 +179,16 @@ static int dynamic(struct bits *b, struct buf *out)
 				return -1;
 			again = lengths[i - 1];
 		}
-		times = sym == 16 ? 3 + take(b, 2) : sym == 17 ? 3 + take(b, 3) : 11 + take(b, 7);
+		times = sym == 16 ? 3 + take(b, 2) :
+			sym == 17 ? 3 + take(b, 3) :
+				    11 + take(b, 7);
 		if (b->short_of || i + times > n_lit + n_dist)
 			return -1;
 		while (times-- > 0)
 			lengths[i++] = again;
 	}
-	if (code_make(&lit, lengths, n_lit) < 0 || code_make(&dist, lengths + n_lit, n_dist) < 0)
+	if (code_make(&lit, lengths, n_lit) < 0 ||
+	    code_make(&dist, lengths + n_lit, n_dist) < 0)
 		return -1;
 	return symbols(b, &lit, &dist, out);
 }
@@ -240,9 +245,10 @@ int gunzip(struct str gz, struct buf *out, struct err *e)
 		return err_set(e, ERR_DATA, "broken gzip data");
 	if (buf_check(out, "what was compressed", e) < 0)
 		return -1;
-	said = (size_t)b.end[4] | (size_t)b.end[5] << 8 | (size_t)b.end[6] << 16 |
-	       (size_t)b.end[7] << 24;
+	said = (size_t)b.end[4] | (size_t)b.end[5] << 8 |
+	       (size_t)b.end[6] << 16 | (size_t)b.end[7] << 24;
 	if (out->n - before != said)
-		return err_set(e, ERR_DATA, "gzip data of another length than it says");
+		return err_set(e, ERR_DATA,
+			       "gzip data of another length than it says");
 	return 0;
 }

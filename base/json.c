@@ -18,8 +18,8 @@
 
 static void blanks(struct str *s)
 {
-	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == '\n' ||
-			    s->p[0] == '\r'))
+	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' ||
+			    s->p[0] == '\n' || s->p[0] == '\r'))
 		*s = str_skip(*s, 1);
 }
 
@@ -69,8 +69,8 @@ static bool is_u_escape(struct str *s)
 	if (v < 0xd800 || v > 0xdbff)
 		return true;
 	hex = str_head(str_skip(*s, 2), 4);
-	if (!str_starts(*s, STR("\\u")) || hex.n < 4 || !str_hex(&hex, 0xdfff, &v) ||
-	    hex.n != 0 || v < 0xdc00)
+	if (!str_starts(*s, STR("\\u")) || hex.n < 4 ||
+	    !str_hex(&hex, 0xdfff, &v) || hex.n != 0 || v < 0xdc00)
 		return false;
 	*s = str_skip(*s, 6);
 	return true;
@@ -165,7 +165,8 @@ cJSON *json_parse(struct str text, const char *what, struct err *e)
 	if (ok)
 		blanks(&s);
 	if (!ok || s.n > 0) {
-		err_set(e, ERR_DATA, "%s: not JSON at byte %zu", what, text.n - s.n);
+		err_set(e, ERR_DATA, "%s: not JSON at byte %zu", what,
+			text.n - s.n);
 		return NULL;
 	}
 	doc = cJSON_ParseWithLength(text.p, text.n);
@@ -301,7 +302,9 @@ const cJSON *json_at(const cJSON *doc, const char *path)
 		if (eat(&rest, STR("["))) {
 			if (!str_dec(&rest, INT_MAX, &i) || !eat(&rest, STR("]")))
 				return NULL;
-			doc = cJSON_IsArray(doc) ? cJSON_GetArrayItem(doc, (int)i) : NULL;
+			doc = cJSON_IsArray(doc) ?
+				      cJSON_GetArrayItem(doc, (int)i) :
+				      NULL;
 		} else {
 			while (n < rest.n && rest.p[n] != '.' && rest.p[n] != '[')
 				n++;
@@ -328,9 +331,11 @@ const char *json_type(const cJSON *v)
 	return cJSON_IsObject(v) ? "an object" : "null";
 }
 
-static int unexpected(const char *path, const char *want, const cJSON *v, struct err *e)
+static int unexpected(const char *path, const char *want, const cJSON *v,
+		      struct err *e)
 {
-	return err_set(e, ERR_DATA, "%s: expected %s, found %s", path, want, json_type(v));
+	return err_set(e, ERR_DATA, "%s: expected %s, found %s", path, want,
+		       json_type(v));
 }
 
 const char *json_str(const cJSON *doc, const char *path, struct err *e)
@@ -371,8 +376,8 @@ static bool whole(const cJSON *v, int64_t *n)
 	return true;
 }
 
-int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64_t *v,
-	     struct err *e)
+int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max,
+	     int64_t *v, struct err *e)
 {
 	const cJSON *item = json_at(doc, path);
 	int64_t n;
@@ -380,9 +385,10 @@ int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64
 	if (!cJSON_IsNumber(item))
 		return unexpected(path, "a number", item, e);
 	if (!whole(item, &n) || n < min || n > max)
-		return err_set(e, ERR_DATA,
-			       "%s: expected a whole number from %lld to %lld, found %.17g",
-			       path, (long long)min, (long long)max, item->valuedouble);
+		return err_set(
+			e, ERR_DATA,
+			"%s: expected a whole number from %lld to %lld, found %.17g",
+			path, (long long)min, (long long)max, item->valuedouble);
 	*v = n;
 	return 0;
 }

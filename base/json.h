@@ -24,20 +24,21 @@ cJSON *json_parse(struct str text, const char *what, struct err *e);
 void json_print(const cJSON *doc, struct buf *b);
 void json_print_pretty(const cJSON *doc, struct buf *b);
 
-const cJSON *json_get(const cJSON *obj, const char *name);	/* NULL if absent */
-const cJSON *json_get_i(const cJSON *obj, const char *name);	/* ASCII case folded */
+const cJSON *json_get(const cJSON *obj, const char *name); /* NULL if absent */
+const cJSON *json_get_i(const cJSON *obj, const char *name); /* ASCII case folded */
 cJSON *json_get_mut(cJSON *obj, const char *name);
-const cJSON *json_at(const cJSON *doc, const char *path);	/* NULL if absent */
+const cJSON *json_at(const cJSON *doc, const char *path); /* NULL if absent */
 
 /* Values by path.  The _opt forms return the default when the path is absent
  * or null or has another type; the others set e, naming path and what was
  * found ("properties.count: expected a number, found a string"). */
 const char *json_str(const cJSON *doc, const char *path, struct err *e);
 const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt);
-const char *json_text(const cJSON *doc, const char *path);	/* "" by default */
+const char *json_text(const cJSON *doc, const char *path); /* "" by default */
 /* The text there is this word, in any case; NULL is equal to nothing. */
 bool json_is(const cJSON *doc, const char *path, const char *word);
-int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max, int64_t *v, struct err *e);
+int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max,
+	     int64_t *v, struct err *e);
 int64_t json_int_opt(const cJSON *doc, const char *path, int64_t dflt);
 bool json_bool_opt(const cJSON *doc, const char *path, bool dflt);
 const cJSON *json_arr(const cJSON *doc, const char *path, struct err *e);
@@ -58,7 +59,7 @@ cJSON *json_add_arr(cJSON *obj, const char *name);
 void json_set(cJSON *obj, const char *name, cJSON *v);
 /* Remove every member that is null, at any depth; items of arrays stay. */
 void json_strip_nulls(cJSON *doc);
-void json_free(cJSON *doc);			/* NULL does nothing */
+void json_free(cJSON *doc); /* NULL does nothing */
 /* Zero every string of the document, then free it. */
 void json_burn(cJSON *doc);
 

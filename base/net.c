@@ -26,19 +26,21 @@
 #include "base/file.h"
 #include "base/net.h"
 
-#define ADDRS_MAX	16
-#define NEXT_ADDR_MS	250	/* RFC 8305 section 5 */
-#define RESOLV_CONF	"/etc/resolv.conf"
-#define BACKLOG		128
+#define ADDRS_MAX 16
+#define NEXT_ADDR_MS 250 /* RFC 8305 section 5 */
+#define RESOLV_CONF "/etc/resolv.conf"
+#define BACKLOG 128
 
 /* ---- streams ---- */
 
-ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ms, struct err *e)
+ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ms,
+		    struct err *e)
 {
 	return s->ops->read(s, p, n, deadline_ms, e);
 }
 
-int stream_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms, struct err *e)
+int stream_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms,
+		 struct err *e)
 {
 	return s->ops->write(s, p, n, deadline_ms, e);
 }
@@ -69,7 +71,8 @@ struct fd_stream {
 	int fd;
 };
 
-static ssize_t fd_read(struct stream *s, void *p, size_t n, int64_t deadline_ms, struct err *e)
+static ssize_t fd_read(struct stream *s, void *p, size_t n, int64_t deadline_ms,
+		       struct err *e)
 {
 	int fd = ((struct fd_stream *)s)->fd;
 
@@ -87,13 +90,15 @@ static ssize_t fd_read(struct stream *s, void *p, size_t n, int64_t deadline_ms,
 	}
 }
 
-static int fd_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms, struct err *e)
+static int fd_write(struct stream *s, const void *p, size_t n,
+		    int64_t deadline_ms, struct err *e)
 {
 	int fd = ((struct fd_stream *)s)->fd;
 	struct str rest = { p, n };
 
 	while (rest.n > 0) {
-		ssize_t put = send(fd, rest.p, rest.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t put = send(fd, rest.p, rest.n,
+				   MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (put >= 0)
 			rest = str_skip(rest, (size_t)put);
@@ -106,12 +111,14 @@ static int fd_write(struct stream *s, const void *p, size_t n, int64_t deadline_
 	return 0;
 }
 
-static ssize_t fd_write_some(struct stream *s, const void *p, size_t n, struct err *e)
+static ssize_t fd_write_some(struct stream *s, const void *p, size_t n,
+			     struct err *e)
 {
 	ssize_t put;
 
 	do
-		put = send(((struct fd_stream *)s)->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		put = send(((struct fd_stream *)s)->fd, p, n,
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (put < 0 && errno == EINTR);
 	if (put < 0 && errno == EAGAIN)
 		return 0;
@@ -151,7 +158,7 @@ struct stream *stream_of_fd(int fd)
 /* Shared by the asker and the thread; the last of the two frees it. */
 struct lookup {
 	atomic_int users;
-	int done_fd;		/* readable when the thread is through */
+	int done_fd; /* readable when the thread is through */
 	char host[256], port[8];
 	struct addrinfo *list;
 	int rc, sys;
@@ -210,8 +217,10 @@ static void addrs_add(struct addrs *as, const void *a, size_t len)
 
 static bool numeric(const char *host, unsigned port, struct addrs *as)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons((uint16_t)port) };
 
 	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
 		addrs_add(as, &v4, sizeof v4);
@@ -241,8 +250,8 @@ bool host_is_loopback(const char *host)
 
 	if (inet_pton(AF_INET, host, a) == 1)
 		return a[0] == 127;
-	return is_localhost(str_of(host)) ||
-		(inet_pton(AF_INET6, host, a) == 1 && memcmp(a, one, sizeof one) == 0);
+	return is_localhost(str_of(host)) || (inet_pton(AF_INET6, host, a) == 1 &&
+					      memcmp(a, one, sizeof one) == 0);
 }
 
 /* The families take turns, the resolver's favourite first (RFC 8305 4). */
@@ -279,7 +288,7 @@ static void no_answer(const char *host, struct err *e)
 	int fd;
 
 	(void)file_read(RESOLV_CONF, &text, &ignored);
-	for (rest = buf_str(&text); str_next(&rest, '\n', &line); ) {
+	for (rest = buf_str(&text); str_next(&rest, '\n', &line);) {
 		if (!str_starts(line, STR("nameserver")))
 			continue;
 		line = str_trim(str_skip(line, 10));
@@ -287,13 +296,18 @@ static void no_answer(const char *host, struct err *e)
 		if (as.n == 0)
 			numeric(servers.str, 53, &as);
 	}
-	if (as.n > 0 && (fd = socket(as.a[0].ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0) {
+	if (as.n > 0 &&
+	    (fd = socket(as.a[0].ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0) {
 		if (connect(fd, (struct sockaddr *)&as.a[0], as.len[0]) < 0)
-			err_sys(e, ERR_TIMEOUT, "cannot resolve %s: name server %s", host, servers.str);
+			err_sys(e, ERR_TIMEOUT,
+				"cannot resolve %s: name server %s", host,
+				servers.str);
 		close(fd);
 	}
-	err_set(e, ERR_TIMEOUT, "cannot resolve %s: no usable answer from the name servers in " RESOLV_CONF
-		" (%s)", host, servers.n ? servers.str : "none");
+	err_set(e, ERR_TIMEOUT,
+		"cannot resolve %s: no usable answer from the name servers in " RESOLV_CONF
+		" (%s)",
+		host, servers.n ? servers.str : "none");
 	buf_release(&text);
 	buf_release(&servers);
 }
@@ -304,8 +318,9 @@ static void no_address(const char *host, int rc, struct err *e)
 		no_answer(host, e);
 	else if (rc == EAI_SYSTEM)
 		err_sys(e, ERR_NET, "cannot resolve %s", host);
-	else	/* musl tells a name that is not there from one without an address by no code */
-		err_set(e, ERR_NET, "cannot resolve %s: there is no such host, or it has no address",
+	else /* musl tells a name that is not there from one without an address by no code */
+		err_set(e, ERR_NET,
+			"cannot resolve %s: there is no such host, or it has no address",
 			host);
 }
 
@@ -355,7 +370,8 @@ static int resolve(const char *host, unsigned port, int64_t deadline_ms,
 		   struct addrs *as, struct err *e)
 {
 	if (host[0] == '\0' || strlen(host) > 255)
-		return err_set(e, ERR_NET, "cannot resolve \"%.60s\": not a host name", host);
+		return err_set(e, ERR_NET,
+			       "cannot resolve \"%.60s\": not a host name", host);
 	if (is_localhost(str_of(host))) {
 		numeric("127.0.0.1", port, as);
 		numeric("::1", port, as);
@@ -383,16 +399,17 @@ static void tune(int fd)
 /* Connections under way, one per address started. */
 struct race {
 	const struct addrs *as;
-	struct pollfd p[ADDRS_MAX + 1];	/* the last one is the interrupt */
+	struct pollfd p[ADDRS_MAX + 1]; /* the last one is the interrupt */
 	size_t started, running;
-	int64_t next_ms;	/* when to start another */
-	int why;		/* errno that tells most */
+	int64_t next_ms; /* when to start another */
+	int why;	 /* errno that tells most */
 };
 
 static void race_lost(struct race *r, int why)
 {
 	/* a family this machine does not have says nothing about the peer */
-	bool dull = why == ENETUNREACH || why == EADDRNOTAVAIL || why == EAFNOSUPPORT;
+	bool dull = why == ENETUNREACH || why == EADDRNOTAVAIL ||
+		    why == EAFNOSUPPORT;
 
 	if (r->why == 0 || !dull)
 		r->why = why;
@@ -404,7 +421,8 @@ static int race_start(struct race *r)
 {
 	size_t i = r->started++;
 	const struct sockaddr *a = (const struct sockaddr *)&r->as->a[i];
-	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(a->sa_family,
+			SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	r->p[i] = (struct pollfd){ .fd = -1, .events = POLLOUT };
 	r->next_ms = now_ms() + NEXT_ADDR_MS;
@@ -457,7 +475,8 @@ static int race_run(struct race *r, int64_t deadline_ms, struct err *e)
 			if (r->next_ms < until)
 				until = r->next_ms;
 		}
-		r->p[r->started] = (struct pollfd){ .fd = interrupt_fd(), .events = POLLIN };
+		r->p[r->started] = (struct pollfd){ .fd = interrupt_fd(),
+						    .events = POLLIN };
 		int n = poll(r->p, r->started + 1, poll_timeout(until));
 
 		if (n < 0 && errno != EINTR)
@@ -475,14 +494,16 @@ static int race_run(struct race *r, int64_t deadline_ms, struct err *e)
 	return err_sys(e, ERR_NET, "cannot connect");
 }
 
-int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err *e)
+int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
+		struct err *e)
 {
 	struct addrs as = { .n = 0 };
 	struct race r = { .as = &as };
 	int fd;
 
 	if (port == 0 || port > 65535)
-		return err_set(e, ERR_NET, "%s: port %u is not a port", host, port);
+		return err_set(e, ERR_NET, "%s: port %u is not a port", host,
+			       port);
 	if (resolve(host, port, deadline_ms, &as, e) < 0)
 		return -1;
 	fd = race_run(&r, deadline_ms, e);
@@ -490,7 +511,8 @@ int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err
 		if (r.p[i].fd >= 0)
 			close(r.p[i].fd);
 	if (fd < 0)
-		return err_in(e, strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u", host, port);
+		return err_in(e, strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u",
+			      host, port);
 	tune(fd);
 	return fd;
 }
@@ -502,7 +524,8 @@ static int unix_socket(const char *path, struct sockaddr_un *a, struct err *e)
 
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof a->sun_path)
-		return err_set(e, ERR_IO, "%s: too long for a socket's path", path);
+		return err_set(e, ERR_IO, "%s: too long for a socket's path",
+			       path);
 	memcpy(a->sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return fd < 0 ? err_sys(e, ERR_IO, "socket") : fd;
@@ -575,7 +598,8 @@ static void *listen_there(void *arg)
 	if (ns >= 0 && setns(ns, CLONE_NEWNET) < 0)
 		goto fail;
 	l->what = "socket";
-	l->fd = socket(l->addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->fd = socket(l->addr->sa_family,
+		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		goto fail;
 	l->what = "bind";
@@ -598,8 +622,9 @@ out:
 
 static unsigned port_of(const struct sockaddr_storage *a)
 {
-	return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) :
-		ntohs(((const struct sockaddr_in *)a)->sin_port);
+	return a->ss_family == AF_INET6 ?
+		       ntohs(((const struct sockaddr_in6 *)a)->sin6_port) :
+		       ntohs(((const struct sockaddr_in *)a)->sin_port);
 }
 
 int tcp_listen(const char *addr, unsigned *port, const char *netns, struct err *e)
@@ -609,7 +634,8 @@ int tcp_listen(const char *addr, unsigned *port, const char *netns, struct err *
 	pthread_t t;
 
 	if (*port > 65535 || !numeric(addr, *port, &as))
-		return err_set(e, ERR_USAGE, "%s:%u: not an address and a port", addr, *port);
+		return err_set(e, ERR_USAGE, "%s:%u: not an address and a port",
+			       addr, *port);
 	l.addr = (struct sockaddr *)&as.a[0];
 	l.len = as.len[0];
 	if (netns == NULL)
@@ -622,7 +648,8 @@ int tcp_listen(const char *addr, unsigned *port, const char *netns, struct err *
 	}
 	if (l.fd < 0) {
 		errno = l.sys;
-		err_sys(e, ERR_IO, "cannot listen on %s:%u: %s", addr, *port, l.what);
+		err_sys(e, ERR_IO, "cannot listen on %s:%u: %s", addr, *port,
+			l.what);
 		return netns == NULL ? -1 : err_in(e, "%s", netns);
 	}
 	l.len = sizeof as.a[0];
@@ -646,7 +673,7 @@ int tcp_accept(int fd, int64_t deadline_ms, struct err *e)
 				return -1;
 			break;
 		case EINTR:
-		case ECONNABORTED:	/* gone before we looked: the next one */
+		case ECONNABORTED: /* gone before we looked: the next one */
 		case EPROTO:
 			break;
 		default:

@@ -16,8 +16,8 @@ struct stream;
 struct stream_ops {
 	/* Read 1..n bytes.  0 is a clean end.  -1 sets e (ERR_TIMEOUT when
 	 * the deadline passed, ERR_NET when the peer broke off). */
-	ssize_t (*read)(struct stream *s, void *p, size_t n, int64_t deadline_ms,
-			struct err *e);
+	ssize_t (*read)(struct stream *s, void *p, size_t n,
+			int64_t deadline_ms, struct err *e);
 	/* Write all n bytes, 0 or -1.  May buffer until flush. */
 	int (*write)(struct stream *s, const void *p, size_t n,
 		     int64_t deadline_ms, struct err *e);
@@ -31,17 +31,20 @@ struct stream_ops {
 	void (*close)(struct stream *s);
 	/* Write what goes without waiting: how many bytes, 0 when none do, -1
 	 * with e set.  NULL where there is no such thing. */
-	ssize_t (*write_some)(struct stream *s, const void *p, size_t n, struct err *e);
+	ssize_t (*write_some)(struct stream *s, const void *p, size_t n,
+			      struct err *e);
 };
 struct stream {
 	const struct stream_ops *ops;
 };
-ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ms, struct err *e);
-int stream_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms, struct err *e);
+ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ms,
+		    struct err *e);
+int stream_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms,
+		 struct err *e);
 int stream_flush(struct stream *s, int64_t deadline_ms, struct err *e);
 int stream_fd(struct stream *s);
 bool stream_pending(struct stream *s);
-void stream_close(struct stream *s);		/* NULL does nothing */
+void stream_close(struct stream *s); /* NULL does nothing */
 
 /* A stream over a connected socket (blocking or not), which it owns from now
  * on.  An interrupt ends it only where it would wait, so that what can be
@@ -55,7 +58,8 @@ struct stream *stream_of_fd(int fd);
  * -1: e names the host, and whether the name or the connection failed.  Name servers that
  * do not answer, or that no route leads to, are ERR_TIMEOUT.
  */
-int tcp_connect(const char *host, unsigned port, int64_t deadline_ms, struct err *e);
+int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
+		struct err *e);
 /* Of this machine itself: 127.0.0.0/8, ::1, localhost and names under it. */
 bool host_is_loopback(const char *host);
 int unix_connect(const char *path, int64_t deadline_ms, struct err *e);

@@ -15,13 +15,13 @@
 #include "base/clock.h"
 #include "base/run.h"
 
-#define GRACE_MS	2000	/* between SIGTERM and SIGKILL */
-#define TICK_MS		20	/* looking for the end on kernels without pidfd */
+#define GRACE_MS 2000 /* between SIGTERM and SIGKILL */
+#define TICK_MS 20    /* looking for the end on kernels without pidfd */
 
 struct run {
 	pid_t pid;
-	int pidfd;		/* readable when it ended; -1: not to be had */
-	int out_fd;		/* its output; -1: at its end, or not wanted */
+	int pidfd;  /* readable when it ended; -1: not to be had */
+	int out_fd; /* its output; -1: at its end, or not wanted */
 	struct buf *out;
 	bool ended;
 	int wstatus;
@@ -59,7 +59,8 @@ static char **merged_env(const char *const env[])
 }
 
 /* In the child, where only plain system calls are safe. */
-static _Noreturn void become(const char *const argv[], char **envp, int out, int tell)
+static _Noreturn void become(const char *const argv[], char **envp, int out,
+			     int tell)
 {
 	sigset_t none;
 	char **args;
@@ -113,15 +114,16 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static int start(struct run *r, const char *const argv[], const char *const env[],
-		 struct err *e)
+static int start(struct run *r, const char *const argv[],
+		 const char *const env[], struct err *e)
 {
 	int out[2] = { -1, -1 }, tell[2] = { -1, -1 }, why = 0, rc = -1;
 	char **envp = merged_env(env);
 	ssize_t got;
 
 	if (open_pipe(tell) < 0 || (r->out != NULL && open_pipe(out) < 0) ||
-	    (r->out == NULL && (out[1] = above_two(open("/dev/null", O_WRONLY | O_CLOEXEC))) < 0)) {
+	    (r->out == NULL &&
+	     (out[1] = above_two(open("/dev/null", O_WRONLY | O_CLOEXEC))) < 0)) {
 		err_sys(e, ERR_IO, "cannot run %s", argv[0]);
 		goto out;
 	}
@@ -132,7 +134,7 @@ static int start(struct run *r, const char *const argv[], const char *const env[
 	}
 	if (r->pid == 0)
 		become(argv, envp, out[1], tell[1]);
-	setpgid(r->pid, r->pid);	/* both do it: whoever is first */
+	setpgid(r->pid, r->pid); /* both do it: whoever is first */
 	close_fd(&tell[1]);
 	do
 		got = read(tell[0], &why, sizeof why);
@@ -180,7 +182,8 @@ static void take_output(struct run *r)
  * Until it ended or the deadline.  Its end counts, not that of its output: a
  * daemon it left behind may hold that open for ever.
  */
-static int attend(struct run *r, int64_t deadline_ms, bool interruptible, struct err *e)
+static int attend(struct run *r, int64_t deadline_ms, bool interruptible,
+		  struct err *e)
 {
 	for (;;) {
 		int wait_ms = poll_timeout(deadline_ms);
@@ -200,7 +203,8 @@ static int attend(struct run *r, int64_t deadline_ms, bool interruptible, struct
 		struct pollfd p[] = {
 			{ .fd = r->pidfd, .events = POLLIN },
 			{ .fd = r->out_fd, .events = POLLIN },
-			{ .fd = interruptible ? interrupt_fd() : -1, .events = POLLIN },
+			{ .fd = interruptible ? interrupt_fd() : -1,
+			  .events = POLLIN },
 		};
 		if (poll(p, 3, wait_ms) < 0 && errno != EINTR)
 			return err_sys(e, ERR_IO, "poll");
@@ -219,8 +223,8 @@ static void put_down(struct run *r)
 		;
 }
 
-int run_program(const char *const argv[], const char *const env[], struct buf *out,
-		int64_t deadline_ms, int *status, struct err *e)
+int run_program(const char *const argv[], const char *const env[],
+		struct buf *out, int64_t deadline_ms, int *status, struct err *e)
 {
 	struct run r = { .pidfd = -1, .out_fd = -1, .out = out };
 	int rc;
@@ -233,7 +237,7 @@ int run_program(const char *const argv[], const char *const env[], struct buf *o
 		err_in(e, "%s", argv[0]);
 	} else {
 		*status = WIFSIGNALED(r.wstatus) ? 128 + WTERMSIG(r.wstatus) :
-			WEXITSTATUS(r.wstatus);
+						   WEXITSTATUS(r.wstatus);
 	}
 	close_fd(&r.pidfd);
 	close_fd(&r.out_fd);

@@ -16,7 +16,7 @@
  * (ERR_INTR) its process group is ended, with SIGKILL after 2 s, and -1
  * returned.
  */
-int run_program(const char *const argv[], const char *const env[], struct buf *out,
-		int64_t deadline_ms, int *status, struct err *e);
+int run_program(const char *const argv[], const char *const env[],
+		struct buf *out, int64_t deadline_ms, int *status, struct err *e);
 
 #endif

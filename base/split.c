@@ -26,8 +26,9 @@ static int element(struct json_split *s, struct err *e)
 	int rc;
 
 	if (s->item.over)
-		return err_set(e, ERR_DATA, "an element of %s is larger than %zu bytes", s->what,
-			       s->item.max);
+		return err_set(e, ERR_DATA,
+			       "an element of %s is larger than %zu bytes",
+			       s->what, s->item.max);
 	if ((doc = json_parse(buf_str(&s->item), "element", e)) == NULL)
 		return err_in(e, "%s", s->what);
 	rc = s->each(s->ctx, doc, e);
@@ -84,7 +85,7 @@ static int array_char(struct json_split *s, char c, unsigned own, struct err *e)
 static int outer_char(struct json_split *s, char c, unsigned own, struct err *e)
 {
 	bool begins = c == '[' && s->depth + 1 == own &&
-		(s->member != NULL ? s->named : !s->ended);
+		      (s->member != NULL ? s->named : !s->ended);
 
 	if (s->member == NULL && !begins) {
 		if (c == ' ' || c == '\t' || c == '\r' || c == '\n')

@@ -16,21 +16,21 @@
  */
 struct json_split {
 	/* Of these, the caller sets all before json_split_reset(). */
-	const char *member;	/* name of the array in the document's object; NULL: the
+	const char *member; /* name of the array in the document's object; NULL: the
 				   document is the array, and anything beside it refused */
-	const char *what;	/* the list, for messages: "Docker's list" */
+	const char *what; /* the list, for messages: "Docker's list" */
 	/* Gets each element; -1 with e set ends it. */
 	int (*each)(void *ctx, const cJSON *item, struct err *e);
 	void *ctx;
-	struct buf item;	/* with the ceiling of one element */
-	struct buf rest;	/* with that of what is left: {"value":[],"nextLink":...} */
+	struct buf item; /* with the ceiling of one element */
+	struct buf rest; /* with that of what is left: {"value":[],"nextLink":...} */
 	/* read only */
-	bool ended;		/* the array did */
+	bool ended; /* the array did */
 	/* private */
-	unsigned depth;		/* of open brackets */
+	unsigned depth; /* of open brackets */
 	bool in_string, escaped, in_array;
-	bool named;		/* the string last seen around the array is member, so far */
-	size_t matched;		/* characters of it */
+	bool named; /* the string last seen around the array is member, so far */
+	size_t matched; /* characters of it */
 };
 
 /* For a new document; memory is kept. */

@@ -54,7 +54,8 @@ int str_icmp(struct str a, struct str b)
 	size_t n = least(a.n, b.n);
 
 	for (size_t i = 0; i < n; i++) {
-		int d = (unsigned char)to_lower(a.p[i]) - (unsigned char)to_lower(b.p[i]);
+		int d = (unsigned char)to_lower(a.p[i]) -
+			(unsigned char)to_lower(b.p[i]);
 
 		if (d != 0)
 			return d;
@@ -180,7 +181,7 @@ bool str_next(struct str *s, char c, struct str *word)
 		return false;
 	if (!str_cut(s, c, word)) {
 		*word = *s;
-		*s = STR_NULL;		/* "a," has a word behind the comma */
+		*s = STR_NULL; /* "a," has a word behind the comma */
 	}
 	return true;
 }
@@ -235,8 +236,8 @@ bool str_num(struct str s, uint64_t max, uint64_t *v)
 bool str_is_token(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_alnum(s.p[i]) && (s.p[i] == '\0' ||
-		    strchr("!#$%&'*+-.^_`|~", s.p[i]) == NULL))
+		if (!is_alnum(s.p[i]) &&
+		    (s.p[i] == '\0' || strchr("!#$%&'*+-.^_`|~", s.p[i]) == NULL))
 			return false;
 	return s.n > 0;
 }

@@ -8,13 +8,13 @@
 #include "base/time.h"
 
 #define DAY 86400
-#define LAST_SECOND INT64_C(253402300799)	/* 9999-12-31T23:59:59Z */
+#define LAST_SECOND INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 static const char week_days[] = "SunMonTueWedThuFriSat";
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 struct clock {
-	uint64_t year, month, day, hour, min, sec;	/* month from 1 */
+	uint64_t year, month, day, hour, min, sec; /* month from 1 */
 };
 
 static bool leap(uint64_t y)
@@ -24,7 +24,8 @@ static bool leap(uint64_t y)
 
 static uint64_t days_in(uint64_t y, uint64_t m)
 {
-	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30,
+					      31, 31, 30, 31, 30, 31 };
 
 	return m == 2 && leap(y) ? 29 : days[m - 1];
 }
@@ -61,8 +62,8 @@ static bool seconds_of(const struct clock *c, int64_t *t)
 	uint64_t days;
 
 	if (c->year < 1970 || c->year > 9999 || c->month < 1 || c->month > 12 ||
-	    c->day < 1 || c->day > days_in(c->year, c->month) ||
-	    c->hour > 23 || c->min > 59 || c->sec > 60)
+	    c->day < 1 || c->day > days_in(c->year, c->month) || c->hour > 23 ||
+	    c->min > 59 || c->sec > 60)
 		return false;
 	days = days_before(c->year) + c->day - 1;
 	for (uint64_t m = 1; m < c->month; m++)
@@ -90,8 +91,8 @@ static bool digits(struct str *s, size_t n, uint64_t *v)
 
 static bool hms(struct str *s, struct clock *c)
 {
-	return digits(s, 2, &c->hour) && eat(s, STR(":")) && digits(s, 2, &c->min) &&
-		eat(s, STR(":")) && digits(s, 2, &c->sec);
+	return digits(s, 2, &c->hour) && eat(s, STR(":")) &&
+	       digits(s, 2, &c->min) && eat(s, STR(":")) && digits(s, 2, &c->sec);
 }
 
 /* ---- ISO 8601, RFC 3339 ------------------------------------------------- */
@@ -116,7 +117,8 @@ static bool zone(struct str *s, int64_t *east)
 		return true;
 	if (!eat(s, STR("+")) && !eat(s, STR("-")))
 		return false;
-	if (!digits(s, 2, &h) || !eat(s, STR(":")) || !digits(s, 2, &m) || h > 23 || m > 59)
+	if (!digits(s, 2, &h) || !eat(s, STR(":")) || !digits(s, 2, &m) ||
+	    h > 23 || m > 59)
 		return false;
 	*east = (int64_t)(h * 3600 + m * 60) * (west ? -1 : 1);
 	return true;
@@ -127,8 +129,9 @@ bool time_parse_iso(struct str s, int64_t *t)
 	struct clock c = { 0 };
 	int64_t local, east;
 
-	if (!digits(&s, 4, &c.year) || !eat(&s, STR("-")) || !digits(&s, 2, &c.month) ||
-	    !eat(&s, STR("-")) || !digits(&s, 2, &c.day) ||
+	if (!digits(&s, 4, &c.year) || !eat(&s, STR("-")) ||
+	    !digits(&s, 2, &c.month) || !eat(&s, STR("-")) ||
+	    !digits(&s, 2, &c.day) ||
 	    (!eat(&s, STR("T")) && !eat(&s, STR("t"))) || !hms(&s, &c))
 		return false;
 	if (eat(&s, STR("."))) {
@@ -170,9 +173,9 @@ static bool name3(struct str *s, const char *names, uint64_t *v)
 static bool imf_date(struct str s, struct clock *c)
 {
 	return eat(&s, STR(", ")) && digits(&s, 2, &c->day) && eat(&s, STR(" ")) &&
-		name3(&s, months, &c->month) && eat(&s, STR(" ")) &&
-		digits(&s, 4, &c->year) && eat(&s, STR(" ")) && hms(&s, c) &&
-		eat(&s, STR(" GMT")) && s.n == 0;
+	       name3(&s, months, &c->month) && eat(&s, STR(" ")) &&
+	       digits(&s, 4, &c->year) && eat(&s, STR(" ")) && hms(&s, c) &&
+	       eat(&s, STR(" GMT")) && s.n == 0;
 }
 
 /* "day, 06-Nov-94 08:49:37 GMT"; what is left of the day's name is skipped. */
@@ -192,10 +195,12 @@ static bool rfc850_date(struct str s, struct clock *c)
 
 static bool asctime_date(struct str s, struct clock *c)
 {
-	return eat(&s, STR(" ")) && name3(&s, months, &c->month) && eat(&s, STR(" ")) &&
-		(eat(&s, STR(" ")) ? digits(&s, 1, &c->day) : digits(&s, 2, &c->day)) &&
-		eat(&s, STR(" ")) && hms(&s, c) && eat(&s, STR(" ")) &&
-		digits(&s, 4, &c->year) && s.n == 0;
+	return eat(&s, STR(" ")) && name3(&s, months, &c->month) &&
+	       eat(&s, STR(" ")) &&
+	       (eat(&s, STR(" ")) ? digits(&s, 1, &c->day) :
+				    digits(&s, 2, &c->day)) &&
+	       eat(&s, STR(" ")) && hms(&s, c) && eat(&s, STR(" ")) &&
+	       digits(&s, 4, &c->year) && s.n == 0;
 }
 
 bool time_parse_http(struct str s, int64_t *t)
@@ -206,5 +211,5 @@ bool time_parse_http(struct str s, int64_t *t)
 	if (!name3(&s, week_days, &day))
 		return false;
 	return (imf_date(s, &c) || rfc850_date(s, &c) || asctime_date(s, &c)) &&
-		seconds_of(&c, t);
+	       seconds_of(&c, t);
 }

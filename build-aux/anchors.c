@@ -20,9 +20,9 @@
 
 #include <bearssl.h>
 
-#define FILE_MAX_BYTES	(1 << 20)
-#define DN_MAX		2048
-#define RECORDS_MAX	1024
+#define FILE_MAX_BYTES (1 << 20)
+#define DN_MAX 2048
+#define RECORDS_MAX 1024
 
 struct bytes {
 	unsigned char *p;
@@ -96,10 +96,17 @@ static void add_key(struct bytes *b, const br_x509_pkey *key, const char *file)
 	if (key->key_type != BR_KEYTYPE_EC)
 		die(file, "neither an RSA nor an EC key");
 	switch (key->key.ec.curve) {
-	case BR_EC_secp256r1: add_u8(b, 2); break;
-	case BR_EC_secp384r1: add_u8(b, 3); break;
-	case BR_EC_secp521r1: add_u8(b, 4); break;
-	default: die(file, "an EC curve we do not know");
+	case BR_EC_secp256r1:
+		add_u8(b, 2);
+		break;
+	case BR_EC_secp384r1:
+		add_u8(b, 3);
+		break;
+	case BR_EC_secp521r1:
+		add_u8(b, 4);
+		break;
+	default:
+		die(file, "an EC curve we do not know");
 	}
 	add_sized(b, key->key.ec.q, key->key.ec.qlen);
 }

@@ -21,8 +21,8 @@
 
 /* ---- reaching it ---- */
 
-static struct stream *dial_unix(void *ctx, bool tls, const char *host, unsigned port,
-				int64_t deadline_ms, struct err *e)
+static struct stream *dial_unix(void *ctx, bool tls, const char *host,
+				unsigned port, int64_t deadline_ms, struct err *e)
 {
 	struct docker *d = ctx;
 	int fd;
@@ -60,30 +60,32 @@ void docker_release(struct docker *d)
  */
 static const char *code_of(const char *message)
 {
-	return str_find(str_of(message), STR("update out of sequence")) < 0 ? "" :
-		DOCKER_OUT_OF_SEQUENCE;
+	return str_find(str_of(message), STR("update out of sequence")) < 0 ?
+		       "" :
+		       DOCKER_OUT_OF_SEQUENCE;
 }
 
 /* {"message": "..."} as our error. */
-static int refused(const char *method, const char *path, unsigned status, struct str body,
-		   struct err *e)
+static int refused(const char *method, const char *path, unsigned status,
+		   struct str body, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	cJSON *doc = json_parse(body, "answer", &ignored);
 	const char *why = json_str_opt(doc, "message", "");
 	ptrdiff_t query = str_chr(str_of(path), '?');
 
-	err_refused(e, ERR_DOCKER, code_of(why), "", "Docker %s %.*s: %s (%u)", method,
-		    query < 0 ? (int)strlen(path) : (int)query, path,
+	err_refused(e, ERR_DOCKER, code_of(why), "", "Docker %s %.*s: %s (%u)",
+		    method, query < 0 ? (int)strlen(path) : (int)query, path,
 		    *why != '\0' ? why : http_reason(status), status);
 	json_free(doc);
 	return -1;
 }
 
-static int exchange(struct docker *d, const char *method, const char *path, struct str body,
-		    struct http_response *r, struct err *e)
+static int exchange(struct docker *d, const char *method, const char *path,
+		    struct str body, struct http_response *r, struct err *e)
 {
-	static const char *const json[] = { "Content-Type: application/json", NULL };
+	static const char *const json[] = { "Content-Type: application/json",
+					    NULL };
 	struct buf url = BUF_INIT(PATH_MAX_N);
 	struct http_request q = {
 		.method = method,
@@ -120,8 +122,9 @@ static int settle(struct docker *d, struct str version, struct err *e)
 	uint64_t major, minor;
 
 	if (!str_dec(&s, 9, &major) || s.n == 0 || s.p[0] != '.')
-		return err_set(e, ERR_PROTO,
-			       "Docker Engine: no API version in its answer to a ping");
+		return err_set(
+			e, ERR_PROTO,
+			"Docker Engine: no API version in its answer to a ping");
 	s = str_skip(s, 1);
 	if (!str_num(s, 9999, &minor))
 		return err_set(e, ERR_PROTO, "Docker Engine: API version \"%.*s\"",
@@ -151,8 +154,8 @@ int docker_hello(struct docker *d, struct err *e)
 	return rc;
 }
 
-static int call_text(struct docker *d, const char *method, const char *path, struct str body,
-		     cJSON **doc, struct err *e)
+static int call_text(struct docker *d, const char *method, const char *path,
+		     struct str body, cJSON **doc, struct err *e)
 {
 	struct http_response r;
 	struct str text;
@@ -173,13 +176,13 @@ static int call_text(struct docker *d, const char *method, const char *path, str
 	}
 	rc = 0;
 out:
-	buf_burn(&r.body);	/* may hold join tokens */
+	buf_burn(&r.body); /* may hold join tokens */
 	http_response_release(&r);
 	return rc;
 }
 
-int docker_call(struct docker *d, const char *method, const char *path, const cJSON *body,
-		cJSON **doc, struct err *e)
+int docker_call(struct docker *d, const char *method, const char *path,
+		const cJSON *body, cJSON **doc, struct err *e)
 {
 	struct buf text = BUF_INIT(ANSWER_MAX);
 	int rc = -1;
@@ -191,7 +194,8 @@ int docker_call(struct docker *d, const char *method, const char *path, const cJ
 	if (body != NULL)
 		json_print(body, &text);
 	if (buf_check(&text, "request to Docker", e) == 0)
-		rc = call_text(d, method, path, body == NULL ? STR_NULL : buf_str(&text), doc, e);
+		rc = call_text(d, method, path,
+			       body == NULL ? STR_NULL : buf_str(&text), doc, e);
 	buf_burn(&text);
 	return rc;
 }
@@ -227,8 +231,8 @@ static int list_piece(void *ctx, struct str piece, struct err *e)
 }
 
 int docker_each(struct docker *d, const char *path,
-		int (*each)(void *ctx, const cJSON *item, struct err *e), void *ctx,
-		struct err *e)
+		int (*each)(void *ctx, const cJSON *item, struct err *e),
+		void *ctx, struct err *e)
 {
 	struct http_response r;
 	struct list l = {
@@ -357,7 +361,8 @@ static int copy_id(char *to, size_t size, const char *from, struct err *e)
 		return err_set(e, ERR_PROTO, "Docker: an ID of %zu characters", n);
 	for (size_t i = 0; i < n; i++)
 		if (!is_alnum(from[i]))
-			return err_set(e, ERR_PROTO, "Docker: \"%s\" is no ID", from);
+			return err_set(e, ERR_PROTO, "Docker: \"%s\" is no ID",
+				       from);
 	memcpy(to, from, n + 1);
 	return 0;
 }
@@ -376,15 +381,18 @@ int docker_info(struct docker *d, struct docker_info *info, struct err *e)
 	s = json_obj(doc, "Swarm", e);
 	if (s == NULL)
 		goto out;
-	info->state = (enum docker_swarm_state)
-		word_value(swarm_states, json_str_opt(s, "LocalNodeState", ""));
+	info->state = (enum docker_swarm_state)word_value(
+		swarm_states, json_str_opt(s, "LocalNodeState", ""));
 	info->manager = json_bool_opt(s, "ControlAvailable", false);
 	info->nodes = json_int_opt(s, "Nodes", 0);
 	info->managers = json_int_opt(s, "Managers", 0);
-	copy(info->hostname, sizeof(info->hostname), json_str_opt(doc, "Name", ""));
-	copy(info->version, sizeof(info->version), json_str_opt(doc, "ServerVersion", ""));
+	copy(info->hostname, sizeof(info->hostname),
+	     json_str_opt(doc, "Name", ""));
+	copy(info->version, sizeof(info->version),
+	     json_str_opt(doc, "ServerVersion", ""));
 	copy(info->error, sizeof(info->error), json_str_opt(s, "Error", ""));
-	if (copy_id(info->node_id, sizeof(info->node_id), json_str_opt(s, "NodeID", ""), e) < 0 ||
+	if (copy_id(info->node_id, sizeof(info->node_id),
+		    json_str_opt(s, "NodeID", ""), e) < 0 ||
 	    copy_id(info->cluster_id, sizeof(info->cluster_id),
 		    json_str_opt(s, "Cluster.ID", ""), e) < 0)
 		goto out;
@@ -403,7 +411,8 @@ static void add_listen(cJSON *doc)
 	free(text);
 }
 
-int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e)
+int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
+		      struct err *e)
 {
 	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *spec;
 	int rc;
@@ -424,15 +433,16 @@ int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct
 	json_add_bool(doc, "ForceNewCluster", false);
 	spec = json_add_obj(doc, "Spec");
 	if (s->keep_snapshots > 0)
-		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots", s->keep_snapshots);
+		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots",
+			     s->keep_snapshots);
 	rc = docker_call(d, "POST", "/swarm/init", doc, &answer, e);
 	json_free(answer);
 	json_free(doc);
 	return rc;
 }
 
-int docker_swarm_join(struct docker *d, const char *advertise, const char *remote,
-		      const char *token, struct err *e)
+int docker_swarm_join(struct docker *d, const char *advertise,
+		      const char *remote, const char *token, struct err *e)
 {
 	cJSON *doc = cJSON_CreateObject();
 	int rc;
@@ -440,7 +450,8 @@ int docker_swarm_join(struct docker *d, const char *advertise, const char *remot
 	add_listen(doc);
 	if (advertise != NULL)
 		json_add_str(doc, "AdvertiseAddr", advertise);
-	cJSON_AddItemToArray(json_add_arr(doc, "RemoteAddrs"), cJSON_CreateString(remote));
+	cJSON_AddItemToArray(json_add_arr(doc, "RemoteAddrs"),
+			     cJSON_CreateString(remote));
 	json_add_str(doc, "JoinToken", token);
 	rc = docker_call(d, "POST", "/swarm/join", doc, NULL, e);
 	json_burn(doc);
@@ -449,18 +460,21 @@ int docker_swarm_join(struct docker *d, const char *advertise, const char *remot
 
 int docker_swarm_leave(struct docker *d, bool force, struct err *e)
 {
-	return docker_call(d, "POST", force ? "/swarm/leave?force=1" : "/swarm/leave", NULL, NULL,
-			   e);
+	return docker_call(d, "POST",
+			   force ? "/swarm/leave?force=1" : "/swarm/leave",
+			   NULL, NULL, e);
 }
 
-int docker_swarm_token(struct docker *d, bool manager, struct buf *out, struct err *e)
+int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
+		       struct err *e)
 {
 	cJSON *doc = get(d, "/swarm", e);
 	const char *token;
 
 	if (doc == NULL)
 		return -1;
-	token = json_str(doc, manager ? "JoinTokens.Manager" : "JoinTokens.Worker", e);
+	token = json_str(doc,
+			 manager ? "JoinTokens.Manager" : "JoinTokens.Worker", e);
 	if (token != NULL)
 		buf_adds(out, token);
 	json_burn(doc);
@@ -493,26 +507,30 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	*node = (struct docker_node){ 0 };
 	if (id == NULL || copy_id(node->id, sizeof(node->id), id, e) < 0)
 		return -1;
-	copy(node->hostname, sizeof(node->hostname), json_str_opt(doc, "Description.Hostname", ""));
+	copy(node->hostname, sizeof(node->hostname),
+	     json_str_opt(doc, "Description.Hostname", ""));
 	copy(node->addr, sizeof(node->addr), json_str_opt(doc, "Status.Addr", ""));
 	/* a manager's own row may say 0.0.0.0 where it listens */
 	if (node->addr[0] == '\0' || strcmp(node->addr, "0.0.0.0") == 0)
 		copy_host(node->addr, sizeof(node->addr),
 			  json_str_opt(doc, "ManagerStatus.Addr", ""));
-	copy(node->created, sizeof(node->created), json_str_opt(doc, "CreatedAt", ""));
-	node->state = (enum docker_node_state)
-		word_value(node_states, json_str_opt(doc, "Status.State", ""));
-	node->availability = (enum docker_availability)
-		word_value(availabilities, json_str_opt(doc, "Spec.Availability", ""));
-	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") == 0 ||
-		json_at(doc, "ManagerStatus") != NULL;
+	copy(node->created, sizeof(node->created),
+	     json_str_opt(doc, "CreatedAt", ""));
+	node->state = (enum docker_node_state)word_value(
+		node_states, json_str_opt(doc, "Status.State", ""));
+	node->availability = (enum docker_availability)word_value(
+		availabilities, json_str_opt(doc, "Spec.Availability", ""));
+	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") ==
+				0 ||
+			json_at(doc, "ManagerStatus") != NULL;
 	node->leader = json_bool_opt(doc, "ManagerStatus.Leader", false);
-	node->reachable = strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),
-				 "reachable") == 0;
+	node->reachable =
+		strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),
+		       "reachable") == 0;
 	leaving = json_get(labels, DOCKER_LABEL_LEAVING);
 	node->leaving = leaving != NULL;
-	node->before = (enum docker_availability)
-		word_value(availabilities, json_str_opt(leaving, "", ""));
+	node->before = (enum docker_availability)word_value(
+		availabilities, json_str_opt(leaving, "", ""));
 	copy(node->evict, sizeof(node->evict),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_EVICT), "", ""));
 	copy(node->stop, sizeof(node->stop),
@@ -530,7 +548,8 @@ static int node_take(void *ctx, const cJSON *item, struct err *e)
 	struct node_list *l = ctx;
 
 	if (l->n == DOCKER_NODES_MAX)
-		return err_set(e, ERR_DOCKER, "more than %d nodes", DOCKER_NODES_MAX);
+		return err_set(e, ERR_DOCKER, "more than %d nodes",
+			       DOCKER_NODES_MAX);
 	if (l->n == l->room) {
 		l->room = l->room == 0 ? 16 : l->room * 2;
 		l->nodes = xrealloc(l->nodes, l->room * sizeof(*l->nodes));
@@ -538,7 +557,8 @@ static int node_take(void *ctx, const cJSON *item, struct err *e)
 	return docker_node_read(item, &l->nodes[l->n++], e);
 }
 
-int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n, struct err *e)
+int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n,
+		 struct err *e)
 {
 	struct node_list l = { 0 };
 
@@ -560,7 +580,8 @@ static void node_path(struct buf *path, const char *id, const char *rest)
 	buf_adds(path, rest);
 }
 
-int docker_node(struct docker *d, const char *id, struct docker_node *node, struct err *e)
+int docker_node(struct docker *d, const char *id, struct docker_node *node,
+		struct err *e)
 {
 	struct buf path = BUF_INIT(PATH_MAX_N);
 	cJSON *doc;
@@ -609,8 +630,8 @@ static void change_labels(cJSON *spec, const struct docker_node_change *c)
 }
 
 /* 1: somebody else wrote in between. */
-static int update_once(struct docker *d, const char *id, const struct docker_node_change *c,
-		       struct err *e)
+static int update_once(struct docker *d, const char *id,
+		       const struct docker_node_change *c, struct err *e)
 {
 	struct buf path = BUF_INIT(PATH_MAX_N);
 	cJSON *doc = NULL, *spec;
@@ -619,12 +640,14 @@ static int update_once(struct docker *d, const char *id, const struct docker_nod
 
 	node_path(&path, id, "");
 	doc = get(d, path.str, e);
-	if (doc == NULL || json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
+	if (doc == NULL ||
+	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
 	    json_obj(doc, "Spec", e) == NULL)
 		goto out;
 	spec = json_get_mut(doc, "Spec");
 	if (c->availability != NULL)
-		json_set(spec, "Availability", cJSON_CreateString(c->availability));
+		json_set(spec, "Availability",
+			 cJSON_CreateString(c->availability));
 	if (c->role != NULL)
 		json_set(spec, "Role", cJSON_CreateString(c->role));
 	if (c->labels[0].name != NULL)
@@ -641,8 +664,8 @@ out:
 	return rc;
 }
 
-int docker_node_update(struct docker *d, const char *id, const struct docker_node_change *c,
-		       struct err *e)
+int docker_node_update(struct docker *d, const char *id,
+		       const struct docker_node_change *c, struct err *e)
 {
 	for (int i = 1;; i++) {
 		int rc = update_once(d, id, c, e);
@@ -700,7 +723,8 @@ int docker_task_stop(struct docker *d, const char *task, struct err *e)
 	return rc;
 }
 
-static int ingress_create(struct docker *d, const char *subnet, unsigned mtu, struct err *e)
+static int ingress_create(struct docker *d, const char *subnet, unsigned mtu,
+			  struct err *e)
 {
 	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *ipam;
 	char number[16];
@@ -712,10 +736,12 @@ static int ingress_create(struct docker *d, const char *subnet, unsigned mtu, st
 	json_add_bool(doc, "Ingress", true);
 	ipam = cJSON_CreateObject();
 	json_add_str(ipam, "Subnet", subnet);
-	cJSON_AddItemToArray(json_add_arr(json_add_obj(doc, "IPAM"), "Config"), ipam);
+	cJSON_AddItemToArray(json_add_arr(json_add_obj(doc, "IPAM"), "Config"),
+			     ipam);
 	if (mtu != 0) {
 		buf_addf(&b, "%u", mtu);
-		json_add_str(json_add_obj(doc, "Options"), "com.docker.network.driver.mtu", b.str);
+		json_add_str(json_add_obj(doc, "Options"),
+			     "com.docker.network.driver.mtu", b.str);
 	}
 	rc = docker_call(d, "POST", "/networks/create", doc, &answer, e);
 	buf_release(&b);
@@ -725,7 +751,8 @@ static int ingress_create(struct docker *d, const char *subnet, unsigned mtu, st
 }
 
 /* 1: there and as wanted, 0: there and different, or -1; d->status 404: not there. */
-static int ingress_look(struct docker *d, const char *subnet, unsigned mtu, struct err *e)
+static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
+			struct err *e)
 {
 	cJSON *doc = get(d, "/networks/ingress", e);
 	struct str has;
@@ -737,15 +764,16 @@ static int ingress_look(struct docker *d, const char *subnet, unsigned mtu, stru
 	same = strcmp(json_str_opt(doc, "IPAM.Config[0].Subnet", ""), subnet) == 0;
 	if (mtu != 0) {
 		has = str_of(json_str_opt(json_get(json_get(doc, "Options"),
-						   "com.docker.network.driver.mtu"), "", ""));
+						   "com.docker.network.driver.mtu"),
+					  "", ""));
 		same = same && str_num(has, 65535, &n) && n == mtu;
 	}
 	json_free(doc);
 	return same;
 }
 
-int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t deadline_ms,
-		   bool *changed, struct err *e)
+int docker_ingress(struct docker *d, const char *subnet, unsigned mtu,
+		   int64_t deadline_ms, bool *changed, struct err *e)
 {
 	int rc = ingress_look(d, subnet, mtu, e);
 
@@ -756,7 +784,8 @@ int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t d
 	if (rc < 0 && d->status != 404)
 		return -1;
 	err_clear(e);
-	if (rc == 0 && docker_call(d, "DELETE", "/networks/ingress", NULL, NULL, e) < 0 &&
+	if (rc == 0 &&
+	    docker_call(d, "DELETE", "/networks/ingress", NULL, NULL, e) < 0 &&
 	    d->status != 404)
 		return -1;
 	err_clear(e);
@@ -767,7 +796,9 @@ int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t d
 		if (d->status != 409 && d->status != 403)
 			return -1;
 		if (now_ms() + INGRESS_STEP_MS > deadline_ms)
-			return err_in(e, "the ingress network was removed and not made again");
+			return err_in(
+				e,
+				"the ingress network was removed and not made again");
 		err_clear(e);
 		if (sleep_until(now_ms() + INGRESS_STEP_MS, &over) < 0) {
 			*e = over;

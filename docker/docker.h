@@ -25,17 +25,17 @@
  * Source: Docker Engine API reference, versions 1.40 to 1.51.
  */
 #define DOCKER_OUT_OF_SEQUENCE "OutOfSequence"
-#define DOCKER_API_MIN 40	/* Docker 19.03 */
-#define DOCKER_API_MAX 51	/* the newest we have read about */
-#define DOCKER_SOCKET "/var/run/docker.sock"	/* where an engine listens */
-#define DOCKER_ID_MAX 65	/* container IDs are 64 hex digits, others shorter */
+#define DOCKER_API_MIN 40		     /* Docker 19.03 */
+#define DOCKER_API_MAX 51		     /* the newest we have read about */
+#define DOCKER_SOCKET "/var/run/docker.sock" /* where an engine listens */
+#define DOCKER_ID_MAX 65 /* container IDs are 64 hex digits, others shorter */
 
 struct docker {
 	struct http_client http;
-	const char *path;	/* of the unix socket, NULL with another dialer */
-	unsigned api;		/* 41 for 1.41; 0 before the first exchange */
-	unsigned status;	/* of the last answer, 0 when there was none */
-	int64_t timeout_ms;	/* for one exchange */
+	const char *path;   /* of the unix socket, NULL with another dialer */
+	unsigned api;	    /* 41 for 1.41; 0 before the first exchange */
+	unsigned status;    /* of the last answer, 0 when there was none */
+	int64_t timeout_ms; /* for one exchange */
 };
 
 /* How long an exchange may take unless d->timeout_ms is changed. */
@@ -58,16 +58,16 @@ int docker_hello(struct docker *d, struct err *e);
  * answer when it is wanted (not NULL) and the answer has one; the caller frees
  * it.  An answer may have 1 MiB.
  */
-int docker_call(struct docker *d, const char *method, const char *path, const cJSON *body,
-		cJSON **doc, struct err *e);
+int docker_call(struct docker *d, const char *method, const char *path,
+		const cJSON *body, cJSON **doc, struct err *e);
 
 /*
  * GET a list, however long, one element in memory at a time (256 KiB each at
  * most).  each returns -1 with e set to stop.
  */
 int docker_each(struct docker *d, const char *path,
-		int (*each)(void *ctx, const cJSON *item, struct err *e), void *ctx,
-		struct err *e);
+		int (*each)(void *ctx, const cJSON *item, struct err *e),
+		void *ctx, struct err *e);
 
 /* Append "?filters=..." for one filter, {"KEY":["VALUE"]}, percent-encoded. */
 void docker_filter(struct buf *path, const char *key, const char *value);
@@ -77,7 +77,7 @@ void docker_filter(struct buf *path, const char *key, const char *value);
 enum docker_swarm_state {
 	DOCKER_SWARM_UNKNOWN,
 	DOCKER_SWARM_INACTIVE,
-	DOCKER_SWARM_PENDING,	/* joining, or looking for its managers */
+	DOCKER_SWARM_PENDING, /* joining, or looking for its managers */
 	DOCKER_SWARM_ACTIVE,
 	DOCKER_SWARM_ERROR,
 	DOCKER_SWARM_LOCKED,
@@ -87,37 +87,39 @@ struct docker_info {
 	enum docker_swarm_state state;
 	bool manager;			/* ControlAvailable */
 	char node_id[DOCKER_ID_MAX];	/* "" outside of a swarm */
-	char cluster_id[DOCKER_ID_MAX];	/* managers only */
+	char cluster_id[DOCKER_ID_MAX]; /* managers only */
 	char hostname[256];
-	char version[64];		/* "29.2.1" */
-	char error[256];		/* what the engine says about its swarm */
-	int64_t nodes, managers;	/* managers only */
+	char version[64];	 /* "29.2.1" */
+	char error[256];	 /* what the engine says about its swarm */
+	int64_t nodes, managers; /* managers only */
 };
 int docker_info(struct docker *d, struct docker_info *info, struct err *e);
 const char *docker_swarm_state_name(enum docker_swarm_state s);
 
 /* What a swarm's engines talk to each other on; ours are Docker's own. */
-#define DOCKER_PORT_MANAGER 2377	/* TCP, to managers */
-#define DOCKER_PORT_GOSSIP 7946		/* TCP and UDP, all to all */
-#define DOCKER_PORT_VXLAN 4789		/* UDP, all to all */
+#define DOCKER_PORT_MANAGER 2377 /* TCP, to managers */
+#define DOCKER_PORT_GOSSIP 7946	 /* TCP and UDP, all to all */
+#define DOCKER_PORT_VXLAN 4789	 /* UDP, all to all */
 
 struct docker_init_spec {
-	const char *listen;		/* NULL: every address, DOCKER_PORT_MANAGER */
-	const char *advertise;		/* our own address; NULL: the engine guesses */
-	const char *addr_pool;		/* "10.192.0.0/12", cut into /24; NULL: the engine's */
-	unsigned data_path_port;	/* 0: DOCKER_PORT_VXLAN */
-	int64_t keep_snapshots;		/* of the raft log */
+	const char *listen;    /* NULL: every address, DOCKER_PORT_MANAGER */
+	const char *advertise; /* our own address; NULL: the engine guesses */
+	const char *addr_pool; /* "10.192.0.0/12", cut into /24; NULL: the engine's */
+	unsigned data_path_port; /* 0: DOCKER_PORT_VXLAN */
+	int64_t keep_snapshots;	 /* of the raft log */
 };
-int docker_swarm_init(struct docker *d, const struct docker_init_spec *s, struct err *e);
+int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
+		      struct err *e);
 
 /* advertise may be NULL; remote is "ADDRESS:PORT".  May take half a minute;
  * a join that did not finish in the engine's own time goes on in it. */
-int docker_swarm_join(struct docker *d, const char *advertise, const char *remote,
-		      const char *token, struct err *e);
+int docker_swarm_join(struct docker *d, const char *advertise,
+		      const char *remote, const char *token, struct err *e);
 int docker_swarm_leave(struct docker *d, bool force, struct err *e);
 
 /* A join token, appended to out (burn it). */
-int docker_swarm_token(struct docker *d, bool manager, struct buf *out, struct err *e);
+int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
+		       struct err *e);
 
 /* ---- nodes ---- */
 
@@ -146,24 +148,26 @@ struct docker_node {
 	char id[32];
 	char hostname[64];
 	char addr[48];
-	char created[40];	/* as the engine writes it; see docker_newer */
+	char created[40]; /* as the engine writes it; see docker_newer */
 	enum docker_node_state state;
 	enum docker_availability availability;
-	bool manager;		/* by its role */
+	bool manager; /* by its role */
 	bool leader;
-	bool reachable;		/* as a manager */
-	bool leaving;		/* carries DOCKER_LABEL_LEAVING */
-	enum docker_availability before;	/* that, when leaving */
-	char evict[160];	/* value of DOCKER_LABEL_EVICT, or "" */
-	char stop[32];		/* value of DOCKER_LABEL_STOP, or "" */
+	bool reachable;			 /* as a manager */
+	bool leaving;			 /* carries DOCKER_LABEL_LEAVING */
+	enum docker_availability before; /* that, when leaving */
+	char evict[160]; /* value of DOCKER_LABEL_EVICT, or "" */
+	char stop[32];	 /* value of DOCKER_LABEL_STOP, or "" */
 };
 /* Nodes the list may have; more are an error. */
 #define DOCKER_NODES_MAX 2000
 
 /* Up to DOCKER_NODES_MAX nodes; *nodes is the caller's to free. */
-int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n, struct err *e);
+int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n,
+		 struct err *e);
 /* id: an ID, a unique name, or "self". */
-int docker_node(struct docker *d, const char *id, struct docker_node *node, struct err *e);
+int docker_node(struct docker *d, const char *id, struct docker_node *node,
+		struct err *e);
 /* One element of the node list (or the answer for one node). */
 int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e);
 /* Whether a was created after b. */
@@ -173,8 +177,8 @@ const char *docker_availability_name(enum docker_availability a);
 
 /* What is NULL stays as it is. */
 struct docker_node_change {
-	const char *availability;	/* "active", "pause", "drain" */
-	const char *role;		/* "worker", "manager" */
+	const char *availability; /* "active", "pause", "drain" */
+	const char *role;	  /* "worker", "manager" */
 	/* the first without a name ends them; a value of NULL removes one */
 	struct {
 		const char *name, *value;
@@ -182,9 +186,10 @@ struct docker_node_change {
 };
 /* Read, change, write; begun again when somebody else wrote in between, five
  * times at most. */
-int docker_node_update(struct docker *d, const char *id, const struct docker_node_change *c,
+int docker_node_update(struct docker *d, const char *id,
+		       const struct docker_node_change *c, struct err *e);
+int docker_node_remove(struct docker *d, const char *id, bool force,
 		       struct err *e);
-int docker_node_remove(struct docker *d, const char *id, bool force, struct err *e);
 
 /* ---- tasks, containers, networks ---- */
 
@@ -198,7 +203,7 @@ int docker_task_stop(struct docker *d, const char *task, struct err *e);
  * in its own time, so this waits for it until the deadline.  *changed (may be
  * NULL) tells whether something was done.
  */
-int docker_ingress(struct docker *d, const char *subnet, unsigned mtu, int64_t deadline_ms,
-		   bool *changed, struct err *e);
+int docker_ingress(struct docker *d, const char *subnet, unsigned mtu,
+		   int64_t deadline_ms, bool *changed, struct err *e);
 
 #endif

@@ -29,20 +29,20 @@ struct blob_request {
 	struct emu *m;
 	struct http_exchange *x;
 	enum method method;
-	struct buf path;		/* decoded, without the first '/' */
-	const char *blob;		/* into path; "" for a container */
-	char *key;			/* of the entry */
-	struct entry *n;		/* NULL: no such blob; not after the lock was let go */
-	const char *detail;		/* of a refusal */
-	struct buf text;		/* what detail may point to */
+	struct buf path;  /* decoded, without the first '/' */
+	const char *blob; /* into path; "" for a container */
+	char *key;	  /* of the entry */
+	struct entry *n; /* NULL: no such blob; not after the lock was let go */
+	const char *detail; /* of a refusal */
+	struct buf text;    /* what detail may point to */
 	char account[40], container[80];
 	char id[37];
 	size_t n_fields;
-	char *fields[16];		/* of the answer */
+	char *fields[16]; /* of the answer */
 };
 
-static __attribute__((format(printf, 2, 3)))
-void reply_field(struct blob_request *r, const char *fmt, ...)
+static __attribute__((format(printf, 2, 3))) void
+reply_field(struct blob_request *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 	va_list ap;
@@ -79,8 +79,8 @@ static void reply(struct blob_request *r, unsigned status, struct str body)
 	pthread_mutex_lock(&r->m->lock);
 }
 
-static __attribute__((cold))
-int deny(struct blob_request *r, unsigned status, const char *code, const char *message)
+static __attribute__((cold)) int deny(struct blob_request *r, unsigned status,
+				      const char *code, const char *message)
 {
 	struct buf b = BUF_INIT(8192);
 	char now[40];
@@ -89,9 +89,9 @@ int deny(struct blob_request *r, unsigned status, const char *code, const char *
 	reply_field(r, "x-ms-error-code: %s", code);
 	reply_field(r, "Content-Type: application/xml");
 	buf_addf(&b,
-		"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
-		"<Message>%s\nRequestId:%s\nTime:%s</Message>",
-		code, message, r->id, now);
+		 "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
+		 "<Message>%s\nRequestId:%s\nTime:%s</Message>",
+		 code, message, r->id, now);
 	if (r->detail != NULL) {
 		buf_adds(&b, "<AuthenticationErrorDetail>");
 		for (const char *p = r->detail; *p != '\0'; p++) {
@@ -139,22 +139,26 @@ static cJSON *sas_read(struct blob_request *r)
 	return sas;
 }
 
-static int check_signature(struct blob_request *r, const cJSON *s, const struct entry *account)
+static int check_signature(struct blob_request *r, const cJSON *s,
+			   const struct entry *account)
 {
 	const char *given = json_text(s, "sig");
 	bool blob = strcmp(json_text(s, "sr"), "b") == 0, same = false;
 	struct buf text = BUF_INIT(16384), sig = BUF_INIT(64);
-	char *resource = xasprintf("/blob/%s/%s%s%s", r->account, r->container, blob ? "/" : "",
-				   blob ? r->blob : "");
+	char *resource = xasprintf("/blob/%s/%s%s%s", r->account, r->container,
+				   blob ? "/" : "", blob ? r->blob : "");
 
 	sas_text(s, r->account, resource, &text);
 	for (int i = 1; i <= 2 && !same; i++) {
 		buf_reset(&sig);
-		sas_sign(json_text(json_get(account->hide, i == 1 ? "key1" : "key2"), "value"),
+		sas_sign(json_text(json_get(account->hide, i == 1 ? "key1" : "key2"),
+				   "value"),
 			 buf_str(&text), &sig);
-		same = sig.n == strlen(given) && same_bytes(sig.str, given, sig.n);
+		same = sig.n == strlen(given) &&
+		       same_bytes(sig.str, given, sig.n);
 	}
-	buf_addf(&r->text, "Signature did not match. String to sign used was %s", text.str);
+	buf_addf(&r->text, "Signature did not match. String to sign used was %s",
+		 text.str);
 	free(resource);
 	buf_release(&text);
 	buf_burn(&sig);
@@ -179,36 +183,41 @@ static int check_times(struct blob_request *r, const cJSON *s)
 	char a[32], b[32];
 
 	if (!sas_time(json_text(s, "se"), &t))
-		return deny_auth(r, "Signed expiry time is missing or not well formed.");
+		return deny_auth(
+			r, "Signed expiry time is missing or not well formed.");
 	if (t < now) {
 		time_http(now, a);
 		time_http(t, b);
-		buf_addf(&r->text, "Signed expiry time [%s] must be after signed current time [%s]",
+		buf_addf(&r->text,
+			 "Signed expiry time [%s] must be after signed current time [%s]",
 			 b, a);
 		return deny_auth(r, r->text.str);
 	}
-	if (json_get(s, "st") != NULL && (!sas_time(json_text(s, "st"), &t) || t > now))
-		return deny_auth(r,
-				 "Signature not valid in the specified time frame: it begins in "
-				 "the future.");
+	if (json_get(s, "st") != NULL &&
+	    (!sas_time(json_text(s, "st"), &t) || t > now))
+		return deny_auth(r, "Signature not valid in the specified time frame: it begins in "
+				    "the future.");
 	return 0;
 }
 
-static int not_authorized(struct blob_request *r, const char *code, const char *what)
+static int not_authorized(struct blob_request *r, const char *code,
+			  const char *what)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text),
-		 "This request is not authorized to perform this operation using this %s.", what);
+		 "This request is not authorized to perform this operation using this %s.",
+		 what);
 	return deny(r, 403, code, text);
 }
 
-static int check_sas(struct blob_request *r, const struct entry *account, const cJSON *s,
-		     const char *want)
+static int check_sas(struct blob_request *r, const struct entry *account,
+		     const cJSON *s, const char *want)
 {
 	bool all = json_get(s, "ss") != NULL;
 
-	if (strlen(json_text(s, "sv")) != 10 || (!all && !str_listed("b c", json_text(s, "sr"))))
+	if (strlen(json_text(s, "sv")) != 10 ||
+	    (!all && !str_listed("b c", json_text(s, "sr"))))
 		return deny_auth(r, "sv or sr is missing or not known.");
 	if (check_signature(r, s, account) < 0)
 		return -1;
@@ -216,16 +225,21 @@ static int check_sas(struct blob_request *r, const struct entry *account, const 
 	if (check_times(r, s) < 0)
 		return -1;
 	if (all && strchr(json_text(s, "ss"), 'b') == NULL)
-		return not_authorized(r, "AuthorizationServiceMismatch", "service");
-	if (all && strchr(json_text(s, "srt"), r->blob[0] != '\0' ? 'o' : 'c') == NULL)
-		return not_authorized(r, "AuthorizationResourceTypeMismatch", "resource type");
+		return not_authorized(r, "AuthorizationServiceMismatch",
+				      "service");
+	if (all &&
+	    strchr(json_text(s, "srt"), r->blob[0] != '\0' ? 'o' : 'c') == NULL)
+		return not_authorized(r, "AuthorizationResourceTypeMismatch",
+				      "resource type");
 	if (strpbrk(json_text(s, "sp"), want) == NULL)
-		return not_authorized(r, "AuthorizationPermissionMismatch", "permission");
+		return not_authorized(r, "AuthorizationPermissionMismatch",
+				      "permission");
 	return 0;
 }
 
 /* What the caller may do.  want: permission letters, any of them will do. */
-static int check_access(struct blob_request *r, const struct entry *account, const char *want)
+static int check_access(struct blob_request *r, const struct entry *account,
+			const char *want)
 {
 	cJSON *s = sas_read(r);
 	int rc;
@@ -233,9 +247,13 @@ static int check_access(struct blob_request *r, const struct entry *account, con
 	if (json_get(s, "sig") != NULL)
 		rc = check_sas(r, account, s, want);
 	else if (http_field(http_x_head(r->x), "Authorization").p != NULL)
-		rc = deny_auth(r, "Only shared access signatures are known to the local Azure.");
-	else if (json_bool_opt(account->doc, "properties.allowBlobPublicAccess", false))
-		rc = deny(r, 404, "ResourceNotFound", "The specified resource does not exist.");
+		rc = deny_auth(
+			r,
+			"Only shared access signatures are known to the local Azure.");
+	else if (json_bool_opt(account->doc, "properties.allowBlobPublicAccess",
+			       false))
+		rc = deny(r, 404, "ResourceNotFound",
+			  "The specified resource does not exist.");
 	else
 		rc = deny(r, 409, "PublicAccessNotPermitted",
 			  "Public access is not permitted on this storage account.");
@@ -262,8 +280,9 @@ static void blob_remove(struct emu *m, struct entry *n)
 
 void blob_forget(struct emu *m, const char *account, const char *container)
 {
-	char *prefix = container == NULL ? xasprintf("blob:%s/", account) :
-		xasprintf("blob:%s/%s/", account, container);
+	char *prefix = container == NULL ?
+			       xasprintf("blob:%s/", account) :
+			       xasprintf("blob:%s/%s/", account, container);
 	struct entry *n;
 
 	while ((n = store_next(m, NULL, prefix)) != NULL)
@@ -272,7 +291,8 @@ void blob_forget(struct emu *m, const char *account, const char *container)
 }
 
 /* The body into a file of its own name; the lock is not held. */
-static int receive(struct blob_request *r, const char *path, uint64_t *size, struct err *e)
+static int receive(struct blob_request *r, const char *path, uint64_t *size,
+		   struct err *e)
 {
 	char piece[16384];
 	ssize_t n = 0;
@@ -319,7 +339,8 @@ static int check_put(struct blob_request *r)
 			    "The value for one of the HTTP headers is not "
 			    "in the correct format.");
 	if (r->n != NULL && str_eqz(http_field(h, "If-None-Match"), "*"))
-		return deny(r, 409, "BlobAlreadyExists", "The specified blob already exists.");
+		return deny(r, 409, "BlobAlreadyExists",
+			    "The specified blob already exists.");
 	return 0;
 }
 
@@ -335,9 +356,12 @@ static void keep_blob(struct blob_request *r, const char *file, uint64_t size)
 	type = str_dup(given.p != NULL ? given : STR("application/octet-stream"));
 	if ((r->n = store_find(r->m, r->key)) != NULL)
 		blob_remove(r->m, r->n);
-	r->n = store_add(r->m, r->key, json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
-			 "'modified':%l,'type':%s}", file, (int64_t)size, file + 24, unix_time(),
-			 type), NULL);
+	r->n = store_add(r->m, r->key,
+			 json_fmt("{'file':%s,'size':%l,'etag':'\\\"0x8D%s\\\"',"
+				  "'modified':%l,'type':%s}",
+				  file, (int64_t)size, file + 24, unix_time(),
+				  type),
+			 NULL);
 	free(type);
 }
 
@@ -373,8 +397,8 @@ static void put_blob(struct blob_request *r)
 }
 
 /* "bytes=A-B", "bytes=A-"; false: no range, or one that is ignored. */
-static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, uint64_t *to,
-		     bool *bad)
+static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from,
+		     uint64_t *to, bool *bad)
 {
 	struct str s = http_field(h, "x-ms-range");
 
@@ -397,8 +421,8 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from, u
 }
 
 /* From the file; the lock is not held. */
-static void send_piece(struct blob_request *r, unsigned status, const char *path, uint64_t from,
-		       uint64_t left)
+static void send_piece(struct blob_request *r, unsigned status,
+		       const char *path, uint64_t from, uint64_t left)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char piece[16384];
@@ -410,9 +434,11 @@ static void send_piece(struct blob_request *r, unsigned status, const char *path
 	if (r->method == HEAD)
 		left = 0;
 	for (; left > 0 && k > 0; left -= (uint64_t)k, from += (uint64_t)k) {
-		k = pread(fd, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece),
+		k = pread(fd, piece,
+			  left < sizeof(piece) ? (size_t)left : sizeof(piece),
 			  (off_t)from);
-		if (k <= 0 || http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
+		if (k <= 0 ||
+		    http_x_send(r->x, (struct str){ piece, (size_t)k }, &e) < 0)
 			break;
 	}
 	if (left == 0)
@@ -444,8 +470,9 @@ static void get_blob(struct blob_request *r)
 	}
 	if (part) {
 		left = to - from + 1;
-		reply_field(r, "Content-Range: bytes %llu-%llu/%llu", (unsigned long long)from,
-		      (unsigned long long)to, (unsigned long long)size);
+		reply_field(r, "Content-Range: bytes %llu-%llu/%llu",
+			    (unsigned long long)from, (unsigned long long)to,
+			    (unsigned long long)size);
 	} else {
 		from = 0;
 	}
@@ -472,10 +499,12 @@ static void delete_blob(struct blob_request *r)
 	reply(r, 202, STR(""));
 }
 
-static bool has_container(struct emu *m, const struct entry *account, const char *name)
+static bool has_container(struct emu *m, const struct entry *account,
+			  const char *name)
 {
 	struct entry *n = NULL;
-	char *prefix = xasprintf("%s/blobservices/default/containers/", account->key);
+	char *prefix = xasprintf("%s/blobservices/default/containers/",
+				 account->key);
 
 	while ((n = store_below(m, n, prefix, name)) != NULL &&
 	       strlen(n->key) != strlen(prefix) + strlen(name))
@@ -487,7 +516,9 @@ static bool has_container(struct emu *m, const struct entry *account, const char
 static void blob_serve(struct blob_request *r)
 {
 	struct entry *account = storage_account(r->m, r->account);
-	const char *want = r->method == PUT ? "cw" : r->method == DELETE ? "d" : "r";
+	const char *want = r->method == PUT    ? "cw" :
+			   r->method == DELETE ? "d" :
+						 "r";
 	size_t n = strcspn(r->path.str, "/");
 
 	snprintf(r->container, sizeof(r->container), "%.*s", (int)n, r->path.str);
@@ -504,7 +535,8 @@ static void blob_serve(struct blob_request *r)
 	else if (check_access(r, account, want) < 0)
 		return;
 	else if (!has_container(r->m, account, r->container))
-		deny(r, 404, "ContainerNotFound", "The specified container does not exist.");
+		deny(r, 404, "ContainerNotFound",
+		     "The specified container does not exist.");
 	else if (r->method == PUT)
 		put_blob(r);
 	else if (r->method == DELETE)
@@ -515,14 +547,18 @@ static void blob_serve(struct blob_request *r)
 
 void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 {
-	struct blob_request r = { .m = m, .x = x, .path = BUF_INIT(2048), .text = BUF_INIT(32768) };
+	struct blob_request r = { .m = m,
+				  .x = x,
+				  .path = BUF_INIT(2048),
+				  .text = BUF_INIT(32768) };
 	const struct http_head *h = http_x_head(x);
 	cJSON *rule = faults_request(m, h);
 	struct err e = ERR_INIT;
 
 	r.method = request_method(h);
 	random_guid(r.id);
-	snprintf(r.account, sizeof(r.account), "%.*s", STR_ARG(str_head(account, 39)));
+	snprintf(r.account, sizeof(r.account), "%.*s",
+		 STR_ARG(str_head(account, 39)));
 	bool sent = faults_send(m, x, rule);
 
 	pthread_mutex_lock(&m->lock);
@@ -531,15 +567,19 @@ void blob_handle(struct emu *m, struct http_exchange *x, struct str account)
 	else if (json_get(rule, "status") != NULL)
 		deny(&r, (unsigned)json_int_opt(rule, "status", 503),
 		     json_str_opt(rule, "code", "ServerBusy"),
-		     json_str_opt(rule, "message",
-				  "The server is currently unable to receive requests."));
-	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) < 0 || r.path.over)
+		     json_str_opt(
+			     rule, "message",
+			     "The server is currently unable to receive requests."));
+	else if (buf_add_unpct(&r.path, str_skip(http_x_path(x), 1), false, &e) <
+			 0 ||
+		 r.path.over)
 		deny(&r, 400, "InvalidUri",
 		     "The requested URI does not represent any resource on the server.");
 	else
 		blob_serve(&r);
 	pthread_mutex_unlock(&m->lock);
-	emu_log(m, "blob %.*s %s", STR_ARG(h->method), r.key != NULL ? r.key : r.account);
+	emu_log(m, "blob %.*s %s", STR_ARG(h->method),
+		r.key != NULL ? r.key : r.account);
 	json_free(rule);
 	buf_release(&r.path);
 	buf_release(&r.text);

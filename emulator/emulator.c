@@ -162,7 +162,8 @@ static void *listener_thread(void *p)
 }
 
 /* A thread that lives until the emulator stops. */
-static int start_thread(struct emu *m, void *(*thread)(void *), void *arg, struct err *e)
+static int start_thread(struct emu *m, void *(*thread)(void *), void *arg,
+			struct err *e)
 {
 	int rc;
 
@@ -175,8 +176,8 @@ static int start_thread(struct emu *m, void *(*thread)(void *), void *arg, struc
 }
 
 /* In the machines' network: the platform's address and the metadata service. */
-static int listen_inside(struct emu *m, const char *address, unsigned port, bool imds,
-			 struct err *e)
+static int listen_inside(struct emu *m, const char *address, unsigned port,
+			 bool imds, struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 
@@ -202,7 +203,9 @@ static char *in_dir(const struct emu *m, const char *name)
 static int authority(struct emu *m, struct buf *key, struct err *e)
 {
 	char *key_path = in_dir(m, "ca.key"), *pem_path = in_dir(m, "ca.pem");
-	struct cert_spec spec = { .cn = "azswarm local Azure", .ca = true, .days = 3650 };
+	struct cert_spec spec = { .cn = "azswarm local Azure",
+				  .ca = true,
+				  .days = 3650 };
 	struct buf pem = BUF_INIT(16u << 10);
 	int rc = -1;
 
@@ -226,16 +229,22 @@ out:
 static int make_identity(struct emu *m, struct err *e)
 {
 	char own[80];
-	const char *names[] = { "DNS:localhost", "DNS:*.localhost", "DNS:*.blob.core.localhost",
-				"DNS:*.file.core.localhost", "IP:127.0.0.1",
-				"IP:168.63.129.16", own, NULL };
+	const char *names[] = { "DNS:localhost",
+				"DNS:*.localhost",
+				"DNS:*.blob.core.localhost",
+				"DNS:*.file.core.localhost",
+				"IP:127.0.0.1",
+				"IP:168.63.129.16",
+				own,
+				NULL };
 	struct cert_spec spec = {
 		.cn = "localhost",
 		.issuer_cn = "azswarm local Azure",
 		.names = names,
 		.days = 365,
 	};
-	struct buf ca = BUF_INIT(16u << 10), key = BUF_INIT(16u << 10), chain = BUF_INIT(32u << 10);
+	struct buf ca = BUF_INIT(16u << 10), key = BUF_INIT(16u << 10),
+		   chain = BUF_INIT(32u << 10);
 	int rc = -1;
 
 	snprintf(own, sizeof(own), "IP:%s", m->host);
@@ -260,11 +269,12 @@ static int write_env(struct emu *m, struct err *e)
 	int rc;
 
 	buf_addf(&b,
-		"export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
-		"export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\n"
-		"export AZURE_CLIENT_SECRET='%s'\n"
-		"export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n",
-		m->base, m->base, m->tenant, m->client, m->secret, m->subscription, m->dir);
+		 "export AZURE_AUTHORITY_HOST=%s\nexport AZURE_RESOURCE_MANAGER_ENDPOINT=%s\n"
+		 "export AZURE_TENANT_ID=%s\nexport AZURE_CLIENT_ID=%s\n"
+		 "export AZURE_CLIENT_SECRET='%s'\n"
+		 "export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n",
+		 m->base, m->base, m->tenant, m->client, m->secret,
+		 m->subscription, m->dir);
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);
@@ -284,19 +294,22 @@ static int prepare_dir(struct emu *m, struct err *e)
 	if (m->dir == NULL)
 		return err_sys(e, ERR_IO, "%s", m->o.dir);
 	if (strchr(m->dir, '\'') != NULL)
-		return err_set(e, ERR_USAGE, "%s: a quote in the directory's name", m->dir);
+		return err_set(e, ERR_USAGE,
+			       "%s: a quote in the directory's name", m->dir);
 	sha256(m->dir, strlen(m->dir), hash);
 	buf_add_hex(&b, hash, 4);
 	snprintf(m->net, sizeof(m->net), "%s", b.str);
 	buf_release(&b);
-	m->faults_path = m->o.faults != NULL ? xstrdup(m->o.faults) : in_dir(m, "faults.json");
+	m->faults_path = m->o.faults != NULL ? xstrdup(m->o.faults) :
+					       in_dir(m, "faults.json");
 	path = in_dir(m, "emulator.log");
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	free(path);
 	/* two would write over each other's state and stop each other's machines */
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
 		close(fd);
-		return err_set(e, ERR_USAGE, "%s: another local Azure works there", m->dir);
+		return err_set(e, ERR_USAGE,
+			       "%s: another local Azure works there", m->dir);
 	}
 	m->log = fd >= 0 ? fdopen(fd, "a") : NULL;
 	return m->log != NULL ? 0 : err_sys(e, ERR_IO, "%s/emulator.log", m->dir);
@@ -344,7 +357,8 @@ static int parse_listen(struct emu *m, struct err *e)
 	host = str_head(s, colon < 0 ? 0 : (size_t)colon);
 	if (host.n == 0 || host.n >= sizeof(m->host) ||
 	    !str_num(str_skip(s, (size_t)(colon + 1)), 65535, &port))
-		return err_set(e, ERR_USAGE, "--listen %s: ADDRESS:PORT is wanted", m->o.listen);
+		return err_set(e, ERR_USAGE, "--listen %s: ADDRESS:PORT is wanted",
+			       m->o.listen);
 	snprintf(m->host, sizeof(m->host), "%.*s", STR_ARG(host));
 	m->port = (unsigned)port;
 	return 0;
@@ -448,8 +462,8 @@ int emulator_run(const struct emulator_options *o, struct err *e)
 		err_sys(e, ERR_IO, "pipe");
 		goto out;
 	}
-	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 || record_open(m, e) < 0 ||
-	    faults_load(m, e) < 0)
+	if (parse_listen(m, e) < 0 || prepare_dir(m, e) < 0 ||
+	    record_open(m, e) < 0 || faults_load(m, e) < 0)
 		goto out;
 	pthread_mutex_lock(&m->lock);
 	rc = store_load(m, e);

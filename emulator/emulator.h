@@ -11,15 +11,15 @@
  * given and exist on paper otherwise.
  */
 struct emulator_options {
-	const char *listen;	/* "127.0.0.1:8443"; port 0 picks one */
-	const char *dir;	/* state, certificates and env; made when missing */
-	const char *machines;	/* driver program; NULL: machines on paper */
-	const char *faults;	/* file of faults (emulator/faults.c), which may come and
+	const char *listen; /* "127.0.0.1:8443"; port 0 picks one */
+	const char *dir;    /* state, certificates and env; made when missing */
+	const char *machines; /* driver program; NULL: machines on paper */
+	const char *faults; /* file of faults (emulator/faults.c), which may come and
 				   go; NULL: dir/faults.json */
-	const char *record;	/* file to which exchanges are appended, without
+	const char *record; /* file to which exchanges are appended, without
 				   their secrets; NULL: none */
-	FILE *out;		/* gets the one line "ready https://..."; may be NULL */
-	unsigned retry_after_s;	/* told to those who poll; 0: 1 */
+	FILE *out; /* gets the one line "ready https://..."; may be NULL */
+	unsigned retry_after_s; /* told to those who poll; 0: 1 */
 	unsigned cores;		/* quota of vCPUs per region; 0: 100 */
 	unsigned terminate_s;	/* longest wait for a machine that was told of
 				   its end; 0: 60 */

@@ -40,8 +40,9 @@
 #define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-static __attribute__((format(printf, 5, 6), cold))
-void refuse(struct request *r, unsigned status, const char *error, int code, const char *fmt, ...)
+static __attribute__((format(printf, 5, 6), cold)) void
+refuse(struct request *r, unsigned status, const char *error, int code,
+       const char *fmt, ...)
 {
 	char trace[37], corr[37], now[32];
 	struct buf b = BUF_INIT(2048);
@@ -56,8 +57,8 @@ void refuse(struct request *r, unsigned status, const char *error, int code, con
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
 	request_answer(r, status,
-		       json_fmt("@token-error", error, b.str, trace, corr, now, code, now, trace,
-				corr, r->m->base, code));
+		       json_fmt("@token-error", error, b.str, trace, corr, now,
+				code, now, trace, corr, r->m->base, code));
 	buf_release(&b);
 }
 
@@ -73,13 +74,16 @@ static void refuse_client(struct request *r, const char *id)
 /* A code or a refresh token that we did not give out, or not to this client. */
 static void refuse_grant(struct request *r)
 {
-	refuse(r, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.");
+	refuse(r, 400, "invalid_grant", 70000,
+	       "Provided grant is invalid or malformed.");
 }
 
 static void refuse_missing(struct request *r, const char *parameter)
 {
-	refuse(r, 400, "invalid_request", 900144, "The request body must contain the following "
-	       "parameter: '%s'.", parameter);
+	refuse(r, 400, "invalid_request", 900144,
+	       "The request body must contain the following "
+	       "parameter: '%s'.",
+	       parameter);
 }
 
 static void sign(struct emu *m, struct str text, struct buf *out)
@@ -91,11 +95,13 @@ static void sign(struct emu *m, struct str text, struct buf *out)
 }
 
 /* kind: what it is good for, "access", "refresh" or "id".  Takes claims. */
-static void jwt_make(struct emu *m, const char *kind, cJSON *claims, struct buf *out)
+static void jwt_make(struct emu *m, const char *kind, cJSON *claims,
+		     struct buf *out)
 {
 	struct buf text = BUF_INIT(8192), mac = BUF_INIT(64);
 
-	buf_addf(&text, "{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"%s\"}", kind);
+	buf_addf(&text, "{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"%s\"}",
+		 kind);
 	buf_add_base64url(out, text.str, text.n);
 	buf_reset(&text);
 	json_print(claims, &text);
@@ -148,8 +154,8 @@ static void user_id(struct emu *m, char out[37])
 
 	hmac_sha256(m->token_key, sizeof(m->token_key), "user", 4, mac);
 	buf_add_hex(&hex, mac, 16);
-	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8, hex.str + 13,
-		 hex.str + 17, hex.str + 20);
+	snprintf(out, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", hex.str, hex.str + 8,
+		 hex.str + 13, hex.str + 17, hex.str + 20);
 	buf_release(&hex);
 }
 
@@ -157,21 +163,23 @@ static void user_id(struct emu *m, char out[37])
 struct subject {
 	const char *client;
 	bool user;
-	bool strong;		/* showed a second factor */
-	bool acrs;		/* which the token was asked to say */
+	bool strong; /* showed a second factor */
+	bool acrs;   /* which the token was asked to say */
 };
 
-static void make_token(struct emu *m, const char *audience, const struct subject *s,
-		       struct buf *out)
+static void make_token(struct emu *m, const char *audience,
+		       const struct subject *s, struct buf *out)
 {
 	int64_t now = unix_time();
 	char user[37];
 	cJSON *doc;
 
 	user_id(m, user);
-	doc = json_fmt("@claims", audience, m->base, m->tenant, now, now - 300, now + TOKEN_S + 1,
-		s->client, s->user ? "0" : "1", m->base, m->tenant, s->user ? "user" : "app",
-		s->user ? user : m->object, s->user ? user : m->object, m->tenant);
+	doc = json_fmt("@claims", audience, m->base, m->tenant, now, now - 300,
+		       now + TOKEN_S + 1, s->client, s->user ? "0" : "1",
+		       m->base, m->tenant, s->user ? "user" : "app",
+		       s->user ? user : m->object, s->user ? user : m->object,
+		       m->tenant);
 	if (s->user)
 		json_defaults(doc,
 			      "{'name':'" USER_NAME "','upn':'" USER_UPN
@@ -247,7 +255,8 @@ static void basic_credentials(struct request *r, cJSON *form)
 			if (form_field(form, "client_id") == NULL && id != NULL)
 				json_add_str(form, "client_id", id);
 			if (secret != NULL)
-				json_set(form, "client_secret", cJSON_CreateString(secret));
+				json_set(form, "client_secret",
+					 cJSON_CreateString(secret));
 			free(id);
 			burn_str(secret);
 		}
@@ -271,12 +280,14 @@ static bool audience_is(const cJSON *claims, const char *want)
 }
 
 /* Both alphabets, with padding or without, are seen. */
-static bool thumb_is(const cJSON *head, const char *name, const void *hash, size_t n)
+static bool thumb_is(const cJSON *head, const char *name, const void *hash,
+		     size_t n)
 {
 	struct buf raw = BUF_INIT(64);
 	struct err e = ERR_INIT;
-	bool same = buf_add_unbase64(&raw, str_of(json_text(head, name)), &e) == 0 && raw.n == n &&
-		memcmp(raw.str, hash, n) == 0;
+	bool same = buf_add_unbase64(&raw, str_of(json_text(head, name)), &e) ==
+			    0 &&
+		    raw.n == n && memcmp(raw.str, hash, n) == 0;
 
 	buf_release(&raw);
 	return same;
@@ -285,21 +296,24 @@ static bool thumb_is(const cJSON *head, const char *name, const void *hash, size
 /* Is it signed by the certificate that the application has here? */
 static bool signed_by_app(struct emu *m, const cJSON *head, struct str jwt)
 {
-	struct buf pem = BUF_INIT(64u << 10), der = BUF_INIT(16u << 10), sig = BUF_INIT(1024);
+	struct buf pem = BUF_INIT(64u << 10), der = BUF_INIT(16u << 10),
+		   sig = BUF_INIT(1024);
 	char *path = xasprintf("%s/client.pem", m->dir);
 	ptrdiff_t dot = str_rchr(jwt, '.');
 	uint8_t sha2[SHA256_LEN], sha[20];
 	struct err e = ERR_INIT;
 	bool pss = json_is(head, "alg", "PS256"), ok = false;
 
-	if (file_read(path, &pem, &e) == 0 && cert_der(buf_str(&pem), &der, &e) == 0 &&
+	if (file_read(path, &pem, &e) == 0 &&
+	    cert_der(buf_str(&pem), &der, &e) == 0 &&
 	    buf_add_unbase64(&sig, str_skip(jwt, (size_t)dot + 1), &e) == 0) {
 		sha256(der.str, der.n, sha2);
 		sha1(der.str, der.n, sha);
 		ok = (pss || json_is(head, "alg", "RS256")) &&
 		     (thumb_is(head, "x5t#S256", sha2, sizeof(sha2)) ||
 		      thumb_is(head, "x5t", sha, sizeof(sha))) &&
-		     cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot), buf_str(&sig));
+		     cert_signed(buf_str(&der), pss, str_head(jwt, (size_t)dot),
+				 buf_str(&sig));
 	}
 	buf_burn(&pem);
 	buf_release(&der);
@@ -333,29 +347,35 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 	if (type == NULL || strcmp(type, JWT_BEARER) != 0)
 		refuse_missing(r, "client_assertion_type");
 	else if (head == NULL || claims == NULL || rest.n == 0)
-		refuse(r, 401, "invalid_client", 50027, "JWT token is invalid or malformed.");
+		refuse(r, 401, "invalid_client", 50027,
+		       "JWT token is invalid or malformed.");
 	else if (exp < now - SKEW_S || date_of(claims, "nbf") > now + SKEW_S)
 		refuse(r, 401, "invalid_client", 700024,
 		       "Client assertion is not within its valid "
 		       "time range. Current time: %lld, expiry time of assertion %lld.",
 		       (long long)now, (long long)exp);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
-		refuse(r, 401, "invalid_client", 700212, "No matching federated identity "
+		refuse(r, 401, "invalid_client", 700212,
+		       "No matching federated identity "
 		       "record found for presented assertion audience.");
-	else if (!own && (*json_text(claims, "iss") == '\0' || *json_text(claims, "sub") == '\0'))
+	else if (!own && (*json_text(claims, "iss") == '\0' ||
+			  *json_text(claims, "sub") == '\0'))
 		refuse(r, 401, "invalid_client", 700213,
 		       "No matching federated identity "
 		       "record found for presented assertion subject '%.100s'.",
 		       json_text(claims, "sub"));
 	else if (own && !json_is(claims, "sub", r->m->client))
-		refuse(r, 401, "invalid_client", 700021, "Client assertion application "
+		refuse(r, 401, "invalid_client", 700021,
+		       "Client assertion application "
 		       "identifier doesn't match 'client_id' parameter.");
-	else if (own && !audience_is(claims, token) && !audience_is(claims, old) &&
-		 !audience_is(claims, issuer))
-		refuse(r, 401, "invalid_client", 700023, "Client assertion audience claim "
+	else if (own && !audience_is(claims, token) &&
+		 !audience_is(claims, old) && !audience_is(claims, issuer))
+		refuse(r, 401, "invalid_client", 700023,
+		       "Client assertion audience claim "
 		       "does not match Realm issuer.");
 	else if (own && !signed_by_app(r->m, head, jwt))
-		refuse(r, 401, "invalid_client", 700027, "The certificate with identifier "
+		refuse(r, 401, "invalid_client", 700027,
+		       "The certificate with identifier "
 		       "used to sign the client assertion is not registered on application. "
 		       "[Reason - The key was not found or the signature is wrong.]");
 	else
@@ -371,7 +391,8 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 static int check_secret(struct request *r, const char *secret)
 {
 	if (secret == NULL)
-		refuse(r, 401, "invalid_client", 7000218, "The request body must contain the "
+		refuse(r, 401, "invalid_client", 7000218,
+		       "The request body must contain the "
 		       "following parameter: 'client_assertion' or 'client_secret'.");
 	else if (!same_text(secret, r->m->secret))
 		refuse(r, 401, "invalid_client", 7000215,
@@ -386,8 +407,8 @@ static int check_secret(struct request *r, const char *secret)
 
 /* ---- what waits for the user ---- */
 
-static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const cJSON *form,
-			int64_t life)
+static cJSON *grant_new(struct emu *m, const char *kind, const char *code,
+			const cJSON *form, int64_t life)
 {
 	cJSON *g, *next;
 
@@ -400,14 +421,16 @@ static cJSON *grant_new(struct emu *m, const char *kind, const char *code, const
 			json_free(cJSON_DetachItemViaPointer(m->grants, g));
 	}
 	g = json_fmt("{'kind':%s,'code':%s,'answer':'','until':%l,'asked':0,'interval':%d,"
-		     "'client':%s,'form':%j}", kind, code, unix_time() + life,
-		     (int)m->o.retry_after_s, form_field(form, "client_id"), form);
+		     "'client':%s,'form':%j}",
+		     kind, code, unix_time() + life, (int)m->o.retry_after_s,
+		     form_field(form, "client_id"), form);
 	cJSON_AddItemToArray(m->grants, g);
 	return g;
 }
 
 /* name: "code", or "user" for what a person types */
-static cJSON *grant_find(struct emu *m, const char *kind, const char *name, const char *code)
+static cJSON *grant_find(struct emu *m, const char *kind, const char *name,
+			 const char *code)
 {
 	cJSON *g;
 
@@ -435,7 +458,8 @@ static bool asks_acrs(const char *claims)
 	bool found = json_is(doc, "access_token.acrs.value", "p1");
 
 	cJSON_ArrayForEach(v, json_at(doc, "access_token.acrs.values"))
-		found = found || (cJSON_IsString(v) && str_is(v->valuestring, "p1"));
+		found = found ||
+			(cJSON_IsString(v) && str_is(v->valuestring, "p1"));
 	json_free(doc);
 	return found;
 }
@@ -450,13 +474,15 @@ static char *audience_of(struct request *r, const char *scope)
 	char *out;
 
 	while (str_next(&rest, ' ', &word))
-		if (found.p == NULL && str_find(word, STR("://")) > 0 && str_rchr(word, '/') > 8)
+		if (found.p == NULL && str_find(word, STR("://")) > 0 &&
+		    str_rchr(word, '/') > 8)
 			found = str_head(word, (size_t)str_rchr(word, '/'));
 	out = str_dup(found);
 	if (str_listed("https://management.azure.com https://management.azure.com/ "
-		   "https://management.core.windows.net https://management.core.windows.net/",
-		   out) ||
-	    str_starts(found, str_of(r->m->base)) || str_starts(found, str_of(r->base)))
+		       "https://management.core.windows.net https://management.core.windows.net/",
+		       out) ||
+	    str_starts(found, str_of(r->m->base)) ||
+	    str_starts(found, str_of(r->base)))
 		return out;
 	free(out);
 	return NULL;
@@ -465,34 +491,39 @@ static char *audience_of(struct request *r, const char *scope)
 /* As the old endpoint has it: numbers are texts. */
 static void as_v1(cJSON *doc, int64_t now, const char *resource)
 {
-	cJSON *more = json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l',"
-			       "'not_before':'%l','resource':%s}", TOKEN_S, TOKEN_S,
-			       now + TOKEN_S, now - 300, resource);
+	cJSON *more =
+		json_fmt("{'expires_in':'%d','ext_expires_in':'%d','expires_on':'%l',"
+			 "'not_before':'%l','resource':%s}",
+			 TOKEN_S, TOKEN_S, now + TOKEN_S, now - 300, resource);
 
 	json_merge(doc, more);
 	json_free(more);
 }
 
-static void add_refresh_token(struct request *r, cJSON *doc, const struct subject *s,
-			      const char *scope, int64_t now)
+static void add_refresh_token(struct request *r, cJSON *doc,
+			      const struct subject *s, const char *scope,
+			      int64_t now)
 {
 	struct buf out = BUF_INIT(FIELD_MAX);
 
-	jwt_make(r->m, "refresh", json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
-		 s->client, scope, s->strong, now + REFRESH_S), &out);
+	jwt_make(r->m, "refresh",
+		 json_fmt("{'client':%s,'scope':%s,'strong':%b,'exp':%l,'uti':%U}",
+			  s->client, scope, s->strong, now + REFRESH_S),
+		 &out);
 	json_add_str(doc, "refresh_token", out.str);
 	buf_burn(&out);
 }
 
-static void add_id_token(struct request *r, cJSON *doc, const struct subject *s, const char *user,
-			 const char *nonce, int64_t now)
+static void add_id_token(struct request *r, cJSON *doc, const struct subject *s,
+			 const char *user, const char *nonce, int64_t now)
 {
 	struct buf out = BUF_INIT(FIELD_MAX);
-	cJSON *id = json_fmt("{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
-			     "'name':'" USER_NAME "','preferred_username':'" USER_UPN "',"
-			     "'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}",
-			     s->client, r->base, r->m->tenant, now, now, now + TOKEN_S, user, user,
-			     r->m->tenant, nonce);
+	cJSON *id = json_fmt(
+		"{'aud':%s,'iss':'%s/%s/v2.0','iat':%l,'nbf':%l,'exp':%l,"
+		"'name':'" USER_NAME "','preferred_username':'" USER_UPN "',"
+		"'oid':%s,'sub':%s,'tid':%s,'ver':'2.0','nonce':%s}",
+		s->client, r->base, r->m->tenant, now, now, now + TOKEN_S, user,
+		user, r->m->tenant, nonce);
 
 	json_strip_nulls(id);
 	jwt_make(r->m, "id", id, &out);
@@ -502,7 +533,8 @@ static void add_id_token(struct request *r, cJSON *doc, const struct subject *s,
 
 static void add_client_info(struct request *r, cJSON *doc, const char *user)
 {
-	char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user, r->m->tenant);
+	char *info = xasprintf("{\"uid\":\"%s\",\"utid\":\"%s\"}", user,
+			       r->m->tenant);
 	struct buf out = BUF_INIT(FIELD_MAX);
 
 	buf_add_base64url(&out, info, strlen(info));
@@ -512,8 +544,9 @@ static void add_client_info(struct request *r, cJSON *doc, const char *user)
 }
 
 /* The answer that has the token, and what else a user's client asked for. */
-static cJSON *token_doc(struct request *r, const cJSON *form, const struct subject *s,
-			const char *audience, const char *scope, const char *nonce)
+static cJSON *token_doc(struct request *r, const cJSON *form,
+			const struct subject *s, const char *audience,
+			const char *scope, const char *nonce)
 {
 	struct buf out = BUF_INIT(FIELD_MAX);
 	int64_t now = unix_time();
@@ -522,14 +555,16 @@ static cJSON *token_doc(struct request *r, const cJSON *form, const struct subje
 
 	make_token(r->m, audience, s, &out);
 	doc = json_fmt("{'token_type':'Bearer','expires_in':%d,'ext_expires_in':%d,"
-		       "'access_token':%s}", TOKEN_S, TOKEN_S, out.str);
+		       "'access_token':%s}",
+		       TOKEN_S, TOKEN_S, out.str);
 	buf_burn(&out);
 	if (form_field(form, "resource") != NULL)
 		as_v1(doc, now, form_field(form, "resource"));
 	if (!s->user)
 		return doc;
 	user_id(r->m, user);
-	json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}", audience, audience);
+	json_defaults(doc, "{'scope':'%s/user_impersonation %s/.default'}",
+		      audience, audience);
 	if (strstr(scope, "offline_access") != NULL)
 		add_refresh_token(r, doc, s, scope, now);
 	if (strstr(scope, "openid") != NULL)
@@ -540,13 +575,18 @@ static cJSON *token_doc(struct request *r, const cJSON *form, const struct subje
 }
 
 /* form: of this request; asked: of the one that began it */
-static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked, struct subject *s)
+static void give_tokens(struct request *r, const cJSON *form,
+			const cJSON *asked, struct subject *s)
 {
-	const char *scope = form_field(form, "scope"), *claims = form_field(form, "claims");
+	const char *scope = form_field(form, "scope"),
+		   *claims = form_field(form, "claims");
 	const char *resource = form_field(form, "resource");
-	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL, *audience;
+	char *v1 = resource != NULL ? xasprintf("%s/.default", resource) : NULL,
+	     *audience;
 
-	scope = v1 != NULL ? v1 : scope != NULL ? scope : form_field(asked, "scope");
+	scope = v1 != NULL    ? v1 :
+		scope != NULL ? scope :
+				form_field(asked, "scope");
 	claims = claims != NULL ? claims : form_field(asked, "claims");
 	s->acrs = s->user && asks_acrs(claims);
 	audience = audience_of(r, scope != NULL ? scope : "");
@@ -573,7 +613,8 @@ static void give_tokens(struct request *r, const cJSON *form, const cJSON *asked
 		json_add_str(r->out, "claims", claims);
 	} else {
 		request_answer(r, 200,
-			       token_doc(r, form, s, audience, scope, form_field(asked, "nonce")));
+			       token_doc(r, form, s, audience, scope,
+					 form_field(asked, "nonce")));
 	}
 	free(v1);
 	free(audience);
@@ -584,11 +625,13 @@ static void app_token(struct request *r, const char *tenant, cJSON *form)
 	struct subject s = { .client = r->m->client };
 
 	if (str_listed("common organizations consumers", tenant))
-		refuse(r, 400, "invalid_request", 900382, "Client credential flows are not "
-		       "supported on the tenant '%.100s'.", tenant);
+		refuse(r, 400, "invalid_request", 900382,
+		       "Client credential flows are not "
+		       "supported on the tenant '%.100s'.",
+		       tenant);
 	else if (form_field(form, "client_assertion") != NULL ?
-		 check_assertion(r, tenant, form) == 0 :
-		 check_secret(r, form_field(form, "client_secret")) == 0)
+			 check_assertion(r, tenant, form) == 0 :
+			 check_secret(r, form_field(form, "client_secret")) == 0)
 		give_tokens(r, form, NULL, &s);
 }
 
@@ -600,7 +643,8 @@ static bool pkce_holds(const cJSON *asked, const char *verifier)
 
 	sha256(verifier, strlen(verifier), hash);
 	buf_add_base64url(&b, hash, sizeof(hash));
-	ok = strlen(verifier) >= 43 && same_text(b.str, form_field(asked, "code_challenge"));
+	ok = strlen(verifier) >= 43 &&
+	     same_text(b.str, form_field(asked, "code_challenge"));
 	buf_release(&b);
 	return ok;
 }
@@ -608,28 +652,34 @@ static bool pkce_holds(const cJSON *asked, const char *verifier)
 /* An authorization code: good once. */
 static void code_token(struct request *r, const cJSON *form)
 {
-	const char *code = form_field(form, "code"), *verifier = form_field(form, "code_verifier");
+	const char *code = form_field(form, "code"),
+		   *verifier = form_field(form, "code_verifier");
 	const char *redirect = form_field(form, "redirect_uri");
 	cJSON *g = grant_find(r->m, "code", "code", code);
 	const cJSON *asked = json_get(g, "form");
-	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
-			     false };
+	struct subject s = { form_field(form, "client_id"), true,
+			     json_is(g, "answer", "mfa"), false };
 
 	if (g == NULL || !json_is(g, "client", s.client))
 		refuse_grant(r);
 	else if (json_int_opt(g, "until", 0) < unix_time())
-		refuse(r, 400, "invalid_grant", 70008, "The provided authorization code or "
+		refuse(r, 400, "invalid_grant", 70008,
+		       "The provided authorization code or "
 		       "refresh token has expired. Send a new interactive authorization "
 		       "request.");
 	else if (json_bool_opt(g, "used", false))
-		refuse(r, 400, "invalid_grant", 54005, "OAuth2 Authorization code was "
+		refuse(r, 400, "invalid_grant", 54005,
+		       "OAuth2 Authorization code was "
 		       "already redeemed, please retry with a new valid code or use an "
 		       "existing refresh token.");
-	else if (redirect == NULL || strcmp(redirect, form_field(asked, "redirect_uri")) != 0)
-		refuse(r, 400, "invalid_grant", 500112, "The reply address does not match "
+	else if (redirect == NULL ||
+		 strcmp(redirect, form_field(asked, "redirect_uri")) != 0)
+		refuse(r, 400, "invalid_grant", 500112,
+		       "The reply address does not match "
 		       "the reply address provided when requesting Authorization code.");
 	else if (verifier == NULL || !pkce_holds(asked, verifier))
-		refuse(r, 400, "invalid_grant", 501481, "The Code_Verifier does not match "
+		refuse(r, 400, "invalid_grant", 501481,
+		       "The Code_Verifier does not match "
 		       "the code_challenge supplied in the authorization request.");
 	else
 		give_tokens(r, form, asked, &s);
@@ -639,23 +689,28 @@ static void code_token(struct request *r, const cJSON *form)
 
 static void device_token(struct request *r, const cJSON *form)
 {
-	const char *code = form_field(form, "device_code"), *v1 = form_field(form, "code");
+	const char *code = form_field(form, "device_code"),
+		   *v1 = form_field(form, "code");
 	cJSON *g = grant_find(r->m, "device", "code", code != NULL ? code : v1);
-	struct subject s = { form_field(form, "client_id"), true, json_is(g, "answer", "mfa"),
-			     false };
+	struct subject s = { form_field(form, "client_id"), true,
+			     json_is(g, "answer", "mfa"), false };
 	int64_t now = now_ms(), interval = json_int_opt(g, "interval", 0),
 		asked = json_int_opt(g, "asked", 0);
 
 	if (g != NULL)
 		json_put_int(g, "asked", now);
-	if (g == NULL || !json_is(g, "client", s.client) || json_bool_opt(g, "used", false)) {
-		refuse(r, 400, "bad_verification_code", 70018, "Invalid verification code "
+	if (g == NULL || !json_is(g, "client", s.client) ||
+	    json_bool_opt(g, "used", false)) {
+		refuse(r, 400, "bad_verification_code", 70018,
+		       "Invalid verification code "
 		       "due to User typing in wrong user code for device code flow.");
 	} else if (json_int_opt(g, "until", 0) < unix_time()) {
-		refuse(r, 400, "expired_token", 70020, "The provided value for the input "
+		refuse(r, 400, "expired_token", 70020,
+		       "The provided value for the input "
 		       "parameter 'device_code' is not valid. This device code has expired.");
 	} else if (json_is(g, "answer", "no")) {
-		refuse(r, 400, "authorization_declined", 65004, "User declined to consent to "
+		refuse(r, 400, "authorization_declined", 65004,
+		       "User declined to consent to "
 		       "access the app.");
 	} else if (asked != 0 && now - asked < interval * 1000 - 200) {
 		/* for good, RFC 8628 section 3.5 */
@@ -674,14 +729,16 @@ static void device_token(struct request *r, const cJSON *form)
 
 static void refresh_token(struct request *r, const cJSON *form)
 {
-	cJSON *old = jwt_open(r->m, "refresh", str_of(form_field(form, "refresh_token")));
+	cJSON *old = jwt_open(r->m, "refresh",
+			      str_of(form_field(form, "refresh_token")));
 	struct subject s = { form_field(form, "client_id"), true,
 			     json_bool_opt(old, "strong", false), false };
 
 	if (old == NULL || !json_is(old, "client", s.client))
 		refuse_grant(r);
 	else if (json_int_opt(old, "exp", 0) < unix_time())
-		refuse(r, 400, "invalid_grant", 700082, "The refresh token has expired due "
+		refuse(r, 400, "invalid_grant", 700082,
+		       "The refresh token has expired due "
 		       "to inactivity.");
 	else
 		give_tokens(r, form, old, &s);
@@ -690,13 +747,16 @@ static void refresh_token(struct request *r, const cJSON *form)
 
 static void no_tenant(struct request *r, const char *error, const char *tenant)
 {
-	refuse(r, 400, error, 90002, "Tenant '%.100s' not found. Check to make sure you have the "
-	       "correct tenant ID and are signing into the correct cloud.", tenant);
+	refuse(r, 400, error, 90002,
+	       "Tenant '%.100s' not found. Check to make sure you have the "
+	       "correct tenant ID and are signing into the correct cloud.",
+	       tenant);
 }
 
 static bool tenant_known(struct request *r, const char *tenant)
 {
-	if (str_is(tenant, r->m->tenant) || str_listed("common organizations adfs", tenant))
+	if (str_is(tenant, r->m->tenant) ||
+	    str_listed("common organizations adfs", tenant))
 		return true;
 	no_tenant(r, "invalid_request", tenant);
 	return false;
@@ -716,19 +776,23 @@ static void answer_token(struct request *r, const char *tenant, bool v1)
 	else if (grant == NULL)
 		refuse_missing(r, "grant_type");
 	else if (!str_is(id, r->m->client) &&
-		 (!str_is(id, AZURE_CLI) || strcmp(grant, "client_credentials") == 0))
+		 (!str_is(id, AZURE_CLI) ||
+		  strcmp(grant, "client_credentials") == 0))
 		refuse_client(r, id);
 	else if (strcmp(grant, "client_credentials") == 0)
 		app_token(r, tenant, form);
 	else if (strcmp(grant, "authorization_code") == 0)
 		code_token(r, form);
-	else if (str_listed("urn:ietf:params:oauth:grant-type:device_code device_code", grant))
+	else if (str_listed("urn:ietf:params:oauth:grant-type:device_code device_code",
+			    grant))
 		device_token(r, form);
 	else if (strcmp(grant, "refresh_token") == 0)
 		refresh_token(r, form);
 	else
-		refuse(r, 400, "unsupported_grant_type", 70003, "The app requested an "
-		       "unsupported grant type '%.100s'.", grant);
+		refuse(r, 400, "unsupported_grant_type", 70003,
+		       "The app requested an "
+		       "unsupported grant type '%.100s'.",
+		       grant);
 	json_burn(form);
 }
 
@@ -772,9 +836,12 @@ static void answer_devicecode(struct request *r)
 		g = grant_new(r->m, "device", code.str, form, life);
 		json_put_str(g, "user", user);
 		message = xasprintf("To sign in, use a web browser to open the page %s/devicelogin "
-				    "and enter the code %s to authenticate.", r->base, user);
-		request_answer(r, 200, json_fmt("@device-code", user, code.str, r->base, life,
-			(int)r->m->o.retry_after_s, message));
+				    "and enter the code %s to authenticate.",
+				    r->base, user);
+		request_answer(r, 200,
+			       json_fmt("@device-code", user, code.str, r->base,
+					life, (int)r->m->o.retry_after_s,
+					message));
 		free(message);
 	}
 	buf_release(&code);
@@ -783,28 +850,34 @@ static void answer_devicecode(struct request *r)
 
 static void answer_devicelogin(struct request *r)
 {
-	cJSON *form = form_of(r),
-	      *g = grant_find(r->m, "device", "user", form_field(form, "user_code"));
+	cJSON *form = form_of(r), *g = grant_find(r->m, "device", "user",
+						  form_field(form, "user_code"));
 	const char *answer = form_field(form, "answer");
 
 	if (r->method != POST)
-		send_page(r, 200, "<form method=post><input name=user_code autofocus> " BUTTONS);
+		send_page(r, 200,
+			  "<form method=post><input name=user_code autofocus> " BUTTONS);
 	else if (g == NULL || !json_is(g, "answer", "") ||
-		 json_int_opt(g, "until", 0) < unix_time() || !str_listed("yes mfa no", answer))
-		send_page(r, 400, "<p>That code didn't work. Check the code and try again.");
+		 json_int_opt(g, "until", 0) < unix_time() ||
+		 !str_listed("yes mfa no", answer))
+		send_page(r, 400,
+			  "<p>That code didn't work. Check the code and try again.");
 	else {
 		json_put_str(g, "answer", answer);
-		send_page(r, 200, str_is(answer, "no") ? "<p>You have declined." :
-		     "<p>You have signed in. You may now close this window.");
+		send_page(r, 200,
+			  str_is(answer, "no") ?
+				  "<p>You have declined." :
+				  "<p>You have signed in. You may now close this window.");
 	}
 	json_burn(form);
 }
 
 /* Send the browser back with name=value; text: what went wrong, or NULL. */
-static void go_back(struct request *r, const cJSON *q, const char *name, const char *value,
-		    const char *text)
+static void go_back(struct request *r, const cJSON *q, const char *name,
+		    const char *value, const char *text)
 {
-	const char *to = form_field(q, "redirect_uri"), *state = form_field(q, "state");
+	const char *to = form_field(q, "redirect_uri"),
+		   *state = form_field(q, "state");
 	struct buf b = BUF_INIT(FIELD_MAX);
 
 	buf_addf(&b, "%s%c%s=", to, strchr(to, '?') != NULL ? '&' : '?', name);
@@ -828,21 +901,24 @@ static bool loopback(const char *redirect)
 	struct err e = ERR_INIT;
 	struct http_url u;
 
-	return redirect != NULL && http_url_parse(str_of(redirect), &u, &e) == 0 && !u.tls &&
-		strcmp(u.host, "localhost") == 0;
+	return redirect != NULL && http_url_parse(str_of(redirect), &u, &e) == 0 &&
+	       !u.tls && strcmp(u.host, "localhost") == 0;
 }
 
 static void answer_authorize(struct request *r, const char *tenant)
 {
 	cJSON *q = fields_of(http_x_query(r->x)), *form = form_of(r);
-	const char *id = form_field(q, "client_id"), *answer = form_field(form, "answer");
+	const char *id = form_field(q, "client_id"),
+		   *answer = form_field(form, "answer");
 	struct buf code = BUF_INIT(64);
 	cJSON *g;
 
-	if (!str_is(tenant, r->m->tenant) && !str_listed("common organizations", tenant)) {
+	if (!str_is(tenant, r->m->tenant) &&
+	    !str_listed("common organizations", tenant)) {
 		send_page(r, 400, "<p>AADSTS90002: Tenant not found.");
 	} else if (!str_is(id, AZURE_CLI) && !str_is(id, r->m->client)) {
-		send_page(r, 400, "<p>AADSTS700016: Application not found in the directory.");
+		send_page(r, 400,
+			  "<p>AADSTS700016: Application not found in the directory.");
 	} else if (!loopback(form_field(q, "redirect_uri"))) {
 		send_page(r, 400,
 			  "<p>AADSTS50011: The redirect URI specified in the request does not "
@@ -873,11 +949,13 @@ static void answer_authorize(struct request *r, const char *tenant)
 
 /* ---- a machine's identity ---- */
 
-cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *status)
+cJSON *entra_server_identity(struct emu *m, struct http_exchange *x,
+			     unsigned *status)
 {
 	struct subject s = { .client = m->client };
 	cJSON *q = fields_of(http_x_query(x)), *doc;
-	const char *resource = form_field(q, "resource"), *id = form_field(q, "client_id"),
+	const char *resource = form_field(q, "resource"),
+		   *id = form_field(q, "client_id"),
 		   *object = form_field(q, "object_id");
 	struct buf out = BUF_INIT(FIELD_MAX);
 	int64_t now = unix_time();
@@ -888,9 +966,11 @@ cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *s
 			       "header not specified'}");
 	} else if (http_field(http_x_head(x), "X-Forwarded-For").p != NULL ||
 		   form_field(q, "api-version") == NULL || resource == NULL) {
-		doc = json_fmt("{'error':'invalid_request','error_description':'%s'}",
-			       resource == NULL ? "Required audience parameter not specified" :
-						  "Bad request");
+		doc = json_fmt(
+			"{'error':'invalid_request','error_description':'%s'}",
+			resource == NULL ?
+				"Required audience parameter not specified" :
+				"Bad request");
 	} else if ((id != NULL && !str_is(id, m->client)) ||
 		   (object != NULL && !str_is(object, m->object)) ||
 		   form_field(q, "msi_res_id") != NULL) {
@@ -899,8 +979,8 @@ cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *s
 	} else {
 		*status = 200;
 		make_token(m, resource, &s, &out);
-		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S, now + TOKEN_S,
-			       TOKEN_S, now - 300, resource);
+		doc = json_fmt("@identity-token", out.str, m->client, TOKEN_S,
+			       now + TOKEN_S, TOKEN_S, now - 300, resource);
 	}
 	buf_burn(&out);
 	json_free(q);
@@ -914,32 +994,41 @@ static void answer_configuration(struct request *r, const char *tenant)
 	char *b = xasprintf("%s/%.60s", r->base, tenant);
 	const char *v = str_is(tenant, "adfs") ? "" : "v2.0/";
 
-	if (!str_is(tenant, r->m->tenant) && !str_listed("common organizations adfs", tenant))
+	if (!str_is(tenant, r->m->tenant) &&
+	    !str_listed("common organizations adfs", tenant))
 		no_tenant(r, "invalid_tenant", tenant);
 	else
-		request_answer(r, 200, json_fmt("@openid", b, v, b, b, b, v, b, v));
+		request_answer(r, 200,
+			       json_fmt("@openid", b, v, b, b, b, v, b, v));
 	free(b);
 }
 
 /* Whose an authority is: "https://HOST/TENANT/...", which some send without the port. */
 static void answer_instances(struct request *r)
 {
-	char *asked = request_param(r, "authorization_endpoint"), *tenant = xstrdup(r->m->tenant);
+	char *asked = request_param(r, "authorization_endpoint"),
+	     *tenant = xstrdup(r->m->tenant);
 	struct str rest = str_skip(str_of(asked), strlen("https://")), host, word;
 	const char *base = r->base;
 
-	if (asked != NULL && str_cut(&rest, '/', &host) && str_next(&rest, '/', &word)) {
+	if (asked != NULL && str_cut(&rest, '/', &host) &&
+	    str_next(&rest, '/', &word)) {
 		free(tenant);
 		tenant = str_dup(word);
 		str_cut(&host, ':', &host);
 		base = str_eqz(host, "localhost") ? r->m->base :
-		       str_eq(host, str_head(str_of(r->host), strcspn(r->host, ":"))) ? base : NULL;
+		       str_eq(host,
+			      str_head(str_of(r->host), strcspn(r->host, ":"))) ?
+						    base :
+						    NULL;
 	}
 	if (base == NULL)
-		refuse(r, 400, "invalid_instance", 50049, "Unknown or invalid instance.");
+		refuse(r, 400, "invalid_instance", 50049,
+		       "Unknown or invalid instance.");
 	else
 		request_answer(r, 200,
-			       json_fmt("@discovery", base, tenant, base + 8, base + 8, base + 8));
+			       json_fmt("@discovery", base, tenant, base + 8,
+					base + 8, base + 8));
 	free(asked);
 	free(tenant);
 }
@@ -947,14 +1036,16 @@ static void answer_instances(struct request *r)
 bool entra_server_handle(struct request *r)
 {
 	char **s = r->seg;
-	bool v2 = str_is(s[1], "oauth2") && str_is(s[2], "v2.0") && s[3] != NULL && s[4] == NULL;
+	bool v2 = str_is(s[1], "oauth2") && str_is(s[2], "v2.0") &&
+		  s[3] != NULL && s[4] == NULL;
 	bool v1 = str_is(s[1], "oauth2") && str_is(s[2], "token") && s[3] == NULL;
 	unsigned status;
 	cJSON *doc;
 
 	if (v1 || (v2 && str_listed("token devicecode", s[3]))) {
 		if (r->method != POST)
-			refuse(r, 405, "invalid_request", 900561, "The endpoint only accepts "
+			refuse(r, 405, "invalid_request", 900561,
+			       "The endpoint only accepts "
 			       "POST requests. Received a GET request.");
 		else if (v1 || str_is(s[3], "token"))
 			answer_token(r, s[0], v1);
@@ -977,9 +1068,10 @@ bool entra_server_handle(struct request *r)
 		request_answer(r, status, doc);
 		return true;
 	}
-	v1 = str_is(s[0], "adfs") && str_is(s[1], ".well-known") && str_is(s[2], "openid-configuration");
-	if (v1 ||
-	    (str_is(s[1], "v2.0") && str_is(s[2], ".well-known") && str_is(s[3], "openid-configuration"))) {
+	v1 = str_is(s[0], "adfs") && str_is(s[1], ".well-known") &&
+	     str_is(s[2], "openid-configuration");
+	if (v1 || (str_is(s[1], "v2.0") && str_is(s[2], ".well-known") &&
+		   str_is(s[3], "openid-configuration"))) {
 		answer_configuration(r, s[0]);
 		return true;
 	}
@@ -995,9 +1087,9 @@ bool entra_server_handle(struct request *r)
 static int unauthorized(struct request *r, const char *code, const char *text)
 {
 	request_field(r,
-		"WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
-		"error_description=\"%s\"",
-		r->base, r->m->tenant, text);
+		      "WWW-Authenticate: Bearer authorization_uri=\"%s/%s\", error=\"invalid_token\", "
+		      "error_description=\"%s\"",
+		      r->base, r->m->tenant, text);
 	r->gateway = true;
 	return fault_code(&r->fault, 401, code, NULL, text);
 }
@@ -1010,18 +1102,21 @@ static int need_mfa(struct request *r, const cJSON *doc)
 	struct buf b = BUF_INIT(256);
 
 	if ((r->method != PUT && r->method != PATCH && r->method != DELETE) ||
-	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL || !faults_setting(r->m, "mfa", 0))
+	    !json_is(doc, "idtyp", "user") || json_get(doc, "acrs") != NULL ||
+	    !faults_setting(r->m, "mfa", 0))
 		return 0;
 	buf_add_base64(&b, claims, sizeof(claims) - 1);
 	request_field(r,
-		"WWW-Authenticate: Bearer realm=\"\", "
-		"authorization_uri=\"%s/common/oauth2/authorize\", "
-		"error=\"insufficient_claims\", claims=\"%s\"", r->base, b.str);
+		      "WWW-Authenticate: Bearer realm=\"\", "
+		      "authorization_uri=\"%s/common/oauth2/authorize\", "
+		      "error=\"insufficient_claims\", claims=\"%s\"",
+		      r->base, b.str);
 	buf_release(&b);
 	r->gateway = true;
-	return fault_code(&r->fault, 401, "RequestDisallowedByPolicy", NULL,
-			  "Resource was disallowed by policy. Users must authenticate with "
-			  "multi-factor authentication to create or update resources.");
+	return fault_code(
+		&r->fault, 401, "RequestDisallowedByPolicy", NULL,
+		"Resource was disallowed by policy. Users must authenticate with "
+		"multi-factor authentication to create or update resources.");
 }
 
 int entra_server_check(struct request *r)
@@ -1033,21 +1128,25 @@ int entra_server_check(struct request *r)
 	int rc;
 
 	if (f.p == NULL)
-		return unauthorized(r, "AuthenticationFailed", "Authentication failed. "
+		return unauthorized(r, "AuthenticationFailed",
+				    "Authentication failed. "
 				    "The 'Authorization' header is missing.");
 	if (!str_istarts(f, STR("Bearer ")))
-		return unauthorized(r, "AuthenticationFailedInvalidHeader",
-				    "Authentication failed. The "
-				    "'Authorization' header is provided in an invalid format.");
+		return unauthorized(
+			r, "AuthenticationFailedInvalidHeader",
+			"Authentication failed. The "
+			"'Authorization' header is provided in an invalid format.");
 	doc = jwt_open(r->m, "access", str_trim(str_skip(f, 7)));
 	exp = json_int_opt(doc, "exp", 0);
 	if (doc == NULL) {
-		rc = unauthorized(r, "InvalidAuthenticationToken", "The access token is invalid.");
+		rc = unauthorized(r, "InvalidAuthenticationToken",
+				  "The access token is invalid.");
 	} else if (exp < unix_time()) {
 		time_iso(exp, when);
 		time_iso(unix_time(), now);
 		message = xasprintf("The access token expiry UTC time '%s' is earlier than current "
-				    "UTC time '%s'.", when, now);
+				    "UTC time '%s'.",
+				    when, now);
 		rc = unauthorized(r, "ExpiredAuthenticationToken", message);
 		free(message);
 	} else {

@@ -3,9 +3,10 @@
 
 #include "emulator/request.h"
 
-bool entra_server_handle(struct request *r);	/* false: not its path */
+bool entra_server_handle(struct request *r); /* false: not its path */
 /* What a machine's identity gets; in any thread's hands. */
-cJSON *entra_server_identity(struct emu *m, struct http_exchange *x, unsigned *status);
+cJSON *entra_server_identity(struct emu *m, struct http_exchange *x,
+			     unsigned *status);
 /* 0, or -1 with the request answered 401. */
 int entra_server_check(struct request *r);
 

@@ -9,8 +9,8 @@
 #include "emulator/fault.h"
 #include "emulator/jsonf.h"
 
-int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
-	       const char *text)
+int fault_code(struct fault *f, unsigned status, const char *code,
+	       const char *target, const char *text)
 {
 	if (f->error != NULL)
 		return -1;

@@ -16,8 +16,8 @@ struct fault {
 int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), cold));
 /* The same for a code that may hold anything; target may be NULL. */
-int fault_code(struct fault *f, unsigned status, const char *code, const char *target,
-	       const char *text) __attribute__((cold));
+int fault_code(struct fault *f, unsigned status, const char *code,
+	       const char *target, const char *text) __attribute__((cold));
 /* The body is not what it must be. */
 int fault_content(struct fault *f, const char *why) __attribute__((cold));
 void fault_release(struct fault *f);

@@ -48,8 +48,8 @@
 #include "emulator/request.h"
 
 #define SLICE_MS 250
-#define FAIL_MS 300			/* how long an operation takes to fail */
-#define DELAY_MAX_MS 600000		/* of any wait: no test waits longer */
+#define FAIL_MS 300	    /* how long an operation takes to fail */
+#define DELAY_MAX_MS 600000 /* of any wait: no test waits longer */
 
 /* '*' is any run of characters, case does not matter. */
 static bool glob(struct str pattern, struct str s)
@@ -82,23 +82,23 @@ enum value { TEXT = 1, NUMBER = 2, FLAG = 4, LIST = 8 };
 /* When a key acts; those that only choose, or are part of another, do not. */
 enum stage {
 	NEVER,
-	BEFORE,			/* before the request is carried out, the operation begun */
-	INSTEAD,		/* of the request's own answer */
-	BESIDE,			/* what it has, and more */
-	PACE,			/* how its bytes go out */
-	BYTES,			/* instead of any answer */
-	END,			/* of an operation */
+	BEFORE,	 /* before the request is carried out, the operation begun */
+	INSTEAD, /* of the request's own answer */
+	BESIDE,	 /* what it has, and more */
+	PACE,	 /* how its bytes go out */
+	BYTES,	 /* instead of any answer */
+	END,	 /* of an operation */
 };
 
 /* What is at hand at the stage; the rest is NULL. */
 struct scene {
 	struct emu *m;
-	struct request *r;		/* INSTEAD, BESIDE */
-	struct http_exchange *x;	/* BYTES */
-	struct faults_pace *pace;	/* PACE */
-	struct op *op;			/* END, with */
+	struct request *r;	  /* INSTEAD, BESIDE */
+	struct http_exchange *x;  /* BYTES */
+	struct faults_pace *pace; /* PACE */
+	struct op *op;		  /* END, with */
 	struct fault *f;
-	bool over;			/* the emulator stops */
+	bool over; /* the emulator stops */
 };
 
 static void hold(struct scene *s, const cJSON *rule);
@@ -114,40 +114,41 @@ static void cancel_op(struct scene *s, const cJSON *rule);
 static const struct kind {
 	const char *name;
 	enum about about;
-	unsigned value;			/* enum value; of numbers */
+	unsigned value; /* enum value; of numbers */
 	int64_t min, max;
-	const char *with;		/* says nothing without this one; NULL: it does */
+	const char *with; /* says nothing without this one; NULL: it does */
 	enum stage stage;
 	void (*act)(struct scene *s, const cJSON *rule);
 } kinds[] = {
 	/* name        about      value          of numbers       with      stage    act */
-	{ "name",       ANY,       TEXT,          0, 0,            NULL,     NEVER,   NULL },
-	{ "request",    REQUEST,   TEXT,          0, 0,            NULL,     NEVER,   NULL },
-	{ "operation",  OPERATION, TEXT,          0, 0,            NULL,     NEVER,   NULL },
-	{ "verb",       OPERATION, TEXT,          0, 0,            NULL,     NEVER,   NULL },
-	{ "skip",       ANY,       NUMBER,        0, INT32_MAX,    NULL,     NEVER,   NULL },
-	{ "times",      ANY,       NUMBER,        0, INT32_MAX,    NULL,     NEVER,   NULL },
-	{ "delay_ms",   ANY,       NUMBER,        0, DELAY_MAX_MS, NULL,     BEFORE,  hold },
-	{ "late",       REQUEST,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
-	{ "status",     REQUEST,   NUMBER,        200, 599,        NULL,     INSTEAD, put_status },
-	{ "code",       REQUEST,   TEXT,          0, 0,            "status", NEVER,   NULL },
-	{ "message",    REQUEST,   TEXT,          0, 0,            "status", NEVER,   NULL },
-	{ "retryAfter", REQUEST,   TEXT | NUMBER, 0, INT32_MAX,    "status", NEVER,   NULL },
-	{ "info",       REQUEST,   LIST,          0, 0,            "status", NEVER,   NULL },
-	{ "body",       REQUEST,   TEXT,          0, 0,            "status", NEVER,   NULL },
-	{ "fields",     REQUEST,   LIST,          0, 0,            NULL,     BESIDE,  add_fields },
-	{ "truncate",   REQUEST,   NUMBER,        0, INT32_MAX,    NULL,     PACE,    cut },
-	{ "trickle_ms", REQUEST,   NUMBER,        0, DELAY_MAX_MS, NULL,     PACE,    drip },
-	{ "reset",      REQUEST,   FLAG,          0, 0,            NULL,     BYTES,   send_reset },
-	{ "raw",        REQUEST,   TEXT,          0, 0,            NULL,     BYTES,   send_raw },
-	{ "cancel",     OPERATION, FLAG,          0, 0,            NULL,     END,     cancel_op },
-	{ "code",       OPERATION, TEXT,          0, 0,            NULL,     END,     fail_op },
-	{ "message",    OPERATION, TEXT,          0, 0,            NULL,     NEVER,   NULL },
-	{ "status",     OPERATION, NUMBER,        400, 599,        NULL,     NEVER,   NULL },
-	{ "mfa",        SETTING,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
-	{ "device_s",   SETTING,   NUMBER,        0, INT32_MAX,    NULL,     NEVER,   NULL },
-	{ "notice_s",   SETTING,   NUMBER,        1, 900,          NULL,     NEVER,   NULL },
-	{ "heard_only", SETTING,   FLAG,          0, 0,            NULL,     NEVER,   NULL },
+	{ "name", ANY, TEXT, 0, 0, NULL, NEVER, NULL },
+	{ "request", REQUEST, TEXT, 0, 0, NULL, NEVER, NULL },
+	{ "operation", OPERATION, TEXT, 0, 0, NULL, NEVER, NULL },
+	{ "verb", OPERATION, TEXT, 0, 0, NULL, NEVER, NULL },
+	{ "skip", ANY, NUMBER, 0, INT32_MAX, NULL, NEVER, NULL },
+	{ "times", ANY, NUMBER, 0, INT32_MAX, NULL, NEVER, NULL },
+	{ "delay_ms", ANY, NUMBER, 0, DELAY_MAX_MS, NULL, BEFORE, hold },
+	{ "late", REQUEST, FLAG, 0, 0, NULL, NEVER, NULL },
+	{ "status", REQUEST, NUMBER, 200, 599, NULL, INSTEAD, put_status },
+	{ "code", REQUEST, TEXT, 0, 0, "status", NEVER, NULL },
+	{ "message", REQUEST, TEXT, 0, 0, "status", NEVER, NULL },
+	{ "retryAfter", REQUEST, TEXT | NUMBER, 0, INT32_MAX, "status", NEVER,
+	  NULL },
+	{ "info", REQUEST, LIST, 0, 0, "status", NEVER, NULL },
+	{ "body", REQUEST, TEXT, 0, 0, "status", NEVER, NULL },
+	{ "fields", REQUEST, LIST, 0, 0, NULL, BESIDE, add_fields },
+	{ "truncate", REQUEST, NUMBER, 0, INT32_MAX, NULL, PACE, cut },
+	{ "trickle_ms", REQUEST, NUMBER, 0, DELAY_MAX_MS, NULL, PACE, drip },
+	{ "reset", REQUEST, FLAG, 0, 0, NULL, BYTES, send_reset },
+	{ "raw", REQUEST, TEXT, 0, 0, NULL, BYTES, send_raw },
+	{ "cancel", OPERATION, FLAG, 0, 0, NULL, END, cancel_op },
+	{ "code", OPERATION, TEXT, 0, 0, NULL, END, fail_op },
+	{ "message", OPERATION, TEXT, 0, 0, NULL, NEVER, NULL },
+	{ "status", OPERATION, NUMBER, 400, 599, NULL, NEVER, NULL },
+	{ "mfa", SETTING, FLAG, 0, 0, NULL, NEVER, NULL },
+	{ "device_s", SETTING, NUMBER, 0, INT32_MAX, NULL, NEVER, NULL },
+	{ "notice_s", SETTING, NUMBER, 1, 900, NULL, NEVER, NULL },
+	{ "heard_only", SETTING, FLAG, 0, 0, NULL, NEVER, NULL },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -200,7 +201,8 @@ static void known(enum about about, struct buf *b)
 			buf_addf(b, "%s%s", b->n > 0 ? ", " : "", kinds[i].name);
 }
 
-static int check_value(const struct kind *k, const cJSON *rule, const cJSON *v, struct err *e)
+static int check_value(const struct kind *k, const cJSON *rule, const cJSON *v,
+		       struct err *e)
 {
 	const cJSON *item;
 	int64_t n;
@@ -212,30 +214,34 @@ static int check_value(const struct kind *k, const cJSON *rule, const cJSON *v, 
 	if (k->value == FLAG && cJSON_IsBool(v))
 		return 0;
 	if (k->value == FLAG)
-		return err_set(e, ERR_DATA, "%s: expected true or false, found %s", k->name,
-			       json_type(v));
+		return err_set(e, ERR_DATA, "%s: expected true or false, found %s",
+			       k->name, json_type(v));
 	if (json_arr(rule, k->name, e) == NULL)
 		return -1;
 	cJSON_ArrayForEach(item, v)
 		if (k->stage == BESIDE && !cJSON_IsString(item))
-			return err_set(e, ERR_DATA, "%s: expected strings, found %s",
+			return err_set(e, ERR_DATA,
+				       "%s: expected strings, found %s",
 				       k->name, json_type(item));
 	return 0;
 }
 
-static int check_key(enum about about, const cJSON *rule, const cJSON *v, struct err *e)
+static int check_key(enum about about, const cJSON *rule, const cJSON *v,
+		     struct err *e)
 {
 	const struct kind *k = kind_of(v->string, about);
 	struct buf names = BUF_INIT(1024);
 
 	if (k == NULL) {
 		known(about, &names);
-		err_set(e, ERR_DATA, "\"%.100s\" is none of %s", v->string, names.str);
+		err_set(e, ERR_DATA, "\"%.100s\" is none of %s", v->string,
+			names.str);
 		buf_release(&names);
 		return -1;
 	}
 	if (k->with != NULL && !says(rule, k->with))
-		return err_set(e, ERR_DATA, "\"%s\" says nothing without \"%s\"", k->name, k->with);
+		return err_set(e, ERR_DATA, "\"%s\" says nothing without \"%s\"",
+			       k->name, k->with);
 	return check_value(k, rule, v, e);
 }
 
@@ -247,17 +253,21 @@ static int check_rule(const cJSON *rule, struct err *e)
 	const cJSON *v;
 
 	if (!cJSON_IsObject(rule))
-		return err_set(e, ERR_DATA, "expected an object, found %s", json_type(rule));
+		return err_set(e, ERR_DATA, "expected an object, found %s",
+			       json_type(rule));
 	if (request && operation)
-		return err_set(e, ERR_DATA, "it is about a request or about an operation, "
+		return err_set(e, ERR_DATA,
+			       "it is about a request or about an operation, "
 			       "not both");
 	cJSON_ArrayForEach(v, rule)
 		if (check_key(about, rule, v, e) < 0)
 			return -1;
 	for (size_t i = 0; i < N_KINDS; i++)
-		set = set || (kinds[i].about == SETTING && json_get(rule, kinds[i].name) != NULL);
+		set = set || (kinds[i].about == SETTING &&
+			      json_get(rule, kinds[i].name) != NULL);
 	if (about == SETTING && !set)
-		return err_set(e, ERR_DATA, "there is neither \"request\" nor \"operation\"");
+		return err_set(e, ERR_DATA,
+			       "there is neither \"request\" nor \"operation\"");
 	return 0;
 }
 
@@ -268,7 +278,8 @@ static int check(const cJSON *doc, struct err *e)
 	unsigned i = 1;
 
 	if (!cJSON_IsArray(doc))
-		return err_set(e, ERR_DATA, "expected an array of rules, found %s", json_type(doc));
+		return err_set(e, ERR_DATA, "expected an array of rules, found %s",
+			       json_type(doc));
 	cJSON_ArrayForEach(rule, doc) {
 		if (check_rule(rule, e) < 0) {
 			name = json_str_opt(rule, "name", NULL);
@@ -287,7 +298,8 @@ static cJSON *read_rules(const char *path, struct err *e)
 	struct buf b = BUF_INIT(1u << 20);
 	cJSON *doc = NULL;
 
-	if (file_read(path, &b, e) == 0 && (doc = json_parse(buf_str(&b), path, e)) != NULL &&
+	if (file_read(path, &b, e) == 0 &&
+	    (doc = json_parse(buf_str(&b), path, e)) != NULL &&
 	    check(doc, e) < 0) {
 		err_in(e, "%s", path);
 		json_free(doc);
@@ -309,7 +321,8 @@ int faults_load(struct emu *m, struct err *e)
 		m->faults_mark = 0;
 		return 0;
 	}
-	mark = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + st.st_size;
+	mark = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec +
+	       st.st_size;
 	if (m->faults_mark == mark)
 		return 0;
 	m->faults_mark = mark;
@@ -335,14 +348,17 @@ int64_t faults_setting(struct emu *m, const char *name, int64_t dflt)
 	const cJSON *rule;
 
 	cJSON_ArrayForEach(rule, m->faults)
-		dflt = json_bool_opt(rule, name, false) ? 1 : json_int_opt(rule, name, dflt);
+		dflt = json_bool_opt(rule, name, false) ?
+			       1 :
+			       json_int_opt(rule, name, dflt);
 	return dflt;
 }
 
 /* ---- requests ---- */
 
 /* The first rule whose turn it is. */
-static const cJSON *pick(struct emu *m, const char *kind, const char *what, const char *verb)
+static const cJSON *pick(struct emu *m, const char *kind, const char *what,
+			 const char *verb)
 {
 	const char *pattern, *rule_verb;
 	int64_t seen, skip, times;
@@ -361,8 +377,8 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what, cons
 		json_put_int(rule, "seen", seen + 1);
 		if (seen < skip || seen >= skip + times)
 			continue;
-		emu_log(m, "fault %.40s: %s %.300s", json_str_opt(rule, "name", "without a name"),
-			kind, what);
+		emu_log(m, "fault %.40s: %s %.300s",
+			json_str_opt(rule, "name", "without a name"), kind, what);
 		return rule;
 	}
 	return NULL;
@@ -413,7 +429,8 @@ bool faults_carried_out(const cJSON *rule)
 
 static void put_status(struct scene *s, const cJSON *rule)
 {
-	const cJSON *after = json_get(rule, "retryAfter"), *info = json_get(rule, "info");
+	const cJSON *after = json_get(rule, "retryAfter"),
+		    *info = json_get(rule, "info");
 	struct request *r = s->r;
 
 	r->status = (unsigned)json_int_opt(rule, "status", 500);
@@ -422,9 +439,11 @@ static void put_status(struct scene *s, const cJSON *rule)
 	while (r->n_fields > 0)
 		free(r->fields[--r->n_fields]);
 	fault_release(&r->fault);
-	fault_code(&r->fault, r->status, json_str_opt(rule, "code", "InternalServerError"), NULL,
-		   json_str_opt(rule, "message",
-				"The server encountered an error. Please retry later."));
+	fault_code(&r->fault, r->status,
+		   json_str_opt(rule, "code", "InternalServerError"), NULL,
+		   json_str_opt(
+			   rule, "message",
+			   "The server encountered an error. Please retry later."));
 	r->out = json_fmt("{'error':%j}", r->fault.error);
 	if (json_get(rule, "body") != NULL) {
 		json_free(r->out);
@@ -436,7 +455,8 @@ static void put_status(struct scene *s, const cJSON *rule)
 	if (cJSON_IsString(after))
 		request_field(r, "Retry-After: %s", after->valuestring);
 	else if (after != NULL)
-		request_field(r, "Retry-After: %lld", (long long)json_int_opt(rule, "retryAfter", 0));
+		request_field(r, "Retry-After: %lld",
+			      (long long)json_int_opt(rule, "retryAfter", 0));
 }
 
 static void add_fields(struct scene *s, const cJSON *rule)
@@ -489,7 +509,8 @@ static void send_raw(struct scene *s, const cJSON *rule)
 
 	if (!says(rule, "reset"))
 		http_x_abort(s->x);
-	for (; raw.n > 0 && http_x_raw(s->x, str_head(raw, n)) == 0; raw = str_skip(raw, n))
+	for (; raw.n > 0 && http_x_raw(s->x, str_head(raw, n)) == 0;
+	     raw = str_skip(raw, n))
 		if (ms > 0 && faults_pause(s->m, ms) < 0)
 			break;
 }
@@ -517,8 +538,9 @@ static void fail_op(struct scene *s, const cJSON *rule)
 {
 	fault_code(s->f, (unsigned)json_int_opt(rule, "status", 409),
 		   json_str_opt(rule, "code", "InternalExecutionError"), NULL,
-		   json_str_opt(rule, "message",
-				"An internal execution error occurred. Please retry later."));
+		   json_str_opt(
+			   rule, "message",
+			   "An internal execution error occurred. Please retry later."));
 }
 
 static void cancel_op(struct scene *s, const cJSON *rule)
@@ -532,7 +554,8 @@ static void cancel_op(struct scene *s, const cJSON *rule)
 
 bool faults_operation(struct emu *m, struct op *op, struct fault *f)
 {
-	const cJSON *rule = pick(m, "operation", op->key, json_str_opt(op->args, "verb", NULL));
+	const cJSON *rule = pick(m, "operation", op->key,
+				 json_str_opt(op->args, "verb", NULL));
 	cJSON *copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
 	struct scene s = { .m = m, .op = op, .f = f };
 	bool fails = says(copy, "code") || says(copy, "cancel");

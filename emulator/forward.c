@@ -27,16 +27,16 @@
 
 /* One port of a public address, and the machines that connections to it reach. */
 struct forward {
-	char address[16];	/* the public one */
-	unsigned port;		/* on it */
-	unsigned to_port;	/* on the machine */
-	char *pool;		/* id of the load balancer's pool; NULL: it is one machine, */
-	char to[16];		/* with this address */
-	unsigned turn;		/* of the pool's members: how many connections there were */
-	char *probe;		/* id of that by which its members are found well; NULL: none */
-	int fd;			/* listens; -1: it cannot yet */
-	bool keep;		/* it is still wanted */
-	bool told;		/* the log says already that it cannot listen */
+	char address[16]; /* the public one */
+	unsigned port;	  /* on it */
+	unsigned to_port; /* on the machine */
+	char *pool; /* id of the load balancer's pool; NULL: it is one machine, */
+	char to[16]; /* with this address */
+	unsigned turn; /* of the pool's members: how many connections there were */
+	char *probe; /* id of that by which its members are found well; NULL: none */
+	int fd;	     /* listens; -1: it cannot yet */
+	bool keep; /* it is still wanted */
+	bool told; /* the log says already that it cannot listen */
 };
 
 struct forwarder {
@@ -59,12 +59,14 @@ static bool port_in(const char *range, unsigned port)
 		return true;
 	if (!str_cut(&s, '-', &left))
 		return str_num(s, 65535, &a) && a == port;
-	return str_num(left, 65535, &a) && str_num(s, 65535, &b) && port >= a && port <= b;
+	return str_num(left, 65535, &a) && str_num(s, 65535, &b) && port >= a &&
+	       port <= b;
 }
 
 static bool from_outside(const char *prefix)
 {
-	return str_listed("* Internet 0.0.0.0/0 127.0.0.1 127.0.0.1/32 127.0.0.0/8", prefix);
+	return str_listed("* Internet 0.0.0.0/0 127.0.0.1 127.0.0.1/32 127.0.0.0/8",
+			  prefix);
 }
 
 static bool rule_covers(const cJSON *r, unsigned port)
@@ -85,13 +87,15 @@ static bool rule_covers(const cJSON *r, unsigned port)
 static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 {
 	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
-	const cJSON *nsg =
-		store_doc(m, json_str_opt(subnet, "properties.networkSecurityGroup.id", NULL));
+	const cJSON *nsg = store_doc(
+		m, json_str_opt(subnet, "properties.networkSecurityGroup.id",
+				NULL));
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
 
-		if (rule_covers(r, port) && (best == NULL || json_int_opt(r, "priority", 0) <
+		if (rule_covers(r, port) &&
+		    (best == NULL || json_int_opt(r, "priority", 0) <
 					     json_int_opt(best, "priority", 0)))
 			best = r;
 	}
@@ -99,8 +103,9 @@ static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 	return best != NULL && json_is(best, "access", "Allow");
 }
 
-static void want(struct forwarder *w, const char *address, unsigned port, unsigned to_port,
-		 const char *to, const char *pool, const char *probe)
+static void want(struct forwarder *w, const char *address, unsigned port,
+		 unsigned to_port, const char *to, const char *pool,
+		 const char *probe)
 {
 	struct forward *f = NULL;
 
@@ -138,14 +143,16 @@ static void want_nic(struct forwarder *w, const cJSON *ip)
 	struct emu *m = w->m;
 	const char *pip = json_str_opt(ip, "properties.publicIPAddress.id", NULL);
 	const char *subnet = json_str_opt(ip, "properties.subnet.id", NULL);
-	static const unsigned ports[] = { 22, 80, 81, 443, 2376, 8000, 8080, 9080 };
+	static const unsigned ports[] = { 22,	80,   81,   443,
+					  2376, 8000, 8080, 9080 };
 
 	if (pip == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
 		if (let_in(m, subnet, ports[i]))
 			want(w, address_of(m, pip), ports[i], ports[i],
-			     json_str_opt(ip, "properties.privateIPAddress", NULL), NULL, NULL);
+			     json_str_opt(ip, "properties.privateIPAddress", NULL),
+			     NULL, NULL);
 }
 
 static void want_lb(struct forwarder *w, const cJSON *lb)
@@ -155,10 +162,13 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 
 	cJSON_ArrayForEach(rule, json_at(lb, "properties.loadBalancingRules")) {
 		const cJSON *r = json_get(rule, "properties");
-		const cJSON *front = store_doc(m,
-					       json_str_opt(r, "frontendIPConfiguration.id", NULL));
+		const cJSON *front = store_doc(
+			m, json_str_opt(r, "frontendIPConfiguration.id", NULL));
 
-		want(w, address_of(m, json_str_opt(front, "properties.publicIPAddress.id", NULL)),
+		want(w,
+		     address_of(m, json_str_opt(front,
+						"properties.publicIPAddress.id",
+						NULL)),
 		     (unsigned)json_int_opt(r, "frontendPort", 0),
 		     (unsigned)json_int_opt(r, "backendPort", 0), NULL,
 		     json_text(r, "backendAddressPool.id"),
@@ -180,7 +190,9 @@ static void refresh(struct forwarder *w)
 		const char *type = json_text(n->doc, "type");
 
 		if (str_is(type, "Microsoft.Network/networkInterfaces"))
-			cJSON_ArrayForEach(ip, json_at(n->doc, "properties.ipConfigurations"))
+			cJSON_ArrayForEach(ip,
+					   json_at(n->doc,
+						   "properties.ipConfigurations"))
 				want_nic(w, ip);
 		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
@@ -193,8 +205,8 @@ static void refresh(struct forwarder *w)
 
 			f->fd = tcp_listen(f->address, &port, NULL, &e);
 			if (f->fd >= 0 || !f->told)
-				emu_log(m, "public %s:%u: %s", f->address, f->port,
-					f->fd < 0 ? e.msg : "open");
+				emu_log(m, "public %s:%u: %s", f->address,
+					f->port, f->fd < 0 ? e.msg : "open");
 			f->told = true;
 			err_clear(&e);
 		}
@@ -223,7 +235,7 @@ bool forward_go_inside(struct emu *m)
 
 struct visit {
 	struct forwarder *w;
-	struct forward f;	/* pool and probe are copies */
+	struct forward f; /* pool and probe are copies */
 	int fd;
 };
 
@@ -264,7 +276,8 @@ static bool pump(int from, int to)
 /* Both ways until both have ended, or an hour's silence. */
 static void relay(struct emu *m, int a, int b)
 {
-	struct pollfd p[3] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN },
+	struct pollfd p[3] = { { .fd = a, .events = POLLIN },
+			       { .fd = b, .events = POLLIN },
 			       { .fd = m->stop_fd[0], .events = POLLIN } };
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
@@ -353,7 +366,8 @@ void *forward_thread(void *p)
 		refresh(w);
 		n = w->n;
 		for (i = 0; i < n; i++)
-			fds[i] = (struct pollfd){ .fd = w->f[i].fd, .events = POLLIN };
+			fds[i] = (struct pollfd){ .fd = w->f[i].fd,
+						  .events = POLLIN };
 		fds[n] = (struct pollfd){ .fd = m->stop_fd[0], .events = POLLIN };
 		pthread_mutex_unlock(&m->lock);
 		poll(fds, n + 1, 1000);

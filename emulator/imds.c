@@ -37,22 +37,27 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
-	return json_fmt("@imds", json_text(n->doc, "location"), json_text(n->doc, "name"),
+	return json_fmt("@imds", json_text(n->doc, "location"),
+			json_text(n->doc, "name"),
 			json_text(p, "storageProfile.imageReference.offer"),
 			json_text(p, "osProfile.adminUsername"),
 			json_text(p, "osProfile.computerName"),
 			json_text(p, "storageProfile.imageReference.publisher"),
-			group != NULL ? json_text(group->doc, "name") : "", json_text(n->doc, "id"),
-			json_text(p, "storageProfile.imageReference.sku"), m->subscription,
+			group != NULL ? json_text(group->doc, "name") : "",
+			json_text(n->doc, "id"),
+			json_text(p, "storageProfile.imageReference.sku"),
+			m->subscription,
 			json_text(p, "storageProfile.imageReference.exactVersion"),
-			json_text(p, "vmId"), set != NULL ? json_text(set->doc, "name") : "",
+			json_text(p, "vmId"),
+			set != NULL ? json_text(set->doc, "name") : "",
 			json_text(p, "hardwareProfile.vmSize"), zone,
 			address != NULL ? address : "", subnet, bits);
 }
 
 /* ---- requests ---- */
 
-static void say(struct http_exchange *x, unsigned status, const char *type, struct str body)
+static void say(struct http_exchange *x, unsigned status, const char *type,
+		struct str body)
 {
 	char kind[64];
 	const char *fields[] = { kind, "Server: IMDS/150.870.65.1324", NULL };
@@ -90,8 +95,9 @@ static void say_part(struct http_exchange *x, cJSON *doc, struct str path)
 		if (word.n == 0)
 			continue;
 		name = str_dup(word);
-		v = cJSON_IsArray(v) && str_num(word, 1000, &i) ? cJSON_GetArrayItem(v, (int)i) :
-			json_get_i(v, name);
+		v = cJSON_IsArray(v) && str_num(word, 1000, &i) ?
+			    cJSON_GetArrayItem(v, (int)i) :
+			    json_get_i(v, name);
 		free(name);
 	}
 	text = http_x_param(x, "format", &format) && str_is(format.str, "text");
@@ -100,7 +106,8 @@ static void say_part(struct http_exchange *x, cJSON *doc, struct str path)
 	else if (cJSON_IsString(v) && text)
 		say(x, 200, "text/plain; charset=utf-8", str_of(v->valuestring));
 	else if (cJSON_IsString(v) || text)
-		bad(x, 400, "Bad request: a leaf is given as format=text, a node as format=json");
+		bad(x, 400,
+		    "Bad request: a leaf is given as format=text, a node as format=json");
 	else
 		say_json(x, 200, cJSON_Duplicate(v, true));
 	buf_release(&format);
@@ -133,7 +140,8 @@ static void scheduled(struct emu *m, struct http_exchange *x, const char *key)
 		if (ok)
 			say(x, 200, "text/plain", STR(""));
 		else
-			bad(x, 400, "Bad request: no event of that EventId to start");
+			bad(x, 400,
+			    "Bad request: no event of that EventId to start");
 	}
 	buf_release(&body);
 }
@@ -160,8 +168,10 @@ static bool check_headers(struct http_exchange *x)
 static void say_identity(struct emu *m, struct http_exchange *x, bool has_one)
 {
 	unsigned status = 400;
-	cJSON *doc = has_one ? entra_server_identity(m, x, &status) :
-		json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
+	cJSON *doc =
+		has_one ?
+			entra_server_identity(m, x, &status) :
+			json_fmt("{'error':'invalid_request','error_description':'Identity not found'}");
 
 	say_json(x, status, doc);
 }
@@ -169,7 +179,8 @@ static void say_identity(struct emu *m, struct http_exchange *x, bool has_one)
 void imds_handle(void *ctx, struct http_exchange *x)
 {
 	struct emu *m = ctx;
-	struct str path = http_x_path(x), peer = str_of(http_x_peer(x)), address = STR_NULL;
+	struct str path = http_x_path(x), peer = str_of(http_x_peer(x)),
+		   address = STR_NULL;
 	ptrdiff_t colon = str_rchr(peer, ':');
 	cJSON *doc = NULL;
 	bool identity = false;
@@ -177,8 +188,9 @@ void imds_handle(void *ctx, struct http_exchange *x)
 	struct entry *n;
 
 	if (str_eqz(path, "/metadata/versions")) {
-		say_json(x, 200, json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01',"
-					  "'2021-02-01','2021-12-13']}"));
+		say_json(x, 200,
+			 json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01',"
+				  "'2021-02-01','2021-12-13']}"));
 		return;
 	}
 	if (!check_headers(x))

@@ -117,12 +117,12 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 				json_print(doc, &b);
 			break;
 		default:
-			abort();	/* an unknown hole */
+			abort(); /* an unknown hole */
 		}
 	}
 	out = json_parse(buf_str(&b), fmt, &e);
 	assert(out != NULL);
-	buf_burn(&b);		/* account keys pass through here, too */
+	buf_burn(&b); /* account keys pass through here, too */
 	return out;
 }
 
@@ -154,7 +154,9 @@ static void fill(cJSON *to, cJSON *from)
 		next = item->next;
 		have = cJSON_GetObjectItem(to, item->string);
 		if (have == NULL)
-			cJSON_AddItemToObject(to, item->string, cJSON_DetachItemViaPointer(from, item));
+			cJSON_AddItemToObject(to, item->string,
+					      cJSON_DetachItemViaPointer(from,
+									 item));
 		else if (cJSON_IsObject(have))
 			fill(have, item);
 	}
@@ -198,7 +200,8 @@ void json_merge(cJSON *doc, const cJSON *patch)
 			json_merge(old, p);
 		} else {
 			json_drop(doc, p->string);
-			cJSON_AddItemToObject(doc, p->string, cJSON_Duplicate(p, true));
+			cJSON_AddItemToObject(doc, p->string,
+					      cJSON_Duplicate(p, true));
 		}
 	}
 }
@@ -252,10 +255,16 @@ int64_t json_duration_s(const cJSON *doc, const char *path, int64_t dflt)
 			time = true;
 			continue;
 		}
-		for (v = -1; s.n > 0 && is_digit(*s.p) && v < 1000000; s = str_skip(s, 1))
+		for (v = -1; s.n > 0 && is_digit(*s.p) && v < 1000000;
+		     s = str_skip(s, 1))
 			v = (v < 0 ? 0 : v) * 10 + (*s.p - '0');
-		unit = s.n == 0 ? 0 : *s.p == 'D' && !time ? 86400 : !time ? 0 :
-		       *s.p == 'H' ? 3600 : *s.p == 'M' ? 60 : *s.p == 'S' ? 1 : 0;
+		unit = s.n == 0		    ? 0 :
+		       *s.p == 'D' && !time ? 86400 :
+		       !time		    ? 0 :
+		       *s.p == 'H'	    ? 3600 :
+		       *s.p == 'M'	    ? 60 :
+		       *s.p == 'S'	    ? 1 :
+					      0;
 		if (v < 0 || unit == 0)
 			return dflt;
 		sum += v * unit;

@@ -5,7 +5,7 @@
 
 /* Documents written as they look, and what is done to them. */
 
-void json_now(char out[40]);		/* with seven digits, as Azure writes it */
+void json_now(char out[40]); /* with seven digits, as Azure writes it */
 /*
  * A document from a template in which ' stands for ".  %s text (NULL: null),
  * %d int, %l int64_t, %b bool, %j a document (copied; NULL: null), %t the
@@ -19,7 +19,7 @@ cJSON *json_fmt(const char *fmt, ...);
 #define json_push(arr, ...) cJSON_AddItemToArray(arr, json_fmt(__VA_ARGS__))
 /* What assets/azure/shapes has under that name; without it, our mistake. */
 struct str json_shape(const char *name);
-cJSON *json_array_of(cJSON *item);		/* takes it */
+cJSON *json_array_of(cJSON *item); /* takes it */
 /* RFC 7396: patch into doc; null removes. */
 void json_merge(cJSON *doc, const cJSON *patch);
 /* The object of that name in obj (any case), made when it is missing. */

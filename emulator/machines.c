@@ -24,10 +24,10 @@
 
 static const struct {
 	const char *verb;
-	const char *power;		/* what the machine is afterwards */
-	unsigned paper_ms;		/* how long it takes without a driver */
-	unsigned bound_s;		/* how long a driver may take */
-	bool provisions;		/* the driver needs a new machine.json */
+	const char *power; /* what the machine is afterwards */
+	unsigned paper_ms; /* how long it takes without a driver */
+	unsigned bound_s;  /* how long a driver may take */
+	bool provisions;   /* the driver needs a new machine.json */
 } verbs[] = {
 	{ "create", "running", 1200, 900, true },
 	{ "start", "running", 700, 300, false },
@@ -49,8 +49,10 @@ static bool is_instance(const struct entry *n)
 
 static const cJSON *machine_ip(struct emu *m, const struct entry *n)
 {
-	const cJSON *nic = store_doc(m, json_str_opt(n->doc,
-		"properties.networkProfile.networkInterfaces[0].id", NULL));
+	const cJSON *nic = store_doc(
+		m, json_str_opt(n->doc,
+				"properties.networkProfile.networkInterfaces[0].id",
+				NULL));
 
 	return json_at(nic, "properties.ipConfigurations[0].properties");
 }
@@ -84,7 +86,9 @@ struct entry *machine_by_address(struct emu *m, struct str address)
  * machine in another group is called so. */
 static const char *machine_name(struct emu *m, struct entry *n)
 {
-	const char *base = json_str_opt(n->doc, "properties.osProfile.computerName", "machine");
+	const char *base = json_str_opt(n->doc,
+					"properties.osProfile.computerName",
+					"machine");
 	const char *have;
 	struct entry *other;
 	char name[96];
@@ -93,7 +97,8 @@ static const char *machine_name(struct emu *m, struct entry *n)
 	if (have != NULL)
 		return have;
 	for (unsigned i = 1;; i++) {
-		snprintf(name, sizeof(name), i == 1 ? "%.64s" : "%.64s-%u", base, i);
+		snprintf(name, sizeof(name), i == 1 ? "%.64s" : "%.64s-%u",
+			 base, i);
 		for (other = NULL; (other = store_next(m, other, "")) != NULL;)
 			if (json_is(other->hide, "machine", name))
 				break;
@@ -104,16 +109,20 @@ static const char *machine_name(struct emu *m, struct entry *n)
 	return json_text(n->hide, "machine");
 }
 
-static int machine_json(struct emu *m, struct entry *n, const char *dir, struct err *e)
+static int machine_json(struct emu *m, struct entry *n, const char *dir,
+			struct err *e)
 {
 	const cJSON *props = json_get(n->doc, "properties"), *v;
-	const char *custom = is_instance(n) ?
-		cJSON_GetStringValue(vmss_model(m, n, "customData")) :
-		json_str_opt(n->hide, "customData", NULL);
+	const char *custom =
+		is_instance(n) ?
+			cJSON_GetStringValue(vmss_model(m, n, "customData")) :
+			json_str_opt(n->hide, "customData", NULL);
 	struct buf b = BUF_INIT(1u << 20);
 	struct entry *a = NULL;
-	char *path = xasprintf("%s/machine.json", dir), *ca = xasprintf("%s/ca.pem", m->dir);
-	char *vnet = xstrdup(machine_subnet(m, n)), *cut = strstr(vnet, "/subnets/");
+	char *path = xasprintf("%s/machine.json", dir),
+	     *ca = xasprintf("%s/ca.pem", m->dir);
+	char *vnet = xstrdup(machine_subnet(m, n)),
+	     *cut = strstr(vnet, "/subnets/");
 	unsigned prefix = 16;
 	uint32_t range;
 	cJSON *doc;
@@ -122,19 +131,22 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir, struct 
 	if (cut != NULL)
 		*cut = '\0';
 	network_subnet_range(m, vnet, &range, &prefix);
-	doc = json_fmt("@machine", machine_name(m, n), m->net, json_text(n->doc, "id"),
-		       machine_address(m, n), (int)prefix,
-		       json_text(props, "osProfile.adminUsername"), custom,
-		       json_at(props, "storageProfile.imageReference"),
-		       json_text(props, "hardwareProfile.vmSize"), json_text(n->doc, "location"),
-		       ca);
-	cJSON_ArrayForEach(v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
-		json_add_str(json_get_mut(doc, "keys"), NULL, json_text(v, "keyData"));
+	doc = json_fmt("@machine", machine_name(m, n), m->net,
+		       json_text(n->doc, "id"), machine_address(m, n),
+		       (int)prefix, json_text(props, "osProfile.adminUsername"),
+		       custom, json_at(props, "storageProfile.imageReference"),
+		       json_text(props, "hardwareProfile.vmSize"),
+		       json_text(n->doc, "location"), ca);
+	cJSON_ArrayForEach(
+		v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
+		json_add_str(json_get_mut(doc, "keys"), NULL,
+			     json_text(v, "keyData"));
 	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
 		json_defaults(doc,
 			      "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
 			      "'%s.file.core.localhost':'168.63.129.16'}}",
-			      json_text(a->doc, "name"), json_text(a->doc, "name"));
+			      json_text(a->doc, "name"),
+			      json_text(a->doc, "name"));
 	json_print_pretty(doc, &b);
 	rc = buf_check(&b, "machine.json", e);
 	if (rc == 0)
@@ -162,14 +174,17 @@ int machine_idle(struct emu *m, const char *key)
 /* ---- the driver ---- */
 
 /* What it says goes to out; script: for exec, or NULL.  The lock is not held. */
-static int run_driver(struct emu *m, const char *verb, const char *name, const char *dir,
-		      const char *script, struct buf *out, unsigned bound_s, int *code,
-		      struct err *e)
+static int run_driver(struct emu *m, const char *verb, const char *name,
+		      const char *dir, const char *script, struct buf *out,
+		      unsigned bound_s, int *code, struct err *e)
 {
-	const char *argv[] = { m->o.machines, verb, name, dir, script != NULL ? "--" : NULL,
-			       "/bin/sh", "-c", script, NULL };
+	const char *argv[] = {
+		m->o.machines, verb, name,   dir, script != NULL ? "--" : NULL,
+		"/bin/sh",     "-c", script, NULL
+	};
 
-	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000, code, e);
+	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000,
+			   code, e);
 }
 
 /* The last line a driver said, for the error that Azure would give. */
@@ -193,7 +208,8 @@ static void set_power(struct entry *n, const char *power)
 }
 
 /* A driver that failed is asked what there is now. */
-static void ask_power(struct emu *m, const char *key, const char *name, const char *dir)
+static void ask_power(struct emu *m, const char *key, const char *name,
+		      const char *dir)
 {
 	struct buf out = BUF_INIT(256);
 	struct err e = ERR_INIT;
@@ -233,8 +249,8 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	if (rc == 0) {
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
 		pthread_mutex_unlock(&m->lock);
-		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log, verbs[v].bound_s, &code,
-				&e);
+		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log,
+				verbs[v].bound_s, &code, &e);
 		log_path = xasprintf("%s/driver.log", dir);
 		if (file_exists(dir)) {
 			struct err ignored = ERR_INIT;
@@ -248,16 +264,20 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	if (rc == 0 && code == 0) {
 		if ((n = store_find(m, key)) != NULL)
 			set_power(n, verbs[v].power);
-		if (strcmp(verbs[v].verb, "delete") == 0 && dir_remove(dir, &e) < 0)
+		if (strcmp(verbs[v].verb, "delete") == 0 &&
+		    dir_remove(dir, &e) < 0)
 			emu_log(m, "machine %s: %s", name, e.msg);
 		emu_log(m, "machine %s: %s done", name, verbs[v].verb);
 	} else {
-		emu_log(m, "machine %s: %s failed: %s", name, verbs[v].verb, rc < 0 ? e.msg : line);
+		emu_log(m, "machine %s: %s failed: %s", name, verbs[v].verb,
+			rc < 0 ? e.msg : line);
 		if (!m->stopping)
 			ask_power(m, key, name, dir);
-		rc = fault_set(f, 409, "%s %s: The operation '%s' of VM '%s' failed: %s",
-			       verbs[v].provisions ? "OSProvisioningInternalError" :
-						     "VMActionFailed",
+		rc = fault_set(f, 409,
+			       "%s %s: The operation '%s' of VM '%s' failed: %s",
+			       verbs[v].provisions ?
+				       "OSProvisioningInternalError" :
+				       "VMActionFailed",
 			       key, verbs[v].verb, name, rc < 0 ? e.msg : line);
 	}
 	store_changed(m);
@@ -272,7 +292,7 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 struct gang {
 	struct emu *m;
 	size_t verb;
-	const cJSON *next;		/* key to be done next */
+	const cJSON *next; /* key to be done next */
 	struct fault *f;
 	unsigned working;
 	int rc;
@@ -332,7 +352,8 @@ static int on_paper(struct emu *m, size_t v, const cJSON *keys)
 	return 0;
 }
 
-int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct fault *f)
+int machines_run(struct emu *m, const char *verb, const cJSON *keys,
+		 struct fault *f)
 {
 	struct gang g = { .m = m, .f = f, .next = keys->child };
 	int n = cJSON_GetArraySize(keys), rc;
@@ -360,13 +381,17 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct faul
 	}
 	if (strcmp(verb, "create") == 0)
 		cJSON_ArrayForEach(k, keys)
-			if ((e = store_find(m, k->valuestring)) != NULL && is_instance(e))
-				entry_state(e, json_is(e->hide, "power", "running") ?
-					    "Succeeded" : "Failed");
+			if ((e = store_find(m, k->valuestring)) != NULL &&
+			    is_instance(e))
+				entry_state(e,
+					    json_is(e->hide, "power", "running") ?
+						    "Succeeded" :
+						    "Failed");
 	return rc;
 }
 
-int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status)
+int machine_exec(struct emu *m, const char *key, const char *script,
+		 struct buf *out, int *status)
 {
 	struct entry *n = store_find(m, key);
 	struct err e = ERR_INIT;
@@ -398,14 +423,16 @@ int machines_up(struct emu *m, struct err *e)
 		char why[256];
 
 		last_line(&out, why, sizeof(why));
-		rc = err_set(e, ERR_IO, "%s up: exit %d: %s", m->o.machines, code, why);
+		rc = err_set(e, ERR_IO, "%s up: exit %d: %s", m->o.machines,
+			     code, why);
 	}
 	/* stdout and stderr come together: the path is a line of its own */
 	for (s = buf_str(&out); rc == 0 && str_next(&s, '\n', &line);)
 		if (str_starts(line, STR("/")))
 			last = str_trim(line);
 	if (rc == 0 && last.n == 0)
-		rc = err_set(e, ERR_PROTO, "%s up: it named no network namespace", m->o.machines);
+		rc = err_set(e, ERR_PROTO, "%s up: it named no network namespace",
+			     m->o.machines);
 	if (rc == 0)
 		m->netns = str_dup(last);
 	buf_release(&out);
@@ -429,7 +456,8 @@ void machines_down(struct emu *m)
 			dup2(fileno(m->log), 1);
 			dup2(fileno(m->log), 2);
 		}
-		execlp(m->o.machines, m->o.machines, "down", m->net, m->dir, (char *)NULL);
+		execlp(m->o.machines, m->o.machines, "down", m->net, m->dir,
+		       (char *)NULL);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
@@ -458,7 +486,8 @@ static int run_resume(struct emu *m, struct op *op, struct fault *f)
 
 void machines_resume(struct emu *m)
 {
-	cJSON *args = json_fmt("{'start':[],'create':[]}"), *busy = cJSON_CreateArray();
+	cJSON *args = json_fmt("{'start':[],'create':[]}"),
+	      *busy = cJSON_CreateArray();
 	struct fault f = { 0, NULL };
 	struct entry *n;
 
@@ -467,9 +496,11 @@ void machines_resume(struct emu *m)
 
 		if (!json_is(n->hide, "want", "running"))
 			continue;
-		disk = xasprintf("%s/machines/%s/machine.json", m->dir, machine_name(m, n));
-		json_add_str(json_get_mut(args, file_exists(disk) ? "start" : "create"), NULL,
-			     n->key);
+		disk = xasprintf("%s/machines/%s/machine.json", m->dir,
+				 machine_name(m, n));
+		json_add_str(json_get_mut(args, file_exists(disk) ? "start" :
+								    "create"),
+			     NULL, n->key);
 		json_add_str(busy, NULL, n->key);
 		json_put_str(n->hide, "power", "starting");
 		free(disk);
@@ -479,6 +510,7 @@ void machines_resume(struct emu *m)
 		json_free(busy);
 		return;
 	}
-	op_start(m, OP_COMPUTE, "", "resume", "2024-07-01", run_resume, args, busy, &f);
+	op_start(m, OP_COMPUTE, "", "resume", "2024-07-01", run_resume, args,
+		 busy, &f);
 	fault_release(&f);
 }

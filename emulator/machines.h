@@ -11,8 +11,8 @@
  * -- ARGV...; up NET DIR and down NET DIR for their network, the latter with all
  * machines in it.
  */
-int machines_up(struct emu *m, struct err *e);		/* the driver's network */
-void machines_resume(struct emu *m);			/* after a restart, as an operation */
+int machines_up(struct emu *m, struct err *e); /* the driver's network */
+void machines_resume(struct emu *m); /* after a restart, as an operation */
 void machines_down(struct emu *m);
 /* Wait until no operation is at work on it.  -1: it is gone, or all must stop. */
 int machine_idle(struct emu *m, const char *key);
@@ -21,8 +21,10 @@ int machine_idle(struct emu *m, const char *key);
  * paper, a pause.  The lock is let go meanwhile.  Power states follow.  -1
  * with f (target: the first that failed) when one failed or all must stop.
  */
-int machines_run(struct emu *m, const char *verb, const cJSON *keys, struct fault *f);
-int machine_exec(struct emu *m, const char *key, const char *script, struct buf *out, int *status);
+int machines_run(struct emu *m, const char *verb, const cJSON *keys,
+		 struct fault *f);
+int machine_exec(struct emu *m, const char *key, const char *script,
+		 struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);
 /* NULL: it has no address. */
 const char *machine_address(struct emu *m, const struct entry *n);

@@ -12,7 +12,10 @@
 
 #define FROZEN_MS 5000
 
-static const struct { const char *type; enum notice_why why; } types[] = {
+static const struct {
+	const char *type;
+	enum notice_why why;
+} types[] = {
 	{ "Freeze", NOTICE_FREEZE },
 	{ "Reboot", NOTICE_REBOOT },
 	{ "Redeploy", NOTICE_MOVE },
@@ -37,7 +40,8 @@ static int run_maintenance(struct emu *m, struct op *op, struct fault *f)
 	int rc = 0;
 
 	why_of(json_text(op->args, "type"), &why);
-	number = notice_give(m, why, keys, (unsigned)json_int_opt(op->args, "notice_s", 0));
+	number = notice_give(m, why, keys,
+			     (unsigned)json_int_opt(op->args, "notice_s", 0));
 	if (number < 0)
 		return m->stopping ? -1 : 0;
 	if (why == NOTICE_FREEZE) {
@@ -46,7 +50,8 @@ static int run_maintenance(struct emu *m, struct op *op, struct fault *f)
 		n = store_find(m, keys->child->valuestring);
 		n->busy++;
 		rc = machines_run(m, "restart", keys, f);
-		if ((n = store_find(m, keys->child->valuestring)) != NULL && n->busy > 0)
+		if ((n = store_find(m, keys->child->valuestring)) != NULL &&
+		    n->busy > 0)
 			n->busy--;
 	}
 	notice_over(m, number);
@@ -74,7 +79,8 @@ static struct entry *machine_of(struct emu *m, const char *name)
 	struct entry *n;
 
 	for (n = NULL; (n = store_next(m, n, "/subscriptions/")) != NULL;)
-		if (json_get(n->hide, "power") != NULL && json_is(n->doc, "name", name))
+		if (json_get(n->hide, "power") != NULL &&
+		    json_is(n->doc, "name", name))
 			return n;
 	return NULL;
 }
@@ -86,14 +92,16 @@ static void begin(struct emu *m, const cJSON *v)
 	int64_t notice_s = json_int_opt(v, "notice_s", 0);
 	enum notice_why why;
 
-	if (n == NULL || !why_of(json_text(v, "type"), &why) || notice_s < 0 || notice_s > 3600) {
+	if (n == NULL || !why_of(json_text(v, "type"), &why) || notice_s < 0 ||
+	    notice_s > 3600) {
 		emu_log(m, "maintenance.json: '%.60s' of '%.60s' cannot be done",
 			json_text(v, "type"), json_text(v, "machine"));
 		return;
 	}
 	op_start(m, OP_COMPUTE, "", "maintenance", "2024-07-01", run_maintenance,
-		 json_fmt("{'keys':[%s],'type':%s,'notice_s':%l}", n->key, json_text(v, "type"),
-			  notice_s), NULL, &f);
+		 json_fmt("{'keys':[%s],'type':%s,'notice_s':%l}", n->key,
+			  json_text(v, "type"), notice_s),
+		 NULL, &f);
 	fault_release(&f);
 }
 

@@ -13,6 +13,6 @@
  * and carried out once; what is taken out of the file before it has begun is
  * cancelled.
  */
-void maintenance_tick(struct emu *m);	/* once a second; lock held */
+void maintenance_tick(struct emu *m); /* once a second; lock held */
 
 #endif

@@ -27,11 +27,11 @@
  * to a machine that has asked in the last five minutes.
  */
 enum notice_why {
-	NOTICE_DELETE,		/* by the operator, autoscale, a lower capacity */
-	NOTICE_RESTART,		/* by the operator */
+	NOTICE_DELETE,	/* by the operator, autoscale, a lower capacity */
+	NOTICE_RESTART, /* by the operator */
 	NOTICE_REDEPLOY,
-	NOTICE_EVICTION,	/* of a Spot machine */
-	NOTICE_FREEZE,		/* maintenance */
+	NOTICE_EVICTION, /* of a Spot machine */
+	NOTICE_FREEZE,	 /* maintenance */
 	NOTICE_REBOOT,
 	NOTICE_MOVE,
 };
@@ -43,7 +43,8 @@ enum notice_why {
  * for notice_over(), 0 when nobody was told, -1 when it was withdrawn or the
  * emulator stops.  Lock held, let go meanwhile.
  */
-int64_t notice_give(struct emu *m, enum notice_why why, const cJSON *keys, unsigned notice_s);
+int64_t notice_give(struct emu *m, enum notice_why why, const cJSON *keys,
+		    unsigned notice_s);
 void notice_over(struct emu *m, int64_t number);
 /* What is announced to that machine and has not begun is off. */
 void notice_withdraw(struct emu *m, enum notice_why why, const char *key);

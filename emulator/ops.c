@@ -30,8 +30,12 @@ static void deadline_after(struct timespec *t, unsigned ms)
 
 int op_refuse_busy(const struct entry *n, struct fault *f)
 {
-	return n->busy == 0 ? 0 : fault_set(f, 409, "AnotherOperationInProgress: Another "
-		"operation on this or dependent resource is in progress: %s.", n->key);
+	return n->busy == 0 ?
+		       0 :
+		       fault_set(f, 409,
+				 "AnotherOperationInProgress: Another "
+				 "operation on this or dependent resource is in progress: %s.",
+				 n->key);
 }
 
 int op_sleep(struct emu *m, unsigned ms)
@@ -39,7 +43,8 @@ int op_sleep(struct emu *m, unsigned ms)
 	struct timespec t;
 
 	deadline_after(&t, ms);
-	while (!m->stopping && pthread_cond_timedwait(&m->changed, &m->lock, &t) != ETIMEDOUT)
+	while (!m->stopping &&
+	       pthread_cond_timedwait(&m->changed, &m->lock, &t) != ETIMEDOUT)
 		;
 	return m->stopping ? -1 : 0;
 }
@@ -56,10 +61,12 @@ int op_wait(struct emu *m, unsigned ms)
 
 const char *op_word(const struct op *op)
 {
-	static const char *const words[] = { "InProgress", "Succeeded", "Failed", "Canceled" };
+	static const char *const words[] = { "InProgress", "Succeeded",
+					     "Failed", "Canceled" };
 
-	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ? "Running" :
-									words[op->status];
+	return op->style == OP_DEPLOYMENT && op->status == OP_RUNNING ?
+		       "Running" :
+		       words[op->status];
 }
 
 static void op_free(struct op *op)
@@ -92,9 +99,13 @@ static void mark_busy(struct emu *m, const cJSON *keys, bool on)
 /* A resource's state follows from how the work on it ended. */
 static void settle_entry(struct entry *n, bool good)
 {
-	const char *state = n == NULL ? NULL :
-		json_str_opt(n->doc, "properties.provisioningState", NULL);
-	const char *power = n == NULL ? NULL : json_str_opt(n->hide, "power", NULL);
+	const char *state = n == NULL ?
+				    NULL :
+				    json_str_opt(n->doc,
+						 "properties.provisioningState",
+						 NULL);
+	const char *power = n == NULL ? NULL :
+					json_str_opt(n->hide, "power", NULL);
 
 	bool fresh = str_is(state, "Creating");
 
@@ -103,23 +114,29 @@ static void settle_entry(struct entry *n, bool good)
 	if (n->type == NULL) {
 		/* a group that could not be deleted, a deployment that was cut short */
 		if (!good &&
-		    (str_is(state, "Deleting") || str_is(state, "Accepted") || str_is(state, "Running")))
-			entry_state(n, str_is(state, "Deleting") ? "Succeeded" : "Failed");
+		    (str_is(state, "Deleting") || str_is(state, "Accepted") ||
+		     str_is(state, "Running")))
+			entry_state(n, str_is(state, "Deleting") ? "Succeeded" :
+								   "Failed");
 		return;
 	}
 	if (fresh || str_is(state, "Updating") || str_is(state, "Deleting"))
 		entry_state(n, good ? "Succeeded" : "Failed");
 	/* a power state that was announced and did not come about */
-	if (!good && (str_is(power, "starting") || str_is(power, "stopping") || str_is(power, "deallocating")))
-		json_put_str(n->hide, "power", fresh ? "stopped" :
-			     json_str_opt(n->hide, "want", "unknown"));
+	if (!good && (str_is(power, "starting") || str_is(power, "stopping") ||
+		      str_is(power, "deallocating")))
+		json_put_str(n->hide, "power",
+			     fresh ? "stopped" :
+				     json_str_opt(n->hide, "want", "unknown"));
 }
 
 static void op_finish(struct emu *m, struct op *op, int rc, struct fault *f)
 {
 	const cJSON *k;
 
-	op->status = rc == 0 ? OP_SUCCEEDED : op->cancel ? OP_CANCELED : OP_FAILED;
+	op->status = rc == 0	? OP_SUCCEEDED :
+		     op->cancel ? OP_CANCELED :
+				  OP_FAILED;
 	settle_entry(store_find(m, op->key), rc == 0);
 	cJSON_ArrayForEach(k, op->busy)
 		settle_entry(store_find(m, k->valuestring), rc == 0);
@@ -143,8 +160,9 @@ static void *op_thread(void *p)
 	pthread_mutex_lock(&m->lock);
 	rc = faults_operation(m, op, &f) ? -1 : op->run(m, op, &f);
 	if (rc < 0)
-		fault_set(&f, 500, "InternalExecutionError: "
-		       "An internal execution error occurred. Please retry later.");
+		fault_set(&f, 500,
+			  "InternalExecutionError: "
+			  "An internal execution error occurred. Please retry later.");
 	op_finish(m, op, rc, &f);
 	return emu_thread_end(m);
 }
@@ -190,7 +208,8 @@ struct op *op_start(struct emu *m, enum op_style style, const char *location,
 	struct op *op;
 
 	if (m->stopping || m->threads >= OPS_MAX) {
-		fault_set(f, 429, "TooManyRequests: %u operations are at work; try again later.",
+		fault_set(f, 429,
+			  "TooManyRequests: %u operations are at work; try again later.",
 			  m->threads);
 		json_burn(args);
 		json_free(keys);

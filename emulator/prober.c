@@ -17,28 +17,28 @@
 #define MEMBERS_MAX 1000
 #define HTTP_LIMIT_S 30
 #define LOOK_MS 500
-#define PLATFORM "168.63.129.16"	/* where Azure's probes come from */
+#define PLATFORM "168.63.129.16" /* where Azure's probes come from */
 
 /* One machine, as one probe sees it. */
 struct member {
 	/* which */
-	char *probe;		/* id */
-	char *key;		/* of the machine */
+	char *probe; /* id */
+	char *key;   /* of the machine */
 	char address[16];
-	bool keep;		/* it is still there */
+	bool keep; /* it is still there */
 
 	/* how to ask */
 	unsigned port, interval_s, threshold;
-	char *path;		/* NULL: that it can be connected to is enough */
+	char *path; /* NULL: that it can be connected to is enough */
 
 	/* how it stands */
 	struct probe_health health;
 	bool been_up;
-	char why[40];		/* what the last result was, which the log has said */
+	char why[40]; /* what the last result was, which the log has said */
 
 	/* the question that is under way */
 	bool asking;
-	int fd;			/* -1: nobody is there, its time passes */
+	int fd; /* -1: nobody is there, its time passes */
 	bool sent;
 	char answer[13];
 	size_t n;
@@ -69,16 +69,20 @@ static bool in_pool(const struct entry *n, const char *pool)
 {
 	const cJSON *v;
 
-	cJSON_ArrayForEach(v, json_at(n->doc, "properties.networkProfileConfiguration."
-				      "networkInterfaceConfigurations[0].properties."
-				      "ipConfigurations[0].properties.loadBalancerBackendAddressPools"))
+	cJSON_ArrayForEach(
+		v,
+		json_at(n->doc,
+			"properties.networkProfileConfiguration."
+			"networkInterfaceConfigurations[0].properties."
+			"ipConfigurations[0].properties.loadBalancerBackendAddressPools"))
 		if (json_is(v, "id", pool))
 			return true;
 	return false;
 }
 
 /* A machine is in its pool while it has a place in Azure: also one that is off. */
-static struct entry *next_in_pool(struct emu *m, struct entry *after, const char *pool)
+static struct entry *next_in_pool(struct emu *m, struct entry *after,
+				  const char *pool)
 {
 	struct entry *n = after;
 
@@ -90,19 +94,23 @@ static struct entry *next_in_pool(struct emu *m, struct entry *after, const char
 	return NULL;
 }
 
-static struct member *member_of(struct prober *w, const char *probe, const char *key)
+static struct member *member_of(struct prober *w, const char *probe,
+				const char *key)
 {
 	for (size_t i = 0; w != NULL && i < w->n; i++)
-		if (str_is(w->at[i].probe, probe) && strcmp(w->at[i].key, key) == 0)
+		if (str_is(w->at[i].probe, probe) &&
+		    strcmp(w->at[i].key, key) == 0)
 			return &w->at[i];
 	return NULL;
 }
 
-static void want(struct prober *w, const cJSON *probe, const char *id, const struct entry *n)
+static void want(struct prober *w, const cJSON *probe, const char *id,
+		 const struct entry *n)
 {
 	struct member *k = member_of(w, id, n->key);
-	int64_t threshold = json_int_opt(probe, "properties.probeThreshold",
-					 json_int_opt(probe, "properties.numberOfProbes", 1));
+	int64_t threshold =
+		json_int_opt(probe, "properties.probeThreshold",
+			     json_int_opt(probe, "properties.numberOfProbes", 1));
 	int64_t interval = json_int_opt(probe, "properties.intervalInSeconds", 15);
 
 	if (k == NULL && w->n < MEMBERS_MAX) {
@@ -115,13 +123,16 @@ static void want(struct prober *w, const cJSON *probe, const char *id, const str
 	if (k == NULL)
 		return;
 	k->keep = true;
-	snprintf(k->address, sizeof(k->address), "%.15s", json_text(n->hide, "address"));
+	snprintf(k->address, sizeof(k->address), "%.15s",
+		 json_text(n->hide, "address"));
 	k->port = (unsigned)json_int_opt(probe, "properties.port", 0);
 	k->interval_s = interval > 0 ? (unsigned)interval : 1;
 	k->threshold = threshold > 0 ? (unsigned)threshold : 1;
 	free(k->path);
 	k->path = json_is(probe, "properties.protocol", "Http") ?
-		xstrdup(json_str_opt(probe, "properties.requestPath", "/")) : NULL;
+			  xstrdup(json_str_opt(probe, "properties.requestPath",
+					       "/")) :
+			  NULL;
 }
 
 static void end_question(struct member *k)
@@ -141,9 +152,11 @@ static void refresh(struct emu *m, struct prober *w)
 	for (i = 0; i < w->n; i++)
 		w->at[i].keep = false;
 	while ((lb = store_typed(m, lb, "Microsoft.Network/loadBalancers")) != NULL)
-		cJSON_ArrayForEach(rule, json_at(lb->doc, "properties.loadBalancingRules")) {
+		cJSON_ArrayForEach(
+			rule, json_at(lb->doc, "properties.loadBalancingRules")) {
 			const char *id = json_text(rule, "properties.probe.id");
-			const char *pool = json_text(rule, "properties.backendAddressPool.id");
+			const char *pool = json_text(
+				rule, "properties.backendAddressPool.id");
 
 			if ((probe = store_doc(m, id)) == NULL)
 				continue;
@@ -164,26 +177,31 @@ static void refresh(struct emu *m, struct prober *w)
 	}
 }
 
-bool prober_choose(struct emu *m, const char *pool, const char *probe, unsigned turn, char out[16])
+bool prober_choose(struct emu *m, const char *pool, const char *probe,
+		   unsigned turn, char out[16])
 {
-	bool open = json_is(store_doc(m, probe), "properties.noHealthyBackendsBehavior",
+	bool open = json_is(store_doc(m, probe),
+			    "properties.noHealthyBackendsBehavior",
 			    "AllProbedUp");
 	unsigned up = 0, all = 0, k;
 	struct entry *n;
 	struct member *member;
 
 	for (n = NULL; (n = next_in_pool(m, n, pool)) != NULL; all++) {
-		member = probe == NULL ? NULL : member_of(m->prober, probe, n->key);
+		member = probe == NULL ? NULL :
+					 member_of(m->prober, probe, n->key);
 		up += probe == NULL ? json_is(n->hide, "power", "running") :
-			member != NULL && member->health.up;
+				      member != NULL && member->health.up;
 	}
 	if (up == 0 && (!open || all == 0))
 		return false;
 	k = turn % (up > 0 ? up : all);
 	for (n = NULL; (n = next_in_pool(m, n, pool)) != NULL;) {
-		member = probe == NULL ? NULL : member_of(m->prober, probe, n->key);
-		if (up > 0 && !(probe == NULL ? json_is(n->hide, "power", "running") :
-				member != NULL && member->health.up))
+		member = probe == NULL ? NULL :
+					 member_of(m->prober, probe, n->key);
+		if (up > 0 &&
+		    !(probe == NULL ? json_is(n->hide, "power", "running") :
+				      member != NULL && member->health.up))
 			continue;
 		if (k-- == 0) {
 			snprintf(out, 16, "%.15s", json_text(n->hide, "address"));
@@ -195,7 +213,8 @@ bool prober_choose(struct emu *m, const char *pool, const char *probe, unsigned 
 
 /* ---- a question ---- */
 
-static void result(struct emu *m, struct member *k, enum probe_result r, const char *why)
+static void result(struct emu *m, struct member *k, enum probe_result r,
+		   const char *why)
 {
 	bool changed = probe_count(&k->health, r, k->threshold);
 	bool news = changed || strcmp(k->why, why) != 0;
@@ -206,16 +225,22 @@ static void result(struct emu *m, struct member *k, enum probe_result r, const c
 		return;
 	k->been_up = k->been_up || k->health.up;
 	snprintf(k->why, sizeof(k->why), "%s", why);
-	emu_log(m, "probe %s of %s: %s (%s)", name != NULL ? name + 1 : k->probe, k->address,
-		k->health.up ? "up" : k->been_up ? "down" : "not up yet", why);
+	emu_log(m, "probe %s of %s: %s (%s)",
+		name != NULL ? name + 1 : k->probe, k->address,
+		k->health.up ? "up" :
+		k->been_up   ? "down" :
+			       "not up yet",
+		why);
 	store_changed(m);
 }
 
 static void ask(struct emu *m, struct member *k, int64_t now)
 {
-	unsigned limit = k->path != NULL && k->interval_s > HTTP_LIMIT_S ? HTTP_LIMIT_S :
-		k->interval_s;
-	struct sockaddr_in to = { .sin_family = AF_INET }, from = { .sin_family = AF_INET };
+	unsigned limit = k->path != NULL && k->interval_s > HTTP_LIMIT_S ?
+				 HTTP_LIMIT_S :
+				 k->interval_s;
+	struct sockaddr_in to = { .sin_family = AF_INET },
+			   from = { .sin_family = AF_INET };
 
 	k->next_ms = now + (int64_t)k->interval_s * 1000;
 	k->end_ms = now + (int64_t)limit * 1000;
@@ -230,7 +255,8 @@ static void ask(struct emu *m, struct member *k, int64_t now)
 	(void)bind(k->fd, (struct sockaddr *)&from, sizeof(from));
 	to.sin_port = htons((uint16_t)k->port);
 	inet_pton(AF_INET, k->address, &to.sin_addr);
-	if (connect(k->fd, (struct sockaddr *)&to, sizeof(to)) == 0 || errno == EINPROGRESS)
+	if (connect(k->fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
+	    errno == EINPROGRESS)
 		return;
 	if (errno == ECONNREFUSED) {
 		result(m, k, PROBE_REFUSED, "refused");
@@ -262,9 +288,10 @@ static void connected(struct emu *m, struct member *k)
 		result(m, k, PROBE_WELL, "connected");
 		return;
 	}
-	len = snprintf(text, sizeof(text), "GET %.200s HTTP/1.1\r\nHost: %s\r\n"
-		       "User-Agent: Load Balancer Agent\r\nConnection: close\r\n\r\n", k->path,
-		       k->address);
+	len = snprintf(text, sizeof(text),
+		       "GET %.200s HTTP/1.1\r\nHost: %s\r\n"
+		       "User-Agent: Load Balancer Agent\r\nConnection: close\r\n\r\n",
+		       k->path, k->address);
 	/* the first bytes of a connection: they fit */
 	if (send(k->fd, text, (size_t)len, MSG_NOSIGNAL) != len) {
 		result(m, k, PROBE_REFUSED, "reset");
@@ -288,7 +315,8 @@ static void answered(struct emu *m, struct member *k)
 	if (k->n < sizeof(k->answer) - 1)
 		return;
 	k->answer[k->n] = '\0';
-	if (strncmp(k->answer, "HTTP/1.", 7) == 0 && strcmp(k->answer + 8, " 200") == 0) {
+	if (strncmp(k->answer, "HTTP/1.", 7) == 0 &&
+	    strcmp(k->answer + 8, " 200") == 0) {
 		result(m, k, PROBE_WELL, "200");
 		return;
 	}
@@ -314,7 +342,8 @@ static void wait_for_one(struct emu *m, struct prober *w, struct pollfd *fds)
 		struct member *k = &w->at[i];
 		int64_t at = k->asking ? k->end_ms : k->next_ms;
 
-		fds[i] = (struct pollfd){ .fd = k->fd, .events = k->sent ? POLLIN : POLLOUT };
+		fds[i] = (struct pollfd){ .fd = k->fd,
+					  .events = k->sent ? POLLIN : POLLOUT };
 		wait = at - now < wait ? at - now : wait;
 	}
 	fds[n] = (struct pollfd){ .fd = m->stop_fd[0], .events = POLLIN };

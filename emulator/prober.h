@@ -28,13 +28,13 @@
  */
 enum probe_result {
 	PROBE_WELL,
-	PROBE_REFUSED,		/* another status, a refusal, a reset */
-	PROBE_SILENT,		/* nothing within its time */
+	PROBE_REFUSED, /* another status, a refusal, a reset */
+	PROBE_SILENT,  /* nothing within its time */
 };
 
 struct probe_health {
 	bool up;
-	unsigned well, silent;	/* in a row */
+	unsigned well, silent; /* in a row */
 };
 
 /* One more result.  Did up change? */
@@ -46,6 +46,7 @@ void *prober_thread(void *emu);
  * The address of the member that connection number turn goes to.  probe: its
  * id; NULL: there is none, every running member will do.  False: nobody.
  */
-bool prober_choose(struct emu *m, const char *pool, const char *probe, unsigned turn, char out[16]);
+bool prober_choose(struct emu *m, const char *pool, const char *probe,
+		   unsigned turn, char out[16]);
 
 #endif

@@ -14,7 +14,7 @@
 #include "emulator/request.h"
 #include "http.h"
 
-#define RECORDED_MAX (1u << 20)		/* of one body; a larger one is null */
+#define RECORDED_MAX (1u << 20) /* of one body; a larger one is null */
 #define HIDDEN "***"
 
 static const char secret_names[] =
@@ -30,7 +30,8 @@ static void hide_pairs(struct str pairs, struct buf *b)
 	struct str pair, name;
 	char *word;
 
-	for (const char *between = ""; str_next(&pairs, '&', &pair); between = "&") {
+	for (const char *between = ""; str_next(&pairs, '&', &pair);
+	     between = "&") {
 		buf_adds(b, between);
 		if (!str_cut(&pair, '=', &name)) {
 			buf_addstr(b, pair);
@@ -72,8 +73,9 @@ static void hide(cJSON *doc)
 		if (!cJSON_IsString(v))
 			hide(v);
 		else if (strstr(v->valuestring, "sig=") != NULL ||
-			 (v->string != NULL && (str_listed(secret_names, v->string) ||
-						(key && strcmp(v->string, "value") == 0))))
+			 (v->string != NULL &&
+			  (str_listed(secret_names, v->string) ||
+			   (key && strcmp(v->string, "value") == 0))))
 			cJSON_SetValuestring(v, HIDDEN);
 	}
 }
@@ -96,7 +98,8 @@ static cJSON *shown(const cJSON *body)
 	given = json_get_mut(json_get_mut(doc, "properties"), "parameters");
 	cJSON_ArrayForEach(p, json_at(doc, "properties.template.parameters")) {
 		value = json_get_mut(given, p->string);
-		if (value != NULL && str_istarts(str_of(json_text(p, "type")), STR("secure")))
+		if (value != NULL &&
+		    str_istarts(str_of(json_text(p, "type")), STR("secure")))
 			json_put_str(value, "value", HIDDEN);
 	}
 	return doc;
@@ -107,8 +110,9 @@ static void add_field(cJSON *fields, struct str name, struct str value)
 	char *word = str_dup(name);
 
 	cJSON_AddItemToObject(fields, word,
-			      str_listed(secret_names, word) ? cJSON_CreateString(HIDDEN) :
-							   hide_text(value));
+			      str_listed(secret_names, word) ?
+				      cJSON_CreateString(HIDDEN) :
+				      hide_text(value));
 	free(word);
 }
 
@@ -124,8 +128,8 @@ static void add_body(cJSON *doc, const char *name, cJSON *body, struct buf *b)
 	cJSON_AddItemToObject(doc, name, body);
 }
 
-void record_exchange(struct emu *m, const struct http_exchange *x, const char *base,
-		     const struct request *r, bool spoilt)
+void record_exchange(struct emu *m, const struct http_exchange *x,
+		     const char *base, const struct request *r, bool spoilt)
 {
 	const struct http_head *h = http_x_head(x);
 	cJSON *doc, *fields;
@@ -133,7 +137,8 @@ void record_exchange(struct emu *m, const struct http_exchange *x, const char *b
 
 	if (m->record_fd < 0)
 		return;
-	doc = json_fmt("{'time':%t,'faulty':%b,'status':%d}", spoilt, (int)http_x_status(x));
+	doc = json_fmt("{'time':%t,'faulty':%b,'status':%d}", spoilt,
+		       (int)http_x_status(x));
 	json_add_strn(doc, "method", h->method);
 	buf_addf(&b, "%s%.*s", base, STR_ARG(h->target));
 	cJSON_AddItemToObject(doc, "url", hide_text(buf_str(&b)));
@@ -163,6 +168,9 @@ int record_open(struct emu *m, struct err *e)
 {
 	if (m->o.record == NULL)
 		return 0;
-	m->record_fd = open(m->o.record, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	return m->record_fd >= 0 ? 0 : err_sys(e, ERR_IO, "--record %s", m->o.record);
+	m->record_fd = open(m->o.record,
+			    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return m->record_fd >= 0 ?
+		       0 :
+		       err_sys(e, ERR_IO, "--record %s", m->o.record);
 }

@@ -53,9 +53,11 @@ char *request_param(const struct request *r, const char *name)
 int request_bad_method(struct request *r)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 405, "HttpMethodNotAllowed: "
-		      "The HTTP method '%.*s' is not supported at scope '%.200s'.",
-		      STR_ARG(http_x_head(r->x)->method), r->seg[r->n_seg - 1]);
+	return fault_set(
+		&r->fault, 405,
+		"HttpMethodNotAllowed: "
+		"The HTTP method '%.*s' is not supported at scope '%.200s'.",
+		STR_ARG(http_x_head(r->x)->method), r->seg[r->n_seg - 1]);
 }
 
 /* ---- pages ---- */
@@ -69,7 +71,8 @@ int request_page(struct request *r, cJSON *arr, size_t page)
 	struct buf link = BUF_INIT(HTTP_LINE_MAX);
 	struct str query = http_x_query(r->x), word;
 	size_t total = (size_t)cJSON_GetArraySize(arr), n;
-	char *asked_top = request_param(r, "$top"), *token = request_param(r, "$skiptoken");
+	char *asked_top = request_param(r, "$top"),
+	     *token = request_param(r, "$skiptoken");
 	uint64_t from = 0, top;
 	bool empty = false;
 	cJSON *out, *value, *item;
@@ -80,7 +83,8 @@ int request_page(struct request *r, cJSON *arr, size_t page)
 	if (token != NULL) {
 		empty = token[0] == 'g';
 		if (!str_num(str_skip(str_of(token), 3), 1000000, &from)) {
-			rc = fault_set(&r->fault, 400, "InvalidSkipToken: "
+			rc = fault_set(&r->fault, 400,
+				       "InvalidSkipToken: "
 				       "The provided skip token is invalid.");
 			goto out;
 		}
@@ -89,7 +93,9 @@ int request_page(struct request *r, cJSON *arr, size_t page)
 	value = json_add_arr(out, "value");
 	for (n = 0; n < from && arr->child != NULL; n++)
 		json_free(cJSON_DetachItemFromArray(arr, 0));
-	for (n = 0; !empty && n < page && (item = cJSON_DetachItemFromArray(arr, 0)) != NULL; n++)
+	for (n = 0; !empty && n < page &&
+		    (item = cJSON_DetachItemFromArray(arr, 0)) != NULL;
+	     n++)
 		cJSON_AddItemToArray(value, item);
 	if (empty || from + page < total) {
 		struct str path = http_x_path(r->x);
@@ -99,7 +105,8 @@ int request_page(struct request *r, cJSON *arr, size_t page)
 			if (!str_istarts(word, STR("$skiptoken")) &&
 			    !str_istarts(word, STR("%24skiptoken")))
 				buf_addf(&link, "%.*s&", STR_ARG(word));
-		buf_addf(&link, "%%24skiptoken=%s%llu", !empty && from == 0 ? "gap" : "row",
+		buf_addf(&link, "%%24skiptoken=%s%llu",
+			 !empty && from == 0 ? "gap" : "row",
 			 (unsigned long long)(empty ? from : from + page));
 		json_add_str(out, "nextLink", link.str);
 	}
@@ -116,8 +123,8 @@ out:
 
 char *request_filter_value(struct request *r, const char *name)
 {
-	char *filter = request_param(r, "$filter"), *want = xasprintf("%s eq '", name), *at,
-	     *value = NULL;
+	char *filter = request_param(r, "$filter"),
+	     *want = xasprintf("%s eq '", name), *at, *value = NULL;
 
 	if (filter != NULL && (at = strstr(filter, want)) != NULL) {
 		at += strlen(want);
@@ -131,7 +138,7 @@ char *request_filter_value(struct request *r, const char *name)
 /* What a filter can name, and where a document has it. */
 static const struct {
 	const char *name, *path;
-	unsigned word;			/* which one between '/', from 1; 0: all of it */
+	unsigned word; /* which one between '/', from 1; 0: all of it */
 } filter_fields[] = {
 	{ "resourceGroup", "id", 5 },
 	{ "resourceType", "type", 0 },
@@ -145,11 +152,13 @@ static int field_holds(const cJSON *doc, struct str field, struct str value)
 {
 	struct str text, word;
 
-	for (size_t i = 0; i < sizeof(filter_fields) / sizeof(filter_fields[0]); i++) {
+	for (size_t i = 0; i < sizeof(filter_fields) / sizeof(filter_fields[0]);
+	     i++) {
 		if (!str_ieqz(field, filter_fields[i].name))
 			continue;
 		text = word = str_of(json_text(doc, filter_fields[i].path));
-		for (unsigned k = filter_fields[i].word; k > 0 && str_next(&text, '/', &word); k--)
+		for (unsigned k = filter_fields[i].word;
+		     k > 0 && str_next(&text, '/', &word); k--)
 			;
 		return str_ieq(value, word);
 	}
@@ -163,7 +172,8 @@ static bool tag_holds(const cJSON *doc, struct str name, struct str value)
 
 	cJSON_ArrayForEach(v, json_get(doc, "tags"))
 		if (str_ieqz(name, v->string) &&
-		    (value.p == NULL || str_eq(value, str_of(cJSON_GetStringValue(v)))))
+		    (value.p == NULL ||
+		     str_eq(value, str_of(cJSON_GetStringValue(v)))))
 			return true;
 	return false;
 }
@@ -176,7 +186,8 @@ static int filter_holds(const cJSON *doc, struct str filter)
 	int one;
 
 	for (; filter.n > 0; filter = str_trim(filter)) {
-		if (!str_cut(&filter, '\'', &field) || !str_cut(&filter, '\'', &value))
+		if (!str_cut(&filter, '\'', &field) ||
+		    !str_cut(&filter, '\'', &value))
 			return -1;
 		field = str_trim(field);
 		if (str_istarts(field, STR("and ")))
@@ -228,31 +239,40 @@ int request_filter(struct request *r, cJSON *arr)
 
 static void identify(struct request *r)
 {
-	struct str given = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
-	struct str client = http_field(http_x_head(r->x), "x-ms-client-request-id");
+	struct str given = http_field(http_x_head(r->x),
+				      "x-ms-correlation-request-id");
+	struct str client = http_field(http_x_head(r->x),
+				       "x-ms-client-request-id");
 	const char *own = json_str_opt(r->out, "properties.correlationId", NULL);
 	char id[37], corr[80], now[32];
 	bool reads = r->method == GET || r->method == HEAD;
-	const char *kind = reads ? "reads" : r->method == DELETE ? "deletes" : "writes";
+	const char *kind = reads	       ? "reads" :
+			   r->method == DELETE ? "deletes" :
+						 "writes";
 
 	random_guid(id);
 	if (given.p == NULL && r->method == PUT)
-		given = str_of(own);		/* a deployment's */
-	snprintf(corr, sizeof(corr), "%.*s", given.p != NULL && given.n <= 64 ? (int)given.n : 36,
+		given = str_of(own); /* a deployment's */
+	snprintf(corr, sizeof(corr), "%.*s",
+		 given.p != NULL && given.n <= 64 ? (int)given.n : 36,
 		 given.p != NULL && given.n <= 64 ? given.p : id);
 	time_iso(unix_time(), now);
 	request_field(r, "x-ms-request-id: %s", id);
 	request_field(r, "x-ms-correlation-request-id: %s", corr);
-	request_field(r, "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s", now,
-		      now + 5, now + 8, now + 11, now + 14, now + 17, id);
-	request_field(r, "x-ms-ratelimit-remaining-subscription-%s: %u", kind, reads ? 249u : 199u);
-	request_field(r, "x-ms-ratelimit-remaining-subscription-global-%s: %u", kind,
-		      reads ? 3749u : 2999u);
+	request_field(r,
+		      "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s",
+		      now, now + 5, now + 8, now + 11, now + 14, now + 17, id);
+	request_field(r, "x-ms-ratelimit-remaining-subscription-%s: %u", kind,
+		      reads ? 249u : 199u);
+	request_field(r, "x-ms-ratelimit-remaining-subscription-global-%s: %u",
+		      kind, reads ? 3749u : 2999u);
 	if (client.p != NULL && client.n <= 64 &&
-	    str_ieq(http_field(http_x_head(r->x), "x-ms-return-client-request-id"), STR("true")))
+	    str_ieq(http_field(http_x_head(r->x), "x-ms-return-client-request-id"),
+		    STR("true")))
 		request_field(r, "x-ms-client-request-id: %.*s", STR_ARG(client));
 	if (r->status >= 400)
-		request_field(r, "x-ms-failure-cause: %s", r->gateway ? "gateway" : "service");
+		request_field(r, "x-ms-failure-cause: %s",
+			      r->gateway ? "gateway" : "service");
 }
 
 /* A page for a browser, and no document. */
@@ -267,7 +287,7 @@ static void print_body(const struct request *r, struct buf *b)
 		return;
 	if (is_page(r))
 		buf_adds(b, r->out->valuestring);
-	else if (r->pretty)		/* compute's bodies are indented, the others' are not */
+	else if (r->pretty) /* compute's bodies are indented, the others' are not */
 		json_print_crlf(r->out, b);
 	else
 		json_print(r->out, b);
@@ -277,13 +297,15 @@ static void print_body(const struct request *r, struct buf *b)
  * The answer piece by piece.  limit: where it breaks off; drip_ms: a byte in so
  * many milliseconds, unless it is 0.
  */
-static void send_pieces(struct request *r, const char *const *fields, struct str body, bool chunked,
-			size_t limit, unsigned drip_ms)
+static void send_pieces(struct request *r, const char *const *fields,
+			struct str body, bool chunked, size_t limit,
+			unsigned drip_ms)
 {
 	struct str rest = str_head(body, limit);
 	size_t piece = drip_ms > 0 ? 1 : 2048;
 	struct err e = ERR_INIT;
-	bool ok = http_x_begin(r->x, r->status, fields, chunked ? UINT64_MAX : body.n, &e) == 0;
+	bool ok = http_x_begin(r->x, r->status, fields,
+			       chunked ? UINT64_MAX : body.n, &e) == 0;
 
 	while (ok && rest.n > 0) {
 		ok = http_x_send(r->x, str_head(rest, piece), &e) == 0 &&
@@ -301,9 +323,12 @@ static void send_answer(struct request *r, const cJSON *rule)
 {
 	struct faults_pace pace = faults_pace(rule);
 	const char *fields[COMMON + sizeof(r->fields) / sizeof(r->fields[0]) + 2] = {
-		"Cache-Control: no-cache", "Pragma: no-cache", "Expires: -1",
+		"Cache-Control: no-cache",
+		"Pragma: no-cache",
+		"Expires: -1",
 		"Strict-Transport-Security: max-age=31536000; includeSubDomains",
-		"X-Content-Type-Options: nosniff", "X-Cache: CONFIG_NOCACHE",
+		"X-Content-Type-Options: nosniff",
+		"X-Cache: CONFIG_NOCACHE",
 	};
 	struct buf body = BUF_INIT(STATE_MAX);
 	char type[80];
@@ -319,15 +344,18 @@ static void send_answer(struct request *r, const cJSON *rule)
 	for (size_t i = 0; i < r->n_fields; i++)
 		fields[n++] = r->fields[i];
 	if (body.n > 0 || r->plain != NULL) {
-		snprintf(type, sizeof(type), "Content-Type: %s", body.n > 0 && !is_page(r) ?
-			 "application/json; charset=utf-8" : r->plain);
+		snprintf(type, sizeof(type), "Content-Type: %s",
+			 body.n > 0 && !is_page(r) ?
+				 "application/json; charset=utf-8" :
+				 r->plain);
 		fields[n++] = type;
 	}
 	fields[n] = NULL;
 	/* long lists come in chunks, as from Azure */
 	chunked = body.n > 4096 && r->status == 200 && r->method == GET;
 	if (chunked || pace.limit < body.n || pace.drip_ms > 0)
-		send_pieces(r, fields, buf_str(&body), chunked, pace.limit, pace.drip_ms);
+		send_pieces(r, fields, buf_str(&body), chunked, pace.limit,
+			    pace.drip_ms);
 	else
 		http_x_answer(r->x, r->status, fields, buf_str(&body));
 	buf_burn(&body);
@@ -346,7 +374,8 @@ static int split_path(struct request *r)
 		if (word.n == 0)
 			continue;
 		buf_reset(&b);
-		if (r->n_seg == SEG_MAX || buf_add_unpct(&b, word, false, &e) < 0 || b.over ||
+		if (r->n_seg == SEG_MAX ||
+		    buf_add_unpct(&b, word, false, &e) < 0 || b.over ||
 		    str_chr(buf_str(&b), '/') >= 0 || strlen(b.str) != b.n)
 			rc = -1;
 		else
@@ -379,8 +408,10 @@ static int read_body(struct request *r, struct err *e)
 	int rc = http_x_body(r->x, &b, e);
 
 	if (rc < 0 && b.over)
-		fault_set(&r->fault, 413, "RequestContentTooLarge: "
-			  "The request content is larger than %u bytes.", BODY_MAX);
+		fault_set(&r->fault, 413,
+			  "RequestContentTooLarge: "
+			  "The request content is larger than %u bytes.",
+			  BODY_MAX);
 	if (rc == 0 && b.n > 0) {
 		if (str_istarts(type, STR("application/x-www-form-urlencoded")))
 			r->body = json_fmt("{'form':%s}", b.str);
@@ -394,7 +425,7 @@ static int read_body(struct request *r, struct err *e)
 enum method request_method(const struct http_head *h)
 {
 	static const char *const methods[] = {
-		[GET] = "GET", [HEAD] = "HEAD", [PUT] = "PUT",
+		[GET] = "GET",	 [HEAD] = "HEAD",   [PUT] = "PUT",
 		[POST] = "POST", [PATCH] = "PATCH", [DELETE] = "DELETE",
 	};
 
@@ -422,7 +453,8 @@ static int work_out(struct request *r)
 	struct err e = ERR_INIT;
 
 	if (r->method == METHOD_UNKNOWN || split_path(r) < 0)
-		fault_set(&r->fault, 400, "BadRequest: The request cannot be understood.");
+		fault_set(&r->fault, 400,
+			  "BadRequest: The request cannot be understood.");
 	else if (read_body(r, &e) < 0 && r->fault.error == NULL)
 		return -1;
 	if (r->fault.error == NULL) {
@@ -459,8 +491,8 @@ void request_serve(struct emu *m, struct http_exchange *x, struct str host)
 		send_answer(r, rule);
 	record_exchange(m, x, r->base, r, rule != NULL);
 	emu_log(m, "%.*s %.*s -> %u %s (%lld ms)", STR_ARG(h->method),
-		STR_ARG(str_head(h->target, 300)), r->status, json_text(r->fault.error, "code"),
-		(long long)(now_ms() - began));
+		STR_ARG(str_head(h->target, 300)), r->status,
+		json_text(r->fault.error, "code"), (long long)(now_ms() - began));
 	json_free(rule);
 	request_free(r);
 }

@@ -17,19 +17,19 @@ struct request {
 	enum method method;
 	char host[300];		/* what the caller calls us, port included */
 	char base[320];		/* "https://" host */
-	char *seg[SEG_MAX + 8];	/* the path's segments, decoded; NULLs behind them */
+	char *seg[SEG_MAX + 8]; /* the path's segments, decoded; NULLs behind them */
 	size_t n_seg;
-	char api[32];		/* api-version */
-	cJSON *body;		/* {"form": text} when it was a form */
+	char api[32]; /* api-version */
+	cJSON *body;  /* {"form": text} when it was a form */
 
 	/* the answer */
-	unsigned status;	/* 0: not answered */
-	cJSON *out;		/* NULL: no body */
+	unsigned status; /* 0: not answered */
+	cJSON *out;	 /* NULL: no body */
 	struct fault fault;
-	bool gateway;		/* refused by ARM itself, not by a provider */
-	bool pretty;		/* compute indents */
-	const char *plain;	/* Content-Type of an empty body, or of out when that is a text */
-	char *fields[16];	/* more header fields */
+	bool gateway; /* refused by ARM itself, not by a provider */
+	bool pretty;  /* compute indents */
+	const char *plain; /* Content-Type of an empty body, or of out when that is a text */
+	char *fields[16]; /* more header fields */
 	size_t n_fields;
 };
 
@@ -37,11 +37,12 @@ struct request {
 void request_serve(struct emu *m, struct http_exchange *x, struct str host);
 enum method request_method(const struct http_head *h);
 
-int request_answer(struct request *r, unsigned status, cJSON *out);	/* takes out; 0 */
+int request_answer(struct request *r, unsigned status, cJSON *out); /* takes out; 0 */
 void request_field(struct request *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-int request_bad_method(struct request *r) __attribute__((cold));	/* refuse: 405 */
-char *request_param(const struct request *r, const char *name);	/* NULL: none.  Caller frees */
+int request_bad_method(struct request *r) __attribute__((cold)); /* refuse: 405 */
+char *request_param(const struct request *r,
+		    const char *name); /* NULL: none.  Caller frees */
 /* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */
 char *request_filter_value(struct request *r, const char *name);
 /* Keep what $filter asks for.  -1: refused, arr is gone. */

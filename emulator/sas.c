@@ -35,7 +35,8 @@ static void add_lines(struct buf *b, const cJSON *sas, const char *names)
 	}
 }
 
-void sas_text(const cJSON *sas, const char *account, const char *resource, struct buf *b)
+void sas_text(const cJSON *sas, const char *account, const char *resource,
+	      struct buf *b)
 {
 	const char *version = json_text(sas, "sv");
 	bool ses = strcmp(version, "2020-12-06") >= 0;
@@ -43,7 +44,8 @@ void sas_text(const cJSON *sas, const char *account, const char *resource, struc
 	if (json_get(sas, "ss") != NULL) {
 		buf_addf(b, "%s\n", account);
 		add_lines(b, sas,
-			  ses ? "sp ss srt st se sip spr sv ses" : "sp ss srt st se sip spr sv");
+			  ses ? "sp ss srt st se sip spr sv ses" :
+				"sp ss srt st se sip spr sv");
 		return;
 	}
 	add_lines(b, sas, "sp st se");

@@ -84,12 +84,15 @@ void store_remove(struct emu *m, struct entry *n)
 	store_changed(m);
 }
 
-struct entry *store_below(struct emu *m, struct entry *after, const char *key, const char *tail)
+struct entry *store_below(struct emu *m, struct entry *after, const char *key,
+			  const char *tail)
 {
 	size_t n = strlen(key), more = strlen(tail);
 
-	for (after = after == NULL ? m->entries : after->next; after != NULL; after = after->next)
-		if (strncmp(after->key, key, n) == 0 && strncmp(after->key + n, tail, more) == 0)
+	for (after = after == NULL ? m->entries : after->next; after != NULL;
+	     after = after->next)
+		if (strncmp(after->key, key, n) == 0 &&
+		    strncmp(after->key + n, tail, more) == 0)
 			return after;
 	return NULL;
 }
@@ -103,7 +106,8 @@ struct entry *store_typed(struct emu *m, struct entry *after, const char *type)
 {
 	do
 		after = store_next(m, after, "");
-	while (after != NULL && (after->type == NULL || !str_is(after->type->name, type)));
+	while (after != NULL &&
+	       (after->type == NULL || !str_is(after->type->name, type)));
 	return after;
 }
 
@@ -140,10 +144,13 @@ const cJSON *store_doc(struct emu *m, const char *id)
 		return NULL;
 	/* the longest beginning that is an entry; then collection, name, ... */
 	base = emu_lower(id);
-	while ((n = store_find(m, base)) == NULL && (cut = strrchr(base, '/')) != NULL)
+	while ((n = store_find(m, base)) == NULL &&
+	       (cut = strrchr(base, '/')) != NULL)
 		*cut = '\0';
 	if (n != NULL)
-		doc = store_part(n->doc, id[strlen(base)] == '\0' ? "" : id + strlen(base) + 1);
+		doc = store_part(n->doc, id[strlen(base)] == '\0' ?
+						 "" :
+						 id + strlen(base) + 1);
 	free(base);
 	return doc;
 }
@@ -177,7 +184,8 @@ struct entry *store_referrer(struct emu *m, const char *id)
 
 	/* a part of a document is named in it, too */
 	for (at = m->entries; at != NULL; at = at->next)
-		if (at->type != NULL && !within(at->key, key) && !within(key, at->key) &&
+		if (at->type != NULL && !within(at->key, key) &&
+		    !within(key, at->key) &&
 		    names(json_get(at->doc, "properties"), id, n))
 			break;
 	free(key);
@@ -213,10 +221,20 @@ static void state_new(struct emu *m)
 }
 
 /* Texts of the state file and where they are kept. */
-#define TEXT(name, member) { name, sizeof(((struct emu *)0)->member), offsetof(struct emu, member) }
-static const struct { const char *name; size_t size, at; } texts[] = {
-	TEXT("tenantId", tenant), TEXT("clientId", client), TEXT("objectId", object),
-	TEXT("clientSecret", secret), TEXT("subscriptionId", subscription),
+#define TEXT(name, member) \
+	{ \
+		name, sizeof(((struct emu *)0)->member), \
+			offsetof(struct emu, member) \
+	}
+static const struct {
+	const char *name;
+	size_t size, at;
+} texts[] = {
+	TEXT("tenantId", tenant),
+	TEXT("clientId", client),
+	TEXT("objectId", object),
+	TEXT("clientSecret", secret),
+	TEXT("subscriptionId", subscription),
 };
 #define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
@@ -228,7 +246,8 @@ static int take_texts(struct emu *m, const cJSON *doc, struct err *e)
 		if (s == NULL)
 			return -1;
 		if (strlen(s) >= texts[i].size)
-			return err_set(e, ERR_DATA, "%s is too long", texts[i].name);
+			return err_set(e, ERR_DATA, "%s is too long",
+				       texts[i].name);
 		memcpy((char *)m + texts[i].at, s, strlen(s) + 1);
 	}
 	return 0;
@@ -256,8 +275,9 @@ static void ops_load(struct emu *m, const cJSON *arr)
 		if (op->status == OP_RUNNING) {
 			op->status = OP_FAILED;
 			op->ended = unix_time();
-			fault_set(&op->fault, 500, "InternalExecutionError: "
-			       "The operation was cut off when the local Azure was stopped.");
+			fault_set(&op->fault, 500,
+				  "InternalExecutionError: "
+				  "The operation was cut off when the local Azure was stopped.");
 		}
 		op->next = m->ops;
 		m->ops = op;
@@ -271,11 +291,14 @@ static void settle_cut_off(struct entry *n)
 	const char *power = json_str_opt(n->hide, "power", NULL);
 
 	if (s != NULL && strcmp(s, "Succeeded") != 0 && strcmp(s, "Canceled") != 0)
-		json_put_str(json_get_mut(n->doc, "properties"), "provisioningState",
+		json_put_str(json_get_mut(n->doc, "properties"),
+			     "provisioningState",
 			     strstr(n->key, "/deployments/") != NULL ? "Failed" :
-			     strcmp(s, "Failed") == 0 ? s : "Succeeded");
+			     strcmp(s, "Failed") == 0		     ? s :
+							"Succeeded");
 	if (power != NULL)
-		json_put_str(n->hide, "power", json_str_opt(n->hide, "want", "running"));
+		json_put_str(n->hide, "power",
+			     json_str_opt(n->hide, "want", "running"));
 }
 
 int store_load(struct emu *m, struct err *e)
@@ -293,7 +316,8 @@ int store_load(struct emu *m, struct err *e)
 		rc = store_save(m, e);
 		goto out;
 	}
-	if (file_read(path, &b, e) < 0 || (doc = json_parse(buf_str(&b), path, e)) == NULL)
+	if (file_read(path, &b, e) < 0 ||
+	    (doc = json_parse(buf_str(&b), path, e)) == NULL)
 		goto out;
 	if (take_texts(m, doc, e) < 0 ||
 	    buf_add_unhex(&key, str_of(json_text(doc, "tokenKey")), e) < 0)
@@ -308,8 +332,9 @@ int store_load(struct emu *m, struct err *e)
 
 		if (k == NULL)
 			goto out;
-		settle_cut_off(store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
-				    cJSON_Duplicate(json_get(v, "hide"), true)));
+		settle_cut_off(
+			store_add(m, k, cJSON_Duplicate(json_get(v, "doc"), true),
+				  cJSON_Duplicate(json_get(v, "hide"), true)));
 	}
 	ops_load(m, json_get(doc, "ops"));
 	rc = 0;
@@ -331,11 +356,12 @@ static void save_ops(struct emu *m, struct buf *b)
 	buf_adds(b, "\n],\"ops\":[");
 	/* the list is newest first and is read back so, each put in front */
 	for (op = m->ops; op != NULL && n < 100; op = op->next) {
-		cJSON *o = json_fmt("{'id':%s,'style':%d,'status':%d,'started':%l,'ended':%l,"
-				    "'done':%d,'location':%s,'key':%s,'api':%s,'error':%j}",
-				    op->id, (int)op->style, (int)op->status, op->started, op->ended,
-				    (int)op->done_status, op->location, op->key, op->api,
-				    op->fault.error);
+		cJSON *o = json_fmt(
+			"{'id':%s,'style':%d,'status':%d,'started':%l,'ended':%l,"
+			"'done':%d,'location':%s,'key':%s,'api':%s,'error':%j}",
+			op->id, (int)op->style, (int)op->status, op->started,
+			op->ended, (int)op->done_status, op->location, op->key,
+			op->api, op->fault.error);
 
 		buf_adds(b, n++ ? ",\n" : "\n");
 		json_print(o, b);
@@ -354,7 +380,8 @@ int store_save(struct emu *m, struct err *e)
 	m->dirty = false;
 	buf_addc(&b, '{');
 	for (size_t i = 0; i < TEXTS; i++)
-		buf_addf(&b, "\"%s\":\"%s\",", texts[i].name, (const char *)m + texts[i].at);
+		buf_addf(&b, "\"%s\":\"%s\",", texts[i].name,
+			 (const char *)m + texts[i].at);
 	buf_adds(&b, "\"tokenKey\":\"");
 	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
 	buf_adds(&b, "\",\"entries\":[");

@@ -12,10 +12,11 @@
 #include "tls/tls.h"
 
 #define PEM_MAX (256u << 10)
-#define ASSERTION_S 600		/* how long one is good: MSAL's */
+#define ASSERTION_S 600 /* how long one is good: MSAL's */
 
 /* A member whose value is base64url. */
-static void add_hash(struct buf *b, const char *name, const uint8_t *hash, size_t n)
+static void add_hash(struct buf *b, const char *name, const uint8_t *hash,
+		     size_t n)
 {
 	buf_addf(b, ",\"%s\":\"", name);
 	buf_add_base64url(b, hash, n);
@@ -23,9 +24,11 @@ static void add_hash(struct buf *b, const char *name, const uint8_t *hash, size_
 }
 
 /* {"alg":...} for the certificate of that key, which the text holds, too. */
-static int jwt_header(struct str pem, bool ps256, bool send_chain, struct buf *b, struct err *e)
+static int jwt_header(struct str pem, bool ps256, bool send_chain,
+		      struct buf *b, struct err *e)
 {
-	struct buf der = BUF_INIT(PEM_MAX), leaf = BUF_INIT(PEM_MAX), others = BUF_INIT(PEM_MAX);
+	struct buf der = BUF_INIT(PEM_MAX), leaf = BUF_INIT(PEM_MAX),
+		   others = BUF_INIT(PEM_MAX);
 	uint8_t key[SHA256_LEN], pin[SHA256_LEN], hash[SHA256_LEN];
 	struct str rest = pem;
 	int rc = -1, found;
@@ -67,9 +70,12 @@ out:
 static int certificate_assertion(struct entra *en, struct buf *jwt, struct err *e)
 {
 	const char *path = entra_var(en, "AZURE_CLIENT_CERTIFICATE_PATH");
-	struct str chain = str_of(entra_var(en, "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"));
-	struct str alg = str_of(entra_var(en, "AZURE_CLIENT_CERTIFICATE_ALG")), pem;
-	struct buf text = BUF_INIT(PEM_MAX), part = BUF_INIT(PEM_MAX), sig = BUF_INIT(1024);
+	struct str chain =
+		str_of(entra_var(en, "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"));
+	struct str alg = str_of(entra_var(en, "AZURE_CLIENT_CERTIFICATE_ALG")),
+		   pem;
+	struct buf text = BUF_INIT(PEM_MAX), part = BUF_INIT(PEM_MAX),
+		   sig = BUF_INIT(1024);
 	bool ps256 = alg.n > 0 ? str_ieqz(alg, "PS256") : !en->o.adfs;
 	long long now = (long long)unix_time();
 	char jti[37];
@@ -78,7 +84,8 @@ static int certificate_assertion(struct entra *en, struct buf *jwt, struct err *
 	if (file_read(path, &text, e) < 0)
 		goto out;
 	pem = buf_str(&text);
-	if (jwt_header(pem, ps256, str_eqz(chain, "1") || str_ieqz(chain, "true"), &part, e) < 0)
+	if (jwt_header(pem, ps256, str_eqz(chain, "1") || str_ieqz(chain, "true"),
+		       &part, e) < 0)
 		goto out;
 	buf_add_base64url(jwt, part.str, part.n);
 	buf_reset(&part);
@@ -89,8 +96,9 @@ static int certificate_assertion(struct entra *en, struct buf *jwt, struct err *
 	buf_add_json(&part, str_of(entra_var(en, "AZURE_CLIENT_ID")));
 	buf_adds(&part, "\",\"sub\":\"");
 	buf_add_json(&part, str_of(entra_var(en, "AZURE_CLIENT_ID")));
-	buf_addf(&part, "\",\"jti\":\"%s\",\"nbf\":%lld,\"iat\":%lld,\"exp\":%lld}", jti, now, now,
-		 now + ASSERTION_S);
+	buf_addf(&part,
+		 "\",\"jti\":\"%s\",\"nbf\":%lld,\"iat\":%lld,\"exp\":%lld}",
+		 jti, now, now, now + ASSERTION_S);
 	buf_addc(jwt, '.');
 	buf_add_base64url(jwt, part.str, part.n);
 	if (key_sign_rsa(pem, ps256, buf_str(jwt), &sig, e) < 0)
@@ -101,12 +109,16 @@ static int certificate_assertion(struct entra *en, struct buf *jwt, struct err *
 out:
 	if (rc < 0 && text.n > 0 && text.str[0] == 0x30) {
 		err_clear(e);
-		err_set(e, ERR_DATA, "PKCS #12 (PFX) cannot be read, PEM can: "
-			"'openssl pkcs12 -in %s -nodes -out NEW.pem'", path);
+		err_set(e, ERR_DATA,
+			"PKCS #12 (PFX) cannot be read, PEM can: "
+			"'openssl pkcs12 -in %s -nodes -out NEW.pem'",
+			path);
 	} else if (rc < 0 && str_find(buf_str(&text), STR("ENCRYPTED")) >= 0) {
 		err_clear(e);
-		err_set(e, ERR_DATA, "the key has a passphrase: "
-			"'openssl pkey -in %s -out NEW.pem', then append the certificate", path);
+		err_set(e, ERR_DATA,
+			"the key has a passphrase: "
+			"'openssl pkey -in %s -out NEW.pem', then append the certificate",
+			path);
 	}
 	if (rc < 0)
 		err_in(e, "AZURE_CLIENT_CERTIFICATE_PATH");
@@ -135,7 +147,8 @@ static int ask_with(struct entra *en, struct buf *jwt, struct err *e)
 
 int get_environment(struct entra *en, struct err *e)
 {
-	struct buf jwt = BUF_INIT(ENTRA_ANSWER_MAX), form = BUF_INIT(ENTRA_ANSWER_MAX);
+	struct buf jwt = BUF_INIT(ENTRA_ANSWER_MAX),
+		   form = BUF_INIT(ENTRA_ANSWER_MAX);
 	const char *secret = entra_var(en, "AZURE_CLIENT_SECRET");
 
 	if (*secret != '\0') {
@@ -143,7 +156,8 @@ int get_environment(struct entra *en, struct err *e)
 		form_add(&form, "client_secret", secret);
 		return entra_ask(en, &form, e);
 	}
-	return certificate_assertion(en, &jwt, e) < 0 ? -1 : ask_with(en, &jwt, e);
+	return certificate_assertion(en, &jwt, e) < 0 ? -1 :
+							ask_with(en, &jwt, e);
 }
 
 /* Read again for every request: whoever wrote it replaces it before it ends. */
@@ -171,7 +185,8 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 	const char *bearer = entra_var(en, "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
 	struct str host = str_of(en->o.authority);
 	const char *cloud = str_ends(host, STR(".us")) ? "USGov" :
-			    str_ends(host, STR(".cn")) ? "China" : "";
+			    str_ends(host, STR(".cn")) ? "China" :
+							 "";
 	struct buf url = BUF_INIT(8192), auth = BUF_INIT(ENTRA_ANSWER_MAX);
 	const char *fields[] = { NULL, "Accept: application/json", NULL };
 	struct http_request q = { .method = "GET", .fields = fields };
@@ -193,7 +208,8 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 	if (status == 200 && (value = json_str(doc, "value", e)) != NULL)
 		buf_adds(jwt, value);
 	else if (status > 0)
-		err_set(e, ERR_AUTH, "HTTP %d: does the job have 'permissions: id-token: write'?",
+		err_set(e, ERR_AUTH,
+			"HTTP %d: does the job have 'permissions: id-token: write'?",
 			status);
 	json_burn(doc);
 	http_client_release(&c);

@@ -19,18 +19,24 @@
 #define EXCHANGE_MS 60000
 #define USER_AGENT "azswarm"
 #define SIGN_IN_AGAIN "sign in again ('azswarm login', 'az login')"
-#define TOKEN_LIFE_MAX (7 * 86400)	/* longer is a lie or an overflow */
+#define TOKEN_LIFE_MAX (7 * 86400) /* longer is a lie or an overflow */
 
 /* In the order in which they are asked. */
 static const struct credential chain[] = {
-	{ "EnvironmentCredential", false, true, "AZURE_TENANT_ID AZURE_CLIENT_ID "
-	  "AZURE_CLIENT_SECRET|AZURE_CLIENT_CERTIFICATE_PATH", NULL, get_environment },
+	{ "EnvironmentCredential", false, true,
+	  "AZURE_TENANT_ID AZURE_CLIENT_ID "
+	  "AZURE_CLIENT_SECRET|AZURE_CLIENT_CERTIFICATE_PATH",
+	  NULL, get_environment },
 	{ "WorkloadIdentityCredential", false, true,
-	  "AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_FEDERATED_TOKEN_FILE", NULL, get_workload },
-	{ "OidcCredential", false, true, "AZURE_TENANT_ID AZURE_CLIENT_ID "
-	  "ARM_OIDC_TOKEN|ARM_OIDC_TOKEN_FILE_PATH|ACTIONS_ID_TOKEN_REQUEST_URL", NULL, get_oidc },
+	  "AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_FEDERATED_TOKEN_FILE", NULL,
+	  get_workload },
+	{ "OidcCredential", false, true,
+	  "AZURE_TENANT_ID AZURE_CLIENT_ID "
+	  "ARM_OIDC_TOKEN|ARM_OIDC_TOKEN_FILE_PATH|ACTIONS_ID_TOKEN_REQUEST_URL",
+	  NULL, get_oidc },
 	{ "ManagedIdentityCredential", false, false, "", "claims=", get_managed },
-	{ "AzureCliCredential", true, false, "", "az login --claims-challenge ", get_az },
+	{ "AzureCliCredential", true, false, "", "az login --claims-challenge ",
+	  get_az },
 	{ "LoginCredential", true, true, "", NULL, get_login },
 };
 
@@ -162,7 +168,8 @@ static bool cache_take(struct entra *en)
 		const char *token = json_str_opt(t, "token", "");
 		int64_t expires_on = json_int_opt(t, "expires_on", 0);
 
-		if (entry_is_ours(en, t) && token_ok(token) && still_good(expires_on)) {
+		if (entry_is_ours(en, t) && token_ok(token) &&
+		    still_good(expires_on)) {
 			burn_str(en->token);
 			en->token = xstrdup(token);
 			en->expires_on = expires_on;
@@ -190,7 +197,8 @@ static void cache_put(const struct entra *en)
 	tokens = json_get_mut(doc, "tokens");
 	for (t = tokens->child; t != NULL; t = next) {
 		next = t->next;
-		if (entry_is_ours(en, t) || !still_good(json_int_opt(t, "expires_on", 0)) ||
+		if (entry_is_ours(en, t) ||
+		    !still_good(json_int_opt(t, "expires_on", 0)) ||
 		    cJSON_GetArraySize(tokens) > CACHE_TOKENS_MAX)
 			json_burn(cJSON_DetachItemViaPointer(tokens, t));
 	}
@@ -208,7 +216,8 @@ static void cache_put(const struct entra *en)
 	if ((slash = strrchr(dir, '/')) != NULL) {
 		*slash = '\0';
 		if (dir_make(dir, 0700, &ignored) == 0)
-			file_write(en->o.cache_path, buf_str(&text), 0600, &ignored);
+			file_write(en->o.cache_path, buf_str(&text), 0600,
+				   &ignored);
 	}
 	free(dir);
 	buf_burn(&text);
@@ -238,20 +247,26 @@ static const struct hint {
 	{ 90002, "is AZURE_TENANT_ID right, and is this its cloud?" },
 	{ 700024, "set the clock of this machine" },
 	{ 700027, "upload this certificate to the application, or a new one" },
-	{ 70021, "add a federated credential with this issuer and subject to the application" },
-	{ 700213, "add a federated credential with this issuer and subject to the application" },
+	{ 70021,
+	  "add a federated credential with this issuer and subject to the application" },
+	{ 700213,
+	  "add a federated credential with this issuer and subject to the application" },
 	{ 65001, "an administrator has to consent to this application" },
-	{ 70043, SIGN_IN_AGAIN }, { 700082, SIGN_IN_AGAIN },
+	{ 70043, SIGN_IN_AGAIN },
+	{ 700082, SIGN_IN_AGAIN },
 	{ 50076, SIGN_IN_AGAIN ", with a second factor" },
 	{ 50079, SIGN_IN_AGAIN ", to enrol a second factor" },
-	{ 53003, "a Conditional Access policy forbids it: ask the tenant's administrator" },
+	{ 53003,
+	  "a Conditional Access policy forbids it: ask the tenant's administrator" },
 };
 
 /* What Entra said: first line of error_description, the ids support asks
  * for, and what to do. */
-int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, struct err *e)
+int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc,
+		  struct err *e)
 {
-	struct str text = str_of(json_str_opt(doc, "error_description", "")), line;
+	struct str text = str_of(json_str_opt(doc, "error_description", "")),
+		   line;
 	const char *code = json_str_opt(doc, "error", ""), *what_to_do = NULL;
 	uint64_t number = 0;
 	ptrdiff_t at;
@@ -259,7 +274,8 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 	if (!str_cut(&text, '\n', &line))
 		line = text;
 	/* what follows has members of its own */
-	if (json_get(doc, "trace_id") != NULL && (at = str_find(line, STR("Trace ID: "))) >= 0)
+	if (json_get(doc, "trace_id") != NULL &&
+	    (at = str_find(line, STR("Trace ID: "))) >= 0)
 		line = str_head(line, (size_t)at);
 	line = str_trim(line);
 	if (line.n > 400)
@@ -270,8 +286,8 @@ int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, str
 			if (hints[i].code == number)
 				what_to_do = hints[i].text;
 	err_set(e, ERR_AUTH, "sign-in refused: %s%s%.*s%s%s%s%s%s%s%s",
-		*code ? code : "HTTP status not 200", line.n ? ": " : "", STR_ARG(line),
-		json_get(doc, "trace_id") ? " (trace " : "",
+		*code ? code : "HTTP status not 200", line.n ? ": " : "",
+		STR_ARG(line), json_get(doc, "trace_id") ? " (trace " : "",
 		json_str_opt(doc, "trace_id", ""),
 		json_get(doc, "correlation_id") ? ", correlation " : "",
 		json_str_opt(doc, "correlation_id", ""),
@@ -286,9 +302,11 @@ static bool whole_number(const cJSON *v, int64_t max, int64_t *out)
 {
 	uint64_t n;
 
-	if (cJSON_IsString(v) && str_num(str_of(v->valuestring), (uint64_t)max, &n))
+	if (cJSON_IsString(v) &&
+	    str_num(str_of(v->valuestring), (uint64_t)max, &n))
 		*out = (int64_t)n;
-	else if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble <= (double)max)
+	else if (cJSON_IsNumber(v) && v->valuedouble >= 0 &&
+		 v->valuedouble <= (double)max)
 		*out = (int64_t)v->valuedouble;
 	else
 		return false;
@@ -320,17 +338,22 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
 		return err_set(e, ERR_PROTO, "token answer: %s is %s", name,
 			       *token ? "too long" : "empty");
 	if (!token_ok(token))
-		return err_set(e, ERR_PROTO, "token answer: %s has a bad character", name);
+		return err_set(e, ERR_PROTO,
+			       "token answer: %s has a bad character", name);
 	if (whole_number(json_get(doc, "expires_in"), TOKEN_LIFE_MAX, &end)) {
 		end += now;
-	} else if (!whole_number(json_get(doc, "expires_on"), now + TOKEN_LIFE_MAX, &end)) {
+	} else if (!whole_number(json_get(doc, "expires_on"),
+				 now + TOKEN_LIFE_MAX, &end)) {
 		/* old App Service and az before 2.54 give a time of no zone */
 		cJSON *claims = en->used->cached ? NULL : entra_claims(token);
-		bool known = whole_number(json_get(claims, "exp"), now + TOKEN_LIFE_MAX, &end);
+		bool known = whole_number(json_get(claims, "exp"),
+					  now + TOKEN_LIFE_MAX, &end);
 
 		json_burn(claims);
 		if (!known)
-			return err_set(e, ERR_DATA, "token answer: no expires_in, or not a number");
+			return err_set(
+				e, ERR_DATA,
+				"token answer: no expires_in, or not a number");
 	}
 	burn_str(en->token);
 	en->token = xstrdup(token);
@@ -342,18 +365,22 @@ int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err 
  * path: no answer of Azure's to wait for. */
 static bool of_another_cloud(const struct http_response *r)
 {
-	return r->head.status == 404 && str_starts(str_trim(buf_str(&r->body)), STR("<"));
+	return r->head.status == 404 &&
+	       str_starts(str_trim(buf_str(&r->body)), STR("<"));
 }
 
 /*
  * How long to wait before asking again, after so many attempts; -1: what came
  * of the last one stays.  r is NULL when that had no answer, why says why.
  */
-static int64_t ask_again_ms(const struct http_client *c, const struct http_response *r,
-			    bool imds, unsigned attempts, const struct err *why)
+static int64_t ask_again_ms(const struct http_client *c,
+			    const struct http_response *r, bool imds,
+			    unsigned attempts, const struct err *why)
 {
 	enum http_retry row = !imds ? RETRY_SIGN_IN :
-		r != NULL && r->head.status == 410 ? RETRY_IMDS_UPGRADE : RETRY_IMDS;
+			      r != NULL && r->head.status == 410 ?
+				      RETRY_IMDS_UPGRADE :
+				      RETRY_IMDS;
 
 	/* nobody at home is no reason to knock again */
 	if (imds && (r == NULL ? c->connections == 0 : of_another_cloud(r)))
@@ -365,7 +392,7 @@ static int64_t ask_again_ms(const struct http_client *c, const struct http_respo
 static int fetch(struct http_client *c, struct http_request *q, bool imds,
 		 struct http_response *r, struct err *e)
 {
-	for (unsigned attempts = 1; ; attempts++) {
+	for (unsigned attempts = 1;; attempts++) {
 		int64_t wait_ms;
 		bool answered;
 
@@ -383,8 +410,8 @@ static int fetch(struct http_client *c, struct http_request *q, bool imds,
 	}
 }
 
-int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
-		cJSON **doc, struct buf *challenge, struct err *e)
+int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
+		bool imds, cJSON **doc, struct buf *challenge, struct err *e)
 {
 	struct err once = ERR_INIT;
 	struct http_response r;
@@ -402,7 +429,8 @@ int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
 	if (challenge != NULL)
 		buf_addstr(challenge, http_field(&r.head, "www-authenticate"));
 	/* a page of HTML is no reason to hide the status */
-	*doc = json_parse(buf_str(&r.body), "sign-in answer", r.head.status == 200 ? e : &once);
+	*doc = json_parse(buf_str(&r.body), "sign-in answer",
+			  r.head.status == 200 ? e : &once);
 	if (*doc != NULL || r.head.status != 200)
 		rc = (int)r.head.status;
 out:
@@ -425,18 +453,21 @@ char *entra_resource(const struct entra *en)
 	struct str scope = str_of(en->o.scope);
 	const struct str end = STR("/.default");
 
-	return str_dup(str_ends(scope, end) ? str_head(scope, scope.n - end.n) : scope);
+	return str_dup(str_ends(scope, end) ? str_head(scope, scope.n - end.n) :
+					      scope);
 }
 
-int entra_post(struct entra *en, const char *endpoint, const struct buf *form, cJSON **doc,
-	       struct err *e)
+int entra_post(struct entra *en, const char *endpoint, const struct buf *form,
+	       cJSON **doc, struct err *e)
 {
 	static const char *const fields[] = {
 		"Content-Type: application/x-www-form-urlencoded",
 		"Accept: application/json", NULL
 	};
 	struct buf url = BUF_INIT(4096);
-	struct http_request q = { .method = "POST", .fields = fields, .body = buf_str(form) };
+	struct http_request q = { .method = "POST",
+				  .fields = fields,
+				  .body = buf_str(form) };
 	int rc = -1;
 
 	*doc = NULL;
@@ -455,7 +486,7 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e)
 	int status, rc = -1;
 
 	form_add(form, "client_id", entra_var(en, "AZURE_CLIENT_ID"));
-	if (en->o.adfs) {	/* which speaks of resources */
+	if (en->o.adfs) { /* which speaks of resources */
 		char *resource = entra_resource(en);
 
 		form_add(form, "resource", resource);
@@ -477,7 +508,8 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e)
 /* ---- the chain ---- */
 
 /* Whether all it needs is there; what is not goes to e. */
-static int needs_met(const struct entra *en, const struct credential *c, struct err *e)
+static int needs_met(const struct entra *en, const struct credential *c,
+		     struct err *e)
 {
 	struct str needs = str_of(c->needs), group, name;
 	struct buf lacks = BUF_INIT(sizeof(e->msg));
@@ -485,7 +517,7 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 
 	while (str_next(&needs, ' ', &group)) {
 		struct str all = group;
-		bool met = all.n == 0;		/* needs nothing */
+		bool met = all.n == 0; /* needs nothing */
 
 		while (str_next(&group, '|', &name)) {
 			char *z = str_dup(name);
@@ -494,7 +526,8 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 			free(z);
 		}
 		if (!met)
-			buf_addf(&lacks, "%s%.*s", lacks.n ? ", " : "", STR_ARG(all));
+			buf_addf(&lacks, "%s%.*s", lacks.n ? ", " : "",
+				 STR_ARG(all));
 	}
 	if (lacks.n > 0)
 		rc = err_set(e, ERR_AUTH, "%s not set", lacks.str);
@@ -505,9 +538,11 @@ static int needs_met(const struct entra *en, const struct credential *c, struct 
 /* Whether AZURE_TOKEN_CREDENTIALS leaves this one in the chain. */
 static bool wanted(const struct entra *en, const struct credential *c)
 {
-	struct str which = str_trim(str_of(entra_var(en, "AZURE_TOKEN_CREDENTIALS")));
+	struct str which =
+		str_trim(str_of(entra_var(en, "AZURE_TOKEN_CREDENTIALS")));
 
-	return which.n == 0 || str_ieqz(which, c->name) || str_ieqz(which, c->dev ? "dev" : "prod");
+	return which.n == 0 || str_ieqz(which, c->name) ||
+	       str_ieqz(which, c->dev ? "dev" : "prod");
 }
 
 bool entra_configured(const struct entra *en)
@@ -554,14 +589,17 @@ static int ask_chain(struct entra *en, struct err *e)
 		buf_addf(&tried, "\n  %s: %s", c->name, once.msg);
 	}
 	if (tried.n == 0)
-		err_set(e, ERR_USAGE, "AZURE_TOKEN_CREDENTIALS=\"%s\": expected prod, dev or a "
+		err_set(e, ERR_USAGE,
+			"AZURE_TOKEN_CREDENTIALS=\"%s\": expected prod, dev or a "
 			"credential of 'azswarm help sign-in'",
 			entra_var(en, "AZURE_TOKEN_CREDENTIALS"));
 	else if (e->kind == ERR_NONE) {
-		err_set(e, ERR_AUTH, "not signed in: 'azswarm login', or see "
+		err_set(e, ERR_AUTH,
+			"not signed in: 'azswarm login', or see "
 			"'azswarm help sign-in'; tried:");
 		/* a line each, which err_set() would not let through; all of it is clean */
-		snprintf(strchr(e->msg, '\0'), sizeof(e->msg) - strlen(e->msg), "%s", tried.str);
+		snprintf(strchr(e->msg, '\0'), sizeof(e->msg) - strlen(e->msg),
+			 "%s", tried.str);
 	}
 	buf_release(&tried);
 	return -1;
@@ -569,11 +607,13 @@ static int ask_chain(struct entra *en, struct err *e)
 
 int entra_token(struct entra *en, const char **token, struct err *e)
 {
-	if ((en->token == NULL || !still_good(en->expires_on)) && ask_chain(en, e) < 0)
+	if ((en->token == NULL || !still_good(en->expires_on)) &&
+	    ask_chain(en, e) < 0)
 		return -1;
 	free(en->claims);
 	en->claims = NULL;
-	if (en->subscription == NULL && en->used != NULL && en->used->get == get_login)
+	if (en->subscription == NULL && en->used != NULL &&
+	    en->used->get == get_login)
 		en->subscription = entra_login_subscription(en);
 	*token = en->token;
 	return 0;
@@ -599,27 +639,32 @@ int entra_challenge(struct entra *en, const char *claims, struct err *e)
 		return 0;
 	}
 	buf_add_base64(&b64, claims, strlen(claims));
-	err_set(e, ERR_AUTH, "Azure wants a stronger sign-in than %s has: %s%s", en->used->name,
-		what_to_do, b64.str);
+	err_set(e, ERR_AUTH, "Azure wants a stronger sign-in than %s has: %s%s",
+		en->used->name, what_to_do, b64.str);
 	buf_release(&b64);
 	return -1;
 }
 
 int entra_who(struct entra *en, struct entra_who *who, struct err *e)
 {
-	static const char *const names[] = { "upn", "unique_name", "app_displayname", "appid" };
+	static const char *const names[] = { "upn", "unique_name",
+					     "app_displayname", "appid" };
 	const char *token, *name = "";
 	cJSON *doc;
 
 	if (entra_token(en, &token, e) < 0)
 		return -1;
 	doc = entra_claims(token);
-	*who = (struct entra_who){ .credential = en->used->name, .expires_on = en->expires_on };
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && *name == '\0'; i++)
+	*who = (struct entra_who){ .credential = en->used->name,
+				   .expires_on = en->expires_on };
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && *name == '\0';
+	     i++)
 		name = json_str_opt(doc, names[i], "");
 	snprintf(who->name, sizeof(who->name), "%s", name);
-	snprintf(who->tenant, sizeof(who->tenant), "%s", json_str_opt(doc, "tid", ""));
-	snprintf(who->object_id, sizeof(who->object_id), "%s", json_str_opt(doc, "oid", ""));
+	snprintf(who->tenant, sizeof(who->tenant), "%s",
+		 json_str_opt(doc, "tid", ""));
+	snprintf(who->object_id, sizeof(who->object_id), "%s",
+		 json_str_opt(doc, "oid", ""));
 	who->user = strcmp(json_str_opt(doc, "idtyp", ""), "user") == 0;
 	json_burn(doc);
 	return 0;

@@ -22,33 +22,33 @@
 struct credential;
 
 struct entra_options {
-	const char *authority;	/* "https://login.microsoftonline.com", no slash at the end */
+	const char *authority; /* "https://login.microsoftonline.com", no slash at the end */
 	const char *scope;	/* "https://management.azure.com/.default" */
-	const char *cache_path;	/* NULL: keep tokens in memory only */
+	const char *cache_path; /* NULL: keep tokens in memory only */
 	bool adfs;		/* an authority of Azure Stack's, ".../adfs" */
-	struct http_dialer dialer;	/* to the world: https */
-	struct http_dialer local;	/* to this machine and its host: plain, never a proxy */
+	struct http_dialer dialer; /* to the world: https */
+	struct http_dialer local; /* to this machine and its host: plain, never a proxy */
 	/* A setting or a variable of the environment by name; NULL or "": not set.
 	 * Credentials are configured by AZURE_CLIENT_ID and the like. */
 	const char *(*var)(void *ctx, const char *name);
-	void *ctx;		/* outlives the entra */
+	void *ctx; /* outlives the entra */
 };
 
 struct entra {
-	struct entra_options o;	/* its strings are copies */
+	struct entra_options o; /* its strings are copies */
 	char *tenant;		/* AZURE_TENANT_ID, "" when not set */
 	struct http_client http;
-	const struct credential *used;	/* who gave the token, NULL: nobody yet */
-	char *token;		/* in memory, NULL: none yet */
-	int64_t expires_on;	/* unix seconds */
-	char *claims;		/* JSON that the next token has to satisfy, or NULL */
-	char *subscription;	/* what the credential brought along, or NULL */
-	int64_t clock_ahead_s;	/* of the last answer's Date */
+	const struct credential *used; /* who gave the token, NULL: nobody yet */
+	char *token;		       /* in memory, NULL: none yet */
+	int64_t expires_on;	       /* unix seconds */
+	char *claims; /* JSON that the next token has to satisfy, or NULL */
+	char *subscription;    /* what the credential brought along, or NULL */
+	int64_t clock_ahead_s; /* of the last answer's Date */
 };
 
 /* Strings are copied.  Nothing is sent yet. */
 void entra_init(struct entra *en, const struct entra_options *o);
-void entra_release(struct entra *en);	/* burns the token */
+void entra_release(struct entra *en); /* burns the token */
 
 /*
  * A token that is good for at least five minutes more: from memory, from the
@@ -76,7 +76,7 @@ int entra_challenge(struct entra *en, const char *claims, struct err *e);
  * decisions: nobody checked the signature. */
 struct entra_who {
 	const char *credential;
-	char name[256];		/* user name, or the application's name or id */
+	char name[256]; /* user name, or the application's name or id */
 	char tenant[64], object_id[64];
 	bool user;
 	int64_t expires_on;
@@ -86,10 +86,10 @@ int entra_who(struct entra *en, struct entra_who *who, struct err *e);
 /* ---- a person signs in (entra/login.c) ---- */
 
 struct entra_login {
-	const char *client_id;		/* NULL: the Azure CLI's, which every tenant knows */
-	bool device_code;	/* a code to type on any machine; else a browser here */
-	void (*say)(void *ctx, const char *text);	/* what the person has to open */
-	void (*tick)(void *ctx, int64_t waited_ms);	/* about once a second */
+	const char *client_id; /* NULL: the Azure CLI's, which every tenant knows */
+	bool device_code; /* a code to type on any machine; else a browser here */
+	void (*say)(void *ctx, const char *text); /* what the person has to open */
+	void (*tick)(void *ctx, int64_t waited_ms); /* about once a second */
 	void *ctx;
 };
 

@@ -19,10 +19,10 @@
  */
 enum { ENTRA_PASS = 1 };
 struct credential {
-	const char *name;	/* the SDKs' */
-	bool dev;		/* a developer's tool, not a deployed program's */
-	bool cached;		/* its tokens go to the cache file */
-	const char *needs;	/* names, blanks between; "A|B": one of them */
+	const char *name;  /* the SDKs' */
+	bool dev;	   /* a developer's tool, not a deployed program's */
+	bool cached;	   /* its tokens go to the cache file */
+	const char *needs; /* names, blanks between; "A|B": one of them */
 	/* What a person does about a claims challenge, %s is its base64; NULL:
 	 * the token request carries the claims. */
 	const char *challenge;
@@ -41,14 +41,16 @@ void form_add(struct buf *form, const char *name, const char *value);
  * (NULL when it is no JSON object; caller burns); -1 with e when there was no
  * answer.
  */
-int entra_post(struct entra *en, const char *endpoint, const struct buf *form, cJSON **doc,
-	       struct err *e);
+int entra_post(struct entra *en, const char *endpoint, const struct buf *form,
+	       cJSON **doc, struct err *e);
 /* Set e from an answer that is a refusal: the AADSTS text, ids, what to do.
  * Always returns -1. */
-int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc, struct err *e);
+int entra_refusal(const struct entra *en, unsigned status, const cJSON *doc,
+		  struct err *e);
 /* Take access_token (under that name) and its end, expires_on or expires_in,
  * numbers or strings. */
-int entra_take(struct entra *en, const cJSON *doc, const char *name, struct err *e);
+int entra_take(struct entra *en, const cJSON *doc, const char *name,
+	       struct err *e);
 /* The claims of a JWT, unchecked: for people, and where nothing else is said.
  * NULL when it is none.  Caller burns. */
 cJSON *entra_claims(const char *token);
@@ -66,8 +68,8 @@ int entra_ask(struct entra *en, struct buf *form, struct err *e);
  *
  * The status; -1 with e when there was no answer, or 200 without JSON.
  */
-int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q, bool imds,
-		cJSON **doc, struct buf *challenge, struct err *e);
+int entra_fetch(struct entra *en, struct http_client *c, struct http_request *q,
+		bool imds, cJSON **doc, struct buf *challenge, struct err *e);
 /* {authority}/{tenant}/oauth2/v2.0/ENDPOINT */
 void entra_url(const struct entra *en, const char *endpoint, struct buf *url);
 /* The scope as v1 endpoints know it.  Caller frees. */

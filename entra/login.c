@@ -26,16 +26,18 @@
 #define LOGIN_MAX (64u << 10)
 #define BROWSER_LIMIT_S 300
 #define DEVICE_LIMIT_S 900
-#define VISIT_MS 5000			/* browsers connect before they have something to say */
+#define VISIT_MS 5000 /* browsers connect before they have something to say */
 #define TICK_MS 1000
 
 /* ---- what is kept ---- */
 
 static char *login_path(const struct entra *en)
 {
-	const char *tokens = en->o.cache_path, *slash = tokens ? strrchr(tokens, '/') : NULL;
+	const char *tokens = en->o.cache_path,
+		   *slash = tokens ? strrchr(tokens, '/') : NULL;
 
-	return slash ? xasprintf("%.*s/login.json", (int)(slash - tokens), tokens) : NULL;
+	return slash ? xasprintf("%.*s/login.json", (int)(slash - tokens), tokens) :
+		       NULL;
 }
 
 /* {"logins":[...]}, whatever was in the file. */
@@ -46,7 +48,8 @@ static cJSON *logins_load(const struct entra *en)
 	char *path = login_path(en);
 	cJSON *doc = NULL;
 
-	if (path != NULL && file_exists(path) && file_read(path, &text, &ignored) == 0)
+	if (path != NULL && file_exists(path) &&
+	    file_read(path, &text, &ignored) == 0)
 		doc = json_parse(buf_str(&text), path, &ignored);
 	buf_burn(&text);
 	free(path);
@@ -64,7 +67,8 @@ static cJSON *login_of(const struct entra *en, const cJSON *doc)
 	cJSON *login;
 
 	cJSON_ArrayForEach(login, json_get(doc, "logins"))
-		if (strcmp(json_str_opt(login, "authority", ""), en->o.authority) == 0)
+		if (strcmp(json_str_opt(login, "authority", ""),
+			   en->o.authority) == 0)
 			return login;
 	return NULL;
 }
@@ -175,7 +179,8 @@ static void keep_next(const struct entra *en, const char *used, const char *next
 	struct err ignored = ERR_INIT;
 
 	/* a disk that refuses is told when it matters, the next time */
-	if (next != NULL && strcmp(json_str_opt(login, "refresh_token", ""), used) == 0) {
+	if (next != NULL &&
+	    strcmp(json_str_opt(login, "refresh_token", ""), used) == 0) {
 		set_str(login, "refresh_token", next);
 		logins_save(en, doc, &ignored);
 	}
@@ -199,9 +204,11 @@ int get_login(struct entra *en, struct err *e)
 	form_add(&form, "client_id", json_str_opt(login, "client", ""));
 	form_add(&form, "refresh_token", json_str_opt(login, "refresh_token", ""));
 	add_scope(en, &form);
-	tenant = swap_tenant(en, *en->tenant ? en->tenant : json_str_opt(login, "tenant", ""));
+	tenant = swap_tenant(en, *en->tenant ? en->tenant :
+					       json_str_opt(login, "tenant", ""));
 	status = entra_post(en, "token", &form, &answer, e);
-	if (status == 200 && (rc = entra_take(en, answer, "access_token", e)) == 0) {
+	if (status == 200 &&
+	    (rc = entra_take(en, answer, "access_token", e)) == 0) {
 		keep_next(en, json_str_opt(login, "refresh_token", ""),
 			  json_str_opt(answer, "refresh_token", NULL));
 	} else if (status > 0 && status != 200) {
@@ -209,8 +216,10 @@ int get_login(struct entra *en, struct err *e)
 		entra_refusal(en, (unsigned)status, answer, e);
 		if (en->claims != NULL) {
 			buf_add_base64(&b64, en->claims, strlen(en->claims));
-			err_in(e, "Azure wants a stronger sign-in; run 'azswarm login "
-			       "--claims-challenge %s'", b64.str);
+			err_in(e,
+			       "Azure wants a stronger sign-in; run 'azswarm login "
+			       "--claims-challenge %s'",
+			       b64.str);
 		} else if (strcmp(again, "invalid_grant") == 0 ||
 			   strcmp(again, "interaction_required") == 0) {
 			err_in(e, "the sign-in has ended; run 'azswarm login'");
@@ -225,10 +234,12 @@ int get_login(struct entra *en, struct err *e)
 }
 
 /* Keep what a sign-in brought. */
-static int signed_in(struct entra *en, const char *client, const cJSON *answer, struct err *e)
+static int signed_in(struct entra *en, const char *client, const cJSON *answer,
+		     struct err *e)
 {
 	const char *refresh = json_str(answer, "refresh_token", e);
-	cJSON *doc, *login, *id = entra_claims(json_str_opt(answer, "id_token", ""));
+	cJSON *doc, *login,
+		*id = entra_claims(json_str_opt(answer, "id_token", ""));
 	int rc = -1;
 
 	if (refresh == NULL) {
@@ -236,13 +247,15 @@ static int signed_in(struct entra *en, const char *client, const cJSON *answer, 
 	} else if (entra_take(en, answer, "access_token", e) == 0) {
 		doc = logins_load(en);
 		if ((login = login_of(en, doc)) != NULL)
-			json_burn(cJSON_DetachItemViaPointer(json_get_mut(doc, "logins"), login));
+			json_burn(cJSON_DetachItemViaPointer(
+				json_get_mut(doc, "logins"), login));
 		login = json_add_obj(json_get_mut(doc, "logins"), NULL);
 		json_add_str(login, "authority", en->o.authority);
 		json_add_str(login, "tenant", json_str_opt(id, "tid", en->tenant));
 		json_add_str(login, "client", client);
-		json_add_str(login, "name", json_str_opt(id, "preferred_username",
-							 json_str_opt(id, "name", "")));
+		json_add_str(login, "name",
+			     json_str_opt(id, "preferred_username",
+					  json_str_opt(id, "name", "")));
 		json_add_str(login, "refresh_token", refresh);
 		/* tokens of whoever was here before */
 		if (en->o.cache_path != NULL)
@@ -256,20 +269,24 @@ static int signed_in(struct entra *en, const char *client, const cJSON *answer, 
 
 /* ---- a code typed elsewhere ---- */
 
-static int wait_s(const struct entra_login *l, int64_t began, int64_t seconds, struct err *e)
+static int wait_s(const struct entra_login *l, int64_t began, int64_t seconds,
+		  struct err *e)
 {
 	for (int64_t until = now_ms() + seconds * 1000; now_ms() < until;) {
 		l->tick(l->ctx, now_ms() - began);
-		if (sleep_until(until - now_ms() < TICK_MS ? until : now_ms() + TICK_MS, e) < 0)
+		if (sleep_until(until - now_ms() < TICK_MS ? until :
+							     now_ms() + TICK_MS,
+				e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int poll_device(struct entra *en, const struct entra_login *l, const char *client,
-		       const cJSON *code, struct err *e)
+static int poll_device(struct entra *en, const struct entra_login *l,
+		       const char *client, const cJSON *code, struct err *e)
 {
-	int64_t began = now_ms(), life = json_int_opt(code, "expires_in", DEVICE_LIMIT_S);
+	int64_t began = now_ms(),
+		life = json_int_opt(code, "expires_in", DEVICE_LIMIT_S);
 	int64_t interval = json_int_opt(code, "interval", 5);
 	struct buf form = BUF_INIT(ENTRA_ANSWER_MAX);
 	cJSON *answer = NULL;
@@ -278,7 +295,8 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 	if (life < 1 || life > DEVICE_LIMIT_S)
 		life = DEVICE_LIMIT_S;
 	interval = interval < 1 ? 1 : interval > 60 ? 60 : interval;
-	form_add(&form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code");
+	form_add(&form, "grant_type",
+		 "urn:ietf:params:oauth:grant-type:device_code");
 	form_add(&form, "client_id", client);
 	form_add(&form, "device_code", json_str_opt(code, "device_code", ""));
 	if (en->claims != NULL)
@@ -290,8 +308,10 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 		if (wait_s(l, began, interval, e) < 0)
 			break;
 		if (now_ms() - began >= life * 1000) {
-			err_set(e, ERR_TIMEOUT, "nobody entered the code within %lld s; run it "
-				"again", (long long)life);
+			err_set(e, ERR_TIMEOUT,
+				"nobody entered the code within %lld s; run it "
+				"again",
+				(long long)life);
 			break;
 		}
 		json_burn(answer);
@@ -305,7 +325,8 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 		if (strcmp(why, "slow_down") == 0) {
 			interval += 5;
 		} else if (strcmp(why, "expired_token") == 0) {
-			err_set(e, ERR_TIMEOUT, "the code has expired; run it again");
+			err_set(e, ERR_TIMEOUT,
+				"the code has expired; run it again");
 			break;
 		} else if (strcmp(why, "authorization_pending") != 0) {
 			entra_refusal(en, (unsigned)status, answer, e);
@@ -317,8 +338,8 @@ static int poll_device(struct entra *en, const struct entra_login *l, const char
 	return rc;
 }
 
-static int by_device(struct entra *en, const struct entra_login *l, const char *client,
-		     struct err *e)
+static int by_device(struct entra *en, const struct entra_login *l,
+		     const char *client, struct err *e)
 {
 	struct buf form = BUF_INIT(8192);
 	const char *uri, *user;
@@ -328,12 +349,15 @@ static int by_device(struct entra *en, const struct entra_login *l, const char *
 
 	form_add(&form, "client_id", client);
 	add_scope(en, &form);
-	if ((status = entra_post(en, "devicecode", &form, &code, e)) > 0 && status != 200) {
+	if ((status = entra_post(en, "devicecode", &form, &code, e)) > 0 &&
+	    status != 200) {
 		entra_refusal(en, (unsigned)status, code, e);
-	} else if (status == 200 && (uri = json_str(code, "verification_uri", e)) != NULL &&
+	} else if (status == 200 &&
+		   (uri = json_str(code, "verification_uri", e)) != NULL &&
 		   (user = json_str(code, "user_code", e)) != NULL &&
 		   json_str(code, "device_code", e) != NULL) {
-		text = xasprintf("on any machine, open %s and enter the code %s", uri, user);
+		text = xasprintf("on any machine, open %s and enter the code %s",
+				 uri, user);
 		l->say(l->ctx, text);
 		free(text);
 		rc = poll_device(en, l, client, code, e);
@@ -359,9 +383,10 @@ static void visited(void *ctx, struct http_exchange *x)
 		"Content-Type: text/html; charset=utf-8", "Connection: close",
 		"Cache-Control: no-store", NULL
 	};
-	struct buf code = BUF_INIT(ENTRA_ANSWER_MAX), state = BUF_INIT(1024), error = BUF_INIT(256),
-		text = BUF_INIT(2048);
-	struct str page = STR(PAGE_HEAD "This sign-in did not work; azswarm says why.");
+	struct buf code = BUF_INIT(ENTRA_ANSWER_MAX), state = BUF_INIT(1024),
+		   error = BUF_INIT(256), text = BUF_INIT(2048);
+	struct str page = STR(PAGE_HEAD
+			      "This sign-in did not work; azswarm says why.");
 	struct visit *v = ctx;
 	unsigned status = 400;
 	bool has_code = http_x_param(x, "code", &code);
@@ -372,15 +397,17 @@ static void visited(void *ctx, struct http_exchange *x)
 		http_x_answer(x, 404, fields + 1, STR_NULL);
 	} else {
 		if (!str_eqz(buf_str(&state), v->state)) {
-			err_set(v->e, ERR_AUTH, "what came back is not the answer to this "
+			err_set(v->e, ERR_AUTH,
+				"what came back is not the answer to this "
 				"sign-in (another state); run it again");
 		} else if (!has_code) {
-			err_set(v->e, ERR_AUTH, "sign-in refused: %s%s%.600s", error.str,
-				text.n ? ": " : "", text.str);
+			err_set(v->e, ERR_AUTH, "sign-in refused: %s%s%.600s",
+				error.str, text.n ? ": " : "", text.str);
 		} else {
 			v->code = xstrdup(code.str);
 			status = 200;
-			page = STR(PAGE_HEAD "azswarm goes on. This window may be closed.");
+			page = STR(PAGE_HEAD
+				   "azswarm goes on. This window may be closed.");
 		}
 		http_x_answer(x, status, fields, page);
 	}
@@ -391,12 +418,18 @@ static void visited(void *ctx, struct http_exchange *x)
 }
 
 /* Until the browser comes back with a code, or with a refusal. */
-static char *await_code(int fd, const struct entra_login *l, const char *state, struct err *e)
+static char *await_code(int fd, const struct entra_login *l, const char *state,
+			struct err *e)
 {
 	struct visit v = { .state = state, .e = e };
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .max_conns = 1, .idle_ms = VISIT_MS,
-		.body_ms = VISIT_MS, .handle = visited, .ctx = &v,
+		.listen_fd = -1,
+		.stop_fd = -1,
+		.max_conns = 1,
+		.idle_ms = VISIT_MS,
+		.body_ms = VISIT_MS,
+		.handle = visited,
+		.ctx = &v,
 	};
 	int64_t began = now_ms();
 
@@ -405,8 +438,10 @@ static char *await_code(int fd, const struct entra_login *l, const char *state, 
 		int one;
 
 		if (now_ms() - began > BROWSER_LIMIT_S * 1000) {
-			err_set(e, ERR_TIMEOUT, "nobody signed in within %d s; run it again, "
-				"or with --device-code", BROWSER_LIMIT_S);
+			err_set(e, ERR_TIMEOUT,
+				"nobody signed in within %d s; run it again, "
+				"or with --device-code",
+				BROWSER_LIMIT_S);
 			break;
 		}
 		l->tick(l->ctx, now_ms() - began);
@@ -433,7 +468,8 @@ static void random_text(struct buf *b)
  * browser. */
 static void open_browser(const char *url)
 {
-	static const char script[] = "for b in $BROWSER xdg-open wslview; do "
+	static const char script[] =
+		"for b in $BROWSER xdg-open wslview; do "
 		"command -v $b >/dev/null && { $b \"$0\" >/dev/null 2>&1 & exit; }; done";
 	const char *const argv[] = { "sh", "-c", script, url, NULL };
 	struct err ignored = ERR_INIT;
@@ -445,7 +481,10 @@ static void open_browser(const char *url)
 bool entra_browser_here(void)
 {
 	static const char *const signs[] = {
-		"BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME",
+		"BROWSER",
+		"DISPLAY",
+		"WAYLAND_DISPLAY",
+		"WSL_DISTRO_NAME",
 	};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
@@ -454,11 +493,13 @@ bool entra_browser_here(void)
 	return false;
 }
 
-static int by_browser(struct entra *en, const struct entra_login *l, const char *client,
-		      struct err *e)
+static int by_browser(struct entra *en, const struct entra_login *l,
+		      const char *client, struct err *e)
 {
-	struct buf state = BUF_INIT(64), verifier = BUF_INIT(64), challenge = BUF_INIT(64);
-	struct buf url = BUF_INIT(8192), query = BUF_INIT(8192), form = BUF_INIT(ENTRA_ANSWER_MAX);
+	struct buf state = BUF_INIT(64), verifier = BUF_INIT(64),
+		   challenge = BUF_INIT(64);
+	struct buf url = BUF_INIT(8192), query = BUF_INIT(8192),
+		   form = BUF_INIT(ENTRA_ANSWER_MAX);
 	char *redirect = NULL, *code = NULL, *text;
 	uint8_t hash[SHA256_LEN];
 	cJSON *answer = NULL;
@@ -523,11 +564,13 @@ int entra_login(struct entra *en, const struct entra_login *l, struct err *e)
 	char *tenant;
 	int rc;
 
-	if (en->o.cache_path == NULL)	/* said before somebody has taken the trouble */
-		return err_set(e, ERR_IO, "there is no home directory to keep the sign-in in");
+	if (en->o.cache_path == NULL) /* said before somebody has taken the trouble */
+		return err_set(e, ERR_IO,
+			       "there is no home directory to keep the sign-in in");
 	tenant = swap_tenant(en, *en->tenant ? en->tenant : ANY_TENANT);
 	entra_use_login(en);
-	rc = l->device_code ? by_device(en, l, client, e) : by_browser(en, l, client, e);
+	rc = l->device_code ? by_device(en, l, client, e) :
+			      by_browser(en, l, client, e);
 	back_tenant(en, tenant);
 	return rc;
 }

@@ -16,43 +16,74 @@
 #include "base/run.h"
 #include "entra/inner.h"
 
-#define PROBE_MS 1000		/* IMDS is next door, or there is none */
-#define AZ_MS 13000		/* what the SDKs give it */
+#define PROBE_MS 1000 /* IMDS is next door, or there is none */
+#define AZ_MS 13000   /* what the SDKs give it */
 #define ARC_KEYS "/var/opt/azcmagent/tokens/"
 #define ARC_KEY_MAX 4096
 
 /* Where a host answers, and in which words.  The first whose variables are set. */
 static const struct host {
 	const char *name;
-	const char *has[2];	/* variables that tell it; NULL: always */
-	const char *endpoint;	/* variable, or NULL: IMDS */
-	const char *api;	/* NULL: POST a form */
-	const char *secret;	/* variable of what goes into header */
+	const char *has[2];   /* variables that tell it; NULL: always */
+	const char *endpoint; /* variable, or NULL: IMDS */
+	const char *api;      /* NULL: POST a form */
+	const char *secret;   /* variable of what goes into header */
 	const char *header;
-	const char *client;	/* parameter for a user-assigned identity, NULL: not here */
-	bool arc;		/* asks back, see arc_key() */
+	const char *client; /* parameter for a user-assigned identity, NULL: not here */
+	bool arc;	    /* asks back, see arc_key() */
 } hosts[] = {
-	{ "Service Fabric", { "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT" },
-	  NULL, NULL, NULL, NULL, NULL, false },
-	{ "App Service", { "IDENTITY_ENDPOINT", "IDENTITY_HEADER" }, "IDENTITY_ENDPOINT",
-	  "2019-08-01", "IDENTITY_HEADER", "X-IDENTITY-HEADER", "client_id", false },
-	{ "App Service", { "MSI_ENDPOINT", "MSI_SECRET" }, "MSI_ENDPOINT",
-	  "2017-09-01", "MSI_SECRET", "secret", "clientid", false },
-	{ "Cloud Shell", { "MSI_ENDPOINT", NULL }, "MSI_ENDPOINT",
-	  NULL, NULL, "Metadata", NULL, false },
-	{ "Azure Arc", { "IDENTITY_ENDPOINT", "IMDS_ENDPOINT" }, "IDENTITY_ENDPOINT",
-	  "2019-11-01", NULL, "Metadata", NULL, true },
+	{ "Service Fabric",
+	  { "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT" },
+	  NULL,
+	  NULL,
+	  NULL,
+	  NULL,
+	  NULL,
+	  false },
+	{ "App Service",
+	  { "IDENTITY_ENDPOINT", "IDENTITY_HEADER" },
+	  "IDENTITY_ENDPOINT",
+	  "2019-08-01",
+	  "IDENTITY_HEADER",
+	  "X-IDENTITY-HEADER",
+	  "client_id",
+	  false },
+	{ "App Service",
+	  { "MSI_ENDPOINT", "MSI_SECRET" },
+	  "MSI_ENDPOINT",
+	  "2017-09-01",
+	  "MSI_SECRET",
+	  "secret",
+	  "clientid",
+	  false },
+	{ "Cloud Shell",
+	  { "MSI_ENDPOINT", NULL },
+	  "MSI_ENDPOINT",
+	  NULL,
+	  NULL,
+	  "Metadata",
+	  NULL,
+	  false },
+	{ "Azure Arc",
+	  { "IDENTITY_ENDPOINT", "IMDS_ENDPOINT" },
+	  "IDENTITY_ENDPOINT",
+	  "2019-11-01",
+	  NULL,
+	  "Metadata",
+	  NULL,
+	  true },
 	{ "IMDS", { NULL, NULL }, NULL, "2018-02-01", NULL, "Metadata", "client_id", false },
 };
 
 /* A host that is there takes a connection at once. */
-static struct stream *dial_soon(void *ctx, bool tls, const char *name, unsigned port,
-				int64_t deadline_ms, struct err *e)
+static struct stream *dial_soon(void *ctx, bool tls, const char *name,
+				unsigned port, int64_t deadline_ms, struct err *e)
 {
 	const struct http_dialer *local = ctx;
 	int64_t soon = now_ms() + PROBE_MS;
 
-	return local->dial(local->ctx, tls, name, port, soon < deadline_ms ? soon : deadline_ms, e);
+	return local->dial(local->ctx, tls, name, port,
+			   soon < deadline_ms ? soon : deadline_ms, e);
 }
 
 /*
@@ -71,7 +102,8 @@ static int arc_key(struct str path, struct buf *auth, struct err *e)
 	path = str_trim(str_skip(path, strlen("Basic realm=")));
 	if (!str_starts(path, STR(ARC_KEYS)) || !str_ends(path, STR(".key")) ||
 	    str_chr(str_skip(path, strlen(ARC_KEYS)), '/') >= 0)
-		return err_set(e, ERR_PROTO, "a challenge that names %.*s, not a key in " ARC_KEYS,
+		return err_set(e, ERR_PROTO,
+			       "a challenge that names %.*s, not a key in " ARC_KEYS,
 			       STR_ARG(path));
 	z = str_dup(path);
 	rc = file_read(z, &key, e);
@@ -82,8 +114,8 @@ static int arc_key(struct str path, struct buf *auth, struct err *e)
 	return rc;
 }
 
-static void host_url(const struct entra *en, const struct host *h, const char *resource,
-		     struct buf *url, struct buf *form)
+static void host_url(const struct entra *en, const struct host *h,
+		     const char *resource, struct buf *url, struct buf *form)
 {
 	const char *client = entra_var(en, "AZURE_CLIENT_ID");
 	const char *imds = entra_var(en, "AZURE_POD_IDENTITY_AUTHORITY_HOST");
@@ -94,7 +126,8 @@ static void host_url(const struct entra *en, const struct host *h, const char *r
 		buf_addf(url, "%s/metadata/identity/oauth2/token",
 			 *imds ? imds : "http://169.254.169.254");
 	if (h->api != NULL)
-		buf_addf(url, "%capi-version=%s&", strchr(url->str, '?') ? '&' : '?', h->api);
+		buf_addf(url, "%capi-version=%s&",
+			 strchr(url->str, '?') ? '&' : '?', h->api);
 	form_add(form, "resource", resource);
 	if (h->client != NULL && *client)
 		form_add(form, h->client, client);
@@ -106,19 +139,23 @@ static void host_url(const struct entra *en, const struct host *h, const char *r
 
 static int ask_host(struct entra *en, const struct host *h, struct err *e)
 {
-	struct buf url = BUF_INIT(8192), form = BUF_INIT(4096), secret = BUF_INIT(8192);
+	struct buf url = BUF_INIT(8192), form = BUF_INIT(4096),
+		   secret = BUF_INIT(8192);
 	struct buf challenge = BUF_INIT(8192), auth = BUF_INIT(8192);
 	const char *fields[] = { NULL, NULL, NULL };
-	struct http_request q = { .method = h->api ? "GET" : "POST", .fields = fields };
+	struct http_request q = { .method = h->api ? "GET" : "POST",
+				  .fields = fields };
 	bool imds = h->endpoint == NULL;
 	char *resource = entra_resource(en);
 	struct http_client c;
 	cJSON *doc = NULL;
 	int status, rc = -1;
 
-	http_client_init(&c, (struct http_dialer){ dial_soon, &en->o.local }, NULL);
+	http_client_init(&c, (struct http_dialer){ dial_soon, &en->o.local },
+			 NULL);
 	host_url(en, h, resource, &url, &form);
-	buf_addf(&secret, "%s: %s", h->header, h->secret ? entra_var(en, h->secret) : "true");
+	buf_addf(&secret, "%s: %s", h->header,
+		 h->secret ? entra_var(en, h->secret) : "true");
 	fields[0] = secret.str;
 	if (h->api == NULL)
 		fields[1] = "Content-Type: application/x-www-form-urlencoded";
@@ -136,14 +173,17 @@ static int ask_host(struct entra *en, const struct host *h, struct err *e)
 	if (status == 200) {
 		rc = entra_take(en, doc, "access_token", e);
 	} else if (status > 0) {
-		err_set(e, ERR_AUTH, "HTTP %d: %s", status, json_str_opt(doc, "error_description",
-			json_str_opt(doc, "message", "no reason given")));
+		err_set(e, ERR_AUTH, "HTTP %d: %s", status,
+			json_str_opt(doc, "error_description",
+				     json_str_opt(doc, "message",
+						  "no reason given")));
 		/* a machine without such an identity, or something else at that address:
 		 * container engines and firewalls answer 403 for it */
 		if (imds && (status == 400 || doc == NULL))
 			rc = ENTRA_PASS;
-	} else if (imds && (c.connections == 0 || e->kind == ERR_DATA) && e->kind != ERR_INTR) {
-		rc = ENTRA_PASS;	/* nobody there, or one with a page: this is no such host */
+	} else if (imds && (c.connections == 0 || e->kind == ERR_DATA) &&
+		   e->kind != ERR_INTR) {
+		rc = ENTRA_PASS; /* nobody there, or one with a page: this is no such host */
 	}
 out:
 	json_burn(doc);
@@ -194,8 +234,15 @@ int get_az(struct entra *en, struct err *e)
 		of = xasprintf("--subscription=%s", subscription);
 	else if (*en->tenant)
 		of = xasprintf("--tenant=%s", en->tenant);
-	const char *const argv[] = { "az", "account", "get-access-token", "--only-show-errors",
-		"--output=json", "--resource", resource, of, NULL };
+	const char *const argv[] = { "az",
+				     "account",
+				     "get-access-token",
+				     "--only-show-errors",
+				     "--output=json",
+				     "--resource",
+				     resource,
+				     of,
+				     NULL };
 
 	if (run_program(argv, NULL, &out, now_ms() + AZ_MS, &status, &once) < 0) {
 		if (once.kind == ERR_INTR)
@@ -214,7 +261,8 @@ int get_az(struct entra *en, struct err *e)
 	/* stdout and stderr come together: warnings of Python's in front and behind */
 	text = str_head(text, (size_t)(str_rchr(text, '}') + 1));
 	at = str_chr(text, '{');
-	if ((doc = json_parse(str_skip(text, at > 0 ? (size_t)at : 0), "az", e)) == NULL ||
+	if ((doc = json_parse(str_skip(text, at > 0 ? (size_t)at : 0), "az", e)) ==
+		    NULL ||
 	    entra_take(en, doc, "accessToken", e) < 0)
 		goto out;
 	free(en->subscription);

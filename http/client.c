@@ -9,10 +9,10 @@
 #include "base/net.h"
 #include "http/inner.h"
 
-#define REQUEST_MAX	(64u << 10)	/* head of a request of ours */
-#define SMALL_BODY	(8u << 10)	/* sent in one write with the head */
-#define IDLE_MS		120000
-#define SALVAGE_MS	2000		/* for an answer that was cut off while we sent */
+#define REQUEST_MAX (64u << 10) /* head of a request of ours */
+#define SMALL_BODY (8u << 10)	/* sent in one write with the head */
+#define IDLE_MS 120000
+#define SALVAGE_MS 2000 /* for an answer that was cut off while we sent */
 
 /* ---- the connection ---- */
 
@@ -30,17 +30,19 @@ bool http_connected(const struct http_client *c, const struct http_url *u)
 	struct pollfd p = { .events = POLLIN };
 
 	if (c->stream == NULL || c->tls != u->tls || c->port != u->port ||
-	    strcmp(c->host, u->host) != 0 || c->in.n > 0 || stream_pending(c->stream))
+	    strcmp(c->host, u->host) != 0 || c->in.n > 0 ||
+	    stream_pending(c->stream))
 		return false;
 	p.fd = stream_fd(c->stream);
 	return p.fd < 0 || poll(&p, 1, 0) == 0;
 }
 
-int http_connect(struct http_client *c, const struct http_url *u, int64_t deadline_ms,
-		 struct err *e)
+int http_connect(struct http_client *c, const struct http_url *u,
+		 int64_t deadline_ms, struct err *e)
 {
 	http_hang_up(c);
-	c->stream = c->dialer.dial(c->dialer.ctx, u->tls, u->host, u->port, deadline_ms, e);
+	c->stream = c->dialer.dial(c->dialer.ctx, u->tls, u->host, u->port,
+				   deadline_ms, e);
 	if (c->stream == NULL)
 		return -1;
 	c->connections++;
@@ -89,7 +91,8 @@ static int request_head(const struct talk *t, struct buf *b, struct err *e)
 	for (const char *const *f = q->fields; f != NULL && *f != NULL; f++)
 		buf_addf(b, "%s\r\n", *f);
 	if (q->body_read != NULL || q->body.p != NULL || is_method(q, with_body))
-		buf_addf(b, "Content-Length: %llu\r\n", (unsigned long long)body_length(q));
+		buf_addf(b, "Content-Length: %llu\r\n",
+			 (unsigned long long)body_length(q));
 	buf_adds(b, "\r\n");
 	return buf_check(b, "the request's header", e);
 }
@@ -135,11 +138,12 @@ static int listen_to(struct talk *t, int64_t until, struct err *e)
 {
 	struct buf *in = &t->c->in;
 	size_t room = HTTP_PIECE - in->n;
-	ssize_t got = stream_read(t->c->stream, buf_room(in, room), room, until, e);
+	ssize_t got = stream_read(t->c->stream, buf_room(in, room), room, until,
+				  e);
 
 	if (got < 0)
 		return err_in(e, t->parser.started ? "the answer broke off" :
-			      "waiting for an answer");
+						     "waiting for an answer");
 	if (got == 0) {
 		if (http_parse_eof(&t->parser, e) < 0)
 			return -1;
@@ -213,7 +217,8 @@ static int send_body(struct talk *t, char *piece, struct err *e)
 
 			t->body_begun = true;
 			if (got <= 0 || (size_t)got > n)
-				return err_set(e, ERR_IO, "the body to send ended early");
+				return err_set(e, ERR_IO,
+					       "the body to send ended early");
 			n = (size_t)got;
 			from = piece;
 		}
@@ -222,7 +227,8 @@ static int send_body(struct talk *t, char *piece, struct err *e)
 		rest = str_skip(rest, n);
 		left -= n;
 		if (now_ms() >= q->deadline_ms)
-			return err_set(e, ERR_TIMEOUT, "the request took too long to send");
+			return err_set(e, ERR_TIMEOUT,
+				       "the request took too long to send");
 	}
 	t->sent = true;
 	return 0;

@@ -8,8 +8,8 @@
 #include "base/time.h"
 #include "http/inner.h"
 
-#define URL_MAX		(HTTP_LINE_MAX - 64)
-#define CLOCK_OFF_S	300		/* what sign-in and signatures put up with */
+#define URL_MAX (HTTP_LINE_MAX - 64)
+#define CLOCK_OFF_S 300 /* what sign-in and signatures put up with */
 
 /* ---- fields ---- */
 
@@ -30,7 +30,8 @@ int64_t http_clock_ahead(const struct http_head *h)
 {
 	int64_t date;
 
-	if (http_field(h, "age").n > 0 || !time_parse_http(http_field(h, "date"), &date))
+	if (http_field(h, "age").n > 0 ||
+	    !time_parse_http(http_field(h, "date"), &date))
 		return 0;
 	return unix_time() - date;
 }
@@ -39,8 +40,10 @@ int http_blame_clock(int64_t ahead_s, struct err *e)
 {
 	int64_t off = ahead_s < 0 ? -ahead_s : ahead_s;
 
-	return off <= CLOCK_OFF_S ? -1 : err_in(e, "the clock of this machine is %lld s %s",
-		(long long)off, ahead_s < 0 ? "behind" : "ahead");
+	return off <= CLOCK_OFF_S ?
+		       -1 :
+		       err_in(e, "the clock of this machine is %lld s %s",
+			      (long long)off, ahead_s < 0 ? "behind" : "ahead");
 }
 
 bool http_field_has(const struct http_head *h, const char *name, const char *word)
@@ -61,7 +64,8 @@ bool http_field_has(const struct http_head *h, const char *name, const char *wor
 bool http_text_ok(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
+		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') ||
+		    s.p[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -77,7 +81,8 @@ bool http_target_ok(struct str s)
 int http_fields_check(const char *const *fields, bool request, struct err *e)
 {
 	static const char *const ours[] = {
-		"Content-Length", "Transfer-Encoding", "Host", "Connection", "Expect",
+		"Content-Length", "Transfer-Encoding", "Host", "Connection",
+		"Expect",
 	};
 	size_t n_ours = request ? sizeof ours / sizeof ours[0] : 2;
 
@@ -88,11 +93,13 @@ int http_fields_check(const char *const *fields, bool request, struct err *e)
 		if (!str_cut(&value, ':', &name) || !str_is_token(name))
 			return err_set(e, ERR_DATA, "not a header field's name");
 		if (!http_text_ok(value))
-			return err_set(e, ERR_DATA, "control characters in header field %.*s",
+			return err_set(e, ERR_DATA,
+				       "control characters in header field %.*s",
 				       STR_ARG(name));
 		for (size_t i = 0; i < n_ours; i++)
 			if (str_ieqz(name, ours[i]))
-				return err_set(e, ERR_DATA, "header field %s cannot be given",
+				return err_set(e, ERR_DATA,
+					       "header field %s cannot be given",
 					       ours[i]);
 	}
 	return 0;
@@ -100,20 +107,43 @@ int http_fields_check(const char *const *fields, bool request, struct err *e)
 
 const char *http_reason(unsigned status)
 {
-	static const struct { unsigned status; const char *reason; } known[] = {
-		{ 100, "Continue" }, { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
-		{ 204, "No Content" }, { 206, "Partial Content" }, { 301, "Moved Permanently" },
-		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
-		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
-		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
-		{ 409, "Conflict" }, { 410, "Gone" }, { 411, "Length Required" },
-		{ 412, "Precondition Failed" }, { 413, "Content Too Large" },
-		{ 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" },
-		{ 417, "Expectation Failed" }, { 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
-		{ 501, "Not Implemented" }, { 502, "Bad Gateway" },
-		{ 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+	static const struct {
+		unsigned status;
+		const char *reason;
+	} known[] = {
+		{ 100, "Continue" },
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 417, "Expectation Failed" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
 		{ 505, "HTTP Version Not Supported" },
 	};
 
@@ -130,8 +160,9 @@ static bool host_ok(struct str s, bool v6)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = to_lower(s.p[i]);
 
-		if (v6 ? !is_digit(c) && (c < 'a' || c > 'f') && c != ':' && c != '.' :
-		    !is_alnum(c) && c != '-' && c != '.' && c != '_')
+		if (v6 ? !is_digit(c) && (c < 'a' || c > 'f') && c != ':' &&
+				    c != '.' :
+			 !is_alnum(c) && c != '-' && c != '.' && c != '_')
 			return false;
 	}
 	return s.n > 0 && s.n < 256;
@@ -159,10 +190,13 @@ static int take_authority(struct str authority, struct http_url *u, struct err *
 		u->host[i] = to_lower(host.p[i]);
 	u->host[host.n] = '\0';
 	u->port = u->tls ? 443 : 80;
-	if (rest.n == 0 || str_eqz(rest, ":"))	/* RFC 3986 3.2.3 lets a port be empty */
+	if (rest.n == 0 ||
+	    str_eqz(rest, ":")) /* RFC 3986 3.2.3 lets a port be empty */
 		return 0;
-	if (rest.p[0] != ':' || !str_num(str_skip(rest, 1), 65535, &port) || port == 0)
-		return err_set(e, ERR_DATA, "a URL with a bad port after %s", u->host);
+	if (rest.p[0] != ':' || !str_num(str_skip(rest, 1), 65535, &port) ||
+	    port == 0)
+		return err_set(e, ERR_DATA, "a URL with a bad port after %s",
+			       u->host);
 	u->port = (unsigned)port;
 	return 0;
 }
@@ -174,9 +208,11 @@ int http_url_parse(struct str url, struct http_url *u, struct err *e)
 	ptrdiff_t at;
 
 	if (url.n > URL_MAX)
-		return err_set(e, ERR_DATA, "a URL of more than %u bytes", URL_MAX);
+		return err_set(e, ERR_DATA, "a URL of more than %u bytes",
+			       URL_MAX);
 	if (!http_target_ok(url))
-		return err_set(e, ERR_DATA, "a URL with characters that must be escaped");
+		return err_set(e, ERR_DATA,
+			       "a URL with characters that must be escaped");
 	u->tls = str_istarts(s, STR("https://"));
 	if (!u->tls && !str_istarts(s, STR("http://")))
 		return err_set(e, ERR_DATA, "\"%.*s\" is no http or https URL",

@@ -6,7 +6,7 @@
  */
 #include "http.h"
 
-#define HTTP_PIECE ((16u << 10) - 1)	/* read or written at a time */
+#define HTTP_PIECE ((16u << 10) - 1) /* read or written at a time */
 
 /* RFC 9110 section 5.5: no control characters but tabs. */
 bool http_text_ok(struct str s);
@@ -22,17 +22,17 @@ struct talk {
 	struct http_response *r;
 	struct http_url u;
 	struct http_parser parser;
-	bool body_begun;	/* body_read was asked: no second attempt */
-	bool sent;		/* the whole request */
+	bool body_begun; /* body_read was asked: no second attempt */
+	bool sent;	 /* the whole request */
 	bool have_head;
-	bool done;		/* the whole answer */
+	bool done; /* the whole answer */
 };
 
 /* Whether the client's connection leads to that origin and the peer has not
  * hung up on it. */
 bool http_connected(const struct http_client *c, const struct http_url *u);
-int http_connect(struct http_client *c, const struct http_url *u, int64_t deadline_ms,
-		 struct err *e);
+int http_connect(struct http_client *c, const struct http_url *u,
+		 int64_t deadline_ms, struct err *e);
 void http_hang_up(struct http_client *c);
 /* Send the request.  An answer that comes meanwhile may end that: t->sent then
  * stays false, and 0 is returned. */

@@ -7,18 +7,18 @@
 
 #include "http/inner.h"
 
-#define CHUNK_LINE_MAX	1024u		/* size and extensions */
-#define LENGTH_MAX	(UINT64_C(1) << 53)
-#define INTERIM_MAX	8u		/* 1xx answers before the real one */
-#define BLANK_MAX	2u		/* empty lines before a request, RFC 9112 2.2 */
+#define CHUNK_LINE_MAX 1024u /* size and extensions */
+#define LENGTH_MAX (UINT64_C(1) << 53)
+#define INTERIM_MAX 8u /* 1xx answers before the real one */
+#define BLANK_MAX 2u   /* empty lines before a request, RFC 9112 2.2 */
 
 enum {
 	AT_HEAD,
-	AT_BODY,		/* of known length */
+	AT_BODY, /* of known length */
 	AT_BODY_TO_CLOSE,
 	AT_CHUNK_SIZE,
 	AT_CHUNK,
-	AT_CHUNK_END,		/* the CRLF behind it */
+	AT_CHUNK_END, /* the CRLF behind it */
 	AT_TRAILERS,
 	AT_END,
 	AT_BROKEN,
@@ -59,7 +59,8 @@ void http_parser_release(struct http_parser *p)
  * p->line_at.  1: it is whole, 0: not yet, -1: broken.  What is refused does
  * not depend on how the bytes were cut into pieces.
  */
-static int take_line(struct http_parser *p, struct buf *b, size_t line_max, struct str *in)
+static int take_line(struct http_parser *p, struct buf *b, size_t line_max,
+		     struct str *in)
 {
 	size_t room = b->max - b->n;
 	size_t line_room = line_max + 2 - (b->n - p->line_at);
@@ -69,7 +70,8 @@ static int take_line(struct http_parser *p, struct buf *b, size_t line_max, stru
 	if (line_room <= room && n > line_room)
 		return REFUSE(p, 431, "a line is longer than %zu bytes", line_max);
 	if (n > room)
-		return REFUSE(p, 431, "the header is larger than %zu bytes", b->max);
+		return REFUSE(p, 431, "the header is larger than %zu bytes",
+			      b->max);
 	buf_add(b, in->p, n);
 	*in = str_skip(*in, n);
 	if (lf < 0)
@@ -84,9 +86,11 @@ static int version(struct http_parser *p, struct str s)
 {
 	if (s.n != 8 || !str_starts(s, STR("HTTP/")) || !is_digit(s.p[5]) ||
 	    s.p[6] != '.' || !is_digit(s.p[7]))
-		return REFUSE(p, 400, "not HTTP: \"%.*s\"", (int)(s.n < 40 ? s.n : 40), s.p);
+		return REFUSE(p, 400, "not HTTP: \"%.*s\"",
+			      (int)(s.n < 40 ? s.n : 40), s.p);
 	if (s.p[5] != '1')
-		return REFUSE(p, 505, "HTTP version %.3s is not spoken here", s.p + 5);
+		return REFUSE(p, 505, "HTTP version %.3s is not spoken here",
+			      s.p + 5);
 	p->head.minor = (unsigned)(s.p[7] - '0');
 	return 0;
 }
@@ -96,8 +100,8 @@ static int request_line(struct http_parser *p, struct str line)
 {
 	struct str v = line;
 
-	if (!str_cut(&v, ' ', &p->head.method) || !str_is_token(p->head.method) ||
-	    !str_cut(&v, ' ', &p->head.target))
+	if (!str_cut(&v, ' ', &p->head.method) ||
+	    !str_is_token(p->head.method) || !str_cut(&v, ' ', &p->head.target))
 		return REFUSE(p, 400, "bad request line");
 	if (!http_target_ok(p->head.target))
 		return REFUSE(p, 400, "bad request target");
@@ -113,7 +117,8 @@ static int status_line(struct http_parser *p, struct str line)
 	if (version(p, str_head(v, 8)) < 0)
 		return -1;
 	v = str_head(str_skip(rest, 1), 3);
-	if (rest.n < 4 || rest.p[0] != ' ' || !str_num(v, 599, &status) || status < 100)
+	if (rest.n < 4 || rest.p[0] != ' ' || !str_num(v, 599, &status) ||
+	    status < 100)
 		return REFUSE(p, 400, "bad status line");
 	p->head.status = (unsigned)status;
 	rest = str_skip(rest, 4);
@@ -148,7 +153,8 @@ static int head_line(struct http_parser *p, struct str line)
 	if (line.p == h->raw.str)
 		return p->request ? request_line(p, line) : status_line(p, line);
 	if (h->n_fields == HTTP_FIELDS_MAX)
-		return REFUSE(p, 431, "more than %d header fields", HTTP_FIELDS_MAX);
+		return REFUSE(p, 431, "more than %d header fields",
+			      HTTP_FIELDS_MAX);
 	return field_line(p, line, &h->fields[h->n_fields++]);
 }
 
@@ -166,7 +172,7 @@ static int index_head(struct http_parser *p)
 	struct str rest = buf_str(&p->head.raw), line;
 
 	p->head.n_fields = 0;
-	rest.n -= 2;			/* the empty line */
+	rest.n -= 2; /* the empty line */
 	while (str_cut(&rest, '\n', &line)) {
 		line.n--;
 		if (head_line(p, line) < 0)
@@ -181,20 +187,26 @@ static int framing(struct http_parser *p)
 	uint64_t n;
 
 	for (size_t i = 0; i < p->head.n_fields; i++) {
-		struct str name = p->head.fields[i].name, value = p->head.fields[i].value;
+		struct str name = p->head.fields[i].name,
+			   value = p->head.fields[i].value;
 
 		if (str_ieqz(name, "content-length")) {
 			if (!str_num(value, LENGTH_MAX, &n))
-				return REFUSE(p, 400, "bad Content-Length \"%.*s\"",
-					      (int)(value.n < 40 ? value.n : 40), value.p);
+				return REFUSE(p, 400,
+					      "bad Content-Length \"%.*s\"",
+					      (int)(value.n < 40 ? value.n : 40),
+					      value.p);
 			if (p->has_length && p->length != n)
-				return REFUSE(p, 400, "two Content-Lengths that disagree");
+				return REFUSE(p, 400,
+					      "two Content-Lengths that disagree");
 			p->has_length = true;
 			p->length = n;
 		} else if (str_ieqz(name, "transfer-encoding")) {
 			if (p->chunked || !str_ieqz(value, "chunked"))
-				return REFUSE(p, 501, "transfer coding \"%.*s\" is not known",
-					      (int)(value.n < 40 ? value.n : 40), value.p);
+				return REFUSE(p, 501,
+					      "transfer coding \"%.*s\" is not known",
+					      (int)(value.n < 40 ? value.n : 40),
+					      value.p);
 			p->chunked = true;
 		}
 	}
@@ -217,10 +229,12 @@ static int finish_head(struct http_parser *p)
 		return -1;
 	if (!p->request && p->head.status < 200) {
 		if (p->head.status == 101)
-			return REFUSE(p, 400, "answer 101 to what did not ask for another "
+			return REFUSE(p, 400,
+				      "answer 101 to what did not ask for another "
 				      "protocol");
 		if (++p->interim > INTERIM_MAX)
-			return REFUSE(p, 400, "more than %u interim answers", INTERIM_MAX);
+			return REFUSE(p, 400, "more than %u interim answers",
+				      INTERIM_MAX);
 		p->head.n_fields = 0;
 		p->line_at = 0;
 		buf_reset(&p->head.raw);
@@ -232,11 +246,15 @@ static int finish_head(struct http_parser *p)
 		p->chunked = p->has_length = false;
 	else if (!p->request)
 		p->until_close = !p->chunked && !p->has_length;
-	p->keep_alive = !p->until_close && !http_field_has(&p->head, "connection", "close") &&
-		(p->head.minor > 0 || http_field_has(&p->head, "connection", "keep-alive"));
+	p->keep_alive = !p->until_close &&
+			!http_field_has(&p->head, "connection", "close") &&
+			(p->head.minor > 0 ||
+			 http_field_has(&p->head, "connection", "keep-alive"));
 	p->left = p->has_length ? p->length : 0;
-	p->state = p->chunked ? AT_CHUNK_SIZE : p->until_close ? AT_BODY_TO_CLOSE :
-		p->left > 0 ? AT_BODY : AT_END;
+	p->state = p->chunked	  ? AT_CHUNK_SIZE :
+		   p->until_close ? AT_BODY_TO_CLOSE :
+		   p->left > 0	  ? AT_BODY :
+				    AT_END;
 	p->line_at = 0;
 	return 1;
 }
@@ -264,7 +282,9 @@ static int take_head(struct http_parser *p, struct str *in)
 			continue;
 		}
 		if (!p->request || ++p->blank > BLANK_MAX)
-			return REFUSE(p, 400, "an empty line where the start line should be");
+			return REFUSE(
+				p, 400,
+				"an empty line where the start line should be");
 		buf_reset(raw);
 	}
 	return rc;
@@ -326,7 +346,8 @@ static int take_trailers(struct http_parser *p, struct str *in)
 	return rc;
 }
 
-static enum http_event take_body(struct http_parser *p, struct str *in, struct str *body)
+static enum http_event take_body(struct http_parser *p, struct str *in,
+				 struct str *body)
 {
 	size_t n = in->n;
 
@@ -347,8 +368,8 @@ static enum http_event broken(struct http_parser *p, struct err *e)
 	return HTTP_BROKEN;
 }
 
-enum http_event http_parse(struct http_parser *p, struct str *in, struct str *body,
-			   struct err *e)
+enum http_event http_parse(struct http_parser *p, struct str *in,
+			   struct str *body, struct err *e)
 {
 	int rc;
 
@@ -396,12 +417,16 @@ int http_parse_eof(struct http_parser *p, struct err *e)
 		break;
 	case AT_HEAD:
 		if (!p->started)
-			return err_set(e, ERR_NET, "the connection was closed before the %s", what);
+			return err_set(e, ERR_NET,
+				       "the connection was closed before the %s",
+				       what);
 		REFUSE(p, 400, "the %s ended early, in its header", what);
 		break;
 	case AT_BODY:
-		REFUSE(p, 400, "the %s ended early: %llu of %llu bytes are missing", what,
-		       (unsigned long long)p->left, (unsigned long long)p->length);
+		REFUSE(p, 400,
+		       "the %s ended early: %llu of %llu bytes are missing",
+		       what, (unsigned long long)p->left,
+		       (unsigned long long)p->length);
 		break;
 	default:
 		REFUSE(p, 400, "the %s ended early, before its last chunk", what);

@@ -10,24 +10,24 @@
 #define RETRY_AFTER_MAX_S 300
 
 enum {
-	TURNED_AWAY_ONLY = 1,	/* only what says that nothing was done */
-	ANY_5XX = 2,		/* else those of a server or a gateway in trouble */
-	NOT_YET = 4,		/* 404 and 410: not there yet */
-	SILENCE = 8,		/* ERR_TIMEOUT passes, too */
-	STEADY = 16,		/* the same wait each time, else twice as long */
-	JITTER = 32,		/* 0.8 to 1.3 of that, so that not all come at once */
+	TURNED_AWAY_ONLY = 1, /* only what says that nothing was done */
+	ANY_5XX = 2, /* else those of a server or a gateway in trouble */
+	NOT_YET = 4, /* 404 and 410: not there yet */
+	SILENCE = 8, /* ERR_TIMEOUT passes, too */
+	STEADY = 16, /* the same wait each time, else twice as long */
+	JITTER = 32, /* 0.8 to 1.3 of that, so that not all come at once */
 };
 
 static const struct row {
-	unsigned tries;		/* in all */
+	unsigned tries; /* in all */
 	unsigned flags;
-	int64_t answer_ms;	/* the first wait after an answer, */
-	int64_t broken_ms;	/* and after none */
-	int64_t heed_s;		/* the longest Retry-After that is heeded, 0: none is */
+	int64_t answer_ms; /* the first wait after an answer, */
+	int64_t broken_ms; /* and after none */
+	int64_t heed_s; /* the longest Retry-After that is heeded, 0: none is */
 } rows[] = {
 	[RETRY_ARM] = { 5, JITTER, 1000, 1000, 300 },
 	[RETRY_ARM_ONCE] = { 5, JITTER | TURNED_AWAY_ONLY, 1000, 0, 300 },
-	[RETRY_POLL] = { 4, ANY_5XX | SILENCE, 0, 0, 0 },	/* lro_step says when */
+	[RETRY_POLL] = { 4, ANY_5XX | SILENCE, 0, 0, 0 }, /* lro_step says when */
 	[RETRY_SIGN_IN] = { 4, 0, 1000, 500, 60 },
 	[RETRY_IMDS] = { 5, ANY_5XX | NOT_YET, 2000, 500, 60 },
 	/* takes up to 70 s, says the guidance */
@@ -46,8 +46,9 @@ int64_t http_retry_after_s(const struct http_head *h, int64_t unix_now)
 	if (str_num(v, UINT32_MAX, &s))
 		return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)s;
 	if (v.n > 0 && time_parse_http(v, &at))
-		return at <= unix_now ? 0 :
-		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : at - unix_now;
+		return at <= unix_now			 ? 0 :
+		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S :
+							   at - unix_now;
 	return -1;
 }
 
@@ -73,18 +74,19 @@ static bool silence_passes(const struct row *row, const struct err *e)
 	if (row->flags & TURNED_AWAY_ONLY)
 		return false;
 	return e->kind == ERR_NET || e->kind == ERR_PROTO ||
-		((row->flags & SILENCE) && e->kind == ERR_TIMEOUT);
+	       ((row->flags & SILENCE) && e->kind == ERR_TIMEOUT);
 }
 
-bool http_passes(enum http_retry which, const struct http_head *h, const struct err *e)
+bool http_passes(enum http_retry which, const struct http_head *h,
+		 const struct err *e)
 {
 	const struct row *row = &rows[which];
 
 	return h != NULL ? answer_passes(row, h) : silence_passes(row, e);
 }
 
-int64_t http_retry_ms(enum http_retry which, unsigned tries, const struct http_head *h,
-		      const struct err *e)
+int64_t http_retry_ms(enum http_retry which, unsigned tries,
+		      const struct http_head *h, const struct err *e)
 {
 	const struct row *row = &rows[which];
 	int64_t ms = h != NULL ? row->answer_ms : row->broken_ms;

@@ -15,15 +15,15 @@
  * access token", retry guidance (learn.microsoft.com).
  */
 enum http_retry {
-	RETRY_ARM,		/* a request to Resource Manager */
-	RETRY_ARM_ONCE,		/* one that must not be carried out twice */
-	RETRY_POLL,		/* how a long-running operation stands; tries are in a row */
+	RETRY_ARM,	/* a request to Resource Manager */
+	RETRY_ARM_ONCE, /* one that must not be carried out twice */
+	RETRY_POLL, /* how a long-running operation stands; tries are in a row */
 	RETRY_SIGN_IN,
-	RETRY_IMDS,		/* the metadata service of the machine we are on */
-	RETRY_IMDS_UPGRADE,	/* while that answers 410: it is being upgraded */
-	RETRY_ENDPOINTS,	/* which endpoints a cloud has */
-	RETRY_BLOB,		/* whether a blob is there */
-	RETRY_UPLOAD,		/* to an account whose name may not be known everywhere yet */
+	RETRY_IMDS,	    /* the metadata service of the machine we are on */
+	RETRY_IMDS_UPGRADE, /* while that answers 410: it is being upgraded */
+	RETRY_ENDPOINTS,    /* which endpoints a cloud has */
+	RETRY_BLOB,	    /* whether a blob is there */
+	RETRY_UPLOAD, /* to an account whose name may not be known everywhere yet */
 };
 
 /*
@@ -32,14 +32,15 @@ enum http_retry {
  * h      the answer, or NULL when there was none, and then
  * e      says why; not looked at when there was one
  */
-bool http_passes(enum http_retry row, const struct http_head *h, const struct err *e);
+bool http_passes(enum http_retry row, const struct http_head *h,
+		 const struct err *e);
 
 /*
  * How many milliseconds to wait before the next try, after so many (1 and up).
  * -1: it does not pass, or that was the last.  h and e as above.
  */
-int64_t http_retry_ms(enum http_retry row, unsigned tries, const struct http_head *h,
-		      const struct err *e);
+int64_t http_retry_ms(enum http_retry row, unsigned tries,
+		      const struct http_head *h, const struct err *e);
 
 /* Seconds a Retry-After field asks for (either form), 300 at most, -1 without
  * one. */

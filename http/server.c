@@ -21,18 +21,19 @@
 #include "base/time.h"
 #include "http.h"
 
-#define STACK		(256u << 10)
-#define PIECE		((16u << 10) - 1)	/* read at a time */
-#define OUT_MAX		(96u << 10)	/* head of an answer, with a small body */
-#define SMALL		(16u << 10)	/* body sent in one write with its head */
-#define DRAIN_MAX	(64u << 10)	/* of a body nobody read, to keep the connection */
-#define DRAIN_MS	1000
-#define LINGER_MS	2000		/* reading on, so that the answer is not lost */
-#define CROWDED_MS	1000		/* idle time when others wait for a place */
-#define CROWDED_LOOK_MS	250
-#define ACCEPT_PAUSE_MS	100		/* out of descriptors: others must end first */
-#define ACCEPT_TRIES	100
-#define PEER_MAX	72
+#define STACK (256u << 10)
+#define PIECE ((16u << 10) - 1) /* read at a time */
+#define OUT_MAX (96u << 10)	/* head of an answer, with a small body */
+#define SMALL (16u << 10)	/* body sent in one write with its head */
+#define DRAIN_MAX \
+	(64u << 10) /* of a body nobody read, to keep the connection */
+#define DRAIN_MS 1000
+#define LINGER_MS 2000	/* reading on, so that the answer is not lost */
+#define CROWDED_MS 1000 /* idle time when others wait for a place */
+#define CROWDED_LOOK_MS 250
+#define ACCEPT_PAUSE_MS 100 /* out of descriptors: others must end first */
+#define ACCEPT_TRIES 100
+#define PEER_MAX 72
 
 struct conn {
 	struct conn *next;
@@ -40,15 +41,15 @@ struct conn {
 	pthread_t thread;
 	char peer[PEER_MAX];
 	/* under sv->lock */
-	int fd;			/* -1: closed, or not ours to shut down */
-	int64_t idle_since;	/* waits for a request; 0: busy */
-	bool ended;		/* thread may be joined */
+	int fd;		    /* -1: closed, or not ours to shut down */
+	int64_t idle_since; /* waits for a request; 0: busy */
+	bool ended;	    /* thread may be joined */
 	/* of the thread alone */
 	struct stream *st;
-	bool own_fd;		/* st is plain, its descriptor a socket */
+	bool own_fd; /* st is plain, its descriptor a socket */
 	struct http_parser parser;
-	struct buf in;		/* bytes read, not parsed */
-	struct buf out;		/* of the answer, not written */
+	struct buf in;	/* bytes read, not parsed */
+	struct buf out; /* of the answer, not written */
 };
 
 struct server {
@@ -57,7 +58,7 @@ struct server {
 	struct conn *conns;
 	unsigned n;
 	atomic_bool stopping, crowded;
-	int done_fd;		/* readable when a thread has ended */
+	int done_fd; /* readable when a thread has ended */
 };
 
 enum answered { NOTHING, BEGUN, ANSWERED, ABORTED };
@@ -67,18 +68,18 @@ struct http_exchange {
 	struct str path, query;
 	/* the answer */
 	enum answered answered;
-	bool keep;		/* the connection, behind this exchange */
+	bool keep; /* the connection, behind this exchange */
 	bool no_body, chunked;
 	unsigned status;
-	uint64_t left;		/* to be sent, UINT64_MAX: unknown */
+	uint64_t left; /* to be sent, UINT64_MAX: unknown */
 	/* the request's body */
-	bool expects;		/* 100 (Continue), and has not got it */
-	bool whole;		/* taken to its end */
-	unsigned refusal;	/* status for what was wrong with it */
+	bool expects;	  /* 100 (Continue), and has not got it */
+	bool whole;	  /* taken to its end */
+	unsigned refusal; /* status for what was wrong with it */
 	uint64_t taken;
 	int64_t body_until;
-	struct str piece;	/* parsed, not given to the handler; into c->in */
-	struct err *why;	/* what goes to failed() */
+	struct str piece; /* parsed, not given to the handler; into c->in */
+	struct err *why;  /* what goes to failed() */
 };
 
 /* ---- what the handler sees ---- */
@@ -162,7 +163,8 @@ static int put(struct conn *c, struct str more, struct err *e)
 	while (rc == 0 && more.n > 0) {
 		struct str piece = str_head(more, 4 * SMALL);
 
-		rc = stream_write(st, piece.p, piece.n, from_now(c->sv->s->idle_ms), e);
+		rc = stream_write(st, piece.p, piece.n,
+				  from_now(c->sv->s->idle_ms), e);
 		more = str_skip(more, piece.n);
 	}
 	if (rc == 0)
@@ -195,8 +197,8 @@ static bool drainable(const struct http_exchange *x)
 }
 
 /* Stage the head of an answer; decides how its end will be known. */
-static void stage_head(struct http_exchange *x, unsigned status, const char *const *fields,
-		       uint64_t length)
+static void stage_head(struct http_exchange *x, unsigned status,
+		       const char *const *fields, uint64_t length)
 {
 	const struct http_head *h = http_x_head(x);
 	struct buf *out = &x->c->out;
@@ -204,7 +206,8 @@ static void stage_head(struct http_exchange *x, unsigned status, const char *con
 	char date[32];
 
 	time_http(unix_time(), date);
-	buf_addf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_reason(status), date);
+	buf_addf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
+		 http_reason(status), date);
 	for (const char *const *f = fields; f != NULL && *f != NULL; f++)
 		if (!str_istarts(str_of(*f), STR("connection:")) &&
 		    !str_istarts(str_of(*f), STR("date:")))
@@ -213,12 +216,13 @@ static void stage_head(struct http_exchange *x, unsigned status, const char *con
 	x->chunked = length == UINT64_MAX && h->minor > 0 && !empty;
 	x->left = length;
 	x->keep = x->keep && !fields_say_close(fields) && !http_x_stopping(x) &&
-		!x->c->sv->crowded && drainable(x) &&
-		(length != UINT64_MAX || x->chunked || empty);
+		  !x->c->sv->crowded && drainable(x) &&
+		  (length != UINT64_MAX || x->chunked || empty);
 	if (x->chunked)
 		buf_adds(out, "Transfer-Encoding: chunked\r\n");
 	else if (length != UINT64_MAX && !empty)
-		buf_addf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+		buf_addf(out, "Content-Length: %llu\r\n",
+			 (unsigned long long)length);
 	if (!x->keep)
 		buf_adds(out, "Connection: close\r\n");
 	else if (h->minor == 0)
@@ -237,17 +241,20 @@ static int give_up(struct http_exchange *x, const struct err *e)
 	return -1;
 }
 
-static int begin(struct http_exchange *x, unsigned status, const char *const *fields,
-		 uint64_t length, struct err *e)
+static int begin(struct http_exchange *x, unsigned status,
+		 const char *const *fields, uint64_t length, struct err *e)
 {
 	if (x->answered != NOTHING)
 		return err_set(e, ERR_DATA, "answered twice");
 	if (status < 200 || status > 599)
-		return err_set(e, ERR_DATA, "%u is no status to answer with", status);
+		return err_set(e, ERR_DATA, "%u is no status to answer with",
+			       status);
 	if (http_fields_check(fields, false, e) < 0)
 		return -1;
 	stage_head(x, status, fields, length);
-	return buf_check(&x->c->out, "the answer's header", e) < 0 ? give_up(x, e) : 0;
+	return buf_check(&x->c->out, "the answer's header", e) < 0 ?
+		       give_up(x, e) :
+		       0;
 }
 
 /* Stage or write a piece of the body. */
@@ -261,7 +268,8 @@ static int more(struct http_exchange *x, struct str piece, struct err *e)
 		return put(c, STR_NULL, e) < 0 ? give_up(x, e) : 0;
 	if (!x->chunked && x->left != UINT64_MAX) {
 		if (piece.n > x->left) {
-			err_set(e, ERR_DATA, "more of an answer than was announced");
+			err_set(e, ERR_DATA,
+				"more of an answer than was announced");
 			return give_up(x, e);
 		}
 		x->left -= piece.n;
@@ -279,8 +287,8 @@ static int more(struct http_exchange *x, struct str piece, struct err *e)
 	return put(c, piece, e) < 0 ? give_up(x, e) : 0;
 }
 
-int http_x_begin(struct http_exchange *x, unsigned status, const char *const *fields,
-		 uint64_t length, struct err *e)
+int http_x_begin(struct http_exchange *x, unsigned status,
+		 const char *const *fields, uint64_t length, struct err *e)
 {
 	if (begin(x, status, fields, length, e) < 0)
 		return -1;
@@ -300,14 +308,15 @@ int http_x_end(struct http_exchange *x, struct err *e)
 		err_set(e, ERR_DATA, "less of an answer than was announced");
 		return give_up(x, e);
 	}
-	if (put(x->c, x->chunked && !x->no_body ? STR("0\r\n\r\n") : STR_NULL, e) < 0)
+	if (put(x->c, x->chunked && !x->no_body ? STR("0\r\n\r\n") : STR_NULL,
+		e) < 0)
 		return give_up(x, e);
 	x->answered = ANSWERED;
 	return 0;
 }
 
-static int answer(struct http_exchange *x, unsigned status, const char *const *fields,
-		  struct str body, struct err *e)
+static int answer(struct http_exchange *x, unsigned status,
+		  const char *const *fields, struct str body, struct err *e)
 {
 	if (begin(x, status, fields, body.n, e) < 0 || more(x, body, e) < 0)
 		return -1;
@@ -315,8 +324,8 @@ static int answer(struct http_exchange *x, unsigned status, const char *const *f
 	return 0;
 }
 
-int http_x_answer(struct http_exchange *x, unsigned status, const char *const *fields,
-		  struct str body)
+int http_x_answer(struct http_exchange *x, unsigned status,
+		  const char *const *fields, struct str body)
 {
 	struct err e = ERR_INIT;
 	enum answered before = x->answered;
@@ -371,8 +380,8 @@ static ssize_t fill(struct conn *c, int64_t until, struct err *e)
 
 /* Parse on in c->in; what was parsed is taken out only before the next read,
  * because a body's pieces are slices of it. */
-static enum http_event next_event(struct conn *c, struct str *in, struct str *piece,
-				  struct err *e)
+static enum http_event next_event(struct conn *c, struct str *in,
+				  struct str *piece, struct err *e)
 {
 	enum http_event event = http_parse(&c->parser, in, piece, e);
 
@@ -538,7 +547,8 @@ static void plain_answer(struct http_exchange *x, unsigned status, const char *w
 	struct buf b = BUF_INIT(1200);
 	struct err ignored = ERR_INIT;
 
-	buf_addf(&b, "%u %s%s%s\n", status, http_reason(status), *why == '\0' ? "" : ": ", why);
+	buf_addf(&b, "%u %s%s%s\n", status, http_reason(status),
+		 *why == '\0' ? "" : ": ", why);
 	answer(x, status, text, buf_str(&b), &ignored);
 	buf_release(&b);
 }
@@ -575,7 +585,8 @@ static void linger(struct conn *c)
 		shutdown(stream_fd(c->st), SHUT_WR);
 	do
 		buf_reset(&c->in);
-	while (now_ms() < until && !c->sv->stopping && fill(c, until, &ignored) > 0);
+	while (now_ms() < until && !c->sv->stopping &&
+	       fill(c, until, &ignored) > 0);
 }
 
 static void set_idle(struct conn *c, int64_t since)
@@ -670,17 +681,21 @@ static bool serve_one(struct conn *c, struct err *e)
 		if (e->kind != ERR_PROTO && e->kind != ERR_TIMEOUT)
 			return false;
 		/* keep is false: nobody knows where a next request would begin */
-		plain_answer(&x, e->kind == ERR_TIMEOUT ? 408 : c->parser.refusal != 0 ?
-			     c->parser.refusal : 400, e->msg);
+		plain_answer(&x,
+			     e->kind == ERR_TIMEOUT ? 408 :
+			     c->parser.refusal != 0 ? c->parser.refusal :
+						      400,
+			     e->msg);
 		linger(c);
 		return false;
 	}
 	x.keep = c->parser.keep_alive;
-	x.whole = !c->parser.chunked && (!c->parser.has_length || c->parser.length == 0);
+	x.whole = !c->parser.chunked &&
+		  (!c->parser.has_length || c->parser.length == 0);
 	split_target(&x);
 	status = check_request(&x);
 	if (status != 0) {
-		x.keep = false;		/* its body is not read */
+		x.keep = false; /* its body is not read */
 		plain_answer(&x, status, "");
 	} else {
 		c->sv->s->handle(c->sv->s->ctx, &x);
@@ -712,9 +727,12 @@ static void converse(struct conn *c)
 	buf_burn(&c->out);
 }
 
-void http_serve_stream(const struct http_server *s, struct stream *st, const char *peer)
+void http_serve_stream(const struct http_server *s, struct stream *st,
+		       const char *peer)
 {
-	struct server sv = { .s = s, .lock = PTHREAD_MUTEX_INITIALIZER, .done_fd = -1 };
+	struct server sv = { .s = s,
+			     .lock = PTHREAD_MUTEX_INITIALIZER,
+			     .done_fd = -1 };
 	struct conn c = { .sv = &sv, .fd = -1, .st = st };
 	size_t n = strlen(peer);
 
@@ -762,9 +780,11 @@ static void peer_name(int fd, char out[PEER_MAX])
 	struct buf b = BUF_INIT(PEER_MAX - 1);
 
 	getpeername(fd, (struct sockaddr *)&a, &len);
-	if (a.ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host))
+	if (a.ss_family == AF_INET &&
+	    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host))
 		buf_addf(&b, "%s:%u", host, ntohs(v4->sin_port));
-	else if (a.ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host))
+	else if (a.ss_family == AF_INET6 &&
+		 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host))
 		buf_addf(&b, "[%s]:%u", host, ntohs(v6->sin6_port));
 	else
 		buf_adds(&b, "local");
@@ -878,10 +898,12 @@ static int serve_turn(struct server *sv, unsigned *misses, struct err *e)
 		{ .fd = sv->s->stop_fd, .events = POLLIN },
 		{ .fd = interrupt_fd(), .events = POLLIN },
 		{ .fd = sv->done_fd, .events = POLLIN },
-		{ .fd = full && sv->crowded ? -1 : sv->s->listen_fd, .events = POLLIN },
+		{ .fd = full && sv->crowded ? -1 : sv->s->listen_fd,
+		  .events = POLLIN },
 	};
 
-	if (poll(p, 4, full && sv->crowded ? CROWDED_LOOK_MS : -1) < 0 && errno != EINTR)
+	if (poll(p, 4, full && sv->crowded ? CROWDED_LOOK_MS : -1) < 0 &&
+	    errno != EINTR)
 		return err_sys(e, ERR_IO, "poll");
 	if (p[0].revents != 0 || interrupt_requested())
 		return 0;
@@ -890,7 +912,8 @@ static int serve_turn(struct server *sv, unsigned *misses, struct err *e)
 	reap(sv, false);
 	if (full)
 		return 1;
-	if (p[3].revents == 0 || take_connection(sv, &why) == 0 || why.kind == ERR_TIMEOUT) {
+	if (p[3].revents == 0 || take_connection(sv, &why) == 0 ||
+	    why.kind == ERR_TIMEOUT) {
 		*misses = 0;
 		return 1;
 	}

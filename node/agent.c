@@ -41,28 +41,31 @@
 #define CONNS_MAX 16
 #define CONNS_PEER_MAX 4
 #define IDLE_MS 5000
-#define ENGINE_MS 30000		/* one exchange; a join may take 20 s of its own */
+#define ENGINE_MS 30000 /* one exchange; a join may take 20 s of its own */
 #define ASK_MS 12000
-#define LOOK_MS 1000		/* is the engine there? */
-#define LOOK_SOON_MS 250	/* while it is not */
-#define INFO_MS 5000		/* what does it say of its swarm? */
+#define LOOK_MS 1000	 /* is the engine there? */
+#define LOOK_SOON_MS 250 /* while it is not */
+#define INFO_MS 5000	 /* what does it say of its swarm? */
 #define BACKOFF_MIN_MS 2000
 #define BACKOFF_MAX_MS 30000
-#define UNKNOWN_TIMES 2		/* answers in a row before a node believes it was removed */
-#define LEAVE_FILE_MS (2 * LAYOUT_STOP_S * 1000)	/* a leave that has not ended us by then never will */
+#define UNKNOWN_TIMES \
+	2 /* answers in a row before a node believes it was removed */
+#define LEAVE_FILE_MS \
+	(2 * LAYOUT_STOP_S * \
+	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
 #define DOCKER_ROOT "/var/lib/docker"
-#define ROOM_MS 10000		/* between looks at the disk */
-#define ROOM_MIN (256u << 20)	/* less, and tasks fail */
+#define ROOM_MS 10000	      /* between looks at the disk */
+#define ROOM_MIN (256u << 20) /* less, and tasks fail */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
 #define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
 #define LEAVE_INFO_MS 5000
 #define LEAVE_ASK_MS 12000
-#define LEAVE_KEEP_MS 15000	/* for the engine to leave and to tell the helper */
+#define LEAVE_KEEP_MS 15000 /* for the engine to leave and to tell the helper */
 #define LEAVE_TOLD_MS 3000
 #define LEAVE_LOOK_MS 1000
-#define LEAVE_SILENT_MAX 5	/* looks in a row that nobody answered */
+#define LEAVE_SILENT_MAX 5 /* looks in a row that nobody answered */
 
 /* ---- deciding ------------------------------------------------------------ */
 
@@ -80,7 +83,8 @@ enum agent_step agent_decide(const struct agent_view *v, const char **why)
 	 * there is no coming back, and a node that somebody has made a manager
 	 * must not go, which its engine does not tell while it is starting.
 	 */
-	if (v->says == AGENT_SAYS_NOTHING || (v->says == AGENT_SAYS_NODE && v->says_manager))
+	if (v->says == AGENT_SAYS_NOTHING ||
+	    (v->says == AGENT_SAYS_NODE && v->says_manager))
 		return AGENT_STAY;
 	if (v->says == AGENT_SAYS_UNKNOWN)
 		*why = "the swarm does not know this node any more";
@@ -88,7 +92,8 @@ enum agent_step agent_decide(const struct agent_view *v, const char **why)
 		*why = "this membership is from before the machine was started";
 	else if (v->says_leaving && v->says_down)
 		*why = "this node had said that it goes, and was started again";
-	else if (v->state != DOCKER_SWARM_ACTIVE && v->unsettled_ms >= AGENT_UNSETTLED_MS)
+	else if (v->state != DOCKER_SWARM_ACTIVE &&
+		 v->unsettled_ms >= AGENT_UNSETTLED_MS)
 		*why = "the engine does not find its way into the swarm";
 	else
 		return AGENT_STAY;
@@ -131,7 +136,8 @@ int64_t agent_backoff_ms(unsigned n)
 {
 	int64_t bound = n < 4 ? (int64_t)BACKOFF_MIN_MS << n : BACKOFF_MAX_MS;
 
-	return BACKOFF_MIN_MS + random_below((uint32_t)(bound - BACKOFF_MIN_MS) + 1);
+	return BACKOFF_MIN_MS +
+	       random_below((uint32_t)(bound - BACKOFF_MIN_MS) + 1);
 }
 
 /* ---- the run directory ---------------------------------------------------- */
@@ -141,17 +147,20 @@ static char *run_path(const struct node_config *c, const char *name)
 	return xasprintf("%s/%s", c->run_dir, name);
 }
 
-static void remember(const struct node_config *c, const char *name, const char *text)
+static void remember(const struct node_config *c, const char *name,
+		     const char *text)
 {
 	char *path = run_path(c, name);
 	struct err e = ERR_INIT;
 
-	if (dir_make(c->run_dir, 0700, &e) < 0 || file_write(path, str_of(text), 0600, &e) < 0)
+	if (dir_make(c->run_dir, 0700, &e) < 0 ||
+	    file_write(path, str_of(text), 0600, &e) < 0)
 		daemon_say("%s", e.msg);
 	free(path);
 }
 
-static void recall(const struct node_config *c, const char *name, char *out, size_t size)
+static void recall(const struct node_config *c, const char *name, char *out,
+		   size_t size)
 {
 	char *path = run_path(c, name);
 	struct buf b = BUF_INIT(size - 1);
@@ -193,24 +202,24 @@ static bool leave_runs(const struct node_config *c)
 
 struct agent {
 	struct node_config config;
-	pthread_mutex_t lock;		/* for view, and what it points to */
+	pthread_mutex_t lock; /* for view, and what it points to */
 	struct agent_view view;
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
-	struct imds imds;		/* what Azure announces */
+	struct imds imds; /* what Azure announces */
 
 	/* the watcher's own */
 	struct docker docker;
 	struct ask ask;
-	int64_t info_ms;		/* when the engine is to be asked next */
-	int64_t ask_ms;			/* when a helper is */
-	int64_t try_ms;			/* when joining or leaving is tried again */
+	int64_t info_ms; /* when the engine is to be asked next */
+	int64_t ask_ms;	 /* when a helper is */
+	int64_t try_ms;	 /* when joining or leaving is tried again */
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
-	int64_t room_ms;		/* when the disk is looked at next */
-	unsigned failures;		/* in a row */
-	unsigned unknown;		/* answers in a row */
-	bool fresh;			/* was seen outside of any swarm */
-	char stopped[32];		/* the task that was stopped last */
+	int64_t room_ms;   /* when the disk is looked at next */
+	unsigned failures; /* in a row */
+	unsigned unknown;  /* answers in a row */
+	bool fresh;	   /* was seen outside of any swarm */
+	char stopped[32];  /* the task that was stopped last */
 	struct complaint complaint;
 };
 
@@ -275,7 +284,8 @@ static int look(struct agent *a, struct agent_view *v, struct err *e)
 	pthread_mutex_unlock(&a->lock);
 	if (v->state == DOCKER_SWARM_INACTIVE)
 		a->fresh = true;
-	else if (a->fresh && info.node_id[0] != '\0' && strcmp(a->joined_id, info.node_id) != 0)
+	else if (a->fresh && info.node_id[0] != '\0' &&
+		 strcmp(a->joined_id, info.node_id) != 0)
 		joined(a, info.node_id);
 	if (v->state == DOCKER_SWARM_ACTIVE || v->state == DOCKER_SWARM_INACTIVE)
 		a->unsettled_since_ms = 0;
@@ -347,7 +357,8 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	int rc = -1;
 
 	memcpy(target + 6, a->node_id, strlen(a->node_id) + 1);
-	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_MS, &status, &doc, NULL, e) < 0)
+	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_MS, &status, &doc,
+		NULL, e) < 0)
 		goto out;
 	if (status == 404) {
 		/* a row that was just made may not be in an answer's table yet */
@@ -365,11 +376,13 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	v->says = AGENT_SAYS_NODE;
 	v->says_manager = strcmp(json_str_opt(doc, "role", ""), "manager") == 0;
 	v->says_ready = strcmp(json_str_opt(doc, "state", ""), "ready") == 0;
-	v->says_active = strcmp(json_str_opt(doc, "availability", ""), "active") == 0;
+	v->says_active = strcmp(json_str_opt(doc, "availability", ""),
+				"active") == 0;
 	stage = json_str_opt(doc, "stage", NULL);
 	v->says_leaving = stage == NULL ? json_bool_opt(doc, "leaving", false) :
 					  strcmp(stage, "asked") != 0;
-	v->says_down = stage == NULL || strcmp(json_str_opt(doc, "by", ""), "shutdown") == 0;
+	v->says_down = stage == NULL ||
+		       strcmp(json_str_opt(doc, "by", ""), "shutdown") == 0;
 	if (*json_str_opt(doc, "stop", "") != '\0')
 		stop_task(a, json_str_opt(doc, "stop", ""));
 	again_s = json_int_opt(doc, "ask_again_s", 5);
@@ -380,7 +393,8 @@ out:
 	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
 	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
 		again_s = 1;
-	a->ask_ms = now_ms() + again_s * 800 + random_below((uint32_t)again_s * 400);
+	a->ask_ms = now_ms() + again_s * 800 +
+		    random_below((uint32_t)again_s * 400);
 	return rc;
 }
 
@@ -393,17 +407,19 @@ static int join(struct agent *a, struct err *e)
 	unsigned status, master = 0;
 	int rc = -1;
 
-	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS, &status, &doc,
-		&master, e) < 0)
+	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS,
+		&status, &doc, &master, e) < 0)
 		goto out;
 	token = json_str_opt(doc, "token", "");
 	remote = json_str_opt(doc, "remote", "");
 	if (status != 200 || *token == '\0' || *remote == '\0') {
-		err_set(e, ERR_DOCKER, "helper at %s: %s (%u)", c->masters[master],
+		err_set(e, ERR_DOCKER, "helper at %s: %s (%u)",
+			c->masters[master],
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&a->docker, daemon_way_to(c->masters[master], own) ? own : NULL,
+	if (docker_swarm_join(&a->docker,
+			      daemon_way_to(c->masters[master], own) ? own : NULL,
 			      remote, token, e) < 0) {
 		err_in(e, "joining the swarm of %s", remote);
 		goto out;
@@ -414,7 +430,8 @@ out:
 	return rc;
 }
 
-static int leave(struct agent *a, struct agent_view *v, const char *why, struct err *e)
+static int leave(struct agent *a, struct agent_view *v, const char *why,
+		 struct err *e)
 {
 	daemon_say("leaving the swarm: %s", why);
 	daemon_notify("STATUS=joining");
@@ -443,7 +460,9 @@ static void judge(struct agent *a, struct agent_view *v)
 		a->doubted_since_ms = 0;
 	else if (a->doubted_since_ms == 0)
 		a->doubted_since_ms = now_ms();
-	v->doubted_ms = a->doubted_since_ms == 0 ? 0 : now_ms() - a->doubted_since_ms;
+	v->doubted_ms = a->doubted_since_ms == 0 ?
+				0 :
+				now_ms() - a->doubted_since_ms;
 }
 
 /* Room where Docker keeps its data; a file system that does not tell has it. */
@@ -465,11 +484,13 @@ static int come_back(struct agent *a, struct agent_view *v, struct err *e)
 	char *target = xasprintf("/return/%s", a->node_id);
 	cJSON *doc = NULL;
 	unsigned status;
-	int rc = ask(&a->ask, "POST", target, false, now_ms() + ASK_MS, &status, &doc, NULL, e);
+	int rc = ask(&a->ask, "POST", target, false, now_ms() + ASK_MS, &status,
+		     &doc, NULL, e);
 
 	if (rc == 0 && status != 200)
 		rc = err_set(e, ERR_DOCKER, "coming back into service: %s (%u)",
-			     json_str_opt(doc, "error", http_reason(status)), status);
+			     json_str_opt(doc, "error", http_reason(status)),
+			     status);
 	if (rc == 0) {
 		daemon_say("this machine is up again: back into service");
 		v->says_leaving = false;
@@ -482,14 +503,16 @@ static int come_back(struct agent *a, struct agent_view *v, struct err *e)
 /* One look, and one step if there is one to take. */
 static int round_once(struct agent *a, struct err *e)
 {
-	struct agent_view v = a->view;	/* only this thread writes it */
+	struct agent_view v = a->view; /* only this thread writes it */
 	enum agent_step step;
 	const char *why;
 	int rc;
 
 	v.leave_runs = leave_runs(&a->config) || atomic_load(&a->imds.away);
 	rc = look(a, &v, e);
-	v.unsettled_ms = a->unsettled_since_ms == 0 ? 0 : now_ms() - a->unsettled_since_ms;
+	v.unsettled_ms = a->unsettled_since_ms == 0 ?
+				 0 :
+				 now_ms() - a->unsettled_since_ms;
 	look_room(a, &v);
 	judge(a, &v);
 	view_set(a, &v);
@@ -497,16 +520,20 @@ static int round_once(struct agent *a, struct err *e)
 		return rc;
 	if (a->node_id[0] != '\0' && now_ms() >= a->ask_ms) {
 		/* not asking again at once is all that a failure here means */
-		rc = v.manager ? look_self(a, &v, e) : v.master ? 0 : look_asking(a, &v, e);
+		rc = v.manager ? look_self(a, &v, e) :
+		     v.master  ? 0 :
+				 look_asking(a, &v, e);
 		judge(a, &v);
 		view_set(a, &v);
 	}
 	if (now_ms() < a->try_ms)
 		return rc;
-	if (v.manager && v.says == AGENT_SAYS_NODE && v.says_leaving && v.says_own) {
+	if (v.manager && v.says == AGENT_SAYS_NODE && v.says_leaving &&
+	    v.says_own) {
 		rc = come_back(a, &v, e);
 		a->ask_ms = 0;
-		a->try_ms = now_ms() + (rc < 0 ? agent_backoff_ms(a->failures++) : 0);
+		a->try_ms = now_ms() +
+			    (rc < 0 ? agent_backoff_ms(a->failures++) : 0);
 		view_set(a, &v);
 		return rc;
 	}
@@ -537,7 +564,8 @@ static void *watch(void *ctx)
 		if (interrupt_requested())
 			break;
 		daemon_complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
-		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS), &stopped) < 0)
+		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS),
+				&stopped) < 0)
 			break;
 	}
 	return NULL;
@@ -548,7 +576,9 @@ static void *watch(void *ctx)
 static void agent_handle(void *ctx, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: application/json", "Cache-Control: no-store", NULL,
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		NULL,
 	};
 	const struct http_head *head = http_x_head(x);
 	struct agent *a = ctx;
@@ -563,11 +593,13 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 	json_add_str(doc, "node", a->node_id);
 	pthread_mutex_unlock(&a->lock);
 	/* at once, not when the watcher looks again */
-	v.leave_runs = v.leave_runs || leave_runs(&a->config) || atomic_load(&a->imds.away);
+	v.leave_runs = v.leave_runs || leave_runs(&a->config) ||
+		       atomic_load(&a->imds.away);
 	if (!str_eqz(http_x_path(x), "/healthz")) {
 		status = 404;
 		why = "no such path";
-	} else if (!str_eqz(head->method, "GET") && !str_eqz(head->method, "HEAD")) {
+	} else if (!str_eqz(head->method, "GET") &&
+		   !str_eqz(head->method, "HEAD")) {
 		status = 405;
 		why = "not with that method";
 	} else {
@@ -584,9 +616,14 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 static int agent_serve(struct agent *a, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = CONNS_MAX,
-		.max_per_peer = CONNS_PEER_MAX, .body_max = 1024,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = agent_handle, .ctx = a,
+		.stop_fd = -1,
+		.max_conns = CONNS_MAX,
+		.max_per_peer = CONNS_PEER_MAX,
+		.body_max = 1024,
+		.idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS,
+		.handle = agent_handle,
+		.ctx = a,
 	};
 	unsigned port = a->config.health_port;
 	pthread_t watcher;
@@ -634,7 +671,9 @@ int agent_run(const char *config, const char *version, struct err *e)
 	forget(&a->config, "leaving");
 	recall(&a->config, "joined", a->joined_id, sizeof(a->joined_id));
 	a->view = (struct agent_view){
-		.master = a->config.manager, .node_id = a->node_id, .joined_id = a->joined_id,
+		.master = a->config.manager,
+		.node_id = a->node_id,
+		.joined_id = a->joined_id,
 	};
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
@@ -663,19 +702,21 @@ struct leaving {
 };
 
 /* Ask a helper about our own way out: 0 with *stage ("" when there is none). */
-static int ask_way(struct leaving *l, const char *method, const char *query, int64_t limit_ms,
-		   char stage[16], bool *cut, struct err *e)
+static int ask_way(struct leaving *l, const char *method, const char *query,
+		   int64_t limit_ms, char stage[16], bool *cut, struct err *e)
 {
 	char *target = xasprintf("/evict/%s%s", l->id, query);
 	int64_t until = now_ms() + limit_ms;
 	cJSON *doc = NULL;
 	unsigned status;
-	int rc = ask(&l->ask, method, target, false, until < l->deadline_ms ? until : l->deadline_ms,
-		     &status, &doc, NULL, e);
+	int rc = ask(&l->ask, method, target, false,
+		     until < l->deadline_ms ? until : l->deadline_ms, &status,
+		     &doc, NULL, e);
 
 	if (rc == 0 && status != 200)
 		rc = err_set(e, ERR_DOCKER, "asking for the way out: %s (%u)",
-			     json_str_opt(doc, "error", http_reason(status)), status);
+			     json_str_opt(doc, "error", http_reason(status)),
+			     status);
 	if (rc == 0) {
 		snprintf(stage, 16, "%s", json_str_opt(doc, "stage", ""));
 		*cut = json_bool_opt(doc, "cut", false);
@@ -693,7 +734,8 @@ static int way_out(struct leaving *l, struct err *e)
 {
 	int64_t until = l->deadline_ms - LEAVE_KEEP_MS, began = now_ms();
 	char *query = xasprintf("?by=shutdown&limit=%lld",
-				(long long)((until - now_ms()) / 1000 - EVICT_QUIET_S));
+				(long long)((until - now_ms()) / 1000 -
+					    EVICT_QUIET_S));
 	char stage[16] = "", told[16] = "";
 	unsigned silent = 0;
 	bool cut = false;
@@ -704,22 +746,29 @@ static int way_out(struct leaving *l, struct err *e)
 		struct err once = ERR_INIT;
 
 		if (strcmp(stage, told) != 0)
-			daemon_say("agent leave: %s, after %lld s", stage, (long long)(now_ms() - began) / 1000);
+			daemon_say("agent leave: %s, after %lld s", stage,
+				   (long long)(now_ms() - began) / 1000);
 		memcpy(told, stage, sizeof(told));
 		if (sleep_until(now_ms() + LEAVE_LOOK_MS, e) < 0)
 			return -1;
 		/* masters change; when all of them go, nobody is left to wait for */
-		if (ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once) == 0 && *stage != '\0')
+		if (ask_way(l, "GET", "", LEAVE_TOLD_MS, stage, &cut, &once) == 0 &&
+		    *stage != '\0')
 			silent = 0;
 		else if (++silent == LEAVE_SILENT_MAX)
-			return err_set(e, ERR_NET, "%s", once.kind != ERR_NONE ? once.msg :
-				       "the managers do not know that it goes");
+			return err_set(
+				e, ERR_NET, "%s",
+				once.kind != ERR_NONE ?
+					once.msg :
+					"the managers do not know that it goes");
 	}
 	if (rc == 0)
 		daemon_say("agent leave: %s, after %lld s",
-		    strcmp(stage, "out") != 0 ? "no time is left, going with tasks still here" :
-		    cut ? "out, although not all tasks ran elsewhere in time" : "out",
-		    (long long)(now_ms() - began) / 1000);
+			   strcmp(stage, "out") != 0 ?
+				   "no time is left, going with tasks still here" :
+			   cut ? "out, although not all tasks ran elsewhere in time" :
+				 "out",
+			   (long long)(now_ms() - began) / 1000);
 	return rc;
 }
 
@@ -733,7 +782,8 @@ static void tell_left(struct leaving *l)
 
 	/* it finds out by itself as well */
 	ask(&l->ask, "POST", target, false,
-	    until < l->deadline_ms ? until : l->deadline_ms, &status, &doc, NULL, &e);
+	    until < l->deadline_ms ? until : l->deadline_ms, &status, &doc,
+	    NULL, &e);
 	json_free(doc);
 	free(target);
 }

@@ -13,37 +13,37 @@
 
 /* The last answer of a helper about this machine's own node. */
 enum agent_says {
-	AGENT_SAYS_NOTHING,	/* no helper answered, or none was asked yet */
-	AGENT_SAYS_UNKNOWN,	/* no such node in the swarm */
-	AGENT_SAYS_NODE,	/* the fields below */
+	AGENT_SAYS_NOTHING, /* no helper answered, or none was asked yet */
+	AGENT_SAYS_UNKNOWN, /* no such node in the swarm */
+	AGENT_SAYS_NODE,    /* the fields below */
 };
 
 struct agent_view {
-	bool master;		/* this machine is a master: its helper joins */
-	bool leave_runs;	/* `agent leave` is at work, or done */
-	bool engine;		/* Docker answers */
+	bool master;	 /* this machine is a master: its helper joins */
+	bool leave_runs; /* `agent leave` is at work, or done */
+	bool engine;	 /* Docker answers */
 	enum docker_swarm_state state;
-	bool manager;		/* by the engine */
-	const char *node_id;	/* by the engine */
-	const char *joined_id;	/* which we joined as since the machine booted, or "" */
-	int64_t unsettled_ms;	/* for how long state has been neither active nor inactive */
-	bool full;		/* no room where Docker keeps its data */
-	bool confirmed;		/* the managers have said once that this node is ready */
-	int64_t doubted_ms;	/* and for how long they have said since that it is not */
+	bool manager;	     /* by the engine */
+	const char *node_id; /* by the engine */
+	const char *joined_id; /* which we joined as since the machine booted, or "" */
+	int64_t unsettled_ms; /* for how long state has been neither active nor inactive */
+	bool full;	      /* no room where Docker keeps its data */
+	bool confirmed; /* the managers have said once that this node is ready */
+	int64_t doubted_ms; /* and for how long they have said since that it is not */
 	enum agent_says says;
 	/* of node_id, when AGENT_SAYS_NODE: */
 	bool says_manager;
 	bool says_ready;
-	bool says_active;	/* its availability */
-	bool says_leaving;	/* on its way out, past waiting for its turn */
-	bool says_down;		/* because its machine was to go down */
-	bool says_own;		/* that, or because of an event: not for the operator */
+	bool says_active;  /* its availability */
+	bool says_leaving; /* on its way out, past waiting for its turn */
+	bool says_down;	   /* because its machine was to go down */
+	bool says_own; /* that, or because of an event: not for the operator */
 };
 
 enum agent_step {
-	AGENT_STAY,		/* nothing to do */
+	AGENT_STAY, /* nothing to do */
 	AGENT_JOIN,
-	AGENT_LEAVE,		/* and join again: the next look says so */
+	AGENT_LEAVE, /* and join again: the next look says so */
 };
 /* *why (never NULL) is a phrase for the journal. */
 enum agent_step agent_decide(const struct agent_view *v, const char **why);

@@ -14,7 +14,8 @@
 #include "tls/tls.h"
 
 #define ANSWER_MAX (16u << 10)
-#define ONE_MASTER_MS 5000	/* a machine that is off must not cost the others' time */
+#define ONE_MASTER_MS \
+	5000 /* a machine that is off must not cost the others' time */
 
 int ask_init(struct ask *a, const struct node_config *c, struct err *e)
 {
@@ -37,19 +38,22 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 	struct ask *a = ctx;
 	int fd;
 
-	(void)tls;	/* always */
+	(void)tls; /* always */
 	fd = tcp_connect(host, port, deadline_ms, e);
 	return fd < 0 ? NULL : tls_connect(fd, host, a->trust, deadline_ms, e);
 }
 
 static int exchange(struct http_client *h, const char *method, const char *url,
-		    const char *header, int64_t deadline_ms, unsigned *status, cJSON **doc,
-		    struct err *e)
+		    const char *header, int64_t deadline_ms, unsigned *status,
+		    cJSON **doc, struct err *e)
 {
 	const char *const fields[] = { header, NULL };
 	struct http_request q = {
-		.method = method, .url = url, .fields = fields,
-		.deadline_ms = deadline_ms, .idle_ms = ONE_MASTER_MS,
+		.method = method,
+		.url = url,
+		.fields = fields,
+		.deadline_ms = deadline_ms,
+		.idle_ms = ONE_MASTER_MS,
 	};
 	struct http_response r;
 	struct err not_json = ERR_INIT;
@@ -60,16 +64,17 @@ static int exchange(struct http_client *h, const char *method, const char *url,
 	if (http_exchange(h, &q, &r, e) < 0)
 		goto out;
 	*status = r.head.status;
-	*doc = json_parse(str_trim(buf_str(&r.body)), "the helper's answer", &not_json);
+	*doc = json_parse(str_trim(buf_str(&r.body)), "the helper's answer",
+			  &not_json);
 	rc = 0;
 out:
-	buf_burn(&r.body);	/* a token, perhaps */
+	buf_burn(&r.body); /* a token, perhaps */
 	http_response_release(&r);
 	return rc;
 }
 
-static int get_nonce(struct http_client *h, const char *base, int64_t deadline_ms,
-		     struct buf *nonce, struct err *e)
+static int get_nonce(struct http_client *h, const char *base,
+		     int64_t deadline_ms, struct buf *nonce, struct err *e)
 {
 	struct buf url = BUF_INIT(128);
 	const char *text;
@@ -94,26 +99,30 @@ out:
 	return rc;
 }
 
-static int ask_one(struct ask *a, const char *addr, const char *method, const char *target,
-		   bool as_manager, int64_t deadline_ms, unsigned *status, cJSON **doc,
-		   struct err *e)
+static int ask_one(struct ask *a, const char *addr, const char *method,
+		   const char *target, bool as_manager, int64_t deadline_ms,
+		   unsigned *status, cJSON **doc, struct err *e)
 {
 	const struct node_config *c = a->config;
 	const uint8_t *secret = as_manager ? c->manager_secret : c->worker_secret;
-	struct buf base = BUF_INIT(80), url = BUF_INIT(512), header = BUF_INIT(512);
+	struct buf base = BUF_INIT(80), url = BUF_INIT(512),
+		   header = BUF_INIT(512);
 	struct buf nonce = BUF_INIT(AUTH_NONCE_HEX);
 	struct http_client h;
 	int rc = -1;
 
 	http_client_init(&h, (struct http_dialer){ dial, a }, "azswarm");
-	buf_addf(&base, strchr(addr, ':') != NULL ? "https://[%s]:%u" : "https://%s:%u", addr,
-		 c->helper_port);
+	buf_addf(&base,
+		 strchr(addr, ':') != NULL ? "https://[%s]:%u" : "https://%s:%u",
+		 addr, c->helper_port);
 	buf_addf(&url, "%s%s", base.str, target);
 	if (buf_check(&url, "request to a helper", e) < 0 ||
 	    get_nonce(&h, base.str, deadline_ms, &nonce, e) < 0)
 		goto out;
-	auth_header(secret, str_of(method), str_of(target), buf_str(&nonce), a->name, &header);
-	rc = exchange(&h, method, url.str, header.str, deadline_ms, status, doc, e);
+	auth_header(secret, str_of(method), str_of(target), buf_str(&nonce),
+		    a->name, &header);
+	rc = exchange(&h, method, url.str, header.str, deadline_ms, status, doc,
+		      e);
 out:
 	if (rc < 0)
 		err_in(e, "helper at %s", addr);
@@ -126,7 +135,8 @@ out:
 }
 
 int ask(struct ask *a, const char *method, const char *target, bool as_manager,
-	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master, struct err *e)
+	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master,
+	struct err *e)
 {
 	const struct node_config *c = a->config;
 	unsigned from = a->first;
@@ -143,8 +153,8 @@ int ask(struct ask *a, const char *method, const char *target, bool as_manager,
 			continue;
 		if (until > deadline_ms)
 			until = deadline_ms;
-		if (ask_one(a, c->masters[i], method, target, as_manager, until, &got, &d,
-			    &one) < 0) {
+		if (ask_one(a, c->masters[i], method, target, as_manager, until,
+			    &got, &d, &one) < 0) {
 			if (e->kind == ERR_NONE)
 				*e = one;
 			if (interrupt_requested() || now_ms() >= deadline_ms)

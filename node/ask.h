@@ -12,9 +12,9 @@
 struct ask {
 	const struct node_config *config;
 	struct tls_trust *trust;
-	char name[65];		/* ours */
-	unsigned first;		/* index of the master to begin with */
-	unsigned skip;		/* index of one that is not asked, or LAYOUT_MASTERS_MAX */
+	char name[65];	/* ours */
+	unsigned first; /* index of the master to begin with */
+	unsigned skip; /* index of one that is not asked, or LAYOUT_MASTERS_MAX */
 };
 int ask_init(struct ask *a, const struct node_config *c, struct err *e);
 void ask_release(struct ask *a);
@@ -28,6 +28,7 @@ void ask_release(struct ask *a);
  * index of who answered.
  */
 int ask(struct ask *a, const char *method, const char *target, bool as_manager,
-	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master, struct err *e);
+	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master,
+	struct err *e);
 
 #endif

@@ -9,11 +9,12 @@
 
 #include "base/hash.h"
 
-#define SEAL_AT 24		/* deadline and random come before */
+#define SEAL_AT 24 /* deadline and random come before */
 #define SEAL_LEN 16
 #define RANDOM_AT 8
 #define RANDOM_LEN 16
-#define TEXT_MAX (20u << 10)	/* of what is authenticated; targets are at most 16 KiB */
+#define TEXT_MAX \
+	(20u << 10) /* of what is authenticated; targets are at most 16 KiB */
 
 void auth_init(struct auth *a)
 {
@@ -80,13 +81,15 @@ bool auth_is_name(struct str s)
 	if (s.n == 0 || s.n > AUTH_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_alnum(s.p[i]) && s.p[i] != '.' && s.p[i] != '_' && s.p[i] != '-')
+		if (!is_alnum(s.p[i]) && s.p[i] != '.' && s.p[i] != '_' &&
+		    s.p[i] != '-')
 			return false;
 	return true;
 }
 
 /* "Azswarm name=a, nonce=b, mac=c": each once, nothing else. */
-static bool take_apart(struct str field, struct str *name, struct str *nonce, struct str *mac)
+static bool take_apart(struct str field, struct str *name, struct str *nonce,
+		       struct str *mac)
 {
 	struct str item, key;
 
@@ -110,11 +113,13 @@ static bool take_apart(struct str field, struct str *name, struct str *nonce, st
 			return false;
 		*to = item;
 	}
-	return auth_is_name(*name) && nonce->n == AUTH_NONCE_HEX && mac->n == 2 * SHA256_LEN;
+	return auth_is_name(*name) && nonce->n == AUTH_NONCE_HEX &&
+	       mac->n == 2 * SHA256_LEN;
 }
 
-static void mac_of(const uint8_t secret[NODE_SECRET_LEN], struct str method, struct str target,
-		   struct str nonce, struct str name, uint8_t out[SHA256_LEN])
+static void mac_of(const uint8_t secret[NODE_SECRET_LEN], struct str method,
+		   struct str target, struct str nonce, struct str name,
+		   uint8_t out[SHA256_LEN])
 {
 	struct buf b = BUF_INIT(TEXT_MAX);
 
@@ -135,7 +140,8 @@ static void mac_of(const uint8_t secret[NODE_SECRET_LEN], struct str method, str
 }
 
 /* Remember a nonce until it expires. */
-static enum auth_result use(struct auth *a, const uint8_t id[16], int64_t until, int64_t now_ms)
+static enum auth_result use(struct auth *a, const uint8_t id[16], int64_t until,
+			    int64_t now_ms)
 {
 	enum auth_result r = AUTH_OK;
 
@@ -150,19 +156,22 @@ static enum auth_result use(struct auth *a, const uint8_t id[16], int64_t until,
 	if (r == AUTH_OK && a->n == AUTH_USED_MAX)
 		r = AUTH_BUSY;
 	if (r == AUTH_OK) {
-		struct auth_used *u = &a->used[(a->first + a->n++) % AUTH_USED_MAX];
+		struct auth_used *u =
+			&a->used[(a->first + a->n++) % AUTH_USED_MAX];
 
 		memcpy(u->id, id, 16);
 		/* the ring is in order of use, so all stay as long as the youngest might */
-		u->until_ms = until > now_ms + AUTH_NONCE_MS ? until : now_ms + AUTH_NONCE_MS;
+		u->until_ms = until > now_ms + AUTH_NONCE_MS ?
+				      until :
+				      now_ms + AUTH_NONCE_MS;
 	}
 	pthread_mutex_unlock(&a->lock);
 	return r;
 }
 
-enum auth_result auth_check(struct auth *a, const struct node_config *secrets, struct str method,
-			    struct str target, struct str field, int64_t now_ms,
-			    struct auth_caller *c)
+enum auth_result auth_check(struct auth *a, const struct node_config *secrets,
+			    struct str method, struct str target, struct str field,
+			    int64_t now_ms, struct auth_caller *c)
 {
 	uint8_t nonce[AUTH_NONCE_BYTES], worker[SHA256_LEN], manager[SHA256_LEN];
 	struct str name, hex, mac;
@@ -174,7 +183,8 @@ enum auth_result auth_check(struct auth *a, const struct node_config *secrets, s
 
 	if (field.p == NULL)
 		return AUTH_MISSING;
-	if (!take_apart(field, &name, &hex, &mac) || buf_add_unhex(&got, mac, &ignored) < 0) {
+	if (!take_apart(field, &name, &hex, &mac) ||
+	    buf_add_unhex(&got, mac, &ignored) < 0) {
 		buf_release(&got);
 		return AUTH_MALFORMED;
 	}
@@ -185,8 +195,10 @@ enum auth_result auth_check(struct auth *a, const struct node_config *secrets, s
 	mac_of(secrets->worker_secret, method, target, hex, name, worker);
 	mac_of(secrets->manager_secret, method, target, hex, name, manager);
 	is_worker = same_bytes(worker, got.str, SHA256_LEN);
-	is_manager = same_bytes(manager, got.str, SHA256_LEN) && secrets->has_manager_secret;
-	r = is_worker || is_manager ? use(a, nonce + RANDOM_AT, until, now_ms) : AUTH_WRONG;
+	is_manager = same_bytes(manager, got.str, SHA256_LEN) &&
+		     secrets->has_manager_secret;
+	r = is_worker || is_manager ? use(a, nonce + RANDOM_AT, until, now_ms) :
+				      AUTH_WRONG;
 	if (r == AUTH_OK) {
 		memcpy(c->name, name.p, name.n);
 		c->name[name.n] = '\0';
@@ -216,13 +228,15 @@ const char *auth_text(enum auth_result r)
 	return text[r];
 }
 
-void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method, struct str target,
-		 struct str nonce, const char *name, struct buf *out)
+void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method,
+		 struct str target, struct str nonce, const char *name,
+		 struct buf *out)
 {
 	uint8_t mac[SHA256_LEN];
 
 	mac_of(secret, method, target, nonce, str_of(name), mac);
-	buf_addf(out, "Authorization: Azswarm name=%s, nonce=%.*s, mac=", name, STR_ARG(nonce));
+	buf_addf(out, "Authorization: Azswarm name=%s, nonce=%.*s, mac=", name,
+		 STR_ARG(nonce));
 	buf_add_hex(out, mac, sizeof(mac));
 	burn(mac, sizeof(mac));
 }

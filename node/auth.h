@@ -25,10 +25,10 @@
  * a caller without a secret cannot fill that memory.
  */
 #define AUTH_NONCE_MS 60000
-#define AUTH_NONCE_BYTES 40		/* deadline 8, random 16, seal 16 */
+#define AUTH_NONCE_BYTES 40 /* deadline 8, random 16, seal 16 */
 #define AUTH_NONCE_HEX (2 * AUTH_NONCE_BYTES)
 #define AUTH_NAME_MAX 64
-#define AUTH_USED_MAX 2048		/* accepted requests a minute */
+#define AUTH_USED_MAX 2048 /* accepted requests a minute */
 
 struct auth {
 	uint8_t key[32];
@@ -36,7 +36,7 @@ struct auth {
 	struct auth_used {
 		uint8_t id[16];
 		int64_t until_ms;
-	} *used;			/* a ring, oldest first */
+	} * used; /* a ring, oldest first */
 	unsigned first, n;
 };
 void auth_init(struct auth *a);
@@ -46,30 +46,31 @@ void auth_nonce(struct auth *a, int64_t now_ms, char out[AUTH_NONCE_HEX + 1]);
 
 enum auth_result {
 	AUTH_OK,
-	AUTH_MISSING,		/* no Authorization field */
+	AUTH_MISSING, /* no Authorization field */
 	AUTH_MALFORMED,
-	AUTH_STALE,		/* nonce expired, or not ours */
-	AUTH_WRONG,		/* no secret of ours makes that mac */
+	AUTH_STALE, /* nonce expired, or not ours */
+	AUTH_WRONG, /* no secret of ours makes that mac */
 	AUTH_REPLAYED,
-	AUTH_BUSY,		/* too many accepted requests within a minute */
+	AUTH_BUSY, /* too many accepted requests within a minute */
 };
 struct auth_caller {
 	char name[AUTH_NAME_MAX + 1];
-	bool manager;		/* knew the manager secret */
+	bool manager; /* knew the manager secret */
 };
 /*
  * Check field (the value of Authorization, p NULL when there was none).  The
  * comparisons take the same time whatever the bytes are.  c is filled on
  * AUTH_OK only.
  */
-enum auth_result auth_check(struct auth *a, const struct node_config *secrets, struct str method,
-			    struct str target, struct str field, int64_t now_ms,
-			    struct auth_caller *c);
+enum auth_result auth_check(struct auth *a, const struct node_config *secrets,
+			    struct str method, struct str target, struct str field,
+			    int64_t now_ms, struct auth_caller *c);
 const char *auth_text(enum auth_result r);
 
 /* The other side: the whole header line, "Authorization: ...", appended to out. */
-void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method, struct str target,
-		 struct str nonce, const char *name, struct buf *out);
+void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method,
+		 struct str target, struct str nonce, const char *name,
+		 struct buf *out);
 
 /* 1..64 letters, digits, '.', '_' and '-'. */
 bool auth_is_name(struct str s);

@@ -18,25 +18,27 @@
 #define CONFIG_MAX (64u << 10)
 
 enum kind {
-	ROLE,			/* "manager" or "worker" */
-	MASTERS,		/* a list of numeric addresses */
-	SECRET,			/* 32 bytes, 64 hexadecimal digits */
+	ROLE,	 /* "manager" or "worker" */
+	MASTERS, /* a list of numeric addresses */
+	SECRET,	 /* 32 bytes, 64 hexadecimal digits */
 	TEXT,
-	ADDRESS,		/* a numeric one, as text */
-	NUMBER,			/* an unsigned */
-	SECONDS,		/* milliseconds in an int64_t */
+	ADDRESS, /* a numeric one, as text */
+	NUMBER,	 /* an unsigned */
+	SECONDS, /* milliseconds in an int64_t */
 };
 
 /* In the order in which they are written. */
 static const struct field {
 	const char *key;
 	enum kind kind;
-	size_t at, size;	/* in struct node_config */
-	int64_t min, max;	/* of NUMBER and SECONDS */
-	const char *text;	/* defaults; NULL and 0: "" and 0 */
+	size_t at, size;  /* in struct node_config */
+	int64_t min, max; /* of NUMBER and SECONDS */
+	const char *text; /* defaults; NULL and 0: "" and 0 */
 	int64_t number;
 } fields[] = {
-#define IN(member) offsetof(struct node_config, member), sizeof(((struct node_config *)0)->member)
+#define IN(member) \
+	offsetof(struct node_config, member), \
+		sizeof(((struct node_config *)0)->member)
 	{ "role", ROLE, IN(manager), 0, 0, NULL, 0 },
 	{ "masters", MASTERS, IN(masters), 0, 0, NULL, 0 },
 	{ "helper_pin", SECRET, IN(pin), 0, 0, NULL, 0 },
@@ -48,8 +50,10 @@ static const struct field {
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
 	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
-	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL, LAYOUT_HELPER_PORT },
-	{ "health_port", NUMBER, IN(health_port), 1, 65535, NULL, LAYOUT_HEALTH_PORT },
+	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL,
+	  LAYOUT_HELPER_PORT },
+	{ "health_port", NUMBER, IN(health_port), 1, 65535, NULL,
+	  LAYOUT_HEALTH_PORT },
 	{ "rate", NUMBER, IN(rate), 1, 100000, NULL, 5 },
 	{ "grace_s", SECONDS, IN(grace_ms), 1, 86400, NULL, 120 },
 	{ "leave_s", SECONDS, IN(leave_ms), 1, 86400, NULL, 90 },
@@ -112,7 +116,8 @@ void node_config_init(struct node_config *c)
 
 /* ---- writing ---- */
 
-static void write_masters(const struct node_config *c, const struct field *f, cJSON *doc)
+static void write_masters(const struct node_config *c, const struct field *f,
+			  cJSON *doc)
 {
 	cJSON *list = json_add_arr(doc, f->key);
 
@@ -120,11 +125,13 @@ static void write_masters(const struct node_config *c, const struct field *f, cJ
 		cJSON_AddItemToArray(list, cJSON_CreateString(c->masters[i]));
 }
 
-static void write_secret(const struct node_config *c, const struct field *f, cJSON *doc)
+static void write_secret(const struct node_config *c, const struct field *f,
+			 cJSON *doc)
 {
 	struct buf hex = BUF_INIT(2 * f->size);
 
-	if (f->at != offsetof(struct node_config, manager_secret) || c->has_manager_secret) {
+	if (f->at != offsetof(struct node_config, manager_secret) ||
+	    c->has_manager_secret) {
 		buf_add_hex(&hex, (const char *)c + f->at, f->size);
 		json_add_str(doc, f->key, hex.str);
 	}
@@ -140,7 +147,8 @@ void node_config_write(const struct node_config *c, struct buf *out)
 
 		switch (f->kind) {
 		case ROLE:
-			json_add_str(doc, f->key, c->manager ? "manager" : "worker");
+			json_add_str(doc, f->key,
+				     c->manager ? "manager" : "worker");
 			break;
 		case MASTERS:
 			write_masters(c, f, doc);
@@ -166,7 +174,8 @@ void node_config_write(const struct node_config *c, struct buf *out)
 
 /* ---- reading ---- */
 
-static int read_role(struct node_config *c, const struct field *f, const cJSON *doc, struct err *e)
+static int read_role(struct node_config *c, const struct field *f,
+		     const cJSON *doc, struct err *e)
 {
 	const char *v = json_str(doc, f->key, e);
 
@@ -174,12 +183,14 @@ static int read_role(struct node_config *c, const struct field *f, const cJSON *
 		return -1;
 	c->manager = strcmp(v, "manager") == 0;
 	if (!c->manager && strcmp(v, "worker") != 0)
-		return err_set(e, ERR_DATA, "%s: \"%s\" is neither manager nor worker", f->key, v);
+		return err_set(e, ERR_DATA,
+			       "%s: \"%s\" is neither manager nor worker",
+			       f->key, v);
 	return 0;
 }
 
-static int read_masters(struct node_config *c, const struct field *f, const cJSON *doc,
-			struct err *e)
+static int read_masters(struct node_config *c, const struct field *f,
+			const cJSON *doc, struct err *e)
 {
 	const cJSON *list = json_arr(doc, f->key, e), *m;
 
@@ -189,17 +200,19 @@ static int read_masters(struct node_config *c, const struct field *f, const cJSO
 		const char *a = json_str_opt(m, "", "");
 
 		if (c->n_masters == LAYOUT_MASTERS_MAX)
-			return err_set(e, ERR_DATA, "%s: more than %d", f->key, LAYOUT_MASTERS_MAX);
+			return err_set(e, ERR_DATA, "%s: more than %d", f->key,
+				       LAYOUT_MASTERS_MAX);
 		if (strlen(a) >= sizeof(c->masters[0]) || !is_address(a))
-			return err_set(e, ERR_DATA, "%s[%u]: expected a numeric address", f->key,
-				       c->n_masters);
+			return err_set(e, ERR_DATA,
+				       "%s[%u]: expected a numeric address",
+				       f->key, c->n_masters);
 		memcpy(c->masters[c->n_masters++], a, strlen(a) + 1);
 	}
 	return c->n_masters > 0 ? 0 : err_set(e, ERR_DATA, "%s: none", f->key);
 }
 
-static int read_secret(struct node_config *c, const struct field *f, const cJSON *doc,
-		       struct err *e)
+static int read_secret(struct node_config *c, const struct field *f,
+		       const cJSON *doc, struct err *e)
 {
 	struct buf b = BUF_INIT(f->size);
 	struct err why = ERR_INIT;
@@ -207,23 +220,26 @@ static int read_secret(struct node_config *c, const struct field *f, const cJSON
 	int rc = 0;
 
 	if (f->at == offsetof(struct node_config, manager_secret)) {
-		c->has_manager_secret = c->manager || json_at(doc, f->key) != NULL;
+		c->has_manager_secret = c->manager ||
+					json_at(doc, f->key) != NULL;
 		if (!c->has_manager_secret)
 			return 0;
 	}
 	if ((v = json_str(doc, f->key, e)) == NULL)
 		return -1;
 	/* the value may be a secret: it is not shown */
-	if (strlen(v) != 2 * f->size || buf_add_unhex(&b, str_of(v), &why) < 0 || b.n != f->size)
-		rc = err_set(e, ERR_DATA, "%s: expected %zu hexadecimal digits", f->key,
-			     2 * f->size);
+	if (strlen(v) != 2 * f->size ||
+	    buf_add_unhex(&b, str_of(v), &why) < 0 || b.n != f->size)
+		rc = err_set(e, ERR_DATA, "%s: expected %zu hexadecimal digits",
+			     f->key, 2 * f->size);
 	else
 		memcpy((char *)c + f->at, b.str, f->size);
 	buf_burn(&b);
 	return rc;
 }
 
-static int read_text(struct node_config *c, const struct field *f, const cJSON *doc, struct err *e)
+static int read_text(struct node_config *c, const struct field *f,
+		     const cJSON *doc, struct err *e)
 {
 	const char *v;
 
@@ -233,15 +249,17 @@ static int read_text(struct node_config *c, const struct field *f, const cJSON *
 	if (v == NULL)
 		return -1;
 	if (strlen(v) >= f->size)
-		return err_set(e, ERR_DATA, "%s: longer than %zu characters", f->key, f->size - 1);
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
+			       f->key, f->size - 1);
 	if (f->kind == ADDRESS && !is_address(v))
-		return err_set(e, ERR_DATA, "%s: expected a numeric address", f->key);
+		return err_set(e, ERR_DATA, "%s: expected a numeric address",
+			       f->key);
 	memcpy((char *)c + f->at, v, strlen(v) + 1);
 	return 0;
 }
 
-static int read_number(struct node_config *c, const struct field *f, const cJSON *doc,
-		       struct err *e)
+static int read_number(struct node_config *c, const struct field *f,
+		       const cJSON *doc, struct err *e)
 {
 	int64_t v;
 
@@ -253,8 +271,8 @@ static int read_number(struct node_config *c, const struct field *f, const cJSON
 	return 0;
 }
 
-static int read_field(struct node_config *c, const struct field *f, const cJSON *doc,
-		      struct err *e)
+static int read_field(struct node_config *c, const struct field *f,
+		      const cJSON *doc, struct err *e)
 {
 	switch (f->kind) {
 	case ROLE:
@@ -276,19 +294,21 @@ static int read_field(struct node_config *c, const struct field *f, const cJSON 
 /* The paths that are not said, from where node.json is and from systemd. */
 static int fill_paths(struct node_config *c, const char *path, struct err *e)
 {
-	const char *run = getenv("RUNTIME_DIRECTORY"), *slash = strrchr(path, '/');
+	const char *run = getenv("RUNTIME_DIRECTORY"),
+		   *slash = strrchr(path, '/');
 	int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
 
 	if (run == NULL || *run != '/')
 		run = LAYOUT_AGENT_RUN;
-	if (c->run_dir[0] == '\0' &&
-	    snprintf(c->run_dir, sizeof(c->run_dir), "%s", run) >= (int)sizeof(c->run_dir))
+	if (c->run_dir[0] == '\0' && snprintf(c->run_dir, sizeof(c->run_dir), "%s",
+					      run) >= (int)sizeof(c->run_dir))
 		return err_set(e, ERR_DATA, "run_dir: longer than %zu characters",
 			       sizeof(c->run_dir) - 1);
 	if (c->key_path[0] == '\0' &&
-	    snprintf(c->key_path, sizeof(c->key_path), "%.*s" LAYOUT_HELPER_KEY, folder, path) >=
-	    (int)sizeof(c->key_path))
-		return err_set(e, ERR_DATA, "helper_key: longer than %zu characters",
+	    snprintf(c->key_path, sizeof(c->key_path), "%.*s" LAYOUT_HELPER_KEY,
+		     folder, path) >= (int)sizeof(c->key_path))
+		return err_set(e, ERR_DATA,
+			       "helper_key: longer than %zu characters",
 			       sizeof(c->key_path) - 1);
 	return 0;
 }
@@ -300,7 +320,9 @@ static int private_file(const char *path, struct err *e)
 	if (stat(path, &st) < 0)
 		return err_sys(e, ERR_IO, "stat");
 	if ((st.st_mode & 077) != 0)
-		return err_set(e, ERR_DATA, "others may read it, and it holds secrets: chmod 0600");
+		return err_set(
+			e, ERR_DATA,
+			"others may read it, and it holds secrets: chmod 0600");
 	return 0;
 }
 

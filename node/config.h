@@ -16,33 +16,33 @@
  * table in config.c, for both ends.
  */
 struct node_config {
-	bool manager;				/* "role" */
-	char masters[LAYOUT_MASTERS_MAX][48];	/* "masters": numeric addresses */
+	bool manager;			      /* "role" */
+	char masters[LAYOUT_MASTERS_MAX][48]; /* "masters": numeric addresses */
 	unsigned n_masters;
-	uint8_t pin[32];			/* "helper_pin": of the helper's key */
+	uint8_t pin[32]; /* "helper_pin": of the helper's key */
 	uint8_t worker_secret[NODE_SECRET_LEN];
 	uint8_t manager_secret[NODE_SECRET_LEN];
 	bool has_manager_secret;
-	char addr_pool[48];			/* "default_addr_pool", may be "" */
-	char ingress[48];			/* "ingress_subnet", may be "" */
-	unsigned mtu;				/* 0: the engine's */
+	char addr_pool[48]; /* "default_addr_pool", may be "" */
+	char ingress[48];   /* "ingress_subnet", may be "" */
+	unsigned mtu;	    /* 0: the engine's */
 
 	/* What only tests and unusual machines set; defaults in config.c. */
 	char docker_socket[100];
 	char listen[48];
 	unsigned helper_port;
 	unsigned health_port;
-	unsigned rate;				/* requests a second that one address may send */
-	int64_t grace_ms;			/* "grace_s": a Down node is kept as long */
-	int64_t leave_ms;			/* "leave_s": a node that said that it goes
+	unsigned rate;	   /* requests a second that one address may send */
+	int64_t grace_ms;  /* "grace_s": a Down node is kept as long */
+	int64_t leave_ms;  /* "leave_s": a node that said that it goes
 						   must be gone by then */
-	int64_t settle_ms;			/* "settle_s": from unhealthy to gone, so that the
+	int64_t settle_ms; /* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
-	char run_dir[128];			/* forgotten at boot; "": LAYOUT_AGENT_RUN */
-	char metadata_host[100];		/* Azure's; "": no scheduled events */
+	char run_dir[128]; /* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	char metadata_host[100]; /* Azure's; "": no scheduled events */
 	unsigned metadata_port;
-	char helper_socket[100];		/* the helper's, for the operator; "": none */
-	char key_path[256];			/* the helper's key; "": beside node.json */
+	char helper_socket[100]; /* the helper's, for the operator; "": none */
+	char key_path[256];	 /* the helper's key; "": beside node.json */
 };
 
 /* All at its default, no role, masters or secrets. */

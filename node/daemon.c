@@ -50,7 +50,8 @@ void daemon_complain(struct complaint *c, const char *text, int64_t now_ms)
 {
 	struct str s = str_head(str_of(text), sizeof(c->text) - 1);
 
-	if (s.n != 0 && (!str_eqz(s, c->text) || now_ms - c->told_ms >= COMPLAIN_AGAIN_MS)) {
+	if (s.n != 0 &&
+	    (!str_eqz(s, c->text) || now_ms - c->told_ms >= COMPLAIN_AGAIN_MS)) {
 		daemon_say("%s", text);
 		c->told_ms = now_ms;
 	}
@@ -66,7 +67,8 @@ static void on_signal(int sig)
 
 int daemon_init(struct err *e)
 {
-	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction stop = { .sa_handler = on_signal,
+				  .sa_flags = SA_RESTART };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	if (interrupt_init(e) < 0)
@@ -91,11 +93,12 @@ void daemon_notify(const char *state)
 		return;
 	memcpy(a.sun_path, path, n);
 	if (*path == '@')
-		a.sun_path[0] = '\0';	/* the abstract name space */
+		a.sun_path[0] = '\0'; /* the abstract name space */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+		      (struct sockaddr *)&a,
 		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 	close(fd);
 }
@@ -106,7 +109,8 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
-static bool address_of(const char *text, unsigned port, union address *a, socklen_t *n)
+static bool address_of(const char *text, unsigned port, union address *a,
+		       socklen_t *n)
 {
 	*a = (union address){ 0 };
 	if (inet_pton(AF_INET, text, &a->v4.sin_addr) == 1) {
@@ -155,8 +159,9 @@ bool daemon_way_to(const char *addr, char out[48])
 	if (fd < 0)
 		return false;
 	if (connect(fd, &a.any, n) == 0 && getsockname(fd, &a.any, &n) == 0) {
-		const void *bytes = a.any.sa_family == AF_INET ? (void *)&a.v4.sin_addr :
-			(void *)&a.v6.sin6_addr;
+		const void *bytes = a.any.sa_family == AF_INET ?
+					    (void *)&a.v4.sin_addr :
+					    (void *)&a.v6.sin6_addr;
 
 		ok = inet_ntop(a.any.sa_family, bytes, out, 48) != NULL;
 	}
@@ -170,6 +175,8 @@ int daemon_own_name(char out[65], struct err *e)
 		return err_sys(e, ERR_IO, "the machine's name");
 	out[64] = '\0';
 	if (!auth_is_name(str_of(out)))
-		return err_set(e, ERR_DATA, "the machine's name \"%s\" is none for a node", out);
+		return err_set(e, ERR_DATA,
+			       "the machine's name \"%s\" is none for a node",
+			       out);
 	return 0;
 }

@@ -22,7 +22,7 @@
 #define IDLE_MS 15000
 #define STACK (96u << 10)
 #define PAGE_MAX (16u << 10)
-#define SHOWN 64		/* digits in an answer */
+#define SHOWN 64 /* digits in an answer */
 
 #define NO_STORE "Cache-Control: no-store"
 #define NOSNIFF "X-Content-Type-Options: nosniff"
@@ -35,14 +35,14 @@ struct demo {
 	struct buf page;	/* the template */
 	int64_t since;		/* unix time */
 	atomic_ullong count;	/* of / and /hostname */
-	atomic_ullong requests;	/* of all */
+	atomic_ullong requests; /* of all */
 	atomic_ullong compute_ms, digits;
 	atomic_uint computing;
 };
 
 /* ---- pi ---- */
 
-#define TERMS 14		/* for four digits: log2(10^4) < 14 */
+#define TERMS 14 /* for four digits: log2(10^4) < 14 */
 #define SCALE 10000u
 
 /* The digits so far plus one, in their last place. */
@@ -132,7 +132,8 @@ int demo_interval(struct str s, unsigned *from_ms, unsigned *to_ms, struct err *
 		from = to;
 	if (!str_num(from, DEMO_COMPUTE_MAX_MS, &a) ||
 	    !str_num(to, DEMO_COMPUTE_MAX_MS, &b) || a > b)
-		return err_set(e, ERR_DATA, "expected MS or FROM,TO, from 0 to %d milliseconds",
+		return err_set(e, ERR_DATA,
+			       "expected MS or FROM,TO, from 0 to %d milliseconds",
 			       DEMO_COMPUTE_MAX_MS);
 	*from_ms = (unsigned)a;
 	*to_ms = (unsigned)b;
@@ -146,9 +147,14 @@ static void text(struct http_exchange *x, unsigned status, const char *fmt, ...)
 static void text(struct http_exchange *x, unsigned status, const char *fmt, ...)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/plain; charset=utf-8", NO_STORE, NOSNIFF, NULL, NULL,
+		"Content-Type: text/plain; charset=utf-8",
+		NO_STORE,
+		NOSNIFF,
+		NULL,
+		NULL,
 	};
-	const char *busy[] = { fields[0], fields[1], fields[2], "Retry-After: 1", NULL };
+	const char *busy[] = { fields[0], fields[1], fields[2],
+			       "Retry-After: 1", NULL };
 	struct buf b = BUF_INIT(PAGE_MAX);
 	va_list ap;
 
@@ -188,20 +194,27 @@ static char *escaped(const char *z)
 static int shared(struct demo *d, bool incr, int64_t *v, struct err *e)
 {
 	if (!d->has_redis)
-		return err_set(e, ERR_DATA, "there is no Redis: REDIS_SERVER is not set");
-	return incr ? redis_incr(&d->redis, d->key, v, e) : redis_get(&d->redis, d->key, v, e);
+		return err_set(e, ERR_DATA,
+			       "there is no Redis: REDIS_SERVER is not set");
+	return incr ? redis_incr(&d->redis, d->key, v, e) :
+		      redis_get(&d->redis, d->key, v, e);
 }
 
 static void page(struct demo *d, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/html; charset=utf-8", NO_STORE, NOSNIFF,
+		"Content-Type: text/html; charset=utf-8",
+		NO_STORE,
+		NOSNIFF,
 		"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		"Referrer-Policy: no-referrer", NULL,
+		"Referrer-Policy: no-referrer",
+		NULL,
 	};
-	char *count = xasprintf("%llu", atomic_fetch_add(&d->count, 1) + 1), *total, *about = NULL;
-	char *host = escaped(d->host), *mode = escaped(d->mode), *port = escaped(d->public_port);
+	char *count = xasprintf("%llu", atomic_fetch_add(&d->count, 1) + 1),
+	     *total, *about = NULL;
+	char *host = escaped(d->host), *mode = escaped(d->mode),
+	     *port = escaped(d->public_port);
 	struct buf b = BUF_INIT(PAGE_MAX);
 	struct err e = ERR_INIT;
 	int64_t v;
@@ -214,10 +227,14 @@ static void page(struct demo *d, struct http_exchange *x)
 		about = escaped(e.msg);
 	}
 	const struct asset_pair pairs[] = {
-		{ "HOST", host }, { "COUNT", count }, { "SHARED", total }, { "ABOUT", about },
+		{ "HOST", host },
+		{ "COUNT", count },
+		{ "SHARED", total },
+		{ "ABOUT", about },
 		{ "MODE", *mode != '\0' ? mode : "not said" },
 		{ "PORT", *port != '\0' ? port : "not said" },
-		{ "VERSION", d->version }, { NULL, NULL },
+		{ "VERSION", d->version },
+		{ NULL, NULL },
 	};
 	struct err bad = ERR_INIT;
 
@@ -273,7 +290,8 @@ static void reset_shared(struct demo *d, struct http_exchange *x)
 	struct err e = ERR_INIT;
 
 	if (!d->has_redis)
-		text(x, 404, "No shared count: there is no Redis: REDIS_SERVER is not set\n");
+		text(x, 404,
+		     "No shared count: there is no Redis: REDIS_SERVER is not set\n");
 	else if (redis_set(&d->redis, d->key, 0, &e) < 0)
 		text(x, 503, "No shared count: %s\n", e.msg);
 	else
@@ -297,7 +315,8 @@ static void compute(struct demo *d, struct http_exchange *x, struct str arg)
 	}
 	if (atomic_fetch_add(&d->computing, 1) >= DEMO_COMPUTE_MAX) {
 		atomic_fetch_sub(&d->computing, 1);
-		text(x, 503, "%d computations are going on already\n", DEMO_COMPUTE_MAX);
+		text(x, 503, "%d computations are going on already\n",
+		     DEMO_COMPUTE_MAX);
 		return;
 	}
 	ms = from + random_below(to - from + 1);
@@ -311,10 +330,11 @@ static void compute(struct demo *d, struct http_exchange *x, struct str arg)
 
 /* ---- metrics ---- */
 
-static void metric(struct buf *b, const char *name, const char *type, const char *help, double v)
+static void metric(struct buf *b, const char *name, const char *type,
+		   const char *help, double v)
 {
-	buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %.*f\n", name, help, name, type, name,
-		 v == (double)(int64_t)v ? 0 : 3, v);
+	buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n%s %.*f\n", name, help, name,
+		 type, name, v == (double)(int64_t)v ? 0 : 3, v);
 }
 
 /*
@@ -324,7 +344,9 @@ static void metric(struct buf *b, const char *name, const char *type, const char
 static void metrics(struct demo *d, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/plain; version=0.0.4; charset=utf-8", NO_STORE, NULL,
+		"Content-Type: text/plain; version=0.0.4; charset=utf-8",
+		NO_STORE,
+		NULL,
 	};
 	struct buf b = BUF_INIT(PAGE_MAX);
 	struct err e = ERR_INIT;
@@ -333,23 +355,29 @@ static void metrics(struct demo *d, struct http_exchange *x)
 	bool up = shared(d, false, &v, &e) == 0;
 
 	getrusage(RUSAGE_SELF, &ru);
-	metric(&b, "instance_compute_time", "untyped", "Milliseconds of computing asked for, since "
-	       "the last reset.", (double)d->compute_ms);
+	metric(&b, "instance_compute_time", "untyped",
+	       "Milliseconds of computing asked for, since "
+	       "the last reset.",
+	       (double)d->compute_ms);
 	metric(&b, "instance_requests_count", "untyped",
 	       "Requests counted here since the last reset.", (double)d->count);
 	if (up)
 		metric(&b, "shared_requests_count", "untyped",
-		       "Requests counted by all containers, in Redis.", (double)v);
+		       "Requests counted by all containers, in Redis.",
+		       (double)v);
 	metric(&b, "demo_redis_up", "gauge", "Whether Redis answers.", up);
-	metric(&b, "demo_http_requests_total", "counter", "Requests of any kind.",
-	       (double)d->requests);
-	metric(&b, "demo_pi_digits_total", "counter", "Digits of pi computed.", (double)d->digits);
-	metric(&b, "demo_computations", "gauge", "Computations going on.", (double)d->computing);
-	metric(&b, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",
-	       (double)d->since);
-	metric(&b, "process_cpu_seconds_total", "counter", "Time of processors used.",
+	metric(&b, "demo_http_requests_total", "counter",
+	       "Requests of any kind.", (double)d->requests);
+	metric(&b, "demo_pi_digits_total", "counter", "Digits of pi computed.",
+	       (double)d->digits);
+	metric(&b, "demo_computations", "gauge", "Computations going on.",
+	       (double)d->computing);
+	metric(&b, "process_start_time_seconds", "gauge",
+	       "Start, in seconds since 1970.", (double)d->since);
+	metric(&b, "process_cpu_seconds_total", "counter",
+	       "Time of processors used.",
 	       (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+		       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
 	http_x_answer(x, 200, fields, buf_str(&b));
 	buf_release(&b);
 }
@@ -408,11 +436,13 @@ static const char *env(const char *name, const char *dflt)
 
 static int settings(struct demo *d, unsigned *port, struct err *e)
 {
-	const char *text_port = env("PORT", NULL), *server = env("REDIS_SERVER", NULL);
+	const char *text_port = env("PORT", NULL),
+		   *server = env("REDIS_SERVER", NULL);
 	uint64_t n = LAYOUT_DEMO_PORT;
 
 	if (text_port != NULL && !str_num(str_of(text_port), 65535, &n))
-		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text_port);
+		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535",
+			       text_port);
 	*port = (unsigned)n;
 	d->mode = env("SWARM_MODE", "");
 	d->public_port = env("SWARM_PUBLIC_PORT", "");
@@ -430,9 +460,15 @@ int demo_run(const char *version, struct err *e)
 {
 	struct demo *d = xcalloc(1, sizeof(*d));
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 4096,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .stack = STACK,
-		.handle = demo_handle, .ctx = d,
+		.listen_fd = -1,
+		.stop_fd = -1,
+		.max_conns = CONNS_MAX,
+		.body_max = 4096,
+		.idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS,
+		.stack = STACK,
+		.handle = demo_handle,
+		.ctx = d,
 	};
 	unsigned port;
 	int rc = -1;

@@ -11,8 +11,8 @@
  * counts that are kept here and, shared, in Redis, and a way to burn time.
  */
 #define DEMO_COMPUTE_MAX_MS 60000
-#define DEMO_COMPUTE_MAX 8	/* at once; more get 503 */
-#define DEMO_PI_MAX 32768	/* digits, at most */
+#define DEMO_COMPUTE_MAX 8 /* at once; more get 503 */
+#define DEMO_PI_MAX 32768  /* digits, at most */
 
 /*
  * Decimal digits of pi, "31415...", n of them (a multiple of 4, at most

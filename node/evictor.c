@@ -209,7 +209,8 @@ static int go_on(struct evictor *v, struct docker *d,
 
 /* Whose turn it is, one a pass. */
 /* Does a service run on that node and on none that stays? */
-static bool is_last(const struct docker_work *work, const struct docker_node *nodes, size_t n,
+static bool is_last(const struct docker_work *work,
+		    const struct docker_node *nodes, size_t n,
 		    const struct evict *ev, const struct docker_node *node)
 {
 	for (size_t s = 0; s < work->n_services; s++) {
@@ -226,7 +227,8 @@ static bool is_last(const struct docker_work *work, const struct docker_node *no
 				continue;
 			here |= strcmp(task->node, node->id) == 0;
 			for (size_t i = 0; i < n && !elsewhere; i++)
-				elsewhere = &nodes[i] != node && ev[i].stage <= EVICT_ASKED &&
+				elsewhere = &nodes[i] != node &&
+					    ev[i].stage <= EVICT_ASKED &&
 					    strcmp(task->node, nodes[i].id) == 0;
 		}
 		if (here && !elsewhere)
@@ -236,8 +238,8 @@ static bool is_last(const struct docker_work *work, const struct docker_node *no
 }
 
 static int grant(struct docker *d, const struct docker_work *work,
-		 const struct docker_node *nodes, size_t n, const struct evict *ev, bool *acted,
-		 struct err *e)
+		 const struct docker_node *nodes, size_t n,
+		 const struct evict *ev, bool *acted, struct err *e)
 {
 	struct evict_turn *turns = xcalloc(n, sizeof(*turns));
 	struct evict begun;

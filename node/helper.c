@@ -57,14 +57,13 @@
 #define HANDSHAKE_MS 5000
 #define KEY_MAX (16u << 10)
 
-#define PASS_MS 10000		/* between passes over the node table */
-#define PASS_SOON_MS 2000	/* while somebody is leaving */
-#define PASS_WAIT_MS 1000	/* while there is no swarm */
-#define FOUND_MS 60000		/* the other masters' silence before master0 founds */
+#define PASS_MS 10000	  /* between passes over the node table */
+#define PASS_SOON_MS 2000 /* while somebody is leaving */
+#define PASS_WAIT_MS 1000 /* while there is no swarm */
+#define FOUND_MS 60000	  /* the other masters' silence before master0 founds */
 #define INGRESS_MS 30000
 #define INGRESS_TRIES 5
-#define ACTIONS_MAX 16		/* per pass, so that no mistake is a fast one */
-
+#define ACTIONS_MAX 16 /* per pass, so that no mistake is a fast one */
 
 void helper_count(struct helper *h, enum helper_counted c)
 {
@@ -139,7 +138,8 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 	if (ask_init(&a, &h->config, e) < 0)
 		return -1;
 	a.skip = h->self;
-	if (ask(&a, "GET", "/join/manager", true, now_ms() + 20000, &status, &doc, NULL, e) < 0) {
+	if (ask(&a, "GET", "/join/manager", true, now_ms() + 20000, &status,
+		&doc, NULL, e) < 0) {
 		*silent = true;
 		err_clear(e);
 		goto out;
@@ -154,8 +154,11 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	if (docker_swarm_join(&h->docker, h->self < LAYOUT_MASTERS_MAX ?
-			      h->config.masters[h->self] : NULL, remote, token, e) < 0)
+	if (docker_swarm_join(&h->docker,
+			      h->self < LAYOUT_MASTERS_MAX ?
+				      h->config.masters[h->self] :
+				      NULL,
+			      remote, token, e) < 0)
 		goto out;
 	daemon_say("joined the swarm of %s as a manager", remote);
 	rc = 1;
@@ -182,13 +185,16 @@ static int seek(struct helper *h, struct err *e)
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (h->self != 0)
-		return err_set(e, ERR_NET, h->self == LAYOUT_MASTERS_MAX ?
-			       "no swarm yet, and none of the masters' addresses is ours" :
-			       "no master has a swarm yet; master0 founds it");
+		return err_set(
+			e, ERR_NET,
+			h->self == LAYOUT_MASTERS_MAX ?
+				"no swarm yet, and none of the masters' addresses is ours" :
+				"no master has a swarm yet; master0 founds it");
 	if (h->founding_ms == 0)
 		h->founding_ms = now_ms();
 	if (now_ms() - h->founding_ms < FOUND_MS)
-		return err_set(e, ERR_NET, "no swarm yet; the other masters are asked for a minute%s",
+		return err_set(e, ERR_NET,
+			       "no swarm yet; the other masters are asked for a minute%s",
 			       silent ? ", some do not answer" : "");
 	return found(h, e);
 }
@@ -202,19 +208,23 @@ static void see_to_ingress(struct helper *h)
 
 	if (c->ingress[0] == '\0' || h->ingress_tries >= INGRESS_TRIES)
 		return;
-	if (docker_ingress(&h->docker, c->ingress, c->mtu, now_ms() + INGRESS_MS, &changed, &e) < 0) {
+	if (docker_ingress(&h->docker, c->ingress, c->mtu,
+			   now_ms() + INGRESS_MS, &changed, &e) < 0) {
 		h->ingress_tries++;
-		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s", c->ingress,
-			   c->mtu, e.msg, h->ingress_tries == INGRESS_TRIES ? "; left as it is" : "");
+		daemon_say("the ingress network is not as wanted (%s, MTU %u): %s%s",
+			   c->ingress, c->mtu, e.msg,
+			   h->ingress_tries == INGRESS_TRIES ? "; left as it is" :
+							       "");
 		return;
 	}
 	h->ingress_tries = INGRESS_TRIES;
 	if (changed)
-		daemon_say("made the ingress network: %s, MTU %u", c->ingress, c->mtu);
+		daemon_say("made the ingress network: %s, MTU %u", c->ingress,
+			   c->mtu);
 }
 
-static int act(struct helper *h, const struct docker_node *node, struct table_verdict v,
-	       struct err *e)
+static int act(struct helper *h, const struct docker_node *node,
+	       struct table_verdict v, struct err *e)
 {
 	struct docker_node_change change = { 0 };
 
@@ -223,8 +233,10 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 		return 0;
 	case TABLE_REMOVE:
 		/* not by force: the engine itself then checks that it is down */
-		if (docker_node_remove(&h->docker, node->id, false, e) < 0 && h->docker.status != 404)
-			return err_in(e, "removing node %s (%s)", node->hostname, node->id);
+		if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
+		    h->docker.status != 404)
+			return err_in(e, "removing node %s (%s)",
+				      node->hostname, node->id);
 		err_clear(e);
 		helper_count(h, HELPER_COUNT_REMOVED);
 		daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
@@ -233,26 +245,29 @@ static int act(struct helper *h, const struct docker_node *node, struct table_ve
 	case TABLE_DEMOTE:
 		change = (struct docker_node_change){ .role = "worker" };
 		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
-			return err_in(e, "demoting node %s (%s)", node->hostname, node->id);
+			return err_in(e, "demoting node %s (%s)",
+				      node->hostname, node->id);
 		helper_count(h, HELPER_COUNT_DEMOTED);
-		daemon_say("manager %s (%s) demoted: %s", node->hostname, node->id,
-			   table_why_text(v.why));
+		daemon_say("manager %s (%s) demoted: %s", node->hostname,
+			   node->id, table_why_text(v.why));
 		return 0;
 	case TABLE_RESTORE:
 		if (evictor_return(&h->docker, node, e) < 0)
 			return -1;
 		helper_count(h, HELPER_COUNT_RESTORED);
-		daemon_say("node %s (%s) is %s again: %s", node->hostname, node->id,
-		    docker_availability_name(node->before), table_why_text(v.why));
+		daemon_say("node %s (%s) is %s again: %s", node->hostname,
+			   node->id, docker_availability_name(node->before),
+			   table_why_text(v.why));
 		return 0;
 	}
 	return 0;
 }
 
-void helper_publish(struct helper *h, struct docker_node *nodes, size_t n, int64_t began_ms)
+void helper_publish(struct helper *h, struct docker_node *nodes, size_t n,
+		    int64_t began_ms)
 {
 	if (began_ms < h->nodes_ms) {
-		free(nodes);	/* somebody was faster */
+		free(nodes); /* somebody was faster */
 		return;
 	}
 	free(h->nodes);
@@ -311,7 +326,8 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 	}
 	if (!leads(nodes, n, self)) {
 		evictor_forget(&h->evictor);
-	} else if (evictor_pass(&h->evictor, &h->docker, nodes, n, soon, &moved, &evicting) < 0) {
+	} else if (evictor_pass(&h->evictor, &h->docker, nodes, n, soon, &moved,
+				&evicting) < 0) {
 		rc = -1;
 		if (e->kind == ERR_NONE)
 			*e = evicting;
@@ -349,14 +365,16 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	case DOCKER_SWARM_INACTIVE:
 		return err_set(e, ERR_NET, "no master has a swarm yet");
 	case DOCKER_SWARM_ACTIVE:
-		return err_set(e, ERR_DOCKER, "this machine is a worker of a swarm, not a manager");
+		return err_set(e, ERR_DOCKER,
+			       "this machine is a worker of a swarm, not a manager");
 	case DOCKER_SWARM_LOCKED:
-		return err_set(e, ERR_DOCKER, "the swarm is locked: docker swarm unlock");
+		return err_set(e, ERR_DOCKER,
+			       "the swarm is locked: docker swarm unlock");
 	default:
 		/* a manager that is starting; nothing is ever forced here */
 		return err_set(e, ERR_DOCKER, "the engine's swarm is \"%s\"%s%s",
-			       docker_swarm_state_name(info.state), info.error[0] != '\0' ? ": " : "",
-			       info.error);
+			       docker_swarm_state_name(info.state),
+			       info.error[0] != '\0' ? ": " : "", info.error);
 	}
 }
 
@@ -381,9 +399,12 @@ static void *keep(void *ctx)
 			helper_count(h, HELPER_COUNT_FAILED_PASSES);
 		daemon_complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
 		if (active != was_active)
-			daemon_notify(active ? "STATUS=manager of a swarm" : "STATUS=no swarm");
+			daemon_notify(active ? "STATUS=manager of a swarm" :
+					       "STATUS=no swarm");
 		was_active = active;
-		wait_kicked(h, now_ms() + (!active ? PASS_WAIT_MS : soon ? PASS_SOON_MS : PASS_MS));
+		wait_kicked(h, now_ms() + (!active ? PASS_WAIT_MS :
+					   soon	   ? PASS_SOON_MS :
+						     PASS_MS));
 	}
 	return NULL;
 }
@@ -406,7 +427,8 @@ static int load_key(struct helper *h, struct err *e)
 	/* nobody would talk to us, and say so only in their own logs */
 	tls_identity_pin(h->identity, pin);
 	if (!same_bytes(pin, h->config.pin, sizeof(pin))) {
-		err_set(e, ERR_DATA, "%s: not the key that helper_pin names", h->config.key_path);
+		err_set(e, ERR_DATA, "%s: not the key that helper_pin names",
+			h->config.key_path);
 		goto out;
 	}
 	rc = 0;
@@ -470,12 +492,17 @@ static void local_start(struct local *l, struct helper *h)
 	struct err e = ERR_INIT;
 
 	*l = (struct local){ .server = {
-		.stop_fd = -1, .max_conns = 8, .body_max = HELPER_BODY_MAX,
-		.idle_ms = LOCAL_IDLE_MS, .body_ms = IDLE_MS, .handle = helper_handle_local, .ctx = h,
-	} };
+				     .stop_fd = -1,
+				     .max_conns = 8,
+				     .body_max = HELPER_BODY_MAX,
+				     .idle_ms = LOCAL_IDLE_MS,
+				     .body_ms = IDLE_MS,
+				     .handle = helper_handle_local,
+				     .ctx = h,
+			     } };
 	if (path[0] == '\0')
 		return;
-	unlink(path);		/* a helper that was killed left it */
+	unlink(path); /* a helper that was killed left it */
 	l->server.listen_fd = unix_listen(path, &e);
 	/* the group is that of the service: who may use Docker may do this */
 	if (l->server.listen_fd >= 0 && chmod(path, 0660) < 0)
@@ -507,17 +534,23 @@ static struct stream *wrap(void *ctx, int fd, struct err *e)
 
 static void failed(void *ctx, const struct err *e)
 {
-	(void)e;	/* anybody can cause these: counted, not told */
+	(void)e; /* anybody can cause these: counted, not told */
 	helper_count(ctx, HELPER_COUNT_BROKEN);
 }
 
 static int helper_serve(struct helper *h, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = CONNS_MAX,
-		.max_per_peer = CONNS_PEER_MAX, .body_max = HELPER_BODY_MAX,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS,
-		.wrap = wrap, .handle = helper_handle, .failed = failed, .ctx = h,
+		.stop_fd = -1,
+		.max_conns = CONNS_MAX,
+		.max_per_peer = CONNS_PEER_MAX,
+		.body_max = HELPER_BODY_MAX,
+		.idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS,
+		.wrap = wrap,
+		.handle = helper_handle,
+		.failed = failed,
+		.ctx = h,
 	};
 	unsigned port = h->config.helper_port;
 	struct local local;
@@ -556,7 +589,9 @@ int helper_run(const char *config, struct err *e)
 	if (daemon_init(e) < 0 || node_config_read(&h->config, config, e) < 0)
 		goto out;
 	if (!h->config.manager) {
-		err_set(e, ERR_DATA, "%s: the helper is for managers, and this is a worker", config);
+		err_set(e, ERR_DATA,
+			"%s: the helper is for managers, and this is a worker",
+			config);
 		goto out;
 	}
 	if (load_key(h, e) < 0)

@@ -263,7 +263,8 @@ void helper_do_evict(struct helper_call *c)
 	ev = evict_begin(asked_by(c), seconds_param(c->x, "limit"), unix_time());
 	/* one that goes anyway waits for no turn, and is unhealthy already; but a
 	 * manager that is asked to go waits for the others to be enough */
-	if (ev.by == EVICT_BY_SHUTDOWN || (ev.by == EVICT_BY_EVENT && !node.manager))
+	if (ev.by == EVICT_BY_SHUTDOWN ||
+	    (ev.by == EVICT_BY_EVENT && !node.manager))
 		ev.stage = EVICT_QUIET;
 	if (evict_read(str_of(node.evict), &old))
 		ev = evict_join(&old, &ev);

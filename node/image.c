@@ -20,7 +20,7 @@
 #define GZIP_HEAD 10u
 #define GZIP_TAIL 8u
 #define STORED_HEAD 5u
-#define STORED_MAX 65535u	/* of a stored block, RFC 1951 3.2.4 */
+#define STORED_MAX 65535u /* of a stored block, RFC 1951 3.2.4 */
 #define PIECE (16u << 10)
 #define TEXT_MAX 4096
 
@@ -43,7 +43,8 @@ static void octal(unsigned char *p, size_t digits, uint64_t v)
 }
 
 /* A regular file of root, as old as can be, so that digests stay. */
-static void tar_head(unsigned char h[TAR_BLOCK], const char *name, unsigned mode, uint64_t length)
+static void tar_head(unsigned char h[TAR_BLOCK], const char *name,
+		     unsigned mode, uint64_t length)
 {
 	unsigned sum = 0;
 
@@ -74,8 +75,8 @@ static size_t least(uint64_t left, size_t n)
 }
 
 /* 1..n bytes of the tar; at is before its end. */
-static ssize_t tar_read(const struct image *img, uint64_t at, unsigned char *p, size_t n,
-			struct err *e)
+static ssize_t tar_read(const struct image *img, uint64_t at, unsigned char *p,
+			size_t n, struct err *e)
 {
 	ssize_t got;
 
@@ -113,18 +114,20 @@ static void little(unsigned char *p, uint32_t v, int bytes)
 		p[i] = (unsigned char)(v >> 8 * i);
 }
 
-static size_t some(unsigned char *p, size_t n, const unsigned char *from, size_t len, uint64_t at)
+static size_t some(unsigned char *p, size_t n, const unsigned char *from,
+		   size_t len, uint64_t at)
 {
 	n = least(len - at, n);
 	memcpy(p, from + at, n);
 	return n;
 }
 
-static ssize_t layer_read(const struct image *img, uint64_t at, unsigned char *p, size_t n,
-			  struct err *e)
+static ssize_t layer_read(const struct image *img, uint64_t at,
+			  unsigned char *p, size_t n, struct err *e)
 {
 	/* deflate, no name, no time, made on an unknown system */
-	static const unsigned char head[GZIP_HEAD] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255 };
+	static const unsigned char head[GZIP_HEAD] = { 0x1f, 0x8b, 8, 0, 0,
+						       0,    0,	   0, 0, 255 };
 	uint64_t all = n_stored(img->tar), block, in;
 	unsigned char h[GZIP_TAIL];
 	size_t length;
@@ -135,7 +138,8 @@ static ssize_t layer_read(const struct image *img, uint64_t at, unsigned char *p
 	if (at >= img->tar + all * STORED_HEAD) {
 		little(h, img->crc, 4);
 		little(h + 4, (uint32_t)img->tar, 4);
-		return (ssize_t)some(p, n, h, GZIP_TAIL, at - img->tar - all * STORED_HEAD);
+		return (ssize_t)some(p, n, h, GZIP_TAIL,
+				     at - img->tar - all * STORED_HEAD);
 	}
 	block = at / (STORED_HEAD + STORED_MAX);
 	in = at % (STORED_HEAD + STORED_MAX);
@@ -150,14 +154,15 @@ static ssize_t layer_read(const struct image *img, uint64_t at, unsigned char *p
 	return tar_read(img, block * STORED_MAX + in, p, least(length - in, n), e);
 }
 
-ssize_t image_read(const struct image *img, const struct image_blob *b, uint64_t at, void *p,
-		   size_t n, struct err *e)
+ssize_t image_read(const struct image *img, const struct image_blob *b,
+		   uint64_t at, void *p, size_t n, struct err *e)
 {
 	if (at >= b->length || n == 0)
 		return 0;
 	if (b->text.p == NULL)
 		return layer_read(img, at, p, n, e);
-	return (ssize_t)some(p, n, (const unsigned char *)b->text.p, b->text.n, at);
+	return (ssize_t)some(p, n, (const unsigned char *)b->text.p, b->text.n,
+			     at);
 }
 
 /* ---- digests ---- */
@@ -166,8 +171,9 @@ ssize_t image_read(const struct image *img, const struct image_blob *b, uint64_t
 static uint32_t crc_add(uint32_t crc, const unsigned char *p, size_t n)
 {
 	static const uint32_t of[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
 		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
 
@@ -218,7 +224,8 @@ static int measure(struct image *img, char diff_id[72], struct err *e)
 	}
 	digest_done(&s, diff_id);
 
-	img->layer.length = GZIP_HEAD + n_stored(img->tar) * STORED_HEAD + img->tar + GZIP_TAIL;
+	img->layer.length = GZIP_HEAD + n_stored(img->tar) * STORED_HEAD +
+			    img->tar + GZIP_TAIL;
 	sha256_start(&s);
 	for (uint64_t at = 0; at < img->layer.length; at += (uint64_t)got) {
 		if ((got = layer_read(img, at, piece, sizeof(piece), e)) < 0)
@@ -233,24 +240,29 @@ static int measure(struct image *img, char diff_id[72], struct err *e)
 
 static void write_config(struct image *img, const char *diff_id)
 {
-	buf_addf(&img->config_text, "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":" ARCH
+	buf_addf(&img->config_text,
+		 "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":" ARCH
 		 ",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/\"],\"Entrypoint\":[\"/azswarm\"],"
 		 "\"WorkingDir\":\"/\",\"Labels\":{\"org.opencontainers.image.title\":\"azswarm\","
 		 "\"org.opencontainers.image.version\":\"%s\"}},"
 		 "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]},"
 		 "\"history\":[{\"created\":\"1970-01-01T00:00:00Z\","
-		 "\"created_by\":\"azswarm image\"}]}", img->version, diff_id);
+		 "\"created_by\":\"azswarm image\"}]}",
+		 img->version, diff_id);
 	blob_text(&img->config, &img->config_text);
 }
 
-static void write_manifest(const struct image *img, struct image_blob *m, struct buf *out,
-			   const char *type, const char *config_type, const char *layer_type)
+static void write_manifest(const struct image *img, struct image_blob *m,
+			   struct buf *out, const char *type,
+			   const char *config_type, const char *layer_type)
 {
-	buf_addf(out, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\","
+	buf_addf(out,
+		 "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\","
 		 "\"size\":%llu,\"digest\":\"%s\"},\"layers\":[{\"mediaType\":\"%s\",\"size\":%llu,"
-		 "\"digest\":\"%s\"}]}", type, config_type, (unsigned long long)img->config.length,
-		 img->config.digest, layer_type, (unsigned long long)img->layer.length,
-		 img->layer.digest);
+		 "\"digest\":\"%s\"}]}",
+		 type, config_type, (unsigned long long)img->config.length,
+		 img->config.digest, layer_type,
+		 (unsigned long long)img->layer.length, img->layer.digest);
 	blob_text(m, out);
 }
 
@@ -271,9 +283,10 @@ static int take_file(struct image *img, const char *path, struct err *e)
 	img->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (img->fd < 0 || fstat(img->fd, &st) < 0)
 		return err_sys(e, ERR_IO, "%s", path);
-	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > (off_t)IMAGE_FILE_MAX)
-		return err_set(e, ERR_DATA, "%s: expected a file of 1 to %u bytes", path,
-			       IMAGE_FILE_MAX);
+	if (!S_ISREG(st.st_mode) || st.st_size < 1 ||
+	    st.st_size > (off_t)IMAGE_FILE_MAX)
+		return err_set(e, ERR_DATA, "%s: expected a file of 1 to %u bytes",
+			       path, IMAGE_FILE_MAX);
 	img->file = (uint64_t)st.st_size;
 	/* two empty blocks end it */
 	img->tar = TAR_BLOCK + padded(img->file) + 2 * TAR_BLOCK;
@@ -281,7 +294,8 @@ static int take_file(struct image *img, const char *path, struct err *e)
 	return 0;
 }
 
-int image_init(struct image *img, const char *path, const char *version, struct err *e)
+int image_init(struct image *img, const char *path, const char *version,
+	       struct err *e)
 {
 	char diff_id[72];
 
@@ -290,7 +304,8 @@ int image_init(struct image *img, const char *path, const char *version, struct 
 	buf_init(&img->docker_text, TEXT_MAX);
 	buf_init(&img->oci_text, TEXT_MAX);
 	if (!is_tag(str_of(version)))
-		return err_set(e, ERR_DATA, "version \"%s\" is no tag for an image", version);
+		return err_set(e, ERR_DATA,
+			       "version \"%s\" is no tag for an image", version);
 	memcpy(img->version, version, strlen(version) + 1);
 	if (take_file(img, path, e) < 0 || measure(img, diff_id, e) < 0)
 		return err_in(e, "image");
@@ -333,8 +348,8 @@ static int put(int fd, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
-static int put_blob(const struct image *img, const char *name, const struct image_blob *b, int fd,
-		    struct err *e)
+static int put_blob(const struct image *img, const char *name,
+		    const struct image_blob *b, int fd, struct err *e)
 {
 	unsigned char piece[PIECE];
 	ssize_t got;
@@ -350,8 +365,8 @@ static int put_blob(const struct image *img, const char *name, const struct imag
 	return put(fd, piece, (size_t)(padded(b->length) - b->length), e);
 }
 
-static int put_text(const struct image *img, const char *name, struct str text, int fd,
-		    struct err *e)
+static int put_text(const struct image *img, const char *name, struct str text,
+		    int fd, struct err *e)
 {
 	struct image_blob b = { .text = text, .length = text.n };
 
@@ -360,32 +375,42 @@ static int put_text(const struct image *img, const char *name, struct str text, 
 
 int image_save(const struct image *img, int fd, struct err *e)
 {
-	const struct image_blob *blobs[] = { &img->config, &img->layer, &img->oci };
-	static char end[2 * TAR_BLOCK];	/* zeros: nothing in the file */
+	const struct image_blob *blobs[] = { &img->config, &img->layer,
+					     &img->oci };
+	static char end[2 * TAR_BLOCK]; /* zeros: nothing in the file */
 	struct buf b = BUF_INIT(TEXT_MAX);
 	char name[96];
 	int rc = -1;
 
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(name, sizeof(name), "blobs/sha256/%s", blobs[i]->digest + 7);
+		snprintf(name, sizeof(name), "blobs/sha256/%s",
+			 blobs[i]->digest + 7);
 		if (put_blob(img, name, blobs[i], fd, e) < 0)
 			goto out;
 	}
 	/* what Docker 25 and its successors look at, and skopeo's oci-archive */
-	buf_addf(&b, "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" IMAGE_TYPE_OCI "\","
+	buf_addf(&b,
+		 "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" IMAGE_TYPE_OCI
+		 "\","
 		 "\"digest\":\"%s\",\"size\":%llu,\"annotations\":{\"io.containerd.image.name\":"
-		 "\"docker.io/library/" LAYOUT_IMAGE ":%s\",\"org.opencontainers.image.ref.name\":"
-		 "\"%s\"},\"platform\":{\"architecture\":" ARCH ",\"os\":\"linux\"}}]}",
-		 img->oci.digest, (unsigned long long)img->oci.length, img->version, img->version);
+		 "\"docker.io/library/" LAYOUT_IMAGE
+		 ":%s\",\"org.opencontainers.image.ref.name\":"
+		 "\"%s\"},\"platform\":{\"architecture\":" ARCH
+		 ",\"os\":\"linux\"}}]}",
+		 img->oci.digest, (unsigned long long)img->oci.length,
+		 img->version, img->version);
 	if (put_text(img, "index.json", buf_str(&b), fd, e) < 0)
 		goto out;
 	/* what those before it look at */
 	buf_reset(&b);
-	buf_addf(&b, "[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"" LAYOUT_IMAGE ":%s\"],"
-		 "\"Layers\":[\"blobs/sha256/%s\"]}]", img->config.digest + 7, img->version,
-		 img->layer.digest + 7);
+	buf_addf(&b,
+		 "[{\"Config\":\"blobs/sha256/%s\",\"RepoTags\":[\"" LAYOUT_IMAGE
+		 ":%s\"],"
+		 "\"Layers\":[\"blobs/sha256/%s\"]}]",
+		 img->config.digest + 7, img->version, img->layer.digest + 7);
 	if (put_text(img, "manifest.json", buf_str(&b), fd, e) < 0 ||
-	    put_text(img, "oci-layout", STR("{\"imageLayoutVersion\":\"1.0.0\"}"), fd, e) < 0 ||
+	    put_text(img, "oci-layout",
+		     STR("{\"imageLayoutVersion\":\"1.0.0\"}"), fd, e) < 0 ||
 	    put(fd, end, sizeof(end), e) < 0)
 		goto out;
 	rc = 0;
@@ -409,10 +434,12 @@ int image_run(const char *version, const char *file, struct err *e)
 	if (image_init(&img, "/proc/self/exe", version, e) < 0)
 		goto out;
 	if (!to_file && isatty(fd)) {
-		err_set(e, ERR_USAGE, "an image is nothing for a terminal; -o FILE, or a pipe");
+		err_set(e, ERR_USAGE,
+			"an image is nothing for a terminal; -o FILE, or a pipe");
 		goto out;
 	}
-	if (to_file && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) {
+	if (to_file && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+				  0666)) < 0) {
 		err_sys(e, ERR_IO, "%s", part);
 		goto out;
 	}

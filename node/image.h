@@ -21,19 +21,19 @@
 #define IMAGE_TYPE_OCI "application/vnd.oci.image.manifest.v1+json"
 
 struct image_blob {
-	char digest[72];	/* "sha256:" and 64 hex digits */
+	char digest[72]; /* "sha256:" and 64 hex digits */
 	uint64_t length;
-	struct str text;	/* p NULL: the layer, see image_read */
+	struct str text; /* p NULL: the layer, see image_read */
 };
 
 struct image {
-	int fd;			/* of the program's file, as it was at the start */
-	uint64_t file, tar;	/* lengths: of it, and of the tar around it */
-	uint32_t crc;		/* of the tar */
-	unsigned char head[512];	/* the tar's */
+	int fd;		    /* of the program's file, as it was at the start */
+	uint64_t file, tar; /* lengths: of it, and of the tar around it */
+	uint32_t crc;	    /* of the tar */
+	unsigned char head[512]; /* the tar's */
 	char version[64];
 	struct image_blob layer, config;
-	struct image_blob docker, oci;	/* manifests, of the two kinds */
+	struct image_blob docker, oci; /* manifests, of the two kinds */
 	struct buf config_text, docker_text, oci_text;
 };
 
@@ -43,15 +43,16 @@ struct image {
  *
  * Reads the file twice, for its digests.  img needs image_release either way.
  */
-int image_init(struct image *img, const char *path, const char *version, struct err *e);
+int image_init(struct image *img, const char *path, const char *version,
+	       struct err *e);
 void image_release(struct image *img);
 
 /*
  * Bytes of a blob from an offset on: 1..n of them, 0 at its end, -1 with e
  * (the file is not what it was).  May be called by several threads at once.
  */
-ssize_t image_read(const struct image *img, const struct image_blob *b, uint64_t at, void *p,
-		   size_t n, struct err *e);
+ssize_t image_read(const struct image *img, const struct image_blob *b,
+		   uint64_t at, void *p, size_t n, struct err *e);
 
 /* The image as a tar for `docker load` and for tools that read OCI layouts. */
 int image_save(const struct image *img, int fd, struct err *e);

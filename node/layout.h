@@ -16,7 +16,7 @@
 
 /* The network of the machines; its subnets are in cluster.json. */
 #define LAYOUT_NETWORK "10.77.0.0/16"
-#define LAYOUT_MASTER_ADDRESS "10.77.0.%u"	/* of master0: FIRST_MASTER */
+#define LAYOUT_MASTER_ADDRESS "10.77.0.%u" /* of master0: FIRST_MASTER */
 #define LAYOUT_FIRST_MASTER 10u
 #define LAYOUT_MASTERS_MAX 5
 
@@ -31,11 +31,11 @@
 
 /* TCP ports. */
 #define LAYOUT_HELPER_PORT 1337
-#define LAYOUT_HEALTH_PORT 1338		/* the agent's, for the load balancer */
-#define LAYOUT_REGISTRY_PORT 1339	/* the agent's, on loopback only */
+#define LAYOUT_HEALTH_PORT 1338	  /* the agent's, for the load balancer */
+#define LAYOUT_REGISTRY_PORT 1339 /* the agent's, on loopback only */
 #define LAYOUT_MONITOR_PORT 8080
-#define LAYOUT_DEMO_PORT 8000		/* within a container */
-#define LAYOUT_REPLICATED_PORT 80	/* published, and balanced */
+#define LAYOUT_DEMO_PORT 8000	  /* within a container */
+#define LAYOUT_REPLICATED_PORT 80 /* published, and balanced */
 #define LAYOUT_GLOBAL_PORT 81
 
 /* This program as an image, from the registry of a node's own agent. */
@@ -44,8 +44,8 @@
 
 /* Files of a node. */
 #define LAYOUT_NODE_JSON "/etc/azswarm/node.json"
-#define LAYOUT_HELPER_KEY "helper.key"	/* beside node.json */
-#define LAYOUT_AGENT_RUN "/run/swarm-agent"	/* systemd's RuntimeDirectory */
+#define LAYOUT_HELPER_KEY "helper.key"	    /* beside node.json */
+#define LAYOUT_AGENT_RUN "/run/swarm-agent" /* systemd's RuntimeDirectory */
 
 #define LAYOUT_HELPER_SOCKET "/run/swarm-helper/helper.sock"
 

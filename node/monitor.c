@@ -26,14 +26,14 @@
 #include "node/layout.h"
 
 #define CONNS_MAX (MONITOR_CLIENTS_MAX + 32)
-#define IDLE_MS 10000		/* also: how long a watcher may take nothing */
+#define IDLE_MS 10000 /* also: how long a watcher may take nothing */
 #define STACK (128u << 10)
 #define ENGINE_MS 10000
-#define SOON_MS 1000		/* between two readings, at least */
-#define ANYWAY_MS 5000		/* at most */
-#define EVENTS_MS 600000	/* one connection for events; then another */
-#define BEAT_S 15		/* a sign of life to watchers */
-#define FAILED_S 300		/* for how long a failure is told */
+#define SOON_MS 1000	 /* between two readings, at least */
+#define ANYWAY_MS 5000	 /* at most */
+#define EVENTS_MS 600000 /* one connection for events; then another */
+#define BEAT_S 15	 /* a sign of life to watchers */
+#define FAILED_S 300	 /* for how long a failure is told */
 #define SERVICES_MAX 2000
 
 /* ---- what is shown --------------------------------------------------------- */
@@ -83,7 +83,8 @@ static struct str at(const cJSON *doc, const char *path, size_t max)
 }
 
 /* Sorted by nothing: a cluster has few, and each is looked up once a task. */
-static struct monitor_view_service *service_of(struct monitor_view *v, struct str id)
+static struct monitor_view_service *service_of(struct monitor_view *v,
+					       struct str id)
 {
 	struct monitor_view_service *s;
 
@@ -93,7 +94,8 @@ static struct monitor_view_service *service_of(struct monitor_view *v, struct st
 	if (v->n_services >= SERVICES_MAX || id.n == 0 || id.n >= sizeof(s->id))
 		return NULL;
 	if ((v->n_services & (v->n_services + 1)) == 0)
-		v->services = xrealloc(v->services, (2 * v->n_services + 1) * sizeof(*s));
+		v->services = xrealloc(v->services,
+				       (2 * v->n_services + 1) * sizeof(*s));
 	s = &v->services[v->n_services++];
 	*s = (struct monitor_view_service){ .running = 0 };
 	memcpy(s->id, id.p, id.n);
@@ -110,13 +112,14 @@ static bool is_any(struct str s, const char *list)
 	return false;
 }
 
-static void task_failed(struct monitor_view *v, struct monitor_view_service *s, const cJSON *task)
+static void task_failed(struct monitor_view *v, struct monitor_view_service *s,
+			const cJSON *task)
 {
 	struct str why = at(task, "Status.Err", sizeof(s->failure) - 1);
 	int64_t when;
 
-	if (!time_parse_iso(at(task, "Status.Timestamp", 64), &when) || when <= s->failed_at ||
-	    when + FAILED_S < v->now)
+	if (!time_parse_iso(at(task, "Status.Timestamp", 64), &when) ||
+	    when <= s->failed_at || when + FAILED_S < v->now)
 		return;
 	s->failed_at = when;
 	if (why.n == 0)
@@ -132,9 +135,11 @@ static void task_failed(struct monitor_view *v, struct monitor_view_service *s, 
 int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 {
 	struct monitor_view *v = ctx;
-	struct str state = at(task, "Status.State", 32), desired = at(task, "DesiredState", 32);
+	struct str state = at(task, "Status.State", 32),
+		   desired = at(task, "DesiredState", 32);
 	struct monitor_view_service *s = service_of(v, at(task, "ServiceID", 32));
-	bool ended = is_any(state, "complete shutdown failed rejected remove orphaned");
+	bool ended = is_any(state,
+			    "complete shutdown failed rejected remove orphaned");
 	bool wanted = is_any(desired, "running ready accepted complete");
 	struct buf *b = &v->tasks;
 
@@ -149,7 +154,8 @@ int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 	if (ended)
 		return 0;
 	if (++v->n_tasks > MONITOR_TASKS_MAX)
-		return err_set(e, ERR_DATA, "more than %d tasks", MONITOR_TASKS_MAX);
+		return err_set(e, ERR_DATA, "more than %d tasks",
+			       MONITOR_TASKS_MAX);
 	v->restless |= !wanted || !str_eqz(state, "running");
 	next_element(b);
 	member(b, "id", at(task, "ID", 32));
@@ -167,26 +173,32 @@ int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 {
 	struct monitor_view *v = ctx;
-	struct str addr = at(node, "Status.Addr", 64), manager = at(node, "ManagerStatus.Addr", 64);
+	struct str addr = at(node, "Status.Addr", 64),
+		   manager = at(node, "ManagerStatus.Addr", 64);
 	struct buf *b = &v->nodes;
 	ptrdiff_t colon = str_rchr(manager, ':');
 
 	/* a manager may see itself at 0.0.0.0 or 127.0.0.1 */
-	if (colon > 0 && (addr.n == 0 || str_eqz(addr, "0.0.0.0") || str_starts(addr, STR("127."))))
+	if (colon > 0 && (addr.n == 0 || str_eqz(addr, "0.0.0.0") ||
+			  str_starts(addr, STR("127."))))
 		addr = str_head(manager, (size_t)colon);
 	next_element(b);
 	member(b, "id", at(node, "ID", 32));
 	member(b, "name", at(node, "Description.Hostname", 64));
 	member(b, "role", at(node, "Spec.Role", 16));
 	buf_addf(b, ",\"leader\":%s",
-		 json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" : "false");
+		 json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" :
+								      "false");
 	member(b, "reachability", at(node, "ManagerStatus.Reachability", 16));
 	member(b, "state", at(node, "Status.State", 16));
 	member(b, "availability", at(node, "Spec.Availability", 16));
 	member(b, "address", addr);
 	member(b, "engine", at(node, "Description.Engine.EngineVersion", 32));
-	number(b, "memory", json_int_opt(node, "Description.Resources.MemoryBytes", 0));
-	number(b, "cpus", json_int_opt(node, "Description.Resources.NanoCPUs", 0) / 1000000000);
+	number(b, "memory",
+	       json_int_opt(node, "Description.Resources.MemoryBytes", 0));
+	number(b, "cpus",
+	       json_int_opt(node, "Description.Resources.NanoCPUs", 0) /
+		       1000000000);
 	buf_addc(b, '}');
 	v->restless |= !str_eqz(at(node, "Status.State", 16), "ready");
 	return buf_check(b, "the list of nodes", e);
@@ -201,7 +213,9 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 {
 	struct monitor_view *v = ctx;
 	struct monitor_view_service *s = service_of(v, at(service, "ID", 32));
-	struct str image = at(service, "Spec.TaskTemplate.ContainerSpec.Image", 200), name;
+	struct str image = at(service, "Spec.TaskTemplate.ContainerSpec.Image",
+			      200),
+		   name;
 	const cJSON *mode = json_at(service, "Spec.Mode"), *ports, *port;
 	struct buf *b = &v->services_text;
 	const char *sep = "";
@@ -213,11 +227,14 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 	next_element(b);
 	member(b, "id", str_of(s->id));
 	member(b, "name", at(service, "Spec.Name", 64));
-	member(b, "mode", json_get(mode, "Global") != NULL ? STR("global") :
-	       json_get(mode, "Replicated") != NULL ? STR("replicated") : STR("job"));
+	member(b, "mode",
+	       json_get(mode, "Global") != NULL	    ? STR("global") :
+	       json_get(mode, "Replicated") != NULL ? STR("replicated") :
+						      STR("job"));
 	/* for a global one, as many as the swarm wants to have there by now */
 	number(b, "desired",
-	       clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas", s->desired),
+	       clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas",
+				  s->desired),
 		     MONITOR_TASKS_MAX));
 	number(b, "running", s->running);
 	member(b, "image", name);
@@ -239,14 +256,15 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 	return buf_check(b, "the list of services", e);
 }
 
-void monitor_view_write(const struct monitor_view *v, const char *title, const char *error,
-			struct buf *out)
+void monitor_view_write(const struct monitor_view *v, const char *title,
+			const char *error, struct buf *out)
 {
 	buf_addc(out, '{');
 	member(out, "title", str_of(title));
 	member(out, "error", str_of(error));
 	buf_addf(out, ",\"nodes\":[%s],\"services\":[%s],\"tasks\":[%s]}",
-		 v == NULL ? "" : v->nodes.str, v == NULL ? "" : v->services_text.str,
+		 v == NULL ? "" : v->nodes.str,
+		 v == NULL ? "" : v->services_text.str,
 		 v == NULL ? "" : v->tasks.str);
 }
 
@@ -262,17 +280,17 @@ struct state {
 struct monitor {
 	char title[256];
 	char socket[100];
-	int wake_fd;			/* readable when the engine is to be read */
-	pthread_mutex_t lock;		/* for what follows */
+	int wake_fd;	      /* readable when the engine is to be read */
+	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t changed;
 	struct state *state;
-	uint64_t version;		/* of it, from 1 */
+	uint64_t version; /* of it, from 1 */
 	unsigned watchers;
 	bool stopping;
 	/* the reader's own */
 	struct docker docker;
 	struct monitor_view view;
-	bool seen;			/* view holds something */
+	bool seen; /* view holds something */
 };
 
 static struct state *state_hold(struct monitor *m, uint64_t *version)
@@ -350,7 +368,8 @@ static bool wait_reading(struct monitor *m, int64_t last, bool restless)
 	struct err e = ERR_INIT;
 	uint64_t count;
 
-	if (fd_wait(m->wake_fd, POLLIN, last + (restless ? SOON_MS : ANYWAY_MS), &e) < 0 &&
+	if (fd_wait(m->wake_fd, POLLIN, last + (restless ? SOON_MS : ANYWAY_MS),
+		    &e) < 0 &&
 	    e.kind != ERR_TIMEOUT)
 		return false;
 	err_clear(&e);
@@ -401,7 +420,9 @@ static int follow_events(struct monitor *m, struct docker *d, struct err *e)
 		"{\"type\":[\"node\",\"service\",\"container\"],\"event\":[\"create\",\"update\","
 		"\"remove\",\"start\",\"die\",\"destroy\"]}";
 	struct http_request q = {
-		.method = "GET", .deadline_ms = now_ms() + EVENTS_MS, .idle_ms = EVENTS_MS,
+		.method = "GET",
+		.deadline_ms = now_ms() + EVENTS_MS,
+		.idle_ms = EVENTS_MS,
 	};
 	struct http_response r;
 	struct buf url = BUF_INIT(1024);
@@ -437,7 +458,8 @@ static void *listener(void *ctx)
 		/* that the engine does not answer is the reader's to tell */
 		follow_events(m, &d, &e);
 		http_client_release(&d.http);
-		if (e.kind == ERR_INTR || sleep_until(now_ms() + SOON_MS, &stopped) < 0)
+		if (e.kind == ERR_INTR ||
+		    sleep_until(now_ms() + SOON_MS, &stopped) < 0)
 			break;
 		docker_init_unix(&d, m->socket);
 		d.timeout_ms = ENGINE_MS;
@@ -452,11 +474,12 @@ static void *listener(void *ctx)
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
 	"img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " \
 	"frame-ancestors 'none'", \
-	"X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer", \
-	"Cross-Origin-Resource-Policy: same-origin"
+		"X-Content-Type-Options: nosniff", \
+		"Referrer-Policy: no-referrer", \
+		"Cross-Origin-Resource-Policy: same-origin"
 
-static void answer(struct http_exchange *x, unsigned status, const char *type, const char *cache,
-		   struct str body)
+static void answer(struct http_exchange *x, unsigned status, const char *type,
+		   const char *cache, struct str body)
 {
 	char *content = xasprintf("Content-Type: %s", type);
 	const char *fields[] = { content, cache, SECURITY, NULL };
@@ -467,7 +490,8 @@ static void answer(struct http_exchange *x, unsigned status, const char *type, c
 
 static void plain(struct http_exchange *x, unsigned status, const char *why)
 {
-	answer(x, status, "text/plain; charset=utf-8", "Cache-Control: no-store", str_of(why));
+	answer(x, status, "text/plain; charset=utf-8",
+	       "Cache-Control: no-store", str_of(why));
 }
 
 /* The state after version *seen, or NULL when a sign of life is due. */
@@ -509,7 +533,8 @@ static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
 		} else {
 			char head[64];
 
-			snprintf(head, sizeof(head), "id: %llu\nevent: state\ndata: ",
+			snprintf(head, sizeof(head),
+				 "id: %llu\nevent: state\ndata: ",
 				 (unsigned long long)seen);
 			rc = http_x_send(x, str_of(head), e);
 			if (rc == 0)
@@ -527,8 +552,11 @@ static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
 static void events(struct monitor *m, struct http_exchange *x)
 {
 	static const char *const fields[] = {
-		"Content-Type: text/event-stream", "Cache-Control: no-store",
-		"X-Accel-Buffering: no", SECURITY, NULL,
+		"Content-Type: text/event-stream",
+		"Cache-Control: no-store",
+		"X-Accel-Buffering: no",
+		SECURITY,
+		NULL,
 	};
 	struct err e = ERR_INIT;
 	bool room;
@@ -538,7 +566,8 @@ static void events(struct monitor *m, struct http_exchange *x)
 	m->watchers += room;
 	pthread_mutex_unlock(&m->lock);
 	if (!room) {
-		plain(x, 503, "as many are watching as may; /api/state tells the same\n");
+		plain(x, 503,
+		      "as many are watching as may; /api/state tells the same\n");
 		return;
 	}
 	/* what cannot be sent ends it; the browser comes again */
@@ -573,7 +602,8 @@ static void monitor_handle(void *ctx, struct http_exchange *x)
 		events(m, x);
 	} else if (str_eqz(path, "/api/state")) {
 		s = state_hold(m, NULL);
-		answer(x, 200, "application/json", "Cache-Control: no-store", s->text);
+		answer(x, 200, "application/json", "Cache-Control: no-store",
+		       s->text);
 		state_drop(s);
 	} else if (str_eqz(path, "/healthz")) {
 		plain(x, 200, "ok\n");
@@ -583,8 +613,8 @@ static void monitor_handle(void *ctx, struct http_exchange *x)
 				struct buf file;
 
 				asset_get(files[i].asset, &file);
-				answer(x, 200, files[i].type, "Cache-Control: no-cache",
-				       buf_str(&file));
+				answer(x, 200, files[i].type,
+				       "Cache-Control: no-cache", buf_str(&file));
 				buf_release(&file);
 				return;
 			}
@@ -594,16 +624,19 @@ static void monitor_handle(void *ctx, struct http_exchange *x)
 
 static int settings(struct monitor *m, unsigned *port, struct err *e)
 {
-	const char *text = getenv("PORT"), *host = getenv("HOST"), *engine = getenv("DOCKER_HOST");
+	const char *text = getenv("PORT"), *host = getenv("HOST"),
+		   *engine = getenv("DOCKER_HOST");
 	struct str socket = STR(DOCKER_SOCKET), title = str_of(host);
 	uint64_t n = LAYOUT_MONITOR_PORT;
 
 	if (text != NULL && *text != '\0' && !str_num(str_of(text), 65535, &n))
-		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535", text);
+		return err_set(e, ERR_USAGE, "PORT \"%s\": expected 0 to 65535",
+			       text);
 	*port = (unsigned)n;
 	if (engine != NULL && *engine != '\0') {
 		socket = str_of(engine);
-		if (!str_starts(socket, STR("unix://")) || socket.n - 7 >= sizeof(m->socket))
+		if (!str_starts(socket, STR("unix://")) ||
+		    socket.n - 7 >= sizeof(m->socket))
 			return err_set(e, ERR_USAGE,
 				       "DOCKER_HOST \"%s\": expected unix://PATH",
 				       engine);
@@ -620,8 +653,14 @@ static int settings(struct monitor *m, unsigned *port, struct err *e)
 static int monitor_serve(struct monitor *m, unsigned port, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = CONNS_MAX, .body_max = 1024, .idle_ms = IDLE_MS,
-		.body_ms = IDLE_MS, .stack = STACK, .handle = monitor_handle, .ctx = m,
+		.stop_fd = -1,
+		.max_conns = CONNS_MAX,
+		.body_max = 1024,
+		.idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS,
+		.stack = STACK,
+		.handle = monitor_handle,
+		.ctx = m,
 	};
 	const char *address = getenv("LISTEN");
 	pthread_t threads[2];

@@ -9,24 +9,24 @@
  * else of what the engine tells (environments, labels, secrets' names) comes
  * out; what is asked goes nowhere near the engine.
  */
-#define MONITOR_CLIENTS_MAX 64	/* watching at once; more get 503 */
+#define MONITOR_CLIENTS_MAX 64 /* watching at once; more get 503 */
 #define MONITOR_TASKS_MAX 20000
-#define MONITOR_STATE_MAX (8u << 20)	/* of the JSON */
+#define MONITOR_STATE_MAX (8u << 20) /* of the JSON */
 
 /* What one reading of the engine gathers, element by element. */
 struct monitor_view_service {
 	char id[32];
 	unsigned running, desired;
-	int64_t failed_at;		/* unix time, 0: never */
-	char failure[160];		/* of the newest task that failed */
+	int64_t failed_at; /* unix time, 0: never */
+	char failure[160]; /* of the newest task that failed */
 };
 struct monitor_view {
-	int64_t now;			/* unix time */
+	int64_t now; /* unix time */
 	struct monitor_view_service *services;
 	size_t n_services;
 	size_t n_tasks;
-	bool restless;			/* a task is on its way somewhere */
-	struct buf nodes, services_text, tasks;	/* JSON, comma-separated */
+	bool restless; /* a task is on its way somewhere */
+	struct buf nodes, services_text, tasks; /* JSON, comma-separated */
 };
 void monitor_view_init(struct monitor_view *v, int64_t now);
 void monitor_view_release(struct monitor_view *v);
@@ -36,8 +36,8 @@ int monitor_view_task(void *view, const cJSON *task, struct err *e);
 int monitor_view_node(void *view, const cJSON *node, struct err *e);
 int monitor_view_service(void *view, const cJSON *service, struct err *e);
 /* The document of /api/state; v NULL: nothing was ever read. */
-void monitor_view_write(const struct monitor_view *v, const char *title, const char *error,
-			struct buf *out);
+void monitor_view_write(const struct monitor_view *v, const char *title,
+			const char *error, struct buf *out);
 
 /* `azswarm monitor`, until asked to stop.  Environment: LISTEN (an address),
  * PORT, HOST (the title), DOCKER_HOST ("unix://PATH" only). */

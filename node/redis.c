@@ -27,10 +27,12 @@ static bool number(struct str s, int64_t *v)
 }
 
 /* "$5\r\nhello\r\n", behind its first line; $-1 is nothing. */
-static int bulk(struct str rest, int64_t n, struct redis_reply *r, struct str *after, struct err *e)
+static int bulk(struct str rest, int64_t n, struct redis_reply *r,
+		struct str *after, struct err *e)
 {
 	if (n < -1 || n > REDIS_TEXT_MAX)
-		return err_set(e, ERR_PROTO, "a string of %lld bytes", (long long)n);
+		return err_set(e, ERR_PROTO, "a string of %lld bytes",
+			       (long long)n);
 	*after = rest;
 	r->kind = n < 0 ? REDIS_NIL : REDIS_TEXT;
 	r->text = STR_NULL;
@@ -56,7 +58,8 @@ int redis_parse(struct str *in, struct redis_reply *r, struct err *e)
 	if (end < 0 && in->n <= REDIS_TEXT_MAX)
 		return 0;
 	if (end < 0 || end > REDIS_TEXT_MAX)
-		return err_set(e, ERR_PROTO, "a line of more than %d bytes", REDIS_TEXT_MAX);
+		return err_set(e, ERR_PROTO, "a line of more than %d bytes",
+			       REDIS_TEXT_MAX);
 	if (end == 0)
 		return err_set(e, ERR_PROTO, "an empty line");
 	line = str_skip(str_head(*in, (size_t)end), 1);
@@ -79,7 +82,8 @@ int redis_parse(struct str *in, struct redis_reply *r, struct err *e)
 			return rc;
 		break;
 	default:
-		return err_set(e, ERR_PROTO, "an answer that begins with byte 0x%02x",
+		return err_set(e, ERR_PROTO,
+			       "an answer that begins with byte 0x%02x",
 			       (unsigned char)in->p[0]);
 	}
 	*in = rest;
@@ -108,7 +112,8 @@ int redis_init(struct redis *r, const char *server, struct err *e)
 	if (host.n == 0 || host.n >= sizeof(r->host) ||
 	    (port.p != NULL && port.n > 0 && (!str_num(port, 65535, &n) || n == 0)))
 		return err_set(e, ERR_USAGE,
-			       "REDIS_SERVER \"%s\": expected HOST or HOST:PORT", server);
+			       "REDIS_SERVER \"%s\": expected HOST or HOST:PORT",
+			       server);
 	memcpy(r->host, host.p, host.n);
 	r->port = (unsigned)n;
 	return 0;
@@ -127,8 +132,8 @@ void redis_release(struct redis *r)
 }
 
 /* in holds the reply's text afterwards. */
-static int converse(struct redis *r, struct str command, struct buf *in, struct redis_reply *reply,
-		    int64_t until, struct err *e)
+static int converse(struct redis *r, struct str command, struct buf *in,
+		    struct redis_reply *reply, int64_t until, struct err *e)
 {
 	char piece[REDIS_TEXT_MAX];
 	struct str rest;
@@ -151,7 +156,8 @@ static int converse(struct redis *r, struct str command, struct buf *in, struct 
 			return err_set(e, ERR_PROTO, "more than one answer");
 		if (rc > 0)
 			return 0;
-		if ((got = stream_read(r->stream, piece, sizeof(piece), until, e)) < 0)
+		if ((got = stream_read(r->stream, piece, sizeof(piece), until,
+				       e)) < 0)
 			return -1;
 		if (got == 0)
 			return err_set(e, ERR_NET, "it hung up");
@@ -160,8 +166,8 @@ static int converse(struct redis *r, struct str command, struct buf *in, struct 
 }
 
 /* With the lock held. */
-static int exchange(struct redis *r, struct str command, struct buf *in, struct redis_reply *reply,
-		    struct err *e)
+static int exchange(struct redis *r, struct str command, struct buf *in,
+		    struct redis_reply *reply, struct err *e)
 {
 	int64_t now = now_ms(), wait;
 	bool old = r->stream != NULL;
@@ -189,7 +195,8 @@ static int exchange(struct redis *r, struct str command, struct buf *in, struct 
 	if (r->stream != NULL)
 		err_in(e, "Redis at %s port %u", r->host, r->port);
 	hang_up(r);
-	wait = r->failures < 4 ? (int64_t)REDIS_RETRY_MIN_MS << r->failures++ : REDIS_RETRY_MAX_MS;
+	wait = r->failures < 4 ? (int64_t)REDIS_RETRY_MIN_MS << r->failures++ :
+				 REDIS_RETRY_MAX_MS;
 	r->retry_ms = now_ms() + wait;
 	r->why = *e;
 	return -1;
@@ -204,7 +211,8 @@ static int turn(struct redis *r, struct err *e)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	if (pthread_mutex_timedlock(&r->lock, &until) != 0)
-		return err_set(e, ERR_TIMEOUT, "Redis at %s port %u: too many are waiting for it",
+		return err_set(e, ERR_TIMEOUT,
+			       "Redis at %s port %u: too many are waiting for it",
 			       r->host, r->port);
 	return 0;
 }
@@ -215,8 +223,8 @@ static void arg(struct buf *b, const char *text)
 }
 
 /* A command with one or two arguments; its answer as a number. */
-static int run(struct redis *r, const char *verb, const char *key, const char *value, int64_t *v,
-	       struct err *e)
+static int run(struct redis *r, const char *verb, const char *key,
+	       const char *value, int64_t *v, struct err *e)
 {
 	struct buf command = BUF_INIT(1024), in = BUF_INIT(4 * REDIS_TEXT_MAX);
 	struct redis_reply reply = { .kind = REDIS_NIL };

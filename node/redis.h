@@ -15,17 +15,17 @@
  * Source: RESP2, "Redis serialization protocol specification".
  */
 #define REDIS_PORT 6379u
-#define REDIS_WAIT_MS 300	/* to connect and be answered, and for one's turn */
-#define REDIS_TEXT_MAX 512	/* a line or string of an answer */
-#define REDIS_RETRY_MIN_MS 500	/* after a failure, doubling */
+#define REDIS_WAIT_MS 300  /* to connect and be answered, and for one's turn */
+#define REDIS_TEXT_MAX 512 /* a line or string of an answer */
+#define REDIS_RETRY_MIN_MS 500 /* after a failure, doubling */
 #define REDIS_RETRY_MAX_MS 8000
 
 enum redis_kind { REDIS_STATUS, REDIS_ERROR, REDIS_INT, REDIS_TEXT, REDIS_NIL };
 
 struct redis_reply {
 	enum redis_kind kind;
-	int64_t number;		/* REDIS_INT */
-	struct str text;	/* of the others; into the input */
+	int64_t number;	 /* REDIS_INT */
+	struct str text; /* of the others; into the input */
 };
 
 /*
@@ -39,10 +39,10 @@ struct redis {
 	char host[256];
 	unsigned port;
 	pthread_mutex_t lock;
-	struct stream *stream;	/* NULL: not connected */
-	int64_t retry_ms;	/* not before */
-	unsigned failures;	/* in a row */
-	struct err why;		/* of the last failure */
+	struct stream *stream; /* NULL: not connected */
+	int64_t retry_ms;      /* not before */
+	unsigned failures;     /* in a row */
+	struct err why;	       /* of the last failure */
 };
 
 /* server: "HOST" or "HOST:PORT", an IPv6 address in brackets.  Does not connect. */

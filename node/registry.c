@@ -27,8 +27,8 @@
 #define VERSION_FIELD "Docker-Distribution-Api-Version: registry/2.0"
 #define NAME_PATH "/v2/" LAYOUT_IMAGE "/"
 
-static void answer(struct http_exchange *x, unsigned status, const char *type, const char *extra,
-		   struct str body)
+static void answer(struct http_exchange *x, unsigned status, const char *type,
+		   const char *extra, struct str body)
 {
 	char *content = xasprintf("Content-Type: %s", type);
 	const char *fields[] = { content, VERSION_FIELD, extra, NULL };
@@ -37,12 +37,13 @@ static void answer(struct http_exchange *x, unsigned status, const char *type, c
 	free(content);
 }
 
-static void refuse(struct http_exchange *x, unsigned status, const char *code, const char *text,
-		   const char *extra)
+static void refuse(struct http_exchange *x, unsigned status, const char *code,
+		   const char *text, const char *extra)
 {
 	struct buf b = BUF_INIT(TEXT_MAX);
 
-	buf_addf(&b, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\"}]}\n", code, text);
+	buf_addf(&b, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\"}]}\n",
+		 code, text);
 	answer(x, status, "application/json", extra, buf_str(&b));
 	buf_release(&b);
 }
@@ -53,7 +54,8 @@ static void refuse(struct http_exchange *x, unsigned status, const char *code, c
  * One range of a blob, RFC 9110 section 14: 206, 416, or 200 for what is no
  * single range of bytes and hence ignored.
  */
-static unsigned take_range(struct str field, uint64_t length, uint64_t *from, uint64_t *n)
+static unsigned take_range(struct str field, uint64_t length, uint64_t *from,
+			   uint64_t *n)
 {
 	struct str first, last;
 	uint64_t a, b;
@@ -83,32 +85,40 @@ static unsigned take_range(struct str field, uint64_t length, uint64_t *from, ui
 	return 206;
 }
 
-static int send_blob(const struct image *img, const struct image_blob *b, struct http_exchange *x,
-		     uint64_t from, uint64_t n, struct err *e)
+static int send_blob(const struct image *img, const struct image_blob *b,
+		     struct http_exchange *x, uint64_t from, uint64_t n,
+		     struct err *e)
 {
 	char piece[PIECE];
 	ssize_t got;
 
 	for (; n > 0; n -= (uint64_t)got, from += (uint64_t)got) {
-		got = image_read(img, b, from, piece, n < PIECE ? (size_t)n : PIECE, e);
-		if (got <= 0 || http_x_send(x, (struct str){ piece, (size_t)got }, e) < 0)
+		got = image_read(img, b, from, piece,
+				 n < PIECE ? (size_t)n : PIECE, e);
+		if (got <= 0 ||
+		    http_x_send(x, (struct str){ piece, (size_t)got }, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static void blob(const struct image *img, const struct image_blob *b, struct http_exchange *x)
+static void blob(const struct image *img, const struct image_blob *b,
+		 struct http_exchange *x)
 {
 	bool head = str_eqz(http_x_head(x)->method, "HEAD");
-	char *digest = xasprintf("Docker-Content-Digest: %s", b->digest), *range = NULL;
+	char *digest = xasprintf("Docker-Content-Digest: %s", b->digest),
+	     *range = NULL;
 	char *etag = xasprintf("ETag: \"%s\"", b->digest);
 	struct err e = ERR_INIT;
 	uint64_t from, n;
-	unsigned status = take_range(http_field(http_x_head(x), "range"), b->length, &from, &n);
+	unsigned status = take_range(http_field(http_x_head(x), "range"),
+				     b->length, &from, &n);
 
 	if (status == 416) {
-		range = xasprintf("Content-Range: bytes */%llu", (unsigned long long)b->length);
-		refuse(x, 416, "SIZE_INVALID", "the range is not in the blob", range);
+		range = xasprintf("Content-Range: bytes */%llu",
+				  (unsigned long long)b->length);
+		refuse(x, 416, "SIZE_INVALID", "the range is not in the blob",
+		       range);
 		goto out;
 	}
 	if (status == 206)
@@ -116,8 +126,13 @@ static void blob(const struct image *img, const struct image_blob *b, struct htt
 				  (unsigned long long)from,
 				  (unsigned long long)(from + n - 1),
 				  (unsigned long long)b->length);
-	const char *fields[] = { "Content-Type: application/octet-stream", VERSION_FIELD,
-				 "Accept-Ranges: bytes", digest, etag, range, NULL };
+	const char *fields[] = { "Content-Type: application/octet-stream",
+				 VERSION_FIELD,
+				 "Accept-Ranges: bytes",
+				 digest,
+				 etag,
+				 range,
+				 NULL };
 	/* short of the announced length the connection breaks off: nobody
 	 * takes half a blob for a whole one */
 	if (http_x_begin(x, status, fields, n, &e) == 0 &&
@@ -131,10 +146,11 @@ out:
 	free(digest);
 }
 
-static void blobs(const struct image *img, struct str digest, struct http_exchange *x)
+static void blobs(const struct image *img, struct str digest,
+		  struct http_exchange *x)
 {
-	const struct image_blob *const all[] = { &img->layer, &img->config, &img->docker,
-						 &img->oci };
+	const struct image_blob *const all[] = { &img->layer, &img->config,
+						 &img->docker, &img->oci };
 
 	for (size_t i = 0; i < 4; i++)
 		if (str_eqz(digest, all[i]->digest)) {
@@ -150,7 +166,8 @@ static bool accepts(struct http_exchange *x, const char *type)
 {
 	struct str field, one, word;
 
-	for (size_t i = 0; (field = http_field_n(http_x_head(x), "accept", i)).p != NULL; i++)
+	for (size_t i = 0;
+	     (field = http_field_n(http_x_head(x), "accept", i)).p != NULL; i++)
 		while (str_next(&field, ',', &word)) {
 			/* preferences (";q=") do not matter between two of a kind */
 			if (!str_cut(&word, ';', &one))
@@ -161,7 +178,8 @@ static bool accepts(struct http_exchange *x, const char *type)
 	return false;
 }
 
-static void manifest(const struct image *img, struct str name, struct http_exchange *x)
+static void manifest(const struct image *img, struct str name,
+		     struct http_exchange *x)
 {
 	const struct image_blob *m;
 	char *digest;
@@ -172,14 +190,17 @@ static void manifest(const struct image *img, struct str name, struct http_excha
 		m = &img->docker;
 	else if (str_eqz(name, img->version) || str_eqz(name, "latest"))
 		/* every engine knows Docker's own kind; others may not */
-		m = accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ? &img->oci :
-			&img->docker;
+		m = accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ?
+			    &img->oci :
+			    &img->docker;
 	else {
-		refuse(x, 404, "MANIFEST_UNKNOWN", "this registry has no such tag or digest", NULL);
+		refuse(x, 404, "MANIFEST_UNKNOWN",
+		       "this registry has no such tag or digest", NULL);
 		return;
 	}
 	digest = xasprintf("Docker-Content-Digest: %s", m->digest);
-	answer(x, 200, m == &img->oci ? IMAGE_TYPE_OCI : IMAGE_TYPE_DOCKER, digest, m->text);
+	answer(x, 200, m == &img->oci ? IMAGE_TYPE_OCI : IMAGE_TYPE_DOCKER,
+	       digest, m->text);
 	free(digest);
 }
 
@@ -189,22 +210,27 @@ static void tags(const struct image *img, struct http_exchange *x)
 	bool latest_first = strcmp("latest", img->version) < 0;
 	const char *const all[] = { latest_first ? "latest" : img->version,
 				    latest_first ? img->version : "latest" };
-	struct buf b = BUF_INIT(TEXT_MAX), last = BUF_INIT(128), count = BUF_INIT(32);
+	struct buf b = BUF_INIT(TEXT_MAX), last = BUF_INIT(128),
+		   count = BUF_INIT(32);
 	char *link = NULL;
 	uint64_t n = 2;
 	const char *sep = "";
 
-	if (http_x_param(x, "n", &count) && !str_num(buf_str(&count), UINT32_MAX, &n))
+	if (http_x_param(x, "n", &count) &&
+	    !str_num(buf_str(&count), UINT32_MAX, &n))
 		n = 2;
 	http_x_param(x, "last", &last);
 	buf_adds(&b, "{\"name\":\"" LAYOUT_IMAGE "\",\"tags\":[");
 	for (size_t i = 0; i < 2; i++) {
-		if (strcmp(all[i], last.str) <= 0 || (i > 0 && strcmp(all[i], all[i - 1]) == 0))
+		if (strcmp(all[i], last.str) <= 0 ||
+		    (i > 0 && strcmp(all[i], all[i - 1]) == 0))
 			continue;
 		if (n-- == 0) {
 			if (i > 0)
-				link = xasprintf("Link: <" NAME_PATH "tags/list?n=%s&last=%s>; "
-						 "rel=\"next\"", count.str, all[i - 1]);
+				link = xasprintf("Link: <" NAME_PATH
+						 "tags/list?n=%s&last=%s>; "
+						 "rel=\"next\"",
+						 count.str, all[i - 1]);
 			break;
 		}
 		buf_addf(&b, "%s\"%s\"", sep, all[i]);
@@ -223,7 +249,8 @@ void registry_handle(const struct image *img, struct http_exchange *x)
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 
 	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
-		refuse(x, 405, "UNSUPPORTED", "this registry can only be pulled from",
+		refuse(x, 405, "UNSUPPORTED",
+		       "this registry can only be pulled from",
 		       "Allow: GET, HEAD");
 	} else if (str_eqz(path, "/v2/") || str_eqz(path, "/v2")) {
 		answer(x, 200, "application/json", NULL, STR("{}\n"));
@@ -231,7 +258,8 @@ void registry_handle(const struct image *img, struct http_exchange *x)
 		answer(x, 200, "application/json", NULL,
 		       STR("{\"repositories\":[\"" LAYOUT_IMAGE "\"]}\n"));
 	} else if (!str_starts(path, STR(NAME_PATH))) {
-		refuse(x, 404, "NAME_UNKNOWN", "this registry has one image, " LAYOUT_IMAGE, NULL);
+		refuse(x, 404, "NAME_UNKNOWN",
+		       "this registry has one image, " LAYOUT_IMAGE, NULL);
 	} else {
 		path = str_skip(path, sizeof(NAME_PATH) - 1);
 		if (str_starts(path, STR("manifests/")))
@@ -263,8 +291,13 @@ static void registry_request(void *ctx, struct http_exchange *x)
 static int registry_serve(struct registry *r, struct err *e)
 {
 	struct http_server s = {
-		.stop_fd = r->stop_fd, .max_conns = CONNS_MAX, .body_max = 64u << 10,
-		.idle_ms = IDLE_MS, .body_ms = IDLE_MS, .handle = registry_request, .ctx = r,
+		.stop_fd = r->stop_fd,
+		.max_conns = CONNS_MAX,
+		.body_max = 64u << 10,
+		.idle_ms = IDLE_MS,
+		.body_ms = IDLE_MS,
+		.handle = registry_request,
+		.ctx = r,
 		.stack = 128u << 10,
 	};
 	unsigned port = r->port;
@@ -275,8 +308,9 @@ static int registry_serve(struct registry *r, struct err *e)
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0)
 		goto out;
-	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE ":%s is %s", port,
-		   r->version, r->image.docker.digest);
+	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE
+		   ":%s is %s",
+		   port, r->version, r->image.docker.digest);
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 out:
@@ -297,13 +331,15 @@ static void *run(void *ctx)
 		err_in(&e, "registry");
 		daemon_complain(&complaint, e.msg, now_ms());
 		/* a stop ends the wait */
-		if (fd_wait(r->stop_fd, POLLIN, now_ms() + AGAIN_MS, &ignored) == 0 ||
+		if (fd_wait(r->stop_fd, POLLIN, now_ms() + AGAIN_MS, &ignored) ==
+			    0 ||
 		    ignored.kind == ERR_INTR)
 			return NULL;
 	}
 }
 
-struct registry *registry_start(const char *path, const char *version, unsigned port)
+struct registry *registry_start(const char *path, const char *version,
+				unsigned port)
 {
 	struct registry *r = xcalloc(1, sizeof(*r));
 

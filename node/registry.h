@@ -23,7 +23,8 @@ struct registry;
  * again every 5 s, for a node without images is still a node.  version must
  * stay; a port of 0 takes LAYOUT_REGISTRY_PORT.
  */
-struct registry *registry_start(const char *path, const char *version, unsigned port);
+struct registry *registry_start(const char *path, const char *version,
+				unsigned port);
 /* End it and wait for that, 6 s at most; NULL does nothing. */
 void registry_stop(struct registry *r);
 

@@ -66,18 +66,22 @@ void table_left(struct table *t, const char *id)
 		m->left = true;
 }
 
-static bool superseded(const struct docker_node *nodes, size_t n, const struct docker_node *old)
+static bool superseded(const struct docker_node *nodes, size_t n,
+		       const struct docker_node *old)
 {
 	for (size_t i = 0; i < n; i++)
-		if (nodes[i].state == DOCKER_NODE_READY && old->hostname[0] != '\0' &&
-		    strcmp(nodes[i].hostname, old->hostname) == 0 && docker_newer(&nodes[i], old))
+		if (nodes[i].state == DOCKER_NODE_READY &&
+		    old->hostname[0] != '\0' &&
+		    strcmp(nodes[i].hostname, old->hostname) == 0 &&
+		    docker_newer(&nodes[i], old))
 			return true;
 	return false;
 }
 
-static enum table_why down_why(const struct table *t, const struct docker_node *nodes, size_t n,
-			       const struct docker_node *node, const struct table_memory *m,
-			       int64_t now_ms)
+static enum table_why down_why(const struct table *t,
+			       const struct docker_node *nodes, size_t n,
+			       const struct docker_node *node,
+			       const struct table_memory *m, int64_t now_ms)
 {
 	if (superseded(nodes, n, node))
 		return TABLE_SUPERSEDED;
@@ -95,7 +99,8 @@ static enum table_why down_why(const struct table *t, const struct docker_node *
  * stay one.  One that raft does reach is not dead, whatever its worker half
  * says.
  */
-static bool may_demote(const struct docker_node *nodes, size_t n, const struct docker_node *m)
+static bool may_demote(const struct docker_node *nodes, size_t n,
+		       const struct docker_node *m)
 {
 	size_t managers = 0, reachable = 0;
 
@@ -103,7 +108,8 @@ static bool may_demote(const struct docker_node *nodes, size_t n, const struct d
 		managers += nodes[i].manager;
 		reachable += nodes[i].manager && nodes[i].reachable;
 	}
-	return !m->leader && !m->reachable && managers > 1 && reachable > managers / 2;
+	return !m->leader && !m->reachable && managers > 1 &&
+	       reachable > managers / 2;
 }
 
 /* Since when something has been so; never 0, which says that it is not. */
@@ -115,8 +121,8 @@ static void since(int64_t *t, bool so, int64_t now_ms)
 		*t = now_ms > 0 ? now_ms : 1;
 }
 
-void table_decide(struct table *t, const struct docker_node *nodes, size_t n, int64_t now_ms,
-		  struct table_verdict *v)
+void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
+		  int64_t now_ms, struct table_verdict *v)
 {
 	bool demoted = false;
 
@@ -139,7 +145,8 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n, in
 		if (node->state == DOCKER_NODE_READY && node->leaving &&
 		    !evict_read(str_of(node->evict), &way) &&
 		    now_ms - m->leaving_since_ms >= (m->left ? 2 : 1) * t->leave_ms)
-			v[i] = (struct table_verdict){ TABLE_RESTORE, TABLE_STAYED };
+			v[i] = (struct table_verdict){ TABLE_RESTORE,
+						       TABLE_STAYED };
 		if (node->state != DOCKER_NODE_DOWN)
 			continue;
 		v[i].why = down_why(t, nodes, n, node, m, now_ms);

@@ -16,33 +16,33 @@
 /* What the engine's table does not tell: since when. */
 struct table_memory {
 	char id[32];
-	int64_t down_since_ms;		/* 0: not Down */
-	int64_t leaving_since_ms;	/* 0: not leaving */
-	bool left;			/* said that it is gone */
+	int64_t down_since_ms;	  /* 0: not Down */
+	int64_t leaving_since_ms; /* 0: not leaving */
+	bool left;		  /* said that it is gone */
 	bool seen;
 };
 struct table {
 	struct table_memory *rows;
 	size_t n;
-	int64_t grace_ms;		/* a Down node is kept as long */
-	int64_t leave_ms;		/* a node that said that it goes is gone by then */
+	int64_t grace_ms; /* a Down node is kept as long */
+	int64_t leave_ms; /* a node that said that it goes is gone by then */
 };
 void table_init(struct table *t, int64_t grace_ms, int64_t leave_ms);
 void table_release(struct table *t);
 
 enum table_action {
 	TABLE_KEEP,
-	TABLE_REMOVE,		/* Down, and not to be waited for */
-	TABLE_DEMOTE,		/* the same, of a manager: removed in a later pass */
-	TABLE_RESTORE,		/* said that it goes and did not: as it was before */
+	TABLE_REMOVE,  /* Down, and not to be waited for */
+	TABLE_DEMOTE,  /* the same, of a manager: removed in a later pass */
+	TABLE_RESTORE, /* said that it goes and did not: as it was before */
 };
 enum table_why {
 	TABLE_NO_REASON,
 	TABLE_DOWN_TOO_LONG,
-	TABLE_SUPERSEDED,	/* a newer node of that name is Ready */
-	TABLE_ANNOUNCED,	/* it said that it goes, and went */
-	TABLE_QUORUM,		/* kept: demoting it would cost the majority */
-	TABLE_STAYED,		/* it said that it goes, and is still here */
+	TABLE_SUPERSEDED, /* a newer node of that name is Ready */
+	TABLE_ANNOUNCED,  /* it said that it goes, and went */
+	TABLE_QUORUM,	  /* kept: demoting it would cost the majority */
+	TABLE_STAYED,	  /* it said that it goes, and is still here */
 };
 struct table_verdict {
 	enum table_action action;
@@ -53,8 +53,8 @@ struct table_verdict {
  * One pass: v[i] is for nodes[i].  Never more than one demotion a pass, and
  * only while the managers that can be reached are a majority before and after.
  */
-void table_decide(struct table *t, const struct docker_node *nodes, size_t n, int64_t now_ms,
-		  struct table_verdict *v);
+void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
+		  int64_t now_ms, struct table_verdict *v);
 
 /* The node said that it has left; remembered until its row is gone. */
 void table_left(struct table *t, const char *id);

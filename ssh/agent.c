@@ -8,22 +8,27 @@
 #include "base/net.h"
 #include "ssh/inner.h"
 
-#define AGENT_MAX	(256 * 1024)
-#define AGENT_KEYS	64
+#define AGENT_MAX (256 * 1024)
+#define AGENT_KEYS 64
 
 enum {
-	AGENT_IDENTITIES_REQUEST = 11, AGENT_IDENTITIES, AGENT_SIGN_REQUEST, AGENT_SIGNATURE,
-	AGENT_RSA_SHA2_256 = 2, AGENT_RSA_SHA2_512 = 4,
+	AGENT_IDENTITIES_REQUEST = 11,
+	AGENT_IDENTITIES,
+	AGENT_SIGN_REQUEST,
+	AGENT_SIGNATURE,
+	AGENT_RSA_SHA2_256 = 2,
+	AGENT_RSA_SHA2_512 = 4,
 };
 
 struct ssh_agent {
 	struct stream *stream;
-	struct buf answer, list;	/* list holds what keys point into */
+	struct buf answer, list; /* list holds what keys point into */
 	struct str key[AGENT_KEYS];
 	size_t keys;
 };
 
-static int read_all(struct stream *s, char *p, size_t n, int64_t deadline_ms, struct err *e)
+static int read_all(struct stream *s, char *p, size_t n, int64_t deadline_ms,
+		    struct err *e)
 {
 	while (n > 0) {
 		ssize_t got = stream_read(s, p, n, deadline_ms, e);
@@ -39,7 +44,8 @@ static int read_all(struct stream *s, char *p, size_t n, int64_t deadline_ms, st
 }
 
 /* Send b (which has room for its length in front) and take the answer. */
-static int ask(struct ssh_agent *a, struct buf *b, int64_t deadline_ms, struct err *e)
+static int ask(struct ssh_agent *a, struct buf *b, int64_t deadline_ms,
+	       struct err *e)
 {
 	char head[4], *p;
 	uint32_t n;
@@ -96,7 +102,8 @@ int ssh_agent_list(struct ssh_agent *a, struct str answer, struct err *e)
 	return 0;
 }
 
-struct ssh_agent *ssh_agent_open(const char *path, int64_t deadline_ms, struct err *e)
+struct ssh_agent *ssh_agent_open(const char *path, int64_t deadline_ms,
+				 struct err *e)
 {
 	struct ssh_agent *a = ssh_agent_empty();
 	struct buf b = BUF_INIT(64);
@@ -106,7 +113,8 @@ struct ssh_agent *ssh_agent_open(const char *path, int64_t deadline_ms, struct e
 		goto fail;
 	a->stream = stream_of_fd(fd);
 	request(&b, AGENT_IDENTITIES_REQUEST);
-	if (ask(a, &b, deadline_ms, e) < 0 || ssh_agent_list(a, buf_str(&a->answer), e) < 0)
+	if (ask(a, &b, deadline_ms, e) < 0 ||
+	    ssh_agent_list(a, buf_str(&a->answer), e) < 0)
 		goto fail;
 	buf_release(&b);
 	return a;
@@ -135,8 +143,9 @@ int ssh_agent_key(const struct ssh_agent *a, size_t n, struct str *blob)
 	return 1;
 }
 
-int ssh_agent_sign(struct ssh_agent *a, struct str blob, const char *algorithm, struct str data,
-		   struct buf *sig, int64_t deadline_ms, struct err *e)
+int ssh_agent_sign(struct ssh_agent *a, struct str blob, const char *algorithm,
+		   struct str data, struct buf *sig, int64_t deadline_ms,
+		   struct err *e)
 {
 	struct buf b = BUF_INIT(AGENT_MAX);
 	struct str in, found, name;
@@ -146,8 +155,11 @@ int ssh_agent_sign(struct ssh_agent *a, struct str blob, const char *algorithm, 
 	request(&b, AGENT_SIGN_REQUEST);
 	wire_put(&b, blob.p, blob.n);
 	wire_put(&b, data.p, data.n);
-	wire_put_u32(&b, strcmp(algorithm, "rsa-sha2-256") == 0 ? AGENT_RSA_SHA2_256 :
-			 strcmp(algorithm, "rsa-sha2-512") == 0 ? AGENT_RSA_SHA2_512 : 0);
+	wire_put_u32(&b, strcmp(algorithm, "rsa-sha2-256") == 0 ?
+				 AGENT_RSA_SHA2_256 :
+			 strcmp(algorithm, "rsa-sha2-512") == 0 ?
+				 AGENT_RSA_SHA2_512 :
+				 0);
 	if (ask(a, &b, deadline_ms, e) < 0)
 		goto out;
 	in = buf_str(&a->answer);

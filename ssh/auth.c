@@ -8,20 +8,21 @@
 #include "base/clock.h"
 #include "ssh/inner.h"
 
-#define TRIES	6	/* a server's usual limit */
+#define TRIES 6 /* a server's usual limit */
 
 struct sign_in {
 	struct ssh *ssh;
 	const struct ssh_config *c;
 	int64_t deadline_ms;
 	unsigned tries;
-	struct buf takes;	/* methods the server named last */
-	struct buf keys;	/* fingerprints of what it refused */
+	struct buf takes; /* methods the server named last */
+	struct buf keys;  /* fingerprints of what it refused */
 	bool partial;
 };
 
 /* Wait for the next message of this part of the protocol. */
-static int answer(struct sign_in *a, unsigned *type, struct str *body, struct err *e)
+static int answer(struct sign_in *a, unsigned *type, struct str *body,
+		  struct err *e)
 {
 	struct ssh *s = a->ssh;
 
@@ -29,7 +30,8 @@ static int answer(struct sign_in *a, unsigned *type, struct str *body, struct er
 	s->auth_due = true;
 	while (s->auth_reply.n == 0)
 		if (now_ms() >= a->deadline_ms)
-			return err_set(e, ERR_TIMEOUT, "no answer while signing in");
+			return err_set(e, ERR_TIMEOUT,
+				       "no answer while signing in");
 		else if (ssh_wait(s, a->deadline_ms, e) < 0)
 			return -1;
 	*body = buf_str(&s->auth_reply);
@@ -48,13 +50,14 @@ static int service(struct sign_in *a, struct err *e)
 	if (answer(a, &type, &body, e) < 0)
 		return -1;
 	if (type != MSG_SERVICE_ACCEPT)
-		return err_set(e, ERR_PROTO, "message %u where sign-in should begin", type);
+		return err_set(e, ERR_PROTO,
+			       "message %u where sign-in should begin", type);
 	return 0;
 }
 
 /* The request, as it is sent and (behind the session's id) signed. */
-static void request(const struct sign_in *a, struct buf *b, const char *algorithm, struct str blob,
-		    bool with_signature)
+static void request(const struct sign_in *a, struct buf *b,
+		    const char *algorithm, struct str blob, bool with_signature)
 {
 	buf_addc(b, MSG_USERAUTH_REQUEST);
 	wire_putz(b, a->c->user);
@@ -81,11 +84,13 @@ static int verdict(struct sign_in *a, struct str blob, struct err *e)
 	case MSG_USERAUTH_PK_OK:
 		return 2;
 	case MSG_USERAUTH_FAILURE:
-		if (!wire_string(&body, &methods) || !wire_bool(&body, &a->partial))
+		if (!wire_string(&body, &methods) ||
+		    !wire_bool(&body, &a->partial))
 			break;
 		ssh_fingerprint(blob, print);
 		if (str_find(buf_str(&a->keys), str_of(print)) < 0)
-			buf_addf(&a->keys, "%s%s", a->keys.n > 0 ? ", " : "", print);
+			buf_addf(&a->keys, "%s%s", a->keys.n > 0 ? ", " : "",
+				 print);
 		buf_reset(&a->takes);
 		buf_addstr(&a->takes, str_head(methods, 200));
 		return 0;
@@ -98,7 +103,8 @@ static int verdict(struct sign_in *a, struct str blob, struct err *e)
  * what they know, not what they are set to take: a refused RSA key of ours is
  * tried with the other hash.
  */
-static size_t names_for(const struct ssh *s, const char *type, const char *names[2])
+static size_t names_for(const struct ssh *s, const char *type,
+			const char *names[2])
 {
 	static const char *const rsa[2] = { "rsa-sha2-512", "rsa-sha2-256" };
 	size_t n = 0;
@@ -114,8 +120,8 @@ static size_t names_for(const struct ssh *s, const char *type, const char *names
 }
 
 /* One key, of the file when agent is NULL: 1 signed in, 0 refused. */
-static int try_key(struct sign_in *a, struct ssh_agent *agent, const char *algorithm,
-		   struct str blob, struct err *e)
+static int try_key(struct sign_in *a, struct ssh_agent *agent,
+		   const char *algorithm, struct str blob, struct err *e)
 {
 	struct ssh *s = a->ssh;
 	struct buf data = BUF_INIT(8192), sig = BUF_INIT(SSH_SIG_MAX);
@@ -138,9 +144,10 @@ static int try_key(struct sign_in *a, struct ssh_agent *agent, const char *algor
 	request(a, &data, algorithm, blob, true);
 	if (buf_check(&data, "sign-in request", e) < 0)
 		goto out;
-	if (agent != NULL ? ssh_agent_sign(agent, blob, algorithm, buf_str(&data), &sig,
-					   a->deadline_ms, e) < 0
-			  : ssh_key_sign(a->c->key, algorithm, buf_str(&data), &sig, e) < 0)
+	if (agent != NULL ? ssh_agent_sign(agent, blob, algorithm, buf_str(&data),
+					   &sig, a->deadline_ms, e) < 0 :
+			    ssh_key_sign(a->c->key, algorithm, buf_str(&data),
+					 &sig, e) < 0)
 		goto out;
 	m = msg_begin(s, 0);
 	buf_truncate(m, 0);
@@ -149,15 +156,16 @@ static int try_key(struct sign_in *a, struct ssh_agent *agent, const char *algor
 	msg_send(s);
 	rc = verdict(a, blob, e);
 	if (rc == 2)
-		rc = err_set(e, ERR_PROTO, "a question after the answer while signing in");
+		rc = err_set(e, ERR_PROTO,
+			     "a question after the answer while signing in");
 out:
 	buf_release(&data);
 	buf_release(&sig);
 	return rc;
 }
 
-static int try_names(struct sign_in *a, struct ssh_agent *agent, const char *type, struct str blob,
-		     bool all, struct err *e)
+static int try_names(struct sign_in *a, struct ssh_agent *agent,
+		     const char *type, struct str blob, bool all, struct err *e)
 {
 	const char *names[2];
 	size_t n = names_for(a->ssh, type, names);
@@ -180,7 +188,8 @@ static int try_file(struct sign_in *a, struct err *e)
 	int rc;
 
 	ssh_key_blob(a->c->key, &blob);
-	rc = try_names(a, NULL, type != NULL ? type : "ssh-rsa", buf_str(&blob), true, e);
+	rc = try_names(a, NULL, type != NULL ? type : "ssh-rsa", buf_str(&blob),
+		       true, e);
 	buf_release(&blob);
 	return rc;
 }
@@ -198,16 +207,20 @@ static int try_agent(struct sign_in *a, struct err *e)
 	if ((agent = ssh_agent_open(a->c->agent, a->deadline_ms, e)) == NULL)
 		goto out;
 	rc = 0;
-	for (size_t i = 0; rc == 0 && a->tries < TRIES - 1 && ssh_agent_key(agent, i, &blob); i++) {
+	for (size_t i = 0;
+	     rc == 0 && a->tries < TRIES - 1 && ssh_agent_key(agent, i, &blob);
+	     i++) {
 		in = blob;
 		if (!wire_string(&in, &type) || type.n == 0 || type.n > 60 ||
-		    str_find(type, STR("-cert-")) >= 0 || str_eqz(type, "ssh-dss"))
+		    str_find(type, STR("-cert-")) >= 0 ||
+		    str_eqz(type, "ssh-dss"))
 			continue;
 		if (a->c->agent_key != NULL && !str_eq(blob, buf_str(&only)))
 			continue;
 		buf_reset(&name);
 		buf_addstr(&name, type);
-		rc = try_names(a, agent, name.str, blob, a->c->agent_key != NULL, e);
+		rc = try_names(a, agent, name.str, blob,
+			       a->c->agent_key != NULL, e);
 	}
 out:
 	ssh_agent_close(agent);
@@ -216,10 +229,14 @@ out:
 	return rc;
 }
 
-int ssh_auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms, struct err *e)
+int ssh_auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms,
+		 struct err *e)
 {
-	struct sign_in a = { .ssh = s, .c = c, .deadline_ms = deadline_ms,
-			  .takes = BUF_INIT(256), .keys = BUF_INIT(400) };
+	struct sign_in a = { .ssh = s,
+			     .c = c,
+			     .deadline_ms = deadline_ms,
+			     .takes = BUF_INIT(256),
+			     .keys = BUF_INIT(400) };
 	int rc = service(&a, e);
 
 	if (rc == 0 && c->key != NULL)
@@ -229,10 +246,12 @@ int ssh_auth_run(struct ssh *s, const struct ssh_config *c, int64_t deadline_ms,
 	if (rc == 0 && a.tries == 0)
 		err_set(e, ERR_AUTH, "there is no key to sign in with");
 	else if (rc == 0 && a.partial)
-		err_set(e, ERR_AUTH, "the key is not enough for the server, it also asks for %s",
+		err_set(e, ERR_AUTH,
+			"the key is not enough for the server, it also asks for %s",
 			a.takes.str);
 	else if (rc == 0)
-		err_set(e, ERR_AUTH, "the server does not let \"%s\" in with %s (it takes: %s)",
+		err_set(e, ERR_AUTH,
+			"the server does not let \"%s\" in with %s (it takes: %s)",
 			c->user, a.keys.str, a.takes.str);
 	buf_release(&a.takes);
 	buf_release(&a.keys);

@@ -15,10 +15,10 @@
  * channel begins wide, the others narrow, and those whose readers keep up
  * widen, as long as all together stay in bounds.
  */
-#define WINDOW_ALL	(8u << 20)
-#define WINDOW_MAX	(2u << 20)	/* 100 MB/s at 20 ms */
-#define WINDOW_MIN	(64u << 10)
-#define OUT_HIGH	(256u << 10)	/* sealed and not yet taken by the stream */
+#define WINDOW_ALL (8u << 20)
+#define WINDOW_MAX (2u << 20) /* 100 MB/s at 20 ms */
+#define WINDOW_MIN (64u << 10)
+#define OUT_HIGH (256u << 10) /* sealed and not yet taken by the stream */
 
 /* ---- beginning ---- */
 
@@ -34,7 +34,8 @@ static struct ssh_channel *channel_new(struct ssh *s, struct err *e)
 	while (id < SSH_CHANNELS && s->channel[id] != NULL)
 		id++;
 	if (id == SSH_CHANNELS) {
-		err_set(e, ERR_USAGE, "%s: %d channels are open already", s->who, SSH_CHANNELS);
+		err_set(e, ERR_USAGE, "%s: %d channels are open already",
+			s->who, SSH_CHANNELS);
 		return NULL;
 	}
 	c = xcalloc(1, sizeof(*c));
@@ -67,11 +68,13 @@ static bool too_long(const char *text, struct err *e)
 {
 	if (text == NULL || strlen(text) <= SSH_DATA_MAX)
 		return false;
-	err_set(e, ERR_USAGE, "a command of %zu bytes; %d at most", strlen(text), SSH_DATA_MAX);
+	err_set(e, ERR_USAGE, "a command of %zu bytes; %d at most",
+		strlen(text), SSH_DATA_MAX);
 	return true;
 }
 
-static struct ssh_channel *session(struct ssh *s, const char *command, struct err *e)
+static struct ssh_channel *session(struct ssh *s, const char *command,
+				   struct err *e)
 {
 	struct ssh_channel *c;
 
@@ -102,8 +105,9 @@ struct ssh_channel *ssh_shell(struct ssh *s, const char *command, const char *te
 	return c;
 }
 
-static struct ssh_channel *forward(struct ssh *s, const char *type, const char *target,
-				   bool tcp, unsigned port, struct err *e)
+static struct ssh_channel *forward(struct ssh *s, const char *type,
+				   const char *target, bool tcp, unsigned port,
+				   struct err *e)
 {
 	struct ssh_channel *c;
 	struct buf *m;
@@ -121,7 +125,8 @@ static struct ssh_channel *forward(struct ssh *s, const char *type, const char *
 	return c;
 }
 
-struct ssh_channel *ssh_tcp(struct ssh *s, const char *host, unsigned port, struct err *e)
+struct ssh_channel *ssh_tcp(struct ssh *s, const char *host, unsigned port,
+			    struct err *e)
 {
 	return forward(s, "direct-tcpip", host, true, port, e);
 }
@@ -141,7 +146,8 @@ static struct buf *channel_begin(struct ssh_channel *c, unsigned type)
 	return m;
 }
 
-static struct buf *request_begin(struct ssh_channel *c, const char *name, bool reply)
+static struct buf *request_begin(struct ssh_channel *c, const char *name,
+				 bool reply)
 {
 	struct buf *m = channel_begin(c, MSG_CHANNEL_REQUEST);
 
@@ -168,7 +174,7 @@ static void start_session(struct ssh_channel *c)
 		m = request_begin(c, "pty-req", true);
 		wire_putz(m, c->term);
 		put_size(m, c);
-		wire_put(m, "", 1);	/* no modes: the far end's defaults */
+		wire_put(m, "", 1); /* no modes: the far end's defaults */
 		msg_send(c->ssh);
 	}
 	m = request_begin(c, c->command != NULL ? "exec" : "shell", true);
@@ -253,8 +259,10 @@ void channel_free(struct ssh_channel *c)
 static int opened(struct ssh_channel *c, struct str body, struct err *e)
 {
 	if (c->state != CH_OPENING || !wire_u32(&body, &c->peer) ||
-	    !wire_u32(&body, &c->peer_window) || !wire_u32(&body, &c->peer_max) || c->peer_max == 0)
-		return err_set(e, ERR_PROTO, "malformed answer to the opening of a channel");
+	    !wire_u32(&body, &c->peer_window) ||
+	    !wire_u32(&body, &c->peer_max) || c->peer_max == 0)
+		return err_set(e, ERR_PROTO,
+			       "malformed answer to the opening of a channel");
 	if (c->peer_max > SSH_DATA_MAX)
 		c->peer_max = SSH_DATA_MAX;
 	c->state = CH_OPEN;
@@ -269,18 +277,24 @@ static int opened(struct ssh_channel *c, struct str body, struct err *e)
 
 static int open_failed(struct ssh_channel *c, struct str body, struct err *e)
 {
-	static const char *const reasons[] = { "refuses the channel", "prohibits the channel",
-		"could not connect", "does not know this kind of channel", "is out of resources" };
+	static const char *const reasons[] = {
+		"refuses the channel", "prohibits the channel",
+		"could not connect", "does not know this kind of channel",
+		"is out of resources"
+	};
 	struct str text;
 	uint32_t why;
 
-	if (c->state != CH_OPENING || !wire_u32(&body, &why) || !wire_string(&body, &text))
-		return err_set(e, ERR_PROTO, "malformed answer to the opening of a channel");
+	if (c->state != CH_OPENING || !wire_u32(&body, &why) ||
+	    !wire_string(&body, &text))
+		return err_set(e, ERR_PROTO,
+			       "malformed answer to the opening of a channel");
 	if (c->abandoned) {
 		channel_free(c);
 		return 0;
 	}
-	refused(c, reasons[why < sizeof(reasons) / sizeof(reasons[0]) ? why : 0], text);
+	refused(c, reasons[why < sizeof(reasons) / sizeof(reasons[0]) ? why : 0],
+		text);
 	forget(c);
 	return 0;
 }
@@ -293,8 +307,10 @@ static int answered(struct ssh_channel *c, bool good, struct err *e)
 	if (c->state != CH_STARTING)
 		return 0;
 	if (!good) {
-		refused(c, c->pty && c->replies > 0 ? "gives no terminal" :
-			c->command != NULL ? "does not run the command" : "gives no shell",
+		refused(c,
+			c->pty && c->replies > 0 ? "gives no terminal" :
+			c->command != NULL	 ? "does not run the command" :
+						   "gives no shell",
 			STR_NULL);
 		send_close(c);
 	} else if (c->replies == 0) {
@@ -305,7 +321,8 @@ static int answered(struct ssh_channel *c, bool good, struct err *e)
 	return 0;
 }
 
-static int data(struct ssh_channel *c, struct queue *q, struct str body, struct err *e)
+static int data(struct ssh_channel *c, struct queue *q, struct str body,
+		struct err *e)
 {
 	struct str bytes;
 
@@ -337,10 +354,14 @@ static int extended(struct ssh_channel *c, struct str body, struct err *e)
 
 static int signal_number(struct str name)
 {
-	static const struct { const char *name; int n; } signals[] = {
-		{ "HUP", 1 }, { "INT", 2 }, { "QUIT", 3 }, { "ILL", 4 }, { "ABRT", 6 },
-		{ "FPE", 8 }, { "KILL", 9 }, { "USR1", 10 }, { "SEGV", 11 }, { "USR2", 12 },
-		{ "PIPE", 13 }, { "ALRM", 14 }, { "TERM", 15 },
+	static const struct {
+		const char *name;
+		int n;
+	} signals[] = {
+		{ "HUP", 1 },	{ "INT", 2 },	{ "QUIT", 3 },	{ "ILL", 4 },
+		{ "ABRT", 6 },	{ "FPE", 8 },	{ "KILL", 9 },	{ "USR1", 10 },
+		{ "SEGV", 11 }, { "USR2", 12 }, { "PIPE", 13 }, { "ALRM", 14 },
+		{ "TERM", 15 },
 	};
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -376,7 +397,8 @@ static int closed(struct ssh_channel *c, struct err *e)
 		return err_set(e, ERR_PROTO, "a channel closes that is not open");
 	c->closed_by_peer = c->eof_by_peer = true;
 	if (c->state == CH_STARTING)
-		refused(c, "closed the channel before the command began", STR_NULL);
+		refused(c, "closed the channel before the command began",
+			STR_NULL);
 	send_close(c);
 	forget(c);
 	if (c->abandoned)
@@ -388,7 +410,8 @@ static int adjusted(struct ssh_channel *c, struct str body, struct err *e)
 {
 	uint32_t more;
 
-	if (!wire_u32(&body, &more) || c->state == CH_OPENING || more > UINT32_MAX - c->peer_window)
+	if (!wire_u32(&body, &more) || c->state == CH_OPENING ||
+	    more > UINT32_MAX - c->peer_window)
 		return err_set(e, ERR_PROTO, "malformed change of a window");
 	c->peer_window += more;
 	return 0;
@@ -399,8 +422,11 @@ int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e
 	struct ssh_channel *c;
 	uint32_t id;
 
-	if (!wire_u32(&body, &id) || id >= SSH_CHANNELS || (c = s->channel[id]) == NULL)
-		return err_set(e, ERR_PROTO, "message %u for a channel that does not exist", type);
+	if (!wire_u32(&body, &id) || id >= SSH_CHANNELS ||
+	    (c = s->channel[id]) == NULL)
+		return err_set(e, ERR_PROTO,
+			       "message %u for a channel that does not exist",
+			       type);
 	switch (type) {
 	case MSG_CHANNEL_OPEN_CONFIRMATION:
 		return opened(c, body, e);
@@ -418,8 +444,10 @@ int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e
 	case MSG_CHANNEL_CLOSE:
 		return closed(c, e);
 	case MSG_CHANNEL_REQUEST:
-		return c->state != CH_OPENING ? requested(c, body, e) :
-		       err_set(e, ERR_PROTO, "a request before its channel");
+		return c->state != CH_OPENING ?
+			       requested(c, body, e) :
+			       err_set(e, ERR_PROTO,
+				       "a request before its channel");
 	case MSG_CHANNEL_SUCCESS:
 	case MSG_CHANNEL_FAILURE:
 		return answered(c, type == MSG_CHANNEL_SUCCESS, e);
@@ -475,14 +503,16 @@ int ssh_channel_wait(struct ssh_channel *c, int64_t deadline_ms, struct err *e)
 
 	while ((rc = ssh_channel_ready(c, e)) == 0)
 		if (now_ms() >= deadline_ms)
-			return err_set(e, ERR_TIMEOUT, "%s: the channel was not opened in time",
+			return err_set(e, ERR_TIMEOUT,
+				       "%s: the channel was not opened in time",
 				       c->ssh->who);
 		else if (ssh_wait(c->ssh, deadline_ms, e) < 0)
 			return -1;
 	return rc < 0 ? -1 : 0;
 }
 
-ssize_t ssh_channel_read(struct ssh_channel *c, bool err, void *p, size_t n, struct err *e)
+ssize_t ssh_channel_read(struct ssh_channel *c, bool err, void *p, size_t n,
+			 struct err *e)
 {
 	struct queue *q = err ? &c->err : &c->in;
 
@@ -502,20 +532,23 @@ size_t ssh_channel_room(const struct ssh_channel *c)
 {
 	const struct ssh *s = c->ssh;
 
-	if (c->state != CH_OPEN || c->eof_sent || c->close_sent || c->deaf || s->tx_kex ||
-	    s->dead.kind != ERR_NONE || s->out.n >= OUT_HIGH)
+	if (c->state != CH_OPEN || c->eof_sent || c->close_sent || c->deaf ||
+	    s->tx_kex || s->dead.kind != ERR_NONE || s->out.n >= OUT_HIGH)
 		return 0;
-	return OUT_HIGH - s->out.n < c->peer_window ? OUT_HIGH - s->out.n : c->peer_window;
+	return OUT_HIGH - s->out.n < c->peer_window ? OUT_HIGH - s->out.n :
+						      c->peer_window;
 }
 
-ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n, struct err *e)
+ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n,
+			  struct err *e)
 {
 	struct str rest = { p, n };
 
 	if (broken(c, e) < 0)
 		return -1;
 	if (ssh_channel_deaf(c) || c->eof_sent)
-		return err_set(e, ERR_NET, "%s: the far end takes no more", c->ssh->who);
+		return err_set(e, ERR_NET, "%s: the far end takes no more",
+			       c->ssh->who);
 	if (rest.n > ssh_channel_room(c))
 		rest.n = ssh_channel_room(c);
 	n = rest.n;
@@ -584,8 +617,8 @@ static int pump(struct ssh_channel *c, int64_t deadline_ms, struct err *e)
 	return ssh_wait(c->ssh, deadline_ms, e);
 }
 
-static ssize_t channel_read(struct stream *st, void *p, size_t n, int64_t deadline_ms,
-			    struct err *e)
+static ssize_t channel_read(struct stream *st, void *p, size_t n,
+			    int64_t deadline_ms, struct err *e)
 {
 	struct ssh_channel *c = of(st);
 	struct err bad = ERR_INIT;
@@ -606,8 +639,8 @@ static ssize_t channel_read(struct stream *st, void *p, size_t n, int64_t deadli
 	}
 }
 
-static int channel_write(struct stream *st, const void *p, size_t n, int64_t deadline_ms,
-			 struct err *e)
+static int channel_write(struct stream *st, const void *p, size_t n,
+			 int64_t deadline_ms, struct err *e)
 {
 	struct ssh_channel *c = of(st);
 	struct str rest = { p, n };
@@ -622,7 +655,8 @@ static int channel_write(struct stream *st, const void *p, size_t n, int64_t dea
 	return 0;
 }
 
-static ssize_t channel_write_some(struct stream *st, const void *p, size_t n, struct err *e)
+static ssize_t channel_write_some(struct stream *st, const void *p, size_t n,
+				  struct err *e)
 {
 	struct ssh_channel *c = of(st);
 	ssize_t put = ssh_channel_write(c, p, n, e);
@@ -714,8 +748,11 @@ int ssh_run(struct ssh *s, const char *command, struct str input, struct buf *ou
 			break;
 		if (c->closed_by_peer) {
 			*status = c->status;
-			rc = c->status >= 0 ? 0 : err_set(e, ERR_NET,
-				"%s: the command ended without an exit code", s->who);
+			rc = c->status >= 0 ?
+				     0 :
+				     err_set(e, ERR_NET,
+					     "%s: the command ended without an exit code",
+					     s->who);
 			break;
 		}
 		if (input.n > 0 && !ssh_channel_deaf(c)) {
@@ -728,7 +765,8 @@ int ssh_run(struct ssh *s, const char *command, struct str input, struct buf *ou
 		if (input.n == 0 || ssh_channel_deaf(c))
 			ssh_channel_eof(c);
 		if (now_ms() >= deadline_ms) {
-			err_set(e, ERR_TIMEOUT, "%s: the command did not end in time", s->who);
+			err_set(e, ERR_TIMEOUT,
+				"%s: the command did not end in time", s->who);
 			break;
 		}
 		if (ssh_wait(s, deadline_ms, e) < 0 && !c->closed_by_peer)

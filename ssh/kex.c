@@ -11,13 +11,15 @@
 #include "base/hash.h"
 #include "ssh/inner.h"
 
-#define KEX_MS		(120 * 1000)	/* one exchange may take this long */
-#define LISTS		10
+#define KEX_MS (120 * 1000) /* one exchange may take this long */
+#define LISTS 10
 
 /* What we offer, the best first. */
 static const struct kex_method methods[] = {
-	{ "curve25519-sha256", &br_ec_c25519_m31, BR_EC_curve25519, &br_sha256_vtable },
-	{ "curve25519-sha256@libssh.org", &br_ec_c25519_m31, BR_EC_curve25519, &br_sha256_vtable },
+	{ "curve25519-sha256", &br_ec_c25519_m31, BR_EC_curve25519,
+	  &br_sha256_vtable },
+	{ "curve25519-sha256@libssh.org", &br_ec_c25519_m31, BR_EC_curve25519,
+	  &br_sha256_vtable },
 	{ "ecdh-sha2-nistp256", SSH_EC, BR_EC_secp256r1, &br_sha256_vtable },
 	{ "ecdh-sha2-nistp384", SSH_EC, BR_EC_secp384r1, &br_sha384_vtable },
 	{ NULL, NULL, 0, NULL },
@@ -41,8 +43,8 @@ static void offer(struct buf *list, const char *name, const char *only)
 
 int kex_offer(struct ssh *s, const struct ssh_config *c, struct err *e)
 {
-	struct buf *const lists[] = { &s->offer_kex, &s->offer_host, &s->offer_cipher,
-				      &s->offer_mac };
+	struct buf *const lists[] = { &s->offer_kex, &s->offer_host,
+				      &s->offer_cipher, &s->offer_mac };
 
 	for (const struct kex_method *m = methods; m->name != NULL; m++)
 		offer(&s->offer_kex, m->name, c->kex);
@@ -63,7 +65,8 @@ int kex_offer(struct ssh *s, const struct ssh_config *c, struct err *e)
 		offer(&s->offer_host, "ecdsa-sha2-nistp256", NULL);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		if (lists[i]->n == 0)
-			return err_set(e, ERR_USAGE, "no algorithm is left to offer");
+			return err_set(e, ERR_USAGE,
+				       "no algorithm is left to offer");
 		if (buf_check(lists[i], "offer of algorithms", e) < 0)
 			return -1;
 	}
@@ -105,12 +108,13 @@ void kex_start(struct ssh *s)
 
 /* ---- what we agree on ---- */
 
-static int agree(const char *what, const struct buf *ours, struct str theirs, struct str *name,
-		 struct err *e)
+static int agree(const char *what, const struct buf *ours, struct str theirs,
+		 struct str *name, struct err *e)
 {
 	if (wire_list_pick(buf_str(ours), theirs, name))
 		return 0;
-	return err_set(e, ERR_PROTO, "no %s in common: it offers \"%.*s\", we \"%s\"", what,
+	return err_set(e, ERR_PROTO,
+		       "no %s in common: it offers \"%.*s\", we \"%s\"", what,
 		       STR_ARG(str_head(theirs, 300)), ours->str);
 }
 
@@ -143,7 +147,8 @@ static const struct mac *mac_named(struct str name)
 }
 
 /* The cipher of one direction, and the MAC unless the cipher brings its own. */
-static int agree_sealing(struct ssh *s, const struct str *list, int way, struct err *e)
+static int agree_sealing(struct ssh *s, const struct str *list, int way,
+			 struct err *e)
 {
 	static const char *const ways[2] = { "to it", "from it" };
 	struct kex *k = &s->kex;
@@ -172,7 +177,8 @@ static int negotiate(struct ssh *s, const struct str *list, struct err *e)
 	int rc = 0;
 
 	if (agree("key exchange", &s->offer_kex, list[0], &name, e) < 0 ||
-	    agree("host key algorithm", &s->offer_host, list[1], &k->host_alg, e) < 0)
+	    agree("host key algorithm", &s->offer_host, list[1], &k->host_alg,
+		  e) < 0)
 		return -1;
 	k->method = method_named(name);
 	if (agree_sealing(s, list, 0, e) < 0 || agree_sealing(s, list, 1, e) < 0)
@@ -184,9 +190,11 @@ static int negotiate(struct ssh *s, const struct str *list, struct err *e)
 	if (rc < 0)
 		return -1;
 	buf_reset(&s->algorithms);
-	buf_addf(&s->algorithms, "%s %.*s %s%s%s%s", k->method->name, STR_ARG(k->host_alg),
-		 k->cipher[0]->name, k->mac[0] != NULL ? " " : "",
-		 k->mac[0] != NULL ? k->mac[0]->name : "", k->strict ? " strict" : "");
+	buf_addf(&s->algorithms, "%s %.*s %s%s%s%s", k->method->name,
+		 STR_ARG(k->host_alg), k->cipher[0]->name,
+		 k->mac[0] != NULL ? " " : "",
+		 k->mac[0] != NULL ? k->mac[0]->name : "",
+		 k->strict ? " strict" : "");
 	return 0;
 }
 
@@ -200,14 +208,16 @@ static int make_point(struct kex *k)
 	/* a number below the order: drawn until it is, which is at once */
 	do {
 		random_bytes(k->secret, n);
-		k->secret[n - 1] |= 1;		/* not zero */
-	} while (k->method->curve != BR_EC_curve25519 && memcmp(k->secret, order, n) >= 0);
+		k->secret[n - 1] |= 1; /* not zero */
+	} while (k->method->curve != BR_EC_curve25519 &&
+		 memcmp(k->secret, order, n) >= 0);
 	k->secret_n = n;
 	k->point_n = ec->mulgen(k->point, k->secret, n, k->method->curve);
 	return 0;
 }
 
-static int got_init(struct ssh *s, struct str body, struct str payload, int *bye, struct err *e)
+static int got_init(struct ssh *s, struct str body, struct str payload,
+		    int *bye, struct err *e)
 {
 	struct kex *k = &s->kex;
 	struct str list[LISTS], first[2], ours;
@@ -217,17 +227,22 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 
 	*bye = BYE_KEX;
 	if (k->step != KEX_NONE && k->step != KEX_INIT_SENT)
-		return err_set(e, ERR_PROTO, "key exchange inside of a key exchange");
+		return err_set(e, ERR_PROTO,
+			       "key exchange inside of a key exchange");
 	body = str_skip(body, 16);
 	for (int i = 0; i < LISTS; i++)
 		if (!wire_string(&body, &list[i]))
-			return err_set(e, ERR_PROTO, "malformed offer of algorithms");
-	if (!wire_bool(&body, &follows) || !wire_u32(&body, &reserved) || body.n != 0)
+			return err_set(e, ERR_PROTO,
+				       "malformed offer of algorithms");
+	if (!wire_bool(&body, &follows) || !wire_u32(&body, &reserved) ||
+	    body.n != 0)
 		return err_set(e, ERR_PROTO, "malformed offer of algorithms");
 	if (k->done == 0) {
-		k->strict = wire_list_has(list[0], STR("kex-strict-s-v00@openssh.com"));
+		k->strict = wire_list_has(list[0],
+					  STR("kex-strict-s-v00@openssh.com"));
 		if (k->strict && s->rx.seq != 1)
-			return err_set(e, ERR_PROTO, "something was sent before the key exchange");
+			return err_set(e, ERR_PROTO,
+				       "something was sent before the key exchange");
 	}
 	if (k->step == KEX_NONE)
 		kex_start(s);
@@ -239,7 +254,8 @@ static int got_init(struct ssh *s, struct str body, struct str payload, int *bye
 	k->skip_guess = false;
 	for (int i = 0; follows && i < 2; i++) {
 		ours = buf_str(i == 0 ? &s->offer_kex : &s->offer_host);
-		if (!str_next(&ours, ',', &first[0]) || !str_next(&list[i], ',', &first[1]) ||
+		if (!str_next(&ours, ',', &first[0]) ||
+		    !str_next(&list[i], ',', &first[1]) ||
 		    !str_eq(first[0], first[1]))
 			k->skip_guess = true;
 	}
@@ -282,8 +298,8 @@ static size_t hash_size(const br_hash_class *h)
 }
 
 /* HASH(K || H || letter || session), longer by RFC 4253 7.2's rule. */
-static void derive(const struct kex *k, struct str secret, const uint8_t *hash, char letter,
-		   uint8_t out[128], size_t need)
+static void derive(const struct kex *k, struct str secret, const uint8_t *hash,
+		   char letter, uint8_t out[128], size_t need)
 {
 	const br_hash_class *h = k->method->hash;
 	size_t hn = hash_size(h);
@@ -304,8 +320,8 @@ static void derive(const struct kex *k, struct str secret, const uint8_t *hash, 
 	burn(&c, sizeof(c));
 }
 
-static void keys_for(const struct kex *k, struct str secret, const uint8_t *hash, int way,
-		     struct direction *d)
+static void keys_for(const struct kex *k, struct str secret,
+		     const uint8_t *hash, int way, struct direction *d)
 {
 	uint8_t iv[128], key[128], mac[128];
 	const struct mac *m = k->mac[way];
@@ -320,8 +336,8 @@ static void keys_for(const struct kex *k, struct str secret, const uint8_t *hash
 	burn(mac, sizeof(mac));
 }
 
-static int check_host(struct ssh *s, struct str blob, struct str sig, const uint8_t *hash,
-		      struct err *e)
+static int check_host(struct ssh *s, struct str blob, struct str sig,
+		      const uint8_t *hash, struct err *e)
 {
 	char expected[51], seen[51];
 	struct str mine = { (const char *)s->host.blob, s->host.blob_n };
@@ -329,11 +345,15 @@ static int check_host(struct ssh *s, struct str blob, struct str sig, const uint
 	if (!str_eq(blob, mine)) {
 		ssh_fingerprint(mine, expected);
 		ssh_fingerprint(blob, seen);
-		return err_set(e, ERR_PROTO, "this is not the server it should be: host key "
-			       "%s expected, %s seen", expected, seen);
+		return err_set(e, ERR_PROTO,
+			       "this is not the server it should be: host key "
+			       "%s expected, %s seen",
+			       expected, seen);
 	}
-	if (!ssh_pub_verify(&s->host, s->kex.host_alg, sig, hash, hash_size(s->kex.method->hash)))
-		return err_set(e, ERR_PROTO, "the server does not have the host key it shows: "
+	if (!ssh_pub_verify(&s->host, s->kex.host_alg, sig, hash,
+			    hash_size(s->kex.method->hash)))
+		return err_set(e, ERR_PROTO,
+			       "the server does not have the host key it shows: "
 			       "its signature is wrong");
 	return 0;
 }
@@ -349,16 +369,18 @@ static int got_reply(struct ssh *s, struct str body, int *bye, struct err *e)
 
 	*bye = BYE_KEX;
 	if (k->step != KEX_REPLY_DUE) {
-		err_set(e, ERR_PROTO, "an answer in a key exchange that nobody asked for");
+		err_set(e, ERR_PROTO,
+			"an answer in a key exchange that nobody asked for");
 		goto out;
 	}
-	if (!wire_string(&body, &blob) || !wire_string(&body, &q) || !wire_string(&body, &sig) ||
-	    body.n != 0) {
+	if (!wire_string(&body, &blob) || !wire_string(&body, &q) ||
+	    !wire_string(&body, &sig) || body.n != 0) {
 		err_set(e, ERR_PROTO, "malformed answer in the key exchange");
 		goto out;
 	}
 	if (!shared_secret(k, q, &secret)) {
-		err_set(e, ERR_PROTO, "key exchange with a point that is not on the curve");
+		err_set(e, ERR_PROTO,
+			"key exchange with a point that is not on the curve");
 		goto out;
 	}
 	wire_putz(&all, SSH_VERSION);
@@ -413,8 +435,8 @@ static int got_newkeys(struct ssh *s, struct str body, struct err *e)
 	return 0;
 }
 
-int kex_message(struct ssh *s, unsigned type, struct str body, struct str payload, int *bye,
-		struct err *e)
+int kex_message(struct ssh *s, unsigned type, struct str body,
+		struct str payload, int *bye, struct err *e)
 {
 	*bye = BYE_PROTOCOL;
 	if (s->kex.skip_guess && type != MSG_KEXINIT) {
@@ -429,5 +451,6 @@ int kex_message(struct ssh *s, unsigned type, struct str body, struct str payloa
 	case MSG_NEWKEYS:
 		return got_newkeys(s, body, e);
 	}
-	return err_set(e, ERR_PROTO, "message %u in a key exchange of another kind", type);
+	return err_set(e, ERR_PROTO,
+		       "message %u in a key exchange of another kind", type);
 }

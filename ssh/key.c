@@ -11,10 +11,10 @@
 #include "base/hash.h"
 #include "ssh/inner.h"
 
-#define RSA_BITS_MIN	2048
-#define RSA_BITS_MAX	4096	/* BearSSL's limit */
-#define RSA_N_MAX	(RSA_BITS_MAX / 8)
-#define FILE_MAX	(32 * 1024)
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 4096 /* BearSSL's limit */
+#define RSA_N_MAX (RSA_BITS_MAX / 8)
+#define FILE_MAX (32 * 1024)
 
 static unsigned char *loose(const void *p)
 {
@@ -26,7 +26,8 @@ static size_t bit_length(struct str v)
 {
 	size_t n = v.n * 8;
 
-	for (unsigned top = v.n > 0 ? (unsigned char)v.p[0] : 0x80; top < 0x80; top <<= 1)
+	for (unsigned top = v.n > 0 ? (unsigned char)v.p[0] : 0x80; top < 0x80;
+	     top <<= 1)
 		n--;
 	return n;
 }
@@ -36,11 +37,13 @@ static size_t bit_length(struct str v)
 static const struct curve {
 	const char *type, *name;
 	int id;
-	size_t n;			/* bytes of a coordinate, and of the order */
-	const br_hash_class *hash;	/* RFC 5656 6.2.1 */
+	size_t n;		   /* bytes of a coordinate, and of the order */
+	const br_hash_class *hash; /* RFC 5656 6.2.1 */
 } curves[] = {
-	{ "ecdsa-sha2-nistp256", "nistp256", BR_EC_secp256r1, 32, &br_sha256_vtable },
-	{ "ecdsa-sha2-nistp384", "nistp384", BR_EC_secp384r1, 48, &br_sha384_vtable },
+	{ "ecdsa-sha2-nistp256", "nistp256", BR_EC_secp256r1, 32,
+	  &br_sha256_vtable },
+	{ "ecdsa-sha2-nistp384", "nistp384", BR_EC_secp384r1, 48,
+	  &br_sha384_vtable },
 };
 
 static const struct rsa_alg {
@@ -69,7 +72,8 @@ static const struct rsa_alg *rsa_alg(struct str name)
 	return NULL;
 }
 
-static void hash_of(const br_hash_class *h, struct str data, uint8_t out[SSH_HASH_MAX])
+static void hash_of(const br_hash_class *h, struct str data,
+		    uint8_t out[SSH_HASH_MAX])
 {
 	br_hash_compat_context c;
 
@@ -88,12 +92,13 @@ void ssh_fingerprint(struct str blob, char out[51])
 	sha256(blob.p, blob.n, h);
 	buf_adds(&b, "SHA256:");
 	buf_add_base64(&b, h, sizeof(h));
-	buf_truncate(&b, 50);		/* shown without padding everywhere */
+	buf_truncate(&b, 50); /* shown without padding everywhere */
 	memcpy(out, b.str, 51);
 	buf_release(&b);
 }
 
-int ssh_blob_of_line(const char *line, const char *what, struct buf *blob, struct err *e)
+int ssh_blob_of_line(const char *line, const char *what, struct buf *blob,
+		     struct err *e)
 {
 	struct str rest = str_trim(str_of(line)), type, base64, inner;
 	struct err mine = ERR_INIT;
@@ -116,8 +121,8 @@ int ssh_pub_parse(struct ssh_pub *p, struct str blob, struct err *e)
 	struct str in, type, curve, q, exp, n;
 
 	if (blob.n > sizeof(p->blob))
-		return err_set(e, ERR_DATA, "a key of %zu bytes; %zu at most", blob.n,
-			       sizeof(p->blob));
+		return err_set(e, ERR_DATA, "a key of %zu bytes; %zu at most",
+			       blob.n, sizeof(p->blob));
 	memcpy(p->blob, blob.p, blob.n);
 	p->blob_n = blob.n;
 	in = (struct str){ (const char *)p->blob, blob.n };
@@ -125,19 +130,24 @@ int ssh_pub_parse(struct ssh_pub *p, struct str blob, struct err *e)
 		return err_set(e, ERR_DATA, "not a public key");
 	p->rsa = str_eqz(type, "ssh-rsa");
 	if (p->rsa) {
-		if (!wire_mpint(&in, &exp) || !wire_mpint(&in, &n) || in.n != 0 || exp.n == 0)
+		if (!wire_mpint(&in, &exp) || !wire_mpint(&in, &n) ||
+		    in.n != 0 || exp.n == 0)
 			return err_set(e, ERR_DATA, "not an RSA public key");
 		if (bit_length(n) < RSA_BITS_MIN || bit_length(n) > RSA_BITS_MAX)
-			return err_set(e, ERR_DATA, "RSA key of %zu bits; only %u to %u will do",
+			return err_set(e, ERR_DATA,
+				       "RSA key of %zu bits; only %u to %u will do",
 				       bit_length(n), RSA_BITS_MIN, RSA_BITS_MAX);
-		p->rsa_pub = (br_rsa_public_key){ loose(n.p), n.n, loose(exp.p), exp.n };
+		p->rsa_pub = (br_rsa_public_key){ loose(n.p), n.n, loose(exp.p),
+						  exp.n };
 		return 0;
 	}
 	if (!str_eqz(type, "ecdsa-sha2-nistp256"))
-		return err_set(e, ERR_DATA, "a key of type \"%.*s\"; ecdsa-sha2-nistp256 "
-			       "and ssh-rsa are understood", STR_ARG(str_head(type, 40)));
-	if (!wire_string(&in, &curve) || !str_eqz(curve, "nistp256") || !wire_string(&in, &q) ||
-	    in.n != 0 || q.n != 65 || q.p[0] != 4)
+		return err_set(e, ERR_DATA,
+			       "a key of type \"%.*s\"; ecdsa-sha2-nistp256 "
+			       "and ssh-rsa are understood",
+			       STR_ARG(str_head(type, 40)));
+	if (!wire_string(&in, &curve) || !str_eqz(curve, "nistp256") ||
+	    !wire_string(&in, &q) || in.n != 0 || q.n != 65 || q.p[0] != 4)
 		return err_set(e, ERR_DATA, "not an ECDSA public key");
 	p->ec_pub = (br_ec_public_key){ BR_EC_secp256r1, loose(q.p), q.n };
 	return 0;
@@ -148,7 +158,8 @@ static bool raw_pair(struct str in, uint8_t *raw, size_t n)
 {
 	struct str r, s;
 
-	if (!wire_mpint(&in, &r) || !wire_mpint(&in, &s) || in.n != 0 || r.n > n || s.n > n)
+	if (!wire_mpint(&in, &r) || !wire_mpint(&in, &s) || in.n != 0 ||
+	    r.n > n || s.n > n)
 		return false;
 	memset(raw, 0, 2 * n);
 	memcpy(raw + n - r.n, r.p, r.n);
@@ -156,8 +167,8 @@ static bool raw_pair(struct str in, uint8_t *raw, size_t n)
 	return true;
 }
 
-static bool rsa_verify(const br_rsa_public_key *k, const struct rsa_alg *a, struct str sig,
-		       const uint8_t *hash)
+static bool rsa_verify(const br_rsa_public_key *k, const struct rsa_alg *a,
+		       struct str sig, const uint8_t *hash)
 {
 	uint8_t padded[RSA_N_MAX] = { 0 }, found[SSH_HASH_MAX];
 
@@ -165,19 +176,20 @@ static bool rsa_verify(const br_rsa_public_key *k, const struct rsa_alg *a, stru
 	if (sig.n > k->nlen || sig.n == 0)
 		return false;
 	memcpy(padded + k->nlen - sig.n, sig.p, sig.n);
-	return br_rsa_pkcs1_vrfy_get_default()(padded, k->nlen, a->oid, a->hash_n, k, found) &&
+	return br_rsa_pkcs1_vrfy_get_default()(padded, k->nlen, a->oid,
+					       a->hash_n, k, found) &&
 	       same_bytes(found, hash, a->hash_n);
 }
 
-bool ssh_pub_verify(const struct ssh_pub *p, struct str algorithm, struct str sig,
-		    const void *data, size_t n)
+bool ssh_pub_verify(const struct ssh_pub *p, struct str algorithm,
+		    struct str sig, const void *data, size_t n)
 {
 	struct str name, body, text = { data, n };
 	uint8_t hash[SSH_HASH_MAX], raw[64];
 	const struct rsa_alg *a;
 
-	if (!wire_string(&sig, &name) || !wire_string(&sig, &body) || sig.n != 0 ||
-	    !str_eq(name, algorithm))
+	if (!wire_string(&sig, &name) || !wire_string(&sig, &body) ||
+	    sig.n != 0 || !str_eq(name, algorithm))
 		return false;
 	if (p->rsa) {
 		if ((a = rsa_alg(algorithm)) == NULL)
@@ -195,7 +207,7 @@ bool ssh_pub_verify(const struct ssh_pub *p, struct str algorithm, struct str si
 /* ---- private keys ---- */
 
 struct ssh_key {
-	const struct curve *curve;	/* NULL: RSA */
+	const struct curve *curve; /* NULL: RSA */
 	br_rsa_private_key rsa;
 	br_rsa_public_key rsa_pub;
 	br_ec_private_key ec;
@@ -203,13 +215,14 @@ struct ssh_key {
 	size_t q_n;
 	/* what the above point into */
 	uint8_t n[RSA_N_MAX], e[8];
-	uint8_t p[RSA_N_MAX], pq[RSA_N_MAX], dp[RSA_N_MAX], dq[RSA_N_MAX], iq[RSA_N_MAX];
+	uint8_t p[RSA_N_MAX], pq[RSA_N_MAX], dp[RSA_N_MAX], dq[RSA_N_MAX],
+		iq[RSA_N_MAX];
 	uint8_t x[48];
 };
 
 /* Numbers of an RSA key, big-endian, without leading zeros. */
 struct rsa_parts {
-	struct str n, e, d, p, q, dp, dq, iq;	/* dp.n == 0: to be computed */
+	struct str n, e, d, p, q, dp, dq, iq; /* dp.n == 0: to be computed */
 };
 
 /* r = d mod (m - 1), r of m.n bytes, one bit at a time and each in the same
@@ -221,7 +234,8 @@ static void mod_minus_1(uint8_t *r, struct str d, struct str m)
 
 	memset(r, 0, n);
 	for (size_t bit = 0; bit < d.n * 8; bit++) {
-		unsigned in = (unsigned char)d.p[bit / 8] >> (7 - bit % 8) & 1, borrow = 0, keep;
+		unsigned in = (unsigned char)d.p[bit / 8] >> (7 - bit % 8) & 1,
+			 borrow = 0, keep;
 
 		for (size_t i = n; i-- > 0;) {
 			unsigned v = (unsigned)r[i] << 1 | in;
@@ -230,7 +244,8 @@ static void mod_minus_1(uint8_t *r, struct str d, struct str m)
 			in = v >> 8;
 		}
 		for (size_t i = n; i-- > 0;) {
-			unsigned mi = (unsigned char)m.p[i] & (i == n - 1 ? 0xfeu : 0xffu);
+			unsigned mi = (unsigned char)m.p[i] &
+				      (i == n - 1 ? 0xfeu : 0xffu);
 			unsigned v = 0x100u + r[i] - mi - borrow;
 
 			t[i] = (uint8_t)v;
@@ -239,7 +254,8 @@ static void mod_minus_1(uint8_t *r, struct str d, struct str m)
 		/* subtract when it fits: the bit shifted out pays the borrow */
 		keep = borrow & (in ^ 1);
 		for (size_t i = 0; i < n; i++)
-			r[i] = (uint8_t)((r[i] & (0u - keep)) | (t[i] & (keep - 1u)));
+			r[i] = (uint8_t)((r[i] & (0u - keep)) |
+					 (t[i] & (keep - 1u)));
 	}
 	burn(t, sizeof(t));
 }
@@ -257,28 +273,43 @@ static int load_rsa(struct ssh_key *k, const struct rsa_parts *v, struct err *e)
 	size_t half = RSA_N_MAX / 2 + 4;
 
 	if (bit_length(v->n) < RSA_BITS_MIN || bit_length(v->n) > RSA_BITS_MAX)
-		return err_set(e, ERR_DATA, "RSA key of %zu bits; only %u to %u will do",
+		return err_set(e, ERR_DATA,
+			       "RSA key of %zu bits; only %u to %u will do",
 			       bit_length(v->n), RSA_BITS_MIN, RSA_BITS_MAX);
-	if (!copy_part(k->n, sizeof(k->n), v->n) || !copy_part(k->e, sizeof(k->e), v->e) ||
-	    !copy_part(k->p, half, v->p) || !copy_part(k->pq, half, v->q) ||
-	    !copy_part(k->iq, half, v->iq) || !((unsigned char)v->p.p[v->p.n - 1] & 1) ||
+	if (!copy_part(k->n, sizeof(k->n), v->n) ||
+	    !copy_part(k->e, sizeof(k->e), v->e) || !copy_part(k->p, half, v->p) ||
+	    !copy_part(k->pq, half, v->q) || !copy_part(k->iq, half, v->iq) ||
+	    !((unsigned char)v->p.p[v->p.n - 1] & 1) ||
 	    !((unsigned char)v->q.p[v->q.n - 1] & 1))
-		return err_set(e, ERR_DATA, "not an RSA private key of two primes");
-	k->rsa = (br_rsa_private_key){ (uint32_t)bit_length(v->n), k->p, v->p.n, k->pq, v->q.n,
-		k->dp, v->dp.n, k->dq, v->dq.n, k->iq, v->iq.n };
+		return err_set(e, ERR_DATA,
+			       "not an RSA private key of two primes");
+	k->rsa = (br_rsa_private_key){ (uint32_t)bit_length(v->n),
+				       k->p,
+				       v->p.n,
+				       k->pq,
+				       v->q.n,
+				       k->dp,
+				       v->dp.n,
+				       k->dq,
+				       v->dq.n,
+				       k->iq,
+				       v->iq.n };
 	if (v->dp.n == 0) {
 		mod_minus_1(k->dp, v->d, v->p);
 		mod_minus_1(k->dq, v->d, v->q);
 		k->rsa.dplen = v->p.n;
 		k->rsa.dqlen = v->q.n;
-	} else if (!copy_part(k->dp, half, v->dp) || !copy_part(k->dq, half, v->dq)) {
-		return err_set(e, ERR_DATA, "not an RSA private key of two primes");
+	} else if (!copy_part(k->dp, half, v->dp) ||
+		   !copy_part(k->dq, half, v->dq)) {
+		return err_set(e, ERR_DATA,
+			       "not an RSA private key of two primes");
 	}
 	k->rsa_pub = (br_rsa_public_key){ k->n, v->n.n, k->e, v->e.n };
 	return 0;
 }
 
-static int load_ec(struct ssh_key *k, const struct curve *c, struct str x, struct err *e)
+static int load_ec(struct ssh_key *k, const struct curve *c, struct str x,
+		   struct err *e)
 {
 	const br_ec_impl *ec = SSH_EC;
 	const unsigned char *order;
@@ -287,7 +318,8 @@ static int load_ec(struct ssh_key *k, const struct curve *c, struct str x, struc
 	unsigned any = 0;
 
 	if (c == NULL)
-		return err_set(e, ERR_DATA, "EC key that is not on P-256 or P-384");
+		return err_set(e, ERR_DATA,
+			       "EC key that is not on P-256 or P-384");
 	while (x.n > c->n && x.p[0] == 0)
 		x = str_skip(x, 1);
 	if (x.n > c->n)
@@ -297,7 +329,8 @@ static int load_ec(struct ssh_key *k, const struct curve *c, struct str x, struc
 	for (size_t i = 0; i < c->n; i++)
 		any |= k->x[i];
 	if (any == 0 || memcmp(k->x, order, c->n) >= 0)
-		return err_set(e, ERR_DATA, "EC private key that is not below the curve's order");
+		return err_set(e, ERR_DATA,
+			       "EC private key that is not below the curve's order");
 	k->curve = c;
 	k->ec = (br_ec_private_key){ c->id, k->x, c->n };
 	/* a public key in the file is computed, not believed */
@@ -307,7 +340,13 @@ static int load_ec(struct ssh_key *k, const struct curve *c, struct str x, struc
 
 /* ---- DER, as much as private keys need ---- */
 
-enum { DER_INTEGER = 2, DER_OCTETS = 4, DER_OID = 6, DER_SEQUENCE = 0x30, DER_CONTEXT_0 = 0xa0 };
+enum {
+	DER_INTEGER = 2,
+	DER_OCTETS = 4,
+	DER_OID = 6,
+	DER_SEQUENCE = 0x30,
+	DER_CONTEXT_0 = 0xa0
+};
 
 static bool der_body(struct str *in, unsigned tag, struct str *body)
 {
@@ -333,7 +372,8 @@ static bool der_body(struct str *in, unsigned tag, struct str *body)
 
 static bool der_number(struct str *in, struct str *v)
 {
-	if (!der_body(in, DER_INTEGER, v) || v->n == 0 || (unsigned char)v->p[0] >= 0x80)
+	if (!der_body(in, DER_INTEGER, v) || v->n == 0 ||
+	    (unsigned char)v->p[0] >= 0x80)
 		return false;
 	while (v->n > 0 && v->p[0] == 0)
 		*v = str_skip(*v, 1);
@@ -353,16 +393,20 @@ static int der_rsa(struct ssh_key *k, struct str in, struct err *e)
 	struct rsa_parts v;
 	struct str version;
 
-	if (!der_number(&in, &version) || version.n != 0 || !der_number(&in, &v.n) ||
-	    !der_number(&in, &v.e) || !der_number(&in, &v.d) || !der_number(&in, &v.p) ||
-	    !der_number(&in, &v.q) || !der_number(&in, &v.dp) || !der_number(&in, &v.dq) ||
-	    !der_number(&in, &v.iq) || in.n != 0 || v.dp.n == 0)
-		return err_set(e, ERR_DATA, "not an RSA private key of two primes");
+	if (!der_number(&in, &version) || version.n != 0 ||
+	    !der_number(&in, &v.n) || !der_number(&in, &v.e) ||
+	    !der_number(&in, &v.d) || !der_number(&in, &v.p) ||
+	    !der_number(&in, &v.q) || !der_number(&in, &v.dp) ||
+	    !der_number(&in, &v.dq) || !der_number(&in, &v.iq) || in.n != 0 ||
+	    v.dp.n == 0)
+		return err_set(e, ERR_DATA,
+			       "not an RSA private key of two primes");
 	return load_rsa(k, &v, e);
 }
 
 /* SEC1 ECPrivateKey, inside of its SEQUENCE; c when its envelope named it. */
-static int der_ec(struct ssh_key *k, struct str in, const struct curve *c, struct err *e)
+static int der_ec(struct ssh_key *k, struct str in, const struct curve *c,
+		  struct err *e)
 {
 	struct str version, x, param, oid;
 
@@ -370,7 +414,9 @@ static int der_ec(struct ssh_key *k, struct str in, const struct curve *c, struc
 	    !der_body(&in, DER_OCTETS, &x))
 		return err_set(e, ERR_DATA, "not an EC private key");
 	if (der_body(&in, DER_CONTEXT_0, &param)) {
-		const struct curve *named = der_body(&param, DER_OID, &oid) ? curve_oid(oid) : NULL;
+		const struct curve *named = der_body(&param, DER_OID, &oid) ?
+						    curve_oid(oid) :
+						    NULL;
 
 		c = c == NULL || c == named ? named : NULL;
 	}
@@ -382,19 +428,23 @@ static int der_pkcs8(struct ssh_key *k, struct str in, struct err *e)
 	struct str version, algorithm, oid, octets, inner, named;
 	bool rsa, ec;
 
-	if (!der_number(&in, &version) || !der_body(&in, DER_SEQUENCE, &algorithm) ||
-	    !der_body(&algorithm, DER_OID, &oid) || !der_body(&in, DER_OCTETS, &octets))
+	if (!der_number(&in, &version) ||
+	    !der_body(&in, DER_SEQUENCE, &algorithm) ||
+	    !der_body(&algorithm, DER_OID, &oid) ||
+	    !der_body(&in, DER_OCTETS, &octets))
 		return err_set(e, ERR_DATA, "not a private key in PKCS#8");
 	rsa = str_eq(oid, STR("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"));
 	ec = str_eq(oid, STR("\x2a\x86\x48\xce\x3d\x02\x01"));
 	if (!rsa && !ec)
-		return err_set(e, ERR_DATA, "a private key that is neither RSA nor ECDSA");
+		return err_set(e, ERR_DATA,
+			       "a private key that is neither RSA nor ECDSA");
 	if (!der_body(&octets, DER_SEQUENCE, &inner))
 		return err_set(e, ERR_DATA, "not a private key in PKCS#8");
 	if (rsa)
 		return der_rsa(k, inner, e);
 	if (!der_body(&algorithm, DER_OID, &named) || curve_oid(named) == NULL)
-		return err_set(e, ERR_DATA, "EC key that is not on P-256 or P-384");
+		return err_set(e, ERR_DATA,
+			       "EC key that is not on P-256 or P-384");
 	return der_ec(k, inner, curve_oid(named), e);
 }
 
@@ -402,7 +452,7 @@ static int der_pkcs8(struct ssh_key *k, struct str in, struct err *e)
 
 static int openssh_key(struct ssh_key *k, struct str in, struct err *e)
 {
-	const struct str magic = { "openssh-key-v1", 15 };	/* with its NUL */
+	const struct str magic = { "openssh-key-v1", 15 }; /* with its NUL */
 	struct str cipher, kdf, options, pub, priv, type, curve, q, x, comment;
 	struct rsa_parts v = { .dp = STR_NULL, .dq = STR_NULL };
 	uint32_t n, check1, check2;
@@ -411,31 +461,35 @@ static int openssh_key(struct ssh_key *k, struct str in, struct err *e)
 	if (!str_starts(in, magic))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	in = str_skip(in, magic.n);
-	if (!wire_string(&in, &cipher) || !wire_string(&in, &kdf) || !wire_string(&in, &options) ||
-	    !wire_u32(&in, &n))
+	if (!wire_string(&in, &cipher) || !wire_string(&in, &kdf) ||
+	    !wire_string(&in, &options) || !wire_u32(&in, &n))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	if (!str_eqz(cipher, "none") || !str_eqz(kdf, "none"))
-		return err_set(e, ERR_DATA, "it has a passphrase; give it to an ssh-agent, "
+		return err_set(e, ERR_DATA,
+			       "it has a passphrase; give it to an ssh-agent, "
 			       "or take one without");
-	if (n != 1 || !wire_string(&in, &pub) || !wire_string(&in, &priv) || in.n != 0 ||
-	    !wire_u32(&priv, &check1) || !wire_u32(&priv, &check2) || check1 != check2 ||
-	    !wire_string(&priv, &type))
+	if (n != 1 || !wire_string(&in, &pub) || !wire_string(&in, &priv) ||
+	    in.n != 0 || !wire_u32(&priv, &check1) || !wire_u32(&priv, &check2) ||
+	    check1 != check2 || !wire_string(&priv, &type))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	rsa = str_eqz(type, "ssh-rsa");
 	if (!rsa && !str_starts(type, STR("ecdsa-sha2-nistp")))
-		return err_set(e, ERR_DATA, "a private key of type \"%.*s\"; RSA and ECDSA "
-			       "will do", STR_ARG(str_head(type, 40)));
+		return err_set(e, ERR_DATA,
+			       "a private key of type \"%.*s\"; RSA and ECDSA "
+			       "will do",
+			       STR_ARG(str_head(type, 40)));
 	if (rsa ? !wire_mpint(&priv, &v.n) || !wire_mpint(&priv, &v.e) ||
-		  !wire_mpint(&priv, &v.d) || !wire_mpint(&priv, &v.iq) ||
-		  !wire_mpint(&priv, &v.p) || !wire_mpint(&priv, &v.q)
-		: !wire_string(&priv, &curve) || !wire_string(&priv, &q) ||
-		  !wire_mpint(&priv, &x))
+			    !wire_mpint(&priv, &v.d) || !wire_mpint(&priv, &v.iq) ||
+			    !wire_mpint(&priv, &v.p) || !wire_mpint(&priv, &v.q) :
+		  !wire_string(&priv, &curve) || !wire_string(&priv, &q) ||
+			    !wire_mpint(&priv, &x))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	if (!wire_string(&priv, &comment))
 		return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
 	for (size_t i = 0; i < priv.n; i++)
 		if ((unsigned char)priv.p[i] != (uint8_t)(i + 1))
-			return err_set(e, ERR_DATA, "not a private key in OpenSSH's form");
+			return err_set(e, ERR_DATA,
+				       "not a private key in OpenSSH's form");
 	return rsa ? load_rsa(k, &v, e) : load_ec(k, curve_named(curve), x, e);
 }
 
@@ -445,22 +499,26 @@ static int openssh_key(struct ssh_key *k, struct str in, struct err *e)
  * and the lines up to its end. */
 static bool pem_private(struct str text, struct str *label, struct str *lines)
 {
-	const struct str begin = STR("-----BEGIN "), end = STR("-----END "), dashes = STR("-----");
+	const struct str begin = STR("-----BEGIN "), end = STR("-----END "),
+			 dashes = STR("-----");
 	struct str line;
 
 	while (str_next(&text, '\n', &line)) {
 		ptrdiff_t stop;
 
 		line = str_trim(line);
-		if (!str_starts(line, begin) || !str_ends(line, STR("PRIVATE KEY-----")))
+		if (!str_starts(line, begin) ||
+		    !str_ends(line, STR("PRIVATE KEY-----")))
 			continue;
-		*label = str_head(str_skip(line, begin.n), line.n - begin.n - dashes.n);
+		*label = str_head(str_skip(line, begin.n),
+				  line.n - begin.n - dashes.n);
 		stop = str_find(text, end);
 		if (stop < 0)
 			return false;
 		*lines = str_head(text, (size_t)stop);
 		text = str_skip(text, (size_t)stop + end.n);
-		return str_starts(text, *label) && str_starts(str_skip(text, label->n), dashes);
+		return str_starts(text, *label) &&
+		       str_starts(str_skip(text, label->n), dashes);
 	}
 	return false;
 }
@@ -485,7 +543,8 @@ static int load_pem(struct ssh_key *k, struct str text, struct err *e)
 		buf_addstr(&base64, str_trim(line));
 	}
 	if (str_eqz(label, "ENCRYPTED PRIVATE KEY")) {
-		err_set(e, ERR_DATA, "it has a passphrase; give it to an ssh-agent, "
+		err_set(e, ERR_DATA,
+			"it has a passphrase; give it to an ssh-agent, "
 			"or take one without");
 		goto out;
 	}
@@ -505,7 +564,8 @@ static int load_pem(struct ssh_key *k, struct str text, struct err *e)
 	else if (str_eqz(label, "PRIVATE KEY"))
 		rc = der_pkcs8(k, body, e);
 	else
-		err_set(e, ERR_DATA, "\"%.*s\" cannot be read; RSA and ECDSA keys can",
+		err_set(e, ERR_DATA,
+			"\"%.*s\" cannot be read; RSA and ECDSA keys can",
 			STR_ARG(str_head(label, 40)));
 out:
 	buf_burn(&base64);
@@ -576,22 +636,26 @@ void ssh_key_public(const struct ssh_key *k, struct buf *line)
 	buf_release(&blob);
 }
 
-static int sign_rsa(const struct ssh_key *k, const char *algorithm, struct str data,
-		    struct buf *sig, struct err *e)
+static int sign_rsa(const struct ssh_key *k, const char *algorithm,
+		    struct str data, struct buf *sig, struct err *e)
 {
 	const struct rsa_alg *a = rsa_alg(str_of(algorithm));
 	uint8_t hash[SSH_HASH_MAX], raw[RSA_N_MAX];
 
 	hash_of(a->hash, data, hash);
 	/* checked before it leaves: a signature by half of a key gives the key away */
-	if (!br_rsa_pkcs1_sign_get_default()(a->oid, hash, a->hash_n, &k->rsa, raw) ||
-	    !rsa_verify(&k->rsa_pub, a, (struct str){ (char *)raw, k->rsa_pub.nlen }, hash))
-		return err_set(e, ERR_DATA, "the RSA key's numbers do not belong together");
+	if (!br_rsa_pkcs1_sign_get_default()(a->oid, hash, a->hash_n, &k->rsa,
+					     raw) ||
+	    !rsa_verify(&k->rsa_pub, a,
+			(struct str){ (char *)raw, k->rsa_pub.nlen }, hash))
+		return err_set(e, ERR_DATA,
+			       "the RSA key's numbers do not belong together");
 	wire_put(sig, raw, k->rsa_pub.nlen);
 	return 0;
 }
 
-static int sign_ec(const struct ssh_key *k, struct str data, struct buf *sig, struct err *e)
+static int sign_ec(const struct ssh_key *k, struct str data, struct buf *sig,
+		   struct err *e)
 {
 	struct buf pair = BUF_INIT(128);
 	uint8_t hash[SSH_HASH_MAX], raw[96];
@@ -608,9 +672,10 @@ static int sign_ec(const struct ssh_key *k, struct str data, struct buf *sig, st
 	return 0;
 }
 
-int ssh_key_sign(const struct ssh_key *k, const char *algorithm, struct str data, struct buf *sig,
-		 struct err *e)
+int ssh_key_sign(const struct ssh_key *k, const char *algorithm,
+		 struct str data, struct buf *sig, struct err *e)
 {
 	wire_putz(sig, algorithm);
-	return ssh_key_is_rsa(k) ? sign_rsa(k, algorithm, data, sig, e) : sign_ec(k, data, sig, e);
+	return ssh_key_is_rsa(k) ? sign_rsa(k, algorithm, data, sig, e) :
+				   sign_ec(k, data, sig, e);
 }

@@ -16,11 +16,11 @@
 #include "base/clock.h"
 #include "ssh/inner.h"
 
-#define CARRIES		256
-#define LISTENERS	32
-#define CHUNK		(64 * 1024)
-#define PIPE_CHUNK	4096		/* what a pipe takes whole after POLLOUT: PIPE_BUF */
-#define TURNS		16		/* chunks for one descriptor before the next */
+#define CARRIES 256
+#define LISTENERS 32
+#define CHUNK (64 * 1024)
+#define PIPE_CHUNK 4096 /* what a pipe takes whole after POLLOUT: PIPE_BUF */
+#define TURNS 16	/* chunks for one descriptor before the next */
 
 struct listener {
 	int fd;
@@ -32,11 +32,11 @@ struct listener {
 struct carry {
 	struct ssh_channel *c;
 	int in, out, err, tty;
-	bool own;		/* in and out are one socket, accepted here */
-	bool in_done;		/* it said its last */
-	bool out_done;		/* it was told the end */
+	bool own;      /* in and out are one socket, accepted here */
+	bool in_done;  /* it said its last */
+	bool out_done; /* it was told the end */
 	bool failed;
-	short in_got;		/* what poll said */
+	short in_got; /* what poll said */
 };
 
 struct ssh_loop {
@@ -82,11 +82,17 @@ void ssh_loop_listen(struct ssh_loop *l, int fd, const char *host, unsigned port
 		l->listener[l->listeners++] = (struct listener){ fd, host, port };
 }
 
-void ssh_loop_attach(struct ssh_loop *l, struct ssh_channel *c, int in, int out, int err, int tty)
+void ssh_loop_attach(struct ssh_loop *l, struct ssh_channel *c, int in, int out,
+		     int err, int tty)
 {
 	if (l->carries < CARRIES)
-		l->carry[l->carries++] = (struct carry){ .c = c, .in = in, .out = out,
-			.err = err, .tty = tty, .in_done = in < 0, .out_done = out < 0 };
+		l->carry[l->carries++] = (struct carry){ .c = c,
+							 .in = in,
+							 .out = out,
+							 .err = err,
+							 .tty = tty,
+							 .in_done = in < 0,
+							 .out_done = out < 0 };
 	if (in < 0)
 		ssh_channel_eof(c);
 }
@@ -114,7 +120,8 @@ static void take_in(struct carry *k, char *tmp)
 			return;
 		if (room > CHUNK)
 			room = CHUNK;
-		got = k->own ? recv(k->in, tmp, room, MSG_DONTWAIT) : read(k->in, tmp, room);
+		got = k->own ? recv(k->in, tmp, room, MSG_DONTWAIT) :
+			       read(k->in, tmp, room);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got < 0 && k->own) {
@@ -130,7 +137,7 @@ static void take_in(struct carry *k, char *tmp)
 		if (ssh_channel_write(k->c, tmp, (size_t)got, &none) < 0)
 			k->in_done = true;
 		if (!k->own)
-			return;		/* it may block the next time */
+			return; /* it may block the next time */
 	}
 }
 
@@ -148,10 +155,12 @@ static size_t would_take(int fd, size_t n)
 
 	if (poll(&p, 1, 0) <= 0)
 		return 0;
-	if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(fd))))
+	if (fstat(fd, &st) == 0 &&
+	    (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(fd))))
 		return n;
 	/* an empty pipe has room for all it can hold; else one page is certain */
-	if (ioctl(fd, FIONREAD, &held) == 0 && held == 0 && (size = fcntl(fd, F_GETPIPE_SZ)) > 0)
+	if (ioctl(fd, FIONREAD, &held) == 0 && held == 0 &&
+	    (size = fcntl(fd, F_GETPIPE_SZ)) > 0)
 		return n < (size_t)size ? n : (size_t)size;
 	return n < PIPE_CHUNK ? n : PIPE_CHUNK;
 }
@@ -165,8 +174,9 @@ static int put_out(const struct carry *k, int fd, struct queue *q)
 
 		if (n == 0)
 			return 0;
-		put = k->own ? send(fd, queue_front(q), n, MSG_DONTWAIT | MSG_NOSIGNAL)
-			     : write(fd, queue_front(q), n);
+		put = k->own ? send(fd, queue_front(q), n,
+				    MSG_DONTWAIT | MSG_NOSIGNAL) :
+			       write(fd, queue_front(q), n);
 		if (put < 0 && (errno == EAGAIN || errno == EINTR))
 			return 0;
 		if (put < 0)
@@ -207,19 +217,25 @@ static void accept_some(struct ssh_loop *l, const struct listener *from)
 	/* asked each time: the socket may be a blocking one */
 	while (l->carries < CARRIES && fd_wait(from->fd, POLLIN, 0, &none) == 0) {
 		struct ssh_channel *c;
-		int fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(from->fd, NULL, NULL,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)
 			return;
-		c = from->port == 0 ? ssh_unix(l->s, from->host, &none)
-				    : ssh_tcp(l->s, from->host, from->port, &none);
+		c = from->port == 0 ?
+			    ssh_unix(l->s, from->host, &none) :
+			    ssh_tcp(l->s, from->host, from->port, &none);
 		if (c == NULL) {
 			close(fd);
 			return;
 		}
 		c->drop_err = true;
-		l->carry[l->carries++] = (struct carry){ .c = c, .in = fd, .out = fd, .err = -1,
-			.tty = -1, .own = true };
+		l->carry[l->carries++] = (struct carry){ .c = c,
+							 .in = fd,
+							 .out = fd,
+							 .err = -1,
+							 .tty = -1,
+							 .own = true };
 	}
 }
 
@@ -234,7 +250,8 @@ static void reap(struct ssh_loop *l)
 		if (k->c->state == CH_REFUSED) {
 			l->refused++;
 			drop(l, i);
-		} else if (k->failed || (k->out_done && (k->in_done || k->c->closed_by_peer))) {
+		} else if (k->failed || (k->out_done &&
+					 (k->in_done || k->c->closed_by_peer))) {
 			drop(l, i);
 		}
 	}
@@ -247,8 +264,8 @@ static size_t want(struct pollfd *p, size_t n, int fd, short events)
 	return n + 1;
 }
 
-static int wait_all(struct ssh_loop *l, struct pollfd *p, int resized, int64_t until,
-		    struct err *e)
+static int wait_all(struct ssh_loop *l, struct pollfd *p, int resized,
+		    int64_t until, struct err *e)
 {
 	size_t n = 0, at;
 
@@ -256,12 +273,14 @@ static int wait_all(struct ssh_loop *l, struct pollfd *p, int resized, int64_t u
 	n = want(p, n, resized, POLLIN);
 	n = want(p, n, ssh_fd(l->s), ssh_events(l->s));
 	for (size_t i = 0; i < l->listeners; i++)
-		n = want(p, n, l->listener[i].fd, l->carries < CARRIES ? POLLIN : 0);
+		n = want(p, n, l->listener[i].fd,
+			 l->carries < CARRIES ? POLLIN : 0);
 	at = n;
 	for (size_t i = 0; i < l->carries; i++) {
 		struct carry *k = &l->carry[i];
 
-		n = want(p, n, k->in, !k->in_done && ssh_channel_room(k->c) > 0 ? POLLIN : 0);
+		n = want(p, n, k->in,
+			 !k->in_done && ssh_channel_room(k->c) > 0 ? POLLIN : 0);
 		n = want(p, n, k->out, k->c->in.n > 0 ? POLLOUT : 0);
 		n = want(p, n, k->err, k->c->err.n > 0 ? POLLOUT : 0);
 	}
@@ -282,13 +301,14 @@ static void resize(struct ssh_loop *l, int fd)
 	while (read(fd, &info, sizeof(info)) > 0)
 		;
 	for (size_t i = 0; i < l->carries; i++)
-		if (l->carry[i].tty >= 0 && ssh_tty_size(l->carry[i].tty, &cols, &rows))
+		if (l->carry[i].tty >= 0 &&
+		    ssh_tty_size(l->carry[i].tty, &cols, &rows))
 			ssh_channel_size(l->carry[i].c, cols, rows);
 }
 
 /* One turn: 1 when c is through, 0 to go on, -1. */
-static int turn(struct ssh_loop *l, struct ssh_channel *c, struct pollfd *p, char *tmp,
-		int resized, int64_t deadline_ms, struct err *e)
+static int turn(struct ssh_loop *l, struct ssh_channel *c, struct pollfd *p,
+		char *tmp, int resized, int64_t deadline_ms, struct err *e)
 {
 	int64_t until;
 
@@ -305,7 +325,8 @@ static int turn(struct ssh_loop *l, struct ssh_channel *c, struct pollfd *p, cha
 	if (ssh_flush(l->s, e) < 0)
 		return -1;
 	until = ssh_next_ms(l->s);
-	if (wait_all(l, p, resized, until < deadline_ms ? until : deadline_ms, e) < 0)
+	if (wait_all(l, p, resized, until < deadline_ms ? until : deadline_ms,
+		     e) < 0)
 		return -1;
 	if (p[1].revents != 0)
 		resize(l, resized);
@@ -318,7 +339,8 @@ static int turn(struct ssh_loop *l, struct ssh_channel *c, struct pollfd *p, cha
 	return ssh_work(l->s, e);
 }
 
-int ssh_loop_run(struct ssh_loop *l, struct ssh_channel *c, int64_t deadline_ms, struct err *e)
+int ssh_loop_run(struct ssh_loop *l, struct ssh_channel *c, int64_t deadline_ms,
+		 struct err *e)
 {
 	struct pollfd *p = xcalloc(3 + LISTENERS + 3 * CARRIES, sizeof(*p));
 	char *tmp = xmalloc(CHUNK);
@@ -340,7 +362,8 @@ int ssh_loop_run(struct ssh_loop *l, struct ssh_channel *c, int64_t deadline_ms,
 			break;
 		if (now_ms() >= deadline_ms) {
 			if (c != NULL)
-				rc = err_set(e, ERR_TIMEOUT, "%s: not ended in time", l->s->who);
+				rc = err_set(e, ERR_TIMEOUT,
+					     "%s: not ended in time", l->s->who);
 			break;
 		}
 	}

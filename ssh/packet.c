@@ -10,8 +10,8 @@
 #include "base/hash.h"
 #include "ssh/inner.h"
 
-#define GCM_TAG	16
-#define GCM_IV	12
+#define GCM_TAG 16
+#define GCM_IV 12
 
 /* ---- aes*-ctr, with a MAC beside it ---- */
 
@@ -79,12 +79,13 @@ static void gcm_init(struct direction *d, const uint8_t *key)
 	br_ghash ghash = br_ghash_pclmul_get();
 
 	ctr_init(d, key);
-	br_gcm_init(&d->gcm, &d->aes.vtable, ghash != 0 ? ghash : br_ghash_ctmul64);
+	br_gcm_init(&d->gcm, &d->aes.vtable,
+		    ghash != 0 ? ghash : br_ghash_ctmul64);
 }
 
 static void gcm_start(struct direction *d, const uint8_t *length)
 {
-	d->gcm.bctx = &d->aes.vtable;	/* d may not be where it was */
+	d->gcm.bctx = &d->aes.vtable; /* d may not be where it was */
 	br_gcm_reset(&d->gcm, d->iv, GCM_IV);
 	br_gcm_aad_inject(&d->gcm, length, 4);
 	br_gcm_flip(&d->gcm);
@@ -123,8 +124,9 @@ const struct mac ssh_macs[] = {
 	{ NULL, NULL, 0 },
 };
 
-void direction_init(struct direction *d, const struct cipher *c, const struct mac *m,
-		    const uint8_t *iv, const uint8_t *key, const uint8_t *mac_key)
+void direction_init(struct direction *d, const struct cipher *c,
+		    const struct mac *m, const uint8_t *iv, const uint8_t *key,
+		    const uint8_t *mac_key)
 {
 	d->cipher = c;
 	d->mac = c->tag_n > 0 ? NULL : m;
@@ -145,7 +147,9 @@ static bool whole_blocks(const struct direction *d, size_t n)
 
 static size_t tag_size(const struct direction *d)
 {
-	return d->cipher == NULL ? 0 : d->mac != NULL ? d->mac->n : d->cipher->tag_n;
+	return d->cipher == NULL ? 0 :
+	       d->mac != NULL	 ? d->mac->n :
+				   d->cipher->tag_n;
 }
 
 void packet_seal(struct direction *d, struct str payload, struct queue *out)
@@ -168,8 +172,8 @@ void packet_seal(struct direction *d, struct str payload, struct queue *out)
 	d->bytes += 4 + n;
 }
 
-int packet_open(struct direction *d, uint8_t *in, size_t n, size_t *used, struct str *payload,
-		int *bye, struct err *e)
+int packet_open(struct direction *d, uint8_t *in, size_t n, size_t *used,
+		struct str *payload, int *bye, struct err *e)
 {
 	size_t len, tag_n = tag_size(d);
 
@@ -179,18 +183,24 @@ int packet_open(struct direction *d, uint8_t *in, size_t n, size_t *used, struct
 	len = wire_be32(in);
 	/* RFC 4253 6: at least 16 bytes, or one block */
 	if (len < 8 || len > SSH_PACKET_MAX)
-		return err_set(e, ERR_PROTO, "packet of %zu bytes; 8 to %u are right",
-			       len, SSH_PACKET_MAX);
+		return err_set(e, ERR_PROTO,
+			       "packet of %zu bytes; 8 to %u are right", len,
+			       SSH_PACKET_MAX);
 	if (!whole_blocks(d, len))
-		return err_set(e, ERR_PROTO, "packet of %zu bytes, which is not whole blocks", len);
+		return err_set(e, ERR_PROTO,
+			       "packet of %zu bytes, which is not whole blocks",
+			       len);
 	if (n < 4 + len + tag_n)
 		return 0;
 	if (d->cipher != NULL && !d->cipher->open(d, in, len)) {
 		*bye = BYE_MAC;
-		return err_set(e, ERR_PROTO, "packet that was altered on its way (bad MAC)");
+		return err_set(e, ERR_PROTO,
+			       "packet that was altered on its way (bad MAC)");
 	}
 	if (in[4] < 4 || in[4] > len - 2)
-		return err_set(e, ERR_PROTO, "packet of %zu bytes with %u of padding", len, in[4]);
+		return err_set(e, ERR_PROTO,
+			       "packet of %zu bytes with %u of padding", len,
+			       in[4]);
 	*payload = (struct str){ (const char *)in + 5, len - 1 - in[4] };
 	*used = 4 + len + tag_n;
 	d->seq++;

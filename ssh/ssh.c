@@ -12,18 +12,18 @@
 #include "base/net.h"
 #include "ssh/inner.h"
 
-#define GREETING_MAX	8192		/* bytes before and in the version line */
-#define GREETING_LINES	32
-#define VERSION_MAX	255		/* RFC 4253 4.2 */
-#define READ_SIZE	(64 * 1024)
-#define READS_AT_ONCE	2		/* then channels get their turn */
-#define OUT_MAX		(4 << 20)	/* a server that asks and never reads */
-#define KEEPALIVE_MS	(15 * 1000)
-#define SILENCES	3
-#define REKEY_BYTES	(1ull << 30)
-#define REKEY_MS	(3600 * 1000)
-#define GOODBYE_MS	1000
-#define WRITE_MS	(60 * 1000)	/* on streams that cannot do without waiting */
+#define GREETING_MAX 8192 /* bytes before and in the version line */
+#define GREETING_LINES 32
+#define VERSION_MAX 255 /* RFC 4253 4.2 */
+#define READ_SIZE (64 * 1024)
+#define READS_AT_ONCE 2	  /* then channels get their turn */
+#define OUT_MAX (4 << 20) /* a server that asks and never reads */
+#define KEEPALIVE_MS (15 * 1000)
+#define SILENCES 3
+#define REKEY_BYTES (1ull << 30)
+#define REKEY_MS (3600 * 1000)
+#define GOODBYE_MS 1000
+#define WRITE_MS (60 * 1000) /* on streams that cannot do without waiting */
 
 static const char us[] = SSH_VERSION "\r\n";
 
@@ -43,7 +43,8 @@ void msg_send(struct ssh *s)
 	if (s->dead.kind != ERR_NONE || s->msg.over)
 		return;
 	/* RFC 4253 7.1: between our KEXINIT and NEWKEYS nothing else */
-	if (s->tx_kex && type != MSG_DISCONNECT && (type < MSG_KEXINIT || type > 49)) {
+	if (s->tx_kex && type != MSG_DISCONNECT &&
+	    (type < MSG_KEXINIT || type > 49)) {
 		uint8_t n[4];
 
 		wire_set_be32(n, (uint32_t)s->msg.n);
@@ -59,7 +60,9 @@ static void send_held(struct ssh *s)
 	while (s->held.n > 0 && !s->tx_kex) {
 		size_t n = wire_be32(queue_front(&s->held));
 
-		packet_seal(&s->tx, (struct str){ (char *)queue_front(&s->held) + 4, n }, &s->out);
+		packet_seal(&s->tx,
+			    (struct str){ (char *)queue_front(&s->held) + 4, n },
+			    &s->out);
 		queue_drop(&s->held, 4 + n);
 	}
 }
@@ -72,7 +75,8 @@ static int flush(struct ssh *s, struct err *e)
 		ssize_t put = (ssize_t)s->out.n;
 
 		if (ops->write_some != NULL)
-			put = ops->write_some(s->stream, queue_front(&s->out), s->out.n, e);
+			put = ops->write_some(s->stream, queue_front(&s->out),
+					      s->out.n, e);
 		else if (stream_write(s->stream, queue_front(&s->out), s->out.n,
 				      now_ms() + WRITE_MS, e) < 0 ||
 			 stream_flush(s->stream, now_ms() + WRITE_MS, e) < 0)
@@ -84,7 +88,8 @@ static int flush(struct ssh *s, struct err *e)
 		queue_drop(&s->out, (size_t)put);
 	}
 	if (s->out.n + s->held.n > (size_t)OUT_MAX)
-		return err_set(e, ERR_PROTO, "the server asks, but does not read the answers");
+		return err_set(e, ERR_PROTO,
+			       "the server asks, but does not read the answers");
 	return 0;
 }
 
@@ -110,7 +115,9 @@ int ssh_die(struct ssh *s, int bye, struct err *e)
 
 static int is_dead(const struct ssh *s, struct err *e)
 {
-	return s->dead.kind == ERR_NONE ? 0 : err_set(e, s->dead.kind, "%s", s->dead.msg);
+	return s->dead.kind == ERR_NONE ?
+		       0 :
+		       err_set(e, s->dead.kind, "%s", s->dead.msg);
 }
 
 /* ---- messages ---- */
@@ -137,7 +144,8 @@ static int ext_info(struct ssh *s, struct str body, struct err *e)
 		return err_set(e, ERR_PROTO, "malformed list of extensions");
 	for (; n > 0; n--) {
 		if (!wire_string(&body, &name) || !wire_string(&body, &value))
-			return err_set(e, ERR_PROTO, "malformed list of extensions");
+			return err_set(e, ERR_PROTO,
+				       "malformed list of extensions");
 		if (str_eqz(name, "server-sig-algs")) {
 			buf_reset(&s->sig_algs);
 			buf_addstr(&s->sig_algs, str_head(value, s->sig_algs.max));
@@ -172,26 +180,29 @@ static int channel_open_refused(struct ssh *s, struct str body, struct err *e)
 		return err_set(e, ERR_PROTO, "malformed request for a channel");
 	m = msg_begin(s, MSG_CHANNEL_OPEN_FAILURE);
 	wire_put_u32(m, id);
-	wire_put_u32(m, 1);		/* administratively prohibited */
+	wire_put_u32(m, 1); /* administratively prohibited */
 	wire_putz(m, "not asked for");
 	wire_putz(m, "");
 	msg_send(s);
 	return 0;
 }
 
-static int auth_message(struct ssh *s, unsigned type, struct str payload, struct err *e)
+static int auth_message(struct ssh *s, unsigned type, struct str payload,
+			struct err *e)
 {
 	if (type == MSG_USERAUTH_BANNER)
-		return 0;		/* nobody asked for advertising */
+		return 0; /* nobody asked for advertising */
 	if (!s->auth_due)
-		return err_set(e, ERR_PROTO, "message %u without a question", type);
+		return err_set(e, ERR_PROTO, "message %u without a question",
+			       type);
 	s->auth_due = false;
 	buf_reset(&s->auth_reply);
 	buf_addstr(&s->auth_reply, payload);
 	return 0;
 }
 
-static int live_message(struct ssh *s, unsigned type, struct str body, struct err *e)
+static int live_message(struct ssh *s, unsigned type, struct str body,
+			struct err *e)
 {
 	switch (type) {
 	case MSG_GLOBAL_REQUEST:
@@ -199,7 +210,8 @@ static int live_message(struct ssh *s, unsigned type, struct str body, struct er
 	case MSG_REQUEST_SUCCESS:
 	case MSG_REQUEST_FAILURE:
 		if (s->pings_due == 0)
-			return err_set(e, ERR_PROTO, "an answer without a question");
+			return err_set(e, ERR_PROTO,
+				       "an answer without a question");
 		s->pings_due--;
 		return 0;
 	case MSG_CHANNEL_OPEN:
@@ -243,7 +255,9 @@ int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 	 * (asyncssh 2.10): under the old keys it is as good as before.
 	 */
 	if (first)
-		return err_set(e, ERR_PROTO, "message %u in the middle of a key exchange", type);
+		return err_set(e, ERR_PROTO,
+			       "message %u in the middle of a key exchange",
+			       type);
 	if (type == MSG_EXT_INFO)
 		return ext_info(s, body, e);
 	if (type == MSG_SERVICE_ACCEPT ||
@@ -254,9 +268,11 @@ int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 	}
 	if (type >= MSG_GLOBAL_REQUEST && type <= MSG_CHANNEL_FAILURE) {
 		/* success may already be here, just not looked at */
-		if (!s->signed_in && (s->auth_reply.n == 0 ||
-				      s->auth_reply.str[0] != MSG_USERAUTH_SUCCESS))
-			return err_set(e, ERR_PROTO, "message %u before sign-in", type);
+		if (!s->signed_in &&
+		    (s->auth_reply.n == 0 ||
+		     s->auth_reply.str[0] != MSG_USERAUTH_SUCCESS))
+			return err_set(e, ERR_PROTO,
+				       "message %u before sign-in", type);
 		return live_message(s, type, body, e);
 	}
 	unimplemented(s);
@@ -272,10 +288,11 @@ static int greeting(struct ssh *s, struct err *e)
 		struct str in = { (char *)queue_front(&s->in), s->in.n }, line;
 		ptrdiff_t n = s->in.n > 0 ? str_chr(in, '\n') : -1;
 
-		if (n < 0 ? s->greeting_n + in.n > GREETING_MAX
-			  : s->greeting_n + (size_t)n > GREETING_MAX ||
-			    s->greeting_lines >= GREETING_LINES)
-			return err_set(e, ERR_PROTO, "it goes on greeting, and does not say "
+		if (n < 0 ? s->greeting_n + in.n > GREETING_MAX :
+			    s->greeting_n + (size_t)n > GREETING_MAX ||
+				    s->greeting_lines >= GREETING_LINES)
+			return err_set(e, ERR_PROTO,
+				       "it goes on greeting, and does not say "
 				       "\"SSH-2.0-\"; this is no SSH server");
 		if (n < 0)
 			return 0;
@@ -290,8 +307,10 @@ static int greeting(struct ssh *s, struct err *e)
 		}
 		if (line.n > VERSION_MAX || str_chr(line, '\0') >= 0)
 			return err_set(e, ERR_PROTO, "malformed version line");
-		if (!str_starts(line, STR("SSH-2.0-")) && !str_starts(line, STR("SSH-1.99-")))
-			return err_set(e, ERR_PROTO, "it speaks \"%.*s\"; SSH-2.0 is asked for",
+		if (!str_starts(line, STR("SSH-2.0-")) &&
+		    !str_starts(line, STR("SSH-1.99-")))
+			return err_set(e, ERR_PROTO,
+				       "it speaks \"%.*s\"; SSH-2.0 is asked for",
 				       STR_ARG(str_head(line, 40)));
 		buf_addstr(&s->version, line);
 		queue_drop(&s->in, (size_t)n + 1);
@@ -312,7 +331,8 @@ int ssh_take(struct ssh *s, struct err *e)
 			return rc < 0 ? ssh_die(s, 0, e) : 0;
 	}
 	while (s->in.n > 0) {
-		rc = packet_open(&s->rx, queue_front(&s->in), s->in.n, &used, &payload, &bye, e);
+		rc = packet_open(&s->rx, queue_front(&s->in), s->in.n, &used,
+				 &payload, &bye, e);
 		if (rc == 0)
 			break;
 		if (rc > 0) {
@@ -335,7 +355,8 @@ static int receive(struct ssh *s, struct err *e)
 		if (got < 0 && (none.kind == ERR_TIMEOUT || none.kind == ERR_INTR))
 			return 0;
 		if (got == 0 && s->version.n == 0)
-			err_set(&none, ERR_NET, "the server hung up without a greeting");
+			err_set(&none, ERR_NET,
+				"the server hung up without a greeting");
 		else if (got == 0)
 			err_set(&none, ERR_NET, "the server hung up");
 		if (got <= 0) {
@@ -428,7 +449,8 @@ short ssh_events(struct ssh *s)
 int64_t ssh_next_ms(struct ssh *s)
 {
 	struct ssh *below = ssh_below(s);
-	int64_t next = s->kex.step != KEX_NONE ? s->kex.deadline_ms : IO_FOREVER, under;
+	int64_t next = s->kex.step != KEX_NONE ? s->kex.deadline_ms : IO_FOREVER,
+		under;
 
 	if (s->signed_in && s->ping_ms < next)
 		next = s->ping_ms;
@@ -482,7 +504,8 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	int rc;
 
 	s->stream = st;
-	s->who = xasprintf("ssh %s@%s", c->user, c->name != NULL ? c->name : "server");
+	s->who = xasprintf("ssh %s@%s", c->user,
+			   c->name != NULL ? c->name : "server");
 	buf_init(&s->msg, SSH_PAYLOAD_MAX);
 	buf_init(&s->version, VERSION_MAX);
 	buf_init(&s->kex.ours, 4096);
@@ -515,8 +538,8 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	return NULL;
 }
 
-struct ssh *ssh_open(struct stream *st, const struct ssh_config *c, int64_t deadline_ms,
-		     struct err *e)
+struct ssh *ssh_open(struct stream *st, const struct ssh_config *c,
+		     int64_t deadline_ms, struct err *e)
 {
 	struct ssh *s = ssh_new(st, c, e);
 
@@ -524,8 +547,10 @@ struct ssh *ssh_open(struct stream *st, const struct ssh_config *c, int64_t dead
 		return NULL;
 	while (s->kex.done == 0) {
 		if (now_ms() >= deadline_ms) {
-			err_set(e, ERR_TIMEOUT, s->version.n == 0 ? "no greeting from the server" :
-				"the key exchange was not finished in time");
+			err_set(e, ERR_TIMEOUT,
+				s->version.n == 0 ?
+					"no greeting from the server" :
+					"the key exchange was not finished in time");
 			goto fail;
 		}
 		if (ssh_wait(s, deadline_ms, e) < 0)

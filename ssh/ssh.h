@@ -22,7 +22,7 @@
 
 /* ---- keys ---- */
 
-struct ssh_key;			/* a private key: RSA, or ECDSA on P-256 or P-384 */
+struct ssh_key; /* a private key: RSA, or ECDSA on P-256 or P-384 */
 
 /*
  * Read a private key: PEM in PKCS#1, SEC1 or PKCS#8, or openssh-key-v1.  One
@@ -32,7 +32,7 @@ struct ssh_key;			/* a private key: RSA, or ECDSA on P-256 or P-384 */
 struct ssh_key *ssh_key_read(const char *path, struct err *e);
 /* The same of text in memory; what names it in messages. */
 struct ssh_key *ssh_key_parse(struct str text, const char *what, struct err *e);
-void ssh_key_free(struct ssh_key *k);		/* burns it; NULL does nothing */
+void ssh_key_free(struct ssh_key *k); /* burns it; NULL does nothing */
 /* "TYPE BASE64" is appended to line: what authorized_keys takes. */
 void ssh_key_public(const struct ssh_key *k, struct buf *line);
 
@@ -43,18 +43,18 @@ struct ssh;
 /* Zero and NULL mean the default, where one is named; no field is kept. */
 struct ssh_config {
 	const char *user;
-	const char *name;	/* of the server, for messages; default "server" */
+	const char *name; /* of the server, for messages; default "server" */
 	/*
 	 * "TYPE BASE64 [COMMENT]", ecdsa-sha2-nistp256 or ssh-rsa: the one key
 	 * the server may have.  There is no way to do without.
 	 */
 	const char *host_key;
-	const struct ssh_key *key;	/* tried first; NULL: only the agent */
-	const char *agent;	/* path of an agent's socket, tried second; NULL: none */
-	const char *agent_key;	/* "TYPE BASE64 ...": only this one of the agent's; NULL: any */
-	int64_t keepalive_ms;	/* ask after this long a silence, give up at the third; 15 s */
-	uint64_t rekey_bytes;	/* new keys after this much in both directions; 1 GiB */
-	int64_t rekey_ms;	/* and after this long; 1 h */
+	const struct ssh_key *key; /* tried first; NULL: only the agent */
+	const char *agent; /* path of an agent's socket, tried second; NULL: none */
+	const char *agent_key; /* "TYPE BASE64 ...": only this one of the agent's; NULL: any */
+	int64_t keepalive_ms; /* ask after this long a silence, give up at the third; 15 s */
+	uint64_t rekey_bytes; /* new keys after this much in both directions; 1 GiB */
+	int64_t rekey_ms; /* and after this long; 1 h */
 	/* Offer only these of ours, comma-separated; NULL: all.  For tests. */
 	const char *kex, *ciphers, *macs;
 };
@@ -69,8 +69,8 @@ struct ssh_config {
  * ERR_NET, ERR_TIMEOUT, ERR_INTR, ERR_DATA for a host_key line or an agent
  * that is not one.
  */
-struct ssh *ssh_open(struct stream *s, const struct ssh_config *c, int64_t deadline_ms,
-		     struct err *e);
+struct ssh *ssh_open(struct stream *s, const struct ssh_config *c,
+		     int64_t deadline_ms, struct err *e);
 /*
  * Say goodbye (at most a second), close the stream, free everything, also
  * channels still there (loops and streams over channels go before).  NULL
@@ -113,7 +113,8 @@ struct ssh_channel *ssh_exec(struct ssh *s, const char *command, struct err *e);
  * $TERM, NULL "dumb". */
 struct ssh_channel *ssh_shell(struct ssh *s, const char *command, const char *term,
 			      unsigned cols, unsigned rows, struct err *e);
-struct ssh_channel *ssh_tcp(struct ssh *s, const char *host, unsigned port, struct err *e);
+struct ssh_channel *ssh_tcp(struct ssh *s, const char *host, unsigned port,
+			    struct err *e);
 struct ssh_channel *ssh_unix(struct ssh *s, const char *path, struct err *e);
 
 /* 1 when open (the command started, the far end connected), 0 not yet, -1
@@ -127,8 +128,10 @@ int ssh_channel_wait(struct ssh_channel *c, int64_t deadline_ms, struct err *e);
  * or broken (e set).  write: how many were taken, 0 when there is no room
  * now, -1 with e set.  err says which: the command's stderr.
  */
-ssize_t ssh_channel_read(struct ssh_channel *c, bool err, void *p, size_t n, struct err *e);
-ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n, struct err *e);
+ssize_t ssh_channel_read(struct ssh_channel *c, bool err, void *p, size_t n,
+			 struct err *e);
+ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n,
+			  struct err *e);
 /* How much ssh_channel_write() would take now, how much _read() would give. */
 size_t ssh_channel_room(const struct ssh_channel *c);
 size_t ssh_channel_held(const struct ssh_channel *c, bool err);
@@ -181,7 +184,8 @@ void ssh_loop_listen(struct ssh_loop *l, int fd, const char *host, unsigned port
  * none) is the terminal whose size the far one follows.  The channel stays the
  * caller's, to ask for its status and close, after ssh_loop_free().
  */
-void ssh_loop_attach(struct ssh_loop *l, struct ssh_channel *c, int in, int out, int err, int tty);
+void ssh_loop_attach(struct ssh_loop *l, struct ssh_channel *c, int in, int out,
+		     int err, int tty);
 /* Connections being carried now, and refused by the far end so far. */
 unsigned ssh_loop_carried(const struct ssh_loop *l);
 unsigned ssh_loop_refused(const struct ssh_loop *l);
@@ -190,7 +194,8 @@ unsigned ssh_loop_refused(const struct ssh_loop *l);
  * (0), the deadline (0 when c is NULL, else ERR_TIMEOUT), the connection
  * breaks, or an interrupt (ERR_INTR).
  */
-int ssh_loop_run(struct ssh_loop *l, struct ssh_channel *c, int64_t deadline_ms, struct err *e);
+int ssh_loop_run(struct ssh_loop *l, struct ssh_channel *c, int64_t deadline_ms,
+		 struct err *e);
 
 /* ---- the operator's terminal ---- */
 
@@ -201,7 +206,7 @@ struct ssh_tty;
  * should we end without ssh_tty_leave(), by whatever signal.  NULL with e set.
  */
 struct ssh_tty *ssh_tty_enter(int fd, struct err *e);
-void ssh_tty_leave(struct ssh_tty *t);		/* NULL does nothing */
+void ssh_tty_leave(struct ssh_tty *t); /* NULL does nothing */
 /* False when fd is no terminal; then 80 x 24. */
 bool ssh_tty_size(int fd, unsigned *cols, unsigned *rows);
 

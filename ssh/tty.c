@@ -16,7 +16,7 @@
 struct ssh_tty {
 	int fd;
 	struct termios before;
-	int guard;		/* pipe to it: a byte says that all is well */
+	int guard; /* pipe to it: a byte says that all is well */
 	pid_t pid;
 };
 

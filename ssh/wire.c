@@ -11,7 +11,8 @@ uint32_t wire_be32(const void *p)
 {
 	const uint8_t *b = p;
 
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
+	       (uint32_t)b[2] << 8 | b[3];
 }
 
 void wire_set_be32(void *p, uint32_t v)
@@ -39,7 +40,7 @@ bool wire_bool(struct str *in, bool *v)
 
 	if (!wire_u8(in, &u))
 		return false;
-	*v = u != 0;		/* all values but 0 are true */
+	*v = u != 0; /* all values but 0 are true */
 	return true;
 }
 

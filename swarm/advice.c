@@ -6,23 +6,33 @@
 
 /* A code that ends like this: LinkedAuthorizationFailed and ZonalAllocationFailed
  * want the same as theirs.  The first row that fits counts. */
-static const struct { const char *code, *advice; } table[] = {
-	{ "AuthorizationFailed", "ask for the role Contributor on that scope or above it; a new "
+static const struct {
+	const char *code, *advice;
+} table[] = {
+	{ "AuthorizationFailed",
+	  "ask for the role Contributor on that scope or above it; a new "
 	  "assignment takes minutes to count" },
-	{ "DeploymentQuotaExceeded", "the resource group keeps no more deployments: delete old "
+	{ "DeploymentQuotaExceeded",
+	  "the resource group keeps no more deployments: delete old "
 	  "ones, portal, Deployments" },
-	{ "QuotaExceeded", "fewer (AGENT_COUNT) or smaller machines (AGENT_SIZE, MASTER_SIZE), "
+	{ "QuotaExceeded",
+	  "fewer (AGENT_COUNT) or smaller machines (AGENT_SIZE, MASTER_SIZE), "
 	  "another LOCATION, or ask Azure for more: portal, Quotas" },
-	{ "SkuNotAvailable", "'azswarm sizes' shows what LOCATION has, for AGENT_SIZE and "
+	{ "SkuNotAvailable",
+	  "'azswarm sizes' shows what LOCATION has, for AGENT_SIZE and "
 	  "MASTER_SIZE" },
 	{ "AllocationFailed", "Azure has no room for this size there now: another of "
-	  "'azswarm sizes', another LOCATION, or later" },
+			      "'azswarm sizes', another LOCATION, or later" },
 	{ "StorageAccountAlreadyTaken", "choose another STORAGE_ACCOUNT_NAME" },
-	{ "DnsRecordInUse", "public names are made of COMPUTE_GROUP: choose another" },
-	{ "ByPolicy", "a policy of the subscription; its owner knows what it allows" },
-	{ "SubscriptionRegistration", "an owner of the subscription can register it: portal, "
+	{ "DnsRecordInUse",
+	  "public names are made of COMPUTE_GROUP: choose another" },
+	{ "ByPolicy",
+	  "a policy of the subscription; its owner knows what it allows" },
+	{ "SubscriptionRegistration",
+	  "an owner of the subscription can register it: portal, "
 	  "Resource providers" },
-	{ "SubscriptionNotFound", "is AZURE_SUBSCRIPTION_ID of the tenant that you are signed in "
+	{ "SubscriptionNotFound",
+	  "is AZURE_SUBSCRIPTION_ID of the tenant that you are signed in "
 	  "to?" },
 	{ "ScopeLocked", "a lock is on it: portal, Locks" },
 };

@@ -11,15 +11,18 @@
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
-#define SCALE_TURNS 3			/* looks, when others scale, too */
+#define SCALE_TURNS 3 /* looks, when others scale, too */
 
 /* Private addresses by instance id, from the scale set's interfaces. */
 static int take_address(void *ctx, const cJSON *nic, struct err *e)
 {
 	cJSON *by_id = ctx;
-	struct str id = str_of(json_str_opt(nic, "properties.virtualMachine.id", ""));
-	const char *ip = json_str_opt(nic, "properties.ipConfigurations[0].properties."
-				      "privateIPAddress", "");
+	struct str id =
+		str_of(json_str_opt(nic, "properties.virtualMachine.id", ""));
+	const char *ip = json_str_opt(nic,
+				      "properties.ipConfigurations[0].properties."
+				      "privateIPAddress",
+				      "");
 	ptrdiff_t slash = str_rchr(id, '/');
 
 	(void)e;
@@ -33,7 +36,8 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	static const char *const columns[] = {
 		"id", "name", "host", "address", "power", "provisioning", NULL
 	};
-	char *path = instances_path(s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
+	char *path = instances_path(
+		s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
 	cJSON *address = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct listing t;
@@ -42,7 +46,8 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
 	if (instances_list(s, &a, e) < 0 ||
-	    azure_list(&s->az, path, "addresses of agents", take_address, address, e) < 0)
+	    azure_list(&s->az, path, "addresses of agents", take_address,
+		       address, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
 		const struct instance *vm = &a.list[i];
@@ -70,11 +75,14 @@ out:
 /* What was done; or, with --no-wait, that Azure has only begun. */
 static void say_done(struct session *s, const char *done)
 {
-	ui_say(s->ui, "%s", s->no_wait ? "accepted, it goes on in Azure; 'azswarm "
-	       "list-agents' shows how far" : done);
+	ui_say(s->ui, "%s",
+	       s->no_wait ? "accepted, it goes on in Azure; 'azswarm "
+			    "list-agents' shows how far" :
+			    done);
 }
 
-static int machines_off(struct session *s, const char *action, const char *what, struct err *e)
+static int machines_off(struct session *s, const char *action, const char *what,
+			struct err *e)
 {
 	char *all = xasprintf("agents %s", what);
 	struct instances a;
@@ -105,7 +113,7 @@ int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 	if (machines_off(s, "poweroff?skipShutdown=false", "to stop", e) < 0)
 		return -1;
 	say_done(s, "agents stopped; stopped machines are still billed, "
-		 "'azswarm deallocate-agents' ends that");
+		    "'azswarm deallocate-agents' ends that");
 	return 0;
 }
 
@@ -115,13 +123,14 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 	if (machines_off(s, "deallocate", "to be deallocated", e) < 0)
 		return -1;
 	say_done(s, "agents deallocated; their disks and the load balancer are "
-		 "still billed");
+		    "still billed");
 	return 0;
 }
 
 /* Wait until the swarm has these machines in service, where it can be asked,
  * and spread the tasks. */
-static int see_back(struct session *s, const struct instance *vm, size_t n, struct err *e)
+static int see_back(struct session *s, const struct instance *vm, size_t n,
+		    struct err *e)
 {
 	const char **hosts = agents_hosts(vm, n);
 	struct way w;
@@ -184,7 +193,7 @@ static int keep_autoscale_off(struct session *s, cJSON *parameters, struct err *
 		return -1;
 	if (!on) {
 		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
-		       "start-agents' switches it on");
+			      "start-agents' switches it on");
 		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));
 	}
 	return 0;
@@ -210,10 +219,14 @@ static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
 	instances_release(&a);
 	for (size_t i = 0; i < 2; i++) {
 		const cJSON *p = json_get(parameters, bounds[i]);
-		int64_t v = json_int_opt(p, "value", 0) + (warm < keep ? warm : keep);
+		int64_t v = json_int_opt(p, "value", 0) +
+			    (warm < keep ? warm : keep);
 
 		if (p != NULL)
-			set_parameter(parameters, bounds[i], v < INSTANCES_OURS_MAX ? v : INSTANCES_OURS_MAX);
+			set_parameter(parameters, bounds[i],
+				      v < INSTANCES_OURS_MAX ?
+					      v :
+					      INSTANCES_OURS_MAX);
 	}
 	return 0;
 }
@@ -230,14 +243,17 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	rc = 0;
 	if (r.http.head.status == 404)
 		goto out;
-	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) < 0 ||
+	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
+		    0 ||
 	    (rc = keep_autoscale_off(s, parameters, e)) < 0 ||
 	    (rc = keep_warm(s, parameters, e)) < 0 ||
 	    there == json_int_opt(parameters, "agentCount.value", -1))
 		goto out;
-	ui_say(s->ui, "there %s %lld agent%s already, and so it stays; "
-	       "'azswarm scale-agents' changes that", there == 1 ? "is" : "are",
-	       (long long)there, there == 1 ? "" : "s");
+	ui_say(s->ui,
+	       "there %s %lld agent%s already, and so it stays; "
+	       "'azswarm scale-agents' changes that",
+	       there == 1 ? "is" : "are", (long long)there,
+	       there == 1 ? "" : "s");
 	set_parameter(parameters, "agentCount", there);
 	/* or autoscale would remove or make some at once */
 	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
@@ -250,11 +266,13 @@ out:
 	return rc;
 }
 
-static int set_capacity(struct session *s, const cJSON *vmss, int wanted, struct err *e)
+static int set_capacity(struct session *s, const cJSON *vmss, int wanted,
+			struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	char *what = xasprintf("%d agents", wanted);
-	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS,
+	struct azure_wait w = { .what = what,
+				.limit_ms = OPERATION_LIMIT_MS,
 				.no_wait = s->no_wait };
 	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	const char *name = json_str(vmss, "sku.name", e);
@@ -263,7 +281,8 @@ static int set_capacity(struct session *s, const cJSON *vmss, int wanted, struct
 	if (name != NULL) {
 		/* name and tier as they are, or Azure takes it for a resize */
 		json_add_str(sku, "name", name);
-		json_add_str(sku, "tier", json_str_opt(vmss, "sku.tier", "Standard"));
+		json_add_str(sku, "tier",
+			     json_str_opt(vmss, "sku.tier", "Standard"));
 		json_add_int(sku, "capacity", wanted);
 		rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
 	}
@@ -308,8 +327,8 @@ struct scale {
 	size_t going;	    /* those */
 	size_t wanted;	    /* to run */
 	size_t off, running;
-	size_t keep;	    /* WARM_AGENTS */
-	cJSON *set;	    /* the scale set, as it is in Azure */
+	size_t keep; /* WARM_AGENTS */
+	cJSON *set;  /* the scale set, as it is in Azure */
 };
 
 /* leave: the first so many of the list, warm: so many of them are kept. */
@@ -324,7 +343,7 @@ static int scale_in(struct scale *c, size_t leave, size_t warm, struct err *e)
 
 	if (rc == 0)
 		way_warn(&w, "machines that go are shut down in order, but not "
-			 "drained first");
+			     "drained first");
 	if (rc == 0 && way_there(&w))
 		rc = agents_count_tasks(&w, &c->a, e);
 	if (rc == 0) {
@@ -378,7 +397,8 @@ static int scale_out(struct scale *c, size_t start, struct err *e)
 				free(list[off - 1].power);
 				list[off - 1].power = xstrdup("running");
 			}
-		if (instances_act(c->s, "start", list, start, 0, "agents to start", e) < 0)
+		if (instances_act(c->s, "start", list, start, 0,
+				  "agents to start", e) < 0)
 			return -1;
 	}
 	if (json_int(c->set, "sku.capacity", 0, INSTANCES_MAX, &capacity, e) < 0)
@@ -430,7 +450,8 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 		goto out;
 	c->set = r.doc;
 	if (c->running < c->wanted)
-		start = c->wanted - c->running < c->off ? c->wanted - c->running : c->off;
+		start = c->wanted - c->running < c->off ? c->wanted - c->running :
+							  c->off;
 	else
 		surplus = c->running - c->wanted;
 	leave = c->off - start + surplus;
@@ -446,8 +467,9 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 		rc = scale_out(c, start, e);
 		/* refused, for the quota perhaps: nor may autoscale try that */
 		if (rc < 0 && e->kind == ERR_AZURE)
-			autoscale_fit(c->s, (int)c->running, (int)(c->off < c->keep ?
-				      c->off : c->keep), &ignored);
+			autoscale_fit(c->s, (int)c->running,
+				      (int)(c->off < c->keep ? c->off : c->keep),
+				      &ignored);
 		/* those that are off and not wanted as warm ones */
 		if (rc == 0 && leave > warm && leave <= c->a.n)
 			rc = scale_in(c, leave, warm, e);
@@ -473,7 +495,8 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	int keep, rc = -1;
 
 	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_OURS_MAX, &wanted)) {
-		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d", INSTANCES_OURS_MAX);
+		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d",
+			INSTANCES_OURS_MAX);
 		goto out;
 	}
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
@@ -482,7 +505,8 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	c.keep = (size_t)keep;
 	for (int turns = SCALE_TURNS; again && turns >= 0; turns--) {
 		if (turns < SCALE_TURNS)
-			ui_say(s->ui, "somebody else changes the agents, too; looking again");
+			ui_say(s->ui,
+			       "somebody else changes the agents, too; looking again");
 		rc = scale_once(&c, &in, &out, e);
 		any_in |= in && rc == 0;
 		any_out |= out && rc == 0;
@@ -498,8 +522,10 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 		}
 	}
 	if (again) {
-		rc = err_set(e, ERR_DATA, "%zu agents run and not %zu: somebody else "
-			     "changes them, too", c.running, c.wanted);
+		rc = err_set(e, ERR_DATA,
+			     "%zu agents run and not %zu: somebody else "
+			     "changes them, too",
+			     c.running, c.wanted);
 		goto out;
 	}
 	if (s->no_wait && (any_in || any_out)) {
@@ -508,7 +534,8 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	}
 	ui_say(s->ui, "%zu agent%s%s", c.wanted, c.wanted == 1 ? "" : "s",
 	       any_out ? "; the new ones join the swarm by themselves" :
-	       any_in ? " left" : " already");
+	       any_in  ? " left" :
+			 " already");
 	if (any_out)
 		rc = settle_in(&c, e);
 out:

@@ -27,7 +27,7 @@ int agents_take(struct session *s, struct way *w, const struct instance *vm,
  * coming: hosts that will be nodes soon.  Does nothing where the swarm cannot
  * be asked.
  */
-int rebalance_at_end(struct session *s, struct way *w, const char *const *coming,
-		     size_t n, struct err *e);
+int rebalance_at_end(struct session *s, struct way *w,
+		     const char *const *coming, size_t n, struct err *e);
 
 #endif

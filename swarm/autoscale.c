@@ -29,8 +29,8 @@ static void move_bound(cJSON *profile, const char *name, int64_t wanted,
 {
 	char text[32];
 
-	ui_say(ui, "autoscale: %s moved from %lld to %lld",
-	       title, (long long)capacity_of(profile, name), (long long)wanted);
+	ui_say(ui, "autoscale: %s moved from %lld to %lld", title,
+	       (long long)capacity_of(profile, name), (long long)wanted);
 	snprintf(text, sizeof(text), "%lld", (long long)wanted);
 	json_set(json_get_mut(profile, "capacity"), name,
 		 cJSON_CreateString(text));
@@ -53,7 +53,7 @@ struct number {
 	int least, most;
 	bool back;  /* what was moved away from those comes back */
 	bool exact; /* whatever it is now */
-	bool on; /* of set_enabled */
+	bool on;    /* of set_enabled */
 };
 
 /* True when something was moved. */
@@ -71,7 +71,8 @@ static bool fit_profile(cJSON *profile, const struct number *n, struct ui *ui)
 	bool moved = false;
 
 	for (size_t i = 0; i < 3; i++)
-		bounds[i].is = bounds[i].should = capacity_of(profile, bounds[i].name);
+		bounds[i].is = bounds[i].should = capacity_of(profile,
+							      bounds[i].name);
 	if (n->exact || (n->back && bounds[0].is > n->most))
 		bounds[0].should = n->most + n->warm;
 	if (n->exact || (n->back && bounds[1].is < n->least))

@@ -22,8 +22,8 @@
 #define ASK_LIMIT_MS 3000
 #define LOOK_MS 1000
 #define WHOLE_MS (10 * 60000) /* a guard: longer, and the monkey stops */
-#define UNSEEN_MS 90000	      /* longer without a sign of it: it was too quick */
-#define DOWN_MAX 256	      /* bytes of services' names in a row */
+#define UNSEEN_MS 90000 /* longer without a sign of it: it was too quick */
+#define DOWN_MAX 256	/* bytes of services' names in a row */
 #define ROUNDS_MAX 1000
 
 struct chaos {
@@ -117,8 +117,8 @@ static int find_ports(struct chaos *c, struct err *e)
 
 	free(path);
 	if (rc == 0)
-		rc = docker_each(way_docker(&c->way), "/services",
-				 take_port, c, e);
+		rc = docker_each(way_docker(&c->way), "/services", take_port, c,
+				 e);
 	if (rc == 0 && c->balancer[0] != '\0' && c->n_ports > 0)
 		c->asks = pthread_create(&c->asker, NULL, ask_ports, c) == 0;
 	if (rc == 0 && !c->asks)
@@ -209,8 +209,8 @@ static bool managers_whole(const cJSON *nodes, const char **which)
 
 	cJSON_ArrayForEach(row, nodes) {
 		*which = json_str_opt(row, "hostname", "");
-		if (is_manager(row) && !(row_serves(row) &&
-					 json_bool_opt(row, "reachable", false)))
+		if (is_manager(row) &&
+		    !(row_serves(row) && json_bool_opt(row, "reachable", false)))
 			return false;
 	}
 	return true;
@@ -248,8 +248,10 @@ static int check_whole(struct chaos *c, const struct instances *a, struct err *e
 		}
 	}
 	if (!managers_whole(nodes, &which))
-		err_set(e, ERR_DATA, "the cluster is not whole: %s is no manager "
-			"that can be reached", which);
+		err_set(e, ERR_DATA,
+			"the cluster is not whole: %s is no manager "
+			"that can be reached",
+			which);
 	else if (!services_whole(c, &which))
 		err_set(e, ERR_DATA, "the cluster is not whole: %s lacks tasks",
 			which);
@@ -276,7 +278,8 @@ static int add_masters(struct chaos *c, struct instances *a, struct err *e)
 		n += is_manager(row);
 	if (n < 3) {
 		json_free(nodes);
-		return err_set(e, ERR_DATA, "--masters: there %s %zu, and the swarm "
+		return err_set(e, ERR_DATA,
+			       "--masters: there %s %zu, and the swarm "
 			       "cannot lose one; with MASTER_COUNT=3 it can",
 			       n == 1 ? "is" : "are", n);
 	}
@@ -287,8 +290,10 @@ static int add_masters(struct chaos *c, struct instances *a, struct err *e)
 		if (is_manager(row))
 			a->list[a->n++] = (struct instance){
 				.id = NULL, /* no machine of the set */
-				.name = xstrdup(host), .host = xstrdup(host),
-				.power = xstrdup("running"), .provisioning = xstrdup(""),
+				.name = xstrdup(host),
+				.host = xstrdup(host),
+				.power = xstrdup("running"),
+				.provisioning = xstrdup(""),
 			};
 	}
 	json_free(nodes);
@@ -298,18 +303,24 @@ static int add_masters(struct chaos *c, struct instances *a, struct err *e)
 /* ---- one victim ---- */
 
 /* A machine in Azure, of the set or a master.  Caller frees. */
-static char *machine_path(struct chaos *c, const struct instance *vm, const char *rest)
+static char *machine_path(struct chaos *c, const struct instance *vm,
+			  const char *rest)
 {
 	const char *group = settings_get(c->s->set, S_COMPUTE_GROUP);
-	const char *version = strchr(rest, '?') != NULL ? "&api-version=" API_COMPUTE :
-							  "?api-version=" API_COMPUTE;
+	const char *version = strchr(rest, '?') != NULL ?
+				      "&api-version=" API_COMPUTE :
+				      "?api-version=" API_COMPUTE;
 
 	if (vm->id == NULL)
-		return azure_path(&c->s->az, "/resourceGroups/%s/providers/Microsoft.Compute/"
-				  "virtualMachines/%s/%s%s", group, vm->name, rest, version);
-	return azure_path(&c->s->az, "/resourceGroups/%s/providers/Microsoft.Compute/"
-			  "virtualMachineScaleSets/%s/virtualMachines/%s/%s%s", group,
-			  settings_get(c->s->set, S_VMSS_NAME), vm->id, rest, version);
+		return azure_path(&c->s->az,
+				  "/resourceGroups/%s/providers/Microsoft.Compute/"
+				  "virtualMachines/%s/%s%s",
+				  group, vm->name, rest, version);
+	return azure_path(&c->s->az,
+			  "/resourceGroups/%s/providers/Microsoft.Compute/"
+			  "virtualMachineScaleSets/%s/virtualMachines/%s/%s%s",
+			  group, settings_get(c->s->set, S_VMSS_NAME), vm->id,
+			  rest, version);
 }
 
 /* Begin one of Azure's actions; it is watched, not waited for. */
@@ -317,7 +328,8 @@ static int begin(struct chaos *c, const struct instance *vm, const char *action,
 		 struct err *e)
 {
 	char *path = machine_path(c, vm, action);
-	struct azure_wait w = { .what = vm->name, .limit_ms = OPERATION_LIMIT_MS,
+	struct azure_wait w = { .what = vm->name,
+				.limit_ms = OPERATION_LIMIT_MS,
 				.no_wait = true };
 	int rc = azure_do(&c->s->az, "POST", path, NULL, &w, NULL, e);
 
@@ -328,7 +340,8 @@ static int begin(struct chaos *c, const struct instance *vm, const char *action,
 static int strike(struct chaos *c, struct victim *v, struct err *e)
 {
 	v->unplugged = c->s->hard;
-	return begin(c, v->vm, c->s->hard ? "powerOff?skipShutdown=true" : "restart", e);
+	return begin(c, v->vm,
+		     c->s->hard ? "powerOff?skipShutdown=true" : "restart", e);
 }
 
 /* The plug is put back when Azure says that the machine is off. */
@@ -341,7 +354,8 @@ static int plug_in(struct chaos *c, struct victim *v, struct err *e)
 	int rc = azure_call(&c->s->az, "GET", path, NULL, 0, &r, e);
 
 	cJSON_ArrayForEach(st, json_get(r.doc, "statuses"))
-		off |= str_ieqz(str_of(json_str_opt(st, "code", "")), "PowerState/stopped");
+		off |= str_ieqz(str_of(json_str_opt(st, "code", "")),
+				"PowerState/stopped");
 	azure_reply_release(&r);
 	free(path);
 	if (rc == 0 && off) {
@@ -371,8 +385,8 @@ static bool watch(struct chaos *c, struct victim *v, const cJSON *before,
 	note_down(&c->work, v->down);
 	row = way_row(nodes, v->vm->host);
 	/* drained counts, too: who shuts down gets out of service by itself */
-	if (v->down_ms < 0 && (!row_serves(row) ||
-			       strcmp(json_str_opt(row, "id", ""), old) != 0))
+	if (v->down_ms < 0 &&
+	    (!row_serves(row) || strcmp(json_str_opt(row, "id", ""), old) != 0))
 		v->down_ms = now_ms() - began;
 	/* one that is back before the swarm has missed it was never down */
 	if (v->ready_ms < 0 && row_serves(row) && !v->unplugged &&
@@ -388,11 +402,14 @@ static bool watch(struct chaos *c, struct victim *v, const cJSON *before,
 static void say_round(struct chaos *c, const struct victim *v, unsigned failed)
 {
 	if (v->down_ms < 0)
-		ui_say(c->s->ui, "  back before the swarm missed it, %u requests failed",
+		ui_say(c->s->ui,
+		       "  back before the swarm missed it, %u requests failed",
 		       failed);
 	else
-		ui_say(c->s->ui, "  down after %lld s, Ready after %lld s, "
-		       "%u requests failed", (long long)v->down_ms / 1000,
+		ui_say(c->s->ui,
+		       "  down after %lld s, Ready after %lld s, "
+		       "%u requests failed",
+		       (long long)v->down_ms / 1000,
 		       (long long)v->ready_ms / 1000, failed);
 }
 
@@ -507,8 +524,9 @@ static void add_row(struct listing *t, const struct victim *v)
 int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = {
-		"machine",     "down after s",	 "ready after s",
-		"tasks moved", "fewest running", "services down",
+		"machine",	   "down after s",
+		"ready after s",   "tasks moved",
+		"fewest running",  "services down",
 		"requests failed", NULL
 	};
 	struct chaos c = { .s = s };
@@ -568,8 +586,10 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e)
 	if (listing_print(&t, s->ui, e) < 0)
 		rc = -1;
 	if (rc == 0 && c.down[0] != '\0')
-		rc = err_set(e, ERR_DATA, "had no task for a time: %s; two, on two "
-			     "machines, would have gone on", c.down);
+		rc = err_set(e, ERR_DATA,
+			     "had no task for a time: %s; two, on two "
+			     "machines, would have gone on",
+			     c.down);
 out:
 	free(c.order);
 	docker_work_release(&c.work);

@@ -11,31 +11,38 @@
 
 #define WATCH_MS 3000
 #define WATCH_LIMIT_MS DEPLOYMENT_LIMIT_MS
-#define OPERATIONS_MAX 2000		/* Azure's own limit is 800 resources */
+#define OPERATIONS_MAX 2000 /* Azure's own limit is 800 resources */
 
 /* ---- its operations ---- */
 
 /* The operations of a deployment, shown while it goes on. */
 struct view {
 	struct session *s;
-	cJSON *seen;			/* operation id -> state last shown */
+	cJSON *seen; /* operation id -> state last shown */
 	unsigned total;
 };
 
 static const char *target_name(const cJSON *op)
 {
-	const char *name = json_str_opt(op, "properties.targetResource."
-					"resourceName", "");
+	const char *name = json_str_opt(op,
+					"properties.targetResource."
+					"resourceName",
+					"");
 
-	return *name ? name : json_str_opt(op, "properties."
-					   "provisioningOperation", "");
+	return *name ? name :
+		       json_str_opt(op,
+				    "properties."
+				    "provisioningOperation",
+				    "");
 }
 
 /* "Microsoft.Network/virtualNetworks" -> "virtualNetworks" */
 static const char *target_type(const cJSON *op)
 {
-	const char *type = json_str_opt(op, "properties.targetResource."
-					"resourceType", "");
+	const char *type = json_str_opt(op,
+					"properties.targetResource."
+					"resourceType",
+					"");
 	const char *slash = strchr(type, '/');
 
 	return slash ? slash + 1 : type;
@@ -93,7 +100,8 @@ static int view_operation(void *ctx, const cJSON *op, struct err *e)
 static char *operations_path(const struct session *s)
 {
 	char *name = swarm_deployment_name(s);
-	char *path = azure_path(&s->az, "/resourcegroups/%s/deployments/%s/"
+	char *path = azure_path(&s->az,
+				"/resourcegroups/%s/deployments/%s/"
 				"operations?api-version=" API_RESOURCES,
 				settings_get(s->set, S_COMPUTE_GROUP), name);
 
@@ -110,8 +118,9 @@ static int view_tick(void *ctx, struct err *e)
 	struct err once = ERR_INIT;
 
 	v->total = 0;
-	if (azure_list(&v->s->az, path, "operations", view_operation, v,
-		       &once) < 0 && once.kind == ERR_INTR)
+	if (azure_list(&v->s->az, path, "operations", view_operation, v, &once) <
+		    0 &&
+	    once.kind == ERR_INTR)
 		*e = once;
 	free(path);
 	return e->kind == ERR_INTR ? -1 : 0;
@@ -126,8 +135,9 @@ static int deployment_running(struct session *s, struct err *e)
 	int rc = -1;
 
 	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0)
-		state = r.http.head.status == 404 ? "Succeeded" :
-			json_str(r.doc, "properties.provisioningState", e);
+		state = r.http.head.status == 404 ?
+				"Succeeded" :
+				json_str(r.doc, "properties.provisioningState", e);
 	if (state != NULL)
 		rc = !is_bad(state) && !str_ieqz(str_of(state), "Succeeded");
 	azure_reply_release(&r);
@@ -153,8 +163,10 @@ static int deployment_look(struct view *v, const char *path, int64_t began,
 	else if (is_bad(state))
 		azure_error_doc(json_at(r.doc, "properties.error"), e);
 	else if (now_ms() - began > WATCH_LIMIT_MS)
-		err_set(e, ERR_TIMEOUT, "still %s after %d minutes; it goes on in "
-			"Azure", state, WATCH_LIMIT_MS / 60000);
+		err_set(e, ERR_TIMEOUT,
+			"still %s after %d minutes; it goes on in "
+			"Azure",
+			state, WATCH_LIMIT_MS / 60000);
 	else
 		rc = 1;
 out:
@@ -202,16 +214,20 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	char *path = swarm_deployment_path(s, "");
 	char *name = swarm_deployment_name(s);
 	char *what = xasprintf("deployment %s", name);
-	struct azure_wait w = { .what = what, .limit_ms = DEPLOYMENT_LIMIT_MS,
-				.tick = view_tick, .ctx = &v,
+	struct azure_wait w = { .what = what,
+				.limit_ms = DEPLOYMENT_LIMIT_MS,
+				.tick = view_tick,
+				.ctx = &v,
 				.no_wait = s->no_wait };
 	struct azure_reply r = { 0 };
 	struct err ignored = ERR_INIT;
 	int rc = azure_do(&s->az, "PUT", path, body, &w, &r, e);
 
 	if (rc == 0 && s->no_wait) {
-		ui_say(s->ui, "%s accepted; 'azswarm view-deployment --watch' "
-		       "follows it", what);
+		ui_say(s->ui,
+		       "%s accepted; 'azswarm view-deployment --watch' "
+		       "follows it",
+		       what);
 	} else if (rc == 0) {
 		view_tick(&v, &ignored);
 		ui_say(s->ui, "%s finished", what);
@@ -278,11 +294,13 @@ static int table_operation(void *ctx, const cJSON *op, struct err *e)
 	if (json_at(op, "properties.targetResource") == NULL)
 		return 0;
 	reason = is_bad(json_str_opt(op, "properties.provisioningState", "")) ?
-		 reason_of(op) : xstrdup("");
+			 reason_of(op) :
+			 xstrdup("");
 	listing_row(t);
 	listing_cell(t, "%s", target_type(op));
 	listing_cell(t, "%s", target_name(op));
-	listing_cell(t, "%s", json_str_opt(op, "properties.provisioningState", ""));
+	listing_cell(t, "%s",
+		     json_str_opt(op, "properties.provisioningState", ""));
 	listing_cell(t, "%s", json_str_opt(op, "properties.duration", ""));
 	listing_cell(t, "%s", reason);
 	free(reason);
@@ -291,9 +309,8 @@ static int table_operation(void *ctx, const cJSON *op, struct err *e)
 
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = {
-		"type", "name", "state", "duration", "reason", NULL
-	};
+	static const char *const columns[] = { "type",	   "name",   "state",
+					       "duration", "reason", NULL };
 	char *path = swarm_deployment_path(s, ""), *ops = operations_path(s);
 	struct azure_reply r = { 0 };
 	struct listing t;
@@ -308,8 +325,8 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	    azure_list(&s->az, ops, "operations", table_operation, &t, e) < 0)
 		goto out;
 	state = json_str_opt(r.doc, "properties.provisioningState", "unknown");
-	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""), state,
-	       json_str_opt(r.doc, "properties.timestamp", ""));
+	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""),
+	       state, json_str_opt(r.doc, "properties.timestamp", ""));
 	if (listing_print(&t, s->ui, e) < 0)
 		goto out;
 	if (is_bad(state)) {

@@ -8,15 +8,18 @@
 
 static int group_delete(struct session *s, const char *group, struct err *e)
 {
-	char *path = azure_path(&s->az, "/resourcegroups/%s"
-				"?api-version=" API_RESOURCES
-				"&forceDeletionTypes="
+	char *path = azure_path(&s->az,
+				"/resourcegroups/%s"
+				"?api-version=" API_RESOURCES "&forceDeletionTypes="
 				"Microsoft.Compute/virtualMachines,"
-				"Microsoft.Compute/virtualMachineScaleSets", group);
+				"Microsoft.Compute/virtualMachineScaleSets",
+				group);
 	char *check = swarm_group_path(s, group);
 	char *what = xasprintf("resource group %s to be deleted", group);
-	struct azure_wait w = { .what = what, .limit_ms = DEPLOYMENT_LIMIT_MS,
-				.flags = AZURE_MISSING_OK, .no_wait = s->no_wait };
+	struct azure_wait w = { .what = what,
+				.limit_ms = DEPLOYMENT_LIMIT_MS,
+				.flags = AZURE_MISSING_OK,
+				.no_wait = s->no_wait };
 	struct azure_reply r = { 0 };
 	int rc = -1;
 
@@ -37,8 +40,9 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 		goto out;
 	if (r.http.head.status != 404) {
 		err_set(e, ERR_AZURE, "resource group %s is still there (%s)",
-			group, json_str_opt(r.doc, "properties.provisioningState",
-					    "state unknown"));
+			group,
+			json_str_opt(r.doc, "properties.provisioningState",
+				     "state unknown"));
 		goto out;
 	}
 	ui_say(s->ui, "resource group %s deleted, nothing of it is left", group);
@@ -55,7 +59,8 @@ int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
 	char *what = xasprintf("every machine and the network in resource "
-			       "group %s", group);
+			       "group %s",
+			       group);
 	int rc = swarm_confirm(s, group, what, e);
 
 	(void)argc, (void)argv;
@@ -67,7 +72,8 @@ int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_STORAGE_GROUP);
 	char *what = xasprintf("the storage account and all files in resource "
-			       "group %s", group);
+			       "group %s",
+			       group);
 	int rc = swarm_confirm(s, group, what, e);
 
 	(void)argc, (void)argv;
@@ -80,7 +86,8 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 	const char *compute = settings_get(s->set, S_COMPUTE_GROUP);
 	const char *storage = settings_get(s->set, S_STORAGE_GROUP);
 	char *what = xasprintf("resource groups %s and %s: every machine and "
-			       "all files", compute, storage);
+			       "all files",
+			       compute, storage);
 	int rc = swarm_confirm(s, compute, what, e);
 
 	(void)argc, (void)argv;
@@ -89,6 +96,6 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 	    group_delete(s, storage, e) < 0)
 		return -1;
 	ui_say(s->ui, "keys/ and parameters/ are still here; "
-	       "'azswarm clean' removes parameters/");
+		      "'azswarm clean' removes parameters/");
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "base/net.h"
 #include "swarm/dial.h"
 
-#define CONNECT_MS 30000	/* name, TCP, proxy and TLS together */
+#define CONNECT_MS 30000 /* name, TCP, proxy and TLS together */
 
 /* ---- the environment ---- */
 
@@ -35,7 +35,7 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 	d->tls = str_istarts(v, STR("https://"));
 	if (d->tls || str_istarts(v, STR("http://")))
 		v = str_skip(v, d->tls ? 8 : 7);
-	if (str_find(v, STR("://")) >= 0)	/* of another kind */
+	if (str_find(v, STR("://")) >= 0) /* of another kind */
 		rc = -1;
 	if ((at = str_rchr(v, '@')) >= 0) {
 		struct str user = str_head(v, (size_t)at);
@@ -55,9 +55,11 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 	rc |= http_url_parse(str_of(url), &u, &ignored);
 	free(url);
 	if (rc < 0)
-		return err_set(e, ERR_USAGE, "%s: expected http://HOST:PORT or "
+		return err_set(e, ERR_USAGE,
+			       "%s: expected http://HOST:PORT or "
 			       "https://HOST:PORT, with USER:PASSWORD@ before HOST "
-			       "if need be (percent-encoded)", d->variable);
+			       "if need be (percent-encoded)",
+			       d->variable);
 	memcpy(d->host, u.host, sizeof d->host);
 	d->port = u.port;
 	return 0;
@@ -65,9 +67,8 @@ static int take_proxy(struct dial *d, struct str v, struct err *e)
 
 int dial_init(struct dial *d, const struct tls_trust *trust, struct err *e)
 {
-	static const char *const proxy[] = {
-		"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL
-	};
+	static const char *const proxy[] = { "https_proxy", "HTTPS_PROXY",
+					     "all_proxy", "ALL_PROXY", NULL };
 	static const char *const no_proxy[] = { "no_proxy", "NO_PROXY", NULL };
 	const char *v;
 
@@ -137,7 +138,8 @@ static bool is_about(struct str word, struct str host, unsigned port)
 		return true;
 	/* one colon, or one behind a bracket: a port */
 	if (colon > bracket && (bracket >= 0 || str_chr(word, ':') == colon)) {
-		if (!str_num(str_skip(word, (size_t)colon + 1), 65535, &n) || n != port)
+		if (!str_num(str_skip(word, (size_t)colon + 1), 65535, &n) ||
+		    n != port)
 			return false;
 		word = str_head(word, (size_t)colon);
 	}
@@ -184,14 +186,16 @@ static int refused(const struct dial *d, const struct http_head *h, struct err *
 	if (h->status != 407 && h->status != 401)
 		return err_set(e, kind, "refused: HTTP %u %.*s%s", h->status,
 			       STR_ARG(str_head(h->reason, 80)),
-			       h->status == 403 ? " (who runs it may allow this "
-			       "host; what needs no proxy belongs into NO_PROXY)" :
-			       "");
+			       h->status == 403 ?
+				       " (who runs it may allow this "
+				       "host; what needs no proxy belongs into NO_PROXY)" :
+				       "");
 	if (*d->auth != '\0')
 		return err_set(e, ERR_USAGE, "user or password in %s refused",
 			       d->variable);
 	ways = str_head(http_field(h, "proxy-authenticate"), 80);
-	return err_set(e, ERR_USAGE, "wants a sign-in (%.*s): give "
+	return err_set(e, ERR_USAGE,
+		       "wants a sign-in (%.*s): give "
 		       "%s=http://USER:PASSWORD@HOST:PORT if it takes Basic",
 		       STR_ARG(ways), d->variable);
 }
@@ -203,7 +207,8 @@ static int ask_proxy(const struct dial *d, struct stream *s, const char *host,
 	bool v6 = strchr(host, ':') != NULL;
 	char *to = xasprintf(v6 ? "[%s]:%u" : "%s:%u", host, port);
 	char *ask = xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s"
-			      "User-Agent: azswarm\r\n\r\n", to, to, d->auth);
+			      "User-Agent: azswarm\r\n\r\n",
+			      to, to, d->auth);
 	enum http_event event = HTTP_MORE;
 	struct http_parser p;
 	struct str in, body;
@@ -219,8 +224,10 @@ static int ask_proxy(const struct dial *d, struct stream *s, const char *host,
 	burn_str(ask);
 	free(to);
 	while (rc == 0 && event == HTTP_MORE) {
-		if ((n = stream_read(s, piece, sizeof piece, deadline_ms, e)) <= 0) {
-			rc = err_set(e, ERR_NET, "closed the connection instead of "
+		if ((n = stream_read(s, piece, sizeof piece, deadline_ms, e)) <=
+		    0) {
+			rc = err_set(e, ERR_NET,
+				     "closed the connection instead of "
 				     "an answer");
 			break;
 		}
@@ -231,14 +238,14 @@ static int ask_proxy(const struct dial *d, struct stream *s, const char *host,
 	}
 	if (rc == 0 && p.head.status / 100 != 2)
 		rc = refused(d, &p.head, e);
-	else if (rc == 0 && in.n > 0)	/* in TLS it is the client that begins */
+	else if (rc == 0 && in.n > 0) /* in TLS it is the client that begins */
 		rc = err_set(e, ERR_PROTO, "said more than it was asked");
 	http_parser_release(&p);
 	return rc;
 }
 
-static struct stream *by_proxy(const struct dial *d, const char *host, unsigned port,
-			       int64_t deadline_ms, struct err *e)
+static struct stream *by_proxy(const struct dial *d, const char *host,
+			       unsigned port, int64_t deadline_ms, struct err *e)
 {
 	struct stream *s;
 	int fd = tcp_connect(d->host, d->port, deadline_ms, e);
@@ -257,8 +264,9 @@ static struct stream *by_proxy(const struct dial *d, const char *host, unsigned 
 
 /* ---- the two ways ---- */
 
-static struct stream *azure_dial(void *ctx, bool tls, const char *host, unsigned port,
-				 int64_t deadline_ms, struct err *e)
+static struct stream *azure_dial(void *ctx, bool tls, const char *host,
+				 unsigned port, int64_t deadline_ms,
+				 struct err *e)
 {
 	const struct dial *d = ctx;
 	int64_t connect_by = now_ms() + CONNECT_MS;
@@ -273,7 +281,8 @@ static struct stream *azure_dial(void *ctx, bool tls, const char *host, unsigned
 		connect_by = deadline_ms;
 	if (!dial_proxied(d, host, port)) {
 		fd = tcp_connect(host, port, connect_by, e);
-		return fd < 0 ? NULL : tls_connect(fd, host, d->trust, connect_by, e);
+		return fd < 0 ? NULL :
+				tls_connect(fd, host, d->trust, connect_by, e);
 	}
 	if ((s = by_proxy(d, host, port, connect_by, e)) != NULL)
 		s = tls_over(s, host, d->trust, connect_by, e);
@@ -282,15 +291,17 @@ static struct stream *azure_dial(void *ctx, bool tls, const char *host, unsigned
 	return s;
 }
 
-static struct stream *local_dial(void *ctx, bool tls, const char *host, unsigned port,
-				 int64_t deadline_ms, struct err *e)
+static struct stream *local_dial(void *ctx, bool tls, const char *host,
+				 unsigned port, int64_t deadline_ms,
+				 struct err *e)
 {
 	const struct dial *d = ctx;
 	int fd = tcp_connect(host, port, deadline_ms, e);
 
 	if (fd < 0)
 		return NULL;
-	return tls ? tls_connect(fd, host, d->trust, deadline_ms, e) : stream_of_fd(fd);
+	return tls ? tls_connect(fd, host, d->trust, deadline_ms, e) :
+		     stream_of_fd(fd);
 }
 
 struct http_dialer dial_azure(struct dial *d)

@@ -21,12 +21,12 @@
  */
 struct dial {
 	const struct tls_trust *trust;
-	const char *variable;	/* which named the proxy, NULL: none */
-	const char *no_proxy;	/* "" when there is none */
-	char host[256];		/* of the proxy */
+	const char *variable; /* which named the proxy, NULL: none */
+	const char *no_proxy; /* "" when there is none */
+	char host[256];	      /* of the proxy */
 	unsigned port;
-	bool tls;		/* to the proxy itself */
-	char *auth;		/* a secret: "Proxy-Authorization: ...\r\n", or "" */
+	bool tls;   /* to the proxy itself */
+	char *auth; /* a secret: "Proxy-Authorization: ...\r\n", or "" */
 };
 
 /* Reads the environment, and sends nothing.  What is not a proxy's URL is

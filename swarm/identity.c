@@ -34,8 +34,8 @@ static void tick(void *ctx, int64_t waited_ms)
 /* The subscriptions that one may see, and which of them is meant. */
 struct subscriptions {
 	struct listing list;
-	const char *wanted;	/* by id or name, NULL: any */
-	char *id, *name;	/* of the wanted one, or else of the last */
+	const char *wanted; /* by id or name, NULL: any */
+	char *id, *name;    /* of the wanted one, or else of the last */
 	unsigned n;
 };
 
@@ -82,7 +82,7 @@ static int show_tenants(struct session *s, struct listing *list, struct err *e)
 	    listing_print(list, s->ui, e) < 0)
 		return -1;
 	ui_say(s->ui, "no subscription in this tenant; others: azswarm login "
-	       "--tenant ID");
+		      "--tenant ID");
 	return 0;
 }
 
@@ -99,8 +99,10 @@ static int choose(struct session *s, struct err *e)
 		       "subscriptions", row_subscription, &subs, e) < 0)
 		goto out;
 	if (subs.wanted != NULL && subs.id == NULL) {
-		err_set(e, ERR_USAGE, "signed in, but subscription %s is none of "
-			"yours in this tenant", subs.wanted);
+		err_set(e, ERR_USAGE,
+			"signed in, but subscription %s is none of "
+			"yours in this tenant",
+			subs.wanted);
 	} else if (subs.n == 1 || subs.wanted != NULL) {
 		rc = entra_login_choose(&s->entra, subs.id, e);
 		if (rc == 0)
@@ -108,7 +110,8 @@ static int choose(struct session *s, struct err *e)
 	} else if (subs.n > 0) {
 		rc = listing_print(&subs.list, s->ui, e);
 		if (rc == 0)
-			ui_say(s->ui, "choose one: azswarm login --subscription ID");
+			ui_say(s->ui,
+			       "choose one: azswarm login --subscription ID");
 	} else {
 		rc = show_tenants(s, &subs.list, e);
 	}
@@ -150,7 +153,9 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 	struct entra_login l = {
 		.client_id = s->client_id,
 		.device_code = s->device_code || !entra_browser_here(),
-		.say = say, .tick = tick, .ctx = s,
+		.say = say,
+		.tick = tick,
+		.ctx = s,
 	};
 	const char *token;
 	struct err ignored = ERR_INIT;
@@ -159,7 +164,8 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 			   !by_flag(s, S_TENANT_ID) && s->claims == NULL;
 
 	(void)argc, (void)argv;
-	if (session_reach(s, e) < 0 || (s->claims != NULL && take_claims(s, e) < 0))
+	if (session_reach(s, e) < 0 ||
+	    (s->claims != NULL && take_claims(s, e) < 0))
 		return -1;
 	entra_use_login(&s->entra);
 	/* with a good sign-in, --subscription is all that is asked for */
@@ -170,7 +176,8 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, "signed in");
 	}
 	if (*settings_get(s->set, S_CLIENT_ID))
-		ui_say(s->ui, "AZURE_CLIENT_ID is set: that application goes before "
+		ui_say(s->ui,
+		       "AZURE_CLIENT_ID is set: that application goes before "
 		       "this sign-in, unless AZURE_TOKEN_CREDENTIALS=LoginCredential");
 	return choose(s, e);
 }
@@ -207,7 +214,8 @@ static int print_who(struct session *s, const char *const *names,
 		rc = listing_print(&t, s->ui, e);
 	else
 		cJSON_ArrayForEach(cell, t.rows->child)
-			fprintf(s->ui->out, "%-18s %s\n", *names++, cell->valuestring);
+			fprintf(s->ui->out, "%-18s %s\n", *names++,
+				cell->valuestring);
 	listing_release(&t);
 	return rc;
 }
@@ -215,8 +223,9 @@ static int print_who(struct session *s, const char *const *names,
 int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const names[] = {
-		"name", "object", "credential", "tenant", "subscription",
-		"subscriptionName", "endpoint", "until", NULL
+		"name",	    "object",	    "credential",
+		"tenant",   "subscription", "subscriptionName",
+		"endpoint", "until",	    NULL
 	};
 	struct azure_reply r = { 0 };
 	struct entra_who who;
@@ -237,9 +246,10 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		azure_call(&s->az, "GET", path, NULL, 0, &r, &why);
 	}
 	const char *const values[] = {
-		who.name, who.object_id, who.credential, who.tenant,
+		who.name,	    who.object_id,
+		who.credential,	    who.tenant,
 		s->az.subscription, json_str_opt(r.doc, "displayName", ""),
-		s->az.arm, until
+		s->az.arm,	    until
 	};
 
 	rc = print_who(s, names, values, sizeof(values) / sizeof(*values), e);

@@ -113,7 +113,8 @@ size_t instances_drop_going(struct instances *a)
 		}
 	}
 	while (a->n > n) {
-		struct instances last = { .list = xmalloc(sizeof(struct instance)), .n = 1 };
+		struct instances last = { .list = xmalloc(sizeof(struct instance)),
+					  .n = 1 };
 
 		last.list[0] = a->list[--a->n];
 		instances_release(&last);

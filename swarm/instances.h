@@ -18,7 +18,7 @@ struct instance {
 	char *provisioning; /* "Succeeded", ... */
 	/* of the swarm; filled in by who asks for it */
 	unsigned tasks;
-	bool leaving;	    /* on its way out of service already */
+	bool leaving; /* on its way out of service already */
 };
 
 struct instances {

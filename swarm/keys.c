@@ -93,7 +93,8 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 	const char *user = settings_get(set, S_ADMIN_USERNAME);
 	bool own;
 
-	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 || dir_make(DIR, 0700, e) < 0)
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
+	    dir_make(DIR, 0700, e) < 0)
 		return -1;
 	if (!own && (make_one(user, ".pem", RSA_KEY, ui, e) < 0 ||
 		     make_public(user, user, ui, e) < 0))
@@ -111,14 +112,16 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 
 /* ---- reading ---- */
 
-static int load(const char *name, const char *suffix, struct buf *out, struct err *e)
+static int load(const char *name, const char *suffix, struct buf *out,
+		struct err *e)
 {
 	char *path = path_of(name, suffix);
 	int rc = -1;
 
 	buf_init(out, PEM_MAX);
 	if (!file_exists(path))
-		err_set(e, ERR_DATA, "%s is not there; 'azswarm keys' makes it", path);
+		err_set(e, ERR_DATA, "%s is not there; 'azswarm keys' makes it",
+			path);
 	else
 		rc = file_read(path, out, e);
 	free(path);
@@ -134,9 +137,12 @@ static int load_secret(const char *name, char **out, struct err *e)
 
 	if (load(name, ".secret", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
-		if (hex.n != 2 * SECRET_BYTES || buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA, DIR "/%s.secret: expected %d hex "
-				"digits", name, 2 * SECRET_BYTES);
+		if (hex.n != 2 * SECRET_BYTES ||
+		    buf_add_unhex(&raw, hex, &ignored) < 0)
+			err_set(e, ERR_DATA,
+				DIR "/%s.secret: expected %d hex "
+				    "digits",
+				name, 2 * SECRET_BYTES);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -156,8 +162,10 @@ static int load_public(const char *name, char **out, struct err *e)
 	if (load(name, ".pub", &text, e) == 0) {
 		line = str_trim(buf_str(&text));
 		if (str_chr(line, '\n') >= 0 || str_chr(line, ' ') < 0)
-			err_set(e, ERR_DATA, DIR "/%s.pub: expected one line, a "
-				"public key", name);
+			err_set(e, ERR_DATA,
+				DIR "/%s.pub: expected one line, a "
+				    "public key",
+				name);
 		else {
 			*out = str_dup(line);
 			rc = 0;
@@ -178,10 +186,13 @@ static int load_own(char **out, struct err *e)
 	if (file_read(path, &text, e) == 0) {
 		line = str_trim(buf_str(&text));
 		/* Azure takes no others */
-		if (str_chr(line, '\n') >= 0 || !(str_starts(line, STR("ssh-rsa ")) ||
-						  str_starts(line, STR("ssh-ed25519 "))))
-			err_set(e, ERR_DATA, "%s: expected one line, an ssh-rsa or "
-				"ssh-ed25519 key", path);
+		if (str_chr(line, '\n') >= 0 ||
+		    !(str_starts(line, STR("ssh-rsa ")) ||
+		      str_starts(line, STR("ssh-ed25519 "))))
+			err_set(e, ERR_DATA,
+				"%s: expected one line, an ssh-rsa or "
+				"ssh-ed25519 key",
+				path);
 		else {
 			*out = str_dup(line);
 			rc = 0;

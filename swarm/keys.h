@@ -9,12 +9,12 @@
 
 /* Everything that keys/ holds, read. */
 struct keys {
-	char *admin_public;		/* authorized_keys line */
-	struct buf helper;		/* PEM private key of the helper's TLS */
-	struct buf host_master, host_agent;	/* PEM SSH host keys */
+	char *admin_public; /* authorized_keys line */
+	struct buf helper;  /* PEM private key of the helper's TLS */
+	struct buf host_master, host_agent; /* PEM SSH host keys */
 	/* "ecdsa-sha2-nistp256 AAAA..." */
 	char *host_master_public, *host_agent_public;
-	char *worker_secret, *manager_secret;	/* 64 hex digits */
+	char *worker_secret, *manager_secret; /* 64 hex digits */
 	char helper_pin[65];
 };
 

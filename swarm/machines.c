@@ -174,7 +174,8 @@ static int check_nodes(struct way *w, int argc, char **argv, struct err *e)
 		cJSON_ArrayForEach(row, nodes)
 			there |= strcmp(json_str_opt(row, "id", ""), argv[i]) == 0;
 		if (!there)
-			rc = err_set(e, ERR_USAGE, "there is no node \"%s\"; "
+			rc = err_set(e, ERR_USAGE,
+				     "there is no node \"%s\"; "
 				     "'azswarm list-agents' has their host names",
 				     argv[i]);
 	}
@@ -195,7 +196,8 @@ int cmd_evict(struct session *s, int argc, char **argv, struct err *e)
 	if (rc == 0 && !s->no_wait)
 		rc = way_out(&w, hosts, (size_t)argc - 1, e);
 	if (rc == 0)
-		ui_say(s->ui, "%s; 'azswarm return' brings back, as does its "
+		ui_say(s->ui,
+		       "%s; 'azswarm return' brings back, as does its "
 		       "time when nobody takes it away",
 		       s->no_wait ? "on the way out" : "out of service");
 	way_close(&w);
@@ -353,8 +355,8 @@ out:
 }
 
 /* Which services have tasks on these machines, a line each. */
-static int say_what_is_down(struct round *r, const struct instance *vm, size_t n,
-			    struct err *e)
+static int say_what_is_down(struct round *r, const struct instance *vm,
+			    size_t n, struct err *e)
 {
 	struct docker_work work = { 0 };
 	cJSON *nodes = NULL;
@@ -369,16 +371,20 @@ static int say_what_is_down(struct round *r, const struct instance *vm, size_t n
 		for (size_t k = 0; k < work.n_tasks; k++) {
 			const struct docker_task *t = &work.tasks[k];
 
-			if (!t->running || strcmp(t->service, work.services[i].id) != 0)
+			if (!t->running ||
+			    strcmp(t->service, work.services[i].id) != 0)
 				continue;
 			all++;
 			for (size_t m = 0; m < n; m++)
-				here += strcmp(t->node, json_str_opt(way_row(nodes,
-					vm[m].host), "id", "?")) == 0;
+				here += strcmp(t->node,
+					       json_str_opt(way_row(nodes,
+								    vm[m].host),
+							    "id", "?")) == 0;
 		}
 		if (here > 0)
-			ui_say(r->s->ui, "  %s: %u of its %u task%s", work.services[i].name,
-			       here, all, all == 1 ? "" : "s");
+			ui_say(r->s->ui, "  %s: %u of its %u task%s",
+			       work.services[i].name, here, all,
+			       all == 1 ? "" : "s");
 	}
 	rc = 0;
 out:
@@ -392,10 +398,12 @@ static int agree_to_all(struct round *r, const struct instance *vm, size_t n,
 			struct err *e)
 {
 	char *what = xasprintf("make %zu agent%s anew at once, and what runs there "
-			       "is down until they are back", n, n == 1 ? "" : "s");
+			       "is down until they are back",
+			       n, n == 1 ? "" : "s");
 	int rc = 0;
 
-	ui_say(r->s->ui, "down at the same time: %zu agent%s", n, n == 1 ? "" : "s");
+	ui_say(r->s->ui, "down at the same time: %zu agent%s", n,
+	       n == 1 ? "" : "s");
 	if (way_there(&r->way))
 		rc = say_what_is_down(r, vm, n, e);
 	if (rc == 0)
@@ -413,9 +421,10 @@ static size_t still_to_do(const struct round *r, struct instances *a)
 		struct instance vm = a->list[i];
 
 		if (was_done(r, &vm) || instance_is_off(&vm)) {
-			ui_say(r->s->ui, "%s: %s", vm.name, instance_is_off(&vm) ?
-			       "is off, and passed over" :
-			       "done before (" PROGRESS_FILE ")");
+			ui_say(r->s->ui, "%s: %s", vm.name,
+			       instance_is_off(&vm) ?
+				       "is off, and passed over" :
+				       "done before (" PROGRESS_FILE ")");
 			continue;
 		}
 		a->list[i] = a->list[left];
@@ -428,7 +437,8 @@ static size_t still_to_do(const struct round *r, struct instances *a)
 static int all_rounds(struct session *s, const char *verb, size_t at_once,
 		      int argc, char **argv, struct err *e)
 {
-	struct round r = { .s = s, .verb = verb,
+	struct round r = { .s = s,
+			   .verb = verb,
 			   .fresh = strcmp(verb, "reimage") == 0,
 			   .machines = join_words(argc, argv),
 			   .began_s = unix_time() };
@@ -436,7 +446,8 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	size_t left = 0, now;
 	int rc = -1;
 
-	if (instances_list(s, &a, e) < 0 || instances_choose(&a, argc, argv, e) < 0)
+	if (instances_list(s, &a, e) < 0 ||
+	    instances_choose(&a, argc, argv, e) < 0)
 		goto out;
 	instances_drop_going(&a);
 	read_progress(&r);
@@ -444,15 +455,17 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	rc = way_open(s, &r.way, e);
 	if (rc == 0)
 		way_warn(&r.way, "machines are not drained first, and whether "
-			 "they are back in service is not known");
+				 "they are back in service is not known");
 	if (rc == 0 && at_once == 0 && left > 0)
 		rc = agree_to_all(&r, a.list, left, e);
 	for (size_t i = 0; rc == 0 && i < left; i += now) {
 		now = at_once == 0 || at_once > left - i ? left - i : at_once;
 		rc = go_round(&r, &a.list[i], now, at_once != 0, e);
 		if (rc < 0 && i > 0)
-			ui_say(s->ui, "%zu of %zu done; the same command again goes "
-			       "on with the others", i, left);
+			ui_say(s->ui,
+			       "%zu of %zu done; the same command again goes "
+			       "on with the others",
+			       i, left);
 	}
 	if (rc == 0) {
 		remove(PROGRESS_FILE);
@@ -487,16 +500,18 @@ int cmd_reimage_agents_serial(struct session *s, int argc, char **argv,
 {
 	size_t n;
 
-	return at_a_time(s, 1, &n, e) < 0 ? -1 :
-	       all_rounds(s, "reimage", n, argc, argv, e);
+	return at_a_time(s, 1, &n, e) < 0 ?
+		       -1 :
+		       all_rounds(s, "reimage", n, argc, argv, e);
 }
 
 int cmd_restart_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	size_t n;
 
-	return at_a_time(s, 1, &n, e) < 0 ? -1 :
-	       all_rounds(s, "restart", n, argc, argv, e);
+	return at_a_time(s, 1, &n, e) < 0 ?
+		       -1 :
+		       all_rounds(s, "restart", n, argc, argv, e);
 }
 
 int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
@@ -504,6 +519,7 @@ int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
 {
 	size_t n;
 
-	return at_a_time(s, 0, &n, e) < 0 ? -1 :
-	       all_rounds(s, "reimage", n, argc, argv, e);
+	return at_a_time(s, 0, &n, e) < 0 ?
+		       -1 :
+		       all_rounds(s, "reimage", n, argc, argv, e);
 }

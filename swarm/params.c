@@ -12,8 +12,8 @@
 #include "node/config.h"
 #include "swarm/swarm.h"
 
-#define CUSTOM_DATA_MAX 65535		/* Azure's own, decoded */
-#define SAS_YEARS 10			/* agents made years from now fetch it, too */
+#define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
+#define SAS_YEARS 10	      /* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
 #define PARAMETERS_MAX (1u << 20)
 
@@ -26,14 +26,15 @@ static int unhex(const char *text, uint8_t out[32], struct err *e)
 	if (rc == 0 && raw.n == 32)
 		memcpy(out, raw.str, 32);
 	else if (rc == 0)
-		rc = err_set(e, ERR_DATA, "a secret of %zu bytes in place of 32", raw.n);
+		rc = err_set(e, ERR_DATA,
+			     "a secret of %zu bytes in place of 32", raw.n);
 	buf_burn(&raw);
 	return rc;
 }
 
 /* node.json of a master or an agent.  Burn it. */
-static int node_json(const struct keys *k, bool master, int masters, struct buf *out,
-		     struct err *e)
+static int node_json(const struct keys *k, bool master, int masters,
+		     struct buf *out, struct err *e)
 {
 	struct node_config c;
 	int rc = -1;
@@ -42,8 +43,8 @@ static int node_json(const struct keys *k, bool master, int masters, struct buf 
 	c.manager = c.has_manager_secret = master;
 	c.n_masters = (unsigned)masters;
 	for (unsigned i = 0; i < c.n_masters; i++)
-		snprintf(c.masters[i], sizeof(c.masters[i]), LAYOUT_MASTER_ADDRESS,
-			 LAYOUT_FIRST_MASTER + i);
+		snprintf(c.masters[i], sizeof(c.masters[i]),
+			 LAYOUT_MASTER_ADDRESS, LAYOUT_FIRST_MASTER + i);
 	memcpy(c.addr_pool, LAYOUT_ADDR_POOL, sizeof(LAYOUT_ADDR_POOL));
 	memcpy(c.ingress, LAYOUT_INGRESS, sizeof(LAYOUT_INGRESS));
 	c.mtu = LAYOUT_MTU;
@@ -65,7 +66,8 @@ struct fill {
 	int masters;
 };
 
-static int custom_data(const struct fill *f, bool master, char **base64, struct err *e)
+static int custom_data(const struct fill *f, bool master, char **base64,
+		       struct err *e)
 {
 	const struct settings *set = f->s->set;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
@@ -76,7 +78,8 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 	if (node_json(f->k, master, f->masters, &node, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
-		{ "SSH_HOST_KEY", master ? f->k->host_master.str : f->k->host_agent.str },
+		{ "SSH_HOST_KEY",
+		  master ? f->k->host_master.str : f->k->host_agent.str },
 		{ "SSH_HOST_KEY_PUB",
 		  master ? f->k->host_master_public : f->k->host_agent_public },
 		{ "NODE_JSON", node.str },
@@ -95,8 +98,8 @@ static int custom_data(const struct fill *f, bool master, char **base64, struct 
 	    buf_check(&yaml, "cloud-init", e) < 0)
 		goto out;
 	if (yaml.n > CUSTOM_DATA_MAX) {
-		err_set(e, ERR_DATA, "cloud-init has %zu bytes; Azure takes %d", yaml.n,
-			CUSTOM_DATA_MAX);
+		err_set(e, ERR_DATA, "cloud-init has %zu bytes; Azure takes %d",
+			yaml.n, CUSTOM_DATA_MAX);
 		goto out;
 	}
 	buf_add_base64(&b64, yaml.str, yaml.n);
@@ -149,14 +152,16 @@ static int add_setting(cJSON *parameters, const struct settings *set,
 	return 0;
 }
 
-static int document(const struct session *s, const struct keys *k, const char *master_data,
-		    const char *agent_data, cJSON **doc, struct err *e)
+static int document(const struct session *s, const struct keys *k,
+		    const char *master_data, const char *agent_data,
+		    cJSON **doc, struct err *e)
 {
 	int out, in;
 	cJSON *p;
 
 	*doc = cJSON_CreateObject();
-	json_add_str(*doc, "$schema", "https://schema.management.azure.com/schemas/2019-04-01/"
+	json_add_str(*doc, "$schema",
+		     "https://schema.management.azure.com/schemas/2019-04-01/"
 		     "deploymentParameters.json#");
 	json_add_str(*doc, "contentVersion", "1.0.0.0");
 	p = json_add_obj(*doc, "parameters");
@@ -180,7 +185,8 @@ static char *host_of(const char *url)
 	struct http_url u;
 	struct err ignored = ERR_INIT;
 
-	return http_url_parse(str_of(url), &u, &ignored) == 0 ? xstrdup(u.host) : xstrdup("");
+	return http_url_parse(str_of(url), &u, &ignored) == 0 ? xstrdup(u.host) :
+								xstrdup("");
 }
 
 /* The same for a year, so that running `params` again changes nothing:
@@ -196,7 +202,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	struct self_image img;
 	struct fill f = { .s = s, .k = &k };
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	char *blob = NULL, *file = NULL, *key = NULL, *url = NULL, *file_host = NULL;
+	char *blob = NULL, *file = NULL, *key = NULL, *url = NULL,
+	     *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
 	bool there;
@@ -206,13 +213,16 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	if (keys_load(s->set, &k, e) < 0 || storage_self_image(&img, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0)
 		goto out;
-	if (storage_endpoints(s, &blob, &file, e) < 0 || storage_key(s, &key, e) < 0 ||
+	if (storage_endpoints(s, &blob, &file, e) < 0 ||
+	    storage_key(s, &key, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||
 	    storage_blob_there(s, url, &img, &there, e) < 0)
 		goto out;
 	if (!there) {
-		err_set(e, ERR_DATA, "this azswarm (%.12s...) is not in storage account %s; "
-			"'azswarm deploy-storage' puts it there", img.sha256, s->account);
+		err_set(e, ERR_DATA,
+			"this azswarm (%.12s...) is not in storage account %s; "
+			"'azswarm deploy-storage' puts it there",
+			img.sha256, s->account);
 		goto out;
 	}
 	file_host = host_of(file);
@@ -227,7 +237,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	json_print_pretty(doc, &text);
 	buf_addc(&text, '\n');
-	if (buf_check(&text, PARAMETERS_FILE, e) < 0 || dir_make("parameters", 0700, e) < 0 ||
+	if (buf_check(&text, PARAMETERS_FILE, e) < 0 ||
+	    dir_make("parameters", 0700, e) < 0 ||
 	    file_write(PARAMETERS_FILE, buf_str(&text), 0600, e) < 0)
 		goto out;
 	ui_say(s->ui, "%s written", PARAMETERS_FILE);

@@ -15,40 +15,61 @@
 #include "swarm/swarm.h"
 #include "template/template.h"
 
-#define VALUE_MAX 400			/* of a value that is shown */
-#define TEXT_MAX 8192			/* of anything else in a row */
+#define VALUE_MAX 400 /* of a value that is shown */
+#define TEXT_MAX 8192 /* of anything else in a row */
 #define ROWS_AT_ONCE 64
 #define COUNT_MAX ((int64_t)1 << 31)
 #define HIDDEN_VALUE "(hidden)"
 
 /* In the order in which the summary has them. */
 static const struct {
-	const char *azure;	/* Azure's word, NULL: it knows no such change */
-	const char *word;	/* ours */
-	const char *summary;	/* behind how many there are */
-	char symbol;		/* what Azure's own tools show */
+	const char *azure;   /* Azure's word, NULL: it knows no such change */
+	const char *word;    /* ours */
+	const char *summary; /* behind how many there are */
+	char symbol;	     /* what Azure's own tools show */
 	const char *color;
-	bool pending;		/* there is something to change */
+	bool pending; /* there is something to change */
 } kinds[PLAN_KINDS] = {
-	[PLAN_CREATE] = { .azure = "Create", .word = "create",
-		.summary = "to create", .symbol = '+', .color = "32",
-		.pending = true },
-	[PLAN_DELETE] = { .azure = "Delete", .word = "delete",
-		.summary = "to delete", .symbol = '-', .color = "31",
-		.pending = true },
-	[PLAN_MODIFY] = { .azure = "Modify", .word = "modify",
-		.summary = "to modify", .symbol = '~', .color = "33",
-		.pending = true },
-	[PLAN_DEPLOY] = { .azure = "Deploy", .word = "deploy",
-		.summary = "to deploy", .symbol = '!', .color = "33",
-		.pending = true },
-	[PLAN_UNSUPPORTED] = { .azure = "Unsupported", .word = "unsupported",
-		.summary = "unsupported", .symbol = 'x', .color = "33",
-		.pending = true },
-	[PLAN_UNCHANGED] = { .azure = "NoChange", .word = "unchanged",
-		.summary = "unchanged", .symbol = '=', .color = "2" },
-	[PLAN_IGNORE] = { .azure = "Ignore", .word = "ignore",
-		.summary = "ignore", .symbol = '*', .color = "2" },
+	[PLAN_CREATE] = { .azure = "Create",
+			  .word = "create",
+			  .summary = "to create",
+			  .symbol = '+',
+			  .color = "32",
+			  .pending = true },
+	[PLAN_DELETE] = { .azure = "Delete",
+			  .word = "delete",
+			  .summary = "to delete",
+			  .symbol = '-',
+			  .color = "31",
+			  .pending = true },
+	[PLAN_MODIFY] = { .azure = "Modify",
+			  .word = "modify",
+			  .summary = "to modify",
+			  .symbol = '~',
+			  .color = "33",
+			  .pending = true },
+	[PLAN_DEPLOY] = { .azure = "Deploy",
+			  .word = "deploy",
+			  .summary = "to deploy",
+			  .symbol = '!',
+			  .color = "33",
+			  .pending = true },
+	[PLAN_UNSUPPORTED] = { .azure = "Unsupported",
+			       .word = "unsupported",
+			       .summary = "unsupported",
+			       .symbol = 'x',
+			       .color = "33",
+			       .pending = true },
+	[PLAN_UNCHANGED] = { .azure = "NoChange",
+			     .word = "unchanged",
+			     .summary = "unchanged",
+			     .symbol = '=',
+			     .color = "2" },
+	[PLAN_IGNORE] = { .azure = "Ignore",
+			  .word = "ignore",
+			  .summary = "ignore",
+			  .symbol = '*',
+			  .color = "2" },
 	[PLAN_CHECK] = { .word = "check", .symbol = ' ', .color = "0" },
 	[PLAN_REFUSED] = { .word = "refused", .symbol = '!', .color = "31" },
 };
@@ -138,9 +159,10 @@ static void mask(cJSON *v, const char *name, bool below, const cJSON *secrets)
 	bool property = json_get(v, "propertyChangeType") != NULL;
 	cJSON *c;
 
-	below = below || mentions(name, "customdata userdata osprofile password "
-				  "secret token key credential connectionstring "
-				  "protectedsettings");
+	below = below ||
+		mentions(name, "customdata userdata osprofile password "
+			       "secret token key credential connectionstring "
+			       "protectedsettings");
 	if (cJSON_IsString(v) &&
 	    (below || is_secret_text(v->valuestring, secrets))) {
 		burn(v->valuestring, strlen(v->valuestring));
@@ -168,7 +190,8 @@ static cJSON *secrets_of(const cJSON *properties)
 
 		value = json_get(json_get_i(parameters, def->string), "value");
 		if (str_istarts(type, STR("secure")) && value != NULL)
-			cJSON_AddItemToArray(secrets, cJSON_Duplicate(value, true));
+			cJSON_AddItemToArray(secrets,
+					     cJSON_Duplicate(value, true));
 	}
 	return secrets;
 }
@@ -218,7 +241,7 @@ static void add_row(struct plan *p, enum plan_kind kind, const char *type,
 {
 	if (p->n_rows % ROWS_AT_ONCE == 0)
 		p->rows = xrealloc(p->rows, (p->n_rows + ROWS_AT_ONCE) *
-				   sizeof(*p->rows));
+						    sizeof(*p->rows));
 	p->rows[p->n_rows++] = (struct plan_row){
 		.kind = kind,
 		.type = printable(str_of(type)),
@@ -236,7 +259,8 @@ static void split_id(const char *id, struct buf *type, struct buf *name)
 	struct str rest = str_of(id), word;
 	const char *at = NULL;
 
-	for (const char *next = id; (next = strstr(next, "/providers/")) != NULL; next++)
+	for (const char *next = id;
+	     (next = strstr(next, "/providers/")) != NULL; next++)
 		at = next + strlen("/providers/");
 	if (at == NULL) {
 		at = strrchr(id, '/');
@@ -393,8 +417,7 @@ static bool add_property(struct plan *p, const struct resource *res,
 	return changes;
 }
 
-static void add_change(struct plan *p, const cJSON *change,
-		       const cJSON *template)
+static void add_change(struct plan *p, const cJSON *change, const cJSON *template)
 {
 	struct buf type = BUF_INIT(512), name = BUF_INIT(512);
 	enum plan_kind kind = kind_of(change, "changeType");
@@ -406,8 +429,9 @@ static void add_change(struct plan *p, const cJSON *change,
 	struct resource res = { type.str, name.str, template };
 
 	add_row(p, kind, type.str, name.str, "", NULL, NULL,
-		kind == PLAN_IGNORE ? "not in the template, stays as it is" :
-		json_str_opt(change, "unsupportedReason", ""));
+		kind == PLAN_IGNORE ?
+			"not in the template, stays as it is" :
+			json_str_opt(change, "unsupportedReason", ""));
 	cJSON_ArrayForEach(d, delta)
 		changes |= add_property(p, &res, "", d);
 	if (kind == PLAN_MODIFY && !changes)
@@ -461,10 +485,9 @@ static void print_row(const struct plan_row *r, struct ui *ui)
 
 static int print_listing(const struct plan *p, struct ui *ui, struct err *e)
 {
-	static const char *const columns[] = {
-		"change", "type", "name", "property", "before", "after",
-		"reason", NULL
-	};
+	static const char *const columns[] = { "change",   "type",   "name",
+					       "property", "before", "after",
+					       "reason",   NULL };
 	struct listing t;
 	int rc;
 
@@ -562,8 +585,8 @@ static void take_restriction(struct plan_size *z, const cJSON *restriction)
 	const char *type = json_str_opt(restriction, "type", "");
 
 	if (str_ieqz(str_of(type), "Zone"))
-		z->offered &= ~zone_bits(json_at(restriction,
-						 "restrictionInfo.zones"));
+		z->offered &= ~zone_bits(
+			json_at(restriction, "restrictionInfo.zones"));
 	else
 		snprintf(z->why, sizeof(z->why), "%s",
 			 json_str_opt(restriction, "reasonCode", "restricted"));
@@ -584,7 +607,8 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	for (z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (!str_ieqz(name, z->name))
 			continue;
-		if (!str_num(str_of(tables_size_capability(sku, "vCPUs")), 10000, &n))
+		if (!str_num(str_of(tables_size_capability(sku, "vCPUs")),
+			     10000, &n))
 			n = 0;
 		z->vcpus = (int64_t)n;
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
@@ -606,14 +630,17 @@ static void check_size(struct plan *p, struct plan_size *z, const char *location
 	if (z->vcpus == 0)
 		snprintf(z->why, sizeof(z->why), "not offered");
 	else if (z->zones & ~z->offered)
-		snprintf(z->why, sizeof(z->why), "not in every zone that is asked for");
+		snprintf(z->why, sizeof(z->why),
+			 "not in every zone that is asked for");
 	/* machines that are there already may stay */
 	refused = z->why[0] != '\0' && z->more > 0;
 	if (refused)
-		err_set(&p->refused, ERR_AZURE, "size %s in %s: %s; 'azswarm "
-			"sizes' shows what there is", z->name, location, z->why);
-	add_row(p, refused ? PLAN_REFUSED : PLAN_CHECK, "size", z->name, "", NULL,
-		NULL, z->why[0] != '\0' ? z->why : text);
+		err_set(&p->refused, ERR_AZURE,
+			"size %s in %s: %s; 'azswarm "
+			"sizes' shows what there is",
+			z->name, location, z->why);
+	add_row(p, refused ? PLAN_REFUSED : PLAN_CHECK, "size", z->name, "",
+		NULL, NULL, z->why[0] != '\0' ? z->why : text);
 }
 
 static int take_usage(void *ctx, const cJSON *usage, struct err *e)
@@ -628,7 +655,8 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 
 	(void)e;
 	for (struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++)
-		if (strcmp(name, "cores") == 0 || str_ieqz(str_of(name), z->family)) {
+		if (strcmp(name, "cores") == 0 ||
+		    str_ieqz(str_of(name), z->family)) {
 			more += z->more * z->vcpus;
 			ours = true;
 		}
@@ -638,7 +666,8 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 	if (short_of)
 		err_refused(&p->refused, ERR_AZURE, "QuotaExceeded", name,
 			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
-			    name, (long long)used, (long long)limit, (long long)more);
+			    name, (long long)used, (long long)limit,
+			    (long long)more);
 	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
 	before = cJSON_CreateNumber((double)used);
 	after = cJSON_CreateNumber((double)(used + more));
@@ -654,8 +683,10 @@ int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 {
 	const char *location = settings_get(s->set, S_LOCATION);
 	char *skus = tables_sizes_path(s);
-	char *usages = azure_path(&s->az, "/providers/Microsoft.Compute/locations/"
-				  "%s/usages?api-version=" API_COMPUTE, location);
+	char *usages = azure_path(&s->az,
+				  "/providers/Microsoft.Compute/locations/"
+				  "%s/usages?api-version=" API_COMPUTE,
+				  location);
 	const cJSON *c;
 	int rc = -1;
 
@@ -723,7 +754,8 @@ static int add_create(struct template *t, size_t i, cJSON *changes, struct err *
  * template is to be made.  Azure cannot be asked, so the template is evaluated
  * here.  NULL with e set.
  */
-static cJSON *all_created(const struct session *s, const cJSON *properties, struct err *e)
+static cJSON *all_created(const struct session *s, const cJSON *properties,
+			  struct err *e)
 {
 	cJSON *group = cJSON_CreateObject(), *changes = cJSON_CreateArray();
 	struct template_scope scope = {
@@ -741,8 +773,8 @@ static cJSON *all_created(const struct session *s, const cJSON *properties, stru
 	int rc = -1;
 
 	json_add_str(group, "location", settings_get(s->set, S_LOCATION));
-	t = template_open(json_get(properties, "template"), json_get(properties, "parameters"),
-			  &scope, e);
+	t = template_open(json_get(properties, "template"),
+			  json_get(properties, "parameters"), &scope, e);
 	if (t != NULL) {
 		r = template_resources(t, &n);
 		rc = 0;
@@ -786,17 +818,21 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (!there) {
-		ui_say(s->ui, "resource group %s is not there, so Azure cannot be asked: everything is to be made",
+		ui_say(s->ui,
+		       "resource group %s is not there, so Azure cannot be asked: everything is to be made",
 		       group);
 		r.doc = all_created(s, properties, e);
 		if (r.doc == NULL)
 			goto out;
 		changes = r.doc;
 	} else {
-		if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-		    swarm_deployment_validate(s, body, e) < 0 || plan_what_if(s, body, &r, e) < 0)
+		if (agents_keep_number(s, json_get_mut(properties, "parameters"),
+				       e) < 0 ||
+		    swarm_deployment_validate(s, body, e) < 0 ||
+		    plan_what_if(s, body, &r, e) < 0)
 			goto out;
-		changes = json_get_mut(json_get_mut(r.doc, "properties"), "changes");
+		changes = json_get_mut(json_get_mut(r.doc, "properties"),
+				       "changes");
 	}
 	plan_changes(&p, changes, properties);
 	if (plan_checks(&p, s, changes, e) < 0 || plan_print(&p, s->ui, e) < 0)

@@ -5,15 +5,21 @@
 
 /* What a deployment would change, as rows to print; see plan.c. */
 
-#define EXIT_PENDING 5			/* of plan: there is something to change */
+#define EXIT_PENDING 5 /* of plan: there is something to change */
 #define PLAN_SIZES_MAX 8
 
 enum plan_kind {
 	/* what becomes of a resource or a property */
-	PLAN_CREATE, PLAN_DELETE, PLAN_MODIFY, PLAN_DEPLOY, PLAN_UNSUPPORTED,
-	PLAN_UNCHANGED, PLAN_IGNORE,
+	PLAN_CREATE,
+	PLAN_DELETE,
+	PLAN_MODIFY,
+	PLAN_DEPLOY,
+	PLAN_UNSUPPORTED,
+	PLAN_UNCHANGED,
+	PLAN_IGNORE,
 	/* a size or a quota: enough, or not */
-	PLAN_CHECK, PLAN_REFUSED,
+	PLAN_CHECK,
+	PLAN_REFUSED,
 	PLAN_KINDS
 };
 
@@ -21,26 +27,26 @@ enum plan_kind {
 struct plan_row {
 	enum plan_kind kind;
 	char *type, *name;
-	char *property;			/* "": the resource itself */
+	char *property; /* "": the resource itself */
 	char *before, *after, *reason;
 };
 
 struct plan_size {
-	const char *name;		/* in the changes */
-	int64_t more;			/* machines to come, less those that go */
-	int64_t vcpus;			/* of one */
-	unsigned zones, offered;	/* asked for, to be had: bits */
+	const char *name;	 /* in the changes */
+	int64_t more;		 /* machines to come, less those that go */
+	int64_t vcpus;		 /* of one */
+	unsigned zones, offered; /* asked for, to be had: bits */
 	char family[64];
-	char why[64];			/* it is not to be had */
+	char why[64]; /* it is not to be had */
 };
 
 struct plan {
 	struct plan_row *rows;
 	size_t n_rows;
-	unsigned counts[PLAN_KINDS];	/* of resources */
+	unsigned counts[PLAN_KINDS]; /* of resources */
 	struct plan_size sizes[PLAN_SIZES_MAX];
 	size_t n_sizes;
-	struct err refused;		/* the first check that failed */
+	struct err refused; /* the first check that failed */
 };
 
 void plan_init(struct plan *p);

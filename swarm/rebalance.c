@@ -174,8 +174,8 @@ static int fewer_first(const void *pa, const void *pb)
 }
 
 /* "3/3/2/0/0" */
-static void write_spread(const struct balance *b, const struct docker_service *s,
-			 struct buf *out)
+static void write_spread(const struct balance *b,
+			 const struct docker_service *s, struct buf *out)
 {
 	unsigned *n = xcalloc(b->n_nodes + 1, sizeof(*n));
 	size_t nodes = 0;
@@ -198,8 +198,8 @@ static void write_spread(const struct balance *b, const struct docker_service *s
 	free(n);
 }
 
-int rebalance_at_end(struct session *s, struct way *w, const char *const *coming,
-		     size_t n, struct err *e)
+int rebalance_at_end(struct session *s, struct way *w,
+		     const char *const *coming, size_t n, struct err *e)
 {
 	struct balance b = { .s = s, .way = w };
 	struct buf spread = BUF_INIT(8192);
@@ -216,9 +216,12 @@ int rebalance_at_end(struct session *s, struct way *w, const char *const *coming
 		one = next(&b, &move);
 		if (one != NULL) {
 			write_spread(&b, one, &spread);
-			ui_say(s->ui, "%s is spread %s: 'azswarm rebalance' evens it%s",
+			ui_say(s->ui,
+			       "%s is spread %s: 'azswarm rebalance' evens it%s",
 			       one->name, spread.str,
-			       *move.to->id == '\0' ? ", once the new agents are in service" : "");
+			       *move.to->id == '\0' ?
+				       ", once the new agents are in service" :
+				       "");
 		}
 	}
 	buf_release(&spread);
@@ -232,15 +235,18 @@ static int check_service(const struct balance *b, struct err *e)
 	for (size_t i = 0; b->service != NULL && i < b->work.n_services; i++)
 		if (strcmp(b->work.services[i].name, b->service) == 0)
 			return 0;
-	return b->service == NULL ? 0 :
-	       err_set(e, ERR_USAGE, "there is no service \"%s\"", b->service);
+	return b->service == NULL ?
+		       0 :
+		       err_set(e, ERR_USAGE, "there is no service \"%s\"",
+			       b->service);
 }
 
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "service", "from", "to", NULL };
 	struct way way;
-	struct balance b = { .s = s, .way = &way,
+	struct balance b = { .s = s,
+			     .way = &way,
 			     .service = argc > 1 ? argv[1] : NULL };
 	struct listing t;
 	int rc = -1;

@@ -27,8 +27,8 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	const char *address = json_str_opt(ip, "properties.ipAddress", "");
 
 	(void)e;
-	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' && str_starts(name, STR("master")) &&
-	    str_ends(name, STR("-ip"))) {
+	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' &&
+	    str_starts(name, STR("master")) && str_ends(name, STR("-ip"))) {
 		m->name[m->n] = str_dup(str_head(name, name.n - 3));
 		m->address[m->n++] = xstrdup(address);
 	}
@@ -53,7 +53,8 @@ static int own_key(struct remote *r, struct err *e)
 	path = xasprintf("%s/.ssh/id_rsa", home ? home : "");
 	r->key = ssh_key_read(path, e);
 	free(path);
-	return r->key != NULL ? 0 : err_in(e, "OWN_KEY=true without an SSH agent");
+	return r->key != NULL ? 0 :
+				err_in(e, "OWN_KEY=true without an SSH agent");
 }
 
 static int read_keys(struct remote *r, struct err *e)
@@ -62,7 +63,8 @@ static int read_keys(struct remote *r, struct err *e)
 	char *path;
 	bool own;
 
-	if (keys_load(set, &r->keys, e) < 0 || settings_bool(set, S_OWN_KEY, &own, e) < 0)
+	if (keys_load(set, &r->keys, e) < 0 ||
+	    settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
 	if (own)
 		return own_key(r, e);
@@ -72,12 +74,14 @@ static int read_keys(struct remote *r, struct err *e)
 	return r->key != NULL ? 0 : -1;
 }
 
-static struct ssh *sign_in(struct remote *r, struct stream *stream, const char *name,
-			   const char *host_key, struct err *e)
+static struct ssh *sign_in(struct remote *r, struct stream *stream,
+			   const char *name, const char *host_key, struct err *e)
 {
 	struct ssh_config c = {
-		.user = settings_get(r->s->set, S_ADMIN_USERNAME), .name = name,
-		.host_key = host_key, .key = r->key,
+		.user = settings_get(r->s->set, S_ADMIN_USERNAME),
+		.name = name,
+		.host_key = host_key,
+		.key = r->key,
 	};
 
 	if (r->key == NULL) {
@@ -89,17 +93,20 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream, const char *
 
 static int connect_master(struct remote *r, struct err *e)
 {
-	char *path = azure_path(&r->s->az, "/resourceGroups/%s/providers/"
+	char *path = azure_path(&r->s->az,
+				"/resourceGroups/%s/providers/"
 				"Microsoft.Network/publicIPAddresses"
 				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
 	struct masters m = { 0 };
 	struct err last = ERR_INIT;
-	int rc = azure_list(&r->s->az, path, "addresses of masters", take_master, &m, e);
+	int rc = azure_list(&r->s->az, path, "addresses of masters",
+			    take_master, &m, e);
 
 	free(path);
 	if (rc == 0 && m.n == 0)
-		rc = err_set(e, ERR_DATA, "there is no master; 'azswarm "
+		rc = err_set(e, ERR_DATA,
+			     "there is no master; 'azswarm "
 			     "deploy-compute' makes one");
 	for (size_t i = 0; rc == 0 && r->ssh == NULL && i < m.n; i++) {
 		int fd;
@@ -114,7 +121,8 @@ static int connect_master(struct remote *r, struct err *e)
 		else
 			err_in(&last, "%s", m.name[i]);
 		/* another master may answer; a key that is wrong here is wrong there */
-		if (r->ssh == NULL && last.kind != ERR_NET && last.kind != ERR_TIMEOUT)
+		if (r->ssh == NULL && last.kind != ERR_NET &&
+		    last.kind != ERR_TIMEOUT)
 			break;
 	}
 	masters_release(&m);
@@ -210,16 +218,20 @@ static int take_node(void *ctx, const cJSON *doc, struct err *e)
 	return 0;
 }
 
-int remote_find(struct docker *d, const char *name, struct remote_node *node, struct err *e)
+int remote_find(struct docker *d, const char *name, struct remote_node *node,
+		struct err *e)
 {
 	struct wanted w = { .name = name };
 
 	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
 	if (w.node.address[0] == '\0')
-		return err_set(e, ERR_USAGE, "there is no node \"%s\" that is Ready", name);
+		return err_set(e, ERR_USAGE,
+			       "there is no node \"%s\" that is Ready", name);
 	if (w.ambiguous)
-		return err_set(e, ERR_USAGE, "there are several nodes \"%s\"; give an address", name);
+		return err_set(e, ERR_USAGE,
+			       "there are several nodes \"%s\"; give an address",
+			       name);
 	*node = w.node;
 	return 0;
 }
@@ -236,7 +248,9 @@ int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err 
 		ssh_channel_close(c);
 		return err_in(e, "%s", node);
 	}
-	*out = sign_in(r, ssh_channel_stream(c), node, n.manager ? r->keys.host_master_public :
-		       r->keys.host_agent_public, e);
+	*out = sign_in(r, ssh_channel_stream(c), node,
+		       n.manager ? r->keys.host_master_public :
+				   r->keys.host_agent_public,
+		       e);
 	return *out != NULL ? 0 : err_in(e, "%s", node);
 }

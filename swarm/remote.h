@@ -13,10 +13,10 @@
 struct remote {
 	struct session *s;
 	struct ssh *ssh;
-	char *name;			/* "master0" */
+	char *name; /* "master0" */
 	struct keys keys;
-	struct ssh_key *key;		/* NULL: an agent signs */
-	struct docker docker;		/* the Engine there, see remote_docker */
+	struct ssh_key *key;  /* NULL: an agent signs */
+	struct docker docker; /* the Engine there, see remote_docker */
 	bool has_docker;
 };
 
@@ -30,12 +30,14 @@ struct remote_node {
 	char address[64];
 	bool manager;
 };
-int remote_find(struct docker *d, const char *name, struct remote_node *node, struct err *e);
+int remote_find(struct docker *d, const char *name, struct remote_node *node,
+		struct err *e);
 /*
  * Sign in to another node through the master r: by host name, or by address.
  * *out is closed with ssh_close() before r is released.
  */
-int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e);
+int remote_hop(struct remote *r, const char *node, struct ssh **out,
+	       struct err *e);
 void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */

@@ -15,7 +15,7 @@
 
 #define CONVERGE_MS 300000
 #define LOOK_MS 1000
-#define SETTLED_LOOKS 3		/* an update begins only after it was accepted */
+#define SETTLED_LOOKS 3 /* an update begins only after it was accepted */
 #define UPDATE_TRIES 5
 #define NETWORK_GONE_MS 90000
 #define REPLICAS_MAX 1000
@@ -24,18 +24,18 @@
 /* What we say about a service; the rest is the Engine's. */
 struct service {
 	const char *name;
-	const char *image;		/* NULL: this program's own */
-	const char *arg;		/* of this program; NULL: none */
-	int replicas;			/* -1: one per node */
-	unsigned port, target;		/* published through the mesh; 0: none */
-	const char *constraint;		/* NULL: any node */
-	const char *const *env;		/* NULL-ended; may be NULL */
-	const char *network;		/* overlay to join, by id; NULL: none */
-	const char *alias;		/* its name there */
-	const char *stack;		/* namespace label; NULL: none */
+	const char *image;	/* NULL: this program's own */
+	const char *arg;	/* of this program; NULL: none */
+	int replicas;		/* -1: one per node */
+	unsigned port, target;	/* published through the mesh; 0: none */
+	const char *constraint; /* NULL: any node */
+	const char *const *env; /* NULL-ended; may be NULL */
+	const char *network;	/* overlay to join, by id; NULL: none */
+	const char *alias;	/* its name there */
+	const char *stack;	/* namespace label; NULL: none */
 	bool host_network, docker_socket;
-	bool direct;			/* its name is the address of its one task */
-	bool force;			/* replace its tasks though nothing changed */
+	bool direct; /* its name is the address of its one task */
+	bool force;  /* replace its tasks though nothing changed */
 };
 
 /* ---- images ---- */
@@ -58,18 +58,21 @@ static char *with_digest(struct docker *d, const char *image, struct err *e)
 	return full;
 }
 
-static char *image_of(struct session *s, struct docker *d, const struct service *svc,
-		      struct err *e)
+static char *image_of(struct session *s, struct docker *d,
+		      const struct service *svc, struct err *e)
 {
 	struct err why = ERR_INIT;
 	char *image = svc->image ? xstrdup(svc->image) :
-		      xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
-				LAYOUT_REGISTRY_PORT, s->version), *full;
+				   xasprintf(LAYOUT_REGISTRY_HOST
+					     ":%d/" LAYOUT_IMAGE ":%s",
+					     LAYOUT_REGISTRY_PORT, s->version),
+	     *full;
 
 	full = with_digest(d, image, &why);
 	if (full == NULL && svc->image != NULL) {
 		/* a mirror out of the Engine's sight, or images put there by hand */
-		ui_say(s->ui, "%s: its registry does not answer, so nodes use what they have (%s)",
+		ui_say(s->ui,
+		       "%s: its registry does not answer, so nodes use what they have (%s)",
 		       image, why.msg);
 		return image;
 	}
@@ -91,10 +94,13 @@ static void add_list(cJSON *obj, const char *name, const char *const *items)
 		cJSON_AddItemToArray(list, cJSON_CreateString(*items));
 }
 
-static cJSON *service_spec(const struct service *svc, const char *image, int64_t force_update)
+static cJSON *service_spec(const struct service *svc, const char *image,
+			   int64_t force_update)
 {
-	const char *args[] = { svc->arg, NULL }, *constraints[] = { svc->constraint, NULL };
-	cJSON *spec = cJSON_CreateObject(), *labels, *task, *container, *mount, *net, *port;
+	const char *args[] = { svc->arg, NULL },
+		   *constraints[] = { svc->constraint, NULL };
+	cJSON *spec = cJSON_CreateObject(), *labels, *task, *container, *mount,
+	      *net, *port;
 
 	json_add_str(spec, "Name", svc->name);
 	labels = json_add_obj(spec, "Labels");
@@ -105,8 +111,8 @@ static cJSON *service_spec(const struct service *svc, const char *image, int64_t
 	add_list(container, "Env", svc->env);
 	if (svc->stack != NULL) {
 		json_add_str(labels, "com.docker.stack.namespace", svc->stack);
-		json_add_str(json_add_obj(container, "Labels"), "com.docker.stack.namespace",
-			     svc->stack);
+		json_add_str(json_add_obj(container, "Labels"),
+			     "com.docker.stack.namespace", svc->stack);
 	}
 	if (svc->docker_socket) {
 		mount = cJSON_CreateObject();
@@ -119,7 +125,8 @@ static cJSON *service_spec(const struct service *svc, const char *image, int64_t
 	json_add_int(task, "ForceUpdate", force_update);
 	if (svc->network != NULL || svc->host_network) {
 		net = cJSON_CreateObject();
-		json_add_str(net, "Target", svc->host_network ? "host" : svc->network);
+		json_add_str(net, "Target",
+			     svc->host_network ? "host" : svc->network);
 		if (svc->alias != NULL)
 			cJSON_AddItemToArray(json_add_arr(net, "Aliases"),
 					     cJSON_CreateString(svc->alias));
@@ -128,16 +135,17 @@ static cJSON *service_spec(const struct service *svc, const char *image, int64_t
 	if (svc->replicas < 0)
 		json_add_obj(json_add_obj(spec, "Mode"), "Global");
 	else
-		json_add_int(json_add_obj(json_add_obj(spec, "Mode"), "Replicated"), "Replicas",
-			     svc->replicas);
+		json_add_int(json_add_obj(json_add_obj(spec, "Mode"), "Replicated"),
+			     "Replicas", svc->replicas);
 	if (svc->port != 0) {
 		port = cJSON_CreateObject();
 		json_add_str(port, "Protocol", "tcp");
 		json_add_str(port, "PublishMode", "ingress");
 		json_add_int(port, "TargetPort", svc->target);
 		json_add_int(port, "PublishedPort", svc->port);
-		cJSON_AddItemToArray(json_add_arr(json_add_obj(spec, "EndpointSpec"), "Ports"),
-				     port);
+		cJSON_AddItemToArray(
+			json_add_arr(json_add_obj(spec, "EndpointSpec"), "Ports"),
+			port);
 	}
 	if (svc->direct)
 		json_add_str(json_add_obj(spec, "EndpointSpec"), "Mode", "dnsrr");
@@ -147,7 +155,8 @@ static cJSON *service_spec(const struct service *svc, const char *image, int64_t
 /* ---- asking and telling the Engine ---- */
 
 /* The service by name; *doc NULL when there is none. */
-static int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
+static int service_get(struct docker *d, const char *name, cJSON **doc,
+		       struct err *e)
 {
 	struct err why = ERR_INIT;
 	char *path = xasprintf("/services/%s", name);
@@ -164,7 +173,7 @@ static int service_get(struct docker *d, const char *name, cJSON **doc, struct e
 }
 
 struct taken {
-	const char *name;		/* who wants it */
+	const char *name; /* who wants it */
 	unsigned port;
 	char by[128];
 };
@@ -177,7 +186,8 @@ static int take_port(void *ctx, const cJSON *service, struct err *e)
 
 	(void)e;
 	cJSON_ArrayForEach(p, json_at(service, "Spec.EndpointSpec.Ports"))
-		if (json_int_opt(p, "PublishedPort", 0) == t->port && strcmp(name, t->name) != 0)
+		if (json_int_opt(p, "PublishedPort", 0) == t->port &&
+		    strcmp(name, t->name) != 0)
 			snprintf(t->by, sizeof(t->by), "%s", name);
 	return 0;
 }
@@ -193,13 +203,14 @@ static int port_free(struct docker *d, const struct service *svc, struct err *e)
 		return -1;
 	if (t.by[0] == '\0')
 		return 0;
-	return err_set(e, ERR_DOCKER, "port %u is taken by the service %s; destroy that first",
+	return err_set(e, ERR_DOCKER,
+		       "port %u is taken by the service %s; destroy that first",
 		       svc->port, t.by);
 }
 
 /* POST an update of old; *again when somebody else was faster. */
-static int service_update(struct docker *d, const cJSON *old, const cJSON *spec, bool *again,
-			  struct err *e)
+static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
+			  bool *again, struct err *e)
 {
 	struct err why = ERR_INIT;
 	int64_t version;
@@ -211,7 +222,8 @@ static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 	if ((id = json_str(old, "ID", e)) == NULL ||
 	    json_int(old, "Version.Index", 0, INT64_MAX, &version, e) < 0)
 		return -1;
-	path = xasprintf("/services/%s/update?version=%lld", id, (long long)version);
+	path = xasprintf("/services/%s/update?version=%lld", id,
+			 (long long)version);
 	rc = docker_call(d, "POST", path, spec, NULL, &why);
 	free(path);
 	if (rc < 0) {
@@ -223,8 +235,8 @@ static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 }
 
 /* Create the service, or make the one that is there like this. */
-static int service_put(struct session *s, struct docker *d, const struct service *svc,
-		       struct err *e)
+static int service_put(struct session *s, struct docker *d,
+		       const struct service *svc, struct err *e)
 {
 	char *image = NULL;
 	int rc = -1;
@@ -237,15 +249,18 @@ static int service_put(struct session *s, struct docker *d, const struct service
 
 		if (service_get(d, svc->name, &old, e) < 0)
 			break;
-		spec = service_spec(svc, image,
-				    json_int_opt(old, "Spec.TaskTemplate.ForceUpdate", 0) +
-				    (old != NULL && svc->force));
+		spec = service_spec(
+			svc, image,
+			json_int_opt(old, "Spec.TaskTemplate.ForceUpdate", 0) +
+				(old != NULL && svc->force));
 		if (old == NULL)
-			rc = docker_call(d, "POST", "/services/create", spec, NULL, e);
+			rc = docker_call(d, "POST", "/services/create", spec,
+					 NULL, e);
 		else
 			rc = service_update(d, old, spec, &again, e);
 		if (rc == 0)
-			ui_say(s->ui, "service %s %s", svc->name, old ? "updated" : "made");
+			ui_say(s->ui, "service %s %s", svc->name,
+			       old ? "updated" : "made");
 		json_free(spec);
 		json_free(old);
 	}
@@ -259,10 +274,10 @@ out:
 /* ---- waiting for its tasks ---- */
 
 struct tasks {
-	unsigned wanted, running;	/* that should run; that do */
-	char failure[400];		/* of the newest task that failed */
+	unsigned wanted, running; /* that should run; that do */
+	char failure[400];	  /* of the newest task that failed */
 	char failed_at[40];
-	char since[40];			/* the service was changed: failures before are no matter */
+	char since[40]; /* the service was changed: failures before are no matter */
 };
 
 static int take_task(void *ctx, const cJSON *task, struct err *e)
@@ -287,13 +302,15 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 }
 
 /* How many tasks a service should have now; global ones follow the nodes. */
-static int wanted_tasks(struct docker *d, const cJSON *service, unsigned *n, struct err *e)
+static int wanted_tasks(struct docker *d, const cJSON *service, unsigned *n,
+			struct err *e)
 {
 	struct docker_node *nodes;
 	size_t count;
 
 	if (json_at(service, "Spec.Mode.Global") == NULL) {
-		*n = (unsigned)json_int_opt(service, "Spec.Mode.Replicated.Replicas", 1);
+		*n = (unsigned)json_int_opt(service,
+					    "Spec.Mode.Replicated.Replicas", 1);
 		return 0;
 	}
 	if (docker_nodes(d, &nodes, &count, e) < 0)
@@ -307,8 +324,8 @@ static int wanted_tasks(struct docker *d, const cJSON *service, unsigned *n, str
 }
 
 /* One look at a service: 1 when it is as it should be, 0 not yet, -1. */
-static int look(struct docker *d, const char *name, struct tasks *t, unsigned *wanted,
-		struct err *e)
+static int look(struct docker *d, const char *name, struct tasks *t,
+		unsigned *wanted, struct err *e)
 {
 	struct buf path = BUF_INIT(1024);
 	cJSON *service = NULL;
@@ -322,20 +339,23 @@ static int look(struct docker *d, const char *name, struct tasks *t, unsigned *w
 		err_set(e, ERR_DOCKER, "is gone");
 		goto out;
 	}
-	snprintf(t->since, sizeof(t->since), "%s", json_str_opt(service, "UpdatedAt", ""));
+	snprintf(t->since, sizeof(t->since), "%s",
+		 json_str_opt(service, "UpdatedAt", ""));
 	buf_adds(&path, "/tasks");
 	docker_filter(&path, "service", name);
 	if (wanted_tasks(d, service, wanted, e) < 0 ||
 	    docker_each(d, path.str, take_task, t, e) < 0)
 		goto out;
 	update = json_str_opt(service, "UpdateStatus.State", "");
-	if (strcmp(update, "paused") == 0 || str_starts(str_of(update), STR("rollback"))) {
+	if (strcmp(update, "paused") == 0 ||
+	    str_starts(str_of(update), STR("rollback"))) {
 		err_set(e, ERR_DOCKER, "its update is %s: %s%s%s", update,
 			json_str_opt(service, "UpdateStatus.Message", ""),
 			t->failure[0] ? "; " : "", t->failure);
 		goto out;
 	}
-	rc = strcmp(update, "updating") != 0 && t->running == *wanted && t->wanted == *wanted;
+	rc = strcmp(update, "updating") != 0 && t->running == *wanted &&
+	     t->wanted == *wanted;
 out:
 	json_free(service);
 	buf_release(&path);
@@ -343,7 +363,8 @@ out:
 }
 
 /* Wait until as many tasks run as should; a task's failure is told once. */
-static int converge(struct session *s, struct docker *d, const char *name, struct err *e)
+static int converge(struct session *s, struct docker *d, const char *name,
+		    struct err *e)
 {
 	int64_t began = now_ms();
 	unsigned settled = 0, wanted = 0;
@@ -354,7 +375,8 @@ static int converge(struct session *s, struct docker *d, const char *name, struc
 	if (s->no_wait)
 		return 0;
 	while ((rc = look(d, name, &t, &wanted, e)) >= 0) {
-		char *what = xasprintf("service %s: %u of %u tasks run", name, t.running, wanted);
+		char *what = xasprintf("service %s: %u of %u tasks run", name,
+				       t.running, wanted);
 
 		settled = rc == 1 ? settled + 1 : 0;
 		if (settled == SETTLED_LOOKS) {
@@ -362,16 +384,21 @@ static int converge(struct session *s, struct docker *d, const char *name, struc
 			free(what);
 			break;
 		}
-		if (rc == 0 && t.failure[0] != '\0' && strcmp(t.failure, told) != 0) {
-			ui_say(s->ui, "service %s: a task failed: %s", name, t.failure);
+		if (rc == 0 && t.failure[0] != '\0' &&
+		    strcmp(t.failure, told) != 0) {
+			ui_say(s->ui, "service %s: a task failed: %s", name,
+			       t.failure);
 			memcpy(told, t.failure, sizeof(told));
 		}
 		if (now_ms() - began > CONVERGE_MS)
-			rc = err_set(e, ERR_TIMEOUT, "%u of %u tasks run after %d minutes%s%s",
+			rc = err_set(e, ERR_TIMEOUT,
+				     "%u of %u tasks run after %d minutes%s%s",
 				     t.running, wanted, CONVERGE_MS / 60000,
-				     t.failure[0] ? "; the last that failed: " : "", t.failure);
+				     t.failure[0] ? "; the last that failed: " : "",
+				     t.failure);
 		else
-			rc = s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what, began, e);
+			rc = s->az.clock.wait(s->az.clock.ctx,
+					      now_ms() + LOOK_MS, what, began, e);
 		free(what);
 		if (rc < 0)
 			break;
@@ -386,7 +413,8 @@ static int deploy(struct session *s, const struct service *svc, struct err *e)
 	struct remote r;
 	int rc = -1;
 
-	if (remote_open(s, &r, e) == 0 && service_put(s, remote_docker(&r), svc, e) == 0)
+	if (remote_open(s, &r, e) == 0 &&
+	    service_put(s, remote_docker(&r), svc, e) == 0)
 		rc = converge(s, remote_docker(&r), svc->name, e);
 	remote_release(&r);
 	return rc;
@@ -397,26 +425,35 @@ static int deploy(struct session *s, const struct service *svc, struct err *e)
 static const char *const replicated_env[] = {
 	"SWARM_MODE=REPLICATED", PUBLIC_PORT(LAYOUT_REPLICATED_PORT), NULL
 };
-static const char *const global_env[] = {
-	"SWARM_MODE=GLOBAL", PUBLIC_PORT(LAYOUT_GLOBAL_PORT), NULL
-};
+static const char *const global_env[] = { "SWARM_MODE=GLOBAL",
+					  PUBLIC_PORT(LAYOUT_GLOBAL_PORT), NULL };
 
 static const struct service replicated = {
-	.name = "replicated", .arg = "demo", .replicas = 8, .port = LAYOUT_REPLICATED_PORT,
-	.target = LAYOUT_DEMO_PORT, .env = replicated_env,
+	.name = "replicated",
+	.arg = "demo",
+	.replicas = 8,
+	.port = LAYOUT_REPLICATED_PORT,
+	.target = LAYOUT_DEMO_PORT,
+	.env = replicated_env,
 };
 
-int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, struct err *e)
+int cmd_deploy_replicated_service(struct session *s, int argc, char **argv,
+				  struct err *e)
 {
 	(void)argc, (void)argv;
 	return deploy(s, &replicated, e);
 }
 
-int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct err *e)
+int cmd_deploy_global_service(struct session *s, int argc, char **argv,
+			      struct err *e)
 {
 	struct service svc = {
-		.name = "global", .arg = "demo", .replicas = -1, .port = LAYOUT_GLOBAL_PORT,
-		.target = LAYOUT_DEMO_PORT, .env = global_env,
+		.name = "global",
+		.arg = "demo",
+		.replicas = -1,
+		.port = LAYOUT_GLOBAL_PORT,
+		.target = LAYOUT_DEMO_PORT,
+		.env = global_env,
 	};
 
 	(void)argc, (void)argv;
@@ -429,8 +466,12 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 	char *host;
 	bool open;
 	struct service svc = {
-		.name = "monitor", .arg = "monitor", .replicas = 1,
-		.constraint = "node.role==manager", .env = env, .host_network = true,
+		.name = "monitor",
+		.arg = "monitor",
+		.replicas = 1,
+		.constraint = "node.role==manager",
+		.env = env,
+		.host_network = true,
 		.docker_socket = true,
 	};
 	int rc = -1;
@@ -445,15 +486,17 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		rc = deploy(s, &svc, e);
 	}
 	if (rc == 0)
-		ui_say(s->ui, open ? "the monitor is on port %d of the masters, for everybody" :
-		       "'azswarm proxy' brings the monitor to http://localhost:%d",
+		ui_say(s->ui,
+		       open ? "the monitor is on port %d of the masters, for everybody" :
+			      "'azswarm proxy' brings the monitor to http://localhost:%d",
 		       LAYOUT_MONITOR_PORT);
 	free(host);
 	return rc;
 }
 
 /* Change something about a service that must be there. */
-static int change(struct session *s, const char *name, int replicas, bool force, struct err *e)
+static int change(struct session *s, const char *name, int replicas, bool force,
+		  struct err *e)
 {
 	struct remote r;
 	struct docker *d;
@@ -470,20 +513,25 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 		if (service_get(d, name, &old, e) < 0)
 			break;
 		if (old == NULL) {
-			err_set(e, ERR_DOCKER, "is not there; 'azswarm deploy-replicated-service' "
+			err_set(e, ERR_DOCKER,
+				"is not there; 'azswarm deploy-replicated-service' "
 				"makes it");
 			break;
 		}
 		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
 		task = json_get_mut(spec, "TaskTemplate");
 		if (replicas >= 0)
-			json_set(json_get_mut(json_get_mut(spec, "Mode"), "Replicated"), "Replicas",
-				 cJSON_CreateNumber(replicas));
+			json_set(json_get_mut(json_get_mut(spec, "Mode"),
+					      "Replicated"),
+				 "Replicas", cJSON_CreateNumber(replicas));
 		if (force && (image = image_of(s, d, &replicated, e)) != NULL) {
 			json_set(json_get_mut(task, "ContainerSpec"), "Image",
 				 cJSON_CreateString(image));
 			json_set(task, "ForceUpdate",
-				 cJSON_CreateNumber((double)json_int_opt(task, "ForceUpdate", 0) + 1));
+				 cJSON_CreateNumber(
+					 (double)json_int_opt(task,
+							      "ForceUpdate", 0) +
+					 1));
 		}
 		if (!force || image != NULL)
 			rc = service_update(d, old, spec, &again, e);
@@ -508,7 +556,8 @@ int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e)
 	uint64_t n;
 
 	if (argc != 2 || !str_num(str_of(argv[1]), REPLICAS_MAX, &n))
-		return err_set(e, ERR_USAGE, "expected a number of tasks, 0 to %d", REPLICAS_MAX);
+		return err_set(e, ERR_USAGE, "expected a number of tasks, 0 to %d",
+			       REPLICAS_MAX);
 	return change(s, replicated.name, (int)n, false, e);
 }
 
@@ -518,7 +567,8 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
 	return change(s, replicated.name, -1, true, e);
 }
 
-static int service_remove(struct session *s, struct docker *d, const char *name, struct err *e)
+static int service_remove(struct session *s, struct docker *d, const char *name,
+			  struct err *e)
 {
 	struct err why = ERR_INIT;
 	char *path = xasprintf("/services/%s", name);
@@ -554,7 +604,8 @@ int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e)
 	return destroy(s, "replicated", e);
 }
 
-int cmd_destroy_global_service(struct session *s, int argc, char **argv, struct err *e)
+int cmd_destroy_global_service(struct session *s, int argc, char **argv,
+			       struct err *e)
 {
 	(void)argc, (void)argv;
 	return destroy(s, "global", e);
@@ -580,9 +631,11 @@ static char *network_put(struct docker *d, const char *name, struct err *e)
 		body = cJSON_CreateObject();
 		json_add_str(body, "Name", name);
 		json_add_str(body, "Driver", "overlay");
-		json_add_str(json_add_obj(body, "Options"), "com.docker.network.driver.mtu",
+		json_add_str(json_add_obj(body, "Options"),
+			     "com.docker.network.driver.mtu",
 			     LAYOUT_TEXT(LAYOUT_MTU));
-		json_add_str(json_add_obj(body, "Labels"), "com.docker.stack.namespace", STACK);
+		json_add_str(json_add_obj(body, "Labels"),
+			     "com.docker.stack.namespace", STACK);
 		docker_call(d, "POST", "/networks/create", body, &doc, e);
 		json_free(body);
 	} else if (doc == NULL) {
@@ -603,7 +656,8 @@ static char *network_put(struct docker *d, const char *name, struct err *e)
 }
 
 /* Its services are gone, its tasks go in their own time. */
-static int network_remove(struct session *s, struct docker *d, const char *name, struct err *e)
+static int network_remove(struct session *s, struct docker *d, const char *name,
+			  struct err *e)
 {
 	char *path = xasprintf("/networks/%s", name);
 	char *what = xasprintf("network %s to be free", name);
@@ -626,7 +680,8 @@ static int network_remove(struct session *s, struct docker *d, const char *name,
 			*e = why;
 			break;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what, began, e) < 0)
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
+				     began, e) < 0)
 			break;
 	}
 	free(what);
@@ -641,17 +696,26 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 		PUBLIC_PORT(LAYOUT_REPLICATED_PORT), NULL
 	};
 	struct service redis = {
-		.name = STACK "_redis", .image = settings_get(s->set, S_REDIS_IMAGE),
-		.replicas = 1, .constraint = "node.role==manager", .alias = "redis",
+		.name = STACK "_redis",
+		.image = settings_get(s->set, S_REDIS_IMAGE),
+		.replicas = 1,
+		.constraint = "node.role==manager",
+		.alias = "redis",
 		.stack = STACK,
 		/* a virtual address would be one more hop, and one that forgets
 		 * connections which are silent for a quarter of an hour */
 		.direct = true,
 	};
 	struct service web = {
-		.name = STACK "_web", .arg = "demo", .replicas = 4,
-		.constraint = "node.role==worker", .port = LAYOUT_REPLICATED_PORT,
-		.target = LAYOUT_DEMO_PORT, .env = web_env, .alias = "web", .stack = STACK,
+		.name = STACK "_web",
+		.arg = "demo",
+		.replicas = 4,
+		.constraint = "node.role==worker",
+		.port = LAYOUT_REPLICATED_PORT,
+		.target = LAYOUT_DEMO_PORT,
+		.env = web_env,
+		.alias = "web",
+		.stack = STACK,
 	};
 	struct remote r;
 	struct docker *d;
@@ -663,7 +727,8 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	d = remote_docker(&r);
 	/* nothing is begun that cannot be ended */
-	if (port_free(d, &web, e) < 0 || (network = network_put(d, STACK "_backend", e)) == NULL)
+	if (port_free(d, &web, e) < 0 ||
+	    (network = network_put(d, STACK "_backend", e)) == NULL)
 		goto out;
 	redis.network = web.network = network;
 	if (service_put(s, d, &redis, e) == 0 && service_put(s, d, &web, e) == 0 &&

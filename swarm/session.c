@@ -20,7 +20,8 @@
 static const struct cloud {
 	const char *name, *authority, *arm;
 } clouds[] = {
-	{ "AzureCloud", "https://login.microsoftonline.com", "https://management.azure.com" },
+	{ "AzureCloud", "https://login.microsoftonline.com",
+	  "https://management.azure.com" },
 	{ "AzureUSGovernment", "https://login.microsoftonline.us",
 	  "https://management.usgovcloudapi.net" },
 	{ "AzureChinaCloud", "https://login.chinacloudapi.cn",
@@ -35,14 +36,15 @@ static int64_t clock_now(void *ctx)
 	return now_ms();
 }
 
-static int clock_wait(void *ctx, int64_t until_ms, const char *what, int64_t since_ms,
-		      struct err *e)
+static int clock_wait(void *ctx, int64_t until_ms, const char *what,
+		      int64_t since_ms, struct err *e)
 {
 	struct session *s = ctx;
 
 	for (int64_t now = now_ms(); now < until_ms; now = now_ms()) {
 		ui_waiting(s->ui, what, now - since_ms, now);
-		if (sleep_until(until_ms - now > TICK_MS ? now + TICK_MS : until_ms, e) < 0)
+		if (sleep_until(until_ms - now > TICK_MS ? now + TICK_MS : until_ms,
+				e) < 0)
 			return -1;
 	}
 	ui_clear(s->ui);
@@ -78,22 +80,27 @@ static int check_https(enum setting which, const char *url, struct err *e)
 }
 
 /* GET the endpoints in one of the versions; 200, another status, or -1. */
-static int metadata(struct session *s, const char *arm, const char *version, cJSON **doc,
-		    struct err *e)
+static int metadata(struct session *s, const char *arm, const char *version,
+		    cJSON **doc, struct err *e)
 {
-	char *url = xasprintf("%s/metadata/endpoints?api-version=%s", arm, version);
+	char *url = xasprintf("%s/metadata/endpoints?api-version=%s", arm,
+			      version);
 	struct http_request q = {
-		.method = "GET", .url = url, .idempotent = true, .deadline_ms = now_ms() + 60000,
+		.method = "GET",
+		.url = url,
+		.idempotent = true,
+		.deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
 	int64_t wait_ms;
 	int rc;
 
 	http_response_init(&r, METADATA_MAX);
-	for (unsigned tries = 1; ; tries++) {
+	for (unsigned tries = 1;; tries++) {
 		if ((rc = http_exchange(&s->data, &q, &r, e)) == 0)
 			rc = (int)r.head.status;
-		wait_ms = http_retry_ms(RETRY_ENDPOINTS, tries, rc < 0 ? NULL : &r.head, e);
+		wait_ms = http_retry_ms(RETRY_ENDPOINTS, tries,
+					rc < 0 ? NULL : &r.head, e);
 		if (wait_ms < 0)
 			break;
 		err_clear(e);
@@ -125,12 +132,12 @@ static bool meant_for(const char *audience, const char *arm)
 	if (http_url_parse(str_of(audience), &a, &ignored) < 0 ||
 	    http_url_parse(str_of(arm), &b, &ignored) < 0)
 		return false;
-	if (a.path.n > 36)		/* a slash and a GUID at least */
+	if (a.path.n > 36) /* a slash and a GUID at least */
 		return true;
 	whole = str_of(b.host);
 	name = str_of(a.host);
 	return str_ends(whole, name) &&
-		(whole.n == name.n || whole.p[whole.n - name.n - 1] == '.');
+	       (whole.n == name.n || whole.p[whole.n - name.n - 1] == '.');
 }
 
 /* Of the answer, the cloud with that endpoint; or else the first. */
@@ -150,8 +157,8 @@ static const cJSON *cloud_at(const cJSON *doc, const char *arm)
 	return cloud;
 }
 
-static int take_cloud(const cJSON *cloud, const char *arm, char **authority, char **audience,
-		      struct err *e)
+static int take_cloud(const cJSON *cloud, const char *arm, char **authority,
+		      char **audience, struct err *e)
 {
 	const char *login, *first;
 	const cJSON *a;
@@ -160,10 +167,12 @@ static int take_cloud(const cJSON *cloud, const char *arm, char **authority, cha
 	    (first = json_str(cloud, "authentication.audiences[0]", e)) == NULL)
 		return -1;
 	cJSON_ArrayForEach(a, json_at(cloud, "authentication.audiences"))
-		if (*audience == NULL && cJSON_IsString(a) && meant_for(a->valuestring, arm))
+		if (*audience == NULL && cJSON_IsString(a) &&
+		    meant_for(a->valuestring, arm))
 			*audience = xstrdup(a->valuestring);
 	if (*audience == NULL)
-		return err_set(e, ERR_DATA, "it wants a token for %s, which is not its own",
+		return err_set(e, ERR_DATA,
+			       "it wants a token for %s, which is not its own",
 			       first);
 	*authority = without_slash(login);
 	return check_https(S_AUTHORITY_HOST, *authority, e);
@@ -174,8 +183,8 @@ static int take_cloud(const cJSON *cloud, const char *arm, char **authority, cha
  * object, an array of clouds (ours is the one with that endpoint), or what Azure
  * Stack had before; all have "authentication".
  */
-static int discover(struct session *s, const char *arm, char **authority, char **audience,
-		    struct err *e)
+static int discover(struct session *s, const char *arm, char **authority,
+		    char **audience, struct err *e)
 {
 	cJSON *doc = NULL;
 	int rc = -1, status = metadata(s, arm, "2022-09-01", &doc, e);
@@ -193,8 +202,8 @@ static int discover(struct session *s, const char *arm, char **authority, char *
 }
 
 /* The cloud, from any of the settings that tell. */
-static int choose_cloud(struct session *s, char **arm, char **authority, char **audience,
-			struct err *e)
+static int choose_cloud(struct session *s, char **arm, char **authority,
+			char **audience, struct err *e)
 {
 	const char *name = settings_get(s->set, S_CLOUD);
 	const struct cloud *end = clouds + sizeof(clouds) / sizeof(*clouds), *c;
@@ -211,12 +220,14 @@ static int choose_cloud(struct session *s, char **arm, char **authority, char **
 	}
 	for (c = clouds; c < end; c++)
 		if (*arm != NULL ? strcmp(*arm, c->arm) == 0 :
-		    *name ? str_ieqz(str_of(name), c->name) :
-		    *authority != NULL && strcmp(*authority, c->authority) == 0)
+		    *name	 ? str_ieqz(str_of(name), c->name) :
+				   *authority != NULL &&
+				    strcmp(*authority, c->authority) == 0)
 			break;
 	if (c == end && *arm == NULL) {
 		if (*name)
-			return err_set(e, ERR_USAGE, "%s=\"%s\": expected AzureCloud, "
+			return err_set(e, ERR_USAGE,
+				       "%s=\"%s\": expected AzureCloud, "
 				       "AzureUSGovernment or AzureChinaCloud; others by their "
 				       "AZURE_RESOURCE_MANAGER_ENDPOINT",
 				       setting_infos[S_CLOUD].name, name);
@@ -241,7 +252,8 @@ static const char *var(void *ctx, const char *name)
 
 int session_reach(struct session *s, struct err *e)
 {
-	char *arm = NULL, *authority = NULL, *audience = NULL, *scope = NULL, *cache = NULL;
+	char *arm = NULL, *authority = NULL, *audience = NULL, *scope = NULL,
+	     *cache = NULL;
 	struct azure_clock clock = { clock_now, clock_wait, s };
 	int rc = -1;
 
@@ -255,14 +267,20 @@ int session_reach(struct session *s, struct err *e)
 	scope = xasprintf("%s%s.default", audience,
 			  str_ends(str_of(audience), STR("/")) ? "" : "/");
 	cache = entra_cache_path();
-	entra_init(&s->entra, &(struct entra_options){
-		.authority = authority, .scope = scope, .cache_path = cache,
-		.adfs = str_ends(str_of(authority), STR("/adfs")),
-		.dialer = dial_azure(&s->dial), .local = dial_local(&s->dial),
-		.var = var, .ctx = s,
-	});
+	entra_init(&s->entra,
+		   &(struct entra_options){
+			   .authority = authority,
+			   .scope = scope,
+			   .cache_path = cache,
+			   .adfs = str_ends(str_of(authority), STR("/adfs")),
+			   .dialer = dial_azure(&s->dial),
+			   .local = dial_local(&s->dial),
+			   .var = var,
+			   .ctx = s,
+		   });
 	s->open = true;
-	if (azure_init(&s->az, &s->entra, arm, settings_get(s->set, S_SUBSCRIPTION_ID),
+	if (azure_init(&s->az, &s->entra, arm,
+		       settings_get(s->set, S_SUBSCRIPTION_ID),
 		       dial_azure(&s->dial), clock, e) < 0)
 		goto out;
 	s->az.note = note;
@@ -279,7 +297,7 @@ out:
 
 struct choice {
 	unsigned n;
-	char *id, *name;	/* of the first */
+	char *id, *name; /* of the first */
 	struct buf list;
 };
 
@@ -311,16 +329,21 @@ static int find_subscription(struct session *s, struct err *e)
 		c.id = xstrdup(s->entra.subscription);
 		rc = 0;
 	} else {
-		rc = azure_list(&s->az, "/subscriptions?api-version=" API_SUBSCRIPTIONS,
+		rc = azure_list(&s->az,
+				"/subscriptions?api-version=" API_SUBSCRIPTIONS,
 				"subscriptions", choose, &c, e);
 		if (rc == 0 && c.n == 0)
-			rc = err_set(e, ERR_AUTH, "signed in, but no subscription to be seen: ask "
+			rc = err_set(e, ERR_AUTH,
+				     "signed in, but no subscription to be seen: ask "
 				     "an owner of one for the role Contributor");
 		else if (rc == 0 && c.n > 1)
-			rc = err_set(e, ERR_USAGE, "which subscription?  Set AZURE_SUBSCRIPTION_ID "
-				     "to one of %s", c.list.str);
+			rc = err_set(e, ERR_USAGE,
+				     "which subscription?  Set AZURE_SUBSCRIPTION_ID "
+				     "to one of %s",
+				     c.list.str);
 		else if (rc == 0)
-			ui_say(s->ui, "subscription %s (%s), the only one", c.id, c.name);
+			ui_say(s->ui, "subscription %s (%s), the only one",
+			       c.id, c.name);
 	}
 	if (rc == 0) {
 		free(s->az.subscription);

@@ -13,33 +13,33 @@
 struct session {
 	const struct settings *set;
 	struct ui *ui;
-	const char *version;		/* of this program, and so of its image */
-	bool no_wait;			/* --no-wait */
-	bool watch;			/* --watch */
-	bool stop;			/* --stop */
-	bool dry_run;			/* --dry-run */
-	bool yes;			/* --yes: nothing is asked */
-	bool hard;			/* --hard */
-	bool masters;			/* --masters */
-	const char *at_a_time;		/* --at-a-time N, NULL: as usual */
-	const char *rounds, *seed;	/* --rounds N, --seed N, NULL: as usual */
+	const char *version;	   /* of this program, and so of its image */
+	bool no_wait;		   /* --no-wait */
+	bool watch;		   /* --watch */
+	bool stop;		   /* --stop */
+	bool dry_run;		   /* --dry-run */
+	bool yes;		   /* --yes: nothing is asked */
+	bool hard;		   /* --hard */
+	bool masters;		   /* --masters */
+	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
+	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	/* of login */
-	bool device_code;		/* --device-code */
-	const char *client_id;		/* --client-id, NULL: the usual one */
-	const char *claims;		/* --claims-challenge, base64 */
-	const char *forwards[SESSION_FORWARDS_MAX];	/* -L */
+	bool device_code;      /* --device-code */
+	const char *client_id; /* --client-id, NULL: the usual one */
+	const char *claims;    /* --claims-challenge, base64 */
+	const char *forwards[SESSION_FORWARDS_MAX]; /* -L */
 	size_t n_forwards;
 	/* what main exits with when all went well: that of the command which ran
 	 * on a machine, or plan's */
 	int exit_status;
-	const char *confirm;		/* --confirm NAME, NULL: ask */
-	char *account;			/* storage account name, after session_open */
+	const char *confirm; /* --confirm NAME, NULL: ask */
+	char *account;	     /* storage account name, after session_open */
 
 	struct tls_trust *trust;
 	struct dial dial;
 	struct entra entra;
 	struct azure az;
-	struct http_client data;	/* hosts that are not ARM: blob storage */
+	struct http_client data; /* hosts that are not ARM: blob storage */
 	bool open;
 };
 

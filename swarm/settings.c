@@ -31,12 +31,17 @@ static bool made_of(const char *text, const char *chars, int min, int max)
 static bool user_ok(const char *name)
 {
 	static const char *const reserved[] = {
-		"1", "123", "a", "actuser", "adm", "admin", "admin1", "admin2",
-		"administrator", "aspnet", "backup", "console", "david",
-		"guest", "john",
-		"owner", "root", "server", "sql", "support", "support_388945a0",
-		"sys", "test", "test1", "test2", "test3", "user", "user1",
-		"user2", "user3", "user4", "user5", "video",
+		"1",	   "123",     "a",
+		"actuser", "adm",     "admin",
+		"admin1",  "admin2",  "administrator",
+		"aspnet",  "backup",  "console",
+		"david",   "guest",   "john",
+		"owner",   "root",    "server",
+		"sql",	   "support", "support_388945a0",
+		"sys",	   "test",    "test1",
+		"test2",   "test3",   "user",
+		"user1",   "user2",   "user3",
+		"user4",   "user5",   "video",
 	};
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
@@ -56,7 +61,8 @@ static bool source_ok(const char *text)
 
 	if (str_eqz(bits, "*") || made_of(text, LETTERS, 3, 80))
 		return true;
-	if (str_cut(&bits, '/', &address) && !str_num(bits, v6 ? 128 : 32, &ignored))
+	if (str_cut(&bits, '/', &address) &&
+	    !str_num(bits, v6 ? 128 : 32, &ignored))
 		return false;
 	if (v6) {
 		for (size_t i = 0; i < address.n; i++) {
@@ -116,136 +122,214 @@ static bool is_odd(const char *number)
 
 const struct setting_info setting_infos[S_COUNT] = {
 	/* its name begins the DNS labels, so it is held to their form */
-	[S_COMPUTE_GROUP] = { .name = "COMPUTE_GROUP", .dflt = "swarm-cluster",
-		.help = "resource group of the machines and the network",
-		.chars = LOWER DIGITS "-", .min = 3, .max = 52, .first = LOWER,
-		.accepted = "3 to 52 lower-case letters, digits and hyphens, "
-			    "beginning with a letter: DNS names are made of it",
-		.parameter = "namePrefix" },
-	[S_STORAGE_GROUP] = { .name = "STORAGE_GROUP", .dflt = "swarm-storage",
-		.help = "resource group of the storage account",
-		.chars = LETTERS DIGITS "-_.()", .min = 1, .max = 90, .ok = group_ok,
-		.accepted = "1 to 90 letters, digits, and -_.() not ending in "
-			    "a dot" },
-	[S_LOCATION] = { .name = "LOCATION", .dflt = "eastus",
-		.help = "Azure region",
-		.chars = LOWER DIGITS, .min = 1, .max = 40,
-		.accepted = "a region name such as eastus (see "
-			    "'azswarm locations')",
-		.parameter = "location" },
-	[S_MASTER_COUNT] = { .name = "MASTER_COUNT", .dflt = "1",
-		.help = "masters: 1, 3 or 5",
-		.kind = SETTING_INT, .min = 1, .max = 5, .ok = is_odd,
-		.accepted = "1, 3 or 5: an even number of masters is no safer "
-			    "than one less",
-		.parameter = "masterCount" },
-	[S_AGENT_COUNT] = { .name = "AGENT_COUNT", .dflt = "3",
-		.help = "agents to begin with",
-		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
-		.parameter = "agentCount" },
-	[S_MIN_AGENT_COUNT] = { .name = "MIN_AGENT_COUNT", .dflt = "1",
-		.help = "autoscale: never fewer agents",
-		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
-		.parameter = "minAgentCount" },
-	[S_MAX_AGENT_COUNT] = { .name = "MAX_AGENT_COUNT", .dflt = "5",
-		.help = "autoscale: never more agents",
-		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX,
-		.parameter = "maxAgentCount" },
-	[S_MASTER_SIZE] = { .name = "MASTER_SIZE", .dflt = "Standard_B2s_v2",
-		.help = "VM size of masters",
-		.chars = LETTERS DIGITS "_", .min = 1, .max = 64,
-		.accepted = A_SIZE, .parameter = "masterSize" },
-	[S_AGENT_SIZE] = { .name = "AGENT_SIZE", .dflt = "Standard_B2s_v2",
-		.help = "VM size of agents",
-		.chars = LETTERS DIGITS "_", .min = 1, .max = 64,
-		.accepted = A_SIZE, .parameter = "agentSize" },
-	[S_ADMIN_USERNAME] = { .name = "ADMIN_USERNAME", .dflt = "cluster",
-		.help = "user on the machines, and name of the key files",
-		.chars = LOWER DIGITS "-_", .min = 1, .max = 32, .first = LOWER,
-		.ok = user_ok,
-		.accepted = "a Linux user name that Azure does not reserve "
-			    "(not admin, root, user, test, ...)",
-		.parameter = "adminUsername" },
+	[S_COMPUTE_GROUP] = { .name = "COMPUTE_GROUP",
+			      .dflt = "swarm-cluster",
+			      .help = "resource group of the machines and the network",
+			      .chars = LOWER DIGITS "-",
+			      .min = 3,
+			      .max = 52,
+			      .first = LOWER,
+			      .accepted =
+				      "3 to 52 lower-case letters, digits and hyphens, "
+				      "beginning with a letter: DNS names are made of it",
+			      .parameter = "namePrefix" },
+	[S_STORAGE_GROUP] = { .name = "STORAGE_GROUP",
+			      .dflt = "swarm-storage",
+			      .help = "resource group of the storage account",
+			      .chars = LETTERS DIGITS "-_.()",
+			      .min = 1,
+			      .max = 90,
+			      .ok = group_ok,
+			      .accepted = "1 to 90 letters, digits, and -_.() not ending in "
+					  "a dot" },
+	[S_LOCATION] = { .name = "LOCATION",
+			 .dflt = "eastus",
+			 .help = "Azure region",
+			 .chars = LOWER DIGITS,
+			 .min = 1,
+			 .max = 40,
+			 .accepted = "a region name such as eastus (see "
+				     "'azswarm locations')",
+			 .parameter = "location" },
+	[S_MASTER_COUNT] = { .name = "MASTER_COUNT",
+			     .dflt = "1",
+			     .help = "masters: 1, 3 or 5",
+			     .kind = SETTING_INT,
+			     .min = 1,
+			     .max = 5,
+			     .ok = is_odd,
+			     .accepted = "1, 3 or 5: an even number of masters is no safer "
+					 "than one less",
+			     .parameter = "masterCount" },
+	[S_AGENT_COUNT] = { .name = "AGENT_COUNT",
+			    .dflt = "3",
+			    .help = "agents to begin with",
+			    .kind = SETTING_INT,
+			    .min = 0,
+			    .max = AGENTS_MAX,
+			    .parameter = "agentCount" },
+	[S_MIN_AGENT_COUNT] = { .name = "MIN_AGENT_COUNT",
+				.dflt = "1",
+				.help = "autoscale: never fewer agents",
+				.kind = SETTING_INT,
+				.min = 0,
+				.max = AGENTS_MAX,
+				.parameter = "minAgentCount" },
+	[S_MAX_AGENT_COUNT] = { .name = "MAX_AGENT_COUNT",
+				.dflt = "5",
+				.help = "autoscale: never more agents",
+				.kind = SETTING_INT,
+				.min = 0,
+				.max = AGENTS_MAX,
+				.parameter = "maxAgentCount" },
+	[S_MASTER_SIZE] = { .name = "MASTER_SIZE",
+			    .dflt = "Standard_B2s_v2",
+			    .help = "VM size of masters",
+			    .chars = LETTERS DIGITS "_",
+			    .min = 1,
+			    .max = 64,
+			    .accepted = A_SIZE,
+			    .parameter = "masterSize" },
+	[S_AGENT_SIZE] = { .name = "AGENT_SIZE",
+			   .dflt = "Standard_B2s_v2",
+			   .help = "VM size of agents",
+			   .chars = LETTERS DIGITS "_",
+			   .min = 1,
+			   .max = 64,
+			   .accepted = A_SIZE,
+			   .parameter = "agentSize" },
+	[S_ADMIN_USERNAME] = { .name = "ADMIN_USERNAME",
+			       .dflt = "cluster",
+			       .help = "user on the machines, and name of the key files",
+			       .chars = LOWER DIGITS "-_",
+			       .min = 1,
+			       .max = 32,
+			       .first = LOWER,
+			       .ok = user_ok,
+			       .accepted = "a Linux user name that Azure does not reserve "
+					   "(not admin, root, user, test, ...)",
+			       .parameter = "adminUsername" },
 	[S_STORAGE_ACCOUNT_NAME] = { .name = "STORAGE_ACCOUNT_NAME",
-		.help = "storage account (default: derived from group and location)",
-		.chars = LOWER DIGITS, .min = 3, .max = 24, .optional = true,
-		.accepted = "3 to 24 lower-case letters and digits" },
-	[S_FILE_SHARES] = { .name = "FILE_SHARES", .dflt = "config data registry",
-		.help = "file shares to create",
-		.ok = share_names_ok,
-		.accepted = "names of 3 to 63 lower-case letters, digits and "
-			    "single hyphens, with spaces between" },
-	[S_SHARE_NAME] = { .name = "SHARE_NAME", .dflt = "data",
-		.help = "file share mounted at /srv",
-		.ok = one_share_ok, .accepted = "one share name" },
-	[S_OWN_KEY] = { .name = "OWN_KEY", .dflt = "false",
-		.help = "true: use ~/.ssh/id_rsa.pub for sign-in",
-		.kind = SETTING_BOOL },
-	[S_VMSS_NAME] = { .name = "VMSS_NAME", .dflt = "agents",
-		.help = "name of the scale set",
-		.chars = LOWER DIGITS "-", .min = 1, .max = 9, .first = LOWER,
-		.accepted = "1 to 9 lower-case letters, digits and hyphens, "
-			    "beginning with a letter: host names are made of it",
-		.parameter = "vmssName" },
-	[S_SSH_SOURCE] = { .name = "SSH_SOURCE", .dflt = "*",
-		.help = "address range that may reach port 22",
-		.ok = source_ok,
-		.accepted = "an address, a range such as 203.0.113.0/24, or * "
-			    "for everybody",
-		.parameter = "sshSource" },
-	[S_MONITOR_PUBLIC] = { .name = "MONITOR_PUBLIC", .dflt = "false",
-		.help = "true: open port 8080 of the masters to everybody",
-		.kind = SETTING_BOOL, .parameter = "monitorPublic" },
-	[S_DOCKER_CHANNEL] = { .name = "DOCKER_CHANNEL", .dflt = "docker",
-		.help = "docker: Docker's own packages; distro: the distribution's",
-		.kind = SETTING_WORD, .words = { "docker", "distro" } },
-	[S_TRUSTED_LAUNCH] = { .name = "TRUSTED_LAUNCH", .dflt = "true",
-		.help = "false for sizes without Trusted Launch",
-		.kind = SETTING_BOOL, .parameter = "trustedLaunch" },
-	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE", .dflt = "redis:7-alpine",
-		.help = "image of the stack's Redis" },
-	[S_DRAIN_LIMIT] = { .name = "DRAIN_LIMIT", .dflt = "120",
-		.help = "seconds that a node's tasks have to run elsewhere, before it goes",
-		.kind = SETTING_INT, .min = 1, .max = 3600 },
-	[S_WARM_AGENTS] = { .name = "WARM_AGENTS", .dflt = "0",
-		.help = "agents that scaling in deallocates, not deletes; scaling "
-			"out starts them",
-		.kind = SETTING_INT, .min = 0, .max = AGENTS_MAX },
-	[S_REBALANCE] = { .name = "REBALANCE", .dflt = "off",
-		.help = "auto: spread tasks when agents were added, started or reimaged",
-		.kind = SETTING_WORD, .words = { "auto", "off" } },
+				     .help = "storage account (default: derived from group and location)",
+				     .chars = LOWER DIGITS,
+				     .min = 3,
+				     .max = 24,
+				     .optional = true,
+				     .accepted = "3 to 24 lower-case letters and digits" },
+	[S_FILE_SHARES] = { .name = "FILE_SHARES",
+			    .dflt = "config data registry",
+			    .help = "file shares to create",
+			    .ok = share_names_ok,
+			    .accepted = "names of 3 to 63 lower-case letters, digits and "
+					"single hyphens, with spaces between" },
+	[S_SHARE_NAME] = { .name = "SHARE_NAME",
+			   .dflt = "data",
+			   .help = "file share mounted at /srv",
+			   .ok = one_share_ok,
+			   .accepted = "one share name" },
+	[S_OWN_KEY] = { .name = "OWN_KEY",
+			.dflt = "false",
+			.help = "true: use ~/.ssh/id_rsa.pub for sign-in",
+			.kind = SETTING_BOOL },
+	[S_VMSS_NAME] = { .name = "VMSS_NAME",
+			  .dflt = "agents",
+			  .help = "name of the scale set",
+			  .chars = LOWER DIGITS "-",
+			  .min = 1,
+			  .max = 9,
+			  .first = LOWER,
+			  .accepted =
+				  "1 to 9 lower-case letters, digits and hyphens, "
+				  "beginning with a letter: host names are made of it",
+			  .parameter = "vmssName" },
+	[S_SSH_SOURCE] = { .name = "SSH_SOURCE",
+			   .dflt = "*",
+			   .help = "address range that may reach port 22",
+			   .ok = source_ok,
+			   .accepted = "an address, a range such as 203.0.113.0/24, or * "
+				       "for everybody",
+			   .parameter = "sshSource" },
+	[S_MONITOR_PUBLIC] = { .name = "MONITOR_PUBLIC",
+			       .dflt = "false",
+			       .help = "true: open port 8080 of the masters to everybody",
+			       .kind = SETTING_BOOL,
+			       .parameter = "monitorPublic" },
+	[S_DOCKER_CHANNEL] = { .name = "DOCKER_CHANNEL",
+			       .dflt = "docker",
+			       .help = "docker: Docker's own packages; distro: the distribution's",
+			       .kind = SETTING_WORD,
+			       .words = { "docker", "distro" } },
+	[S_TRUSTED_LAUNCH] = { .name = "TRUSTED_LAUNCH",
+			       .dflt = "true",
+			       .help = "false for sizes without Trusted Launch",
+			       .kind = SETTING_BOOL,
+			       .parameter = "trustedLaunch" },
+	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE",
+			    .dflt = "redis:7-alpine",
+			    .help = "image of the stack's Redis" },
+	[S_DRAIN_LIMIT] = { .name = "DRAIN_LIMIT",
+			    .dflt = "120",
+			    .help = "seconds that a node's tasks have to run elsewhere, before it goes",
+			    .kind = SETTING_INT,
+			    .min = 1,
+			    .max = 3600 },
+	[S_WARM_AGENTS] = { .name = "WARM_AGENTS",
+			    .dflt = "0",
+			    .help = "agents that scaling in deallocates, not deletes; scaling "
+				    "out starts them",
+			    .kind = SETTING_INT,
+			    .min = 0,
+			    .max = AGENTS_MAX },
+	[S_REBALANCE] = { .name = "REBALANCE",
+			  .dflt = "off",
+			  .help = "auto: spread tasks when agents were added, started or reimaged",
+			  .kind = SETTING_WORD,
+			  .words = { "auto", "off" } },
 	[S_AUTOSCALE_OUT] = { .name = "AUTOSCALE_OUT",
-		.help = "average CPU, %, that adds an agent (default: fits AGENT_SIZE)",
-		.kind = SETTING_INT, .min = 1, .max = 100, .optional = true },
+			      .help = "average CPU, %, that adds an agent (default: fits AGENT_SIZE)",
+			      .kind = SETTING_INT,
+			      .min = 1,
+			      .max = 100,
+			      .optional = true },
 	[S_AUTOSCALE_IN] = { .name = "AUTOSCALE_IN",
-		.help = "average CPU, %, below which one goes (default: half of that)",
-		.kind = SETTING_INT, .min = 0, .max = 99, .optional = true },
+			     .help = "average CPU, %, below which one goes (default: half of that)",
+			     .kind = SETTING_INT,
+			     .min = 0,
+			     .max = 99,
+			     .optional = true },
 	[S_TENANT_ID] = { .name = "AZURE_TENANT_ID",
-		.help = "Entra ID tenant",
-		.chars = LETTERS DIGITS "-.", .min = 1, .max = 100,
-		.accepted = "a tenant id or domain", .optional = true },
-	[S_CLIENT_ID] = { .name = "AZURE_CLIENT_ID",
-		.help = "service principal" },
+			  .help = "Entra ID tenant",
+			  .chars = LETTERS DIGITS "-.",
+			  .min = 1,
+			  .max = 100,
+			  .accepted = "a tenant id or domain",
+			  .optional = true },
+	[S_CLIENT_ID] = { .name = "AZURE_CLIENT_ID", .help = "service principal" },
 	[S_CLIENT_SECRET] = { .name = "AZURE_CLIENT_SECRET",
-		.help = "its secret", .secret = true },
+			      .help = "its secret",
+			      .secret = true },
 	[S_CERTIFICATE] = { .name = "AZURE_CLIENT_CERTIFICATE_PATH",
-		.help = "or its certificate and key, PEM" },
+			    .help = "or its certificate and key, PEM" },
 	[S_CERTIFICATE_ALG] = { .name = "AZURE_CLIENT_CERTIFICATE_ALG",
-		.help = "PS256, or RS256 as AD FS wants it",
-		.kind = SETTING_WORD, .words = { "PS256", "RS256" },
-		.optional = true },
+				.help = "PS256, or RS256 as AD FS wants it",
+				.kind = SETTING_WORD,
+				.words = { "PS256", "RS256" },
+				.optional = true },
 	[S_TOKEN_CREDENTIALS] = { .name = "AZURE_TOKEN_CREDENTIALS",
-		.help = "prod, dev or the one way to sign in" },
+				  .help = "prod, dev or the one way to sign in" },
 	[S_SUBSCRIPTION_ID] = { .name = "AZURE_SUBSCRIPTION_ID",
-		.help = "subscription",
-		.chars = LETTERS DIGITS "-.", .min = 1, .max = 64,
-		.accepted = "a subscription id", .optional = true },
+				.help = "subscription",
+				.chars = LETTERS DIGITS "-.",
+				.min = 1,
+				.max = 64,
+				.accepted = "a subscription id",
+				.optional = true },
 	[S_CLOUD] = { .name = "AZURE_CLOUD",
-		.help = "AzureCloud, AzureUSGovernment or AzureChinaCloud" },
+		      .help = "AzureCloud, AzureUSGovernment or AzureChinaCloud" },
 	[S_AUTHORITY_HOST] = { .name = "AZURE_AUTHORITY_HOST",
-		.help = "sign-in endpoint (default: the public cloud's)" },
+			       .help = "sign-in endpoint (default: the public cloud's)" },
 	[S_ARM_ENDPOINT] = { .name = "AZURE_RESOURCE_MANAGER_ENDPOINT",
-		.help = "Resource Manager endpoint (default: the public cloud's)" },
+			     .help = "Resource Manager endpoint (default: the public cloud's)" },
 };
 
 /* ---- where values come from ---- */
@@ -304,7 +388,8 @@ static int env_line(struct settings *s, struct str line, struct err *e)
 
 	if (value.n == 0 || value.p[0] == '#')
 		return 0;
-	if (str_starts(value, STR("export ")) || str_starts(value, STR("export\t")))
+	if (str_starts(value, STR("export ")) ||
+	    str_starts(value, STR("export\t")))
 		value = str_trim(str_skip(value, 7));
 	if (!str_cut(&value, '=', &name))
 		return err_set(e, ERR_USAGE, "expected NAME=VALUE");
@@ -340,7 +425,7 @@ int settings_take_file(struct settings *s, const char *path, struct err *e)
 		return -1;
 	}
 	rest = buf_str(&text);
-	if (str_starts(rest, STR("\xef\xbb\xbf")))	/* an editor's mark */
+	if (str_starts(rest, STR("\xef\xbb\xbf"))) /* an editor's mark */
 		rest = str_skip(rest, 3);
 	while (rc == 0 && str_next(&rest, '\n', &line)) {
 		n++;
@@ -422,8 +507,7 @@ int settings_bool(const struct settings *s, enum setting which, bool *v,
 	return 0;
 }
 
-static int check_word(const struct settings *s, enum setting which,
-		      struct err *e)
+static int check_word(const struct settings *s, enum setting which, struct err *e)
 {
 	const struct setting_info *info = &setting_infos[which];
 	const char *value = settings_get(s, which);
@@ -437,8 +521,7 @@ static int check_word(const struct settings *s, enum setting which,
 	return refuse(s, which, accepted, e);
 }
 
-static int check_text(const struct settings *s, enum setting which,
-		      struct err *e)
+static int check_text(const struct settings *s, enum setting which, struct err *e)
 {
 	const struct setting_info *info = &setting_infos[which];
 	const char *value = settings_get(s, which);
@@ -488,8 +571,8 @@ static int baseline(const char *size)
 		const char *kind;
 		int cores, percent;
 	} older[] = {
-		{ "ls", 1, 5 }, { "s", 1, 10 }, { "ms", 1, 20 }, { "s", 2, 20 },
-		{ "ms", 2, 30 }, { "ms", 4, 22 },
+		{ "ls", 1, 5 }, { "s", 1, 10 },	 { "ms", 1, 20 },
+		{ "s", 2, 20 }, { "ms", 2, 30 }, { "ms", 4, 22 },
 	};
 	struct str rest = str_of(size), kind;
 	uint64_t cores;
@@ -501,7 +584,8 @@ static int baseline(const char *size)
 		return 100;
 	if (str_cut(&rest, '_', &kind)) {
 		for (size_t i = 0; i < kind.n; i++)
-			if (to_lower(kind.p[i]) == 't' || to_lower(kind.p[i]) == 'l')
+			if (to_lower(kind.p[i]) == 't' ||
+			    to_lower(kind.p[i]) == 'l')
 				return to_lower(kind.p[i]) == 't' ? 20 : 30;
 		return 40;
 	}
@@ -511,8 +595,7 @@ static int baseline(const char *size)
 	return 16;
 }
 
-int settings_autoscale(const struct settings *s, int *out, int *in,
-		       struct err *e)
+int settings_autoscale(const struct settings *s, int *out, int *in, struct err *e)
 {
 	int base = baseline(settings_get(s, S_AGENT_SIZE));
 
@@ -525,8 +608,10 @@ int settings_autoscale(const struct settings *s, int *out, int *in,
 	    settings_int(s, S_AUTOSCALE_IN, in, e) < 0)
 		return -1;
 	if (*in >= *out)
-		return refuse(s, S_AUTOSCALE_IN, "less than AUTOSCALE_OUT, or "
-			      "each machine would be added and removed in turn", e);
+		return refuse(s, S_AUTOSCALE_IN,
+			      "less than AUTOSCALE_OUT, or "
+			      "each machine would be added and removed in turn",
+			      e);
 	return 0;
 }
 
@@ -539,8 +624,10 @@ int settings_check(const struct settings *s, struct err *e)
 			return -1;
 	if (str_ieqz(str_of(settings_get(s, S_COMPUTE_GROUP)),
 		     settings_get(s, S_STORAGE_GROUP)))
-		return refuse(s, S_STORAGE_GROUP, "another group than "
-			      "COMPUTE_GROUP: storage outlives the machines", e);
+		return refuse(s, S_STORAGE_GROUP,
+			      "another group than "
+			      "COMPUTE_GROUP: storage outlives the machines",
+			      e);
 	if (settings_int(s, S_AGENT_COUNT, &agents, e) < 0 ||
 	    settings_int(s, S_MIN_AGENT_COUNT, &min, e) < 0 ||
 	    settings_int(s, S_MAX_AGENT_COUNT, &max, e) < 0)
@@ -550,9 +637,11 @@ int settings_check(const struct settings *s, struct err *e)
 	if (min > max)
 		return refuse(s, S_MIN_AGENT_COUNT, "at most MAX_AGENT_COUNT", e);
 	if (agents < min || agents > max)
-		return refuse(s, S_AGENT_COUNT, "MIN_AGENT_COUNT to "
+		return refuse(s, S_AGENT_COUNT,
+			      "MIN_AGENT_COUNT to "
 			      "MAX_AGENT_COUNT: autoscale would undo anything "
-			      "else", e);
+			      "else",
+			      e);
 	return 0;
 }
 

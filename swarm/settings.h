@@ -13,19 +13,46 @@
  * row in settings.c and a row in the README.
  */
 enum setting {
-	S_COMPUTE_GROUP, S_STORAGE_GROUP, S_LOCATION, S_MASTER_COUNT, S_AGENT_COUNT,
-	S_MIN_AGENT_COUNT, S_MAX_AGENT_COUNT, S_MASTER_SIZE, S_AGENT_SIZE,
-	S_ADMIN_USERNAME, S_STORAGE_ACCOUNT_NAME, S_FILE_SHARES, S_SHARE_NAME,
-	S_OWN_KEY, S_VMSS_NAME, S_SSH_SOURCE, S_MONITOR_PUBLIC, S_DOCKER_CHANNEL,
-	S_TRUSTED_LAUNCH, S_REDIS_IMAGE,
-	S_DRAIN_LIMIT, S_WARM_AGENTS, S_REBALANCE, S_AUTOSCALE_OUT, S_AUTOSCALE_IN,
-	S_TENANT_ID, S_CLIENT_ID, S_CLIENT_SECRET, S_CERTIFICATE, S_CERTIFICATE_ALG,
-	S_TOKEN_CREDENTIALS, S_SUBSCRIPTION_ID, S_CLOUD, S_AUTHORITY_HOST, S_ARM_ENDPOINT,
+	S_COMPUTE_GROUP,
+	S_STORAGE_GROUP,
+	S_LOCATION,
+	S_MASTER_COUNT,
+	S_AGENT_COUNT,
+	S_MIN_AGENT_COUNT,
+	S_MAX_AGENT_COUNT,
+	S_MASTER_SIZE,
+	S_AGENT_SIZE,
+	S_ADMIN_USERNAME,
+	S_STORAGE_ACCOUNT_NAME,
+	S_FILE_SHARES,
+	S_SHARE_NAME,
+	S_OWN_KEY,
+	S_VMSS_NAME,
+	S_SSH_SOURCE,
+	S_MONITOR_PUBLIC,
+	S_DOCKER_CHANNEL,
+	S_TRUSTED_LAUNCH,
+	S_REDIS_IMAGE,
+	S_DRAIN_LIMIT,
+	S_WARM_AGENTS,
+	S_REBALANCE,
+	S_AUTOSCALE_OUT,
+	S_AUTOSCALE_IN,
+	S_TENANT_ID,
+	S_CLIENT_ID,
+	S_CLIENT_SECRET,
+	S_CERTIFICATE,
+	S_CERTIFICATE_ALG,
+	S_TOKEN_CREDENTIALS,
+	S_SUBSCRIPTION_ID,
+	S_CLOUD,
+	S_AUTHORITY_HOST,
+	S_ARM_ENDPOINT,
 	S_COUNT
 };
 
 struct settings {
-	char *value[S_COUNT];		/* NULL: not chosen, no default */
+	char *value[S_COUNT]; /* NULL: not chosen, no default */
 	/* "default", ".env", "environment", "flag" */
 	const char *source[S_COUNT];
 };
@@ -38,21 +65,21 @@ enum setting_kind { SETTING_TEXT, SETTING_INT, SETTING_BOOL, SETTING_WORD };
  * of this row.  What is left out is none, or false.
  */
 struct setting_info {
-	const char *name;		/* of the variable */
+	const char *name; /* of the variable */
 	const char *dflt;
 	const char *help;
 	enum setting_kind kind;
 	/* a number's bounds; or how long a text may be, when chars is set */
 	int min, max;
-	const char *chars;		/* all that a text may be made of */
-	const char *first;		/* all that it may begin with */
-	const char *words[2];		/* one of the two a word must be */
+	const char *chars;    /* all that a text may be made of */
+	const char *first;    /* all that it may begin with */
+	const char *words[2]; /* one of the two a word must be */
 	/* what is left to be said, of a text or a number that passed so far */
 	bool (*ok)(const char *value);
-	const char *accepted;		/* chars, first and ok, for a person */
-	bool optional;			/* empty is fine, too */
-	bool secret;			/* never on the command line, burned */
-	const char *parameter;		/* of the template, which it becomes */
+	const char *accepted;  /* chars, first and ok, for a person */
+	bool optional;	       /* empty is fine, too */
+	bool secret;	       /* never on the command line, burned */
+	const char *parameter; /* of the template, which it becomes */
 };
 extern const struct setting_info setting_infos[S_COUNT];
 
@@ -92,8 +119,7 @@ int settings_check(const struct settings *s, struct err *e);
  * Source: "Bsv2-series", "B-series burstable" (learn.microsoft.com), base CPU
  * performance, there of one core or of all, here of all.
  */
-int settings_autoscale(const struct settings *s, int *out, int *in,
-		       struct err *e);
+int settings_autoscale(const struct settings *s, int *out, int *in, struct err *e);
 
 /* Stable for one group and location.  Caller frees. */
 char *settings_storage_account(const struct settings *s);

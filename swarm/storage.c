@@ -17,16 +17,18 @@
 #include "http/retry.h"
 #include "swarm/swarm.h"
 
-#define STORAGE_VERSION "2021-12-02"	/* of the blob service */
+#define STORAGE_VERSION "2021-12-02" /* of the blob service */
 #define UPLOAD_MS 600000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
 
 static char *account_path(const struct session *s, const char *rest)
 {
-	return azure_path(&s->az, "/resourceGroups/%s/providers/Microsoft.Storage/"
+	return azure_path(&s->az,
+			  "/resourceGroups/%s/providers/Microsoft.Storage/"
 			  "storageAccounts/%s%s?api-version=" API_STORAGE,
-			  settings_get(s->set, S_STORAGE_GROUP), s->account, rest);
+			  settings_get(s->set, S_STORAGE_GROUP), s->account,
+			  rest);
 }
 
 static int account_get(struct session *s, struct azure_reply *r, struct err *e)
@@ -36,12 +38,15 @@ static int account_get(struct session *s, struct azure_reply *r, struct err *e)
 
 	free(path);
 	if (rc == 0 && r->http.head.status == 404)
-		rc = err_set(e, ERR_DATA, "storage account %s is not there; "
-			     "'azswarm deploy-storage' makes it", s->account);
+		rc = err_set(e, ERR_DATA,
+			     "storage account %s is not there; "
+			     "'azswarm deploy-storage' makes it",
+			     s->account);
 	return rc;
 }
 
-static int take_endpoint(const cJSON *doc, const char *path, char **out, struct err *e)
+static int take_endpoint(const cJSON *doc, const char *path, char **out,
+			 struct err *e)
 {
 	const char *v;
 
@@ -122,12 +127,14 @@ int storage_self_image(struct self_image *img, struct err *e)
 	memcpy(img->sha256, hex.str, sizeof(img->sha256));
 	buf_release(&hex);
 	/* named by content: clusters with other versions keep theirs */
-	snprintf(img->blob, sizeof(img->blob), BLOB_CONTAINER "/azswarm-%.16s", img->sha256);
+	snprintf(img->blob, sizeof(img->blob), BLOB_CONTAINER "/azswarm-%.16s",
+		 img->sha256);
 	return 0;
 }
 
-int storage_sas_url(struct session *s, const char *blob_endpoint, const struct self_image *img,
-		    const char *permissions, int64_t expires, char **url, struct err *e)
+int storage_sas_url(struct session *s, const char *blob_endpoint,
+		    const struct self_image *img, const char *permissions,
+		    int64_t expires, char **url, struct err *e)
 {
 	char *path = account_path(s, "/ListServiceSas"), *resource;
 	cJSON *body = cJSON_CreateObject();
@@ -148,7 +155,8 @@ int storage_sas_url(struct session *s, const char *blob_endpoint, const struct s
 	if (azure_call(&s->az, "POST", path, body, 0, &r, e) == 0 &&
 	    (sas = json_str(r.doc, "serviceSasToken", e)) != NULL) {
 		*url = xasprintf("%s%s%s?%s", blob_endpoint,
-				 n > 0 && blob_endpoint[n - 1] == '/' ? "" : "/", img->blob, sas);
+				 n > 0 && blob_endpoint[n - 1] == '/' ? "" : "/",
+				 img->blob, sas);
 		rc = 0;
 	}
 	json_burn(r.doc);
@@ -171,18 +179,25 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 	bool passes = http_passes(RETRY_BLOB, &r->head, NULL);
 
 	buf_addstr(&word, str_head(code, 80));
-	err_refused(e, passes ? ERR_NET : ERR_AZURE, word.str, "", "HTTP %u %s (request %.*s)",
-		    r->head.status, word.str, STR_ARG(str_head(id, 80)));
+	err_refused(e, passes ? ERR_NET : ERR_AZURE, word.str, "",
+		    "HTTP %u %s (request %.*s)", r->head.status, word.str,
+		    STR_ARG(str_head(id, 80)));
 	buf_release(&word);
-	return r->head.status == 403 ? http_blame_clock(http_clock_ahead(&r->head), e) : -1;
+	return r->head.status == 403 ?
+		       http_blame_clock(http_clock_ahead(&r->head), e) :
+		       -1;
 }
 
-static int blob_there(struct session *s, const char *url, const struct self_image *img,
-		      bool *there, struct err *e)
+static int blob_there(struct session *s, const char *url,
+		      const struct self_image *img, bool *there, struct err *e)
 {
-	static const char *const fields[] = { "x-ms-version: " STORAGE_VERSION, NULL };
+	static const char *const fields[] = { "x-ms-version: " STORAGE_VERSION,
+					      NULL };
 	struct http_request q = {
-		.method = "HEAD", .url = url, .fields = fields, .idempotent = true,
+		.method = "HEAD",
+		.url = url,
+		.fields = fields,
+		.idempotent = true,
 		.deadline_ms = now_ms() + 60000,
 	};
 	struct http_response r;
@@ -194,7 +209,8 @@ static int blob_there(struct session *s, const char *url, const struct self_imag
 		goto out;
 	*there = false;
 	if (r.head.status == 200)
-		*there = str_num(http_field(&r.head, "content-length"), UINT64_MAX, &size) &&
+		*there = str_num(http_field(&r.head, "content-length"),
+				 UINT64_MAX, &size) &&
 			 size == img->size;
 	else if (r.head.status != 404) {
 		storage_refusal(&r, e);
@@ -206,8 +222,8 @@ out:
 	return rc < 0 ? err_in(e, "blob storage") : 0;
 }
 
-int storage_blob_there(struct session *s, const char *url, const struct self_image *img,
-		       bool *there, struct err *e)
+int storage_blob_there(struct session *s, const char *url,
+		       const struct self_image *img, bool *there, struct err *e)
 {
 	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
@@ -238,12 +254,13 @@ static ssize_t upload_read(void *ctx, void *p, size_t n, struct err *e)
 	if (got < 0)
 		return err_sys(e, ERR_IO, "reading this program's own file");
 	if (got == 0)
-		return err_set(e, ERR_IO, "this program's own file has become shorter");
+		return err_set(e, ERR_IO,
+			       "this program's own file has become shorter");
 	return got;
 }
 
-static int put_blob(struct session *s, const char *url, const struct self_image *img,
-		    struct err *e)
+static int put_blob(struct session *s, const char *url,
+		    const struct self_image *img, struct err *e)
 {
 	static const char *const fields[] = {
 		"x-ms-version: " STORAGE_VERSION, "x-ms-blob-type: BlockBlob",
@@ -251,8 +268,13 @@ static int put_blob(struct session *s, const char *url, const struct self_image 
 	};
 	struct upload u = { .fd = open_self(e), .left = img->size };
 	struct http_request q = {
-		.method = "PUT", .url = url, .fields = fields, .body_read = upload_read,
-		.body_ctx = &u, .body_length = img->size, .idempotent = false,
+		.method = "PUT",
+		.url = url,
+		.fields = fields,
+		.body_read = upload_read,
+		.body_ctx = &u,
+		.body_length = img->size,
+		.idempotent = false,
 		.deadline_ms = now_ms() + UPLOAD_MS,
 	};
 	struct http_response r;
@@ -277,26 +299,32 @@ static int upload_self(struct session *s, struct err *e)
 	bool there = false;
 	int rc = -1;
 
-	if (storage_self_image(&img, e) < 0 || storage_endpoints(s, &blob, NULL, e) < 0 ||
-	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
+	if (storage_self_image(&img, e) < 0 ||
+	    storage_endpoints(s, &blob, NULL, e) < 0 ||
+	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S,
+			    &write_url, e) < 0)
 		goto out;
-	for (unsigned tries = 1; ; tries++) {
+	for (unsigned tries = 1;; tries++) {
 		struct err once = ERR_INIT;
 		int64_t wait_ms;
 
 		if (blob_there(s, write_url, &img, &there, &once) == 0 &&
 		    (there || put_blob(s, write_url, &img, &once) == 0))
 			break;
-		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) < 0) {
+		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) <
+		    0) {
 			*e = once;
 			goto out;
 		}
 		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
-				     "the storage account to answer", began, e) < 0)
+				     "the storage account to answer", began,
+				     e) < 0)
 			goto out;
 	}
-	ui_say(s->ui, there ? "program %.12s... is in storage already" :
-	       "program %.12s... uploaded", img.sha256);
+	ui_say(s->ui,
+	       there ? "program %.12s... is in storage already" :
+		       "program %.12s... uploaded",
+	       img.sha256);
 	rc = 0;
 out:
 	burn_str(write_url);
@@ -308,7 +336,8 @@ out:
 
 static int account_name_free(struct session *s, struct err *e)
 {
-	char *path = azure_path(&s->az, "/providers/Microsoft.Storage/checkNameAvailability"
+	char *path = azure_path(&s->az,
+				"/providers/Microsoft.Storage/checkNameAvailability"
 				"?api-version=" API_STORAGE);
 	cJSON *body = cJSON_CreateObject();
 	struct azure_reply r = { 0 };
@@ -318,7 +347,8 @@ static int account_name_free(struct session *s, struct err *e)
 	json_add_str(body, "type", "Microsoft.Storage/storageAccounts");
 	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
 	if (rc == 0 && !json_bool_opt(r.doc, "nameAvailable", true))
-		rc = err_set(e, ERR_AZURE, "%s; choose another STORAGE_ACCOUNT_NAME",
+		rc = err_set(e, ERR_AZURE,
+			     "%s; choose another STORAGE_ACCOUNT_NAME",
 			     json_str_opt(r.doc, "message", "the name is taken"));
 	azure_reply_release(&r);
 	json_free(body);
@@ -338,7 +368,8 @@ static int account_put(struct session *s, struct err *e)
 	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
 		goto out;
 	if (r.http.head.status == 200 &&
-	    strcmp(json_str_opt(r.doc, "properties.provisioningState", ""), "Succeeded") == 0) {
+	    strcmp(json_str_opt(r.doc, "properties.provisioningState", ""),
+		   "Succeeded") == 0) {
 		ui_say(s->ui, "%s is there already", what);
 		rc = 0;
 		goto out;
@@ -354,7 +385,7 @@ static int account_put(struct session *s, struct err *e)
 	json_add_bool(p, "supportsHttpsTrafficOnly", true);
 	json_add_str(p, "minimumTlsVersion", "TLS1_2");
 	json_add_bool(p, "allowBlobPublicAccess", false);
-	json_add_bool(p, "allowSharedKeyAccess", true);	/* SMB mounts need it */
+	json_add_bool(p, "allowSharedKeyAccess", true); /* SMB mounts need it */
 	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
 	if (rc == 0)
 		ui_say(s->ui, "%s made", what);
@@ -368,7 +399,8 @@ out:
 
 static int container_put(struct session *s, struct err *e)
 {
-	char *path = account_path(s, "/blobServices/default/containers/" BLOB_CONTAINER);
+	char *path = account_path(
+		s, "/blobServices/default/containers/" BLOB_CONTAINER);
 	cJSON *body = cJSON_CreateObject();
 	struct azure_reply r = { 0 };
 	int rc;
@@ -438,8 +470,8 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) < 0 ||
-	    account_put(s, e) < 0 || shares_put(s, e) < 0 || container_put(s, e) < 0 ||
-	    upload_self(s, e) < 0)
+	    account_put(s, e) < 0 || shares_put(s, e) < 0 ||
+	    container_put(s, e) < 0 || upload_self(s, e) < 0)
 		return -1;
 	return 0;
 }

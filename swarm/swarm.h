@@ -22,15 +22,14 @@ const char *advice(const struct err *e);
 
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
-int storage_endpoints(struct session *s, char **blob, char **file,
-		      struct err *e);
+int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
 /* The blob of this very program. */
 struct self_image {
 	char sha256[65];
 	uint64_t size;
-	char blob[96];		/* "azswarm/azswarm-<first 16 of sha256>" */
+	char blob[96]; /* "azswarm/azswarm-<first 16 of sha256>" */
 };
 int storage_self_image(struct self_image *img, struct err *e);
 /* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
@@ -73,10 +72,8 @@ char *swarm_deployment_name(const struct session *s);
 char *swarm_deployment_path(const struct session *s, const char *rest);
 /* {"properties": {mode, template, parameters}} from the asset and the file.
  * Caller burns. */
-int swarm_deployment_body(const struct settings *set, cJSON **body,
-			  struct err *e);
-int swarm_deployment_validate(struct session *s, const cJSON *body,
-			      struct err *e);
+int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e);
+int swarm_deployment_validate(struct session *s, const cJSON *body, struct err *e);
 
 /* A list of Azure's as a table: row() adds a row for an item, or none, to the
  * struct listing that it is given. */
@@ -118,8 +115,10 @@ int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_restart_agents(struct session *s, int argc, char **argv, struct err *e);
-int cmd_reimage_agents_serial(struct session *s, int argc, char **argv, struct err *e);
-int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv, struct err *e);
+int cmd_reimage_agents_serial(struct session *s, int argc, char **argv,
+			      struct err *e);
+int cmd_reimage_agents_parallel(struct session *s, int argc, char **argv,
+				struct err *e);
 int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
@@ -134,10 +133,13 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 int cmd_clean(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e);
-int cmd_deploy_replicated_service(struct session *s, int argc, char **argv, struct err *e);
-int cmd_deploy_global_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_deploy_replicated_service(struct session *s, int argc, char **argv,
+				  struct err *e);
+int cmd_deploy_global_service(struct session *s, int argc, char **argv,
+			      struct err *e);
 int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e);
-int cmd_destroy_global_service(struct session *s, int argc, char **argv, struct err *e);
+int cmd_destroy_global_service(struct session *s, int argc, char **argv,
+			       struct err *e);
 int cmd_update_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);

@@ -21,7 +21,8 @@ static int row_endpoint(void *ctx, const cJSON *ip, struct err *e)
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "name", "address", "fqdn", NULL };
-	char *path = azure_path(&s->az, "/resourceGroups/%s/providers/"
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/"
 				"Microsoft.Network/publicIPAddresses"
 				"?api-version=" API_NETWORK,
 				settings_get(s->set, S_COMPUTE_GROUP));
@@ -39,7 +40,7 @@ static int row_resource(void *ctx, const cJSON *res, struct err *e)
 	struct str id = str_of(json_str_opt(res, "id", "")), word = STR_NULL;
 
 	(void)e;
-	for (int i = 0; i < 5; i++)	/* "", subscriptions, S, resourceGroups, G */
+	for (int i = 0; i < 5; i++) /* "", subscriptions, S, resourceGroups, G */
 		if (!str_next(&id, '/', &word))
 			break;
 	listing_row(t);
@@ -54,8 +55,9 @@ static int row_resource(void *ctx, const cJSON *res, struct err *e)
 static int add_group_resources(struct session *s, const char *group,
 			       struct listing *t, struct err *e)
 {
-	char *path = azure_path(&s->az, "/resourceGroups/%s/resources?api-version="
-				API_RESOURCES, group);
+	char *path = azure_path(
+		&s->az,
+		"/resourceGroups/%s/resources?api-version=" API_RESOURCES, group);
 	int rc = swarm_group_there(s, group, e);
 
 	if (rc == 0)
@@ -68,9 +70,8 @@ static int add_group_resources(struct session *s, const char *group,
 
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = {
-		"group", "name", "type", "location", NULL
-	};
+	static const char *const columns[] = { "group", "name", "type",
+					       "location", NULL };
 	const char *compute = settings_get(s->set, S_COMPUTE_GROUP);
 	const char *storage = settings_get(s->set, S_STORAGE_GROUP);
 	struct listing t;
@@ -88,8 +89,8 @@ int cmd_resources(struct session *s, int argc, char **argv, struct err *e)
 static int row_location(void *ctx, const cJSON *loc, struct err *e)
 {
 	struct listing *t = ctx;
-	struct str kind = str_of(json_str_opt(loc, "metadata.regionType",
-					      "Physical"));
+	struct str kind =
+		str_of(json_str_opt(loc, "metadata.regionType", "Physical"));
 
 	(void)e;
 	/* logical regions hold no resources */
@@ -104,10 +105,10 @@ static int row_location(void *ctx, const cJSON *loc, struct err *e)
 
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = {
-		"name", "display name", "geography", NULL
-	};
-	char *path = azure_path(&s->az, "/locations?api-version=" API_SUBSCRIPTIONS);
+	static const char *const columns[] = { "name", "display name",
+					       "geography", NULL };
+	char *path = azure_path(&s->az,
+				"/locations?api-version=" API_SUBSCRIPTIONS);
 	int rc = swarm_show_list(s, path, "locations", columns, row_location, e);
 
 	(void)argc, (void)argv;
@@ -132,11 +133,13 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 	const cJSON *z;
 
 	(void)e;
-	if (!str_ieqz(str_of(json_str_opt(sku, "resourceType", "")), "virtualMachines"))
+	if (!str_ieqz(str_of(json_str_opt(sku, "resourceType", "")),
+		      "virtualMachines"))
 		return 0;
 	cJSON_ArrayForEach(z, json_at(sku, "locationInfo[0].zones"))
 		if (cJSON_IsString(z))
-			buf_addf(&zones, "%s%s", zones.n ? "," : "", z->valuestring);
+			buf_addf(&zones, "%s%s", zones.n ? "," : "",
+				 z->valuestring);
 	listing_row(t);
 	listing_cell(t, "%s", json_str_opt(sku, "name", ""));
 	listing_cell(t, "%s", tables_size_capability(sku, "vCPUs"));
@@ -150,7 +153,8 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 
 char *tables_sizes_path(const struct session *s)
 {
-	return azure_path(&s->az, "/providers/Microsoft.Compute/skus"
+	return azure_path(&s->az,
+			  "/providers/Microsoft.Compute/skus"
 			  "?api-version=" API_SKUS
 			  "&$filter=location%%20eq%%20'%s'",
 			  settings_get(s->set, S_LOCATION));
@@ -158,9 +162,10 @@ char *tables_sizes_path(const struct session *s)
 
 int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 {
-	static const char *const columns[] = {
-		"name", "vcpus", "memory gb", "architecture", "zones", "restriction", NULL
-	};
+	static const char *const columns[] = { "name",	    "vcpus",
+					       "memory gb", "architecture",
+					       "zones",	    "restriction",
+					       NULL };
 	char *path = tables_sizes_path(s);
 	int rc = swarm_show_list(s, path, "sizes", columns, row_size, e);
 

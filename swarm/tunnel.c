@@ -18,9 +18,9 @@
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
-#define AGAIN_MS 1000			/* first pause before connecting again */
+#define AGAIN_MS 1000 /* first pause before connecting again */
 #define AGAIN_MAX_MS 30000
-#define OUTAGE_MS 600000		/* a server that is away longer is given up */
+#define OUTAGE_MS 600000 /* a server that is away longer is given up */
 #define OPEN_MS 30000
 #define IDLE_MS (60 * 60000)
 
@@ -28,8 +28,8 @@
 
 struct forward {
 	char bind[64];
-	unsigned port;			/* here */
-	char host[256];			/* there */
+	unsigned port;	/* here */
+	char host[256]; /* there */
 	unsigned to;
 	int fd;
 };
@@ -76,9 +76,8 @@ static int parse_forward(const char *spec, struct forward *f, struct err *e)
 		bind = part[0];
 	host = part[n - 2];
 	if (!str_num(part[n - 3], 65535, &port) || port == 0 ||
-	    !str_num(part[n - 1], 65535, &to) || to == 0 ||
-	    host.n == 0 || host.n >= sizeof(f->host) ||
-	    bind.n >= sizeof(f->bind))
+	    !str_num(part[n - 1], 65535, &to) || to == 0 || host.n == 0 ||
+	    host.n >= sizeof(f->host) || bind.n >= sizeof(f->bind))
 		goto bad;
 	snprintf(f->bind, sizeof(f->bind), "%.*s", STR_ARG(bind));
 	snprintf(f->host, sizeof(f->host), "%.*s", STR_ARG(host));
@@ -86,21 +85,26 @@ static int parse_forward(const char *spec, struct forward *f, struct err *e)
 	f->to = (unsigned)to;
 	return 0;
 bad:
-	return err_set(e, ERR_USAGE, "-L \"%s\": expected "
-		       "[ADDRESS:]PORT:HOST:PORT", spec);
+	return err_set(e, ERR_USAGE,
+		       "-L \"%s\": expected "
+		       "[ADDRESS:]PORT:HOST:PORT",
+		       spec);
 }
 
 #define TO_NODE(here, there) LAYOUT_TEXT(here) ":127.0.0.1:" LAYOUT_TEXT(there)
 
 static const char *const usual[] = {
-	TO_NODE(9080, LAYOUT_REPLICATED_PORT), TO_NODE(9081, LAYOUT_GLOBAL_PORT),
-	TO_NODE(LAYOUT_MONITOR_PORT, LAYOUT_MONITOR_PORT), TO_NODE(4040, 4040),
+	TO_NODE(9080, LAYOUT_REPLICATED_PORT),
+	TO_NODE(9081, LAYOUT_GLOBAL_PORT),
+	TO_NODE(LAYOUT_MONITOR_PORT, LAYOUT_MONITOR_PORT),
+	TO_NODE(4040, 4040),
 };
 #define N_USUAL (sizeof(usual) / sizeof(*usual))
 
 /* Listen for each forward.  A port that cannot be had is told; it is an error
  * when none can. */
-static int listen_all(struct session *s, struct forward *f, size_t n, struct err *e)
+static int listen_all(struct session *s, struct forward *f, size_t n,
+		      struct err *e)
 {
 	size_t had = 0;
 
@@ -116,8 +120,10 @@ static int listen_all(struct session *s, struct forward *f, size_t n, struct err
 			       f[i].port, why.msg);
 		had += f[i].fd >= 0;
 	}
-	return had > 0 ? 0 : err_set(e, ERR_IO, "none of the local ports could "
-				     "be taken");
+	return had > 0 ? 0 :
+			 err_set(e, ERR_IO,
+				 "none of the local ports could "
+				 "be taken");
 }
 
 /* A connection broke: try for a while to have it again. */
@@ -230,7 +236,7 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	for (size_t i = 0; i < n; i++) {
 		const char *spec = i < N_USUAL ? usual[i] :
-				   s->forwards[i - N_USUAL];
+						 s->forwards[i - N_USUAL];
 
 		if (parse_forward(spec, &f[i], e) < 0)
 			return -1;
@@ -263,8 +269,7 @@ int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
 
 	for (int i = 2; i < argc; i++)
 		buf_addf(&command, "%s%s", command.n ? " " : "", argv[i]);
-	if (buf_check(&command, "the command", e) < 0 ||
-	    remote_open(s, &r, e) < 0)
+	if (buf_check(&command, "the command", e) < 0 || remote_open(s, &r, e) < 0)
 		goto out;
 	if (argc > 1 && strcmp(argv[1], r.name) != 0 &&
 	    remote_hop(&r, argv[1], &hop, e) < 0)
@@ -273,7 +278,8 @@ int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
 	rc = attach(s, to, ssh_loop_new(to), command.n ? command.str : NULL,
 		    true, true, e);
 	if (rc == 0 && s->exit_status < 0)
-		rc = err_set(e, ERR_NET, "the far end closed without saying how "
+		rc = err_set(e, ERR_NET,
+			     "the far end closed without saying how "
 			     "it ended");
 out:
 	ssh_close(hop);
@@ -289,8 +295,10 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	if (remote_open(s, &r, e) == 0)
-		rc = attach(s, r.ssh, ssh_loop_new(r.ssh), "sudo -n journalctl --unit="
-			    LAYOUT_HELPER_UNIT " --follow --lines=50 --no-pager --output=short-iso", false, false, e);
+		rc = attach(s, r.ssh, ssh_loop_new(r.ssh),
+			    "sudo -n journalctl --unit=" LAYOUT_HELPER_UNIT
+			    " --follow --lines=50 --no-pager --output=short-iso",
+			    false, false, e);
 	remote_release(&r);
 	return ended_by_user(rc, e);
 }
@@ -302,16 +310,19 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 static char *socket_path(const struct session *s, struct err *e)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
-	char *dir = run != NULL && run[0] == '/' ? xasprintf("%s/azswarm", run) :
-		    xasprintf("/tmp/azswarm-%u", (unsigned)getuid());
+	char *dir = run != NULL && run[0] == '/' ?
+			    xasprintf("%s/azswarm", run) :
+			    xasprintf("/tmp/azswarm-%u", (unsigned)getuid());
 	char *path = NULL;
 	struct stat st;
 
 	if (dir_make(dir, 0700, e) == 0) {
 		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ||
 		    st.st_uid != getuid() || (st.st_mode & 077) != 0)
-			err_set(e, ERR_IO, "%s: not a directory that is ours alone "
-				"(0700)", dir);
+			err_set(e, ERR_IO,
+				"%s: not a directory that is ours alone "
+				"(0700)",
+				dir);
 		else
 			path = xasprintf("%s/%s.sock", dir,
 					 settings_get(s->set, S_COMPUTE_GROUP));
@@ -411,7 +422,7 @@ static int start_tunnel(struct session *s, const char *path, struct err *e)
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_sys(e, ERR_IO, "pipe");
-	unlink(path);			/* of a tunnel that is no more */
+	unlink(path); /* of a tunnel that is no more */
 	fflush(NULL);
 	if ((pid = fork()) == 0) {
 		close(fd[0]);
@@ -448,8 +459,10 @@ int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e)
 		if (!answers(path))
 			rc = start_tunnel(s, path, e);
 		if (rc == 0) {
-			fprintf(s->ui->out, "export DOCKER_HOST=unix://%s\n", path);
-			ui_say(s->ui, "# the tunnel ends by 'azswarm docker-env --stop', "
+			fprintf(s->ui->out, "export DOCKER_HOST=unix://%s\n",
+				path);
+			ui_say(s->ui,
+			       "# the tunnel ends by 'azswarm docker-env --stop', "
 			       "or after an hour without use");
 		}
 	}

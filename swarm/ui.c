@@ -8,7 +8,7 @@
 #include "swarm/ui.h"
 
 #define PLAIN_EVERY_MS 30000
-#define WHAT_MAX 56			/* a line that wraps cannot be rewritten */
+#define WHAT_MAX 56 /* a line that wraps cannot be rewritten */
 
 void ui_clear(struct ui *ui)
 {
@@ -46,7 +46,8 @@ void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 	if (ui->tty) {
 		fprintf(ui->err, "\r\033[K%swaiting for %.*s%s (%lld s)%s",
 			ui->color ? "\033[2m" : "", WHAT_MAX, clean.str,
-			clean.n > WHAT_MAX ? "..." : "", s, ui->color ? "\033[0m" : "");
+			clean.n > WHAT_MAX ? "..." : "", s,
+			ui->color ? "\033[0m" : "");
 		ui->drawn = true;
 	} else if (now - ui->told_ms >= PLAIN_EVERY_MS) {
 		fprintf(ui->err, "waiting for %s (%lld s)\n", clean.str, s);
@@ -177,7 +178,8 @@ static void print_tsv(const struct listing *t, FILE *out)
 
 	cJSON_ArrayForEach(row, t->rows) {
 		cJSON_ArrayForEach(cell, row)
-			fprintf(out, "%s%c", cell->valuestring, cell->next ? '\t' : '\n');
+			fprintf(out, "%s%c", cell->valuestring,
+				cell->next ? '\t' : '\n');
 	}
 }
 

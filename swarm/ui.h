@@ -15,13 +15,13 @@
 enum ui_format { UI_TABLE, UI_JSON, UI_TSV };
 
 struct ui {
-	FILE *out, *err;		/* given by main */
+	FILE *out, *err; /* given by main */
 	enum ui_format format;
-	bool tty;			/* err is a terminal that can rewrite a line */
-	bool color, color_out;		/* on err, on out */
-	bool quiet;			/* no talk */
-	bool drawn;			/* a progress line stands there */
-	int64_t told_ms;		/* last plain "still waiting" line */
+	bool tty;	       /* err is a terminal that can rewrite a line */
+	bool color, color_out; /* on err, on out */
+	bool quiet;	       /* no talk */
+	bool drawn;	       /* a progress line stands there */
+	int64_t told_ms;       /* last plain "still waiting" line */
 };
 
 /* A line of talk. */
@@ -36,9 +36,9 @@ void ui_clear(struct ui *ui);
 /* Rows of strings under named columns; a column of numbers is right-aligned. */
 #define TABLE_COLUMNS_MAX 12
 struct listing {
-	const char *columns[TABLE_COLUMNS_MAX];	/* JSON names; upper case in tables */
+	const char *columns[TABLE_COLUMNS_MAX]; /* JSON names; upper case in tables */
 	size_t n_columns;
-	cJSON *rows;			/* array of arrays of strings */
+	cJSON *rows; /* array of arrays of strings */
 };
 /* columns: NULL-ended */
 void listing_init(struct listing *t, const char *const *columns);

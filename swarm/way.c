@@ -282,10 +282,12 @@ static int interrupted(struct way *w, const char *const *hosts, size_t n,
 		for (size_t i = 0; i < n; i++)
 			buf_addf(&names, " %s", hosts[i]);
 		ui_clear(w->s->ui);
-		ui_say(w->s->ui, "on the way out, and that goes on:%s; the same "
+		ui_say(w->s->ui,
+		       "on the way out, and that goes on:%s; the same "
 		       "command again goes on from there, 'azswarm return' "
 		       "brings back, and who is not taken away comes back by "
-		       "itself when its time is up", names.str);
+		       "itself when its time is up",
+		       names.str);
 	}
 	buf_release(&names);
 	return -1;

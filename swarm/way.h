@@ -11,7 +11,7 @@
 struct way {
 	struct session *s;
 	struct remote remote;
-	bool here; /* on a master: no SSH */
+	bool here;	      /* on a master: no SSH */
 	struct docker docker; /* the engine here */
 	struct http_client http;
 	/* why there is no helper to ask; then every step is passed over */

@@ -11,14 +11,10 @@
 /* ---- types ---- */
 
 static const struct declared_type types[] = {
-	{ "String", "String", false },
-	{ "SecureString", "String", true },
-	{ "Int", "Integer", false },
-	{ "Bool", "Boolean", false },
-	{ "Object", "Object", false },
-	{ "SecureObject", "Object", true },
-	{ "Array", "Array", false },
-	{ .name = NULL },
+	{ "String", "String", false }, { "SecureString", "String", true },
+	{ "Int", "Integer", false },   { "Bool", "Boolean", false },
+	{ "Object", "Object", false }, { "SecureObject", "Object", true },
+	{ "Array", "Array", false },   { .name = NULL },
 };
 
 const struct declared_type *declared_type_of(struct eval *ev, const cJSON *def,
@@ -76,8 +72,10 @@ static void evaluate(struct eval *asks, struct declaration *d)
 	struct eval inner = *asks, *ev = &inner;
 
 	if (d->busy) {
-		eval_fail(asks, "Circular dependency detected in the template "
-			  "%s '%s'.", kind_of(d), d->name);
+		eval_fail(asks,
+			  "Circular dependency detected in the template "
+			  "%s '%s'.",
+			  kind_of(d), d->name);
 		return;
 	}
 	ev->kind = kind_of(d);
@@ -91,8 +89,10 @@ static void evaluate(struct eval *asks, struct declaration *d)
 		eval_path_name(ev, d->name);
 	d->busy = true;
 	if (++ev->depth > DEPTH_MAX)
-		eval_fail(ev, "Expressions are nested more than %d levels "
-			  "deep.", DEPTH_MAX);
+		eval_fail(ev,
+			  "Expressions are nested more than %d levels "
+			  "deep.",
+			  DEPTH_MAX);
 	else if (d->copy)
 		d->value = loop_value(ev, d->def);
 	else if (d->type != NULL)
@@ -170,7 +170,7 @@ static void add_values(struct buf *b, const cJSON *list)
 
 struct limit {
 	const char *name;
-	bool length;	/* of a string or an array, else of a number itself */
+	bool length; /* of a string or an array, else of a number itself */
 	bool least;
 };
 
@@ -185,17 +185,21 @@ static void check_limit(struct eval *ev, const struct declaration *p,
 	if (limit == NULL)
 		return;
 	if (!applies || !value_int(limit, &bound)) {
-		eval_fail(ev, "'%s' does not fit the type '%s' of the template "
-			  "parameter '%s'.", l->name, p->type->name, p->name);
+		eval_fail(ev,
+			  "'%s' does not fit the type '%s' of the template "
+			  "parameter '%s'.",
+			  l->name, p->type->name, p->name);
 		return;
 	}
 	n = l->length ? value_length(v) : (int64_t)v->valuedouble;
 	if (l->least ? n < bound : n > bound)
-		eval_fail(ev, "The provided value for the template parameter "
+		eval_fail(ev,
+			  "The provided value for the template parameter "
 			  "'%s' is not valid. %s %s than or equal to '%lld'.",
-			  p->name, l->length ? "Length of the value should be" :
-			  "The value must be", l->least ? "greater" : "less",
-			  (long long)bound);
+			  p->name,
+			  l->length ? "Length of the value should be" :
+				      "The value must be",
+			  l->least ? "greater" : "less", (long long)bound);
 }
 
 static void check_parameter(struct eval *ev, const struct declaration *p)
@@ -210,15 +214,18 @@ static void check_parameter(struct eval *ev, const struct declaration *p)
 	struct buf b = BUF_INIT(300);
 
 	if (!declared_fits(p->type, p->value)) {
-		eval_fail(ev, "Template parameter JToken type is not valid. "
+		eval_fail(ev,
+			  "Template parameter JToken type is not valid. "
 			  "Expected '%s'. Actual '%s'. The template parameter "
-			  "is '%s'.", p->type->value, value_type(p->value),
-			  p->name);
+			  "is '%s'.",
+			  p->type->value, value_type(p->value), p->name);
 	} else if (list != NULL && !allowed(ev, list, p->value)) {
 		add_values(&b, list);
-		eval_fail(ev, "The provided value for the template parameter "
+		eval_fail(ev,
+			  "The provided value for the template parameter "
 			  "'%s' is not valid. The value is not part of the "
-			  "allowed value(s): '%s'.", p->name, b.str);
+			  "allowed value(s): '%s'.",
+			  p->name, b.str);
 	} else {
 		for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 			check_limit(ev, p, &limits[i]);
@@ -237,38 +244,43 @@ static void check_surplus(struct eval *ev, const cJSON *given)
 
 	cJSON_ArrayForEach(g, given)
 		if (find(have, str_of(g->string)) == NULL)
-			buf_addf(&odd, "%s%s", odd.n > 0 ? ", " : "",
-				 g->string);
+			buf_addf(&odd, "%s%s", odd.n > 0 ? ", " : "", g->string);
 	for (size_t i = 0; i < have->n; i++)
 		buf_addf(&good, "%s%s", i > 0 ? ", " : "", have->all[i].name);
 	if (odd.n > 0 || odd.over)
-		eval_fail(ev, "The template parameters '%s' in the parameters "
+		eval_fail(ev,
+			  "The template parameters '%s' in the parameters "
 			  "file are not valid; they are not present in the "
 			  "original template and can therefore not be provided "
 			  "at deployment time. The only supported parameters "
-			  "for this template are '%s'.", odd.str, good.str);
+			  "for this template are '%s'.",
+			  odd.str, good.str);
 	buf_release(&odd);
 	buf_release(&good);
 }
 
-static void take_given(struct eval *ev, struct declaration *p,
-		       const cJSON *given)
+static void take_given(struct eval *ev, struct declaration *p, const cJSON *given)
 {
 	const cJSON *g = json_get_i(given, p->name);
 	const cJSON *v = json_get_i(g, "value");
 
 	if (json_get_i(g, "reference") != NULL)
-		eval_fail(ev, "The template parameter '%s' refers to a key "
+		eval_fail(ev,
+			  "The template parameter '%s' refers to a key "
 			  "vault, which the local Azure does not have.",
 			  p->name);
 	else if (g != NULL && !cJSON_IsObject(g))
-		eval_fail(ev, "The value of the template parameter '%s' must "
-			  "be in an object, {\"value\": ...}.", p->name);
+		eval_fail(ev,
+			  "The value of the template parameter '%s' must "
+			  "be in an object, {\"value\": ...}.",
+			  p->name);
 	else if (v != NULL && !cJSON_IsNull(v))
 		p->value = value_copy(ev, v);
 	else if (json_get_i(p->def, "defaultValue") == NULL)
-		eval_fail(ev, "The value for the template parameter '%s' is "
-			  "not provided.", p->name);
+		eval_fail(ev,
+			  "The value for the template parameter '%s' is "
+			  "not provided.",
+			  p->name);
 }
 
 void declared_open_parameters(struct eval *ev, const cJSON *given)
@@ -279,7 +291,8 @@ void declared_open_parameters(struct eval *ev, const cJSON *given)
 	list->all = xcalloc(PARAMETERS_MAX, sizeof(*list->all));
 	cJSON_ArrayForEach(def, json_get_i(ev->t->doc, "parameters"))
 		list->all[list->n++] = (struct declaration){
-			.name = def->string, .def = def,
+			.name = def->string,
+			.def = def,
 			.type = declared_type_of(ev, def, "parameter"),
 		};
 	check_surplus(ev, given);
@@ -316,11 +329,13 @@ static void declare_loops(struct eval *ev, const cJSON *loops)
 		if (name == NULL || json_get(def, "count") == NULL ||
 		    json_get(def, "input") == NULL)
 			eval_fail(ev, "A copy of variables needs 'name', "
-				  "'count' and 'input'.");
+				      "'count' and 'input'.");
 		else
 			declare_variable(ev, (struct declaration){
-				.name = name, .def = def, .copy = true,
-			});
+						     .name = name,
+						     .def = def,
+						     .copy = true,
+					     });
 	}
 }
 
@@ -335,8 +350,9 @@ void declared_open_variables(struct eval *ev)
 			declare_loops(ev, def);
 		else
 			declare_variable(ev, (struct declaration){
-				.name = def->string, .def = def,
-			});
+						     .name = def->string,
+						     .def = def,
+					     });
 	for (size_t i = 0; i < list->n && !eval_failed(ev); i++)
 		if (list->all[i].value == NULL)
 			evaluate(ev, &list->all[i]);

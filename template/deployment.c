@@ -237,8 +237,7 @@ static char *refers_to(struct invocation *inv, const char **api)
 	else
 		*api = i != SIZE_MAX ? template_api_version(ev->t, i) : "";
 	if (**api == '\0')
-		eval_fail(ev,
-			  "The reference to '%.200s' requires an API version.",
+		eval_fail(ev, "The reference to '%.200s' requires an API version.",
 			  id);
 	else if (i != SIZE_MAX)
 		template_add_need(ev, i);

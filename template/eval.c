@@ -224,9 +224,8 @@ static cJSON *if_else(struct eval *ev, struct str *s, bool skip)
 	if (!eval_failed(ev) && need(ev, s, ')') && !cJSON_IsRaw(v))
 		return v;
 	if (cJSON_IsRaw(v))
-		eval_fail(ev,
-			  "A lambda is not expected in the template function "
-			  "'if'.");
+		eval_fail(ev, "A lambda is not expected in the template function "
+			      "'if'.");
 	cJSON_Delete(v);
 	return NULL;
 }
@@ -244,7 +243,7 @@ static cJSON *lambda(struct eval *ev, struct str *s, bool skip)
 		expression(ev, s, true);
 		if (!eval_failed(ev) && peek(s, ',') && last.p[0] != '\'')
 			return eval_fail(ev, "The names of a lambda's variables "
-					 "must be strings.");
+					     "must be strings.");
 	} while (!eval_failed(ev) && eat(s, ','));
 	if (eval_failed(ev))
 		return NULL;

@@ -28,19 +28,19 @@
 
 /* A type of parameters and outputs. */
 struct declared_type {
-	const char *name;	/* as answers write it: "SecureString" */
-	const char *value;	/* what value_type() says of its values */
+	const char *name;  /* as answers write it: "SecureString" */
+	const char *value; /* what value_type() says of its values */
 	bool secure;
 };
 
 /* A parameter or a variable. */
 struct declaration {
-	const char *name;	/* in the document */
+	const char *name; /* in the document */
 	const cJSON *def;
-	const struct declared_type *type;	/* of a parameter, else NULL */
-	bool copy;		/* a variable made by a copy loop; def is the loop */
-	bool busy;		/* being evaluated: meeting it again is a circle */
-	cJSON *value;		/* NULL: not evaluated so far */
+	const struct declared_type *type; /* of a parameter, else NULL */
+	bool copy;    /* a variable made by a copy loop; def is the loop */
+	bool busy;    /* being evaluated: meeting it again is a circle */
+	cJSON *value; /* NULL: not evaluated so far */
 };
 
 struct declarations {
@@ -48,16 +48,17 @@ struct declarations {
 	size_t n;
 };
 
-struct resource;	/* template.c's */
+struct resource; /* template.c's */
 
-struct template {
+struct template
+{
 	const cJSON *doc;
 	const struct template_scope *scope;
 	char *group_id;
 	struct declarations parameters, variables;
 	struct resource *res;
 	size_t res_n;
-	struct template_resource *pub;	/* of all res, for others */
+	struct template_resource *pub; /* of all res, for others */
 };
 
 /* ---- the state of an evaluation ---- */
@@ -65,9 +66,9 @@ struct template {
 /* A loop that is being gone through; the chain lives on the stack. */
 struct copy_loop {
 	const struct copy_loop *up;
-	const char *name;	/* of copyIndex('name'); NULL has none */
+	const char *name; /* of copyIndex('name'); NULL has none */
 	int64_t index;
-	bool plain;		/* copyIndex() without a name means this one */
+	bool plain; /* copyIndex() without a name means this one */
 };
 
 /* A variable of a lambda that is being called; the chain lives on the stack. */
@@ -79,8 +80,8 @@ struct lambda_variable {
 
 /* What the expression at work may use; not everything is allowed everywhere. */
 enum eval_may {
-	MAY_REFER = 1,		/* reference(), list*() */
-	MAY_BE_NEW = 2,		/* newGuid(), utcNow() */
+	MAY_REFER = 1,	/* reference(), list*() */
+	MAY_BE_NEW = 2, /* newGuid(), utcNow() */
 	MAY_USE_VARIABLES = 4,
 };
 
@@ -88,23 +89,26 @@ enum eval_may {
 enum eval_stage { STAGE_VALIDATE, STAGE_DEPLOY, STAGE_OUTPUT };
 
 struct eval {
-	struct template *t;	/* NULL: an expression by itself */
+	struct template *t; /* NULL: an expression by itself */
 	struct err *e;
 	enum eval_stage stage;
 	unsigned depth;
-	size_t work;		/* spent of WORK_MAX */
-	const char *kind, *name;	/* at work on: "resource", "vnet" */
-	struct buf path;	/* "resources[2].properties.x", of the string at work */
-	struct str text;	/* the expression at work */
-	unsigned may;		/* of enum eval_may */
-	bool dry;		/* ask no callback, note who is referred to */
-	bool unknown;		/* part of the expression at work is not known yet */
-	size_t self;		/* index of the resource at work, or SIZE_MAX */
+	size_t work;		 /* spent of WORK_MAX */
+	const char *kind, *name; /* at work on: "resource", "vnet" */
+	struct buf path; /* "resources[2].properties.x", of the string at work */
+	struct str text; /* the expression at work */
+	unsigned may;	 /* of enum eval_may */
+	bool dry;	 /* ask no callback, note who is referred to */
+	bool unknown;	 /* part of the expression at work is not known yet */
+	size_t self;	 /* index of the resource at work, or SIZE_MAX */
 	const struct copy_loop *loops;
 	const struct lambda_variable *lambda_variables;
 };
 
-#define EVAL_INIT { .path = BUF_INIT(16384), .self = SIZE_MAX }
+#define EVAL_INIT \
+	{ \
+		.path = BUF_INIT(16384), .self = SIZE_MAX \
+	}
 
 /* ---- eval.c: expressions, and values with expressions in them ---- */
 
@@ -162,11 +166,11 @@ bool value_in(struct eval *ev, const cJSON *list, const cJSON *v);
 /* A function that is called: its arguments, and what it makes of them. */
 struct invocation {
 	struct eval *ev;
-	const char *name;	/* as the template writes it */
-	cJSON **arg;		/* a function that keeps one puts NULL there */
+	const char *name; /* as the template writes it */
+	cJSON **arg;	  /* a function that keeps one puts NULL there */
 	size_t n;
-	struct buf text;	/* for the text that comes out, see func_give_text() */
-	bool unknown;		/* a lambda's result is not known: nor is this */
+	struct buf text; /* for the text that comes out, see func_give_text() */
+	bool unknown;	 /* a lambda's result is not known: nor is this */
 };
 
 /* What an argument may be, and how often: values of struct func's args. */
@@ -176,29 +180,30 @@ enum func_arg {
 	BOOLEAN = 4,
 	ARRAY = 8,
 	OBJECT = 16,
-	OTHER = 32,		/* null, a number that is no integer */
-	ANY = 63,		/* all of these */
+	OTHER = 32, /* null, a number that is no integer */
+	ANY = 63,   /* all of these */
 	LAMBDA = 64,
-	OPTIONAL = 128,		/* may be left out */
-	REPEATED = 256,		/* the last one: as many as there are, at least
+	OPTIONAL = 128, /* may be left out */
+	REPEATED = 256, /* the last one: as many as there are, at least
 				 * one unless it is OPTIONAL, too */
 };
 
 #define FUNC_ARGS_MAX 5
 struct func {
-	const char *name;	/* NULL behind the last of a table */
-	uint16_t args[FUNC_ARGS_MAX + 1];	/* of enum func_arg; 0 ends them */
+	const char *name;		  /* NULL behind the last of a table */
+	uint16_t args[FUNC_ARGS_MAX + 1]; /* of enum func_arg; 0 ends them */
 	/* NULL with the error set, or not known.  Arguments are there and of
 	 * the types that args says. */
 	cJSON *(*run)(struct invocation *inv);
 };
 
-extern const struct func func_deployment[], func_list[], func_logic[], func_text[];
-extern const struct func *const func_tables[];	/* all of them, then NULL */
+extern const struct func func_deployment[], func_list[], func_logic[],
+	func_text[];
+extern const struct func *const func_tables[]; /* all of them, then NULL */
 /* listKeys(), listAccountSas(), ...: any name that no table has. */
 extern const struct func func_list_any;
 
-const struct func *func_find(struct str name);	/* in any case; NULL if absent */
+const struct func *func_find(struct str name); /* in any case; NULL if absent */
 bool func_count_ok(const struct func *f, size_t n);
 /* Check the types of the arguments, of which there is an accepted number, and
  * run the function.  All of them are known. */
@@ -207,16 +212,16 @@ cJSON *func_run(const struct func *f, struct invocation *inv);
 /* What functions are written with.  Those that give a cJSON give NULL with the
  * error set. */
 cJSON *func_refuse(struct invocation *inv, const char *why)
-	__attribute__((cold));	/* "Unable to evaluate ...: WHY." */
+	__attribute__((cold)); /* "Unable to evaluate ...: WHY." */
 cJSON *func_misplaced(struct invocation *inv) __attribute__((cold));
 /* Arguments of which args says that they are strings or integers. */
 struct str func_arg_text(const struct invocation *inv, size_t i);
 int64_t func_arg_int(const struct invocation *inv, size_t i);
-cJSON *func_arg_take(struct invocation *inv, size_t i);	/* the caller's now */
+cJSON *func_arg_take(struct invocation *inv, size_t i); /* the caller's now */
 cJSON *func_give_string(struct invocation *inv, struct str s);
-cJSON *func_give_text(struct invocation *inv);	/* what is in inv->text */
+cJSON *func_give_text(struct invocation *inv); /* what is in inv->text */
 cJSON *func_give_int(struct invocation *inv, int64_t n);
-cJSON *func_give_parsed(struct invocation *inv, struct str s);	/* JSON */
+cJSON *func_give_parsed(struct invocation *inv, struct str s); /* JSON */
 /* v, or nothing when something failed or is not known; takes v. */
 cJSON *func_give(struct invocation *inv, cJSON *v);
 /* False with the error set. */
@@ -224,8 +229,8 @@ bool func_add_copy(struct invocation *inv, cJSON *list, const cJSON *v);
 
 /* ---- text.c ---- */
 
-int64_t text_length(struct str s);		/* in characters */
-size_t text_bytes(struct str s, int64_t n);	/* of the first n characters */
+int64_t text_length(struct str s);	    /* in characters */
+size_t text_bytes(struct str s, int64_t n); /* of the first n characters */
 
 /* ---- declared.c: parameters and variables ---- */
 

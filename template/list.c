@@ -443,7 +443,8 @@ static cJSON *f_sort(struct invocation *inv)
 		size_t at = done++;
 
 		for (; at > 0 && !eval_failed(inv->ev) &&
-		       applies(inv, v, all[at - 1]); at--)
+		       applies(inv, v, all[at - 1]);
+		     at--)
 			all[at] = all[at - 1];
 		all[at] = v;
 	}

@@ -17,8 +17,8 @@ struct resource {
 	struct template_resource pub;
 	const cJSON *def;
 	char *id, *type, *name, *api_version, *path;
-	char *loop;		/* name of its copy loop, or NULL */
-	int64_t index;		/* in it, -1 for none */
+	char *loop;    /* name of its copy loop, or NULL */
+	int64_t index; /* in it, -1 for none */
 	size_t after_cap, *after;
 };
 
@@ -524,7 +524,8 @@ static void one_output(struct eval *ev, const cJSON *def, cJSON *to)
 	ev->may |= MAY_REFER;
 	ev->unknown = false;
 	v = output_value(ev, def);
-	if (v != NULL && !ev->unknown && !declared_fits(type, v) && !cJSON_IsNull(v))
+	if (v != NULL && !ev->unknown && !declared_fits(type, v) &&
+	    !cJSON_IsNull(v))
 		eval_fail(ev, "Its value is of type '%s', not '%s'.",
 			  value_type(v), type->value);
 	if (v == NULL || eval_failed(ev)) {
@@ -606,7 +607,9 @@ static void check_members(struct eval *ev, const cJSON *doc)
 static void check_document(struct eval *ev, const cJSON *doc)
 {
 	static const char *const required[] = {
-		"$schema", "contentVersion", "resources",
+		"$schema",
+		"contentVersion",
+		"resources",
 	};
 	const char *schema = json_text(doc, "$schema");
 
@@ -626,14 +629,12 @@ static void check_document(struct eval *ev, const cJSON *doc)
 			  schema);
 	if (json_get_i(doc, "functions") != NULL &&
 	    json_get_i(doc, "functions")->child != NULL)
-		eval_fail(ev,
-			  "User-defined functions are not known to the local "
-			  "Azure.");
+		eval_fail(ev, "User-defined functions are not known to the local "
+			      "Azure.");
 	if (json_get_i(doc, "languageVersion") != NULL ||
 	    json_get_i(doc, "definitions") != NULL)
-		eval_fail(ev,
-			  "Language version 2.0 is not known to the local "
-			  "Azure.");
+		eval_fail(ev, "Language version 2.0 is not known to the local "
+			      "Azure.");
 }
 
 static void open_resources(struct eval *ev)
@@ -729,8 +730,7 @@ cJSON *template_parameters(struct template *t)
 	for (size_t i = 0; i < t->parameters.n; i++) {
 		const struct declaration *p = &t->parameters.all[i];
 
-		add_typed(doc, p->name, p->type,
-			  cJSON_Duplicate(p->value, true));
+		add_typed(doc, p->name, p->type, cJSON_Duplicate(p->value, true));
 	}
 	return doc;
 }

@@ -25,14 +25,14 @@ struct template;
 
 /* Everything here must outlive the template. */
 struct template_scope {
-	const char *subscription_id;	/* the ids and names: not NULL */
+	const char *subscription_id; /* the ids and names: not NULL */
 	const char *tenant_id;
 	const char *group_name;
-	const cJSON *group;		/* what resourceGroup() gives, or NULL */
-	const cJSON *environment;	/* environment(), or NULL */
+	const cJSON *group;	  /* what resourceGroup() gives, or NULL */
+	const cJSON *environment; /* environment(), or NULL */
 	const char *deployment_name;
-	int64_t now;			/* unix seconds, for utcNow() */
-	bool hide_secure;	/* secure parameters are "not known", as below */
+	int64_t now;	  /* unix seconds, for utcNow() */
+	bool hide_secure; /* secure parameters are "not known", as below */
 
 	/*
 	 * reference(): the properties of the resource or, if full is set, all
@@ -47,17 +47,16 @@ struct template_scope {
 	/* listKeys() and other functions whose name starts with list; name
 	 * as it is written in the template, body may be NULL. */
 	cJSON *(*list)(void *ctx, const char *name, const char *id,
-		       const char *api_version, const cJSON *body,
-		       struct err *e);
+		       const char *api_version, const cJSON *body, struct err *e);
 	void *ctx;
 };
 
 struct template_resource {
-	const char *id;		/* "/subscriptions/S/resourceGroups/G/providers/T/N" */
-	const char *type;	/* "Microsoft.Network/virtualNetworks/subnets" */
-	const char *name;	/* "vnet/masters" */
+	const char *id; /* "/subscriptions/S/resourceGroups/G/providers/T/N" */
+	const char *type; /* "Microsoft.Network/virtualNetworks/subnets" */
+	const char *name; /* "vnet/masters" */
 	const char *api_version;
-	bool deploy;		/* false: its condition says no */
+	bool deploy; /* false: its condition says no */
 	/* Indexes of resources that must be deployed (or not be wanted)
 	 * before: dependsOn, reference() and list*() in the body, parents
 	 * it is nested in, earlier batches of a serial copy.  Each once. */

@@ -44,9 +44,8 @@ static cJSON *f_concat(struct invocation *inv)
 	for (size_t i = 0; i < inv->n; i++) {
 		if (cJSON_IsArray(inv->arg[i]) != lists ||
 		    cJSON_IsObject(inv->arg[i]))
-			func_refuse(inv,
-				    "its arguments must be all arrays or all "
-				    "strings");
+			func_refuse(inv, "its arguments must be all arrays or all "
+					 "strings");
 		while (lists && (item = inv->arg[i]->child) != NULL) {
 			cJSON_DetachItemViaPointer(inv->arg[i], item);
 			cJSON_AddItemToArray(out, item);
@@ -93,9 +92,8 @@ static bool add_place(struct invocation *inv, struct str *s)
 		str_dec(s, 99, &width);
 	}
 	if (!str_starts(*s, STR("}"))) {
-		func_refuse(inv,
-			    "only {n}, {n:Dn} and {n:N0} are known to the "
-			    "local Azure");
+		func_refuse(inv, "only {n}, {n:Dn} and {n:N0} are known to the "
+				 "local Azure");
 		return false;
 	}
 	*s = str_skip(*s, 1);
@@ -297,10 +295,10 @@ static cJSON *f_pad_left(struct invocation *inv)
 
 	if (!cJSON_IsString(inv->arg[0]) && !cJSON_IsNumber(inv->arg[0]))
 		return func_refuse(inv, "the value to pad is neither a string "
-				   "nor an integer");
+					"nor an integer");
 	if (width < 0 || width > EXPRESSION_MAX || text_length(pad) != 1)
 		return func_refuse(inv, "the length or the character to pad "
-				   "with is not valid");
+					"with is not valid");
 	value_add_text(&inv->text, inv->arg[0]);
 	text = func_give_text(inv);
 	if (text == NULL)
@@ -576,8 +574,8 @@ static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 					 d.part[at - letters];
 			if (n > 2 && letter != 'y')
 				return func_refuse(inv, "names of months and "
-						   "days are not known to the "
-						   "local Azure");
+							"days are not known to the "
+							"local Azure");
 			buf_addf(&inv->text, "%0*u", (int)(n > 9 ? 9 : n),
 				 letter == 'y' && n == 2 ? v % 100 : v);
 		} else if (letter == 't') {

@@ -31,21 +31,22 @@
 #define SECRET "s3cr3t~of/the+principal="
 #define SECRET_PCT "s3cr3t~of%2Fthe%2Bprincipal%3D"
 #define ASK_TOKEN "POST " LOGIN "/tenant-1/oauth2/v2.0/token"
-#define TOKEN_2_BODY "{\"token_type\":\"Bearer\",\"expires_in\":3599," \
-		     "\"ext_expires_in\":3599,\"access_token\":\"" TOKEN_2 "\"}"
+#define TOKEN_2_BODY \
+	"{\"token_type\":\"Bearer\",\"expires_in\":3599," \
+	"\"ext_expires_in\":3599,\"access_token\":\"" TOKEN_2 "\"}"
 
 /* ---- the clock ---------------------------------------------------------- */
 
 #define WAITS_MAX 20000
-#define UNIX_BEGIN 1750000000		/* 2025-06-15T15:06:40Z */
+#define UNIX_BEGIN 1750000000 /* 2025-06-15T15:06:40Z */
 
 static struct {
-	int64_t now;			/* monotonic, ms */
-	int64_t skew_s;			/* of the wall clock */
-	int64_t waits[WAITS_MAX];	/* how long each wait was, ms */
+	int64_t now;		  /* monotonic, ms */
+	int64_t skew_s;		  /* of the wall clock */
+	int64_t waits[WAITS_MAX]; /* how long each wait was, ms */
 	size_t n_waits;
-	int poll_ms;			/* how long a program may really take */
-	size_t interrupt_at;		/* the wait during which Ctrl-C comes, from 1 */
+	int poll_ms;	     /* how long a program may really take */
+	size_t interrupt_at; /* the wait during which Ctrl-C comes, from 1 */
 	bool interrupted;
 } fake;
 
@@ -98,7 +99,9 @@ int sleep_until(int64_t deadline_ms, struct err *e)
 		printf("not ok clock: %d waits and no end\n", WAITS_MAX);
 		exit(1);
 	}
-	fake.waits[fake.n_waits++] = deadline_ms > fake.now ? deadline_ms - fake.now : 0;
+	fake.waits[fake.n_waits++] = deadline_ms > fake.now ?
+					     deadline_ms - fake.now :
+					     0;
 	if (fake.n_waits == fake.interrupt_at)
 		fake.interrupted = true;
 	if (fake.interrupted)
@@ -146,7 +149,8 @@ static inline bool waits_were(const char *want, struct buf *why)
 			int64_t low = (int64_t)(jitter ? ms * 8 / 10 : ms);
 			int64_t high = (int64_t)(jitter ? ms * 13 / 10 : ms);
 
-			if (n < fake.n_waits && fake.waits[n] >= low && fake.waits[n] <= high)
+			if (n < fake.n_waits && fake.waits[n] >= low &&
+			    fake.waits[n] <= high)
 				continue;
 			buf_addf(why, "wait %zu was %lld ms, not %s%llu ms", n + 1,
 				 n < fake.n_waits ? (long long)fake.waits[n] : -1,
@@ -164,47 +168,48 @@ static inline bool waits_were(const char *want, struct buf *why)
 #define EVER 1000000u
 
 enum ending {
-	KEEP,			/* the connection stays open */
-	HANG_UP,		/* whole answer, then the end: the next request finds it closed */
-	NO_ANSWER,		/* the request is taken, then the end */
-	CUT_HEAD,		/* the end comes within the header */
-	CUT_BODY,		/* ... one byte before the end of the answer */
-	RESET,			/* the request is taken, then an error */
-	NO_DIAL,		/* the connection is refused (no request is made) */
-	SILENCE,		/* nothing, until the deadline */
-	DRIP,			/* a byte every ten seconds */
+	KEEP,	 /* the connection stays open */
+	HANG_UP, /* whole answer, then the end: the next request finds it closed */
+	NO_ANSWER, /* the request is taken, then the end */
+	CUT_HEAD,  /* the end comes within the header */
+	CUT_BODY,  /* ... one byte before the end of the answer */
+	RESET,	   /* the request is taken, then an error */
+	NO_DIAL,   /* the connection is refused (no request is made) */
+	SILENCE,   /* nothing, until the deadline */
+	DRIP,	   /* a byte every ten seconds */
 };
 
 struct act {
 	/* "METHOD /target" at the ARM host, or "METHOD https://host[:port]/target" (or http) */
 	const char *request;
 	unsigned status;
-	const char *fields;	/* "Retry-After: 3\r\n", NULL: none */
-	const char *body;	/* NULL: none */
+	const char *fields; /* "Retry-After: 3\r\n", NULL: none */
+	const char *body;   /* NULL: none */
 	/* what the request holds: '|' between, "!" before what it must not */
 	const char *words;
-	const char *raw;	/* sent as it is, in place of status, fields, body */
+	const char *raw; /* sent as it is, in place of status, fields, body */
 	enum ending then;
-	unsigned times;		/* 0 is once; EVER: once at least */
-	unsigned takes_s;	/* of the clock */
+	unsigned times;	  /* 0 is once; EVER: once at least */
+	unsigned takes_s; /* of the clock */
 };
 
 struct armdouble {
 	const struct act *script;
-	size_t at;		/* next act */
-	unsigned played;	/* how often it was played already */
+	size_t at;	 /* next act */
+	unsigned played; /* how often it was played already */
 	unsigned requests;
 	struct {
 		char host[64];
 		unsigned n;
-	} dials[8];		/* connections by host */
+	} dials[8]; /* connections by host */
 	/* What to answer to a request, NULL: the end.  Of the script only the
 	 * first host matters then. */
-	const struct act *(*choose)(void *ctx, struct str method, struct str url, struct str body);
+	const struct act *(*choose)(void *ctx, struct str method,
+				    struct str url, struct str body);
 	void *choose_ctx;
-	struct buf wrong;	/* the first thing that was not as scripted */
-	struct buf seen;	/* the last request */
-	size_t piece;		/* bytes given per read */
+	struct buf wrong; /* the first thing that was not as scripted */
+	struct buf seen;  /* the last request */
+	size_t piece;	  /* bytes given per read */
 };
 
 struct wire {
@@ -229,8 +234,8 @@ static inline void double_wrong(struct armdouble *d, const char *fmt, ...)
 }
 
 /* Host and target an act is about. */
-static inline void act_place(const struct act *a, struct str *method, struct str *host,
-			     struct str *target)
+static inline void act_place(const struct act *a, struct str *method,
+			     struct str *host, struct str *target)
 {
 	struct str s = str_of(a->request);
 	ptrdiff_t slash;
@@ -257,7 +262,8 @@ static inline void next_act(struct armdouble *d)
 	}
 }
 
-static inline bool words_hold(struct armdouble *d, const char *words, struct str request)
+static inline bool words_hold(struct armdouble *d, const char *words,
+			      struct str request)
 {
 	struct str rest = str_of(words), word;
 
@@ -275,7 +281,8 @@ static inline bool words_hold(struct armdouble *d, const char *words, struct str
 }
 
 /* What holds for every request, whatever the script. */
-static inline void request_sane(struct armdouble *d, const char *host, struct str request)
+static inline void request_sane(struct armdouble *d, const char *host,
+				struct str request)
 {
 	struct str suffix = STR("." ARM_HOST);
 	bool arm = strcmp(host, ARM_HOST) == 0 || str_ends(str_of(host), suffix);
@@ -284,14 +291,18 @@ static inline void request_sane(struct armdouble *d, const char *host, struct st
 	snprintf(line, sizeof(line), "\r\nHost: %s\r\n", host);
 	if (str_find(request, str_of(line)) < 0)
 		double_wrong(d, "Host is not %s", host);
-	if (arm != (str_find(request, STR("\r\nAuthorization: Bearer eyJ0.")) >= 0))
-		double_wrong(d, arm ? "no token for %s" : "the token went to %s", host);
-	if (strcmp(host, LOGIN_HOST) != 0 && (str_find(request, STR(SECRET)) >= 0 ||
-					      str_find(request, STR(SECRET_PCT)) >= 0))
+	if (arm !=
+	    (str_find(request, STR("\r\nAuthorization: Bearer eyJ0.")) >= 0))
+		double_wrong(d, arm ? "no token for %s" : "the token went to %s",
+			     host);
+	if (strcmp(host, LOGIN_HOST) != 0 &&
+	    (str_find(request, STR(SECRET)) >= 0 ||
+	     str_find(request, STR(SECRET_PCT)) >= 0))
 		double_wrong(d, "the secret went to %s", host);
 	if (arm && str_find(request, STR("\r\nx-ms-client-request-id: ")) < 0)
 		double_wrong(d, "no x-ms-client-request-id");
-	if (!str_starts(request, STR("GET ")) && !str_starts(request, STR("HEAD ")) &&
+	if (!str_starts(request, STR("GET ")) &&
+	    !str_starts(request, STR("HEAD ")) &&
 	    !str_starts(request, STR("DELETE ")) &&
 	    str_find(request, STR("\r\nContent-Length: ")) < 0)
 		double_wrong(d, "no Content-Length");
@@ -305,8 +316,10 @@ static inline void play(struct wire *w, const struct act *a)
 	if (a->raw != NULL) {
 		buf_adds(&w->out, a->raw);
 	} else if (a->then != NO_ANSWER && a->then != RESET && a->then != SILENCE) {
-		buf_addf(&w->out, "HTTP/1.1 %u %s\r\n%sContent-Length: %zu\r\n\r\n", a->status,
-			 http_reason(a->status), a->fields ? a->fields : "",
+		buf_addf(&w->out,
+			 "HTTP/1.1 %u %s\r\n%sContent-Length: %zu\r\n\r\n",
+			 a->status, http_reason(a->status),
+			 a->fields ? a->fields : "",
 			 a->body ? strlen(a->body) : 0);
 		head = w->out.n;
 		buf_adds(&w->out, a->body ? a->body : "");
@@ -351,14 +364,17 @@ static inline void write_down(const char *host, struct str request)
 	json_add_bool(doc, "faulty", true);
 	fields = json_add_obj(doc, "requestHeaders");
 	while (str_next(&head, '\n', &line))
-		if (str_cut(&line, ':', &word) && !str_ieq(word, STR("authorization"))) {
+		if (str_cut(&line, ':', &word) &&
+		    !str_ieq(word, STR("authorization"))) {
 			char *name = str_dup(word);
 
 			json_add_strn(fields, name, str_trim(line));
 			free(name);
 		}
-	sent = strcmp(host, LOGIN_HOST) != 0 ? json_parse(body, "body", &e) : NULL;
-	cJSON_AddItemToObject(doc, "requestBody", sent ? sent : cJSON_CreateNull());
+	sent = strcmp(host, LOGIN_HOST) != 0 ? json_parse(body, "body", &e) :
+					       NULL;
+	cJSON_AddItemToObject(doc, "requestBody",
+			      sent ? sent : cJSON_CreateNull());
 	buf_reset(&b);
 	json_print(doc, &b);
 	fprintf(f, "%s\n", b.str);
@@ -388,8 +404,10 @@ static inline void answer_request(struct wire *w, struct str request)
 
 		request_sane(d, w->host, request);
 		buf_addf(&url, "https://%s%.*s", w->host, STR_ARG(t));
-		a = d->choose(d->choose_ctx, m, buf_str(&url), str_skip(request,
-			      (size_t)str_find(request, STR("\r\n\r\n")) + 4));
+		a = d->choose(d->choose_ctx, m, buf_str(&url),
+			      str_skip(request,
+				       (size_t)str_find(request, STR("\r\n\r\n")) +
+					       4));
 		buf_release(&url);
 		if (a != NULL)
 			play(w, a);
@@ -398,15 +416,16 @@ static inline void answer_request(struct wire *w, struct str request)
 		return;
 	}
 	if (a->request == NULL) {
-		double_wrong(d, "request %u after the end of the script: %.*s %s%.*s",
+		double_wrong(d,
+			     "request %u after the end of the script: %.*s %s%.*s",
 			     d->requests, STR_ARG(m), w->host, STR_ARG(t));
 		w->ended = true;
 		return;
 	}
 	act_place(a, &method, &host, &target);
 	if (!str_eq(m, method) || !str_eq(t, target) || !str_eqz(host, w->host)) {
-		double_wrong(d, "request %u is %.*s %s%.*s, not %s", d->requests, STR_ARG(m),
-			     w->host, STR_ARG(t), a->request);
+		double_wrong(d, "request %u is %.*s %s%.*s, not %s", d->requests,
+			     STR_ARG(m), w->host, STR_ARG(t), a->request);
 		w->ended = true;
 		return;
 	}
@@ -417,8 +436,8 @@ static inline void answer_request(struct wire *w, struct str request)
 	next_act(d);
 }
 
-static inline ssize_t wire_read(struct stream *s, void *p, size_t n, int64_t deadline_ms,
-				struct err *e)
+static inline ssize_t wire_read(struct stream *s, void *p, size_t n,
+				int64_t deadline_ms, struct err *e)
 {
 	struct wire *w = (struct wire *)(void *)s;
 
@@ -428,7 +447,8 @@ static inline ssize_t wire_read(struct stream *s, void *p, size_t n, int64_t dea
 		if (w->ended)
 			return 0;
 		if (!w->silent)
-			double_wrong(w->d, "reads although everything was answered");
+			double_wrong(w->d,
+				     "reads although everything was answered");
 		fake.now = deadline_ms;
 		return err_set(e, ERR_TIMEOUT, "timed out");
 	}
@@ -445,8 +465,8 @@ static inline ssize_t wire_read(struct stream *s, void *p, size_t n, int64_t dea
 	return (ssize_t)n;
 }
 
-static inline int wire_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms,
-			     struct err *e)
+static inline int wire_write(struct stream *s, const void *p, size_t n,
+			     int64_t deadline_ms, struct err *e)
 {
 	struct wire *w = (struct wire *)(void *)s;
 	struct str request, length;
@@ -455,12 +475,13 @@ static inline int wire_write(struct stream *s, const void *p, size_t n, int64_t 
 
 	(void)deadline_ms, (void)e;
 	if (w->ended)
-		return 0;	/* as TCP would: into the void */
+		return 0; /* as TCP would: into the void */
 	buf_add(&w->in, p, n);
 	request = buf_str(&w->in);
 	if ((end = str_find(request, STR("\r\n\r\n"))) < 0)
 		return 0;
-	if ((at = str_find(request, STR("\r\nContent-Length: "))) >= 0 && at < end) {
+	if ((at = str_find(request, STR("\r\nContent-Length: "))) >= 0 &&
+	    at < end) {
 		length = str_skip(request, (size_t)at + 18);
 		str_dec(&length, 64u << 20, &body);
 	}
@@ -498,12 +519,17 @@ static inline void wire_close(struct stream *s)
 	free(w);
 }
 
-static inline struct stream *double_dial(void *ctx, bool tls, const char *host, unsigned port,
-					 int64_t deadline_ms, struct err *e)
+static inline struct stream *double_dial(void *ctx, bool tls, const char *host,
+					 unsigned port, int64_t deadline_ms,
+					 struct err *e)
 {
 	static const struct stream_ops ops = {
-		.read = wire_read, .write = wire_write, .flush = wire_flush,
-		.fd = wire_fd, .pending = wire_pending, .close = wire_close,
+		.read = wire_read,
+		.write = wire_write,
+		.flush = wire_flush,
+		.fd = wire_fd,
+		.pending = wire_pending,
+		.close = wire_close,
 	};
 	struct armdouble *d = ctx;
 	const struct act *a = &d->script[d->at];
@@ -520,7 +546,8 @@ static inline struct stream *double_dial(void *ctx, bool tls, const char *host, 
 		break;
 	}
 	if (tls == (a->request != NULL && strstr(a->request, " http://") != NULL))
-		double_wrong(d, "dialed %s %s TLS", host, tls ? "with" : "without");
+		double_wrong(d, "dialed %s %s TLS", host,
+			     tls ? "with" : "without");
 	if (port != (tls ? 443 : 80)) {
 		snprintf(with_port, sizeof(with_port), "%s:%u", host, port);
 		host = with_port;
@@ -595,7 +622,7 @@ struct rig {
 	struct armdouble d;
 	struct entra entra;
 	struct azure az;
-	struct buf told;		/* notes and what was waited for */
+	struct buf told; /* notes and what was waited for */
 };
 
 static inline int64_t rig_now(void *ctx)
@@ -604,8 +631,8 @@ static inline int64_t rig_now(void *ctx)
 	return now_ms();
 }
 
-static inline int rig_wait(void *ctx, int64_t until_ms, const char *what, int64_t since_ms,
-			   struct err *e)
+static inline int rig_wait(void *ctx, int64_t until_ms, const char *what,
+			   int64_t since_ms, struct err *e)
 {
 	struct rig *g = ctx;
 
@@ -631,12 +658,16 @@ static inline const char *rig_var(void *ctx, const char *name)
 }
 
 /* The clock begins anew.  A token for an hour is there already. */
-static inline void rig_open(struct rig *g, const struct act *script, const char *cache)
+static inline void rig_open(struct rig *g, const struct act *script,
+			    const char *cache)
 {
-	static const char *const vars[] = {
-		"AZURE_TENANT_ID", "tenant-1", "AZURE_CLIENT_ID", "client-1",
-		"AZURE_CLIENT_SECRET", SECRET, NULL
-	};
+	static const char *const vars[] = { "AZURE_TENANT_ID",
+					    "tenant-1",
+					    "AZURE_CLIENT_ID",
+					    "client-1",
+					    "AZURE_CLIENT_SECRET",
+					    SECRET,
+					    NULL };
 	struct http_dialer dialer = { double_dial, &g->d };
 	struct azure_clock clock = { rig_now, rig_wait, g };
 	struct err e = ERR_INIT;
@@ -645,9 +676,14 @@ static inline void rig_open(struct rig *g, const struct act *script, const char 
 	buf_init(&g->told, 8u << 20);
 	double_start(&g->d, script);
 	entra_init(&g->entra, &(struct entra_options){
-		.authority = LOGIN, .scope = ARM "/.default", .cache_path = cache,
-		.dialer = dialer, .local = dialer, .var = rig_var, .ctx = (void *)(uintptr_t)vars,
-	});
+				      .authority = LOGIN,
+				      .scope = ARM "/.default",
+				      .cache_path = cache,
+				      .dialer = dialer,
+				      .local = dialer,
+				      .var = rig_var,
+				      .ctx = (void *)(uintptr_t)vars,
+			      });
 	g->entra.token = xstrdup(TOKEN_1);
 	g->entra.expires_on = unix_time() + 3600;
 	if (azure_init(&g->az, &g->entra, ARM, "S", dialer, clock, &e) < 0) {
@@ -691,7 +727,8 @@ static inline bool holds(const char *text, const char *words, struct buf *why)
 		word = str_skip(word, banned);
 		if ((str_find(str_of(text), word) >= 0) != banned)
 			continue;
-		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks", STR_ARG(word), text);
+		buf_addf(why, "%s \"%.*s\": %s", banned ? "holds" : "lacks",
+			 STR_ARG(word), text);
 		return false;
 	}
 	return true;

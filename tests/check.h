@@ -19,14 +19,14 @@
 /* What is given up after this long hangs: it is not a measure of speed, for
  * this machine may have much else to do. */
 #define CHECK_PATIENCE_MS 60000
-#define CHECK_WHY_MAX 2400		/* the rest of a longer reason is cut off */
+#define CHECK_WHY_MAX 2400 /* the rest of a longer reason is cut off */
 
 static int check_failures;
 
 /* One line, whatever is in the reason: a newline would begin a line that the
  * runner may take for another case.  Flushed, for what follows may crash. */
-__attribute__((format(printf, 3, 0)))
-static inline void check_line(const char *word, const char *name, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static inline void
+check_line(const char *word, const char *name, const char *format, va_list ap)
 {
 	const char *file = __BASE_FILE__, *id = strstr(file, "tests/");
 	char why[CHECK_WHY_MAX];
@@ -49,8 +49,8 @@ static inline void check_line(const char *word, const char *name, const char *fo
 
 /* The case 'name' holds when good; else it is told with a reason as printf()
  * takes it: what came, and what should have. */
-__attribute__((format(printf, 3, 4)))
-static inline void checkf(bool good, const char *name, const char *why, ...)
+__attribute__((format(printf, 3, 4))) static inline void
+checkf(bool good, const char *name, const char *why, ...)
 {
 	va_list ap;
 
@@ -75,12 +75,13 @@ static inline void check_why(const char *name, const char *why)
 /* The case holds when both texts are the same. */
 static inline void check_same(const char *got, const char *want, const char *name)
 {
-	checkf(strcmp(got, want) == 0, name, "got \"%.1100s\", want \"%.1100s\"", got, want);
+	checkf(strcmp(got, want) == 0, name,
+	       "got \"%.1100s\", want \"%.1100s\"", got, want);
 }
 
 /* What the case needs is not here. */
-__attribute__((format(printf, 2, 3)))
-static inline void check_skip(const char *name, const char *why, ...)
+__attribute__((format(printf, 2, 3))) static inline void
+check_skip(const char *name, const char *why, ...)
 {
 	va_list ap;
 
@@ -90,8 +91,8 @@ static inline void check_skip(const char *name, const char *why, ...)
 }
 
 /* The test itself cannot go on: that is a failure, and the end. */
-__attribute__((format(printf, 2, 3), noreturn))
-static inline void check_give_up(const char *name, const char *why, ...)
+__attribute__((format(printf, 2, 3), noreturn)) static inline void
+check_give_up(const char *name, const char *why, ...)
 {
 	va_list ap;
 

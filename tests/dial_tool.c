@@ -13,7 +13,8 @@
 #include "base/net.h"
 #include "swarm/dial.h"
 
-static int connect_to(struct dial *d, const char *host, unsigned port, struct err *e)
+static int connect_to(struct dial *d, const char *host, unsigned port,
+		      struct err *e)
 {
 	struct tls_trust *trust = tls_trust_default(e);
 	struct http_dialer to = dial_azure(d);
@@ -37,16 +38,19 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dial_tool: %s\n", e.msg);
 		rc = err_exit_code(&e);
 	} else if (argc < 3) {
-		printf("%s %s%s:%u\n", d.variable ? d.variable : "none", d.tls ? "https://" : "",
-		       d.host, d.port);
+		printf("%s %s%s:%u\n", d.variable ? d.variable : "none",
+		       d.tls ? "https://" : "", d.host, d.port);
 	} else if (argc > 3) {
-		if (connect_to(&d, argv[1], (unsigned)strtoul(argv[2], NULL, 10), &e) < 0) {
+		if (connect_to(&d, argv[1],
+			       (unsigned)strtoul(argv[2], NULL, 10), &e) < 0) {
 			fprintf(stderr, "dial_tool: %s\n", e.msg);
 			rc = err_exit_code(&e);
 		}
 	} else {
-		puts(dial_proxied(&d, argv[1], (unsigned)strtoul(argv[2], NULL, 10)) ?
-		     "proxy" : "direct");
+		puts(dial_proxied(&d, argv[1],
+				  (unsigned)strtoul(argv[2], NULL, 10)) ?
+			     "proxy" :
+			     "direct");
 	}
 	dial_release(&d);
 	return rc;

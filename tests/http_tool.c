@@ -51,19 +51,27 @@ static uint64_t number(const char *s)
 static const char *kind_name(enum err_kind kind)
 {
 	switch (kind) {
-	case ERR_NET:		return "net";
-	case ERR_TIMEOUT:	return "timeout";
-	case ERR_PROTO:		return "proto";
-	case ERR_DATA:		return "data";
-	case ERR_IO:		return "io";
-	case ERR_INTR:		return "interrupt";
-	default:		return "other";
+	case ERR_NET:
+		return "net";
+	case ERR_TIMEOUT:
+		return "timeout";
+	case ERR_PROTO:
+		return "proto";
+	case ERR_DATA:
+		return "data";
+	case ERR_IO:
+		return "io";
+	case ERR_INTR:
+		return "interrupt";
+	default:
+		return "other";
 	}
 }
 
 /* ---- server ---- */
 
-static const char *const text[] = { "Content-Type: text/plain", "X-Test: yes", NULL };
+static const char *const text[] = { "Content-Type: text/plain", "X-Test: yes",
+				    NULL };
 
 static void say(struct http_exchange *x, const char *what)
 {
@@ -150,10 +158,11 @@ static void head(struct http_exchange *x, uint64_t n)
 	struct buf b = BUF_INIT(64 << 10);
 
 	(void)n;
-	buf_addf(&b, "%.*s %.*s ? %.*s\n", STR_ARG(h->method), STR_ARG(http_x_path(x)),
-		 STR_ARG(http_x_query(x)));
+	buf_addf(&b, "%.*s %.*s ? %.*s\n", STR_ARG(h->method),
+		 STR_ARG(http_x_path(x)), STR_ARG(http_x_query(x)));
 	for (size_t i = 0; i < h->n_fields; i++)
-		buf_addf(&b, "%.*s: %.*s\n", STR_ARG(h->fields[i].name), STR_ARG(h->fields[i].value));
+		buf_addf(&b, "%.*s: %.*s\n", STR_ARG(h->fields[i].name),
+			 STR_ARG(h->fields[i].value));
 	buf_addf(&b, "peer %s\n", http_x_peer(x));
 	say(x, b.str);
 	buf_release(&b);
@@ -249,10 +258,11 @@ static const struct route {
 	const char *path;
 	void (*run)(struct http_exchange *x, uint64_t n);
 } routes[] = {
-	{ "bytes", bytes }, { "chunks", chunks }, { "sum", sum }, { "head", head },
-	{ "param", param }, { "status", status }, { "slow", slow }, { "split", split },
-	{ "close", hang_up }, { "cut", cut }, { "begin-end", begin_end },
-	{ "nothing", nothing }, { "drop", drop }, { "forever", forever },
+	{ "bytes", bytes }, { "chunks", chunks },	{ "sum", sum },
+	{ "head", head },   { "param", param },		{ "status", status },
+	{ "slow", slow },   { "split", split },		{ "close", hang_up },
+	{ "cut", cut },	    { "begin-end", begin_end }, { "nothing", nothing },
+	{ "drop", drop },   { "forever", forever },
 };
 
 static void handle(void *ctx, struct http_exchange *x)
@@ -288,8 +298,13 @@ static int serve(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 	struct http_server s = {
-		.stop_fd = -1, .max_conns = 16, .body_max = 64 << 20, .idle_ms = 5000,
-		.body_ms = 20000, .handle = handle, .failed = failed,
+		.stop_fd = -1,
+		.max_conns = 16,
+		.body_max = 64 << 20,
+		.idle_ms = 5000,
+		.body_ms = 20000,
+		.handle = handle,
+		.failed = failed,
 	};
 	struct sigaction act = { .sa_handler = on_signal };
 	unsigned port = 0;
@@ -359,7 +374,8 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 	return fd < 0 ? NULL : stream_of_fd(fd);
 }
 
-static void ask(struct http_client *c, struct http_request *q, int64_t ms, uint64_t max)
+static void ask(struct http_client *c, struct http_request *q, int64_t ms,
+		uint64_t max)
 {
 	struct err e = ERR_INIT;
 	struct get g = { .max = max };
@@ -377,8 +393,9 @@ static void ask(struct http_client *c, struct http_request *q, int64_t ms, uint6
 	} else {
 		sha256_done(&g.hash, hash);
 		buf_add_hex(&hex, hash, sizeof hash);
-		printf("%u %llu %s %u %u\n", r.head.status, (unsigned long long)g.n, hex.str,
-		       c->connections, c->requests);
+		printf("%u %llu %s %u %u\n", r.head.status,
+		       (unsigned long long)g.n, hex.str, c->connections,
+		       c->requests);
 	}
 	fflush(stdout);
 	buf_release(&hex);
@@ -390,7 +407,8 @@ static int client(int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct http_client c;
 	struct http_request q = { .method = "GET" };
-	const char *fields[FIELDS_MAX + 1] = { NULL }, *between = NULL, *upload = NULL;
+	const char *fields[FIELDS_MAX + 1] = { NULL }, *between = NULL,
+					*upload = NULL;
 	size_t n_fields = 0;
 	struct buf body = BUF_INIT(64 << 20);
 	int64_t ms = 20000;

@@ -93,7 +93,8 @@ static int verb_run(struct ssh *s, char **argv)
 	struct buf out = BUF_INIT(1 << 20);
 	int status = -1;
 
-	if (ssh_run(s, argv[0], STR("input\n"), &out, &out, &status, deadline, &e) < 0)
+	if (ssh_run(s, argv[0], STR("input\n"), &out, &out, &status, deadline,
+		    &e) < 0)
 		return -1;
 	fwrite(out.str, 1, out.n, stdout);
 	buf_release(&out);
@@ -109,7 +110,8 @@ static int verb_algorithms(struct ssh *s, char **argv)
 
 static int verb_shell(struct ssh *s, char **argv)
 {
-	struct ssh_channel *c = ssh_shell(s, argv[2], "vt100", number(argv[0]), number(argv[1]), &e);
+	struct ssh_channel *c = ssh_shell(s, argv[2], "vt100", number(argv[0]),
+					  number(argv[1]), &e);
 
 	if (c == NULL || ssh_channel_wait(c, deadline, &e) < 0)
 		return -1;
@@ -164,7 +166,8 @@ static int verb_http(struct ssh *s, char **argv)
 		return -1;
 	st = ssh_channel_stream(c);
 	buf_addf(&b, "GET %s HTTP/1.0\r\n\r\n", argv[1]);
-	if (stream_write(st, b.str, b.n, deadline, &e) < 0 || stream_flush(st, deadline, &e) < 0)
+	if (stream_write(st, b.str, b.n, deadline, &e) < 0 ||
+	    stream_flush(st, deadline, &e) < 0)
 		return -1;
 	while ((n = stream_read(st, chunk, sizeof(chunk), deadline, &e)) > 0)
 		fwrite(chunk, 1, (size_t)n, stdout);
@@ -185,16 +188,21 @@ static int verb_many(struct ssh *s, char **argv)
 	do {
 		left = 0;
 		for (unsigned i = 0; i < n; i++) {
-			while (ssh_channel_read(c[i], false, tmp, sizeof(tmp), &e) > 0)
+			while (ssh_channel_read(c[i], false, tmp, sizeof(tmp),
+						&e) > 0)
 				;
-			while (ssh_channel_read(c[i], true, tmp, sizeof(tmp), &e) > 0)
+			while (ssh_channel_read(c[i], true, tmp, sizeof(tmp),
+						&e) > 0)
 				;
-			left += e.kind == ERR_NONE && !(ssh_channel_ended(c[i]) &&
-							ssh_channel_status(c[i]) >= 0);
-			e = (struct err)ERR_INIT;	/* one may be refused */
+			left += e.kind == ERR_NONE &&
+				!(ssh_channel_ended(c[i]) &&
+				  ssh_channel_status(c[i]) >= 0);
+			e = (struct err)ERR_INIT; /* one may be refused */
 		}
-		if (left > 0 && (now_ms() > deadline || ssh_wait(s, deadline, &e) < 0))
-			return err_set(&e, ERR_TIMEOUT, "%u of %u are left", left, n);
+		if (left > 0 &&
+		    (now_ms() > deadline || ssh_wait(s, deadline, &e) < 0))
+			return err_set(&e, ERR_TIMEOUT, "%u of %u are left",
+				       left, n);
 	} while (left > 0);
 	for (unsigned i = 0; i < n; i++) {
 		good += ssh_channel_status(c[i]) == 0;
@@ -240,7 +248,8 @@ static int verb_busy(struct ssh *s, char **argv)
 		return -1;
 	ssh_channel_eof(c);
 	for (;;) {
-		while ((n = ssh_channel_read(c, false, chunk, sizeof(chunk), &e)) > 0) {
+		while ((n = ssh_channel_read(c, false, chunk, sizeof(chunk),
+					     &e)) > 0) {
 			fwrite(chunk, 1, (size_t)n, stdout);
 			total += (size_t)n;
 			if (total >= next) {
@@ -250,7 +259,8 @@ static int verb_busy(struct ssh *s, char **argv)
 		}
 		if (n == 0)
 			break;
-		if (e.kind != ERR_NONE || now_ms() > deadline || ssh_wait(s, deadline, &e) < 0)
+		if (e.kind != ERR_NONE || now_ms() > deadline ||
+		    ssh_wait(s, deadline, &e) < 0)
 			return -1;
 	}
 	ssh_channel_close(c);
@@ -289,11 +299,20 @@ static const struct {
 	int (*run)(struct ssh *s, char **argv);
 	int args;
 } verbs[] = {
-	{ "algorithms", verb_algorithms, 0 }, { "exec", verb_exec, 1 }, { "run", verb_run, 1 },
-	{ "shell", verb_shell, 2 }, { "tty", verb_tty, 0 }, { "tcp", verb_tcp, 1 },
-	{ "unix", verb_unix, 1 }, { "http", verb_http, 2 }, { "many", verb_many, 2 },
-	{ "forward", verb_forward, 2 }, { "busy", verb_busy, 1 }, { "idle", verb_idle, 1 },
-	{ "rekeyed", verb_rekeyed, 1 }, { "window", verb_window, 1 },
+	{ "algorithms", verb_algorithms, 0 },
+	{ "exec", verb_exec, 1 },
+	{ "run", verb_run, 1 },
+	{ "shell", verb_shell, 2 },
+	{ "tty", verb_tty, 0 },
+	{ "tcp", verb_tcp, 1 },
+	{ "unix", verb_unix, 1 },
+	{ "http", verb_http, 2 },
+	{ "many", verb_many, 2 },
+	{ "forward", verb_forward, 2 },
+	{ "busy", verb_busy, 1 },
+	{ "idle", verb_idle, 1 },
+	{ "rekeyed", verb_rekeyed, 1 },
+	{ "window", verb_window, 1 },
 };
 
 static struct ssh *dial(struct stream *st, const struct ssh_config *c)
@@ -316,7 +335,9 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+u:H:k:a:A:x:c:m:r:t:K:d:J:")) != -1) {
 		switch (opt) {
-		case 'u': c.user = optarg; break;
+		case 'u':
+			c.user = optarg;
+			break;
 		case 'H':
 			if (file_read(optarg, &host, &e) < 0)
 				die();
@@ -327,21 +348,40 @@ int main(int argc, char **argv)
 				die();
 			c.key = key;
 			break;
-		case 'a': c.agent = optarg; break;
+		case 'a':
+			c.agent = optarg;
+			break;
 		case 'A':
 			if (file_read(optarg, &only, &e) < 0)
 				die();
 			c.agent_key = only.str;
 			break;
-		case 'x': c.kex = optarg; break;
-		case 'c': c.ciphers = optarg; break;
-		case 'm': c.macs = optarg; break;
-		case 'r': c.rekey_bytes = number(optarg); break;
-		case 't': c.rekey_ms = number(optarg); break;
-		case 'K': c.keepalive_ms = number(optarg); break;
-		case 'd': seconds = number(optarg); break;
-		case 'J': jump_port = number(optarg); break;
-		default: return 2;
+		case 'x':
+			c.kex = optarg;
+			break;
+		case 'c':
+			c.ciphers = optarg;
+			break;
+		case 'm':
+			c.macs = optarg;
+			break;
+		case 'r':
+			c.rekey_bytes = number(optarg);
+			break;
+		case 't':
+			c.rekey_ms = number(optarg);
+			break;
+		case 'K':
+			c.keepalive_ms = number(optarg);
+			break;
+		case 'd':
+			seconds = number(optarg);
+			break;
+		case 'J':
+			jump_port = number(optarg);
+			break;
+		default:
+			return 2;
 		}
 	}
 	argc -= optind;
@@ -354,7 +394,8 @@ int main(int argc, char **argv)
 		die();
 	signal(SIGTERM, on_signal);
 	port = number(argv[0]);
-	if ((fd = tcp_connect("127.0.0.1", jump_port != 0 ? jump_port : port, deadline, &e)) < 0)
+	if ((fd = tcp_connect("127.0.0.1", jump_port != 0 ? jump_port : port,
+			      deadline, &e)) < 0)
 		die();
 	s = dial(stream_of_fd(fd), &c);
 	if (jump_port != 0) {
@@ -366,7 +407,8 @@ int main(int argc, char **argv)
 		s = dial(ssh_channel_stream(ch), &c);
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(argv[1], verbs[i].name) == 0 && argc - 2 >= verbs[i].args)
+		if (strcmp(argv[1], verbs[i].name) == 0 &&
+		    argc - 2 >= verbs[i].args)
 			rc = verbs[i].run(s, argv + 2);
 	fflush(stdout);
 	if (rc < 0 && e.kind == ERR_NONE)

@@ -31,8 +31,8 @@
 #include "tls/inner.h"
 #include "tls/tls.h"
 
-#define HEAD_MAX	(16u << 10)
-#define IDLE_MS		10000
+#define HEAD_MAX (16u << 10)
+#define IDLE_MS 10000
 
 static struct err e = ERR_INIT;
 
@@ -174,7 +174,8 @@ struct conn {
 };
 
 /* GET /N: N bytes that a shell can make, too: the alphabet and a newline. */
-static int answer_get(struct stream *s, struct str head, int64_t deadline, struct err *why)
+static int answer_get(struct stream *s, struct str head, int64_t deadline,
+		      struct err *why)
 {
 	static const char line[] = "abcdefghijklmnopqrstuvwxyz\n";
 	struct str target = str_skip(head, 5);
@@ -183,10 +184,12 @@ static int answer_get(struct stream *s, struct str head, int64_t deadline, struc
 
 	if (!str_dec(&target, 1u << 30, &left))
 		left = 0;
-	buf_addf(&out, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\nConnection: close\r\n\r\n",
+	buf_addf(&out,
+		 "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\nConnection: close\r\n\r\n",
 		 (unsigned long long)left);
 	while (left > 0) {
-		size_t n = left < sizeof(line) - 1 ? (size_t)left : sizeof(line) - 1;
+		size_t n = left < sizeof(line) - 1 ? (size_t)left :
+						     sizeof(line) - 1;
 
 		buf_add(&out, line, n);
 		left -= n;
@@ -202,7 +205,8 @@ static int answer_get(struct stream *s, struct str head, int64_t deadline, struc
 	return why->kind == ERR_NONE ? stream_flush(s, deadline, why) : -1;
 }
 
-static int answer_post(struct stream *s, struct buf *in, int64_t deadline, struct err *why)
+static int answer_post(struct stream *s, struct buf *in, int64_t deadline,
+		       struct err *why)
 {
 	ptrdiff_t end = str_find(buf_str(in), STR("\r\n\r\n"));
 	ptrdiff_t at = str_find(buf_str(in), STR("Content-Length: "));
@@ -227,7 +231,8 @@ static int answer_post(struct stream *s, struct buf *in, int64_t deadline, struc
 		left -= (uint64_t)n;
 	}
 	sha256_done(&state, hash);
-	buf_adds(&out, "HTTP/1.1 200 OK\r\nContent-Length: 64\r\nConnection: close\r\n\r\n");
+	buf_adds(&out,
+		 "HTTP/1.1 200 OK\r\nContent-Length: 64\r\nConnection: close\r\n\r\n");
 	buf_add_hex(&out, hash, sizeof(hash));
 	if (stream_write(s, out.str, out.n, deadline, why) == 0)
 		(void)stream_flush(s, deadline, why);
@@ -271,8 +276,9 @@ static int serve_one(struct stream *s, struct err *why)
 			break;
 		}
 		if (str_find(buf_str(&in), STR("\r\n\r\n")) >= 0) {
-			rc = in.str[0] == 'G' ? answer_get(s, buf_str(&in), deadline, why) :
-						answer_post(s, &in, deadline, why);
+			rc = in.str[0] == 'G' ?
+				     answer_get(s, buf_str(&in), deadline, why) :
+				     answer_post(s, &in, deadline, why);
 			break;
 		}
 	}
@@ -317,7 +323,8 @@ static int server(char **argv)
 		chain = slurp(argv[5]);
 		id = tls_identity_pem(buf_str(&key), buf_str(&chain), &e);
 	}
-	if (id == NULL || (listener = tcp_listen("127.0.0.1", &port, NULL, &e)) < 0)
+	if (id == NULL ||
+	    (listener = tcp_listen("127.0.0.1", &port, NULL, &e)) < 0)
 		die();
 	buf_addf(&text, "%u\n", port);
 	if (file_write(argv[2], buf_str(&text), 0600, &e) < 0)
@@ -347,7 +354,8 @@ int main(int argc, char **argv)
 	if (argc == 6 && strcmp(argv[1], "server") == 0)
 		return server(argv);
 	if (argc >= 2 && strcmp(argv[1], "roots") == 0) {
-		struct tls_trust *t = trust_from((const char *const *)argv + 2, &e);
+		struct tls_trust *t = trust_from((const char *const *)argv + 2,
+						 &e);
 
 		if (t == NULL) {
 			fprintf(stderr, "%s\n", e.msg);

@@ -26,7 +26,8 @@ static bool read_extension(struct str in, struct cert *c)
 	else if (str_eq(oid, oid_ext_usage))
 		into = &c->ext_usage;
 	if (into != NULL)
-		return into->p == NULL && der_get(&value, DER_SEQUENCE, into) && value.n == 0;
+		return into->p == NULL && der_get(&value, DER_SEQUENCE, into) &&
+		       value.n == 0;
 	if (str_eq(oid, oid_basic)) {
 		struct str body, yes;
 
@@ -61,7 +62,7 @@ static bool read_tbs(struct str in, struct cert *c)
 			return false;
 		c->version = 1u + (unsigned char)number.p[0];
 	}
-	if (!der_get(&in, DER_INTEGER, &skip) ||	/* some serials are negative */
+	if (!der_get(&in, DER_INTEGER, &skip) || /* some serials are negative */
 	    !der_get(&in, DER_SEQUENCE, &skip) ||
 	    !der_whole(&in, DER_SEQUENCE, &c->issuer) ||
 	    !der_get(&in, DER_SEQUENCE, &validity) ||
@@ -92,7 +93,10 @@ int cert_read(struct str der, struct cert *c, struct err *e)
 
 int cert_key(struct str spki, br_x509_pkey *key, struct err *e)
 {
-	static const struct { const struct str *oid; int curve; } curves[] = {
+	static const struct {
+		const struct str *oid;
+		int curve;
+	} curves[] = {
 		{ &oid_p256, BR_EC_secp256r1 },
 		{ &oid_p384, BR_EC_secp384r1 },
 		{ &oid_p521, BR_EC_secp521r1 },
@@ -102,15 +106,18 @@ int cert_key(struct str spki, br_x509_pkey *key, struct err *e)
 	memset(key, 0, sizeof(*key));
 	if (!der_get(&spki, DER_SEQUENCE, &body) || spki.n != 0 ||
 	    !der_get(&body, DER_SEQUENCE, &algorithm) ||
-	    !der_get(&algorithm, DER_OID, &oid) || !der_bits(&body, &bits) || body.n != 0)
+	    !der_get(&algorithm, DER_OID, &oid) || !der_bits(&body, &bits) ||
+	    body.n != 0)
 		return err_set(e, ERR_DATA, "a public key that is not DER");
 	if (str_eq(oid, oid_rsa)) {
-		if (!der_get(&bits, DER_SEQUENCE, &rsa) || !der_uint(&rsa, &n) ||
-		    !der_uint(&rsa, &exponent) || rsa.n != 0 || bits.n != 0 ||
-		    n.n == 0 || exponent.n == 0)
-			return err_set(e, ERR_DATA, "a public key that is not RSA as it claims");
+		if (!der_get(&bits, DER_SEQUENCE, &rsa) ||
+		    !der_uint(&rsa, &n) || !der_uint(&rsa, &exponent) ||
+		    rsa.n != 0 || bits.n != 0 || n.n == 0 || exponent.n == 0)
+			return err_set(e, ERR_DATA,
+				       "a public key that is not RSA as it claims");
 		key->key_type = BR_KEYTYPE_RSA;
-		key->key.rsa = (br_rsa_public_key){ loose(n.p), n.n, loose(exponent.p),
+		key->key.rsa = (br_rsa_public_key){ loose(n.p), n.n,
+						    loose(exponent.p),
 						    exponent.n };
 		return 0;
 	}
@@ -119,20 +126,27 @@ int cert_key(struct str spki, br_x509_pkey *key, struct err *e)
 			if (!str_eq(named, *curves[i].oid))
 				continue;
 			key->key_type = BR_KEYTYPE_EC;
-			key->key.ec = (br_ec_public_key){ curves[i].curve, loose(bits.p), bits.n };
+			key->key.ec = (br_ec_public_key){ curves[i].curve,
+							  loose(bits.p), bits.n };
 			return 0;
 		}
 	}
-	return err_set(e, ERR_DATA,
-		       "a public key that is neither RSA nor on P-256, P-384 or P-521");
+	return err_set(
+		e, ERR_DATA,
+		"a public key that is neither RSA nor on P-256, P-384 or P-521");
 }
 
 /* ---- for people ---- */
 
 void cert_name_text(struct str name, struct buf *out)
 {
-	static const struct { const struct str *oid; const char *label; } wanted[] = {
-		{ &oid_cn, "CN=" }, { &oid_ou, "OU=" }, { &oid_o, "O=" },
+	static const struct {
+		const struct str *oid;
+		const char *label;
+	} wanted[] = {
+		{ &oid_cn, "CN=" },
+		{ &oid_ou, "OU=" },
+		{ &oid_o, "O=" },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -162,7 +176,8 @@ static bool next_name(struct str *names, bool *ip, struct str *name)
 
 	while (der_any(names, &tag, name)) {
 		*ip = tag == DER_CONTEXT(7);
-		if (tag == DER_CONTEXT(2) || (*ip && (name->n == 4 || name->n == 16)))
+		if (tag == DER_CONTEXT(2) ||
+		    (*ip && (name->n == 4 || name->n == 16)))
 			return true;
 	}
 	return false;
@@ -220,12 +235,13 @@ bool cert_is_for(const struct cert *c, const char *host)
 		address_n = 4;
 	else if (inet_pton(AF_INET6, host, address) == 1)
 		address_n = 16;
-	if (str_ends(want, STR(".")))		/* the root, spelled out */
+	if (str_ends(want, STR("."))) /* the root, spelled out */
 		want = str_head(want, want.n - 1);
 	while (next_name(&names, &ip, &name)) {
 		if (ip != (address_n > 0))
 			continue;
-		if (ip ? name.n == address_n && memcmp(name.p, address, address_n) == 0 :
+		if (ip ? name.n == address_n &&
+				    memcmp(name.p, address, address_n) == 0 :
 			 dns_matches(name, want))
 			return true;
 	}

@@ -8,27 +8,25 @@
 #include "base/time.h"
 #include "tls/inner.h"
 
-#define OID(lit) { (lit), sizeof(lit) - 1 }
+#define OID(lit) \
+	{ \
+		(lit), sizeof(lit) - 1 \
+	}
 
-const struct str
-	oid_rsa = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"),
-	oid_rsa_sha256 = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"),
-	oid_ec = OID("\x2a\x86\x48\xce\x3d\x02\x01"),
-	oid_ecdsa_sha256 = OID("\x2a\x86\x48\xce\x3d\x04\x03\x02"),
-	oid_p256 = OID("\x2a\x86\x48\xce\x3d\x03\x01\x07"),
-	oid_p384 = OID("\x2b\x81\x04\x00\x22"),
-	oid_p521 = OID("\x2b\x81\x04\x00\x23"),
-	oid_cn = OID("\x55\x04\x03"),
-	oid_o = OID("\x55\x04\x0a"),
-	oid_ou = OID("\x55\x04\x0b"),
-	oid_ski = OID("\x55\x1d\x0e"),
-	oid_usage = OID("\x55\x1d\x0f"),
-	oid_san = OID("\x55\x1d\x11"),
-	oid_basic = OID("\x55\x1d\x13"),
-	oid_aki = OID("\x55\x1d\x23"),
-	oid_ext_usage = OID("\x55\x1d\x25"),
-	oid_any_usage = OID("\x55\x1d\x25\x00"),
-	oid_server_auth = OID("\x2b\x06\x01\x05\x05\x07\x03\x01");
+const struct str oid_rsa = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"),
+		 oid_rsa_sha256 = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"),
+		 oid_ec = OID("\x2a\x86\x48\xce\x3d\x02\x01"),
+		 oid_ecdsa_sha256 = OID("\x2a\x86\x48\xce\x3d\x04\x03\x02"),
+		 oid_p256 = OID("\x2a\x86\x48\xce\x3d\x03\x01\x07"),
+		 oid_p384 = OID("\x2b\x81\x04\x00\x22"),
+		 oid_p521 = OID("\x2b\x81\x04\x00\x23"),
+		 oid_cn = OID("\x55\x04\x03"), oid_o = OID("\x55\x04\x0a"),
+		 oid_ou = OID("\x55\x04\x0b"), oid_ski = OID("\x55\x1d\x0e"),
+		 oid_usage = OID("\x55\x1d\x0f"), oid_san = OID("\x55\x1d\x11"),
+		 oid_basic = OID("\x55\x1d\x13"), oid_aki = OID("\x55\x1d\x23"),
+		 oid_ext_usage = OID("\x55\x1d\x25"),
+		 oid_any_usage = OID("\x55\x1d\x25\x00"),
+		 oid_server_auth = OID("\x2b\x06\x01\x05\x05\x07\x03\x01");
 
 /* ---- PEM ---- */
 
@@ -74,7 +72,8 @@ int pem_next(struct str *text, struct str *label, struct buf *der, struct err *e
 		if (boundary(line, STR("-----END "), &end))
 			break;
 		if (str_chr(line, ':') >= 0) {
-			err_set(e, ERR_DATA, "PEM: \"%.*s\" has header lines; "
+			err_set(e, ERR_DATA,
+				"PEM: \"%.*s\" has header lines; "
 				"keys with a passphrase cannot be read",
 				STR_ARG(str_head(*label, 64)));
 			goto out;
@@ -83,7 +82,8 @@ int pem_next(struct str *text, struct str *label, struct buf *der, struct err *e
 	}
 	if (!str_eq(*label, end)) {
 		err_set(e, ERR_DATA, "PEM: \"%.*s\" ends as \"%.*s\"",
-			STR_ARG(str_head(*label, 64)), STR_ARG(str_head(end, 64)));
+			STR_ARG(str_head(*label, 64)),
+			STR_ARG(str_head(end, 64)));
 		goto out;
 	}
 	if (buf_check(&base64, "PEM object", e) < 0)
@@ -217,7 +217,7 @@ bool der_time(struct str *in, int64_t *t)
 	for (size_t i = 0; i + 1 < body.n; i++)
 		if (!is_digit(body.p[i]))
 			return false;
-	if (year == 2) {	/* RFC 5280 4.1.2.5.1: 50 is 1950 */
+	if (year == 2) { /* RFC 5280 4.1.2.5.1: 50 is 1950 */
 		memcpy(z, byte_at(body, 0) >= '5' ? "19" : "20", 2);
 		n = 2;
 	}

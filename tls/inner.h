@@ -12,8 +12,8 @@
 
 /* ---- PEM and DER (tls/der.c) ---- */
 
-#define PEM_OBJECT_MAX	(32u << 10)	/* one object, decoded */
-#define PEM_FILE_MAX	(4u << 20)	/* Debian's bundle of roots is 0.2 MiB */
+#define PEM_OBJECT_MAX (32u << 10) /* one object, decoded */
+#define PEM_FILE_MAX (4u << 20)	   /* Debian's bundle of roots is 0.2 MiB */
 
 /*
  * Take the next object off the front of *text (RFC 7468; what stands between
@@ -36,8 +36,8 @@ enum {
 	DER_SEQUENCE = 0x30,
 	DER_SET = 0x31,
 };
-#define DER_CONTEXT(n)		(0x80u | (n))		/* [n] IMPLICIT, primitive */
-#define DER_CONTEXT_OPEN(n)	(0xa0u | (n))		/* [n], constructed */
+#define DER_CONTEXT(n) (0x80u | (n))	  /* [n] IMPLICIT, primitive */
+#define DER_CONTEXT_OPEN(n) (0xa0u | (n)) /* [n], constructed */
 
 /*
  * Reading, X.690 section 10 (definite, shortest lengths only) and tags below
@@ -60,7 +60,8 @@ size_t der_open(struct buf *b, unsigned tag);
 void der_close(struct buf *b, size_t at);
 void der_add(struct buf *b, unsigned tag, const void *p, size_t n);
 void der_add_uint(struct buf *b, const void *p, size_t n);
-void der_add_bits(struct buf *b, const void *p, size_t n);	/* a BIT STRING of whole bytes */
+void der_add_bits(struct buf *b, const void *p,
+		  size_t n); /* a BIT STRING of whole bytes */
 
 /* The encoded bodies of the object identifiers that we write or know. */
 extern const struct str oid_rsa, oid_rsa_sha256, oid_ec, oid_ecdsa_sha256,
@@ -79,11 +80,11 @@ static inline unsigned char *loose(const void *p)
 
 /* ---- private keys (tls/keys.c) ---- */
 
-#define KEY_DER_MAX	4096	/* RSA-4096 in PKCS#8 takes 2,400 */
+#define KEY_DER_MAX 4096 /* RSA-4096 in PKCS#8 takes 2,400 */
 
 /* A private key with its public half.  Points into itself: never copied. */
 struct key {
-	int type;			/* BR_KEYTYPE_RSA or BR_KEYTYPE_EC */
+	int type; /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC */
 	br_rsa_private_key rsa;
 	br_rsa_public_key rsa_pub;
 	br_ec_private_key ec;
@@ -100,13 +101,13 @@ void key_spki(const struct key *k, struct buf *out);
 
 /* Slices into the DER given. */
 struct cert {
-	unsigned version;		/* 1..3 */
-	struct str issuer, subject;	/* whole Names */
-	struct str spki;		/* whole SubjectPublicKeyInfo */
+	unsigned version;	    /* 1..3 */
+	struct str issuer, subject; /* whole Names */
+	struct str spki;	    /* whole SubjectPublicKeyInfo */
 	int64_t not_before, not_after;
-	struct str names;		/* inside of subjectAltName, p NULL if absent */
-	struct str ext_usage;		/* inside of extKeyUsage, p NULL if absent */
-	bool ca;			/* basicConstraints says so */
+	struct str names;     /* inside of subjectAltName, p NULL if absent */
+	struct str ext_usage; /* inside of extKeyUsage, p NULL if absent */
+	bool ca;	      /* basicConstraints says so */
 };
 
 int cert_read(struct str der, struct cert *c, struct err *e);
@@ -128,7 +129,7 @@ struct tls_trust {
 	uint8_t pin[32];
 	br_x509_trust_anchor *anchors;
 	size_t anchors_count;
-	struct buf records;	/* what the anchors point into */
+	struct buf records; /* what the anchors point into */
 };
 
 /* As tls_trust_default, with these files as the system's, NULL at the end. */
@@ -144,21 +145,22 @@ struct tls_trust *trust_from(const char *const *stores, struct err *e);
  * afterwards in words why it was refused.
  */
 struct verify {
-	const br_x509_class *vtable;	/* first: BearSSL sees a br_x509_class ** */
+	const br_x509_class *vtable; /* first: BearSSL sees a br_x509_class ** */
 	const struct tls_trust *trust;
 	const char *host;
-	int64_t now;			/* wall clock, seconds */
+	int64_t now; /* wall clock, seconds */
 	br_x509_minimal_context minimal;
-	unsigned count;			/* certificates heard */
-	struct buf heard;		/* DER of the one being heard */
-	struct buf leaf_der;		/* what leaf and key point into */
+	unsigned count;	     /* certificates heard */
+	struct buf heard;    /* DER of the one being heard */
+	struct buf leaf_der; /* what leaf and key point into */
 	struct cert leaf;
 	br_x509_pkey key;
-	struct buf issuer;		/* Name: who issued the last one heard */
-	struct err why;			/* set: refused */
+	struct buf issuer; /* Name: who issued the last one heard */
+	struct err why;	   /* set: refused */
 };
 
-void verify_init(struct verify *v, const struct tls_trust *trust, const char *host);
+void verify_init(struct verify *v, const struct tls_trust *trust,
+		 const char *host);
 void verify_release(struct verify *v);
 
 #endif

@@ -12,11 +12,11 @@
 #include "base/time.h"
 #include "tls/inner.h"
 
-#define RSA_BITS_MIN	2048
-#define RSA_BITS_MAX	4096	/* BearSSL's own limit */
-#define PUBLIC_MAX	1024	/* a public key in any of its encodings */
-#define CERT_DER_MAX	(16u << 10)
-#define CERT_DAYS_MAX	36500
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 4096 /* BearSSL's own limit */
+#define PUBLIC_MAX 1024	  /* a public key in any of its encodings */
+#define CERT_DER_MAX (16u << 10)
+#define CERT_DAYS_MAX 36500
 
 /* ---- the kernel's randomness in BearSSL's clothes ---- */
 
@@ -38,7 +38,10 @@ static void kernel_update(const br_prng_class **ctx, const void *seed, size_t n)
 }
 
 static const br_prng_class kernel_prng = {
-	sizeof(const br_prng_class *), kernel_init, kernel_generate, kernel_update,
+	sizeof(const br_prng_class *),
+	kernel_init,
+	kernel_generate,
+	kernel_update,
 };
 
 /* ---- making keys ---- */
@@ -64,7 +67,7 @@ int key_make_rsa(unsigned bits, struct buf *out, struct err *e)
 		goto out;
 	}
 	at = der_open(&der, DER_SEQUENCE);
-	der_add_uint(&der, "", 0);		/* version: two primes */
+	der_add_uint(&der, "", 0); /* version: two primes */
 	der_add_uint(&der, pk.n, pk.nlen);
 	der_add_uint(&der, pk.e, pk.elen);
 	der_add_uint(&der, d, d_n);
@@ -119,7 +122,8 @@ static uint32_t bit_length(struct str v)
 {
 	uint32_t n = (uint32_t)v.n * 8;
 
-	for (unsigned top = v.n > 0 ? (unsigned char)v.p[0] : 0x80; top < 0x80; top <<= 1)
+	for (unsigned top = v.n > 0 ? (unsigned char)v.p[0] : 0x80; top < 0x80;
+	     top <<= 1)
 		n--;
 	return n;
 }
@@ -133,13 +137,17 @@ static int load_rsa(struct key *k, struct str in, struct err *e)
 	    !der_uint(&in, &pub) || !der_uint(&in, &d) || !der_uint(&in, &p) ||
 	    !der_uint(&in, &q) || !der_uint(&in, &dp) || !der_uint(&in, &dq) ||
 	    !der_uint(&in, &iq) || in.n != 0 || p.n == 0 || q.n == 0 || pub.n == 0)
-		return err_set(e, ERR_DATA, "not an RSA private key of two primes");
+		return err_set(e, ERR_DATA,
+			       "not an RSA private key of two primes");
 	if (bit_length(n) < RSA_BITS_MIN || bit_length(n) > RSA_BITS_MAX)
-		return err_set(e, ERR_DATA, "RSA key of %u bits; only %u to %u will do",
+		return err_set(e, ERR_DATA,
+			       "RSA key of %u bits; only %u to %u will do",
 			       bit_length(n), RSA_BITS_MIN, RSA_BITS_MAX);
 	k->type = BR_KEYTYPE_RSA;
-	k->rsa = (br_rsa_private_key){ bit_length(n), loose(p.p), p.n, loose(q.p), q.n,
-		loose(dp.p), dp.n, loose(dq.p), dq.n, loose(iq.p), iq.n };
+	k->rsa = (br_rsa_private_key){ bit_length(n), loose(p.p),  p.n,
+				       loose(q.p),    q.n,	   loose(dp.p),
+				       dp.n,	      loose(dq.p), dq.n,
+				       loose(iq.p),   iq.n };
 	k->rsa_pub = (br_rsa_public_key){ loose(n.p), n.n, loose(pub.p), pub.n };
 	return 0;
 }
@@ -147,7 +155,8 @@ static int load_rsa(struct key *k, struct str in, struct err *e)
 static int curve_of(struct str oid)
 {
 	return str_eq(oid, oid_p256) ? BR_EC_secp256r1 :
-	       str_eq(oid, oid_p384) ? BR_EC_secp384r1 : 0;
+	       str_eq(oid, oid_p384) ? BR_EC_secp384r1 :
+				       0;
 }
 
 /* ECPrivateKey; the body of its SEQUENCE.  curve is 0 when only it says. */
@@ -170,12 +179,14 @@ static int load_ec(struct key *k, struct str in, int curve, struct err *e)
 			curve = named;
 	}
 	if (curve == 0)
-		return err_set(e, ERR_DATA, "EC key that is not on P-256 or P-384");
+		return err_set(e, ERR_DATA,
+			       "EC key that is not on P-256 or P-384");
 	/* the public key that may follow is computed, not believed */
 	order = ec->order(curve, &order_n);
 	if (x.n != order_n || memcmp(x.p, order, order_n) >= 0 ||
 	    str_eq(x, (struct str){ (const char[48]){ 0 }, order_n }))
-		return err_set(e, ERR_DATA, "EC private key that is not below the curve's order");
+		return err_set(e, ERR_DATA,
+			       "EC private key that is not below the curve's order");
 	k->type = BR_KEYTYPE_EC;
 	k->ec = (br_ec_private_key){ curve, loose(x.p), x.n };
 	br_ec_compute_pub(ec, &k->ec_pub, k->q, &k->ec);
@@ -193,13 +204,15 @@ static int load_pkcs8(struct key *k, struct str in, struct err *e)
 	    !der_get(&in, DER_OCTET_STRING, &octets))
 		return err_set(e, ERR_DATA, "not a private key in PKCS#8");
 	if (!str_eq(oid, oid_rsa) && !str_eq(oid, oid_ec))
-		return err_set(e, ERR_DATA, "a private key that is neither RSA nor EC");
+		return err_set(e, ERR_DATA,
+			       "a private key that is neither RSA nor EC");
 	if (!der_get(&octets, DER_SEQUENCE, &inner))
 		return err_set(e, ERR_DATA, "not a private key in PKCS#8");
 	if (str_eq(oid, oid_rsa))
 		return load_rsa(k, inner, e);
 	if (der_get(&algorithm, DER_OID, &named) && (curve = curve_of(named)) == 0)
-		return err_set(e, ERR_DATA, "EC key that is not on P-256 or P-384");
+		return err_set(e, ERR_DATA,
+			       "EC key that is not on P-256 or P-384");
 	return load_ec(k, inner, curve, e);
 }
 
@@ -212,7 +225,7 @@ int key_load(struct key *k, struct str pem, struct err *e)
 	memset(k, 0, sizeof(*k));
 	while ((found = pem_next(&pem, &label, &der, e)) > 0) {
 		if (str_ends(label, STR("PRIVATE KEY")))
-			break;		/* "EC PARAMETERS" stands in front of some */
+			break; /* "EC PARAMETERS" stands in front of some */
 	}
 	if (found < 0)
 		goto out;
@@ -223,10 +236,12 @@ int key_load(struct key *k, struct str pem, struct err *e)
 	memcpy(k->der, der.str, der.n);
 	in = (struct str){ (const char *)k->der, der.n };
 	if (str_eqz(label, "OPENSSH PRIVATE KEY")) {
-		err_set(e, ERR_DATA, "private key in OpenSSH's own form; "
+		err_set(e, ERR_DATA,
+			"private key in OpenSSH's own form; "
 			"'ssh-keygen -p -m PEM -f FILE' rewrites it as PEM");
 	} else if (str_eqz(label, "ENCRYPTED PRIVATE KEY")) {
-		err_set(e, ERR_DATA, "private key with a passphrase cannot be read");
+		err_set(e, ERR_DATA,
+			"private key with a passphrase cannot be read");
 	} else if (!der_get(&in, DER_SEQUENCE, &body) || in.n != 0) {
 		err_set(e, ERR_DATA, "private key is not DER");
 	} else if (str_eqz(label, "RSA PRIVATE KEY")) {
@@ -324,7 +339,8 @@ static void ssh_mpint(struct buf *b, const unsigned char *p, size_t n)
 	ssh_string(b, v, n + pad);
 }
 
-int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct err *e)
+int key_ssh_public(struct str pem, const char *comment, struct buf *out,
+		   struct err *e)
 {
 	struct buf blob = BUF_INIT(PUBLIC_MAX);
 	const char *type = "ssh-rsa";
@@ -359,7 +375,8 @@ int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct 
  * EMSA-PSS-ENCODE, RFC 8017 9.1.1, into em of n bytes for a key of so many
  * bits.  BearSSL 0.6 has the arithmetic of RSA, but no PSS.
  */
-static void pss_encode(const uint8_t hash[SHA256_LEN], unsigned char *em, size_t n, uint32_t bits)
+static void pss_encode(const uint8_t hash[SHA256_LEN], unsigned char *em,
+		       size_t n, uint32_t bits)
 {
 	unsigned char m[8 + 2 * SHA256_LEN] = { 0 }, *h = em + n - 1 - SHA256_LEN;
 	unsigned char seed[SHA256_LEN + 4] = { 0 }, mask[SHA256_LEN];
@@ -375,7 +392,8 @@ static void pss_encode(const uint8_t hash[SHA256_LEN], unsigned char *em, size_t
 	em[n - 1] = 0xbc;
 	memcpy(seed, h, SHA256_LEN);
 	for (size_t i = 0; i < db; i++) {
-		if (i % SHA256_LEN == 0) {	/* MGF1, B.2.1; the counter stays below 256 */
+		if (i % SHA256_LEN ==
+		    0) { /* MGF1, B.2.1; the counter stays below 256 */
 			seed[sizeof(seed) - 1] = (unsigned char)(i / SHA256_LEN);
 			sha256(seed, sizeof(seed), mask);
 		}
@@ -384,7 +402,8 @@ static void pss_encode(const uint8_t hash[SHA256_LEN], unsigned char *em, size_t
 	em[0] &= (unsigned char)(0xff >> (8 * n - (bits - 1)));
 }
 
-static size_t sign_rsa(const struct key *k, bool pss, const uint8_t hash[SHA256_LEN],
+static size_t sign_rsa(const struct key *k, bool pss,
+		       const uint8_t hash[SHA256_LEN],
 		       unsigned char sig[RSA_BITS_MAX / 8])
 {
 	size_t n = k->rsa_pub.nlen, em_n = (k->rsa.n_bitlen - 1 + 7) / 8;
@@ -395,13 +414,14 @@ static size_t sign_rsa(const struct key *k, bool pss, const uint8_t hash[SHA256_
 		pss_encode(hash, sig + (n - em_n), em_n, k->rsa.n_bitlen);
 		ok = br_rsa_private_get_default()(sig, &k->rsa);
 	} else {
-		ok = br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, SHA256_LEN, &k->rsa,
-						     sig);
+		ok = br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash,
+						     SHA256_LEN, &k->rsa, sig);
 	}
 	return ok ? n : 0;
 }
 
-int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out, struct err *e)
+int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out,
+		 struct err *e)
 {
 	unsigned char sig[RSA_BITS_MAX / 8];
 	uint8_t hash[SHA256_LEN];
@@ -416,7 +436,8 @@ int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out, str
 	buf_add(out, sig, n);
 	burn(&k, sizeof(k));
 	return n > 0 ? buf_check(out, "signature", e) :
-	       err_set(e, ERR_DATA, "a private key that does not sign: only RSA keys will do");
+		       err_set(e, ERR_DATA,
+			       "a private key that does not sign: only RSA keys will do");
 }
 
 int cert_next(struct str *pem, struct buf *der, uint8_t pin[32], struct err *e)
@@ -510,7 +531,8 @@ static void key_identifier(const struct key *k, uint8_t id[20])
 	buf_release(&bits);
 }
 
-static int add_alternative_names(struct buf *b, const char *const *names, struct err *e)
+static int add_alternative_names(struct buf *b, const char *const *names,
+				 struct err *e)
 {
 	struct extension x = extension_open(b, oid_san, false);
 	size_t seq = der_open(b, DER_SEQUENCE);
@@ -521,16 +543,20 @@ static int add_alternative_names(struct buf *b, const char *const *names, struct
 
 		if (!str_cut(&name, ':', &type) || name.n == 0)
 			return err_set(e, ERR_USAGE,
-				       "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
+				       "\"%s\" is not DNS:NAME or IP:ADDRESS",
+				       *names);
 		if (str_eqz(type, "DNS"))
 			der_add(b, DER_CONTEXT(2), name.p, name.n);
-		else if (str_eqz(type, "IP") && inet_pton(AF_INET, name.p, ip) == 1)
+		else if (str_eqz(type, "IP") &&
+			 inet_pton(AF_INET, name.p, ip) == 1)
 			der_add(b, DER_CONTEXT(7), ip, 4);
-		else if (str_eqz(type, "IP") && inet_pton(AF_INET6, name.p, ip) == 1)
+		else if (str_eqz(type, "IP") &&
+			 inet_pton(AF_INET6, name.p, ip) == 1)
 			der_add(b, DER_CONTEXT(7), ip, 16);
 		else
 			return err_set(e, ERR_USAGE,
-				       "\"%s\" is not DNS:NAME or IP:ADDRESS", *names);
+				       "\"%s\" is not DNS:NAME or IP:ADDRESS",
+				       *names);
 	}
 	der_close(b, seq);
 	extension_close(b, x);
@@ -538,7 +564,8 @@ static int add_alternative_names(struct buf *b, const char *const *names, struct
 }
 
 static int add_extensions(struct buf *b, const struct cert_spec *spec,
-			  const struct key *subject, const struct key *issuer, struct err *e)
+			  const struct key *subject, const struct key *issuer,
+			  struct err *e)
 {
 	size_t outer = der_open(b, DER_CONTEXT_OPEN(3));
 	size_t list = der_open(b, DER_SEQUENCE), seq;
@@ -555,11 +582,11 @@ static int add_extensions(struct buf *b, const struct cert_spec *spec,
 	/* named bits, the first is the highest; then how many of the byte are unused */
 	x = extension_open(b, oid_usage, true);
 	if (spec->ca)
-		der_add(b, DER_BIT_STRING, "\x01\x06", 2);	/* certificates, CRLs */
+		der_add(b, DER_BIT_STRING, "\x01\x06", 2); /* certificates, CRLs */
 	else if (subject->type == BR_KEYTYPE_RSA)
-		der_add(b, DER_BIT_STRING, "\x05\xa0", 2);	/* signatures, keys */
+		der_add(b, DER_BIT_STRING, "\x05\xa0", 2); /* signatures, keys */
 	else
-		der_add(b, DER_BIT_STRING, "\x07\x80", 2);	/* signatures */
+		der_add(b, DER_BIT_STRING, "\x07\x80", 2); /* signatures */
 	extension_close(b, x);
 
 	if (!spec->ca) {
@@ -601,33 +628,35 @@ static int add_signature(struct buf *b, const void *tbs, size_t n,
 	if (issuer->type == BR_KEYTYPE_RSA) {
 		sig_n = sign_rsa(issuer, false, hash, sig);
 	} else {
-		sig_n = br_ecdsa_sign_asn1_get_default()(TLS_EC,
-			&br_sha256_vtable, hash, &issuer->ec, sig);
+		sig_n = br_ecdsa_sign_asn1_get_default()(TLS_EC, &br_sha256_vtable,
+							 hash, &issuer->ec, sig);
 	}
 	if (sig_n == 0)
-		return err_set(e, ERR_DATA, "the issuer's private key does not sign");
+		return err_set(e, ERR_DATA,
+			       "the issuer's private key does not sign");
 	der_add_bits(b, sig, sig_n);
 	return 0;
 }
 
-static int add_tbs(struct buf *b, const struct cert_spec *spec, const struct key *subject,
-		   const struct key *issuer, struct err *e)
+static int add_tbs(struct buf *b, const struct cert_spec *spec,
+		   const struct key *subject, const struct key *issuer,
+		   struct err *e)
 {
 	size_t tbs = der_open(b, DER_SEQUENCE), at;
 	int64_t now = unix_time();
 	uint8_t serial[16];
 
 	at = der_open(b, DER_CONTEXT_OPEN(0));
-	der_add_uint(b, "\2", 1);		/* v3 */
+	der_add_uint(b, "\2", 1); /* v3 */
 	der_close(b, at);
 	random_bytes(serial, sizeof(serial));
-	serial[0] |= 0x40;			/* all are of one length */
+	serial[0] |= 0x40; /* all are of one length */
 	serial[0] &= 0x7f;
 	der_add_uint(b, serial, sizeof(serial));
 	add_signature_algorithm(b, issuer);
 	add_name(b, spec->issuer_cn != NULL ? spec->issuer_cn : spec->cn);
 	at = der_open(b, DER_SEQUENCE);
-	add_time(b, now - 3600);		/* for peers whose clock is behind */
+	add_time(b, now - 3600); /* for peers whose clock is behind */
 	add_time(b, now + (int64_t)spec->days * 86400);
 	der_close(b, at);
 	add_name(b, spec->cn);
@@ -638,8 +667,8 @@ static int add_tbs(struct buf *b, const struct cert_spec *spec, const struct key
 	return 0;
 }
 
-int cert_make(const struct cert_spec *spec, struct str subject_key, struct str issuer_key,
-	      struct buf *out, struct err *e)
+int cert_make(const struct cert_spec *spec, struct str subject_key,
+	      struct str issuer_key, struct buf *out, struct err *e)
 {
 	struct buf tbs = BUF_INIT(CERT_DER_MAX), der = BUF_INIT(CERT_DER_MAX);
 	struct key *k = xcalloc(2, sizeof(*k)), *subject = &k[0], *issuer = &k[1];
@@ -651,7 +680,8 @@ int cert_make(const struct cert_spec *spec, struct str subject_key, struct str i
 			spec->days, CERT_DAYS_MAX);
 		goto out;
 	}
-	if (key_load(subject, subject_key, e) < 0 || key_load(issuer, issuer_key, e) < 0 ||
+	if (key_load(subject, subject_key, e) < 0 ||
+	    key_load(issuer, issuer_key, e) < 0 ||
 	    add_tbs(&tbs, spec, subject, issuer, e) < 0 ||
 	    buf_check(&tbs, "certificate", e) < 0)
 		goto out;

@@ -11,8 +11,8 @@
 #define SALT 32
 
 /* OAEP's, not in the public header: MGF1 of seed (RFC 8017 B.2.1), xored into data. */
-void br_mgf1_xor(void *data, size_t len, const br_hash_class *dig, const void *seed,
-		 size_t seed_len);
+void br_mgf1_xor(void *data, size_t len, const br_hash_class *dig,
+		 const void *seed, size_t seed_len);
 
 int cert_der(struct str pem, struct buf *der, struct err *e)
 {
@@ -20,12 +20,15 @@ int cert_der(struct str pem, struct buf *der, struct err *e)
 	struct str label;
 	int rc;
 
-	while ((rc = pem_next(&pem, &label, &one, e)) > 0 && !str_eqz(label, "CERTIFICATE"))
+	while ((rc = pem_next(&pem, &label, &one, e)) > 0 &&
+	       !str_eqz(label, "CERTIFICATE"))
 		;
 	if (rc > 0)
 		buf_addstr(der, buf_str(&one));
-	buf_burn(&one);		/* it may have held the key */
-	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, ERR_DATA, "no certificate in it");
+	buf_burn(&one); /* it may have held the key */
+	return rc > 0 ? 0 :
+	       rc < 0 ? -1 :
+			err_set(e, ERR_DATA, "no certificate in it");
 }
 
 /* EMSA-PSS-VERIFY, RFC 8017 9.1.2.  em is as long as the key (256 bytes at
@@ -57,16 +60,17 @@ bool cert_signed(struct str der, bool pss, struct str text, struct str sig)
 	struct cert c;
 	br_x509_pkey key;
 
-	if (cert_read(der, &c, &ignored) < 0 || cert_key(c.spki, &key, &ignored) < 0 ||
-	    key.key_type != BR_KEYTYPE_RSA || key.key.rsa.nlen != sig.n || sig.n > sizeof(em) ||
-	    sig.n < 256 || (key.key.rsa.n[0] & 0x80) == 0)
+	if (cert_read(der, &c, &ignored) < 0 ||
+	    cert_key(c.spki, &key, &ignored) < 0 ||
+	    key.key_type != BR_KEYTYPE_RSA || key.key.rsa.nlen != sig.n ||
+	    sig.n > sizeof(em) || sig.n < 256 || (key.key.rsa.n[0] & 0x80) == 0)
 		return false;
 	sha256(text.p, text.n, hash);
 	memcpy(em, sig.p, sig.n);
 	if (pss)
 		return br_rsa_public_get_default()(em, sig.n, &key.key.rsa) &&
 		       pss_holds(em, sig.n, hash);
-	return br_rsa_pkcs1_vrfy_get_default()(em, sig.n, BR_HASH_OID_SHA256, sizeof(got),
-					       &key.key.rsa, got) &&
+	return br_rsa_pkcs1_vrfy_get_default()(em, sig.n, BR_HASH_OID_SHA256,
+					       sizeof(got), &key.key.rsa, got) &&
 	       memcmp(got, hash, sizeof(got)) == 0;
 }

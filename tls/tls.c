@@ -14,20 +14,20 @@
 #include "base/net.h"
 #include "tls/inner.h"
 
-#define GOODBYE_MS	1000	/* for close_notify, where the peer does not read */
-#define CHAIN_MAX	10
+#define GOODBYE_MS 1000 /* for close_notify, where the peer does not read */
+#define CHAIN_MAX 10
 #define SELF_SIGNED_DAYS 3650
 
 struct tls_stream {
 	struct stream base;
 	struct stream *under;
-	const char *peer;		/* "server" or "client", for messages */
-	br_ssl_engine_context *engine;	/* of the one in use */
+	const char *peer;	       /* "server" or "client", for messages */
+	br_ssl_engine_context *engine; /* of the one in use */
 	union {
 		br_ssl_client_context client;
 		br_ssl_server_context server;
 	} as;
-	bool broken;			/* the transport failed or ended in disorder */
+	bool broken; /* the transport failed or ended in disorder */
 	unsigned char io[BR_SSL_BUFSIZE_BIDI];
 };
 
@@ -36,7 +36,7 @@ struct tls_identity {
 	uint8_t pin[32];
 	br_x509_certificate chain[CHAIN_MAX];
 	size_t chain_count;
-	struct buf der;			/* what the chain points into */
+	struct buf der; /* what the chain points into */
 };
 
 /* ---- words for numbers ---- */
@@ -58,7 +58,8 @@ static const char *sentence_for(const struct sentence *s, size_t n, int code)
 static const struct sentence alerts[] = {
 	{ 10, "unexpected message" },
 	{ 20, "a record arrived damaged" },
-	{ 40, "nothing in common (here it is TLS 1.2, ECDHE, AES-GCM or ChaCha20)" },
+	{ 40,
+	  "nothing in common (here it is TLS 1.2, ECDHE, AES-GCM or ChaCha20)" },
 	{ 42, "our certificate is bad" },
 	{ 43, "our certificate is of a kind it does not know" },
 	{ 44, "our certificate is revoked" },
@@ -91,8 +92,10 @@ static const struct sentence errors[] = {
 	{ BR_ERR_BAD_SNI, "sent a bad server name" },
 	{ BR_ERR_BAD_FINISHED, "saw another handshake than we did" },
 	{ BR_ERR_INVALID_ALGORITHM, "chose a curve or hash that was not offered" },
-	{ BR_ERR_BAD_SIGNATURE, "did not prove that it holds its certificate's key" },
-	{ BR_ERR_WRONG_KEY_USAGE, "has a certificate whose key does not fit the cipher suite" },
+	{ BR_ERR_BAD_SIGNATURE,
+	  "did not prove that it holds its certificate's key" },
+	{ BR_ERR_WRONG_KEY_USAGE,
+	  "has a certificate whose key does not fit the cipher suite" },
 	{ BR_ERR_NO_CLIENT_AUTH, "asks for a client certificate" },
 };
 
@@ -106,21 +109,23 @@ static int engine_error(const struct tls_stream *t, int code, struct err *e)
 	if (code >= BR_ERR_SEND_FATAL_ALERT) {
 		code -= BR_ERR_SEND_FATAL_ALERT;
 		if (code == 70 || code == 86)
-			return err_set(e, ERR_TLS, "the %s does not offer TLS 1.2", t->peer);
+			return err_set(e, ERR_TLS,
+				       "the %s does not offer TLS 1.2", t->peer);
 		text = SENTENCE_FOR(alerts, code);
-		return err_set(e, ERR_TLS, "we refused the %s: %s (alert %d)", t->peer,
-			       text != NULL ? text : "TLS alert", code);
+		return err_set(e, ERR_TLS, "we refused the %s: %s (alert %d)",
+			       t->peer, text != NULL ? text : "TLS alert", code);
 	}
 	if (code >= BR_ERR_RECV_FATAL_ALERT) {
 		code -= BR_ERR_RECV_FATAL_ALERT;
 		text = SENTENCE_FOR(alerts, code);
-		return err_set(e, ERR_TLS, "the %s refused: %s (alert %d)", t->peer,
-			       text != NULL ? text : "TLS alert", code);
+		return err_set(e, ERR_TLS, "the %s refused: %s (alert %d)",
+			       t->peer, text != NULL ? text : "TLS alert", code);
 	}
 	/* version_in: of its records, set only where they look like TLS */
 	if (code == BR_ERR_UNSUPPORTED_VERSION && t->engine->version_in != 0)
 		return err_set(e, ERR_TLS,
-			       "the %s speaks only versions of TLS before 1.2", t->peer);
+			       "the %s speaks only versions of TLS before 1.2",
+			       t->peer);
 	text = SENTENCE_FOR(errors, code);
 	if (text != NULL)
 		return err_set(e, ERR_TLS, "the %s %s", t->peer, text);
@@ -139,7 +144,7 @@ static int send_record(struct tls_stream *t, int64_t deadline_ms, struct err *e)
 		/* our answer to the peer's goodbye: many do not stay for it */
 		(void)stream_write(t->under, p, n, deadline_ms, &ignored);
 	} else if (stream_write(t->under, p, n, deadline_ms, e) < 0) {
-		t->broken = true;	/* how much went out is not known */
+		t->broken = true; /* how much went out is not known */
 		return -1;
 	}
 	br_ssl_engine_sendrec_ack(t->engine, n);
@@ -161,7 +166,8 @@ static int receive_record(struct tls_stream *t, int64_t deadline_ms, struct err 
 		/* anybody on the way can end a connection: without TLS's own
 		 * goodbye what came so far may not be all */
 		t->broken = true;
-		return err_set(e, ERR_NET, "the %s closed the connection without a TLS goodbye",
+		return err_set(e, ERR_NET,
+			       "the %s closed the connection without a TLS goodbye",
 			       t->peer);
 	}
 	if (e->kind != ERR_TIMEOUT && e->kind != ERR_INTR)
@@ -174,14 +180,17 @@ static int receive_record(struct tls_stream *t, int64_t deadline_ms, struct err 
  * peer said goodbye in order, -1 with e.  What is to be sent goes first, so
  * that nobody waits for an answer to something still in our buffer.
  */
-static int run_until(struct tls_stream *t, unsigned wanted, int64_t deadline_ms, struct err *e)
+static int run_until(struct tls_stream *t, unsigned wanted, int64_t deadline_ms,
+		     struct err *e)
 {
 	for (;;) {
 		unsigned state = br_ssl_engine_current_state(t->engine);
 		int code = br_ssl_engine_last_error(t->engine);
 
 		if (t->broken)
-			return err_set(e, ERR_NET, "the connection to the %s is broken", t->peer);
+			return err_set(e, ERR_NET,
+				       "the connection to the %s is broken",
+				       t->peer);
 		if (state & BR_SSL_CLOSED)
 			return code == BR_ERR_OK ? 0 : engine_error(t, code, e);
 		if (state & BR_SSL_SENDREC) {
@@ -193,7 +202,8 @@ static int run_until(struct tls_stream *t, unsigned wanted, int64_t deadline_ms,
 			if (receive_record(t, deadline_ms, e) < 0)
 				return -1;
 		} else {
-			return err_set(e, ERR_TLS, "TLS is stuck in state %u", state);
+			return err_set(e, ERR_TLS, "TLS is stuck in state %u",
+				       state);
 		}
 	}
 }
@@ -205,7 +215,8 @@ static struct tls_stream *self(struct stream *s)
 	return (struct tls_stream *)s;
 }
 
-static ssize_t tls_read(struct stream *s, void *p, size_t n, int64_t deadline_ms, struct err *e)
+static ssize_t tls_read(struct stream *s, void *p, size_t n,
+			int64_t deadline_ms, struct err *e)
 {
 	struct tls_stream *t = self(s);
 	unsigned char *from;
@@ -224,7 +235,8 @@ static ssize_t tls_read(struct stream *s, void *p, size_t n, int64_t deadline_ms
 	return (ssize_t)n;
 }
 
-static int tls_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms, struct err *e)
+static int tls_write(struct stream *s, const void *p, size_t n,
+		     int64_t deadline_ms, struct err *e)
 {
 	struct tls_stream *t = self(s);
 	const unsigned char *from = p;
@@ -235,7 +247,8 @@ static int tls_write(struct stream *s, const void *p, size_t n, int64_t deadline
 		size_t room;
 
 		if (rc == 0)
-			return err_set(e, ERR_NET, "the %s closed the connection", t->peer);
+			return err_set(e, ERR_NET,
+				       "the %s closed the connection", t->peer);
 		if (rc < 0)
 			return -1;
 		to = br_ssl_engine_sendapp_buf(t->engine, &room);
@@ -254,7 +267,8 @@ static int tls_flush(struct stream *s, int64_t deadline_ms, struct err *e)
 	struct tls_stream *t = self(s);
 
 	if (t->broken)
-		return err_set(e, ERR_NET, "the connection to the %s is broken", t->peer);
+		return err_set(e, ERR_NET, "the connection to the %s is broken",
+			       t->peer);
 	br_ssl_engine_flush(t->engine, 0);
 	while (br_ssl_engine_current_state(t->engine) & BR_SSL_SENDREC)
 		if (send_record(t, deadline_ms, e) < 0)
@@ -269,7 +283,8 @@ static int tls_fd(struct stream *s)
 
 static bool tls_pending(struct stream *s)
 {
-	return (br_ssl_engine_current_state(self(s)->engine) & BR_SSL_RECVAPP) != 0;
+	return (br_ssl_engine_current_state(self(s)->engine) & BR_SSL_RECVAPP) !=
+	       0;
 }
 
 /* close_notify, but only what can be sent at once or nearly so; the peer's is
@@ -296,7 +311,7 @@ static void tls_close(struct stream *s)
 	if (!t->broken)
 		say_goodbye(t);
 	stream_close(t->under);
-	burn(t, sizeof(*t));		/* session keys */
+	burn(t, sizeof(*t)); /* session keys */
 	free(t);
 }
 
@@ -364,7 +379,8 @@ static void engine_init(struct tls_stream *t, br_ssl_engine_context *engine)
 	br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
 	br_ssl_engine_set_default_aes_gcm(engine);
-	br_ssl_engine_set_chapol(engine, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
+	br_ssl_engine_set_chapol(engine, &br_sslrec_in_chapol_vtable,
+				 &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(engine, br_chacha20_ct_run);
 	br_ssl_engine_set_poly1305(engine, br_poly1305_ctmul_run);
 	br_ssl_engine_set_ec(engine, TLS_EC);
@@ -380,7 +396,9 @@ static int handshake(struct tls_stream *t, int64_t deadline_ms, struct err *e)
 	int rc = run_until(t, BR_SSL_SENDAPP | BR_SSL_RECVAPP, deadline_ms, e);
 
 	if (rc == 0)
-		return err_set(e, ERR_NET, "the %s said goodbye during the handshake", t->peer);
+		return err_set(e, ERR_NET,
+			       "the %s said goodbye during the handshake",
+			       t->peer);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -390,11 +408,13 @@ static bool is_address(const char *name)
 {
 	unsigned char any[16];
 
-	return inet_pton(AF_INET, name, any) == 1 || inet_pton(AF_INET6, name, any) == 1;
+	return inet_pton(AF_INET, name, any) == 1 ||
+	       inet_pton(AF_INET6, name, any) == 1;
 }
 
-struct stream *tls_over(struct stream *under, const char *name, const struct tls_trust *trust,
-			int64_t deadline_ms, struct err *e)
+struct stream *tls_over(struct stream *under, const char *name,
+			const struct tls_trust *trust, int64_t deadline_ms,
+			struct err *e)
 {
 	struct tls_stream *t = stream_new(under, "server");
 	br_ssl_client_context *client = &t->as.client;
@@ -412,7 +432,7 @@ struct stream *tls_over(struct stream *under, const char *name, const struct tls
 		rc = engine_error(t, br_ssl_engine_last_error(t->engine), e);
 	else
 		rc = handshake(t, deadline_ms, e);
-	if (v->why.kind != ERR_NONE) {		/* the reason behind the engine's number */
+	if (v->why.kind != ERR_NONE) { /* the reason behind the engine's number */
 		err_clear(e);
 		err_set(e, v->why.kind, "%s", v->why.msg);
 	}
@@ -459,26 +479,31 @@ static int add_chain(struct tls_identity *id, struct str pem, struct err *e)
 		return -1;
 	/* only now: the buffer has moved while it grew */
 	for (size_t i = 0, at = 0; i < id->chain_count; at = ends[i++])
-		id->chain[i] = (br_x509_certificate){ loose(id->der.str + at), ends[i] - at };
+		id->chain[i] = (br_x509_certificate){ loose(id->der.str + at),
+						      ends[i] - at };
 	return 0;
 }
 
 /* The leaf is a certificate, and for this key. */
-static int check_leaf(const struct tls_identity *id, const struct buf *spki, struct err *e)
+static int check_leaf(const struct tls_identity *id, const struct buf *spki,
+		      struct err *e)
 {
 	struct cert c;
 
 	if (id->chain_count == 0)
 		return err_set(e, ERR_DATA, "no certificate in PEM form");
-	if (cert_read((struct str){ (const char *)id->chain[0].data, id->chain[0].data_len },
+	if (cert_read((struct str){ (const char *)id->chain[0].data,
+				    id->chain[0].data_len },
 		      &c, e) < 0)
 		return -1;
 	if (!str_eq(c.spki, buf_str(spki)))
-		return err_set(e, ERR_DATA, "the certificate is not for this private key");
+		return err_set(e, ERR_DATA,
+			       "the certificate is not for this private key");
 	return 0;
 }
 
-struct tls_identity *tls_identity_pem(struct str key, struct str chain, struct err *e)
+struct tls_identity *tls_identity_pem(struct str key, struct str chain,
+				      struct err *e)
 {
 	struct tls_identity *id = xcalloc(1, sizeof(*id));
 	struct buf spki = BUF_INIT(1024);
@@ -498,7 +523,8 @@ fail:
 	return NULL;
 }
 
-struct tls_identity *tls_identity_key(struct str key, const char *cn, struct err *e)
+struct tls_identity *tls_identity_key(struct str key, const char *cn,
+				      struct err *e)
 {
 	struct cert_spec spec = { .cn = cn, .days = SELF_SIGNED_DAYS };
 	struct buf pem = BUF_INIT(PEM_OBJECT_MAX);
@@ -524,8 +550,8 @@ void tls_identity_pin(const struct tls_identity *id, uint8_t out[32])
 	memcpy(out, id->pin, sizeof(id->pin));
 }
 
-struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
-			  struct err *e)
+struct stream *tls_accept(int fd, const struct tls_identity *id,
+			  int64_t deadline_ms, struct err *e)
 {
 	struct tls_stream *t = stream_new(stream_of_fd(fd), "client");
 	br_ssl_server_context *server = &t->as.server;
@@ -536,11 +562,14 @@ struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadlin
 	br_ssl_engine_add_flags(t->engine, BR_OPT_ENFORCE_SERVER_PREFERENCES);
 	/* the key signs and does nothing else: every suite is ECDHE */
 	if (id->key.type == BR_KEYTYPE_RSA)
-		br_ssl_server_set_single_rsa(server, id->chain, id->chain_count, &id->key.rsa,
-			BR_KEYTYPE_SIGN, 0, br_rsa_pkcs1_sign_get_default());
+		br_ssl_server_set_single_rsa(server, id->chain, id->chain_count,
+					     &id->key.rsa, BR_KEYTYPE_SIGN, 0,
+					     br_rsa_pkcs1_sign_get_default());
 	else
-		br_ssl_server_set_single_ec(server, id->chain, id->chain_count, &id->key.ec,
-			BR_KEYTYPE_SIGN, 0, TLS_EC, br_ecdsa_sign_asn1_get_default());
+		br_ssl_server_set_single_ec(server, id->chain, id->chain_count,
+					    &id->key.ec, BR_KEYTYPE_SIGN, 0,
+					    TLS_EC,
+					    br_ecdsa_sign_asn1_get_default());
 	if (!br_ssl_server_reset(server))
 		rc = engine_error(t, br_ssl_engine_last_error(t->engine), e);
 	else

@@ -15,7 +15,7 @@
 
 /* ---- whom to trust ---- */
 
-struct tls_trust;		/* a set of roots, or one pinned key */
+struct tls_trust; /* a set of roots, or one pinned key */
 
 /*
  * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace all
@@ -29,7 +29,7 @@ struct tls_trust *tls_trust_pem(struct str pem, const char *what, struct err *e)
 /* Exactly the key with this SHA-256 of its SubjectPublicKeyInfo; names and
  * dates do not matter then. */
 struct tls_trust *tls_trust_pin(const uint8_t spki_sha256[32]);
-void tls_trust_free(struct tls_trust *t);	/* NULL does nothing */
+void tls_trust_free(struct tls_trust *t); /* NULL does nothing */
 
 /*
  * Handshake as a client over an open socket (owned from now on, closed on
@@ -45,19 +45,22 @@ void tls_trust_free(struct tls_trust *t);	/* NULL does nothing */
 struct stream *tls_connect(int fd, const char *name, const struct tls_trust *trust,
 			   int64_t deadline_ms, struct err *e);
 /* The same over a stream that is open already (a proxy's tunnel, and so perhaps TLS itself). */
-struct stream *tls_over(struct stream *under, const char *name, const struct tls_trust *trust,
-			int64_t deadline_ms, struct err *e);
+struct stream *tls_over(struct stream *under, const char *name,
+			const struct tls_trust *trust, int64_t deadline_ms,
+			struct err *e);
 
 /* ---- serving ---- */
 
-struct tls_identity;		/* private key and certificate chain */
+struct tls_identity; /* private key and certificate chain */
 
 /* PEM texts: a key (PKCS#1, SEC1 or PKCS#8; RSA of 2048 to 4096 bits or EC
  * P-256/P-384) and its chain, leaf first. */
-struct tls_identity *tls_identity_pem(struct str key, struct str chain, struct err *e);
+struct tls_identity *tls_identity_pem(struct str key, struct str chain,
+				      struct err *e);
 /* A key alone: a self-signed certificate is made for it on the fly (for
  * pinned servers). */
-struct tls_identity *tls_identity_key(struct str key, const char *cn, struct err *e);
+struct tls_identity *tls_identity_key(struct str key, const char *cn,
+				      struct err *e);
 void tls_identity_free(struct tls_identity *id);
 /* SHA-256 of the SubjectPublicKeyInfo. */
 void tls_identity_pin(const struct tls_identity *id, uint8_t out[32]);
@@ -65,8 +68,8 @@ void tls_identity_pin(const struct tls_identity *id, uint8_t out[32]);
 /* Handshake as a server (TLS 1.2 only, ECDHE + AES-GCM or ChaCha20).  Owns fd
  * even on failure.  Many threads may share one identity; it must outlive the
  * streams. */
-struct stream *tls_accept(int fd, const struct tls_identity *id, int64_t deadline_ms,
-			  struct err *e);
+struct stream *tls_accept(int fd, const struct tls_identity *id,
+			  int64_t deadline_ms, struct err *e);
 
 /* ---- signatures (tls/signed.c) ---- */
 
@@ -84,12 +87,14 @@ int key_make_rsa(unsigned bits, struct buf *out, struct err *e);
 int key_make_ec_p256(struct buf *out, struct err *e);
 /* "ssh-rsa AAAA... COMMENT\n" or "ecdsa-sha2-nistp256 AAAA... COMMENT\n" of a PEM
  * private key (RFC 4253 6.6, RFC 5656 3.1); comment may be NULL. */
-int key_ssh_public(struct str pem, const char *comment, struct buf *out, struct err *e);
+int key_ssh_public(struct str pem, const char *comment, struct buf *out,
+		   struct err *e);
 /* SHA-256 of the key's SubjectPublicKeyInfo. */
 int key_pin(struct str pem, uint8_t out[32], struct err *e);
 /* RSA signature with SHA-256 of data, by a PEM private key, appended to out: RSASSA-PSS (RFC 8017
  * 8.1, MGF1 with SHA-256, 32 bytes of salt), or with PKCS #1 v1.5. */
-int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out, struct err *e);
+int key_sign_rsa(struct str pem, bool pss, struct str data, struct buf *out,
+		 struct err *e);
 /* Take the next certificate off PEM text: its DER, and the SHA-256 of its SubjectPublicKeyInfo.
  * 1; 0 when there is none left; -1 with e. */
 int cert_next(struct str *pem, struct buf *der, uint8_t pin[32], struct err *e);
@@ -107,7 +112,7 @@ struct cert_spec {
 	const char *const *names;
 	unsigned days;
 };
-int cert_make(const struct cert_spec *spec, struct str subject_key, struct str issuer_key,
-	      struct buf *out, struct err *e);
+int cert_make(const struct cert_spec *spec, struct str subject_key,
+	      struct str issuer_key, struct buf *out, struct err *e);
 
 #endif

@@ -13,8 +13,9 @@
 #include "base/file.h"
 #include "tls/inner.h"
 
-#define RECORDS_MAX	(8u << 20)
-#define NOT_AN_AUTHORITY 0x80	/* added to a record's type: trusted for itself only */
+#define RECORDS_MAX (8u << 20)
+#define NOT_AN_AUTHORITY \
+	0x80 /* added to a record's type: trusted for itself only */
 
 /* ---- records ---- */
 
@@ -37,7 +38,9 @@ static struct str take_sized(struct str *in)
 {
 	struct str n = take(in, 2);
 
-	return n.n < 2 ? n : take(in, (size_t)(unsigned char)n.p[0] << 8 | (unsigned char)n.p[1]);
+	return n.n < 2 ? n :
+			 take(in, (size_t)(unsigned char)n.p[0] << 8 |
+					  (unsigned char)n.p[1]);
 }
 
 /* A root in BearSSL's form, pointing into the record. */
@@ -53,14 +56,17 @@ static br_x509_trust_anchor take_anchor(struct str *in)
 	a.dn = (br_x500_name){ loose(dn.p), dn.n };
 	v = take_sized(in);
 	if (kind == 1) {
-		struct str n = take(in, 1), e = take(in, n.n > 0 ? (unsigned char)n.p[0] : 0);
+		struct str n = take(in, 1),
+			   e = take(in, n.n > 0 ? (unsigned char)n.p[0] : 0);
 
 		a.pkey.key_type = BR_KEYTYPE_RSA;
-		a.pkey.key.rsa = (br_rsa_public_key){ loose(v.p), v.n, loose(e.p), e.n };
+		a.pkey.key.rsa = (br_rsa_public_key){ loose(v.p), v.n,
+						      loose(e.p), e.n };
 	} else {
 		a.pkey.key_type = BR_KEYTYPE_EC;
-		a.pkey.key.ec = (br_ec_public_key){ BR_EC_secp256r1 + (int)kind - 2,
-						    loose(v.p), v.n };
+		a.pkey.key.ec = (br_ec_public_key){
+			BR_EC_secp256r1 + (int)kind - 2, loose(v.p), v.n
+		};
 	}
 	return a;
 }
@@ -81,7 +87,8 @@ static void trust_index(struct tls_trust *t, struct str records)
 	while (records.n > 0) {
 		if (t->anchors_count == room) {
 			room = room == 0 ? 256 : room * 2;
-			t->anchors = xrealloc(t->anchors, room * sizeof(t->anchors[0]));
+			t->anchors = xrealloc(t->anchors,
+					      room * sizeof(t->anchors[0]));
 		}
 		t->anchors[t->anchors_count++] = take_anchor(&records);
 	}
@@ -107,13 +114,16 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 		buf_addc(&r, (char)key.key.rsa.elen);
 		buf_add(&r, key.key.rsa.e, key.key.rsa.elen);
 	} else {
-		buf_addc(&r, (char)((unsigned)(key.key.ec.curve - BR_EC_secp256r1 + 2) | type));
+		buf_addc(&r, (char)((unsigned)(key.key.ec.curve -
+					       BR_EC_secp256r1 + 2) |
+				    type));
 		add_sized(&r, key.key.ec.q, key.key.ec.qlen);
 	}
 	if (r.over || (key.key_type == BR_KEYTYPE_RSA && key.key.rsa.elen > 255)) {
 		buf_release(&r);
-		return err_set(e, ERR_DATA,
-			       "a certificate with names or keys too large to be true");
+		return err_set(
+			e, ERR_DATA,
+			"a certificate with names or keys too large to be true");
 	}
 	if (str_find(buf_str(&t->records), buf_str(&r)) < 0)
 		buf_addstr(&t->records, buf_str(&r));
@@ -135,7 +145,8 @@ static int add_pem(struct tls_trust *t, struct str pem, struct err *e)
 	int found;
 
 	while ((found = pem_next(&pem, &label, &der, e)) > 0) {
-		if (!str_eqz(label, "CERTIFICATE") && !str_eqz(label, "X509 CERTIFICATE"))
+		if (!str_eqz(label, "CERTIFICATE") &&
+		    !str_eqz(label, "X509 CERTIFICATE"))
 			continue;
 		if (add_certificate(t, buf_str(&der), &first) == 0)
 			used++;
@@ -157,7 +168,8 @@ static int add_file(struct tls_trust *t, const char *path, struct err *e)
 	struct buf text = BUF_INIT(PEM_FILE_MAX);
 	int rc = -1;
 
-	if (file_read(path, &text, e) == 0 && (rc = add_pem(t, buf_str(&text), e)) < 0)
+	if (file_read(path, &text, e) == 0 &&
+	    (rc = add_pem(t, buf_str(&text), e)) < 0)
 		err_in(e, "%s", path);
 	buf_release(&text);
 	return rc;
@@ -184,7 +196,8 @@ static int add_directory(struct tls_trust *t, const char *path, struct err *e)
 	}
 	closedir(d);
 	if (used == 0)
-		return err_set(e, ERR_DATA, "%s: no certificate in PEM form in it", path);
+		return err_set(e, ERR_DATA,
+			       "%s: no certificate in PEM form in it", path);
 	return 0;
 }
 
@@ -205,7 +218,8 @@ static int add_directories(struct tls_trust *t, const char *list, struct err *e)
 
 struct tls_trust *trust_from(const char *const *stores, struct err *e)
 {
-	const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
+	const char *file = getenv("SSL_CERT_FILE"),
+		   *dirs = getenv("SSL_CERT_DIR");
 	struct tls_trust *t = trust_new();
 
 	if (file != NULL && *file != '\0' && add_file(t, file, e) < 0) {
@@ -237,9 +251,9 @@ struct tls_trust *tls_trust_default(struct err *e)
 {
 	/* where the distributions keep them, in the order of what is common */
 	static const char *const stores[] = {
-		"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, Arch */
-		"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora, RHEL */
-		"/etc/ssl/ca-bundle.pem",		/* SUSE */
+		"/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+		"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+		"/etc/ssl/ca-bundle.pem",	      /* SUSE */
 		"/etc/ssl/cert.pem", NULL
 	};
 

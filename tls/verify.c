@@ -11,10 +11,10 @@
 #include "base/time.h"
 #include "tls/inner.h"
 
-#define RSA_BYTES_MIN	256	/* 2048 bits */
-#define DAYS_TO_1970	719528	/* from 1 January of year 0, as BearSSL counts */
-#define TEXT_MAX	512	/* names within a message */
-#define OWN_CA		"; is it one of yours? Its PEM file belongs into SSL_CERT_FILE"
+#define RSA_BYTES_MIN 256   /* 2048 bits */
+#define DAYS_TO_1970 719528 /* from 1 January of year 0, as BearSSL counts */
+#define TEXT_MAX 512	    /* names within a message */
+#define OWN_CA "; is it one of yours? Its PEM file belongs into SSL_CERT_FILE"
 
 /* What BearSSL calls an engine is the first member of ours. */
 static struct verify *self(const br_x509_class *const *ctx)
@@ -36,8 +36,8 @@ static void refuse_dates(struct verify *v, const struct cert *c, const char *who
 	time_iso(v->now, now);
 	refuse(v,
 	       "%scertificate %s %s (it is valid from %s to %s; the clock of this machine says %s)",
-	       whose, early ? "not valid before" : "expired since", early ? from : to,
-	       from, to, now);
+	       whose, early ? "not valid before" : "expired since",
+	       early ? from : to, from, to, now);
 }
 
 /* br_x509_minimal stopped at c, which is certificate number v->count. */
@@ -55,12 +55,14 @@ static void refuse_certificate(struct verify *v, const struct cert *c, int error
 		refuse_dates(v, c, whose.str);
 		break;
 	case BR_ERR_X509_DN_MISMATCH:
-		refuse(v, "the certificates are out of order: behind one issued by %s comes %s",
+		refuse(v,
+		       "the certificates are out of order: behind one issued by %s comes %s",
 		       issuer.str, name.str);
 		break;
 	case BR_ERR_X509_BAD_SIGNATURE:
 	case BR_ERR_X509_WRONG_KEY_TYPE:
-		refuse(v, "a certificate says it is issued by %s, but is signed with another key",
+		refuse(v,
+		       "a certificate says it is issued by %s, but is signed with another key",
 		       issuer.str);
 		break;
 	case BR_ERR_X509_NOT_CA:
@@ -74,15 +76,19 @@ static void refuse_certificate(struct verify *v, const struct cert *c, int error
 		       whose.str, RSA_BYTES_MIN * 8);
 		break;
 	case BR_ERR_X509_CRITICAL_EXTENSION:
-		refuse(v, "%scertificate has a critical extension that is not understood here",
+		refuse(v,
+		       "%scertificate has a critical extension that is not understood here",
 		       whose.str);
 		break;
 	case BR_ERR_X509_UNSUPPORTED:
-		refuse(v, "%scertificate has a key or signature of a kind that is not accepted "
-		       "(RSA PKCS#1 or ECDSA, with SHA-256 or longer, are)", whose.str);
+		refuse(v,
+		       "%scertificate has a key or signature of a kind that is not accepted "
+		       "(RSA PKCS#1 or ECDSA, with SHA-256 or longer, are)",
+		       whose.str);
 		break;
 	default:
-		refuse(v, "%scertificate is malformed (BearSSL error %d)", whose.str, error);
+		refuse(v, "%scertificate is malformed (BearSSL error %d)",
+		       whose.str, error);
 	}
 	buf_release(&name);
 	buf_release(&issuer);
@@ -99,17 +105,23 @@ static void refuse_issuer(struct verify *v)
 	for (size_t i = 0; i < v->trust->anchors_count; i++) {
 		const br_x500_name *dn = &v->trust->anchors[i].dn;
 
-		known = known || str_eq(buf_str(&v->issuer),
-					(struct str){ (const char *)dn->data, dn->len });
+		known = known ||
+			str_eq(buf_str(&v->issuer),
+			       (struct str){ (const char *)dn->data, dn->len });
 	}
 	if (known)
-		refuse(v, "a certificate says it is issued by %s, "
-		       "but not with the key of the one we trust", issuer.str);
+		refuse(v,
+		       "a certificate says it is issued by %s, "
+		       "but not with the key of the one we trust",
+		       issuer.str);
 	else if (v->count == 1 && str_eq(v->leaf.subject, v->leaf.issuer))
-		refuse(v, "self-signed certificate %s is not trusted" OWN_CA, issuer.str);
+		refuse(v, "self-signed certificate %s is not trusted" OWN_CA,
+		       issuer.str);
 	else
-		refuse(v, "unknown issuer %s%s" OWN_CA, issuer.str, v->count > 1 ? "" :
-		       " (the server sent no intermediate certificate)");
+		refuse(v, "unknown issuer %s%s" OWN_CA, issuer.str,
+		       v->count > 1 ?
+			       "" :
+			       " (the server sent no intermediate certificate)");
 	buf_release(&issuer);
 }
 
@@ -128,7 +140,7 @@ static void start_chain(const br_x509_class **ctx, const char *name)
 {
 	struct verify *v = self(ctx);
 
-	(void)name;		/* SNI, absent for addresses: host has it */
+	(void)name; /* SNI, absent for addresses: host has it */
 	v->minimal.vtable->start_chain(&v->minimal.vtable, NULL);
 }
 
@@ -172,7 +184,8 @@ static void end_cert(const br_x509_class **ctx)
 		refuse(v, "certificate %u of the server is malformed", v->count);
 		return;
 	}
-	if (!v->trust->pinned && v->minimal.err != 0 && v->minimal.err != BR_ERR_X509_OK) {
+	if (!v->trust->pinned && v->minimal.err != 0 &&
+	    v->minimal.err != BR_ERR_X509_OK) {
 		refuse_certificate(v, &c, v->minimal.err);
 		return;
 	}
@@ -208,14 +221,16 @@ static unsigned end_chain(const br_x509_class **ctx)
 		if (v->minimal.vtable->end_chain(&v->minimal.vtable) != 0)
 			refuse_issuer(v);
 		else if (!cert_may_serve(&v->leaf))
-			refuse(v, "certificate is not for servers (extended key usage)");
+			refuse(v,
+			       "certificate is not for servers (extended key usage)");
 		else if (!cert_is_for(&v->leaf, v->host))
 			refuse_names(v);
 	}
 	return v->why.kind == ERR_NONE ? 0 : BR_ERR_X509_NOT_TRUSTED;
 }
 
-static const br_x509_pkey *get_pkey(const br_x509_class *const *ctx, unsigned *usages)
+static const br_x509_pkey *get_pkey(const br_x509_class *const *ctx,
+				    unsigned *usages)
 {
 	struct verify *v = self(ctx);
 
@@ -230,7 +245,12 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *ctx, unsigned *u
 
 static const br_x509_class verify_class = {
 	sizeof(struct verify),
-	start_chain, start_cert, append, end_cert, end_chain, get_pkey,
+	start_chain,
+	start_cert,
+	append,
+	end_cert,
+	end_chain,
+	get_pkey,
 };
 
 void verify_init(struct verify *v, const struct tls_trust *trust, const char *host)
@@ -246,7 +266,8 @@ void verify_init(struct verify *v, const struct tls_trust *trust, const char *ho
 	buf_init(&v->leaf_der, 0);
 	buf_init(&v->issuer, PEM_OBJECT_MAX);
 
-	br_x509_minimal_init(m, &br_sha256_vtable, trust->anchors, trust->anchors_count);
+	br_x509_minimal_init(m, &br_sha256_vtable, trust->anchors,
+			     trust->anchors_count);
 	/* no SHA-1, here or in the handshake: signatures with it are refused */
 	br_x509_minimal_set_hash(m, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(m, br_sha384_ID, &br_sha384_vtable);

@@ -29,9 +29,12 @@ static void poll_seal(struct emu *m, const struct op *op, struct buf *b)
 {
 	uint8_t mac[SHA256_LEN];
 
-	hmac_sha256(m->token_key, sizeof(m->token_key), op->id, strlen(op->id), mac);
-	buf_addf(b, "&t=%018lld&c=%s&s=", (long long)(op->started + 62135596800) * 10000000 %
-		 1000000000000000000, m->certificate);
+	hmac_sha256(m->token_key, sizeof(m->token_key), op->id, strlen(op->id),
+		    mac);
+	buf_addf(b, "&t=%018lld&c=%s&s=",
+		 (long long)(op->started + 62135596800) * 10000000 %
+			 1000000000000000000,
+		 m->certificate);
 	for (int i = 0; i < 8; i++)
 		buf_add_hex(b, mac, 21);
 	buf_adds(b, "00AaZz&h=");
@@ -52,14 +55,14 @@ static bool poll_sealed(const struct request *r, const struct op *op)
 }
 
 /* where: namespace/word, "Microsoft.Compute/operations" */
-static void poll_url(struct request *r, const struct op *op, const char *name, const char *where,
-		     const char *more)
+static void poll_url(struct request *r, const struct op *op, const char *name,
+		     const char *where, const char *more)
 {
 	struct buf b = BUF_INIT(HTTP_LINE_MAX);
 
-	buf_addf(&b, "%s/subscriptions/%s/providers/%.*s/locations/%s/%s/%s", r->base,
-		 r->m->subscription, (int)strcspn(where, "/"), where, op->location,
-		 strchr(where, '/') + 1, op->id);
+	buf_addf(&b, "%s/subscriptions/%s/providers/%.*s/locations/%s/%s/%s",
+		 r->base, r->m->subscription, (int)strcspn(where, "/"), where,
+		 op->location, strchr(where, '/') + 1, op->id);
 	buf_addf(&b, "?api-version=%s%s", op->api, more);
 	poll_seal(r->m, op, &b);
 	request_field(r, "%s: %s", name, b.str);
@@ -75,29 +78,36 @@ void arm_op_fields(struct request *r, const struct op *op)
 	switch (op->style) {
 	case OP_COMPUTE:
 		snprintf(p, sizeof(p), "&p=%s", r->m->object);
-		poll_url(r, op, "Azure-AsyncOperation", "Microsoft.Compute/operations", p);
+		poll_url(r, op, "Azure-AsyncOperation",
+			 "Microsoft.Compute/operations", p);
 		snprintf(p, sizeof(p), "&p=%s&monitor=true", r->m->object);
 		if (!put)
-			poll_url(r, op, "Location", "Microsoft.Compute/operations", p);
+			poll_url(r, op, "Location",
+				 "Microsoft.Compute/operations", p);
 		ask_again = put;
 		break;
 	case OP_NETWORK:
-		poll_url(r, op, "Azure-AsyncOperation", "Microsoft.Network/operations", "");
+		poll_url(r, op, "Azure-AsyncOperation",
+			 "Microsoft.Network/operations", "");
 		if (!put)
-			poll_url(r, op, "Location", "Microsoft.Network/operationResults", "");
+			poll_url(r, op, "Location",
+				 "Microsoft.Network/operationResults", "");
 		break;
 	case OP_STORAGE:
-		poll_url(r, op, "Location", "Microsoft.Storage/asyncoperations", "&monitor=true");
+		poll_url(r, op, "Location", "Microsoft.Storage/asyncoperations",
+			 "&monitor=true");
 		ask_again = true;
 		break;
 	case OP_JOB:
 	case OP_DEPLOYMENT:
 		if (op->style == OP_JOB)
-			buf_addf(&b, "Location: %s/subscriptions/%s/operationresults/", r->base,
-				 r->m->subscription);
+			buf_addf(&b,
+				 "Location: %s/subscriptions/%s/operationresults/",
+				 r->base, r->m->subscription);
 		else
-			buf_addf(&b, "Azure-AsyncOperation: %s%s/operationStatuses/", r->base,
-				 op->key);
+			buf_addf(&b,
+				 "Azure-AsyncOperation: %s%s/operationStatuses/",
+				 r->base, op->key);
 		buf_addf(&b, "%s?api-version=%s", op->id, op->api);
 		poll_seal(r->m, op, &b);
 		request_field(r, "%s", b.str);
@@ -113,11 +123,11 @@ void arm_op_fields(struct request *r, const struct op *op)
 	buf_release(&b);
 }
 
-struct op *arm_begin(struct request *r, enum op_style style, const struct entry *n, op_run *run,
-		      cJSON *args, cJSON *busy)
+struct op *arm_begin(struct request *r, enum op_style style,
+		     const struct entry *n, op_run *run, cJSON *args, cJSON *busy)
 {
-	struct op *op = op_start(r->m, style, json_text(n->doc, "location"), n->key, r->api, run,
-				 args, busy, &r->fault);
+	struct op *op = op_start(r->m, style, json_text(n->doc, "location"),
+				 n->key, r->api, run, args, busy, &r->fault);
 
 	if (op != NULL) {
 		arm_op_fields(r, op);
@@ -149,9 +159,10 @@ static cJSON *async_document(const struct op *op)
 /* ARM's own jobs fail with names in capitals. */
 static cJSON *pascal(const cJSON *error)
 {
-	cJSON *out = json_fmt("{'Error':{'Code':%s,'Target':null,'Message':%s,'Details':[],"
-			      "'AdditionalInfo':null}}", json_text(error, "code"),
-			      json_text(error, "message"));
+	cJSON *out = json_fmt(
+		"{'Error':{'Code':%s,'Target':null,'Message':%s,'Details':[],"
+		"'AdditionalInfo':null}}",
+		json_text(error, "code"), json_text(error, "message"));
 	const cJSON *d;
 
 	cJSON_ArrayForEach(d, json_get(error, "details"))
@@ -174,8 +185,10 @@ static int poll_location(struct request *r, const struct op *op)
 		return request_answer(r, 202, NULL);
 	}
 	if (op->status != OP_SUCCEEDED)
-		return request_answer(r, f->status, op->style == OP_JOB ? pascal(f->error) :
-				   json_fmt("{'error':%j}", f->error));
+		return request_answer(r, f->status,
+				      op->style == OP_JOB ?
+					      pascal(f->error) :
+					      json_fmt("{'error':%j}", f->error));
 	if (op->style == OP_STORAGE && (n = store_find(r->m, op->key)) != NULL)
 		return request_answer(r, 200, resource_show(r->m, n));
 	if (op->output != NULL)
@@ -191,12 +204,15 @@ int arm_poll(struct request *r, const char *id, bool location)
 	if (r->method != GET)
 		return request_bad_method(r);
 	if (op == NULL)
-		return fault_set(&r->fault, 404, "OperationNotFound: "
-			      "The operation '%.80s' was not found.", id);
+		return fault_set(&r->fault, 404,
+				 "OperationNotFound: "
+				 "The operation '%.80s' was not found.",
+				 id);
 	if (!poll_sealed(r, op))
-		return fault_set(&r->fault, 400, "InvalidAsyncOperationUri: The address of "
-			"the operation is not the one that was given out: it must be used as "
-			"it is, all of its parameters included.");
+		return fault_set(&r->fault, 400,
+				 "InvalidAsyncOperationUri: The address of "
+				 "the operation is not the one that was given out: it must be used as "
+				 "it is, all of its parameters included.");
 	monitor = request_param(r, "monitor");
 	location = location || monitor != NULL;
 	free(monitor);
@@ -211,7 +227,8 @@ int arm_poll(struct request *r, const char *id, bool location)
 /* providers/NS/locations/L/(operations|operationResults|asyncoperations)/ID */
 static bool is_poll(char **s)
 {
-	if (!str_is(s[1], "locations") || s[2] == NULL || s[3] == NULL || s[4] == NULL || s[5] != NULL)
+	if (!str_is(s[1], "locations") || s[2] == NULL || s[3] == NULL ||
+	    s[4] == NULL || s[5] != NULL)
 		return false;
 	return str_is(s[3], "operations") || str_is(s[3], "operationResults") ||
 	       str_is(s[3], "asyncoperations");
@@ -227,7 +244,9 @@ static int check_version(struct request *r)
 	free(api);
 	r->gateway = true;
 	if (r->api[0] == '\0')
-		return fault_set(&r->fault, 400, "MissingApiVersionParameter: The api-version "
+		return fault_set(
+			&r->fault, 400,
+			"MissingApiVersionParameter: The api-version "
 			"query parameter (?api-version=) is required for all requests.");
 	r->gateway = false;
 	return 0;
@@ -236,9 +255,10 @@ static int check_version(struct request *r)
 static int not_found(struct request *r)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 404, "NotFound: "
-		      "The requested resource does not exist: '%.200s'.",
-		      r->n_seg > 0 ? r->seg[r->n_seg - 1] : "/");
+	return fault_set(&r->fault, 404,
+			 "NotFound: "
+			 "The requested resource does not exist: '%.200s'.",
+			 r->n_seg > 0 ? r->seg[r->n_seg - 1] : "/");
 }
 
 /* The versions of ARM's own calls; providers have theirs. */
@@ -250,15 +270,18 @@ static int core_version(struct request *r)
 	if (resource_version_known(versions, r->api))
 		return 0;
 	r->gateway = true;
-	return fault_set(&r->fault, 400, "InvalidApiVersionParameter: The api-version '%s' is "
-		"invalid. The supported versions are '%s'.", r->api, versions);
+	return fault_set(&r->fault, 400,
+			 "InvalidApiVersionParameter: The api-version '%s' is "
+			 "invalid. The supported versions are '%s'.",
+			 r->api, versions);
 }
 
 /* Group providers: s[0] is the namespace. */
 static int in_provider(struct request *r, struct entry *group, char **s)
 {
 	if (str_is(s[0], "Microsoft.Resources") && str_is(s[1], "deployments"))
-		return core_version(r) < 0 ? -1 : deployment_route(r, group, s + 2);
+		return core_version(r) < 0 ? -1 :
+					     deployment_route(r, group, s + 2);
 	return resource_route(r, group, s);
 }
 
@@ -276,7 +299,8 @@ static int in_group(struct request *r, const char *name, char **s)
 		return in_provider(r, group, s + 1);
 	if (core_version(r) < 0)
 		return -1;
-	if (str_is(s[0], "deployments") && s[1] != NULL && str_is(s[2], "operations"))
+	if (str_is(s[0], "deployments") && s[1] != NULL &&
+	    str_is(s[2], "operations"))
 		return deployment_operations(r, group, s[1], s[3]);
 	if (str_is(s[0], "resources") && s[1] == NULL)
 		return resource_list_tracked(r, group->key);
@@ -288,7 +312,8 @@ static int in_subscription(struct request *r)
 	char **s = r->seg + 2;
 	const char *what = s[0];
 
-	if (what == NULL || str_is(what, "locations") || str_is(what, "resources") ||
+	if (what == NULL || str_is(what, "locations") ||
+	    str_is(what, "resources") ||
 	    (str_is(what, "resourcegroups") && s[1] == NULL))
 		return core_version(r) < 0 ? -1 : subscription_route(r);
 	if (str_is(what, "resourcegroups"))
@@ -310,14 +335,16 @@ static bool is_guid(const char *s)
 
 	for (i = 0; form[i] != '\0'; i++)
 		if (form[i] == '-' ? s[i] != '-' :
-		    !is_digit(s[i]) && !(to_lower(s[i]) >= 'a' && to_lower(s[i]) <= 'f'))
+				     !is_digit(s[i]) && !(to_lower(s[i]) >= 'a' &&
+							  to_lower(s[i]) <= 'f'))
 			return false;
 	return s[i] == '\0';
 }
 
 cJSON *arm_cloud_doc(const struct emu *m, const char *base)
 {
-	return json_fmt("@cloud", base, base, base, base, base, base, (int)m->port);
+	return json_fmt("@cloud", base, base, base, base, base, base,
+			(int)m->port);
 }
 
 /* The cloud in the shape the caller's version has. */
@@ -326,10 +353,15 @@ static int metadata(struct request *r)
 	cJSON *doc;
 
 	if (strcmp(r->api, "2015-01-01") == 0)
-		return request_answer(r, 200, json_fmt("@cloud-2015", r->base, r->base, r->base));
+		return request_answer(r, 200,
+				      json_fmt("@cloud-2015", r->base, r->base,
+					       r->base));
 	/* 2022-09-01 answers with an array of clouds, of one here */
 	doc = arm_cloud_doc(r->m, r->base);
-	return request_answer(r, 200, strcmp(r->api, "2019-05-01") == 0 ? doc : json_array_of(doc));
+	return request_answer(r, 200,
+			      strcmp(r->api, "2019-05-01") == 0 ?
+				      doc :
+				      json_array_of(doc));
 }
 
 static int route(struct request *r)
@@ -344,7 +376,8 @@ static int route(struct request *r)
 		return metadata(r);
 	if (entra_server_check(r) < 0)
 		return -1;
-	if ((str_is(s[0], "subscriptions") && s[1] == NULL) || (str_is(s[0], "tenants") && s[1] == NULL))
+	if ((str_is(s[0], "subscriptions") && s[1] == NULL) ||
+	    (str_is(s[0], "tenants") && s[1] == NULL))
 		return core_version(r) < 0 ? -1 : subscription_list(r);
 	if (str_is(s[0], "providers"))
 		return subscription_providers(r, s + 1);
@@ -352,11 +385,16 @@ static int route(struct request *r)
 		return not_found(r);
 	r->gateway = true;
 	if (!is_guid(s[1]))
-		return fault_set(&r->fault, 400, "InvalidSubscriptionId: The provided "
-			"subscription identifier '%.64s' is malformed or invalid.", s[1]);
+		return fault_set(
+			&r->fault, 400,
+			"InvalidSubscriptionId: The provided "
+			"subscription identifier '%.64s' is malformed or invalid.",
+			s[1]);
 	if (!str_is(s[1], r->m->subscription))
-		return fault_set(&r->fault, 404, "SubscriptionNotFound: "
-			      "The subscription '%s' could not be found.", s[1]);
+		return fault_set(&r->fault, 404,
+				 "SubscriptionNotFound: "
+				 "The subscription '%s' could not be found.",
+				 s[1]);
 	r->gateway = false;
 	return in_subscription(r);
 }

@@ -57,7 +57,8 @@ const struct vm_size *compute_size_find(const char *name)
 }
 
 static const char *const with_cores[][2] = {
-	{ "Microsoft.Compute/virtualMachines", "properties.hardwareProfile.vmSize" },
+	{ "Microsoft.Compute/virtualMachines",
+	  "properties.hardwareProfile.vmSize" },
 	{ "Microsoft.Compute/virtualMachineScaleSets", "sku.name" },
 };
 
@@ -68,16 +69,19 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 	int64_t used = 0;
 
 	for (size_t i = 0; i < 2; i++)
-		for (struct entry *n = NULL; (n = store_typed(m, n, with_cores[i][0])) != NULL;) {
+		for (struct entry *n = NULL;
+		     (n = store_typed(m, n, with_cores[i][0])) != NULL;) {
 			s = compute_size_find(json_text(n->doc, with_cores[i][1]));
 			if (s != NULL && json_is(n->doc, "location", location) &&
 			    (family == NULL || str_is(family, s->family)))
-				used += json_int_opt(n->doc, "sku.capacity", 1) * s->cores;
+				used += json_int_opt(n->doc, "sku.capacity", 1) *
+					s->cores;
 		}
 	return used;
 }
 
-int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t more)
+int compute_check_quota(struct emu *m, struct put *p, const char *size,
+			int64_t more)
 {
 	const struct vm_size *s = compute_size_find(size);
 	const char *location = json_text(p->doc, "location");
@@ -86,15 +90,19 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t 
 	more *= s != NULL ? (int64_t)s->cores : 0;
 	if (more <= 0 || used + more <= limit)
 		return 0;
-	return fault_set(&p->f, 409, "OperationNotAllowed: Operation could not be completed "
+	return fault_set(
+		&p->f, 409,
+		"OperationNotAllowed: Operation could not be completed "
 		"as it results in exceeding approved Total Regional Cores quota. Additional "
 		"details - Deployment Model: Resource Manager, Location: %s, Current Limit: "
 		"%lld, Current Usage: %lld, Additional Required: %lld, (Minimum) New Limit "
-		"Required: %lld.", location, (long long)limit, (long long)used,
-		(long long)more, (long long)(used + more));
+		"Required: %lld.",
+		location, (long long)limit, (long long)used, (long long)more,
+		(long long)(used + more));
 }
 
-static void usage(cJSON *out, const char *name, const char *text, int64_t used, int64_t limit)
+static void usage(cJSON *out, const char *name, const char *text, int64_t used,
+		  int64_t limit)
 {
 	json_push(json_get_mut(out, "value"),
 		  "{'limit':%l,'unit':'Count','currentValue':%l,'name':{"
@@ -127,8 +135,10 @@ static cJSON *usages(struct emu *m, const char *l)
 		usage(out, kinds[i][0], kinds[i][1], count_typed(m, l, text),
 		      i == 1 ? 25000 : 2500);
 	}
-	usage(out, "cores", "Total Regional vCPUs", cores_used(m, l, NULL), m->o.cores);
-	usage(out, "lowPriorityCores", "Total Regional Low-priority vCPUs", 0, m->o.cores);
+	usage(out, "cores", "Total Regional vCPUs", cores_used(m, l, NULL),
+	      m->o.cores);
+	usage(out, "lowPriorityCores", "Total Regional Low-priority vCPUs", 0,
+	      m->o.cores);
 	for (const struct vm_size *s = sizes; s->name != NULL; s++) {
 		if (strcmp(last, s->family) == 0)
 			continue;
@@ -142,12 +152,13 @@ static cJSON *usages(struct emu *m, const char *l)
 
 static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
 {
-	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"), s->family, location,
-		  location, s->cores, s->memory_mb / 1024, s->memory_mb % 1024 ? ".5" : "",
-		  s->arm ? "V2" : "V1,V2", s->arm ? "Arm64" : "x64");
+	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"),
+		  s->family, location, location, s->cores, s->memory_mb / 1024,
+		  s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
+		  s->arm ? "Arm64" : "x64");
 	if (s->refused)
-		json_push(json_get_mut(arr->child->prev, "restrictions"), "@size-refused", location,
-			location);
+		json_push(json_get_mut(arr->child->prev, "restrictions"),
+			  "@size-refused", location, location);
 }
 
 static int list_skus(struct request *r)
@@ -172,7 +183,8 @@ static cJSON *vm_sizes(void)
 	cJSON *out = json_fmt("{'value':[]}");
 
 	for (const struct vm_size *s = sizes; s->name != NULL; s++)
-		json_push(out->child, "@size", s->name, s->cores, s->memory_mb, 2 * s->cores);
+		json_push(out->child, "@size", s->name, s->cores, s->memory_mb,
+			  2 * s->cores);
 	return out;
 }
 
@@ -182,18 +194,26 @@ static cJSON *vm_sizes(void)
 static const struct image {
 	const char *offer, *version, *sku[3];
 } images[] = {
-	{ "ubuntu-24_04-lts", "24.04.202607280", { "server", "server-gen1", "server-arm64" } },
-	{ "ubuntu-26_04-lts", "26.04.202607290", { "server", "server-gen1", "server-arm64" } },
-	{ "0001-com-ubuntu-server-jammy", "22.04.202607220",
+	{ "ubuntu-24_04-lts",
+	  "24.04.202607280",
+	  { "server", "server-gen1", "server-arm64" } },
+	{ "ubuntu-26_04-lts",
+	  "26.04.202607290",
+	  { "server", "server-gen1", "server-arm64" } },
+	{ "0001-com-ubuntu-server-jammy",
+	  "22.04.202607220",
 	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
 };
 
-static const struct image *image_find(const char *publisher, const char *offer, const char *sku,
-				      size_t *which)
+static const struct image *image_find(const char *publisher, const char *offer,
+				      const char *sku, size_t *which)
 {
-	for (size_t i = 0; str_is(publisher, "Canonical") && i < sizeof(images) / sizeof(images[0]);
+	for (size_t i = 0; str_is(publisher, "Canonical") &&
+			   i < sizeof(images) / sizeof(images[0]);
 	     i++)
-		for (*which = 0; str_ieqz(str_of(offer), images[i].offer) && *which < 3; ++*which)
+		for (*which = 0;
+		     str_ieqz(str_of(offer), images[i].offer) && *which < 3;
+		     ++*which)
 			if (str_is(images[i].sku[*which], sku))
 				return &images[i];
 	return NULL;
@@ -202,7 +222,8 @@ static const struct image *image_find(const char *publisher, const char *offer, 
 const char *compute_image_version(const cJSON *image)
 {
 	size_t which;
-	const struct image *i = image_find(json_text(image, "publisher"), json_text(image, "offer"),
+	const struct image *i = image_find(json_text(image, "publisher"),
+					   json_text(image, "offer"),
 					   json_text(image, "sku"), &which);
 
 	return i == NULL ? NULL : i->version;
@@ -221,30 +242,40 @@ static int images_call(struct request *r, const char *location, char **s)
 		n++;
 	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
 		for (k = 0; k < 3; k++) {
-			const char *name = n == 1 ? "Canonical" : n == 5 ? i->offer :
-				n == 7 ? i->sku[k] : i->version;
+			const char *name = n == 1 ? "Canonical" :
+					   n == 5 ? i->offer :
+					   n == 7 ? i->sku[k] :
+						    i->version;
 
-			if ((n > 1 && !str_is(s[1], "Canonical")) || (n > 5 && !str_is(s[5], i->offer)) ||
-			    (n > 7 && !str_is(s[7], i->sku[k])) || (n > 9 && !str_is(s[9], i->version)))
+			if ((n > 1 && !str_is(s[1], "Canonical")) ||
+			    (n > 5 && !str_is(s[5], i->offer)) ||
+			    (n > 7 && !str_is(s[7], i->sku[k])) ||
+			    (n > 9 && !str_is(s[9], i->version)))
 				continue;
 			if (n == 10 && one == NULL)
-				one = json_fmt("{'properties':{'hyperVGeneration':%s,"
+				one = json_fmt(
+					"{'properties':{'hyperVGeneration':%s,"
 					"'architecture':%s,'osDiskImage':{'operatingSystem':"
 					"'Linux'},'dataDiskImages':[],'features':[]},"
 					"'location':%s,'name':%s,'id':%s}",
-					k == 1 ? "V1" : "V2", k == 2 ? "Arm64" : "x64", location,
+					k == 1 ? "V1" : "V2",
+					k == 2 ? "Arm64" : "x64", location,
 					name, path);
-			else if (n % 2 == 1 && n != 3 && json_named(arr, name) == NULL)
-				json_push(arr, "{'location':%s,'name':%s,'id':'%s/%s'}", location,
-					  name, path, name);
+			else if (n % 2 == 1 && n != 3 &&
+				 json_named(arr, name) == NULL)
+				json_push(arr,
+					  "{'location':%s,'name':%s,'id':'%s/%s'}",
+					  location, name, path, name);
 		}
 	free(path);
 	if (one != NULL || arr->child == NULL) {
 		json_free(arr);
 		arr = one;
 	}
-	return arr != NULL ? request_answer(r, 200, arr) :
-	       fault_set(&r->fault, 404, "NotFound: Artifact: VMImage was not found.");
+	return arr != NULL ?
+		       request_answer(r, 200, arr) :
+		       fault_set(&r->fault, 404,
+				 "NotFound: Artifact: VMImage was not found.");
 }
 
 int compute_route(struct request *r, char **s)
@@ -259,9 +290,11 @@ int compute_route(struct request *r, char **s)
 		return list_skus(r);
 	location = location_find(s[1]);
 	if (location == NULL || s[2] == NULL)
-		return fault_set(&r->fault, 400, "NoRegisteredProviderFound: "
-			      "No registered resource provider found for location '%.60s'.",
-			      s[1] != NULL ? s[1] : "");
+		return fault_set(
+			&r->fault, 400,
+			"NoRegisteredProviderFound: "
+			"No registered resource provider found for location '%.60s'.",
+			s[1] != NULL ? s[1] : "");
 	if (str_is(s[2], "usages"))
 		return request_answer(r, 200, usages(r->m, location));
 	if (str_is(s[2], "publishers"))
@@ -287,11 +320,12 @@ static bool key_fits(const char *line)
 	struct err e = ERR_INIT;
 	bool ok = false;
 
-	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) && str_chr(s, '\n') < 0 &&
-	    buf_add_unbase64(&b, data, &e) == 0 && b.n > 4 + kind.n &&
-	    str_eq(kind, (struct str){ b.str + 4, kind.n }))
-		ok = str_eq(kind, STR("ssh-rsa")) ? b.n >= 279 :
-		     str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
+	if (str_next(&s, ' ', &kind) && str_next(&s, ' ', &data) &&
+	    str_chr(s, '\n') < 0 && buf_add_unbase64(&b, data, &e) == 0 &&
+	    b.n > 4 + kind.n && str_eq(kind, (struct str){ b.str + 4, kind.n }))
+		ok = str_eq(kind, STR("ssh-rsa")) ?
+			     b.n >= 279 :
+			     str_eq(kind, STR("ssh-ed25519")) && b.n == 51;
 	buf_release(&b);
 	return ok;
 }
@@ -305,14 +339,15 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 	cJSON_ArrayForEach(k, keys) {
 		if (strcmp(json_text(k, "path"), path) != 0)
 			rc = fault_set(&p->f, 400,
-				"InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
-				"Destination path for SSH public keys is currently limited to "
-				"its default value %s.",
-				path);
+				       "InvalidParameter linuxConfiguration.ssh.publicKeys.path: "
+				       "Destination path for SSH public keys is currently limited to "
+				       "its default value %s.",
+				       path);
 		else if (!key_fits(json_text(k, "keyData")))
-			rc = invalid(p, "linuxConfiguration.ssh.publicKeys.keyData",
-				     "The value of parameter "
-				     "linuxConfiguration.ssh.publicKeys.keyData is invalid.");
+			rc = invalid(
+				p, "linuxConfiguration.ssh.publicKeys.keyData",
+				"The value of parameter "
+				"linuxConfiguration.ssh.publicKeys.keyData is invalid.");
 	}
 	free(path);
 	if (rc == 0 && cJSON_GetArraySize(keys) == 0 &&
@@ -326,15 +361,19 @@ static int check_keys(struct put *p, const cJSON *linux_, const char *user)
 static int check_user(struct put *p, const char *user)
 {
 	if (user == NULL)
-		return invalid(p, "adminUsername",
-			       "Required parameter 'osProfile.adminUsername' is missing (null).");
+		return invalid(
+			p, "adminUsername",
+			"Required parameter 'osProfile.adminUsername' is missing (null).");
 	if (str_listed("administrator admin user user1 test user2 test1 user3 admin1 1 123 a "
-		   "actuser adm admin2 aspnet backup console david guest john owner root "
-		   "server sql support support_388945a0 sys test2 test3 user4 user5", user))
-		return invalid(p, "adminUsername", "The Admin Username specified is not allowed.");
-	if (strlen(user) < 1 || strlen(user) > 64)
+		       "actuser adm admin2 aspnet backup console david guest john owner root "
+		       "server sql support support_388945a0 sys test2 test3 user4 user5",
+		       user))
 		return invalid(p, "adminUsername",
-			       "The Admin Username must be 1 to 64 characters long.");
+			       "The Admin Username specified is not allowed.");
+	if (strlen(user) < 1 || strlen(user) > 64)
+		return invalid(
+			p, "adminUsername",
+			"The Admin Username must be 1 to 64 characters long.");
 	return 0;
 }
 
@@ -349,7 +388,8 @@ static int take_custom_data(struct put *p, cJSON *os, char **out)
 	*out = NULL;
 	if (text == NULL)
 		return 0;
-	ok = buf_add_unbase64(&b, str_of(text), &e) == 0 && !b.over && b.n <= 65535;
+	ok = buf_add_unbase64(&b, str_of(text), &e) == 0 && !b.over &&
+	     b.n <= 65535;
 	buf_burn(&b);
 	if (!ok)
 		return invalid(p, "customData",
@@ -368,39 +408,52 @@ static int check_size(struct put *p, const char *size)
 	if (s == NULL) {
 		for (s = sizes; s->name != NULL; s++)
 			buf_addf(&list, "%s%s", list.n ? ", " : "", s->name);
-		fault_set(&p->f, 400, "InvalidParameter vmSize: The value %.80s provided for "
-			"the VM size is not valid. The valid sizes in the current region are: "
-			"%s.", size != NULL ? size : "null", list.str);
+		fault_set(&p->f, 400,
+			  "InvalidParameter vmSize: The value %.80s provided for "
+			  "the VM size is not valid. The valid sizes in the current region are: "
+			  "%s.",
+			  size != NULL ? size : "null", list.str);
 		buf_release(&list);
 		return -1;
 	}
 	if (s->refused)
-		return fault_set(&p->f, 409, "SkuNotAvailable: The requested VM size for "
-			"resource 'Following SKUs have failed for Capacity Restrictions: %s' "
-			"is currently not available in location '%s'.", s->name,
-			json_text(p->doc, "location"));
+		return fault_set(&p->f, 409,
+				 "SkuNotAvailable: The requested VM size for "
+				 "resource 'Following SKUs have failed for Capacity Restrictions: %s' "
+				 "is currently not available in location '%s'.",
+				 s->name, json_text(p->doc, "location"));
 	return 0;
 }
 
 static int check_image(struct put *p, cJSON *profile, const char *size, bool set)
 {
-	cJSON *image = cJSON_GetObjectItem(json_sub(profile, "storageProfile"), "imageReference");
-	const char *publisher = json_text(image, "publisher"), *offer = json_text(image, "offer");
-	const char *sku = json_text(image, "sku"), *version = json_text(image, "version");
+	cJSON *image = cJSON_GetObjectItem(json_sub(profile, "storageProfile"),
+					   "imageReference");
+	const char *publisher = json_text(image, "publisher"),
+		   *offer = json_text(image, "offer");
+	const char *sku = json_text(image, "sku"),
+		   *version = json_text(image, "version");
 	size_t which;
 	const struct image *i = image_find(publisher, offer, sku, &which);
 
-	if (i == NULL || (!str_is(version, "latest") && !str_is(version, i->version)))
-		return fault_set(&p->f, 404, "PlatformImageNotFound imageReference: The "
-			"platform image '%s:%s:%s:%s' is not available. Verify that all "
-			"fields in the storage profile are correct.", publisher, offer, sku,
-			version);
+	if (i == NULL ||
+	    (!str_is(version, "latest") && !str_is(version, i->version)))
+		return fault_set(&p->f, 404,
+				 "PlatformImageNotFound imageReference: The "
+				 "platform image '%s:%s:%s:%s' is not available. Verify that all "
+				 "fields in the storage profile are correct.",
+				 publisher, offer, sku, version);
 	if ((which == 2) != compute_size_find(size)->arm)
-		return fault_set(&p->f, 400, "BadRequest: The VM size '%s' cannot boot with "
-			"OS image or disk. Please check that disk CPU Architecture is "
-			"supported by the VM size.", size);
-	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") && which == 1)
-		return fault_set(&p->f, 400, "BadRequest: Security type 'TrustedLaunch' is "
+		return fault_set(&p->f, 400,
+				 "BadRequest: The VM size '%s' cannot boot with "
+				 "OS image or disk. Please check that disk CPU Architecture is "
+				 "supported by the VM size.",
+				 size);
+	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") &&
+	    which == 1)
+		return fault_set(
+			&p->f, 400,
+			"BadRequest: Security type 'TrustedLaunch' is "
 			"not supported for the OS image '%s': it needs a generation 2 image.",
 			sku);
 	if (!set)
@@ -409,8 +462,8 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 	return 0;
 }
 
-int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool set,
-			  char **custom_data)
+int compute_check_machine(struct put *p, cJSON *profile, const char *size,
+			  bool set, char **custom_data)
 {
 	cJSON *os = json_sub(profile, "osProfile"), *linux_;
 	const char *what = set ? "computerNamePrefix" : "computerName";
@@ -422,14 +475,16 @@ int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool 
 		return -1;
 	if (name == NULL || name[0] == '\0' || strlen(name) > (set ? 15 : 64) ||
 	    strspn(name, LETTERS DIGITS "-") != strlen(name))
-		return fault_set(&p->f, 400,
-				 "InvalidParameter %s: Linux host name must be 1 to %d characters "
-				 "long and consist of alphanumeric characters and hyphens.",
-				 what, set ? 15 : 64);
+		return fault_set(
+			&p->f, 400,
+			"InvalidParameter %s: Linux host name must be 1 to %d characters "
+			"long and consist of alphanumeric characters and hyphens.",
+			what, set ? 15 : 64);
 	if (check_user(p, user) < 0)
 		return -1;
 	linux_ = json_sub(os, "linuxConfiguration");
-	if (check_keys(p, linux_, user) < 0 || take_custom_data(p, os, custom_data) < 0)
+	if (check_keys(p, linux_, user) < 0 ||
+	    take_custom_data(p, os, custom_data) < 0)
 		return -1;
 	json_drop(os, "adminPassword");
 	json_defaults(os, "@vm-os");
@@ -457,7 +512,8 @@ static cJSON *show_avset(struct emu *m, const struct entry *n)
 	cJSON *doc = cJSON_Duplicate(n->doc, true), *arr = cJSON_CreateArray();
 
 	for (struct entry *vm = NULL;
-	     (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) != NULL;)
+	     (vm = store_typed(m, vm, "Microsoft.Compute/virtualMachines")) !=
+	     NULL;)
 		if (json_is(vm->doc, "properties.availabilitySet.id", n->key))
 			json_push(arr, "{'id':%s}", json_text(vm->doc, "id"));
 	json_set(json_get_mut(doc, "properties"), "virtualMachines", arr);
@@ -484,10 +540,15 @@ static int check_update(struct put *p, const char *custom_data)
 		if ((now = json_at(p->doc, fixed[i][0])) != NULL &&
 		    !cJSON_Compare(json_at(p->old->doc, fixed[i][0]), now, true))
 			changed = fixed[i][1];
-	if (custom_data != NULL && strcmp(json_text(p->old->hide, "customData"), custom_data) != 0)
+	if (custom_data != NULL &&
+	    strcmp(json_text(p->old->hide, "customData"), custom_data) != 0)
 		changed = "osProfile.customData";
-	return changed == NULL ? 0 : fault_set(&p->f, 409, "PropertyChangeNotAllowed %s: "
-		"Changing property '%s' is not allowed.", changed, changed);
+	return changed == NULL ?
+		       0 :
+		       fault_set(&p->f, 409,
+				 "PropertyChangeNotAllowed %s: "
+				 "Changing property '%s' is not allowed.",
+				 changed, changed);
 }
 
 static int run_create(struct emu *m, struct op *op, struct fault *f)
@@ -499,26 +560,31 @@ static int run_create(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char *size,
-		    const char *custom_data)
+static int check_vm(struct emu *m, struct put *p, const cJSON *props,
+		    const char *size, const char *custom_data)
 {
-	const cJSON *v, *nics = json_at(props, "networkProfile.networkInterfaces");
+	const cJSON *v,
+		*nics = json_at(props, "networkProfile.networkInterfaces");
 	const char *id = json_str_opt(props, "availabilitySet.id", NULL);
 	struct entry *user;
 
 	if (cJSON_GetArraySize(nics) == 0)
-		return invalid(p, "networkProfile",
-			       "Required parameter 'networkProfile' is missing (null).");
+		return invalid(
+			p, "networkProfile",
+			"Required parameter 'networkProfile' is missing (null).");
 	if (id != NULL && resource_need_reference(m, p, id) < 0)
 		return -1;
 	if (id != NULL && cJSON_GetArraySize(json_get(p->doc, "zones")) > 0)
-		return fault_set(&p->f, 400, "BadRequest: Virtual Machines deployed to an "
+		return fault_set(
+			&p->f, 400,
+			"BadRequest: Virtual Machines deployed to an "
 			"Availability Zone cannot be deployed to an Availability Set.");
 	cJSON_ArrayForEach(v, nics) {
 		id = json_str_opt(v, "id", NULL);
 		if (resource_need_reference(m, p, id) < 0)
 			return -1;
-		if ((user = store_referrer(m, id)) != NULL && !str_is(user->key, p->id))
+		if ((user = store_referrer(m, id)) != NULL &&
+		    !str_is(user->key, p->id))
 			return fault_set(&p->f, 400,
 					 "NicInUse: Network Interface %s is used by existing "
 					 "resource %s.",
@@ -532,7 +598,8 @@ static int check_vm(struct emu *m, struct put *p, const cJSON *props, const char
 static int put_vm(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props;
-	const char *size = json_str_opt(props, "hardwareProfile.vmSize", "Standard_D2s_v5");
+	const char *size = json_str_opt(props, "hardwareProfile.vmSize",
+					"Standard_D2s_v5");
 	char *custom_data;
 	int rc = -1;
 
@@ -545,8 +612,9 @@ static int put_vm(struct emu *m, struct put *p)
 			     compute_size_find(size)->name);
 		resource_born(p, "vmId");
 		if (p->old == NULL) {
-			p->hide = json_fmt("{'power':'starting','want':'running','customData':%s}",
-					   custom_data);
+			p->hide = json_fmt(
+				"{'power':'starting','want':'running','customData':%s}",
+				custom_data);
 			p->work = run_create;
 		}
 		rc = 0;
@@ -566,17 +634,23 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 	json_free(keys);
 	n = store_find(m, key);
 	if (rc == 0 && n != NULL)
-		cJSON_ArrayForEach(v,
-				   json_at(n->doc, "properties.networkProfile.networkInterfaces")) {
+		cJSON_ArrayForEach(
+			v, json_at(n->doc,
+				   "properties.networkProfile.networkInterfaces")) {
 			nic = store_find(m, json_str_opt(v, "id", NULL));
-			if (nic == NULL || !json_is(v, "properties.deleteOption", "Delete"))
+			if (nic == NULL ||
+			    !json_is(v, "properties.deleteOption", "Delete"))
 				continue;
 			json_add_str(doomed, NULL, nic->key);
-			cJSON_ArrayForEach(c, json_at(nic->doc, "properties.ipConfigurations"))
+			cJSON_ArrayForEach(c,
+					   json_at(nic->doc,
+						   "properties.ipConfigurations"))
 				if (json_is(c, "properties.publicIPAddress.properties.deleteOption",
 					    "Delete"))
-					json_add_str(doomed, NULL,
-						     json_text(c, "properties.publicIPAddress.id"));
+					json_add_str(
+						doomed, NULL,
+						json_text(c,
+							  "properties.publicIPAddress.id"));
 		}
 	cJSON_ArrayForEach(v, doomed)
 		if ((n = store_find(m, v->valuestring)) != NULL)
@@ -590,20 +664,25 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 cJSON *compute_machine_view(const struct entry *n)
 {
 	const char *power = json_str_opt(n->hide, "power", "unknown");
-	const char *state = json_str_opt(n->doc, "properties.provisioningState", "Succeeded");
-	bool up = strcmp(power, "running") == 0, at_work = str_ends(str_of(state), STR("ing"));
-	const char *when = json_str_opt(n->hide, "changed",
-					json_text(n->doc, "properties.timeCreated"));
+	const char *state = json_str_opt(n->doc, "properties.provisioningState",
+					 "Succeeded");
+	bool up = strcmp(power, "running") == 0,
+	     at_work = str_ends(str_of(state), STR("ing"));
+	const char *when =
+		json_str_opt(n->hide, "changed",
+			     json_text(n->doc, "properties.timeCreated"));
 	char *low = emu_lower(state);
-	cJSON *view = json_fmt("@vm-view", json_text(n->doc, "properties.osProfile.computerName"),
-			       up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable",
-			       up ? "Info" : "Warning", up ? "Ready" : "Not Ready",
-			       up ? "GuestAgent is running and processing the extensions." :
-				    "VM status blob is found but not yet populated.",
-			       when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
-			       when, low, entry_is(n, "Failed") ? "Error" : "Info",
-			       at_work ? "" : "Provisioning ", at_work ? state : low, when, power,
-			       power);
+	cJSON *view = json_fmt(
+		"@vm-view",
+		json_text(n->doc, "properties.osProfile.computerName"),
+		up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable",
+		up ? "Info" : "Warning", up ? "Ready" : "Not Ready",
+		up ? "GuestAgent is running and processing the extensions." :
+		     "VM status blob is found but not yet populated.",
+		when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
+		when, low, entry_is(n, "Failed") ? "Error" : "Info",
+		at_work ? "" : "Provisioning ", at_work ? state : low, when,
+		power, power);
 
 	free(low);
 	return view;
@@ -614,7 +693,8 @@ void compute_expand(struct request *r, const struct entry *n, cJSON *doc)
 	char *expand = request_param(r, "$expand");
 
 	if (expand != NULL && strstr(expand, "instanceView") != NULL)
-		json_set(json_get_mut(doc, "properties"), "instanceView", compute_machine_view(n));
+		json_set(json_get_mut(doc, "properties"), "instanceView",
+			 compute_machine_view(n));
 	free(expand);
 }
 
@@ -622,7 +702,8 @@ static int run_verb(struct emu *m, struct op *op, struct fault *f)
 {
 	const cJSON *keys = json_get(op->args, "keys"), *k;
 	const char *verb = json_text(op->args, "verb");
-	int rc = verb[0] == '\0' ? op_sleep(m, 300) : machines_run(m, verb, keys, f);
+	int rc = verb[0] == '\0' ? op_sleep(m, 300) :
+				   machines_run(m, verb, keys, f);
 	struct entry *n;
 
 	cJSON_ArrayForEach(k, keys)
@@ -632,7 +713,8 @@ static int run_verb(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
-static int run_noticed(struct emu *m, struct op *op, struct fault *f, enum notice_why why)
+static int run_noticed(struct emu *m, struct op *op, struct fault *f,
+		       enum notice_why why)
 {
 	int64_t number = notice_give(m, why, json_get(op->args, "keys"), 0);
 	int rc = run_verb(m, op, f);
@@ -653,7 +735,10 @@ static int run_redeploy(struct emu *m, struct op *op, struct fault *f)
 
 /* What a request calls it, what a driver does for it ("": nothing), the power
  * state while it does ("": as it was), and how. */
-static const struct { const char *name, *verb, *during; op_run *run; } verbs[] = {
+static const struct {
+	const char *name, *verb, *during;
+	op_run *run;
+} verbs[] = {
 	{ "start", "start", "starting", run_verb },
 	{ "restart", "restart", "", run_restart },
 	{ "redeploy", "restart", "", run_redeploy },
@@ -665,7 +750,8 @@ static const struct { const char *name, *verb, *during; op_run *run; } verbs[] =
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-void compute_set_state(struct emu *m, const cJSON *keys, const char *state, const char *power)
+void compute_set_state(struct emu *m, const cJSON *keys, const char *state,
+		       const char *power)
 {
 	const cJSON *k;
 	struct entry *n;
@@ -678,8 +764,9 @@ void compute_set_state(struct emu *m, const cJSON *keys, const char *state, cons
 		}
 }
 
-int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_run *run,
-		   const char *verb, const char *state, const char *power)
+int compute_begin(struct request *r, const struct entry *owner, cJSON *keys,
+		  op_run *run, const char *verb, const char *state,
+		  const char *power)
 {
 	struct entry *n;
 	const cJSON *k;
@@ -688,9 +775,9 @@ int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_
 	cJSON_ArrayForEach(k, keys)
 		if (rc == 0 && (n = store_find(r->m, k->valuestring)) != NULL)
 			rc = op_refuse_busy(n, &r->fault);
-	if (rc == 0 &&
-	    arm_begin(r, OP_COMPUTE, owner, run, json_fmt("{'verb':%s,'keys':%j}", verb, keys),
-		      cJSON_Duplicate(keys, true)) == NULL)
+	if (rc == 0 && arm_begin(r, OP_COMPUTE, owner, run,
+				 json_fmt("{'verb':%s,'keys':%j}", verb, keys),
+				 cJSON_Duplicate(keys, true)) == NULL)
 		rc = -1;
 	if (rc == 0 && state != NULL)
 		compute_set_state(r->m, keys, state, power);
@@ -698,7 +785,8 @@ int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_
 	return rc;
 }
 
-int compute_act(struct request *r, const struct entry *owner, const char *verb, cJSON *keys)
+int compute_act(struct request *r, const struct entry *owner, const char *verb,
+		cJSON *keys)
 {
 	char *skip = request_param(r, "skipShutdown");
 	bool cut = str_is(skip, "true") && str_is(verb, "poweroff");
@@ -711,7 +799,8 @@ int compute_act(struct request *r, const struct entry *owner, const char *verb, 
 		json_free(keys);
 		return i == VERBS ? 1 : request_bad_method(r);
 	}
-	return compute_begin(r, owner, keys, verbs[i].run, cut ? "cut" : verbs[i].verb, "Updating",
+	return compute_begin(r, owner, keys, verbs[i].run,
+			     cut ? "cut" : verbs[i].verb, "Updating",
 			     verbs[i].during);
 }
 
@@ -732,7 +821,8 @@ static int run_eviction(struct emu *m, struct op *op, struct fault *f)
 	emu_log(m, "machine %s is evicted", key);
 	if (json_is(op->args, "policy", "Delete")) {
 		n->busy++;
-		rc = set != NULL ? vmss_evicted(m, keys, f) : remove_vm(m, key, f);
+		rc = set != NULL ? vmss_evicted(m, keys, f) :
+				   remove_vm(m, key, f);
 		notice_forget(m, key);
 		if (rc == 0 && set == NULL && (n = store_find(m, key)) != NULL)
 			resource_forget(m, n);
@@ -752,14 +842,17 @@ int compute_evict(struct request *r, struct entry *n, const cJSON *profile)
 	if (r->method != POST)
 		return request_bad_method(r);
 	if (!json_is(profile, "priority", "Spot"))
-		return fault_set(&r->fault, 409, "OperationNotAllowed: Simulate eviction is allowed "
+		return fault_set(&r->fault, 409,
+				 "OperationNotAllowed: Simulate eviction is allowed "
 				 "for virtual machines of priority 'Spot' only.");
 	if (!json_is(n->hide, "power", "running"))
-		return fault_set(&r->fault, 409, "OperationNotAllowed: Simulate eviction is allowed "
+		return fault_set(&r->fault, 409,
+				 "OperationNotAllowed: Simulate eviction is allowed "
 				 "for a virtual machine that runs only.");
-	if (op_start(r->m, OP_COMPUTE, json_text(n->doc, "location"), "eviction", r->api,
-		     run_eviction, json_fmt("{'keys':[%s],'policy':%s}", n->key,
-					    json_str_opt(profile, "evictionPolicy", "Deallocate")),
+	if (op_start(r->m, OP_COMPUTE, json_text(n->doc, "location"),
+		     "eviction", r->api, run_eviction,
+		     json_fmt("{'keys':[%s],'policy':%s}", n->key,
+			      json_str_opt(profile, "evictionPolicy", "Deallocate")),
 		     NULL, &r->fault) == NULL)
 		return -1;
 	return request_answer(r, 204, NULL);
@@ -791,7 +884,8 @@ int compute_run_command(struct request *r, struct entry *n)
 	if (op_refuse_busy(n, &r->fault) < 0)
 		return -1;
 	if (!json_is(r->body, "commandId", "RunShellScript"))
-		return fault_set(&r->fault, 404, "NotFound: The entity was not found.");
+		return fault_set(&r->fault, 404,
+				 "NotFound: The entity was not found.");
 	if (!json_is(n->hide, "power", "running"))
 		return fault_set(&r->fault, 409,
 				 "OperationNotAllowed: Cannot modify extensions in the "
@@ -799,8 +893,9 @@ int compute_run_command(struct request *r, struct entry *n)
 	cJSON_ArrayForEach(line, json_get(r->body, "script"))
 		if (cJSON_IsString(line))
 			buf_addf(&script, "%s\n", line->valuestring);
-	op = arm_begin(r, OP_COMPUTE, n, run_script, json_fmt("{'script':%s}", script.str),
-			json_fmt("[%s]", n->key));
+	op = arm_begin(r, OP_COMPUTE, n, run_script,
+		       json_fmt("{'script':%s}", script.str),
+		       json_fmt("[%s]", n->key));
 	buf_burn(&script);
 	return op == NULL ? -1 : 0;
 }
@@ -811,8 +906,9 @@ static int vm_action(struct request *r, struct entry *n, char **s)
 		return 1;
 	r->pretty = true;
 	if (str_is(s[0], "instanceView"))
-		return r->method == GET ? request_answer(r, 200, compute_machine_view(n)) :
-		       request_bad_method(r);
+		return r->method == GET ?
+			       request_answer(r, 200, compute_machine_view(n)) :
+			       request_bad_method(r);
 	if (str_is(s[0], "runCommand"))
 		return compute_run_command(r, n);
 	if (str_is(s[0], "simulateEviction"))

@@ -10,7 +10,7 @@
 	"2018-06-01, 2017-12-01, 2017-03-30, 2016-04-30-preview, 2016-03-30, 2015-06-15"
 
 extern const struct rtype compute_types[];
-int compute_route(struct request *r, char **seg);	/* behind Microsoft.Compute */
+int compute_route(struct request *r, char **seg); /* behind Microsoft.Compute */
 
 /* What virtual machines and scale sets share. */
 
@@ -19,29 +19,33 @@ struct vm_size {
 	unsigned cores;
 	unsigned memory_mb;
 	bool arm;
-	bool refused;			/* NotAvailableForSubscription */
+	bool refused; /* NotAvailableForSubscription */
 };
 const struct vm_size *compute_size_find(const char *name);
 /* "24.04.202607280" for an image reference; NULL: there is none. */
 const char *compute_image_version(const cJSON *image);
 /* p may have more machines of that size. */
-int compute_check_quota(struct emu *m, struct put *p, const char *size, int64_t more);
+int compute_check_quota(struct emu *m, struct put *p, const char *size,
+			int64_t more);
 /*
  * What Azure asks of osProfile and storageProfile, in profile; custom data
  * and password are taken out of it: *custom_data gets the former, or NULL.
  */
-int compute_check_machine(struct put *p, cJSON *profile, const char *size, bool set,
-			  char **custom_data);
-cJSON *compute_machine_view(const struct entry *n);	/* its instanceView */
+int compute_check_machine(struct put *p, cJSON *profile, const char *size,
+			  bool set, char **custom_data);
+cJSON *compute_machine_view(const struct entry *n); /* its instanceView */
 /* struct rtype's expand() of machines: instanceView. */
 void compute_expand(struct request *r, const struct entry *n, cJSON *doc);
 /* POST verb for the machines with these keys (taken); 1: no such verb. */
-int compute_act(struct request *r, const struct entry *owner, const char *verb, cJSON *keys);
+int compute_act(struct request *r, const struct entry *owner, const char *verb,
+		cJSON *keys);
 /* Begin run for these machines (keys taken), with {"keys", "verb"} for arguments. */
-int compute_begin(struct request *r, const struct entry *owner, cJSON *keys, op_run *run,
-		  const char *verb, const char *state, const char *power);
+int compute_begin(struct request *r, const struct entry *owner, cJSON *keys,
+		  op_run *run, const char *verb, const char *state,
+		  const char *power);
 /* Their provisioning state, and power unless that is "". */
-void compute_set_state(struct emu *m, const cJSON *keys, const char *state, const char *power);
+void compute_set_state(struct emu *m, const cJSON *keys, const char *state,
+		       const char *power);
 /* POST simulateEviction; profile: where its priority and eviction policy are. */
 int compute_evict(struct request *r, struct entry *n, const cJSON *profile);
 int compute_run_command(struct request *r, struct entry *n);

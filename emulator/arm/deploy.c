@@ -26,8 +26,8 @@
 
 /* ---- what the template language asks ---- */
 
-static cJSON *on_reference(void *ctx, const char *id, const char *api, bool full,
-				 struct err *e)
+static cJSON *on_reference(void *ctx, const char *id, const char *api,
+			   bool full, struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
@@ -42,7 +42,8 @@ static cJSON *on_reference(void *ctx, const char *id, const char *api, bool full
 		err_set(e, ERR_AZURE,
 			"ResourceNotFound: The Resource '%.300s' under resource group '%s' was "
 			"not found.",
-			type != NULL ? type + strlen("/providers/") : id, d->group_name);
+			type != NULL ? type + strlen("/providers/") : id,
+			d->group_name);
 		return NULL;
 	}
 	doc = resource_show(d->m, n);
@@ -53,8 +54,8 @@ static cJSON *on_reference(void *ctx, const char *id, const char *api, bool full
 	return out != NULL ? out : cJSON_CreateObject();
 }
 
-static cJSON *on_list(void *ctx, const char *name, const char *id, const char *api,
-			    const cJSON *body, struct err *e)
+static cJSON *on_list(void *ctx, const char *name, const char *id,
+		      const char *api, const cJSON *body, struct err *e)
 {
 	struct deployment *d = ctx;
 	struct entry *n = store_find(d->m, id);
@@ -67,8 +68,9 @@ static cJSON *on_list(void *ctx, const char *name, const char *id, const char *a
 	if (n != NULL && n->type != NULL && n->type->list != NULL)
 		out = n->type->list(n, name);
 	if (out == NULL)
-		err_set(e, ERR_AZURE, "ResourceNotFound: %.60s on '%.300s' is not possible.", name,
-			id);
+		err_set(e, ERR_AZURE,
+			"ResourceNotFound: %.60s on '%.300s' is not possible.",
+			name, id);
 	return out;
 }
 
@@ -80,8 +82,8 @@ void deployment_fault(const struct err *e, struct fault *f)
 }
 
 int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
-		    const char *name, const cJSON *template, const cJSON *parameters,
-		    struct fault *f)
+		    const char *name, const cJSON *template,
+		    const cJSON *parameters, struct fault *f)
 {
 	struct buf text = BUF_INIT(BODY_MAX);
 	struct err e = ERR_INIT;
@@ -95,7 +97,8 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		d->hash = (d->hash ^ (uint8_t)text.str[i]) * 1099511628211u;
 	buf_release(&text);
 	d->group = cJSON_Duplicate(group->doc, true);
-	snprintf(d->group_name, sizeof(d->group_name), "%.90s", json_text(d->group, "name"));
+	snprintf(d->group_name, sizeof(d->group_name), "%.90s",
+		 json_text(d->group, "name"));
 	d->environment = arm_cloud_doc(m, m->base);
 	d->scope = (struct template_scope){
 		.subscription_id = m->subscription,
@@ -128,7 +131,8 @@ void deployment_close(struct deployment *d)
 /* ---- validation ---- */
 
 /* A deployment lists the types that it uses by namespace, with their regions. */
-static void add_provider(struct deployment *d, const char *type, const char *location)
+static void add_provider(struct deployment *d, const char *type,
+			 const char *location)
 {
 	char *ns = xstrndup(type, strcspn(type, "/"));
 	cJSON *p, *t, *types;
@@ -138,14 +142,16 @@ static void add_provider(struct deployment *d, const char *type, const char *loc
 		if (json_is(p, "namespace", ns))
 			break;
 	if (p == NULL)
-		cJSON_AddItemToArray(d->providers,
-				     p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
+		cJSON_AddItemToArray(
+			d->providers,
+			p = json_fmt("{'namespace':%s,'resourceTypes':[]}", ns));
 	types = json_get_mut(p, "resourceTypes");
 	cJSON_ArrayForEach(t, types)
 		if (json_is(t, "resourceType", type))
 			break;
 	if (t == NULL)
-		json_push(types, "{'resourceType':%s,'locations':[%s]}", type, location);
+		json_push(types, "{'resourceType':%s,'locations':[%s]}", type,
+			  location);
 	free(ns);
 }
 
@@ -157,7 +163,9 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 
 	d->dry = true;
 	for (size_t i = 0; i < n; i++) {
-		struct put p = { .id = xstrdup(r[i].id), .api = r[i].api_version, .dry = true };
+		struct put p = { .id = xstrdup(r[i].id),
+				 .api = r[i].api_version,
+				 .dry = true };
 		struct err e = ERR_INIT;
 		cJSON *body = NULL;
 
@@ -165,11 +173,13 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 			deployment_fault(&e, &p.f);
 		if (body != NULL) {
 			add_provider(d, r[i].type,
-				     location_find(json_str_opt(body, "location", NULL)));
+				     location_find(json_str_opt(body, "location",
+								NULL)));
 			resource_put(d->m, &p, body);
 		}
 		if (p.f.error != NULL)
-			cJSON_AddItemToArray(details, cJSON_Duplicate(p.f.error, true));
+			cJSON_AddItemToArray(details,
+					     cJSON_Duplicate(p.f.error, true));
 		json_burn(body);
 		resource_put_release(&p);
 	}
@@ -178,9 +188,10 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		json_free(details);
 		return 0;
 	}
-	fault_set(f, 400, "InvalidTemplateDeployment: The template deployment '%s' is not "
-		"valid according to the validation procedure. See inner errors for details.",
-		d->name);
+	fault_set(f, 400,
+		  "InvalidTemplateDeployment: The template deployment '%s' is not "
+		  "valid according to the validation procedure. See inner errors for details.",
+		  d->name);
 	json_push(json_add_arr(f->error, "details"), "@preflight", details);
 	json_free(details);
 	return -1;
@@ -189,8 +200,8 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 /* What names a resource among the dependencies. */
 static void name_it(cJSON *obj, const struct template_resource *r)
 {
-	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}", r->id, r->type,
-		      r->name);
+	json_defaults(obj, "{'id':%s,'resourceType':%s,'resourceName':%s}",
+		      r->id, r->type, r->name);
 }
 
 static cJSON *dependencies(struct deployment *d)
@@ -215,19 +226,25 @@ static cJSON *dependencies(struct deployment *d)
 	return all;
 }
 
-static cJSON *deployment_doc(struct request *r, struct deployment *d, const char *id,
-			     const char *state)
+static cJSON *deployment_doc(struct request *r, struct deployment *d,
+			     const char *id, const char *state)
 {
-	struct str corr = http_field(http_x_head(r->x), "x-ms-correlation-request-id");
-	cJSON *doc, *parameters = template_parameters(d->t), *after = dependencies(d);
+	struct str corr = http_field(http_x_head(r->x),
+				     "x-ms-correlation-request-id");
+	cJSON *doc, *parameters = template_parameters(d->t),
+		    *after = dependencies(d);
 
-	doc = json_fmt("@deployment", id, d->name, (int64_t)(d->hash >> 1), parameters,
-		json_is(r->body, "properties.mode", "Complete") ? "Complete" : "Incremental", state,
-		d->providers, after);
+	doc = json_fmt("@deployment", id, d->name, (int64_t)(d->hash >> 1),
+		       parameters,
+		       json_is(r->body, "properties.mode", "Complete") ?
+			       "Complete" :
+			       "Incremental",
+		       state, d->providers, after);
 	if (corr.n == 36) {
 		char *given = str_dup(corr);
 
-		json_put_str(json_get_mut(doc, "properties"), "correlationId", given);
+		json_put_str(json_get_mut(doc, "properties"), "correlationId",
+			     given);
 		free(given);
 	}
 	json_free(parameters);
@@ -251,17 +268,18 @@ struct item {
 struct run {
 	struct deployment d;
 	struct emu *m;
-	char *key;			/* of the deployment */
+	char *key; /* of the deployment */
 	struct item *items;
 	const struct template_resource *r;
 	size_t n;
-	cJSON *details;			/* of failures */
+	cJSON *details; /* of failures */
 	int64_t started_ms;
 };
 
 static void duration(int64_t ms, char out[32])
 {
-	snprintf(out, 32, "PT%lld.%03lldS", (long long)(ms / 1000), (long long)(ms % 1000));
+	snprintf(out, 32, "PT%lld.%03lldS", (long long)(ms / 1000),
+		 (long long)(ms % 1000));
 }
 
 static void status_word(unsigned status, char out[32])
@@ -276,8 +294,8 @@ static void status_word(unsigned status, char out[32])
 }
 
 /* Write a resource's row anew, in front of the others when it is the first time. */
-static void row_put(struct run *run, size_t i, const char *state, unsigned status,
-		    const cJSON *error)
+static void row_put(struct run *run, size_t i, const char *state,
+		    unsigned status, const cJSON *error)
 {
 	struct item *it = &run->items[i];
 	struct entry *n = store_find(run->m, run->key);
@@ -289,12 +307,14 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 		return;
 	if (it->operation[0] == '\0') {
 		random_bytes(&r, sizeof(r));
-		snprintf(it->operation, sizeof(it->operation), "%016llX", (unsigned long long)r);
+		snprintf(it->operation, sizeof(it->operation), "%016llX",
+			 (unsigned long long)r);
 	}
 	duration(now_ms() - it->started_ms, span);
 	status_word(status, word);
-	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation, it->operation, state,
-		       span, word, error, run->r[i].id, run->r[i].type, run->r[i].name);
+	row = json_fmt("@operation", json_text(n->doc, "id"), it->operation,
+		       it->operation, state, span, word, error, run->r[i].id,
+		       run->r[i].type, run->r[i].name);
 	if (error == NULL)
 		json_strip_nulls(row);
 	rows = json_get_mut(n->hide, "operations");
@@ -309,13 +329,16 @@ static void row_put(struct run *run, size_t i, const char *state, unsigned statu
 }
 
 /* A failure is told twice: in the row, and as text within the deployment's error. */
-static void item_failed(struct run *run, size_t i, unsigned status, const cJSON *error, bool async)
+static void item_failed(struct run *run, size_t i, unsigned status,
+			const cJSON *error, bool async)
 {
-	static const char ended[] = "The resource write operation failed to complete successfully, "
+	static const char ended[] =
+		"The resource write operation failed to complete successfully, "
 		"because it reached terminal provisioning state 'Failed'.";
 	cJSON *doc = !async ? json_fmt("{'error':%j}", error) :
-		json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
-			 "'message':%s,'details':[%j]}}", ended, error);
+			      json_fmt("{'status':'Failed','error':{'code':'ResourceDeploymentFailure',"
+				       "'message':%s,'details':[%j]}}",
+				       ended, error);
 	struct buf text = BUF_INIT(512u << 10);
 	char word[32];
 
@@ -331,7 +354,8 @@ static void item_failed(struct run *run, size_t i, unsigned status, const cJSON 
 static void item_start(struct run *run, size_t i)
 {
 	struct item *it = &run->items[i];
-	struct put p = { .id = xstrdup(run->r[i].id), .api = run->r[i].api_version };
+	struct put p = { .id = xstrdup(run->r[i].id),
+			 .api = run->r[i].api_version };
 	struct err e = ERR_INIT;
 	cJSON *body;
 
@@ -346,7 +370,10 @@ static void item_start(struct run *run, size_t i)
 		if (p.op != NULL)
 			p.op->pinned = true;
 		row_put(run, i, p.op != NULL ? "Running" : "Succeeded",
-			p.op != NULL ? 202 : it->created ? 201 : 200, NULL);
+			p.op != NULL ? 202 :
+			it->created  ? 201 :
+				       200,
+			NULL);
 	} else {
 		item_failed(run, i, p.f.status, p.f.error, false);
 	}
@@ -374,9 +401,11 @@ static bool advance(struct run *run, bool start)
 			it->op->pinned = false;
 			if (it->op->status == OP_SUCCEEDED) {
 				it->at = DONE;
-				row_put(run, i, "Succeeded", it->created ? 201 : 200, NULL);
+				row_put(run, i, "Succeeded",
+					it->created ? 201 : 200, NULL);
 			} else {
-				item_failed(run, i, 409, it->op->fault.error, true);
+				item_failed(run, i, 409, it->op->fault.error,
+					    true);
 			}
 			it->op = NULL;
 		}
@@ -387,7 +416,7 @@ static bool advance(struct run *run, bool start)
 				item_start(run, i);
 			else
 				run->items[i].at = DONE;
-			i = (size_t)-1;		/* what is done at once may free others */
+			i = (size_t)-1; /* what is done at once may free others */
 		}
 	for (size_t i = 0; i < run->n; i++)
 		waiting = waiting || run->items[i].at == RUNNING;
@@ -397,7 +426,8 @@ static bool advance(struct run *run, bool start)
 static void output_row(struct entry *n)
 {
 	cJSON_InsertItemInArray(json_get_mut(n->hide, "operations"), 0,
-		json_fmt("@operation-last", json_text(n->doc, "id")));
+				json_fmt("@operation-last",
+					 json_text(n->doc, "id")));
 }
 
 struct entry *deployment_other(struct deployment *d, struct entry *n)
@@ -406,8 +436,10 @@ struct entry *deployment_other(struct deployment *d, struct entry *n)
 	const struct template_resource *r = template_resources(d->t, &count);
 	struct entry *group = store_find(d->m, json_text(d->group, "id"));
 
-	while (group != NULL && (n = store_below(d->m, n, group->key, "/providers/")) != NULL) {
-		for (i = 0; i < count && !(r[i].deploy && str_is(r[i].id, n->key)); i++)
+	while (group != NULL &&
+	       (n = store_below(d->m, n, group->key, "/providers/")) != NULL) {
+		for (i = 0;
+		     i < count && !(r[i].deploy && str_is(r[i].id, n->key)); i++)
 			;
 		if (i == count && n->type != NULL && (n->type->flags & R_TRACKED))
 			return n;
@@ -436,10 +468,11 @@ static void purge(struct run *run)
 			}
 			stuck = false;
 			if (op == NULL)
-				n = NULL;	/* it is gone already */
+				n = NULL; /* it is gone already */
 		}
 		if (stuck && f.error != NULL)
-			cJSON_AddItemToArray(run->details, cJSON_Duplicate(f.error, true));
+			cJSON_AddItemToArray(run->details,
+					     cJSON_Duplicate(f.error, true));
 		fault_release(&f);
 	} while (!stuck && op_wait(m, 1000) == 0);
 }
@@ -452,19 +485,24 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	char span[32];
 
 	if (canceled) {
-		fault_set(f, 409, "DeploymentCanceled: The deployment has been canceled.");
+		fault_set(f, 409,
+			  "DeploymentCanceled: The deployment has been canceled.");
 	} else if (run->details->child != NULL) {
-		fault_set(f, 409, "DeploymentFailed: At least one resource deployment "
-			"operation failed. Please list deployment operations for details.");
-		cJSON_AddItemToObject(f->error, "details", cJSON_Duplicate(run->details, true));
+		fault_set(f, 409,
+			  "DeploymentFailed: At least one resource deployment "
+			  "operation failed. Please list deployment operations for details.");
+		cJSON_AddItemToObject(f->error, "details",
+				      cJSON_Duplicate(run->details, true));
 	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
 		struct fault inner = { 0, NULL };
 
 		deployment_fault(&e, &inner);
-		fault_set(f, 400, "DeploymentOutputEvaluationFailed: Unable to evaluate "
-			"template outputs. Please see error details and deployment "
-			"operations.");
-		cJSON_AddItemToArray(json_add_arr(f->error, "details"), inner.error);
+		fault_set(f, 400,
+			  "DeploymentOutputEvaluationFailed: Unable to evaluate "
+			  "template outputs. Please see error details and deployment "
+			  "operations.");
+		cJSON_AddItemToArray(json_add_arr(f->error, "details"),
+				     inner.error);
 	}
 	if (n == NULL)
 		return -1;
@@ -473,7 +511,9 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 	json_set(props, "timestamp", json_fmt("%t"));
 	json_put_str(props, "duration", span);
 	json_put_str(props, "provisioningState",
-		     canceled ? "Canceled" : f->error != NULL ? "Failed" : "Succeeded");
+		     canceled	      ? "Canceled" :
+		     f->error != NULL ? "Failed" :
+					"Succeeded");
 	if (f->error != NULL)
 		json_set(props, "error", cJSON_Duplicate(f->error, true));
 	if (outputs != NULL) {
@@ -490,7 +530,9 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 
 static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 {
-	struct run run = { .m = m, .key = xstrdup(op->key), .details = cJSON_CreateArray(),
+	struct run run = { .m = m,
+			   .key = xstrdup(op->key),
+			   .details = cJSON_CreateArray(),
 			   .started_ms = now_ms() };
 	struct entry *n = store_find(m, op->key), *group = group_of(m, op->key);
 	bool stopped = false;
@@ -499,8 +541,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	if (n == NULL || group == NULL)
 		goto out;
 	if (deployment_open(&run.d, m, group, json_text(n->doc, "name"),
-			    json_get(op->args, "template"), json_get(op->args, "parameters"),
-			    f) < 0)
+			    json_get(op->args, "template"),
+			    json_get(op->args, "parameters"), f) < 0)
 		goto out;
 	entry_state(n, "Running");
 	run.r = template_resources(run.d.t, &run.n);
@@ -530,7 +572,8 @@ out:
 static bool active(const struct entry *n)
 {
 	return n != NULL &&
-	       str_listed("Accepted Running", json_text(n->doc, "properties.provisioningState"));
+	       str_listed("Accepted Running",
+			  json_text(n->doc, "properties.provisioningState"));
 }
 
 static int check_request(struct request *r, const char *name)
@@ -538,29 +581,38 @@ static int check_request(struct request *r, const char *name)
 	const cJSON *props = json_get(r->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
 
-	if (strlen(name) > 64 || strspn(name, LETTERS DIGITS "-._()") != strlen(name))
-		return fault_set(&r->fault, 400, "InvalidDeploymentName: The deployment name "
-			"'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
-			"and ')'.", name);
+	if (strlen(name) > 64 ||
+	    strspn(name, LETTERS DIGITS "-._()") != strlen(name))
+		return fault_set(&r->fault, 400,
+				 "InvalidDeploymentName: The deployment name "
+				 "'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
+				 "and ')'.",
+				 name);
 	if (!cJSON_IsObject(props))
 		return fault_content(&r->fault, "'properties' is missing");
 	if (!str_listed("Incremental Complete", mode))
-		return fault_set(&r->fault, 400, "InvalidDeploymentMode: The deployment mode "
-			"'%.40s' is not valid: Incremental and Complete are.",
-			mode != NULL ? mode : "");
+		return fault_set(&r->fault, 400,
+				 "InvalidDeploymentMode: The deployment mode "
+				 "'%.40s' is not valid: Incremental and Complete are.",
+				 mode != NULL ? mode : "");
 	if (!cJSON_IsObject(json_get(props, "template")))
-		return fault_set(&r->fault, 400, "InvalidDeployment: The 'template' of "
-			"deployment '%s' is missing; the local Azure follows no links.", name);
+		return fault_set(
+			&r->fault, 400,
+			"InvalidDeployment: The 'template' of "
+			"deployment '%s' is missing; the local Azure follows no links.",
+			name);
 	return 0;
 }
 
 /* What a template that passed is answered: what would be there. */
-static int answer_validated(struct request *r, struct deployment *d, const char *id)
+static int answer_validated(struct request *r, struct deployment *d,
+			    const char *id)
 {
 	size_t count;
 	const struct template_resource *res = template_resources(d->t, &count);
 	cJSON *doc = deployment_doc(r, d, id, "Succeeded");
-	cJSON *arr = json_add_arr(json_get_mut(doc, "properties"), "validatedResources");
+	cJSON *arr = json_add_arr(json_get_mut(doc, "properties"),
+				  "validatedResources");
 
 	for (size_t i = 0; i < count; i++)
 		if (res[i].deploy)
@@ -569,8 +621,8 @@ static int answer_validated(struct request *r, struct deployment *d, const char 
 }
 
 /* The deployment takes its place in the group, and its run begins. */
-static int begin_deployment(struct request *r, struct deployment *d, const struct entry *group,
-			    const char *id)
+static int begin_deployment(struct request *r, struct deployment *d,
+			    const struct entry *group, const char *id)
 {
 	const cJSON *props = json_get(r->body, "properties");
 	struct entry *n = store_find(r->m, id);
@@ -581,10 +633,11 @@ static int begin_deployment(struct request *r, struct deployment *d, const struc
 	if (n != NULL)
 		store_remove(r->m, n);
 	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"), id, r->api,
-		      run_deployment,
+	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"),
+		      id, r->api, run_deployment,
 		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}",
-			       json_get(props, "template"), json_get(props, "parameters"),
+			       json_get(props, "template"),
+			       json_get(props, "parameters"),
 			       json_text(props, "mode")),
 		      NULL, &r->fault);
 	if (op == NULL) {
@@ -597,8 +650,8 @@ static int begin_deployment(struct request *r, struct deployment *d, const struc
 }
 
 /* start: make it; otherwise only say whether it would do. */
-static int put_deployment(struct request *r, struct entry *group, const char *id, const char *name,
-			  bool start)
+static int put_deployment(struct request *r, struct entry *group,
+			  const char *id, const char *name, bool start)
 {
 	struct deployment d = { 0 };
 	struct entry *n = store_find(r->m, id);
@@ -608,10 +661,11 @@ static int put_deployment(struct request *r, struct entry *group, const char *id
 	if (check_request(r, name) < 0)
 		return -1;
 	if (start && active(n))
-		return fault_set(&r->fault, 409,
-				 "DeploymentActive: Unable to edit or replace deployment "
-				 "'%s': previous deployment from '%s' is still active.",
-				 name, json_text(n->doc, "properties.timestamp"));
+		return fault_set(
+			&r->fault, 409,
+			"DeploymentActive: Unable to edit or replace deployment "
+			"'%s': previous deployment from '%s' is still active.",
+			name, json_text(n->doc, "properties.timestamp"));
 	if (start && group_refuse_leaving(group, &r->fault) < 0)
 		return -1;
 	r->gateway = true;
@@ -619,7 +673,8 @@ static int put_deployment(struct request *r, struct entry *group, const char *id
 			    json_get(props, "parameters"), &r->fault) == 0 &&
 	    deployment_preflight(&d, &r->fault) == 0) {
 		r->gateway = false;
-		rc = start ? begin_deployment(r, &d, group, id) : answer_validated(r, &d, id);
+		rc = start ? begin_deployment(r, &d, group, id) :
+			     answer_validated(r, &d, id);
 	}
 	deployment_close(&d);
 	return rc;
@@ -630,9 +685,10 @@ static int cancel_deployment(struct request *r, struct entry *n)
 	struct op *op = op_find(r->m, str_of(json_text(n->hide, "op")));
 
 	if (!active(n) || op == NULL)
-		return fault_set(&r->fault, 409, "DeploymentCannotBeCancelled: The deployment "
-			"'%s' cannot be cancelled because it is not active.",
-			json_text(n->doc, "name"));
+		return fault_set(&r->fault, 409,
+				 "DeploymentCannotBeCancelled: The deployment "
+				 "'%s' cannot be cancelled because it is not active.",
+				 json_text(n->doc, "name"));
 	op->cancel = true;
 	pthread_cond_broadcast(&r->m->changed);
 	return request_answer(r, 204, NULL);
@@ -670,10 +726,12 @@ static int no_deployment(struct request *r, const char *name)
 {
 	r->gateway = true;
 	return fault_set(&r->fault, 404,
-			 "DeploymentNotFound: Deployment '%.80s' could not be found.", name);
+			 "DeploymentNotFound: Deployment '%.80s' could not be found.",
+			 name);
 }
 
-int deployment_operations(struct request *r, struct entry *group, const char *name, const char *id)
+int deployment_operations(struct request *r, struct entry *group,
+			  const char *name, const char *id)
 {
 	char *path = xasprintf("%s" DEPLOYMENTS "%s", group->key, name);
 	struct entry *n = store_find(r->m, path);
@@ -685,12 +743,16 @@ int deployment_operations(struct request *r, struct entry *group, const char *na
 	if (n == NULL)
 		return no_deployment(r, name);
 	if (id == NULL)
-		return request_page(r, cJSON_Duplicate(json_get(n->hide, "operations"), true), 25);
+		return request_page(
+			r, cJSON_Duplicate(json_get(n->hide, "operations"), true),
+			25);
 	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
 		if (json_is(row, "operationId", id))
 			return request_answer(r, 200, cJSON_Duplicate(row, true));
-	return fault_set(&r->fault, 404, "DeploymentOperationNotFound: "
-		      "The deployment operation '%.80s' could not be found.", id);
+	return fault_set(&r->fault, 404,
+			 "DeploymentOperationNotFound: "
+			 "The deployment operation '%.80s' could not be found.",
+			 id);
 }
 
 /* The deployment itself. */
@@ -725,9 +787,11 @@ int deployment_route(struct request *r, struct entry *group, char **s)
 	if (validate || (s[1] == NULL && r->method == PUT))
 		rc = put_deployment(r, group, id, s[0], !validate);
 	else if (str_is(s[1], "whatIf") && r->method == POST)
-		rc = check_request(r, s[0]) < 0 ? -1 : whatif_begin(r, group, s[0]);
+		rc = check_request(r, s[0]) < 0 ? -1 :
+						  whatif_begin(r, group, s[0]);
 	else if (n == NULL)
-		rc = r->method == DELETE ? request_answer(r, 204, NULL) : no_deployment(r, s[0]);
+		rc = r->method == DELETE ? request_answer(r, 204, NULL) :
+					   no_deployment(r, s[0]);
 	else if (s[1] == NULL)
 		rc = deployment_call(r, n);
 	else if (str_is(s[1], "operationStatuses") && s[2] != NULL)

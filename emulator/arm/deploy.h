@@ -12,26 +12,26 @@ struct deployment {
 	struct emu *m;
 	char *name;
 	char group_name[100];
-	bool dry;			/* reference() and list*() are not known */
-	bool foretell;			/* what-if: reference() to what is not there, list*() and
+	bool dry;      /* reference() and list*() are not known */
+	bool foretell; /* what-if: reference() to what is not there, list*() and
 					   secure parameters stay the expressions they are */
 	struct template *t;
 	struct template_scope scope;
-	cJSON *environment, *group;	/* that scope refers to */
-	uint64_t hash;			/* of the template */
-	cJSON *providers;		/* that deployment_preflight() met */
+	cJSON *environment, *group; /* that scope refers to */
+	uint64_t hash;		    /* of the template */
+	cJSON *providers;	    /* that deployment_preflight() met */
 };
 
 /* Behind "deployments". */
 int deployment_route(struct request *r, struct entry *group, char **seg);
 /* Behind a deployment's "operations"; id: NULL for the list. */
-int deployment_operations(struct request *r, struct entry *group, const char *name,
-			  const char *id);
+int deployment_operations(struct request *r, struct entry *group,
+			  const char *name, const char *id);
 
 /* d is zeroed but for foretell; deployment_close() whatever the result. */
 int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
-		    const char *name, const cJSON *template, const cJSON *parameters,
-		    struct fault *f);
+		    const char *name, const cJSON *template,
+		    const cJSON *parameters, struct fault *f);
 void deployment_close(struct deployment *d);
 /* Every resource is asked whether it would do, without being made. */
 int deployment_preflight(struct deployment *d, struct fault *f);

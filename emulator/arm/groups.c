@@ -36,8 +36,10 @@ struct entry *group_of(struct emu *m, const char *id)
 static int group_missing(struct request *r, const char *name)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 404, "ResourceGroupNotFound: "
-			 "Resource group '%.90s' could not be found.", name);
+	return fault_set(&r->fault, 404,
+			 "ResourceGroupNotFound: "
+			 "Resource group '%.90s' could not be found.",
+			 name);
 }
 
 struct entry *group_named(struct request *r, const char *name)
@@ -45,8 +47,8 @@ struct entry *group_named(struct request *r, const char *name)
 	struct entry *n;
 	char id[256];
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s", r->m->subscription,
-		 name);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.90s",
+		 r->m->subscription, name);
 	n = store_find(r->m, id);
 	if (n == NULL)
 		group_missing(r, name);
@@ -55,9 +57,13 @@ struct entry *group_named(struct request *r, const char *name)
 
 int group_refuse_leaving(const struct entry *group, struct fault *f)
 {
-	return !entry_is(group, "Deleting") ? 0 : fault_set(f, 409, "ResourceGroupBeingDeleted: "
-		"The resource group '%s' is in deprovisioning state and cannot perform this "
-		"operation.", json_text(group->doc, "name"));
+	return !entry_is(group, "Deleting") ?
+		       0 :
+		       fault_set(f, 409,
+				 "ResourceGroupBeingDeleted: "
+				 "The resource group '%s' is in deprovisioning state and cannot perform this "
+				 "operation.",
+				 json_text(group->doc, "name"));
 }
 
 static int put_group(struct request *r, struct entry *n, const char *id)
@@ -66,27 +72,33 @@ static int put_group(struct request *r, struct entry *n, const char *id)
 	cJSON *doc;
 
 	if (strlen(name) > 90 || name[strlen(name) - 1] == '.' ||
-	    strspn(name, LETTERS DIGITS "-_.()") !=
-	    strlen(name))
-		return fault_set(&r->fault, 400, "InvalidResourceGroup: The provided resource "
+	    strspn(name, LETTERS DIGITS "-_.()") != strlen(name))
+		return fault_set(
+			&r->fault, 400,
+			"InvalidResourceGroup: The provided resource "
 			"group name '%.100s' has these invalid characters or length: the name "
 			"may have up to 90 of alphanumerics, underscores, parentheses, "
-			"hyphens and periods, and must not end with a period.", name);
+			"hyphens and periods, and must not end with a period.",
+			name);
 	location = location_of_body(r->body, "ResourceGroup", &r->fault);
 	if (location == NULL)
 		return -1;
 	have = n != NULL ? json_text(n->doc, "location") : location;
 	if (strcmp(have, location) != 0)
-		return fault_set(&r->fault, 409, "InvalidResourceGroupLocation: Invalid "
-			"resource group location '%s'. The Resource group already exists in "
-			"location '%s'.", location, have);
+		return fault_set(&r->fault, 409,
+				 "InvalidResourceGroupLocation: Invalid "
+				 "resource group location '%s'. The Resource group already exists in "
+				 "location '%s'.",
+				 location, have);
 	if (n != NULL && group_refuse_leaving(n, &r->fault) < 0)
 		return -1;
 	doc = json_fmt("@group", n != NULL ? json_str_opt(n->doc, "id", id) : id,
-		n != NULL ? json_str_opt(n->doc, "name", name) : name, location);
+		       n != NULL ? json_str_opt(n->doc, "name", name) : name,
+		       location);
 	if (json_get(r->body, "tags") != NULL)
 		cJSON_AddItemToObject(doc, "tags",
-				      cJSON_Duplicate(json_get(r->body, "tags"), true));
+				      cJSON_Duplicate(json_get(r->body, "tags"),
+						      true));
 	if (n != NULL) {
 		json_free(n->doc);
 		n->doc = doc;
@@ -111,7 +123,8 @@ static int run_group_delete(struct emu *m, struct op *op, struct fault *f)
 
 	/* operations in the group come to their ends */
 	for (int i = 0; i < 600; i++) {
-		for (n = NULL; (n = store_next(m, n, prefix)) != NULL && n->busy == 0;)
+		for (n = NULL;
+		     (n = store_next(m, n, prefix)) != NULL && n->busy == 0;)
 			;
 		if (n == NULL)
 			break;
@@ -124,11 +137,13 @@ static int run_group_delete(struct emu *m, struct op *op, struct fault *f)
 	if (machines_run(m, "delete", keys, &inner) < 0) {
 		const char *name = strrchr(op->key, '/') + 1;
 
-		fault_set(f, 409, "ResourceGroupDeletionBlocked: Deletion of resource group "
-			"'%s' failed as resources with identifiers '%s' could not be deleted.",
-			name, json_text(inner.error, "target"));
+		fault_set(f, 409,
+			  "ResourceGroupDeletionBlocked: Deletion of resource group "
+			  "'%s' failed as resources with identifiers '%s' could not be deleted.",
+			  name, json_text(inner.error, "target"));
 		error = json_add_arr(f->error, "details");
-		json_push(error, "{'target':%s,'message':%s}", json_text(inner.error, "target"),
+		json_push(error, "{'target':%s,'message':%s}",
+			  json_text(inner.error, "target"),
 			  json_text(inner.error, "message"));
 		if ((n = store_find(m, op->key)) != NULL)
 			entry_state(n, "Succeeded");
@@ -162,8 +177,8 @@ int group_route(struct request *r)
 	struct entry *n;
 	char id[256];
 
-	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s", r->m->subscription,
-		 r->seg[3]);
+	snprintf(id, sizeof(id), "/subscriptions/%s/resourceGroups/%.100s",
+		 r->m->subscription, r->seg[3]);
 	n = store_find(r->m, id);
 	if (r->method == PUT)
 		return put_group(r, n, id);
@@ -177,7 +192,8 @@ int group_route(struct request *r)
 	case PATCH:
 		/* what the body has replaces what there was, all tags as one */
 		if (json_get(r->body, "tags") != NULL)
-			json_set(n->doc, "tags", cJSON_Duplicate(json_get(r->body, "tags"), true));
+			json_set(n->doc, "tags",
+				 cJSON_Duplicate(json_get(r->body, "tags"), true));
 		store_changed(r->m);
 		__attribute__((fallthrough));
 	case GET:

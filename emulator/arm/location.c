@@ -30,7 +30,8 @@ const char *location_find(const char *name)
 		if (*name != ' ')
 			s[n++] = to_lower(*name);
 	s[n] = '\0';
-	for (const struct location *l = location_table; s[0] != '\0' && l->name != NULL; l++)
+	for (const struct location *l = location_table;
+	     s[0] != '\0' && l->name != NULL; l++)
 		if (strcmp(s, l->name) == 0)
 			return l->name;
 	return NULL;
@@ -38,18 +39,22 @@ const char *location_find(const char *name)
 
 const char *location_of_body(const cJSON *body, const char *what, struct fault *f)
 {
-	const char *asked = json_str_opt(body, "location", NULL), *name = location_find(asked);
+	const char *asked = json_str_opt(body, "location", NULL),
+		   *name = location_find(asked);
 	struct buf list = BUF_INIT(1024);
 
 	if (asked == NULL)
-		fault_set(f, 400, "LocationRequired: The location property is required for this "
+		fault_set(f, 400,
+			  "LocationRequired: The location property is required for this "
 			  "definition.");
 	if (name == NULL) {
-		for (const struct location *l = location_table; l->name != NULL; l++)
+		for (const struct location *l = location_table; l->name != NULL;
+		     l++)
 			buf_addf(&list, "%s%s", list.n > 0 ? "," : "", l->name);
 		fault_set(f, 400,
 			  "LocationNotAvailableFor%s: The provided location '%.60s' is not "
-			  "available. List of available regions is '%s'.", what, asked, list.str);
+			  "available. List of available regions is '%s'.",
+			  what, asked, list.str);
 	}
 	buf_release(&list);
 	return name;

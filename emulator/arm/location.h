@@ -5,7 +5,7 @@
 
 extern const struct location {
 	const char *name, *display, *geography, *paired;
-} location_table[];				/* one without a name at the end */
+} location_table[]; /* one without a name at the end */
 
 /* "East US" -> "eastus"; NULL if there is no such region. */
 const char *location_find(const char *name);

@@ -32,7 +32,8 @@ static void annotate(struct put *p)
 				continue;
 			more = json_fmt("{'id':'%s/%s/%s','type':'%s/%s','etag':%s,'properties':{"
 					"'provisioningState':'Succeeded'}}",
-					p->id, arr->string, name, p->type->name, arr->string, etag);
+					p->id, arr->string, name, p->type->name,
+					arr->string, etag);
 			json_merge(item, more);
 			json_free(more);
 		}
@@ -43,7 +44,8 @@ static void annotate(struct put *p)
 static void carry(struct put *p, const char *name)
 {
 	cJSON *props = p->props;
-	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
+	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") :
+					    NULL;
 	const cJSON *v = json_get(was, name);
 
 	json_drop(props, name);
@@ -68,7 +70,8 @@ static int check_references(struct emu *m, struct put *p, const cJSON *doc)
 			if (!str_istarts(str_of(id), str_of(p->id))) {
 				if (resource_need_reference(m, p, id) < 0)
 					return -1;
-			} else if (id[own] == '/' && store_part(p->doc, id + own + 1) == NULL) {
+			} else if (id[own] == '/' &&
+				   store_part(p->doc, id + own + 1) == NULL) {
 				return resource_no_reference(p, id);
 			}
 		}
@@ -120,7 +123,8 @@ static bool overlap(uint32_t a, unsigned an, uint32_t b, unsigned bn)
 static int check_rule(struct put *p, const cJSON *rule)
 {
 	static const char *const words[][2] = {
-		{ "Protocol", "* Tcp Udp Icmp Esp Ah" }, { "Access", "Allow Deny" },
+		{ "Protocol", "* Tcp Udp Icmp Esp Ah" },
+		{ "Access", "Allow Deny" },
 		{ "Direction", "Inbound Outbound" },
 	};
 	const cJSON *r = json_get(rule, "properties"), *other;
@@ -133,25 +137,33 @@ static int check_rule(struct put *p, const cJSON *rule)
 			return fault_set(&p->f, 400,
 					 "SecurityRuleInvalid%s: Security rule %s has invalid %s "
 					 "%s. Values: %s.",
-					 words[i][0], name, words[i][0], s != NULL ? s : "",
-					 words[i][1]);
+					 words[i][0], name, words[i][0],
+					 s != NULL ? s : "", words[i][1]);
 	}
 	if (priority < 100 || priority > 4096)
-		return fault_set(&p->f, 400, "SecurityRuleInvalidPriority: Security rule has "
+		return fault_set(
+			&p->f, 400,
+			"SecurityRuleInvalidPriority: Security rule has "
 			"invalid priority. Value provided: %lld. Allowed range 100-4096.",
 			(long long)priority);
 	if (json_get(r, "sourceAddressPrefix") == NULL &&
 	    json_get(r, "sourceAddressPrefixes") == NULL &&
 	    json_get(r, "sourceApplicationSecurityGroups") == NULL)
-		return fault_set(&p->f, 400, "SecurityRuleParameterSourceAddressPrefixIsMissing: "
+		return fault_set(
+			&p->f, 400,
+			"SecurityRuleParameterSourceAddressPrefixIsMissing: "
 			"Security rule %s must specify SourceAddressPrefixes, "
-			"SourceAddressPrefix or SourceApplicationSecurityGroups.", name);
+			"SourceAddressPrefix or SourceApplicationSecurityGroups.",
+			name);
 	cJSON_ArrayForEach(other, json_at(p->doc, "properties.securityRules"))
-		if (other != rule && json_int_opt(other, "properties.priority", 0) == priority &&
+		if (other != rule &&
+		    json_int_opt(other, "properties.priority", 0) == priority &&
 		    json_is(other, "properties.direction", s))
-			return fault_set(&p->f, 400, "SecurityRuleConflict: Security rule %s "
-				"conflicts with rule %s. Rules cannot have the same Priority "
-				"and Direction.", name, json_text(other, "name"));
+			return fault_set(&p->f, 400,
+					 "SecurityRuleConflict: Security rule %s "
+					 "conflicts with rule %s. Rules cannot have the same Priority "
+					 "and Direction.",
+					 name, json_text(other, "name"));
 	return 0;
 }
 
@@ -174,11 +186,11 @@ static int put_nsg(struct emu *m, struct put *p)
 /* Of a subnet, or of a whole network. */
 static const char *subnet_range(const cJSON *doc)
 {
-	return json_str_opt(doc, "properties.addressPrefix",
-			    json_str_opt(doc, "properties.addressPrefixes[0]",
-					 json_str_opt(doc,
-						      "properties.addressSpace.addressPrefixes[0]",
-						      NULL)));
+	return json_str_opt(
+		doc, "properties.addressPrefix",
+		json_str_opt(doc, "properties.addressPrefixes[0]",
+			     json_str_opt(doc, "properties.addressSpace.addressPrefixes[0]",
+					  NULL)));
 }
 
 static int check_subnet(struct put *p, const cJSON *subnet)
@@ -190,52 +202,69 @@ static int check_subnet(struct put *p, const cJSON *subnet)
 	bool inside = false;
 
 	s = subnet_range(subnet);
-	if (!parse_cidr(s, &net, &bits) || bits > 29 || (net & ~mask_of(bits)) != 0)
-		return fault_set(&p->f, 400, "InvalidCIDRNotation: The address prefix %s in "
+	if (!parse_cidr(s, &net, &bits) || bits > 29 ||
+	    (net & ~mask_of(bits)) != 0)
+		return fault_set(
+			&p->f, 400,
+			"InvalidCIDRNotation: The address prefix %s in "
 			"resource %s/subnets/%s has an invalid CIDR notation. For the given "
 			"prefix length, the address prefix should be at a boundary.",
 			s != NULL ? s : "null", p->id, name);
-	cJSON_ArrayForEach(v, json_at(p->doc, "properties.addressSpace.addressPrefixes"))
-		if (parse_cidr(v->valuestring, &other_net, &other_bits) && other_bits <= bits &&
+	cJSON_ArrayForEach(v, json_at(p->doc,
+				      "properties.addressSpace.addressPrefixes"))
+		if (parse_cidr(v->valuestring, &other_net, &other_bits) &&
+		    other_bits <= bits &&
 		    overlap(net, bits, other_net, other_bits))
 			inside = true;
 	if (!inside)
-		return fault_set(&p->f, 400, "NetcfgInvalidSubnet: Subnet '%s' is not valid "
-			"because its IP address range is outside the IP address range of "
-			"virtual network '%s'.", name, p->name);
+		return fault_set(&p->f, 400,
+				 "NetcfgInvalidSubnet: Subnet '%s' is not valid "
+				 "because its IP address range is outside the IP address range of "
+				 "virtual network '%s'.",
+				 name, p->name);
 	cJSON_ArrayForEach(v, json_at(p->doc, "properties.subnets"))
-		if (v != subnet && parse_cidr(subnet_range(v), &other_net, &other_bits) &&
+		if (v != subnet &&
+		    parse_cidr(subnet_range(v), &other_net, &other_bits) &&
 		    overlap(net, bits, other_net, other_bits))
-			return fault_set(&p->f, 400, "NetcfgSubnetRangesOverlap: Subnet '%s' "
+			return fault_set(
+				&p->f, 400,
+				"NetcfgSubnetRangesOverlap: Subnet '%s' "
 				"is not valid because its IP address range overlaps with that "
-				"of an existing subnet in virtual network '%s'.", name,
-				p->name);
+				"of an existing subnet in virtual network '%s'.",
+				name, p->name);
 	return 0;
 }
 
 static int put_vnet(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props, *v;
-	const cJSON *old = p->old != NULL ? json_at(p->old->doc, "properties.subnets") : NULL, *o;
+	const cJSON *old = p->old != NULL ?
+				   json_at(p->old->doc, "properties.subnets") :
+				   NULL,
+		    *o;
 	struct entry *user;
 
 	carry(p, "resourceGuid");
 	json_defaults(props, "@vnet");
 	if (cJSON_GetArraySize(json_at(props, "addressSpace.addressPrefixes")) == 0)
-		return fault_set(&p->f, 400, "InvalidRequestFormat: "
-			      "The virtual network %s has no address space.", p->name);
+		return fault_set(&p->f, 400,
+				 "InvalidRequestFormat: "
+				 "The virtual network %s has no address space.",
+				 p->name);
 	cJSON_ArrayForEach(v, json_get(props, "subnets")) {
 		if (check_subnet(p, v) < 0)
 			return -1;
 		json_defaults(v, "@subnet");
 	}
 	cJSON_ArrayForEach(o, old)
-		if (json_named(json_get(props, "subnets"), json_text(o, "name")) == NULL &&
+		if (json_named(json_get(props, "subnets"),
+			       json_text(o, "name")) == NULL &&
 		    (user = store_referrer(m, json_text(o, "id"))) != NULL)
-			return fault_set(&p->f, 400,
-					 "InUseSubnetCannotBeDeleted: "
-					 "Subnet %s is in use by %s and cannot be deleted.",
-					 json_text(o, "name"), json_text(user->doc, "id"));
+			return fault_set(
+				&p->f, 400,
+				"InUseSubnetCannotBeDeleted: "
+				"Subnet %s is in use by %s and cannot be deleted.",
+				json_text(o, "name"), json_text(user->doc, "id"));
 	annotate(p);
 	return check_references(m, p, props);
 }
@@ -246,16 +275,20 @@ static bool label_fits(const char *s)
 {
 	size_t n = strlen(s);
 
-	return n >= 3 && n <= 63 && s[0] >= 'a' && s[0] <= 'z' && s[n - 1] != '-' &&
-	       strspn(s, LOWER DIGITS "-") == n;
+	return n >= 3 && n <= 63 && s[0] >= 'a' && s[0] <= 'z' &&
+	       s[n - 1] != '-' && strspn(s, LOWER DIGITS "-") == n;
 }
 
-static bool label_taken(struct emu *m, const char *label, const char *location, const char *self)
+static bool label_taken(struct emu *m, const char *label, const char *location,
+			const char *self)
 {
 	for (struct entry *n = NULL;
-	     (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) != NULL;)
-		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel", label) &&
-		    json_is(n->doc, "location", location) && !str_is(n->key, self))
+	     (n = store_typed(m, n, "Microsoft.Network/publicIPAddresses")) !=
+	     NULL;)
+		if (json_is(n->doc, "properties.dnsSettings.domainNameLabel",
+			    label) &&
+		    json_is(n->doc, "location", location) &&
+		    !str_is(n->key, self))
 			return true;
 	return false;
 }
@@ -271,7 +304,8 @@ static void public_address(struct emu *m, char out[16])
 	net = str_head(net, 2);
 	str_hex(&net, 255, &x);
 	for (unsigned i = 4; i < 65535; i++) {
-		snprintf(out, 16, "127.77.%u.%u", ((unsigned)x + (i >> 8)) & 255, i & 255);
+		snprintf(out, 16, "127.77.%u.%u",
+			 ((unsigned)x + (i >> 8)) & 255, i & 255);
 		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
 			if (json_is(n->doc, "properties.ipAddress", out))
 				break;
@@ -283,17 +317,21 @@ static void public_address(struct emu *m, char out[16])
 static int put_pip(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props;
-	const char *label = json_str_opt(props, "dnsSettings.domainNameLabel", NULL);
+	const char *label = json_str_opt(props, "dnsSettings.domainNameLabel",
+					 NULL);
 	const char *location = json_text(p->doc, "location");
 	char address[16];
 
 	/* Basic was retired on 30 September 2025; no sku still means Basic */
 	if (!str_listed("Standard StandardV2", json_text(p->doc, "sku.name")))
-		return fault_set(&p->f, 400, "IPv4BasicSkuPublicIpCountLimitReached: Cannot "
-			"create more than 0 IPv4 Basic SKU public IP addresses for this "
-			"subscription in this region.");
+		return fault_set(&p->f, 400,
+				 "IPv4BasicSkuPublicIpCountLimitReached: Cannot "
+				 "create more than 0 IPv4 Basic SKU public IP addresses for this "
+				 "subscription in this region.");
 	if (!json_is(props, "publicIPAllocationMethod", "Static"))
-		return fault_set(&p->f, 400, "StandardSkuPublicIPAddressesMustBeStatic: "
+		return fault_set(
+			&p->f, 400,
+			"StandardSkuPublicIPAddressesMustBeStatic: "
 			"Standard sku publicIp %s must have AllocationMethod set to Static.",
 			p->id);
 	carry(p, "resourceGuid");
@@ -307,18 +345,20 @@ static int put_pip(struct emu *m, struct put *p)
 	if (label == NULL)
 		return 0;
 	if (!label_fits(label))
-		return fault_set(&p->f, 400, "InvalidDomainNameLabel: The domain name label "
-			"%s is invalid. It must conform to the following regular expression: "
-			"^[a-z][a-z0-9-]{1,61}[a-z0-9]$.", label);
+		return fault_set(&p->f, 400,
+				 "InvalidDomainNameLabel: The domain name label "
+				 "%s is invalid. It must conform to the following regular expression: "
+				 "^[a-z][a-z0-9-]{1,61}[a-z0-9]$.",
+				 label);
 	if (label_taken(m, label, location, p->id))
 		return fault_set(&p->f, 400,
-			"DnsRecordInUse: "
-			"DNS record %s.%s.cloudapp.azure.com is already used by another public "
-			"IP.",
-			label, location);
+				 "DnsRecordInUse: "
+				 "DNS record %s.%s.cloudapp.azure.com is already used by another public "
+				 "IP.",
+				 label, location);
 	json_drop(json_get_mut(props, "dnsSettings"), "fqdn");
-	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}", label,
-		      location);
+	json_defaults(props, "{'dnsSettings':{'fqdn':'%s.%s.cloudapp.localhost'}}",
+		      label, location);
 	return 0;
 }
 
@@ -336,8 +376,10 @@ static cJSON *show_pip(struct emu *m, const struct entry *n)
 		cJSON_ArrayForEach(item, arr)
 			if (cJSON_IsObject(item) &&
 			    json_is(item, "properties.publicIPAddress.id", id))
-				json_set(json_get_mut(doc, "properties"), "ipConfiguration",
-					 json_fmt("{'id':%s}", json_text(item, "id")));
+				json_set(json_get_mut(doc, "properties"),
+					 "ipConfiguration",
+					 json_fmt("{'id':%s}",
+						  json_text(item, "id")));
 	return doc;
 }
 
@@ -350,16 +392,18 @@ static int check_pip(struct emu *m, struct put *p, const char *id)
 
 	if (user == NULL || str_is(user->key, p->id))
 		return 0;
-	return fault_set(&p->f, 400, "PublicIPAddressInUse: Resource %s is referencing public IP "
-			 "address %s that is already allocated to resource %s.", p->id, id,
-			 user->key);
+	return fault_set(&p->f, 400,
+			 "PublicIPAddressInUse: Resource %s is referencing public IP "
+			 "address %s that is already allocated to resource %s.",
+			 p->id, id, user->key);
 }
 
 /* What this version does not know, or cannot mean: NRP's words. */
 static int bad_member(struct put *p, const char *text)
 {
 	fault_set(&p->f, 400, "InvalidRequestFormat: Cannot parse the request.");
-	json_set(p->f.error, "details", json_fmt("[{'code':'InvalidJson','message':%s}]", text));
+	json_set(p->f.error, "details",
+		 json_fmt("[{'code':'InvalidJson','message':%s}]", text));
 	return -1;
 }
 
@@ -371,18 +415,21 @@ static int check_probe(struct put *p, const cJSON *probe)
 	char text[256];
 
 	if (json_int_opt(probe, "properties.intervalInSeconds", 15) < 5)
-		return fault_set(&p->f, 400, "LoadBalancerProbeIntervalTooSmall: "
+		return fault_set(&p->f, 400,
+				 "LoadBalancerProbeIntervalTooSmall: "
 				 "The interval of probe %s is smaller than 5 seconds.",
 				 json_text(probe, "name"));
 	if (v == NULL)
 		return 0;
 	if (p->api != NULL && strcmp(p->api, "2024-01-01") < 0)
-		return bad_member(p, "Could not find member 'noHealthyBackendsBehavior' on "
+		return bad_member(p,
+				  "Could not find member 'noHealthyBackendsBehavior' on "
 				  "object of type 'ProbePropertiesFormat'. Path "
 				  "'properties.probes'.");
 	if (str_is(word, "AllProbedDown") || str_is(word, "AllProbedUp"))
 		return 0;
-	snprintf(text, sizeof(text), "Error converting value \"%.100s\" to type "
+	snprintf(text, sizeof(text),
+		 "Error converting value \"%.100s\" to type "
 		 "'NoHealthyBackendsBehavior'. Path 'properties.probes'.",
 		 word != NULL ? word : json_type(v));
 	return bad_member(p, text);
@@ -394,23 +441,31 @@ static int put_lb(struct emu *m, struct put *p)
 	bool outbound;
 
 	if (!json_is(p->doc, "sku.name", "Standard"))
-		return fault_set(&p->f, 400, "BasicLoadBalancerCreationNotAllowed: Basic Load "
+		return fault_set(
+			&p->f, 400,
+			"BasicLoadBalancerCreationNotAllowed: Basic Load "
 			"Balancers were retired on 30 September 2025. Use the Standard SKU.");
 	carry(p, "resourceGuid");
 	json_defaults(p->doc, "@balancer");
 	annotate(p);
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
-		json_defaults(v, "{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
+		json_defaults(
+			v,
+			"{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
 	if (check_references(m, p, props) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
-		if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0)
+		if (check_pip(m, p,
+			      json_str_opt(v, "properties.publicIPAddress.id",
+					   NULL)) < 0)
 			return -1;
 	/* Azure wants implicit SNAT off where an outbound rule has the frontend */
 	outbound = cJSON_GetArraySize(json_get(props, "outboundRules")) > 0;
 	cJSON_ArrayForEach(v, json_get(props, "loadBalancingRules"))
-		if (outbound && !json_bool_opt(v, "properties.disableOutboundSnat", false))
-			return fault_set(&p->f, 400,
+		if (outbound &&
+		    !json_bool_opt(v, "properties.disableOutboundSnat", false))
+			return fault_set(
+				&p->f, 400,
 				"RulesUseSameFrontendIpConfigurationAndOutboundRule"
 				"WithoutDisableSnat: Load balancing rule %s beside an outbound "
 				"rule does not set disableOutboundSnat.",
@@ -423,13 +478,16 @@ static int put_lb(struct emu *m, struct put *p)
 
 /* ---- interfaces and addresses ---- */
 
-int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *bits)
+int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net,
+			 unsigned *bits)
 {
-	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 : -1;
+	return parse_cidr(subnet_range(store_doc(m, subnet_id)), net, bits) ? 0 :
+									      -1;
 }
 
 /* What has that address in the network the subnet belongs to. */
-static struct entry *address_holder(struct emu *m, const char *subnet_id, const char *address)
+static struct entry *address_holder(struct emu *m, const char *subnet_id,
+				    const char *address)
 {
 	size_t vnet = strlen(subnet_id);
 	struct entry *n;
@@ -442,16 +500,18 @@ static struct entry *address_holder(struct emu *m, const char *subnet_id, const 
 		if (json_is(n->hide, "address", address) &&
 		    strncasecmp(json_text(n->hide, "subnet"), subnet_id, vnet) == 0)
 			return n;
-		cJSON_ArrayForEach(v, json_at(n->doc, "properties.ipConfigurations"))
+		cJSON_ArrayForEach(v, json_at(n->doc,
+					      "properties.ipConfigurations"))
 			if (json_is(v, "properties.privateIPAddress", address) &&
-			    strncasecmp(json_text(v, "properties.subnet.id"), subnet_id, vnet) == 0)
+			    strncasecmp(json_text(v, "properties.subnet.id"),
+					subnet_id, vnet) == 0)
 				return n;
 	}
 	return NULL;
 }
 
-int network_address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
-		 char out[16])
+int network_address_take(struct emu *m, struct put *p, const char *subnet_id,
+			 const char *wanted, char out[16])
 {
 	struct entry *holder;
 	uint32_t net, at, ip;
@@ -465,19 +525,25 @@ int network_address_take(struct emu *m, struct put *p, const char *subnet_id, co
 		if (!parse_cidr(wanted, &ip, &bits) ||
 		    network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
 		    !overlap(ip, 32, net, bits))
-			return fault_set(&p->f, 400, "PrivateIPAddressNotInSubnet: Private "
-				"static IP address %s does not belong to the range of subnet "
-				"%s.", wanted, subnet_id);
+			return fault_set(&p->f, 400,
+					 "PrivateIPAddressNotInSubnet: Private "
+					 "static IP address %s does not belong to the range of subnet "
+					 "%s.",
+					 wanted, subnet_id);
 		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
-			return fault_set(&p->f, 400, "PrivateIPAddressInReservedRange: "
-				"Private static IP address %s falls within reserved IP range "
-				"of subnet %s.", wanted, subnet_id);
+			return fault_set(&p->f, 400,
+					 "PrivateIPAddressInReservedRange: "
+					 "Private static IP address %s falls within reserved IP range "
+					 "of subnet %s.",
+					 wanted, subnet_id);
 		holder = address_holder(m, subnet_id, wanted);
 		if (holder != NULL && !str_is(holder->key, p->id))
-			return fault_set(&p->f, 400, "PrivateIPAddressIsAllocated: IP "
-				"configuration of %s is using the private IP address %s which "
-				"is already allocated to resource %s.", p->id, wanted,
-				json_text(holder->doc, "id"));
+			return fault_set(&p->f, 400,
+					 "PrivateIPAddressIsAllocated: IP "
+					 "configuration of %s is using the private IP address %s which "
+					 "is already allocated to resource %s.",
+					 p->id, wanted,
+					 json_text(holder->doc, "id"));
 		return 0;
 	}
 	for (at = net + 4; at < (net | ~mask_of(bits)); at++) {
@@ -486,19 +552,24 @@ int network_address_take(struct emu *m, struct put *p, const char *subnet_id, co
 		if (address_holder(m, subnet_id, out) == NULL)
 			return 0;
 	}
-	return fault_set(&p->f, 400, "SubnetIsFull: "
-		      "Subnet %s does not have enough capacity for 1 IP addresses.", subnet_id);
+	return fault_set(&p->f, 400,
+			 "SubnetIsFull: "
+			 "Subnet %s does not have enough capacity for 1 IP addresses.",
+			 subnet_id);
 }
 
 /* One configuration of an interface, and the address it gets. */
 static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 {
-	const cJSON *had = p->old == NULL ? NULL :
-		json_at(p->old->doc, "properties.ipConfigurations");
+	const cJSON *had = p->old == NULL ?
+				   NULL :
+				   json_at(p->old->doc,
+					   "properties.ipConfigurations");
 	const cJSON *old = json_named(had, json_text(v, "name"));
 	bool fixed = json_is(v, "properties.privateIPAllocationMethod", "Static");
 	const char *subnet = json_str_opt(v, "properties.subnet.id", NULL);
-	const char *wanted = json_str_opt(fixed ? v : old, "properties.privateIPAddress", NULL);
+	const char *wanted = json_str_opt(fixed ? v : old,
+					  "properties.privateIPAddress", NULL);
 	char address[16];
 
 	if (subnet == NULL)
@@ -511,7 +582,8 @@ static int put_ip(struct emu *m, struct put *p, cJSON *v, bool primary)
 				 "PrivateIPAddressNotSpecified: IP configuration %s of %s is "
 				 "Static and names no address.",
 				 json_text(v, "name"), p->id);
-	if (check_pip(m, p, json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
+	if (check_pip(m, p,
+		      json_str_opt(v, "properties.publicIPAddress.id", NULL)) < 0 ||
 	    network_address_take(m, p, subnet, wanted, address) < 0)
 		return -1;
 	json_put_str(json_sub(v, "properties"), "privateIPAddress", address);
@@ -533,7 +605,9 @@ static int put_nic(struct emu *m, struct put *p)
 	snprintf(mac, sizeof(mac), "%02X-%02X-%02X", r[0], r[1], r[2]);
 	json_defaults(props, "@nic", mac);
 	if (cJSON_GetArraySize(json_get(props, "ipConfigurations")) == 0)
-		return fault_set(&p->f, 400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
+		return fault_set(
+			&p->f, 400,
+			"NetworkInterfaceMustHaveAtLeastOneIpConfiguration: "
 			"Network interface %s must have at least one IP configuration.",
 			p->id);
 	annotate(p);
@@ -566,7 +640,8 @@ static cJSON *show_nic(struct emu *m, const struct entry *n)
 	"2018-11-01, 2018-10-01, 2018-08-01, 2018-04-01, 2018-01-01, 2017-10-01, 2017-03-30, " \
 	"2016-09-01, 2016-03-30, 2015-06-15"
 #define NETWORK(type) \
-	.name = "Microsoft.Network/" type, .versions = NETWORK_VERSIONS, .style = OP_NETWORK, \
+	.name = "Microsoft.Network/" type, .versions = NETWORK_VERSIONS, \
+	.style = OP_NETWORK, \
 	.flags = R_TRACKED | R_PARTS | R_ETAG_UNIQUE | R_NEW_IS_UPDATING
 
 const struct rtype network_types[] = {

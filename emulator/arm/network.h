@@ -5,9 +5,10 @@
 
 extern const struct rtype network_types[];
 /* A free address of that subnet, or the wanted one if it may be had. */
-int network_address_take(struct emu *m, struct put *p, const char *subnet_id, const char *wanted,
-			 char out[16]);
+int network_address_take(struct emu *m, struct put *p, const char *subnet_id,
+			 const char *wanted, char out[16]);
 /* Its range, or that of a whole network; -1: there is none. */
-int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net, unsigned *prefix);
+int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net,
+			 unsigned *prefix);
 
 #endif

@@ -12,7 +12,11 @@
 #include "emulator/arm/vmss.h"
 #include "emulator/jsonf.h"
 
-#define TYPES(...) (const struct rtype *const[]){ __VA_ARGS__, NULL }
+#define TYPES(...) \
+	(const struct rtype *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 const struct provider provider_table[] = {
 	{ .name = "Microsoft.Resources" },
@@ -22,7 +26,9 @@ const struct provider provider_table[] = {
 		.route = compute_route,
 	},
 	{ .name = "Microsoft.Network", .types = TYPES(network_types) },
-	{ .name = "Microsoft.Storage", .types = TYPES(storage_types), .route = storage_route },
+	{ .name = "Microsoft.Storage",
+	  .types = TYPES(storage_types),
+	  .route = storage_route },
 	{ .name = "Microsoft.Insights", .types = TYPES(insights_types) },
 	{ .name = "Microsoft.Authorization" },
 	{ .name = "Microsoft.ManagedIdentity" },
@@ -41,7 +47,8 @@ const struct rtype *provider_type(const char *name)
 	const struct rtype *found = NULL;
 
 	for (const struct provider *p = provider_table; p->name != NULL; p++)
-		for (size_t i = 0; found == NULL && p->types != NULL && p->types[i] != NULL; i++)
+		for (size_t i = 0;
+		     found == NULL && p->types != NULL && p->types[i] != NULL; i++)
 			found = in_rows(p->types[i], name);
 	return found;
 }

@@ -5,15 +5,15 @@
 
 /* A namespace of types. */
 struct provider {
-	const char *name;		/* "Microsoft.Network" */
-	const struct rtype *const *types;	/* the tables of its files, NULL behind them;
+	const char *name;		  /* "Microsoft.Network" */
+	const struct rtype *const *types; /* the tables of its files, NULL behind them;
 					   NULL: it has none */
 	/* What a subscription asks of it beside resources: what follows the
 	 * namespace, at least one segment.  1: not mine. */
 	int (*route)(struct request *r, char **seg);
 };
 
-extern const struct provider provider_table[];	/* one without a name at the end */
+extern const struct provider provider_table[]; /* one without a name at the end */
 
 /* "Microsoft.Network/virtualNetworks", in any case; NULL: there is no such type. */
 const struct rtype *provider_type(const char *name);

@@ -46,13 +46,15 @@ cJSON *resource_show_asked(struct request *r, const struct entry *n)
 
 void resource_born(struct put *p, const char *name)
 {
-	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") : NULL;
+	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") :
+					    NULL;
 	cJSON *props = p->props;
 
 	json_drop(props, name);
 	json_drop(props, "timeCreated");
 	if (was != NULL)
-		json_defaults(props, "{'%s':%s,'timeCreated':%s}", name, json_text(was, name),
+		json_defaults(props, "{'%s':%s,'timeCreated':%s}", name,
+			      json_text(was, name),
 			      json_text(was, "timeCreated"));
 	else
 		json_defaults(props, "{'%s':%U,'timeCreated':%t}", name);
@@ -61,15 +63,19 @@ void resource_born(struct put *p, const char *name)
 int resource_need_reference(struct emu *m, struct put *p, const char *id)
 {
 	if (id == NULL)
-		return fault_set(&p->f, 400, "InvalidRequestFormat: "
-			      "Cannot parse the request: a reference has no id.");
-	return p->dry || store_doc(m, id) != NULL ? 0 : resource_no_reference(p, id);
+		return fault_set(&p->f, 400,
+				 "InvalidRequestFormat: "
+				 "Cannot parse the request: a reference has no id.");
+	return p->dry || store_doc(m, id) != NULL ? 0 :
+						    resource_no_reference(p, id);
 }
 
 int resource_no_reference(struct put *p, const char *id)
 {
-	return fault_set(&p->f, 400, "InvalidResourceReference: "
-		      "Resource %s referenced by resource %s was not found.", id, p->id);
+	return fault_set(&p->f, 400,
+			 "InvalidResourceReference: "
+			 "Resource %s referenced by resource %s was not found.",
+			 id, p->id);
 }
 
 /* ---- PUT ---- */
@@ -83,10 +89,13 @@ static int check_location(struct put *p, const cJSON *body)
 	name = location_of_body(body, "ResourceType", &p->f);
 	if (name == NULL)
 		return -1;
-	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) : name;
+	have = p->old != NULL ? json_str_opt(p->old->doc, "location", name) :
+				name;
 	if (strcmp(have, name) != 0)
-		return fault_set(&p->f, 409, "InvalidResourceLocation: "
-			      "The resource '%s' already exists in location '%s'.", p->name, have);
+		return fault_set(&p->f, 409,
+				 "InvalidResourceLocation: "
+				 "The resource '%s' already exists in location '%s'.",
+				 p->name, have);
 	json_add_str(p->doc, "location", name);
 	return 0;
 }
@@ -95,12 +104,14 @@ static int build(struct put *p, const cJSON *body)
 {
 	const cJSON *v;
 
-	p->doc = json_fmt("{'name':%s,'id':%s,'type':%s}", p->name, p->id, p->type->name);
+	p->doc = json_fmt("{'name':%s,'id':%s,'type':%s}", p->name, p->id,
+			  p->type->name);
 	if (check_location(p, body) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, body)
 		if (str_listed("tags sku zones kind identity plan", v->string))
-			cJSON_AddItemToObject(p->doc, v->string, cJSON_Duplicate(v, true));
+			cJSON_AddItemToObject(p->doc, v->string,
+					      cJSON_Duplicate(v, true));
 	v = json_get(body, "properties");
 	if (v != NULL && !cJSON_IsObject(v) && !cJSON_IsNull(v))
 		return fault_content(&p->f, "'properties' is not an object");
@@ -110,8 +121,10 @@ static int build(struct put *p, const cJSON *body)
 	if (p->type->flags & R_ETAG_UNIQUE)
 		json_defaults(p->doc, "{'etag':'W/\\\"%U\\\"'}");
 	else if (p->type->flags & R_ETAG_COUNTED)
-		json_defaults(p->doc, "{'etag':'\\\"%l\\\"'}", 1 + (p->old == NULL ? 0 :
-			      json_int_opt(p->old->hide, "etag", 0)));
+		json_defaults(p->doc, "{'etag':'\\\"%l\\\"'}",
+			      1 + (p->old == NULL ? 0 :
+						    json_int_opt(p->old->hide,
+								 "etag", 0)));
 	return 0;
 }
 
@@ -121,11 +134,13 @@ static int check_name(struct put *p)
 	size_t n = strlen(p->name);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)p->name[i] <= ' ' || (unsigned char)p->name[i] > '~' ||
+		if ((unsigned char)p->name[i] <= ' ' ||
+		    (unsigned char)p->name[i] > '~' ||
 		    strchr("<>*%&:\\?#/", p->name[i]) != NULL)
 			n = 0;
 	if (n == 0 || n > 80)
-		return fault_set(&p->f, 400,
+		return fault_set(
+			&p->f, 400,
 			"InvalidResourceName: "
 			"Resource name %.100s is invalid. It can be up to 80 characters long.",
 			p->name);
@@ -136,10 +151,13 @@ static int check_etag(const struct entry *n, const char *want, struct fault *f)
 {
 	const char *have = n != NULL ? json_str_opt(n->doc, "etag", NULL) : NULL;
 
-	if (want == NULL || have == NULL || strcmp(want, have) == 0 || strcmp(want, "*") == 0)
+	if (want == NULL || have == NULL || strcmp(want, have) == 0 ||
+	    strcmp(want, "*") == 0)
 		return 0;
-	return fault_set(f, 412, "PreconditionFailed: Etag provided in if-match header %.80s "
-		"does not match etag %s of resource.", want, have);
+	return fault_set(f, 412,
+			 "PreconditionFailed: Etag provided in if-match header %.80s "
+			 "does not match etag %s of resource.",
+			 want, have);
 }
 
 /* What contains it: the id without its last pair; "x/default" is always there. */
@@ -167,9 +185,11 @@ static int check_parent(struct emu *m, struct put *p)
 	free(parent);
 	if (n != NULL)
 		return 0;
-	return fault_set(&p->f, 404, "ParentResourceNotFound: Failed to perform 'write' on "
-		"resource(s) of type '%s', because the parent resource of '%.80s' could not "
-		"be found.", p->type->name, p->name);
+	return fault_set(&p->f, 404,
+			 "ParentResourceNotFound: Failed to perform 'write' on "
+			 "resource(s) of type '%s', because the parent resource of '%.80s' could not "
+			 "be found.",
+			 p->type->name, p->name);
 }
 
 /* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/T2"; false when there is no such form. */
@@ -195,11 +215,15 @@ static int find_type(struct put *p)
 	if (type_of_id(p->id, &b))
 		p->type = provider_type(b.str);
 	if (p->type == NULL)
-		fault_set(&p->f, 404, "InvalidResourceType: "
-		       "The resource type '%.200s' could not be found.", b.str);
+		fault_set(&p->f, 404,
+			  "InvalidResourceType: "
+			  "The resource type '%.200s' could not be found.",
+			  b.str);
 	else if (p->type->put == NULL)
-		fault_set(&p->f, 405, "HttpMethodNotAllowed: "
-		       "The HTTP method 'PUT' is not supported for '%s'.", b.str);
+		fault_set(&p->f, 405,
+			  "HttpMethodNotAllowed: "
+			  "The HTTP method 'PUT' is not supported for '%s'.",
+			  b.str);
 	buf_release(&b);
 	return p->f.error != NULL ? -1 : 0;
 }
@@ -230,15 +254,19 @@ static int keep_put(struct emu *m, struct put *p)
 	}
 	p->doc = p->hide = NULL;
 	if (t->flags & R_ETAG_COUNTED)
-		json_put_int(p->entry->hide, "etag", json_int_opt(p->entry->hide, "etag", 0) + 1);
+		json_put_int(p->entry->hide, "etag",
+			     json_int_opt(p->entry->hide, "etag", 0) + 1);
 	if (t->style == OP_NONE || p->unchanged)
 		return 0;
-	entry_state(p->entry, p->created && !(t->flags & R_NEW_IS_UPDATING) ? "Creating" :
-		    "Updating");
-	p->op = op_start(m, t->style, json_str_opt(p->entry->doc, "location", p->group_location),
-			 p->entry->key, p->api, p->work != NULL ? p->work : run_settle,
-			 p->args != NULL ? p->args : json_fmt("{'ms':%d}", (int)t->work_ms),
-			 json_fmt("[%s]", p->entry->key), &p->f);
+	entry_state(p->entry, p->created && !(t->flags & R_NEW_IS_UPDATING) ?
+				      "Creating" :
+				      "Updating");
+	p->op = op_start(
+		m, t->style,
+		json_str_opt(p->entry->doc, "location", p->group_location),
+		p->entry->key, p->api, p->work != NULL ? p->work : run_settle,
+		p->args != NULL ? p->args : json_fmt("{'ms':%d}", (int)t->work_ms),
+		json_fmt("[%s]", p->entry->key), &p->f);
 	p->args = NULL;
 	if (p->op == NULL)
 		entry_state(p->entry, "Failed");
@@ -253,14 +281,18 @@ int resource_put(struct emu *m, struct put *p, const cJSON *body)
 		return -1;
 	p->name = strrchr(p->id, '/') + 1;
 	if (!resource_version_known(p->type->versions, p->api))
-		return fault_set(&p->f, 400, "NoRegisteredProviderFound: No registered "
+		return fault_set(
+			&p->f, 400,
+			"NoRegisteredProviderFound: No registered "
 			"resource provider found for location '%.60s' and API version '%s' "
 			"for type '%s'. The supported api-versions are '%s'.",
-			json_text(body, "location"), p->api, strchr(p->type->name, '/') + 1,
-			p->type->versions);
+			json_text(body, "location"), p->api,
+			strchr(p->type->name, '/') + 1, p->type->versions);
 	if (group == NULL)
-		return fault_set(&p->f, 404, "ResourceGroupNotFound: "
-			      "Resource group of '%s' could not be found.", p->id);
+		return fault_set(&p->f, 404,
+				 "ResourceGroupNotFound: "
+				 "Resource group of '%s' could not be found.",
+				 p->id);
 	p->group_location = json_text(group->doc, "location");
 	if (group_refuse_leaving(group, &p->f) < 0)
 		return -1;
@@ -304,7 +336,8 @@ static void remove_tree(struct emu *m, const char *key)
 	char *own = xstrdup(key);
 	struct entry *n;
 
-	while ((n = store_below(m, NULL, own, "/")) != NULL || (n = store_find(m, own)) != NULL)
+	while ((n = store_below(m, NULL, own, "/")) != NULL ||
+	       (n = store_find(m, own)) != NULL)
 		resource_forget(m, n);
 	free(own);
 }
@@ -325,24 +358,27 @@ static int run_remove(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
-int resource_delete(struct emu *m, struct entry *n, const char *api, struct op **op,
-		    struct fault *f)
+int resource_delete(struct emu *m, struct entry *n, const char *api,
+		    struct op **op, struct fault *f)
 {
 	const struct rtype *t = n->type;
-	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL, *child;
+	struct entry *user = t->in_use != NULL ? store_referrer(m, n->key) : NULL,
+		     *child;
 	int rc = op_refuse_busy(n, f);
 
 	*op = NULL;
-	for (child = NULL; rc == 0 && (child = store_below(m, child, n->key, "/")) != NULL;)
+	for (child = NULL;
+	     rc == 0 && (child = store_below(m, child, n->key, "/")) != NULL;)
 		rc = op_refuse_busy(child, f);
 	if (rc < 0)
 		return -1;
 	if (user != NULL)
-		return fault_set(f, 400,
-				 "%s: %s %s cannot be deleted because it is in use by %s. In "
-				 "order to delete it, remove the association with that resource.",
-				 t->in_use, t->name, json_text(n->doc, "id"),
-				 json_text(user->doc, "id"));
+		return fault_set(
+			f, 400,
+			"%s: %s %s cannot be deleted because it is in use by %s. In "
+			"order to delete it, remove the association with that resource.",
+			t->in_use, t->name, json_text(n->doc, "id"),
+			json_text(user->doc, "id"));
 	if (t->style == OP_NONE || (t->flags & R_DELETE_AT_ONCE)) {
 		if (t->remove != NULL && t->remove(m, n->key, f) < 0)
 			return -1;
@@ -350,8 +386,8 @@ int resource_delete(struct emu *m, struct entry *n, const char *api, struct op *
 		return 0;
 	}
 	entry_state(n, "Deleting");
-	*op = op_start(m, t->style, json_text(n->doc, "location"), n->key, api, run_remove,
-		       NULL, json_fmt("[%s]", n->key), f);
+	*op = op_start(m, t->style, json_text(n->doc, "location"), n->key, api,
+		       run_remove, NULL, json_fmt("[%s]", n->key), f);
 	return *op == NULL ? -1 : 0;
 }
 
@@ -369,8 +405,9 @@ static int answer_put(struct request *r, const char *id, const cJSON *body)
 	if (check_etag(old, want, &r->fault) < 0)
 		goto out;
 	if (old != NULL && str_eqz(unless, "*")) {
-		fault_set(&r->fault, 412, "PreconditionFailed: "
-		       "The resource exists, and If-None-Match: * was asked for.");
+		fault_set(&r->fault, 412,
+			  "PreconditionFailed: "
+			  "The resource exists, and If-None-Match: * was asked for.");
 		goto out;
 	}
 	if (!cJSON_IsObject(body)) {
@@ -390,7 +427,8 @@ static int answer_put(struct request *r, const char *id, const cJSON *body)
 		r->plain = "text/plain; charset=utf-8";
 		request_answer(r, 202, NULL);
 	} else {
-		bool ok = !p.created || (p.type->flags & R_NEW_IS_200) || r->method == PATCH;
+		bool ok = !p.created || (p.type->flags & R_NEW_IS_200) ||
+			  r->method == PATCH;
 
 		request_answer(r, ok ? 200 : 201, resource_show(r->m, p.entry));
 	}
@@ -429,21 +467,23 @@ static int answer_delete(struct request *r, struct entry *n)
 	return request_answer(r, op != NULL ? 202 : 200, NULL);
 }
 
-static int answer_missing(struct request *r, const struct rtype *t, const char *group,
-			  const char *id)
+static int answer_missing(struct request *r, const struct rtype *t,
+			  const char *group, const char *id)
 {
 	const char *name = strrchr(id, '/') + 1;
 
 	if (t->missing != NULL)
 		return fault_set(&r->fault, 404, "%s", t->missing);
 	r->gateway = true;
-	return fault_set(&r->fault, 404, "ResourceNotFound: "
-		      "The Resource '%s/%.80s' under resource group '%s' was not found.",
-		      t->name, name, group);
+	return fault_set(
+		&r->fault, 404,
+		"ResourceNotFound: "
+		"The Resource '%s/%.80s' under resource group '%s' was not found.",
+		t->name, name, group);
 }
 
-static int answer_resource(struct request *r, const struct rtype *t, const char *group,
-			   const char *id)
+static int answer_resource(struct request *r, const struct rtype *t,
+			   const char *group, const char *id)
 {
 	struct entry *n = store_find(r->m, id);
 	const char *etag;
@@ -452,7 +492,7 @@ static int answer_resource(struct request *r, const struct rtype *t, const char 
 		return answer_put(r, id, r->body);
 	if (n == NULL)
 		return r->method == DELETE ? request_answer(r, 204, NULL) :
-		       answer_missing(r, t, group, id);
+					     answer_missing(r, t, group, id);
 	r->pretty = t->flags & R_PRETTY;
 	switch (r->method) {
 	case PATCH:
@@ -470,8 +510,8 @@ static int answer_resource(struct request *r, const struct rtype *t, const char 
 	}
 }
 
-int resource_list(struct request *r, const struct rtype *t, const char *key, const char *tail,
-		  size_t page)
+int resource_list(struct request *r, const struct rtype *t, const char *key,
+		  const char *tail, size_t page)
 {
 	cJSON *arr = cJSON_CreateArray();
 	struct entry *n;
@@ -518,7 +558,8 @@ static int answer_part(struct request *r, struct entry *n, char **s)
 	if (r->method != GET)
 		rc = request_bad_method(r);
 	else if (part == NULL)
-		rc = fault_set(&r->fault, 404, "NotFound: Resource %s not found.", id);
+		rc = fault_set(&r->fault, 404,
+			       "NotFound: Resource %s not found.", id);
 	else
 		rc = request_answer(r, 200, cJSON_Duplicate(part, true));
 	free(id);
@@ -528,29 +569,33 @@ static int answer_part(struct request *r, struct entry *n, char **s)
 int resource_unknown_type(struct request *r, const char *ns, const char *type)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 404, "InvalidResourceType: The resource type '%.80s' "
-		"could not be found in the namespace '%.60s' for api version '%s'.", type, ns,
-		r->api);
+	return fault_set(
+		&r->fault, 404,
+		"InvalidResourceType: The resource type '%.80s' "
+		"could not be found in the namespace '%.60s' for api version '%s'.",
+		type, ns, r->api);
 }
 
 static int wrong_version(struct request *r, const struct rtype *t)
 {
 	r->gateway = true;
-	return fault_set(&r->fault, 400, "InvalidResourceType: The resource type '%s' could "
-		"not be found in the namespace '%.*s' for api version '%s'. The supported "
-		"api-versions are '%s'.", strchr(t->name, '/') + 1,
-		(int)strcspn(t->name, "/"), t->name, r->api, t->versions);
+	return fault_set(&r->fault, 400,
+			 "InvalidResourceType: The resource type '%s' could "
+			 "not be found in the namespace '%.*s' for api version '%s'. The supported "
+			 "api-versions are '%s'.",
+			 strchr(t->name, '/') + 1, (int)strcspn(t->name, "/"),
+			 t->name, r->api, t->versions);
 }
 
 /* What the path of a request names. */
 struct route {
-	const struct rtype *type;	/* of the innermost resource; NULL: a list of
+	const struct rtype *type; /* of the innermost resource; NULL: a list of
 					   namespace/type */
-	struct buf type_name;		/* its name, or that of the list */
-	struct buf id;			/* its id, and behind own_n what "x/default" follows */
+	struct buf type_name;	  /* its name, or that of the list */
+	struct buf id; /* its id, and behind own_n what "x/default" follows */
 	size_t own_n;
-	char **own;			/* what follows its name, */
-	char **rest;			/* and that without x/default */
+	char **own;  /* what follows its name, */
+	char **rest; /* and that without x/default */
 };
 
 /*
@@ -574,7 +619,8 @@ static void route_find(struct route *w, const struct entry *group, char **s)
 			buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
 			continue;
 		}
-		if (deeper == NULL || s[i + 1] == NULL || (deeper->flags & R_INSIDE)) {
+		if (deeper == NULL || s[i + 1] == NULL ||
+		    (deeper->flags & R_INSIDE)) {
 			buf_truncate(&w->type_name, keep);
 			break;
 		}
@@ -587,7 +633,8 @@ static void route_find(struct route *w, const struct entry *group, char **s)
 }
 
 /* Behind providers: namespace/type, all of it in the group. */
-static int answer_list(struct request *r, struct route *w, const struct entry *group, char **s)
+static int answer_list(struct request *r, struct route *w,
+		       const struct entry *group, char **s)
 {
 	const struct rtype *t;
 
@@ -604,7 +651,8 @@ static int answer_list(struct request *r, struct route *w, const struct entry *g
  * What follows the name of n: w->rest, perhaps with a name.  prefix: the path,
  * with x/default in it where lists have that.
  */
-static int answer_below(struct request *r, struct route *w, struct entry *n, const char *prefix)
+static int answer_below(struct request *r, struct route *w, struct entry *n,
+			const char *prefix)
 {
 	char **s = w->rest;
 	const cJSON *arr = json_get_i(json_get(n->doc, "properties"), s[0]);

@@ -10,44 +10,44 @@
  * one fills id, api and dry; resource_put() the rest.
  */
 struct put {
-	char *id;			/* canonical, mixed case */
+	char *id; /* canonical, mixed case */
 	const char *api;
-	bool dry;			/* only look: nothing is stored, references may not
+	bool dry; /* only look: nothing is stored, references may not
 					   exist yet */
 
 	/* for the type's put() */
 	const struct rtype *type;
-	const char *name;		/* last name of id */
+	const char *name; /* last name of id */
 	const char *group_location;
-	struct entry *old;		/* NULL: new */
-	cJSON *doc;			/* in: id, name, type, location, ... and properties of the
+	struct entry *old; /* NULL: new */
+	cJSON *doc;   /* in: id, name, type, location, ... and properties of the
 					   body without nulls; out: what is stored */
-	cJSON *props;			/* its properties */
+	cJSON *props; /* its properties */
 
 	/* from the type's put() */
 	struct fault f;
-	cJSON *hide;			/* to be stored with it; old's is kept when NULL */
-	op_run *work;			/* instead of waiting type->work_ms */
-	cJSON *args;			/* for work */
-	bool unchanged;			/* answer 200 at once, no operation */
+	cJSON *hide;	/* to be stored with it; old's is kept when NULL */
+	op_run *work;	/* instead of waiting type->work_ms */
+	cJSON *args;	/* for work */
+	bool unchanged; /* answer 200 at once, no operation */
 
 	/* results */
 	struct entry *entry;
 	bool created;
-	struct op *op;			/* NULL: it is done already */
+	struct op *op; /* NULL: it is done already */
 };
 
 /* What a type is like, where types differ. */
 enum {
-	R_TRACKED = 1,		/* has a location, is listed among resources */
-	R_INSIDE = 2,		/* reached through the action() of what contains it */
-	R_PRETTY = 4,		/* its answers are indented */
-	R_NEW_IS_200 = 8,	/* a PUT answers 200, not 201, when it is new */
-	R_DELETE_AT_ONCE = 16,	/* although other work on it is an operation */
-	R_PARTS = 32,		/* named things in its properties have ids and can be asked for */
-	R_ETAG_UNIQUE = 64,	/* its etag is a new id each time, */
-	R_ETAG_COUNTED = 128,	/* or a number that grows */
-	R_NEW_IS_UPDATING = 256,	/* its state is "Updating" also while it is made */
+	R_TRACKED = 1,	  /* has a location, is listed among resources */
+	R_INSIDE = 2,	  /* reached through the action() of what contains it */
+	R_PRETTY = 4,	  /* its answers are indented */
+	R_NEW_IS_200 = 8, /* a PUT answers 200, not 201, when it is new */
+	R_DELETE_AT_ONCE = 16, /* although other work on it is an operation */
+	R_PARTS = 32, /* named things in its properties have ids and can be asked for */
+	R_ETAG_UNIQUE = 64,   /* its etag is a new id each time, */
+	R_ETAG_COUNTED = 128, /* or a number that grows */
+	R_NEW_IS_UPDATING = 256, /* its state is "Updating" also while it is made */
 };
 
 /*
@@ -55,13 +55,13 @@ enum {
  * NULL and 0 are good for whatever a type has no wish about.
  */
 struct rtype {
-	const char *name;	/* "Microsoft.Network/virtualNetworks" */
-	const char *versions;	/* of the API, newest first, ", " between */
-	enum op_style style;	/* of the operations that change it */
-	unsigned work_ms;	/* how long those take */
-	unsigned flags;		/* R_... */
-	const char *in_use;	/* code of the refusal to delete it while something refers to it */
-	const char *missing;	/* "CODE: TEXT" when it is not there; NULL: ARM's own words */
+	const char *name;     /* "Microsoft.Network/virtualNetworks" */
+	const char *versions; /* of the API, newest first, ", " between */
+	enum op_style style;  /* of the operations that change it */
+	unsigned work_ms;     /* how long those take */
+	unsigned flags;	      /* R_... */
+	const char *in_use; /* code of the refusal to delete it while something refers to it */
+	const char *missing; /* "CODE: TEXT" when it is not there; NULL: ARM's own words */
 	/* a list behind its name that belongs to another provider, and so has that
 	 * one's versions */
 	const char *foreign_list;
@@ -97,10 +97,11 @@ void resource_put_release(struct put *p);
 void resource_born(struct put *p, const char *name);
 /* What id refers to exists, or p is dry; otherwise InvalidResourceReference. */
 int resource_need_reference(struct emu *m, struct put *p, const char *id);
-int resource_no_reference(struct put *p, const char *id) __attribute__((cold));	/* refuse */
+int resource_no_reference(struct put *p, const char *id)
+	__attribute__((cold)); /* refuse */
 /* Begin the removal of n; *op is NULL when it is done already. */
-int resource_delete(struct emu *m, struct entry *n, const char *api, struct op **op,
-		    struct fault *f);
+int resource_delete(struct emu *m, struct entry *n, const char *api,
+		    struct op **op, struct fault *f);
 /* Take it out of the store, and what it has elsewhere with it. */
 void resource_forget(struct emu *m, struct entry *n);
 
@@ -112,8 +113,8 @@ cJSON *resource_show_asked(struct request *r, const struct entry *n);
 /* What follows providers/ in a group: namespace, type, name, ... */
 int resource_route(struct request *r, struct entry *group, char **seg);
 /* Answer all entries of that type (NULL: those without one) below key. */
-int resource_list(struct request *r, const struct rtype *t, const char *key, const char *tail,
-		  size_t page);
+int resource_list(struct request *r, const struct rtype *t, const char *key,
+		  const char *tail, size_t page);
 /* Answer what is tracked below key, in brief, and as $filter wants it. */
 int resource_list_tracked(struct request *r, const char *key);
 int resource_unknown_type(struct request *r, const char *ns, const char *type)

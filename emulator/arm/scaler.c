@@ -31,7 +31,8 @@ static double average(const struct scaler_facts *f, int64_t window_ms)
 	size_t k = 0;
 
 	for (size_t i = 0; i < f->n; i++)
-		if (f->samples[i].ms > f->now_ms - window_ms && f->samples[i].cpu >= 0) {
+		if (f->samples[i].ms > f->now_ms - window_ms &&
+		    f->samples[i].cpu >= 0) {
 			sum += f->samples[i].cpu;
 			k++;
 		}
@@ -45,17 +46,18 @@ static bool holds(const cJSON *trigger, double v)
 	const char *op = json_text(trigger, "operator");
 
 	return v >= 0 && json_is(trigger, "metricName", "Percentage CPU") &&
-	       (str_is(op, "GreaterThan") ? v > limit :
+	       (str_is(op, "GreaterThan")	 ? v > limit :
 		str_is(op, "GreaterThanOrEqual") ? v >= limit :
-		str_is(op, "LessThan") ? v < limit :
-		str_is(op, "LessThanOrEqual") ? v <= limit :
-		str_is(op, "Equals") ? v == limit :
-		str_is(op, "NotEquals") && v != limit);
+		str_is(op, "LessThan")		 ? v < limit :
+		str_is(op, "LessThanOrEqual")	 ? v <= limit :
+		str_is(op, "Equals")		 ? v == limit :
+				       str_is(op, "NotEquals") && v != limit);
 }
 
 static int64_t window_of(const cJSON *rule, unsigned speed)
 {
-	return json_duration_s(rule, "metricTrigger.timeWindow", 300) * 1000 / speed;
+	return json_duration_s(rule, "metricTrigger.timeWindow", 300) * 1000 /
+	       speed;
 }
 
 /* The rule's condition, now. */
@@ -97,7 +99,8 @@ static bool goes_out(const cJSON *rule)
 }
 
 /* Would those that are left have to go out again? */
-static bool would_flap(const cJSON *rules, const struct scaler_facts *f, int64_t want)
+static bool would_flap(const cJSON *rules, const struct scaler_facts *f,
+		       int64_t want)
 {
 	const cJSON *rule;
 
@@ -112,7 +115,8 @@ static bool would_flap(const cJSON *rules, const struct scaler_facts *f, int64_t
 	return false;
 }
 
-static int64_t by_rules(const cJSON *rules, const struct scaler_facts *f, char why[120])
+static int64_t by_rules(const cJSON *rules, const struct scaler_facts *f,
+			char why[120])
 {
 	int64_t out = f->capacity, in = -1, v;
 	bool all = true;
@@ -165,17 +169,21 @@ static int64_t bound(const cJSON *profile, const char *path)
 	return (int64_t)v;
 }
 
-static int64_t decide(const cJSON *properties, const struct scaler_facts *f, char why[120])
+static int64_t decide(const cJSON *properties, const struct scaler_facts *f,
+		      char why[120])
 {
-	const cJSON *profile = profile_of(properties), *rules = json_get(profile, "rules"), *rule;
-	int64_t low = bound(profile, "capacity.minimum"), high = bound(profile, "capacity.maximum");
+	const cJSON *profile = profile_of(properties),
+		    *rules = json_get(profile, "rules"), *rule;
+	int64_t low = bound(profile, "capacity.minimum"),
+		high = bound(profile, "capacity.maximum");
 	int64_t usual = bound(profile, "capacity.default"), window = 0, w, want;
 
 	if (profile == NULL || !json_bool_opt(properties, "enabled", true))
 		return f->capacity;
 	want = within(f->capacity, low, high);
 	if (want != f->capacity) {
-		snprintf(why, 120, "the bounds are %lld and %lld", (long long)low, (long long)high);
+		snprintf(why, 120, "the bounds are %lld and %lld",
+			 (long long)low, (long long)high);
 		return want;
 	}
 	cJSON_ArrayForEach(rule, rules)
@@ -188,7 +196,8 @@ static int64_t decide(const cJSON *properties, const struct scaler_facts *f, cha
 	return within(by_rules(rules, f, why), low, high);
 }
 
-int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f, char why[120])
+int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f,
+		      char why[120])
 {
 	int64_t want = decide(properties, f, why);
 
@@ -211,11 +220,12 @@ struct memory {
 struct scaler {
 	struct memory at[MEMORIES_MAX];
 	size_t n;
-	char *text;		/* of the file, as it was read last; NULL: there is none */
+	char *text; /* of the file, as it was read last; NULL: there is none */
 };
 
 /* A line that is neither is said, when the file is new. */
-static bool next_line(struct emu *m, struct str *text, bool tell, struct str *name, uint64_t *v)
+static bool next_line(struct emu *m, struct str *text, bool tell,
+		      struct str *name, uint64_t *v)
 {
 	struct str line, s, word;
 
@@ -306,17 +316,21 @@ static void remember(struct memory *k, int64_t now, double cpu)
 {
 	if (k->n == SAMPLES_MAX) {
 		k->n -= SAMPLES_MAX / 2;
-		memmove(k->samples, k->samples + SAMPLES_MAX / 2, k->n * sizeof(*k->samples));
+		memmove(k->samples, k->samples + SAMPLES_MAX / 2,
+			k->n * sizeof(*k->samples));
 	}
 	k->samples[k->n++] = (struct scaler_sample){ now, cpu };
 }
 
-static void look(struct emu *m, struct entry *setting, struct memory *k, const char *file,
-		 unsigned speed)
+static void look(struct emu *m, struct entry *setting, struct memory *k,
+		 const char *file, unsigned speed)
 {
 	const cJSON *properties = json_get(setting->doc, "properties");
-	struct entry *set = store_find(m, json_text(properties, "targetResourceUri"));
-	struct scaler_facts f = { .now_ms = now_ms(), .acted_ms = k->acted_ms, .speed = speed };
+	struct entry *set =
+		store_find(m, json_text(properties, "targetResourceUri"));
+	struct scaler_facts f = { .now_ms = now_ms(),
+				  .acted_ms = k->acted_ms,
+				  .speed = speed };
 	struct fault fault = { 0, NULL };
 	char why[120] = "";
 	int64_t want;
@@ -335,8 +349,9 @@ static void look(struct emu *m, struct entry *setting, struct memory *k, const c
 		return;
 	/* what is at work on it has its time */
 	if (vmss_resize(m, set, want, &fault) == 0) {
-		emu_log(m, "autoscale %s: from %lld to %lld, %s", json_text(setting->doc, "name"),
-			(long long)f.capacity, (long long)want, why);
+		emu_log(m, "autoscale %s: from %lld to %lld, %s",
+			json_text(setting->doc, "name"), (long long)f.capacity,
+			(long long)want, why);
 		k->acted_ms = f.now_ms;
 	}
 	fault_release(&fault);
@@ -377,7 +392,8 @@ void scaler_tick(struct emu *m)
 	speed = speed_of(m, file, fresh);
 	for (size_t i = 0; i < s->n; i++)
 		s->at[i].keep = false;
-	while ((n = store_typed(m, n, "Microsoft.Insights/autoscaleSettings")) != NULL)
+	while ((n = store_typed(m, n, "Microsoft.Insights/autoscaleSettings")) !=
+	       NULL)
 		if ((k = memory_of(s, n->key)) != NULL) {
 			k->keep = true;
 			look(m, n, k, file, speed);

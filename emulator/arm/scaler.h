@@ -26,19 +26,20 @@
  */
 struct scaler_sample {
 	int64_t ms;
-	double cpu;		/* of all that run; below 0: nobody has a number */
+	double cpu; /* of all that run; below 0: nobody has a number */
 };
 
 struct scaler_facts {
 	int64_t capacity;
-	const struct scaler_sample *samples;	/* oldest first */
+	const struct scaler_sample *samples; /* oldest first */
 	size_t n;
-	int64_t now_ms, acted_ms;	/* the last action; 0: none yet */
-	unsigned speed;			/* at least 1 */
+	int64_t now_ms, acted_ms; /* the last action; 0: none yet */
+	unsigned speed;		  /* at least 1 */
 };
 
 /* The capacity there should be, by a setting's properties; why, when it is another. */
-int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f, char why[120]);
+int64_t scaler_decide(const cJSON *properties, const struct scaler_facts *f,
+		      char why[120]);
 
 /* Once a second.  Lock held. */
 void scaler_tick(struct emu *m);

@@ -17,7 +17,8 @@
 #include "emulator/store.h"
 
 #define ACCOUNT "Microsoft.Storage/storageAccounts"
-#define ACCOUNT_RULE "Storage account name must be between 3 and 24 characters in length and use " \
+#define ACCOUNT_RULE \
+	"Storage account name must be between 3 and 24 characters in length and use " \
 	"numbers and lower-case letters only."
 
 static bool account_fits(const char *s)
@@ -31,7 +32,8 @@ struct entry *storage_account(struct emu *m, const char *name)
 {
 	struct entry *n = NULL;
 
-	while ((n = store_typed(m, n, ACCOUNT)) != NULL && !json_is(n->doc, "name", name))
+	while ((n = store_typed(m, n, ACCOUNT)) != NULL &&
+	       !json_is(n->doc, "name", name))
 		;
 	return n;
 }
@@ -57,12 +59,14 @@ int storage_route(struct request *r, char **s)
 	if (r->method != POST)
 		return request_bad_method(r);
 	if (!account_fits(name))
-		return request_answer(r, 200,
+		return request_answer(
+			r, 200,
 			json_fmt("{'nameAvailable':false,'reason':'AccountNameInvalid',"
 				 "'message':'The specified name is not a valid storage account "
 				 "name. " ACCOUNT_RULE "'}"));
 	if (storage_account(r->m, name) != NULL)
-		return request_answer(r, 200,
+		return request_answer(
+			r, 200,
 			json_fmt("{'nameAvailable':false,'reason':'AlreadyExists',"
 				 "'message':'The storage account is already taken.'}"));
 	return request_answer(r, 200, json_fmt("{'nameAvailable':true}"));
@@ -80,8 +84,10 @@ static int put_account(struct emu *m, struct put *p)
 				 "name. " ACCOUNT_RULE,
 				 p->name, p->name);
 	if (taken != NULL && taken != p->old)
-		return fault_set(&p->f, 409, "StorageAccountAlreadyTaken: "
-			      "The storage account named %s is already taken.", p->name);
+		return fault_set(&p->f, 409,
+				 "StorageAccountAlreadyTaken: "
+				 "The storage account named %s is already taken.",
+				 p->name);
 	if (sku == NULL || json_get(p->doc, "kind") == NULL)
 		return fault_set(&p->f, 400,
 				 "InvalidValuesForRequestParameters: "
@@ -89,8 +95,11 @@ static int put_account(struct emu *m, struct put *p)
 				 sku == NULL ? "sku.name" : "kind");
 	tls = json_text(props, "minimumTlsVersion");
 	if (str_listed("TLS1_0 TLS1_1", tls))
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue minimumTlsVersion: "
-			"The value '%s' is not allowed for property minimumTlsVersion.", tls);
+		return fault_set(
+			&p->f, 400,
+			"InvalidRequestPropertyValue minimumTlsVersion: "
+			"The value '%s' is not allowed for property minimumTlsVersion.",
+			tls);
 	json_drop(props, "creationTime");
 	json_drop(props, "keyCreationTime");
 	if (p->old != NULL)
@@ -98,7 +107,8 @@ static int put_account(struct emu *m, struct put *p)
 			      json_at(p->old->doc, "properties.creationTime"),
 			      json_at(p->old->doc, "properties.keyCreationTime"));
 	json_defaults(p->doc, "@account",
-		      str_starts(str_of(sku), STR("Premium")) ? "Premium" : "Standard",
+		      str_starts(str_of(sku), STR("Premium")) ? "Premium" :
+								"Standard",
 		      json_text(p->doc, "location"));
 	if (p->old == NULL) {
 		p->hide = cJSON_CreateObject();
@@ -117,7 +127,8 @@ static cJSON *show_account(struct emu *m, const struct entry *n)
 	cJSON *doc = cJSON_Duplicate(n->doc, true);
 	const char *name = json_text(doc, "name");
 
-	json_defaults(doc, "@account-endpoints", name, (int)m->port, name, (int)m->port);
+	json_defaults(doc, "@account-endpoints", name, (int)m->port, name,
+		      (int)m->port);
 	return doc;
 }
 
@@ -152,7 +163,8 @@ static cJSON *sas_of(const cJSON *body, bool service)
 		to = str_dup(name);
 		value = json_text(body, from);
 		/* times are given back without fractions */
-		if ((str_is(to, "st") || str_is(to, "se")) && time_parse_iso(str_of(value), &t)) {
+		if ((str_is(to, "st") || str_is(to, "se")) &&
+		    time_parse_iso(str_of(value), &t)) {
 			time_iso(t, iso);
 			value = iso;
 		}
@@ -177,13 +189,17 @@ static int list_sas(struct request *r, struct entry *n, bool service)
 
 	if (json_get(sas, "sp") == NULL || json_get(sas, "se") == NULL ||
 	    (service ? !str_starts(str_of(resource), str_of(own)) ||
-	     !str_listed("b c", json_text(sas, "sr")) :
-	     json_get(sas, "ss") == NULL || json_get(sas, "srt") == NULL)) {
-		rc = fault_set(&r->fault, 400, "InvalidValuesForRequestParameters: Values for "
+			       !str_listed("b c", json_text(sas, "sr")) :
+		       json_get(sas, "ss") == NULL ||
+			       json_get(sas, "srt") == NULL)) {
+		rc = fault_set(
+			&r->fault, 400,
+			"InvalidValuesForRequestParameters: Values for "
 			"request parameters are invalid: signedPermission and signedExpiry are "
-			"needed, and %s.", service ? "canonicalizedResource "
-			"/blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
-			"signedServices and signedResourceTypes");
+			"needed, and %s.",
+			service ? "canonicalizedResource "
+				  "/blob/ACCOUNT/CONTAINER[/BLOB] and signedResource b or c" :
+				  "signedServices and signedResourceTypes");
 		goto out;
 	}
 	sas_text(sas, account, resource, &text);
@@ -194,7 +210,8 @@ static int list_sas(struct request *r, struct entry *n, bool service)
 		buf_add_pct(&q, str_of(v->valuestring));
 	}
 	rc = request_answer(r, 200,
-			    json_fmt(service ? "{'serviceSasToken':%s}" : "{'accountSasToken':%s}",
+			    json_fmt(service ? "{'serviceSasToken':%s}" :
+					       "{'accountSasToken':%s}",
 				     q.str));
 out:
 	free(own);
@@ -212,8 +229,10 @@ static cJSON *account_keys(const struct entry *n)
 	for (int i = 1; i <= 2; i++) {
 		const cJSON *k = json_get(n->hide, i == 1 ? "key1" : "key2");
 
-		json_push(json_get_mut(out, "keys"), "{'creationTime':%s,'keyName':%s,'value':%s,"
-			  "'permissions':'FULL'}", json_text(k, "creationTime"),
+		json_push(json_get_mut(out, "keys"),
+			  "{'creationTime':%s,'keyName':%s,'value':%s,"
+			  "'permissions':'FULL'}",
+			  json_text(k, "creationTime"),
 			  i == 1 ? "key1" : "key2", json_text(k, "value"));
 	}
 	return out;
@@ -228,20 +247,24 @@ static int account_action(struct request *r, struct entry *n, char **s)
 {
 	const char *name = json_text(r->body, "keyName");
 
-	if (s[1] != NULL || !str_listed("listKeys regenerateKey ListAccountSas ListServiceSas", s[0]))
+	if (s[1] != NULL ||
+	    !str_listed("listKeys regenerateKey ListAccountSas ListServiceSas",
+			s[0]))
 		return 1;
 	if (r->method != POST)
 		return request_bad_method(r);
 	if (!entry_is(n, "Succeeded"))
-		return fault_set(&r->fault, 409, "StorageAccountIsNotProvisioned: The storage "
-			"account provisioning state must be 'Succeeded' before executing the "
-			"operation.");
+		return fault_set(&r->fault, 409,
+				 "StorageAccountIsNotProvisioned: The storage "
+				 "account provisioning state must be 'Succeeded' before executing the "
+				 "operation.");
 	if (str_is(s[0], "ListAccountSas") || str_is(s[0], "ListServiceSas"))
 		return list_sas(r, n, str_is(s[0], "ListServiceSas"));
 	if (str_is(s[0], "regenerateKey")) {
 		if (!str_listed("key1 key2", name))
 			return fault_set(&r->fault, 400,
-					 "KeyNotFound: The key '%.20s' was not found.", name);
+					 "KeyNotFound: The key '%.20s' was not found.",
+					 name);
 		new_key(n->hide, str_is(name, "key1") ? "key1" : "key2");
 		store_changed(r->m);
 	}
@@ -259,9 +282,11 @@ static int check_child_name(struct put *p, const char *what)
 	    strstr(p->name, "--") == NULL &&
 	    strspn(p->name, LOWER DIGITS "-") == n)
 		return 0;
-	return fault_set(&p->f, 400, "InvalidResourceName: The specified %s name '%.80s' "
-		"contains invalid characters or has an invalid length: 3 to 63 lower-case "
-		"letters, digits and single hyphens.", what, p->name);
+	return fault_set(&p->f, 400,
+			 "InvalidResourceName: The specified %s name '%.80s' "
+			 "contains invalid characters or has an invalid length: 3 to 63 lower-case "
+			 "letters, digits and single hyphens.",
+			 what, p->name);
 }
 
 static int put_share(struct emu *m, struct put *p)
@@ -275,7 +300,9 @@ static int put_share(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@share");
 	quota = json_int_opt(p->doc, "properties.shareQuota", 0);
 	if (quota < 1 || quota > 102400)
-		return fault_set(&p->f, 400, "InvalidRequestPropertyValue shareQuota: The "
+		return fault_set(
+			&p->f, 400,
+			"InvalidRequestPropertyValue shareQuota: The "
 			"value '%lld' is not allowed for property shareQuota.",
 			(long long)quota);
 	return 0;
@@ -295,14 +322,17 @@ static int put_container(struct emu *m, struct put *p)
 	json_defaults(p->doc, "@container");
 	if (!p->dry && !json_is(p->doc, "properties.publicAccess", "None") &&
 	    !json_bool_opt(n->doc, "properties.allowBlobPublicAccess", false))
-		return fault_set(&p->f, 409, "PublicAccessNotPermitted: "
-			      "Public access is not permitted on this storage account.");
+		return fault_set(
+			&p->f, 409,
+			"PublicAccessNotPermitted: "
+			"Public access is not permitted on this storage account.");
 	return 0;
 }
 
 static void forget_container(struct emu *m, const struct entry *n)
 {
-	char *account = xstrdup(strstr(n->key, "/storageaccounts/") + strlen("/storageaccounts/"));
+	char *account = xstrdup(strstr(n->key, "/storageaccounts/") +
+				strlen("/storageaccounts/"));
 
 	*strchr(account, '/') = '\0';
 	blob_forget(m, account, json_text(n->doc, "name"));

@@ -16,7 +16,8 @@
 
 static cJSON *subscription(struct emu *m)
 {
-	return json_fmt("@subscription", m->subscription, m->subscription, m->tenant);
+	return json_fmt("@subscription", m->subscription, m->subscription,
+			m->tenant);
 }
 
 int subscription_list(struct request *r)
@@ -27,7 +28,8 @@ int subscription_list(struct request *r)
 	if (r->method != GET)
 		return request_bad_method(r);
 	if (str_is(r->seg[0], "tenants"))
-		return request_answer(r, 200, json_fmt("@tenants", m->tenant, m->tenant));
+		return request_answer(r, 200,
+				      json_fmt("@tenants", m->tenant, m->tenant));
 	out = json_fmt("{'value':[],'count':{'type':'Total','value':1}}");
 	cJSON_AddItemToArray(json_get_mut(out, "value"), subscription(m));
 	return request_answer(r, 200, out);
@@ -39,11 +41,12 @@ static cJSON *location_list_json(struct emu *m)
 	const char *s = m->subscription;
 
 	for (const struct location *l = location_table; l->name != NULL; l++) {
-		json_push(arr, "@location", s, l->name, l->name, l->display, l->geography,
-			  l->display, l->geography, l->geography, l->paired, s, l->paired);
+		json_push(arr, "@location", s, l->name, l->name, l->display,
+			  l->geography, l->display, l->geography, l->geography,
+			  l->paired, s, l->paired);
 		if (strcmp(l->name, "westus") != 0)
-			json_defaults(arr->child->prev, "@location-zones", l->name, l->name,
-				      l->name);
+			json_defaults(arr->child->prev, "@location-zones",
+				      l->name, l->name, l->name);
 	}
 	json_push(arr, "@location-us", s);
 	return out;
@@ -54,7 +57,8 @@ static int list_groups(struct request *r)
 	char prefix[80];
 	cJSON *arr = cJSON_CreateArray();
 
-	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/", r->m->subscription);
+	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/",
+		 r->m->subscription);
 	for (struct entry *n = NULL; (n = store_next(r->m, n, prefix)) != NULL;)
 		if (strchr(n->key + strlen(prefix), '/') == NULL)
 			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
@@ -73,7 +77,8 @@ int subscription_route(struct request *r)
 		return request_answer(r, 200, subscription(r->m));
 	if (str_is(what, "locations"))
 		return request_answer(r, 200, location_list_json(r->m));
-	return str_is(what, "resourcegroups") ? list_groups(r) : resource_list_tracked(r, key);
+	return str_is(what, "resourcegroups") ? list_groups(r) :
+						resource_list_tracked(r, key);
 }
 
 /* ---- providers ---- */
@@ -83,20 +88,24 @@ static void provider_types(cJSON *arr, const struct rtype *types)
 	struct str versions, word;
 
 	for (; types->name != NULL; types++) {
-		cJSON *o = json_fmt("{'resourceType':%s,'locations':[],'apiVersions':[]}",
-				    strchr(types->name, '/') + 1);
+		cJSON *o = json_fmt(
+			"{'resourceType':%s,'locations':[],'apiVersions':[]}",
+			strchr(types->name, '/') + 1);
 		cJSON *list = json_get_mut(o, "locations");
 
-		for (const struct location *l = location_table; l->name != NULL; l++)
+		for (const struct location *l = location_table; l->name != NULL;
+		     l++)
 			json_add_str(list, NULL, l->display);
 		versions = str_of(types->versions);
 		while (str_next(&versions, ',', &word))
-			json_add_strn(json_get_mut(o, "apiVersions"), NULL, str_trim(word));
+			json_add_strn(json_get_mut(o, "apiVersions"), NULL,
+				      str_trim(word));
 		cJSON_AddItemToArray(arr, o);
 	}
 }
 
-static cJSON *provider_doc(struct emu *m, const struct provider *p, const char *state)
+static cJSON *provider_doc(struct emu *m, const struct provider *p,
+			   const char *state)
 {
 	cJSON *o = json_fmt("@provider", m->subscription, p->name, p->name, state);
 	cJSON *arr = json_get_mut(o, "resourceTypes");
@@ -115,7 +124,8 @@ static int subscription_of_type(struct request *r, const char *ns, const char *t
 	snprintf(name, sizeof(name), "%.60s/%.80s", ns, type);
 	t = provider_type(name);
 	return t == NULL ? resource_unknown_type(r, ns, type) :
-	       resource_list(r, t, "/subscriptions/", r->m->subscription, 100);
+			   resource_list(r, t, "/subscriptions/",
+					 r->m->subscription, 100);
 }
 
 static int list_providers(struct request *r)
@@ -141,11 +151,14 @@ int subscription_providers(struct request *r, char **s)
 		p++;
 	if (p->name == NULL) {
 		r->gateway = true;
-		return fault_set(&r->fault, 404, "InvalidResourceNamespace: "
-				 "The resource namespace '%.80s' is invalid.", s[0]);
+		return fault_set(&r->fault, 404,
+				 "InvalidResourceNamespace: "
+				 "The resource namespace '%.80s' is invalid.",
+				 s[0]);
 	}
 	if (str_is(s[1], "register") && s[2] == NULL && r->method == POST)
-		return request_answer(r, 200, provider_doc(r->m, p, "Registering"));
+		return request_answer(r, 200,
+				      provider_doc(r->m, p, "Registering"));
 	if (s[1] != NULL && p->route != NULL && (rc = p->route(r, s + 1)) != 1)
 		return rc;
 	if (r->method != GET)
@@ -153,5 +166,5 @@ int subscription_providers(struct request *r, char **s)
 	if (s[1] == NULL)
 		return request_answer(r, 200, provider_doc(r->m, p, "Registered"));
 	return s[2] == NULL ? subscription_of_type(r, s[0], s[1]) :
-	       resource_unknown_type(r, s[0], s[1]);
+			      resource_unknown_type(r, s[0], s[1]);
 }

@@ -3,8 +3,8 @@
 
 #include "emulator/request.h"
 
-int subscription_list(struct request *r);	/* /subscriptions, /tenants */
-int subscription_route(struct request *r);	/* below /subscriptions/S, not providers */
+int subscription_list(struct request *r); /* /subscriptions, /tenants */
+int subscription_route(struct request *r); /* below /subscriptions/S, not providers */
 /* Below providers of a subscription, or without one. */
 int subscription_providers(struct request *r, char **seg);
 

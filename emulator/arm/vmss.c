@@ -21,7 +21,7 @@
 
 #define INSTANCES_PAGE 40
 
-#define INSTANCES "/virtualmachines/"		/* between a set's key and a number */
+#define INSTANCES "/virtualmachines/" /* between a set's key and a number */
 
 struct entry *vmss_next(struct emu *m, struct entry *after, const struct entry *set)
 {
@@ -58,12 +58,15 @@ static const cJSON *model_of(const cJSON *hide, int64_t model, const char *what)
 	return json_get(json_get(json_get(hide, "models"), version), what);
 }
 
-const cJSON *vmss_model(struct emu *m, const struct entry *instance, const char *what)
+const cJSON *vmss_model(struct emu *m, const struct entry *instance,
+			const char *what)
 {
 	struct entry *set = vmss_of(m, instance);
 
-	return set == NULL ? NULL :
-	       model_of(set->hide, json_int_opt(instance->hide, "model", 0), what);
+	return set == NULL ?
+		       NULL :
+		       model_of(set->hide,
+				json_int_opt(instance->hide, "model", 0), what);
 }
 
 bool vmss_is_spot(struct emu *m, const struct entry *instance)
@@ -71,7 +74,8 @@ bool vmss_is_spot(struct emu *m, const struct entry *instance)
 	struct entry *set = vmss_of(m, instance);
 
 	return set != NULL &&
-	       json_is(set->doc, "properties.virtualMachineProfile.priority", "Spot");
+	       json_is(set->doc, "properties.virtualMachineProfile.priority",
+		       "Spot");
 }
 
 /* ---- the set ---- */
@@ -80,30 +84,41 @@ static void nic_defaults(cJSON *profile)
 {
 	cJSON *nic, *ip;
 
-	cJSON_ArrayForEach(nic, json_at(profile, "networkProfile.networkInterfaceConfigurations")) {
+	cJSON_ArrayForEach(
+		nic, json_at(profile,
+			     "networkProfile.networkInterfaceConfigurations")) {
 		json_defaults(nic, "@set-nic");
 		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations"))
-			json_defaults(ip, "{'properties':{'privateIPAddressVersion':'IPv4'}}");
+			json_defaults(
+				ip,
+				"{'properties':{'privateIPAddressVersion':'IPv4'}}");
 	}
 }
 
 static int check_network(struct emu *m, struct put *p, const cJSON *profile)
 {
-	const cJSON *nics = json_at(profile, "networkProfile.networkInterfaceConfigurations");
+	const cJSON *nics =
+		json_at(profile, "networkProfile.networkInterfaceConfigurations");
 	const cJSON *nic, *ip, *v;
 	const char *id;
 
 	if (cJSON_GetArraySize(nics) == 0)
-		return fault_set(&p->f, 400, "InvalidParameter networkProfile: "
-			      "Required parameter 'networkProfile' is missing (null).");
+		return fault_set(
+			&p->f, 400,
+			"InvalidParameter networkProfile: "
+			"Required parameter 'networkProfile' is missing (null).");
 	cJSON_ArrayForEach(nic, nics)
-		cJSON_ArrayForEach(ip, json_at(nic, "properties.ipConfigurations")) {
+		cJSON_ArrayForEach(ip,
+				   json_at(nic, "properties.ipConfigurations")) {
 			id = json_str_opt(ip, "properties.subnet.id", NULL);
 			if (resource_need_reference(m, p, id) < 0)
 				return -1;
-			cJSON_ArrayForEach(v, json_at(ip,
-						      "properties.loadBalancerBackendAddressPools"))
-				if (resource_need_reference(m, p, json_str_opt(v, "id", NULL)) < 0)
+			cJSON_ArrayForEach(
+				v,
+				json_at(ip,
+					"properties.loadBalancerBackendAddressPools"))
+				if (resource_need_reference(
+					    m, p, json_str_opt(v, "id", NULL)) < 0)
 					return -1;
 		}
 	nic = json_at(nics->child, "properties.networkSecurityGroup.id");
@@ -125,8 +140,10 @@ static void new_model(struct put *p, const char *custom_data)
 		had = cJSON_GetStringValue(model_of(p->hide, model, "customData"));
 		if (custom_data == NULL)
 			custom_data = had;
-		if (cJSON_Compare(json_at(p->doc, profile), json_at(old, profile), true) &&
-		    (custom_data == NULL || (had != NULL && strcmp(had, custom_data) == 0)) &&
+		if (cJSON_Compare(json_at(p->doc, profile),
+				  json_at(old, profile), true) &&
+		    (custom_data == NULL ||
+		     (had != NULL && strcmp(had, custom_data) == 0)) &&
 		    json_is(p->doc, "sku.name", json_text(old, "sku.name")))
 			return;
 	} else {
@@ -137,13 +154,14 @@ static void new_model(struct put *p, const char *custom_data)
 	json_set(json_get_mut(p->hide, "models"), version,
 		 json_fmt("{'customData':%s,'events':%j}", custom_data,
 			  json_at(p->doc, "properties.virtualMachineProfile."
-				  "scheduledEventsProfile")));
+					  "scheduledEventsProfile")));
 	json_put_int(p->hide, "model", model);
 }
 
 static op_run run_set;
 
-static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, char **custom_data)
+static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
+		     char **custom_data)
 {
 	const char *size = json_str_opt(p->doc, "sku.name", NULL);
 	int64_t want = json_int_opt(p->doc, "sku.capacity", -1);
@@ -156,23 +174,34 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had, ch
 				 "(null).",
 				 size == NULL ? "name" : "capacity");
 	if (!json_is(props, "orchestrationMode", "Uniform"))
-		return fault_set(&p->f, 400, "InvalidParameter orchestrationMode: The local "
+		return fault_set(
+			&p->f, 400,
+			"InvalidParameter orchestrationMode: The local "
 			"Azure has scale sets of orchestrationMode Uniform only.");
-	if (!str_listed("Manual Automatic Rolling", json_text(props, "upgradePolicy.mode")))
-		return fault_set(&p->f, 400, "InvalidParameter upgradePolicy: Required "
+	if (!str_listed("Manual Automatic Rolling",
+			json_text(props, "upgradePolicy.mode")))
+		return fault_set(
+			&p->f, 400,
+			"InvalidParameter upgradePolicy: Required "
 			"parameter 'upgradePolicy.mode' is missing or invalid.");
-	if (want > (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_set(&p->f, 400, "InvalidParameter sku.capacity: The specified "
-			"capacity %lld is not in the allowed range: at most 100 with a single "
-			"placement group, 1000 without.", (long long)want);
+	if (want >
+	    (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
+		return fault_set(&p->f, 400,
+				 "InvalidParameter sku.capacity: The specified "
+				 "capacity %lld is not in the allowed range: at most 100 with a single "
+				 "placement group, 1000 without.",
+				 (long long)want);
 	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
-	    check_network(m, p, profile) < 0 || compute_check_quota(m, p, size, want - had) < 0)
+	    check_network(m, p, profile) < 0 ||
+	    compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
-	for (n = NULL; p->old != NULL && !p->dry && (n = vmss_next(m, n, p->old)) != NULL;)
+	for (n = NULL; p->old != NULL && !p->dry &&
+		       (n = vmss_next(m, n, p->old)) != NULL;)
 		if (op_refuse_busy(n, &p->f) < 0)
 			return -1;
 	nic_defaults(profile);
-	json_put_str(json_get_mut(p->doc, "sku"), "name", compute_size_find(size)->name);
+	json_put_str(json_get_mut(p->doc, "sku"), "name",
+		     compute_size_find(size)->name);
 	return 0;
 }
 
@@ -191,7 +220,8 @@ static int put_vmss(struct emu *m, struct put *p)
 		json_defaults(sku, "%j", old);
 	json_defaults(sku, "{'tier':'Standard'}");
 	json_defaults(props, "@set");
-	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0), &custom_data);
+	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0),
+		       &custom_data);
 	if (rc == 0) {
 		resource_born(p, "uniqueId");
 		new_model(p, custom_data);
@@ -215,16 +245,23 @@ static void computer_name(const char *prefix, int64_t id, char out[32])
 
 static cJSON *instance_doc(const struct entry *set, int64_t id)
 {
-	const char *name = json_text(set->doc, "name"), *set_id = json_text(set->doc, "id");
+	const char *name = json_text(set->doc, "name"),
+		   *set_id = json_text(set->doc, "id");
 	const char *size = json_text(set->doc, "sku.name");
-	const cJSON *profile = json_at(set->doc, "properties.virtualMachineProfile"), *v;
+	const cJSON *profile = json_at(set->doc,
+				       "properties.virtualMachineProfile"),
+		    *v;
 	char computer[32];
 	cJSON *doc, *p, *os, *storage;
 
-	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id, computer);
-	doc = json_fmt("@instance", name, id, set_id, id, json_text(set->doc, "location"),
-		json_get(set->doc, "tags"), id, size, json_get(profile, "networkProfile"), size,
-		json_get(profile, "storageProfile"), json_get(profile, "osProfile"));
+	computer_name(json_text(profile, "osProfile.computerNamePrefix"), id,
+		      computer);
+	doc = json_fmt("@instance", name, id, set_id, id,
+		       json_text(set->doc, "location"),
+		       json_get(set->doc, "tags"), id, size,
+		       json_get(profile, "networkProfile"), size,
+		       json_get(profile, "storageProfile"),
+		       json_get(profile, "osProfile"));
 	json_strip_nulls(doc);
 	p = json_get_mut(doc, "properties");
 	os = json_get_mut(p, "osProfile");
@@ -237,17 +274,22 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 		      "'exactVersion':%s}}",
 		      name, name, id, json_text(p, "vmId"),
 		      compute_image_version(json_get(storage, "imageReference")));
-	cJSON_ArrayForEach(v, json_at(profile, "networkProfile.networkInterfaceConfigurations"))
-		json_push(json_get_mut(json_get_mut(p, "networkProfile"), "networkInterfaces"),
-			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}", set_id, id,
-			  json_text(v, "name"));
+	cJSON_ArrayForEach(
+		v, json_at(profile,
+			   "networkProfile.networkInterfaceConfigurations"))
+		json_push(json_get_mut(json_get_mut(p, "networkProfile"),
+				       "networkInterfaces"),
+			  "{'id':'%s/virtualMachines/%l/networkInterfaces/%s'}",
+			  set_id, id, json_text(v, "name"));
 	return doc;
 }
 
-static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fault *f)
+static int add_instance(struct emu *m, struct entry *set, cJSON *keys,
+			struct fault *f)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_text(set->doc,
+	const char *subnet = json_text(
+		set->doc,
 		"properties.virtualMachineProfile.networkProfile."
 		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties."
 		"subnet.id");
@@ -263,7 +305,8 @@ static int add_instance(struct emu *m, struct entry *set, cJSON *keys, struct fa
 		n = store_add(m, path, doc,
 			      json_fmt("{'power':'starting','want':'running','address':%s,"
 				       "'subnet':%s,'model':%l}",
-				       address, subnet, json_int_opt(set->hide, "model", 1)));
+				       address, subnet,
+				       json_int_opt(set->hide, "model", 1)));
 		json_add_str(keys, NULL, n->key);
 	} else {
 		json_free(doc);
@@ -313,7 +356,8 @@ static int64_t instance_number(const struct entry *n)
 /* Those that a smaller capacity takes away, by the set's rule. */
 static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims)
 {
-	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]", "OldestVM");
+	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]",
+			      "OldestVM");
 	cJSON *keys = cJSON_CreateArray();
 
 	while (cJSON_GetArraySize(keys) < n_victims) {
@@ -324,9 +368,11 @@ static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims
 			bool chosen = false;
 
 			cJSON_ArrayForEach(k, keys)
-				chosen = chosen || strcmp(k->valuestring, n->key) == 0;
-			if (!chosen && (best == NULL ||
-			    (instance_number(n) < instance_number(best)) == oldest))
+				chosen = chosen ||
+					 strcmp(k->valuestring, n->key) == 0;
+			if (!chosen &&
+			    (best == NULL || (instance_number(n) <
+					      instance_number(best)) == oldest))
 				best = n;
 		}
 		if (best == NULL)
@@ -351,22 +397,27 @@ static void recount(struct emu *m, const char *key)
 	struct entry *set = store_find(m, key);
 
 	if (set != NULL)
-		json_put_int(json_get_mut(set->doc, "sku"), "capacity", count_instances(m, set));
+		json_put_int(json_get_mut(set->doc, "sku"), "capacity",
+			     count_instances(m, set));
 }
 
 /* It has the set's model from now on; its disk, not before it is reimaged. */
 static void give_model(struct entry *set, struct entry *n)
 {
-	static const char *const parts[] = { "osProfile", "storageProfile", "hardwareProfile",
+	static const char *const parts[] = { "osProfile", "storageProfile",
+					     "hardwareProfile",
 					     "networkProfileConfiguration" };
 	cJSON *doc = instance_doc(set, instance_number(n));
-	cJSON *to = json_get_mut(n->doc, "properties"), *from = json_get_mut(doc, "properties");
+	cJSON *to = json_get_mut(n->doc, "properties"),
+	      *from = json_get_mut(doc, "properties");
 	const char *disk = json_str_opt(to, "storageProfile.osDisk.name", "");
 
-	json_put_str(json_sub(json_sub(from, "storageProfile"), "osDisk"), "name", disk);
+	json_put_str(json_sub(json_sub(from, "storageProfile"), "osDisk"),
+		     "name", disk);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (json_get(from, parts[i]) != NULL)
-			json_set(to, parts[i], cJSON_Duplicate(json_get(from, parts[i]), true));
+			json_set(to, parts[i],
+				 cJSON_Duplicate(json_get(from, parts[i]), true));
 	json_set(n->doc, "sku", cJSON_Duplicate(json_get(doc, "sku"), true));
 	json_put_int(n->hide, "model", json_int_opt(set->hide, "model", 0));
 	json_free(doc);
@@ -381,7 +432,8 @@ static void mark_models(struct emu *m, struct entry *set, bool all)
 		if (all && json_int_opt(n->hide, "model", 0) != model)
 			give_model(set, n);
 		json_set(json_get_mut(n->doc, "properties"), "latestModelApplied",
-			 cJSON_CreateBool(json_int_opt(n->hide, "model", 0) == model));
+			 cJSON_CreateBool(json_int_opt(n->hide, "model", 0) ==
+					  model));
 	}
 }
 
@@ -389,11 +441,13 @@ static void mark_models(struct emu *m, struct entry *set, bool all)
 static int run_set(struct emu *m, struct op *op, struct fault *f)
 {
 	struct entry *set = store_find(m, op->key);
-	int64_t want = json_int_opt(set->doc, "sku.capacity", 0), have = count_instances(m, set);
+	int64_t want = json_int_opt(set->doc, "sku.capacity", 0),
+		have = count_instances(m, set);
 	cJSON *keys;
 	int rc = 0;
 
-	mark_models(m, set, !json_is(set->doc, "properties.upgradePolicy.mode", "Manual"));
+	mark_models(m, set,
+		    !json_is(set->doc, "properties.upgradePolicy.mode", "Manual"));
 	if (have < want) {
 		keys = cJSON_CreateArray();
 		for (; rc == 0 && have < want; have++)
@@ -402,14 +456,16 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 			rc = -1;
 	} else {
 		keys = choose_victims(m, set, have - want);
-		rc = have > want ? remove_instances(m, keys, f) : op_sleep(m, 300);
+		rc = have > want ? remove_instances(m, keys, f) :
+				   op_sleep(m, 300);
 	}
 	json_free(keys);
 	recount(m, op->key);
 	return rc;
 }
 
-int vmss_resize(struct emu *m, struct entry *set, int64_t capacity, struct fault *f)
+int vmss_resize(struct emu *m, struct entry *set, int64_t capacity,
+		struct fault *f)
 {
 	struct entry *n = NULL;
 
@@ -420,8 +476,11 @@ int vmss_resize(struct emu *m, struct entry *set, int64_t capacity, struct fault
 			return -1;
 	json_put_int(json_get_mut(set->doc, "sku"), "capacity", capacity);
 	entry_state(set, "Updating");
-	return op_start(m, OP_COMPUTE, json_text(set->doc, "location"), set->key, "2024-07-01",
-			run_set, NULL, json_fmt("[%s]", set->key), f) != NULL ? 0 : -1;
+	return op_start(m, OP_COMPUTE, json_text(set->doc, "location"),
+			set->key, "2024-07-01", run_set, NULL,
+			json_fmt("[%s]", set->key), f) != NULL ?
+		       0 :
+		       -1;
 }
 
 int vmss_evicted(struct emu *m, const cJSON *keys, struct fault *f)
@@ -449,7 +508,9 @@ static int remove_vmss(struct emu *m, const char *key, struct fault *f)
 
 static int no_instance(struct request *r, const char *id)
 {
-	return fault_set(&r->fault, 400, "InvalidParameter instanceIds: The provided "
+	return fault_set(
+		&r->fault, 400,
+		"InvalidParameter instanceIds: The provided "
 		"instanceId %.40s is not an active Virtual Machine Scale Set VM instanceId.",
 		id);
 }
@@ -462,7 +523,8 @@ static cJSON *named_instances(struct request *r, struct entry *set, bool must_na
 	cJSON *keys;
 
 	if (must_name && n == 0)
-		fault_set(&r->fault, 400, "InvalidParameter instanceIds: "
+		fault_set(&r->fault, 400,
+			  "InvalidParameter instanceIds: "
 			  "Required parameter 'instanceIds' is missing (null).");
 	if (n == 0 || (n == 1 && str_is(cJSON_GetStringValue(ids->child), "*")))
 		return instance_keys(r->m, set);
@@ -503,13 +565,14 @@ static int run_upgrade(struct emu *m, struct op *op, struct fault *f)
 static cJSON *instance_nic(const struct entry *n)
 {
 	const cJSON *cfg = json_at(n->doc, "properties.networkProfileConfiguration."
-				   "networkInterfaceConfigurations[0]");
+					   "networkInterfaceConfigurations[0]");
 	const cJSON *ip = json_at(cfg, "properties.ipConfigurations[0]");
 	const char *vm = json_text(n->doc, "id"), *name = json_text(cfg, "name");
 	const char *ip_name = json_text(ip, "name");
-	cJSON *doc = json_fmt("@instance-nic", name, vm, name, json_text(n->doc, "properties.vmId"),
-		ip_name, vm, name, ip_name, json_text(n->hide, "address"),
-		json_at(ip, "properties.subnet"),
+	cJSON *doc = json_fmt(
+		"@instance-nic", name, vm, name,
+		json_text(n->doc, "properties.vmId"), ip_name, vm, name, ip_name,
+		json_text(n->hide, "address"), json_at(ip, "properties.subnet"),
 		json_at(ip, "properties.loadBalancerBackendAddressPools"), vm);
 
 	json_strip_nulls(doc);
@@ -533,7 +596,8 @@ static void tally(cJSON *arr, const char *code)
 
 	cJSON_ArrayForEach(item, arr)
 		if (json_is(item, "code", code)) {
-			json_put_int(item, "count", json_int_opt(item, "count", 0) + 1);
+			json_put_int(item, "count",
+				     json_int_opt(item, "count", 0) + 1);
 			return;
 		}
 	json_push(arr, "{'code':%s,'count':1}", code);
@@ -541,8 +605,11 @@ static void tally(cJSON *arr, const char *code)
 
 static int set_view(struct request *r, struct entry *set)
 {
-	cJSON *out = json_fmt("@set-view", json_text(set->doc, "properties.timeCreated"));
-	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"), "statusesSummary"), *view;
+	cJSON *out = json_fmt("@set-view",
+			      json_text(set->doc, "properties.timeCreated"));
+	cJSON *arr = json_get_mut(json_get_mut(out, "virtualMachine"),
+				  "statusesSummary"),
+	      *view;
 
 	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;) {
 		view = compute_machine_view(n);
@@ -563,13 +630,18 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 	free(key);
 	r->pretty = true;
 	if (!str_num(str_of(s[0]), UINT32_MAX, &id))
-		return fault_set(&r->fault, 400, "InvalidParameter instanceId: "
-				 "Virtual Machine Scale Set VM instanceId must be a number.");
+		return fault_set(
+			&r->fault, 400,
+			"InvalidParameter instanceId: "
+			"Virtual Machine Scale Set VM instanceId must be a number.");
 	if (n == NULL)
-		return r->method == DELETE ? request_answer(r, 204, NULL) :
-		       r->method != GET ? no_instance(r, s[0]) :
-		       fault_set(&r->fault, 404, "NotFound: The entity was not found in this "
-				 "Azure location.");
+		return r->method == DELETE ?
+			       request_answer(r, 204, NULL) :
+		       r->method != GET ?
+			       no_instance(r, s[0]) :
+			       fault_set(&r->fault, 404,
+					 "NotFound: The entity was not found in this "
+					 "Azure location.");
 	if (r->method == GET && s[1] == NULL)
 		return request_answer(r, 200, resource_show_asked(r, n));
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
@@ -577,12 +649,15 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
 		return list_nics(r, set, n);
 	if (s[2] == NULL && str_is(s[1], "simulateEviction"))
-		return compute_evict(r, n, json_at(set->doc, "properties.virtualMachineProfile"));
+		return compute_evict(r, n,
+				     json_at(set->doc,
+					     "properties.virtualMachineProfile"));
 	if (op_refuse_busy(set, &r->fault) < 0)
 		return -1;
 	if (s[1] == NULL && r->method == DELETE)
-		return compute_begin(r, set, json_fmt("[%s]", n->key), run_remove_instances,
-				     "delete", "Deleting", "");
+		return compute_begin(r, set, json_fmt("[%s]", n->key),
+				     run_remove_instances, "delete", "Deleting",
+				     "");
 	if (s[1] == NULL || s[2] != NULL)
 		return request_bad_method(r);
 	if (str_is(s[1], "runCommand"))
@@ -592,7 +667,8 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 
 static int vmss_action(struct request *r, struct entry *set, char **s)
 {
-	bool deleting = str_is(s[0], "delete"), upgrading = str_is(s[0], "manualupgrade");
+	bool deleting = str_is(s[0], "delete"),
+	     upgrading = str_is(s[0], "manualupgrade");
 	cJSON *keys;
 
 	if (str_is(s[0], "virtualMachines") && s[1] != NULL)
@@ -601,8 +677,8 @@ static int vmss_action(struct request *r, struct entry *set, char **s)
 		return 1;
 	if (r->method == GET) {
 		if (str_is(s[0], "virtualMachines"))
-			return resource_list(r, &vmss_types[1],
-					 set->key, INSTANCES, INSTANCES_PAGE);
+			return resource_list(r, &vmss_types[1], set->key,
+					     INSTANCES, INSTANCES_PAGE);
 		if (str_is(s[0], "instanceView"))
 			return set_view(r, set);
 		if (str_is(s[0], "networkInterfaces"))
@@ -618,7 +694,8 @@ static int vmss_action(struct request *r, struct entry *set, char **s)
 		return -1;
 	}
 	if (deleting)
-		return compute_begin(r, set, keys, run_remove_instances, "delete", "Deleting", "");
+		return compute_begin(r, set, keys, run_remove_instances,
+				     "delete", "Deleting", "");
 	if (upgrading)
 		return compute_begin(r, set, keys, run_upgrade, "", NULL, "");
 	return compute_act(r, set, s[0], keys);
@@ -633,7 +710,7 @@ const struct rtype vmss_types[] = {
 		.style = OP_COMPUTE,
 		.work_ms = 300,
 		.flags = R_TRACKED | R_PRETTY | R_ETAG_COUNTED,
-		.foreign_list = "networkInterfaces",	/* Microsoft.Network's */
+		.foreign_list = "networkInterfaces", /* Microsoft.Network's */
 		.put = put_vmss,
 		.remove = remove_vmss,
 		.action = vmss_action,

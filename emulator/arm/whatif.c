@@ -33,7 +33,8 @@ static void strip(cJSON *doc)
 
 	for (v = doc->child; v != NULL; v = next) {
 		next = v->next;
-		if (str_listed(platforms, v->string) || (part && str_listed("id type", v->string)))
+		if (str_listed(platforms, v->string) ||
+		    (part && str_listed("id type", v->string)))
 			json_free(cJSON_DetachItemViaPointer(doc, v));
 		else
 			strip(v);
@@ -80,8 +81,8 @@ static void put_unknown(cJSON *to, const cJSON *body)
 
 /* ---- differences ---- */
 
-static void push(cJSON *delta, const char *path, const char *kind, const cJSON *before,
-		 const cJSON *after)
+static void push(cJSON *delta, const char *path, const char *kind,
+		 const cJSON *before, const cJSON *after)
 {
 	cJSON *o = json_fmt("{'path':%s,'propertyChangeType':%s}", path, kind);
 
@@ -109,7 +110,8 @@ static const cJSON *counterpart(const cJSON *arr, const cJSON *item, int i)
 	return NULL;
 }
 
-static void compare(cJSON *delta, const char *path, const cJSON *before, const cJSON *after);
+static void compare(cJSON *delta, const char *path, const cJSON *before,
+		    const cJSON *after);
 
 static void compare_items(cJSON *children, const cJSON *before, const cJSON *after)
 {
@@ -141,39 +143,45 @@ static void compare_items(cJSON *children, const cJSON *before, const cJSON *aft
 	}
 }
 
-static void compare_members(cJSON *delta, const char *path, const cJSON *before, const cJSON *after)
+static void compare_members(cJSON *delta, const char *path, const cJSON *before,
+			    const cJSON *after)
 {
 	const cJSON *v;
 	char *inner;
 
 	cJSON_ArrayForEach(v, before) {
-		inner = xasprintf("%s%s%s", path, *path != '\0' ? "." : "", v->string);
+		inner = xasprintf("%s%s%s", path, *path != '\0' ? "." : "",
+				  v->string);
 		compare(delta, inner, v, cJSON_GetObjectItem(after, v->string));
 		free(inner);
 	}
 	cJSON_ArrayForEach(v, after) {
 		if (cJSON_GetObjectItem(before, v->string) != NULL)
 			continue;
-		inner = xasprintf("%s%s%s", path, *path != '\0' ? "." : "", v->string);
+		inner = xasprintf("%s%s%s", path, *path != '\0' ? "." : "",
+				  v->string);
 		compare(delta, inner, NULL, v);
 		free(inner);
 	}
 }
 
 /* What differs, one of them NULL when it is not there. */
-static void compare(cJSON *delta, const char *path, const cJSON *before, const cJSON *after)
+static void compare(cJSON *delta, const char *path, const cJSON *before,
+		    const cJSON *after)
 {
 	cJSON *children;
 
 	if (before == NULL || after == NULL)
-		push(delta, path, before == NULL ? "Create" : "Delete", before, after);
+		push(delta, path, before == NULL ? "Create" : "Delete", before,
+		     after);
 	else if (cJSON_IsObject(before) && cJSON_IsObject(after))
 		compare_members(delta, path, before, after);
 	else if (cJSON_IsArray(before) && cJSON_IsArray(after)) {
 		children = cJSON_CreateArray();
 		compare_items(children, before, after);
 		if (children->child != NULL)
-			json_push(delta, "{'path':%s,'propertyChangeType':'Array','children':%j}",
+			json_push(delta,
+				  "{'path':%s,'propertyChangeType':'Array','children':%j}",
 				  path, children);
 		json_free(children);
 	} else if (!cJSON_Compare(before, after, true)) {
@@ -184,8 +192,8 @@ static void compare(cJSON *delta, const char *path, const cJSON *before, const c
 /* ---- the changes ---- */
 
 /* Takes before, after and delta, any of which may be NULL. */
-static void add_change(cJSON *changes, const char *id, const char *kind, cJSON *before,
-		       cJSON *after, cJSON *delta, bool brief)
+static void add_change(cJSON *changes, const char *id, const char *kind,
+		       cJSON *before, cJSON *after, cJSON *delta, bool brief)
 {
 	cJSON *o = json_fmt("{'resourceId':%s,'changeType':%s}", id, kind);
 	cJSON *parts[] = { before, after, delta };
@@ -209,8 +217,8 @@ static cJSON *stripped(struct emu *m, const struct entry *n, const char *api)
 }
 
 /* The document a resource would get; body is what the template says of it. */
-static cJSON *foretold(struct emu *m, const struct template_resource *r, bool there,
-		       const cJSON *body)
+static cJSON *foretold(struct emu *m, const struct template_resource *r,
+		       bool there, const cJSON *body)
 {
 	struct put p = { .id = xstrdup(r->id), .api = r->api_version, .dry = true };
 	cJSON *known = cJSON_Duplicate(body, true), *doc;
@@ -223,8 +231,8 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 		p.doc = NULL;
 	} else {
 		doc = cJSON_Duplicate(known, true);
-		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id, strrchr(r->id, '/') + 1,
-			      r->type);
+		json_defaults(doc, "{'id':%s,'name':%s,'type':%s}", r->id,
+			      strrchr(r->id, '/') + 1, r->type);
 	}
 	put_unknown(doc, body);
 	strip(doc);
@@ -234,7 +242,8 @@ static cJSON *foretold(struct emu *m, const struct template_resource *r, bool th
 	return doc;
 }
 
-static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, struct err *e)
+static int change(struct deployment *d, size_t i, cJSON *changes, bool brief,
+		  struct err *e)
 {
 	size_t count;
 	const struct template_resource *r = template_resources(d->t, &count) + i;
@@ -254,7 +263,8 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief, st
 	delta = cJSON_CreateArray();
 	compare(delta, "", before, after);
 	kind = brief ? "Deploy" : delta->child != NULL ? "Modify" : "NoChange";
-	add_change(changes, json_text(n->doc, "id"), kind, before, after, delta, brief);
+	add_change(changes, json_text(n->doc, "id"), kind, before, after, delta,
+		   brief);
 	return 0;
 }
 
@@ -268,8 +278,10 @@ static void others(struct deployment *d, cJSON *changes, bool complete, bool bri
 	while ((n = deployment_other(d, n)) != NULL) {
 		snprintf(api, sizeof(api), "%.10s", n->type->versions);
 		doc = stripped(d->m, n, api);
-		add_change(changes, json_text(n->doc, "id"), complete ? "Delete" : "Ignore", doc,
-			   complete ? NULL : cJSON_Duplicate(doc, true), NULL, brief);
+		add_change(changes, json_text(n->doc, "id"),
+			   complete ? "Delete" : "Ignore", doc,
+			   complete ? NULL : cJSON_Duplicate(doc, true), NULL,
+			   brief);
 	}
 }
 
@@ -285,8 +297,8 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 
 	if (op_sleep(m, 300) < 0 || (group = store_find(m, op->key)) == NULL ||
 	    deployment_open(&d, m, group, json_text(op->args, "name"),
-			    json_get(op->args, "template"), json_get(op->args, "parameters"),
-			    f) < 0)
+			    json_get(op->args, "template"),
+			    json_get(op->args, "parameters"), f) < 0)
 		goto out;
 	template_resources(d.t, &count);
 	for (size_t i = 0; i < count; i++)
@@ -296,9 +308,9 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 			goto out;
 		}
 	others(&d, changes, json_is(op->args, "mode", "Complete"), brief);
-	op->output =
-		json_fmt("{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}",
-			 changes);
+	op->output = json_fmt(
+		"{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}",
+		changes);
 	rc = 0;
 out:
 	json_free(changes);
@@ -311,7 +323,8 @@ out:
 static int run_refused(struct emu *m, struct op *op, struct fault *f)
 {
 	(void)f;
-	op->output = json_fmt("{'status':'Failed','error':%j}", json_get(op->args, "error"));
+	op->output = json_fmt("{'status':'Failed','error':%j}",
+			      json_get(op->args, "error"));
 	return op_sleep(m, 300);
 }
 
@@ -325,17 +338,22 @@ int whatif_begin(struct request *r, struct entry *group, const char *name)
 	struct op *op = NULL;
 
 	r->gateway = true;
-	if (deployment_open(&d, r->m, group, name, template, parameters, &r->fault) == 0) {
+	if (deployment_open(&d, r->m, group, name, template, parameters,
+			    &r->fault) == 0) {
 		r->gateway = false;
 		if (deployment_preflight(&d, &refused) < 0)
 			op = arm_begin(r, OP_JOB, group, run_refused,
-					json_fmt("{'error':%j}", refused.error), NULL);
+				       json_fmt("{'error':%j}", refused.error),
+				       NULL);
 		else
-			op = arm_begin(r, OP_JOB, group, run_what_if,
+			op = arm_begin(
+				r, OP_JOB, group, run_what_if,
 				json_fmt("{'name':%s,'template':%j,'parameters':%j,'mode':%s,"
-					"'format':%s}",
-					name, template, parameters, json_text(props, "mode"),
-					json_text(props, "whatIfSettings.resultFormat")),
+					 "'format':%s}",
+					 name, template, parameters,
+					 json_text(props, "mode"),
+					 json_text(props,
+						   "whatIfSettings.resultFormat")),
 				NULL);
 	}
 	fault_release(&refused);

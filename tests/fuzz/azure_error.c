@@ -11,7 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const unsigned statuses[] = { 200, 202, 201, 204, 404, 409, 429, 500, 302, 401 };
+static const unsigned statuses[] = { 200, 202, 201, 204, 404,
+				     409, 429, 500, 302, 401 };
 
 static void clean(const struct err *e)
 {
@@ -33,8 +34,8 @@ static void answer(struct str chunk, struct azure_reply *r)
 	h->status = statuses[chunk.n ? (unsigned char)chunk.p[0] % 10 : 0];
 	h->reason = str_of(http_reason(h->status));
 	chunk = str_skip(chunk, 1);
-	while (h->n_fields < 8 && chunk.n > 0 && chunk.p[0] >= 'A' && chunk.p[0] <= 'z' &&
-	       str_next(&chunk, '\n', &line)) {
+	while (h->n_fields < 8 && chunk.n > 0 && chunk.p[0] >= 'A' &&
+	       chunk.p[0] <= 'z' && str_next(&chunk, '\n', &line)) {
 		struct http_field *f = &h->fields[h->n_fields++];
 
 		f->value = line;
@@ -63,14 +64,16 @@ static void operation(struct str all)
 
 		answer(chunk, &r);
 		if (!begun)
-			state = lro_start(&op, methods[chunk.n % 4], "/x", &r, now, 3600000, &e);
+			state = lro_start(&op, methods[chunk.n % 4], "/x", &r,
+					  now, 3600000, &e);
 		else
 			state = lro_step(&op, &r, now, &e);
 		begun = true;
 		azure_reply_release(&r);
 		if (state == LRO_WAIT) {
 			/* never at once, never for ever, and there is where to ask */
-			if (op.url == NULL || op.next_ms < now + 1000 || op.next_ms > now + 300000)
+			if (op.url == NULL || op.next_ms < now + 1000 ||
+			    op.next_ms > now + 300000)
 				abort();
 			now = op.next_ms;
 		}
@@ -90,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	answer(all, &r);
 	azure_error(&r.http.head, r.doc, buf_str(&r.http.body), &e);
-	if (e.kind != ERR_AZURE || strstr(e.msg, "HTTP ") == NULL || strchr(e.msg, ']') == NULL)
+	if (e.kind != ERR_AZURE || strstr(e.msg, "HTTP ") == NULL ||
+	    strchr(e.msg, ']') == NULL)
 		abort();
 	clean(&e);
 	azure_error_code(r.doc);

@@ -32,8 +32,9 @@ static int plain_list(const char *text)
 	const char *name = strstr(text, "\"value\"");
 	int n = -1;
 
-	if (cJSON_IsObject(doc) && cJSON_IsArray(value) && strchr(text, '\\') == NULL &&
-	    name != NULL && strstr(name + 1, "\"value\"") == NULL &&
+	if (cJSON_IsObject(doc) && cJSON_IsArray(value) &&
+	    strchr(text, '\\') == NULL && name != NULL &&
+	    strstr(name + 1, "\"value\"") == NULL &&
 	    strstr(text, "nextLink") == NULL) {
 		n = 0;
 		cJSON_ArrayForEach(item, value)
@@ -47,9 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool begun;
 	char *text = xstrndup((const char *)data, size);
-	struct act acts[] = {
-		{ "GET /list", 200, .body = text, .times = EVER }, { NULL }
-	};
+	struct act acts[] = { { "GET /list", 200, .body = text, .times = EVER },
+			      { NULL } };
 	struct err e = ERR_INIT;
 	struct rig g;
 	int n = 0, want, rc;

@@ -42,15 +42,18 @@ static void told(struct str all, char kind, size_t step, struct buf *out)
 			size_t before = part.n;
 
 			event = http_parse(&p, &part, &piece, &e);
-			must(event == HTTP_END || event == HTTP_BROKEN || part.n < before || before == 0);
+			must(event == HTTP_END || event == HTTP_BROKEN ||
+			     part.n < before || before == 0);
 			if (event == HTTP_BODY) {
 				must(piece.n > 0);
 				buf_addstr(out, piece);
 			} else if (event == HTTP_HEAD) {
-				buf_addf(out, "<%u %d %d %llu", p.head.status, p.chunked, p.keep_alive,
+				buf_addf(out, "<%u %d %d %llu", p.head.status,
+					 p.chunked, p.keep_alive,
 					 (unsigned long long)p.length);
 				for (size_t i = 0; i < p.head.n_fields; i++)
-					buf_addf(out, "|%.*s=%.*s", STR_ARG(p.head.fields[i].name),
+					buf_addf(out, "|%.*s=%.*s",
+						 STR_ARG(p.head.fields[i].name),
 						 STR_ARG(p.head.fields[i].value));
 				buf_adds(out, ">");
 			}
@@ -91,8 +94,8 @@ static void url(struct str in)
 		must(e.msg[0] != '\0');
 		return;
 	}
-	must(u.host[0] != '\0' && u.port > 0 && u.port < 65536 && u.path.n > 0 &&
-	     (u.path.p[0] == '/' || u.path.p[0] == '?'));
+	must(u.host[0] != '\0' && u.port > 0 && u.port < 65536 &&
+	     u.path.n > 0 && (u.path.p[0] == '/' || u.path.p[0] == '?'));
 }
 
 struct script {
@@ -101,7 +104,8 @@ struct script {
 	struct buf *out;
 };
 
-static ssize_t script_read(struct stream *s, void *p, size_t n, int64_t deadline_ms, struct err *e)
+static ssize_t script_read(struct stream *s, void *p, size_t n,
+			   int64_t deadline_ms, struct err *e)
 {
 	struct script *t = (struct script *)s;
 
@@ -115,7 +119,8 @@ static ssize_t script_read(struct stream *s, void *p, size_t n, int64_t deadline
 	return (ssize_t)n;
 }
 
-static int script_write(struct stream *s, const void *p, size_t n, int64_t deadline_ms, struct err *e)
+static int script_write(struct stream *s, const void *p, size_t n,
+			int64_t deadline_ms, struct err *e)
 {
 	(void)deadline_ms;
 	(void)e;
@@ -129,7 +134,9 @@ static void script_close(struct stream *s)
 }
 
 static const struct stream_ops script_ops = {
-	.read = script_read, .write = script_write, .close = script_close,
+	.read = script_read,
+	.write = script_write,
+	.close = script_close,
 };
 
 static struct stream *script(struct str in, struct buf *out)
@@ -181,7 +188,11 @@ static void handle(void *ctx, struct http_exchange *x)
 static void server(struct str in)
 {
 	struct http_server s = {
-		.listen_fd = -1, .stop_fd = -1, .body_max = 4000, .idle_ms = 10000, .body_ms = 10000,
+		.listen_fd = -1,
+		.stop_fd = -1,
+		.body_max = 4000,
+		.idle_ms = 10000,
+		.body_ms = 10000,
 		.handle = handle,
 	};
 	struct buf out = BUF_INIT(OUT_MAX);
@@ -192,7 +203,7 @@ static void server(struct str in)
 
 	http_serve_stream(&s, script(in, &out), "fuzz");
 	http_parser_init(&p, false);
-	for (said = buf_str(&out); said.n > 0 && !out.over; ) {
+	for (said = buf_str(&out); said.n > 0 && !out.over;) {
 		http_parser_reset(&p);
 		/* to HEAD the body is left out, and only the server knows */
 		p.head_answer = str_find(in, STR("HEAD")) >= 0;
@@ -201,7 +212,8 @@ static void server(struct str in)
 		do
 			event = http_parse(&p, &said, &piece, &e);
 		while (event == HTTP_HEAD || event == HTTP_BODY);
-		must(event == HTTP_END || (event == HTTP_MORE && http_parse_eof(&p, &e) == 0));
+		must(event == HTTP_END ||
+		     (event == HTTP_MORE && http_parse_eof(&p, &e) == 0));
 	}
 	http_parser_release(&p);
 	buf_release(&out);
@@ -236,12 +248,15 @@ static void client(struct str in)
 	/* the second gets what is left of the first, or all of it again */
 	for (int i = 0; i < 2; i++) {
 		struct http_request q = {
-			.method = i == 0 ? "GET" : "POST", .url = "http://a/", .deadline_ms = now_ms() + 10000,
+			.method = i == 0 ? "GET" : "POST",
+			.url = "http://a/",
+			.deadline_ms = now_ms() + 10000,
 		};
 		struct err e = ERR_INIT;
 		int rc = http_exchange(&c, &q, &r, &e);
 
-		must(rc == 0 ? r.head.status >= 200 && e.kind == ERR_NONE : e.msg[0] != '\0' && c.stream == NULL);
+		must(rc == 0 ? r.head.status >= 200 && e.kind == ERR_NONE :
+			       e.msg[0] != '\0' && c.stream == NULL);
 	}
 	http_response_release(&r);
 	http_client_release(&c);

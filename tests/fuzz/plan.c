@@ -1,4 +1,5 @@
-/* Any JSON as the changes of a what-if: rows without control characters, as JSON that can be read. */
+/* Any JSON as the changes of a what-if: rows without control characters, as
+ * JSON that can be read. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char properties[] = "{\"template\":{\"parameters\":{\"s\":{\"type\":\"securestring\"}},\"resources\":[{"
+static const char properties[] =
+	"{\"template\":{\"parameters\":{\"s\":{\"type\":\"securestring\"}},\"resources\":[{"
 	"\"type\":\"A.B/c\",\"properties\":{\"x\":1}}]},\"parameters\":{\"s\":{\"value\":\"hunter2\"}}}";
 
 static void show(const struct plan *p, enum ui_format format)
@@ -24,7 +26,8 @@ static void show(const struct plan *p, enum ui_format format)
 		abort();
 	fclose(ui.out);
 	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)out[i] < ' ' && out[i] != '\n') || out[i] == 0x7f)
+		if (((unsigned char)out[i] < ' ' && out[i] != '\n') ||
+		    out[i] == 0x7f)
 			abort();
 	if (format == UI_JSON) {
 		doc = json_parse(str_of(out), "output", &e);
@@ -38,7 +41,9 @@ static void show(const struct plan *p, enum ui_format format)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err e = ERR_INIT;
-	cJSON *changes = json_parse((struct str){ (const char *)data, size }, "input", &e), *props;
+	cJSON *changes = json_parse((struct str){ (const char *)data, size },
+				    "input", &e),
+	      *props;
 	struct plan p;
 
 	if (changes == NULL)

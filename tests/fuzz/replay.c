@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INPUT_MAX	(4 << 20)
+#define INPUT_MAX (4 << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,7 +64,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < n; i++) {
 		if (replay(argv[2], entry[i]->d_name) < 0) {
-			printf("not ok %s %s: cannot open\n", argv[1], entry[i]->d_name);
+			printf("not ok %s %s: cannot open\n", argv[1],
+			       entry[i]->d_name);
 			bad = 1;
 		} else {
 			printf("ok %s %s\n", argv[1], entry[i]->d_name);

@@ -29,8 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ssh *s = mem_live();
 	struct err e = ERR_INIT;
 	struct ssh_channel *c[4] = {
-		ssh_exec(s, "true", &e), ssh_shell(s, NULL, "vt100", 80, 24, &e),
-		ssh_tcp(s, "localhost", 80, &e), ssh_unix(s, "/run/x", &e),
+		ssh_exec(s, "true", &e),
+		ssh_shell(s, NULL, "vt100", 80, 24, &e),
+		ssh_tcp(s, "localhost", 80, &e),
+		ssh_unix(s, "/run/x", &e),
 	};
 	int bye = 0;
 
@@ -43,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3;
 		if (n > size)
 			n = size;
-		if (ssh_dispatch(s, (struct str){ (const char *)data, n }, &bye, &e) < 0) {
+		if (ssh_dispatch(s, (struct str){ (const char *)data, n }, &bye,
+				 &e) < 0) {
 			ssh_die(s, bye, &e);
 			break;
 		}

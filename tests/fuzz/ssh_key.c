@@ -15,7 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (k != NULL) {
 		/* whatever is in it, signing ends with an answer */
-		ssh_key_sign(k, ssh_key_is_rsa(k) ? "rsa-sha2-256" : ssh_key_algorithm(k), text, &b, &e);
+		ssh_key_sign(k,
+			     ssh_key_is_rsa(k) ? "rsa-sha2-256" :
+						 ssh_key_algorithm(k),
+			     text, &b, &e);
 		buf_reset(&b);
 		ssh_key_public(k, &b);
 	}

@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static cJSON *any(void *ctx, const char *id, const char *api, bool full, struct err *e)
+static cJSON *any(void *ctx, const char *id, const char *api, bool full,
+		  struct err *e)
 {
 	struct err quiet = ERR_INIT;
 
@@ -16,12 +17,14 @@ static cJSON *any(void *ctx, const char *id, const char *api, bool full, struct 
 		err_set(e, ERR_AZURE, "ResourceNotFound: bad");
 		return NULL;
 	}
-	return strstr(id, "later") != NULL ? NULL :
-		json_parse(STR("{\"a\":[1,{\"b\":\"c\"}]}"), "answer", &quiet);
+	return strstr(id, "later") != NULL ?
+		       NULL :
+		       json_parse(STR("{\"a\":[1,{\"b\":\"c\"}]}"), "answer",
+				  &quiet);
 }
 
-static cJSON *any_list(void *ctx, const char *name, const char *id, const char *api,
-		       const cJSON *body, struct err *e)
+static cJSON *any_list(void *ctx, const char *name, const char *id,
+		       const char *api, const cJSON *body, struct err *e)
 {
 	(void)name, (void)body;
 	return any(ctx, id, api, false, e);
@@ -46,9 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str text = { (const char *)data, size };
 	struct template_scope scope = {
-		.subscription_id = "S", .tenant_id = "T", .group_name = "G",
-		.deployment_name = "d", .now = 1586271194,
-		.reference = any, .list = any_list,
+		.subscription_id = "S",
+		.tenant_id = "T",
+		.group_name = "G",
+		.deployment_name = "d",
+		.now = 1586271194,
+		.reference = any,
+		.list = any_list,
 	};
 	struct err e = ERR_INIT;
 	struct template *t;

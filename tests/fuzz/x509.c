@@ -56,25 +56,27 @@ static void chain(struct str in, bool pinned)
 	verify_init(&v, t, "a.b.example");
 	v.vtable->start_chain(&v.vtable, "a.b.example");
 	while (in.n > 2) {
-		size_t n = (size_t)(unsigned char)in.p[0] << 8 | (unsigned char)in.p[1];
+		size_t n = (size_t)(unsigned char)in.p[0] << 8 |
+			   (unsigned char)in.p[1];
 		struct str one;
 
 		in = str_skip(in, 2);
 		one = str_head(in, n);
 		in = str_skip(in, n);
 		v.vtable->start_cert(&v.vtable, (uint32_t)n);
-		while (one.n > 0) {		/* BearSSL gives small pieces, too */
+		while (one.n > 0) { /* BearSSL gives small pieces, too */
 			struct str piece = str_head(one, 256);
 
-			v.vtable->append(&v.vtable, (const unsigned char *)piece.p, piece.n);
+			v.vtable->append(&v.vtable,
+					 (const unsigned char *)piece.p, piece.n);
 			one = str_skip(one, piece.n);
 		}
 		v.vtable->end_cert(&v.vtable);
 	}
 	if (v.vtable->end_chain(&v.vtable) == 0)
-		abort();			/* nobody could be trusted */
+		abort(); /* nobody could be trusted */
 	if (v.why.kind == ERR_NONE || v.why.msg[0] == '\0')
-		abort();			/* a refusal without words */
+		abort(); /* a refusal without words */
 	if (v.vtable->get_pkey(&v.vtable, NULL) != NULL)
 		abort();
 	verify_release(&v);
@@ -89,10 +91,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	in = (struct str){ (const char *)data + 1, size - 1 };
 	switch (data[0] & 3) {
-	case 0: pem(in); break;
-	case 1: certificate(in); break;
-	case 2: chain(in, true); break;
-	case 3: chain(in, false); break;
+	case 0:
+		pem(in);
+		break;
+	case 1:
+		certificate(in);
+		break;
+	case 2:
+		chain(in, true);
+		break;
+	case 3:
+		chain(in, false);
+		break;
 	}
 	return 0;
 }

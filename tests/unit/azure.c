@@ -8,7 +8,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define ROW_ACTS 12
-#define ARM_TRIES 5		/* of one request, all in all */
+#define ARM_TRIES 5 /* of one request, all in all */
 
 /* ---- error bodies -------------------------------------------------------- */
 
@@ -18,7 +18,7 @@ static const struct error_row {
 	const char *name;
 	unsigned status;
 	const char *fields, *body;
-	const char *want;	/* words; "=" first: the whole message */
+	const char *want; /* words; "=" first: the whole message */
 } error_rows[] = {
 	{ "error object", 400, IDS,
 	  "{\"error\":{\"code\":\"InvalidParameter\",\"message\":\"bad name\",\"target\":\"dns\"}}",
@@ -28,30 +28,37 @@ static const struct error_row {
 	  "{\"Error\":{\"Code\":\"Blocked\",\"Target\":null,\"Message\":\"outer\",\"Details\":["
 	  "{\"Code\":\"Held\",\"Message\":\"by a lock\",\"Details\":null}]}}",
 	  "=Held: by a lock [HTTP 409, request req-1, correlation corr-1]" },
-	{ "no wrapper", 400, "", "{\"code\":\"C\",\"message\":\"m\"}", "=C: m [HTTP 400]" },
+	{ "no wrapper", 400, "", "{\"code\":\"C\",\"message\":\"m\"}",
+	  "=C: m [HTTP 400]" },
 	{ "no wrapper, Pascal case", 400, "",
-	  "{\"Code\":\"C\",\"Message\":\"m\",\"Target\":null,\"Details\":[]}", "=C: m [HTTP 400]" },
+	  "{\"Code\":\"C\",\"Message\":\"m\",\"Target\":null,\"Details\":[]}",
+	  "=C: m [HTTP 400]" },
 	{ "with id and status", 400, "",
 	  "{\"id\":\"/x\",\"status\":\"Failed\",\"error\":{\"code\":\"C\",\"message\":\"m\"}}",
 	  "=C: m [HTTP 400]" },
-	{ "code alone", 400, "", "{\"error\":{\"code\":\"C\",\"message\":null}}", "=C [HTTP 400]" },
-	{ "message alone", 400, "", "{\"error\":{\"message\":\"m\"}}", "=m [HTTP 400]" },
+	{ "code alone", 400, "",
+	  "{\"error\":{\"code\":\"C\",\"message\":null}}", "=C [HTTP 400]" },
+	{ "message alone", 400, "", "{\"error\":{\"message\":\"m\"}}",
+	  "=m [HTTP 400]" },
 	{ "every detail", 400, "",
 	  "{\"error\":{\"code\":\"Many\",\"message\":\"see details\",\"details\":["
 	  "{\"code\":\"A\",\"message\":\"one\"},{\"code\":null,\"message\":null},{},7,null,"
-	  "{\"code\":\"B\",\"message\":\"two\"}]}}", "=A: one; B: two [HTTP 400]" },
+	  "{\"code\":\"B\",\"message\":\"two\"}]}}",
+	  "=A: one; B: two [HTTP 400]" },
 	{ "details that say nothing", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"details\":[{},{\"code\":\"\"}]}}",
 	  "=C: m [HTTP 400]" },
 	{ "details of details", 400, "",
 	  "{\"error\":{\"code\":\"1\",\"message\":\"1\",\"details\":[{\"code\":\"2\","
 	  "\"message\":\"2\","
-	  "\"details\":[{\"code\":\"3\",\"message\":\"leaf\"}]}]}}", "=3: leaf [HTTP 400]" },
+	  "\"details\":[{\"code\":\"3\",\"message\":\"leaf\"}]}]}}",
+	  "=3: leaf [HTTP 400]" },
 	{ "message that is JSON", 409, "",
 	  "{\"error\":{\"code\":\"DeploymentFailed\",\"message\":\"At least one resource deployment"
 	  " operation failed.\",\"details\":[{\"code\":\"Conflict\",\"message\":\"{\\r\\n  "
 	  "\\\"error\\\": {\\r\\n \\\"code\\\": \\\"QuotaExceeded\\\", \\\"message\\\": \\\""
-	  "Maximum allowed: 100\\\"}}\"}]}}", "=QuotaExceeded: Maximum allowed: 100 [HTTP 409]" },
+	  "Maximum allowed: 100\\\"}}\"}]}}",
+	  "=QuotaExceeded: Maximum allowed: 100 [HTTP 409]" },
 	{ "message that only looks like JSON", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"{\\\"error\\\": oops\"}}",
 	  "=C: {\"error\": oops [HTTP 400]" },
@@ -59,10 +66,12 @@ static const struct error_row {
 	  "{\"error\":{\"code\":\"C\",\"message\":\"{}\"}}", "=C: {} [HTTP 400]" },
 	{ "innererror speaks when the message is empty", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"\",\"innererror\":{\"code\":\"I\",\"message\":"
-	  "\"inner\"}}}", "=I: inner [HTTP 400]" },
+	  "\"inner\"}}}",
+	  "=I: inner [HTTP 400]" },
 	{ "innererror does not hide a message", 400, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"innererror\":{\"code\":\"I\",\"message\":"
-	  "\"inner\"}}}", "=C: m [HTTP 400]" },
+	  "\"inner\"}}}",
+	  "=C: m [HTTP 400]" },
 	{ "the policy that refuses", 403, "",
 	  "{\"error\":{\"code\":\"RequestDisallowedByPolicy\",\"target\":\"x\",\"message\":"
 	  "\"Resource 'x' was disallowed by policy.\",\"additionalInfo\":[{\"type\":\"Other\"},"
@@ -73,22 +82,25 @@ static const struct error_row {
 	{ "additionalInfo that is none", 403, "",
 	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"additionalInfo\":{\"a\":7,\"info\":[]}}}",
 	  "=C: m [HTTP 403]" },
-	{ "a page of HTML", 502, "", "<html>\r\n<h1>502 Bad Gateway</h1></html>\r\n",
-	  "=HTTP 502 Bad Gateway: <html>?" "?<h1>502 Bad Gateway</h1></html> [no request id]" },
+	{ "a page of HTML", 502, "",
+	  "<html>\r\n<h1>502 Bad Gateway</h1></html>\r\n",
+	  "=HTTP 502 Bad Gateway: <html>?"
+	  "?<h1>502 Bad Gateway</h1></html> [no request id]" },
 	{ "nothing", 503, IDS, NULL,
 	  "=HTTP 503 Service Unavailable [request req-1, correlation corr-1]" },
 	{ "an error that is null", 500, "", "{\"error\":null}",
 	  "=HTTP 500 Internal Server Error: {\"error\":null} [no request id]" },
-	{ "an error that is a string", 400, "", "{\"error\":\"invalid_request\"}",
-	  "HTTP 400|invalid_request" },
-	{ "code and message are numbers", 500, "", "{\"error\":{\"code\":5,\"message\":7}}",
-	  "HTTP 500|{\"code\":5" },
+	{ "an error that is a string", 400, "",
+	  "{\"error\":\"invalid_request\"}", "HTTP 400|invalid_request" },
+	{ "code and message are numbers", 500, "",
+	  "{\"error\":{\"code\":5,\"message\":7}}", "HTTP 500|{\"code\":5" },
 	{ "an array", 500, "", "[1,2]", "HTTP 500|[1,2]" },
 	{ "a string", 500, "", "\"no\"", "HTTP 500|\"no\"" },
 	{ "control characters", 400, "",
 	  "{\"error\":{\"code\":\"C\\u001b[2J\",\"message\":\"a\\u0007b\\nc\\u007f\"}}",
 	  "=C?[2J: a?b?c? [HTTP 400]" },
-	{ "per cent signs", 400, "", "{\"error\":{\"code\":\"C%s\",\"message\":\"%n%s%d\"}}",
+	{ "per cent signs", 400, "",
+	  "{\"error\":{\"code\":\"C%s\",\"message\":\"%n%s%d\"}}",
 	  "=C%s: %n%s%d [HTTP 400]" },
 };
 
@@ -98,7 +110,8 @@ struct paper {
 	struct buf head;
 };
 
-static void paper_make(struct paper *p, unsigned status, const char *fields, const char *body)
+static void paper_make(struct paper *p, unsigned status, const char *fields,
+		       const char *body)
 {
 	struct str in, piece;
 	struct http_parser parser;
@@ -107,8 +120,8 @@ static void paper_make(struct paper *p, unsigned status, const char *fields, con
 	*p = (struct paper){ 0 };
 	buf_init(&p->head, HTTP_HEAD_MAX);
 	http_response_init(&p->r.http, 64u << 20);
-	buf_addf(&p->head, "HTTP/1.1 %u %s\r\n%s\r\n", status, http_reason(status),
-		 fields ? fields : "");
+	buf_addf(&p->head, "HTTP/1.1 %u %s\r\n%s\r\n", status,
+		 http_reason(status), fields ? fields : "");
 	http_parser_init(&parser, false);
 	in = buf_str(&p->head);
 	if (http_parse(&parser, &in, &piece, &e) != HTTP_HEAD) {
@@ -130,7 +143,8 @@ static void paper_free(struct paper *p)
 	buf_release(&p->head);
 }
 
-static void check_error(const char *name, const struct azure_reply *r, const char *want)
+static void check_error(const char *name, const struct azure_reply *r,
+			const char *want)
 {
 	struct buf why = BUF_INIT(1u << 20);
 	struct err e = ERR_INIT;
@@ -161,11 +175,13 @@ static void run_error_rows(void)
 /* The leaf inside `levels` deployments, each a JSON text in the message of the next. */
 static char *nested_in_messages(unsigned levels)
 {
-	char *text = xstrdup("{\"error\":{\"code\":\"QuotaExceeded\",\"message\":\"leaf\"}}");
+	char *text = xstrdup(
+		"{\"error\":{\"code\":\"QuotaExceeded\",\"message\":\"leaf\"}}");
 	struct buf out = BUF_INIT(64u << 20);
 
 	while (levels-- > 0) {
-		buf_adds(&out, "{\"status\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\","
+		buf_adds(&out,
+			 "{\"status\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\","
 			 "\"message\":\"At least one\",\"details\":[{\"code\":\"BadRequest\","
 			 "\"message\":\"");
 		buf_add_json(&out, str_of(text));
@@ -182,7 +198,8 @@ static char *nested_details(unsigned levels)
 
 	buf_adds(&out, "{\"error\":");
 	for (unsigned i = 0; i < levels; i++)
-		buf_addf(&out, "{\"code\":\"L%u\",\"message\":\"m\",\"details\":[", i);
+		buf_addf(&out,
+			 "{\"code\":\"L%u\",\"message\":\"m\",\"details\":[", i);
 	buf_adds(&out, "{\"code\":\"Leaf\",\"message\":\"leaf\"}");
 	for (unsigned i = 0; i < levels; i++)
 		buf_adds(&out, "]}");
@@ -202,7 +219,8 @@ static char *many(const char *head, const char *each, unsigned n, const char *ta
 }
 
 /* Takes body. */
-static void check_body(const char *name, unsigned status, char *body, const char *want)
+static void check_body(const char *name, unsigned status, char *body,
+		       const char *want)
 {
 	struct paper p;
 
@@ -222,36 +240,48 @@ static void run_large_errors(void)
 		   "=QuotaExceeded: leaf [HTTP 409, request req-1, correlation corr-1]");
 	check_body("JSON in messages, 9 levels", 409, nested_in_messages(9),
 		   "BadRequest: {\"error\":|HTTP 409|" BOTH_IDS);
-	check_body("details 8 levels deep", 409, nested_details(7), "Leaf: leaf|" BOTH_IDS);
-	check_body("details 60 levels deep", 409, nested_details(60), "Leaf: leaf|" BOTH_IDS);
-	check_body("details 1000 levels deep", 409, nested_details(1000), "HTTP 409|" BOTH_IDS);
+	check_body("details 8 levels deep", 409, nested_details(7),
+		   "Leaf: leaf|" BOTH_IDS);
+	check_body("details 60 levels deep", 409, nested_details(60),
+		   "Leaf: leaf|" BOTH_IDS);
+	check_body("details 1000 levels deep", 409, nested_details(1000),
+		   "HTTP 409|" BOTH_IDS);
 	check_body("a message of 100 KB", 400,
-		   many("{\"error\":{\"code\":\"Long\",\"message\":\"begin ", "0123456789", 10000,
-			"\"}}"), "Long: begin 0123456789|...|HTTP 400|" BOTH_IDS);
+		   many("{\"error\":{\"code\":\"Long\",\"message\":\"begin ",
+			"0123456789", 10000, "\"}}"),
+		   "Long: begin 0123456789|...|HTTP 400|" BOTH_IDS);
 	check_body("a message of 100 KB of two-byte characters", 400,
-		   many("{\"error\":{\"code\":\"Long\",\"message\":\"", "\xc3\xa9", 50000, "\"}}"),
+		   many("{\"error\":{\"code\":\"Long\",\"message\":\"",
+			"\xc3\xa9", 50000, "\"}}"),
 		   "Long: \xc3\xa9\xc3\xa9|\xc3\xa9...|" BOTH_IDS);
 	check_body("2000 details", 400,
 		   many("{\"error\":{\"code\":\"Many\",\"message\":\"m\",\"details\":[",
-			"{\"code\":\"Each\",\"message\":\"its own reason\"},", 2000,
-			"{\"code\":\"Last\",\"message\":\"x\"}]}}"),
+			"{\"code\":\"Each\",\"message\":\"its own reason\"},",
+			2000, "{\"code\":\"Last\",\"message\":\"x\"}]}}"),
 		   "Each: its own reason; Each|...|" BOTH_IDS);
-	check_body("a page of 200 KB", 503, many("<html>", "x <br>", 40000, "</html>"),
+	check_body("a page of 200 KB", 503,
+		   many("<html>", "x <br>", 40000, "</html>"),
 		   "HTTP 503 Service Unavailable: <html>x <br>|" BOTH_IDS);
-	check_body("1000 open brackets", 400, many("", "[", 1000, ""), "HTTP 400 Bad Request: [[[["
+	check_body("1000 open brackets", 400, many("", "[", 1000, ""),
+		   "HTTP 400 Bad Request: [[[["
 		   "|" BOTH_IDS);
 }
 
 static void run_error_doc(void)
 {
-	static const struct { const char *name, *doc, *want; } rows[] = {
-		{ "operation error object", "{\"code\":\"C\",\"message\":\"m\"}", "C: m" },
-		{ "operation error in a wrapper", "{\"error\":{\"code\":\"C\",\"message\":\"m\"}}",
-		  "C: m" },
+	static const struct {
+		const char *name, *doc, *want;
+	} rows[] = {
+		{ "operation error object",
+		  "{\"code\":\"C\",\"message\":\"m\"}", "C: m" },
+		{ "operation error in a wrapper",
+		  "{\"error\":{\"code\":\"C\",\"message\":\"m\"}}", "C: m" },
 		{ "operation error without content", "{}", "Azure gave no reason" },
 		{ "no operation error at all", NULL, "Azure gave no reason" },
 	};
-	static const struct { const char *name, *doc, *want; } codes[] = {
+	static const struct {
+		const char *name, *doc, *want;
+	} codes[] = {
 		{ "code in a wrapper", "{\"error\":{\"code\":\"C\"}}", "C" },
 		{ "code in Pascal case", "{\"Error\":{\"Code\":\"C\"}}", "C" },
 		{ "code without wrapper", "{\"code\":\"C\"}", "C" },
@@ -264,19 +294,25 @@ static void run_error_doc(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct err e = ERR_INIT;
-		cJSON *doc = rows[i].doc ? json_parse(str_of(rows[i].doc), "row", &e) : NULL;
+		cJSON *doc = rows[i].doc ?
+				     json_parse(str_of(rows[i].doc), "row", &e) :
+				     NULL;
 
 		azure_error_doc(doc, &e);
-		check_why(rows[i].name, strcmp(e.msg, rows[i].want) == 0 ? "" : e.msg);
+		check_why(rows[i].name,
+			  strcmp(e.msg, rows[i].want) == 0 ? "" : e.msg);
 		json_free(doc);
 	}
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
 		struct err e = ERR_INIT;
-		cJSON *doc = codes[i].doc ? json_parse(str_of(codes[i].doc), "row", &e) : NULL;
+		cJSON *doc = codes[i].doc ?
+				     json_parse(str_of(codes[i].doc), "row", &e) :
+				     NULL;
 
 		check_why(codes[i].name,
-			  strcmp(azure_error_code(doc), codes[i].want) == 0 ? ""
-			  : "another code");
+			  strcmp(azure_error_code(doc), codes[i].want) == 0 ?
+				  "" :
+				  "another code");
 		json_free(doc);
 	}
 }
@@ -284,39 +320,61 @@ static void run_error_doc(void)
 /* Code and target of the error record: what decisions are made by. */
 static void run_causes(void)
 {
-	static const struct { const char *name, *doc, *code, *target; } causes[] = {
-		{ "cause: its code and target", "{\"error\":{\"code\":\"InvalidParameter\","
-		  "\"message\":\"m\",\"target\":\"instanceIds\"}}", "InvalidParameter",
-		  "instanceIds" },
-		{ "cause: the innermost", "{\"error\":{\"code\":\"C\",\"details\":[{\"code\":"
-		  "\"D\",\"target\":\"t\",\"message\":\"m\"}]}}", "D", "t" },
-		{ "cause: the first of several", "{\"error\":{\"details\":[{},{\"code\":\"D\"},"
-		  "{\"code\":\"E\",\"target\":\"t\"}]}}", "D", "" },
-		{ "cause: inside of a message", "{\"code\":\"C\",\"message\":\"{\\\"code\\\":"
-		  "\\\"D\\\",\\\"message\\\":\\\"m\\\"}\"}", "D", "" },
-		{ "cause: a quota of cores", "{\"code\":\"OperationNotAllowed\",\"message\":"
-		  "\"exceeding approved Total Regional Cores quota.\"}", "QuotaExceeded", "" },
-		{ "cause: a quota, as older answers say it", "{\"code\":\"OperationNotAllowed\","
-		  "\"message\":\"Quota of Core. Maximum allowed: 100\"}", "QuotaExceeded", "" },
-		{ "cause: not allowed, and no quota", "{\"code\":\"OperationNotAllowed\","
-		  "\"message\":\"it is being deleted\"}", "OperationNotAllowed", "" },
-		{ "cause: another code with a quota", "{\"code\":\"DeploymentQuotaExceeded\","
-		  "\"message\":\"the quota of 800\"}", "DeploymentQuotaExceeded", "" },
+	static const struct {
+		const char *name, *doc, *code, *target;
+	} causes[] = {
+		{ "cause: its code and target",
+		  "{\"error\":{\"code\":\"InvalidParameter\","
+		  "\"message\":\"m\",\"target\":\"instanceIds\"}}",
+		  "InvalidParameter", "instanceIds" },
+		{ "cause: the innermost",
+		  "{\"error\":{\"code\":\"C\",\"details\":[{\"code\":"
+		  "\"D\",\"target\":\"t\",\"message\":\"m\"}]}}",
+		  "D", "t" },
+		{ "cause: the first of several",
+		  "{\"error\":{\"details\":[{},{\"code\":\"D\"},"
+		  "{\"code\":\"E\",\"target\":\"t\"}]}}",
+		  "D", "" },
+		{ "cause: inside of a message",
+		  "{\"code\":\"C\",\"message\":\"{\\\"code\\\":"
+		  "\\\"D\\\",\\\"message\\\":\\\"m\\\"}\"}",
+		  "D", "" },
+		{ "cause: a quota of cores",
+		  "{\"code\":\"OperationNotAllowed\",\"message\":"
+		  "\"exceeding approved Total Regional Cores quota.\"}",
+		  "QuotaExceeded", "" },
+		{ "cause: a quota, as older answers say it",
+		  "{\"code\":\"OperationNotAllowed\","
+		  "\"message\":\"Quota of Core. Maximum allowed: 100\"}",
+		  "QuotaExceeded", "" },
+		{ "cause: not allowed, and no quota",
+		  "{\"code\":\"OperationNotAllowed\","
+		  "\"message\":\"it is being deleted\"}",
+		  "OperationNotAllowed", "" },
+		{ "cause: another code with a quota",
+		  "{\"code\":\"DeploymentQuotaExceeded\","
+		  "\"message\":\"the quota of 800\"}",
+		  "DeploymentQuotaExceeded", "" },
 		{ "cause: a message alone", "{\"message\":\"m\"}", "", "" },
 		{ "cause: none", NULL, "", "" },
 	};
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
 		struct err e = ERR_INIT, with_head = ERR_INIT, bad = ERR_INIT;
-		cJSON *doc = causes[i].doc ? json_parse(str_of(causes[i].doc), "row", &bad) : NULL;
+		cJSON *doc = causes[i].doc ? json_parse(str_of(causes[i].doc),
+							"row", &bad) :
+					     NULL;
 		struct http_head h = { .status = 400 };
 
 		azure_error_doc(doc, &e);
 		azure_error(&h, doc, STR("x"), &with_head);
-		check_why(causes[i].name, strcmp(e.code, causes[i].code) == 0 &&
-		     strcmp(e.target, causes[i].target) == 0 &&
-		     strcmp(with_head.code, e.code) == 0 &&
-		     strcmp(with_head.target, e.target) == 0 ? "" : e.code);
+		check_why(causes[i].name,
+			  strcmp(e.code, causes[i].code) == 0 &&
+					  strcmp(e.target, causes[i].target) == 0 &&
+					  strcmp(with_head.code, e.code) == 0 &&
+					  strcmp(with_head.target, e.target) == 0 ?
+				  "" :
+				  e.code);
 		json_free(doc);
 	}
 }
@@ -326,7 +384,10 @@ static void run_causes(void)
 static void run_retry_after(void)
 {
 	/* "now" is 784111777, Sun, 06 Nov 1994 08:49:37 GMT */
-	static const struct { const char *name, *fields; int64_t want; } rows[] = {
+	static const struct {
+		const char *name, *fields;
+		int64_t want;
+	} rows[] = {
 		{ "absent", "", -1 },
 		{ "seconds", "Retry-After: 7\r\n", 7 },
 		{ "zero", "Retry-After: 0\r\n", 0 },
@@ -334,19 +395,26 @@ static void run_retry_after(void)
 		{ "as long as we allow", "Retry-After: 300\r\n", 300 },
 		{ "longer than we allow", "Retry-After: 301\r\n", 300 },
 		{ "a century", "Retry-After: 3155760000\r\n", 300 },
-		{ "more than a number holds", "Retry-After: 99999999999999999999999\r\n", -1 },
+		{ "more than a number holds",
+		  "Retry-After: 99999999999999999999999\r\n", -1 },
 		{ "negative", "Retry-After: -5\r\n", -1 },
 		{ "a fraction", "Retry-After: 1.5\r\n", -1 },
 		{ "hexadecimal", "Retry-After: 0x10\r\n", -1 },
 		{ "empty", "Retry-After:\r\n", -1 },
 		{ "words", "Retry-After: soon\r\n", -1 },
 		{ "date", "Retry-After: Sun, 06 Nov 1994 08:51:07 GMT\r\n", 90 },
-		{ "date, RFC 850", "Retry-After: Sunday, 06-Nov-94 08:51:07 GMT\r\n", 90 },
-		{ "date, asctime", "Retry-After: Sun Nov  6 08:51:07 1994\r\n", 90 },
-		{ "date of now", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 0 },
-		{ "date in the past", "Retry-After: Fri, 31 Dec 1993 23:59:59 GMT\r\n", 0 },
-		{ "date in a year", "Retry-After: Mon, 06 Nov 1995 08:49:37 GMT\r\n", 300 },
-		{ "date that is none", "Retry-After: Sun, 31 Feb 1994 08:51:07 GMT\r\n", -1 },
+		{ "date, RFC 850",
+		  "Retry-After: Sunday, 06-Nov-94 08:51:07 GMT\r\n", 90 },
+		{ "date, asctime", "Retry-After: Sun Nov  6 08:51:07 1994\r\n",
+		  90 },
+		{ "date of now",
+		  "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 0 },
+		{ "date in the past",
+		  "Retry-After: Fri, 31 Dec 1993 23:59:59 GMT\r\n", 0 },
+		{ "date in a year",
+		  "Retry-After: Mon, 06 Nov 1995 08:49:37 GMT\r\n", 300 },
+		{ "date that is none",
+		  "Retry-After: Sun, 31 Feb 1994 08:51:07 GMT\r\n", -1 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -358,7 +426,7 @@ static void run_retry_after(void)
 		got = http_retry_after_s(&p.r.http.head, 784111777);
 		snprintf(name, sizeof(name), "Retry-After: %s", rows[i].name);
 		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got,
-		  (long long)rows[i].want);
+			 (long long)rows[i].want);
 		check_why(name, got == rows[i].want ? "" : why);
 		paper_free(&p);
 	}
@@ -377,22 +445,25 @@ static void run_retry_after(void)
 #define LOCATION "Location: " OP "\r\n"
 #define RUNNING "{\"status\":\"InProgress\"}"
 #define SUCCEEDED "{\"status\":\"Succeeded\"}"
-#define THING "{\"id\":\"thing\",\"properties\":{\"provisioningState\":\"Succeeded\"}}"
-#define CREATING "{\"id\":\"thing\",\"properties\":{\"provisioningState\":\"Creating\"}}"
+#define THING \
+	"{\"id\":\"thing\",\"properties\":{\"provisioningState\":\"Succeeded\"}}"
+#define CREATING \
+	"{\"id\":\"thing\",\"properties\":{\"provisioningState\":\"Creating\"}}"
 #define SOME_BODY "{\"tags\":{\"a\":\"b\"}}"
 
 /* What is wanted of a call or a wait. */
 struct wanted {
-	enum err_kind kind;	/* ERR_NONE: success */
-	const char *words;	/* of the message */
-	const char *final;	/* words of the last answer's body */
+	enum err_kind kind; /* ERR_NONE: success */
+	const char *words;  /* of the message */
+	const char *final;  /* words of the last answer's body */
 	const char *waits;
-	unsigned dials;		/* of the ARM host, 0: any number */
-	unsigned status;	/* of the last answer, 0: any */
+	unsigned dials;	 /* of the ARM host, 0: any number */
+	unsigned status; /* of the last answer, 0: any */
 };
 
-static void check_outcome(const char *name, struct rig *g, int rc, const struct azure_reply *last,
-			  const struct err *e, const struct wanted *w)
+static void check_outcome(const char *name, struct rig *g, int rc,
+			  const struct azure_reply *last, const struct err *e,
+			  const struct wanted *w)
 {
 	struct buf why = BUF_INIT(1u << 20);
 	const char *body = last->http.body.n ? last->http.body.str : "";
@@ -400,7 +471,8 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 	if (!double_content(&g->d, &why))
 		;
 	else if (rc != (w->kind == ERR_NONE ? 0 : -1) || e->kind != w->kind)
-		buf_addf(&why, "rc %d, kind %d not %d: %s", rc, e->kind, w->kind, e->msg);
+		buf_addf(&why, "rc %d, kind %d not %d: %s", rc, e->kind,
+			 w->kind, e->msg);
 	else if (w->words != NULL && !holds(e->msg, w->words, &why))
 		;
 	else if (strstr(e->msg, "it is unknown whether") != NULL &&
@@ -411,9 +483,11 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 	else if (w->waits != NULL && !waits_were(w->waits, &why))
 		;
 	else if (w->dials != 0 && dials_of(&g->d, ARM_HOST) != w->dials)
-		buf_addf(&why, "%u connections, not %u", dials_of(&g->d, ARM_HOST), w->dials);
+		buf_addf(&why, "%u connections, not %u",
+			 dials_of(&g->d, ARM_HOST), w->dials);
 	else if (w->status != 0 && last->http.head.status != w->status)
-		buf_addf(&why, "status %u, not %u", last->http.head.status, w->status);
+		buf_addf(&why, "status %u, not %u", last->http.head.status,
+			 w->status);
 	else if (!keeps_secrets(e->msg) || !keeps_secrets(g->told.str))
 		buf_adds(&why, "a secret in a message");
 	check_why(name, why.str);
@@ -422,29 +496,42 @@ static void check_outcome(const char *name, struct rig *g, int rc, const struct 
 
 /* ---- azure_call ---------------------------------------------------------- */
 
-#define BUSY "{\"error\":{\"code\":\"AnotherOperationInProgress\",\"message\":\"not now\"}}"
-#define UNREGISTERED "{\"error\":{\"code\":\"MissingSubscriptionRegistration\",\"message\":" \
+#define BUSY \
+	"{\"error\":{\"code\":\"AnotherOperationInProgress\",\"message\":\"not now\"}}"
+#define UNREGISTERED \
+	"{\"error\":{\"code\":\"MissingSubscriptionRegistration\",\"message\":" \
 	"\"The subscription is not registered to use namespace 'Microsoft.Compute'. See " \
 	"https://aka.ms/rps-not-found\",\"details\":[{\"code\":" \
 	"\"MissingSubscriptionRegistration\",\"target\":\"Microsoft.Compute\"," \
 	"\"message\":\"The subscription is not registered to use " \
 	"namespace 'Microsoft.Compute'. See https://aka.ms/rps-not-found\"}]}}"
-#define REGISTER "POST /subscriptions/S/providers/Microsoft.Compute/register?api-version=2021-04-01"
-#define PROVIDER "GET /subscriptions/S/providers/Microsoft.Compute?api-version=2021-04-01"
+#define REGISTER \
+	"POST /subscriptions/S/providers/Microsoft.Compute/register?api-version=2021-04-01"
+#define PROVIDER \
+	"GET /subscriptions/S/providers/Microsoft.Compute?api-version=2021-04-01"
 #define REGISTERING "{\"registrationState\":\"Registering\"}"
 #define REGISTERED "{\"registrationState\":\"Registered\"}"
-#define FAILING(code, text) "{\"error\":{\"code\":\"" code "\",\"message\":\"" text "\"}}"
+#define FAILING(code, text) \
+	"{\"error\":{\"code\":\"" code "\",\"message\":\"" text "\"}}"
 
-#define CLAIMS_64 "eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlcyI6WyJwMSJdfX19"
-#define CLAIMS_FORM "claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C" \
+#define CLAIMS_64 \
+	"eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlcyI6WyJwMSJdfX19"
+#define CLAIMS_FORM \
+	"claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C" \
 	"%22values%22%3A%5B%22p1%22%5D%7D%7D%7D"
-#define CHALLENGE(claims) "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"" LOGIN \
-	"/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"" claims "\"\r\n"
-#define MFA FAILING("RequestDisallowedByPolicy", "Resource was disallowed by policy. Users must " \
-	"authenticate with multi-factor authentication to create or update resources.")
-#define POLICY_TOKEN "POST /subscriptions/S/providers/Microsoft.Authorization/acquirePolicyToken" \
+#define CHALLENGE(claims) \
+	"WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"" LOGIN \
+	"/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"" claims \
+	"\"\r\n"
+#define MFA \
+	FAILING("RequestDisallowedByPolicy", \
+		"Resource was disallowed by policy. Users must " \
+		"authenticate with multi-factor authentication to create or update resources.")
+#define POLICY_TOKEN \
+	"POST /subscriptions/S/providers/Microsoft.Authorization/acquirePolicyToken" \
 	"?api-version=2025-11-01"
-#define DENIED "{\"error\":{\"code\":\"RequestDisallowedByPolicy\",\"message\":\"denied\"," \
+#define DENIED \
+	"{\"error\":{\"code\":\"RequestDisallowedByPolicy\",\"message\":\"denied\"," \
 	"\"additionalInfo\":[{\"type\":\"PolicyViolation\",\"info\":{" \
 	"\"policyDefinitionDisplayName\":\"Ask first\",\"policyAssignmentName\":\"a1\"," \
 	"\"evaluationDetails\":{\"missingPolicyTokenDetails\":{\"shouldDeny\":true," \
@@ -456,321 +543,783 @@ static const struct call_row {
 	struct act acts[ROW_ACTS];
 	struct wanted want;
 } call_rows[] = {
-	{ "GET", "GET", R, NULL, 0,
-	  { { GET_R, 200, .body = THING, .words = "Accept: application/json|!Content-Length|"
-	      "!Content-Type|User-Agent: azswarm" } },
+	{ "GET",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 200, .body = THING,
+	      .words = "Accept: application/json|!Content-Length|"
+		       "!Content-Type|User-Agent: azswarm" } },
 	  { .final = "thing", .waits = "", .dials = 1, .status = 200 } },
-	{ "POST without a body says so", "POST", R, NULL, 0,
+	{ "POST without a body says so",
+	  "POST",
+	  R,
+	  NULL,
+	  0,
 	  { { POST_R, 204, .words = "Content-Length: 0\r\n|!Content-Type" } },
 	  { .final = "", .waits = "", .status = 204 } },
-	{ "PUT with a body", "PUT", R, SOME_BODY, 0,
+	{ "PUT with a body",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 201, .body = THING,
 	      .words = "Content-Type: application/json\r\n|\r\n\r\n" SOME_BODY } },
 	  { .status = 201 } },
-	{ "an absolute URL that Azure gave", "GET", OP, NULL, 0, { { GET_OP, 200 } },
+	{ "an absolute URL that Azure gave",
+	  "GET",
+	  OP,
+	  NULL,
+	  0,
+	  { { GET_OP, 200 } },
 	  { .waits = "" } },
-	{ "a region of the ARM host", "GET", "https://eastus." ARM_HOST "/x", NULL, 0,
-	  { { "GET https://eastus." ARM_HOST "/x", 200 } }, { .waits = "" } },
+	{ "a region of the ARM host",
+	  "GET",
+	  "https://eastus." ARM_HOST "/x",
+	  NULL,
+	  0,
+	  { { "GET https://eastus." ARM_HOST "/x", 200 } },
+	  { .waits = "" } },
 
 	/* our token goes nowhere else */
-	{ "another host", "GET", "https://evil.test/x", NULL, 0, { { NULL } },
-	  { ERR_PROTO, "a URL on evil.test; our token only goes to " ARM_HOST, .waits = "" } },
-	{ "a host that ends like ARM's", "GET", "https://evil" ARM_HOST "/x", NULL, 0, { { NULL } },
+	{ "another host",
+	  "GET",
+	  "https://evil.test/x",
+	  NULL,
+	  0,
+	  { { NULL } },
+	  { ERR_PROTO, "a URL on evil.test; our token only goes to " ARM_HOST,
+	    .waits = "" } },
+	{ "a host that ends like ARM's",
+	  "GET",
+	  "https://evil" ARM_HOST "/x",
+	  NULL,
+	  0,
+	  { { NULL } },
 	  { ERR_PROTO, "only goes to", .waits = "" } },
-	{ "a host that begins like ARM's", "GET", ARM ".evil.test/x", NULL, 0, { { NULL } },
+	{ "a host that begins like ARM's",
+	  "GET",
+	  ARM ".evil.test/x",
+	  NULL,
+	  0,
+	  { { NULL } },
 	  { ERR_PROTO, "only goes to", .waits = "" } },
-	{ "another port", "GET", ARM ":8443/x", NULL, 0, { { NULL } },
+	{ "another port",
+	  "GET",
+	  ARM ":8443/x",
+	  NULL,
+	  0,
+	  { { NULL } },
 	  { ERR_PROTO, "only goes to", .waits = "" } },
-	{ "without TLS", "GET", "http://" ARM_HOST ":443/x", NULL, 0, { { NULL } },
+	{ "without TLS",
+	  "GET",
+	  "http://" ARM_HOST ":443/x",
+	  NULL,
+	  0,
+	  { { NULL } },
 	  { ERR_PROTO, "only goes to", .waits = "" } },
-	{ "ARM's host as a user name", "GET", ARM "@evil.test/x", NULL, 0, { { NULL } },
+	{ "ARM's host as a user name",
+	  "GET",
+	  ARM "@evil.test/x",
+	  NULL,
+	  0,
+	  { { NULL } },
 	  { ERR_DATA, "a URL with a user name", .waits = "" } },
 
 	/* 401 */
-	{ "a token that was revoked", "GET", R, NULL, 0,
-	  { { GET_R, 401, .words = TOKEN_1 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	{ "a token that was revoked",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 401, .words = TOKEN_1 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
 	    { GET_R, 200, .body = THING, .words = TOKEN_2 "|!" TOKEN_1 } },
 	  { .final = "thing", .waits = "", .dials = 1 } },
-	{ "a new token is refused, too", "GET", R, NULL, 0,
-	  { { GET_R, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	{ "a new token is refused, too",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 401 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
 	    { GET_R, 401, IDS, FAILING("InvalidAuthenticationToken", "no") } },
-	  { ERR_AUTH, "InvalidAuthenticationToken: no [HTTP 401|request req-1", .waits = "" } },
-	{ "a revoked token and no sign-in", "GET", R, NULL, 0,
-	  { { GET_R, 401 }, { ASK_TOKEN, 400, .body = "{\"error\":\"invalid_client\"}" } },
+	  { ERR_AUTH, "InvalidAuthenticationToken: no [HTTP 401|request req-1",
+	    .waits = "" } },
+	{ "a revoked token and no sign-in",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 401 },
+	    { ASK_TOKEN, 400, .body = "{\"error\":\"invalid_client\"}" } },
 	  { ERR_AUTH, "invalid_client", .waits = "" } },
-	{ "sign-in cannot be reached: ARM is not tried", "GET", R, NULL, 0,
+	{ "sign-in cannot be reached: ARM is not tried",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, 401 }, { ASK_TOKEN, .then = NO_DIAL, .times = 4 } },
 	  { ERR_NET, "sign-in|connection refused", .waits = "500m 1 2" } },
 
 	/* claims: MFA, conditional access, a token revoked (base64 of CLAIMS) */
-	{ "claims are asked for", "PUT", R, SOME_BODY, 0,
+	{ "claims are asked for",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA, .words = TOKEN_1 },
 	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
 	    { PUT_R, 200, .body = THING, .words = TOKEN_2 "|" SOME_BODY } },
 	  { .final = "thing", .waits = "", .dials = 1 } },
-	{ "claims once are asked for once", "PUT", R, SOME_BODY, AZURE_ONCE,
+	{ "claims once are asked for once",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
 	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
 	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
 	    { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA } },
 	  { ERR_AUTH, "RequestDisallowedByPolicy: |multi-factor", .waits = "" } },
-	{ "an old token first, then claims", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" },
+	{ "an old token first, then claims",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 401 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" },
 	    { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
 	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
-	    { PUT_R, 200, .body = THING } }, { .final = "thing", .waits = "" } },
-	{ "claims with a 403", "PUT", R, SOME_BODY, 0,
+	    { PUT_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "" } },
+	{ "claims with a 403",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, CHALLENGE(CLAIMS_64), MFA },
 	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
-	    { PUT_R, 200 } }, { .waits = "" } },
-	{ "claims that are none", "GET", R, NULL, 0,
-	  { { GET_R, 401, CHALLENGE("bm90IEpTT04=") },
-	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" }, { GET_R, 200 } },
+	    { PUT_R, 200 } },
 	  { .waits = "" } },
-	{ "claims and no sign-in with them", "PUT", R, SOME_BODY, 0,
+	{ "claims that are none",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 401, CHALLENGE("bm90IEpTT04=") },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = "!claims" },
+	    { GET_R, 200 } },
+	  { .waits = "" } },
+	{ "claims and no sign-in with them",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 401, CHALLENGE(CLAIMS_64), MFA },
-	    { ASK_TOKEN, 400, .body = "{\"error\":\"interaction_required\","
-	      "\"error_description\":\"AADSTS50076: MFA\"}" } },
+	    { ASK_TOKEN, 400,
+	      .body = "{\"error\":\"interaction_required\","
+		      "\"error_description\":\"AADSTS50076: MFA\"}" } },
 	  { ERR_AUTH, "interaction_required|AADSTS50076", .waits = "" } },
 
 	/* policies that ask somebody else first */
-	{ "a policy token", "PUT", R, SOME_BODY, 0,
+	{ "a policy token",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, IDS, DENIED, .words = "!external-evaluations" },
-	    { POLICY_TOKEN, 200, .body = "{\"result\":\"Succeeded\",\"token\":\"PoP abc\"}",
-	      .words = "x-ms-force-sync: true|\r\n\r\n{\"operation\":{\"uri\":\"" ARM R "\","
+	    { POLICY_TOKEN, 200,
+	      .body = "{\"result\":\"Succeeded\",\"token\":\"PoP abc\"}",
+	      .words = "x-ms-force-sync: true|\r\n\r\n{\"operation\":{\"uri\":\"" ARM R
+		       "\","
 		       "\"httpMethod\":\"PUT\",\"content\":" SOME_BODY "}}" },
 	    { PUT_R, 201, .body = THING,
 	      .words = "x-ms-policy-external-evaluations: PoP abc\r\n|!force-sync|" SOME_BODY } },
 	  { .status = 201, .waits = "", .dials = 1 } },
-	{ "a policy token for a request without a body", "DELETE", R, NULL, 0,
+	{ "a policy token for a request without a body",
+	  "DELETE",
+	  R,
+	  NULL,
+	  0,
 	  { { DELETE_R, 403, .body = DENIED },
-	    { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}", .words = "!content\"" },
-	    { DELETE_R, 200, .words = "evaluations: PoP abc" } }, { .waits = "" } },
-	{ "a policy token that does not help", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 403, .body = DENIED }, { POLICY_TOKEN, 200, .body = "{\"token\":\"t\"}" },
+	    { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}",
+	      .words = "!content\"" },
+	    { DELETE_R, 200, .words = "evaluations: PoP abc" } },
+	  { .waits = "" } },
+	{ "a policy token that does not help",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 403, .body = DENIED },
+	    { POLICY_TOKEN, 200, .body = "{\"token\":\"t\"}" },
 	    { PUT_R, 403, IDS, DENIED } },
-	  { ERR_AZURE, "RequestDisallowedByPolicy (policy \"Ask first\", assignment \"a1\"): "
-	    "denied|request req-1|!PoP", .waits = "" } },
-	{ "a policy token goes with its request only, and stays with it", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 403, .body = DENIED }, { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}" },
+	  { ERR_AZURE,
+	    "RequestDisallowedByPolicy (policy \"Ask first\", assignment \"a1\"): "
+	    "denied|request req-1|!PoP",
+	    .waits = "" } },
+	{ "a policy token goes with its request only, and stays with it",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 403, .body = DENIED },
+	    { POLICY_TOKEN, 200, .body = "{\"token\":\"PoP abc\"}" },
 	    { PUT_R, 409, .body = UNREGISTERED, .words = "evaluations: PoP abc" },
 	    { REGISTER, 200, .body = REGISTERED, .words = "!evaluations" },
-	    { PUT_R, 200, .words = "evaluations: PoP abc" } }, { .waits = "" } },
-	{ "no policy token is given", "PUT", R, SOME_BODY, 0,
+	    { PUT_R, 200, .words = "evaluations: PoP abc" } },
+	  { .waits = "" } },
+	{ "no policy token is given",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, IDS, DENIED },
-	    { POLICY_TOKEN, 200, .body = "{\"result\":\"Failed\",\"results\":[]}" } },
-	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1", .waits = "" } },
-	{ "a policy token is refused", "PUT", R, SOME_BODY, 0,
+	    { POLICY_TOKEN, 200,
+	      .body = "{\"result\":\"Failed\",\"results\":[]}" } },
+	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1",
+	    .waits = "" } },
+	{ "a policy token is refused",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, IDS, DENIED }, { POLICY_TOKEN, 403, .body = DENIED } },
-	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1", .waits = "" } },
-	{ "a policy token that is no header", "PUT", R, SOME_BODY, 0,
+	  { ERR_AZURE, "RequestDisallowedByPolicy|denied|request req-1",
+	    .waits = "" } },
+	{ "a policy token that is no header",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, .body = DENIED },
 	    { POLICY_TOKEN, 200, .body = "{\"token\":\"a\\r\\nX: y\"}" } },
-	  { ERR_DATA, "control characters in header field x-ms-policy-external-evaluations",
+	  { ERR_DATA,
+	    "control characters in header field x-ms-policy-external-evaluations",
 	    .waits = "" } },
-	{ "reads need no policy token", "GET", R, NULL, 0, { { GET_R, 403, .body = DENIED } },
+	{ "reads need no policy token",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 403, .body = DENIED } },
 	  { ERR_AZURE, "RequestDisallowedByPolicy", .waits = "" } },
-	{ "a policy that wants no token", "PUT", R, SOME_BODY, 0,
+	{ "a policy that wants no token",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 403, .body = FAILING("RequestDisallowedByPolicy", "never") } },
 	  { ERR_AZURE, "RequestDisallowedByPolicy: never", .waits = "" } },
 
 	/* throttled, or not well */
-	{ "429 with Retry-After", "GET", R, NULL, 0,
+	{ "429 with Retry-After",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, 429, "Retry-After: 17\r\n" }, { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "17", .dials = 1 } },
-	{ "429 with a date", "GET", R, NULL, 0,	/* the clock began at 15:06:40 and 1000 s */
-	  { { GET_R, 429, "Retry-After: Sun, 15 Jun 2025 15:23:50 GMT\r\n" }, { GET_R, 200 } },
+	{ "429 with a date",
+	  "GET",
+	  R,
+	  NULL,
+	  0, /* the clock began at 15:06:40 and 1000 s */
+	  { { GET_R, 429, "Retry-After: Sun, 15 Jun 2025 15:23:50 GMT\r\n" },
+	    { GET_R, 200 } },
 	  { .waits = "30" } },
-	{ "429 without", "GET", R, NULL, 0, { { GET_R, 429 }, { GET_R, 200 } }, { .waits = "~1" } },
-	{ "429 that wants a century", "GET", R, NULL, 0,
-	  { { GET_R, 429, "Retry-After: 3155760000\r\n" }, { GET_R, 200 } }, { .waits = "300" } },
-	{ "429 for ever", "GET", R, NULL, 0,
-	  { { GET_R, 429, .body = FAILING("TooManyRequests", "slow down"), .times = ARM_TRIES } },
-	  { ERR_AZURE, "TooManyRequests: slow down [HTTP 429", .waits = "~1 ~2 ~4 ~8",
-	    .dials = 1 } },
-	{ "429 for ever, at once", "GET", R, NULL, 0,
+	{ "429 without",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 429 }, { GET_R, 200 } },
+	  { .waits = "~1" } },
+	{ "429 that wants a century",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 429, "Retry-After: 3155760000\r\n" }, { GET_R, 200 } },
+	  { .waits = "300" } },
+	{ "429 for ever",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 429, .body = FAILING("TooManyRequests", "slow down"),
+	      .times = ARM_TRIES } },
+	  { ERR_AZURE, "TooManyRequests: slow down [HTTP 429",
+	    .waits = "~1 ~2 ~4 ~8", .dials = 1 } },
+	{ "429 for ever, at once",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, 429, "Retry-After: 0\r\n", .times = ARM_TRIES } },
 	  { ERR_AZURE, "HTTP 429", .waits = "0 x4" } },
-	{ "each status that passes", "GET", R, NULL, 0,
-	  { { GET_R, 500 }, { GET_R, 502 }, { GET_R, 504 }, { GET_R, 408 }, { GET_R, 200 } },
+	{ "each status that passes",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 500 },
+	    { GET_R, 502 },
+	    { GET_R, 504 },
+	    { GET_R, 408 },
+	    { GET_R, 200 } },
 	  { .waits = "~1 ~2 ~4 ~8", .dials = 1 } },
-	{ "503 for ever", "PUT", R, SOME_BODY, 0,
+	{ "503 for ever",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 503, .words = SOME_BODY, .times = ARM_TRIES } },
 	  { ERR_AZURE, "HTTP 503 Service Unavailable", .waits = "~1 ~2 ~4 ~8" } },
-	{ "501 is final", "GET", R, NULL, 0, { { GET_R, 501 } },
+	{ "501 is final",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 501 } },
 	  { ERR_AZURE, "HTTP 501", .waits = "" } },
-	{ "400 is final", "PUT", R, SOME_BODY, 0, { { PUT_R, 400, IDS, FAILING("Bad", "so") } },
-	  { ERR_AZURE, "Bad: so [HTTP 400, request req-1, correlation corr-1]", .waits = "" } },
-	{ "403 is final", "GET", R, NULL, 0, { { GET_R, 403 } },
+	{ "400 is final",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 400, IDS, FAILING("Bad", "so") } },
+	  { ERR_AZURE, "Bad: so [HTTP 400, request req-1, correlation corr-1]",
+	    .waits = "" } },
+	{ "403 is final",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 403 } },
 	  { ERR_AZURE, "HTTP 403", .waits = "" } },
-	{ "404 is final", "GET", R, NULL, 0, { { GET_R, 404 } },
+	{ "404 is final",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 404 } },
 	  { ERR_AZURE, "HTTP 404", .waits = "" } },
-	{ "404 when it may be missing", "GET", R, NULL, AZURE_MISSING_OK,
+	{ "404 when it may be missing",
+	  "GET",
+	  R,
+	  NULL,
+	  AZURE_MISSING_OK,
 	  { { GET_R, 404, .body = FAILING("ResourceNotFound", "no") } },
 	  { .final = "ResourceNotFound", .status = 404, .waits = "" } },
-	{ "412 is final", "PUT", R, NULL, 0, { { PUT_R, 412 } },
+	{ "412 is final",
+	  "PUT",
+	  R,
+	  NULL,
+	  0,
+	  { { PUT_R, 412 } },
 	  { ERR_AZURE, "HTTP 412", .waits = "" } },
-	{ "a redirection is not followed", "GET", R, NULL, 0,
+	{ "a redirection is not followed",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, 302, "Location: https://evil.test/\r\n" } },
 	  { ERR_AZURE, "HTTP 302", .waits = "" } },
 
 	/* connections */
-	{ "connection refused, then not", "GET", R, NULL, 0,
-	  { { GET_R, .then = NO_DIAL, .times = 2 }, { GET_R, 200 } }, { .waits = "~1 ~2" } },
-	{ "connection refused for ever", "GET", R, NULL, 0,
+	{ "connection refused, then not",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, .then = NO_DIAL, .times = 2 }, { GET_R, 200 } },
+	  { .waits = "~1 ~2" } },
+	{ "connection refused for ever",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, .then = NO_DIAL, .times = ARM_TRIES } },
-	  { ERR_NET, ARM_HOST "|connection refused", .waits = "~1 ~2 ~4 ~8", .dials = ARM_TRIES } },
-	{ "no answer, then one", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, .then = NO_ANSWER }, { PUT_R, 200, .words = SOME_BODY } }, { .waits = "~1" } },
-	{ "reset, then an answer", "POST", R, NULL, 0,
-	  { { POST_R, .then = RESET }, { POST_R, 200 } }, { .waits = "~1" } },
-	{ "answers cut short for ever", "GET", R, NULL, 0,
+	  { ERR_NET, ARM_HOST "|connection refused", .waits = "~1 ~2 ~4 ~8",
+	    .dials = ARM_TRIES } },
+	{ "no answer, then one",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, .then = NO_ANSWER }, { PUT_R, 200, .words = SOME_BODY } },
+	  { .waits = "~1" } },
+	{ "reset, then an answer",
+	  "POST",
+	  R,
+	  NULL,
+	  0,
+	  { { POST_R, .then = RESET }, { POST_R, 200 } },
+	  { .waits = "~1" } },
+	{ "answers cut short for ever",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, 200, .body = THING, .then = CUT_BODY, .times = ARM_TRIES } },
 	  { ERR_PROTO, "ended early", .waits = "~1 ~2 ~4 ~8", .dials = ARM_TRIES } },
-	{ "a header cut short", "GET", R, NULL, 0,
-	  { { GET_R, 200, .body = THING, .then = CUT_HEAD }, { GET_R, 200, .body = THING } },
+	{ "a header cut short",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 200, .body = THING, .then = CUT_HEAD },
+	    { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "~1" } },
-	{ "no HTTP at all", "GET", R, NULL, 0,
+	{ "no HTTP at all",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
 	  { { GET_R, .raw = "SSH-2.0-x\r\n", .times = ARM_TRIES, .then = HANG_UP } },
 	  { ERR_PROTO, ARM_HOST, .waits = "~1 ~2 ~4 ~8" } },
-	{ "silence", "GET", R, NULL, 0, { { GET_R, .then = SILENCE } },
+	{ "silence",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, .then = SILENCE } },
 	  { ERR_TIMEOUT, "timed out", .waits = "" } },
 
-	{ "a body that trickles", "GET", R, NULL, 0, { { GET_R, 200, .body = THING, .then = DRIP } },
+	{ "a body that trickles",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 200, .body = THING, .then = DRIP } },
 	  { ERR_TIMEOUT, ARM_HOST "|the answer took too long", .waits = "" } },
-	{ "HTML where JSON should be", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 200, "Content-Type: text/html\r\n", "<html>sign in first</html>" },
-	    { PUT_R, 200, .body = THING } }, { .final = "thing", .waits = "~1", .dials = 1 } },
-	{ "HTML where JSON should be, for ever", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 200, .body = "<html>sign in first</html>", .times = ARM_TRIES } },
-	  { ERR_PROTO, "HTTP 200 and not JSON: <html>sign in first", .waits = "~1 ~2 ~4 ~8" } },
+	{ "HTML where JSON should be",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 200, "Content-Type: text/html\r\n",
+	      "<html>sign in first</html>" },
+	    { PUT_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "~1", .dials = 1 } },
+	{ "HTML where JSON should be, for ever",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 200, .body = "<html>sign in first</html>",
+	      .times = ARM_TRIES } },
+	  { ERR_PROTO, "HTTP 200 and not JSON: <html>sign in first",
+	    .waits = "~1 ~2 ~4 ~8" } },
 
 	/* what must not be done twice */
-	{ "once: no answer", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, .then = NO_ANSWER } },
-	  { ERR_NET, "it is unknown whether Azure took this: " ARM_HOST, .waits = "" } },
-	{ "once: reset", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, .then = RESET } },
+	{ "once: no answer",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, .then = NO_ANSWER } },
+	  { ERR_NET, "it is unknown whether Azure took this: " ARM_HOST,
+	    .waits = "" } },
+	{ "once: reset",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, .then = RESET } },
 	  { ERR_NET, "is unknown whether|reset by peer", .waits = "" } },
-	{ "once: answer cut short", "POST", R, SOME_BODY, AZURE_ONCE,
+	{ "once: answer cut short",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
 	  { { POST_R, 200, .body = THING, .then = CUT_BODY } },
 	  { ERR_PROTO, "ended early", .waits = "" } },
-	{ "once: connection refused", "POST", R, SOME_BODY, AZURE_ONCE,
-	  { { POST_R, .then = NO_DIAL } }, { ERR_NET, "connection refused|!unknown", .waits = "" } },
-	{ "once: 500", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 500 } },
+	{ "once: connection refused",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, .then = NO_DIAL } },
+	  { ERR_NET, "connection refused|!unknown", .waits = "" } },
+	{ "once: 500",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 500 } },
 	  { ERR_AZURE, "HTTP 500", .waits = "" } },
-	{ "once: 502", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 502 } },
+	{ "once: 502",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 502 } },
 	  { ERR_AZURE, "HTTP 502", .waits = "" } },
-	{ "once: 504", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 504 } },
+	{ "once: 504",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 504 } },
 	  { ERR_AZURE, "HTTP 504", .waits = "" } },
-	{ "once: 408", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 408 } },
+	{ "once: 408",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 408 } },
 	  { ERR_AZURE, "HTTP 408", .waits = "" } },
-	{ "once: what was turned away may come again", "POST", R, SOME_BODY, AZURE_ONCE,
-	  { { POST_R, 429, "Retry-After: 3\r\n" }, { POST_R, 503, "Retry-After: 2\r\n" },
-	    { POST_R, 429 }, { POST_R, 202 } },
+	{ "once: what was turned away may come again",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 429, "Retry-After: 3\r\n" },
+	    { POST_R, 503, "Retry-After: 2\r\n" },
+	    { POST_R, 429 },
+	    { POST_R, 202 } },
 	  { .status = 202, .waits = "3 2 ~4" } },
-	{ "once: 503 that does not say when", "POST", R, SOME_BODY, AZURE_ONCE, { { POST_R, 503 } },
+	{ "once: 503 that does not say when",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 503 } },
 	  { ERR_AZURE, "HTTP 503", .waits = "" } },
-	{ "once: a token that was revoked", "POST", R, SOME_BODY, AZURE_ONCE,
-	  { { POST_R, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY }, { POST_R, 202 } },
+	{ "once: a token that was revoked",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 401 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	    { POST_R, 202 } },
 	  { .status = 202, .waits = "" } },
 
 	/* another operation is on its way */
-	{ "busy, then not", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = BUSY, .times = 3 }, { PUT_R, 200, .words = SOME_BODY } },
+	{ "busy, then not",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = BUSY, .times = 3 },
+	    { PUT_R, 200, .words = SOME_BODY } },
 	  { .waits = "10 x3", .dials = 1 } },
-	{ "busy says for how long", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, "Retry-After: 25\r\n", BUSY }, { PUT_R, 200 } }, { .waits = "25" } },
-	{ "busy, in a hurry", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, "Retry-After: 0\r\n", BUSY }, { PUT_R, 200 } }, { .waits = "10" } },
-	{ "busy for ever", "PUT", R, SOME_BODY, 0, { { PUT_R, 409, .body = BUSY, .times = 31 } },
-	  { ERR_AZURE, "AnotherOperationInProgress: not now [HTTP 409", .waits = "10 x30" } },
-	{ "busy, as storage says it", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = FAILING("StorageAccountOperationInProgress", "x") }, { PUT_R, 200 } },
+	{ "busy says for how long",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, "Retry-After: 25\r\n", BUSY }, { PUT_R, 200 } },
+	  { .waits = "25" } },
+	{ "busy, in a hurry",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, "Retry-After: 0\r\n", BUSY }, { PUT_R, 200 } },
 	  { .waits = "10" } },
-	{ "busy, as network says it", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 429, .body = FAILING("RetryableErrorDueToAnotherOperation", "x"), .times = 8 },
-	    { PUT_R, 200 } }, { .waits = "10 x8" } },
-	{ "busy code in any case", "PUT", R, NULL, 0,
-	  { { PUT_R, 409, .body = "{\"Error\":{\"Code\":\"deploymentactive\"}}" }, { PUT_R, 200 } },
+	{ "busy for ever",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = BUSY, .times = 31 } },
+	  { ERR_AZURE, "AnotherOperationInProgress: not now [HTTP 409",
+	    .waits = "10 x30" } },
+	{ "busy, as storage says it",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409,
+	      .body = FAILING("StorageAccountOperationInProgress", "x") },
+	    { PUT_R, 200 } },
 	  { .waits = "10" } },
-	{ "409 that is no matter of time", "PUT", R, NULL, 0,
-	  { { PUT_R, 409, .body = FAILING("StorageAccountAlreadyTaken", "by others") } },
+	{ "busy, as network says it",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 429,
+	      .body = FAILING("RetryableErrorDueToAnotherOperation", "x"),
+	      .times = 8 },
+	    { PUT_R, 200 } },
+	  { .waits = "10 x8" } },
+	{ "busy code in any case",
+	  "PUT",
+	  R,
+	  NULL,
+	  0,
+	  { { PUT_R, 409, .body = "{\"Error\":{\"Code\":\"deploymentactive\"}}" },
+	    { PUT_R, 200 } },
+	  { .waits = "10" } },
+	{ "409 that is no matter of time",
+	  "PUT",
+	  R,
+	  NULL,
+	  0,
+	  { { PUT_R, 409,
+	      .body = FAILING("StorageAccountAlreadyTaken", "by others") } },
 	  { ERR_AZURE, "StorageAccountAlreadyTaken: by others", .waits = "" } },
-	{ "409 when conflicts are fine", "PUT", R, NULL, AZURE_CONFLICT_OK,
-	  { { PUT_R, 409, .body = BUSY } }, { .status = 409, .waits = "" } },
+	{ "409 when conflicts are fine",
+	  "PUT",
+	  R,
+	  NULL,
+	  AZURE_CONFLICT_OK,
+	  { { PUT_R, 409, .body = BUSY } },
+	  { .status = 409, .waits = "" } },
 
 	/* a resource provider that is not registered */
-	{ "provider registered on the way", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERING },
+	{ "provider registered on the way",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = UNREGISTERED },
+	    { REGISTER, 200, .body = REGISTERING },
 	    { PROVIDER, 200, .body = REGISTERING, .times = 2 },
-	      { PROVIDER, 200, .body = REGISTERED },
+	    { PROVIDER, 200, .body = REGISTERED },
 	    { PUT_R, 200, .body = THING, .words = SOME_BODY } },
 	  { .final = "thing", .waits = "10 x3", .dials = 1 } },
-	{ "provider registered at once", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERED },
-	    { PUT_R, 200 } }, { .waits = "" } },
-	{ "provider named behind an apostrophe", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-			"It isn't registered to use namespace 'Microsoft.Compute'.") },
-	    { REGISTER, 200, .body = REGISTERED }, { PUT_R, 200 } }, { .waits = "" } },
-	{ "provider named as target only", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = "{\"error\":{\"code\":\"MissingSubscriptionRegistration\","
-	      "\"message\":\"Not registered.\",\"details\":[{\"target\":\"Microsoft.Compute\","
-	      "\"message\":\"no\"}]}}" },
-	    { REGISTER, 200, .body = REGISTERED }, { PUT_R, 200 } }, { .waits = "" } },
-	{ "provider still not registered after that", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERED },
+	{ "provider registered at once",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = UNREGISTERED },
+	    { REGISTER, 200, .body = REGISTERED },
+	    { PUT_R, 200 } },
+	  { .waits = "" } },
+	{ "provider named behind an apostrophe",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409,
+	      .body = FAILING(
+		      "MissingSubscriptionRegistration",
+		      "It isn't registered to use namespace 'Microsoft.Compute'.") },
+	    { REGISTER, 200, .body = REGISTERED },
+	    { PUT_R, 200 } },
+	  { .waits = "" } },
+	{ "provider named as target only",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409,
+	      .body = "{\"error\":{\"code\":\"MissingSubscriptionRegistration\","
+		      "\"message\":\"Not registered.\",\"details\":[{\"target\":\"Microsoft.Compute\","
+		      "\"message\":\"no\"}]}}" },
+	    { REGISTER, 200, .body = REGISTERED },
+	    { PUT_R, 200 } },
+	  { .waits = "" } },
+	{ "provider still not registered after that",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = UNREGISTERED },
+	    { REGISTER, 200, .body = REGISTERED },
 	    { PUT_R, 409, .body = UNREGISTERED } },
-	  { ERR_AZURE, "MissingSubscriptionRegistration: The subscription is not", .waits = "" } },
-	{ "registering takes for ever", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 200, .body = REGISTERING },
+	  { ERR_AZURE, "MissingSubscriptionRegistration: The subscription is not",
+	    .waits = "" } },
+	{ "registering takes for ever",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = UNREGISTERED },
+	    { REGISTER, 200, .body = REGISTERING },
 	    { PROVIDER, 200, .body = REGISTERING, .times = EVER } },
 	  { ERR_TIMEOUT,
 	    "registering resource provider Microsoft.Compute|still Registering after 10" } },
-	{ "registering is not allowed", "PUT", R, SOME_BODY, 0,
+	{ "registering is not allowed",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
 	  { { PUT_R, 409, .body = UNREGISTERED },
 	    { REGISTER, 403, .body = FAILING("AuthorizationFailed", "no right") } },
 	  { ERR_AZURE,
 	    "registering resource provider Microsoft.Compute: AuthorizationFailed: no right",
 	    .waits = "" } },
-	{ "registering wants registering", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = UNREGISTERED }, { REGISTER, 409, .body = UNREGISTERED } },
-	  { ERR_AZURE, "registering resource provider Microsoft.Compute: Missing", .waits = "" } },
-	{ "only the name goes into the URL", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-			"namespace 'Microsoft.Compute/../../x?y=z'") },
-	    { REGISTER, 200, .body = REGISTERED }, { PUT_R, 200 } }, { .waits = "" } },
-	{ "a provider's name that is none", "PUT", R, SOME_BODY, 0,
-	  { { PUT_R, 409, .body = FAILING("MissingSubscriptionRegistration",
-			"namespace 'Contoso.X', 'Microsoft.' or 'Microsoft...'") } },
+	{ "registering wants registering",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409, .body = UNREGISTERED },
+	    { REGISTER, 409, .body = UNREGISTERED } },
+	  { ERR_AZURE, "registering resource provider Microsoft.Compute: Missing",
+	    .waits = "" } },
+	{ "only the name goes into the URL",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409,
+	      .body = FAILING("MissingSubscriptionRegistration",
+			      "namespace 'Microsoft.Compute/../../x?y=z'") },
+	    { REGISTER, 200, .body = REGISTERED },
+	    { PUT_R, 200 } },
+	  { .waits = "" } },
+	{ "a provider's name that is none",
+	  "PUT",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { PUT_R, 409,
+	      .body = FAILING(
+		      "MissingSubscriptionRegistration",
+		      "namespace 'Contoso.X', 'Microsoft.' or 'Microsoft...'") } },
 	  { ERR_AZURE, "MissingSubscriptionRegistration", .waits = "" } },
 };
 
 /* ---- challenges ---- */
 
-#define P1 "{\"a\":\"?" "?>\"}"	/* eyJhIjoiPz8+In0= has a letter of its own in each alphabet */
+#define P1 \
+	"{\"a\":\"?" \
+	"?>\"}" /* eyJhIjoiPz8+In0= has a letter of its own in each alphabet */
 
 static const struct {
-	const char *name, *fields, *want;	/* NULL: none */
+	const char *name, *fields, *want; /* NULL: none */
 } claims_rows[] = {
 	{ "as Azure sends them", CHALLENGE("eyJhIjoiPz8+In0="), P1 },
 	{ "the other alphabet", CHALLENGE("eyJhIjoiPz8-In0="), P1 },
 	{ "without padding", CHALLENGE("eyJhIjoiPz8-In0"), P1 },
-	{ "without quotes", "WWW-Authenticate: Bearer claims=eyJhIjoiPz8-In0\r\n", P1 },
-	{ "without quotes, padded", "WWW-Authenticate: Bearer claims=eyJhIjoiPz8+In0=, a=b\r\n", P1 },
-	{ "blanks around =", "www-authenticate: Bearer error = \"x\" ,\tCLAIMS = \"eyJhIjoiPz8-In0\"\r\n",
+	{ "without quotes",
+	  "WWW-Authenticate: Bearer claims=eyJhIjoiPz8-In0\r\n", P1 },
+	{ "without quotes, padded",
+	  "WWW-Authenticate: Bearer claims=eyJhIjoiPz8+In0=, a=b\r\n", P1 },
+	{ "blanks around =",
+	  "www-authenticate: Bearer error = \"x\" ,\tCLAIMS = \"eyJhIjoiPz8-In0\"\r\n",
 	  P1 },
-	{ "in the second challenge", "WWW-Authenticate: Negotiate YII==, Bearer realm=\"\", "
-	  "claims=\"eyJhIjoiPz8-In0\"\r\n", P1 },
-	{ "in the second field", "WWW-Authenticate: Bearer realm=\"\"\r\nDate: x\r\n"
-	  CHALLENGE("eyJhIjoiPz8-In0"), P1 },
-	{ "behind claims that are none", CHALLENGE("AAAA") CHALLENGE("eyJhIjoiPz8-In0"), P1 },
-	{ "not inside of a text", "WWW-Authenticate: Bearer realm=\", claims=\\\"eyJhIjoiPz8-In0\\\"\"\r\n",
+	{ "in the second challenge",
+	  "WWW-Authenticate: Negotiate YII==, Bearer realm=\"\", "
+	  "claims=\"eyJhIjoiPz8-In0\"\r\n",
+	  P1 },
+	{ "in the second field",
+	  "WWW-Authenticate: Bearer realm=\"\"\r\nDate: x\r\n" CHALLENGE(
+		  "eyJhIjoiPz8-In0"),
+	  P1 },
+	{ "behind claims that are none",
+	  CHALLENGE("AAAA") CHALLENGE("eyJhIjoiPz8-In0"), P1 },
+	{ "not inside of a text",
+	  "WWW-Authenticate: Bearer realm=\", claims=\\\"eyJhIjoiPz8-In0\\\"\"\r\n",
 	  NULL },
-	{ "not another field", "X-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\"\r\n", NULL },
+	{ "not another field",
+	  "X-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\"\r\n", NULL },
 	{ "none", "WWW-Authenticate: Bearer realm=\"\"\r\n", NULL },
 	{ "empty", CHALLENGE(""), NULL },
 	{ "not base64", CHALLENGE("%%%%"), NULL },
 	{ "not an object", CHALLENGE("WzFd"), NULL },
-	{ "a quote that does not end", "WWW-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\r\n", P1 },
+	{ "a quote that does not end",
+	  "WWW-Authenticate: Bearer claims=\"eyJhIjoiPz8-In0\r\n", P1 },
 	{ "nothing but marks", "WWW-Authenticate: ==,,=\"\\\r\n", NULL },
 };
 
@@ -799,7 +1348,8 @@ static void run_call(const struct call_row *row, size_t piece, const char *suffi
 	struct rig g;
 	struct azure_reply r = { 0 };
 	struct err e = ERR_INIT, ignored = ERR_INIT;
-	cJSON *body = row->body ? json_parse(str_of(row->body), "row", &ignored) : NULL;
+	cJSON *body = row->body ? json_parse(str_of(row->body), "row", &ignored) :
+				  NULL;
 	char name[160];
 	int rc;
 
@@ -830,14 +1380,17 @@ static void run_calls(void)
  * one without a word, what must not be done twice does not. */
 static void run_stale(void)
 {
-	static const struct act again[] = {
-		{ GET_R, 200, .then = HANG_UP }, { GET_R, 200 }, { NULL }
-	};
-	static const struct act once[] = { { GET_R, 200, .then = HANG_UP }, { NULL } };
+	static const struct act again[] = { { GET_R, 200, .then = HANG_UP },
+					    { GET_R, 200 },
+					    { NULL } };
+	static const struct act once[] = { { GET_R, 200, .then = HANG_UP },
+					   { NULL } };
 
 	for (int i = 0; i < 2; i++) {
-		struct wanted want = i == 0 ? (struct wanted){ .waits = "", .dials = 2 } :
-			(struct wanted){ ERR_NET, ARM_HOST, .waits = "", .dials = 1 };
+		struct wanted want =
+			i == 0 ? (struct wanted){ .waits = "", .dials = 2 } :
+				 (struct wanted){ ERR_NET, ARM_HOST,
+						  .waits = "", .dials = 1 };
 		struct azure_reply r = { 0 };
 		struct err e = ERR_INIT;
 		struct rig g;
@@ -846,10 +1399,11 @@ static void run_stale(void)
 		rig_open(&g, i == 0 ? again : once, NULL);
 		azure_call(&g.az, "GET", R, NULL, 0, &r, &e);
 		azure_reply_release(&r);
-		rc = azure_call(&g.az, i == 0 ? "GET" : "POST", R, NULL, i == 0 ? 0 : AZURE_ONCE,
-				&r, &e);
+		rc = azure_call(&g.az, i == 0 ? "GET" : "POST", R, NULL,
+				i == 0 ? 0 : AZURE_ONCE, &r, &e);
 		check_outcome(i == 0 ? "call: over a connection that has ended" :
-			      "call: once, over a connection that has ended", &g, rc, &r, &e, &want);
+				       "call: once, over a connection that has ended",
+			      &g, rc, &r, &e, &want);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}
@@ -860,20 +1414,31 @@ static void run_stale(void)
 static void run_busy_codes(void)
 {
 	static const char *const codes[] = {
-		"AnotherOperationInProgress", "OperationPreempted", "Conflict",
-		"ConflictingConcurrentWriteNotAllowed", "DeploymentActive",
-		"ResourceGroupBeingDeleted", "RetryableError",
-		"RetryableErrorDueToAnotherOperation", "StorageAccountOperationInProgress",
+		"AnotherOperationInProgress",
+		"OperationPreempted",
+		"Conflict",
+		"ConflictingConcurrentWriteNotAllowed",
+		"DeploymentActive",
+		"ResourceGroupBeingDeleted",
+		"RetryableError",
+		"RetryableErrorDueToAnotherOperation",
+		"StorageAccountOperationInProgress",
 	};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		for (unsigned status = 409; status <= 429; status += 20) {
-			char *body = xasprintf("{\"error\":{\"code\":\"%s\",\"message\":\"m\"}}",
-					       codes[i]);
+			char *body = xasprintf(
+				"{\"error\":{\"code\":\"%s\",\"message\":\"m\"}}",
+				codes[i]);
 			char *name = xasprintf("busy: %u %s", status, codes[i]);
 			const struct call_row row = {
-				name, "PUT", R, SOME_BODY, 0,
-				{ { PUT_R, status, .body = body, .times = 6 }, { PUT_R, 200 } },
+				name,
+				"PUT",
+				R,
+				SOME_BODY,
+				0,
+				{ { PUT_R, status, .body = body, .times = 6 },
+				  { PUT_R, 200 } },
 				{ .waits = "10 x6" },
 			};
 
@@ -887,17 +1452,26 @@ static void run_busy_codes(void)
 /* Each status by itself: does it pass? */
 static void run_statuses(void)
 {
-	static const struct { unsigned status; bool passes; } rows[] = {
-		{ 400, false }, { 402, false }, { 403, false }, { 404, false }, { 405, false },
-		{ 408, true }, { 409, false }, { 410, false }, { 412, false }, { 413, false },
-		{ 423, false }, { 429, true }, { 500, true }, { 501, false }, { 502, true },
-		{ 503, true }, { 504, true }, { 505, false }, { 511, false },
+	static const struct {
+		unsigned status;
+		bool passes;
+	} rows[] = {
+		{ 400, false }, { 402, false }, { 403, false }, { 404, false },
+		{ 405, false }, { 408, true },	{ 409, false }, { 410, false },
+		{ 412, false }, { 413, false }, { 423, false }, { 429, true },
+		{ 500, true },	{ 501, false }, { 502, true },	{ 503, true },
+		{ 504, true },	{ 505, false }, { 511, false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		char *name = xasprintf("a call and %u", rows[i].status);
 		struct call_row row = {
-			name, "GET", R, NULL, 0, { { GET_R, rows[i].status } },
+			name,
+			"GET",
+			R,
+			NULL,
+			0,
+			{ { GET_R, rows[i].status } },
 			{ ERR_AZURE, "HTTP ", .waits = "" },
 		};
 
@@ -912,9 +1486,8 @@ static void run_statuses(void)
 
 static void run_call_interrupted(void)
 {
-	static const struct act acts[] = {
-		{ GET_R, 503, .times = EVER }, { NULL }
-	};
+	static const struct act acts[] = { { GET_R, 503, .times = EVER },
+					   { NULL } };
 
 	for (size_t at = 1; at < ARM_TRIES; at++) {
 		struct wanted want = { ERR_INTR, "interrupted" };
@@ -937,11 +1510,15 @@ static void run_call_interrupted(void)
 /* ---- azure_do ------------------------------------------------------------ */
 
 #define LONG_20 "0123456789abcdefghij"
-#define LONG_400 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 \
-	LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20
-#define LONG_OP OP "&c=" LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 \
-	LONG_400 LONG_400
-#define QUOTA "{\"status\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\",\"message\":\"x\"," \
+#define LONG_400 \
+	LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 \
+		LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 \
+			LONG_20 LONG_20 LONG_20 LONG_20 LONG_20
+#define LONG_OP \
+	OP "&c=" LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 LONG_400 \
+		LONG_400 LONG_400 LONG_400 LONG_400
+#define QUOTA \
+	"{\"status\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\",\"message\":\"x\"," \
 	"\"details\":[{\"code\":\"QuotaExceeded\",\"message\":\"Maximum allowed: 100\"}]}}"
 #define MINUTE 60000
 
@@ -949,268 +1526,446 @@ static const struct do_row {
 	const char *name, *method;
 	struct act acts[ROW_ACTS];
 	struct wanted want;
-	int64_t limit_ms;	/* 0: an hour */
+	int64_t limit_ms; /* 0: an hour */
 	unsigned flags;
 	bool no_wait, no_final;
 } do_rows[] = {
 	/* over at once */
-	{ "PUT done at once", "PUT", { { PUT_R, 200, .body = "{\"id\":\"thing\"}" } },
+	{ "PUT done at once",
+	  "PUT",
+	  { { PUT_R, 200, .body = "{\"id\":\"thing\"}" } },
 	  { .final = "thing", .waits = "", .dials = 1 } },
-	{ "PUT done at once, says so", "PUT", { { PUT_R, 201, .body = THING } },
+	{ "PUT done at once, says so",
+	  "PUT",
+	  { { PUT_R, 201, .body = THING } },
 	  { .final = "thing", .waits = "" } },
-	{ "PUT failed at once", "PUT",
-	  { { PUT_R, 200, .body = "{\"properties\":{\"provisioningState\":\"Failed\",\"error\":"
-	      "{\"code\":\"C\",\"message\":\"m\"}}}" } },
+	{ "PUT failed at once",
+	  "PUT",
+	  { { PUT_R, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Failed\",\"error\":"
+		      "{\"code\":\"C\",\"message\":\"m\"}}}" } },
 	  { ERR_AZURE, "waiting: operation Failed: C: m", .waits = "" } },
 	{ "DELETE done at once", "DELETE", { { DELETE_R, 200 } }, { .waits = "" } },
 	{ "DELETE of nothing", "DELETE", { { DELETE_R, 204 } }, { .waits = "" } },
-	{ "DELETE of what may be missing", "DELETE", { { DELETE_R, 404 } },
-	  { .status = 404, .waits = "" }, .flags = AZURE_MISSING_OK },
-	{ "POST done at once", "POST", { { POST_R, 200, .body = "{\"v\":1}" } },
+	{ "DELETE of what may be missing",
+	  "DELETE",
+	  { { DELETE_R, 404 } },
+	  { .status = 404, .waits = "" },
+	  .flags = AZURE_MISSING_OK },
+	{ "POST done at once",
+	  "POST",
+	  { { POST_R, 200, .body = "{\"v\":1}" } },
 	  { .final = "\"v\":1", .waits = "" } },
-	{ "first answer is an error", "PUT", { { PUT_R, 400, IDS, FAILING("Bad", "so") } },
+	{ "first answer is an error",
+	  "PUT",
+	  { { PUT_R, 400, IDS, FAILING("Bad", "so") } },
 	  { ERR_AZURE, "waiting: Bad: so [HTTP 400, request req-1", .waits = "" } },
-	{ "not to be waited for", "PUT", { { PUT_R, 201, ASYNC, CREATING } },
-	  { .final = "Creating", .waits = "" }, .no_wait = true },
+	{ "not to be waited for",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC, CREATING } },
+	  { .final = "Creating", .waits = "" },
+	  .no_wait = true },
 
 	/* the three ways to wait */
-	{ "PUT, operation, then the resource", "PUT",
-	  { { PUT_R, 201, ASYNC "Retry-After: 7\r\n", CREATING }, { GET_OP, 200, .body = RUNNING },
-	    { GET_OP, 200, .body = SUCCEEDED }, { GET_R, 200, .body = THING } },
+	{ "PUT, operation, then the resource",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC "Retry-After: 7\r\n", CREATING },
+	    { GET_OP, 200, .body = RUNNING },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200, .body = THING } },
 	  { .final = "thing|Succeeded", .waits = "7 5", .dials = 1 } },
-	{ "Retry-After of polls", "PATCH",
-	  { { "PATCH " R, 200, ASYNC, CREATING }, { GET_OP, 200, "Retry-After: 37\r\n", RUNNING },
-	    { GET_OP, 202, "Retry-After: 2\r\n", RUNNING }, { GET_OP, 200, .body = SUCCEEDED },
-	    { GET_R, 200, .body = THING } }, { .final = "thing", .waits = "5 37 2" } },
-	{ "nobody wants the resource", "PUT",
+	{ "Retry-After of polls",
+	  "PATCH",
+	  { { "PATCH " R, 200, ASYNC, CREATING },
+	    { GET_OP, 200, "Retry-After: 37\r\n", RUNNING },
+	    { GET_OP, 202, "Retry-After: 2\r\n", RUNNING },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "5 37 2" } },
+	{ "nobody wants the resource",
+	  "PUT",
 	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = SUCCEEDED } },
-	  { .waits = "5" }, .no_final = true },
-	{ "both headers: the operation counts", "POST",
+	  { .waits = "5" },
+	  .no_final = true },
+	{ "both headers: the operation counts",
+	  "POST",
 	  { { POST_R, 202, "Location: " ARM "/wrong\r\n" ASYNC },
 	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .final = "Succeeded", .waits = "5" } },
-	{ "Operation-Location", "POST",
-	  { { POST_R, 202, "operation-location: " OP "\r\n" }, { GET_OP, 200, .body = SUCCEEDED } },
+	{ "Operation-Location",
+	  "POST",
+	  { { POST_R, 202, "operation-location: " OP "\r\n" },
+	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "5" } },
-	{ "operation finished before it is asked for", "PUT",
-	  { { PUT_R, 200, ASYNC, THING }, { GET_OP, 200, .body = SUCCEEDED },
+	{ "operation finished before it is asked for",
+	  "PUT",
+	  { { PUT_R, 200, ASYNC, THING },
+	    { GET_OP, 200, .body = SUCCEEDED },
 	    { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "5" } },
-	{ "Location, then the resource", "PUT",
-	  { { PUT_R, 202, LOCATION "Content-Type: text/plain\r\nRetry-After: 17\r\n" },
-	    { GET_OP, 202, LOCATION "Retry-After: 3\r\n" }, { GET_OP, 200, .body = THING },
-	    { GET_R, 200, .body = THING } }, { .final = "thing", .waits = "17 3", .dials = 1 } },
-	{ "Location of a POST gives its result", "POST",
-	  { { POST_R, 202, LOCATION }, { GET_OP, 202 }, { GET_OP, 200, .body = "{\"output\":1}" } },
-	  { .final = "output", .waits = "5 5" } },
-	{ "Location ends in 204", "DELETE", { { DELETE_R, 202, LOCATION }, { GET_OP, 204 } },
-	  { .waits = "5" } },
-	{ "Location ends in an empty 200", "DELETE",
-	  { { DELETE_R, 202, LOCATION "Retry-After: 15\r\n" },
-	    { GET_OP, 202, LOCATION "Retry-After: 15\r\n", .times = 7 }, { GET_OP, 200 } },
-	  { .waits = "15 x8", .dials = 1 } },
-	{ "Location that changes", "DELETE",
-	  { { DELETE_R, 202, LOCATION }, { GET_OP, 202, "Location: " ARM "/two\r\n" },
-	    { "GET /two", 202 }, { "GET /two", 202, "Location: /three?x=1\r\n" },
-	    { "GET /three?x=1", 200 } }, { .waits = "5 x4" } },
-	{ "Location whose answer is the resource, not done", "PUT",
-	  { { PUT_R, 202, LOCATION }, { GET_OP, 200, .body = CREATING },
+	{ "Location, then the resource",
+	  "PUT",
+	  { { PUT_R, 202,
+	      LOCATION "Content-Type: text/plain\r\nRetry-After: 17\r\n" },
+	    { GET_OP, 202, LOCATION "Retry-After: 3\r\n" },
 	    { GET_OP, 200, .body = THING },
-	    { GET_R, 200, .body = THING } }, { .final = "thing", .waits = "5 5" } },
-	{ "Location ends in a status of failure", "POST",
+	    { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "17 3", .dials = 1 } },
+	{ "Location of a POST gives its result",
+	  "POST",
+	  { { POST_R, 202, LOCATION },
+	    { GET_OP, 202 },
+	    { GET_OP, 200, .body = "{\"output\":1}" } },
+	  { .final = "output", .waits = "5 5" } },
+	{ "Location ends in 204",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION }, { GET_OP, 204 } },
+	  { .waits = "5" } },
+	{ "Location ends in an empty 200",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION "Retry-After: 15\r\n" },
+	    { GET_OP, 202, LOCATION "Retry-After: 15\r\n", .times = 7 },
+	    { GET_OP, 200 } },
+	  { .waits = "15 x8", .dials = 1 } },
+	{ "Location that changes",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION },
+	    { GET_OP, 202, "Location: " ARM "/two\r\n" },
+	    { "GET /two", 202 },
+	    { "GET /two", 202, "Location: /three?x=1\r\n" },
+	    { "GET /three?x=1", 200 } },
+	  { .waits = "5 x4" } },
+	{ "Location whose answer is the resource, not done",
+	  "PUT",
+	  { { PUT_R, 202, LOCATION },
+	    { GET_OP, 200, .body = CREATING },
+	    { GET_OP, 200, .body = THING },
+	    { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "5 5" } },
+	{ "Location ends in a status of failure",
+	  "POST",
 	  { { POST_R, 202, LOCATION }, { GET_OP, 200, .body = QUOTA } },
 	  { ERR_AZURE, "operation Failed: QuotaExceeded: Maximum allowed: 100" } },
-	{ "no header: the resource says it", "PUT",
-	  { { PUT_R, 201, .body = CREATING }, { GET_R, 200, .body = CREATING, .times = 2 },
-	    { GET_R, 200, .body = THING } },
-	      { .final = "Succeeded", .waits = "5 5 5", .dials = 1 } },
-	{ "no header, no body, 202", "PUT", { { PUT_R, 202 }, { GET_R, 200, .body = THING } },
-	  { .final = "thing", .waits = "5" } },
-	{ "resource comes to fail", "PUT",
+	{ "no header: the resource says it",
+	  "PUT",
 	  { { PUT_R, 201, .body = CREATING },
-	    { GET_R, 200, .body = "{\"properties\":{\"provisioningState\":\"Canceled\"}}" } },
+	    { GET_R, 200, .body = CREATING, .times = 2 },
+	    { GET_R, 200, .body = THING } },
+	  { .final = "Succeeded", .waits = "5 5 5", .dials = 1 } },
+	{ "no header, no body, 202",
+	  "PUT",
+	  { { PUT_R, 202 }, { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "5" } },
+	{ "resource comes to fail",
+	  "PUT",
+	  { { PUT_R, 201, .body = CREATING },
+	    { GET_R, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Canceled\"}}" } },
 	  { ERR_AZURE, "operation Canceled: Azure gave no reason" } },
-	{ "poll URL of four thousand bytes", "POST",
+	{ "poll URL of four thousand bytes",
+	  "POST",
 	  { { POST_R, 202, "Azure-AsyncOperation: " LONG_OP "\r\n" },
-	    { "GET " LONG_OP, 200, .body = SUCCEEDED } }, { .waits = "5" } },
-	{ "poll URL without a host", "POST",
-	  { { POST_R, 202, "Location: /op/5\r\n" }, { "GET /op/5", 200 } }, { .waits = "5" } },
-	{ "poll URL in a region", "POST",
+	    { "GET " LONG_OP, 200, .body = SUCCEEDED } },
+	  { .waits = "5" } },
+	{ "poll URL without a host",
+	  "POST",
+	  { { POST_R, 202, "Location: /op/5\r\n" }, { "GET /op/5", 200 } },
+	  { .waits = "5" } },
+	{ "poll URL in a region",
+	  "POST",
 	  { { POST_R, 202, "Location: https://west." ARM_HOST "/op/5\r\n" },
-	    { "GET https://west." ARM_HOST "/op/5", 200 } }, { .waits = "5" } },
+	    { "GET https://west." ARM_HOST "/op/5", 200 } },
+	  { .waits = "5" } },
 
 	/* what the operation says */
-	{ "failure inside a 200", "PUT",
+	{ "failure inside a 200",
+	  "PUT",
 	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = QUOTA } },
-	  { ERR_AZURE, "waiting: operation Failed: QuotaExceeded: Maximum allowed: 100",
+	  { ERR_AZURE,
+	    "waiting: operation Failed: QuotaExceeded: Maximum allowed: 100",
 	    .waits = "5" } },
-	{ "canceled", "PUT", { { PUT_R, 201, ASYNC },
-	  { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" } },
+	{ "canceled",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" } },
 	  { ERR_AZURE, "operation Canceled: Azure gave no reason" } },
-	{ "cancelled", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 200,
-	    .body = "{\"status\":\"cancelled\",\"error\":{\"code\":"
-	      "\"C\",\"message\":\"by colleague\"}}" } },
-	        { ERR_AZURE, "operation cancelled: C: by colleague" } },
-	{ "FAILED in capitals", "PUT", { { PUT_R, 201, ASYNC },
-	  { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" } },
+	{ "cancelled",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200,
+	      .body = "{\"status\":\"cancelled\",\"error\":{\"code\":"
+		      "\"C\",\"message\":\"by colleague\"}}" } },
+	  { ERR_AZURE, "operation cancelled: C: by colleague" } },
+	{ "FAILED in capitals",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" } },
 	  { ERR_AZURE, "operation FAILED" } },
-	{ "words that are not the end", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "{\"status\":\"Accepted\"}" },
+	{ "words that are not the end",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"Accepted\"}" },
 	    { GET_OP, 200, .body = "{\"status\":\"Updating\"}" },
 	    { GET_OP, 200, .body = "{\"status\":\"SucceededAlmost\"}" },
-	    { GET_OP, 200, .body = "{\"status\":\"succeeded\"}" } }, { .waits = "5 x4" } },
-	{ "an empty 200 is success", "POST", { { POST_R, 202, ASYNC }, { GET_OP, 200 } },
+	    { GET_OP, 200, .body = "{\"status\":\"succeeded\"}" } },
+	  { .waits = "5 x4" } },
+	{ "an empty 200 is success",
+	  "POST",
+	  { { POST_R, 202, ASYNC }, { GET_OP, 200 } },
 	  { .waits = "5" } },
-	{ "an empty 202 is not", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 202 }, { GET_OP, 200, .body = SUCCEEDED } },
-	    { .waits = "5 5" } },
-	{ "a 202 without a status is not", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 202, .body = "{\"name\":\"op\"}" },
-	    { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "5 5" } },
-	{ "operation that answers with the resource", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 200, .body = CREATING },
+	{ "an empty 202 is not",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 202 },
+	    { GET_OP, 200, .body = SUCCEEDED } },
+	  { .waits = "5 5" } },
+	{ "a 202 without a status is not",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 202, .body = "{\"name\":\"op\"}" },
+	    { GET_OP, 200, .body = SUCCEEDED } },
+	  { .waits = "5 5" } },
+	{ "operation that answers with the resource",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = CREATING },
 	    { GET_OP, 200, .body = THING },
-	    { GET_R, 200, .body = THING } }, { .waits = "5 5" } },
-	{ "a page of HTML is no success", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "<html>hello</html>", .times = 4 } },
-	  { ERR_NET, "no answer 4 times in a row while waiting: HTTP 200 and not JSON: <html>",
+	    { GET_R, 200, .body = THING } },
+	  { .waits = "5 5" } },
+	{ "a page of HTML is no success",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 200, .body = "<html>hello</html>", .times = 4 } },
+	  { ERR_NET,
+	    "no answer 4 times in a row while waiting: HTTP 200 and not JSON: <html>",
 	    .waits = "5 x4" } },
-	{ "a page of HTML is no success of a delete", "DELETE",
-	  { { DELETE_R, 202, LOCATION }, { GET_OP, 200, .body = "<html>hello</html>" },
-	    { GET_OP, 204 } }, { .waits = "5 5" } },
+	{ "a page of HTML is no success of a delete",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION },
+	    { GET_OP, 200, .body = "<html>hello</html>" },
+	    { GET_OP, 204 } },
+	  { .waits = "5 5" } },
 
-	{ "two places to ask: the first", "DELETE",
-	  { { DELETE_R, 202, LOCATION "Location: " ARM "/other\r\n" }, { GET_OP, 200 } },
+	{ "two places to ask: the first",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION "Location: " ARM "/other\r\n" },
+	    { GET_OP, 200 } },
 	  { .waits = "5" } },
-	{ "two places to ask, the first not Azure's", "DELETE",
+	{ "two places to ask, the first not Azure's",
+	  "DELETE",
 	  { { DELETE_R, 202, "Location: https://evil.test/x\r\n" LOCATION } },
-	  { ERR_PROTO, "a URL on evil.test; our token only goes to " ARM_HOST, .waits = "" } },
+	  { ERR_PROTO, "a URL on evil.test; our token only goes to " ARM_HOST,
+	    .waits = "" } },
 
 	/* polls that fail while the operation goes on */
-	{ "404 for a while", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 404, .times = 10 }, { GET_OP, 200, .body = SUCCEEDED },
-	    { GET_R, 200 } }, { .waits = "5 x11" } },
-	{ "404 for too long", "PUT", { { PUT_R, 201, ASYNC }, { GET_OP, 404, IDS, .times = 11 } },
+	{ "404 for a while",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 404, .times = 10 },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200 } },
+	  { .waits = "5 x11" } },
+	{ "404 for too long",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC }, { GET_OP, 404, IDS, .times = 11 } },
 	  { ERR_AZURE, "HTTP 404 Not Found [request req-1", .waits = "5 x11" } },
-	{ "404s, but not in a row", "PUT",
-	  { { PUT_R, 201, ASYNC }, { GET_OP, 404, .times = 10 }, { GET_OP, 200, .body = RUNNING },
-	    { GET_OP, 404, .times = 10 }, { GET_OP, 200, .body = SUCCEEDED }, { GET_R, 200 } },
+	{ "404s, but not in a row",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 404, .times = 10 },
+	    { GET_OP, 200, .body = RUNNING },
+	    { GET_OP, 404, .times = 10 },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200 } },
 	  { .waits = "5 x22" } },
-	{ "404 of what is being deleted", "DELETE", { { DELETE_R, 202, LOCATION },
-	  { GET_OP, 404 } },
+	{ "404 of what is being deleted",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION }, { GET_OP, 404 } },
 	  { .waits = "5" } },
-	{ "three lost connections", "DELETE",
-	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
-	    { GET_OP, 200 } }, { .waits = "5 x4" } },
-	{ "four lost connections", "DELETE",
-	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 4 } },
-	  { ERR_NET, "no answer 4 times in a row|connection refused", .waits = "5 x4" } },
-	{ "lost connections, but not in a row", "DELETE",
-	  { { DELETE_R, 202, LOCATION, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
-	    { GET_OP, 202, .then = HANG_UP }, { GET_OP, .then = NO_DIAL, .times = 3 },
-	      { GET_OP, 200 } },
+	{ "three lost connections",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION, .then = HANG_UP },
+	    { GET_OP, .then = NO_DIAL, .times = 3 },
+	    { GET_OP, 200 } },
+	  { .waits = "5 x4" } },
+	{ "four lost connections",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION, .then = HANG_UP },
+	    { GET_OP, .then = NO_DIAL, .times = 4 } },
+	  { ERR_NET, "no answer 4 times in a row|connection refused",
+	    .waits = "5 x4" } },
+	{ "lost connections, but not in a row",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION, .then = HANG_UP },
+	    { GET_OP, .then = NO_DIAL, .times = 3 },
+	    { GET_OP, 202, .then = HANG_UP },
+	    { GET_OP, .then = NO_DIAL, .times = 3 },
+	    { GET_OP, 200 } },
 	  { .waits = "5 x8" } },
-	{ "polls cut short", "DELETE",
+	{ "polls cut short",
+	  "DELETE",
 	  { { DELETE_R, 202, LOCATION, .then = HANG_UP },
 	    { GET_OP, 202, .body = RUNNING, .then = CUT_BODY },
-	    { GET_OP, 202, .body = RUNNING, .then = CUT_HEAD }, { GET_OP, .then = RESET },
-	      { GET_OP, 200 } },
+	    { GET_OP, 202, .body = RUNNING, .then = CUT_HEAD },
+	    { GET_OP, .then = RESET },
+	    { GET_OP, 200 } },
 	  { .waits = "5 x4" } },
-	{ "silence, then an answer", "DELETE",
-	  { { DELETE_R, 202, LOCATION }, { GET_OP, .then = SILENCE }, { GET_OP, 200 } },
+	{ "silence, then an answer",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION },
+	    { GET_OP, .then = SILENCE },
+	    { GET_OP, 200 } },
 	  { .waits = "5 5" } },
-	{ "throttled polls slow down", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 429, "Retry-After: 60\r\n" }, { GET_OP, 429 },
-	    { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "5 60 5", .dials = 1 } },
-	{ "polls of a service that is not well", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 500, .body = FAILING("MultipleErrorsOccurred", "x") },
-	    { GET_OP, 503 }, { GET_OP, 502 }, { GET_OP, 408 }, { GET_OP, 200, .body = SUCCEEDED } },
+	{ "throttled polls slow down",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 429, "Retry-After: 60\r\n" },
+	    { GET_OP, 429 },
+	    { GET_OP, 200, .body = SUCCEEDED } },
+	  { .waits = "5 60 5", .dials = 1 } },
+	{ "polls of a service that is not well",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 500, .body = FAILING("MultipleErrorsOccurred", "x") },
+	    { GET_OP, 503 },
+	    { GET_OP, 502 },
+	    { GET_OP, 408 },
+	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "5 x5", .dials = 1 } },
-	{ "polls that fail until the end", "POST",
+	{ "polls that fail until the end",
+	  "POST",
 	  { { POST_R, 202, ASYNC }, { GET_OP, 500, .times = 12 } },
-	  { ERR_TIMEOUT, "waiting: not finished in time; it goes on in Azure", .waits = "5 x12" },
-	    MINUTE },
-	{ "a poll that is refused", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 403, IDS, FAILING("AuthorizationFailed",
-	    "no right") } },
-	  { ERR_AZURE, "AuthorizationFailed: no right [HTTP 403, request req-1", .waits = "5" } },
-	{ "a poll that ends in a conflict", "DELETE",
-	  { { DELETE_R, 202, LOCATION }, { GET_OP, 409, IDS, "{\"Error\":{\"Code\":"
+	  { ERR_TIMEOUT, "waiting: not finished in time; it goes on in Azure",
+	    .waits = "5 x12" },
+	  MINUTE },
+	{ "a poll that is refused",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 403, IDS, FAILING("AuthorizationFailed", "no right") } },
+	  { ERR_AZURE, "AuthorizationFailed: no right [HTTP 403, request req-1",
+	    .waits = "5" } },
+	{ "a poll that ends in a conflict",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION },
+	    { GET_OP, 409, IDS,
+	      "{\"Error\":{\"Code\":"
 	      "\"ResourceGroupDeletionBlocked\",\"Message\":\"m\",\"Details\":[{\"Code\":null,"
 	      "\"Message\":\"{\\\"error\\\":{\\\"code\\\":\\\"OperationNotAllowed\\\","
 	      "\\\"message\\\":\\\"SAS\\\"}}\"}]}}" } },
-	  { ERR_AZURE, "OperationNotAllowed: SAS [HTTP 409, request req-1, correlation corr-1]" } },
-	{ "a token revoked while waiting", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
-	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 } }, { .waits = "5", .dials = 1 } },
-	{ "a token refused while waiting", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 401 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
-	    { GET_OP, 401 } }, { ERR_AUTH, "HTTP 401", .waits = "5" } },
-	{ "claims asked for while waiting", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 401, CHALLENGE(CLAIMS_64) },
+	  { ERR_AZURE,
+	    "OperationNotAllowed: SAS [HTTP 409, request req-1, correlation corr-1]" } },
+	{ "a token revoked while waiting",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 401 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 } },
+	  { .waits = "5", .dials = 1 } },
+	{ "a token refused while waiting",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 401 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	    { GET_OP, 401 } },
+	  { ERR_AUTH, "HTTP 401", .waits = "5" } },
+	{ "claims asked for while waiting",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 401, CHALLENGE(CLAIMS_64) },
 	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY, .words = CLAIMS_FORM },
-	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 } }, { .waits = "5" } },
-	{ "sign-in refused while waiting", "POST",
-	  { { POST_R, 202, ASYNC }, { GET_OP, 401 },
-	    { ASK_TOKEN, 401, .body = "{\"error\":\"invalid_client\",\"error_description\":"
-	      "\"AADSTS7000222: expired\"}" } }, { ERR_AUTH, "AADSTS7000222", .waits = "5" } },
+	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 } },
+	  { .waits = "5" } },
+	{ "sign-in refused while waiting",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
+	    { GET_OP, 401 },
+	    { ASK_TOKEN, 401,
+	      .body = "{\"error\":\"invalid_client\",\"error_description\":"
+		      "\"AADSTS7000222: expired\"}" } },
+	  { ERR_AUTH, "AADSTS7000222", .waits = "5" } },
 
 	/* time */
-	{ "deadline", "POST", { { POST_R, 202, ASYNC },
-	  { GET_OP, 200, .body = RUNNING, .times = 12 } },
+	{ "deadline",
+	  "POST",
+	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = RUNNING, .times = 12 } },
 	  { ERR_TIMEOUT,
 	    "not finished in time; it goes on in Azure, and this command may be run again",
-	    .waits = "5 x12" }, MINUTE },
-	{ "deadline before the first poll", "POST",
-	  { { POST_R, 202, ASYNC "Retry-After: 120\r\n" } },
-	    { ERR_TIMEOUT, "not finished", .waits = "" },
+	    .waits = "5 x12" },
 	  MINUTE },
-	{ "polls that may come at once do not", "POST",
+	{ "deadline before the first poll",
+	  "POST",
+	  { { POST_R, 202, ASYNC "Retry-After: 120\r\n" } },
+	  { ERR_TIMEOUT, "not finished", .waits = "" },
+	  MINUTE },
+	{ "polls that may come at once do not",
+	  "POST",
 	  { { POST_R, 202, ASYNC "Retry-After: 0\r\n" },
 	    { GET_OP, 200, "Retry-After: 0\r\n", RUNNING, .times = 4 },
-	    { GET_OP, 200, .body = SUCCEEDED } }, { .waits = "1 x5" } },
-	{ "an absurd Retry-After", "POST",
+	    { GET_OP, 200, .body = SUCCEEDED } },
+	  { .waits = "1 x5" } },
+	{ "an absurd Retry-After",
+	  "POST",
 	  { { POST_R, 202, ASYNC "Retry-After: 4000000000\r\n" },
 	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "300" } },
-	{ "forty minutes, and polls that grow rare", "PUT",
-	  { { PUT_R, 201, ASYNC, CREATING }, { GET_OP, 200, .body = RUNNING, .times = 37 + 147 },
-	    { GET_OP, 200, .body = SUCCEEDED }, { GET_R, 200, .body = THING } },
+	{ "forty minutes, and polls that grow rare",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC, CREATING },
+	    { GET_OP, 200, .body = RUNNING, .times = 37 + 147 },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "5 x37 15 x148", .dials = 1 } },
-	{ "the token ends while waiting", "PUT",
+	{ "the token ends while waiting",
+	  "PUT",
 	  { { PUT_R, 201, ASYNC, CREATING, TOKEN_1 },
-	    { GET_OP, 200, .body = RUNNING, .words = TOKEN_1,
-	      .times = 37 + 207 }, { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	    { GET_OP, 200, .body = RUNNING, .words = TOKEN_1, .times = 37 + 207 },
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
 	    { GET_OP, 200, .body = RUNNING, .words = TOKEN_2, .times = 2 },
 	    { GET_OP, 200, .body = SUCCEEDED, .words = TOKEN_2 },
 	    { GET_R, 200, .body = THING, .words = TOKEN_2 } },
-	  { .final = "thing", .dials = 1 }, 120 * MINUTE },
-	{ "the token ends and sign-in is away for a moment", "DELETE",
+	  { .final = "thing", .dials = 1 },
+	  120 * MINUTE },
+	{ "the token ends and sign-in is away for a moment",
+	  "DELETE",
 	  { { DELETE_R, 202, LOCATION "Retry-After: 300\r\n", .takes_s = 3200 },
-	    { ASK_TOKEN, .then = NO_DIAL, .times = 4 },	/* one poll lost */
-	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY }, { GET_OP, 200, .words = TOKEN_2 } },
-	  { .waits = "300 500m 1 2 15" }, 120 * MINUTE },
+	    { ASK_TOKEN, .then = NO_DIAL, .times = 4 }, /* one poll lost */
+	    { ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+	    { GET_OP, 200, .words = TOKEN_2 } },
+	  { .waits = "300 500m 1 2 15" },
+	  120 * MINUTE },
 
 	/* URLs that are not for our token */
-	{ "operation on another host", "PUT",
+	{ "operation on another host",
+	  "PUT",
 	  { { PUT_R, 201, "Azure-AsyncOperation: https://evil.test/op\r\n" } },
-	  { ERR_PROTO, "waiting: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
+	  { ERR_PROTO,
+	    "waiting: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
 	    .dials = 1 } },
-	{ "operation without TLS", "PUT",
+	{ "operation without TLS",
+	  "PUT",
 	  { { PUT_R, 201, "Azure-AsyncOperation: http://" ARM_HOST "/op\r\n" } },
 	  { ERR_PROTO, "our token only goes to " ARM_HOST } },
-	{ "operation at another port", "PUT",
+	{ "operation at another port",
+	  "PUT",
 	  { { PUT_R, 201, "Azure-AsyncOperation: " ARM ":444/op\r\n" } },
 	  { ERR_PROTO, "our token only goes to " ARM_HOST } },
-	{ "operation at //", "PUT", { { PUT_R, 201, "Azure-AsyncOperation: //evil.test/op\r\n" },
-	    { "GET //evil.test/op", 200, .body = SUCCEEDED }, { GET_R, 200 } }, { .dials = 1 } },
-	{ "operation at no URL", "PUT", { { PUT_R, 201, "Azure-AsyncOperation: op/1\r\n" } },
+	{ "operation at //",
+	  "PUT",
+	  { { PUT_R, 201, "Azure-AsyncOperation: //evil.test/op\r\n" },
+	    { "GET //evil.test/op", 200, .body = SUCCEEDED },
+	    { GET_R, 200 } },
+	  { .dials = 1 } },
+	{ "operation at no URL",
+	  "PUT",
+	  { { PUT_R, 201, "Azure-AsyncOperation: op/1\r\n" } },
 	  { ERR_DATA, "\"op/1\" is no http or https URL" } },
-	{ "Location moves to another host", "DELETE",
-	  { { DELETE_R, 202, LOCATION }, { GET_OP, 202, "Location: https://evil.test/op\r\n" } },
+	{ "Location moves to another host",
+	  "DELETE",
+	  { { DELETE_R, 202, LOCATION },
+	    { GET_OP, 202, "Location: https://evil.test/op\r\n" } },
 	  { ERR_PROTO, "a URL on evil.test; our token only goes to", .dials = 1 } },
-	{ "Location at a host that ends like ARM's", "DELETE",
+	{ "Location at a host that ends like ARM's",
+	  "DELETE",
 	  { { DELETE_R, 202, "Location: https://evil" ARM_HOST "/op\r\n" } },
 	  { ERR_PROTO, "only goes to", .dials = 1 } },
 };
@@ -1220,15 +1975,20 @@ static void run_do(const struct do_row *row)
 	struct rig g;
 	struct azure_reply r = { 0 };
 	struct err e = ERR_INIT, ignored = ERR_INIT;
-	struct azure_wait w = { .what = "waiting", .flags = row->flags, .no_wait = row->no_wait,
-				.limit_ms = row->limit_ms ? row->limit_ms : 60 * MINUTE };
-	bool writes = strcmp(row->method, "PUT") == 0 || strcmp(row->method, "PATCH") == 0;
+	struct azure_wait w = { .what = "waiting",
+				.flags = row->flags,
+				.no_wait = row->no_wait,
+				.limit_ms = row->limit_ms ? row->limit_ms :
+							    60 * MINUTE };
+	bool writes = strcmp(row->method, "PUT") == 0 ||
+		      strcmp(row->method, "PATCH") == 0;
 	cJSON *body = writes ? json_parse(STR(SOME_BODY), "row", &ignored) : NULL;
 	char name[160];
 	int rc;
 
 	rig_open(&g, row->acts, NULL);
-	rc = azure_do(&g.az, row->method, R, body, &w, row->no_final ? NULL : &r, &e);
+	rc = azure_do(&g.az, row->method, R, body, &w,
+		      row->no_final ? NULL : &r, &e);
 	snprintf(name, sizeof(name), "wait: %s", row->name);
 	check_outcome(name, &g, rc, &r, &e, &row->want);
 	azure_reply_release(&r);
@@ -1244,13 +2004,15 @@ static void run_dos(void)
 
 static void run_do_interrupted(void)
 {
-	static const struct act acts[] = {
-		{ POST_R, 202, ASYNC }, { GET_OP, 200, .body = RUNNING, .times = EVER }, { NULL }
-	};
+	static const struct act acts[] = { { POST_R, 202, ASYNC },
+					   { GET_OP, 200, .body = RUNNING,
+					     .times = EVER },
+					   { NULL } };
 	static const struct act no_polls[] = { { POST_R, 202, ASYNC }, { NULL } };
 
 	for (size_t at = 1; at < 4; at++) {
-		struct azure_wait w = { .what = "waiting", .limit_ms = 60 * MINUTE };
+		struct azure_wait w = { .what = "waiting",
+					.limit_ms = 60 * MINUTE };
 		struct wanted want = { ERR_INTR, "waiting: interrupted" };
 		struct azure_reply r = { 0 };
 		struct err e = ERR_INIT;
@@ -1278,22 +2040,28 @@ static int tick(void *ctx, struct err *e)
 {
 	struct ticks *t = ctx;
 
-	return ++t->n == t->stop_at ? err_set(e, ERR_INTR, "the view was closed") : 0;
+	return ++t->n == t->stop_at ?
+		       err_set(e, ERR_INTR, "the view was closed") :
+		       0;
 }
 
 static void run_ticks(void)
 {
-	static const struct act whole[] = {
-		{ POST_R, 202, ASYNC }, { GET_OP, 200, .body = RUNNING, .times = 3 },
-		{ GET_OP, 200, .body = SUCCEEDED }, { NULL }
-	};
-	static const struct act broken[] = {
-		{ POST_R, 202, ASYNC }, { GET_OP, 200, .body = RUNNING, .times = 2 }, { NULL }
-	};
+	static const struct act whole[] = { { POST_R, 202, ASYNC },
+					    { GET_OP, 200, .body = RUNNING,
+					      .times = 3 },
+					    { GET_OP, 200, .body = SUCCEEDED },
+					    { NULL } };
+	static const struct act broken[] = { { POST_R, 202, ASYNC },
+					     { GET_OP, 200, .body = RUNNING,
+					       .times = 2 },
+					     { NULL } };
 
 	for (int stop_at = 0; stop_at <= 2; stop_at += 2) {
 		struct ticks t = { .stop_at = stop_at };
-		struct azure_wait w = { .what = "waiting", .limit_ms = 60 * MINUTE, .tick = tick,
+		struct azure_wait w = { .what = "waiting",
+					.limit_ms = 60 * MINUTE,
+					.tick = tick,
 					.ctx = &t };
 		struct wanted want = { stop_at ? ERR_INTR : ERR_NONE,
 				       stop_at ? "the view was closed" : NULL };
@@ -1304,15 +2072,17 @@ static void run_ticks(void)
 
 		rig_open(&g, stop_at ? broken : whole, NULL);
 		rc = azure_do(&g.az, "POST", R, NULL, &w, &r, &e);
-		check_outcome(stop_at ? "wait: the view may end it" : "wait: the view follows",
-		  &g, rc,
-			      &r, &e, &want);
+		check_outcome(stop_at ? "wait: the view may end it" :
+					"wait: the view follows",
+			      &g, rc, &r, &e, &want);
 		if (t.n != (stop_at ? 2 : 4))
 			check_why("wait: looks of the view", "another number");
 		if (stop_at == 0)
 			check_why("wait: says what for, and since when",
-				  strstr(g.told.str, "waiting for waiting since 15\n")
-				  ? "" : g.told.str);
+				  strstr(g.told.str,
+					 "waiting for waiting since 15\n") ?
+					  "" :
+					  g.told.str);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}
@@ -1332,73 +2102,112 @@ static const struct list_row {
 	const char *name;
 	struct act acts[ROW_ACTS];
 	struct wanted want;
-	const char *items;	/* their numbers, in order */
+	const char *items; /* their numbers, in order */
 } list_rows[] = {
-	{ "one page", { { GET_R, 200, .body = "{\"value\":[" ONE "," TWO "]}" } },
-	  { .waits = "", .dials = 1 }, "1 2 " },
-	{ "nothing", { { GET_R, 200, .body = "{\"value\":[]}" } }, { .waits = "" }, "" },
-	{ "null for the next", { { GET_R, 200, .body = PAGE(ONE, "null") } },
-	  { .waits = "" }, "1 " },
-	{ "nothing for the next", { { GET_R, 200, .body = PAGE(ONE, "\"\"") } },
-	  { .waits = "" }, "1 " },
+	{ "one page",
+	  { { GET_R, 200, .body = "{\"value\":[" ONE "," TWO "]}" } },
+	  { .waits = "", .dials = 1 },
+	  "1 2 " },
+	{ "nothing",
+	  { { GET_R, 200, .body = "{\"value\":[]}" } },
+	  { .waits = "" },
+	  "" },
+	{ "null for the next",
+	  { { GET_R, 200, .body = PAGE(ONE, "null") } },
+	  { .waits = "" },
+	  "1 " },
+	{ "nothing for the next",
+	  { { GET_R, 200, .body = PAGE(ONE, "\"\"") } },
+	  { .waits = "" },
+	  "1 " },
 	{ "the next before the list",
-	  { { GET_R, 200, .body = "{\"nextLink\":" NEXT(2) ",\"value\":["
-	    ONE "]}" }, { GET_PAGE(2), 200, .body = "{\"count\":1,\"value\":[" TWO "]}" } },
-	  { .waits = "" }, "1 2 " },
+	  { { GET_R, 200, .body = "{\"nextLink\":" NEXT(2) ",\"value\":[" ONE "]}" },
+	    { GET_PAGE(2), 200, .body = "{\"count\":1,\"value\":[" TWO "]}" } },
+	  { .waits = "" },
+	  "1 2 " },
 	{ "white space and what else there may be",
-	  { { GET_R, 200, .body = "\r\n{ \"value\" : [\r\n { \"n\" : 1 ,\"s\":\"}]\\\"{[\" } ,\r\n"
-	      "{\"o\":{\"value\":[{\"n\":9}]},\"n\":2} ] , \"a\":[{\"n\":9}], "
-	      "\"o\":{\"value\":[{\"n\":9}"
-	      "]}, \"s\":\"value\", \"t\":[{\"n\":9}] }\r\n" } }, { .waits = "" }, "1 2 " },
-	{ "byte order mark", { { GET_R, 200, .body = "\xef\xbb\xbf{\"value\":[" ONE "]}" } },
-	  { .waits = "" }, "1 " },
+	  { { GET_R, 200,
+	      .body = "\r\n{ \"value\" : [\r\n { \"n\" : 1 ,\"s\":\"}]\\\"{[\" } ,\r\n"
+		      "{\"o\":{\"value\":[{\"n\":9}]},\"n\":2} ] , \"a\":[{\"n\":9}], "
+		      "\"o\":{\"value\":[{\"n\":9}"
+		      "]}, \"s\":\"value\", \"t\":[{\"n\":9}] }\r\n" } },
+	  { .waits = "" },
+	  "1 2 " },
+	{ "byte order mark",
+	  { { GET_R, 200, .body = "\xef\xbb\xbf{\"value\":[" ONE "]}" } },
+	  { .waits = "" },
+	  "1 " },
 	{ "pages, empty ones among them",
 	  { { GET_R, 200, .body = PAGE("", NEXT(2)) },
 	    { GET_PAGE(2), 200, .body = PAGE(ONE "," TWO, NEXT(3)) },
 	    { GET_PAGE(3), 200, .body = PAGE("", NEXT(4)) },
 	    { GET_PAGE(4), 200, .body = "{\"value\":[" ONE "]}" } },
-	  { .waits = "", .dials = 1 }, "1 2 1 " },
+	  { .waits = "", .dials = 1 },
+	  "1 2 1 " },
 	{ "a page that must be asked for twice",
 	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)) },
-	    { GET_PAGE(2), 429, "Retry-After: 9\r\n", FAILING("TooManyRequests", "x") },
-	    { GET_PAGE(2), 200, .body = "{\"value\":[" TWO "]}" } }, { .waits = "9" }, "1 2 " },
+	    { GET_PAGE(2), 429, "Retry-After: 9\r\n",
+	      FAILING("TooManyRequests", "x") },
+	    { GET_PAGE(2), 200, .body = "{\"value\":[" TWO "]}" } },
+	  { .waits = "9" },
+	  "1 2 " },
 	{ "a page cut short: each element once",
-	  { { GET_R, 200, .body = PAGE(ONE "," TWO, "null"), .then = CUT_BODY, .times = 2 },
+	  { { GET_R, 200, .body = PAGE(ONE "," TWO, "null"), .then = CUT_BODY,
+	      .times = 2 },
 	    { GET_R, 200, .body = PAGE(ONE "," TWO "," ONE, "null") } },
-	  { .waits = "~1 ~2" }, "1 2 1 " },
+	  { .waits = "~1 ~2" },
+	  "1 2 1 " },
 	{ "a page cut short for ever",
-	  { { GET_R, 200, .body = PAGE(ONE, "null"), .then = CUT_BODY, .times = ARM_TRIES } },
-	  { ERR_PROTO, "list: |ended early", .waits = "~1 ~2 ~4 ~8" }, "1 " },
+	  { { GET_R, 200, .body = PAGE(ONE, "null"), .then = CUT_BODY,
+	      .times = ARM_TRIES } },
+	  { ERR_PROTO, "list: |ended early", .waits = "~1 ~2 ~4 ~8" },
+	  "1 " },
 	{ "the connection ends between pages",
 	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)), .then = HANG_UP },
 	    { GET_PAGE(2), 200, .body = "{\"value\":[" TWO "]}" } },
-	  { .waits = "", .dials = 2 }, "1 2 " },
+	  { .waits = "", .dials = 2 },
+	  "1 2 " },
 	{ "next page on another host",
 	  { { GET_R, 200, .body = PAGE(ONE, "\"https://evil.test/x\"") } },
-	  { ERR_PROTO, "list: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
-	    .waits = "",
-	    .dials = 1 }, "1 " },
-	{ "next page at no URL", { { GET_R, 200, .body = PAGE(ONE, "\"page2\"") } },
-	  { ERR_DATA, "list: \"page2\" is no http or https URL" }, "1 " },
+	  { ERR_PROTO,
+	    "list: Azure named a URL on evil.test; our token only goes to " ARM_HOST,
+	    .waits = "", .dials = 1 },
+	  "1 " },
+	{ "next page at no URL",
+	  { { GET_R, 200, .body = PAGE(ONE, "\"page2\"") } },
+	  { ERR_DATA, "list: \"page2\" is no http or https URL" },
+	  "1 " },
 	{ "next page that is refused",
 	  { { GET_R, 200, .body = PAGE(ONE, NEXT(2)) },
 	    { GET_PAGE(2), 400, IDS, FAILING("Bad", "token") } },
-	  { ERR_AZURE, "list: Bad: token [HTTP 400, request req-1" }, "1 " },
-	{ "no list", { { GET_R, 200, .body = "{\"id\":1}" } },
-	  { ERR_DATA, "list: value: expected an array" }, "" },
-	{ "a list that is none", { { GET_R, 200, .body = "{\"value\":\"x\"}" } },
-	  { ERR_DATA, "list: value: expected an array, found a string" }, "" },
+	  { ERR_AZURE, "list: Bad: token [HTTP 400, request req-1" },
+	  "1 " },
+	{ "no list",
+	  { { GET_R, 200, .body = "{\"id\":1}" } },
+	  { ERR_DATA, "list: value: expected an array" },
+	  "" },
+	{ "a list that is none",
+	  { { GET_R, 200, .body = "{\"value\":\"x\"}" } },
+	  { ERR_DATA, "list: value: expected an array, found a string" },
+	  "" },
 	{ "no JSON", { { GET_R, 200, .body = "<html>" } }, { ERR_DATA, "list: " }, "" },
 	{ "nothing at all", { { GET_R, 200 } }, { ERR_DATA, "list: " }, "" },
-	{ "an element that is no JSON", { { GET_R, 200, .body = PAGE("{n:1}", "null") } },
-	  { ERR_DATA, "list: |element: not JSON", .waits = "" }, "" },
-	{ "an element that is no object", { { GET_R, 200, .body = PAGE(ONE ",2", "null") } },
-	  { ERR_PROTO, "list: an element that is no object", .waits = "" }, "1 " },
-	{ "behind the list not JSON", { { GET_R, 200, .body = "{\"value\":[" ONE "],}" } },
-	  { ERR_DATA, "list: list: not JSON", .waits = "" }, "1 " },
+	{ "an element that is no JSON",
+	  { { GET_R, 200, .body = PAGE("{n:1}", "null") } },
+	  { ERR_DATA, "list: |element: not JSON", .waits = "" },
+	  "" },
+	{ "an element that is no object",
+	  { { GET_R, 200, .body = PAGE(ONE ",2", "null") } },
+	  { ERR_PROTO, "list: an element that is no object", .waits = "" },
+	  "1 " },
+	{ "behind the list not JSON",
+	  { { GET_R, 200, .body = "{\"value\":[" ONE "],}" } },
+	  { ERR_DATA, "list: list: not JSON", .waits = "" },
+	  "1 " },
 	{ "an item that is not taken",
 	  { { GET_R, 200, .body = PAGE(ONE "," THIRTEEN "," TWO, "null") } },
-	  { ERR_PROTO, "list: |thirteen", .waits = "" }, "1 13 " },
+	  { ERR_PROTO, "list: |thirteen", .waits = "" },
+	  "1 13 " },
 };
 
 static int take_item(void *ctx, const cJSON *item, struct err *e)
@@ -1438,8 +2247,10 @@ static void run_lists(void)
 {
 	static const struct list_row endless = {
 		"pages without end",
-		{ { GET_R, 200, .body = PAGE(ONE, "\"" ARM R "\""), .times = 10000 } },
-		{ ERR_PROTO, "list: more than 10000 pages", .dials = 1 }, NULL
+		{ { GET_R, 200, .body = PAGE(ONE, "\"" ARM R "\""),
+		    .times = 10000 } },
+		{ ERR_PROTO, "list: more than 10000 pages", .dials = 1 },
+		NULL
 	};
 
 	for (size_t i = 0; i < sizeof(list_rows) / sizeof(*list_rows); i++)
@@ -1452,14 +2263,17 @@ static void run_lists(void)
 
 static void run_init(void)
 {
-	static const struct { const char *name, *arm, *words; } rows[] = {
+	static const struct {
+		const char *name, *arm, *words;
+	} rows[] = {
 		{ "init: plain", ARM, NULL },
 		{ "init: slashes at the end", ARM "//", NULL },
 		{ "init: port", "https://localhost:8443", NULL },
 		{ "init: without TLS", "http://" ARM_HOST,
 		  "Azure Resource Manager endpoint: \"http://" },
 		{ "init: a path", ARM "/x", "is not an https URL without a path" },
-		{ "init: no URL", "management", "is not an https URL without a path" },
+		{ "init: no URL", "management",
+		  "is not an https URL without a path" },
 		{ "init: nothing", "", "endpoint: \"\" is not an https URL" },
 	};
 

@@ -14,26 +14,33 @@ static void errors(void)
 	struct err e = ERR_INIT;
 	char longer[3000];
 
-	check(err_in(&e, "context") == -1 && e.msg[0] == '\0', "err_in without an error", e.msg);
-	check(err_set(&e, ERR_AUTH, "no %s\n\x1b[2J", "token") == -1, "err_set returns -1", "");
+	check(err_in(&e, "context") == -1 && e.msg[0] == '\0',
+	      "err_in without an error", e.msg);
+	check(err_set(&e, ERR_AUTH, "no %s\n\x1b[2J", "token") == -1,
+	      "err_set returns -1", "");
 	check_same(e.msg, "no token??[2J", "control characters become ?");
 	err_set(&e, ERR_IO, "second");
 	err_in(&e, "sign-in at %s", "h\r");
-	check_same(e.msg, "sign-in at h?: no token??[2J", "first cause stays, context goes before");
-	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4, "kind and exit code stay", "");
-	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code", e.code);
+	check_same(e.msg, "sign-in at h?: no token??[2J",
+		   "first cause stays, context goes before");
+	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4,
+	      "kind and exit code stay", "");
+	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code",
+	      e.code);
 	err_clear(&e);
 	err_refused(&e, ERR_AZURE, "Quota\x1b", "cores", "%s", "no more");
 	err_refused(&e, ERR_AZURE, "Second", "", "second");
 	err_in(&e, "scaling");
 	check_same(e.msg, "scaling: no more", "a refusal has a message");
-	check(err_is(&e, "quota?") && !err_is(&e, "Quota"), "and a code, in any case", e.code);
+	check(err_is(&e, "quota?") && !err_is(&e, "Quota"),
+	      "and a code, in any case", e.code);
 	check_same(e.target, "cores", "and a target");
 	err_clear(&e);
 	check(!err_is(&e, "quota?") && e.code[0] == '\0' && e.target[0] == '\0',
 	      "which are forgotten with it", e.code);
 	err_refused(&e, ERR_AZURE, NULL, NULL, "no words");
-	check(err_is(&e, "") && e.target[0] == '\0', "no code is an empty one", e.code);
+	check(err_is(&e, "") && e.target[0] == '\0', "no code is an empty one",
+	      e.code);
 	e.kind = ERR_NONE;
 	strcpy(e.code, "stale");
 	err_set(&e, ERR_IO, "other");
@@ -47,11 +54,16 @@ static void errors(void)
 	err_clear(&e);
 	err_set(&e, ERR_DATA, "%s", longer);
 	err_in(&e, "%s", longer);
-	check(strlen(e.msg) == sizeof(e.msg) - 1, "long messages are cut", "length");
+	check(strlen(e.msg) == sizeof(e.msg) - 1, "long messages are cut",
+	      "length");
 
-	static const struct { enum err_kind kind; int code; } codes[] = {
-		{ ERR_NONE, 0 }, { ERR_USAGE, 2 }, { ERR_IO, 1 }, { ERR_NET, 1 },
-		{ ERR_TIMEOUT, 3 }, { ERR_AUTH, 4 }, { ERR_AZURE, 1 }, { ERR_INTR, 130 },
+	static const struct {
+		enum err_kind kind;
+		int code;
+	} codes[] = {
+		{ ERR_NONE, 0 },  { ERR_USAGE, 2 },   { ERR_IO, 1 },
+		{ ERR_NET, 1 },	  { ERR_TIMEOUT, 3 }, { ERR_AUTH, 4 },
+		{ ERR_AZURE, 1 }, { ERR_INTR, 130 },
 	};
 	bool good = true;
 
@@ -66,9 +78,11 @@ static void errors(void)
 
 static void words(void)
 {
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		{ "a,,b", "[a][][b]" }, { "a,", "[a][]" }, { ",", "[][]" },
-		{ "abc", "[abc]" }, { "", "[]" },
+		{ "abc", "[abc]" },	{ "", "[]" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -115,16 +129,19 @@ static void numbers(void)
 		struct str s = str_of(rows[i].text);
 		uint64_t v = 0;
 		char name[60];
-		bool good = rows[i].hex ? str_hex(&s, rows[i].max, &v)
-					: str_dec(&s, rows[i].max, &v);
+		bool good = rows[i].hex ? str_hex(&s, rows[i].max, &v) :
+					  str_dec(&s, rows[i].max, &v);
 
-		snprintf(name, sizeof(name), "number \"%s\" row %zu", rows[i].text, i);
-		check(good == rows[i].good && v == rows[i].want && s.n == rows[i].left,
+		snprintf(name, sizeof(name), "number \"%s\" row %zu",
+			 rows[i].text, i);
+		check(good == rows[i].good && v == rows[i].want &&
+			      s.n == rows[i].left,
 		      name, "value or rest differs");
 	}
 	uint64_t v = 77;
 
-	check(!str_num(STR("12x"), 100, &v) && v == 77 && str_num(STR("12"), 100, &v) && v == 12,
+	check(!str_num(STR("12x"), 100, &v) && v == 77 &&
+		      str_num(STR("12"), 100, &v) && v == 12,
 	      "str_num wants the whole slice", "");
 }
 
@@ -132,41 +149,73 @@ static void slices(void)
 {
 	struct str s = STR("key: value : x"), left;
 
-	check(str_cut(&s, ':', &left) && str_eqz(left, "key") && str_eqz(s, " value : x"),
+	check(str_cut(&s, ':', &left) && str_eqz(left, "key") &&
+		      str_eqz(s, " value : x"),
 	      "cut at the first", "");
-	check(!str_cut(&s, '#', &left) && str_eqz(s, " value : x") && str_eqz(left, "key"),
+	check(!str_cut(&s, '#', &left) && str_eqz(s, " value : x") &&
+		      str_eqz(left, "key"),
 	      "cut without the character changes nothing", "");
-	check(str_eqz(str_trim(STR(" \t a b \r\n")), "a b") && str_trim(STR("  ")).n == 0,
+	check(str_eqz(str_trim(STR(" \t a b \r\n")), "a b") &&
+		      str_trim(STR("  ")).n == 0,
 	      "trim", "");
 	check(str_ieqz(STR("HeAd"), "hEaD") && !str_ieqz(STR("head"), "heads") &&
-	      !str_ieq(STR("["), STR("{")), "case folds letters only", "");
-	check(str_is("HeAd", "hEaD") && !str_is("head", "heads") && str_is("", "") &&
-	      !str_is(NULL, "") && !str_is("", NULL) && !str_is(NULL, NULL),
+		      !str_ieq(STR("["), STR("{")),
+	      "case folds letters only", "");
+	check(str_is("HeAd", "hEaD") && !str_is("head", "heads") &&
+		      str_is("", "") && !str_is(NULL, "") &&
+		      !str_is("", NULL) && !str_is(NULL, NULL),
 	      "words in any case, NULL is none", "");
 	check(str_listed("one two", "Two") && !str_listed("one two", "tw") &&
-	      !str_listed("one two", "one two") && !str_listed("one", NULL) &&
-	      !str_listed("", "one"), "a word among words", "");
-	check(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")) &&
-	      str_istarts(STR("ABc"), STR("ab")) && str_ends(STR("abc"), STR("bc")) &&
-	      !str_ends(STR("c"), STR("bc")) && str_starts(STR("a"), STR_NULL), "prefix, suffix", "");
-	check(str_find(STR("aabaab"), STR("ab")) == 1 && str_find(STR("a"), STR("ab")) == -1 &&
-	      str_find(STR("a"), STR("")) == 0 && str_find(STR_NULL, STR("a")) == -1 &&
-	      str_chr(STR("abab"), 'b') == 1 && str_rchr(STR("abab"), 'b') == 3 &&
-	      str_chr(STR_NULL, 'b') == -1, "find", "");
+		      !str_listed("one two", "one two") &&
+		      !str_listed("one", NULL) && !str_listed("", "one"),
+	      "a word among words", "");
+	check(str_starts(STR("abc"), STR("ab")) &&
+		      !str_starts(STR("a"), STR("ab")) &&
+		      str_istarts(STR("ABc"), STR("ab")) &&
+		      str_ends(STR("abc"), STR("bc")) &&
+		      !str_ends(STR("c"), STR("bc")) &&
+		      str_starts(STR("a"), STR_NULL),
+	      "prefix, suffix", "");
+	check(str_find(STR("aabaab"), STR("ab")) == 1 &&
+		      str_find(STR("a"), STR("ab")) == -1 &&
+		      str_find(STR("a"), STR("")) == 0 &&
+		      str_find(STR_NULL, STR("a")) == -1 &&
+		      str_chr(STR("abab"), 'b') == 1 &&
+		      str_rchr(STR("abab"), 'b') == 3 &&
+		      str_chr(STR_NULL, 'b') == -1,
+	      "find", "");
 	check(str_skip(STR("ab"), 9).n == 0 && str_skip(STR_NULL, 1).p == NULL &&
-	      str_head(STR("ab"), 9).n == 2, "skip and head stop at the end", "");
-	check(str_cmp(STR("a"), STR("ab")) < 0 && str_cmp(STR("\xff"), STR("a")) > 0 &&
-	      str_cmp(STR("ab"), STR("ab")) == 0 && str_icmp(STR("A"), STR("b")) < 0 &&
-	      str_eq(STR_NULL, STR("")), "order", "");
+		      str_head(STR("ab"), 9).n == 2,
+	      "skip and head stop at the end", "");
+	check(str_cmp(STR("a"), STR("ab")) < 0 &&
+		      str_cmp(STR("\xff"), STR("a")) > 0 &&
+		      str_cmp(STR("ab"), STR("ab")) == 0 &&
+		      str_icmp(STR("A"), STR("b")) < 0 &&
+		      str_eq(STR_NULL, STR("")),
+	      "order", "");
 	check(str_is_token(STR("X-y_z.0!#$%&'*+^`|~")) && !str_is_token(STR("")) &&
-	      !str_is_token(STR("a b")) && !str_is_token(STR("a\0b")) && !str_is_token(STR("\xc3\xa9")),
+		      !str_is_token(STR("a b")) && !str_is_token(STR("a\0b")) &&
+		      !str_is_token(STR("\xc3\xa9")),
 	      "token", "");
 
-	static const struct { const char *s; size_t n; } utf8[] = {
-		{ "a", 1 }, { "\xc3\xa9", 2 }, { "\xe2\x82\xac", 3 }, { "\xf0\x9f\x90\xb3", 4 },
-		{ "\xc3", 0 }, { "\x80", 0 }, { "\xc0\xaf", 0 }, { "\xe0\x80\xaf", 0 },
-		{ "\xed\xa0\x80", 0 }, { "\xf4\x90\x80\x80", 0 }, { "\xf0\x80\x80\xaf", 0 },
-		{ "\xff", 0 }, { "", 0 }, { "\xe2\x82z", 0 },
+	static const struct {
+		const char *s;
+		size_t n;
+	} utf8[] = {
+		{ "a", 1 },
+		{ "\xc3\xa9", 2 },
+		{ "\xe2\x82\xac", 3 },
+		{ "\xf0\x9f\x90\xb3", 4 },
+		{ "\xc3", 0 },
+		{ "\x80", 0 },
+		{ "\xc0\xaf", 0 },
+		{ "\xe0\x80\xaf", 0 },
+		{ "\xed\xa0\x80", 0 },
+		{ "\xf4\x90\x80\x80", 0 },
+		{ "\xf0\x80\x80\xaf", 0 },
+		{ "\xff", 0 },
+		{ "", 0 },
+		{ "\xe2\x82z", 0 },
 	};
 	bool good = true;
 
@@ -235,7 +284,7 @@ static const struct {
 	const char *name;
 	enum codec codec;
 	struct str in;
-	const char *want;	/* NULL: refused with words */
+	const char *want; /* NULL: refused with words */
 	const char *words;
 } codecs[] = {
 	{ "hex", HEX, STR("\x00\xffk"), "00ff6b", NULL },
@@ -269,7 +318,8 @@ static const struct {
 	{ "JSON string", JSON, STR("\"\\/\b\f\n\r\t\x01\x7f\xc3\xa9"),
 	  "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\xc3\xa9", NULL },
 	{ "JSON NUL", JSON, STR("a\0b"), "a\\u0000b", NULL },
-	{ "JSON broken UTF-8", JSON, STR("a\xff\xc3"), "a\xef\xbf\xbd\xef\xbf\xbd", NULL },
+	{ "JSON broken UTF-8", JSON, STR("a\xff\xc3"),
+	  "a\xef\xbf\xbd\xef\xbf\xbd", NULL },
 	{ "clean", CLEAN, STR("a\x1b[0m\n\x7f"), "a?[0m??", NULL },
 };
 
@@ -283,21 +333,43 @@ static void codec_rows(void)
 
 		buf_adds(&b, "<");
 		switch (codecs[i].codec) {
-		case HEX: buf_add_hex(&b, in.p, in.n); break;
-		case UNHEX: rc = buf_add_unhex(&b, in, &e); break;
-		case B64: buf_add_base64(&b, in.p, in.n); break;
-		case B64URL: buf_add_base64url(&b, in.p, in.n); break;
-		case UNB64: rc = buf_add_unbase64(&b, in, &e); break;
-		case PCT: buf_add_pct(&b, in); break;
-		case UNPCT: rc = buf_add_unpct(&b, in, false, &e); break;
-		case UNFORM: rc = buf_add_unpct(&b, in, true, &e); break;
-		case JSON: buf_add_json(&b, in); break;
-		case CLEAN: buf_add_clean(&b, in); break;
+		case HEX:
+			buf_add_hex(&b, in.p, in.n);
+			break;
+		case UNHEX:
+			rc = buf_add_unhex(&b, in, &e);
+			break;
+		case B64:
+			buf_add_base64(&b, in.p, in.n);
+			break;
+		case B64URL:
+			buf_add_base64url(&b, in.p, in.n);
+			break;
+		case UNB64:
+			rc = buf_add_unbase64(&b, in, &e);
+			break;
+		case PCT:
+			buf_add_pct(&b, in);
+			break;
+		case UNPCT:
+			rc = buf_add_unpct(&b, in, false, &e);
+			break;
+		case UNFORM:
+			rc = buf_add_unpct(&b, in, true, &e);
+			break;
+		case JSON:
+			buf_add_json(&b, in);
+			break;
+		case CLEAN:
+			buf_add_clean(&b, in);
+			break;
 		}
 		if (codecs[i].want != NULL)
-			check_same(rc == 0 ? b.str + 1 : e.msg, codecs[i].want, codecs[i].name);
+			check_same(rc == 0 ? b.str + 1 : e.msg, codecs[i].want,
+				   codecs[i].name);
 		else
-			check(rc < 0 && strstr(e.msg, codecs[i].words) != NULL && b.n == 1,
+			check(rc < 0 && strstr(e.msg, codecs[i].words) != NULL &&
+				      b.n == 1,
 			      codecs[i].name, rc < 0 ? e.msg : "accepted");
 		buf_release(&b);
 	}

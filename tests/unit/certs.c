@@ -37,25 +37,34 @@ static void drop(struct str s)
 
 static const struct pem_case {
 	const char *name, *text;
-	int count;			/* objects, or -1 */
-	const char *want;		/* their bytes in hex, or words of the error */
+	int count;	  /* objects, or -1 */
+	const char *want; /* their bytes in hex, or words of the error */
 } pem_cases[] = {
 	{ "nothing", "", 0, "" },
 	{ "text only", "hello\n-----\nBEGIN X\n", 0, "" },
 	{ "one", "-----BEGIN X-----\nAAEC\n-----END X-----\n", 1, "000102" },
-	{ "no newline at the end", "-----BEGIN X-----\nAAEC\n-----END X-----", 1, "000102" },
+	{ "no newline at the end", "-----BEGIN X-----\nAAEC\n-----END X-----",
+	  1, "000102" },
 	{ "CRLF", "-----BEGIN X-----\r\nAAEC\r\n-----END X-----\r\n", 1, "000102" },
-	{ "blanks around lines", " -----BEGIN X----- \n\t AAEC \n\n-----END X-----\n", 1, "000102" },
-	{ "lines of any length", "-----BEGIN X-----\nA\nAE\nC\n-----END X-----\n", 1, "000102" },
+	{ "blanks around lines",
+	  " -----BEGIN X----- \n\t AAEC \n\n-----END X-----\n", 1, "000102" },
+	{ "lines of any length",
+	  "-----BEGIN X-----\nA\nAE\nC\n-----END X-----\n", 1, "000102" },
 	{ "padding", "-----BEGIN X-----\nAA==\n-----END X-----\n", 1, "00" },
 	{ "empty object", "-----BEGIN X-----\n-----END X-----\n", 1, "" },
-	{ "text between", "a\n-----BEGIN X-----\nAA==\n-----END X-----\nb\n"
-	  "-----BEGIN X Y-----\nAQ==\n-----END X Y-----\nc\n", 2, "0001" },
+	{ "text between",
+	  "a\n-----BEGIN X-----\nAA==\n-----END X-----\nb\n"
+	  "-----BEGIN X Y-----\nAQ==\n-----END X Y-----\nc\n",
+	  2, "0001" },
 	{ "no end", "-----BEGIN X-----\nAAEC\n", -1, "no end of \"X\"" },
-	{ "begin again", "-----BEGIN X-----\n-----BEGIN X-----\nAAEC\n-----END X-----\n", -1, "\"X\"" },
-	{ "other end", "-----BEGIN X-----\nAAEC\n-----END Y-----\n", -1, "\"X\" ends as \"Y\"" },
+	{ "begin again",
+	  "-----BEGIN X-----\n-----BEGIN X-----\nAAEC\n-----END X-----\n", -1,
+	  "\"X\"" },
+	{ "other end", "-----BEGIN X-----\nAAEC\n-----END Y-----\n", -1,
+	  "\"X\" ends as \"Y\"" },
 	{ "not base64", "-----BEGIN X-----\nA*EC\n-----END X-----\n", -1, "\"X\"" },
-	{ "encrypted of old", "-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END X-----\n",
+	{ "encrypted of old",
+	  "-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END X-----\n",
 	  -1, "keys with a passphrase cannot be read" },
 };
 
@@ -64,7 +73,8 @@ static void pem(void)
 	for (size_t i = 0; i < sizeof(pem_cases) / sizeof(pem_cases[0]); i++) {
 		const struct pem_case *c = &pem_cases[i];
 		struct buf der = BUF_INIT(PEM_OBJECT_MAX), hex = BUF_INIT(100);
-		struct str text = exact(c->text, strlen(c->text)), rest = text, label;
+		struct str text = exact(c->text, strlen(c->text)), rest = text,
+			   label;
 		struct err e = ERR_INIT;
 		char name[100];
 		int rc, count = 0;
@@ -75,7 +85,8 @@ static void pem(void)
 		}
 		snprintf(name, sizeof(name), "pem: %s", c->name);
 		check(c->count < 0 ? rc < 0 && says(&e, c->want) :
-		      rc == 0 && count == c->count && strcmp(hex.str, c->want) == 0,
+				     rc == 0 && count == c->count &&
+					     strcmp(hex.str, c->want) == 0,
 		      name, rc < 0 ? e.msg : hex.str);
 		drop(text);
 		buf_release(&der);
@@ -108,7 +119,7 @@ static void pem_ceiling(void)
 
 static const struct der_case {
 	const char *name, *hex;
-	int body;		/* length of the body, -1: refused */
+	int body; /* length of the body, -1: refused */
 } der_cases[] = {
 	{ "empty", "", -1 },
 	{ "tag only", "30", -1 },
@@ -142,7 +153,8 @@ static void der(void)
 		got = der_any(&rest, &tag, &body);
 		snprintf(name, sizeof(name), "der: %s", c->name);
 		check(c->body < 0 ? !got && rest.n == in.n :
-		      got && body.n == (size_t)c->body, name, "wrong");
+				    got && body.n == (size_t)c->body,
+		      name, "wrong");
 		drop(in);
 		buf_release(&b);
 	}
@@ -150,9 +162,11 @@ static void der(void)
 
 static void der_numbers(void)
 {
-	static const struct { const char *hex, *want; } cases[] = {
-		{ "020100", "" }, { "020101", "01" }, { "0202008f", "8f" },
-		{ "0200", NULL }, { "02018f", NULL }, { "02020001", NULL },
+	static const struct {
+		const char *hex, *want;
+	} cases[] = {
+		{ "020100", "" },   { "020101", "01" }, { "0202008f", "8f" },
+		{ "0200", NULL },   { "02018f", NULL }, { "02020001", NULL },
 		{ "030100", NULL },
 	};
 	bool good = true;
@@ -168,7 +182,8 @@ static void der_numbers(void)
 			buf_add_hex(&hex, v.p, v.n);
 		else
 			buf_adds(&hex, "refused");
-		if (strcmp(hex.str, cases[i].want != NULL ? cases[i].want : "refused") != 0) {
+		if (strcmp(hex.str, cases[i].want != NULL ? cases[i].want :
+							    "refused") != 0) {
 			good = false;
 			printf("# %s gave %s\n", cases[i].hex, hex.str);
 		}
@@ -180,7 +195,8 @@ static void der_numbers(void)
 
 static void der_lengths(void)
 {
-	static const size_t sizes[] = { 0, 1, 0x7f, 0x80, 0xff, 0x100, 0x1234, 0x7000 };
+	static const size_t sizes[] = { 0,    1,     0x7f,   0x80,
+					0xff, 0x100, 0x1234, 0x7000 };
 	char *bytes = xcalloc(1, 0x8000);
 	bool good = true;
 
@@ -192,7 +208,8 @@ static void der_lengths(void)
 		der_add(&b, DER_OCTET_STRING, bytes, sizes[i]);
 		buf_addc(&b, 'y');
 		in = buf_str(&b);
-		good = good && der_get(&in, DER_OCTET_STRING, &body) && body.n == sizes[i] &&
+		good = good && der_get(&in, DER_OCTET_STRING, &body) &&
+		       body.n == sizes[i] &&
 		       memcmp(body.p, bytes, sizes[i]) == 0 && str_eqz(in, "y");
 		buf_release(&b);
 	}
@@ -211,7 +228,11 @@ static void der_lengths(void)
 
 static void der_times(void)
 {
-	static const struct { const char *text; unsigned tag; int64_t want; } cases[] = {
+	static const struct {
+		const char *text;
+		unsigned tag;
+		int64_t want;
+	} cases[] = {
 		{ "700101000000Z", DER_UTC_TIME, 0 },
 		{ "491231235959Z", DER_UTC_TIME, 2524607999 },
 		{ "260801120000Z", DER_UTC_TIME, 1785585600 },
@@ -312,7 +333,8 @@ static bool loads(const char *label, const void *p, size_t n)
 	return good;
 }
 
-static void cut_and_bent(const char *name, const char *label, const struct buf *der_key)
+static void cut_and_bent(const char *name, const char *label,
+			 const struct buf *der_key)
 {
 	char *copy = xmalloc(der_key->n + 1), what[100];
 	size_t taken = 0;
@@ -343,14 +365,16 @@ static void keys(bool rsa)
 	const char *label = rsa ? "RSA PRIVATE KEY" : "EC PRIVATE KEY";
 	const char *name = rsa ? "RSA key" : "EC key";
 	struct buf pem_key = make_key(rsa), der_key = decoded(&pem_key);
-	struct buf p8 = wrapped(&der_key, rsa), spki = BUF_INIT(1024), text = BUF_INIT(64u << 10);
+	struct buf p8 = wrapped(&der_key, rsa), spki = BUF_INIT(1024),
+		   text = BUF_INIT(64u << 10);
 	uint8_t pin[32], other[32];
 	struct err e = ERR_INIT;
 	struct str cut;
 	size_t taken = 0;
 
 	cut_and_bent(name, label, &der_key);
-	cut_and_bent(rsa ? "RSA key in PKCS#8" : "EC key in PKCS#8", "PRIVATE KEY", &p8);
+	cut_and_bent(rsa ? "RSA key in PKCS#8" : "EC key in PKCS#8",
+		     "PRIVATE KEY", &p8);
 
 	/* the text, too; only its last newline may be missing */
 	for (size_t n = 0; n + 1 < pem_key.n; n++) {
@@ -360,17 +384,22 @@ static void keys(bool rsa)
 		taken += key_pin(cut, pin, &ignored) == 0;
 		drop(cut);
 	}
-	check(taken == 0, rsa ? "RSA PEM cut at every byte" : "EC PEM cut at every byte", "taken");
+	check(taken == 0,
+	      rsa ? "RSA PEM cut at every byte" : "EC PEM cut at every byte",
+	      "taken");
 
 	check(key_pin(buf_str(&pem_key), pin, &e) == 0, "pin", e.msg);
 	pem_add(&text, "PRIVATE KEY", p8.str, p8.n);
-	check(key_pin(buf_str(&text), other, &e) == 0 && memcmp(pin, other, 32) == 0,
+	check(key_pin(buf_str(&text), other, &e) == 0 &&
+		      memcmp(pin, other, 32) == 0,
 	      "pin of the same key in PKCS#8", e.msg);
 	buf_reset(&text);
 	check(key_ssh_public(buf_str(&pem_key), NULL, &text, &e) == 0 &&
-	      str_starts(buf_str(&text), rsa ? STR("ssh-rsa AAAAB3NzaC1yc2E") :
-			 STR("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY")) &&
-	      str_ends(buf_str(&text), STR("\n")), "ssh line without comment", text.str);
+		      str_starts(buf_str(&text),
+				 rsa ? STR("ssh-rsa AAAAB3NzaC1yc2E") :
+				       STR("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY")) &&
+		      str_ends(buf_str(&text), STR("\n")),
+	      "ssh line without comment", text.str);
 	buf_burn(&pem_key);
 	buf_burn(&der_key);
 	buf_burn(&p8);
@@ -381,14 +410,29 @@ static void keys(bool rsa)
 /* An EC key is a number between 1 and the order of its curve. */
 static void ec_range(void)
 {
-	static const struct { const char *name, *hex; bool good; } cases[] = {
-		{ "zero", "0000000000000000000000000000000000000000000000000000000000000000", false },
-		{ "one", "0000000000000000000000000000000000000000000000000000000000000001", true },
-		{ "order less one", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550", true },
-		{ "order", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", false },
-		{ "all ones", "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", false },
+	static const struct {
+		const char *name, *hex;
+		bool good;
+	} cases[] = {
+		{ "zero",
+		  "0000000000000000000000000000000000000000000000000000000000000000",
+		  false },
+		{ "one",
+		  "0000000000000000000000000000000000000000000000000000000000000001",
+		  true },
+		{ "order less one",
+		  "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550",
+		  true },
+		{ "order",
+		  "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+		  false },
+		{ "all ones",
+		  "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		  false },
 		{ "too short", "01", false },
-		{ "too long", "000000000000000000000000000000000000000000000000000000000000000001", false },
+		{ "too long",
+		  "000000000000000000000000000000000000000000000000000000000000000001",
+		  false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -405,8 +449,8 @@ static void ec_range(void)
 		der_close(&b, inner);
 		der_close(&b, at);
 		snprintf(name, sizeof(name), "EC key: %s", cases[i].name);
-		check(loads("EC PRIVATE KEY", b.str, b.n) == cases[i].good, name,
-		      cases[i].good ? "refused" : "taken");
+		check(loads("EC PRIVATE KEY", b.str, b.n) == cases[i].good,
+		      name, cases[i].good ? "refused" : "taken");
 		buf_release(&x);
 		buf_release(&b);
 	}
@@ -414,8 +458,8 @@ static void ec_range(void)
 
 /* ---- certificates ---- */
 
-static void text_is(void (*text_of)(const struct cert *, struct buf *), const struct cert *c,
-		    const char *want, const char *what)
+static void text_is(void (*text_of)(const struct cert *, struct buf *),
+		    const struct cert *c, const char *want, const char *what)
 {
 	struct buf b = BUF_INIT(1000);
 
@@ -450,12 +494,18 @@ static struct buf make_cert(const struct cert_spec *spec, const struct buf *key)
 
 static void certificates(void)
 {
-	static const char *const names[] = { "DNS:a.example", "DNS:*.b.example", "IP:10.77.0.1",
-					     "IP:2001:db8::1", NULL };
-	static const char *const many[] = { "DNS:a", "DNS:b", "DNS:c", "DNS:d", "DNS:e", "DNS:f",
+	static const char *const names[] = { "DNS:a.example", "DNS:*.b.example",
+					     "IP:10.77.0.1", "IP:2001:db8::1",
+					     NULL };
+	static const char *const many[] = { "DNS:a", "DNS:b",	 "DNS:c",
+					    "DNS:d", "DNS:e",	 "DNS:f",
 					    "DNS:g", "DNS:h\nx", NULL };
-	struct cert_spec spec = { .cn = "a\tleaf", .issuer_cn = "An Issuer", .names = names, .days = 2 };
-	struct buf key = make_key(false), der_cert = make_cert(&spec, &key), spki = BUF_INIT(1024);
+	struct cert_spec spec = { .cn = "a\tleaf",
+				  .issuer_cn = "An Issuer",
+				  .names = names,
+				  .days = 2 };
+	struct buf key = make_key(false), der_cert = make_cert(&spec, &key),
+		   spki = BUF_INIT(1024);
 	struct err e = ERR_INIT;
 	br_x509_pkey pkey;
 	struct key k;
@@ -463,19 +513,26 @@ static void certificates(void)
 	size_t taken = 0;
 	char *copy;
 
-	check(cert_read(buf_str(&der_cert), &c, &e) == 0, "certificate: read", e.msg);
-	text_is(subject_text, &c, "CN=a?leaf", "certificate: subject, control characters shown");
+	check(cert_read(buf_str(&der_cert), &c, &e) == 0, "certificate: read",
+	      e.msg);
+	text_is(subject_text, &c, "CN=a?leaf",
+		"certificate: subject, control characters shown");
 	text_is(issuer_text, &c, "CN=An Issuer", "certificate: issuer");
-	text_is(cert_names_text, &c, "a.example, *.b.example, 10.77.0.1, 2001:db8::1",
+	text_is(cert_names_text, &c,
+		"a.example, *.b.example, 10.77.0.1, 2001:db8::1",
 		"certificate: names");
-	check(c.version == 3 && !c.ca && cert_may_serve(&c), "certificate: a server's", "it is not");
-	check(c.not_after - c.not_before == 2 * 86400 + 3600 && c.not_before <= unix_time() - 3600 &&
-	      c.not_before > unix_time() - 3700, "certificate: dates", "wrong");
+	check(c.version == 3 && !c.ca && cert_may_serve(&c),
+	      "certificate: a server's", "it is not");
+	check(c.not_after - c.not_before == 2 * 86400 + 3600 &&
+		      c.not_before <= unix_time() - 3600 &&
+		      c.not_before > unix_time() - 3700,
+	      "certificate: dates", "wrong");
 	key_load(&k, buf_str(&key), &e);
 	key_spki(&k, &spki);
 	check(str_eq(c.spki, buf_str(&spki)), "certificate: key", "another");
 	check(cert_key(c.spki, &pkey, &e) == 0 && pkey.key_type == BR_KEYTYPE_EC &&
-	      pkey.key.ec.curve == BR_EC_secp256r1 && pkey.key.ec.qlen == 65,
+		      pkey.key.ec.curve == BR_EC_secp256r1 &&
+		      pkey.key.ec.qlen == 65,
 	      "certificate: key taken apart", e.msg);
 
 	for (size_t n = 0; n < der_cert.n; n++) {
@@ -503,7 +560,8 @@ static void certificates(void)
 			struct err ignored = ERR_INIT;
 
 			copy[i] = (char)(copy[i] ^ (1 << bit));
-			if (cert_read((struct str){ copy, der_cert.n }, &c, &ignored) == 0) {
+			if (cert_read((struct str){ copy, der_cert.n }, &c,
+				      &ignored) == 0) {
 				cert_name_text(c.subject, &text);
 				cert_names_text(&c, &text);
 				cert_is_for(&c, "x.b.example");
@@ -520,15 +578,18 @@ static void certificates(void)
 
 	spec = (struct cert_spec){ .cn = "ca", .ca = true, .names = many, .days = 1 };
 	der_cert = make_cert(&spec, &key);
-	check(cert_read(buf_str(&der_cert), &c, &e) == 0 && c.ca && str_eq(c.subject, c.issuer),
+	check(cert_read(buf_str(&der_cert), &c, &e) == 0 && c.ca &&
+		      str_eq(c.subject, c.issuer),
 	      "certificate: an authority's", e.msg);
-	text_is(cert_names_text, &c, "a, b, c, d, e, f and 2 more", "certificate: a long list of names");
+	text_is(cert_names_text, &c, "a, b, c, d, e, f and 2 more",
+		"certificate: a long list of names");
 	buf_release(&der_cert);
 
 	spec = (struct cert_spec){ .cn = "none", .days = 1 };
 	der_cert = make_cert(&spec, &key);
 	check(cert_read(buf_str(&der_cert), &c, &e) == 0 && c.names.p == NULL &&
-	      !cert_is_for(&c, "none"), "certificate: without names", "is for its CN");
+		      !cert_is_for(&c, "none"),
+	      "certificate: without names", "is for its CN");
 	buf_release(&der_cert);
 
 	spec.days = 36501;
@@ -536,7 +597,8 @@ static void certificates(void)
 		struct buf out = BUF_INIT(100);
 
 		check(cert_make(&spec, buf_str(&key), buf_str(&key), &out, &e) < 0 &&
-		      says(&e, "36501 days; 36500 at most"), "certificate: for too long", e.msg);
+			      says(&e, "36501 days; 36500 at most"),
+		      "certificate: for too long", e.msg);
 		buf_release(&out);
 	}
 	burn(&k, sizeof(k));
@@ -546,19 +608,38 @@ static void certificates(void)
 
 static void whom_for(void)
 {
-	static const char *const names[] = { "DNS:a.example", "DNS:*.b.example", "DNS:*.example",
-		"DNS:x*.c.example", "DNS:*", "DNS:10.0.0.9", "IP:10.0.0.1", "IP:::1", NULL };
-	static const struct { const char *host; bool good; } cases[] = {
-		{ "a.example", true }, { "A.Example", true }, { "a.example.", true },
-		{ "b.example", false }, { "x.b.example", true }, { "X.B.EXAMPLE", true },
-		{ "y.x.b.example", false }, { ".b.example", false }, { "xb.example", false },
+	static const char *const names[] = {
+		"DNS:a.example",    "DNS:*.b.example", "DNS:*.example",
+		"DNS:x*.c.example", "DNS:*",	       "DNS:10.0.0.9",
+		"IP:10.0.0.1",	    "IP:::1",	       NULL
+	};
+	static const struct {
+		const char *host;
+		bool good;
+	} cases[] = {
+		{ "a.example", true },
+		{ "A.Example", true },
+		{ "a.example.", true },
+		{ "b.example", false },
+		{ "x.b.example", true },
+		{ "X.B.EXAMPLE", true },
+		{ "y.x.b.example", false },
+		{ ".b.example", false },
+		{ "xb.example", false },
 		/* the label behind the star must have one behind it */
-		{ "c.example", false }, { "com", false },
+		{ "c.example", false },
+		{ "com", false },
 		/* a star that is a part of a label is a star */
-		{ "xy.c.example", false }, { "x*.c.example", true },
+		{ "xy.c.example", false },
+		{ "x*.c.example", true },
 		/* addresses match addresses, names match names */
-		{ "10.0.0.1", true }, { "10.0.0.2", false }, { "10.0.0.9", false },
-		{ "::1", true }, { "0:0:0:0:0:0:0:1", true }, { "::2", false }, { "", false },
+		{ "10.0.0.1", true },
+		{ "10.0.0.2", false },
+		{ "10.0.0.9", false },
+		{ "::1", true },
+		{ "0:0:0:0:0:0:0:1", true },
+		{ "::2", false },
+		{ "", false },
 	};
 	struct cert_spec spec = { .cn = "a.test", .names = names, .days = 1 };
 	struct buf key = make_key(false), der_cert = make_cert(&spec, &key);
@@ -569,7 +650,8 @@ static void whom_for(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char name[100];
 
-		snprintf(name, sizeof(name), "certificate for \"%s\"", cases[i].host);
+		snprintf(name, sizeof(name), "certificate for \"%s\"",
+			 cases[i].host);
 		check(cert_is_for(&c, cases[i].host) == cases[i].good, name,
 		      cases[i].good ? "is not" : "is");
 	}

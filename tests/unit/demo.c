@@ -30,7 +30,8 @@ static void plus(uint32_t a[LIMBS], const uint32_t b[LIMBS], bool minus)
 
 	for (int i = LIMBS; i-- > 0;) {
 		carry += (int64_t)a[i] + (minus ? -(int64_t)b[i] : (int64_t)b[i]);
-		a[i] = (uint32_t)(((carry % 1000000000) + 1000000000) % 1000000000);
+		a[i] = (uint32_t)(((carry % 1000000000) + 1000000000) %
+				  1000000000);
 		carry = (carry - (int64_t)a[i]) / 1000000000;
 	}
 }
@@ -98,8 +99,10 @@ static void pi(void)
 		int left = stop;
 
 		n = demo_pi(out, 1200, after, &left);
-		if (n > (size_t)stop * 4 || n + 12 < (size_t)stop * 4 || memcmp(out, want, n) != 0) {
-			snprintf(got, sizeof(got), "%zu digits after %d steps", n, stop);
+		if (n > (size_t)stop * 4 || n + 12 < (size_t)stop * 4 ||
+		    memcmp(out, want, n) != 0) {
+			snprintf(got, sizeof(got), "%zu digits after %d steps",
+				 n, stop);
 			check(false, "cut short", got);
 			return;
 		}
@@ -109,7 +112,7 @@ static void pi(void)
 
 static const struct {
 	const char *name, *text;
-	int from, to;		/* -1: refused */
+	int from, to; /* -1: refused */
 } intervals[] = {
 	{ "a time", "250", 250, 250 },
 	{ "no time", "0", 0, 0 },
@@ -133,9 +136,13 @@ static void interval(void)
 		struct err e = ERR_INIT;
 		unsigned from = 0, to = 0;
 		int rc = demo_interval(str_of(intervals[i].text), &from, &to, &e);
-		bool good = intervals[i].from < 0 ?
-			rc < 0 && strstr(e.msg, "from 0 to 60000 milliseconds") != NULL :
-			rc == 0 && (int)from == intervals[i].from && (int)to == intervals[i].to;
+		bool good =
+			intervals[i].from < 0 ?
+				rc < 0 && strstr(e.msg,
+						 "from 0 to 60000 milliseconds") !=
+						  NULL :
+				rc == 0 && (int)from == intervals[i].from &&
+					(int)to == intervals[i].to;
 
 		check(good, intervals[i].name, e.msg);
 	}
@@ -147,7 +154,8 @@ static void escape(void)
 
 	demo_escape(&b, STR("<b a=\"x\" c='y'>&\\\x01 \xc3\xa4 \xff"));
 	check(strcmp(b.str, "&#60;b a=&#34;x&#34; c=&#39;y&#39;&#62;&#38;&#92;? "
-	      "\xc3\xa4 ?") == 0, "text in HTML", b.str);
+			    "\xc3\xa4 ?") == 0,
+	      "text in HTML", b.str);
 	buf_release(&b);
 }
 

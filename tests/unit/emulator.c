@@ -47,34 +47,46 @@ static void documents(void)
 {
 	cJSON *inner = json_fmt("{'x':[%d,%l]}", -1, INT64_C(1) << 40), *doc;
 
-	check_json("every hole", json_fmt("{'s':%s,'n':%s,'b':%b,'j':%j,'k':%j}", "a\"\\\n", NULL, true, inner,
-		   NULL), "{\"s\":\"a\\\"\\\\\\n\",\"n\":null,\"b\":true,\"j\":{\"x\":[-1,1099511627776]},\"k\":null}");
-	check_json("text that looks like a hole", json_fmt("[%s]", "%s ' %d"), "[\"%s ' %d\"]");
-	check_json("bytes that are no text", json_fmt("[%s]", "a\xff"), "[\"a\xef\xbf\xbd\"]");
+	check_json("every hole",
+		   json_fmt("{'s':%s,'n':%s,'b':%b,'j':%j,'k':%j}", "a\"\\\n",
+			    NULL, true, inner, NULL),
+		   "{\"s\":\"a\\\"\\\\\\n\",\"n\":null,\"b\":true,\"j\":{\"x\":[-1,1099511627776]},\"k\":null}");
+	check_json("text that looks like a hole", json_fmt("[%s]", "%s ' %d"),
+		   "[\"%s ' %d\"]");
+	check_json("bytes that are no text", json_fmt("[%s]", "a\xff"),
+		   "[\"a\xef\xbf\xbd\"]");
 	json_free(inner);
 
 	doc = parse("{\"a\":1,\"b\":{\"c\":2,\"d\":3},\"e\":[1]}");
 	inner = parse("{\"a\":null,\"b\":{\"c\":9,\"x\":{\"y\":1}},\"e\":[2,3]}");
 	json_merge(doc, inner);
 	json_free(inner);
-	check_json("merge (RFC 7396)", doc, "{\"b\":{\"d\":3,\"c\":9,\"x\":{\"y\":1}},\"e\":[2,3]}");
+	check_json("merge (RFC 7396)", doc,
+		   "{\"b\":{\"d\":3,\"c\":9,\"x\":{\"y\":1}},\"e\":[2,3]}");
 
 	doc = parse("{\"a\":null,\"b\":[{\"c\":null,\"d\":1},null]}");
 	json_strip_nulls(doc);
-	check_json("nulls of objects go, those of arrays stay", doc, "{\"b\":[{\"d\":1},null]}");
+	check_json("nulls of objects go, those of arrays stay", doc,
+		   "{\"b\":[{\"d\":1},null]}");
 
 	doc = parse("[{\"name\":\"Front\"},{\"x\":1},{\"name\":5}]");
-	check(json_named(doc, "fRONT") == doc->child, "named, in any case", "another");
+	check(json_named(doc, "fRONT") == doc->child, "named, in any case",
+	      "another");
 	check(json_named(doc, "x") == NULL, "named, not there", "something");
 	json_free(doc);
 }
 
-static const struct { const char *what, *text, *wanted; } bodies[] = {
-	{ "strict stays", "{\"a\":[1,true,null,\"x\"]}", "{\"a\":[1,true,null,\"x\"]}" },
-	{ "names without quotes", "{a:1, $b_2 : {c:true}}", "{\"a\":1,\"$b_2\":{\"c\":true}}" },
+static const struct {
+	const char *what, *text, *wanted;
+} bodies[] = {
+	{ "strict stays", "{\"a\":[1,true,null,\"x\"]}",
+	  "{\"a\":[1,true,null,\"x\"]}" },
+	{ "names without quotes", "{a:1, $b_2 : {c:true}}",
+	  "{\"a\":1,\"$b_2\":{\"c\":true}}" },
 	{ "single quotes", "{'a':'it\\'s \"so\"'}", "{\"a\":\"it's \\\"so\\\"\"}" },
 	{ "comments", "{ // one\n \"a\" /* two */ : 1 /*:*/ }", "{\"a\":1}" },
-	{ "what looks like a comment", "{\"a\":\"http://x /* y */\"}", "{\"a\":\"http://x /* y */\"}" },
+	{ "what looks like a comment", "{\"a\":\"http://x /* y */\"}",
+	  "{\"a\":\"http://x /* y */\"}" },
 	{ "a comma too many", "{\"a\":[1,2, /* ] */ ], }", "{\"a\":[1,2]}" },
 	{ "a line end in a string", "{\"a\":\"x\ny\"}", "{\"a\":\"x\\ny\"}" },
 	{ "escapes stay", "{\"a\":\"\\u00e9\\\\\"}", "{\"a\":\"\xc3\xa9\\\\\"}" },
@@ -96,9 +108,10 @@ static void relaxed(void)
 		doc = json_parse(buf_str(&b), "body", &e);
 		if (doc != NULL)
 			json_print(doc, &out);
-		check(bodies[i].wanted == NULL ? doc == NULL
-		      : strcmp(out.str, bodies[i].wanted) == 0, bodies[i].what,
-		      doc != NULL ? out.str : e.msg);
+		check(bodies[i].wanted == NULL ?
+			      doc == NULL :
+			      strcmp(out.str, bodies[i].wanted) == 0,
+		      bodies[i].what, doc != NULL ? out.str : e.msg);
 		json_free(doc);
 		buf_release(&b);
 		buf_release(&out);
@@ -142,8 +155,10 @@ static void free_store(struct emu *m)
 
 static void store(void)
 {
-	static const char vnet[] = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/V";
-	static const char nic[] = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n";
+	static const char vnet[] =
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/V";
+	static const char nic[] =
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n";
 	char dir[] = "/tmp/emulator-XXXXXX", id[256], subscription[37];
 	struct err e = ERR_INIT;
 	struct entry *n;
@@ -153,21 +168,28 @@ static void store(void)
 		exit(1);
 	m = new_store(dir);
 	memcpy(subscription, m->subscription, sizeof(subscription));
-	store_add(m, vnet, json_fmt("{'id':%s,'type':'Microsoft.Network/virtualNetworks','properties':{"
-		  "'provisioningState':'Updating','subnets':[{'name':'Sub','id':'x','properties':{'p':1}}]}}",
-		  vnet), NULL);
+	store_add(m, vnet,
+		  json_fmt("{'id':%s,'type':'Microsoft.Network/virtualNetworks','properties':{"
+			   "'provisioningState':'Updating','subnets':[{'name':'Sub','id':'x','properties':{'p':1}}]}}",
+			   vnet),
+		  NULL);
 	snprintf(id, sizeof(id), "%s/subnets/SUB", vnet);
-	store_add(m, nic, json_fmt("{'id':%s,'type':'Microsoft.Network/networkInterfaces','properties':{"
-		  "'ipConfigurations':[{'subnet':{'id':%s}}]}}", nic, id), json_fmt("{'key':%s}", "secret"));
+	store_add(m, nic,
+		  json_fmt("{'id':%s,'type':'Microsoft.Network/networkInterfaces','properties':{"
+			   "'ipConfigurations':[{'subnet':{'id':%s}}]}}",
+			   nic, id),
+		  json_fmt("{'key':%s}", "secret"));
 	store_add(m, "blob:a/C/Dir", json_fmt("{'size':1}"), NULL);
 
 	check((n = store_find(m, "/SUBSCRIPTIONS/s/resourcegroups/G/providers/"
-	      "microsoft.network/VIRTUALnetworks/v")) != NULL && n->type != NULL,
+				 "microsoft.network/VIRTUALnetworks/v")) != NULL &&
+		      n->type != NULL,
 	      "found in any case", "no");
 	check(store_find(m, "blob:a/C/Dir") != NULL &&
-	      store_find(m, "blob:a/c/dir") == NULL,
+		      store_find(m, "blob:a/c/dir") == NULL,
 	      "blobs are found in theirs only", "no");
-	check(json_int_opt(store_doc(m, id), "properties.p", 0) == 1, "a part of a document", "no");
+	check(json_int_opt(store_doc(m, id), "properties.p", 0) == 1,
+	      "a part of a document", "no");
 	snprintf(id, sizeof(id), "%s/subnets/none", vnet);
 	check(store_doc(m, id) == NULL, "a part that is not", "something");
 	check(store_doc(m, vnet) == n->doc, "a whole document", "no");
@@ -179,13 +201,15 @@ static void store(void)
 	free_store(m);
 
 	m = new_store(dir);
-	check(strcmp(m->subscription, subscription) == 0, "the same subscription", m->subscription);
+	check(strcmp(m->subscription, subscription) == 0,
+	      "the same subscription", m->subscription);
 	n = store_find(m, nic);
 	check(n != NULL && str_is(json_str_opt(n->hide, "key", ""), "secret"),
 	      "secrets are kept", "no");
 	n = store_find(m, vnet);
-	check(n != NULL &&
-	      str_is(json_str_opt(n->doc, "properties.provisioningState", ""), "Succeeded"),
+	check(n != NULL && str_is(json_str_opt(n->doc,
+					       "properties.provisioningState", ""),
+				  "Succeeded"),
 	      "what was under way is over", "no");
 	check(store_find(m, "blob:a/C/Dir") != NULL, "blobs, too", "no");
 	free_store(m);
@@ -194,22 +218,33 @@ static void store(void)
 
 static void words(void)
 {
-	static const struct { const char *name, *wanted; } regions[] = {
-		{ "eastus", "eastus" }, { "East US", "eastus" }, { "WEST  europe", "westeurope" },
-		{ "mars", NULL }, { "", NULL }, { NULL, NULL },
+	static const struct {
+		const char *name, *wanted;
+	} regions[] = {
+		{ "eastus", "eastus" },
+		{ "East US", "eastus" },
+		{ "WEST  europe", "westeurope" },
+		{ "mars", NULL },
+		{ "", NULL },
+		{ NULL, NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
 		const char *got = location_find(regions[i].name);
 
-		check(regions[i].wanted == NULL ? got == NULL
-		      : str_is(got, regions[i].wanted), regions[i].name != NULL
-		      ? regions[i].name : "no region", got != NULL ? got : "none");
+		check(regions[i].wanted == NULL ? got == NULL :
+						  str_is(got, regions[i].wanted),
+		      regions[i].name != NULL ? regions[i].name : "no region",
+		      got != NULL ? got : "none");
 	}
-	check(resource_version_known("2024-07-01, 2015-06-15", "2015-06-15"), "a version that is listed", "no");
-	check(!resource_version_known("2024-07-01, 2015-06-15", "2016-06-15"), "one that is not", "yes");
-	check(!resource_version_known("2024-07-01, 2015-06-15", "2015-06"), "a part of one", "yes");
-	check(!resource_version_known("2024-07-01, 2015-06-15", "-01, 2015-"), "between two", "yes");
+	check(resource_version_known("2024-07-01, 2015-06-15", "2015-06-15"),
+	      "a version that is listed", "no");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "2016-06-15"),
+	      "one that is not", "yes");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "2015-06"),
+	      "a part of one", "yes");
+	check(!resource_version_known("2024-07-01, 2015-06-15", "-01, 2015-"),
+	      "between two", "yes");
 }
 
 /* A row is listed with its provider, and found by its name. */
@@ -217,19 +252,29 @@ static void types(void)
 {
 	for (const struct provider *p = provider_table; p->name != NULL; p++)
 		for (size_t i = 0; p->types != NULL && p->types[i] != NULL; i++)
-			for (const struct rtype *t = p->types[i]; t->name != NULL; t++) {
-				bool own = str_istarts(str_of(t->name), str_of(p->name)) &&
-					t->name[strlen(p->name)] == '/';
+			for (const struct rtype *t = p->types[i];
+			     t->name != NULL; t++) {
+				bool own = str_istarts(str_of(t->name),
+						       str_of(p->name)) &&
+					   t->name[strlen(p->name)] == '/';
 
-				check(own && t->versions != NULL && provider_type(t->name) == t,
-				      t->name, "is not its provider's, has no versions or is not found");
+				check(own && t->versions != NULL &&
+					      provider_type(t->name) == t,
+				      t->name,
+				      "is not its provider's, has no versions or is not found");
 			}
-	check(provider_type("Microsoft.Compute/x") == NULL, "a type that is not", "something");
-	check(provider_type("Microsoft.Compute") == NULL, "a provider is no type", "something");
+	check(provider_type("Microsoft.Compute/x") == NULL,
+	      "a type that is not", "something");
+	check(provider_type("Microsoft.Compute") == NULL,
+	      "a provider is no type", "something");
 }
 
 /* w: well, r: refused, s: silent; what the balancer thinks after each: 1 is up. */
-static const struct { const char *what; unsigned threshold; const char *results, *up; } probed[] = {
+static const struct {
+	const char *what;
+	unsigned threshold;
+	const char *results, *up;
+} probed[] = {
 	{ "a new one is down until it has succeeded", 2, "www", "011" },
 	{ "one success is not two in a row", 2, "wswrwsww", "00000001" },
 	{ "a refusal marks down at once", 2, "wwrww", "01001" },
@@ -250,9 +295,12 @@ static void probes(void)
 			char c = probed[i].results[k];
 			bool was = h.up;
 
-			changed = changed &&
-				probe_count(&h, c == 'w' ? PROBE_WELL : c == 'r' ? PROBE_REFUSED :
-					    PROBE_SILENT, probed[i].threshold) == (h.up != was);
+			changed = changed && probe_count(&h,
+							 c == 'w' ? PROBE_WELL :
+							 c == 'r' ? PROBE_REFUSED :
+								    PROBE_SILENT,
+							 probed[i].threshold) ==
+						     (h.up != was);
 			got[k] = h.up ? '1' : '0';
 		}
 		check(strcmp(got, probed[i].up) == 0, probed[i].what, got);
@@ -260,11 +308,15 @@ static void probes(void)
 	}
 }
 
-static const struct { const char *text; int64_t s; } durations[] = {
-	{ "PT5M", 300 }, { "PT1H30M", 5400 }, { "PT45S", 45 }, { "P1D", 86400 },
-	{ "P1DT1S", 86401 }, { "PT", -1 }, { "P", -1 }, { "", -1 }, { "5M", -1 },
-	{ "PT5", -1 }, { "P5M", -1 }, { "PTM", -1 }, { "PT1D", -1 }, { "PT-5M", -1 },
-	{ "PT99999999M", -1 },
+static const struct {
+	const char *text;
+	int64_t s;
+} durations[] = {
+	{ "PT5M", 300 },  { "PT1H30M", 5400 }, { "PT45S", 45 },
+	{ "P1D", 86400 }, { "P1DT1S", 86401 }, { "PT", -1 },
+	{ "P", -1 },	  { "", -1 },	       { "5M", -1 },
+	{ "PT5", -1 },	  { "P5M", -1 },       { "PTM", -1 },
+	{ "PT1D", -1 },	  { "PT-5M", -1 },     { "PT99999999M", -1 },
 };
 
 static void seconds(void)
@@ -272,8 +324,8 @@ static void seconds(void)
 	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
 		cJSON *doc = json_fmt("{'x':%s}", durations[i].text);
 
-		check(json_duration_s(doc, "x", -1) == durations[i].s, "a duration",
-		      durations[i].text);
+		check(json_duration_s(doc, "x", -1) == durations[i].s,
+		      "a duration", durations[i].text);
 		json_free(doc);
 	}
 }
@@ -281,13 +333,15 @@ static void seconds(void)
 /* The template's setting: 1 to 5, usually 3; over 50 one more, under 25 one less. */
 static cJSON *setting(bool enabled)
 {
-	return json_fmt("{'enabled':%b,'profiles':[{'capacity':{'minimum':'1','maximum':'5',"
+	return json_fmt(
+		"{'enabled':%b,'profiles':[{'capacity':{'minimum':'1','maximum':'5',"
 		"'default':'3'},'rules':[{'metricTrigger':{'metricName':'Percentage CPU',"
 		"'timeWindow':'PT5M','operator':'GreaterThan','threshold':50},'scaleAction':{"
 		"'direction':'Increase','type':'ChangeCount','value':'1','cooldown':'PT1M'}},"
 		"{'metricTrigger':{'metricName':'Percentage CPU','timeWindow':'PT5M',"
 		"'operator':'LessThan','threshold':25},'scaleAction':{'direction':'Decrease',"
-		"'type':'ChangeCount','value':'1','cooldown':'PT5M'}}]}]}", enabled);
+		"'type':'ChangeCount','value':'1','cooldown':'PT5M'}}]}]}",
+		enabled);
 }
 
 /* One sample a second up to now: old for all of them, then, in the last s, new. */
@@ -304,7 +358,8 @@ static const struct {
 	{ "not over the maximum", 5, 80, 80, 0, 9999, 400, 1, false, 5 },
 	{ "not under the minimum", 1, 10, 10, 0, 9999, 400, 1, false, 1 },
 	{ "more than the maximum are there", 7, 30, 30, 0, 9999, 400, 1, false, 5 },
-	{ "fewer than the minimum are there", 0, 30, 30, 0, 9999, 400, 1, false, 1 },
+	{ "fewer than the minimum are there", 0, 30, 30, 0, 9999, 400, 1, false,
+	  1 },
 	{ "bounds do not cool down", 7, 30, 30, 0, 1, 400, 1, false, 5 },
 	{ "a minute of it is not five", 3, 30, 80, 60, 9999, 400, 1, false, 3 },
 	{ "it was seen too briefly", 3, 80, 80, 0, 9999, 60, 1, false, 3 },
@@ -312,8 +367,10 @@ static const struct {
 	{ "out, not yet cooled down", 3, 80, 80, 0, 59, 400, 1, false, 3 },
 	{ "in, not yet cooled down", 3, 10, 10, 0, 299, 400, 1, false, 3 },
 	{ "in, cooled down", 3, 10, 10, 0, 301, 400, 1, false, 2 },
-	{ "faster: five minutes are five seconds", 3, 30, 80, 6, 9999, 400, 60, false, 4 },
-	{ "faster: a minute's cool-down is a second", 3, 80, 80, 0, 2, 400, 60, false, 4 },
+	{ "faster: five minutes are five seconds", 3, 30, 80, 6, 9999, 400, 60,
+	  false, 4 },
+	{ "faster: a minute's cool-down is a second", 3, 80, 80, 0, 2, 400, 60,
+	  false, 4 },
 	{ "no numbers: up to the default", 1, -1, -1, 0, 9999, 400, 1, false, 3 },
 	{ "no numbers: never down", 4, -1, -1, 0, 9999, 400, 1, false, 4 },
 	{ "no numbers for a moment", 1, 30, -1, 60, 9999, 400, 1, false, 1 },
@@ -329,19 +386,28 @@ static void autoscale(void)
 	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
 		const int64_t now = 10000000;
 		cJSON *doc = setting(!loads[i].off);
-		struct scaler_facts f = { .capacity = loads[i].capacity, .samples = samples,
-			.n = (size_t)loads[i].seen_s, .now_ms = now, .speed = loads[i].speed,
-			.acted_ms = now - loads[i].since_action_s * 1000 };
+		struct scaler_facts f = {
+			.capacity = loads[i].capacity,
+			.samples = samples,
+			.n = (size_t)loads[i].seen_s,
+			.now_ms = now,
+			.speed = loads[i].speed,
+			.acted_ms = now - loads[i].since_action_s * 1000
+		};
 		char why[120] = "", got[32];
 		int64_t want;
 
 		for (size_t k = 0; k < f.n; k++)
-			samples[k] = (struct scaler_sample){ now - (int64_t)(f.n - 1 - k) * 1000,
-				(int)(f.n - k) <= loads[i].new_s ? loads[i].new : loads[i].old };
+			samples[k] = (struct scaler_sample){
+				now - (int64_t)(f.n - 1 - k) * 1000,
+				(int)(f.n - k) <= loads[i].new_s ? loads[i].new :
+								   loads[i].old
+			};
 		want = scaler_decide(doc, &f, why);
 		snprintf(got, sizeof(got), "%lld", (long long)want);
 		check(want == loads[i].wanted, loads[i].what, got);
-		check((want == f.capacity) == (why[0] == '\0'), "a reason for a change only", why);
+		check((want == f.capacity) == (why[0] == '\0'),
+		      "a reason for a change only", why);
 		json_free(doc);
 	}
 }
@@ -351,15 +417,22 @@ static void flapping(void)
 {
 	cJSON *doc = setting(true), *rule;
 	struct scaler_sample samples[400];
-	struct scaler_facts f = { .capacity = 2, .samples = samples, .n = 400,
-				  .now_ms = 1000000, .speed = 1 };
+	struct scaler_facts f = { .capacity = 2,
+				  .samples = samples,
+				  .n = 400,
+				  .now_ms = 1000000,
+				  .speed = 1 };
 	char why[120] = "";
 
 	for (size_t k = 0; k < f.n; k++)
-		samples[k] = (struct scaler_sample){ 600000 + (int64_t)(k + 1) * 1000, 30 };
-	rule = json_get_mut(json_get_mut(doc, "profiles")->child, "rules")->child->next;
+		samples[k] = (struct scaler_sample){
+			600000 + (int64_t)(k + 1) * 1000, 30
+		};
+	rule = json_get_mut(json_get_mut(doc, "profiles")->child, "rules")
+		       ->child->next;
 	json_put_int(json_get_mut(rule, "metricTrigger"), "threshold", 45);
-	check(scaler_decide(doc, &f, why) == 2, "in is no way when out would follow", why);
+	check(scaler_decide(doc, &f, why) == 2,
+	      "in is no way when out would follow", why);
 	f.capacity = 5;
 	check(scaler_decide(doc, &f, why) == 4, "it is when there are more", why);
 	json_free(doc);

@@ -20,12 +20,12 @@
 
 struct engine_reply {
 	unsigned status;
-	const char *fields;	/* "Name: value\r\n"..., or NULL */
-	const char *body;	/* kept by the test */
-	char buf[32768];	/* or put here, with body pointing to it */
-	size_t piece;		/* chunks of that many bytes; 0: a Content-Length */
-	bool hang_up;		/* instead of an answer */
-	bool cut;		/* send half of the body, then hang up */
+	const char *fields; /* "Name: value\r\n"..., or NULL */
+	const char *body;   /* kept by the test */
+	char buf[32768];    /* or put here, with body pointing to it */
+	size_t piece;	    /* chunks of that many bytes; 0: a Content-Length */
+	bool hang_up;	    /* instead of an answer */
+	bool cut;	    /* send half of the body, then hang up */
 	int delay_ms;
 };
 
@@ -33,8 +33,8 @@ struct engine {
 	int fd;
 	char path[100];
 	/* runs in the connection's thread, one at a time */
-	void (*answer)(void *ctx, const char *method, const char *target, const char *body,
-		       struct engine_reply *r);
+	void (*answer)(void *ctx, const char *method, const char *target,
+		       const char *body, struct engine_reply *r);
 	void *ctx;
 	pthread_mutex_t lock;
 	pthread_t thread;
@@ -70,7 +70,9 @@ static inline size_t engine_read(int fd, char *buf, size_t *body_n)
 		if (head == 0 && (end = strstr(buf, "\r\n\r\n")) != NULL) {
 			head = (size_t)(end - buf) + 4;
 			len = strstr(buf, "Content-Length:");
-			want = len != NULL && len < end ? strtoul(len + 15, NULL, 10) : 0;
+			want = len != NULL && len < end ?
+				       strtoul(len + 15, NULL, 10) :
+				       0;
 		}
 		if (head != 0 && n >= head + want) {
 			*body_n = want;
@@ -95,7 +97,7 @@ static inline bool engine_write(int fd, const struct engine_reply *r)
 	if (r->piece == 0) {
 		snprintf(head, sizeof(head), "Content-Length: %zu\r\n\r\n", n);
 		return engine_send(fd, head, strlen(head)) &&
-			engine_send(fd, r->body, r->cut ? n / 2 : n) && !r->cut;
+		       engine_send(fd, r->body, r->cut ? n / 2 : n) && !r->cut;
 	}
 	if (!engine_send(fd, "Transfer-Encoding: chunked\r\n\r\n", 30))
 		return false;
@@ -103,7 +105,8 @@ static inline bool engine_write(int fd, const struct engine_reply *r)
 		size_t k = n - at < r->piece ? n - at : r->piece;
 
 		snprintf(head, sizeof(head), "%zx\r\n", k);
-		if (!engine_send(fd, head, strlen(head)) || !engine_send(fd, r->body + at, k) ||
+		if (!engine_send(fd, head, strlen(head)) ||
+		    !engine_send(fd, r->body + at, k) ||
 		    !engine_send(fd, "\r\n", 2))
 			return false;
 		at += k;
@@ -177,7 +180,8 @@ static inline void engine_start(struct engine *e)
 	e->stop = false;
 	e->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pthread_mutex_init(&e->lock, NULL);
-	if (e->fd < 0 || bind(e->fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(e->fd, 64) < 0 ||
+	if (e->fd < 0 || bind(e->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(e->fd, 64) < 0 ||
 	    pthread_create(&e->thread, NULL, engine_serve, e) != 0)
 		abort();
 }

@@ -352,7 +352,8 @@ static void test_turns(void)
 		{ "turns: an announced manager, the others are enough", "mme", 2 },
 		{ "turns: two announced managers, one goes", "mmqee", -1 },
 		{ "turns: the last one of a service, alone", "ssL", 2 },
-		{ "turns: the last one of a service, beside another", "ssssssQL", -1 },
+		{ "turns: the last one of a service, beside another",
+		  "ssssssQL", -1 },
 		{ "turns: what is announced goes first", "ssAE", 3 },
 	};
 
@@ -369,11 +370,11 @@ static void test_turns(void)
 			t[k].serving = c == 's' || c == 'm' || asks;
 			t[k].last = c == 'L';
 			if (asks || c == 'Q' || c == 'q')
-				t[k].evict =
-					evict_begin(c == 'E' || c == 'e' ? EVICT_BY_EVENT :
-						    c == 'D' ? EVICT_BY_SHUTDOWN :
-							       EVICT_BY_OPERATOR,
-						    0, T0 + (int64_t)k);
+				t[k].evict = evict_begin(
+					c == 'E' || c == 'e' ? EVICT_BY_EVENT :
+					c == 'D' ? EVICT_BY_SHUTDOWN :
+						   EVICT_BY_OPERATOR,
+					0, T0 + (int64_t)k);
 			if (c == 'Q' || c == 'q')
 				t[k].evict.stage = EVICT_QUIET;
 		}

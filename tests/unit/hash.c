@@ -23,28 +23,34 @@ static void vectors(void)
 
 	/* FIPS 180-4, examples of NIST */
 	sha256("", 0, out);
-	is_hex(out, 32, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+	is_hex(out, 32,
+	       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 	       "sha256 of nothing");
 	sha256("abc", 3, out);
-	is_hex(out, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	is_hex(out, 32,
+	       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 	       "sha256 of abc");
 	sha1("abc", 3, out);
 	is_hex(out, 20, "a9993e364706816aba3e25717850c26c9cd0d89d", "sha1 of abc");
 
 	/* RFC 4231, cases 2 and 6 */
 	hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, out);
-	is_hex(out, 32, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+	is_hex(out, 32,
+	       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
 	       "hmac short key");
 	memset(key, 0xaa, sizeof(key));
 	hmac_sha256(key, sizeof(key),
-		    "Test Using Larger Than Block-Size Key - Hash Key First", 54, out);
-	is_hex(out, 32, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+		    "Test Using Larger Than Block-Size Key - Hash Key First",
+		    54, out);
+	is_hex(out, 32,
+	       "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
 	       "hmac long key");
 }
 
 static void running(void)
 {
-	uint8_t data[300], whole[SHA256_LEN], parts[SHA256_LEN], early[SHA256_LEN];
+	uint8_t data[300], whole[SHA256_LEN], parts[SHA256_LEN],
+		early[SHA256_LEN];
 	struct sha256_state s;
 	bool same = true;
 
@@ -54,7 +60,7 @@ static void running(void)
 	for (size_t cut = 0; cut <= sizeof(data); cut++) {
 		sha256_start(&s);
 		sha256_add(&s, data, cut);
-		sha256_done(&s, early);		/* must not disturb */
+		sha256_done(&s, early); /* must not disturb */
 		sha256_add(&s, data + cut, sizeof(data) - cut);
 		sha256_done(&s, parts);
 		same = same && memcmp(whole, parts, sizeof(whole)) == 0;
@@ -105,8 +111,10 @@ static void randomness(void)
 	random_guid(g);
 	random_guid(h);
 	check(strlen(g) == 36 && g[8] == '-' && g[13] == '-' && g[18] == '-' &&
-	      g[23] == '-' && g[14] == '4' && strchr("89ab", g[19]) != NULL &&
-	      strspn(g, "0123456789abcdef-") == 36, "guid form", g);
+		      g[23] == '-' && g[14] == '4' &&
+		      strchr("89ab", g[19]) != NULL &&
+		      strspn(g, "0123456789abcdef-") == 36,
+	      "guid form", g);
 	check(strcmp(g, h) != 0, "guids differ", g);
 }
 

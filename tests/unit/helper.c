@@ -50,8 +50,11 @@ static unsigned once(struct http_client *c, const char *method,
 {
 	char url[256];
 	struct http_request q = {
-		.method = method, .url = url, .fields = fields,
-		.body = body != NULL ? str_of(body) : STR_NULL, .deadline_ms = now_ms() + CHECK_PATIENCE_MS,
+		.method = method,
+		.url = url,
+		.fields = fields,
+		.body = body != NULL ? str_of(body) : STR_NULL,
+		.deadline_ms = now_ms() + CHECK_PATIENCE_MS,
 	};
 	struct http_response r;
 	struct err e = ERR_INIT;
@@ -669,7 +672,8 @@ static void metrics(void)
 static int silent(void)
 {
 	struct err e = ERR_INIT;
-	int fd = tcp_connect("127.0.0.1", world.helper_port, now_ms() + CHECK_PATIENCE_MS, &e);
+	int fd = tcp_connect("127.0.0.1", world.helper_port,
+			     now_ms() + CHECK_PATIENCE_MS, &e);
 
 	return fd;
 }
@@ -704,7 +708,9 @@ static void loris(void)
 
 	/* half a request head, a byte a second */
 	fd = silent();
-	s = fd < 0 ? NULL : tls_connect(fd, "127.0.0.1", trust, now_ms() + CHECK_PATIENCE_MS, &e);
+	s = fd < 0 ? NULL :
+		     tls_connect(fd, "127.0.0.1", trust,
+				 now_ms() + CHECK_PATIENCE_MS, &e);
 	began = now_ms();
 	for (const char *p =
 		     "GET /nonce HTTP/1.1\r\nHost: x\r\nX: yyyyyyyyyyyyyyyy";
@@ -786,7 +792,8 @@ static void rate(void)
 				  "too many requests from this address") != NULL;
 	}
 	http_client_release(&c);
-	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down", text.str);
+	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down",
+	      text.str);
 	usleep(1500000);
 	check(answers("/healthz", 200, "ok"), "and served a second later", "not");
 	buf_release(&text);
@@ -802,12 +809,14 @@ static void starts_not(void)
 	world_config(&world, "open", "manager", swarm.engine.path, "");
 	snprintf(path, sizeof(path), "%s/open.json", world.dir);
 	chmod(path, 0644);
-	check(world_wait(world_run(&world, "open", "helper"), CHECK_PATIENCE_MS) == 1 &&
-	      world_said(&world, "open", "others may read it"),
+	check(world_wait(world_run(&world, "open", "helper"),
+			 CHECK_PATIENCE_MS) == 1 &&
+		      world_said(&world, "open", "others may read it"),
 	      "not with secrets that others can read", "started");
 	world_config(&world, "worker", "worker", swarm.engine.path, "");
-	check(world_wait(world_run(&world, "worker", "helper"), CHECK_PATIENCE_MS) == 1 &&
-	      world_said(&world, "worker", "the helper is for managers"),
+	check(world_wait(world_run(&world, "worker", "helper"),
+			 CHECK_PATIENCE_MS) == 1 &&
+		      world_said(&world, "worker", "the helper is for managers"),
 	      "not on a worker", "started");
 	key_make_ec_p256(&key, &e);
 	world_file(&world, "other.key", key.str, 0600);
@@ -815,13 +824,16 @@ static void starts_not(void)
 	snprintf(path, sizeof(path), ",\"helper_key\":\"%s/other.key\"",
 		 world.dir);
 	world_config(&world, "key", "manager", swarm.engine.path, path);
-	check(world_wait(world_run(&world, "key", "helper"), CHECK_PATIENCE_MS) == 1 &&
-	      world_said(&world, "key", "not the key that helper_pin names"),
+	check(world_wait(world_run(&world, "key", "helper"),
+			 CHECK_PATIENCE_MS) == 1 &&
+		      world_said(&world, "key",
+				 "not the key that helper_pin names"),
 	      "not with another key than the pinned one", "started");
 	/* unlinks the socket of nobody: the port is taken */
 	world_config(&world, "taken", "manager", swarm.engine.path, "");
-	check(world_wait(world_run(&world, "taken", "helper"), CHECK_PATIENCE_MS) == 1 &&
-	      world_said(&world, "taken", "failed: "),
+	check(world_wait(world_run(&world, "taken", "helper"),
+			 CHECK_PATIENCE_MS) == 1 &&
+		      world_said(&world, "taken", "failed: "),
 	      "not on a port that is taken", "started");
 }
 

@@ -11,22 +11,26 @@ static struct auth helper, other;
 static struct auth_caller caller;
 
 /* The value of an Authorization field for GET target, by that secret. */
-static void make(const uint8_t *secret, const char *target, const char *nonce, const char *name,
-		 struct buf *out)
+static void make(const uint8_t *secret, const char *target, const char *nonce,
+		 const char *name, struct buf *out)
 {
 	buf_reset(out);
 	auth_header(secret, STR("GET"), str_of(target), str_of(nonce), name, out);
 	buf_consume(out, strlen("Authorization: "));
 }
 
-static enum auth_result checked(const char *method, const char *target, struct str field, int64_t now)
+static enum auth_result checked(const char *method, const char *target,
+				struct str field, int64_t now)
 {
-	return auth_check(&helper, &config, str_of(method), str_of(target), field, now, &caller);
+	return auth_check(&helper, &config, str_of(method), str_of(target),
+			  field, now, &caller);
 }
 
-static void expect(const char *name, enum auth_result got, enum auth_result want, const char *words)
+static void expect(const char *name, enum auth_result got,
+		   enum auth_result want, const char *words)
 {
-	check(got == want && strstr(auth_text(got), words) != NULL, name, auth_text(got));
+	check(got == want && strstr(auth_text(got), words) != NULL, name,
+	      auth_text(got));
 }
 
 /* The mac by the words of auth.h, made here another way. */
@@ -39,11 +43,13 @@ static void documented(void)
 
 	auth_nonce(&helper, 0, nonce);
 	make(config.worker_secret, "/join/worker", nonce, "agents000001", &ours);
-	n = snprintf(text, sizeof(text), "azswarm 1\nGET\n/join/worker\n%s\nagents000001\n", nonce);
+	n = snprintf(text, sizeof(text),
+		     "azswarm 1\nGET\n/join/worker\n%s\nagents000001\n", nonce);
 	hmac_sha256(config.worker_secret, 32, text, (size_t)n, mac);
 	buf_addf(&theirs, "Azswarm name=agents000001, nonce=%s, mac=", nonce);
 	buf_add_hex(&theirs, mac, 32);
-	check(strcmp(ours.str, theirs.str) == 0, "the header is as documented", ours.str);
+	check(strcmp(ours.str, theirs.str) == 0, "the header is as documented",
+	      ours.str);
 	buf_release(&ours);
 	buf_release(&theirs);
 }
@@ -56,25 +62,30 @@ static void roles(struct buf *f)
 
 	auth_nonce(&helper, 0, nonce);
 	make(config.worker_secret, "/join/worker", nonce, "a", f);
-	expect("the worker secret", checked("GET", "/join/worker", buf_str(f), 1), AUTH_OK, "fine");
-	check(!caller.manager && strcmp(caller.name, "a") == 0, "makes a worker", caller.name);
+	expect("the worker secret",
+	       checked("GET", "/join/worker", buf_str(f), 1), AUTH_OK, "fine");
+	check(!caller.manager && strcmp(caller.name, "a") == 0,
+	      "makes a worker", caller.name);
 	auth_nonce(&helper, 0, nonce);
 	make(config.manager_secret, "/join/manager", nonce, "m-1.x_y", f);
-	expect("the manager secret", checked("GET", "/join/manager", buf_str(f), 1), AUTH_OK, "fine");
+	expect("the manager secret",
+	       checked("GET", "/join/manager", buf_str(f), 1), AUTH_OK, "fine");
 	check(caller.manager && strcmp(caller.name, "m-1.x_y") == 0,
 	      "makes a manager", caller.name);
 
 	auth_nonce(&helper, 0, nonce);
 	make(wrong, "/join/worker", nonce, "a", f);
-	expect("another secret", checked("GET", "/join/worker", buf_str(f), 1), AUTH_WRONG,
-	       "not made with a secret of this cluster");
+	expect("another secret", checked("GET", "/join/worker", buf_str(f), 1),
+	       AUTH_WRONG, "not made with a secret of this cluster");
 	/* a helper without a manager secret has zeros there: they open nothing */
 	memset(no_manager.manager_secret, 0, 32);
 	no_manager.has_manager_secret = false;
 	auth_nonce(&helper, 0, nonce);
 	make(no_manager.manager_secret, "/x", nonce, "a", f);
-	expect("a secret of zeros", auth_check(&helper, &no_manager, STR("GET"), STR("/x"), buf_str(f),
-	       1, &caller), AUTH_WRONG, "not made with a secret");
+	expect("a secret of zeros",
+	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
+			  buf_str(f), 1, &caller),
+	       AUTH_WRONG, "not made with a secret");
 }
 
 static void nonces(struct buf *f)
@@ -85,17 +96,20 @@ static void nonces(struct buf *f)
 	auth_nonce(&helper, 1000, twice);
 	check(strcmp(nonce, twice) != 0, "nonces differ", nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce in its last millisecond", checked("GET", "/x", buf_str(f), 60999), AUTH_OK, "fine");
-	expect("the same again", checked("GET", "/x", buf_str(f), 60999), AUTH_REPLAYED, "used before");
+	expect("a nonce in its last millisecond",
+	       checked("GET", "/x", buf_str(f), 60999), AUTH_OK, "fine");
+	expect("the same again", checked("GET", "/x", buf_str(f), 60999),
+	       AUTH_REPLAYED, "used before");
 
 	auth_nonce(&helper, 1000, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce a millisecond later", checked("GET", "/x", buf_str(f), 61000), AUTH_STALE,
-	       "expired");
+	expect("a nonce a millisecond later",
+	       checked("GET", "/x", buf_str(f), 61000), AUTH_STALE, "expired");
 
 	auth_nonce(&other, 1000, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce of another helper", checked("GET", "/x", buf_str(f), 1001), AUTH_STALE,
+	expect("a nonce of another helper",
+	       checked("GET", "/x", buf_str(f), 1001), AUTH_STALE,
 	       "not of this helper");
 
 	/* every character counts, the deadline's most of all */
@@ -109,14 +123,17 @@ static void nonces(struct buf *f)
 		nonce[i] = last;
 	}
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("a nonce changed in each place, and back", checked("GET", "/x", buf_str(f), 1001), AUTH_OK,
-	       "fine");
+	expect("a nonce changed in each place, and back",
+	       checked("GET", "/x", buf_str(f), 1001), AUTH_OK, "fine");
 	/* a refused mac does not cost the nonce, an accepted one does */
 	auth_nonce(&helper, 1000, nonce);
 	make(config.worker_secret, "/y", nonce, "a", f);
-	expect("a mac for another path", checked("GET", "/x", buf_str(f), 1001), AUTH_WRONG, "not made");
-	expect("a mac for another method", checked("POST", "/y", buf_str(f), 1001), AUTH_WRONG, "not made");
-	expect("leaves the nonce alone", checked("GET", "/y", buf_str(f), 1001), AUTH_OK, "fine");
+	expect("a mac for another path", checked("GET", "/x", buf_str(f), 1001),
+	       AUTH_WRONG, "not made");
+	expect("a mac for another method",
+	       checked("POST", "/y", buf_str(f), 1001), AUTH_WRONG, "not made");
+	expect("leaves the nonce alone", checked("GET", "/y", buf_str(f), 1001),
+	       AUTH_OK, "fine");
 }
 
 /* An accepted request takes one place for a minute, a refused one none. */
@@ -144,10 +161,13 @@ static void bounded(struct buf *f)
 	expect("a full table", r, AUTH_BUSY, "too many requests");
 	auth_nonce(&helper, 60001, nonce);
 	make(config.worker_secret, "/x", nonce, "a", f);
-	expect("is empty a minute later", checked("GET", "/x", buf_str(f), 60002), AUTH_OK, "fine");
+	expect("is empty a minute later",
+	       checked("GET", "/x", buf_str(f), 60002), AUTH_OK, "fine");
 }
 
-static const struct { const char *name, *field; } malformed[] = {
+static const struct {
+	const char *name, *field;
+} malformed[] = {
 	{ "an empty field", "" },
 	{ "another scheme", "Bearer abc" },
 	{ "no mac", "Azswarm name=a, nonce=N" },
@@ -158,7 +178,8 @@ static const struct { const char *name, *field; } malformed[] = {
 	{ "no name", "Azswarm name=, nonce=N, mac=M" },
 	{ "a space in the name", "Azswarm name=a b, nonce=N, mac=M" },
 	{ "a slash in the name", "Azswarm name=../a, nonce=N, mac=M" },
-	{ "a name of 65", "Azswarm name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, "
+	{ "a name of 65",
+	  "Azswarm name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, "
 	  "nonce=N, mac=M" },
 	{ "a short nonce", "Azswarm name=a, nonce=abcd, mac=M" },
 	{ "a short mac", "Azswarm name=a, nonce=N, mac=abcd" },
@@ -196,14 +217,16 @@ int main(void)
 	documented();
 	roles(&f);
 	nonces(&f);
-	expect("no field", checked("GET", "/x", STR_NULL, 1), AUTH_MISSING, "Authorization field is needed");
+	expect("no field", checked("GET", "/x", STR_NULL, 1), AUTH_MISSING,
+	       "Authorization field is needed");
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
 		spell(malformed[i].field, &f);
-		expect(malformed[i].name, checked("GET", "/x", buf_str(&f), 1), AUTH_MALFORMED, "malformed");
+		expect(malformed[i].name, checked("GET", "/x", buf_str(&f), 1),
+		       AUTH_MALFORMED, "malformed");
 	}
 	spell("azswarm mac=M,nonce=N,name=a", &f);
-	expect("order, case and blanks do not matter", checked("GET", "/x", buf_str(&f), 1), AUTH_WRONG,
-	       "not made");
+	expect("order, case and blanks do not matter",
+	       checked("GET", "/x", buf_str(&f), 1), AUTH_WRONG, "not made");
 	bounded(&f);
 	auth_release(&helper);
 	auth_release(&other);

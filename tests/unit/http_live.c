@@ -30,7 +30,7 @@ struct peer {
 	unsigned port;
 	pthread_t thread;
 	void (*play)(struct peer *p, int fd, unsigned nth);
-	unsigned connections;	/* how many it plays */
+	unsigned connections; /* how many it plays */
 	atomic_uint taken;
 	atomic_bool done;
 };
@@ -50,7 +50,8 @@ static void hear_request(int fd)
 
 static bool tell(int fd, const char *text)
 {
-	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+	return send(fd, text, strlen(text), MSG_NOSIGNAL) ==
+	       (ssize_t)strlen(text);
 }
 
 static void *peer_thread(void *arg)
@@ -69,7 +70,8 @@ static void *peer_thread(void *arg)
 	return NULL;
 }
 
-static void peer_start(struct peer *p, void (*play)(struct peer *, int, unsigned), unsigned n)
+static void peer_start(struct peer *p,
+		       void (*play)(struct peer *, int, unsigned), unsigned n)
 {
 	struct err e = ERR_INIT;
 	int blocking;
@@ -172,7 +174,8 @@ static void refuse_and_reset(struct peer *p, int fd, unsigned nth)
 	(void)p;
 	(void)nth;
 	hear_request(fd);
-	tell(fd, "HTTP/1.1 403 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!");
+	tell(fd,
+	     "HTTP/1.1 403 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!");
 	usleep(100000);
 }
 
@@ -256,10 +259,14 @@ static void asked_release(struct asked *a)
 	http_response_release(&a->r);
 }
 
-static int ask(struct asked *a, const char *method, struct str body, int64_t ms, int64_t idle_ms)
+static int ask(struct asked *a, const char *method, struct str body, int64_t ms,
+	       int64_t idle_ms)
 {
 	struct http_request q = {
-		.method = method, .url = a->url, .body = body, .deadline_ms = now_ms() + ms,
+		.method = method,
+		.url = a->url,
+		.body = body,
+		.deadline_ms = now_ms() + ms,
 		.idle_ms = idle_ms,
 	};
 	int64_t before = now_ms();
@@ -279,11 +286,16 @@ static void in_time(void)
 		int64_t deadline_ms, idle_ms, least_ms;
 		const char *words;
 	} rows[] = {
-		{ "a peer that trickles its body", trickle, 2000, 5000, 2000, "127.0.0.1: the answer" },
-		{ "a peer that trickles its header", trickle_head, 2000, 5000, 2000, "127.0.0.1: the answer" },
-		{ "a peer that says nothing", silent, CHECK_PATIENCE_MS, 200, 200, "127.0.0.1: waiting for an answer: timed out" },
-		{ "a peer that falls silent", silent_later, CHECK_PATIENCE_MS, 1500, 1500, "127.0.0.1: the answer broke off: timed out" },
-		{ "a peer that never ends", flood, 2000, 5000, 2000, "127.0.0.1: the answer took too long" },
+		{ "a peer that trickles its body", trickle, 2000, 5000, 2000,
+		  "127.0.0.1: the answer" },
+		{ "a peer that trickles its header", trickle_head, 2000, 5000,
+		  2000, "127.0.0.1: the answer" },
+		{ "a peer that says nothing", silent, CHECK_PATIENCE_MS, 200,
+		  200, "127.0.0.1: waiting for an answer: timed out" },
+		{ "a peer that falls silent", silent_later, CHECK_PATIENCE_MS,
+		  1500, 1500, "127.0.0.1: the answer broke off: timed out" },
+		{ "a peer that never ends", flood, 2000, 5000, 2000,
+		  "127.0.0.1: the answer took too long" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -293,11 +305,12 @@ static void in_time(void)
 
 		peer_start(&p, rows[i].play, 1);
 		asked_init(&a, &p);
-		rc = ask(&a, "GET", STR_NULL, rows[i].deadline_ms, rows[i].idle_ms);
+		rc = ask(&a, "GET", STR_NULL, rows[i].deadline_ms,
+			 rows[i].idle_ms);
 		checkf(rc < 0 && a.e.kind == ERR_TIMEOUT &&
-		       strstr(a.e.msg, rows[i].words) != NULL &&
-		       a.took_ms >= rows[i].least_ms &&
-		       a.took_ms < CHECK_PATIENCE_MS && a.c.stream == NULL,
+			       strstr(a.e.msg, rows[i].words) != NULL &&
+			       a.took_ms >= rows[i].least_ms &&
+			       a.took_ms < CHECK_PATIENCE_MS && a.c.stream == NULL,
 		       rows[i].name, "rc %d, kind %d, \"%s\", %d ms", rc,
 		       (int)a.e.kind, a.e.msg, (int)a.took_ms);
 		asked_release(&a);
@@ -314,26 +327,31 @@ static void early_answers(void)
 
 	peer_start(&p, refuse_upload, 1);
 	asked_init(&a, &p);
-	checkf(ask(&a, "POST", body, 2 * CHECK_PATIENCE_MS, CHECK_PATIENCE_MS) == 0 && a.r.head.status == 413 &&
-	       strcmp(a.r.body.str, "no!") == 0 && a.c.stream == NULL &&
-	       a.took_ms < CHECK_PATIENCE_MS, "a no that comes while the body is sent",
-	       "%s, %d ms", a.e.msg, (int)a.took_ms);
+	checkf(ask(&a, "POST", body, 2 * CHECK_PATIENCE_MS, CHECK_PATIENCE_MS) ==
+			       0 &&
+		       a.r.head.status == 413 && strcmp(a.r.body.str, "no!") == 0 &&
+		       a.c.stream == NULL && a.took_ms < CHECK_PATIENCE_MS,
+	       "a no that comes while the body is sent", "%s, %d ms", a.e.msg,
+	       (int)a.took_ms);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, refuse_and_reset, 1);
 	asked_init(&a, &p);
-	checkf(ask(&a, "POST", body, 2 * CHECK_PATIENCE_MS, CHECK_PATIENCE_MS) == 0 && a.r.head.status == 403 &&
-	       a.took_ms < CHECK_PATIENCE_MS, "a no, and a reset behind it", "%s, %d ms",
-	       a.e.msg, (int)a.took_ms);
+	checkf(ask(&a, "POST", body, 2 * CHECK_PATIENCE_MS, CHECK_PATIENCE_MS) ==
+			       0 &&
+		       a.r.head.status == 403 && a.took_ms < CHECK_PATIENCE_MS,
+	       "a no, and a reset behind it", "%s, %d ms", a.e.msg,
+	       (int)a.took_ms);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, silent, 1);
 	asked_init(&a, &p);
 	/* it reads everything, and says nothing */
-	checkf(ask(&a, "PUT", body, 2 * CHECK_PATIENCE_MS, 3000) < 0 && a.e.kind == ERR_TIMEOUT &&
-	       strstr(a.e.msg, "waiting for an answer") != NULL,
+	checkf(ask(&a, "PUT", body, 2 * CHECK_PATIENCE_MS, 3000) < 0 &&
+		       a.e.kind == ERR_TIMEOUT &&
+		       strstr(a.e.msg, "waiting for an answer") != NULL,
 	       "a body taken without an answer", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);
@@ -356,9 +374,11 @@ static void stale(void)
 	/* its end arrives before the next request: not even a POST is lost */
 	peer_start(&p, close_quietly, 2);
 	asked_init(&a, &p);
-	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 && has_ended(a.c.stream) &&
-	       ask(&a, "POST", STR("x"), CHECK_PATIENCE_MS, 0) == 0 && a.c.connections == 2 &&
-	       a.c.requests == 2, "a connection closed meanwhile is not used",
+	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
+		       has_ended(a.c.stream) &&
+		       ask(&a, "POST", STR("x"), CHECK_PATIENCE_MS, 0) == 0 &&
+		       a.c.connections == 2 && a.c.requests == 2,
+	       "a connection closed meanwhile is not used",
 	       "%s, %u connections, %u requests", a.e.msg, a.c.connections,
 	       a.c.requests);
 	asked_release(&a);
@@ -367,19 +387,20 @@ static void stale(void)
 	peer_start(&p, hang_up_on_second, 2);
 	asked_init(&a, &p);
 	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
-	       ask(&a, "DELETE", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 && a.c.connections == 2 &&
-	       a.c.requests == 3 && p.taken == 2, "a stale connection is replaced",
-	       "%s, %u connections, %u requests", a.e.msg, a.c.connections,
-	       a.c.requests);
+		       ask(&a, "DELETE", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
+		       a.c.connections == 2 && a.c.requests == 3 && p.taken == 2,
+	       "a stale connection is replaced", "%s, %u connections, %u requests",
+	       a.e.msg, a.c.connections, a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, hang_up_on_second, 2);
 	asked_init(&a, &p);
 	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
-	       ask(&a, "POST", STR("x"), CHECK_PATIENCE_MS, 0) < 0 && a.e.kind == ERR_NET &&
-	       a.c.requests == 2 && a.c.connections == 1 &&
-	       strstr(a.e.msg, "127.0.0.1: ") == a.e.msg,
+		       ask(&a, "POST", STR("x"), CHECK_PATIENCE_MS, 0) < 0 &&
+		       a.e.kind == ERR_NET && a.c.requests == 2 &&
+		       a.c.connections == 1 &&
+		       strstr(a.e.msg, "127.0.0.1: ") == a.e.msg,
 	       "but a POST is not sent twice", "%s, %u requests", a.e.msg,
 	       a.c.requests);
 	asked_release(&a);
@@ -388,8 +409,9 @@ static void stale(void)
 	peer_start(&p, never_again, 3);
 	asked_init(&a, &p);
 	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
-	       ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) < 0 && a.e.kind == ERR_NET &&
-	       a.c.requests == 3 && a.c.connections == 2,
+		       ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) < 0 &&
+		       a.e.kind == ERR_NET && a.c.requests == 3 &&
+		       a.c.connections == 2,
 	       "and nothing is sent three times", "%s, %u requests", a.e.msg,
 	       a.c.requests);
 	asked_release(&a);
@@ -398,9 +420,10 @@ static void stale(void)
 	peer_start(&p, half_and_reset, 2);
 	asked_init(&a, &p);
 	checkf(ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
-	       ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) < 0 && a.e.kind == ERR_PROTO &&
-	       a.c.requests == 2 &&
-	       strstr(a.e.msg, "127.0.0.1: the answer broke off: ") == a.e.msg,
+		       ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) < 0 &&
+		       a.e.kind == ERR_PROTO && a.c.requests == 2 &&
+		       strstr(a.e.msg, "127.0.0.1: the answer broke off: ") ==
+			       a.e.msg,
 	       "an answer broken off is not asked for again", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);
@@ -437,17 +460,22 @@ static void read_once(void)
 	struct asked a;
 	int rc;
 	struct http_request q = {
-		.method = "PUT", .body_read = one_read, .body_ctx = &reads, .body_length = 100,
+		.method = "PUT",
+		.body_read = one_read,
+		.body_ctx = &reads,
+		.body_length = 100,
 		.deadline_ms = now_ms() + 5000,
 	};
 
 	peer_start(&p, hang_up_on_body, 2);
 	asked_init(&a, &p);
 	q.url = a.url;
-	rc = ask(&a, "GET", STR_NULL, 5000, 0) == 0 ? http_exchange(&a.c, &q, &a.r, &a.e) : 0;
+	rc = ask(&a, "GET", STR_NULL, 5000, 0) == 0 ?
+		     http_exchange(&a.c, &q, &a.r, &a.e) :
+		     0;
 	checkf(rc < 0 && a.e.kind == ERR_NET && a.c.requests == 2 && reads == 1,
-	      "a body that is read while it is sent goes once", "%s, %u requests, %u reads", a.e.msg,
-	      a.c.requests, reads);
+	       "a body that is read while it is sent goes once",
+	       "%s, %u requests, %u reads", a.e.msg, a.c.requests, reads);
 	asked_release(&a);
 	peer_end(&p);
 }
@@ -461,18 +489,20 @@ static void where_it_goes(void)
 	peer_start(&p, hang_up_on_second, 1);
 	asked_init(&a, &p);
 	checkf(ask(&a, "GET", STR_NULL, 5000, 0) == 0 &&
-	      snprintf(a.url, sizeof a.url, "http://127.0.0.2:%u/", p.port) > 0 &&
-	      ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.c.requests == 1,
-	      "another host does not get the connection of the first", "%s, %u requests", a.e.msg,
-	      a.c.requests);
+		       snprintf(a.url, sizeof a.url, "http://127.0.0.2:%u/",
+				p.port) > 0 &&
+		       ask(&a, "GET", STR_NULL, 5000, 0) < 0 && a.c.requests == 1,
+	       "another host does not get the connection of the first",
+	       "%s, %u requests", a.e.msg, a.c.requests);
 	asked_release(&a);
 	peer_end(&p);
 
 	peer_start(&p, close_quietly, 1);
 	asked_init(&a, &p);
 	http_response_init(&a.r, 1);
-	checkf(ask(&a, "GET", STR_NULL, 5000, 0) < 0 && strstr(a.e.msg, "the answer") != NULL &&
-	      a.c.stream == NULL, "an answer larger than it may be", "%s", a.e.msg);
+	checkf(ask(&a, "GET", STR_NULL, 5000, 0) < 0 &&
+		       strstr(a.e.msg, "the answer") != NULL && a.c.stream == NULL,
+	       "an answer larger than it may be", "%s", a.e.msg);
 	asked_release(&a);
 	peer_end(&p);
 }
@@ -550,19 +580,26 @@ static void *site_thread(void *arg)
 	return NULL;
 }
 
-static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms, int64_t body_ms)
+static void site_start(struct site *site, unsigned max_conns, int64_t idle_ms,
+		       int64_t body_ms)
 {
 	struct err e = ERR_INIT;
 
 	memset(site, 0, sizeof *site);
 	pthread_mutex_init(&site->lock, NULL);
 	site->s = (struct http_server){
-		.max_conns = max_conns, .body_max = 1 << 20, .idle_ms = idle_ms, .body_ms = body_ms,
-		.handle = serve, .failed = note, .ctx = site,
+		.max_conns = max_conns,
+		.body_max = 1 << 20,
+		.idle_ms = idle_ms,
+		.body_ms = body_ms,
+		.handle = serve,
+		.failed = note,
+		.ctx = site,
 	};
 	site->s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	site->s.listen_fd = tcp_listen("127.0.0.1", &site->port, NULL, &e);
-	if (site->s.listen_fd < 0 || pthread_create(&site->thread, NULL, site_thread, site) != 0)
+	if (site->s.listen_fd < 0 ||
+	    pthread_create(&site->thread, NULL, site_thread, site) != 0)
 		abort();
 }
 
@@ -588,13 +625,15 @@ static int64_t site_end(struct site *site)
 static struct stream *visit(const struct site *site, const char *says)
 {
 	struct err e = ERR_INIT;
-	int fd = tcp_connect("127.0.0.1", site->port, now_ms() + CHECK_PATIENCE_MS, &e);
+	int fd = tcp_connect("127.0.0.1", site->port,
+			     now_ms() + CHECK_PATIENCE_MS, &e);
 	struct stream *s;
 
 	if (fd < 0)
 		abort();
 	s = stream_of_fd(fd);
-	if (stream_write(s, says, strlen(says), now_ms() + CHECK_PATIENCE_MS, &e) < 0)
+	if (stream_write(s, says, strlen(says), now_ms() + CHECK_PATIENCE_MS,
+			 &e) < 0)
 		printf("# %s\n", e.msg);
 	return s;
 }
@@ -616,7 +655,8 @@ static bool hear_some(struct stream *s, struct buf *b)
 {
 	struct err e = ERR_INIT;
 	char piece[4096];
-	ssize_t got = stream_read(s, piece, sizeof piece, now_ms() + CHECK_PATIENCE_MS, &e);
+	ssize_t got = stream_read(s, piece, sizeof piece,
+				  now_ms() + CHECK_PATIENCE_MS, &e);
 
 	if (got > 0)
 		buf_add(b, piece, (size_t)got);
@@ -635,26 +675,34 @@ static void limits(void)
 	site_start(&site, 10, 1000, 1200);
 	before = now_ms();
 	s = visit(&site, "");
-	checkf(hear(s, &b, CHECK_PATIENCE_MS) && b.n == 0 && now_ms() - before >= 1000 &&
-	       now_ms() - before < CHECK_PATIENCE_MS, "no request: closed", "\"%s\", %d ms",
-	       b.str, (int)(now_ms() - before));
+	checkf(hear(s, &b, CHECK_PATIENCE_MS) && b.n == 0 &&
+		       now_ms() - before >= 1000 &&
+		       now_ms() - before < CHECK_PATIENCE_MS,
+	       "no request: closed", "\"%s\", %d ms", b.str,
+	       (int)(now_ms() - before));
 	stream_close(s);
 	before = now_ms();
 	/* more than the first block of the buffer it is gathered in */
-	s = visit(&site, "POST / HTTP/1.1\r\nHost: a\r\n"
+	s = visit(&site,
+		  "POST / HTTP/1.1\r\nHost: a\r\n"
 		  "X: 0123456789012345678901234567890123456789012345678901234567890123456789\r\nHo");
-	checkf(hear(s, &b, CHECK_PATIENCE_MS) && strstr(b.str, "HTTP/1.1 408 ") == b.str &&
-	       now_ms() - before >= 1000, "half a header: 408", "\"%s\"", b.str);
+	checkf(hear(s, &b, CHECK_PATIENCE_MS) &&
+		       strstr(b.str, "HTTP/1.1 408 ") == b.str &&
+		       now_ms() - before >= 1000,
+	       "half a header: 408", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
-	s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
-	checkf(hear(s, &b, CHECK_PATIENCE_MS) && strstr(b.str, "HTTP/1.1 408 ") == b.str,
+	s = visit(&site,
+		  "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+	checkf(hear(s, &b, CHECK_PATIENCE_MS) &&
+		       strstr(b.str, "HTTP/1.1 408 ") == b.str,
 	       "half a body: 408", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* a byte now and then does not help */
 	before = now_ms();
-	s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nab");
+	s = visit(&site,
+		  "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nab");
 	struct err e = ERR_INIT;
 
 	for (int i = 0; i < 100 && now_ms() - before < 4000; i++) {
@@ -663,16 +711,16 @@ static void limits(void)
 			break;
 	}
 	hear(s, &b, CHECK_PATIENCE_MS);
-	checkf(strstr(b.str, "HTTP/1.1 408 ") == b.str, "a body that trickles: 408",
-	       "\"%s\"", b.str);
+	checkf(strstr(b.str, "HTTP/1.1 408 ") == b.str,
+	       "a body that trickles: 408", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* kept alive, then idle */
 	s = visit(&site, GET("/"));
 	checkf(hear_some(s, &b) && hear(s, &b, CHECK_PATIENCE_MS) &&
-	       strstr(b.str, "HTTP/1.1 200 ") == b.str &&
-	       strstr(b.str, "127.0.0.1:") != NULL, "idle connections are closed",
-	       "\"%s\"", b.str);
+		       strstr(b.str, "HTTP/1.1 200 ") == b.str &&
+		       strstr(b.str, "127.0.0.1:") != NULL,
+	       "idle connections are closed", "\"%s\"", b.str);
 	stream_close(s);
 	buf_reset(&b);
 	/* asks for much and takes nothing: given up, and others are not kept */
@@ -687,8 +735,8 @@ static void limits(void)
 		usleep(50000);
 	pthread_mutex_lock(&site.lock);
 	checkf(site.failed > failed &&
-	       strstr(site.last, "answering: timed out") != NULL, "and is given up",
-	       "%s", site.last);
+		       strstr(site.last, "answering: timed out") != NULL,
+	       "and is given up", "%s", site.last);
 	pthread_mutex_unlock(&site.lock);
 	stream_close(s);
 	site_tell_stop(&site);
@@ -709,26 +757,33 @@ static void refused_uploads(void)
 	site_start(&site, 10, 20000, 20000);
 	for (int i = 0; i < 5; i++) {
 		buf_reset(&b);
-		s = visit(&site, "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3145728\r\n\r\n");
+		s = visit(&site,
+			  "PUT /body HTTP/1.1\r\nHost: a\r\nContent-Length: 3145728\r\n\r\n");
 		/* all of it, whatever is said meanwhile */
-		if (stream_write(s, big, 3 << 20, now_ms() + CHECK_PATIENCE_MS, &e) < 0 || !hear(s, &b, CHECK_PATIENCE_MS) ||
+		if (stream_write(s, big, 3 << 20, now_ms() + CHECK_PATIENCE_MS,
+				 &e) < 0 ||
+		    !hear(s, &b, CHECK_PATIENCE_MS) ||
 		    strstr(b.str, "HTTP/1.1 413 ") != b.str)
 			break;
 		stream_close(s);
 		s = NULL;
 	}
-	checkf(s == NULL, "413 arrives although all was sent", "%s \"%s\"", e.msg, b.str);
+	checkf(s == NULL, "413 arrives although all was sent", "%s \"%s\"",
+	       e.msg, b.str);
 	stream_close(s);
 	for (int i = 0; i < 5; i++) {
 		buf_reset(&b);
 		s = visit(&site, "PUT /body HTTP/1.1\r\nHost : a\r\n");
-		if (stream_write(s, big, 3 << 20, now_ms() + CHECK_PATIENCE_MS, &e) < 0 || !hear(s, &b, CHECK_PATIENCE_MS) ||
+		if (stream_write(s, big, 3 << 20, now_ms() + CHECK_PATIENCE_MS,
+				 &e) < 0 ||
+		    !hear(s, &b, CHECK_PATIENCE_MS) ||
 		    strstr(b.str, "HTTP/1.1 400 ") != b.str)
 			break;
 		stream_close(s);
 		s = NULL;
 	}
-	checkf(s == NULL, "400 arrives although more was sent", "%s \"%s\"", e.msg, b.str);
+	checkf(s == NULL, "400 arrives although more was sent", "%s \"%s\"",
+	       e.msg, b.str);
 	stream_close(s);
 	site_tell_stop(&site);
 	site_end(&site);
@@ -751,17 +806,19 @@ static void stopping(void)
 		usleep(10000);
 	site_tell_stop(&site);
 	took = site_end(&site);
-	checkf(site.rc == 0 && took < 4000, "told to stop, it does", "%d ms", (int)took);
-	checkf(hear(slow, &b, CHECK_PATIENCE_MS) && strstr(b.str, "at last") != NULL &&
-	       strstr(b.str, "Connection: close\r\n") != NULL,
+	checkf(site.rc == 0 && took < 4000, "told to stop, it does", "%d ms",
+	       (int)took);
+	checkf(hear(slow, &b, CHECK_PATIENCE_MS) &&
+		       strstr(b.str, "at last") != NULL &&
+		       strstr(b.str, "Connection: close\r\n") != NULL,
 	       "what is being answered is answered", "\"%s\"", b.str);
 	buf_reset(&b);
 	checkf(hear(told, &b, CHECK_PATIENCE_MS) && b.n > 5 &&
-	       strcmp(b.str + b.n - 5, "0\r\n\r\n") == 0, "long answers are ended",
-	       "\"%s\"", b.str);
+		       strcmp(b.str + b.n - 5, "0\r\n\r\n") == 0,
+	       "long answers are ended", "\"%s\"", b.str);
 	buf_reset(&b);
-	checkf(hear(idle, &b, CHECK_PATIENCE_MS) && b.n == 0, "idle connections are closed then",
-	       "\"%s\"", b.str);
+	checkf(hear(idle, &b, CHECK_PATIENCE_MS) && b.n == 0,
+	       "idle connections are closed then", "\"%s\"", b.str);
 	stream_close(idle);
 	stream_close(slow);
 	stream_close(told);
@@ -773,8 +830,8 @@ static void stopping(void)
 	site_tell_stop(&site);
 	took = site_end(&site);
 	checkf(site.rc == 0 && took >= HTTP_STOP_MS - 1000 &&
-	       took < HTTP_STOP_MS + CHECK_PATIENCE_MS, "one that does not end is ended",
-	       "%d ms", (int)took);
+		       took < HTTP_STOP_MS + CHECK_PATIENCE_MS,
+	       "one that does not end is ended", "%d ms", (int)took);
 	stream_close(forever);
 	buf_release(&b);
 }
@@ -799,7 +856,8 @@ static void crowd(void)
 	}
 	for (int i = 3; i < 12; i++) {
 		buf_reset(&b);
-		served += hear_some(s[i], &b) && strstr(b.str, "HTTP/1.1 200 ") == b.str;
+		served += hear_some(s[i], &b) &&
+			  strstr(b.str, "HTTP/1.1 200 ") == b.str;
 	}
 	checkf(served == 9 && now_ms() - before < 30000,
 	       "idle connections make room", "%u served in %d ms", served,
@@ -811,10 +869,12 @@ static void crowd(void)
 	buf_release(&b);
 }
 
-static struct stream *visit_from(const struct site *site, const char *own, const char *says)
+static struct stream *visit_from(const struct site *site, const char *own,
+				 const char *says)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET };
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)site->port),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)site->port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct stream *s = stream_of_fd(fd);
@@ -887,8 +947,9 @@ static void *user_thread(void *arg)
 
 	asked_init(&a, &at);
 	for (int i = 0; i < 50; i++)
-		u->good += ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 && a.r.head.status == 200 &&
-			strstr(a.r.body.str, "127.0.0.1:") == a.r.body.str;
+		u->good += ask(&a, "GET", STR_NULL, CHECK_PATIENCE_MS, 0) == 0 &&
+			   a.r.head.status == 200 &&
+			   strstr(a.r.body.str, "127.0.0.1:") == a.r.body.str;
 	asked_release(&a);
 	return NULL;
 }

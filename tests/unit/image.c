@@ -24,8 +24,8 @@ static void write_file(const char *path, size_t n, unsigned char seed)
 }
 
 /* All of a blob, in pieces of that many bytes. */
-static size_t whole(const struct image *img, const struct image_blob *b, size_t piece,
-		    unsigned char *out)
+static size_t whole(const struct image *img, const struct image_blob *b,
+		    size_t piece, unsigned char *out)
 {
 	struct err e = ERR_INIT;
 	uint64_t at = 0;
@@ -51,14 +51,16 @@ static size_t inflate(const unsigned char *p, size_t n, unsigned char *out)
 			return 0;
 		last = p[at];
 		len = (size_t)(p[at + 1] | p[at + 2] << 8);
-		if ((len ^ (size_t)(p[at + 3] | p[at + 4] << 8)) != 0xffff || at + 5 + len > n)
+		if ((len ^ (size_t)(p[at + 3] | p[at + 4] << 8)) != 0xffff ||
+		    at + 5 + len > n)
 			return 0;
 		memcpy(out + size, p + at + 5, len);
 		size += len;
 		at += 5 + len;
 	}
 	/* what is left is the checksum and the length */
-	if (at + 8 != n || (p[at + 4] | (size_t)p[at + 5] << 8 | (size_t)p[at + 6] << 16) != size)
+	if (at + 8 != n || (p[at + 4] | (size_t)p[at + 5] << 8 |
+			    (size_t)p[at + 6] << 16) != size)
 		return 0;
 	return size;
 }
@@ -78,7 +80,8 @@ static void digest(const void *p, size_t n, char out[72])
 static void sizes(void)
 {
 	/* around the ends of tar blocks (512) and stored blocks (65535) */
-	static const size_t all[] = { 1, 511, 512, 513, 63487, 63488, 63489, 64000, 64511, 64512,
+	static const size_t all[] = { 1,     511,   512,    513,    63487,
+				      63488, 63489, 64000,  64511,  64512,
 				      65535, 65536, 129024, 129536, 200001 };
 	static unsigned char one[300000], other[300000], tar[300000];
 	char name[80], sum[72];
@@ -97,16 +100,19 @@ static void sizes(void)
 		}
 		n = whole(&img, &img.layer, sizeof(one), one);
 		m = whole(&img, &img.layer, 7, other);
-		good = n == img.layer.length && n == m && memcmp(one, other, n) == 0;
+		good = n == img.layer.length && n == m &&
+		       memcmp(one, other, n) == 0;
 		digest(one, n, sum);
 		good = good && strcmp(sum, img.layer.digest) == 0;
 		size = inflate(one, n, tar);
-		good = good && size == img.tar && size % 512 == 0 && memcmp(tar, "azswarm", 8) == 0 &&
-			memcmp(tar + 257, "ustar", 6) == 0;
+		good = good && size == img.tar && size % 512 == 0 &&
+		       memcmp(tar, "azswarm", 8) == 0 &&
+		       memcmp(tar + 257, "ustar", 6) == 0;
 		digest(tar, size, sum);
 		good = good && strstr(img.config_text.str, sum) != NULL;
 		for (size_t k = 0; good && k < all[i]; k++)
-			good = tar[512 + k] == (unsigned char)(3 + k * 31 + (k >> 8));
+			good = tar[512 + k] ==
+			       (unsigned char)(3 + k * 31 + (k >> 8));
 		for (size_t k = 512 + all[i]; good && k < size; k++)
 			good = tar[k] == 0;
 		check(good, name, e.msg);
@@ -122,17 +128,18 @@ static void digests(void)
 	write_file("file", 1000, 1);
 	write_file("copy", 1000, 1);
 	write_file("other", 1000, 2);
-	if (image_init(&a, "file", "1.0", &e) < 0 || image_init(&b, "copy", "1.0", &e) < 0 ||
+	if (image_init(&a, "file", "1.0", &e) < 0 ||
+	    image_init(&b, "copy", "1.0", &e) < 0 ||
 	    image_init(&c, "other", "1.0", &e) < 0)
 		abort();
 	check(strcmp(a.docker.digest, b.docker.digest) == 0 &&
-	      strcmp(a.oci.digest, b.oci.digest) == 0,
+		      strcmp(a.oci.digest, b.oci.digest) == 0,
 	      "the same file, the same digests", b.docker.digest);
 	check(strcmp(a.docker.digest, c.docker.digest) != 0,
 	      "another file, another digest", c.docker.digest);
 	check(strstr(a.docker.text.p, a.layer.digest) != NULL &&
-	      strstr(a.docker.text.p, a.config.digest) != NULL &&
-	      strstr(a.oci.text.p, a.layer.digest) != NULL,
+		      strstr(a.docker.text.p, a.config.digest) != NULL &&
+		      strstr(a.oci.text.p, a.layer.digest) != NULL,
 	      "manifests name their parts", a.docker.text.p);
 	image_release(&b);
 	image_release(&c);
@@ -144,8 +151,8 @@ static void digests(void)
 	if (truncate("file", 100) < 0)
 		abort();
 	check(image_read(&a, &a.layer, 700, piece, 10, &e) < 0 &&
-	      strstr(e.msg, "became shorter") != NULL, "a file that became shorter",
-	      e.msg);
+		      strstr(e.msg, "became shorter") != NULL,
+	      "a file that became shorter", e.msg);
 	image_release(&a);
 }
 
@@ -155,12 +162,14 @@ static const struct {
 	{ "no file", "nothing", "1.0", "nothing: No such file" },
 	{ "a directory", ".", "1.0", ".: expected a file" },
 	{ "an empty file", "empty", "1.0", "empty: expected a file of 1 to" },
-	{ "one too large", "large", "1.0", "large: expected a file of 1 to 67108864 bytes" },
+	{ "one too large", "large", "1.0",
+	  "large: expected a file of 1 to 67108864 bytes" },
 	{ "an empty version", "file", "", "version \"\" is no tag" },
 	{ "a version with a slash", "file", "../x", "is no tag" },
 	{ "a version with a quote", "file", "1\"", "is no tag" },
 	{ "a long version", "file",
-	  "0123456789012345678901234567890123456789012345678901234567890123", "is no tag" },
+	  "0123456789012345678901234567890123456789012345678901234567890123",
+	  "is no tag" },
 };
 
 static void refusals(void)
@@ -177,7 +186,8 @@ static void refusals(void)
 		struct image img;
 		int rc = image_init(&img, refused[i].path, refused[i].version, &e);
 
-		check(rc < 0 && strstr(e.msg, refused[i].words) != NULL, refused[i].name, e.msg);
+		check(rc < 0 && strstr(e.msg, refused[i].words) != NULL,
+		      refused[i].name, e.msg);
 		image_release(&img);
 	}
 }
@@ -187,7 +197,8 @@ static void full_disk(void)
 	struct err e = ERR_INIT;
 	int rc = image_run("1.0", "/dev/full", &e);
 
-	check(rc < 0 && strstr(e.msg, "No space left") != NULL, "a full disk", e.msg);
+	check(rc < 0 && strstr(e.msg, "No space left") != NULL, "a full disk",
+	      e.msg);
 	err_clear(&e);
 	rc = image_run("1.0", "made.tar", &e);
 	check(rc == 0 && access("made.tar", F_OK) == 0, "itself", e.msg);

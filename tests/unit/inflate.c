@@ -23,7 +23,8 @@ static void content(unsigned kind, struct buf *b)
 	unsigned long x = 88172645463325252UL;
 
 	for (unsigned i = 0; kind == 0 && i < 4000; i++)
-		buf_addf(b, "%u bottles of beer on the wall, %x\n", i % 97, i * 2654435761u);
+		buf_addf(b, "%u bottles of beer on the wall, %x\n", i % 97,
+			 i * 2654435761u);
 	for (unsigned i = 0; kind == 1 && i < 70000; i++) {
 		x ^= x << 13;
 		x ^= x >> 7;
@@ -48,8 +49,8 @@ static void compress(const struct buf *plain, unsigned level, struct buf *gz)
 	snprintf(flag, sizeof(flag), "-%unf", level);
 	snprintf(out_path, sizeof(out_path), "%s.gz", path);
 	if (fd < 0 || write(fd, plain->str, plain->n) != (ssize_t)plain->n ||
-	    run_program(argv, NULL, &said, now_ms() + 20000, &status, &e) < 0 || status != 0 ||
-	    file_read(out_path, gz, &e) < 0) {
+	    run_program(argv, NULL, &said, now_ms() + 20000, &status, &e) < 0 ||
+	    status != 0 || file_read(out_path, gz, &e) < 0) {
 		check_give_up("gzip", "%s %s", e.msg, said.str);
 	}
 	close(fd);
@@ -60,7 +61,8 @@ static void compress(const struct buf *plain, unsigned level, struct buf *gz)
 
 int main(void)
 {
-	static const char *const names[] = { "text", "noise", "a run", "one byte", "nothing" };
+	static const char *const names[] = { "text", "noise", "a run",
+					     "one byte", "nothing" };
 
 	for (unsigned kind = 0; kind < 5; kind++) {
 		struct buf plain = BUF_INIT(MAX);
@@ -74,22 +76,25 @@ int main(void)
 
 			buf_reset(&gz);
 			compress(&plain, level, &gz);
-			good &= gunzip(buf_str(&gz), &out, &e) == 0 && out.n == plain.n &&
+			good &= gunzip(buf_str(&gz), &out, &e) == 0 &&
+				out.n == plain.n &&
 				memcmp(out.str, plain.str, out.n) == 0;
 			buf_release(&out);
 		}
 		check(good, names[kind], "other bytes came back");
 		/* whole file for the short ones, a sample of the long ones */
-		for (size_t cut = 0; cut < gz.n; cut += gz.n > 2000 ? gz.n / 150 : 1) {
+		for (size_t cut = 0;
+		     cut<gz.n; cut += gz.n> 2000 ? gz.n / 150 : 1) {
 			struct buf out = BUF_INIT(MAX);
 			struct err e = ERR_INIT;
 
-			refused &= gunzip(str_head(buf_str(&gz), cut), &out, &e) < 0 &&
+			refused &= gunzip(str_head(buf_str(&gz), cut), &out,
+					  &e) < 0 &&
 				   e.kind == ERR_DATA && e.msg[0] != '\0';
 			buf_release(&out);
 		}
 		check(refused, names[kind], "a file cut short was taken");
-		for (size_t i = 10; i < gz.n; i += gz.n > 2000 ? gz.n / 200 : 1) {
+		for (size_t i = 10; i<gz.n; i += gz.n> 2000 ? gz.n / 200 : 1) {
 			struct buf out = BUF_INIT(MAX);
 			struct err e = ERR_INIT;
 
@@ -104,7 +109,8 @@ int main(void)
 			struct buf out = BUF_INIT(plain.n - 1);
 			struct err e = ERR_INIT;
 
-			check(gunzip(buf_str(&gz), &out, &e) < 0 && strstr(e.msg, "larger than"),
+			check(gunzip(buf_str(&gz), &out, &e) < 0 &&
+				      strstr(e.msg, "larger than"),
 			      "the ceiling holds", e.msg);
 			buf_release(&out);
 		}

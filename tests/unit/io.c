@@ -33,12 +33,12 @@ static int64_t patience(void)
 }
 
 /* The call failed, in that way, saying that. */
-static void refused(const char *what, int rc, const struct err *e, enum err_kind kind,
-		    const char *words)
+static void refused(const char *what, int rc, const struct err *e,
+		    enum err_kind kind, const char *words)
 {
 	checkf(rc < 0 && e->kind == kind && strstr(e->msg, words) != NULL, what,
-	       "rc %d, kind %d, \"%s\" (wanted kind %d, \"%s\")", rc, (int)e->kind,
-	       e->msg, (int)kind, words);
+	       "rc %d, kind %d, \"%s\" (wanted kind %d, \"%s\")", rc,
+	       (int)e->kind, e->msg, (int)kind, words);
 }
 
 /* ---- sockets ---- */
@@ -56,27 +56,31 @@ static void connections(void)
 	a = tcp_accept(l, patience(), &e);
 	checkf(c >= 0 && a >= 0, "connect and accept", "%s", e.msg);
 	checkf((fcntl(c, F_GETFD) & FD_CLOEXEC) != 0 &&
-	       (fcntl(a, F_GETFD) & FD_CLOEXEC) != 0 &&
-	       (fcntl(c, F_GETFL) & O_NONBLOCK) != 0, "close-on-exec, non-blocking",
-	       "flags");
+		       (fcntl(a, F_GETFD) & FD_CLOEXEC) != 0 &&
+		       (fcntl(c, F_GETFL) & O_NONBLOCK) != 0,
+	       "close-on-exec, non-blocking", "flags");
 	cs = stream_of_fd(c);
 	as = stream_of_fd(a);
 	checkf(stream_write(cs, "hallo", 5, patience(), &e) == 0 &&
-	       stream_flush(cs, patience(), &e) == 0 &&
-	       stream_read(as, b, sizeof b, patience(), &e) == 5 &&
-	       memcmp(b, "hallo", 5) == 0, "bytes arrive", "%s", e.msg);
-	checkf(stream_fd(cs) == c && !stream_pending(cs), "descriptor and pending", "wrong");
+		       stream_flush(cs, patience(), &e) == 0 &&
+		       stream_read(as, b, sizeof b, patience(), &e) == 5 &&
+		       memcmp(b, "hallo", 5) == 0,
+	       "bytes arrive", "%s", e.msg);
+	checkf(stream_fd(cs) == c && !stream_pending(cs),
+	       "descriptor and pending", "wrong");
 	int64_t before = now_ms();
 
-	refused("read has a deadline", (int)stream_read(as, b, 1, now_ms() + 100, &e), &e,
-		ERR_TIMEOUT, "timed out");
-	checkf(now_ms() - before >= 100 && now_ms() - before < CHECK_PATIENCE_MS, "and keeps it",
-	       "%d ms", (int)(now_ms() - before));
+	refused("read has a deadline",
+		(int)stream_read(as, b, 1, now_ms() + 100, &e), &e, ERR_TIMEOUT,
+		"timed out");
+	checkf(now_ms() - before >= 100 && now_ms() - before < CHECK_PATIENCE_MS,
+	       "and keeps it", "%d ms", (int)(now_ms() - before));
 	err_clear(&e);
 	/* nobody reads: the socket's buffers fill */
 	char *lots = xcalloc(1, 32 << 20);
 
-	refused("write has a deadline", stream_write(cs, lots, 32 << 20, now_ms() + 200, &e), &e,
+	refused("write has a deadline",
+		stream_write(cs, lots, 32 << 20, now_ms() + 200, &e), &e,
 		ERR_TIMEOUT, "timed out");
 	err_clear(&e);
 	stream_close(as);
@@ -95,34 +99,40 @@ static void connections(void)
 	checkf(c >= 0 && a >= 0, "localhost", "%s", e.msg);
 	cs = stream_of_fd(c);
 	close(a);
-	checkf(stream_read(cs, b, 1, patience(), &e) == 0, "clean end", "%s", e.msg);
+	checkf(stream_read(cs, b, 1, patience(), &e) == 0, "clean end", "%s",
+	       e.msg);
 	stream_close(cs);
 	c = tcp_connect("acct.blob.core.LOCALHOST", port, patience(), &e);
 	checkf(c >= 0, "names under localhost need no DNS", "%s", e.msg);
 	close(c);
 	err_clear(&e);
-	refused("a name that cannot be", tcp_connect("a..b", port, patience(), &e), &e, ERR_NET,
+	refused("a name that cannot be",
+		tcp_connect("a..b", port, patience(), &e), &e, ERR_NET,
 		"cannot resolve a..b: ");
 	err_clear(&e);
-	refused("no name", tcp_connect("", port, patience(), &e), &e, ERR_NET, "not a host name");
+	refused("no name", tcp_connect("", port, patience(), &e), &e, ERR_NET,
+		"not a host name");
 	err_clear(&e);
-	refused("no port", tcp_connect("127.0.0.1", 0, patience(), &e), &e, ERR_NET, "port 0");
+	refused("no port", tcp_connect("127.0.0.1", 0, patience(), &e), &e,
+		ERR_NET, "port 0");
 	err_clear(&e);
 	while ((a = tcp_accept(l, now_ms(), &e)) >= 0)
 		close(a);
 	refused("accept has a deadline", a, &e, ERR_TIMEOUT, "timed out");
 	err_clear(&e);
-	refused("a port that is taken", tcp_listen("127.0.0.1", &port, NULL, &e), &e, ERR_IO,
-		"bind: Address");
+	refused("a port that is taken", tcp_listen("127.0.0.1", &port, NULL, &e),
+		&e, ERR_IO, "bind: Address");
 	err_clear(&e);
 	close(l);
-	refused("nobody listens", tcp_connect("127.0.0.1", port, patience(), &e), &e, ERR_NET,
-		"cannot connect: Connection refused");
-	err_clear(&e);
-	refused("nobody listens on any address", tcp_connect("localhost", port, patience(), &e),
+	refused("nobody listens", tcp_connect("127.0.0.1", port, patience(), &e),
 		&e, ERR_NET, "cannot connect: Connection refused");
 	err_clear(&e);
-	refused("names are not addresses", tcp_listen("localhost", &port, NULL, &e), &e, ERR_USAGE,
+	refused("nobody listens on any address",
+		tcp_connect("localhost", port, patience(), &e), &e, ERR_NET,
+		"cannot connect: Connection refused");
+	err_clear(&e);
+	refused("names are not addresses",
+		tcp_listen("localhost", &port, NULL, &e), &e, ERR_USAGE,
 		"not an address");
 	err_clear(&e);
 }
@@ -136,9 +146,11 @@ static void silence(void)
 	int64_t before;
 
 	listen(l, 0);
-	while (n < 8 && (c[n] = tcp_connect("127.0.0.1", port, now_ms() + 300, &e)) >= 0)
+	while (n < 8 &&
+	       (c[n] = tcp_connect("127.0.0.1", port, now_ms() + 300, &e)) >= 0)
 		n++;
-	refused("connect has a deadline", n < 8 ? -1 : 0, &e, ERR_TIMEOUT, ": timed out");
+	refused("connect has a deadline", n < 8 ? -1 : 0, &e, ERR_TIMEOUT,
+		": timed out");
 	err_clear(&e);
 	/* 127.0.0.1 is silent: ::1, which refuses, is asked all the same */
 	before = now_ms();
@@ -156,11 +168,13 @@ static void silence(void)
 		int64_t took = 0;
 
 		/* the best of some: this machine may have much else to do */
-		for (int i = 0; i < 20 && (i == 0 || (got >= 0 && took >= 2000)); i++) {
+		for (int i = 0;
+		     i < 20 && (i == 0 || (got >= 0 && took >= 2000)); i++) {
 			if (i > 0)
 				close(got);
 			before = now_ms();
-			got = tcp_connect("localhost", port, before + CHECK_PATIENCE_MS, &e);
+			got = tcp_connect("localhost", port,
+					  before + CHECK_PATIENCE_MS, &e);
 			took = now_ms() - before;
 		}
 		checkf(got >= 0 && took >= 200 && took < 2000,
@@ -186,8 +200,11 @@ static void names(void)
 		if (unshare(CLONE_NEWNET) < 0)
 			_exit(2);
 		_exit(tcp_connect("notlocalhost", 80, patience(), &e) < 0 &&
-		      strstr(e.msg, "cannot resolve notlocalhost") != NULL &&
-		      (e.kind == ERR_NET || e.kind == ERR_TIMEOUT) ? 0 : 1);
+				      strstr(e.msg, "cannot resolve notlocalhost") !=
+					      NULL &&
+				      (e.kind == ERR_NET || e.kind == ERR_TIMEOUT) ?
+			      0 :
+			      1);
 	}
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
@@ -214,8 +231,8 @@ static void ipv6(void)
 	checkf(c >= 0, "a numeric IPv6 address", "%s", e.msg);
 	close(c);
 	close(l);
-	refused("brackets around IPv6 in messages", tcp_connect("::1", port, patience(), &e), &e,
-		ERR_NET, "[::1]:");
+	refused("brackets around IPv6 in messages",
+		tcp_connect("::1", port, patience(), &e), &e, ERR_NET, "[::1]:");
 }
 
 static void unix_sockets(void)
@@ -235,15 +252,18 @@ static void unix_sockets(void)
 	while (n > 0)
 		close(c[--n]);
 	close(l);
-	refused("nobody behind the socket", unix_connect("sock", now_ms() + 200, &e), &e, ERR_NET,
+	refused("nobody behind the socket",
+		unix_connect("sock", now_ms() + 200, &e), &e, ERR_NET,
 		"sock: cannot connect: Connection refused");
 	err_clear(&e);
 	unlink("sock");
-	refused("no socket", unix_connect("sock", now_ms() + 200, &e), &e, ERR_NET, "No such file");
+	refused("no socket", unix_connect("sock", now_ms() + 200, &e), &e,
+		ERR_NET, "No such file");
 	err_clear(&e);
 	memset(deep, 'x', 199);
 	deep[199] = '\0';
-	refused("a path too long", unix_connect(deep, now_ms() + 200, &e), &e, ERR_IO, "too long");
+	refused("a path too long", unix_connect(deep, now_ms() + 200, &e), &e,
+		ERR_IO, "too long");
 	free(deep);
 }
 
@@ -256,7 +276,8 @@ static void namespaces(void)
 	int up[2], l, out = -1;
 	pid_t pid;
 
-	refused("no such namespace", tcp_listen("127.0.0.1", &port, "/nonexistent/ns", &e), &e, ERR_IO,
+	refused("no such namespace",
+		tcp_listen("127.0.0.1", &port, "/nonexistent/ns", &e), &e, ERR_IO,
 		"/nonexistent/ns: cannot listen on 127.0.0.1:0: open: No such file");
 	err_clear(&e);
 	if (pipe(up) < 0)
@@ -281,7 +302,8 @@ static void namespaces(void)
 	checkf(l >= 0, "listen in another namespace", "%s", e.msg);
 	/* we are still where we were, and nobody listens here */
 	checkf(tcp_connect("127.0.0.1", port, patience(), &e) < 0 &&
-	       e.kind == ERR_NET, "and not in ours", "%s", e.msg);
+		       e.kind == ERR_NET,
+	       "and not in ours", "%s", e.msg);
 	out = socket(AF_INET, SOCK_STREAM, 0);
 	close(l);
 out:
@@ -298,39 +320,46 @@ out:
 static void files(void)
 {
 	struct err e = ERR_INIT;
-	struct buf b = BUF_INIT(100), small = BUF_INIT(4), big = BUF_INIT(1 << 20);
+	struct buf b = BUF_INIT(100), small = BUF_INIT(4),
+		   big = BUF_INIT(1 << 20);
 	struct stat st;
 	char *lots;
 
 	umask(077);
 	checkf(file_write("f", STR("first"), 0644, &e) == 0 &&
-	       stat("f", &st) == 0 && (st.st_mode & 07777) == 0644,
+		       stat("f", &st) == 0 && (st.st_mode & 07777) == 0644,
 	       "write a file with its mode", "%s", e.msg);
-	checkf(file_read("f", &b, &e) == 0 && strcmp(b.str, "first") == 0, "read it", "%s", e.msg);
+	checkf(file_read("f", &b, &e) == 0 && strcmp(b.str, "first") == 0,
+	       "read it", "%s", e.msg);
 	buf_reset(&b);
 	checkf(file_write("f", STR("second"), 0600, &e) == 0 &&
-	       file_read("f", &b, &e) == 0 && strcmp(b.str, "second") == 0 &&
-	       stat("f", &st) == 0 && (st.st_mode & 07777) == 0600, "replace it",
-	       "%s", e.msg);
-	refused("a file larger than the ceiling", file_read("f", &small, &e), &e, ERR_DATA,
-		"f is larger than 4 bytes");
+		       file_read("f", &b, &e) == 0 &&
+		       strcmp(b.str, "second") == 0 && stat("f", &st) == 0 &&
+		       (st.st_mode & 07777) == 0600,
+	       "replace it", "%s", e.msg);
+	refused("a file larger than the ceiling", file_read("f", &small, &e),
+		&e, ERR_DATA, "f is larger than 4 bytes");
 	err_clear(&e);
 	buf_release(&small);
 	buf_init(&small, 6);
 	checkf(file_read("f", &small, &e) == 0 && small.n == 6,
 	       "a file as large as the ceiling", "%s", e.msg);
-	refused("create does not replace", file_create("f", STR("third"), 0600, &e), &e, ERR_IO,
+	refused("create does not replace",
+		file_create("f", STR("third"), 0600, &e), &e, ERR_IO,
 		"cannot create f: File exists");
 	err_clear(&e);
-	checkf(file_create("g", STR(""), 0600, &e) == 0 && stat("g", &st) == 0 &&
-	       st.st_size == 0, "create an empty file", "%s", e.msg);
+	checkf(file_create("g", STR(""), 0600, &e) == 0 &&
+		       stat("g", &st) == 0 && st.st_size == 0,
+	       "create an empty file", "%s", e.msg);
 	checkf(file_exists("g") && !file_exists("h"), "exists", "wrong");
-	refused("no such file", file_read("h", &b, &e), &e, ERR_IO, "cannot read h: No such file");
+	refused("no such file", file_read("h", &b, &e), &e, ERR_IO,
+		"cannot read h: No such file");
 	err_clear(&e);
-	refused("a directory is no file", file_read(".", &b, &e), &e, ERR_IO, "Is a directory");
+	refused("a directory is no file", file_read(".", &b, &e), &e, ERR_IO,
+		"Is a directory");
 	err_clear(&e);
-	refused("nowhere to write to", file_write("no/f", STR("x"), 0600, &e), &e, ERR_IO,
-		"cannot write no/f: No such file");
+	refused("nowhere to write to", file_write("no/f", STR("x"), 0600, &e),
+		&e, ERR_IO, "cannot write no/f: No such file");
 	err_clear(&e);
 	/* a file that does not tell its size, longer than one piece */
 	checkf(file_read("/proc/self/maps", &big, &e) == 0 && big.n > 0,
@@ -340,24 +369,30 @@ static void files(void)
 	for (size_t i = 0; i < 300000; i++)
 		lots[i] = (char)(i % 251);
 	checkf(file_write("f", (struct str){ lots, 300000 }, 0600, &e) == 0 &&
-	       file_read("f", &big, &e) == 0 && big.n == 300000 &&
-	       memcmp(big.str, lots, big.n) == 0, "a larger file", "%s", e.msg);
+		       file_read("f", &big, &e) == 0 && big.n == 300000 &&
+		       memcmp(big.str, lots, big.n) == 0,
+	       "a larger file", "%s", e.msg);
 	free(lots);
 
 	checkf(dir_make("d/e/f//", 0755, &e) == 0 && stat("d/e/f", &st) == 0 &&
-	       S_ISDIR(st.st_mode), "make directories", "%s", e.msg);
+		       S_ISDIR(st.st_mode),
+	       "make directories", "%s", e.msg);
 	checkf(dir_make("d/e", 0755, &e) == 0, "that exist", "%s", e.msg);
 	checkf(dir_make("/", 0755, &e) == 0, "the root", "%s", e.msg);
-	refused("in the way of a directory", dir_make("g", 0755, &e), &e, ERR_IO, "g is not a directory");
+	refused("in the way of a directory", dir_make("g", 0755, &e), &e,
+		ERR_IO, "g is not a directory");
 	err_clear(&e);
-	refused("a file among the parents", dir_make("g/h", 0755, &e), &e, ERR_IO, "g/h: Not a directory");
+	refused("a file among the parents", dir_make("g/h", 0755, &e), &e,
+		ERR_IO, "g/h: Not a directory");
 	err_clear(&e);
-	if (symlink("../g", "d/link") < 0 || mkfifo("d/e/fifo", 0600) < 0 || mkdir("outside", 0700) < 0 ||
-	    symlink("../../outside", "d/e/out") < 0)
+	if (symlink("../g", "d/link") < 0 || mkfifo("d/e/fifo", 0600) < 0 ||
+	    mkdir("outside", 0700) < 0 || symlink("../../outside", "d/e/out") < 0)
 		abort();
 	file_write("outside/kept", STR("x"), 0600, &e);
-	checkf(dir_remove("d", &e) == 0 && !file_exists("d"), "remove a tree", "%s", e.msg);
-	checkf(file_exists("g") && file_exists("outside/kept"), "but not what its links point to", "gone");
+	checkf(dir_remove("d", &e) == 0 && !file_exists("d"), "remove a tree",
+	       "%s", e.msg);
+	checkf(file_exists("g") && file_exists("outside/kept"),
+	       "but not what its links point to", "gone");
 	checkf(dir_remove("d", &e) == 0, "a tree that is not there", "%s", e.msg);
 	/* each level holds a descriptor: there is an end to that */
 	struct buf deep = BUF_INIT(1024);
@@ -366,18 +401,22 @@ static void files(void)
 	for (int i = 0; i < 130; i++)
 		buf_adds(&deep, "/d");
 	checkf(dir_make(deep.str, 0700, &e) == 0, "a deep tree", "%s", e.msg);
-	checkf(dir_remove("d", &e) < 0 && strstr(e.msg, "more than 128 levels deep") != NULL,
-	      "is not followed for ever", "%s", e.msg);
+	checkf(dir_remove("d", &e) < 0 &&
+		       strstr(e.msg, "more than 128 levels deep") != NULL,
+	       "is not followed for ever", "%s", e.msg);
 	err_clear(&e);
-	checkf(dir_remove("d/d/d/d", &e) == 0 && dir_remove("d", &e) == 0, "but as far as that", "%s", e.msg);
+	checkf(dir_remove("d/d/d/d", &e) == 0 && dir_remove("d", &e) == 0,
+	       "but as far as that", "%s", e.msg);
 	buf_release(&deep);
-	checkf(dir_remove("g", &e) == 0 && !file_exists("g"), "a file", "%s", e.msg);
+	checkf(dir_remove("g", &e) == 0 && !file_exists("g"), "a file", "%s",
+	       e.msg);
 	/* names of temporary files start like their target's */
 	struct buf ls = BUF_INIT(4096);
 	int status;
 
 	checkf(run_program((const char *const[]){ "ls", "-A", NULL }, NULL, &ls,
-	       patience(), &status, &e) == 0 && strchr(ls.str, '.') == NULL,
+			   patience(), &status, &e) == 0 &&
+		       strchr(ls.str, '.') == NULL,
 	       "no temporary files stay", "%s", ls.str);
 	dir_remove("outside", &e);
 	unlink("f");
@@ -396,18 +435,25 @@ static void mounts(void)
 	if (pid == 0) {
 		struct err e = ERR_INIT;
 
-		if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		    dir_make("m/here", 0700, &e) < 0 || mount("none", "m/here", "tmpfs", 0, NULL) < 0 ||
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    dir_make("m/here", 0700, &e) < 0 ||
+		    mount("none", "m/here", "tmpfs", 0, NULL) < 0 ||
 		    file_write("m/here/kept", STR("x"), 0600, &e) < 0)
 			_exit(2);
-		_exit(dir_remove("m", &e) < 0 && strstr(e.msg, "something is mounted there") != NULL &&
-		      file_exists("m/here/kept") ? 0 : 1);
+		_exit(dir_remove("m", &e) < 0 &&
+				      strstr(e.msg, "something is mounted there") !=
+					      NULL &&
+				      file_exists("m/here/kept") ?
+			      0 :
+			      1);
 	}
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
 		check_skip("mounts", "may not mount here");
 	else
-		checkf(status == 0, "what is mounted below is not removed", "status %d", status);
+		checkf(status == 0, "what is mounted below is not removed",
+		       "status %d", status);
 	struct err e = ERR_INIT;
 
 	dir_remove("m", &e);
@@ -415,12 +461,15 @@ static void mounts(void)
 
 /* ---- programs ---- */
 
-static int sh(const char *script, const char *const env[], struct buf *out, int64_t ms, struct err *e)
+static int sh(const char *script, const char *const env[], struct buf *out,
+	      int64_t ms, struct err *e)
 {
 	const char *const argv[] = { "sh", "-c", script, NULL };
 	int status = -1;
 
-	return run_program(argv, env, out, now_ms() + ms, &status, e) < 0 ? -1 : status;
+	return run_program(argv, env, out, now_ms() + ms, &status, e) < 0 ?
+		       -1 :
+		       status;
 }
 
 static void programs(void)
@@ -433,27 +482,33 @@ static void programs(void)
 	int status;
 
 	checkf(sh("echo out; echo err >&2; exit 7", NULL, &b, 5000, &e) == 7 &&
-	       strcmp(b.str, "out\nerr\n") == 0, "output and exit code", "%s%s",
-	       b.str, e.msg);
+		       strcmp(b.str, "out\nerr\n") == 0,
+	       "output and exit code", "%s%s", b.str, e.msg);
 	buf_reset(&b);
 	checkf(sh("kill -9 $$", NULL, NULL, CHECK_PATIENCE_MS, &e) == 128 + 9,
 	       "ended by a signal", "%s", e.msg);
 	checkf(sh("echo \"$HOME $NEW $PATH\" | cut -c1-14; env | grep -c ^HOME=; cat",
-	       env, &b, 5000, &e) == 0 &&
-	       strstr(b.str, "/nowhere 1 2 /") == b.str &&
-	       strstr(b.str, "\n1\n") != NULL, "environment, and nothing to read",
-	       "%s%s", b.str, e.msg);
+		  env, &b, 5000, &e) == 0 &&
+		       strstr(b.str, "/nowhere 1 2 /") == b.str &&
+		       strstr(b.str, "\n1\n") != NULL,
+	       "environment, and nothing to read", "%s%s", b.str, e.msg);
 	buf_reset(&b);
-	checkf(sh("head -c 900000 /dev/zero", NULL, &b, CHECK_PATIENCE_MS, &e) == 0 &&
-	       b.n == 900000, "much output", "%zu", b.n);
+	checkf(sh("head -c 900000 /dev/zero", NULL, &b, CHECK_PATIENCE_MS, &e) ==
+			       0 &&
+		       b.n == 900000,
+	       "much output", "%zu", b.n);
 	buf_reset(&b);
-	checkf(sh("head -c 900000 /dev/zero", NULL, &small, CHECK_PATIENCE_MS, &e) == 0 &&
-	       small.over, "more output than wanted", "%zu", small.n);
-	refused("no such program", run_program(nothing, NULL, NULL, patience(), &status, &e), &e,
+	checkf(sh("head -c 900000 /dev/zero", NULL, &small, CHECK_PATIENCE_MS,
+		  &e) == 0 &&
+		       small.over,
+	       "more output than wanted", "%zu", small.n);
+	refused("no such program",
+		run_program(nothing, NULL, NULL, patience(), &status, &e), &e,
 		ERR_IO, "cannot run ./not-a-program: No such file");
 	err_clear(&e);
 	before = now_ms();
-	refused("a program that takes too long", sh("sleep 600 & echo $!; wait", NULL, &b, 300, &e), &e,
+	refused("a program that takes too long",
+		sh("sleep 600 & echo $!; wait", NULL, &b, 300, &e), &e,
 		ERR_TIMEOUT, "sh: not finished in time");
 	checkf(now_ms() - before < 30000, "is ended at the deadline", "%d",
 	       (int)(now_ms() - before));
@@ -461,32 +516,37 @@ static void programs(void)
 	struct str digits = buf_str(&b);
 	char path[64], stat_line[256] = "";
 
-	checkf(str_dec(&digits, INT32_MAX, &pid), "and told of its child", "%s", b.str);
+	checkf(str_dec(&digits, INT32_MAX, &pid), "and told of its child", "%s",
+	       b.str);
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	struct buf st = BUF_INIT(sizeof stat_line);
 	struct err ignored = ERR_INIT;
 
 	/* gone, or a zombie that waits for init */
-	while (file_read(path, &st, &ignored) == 0 && strstr(st.str, ") Z") == NULL &&
-	       strstr(st.str, ") X") == NULL && now_ms() - before < CHECK_PATIENCE_MS) {
+	while (file_read(path, &st, &ignored) == 0 &&
+	       strstr(st.str, ") Z") == NULL && strstr(st.str, ") X") == NULL &&
+	       now_ms() - before < CHECK_PATIENCE_MS) {
 		usleep(10000);
 		buf_reset(&st);
 	}
-	checkf(st.n == 0 || strstr(st.str, ") Z") != NULL || strstr(st.str, ") X") != NULL,
+	checkf(st.n == 0 || strstr(st.str, ") Z") != NULL ||
+		       strstr(st.str, ") X") != NULL,
 	       "with all it started", "%s", st.str);
 	buf_release(&st);
 	err_clear(&e);
 	buf_reset(&b);
 	before = now_ms();
 	refused("a program that ignores SIGTERM",
-		sh("trap '' TERM; echo x; while :; do sleep 0.1; done", NULL, &b, 300, &e), &e,
-		ERR_TIMEOUT, "not finished in time");
-	checkf(now_ms() - before < CHECK_PATIENCE_MS, "is ended all the same", "%d",
-	       (int)(now_ms() - before));
+		sh("trap '' TERM; echo x; while :; do sleep 0.1; done", NULL,
+		   &b, 300, &e),
+		&e, ERR_TIMEOUT, "not finished in time");
+	checkf(now_ms() - before < CHECK_PATIENCE_MS, "is ended all the same",
+	       "%d", (int)(now_ms() - before));
 	err_clear(&e);
 	buf_reset(&b);
 	before = now_ms();
-	checkf(sh("setsid sleep 600 & echo $!", NULL, &b, CHECK_PATIENCE_MS, &e) == 0,
+	checkf(sh("setsid sleep 600 & echo $!", NULL, &b, CHECK_PATIENCE_MS,
+		  &e) == 0,
 	       "daemons are not waited for", "%s%s", b.str, e.msg);
 	digits = buf_str(&b);
 	if (str_dec(&digits, INT32_MAX, &pid))
@@ -554,19 +614,22 @@ static void signals(void)
 	pthread_create(&pest, NULL, pester, &self);
 	before = now_ms();
 	checkf(sleep_until(now_ms() + 200, &e) == 0 && now_ms() - before >= 200,
-	       "signals do not end sleep", "%d ms, %s", (int)(now_ms() - before),
-	       e.msg);
+	       "signals do not end sleep", "%d ms, %s",
+	       (int)(now_ms() - before), e.msg);
 	c = tcp_connect("127.0.0.1", port, patience(), &e);
 	s = stream_of_fd(tcp_accept(l, patience(), &e));
 	pthread_create(&other, NULL, pour, stream_of_fd(c));
 	while ((got = stream_read(s, piece, sizeof piece, patience(), &e)) > 0)
 		total += (size_t)got;
-	checkf(got == 0 && total == 200u << 16, "nor reading", "%zu bytes, %s", total, e.msg);
+	checkf(got == 0 && total == 200u << 16, "nor reading", "%zu bytes, %s",
+	       total, e.msg);
 	pthread_join(other, NULL);
 	stream_close(s);
-	checkf(run_program((const char *const[]){ "sh", "-c", "sleep 0.3; echo done", NULL },
-	       NULL, &b, patience(), &status, &e) == 0 && status == 0 &&
-	       strcmp(b.str, "done\n") == 0, "nor a program", "%s%s", b.str, e.msg);
+	checkf(run_program((const char *const[]){ "sh", "-c",
+						  "sleep 0.3; echo done", NULL },
+			   NULL, &b, patience(), &status, &e) == 0 &&
+		       status == 0 && strcmp(b.str, "done\n") == 0,
+	       "nor a program", "%s%s", b.str, e.msg);
 	checkf(tcp_accept(l, now_ms() + 100, &e) < 0 && e.kind == ERR_TIMEOUT,
 	       "nor accepting", "%s", e.msg);
 	seen = signals_seen;
@@ -606,7 +669,8 @@ static int wait_somehow(int how)
 		rc = sleep_until(deadline, &e);
 		break;
 	case 1:
-		rc = tcp_accept(tcp_listen("127.0.0.1", &port, NULL, &e), IO_FOREVER, &e);
+		rc = tcp_accept(tcp_listen("127.0.0.1", &port, NULL, &e),
+				IO_FOREVER, &e);
 		break;
 	case 2: {
 		struct stream *s = stream_of_fd(p[0]);
@@ -616,8 +680,8 @@ static int wait_somehow(int how)
 		break;
 	}
 	case 3:
-		rc = run_program((const char *const[]){ "sleep", "600", NULL }, NULL, NULL, IO_FOREVER,
-				 &status, &e);
+		rc = run_program((const char *const[]){ "sleep", "600", NULL },
+				 NULL, NULL, IO_FOREVER, &status, &e);
 		break;
 	case 4:
 		usleep(300000);
@@ -629,15 +693,21 @@ static int wait_somehow(int how)
 		return rc == 0 && read(p[1], &c, 1) == 1 ? 0 : 1;
 	}
 	pthread_join(t, NULL);
-	return rc < 0 && e.kind == ERR_INTR && strstr(e.msg, "interrupted") != NULL &&
-	       now_ms() - before < CHECK_PATIENCE_MS ? 0 : 1;
+	return rc < 0 && e.kind == ERR_INTR &&
+			       strstr(e.msg, "interrupted") != NULL &&
+			       now_ms() - before < CHECK_PATIENCE_MS ?
+		       0 :
+		       1;
 }
 
 static void interrupts(void)
 {
 	static const char *const names[] = {
-		"interrupt ends sleeping", "interrupt ends accepting", "interrupt ends reading",
-		"interrupt ends a program", "interrupt lets through what need not wait",
+		"interrupt ends sleeping",
+		"interrupt ends accepting",
+		"interrupt ends reading",
+		"interrupt ends a program",
+		"interrupt lets through what need not wait",
 	};
 
 	for (int i = 0; i < 5; i++) {

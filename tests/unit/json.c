@@ -12,12 +12,14 @@ static const struct {
 	const char *want;
 	int at;
 } texts[] = {
-	{ "all kinds", STR(" {\"a\":[1,-2.5,true,false,null,\"x\"],\"b\":{ } ,\"c\":[]}\r\n\t"),
+	{ "all kinds",
+	  STR(" {\"a\":[1,-2.5,true,false,null,\"x\"],\"b\":{ } ,\"c\":[]}\r\n\t"),
 	  "{\"a\":[1,-2.5,true,false,null,\"x\"],\"b\":{},\"c\":[]}", -1 },
 	{ "byte order mark", STR("\xef\xbb\xbf{}"), "{}", -1 },
 	{ "escapes", STR("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\udc33\""),
 	  "\"\\\"\\\\/\\b\\f\\n\\r\\t\xc3\xa9\xf0\x9f\x90\xb3\"", -1 },
-	{ "numbers", STR("[0,-0,1e3,1E+2,12.50,1e-7,9007199254740991,1000000000000000]"),
+	{ "numbers",
+	  STR("[0,-0,1e3,1E+2,12.50,1e-7,9007199254740991,1000000000000000]"),
 	  "[0,0,1000,100,12.5,1e-07,9007199254740991,1000000000000000]", -1 },
 	{ "number too large", STR("[1e999]"), "[null]", -1 },
 	{ "nothing", STR(""), NULL, 0 },
@@ -58,10 +60,13 @@ static void parse_rows(void)
 		if (texts[i].want != NULL) {
 			if (doc != NULL)
 				json_print(doc, &b);
-			check_same(doc != NULL ? b.str : e.msg, texts[i].want, texts[i].name);
+			check_same(doc != NULL ? b.str : e.msg, texts[i].want,
+				   texts[i].name);
 		} else {
-			snprintf(want, sizeof(want), "doc: not JSON at byte %d", texts[i].at);
-			check_same(doc != NULL ? "accepted" : e.msg, want, texts[i].name);
+			snprintf(want, sizeof(want), "doc: not JSON at byte %d",
+				 texts[i].at);
+			check_same(doc != NULL ? "accepted" : e.msg, want,
+				   texts[i].name);
 		}
 		json_free(doc);
 		buf_release(&b);
@@ -82,7 +87,8 @@ static void deep(void)
 	memset(text, '[', 130);
 	memset(text + 130, ']', 130);
 	doc = json_parse((struct str){ text, 260 }, "deep", &e);
-	check(doc == NULL && strstr(e.msg, "byte 129") != NULL, "130 brackets", e.msg);
+	check(doc == NULL && strstr(e.msg, "byte 129") != NULL, "130 brackets",
+	      e.msg);
 	json_free(doc);
 }
 
@@ -90,10 +96,13 @@ static const char sample[] =
 	"{\"Name\":\"x\",\"n\":3,\"big\":1e30,\"half\":0.5,\"neg\":-4,\"t\":true,\"nul\":null,"
 	"\"o\":{\"a\":[{\"v\":\"deep\"},[7]]},\"a.b\":1}";
 
-static const struct { const char *path, *want; } paths[] = {
-	{ "Name", "\"x\"" }, { "name", NULL }, { "o.a[0].v", "\"deep\"" },
-	{ "o.a[1][0]", "7" }, { "o.a[2]", NULL }, { "o.a[-1]", NULL }, { "o.a[", NULL },
-	{ "o.b.c", NULL }, { "n.x", NULL }, { "n[0]", NULL }, { "o[0]", NULL }, { "a.b", NULL },
+static const struct {
+	const char *path, *want;
+} paths[] = {
+	{ "Name", "\"x\"" },  { "name", NULL },	  { "o.a[0].v", "\"deep\"" },
+	{ "o.a[1][0]", "7" }, { "o.a[2]", NULL }, { "o.a[-1]", NULL },
+	{ "o.a[", NULL },     { "o.b.c", NULL },  { "n.x", NULL },
+	{ "n[0]", NULL },     { "o[0]", NULL },	  { "a.b", NULL },
 	{ "o.a[0", NULL },
 };
 
@@ -111,44 +120,59 @@ static void lookups(void)
 		if (got != NULL)
 			json_print(got, &b);
 		snprintf(name, sizeof(name), "path %s", paths[i].path);
-		check_same(got != NULL ? b.str : "absent", paths[i].want
-			   ? paths[i].want : "absent", name);
+		check_same(got != NULL ? b.str : "absent",
+			   paths[i].want ? paths[i].want : "absent", name);
 		buf_release(&b);
 	}
-	check(json_at(doc, "") == doc && json_at(NULL, "a") == NULL, "path of nothing", "");
+	check(json_at(doc, "") == doc && json_at(NULL, "a") == NULL,
+	      "path of nothing", "");
 	check(json_get_i(doc, "nAME") != NULL && json_get(doc, "nAME") == NULL &&
-	      json_get(doc, "a.b") != NULL && json_get_mut(doc, "n") == json_get(doc, "n") &&
-	      json_get(json_get(doc, "n"), "x") == NULL && json_get(NULL, "x") == NULL,
+		      json_get(doc, "a.b") != NULL &&
+		      json_get_mut(doc, "n") == json_get(doc, "n") &&
+		      json_get(json_get(doc, "n"), "x") == NULL &&
+		      json_get(NULL, "x") == NULL,
 	      "names", "");
 
 	check_same(json_str(doc, "Name", &e), "x", "string");
 	check(json_str(doc, "n", &e) == NULL, "string of a number", "");
-	check_same(e.msg, "n: expected a string, found a number", "string of a number says so");
+	check_same(e.msg, "n: expected a string, found a number",
+		   "string of a number says so");
 	err_clear(&e);
 	check(json_arr(doc, "o.z", &e) == NULL, "absent array", "");
-	check_same(e.msg, "o.z: expected an array, found nothing", "absent array says so");
+	check_same(e.msg, "o.z: expected an array, found nothing",
+		   "absent array says so");
 	err_clear(&e);
-	check(json_obj(doc, "nul", &e) == NULL && json_obj(doc, "o", &e) != NULL, "object", "");
-	check_same(e.msg, "nul: expected an object, found null", "null object says so");
+	check(json_obj(doc, "nul", &e) == NULL && json_obj(doc, "o", &e) != NULL,
+	      "object", "");
+	check_same(e.msg, "nul: expected an object, found null",
+		   "null object says so");
 	err_clear(&e);
-	check(json_int(doc, "neg", -4, 0, &v, &e) == 0 && v == -4, "integer", e.msg);
-	check(json_int(doc, "n", 0, 2, &v, &e) < 0 && v == -4, "integer over the maximum", "");
-	check_same(e.msg, "n: expected a whole number from 0 to 2, found 3", "and says so");
+	check(json_int(doc, "neg", -4, 0, &v, &e) == 0 && v == -4, "integer",
+	      e.msg);
+	check(json_int(doc, "n", 0, 2, &v, &e) < 0 && v == -4,
+	      "integer over the maximum", "");
+	check_same(e.msg, "n: expected a whole number from 0 to 2, found 3",
+		   "and says so");
 	err_clear(&e);
 	check(json_int(doc, "half", 0, 2, &v, &e) < 0, "half is no integer", "");
-	check(json_int(doc, "big", INT64_MIN, INT64_MAX, &v, &e) < 0, "too big an integer", "");
+	check(json_int(doc, "big", INT64_MIN, INT64_MAX, &v, &e) < 0,
+	      "too big an integer", "");
 	err_clear(&e);
 	json_int(doc, "t", 0, 2, &v, &e);
-	check_same(e.msg, "t: expected a number, found a boolean", "integer of a boolean says so");
+	check_same(e.msg, "t: expected a number, found a boolean",
+		   "integer of a boolean says so");
 	check(json_int_opt(doc, "n", 9) == 3 && json_int_opt(doc, "big", 9) == 9 &&
-	      json_int_opt(doc, "q", 9) == 9 && json_bool_opt(doc, "t", false) &&
-	      json_bool_opt(doc, "n", true) &&
-	      strcmp(json_str_opt(doc, "nul", "d"), "d") == 0, "defaults", "");
+		      json_int_opt(doc, "q", 9) == 9 &&
+		      json_bool_opt(doc, "t", false) &&
+		      json_bool_opt(doc, "n", true) &&
+		      strcmp(json_str_opt(doc, "nul", "d"), "d") == 0,
+	      "defaults", "");
 	check_same(json_text(doc, "Name"), "x", "text");
 	check(*json_text(doc, "n") == '\0' && *json_text(doc, "q") == '\0' &&
-	      *json_text(NULL, "q") == '\0', "text of a number, of nothing", "");
+		      *json_text(NULL, "q") == '\0',
+	      "text of a number, of nothing", "");
 	check(json_is(doc, "Name", "X") && !json_is(doc, "Name", "xx") &&
-	      !json_is(doc, "n", "3") && !json_is(doc, "q", NULL),
+		      !json_is(doc, "n", "3") && !json_is(doc, "q", NULL),
 	      "a text in any case", "");
 	json_free(doc);
 }
@@ -171,7 +195,8 @@ static void builders(void)
 	json_print(doc, &b);
 	check_same(b.str,
 		   "{\"s\":\"a\\\"b\",\"t\":\"cut here\",\"ns\":30000000000,\"b\":2,"
-		   "\"l\":[1,{\"k\":\"v\"}],\"new\":null}", "built");
+		   "\"l\":[1,{\"k\":\"v\"}],\"new\":null}",
+		   "built");
 	buf_reset(&b);
 	json_print_pretty(json_get(doc, "l"), &b);
 	check_same(b.str, "[\n  1,\n  {\n    \"k\": \"v\"\n  }\n]", "pretty");

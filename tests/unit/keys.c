@@ -36,27 +36,29 @@ static void load(bool own, char *said, size_t n, struct keys *k)
 
 /* Each file missing or wrong in turn, then put back. */
 static const struct {
-	const char *name, *path, *text;		/* NULL: missing */
+	const char *name, *path, *text; /* NULL: missing */
 	const char *words;
 	bool own;
 } wrong[] = {
 	{ "no helper.key", "keys/helper.key", NULL,
 	  "keys/helper.key is not there; 'azswarm keys' makes it", true },
-	{ "no host-agent.pem", "keys/host-agent.pem", NULL, "keys/host-agent.pem is not there",
-	  true },
-	{ "no host-master.pub", "keys/host-master.pub", NULL, "keys/host-master.pub is not there",
-	  true },
-	{ "no worker.secret", "keys/worker.secret", NULL, "keys/worker.secret is not there", true },
-	{ "no key to sign in", "keys/cluster.pub", NULL, "keys/cluster.pub is not there", false },
+	{ "no host-agent.pem", "keys/host-agent.pem", NULL,
+	  "keys/host-agent.pem is not there", true },
+	{ "no host-master.pub", "keys/host-master.pub", NULL,
+	  "keys/host-master.pub is not there", true },
+	{ "no worker.secret", "keys/worker.secret", NULL,
+	  "keys/worker.secret is not there", true },
+	{ "no key to sign in", "keys/cluster.pub", NULL,
+	  "keys/cluster.pub is not there", false },
 	{ "a short secret", "keys/worker.secret", "0123456789abcdef\n",
 	  "keys/worker.secret: expected 64 hex digits", true },
 	{ "a secret of other characters", "keys/manager.secret",
 	  "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
 	  "keys/manager.secret: expected 64 hex digits", true },
 	{ "an empty secret", "keys/manager.secret", "",
-	  "keys/manager.secret: expected 64 hex digits",
-	  true },
-	{ "a helper key that is none", "keys/helper.key", "hello\n", "keys/helper.key: ", true },
+	  "keys/manager.secret: expected 64 hex digits", true },
+	{ "a helper key that is none", "keys/helper.key", "hello\n",
+	  "keys/helper.key: ", true },
 	{ "two public lines", "keys/host-agent.pub", "ecdsa A\necdsa B\n",
 	  "keys/host-agent.pub: expected one line, a public key", true },
 	{ "a word for a public line", "keys/host-agent.pub", "hello\n",
@@ -64,9 +66,12 @@ static const struct {
 	{ "an empty public line", "keys/host-agent.pub", "\n",
 	  "keys/host-agent.pub: expected one line, a public key", true },
 	{ "no own key", ".ssh/id_rsa.pub", NULL, "OWN_KEY=true: ", true },
-	{ "an own key of another kind", ".ssh/id_rsa.pub", "ecdsa-sha2-nistp256 AAAA me\n",
-	  ".ssh/id_rsa.pub: expected one line, an ssh-rsa or ssh-ed25519 key", true },
-	{ "an own private key", ".ssh/id_rsa.pub", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
+	{ "an own key of another kind", ".ssh/id_rsa.pub",
+	  "ecdsa-sha2-nistp256 AAAA me\n",
+	  ".ssh/id_rsa.pub: expected one line, an ssh-rsa or ssh-ed25519 key",
+	  true },
+	{ "an own private key", ".ssh/id_rsa.pub",
+	  "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
 	  "expected one line, an ssh-rsa or ssh-ed25519 key", true },
 };
 
@@ -85,8 +90,9 @@ static void run_wrong(void)
 			spill(wrong[i].path, wrong[i].text);
 		load(wrong[i].own, said, sizeof(said), &k);
 		snprintf(name, sizeof(name), "refused: %s", wrong[i].name);
-		check_why(name, strstr(said, wrong[i].words) != NULL ? "" : *said
-			  ? said : "accepted");
+		check_why(name, strstr(said, wrong[i].words) != NULL ? "" :
+				*said				     ? said :
+					"accepted");
 		keys_burn(&k);
 		if (was.n > 0)
 			spill(wrong[i].path, was.str);
@@ -119,7 +125,8 @@ int main(void)
 	setenv("HOME", home, 1);
 
 	load(true, said, sizeof(said), &k);
-	check_why("nothing there", strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
+	check_why("nothing there",
+		  strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
 	keys_burn(&k);
 
 	/* RSA keys take their time under sanitizers; tests/sh/cli.sh makes one */
@@ -129,10 +136,16 @@ int main(void)
 	settings_release(&set);
 	check_why("no key to sign in beside one's own",
 		  stat("keys/cluster.pem", &st) < 0 &&
-		  stat("keys/cluster.pub", &st) < 0 ? "" : "made");
+				  stat("keys/cluster.pub", &st) < 0 ?
+			  "" :
+			  "made");
 
-	check_why("for nobody else", mode("keys") == 0700 && mode("keys/helper.key") == 0600 &&
-	     mode("keys/host-master.pem") == 0600 && mode("keys/worker.secret") == 0600 ? "" : "others");
+	check_why("for nobody else",
+		  mode("keys") == 0700 && mode("keys/helper.key") == 0600 &&
+				  mode("keys/host-master.pem") == 0600 &&
+				  mode("keys/worker.secret") == 0600 ?
+			  "" :
+			  "others");
 
 	dir_make(".ssh", 0700, &e);
 	spill(".ssh/id_rsa.pub", ED25519 "\r\n");
@@ -142,24 +155,31 @@ int main(void)
 		return 1;
 	check_why("own key, without its line end",
 		  strcmp(k.admin_public, ED25519) == 0 ? "" : k.admin_public);
-	check_why("secrets", strlen(k.worker_secret) == 64 &&
-		  strlen(k.manager_secret) == 64 &&
-		  strcmp(k.worker_secret, k.manager_secret) != 0 ? ""
-		  : "not two of 64 digits");
+	check_why("secrets",
+		  strlen(k.worker_secret) == 64 && strlen(k.manager_secret) == 64 &&
+				  strcmp(k.worker_secret, k.manager_secret) != 0 ?
+			  "" :
+			  "not two of 64 digits");
 	check_why("pin", strspn(k.helper_pin, "0123456789abcdef") == 64 &&
-		  k.helper_pin[64] == '\0' ? "" : k.helper_pin);
+					 k.helper_pin[64] == '\0' ?
+				 "" :
+				 k.helper_pin);
 	check_why("host keys",
 		  strncmp(k.host_master_public, "ecdsa-sha2-nistp256 ", 20) == 0 &&
-		  strcmp(k.host_master_public, k.host_agent_public) != 0 ? ""
-		  : k.host_agent_public);
+				  strcmp(k.host_master_public,
+					 k.host_agent_public) != 0 ?
+			  "" :
+			  k.host_agent_public);
 	load(true, said, sizeof(said), &again);
 	check_why("loaded again, the same",
 		  strcmp(k.helper_pin, again.helper_pin) == 0 &&
-		  strcmp(k.worker_secret, again.worker_secret) == 0 ? ""
-		  : "others");
+				  strcmp(k.worker_secret, again.worker_secret) == 0 ?
+			  "" :
+			  "others");
 	keys_burn(&again);
 	keys_burn(&k);
-	check_why("burned", k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
+	check_why("burned",
+		  k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
 	keys_burn(&k);
 
 	run_wrong();

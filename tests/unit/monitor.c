@@ -6,38 +6,45 @@
 #include "node/monitor.h"
 #include "tests/check.h"
 
-#define NOW 1795410000		/* 2026-11-23T05:00:00Z */
+#define NOW 1795410000 /* 2026-11-23T05:00:00Z */
 
 typedef int reader(void *view, const cJSON *item, struct err *e);
 
 static const struct {
 	const char *name;
 	reader *read;
-	const char *in, *out;	/* an element, what it becomes; "" is nothing */
+	const char *in, *out; /* an element, what it becomes; "" is nothing */
 	bool restless;
 } cases[] = {
 	{ "a task that runs", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":2,\"NodeID\":\"n\",\"Status\":{\"State\":"
 	  "\"running\"},\"DesiredState\":\"running\",\"Spec\":{\"ContainerSpec\":{\"Env\":[\"A=b\"]}}}",
-	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":2,\"node\":\"n\",\"state\":\"running\"}", false },
+	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":2,\"node\":\"n\",\"state\":\"running\"}",
+	  false },
 	{ "one that waits, and why", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"Status\":{\"State\":\"pending\",\"Err\":"
 	  "\"no suitable node\"},\"DesiredState\":\"running\"}",
 	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":1,\"node\":\"\",\"state\":\"pending\",\"why\":"
-	  "\"no suitable node\"}", true },
+	  "\"no suitable node\"}",
+	  true },
 	{ "one that shall not run, and does", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"NodeID\":\"n\",\"Status\":{\"State\":"
 	  "\"running\"},\"DesiredState\":\"shutdown\"}",
-	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":1,\"node\":\"n\",\"state\":\"stopping\"}", true },
+	  "{\"id\":\"t\",\"service\":\"s\",\"slot\":1,\"node\":\"n\",\"state\":\"stopping\"}",
+	  true },
 	{ "history", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"Slot\":1,\"NodeID\":\"n\",\"Status\":{\"State\":"
-	  "\"shutdown\"},\"DesiredState\":\"shutdown\"}", "", false },
+	  "\"shutdown\"},\"DesiredState\":\"shutdown\"}",
+	  "", false },
 	{ "a task of a job, done", monitor_view_task,
 	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"NodeID\":\"n\",\"Status\":{\"State\":\"complete\"},"
-	  "\"DesiredState\":\"complete\"}", "", false },
-	{ "a task of no service", monitor_view_task, "{\"ID\":\"t\",\"Status\":{\"State\":\"running\"}}", "", false },
+	  "\"DesiredState\":\"complete\"}",
+	  "", false },
+	{ "a task of no service", monitor_view_task,
+	  "{\"ID\":\"t\",\"Status\":{\"State\":\"running\"}}", "", false },
 	{ "a service with an ID too long", monitor_view_task,
-	  "{\"ID\":\"t\",\"ServiceID\":\"0123456789012345678901234567890123456789\"}", "", false },
+	  "{\"ID\":\"t\",\"ServiceID\":\"0123456789012345678901234567890123456789\"}",
+	  "", false },
 	{ "names that break out of JSON", monitor_view_task,
 	  "{\"ID\":\"\\\"}],\",\"ServiceID\":\"</script>\",\"Status\":{\"State\":\"running\"},"
 	  "\"DesiredState\":\"running\"}",
@@ -45,7 +52,8 @@ static const struct {
 	  false },
 	{ "fields of other types", monitor_view_task,
 	  "{\"ID\":7,\"ServiceID\":\"s\",\"Slot\":\"x\",\"NodeID\":{},\"Status\":[],\"DesiredState\":null}",
-	  "{\"id\":\"\",\"service\":\"s\",\"slot\":0,\"node\":\"\",\"state\":\"stopping\"}", true },
+	  "{\"id\":\"\",\"service\":\"s\",\"slot\":0,\"node\":\"\",\"state\":\"stopping\"}",
+	  true },
 
 	{ "a worker", monitor_view_node,
 	  "{\"ID\":\"n\",\"Spec\":{\"Role\":\"worker\",\"Availability\":\"drain\",\"Labels\":{\"secret\":"
@@ -54,18 +62,21 @@ static const struct {
 	  "\"Addr\":\"10.77.16.4\"}}",
 	  "{\"id\":\"n\",\"name\":\"a1\",\"role\":\"worker\",\"leader\":false,\"reachability\":\"\","
 	  "\"state\":\"ready\",\"availability\":\"drain\",\"address\":\"10.77.16.4\",\"engine\":"
-	  "\"29.2.1\",\"memory\":1024,\"cpus\":2}", false },
+	  "\"29.2.1\",\"memory\":1024,\"cpus\":2}",
+	  false },
 	{ "a leader that calls itself 0.0.0.0", monitor_view_node,
 	  "{\"ID\":\"n\",\"Spec\":{\"Role\":\"manager\",\"Availability\":\"active\"},\"Status\":{"
 	  "\"State\":\"ready\",\"Addr\":\"0.0.0.0\"},\"ManagerStatus\":{\"Leader\":true,"
 	  "\"Reachability\":\"reachable\",\"Addr\":\"10.77.0.10:2377\"}}",
 	  "{\"id\":\"n\",\"name\":\"\",\"role\":\"manager\",\"leader\":true,\"reachability\":"
 	  "\"reachable\",\"state\":\"ready\",\"availability\":\"active\",\"address\":\"10.77.0.10\","
-	  "\"engine\":\"\",\"memory\":0,\"cpus\":0}", false },
+	  "\"engine\":\"\",\"memory\":0,\"cpus\":0}",
+	  false },
 	{ "a node that is down", monitor_view_node,
 	  "{\"ID\":\"n\",\"Status\":{\"State\":\"down\"}}",
 	  "{\"id\":\"n\",\"name\":\"\",\"role\":\"\",\"leader\":false,\"reachability\":\"\",\"state\":"
-	  "\"down\",\"availability\":\"\",\"address\":\"\",\"engine\":\"\",\"memory\":0,\"cpus\":0}", true },
+	  "\"down\",\"availability\":\"\",\"address\":\"\",\"engine\":\"\",\"memory\":0,\"cpus\":0}",
+	  true },
 
 	{ "a service", monitor_view_service,
 	  "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Replicated\":{\"Replicas\":3}},"
@@ -73,21 +84,26 @@ static const struct {
 	  "\"Endpoint\":{\"Ports\":[{\"PublishedPort\":80},{\"PublishedPort\":0},{\"PublishedPort\":99999},"
 	  "{\"PublishedPort\":443}]},\"UpdateStatus\":{\"State\":\"updating\"}}",
 	  "{\"id\":\"s\",\"name\":\"web\",\"mode\":\"replicated\",\"desired\":3,\"running\":0,\"image\":"
-	  "\"r/azswarm:1\",\"update\":\"updating\",\"ports\":[80,443]}", false },
+	  "\"r/azswarm:1\",\"update\":\"updating\",\"ports\":[80,443]}",
+	  false },
 	{ "a service with more than any can have", monitor_view_service,
 	  "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"Replicated\":{\"Replicas\":99999999999}}}}",
 	  "{\"id\":\"s\",\"name\":\"\",\"mode\":\"replicated\",\"desired\":20000,\"running\":0,\"image\":"
-	  "\"\",\"update\":\"\",\"ports\":[]}", false },
-	{ "a job", monitor_view_service, "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"GlobalJob\":{}}}}",
+	  "\"\",\"update\":\"\",\"ports\":[]}",
+	  false },
+	{ "a job", monitor_view_service,
+	  "{\"ID\":\"s\",\"Spec\":{\"Mode\":{\"GlobalJob\":{}}}}",
 	  "{\"id\":\"s\",\"name\":\"\",\"mode\":\"job\",\"desired\":0,\"running\":0,\"image\":\"\","
-	  "\"update\":\"\",\"ports\":[]}", false },
+	  "\"update\":\"\",\"ports\":[]}",
+	  false },
 };
 
 static void elements(void)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct err e = ERR_INIT;
-		cJSON *doc = json_parse(str_of(cases[i].in), cases[i].name, &e), *back;
+		cJSON *doc = json_parse(str_of(cases[i].in), cases[i].name, &e),
+		      *back;
 		struct buf all = BUF_INIT(65536);
 		struct monitor_view v;
 		const struct buf *got;
@@ -96,13 +112,17 @@ static void elements(void)
 		if (doc == NULL || cases[i].read(&v, doc, &e) < 0) {
 			check(false, cases[i].name, e.msg);
 		} else {
-			got = cases[i].read == monitor_view_task ? &v.tasks :
-				cases[i].read == monitor_view_node ? &v.nodes : &v.services_text;
+			got = cases[i].read == monitor_view_task ?
+				      &v.tasks :
+			      cases[i].read == monitor_view_node ?
+				      &v.nodes :
+				      &v.services_text;
 			/* an answer is one document, whatever was put into it */
 			monitor_view_write(&v, "a \"title\"", "", &all);
 			back = json_parse(buf_str(&all), "state", &e);
 			check(strcmp(got->str, cases[i].out) == 0 &&
-			      v.restless == cases[i].restless && back != NULL,
+				      v.restless == cases[i].restless &&
+				      back != NULL,
 			      cases[i].name, got->str);
 			json_free(back);
 		}
@@ -113,7 +133,8 @@ static void elements(void)
 }
 
 /* Failures: the newest, and only while it is news. */
-static void feed(struct monitor_view *v, reader *r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void feed(struct monitor_view *v, reader *r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static void feed(struct monitor_view *v, reader *r, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(4096);
@@ -133,9 +154,11 @@ static void feed(struct monitor_view *v, reader *r, const char *fmt, ...)
 
 static void together(void)
 {
-	static const char failed[] = "{\"ID\":\"f\",\"ServiceID\":\"s\",\"DesiredState\":\"shutdown\","
+	static const char failed[] =
+		"{\"ID\":\"f\",\"ServiceID\":\"s\",\"DesiredState\":\"shutdown\","
 		"\"Status\":{\"State\":\"failed\",\"Err\":\"%s\",\"Timestamp\":\"2026-11-23T0%sZ\"}}";
-	static const char runs[] = "{\"ID\":\"%d\",\"ServiceID\":\"%s\",\"Status\":{\"State\":\"running\"},"
+	static const char runs[] =
+		"{\"ID\":\"%d\",\"ServiceID\":\"%s\",\"Status\":{\"State\":\"running\"},"
 		"\"DesiredState\":\"running\"}";
 	struct monitor_view v;
 
@@ -146,10 +169,11 @@ static void together(void)
 	for (int i = 0; i < 3; i++)
 		feed(&v, monitor_view_task, runs, i, "s");
 	feed(&v, monitor_view_task, runs, 9, "other");
-	feed(&v, monitor_view_service, "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
+	feed(&v, monitor_view_service,
+	     "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
 	check(strstr(v.services_text.str, "\"mode\":\"global\","
-	      "\"desired\":3,\"running\":3,") != NULL &&
-	      strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL,
+					  "\"desired\":3,\"running\":3,") != NULL &&
+		      strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL,
 	      "counts, and the newest failure", v.services_text.str);
 	monitor_view_release(&v);
 
@@ -166,14 +190,16 @@ static void many(void)
 	struct monitor_view v;
 	struct err e = ERR_INIT;
 	cJSON *task = json_parse(STR("{\"ID\":\"t\",\"ServiceID\":\"s\",\"Status\":{\"State\":\"running\"},"
-				     "\"DesiredState\":\"running\"}"), "test", &e), *other;
+				     "\"DesiredState\":\"running\"}"),
+				 "test", &e),
+	      *other;
 	int n = 0;
 
 	monitor_view_init(&v, NOW);
 	while (n < 30000 && monitor_view_task(&v, task, &e) == 0)
 		n++;
 	check(n == MONITOR_TASKS_MAX &&
-	      strstr(e.msg, "more than 20000 tasks") != NULL,
+		      strstr(e.msg, "more than 20000 tasks") != NULL,
 	      "as many tasks as may be", e.msg);
 	monitor_view_release(&v);
 
@@ -203,8 +229,9 @@ static void nothing(void)
 	struct buf b = BUF_INIT(4096);
 
 	monitor_view_write(NULL, "T", "not \"read\" yet", &b);
-	check(strcmp(b.str, "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
-	      "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0,
+	check(strcmp(b.str,
+		     "{\"title\":\"T\",\"error\":\"not \\\"read\\\" "
+		     "yet\",\"nodes\":[],\"services\":[],\"tasks\":[]}") == 0,
 	      "before anything was read", b.str);
 	buf_release(&b);
 }

@@ -61,9 +61,9 @@ static void reply_of(const cJSON *x, struct azure_reply *r)
 	r->http.head.reason = str_of(http_reason(status_of(x)));
 	cJSON_ArrayForEach(f, json_get(x, "response_headers"))
 		if (cJSON_IsString(f) && r->http.head.n_fields < HTTP_FIELDS_MAX)
-			r->http.head.fields[r->http.head.n_fields++] = (struct http_field){
-				str_of(f->string), str_of(f->valuestring)
-			};
+			r->http.head.fields[r->http.head.n_fields++] =
+				(struct http_field){ str_of(f->string),
+						     str_of(f->valuestring) };
 	buf_adds(&r->http.body, text_of(x, "response_body"));
 	if (r->http.body.n > 0)
 		r->doc = json_parse(buf_str(&r->http.body), "answer", &ignored);
@@ -74,7 +74,7 @@ static void reply_of(const cJSON *x, struct azure_reply *r)
 /* Codes and messages by how deep they are, the deepest kept. */
 struct deepest {
 	unsigned depth;
-	struct buf words;	/* '\n' between */
+	struct buf words; /* '\n' between */
 };
 
 static void keep(struct deepest *d, unsigned depth, const char *word)
@@ -95,12 +95,14 @@ static void look_for_words(const cJSON *v, unsigned depth, struct deepest *d)
 	cJSON *nested;
 
 	if (cJSON_IsObject(v)) {
-		const cJSON *code = json_get_i(v, "code"), *message = json_get_i(v, "message");
+		const cJSON *code = json_get_i(v, "code"),
+			    *message = json_get_i(v, "message");
 
 		if (cJSON_IsString(code))
 			keep(d, depth, code->valuestring);
 		if (cJSON_IsString(message)) {
-			nested = json_parse(str_of(message->valuestring), "message", &ignored);
+			nested = json_parse(str_of(message->valuestring),
+					    "message", &ignored);
 			if (cJSON_IsObject(nested))
 				look_for_words(nested, depth + 1, d);
 			else
@@ -159,7 +161,8 @@ static void play_bare_error(const char *file, const cJSON *doc)
 /* The address that an answer sends the client to; "" when it sends it nowhere. */
 static const char *sent_to(const cJSON *x)
 {
-	const char *async = field_of(x, "azure-asyncoperation"), *location = field_of(x, "location");
+	const char *async = field_of(x, "azure-asyncoperation"),
+		   *location = field_of(x, "location");
 
 	return *async ? async : status_of(x) == 202 ? location : "";
 }
@@ -179,8 +182,9 @@ static bool is_poll(const cJSON *poll, const char *url)
 	const char *asked = text_of(poll, "url");
 
 	return strcmp(text_of(poll, "method"), "GET") == 0 &&
-	       (strcmp(asked, url) == 0 || (strstr(asked, "/operationStatuses/") != NULL &&
-					    strcmp(id_of(asked), id_of(url)) == 0));
+	       (strcmp(asked, url) == 0 ||
+		(strstr(asked, "/operationStatuses/") != NULL &&
+		 strcmp(id_of(asked), id_of(url)) == 0));
 }
 
 /* The next one behind x that answers for the operation at url.  Some clients
@@ -208,17 +212,18 @@ struct player {
 	bool *served;
 	struct act act;
 	struct buf fields;
-	const cJSON *last;	/* served */
+	const cJSON *last; /* served */
 	int64_t last_at;
-	const cJSON *began, *polled;	/* what is polled, and where it stands */
-	char state[100];		/* an answer made of a resource's */
-	struct buf wrong;	/* of what the client did */
+	const cJSON *began, *polled; /* what is polled, and where it stands */
+	char state[100];	     /* an answer made of a resource's */
+	struct buf wrong;	     /* of what the client did */
 };
 
 static bool same_body(const cJSON *x, struct str body)
 {
 	struct err ignored = ERR_INIT;
-	cJSON *was = json_parse(str_of(text_of(x, "request_body")), "recorded", &ignored);
+	cJSON *was = json_parse(str_of(text_of(x, "request_body")), "recorded",
+				&ignored);
 	cJSON *is = json_parse(body, "sent", &ignored);
 	bool same = was == NULL || cJSON_Compare(was, is, true);
 
@@ -230,7 +235,8 @@ static bool same_body(const cJSON *x, struct str body)
 /* Fields that say how the body was framed are said anew. */
 static bool is_framing(const char *name)
 {
-	static const char names[] = " content-length transfer-encoding connection content-encoding ";
+	static const char names[] =
+		" content-length transfer-encoding connection content-encoding ";
 	struct str rest = STR(names), one;
 
 	while (str_next(&rest, ' ', &one))
@@ -243,13 +249,16 @@ static bool is_framing(const char *name)
 static void check_pause(struct player *p, const cJSON *x)
 {
 	const char *wanted = p->last ? field_of(p->last, "retry-after") : "";
-	int64_t pause = fake.now - p->last_at, s = *wanted ? strtol(wanted, NULL, 10) : -1;
+	int64_t pause = fake.now - p->last_at,
+		s = *wanted ? strtol(wanted, NULL, 10) : -1;
 
-	if (p->last == NULL || strcmp(text_of(p->last, "url"), text_of(x, "url")) != 0 ||
+	if (p->last == NULL ||
+	    strcmp(text_of(p->last, "url"), text_of(x, "url")) != 0 ||
 	    status_of(p->last) >= 300)
 		return;
 	if (s > 0 ? pause != s * 1000 : pause > 60000)
-		buf_addf(&p->wrong, "asks after %lld ms, Retry-After was \"%s\"", (long long)pause, wanted);
+		buf_addf(&p->wrong, "asks after %lld ms, Retry-After was \"%s\"",
+			 (long long)pause, wanted);
 }
 
 static void fill(struct player *p, const cJSON *x, const char *body)
@@ -261,8 +270,11 @@ static void fill(struct player *p, const cJSON *x, const char *body)
 	buf_reset(&p->fields);
 	cJSON_ArrayForEach(f, json_get(x, "response_headers"))
 		if (cJSON_IsString(f) && !is_framing(f->string))
-			buf_addf(&p->fields, "%s: %s\r\n", f->string, f->valuestring);
-	p->act = (struct act){ .status = status_of(x), .fields = p->fields.str, .body = body };
+			buf_addf(&p->fields, "%s: %s\r\n", f->string,
+				 f->valuestring);
+	p->act = (struct act){ .status = status_of(x),
+			       .fields = p->fields.str,
+			       .body = body };
 }
 
 /* A poll at an address that nobody asked, or under another name. */
@@ -273,21 +285,25 @@ static const struct act *answer_for(struct player *p)
 
 	p->polled = x != NULL ? x : p->polled;
 	reply_of(p->polled, &r);
-	snprintf(p->state, sizeof(p->state), "{\"status\":\"%s\"}", json_str_opt(r.doc, "status",
-		 json_str_opt(r.doc, "properties.provisioningState", "Succeeded")));
+	snprintf(p->state, sizeof(p->state), "{\"status\":\"%s\"}",
+		 json_str_opt(r.doc, "status",
+			      json_str_opt(r.doc, "properties.provisioningState",
+					   "Succeeded")));
 	azure_reply_release(&r);
 	fill(p, p->polled, p->state);
 	return &p->act;
 }
 
-static const struct act *choose(void *ctx, struct str method, struct str url, struct str body)
+static const struct act *choose(void *ctx, struct str method, struct str url,
+				struct str body)
 {
 	struct player *p = ctx;
 	const cJSON *x, *found = NULL;
 	size_t i = 0, at = 0;
 
 	cJSON_ArrayForEach(x, p->exchanges) {
-		if (str_eqz(method, text_of(x, "method")) && str_eqz(url, text_of(x, "url")) &&
+		if (str_eqz(method, text_of(x, "method")) &&
+		    str_eqz(url, text_of(x, "url")) &&
 		    (found == NULL || p->served[at])) {
 			found = x;
 			at = i;
@@ -297,16 +313,19 @@ static const struct act *choose(void *ctx, struct str method, struct str url, st
 	if (found == NULL && p->began != NULL && str_eqz(url, sent_to(p->began)))
 		return answer_for(p);
 	if (found == NULL) {
-		buf_addf(&p->wrong, "%.*s %.*s was not recorded", STR_ARG(method), STR_ARG(url));
+		buf_addf(&p->wrong, "%.*s %.*s was not recorded",
+			 STR_ARG(method), STR_ARG(url));
 		return NULL;
 	}
 	if (!same_body(found, body))
-		buf_addf(&p->wrong, "the body of %.*s is another", STR_ARG(method));
+		buf_addf(&p->wrong, "the body of %.*s is another",
+			 STR_ARG(method));
 	check_pause(p, found);
 	p->served[at] = true;
 	if (*sent_to(found) != '\0' && p->began == NULL)
 		p->began = p->polled = found;
-	fill(p, found, str_eqz(method, "HEAD") ? NULL : text_of(found, "response_body"));
+	fill(p, found,
+	     str_eqz(method, "HEAD") ? NULL : text_of(found, "response_body"));
 	return &p->act;
 }
 
@@ -314,7 +333,9 @@ static const struct act *choose(void *ctx, struct str method, struct str url, st
 
 static const char *name_of(enum lro_state state)
 {
-	return state == LRO_WAIT ? "waiting" : state == LRO_DONE ? "done" : "failed";
+	return state == LRO_WAIT ? "waiting" :
+	       state == LRO_DONE ? "done" :
+				   "failed";
 }
 
 /* The state that an answer stands for. */
@@ -325,8 +346,9 @@ static enum lro_state recorded_state(const cJSON *x)
 	const char *word;
 
 	reply_of(x, &r);
-	word = json_str_opt(r.doc, "status", json_str_opt(r.doc, "properties.provisioningState",
-	  ""));
+	word = json_str_opt(r.doc, "status",
+			    json_str_opt(r.doc, "properties.provisioningState",
+					 ""));
 	if (status_of(x) >= 400)
 		state = LRO_FAILED;
 	else if (strcmp(word, "Succeeded") == 0)
@@ -354,7 +376,8 @@ static const cJSON *end_of(const cJSON *x, bool *polls)
 		url = text_of(x, "url");
 	if (*url == '\0')
 		return x;
-	while ((x = next_poll(began, x, url)) != NULL && recorded_state(x) == LRO_WAIT)
+	while ((x = next_poll(began, x, url)) != NULL &&
+	       recorded_state(x) == LRO_WAIT)
 		*polls = true;
 	return x;
 }
@@ -362,7 +385,8 @@ static const cJSON *end_of(const cJSON *x, bool *polls)
 static bool is_recorded(const cJSON *from, const char *method, const char *url)
 {
 	for (; from != NULL; from = from->next)
-		if (strcmp(text_of(from, "method"), method) == 0 && strcmp(text_of(from, "url"), url) == 0)
+		if (strcmp(text_of(from, "method"), method) == 0 &&
+		    strcmp(text_of(from, "url"), url) == 0)
 			return true;
 	return false;
 }
@@ -377,14 +401,16 @@ static void check_error(const cJSON *x, const struct err *e, struct buf *why)
 	snprintf(status, sizeof(status), "HTTP %u", status_of(x));
 	if (strstr(e->msg, status) == NULL)
 		buf_addf(why, "no %s in \"%s\"", status, e->msg);
-	else if (says_cause(e->msg, r.doc, why) && *field_of(x, "x-ms-request-id") &&
+	else if (says_cause(e->msg, r.doc, why) &&
+		 *field_of(x, "x-ms-request-id") &&
 		 strstr(e->msg, field_of(x, "x-ms-request-id")) == NULL)
 		buf_addf(why, "no request id in \"%s\"", e->msg);
 	azure_reply_release(&r);
 }
 
 /* What came out is the recorded document. */
-static void check_document(const cJSON *x, const struct azure_reply *r, struct buf *why)
+static void check_document(const cJSON *x, const struct azure_reply *r,
+			   struct buf *why)
 {
 	struct azure_reply want;
 
@@ -399,7 +425,8 @@ static void ask(struct rig *g, const cJSON *x, struct buf *why)
 {
 	struct azure_reply r;
 	struct err e = ERR_INIT;
-	int rc = azure_call(&g->az, text_of(x, "method"), text_of(x, "url"), NULL, 0, &r, &e);
+	int rc = azure_call(&g->az, text_of(x, "method"), text_of(x, "url"),
+			    NULL, 0, &r, &e);
 
 	if (status_of(x) >= 400 && rc == 0)
 		buf_adds(why, "no error");
@@ -417,19 +444,26 @@ static void operate(struct rig *g, const cJSON *x, struct buf *why)
 	bool polls;
 	const cJSON *end = end_of(x, &polls);
 	/* one that was still going on when the recording ended goes on */
-	struct azure_wait w = { .what = "it", .limit_ms = 1800000, .no_wait = end == NULL && !polls };
+	struct azure_wait w = { .what = "it",
+				.limit_ms = 1800000,
+				.no_wait = end == NULL && !polls };
 	struct azure_reply r = { 0 }, last;
 	struct err e = ERR_INIT, ignored = ERR_INIT;
 	const char *url = text_of(x, "url");
 	bool get = end != NULL && end != x && is_recorded(end, "GET", url) &&
 		   strcmp(text_of(x, "method"), "DELETE") != 0;
-	cJSON *body = json_parse(str_of(text_of(x, "request_body")), "recorded", &ignored);
+	cJSON *body = json_parse(str_of(text_of(x, "request_body")), "recorded",
+				 &ignored);
 	enum lro_state want = end == NULL ? (polls ? LRO_WAIT : LRO_DONE) :
-			      end == x && status_of(x) < 400 ? LRO_DONE : recorded_state(end);
-	int rc = azure_do(&g->az, text_of(x, "method"), url, body, &w, get ? &r : NULL, &e);
+			      end == x && status_of(x) < 400 ?
+					    LRO_DONE :
+					    recorded_state(end);
+	int rc = azure_do(&g->az, text_of(x, "method"), url, body, &w,
+			  get ? &r : NULL, &e);
 
 	if ((rc == 0) != (want == LRO_DONE))
-		buf_addf(why, "ends %s, recorded as %s: %s", rc == 0 ? "done" : "failed", name_of(want), e.msg);
+		buf_addf(why, "ends %s, recorded as %s: %s",
+			 rc == 0 ? "done" : "failed", name_of(want), e.msg);
 	else if (want == LRO_WAIT && e.kind != ERR_TIMEOUT)
 		buf_addf(why, "does not go on waiting: %s", e.msg);
 	else if (rc < 0 && end == x)
@@ -474,7 +508,8 @@ static int items_from(const cJSON *x, const cJSON *exchanges)
 	return more < 0 ? -1 : n + more;
 }
 
-static void list(struct rig *g, const cJSON *x, const cJSON *exchanges, struct buf *why)
+static void list(struct rig *g, const cJSON *x, const cJSON *exchanges,
+		 struct buf *why)
 {
 	struct err e = ERR_INIT;
 	struct player *p = g->d.choose_ctx;
@@ -498,13 +533,16 @@ static void list(struct rig *g, const cJSON *x, const cJSON *exchanges, struct b
 static void poll_orphans(struct player *p, struct buf *why)
 {
 	const cJSON *first = p->exchanges->child, *x;
-	struct lro op = { .how = LRO_LOCATION, .url = xstrdup(text_of(first, "url")),
-			  .deleting = true, .deadline_ms = 24 * 3600000 };
+	struct lro op = { .how = LRO_LOCATION,
+			  .url = xstrdup(text_of(first, "url")),
+			  .deleting = true,
+			  .deadline_ms = 24 * 3600000 };
 	enum lro_state state = LRO_WAIT;
 	int64_t now = 0;
 	size_t i = 0;
 
-	for (x = first; x != NULL && state == LRO_WAIT && why->n == 0; x = x->next, i++) {
+	for (x = first; x != NULL && state == LRO_WAIT && why->n == 0;
+	     x = x->next, i++) {
 		struct azure_reply r;
 		struct err e = ERR_INIT;
 
@@ -514,7 +552,8 @@ static void poll_orphans(struct player *p, struct buf *why)
 		state = lro_step(&op, &r, now, &e);
 		now = op.next_ms;
 		if (state != recorded_state(x))
-			buf_addf(why, "%s, recorded as %s: %s", name_of(state), name_of(recorded_state(x)), e.msg);
+			buf_addf(why, "%s, recorded as %s: %s", name_of(state),
+				 name_of(recorded_state(x)), e.msg);
 		if (state == LRO_FAILED)
 			says_cause(e.msg, r.doc, why);
 		azure_reply_release(&r);
@@ -542,15 +581,18 @@ static void play_exchange(struct player *p, const cJSON *x)
 	g.d.piece = 1000;
 	p->last = p->began = NULL;
 	reply_of(x, &r);
-	if (reads && status_of(x) == 200 && cJSON_IsArray(json_get(r.doc, "value"))) {
+	if (reads && status_of(x) == 200 &&
+	    cJSON_IsArray(json_get(r.doc, "value"))) {
 		what = "list";
 		list(&g, x, p->exchanges, &why);
 	} else if (reads) {
 		what = status_of(x) >= 400 ? "error" : "answer";
 		ask(&g, x, &why);
 	} else {
-		what = status_of(x) >= 400 ? "error" : end_of(x, &polls) != NULL ? "to its end" :
-			polls ? "is waited for" : "begins";
+		what = status_of(x) >= 400	 ? "error" :
+		       end_of(x, &polls) != NULL ? "to its end" :
+		       polls			 ? "is waited for" :
+						   "begins";
 		operate(&g, x, &why);
 	}
 	if (why.n == 0)
@@ -567,14 +609,18 @@ static void play_exchange(struct player *p, const cJSON *x)
 static void play_exchanges(const char *file, const cJSON *exchanges)
 {
 	size_t n = (size_t)cJSON_GetArraySize(exchanges), i = 0, served = 0;
-	struct player p = { .file = file, .exchanges = exchanges, .served = xcalloc(n + 1, 1),
-			    .fields = BUF_INIT(1u << 20), .wrong = BUF_INIT(1u << 20) };
+	struct player p = { .file = file,
+			    .exchanges = exchanges,
+			    .served = xcalloc(n + 1, 1),
+			    .fields = BUF_INIT(1u << 20),
+			    .wrong = BUF_INIT(1u << 20) };
 	const cJSON *x, *first = exchanges->child;
 
 	if (first != NULL && status_of(first) == 202 &&
 	    strcmp(field_of(first, "location"), text_of(first, "url")) == 0) {
 		poll_orphans(&p, &p.wrong);
-		told(file, (int)json_int_opt(first, "i", -1), "polls to their end", p.wrong.str);
+		told(file, (int)json_int_opt(first, "i", -1),
+		     "polls to their end", p.wrong.str);
 		buf_reset(&p.wrong);
 	}
 	/* what the client did not ask for by itself, it is made to */
@@ -599,7 +645,8 @@ static void play_file(const char *dir, const char *file)
 	cJSON *doc = NULL;
 
 	total.files++;
-	if (file_read(path, &text, &e) < 0 || (doc = json_parse(buf_str(&text), file, &e)) == NULL)
+	if (file_read(path, &text, &e) < 0 ||
+	    (doc = json_parse(buf_str(&text), file, &e)) == NULL)
 		told(file, 0, "readable", e.msg);
 	else if ((exchanges = json_get(doc, "exchanges")) == NULL)
 		play_bare_error(file, doc);
@@ -637,8 +684,9 @@ int main(void)
 	}
 	free(entry);
 	free(dir);
-	snprintf(all, sizeof(all), "all %u exchanges in %u files", total.exchanges, total.files);
-	checkf(total.served == total.exchanges && total.exchanges > 0, all, "%u were served",
-	       total.served);
+	snprintf(all, sizeof(all), "all %u exchanges in %u files",
+		 total.exchanges, total.files);
+	checkf(total.served == total.exchanges && total.exchanges > 0, all,
+	       "%u were served", total.served);
 	return check_failed();
 }

@@ -21,71 +21,137 @@ static void handle(void *ctx, struct http_exchange *x)
 
 /* A file of 1000 bytes: the layer is longer than any number used here. */
 static const struct {
-	const char *name, *request;	/* %L: the layer's digest */
+	const char *name, *request; /* %L: the layer's digest */
 	const char *status;
 	const char *words[3];
 } cases[] = {
 	{ "the API", "GET /v2/ HTTP/1.1\r\n", "200", { "registry/2.0" } },
 	{ "without its slash", "GET /v2 HTTP/1.1\r\n", "200", { "registry/2.0" } },
-	{ "a tag", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\n", "200",
+	{ "a tag",
+	  "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\n",
+	  "200",
 	  { "Content-Type: " IMAGE_TYPE_DOCKER, "Docker-Content-Digest: sha256:" } },
-	{ "latest", "GET /v2/azswarm/manifests/latest HTTP/1.1\r\nAccept: */*\r\n", "200",
+	{ "latest",
+	  "GET /v2/azswarm/manifests/latest HTTP/1.1\r\nAccept: */*\r\n",
+	  "200",
 	  { IMAGE_TYPE_DOCKER } },
-	{ "as OCI", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: text/html,"
-	  "Application/vnd.oci.image.manifest.v1+json ;q=0.3\r\n", "200", { IMAGE_TYPE_OCI } },
-	{ "both: Docker's", "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: " IMAGE_TYPE_OCI
-	  "\r\nAccept: " IMAGE_TYPE_DOCKER "\r\n", "200", { "Content-Type: " IMAGE_TYPE_DOCKER } },
-	{ "a range", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2-3\r\n", "206",
+	{ "as OCI",
+	  "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: text/html,"
+	  "Application/vnd.oci.image.manifest.v1+json ;q=0.3\r\n",
+	  "200",
+	  { IMAGE_TYPE_OCI } },
+	{ "both: Docker's",
+	  "GET /v2/azswarm/manifests/1.0 HTTP/1.1\r\nAccept: " IMAGE_TYPE_OCI
+	  "\r\nAccept: " IMAGE_TYPE_DOCKER "\r\n",
+	  "200",
+	  { "Content-Type: " IMAGE_TYPE_DOCKER } },
+	{ "a range",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2-3\r\n",
+	  "206",
 	  { "Content-Length: 2\r\n", "Content-Range: bytes 2-3/2583\r\n" } },
-	{ "one byte", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-0\r\n", "206",
+	{ "one byte",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-0\r\n",
+	  "206",
 	  { "Content-Range: bytes 0-0/2583\r\n" } },
-	{ "to the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2582-\r\n", "206",
+	{ "to the end",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2582-\r\n",
+	  "206",
 	  { "Content-Range: bytes 2582-2582/2583\r\n" } },
-	{ "over the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2580-99999\r\n", "206",
+	{ "over the end",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2580-99999\r\n",
+	  "206",
 	  { "Content-Range: bytes 2580-2582/2583\r\n" } },
-	{ "the last ones", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-8\r\n", "206",
+	{ "the last ones",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-8\r\n",
+	  "206",
 	  { "Content-Range: bytes 2575-2582/2583\r\n" } },
-	{ "more last ones than there are", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-9999\r\n",
-	  "206", { "Content-Range: bytes 0-2582/2583\r\n" } },
-	{ "the last none", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-0\r\n", "416",
+	{ "more last ones than there are",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-9999\r\n",
+	  "206",
+	  { "Content-Range: bytes 0-2582/2583\r\n" } },
+	{ "the last none",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=-0\r\n",
+	  "416",
 	  { "Content-Range: bytes */2583\r\n" } },
-	{ "behind the end", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2583-\r\n", "416",
+	{ "behind the end",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=2583-\r\n",
+	  "416",
 	  { "Content-Range: bytes */2583\r\n" } },
-	{ "backwards: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=5-2\r\n", "200",
+	{ "backwards: ignored",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=5-2\r\n",
+	  "200",
 	  { "Content-Length: 2583\r\n" } },
-	{ "not a number: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=a-b\r\n", "200",
+	{ "not a number: ignored",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=a-b\r\n",
+	  "200",
 	  { "Content-Length: 2583\r\n" } },
-	{ "no range of bytes: ignored", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: lines=1-2\r\n",
-	  "200", { "Content-Length: 2583\r\n" } },
-	{ "a number that overflows", "GET /v2/azswarm/blobs/%L HTTP/1.1\r\n"
-	  "Range: bytes=99999999999999999999999-\r\n", "200", { "Content-Length: 2583\r\n" } },
-	{ "HEAD with a range", "HEAD /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-9\r\n", "206",
+	{ "no range of bytes: ignored",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: lines=1-2\r\n",
+	  "200",
+	  { "Content-Length: 2583\r\n" } },
+	{ "a number that overflows",
+	  "GET /v2/azswarm/blobs/%L HTTP/1.1\r\n"
+	  "Range: bytes=99999999999999999999999-\r\n",
+	  "200",
+	  { "Content-Length: 2583\r\n" } },
+	{ "HEAD with a range",
+	  "HEAD /v2/azswarm/blobs/%L HTTP/1.1\r\nRange: bytes=0-9\r\n",
+	  "206",
 	  { "Content-Length: 10\r\n" } },
-	{ "tags", "GET /v2/azswarm/tags/list HTTP/1.1\r\n", "200",
+	{ "tags",
+	  "GET /v2/azswarm/tags/list HTTP/1.1\r\n",
+	  "200",
 	  { "{\"name\":\"azswarm\",\"tags\":[\"1.0\",\"latest\"]}" } },
-	{ "no tags", "GET /v2/azswarm/tags/list?n=0 HTTP/1.1\r\n", "200", { "\"tags\":[]" } },
-	{ "tags behind the last", "GET /v2/azswarm/tags/list?last=latest HTTP/1.1\r\n", "200",
+	{ "no tags",
+	  "GET /v2/azswarm/tags/list?n=0 HTTP/1.1\r\n",
+	  "200",
 	  { "\"tags\":[]" } },
-	{ "a count that is none", "GET /v2/azswarm/tags/list?n=x HTTP/1.1\r\n", "200",
+	{ "tags behind the last",
+	  "GET /v2/azswarm/tags/list?last=latest HTTP/1.1\r\n",
+	  "200",
+	  { "\"tags\":[]" } },
+	{ "a count that is none",
+	  "GET /v2/azswarm/tags/list?n=x HTTP/1.1\r\n",
+	  "200",
 	  { "[\"1.0\",\"latest\"]" } },
-	{ "another name", "GET /v2/library/azswarm/manifests/1.0 HTTP/1.1\r\n", "404",
+	{ "another name",
+	  "GET /v2/library/azswarm/manifests/1.0 HTTP/1.1\r\n",
+	  "404",
 	  { "\"code\":\"NAME_UNKNOWN\"", "\"errors\":[{" } },
-	{ "half a digest", "GET /v2/azswarm/blobs/sha256:00 HTTP/1.1\r\n", "404",
+	{ "half a digest",
+	  "GET /v2/azswarm/blobs/sha256:00 HTTP/1.1\r\n",
+	  "404",
 	  { "\"code\":\"BLOB_UNKNOWN\"" } },
-	{ "an empty tag", "GET /v2/azswarm/manifests/ HTTP/1.1\r\n", "404",
+	{ "an empty tag",
+	  "GET /v2/azswarm/manifests/ HTTP/1.1\r\n",
+	  "404",
 	  { "\"code\":\"MANIFEST_UNKNOWN\"" } },
-	{ "another path", "GET /v2/azswarm/secrets HTTP/1.1\r\n", "404", { "\"code\":\"UNSUPPORTED\"" } },
-	{ "outside of it", "GET /etc/passwd HTTP/1.1\r\n", "404", { "\"code\":\"NAME_UNKNOWN\"" } },
-	{ "a push", "POST /v2/azswarm/blobs/uploads/ HTTP/1.1\r\nContent-Length: 0\r\n", "405",
+	{ "another path",
+	  "GET /v2/azswarm/secrets HTTP/1.1\r\n",
+	  "404",
+	  { "\"code\":\"UNSUPPORTED\"" } },
+	{ "outside of it",
+	  "GET /etc/passwd HTTP/1.1\r\n",
+	  "404",
+	  { "\"code\":\"NAME_UNKNOWN\"" } },
+	{ "a push",
+	  "POST /v2/azswarm/blobs/uploads/ HTTP/1.1\r\nContent-Length: 0\r\n",
+	  "405",
 	  { "\"code\":\"UNSUPPORTED\"", "Allow: GET, HEAD\r\n" } },
-	{ "a deletion", "DELETE /v2/azswarm/manifests/1.0 HTTP/1.1\r\n", "405",
+	{ "a deletion",
+	  "DELETE /v2/azswarm/manifests/1.0 HTTP/1.1\r\n",
+	  "405",
 	  { "can only be pulled from" } },
 };
 
 static void request(const char *text, struct buf *out)
 {
-	const struct http_server s = { .stop_fd = -1, .body_max = 1024, .idle_ms = 2000,
-				       .body_ms = 2000, .handle = handle, .ctx = &image };
+	const struct http_server s = { .stop_fd = -1,
+				       .body_max = 1024,
+				       .idle_ms = 2000,
+				       .body_ms = 2000,
+				       .handle = handle,
+				       .ctx = &image };
 	struct buf q = BUF_INIT(8192);
 	const char *at = strstr(text, "%L");
 	char piece[4096];
@@ -115,7 +181,8 @@ static void requests(void)
 		bool good;
 
 		request(cases[i].request, &out);
-		good = strncmp(out.str, "HTTP/1.1 ", 9) == 0 && strncmp(out.str + 9, cases[i].status, 3) == 0;
+		good = strncmp(out.str, "HTTP/1.1 ", 9) == 0 &&
+		       strncmp(out.str + 9, cases[i].status, 3) == 0;
 		for (size_t k = 0; k < 3 && cases[i].words[k] != NULL; k++)
 			good = good && strstr(out.str, cases[i].words[k]) != NULL;
 		check(good, cases[i].name, out.str);
@@ -154,7 +221,8 @@ static void thread(void)
 	r = registry_start("file", "1.0", port);
 	sleep_until(now_ms() + 300, &e);
 	close(taken);
-	check(r != NULL && answers(port), "a port that was taken is tried again", "no answer");
+	check(r != NULL && answers(port),
+	      "a port that was taken is tried again", "no answer");
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");
@@ -162,7 +230,8 @@ static void thread(void)
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);
-	check(now_ms() - before < 4000, "also while it waits for another try", "late");
+	check(now_ms() - before < 4000, "also while it waits for another try",
+	      "late");
 	registry_stop(NULL);
 }
 

@@ -20,33 +20,45 @@ static void told(const char *name, const char *why)
 	failures += *why != '\0';
 }
 
-#define NODE(id, name, state, address) "{\"ID\":\"" id "\",\"Version\":{\"Index\":1}," \
+#define NODE(id, name, state, address) \
+	"{\"ID\":\"" id "\",\"Version\":{\"Index\":1}," \
 	"\"CreatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Role\":\"worker\"," \
-	"\"Availability\":\"active\"},\"Description\":{\"Hostname\":\"" name "\"}," \
+	"\"Availability\":\"active\"},\"Description\":{\"Hostname\":\"" name \
+	"\"}," \
 	"\"Status\":{\"State\":\"" state "\",\"Addr\":\"" address "\"}}"
 
-static const struct { const char *name, *node, *nodes, *address, *words; } rows[] = {
-	{ "a name", "a", NODE("1", "a", "ready", "10.0.0.1") "," NODE("2", "b", "ready", "10.0.0.2"),
+static const struct {
+	const char *name, *node, *nodes, *address, *words;
+} rows[] = {
+	{ "a name", "a",
+	  NODE("1", "a", "ready", "10.0.0.1") "," NODE("2", "b", "ready",
+						       "10.0.0.2"),
 	  "10.0.0.1", NULL },
-	{ "an address", "10.0.0.2", NODE("1", "a", "ready", "10.0.0.1") ","
-	  NODE("2", "b", "ready", "10.0.0.2"), "10.0.0.2", NULL },
-	{ "one that came again after a reboot", "a", NODE("1", "a", "down", "10.0.0.1") ","
-	  NODE("2", "a", "ready", "10.0.0.2"), "10.0.0.2", NULL },
+	{ "an address", "10.0.0.2",
+	  NODE("1", "a", "ready", "10.0.0.1") "," NODE("2", "b", "ready",
+						       "10.0.0.2"),
+	  "10.0.0.2", NULL },
+	{ "one that came again after a reboot", "a",
+	  NODE("1", "a", "down", "10.0.0.1") "," NODE("2", "a", "ready", "10.0.0.2"),
+	  "10.0.0.2", NULL },
 	{ "nobody", "c", NODE("1", "a", "ready", "10.0.0.1"), NULL,
 	  "there is no node \"c\" that is Ready" },
 	{ "one that is down", "a", NODE("1", "a", "down", "10.0.0.1"), NULL,
 	  "there is no node \"a\" that is Ready" },
-	{ "two of one name", "a", NODE("1", "a", "ready", "10.0.0.1") ","
-	  NODE("2", "a", "ready", "10.0.0.2"), NULL,
-	  "there are several nodes \"a\"; give an address" },
-	{ "one of the two, by its address", "10.0.0.1", NODE("1", "a", "ready", "10.0.0.1") ","
-	  NODE("2", "a", "ready", "10.0.0.2"), "10.0.0.1", NULL },
+	{ "two of one name", "a",
+	  NODE("1", "a", "ready", "10.0.0.1") "," NODE("2", "a", "ready",
+						       "10.0.0.2"),
+	  NULL, "there are several nodes \"a\"; give an address" },
+	{ "one of the two, by its address", "10.0.0.1",
+	  NODE("1", "a", "ready", "10.0.0.1") "," NODE("2", "a", "ready",
+						       "10.0.0.2"),
+	  "10.0.0.1", NULL },
 };
 
 static const char *nodes;
 
-static void answer(void *ctx, const char *method, const char *target, const char *body,
-		   struct engine_reply *r)
+static void answer(void *ctx, const char *method, const char *target,
+		   const char *body, struct engine_reply *r)
 {
 	(void)ctx, (void)method, (void)body;
 	if (strcmp(target, "/_ping") == 0) {
@@ -68,11 +80,17 @@ static void run_row(struct docker *d, size_t i)
 	nodes = rows[i].nodes;
 	rc = remote_find(d, rows[i].node, &node, &e);
 	if (rows[i].words == NULL)
-		told(rows[i].name, rc < 0 ? e.msg : node.manager ? "a manager" :
-		     strcmp(node.address, rows[i].address) != 0 ? node.address : "");
+		told(rows[i].name, rc < 0	? e.msg :
+				   node.manager ? "a manager" :
+				   strcmp(node.address, rows[i].address) != 0 ?
+						  node.address :
+						  "");
 	else
-		told(rows[i].name, rc == 0 ? node.address : e.kind != ERR_USAGE ||
-		     strcmp(e.msg, rows[i].words) != 0 ? e.msg : "");
+		told(rows[i].name,
+		     rc == 0 ? node.address :
+		     e.kind != ERR_USAGE || strcmp(e.msg, rows[i].words) != 0 ?
+			       e.msg :
+			       "");
 }
 
 int main(void)

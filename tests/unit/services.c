@@ -28,35 +28,41 @@ static void told(const char *name, const char *why)
 static const struct row {
 	const char *name;
 	int (*run)(struct session *s, int argc, char **argv, struct err *e);
-	const char *word;	/* the argument, NULL: none */
-	unsigned overtaken;	/* that many updates come too late */
-	const char *refusal;	/* of every other */
-	const char *state;	/* UpdateStatus of the service afterwards, NULL: none */
-	unsigned updates;	/* asked for, in the end */
+	const char *word;    /* the argument, NULL: none */
+	unsigned overtaken;  /* that many updates come too late */
+	const char *refusal; /* of every other */
+	const char *state; /* UpdateStatus of the service afterwards, NULL: none */
+	unsigned updates; /* asked for, in the end */
 	enum err_kind kind;
 	const char *words;
 } rows[] = {
 	{ "scale-service", cmd_scale_service, "3", 0, NULL, NULL, 1, ERR_NONE, "" },
-	{ "an update that is done", cmd_scale_service, "3", 0, NULL, "completed", 1, ERR_NONE, "" },
-	{ "somebody else was faster", cmd_scale_service, "3", 1, NULL, NULL, 2, ERR_NONE, "" },
+	{ "an update that is done", cmd_scale_service, "3", 0, NULL,
+	  "completed", 1, ERR_NONE, "" },
+	{ "somebody else was faster", cmd_scale_service, "3", 1, NULL, NULL, 2,
+	  ERR_NONE, "" },
 	{ "four times", cmd_scale_service, "3", 4, NULL, NULL, 5, ERR_NONE, "" },
 	{ "always", cmd_scale_service, "3", ALWAYS, NULL, NULL, 5, ERR_DOCKER,
 	  "service replicated: somebody else keeps changing it" },
-	{ "another refusal is the end", cmd_scale_service, "3", 0, "no such thing", NULL, 1,
-	  ERR_DOCKER, "service replicated: " },
-	{ "deployed, and somebody else was faster", cmd_deploy_replicated_service, NULL, 1, NULL,
-	  NULL, 2, ERR_NONE, "" },
-	{ "deployed, and somebody else always is", cmd_deploy_replicated_service, NULL, ALWAYS,
-	  NULL, NULL, 5, ERR_DOCKER, "service replicated: somebody else keeps changing it" },
+	{ "another refusal is the end", cmd_scale_service, "3", 0,
+	  "no such thing", NULL, 1, ERR_DOCKER, "service replicated: " },
+	{ "deployed, and somebody else was faster",
+	  cmd_deploy_replicated_service, NULL, 1, NULL, NULL, 2, ERR_NONE, "" },
+	{ "deployed, and somebody else always is",
+	  cmd_deploy_replicated_service, NULL, ALWAYS, NULL, NULL, 5,
+	  ERR_DOCKER, "service replicated: somebody else keeps changing it" },
 	/* all tasks run in these, but not those that were asked for */
-	{ "an update that is paused", cmd_scale_service, "3", 0, NULL, "paused", 1, ERR_DOCKER,
-	  "service replicated: its update is paused: because" },
-	{ "an update that is rolled back", cmd_scale_service, "3", 0, NULL, "rollback_started", 1,
-	  ERR_DOCKER, "service replicated: its update is rollback_started: because" },
-	{ "one that was rolled back", cmd_scale_service, "3", 0, NULL, "rollback_completed", 1,
-	  ERR_DOCKER, "service replicated: its update is rollback_completed: because" },
-	{ "one that could not be", cmd_deploy_replicated_service, NULL, 0, NULL, "rollback_paused",
-	  1, ERR_DOCKER, "service replicated: its update is rollback_paused: because" },
+	{ "an update that is paused", cmd_scale_service, "3", 0, NULL, "paused",
+	  1, ERR_DOCKER, "service replicated: its update is paused: because" },
+	{ "an update that is rolled back", cmd_scale_service, "3", 0, NULL,
+	  "rollback_started", 1, ERR_DOCKER,
+	  "service replicated: its update is rollback_started: because" },
+	{ "one that was rolled back", cmd_scale_service, "3", 0, NULL,
+	  "rollback_completed", 1, ERR_DOCKER,
+	  "service replicated: its update is rollback_completed: because" },
+	{ "one that could not be", cmd_deploy_replicated_service, NULL, 0, NULL,
+	  "rollback_paused", 1, ERR_DOCKER,
+	  "service replicated: its update is rollback_paused: because" },
 };
 
 /* ---- the Engine ---- */
@@ -66,17 +72,19 @@ struct world {
 	const struct row *row;
 	unsigned version, updates;
 	int64_t replicas;
-	char strange[256];		/* that it does not have */
+	char strange[256]; /* that it does not have */
 };
 
-static void update(struct world *w, const char *target, const char *body, struct engine_reply *r)
+static void update(struct world *w, const char *target, const char *body,
+		   struct engine_reply *r)
 {
 	char want[64];
 	struct err e = ERR_INIT;
 	cJSON *spec;
 
 	w->updates++;
-	snprintf(want, sizeof(want), "/services/sv1/update?version=%u", w->version);
+	snprintf(want, sizeof(want), "/services/sv1/update?version=%u",
+		 w->version);
 	if (strcmp(target, want) != 0)
 		snprintf(w->strange, sizeof(w->strange), "%.200s", target);
 	r->status = 500;
@@ -84,7 +92,8 @@ static void update(struct world *w, const char *target, const char *body, struct
 		w->version++;
 		r->body = "{\"message\":\"rpc error: code = Unknown desc = update out of sequence\"}";
 	} else if (w->row->refusal != NULL) {
-		snprintf(r->buf, sizeof(r->buf), "{\"message\":\"%s\"}", w->row->refusal);
+		snprintf(r->buf, sizeof(r->buf), "{\"message\":\"%s\"}",
+			 w->row->refusal);
 		r->body = r->buf;
 	} else {
 		spec = json_parse(str_of(body), "update", &e);
@@ -95,8 +104,8 @@ static void update(struct world *w, const char *target, const char *body, struct
 	}
 }
 
-static void answer(void *ctx, const char *method, const char *target, const char *body,
-		   struct engine_reply *r)
+static void answer(void *ctx, const char *method, const char *target,
+		   const char *body, struct engine_reply *r)
 {
 	struct world *w = ctx;
 	size_t n = 1;
@@ -108,29 +117,38 @@ static void answer(void *ctx, const char *method, const char *target, const char
 		r->body = "OK";
 	} else if (strcmp(target, "/services") == 0) {
 		r->body = "[]";
-	} else if (strcmp(target, "/distribution/127.0.0.1:1339/azswarm:test/json") == 0) {
+	} else if (strcmp(target,
+			  "/distribution/127.0.0.1:1339/azswarm:test/json") == 0) {
 		r->body = "{\"Descriptor\":{\"digest\":\"sha256:0\"}}";
 	} else if (strcmp(target, "/services/replicated") == 0) {
-		n = (size_t)snprintf(r->buf, sizeof(r->buf), "{\"ID\":\"sv1\",\"Version\":{\"Index\":%u},"
-			 "\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
-			 "\"TaskTemplate\":{},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
-			 w->version, (int)w->replicas);
+		n = (size_t)snprintf(
+			r->buf, sizeof(r->buf),
+			"{\"ID\":\"sv1\",\"Version\":{\"Index\":%u},"
+			"\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
+			"\"TaskTemplate\":{},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
+			w->version, (int)w->replicas);
 		if (w->row->state != NULL)
-			n += (size_t)snprintf(r->buf + n, sizeof(r->buf) - n, ",\"UpdateStatus\":"
-				"{\"State\":\"%s\",\"Message\":\"because\"}", w->row->state);
+			n += (size_t)snprintf(
+				r->buf + n, sizeof(r->buf) - n,
+				",\"UpdateStatus\":"
+				"{\"State\":\"%s\",\"Message\":\"because\"}",
+				w->row->state);
 		strcpy(r->buf + n, "}");
-	} else if (strcmp(method, "POST") == 0 && strncmp(target, "/services/sv1/", 14) == 0) {
+	} else if (strcmp(method, "POST") == 0 &&
+		   strncmp(target, "/services/sv1/", 14) == 0) {
 		update(w, target, body, r);
 	} else if (strncmp(target, "/tasks?", 7) == 0) {
 		strcpy(r->buf, "[");
 		for (int64_t i = 0; i < w->replicas; i++)
-			strcat(r->buf, i > 0 ? ",{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}" :
-			       "{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}");
+			strcat(r->buf,
+			       i > 0 ? ",{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}" :
+				       "{\"DesiredState\":\"running\",\"Status\":{\"State\":\"running\"}}");
 		strcat(r->buf, "]");
 	} else {
 		r->status = 404;
 		r->body = "{\"message\":\"page not found\"}";
-		snprintf(w->strange, sizeof(w->strange), "%.10s %.200s", method, target);
+		snprintf(w->strange, sizeof(w->strange), "%.10s %.200s", method,
+			 target);
 	}
 }
 
@@ -164,7 +182,8 @@ static int64_t no_time(void *ctx)
 	return 0;
 }
 
-static int no_wait(void *ctx, int64_t until_ms, const char *what, int64_t since_ms, struct err *e)
+static int no_wait(void *ctx, int64_t until_ms, const char *what,
+		   int64_t since_ms, struct err *e)
 {
 	(void)ctx, (void)until_ms, (void)what, (void)since_ms, (void)e;
 	return 0;
@@ -172,7 +191,8 @@ static int no_wait(void *ctx, int64_t until_ms, const char *what, int64_t since_
 
 static void run_row(struct world *w, const struct row *row)
 {
-	char command[] = "command", word[16] = "", *argv[] = { command, word, NULL };
+	char command[] = "command", word[16] = "",
+	     *argv[] = { command, word, NULL };
 	struct settings set;
 	struct ui ui = { .format = UI_TABLE };
 	struct session s = { .set = &set, .ui = &ui, .version = "test" };
@@ -197,7 +217,8 @@ static void run_row(struct world *w, const struct row *row)
 	fclose(ui.out);
 	if (rc != (row->kind == ERR_NONE ? 0 : -1) || e.kind != row->kind ||
 	    strstr(e.msg, row->words) == NULL)
-		buf_addf(&why, "rc %d, kind %d, \"%s\"; it said: %s", rc, e.kind, e.msg, out);
+		buf_addf(&why, "rc %d, kind %d, \"%s\"; it said: %s", rc,
+			 e.kind, e.msg, out);
 	else if (w->updates != row->updates)
 		buf_addf(&why, "%u updates, not %u", w->updates, row->updates);
 	else if (w->strange[0] != '\0')

@@ -33,13 +33,16 @@ static void run_precedence(void)
 	} rows[] = {
 		{ "the default", NULL, NULL, NULL, "eastus", "default" },
 		{ "a file beats the default", "f", NULL, NULL, "f", ".env" },
-		{ "the environment beats the default", NULL, "e", NULL, "e", "environment" },
-		{ "the environment beats a file", "f", "e", NULL, "e", "environment" },
+		{ "the environment beats the default", NULL, "e", NULL, "e",
+		  "environment" },
+		{ "the environment beats a file", "f", "e", NULL, "e",
+		  "environment" },
 		{ "a flag beats the default", NULL, NULL, "x", "x", "flag" },
 		{ "a flag beats a file", "f", NULL, "x", "x", "flag" },
 		{ "a flag beats all", "f", "e", "x", "x", "flag" },
 		{ "an empty variable is no choice", "f", "", NULL, "f", ".env" },
-		{ "an empty line in a file is no choice", "", NULL, NULL, "eastus", "default" },
+		{ "an empty line in a file is no choice", "", NULL, NULL,
+		  "eastus", "default" },
 		{ "an empty flag is one", "f", "e", "", "", "flag" },
 	};
 
@@ -55,7 +58,8 @@ static void run_precedence(void)
 			setenv("LOCATION", rows[i].env, 1);
 		settings_init(&s);
 		/* as main does */
-		if (settings_take_file(&s, rows[i].file ? "env" : "no-such-file", &e) < 0)
+		if (settings_take_file(&s, rows[i].file ? "env" : "no-such-file",
+				       &e) < 0)
 			buf_adds(&why, e.msg);
 		settings_take_env(&s);
 		if (rows[i].flag != NULL)
@@ -89,23 +93,30 @@ static const struct {
 	{ "quotes keep the other kind", STR("LOCATION=\"it's\"\n"), "it's", NULL },
 	{ "nothing in quotes", STR("LOCATION=\"\"\n"), "eastus", NULL },
 	{ "export", STR("export LOCATION=westus\n"), "westus", NULL },
-	{ "export and blanks", STR("  export \t LOCATION = westus \n"), "westus", NULL },
+	{ "export and blanks", STR("  export \t LOCATION = westus \n"),
+	  "westus", NULL },
 	{ "export and a tab", STR("export\tLOCATION=westus\n"), "westus", NULL },
 	{ "more =", STR("LOCATION=a=b==\n"), "a=b==", NULL },
-	{ "comments and empty lines", STR("# LOCATION=a\n\n  \n\t# x\nLOCATION=westus\n#\n"),
-	  "westus", NULL },
+	{ "comments and empty lines",
+	  STR("# LOCATION=a\n\n  \n\t# x\nLOCATION=westus\n#\n"), "westus", NULL },
 	{ "a # in a value stays", STR("LOCATION=a#b\n"), "a#b", NULL },
-	{ "others' names", STR("PATH=/x\nlocation=a\nFOO=\"it\nLOCATIONS=b\nXLOCATION=c\n"),
+	{ "others' names",
+	  STR("PATH=/x\nlocation=a\nFOO=\"it\nLOCATIONS=b\nXLOCATION=c\n"),
 	  "eastus", NULL },
 	{ "the last one counts", STR("LOCATION=a\nLOCATION=b\n"), "b", NULL },
 	{ "per cent signs", STR("LOCATION=%s%n\n"), "%s%n", NULL },
 	{ "empty file", STR(""), "eastus", NULL },
 	{ "byte order mark", STR("\xef\xbb\xbfLOCATION=westus\n"), "westus", NULL },
-	{ "no =", STR("# ok\nLOCATION\n"), NULL, "env: line 2: expected NAME=VALUE" },
-	{ "open double quote", STR("LOCATION=\"a\n"), NULL, "env: line 1: a quote is not closed" },
-	{ "open single quote", STR("LOCATION='a\"\n"), NULL, "env: line 1: a quote is not closed" },
-	{ "a quote alone", STR("\n\nLOCATION='\n"), NULL, "env: line 3: a quote is not closed" },
-	{ "a NUL character", STR("LOCATION=a\0b\n"), NULL, "env: line 1: a NUL character" },
+	{ "no =", STR("# ok\nLOCATION\n"), NULL,
+	  "env: line 2: expected NAME=VALUE" },
+	{ "open double quote", STR("LOCATION=\"a\n"), NULL,
+	  "env: line 1: a quote is not closed" },
+	{ "open single quote", STR("LOCATION='a\"\n"), NULL,
+	  "env: line 1: a quote is not closed" },
+	{ "a quote alone", STR("\n\nLOCATION='\n"), NULL,
+	  "env: line 3: a quote is not closed" },
+	{ "a NUL character", STR("LOCATION=a\0b\n"), NULL,
+	  "env: line 1: a NUL character" },
 };
 
 static void run_files(void)
@@ -126,9 +137,11 @@ static void run_files(void)
 		rc = settings_take_file(&s, "env", &e);
 		if (rc != (files[i].value ? 0 : -1))
 			buf_addf(&why, "rc %d: %s", rc, e.msg);
-		else if (rc < 0 && (strcmp(e.msg, files[i].words) != 0 || e.kind != ERR_USAGE))
+		else if (rc < 0 && (strcmp(e.msg, files[i].words) != 0 ||
+				    e.kind != ERR_USAGE))
 			buf_adds(&why, e.msg);
-		else if (rc == 0 && strcmp(settings_get(&s, S_LOCATION), files[i].value) != 0)
+		else if (rc == 0 && strcmp(settings_get(&s, S_LOCATION),
+					   files[i].value) != 0)
 			buf_addf(&why, "\"%s\"", settings_get(&s, S_LOCATION));
 		snprintf(name, sizeof(name), ".env: %s", files[i].name);
 		check_why(name, why.str);
@@ -142,7 +155,9 @@ static void run_files(void)
 	settings_init(&large_s);
 	check_why(".env: 100 KB",
 		  settings_take_file(&large_s, "env", &large_e) < 0 &&
-		  strstr(large_e.msg, "larger than") != NULL ? "" : large_e.msg);
+				  strstr(large_e.msg, "larger than") != NULL ?
+			  "" :
+			  large_e.msg);
 	settings_release(&large_s);
 	buf_release(&large);
 }
@@ -151,7 +166,11 @@ static void run_files(void)
 
 static void run_flags(void)
 {
-	static const struct { const char *arg; int which; const char *value; } rows[] = {
+	static const struct {
+		const char *arg;
+		int which;
+		const char *value;
+	} rows[] = {
 		{ "--location", S_LOCATION, NULL },
 		{ "--location=x", S_LOCATION, "x" },
 		{ "--location=", S_LOCATION, "" },
@@ -175,8 +194,9 @@ static void run_flags(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const char *value = NULL;
 		int which = settings_flag(rows[i].arg, &value);
-		bool same = value == rows[i].value || (value != NULL && rows[i].value != NULL &&
-						       strcmp(value, rows[i].value) == 0);
+		bool same = value == rows[i].value ||
+			    (value != NULL && rows[i].value != NULL &&
+			     strcmp(value, rows[i].value) == 0);
 		char name[80], why[40];
 
 		snprintf(name, sizeof(name), "flag %s", rows[i].arg);
@@ -193,14 +213,19 @@ static void run_all_flags(void)
 		const char *value;
 
 		for (size_t k = 0; setting_infos[i].name[k]; k++)
-			snprintf(flag + 2 + k, 3, "%c", setting_infos[i].name[k] == '_' ? '-' :
-				 to_lower(setting_infos[i].name[k]));
-		snprintf(name, sizeof(name), "%s is the flag of %s", flag, setting_infos[i].name);
+			snprintf(flag + 2 + k, 3, "%c",
+				 setting_infos[i].name[k] == '_' ?
+					 '-' :
+					 to_lower(setting_infos[i].name[k]));
+		snprintf(name, sizeof(name), "%s is the flag of %s", flag,
+			 setting_infos[i].name);
 		if (setting_infos[i].secret)
 			check_why("no secret on the command line",
 				  settings_flag(flag, &value) == -1 ? "" : flag);
 		else
-			check_why(name, settings_flag(flag, &value) == i ? "" : "another");
+			check_why(name, settings_flag(flag, &value) == i ?
+						"" :
+						"another");
 	}
 }
 
@@ -222,16 +247,21 @@ static void run_rows(void)
 			why = "no name or help";
 		else if (info->kind == SETTING_INT && info->max < 1)
 			why = "a number without bounds";
-		else if (info->kind == SETTING_WORD && (info->words[0] == NULL || info->words[1] == NULL))
+		else if (info->kind == SETTING_WORD &&
+			 (info->words[0] == NULL || info->words[1] == NULL))
 			why = "a word without words";
-		else if ((info->chars != NULL || info->first != NULL || info->ok != NULL) && info->accepted == NULL)
+		else if ((info->chars != NULL || info->first != NULL ||
+			  info->ok != NULL) &&
+			 info->accepted == NULL)
 			why = "does not say what it accepts";
 		else if (info->chars != NULL && info->max < 1)
 			why = "a text of no length";
 		else if (info->parameter != NULL &&
-			 json_get(json_get(template, "parameters"), info->parameter) == NULL)
+			 json_get(json_get(template, "parameters"),
+				  info->parameter) == NULL)
 			why = "the template has no such parameter";
-		snprintf(name, sizeof(name), "row %d is whole: %s", i, info->name != NULL ? info->name : "");
+		snprintf(name, sizeof(name), "row %d is whole: %s", i,
+			 info->name != NULL ? info->name : "");
 		check_why(name, why);
 	}
 	json_free(template);
@@ -241,16 +271,23 @@ static void run_rows(void)
 /* ---- what is refused -------------------------------------------------------- */
 
 #define FIFTY "a123456789b123456789c123456789d123456789e123456789"
-#define GROUP_WORDS "3 to 52 lower-case letters, digits and hyphens, beginning with a letter"
+#define GROUP_WORDS \
+	"3 to 52 lower-case letters, digits and hyphens, beginning with a letter"
 #define STORAGE_WORDS "1 to 90 letters, digits, and -_.() not ending in a dot"
 #define ACCOUNT_WORDS "3 to 24 lower-case letters and digits"
 #define USER_WORDS "a Linux user name that Azure does not reserve"
-#define VMSS_WORDS "1 to 9 lower-case letters, digits and hyphens, beginning with a letter"
-#define SOURCE_WORDS "an address, a range such as 203.0.113.0/24, or * for everybody"
-#define SHARE_WORDS "names of 3 to 63 lower-case letters, digits and single hyphens"
+#define VMSS_WORDS \
+	"1 to 9 lower-case letters, digits and hyphens, beginning with a letter"
+#define SOURCE_WORDS \
+	"an address, a range such as 203.0.113.0/24, or * for everybody"
+#define SHARE_WORDS \
+	"names of 3 to 63 lower-case letters, digits and single hyphens"
 
 /* words NULL: accepted */
-static const struct { enum setting which; const char *value, *words; } checks[] = {
+static const struct {
+	enum setting which;
+	const char *value, *words;
+} checks[] = {
 	{ S_COMPUTE_GROUP, "abc", NULL },
 	{ S_COMPUTE_GROUP, FIFTY "12", NULL },
 	{ S_COMPUTE_GROUP, FIFTY "123", GROUP_WORDS },
@@ -318,14 +355,22 @@ static const struct { enum setting which; const char *value, *words; } checks[] 
 	{ S_MASTER_SIZE, "", "a VM size (see 'azswarm sizes')" },
 	{ S_MASTER_SIZE, "Standard D4", "a VM size" },
 	{ S_AGENT_SIZE, "x'y", "a VM size" },
-	{ S_SSH_SOURCE, "203.0.113.7", NULL }, { S_SSH_SOURCE, "203.0.113.0/24", NULL },
-	{ S_SSH_SOURCE, "0.0.0.0/0", NULL }, { S_SSH_SOURCE, "VirtualNetwork", NULL },
-	{ S_SSH_SOURCE, "2001:db8::/32", NULL }, { S_SSH_SOURCE, "::1", NULL },
-	{ S_SSH_SOURCE, "", SOURCE_WORDS }, { S_SSH_SOURCE, "**", SOURCE_WORDS },
-	{ S_SSH_SOURCE, "203.0.113", SOURCE_WORDS }, { S_SSH_SOURCE, "203.0.113.", SOURCE_WORDS },
-	{ S_SSH_SOURCE, "203.0.113.256", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4.5", SOURCE_WORDS },
-	{ S_SSH_SOURCE, "203.0.113.0/33", SOURCE_WORDS }, { S_SSH_SOURCE, "1.2.3.4/", SOURCE_WORDS },
-	{ S_SSH_SOURCE, "1.2.3.4 ", SOURCE_WORDS }, { S_SSH_SOURCE, "2001:db8::/129", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.7", NULL },
+	{ S_SSH_SOURCE, "203.0.113.0/24", NULL },
+	{ S_SSH_SOURCE, "0.0.0.0/0", NULL },
+	{ S_SSH_SOURCE, "VirtualNetwork", NULL },
+	{ S_SSH_SOURCE, "2001:db8::/32", NULL },
+	{ S_SSH_SOURCE, "::1", NULL },
+	{ S_SSH_SOURCE, "", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "**", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.256", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4.5", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "203.0.113.0/33", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4/", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "1.2.3.4 ", SOURCE_WORDS },
+	{ S_SSH_SOURCE, "2001:db8::/129", SOURCE_WORDS },
 	{ S_SSH_SOURCE, "1.2.3.4, 5.6.7.8", SOURCE_WORDS },
 	{ S_SSH_SOURCE, "2001:xyz", SOURCE_WORDS },
 	{ S_DOCKER_CHANNEL, "distro", NULL },
@@ -349,7 +394,8 @@ static const struct { enum setting which; const char *value, *words; } checks[] 
 	{ S_MASTER_COUNT, "4294967297", "a whole number from 1 to 5" },
 	{ S_MASTER_COUNT, "18446744073709551617", "a whole number from 1 to 5" },
 	{ S_AGENT_COUNT, "1", NULL },
-	{ S_AGENT_COUNT, "0", "MIN_AGENT_COUNT to MAX_AGENT_COUNT: autoscale would undo" },
+	{ S_AGENT_COUNT, "0",
+	  "MIN_AGENT_COUNT to MAX_AGENT_COUNT: autoscale would undo" },
 	{ S_AGENT_COUNT, "6", "MIN_AGENT_COUNT to MAX_AGENT_COUNT" },
 	{ S_AGENT_COUNT, "101", "a whole number from 0 to 100" },
 	{ S_AGENT_COUNT, "many", "a whole number from 0 to 100" },
@@ -360,8 +406,12 @@ static const struct { enum setting which; const char *value, *words; } checks[] 
 	{ S_MAX_AGENT_COUNT, "100", NULL },
 	{ S_MAX_AGENT_COUNT, "2", "MIN_AGENT_COUNT to MAX_AGENT_COUNT" },
 	{ S_MAX_AGENT_COUNT, "x", "a whole number from 0 to 100" },
-	{ S_OWN_KEY, "true", NULL }, { S_OWN_KEY, "YES", NULL }, { S_OWN_KEY, "1", NULL },
-	{ S_OWN_KEY, "", NULL }, { S_OWN_KEY, "False", NULL }, { S_OWN_KEY, "0", NULL },
+	{ S_OWN_KEY, "true", NULL },
+	{ S_OWN_KEY, "YES", NULL },
+	{ S_OWN_KEY, "1", NULL },
+	{ S_OWN_KEY, "", NULL },
+	{ S_OWN_KEY, "False", NULL },
+	{ S_OWN_KEY, "0", NULL },
 	{ S_OWN_KEY, "on", "true or false" },
 	{ S_OWN_KEY, "2", "true or false" },
 	{ S_MONITOR_PUBLIC, "maybe", "true or false" },
@@ -419,9 +469,10 @@ static void run_autoscale(void)
 			settings_set(&s, S_AUTOSCALE_IN, rows[i].set_in, "flag");
 		if (settings_autoscale(&s, &out, &in, &e) < 0 ||
 		    out != rows[i].out || in != rows[i].in)
-			snprintf(why, sizeof(why), "%d, %d: %.60s", out, in, e.msg);
-		snprintf(name, sizeof(name), "autoscale of \"%s\", %s, %s", rows[i].size,
-			 rows[i].set_out ? rows[i].set_out : "-",
+			snprintf(why, sizeof(why), "%d, %d: %.60s", out, in,
+				 e.msg);
+		snprintf(name, sizeof(name), "autoscale of \"%s\", %s, %s",
+			 rows[i].size, rows[i].set_out ? rows[i].set_out : "-",
 			 rows[i].set_in ? rows[i].set_in : "-");
 		check_why(name, why);
 		settings_release(&s);
@@ -446,15 +497,16 @@ static void run_checks(void)
 		if (checks[i].words == NULL && rc < 0)
 			buf_adds(&why, e.msg);
 		if (checks[i].words != NULL &&
-		    (rc == 0 || e.kind != ERR_USAGE || strstr(e.msg, checks[i].words) == NULL))
+		    (rc == 0 || e.kind != ERR_USAGE ||
+		     strstr(e.msg, checks[i].words) == NULL))
 			buf_addf(&why, "rc %d: %s", rc, e.msg);
 		if (checks[i].words != NULL && why.n == 0 &&
 		    strstr(e.msg, "MIN_AGENT_COUNT to MAX") == NULL &&
 		    (strncmp(e.msg, begin.str, begin.n) != 0 ||
 		     strstr(e.msg, "\" (from flag): expected ") == NULL))
 			buf_addf(&why, "does not name it: %s", e.msg);
-		snprintf(name, sizeof(name), "%s \"%s\"%s", setting, checks[i].value,
-			 checks[i].words ? " refused" : "");
+		snprintf(name, sizeof(name), "%s \"%s\"%s", setting,
+			 checks[i].value, checks[i].words ? " refused" : "");
 		check_why(name, why.str);
 		settings_release(&s);
 		buf_release(&why);
@@ -468,10 +520,13 @@ static void run_defaults(void)
 	struct settings s;
 
 	settings_init(&s);
-	check_why("the defaults are fine", settings_check(&s, &e) == 0 ? "" : e.msg);
+	check_why("the defaults are fine",
+		  settings_check(&s, &e) == 0 ? "" : e.msg);
 	check_why("never chosen is empty",
 		  strcmp(settings_get(&s, S_TENANT_ID), "") == 0 &&
-		  s.source[S_TENANT_ID] == NULL ? "" : "something");
+				  s.source[S_TENANT_ID] == NULL ?
+			  "" :
+			  "something");
 	settings_release(&s);
 }
 
@@ -481,9 +536,10 @@ static void run_defaults(void)
  * may exist already. */
 static char *by_shell(const char *group, const char *location)
 {
-	char *command = xasprintf("printf '%%s\\n' '%s-master0.%s.cloudapp.azure.com' | sha1sum | "
-				  "base64 | tr '[:upper:]' '[:lower:]' | cut -c 1-16", group,
-				  location);
+	char *command = xasprintf(
+		"printf '%%s\\n' '%s-master0.%s.cloudapp.azure.com' | sha1sum | "
+		"base64 | tr '[:upper:]' '[:lower:]' | cut -c 1-16",
+		group, location);
 	char line[100] = "";
 	FILE *f = popen(command, "r");
 
@@ -499,7 +555,9 @@ static char *by_shell(const char *group, const char *location)
 static void run_account(void)
 {
 	/* of a run of that pipe, long ago */
-	static const struct { const char *group, *location, *want; } rows[] = {
+	static const struct {
+		const char *group, *location, *want;
+	} rows[] = {
 		{ "swarm-cluster", "eastus", "shared0ngzkmju0ywy4mjhi" },
 		{ "swarm-cluster", "westeurope", "shared0m2u3zgy5m2m0mde5" },
 		{ "a1b", "southeastasia", "shared0mjc1yzm5owq2mjez" },
@@ -509,14 +567,15 @@ static void run_account(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct settings s;
-		char name[100], *got, *shell = by_shell(rows[i].group, rows[i].location);
+		char name[100], *got,
+			*shell = by_shell(rows[i].group, rows[i].location);
 
 		settings_init(&s);
 		settings_set(&s, S_COMPUTE_GROUP, rows[i].group, "flag");
 		settings_set(&s, S_LOCATION, rows[i].location, "flag");
 		got = settings_storage_account(&s);
-		snprintf(name, sizeof(name), "storage account of %s in %s", rows[i].group,
-			 rows[i].location);
+		snprintf(name, sizeof(name), "storage account of %s in %s",
+			 rows[i].group, rows[i].location);
 		check_why(name, strcmp(got, rows[i].want) == 0 ? "" : got);
 		snprintf(name, sizeof(name), "... and the shell's: %s", shell);
 		check_why(name, strcmp(got, shell) == 0 ? "" : got);

@@ -12,7 +12,12 @@
 
 static void wire(void)
 {
-	static const struct { const char *p; size_t n; const char *wire; size_t wire_n; } mpints[] = {
+	static const struct {
+		const char *p;
+		size_t n;
+		const char *wire;
+		size_t wire_n;
+	} mpints[] = {
 		/* RFC 4251 section 5 */
 		{ "", 0, "\0\0\0\0", 4 },
 		{ "\0\0", 2, "\0\0\0\0", 4 },
@@ -20,11 +25,16 @@ static void wire(void)
 		{ "\0\0\x80", 3, "\0\0\0\x02\0\x80", 6 },
 		{ "\x7f", 1, "\0\0\0\x01\x7f", 5 },
 	};
-	static const struct { const char *wire; size_t n; } bad[] = {
-		{ "\0\0\0\x02\xed\xcc", 6 },	/* -1234 */
-		{ "\0\0\0\x02\0\x7f", 6 },	/* not the shortest */
+	static const struct {
+		const char *wire;
+		size_t n;
+	} bad[] = {
+		{ "\0\0\0\x02\xed\xcc", 6 }, /* -1234 */
+		{ "\0\0\0\x02\0\x7f", 6 },   /* not the shortest */
 		{ "\0\0\0\x01\0", 5 },
-		{ "\0\0\0\x02\x01", 5 }, { "\0\0\0", 3 }, { "\xff\xff\xff\xff\x01", 5 },
+		{ "\0\0\0\x02\x01", 5 },
+		{ "\0\0\0", 3 },
+		{ "\xff\xff\xff\xff\x01", 5 },
 	};
 	struct buf b = BUF_INIT(64);
 	bool good = true;
@@ -37,11 +47,14 @@ static void wire(void)
 		buf_reset(&b);
 		wire_put_mpint(&b, mpints[i].p, mpints[i].n);
 		in = buf_str(&b);
-		good = good && str_eq(in, (struct str){ mpints[i].wire, mpints[i].wire_n }) &&
+		good = good &&
+		       str_eq(in,
+			      (struct str){ mpints[i].wire, mpints[i].wire_n }) &&
 		       wire_mpint(&in, &v) && in.n == 0;
 		while (zeros < mpints[i].n && mpints[i].p[zeros] == 0)
 			zeros++;
-		good = good && str_eq(v, (struct str){ mpints[i].p + zeros, mpints[i].n - zeros });
+		good = good && str_eq(v, (struct str){ mpints[i].p + zeros,
+						       mpints[i].n - zeros });
 	}
 	check(good, "mpint there and back", "differs");
 	good = true;
@@ -56,19 +69,30 @@ static void wire(void)
 
 static void lists(void)
 {
-	static const struct { const char *ours, *theirs, *want; } cases[] = {
-		{ "a,b,c", "c,b", "b" }, { "a", "a", "a" }, { "a,b", "ab,ba,b", "b" },
-		{ "a", "", NULL }, { "", "a", NULL }, { "", "", NULL }, { "a", ",,a,,", "a" },
-		{ "a,", ",", NULL }, { "aes128-ctr", "aes128-ct,aes128-ctrr", NULL },
+	static const struct {
+		const char *ours, *theirs, *want;
+	} cases[] = {
+		{ "a,b,c", "c,b", "b" },
+		{ "a", "a", "a" },
+		{ "a,b", "ab,ba,b", "b" },
+		{ "a", "", NULL },
+		{ "", "a", NULL },
+		{ "", "", NULL },
+		{ "a", ",,a,,", "a" },
+		{ "a,", ",", NULL },
+		{ "aes128-ctr", "aes128-ct,aes128-ctrr", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char what[80];
 		struct str name;
-		bool found = wire_list_pick(str_of(cases[i].ours), str_of(cases[i].theirs), &name);
+		bool found = wire_list_pick(str_of(cases[i].ours),
+					    str_of(cases[i].theirs), &name);
 
-		snprintf(what, sizeof(what), "pick \"%s\" of \"%s\"", cases[i].ours, cases[i].theirs);
-		check(found == (cases[i].want != NULL) && (!found || str_eqz(name, cases[i].want)),
+		snprintf(what, sizeof(what), "pick \"%s\" of \"%s\"",
+			 cases[i].ours, cases[i].theirs);
+		check(found == (cases[i].want != NULL) &&
+			      (!found || str_eqz(name, cases[i].want)),
 		      what, found ? "wrong one" : "none");
 	}
 }
@@ -106,11 +130,12 @@ static void queues(void)
 
 /* ---- packets ---- */
 
-static void direction_make(struct direction *d, const struct cipher *c, const struct mac *m)
+static void direction_make(struct direction *d, const struct cipher *c,
+			   const struct mac *m)
 {
 	uint8_t iv[16], key[32], mac[64];
 
-	memset(iv, 0xff, sizeof(iv));	/* the counter wraps at once */
+	memset(iv, 0xff, sizeof(iv)); /* the counter wraps at once */
 	memset(key, 2, sizeof(key));
 	memset(mac, 3, sizeof(mac));
 	memset(d, 0, sizeof(*d));
@@ -119,8 +144,8 @@ static void direction_make(struct direction *d, const struct cipher *c, const st
 }
 
 /* Each byte spoilt once, or the packet cut there. */
-static void spoilt(const struct queue *sealed, const struct cipher *c, const struct mac *m,
-		   const char *name)
+static void spoilt(const struct queue *sealed, const struct cipher *c,
+		   const struct mac *m, const char *name)
 {
 	struct direction d;
 	bool flipped = true, cut = true;
@@ -150,7 +175,8 @@ static void spoilt(const struct queue *sealed, const struct cipher *c, const str
 
 static void packets_of(const struct cipher *c, const struct mac *m)
 {
-	static const size_t sizes[] = { 1, 2, 10, 11, 12, 13, 26, 27, 28, 255, 4096, 32777 };
+	static const size_t sizes[] = { 1,  2,	10, 11,	 12,   13,
+					26, 27, 28, 255, 4096, 32777 };
 	uint8_t text[32777];
 	struct direction tx, rx, moved;
 	struct queue q = { 0 };
@@ -160,11 +186,12 @@ static void packets_of(const struct cipher *c, const struct mac *m)
 
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (uint8_t)(i * 5);
-	snprintf(name, sizeof(name), "packets %s %s", c != NULL ? c->name : "plain",
+	snprintf(name, sizeof(name), "packets %s %s",
+		 c != NULL ? c->name : "plain",
 		 m != NULL ? m->name : "without a MAC");
 	direction_make(&tx, c, m);
 	direction_make(&moved, c, m);
-	rx = moved;		/* as new keys move to their place */
+	rx = moved; /* as new keys move to their place */
 	memset(&moved, 0x55, sizeof(moved));
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		packet_seal(&tx, (struct str){ (char *)text, sizes[i] }, &q);
@@ -173,13 +200,15 @@ static void packets_of(const struct cipher *c, const struct mac *m)
 		size_t used = 0;
 		int bye;
 
-		good = good && packet_open(&rx, queue_front(&q), q.n, &used, &payload, &bye,
-					   &e) == 1 &&
+		good = good &&
+		       packet_open(&rx, queue_front(&q), q.n, &used, &payload,
+				   &bye, &e) == 1 &&
 		       str_eq(payload, (struct str){ (char *)text, sizes[i] });
 		queue_drop(&q, used);
 	}
 	check(good && q.n == 0, name, e.msg);
-	check(rx.seq == 12 && tx.seq == 12 && rx.bytes == tx.bytes, name, "count differs");
+	check(rx.seq == 12 && tx.seq == 12 && rx.bytes == tx.bytes, name,
+	      "count differs");
 	queue_release(&q);
 	if (c != NULL) {
 		direction_make(&tx, c, m);
@@ -219,10 +248,10 @@ static void counter(void)
 	br_aes_ct64_ctr_init(&aes, key, 16);
 	br_aes_ct64_ctr_run(&aes, ones, 0xffffffff, p, 16);
 	br_aes_ct64_ctr_run(&aes, wrapped, 0, p + 16, 16);
-	check(memcmp(p + 1, "0123456789abcdefghijklmnopqrstu", 31) == 0, "counter wraps whole",
-	      "the second block is of another counter");
-	check(memcmp(d.iv, zero, 12) == 0 && wire_be32(d.iv + 12) == 2, "counter goes on",
-	      "elsewhere");
+	check(memcmp(p + 1, "0123456789abcdefghijklmnopqrstu", 31) == 0,
+	      "counter wraps whole", "the second block is of another counter");
+	check(memcmp(d.iv, zero, 12) == 0 && wire_be32(d.iv + 12) == 2,
+	      "counter goes on", "elsewhere");
 	queue_release(&q);
 }
 
@@ -240,14 +269,19 @@ static void nonces(void)
 
 		direction_init(&d, &ssh_ciphers[k], &ssh_macs[0], iv, key, mac);
 		for (int i = 0; i < 300; i++) {
-			packet_seal(&d, STR("the same 48 bytes in every packet, whatever its "), &q);
+			packet_seal(&d,
+				    STR("the same 48 bytes in every packet, whatever its "),
+				    &q);
 			/* behind length and padding's length */
-			once = once && (i == 0 || memcmp(first, queue_front(&q) + 5, 48) != 0);
+			once = once &&
+			       (i == 0 ||
+				memcmp(first, queue_front(&q) + 5, 48) != 0);
 			if (i == 0)
 				memcpy(first, queue_front(&q) + 5, 48);
 			queue_drop(&q, q.n);
 		}
-		check(once, "a counter of its own for every packet", ssh_ciphers[k].name);
+		check(once, "a counter of its own for every packet",
+		      ssh_ciphers[k].name);
 		queue_release(&q);
 	}
 }
@@ -255,14 +289,23 @@ static void nonces(void)
 /* Plain packets whose numbers are not what RFC 4253 6 says. */
 static void misfits(void)
 {
-	static const struct { const char *name; uint32_t length; uint8_t padding; const char *want; } rows[] = {
+	static const struct {
+		const char *name;
+		uint32_t length;
+		uint8_t padding;
+		const char *want;
+	} rows[] = {
 		{ "of no bytes", 0, 4, "packet of 0 bytes; 8 to " },
 		{ "too short", 4, 4, "packet of 4 bytes; 8 to " },
 		{ "too long", 0x01000004, 4, "packet of 16777220 bytes; 8 to " },
-		{ "not whole blocks", 13, 4, "packet of 13 bytes, which is not whole blocks" },
-		{ "padded too little", 12, 3, "packet of 12 bytes with 3 of padding" },
-		{ "padded to nothing", 12, 11, "packet of 12 bytes with 11 of padding" },
-		{ "padded beyond its end", 12, 12, "packet of 12 bytes with 12 of padding" },
+		{ "not whole blocks", 13, 4,
+		  "packet of 13 bytes, which is not whole blocks" },
+		{ "padded too little", 12, 3,
+		  "packet of 12 bytes with 3 of padding" },
+		{ "padded to nothing", 12, 11,
+		  "packet of 12 bytes with 11 of padding" },
+		{ "padded beyond its end", 12, 12,
+		  "packet of 12 bytes with 12 of padding" },
 		{ "with one byte to say", 12, 10, NULL },
 	};
 
@@ -279,16 +322,27 @@ static void misfits(void)
 		in[4] = rows[i].padding;
 		rc = packet_open(&d, in, sizeof(in), &used, &payload, &bye, &e);
 		snprintf(name, sizeof(name), "a packet %s", rows[i].name);
-		check(rows[i].want == NULL ? rc == 1 && payload.n == 1 :
-		      rc < 0 && strstr(e.msg, rows[i].want) != NULL, name, rc < 0 ? e.msg : "taken");
+		check(rows[i].want == NULL ?
+			      rc == 1 && payload.n == 1 :
+			      rc < 0 && strstr(e.msg, rows[i].want) != NULL,
+		      name, rc < 0 ? e.msg : "taken");
 	}
 }
 
 /* ---- algorithms agreed on ---- */
 
-static const char *const good_lists[10] = { "curve25519-sha256,kex-strict-s-v00@openssh.com",
-	"ecdsa-sha2-nistp256", "aes256-ctr,aes128-gcm@openssh.com", "aes256-gcm@openssh.com",
-	"hmac-sha2-512-etm@openssh.com", "", "none", "none,zlib", "", "" };
+static const char *const good_lists[10] = {
+	"curve25519-sha256,kex-strict-s-v00@openssh.com",
+	"ecdsa-sha2-nistp256",
+	"aes256-ctr,aes128-gcm@openssh.com",
+	"aes256-gcm@openssh.com",
+	"hmac-sha2-512-etm@openssh.com",
+	"",
+	"none",
+	"none,zlib",
+	"",
+	""
+};
 
 static void put_plain(struct ssh *s, const struct buf *payload)
 {
@@ -299,14 +353,23 @@ static void put_plain(struct ssh *s, const struct buf *payload)
 
 static void agreed(void)
 {
-	static const struct { int at; const char *list; const char *want; } cases[] = {
-		{ 9, "", "curve25519-sha256 ecdsa-sha2-nistp256 aes128-gcm@openssh.com strict" },
-		{ 0, "x,ecdh-sha2-nistp384,ecdh-sha2-nistp256", "ecdh-sha2-nistp256 ecdsa-sha2-nistp256 "
-			"aes128-gcm@openssh.com" },
+	static const struct {
+		int at;
+		const char *list;
+		const char *want;
+	} cases[] = {
+		{ 9, "",
+		  "curve25519-sha256 ecdsa-sha2-nistp256 aes128-gcm@openssh.com strict" },
+		{ 0, "x,ecdh-sha2-nistp384,ecdh-sha2-nistp256",
+		  "ecdh-sha2-nistp256 ecdsa-sha2-nistp256 "
+		  "aes128-gcm@openssh.com" },
 		{ 1, "ssh-rsa,rsa-sha2-256", "curve25519-sha256 rsa-sha2-256" },
-		{ 2, "aes256-ctr", "aes256-ctr hmac-sha2-512-etm@openssh.com strict" },
-		{ 0, "curve25519", "no key exchange in common: it offers \"curve25519\"" },
-		{ 0, "kex-strict-s-v00@openssh.com,ext-info-c,ext-info-s", "no key exchange in common" },
+		{ 2, "aes256-ctr",
+		  "aes256-ctr hmac-sha2-512-etm@openssh.com strict" },
+		{ 0, "curve25519",
+		  "no key exchange in common: it offers \"curve25519\"" },
+		{ 0, "kex-strict-s-v00@openssh.com,ext-info-c,ext-info-s",
+		  "no key exchange in common" },
 		{ 1, "ssh-ed25519", "no host key algorithm in common" },
 		{ 2, "none", "no cipher to it in common: it offers \"none\"" },
 		{ 3, "", "no cipher from it in common: it offers \"\"" },
@@ -321,17 +384,20 @@ static void agreed(void)
 		struct err e = ERR_INIT;
 		char what[100];
 
-		snprintf(what, sizeof(what), "agree: %d \"%s\"", cases[i].at, cases[i].list);
+		snprintf(what, sizeof(what), "agree: %d \"%s\"", cases[i].at,
+			 cases[i].list);
 		queue_add(&s->in, "SSH-2.0-x\r\n", 11);
 		buf_addc(&b, MSG_KEXINIT);
 		buf_addf(&b, "%16s", "");
 		for (int k = 0; k < 10; k++)
-			wire_putz(&b, k == cases[i].at ? cases[i].list : good_lists[k]);
+			wire_putz(&b, k == cases[i].at ? cases[i].list :
+							 good_lists[k]);
 		buf_add(&b, "\0\0\0\0\0", 5);
 		put_plain(s, &b);
 		ssh_take(s, &e);
-		check(strstr(e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg, cases[i].want) != NULL, what,
-		      e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg);
+		check(strstr(e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg,
+			     cases[i].want) != NULL,
+		      what, e.kind == ERR_NONE ? ssh_algorithms(s) : e.msg);
 		ssh_close(s);
 		/* and cut short at every byte: never more than an error */
 		for (size_t n = 1; n < b.n; n++) {
@@ -357,7 +423,8 @@ static struct ssh_key *key_of(const char *name, struct buf *text)
 {
 	struct err e = ERR_INIT;
 	const char *src = getenv("SRCDIR");
-	char *path = xasprintf("%s/tests/fuzz/corpus/ssh_key/%s", src != NULL ? src : ".", name);
+	char *path = xasprintf("%s/tests/fuzz/corpus/ssh_key/%s",
+			       src != NULL ? src : ".", name);
 	struct ssh_key *k;
 
 	if (file_read(path, text, &e) < 0)
@@ -373,8 +440,10 @@ static void keys(void)
 	static const char *const forms[] = { "PEM", "PKCS8", "RFC4716" };
 
 	for (int i = 0; i < 9; i++) {
-		struct buf text = BUF_INIT(8192), pub = BUF_INIT(8192), line = BUF_INIT(8192);
-		struct buf sig = BUF_INIT(SSH_SIG_MAX), blob = BUF_INIT(SSH_BLOB_MAX);
+		struct buf text = BUF_INIT(8192), pub = BUF_INIT(8192),
+			   line = BUF_INIT(8192);
+		struct buf sig = BUF_INIT(SSH_SIG_MAX),
+			   blob = BUF_INIT(SSH_BLOB_MAX);
 		struct err e = ERR_INIT;
 		struct ssh_key *k;
 		char name[40];
@@ -392,35 +461,47 @@ static void keys(void)
 			snprintf(pub_name, sizeof(pub_name), "%s.pub", name);
 			ssh_key_free(key_of(pub_name, &pub));
 			ssh_key_public(k, &line);
-			check(line.n > 50 && str_starts(buf_str(&pub), buf_str(&line)), name,
-			      "not the public key that ssh-keygen wrote");
+			check(line.n > 50 &&
+				      str_starts(buf_str(&pub), buf_str(&line)),
+			      name, "not the public key that ssh-keygen wrote");
 		}
-		check(ssh_key_sign(k, ssh_key_is_rsa(k) ? "rsa-sha2-512" : ssh_key_algorithm(k), STR("text"),
-				   &sig, &e) == 0, name, e.msg);
+		check(ssh_key_sign(k,
+				   ssh_key_is_rsa(k) ? "rsa-sha2-512" :
+						       ssh_key_algorithm(k),
+				   STR("text"), &sig, &e) == 0,
+		      name, e.msg);
 		ssh_key_blob(k, &blob);
 		if (i < 6) {
 			struct ssh_pub p;
-			struct str alg = str_of(i < 3 ? "rsa-sha2-512" : "ecdsa-sha2-nistp256");
+			struct str alg = str_of(i < 3 ? "rsa-sha2-512" :
+							"ecdsa-sha2-nistp256");
 
-			check(ssh_pub_parse(&p, buf_str(&blob), &e) == 0, name, e.msg);
-			check(ssh_pub_verify(&p, alg, buf_str(&sig), "text", 4), name, "not verified");
-			check(!ssh_pub_verify(&p, alg, buf_str(&sig), "texT", 4), name,
-			      "another text verified");
-			check(!ssh_pub_verify(&p, STR("rsa-sha2-256"), buf_str(&sig), "text", 4), name,
-			      "verified as another algorithm");
+			check(ssh_pub_parse(&p, buf_str(&blob), &e) == 0, name,
+			      e.msg);
+			check(ssh_pub_verify(&p, alg, buf_str(&sig), "text", 4),
+			      name, "not verified");
+			check(!ssh_pub_verify(&p, alg, buf_str(&sig), "texT", 4),
+			      name, "another text verified");
+			check(!ssh_pub_verify(&p, STR("rsa-sha2-256"),
+					      buf_str(&sig), "text", 4),
+			      name, "verified as another algorithm");
 			for (size_t n = 0; n < sig.n; n++)
-				good = good && !ssh_pub_verify(&p, alg, str_head(buf_str(&sig), n), "text", 4);
+				good = good &&
+				       !ssh_pub_verify(&p, alg,
+						       str_head(buf_str(&sig), n),
+						       "text", 4);
 			for (size_t n = 0; n < blob.n; n++) {
 				struct err none = ERR_INIT;
 				struct str part = { NULL, n };
-				char *copy = xmalloc(n);	/* one byte too far is seen */
+				char *copy = xmalloc(n); /* one byte too far is seen */
 
 				memcpy(copy, blob.str, n);
 				part.p = copy;
 				good = good && ssh_pub_parse(&p, part, &none) < 0;
 				free(copy);
 			}
-			check(good, name, "a signature or public key cut short was taken");
+			check(good, name,
+			      "a signature or public key cut short was taken");
 		}
 		ssh_key_free(k);
 		good = true;
@@ -443,9 +524,11 @@ static void keys(void)
 			struct err none = ERR_INIT;
 			struct str rest = buf_str(&text), one;
 
-			for (size_t n = 0; n <= lines && str_next(&rest, '\n', &one); n++)
+			for (size_t n = 0;
+			     n <= lines && str_next(&rest, '\n', &one); n++)
 				buf_addf(&part, "%.*s\n", STR_ARG(one));
-			buf_addstr(&part, (struct str){ text.str + end, text.n - end });
+			buf_addstr(&part,
+				   (struct str){ text.str + end, text.n - end });
 			if (part.n < text.n) {
 				k = ssh_key_parse(buf_str(&part), "part", &none);
 				good = good && k == NULL;
@@ -464,8 +547,11 @@ static void keys(void)
 
 static void prints(void)
 {
-	static const struct { const char *line, *want; } bad[] = {
-		{ "", "not a line" }, { "ecdsa-sha2-nistp256", "not a line" },
+	static const struct {
+		const char *line, *want;
+	} bad[] = {
+		{ "", "not a line" },
+		{ "ecdsa-sha2-nistp256", "not a line" },
 		{ "ecdsa-sha2-nistp256 !!!", "not a line" },
 		{ "ssh-rsa AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY=", "do not agree" },
 		{ "x AAAA", "do not agree" },
@@ -475,64 +561,102 @@ static void prints(void)
 	char print[51];
 
 	ssh_fingerprint(STR("abc"), print);
-	check(strcmp(print, "SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0") == 0, "fingerprint",
-	      print);
+	check(strcmp(print,
+		     "SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0") == 0,
+	      "fingerprint", print);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		e = (struct err)ERR_INIT;
-		check(ssh_blob_of_line(bad[i].line, "it", &b, &e) < 0 && strstr(e.msg, bad[i].want) != NULL,
+		check(ssh_blob_of_line(bad[i].line, "it", &b, &e) < 0 &&
+			      strstr(e.msg, bad[i].want) != NULL,
 		      "key line refused", e.msg);
 	}
 	e = (struct err)ERR_INIT;
-	check(ssh_blob_of_line(MEM_HOST_KEY " a comment\n", "it", &b, &e) == 0, "key line with comment",
-	      e.msg);
+	check(ssh_blob_of_line(MEM_HOST_KEY " a comment\n", "it", &b, &e) == 0,
+	      "key line with comment", e.msg);
 	buf_release(&b);
 }
 
 /* ---- after sign-in ---- */
 
 #define U(n) "\0\0\0" n
-#define OPEN "\x5b" U("\0") U("\x07") "\0\x10\0\0" "\0\0\x80\0"
+#define OPEN \
+	"\x5b" U("\0") U("\x07") "\0\x10\0\0" \
+				 "\0\0\x80\0"
 
 /* Messages to a connection with one exec channel, until one is refused. */
 static void live(void)
 {
-	static const struct { const char *name, *want; struct str say[4]; } cases[] = {
-		{ "data for no channel", "message 94 for a channel that does not exist",
+	static const struct {
+		const char *name, *want;
+		struct str say[4];
+	} cases[] = {
+		{ "data for no channel",
+		  "message 94 for a channel that does not exist",
 		  { STR("\x5e" U("\x05") U("\x01") "x") } },
-		{ "channel number out of range", "for a channel that does not exist",
+		{ "channel number out of range",
+		  "for a channel that does not exist",
 		  { STR("\x5e\xff\xff\xff\xff" U("\x01") "x") } },
-		{ "data before it is open", "data on a channel that is not open",
+		{ "data before it is open",
+		  "data on a channel that is not open",
 		  { STR("\x5e" U("\0") U("\x01") "x") } },
-		{ "opened twice", "malformed answer to the opening", { STR(OPEN), STR(OPEN) } },
-		{ "packet size of nothing", "malformed answer to the opening",
+		{ "opened twice",
+		  "malformed answer to the opening",
+		  { STR(OPEN), STR(OPEN) } },
+		{ "packet size of nothing",
+		  "malformed answer to the opening",
 		  { STR("\x5b" U("\0") U("\x07") "\0\x10\0\0" U("\0")) } },
-		{ "answer cut short", "malformed answer to the opening", { STR("\x5b" U("\0") U("\x07")) } },
-		{ "window too wide", "malformed change of a window",
+		{ "answer cut short",
+		  "malformed answer to the opening",
+		  { STR("\x5b" U("\0") U("\x07")) } },
+		{ "window too wide",
+		  "malformed change of a window",
 		  { STR(OPEN), STR("\x5d" U("\0") "\xff\xff\xff\xff") } },
-		{ "a reply too many", "an answer without a question",
+		{ "a reply too many",
+		  "an answer without a question",
 		  { STR(OPEN), STR("\x63" U("\0")), STR("\x63" U("\0")) } },
-		{ "data after the end", "data on a channel that is not open",
-		  { STR(OPEN), STR("\x60" U("\0")), STR("\x5e" U("\0") U("\x01") "x") } },
-		{ "data longer than it says", "malformed data",
+		{ "data after the end",
+		  "data on a channel that is not open",
+		  { STR(OPEN), STR("\x60" U("\0")),
+		    STR("\x5e" U("\0") U("\x01") "x") } },
+		{ "data longer than it says",
+		  "malformed data",
 		  { STR(OPEN), STR("\x5e" U("\0") U("\x01") "xy") } },
-		{ "data shorter than it says", "malformed data",
+		{ "data shorter than it says",
+		  "malformed data",
 		  { STR(OPEN), STR("\x5e" U("\0") U("\x03") "xy") } },
-		{ "closed before it is open", "a channel closes that is not open", { STR("\x61" U("\0")) } },
-		{ "request before it is open", "a request before its channel",
+		{ "closed before it is open",
+		  "a channel closes that is not open",
+		  { STR("\x61" U("\0")) } },
+		{ "request before it is open",
+		  "a request before its channel",
 		  { STR("\x62" U("\0") U("\0") "\0") } },
-		{ "closed twice", "does not exist", { STR(OPEN), STR("\x61" U("\0")), STR("\x61" U("\0")) } },
+		{ "closed twice",
+		  "does not exist",
+		  { STR(OPEN), STR("\x61" U("\0")), STR("\x61" U("\0")) } },
 		{ "global answer", "an answer without a question", { STR("\x51") } },
 		{ "sign-in again", "message 52 after sign-in", { STR("\x34") } },
 		{ "new keys", "new keys before there are any", { STR("\x15") } },
-		{ "key exchange answer", "an answer in a key exchange", { STR("\x1f" U("\0")) } },
+		{ "key exchange answer",
+		  "an answer in a key exchange",
+		  { STR("\x1f" U("\0")) } },
 		{ "key exchange cut short", "malformed offer", { STR("\x14") } },
-		{ "goodbye", "the server ended the connection: no?more (reason 2)",
+		{ "goodbye",
+		  "the server ended the connection: no?more (reason 2)",
 		  { STR("\x01" U("\x02") U("\x07") "no\nmore" U("\0")) } },
-		{ "ignored", "", { STR("\x02" U("\x01") "x"), STR("\x04"), STR("\x03"), STR("\xfa") } },
-		{ "requests", "", { STR("\x50" U("\x01") "x\1"), STR("\x5a" U("\x01") "x" U("\x09")),
-				    STR(OPEN), STR("\x62" U("\0") U("\x01") "x\1") } },
-		{ "a life", "", { STR(OPEN), STR("\x63" U("\0")),
-				  STR("\x62" U("\0") U("\x0b") "exit-status\0" U("\x05")), STR("\x61" U("\0")) } },
+		{ "ignored",
+		  "",
+		  { STR("\x02" U("\x01") "x"), STR("\x04"), STR("\x03"),
+		    STR("\xfa") } },
+		{ "requests",
+		  "",
+		  { STR("\x50" U("\x01") "x\1"),
+		    STR("\x5a" U("\x01") "x" U("\x09")), STR(OPEN),
+		    STR("\x62" U("\0") U("\x01") "x\1") } },
+		{ "a life",
+		  "",
+		  { STR(OPEN), STR("\x63" U("\0")),
+		    STR("\x62" U("\0") U("\x0b") "exit-status\0" U("\x05")),
+		    STR("\x61" U("\0")) } },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -543,11 +667,12 @@ static void live(void)
 
 		for (int k = 0; k < 4 && rc == 0 && cases[i].say[k].n > 0; k++)
 			rc = ssh_dispatch(s, cases[i].say[k], &bye, &e);
-		check(rc == (cases[i].want[0] == '\0' ? 0 : -1) && strstr(e.msg, cases[i].want) != NULL,
+		check(rc == (cases[i].want[0] == '\0' ? 0 : -1) &&
+			      strstr(e.msg, cases[i].want) != NULL,
 		      cases[i].name, e.msg);
 		if (strcmp(cases[i].name, "a life") == 0)
-			check(ssh_channel_status(c) == 5 && ssh_channel_ended(c), "a life's end",
-			      "not ended with 5");
+			check(ssh_channel_status(c) == 5 && ssh_channel_ended(c),
+			      "a life's end", "not ended with 5");
 		ssh_close(s);
 	}
 }
@@ -575,7 +700,8 @@ static void windows(void)
 	while (ssh_dispatch(s, buf_str(&b), &bye, &e) == 0 && n < 200)
 		n++;
 	/* less what was read and not yet given back: an eighth at most */
-	check(n >= 56 && n <= 64 && strstr(e.msg, "more data than the window allows") != NULL,
+	check(n >= 56 && n <= 64 &&
+		      strstr(e.msg, "more data than the window allows") != NULL,
 	      "2 MiB to nobody, and no more", e.msg);
 	buf_release(&b);
 	ssh_close(s);
@@ -591,7 +717,7 @@ static void windows(void)
 	buf_add(&b, "\x5e" U("\0"), 5);
 	wire_put(&b, data, 11);
 	check(ssh_dispatch(s, buf_str(&b), &bye, &e) < 0 &&
-	      strstr(e.msg, "more data than the window allows") != NULL,
+		      strstr(e.msg, "more data than the window allows") != NULL,
 	      "11 bytes for a window of 10", e.msg);
 	buf_release(&b);
 	ssh_close(s);
@@ -601,7 +727,8 @@ static void windows(void)
 	e = (struct err)ERR_INIT;
 	c = ssh_exec(s, "true", &e);
 	ssh_dispatch(s, STR(OPEN), &bye, &e);
-	check(ssh_channel_room(c) == 0, "nothing is sent before the command runs", "there is room");
+	check(ssh_channel_room(c) == 0,
+	      "nothing is sent before the command runs", "there is room");
 	ssh_dispatch(s, STR("\x63" U("\0")), &bye, &e);
 	for (n = 0; ssh_channel_room(c) > 0 && n < 1000; n++) {
 		ssh_channel_write(c, sink, sizeof(sink), &e);
@@ -611,7 +738,8 @@ static void windows(void)
 	ssh_dispatch(s, STR("\x5d" U("\0") U("\x09")), &bye, &e);
 	check(ssh_channel_room(c) == 9, "room for 9 more", "not 9");
 	ssh_rekey(s);
-	check(ssh_channel_room(c) == 0, "none during a key exchange", "there is room");
+	check(ssh_channel_room(c) == 0, "none during a key exchange",
+	      "there is room");
 	ssh_channel_size(c, 1, 1);
 	check(s->held.n > 0, "what must be said then waits", "it was sent");
 	ssh_close(s);
@@ -619,16 +747,16 @@ static void windows(void)
 
 static size_t written;
 
-static int count_write(struct stream *st, const void *p, size_t n, int64_t deadline_ms,
-		       struct err *e)
+static int count_write(struct stream *st, const void *p, size_t n,
+		       int64_t deadline_ms, struct err *e)
 {
 	(void)st, (void)p, (void)deadline_ms, (void)e;
 	written += n;
 	return 0;
 }
 
-static int fail_write(struct stream *st, const void *p, size_t n, int64_t deadline_ms,
-		      struct err *e)
+static int fail_write(struct stream *st, const void *p, size_t n,
+		      int64_t deadline_ms, struct err *e)
 {
 	(void)st, (void)p, (void)n, (void)deadline_ms;
 	return err_set(e, ERR_NET, "sending: Broken pipe");
@@ -644,14 +772,16 @@ static void plain_streams(void)
 	ops.write_some = NULL;
 	ops.write = count_write;
 	s->stream->ops = &ops;
-	check(ssh_work(s, &e) == 0 && written == 17 && s->out.n == 0, "stream without write_some",
-	      "the greeting is not out");
+	check(ssh_work(s, &e) == 0 && written == 17 && s->out.n == 0,
+	      "stream without write_some", "the greeting is not out");
 	ops.write = fail_write;
 	ssh_exec(s, "true", &e);
-	check(ssh_work(s, &e) < 0 && strcmp(e.msg, "ssh u@server: sending: Broken pipe") == 0,
+	check(ssh_work(s, &e) < 0 &&
+		      strcmp(e.msg, "ssh u@server: sending: Broken pipe") == 0,
 	      "a write that fails", e.msg);
 	e = (struct err)ERR_INIT;
-	check(ssh_exec(s, "true", &e) == NULL && strstr(e.msg, "Broken pipe") != NULL,
+	check(ssh_exec(s, "true", &e) == NULL &&
+		      strstr(e.msg, "Broken pipe") != NULL,
 	      "and is remembered", e.msg);
 	ssh_close(s);
 }

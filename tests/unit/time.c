@@ -6,7 +6,10 @@
 #include "tests/check.h"
 
 /* What GNU date says of these. */
-static const struct { int64_t t; const char *iso, *http; } both[] = {
+static const struct {
+	int64_t t;
+	const char *iso, *http;
+} both[] = {
 	{ 0, "1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT" },
 	{ 784111777, "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT" },
 	{ 951782400, "2000-02-29T00:00:00Z", "Tue, 29 Feb 2000 00:00:00 GMT" },
@@ -18,38 +21,60 @@ static const struct { int64_t t; const char *iso, *http; } both[] = {
 	{ 253402300799, "9999-12-31T23:59:59Z", "Fri, 31 Dec 9999 23:59:59 GMT" },
 };
 
-static const struct { const char *text; int64_t want; } iso[] = {
+static const struct {
+	const char *text;
+	int64_t want;
+} iso[] = {
 	{ "2026-08-01T12:00:00.1234567Z", 1785585600 },
 	{ "2026-08-01t14:00:00+02:00", 1785585600 },
 	{ "2026-08-01T06:30:00.5-05:30", 1785585600 },
 	{ "2016-12-31T23:59:60Z", 1483228800 },
-	{ "2026-08-01T12:00:00", -1 }, { "2026-08-01", -1 }, { "", -1 },
-	{ "2026-08-01 12:00:00Z", -1 }, { "2026-13-01T12:00:00Z", -1 },
-	{ "2026-02-29T12:00:00Z", -1 }, { "2100-02-29T12:00:00Z", -1 },
-	{ "2026-08-01T24:00:00Z", -1 }, { "2026-08-01T12:60:00Z", -1 },
-	{ "2026-08-00T12:00:00Z", -1 }, { "2026-08-01T12:00:00.Z", -1 },
-	{ "2026-08-01T12:00:00ZZ", -1 }, { "2026-8-01T12:00:00Z", -1 },
-	{ "1969-12-31T23:59:59Z", -1 }, { "1970-01-01T00:00:00+01:00", -1 },
-	{ "2026-08-01T12:00:00+2:00", -1 }, { "2026-08-01T12:00:00+24:00", -1 },
+	{ "2026-08-01T12:00:00", -1 },
+	{ "2026-08-01", -1 },
+	{ "", -1 },
+	{ "2026-08-01 12:00:00Z", -1 },
+	{ "2026-13-01T12:00:00Z", -1 },
+	{ "2026-02-29T12:00:00Z", -1 },
+	{ "2100-02-29T12:00:00Z", -1 },
+	{ "2026-08-01T24:00:00Z", -1 },
+	{ "2026-08-01T12:60:00Z", -1 },
+	{ "2026-08-00T12:00:00Z", -1 },
+	{ "2026-08-01T12:00:00.Z", -1 },
+	{ "2026-08-01T12:00:00ZZ", -1 },
+	{ "2026-8-01T12:00:00Z", -1 },
+	{ "1969-12-31T23:59:59Z", -1 },
+	{ "1970-01-01T00:00:00+01:00", -1 },
+	{ "2026-08-01T12:00:00+2:00", -1 },
+	{ "2026-08-01T12:00:00+24:00", -1 },
 };
 
-static const struct { const char *text; int64_t want; } http[] = {
+static const struct {
+	const char *text;
+	int64_t want;
+} http[] = {
 	{ "Sunday, 06-Nov-94 08:49:37 GMT", 784111777 },
 	{ "Sun Nov  6 08:49:37 1994", 784111777 },
 	{ "Wed Nov 16 08:49:37 1994", 784975777 },
 	{ "Friday, 01-Jan-27 00:00:00 GMT", 1798761600 },
-	{ "Sun, 06 Nov 1994 08:49:37 UTC", -1 }, { "Sun, 6 Nov 1994 08:49:37 GMT", -1 },
-	{ "Sun, 06 nov 1994 08:49:37 GMT", -1 }, { "06 Nov 1994 08:49:37 GMT", -1 },
-	{ "Sun, 06 Nov 1994 08:49:37 GMT ", -1 }, { "Sun, 31 Nov 1994 08:49:37 GMT", -1 },
-	{ "", -1 }, { "Sun", -1 }, { "Sun, 06 Nov 1994 25:49:37 GMT", -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 UTC", -1 },
+	{ "Sun, 6 Nov 1994 08:49:37 GMT", -1 },
+	{ "Sun, 06 nov 1994 08:49:37 GMT", -1 },
+	{ "06 Nov 1994 08:49:37 GMT", -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT ", -1 },
+	{ "Sun, 31 Nov 1994 08:49:37 GMT", -1 },
+	{ "", -1 },
+	{ "Sun", -1 },
+	{ "Sun, 06 Nov 1994 25:49:37 GMT", -1 },
 };
 
 static void one(bool good, int64_t got, int64_t want, const char *text)
 {
 	char name[80], why[80];
 
-	snprintf(name, sizeof(name), "%s \"%s\"", want < 0 ? "refuses" : "reads", text);
-	snprintf(why, sizeof(why), "%s, %lld", good ? "accepted" : "refused", (long long)got);
+	snprintf(name, sizeof(name), "%s \"%s\"",
+		 want < 0 ? "refuses" : "reads", text);
+	snprintf(why, sizeof(why), "%s, %lld", good ? "accepted" : "refused",
+		 (long long)got);
 	check(good == (want >= 0) && got == (want < 0 ? -7 : want), name, why);
 }
 
@@ -66,7 +91,8 @@ int main(void)
 		time_http(both[i].t, out);
 		check(strcmp(out, both[i].http) == 0, both[i].http, out);
 		good = time_parse_iso(str_of(both[i].iso), &t) && t == both[i].t &&
-			time_parse_http(str_of(both[i].http), &t) && t == both[i].t;
+		       time_parse_http(str_of(both[i].http), &t) &&
+		       t == both[i].t;
 		snprintf(out, sizeof(out), "and back %zu", i);
 		check(good, out, "differs");
 	}
@@ -82,14 +108,16 @@ int main(void)
 	}
 	bool days = true;
 
-	for (int64_t d = 0; d < 80000; d++) {	/* every day to 2189 */
+	for (int64_t d = 0; d < 80000; d++) { /* every day to 2189 */
 		time_iso(d * 86400 + 86399, out);
-		days = days && time_parse_iso(str_of(out), &t) && t == d * 86400 + 86399;
+		days = days && time_parse_iso(str_of(out), &t) &&
+		       t == d * 86400 + 86399;
 	}
 	check(days, "every day there and back", "one differs");
 	time_iso(INT64_MAX, out);
 	check(strcmp(out, "9999-12-31T23:59:59Z") == 0, "never", out);
 	time_http(-5, out);
-	check(strcmp(out, "Thu, 01 Jan 1970 00:00:00 GMT") == 0, "before the epoch", out);
+	check(strcmp(out, "Thu, 01 Jan 1970 00:00:00 GMT") == 0,
+	      "before the epoch", out);
 	return check_failed();
 }

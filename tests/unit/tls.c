@@ -44,7 +44,7 @@ struct server {
 	pthread_t thread;
 	int fd;
 	enum manners manners;
-	atomic_bool enough;		/* for READ_NOTHING */
+	atomic_bool enough; /* for READ_NOTHING */
 	struct err e;
 };
 
@@ -60,7 +60,8 @@ static void *serve(void *arg)
 		return NULL;
 	switch (s->manners) {
 	case ECHO:
-		while ((n = stream_read(t, piece, sizeof(piece), soon(), &s->e)) > 0)
+		while ((n = stream_read(t, piece, sizeof(piece), soon(), &s->e)) >
+		       0)
 			if (stream_write(t, piece, (size_t)n, soon(), &s->e) < 0 ||
 			    stream_flush(t, soon(), &s->e) < 0)
 				break;
@@ -73,7 +74,8 @@ static void *serve(void *arg)
 			shutdown(stream_fd(t), SHUT_RDWR);
 		break;
 	case READ_NOTHING:
-		while (!atomic_load(&s->enough) && sleep_until(now_ms() + 10, &s->e) == 0)
+		while (!atomic_load(&s->enough) &&
+		       sleep_until(now_ms() + 10, &s->e) == 0)
 			;
 		break;
 	}
@@ -85,7 +87,7 @@ static void *serve(void *arg)
 struct relay {
 	pthread_t thread;
 	int client, server;
-	size_t cut[2], bend[2], seen[2];	/* [0] to the server, [1] to the client */
+	size_t cut[2], bend[2], seen[2]; /* [0] to the server, [1] to the client */
 };
 
 static bool pass(struct relay *r, int way, int from, int to)
@@ -132,7 +134,7 @@ static void *relay(void *arg)
 struct rig {
 	struct server server;
 	struct relay relay;
-	int fd;			/* the client's */
+	int fd; /* the client's */
 };
 
 static void rig_start(struct rig *g, enum manners manners)
@@ -172,7 +174,7 @@ static struct stream *dial(struct rig *g, struct err *e)
 	struct tls_trust *trust = tls_trust_pin(pin);
 	struct stream *s = tls_connect(g->fd, "server.test", trust, soon(), e);
 
-	tls_trust_free(trust);		/* not needed any more */
+	tls_trust_free(trust); /* not needed any more */
 	return s;
 }
 
@@ -191,14 +193,16 @@ static void echo_sizes(void)
 	rig_start(&g, ECHO);
 	s = dial(&g, &e);
 	check(s != NULL, "handshake", e.msg);
-	for (size_t i = 0; s != NULL && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; s != NULL && i < sizeof(sizes) / sizeof(sizes[0]);
+	     i++) {
 		size_t got = 0;
 
 		random_bytes(out, sizes[i]);
 		/* no flush: a read does it, or both would wait */
 		good = good && stream_write(s, out, sizes[i], soon(), &e) == 0;
 		while (good && got < sizes[i]) {
-			ssize_t n = stream_read(s, in + got, sizes[i] - got, soon(), &e);
+			ssize_t n = stream_read(s, in + got, sizes[i] - got,
+						soon(), &e);
 
 			good = n > 0;
 			if (n > 0)
@@ -212,22 +216,27 @@ static void echo_sizes(void)
 		good = stream_write(s, "abc", 3, soon(), &e) == 0 &&
 		       stream_read(s, in, 1, soon(), &e) == 1 && in[0] == 'a';
 		check(good && stream_pending(s), "two bytes are pending", e.msg);
-		check(stream_read(s, in, 10, soon(), &e) == 2 && !stream_pending(s),
+		check(stream_read(s, in, 10, soon(), &e) == 2 &&
+			      !stream_pending(s),
 		      "then none is", e.msg);
-		check(stream_read(s, in, 10, now_ms() + 50, &e) == -1 && e.kind == ERR_TIMEOUT,
+		check(stream_read(s, in, 10, now_ms() + 50, &e) == -1 &&
+			      e.kind == ERR_TIMEOUT,
 		      "silence ends at the deadline", e.msg);
 		e = (struct err)ERR_INIT;
 		check(stream_write(s, "still here", 10, soon(), &e) == 0 &&
-		      stream_read(s, in, 10, soon(), &e) == 10, "and goes on afterwards", e.msg);
+			      stream_read(s, in, 10, soon(), &e) == 10,
+		      "and goes on afterwards", e.msg);
 	}
 	stream_close(s);
 	rig_end(&g);
-	check(g.server.e.kind == ERR_NONE, "the server saw an orderly end", g.server.e.msg);
+	check(g.server.e.kind == ERR_NONE, "the server saw an orderly end",
+	      g.server.e.msg);
 	free(out);
 	free(in);
 }
 
-static size_t read_all(struct stream *s, char *in, size_t max, ssize_t *last, struct err *e)
+static size_t read_all(struct stream *s, char *in, size_t max, ssize_t *last,
+		       struct err *e)
 {
 	size_t got = 0;
 
@@ -249,11 +258,14 @@ static void endings(void)
 	s = dial(&g, &e);
 	if (s == NULL)
 		abort();
-	check(read_all(s, in, sizeof(in), &last, &e) == 22 && last == 0 && e.kind == ERR_NONE,
+	check(read_all(s, in, sizeof(in), &last, &e) == 22 && last == 0 &&
+		      e.kind == ERR_NONE,
 	      "close_notify is a clean end", e.msg);
-	check(stream_read(s, in, sizeof(in), soon(), &e) == 0, "and stays one", e.msg);
+	check(stream_read(s, in, sizeof(in), soon(), &e) == 0, "and stays one",
+	      e.msg);
 	check(stream_write(s, "x", 1, soon(), &e) == -1 && e.kind == ERR_NET &&
-	      says(&e, "server closed the connection"), "writing behind it", e.msg);
+		      says(&e, "server closed the connection"),
+	      "writing behind it", e.msg);
 	stream_close(s);
 	rig_end(&g);
 
@@ -262,11 +274,13 @@ static void endings(void)
 	s = dial(&g, &e);
 	if (s == NULL)
 		abort();
-	check(read_all(s, in, sizeof(in), &last, &e) == 22 && last == -1 && e.kind == ERR_NET &&
-	      says(&e, "closed the connection without a TLS goodbye"),
+	check(read_all(s, in, sizeof(in), &last, &e) == 22 && last == -1 &&
+		      e.kind == ERR_NET &&
+		      says(&e, "closed the connection without a TLS goodbye"),
 	      "an end without close_notify is none", e.msg);
 	e = (struct err)ERR_INIT;
-	check(stream_read(s, in, sizeof(in), soon(), &e) == -1 && says(&e, "broken"),
+	check(stream_read(s, in, sizeof(in), soon(), &e) == -1 &&
+		      says(&e, "broken"),
 	      "and stays an error", e.msg);
 	stream_close(s);
 	rig_end(&g);
@@ -286,10 +300,12 @@ static void slow_reader(void)
 	if (s == NULL)
 		abort();
 	before = now_ms();
-	check(stream_write(s, big, 4 << 20, now_ms() + 300, &e) == -1 && e.kind == ERR_TIMEOUT,
+	check(stream_write(s, big, 4 << 20, now_ms() + 300, &e) == -1 &&
+		      e.kind == ERR_TIMEOUT,
 	      "a peer that reads nothing", e.msg);
 	stream_close(s);
-	check(now_ms() - before < CHECK_PATIENCE_MS, "is not waited for when closing", "too long");
+	check(now_ms() - before < CHECK_PATIENCE_MS,
+	      "is not waited for when closing", "too long");
 	atomic_store(&g.server.enough, true);
 	rig_end(&g);
 	free(big);
@@ -310,7 +326,8 @@ static void deadlines(void)
 			abort();
 		s = server ? tls_accept(a[0], identity, now_ms() + 200, &e) :
 			     tls_connect(a[0], "x", trust, now_ms() + 200, &e);
-		check(s == NULL && e.kind == ERR_TIMEOUT && now_ms() - before < CHECK_PATIENCE_MS,
+		check(s == NULL && e.kind == ERR_TIMEOUT &&
+			      now_ms() - before < CHECK_PATIENCE_MS,
 		      server ? "silent client" : "silent server", e.msg);
 		close(a[1]);
 	}
@@ -345,13 +362,15 @@ static void cut_and_bent(int way, size_t total, bool bend)
 {
 	static const char *const names[2][2] = {
 		{ "cut on the way to the server", "cut on the way to the client" },
-		{ "bent on the way to the server", "bent on the way to the client" },
+		{ "bent on the way to the server",
+		  "bent on the way to the client" },
 	};
 	unsigned tried = 0, fooled = 0, mute = 0;
 
 	/* a length bent upwards makes somebody wait for the rest */
 	patience_ms = bend ? SECOND : 20 * SECOND;
-	for (size_t at = 0; at < total; at += at < 120 || total - at < 120 ? 3 : 11) {
+	for (size_t at = 0; at < total;
+	     at += at < 120 || total - at < 120 ? 3 : 11) {
 		struct rig g;
 		struct err e = ERR_INIT;
 		struct stream *s;
@@ -368,7 +387,7 @@ static void cut_and_bent(int way, size_t total, bool bend)
 		rig_end(&g);
 		tried++;
 		if (bend && g.relay.seen[way] <= at)
-			continue;		/* it was shorter this time */
+			continue; /* it was shorter this time */
 		if (last == 0 && g.server.e.kind == ERR_NONE)
 			fooled++;
 		if (last != 0 && e.msg[0] == '\0')
@@ -382,8 +401,8 @@ static void cut_and_bent(int way, size_t total, bool bend)
 
 static void identities(void)
 {
-	struct buf a = BUF_INIT(64u << 10), b = BUF_INIT(64u << 10), cert = BUF_INIT(64u << 10),
-		   chain = BUF_INIT(64u << 10);
+	struct buf a = BUF_INIT(64u << 10), b = BUF_INIT(64u << 10),
+		   cert = BUF_INIT(64u << 10), chain = BUF_INIT(64u << 10);
 	struct cert_spec spec = { .cn = "x", .days = 1 };
 	struct tls_identity *id;
 	struct err e = ERR_INIT;
@@ -393,19 +412,23 @@ static void identities(void)
 	    cert_make(&spec, buf_str(&b), buf_str(&b), &cert, &e) < 0)
 		abort();
 	check(tls_identity_pem(buf_str(&a), buf_str(&cert), &e) == NULL &&
-	      says(&e, "the certificate is not for this private key"), "identity: another key", e.msg);
+		      says(&e, "the certificate is not for this private key"),
+	      "identity: another key", e.msg);
 	e = (struct err)ERR_INIT;
 	check(tls_identity_pem(buf_str(&b), STR(""), &e) == NULL &&
-	      says(&e, "no certificate in PEM form"), "identity: no certificate", e.msg);
+		      says(&e, "no certificate in PEM form"),
+	      "identity: no certificate", e.msg);
 	for (int i = 0; i < 11; i++)
 		buf_addstr(&chain, buf_str(&cert));
 	e = (struct err)ERR_INIT;
 	check(tls_identity_pem(buf_str(&b), buf_str(&chain), &e) == NULL &&
-	      says(&e, "a chain of more than 10"), "identity: chain too long", e.msg);
+		      says(&e, "a chain of more than 10"),
+	      "identity: chain too long", e.msg);
 	e = (struct err)ERR_INIT;
 	id = tls_identity_pem(buf_str(&b), buf_str(&cert), &e);
 	check(id != NULL && key_pin(buf_str(&b), want, &e) == 0 &&
-	      (tls_identity_pin(id, got), memcmp(got, want, 32) == 0), "identity: pin", e.msg);
+		      (tls_identity_pin(id, got), memcmp(got, want, 32) == 0),
+	      "identity: pin", e.msg);
 	tls_identity_free(id);
 	buf_burn(&a);
 	buf_burn(&b);
@@ -427,7 +450,7 @@ static void hostile_chains(void)
 	    cert_make(&spec, buf_str(&text), buf_str(&text), &text, &e) < 0)
 		abort();
 	rest = buf_str(&text);
-	pem_next(&rest, &label, &der, &e);	/* the key */
+	pem_next(&rest, &label, &der, &e); /* the key */
 	pem_next(&rest, &label, &der, &e);
 	verify_init(&v, trust, "x");
 	v.vtable->start_chain(&v.vtable, "x");
@@ -436,8 +459,10 @@ static void hostile_chains(void)
 		v.vtable->append(&v.vtable, (unsigned char *)der.str, der.n);
 		v.vtable->end_cert(&v.vtable);
 	}
-	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "more than 10 certificates") &&
-	      v.vtable->get_pkey(&v.vtable, NULL) == NULL, "verify: chain too long", v.why.msg);
+	check(v.vtable->end_chain(&v.vtable) != 0 &&
+		      says(&v.why, "more than 10 certificates") &&
+		      v.vtable->get_pkey(&v.vtable, NULL) == NULL,
+	      "verify: chain too long", v.why.msg);
 	verify_release(&v);
 
 	verify_init(&v, trust, "x");
@@ -445,7 +470,8 @@ static void hostile_chains(void)
 	v.vtable->start_cert(&v.vtable, 0xffffff);
 	v.vtable->append(&v.vtable, (unsigned char *)der.str, der.n);
 	v.vtable->end_cert(&v.vtable);
-	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "a certificate of more than 32768 bytes"),
+	check(v.vtable->end_chain(&v.vtable) != 0 &&
+		      says(&v.why, "a certificate of more than 32768 bytes"),
 	      "verify: certificate too large", v.why.msg);
 	verify_release(&v);
 
@@ -455,13 +481,16 @@ static void hostile_chains(void)
 	v.vtable->start_cert(&v.vtable, (uint32_t)der.n);
 	v.vtable->append(&v.vtable, (unsigned char *)der.str, der.n);
 	v.vtable->end_cert(&v.vtable);
-	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "key is not the pinned one") &&
-	      v.vtable->get_pkey(&v.vtable, NULL) == NULL, "verify: another key", v.why.msg);
+	check(v.vtable->end_chain(&v.vtable) != 0 &&
+		      says(&v.why, "key is not the pinned one") &&
+		      v.vtable->get_pkey(&v.vtable, NULL) == NULL,
+	      "verify: another key", v.why.msg);
 	verify_release(&v);
 
 	verify_init(&v, trust, "x");
 	v.vtable->start_chain(&v.vtable, "x");
-	check(v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, "sent no certificate"),
+	check(v.vtable->end_chain(&v.vtable) != 0 &&
+		      says(&v.why, "sent no certificate"),
 	      "verify: empty chain", v.why.msg);
 	verify_release(&v);
 	buf_release(&der);
@@ -472,7 +501,11 @@ static void hostile_chains(void)
 /* One certificate, trusted or not, for the name or not. */
 static void names(void)
 {
-	static const struct { const char *host; bool trusted; const char *want; } rows[] = {
+	static const struct {
+		const char *host;
+		bool trusted;
+		const char *want;
+	} rows[] = {
 		{ "x.test", true, "" },
 		{ "X.TEST", true, "" },
 		{ "y.test", true, "certificate is for " },
@@ -481,7 +514,8 @@ static void names(void)
 	};
 	static const char *const own[] = { "DNS:x.test", NULL };
 	struct cert_spec spec = { .cn = "x.test", .names = own, .days = 1 };
-	struct buf der = BUF_INIT(PEM_OBJECT_MAX), text = BUF_INIT(64u << 10), key = BUF_INIT(8192);
+	struct buf der = BUF_INIT(PEM_OBJECT_MAX), text = BUF_INIT(64u << 10),
+		   key = BUF_INIT(8192);
 	struct err e = ERR_INIT;
 	struct str rest, label;
 
@@ -491,8 +525,10 @@ static void names(void)
 	rest = buf_str(&text);
 	pem_next(&rest, &label, &der, &e);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct tls_trust *t = rows[i].trusted ? tls_trust_pem(buf_str(&text), "it", &e) :
-				      trust_from(&(const char *){ NULL }, &e);
+		struct tls_trust *t =
+			rows[i].trusted ?
+				tls_trust_pem(buf_str(&text), "it", &e) :
+				trust_from(&(const char *){ NULL }, &e);
 		struct verify v;
 		char name[80];
 
@@ -503,8 +539,11 @@ static void names(void)
 		v.vtable->end_cert(&v.vtable);
 		snprintf(name, sizeof(name), "verify: for %s, %s", rows[i].host,
 			 rows[i].trusted ? "trusted" : "of nobody");
-		check(rows[i].want[0] == '\0' ? v.vtable->end_chain(&v.vtable) == 0 :
-		      v.vtable->end_chain(&v.vtable) != 0 && says(&v.why, rows[i].want), name, v.why.msg);
+		check(rows[i].want[0] == '\0' ?
+			      v.vtable->end_chain(&v.vtable) == 0 :
+			      v.vtable->end_chain(&v.vtable) != 0 &&
+				      says(&v.why, rows[i].want),
+		      name, v.why.msg);
 		verify_release(&v);
 		tls_trust_free(t);
 	}
@@ -518,7 +557,8 @@ static void trust(void)
 	struct err e = ERR_INIT;
 
 	check(tls_trust_pem(STR("nothing"), "the text", &e) == NULL &&
-	      says(&e, "the text: no certificate in PEM form"), "trust: nothing", e.msg);
+		      says(&e, "the text: no certificate in PEM form"),
+	      "trust: nothing", e.msg);
 	tls_trust_free(NULL);
 }
 
@@ -529,7 +569,8 @@ int main(void)
 	size_t seen[2];
 
 	if (key_make_ec_p256(&key, &e) < 0 ||
-	    (identity = tls_identity_key(buf_str(&key), "server.test", &e)) == NULL) {
+	    (identity = tls_identity_key(buf_str(&key), "server.test", &e)) ==
+		    NULL) {
 		check(false, "identity", e.msg);
 		return 1;
 	}

@@ -41,37 +41,64 @@ static void paper_close(struct paper *p)
 static const struct {
 	const char *name;
 	const char *columns[4];
-	const char *cells[4][3];	/* a row begins with something */
+	const char *cells[4][3]; /* a row begins with something */
 	const char *table, *json, *tsv;
 } lists[] = {
-	{ "text", { "name", "state" }, { { "a", "running" }, { "longer", "x" } },
+	{ "text",
+	  { "name", "state" },
+	  { { "a", "running" }, { "longer", "x" } },
 	  "NAME    STATE\na       running\nlonger  x\n",
 	  "[{\"name\":\"a\",\"state\":\"running\"},{\"name\":\"longer\",\"state\":\"x\"}]",
 	  "a\trunning\nlonger\tx\n" },
-	{ "numbers stand to the right", { "id", "memory gb", "name" },
+	{ "numbers stand to the right",
+	  { "id", "memory gb", "name" },
 	  { { "7", "4", "a" }, { "12", "128", "b" } },
 	  "ID  MEMORY GB  NAME\n 7          4  a\n12        128  b\n",
 	  "[{\"id\":\"7\",\"memory gb\":\"4\",\"name\":\"a\"},"
-	  "{\"id\":\"12\",\"memory gb\":\"128\",\"name\":\"b\"}]", "7\t4\ta\n12\t128\tb\n" },
-	{ "numbers in the last column", { "name", "n" }, { { "a", "5" }, { "b", "1000" } },
-	  "NAME     N\na        5\nb     1000\n", NULL, "a\t5\nb\t1000\n" },
-	{ "numbers among text", { "n" }, { { "5" }, { "x" }, { "1000" } }, "N\n5\nx\n1000\n", NULL,
+	  "{\"id\":\"12\",\"memory gb\":\"128\",\"name\":\"b\"}]",
+	  "7\t4\ta\n12\t128\tb\n" },
+	{ "numbers in the last column",
+	  { "name", "n" },
+	  { { "a", "5" }, { "b", "1000" } },
+	  "NAME     N\na        5\nb     1000\n",
+	  NULL,
+	  "a\t5\nb\t1000\n" },
+	{ "numbers among text",
+	  { "n" },
+	  { { "5" }, { "x" }, { "1000" } },
+	  "N\n5\nx\n1000\n",
+	  NULL,
 	  "5\nx\n1000\n" },
-	{ "columns of characters, not bytes", { "name", "x" },
+	{ "columns of characters, not bytes",
+	  { "name", "x" },
 	  { { "S\xc3\xa3o Paulo", "1" }, { "Norway East", "2" } },
 	  "NAME         X\nS\xc3\xa3o Paulo    1\nNorway East  2\n",
 	  "[{\"name\":\"S\xc3\xa3o Paulo\",\"x\":\"1\"},{\"name\":\"Norway East\",\"x\":\"2\"}]",
 	  "S\xc3\xa3o Paulo\t1\nNorway East\t2\n" },
-	{ "control characters", { "name", "x" }, { { "a\033[2Jb\tc\nd\177", "\a" } },
+	{ "control characters",
+	  { "name", "x" },
+	  { { "a\033[2Jb\tc\nd\177", "\a" } },
 	  "NAME         X\na?[2Jb?c?d?  ?\n",
-	  "[{\"name\":\"a?[2Jb?c?d?\",\"x\":\"?\"}]", "a?[2Jb?c?d?\t?\n" },
-	{ "quotes", { "name" }, { { "a\"b\\c" } }, "NAME\na\"b\\c\n",
+	  "[{\"name\":\"a?[2Jb?c?d?\",\"x\":\"?\"}]",
+	  "a?[2Jb?c?d?\t?\n" },
+	{ "quotes",
+	  { "name" },
+	  { { "a\"b\\c" } },
+	  "NAME\na\"b\\c\n",
 	  "[{\"name\":\"a\\\"b\\\\c\"}]",
 	  "a\"b\\c\n" },
-	{ "per cent signs", { "name" }, { { "%s%n" } }, "NAME\n%s%n\n", "[{\"name\":\"%s%n\"}]",
+	{ "per cent signs",
+	  { "name" },
+	  { { "%s%n" } },
+	  "NAME\n%s%n\n",
+	  "[{\"name\":\"%s%n\"}]",
 	  "%s%n\n" },
-	{ "an empty cell", { "a", "b" }, { { "x", NULL } }, "A  B\nx  \n",
-	  "[{\"a\":\"x\",\"b\":\"\"}]", "x\t\n" },
+	{ "an empty cell",
+	  { "a", "b" },
+	  { { "x", NULL } },
+	  "A  B\nx  \n",
+	  "[{\"a\":\"x\",\"b\":\"\"}]",
+	  "x\t\n" },
 	{ "no rows", { "a", "b" }, { { NULL } }, "", "[]", "" },
 };
 
@@ -90,7 +117,8 @@ static char *compact(const char *text)
 	return buf_detach(&b);
 }
 
-static void run_list(size_t i, enum ui_format format, const char *suffix, const char *want)
+static void run_list(size_t i, enum ui_format format, const char *suffix,
+		     const char *want)
 {
 	struct paper p;
 	struct listing t;
@@ -153,15 +181,19 @@ static void run_full(void)
 		if (ui.out == NULL)
 			abort();
 		listing_init(&t, columns);
-		for (int i = 0; i < 5000; i++) {	/* more than any stream holds back */
+		for (int i = 0; i < 5000; i++) { /* more than any stream holds back */
 			listing_row(&t);
 			listing_cell(&t, "machine %d", i);
 		}
 		snprintf(name, sizeof(name), "full disk, form %d", format);
-		check_why(name, listing_print(&t, &ui, &e) < 0 &&
-			  e.kind == ERR_IO &&
-			  strcmp(e.msg, "standard output: No space left on device") == 0
-			  ? "" : e.msg[0] ? e.msg : "no error");
+		check_why(name,
+			  listing_print(&t, &ui, &e) < 0 && e.kind == ERR_IO &&
+					  strcmp(e.msg,
+						 "standard output: No space left on device") ==
+						  0 ?
+				  "" :
+			  e.msg[0] ? e.msg :
+				     "no error");
 		listing_release(&t);
 		fclose(ui.out);
 	}
@@ -180,7 +212,8 @@ static void run_talk(void)
 	ui_say(&p.ui, "%s made", "keys/x");
 	ui_say(&p.ui, "evil \033[31m%s", "name\r\n");
 	paper_read(&p);
-	check_same(p.err, "keys/x made\nevil ?[31mname??\n", "talk goes to stderr, cleaned");
+	check_same(p.err, "keys/x made\nevil ?[31mname??\n",
+		   "talk goes to stderr, cleaned");
 	check_same(p.out, "", "and not to stdout");
 	paper_close(&p);
 
@@ -236,12 +269,14 @@ static void run_waiting(void)
 	p.ui.tty = p.ui.color = true;
 	ui_waiting(&p.ui, "x", 1500, 501000);
 	paper_read(&p);
-	check_same(p.err, "\r\033[K\033[2mwaiting for x (1 s)\033[0m", "terminal with color");
+	check_same(p.err, "\r\033[K\033[2mwaiting for x (1 s)\033[0m",
+		   "terminal with color");
 	paper_close(&p);
 
 	paper_open(&p, UI_TABLE);
 	p.ui.tty = true;
-	ui_waiting(&p.ui, "agents_1\033[2J\n, a name from elsewhere", 1500, 501000);
+	ui_waiting(&p.ui, "agents_1\033[2J\n, a name from elsewhere", 1500,
+		   501000);
 	paper_read(&p);
 	check_same(p.err,
 		   "\r\033[Kwaiting for agents_1?[2J?, a name from elsewhere (1 s)",
@@ -250,12 +285,15 @@ static void run_waiting(void)
 
 	paper_open(&p, UI_TABLE);
 	p.ui.tty = true;
-	ui_waiting(&p.ui, "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 "
-		   "0123456789 0123456789", 1500, 501000);
+	ui_waiting(&p.ui,
+		   "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 "
+		   "0123456789 0123456789",
+		   1500, 501000);
 	paper_read(&p);
 	check_same(p.err,
 		   "\r\033[Kwaiting for 0123456789 0123456789 0123456789 0123456789 0123456789 0... "
-		   "(1 s)", "terminal: a line that would wrap is cut");
+		   "(1 s)",
+		   "terminal: a line that would wrap is cut");
 	paper_close(&p);
 }
 
