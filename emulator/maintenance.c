@@ -46,8 +46,9 @@ static int run_maintenance(struct emu *m, struct op *op, struct fault *f)
 		return m->stopping ? -1 : 0;
 	if (why == NOTICE_FREEZE) {
 		op_sleep(m, FROZEN_MS);
-	} else if (machine_idle(m, keys->child->valuestring) == 0) {
-		n = store_find(m, keys->child->valuestring);
+	} else if (machine_idle(m, keys->child->valuestring) == 0 &&
+		   (n = store_find(m, keys->child->valuestring)) != NULL &&
+		   json_is(n->hide, "power", "running")) {
 		n->busy++;
 		rc = machines_run(m, "restart", keys, f);
 		if ((n = store_find(m, keys->child->valuestring)) != NULL &&

@@ -515,6 +515,29 @@ answers 'leaves what the template has' 200 '[.value[].name]' '["kept"]'
 ask GET "$D2?$core"
 answers 'and says so' 200 .properties.mode Complete
 
+# ---- what the balancer does when all are down ----
+
+B=$N/loadBalancers/agents-lb
+ask GET "$B?$network"
+jq 'del(.etag)' body >balancer
+behave()	# WORD API-VERSION
+{
+	jq --argjson w "$1" '.properties.probes[0].properties.noHealthyBackendsBehavior=$w' balancer >behaviour
+	ask PUT "$B?api-version=$2" -d @behaviour
+}
+behave '"Both"' 2024-05-01
+refused 'a behaviour that is not' 400 InvalidRequestFormat 'Cannot parse the request.'
+answers 'which is said in the details' 400 '.error.details[0]|[.code,.message]' \
+	"[\"InvalidJson\",\"Error converting value \\\"Both\\\" to type 'NoHealthyBackendsBehavior'. Path 'properties.probes'.\"]"
+behave 7 2024-05-01
+refused 'one that is no word' 400 InvalidRequestFormat 'Cannot parse the request.'
+behave '"AllProbedUp"' 2023-11-01
+answers 'an older version does not know it' 400 '.error.details[0].message|startswith("Could not find member")' true
+behave '"AllProbedUp"' 2024-01-01
+finish
+ask GET "$B?$network"
+answers 'a newer one keeps it' 200 '.properties.probes[0].properties.noHealthyBackendsBehavior' AllProbedUp
+
 # ---- the scale set ----
 
 V=$M/virtualMachineScaleSets/agents
@@ -592,6 +615,10 @@ same 'a new model is not applied by itself' '[false,false]' "$(instances .proper
 ask POST "$V/manualupgrade?$compute" -d '{"instanceIds":["1"]}'
 finish
 same 'only where it was asked for' '[true,false]' "$(instances .properties.latestModelApplied)"
+ask POST "$V/virtualMachines/1/simulateEviction?$compute"
+refused 'only Spot is evicted' 409 OperationNotAllowed "priority 'Spot' only"
+ask GET "$V/virtualMachines/1/simulateEviction?$compute"
+same 'an eviction is a POST' 405 "$status"
 ask PUT "$V?$compute" -H 'If-Match: "77"' -d @model
 refused 'an old etag' 412 PreconditionFailed 'does not match etag'
 ask PUT "$M/virtualMachines/master0?$compute" -d "$(jq '.properties.template.resources[]|select(.type=="Microsoft.Compute/virtualMachines")' deployment.json)"
@@ -706,7 +733,7 @@ bad_fault()	# RULE WHY: the emulator does not start with it
 bad_fault '{"request":"*","time":2}' '"time" is none of name, request, skip, .*trickle_ms, reset, raw$'
 bad_fault '{"operation":"*","raw":""}' '"raw" is none of name, operation, verb, .*cancel, code, message, status$'
 bad_fault '{"request":"*","seen":0}' '"seen" is none of '
-bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s$'
+bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s, notice_s, heard_only$'
 bad_fault '{}' 'there is neither "request" nor "operation"$'
 bad_fault '{"request":"*","operation":"*"}' 'it is about a request or about an operation, not both$'
 bad_fault '{"request":"*","code":"X"}' '"code" says nothing without "status"$'
@@ -718,6 +745,8 @@ bad_fault '{"request":1}' 'request: expected a string, found a number$'
 bad_fault '{"request":"*","reset":1}' 'reset: expected true or false, found a number$'
 bad_fault '{"request":"*","fields":[1]}' 'fields: expected strings, found a number$'
 bad_fault '{"request":"*","status":429,"retryAfter":true}' 'retryAfter: expected a string, found '
+bad_fault '{"notice_s":0}' 'notice_s: expected a whole number from 1 to 900, found 0$'
+bad_fault '{"request":"*","heard_only":true}' '"heard_only" is none of '
 bad_fault '7' 'expected an object, found a number$'
 printf '{"request":"*"}' >bad.json
 expect 'faults that are no array' 1 'bad\.json: expected an array of rules, found an object$' timeout 20 "$AZSWARM" emulator \

@@ -1,4 +1,4 @@
-# time: 400
+# time: 460
 # The nspawn machine driver with real machines: what customData asks for is
 # there, systemd stops in order, and nothing is left in the end.
 # needs: root, systemd-container, jq, iproute2; once, a minute and the Debian
@@ -207,6 +207,13 @@ same "a second boot of one disk" 2 "$(boot_id)"
 check "it is Ready again" wait_for 30 ready
 expect "restart" 0 '' "$driver" restart one "$one"
 same "a third boot" 3 "$(boot_id)"
+rm "$one/disk/upper/root/stopped"
+expect "cut" 0 '' "$driver" cut one "$one"
+expect "its power is off" 0 '^stopped$' "$driver" status one "$one"
+same "nothing was stopped before" "" "$(cat "$one/disk/upper/root/stopped" 2>/dev/null)"
+expect "cut of a stopped machine" 0 '' "$driver" cut one "$one"
+expect "start after that" 0 '' "$driver" start one "$one"
+check "its units come up" wait_for 10 in_one systemctl is-active last.service
 expect "deallocate" 0 '' "$driver" deallocate one "$one"
 expect "is a stop" 0 '^stopped$' "$driver" status one "$one"
 
@@ -266,6 +273,19 @@ same "down stops in order" "dockerd was up
 network was up" "$(cat "$one/disk/upper/root/stopped")"
 expect "disks stay" 0 '^stopped$' "$driver" status one "$one"
 same "nothing else does" "" "$(left)"
+
+# ---- one that takes its time ----
+
+"$driver" up "$net" "$state" >/dev/null
+"$driver" start one "$one"
+in_one sh -c 'mkdir -p /run/systemd/system/last.service.d
+	printf "[Service]\nTimeoutStopSec=180\nExecStop=/bin/sleep 170\n" >/run/systemd/system/last.service.d/slow.conf
+	systemctl daemon-reload; systemctl start last.service'
+before=$(date +%s)
+expect "down does not wait for it" 0 '' "$driver" down "$net" "$state"
+took=$(($(date +%s) - before))
+[ $took -ge 25 ] && [ $took -lt 60 ] && ok "all go within their bound" || not_ok "all go within their bound" "$took s"
+same "nothing is left of that" "" "$(left)"
 
 # ---- two at once, and one cut short ----
 
