@@ -8,19 +8,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "node/config.h"
+#include "tests/check.h"
 
-static int failures;
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
 static char path[64];
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok node_config %s\n", name);
-	else
-		printf("not ok node_config %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 static void put(const char *text, mode_t mode)
 {
@@ -80,7 +71,7 @@ static void there_and_back(size_t i)
 
 	put(same[i].said, 0600);
 	if (node_config_read(&c, path, &e) < 0) {
-		told(same[i].name, e.msg);
+		check_why(same[i].name, e.msg);
 	} else {
 		/* where these come from when nothing is said, the reader filled in */
 		if (strcmp(c.run_dir, LAYOUT_AGENT_RUN) == 0)
@@ -88,8 +79,8 @@ static void there_and_back(size_t i)
 		if (strstr(c.key_path, "/" LAYOUT_HELPER_KEY) != NULL)
 			c.key_path[0] = '\0';
 		node_config_write(&c, &out);
-		told(same[i].name,
-		     strcmp(out.str, same[i].written) == 0 ? "" : out.str);
+		check_why(same[i].name,
+			  strcmp(out.str, same[i].written) == 0 ? "" : out.str);
 		node_config_burn(&c);
 	}
 	buf_burn(&out);
@@ -107,38 +98,40 @@ static void defaults(void)
 	snprintf(key, sizeof(key), "%s/helper.key", dir);
 	unsetenv("RUNTIME_DIRECTORY");
 	if (node_config_read(&c, path, &e) < 0)
-		told("defaults", e.msg);
+		check_why("defaults", e.msg);
 	else
-		told("defaults",
-		     c.helper_port == 1337 && c.health_port == 1338 &&
-				     c.rate == 5 && c.grace_ms == 120000 &&
-				     c.leave_ms == 90000 &&
-				     c.settle_ms == 11000 && c.mtu == 0 &&
-				     strcmp(c.listen, "0.0.0.0") == 0 &&
-				     c.addr_pool[0] == '\0' &&
-				     strcmp(c.docker_socket,
-					    "/var/run/docker.sock") == 0 &&
-				     strcmp(c.metadata_host,
-					    "169.254.169.254") == 0 &&
-				     c.metadata_port == 80 &&
-				     strcmp(c.helper_socket,
-					    "/run/swarm-helper/helper.sock") == 0 &&
-				     strcmp(c.run_dir, "/run/swarm-agent") == 0 &&
-				     strcmp(c.key_path, key) == 0 ?
-			     "" :
-			     "another value");
+		check_why("defaults",
+			  c.helper_port == 1337 && c.health_port == 1338 &&
+					  c.rate == 5 && c.grace_ms == 120000 &&
+					  c.leave_ms == 90000 &&
+					  c.settle_ms == 11000 && c.mtu == 0 &&
+					  strcmp(c.listen, "0.0.0.0") == 0 &&
+					  c.addr_pool[0] == '\0' &&
+					  strcmp(c.docker_socket,
+						 "/var/run/docker.sock") == 0 &&
+					  strcmp(c.metadata_host,
+						 "169.254.169.254") == 0 &&
+					  c.metadata_port == 80 &&
+					  strcmp(c.helper_socket,
+						 "/run/swarm-helper/helper.sock") ==
+						  0 &&
+					  strcmp(c.run_dir,
+						 "/run/swarm-agent") == 0 &&
+					  strcmp(c.key_path, key) == 0 ?
+				  "" :
+				  "another value");
 	setenv("RUNTIME_DIRECTORY", "/run/systemd-says", 1);
-	told("systemd's run directory",
-	     node_config_read(&c, path, &e) == 0 &&
-			     strcmp(c.run_dir, "/run/systemd-says") == 0 ?
-		     "" :
-		     c.run_dir);
+	check_why("systemd's run directory",
+		  node_config_read(&c, path, &e) == 0 &&
+				  strcmp(c.run_dir, "/run/systemd-says") == 0 ?
+			  "" :
+			  c.run_dir);
 	setenv("RUNTIME_DIRECTORY", "relative", 1);
-	told("no relative one",
-	     node_config_read(&c, path, &e) == 0 &&
-			     strcmp(c.run_dir, "/run/swarm-agent") == 0 ?
-		     "" :
-		     c.run_dir);
+	check_why("no relative one",
+		  node_config_read(&c, path, &e) == 0 &&
+				  strcmp(c.run_dir, "/run/swarm-agent") == 0 ?
+			  "" :
+			  c.run_dir);
 	unsetenv("RUNTIME_DIRECTORY");
 }
 
@@ -203,13 +196,13 @@ static void refusal(size_t i)
 
 	put(refused[i].text, 0600);
 	if (node_config_read(&c, path, &e) == 0)
-		told(refused[i].name, "taken");
+		check_why(refused[i].name, "taken");
 	else if (strstr(e.msg, refused[i].words) == NULL ||
 		 strstr(e.msg, path) == NULL)
-		told(refused[i].name, e.msg);
+		check_why(refused[i].name, e.msg);
 	else
-		told(refused[i].name,
-		     strstr(e.msg, B32) != NULL ? "shows a secret" : "");
+		check_why(refused[i].name,
+			  strstr(e.msg, B32) != NULL ? "shows a secret" : "");
 }
 
 int main(void)
@@ -228,11 +221,9 @@ int main(void)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		refusal(i);
 	put("{" WORKER "}", 0640);
-	told("a file that others can read",
-	     node_config_read(&c, path, &e) < 0 &&
-			     strstr(e.msg, "others may read it") != NULL ?
-		     "" :
-		     e.msg);
+	check(node_config_read(&c, path, &e) < 0 &&
+		      strstr(e.msg, "others may read it") != NULL,
+	      "a file that others can read", e.msg);
 	dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

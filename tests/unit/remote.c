@@ -6,19 +6,10 @@
 
 #include "base/file.h"
 #include "swarm/remote.h"
+#include "tests/check.h"
 #include "tests/unit/engine.h"
 
-static int failures;
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok remote %s\n", name);
-	else
-		printf("not ok remote %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 #define NODE(id, name, state, address) \
 	"{\"ID\":\"" id "\",\"Version\":{\"Index\":1}," \
@@ -80,17 +71,17 @@ static void run_row(struct docker *d, size_t i)
 	nodes = rows[i].nodes;
 	rc = remote_find(d, rows[i].node, &node, &e);
 	if (rows[i].words == NULL)
-		told(rows[i].name, rc < 0	? e.msg :
-				   node.manager ? "a manager" :
-				   strcmp(node.address, rows[i].address) != 0 ?
-						  node.address :
-						  "");
+		check_why(rows[i].name, rc < 0	     ? e.msg :
+					node.manager ? "a manager" :
+					strcmp(node.address, rows[i].address) != 0 ?
+						       node.address :
+						       "");
 	else
-		told(rows[i].name,
-		     rc == 0 ? node.address :
-		     e.kind != ERR_USAGE || strcmp(e.msg, rows[i].words) != 0 ?
-			       e.msg :
-			       "");
+		check_why(rows[i].name,
+			  rc == 0 ? node.address :
+			  e.kind != ERR_USAGE || strcmp(e.msg, rows[i].words) != 0 ?
+				    e.msg :
+				    "");
 }
 
 int main(void)
@@ -111,5 +102,5 @@ int main(void)
 	docker_release(&d);
 	engine_stop(&engine);
 	dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

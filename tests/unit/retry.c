@@ -7,17 +7,7 @@
 
 #include "base/clock.h"
 #include "http/retry.h"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok retry %s\n", name);
-	else
-		printf("not ok retry %s: %s\n", name, why);
-	failures += *why != '\0';
-}
+#include "tests/check.h"
 
 /* The waits after so many answers of that status (0: none came, for kind), in
  * ms, up to the end; ~ where there is jitter. */
@@ -131,9 +121,9 @@ static void same(const char *name, const char *what, struct buf *got,
 	char full[100];
 
 	snprintf(full, sizeof(full), "%s: %s", name, what);
-	told(full, strcmp(got->str, want) == 0 ? "" :
-		   got->n > 0		       ? got->str :
-						 "nothing");
+	check_why(full, strcmp(got->str, want) == 0 ? "" :
+			got->n > 0		    ? got->str :
+						      "nothing");
 	buf_reset(got);
 }
 
@@ -167,5 +157,5 @@ int main(void)
 		same(p->name, "what is final", &b, "");
 	}
 	buf_release(&b);
-	return failures > 0;
+	return check_failed();
 }

@@ -8,22 +8,13 @@
 #include "base/file.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "tests/check.h"
 #include "tests/unit/engine.h"
 
 #define ALWAYS 99
 #define VERSION 20u
 
-static int failures;
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok services %s\n", name);
-	else
-		printf("not ok services %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 static const struct row {
 	const char *name;
@@ -223,7 +214,7 @@ static void run_row(struct world *w, const struct row *row)
 		buf_addf(&why, "%u updates, not %u", w->updates, row->updates);
 	else if (w->strange[0] != '\0')
 		buf_addf(&why, "strange: %s", w->strange);
-	told(row->name, why.str);
+	check_why(row->name, why.str);
 	free(out);
 	settings_release(&set);
 	buf_release(&why);
@@ -247,5 +238,5 @@ int main(void)
 		run_row(&w, &rows[i]);
 	engine_stop(&w.engine);
 	dir_remove(dir, &e);
-	return failures > 0;
+	return check_failed();
 }

@@ -6,20 +6,10 @@
 #include <string.h>
 
 #include "base/split.h"
+#include "tests/check.h"
 
 /* rows say what matters to them; the rest is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-static int failures;
-
-static void told(const char *name, const char *why)
-{
-	if (*why == '\0')
-		printf("ok split %s\n", name);
-	else
-		printf("not ok split %s: %s\n", name, why);
-	failures += *why != '\0';
-}
 
 static int take(void *ctx, const cJSON *item, struct err *e)
 {
@@ -158,7 +148,7 @@ static void run(const struct split_row *row, size_t first, size_t step)
 	snprintf(name, sizeof(name), "%s: %s, %zu and %zu bytes",
 		 row->member ? "member" : "list", row->name, first, step);
 	if (*why != '\0' || first == strlen(row->text) || step == 1)
-		told(name, why);
+		check_why(name, why);
 	json_split_release(&s);
 	buf_release(&seen);
 }
@@ -175,5 +165,5 @@ int main(void)
 		for (size_t cut = 1; cut < n; cut++)
 			run(row, cut, n);
 	}
-	return failures > 0;
+	return check_failed();
 }
