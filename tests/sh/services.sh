@@ -403,7 +403,6 @@ check 'chaos-monkey: and is named' grep -q 'had no task for a time: single' monk
 same 'chaos-monkey: each once' "$(az list-agents --output tsv | cut -f2 | sort | xargs)" "$(jq -r '.[].machine' monkey.json | sort | xargs)"
 check 'chaos-monkey: what was seen' jq -e 'all(.[]; (.["ready after s"] | tonumber) > 0) and any(.[]; .["services down"] == "single")' monkey.json
 on master0 docker node update --availability pause "$third" >/dev/null
-sleep 3		# the helper's table may be two seconds old
 expect 'chaos-monkey: refuses what is not whole' 1 "the cluster is not whole: $third is not Ready and active" "$AZSWARM" chaos-monkey
 on master0 docker node update --availability active "$third" >/dev/null
 
