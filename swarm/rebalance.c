@@ -205,13 +205,15 @@ int rebalance_at_end(struct session *s, struct way *w,
 	struct buf spread = BUF_INIT(8192);
 	const struct docker_service *one;
 	struct docker_surplus move;
+	struct err unseen = ERR_INIT;
 	int rc = 0;
 
 	if (!way_there(w))
 		return 0;
 	if (strcmp(settings_get(s->set, S_REBALANCE), "auto") == 0) {
 		rc = move_all(&b, e);
-	} else if ((rc = look(&b, e)) == 0) {
+	} else if (look(&b, &unseen) == 0) {
+		/* a hint is a courtesy: without an answer there is none */
 		expect_nodes(&b, coming, n);
 		one = next(&b, &move);
 		if (one != NULL) {
@@ -226,7 +228,9 @@ int rebalance_at_end(struct session *s, struct way *w,
 	}
 	buf_release(&spread);
 	forget(&b);
-	return rc < 0 ? err_in(e, "rebalance") : 0;
+	if (rc == 0 && unseen.kind == ERR_INTR)
+		*e = unseen;
+	return rc < 0 || e->kind != ERR_NONE ? err_in(e, "rebalance") : 0;
 }
 
 /* A word that is no service moves nothing, and is a mistake. */

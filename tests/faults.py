@@ -70,6 +70,12 @@ COMMANDS = [
     (RUNNING, 'stop-agents', ''),
     (RUNNING, 'start-agents', ''),
     (RUNNING, 'deallocate-agents', ''),
+    (RUNNING, 'restart-agents agents_0', ''),
+    (RUNNING, 'reimage-agents-serial agents_1', ''),
+    (RUNNING, 'reimage-agents-parallel --yes', ''),
+    (RUNNING, 'evict agents000000', ''),
+    (RUNNING, 'return agents000000', ''),
+    (SERVED, 'rebalance --dry-run', ''),
     (RUNNING, 'deploy-monitor', 'service monitor: 1 of 1 tasks run'),
     (SERVED, 'kill-monitor', 'service monitor removed'),
     (RUNNING, 'deploy-replicated-service', 'service replicated: 8 of 8 tasks run'),
@@ -91,10 +97,13 @@ COMMANDS = [
 STAGE = {words: stage for stage, words, _ in COMMANDS}
 SAYS = {words: says for _, words, says in COMMANDS}
 SIGNS_IN = (			# to machines
+    'scale-agents stop-agents start-agents deallocate-agents restart-agents '
+    'reimage-agents-serial reimage-agents-parallel evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
     'destroy-stack proxy ssh docker-env tail-helper').split()
-EXEMPT = {				# what `help` lists, and asks no Azure
+EXEMPT = {				# what `help` lists, and asks no Azure, but for:
+    'chaos-monkey': 'wants machines that go down; tests/drill has some',
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
@@ -154,6 +163,8 @@ EXCEPT = [
      (4, 'AADSTS70018')),
     # what it shows of a deployment on the way is a courtesy
     ('HTML|nothing', 'GET .*/operations', 'deploy-compute', DONE),
+    # nor is it worth more to say how the tasks are spread
+    ('HTML|nothing', 'GET /publicIPAddresses', 'scale-agents 4', DONE),
     ('HTML|nothing', LIST, '.*', (1, 'list: not JSON')),
     ('an expired token', BLOB, '.*', (1, 'HTTP 401 ExpiredAuthenticationToken')),
     # a HEAD has no body, so nothing is wrong with it but its length

@@ -9,7 +9,9 @@ right.  A connection to 127.77.x.y is one to the master of the cluster in the
 directory PLACES/127.77.x.y.  Its Docker Engine shows a swarm of one master and
 three agents, where tasks run at once; what services and networks there are is
 kept in swarm.json of that directory.  Agents are reached through the master;
-any other port answers an HTTP request.  READY is made when it listens.
+any other port answers an HTTP request.  The helper's socket takes machines out
+of service at once, and has them back as other nodes.  READY is made when it
+listens.
 
 Shapes are those of the Engine API reference, 1.41.
 """
@@ -17,6 +19,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 import urllib.parse
 from datetime import datetime
 
@@ -63,6 +66,12 @@ class Engine:
                    if role == 'manager' else {})}
 
     def tasks(self, query):
+        if 'filters' not in query:
+            return [{'ID': 't%s%d' % (s['ID'][:12], i), 'ServiceID': s['ID'], 'CreatedAt': now(),
+                     'NodeID': self.node(*NODES[i % len(NODES)])['ID'], 'DesiredState': 'running',
+                     'Status': {'State': 'running', 'Timestamp': now()}}
+                    for s in self.swarm['services'].values()
+                    for i in range(s['Spec']['Mode'].get('Replicated', {}).get('Replicas', 0))]
         name = json.loads(query['filters'][0])['service'][0]
         mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
         n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
@@ -113,8 +122,28 @@ class Engine:
         raise Refused(404, 'page not found')
 
 
-async def engine(where, reader, writer):
-    """One connection to Docker's socket."""
+class Helper(Engine):
+    """What a master's helper says on its socket, where all goes at once."""
+
+    def row(self, name, role, address):
+        # who looks again sees other nodes: each has come back meanwhile
+        return {'id': 'id%s%d' % (name, time.time()), 'hostname': name, 'address': address, 'role': role,
+                'leader': role == 'manager', 'reachable': role == 'manager', 'created': now(),
+                'state': 'ready', 'availability': 'active'}
+
+    def answer(self, method, path, query, body):
+        if path == ['nodes']:
+            agents = [('agents%06d' % i, 'worker', '10.77.16.%d' % (4 + i)) for i in range(6)]
+            return 200, [self.row(*n) for n in NODES[:1] + agents]
+        if path[0] == 'health':
+            return 200, {'status': 200}
+        if path[0] in ('evict', 'return', 'stop'):
+            return 200, {'stage': 'out', 'state': 'ready', 'availability': 'drain'}
+        raise Refused(404, 'no such path')
+
+
+async def engine(kind, where, reader, writer):
+    """One connection to Docker's socket, or the helper's."""
     while True:
         try:
             head = (await reader.readuntil(b'\r\n\r\n')).decode().split('\r\n')
@@ -126,7 +155,7 @@ async def engine(where, reader, writer):
         path, _, query = target.partition('?')
         words = [w for w in path.split('/') if w and not w.startswith('v1.')]
         try:
-            status, doc = Engine(where).answer(method, words, urllib.parse.parse_qs(query),
+            status, doc = kind(where).answer(method, words, urllib.parse.parse_qs(query),
                                                json.loads(body) if body else None)
         except Refused as e:
             status, doc = e.args[0], {'message': e.args[1]}
@@ -168,7 +197,7 @@ class Master(asyncssh.SSHServer):
         self.where = places + '/' + conn.get_extra_info('sockname')[0]
 
     def unix_connection_requested(self, path):
-        return lambda r, w: engine(self.where, r, w)
+        return lambda r, w: engine(Helper if 'helper' in path else Engine, self.where, r, w)
 
     def connection_requested(self, host, port, *of):
         if port == 22 and host in AGENTS:
