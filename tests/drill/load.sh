@@ -30,13 +30,17 @@ services_whole()
 			END { exit lack || NR == 0 }'
 }
 
+# role, state, availability, names of labels
+# shellcheck disable=SC2016
+in_format='{{.Spec.Role}} {{.Status.State}} {{.Spec.Availability}}
+{{- range $k, $v := .Spec.Labels}} {{$k}}{{end}}'
+
 # in_service AGENTS: so many workers, all Ready and active, none on its way out,
 # and every service whole
 in_service()
 {
-	in_rows=$(on master0 sh -c 'docker node ls -q | xargs docker node inspect \
-		-f "{{.Spec.Role}} {{.Status.State}} {{.Spec.Availability}}{{range \$k, \$v := .Spec.Labels}} {{\$k}}{{end}}"' \
-		2>/dev/null) || return 1
+	in_rows=$(on master0 sh -c 'docker node ls -q | xargs docker node inspect -f "$1"' - \
+		"$in_format" 2>/dev/null) || return 1
 	[ "$(printf '%s\n' "$in_rows" | grep -c '^worker ready active')" -eq "$1" ] &&
 		! printf '%s\n' "$in_rows" | grep -v ' ready active' | grep -q . &&
 		! printf '%s\n' "$in_rows" | grep -qE ' azswarm\.(evict|stop)' &&
@@ -60,8 +64,8 @@ load_on()
 	load_name=$1 load_pids=
 	rm -f "$1.documented" "$1.patient" "$1.tasks"
 	for load_mode in documented patient; do
-		ip netns exec "azs-$azure_net" env LB=$load_mode python3 "$drill_tools/balancer.py" \
-			"$azure_dir/machines" "$1.$load_mode" &
+		ip netns exec "azs-$azure_net" env LB=$load_mode \
+			python3 "$drill_tools/balancer.py" "$azure_dir/machines" "$1.$load_mode" &
 		load_pids="$load_pids $!"
 	done
 	python3 "$drill_tools/tasks.py" "azs-$azure_net" "$1.tasks" 8 &
@@ -112,7 +116,8 @@ balancer_says()
 	'') echo 0 ;;
 	'{')
 		case $2 in
-		bursts) jq -r '[.bursts[] | "\(.n) in \((.to - .from) * 10 | round / 10) s"] | join(", ")' "$1" ;;
+		bursts) jq -r '[.bursts[] | "\(.n) in \((.to - .from) * 10 | round / 10) s"] |
+			join(", ")' "$1" ;;
 		downs) jq -r '[.log[] | select(.[2] == "down")] | length' "$1" ;;
 		*) jq -r ".$2" "$1" ;;
 		esac ;;
@@ -130,9 +135,9 @@ journals()
 {
 	for journal_f in "$azure_dir"/machines/*/machine.json; do
 		journal_m=$(jq -r .name "$journal_f")
-		# swarm machines are called by their host name in a journal
 		echo "==== $journal_m"
-		timeout 60 "$azure_dir/driver-nspawn" exec "$journal_m" "$(dirname "$journal_f")" -- \
-			journalctl --no-pager -o short-precise --since "-$2s" -u swarm-helper -u swarm-agent 2>&1
+		timeout 60 "$azure_dir/driver-nspawn" exec "$journal_m" \
+			"$(dirname "$journal_f")" -- journalctl --no-pager -o short-precise \
+			--since "-$2s" -u swarm-helper -u swarm-agent 2>&1
 	done >"$1"
 }

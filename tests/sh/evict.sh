@@ -67,15 +67,16 @@ load_on "$PWD/machines"
 sleep 3
 expect evict 0 'out of service' "$AZSWARM" evict agents000001
 nodes_are 'evict: it takes no tasks' 'agents000000 Ready Active,agents000001 Ready Drain'
-same 'evict: none is left there' '' \
-	"$(on master0 docker node ps agents000001 -f desired-state=running --format '{{.Name}}' | paste -sd ,)"
+same 'evict: none is left there' '' "$(on master0 docker node ps agents000001 \
+	-f desired-state=running --format '{{.Name}}' | paste -sd ,)"
 expect 'evict again' 0 'out of service' "$AZSWARM" evict agents000001
 expect return 0 'back in service' "$AZSWARM" return agents000001
 nodes_are 'return: it takes part again' 'agents000000 Ready Active,agents000001 Ready Active'
-id=$(on master0 docker node ls -f name=agents000000 -q)
+node_id() { on master0 docker node ls -f name=agents000000 -q; }
+id=$(node_id)
 expect restart-agents 0 'back in service' "$AZSWARM" restart-agents agents_0
 check 'restart-agents: both are in service' in_service_within 30 2
-check 'restart-agents: it joined as another' test "$id" != "$(on master0 docker node ls -f name=agents000000 -q)"
+check 'restart-agents: it joined as another' test "$id" != "$(node_id)"
 expect scale-agents 0 'deleted' "$AZSWARM" scale-agents 1
 check 'scale-agents: one is left, and no ghost' nodes_become 10 2
 check 'scale-agents: services are whole' in_service_within 30 1
