@@ -92,7 +92,7 @@ help:
 	@echo 'make conformance  the tests that need hundreds of MB of other people'\''s programs'
 	@echo 'make mutants    spoils a line at a time, and sees a test notice; M=NAME for one'
 	@echo 'make drill      what users notice when machines go, counted from outside'
-	@echo '                (root, an hour); DRILL="scale-in chaos" for some'
+	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
 	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
