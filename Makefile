@@ -20,6 +20,8 @@ FUZZ_SECONDS	?= 30
 T		?=
 # Rows of tests/mutants, all when empty: make mutants M="tls-pin azure-once"
 M		?=
+# Drills, all when empty: make drill DRILL="scale-in chaos"
+DRILL		?=
 # V=1 shows the commands.
 V		?=
 
@@ -78,7 +80,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check conformance mutants units fuzz bench demo warnings deps tools clean distclean help FORCE
+.PHONY: all test check conformance mutants units fuzz bench demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -89,6 +91,8 @@ help:
 	@echo '                TEST_JOBS=N of them at a time'
 	@echo 'make conformance  the tests that need hundreds of MB of other people'\''s programs'
 	@echo 'make mutants    spoils a line at a time, and sees a test notice; M=NAME for one'
+	@echo 'make drill      what users notice when machines go, counted from outside'
+	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
 	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
@@ -120,6 +124,11 @@ bench: build/bench/ssh_tool | deps
 demo: azswarm
 	@build-aux/deps.sh tests/demo.deps || echo 'demo: goes on without'
 	@tests/demo.sh
+
+# Real machines under load, one thing after the other is done to them.
+drill: azswarm | deps
+	@build-aux/deps.sh tests/demo.deps
+	@tests/drill/run $(DRILL)
 
 clean:
 	rm -rf azswarm $(filter-out build/apt build/bearssl build/cjson build/npm,$(wildcard build/*))

@@ -7,8 +7,9 @@ Runs in the machines' network.  MACHINES is the local Azure's machines/ folder:
 every machine there whose name begins with "agents" is in the pool.  Each is
 asked GET :1338/healthz every 5 s: another status than 200, a reset or a
 refusal is down at once, silence is down when it happens twice, two successes
-bring it back.  When all are down, all are asked (noHealthyBackendsBehavior:
-AllProbedUp) with BALANCER_ALL_UP=1, else nothing gets through.  20 new
+bring it back; with LB=patient every failure must happen twice.  When all are
+down, all are asked (noHealthyBackendsBehavior: AllProbedUp) with LB_ALLUP=1,
+else nothing gets through.  20 new
 connections a second, one after the other to those that are in, each
 GET /hostname on PORT (80).
 
@@ -53,7 +54,8 @@ class Balancer:
         self.ok = self.slow = 0
         self.failed = []        # (when, why)
         self.log = []           # (when, machine, what)
-        self.all_up = os.environ.get("BALANCER_ALL_UP") == "1"
+        self.all_up = os.environ.get("LB_ALLUP") == "1"
+        self.patient = os.environ.get("LB") == "patient"
 
     def pool(self):
         found = {}
@@ -81,7 +83,7 @@ class Balancer:
             self.streak[address] = 0
             return
         self.streak[address] += 1
-        if answer == "down" or self.streak[address] >= 2:
+        if (answer == "down" and not self.patient) or self.streak[address] >= 2:
             self.up[address] = answer == "up"
             self.streak[address] = 0
             self.log.append((time.time(), name, "up" if answer == "up" else "down"))
