@@ -365,6 +365,18 @@ static int plug_in(struct chaos *c, struct victim *v, struct err *e)
 	return rc;
 }
 
+/* As one that joined anew it stands beside its old row, until that is known to
+ * be gone. */
+static bool ghost_stays(const cJSON *nodes, const char *host, const char *old)
+{
+	const cJSON *row, *now = way_row(nodes, host);
+
+	cJSON_ArrayForEach(row, nodes)
+		if (row != now && strcmp(json_str_opt(row, "id", ""), old) == 0)
+			return true;
+	return false;
+}
+
 /* One look while it is away: true when it is back and everything whole. */
 static bool watch(struct chaos *c, struct victim *v, const cJSON *before,
 		  int64_t began)
@@ -393,6 +405,7 @@ static bool watch(struct chaos *c, struct victim *v, const cJSON *before,
 	    (v->down_ms >= 0 || now_ms() - began >= UNSEEN_MS))
 		v->ready_ms = now_ms() - began;
 	over = v->ready_ms >= 0 && row_serves(row) &&
+	       !ghost_stays(nodes, v->vm->host, old) &&
 	       managers_whole(nodes, &which) && services_whole(c, &which);
 	json_free(nodes);
 	return over;
