@@ -86,6 +86,11 @@
 	"\"properties\":{\"enabled\":true,\"profiles\":[{\"name\":\"p\"," \
 	"\"capacity\":{\"minimum\":\"" min "\",\"maximum\":\"" max \
 	"\",\"default\":\"" dflt "\"},\"rules\":[]}]}}"
+#define SWITCHED_OFF \
+	"{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
+	"\"properties\":{\"enabled\":false,\"profiles\":[{\"name\":\"p\"," \
+	"\"capacity\":{\"minimum\":\"1\",\"maximum\":\"5\",\"default\":\"3\"}," \
+	"\"rules\":[]}]}}"
 #define NO_AUTOSCALE \
 	{ \
 		"GET " AUTOSCALE, 404, .body = NOT_FOUND \
@@ -636,7 +641,7 @@ static const struct row {
 	  { { "POST " VMSS "/start?" COMPUTE, 202, ASYNC },
 	    DONE,
 	    { LIST, 200, .body = THREE },
-	    { "GET " AUTOSCALE, 200, .body = "{\"properties\":{\"enabled\":false}}" },
+	    { "GET " AUTOSCALE, 200, .body = SWITCHED_OFF },
 	    { "PUT " AUTOSCALE, 200, .words = "\"enabled\":true" } },
 	  .talk = "autoscale: switched on|agents started" },
 	{ "start, not to be waited for",
