@@ -70,15 +70,22 @@ int instances_list(struct session *s, struct instances *a, struct err *e)
 	return rc;
 }
 
-void instances_release(struct instances *a)
+/* Forget those behind the first n. */
+static void keep_first(struct instances *a, size_t n)
 {
-	for (size_t i = 0; i < a->n; i++) {
+	for (size_t i = n; i < a->n; i++) {
 		free(a->list[i].id);
 		free(a->list[i].name);
 		free(a->list[i].host);
 		free(a->list[i].power);
 		free(a->list[i].provisioning);
 	}
+	a->n = n;
+}
+
+void instances_release(struct instances *a)
+{
+	keep_first(a, 0);
 	free(a->list);
 	*a = (struct instances){ 0 };
 }
@@ -112,13 +119,7 @@ size_t instances_drop_going(struct instances *a)
 			a->list[n++] = vm;
 		}
 	}
-	while (a->n > n) {
-		struct instances last = { .list = xmalloc(sizeof(struct instance)),
-					  .n = 1 };
-
-		last.list[0] = a->list[--a->n];
-		instances_release(&last);
-	}
+	keep_first(a, n);
 	return all - n;
 }
 
@@ -150,13 +151,8 @@ int instances_choose(struct instances *a, int argc, char **argv, struct err *e)
 			a->list[kept++] = vm;
 		}
 	}
-	for (; argc > 1 && a->n > kept; a->n--) {
-		struct instances last = { .list = xmalloc(sizeof(struct instance)),
-					  .n = 1 };
-
-		last.list[0] = a->list[a->n - 1];
-		instances_release(&last);
-	}
+	if (argc > 1)
+		keep_first(a, kept);
 	return 0;
 }
 
