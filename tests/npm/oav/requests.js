@@ -414,7 +414,7 @@ class Judge {
 		}
 		if (schema) {
 			by.push('template schema');
-			faults.push(...schema.faults);
+			faults.push(...(unread ? [] : schema.faults));
 		}
 		if (by.length === 0)
 			faults.push('in no file');
