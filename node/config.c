@@ -23,6 +23,7 @@ enum kind {
 	SECRET,	 /* 32 bytes, 64 hexadecimal digits */
 	TEXT,
 	ADDRESS, /* a numeric one, as text */
+	FLAG,	 /* true or false */
 	NUMBER,	 /* an unsigned */
 	SECONDS, /* milliseconds in an int64_t */
 };
@@ -48,6 +49,7 @@ static const struct field {
 	{ "default_addr_pool", TEXT, IN(addr_pool), 0, 0, NULL, 0 },
 	{ "ingress_subnet", TEXT, IN(ingress), 0, 0, NULL, 0 },
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
+	{ "rebalance", FLAG, IN(rebalance), 0, 0, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
 	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
 	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL,
@@ -161,6 +163,10 @@ void node_config_write(const struct node_config *c, struct buf *out)
 			if (strcmp(text, f->text != NULL ? f->text : "") != 0)
 				json_add_str(doc, f->key, text);
 			break;
+		case FLAG:
+			if (*(const bool *)text)
+				json_add_bool(doc, f->key, true);
+			break;
 		case NUMBER:
 		case SECONDS:
 			if (get_number(c, f) != f->number)
@@ -258,6 +264,18 @@ static int read_text(struct node_config *c, const struct field *f,
 	return 0;
 }
 
+static int read_flag(struct node_config *c, const struct field *f,
+		     const cJSON *doc, struct err *e)
+{
+	const cJSON *v = json_at(doc, f->key);
+	bool on = cJSON_IsTrue(v);
+
+	if (v != NULL && !cJSON_IsBool(v))
+		return err_set(e, ERR_DATA, "%s: expected true or false", f->key);
+	memcpy((char *)c + f->at, &on, sizeof(on));
+	return 0;
+}
+
 static int read_number(struct node_config *c, const struct field *f,
 		       const cJSON *doc, struct err *e)
 {
@@ -284,6 +302,8 @@ static int read_field(struct node_config *c, const struct field *f,
 	case TEXT:
 	case ADDRESS:
 		return read_text(c, f, doc, e);
+	case FLAG:
+		return read_flag(c, f, doc, e);
 	case NUMBER:
 	case SECONDS:
 		return read_number(c, f, doc, e);

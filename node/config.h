@@ -26,6 +26,7 @@ struct node_config {
 	char addr_pool[48]; /* "default_addr_pool", may be "" */
 	char ingress[48];   /* "ingress_subnet", may be "" */
 	unsigned mtu;	    /* 0: the engine's */
+	bool rebalance;	    /* tasks are spread over nodes that come */
 
 	/* What only tests and unusual machines set; defaults in config.c. */
 	char docker_socket[100];

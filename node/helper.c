@@ -327,7 +327,10 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 	if (!leads(nodes, n, self)) {
 		evictor_forget(&h->evictor);
 	} else if (evictor_pass(&h->evictor, &h->docker, nodes, n, soon, &moved,
-				&evicting) < 0) {
+				&evicting) < 0 ||
+		   (h->config.rebalance &&
+		    spread_pass(&h->spread, &h->docker, nodes, n, soon, &moved,
+				&evicting) < 0)) {
 		rc = -1;
 		if (e->kind == ERR_NONE)
 			*e = evicting;

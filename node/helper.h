@@ -15,6 +15,7 @@
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evictor.h"
+#include "node/spread.h"
 #include "node/table.h"
 #include "tls/tls.h"
 
@@ -66,6 +67,7 @@ struct helper {
 	struct evictor evictor;
 
 	/* the keeper's own */
+	struct spread spread;
 	struct docker docker;
 	struct complaint complaint;
 	int64_t founding_ms; /* since when nobody had a swarm */

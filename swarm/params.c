@@ -33,8 +33,8 @@ static int unhex(const char *text, uint8_t out[32], struct err *e)
 }
 
 /* node.json of a master or an agent.  Burn it. */
-static int node_json(const struct keys *k, bool master, int masters,
-		     struct buf *out, struct err *e)
+static int node_json(const struct settings *set, const struct keys *k,
+		     bool master, int masters, struct buf *out, struct err *e)
 {
 	struct node_config c;
 	int rc = -1;
@@ -48,6 +48,8 @@ static int node_json(const struct keys *k, bool master, int masters,
 	memcpy(c.addr_pool, LAYOUT_ADDR_POOL, sizeof(LAYOUT_ADDR_POOL));
 	memcpy(c.ingress, LAYOUT_INGRESS, sizeof(LAYOUT_INGRESS));
 	c.mtu = LAYOUT_MTU;
+	c.rebalance = master &&
+		      strcmp(settings_get(set, S_REBALANCE), "auto") == 0;
 	if (unhex(k->helper_pin, c.pin, e) == 0 &&
 	    unhex(k->worker_secret, c.worker_secret, e) == 0 &&
 	    (!master || unhex(k->manager_secret, c.manager_secret, e) == 0)) {
@@ -75,7 +77,7 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	if (node_json(f->k, master, f->masters, &node, e) < 0)
+	if (node_json(set, f->k, master, f->masters, &node, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
 		{ "SSH_HOST_KEY",

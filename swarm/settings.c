@@ -282,7 +282,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 			    .max = AGENTS_MAX },
 	[S_REBALANCE] = { .name = "REBALANCE",
 			  .dflt = "off",
-			  .help = "auto: spread tasks when agents were added, started or reimaged",
+			  .help = "auto: spread tasks when nodes have come",
 			  .kind = SETTING_WORD,
 			  .words = { "auto", "off" } },
 	[S_AUTOSCALE_OUT] = { .name = "AUTOSCALE_OUT",

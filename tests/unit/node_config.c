@@ -35,7 +35,7 @@ static void put(const char *text, mode_t mode)
 /* a value for everything, none of them the default */
 #define REST \
 	",\"default_addr_pool\":\"10.0.0.0/8\",\"ingress_subnet\":\"10.1.0.0/16\"," \
-	"\"mtu\":9000,\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
+	"\"mtu\":9000,\"rebalance\":true,\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
 	"\"health_port\":2,\"rate\":3,\"grace_s\":4,\"leave_s\":5,\"settle_s\":0," \
 	"\"metadata_host\":\"::1\",\"metadata_port\":8,\"helper_socket\":\"/y.sock\"," \
 	"\"run_dir\":\"/run/x\",\"helper_key\":\"/x.key\""
@@ -175,6 +175,8 @@ static const struct {
 	{ "a port below", "{" WORKER ",\"helper_port\":0}", "helper_port" },
 	{ "a port above", "{" WORKER ",\"health_port\":65536}", "health_port" },
 	{ "a small MTU", "{" WORKER ",\"mtu\":575}", "mtu" },
+	{ "a word for a flag", "{" WORKER ",\"rebalance\":\"auto\"}",
+	  "rebalance" },
 	{ "a word for a number", "{" WORKER ",\"rate\":\"5\"}", "rate" },
 	{ "a long wait", "{" WORKER ",\"settle_s\":31}", "settle_s" },
 	{ "a metadata service at no port", "{" WORKER ",\"metadata_port\":0}",
