@@ -31,13 +31,31 @@ static int take_address(void *ctx, const cJSON *nic, struct err *e)
 	return 0;
 }
 
+int agents_addresses(struct session *s, const struct instances *a,
+		     cJSON *by_host, struct err *e)
+{
+	char *path = instances_path(
+		s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
+	cJSON *by_id = cJSON_CreateObject();
+	int rc = azure_list(&s->az, path, "addresses of agents", take_address,
+			    by_id, e);
+
+	for (size_t i = 0; rc == 0 && i < a->n; i++) {
+		const char *ip = json_str_opt(by_id, a->list[i].id, "");
+
+		if (*ip != '\0')
+			json_add_str(by_host, a->list[i].host, ip);
+	}
+	json_free(by_id);
+	free(path);
+	return rc;
+}
+
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = {
 		"id", "name", "host", "address", "power", "provisioning", NULL
 	};
-	char *path = instances_path(
-		s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
 	cJSON *address = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct listing t;
@@ -46,18 +64,16 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
 	if (instances_list(s, &a, e) < 0 ||
-	    azure_list(&s->az, path, "addresses of agents", take_address,
-		       address, e) < 0)
+	    agents_addresses(s, &a, address, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
 		const struct instance *vm = &a.list[i];
-		const cJSON *ip = json_get(address, vm->id);
 
 		listing_row(&t);
 		listing_cell(&t, "%s", vm->id);
 		listing_cell(&t, "%s", vm->name);
 		listing_cell(&t, "%s", vm->host);
-		listing_cell(&t, "%s", ip != NULL ? ip->valuestring : "");
+		listing_cell(&t, "%s", json_str_opt(address, vm->host, ""));
 		listing_cell(&t, "%s", vm->power);
 		listing_cell(&t, "%s", vm->provisioning);
 	}
@@ -66,7 +82,6 @@ out:
 	listing_release(&t);
 	instances_release(&a);
 	json_free(address);
-	free(path);
 	return rc;
 }
 
@@ -408,27 +423,34 @@ static int scale_out(struct scale *c, size_t start, struct err *e)
 	return set_capacity(c->s, c->set, (int)(c->wanted + c->off - start), e);
 }
 
-/* What comes has its tasks; of the others it is said when that is worth it. */
+/* Until the swarm has them; then tasks are spread, or it is said when that is
+ * worth it. */
 static int settle_in(struct scale *c, struct err *e)
 {
 	const char **coming = NULL;
-	bool spread = strcmp(settings_get(c->s->set, S_REBALANCE), "auto") == 0;
+	cJSON *addresses = cJSON_CreateObject();
 	size_t n = 0;
 	struct way w;
+	bool paper;
 	int rc = way_open(c->s, &w, e);
 
-	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0)
+	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0 ||
+	    (rc = agents_addresses(c->s, &c->a, addresses, e)) < 0 ||
+	    (rc = remote_on_paper(c->s, &paper, e)) < 0)
 		goto out;
 	coming = xcalloc(c->a.n + 1, sizeof(*coming));
 	for (size_t i = 0; i < c->a.n; i++)
 		if (!instance_is_off(&c->a.list[i]))
 			coming[n++] = c->a.list[i].host;
-	if (spread)
+	way_set_addresses(&w, addresses);
+	addresses = NULL;
+	if (!paper)
 		rc = way_back(&w, coming, n, NULL, false, WAY_BACK_MS, e);
 	if (rc == 0)
 		rc = rebalance_at_end(c->s, &w, coming, n, e);
 out:
 	way_close(&w);
+	json_free(addresses);
 	free(coming);
 	return rc;
 }
@@ -533,7 +555,7 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	ui_say(s->ui, "%zu agent%s%s", c.wanted, c.wanted == 1 ? "" : "s",
-	       any_out ? "; the new ones join the swarm by themselves" :
+	       any_out ? "; the swarm gets the new ones" :
 	       any_in  ? " left" :
 			 " already");
 	if (any_out)

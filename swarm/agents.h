@@ -9,6 +9,9 @@
 
 /* The host names of n machines; the caller frees the array, not the names. */
 const char **agents_hosts(const struct instance *vm, size_t n);
+/* Their private addresses, by host name, into that object: one list of Azure's. */
+int agents_addresses(struct session *s, const struct instances *a,
+		     cJSON *by_host, struct err *e);
 /* Fill in how many tasks each has, and whether it is on its way out. */
 int agents_count_tasks(struct way *w, struct instances *a, struct err *e);
 /*

@@ -200,12 +200,22 @@ static int deployment_watch(struct session *s, struct err *e)
 
 /* ---- deploy-compute ---- */
 
-static void say_outputs(struct session *s, const cJSON *doc)
+static int show_outputs(struct session *s, const cJSON *doc, struct err *e)
 {
+	static const char *const columns[] = { "output", "value", NULL };
+	struct listing t;
 	const cJSON *o;
+	int rc;
 
-	cJSON_ArrayForEach(o, json_at(doc, "properties.outputs"))
-		ui_say(s->ui, "%s: %s", o->string, json_str_opt(o, "value", ""));
+	listing_init(&t, columns);
+	cJSON_ArrayForEach(o, json_at(doc, "properties.outputs")) {
+		listing_row(&t);
+		listing_cell(&t, "%s", o->string);
+		listing_cell(&t, "%s", json_str_opt(o, "value", ""));
+	}
+	rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
+	return rc;
 }
 
 static int deploy(struct session *s, const cJSON *body, struct err *e)
@@ -231,7 +241,9 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	} else if (rc == 0) {
 		view_tick(&v, &ignored);
 		ui_say(s->ui, "%s finished", what);
-		say_outputs(s, r.doc);
+		rc = arrive(s, e);
+		if (rc == 0)
+			rc = show_outputs(s, r.doc, e);
 	} else if (e->kind == ERR_AZURE) {
 		/* what failed, and with it what was still on the way */
 		view_tick(&v, &ignored);

@@ -8,16 +8,13 @@
 
 #include "base/clock.h"
 #include "base/net.h"
-#include "node/layout.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
 #define CONNECT_MS 10000
-
-struct masters {
-	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
-	size_t n;
-};
+#define ENGINE_MS 5000 /* for an engine that may not be there yet */
+#define LOOK_MS 2000
+#define CONNECT_ONE_MS 3000 /* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
 static int take_master(void *ctx, const cJSON *ip, struct err *e)
@@ -91,54 +88,24 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream,
 	return ssh_open(stream, &c, now_ms() + SIGN_IN_MS, e);
 }
 
-static int connect_master(struct remote *r, struct err *e)
+static int find_masters(struct remote *r, struct err *e)
 {
 	char *path = azure_path(&r->s->az,
 				"/resourceGroups/%s/providers/"
 				"Microsoft.Network/publicIPAddresses"
 				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
-	struct masters m = { 0 };
-	struct err last = ERR_INIT;
-	int rc = azure_list(&r->s->az, path, "addresses of masters",
-			    take_master, &m, e);
+	int rc = 0;
 
+	if (r->masters.n == 0)
+		rc = azure_list(&r->s->az, path, "addresses of masters",
+				take_master, &r->masters, e);
 	free(path);
-	if (rc == 0 && m.n == 0)
+	if (rc == 0 && r->masters.n == 0)
 		rc = err_set(e, ERR_DATA,
 			     "there is no master; 'azswarm "
 			     "deploy-compute' makes one");
-	for (size_t i = 0; rc == 0 && r->ssh == NULL && i < m.n; i++) {
-		int fd;
-
-		err_clear(&last);
-		fd = tcp_connect(m.address[i], 22, now_ms() + CONNECT_MS, &last);
-		if (fd >= 0)
-			r->ssh = sign_in(r, stream_of_fd(fd), m.name[i],
-					 r->keys.host_master_public, &last);
-		if (r->ssh != NULL)
-			r->name = xstrdup(m.name[i]);
-		else
-			err_in(&last, "%s", m.name[i]);
-		/* another master may answer; a key that is wrong here is wrong there */
-		if (r->ssh == NULL && last.kind != ERR_NET &&
-		    last.kind != ERR_TIMEOUT)
-			break;
-	}
-	masters_release(&m);
-	if (rc == 0 && r->ssh == NULL) {
-		*e = last;
-		rc = -1;
-	}
 	return rc;
-}
-
-int remote_open(struct session *s, struct remote *r, struct err *e)
-{
-	*r = (struct remote){ .s = s };
-	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
-		return -1;
-	return 0;
 }
 
 static void disconnect(struct remote *r)
@@ -152,6 +119,55 @@ static void disconnect(struct remote *r)
 	r->name = NULL;
 }
 
+/* To that master and no other. */
+static int connect_one(struct remote *r, size_t i, struct err *e)
+{
+	const struct masters *m = &r->masters;
+	int fd = tcp_connect(m->address[i], 22,
+			     now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS),
+			     e);
+
+	disconnect(r);
+	if (fd >= 0)
+		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
+				 r->keys.host_master_public, e);
+	if (r->ssh == NULL)
+		return err_in(e, "%s", m->name[i]);
+	r->name = xstrdup(m->name[i]);
+	return 0;
+}
+
+/* Another master may answer; a key that is wrong here is wrong there. */
+static bool may_pass(const struct err *e)
+{
+	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT;
+}
+
+static int connect_master(struct remote *r, struct err *e)
+{
+	struct err last = ERR_INIT;
+
+	if (find_masters(r, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->masters.n; i++) {
+		err_clear(&last);
+		if (connect_one(r, i, &last) == 0)
+			return 0;
+		if (!may_pass(&last))
+			break;
+	}
+	*e = last;
+	return -1;
+}
+
+int remote_open(struct session *s, struct remote *r, struct err *e)
+{
+	*r = (struct remote){ .s = s };
+	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
+		return -1;
+	return 0;
+}
+
 int remote_reopen(struct remote *r, struct err *e)
 {
 	disconnect(r);
@@ -161,6 +177,7 @@ int remote_reopen(struct remote *r, struct err *e)
 void remote_release(struct remote *r)
 {
 	disconnect(r);
+	masters_release(&r->masters);
 	ssh_key_free(r->key);
 	keys_burn(&r->keys);
 	*r = (struct remote){ 0 };
@@ -191,6 +208,134 @@ struct docker *remote_docker(struct remote *r)
 		docker_init(&r->docker, (struct http_dialer){ dial, r });
 	r->has_docker = true;
 	return &r->docker;
+}
+
+/* ---- a swarm that is on its way ---- */
+
+/* What the local Azure's agent of a machine says when there is none. */
+static bool says_paper(const cJSON *vm)
+{
+	const cJSON *st;
+
+	cJSON_ArrayForEach(st,
+			   json_at(vm, "properties.instanceView.vmAgent.statuses"))
+		if (strstr(json_str_opt(st, "message", ""), "exists on paper"))
+			return true;
+	return false;
+}
+
+int remote_on_paper(struct session *s, bool *paper, struct err *e)
+{
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/"
+				"Microsoft.Compute/virtualMachines/master0"
+				"?$expand=instanceView&api-version=" API_COMPUTE,
+				settings_get(s->set, S_COMPUTE_GROUP));
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	*paper = rc == 0 && says_paper(r.doc);
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+/* Is the engine there a manager of a swarm with a leader?  What it is at,
+ * when not. */
+static bool has_swarm(struct remote *r, const char **step)
+{
+	struct docker *d = remote_docker(r);
+	struct docker_node *nodes = NULL;
+	struct docker_info info;
+	struct err ignored = ERR_INIT;
+	size_t n;
+	bool there = false;
+
+	d->timeout_ms = ENGINE_MS;
+	if (docker_info(d, &info, &ignored) < 0) {
+		*step = "installing Docker";
+	} else if (info.state != DOCKER_SWARM_ACTIVE || !info.manager) {
+		*step = info.state == DOCKER_SWARM_LOCKED ?
+				"its swarm is locked" :
+				"forming the swarm";
+	} else {
+		*step = "waiting for a leader";
+		there = docker_nodes(d, &nodes, &n, &ignored) == 0;
+	}
+	d->timeout_ms = DOCKER_TIMEOUT_MS;
+	free(nodes);
+	return there;
+}
+
+/* One look at all masters: 1, 0 when none is as far, or -1.  told: what was
+ * said of each; NULL: nothing is to be said. */
+static int look_for_swarm(struct remote *r, const char **told, struct err *e)
+{
+	for (size_t i = 0; i < r->masters.n; i++) {
+		const char *step = "booting";
+		struct err once = ERR_INIT;
+
+		if ((r->ssh == NULL || strcmp(r->name, r->masters.name[i]) != 0) &&
+		    connect_one(r, i, &once) < 0 && !may_pass(&once)) {
+			*e = once;
+			return -1;
+		}
+		if (r->ssh != NULL && has_swarm(r, &step))
+			return 1;
+		/* the others are asked, too; one alone stays connected unless
+		 * that is what is broken */
+		if (r->masters.n > 1 || strcmp(step, "installing Docker") == 0)
+			disconnect(r);
+		if (told != NULL && told[i] != step) {
+			ui_say(r->s->ui, "  %s: %s", r->masters.name[i], step);
+			told[i] = step;
+		}
+	}
+	return 0;
+}
+
+/* Waiting for what is on paper would be for ever. */
+static int refuse_paper(struct session *s, struct err *e)
+{
+	bool paper;
+
+	if (remote_on_paper(s, &paper, e) < 0)
+		return -1;
+	return !paper ? 0 :
+			err_set(e, ERR_DATA,
+				"these machines exist on paper; 'azswarm "
+				"emulator --machines nspawn' makes real ones");
+}
+
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e)
+{
+	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
+	int64_t began = now_ms();
+	int rc;
+
+	*r = (struct remote){ .s = s };
+	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
+		return -1;
+	rc = look_for_swarm(r, NULL, e);
+	if (rc == 0)
+		rc = refuse_paper(s, e);
+	while (rc == 0) {
+		rc = look_for_swarm(r, told, e);
+		if (rc == 0 && now_ms() - began >= limit_ms)
+			rc = err_set(e, ERR_TIMEOUT,
+				     "no master has a swarm with a leader after "
+				     "%lld minutes (%s: %s); 'azswarm ssh' and "
+				     "/var/log/cloud-init-output.log there say more",
+				     (long long)limit_ms / 60000,
+				     r->masters.name[0], told[0]);
+		if (rc != 0)
+			break;
+		ui_waiting(s->ui, "the swarm", now_ms() - began, now_ms());
+		rc = sleep_until(now_ms() + LOOK_MS, e);
+	}
+	ui_clear(s->ui);
+	return rc < 0 ? -1 : 0;
 }
 
 /* ---- other nodes ---- */

@@ -2,6 +2,7 @@
 #define SWARM_REMOTE_H
 
 #include "docker/docker.h"
+#include "node/layout.h"
 #include "ssh/ssh.h"
 #include "swarm/keys.h"
 #include "swarm/session.h"
@@ -10,8 +11,14 @@
  * A machine of the cluster, reached over SSH with the keys that `keys` made:
  * a master directly, any other node through one.
  */
+struct masters {
+	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
+	size_t n;
+};
+
 struct remote {
 	struct session *s;
+	struct masters masters; /* as Azure told them, once */
 	struct ssh *ssh;
 	char *name; /* "master0" */
 	struct keys keys;
@@ -22,6 +29,17 @@ struct remote {
 
 /* Sign in to the first master that answers.  0 or -1; release r either way. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
+/*
+ * The same, of the first master whose engine is a manager of a swarm that has
+ * a leader.  Waits for that, at most limit_ms, saying how far each master is
+ * (booting, installing Docker, forming the swarm); ERR_TIMEOUT then.  ERR_DATA
+ * at once for machines that exist on paper.
+ */
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e);
+#define REMOTE_SWARM_MS (15 * 60000)
+/* Whether the cluster's machines exist on paper, in a local Azure. */
+int remote_on_paper(struct session *s, bool *paper, struct err *e);
 /* The same again after the connection broke (r from remote_open). */
 int remote_reopen(struct remote *r, struct err *e);
 /* The Ready node that a host name or an address means.  None, and several of

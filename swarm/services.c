@@ -413,7 +413,7 @@ static int deploy(struct session *s, const struct service *svc, struct err *e)
 	struct remote r;
 	int rc = -1;
 
-	if (remote_open(s, &r, e) == 0 &&
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0 &&
 	    service_put(s, remote_docker(&r), svc, e) == 0)
 		rc = converge(s, remote_docker(&r), svc->name, e);
 	remote_release(&r);
@@ -502,7 +502,7 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 	struct docker *d;
 	int rc = -1;
 
-	if (remote_open(s, &r, e) < 0)
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
 		goto out;
 	d = remote_docker(&r);
 	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
@@ -590,7 +590,7 @@ static int service_remove(struct session *s, struct docker *d, const char *name,
 static int destroy(struct session *s, const char *name, struct err *e)
 {
 	struct remote r;
-	int rc = remote_open(s, &r, e);
+	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 
 	if (rc == 0)
 		rc = service_remove(s, remote_docker(&r), name, e);
@@ -723,7 +723,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (remote_open(s, &r, e) < 0)
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
 		goto out;
 	d = remote_docker(&r);
 	/* nothing is begun that cannot be ended */
@@ -743,7 +743,7 @@ out:
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct remote r;
-	int rc = remote_open(s, &r, e);
+	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 
 	(void)argc, (void)argv;
 	if (rc == 0)

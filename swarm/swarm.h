@@ -92,6 +92,15 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
  * -1 with ERR_USAGE or ERR_INTR. */
 int swarm_agree(struct session *s, const char *what, struct err *e);
 
+/* ---- waiting for the swarm (swarm/up.c) ---- */
+
+/*
+ * Until the swarm has all the machines that were made: each is in service, and
+ * meanwhile it is said how far it is.  Not for machines that exist on paper,
+ * which is said.  Bounded.
+ */
+int arrive(struct session *s, struct err *e);
+
 /* ---- docker-env (swarm/tunnel.c) ---- */
 
 /* Whether a tunnel ends: an hour after it carried something, at used_ms. */
@@ -108,6 +117,7 @@ int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
+int cmd_up(struct session *s, int argc, char **argv, struct err *e);
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);
 int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e);

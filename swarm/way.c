@@ -10,6 +10,7 @@
 
 #define ASK_MS 30000
 #define LOOK_MS 1000
+#define PORT_MS 2000	/* for a port of a machine that may not be there */
 #define HEALTHY_MS 5000 /* between the two successes that count */
 #define ANSWER_MAX (2u << 20)
 #define OUT_MS (2 * 3600000) /* over the helper's own limits, and all turns */
@@ -145,8 +146,15 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	}
 }
 
+void way_set_addresses(struct way *w, cJSON *addresses)
+{
+	json_free(w->addresses);
+	w->addresses = addresses;
+}
+
 void way_close(struct way *w)
 {
+	json_free(w->addresses);
 	http_client_release(&w->http);
 	if (w->here)
 		docker_release(&w->docker);
@@ -388,9 +396,58 @@ static bool is_healthy(struct way *w, const char *host)
 }
 
 struct arrival {
-	int64_t well_ms; /* since when its probe succeeds; 0: it does not */
+	int64_t well_ms;  /* since when its probe succeeds; 0: it does not */
+	const char *step; /* what was last said of it, NULL: nothing */
+	bool was_there;	  /* Ready at the first look: nothing is said of it */
 	bool over;
 };
+
+/* Does that port answer, as seen from a master? */
+static bool answers(struct way *w, const char *address, unsigned port)
+{
+	struct err ignored = ERR_INIT;
+	struct ssh_channel *c;
+	bool yes = false;
+	int fd;
+
+	if (w->here) {
+		fd = tcp_connect(address, port, now_ms() + PORT_MS, &ignored);
+		if (fd >= 0)
+			stream_close(stream_of_fd(fd));
+		return fd >= 0;
+	}
+	c = ssh_tcp(w->remote.ssh, address, port, &ignored);
+	if (c != NULL) {
+		yes = ssh_channel_wait(c, now_ms() + PORT_MS, &ignored) == 0;
+		ssh_channel_close(c);
+	}
+	return yes;
+}
+
+/* How far a machine is that is not in service; NULL: nobody knows. */
+static const char *step_of(struct way *w, const char *host, const cJSON *nodes)
+{
+	const char *address = json_str_opt(w->addresses, host, "");
+
+	if (way_row(nodes, host) != NULL && is_ready(way_row(nodes, host)))
+		return "Ready, soon in the load balancer";
+	if (*address == '\0')
+		return NULL;
+	if (answers(w, address, LAYOUT_HEALTH_PORT))
+		return "joining the swarm";
+	return answers(w, address, 22) ? "installing Docker" : "booting";
+}
+
+static void say_step(struct way *w, const char *host, struct arrival *a,
+		     const cJSON *nodes)
+{
+	const char *step = step_of(w, host, nodes);
+
+	if (step != NULL && step != a->step && !a->was_there)
+		ui_say(w->s->ui, "  %s: %s", host, step);
+	if (step != NULL)
+		a->step = step;
+}
 
 /* One look at all that are not there yet; how many are left. */
 static size_t look_back(struct way *w, const char *const *hosts, size_t n,
@@ -409,23 +466,31 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 			a[i].well_ms = now_ms();
 		else
 			a[i].over = now_ms() - a[i].well_ms >= 2 * HEALTHY_MS;
-		if (a[i].over)
-			ui_say(w->s->ui, "  %s: back in service", hosts[i]);
+		if (a[i].over && !a[i].was_there)
+			ui_say(w->s->ui, "  %s: %sin service", hosts[i],
+			       w->addresses == NULL ? "back " : "");
+		else if (!a[i].over && w->addresses != NULL)
+			say_step(w, hosts[i], &a[i], nodes);
 		left += !a[i].over;
 	}
 	return left;
 }
 
 static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
-		    int64_t limit_ms, struct err *e)
+		    bool back, int64_t limit_ms, struct err *e)
 {
 	struct buf names = BUF_INIT(4096);
 
 	for (size_t i = 0; i < n; i++)
 		if (!a[i].over)
-			buf_addf(&names, "%s%s", names.n ? ", " : "", hosts[i]);
-	err_set(e, ERR_DATA, "not back in service within %lld minutes: %s",
-		(long long)limit_ms / 60000, names.str);
+			buf_addf(&names, "%s%s%s%s%s", names.n ? ", " : "",
+				 hosts[i], a[i].step != NULL ? " (" : "",
+				 a[i].step != NULL ? a[i].step : "",
+				 a[i].step != NULL ? ")" : "");
+	err_set(e, ERR_DATA,
+		"not %sin service within %lld minutes: %s; 'journalctl -u "
+		"swarm-agent' and /var/log/cloud-init-output.log there say more",
+		back ? "back " : "", (long long)limit_ms / 60000, names.str);
 	buf_release(&names);
 	return -1;
 }
@@ -436,6 +501,7 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 	struct arrival *a = xcalloc(n, sizeof(*a));
 	int64_t began = now_ms();
 	unsigned times = 0;
+	bool first = true;
 	int rc = -1;
 
 	for (;;) {
@@ -444,6 +510,11 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 		size_t left = n;
 
 		if (way_nodes(w, &nodes, &once) == 0) {
+			for (size_t i = 0; first && i < n; i++)
+				a[i].was_there = w->addresses != NULL &&
+						 is_back(nodes, hosts[i],
+							 before, fresh);
+			first = false;
 			left = look_back(w, hosts, n, before, fresh, a, nodes);
 			times = 0;
 		} else if (lost(&times, &once, e)) {
@@ -455,10 +526,10 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 			break;
 		}
 		if (now_ms() - began >= limit_ms) {
-			not_back(hosts, n, a, limit_ms, e);
+			not_back(hosts, n, a, w->addresses == NULL, limit_ms, e);
 			break;
 		}
-		if (wait_a_look(w, n == 1 ? hosts[0] : "the machines to come back",
+		if (wait_a_look(w, n == 1 ? hosts[0] : "machines to be in service",
 				began, e) < 0)
 			break;
 	}

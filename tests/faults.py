@@ -54,6 +54,7 @@ FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
     (EMPTY, 'login --device-code', '^signed in'),
     (RUNNING, 'status', ''),
+    (EMPTY, 'up --yes', 'agentsFqdn'),
     (EMPTY, 'deploy-storage', ''),
     (STORED, 'create-shares', ''),
     (STORED, 'params', ''),
@@ -93,6 +94,7 @@ COMMANDS = [
     (RUNNING, 'destroy-compute --confirm swarm-cluster', ''),
     (STORED, 'destroy-storage --confirm swarm-storage', ''),
     (RUNNING, 'destroy-cluster --confirm swarm-cluster', ''),
+    (RUNNING, 'down --confirm swarm-cluster', ''),
 ]
 STAGE = {words: stage for stage, words, _ in COMMANDS}
 SAYS = {words: says for _, words, says in COMMANDS}

@@ -661,7 +661,7 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 
 /* ---- power ---- */
 
-cJSON *compute_machine_view(const struct entry *n)
+cJSON *compute_machine_view(const struct emu *m, const struct entry *n)
 {
 	const char *power = json_str_opt(n->hide, "power", "unknown");
 	const char *state = json_str_opt(n->doc, "properties.provisioningState",
@@ -671,14 +671,18 @@ cJSON *compute_machine_view(const struct entry *n)
 	const char *when =
 		json_str_opt(n->hide, "changed",
 			     json_text(n->doc, "properties.timeCreated"));
+	/* nothing runs there, so nothing is Ready; and who waits is told why */
+	bool paper = m->netns == NULL, agent = up && !paper;
 	char *low = emu_lower(state);
 	cJSON *view = json_fmt(
 		"@vm-view",
 		json_text(n->doc, "properties.osProfile.computerName"),
-		up ? "2.11.1.12" : "Unknown", up ? "succeeded" : "Unavailable",
-		up ? "Info" : "Warning", up ? "Ready" : "Not Ready",
-		up ? "GuestAgent is running and processing the extensions." :
-		     "VM status blob is found but not yet populated.",
+		agent ? "2.11.1.12" : "Unknown",
+		agent ? "succeeded" : "Unavailable", agent ? "Info" : "Warning",
+		agent ? "Ready" : "Not Ready",
+		agent ? "GuestAgent is running and processing the extensions." :
+		paper ? "This machine exists on paper: its Azure has no machines." :
+			"VM status blob is found but not yet populated.",
 		when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
 		when, low, entry_is(n, "Failed") ? "Error" : "Info",
 		at_work ? "" : "Provisioning ", at_work ? state : low, when,
@@ -694,7 +698,7 @@ void compute_expand(struct request *r, const struct entry *n, cJSON *doc)
 
 	if (expand != NULL && strstr(expand, "instanceView") != NULL)
 		json_set(json_get_mut(doc, "properties"), "instanceView",
-			 compute_machine_view(n));
+			 compute_machine_view(r->m, n));
 	free(expand);
 }
 
@@ -907,7 +911,8 @@ static int vm_action(struct request *r, struct entry *n, char **s)
 	r->pretty = true;
 	if (str_is(s[0], "instanceView"))
 		return r->method == GET ?
-			       request_answer(r, 200, compute_machine_view(n)) :
+			       request_answer(r, 200,
+					      compute_machine_view(r->m, n)) :
 			       request_bad_method(r);
 	if (str_is(s[0], "runCommand"))
 		return compute_run_command(r, n);

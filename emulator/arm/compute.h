@@ -33,7 +33,8 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size,
  */
 int compute_check_machine(struct put *p, cJSON *profile, const char *size,
 			  bool set, char **custom_data);
-cJSON *compute_machine_view(const struct entry *n); /* its instanceView */
+/* Its instanceView. */
+cJSON *compute_machine_view(const struct emu *m, const struct entry *n);
 /* struct rtype's expand() of machines: instanceView. */
 void compute_expand(struct request *r, const struct entry *n, cJSON *doc);
 /* POST verb for the machines with these keys (taken); 1: no such verb. */

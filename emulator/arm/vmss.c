@@ -612,7 +612,7 @@ static int set_view(struct request *r, struct entry *set)
 	      *view;
 
 	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;) {
-		view = compute_machine_view(n);
+		view = compute_machine_view(r->m, n);
 		tally(arr, json_text(view, "statuses[0].code"));
 		tally(arr, json_text(view, "statuses[1].code"));
 		json_free(view);
@@ -645,7 +645,7 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 	if (r->method == GET && s[1] == NULL)
 		return request_answer(r, 200, resource_show_asked(r, n));
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
-		return request_answer(r, 200, compute_machine_view(n));
+		return request_answer(r, 200, compute_machine_view(r->m, n));
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))
 		return list_nics(r, set, n);
 	if (s[2] == NULL && str_is(s[1], "simulateEviction"))

@@ -39,6 +39,8 @@ azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources
 azswarm help locations
+azswarm help up
+azswarm help down
 azswarm help sizes
 azswarm help destroy-compute
 azswarm help destroy-storage
