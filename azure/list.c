@@ -122,6 +122,9 @@ int azure_list(struct azure *az, const char *path, const char *what,
 		free(url);
 		url = next;
 	}
+	/* no file of the caller's is at fault */
+	if (rc < 0 && e->kind == ERR_DATA)
+		e->kind = ERR_PROTO;
 	json_split_release(&page.split);
 	free(url);
 	return rc < 0 ? err_in(e, "%s", what) : 0;

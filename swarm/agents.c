@@ -555,7 +555,7 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	ui_say(s->ui, "%zu agent%s%s", c.wanted, c.wanted == 1 ? "" : "s",
-	       any_out ? "; the swarm gets the new ones" :
+	       any_out ? "; the new ones join the swarm by themselves" :
 	       any_in  ? " left" :
 			 " already");
 	if (any_out)

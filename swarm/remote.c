@@ -249,19 +249,22 @@ static bool has_swarm(struct remote *r, const char **step)
 	struct docker_info info;
 	struct err ignored = ERR_INIT;
 	size_t n;
-	bool there = false;
+	bool there;
 
 	d->timeout_ms = ENGINE_MS;
-	if (docker_info(d, &info, &ignored) < 0) {
+	/* without a leader there is no such list */
+	there = docker_nodes(d, &nodes, &n, &ignored) == 0;
+	err_clear(&ignored);
+	if (there)
+		*step = "Ready";
+	else if (docker_info(d, &info, &ignored) < 0)
 		*step = "installing Docker";
-	} else if (info.state != DOCKER_SWARM_ACTIVE || !info.manager) {
-		*step = info.state == DOCKER_SWARM_LOCKED ?
-				"its swarm is locked" :
+	else if (info.state == DOCKER_SWARM_LOCKED)
+		*step = "its swarm is locked";
+	else
+		*step = info.state == DOCKER_SWARM_ACTIVE && info.manager ?
+				"waiting for a leader" :
 				"forming the swarm";
-	} else {
-		*step = "waiting for a leader";
-		there = docker_nodes(d, &nodes, &n, &ignored) == 0;
-	}
 	d->timeout_ms = DOCKER_TIMEOUT_MS;
 	free(nodes);
 	return there;

@@ -185,6 +185,7 @@ EXCEPT = [
     ('nothing', '(GET|PUT) ' + GROUP, 'deploy-.*|plan', (1, 'ResourceGroupNotFound')),
     ('nothing', '.*' + GROUP + '|GET /operationresults/.*', 'destroy-.*', (1, 'is still there')),
     ('nothing', 'PUT ' + ACCOUNT, '.*', (1, 'ParentResourceNotFound')),
+    ('nothing', 'PUT ' + DEPLOYMENT, 'deploy-compute|up --yes', (1, 'there is no master')),
     ('nothing', 'PUT .*/containers/azswarm', '.*', (1, 'ContainerNotFound')),
 ]
 

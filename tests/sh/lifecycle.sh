@@ -125,7 +125,7 @@ says 'and is told how to follow' 'view-deployment --watch'
 fine 'the watch ends' view-deployment --watch
 says 'in success' 'Succeeded'
 fine 'deploy-compute again' deploy-compute
-says 'with outputs' 'masterFqdn: '
+says 'with outputs' 'masterFqdn '
 same 'three agents' 3 "$(rows)"
 fine 'table of agents' list-agents
 says 'has a head' '^ *ID +NAME +HOST +ADDRESS +POWER +PROVISIONING'

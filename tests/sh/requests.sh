@@ -98,6 +98,8 @@ asks 0 destroy-compute --confirm swarm-cluster
 asks 0 destroy-storage --confirm swarm-storage
 asks 0 deploy-storage
 asks 0 destroy-cluster --confirm swarm-cluster
+asks 0 up --yes
+asks 0 down --confirm swarm-cluster
 
 # login and logout ask Entra ID alone, which has no file
 strangers=

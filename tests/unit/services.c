@@ -147,9 +147,10 @@ static void answer(void *ctx, const char *method, const char *target,
 
 static const char *socket_of_engine;
 
-int remote_open(struct session *s, struct remote *r, struct err *e)
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e)
 {
-	(void)e;
+	(void)limit_ms, (void)e;
 	*r = (struct remote){ .s = s, .has_docker = true };
 	docker_init_unix(&r->docker, socket_of_engine);
 	return 0;
