@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "emulator/arm/compute.h"
 #include "emulator/fault.h"
 #include "emulator/machines.h"
 #include "emulator/maintenance.h"
@@ -19,6 +20,7 @@ static const struct {
 	{ "Freeze", NOTICE_FREEZE },
 	{ "Reboot", NOTICE_REBOOT },
 	{ "Redeploy", NOTICE_MOVE },
+	{ "Preempt", NOTICE_EVICTION },
 };
 
 static bool why_of(const char *type, enum notice_why *why)
@@ -99,10 +101,14 @@ static void begin(struct emu *m, const cJSON *v)
 			json_text(v, "type"), json_text(v, "machine"));
 		return;
 	}
-	op_start(m, OP_COMPUTE, "", "maintenance", "2024-07-01", run_maintenance,
-		 json_fmt("{'keys':[%s],'type':%s,'notice_s':%l}", n->key,
-			  json_text(v, "type"), notice_s),
-		 NULL, &f);
+	if (why == NOTICE_EVICTION)
+		compute_take_back(m, n, "Delete", (unsigned)notice_s, &f);
+	else
+		op_start(m, OP_COMPUTE, "", "maintenance", "2024-07-01",
+			 run_maintenance,
+			 json_fmt("{'keys':[%s],'type':%s,'notice_s':%l}",
+				  n->key, json_text(v, "type"), notice_s),
+			 NULL, &f);
 	fault_release(&f);
 }
 

@@ -96,36 +96,40 @@ static void say_done(struct session *s, const char *done)
 			    done);
 }
 
-static int machines_off(struct session *s, const char *action, const char *what,
-			struct err *e)
+/* Those that ARGUMENTS name, or all there are. */
+static int machines_off(struct session *s, int argc, char **argv,
+			const char *action, const char *what, struct err *e)
 {
-	char *all = xasprintf("agents %s", what);
-	struct instances a;
-	struct way w;
+	char *agents = xasprintf("agents %s", what);
+	struct instances a = { 0 };
+	struct way w = { 0 };
+	size_t all = 0;
 	int rc = -1;
 
-	if (instances_list(s, &a, e) < 0 || way_open(s, &w, e) < 0) {
-		instances_release(&a);
-		free(all);
-		return -1;
-	}
+	if (instances_list(s, &a, e) < 0)
+		goto out;
 	instances_drop_going(&a);
+	all = a.n;
+	if (instances_choose(&a, argc, argv, e) < 0 || way_open(s, &w, e) < 0)
+		goto out;
 	way_warn(&w, "machines are shut down in order, but not drained first");
 	rc = autoscale_enable(s, false, e);
 	if (rc == 0 && !way_there(&w))
-		rc = instances_act(s, action, NULL, 0, 0, all, e);
+		rc = instances_act(s, action, argc > 1 ? a.list : NULL, a.n, 0,
+				   agents, e);
 	else if (rc == 0)
-		rc = agents_take(s, &w, a.list, a.n, a.n, action, 0, what, e);
+		rc = agents_take(s, &w, a.list, a.n, all, action, 0, what, e);
+out:
 	way_close(&w);
 	instances_release(&a);
-	free(all);
+	free(agents);
 	return rc;
 }
 
 int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	(void)argc, (void)argv;
-	if (machines_off(s, "poweroff?skipShutdown=false", "to stop", e) < 0)
+	if (machines_off(s, argc, argv, "poweroff?skipShutdown=false",
+			 "to stop", e) < 0)
 		return -1;
 	say_done(s, "agents stopped; stopped machines are still billed, "
 		    "'azswarm deallocate-agents' ends that");
@@ -134,8 +138,7 @@ int cmd_stop_agents(struct session *s, int argc, char **argv, struct err *e)
 
 int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *e)
 {
-	(void)argc, (void)argv;
-	if (machines_off(s, "deallocate", "to be deallocated", e) < 0)
+	if (machines_off(s, argc, argv, "deallocate", "to be deallocated", e) < 0)
 		return -1;
 	say_done(s, "agents deallocated; their disks and the load balancer are "
 		    "still billed");
@@ -161,20 +164,55 @@ static int see_back(struct session *s, const struct instance *vm, size_t n,
 	return rc;
 }
 
+static size_t count(const struct instances *a,
+		    bool (*is)(const struct instance *vm))
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		n += is(&a->list[i]);
+	return n;
+}
+
+/* On again, once nothing is off but what is kept warm. */
+static int autoscale_again(struct session *s, size_t running, size_t off,
+			   size_t warm, size_t keep, struct err *e)
+{
+	size_t kept = warm < keep ? warm : keep;
+
+	if (off > kept) {
+		ui_say(s->ui,
+		       "%zu agent%s off, so autoscale is not switched on yet",
+		       off, off == 1 ? " is" : "s are");
+		return 0;
+	}
+	/* those that were warm and run now are agents as all others */
+	if (keep > 0 && autoscale_fit(s, (int)running, (int)kept, e) < 0)
+		return -1;
+	return autoscale_enable(s, true, e);
+}
+
 int cmd_start_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct instances a = { 0 };
-	int warm, rc = -1;
+	size_t all, off, warm;
+	int keep, rc = -1;
 
-	(void)argc, (void)argv;
-	if (settings_int(s->set, S_WARM_AGENTS, &warm, e) < 0 ||
-	    instances_act(s, "start", NULL, 0, 0, "agents to start", e) < 0 ||
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0 ||
 	    instances_list(s, &a, e) < 0)
 		goto out;
 	instances_drop_going(&a);
-	/* those that were warm run now, too */
-	if ((warm > 0 && autoscale_fit(s, (int)a.n, 0, e) < 0) ||
-	    autoscale_enable(s, true, e) < 0 ||
+	all = a.n;
+	off = count(&a, instance_is_off);
+	warm = count(&a, instance_is_warm);
+	if (instances_choose(&a, argc, argv, e) < 0)
+		goto out;
+	/* which of the others are off, then */
+	off -= count(&a, instance_is_off);
+	warm -= count(&a, instance_is_warm);
+	if (instances_act(s, "start", argc > 1 ? a.list : NULL, a.n, 0,
+			  "agents to start", e) < 0 ||
+	    autoscale_again(s, all - off, off, warm, (size_t)keep, e) < 0 ||
 	    (!s->no_wait && a.n > 0 && see_back(s, a.list, a.n, e) < 0))
 		goto out;
 	say_done(s, "agents started; each joins the swarm again by itself");

@@ -22,6 +22,7 @@
 #define ASK_LIMIT_MS 3000
 #define LOOK_MS 1000
 #define WHOLE_MS (10 * 60000) /* a guard: longer, and the monkey stops */
+#define PLUG_MS (3 * 60000)   /* until Azure has a machine off */
 #define UNSEEN_MS 90000 /* longer without a sign of it: it was too quick */
 #define DOWN_MAX 256	/* bytes of services' names in a row */
 #define ROUNDS_MAX 1000
@@ -440,6 +441,21 @@ static void note_all(struct chaos *c, const struct victim *v)
 	}
 }
 
+/* What took longer than it may. */
+static int check_time(const struct victim *v, int64_t waited_ms, struct err *e)
+{
+	if (v->unplugged && waited_ms >= PLUG_MS)
+		return err_set(e, ERR_TIMEOUT,
+			       "%s: Azure was asked to switch it off, and it is "
+			       "not after %d minutes",
+			       v->vm->name, PLUG_MS / 60000);
+	if (waited_ms >= WHOLE_MS)
+		return err_set(e, ERR_DATA,
+			       "%s: the cluster is not whole again after %d minutes",
+			       v->vm->name, WHOLE_MS / 60000);
+	return 0;
+}
+
 static int one_round(struct chaos *c, struct victim *v, struct err *e)
 {
 	unsigned failed = atomic_load(&c->failed);
@@ -464,12 +480,8 @@ static int one_round(struct chaos *c, struct victim *v, struct err *e)
 	while (!watch(c, v, before, began)) {
 		if (v->unplugged && plug_in(c, v, e) < 0)
 			goto out;
-		if (now_ms() - began >= WHOLE_MS) {
-			err_set(e, ERR_TIMEOUT,
-				"%s: the cluster is not whole again after %d minutes",
-				v->vm->name, WHOLE_MS / 60000);
+		if (check_time(v, now_ms() - began, e) < 0)
 			goto out;
-		}
 		ui_waiting(c->s->ui, v->vm->name, now_ms() - began, now_ms());
 		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
 			goto out;

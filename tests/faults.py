@@ -74,6 +74,8 @@ COMMANDS = [
     (RUNNING, 'restart-agents agents_0', ''),
     (RUNNING, 'reimage-agents-serial agents_1', ''),
     (RUNNING, 'reimage-agents-parallel --yes', ''),
+    (SERVED, 'chaos-monkey --rounds 1 --seed 1', '^1 rounds, --seed 1$'),
+    (SERVED, 'chaos-monkey --rounds 1 --seed 1 --hard', 'loses its power$'),
     (RUNNING, 'evict agents000000', ''),
     (RUNNING, 'return agents000000', ''),
     (SERVED, 'rebalance --dry-run', ''),
@@ -100,12 +102,11 @@ STAGE = {words: stage for stage, words, _ in COMMANDS}
 SAYS = {words: says for _, words, says in COMMANDS}
 SIGNS_IN = (			# to machines
     'scale-agents stop-agents start-agents deallocate-agents restart-agents '
-    'reimage-agents-serial reimage-agents-parallel evict return rebalance '
+    'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
     'destroy-stack proxy ssh docker-env tail-helper').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
-    'chaos-monkey': 'wants machines that go down; tests/drill has some',
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
@@ -167,12 +168,13 @@ EXCEPT = [
     ('HTML|nothing', 'GET .*/operations', 'deploy-compute', DONE),
     # nor is it worth more to say how the tasks are spread
     ('HTML|nothing', 'GET /publicIPAddresses', 'scale-agents 4', DONE),
-    ('HTML|nothing', LIST, '.*', (1, 'list: not JSON')),
+    ('HTML|nothing', LIST + '|GET /publicIPAddresses, again', '.*', (1, 'list: not JSON')),
     ('an expired token', BLOB, '.*', (1, 'HTTP 401 ExpiredAuthenticationToken')),
     # a HEAD has no body, so nothing is wrong with it but its length
     ('HTML|nothing|a body cut short|chunks .*', 'HEAD blob', 'params',
      (1, "is not in storage account .*'azswarm deploy-storage' puts it there")),
     ('HTML|nothing', 'PUT blob', '.*', (1, 'uploading this program: HTTP 200 ')),
+    ('nothing', 'POST .*/powerOff', 'chaos-monkey .*', (3, 'is not after 3 minutes')),
     # an empty answer is what a request without one gets; here one was wanted,
     ('nothing', 'GET ' + DEPLOYMENT, 'deploy-compute',
      (1, 'provisioningState: expected a string, found nothing')),
@@ -337,7 +339,8 @@ class Request:
 
     Polls, and what is asked beside them, come as often as there is time: of
     these the first is taken."""
-    BESIDE_POLLS = re.compile(r'GET .*/deployments/[^/]*/operations$|POST .*/token$')
+    BESIDE_POLLS = re.compile(r'GET .*/deployments/[^/]*/operations$|POST .*/token$|'
+                              r'GET .*/instanceView$')
     POLL = re.compile(r'(GET .*/(?:asyncoperations|operations|operationStatuses|'
                       'operationresults)/)[^/]*$')
     WHERE = re.compile(r'/subscriptions/[^/]*|(?<= )/[^/]{36}(?=/oauth2)|'

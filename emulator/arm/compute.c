@@ -814,11 +814,13 @@ static int run_eviction(struct emu *m, struct op *op, struct fault *f)
 {
 	const cJSON *keys = json_get(op->args, "keys");
 	const char *key = keys->child->valuestring;
-	int64_t number = notice_give(m, NOTICE_EVICTION, keys, 0);
+	int64_t number =
+		notice_give(m, NOTICE_EVICTION, keys,
+			    (unsigned)json_int_opt(op->args, "notice_s", 0));
 	struct entry *n, *set;
 	int rc;
 
-	if (machine_idle(m, key) < 0)
+	if (number < 0 || machine_idle(m, key) < 0)
 		return m->stopping ? -1 : 0;
 	n = store_find(m, key);
 	set = vmss_of(m, n);
@@ -841,6 +843,18 @@ static int run_eviction(struct emu *m, struct op *op, struct fault *f)
 	return rc;
 }
 
+int compute_take_back(struct emu *m, const struct entry *n, const char *policy,
+		      unsigned notice_s, struct fault *f)
+{
+	return op_start(m, OP_COMPUTE, json_text(n->doc, "location"),
+			"eviction", "2024-07-01", run_eviction,
+			json_fmt("{'keys':[%s],'policy':%s,'notice_s':%l}",
+				 n->key, policy, (int64_t)notice_s),
+			NULL, f) != NULL ?
+		       0 :
+		       -1;
+}
+
 int compute_evict(struct request *r, struct entry *n, const cJSON *profile)
 {
 	if (r->method != POST)
@@ -853,11 +867,9 @@ int compute_evict(struct request *r, struct entry *n, const cJSON *profile)
 		return fault_set(&r->fault, 409,
 				 "OperationNotAllowed: Simulate eviction is allowed "
 				 "for a virtual machine that runs only.");
-	if (op_start(r->m, OP_COMPUTE, json_text(n->doc, "location"),
-		     "eviction", r->api, run_eviction,
-		     json_fmt("{'keys':[%s],'policy':%s}", n->key,
-			      json_str_opt(profile, "evictionPolicy", "Deallocate")),
-		     NULL, &r->fault) == NULL)
+	if (compute_take_back(r->m, n,
+			      json_str_opt(profile, "evictionPolicy", "Deallocate"),
+			      0, &r->fault) < 0)
 		return -1;
 	return request_answer(r, 204, NULL);
 }

@@ -49,6 +49,10 @@ void compute_set_state(struct emu *m, const cJSON *keys, const char *state,
 		       const char *power);
 /* POST simulateEviction; profile: where its priority and eviction policy are. */
 int compute_evict(struct request *r, struct entry *n, const cJSON *profile);
+/* What Azure does then: announce it (0: for as long as is usual), and delete
+ * the machine with policy "Delete", else deallocate it.  0 when that goes on. */
+int compute_take_back(struct emu *m, const struct entry *n, const char *policy,
+		      unsigned notice_s, struct fault *f);
 int compute_run_command(struct request *r, struct entry *n);
 
 #endif

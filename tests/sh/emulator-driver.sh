@@ -363,6 +363,23 @@ evicted() { ask GET "$V?$compute"; [ "$(jq .sku.capacity body)" = 1 ]; }
 check 'deletes it, and its set is smaller' wait_for 8 evicted
 ask PATCH "$V?$compute" -d '{"properties":{"virtualMachineProfile":{"priority":"Regular"}}}'
 finish
+# one that a file plans wants no Spot
+capacity 2
+finish
+last=$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[-1].name' body)
+: >calls
+plan "[{\"machine\":\"$last\",\"type\":\"Preempt\",\"notice_s\":300}]"
+check 'one that is planned' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $last"
+plan '[]'
+check 'is cancelled, too' wait_for 5 sees 10.77.16.4 ''
+sleep 2
+same 'and does not happen, either' '' "$(calls '^de')"
+plan "[{\"machine\":\"$last\",\"type\":\"Preempt\",\"notice_s\":300}]"
+check 'again' wait_for 5 sees 10.77.16.4 "Preempt Platform Scheduled $last"
+agree 10.77.16.4
+check 'approved, it is deleted' wait_for 8 evicted
+same 'that one' '' "$(ask GET "$V/virtualMachines?$compute"; jq -r '.value[].name' body | grep -x "$last")"
+rm azure/maintenance.json
 
 # ---- autoscale ----
 

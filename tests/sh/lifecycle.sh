@@ -184,6 +184,14 @@ fine deallocate-agents deallocate-agents
 same 'deallocated' 'deallocated ' "$(powers)"
 fine 'start again' start-agents
 same 'running again' 'running ' "$(powers)"
+set -- $("$AZSWARM" list-agents --output tsv | cut -f3)
+fine 'stop one' stop-agents "$2"
+same 'that one' "$2" "$("$AZSWARM" list-agents --output tsv | awk -F'\t' '$5 == "stopped" { print $3 }')"
+fine 'and start it' start-agents "$2"
+says 'autoscale, when none is off' 'autoscale: switched on'
+same 'both run' 'running ' "$(powers)"
+expect 'stop: none of that name' 2 'agents_77' "$AZSWARM" stop-agents "$1" agents_77
+same 'and nothing is stopped' 'running ' "$(powers)"
 
 # --- made anew, restarted ------------------------------------------------------------
 fine restart-agents restart-agents
