@@ -72,10 +72,12 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	const struct settings *set = f->s->set;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
 	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
+	bool metadata;
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	if (node_json(f->k, master, f->masters, &node, e) < 0)
+	if (node_json(f->k, master, f->masters, &node, e) < 0 ||
+	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
 		{ "SSH_HOST_KEY",
@@ -92,6 +94,7 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 		{ "STORAGE_KEY", f->key },
 		{ "STORAGE_HOST", f->file_host },
 		{ "SHARE_NAME", settings_get(set, S_SHARE_NAME) },
+		{ "METADATA_FOR_CONTAINERS", metadata ? "true" : "false" },
 		{ NULL, NULL },
 	};
 	if (asset_fill(buf_str(&text), pairs, &yaml, e) < 0 ||

@@ -51,6 +51,7 @@ def values(role, url, program, keys):
         "STORAGE_KEY": "q+/Z" * 21 + "Zg==",
         "DOCKER_CHANNEL": "docker",
         "ADMIN_USERNAME": "cluster",
+        "METADATA_FOR_CONTAINERS": "false",
     }
 
 

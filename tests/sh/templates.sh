@@ -310,6 +310,11 @@ print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
 	agrees "Docker's MTU is the overlays'" \
 		'.write_files[] | select(.path == "/etc/docker/daemon.json").content
 			| fromjson.mtu == $LAYOUT_MTU'
+	agrees "containers are kept from the nodes' network and ports" \
+		'.write_files[] | select(.path == "/usr/local/sbin/azswarm-firewall").content
+			| contains(" -d \($LAYOUT_NETWORK) -m multiport --dports "
+				+ "\([$LAYOUT_HELPER_PORT, $LAYOUT_REGISTRY_PORT] | map(tostring) | join(":"))")
+			and contains(" -d \($LAYOUT_METADATA_HOST)")'
 	for unit in HELPER AGENT; do
 		agrees "the $(layout LAYOUT_${unit}_UNIT) unit" \
 			".write_files[] | select(.path == \"/etc/systemd/system/\"
@@ -386,7 +391,7 @@ cloud_config()
 	expect "placeholders stand in double quotes" 0 '^NODE_JSON$' \
 		config placeholders "$node"
 	same "the placeholders are the agreed ones" \
-"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY NODE_JSON SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_ACCOUNT STORAGE_HOST STORAGE_KEY" \
+"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY METADATA_FOR_CONTAINERS NODE_JSON SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_ACCOUNT STORAGE_HOST STORAGE_KEY" \
 		"$(config placeholders "$node" | tr '\n' ' ' | sed 's/ $//')"
 	sed 's/docker_key=.*/docker_key=@DOCKER_KEY@/' "$node" >mutant.yaml
 	expect "a placeholder without quotes is found" 1 \
@@ -447,7 +452,8 @@ cloud_config()
 
 	if command -v shellcheck >/dev/null; then
 		expect "shellcheck has nothing to say" 0 '' \
-			shellcheck agent.d/usr/local/sbin/azswarm-setup
+			shellcheck agent.d/usr/local/sbin/azswarm-setup \
+			agent.d/usr/local/sbin/azswarm-firewall
 	else
 		skip "shellcheck" "it is not installed"
 	fi
@@ -468,12 +474,13 @@ units()
 		skip units "no systemd-analyze"
 		return
 	}
-	for unit in swarm-helper.service swarm-agent.service srv.mount srv.automount; do
-		sed 's|/usr/local/bin/azswarm|/bin/true|' \
+	for unit in swarm-firewall.service swarm-helper.service swarm-agent.service srv.mount srv.automount; do
+		sed 's|/usr/local/s*bin/azswarm[a-z-]*|/bin/true|' \
 			"master.d/etc/systemd/system/$unit" >"$unit"
 	done
 	expect "systemd knows every line of the units" 0 '' \
-		verify ./swarm-helper.service ./swarm-agent.service ./srv.mount ./srv.automount
+		verify ./swarm-firewall.service ./swarm-helper.service \
+		./swarm-agent.service ./srv.mount ./srv.automount
 	sed -i 's/^ProtectHome=yes/ProtectHomes=yes/' swarm-agent.service
 	expect "systemd finds a misspelt line" 1 'ProtectHomes' \
 		verify ./swarm-agent.service

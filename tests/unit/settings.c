@@ -416,6 +416,8 @@ static const struct {
 	{ S_OWN_KEY, "2", "true or false" },
 	{ S_MONITOR_PUBLIC, "maybe", "true or false" },
 	{ S_TRUSTED_LAUNCH, "truee", "true or false" },
+	{ S_METADATA_FOR_CONTAINERS, "yes", NULL },
+	{ S_METADATA_FOR_CONTAINERS, "open", "true or false" },
 	{ S_DRAIN_LIMIT, "3600", NULL },
 	{ S_DRAIN_LIMIT, "0", "a whole number from 1 to 3600" },
 	{ S_DRAIN_LIMIT, "3601", "a whole number from 1 to 3600" },
