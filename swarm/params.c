@@ -62,7 +62,9 @@ static int node_json(const struct keys *k, bool master, int masters,
 struct fill {
 	const struct session *s;
 	const struct keys *k;
-	const char *account, *key, *file_host, *binary_url, *binary_sha256;
+	const char *file_host, *binary_url, *binary_sha256;
+	/* of the share, and what opens it: both empty when none is mounted */
+	const char *share, *share_cred;
 	int masters;
 };
 
@@ -90,10 +92,9 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 		{ "ADMIN_USERNAME", settings_get(set, S_ADMIN_USERNAME) },
 		{ "BINARY_URL", f->binary_url },
 		{ "BINARY_SHA256", f->binary_sha256 },
-		{ "STORAGE_ACCOUNT", f->account },
-		{ "STORAGE_KEY", f->key },
+		{ "SHARE_CRED", f->share_cred },
 		{ "STORAGE_HOST", f->file_host },
-		{ "SHARE_NAME", settings_get(set, S_SHARE_NAME) },
+		{ "SHARE_NAME", f->share },
 		{ "METADATA_FOR_CONTAINERS", metadata ? "true" : "false" },
 		{ NULL, NULL },
 	};
@@ -199,13 +200,30 @@ static int64_t far_away(void)
 	return (unix_time() / YEAR_S + 1 + SAS_YEARS) * YEAR_S;
 }
 
+/* What mount.cifs reads.  SMB knows no key but the account's own, which opens
+ * all of the account; so nobody is given it who mounts nothing.  Burn it. */
+static int share_cred(struct session *s, char **cred, struct err *e)
+{
+	char *key = NULL;
+
+	if (!settings_mounts(s->set)) {
+		*cred = xstrdup("");
+		return 0;
+	}
+	if (storage_key(s, &key, e) < 0)
+		return -1;
+	*cred = xasprintf("username=%s\npassword=%s\n", s->account, key);
+	burn_str(key);
+	return 0;
+}
+
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct keys k = { 0 };
 	struct self_image img;
 	struct fill f = { .s = s, .k = &k };
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	char *blob = NULL, *file = NULL, *key = NULL, *url = NULL,
+	char *blob = NULL, *file = NULL, *cred = NULL, *url = NULL,
 	     *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
@@ -217,7 +235,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 ||
-	    storage_key(s, &key, e) < 0 ||
+	    share_cred(s, &cred, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||
 	    storage_blob_there(s, url, &img, &there, e) < 0)
 		goto out;
@@ -229,8 +247,9 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	file_host = host_of(file);
-	f.account = s->account;
-	f.key = key;
+	f.share = settings_mounts(s->set) ? settings_get(s->set, S_SHARE_NAME) :
+					    "";
+	f.share_cred = cred;
 	f.file_host = file_host;
 	f.binary_url = url;
 	f.binary_sha256 = img.sha256;
@@ -251,7 +270,7 @@ out:
 	buf_burn(&text);
 	burn_str(master_data);
 	burn_str(agent_data);
-	burn_str(key);
+	burn_str(cred);
 	burn_str(url);
 	free(blob);
 	free(file);

@@ -224,7 +224,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 					"single hyphens, with spaces between" },
 	[S_SHARE_NAME] = { .name = "SHARE_NAME",
 			   .dflt = "data",
-			   .help = "file share mounted at /srv",
+			   .help = "file share mounted at /srv; none: no machine has the account's key",
 			   .ok = one_share_ok,
 			   .accepted = "one share name" },
 	[S_OWN_KEY] = { .name = "OWN_KEY",
@@ -494,6 +494,11 @@ int settings_int(const struct settings *s, enum setting which, int *v,
 	}
 	*v = (int)n;
 	return 0;
+}
+
+bool settings_mounts(const struct settings *s)
+{
+	return strcmp(settings_get(s, S_SHARE_NAME), "none") != 0;
 }
 
 int settings_bool(const struct settings *s, enum setting which, bool *v,

@@ -348,6 +348,7 @@ static const struct {
 	{ S_FILE_SHARES, "config-", SHARE_WORDS },
 	{ S_FILE_SHARES, "-config", SHARE_WORDS },
 	{ S_SHARE_NAME, "stuff", NULL },
+	{ S_SHARE_NAME, "none", NULL },
 	{ S_SHARE_NAME, "two words", "one share name" },
 	{ S_SHARE_NAME, "", "one share name" },
 	{ S_SHARE_NAME, "A", "one share name" },
