@@ -64,7 +64,9 @@ static int node_json(const struct settings *set, const struct keys *k,
 struct fill {
 	const struct session *s;
 	const struct keys *k;
-	const char *account, *key, *file_host, *binary_url, *binary_sha256;
+	const char *file_host, *binary_url, *binary_sha256;
+	/* of the share, and what opens it: both empty when none is mounted */
+	const char *share, *share_cred;
 	int masters;
 };
 
@@ -74,10 +76,12 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	const struct settings *set = f->s->set;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
 	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
+	bool metadata;
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	if (node_json(set, f->k, master, f->masters, &node, e) < 0)
+	if (node_json(set, f->k, master, f->masters, &node, e) < 0 ||
+	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
 		{ "SSH_HOST_KEY",
@@ -90,10 +94,10 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 		{ "ADMIN_USERNAME", settings_get(set, S_ADMIN_USERNAME) },
 		{ "BINARY_URL", f->binary_url },
 		{ "BINARY_SHA256", f->binary_sha256 },
-		{ "STORAGE_ACCOUNT", f->account },
-		{ "STORAGE_KEY", f->key },
+		{ "SHARE_CRED", f->share_cred },
 		{ "STORAGE_HOST", f->file_host },
-		{ "SHARE_NAME", settings_get(set, S_SHARE_NAME) },
+		{ "SHARE_NAME", f->share },
+		{ "METADATA_FOR_CONTAINERS", metadata ? "true" : "false" },
 		{ NULL, NULL },
 	};
 	if (asset_fill(buf_str(&text), pairs, &yaml, e) < 0 ||
@@ -198,13 +202,30 @@ static int64_t far_away(void)
 	return (unix_time() / YEAR_S + 1 + SAS_YEARS) * YEAR_S;
 }
 
+/* What mount.cifs reads.  SMB knows no key but the account's own, which opens
+ * all of the account; so nobody is given it who mounts nothing.  Burn it. */
+static int share_cred(struct session *s, char **cred, struct err *e)
+{
+	char *key = NULL;
+
+	if (!settings_mounts(s->set)) {
+		*cred = xstrdup("");
+		return 0;
+	}
+	if (storage_key(s, &key, e) < 0)
+		return -1;
+	*cred = xasprintf("username=%s\npassword=%s\n", s->account, key);
+	burn_str(key);
+	return 0;
+}
+
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct keys k = { 0 };
 	struct self_image img;
 	struct fill f = { .s = s, .k = &k };
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	char *blob = NULL, *file = NULL, *key = NULL, *url = NULL,
+	char *blob = NULL, *file = NULL, *cred = NULL, *url = NULL,
 	     *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
@@ -216,7 +237,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 ||
-	    storage_key(s, &key, e) < 0 ||
+	    share_cred(s, &cred, e) < 0 ||
 	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||
 	    storage_blob_there(s, url, &img, &there, e) < 0)
 		goto out;
@@ -228,8 +249,9 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	file_host = host_of(file);
-	f.account = s->account;
-	f.key = key;
+	f.share = settings_mounts(s->set) ? settings_get(s->set, S_SHARE_NAME) :
+					    "";
+	f.share_cred = cred;
 	f.file_host = file_host;
 	f.binary_url = url;
 	f.binary_sha256 = img.sha256;
@@ -250,7 +272,7 @@ out:
 	buf_burn(&text);
 	burn_str(master_data);
 	burn_str(agent_data);
-	burn_str(key);
+	burn_str(cred);
 	burn_str(url);
 	free(blob);
 	free(file);

@@ -224,7 +224,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 					"single hyphens, with spaces between" },
 	[S_SHARE_NAME] = { .name = "SHARE_NAME",
 			   .dflt = "data",
-			   .help = "file share mounted at /srv",
+			   .help = "file share mounted at /srv; none: no machine has the account's key",
 			   .ok = one_share_ok,
 			   .accepted = "one share name" },
 	[S_OWN_KEY] = { .name = "OWN_KEY",
@@ -259,6 +259,10 @@ const struct setting_info setting_infos[S_COUNT] = {
 			       .help = "docker: Docker's own packages; distro: the distribution's",
 			       .kind = SETTING_WORD,
 			       .words = { "docker", "distro" } },
+	[S_METADATA_FOR_CONTAINERS] = { .name = "METADATA_FOR_CONTAINERS",
+					.dflt = "false",
+					.help = "true: containers may ask 169.254.169.254",
+					.kind = SETTING_BOOL },
 	[S_TRUSTED_LAUNCH] = { .name = "TRUSTED_LAUNCH",
 			       .dflt = "true",
 			       .help = "false for sizes without Trusted Launch",
@@ -490,6 +494,11 @@ int settings_int(const struct settings *s, enum setting which, int *v,
 	}
 	*v = (int)n;
 	return 0;
+}
+
+bool settings_mounts(const struct settings *s)
+{
+	return strcmp(settings_get(s, S_SHARE_NAME), "none") != 0;
 }
 
 int settings_bool(const struct settings *s, enum setting which, bool *v,

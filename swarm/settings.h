@@ -31,6 +31,7 @@ enum setting {
 	S_SSH_SOURCE,
 	S_MONITOR_PUBLIC,
 	S_DOCKER_CHANNEL,
+	S_METADATA_FOR_CONTAINERS,
 	S_TRUSTED_LAUNCH,
 	S_REDIS_IMAGE,
 	S_DRAIN_LIMIT,
@@ -106,6 +107,8 @@ int settings_int(const struct settings *s, enum setting which, int *v,
 		 struct err *e);
 int settings_bool(const struct settings *s, enum setting which, bool *v,
 		  struct err *e);
+/* Do the machines mount a share?  Not when SHARE_NAME is "none". */
+bool settings_mounts(const struct settings *s);
 /* Every value against its row, and against the others. */
 int settings_check(const struct settings *s, struct err *e);
 

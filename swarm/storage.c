@@ -442,7 +442,7 @@ static int shares_put(struct session *s, struct err *e)
 {
 	struct str rest = str_of(settings_get(s->set, S_FILE_SHARES)), name;
 	struct str mounted = str_of(settings_get(s->set, S_SHARE_NAME));
-	bool seen = false;
+	bool seen = !settings_mounts(s->set);
 
 	while (str_next(&rest, ' ', &name)) {
 		if (name.n == 0)

@@ -45,12 +45,12 @@ def values(role, url, program, keys):
         "HELPER_KEY": key,
         "BINARY_URL": url,
         "BINARY_SHA256": digest,
-        "STORAGE_ACCOUNT": "shared0mzg2nwy4ndq1odcx",
         "STORAGE_HOST": "shared0mzg2nwy4ndq1odcx.file.core.windows.net",
         "SHARE_NAME": "data",
-        "STORAGE_KEY": "q+/Z" * 21 + "Zg==",
+        "SHARE_CRED": "username=shared0mzg2nwy4ndq1odcx\npassword=" + "q+/Z" * 21 + "Zg==\n",
         "DOCKER_CHANNEL": "docker",
         "ADMIN_USERNAME": "cluster",
+        "METADATA_FOR_CONTAINERS": "false",
     }
 
 

@@ -3,11 +3,11 @@
 # dockerd of Debian, in containers.  The cluster's program is played by a small
 # one that does from within each unit what the real one needs to be allowed to,
 # so this proves the file, the units and their order, not the program.
-# needs: root, gcc, curl, openssl, python3-yaml, jq, systemd-container; the
+# needs: root, gcc, curl, openssl, python3-yaml, jq, systemd-container, busybox; the
 # package archive once, for the machines' root file system.
 . "$SRCDIR/tests/lib.sh"
 need_root
-need gcc openssl ssh-keygen jq unshare ip
+need gcc openssl ssh-keygen jq unshare ip busybox curl
 
 nspawn=$SRCDIR/assets/machines/nspawn
 net=b$(($$ % 100000))
@@ -66,7 +66,7 @@ player()
 		const char *dir = getenv("STATE_DIRECTORY");
 		const char *run = getenv("RUNTIME_DIRECTORY");
 		const char *note = getenv("NOTIFY_SOCKET");
-		int s, up;
+		int s, up, told;
 
 		ping();
 		if (argc > 2 && strcmp(argv[2], "leave") == 0) {
@@ -99,10 +99,10 @@ player()
 		s = socket(AF_INET, SOCK_STREAM, 0);
 		must(bind(s, (void *)&a, sizeof(a)) == 0 && listen(s, 5) == 0,
 		     "listen");
-		s = to(note ? note : "", SOCK_DGRAM);
-		must(s >= 0 && write(s, "READY=1", 7) == 7, "say it is ready");
+		told = to(note ? note : "", SOCK_DGRAM);
+		must(told >= 0 && write(told, "READY=1", 7) == 7, "say it is ready");
 		for (;;)
-			pause();
+			close(accept(s, NULL, NULL));
 	}
 	C
 	gcc -static -O1 -o azswarm player.c
@@ -196,6 +196,24 @@ ns=$("$nspawn" up "$net" "$state" 2>up.log) ||
 	skip_all "no network for machines: $(tail -n 1 up.log)"
 spawn storage.log nsenter --net="$ns" /usr/bin/python3 server.py
 
+# what Azure's platform and the world beyond it listen on
+cat >platform.py <<-'PY'
+	import socket, threading
+	def tcp(s):
+	    while True:
+	        s.accept()[0].close()
+	for at in (("169.254.169.254", 80), ("169.254.169.254", 8081), ("168.63.129.16", 80),
+	           ("168.63.129.16", 32526), ("168.63.129.16", 53), ("10.77.0.1", 8080)):
+	    threading.Thread(target=tcp, args=(socket.create_server(at),)).start()
+	u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	u.bind(("168.63.129.16", 53))
+	while True:
+	    q, who = u.recvfrom(512)	# whatever it asks, the answer is 192.0.2.53
+	    u.sendto(q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + q[12:] +
+	             b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\x35", who)
+PY
+spawn platform.log nsenter --net="$ns" /usr/bin/python3 platform.py
+
 # ---- a master ----
 
 make master0 10.77.0.10 master >create.log 2>&1 || {
@@ -248,6 +266,90 @@ on agents000000 systemctl start swarm-helper
 same "its helper does not, even if asked to" inactive \
 	"$(on agents000000 systemctl is-active swarm-helper)"
 check "there is no helper key" on agents000000 test ! -e /etc/azswarm/helper.key
+
+# ---- what a container there may reach ----
+
+mkdir -p image/bin image/www
+cp "$(command -v busybox)" image/bin/busybox
+echo served >image/www/index.html
+tar -C image -c . | on agents000000 docker import - box >/dev/null
+
+# Each address that answers, sorted, tried all at once: one that does not costs
+# 2 s.
+cat >reach.sh <<'X'
+for a in 10.77.0.1:8080 10.77.0.10:1337 10.77.0.10:1338 10.77.16.4:1338 168.63.129.16:32526 \
+    168.63.129.16:53 168.63.129.16:80 169.254.169.254:80 169.254.169.254:8081 \
+    $(/bin/busybox ip route | /bin/busybox sed -n 's/^default via \([0-9.]*\) .*/\1:1338/p'); do
+	/bin/busybox timeout 10 /bin/busybox nc -w 2 ${a%:*} ${a#*:} </dev/null >/dev/null 2>&1 && echo $a &
+done
+wait
+X
+reach()		# DOCKER-OPTION... : what a container made with them reaches
+{
+	on agents000000 docker run --rm "$@" box /bin/busybox sh -c "$(cat reach.sh)" |
+		LC_ALL=C sort | paste -sd ' '
+}
+rules()
+{
+	on agents000000 iptables -t mangle -S
+}
+outside='10.77.0.1:8080 168.63.129.16:53'
+metadata='169.254.169.254:80 169.254.169.254:8081'
+nodes='10.77.0.10:1337 10.77.0.10:1338 10.77.0.1:8080 10.77.16.4:1338'
+wire='168.63.129.16:32526 168.63.129.16:53 168.63.129.16:80'
+
+rules >rules.before
+on agents000000 sh -c 'iptables -t mangle -F AZSWARM-FORWARD; iptables -t mangle -F AZSWARM-INPUT'
+same "a container without the rules reaches everything" \
+	"$nodes $wire $metadata 172.29.0.1:1338" "$(reach)"
+check "the unit brings them back" on agents000000 systemctl restart swarm-firewall
+same "as they were, and each once" "$(cat rules.before)" "$(rules)"
+same "with them, names and the world outside" "$outside" "$(reach)"
+# a swarm with a published port 80 has this before DOCKER-USER
+on agents000000 iptables -I FORWARD -p tcp --dport 80 -j ACCEPT
+same "also when Docker lets a published port through first" "$outside" "$(reach)"
+on agents000000 docker network create one >/dev/null
+expect "Docker finds names for a container" 0 '192[.]0[.]2[.]53' on agents000000 docker run --rm \
+	--network one --dns 168.63.129.16 box /bin/busybox nslookup outside.example
+on agents000000 docker network create -o com.docker.network.bridge.name=mine two >/dev/null
+same "also on a network that somebody made" "$outside" "$(reach --network one)"
+same "and on a bridge that somebody named" "$outside" "$(reach --network two)"
+same "a container in the host's network is out of their reach" \
+	"$nodes $wire $metadata" "$(reach --network host)"
+
+served()	# PORT : to who asks from outside
+{
+	[ "$(nsenter --net="$ns" curl -s -m 5 "http://10.77.16.4:$1/")" = served ]
+}
+serve()		# PORT PORT-WITHIN
+{
+	on agents000000 docker run -d --restart always -p "$1:$2" box \
+		/bin/busybox httpd -f -p "$2" -h /www
+}
+serve 8088 80 >/dev/null
+serve 8089 1337 >/dev/null
+check "a published port answers" wait_for 1 served 8088
+check "and one that is 1337 within its container" wait_for 1 served 8089
+expect "a container may ask for it, too" 0 '^served$' on agents000000 docker run --rm box /bin/busybox \
+	sh -c 'printf "GET / HTTP/1.0\r\n\r\n" | /bin/busybox nc -w 5 10.77.16.4 8089'
+
+check "Docker is restarted" on agents000000 systemctl restart docker
+same "the rules are as they were" "$(cat rules.before)" "$(rules)"
+same "and hold" "$outside" "$(reach)"
+check "a published port answers again" wait_for 5 served 8088
+
+check "the machine is restarted" "$nspawn" restart agents000000 agents000000
+check "with a container" wait_for 10 served 8089
+same "and the same rules" "$(cat rules.before)" "$(rules)"
+same "which hold" "$outside" "$(reach)"
+on agents000000 journalctl -b --no-pager -o cat >journal
+check "before Docker started" before 'Finished swarm-firewall.service' 'Starting docker.service'
+
+on agents000000 sh -c 'sed -i s/^metadata_for_containers=.*/metadata_for_containers=true/ \
+	/etc/azswarm/setup.conf && systemctl restart swarm-firewall'
+same "METADATA_FOR_CONTAINERS opens the metadata service and nothing else" \
+	"$outside $metadata" "$(reach)"
+same "nothing failed there" '' "$(on agents000000 systemctl --failed --plain --no-legend)"
 
 # ---- one that goes wrong ----
 

@@ -150,6 +150,7 @@ machine()
 		#!/bin/sh
 		echo "$*" >>/tmp/systemctl.log
 		case "$*" in
+		'restart swarm-firewall.service') [ ! -e /tmp/no-firewall ] || exit 1 ;;
 		*'-P SubState'*) cat /tmp/substate 2>/dev/null || echo running ;;
 		esac
 	SH
@@ -255,6 +256,9 @@ same "the user may use Docker, and is in sudo as before" "docker sudo" \
 check "an agent keeps no helper key" absent /etc/azswarm/helper.key
 same "nobody else looks into /etc/azswarm" 700 \
 	"$(stat -c %a "$root/etc/azswarm")"
+same "containers are kept back before Docker is started" \
+	'restart swarm-firewall.service enable --now docker.service' \
+	"$(grep -E '^restart swarm-firewall|docker.service$' "$root/tmp/systemctl.log" | head -n 2 | xargs)"
 check "the agent is started" grep -q 'start --no-block swarm-agent' \
 	"$root/tmp/systemctl.log"
 check "the helper is not" sh -c "! grep -q swarm-helper '$root/tmp/systemctl.log'"
@@ -264,6 +268,10 @@ expect "a second run does nothing twice" 0 'azswarm-setup: done' setup
 check "it fetches and installs nothing" \
 	sh -c '! grep -E "fetching|installing" out'
 
+echo >"$root/tmp/no-firewall"
+expect "containers that are not kept back are a failure" 1 \
+	'FAILED: containers cannot be kept from this node.s own ports' setup
+rm "$root/tmp/no-firewall"
 cp helper.key "$root/etc/azswarm/helper.key"
 expect "a master starts its helper first" 0 \
 	'swarm-helper.service runs' setup
@@ -281,6 +289,14 @@ setup >out 2>&1
 same "and one line in fstab" 1 "$(grep -c '^/swapfile ' "$root/etc/fstab")"
 same "that nobody reads" 600 "$(stat -c %a "$root/swapfile")"
 umount "$root/proc/meminfo"
+
+cp "$root/etc/azswarm/share.cred" share.cred
+cp "$root/etc/azswarm/setup.conf" setup.conf
+: >"$root/etc/azswarm/share.cred"
+sed -i 's/^share_name=.*/share_name=/' "$root/etc/azswarm/setup.conf"
+expect "no share may be asked for" 0 'no share asked for' setup
+check "no key is kept then" absent /etc/azswarm/share.cred
+cp share.cred setup.conf "$root/etc/azswarm/"
 
 printf 'nodev\tcifs\n' >filesystems
 mount --bind filesystems "$root/proc/filesystems"

@@ -5,7 +5,7 @@
 #        openssh-client, openssl; the package archive once, for cloud-init.
 # It proves that the files are well formed, not that Azure accepts them.
 . "$SRCDIR/tests/lib.sh"
-need jq /usr/bin/python3 openssl ssh-keygen
+need jq curl /usr/bin/python3 openssl ssh-keygen
 
 arm=$SRCDIR/assets/arm/cluster.json
 node=$SRCDIR/assets/cloud-init/node.yaml
@@ -145,6 +145,78 @@ address_lasts()
 		test "$(date -u -d "$(cat expiry)" +%s)" -ge "$(date -u -d "+10 years -1 day" +%s)"'
 }
 
+# The customData of each role, as files below ROLE.got; the keys are ours.
+held()		# ROLE FILE
+{
+	jq -r ".parameters.$1CustomData.value" "$2" | base64 -d >held.yaml &&
+		rm -rf "$1.got" && config unpack held.yaml "$1.got"
+}
+
+has()		# ROLE FILE-OF-KEYS : is what is in it anywhere in there?
+{
+	has_line=$(sed -n '/^-----/d; 1,2p' "keys/$2" | tail -n 1)
+	[ -n "$has_line" ] && grep -rqF -e "$has_line" "$1.got"
+}
+
+# ask METHOD URL-OF-THE-BLOB-SERVICE: its status
+ask()
+{
+	ask_host=${2#https://}
+	ask_host=${ask_host%%/*}
+	curl -s -o ask.out -w '%{http_code}' --cacert azure/ca.pem --max-time 20 -X "$1" \
+		--resolve "$ask_host:127.0.0.1" -H 'x-ms-version: 2021-12-02' \
+		-H 'x-ms-blob-type: BlockBlob' -d "${3-}" "$2"
+}
+
+# What a machine is given is what it needs and no more: a stolen agent is not
+# a master, and the address in it opens one file.
+least()
+{
+	for role in master agent; do
+		held $role parameters/cluster.json || not_ok "$role: customData can be read"
+		check "$role: has the worker's secret" has $role worker.secret
+		check "$role: has its host key" has $role host-$role.pem
+		same "$role: has no key of the operator's" no \
+			"$(has $role cluster.pem && echo yes || echo no)"
+	done
+	for key in manager.secret helper.key host-master.pem; do
+		check "a master has $key" has master $key
+		same "an agent has not $key" no "$(has agent $key && echo yes || echo no)"
+	done
+	same "a master has not the agents' host key" no \
+		"$(has master host-agent.pem && echo yes || echo no)"
+
+	url=$(sed -n 's/^url = "\(.*\)"$/\1/p' agent.got/etc/azswarm/binary.url)
+	query=${url#*\?} blob=${url%%\?*}
+	same "the program's address: one blob, read only, HTTPS only" 'sp=r spr=https sr=b' \
+		"$(printf '%s' "$query" | tr '&' '\n' | grep -E '^(sp|spr|sr|ss|srt)=' | sort | xargs)"
+	same "it opens the program" 200 "$(ask GET "$url")"
+	same "it writes nothing" 403 "$(ask PUT "$url" other)"
+	same "it deletes nothing" 403 "$(ask DELETE "$url")"
+	same "it opens no other blob" 403 "$(ask GET "${blob}x?$query")"
+	same "more rights written into it are none" 403 "$(ask PUT "$blob?$(echo "$query" |
+		sed 's/\(^\|&\)sp=r\(&\|$\)/\1sp=rw\2/')" other)"
+
+	check "an agent that mounts a share has the account's key" \
+		grep -q '^password=....' agent.got/etc/azswarm/share.cred
+	key=$(sed -n 's/^password=//p' agent.got/etc/azswarm/share.cred)
+	mkdir -p apart && cp -rp keys apart/ &&
+		(cd apart && SHARE_NAME=none "$AZSWARM" params) >apart.log 2>&1 ||
+		not_ok "parameters without a share" "$(tail -n 1 apart.log)"
+	for role in master agent; do
+		held $role apart/parameters/cluster.json
+		same "$role: without a share it has no key" '0 no' \
+			"$(wc -c <$role.got/etc/azswarm/share.cred) $(
+			grep -rqF -e "$key" $role.got && echo yes || echo no)"
+	done
+	check "and asks for no share" grep -qx share_name= agent.got/etc/azswarm/setup.conf
+	METADATA_FOR_CONTAINERS=true "$AZSWARM" params >apart.log 2>&1
+	held agent parameters/cluster.json
+	check "METADATA_FOR_CONTAINERS reaches the machines" grep -qx \
+		metadata_for_containers=true agent.got/etc/azswarm/setup.conf
+	"$AZSWARM" params >apart.log 2>&1
+}
+
 filled_in()
 {
 	made_parameters >made.log 2>&1 || {
@@ -152,6 +224,7 @@ filled_in()
 		return
 	}
 	address_lasts
+	least
 	if [ ! -d "$schemas" ]; then
 		skip "the parameters against Microsoft's schema" \
 			"no ../shared/azure/specs/arm-template-schemas"
@@ -310,6 +383,11 @@ print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
 	agrees "Docker's MTU is the overlays'" \
 		'.write_files[] | select(.path == "/etc/docker/daemon.json").content
 			| fromjson.mtu == $LAYOUT_MTU'
+	agrees "containers are kept from the nodes' network and ports" \
+		'.write_files[] | select(.path == "/usr/local/sbin/azswarm-firewall").content
+			| contains(" -d \($LAYOUT_NETWORK) -m multiport --dports "
+				+ "\([$LAYOUT_HELPER_PORT, $LAYOUT_REGISTRY_PORT] | map(tostring) | join(":"))")
+			and contains(" -d \($LAYOUT_METADATA_HOST)")'
 	for unit in HELPER AGENT; do
 		agrees "the $(layout LAYOUT_${unit}_UNIT) unit" \
 			".write_files[] | select(.path == \"/etc/systemd/system/\"
@@ -386,7 +464,7 @@ cloud_config()
 	expect "placeholders stand in double quotes" 0 '^NODE_JSON$' \
 		config placeholders "$node"
 	same "the placeholders are the agreed ones" \
-"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY NODE_JSON SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_ACCOUNT STORAGE_HOST STORAGE_KEY" \
+"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY METADATA_FOR_CONTAINERS NODE_JSON SHARE_CRED SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_HOST" \
 		"$(config placeholders "$node" | tr '\n' ' ' | sed 's/ $//')"
 	sed 's/docker_key=.*/docker_key=@DOCKER_KEY@/' "$node" >mutant.yaml
 	expect "a placeholder without quotes is found" 1 \
@@ -447,7 +525,8 @@ cloud_config()
 
 	if command -v shellcheck >/dev/null; then
 		expect "shellcheck has nothing to say" 0 '' \
-			shellcheck agent.d/usr/local/sbin/azswarm-setup
+			shellcheck agent.d/usr/local/sbin/azswarm-setup \
+			agent.d/usr/local/sbin/azswarm-firewall
 	else
 		skip "shellcheck" "it is not installed"
 	fi
@@ -468,12 +547,13 @@ units()
 		skip units "no systemd-analyze"
 		return
 	}
-	for unit in swarm-helper.service swarm-agent.service srv.mount srv.automount; do
-		sed 's|/usr/local/bin/azswarm|/bin/true|' \
+	for unit in swarm-firewall.service swarm-helper.service swarm-agent.service srv.mount srv.automount; do
+		sed 's|/usr/local/s*bin/azswarm[a-z-]*|/bin/true|' \
 			"master.d/etc/systemd/system/$unit" >"$unit"
 	done
 	expect "systemd knows every line of the units" 0 '' \
-		verify ./swarm-helper.service ./swarm-agent.service ./srv.mount ./srv.automount
+		verify ./swarm-firewall.service ./swarm-helper.service \
+		./swarm-agent.service ./srv.mount ./srv.automount
 	sed -i 's/^ProtectHome=yes/ProtectHomes=yes/' swarm-agent.service
 	expect "systemd finds a misspelt line" 1 'ProtectHomes' \
 		verify ./swarm-agent.service
