@@ -164,6 +164,7 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 			   !by_flag(s, S_TENANT_ID) && s->claims == NULL;
 
 	(void)argc, (void)argv;
+	s->person = true;
 	if (session_reach(s, e) < 0 ||
 	    (s->claims != NULL && take_claims(s, e) < 0))
 		return -1;

@@ -2,6 +2,7 @@
 azswarm help login
 azswarm help logout
 azswarm help status
+azswarm help trust
 azswarm help keys
 azswarm help deploy-storage
 azswarm help create-shares

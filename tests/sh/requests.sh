@@ -102,7 +102,7 @@ asks 0 destroy-cluster --confirm swarm-cluster
 # login and logout ask Entra ID alone, which has no file
 strangers=
 for command in $offers; do
-	case " keys clean emulator helper agent demo monitor image version help login logout$known " in
+	case " keys trust clean emulator helper agent demo monitor image version help login logout$known " in
 	*" $command "*) ;;
 	*) strangers="$strangers $command" ;;
 	esac
