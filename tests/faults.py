@@ -104,7 +104,7 @@ SIGNS_IN = (			# to machines
     'destroy-stack proxy ssh docker-env tail-helper').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'chaos-monkey': 'wants machines that go down; tests/drill has some',
-    'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file',
+    'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
