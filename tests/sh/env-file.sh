@@ -88,7 +88,7 @@ has "$arm" 'AZURE_CLIENT_CERTIFICATE_PATH=c.pem'
 refused 'the path of a certificate is none' 1 AZURE_RESOURCE_MANAGER_ENDPOINT who
 sed 's/^export //' azure/env >.env
 refused 'a person who signs in' "$(sed -n '/RESOURCE_MANAGER/=' .env)" AZURE_RESOURCE_MANAGER_ENDPOINT \
-	env -u AZURE_CLIENT_SECRET "$AZSWARM" login --device-code
+	env -u AZURE_CLIENT_SECRET timeout 20 "$AZSWARM" login --device-code
 check 'no secret is told' sh -c "! grep -q '$secret' out"
 
 # ---- what may be said ----
