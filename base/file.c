@@ -72,6 +72,50 @@ int file_read(const char *path, struct buf *b, struct err *e)
 	return rc;
 }
 
+/* Ours or root's, and others have none of these rights. */
+static int check_own(const struct stat *st, const char *path, mode_t rights,
+		     const char *may, mode_t should, struct err *e)
+{
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return err_set(e, ERR_DATA,
+			       "%s belongs to somebody else, uid %u; if it is "
+			       "to be trusted, 'chown %u %s'",
+			       path, (unsigned)st->st_uid, (unsigned)geteuid(),
+			       path);
+	if ((st->st_mode & rights) != 0)
+		return err_set(e, ERR_DATA,
+			       "others may %s %s, mode %04o; 'chmod %o %s'",
+			       may, path, (unsigned)(st->st_mode & 07777),
+			       (unsigned)should, path);
+	return 0;
+}
+
+int file_read_own(const char *path, bool secret, struct buf *b, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "cannot read %s", path);
+	if (fstat(fd, &st) < 0)
+		err_sys(e, ERR_IO, "cannot read %s", path);
+	else if (check_own(&st, path, secret ? 077 : 022,
+			   secret ? "read or write" : "write",
+			   secret ? 0600 : 0644, e) == 0)
+		rc = read_all(fd, path, b, e);
+	close(fd);
+	return rc;
+}
+
+int dir_check_own(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_sys(e, ERR_IO, "cannot read %s", path);
+	return check_own(&st, path, 022, "write to", 0700, e);
+}
+
 static int write_all(int fd, struct str data)
 {
 	while (data.n > 0) {

@@ -8,6 +8,12 @@
 
 /* Whole file into b, which must be empty; at most b->max bytes. */
 int file_read(const char *path, struct buf *b, struct err *e);
+/*
+ * As file_read, of what nobody else has made: ERR_DATA, with what to run, when
+ * it is neither ours nor root's, or when group or others may write it or,
+ * secret, read it.  Looks at the file that it opened.
+ */
+int file_read_own(const char *path, bool secret, struct buf *b, struct err *e);
 /* Write by a temporary file in the same directory, fsync, rename: readers
  * see the old or the new file, never half of one.  mode (e.g. 0600) is what
  * it gets, whatever the umask. */
@@ -17,6 +23,8 @@ int file_create(const char *path, struct str data, unsigned mode, struct err *e)
 bool file_exists(const char *path);
 int dir_make(const char *path, unsigned mode,
 	     struct err *e); /* with parents; existing is fine */
+/* The same of a folder: ERR_DATA when others may put files there. */
+int dir_check_own(const char *path, struct err *e);
 /* Whole tree.  Missing is fine.  Follows no links, and refuses to go into
  * something mounted below. */
 int dir_remove(const char *path, struct err *e);

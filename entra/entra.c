@@ -556,6 +556,16 @@ bool entra_configured(const struct entra *en)
 	return false;
 }
 
+bool entra_by_secret(const struct entra_options *o)
+{
+	const struct entra en = { .o = *o };
+	struct err ignored = ERR_INIT;
+
+	return wanted(&en, &chain[0]) &&
+	       needs_met(&en, &chain[0], &ignored) == 0 &&
+	       *entra_var(&en, "AZURE_CLIENT_SECRET") != '\0';
+}
+
 /* Try the chain, or only the credential that gave the last token: who we are does not
  * change in the middle of a command. */
 static int ask_chain(struct entra *en, struct err *e)

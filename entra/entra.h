@@ -63,6 +63,9 @@ void entra_release(struct entra *en); /* burns the token */
 int entra_token(struct entra *en, const char **token, struct err *e);
 /* Settings alone make a credential, so that entra_token() asks nobody but Entra. */
 bool entra_configured(const struct entra *en);
+/* By the variables that o has: who signs in is an application with a client
+ * secret, and no other credential is asked.  The rest of o is not looked at. */
+bool entra_by_secret(const struct entra_options *o);
 /* Azure refused the token: drop it from memory and from the cache. */
 void entra_forget(struct entra *en);
 /*

@@ -375,8 +375,11 @@ struct visit {
 	struct err *e;
 };
 
-/* One request of the browser.  What is not the answer to our question, an icon
- * it wants, is none. */
+/*
+ * One request of the browser.  What is not the answer to our question is none:
+ * an icon that it wants, and what comes without our state, for any page in that
+ * browser may send something here (RFC 6749 10.12).
+ */
 static void visited(void *ctx, struct http_exchange *x)
 {
 	static const char *const fields[] = {
@@ -397,9 +400,8 @@ static void visited(void *ctx, struct http_exchange *x)
 		http_x_answer(x, 404, fields + 1, STR_NULL);
 	} else {
 		if (!str_eqz(buf_str(&state), v->state)) {
-			err_set(v->e, ERR_AUTH,
-				"what came back is not the answer to this "
-				"sign-in (another state); run it again");
+			page = STR(PAGE_HEAD "This is not the answer to the "
+					     "sign-in that azswarm waits for.");
 		} else if (!has_code) {
 			err_set(v->e, ERR_AUTH, "sign-in refused: %s%s%.600s",
 				error.str, text.n ? ": " : "", text.str);

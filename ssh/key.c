@@ -589,7 +589,7 @@ struct ssh_key *ssh_key_read(const char *path, struct err *e)
 	struct buf text = BUF_INIT(FILE_MAX);
 	struct ssh_key *k = NULL;
 
-	if (file_read(path, &text, e) == 0)
+	if (file_read_own(path, true, &text, e) == 0)
 		k = ssh_key_parse(buf_str(&text), path, e);
 	buf_burn(&text);
 	return k;

@@ -27,7 +27,8 @@ struct ssh_key; /* a private key: RSA, or ECDSA on P-256 or P-384 */
 /*
  * Read a private key: PEM in PKCS#1, SEC1 or PKCS#8, or openssh-key-v1.  One
  * with a passphrase is refused (ERR_DATA), naming the file; so is RSA below
- * 2048 bits, and every other kind.  NULL with e set on failure.
+ * 2048 bits, and every other kind; so is a file that others may read or write,
+ * or that is neither ours nor root's.  NULL with e set on failure.
  */
 struct ssh_key *ssh_key_read(const char *path, struct err *e);
 /* The same of text in memory; what names it in messages. */

@@ -1,11 +1,13 @@
 /*
- * The commands about who we are: login, logout, status.  How a person signs
+ * The commands about who we are, login, logout, status, and what that has to be
+ * allowed to do, role.  How a person signs
  * in is entra/login.c's; here is what is said meanwhile, and which subscription
  * is meant from then on.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/asset.h"
 #include "base/clock.h"
 #include "base/time.h"
 #include "swarm/swarm.h"
@@ -164,6 +166,7 @@ int cmd_login(struct session *s, int argc, char **argv, struct err *e)
 			   !by_flag(s, S_TENANT_ID) && s->claims == NULL;
 
 	(void)argc, (void)argv;
+	s->person = true;
 	if (session_reach(s, e) < 0 ||
 	    (s->claims != NULL && take_claims(s, e) < 0))
 		return -1;
@@ -259,5 +262,27 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 	}
 	azure_reply_release(&r);
 	free(path);
+	return rc;
+}
+
+int cmd_role(struct session *s, int argc, char **argv, struct err *e)
+{
+	const char *subscription = settings_get(s->set, S_SUBSCRIPTION_ID);
+	const struct asset_pair pairs[] = { { "SUBSCRIPTION", subscription },
+					    { NULL, NULL } };
+	struct buf text, role = BUF_INIT(ASSET_MAX);
+	int rc;
+
+	(void)argc, (void)argv;
+	if (*subscription == '\0')
+		return err_set(e, ERR_USAGE,
+			       "set AZURE_SUBSCRIPTION_ID to the subscription "
+			       "that the role is to be of");
+	asset_get("azure/role.json", &text);
+	rc = asset_fill(buf_str(&text), pairs, &role, e);
+	if (rc == 0)
+		fprintf(s->ui->out, "%.*s", STR_ARG(buf_str(&role)));
+	buf_release(&text);
+	buf_release(&role);
 	return rc;
 }

@@ -1,6 +1,8 @@
 /*
  * keys/: the operator's SSH key and what the cluster pins.  Files are made
- * once and never overwritten, for machines out there rely on them.
+ * once and never overwritten, for machines out there rely on them.  What others
+ * may read is no secret, what others may write pins nothing: as ssh does, such
+ * files are not used.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +75,7 @@ static int make_public(const char *name, const char *comment, struct ui *ui,
 
 	if (file_exists(pub_path)) {
 		rc = 0;
-	} else if (file_read(pem_path, &pem, e) == 0 &&
+	} else if (file_read_own(pem_path, true, &pem, e) == 0 &&
 		   key_ssh_public(buf_str(&pem), comment, &line, e) == 0 &&
 		   file_create(pub_path, buf_str(&line), 0644, e) == 0) {
 		ui_say(ui, "%s made", pub_path);
@@ -94,7 +96,7 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 	bool own;
 
 	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
-	    dir_make(DIR, 0700, e) < 0)
+	    dir_make(DIR, 0700, e) < 0 || dir_check_own(DIR, e) < 0)
 		return -1;
 	if (!own && (make_one(user, ".pem", RSA_KEY, ui, e) < 0 ||
 		     make_public(user, user, ui, e) < 0))
@@ -123,7 +125,7 @@ static int load(const char *name, const char *suffix, struct buf *out,
 		err_set(e, ERR_DATA, "%s is not there; 'azswarm keys' makes it",
 			path);
 	else
-		rc = file_read(path, out, e);
+		rc = file_read_own(path, strcmp(suffix, ".pub") != 0, out, e);
 	free(path);
 	return rc;
 }
@@ -213,7 +215,8 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	bool own;
 
 	*k = (struct keys){ 0 };
-	if (settings_bool(set, S_OWN_KEY, &own, e) < 0)
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
+	    (file_exists(DIR) && dir_check_own(DIR, e) < 0))
 		return -1;
 	if ((own ? load_own(&k->admin_public, e) :
 		   load_public(user, &k->admin_public, e)) < 0)

@@ -20,7 +20,8 @@ struct keys {
 
 /* Make what is missing in keys/, keep what is there. */
 int keys_make(const struct settings *set, struct ui *ui, struct err *e);
-/* Read keys/; an error says which file and that `keys` makes it. */
+/* Read keys/; an error says which file, and that `keys` makes it or, of one that
+ * others may read or write or that is theirs, what to run. */
 int keys_load(const struct settings *set, struct keys *k, struct err *e);
 void keys_burn(struct keys *k);
 

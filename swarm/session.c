@@ -7,28 +7,11 @@
 
 #include "base/clock.h"
 #include "http/retry.h"
+#include "swarm/cloud.h"
 #include "swarm/session.h"
 
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
-
-/*
- * The clouds whose endpoints are known without asking.  The ARM endpoint is also
- * the audience of the tokens.  China's sign-in endpoint has an older name and a
- * newer one; the last row is there so that AZURE_AUTHORITY_HOST may say either.
- */
-static const struct cloud {
-	const char *name, *authority, *arm;
-} clouds[] = {
-	{ "AzureCloud", "https://login.microsoftonline.com",
-	  "https://management.azure.com" },
-	{ "AzureUSGovernment", "https://login.microsoftonline.us",
-	  "https://management.usgovcloudapi.net" },
-	{ "AzureChinaCloud", "https://login.chinacloudapi.cn",
-	  "https://management.chinacloudapi.cn" },
-	{ "AzureChinaCloud", "https://login.partner.microsoftonline.cn",
-	  "https://management.chinacloudapi.cn" },
-};
 
 static int64_t clock_now(void *ctx)
 {
@@ -116,30 +99,6 @@ static int metadata(struct session *s, const char *arm, const char *version,
 	return rc;
 }
 
-/*
- * May this endpoint have a token for that audience?  An endpoint that is asked
- * about itself could name Azure's audience, and would be sent a token that
- * Azure takes.  So the audience has to be the endpoint's own name, or that of
- * a domain it is in, or an application (".../GUID"), as the operator of an
- * Azure Stack makes one.
- */
-static bool meant_for(const char *audience, const char *arm)
-{
-	struct err ignored = ERR_INIT;
-	struct http_url a, b;
-	struct str whole, name;
-
-	if (http_url_parse(str_of(audience), &a, &ignored) < 0 ||
-	    http_url_parse(str_of(arm), &b, &ignored) < 0)
-		return false;
-	if (a.path.n > 36) /* a slash and a GUID at least */
-		return true;
-	whole = str_of(b.host);
-	name = str_of(a.host);
-	return str_ends(whole, name) &&
-	       (whole.n == name.n || whole.p[whole.n - name.n - 1] == '.');
-}
-
 /* Of the answer, the cloud with that endpoint; or else the first. */
 static const cJSON *cloud_at(const cJSON *doc, const char *arm)
 {
@@ -168,14 +127,22 @@ static int take_cloud(const cJSON *cloud, const char *arm, char **authority,
 		return -1;
 	cJSON_ArrayForEach(a, json_at(cloud, "authentication.audiences"))
 		if (*audience == NULL && cJSON_IsString(a) &&
-		    meant_for(a->valuestring, arm))
+		    cloud_audience_ok(a->valuestring, arm))
 			*audience = xstrdup(a->valuestring);
 	if (*audience == NULL)
 		return err_set(e, ERR_DATA,
 			       "it wants a token for %s, which is not its own",
 			       first);
 	*authority = without_slash(login);
-	return check_https(S_AUTHORITY_HOST, *authority, e);
+	if (check_https(S_AUTHORITY_HOST, *authority, e) < 0)
+		return -1;
+	if (!cloud_login_ok(*authority, arm))
+		return err_set(e, ERR_DATA,
+			       "it wants credentials to be sent to %s, which is "
+			       "neither its own nor a known cloud's; if they "
+			       "should be, say so in AZURE_AUTHORITY_HOST",
+			       *authority);
+	return 0;
 }
 
 /*
@@ -201,53 +168,66 @@ static int discover(struct session *s, const char *arm, char **authority,
 	return rc;
 }
 
+static const char *var(void *ctx, const char *name)
+{
+	struct session *s = ctx;
+
+	return settings_var(s->set, name);
+}
+
+/*
+ * An endpoint that a setting names.  .env may name a known cloud's; another's
+ * only when the secret that is going to be sent there is in that same file.
+ */
+static int take_endpoint(struct session *s, enum setting which, char **url,
+			 struct err *e)
+{
+	const struct entra_options who = { .var = var, .ctx = s };
+	const struct settings *set = s->set;
+
+	if (*settings_get(set, which) == '\0')
+		return 0;
+	*url = without_slash(settings_get(set, which));
+	if (check_https(which, *url, e) < 0)
+		return -1;
+	if (cloud_find(NULL, which == S_AUTHORITY_HOST ? *url : NULL,
+		       which == S_ARM_ENDPOINT ? *url : NULL) != NULL)
+		return 0;
+	if (!s->person && set->line[S_CLIENT_SECRET] > 0 && entra_by_secret(&who))
+		return 0;
+	return trust_check(set, which, e);
+}
+
 /* The cloud, from any of the settings that tell. */
 static int choose_cloud(struct session *s, char **arm, char **authority,
 			char **audience, struct err *e)
 {
 	const char *name = settings_get(s->set, S_CLOUD);
-	const struct cloud *end = clouds + sizeof(clouds) / sizeof(*clouds), *c;
+	const struct cloud *c;
 
-	if (*settings_get(s->set, S_ARM_ENDPOINT)) {
-		*arm = without_slash(settings_get(s->set, S_ARM_ENDPOINT));
-		if (check_https(S_ARM_ENDPOINT, *arm, e) < 0)
-			return -1;
-	}
-	if (*settings_get(s->set, S_AUTHORITY_HOST)) {
-		*authority = without_slash(settings_get(s->set, S_AUTHORITY_HOST));
-		if (check_https(S_AUTHORITY_HOST, *authority, e) < 0)
-			return -1;
-	}
-	for (c = clouds; c < end; c++)
-		if (*arm != NULL ? strcmp(*arm, c->arm) == 0 :
-		    *name	 ? str_ieqz(str_of(name), c->name) :
-				   *authority != NULL &&
-				    strcmp(*authority, c->authority) == 0)
-			break;
-	if (c == end && *arm == NULL) {
+	if (take_endpoint(s, S_ARM_ENDPOINT, arm, e) < 0 ||
+	    take_endpoint(s, S_AUTHORITY_HOST, authority, e) < 0)
+		return -1;
+	c = *arm != NULL ? cloud_find(NULL, NULL, *arm) :
+	    *name	 ? cloud_find(name, NULL, NULL) :
+			   cloud_find(NULL, *authority, NULL);
+	if (c == NULL && *arm == NULL) {
 		if (*name)
 			return err_set(e, ERR_USAGE,
 				       "%s=\"%s\": expected AzureCloud, "
 				       "AzureUSGovernment or AzureChinaCloud; others by their "
 				       "AZURE_RESOURCE_MANAGER_ENDPOINT",
 				       setting_infos[S_CLOUD].name, name);
-		c = clouds;
+		c = cloud_find(NULL, NULL, NULL);
 	}
-	if (c < end && *arm == NULL)
+	if (c != NULL && *arm == NULL)
 		*arm = xstrdup(c->arm);
-	if (c < end && *authority == NULL)
+	if (c != NULL && *authority == NULL)
 		*authority = xstrdup(c->authority);
 	if (*authority == NULL)
 		return discover(s, *arm, authority, audience, e);
 	*audience = xstrdup(*arm);
 	return 0;
-}
-
-static const char *var(void *ctx, const char *name)
-{
-	struct session *s = ctx;
-
-	return settings_var(s->set, name);
 }
 
 int session_reach(struct session *s, struct err *e)

@@ -24,6 +24,7 @@ struct session {
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	/* of login */
+	bool person;	       /* who signs in is a person, whatever is set */
 	bool device_code;      /* --device-code */
 	const char *client_id; /* --client-id, NULL: the usual one */
 	const char *claims;    /* --claims-challenge, base64 */

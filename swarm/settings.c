@@ -360,6 +360,7 @@ void settings_set(struct settings *s, enum setting which, const char *value,
 	burn_str(s->value[which]);
 	s->value[which] = xstrdup(value);
 	s->source[which] = source;
+	s->line[which] = 0;
 }
 
 const char *settings_get(const struct settings *s, enum setting which)
@@ -384,7 +385,7 @@ const char *settings_var(const struct settings *s, const char *name)
 
 /* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed.  As in
  * the environment, an empty value is none. */
-static int env_line(struct settings *s, struct str line, struct err *e)
+static int env_line(struct settings *s, struct str line, unsigned n, struct err *e)
 {
 	struct str name, value = str_trim(line);
 	char *text;
@@ -411,13 +412,15 @@ static int env_line(struct settings *s, struct str line, struct err *e)
 		return err_set(e, ERR_USAGE, "a NUL character");
 	text = str_dup(value);
 	settings_set(s, (enum setting)which, text, ".env");
+	s->line[which] = n;
 	burn_str(text);
 	return 0;
 }
 
 int settings_take_file(struct settings *s, const char *path, struct err *e)
 {
-	struct buf text = BUF_INIT(ENV_FILE_MAX);
+	struct buf text = BUF_INIT(ENV_FILE_MAX), hex = BUF_INIT(64);
+	uint8_t digest[SHA256_LEN];
 	struct str rest, line;
 	unsigned n = 0;
 	int rc = 0;
@@ -429,11 +432,14 @@ int settings_take_file(struct settings *s, const char *path, struct err *e)
 		return -1;
 	}
 	rest = buf_str(&text);
+	sha256(rest.p, rest.n, digest);
+	buf_add_hex(&hex, digest, sizeof(digest));
+	memcpy(s->file_hash, hex.str, sizeof(s->file_hash));
+	buf_release(&hex);
 	if (str_starts(rest, STR("\xef\xbb\xbf"))) /* an editor's mark */
 		rest = str_skip(rest, 3);
 	while (rc == 0 && str_next(&rest, '\n', &line)) {
-		n++;
-		rc = env_line(s, line, e);
+		rc = env_line(s, line, ++n, e);
 	}
 	if (rc < 0)
 		err_in(e, "%s: line %u", path, n);

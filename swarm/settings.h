@@ -56,6 +56,8 @@ struct settings {
 	char *value[S_COUNT]; /* NULL: not chosen, no default */
 	/* "default", ".env", "environment", "flag" */
 	const char *source[S_COUNT];
+	unsigned line[S_COUNT]; /* in the file, 0: not from there */
+	char file_hash[65]; /* SHA-256 of the file, hex; "": none was read */
 };
 
 enum setting_kind { SETTING_TEXT, SETTING_INT, SETTING_BOOL, SETTING_WORD };

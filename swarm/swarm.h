@@ -140,6 +140,8 @@ int cmd_sizes(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e);
+int cmd_role(struct session *s, int argc, char **argv, struct err *e);
+int cmd_trust(struct session *s, int argc, char **argv, struct err *e);
 int cmd_clean(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e);

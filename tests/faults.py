@@ -107,7 +107,8 @@ SIGNS_IN = (			# to machines
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
     'destroy-stack proxy ssh docker-env tail-helper').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
-    'logout': 'forgets, asks nobody', 'keys': 'makes files', 'clean': 'removes files',
+    'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
+    'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
     'image': 'writes a file', 'version': 'prints', 'help': 'prints',

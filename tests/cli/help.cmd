@@ -2,6 +2,8 @@
 azswarm help login
 azswarm help logout
 azswarm help status
+azswarm help role
+azswarm help trust
 azswarm help keys
 azswarm help deploy-storage
 azswarm help create-shares

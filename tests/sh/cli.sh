@@ -179,8 +179,14 @@ expect "keys: a dangling link is in the way" 1 'azswarm: keys: .*keys' "$AZSWARM
 rm keys
 mkdir keys
 echo hello >keys/cluster.pem
+chmod 640 keys/cluster.pem
+expect "keys: a private key that others may read" 1 \
+	"others may read or write keys/cluster.pem, mode 0640; 'chmod 600 keys/cluster.pem'$" "$AZSWARM" keys
+check "keys: ... what it says to do" chmod 600 keys/cluster.pem
 expect "keys: a private key that is none" 1 'keys/cluster.pub: ' "$AZSWARM" keys
 same "keys: ... is kept" hello "$(cat keys/cluster.pem)"
+chmod 777 keys
+expect "keys: a folder that others may write to" 1 "others may write to keys, mode 0777; 'chmod 700 keys'$" "$AZSWARM" keys
 mkdir ../keys5 && cd ../keys5 || exit 1
 expect "keys: closed stdout does not matter" 0 '' sh -c "exec '$AZSWARM' keys --quiet <&- >&-"
 check "keys: ... and harms no file" openssl pkey -in keys/helper.key -check -noout

@@ -104,12 +104,48 @@ asks 0 down --confirm swarm-cluster
 # login and logout ask Entra ID alone, which has no file
 strangers=
 for command in $offers; do
-	case " keys clean emulator helper agent demo monitor image version help login logout$known " in
+	case " keys trust clean emulator helper agent demo monitor image version help login logout role$known " in
 	*" $command "*) ;;
 	*) strangers="$strangers $command" ;;
 	esac
 done
 same "no command was left out" '' "$strangers"
+
+# ---- the role of who may do no more than that ----
+
+# What is asked in answer to what Azure says, and what wants machines that run.
+echo '[{ "request": "PUT *storageAccounts/*", "times": 1, "status": 409, "code": "MissingSubscriptionRegistration",
+	"message": "The subscription is not registered to use namespace \u0027Microsoft.Storage\u0027." }]' >azure/faults.json
+asks 0 deploy-storage
+echo '[{ "request": "PUT *shares/config*", "times": 1, "status": 403, "code": "RequestDisallowedByPolicy",
+	"info": [{"info": {"evaluationDetails": {"missingPolicyTokenDetails": {"shouldDeny": true}}}}]},
+	{ "request": "POST */acquirePolicyToken*", "status": 200, "body": "{\"token\":\"PoP x\"}" }]' >azure/faults.json
+asks 0 create-shares
+rm azure/faults.json
+asks 0 destroy-storage --confirm swarm-storage
+for machine in virtualMachines/master1 virtualMachineScaleSets/agents/virtualMachines/1; do
+	for word in restart powerOff start instanceView; do
+		printf '{"method":"%s","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/%s/%s"}\n' \
+			"$([ $word = instanceView ] && echo GET || echo POST)" $machine $word
+	done
+done >chaos-monkey
+role_of()	# FILE...: the actions that these exchanges need
+{
+	jq -nr --slurpfile template "$SRCDIR/assets/arm/cluster.json" -f "$SRCDIR/tests/role.jq" "$@"
+}
+role_of commands/* chaos-monkey >actions
+check 'actions are known' test "$(grep -c . actions)" -gt 50
+"$AZSWARM" role >role.json
+same 'the role has the actions that commands ask for, and no others' "$(sort -f actions)" \
+	"$(jq -r '.Actions[]' role.json | sort -f)"
+same 'the role has nothing else' '[[],[],[]]' "$(jq -c '[.NotActions, .DataActions, .NotDataActions]' role.json)"
+same 'and is of this subscription' "[\"/subscriptions/$AZURE_SUBSCRIPTION_ID\"]" "$(jq -c .AssignableScopes role.json)"
+expect 'of none it is not' 2 'set AZURE_SUBSCRIPTION_ID' env -u AZURE_SUBSCRIPTION_ID "$AZSWARM" role
+if [ -s "$everybody/sh-faults" ]; then
+	jq -c 'select(.requestHeaders["User-Agent"] == "azswarm")' "$everybody/sh-faults" >faults
+	role_of faults >asked
+	same 'what faults make commands ask for is in it, too' '' "$(grep -vixFf actions asked)"
+fi
 
 # ---- what was written down holds no secret ----
 

@@ -125,6 +125,12 @@ cp log log.before
 echo stolen >shape
 expect "a cloud that wants the token of another" 1 'it wants a token for https://management.azure.com/, which is not its own' locations 2048.pem
 same "... is asked for nothing more" "$(grep -c token log.before)" "$(grep -c token log)"
+echo disguised >shape
+expect "... behind a path" 1 'it wants a token for https://management.azure.com/7.*, which is not its own' locations 2048.pem
+same "... is asked for nothing more, either" "$(grep -c token log.before)" "$(grep -c token log)"
+echo elsewhere >shape
+expect "a cloud that wants the credential sent elsewhere" 1 \
+	"it wants credentials to be sent to https://evil.test, which is neither its own nor a known cloud's; if" locations 2048.pem
 rm shape
 
 # subscriptions

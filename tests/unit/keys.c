@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "ssh/ssh.h"
 #include "swarm/keys.h"
 #include "tests/check.h"
 
@@ -109,6 +110,96 @@ static unsigned mode(const char *path)
 	return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
 }
 
+/* As ssh: nobody else may read a secret, write anything, or own it. */
+static const struct {
+	const char *path;
+	unsigned mode;
+	const char *words; /* NULL: fine */
+} modes[] = {
+	{ "keys/helper.key", 0640,
+	  "others may read or write keys/helper.key, mode 0640; 'chmod 600 "
+	  "keys/helper.key'" },
+	{ "keys/helper.key", 0604, "others may read or write keys/helper.key" },
+	{ "keys/helper.key", 0620, "others may read or write keys/helper.key" },
+	{ "keys/helper.key", 0602, "others may read or write keys/helper.key" },
+	{ "keys/helper.key", 0400, NULL },
+	{ "keys/host-master.pem", 0644,
+	  "others may read or write keys/host-master.pem" },
+	{ "keys/host-agent.pem", 0660,
+	  "others may read or write keys/host-agent.pem" },
+	{ "keys/worker.secret", 0644,
+	  "others may read or write keys/worker.secret" },
+	{ "keys/manager.secret", 0644,
+	  "others may read or write keys/manager.secret" },
+	{ "keys/host-master.pub", 0664,
+	  "others may write keys/host-master.pub, mode 0664; 'chmod 644 "
+	  "keys/host-master.pub'" },
+	{ "keys/host-agent.pub", 0646, "others may write keys/host-agent.pub" },
+	{ "keys/host-agent.pub", 0644, NULL },
+	{ "keys", 0770, "others may write to keys, mode 0770; 'chmod 700 keys'" },
+	{ "keys", 0702, "others may write to keys" },
+	{ "keys", 0755, NULL },
+};
+
+static void run_modes(void)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		const char *words = modes[i].words;
+		unsigned before = mode(modes[i].path);
+		char said[1024], name[80];
+		struct keys k;
+
+		chmod(modes[i].path, modes[i].mode);
+		load(true, said, sizeof(said), &k);
+		snprintf(name, sizeof(name), "%s of mode %04o", modes[i].path,
+			 modes[i].mode);
+		checkf(words != NULL ? strncmp(said, words, strlen(words)) == 0 :
+				       *said == '\0',
+		       name, "\"%s\"", said);
+		keys_burn(&k);
+		chmod(modes[i].path, before);
+	}
+}
+
+static void run_owners(void)
+{
+	static const char *const paths[] = { "keys", "keys/helper.key",
+					     "keys/host-master.pub" };
+	char said[1024], name[80];
+	struct keys k;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		snprintf(name, sizeof(name), "%s of somebody else", paths[i]);
+		if (chown(paths[i], 4321, (gid_t)-1) < 0) {
+			printf("skip unit/keys %s: needs root\n", name);
+			continue;
+		}
+		load(true, said, sizeof(said), &k);
+		checkf(strstr(said, " belongs to somebody else, uid 4321; if it "
+				    "is to be trusted, 'chown 0 ") != NULL,
+		       name, "\"%s\"", said);
+		keys_burn(&k);
+		if (chown(paths[i], 0, (gid_t)-1) < 0)
+			check_why(name, "cannot be given back");
+	}
+}
+
+/* The key that ssh signs in with, wherever it is. */
+static void run_ssh_key(void)
+{
+	struct err e = ERR_INIT;
+	struct ssh_key *key = ssh_key_read("keys/host-agent.pem", &e);
+
+	check_why("a key to sign in with", key != NULL ? "" : e.msg);
+	ssh_key_free(key);
+	chmod("keys/host-agent.pem", 0640);
+	key = ssh_key_read("keys/host-agent.pem", &e);
+	checkf(key == NULL && strstr(e.msg, "others may read or write") != NULL,
+	       "one that others may read", "\"%s\"", e.msg);
+	ssh_key_free(key);
+	chmod("keys/host-agent.pem", 0600);
+}
+
 int main(void)
 {
 	char dir[] = "keys.XXXXXX", said[1024], *home;
@@ -183,6 +274,9 @@ int main(void)
 	keys_burn(&k);
 
 	run_wrong();
+	run_modes();
+	run_owners();
+	run_ssh_key();
 
 	if (chdir("..") < 0 || dir_remove(dir, &e) < 0)
 		check_why("cleaned up", e.msg);

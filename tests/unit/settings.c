@@ -162,6 +162,68 @@ static void run_files(void)
 	buf_release(&large);
 }
 
+/* What says where credentials go, or is one: of all that the program reads, the
+ * settings alone come from a file, with the line that they stand in. */
+static void run_environment_only(void)
+{
+	static const char *const names[] = {
+		"HTTPS_PROXY",
+		"https_proxy",
+		"ALL_PROXY",
+		"all_proxy",
+		"NO_PROXY",
+		"no_proxy",
+		"SSL_CERT_FILE",
+		"SSL_CERT_DIR",
+		"AZURE_FEDERATED_TOKEN_FILE",
+		"ARM_OIDC_TOKEN",
+		"ARM_OIDC_TOKEN_FILE_PATH",
+		"ACTIONS_ID_TOKEN_REQUEST_URL",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+		"IDENTITY_ENDPOINT",
+		"IDENTITY_HEADER",
+		"IMDS_ENDPOINT",
+		"MSI_ENDPOINT",
+		"MSI_SECRET",
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST",
+		"AZURE_CLIENT_SEND_CERTIFICATE_CHAIN",
+		"XDG_CACHE_HOME",
+		"HOME",
+		"PATH",
+		"BROWSER",
+		"SSH_AUTH_SOCK",
+	};
+	struct buf file = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	struct settings s;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		buf_addf(&file, "%s=of-the-file\n", names[i]);
+	buf_adds(&file, "AZURE_AUTHORITY_HOST=https://a\n"
+			"AZURE_RESOURCE_MANAGER_ENDPOINT=https://b\n");
+	spill("env", buf_str(&file));
+	settings_init(&s);
+	check_why("a file of what it may not say",
+		  settings_take_file(&s, "env", &e) == 0 ? "" : e.msg);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *v = settings_var(&s, names[i]);
+		char name[100];
+
+		snprintf(name, sizeof(name), "not from a file: %s", names[i]);
+		check_why(name,
+			  v == NULL || strcmp(v, "of-the-file") != 0 ? "" : v);
+	}
+	checkf(s.line[S_AUTHORITY_HOST] == 26 && s.line[S_ARM_ENDPOINT] == 27 &&
+		       s.line[S_LOCATION] == 0,
+	       "the lines are known", "%u, %u, %u", s.line[S_AUTHORITY_HOST],
+	       s.line[S_ARM_ENDPOINT], s.line[S_LOCATION]);
+	settings_set(&s, S_ARM_ENDPOINT, "https://c", "flag");
+	checkf(s.line[S_ARM_ENDPOINT] == 0, "what wins is in no line", "%u",
+	       s.line[S_ARM_ENDPOINT]);
+	settings_release(&s);
+	buf_release(&file);
+}
+
 /* ---- flags ----------------------------------------------------------------- */
 
 static void run_flags(void)
@@ -598,6 +660,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	run_precedence();
 	run_files();
+	run_environment_only();
 	run_flags();
 	run_all_flags();
 	run_rows();

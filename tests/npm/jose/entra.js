@@ -67,6 +67,10 @@ const clouds = {
 		{ loginEndpoint: base + '/adfs', audiences: [adfs] } }),
 	stolen: () => ({ authentication: { loginEndpoint: base + '/', audiences: [
 		'https://management.azure.com/', '797f4846-ba00-4fd7-ba43-dac1f8f63013', 'https://host:x/', 7] } }),
+	disguised: () => ({ authentication: { loginEndpoint: base + '/', audiences: [
+		'https://management.azure.com/797f4846-ba00-4fd7-ba43-dac1f8f63013',
+		'https://management.azure.com/a-path-that-is-longer-than-a-GUID-would-be'] } }),
+	elsewhere: () => ({ authentication: { loginEndpoint: 'https://evil.test/', audiences: [base] } }),
 	third: () => ({ authentication: { loginEndpoint: base + '/', audiences: [
 		'https://management.core.windows.net/', 'https://notlocalhost/', base] } }),
 	plain: () => ({ authentication: { loginEndpoint: 'http://login.test/', audiences: [base] } }),
