@@ -43,8 +43,8 @@ struct err {
 		.kind = ERR_NONE \
 	}
 
-/* Set kind and message unless one is set already.  Control characters in the
- * result become '?'.  Always returns -1. */
+/* Set kind and message unless one is set already.  The
+ * result is made printable (text_clean in base/buf.h).  Always returns -1. */
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

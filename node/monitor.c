@@ -62,11 +62,16 @@ static void next_element(struct buf *b)
 
 static void member(struct buf *b, const char *name, struct str v)
 {
+	struct buf clean = BUF_INIT(v.n);
+
 	if (b->str[b->n - 1] != '{')
 		buf_addc(b, ',');
+	/* a page obeys a bidirectional override as a terminal does */
+	buf_add_clean(&clean, v);
 	buf_addf(b, "\"%s\":\"", name);
-	buf_add_json(b, v);
+	buf_add_json(b, buf_str(&clean));
 	buf_addc(b, '"');
+	buf_release(&clean);
 }
 
 static void number(struct buf *b, const char *name, int64_t v)

@@ -162,7 +162,9 @@ void cert_name_text(struct str name, struct buf *out)
 				    str_eq(oid, *wanted[i].oid) &&
 				    der_any(&pair, &tag, &value)) {
 					buf_adds(out, wanted[i].label);
-					buf_add_clean(out, str_head(value, 64));
+					buf_add_clean(out,
+						      str_whole(str_head(value,
+									 64)));
 					return;
 				}
 	}
@@ -201,7 +203,7 @@ void cert_names_text(const struct cert *c, struct buf *out)
 			buf_adds(out, inet_ntop(name.n == 4 ? AF_INET : AF_INET6,
 						name.p, text, sizeof(text)));
 		else
-			buf_add_clean(out, str_head(name, 64));
+			buf_add_clean(out, str_whole(str_head(name, 64)));
 	}
 	if (more > 0)
 		buf_addf(out, " and %u more", more);
