@@ -7,6 +7,8 @@
  *	tls_tool cert CN ISSUER|- ca|leaf DAYS SUBJECT_KEY ISSUER_KEY [NAME...]
  *	tls_tool roots STORE...	how many the trust that the environment asks for has,
  *				with those as the stores of the system
+ *	tls_tool verify NAME CHAIN_FILE TRUST
+ *		judges that chain, leaf first, as one that a server sent
  *	tls_tool client PORT NAME TRUST SECONDS
  *		connects to 127.0.0.1:PORT, sends stdin, prints what comes
  *		until the end; TRUST is default, ca:FILE or pin:HEX
@@ -130,6 +132,31 @@ static struct tls_trust *trust_of(const char *text)
 	if (t == NULL)
 		die();
 	return t;
+}
+
+static int verify(char **argv)
+{
+	struct tls_trust *trust = trust_of(argv[4]);
+	struct buf text = slurp(argv[3]), der = BUF_INIT(PEM_OBJECT_MAX);
+	struct str rest = buf_str(&text), label;
+	struct verify *v = xmalloc(sizeof(*v));
+	int rc;
+
+	verify_init(v, trust, argv[2]);
+	v->vtable->start_chain(&v->vtable, argv[2]);
+	while (pem_next(&rest, &label, &der, &e) > 0) {
+		v->vtable->start_cert(&v->vtable, (uint32_t)der.n);
+		v->vtable->append(&v->vtable, (unsigned char *)der.str, der.n);
+		v->vtable->end_cert(&v->vtable);
+	}
+	rc = v->vtable->end_chain(&v->vtable) != 0;
+	puts(rc == 0 ? "good" : v->why.msg);
+	verify_release(v);
+	free(v);
+	buf_release(&text);
+	buf_release(&der);
+	tls_trust_free(trust);
+	return rc;
 }
 
 static int client(char **argv)
@@ -351,6 +378,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 6 && strcmp(argv[1], "client") == 0)
 		return client(argv);
+	if (argc == 5 && strcmp(argv[1], "verify") == 0)
+		return verify(argv);
 	if (argc == 6 && strcmp(argv[1], "server") == 0)
 		return server(argv);
 	if (argc >= 2 && strcmp(argv[1], "roots") == 0) {
