@@ -97,6 +97,7 @@ int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 	set(e, kind, fmt, ap);
 	va_end(ap);
 	addf(e, ": %s", strerror(cause));
+	errno = cause;
 	return -1;
 }
 

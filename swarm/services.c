@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "node/image.h"
 #include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
@@ -58,30 +59,70 @@ static char *with_digest(struct docker *d, const char *image, struct err *e)
 	return full;
 }
 
+/* A mirror may be out of the Engine's sight, or images be put there by hand. */
+static char *image_of_others(struct session *s, struct docker *d, const char *z)
+{
+	struct err why = ERR_INIT;
+	char *full = with_digest(d, z, &why);
+
+	if (full != NULL)
+		return full;
+	ui_say(s->ui,
+	       "%s: its registry does not answer, "
+	       "so nodes use what they have (%s)",
+	       z, why.msg);
+	return xstrdup(z);
+}
+
+/*
+ * Our own, by the digest of what this program's file is as an image, and by no
+ * other: whoever has the port of a node's registry, its engine takes these
+ * bytes or none.  What the master offers is looked at so that a cluster of
+ * another build says so, and not each of its tasks.
+ */
+static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
+{
+	char *tag = xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
+			      LAYOUT_REGISTRY_PORT, s->version);
+	char *offered = NULL, *docker = NULL, *oci = NULL, *image = NULL;
+	struct image own;
+
+	if (image_init(&own, "/proc/self/exe", s->version, e) < 0)
+		goto out;
+	docker = xasprintf("%s@%s", tag, own.docker.digest);
+	oci = xasprintf("%s@%s", tag, own.oci.digest);
+	if ((offered = with_digest(d, tag, e)) == NULL) {
+		err_in(e,
+		       "the registry of the master's own agent, "
+		       "asked for this program, %s",
+		       s->version);
+		goto out;
+	}
+	if (strcmp(offered, docker) != 0 && strcmp(offered, oci) != 0) {
+		err_set(e, ERR_DATA,
+			"the master offers %s, and this program is %s: "
+			"the cluster was made with another build or for "
+			"another processor (use that one, or deploy-storage, "
+			"deploy-compute and reimage-agents-serial with this), "
+			"or port %d there is not our agent's",
+			offered, own.docker.digest, LAYOUT_REGISTRY_PORT);
+		goto out;
+	}
+	image = xstrdup(docker);
+out:
+	image_release(&own);
+	free(offered);
+	free(docker);
+	free(oci);
+	free(tag);
+	return image;
+}
+
 static char *image_of(struct session *s, struct docker *d,
 		      const struct service *svc, struct err *e)
 {
-	struct err why = ERR_INIT;
-	char *image = svc->image ? xstrdup(svc->image) :
-				   xasprintf(LAYOUT_REGISTRY_HOST
-					     ":%d/" LAYOUT_IMAGE ":%s",
-					     LAYOUT_REGISTRY_PORT, s->version),
-	     *full;
-
-	full = with_digest(d, image, &why);
-	if (full == NULL && svc->image != NULL) {
-		/* a mirror out of the Engine's sight, or images put there by hand */
-		ui_say(s->ui,
-		       "%s: its registry does not answer, so nodes use what they have (%s)",
-		       image, why.msg);
-		return image;
-	}
-	if (full == NULL) {
-		*e = why;
-		err_in(e, "the registry of the master's own agent");
-	}
-	free(image);
-	return full;
+	return svc->image != NULL ? image_of_others(s, d, svc->image) :
+				    image_of_ours(s, d, e);
 }
 
 /* ---- the description ---- */
