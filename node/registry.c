@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -289,15 +288,19 @@ struct registry {
 
 static void set_trouble(struct registry *r, const char *text)
 {
+	struct str s = str_head(str_of(text), sizeof(r->trouble) - 1);
+
+	s = str_whole(s);
 	pthread_mutex_lock(&r->lock);
-	snprintf(r->trouble, sizeof(r->trouble), "%s", text);
+	memcpy(r->trouble, s.p, s.n);
+	r->trouble[s.n] = '\0';
 	pthread_mutex_unlock(&r->lock);
 }
 
 void registry_trouble(struct registry *r, char out[REGISTRY_TROUBLE_MAX])
 {
 	if (r == NULL) {
-		snprintf(out, REGISTRY_TROUBLE_MAX, "not started");
+		memcpy(out, "not started", sizeof("not started"));
 		return;
 	}
 	pthread_mutex_lock(&r->lock);

@@ -13,10 +13,12 @@
 
 #define SIGN_IN_MS 30000
 #define CONNECT_MS 10000
+#define FQDNS_MAX 8192
 
 struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
+	struct buf fqdns;
 };
 
 /* "master0-ip" with an address is a master's; anything else is not. */
@@ -25,8 +27,12 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	struct masters *m = ctx;
 	struct str name = str_of(json_str_opt(ip, "name", ""));
 	const char *address = json_str_opt(ip, "properties.ipAddress", "");
+	struct str fqdn =
+		str_of(json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
 
 	(void)e;
+	if (fqdn.n > 0 && str_chr(fqdn, ' ') < 0)
+		buf_addf(&m->fqdns, "%.*s ", STR_ARG(fqdn));
 	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' &&
 	    str_starts(name, STR("master")) && str_ends(name, STR("-ip"))) {
 		m->name[m->n] = str_dup(str_head(name, name.n - 3));
@@ -41,6 +47,7 @@ static void masters_release(struct masters *m)
 		free(m->name[i]);
 		free(m->address[i]);
 	}
+	buf_release(&m->fqdns);
 }
 
 static int own_key(struct remote *r, struct err *e)
@@ -98,7 +105,7 @@ static int connect_master(struct remote *r, struct err *e)
 				"Microsoft.Network/publicIPAddresses"
 				"?api-version=" API_NETWORK,
 				settings_get(r->s->set, S_COMPUTE_GROUP));
-	struct masters m = { 0 };
+	struct masters m = { .fqdns = BUF_INIT(FQDNS_MAX) };
 	struct err last = ERR_INIT;
 	int rc = azure_list(&r->s->az, path, "addresses of masters",
 			    take_master, &m, e);
@@ -125,6 +132,8 @@ static int connect_master(struct remote *r, struct err *e)
 		    last.kind != ERR_TIMEOUT)
 			break;
 	}
+	free(r->fqdns);
+	r->fqdns = buf_detach(&m.fqdns);
 	masters_release(&m);
 	if (rc == 0 && r->ssh == NULL) {
 		*e = last;
@@ -161,6 +170,7 @@ int remote_reopen(struct remote *r, struct err *e)
 void remote_release(struct remote *r)
 {
 	disconnect(r);
+	free(r->fqdns);
 	ssh_key_free(r->key);
 	keys_burn(&r->keys);
 	*r = (struct remote){ 0 };

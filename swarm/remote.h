@@ -13,7 +13,8 @@
 struct remote {
 	struct session *s;
 	struct ssh *ssh;
-	char *name; /* "master0" */
+	char *name;  /* "master0" */
+	char *fqdns; /* of all public addresses, a blank behind each */
 	struct keys keys;
 	struct ssh_key *key;  /* NULL: an agent signs */
 	struct docker docker; /* the Engine there, see remote_docker */

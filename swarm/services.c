@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "node/image.h"
@@ -74,6 +76,15 @@ static char *image_of_others(struct session *s, struct docker *d, const char *z)
 	return xstrdup(z);
 }
 
+/* Where /proc is not mounted, what the kernel was told to start. */
+static const char *own_file(void)
+{
+	static const char proc[] = "/proc/self/exe";
+	const char *started = (const char *)getauxval(AT_EXECFN);
+
+	return access(proc, R_OK) == 0 || started == NULL ? proc : started;
+}
+
 /*
  * Our own, by the digest of what this program's file is as an image, and by no
  * other: whoever has the port of a node's registry, its engine takes these
@@ -87,7 +98,7 @@ static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 	char *offered = NULL, *docker = NULL, *oci = NULL, *image = NULL;
 	struct image own;
 
-	if (image_init(&own, "/proc/self/exe", s->version, e) < 0)
+	if (image_init(&own, own_file(), s->version, e) < 0)
 		goto out;
 	docker = xasprintf("%s@%s", tag, own.docker.digest);
 	oci = xasprintf("%s@%s", tag, own.oci.digest);
@@ -503,9 +514,9 @@ int cmd_deploy_global_service(struct session *s, int argc, char **argv,
 
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 {
-	const char *env[3] = { NULL };
-	char *host;
-	bool open;
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
+	char *host = xasprintf("HOST=%s", group), *names = NULL;
+	const char *env[4] = { host };
 	struct service svc = {
 		.name = "monitor",
 		.arg = "monitor",
@@ -515,22 +526,29 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		.host_network = true,
 		.docker_socket = true,
 	};
+	struct remote r = { .s = s };
+	bool open;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	/* what the page is called; only Azure knows the suffix of DNS names here */
-	host = xasprintf("HOST=%s", settings_get(s->set, S_COMPUTE_GROUP));
-	env[0] = host;
-	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) == 0) {
-		/* the mesh would open it to the whole network */
-		env[1] = open ? "LISTEN=0.0.0.0" : "LISTEN=127.0.0.1";
-		rc = deploy(s, &svc, e);
-	}
+	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) < 0 ||
+	    remote_open(s, &r, e) < 0)
+		goto out;
+	/* what a browser may call it; only Azure knows the suffix of names */
+	names = xasprintf("NAMES=%s", r.fqdns != NULL ? r.fqdns : "");
+	/* the mesh would open it to the whole network */
+	env[1] = open ? "LISTEN=0.0.0.0" : "LISTEN=127.0.0.1";
+	env[2] = open ? names : NULL;
+	if (service_put(s, remote_docker(&r), &svc, e) == 0)
+		rc = converge(s, remote_docker(&r), svc.name, e);
 	if (rc == 0)
 		ui_say(s->ui,
 		       open ? "the monitor is on port %d of the masters, for everybody" :
 			      "'azswarm proxy' brings the monitor to http://localhost:%d",
 		       LAYOUT_MONITOR_PORT);
+out:
+	remote_release(&r);
+	free(names);
 	free(host);
 	return rc;
 }

@@ -64,9 +64,9 @@ rogue=$spawned
 wait_for 10 curl -fs http://127.0.0.1:1339/
 spawn agent.log "$AZSWARM" agent --config node.json
 agent=$spawned
-taken='cannot listen on 127.0.0.1:1339.*: Address already in use'
+taken='cannot listen on 127.0.0.1:1339: bind: Address'
 check "who else has the port is told" wait_for 20 grep -q "registry: another program has our port.*$taken" agent.log
-expect "to who asks for the health, too" 0 "\"registry\":\"another program has our port.*$taken\"" \
+expect "to who asks for the health, too" 0 "\"registry\":\"another program has our port.*$taken" \
 	curl -s http://127.0.0.1:1338/healthz
 reap "$rogue"
 check "the registry comes up with the agent" wait_for 20 curl -fs $url/
@@ -154,6 +154,9 @@ else
 fi
 
 if engine_start; then
+	# what deploying asks, and compares with what the program reckons itself
+	expect "an engine says the same digest" 0 "\"digest\":\"sha256:$digest\"" curl -sS -m 30 \
+		--unix-socket engine/docker.sock "http://docker/v1.41/distribution/127.0.0.1:1339/azswarm:$version/json"
 	expect "docker load" 0 "Loaded image: azswarm:$version" docker load -i image.tar
 	expect "docker run" 0 "^azswarm $version" docker run --rm --net none "azswarm:$version" version
 	docker rmi -f "azswarm:$version" >/dev/null
