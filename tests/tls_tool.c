@@ -7,6 +7,7 @@
  *	tls_tool cert CN ISSUER|- ca|leaf DAYS SUBJECT_KEY ISSUER_KEY [NAME...]
  *	tls_tool roots STORE...	how many the trust that the environment asks for has,
  *				with those as the stores of the system
+ *	tls_tool dates	since when and until when each of those built in is valid
  *	tls_tool verify NAME CHAIN_FILE TRUST
  *		judges that chain, leaf first, as one that a server sent
  *	tls_tool client PORT NAME TRUST SECONDS
@@ -393,6 +394,15 @@ int main(int argc, char **argv)
 		printf("%zu\n", t->anchors_count);
 		tls_trust_free(t);
 		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "dates") == 0) {
+		struct tls_trust *t = trust_from(&(const char *){ NULL }, &e);
+
+		for (size_t i = 0; t != NULL && i < t->anchors_count; i++)
+			printf("%lld %lld\n", (long long)t->rules[i].not_before,
+			       (long long)t->rules[i].not_after);
+		tls_trust_free(t);
+		return t == NULL;
 	}
 	return make(argc, argv);
 }

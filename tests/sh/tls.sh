@@ -358,6 +358,11 @@ if [ -d "$bundle" ]; then
 	# shellcheck disable=SC2046
 	listed=$(cd "$bundle" && ls -d $(sed 's/#.*//' "$SRCDIR/build-aux/roots"))
 	same "trust: every root of the list is built in" "$(cd "$bundle" && different $listed)" "$("$tool" roots)"
+	for f in $listed; do
+		set -- "$(openssl x509 -in "$bundle/$f" -noout -startdate)" "$(openssl x509 -in "$bundle/$f" -noout -enddate)"
+		echo "$(date -u -d "${1#*=}" +%s) $(date -u -d "${2#*=}" +%s)"
+	done | sort >root-dates
+	same "trust: and valid as long as its certificate" "$(cat root-dates)" "$("$tool" dates | sort)"
 	# the thumbprints that Microsoft publishes ("Azure Certificate Authority details")
 	for f in $listed; do
 		openssl x509 -in "$bundle/$f" -noout -fingerprint -sha1 | tr -d :
