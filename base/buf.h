@@ -72,6 +72,8 @@ int str_cmp(struct str a, struct str b); /* bytewise, shorter first */
 int str_icmp(struct str a, struct str b);
 /* Bytes of the UTF-8 character at the front; 0 when s is empty or it is none. */
 size_t str_utf8(struct str s);
+/* Without the beginning of a character at the end of s, which was cut. */
+struct str str_whole(struct str s);
 
 bool is_digit(char c);
 bool is_alpha(char c);
@@ -137,7 +139,17 @@ int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e);
 /* Inside of a JSON string literal (no quotes added), RFC 8259 7.  Bytes that are not UTF-8 become
  * U+FFFD. */
 void buf_add_json(struct buf *b, struct str s);
-/* Printable: control characters as '?'. */
+/*
+ * What strangers wrote, for a line on a terminal: printable UTF-8 as it is, a
+ * line end (LF, CR, CRLF, U+2028, U+2029) as one blank; as '?' what moves a
+ * cursor or turns a line around (C0, DEL, C1, the bidirectional controls), and
+ * each byte that is not UTF-8.  All that is shown goes through this.
+ *
+ * Source: Unicode 15, 3.9 and 23; UAX #9 section 2; ECMA-48.
+ */
 void buf_add_clean(struct buf *b, struct str s);
+/* The same to memory of s.n bytes, which s may be in: how many of them it
+ * takes, never more. */
+size_t text_clean(char *to, struct str s);
 
 #endif

@@ -219,10 +219,81 @@ void buf_add_json(struct buf *b, struct str s)
 	}
 }
 
+struct str str_whole(struct str s)
+{
+	for (size_t back = 1; back <= 3 && back <= s.n; back++) {
+		unsigned char c = (unsigned char)s.p[s.n - back];
+
+		if ((c & 0xc0) == 0x80)
+			continue;
+		if (c >= 0xc2 && back < (c < 0xe0 ? 2u : c < 0xf0 ? 3u : 4u))
+			s.n -= back;
+		break;
+	}
+	return s;
+}
+
+/* The code point of a character that str_utf8 knows to be one of n bytes. */
+static uint32_t code_point(const char *p, size_t n)
+{
+	uint32_t c = (unsigned char)p[0];
+
+	if (n > 1)
+		c &= 0x7fu >> n;
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)p[i] & 0x3f);
+	return c;
+}
+
+/* Is it an order to what shows it, and nothing to be seen? */
+static bool is_order(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+	} orders[] = {
+		{ 0x00, 0x1f }, /* C0 */
+		{ 0x7f, 0x9f }, /* DEL and C1: 9B is what ESC [ is */
+		/* UAX #9: marks, embeddings, overrides, isolates */
+		{ 0x061c, 0x061c },
+		{ 0x200e, 0x200f },
+		{ 0x202a, 0x202e },
+		{ 0x2066, 0x206f }, /* the last six: Unicode 23.3, deprecated */
+		{ 0xfff9, 0xfffb }, /* one text between the lines of another */
+	};
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++)
+		if (c >= orders[i].first && c <= orders[i].last)
+			return true;
+	return false;
+}
+
+size_t text_clean(char *to, struct str s)
+{
+	size_t done = 0, n;
+
+	for (; s.n > 0; s = str_skip(s, n)) {
+		uint32_t c;
+
+		n = str_utf8(s);
+		c = n > 0 ? code_point(s.p, n) : 0;
+		if (c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029) {
+			n += str_starts(s, STR("\r\n"));
+			to[done++] = ' ';
+		} else if (is_order(c)) {
+			n += n == 0;
+			to[done++] = '?';
+		} else {
+			memmove(to + done, s.p, n);
+			done += n;
+		}
+	}
+	return done;
+}
+
 void buf_add_clean(struct buf *b, struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		buf_addc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ?
-				    '?' :
-				    s.p[i]);
+	char *to = buf_room(b, s.n);
+
+	if (to != NULL)
+		buf_grew(b, text_clean(to, s));
 }

@@ -1,27 +1,48 @@
 /*
  * The error record.  Knows nothing of where messages go; only that the first
- * cause stays, and that no peer's control characters reach a terminal.
+ * cause stays, and that nothing a peer wrote moves a terminal's cursor.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/err.h"
+#include "base/buf.h"
 
-static void clean(char *s)
+/* Printable, and ended behind a whole character. */
+static void clean(char *s, bool cut)
 {
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	struct str text = str_of(s);
+
+	s[text_clean(s, cut ? str_whole(text) : text)] = '\0';
+}
+
+/* Behind what is there; what has no room is left out. */
+static __attribute__((format(printf, 2, 0))) void add(struct err *e,
+						      const char *fmt, va_list ap)
+{
+	size_t n = strlen(e->msg), room = sizeof(e->msg) - n;
+	int wanted = vsnprintf(e->msg + n, room, fmt, ap);
+
+	clean(e->msg + n, wanted >= (int)room);
+}
+
+static __attribute__((format(printf, 2, 3))) void addf(struct err *e,
+						       const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(e, fmt, ap);
+	va_end(ap);
 }
 
 static __attribute__((format(printf, 3, 0))) void
 set(struct err *e, enum err_kind kind, const char *fmt, va_list ap)
 {
 	e->kind = kind;
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-	clean(e->msg);
+	e->msg[0] = '\0';
+	add(e, fmt, ap);
 }
 
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
@@ -39,8 +60,9 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 
 static void copy_word(char *to, size_t size, const char *from)
 {
-	snprintf(to, size, "%s", from != NULL ? from : "");
-	clean(to);
+	int wanted = snprintf(to, size, "%s", from != NULL ? from : "");
+
+	clean(to, wanted >= (int)size);
 }
 
 int err_refused(struct err *e, enum err_kind kind, const char *code,
@@ -67,7 +89,6 @@ int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
 	int cause = errno;
 	va_list ap;
-	size_t n;
 
 	if (e->kind != ERR_NONE)
 		return -1;
@@ -75,8 +96,8 @@ int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	set(e, kind, fmt, ap);
 	va_end(ap);
-	n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(cause));
+	addf(e, ": %s", strerror(cause));
+	errno = cause;
 	return -1;
 }
 
@@ -84,7 +105,6 @@ int err_in(struct err *e, const char *fmt, ...)
 {
 	char was[sizeof(e->msg)];
 	va_list ap;
-	size_t n;
 
 	if (e->kind == ERR_NONE)
 		return -1;
@@ -92,8 +112,7 @@ int err_in(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	set(e, e->kind, fmt, ap);
 	va_end(ap);
-	n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", was);
+	addf(e, ": %s", was);
 	return -1;
 }
 

@@ -43,8 +43,8 @@ struct err {
 		.kind = ERR_NONE \
 	}
 
-/* Set kind and message unless one is set already.  Control characters in the
- * result become '?'.  Always returns -1. */
+/* Set kind and message unless one is set already.  The
+ * result is made printable (text_clean in base/buf.h).  Always returns -1. */
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -60,7 +60,8 @@ int err_refused(struct err *e, enum err_kind kind, const char *code,
 /* An error with that code (ASCII case folded: Azure's services differ). */
 bool err_is(const struct err *e, const char *code);
 
-/* As err_set, with ": " and strerror(errno) appended.  Always returns -1. */
+/* As err_set, with ": " and strerror(errno) appended; errno stays when this is
+ * the error that stays.  Always returns -1. */
 int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -4,10 +4,10 @@
  *	anchors FILE... >roots
  *
  * A root's certificate is mostly things nobody checks once it is trusted; what
- * path validation needs is its name and its key.  The records, back to back,
- * sorted by their bytes:
+ * path validation needs is its name, its dates and its key.  The records, back
+ * to back, sorted by their bytes:
  *
- *	u16be dn_len, dn, u8 type
+ *	u16be dn_len, dn, i64be not_before, i64be not_after (Unix time), u8 type
  *	type 1 (RSA)                        u16be n_len, n, u8 e_len, e
  *	type 2, 3, 4 (P-256, P-384, P-521)  u16be q_len, q
  *
@@ -65,6 +65,15 @@ static void add_sized(struct bytes *b, const void *p, size_t n)
 	add_u8(b, (unsigned)(n >> 8) & 0xff);
 	add_u8(b, (unsigned)n & 0xff);
 	add(b, p, n);
+}
+
+/* From BearSSL's count: days since 1 January of year 0, and seconds. */
+static void add_time(struct bytes *b, uint32_t days, uint32_t seconds)
+{
+	int64_t t = ((int64_t)days - 719528) * 86400 + seconds;
+
+	for (int shift = 56; shift >= 0; shift -= 8)
+		add_u8(b, (unsigned)((uint64_t)t >> shift) & 0xff);
 }
 
 static void add_to_bytes(void *ctx, const void *p, size_t n)
@@ -126,6 +135,8 @@ static void add_certificate(const struct bytes *der, const char *file)
 	if (!br_x509_decoder_isCA(&dc))
 		die(file, "not the certificate of an authority");
 	add_sized(r, dn.p, dn.n);
+	add_time(r, dc.notbefore_days, dc.notbefore_seconds);
+	add_time(r, dc.notafter_days, dc.notafter_seconds);
 	add_key(r, br_x509_decoder_get_pkey(&dc), file);
 	records_count++;
 }

@@ -51,6 +51,7 @@ void emu_log(struct emu *m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	line[text_clean(line, str_of(line))] = '\0';
 	json_now(when);
 	fprintf(m->log, "%.23sZ %s\n", when, line);
 	fflush(m->log);

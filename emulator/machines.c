@@ -194,7 +194,8 @@ static void last_line(const struct buf *log, char *out, size_t size)
 	struct buf b = BUF_INIT(size - 1);
 	ptrdiff_t at = str_rchr(s, '\n');
 
-	buf_add_clean(&b, str_head(str_skip(s, (size_t)(at + 1)), size - 2));
+	s = str_head(str_skip(s, (size_t)(at + 1)), size - 2);
+	buf_add_clean(&b, str_whole(s));
 	memcpy(out, b.str, b.n + 1);
 	buf_release(&b);
 }

@@ -206,6 +206,7 @@ struct agent {
 	struct agent_view view;
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
 	struct imds imds; /* what Azure announces */
+	struct registry *registry;
 
 	/* the watcher's own */
 	struct docker docker;
@@ -584,6 +585,7 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 	struct agent *a = ctx;
 	struct buf b = BUF_INIT(1024);
 	cJSON *doc = cJSON_CreateObject();
+	char trouble[REGISTRY_TROUBLE_MAX];
 	struct agent_view v;
 	const char *why;
 	unsigned status;
@@ -606,6 +608,10 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 		status = agent_healthy(&v, &why) ? 200 : 503;
 	}
 	json_add_str(doc, "status", why);
+	/* no reason to send nobody here: what runs goes on running */
+	registry_trouble(a->registry, trouble);
+	if (trouble[0] != '\0')
+		json_add_str(doc, "registry", trouble);
 	json_print(doc, &b);
 	buf_addc(&b, '\n');
 	http_x_answer(x, status, fields, buf_str(&b));
@@ -661,7 +667,6 @@ static int agent_serve(struct agent *a, struct err *e)
 int agent_run(const char *config, const char *version, struct err *e)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
-	struct registry *registry = NULL;
 	int rc = -1;
 
 	pthread_mutex_init(&a->lock, NULL);
@@ -677,12 +682,12 @@ int agent_run(const char *config, const char *version, struct err *e)
 	};
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
-	registry = registry_start("/proc/self/exe", version, 0);
+	a->registry = registry_start("/proc/self/exe", version, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");
 out:
-	registry_stop(registry);
+	registry_stop(a->registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);
 	node_config_burn(&a->config);

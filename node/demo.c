@@ -167,20 +167,15 @@ static void text(struct http_exchange *x, unsigned status, const char *fmt, ...)
 
 void demo_escape(struct buf *b, struct str s)
 {
-	while (s.n > 0) {
-		size_t n = str_utf8(s);
-		unsigned char c = (unsigned char)s.p[0];
+	struct buf clean = BUF_INIT(s.n);
 
-		if (n == 0 || c < ' ' || c == 0x7f) {
-			buf_addc(b, '?');
-			n = 1;
-		} else if (n == 1 && strchr("&<>\"'\\", c) != NULL) {
-			buf_addf(b, "&#%u;", c);
-		} else {
-			buf_add(b, s.p, n);
-		}
-		s = str_skip(s, n);
-	}
+	buf_add_clean(&clean, s);
+	for (const char *c = clean.str; *c != '\0'; c++)
+		if (strchr("&<>\"'\\", *c) != NULL)
+			buf_addf(b, "&#%u;", (unsigned char)*c);
+		else
+			buf_addc(b, *c);
+	buf_release(&clean);
 }
 
 static char *escaped(const char *z)

@@ -419,17 +419,37 @@ out:
 	return rc;
 }
 
+/* A file beside `file`, of our own making: what lies there under any name that
+ * one could guess is neither followed nor written over.  *part is its name. */
+static int open_part(const char *file, char **part, struct err *e)
+{
+	mode_t mask = umask(0);
+	int fd;
+
+	umask(mask);
+	*part = xasprintf("%s.XXXXXX", file);
+	fd = mkostemp(*part, O_CLOEXEC);
+	if (fd < 0) {
+		err_sys(e, ERR_IO, "%s", file);
+	} else if (fchmod(fd, 0666 & ~mask) < 0) {
+		err_sys(e, ERR_IO, "%s", *part);
+		unlink(*part);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 int image_run(const char *version, const char *file, struct err *e)
 {
 	bool to_file = strcmp(file, "-") != 0, as_is;
+	char *part = NULL;
 	struct image img;
 	struct stat st;
-	char *part;
 	int fd = STDOUT_FILENO, rc = -1;
 
 	/* under another name until it is whole; a device is written to */
 	as_is = stat(file, &st) == 0 && !S_ISREG(st.st_mode);
-	part = xasprintf("%s%s", file, as_is ? "" : ".part");
 
 	if (image_init(&img, "/proc/self/exe", version, e) < 0)
 		goto out;
@@ -438,19 +458,21 @@ int image_run(const char *version, const char *file, struct err *e)
 			"an image is nothing for a terminal; -o FILE, or a pipe");
 		goto out;
 	}
-	if (to_file && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-				  0666)) < 0) {
-		err_sys(e, ERR_IO, "%s", part);
+	if (to_file && as_is &&
+	    (fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC)) < 0)
+		err_sys(e, ERR_IO, "%s", file);
+	else if (to_file && !as_is)
+		fd = open_part(file, &part, e);
+	if (fd < 0)
 		goto out;
-	}
 	rc = image_save(&img, fd, e);
 	if (!to_file)
 		goto out;
 	if (close(fd) < 0 && rc == 0)
-		rc = err_sys(e, ERR_IO, "%s", part);
-	if (rc == 0 && !as_is && rename(part, file) < 0)
+		rc = err_sys(e, ERR_IO, "%s", part != NULL ? part : file);
+	if (part != NULL && rc == 0 && rename(part, file) < 0)
 		rc = err_sys(e, ERR_IO, "%s", file);
-	if (rc < 0 && !as_is)
+	if (part != NULL && rc < 0)
 		unlink(part);
 out:
 	image_release(&img);

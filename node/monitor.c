@@ -5,6 +5,7 @@
  */
 #include "node/monitor.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -35,6 +36,7 @@
 #define BEAT_S 15	 /* a sign of life to watchers */
 #define FAILED_S 300	 /* for how long a failure is told */
 #define SERVICES_MAX 2000
+#define NAMES_MAX (64u << 10)
 
 /* ---- what is shown --------------------------------------------------------- */
 
@@ -44,6 +46,7 @@ void monitor_view_init(struct monitor_view *v, int64_t now)
 	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
 	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
 	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
+	buf_init(&v->names, NAMES_MAX);
 }
 
 void monitor_view_release(struct monitor_view *v)
@@ -51,6 +54,7 @@ void monitor_view_release(struct monitor_view *v)
 	buf_release(&v->nodes);
 	buf_release(&v->services_text);
 	buf_release(&v->tasks);
+	buf_release(&v->names);
 	free(v->services);
 	v->services = NULL;
 }
@@ -62,11 +66,16 @@ static void next_element(struct buf *b)
 
 static void member(struct buf *b, const char *name, struct str v)
 {
+	struct buf clean = BUF_INIT(v.n);
+
 	if (b->str[b->n - 1] != '{')
 		buf_addc(b, ',');
+	/* a page obeys a bidirectional override as a terminal does */
+	buf_add_clean(&clean, v);
 	buf_addf(b, "\"%s\":\"", name);
-	buf_add_json(b, v);
+	buf_add_json(b, buf_str(&clean));
 	buf_addc(b, '"');
+	buf_release(&clean);
 }
 
 static void number(struct buf *b, const char *name, int64_t v)
@@ -174,7 +183,8 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 {
 	struct monitor_view *v = ctx;
 	struct str addr = at(node, "Status.Addr", 64),
-		   manager = at(node, "ManagerStatus.Addr", 64);
+		   manager = at(node, "ManagerStatus.Addr", 64),
+		   name = at(node, "Description.Hostname", 64);
 	struct buf *b = &v->nodes;
 	ptrdiff_t colon = str_rchr(manager, ':');
 
@@ -184,7 +194,10 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 		addr = str_head(manager, (size_t)colon);
 	next_element(b);
 	member(b, "id", at(node, "ID", 32));
-	member(b, "name", at(node, "Description.Hostname", 64));
+	member(b, "name", name);
+	/* a name with a blank in it would be two */
+	if (str_chr(name, ' ') < 0)
+		buf_addf(&v->names, "%.*s ", STR_ARG(name));
 	member(b, "role", at(node, "Spec.Role", 16));
 	buf_addf(b, ",\"leader\":%s",
 		 json_bool_opt(node, "ManagerStatus.Leader", false) ? "true" :
@@ -268,6 +281,59 @@ void monitor_view_write(const struct monitor_view *v, const char *title,
 		 v == NULL ? "" : v->tasks.str);
 }
 
+/* ---- for whom ------------------------------------------------------------ */
+
+/* Without its port; *six: in brackets. */
+static bool cut_port(struct str *host, bool *six)
+{
+	ptrdiff_t at = str_rchr(*host, ':');
+	uint64_t port;
+
+	*six = host->n > 0 && host->p[0] == '[';
+	if (*six && at >= 0 && str_chr(str_skip(*host, (size_t)at), ']') >= 0)
+		at = -1; /* a colon of the address */
+	if (at >= 0) {
+		if (!str_num(str_skip(*host, (size_t)at + 1), 65535, &port))
+			return false;
+		*host = str_head(*host, (size_t)at);
+	}
+	if (!*six)
+		return true;
+	if (!str_ends(*host, STR("]")))
+		return false;
+	*host = str_skip(str_head(*host, host->n - 1), 1);
+	return true;
+}
+
+bool monitor_is_host(struct str host, const char *names)
+{
+	unsigned char address[16];
+	char text[INET6_ADDRSTRLEN];
+	struct str rest = str_of(names), one;
+	bool six;
+
+	if (!cut_port(&host, &six) || host.n == 0)
+		return false;
+	if (host.n < sizeof(text) && memchr(host.p, '\0', host.n) == NULL) {
+		memcpy(text, host.p, host.n);
+		text[host.n] = '\0';
+		if (inet_pton(six ? AF_INET6 : AF_INET, text, address) == 1)
+			return true;
+	}
+	if (six)
+		return false;
+	if (str_ends(host, STR("."))) /* the root, spelled out */
+		host = str_head(host, host.n - 1);
+	if (host.n == 0)
+		return false;
+	if (str_ieqz(host, "localhost"))
+		return true;
+	while (str_next(&rest, ' ', &one))
+		if (str_ieq(host, one))
+			return true;
+	return false;
+}
+
 /* ---- reading ---------------------------------------------------------------- */
 
 /* A state that was, or is, sent; freed with its last reference. */
@@ -275,10 +341,12 @@ struct state {
 	atomic_uint holders;
 	struct str text;
 	char *bytes;
+	char *names; /* of the nodes */
 };
 
 struct monitor {
 	char title[256];
+	const char *names; /* that were given, beside the title */
 	char socket[100];
 	int wake_fd;	      /* readable when the engine is to be read */
 	pthread_mutex_t lock; /* for what follows */
@@ -311,6 +379,7 @@ static void state_drop(struct state *s)
 	if (s == NULL || atomic_fetch_sub(&s->holders, 1) > 1)
 		return;
 	free(s->bytes);
+	free(s->names);
 	free(s);
 }
 
@@ -323,6 +392,7 @@ static void publish(struct monitor *m, const char *error)
 	s->text.n = b.n;
 	s->bytes = buf_detach(&b);
 	s->text.p = s->bytes;
+	s->names = xstrdup(m->view.names.str);
 	s->holders = 1;
 	pthread_mutex_lock(&m->lock);
 	if (m->state != NULL && str_eq(m->state->text, s->text)) {
@@ -590,13 +660,33 @@ static const struct {
 	{ "/icon.svg", "web/icon.svg", "image/svg+xml" },
 };
 
+/* HTTP/1.0 has no Host; a browser always sends one. */
+static bool for_us(struct monitor *m, struct http_exchange *x)
+{
+	struct str host = http_field(http_x_head(x), "host");
+	struct state *s;
+	bool ours;
+
+	if (host.p == NULL || monitor_is_host(host, m->names) ||
+	    monitor_is_host(host, m->title))
+		return true;
+	s = state_hold(m, NULL);
+	ours = monitor_is_host(host, s->names);
+	state_drop(s);
+	return ours;
+}
+
 static void monitor_handle(void *ctx, struct http_exchange *x)
 {
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 	struct monitor *m = ctx;
 	struct state *s;
 
-	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
+	if (!for_us(m, x)) {
+		plain(x, 421,
+		      "this page has another name; it answers to addresses, "
+		      "localhost, the nodes' names and those in NAMES\n");
+	} else if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
 		plain(x, 405, "this page only shows\n");
 	} else if (str_eqz(path, "/events")) {
 		events(m, x);
@@ -643,6 +733,7 @@ static int settings(struct monitor *m, unsigned *port, struct err *e)
 		socket = str_skip(socket, 7);
 	}
 	memcpy(m->socket, socket.p, socket.n);
+	m->names = getenv("NAMES");
 	if (title.n == 0)
 		title = STR("Swarm");
 	title = str_head(title, sizeof(m->title) - 1);

@@ -27,6 +27,7 @@ struct monitor_view {
 	size_t n_tasks;
 	bool restless; /* a task is on its way somewhere */
 	struct buf nodes, services_text, tasks; /* JSON, comma-separated */
+	struct buf names; /* of nodes, a blank behind each */
 };
 void monitor_view_init(struct monitor_view *v, int64_t now);
 void monitor_view_release(struct monitor_view *v);
@@ -39,8 +40,17 @@ int monitor_view_service(void *view, const cJSON *service, struct err *e);
 void monitor_view_write(const struct monitor_view *v, const char *title,
 			const char *error, struct buf *out);
 
+/*
+ * Whether a request with this Host is for us: an address, "localhost", or one
+ * of the names (separated by blanks), with a port or without.  Any other is
+ * somebody's page, whose name was bent to our address so that the browser lets
+ * it read (DNS rebinding); an address cannot be bent.
+ */
+bool monitor_is_host(struct str host, const char *names);
+
 /* `azswarm monitor`, until asked to stop.  Environment: LISTEN (an address),
- * PORT, HOST (the title), DOCKER_HOST ("unix://PATH" only). */
+ * PORT, HOST (the title), NAMES (what else it is called, see above; HOST and
+ * the nodes' names count, too), DOCKER_HOST ("unix://PATH" only). */
 int monitor_run(struct err *e);
 
 #endif

@@ -19,6 +19,7 @@
 #include "node/layout.h"
 
 #define CONNS_MAX 16
+#define CONNS_PEER_MAX 12 /* an engine takes four or so */
 #define IDLE_MS 30000
 #define AGAIN_MS 5000
 #define PIECE (16u << 10)
@@ -281,7 +282,31 @@ struct registry {
 	unsigned port;
 	int stop_fd;
 	struct image image;
+	pthread_mutex_t lock; /* for what follows */
+	char trouble[REGISTRY_TROUBLE_MAX];
 };
+
+static void set_trouble(struct registry *r, const char *text)
+{
+	struct str s = str_head(str_of(text), sizeof(r->trouble) - 1);
+
+	s = str_whole(s);
+	pthread_mutex_lock(&r->lock);
+	memcpy(r->trouble, s.p, s.n);
+	r->trouble[s.n] = '\0';
+	pthread_mutex_unlock(&r->lock);
+}
+
+void registry_trouble(struct registry *r, char out[REGISTRY_TROUBLE_MAX])
+{
+	if (r == NULL) {
+		memcpy(out, "not started", sizeof("not started"));
+		return;
+	}
+	pthread_mutex_lock(&r->lock);
+	memcpy(out, r->trouble, REGISTRY_TROUBLE_MAX);
+	pthread_mutex_unlock(&r->lock);
+}
 
 static void registry_request(void *ctx, struct http_exchange *x)
 {
@@ -293,6 +318,7 @@ static int registry_serve(struct registry *r, struct err *e)
 	struct http_server s = {
 		.stop_fd = r->stop_fd,
 		.max_conns = CONNS_MAX,
+		.max_per_peer = CONNS_PEER_MAX,
 		.body_max = 64u << 10,
 		.idle_ms = IDLE_MS,
 		.body_ms = IDLE_MS,
@@ -305,9 +331,15 @@ static int registry_serve(struct registry *r, struct err *e)
 
 	if (image_init(&r->image, r->path, r->version, e) < 0)
 		goto out;
+	errno = 0;
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
-	if (s.listen_fd < 0)
+	if (s.listen_fd < 0) {
+		if (errno == EADDRINUSE)
+			err_in(e, "another program has our port, so "
+				  "this engine gets no image of ours");
 		goto out;
+	}
+	set_trouble(r, "");
 	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE
 		   ":%s is %s",
 		   port, r->version, r->image.docker.digest);
@@ -328,6 +360,7 @@ static void *run(void *ctx)
 
 		if (registry_serve(r, &e) == 0 || e.kind == ERR_INTR)
 			return NULL;
+		set_trouble(r, e.msg);
 		err_in(&e, "registry");
 		daemon_complain(&complaint, e.msg, now_ms());
 		/* a stop ends the wait */
@@ -346,12 +379,14 @@ struct registry *registry_start(const char *path, const char *version,
 	r->path = path;
 	r->version = version;
 	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
+	pthread_mutex_init(&r->lock, NULL);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->stop_fd < 0 || pthread_create(&r->thread, NULL, run, r) != 0) {
 		daemon_say("registry: no thread or descriptor for it; "
 			   "this node has no images of ours");
 		if (r->stop_fd >= 0)
 			close(r->stop_fd);
+		pthread_mutex_destroy(&r->lock);
 		free(r);
 		return NULL;
 	}
@@ -367,6 +402,7 @@ void registry_stop(struct registry *r)
 	while (write(r->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	pthread_join(r->thread, NULL);
+	pthread_mutex_destroy(&r->lock);
 	close(r->stop_fd);
 	free(r);
 }

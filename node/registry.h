@@ -25,6 +25,10 @@ struct registry;
  */
 struct registry *registry_start(const char *path, const char *version,
 				unsigned port);
+/* Why it serves nothing, "" when it does (or has only begun): somebody else has
+ * its port, for one.  r NULL is one that could not be started. */
+#define REGISTRY_TROUBLE_MAX 300
+void registry_trouble(struct registry *r, char out[REGISTRY_TROUBLE_MAX]);
 /* End it and wait for that, 6 s at most; NULL does nothing. */
 void registry_stop(struct registry *r);
 

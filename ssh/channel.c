@@ -223,7 +223,7 @@ static void refused(struct ssh_channel *c, const char *why, struct str text)
 	struct buf b = BUF_INIT(512);
 
 	buf_addf(&b, "the server %s%s", why, text.n > 0 ? ": " : "");
-	buf_add_clean(&b, str_head(text, 200));
+	buf_add_clean(&b, str_whole(str_head(text, 200)));
 	c->state = CH_REFUSED;
 	free(c->why);
 	c->why = buf_detach(&b);

@@ -201,11 +201,7 @@ static cJSON *secrets_of(const cJSON *properties)
 /* Its beginning, of at most max bytes and whole characters. */
 static struct str beginning(struct str text, size_t max)
 {
-	if (text.n <= max)
-		return text;
-	while (max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)
-		max--;
-	return str_head(text, max);
+	return str_whole(str_head(text, max));
 }
 
 static char *printable(struct str text)

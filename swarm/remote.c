@@ -14,6 +14,7 @@
 #define CONNECT_MS 10000
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
+#define FQDNS_MAX 8192
 #define CONNECT_ONE_MS 3000 /* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
@@ -22,8 +23,12 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	struct masters *m = ctx;
 	struct str name = str_of(json_str_opt(ip, "name", ""));
 	const char *address = json_str_opt(ip, "properties.ipAddress", "");
+	struct str fqdn =
+		str_of(json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
 
 	(void)e;
+	if (fqdn.n > 0 && str_chr(fqdn, ' ') < 0)
+		buf_addf(&m->fqdns, "%.*s ", STR_ARG(fqdn));
 	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' &&
 	    str_starts(name, STR("master")) && str_ends(name, STR("-ip"))) {
 		m->name[m->n] = str_dup(str_head(name, name.n - 3));
@@ -38,6 +43,7 @@ static void masters_release(struct masters *m)
 		free(m->name[i]);
 		free(m->address[i]);
 	}
+	buf_release(&m->fqdns);
 }
 
 static int own_key(struct remote *r, struct err *e)
@@ -162,7 +168,7 @@ static int connect_master(struct remote *r, struct err *e)
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
-	*r = (struct remote){ .s = s };
+	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
 	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
 		return -1;
 	return 0;
@@ -317,7 +323,7 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	int64_t began = now_ms();
 	int rc;
 
-	*r = (struct remote){ .s = s };
+	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
 	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
 		return -1;
 	rc = look_for_swarm(r, NULL, e);

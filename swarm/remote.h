@@ -14,6 +14,7 @@
 struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
+	struct buf fqdns; /* of all public addresses, a blank behind each */
 };
 
 struct remote {

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "node/image.h"
 #include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
@@ -58,30 +61,79 @@ static char *with_digest(struct docker *d, const char *image, struct err *e)
 	return full;
 }
 
+/* A mirror may be out of the Engine's sight, or images be put there by hand. */
+static char *image_of_others(struct session *s, struct docker *d, const char *z)
+{
+	struct err why = ERR_INIT;
+	char *full = with_digest(d, z, &why);
+
+	if (full != NULL)
+		return full;
+	ui_say(s->ui,
+	       "%s: its registry does not answer, "
+	       "so nodes use what they have (%s)",
+	       z, why.msg);
+	return xstrdup(z);
+}
+
+/* Where /proc is not mounted, what the kernel was told to start. */
+static const char *own_file(void)
+{
+	static const char proc[] = "/proc/self/exe";
+	const char *started = (const char *)getauxval(AT_EXECFN);
+
+	return access(proc, R_OK) == 0 || started == NULL ? proc : started;
+}
+
+/*
+ * Our own, by the digest of what this program's file is as an image, and by no
+ * other: whoever has the port of a node's registry, its engine takes these
+ * bytes or none.  What the master offers is looked at so that a cluster of
+ * another build says so, and not each of its tasks.
+ */
+static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
+{
+	char *tag = xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
+			      LAYOUT_REGISTRY_PORT, s->version);
+	char *offered = NULL, *docker = NULL, *oci = NULL, *image = NULL;
+	struct image own;
+
+	if (image_init(&own, own_file(), s->version, e) < 0)
+		goto out;
+	docker = xasprintf("%s@%s", tag, own.docker.digest);
+	oci = xasprintf("%s@%s", tag, own.oci.digest);
+	if ((offered = with_digest(d, tag, e)) == NULL) {
+		err_in(e,
+		       "the registry of the master's own agent, "
+		       "asked for this program, %s",
+		       s->version);
+		goto out;
+	}
+	if (strcmp(offered, docker) != 0 && strcmp(offered, oci) != 0) {
+		err_set(e, ERR_DATA,
+			"the master offers %s, and this program is %s: "
+			"the cluster was made with another build or for "
+			"another processor (use that one, or deploy-storage, "
+			"deploy-compute and reimage-agents-serial with this), "
+			"or port %d there is not our agent's",
+			offered, own.docker.digest, LAYOUT_REGISTRY_PORT);
+		goto out;
+	}
+	image = xstrdup(docker);
+out:
+	image_release(&own);
+	free(offered);
+	free(docker);
+	free(oci);
+	free(tag);
+	return image;
+}
+
 static char *image_of(struct session *s, struct docker *d,
 		      const struct service *svc, struct err *e)
 {
-	struct err why = ERR_INIT;
-	char *image = svc->image ? xstrdup(svc->image) :
-				   xasprintf(LAYOUT_REGISTRY_HOST
-					     ":%d/" LAYOUT_IMAGE ":%s",
-					     LAYOUT_REGISTRY_PORT, s->version),
-	     *full;
-
-	full = with_digest(d, image, &why);
-	if (full == NULL && svc->image != NULL) {
-		/* a mirror out of the Engine's sight, or images put there by hand */
-		ui_say(s->ui,
-		       "%s: its registry does not answer, so nodes use what they have (%s)",
-		       image, why.msg);
-		return image;
-	}
-	if (full == NULL) {
-		*e = why;
-		err_in(e, "the registry of the master's own agent");
-	}
-	free(image);
-	return full;
+	return svc->image != NULL ? image_of_others(s, d, svc->image) :
+				    image_of_ours(s, d, e);
 }
 
 /* ---- the description ---- */
@@ -462,9 +514,9 @@ int cmd_deploy_global_service(struct session *s, int argc, char **argv,
 
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 {
-	const char *env[3] = { NULL };
-	char *host;
-	bool open;
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
+	char *host = xasprintf("HOST=%s", group), *names = NULL;
+	const char *env[4] = { host };
 	struct service svc = {
 		.name = "monitor",
 		.arg = "monitor",
@@ -474,22 +526,30 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		.host_network = true,
 		.docker_socket = true,
 	};
+	struct remote r = { .s = s };
+	bool open;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	/* what the page is called; only Azure knows the suffix of DNS names here */
-	host = xasprintf("HOST=%s", settings_get(s->set, S_COMPUTE_GROUP));
-	env[0] = host;
-	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) == 0) {
-		/* the mesh would open it to the whole network */
-		env[1] = open ? "LISTEN=0.0.0.0" : "LISTEN=127.0.0.1";
-		rc = deploy(s, &svc, e);
-	}
+	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) < 0 ||
+	    remote_open(s, &r, e) < 0)
+		goto out;
+	/* what a browser may call it; only Azure knows the suffix of names */
+	names = xasprintf("NAMES=%s",
+			  r.masters.fqdns.n > 0 ? r.masters.fqdns.str : "");
+	/* the mesh would open it to the whole network */
+	env[1] = open ? "LISTEN=0.0.0.0" : "LISTEN=127.0.0.1";
+	env[2] = open ? names : NULL;
+	if (service_put(s, remote_docker(&r), &svc, e) == 0)
+		rc = converge(s, remote_docker(&r), svc.name, e);
 	if (rc == 0)
 		ui_say(s->ui,
 		       open ? "the monitor is on port %d of the masters, for everybody" :
 			      "'azswarm proxy' brings the monitor to http://localhost:%d",
 		       LAYOUT_MONITOR_PORT);
+out:
+	remote_release(&r);
+	free(names);
 	free(host);
 	return rc;
 }

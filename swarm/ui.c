@@ -39,13 +39,15 @@ void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 {
 	long long s = waited_ms / 1000;
 	struct buf clean = BUF_INIT(64u << 10);
+	struct str shown;
 
 	if (ui->quiet || waited_ms < 1000)
 		return;
 	buf_add_clean(&clean, str_of(what));
+	shown = str_whole(str_head(buf_str(&clean), WHAT_MAX));
 	if (ui->tty) {
 		fprintf(ui->err, "\r\033[K%swaiting for %.*s%s (%lld s)%s",
-			ui->color ? "\033[2m" : "", WHAT_MAX, clean.str,
+			ui->color ? "\033[2m" : "", STR_ARG(shown),
 			clean.n > WHAT_MAX ? "..." : "", s,
 			ui->color ? "\033[0m" : "");
 		ui->drawn = true;

@@ -7,6 +7,9 @@
  *	tls_tool cert CN ISSUER|- ca|leaf DAYS SUBJECT_KEY ISSUER_KEY [NAME...]
  *	tls_tool roots STORE...	how many the trust that the environment asks for has,
  *				with those as the stores of the system
+ *	tls_tool dates	since when and until when each of those built in is valid
+ *	tls_tool verify NAME CHAIN_FILE TRUST
+ *		judges that chain, leaf first, as one that a server sent
  *	tls_tool client PORT NAME TRUST SECONDS
  *		connects to 127.0.0.1:PORT, sends stdin, prints what comes
  *		until the end; TRUST is default, ca:FILE or pin:HEX
@@ -130,6 +133,31 @@ static struct tls_trust *trust_of(const char *text)
 	if (t == NULL)
 		die();
 	return t;
+}
+
+static int verify(char **argv)
+{
+	struct tls_trust *trust = trust_of(argv[4]);
+	struct buf text = slurp(argv[3]), der = BUF_INIT(PEM_OBJECT_MAX);
+	struct str rest = buf_str(&text), label;
+	struct verify *v = xmalloc(sizeof(*v));
+	int rc;
+
+	verify_init(v, trust, argv[2]);
+	v->vtable->start_chain(&v->vtable, argv[2]);
+	while (pem_next(&rest, &label, &der, &e) > 0) {
+		v->vtable->start_cert(&v->vtable, (uint32_t)der.n);
+		v->vtable->append(&v->vtable, (unsigned char *)der.str, der.n);
+		v->vtable->end_cert(&v->vtable);
+	}
+	rc = v->vtable->end_chain(&v->vtable) != 0;
+	puts(rc == 0 ? "good" : v->why.msg);
+	verify_release(v);
+	free(v);
+	buf_release(&text);
+	buf_release(&der);
+	tls_trust_free(trust);
+	return rc;
 }
 
 static int client(char **argv)
@@ -351,6 +379,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 6 && strcmp(argv[1], "client") == 0)
 		return client(argv);
+	if (argc == 5 && strcmp(argv[1], "verify") == 0)
+		return verify(argv);
 	if (argc == 6 && strcmp(argv[1], "server") == 0)
 		return server(argv);
 	if (argc >= 2 && strcmp(argv[1], "roots") == 0) {
@@ -364,6 +394,15 @@ int main(int argc, char **argv)
 		printf("%zu\n", t->anchors_count);
 		tls_trust_free(t);
 		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "dates") == 0) {
+		struct tls_trust *t = trust_from(&(const char *){ NULL }, &e);
+
+		for (size_t i = 0; t != NULL && i < t->anchors_count; i++)
+			printf("%lld %lld\n", (long long)t->rules[i].not_before,
+			       (long long)t->rules[i].not_after);
+		tls_trust_free(t);
+		return t == NULL;
 	}
 	return make(argc, argv);
 }

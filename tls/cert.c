@@ -13,18 +13,24 @@
 /* One Extension; those we do not know are BearSSL's business. */
 static bool read_extension(struct str in, struct cert *c)
 {
-	struct str oid, critical, value;
+	struct str oid, critical = STR_NULL, value;
 	struct str *into = NULL;
 
 	if (!der_get(&in, DER_OID, &oid))
 		return false;
-	der_get(&in, DER_BOOLEAN, &critical);
+	if (der_get(&in, DER_BOOLEAN, &critical) && critical.n != 1)
+		return false;
 	if (!der_get(&in, DER_OCTET_STRING, &value) || in.n != 0)
 		return false;
-	if (str_eq(oid, oid_san))
+	if (str_eq(oid, oid_san)) {
 		into = &c->names;
-	else if (str_eq(oid, oid_ext_usage))
+	} else if (str_eq(oid, oid_ext_usage)) {
 		into = &c->ext_usage;
+		c->critical[0] = critical;
+	} else if (str_eq(oid, oid_constraints)) {
+		into = &c->constraints;
+		c->critical[1] = critical;
+	}
 	if (into != NULL)
 		return into->p == NULL && der_get(&value, DER_SEQUENCE, into) &&
 		       value.n == 0;
@@ -80,11 +86,14 @@ static bool read_tbs(struct str in, struct cert *c)
 
 int cert_read(struct str der, struct cert *c, struct err *e)
 {
-	struct str body, tbs, skip;
+	struct str body, whole, tbs, skip;
 
 	memset(c, 0, sizeof(*c));
 	if (!der_get(&der, DER_SEQUENCE, &body) || der.n != 0 ||
-	    !der_get(&body, DER_SEQUENCE, &tbs) || !read_tbs(tbs, c) ||
+	    !der_whole(&body, DER_SEQUENCE, &c->tbs))
+		return err_set(e, ERR_DATA, "not an X.509 certificate");
+	whole = c->tbs;
+	if (!der_get(&whole, DER_SEQUENCE, &tbs) || !read_tbs(tbs, c) ||
 	    !der_get(&body, DER_SEQUENCE, &skip) ||
 	    !der_get(&body, DER_BIT_STRING, &skip) || body.n != 0)
 		return err_set(e, ERR_DATA, "not an X.509 certificate");
@@ -162,7 +171,9 @@ void cert_name_text(struct str name, struct buf *out)
 				    str_eq(oid, *wanted[i].oid) &&
 				    der_any(&pair, &tag, &value)) {
 					buf_adds(out, wanted[i].label);
-					buf_add_clean(out, str_head(value, 64));
+					buf_add_clean(out,
+						      str_whole(str_head(value,
+									 64)));
 					return;
 				}
 	}
@@ -201,7 +212,7 @@ void cert_names_text(const struct cert *c, struct buf *out)
 			buf_adds(out, inet_ntop(name.n == 4 ? AF_INET : AF_INET6,
 						name.p, text, sizeof(text)));
 		else
-			buf_add_clean(out, str_head(name, 64));
+			buf_add_clean(out, str_whole(str_head(name, 64)));
 	}
 	if (more > 0)
 		buf_addf(out, " and %u more", more);
@@ -248,9 +259,14 @@ bool cert_is_for(const struct cert *c, const char *host)
 	return false;
 }
 
-bool cert_may_serve(const struct cert *c)
+bool cert_self_issued(const struct cert *c)
 {
-	struct str list = c->ext_usage, oid;
+	return str_eq(c->subject, c->issuer);
+}
+
+bool usage_serves(struct str list)
+{
+	struct str oid;
 
 	if (list.p == NULL)
 		return true;

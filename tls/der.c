@@ -25,6 +25,8 @@ const struct str oid_rsa = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"),
 		 oid_usage = OID("\x55\x1d\x0f"), oid_san = OID("\x55\x1d\x11"),
 		 oid_basic = OID("\x55\x1d\x13"), oid_aki = OID("\x55\x1d\x23"),
 		 oid_ext_usage = OID("\x55\x1d\x25"),
+		 oid_constraints = OID("\x55\x1d\x1e"),
+		 oid_email = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"),
 		 oid_any_usage = OID("\x55\x1d\x25\x00"),
 		 oid_server_auth = OID("\x2b\x06\x01\x05\x05\x07\x03\x01");
 

@@ -67,7 +67,7 @@ void der_add_bits(struct buf *b, const void *p,
 extern const struct str oid_rsa, oid_rsa_sha256, oid_ec, oid_ecdsa_sha256,
 	oid_p256, oid_p384, oid_p521, oid_cn, oid_ou, oid_o, oid_ski, oid_aki,
 	oid_basic, oid_usage, oid_ext_usage, oid_san, oid_server_auth,
-	oid_any_usage;
+	oid_any_usage, oid_constraints, oid_email;
 
 /* Each curve by the code that BearSSL has made for it. */
 #define TLS_EC (&br_ec_all_m31)
@@ -105,9 +105,13 @@ struct cert {
 	struct str issuer, subject; /* whole Names */
 	struct str spki;	    /* whole SubjectPublicKeyInfo */
 	int64_t not_before, not_after;
-	struct str names;     /* inside of subjectAltName, p NULL if absent */
-	struct str ext_usage; /* inside of extKeyUsage, p NULL if absent */
-	bool ca;	      /* basicConstraints says so */
+	struct str names;	/* inside of subjectAltName, p NULL if absent */
+	struct str ext_usage;	/* inside of extKeyUsage, p NULL if absent */
+	struct str constraints; /* inside of nameConstraints, the same */
+	bool ca;		/* basicConstraints says so */
+	/* The bytes that call the last two critical, p NULL if not there. */
+	struct str critical[2];
+	struct str tbs; /* what is signed */
 };
 
 int cert_read(struct str der, struct cert *c, struct err *e);
@@ -119,15 +123,37 @@ void cert_name_text(struct str name, struct buf *out);
 bool cert_is_for(const struct cert *c, const char *host);
 /* The names for people, "a.example, 10.0.0.1", a long list cut short. */
 void cert_names_text(const struct cert *c, struct buf *out);
-/* extKeyUsage is absent, or allows to be a server. */
-bool cert_may_serve(const struct cert *c);
+/* An extKeyUsage (its inside) that is absent, or allows to be a server: of an
+ * authority, to issue for servers. */
+bool usage_serves(struct str ext_usage);
+bool cert_self_issued(const struct cert *c);
+
+/* ---- for whom an authority may issue (tls/limits.c) ---- */
+
+/* Comparisons for one chain: certificates of strangers could ask for 10^9. */
+#define LIMITS_LOOKS (1u << 18)
+
+/*
+ * Whether nameConstraints (their inside, p NULL or empty: none) leave all names
+ * of the certificate alone, its subject too.  False with the name, or what is
+ * wrong with them, for people; also when *left comparisons do not suffice.
+ */
+bool limits_allow(struct str constraints, const struct cert *c, unsigned *left,
+		  struct buf *culprit);
 
 /* ---- trust (tls/trust.c) ---- */
+
+/* What a root's certificate says about its use; dates are Unix time. */
+struct root_rules {
+	int64_t not_before, not_after;
+	struct str ext_usage, constraints; /* as in struct cert, or empty */
+};
 
 struct tls_trust {
 	bool pinned;
 	uint8_t pin[32];
 	br_x509_trust_anchor *anchors;
+	struct root_rules *rules; /* as many */
 	size_t anchors_count;
 	struct buf records; /* what the anchors point into */
 };
@@ -141,8 +167,8 @@ struct tls_trust *trust_from(const char *const *stores, struct err *e);
 
 /*
  * Hears the server's chain from BearSSL, lets br_x509_minimal judge it (or
- * compares the pin), adds what that leaves out (names, usage), and knows
- * afterwards in words why it was refused.
+ * compares the pin), adds what that leaves out (names, usage, constraints and
+ * the roots' own), and knows afterwards in words why it was refused.
  */
 struct verify {
 	const br_x509_class *vtable; /* first: BearSSL sees a br_x509_class ** */
@@ -150,13 +176,16 @@ struct verify {
 	const char *host;
 	int64_t now; /* wall clock, seconds */
 	br_x509_minimal_context minimal;
-	unsigned count;	     /* certificates heard */
-	struct buf heard;    /* DER of the one being heard */
-	struct buf leaf_der; /* what leaf and key point into */
-	struct cert leaf;
-	br_x509_pkey key;
-	struct buf issuer; /* Name: who issued the last one heard */
-	struct err why;	   /* set: refused */
+	br_x509_trust_anchor *usable; /* of trust, those for the chain so far */
+	unsigned left;		      /* comparisons of names */
+	unsigned count;		      /* certificates heard */
+	uint32_t length;	      /* of the one being heard */
+	struct buf heard;
+	/* those that were needed, leaf first, and what they point into */
+	struct cert chain[VERIFY_CHAIN_MAX];
+	struct buf der[VERIFY_CHAIN_MAX];
+	br_x509_pkey key; /* the leaf's */
+	struct err why;	  /* set: refused */
 };
 
 void verify_init(struct verify *v, const struct tls_trust *trust,

@@ -1,7 +1,8 @@
 /*
  * Whom to trust: the roots that SSL_CERT_FILE and SSL_CERT_DIR name, else
  * those of the system, else the few that are built in, or one key.  A root is
- * kept as a record of its name and key; build-aux/anchors.c describes the form.
+ * kept as a record of its name, dates and key; build-aux/anchors.c describes
+ * the form.  A root from a file may say more about its use.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,8 +15,10 @@
 #include "tls/inner.h"
 
 #define RECORDS_MAX (8u << 20)
-#define NOT_AN_AUTHORITY \
-	0x80 /* added to a record's type: trusted for itself only */
+/* Added to a record's type. */
+#define NOT_AN_AUTHORITY 0x80 /* trusted for itself only */
+#define WITH_USAGE 0x40 /* behind the key: u16be n, inside of extKeyUsage */
+#define WITH_CONSTRAINTS 0x20 /* then: u16be n, inside of nameConstraints */
 
 /* ---- records ---- */
 
@@ -24,6 +27,12 @@ static void add_sized(struct buf *b, const void *p, size_t n)
 	buf_addc(b, (char)(n >> 8));
 	buf_addc(b, (char)n);
 	buf_add(b, p, n);
+}
+
+static void add_time(struct buf *b, int64_t t)
+{
+	for (int shift = 56; shift >= 0; shift -= 8)
+		buf_addc(b, (char)((uint64_t)t >> shift));
 }
 
 static struct str take(struct str *in, size_t n)
@@ -43,16 +52,31 @@ static struct str take_sized(struct str *in)
 					  (unsigned char)n.p[1]);
 }
 
-/* A root in BearSSL's form, pointing into the record. */
-static br_x509_trust_anchor take_anchor(struct str *in)
+static int64_t take_time(struct str *in)
+{
+	struct str t = take(in, 8);
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < t.n; i++)
+		v = v << 8 | (unsigned char)t.p[i];
+	return (int64_t)v;
+}
+
+/* A root in BearSSL's form, and what BearSSL does not ask about it; both
+ * point into the record. */
+static br_x509_trust_anchor take_anchor(struct str *in, struct root_rules *r)
 {
 	br_x509_trust_anchor a = { .flags = BR_X509_TA_CA };
-	struct str dn = take_sized(in), type = take(in, 1), v;
-	unsigned kind = type.n > 0 ? (unsigned char)type.p[0] : 0;
+	struct str dn = take_sized(in), type, v;
+	unsigned kind, flags;
 
-	if (kind & NOT_AN_AUTHORITY)
+	r->not_before = take_time(in);
+	r->not_after = take_time(in);
+	type = take(in, 1);
+	flags = type.n > 0 ? (unsigned char)type.p[0] : 0;
+	kind = flags & 0x1f;
+	if (flags & NOT_AN_AUTHORITY)
 		a.flags = 0;
-	kind &= ~(unsigned)NOT_AN_AUTHORITY;
 	a.dn = (br_x500_name){ loose(dn.p), dn.n };
 	v = take_sized(in);
 	if (kind == 1) {
@@ -68,6 +92,10 @@ static br_x509_trust_anchor take_anchor(struct str *in)
 			BR_EC_secp256r1 + (int)kind - 2, loose(v.p), v.n
 		};
 	}
+	if (flags & WITH_USAGE)
+		r->ext_usage = take_sized(in);
+	if (flags & WITH_CONSTRAINTS)
+		r->constraints = take_sized(in);
 	return a;
 }
 
@@ -82,6 +110,7 @@ static struct tls_trust *trust_new(void)
 /* Make BearSSL's array once all records are there. */
 static void trust_index(struct tls_trust *t, struct str records)
 {
+	struct root_rules *rules;
 	size_t room = 0;
 
 	while (records.n > 0) {
@@ -89,8 +118,11 @@ static void trust_index(struct tls_trust *t, struct str records)
 			room = room == 0 ? 256 : room * 2;
 			t->anchors = xrealloc(t->anchors,
 					      room * sizeof(t->anchors[0]));
+			t->rules = xrealloc(t->rules, room * sizeof(t->rules[0]));
 		}
-		t->anchors[t->anchors_count++] = take_anchor(&records);
+		rules = &t->rules[t->anchors_count];
+		*rules = (struct root_rules){ 0 };
+		t->anchors[t->anchors_count++] = take_anchor(&records, rules);
 	}
 }
 
@@ -98,7 +130,7 @@ static void trust_index(struct tls_trust *t, struct str records)
  * certificates hold each one up to three times. */
 static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 {
-	struct buf r = BUF_INIT(8u << 10);
+	struct buf r = BUF_INIT(2 * PEM_OBJECT_MAX);
 	br_x509_pkey key;
 	struct cert c;
 	unsigned type;
@@ -107,7 +139,11 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 		return -1;
 	/* certificates of version 1 cannot say that they are an authority */
 	type = c.ca || c.version == 1 ? 0 : NOT_AN_AUTHORITY;
+	type |= c.ext_usage.p != NULL ? WITH_USAGE : 0;
+	type |= c.constraints.p != NULL ? WITH_CONSTRAINTS : 0;
 	add_sized(&r, c.subject.p, c.subject.n);
+	add_time(&r, c.not_before);
+	add_time(&r, c.not_after);
 	if (key.key_type == BR_KEYTYPE_RSA) {
 		buf_addc(&r, (char)(1 | type));
 		add_sized(&r, key.key.rsa.n, key.key.rsa.nlen);
@@ -119,6 +155,10 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 				    type));
 		add_sized(&r, key.key.ec.q, key.key.ec.qlen);
 	}
+	if (type & WITH_USAGE)
+		add_sized(&r, c.ext_usage.p, c.ext_usage.n);
+	if (type & WITH_CONSTRAINTS)
+		add_sized(&r, c.constraints.p, c.constraints.n);
 	if (r.over || (key.key_type == BR_KEYTYPE_RSA && key.key.rsa.elen > 255)) {
 		buf_release(&r);
 		return err_set(
@@ -288,5 +328,6 @@ void tls_trust_free(struct tls_trust *t)
 		return;
 	buf_release(&t->records);
 	free(t->anchors);
+	free(t->rules);
 	free(t);
 }

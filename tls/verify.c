@@ -1,9 +1,11 @@
 /*
  * Judges a server's certificate chain: br_x509_minimal checks signatures,
  * dates, constraints and trust; here are the names (IP addresses too), the
- * pin, and the sentences.  A certificate that is refused is the most frequent
- * error of TLS in practice, and "error 62" has never helped anybody.
+ * pin, what authorities may issue for, what roots say about themselves, and
+ * the sentences.  A certificate that is refused is the most frequent error of
+ * TLS in practice, and "error 62" has never helped anybody.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,17 +24,37 @@ static struct verify *self(const br_x509_class *const *ctx)
 	return (struct verify *)(uintptr_t)ctx;
 }
 
+static struct str name_of(const br_x509_trust_anchor *a)
+{
+	return (struct str){ (const char *)a->dn.data, a->dn.len };
+}
+
+/* Whether constraints leave the first n certificates alone; an authority's
+ * own successor, of the same name, may have any (RFC 5280 6.1.4 (b)). */
+static bool limits_hold(struct verify *v, struct str constraints, size_t n,
+			struct buf *culprit)
+{
+	if (constraints.n == 0)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if ((i == 0 || !cert_self_issued(&v->chain[i])) &&
+		    !limits_allow(constraints, &v->chain[i], &v->left, culprit))
+			return false;
+	return true;
+}
+
 /* ---- why ---- */
 
 #define refuse(v, ...) err_set(&(v)->why, ERR_TLS, __VA_ARGS__)
 
-static void refuse_dates(struct verify *v, const struct cert *c, const char *whose)
+static void refuse_dates(struct verify *v, int64_t not_before,
+			 int64_t not_after, const char *whose)
 {
 	char from[32], to[32], now[32];
-	bool early = v->now < c->not_before;
+	bool early = v->now < not_before;
 
-	time_iso(c->not_before, from);
-	time_iso(c->not_after, to);
+	time_iso(not_before, from);
+	time_iso(not_after, to);
 	time_iso(v->now, now);
 	refuse(v,
 	       "%scertificate %s %s (it is valid from %s to %s; the clock of this machine says %s)",
@@ -47,12 +69,13 @@ static void refuse_certificate(struct verify *v, const struct cert *c, int error
 		   whose = BUF_INIT(TEXT_MAX);
 
 	cert_name_text(c->subject, &name);
-	cert_name_text(buf_str(&v->issuer), &issuer);
+	if (v->count > 1)
+		cert_name_text(v->chain[v->count - 2].issuer, &issuer);
 	if (v->count > 1)
 		buf_addf(&whose, "issuer %s: ", name.str);
 	switch (error) {
 	case BR_ERR_X509_EXPIRED:
-		refuse_dates(v, c, whose.str);
+		refuse_dates(v, c->not_before, c->not_after, whose.str);
 		break;
 	case BR_ERR_X509_DN_MISMATCH:
 		refuse(v,
@@ -95,26 +118,68 @@ static void refuse_certificate(struct verify *v, const struct cert *c, int error
 	buf_release(&whose);
 }
 
+/* Refuse, if an authority with these constraints may not issue for the first n
+ * certificates. */
+static void refuse_limits(struct verify *v, struct str authority,
+			  struct str constraints, size_t n)
+{
+	struct buf name = BUF_INIT(TEXT_MAX), culprit = BUF_INIT(TEXT_MAX);
+
+	if (!limits_hold(v, constraints, n, &culprit)) {
+		cert_name_text(authority, &name);
+		refuse(v,
+		       "issuer %s may not issue for %s (name constraints of its certificate)",
+		       name.str, culprit.str);
+	}
+	buf_release(&name);
+	buf_release(&culprit);
+}
+
+/* We know somebody of that name, who may not be used: why. */
+static bool refuse_root(struct verify *v, struct str dn)
+{
+	const struct tls_trust *t = v->trust;
+	struct buf name = BUF_INIT(TEXT_MAX), whose = BUF_INIT(TEXT_MAX);
+
+	cert_name_text(dn, &name);
+	buf_addf(&whose, "trusted issuer %s: ", name.str);
+	for (size_t i = 0; i < t->anchors_count && v->why.kind == ERR_NONE; i++) {
+		const struct root_rules *r = &t->rules[i];
+
+		if (!str_eq(dn, name_of(&t->anchors[i])))
+			continue;
+		if (v->now < r->not_before || v->now > r->not_after)
+			refuse_dates(v, r->not_before, r->not_after, whose.str);
+		else if (!usage_serves(r->ext_usage))
+			refuse(v,
+			       "%scertificate is not for servers (extended key usage)",
+			       whose.str);
+		else
+			refuse_limits(v, dn, r->constraints, v->count);
+	}
+	buf_release(&name);
+	buf_release(&whose);
+	return v->why.kind != ERR_NONE;
+}
+
 /* All were well, but none was issued by somebody we trust. */
 static void refuse_issuer(struct verify *v)
 {
+	const struct cert *leaf = &v->chain[0], *last = &v->chain[v->count - 1];
 	struct buf issuer = BUF_INIT(TEXT_MAX);
 	bool known = false;
 
-	cert_name_text(buf_str(&v->issuer), &issuer);
-	for (size_t i = 0; i < v->trust->anchors_count; i++) {
-		const br_x500_name *dn = &v->trust->anchors[i].dn;
-
-		known = known ||
-			str_eq(buf_str(&v->issuer),
-			       (struct str){ (const char *)dn->data, dn->len });
-	}
+	cert_name_text(last->issuer, &issuer);
+	for (size_t i = 0; i < v->minimal.trust_anchors_num; i++)
+		known = known || str_eq(last->issuer, name_of(&v->usable[i]));
 	if (known)
 		refuse(v,
 		       "a certificate says it is issued by %s, "
 		       "but not with the key of the one we trust",
 		       issuer.str);
-	else if (v->count == 1 && str_eq(v->leaf.subject, v->leaf.issuer))
+	else if (refuse_root(v, last->issuer))
+		; /* it says why */
+	else if (v->count == 1 && cert_self_issued(leaf))
 		refuse(v, "self-signed certificate %s is not trusted" OWN_CA,
 		       issuer.str);
 	else
@@ -125,11 +190,21 @@ static void refuse_issuer(struct verify *v)
 	buf_release(&issuer);
 }
 
+static void refuse_usage(struct verify *v, const struct cert *c)
+{
+	struct buf name = BUF_INIT(TEXT_MAX);
+
+	cert_name_text(c->subject, &name);
+	refuse(v, "issuer %s: certificate is not for servers (extended key usage)",
+	       name.str);
+	buf_release(&name);
+}
+
 static void refuse_names(struct verify *v)
 {
 	struct buf names = BUF_INIT(TEXT_MAX);
 
-	cert_names_text(&v->leaf, &names);
+	cert_names_text(&v->chain[0], &names);
 	refuse(v, "certificate is for %s, not %s", names.str, v->host);
 	buf_release(&names);
 }
@@ -149,62 +224,183 @@ static void start_cert(const br_x509_class **ctx, uint32_t n)
 	struct verify *v = self(ctx);
 
 	v->count++;
+	v->length = n;
 	buf_reset(&v->heard);
 	if (v->count > VERIFY_CHAIN_MAX)
 		refuse(v, "more than %d certificates", VERIFY_CHAIN_MAX);
 	if (n > PEM_OBJECT_MAX)
 		refuse(v, "a certificate of more than %u bytes", PEM_OBJECT_MAX);
-	if (v->why.kind == ERR_NONE)
-		v->minimal.vtable->start_cert(&v->minimal.vtable, n);
 }
 
 static void append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 {
 	struct verify *v = self(ctx);
 
-	if (v->why.kind != ERR_NONE)
-		return;
-	buf_add(&v->heard, p, n);
-	v->minimal.vtable->append(&v->minimal.vtable, p, n);
+	if (v->why.kind == ERR_NONE)
+		buf_add(&v->heard, p, n);
+}
+
+/* Roots by their own certificates: those that are valid, for servers, and may
+ * issue for the chain as far as it is known. */
+static void choose_roots(struct verify *v)
+{
+	const struct tls_trust *t = v->trust;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->anchors_count; i++) {
+		const struct root_rules *r = &t->rules[i];
+		struct buf ignored = BUF_INIT(TEXT_MAX);
+
+		if (v->now >= r->not_before && v->now <= r->not_after &&
+		    usage_serves(r->ext_usage) &&
+		    limits_hold(v, r->constraints, v->count, &ignored))
+			v->usable[n++] = t->anchors[i];
+		buf_release(&ignored);
+	}
+	v->minimal.trust_anchors_num = n;
+}
+
+static void hash_with(const br_hash_class *kind, struct str s,
+		      unsigned char hash[br_sha512_SIZE])
+{
+	br_hash_compat_context h;
+
+	kind->init(&h.vtable);
+	kind->update(&h.vtable, s.p, s.n);
+	kind->out(&h.vtable, hash);
+}
+
+/* The certificate as br_x509_minimal is shown it, or a part of it. */
+static void add_shown(struct buf *shown, struct str part, const struct cert *c)
+{
+	buf_addstr(shown, part);
+	for (size_t i = 0; i < 2; i++)
+		if (c->critical[i].p != NULL)
+			shown->str[c->critical[i].p - part.p] = 0;
+}
+
+/*
+ * What is signed, hashed as it was heard: br_x509_minimal asks about the
+ * certificate that it hears, or the one before, and has the hash of what it was
+ * shown of that.
+ */
+static bool hash_heard(const struct verify *v, size_t n,
+		       unsigned char hash[br_sha512_SIZE])
+{
+	static const br_hash_class *const kinds[] = { &br_sha256_vtable,
+						      &br_sha384_vtable,
+						      &br_sha512_vtable };
+	const br_hash_class *kind = NULL;
+	bool found = false;
+
+	for (size_t i = 0; i < 3; i++)
+		if ((kinds[i]->desc >> BR_HASHDESC_OUT_OFF &
+		     BR_HASHDESC_OUT_MASK) == n)
+			kind = kinds[i];
+	for (unsigned back = 1;
+	     kind != NULL && !found && back <= 2 && back <= v->count; back++) {
+		const struct cert *c = &v->chain[v->count - back];
+		struct buf shown = BUF_INIT(PEM_OBJECT_MAX);
+
+		add_shown(&shown, c->tbs, c);
+		hash_with(kind, buf_str(&shown), hash);
+		found = memcmp(hash, v->minimal.tbs_hash, n) == 0;
+		if (found)
+			hash_with(kind, c->tbs, hash);
+		buf_release(&shown);
+	}
+	return found;
+}
+
+/* Ours, from the signature in its context that br_x509_minimal gives. */
+static struct verify *of_signature(const unsigned char *sig)
+{
+	return (struct verify *)(uintptr_t)(sig - offsetof(struct verify,
+							   minimal.cert_sig));
+}
+
+static uint32_t check_rsa(const unsigned char *x, size_t n,
+			  const unsigned char *oid, size_t hash_n,
+			  const br_rsa_public_key *pk, unsigned char *out)
+{
+	struct verify *v = of_signature(x);
+	unsigned char hash[br_sha512_SIZE];
+
+	if (!br_rsa_pkcs1_vrfy_get_default()(x, n, oid, hash_n, pk, out) ||
+	    !hash_heard(v, hash_n, hash) || memcmp(hash, out, hash_n) != 0)
+		return 0;
+	/* what it compares with is the hash of what it was shown */
+	memcpy(out, v->minimal.tbs_hash, hash_n);
+	return 1;
+}
+
+static uint32_t check_ecdsa(const br_ec_impl *ec, const void *shown,
+			    size_t hash_n, const br_ec_public_key *pk,
+			    const void *sig, size_t n)
+{
+	unsigned char hash[br_sha512_SIZE];
+
+	(void)shown;
+	return hash_heard(of_signature(sig), hash_n, hash) &&
+	       br_ecdsa_vrfy_asn1_get_default()(ec, hash, hash_n, pk, sig, n);
+}
+
+/*
+ * Let br_x509_minimal see the certificate.  It refuses critical extensions that
+ * it does not know, and of those we know two: it is shown them as not critical,
+ * and signatures are checked over what was really heard.
+ */
+static void show(struct verify *v, const struct buf *der, const struct cert *c)
+{
+	struct buf shown = BUF_INIT(PEM_OBJECT_MAX);
+	const br_x509_class **m = &v->minimal.vtable;
+
+	add_shown(&shown, buf_str(der), c);
+	v->minimal.vtable->start_cert(m, v->length);
+	v->minimal.vtable->append(m, (unsigned char *)shown.str, shown.n);
+	v->minimal.vtable->end_cert(m);
+	buf_release(&shown);
 }
 
 static void end_cert(const br_x509_class **ctx)
 {
 	struct verify *v = self(ctx);
 	struct err e = ERR_INIT;
-	struct cert c;
+	struct buf *der;
+	struct cert *c;
 
-	if (v->why.kind != ERR_NONE)
-		return;
-	v->minimal.vtable->end_cert(&v->minimal.vtable);
 	/* what comes behind the last one needed is ignored */
-	if (v->count > 1 && (v->trust->pinned || v->minimal.err == BR_ERR_X509_OK))
+	if (v->why.kind != ERR_NONE ||
+	    (v->count > 1 &&
+	     (v->trust->pinned || v->minimal.err == BR_ERR_X509_OK)))
 		return;
-	if (cert_read(buf_str(&v->heard), &c, &e) < 0) {
+	c = &v->chain[v->count - 1];
+	der = &v->der[v->count - 1];
+	*der = v->heard;
+	buf_init(&v->heard, PEM_OBJECT_MAX);
+	if (cert_read(buf_str(der), c, &e) < 0) {
 		refuse(v, "certificate %u of the server is malformed", v->count);
 		return;
 	}
-	if (!v->trust->pinned && v->minimal.err != 0 &&
-	    v->minimal.err != BR_ERR_X509_OK) {
-		refuse_certificate(v, &c, v->minimal.err);
-		return;
-	}
-	buf_reset(&v->issuer);
-	buf_addstr(&v->issuer, c.issuer);
-	if (v->count > 1)
-		return;
-	v->leaf_der = v->heard;
-	buf_init(&v->heard, PEM_OBJECT_MAX);
-	v->leaf = c;
-	if (cert_key(c.spki, &v->key, &e) < 0)
+	if (v->count == 1 && cert_key(c->spki, &v->key, &e) < 0)
 		refuse(v, "certificate has %s", e.msg);
+	if (v->why.kind != ERR_NONE || v->trust->pinned)
+		return;
+	choose_roots(v);
+	show(v, der, c);
+	if (v->minimal.err != 0 && v->minimal.err != BR_ERR_X509_OK)
+		refuse_certificate(v, c, v->minimal.err);
+	else if (v->count > 1 && !usage_serves(c->ext_usage))
+		refuse_usage(v, c);
+	else if (v->count > 1)
+		refuse_limits(v, c->subject, c->constraints, v->count - 1);
 }
 
 static void check_pin(struct verify *v)
 {
 	uint8_t hash[SHA256_LEN];
 
-	sha256(v->leaf.spki.p, v->leaf.spki.n, hash);
+	sha256(v->chain[0].spki.p, v->chain[0].spki.n, hash);
 	if (!same_bytes(hash, v->trust->pin, sizeof(hash)))
 		refuse(v, "the server's key is not the pinned one");
 }
@@ -220,10 +416,10 @@ static unsigned end_chain(const br_x509_class **ctx)
 	else if (v->why.kind == ERR_NONE) {
 		if (v->minimal.vtable->end_chain(&v->minimal.vtable) != 0)
 			refuse_issuer(v);
-		else if (!cert_may_serve(&v->leaf))
+		else if (!usage_serves(v->chain[0].ext_usage))
 			refuse(v,
 			       "certificate is not for servers (extended key usage)");
-		else if (!cert_is_for(&v->leaf, v->host))
+		else if (!cert_is_for(&v->chain[0], v->host))
 			refuse_names(v);
 	}
 	return v->why.kind == ERR_NONE ? 0 : BR_ERR_X509_NOT_TRUSTED;
@@ -263,17 +459,18 @@ void verify_init(struct verify *v, const struct tls_trust *trust, const char *ho
 	v->host = host;
 	v->now = unix_time();
 	buf_init(&v->heard, PEM_OBJECT_MAX);
-	buf_init(&v->leaf_der, 0);
-	buf_init(&v->issuer, PEM_OBJECT_MAX);
+	for (size_t i = 0; i < VERIFY_CHAIN_MAX; i++)
+		buf_init(&v->der[i], PEM_OBJECT_MAX);
+	v->left = LIMITS_LOOKS;
+	v->usable = xcalloc(trust->anchors_count, sizeof(v->usable[0]));
 
-	br_x509_minimal_init(m, &br_sha256_vtable, trust->anchors,
-			     trust->anchors_count);
+	br_x509_minimal_init(m, &br_sha256_vtable, v->usable, 0);
 	/* no SHA-1, here or in the handshake: signatures with it are refused */
 	br_x509_minimal_set_hash(m, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(m, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(m, br_sha512_ID, &br_sha512_vtable);
-	br_x509_minimal_set_rsa(m, br_rsa_pkcs1_vrfy_get_default());
-	br_x509_minimal_set_ecdsa(m, TLS_EC, br_ecdsa_vrfy_asn1_get_default());
+	br_x509_minimal_set_rsa(m, check_rsa);
+	br_x509_minimal_set_ecdsa(m, TLS_EC, check_ecdsa);
 	br_x509_minimal_set_minrsa(m, RSA_BYTES_MIN);
 	br_x509_minimal_set_time(m, (uint32_t)(v->now / 86400 + DAYS_TO_1970),
 				 (uint32_t)(v->now % 86400));
@@ -282,6 +479,7 @@ void verify_init(struct verify *v, const struct tls_trust *trust, const char *ho
 void verify_release(struct verify *v)
 {
 	buf_release(&v->heard);
-	buf_release(&v->leaf_der);
-	buf_release(&v->issuer);
+	for (size_t i = 0; i < VERIFY_CHAIN_MAX; i++)
+		buf_release(&v->der[i]);
+	free(v->usable);
 }

@@ -1,6 +1,7 @@
 /*
  * What strangers give tls/ to read: PEM and private keys, DER, a server's
- * certificate chain as BearSSL hands it on.  The first byte says which.
+ * certificate chain as BearSSL hands it on, what an authority may issue for.
+ * The first byte says which.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,8 +39,30 @@ static void certificate(struct str der)
 		cert_names_text(&c, &text);
 		cert_is_for(&c, "a.b.example");
 		cert_is_for(&c, "127.0.0.1");
-		cert_may_serve(&c);
+		usage_serves(c.ext_usage);
 		cert_key(c.spki, &key, &e);
+	}
+	buf_release(&text);
+}
+
+/* The inside of nameConstraints behind its length, and a certificate. */
+static void limits(struct str in)
+{
+	unsigned left = LIMITS_LOOKS;
+	struct buf text = BUF_INIT(500);
+	struct err e = ERR_INIT;
+	struct str constraints;
+	struct cert c;
+	size_t n;
+
+	if (in.n < 2)
+		return;
+	n = (size_t)(unsigned char)in.p[0] << 8 | (unsigned char)in.p[1];
+	constraints = str_head(str_skip(in, 2), n);
+	if (cert_read(str_skip(in, 2 + n), &c, &e) == 0) {
+		if (!limits_allow(constraints, &c, &left, &text) && text.n == 0)
+			abort(); /* a refusal without words */
+		limits_allow(c.constraints, &c, &left, &text);
 	}
 	buf_release(&text);
 }
@@ -90,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	in = (struct str){ (const char *)data + 1, size - 1 };
-	switch (data[0] & 3) {
+	switch (data[0] % 5) {
 	case 0:
 		pem(in);
 		break;
@@ -102,6 +125,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		chain(in, false);
+		break;
+	case 4:
+		limits(in);
 		break;
 	}
 	return 0;

@@ -21,7 +21,7 @@ bad_includes()	# TREE
 		sees["emulator"] = "base http tls ssh docker template"	# not what it stands in for
 		sees["main"] = sees["node"] " swarm node emulator"
 		# what a machine is made by and what runs on it agree on
-		agreed["swarm"] = "node/layout.h node/config.h"
+		agreed["swarm"] = "node/layout.h node/config.h node/image.h"
 	}
 	# base/buf.h is of base, http.h and http_part.h are of http
 	function room(path) {

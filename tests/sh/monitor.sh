@@ -35,7 +35,7 @@ becomes()	# CASE TENTHS JQ WANTED
 
 swarm 4
 engine_up
-DOCKER_HOST=unix://$PWD/fake.sock PORT=$port HOST=cluster.example spawn monitor.log "$AZSWARM" monitor
+DOCKER_HOST=unix://$PWD/fake.sock PORT=$port HOST=cluster.example NAMES='a.example b.example ' spawn monitor.log "$AZSWARM" monitor
 monitor=$spawned
 check "it starts" wait_for 5 curl -fs "$url/healthz"
 becomes "it reads the swarm" 30 '[(.nodes, .services, .tasks) | length]' '[7,3,16]'
@@ -115,6 +115,16 @@ done
 for m in POST PUT DELETE PATCH OPTIONS; do
 	get "$m" 405 'this page only shows' /api/state -X $m
 done
+# a page whose name was bent to this address reads nothing
+for h in evil.example "evil.example:$port" cluster.example.evil.example 127.0.0.1.nip.io; do
+	for p in / /api/state /events /healthz; do
+		get "a stranger's name: $h$p" 421 'this page has another name' $p -H "Host: $h"
+	done
+done
+for h in localhost "localhost:$port" 10.77.0.10 "[::1]:$port" cluster.example a.example b.example:1 master0 agents000001; do
+	get "one of ours: $h" 200 '"title":"cluster.example"' /api/state -H "Host: $h"
+done
+get "HTTP/1.0, without any" 200 '"title":"cluster.example"' /api/state -0 -H Host:
 check "the engine was asked for nothing else" test ! -e fake/strange
 expect "no environment of a service comes out" 1 '' grep -rF do-not-show-me body sse
 curl -s "$url/api/state" >all
@@ -129,7 +139,7 @@ import socket, sys, time
 port = int(sys.argv[1])
 def watch():
     s = socket.create_connection(('127.0.0.1', port))
-    s.sendall(b'GET /events HTTP/1.1\r\nHost: x\r\n\r\n')
+    s.sendall(b'GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n')
     return s
 all = []
 until = time.time() + 40
@@ -143,7 +153,7 @@ while len(all) < 64 and time.time() < until:
 print(len(all))
 print(watch().recv(12).decode())
 s = socket.create_connection(('127.0.0.1', port))
-s.sendall(b'GET /api/state HTTP/1.1\r\nHost: x\r\n\r\n')
+s.sendall(b'GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n')
 print(s.recv(12).decode())
 X
 same "64 watch, the next is told, others are served" "64
@@ -168,7 +178,7 @@ import socket, sys, time
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.connect(("127.0.0.1", int(sys.argv[1])))
-s.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+s.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 time.sleep(600)' "$port"
 slow=$spawned
 if command -v ss >/dev/null; then

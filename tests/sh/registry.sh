@@ -2,11 +2,11 @@
 # The image and its registry against what really pulls: a Docker engine,
 # skopeo, curl.  The registry is that of a running agent, which has no engine
 # to watch at first.
-# needs: root, docker.io, skopeo, curl, jq, iproute2
+# needs: root, docker.io, skopeo, curl, jq, iproute2, python3
 . "$SRCDIR/tests/engine.sh"
 . "$SRCDIR/tests/lib.sh"
 need_root
-need curl jq ip sha256sum
+need curl jq ip sha256sum python3
 
 version=$("$AZSWARM" version | sed -n 's/^azswarm //p')
 url=http://127.0.0.1:1339/v2
@@ -19,8 +19,17 @@ ip link set lo up
 expect "image wants a file" 2 'image: -o FILE is missing' "$AZSWARM" image
 expect "image writes a tar" 0 '' "$AZSWARM" image -o image.tar
 expect "and the same one to a pipe" 0 '' sh -c '"$AZSWARM" image -o - | cmp - image.tar'
-check "nothing is left beside it" test ! -e image.tar.part
-expect "a directory that is not there" 1 'image: /nowhere/x.part: No such file' \
+check "nothing is left beside it" sh -c 'test "$(echo image.tar*)" = image.tar'
+# where a link lies in wait, as others may put one into a folder of all
+echo precious >precious
+ln -s precious image.tar.part
+expect "a link that lies in wait" 0 '' "$AZSWARM" image -o image.tar
+same "is not followed" precious "$(cat precious)"
+check "nor taken away" test -L image.tar.part
+rm image.tar.part
+same "what one may do with it is as ever" "$(umask 027; : >plain; stat -c %a plain)" \
+	"$(umask 027; rm -f image.tar; "$AZSWARM" image -o image.tar; stat -c %a image.tar)"
+expect "a directory that is not there" 1 'image: /nowhere/x: No such file' \
 	"$AZSWARM" image -o /nowhere/x
 "$AZSWARM" image -o /dev/null
 check "a device stays one" test -c /dev/null
@@ -49,8 +58,17 @@ cat >node.json <<X
 "docker_socket":"$PWD/engine/docker.sock","run_dir":"$PWD/run","listen":"127.0.0.1","metadata_host":""}
 X
 chmod 600 node.json
+# somebody else was faster, as a container in the host's network may be
+spawn rogue.log python3 -m http.server -b 127.0.0.1 1339
+rogue=$spawned
+wait_for 10 curl -fs http://127.0.0.1:1339/
 spawn agent.log "$AZSWARM" agent --config node.json
 agent=$spawned
+taken='cannot listen on 127.0.0.1:1339: bind: Address'
+check "who else has the port is told" wait_for 20 grep -q "registry: another program has our port.*$taken" agent.log
+expect "to who asks for the health, too" 0 "\"registry\":\"another program has our port.*$taken" \
+	curl -s http://127.0.0.1:1338/healthz
+reap "$rogue"
 check "the registry comes up with the agent" wait_for 20 curl -fs $url/
 
 # The words are looked for in head and body together.
@@ -136,6 +154,9 @@ else
 fi
 
 if engine_start; then
+	# what deploying asks, and compares with what the program reckons itself
+	expect "an engine says the same digest" 0 "\"digest\":\"sha256:$digest\"" curl -sS -m 30 \
+		--unix-socket engine/docker.sock "http://docker/v1.41/distribution/127.0.0.1:1339/azswarm:$version/json"
 	expect "docker load" 0 "Loaded image: azswarm:$version" docker load -i image.tar
 	expect "docker run" 0 "^azswarm $version" docker run --rm --net none "azswarm:$version" version
 	docker rmi -f "azswarm:$version" >/dev/null

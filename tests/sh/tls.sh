@@ -345,19 +345,24 @@ expect "trust: SSL_CERT_DIR missing" 1 'SSL_CERT_DIR: no-such-dir: No such file'
 expect "trust: SSL_CERT_DIR without any" 1 'SSL_CERT_DIR: empty: no certificate' env_fetch SSL_CERT_DIR=empty
 reap "$spawned"
 
-# The roots built in are those of the list: as many as it has different pairs
-# of name and key, as openssl reads them; and so are those of the system.
+# The roots built in are those of the list: as many as it has different sets
+# of name, dates and key, as openssl reads them; and so are those of the system.
 bundle=${CA_CERTS:-/usr/share/ca-certificates/mozilla}
 different()
 {
 	for f in "$@"; do
-		openssl x509 -in "$f" -noout -subject -pubkey 2>/dev/null | sha256sum
+		openssl x509 -in "$f" -noout -subject -pubkey -dates 2>/dev/null | sha256sum
 	done | sort -u | wc -l
 }
 if [ -d "$bundle" ]; then
 	# shellcheck disable=SC2046
 	listed=$(cd "$bundle" && ls -d $(sed 's/#.*//' "$SRCDIR/build-aux/roots"))
 	same "trust: every root of the list is built in" "$(cd "$bundle" && different $listed)" "$("$tool" roots)"
+	for f in $listed; do
+		set -- "$(openssl x509 -in "$bundle/$f" -noout -startdate)" "$(openssl x509 -in "$bundle/$f" -noout -enddate)"
+		echo "$(date -u -d "${1#*=}" +%s) $(date -u -d "${2#*=}" +%s)"
+	done | sort >root-dates
+	same "trust: and valid as long as its certificate" "$(cat root-dates)" "$("$tool" dates | sort)"
 	# the thumbprints that Microsoft publishes ("Azure Certificate Authority details")
 	for f in $listed; do
 		openssl x509 -in "$bundle/$f" -noout -fingerprint -sha1 | tr -d :

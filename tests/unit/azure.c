@@ -84,8 +84,7 @@ static const struct error_row {
 	  "=C: m [HTTP 403]" },
 	{ "a page of HTML", 502, "",
 	  "<html>\r\n<h1>502 Bad Gateway</h1></html>\r\n",
-	  "=HTTP 502 Bad Gateway: <html>?"
-	  "?<h1>502 Bad Gateway</h1></html> [no request id]" },
+	  "=HTTP 502 Bad Gateway: <html> <h1>502 Bad Gateway</h1></html> [no request id]" },
 	{ "nothing", 503, IDS, NULL,
 	  "=HTTP 503 Service Unavailable [request req-1, correlation corr-1]" },
 	{ "an error that is null", 500, "", "{\"error\":null}",
@@ -98,7 +97,7 @@ static const struct error_row {
 	{ "a string", 500, "", "\"no\"", "HTTP 500|\"no\"" },
 	{ "control characters", 400, "",
 	  "{\"error\":{\"code\":\"C\\u001b[2J\",\"message\":\"a\\u0007b\\nc\\u007f\"}}",
-	  "=C?[2J: a?b?c? [HTTP 400]" },
+	  "=C?[2J: a?b c? [HTTP 400]" },
 	{ "per cent signs", 400, "",
 	  "{\"error\":{\"code\":\"C%s\",\"message\":\"%n%s%d\"}}",
 	  "=C%s: %n%s%d [HTTP 400]" },

@@ -18,10 +18,10 @@ static void errors(void)
 	      "err_in without an error", e.msg);
 	check(err_set(&e, ERR_AUTH, "no %s\n\x1b[2J", "token") == -1,
 	      "err_set returns -1", "");
-	check_same(e.msg, "no token??[2J", "control characters become ?");
+	check_same(e.msg, "no token ?[2J", "no control character stays");
 	err_set(&e, ERR_IO, "second");
-	err_in(&e, "sign-in at %s", "h\r");
-	check_same(e.msg, "sign-in at h?: no token??[2J",
+	err_in(&e, "sign-in at %s", "h\xe2\x80\xae");
+	check_same(e.msg, "sign-in at h?: no token ?[2J",
 		   "first cause stays, context goes before");
 	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4,
 	      "kind and exit code stay", "");
@@ -56,6 +56,18 @@ static void errors(void)
 	err_in(&e, "%s", longer);
 	check(strlen(e.msg) == sizeof(e.msg) - 1, "long messages are cut",
 	      "length");
+	/* err_in must not cut one in two: of 3 bytes, so that none fits */
+	for (size_t i = 0; i + 3 < sizeof(longer); i += 3)
+		memcpy(longer + i, "\xe4\xb8\xad", 4);
+	for (unsigned i = 0; i < 3; i++) {
+		err_clear(&e);
+		err_set(&e, ERR_DATA, "%s", longer);
+		err_in(&e, "%.*s", (int)i, "xx");
+		check(strlen(e.msg) >= sizeof(e.msg) - 3 &&
+			      strchr(e.msg, '?') == NULL &&
+			      str_whole(str_of(e.msg)).n == strlen(e.msg),
+		      "and end behind a character", e.msg);
+	}
 
 	static const struct {
 		enum err_kind kind;
@@ -320,7 +332,47 @@ static const struct {
 	{ "JSON NUL", JSON, STR("a\0b"), "a\\u0000b", NULL },
 	{ "JSON broken UTF-8", JSON, STR("a\xff\xc3"),
 	  "a\xef\xbf\xbd\xef\xbf\xbd", NULL },
-	{ "clean", CLEAN, STR("a\x1b[0m\n\x7f"), "a?[0m??", NULL },
+	{ "clean", CLEAN, STR("a\x1b[0m\x7f\tb\vc\fd\bz"), "a?[0m??b?c?d?z", NULL },
+	{ "clean: a line end", CLEAN, STR("a\nb\r\nc\rd\n\re"), "a b c d  e",
+	  NULL },
+	{ "clean: Unicode's line ends", CLEAN,
+	  STR("a\xe2\x80\xa8"
+	      "b\xe2\x80\xa9"
+	      "c"),
+	  "a b c", NULL },
+	{ "clean: a NUL", CLEAN, STR("a\0b"), "a?b", NULL },
+	{ "clean: C1 from end to end", CLEAN,
+	  STR("\xc2\x80|\xc2\x85|\xc2\x9b"
+	      "2J|\xc2\x9d|\xc2\x9f|\xc2\xa0"),
+	  "?|?|?2J|?|?|\xc2\xa0", NULL },
+	{ "clean: C1 as a byte is not UTF-8", CLEAN,
+	  STR("\x9b"
+	      "2J"),
+	  "?2J", NULL },
+	{ "clean: marks of direction", CLEAN,
+	  STR("\xd8\x9c|\xe2\x80\x8e|\xe2\x80\x8f"), "?|?|?", NULL },
+	{ "clean: embeddings and overrides", CLEAN,
+	  STR("\xe2\x80\xaa|\xe2\x80\xab|\xe2\x80\xac|\xe2\x80\xad|\xe2\x80\xae"),
+	  "?|?|?|?|?", NULL },
+	{ "clean: isolates", CLEAN,
+	  STR("\xe2\x81\xa6|\xe2\x81\xa7|\xe2\x81\xa8|\xe2\x81\xa9|\xe2\x81\xaf"),
+	  "?|?|?|?|?", NULL },
+	{ "clean: their neighbours stay", CLEAN,
+	  STR("\xd8\x9b\xd8\x9d\xe2\x80\x8d\xe2\x80\x90"
+	      "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xb0"),
+	  "\xd8\x9b\xd8\x9d\xe2\x80\x8d\xe2\x80\x90"
+	  "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xb0",
+	  NULL },
+	{ "clean: between the lines", CLEAN,
+	  STR("\xef\xbf\xb9|\xef\xbf\xba|\xef\xbf\xbb|\xef\xbf\xbc"),
+	  "?|?|?|\xef\xbf\xbc", NULL },
+	{ "clean: what is written anywhere", CLEAN,
+	  STR("\xc3\xa4 \xd7\xa9\xd7\x9c \xe4\xb8\xad \xf0\x9f\x98\x80 e\xcc\x81"),
+	  "\xc3\xa4 \xd7\xa9\xd7\x9c \xe4\xb8\xad \xf0\x9f\x98\x80 e\xcc\x81",
+	  NULL },
+	{ "clean: no UTF-8", CLEAN,
+	  STR("\xff\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xe2\x80|\xf0\x9f\x98"),
+	  "????????????|???", NULL },
 };
 
 static void codec_rows(void)

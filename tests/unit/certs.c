@@ -521,7 +521,7 @@ static void certificates(void)
 	text_is(cert_names_text, &c,
 		"a.example, *.b.example, 10.77.0.1, 2001:db8::1",
 		"certificate: names");
-	check(c.version == 3 && !c.ca && cert_may_serve(&c),
+	check(c.version == 3 && !c.ca && usage_serves(c.ext_usage),
 	      "certificate: a server's", "it is not");
 	check(c.not_after - c.not_before == 2 * 86400 + 3600 &&
 		      c.not_before <= unix_time() - 3600 &&
@@ -566,7 +566,7 @@ static void certificates(void)
 				cert_names_text(&c, &text);
 				cert_is_for(&c, "x.b.example");
 				cert_is_for(&c, "10.77.0.1");
-				cert_may_serve(&c);
+				usage_serves(c.ext_usage);
 				cert_key(c.spki, &pkey, &ignored);
 			}
 			copy[i] = (char)(copy[i] ^ (1 << bit));
@@ -603,6 +603,82 @@ static void certificates(void)
 	}
 	burn(&k, sizeof(k));
 	buf_release(&spki);
+	buf_burn(&key);
+}
+
+/* ---- name constraints, as a stranger may write them ---- */
+
+/* Inside of nameConstraints: n times the same base. */
+static struct buf subtrees(size_t n, unsigned tag, struct str base)
+{
+	struct buf b = BUF_INIT(1u << 20);
+	size_t list = der_open(&b, DER_CONTEXT_OPEN(1)), one;
+
+	for (size_t i = 0; i < n; i++) {
+		one = der_open(&b, DER_SEQUENCE);
+		der_add(&b, tag, base.p, base.n);
+		der_close(&b, one);
+	}
+	der_close(&b, list);
+	return b;
+}
+
+static bool allow(const struct buf *constraints, const struct cert *c,
+		  unsigned *left, char said[200])
+{
+	struct buf text = BUF_INIT(199);
+	struct str in = exact(constraints->str, constraints->n);
+	bool good = limits_allow(in, c, left, &text);
+
+	memcpy(said, text.str, text.n + 1);
+	drop(in);
+	buf_release(&text);
+	return good;
+}
+
+static void limits(void)
+{
+	static const char *const names[] = { "DNS:a.example", "IP:10.0.0.1",
+					     NULL };
+	struct cert_spec spec = { .cn = "a leaf", .names = names, .days = 1 };
+	struct buf key = make_key(false), der_cert = make_cert(&spec, &key), b;
+	unsigned left = LIMITS_LOOKS;
+	struct err e = ERR_INIT;
+	char said[200];
+	struct cert c;
+	size_t taken = 0;
+
+	cert_read(buf_str(&der_cert), &c, &e);
+	b = subtrees(1, DER_CONTEXT(2), STR("b.example"));
+	check(allow(&b, &c, &left, said) && left < LIMITS_LOOKS,
+	      "limits: others are excluded", said);
+	for (size_t n = 1; n < b.n; n++) {
+		struct buf cut = { .str = b.str, .n = n };
+
+		taken += allow(&cut, &c, &left, said);
+	}
+	check(taken == 0, "limits: cut at every byte", "taken");
+	buf_release(&b);
+	/* each of them is looked at for the subject and two names */
+	b = subtrees(1000, DER_CONTEXT(2), STR("b.example"));
+	left = 3000;
+	check(allow(&b, &c, &left, said) && left == 0,
+	      "limits: as many looks as there may be", said);
+	left = 2999;
+	check(!allow(&b, &c, &left, said) && left == 0 &&
+		      strcmp(said, "10.0.0.1") == 0,
+	      "limits: one look too many", said);
+	check(!allow(&b, &c, &left, said), "limits: and none afterwards", said);
+	buf_release(&b);
+	/* CN=a leaf as a BMPString: who knows whether it is the same */
+	b = subtrees(1, DER_CONTEXT_OPEN(4),
+		     STR("\x30\x17\x31\x15\x30\x13\x06\x03\x55\x04\x03\x1e\x0c"
+			 "\0a\0 \0l\0e\0a\0f"));
+	left = LIMITS_LOOKS;
+	check(!allow(&b, &c, &left, said) && strcmp(said, "CN=a leaf") == 0,
+	      "limits: excluded in another alphabet", said);
+	buf_release(&b);
+	buf_release(&der_cert);
 	buf_burn(&key);
 }
 
@@ -671,6 +747,7 @@ int main(void)
 	keys(true);
 	ec_range();
 	certificates();
+	limits();
 	whom_for();
 	return check_failed();
 }

@@ -224,6 +224,74 @@ static void many(void)
 	json_free(task);
 }
 
+/* Hosts that a request may have, with "a.test master0 B.Test" for names. */
+static const struct {
+	const char *host;
+	bool ours;
+} hosts[] = {
+	{ "localhost", true },
+	{ "localhost:8080", true },
+	{ "LocalHost:1", true },
+	{ "localhost.", true },
+	{ "127.0.0.1", true },
+	{ "127.0.0.1:9080", true },
+	{ "10.77.0.10:8080", true },
+	{ "20.1.2.3", true },
+	{ "[::1]", true },
+	{ "[::1]:8080", true },
+	{ "[2001:db8::1]:8080", true },
+	{ "a.test", true },
+	{ "A.TEST:8080", true },
+	{ "a.test.:8080", true },
+	{ "b.test", true },
+	{ "master0:8080", true },
+	/* names that somebody may have bent to our address */
+	{ "evil.example", false },
+	{ "evil.example:8080", false },
+	{ "x.a.test", false },
+	{ "a.test.evil.example", false },
+	{ "localhost.evil.example", false },
+	{ "evil.localhost", false },
+	{ "127.0.0.1.evil.example", false },
+	{ "127.0.0.1.nip.io:8080", false },
+	{ "127.1", false }, /* a resolver's matter, not an address */
+	{ "0x7f000001", false },
+	{ "2130706433", false },
+	{ "::1", false },
+	{ "[::1", false },
+	{ "[127.0.0.1]", false },
+	{ "[localhost]", false },
+	{ "[::1]x", false },
+	{ "[::1]:x", false },
+	{ "localhost:", false },
+	{ "localhost:8080:8080", false },
+	{ "localhost:99999", false },
+	{ "a.test master0", false },
+	{ "user@localhost", false },
+	{ " ", false },
+	{ ".", false },
+	{ ":8080", false },
+	{ "", false },
+};
+
+static void for_whom(void)
+{
+	static const char names[] = "a.test master0 B.Test ";
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		struct str host = str_of(hosts[i].host);
+		char name[100];
+
+		snprintf(name, sizeof(name), "a request to \"%.60s\"", host.p);
+		check(monitor_is_host(host, names) == hosts[i].ours, name,
+		      hosts[i].ours ? "is not for us" : "is for us");
+	}
+	check(!monitor_is_host(STR("evil.example"), "") &&
+		      !monitor_is_host(STR("evil.example"), NULL) &&
+		      !monitor_is_host(STR("127.0.0.1\0x"), ""),
+	      "without names, and with a NUL", "is for us");
+}
+
 static void nothing(void)
 {
 	struct buf b = BUF_INIT(4096);
@@ -243,5 +311,6 @@ int main(void)
 	together();
 	many();
 	nothing();
+	for_whom();
 	return check_failed();
 }

@@ -348,7 +348,7 @@ static const struct {
 	{ "control characters",
 	  "{'resourceId':'" ID "A.B/c/\\u001b[31m1\\n','changeType':'Modify','delta':["
 	  "{'path':'a\\u001b','propertyChangeType':'Create','after':'b\\u0007'}]}",
-	  true, "~ A.B/c ?[31m1?\n    + a?: \"b\\u0007\"\n" },
+	  true, "~ A.B/c ?[31m1 \n    + a?: \"b\\u0007\"\n" },
 	{ "a long text ends between characters",
 	  "{'resourceId':'" ID "A.B/c/1','changeType':'Modify','delta':["
 	  "{'path':'a','propertyChangeType':'Create','after':'" X398

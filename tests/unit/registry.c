@@ -1,5 +1,8 @@
 /* node/registry: requests over a socket pair, and starting where the port is taken. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +211,65 @@ static bool answers(unsigned port)
 	return false;
 }
 
+/* Is this the trouble, sooner or later?  NULL: none. */
+static bool becomes(struct registry *r, const char *words)
+{
+	int64_t until = now_ms() + CHECK_PATIENCE_MS;
+	char text[REGISTRY_TROUBLE_MAX];
+
+	do {
+		registry_trouble(r, text);
+		if (words == NULL && text[0] == '\0')
+			return true;
+		if (words != NULL && strstr(text, words) != NULL)
+			return true;
+		sleep_until(now_ms() + 50, &(struct err)ERR_INIT);
+	} while (now_ms() < until);
+	return false;
+}
+
+/* A connection from that address of ours which says nothing. */
+static int silent(const char *from, unsigned port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET, from, &a.sin_addr);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		abort();
+	inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
+	a.sin_port = htons((uint16_t)port);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		abort();
+	return fd;
+}
+
+/* One address cannot have every place: another one is answered at once. */
+static void crowd(unsigned port)
+{
+	static const char ask[] = "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct pollfd p = { .events = POLLIN };
+	char answer[13] = "";
+	int fds[20];
+	unsigned closed = 0;
+
+	for (size_t i = 0; i < 20; i++)
+		fds[i] = silent("127.0.0.2", port);
+	p.fd = silent("127.0.0.3", port);
+	if (write(p.fd, ask, sizeof(ask) - 1) < 0 ||
+	    poll(&p, 1, CHECK_PATIENCE_MS) < 1 || read(p.fd, answer, 12) < 0)
+		answer[0] = '\0';
+	check_same(answer, "HTTP/1.1 200", "others find a place");
+	close(p.fd);
+	for (size_t i = 0; i < 20; i++) {
+		p.fd = fds[i];
+		closed += poll(&p, 1, 0) > 0;
+		close(fds[i]);
+	}
+	checkf(closed >= 8, "20 of one address have 12 places",
+	       "%u were closed", closed);
+}
+
 static void thread(void)
 {
 	unsigned port = 0;
@@ -219,10 +281,12 @@ static void thread(void)
 	if (taken < 0)
 		abort();
 	r = registry_start("file", "1.0", port);
-	sleep_until(now_ms() + 300, &e);
+	check(r != NULL && becomes(r, "another program has our port"),
+	      "that its port is taken is told", "not");
 	close(taken);
-	check(r != NULL && answers(port),
-	      "a port that was taken is tried again", "no answer");
+	check(answers(port), "a port that was taken is tried again", "silence");
+	check(becomes(r, NULL), "and told no more", "it is");
+	crowd(port);
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "node/image.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 #include "tests/check.h"
@@ -15,6 +16,8 @@
 #define VERSION 20u
 
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
+
+enum offer { OWN, OWN_OCI, OTHER, NOTHING };
 
 static const struct row {
 	const char *name;
@@ -26,6 +29,7 @@ static const struct row {
 	unsigned updates; /* asked for, in the end */
 	enum err_kind kind;
 	const char *words;
+	enum offer offer; /* what the master's registry has as our image */
 } rows[] = {
 	{ "scale-service", cmd_scale_service, "3", 0, NULL, NULL, 1, ERR_NONE, "" },
 	{ "an update that is done", cmd_scale_service, "3", 0, NULL,
@@ -54,6 +58,22 @@ static const struct row {
 	{ "one that could not be", cmd_deploy_replicated_service, NULL, 0, NULL,
 	  "rollback_paused", 1, ERR_DOCKER,
 	  "service replicated: its update is rollback_paused: because" },
+	/* our own image: what this program is, whatever answers on its port */
+	{ "the image of OCI's kind is ours, too", cmd_deploy_replicated_service,
+	  NULL, 0, NULL, NULL, 1, ERR_NONE, "", OWN_OCI },
+	{ "another image under our name", cmd_deploy_replicated_service, NULL,
+	  0, NULL, NULL, 0, ERR_DATA,
+	  "service replicated: the master offers "
+	  "127.0.0.1:1339/azswarm:test@sha256:0, and this program is sha256:",
+	  OTHER },
+	{ "the same for an update", cmd_update_service, NULL, 0, NULL, NULL, 0,
+	  ERR_DATA, "or port 1339 there is not our agent's", OTHER },
+	{ "the same for the monitor", cmd_deploy_monitor, NULL, 0, NULL, NULL,
+	  0, ERR_DATA, "service monitor: the master offers ", OTHER },
+	{ "no such image there", cmd_deploy_replicated_service, NULL, 0, NULL,
+	  NULL, 0, ERR_DOCKER,
+	  "registry of the master's own agent, asked for this program, test: ",
+	  NOTHING },
 };
 
 /* ---- the Engine ---- */
@@ -64,7 +84,10 @@ struct world {
 	unsigned version, updates;
 	int64_t replicas;
 	char strange[256]; /* that it does not have */
+	char image[256];   /* of the last update */
 };
+
+static struct image own;
 
 static void update(struct world *w, const char *target, const char *body,
 		   struct engine_reply *r)
@@ -89,10 +112,28 @@ static void update(struct world *w, const char *target, const char *body,
 	} else {
 		spec = json_parse(str_of(body), "update", &e);
 		w->replicas = json_int_opt(spec, "Mode.Replicated.Replicas", 0);
+		snprintf(w->image, sizeof(w->image), "%s",
+			 json_str_opt(spec, "TaskTemplate.ContainerSpec.Image",
+				      ""));
 		json_free(spec);
 		r->status = 200;
 		r->body = "{}";
 	}
+}
+
+static void offer(struct world *w, struct engine_reply *r)
+{
+	const char *digest = w->row->offer == OWN     ? own.docker.digest :
+			     w->row->offer == OWN_OCI ? own.oci.digest :
+							"sha256:0";
+
+	if (w->row->offer == NOTHING) {
+		r->status = 404;
+		r->body = "{\"message\":\"manifest unknown\"}";
+		return;
+	}
+	snprintf(r->buf, sizeof(r->buf), "{\"Descriptor\":{\"digest\":\"%s\"}}",
+		 digest);
 }
 
 static void answer(void *ctx, const char *method, const char *target,
@@ -110,7 +151,7 @@ static void answer(void *ctx, const char *method, const char *target,
 		r->body = "[]";
 	} else if (strcmp(target,
 			  "/distribution/127.0.0.1:1339/azswarm:test/json") == 0) {
-		r->body = "{\"Descriptor\":{\"digest\":\"sha256:0\"}}";
+		offer(w, r);
 	} else if (strcmp(target, "/services/replicated") == 0) {
 		n = (size_t)snprintf(
 			r->buf, sizeof(r->buf),
@@ -199,7 +240,7 @@ static void run_row(struct world *w, const struct row *row)
 	w->version = VERSION;
 	w->updates = 0;
 	w->replicas = 1;
-	w->strange[0] = '\0';
+	w->strange[0] = w->image[0] = '\0';
 	pthread_mutex_unlock(&w->engine.lock);
 	ui.out = ui.err = open_memstream(&out, &out_n);
 	settings_init(&set);
@@ -213,6 +254,9 @@ static void run_row(struct world *w, const struct row *row)
 			 e.kind, e.msg, out);
 	else if (w->updates != row->updates)
 		buf_addf(&why, "%u updates, not %u", w->updates, row->updates);
+	else if (row->run == cmd_deploy_replicated_service && rc == 0 &&
+		 !str_ends(str_of(w->image), str_of(own.docker.digest)))
+		buf_addf(&why, "%s was deployed", w->image);
 	else if (w->strange[0] != '\0')
 		buf_addf(&why, "strange: %s", w->strange);
 	check_why(row->name, why.str);
@@ -227,7 +271,8 @@ int main(void)
 	struct err e = ERR_INIT;
 
 	json_init();
-	if (mkdtemp(dir) == NULL)
+	if (mkdtemp(dir) == NULL ||
+	    image_init(&own, "/proc/self/exe", "test", &e) < 0)
 		abort();
 	snprintf(w.engine.path, sizeof(w.engine.path), "%s/engine.sock", dir);
 	w.engine.answer = answer;
@@ -238,6 +283,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i]);
 	engine_stop(&w.engine);
+	image_release(&own);
 	dir_remove(dir, &e);
 	return check_failed();
 }

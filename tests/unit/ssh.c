@@ -641,7 +641,7 @@ static void live(void)
 		  { STR("\x1f" U("\0")) } },
 		{ "key exchange cut short", "malformed offer", { STR("\x14") } },
 		{ "goodbye",
-		  "the server ended the connection: no?more (reason 2)",
+		  "the server ended the connection: no more (reason 2)",
 		  { STR("\x01" U("\x02") U("\x07") "no\nmore" U("\0")) } },
 		{ "ignored",
 		  "",

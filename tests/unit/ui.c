@@ -75,12 +75,20 @@ static const struct {
 	  "NAME         X\nS\xc3\xa3o Paulo    1\nNorway East  2\n",
 	  "[{\"name\":\"S\xc3\xa3o Paulo\",\"x\":\"1\"},{\"name\":\"Norway East\",\"x\":\"2\"}]",
 	  "S\xc3\xa3o Paulo\t1\nNorway East\t2\n" },
+	{ "orders in UTF-8",
+	  { "name", "x" },
+	  { { "\xc2\x9b"
+	      "2Ja\xe2\x80\xaez\r\n\xc3\xa3",
+	      "\x9b" } },
+	  "NAME      X\n?2Ja?z \xc3\xa3  ?\n",
+	  "[{\"name\":\"?2Ja?z \xc3\xa3\",\"x\":\"?\"}]",
+	  "?2Ja?z \xc3\xa3\t?\n" },
 	{ "control characters",
 	  { "name", "x" },
 	  { { "a\033[2Jb\tc\nd\177", "\a" } },
-	  "NAME         X\na?[2Jb?c?d?  ?\n",
-	  "[{\"name\":\"a?[2Jb?c?d?\",\"x\":\"?\"}]",
-	  "a?[2Jb?c?d?\t?\n" },
+	  "NAME         X\na?[2Jb?c d?  ?\n",
+	  "[{\"name\":\"a?[2Jb?c d?\",\"x\":\"?\"}]",
+	  "a?[2Jb?c d?\t?\n" },
 	{ "quotes",
 	  { "name" },
 	  { { "a\"b\\c" } },
@@ -212,7 +220,7 @@ static void run_talk(void)
 	ui_say(&p.ui, "%s made", "keys/x");
 	ui_say(&p.ui, "evil \033[31m%s", "name\r\n");
 	paper_read(&p);
-	check_same(p.err, "keys/x made\nevil ?[31mname??\n",
+	check_same(p.err, "keys/x made\nevil ?[31mname \n",
 		   "talk goes to stderr, cleaned");
 	check_same(p.out, "", "and not to stdout");
 	paper_close(&p);
@@ -279,7 +287,7 @@ static void run_waiting(void)
 		   501000);
 	paper_read(&p);
 	check_same(p.err,
-		   "\r\033[Kwaiting for agents_1?[2J?, a name from elsewhere (1 s)",
+		   "\r\033[Kwaiting for agents_1?[2J , a name from elsewhere (1 s)",
 		   "terminal: names are cleaned");
 	paper_close(&p);
 
