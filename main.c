@@ -572,16 +572,20 @@ static int run_image(struct command_line *line, struct err *e)
 /* A driver named without a slash is one of ours: put it into DIR. */
 static char *own_driver(const char *name, const char *dir, struct err *e)
 {
-	char *asset = xasprintf("machines/%s", name), *path = NULL;
+	char *asset = xasprintf("machines/%s", name), *path = NULL, *real;
 	struct buf text;
 
 	for (size_t i = 0; assets[i].path != NULL; i++) {
 		if (strcmp(assets[i].path, asset) != 0)
 			continue;
-		path = xasprintf("%s/driver-%s", dir, name);
+		if ((real = dir_own(dir, e)) == NULL) {
+			err_in(e, "--dir");
+			break;
+		}
+		path = xasprintf("%s/driver-%s", real, name);
+		free(real);
 		asset_get(asset, &text);
-		if (dir_make(dir, 0700, e) < 0 ||
-		    file_write(path, buf_str(&text), 0755, e) < 0) {
+		if (file_write(path, buf_str(&text), 0755, e) < 0) {
 			free(path);
 			path = NULL;
 		}

@@ -238,6 +238,71 @@ out:
 	return rc;
 }
 
+/* Nobody else can rename what is in the directories above. */
+static int only_ours_above(const char *real, struct err *e)
+{
+	char *above = xstrdup(real), *slash;
+	struct stat st;
+	int rc = 0;
+
+	while (rc == 0 && (slash = strrchr(above, '/')) != NULL) {
+		bool last = slash == above;
+
+		*slash = '\0';
+		if (stat(last ? "/" : above, &st) < 0)
+			rc = err_sys(e, ERR_IO, "%s", above);
+		else if (st.st_uid != 0 && st.st_uid != geteuid())
+			rc = err_set(e, ERR_USAGE,
+				     "%s: %s above it is user %u's, who could "
+				     "exchange it",
+				     real, last ? "/" : above,
+				     (unsigned)st.st_uid);
+		else if (!(st.st_mode & S_ISVTX) &&
+			 ((st.st_mode & S_IWOTH) ||
+			  ((st.st_mode & S_IWGRP) && st.st_gid != getegid())))
+			rc = err_set(e, ERR_USAGE,
+				     "%s: others may write to %s above it (mode "
+				     "%04o), and could exchange it",
+				     real, last ? "/" : above,
+				     (unsigned)st.st_mode & 07777);
+		if (last)
+			break;
+	}
+	free(above);
+	return rc;
+}
+
+char *dir_own(const char *path, struct err *e)
+{
+	struct stat st;
+	char *real = NULL;
+
+	if (dir_make(path, 0700, e) < 0)
+		return NULL;
+	/* in a sticky directory a link of another's leads where he wants */
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid != 0 &&
+	    st.st_uid != geteuid())
+		err_set(e, ERR_USAGE, "%s: a link of user %u's", path,
+			(unsigned)st.st_uid);
+	else if ((real = realpath(path, NULL)) == NULL || stat(real, &st) < 0)
+		err_sys(e, ERR_IO, "%s", path);
+	else if (st.st_uid != geteuid())
+		err_set(e, ERR_USAGE,
+			"%s: the directory is user %u's, not ours: name one that "
+			"is not there yet",
+			path, (unsigned)st.st_uid);
+	else if (st.st_mode & 077)
+		err_set(e, ERR_USAGE,
+			"%s: others may use the directory (mode %04o): name one "
+			"that is not there yet, or, if nobody put anything there, "
+			"'chmod 700' it",
+			path, (unsigned)st.st_mode & 07777);
+	else if (only_ours_above(real, e) == 0)
+		return real;
+	free(real);
+	return NULL;
+}
+
 static int remove_in(int dir, const char *name, const char *shown, dev_t dev,
 		     unsigned depth, struct err *e);
 

@@ -25,6 +25,16 @@ int dir_make(const char *path, unsigned mode,
 	     struct err *e); /* with parents; existing is fine */
 /* The same of a folder: ERR_DATA when others may put files there. */
 int dir_check_own(const char *path, struct err *e);
+/*
+ * A directory that is ours alone, for what must not be somebody else's: made
+ * with 0700 when it is missing.  Refused when another owns it or may use it
+ * (mode & 077), or could put another in its place: each directory above must be
+ * root's or ours, and what others may write to must be sticky.
+ *
+ * Returns its path without links, which the caller frees; NULL with e, which
+ * says what to do.
+ */
+char *dir_own(const char *path, struct err *e);
 /* Whole tree.  Missing is fine.  Follows no links, and refuses to go into
  * something mounted below. */
 int dir_remove(const char *path, struct err *e);

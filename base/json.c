@@ -316,6 +316,20 @@ const cJSON *json_at(const cJSON *doc, const char *path)
 	return doc;
 }
 
+bool json_deeper(const cJSON *doc, unsigned levels)
+{
+	const cJSON *v;
+
+	if (!cJSON_IsArray(doc) && !cJSON_IsObject(doc))
+		return false;
+	if (levels == 0)
+		return true;
+	cJSON_ArrayForEach(v, doc)
+		if (json_deeper(v, levels - 1))
+			return true;
+	return false;
+}
+
 const char *json_type(const cJSON *v)
 {
 	if (v == NULL)

@@ -44,6 +44,10 @@ bool json_bool_opt(const cJSON *doc, const char *path, bool dflt);
 const cJSON *json_arr(const cJSON *doc, const char *path, struct err *e);
 const cJSON *json_obj(const cJSON *doc, const char *path, struct err *e);
 
+/* Are there more levels of arrays and objects than that?  A text has none.
+ * NULL: no. */
+bool json_deeper(const cJSON *doc, unsigned levels);
+
 /* What v is, for messages: "a string", "null"; NULL is "nothing". */
 const char *json_type(const cJSON *v);
 

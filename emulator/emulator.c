@@ -289,11 +289,9 @@ static int prepare_dir(struct emu *m, struct err *e)
 	char *path;
 	int fd;
 
-	if (dir_make(m->o.dir, 0700, e) < 0)
-		return -1;
-	m->dir = realpath(m->o.dir, NULL);
-	if (m->dir == NULL)
-		return err_sys(e, ERR_IO, "%s", m->o.dir);
+	/* what is in there is run, as root with real machines */
+	if ((m->dir = dir_own(m->o.dir, e)) == NULL)
+		return err_in(e, "--dir");
 	if (strchr(m->dir, '\'') != NULL)
 		return err_set(e, ERR_USAGE,
 			       "%s: a quote in the directory's name", m->dir);

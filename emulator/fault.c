@@ -3,6 +3,8 @@
  * goes wrong on purpose is faults.c's affair.
  */
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -21,21 +23,23 @@ int fault_code(struct fault *f, unsigned status, const char *code,
 	return -1;
 }
 
+/* Whatever is in the holes, and however long: the text is cut short, and who
+ * wrote it knows the rest. */
 int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 {
-	struct buf b = BUF_INIT(64u << 10);
-	char *text, *target;
+	char *all = xmalloc(FAULT_MAX), *text, *target;
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&b, fmt, ap);
+	vsnprintf(all, FAULT_MAX, fmt, ap);
 	va_end(ap);
-	text = strstr(b.str, ": ");
-	*text = '\0';
-	if ((target = strchr(b.str, ' ')) != NULL)
+	/* none: the target took all the room */
+	if ((text = strstr(all, ": ")) != NULL)
+		*text = '\0';
+	if ((target = strchr(all, ' ')) != NULL)
 		*target++ = '\0';
-	fault_code(f, status, b.str, target, text + 2);
-	buf_release(&b);
+	fault_code(f, status, all, target, text != NULL ? text + 2 : "");
+	free(all);
 	return -1;
 }
 

@@ -3,6 +3,9 @@
 
 #include "base/json.h"
 
+#define FAULT_MAX \
+	8192 /* bytes of a code, a target and a text; the rest is cut off */
+
 /* A refusal in Azure's words.  error is {"code","message",...} or NULL. */
 struct fault {
 	unsigned status;
@@ -10,8 +13,8 @@ struct fault {
 };
 
 /*
- * Refuse, unless it was refused already: "CODE: TEXT", or "CODE TARGET: TEXT".
- * Always -1.
+ * Refuse, unless it was refused already: "CODE: TEXT", or "CODE TARGET: TEXT",
+ * of which FAULT_MAX bytes are told.  Always -1.
  */
 int fault_set(struct fault *f, unsigned status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), cold));

@@ -22,6 +22,9 @@
 #define BODY_MAX (4u << 20) /* ARM's limit for a template */
 #define BLOB_MAX (64u << 20)
 #define STATE_MAX (256u << 20)
+#define LEVELS_MAX \
+	50	      /* of a body, of what a template makes: what is
+			      * made of them stays below what can be read */
 #define OPS_MAX 256   /* at work at once */
 #define OPS_KEPT 500  /* finished ones remembered */
 #define DRIVERS_MAX 4 /* driver programs at once */

@@ -100,6 +100,14 @@ static void evaluate(struct eval *asks, struct declaration *d)
 	else
 		d->value = eval_value(ev, d->def);
 	d->busy = false;
+	/* one made of another, of another: each only copies, and grows */
+	if (json_deeper(d->value, DEPTH_MAX)) {
+		json_free(d->value);
+		d->value = eval_fail(ev,
+				     "Its value is nested more than %d levels "
+				     "deep.",
+				     DEPTH_MAX);
+	}
 	asks->work = ev->work;
 	asks->unknown = ev->unknown;
 	buf_release(&ev->path);

@@ -128,6 +128,23 @@ void deployment_close(struct deployment *d)
 	free(d->name);
 }
 
+/* What a template makes has bounds like what a body brings.  Takes doc. */
+static cJSON *bounded(cJSON *doc, struct err *e)
+{
+	if (!json_deeper(doc, LEVELS_MAX))
+		return doc;
+	json_burn(doc);
+	err_set(e, ERR_AZURE,
+		"InvalidTemplate: A value is nested more than %d levels deep.",
+		LEVELS_MAX);
+	return NULL;
+}
+
+cJSON *deployment_resource(struct deployment *d, size_t i, struct err *e)
+{
+	return bounded(template_resource(d->t, i, e), e);
+}
+
 /* ---- validation ---- */
 
 /* A deployment lists the types that it uses by namespace, with their regions. */
@@ -169,7 +186,7 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		struct err e = ERR_INIT;
 		cJSON *body = NULL;
 
-		if (r[i].deploy && (body = template_resource(d->t, i, &e)) == NULL)
+		if (r[i].deploy && (body = deployment_resource(d, i, &e)) == NULL)
 			deployment_fault(&e, &p.f);
 		if (body != NULL) {
 			add_provider(d, r[i].type,
@@ -360,7 +377,7 @@ static void item_start(struct run *run, size_t i)
 	cJSON *body;
 
 	it->started_ms = now_ms();
-	body = template_resource(run->d.t, i, &e);
+	body = deployment_resource(&run->d, i, &e);
 	if (body == NULL)
 		deployment_fault(&e, &p.f);
 	if (body != NULL && resource_put(run->m, &p, body) == 0) {
@@ -493,7 +510,8 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 			  "operation failed. Please list deployment operations for details.");
 		cJSON_AddItemToObject(f->error, "details",
 				      cJSON_Duplicate(run->details, true));
-	} else if ((outputs = template_outputs(run->d.t, &e)) == NULL) {
+	} else if ((outputs = bounded(template_outputs(run->d.t, &e), &e)) ==
+		   NULL) {
 		struct fault inner = { 0, NULL };
 
 		deployment_fault(&e, &inner);

@@ -33,6 +33,8 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		    const char *name, const cJSON *template,
 		    const cJSON *parameters, struct fault *f);
 void deployment_close(struct deployment *d);
+/* The body of the ith resource; NULL with e.  Caller frees. */
+cJSON *deployment_resource(struct deployment *d, size_t i, struct err *e);
 /* Every resource is asked whether it would do, without being made. */
 int deployment_preflight(struct deployment *d, struct fault *f);
 /* The next after n (NULL: the first) that the group has and the template lacks. */

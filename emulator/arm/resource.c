@@ -18,6 +18,9 @@
 #include "emulator/store.h"
 #include "http.h"
 
+/* Of an id in a body: a group's name has at most 90 characters, others 80 */
+#define ID_MAX 2048
+
 bool resource_version_known(const char *versions, const char *api)
 {
 	struct str rest = str_of(versions), word;
@@ -100,6 +103,28 @@ static int check_location(struct put *p, const cJSON *body)
 	return 0;
 }
 
+/* What names another resource is no longer than an id can be, wherever it is. */
+static int check_ids(struct put *p, const cJSON *doc)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, doc) {
+		if (str_is(v->string, "id") && cJSON_IsString(v) &&
+		    strlen(v->valuestring) > ID_MAX)
+			return fault_set(
+				&p->f, 400,
+				"LinkedInvalidPropertyId: Property id '%.100s...' is "
+				"invalid. Expect fully qualified resource Id of at most "
+				"%d characters that start with '/subscriptions/"
+				"{subscriptionId}' or '/providers/"
+				"{resourceProviderNamespace}/'.",
+				v->valuestring, ID_MAX);
+		if (check_ids(p, v) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int build(struct put *p, const cJSON *body)
 {
 	const cJSON *v;
@@ -118,6 +143,8 @@ static int build(struct put *p, const cJSON *body)
 	json_defaults(p->doc, "{'properties':%j}", v);
 	json_strip_nulls(p->doc);
 	p->props = json_sub(p->doc, "properties");
+	if (check_ids(p, p->props) < 0)
+		return -1;
 	if (p->type->flags & R_ETAG_UNIQUE)
 		json_defaults(p->doc, "{'etag':'W/\\\"%U\\\"'}");
 	else if (p->type->flags & R_ETAG_COUNTED)

@@ -248,7 +248,7 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief,
 	size_t count;
 	const struct template_resource *r = template_resources(d->t, &count) + i;
 	struct entry *n = store_find(d->m, r->id);
-	cJSON *body = template_resource(d->t, i, e), *before, *after, *delta;
+	cJSON *body = deployment_resource(d, i, e), *before, *after, *delta;
 	const char *kind;
 
 	if (body == NULL)

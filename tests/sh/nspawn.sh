@@ -128,6 +128,19 @@ echo "two machines created, cloud-init done: $((($(date +%s%N) - before) / 10000
 expect "create of a running machine" 0 '' "$driver" create one "$one"
 expect "no unit failed" 0 '^running$' in_one timeout 60 systemctl is-system-running --wait
 
+# ---- what it may do ----
+
+# of process 1, and of whoever comes in: 21 of them, none that loads a module,
+# sets the clock, reads the host's log or opens a file by its number
+bounds() { in_one sed -n 's/^CapBnd:[[:space:]]*0*//p' /proc/1/status /proc/self/status | xargs; }
+bound=$(sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status)
+bound=$(printf '%x' $((0x$bound & 0xe9ec35fb)))	# this host may have less
+same "its capabilities, and those of exec" "$bound $bound" "$(bounds)"
+expect "the kernel's settings are the host's" 2 'Read-only file system' \
+	in_one sh -c 'echo "$(cat /proc/sys/kernel/panic)" >/proc/sys/kernel/panic'
+expect "but for its network's" 0 '' \
+	in_one sh -c 'echo "$(cat /proc/sys/net/ipv4/ip_forward)" >/proc/sys/net/ipv4/ip_forward'
+
 # ---- what is in it ----
 
 expect "exec passes the status on" 7 '' in_one sh -c 'exit 7'

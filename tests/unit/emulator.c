@@ -14,6 +14,7 @@
 #include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/scaler.h"
+#include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "template/template.h"
 #include "tests/check.h"
@@ -128,6 +129,39 @@ static void relaxed(void)
 			buf_release(&b);
 		}
 	check(true, "cut at every byte", "");
+}
+
+/* However long what was asked for is, and wherever it stands. */
+static void refusals(void)
+{
+	static const struct {
+		const char *before, *after;
+	} forms[] = {
+		{ "Code: ", "" },	 { "Code: ", ": more" },
+		{ "Code Target: ", "" }, { "Code ", ": text" },
+		{ "", ": text" },	 { "", "" },
+	};
+	char *word = xmalloc(200001);
+
+	memset(word, 'x', 200000);
+	word[200000] = '\0';
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct fault f = { 0, NULL };
+		struct buf b = BUF_INIT(1u << 20);
+
+		check(fault_set(&f, 400, "%s%s%s", forms[i].before, word,
+				forms[i].after) == -1,
+		      "a refusal", "0");
+		json_print(f.error, &b);
+		checkf(b.n > 1000 && b.n < 2 * FAULT_MAX, "its length",
+		       "%zu bytes", b.n);
+		check(*json_text(f.error, "code") != '\0' &&
+			      json_get(f.error, "message") != NULL,
+		      "has a code and a message", forms[i].before);
+		fault_release(&f);
+		buf_release(&b);
+	}
+	free(word);
 }
 
 static struct emu *new_store(const char *dir)
@@ -447,6 +481,7 @@ int main(void)
 	flapping();
 	documents();
 	relaxed();
+	refusals();
 	store();
 	words();
 	types();

@@ -721,6 +721,86 @@ static void interrupts(void)
 	}
 }
 
+/* above/own/in, and whose each of the first two is. */
+static const struct {
+	const char *what;
+	unsigned mode, above;
+	unsigned user, user_above;
+	const char *words; /* NULL: it may be used */
+} owned[] = {
+	{ "ours alone", 0700, 0755, 0, 0, NULL },
+	{ "others may read it", 0750, 0755, 0, 0,
+	  "others may use the directory (mode 0750)" },
+	{ "others may write to it", 0702, 0755, 0, 0, "'chmod 700' it" },
+	{ "another's", 0700, 0755, 4321, 0, "is user 4321's, not ours" },
+	{ "below another's", 0700, 0755, 0, 4321, "above it is user 4321's" },
+	{ "below what all may write to", 0700, 0777, 0, 0,
+	  "above it (mode 0777), and could exchange it" },
+	{ "below what all may write to, each his own", 0700, 01777, 0, 0, NULL },
+};
+
+static void own_directories(void)
+{
+	const unsigned me = (unsigned)geteuid();
+
+	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+		unsigned user = owned[i].user != 0 ? owned[i].user : me,
+			 above = owned[i].user_above != 0 ? owned[i].user_above :
+							    me;
+		struct err e = ERR_INIT;
+		char *path;
+
+		if ((user != me || above != me) && me != 0) {
+			check_skip(owned[i].what, "needs root");
+			continue;
+		}
+		if (mkdir("above", 0700) < 0 || mkdir("above/own", 0700) < 0 ||
+		    chmod("above/own", owned[i].mode) < 0 ||
+		    chmod("above", owned[i].above) < 0 ||
+		    chown("above/own", user, (gid_t)-1) < 0 ||
+		    chown("above", above, (gid_t)-1) < 0)
+			abort();
+		path = dir_own("above/own", &e);
+		if (owned[i].words == NULL)
+			checkf(path != NULL && path[0] == '/', owned[i].what,
+			       "%s", e.msg);
+		else
+			refused(owned[i].what, path != NULL ? 0 : -1, &e,
+				ERR_USAGE, owned[i].words);
+		free(path);
+		err_clear(&e);
+		dir_remove("above", &e);
+	}
+}
+
+/* A link to a directory is as good as it, when it is not another's. */
+static void own_links(void)
+{
+	struct err e = ERR_INIT;
+	struct stat st;
+	char *path = dir_own("new/own", &e);
+
+	checkf(path != NULL && stat(path, &st) == 0 && (st.st_mode & 0777) == 0700,
+	       "one of our own is made", "%s", e.msg);
+	free(path);
+	if (symlink("new/own", "link") < 0)
+		abort();
+	path = dir_own("link", &e);
+	checkf(path != NULL && strstr(path, "/new/own") != NULL,
+	       "a link of ours", "%s", e.msg);
+	free(path);
+	if (geteuid() != 0 || lchown("link", 4321, (gid_t)-1) < 0) {
+		check_skip("another's link", "needs root");
+	} else {
+		path = dir_own("link", &e);
+		refused("another's link", path != NULL ? 0 : -1, &e, ERR_USAGE,
+			"a link of user 4321's");
+		free(path);
+	}
+	unlink("link");
+	dir_remove("new", &e);
+}
+
 int main(void)
 {
 	struct err e = ERR_INIT;
@@ -736,6 +816,8 @@ int main(void)
 	unix_sockets();
 	namespaces();
 	files();
+	own_directories();
+	own_links();
 	mounts();
 	programs();
 	signals();
