@@ -219,6 +219,7 @@ static inline void answer_request(struct peer *p, struct str method,
 	char who = ping ? 'g' : p->who;
 	struct buf b = BUF_INIT(1u << 20);
 	unsigned char digit;
+	unsigned status;
 
 	if (peers.asked != NULL)
 		peers.asked(who, method, target, body);
@@ -234,10 +235,12 @@ static inline void answer_request(struct peer *p, struct str method,
 			    peers.blocks[i].body);
 		return;
 	}
-	if (ping)
+	if (ping) {
 		answer_ping(p, STR("1.44"));
-	else
-		say(p, peers.usual(who, method, target, &b), 'l', buf_str(&b));
+	} else {
+		status = peers.usual(who, method, target, &b);
+		say(p, status, 'l', buf_str(&b));
+	}
 	buf_release(&b);
 }
 
