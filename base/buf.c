@@ -163,6 +163,24 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	va_end(again);
 }
 
+void buf_vaddf_cut(struct buf *b, const char *fmt, va_list ap)
+{
+	size_t room = b->over ? 0 : b->max - b->n;
+	va_list again;
+	char *to;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	if (n > 0 && (size_t)n < room)
+		room = (size_t)n;
+	if (n > 0 && (to = buf_room(b, room)) != NULL) {
+		vsnprintf(to, room + 1, fmt, again);
+		b->n += room;
+	}
+	va_end(again);
+}
+
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;

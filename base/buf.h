@@ -110,6 +110,10 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
+/* As much of it as there is room for: for a line that is told, where a peer's
+ * long words must not silence ours. */
+void buf_vaddf_cut(struct buf *b, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* Make room for n more bytes and return where they go; NULL if over the
  * ceiling.  Follow with buf_grew(b, how many were written). */
 char *buf_room(struct buf *b, size_t n);

@@ -351,7 +351,8 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
 	char target[sizeof("/node/") + DOCKER_ID_MAX] = "/node/";
-	int64_t again_s = 5;
+	const int64_t least_s = a->config.probe_s;
+	int64_t again_s = least_s;
 	const char *stage;
 	cJSON *doc = NULL;
 	unsigned status;
@@ -386,11 +387,11 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 		       strcmp(json_str_opt(doc, "by", ""), "shutdown") == 0;
 	if (*json_str_opt(doc, "stop", "") != '\0')
 		stop_task(a, json_str_opt(doc, "stop", ""));
-	again_s = json_int_opt(doc, "ask_again_s", 5);
+	again_s = json_int_opt(doc, "ask_again_s", least_s);
 	rc = 0;
 out:
 	json_free(doc);
-	again_s = again_s < 5 ? 5 : again_s > 300 ? 300 : again_s;
+	again_s = again_s < least_s ? least_s : again_s > 300 ? 300 : again_s;
 	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
 	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
 		again_s = 1;

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "docker/docker.h"
+#include "node/evict.h"
 
 #define CONFIG_MAX (64u << 10)
 
@@ -61,6 +62,8 @@ static const struct field {
 	{ "leave_s", SECONDS, IN(leave_ms), 1, 86400, NULL, 90 },
 	/* the load balancer asks every 5 s and believes the second refusal */
 	{ "settle_s", SECONDS, IN(settle_ms), 0, 30, NULL, 11 },
+	/* as cluster.json has it, and Azure no shorter */
+	{ "probe_s", NUMBER, IN(probe_s), 1, 15, NULL, EVICT_PROBE_S },
 	{ "metadata_host", TEXT, IN(metadata_host), 0, 0, LAYOUT_METADATA_HOST, 0 },
 	{ "metadata_port", NUMBER, IN(metadata_port), 1, 65535, NULL, 80 },
 	{ "helper_socket", TEXT, IN(helper_socket), 0, 0, LAYOUT_HELPER_SOCKET, 0 },

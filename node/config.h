@@ -39,6 +39,7 @@ struct node_config {
 						   must be gone by then */
 	int64_t settle_ms; /* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
+	unsigned probe_s;  /* the load balancer asks as often */
 	char run_dir[128]; /* forgotten at boot; "": LAYOUT_AGENT_RUN */
 	char metadata_host[100]; /* Azure's; "": no scheduled events */
 	unsigned metadata_port;

@@ -30,7 +30,7 @@ void daemon_say(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf_cut(&text, fmt, ap);
 	va_end(ap);
 	buf_add_clean(&line, buf_str(&text));
 	buf_addc(&line, '\n');

@@ -180,6 +180,8 @@ enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 			   int64_t now_s, struct evict *next)
 {
 	int64_t there_s = now_s - ev->since_s;
+	unsigned quiet_s = f->probe_s == 0 ? EVICT_QUIET_S :
+					     EVICT_QUIET_PROBES * f->probe_s;
 
 	if (ev->stage == EVICT_NONE)
 		return EVICT_STAY;
@@ -188,7 +190,7 @@ enum evict_step evict_next(const struct evict *ev, const struct evict_facts *f,
 		return f->ready ? EVICT_RETURN : EVICT_STAY;
 	switch (ev->stage) {
 	case EVICT_QUIET:
-		if (f->quiet_s != 0 && now_s - f->quiet_s >= EVICT_QUIET_S)
+		if (f->quiet_s != 0 && now_s - f->quiet_s >= quiet_s)
 			return drain(ev, f, false, now_s, next);
 		if (f->quiet_s == 0 && there_s >= EVICT_TELL_S)
 			return drain(ev, f, true, now_s, next);

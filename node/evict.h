@@ -28,7 +28,9 @@
  * Azure asks every 5 s and lets go after two answers that are no 200; what it
  * had already sent on gets 5 s more.
  */
-#define EVICT_QUIET_S 15
+#define EVICT_PROBE_S 5
+#define EVICT_QUIET_PROBES 3
+#define EVICT_QUIET_S (EVICT_QUIET_PROBES * EVICT_PROBE_S)
 /* As long an agent may take to answer 503; then its machine is not reached. */
 #define EVICT_TELL_S 75
 #define EVICT_LIMIT_S 120 /* DRAIN_LIMIT, unless services want longer */
@@ -80,7 +82,8 @@ struct evict evict_granted(const struct evict *ev, int64_t now_s);
 
 /* What was seen of a node that is on its way. */
 struct evict_facts {
-	bool ready; /* in the node table */
+	bool ready;	  /* in the node table */
+	unsigned probe_s; /* the load balancer asks as often; 0: Azure's */
 	int64_t quiet_s; /* since when its probe has failed, Unix time; 0: it has not */
 	unsigned here;	  /* tasks on it that have not ended */
 	unsigned missing; /* tasks that its services lack elsewhere */

@@ -158,7 +158,8 @@ static int go_on(struct evictor *v, struct docker *d,
 {
 	const struct docker_node *node = &nodes[i];
 	int64_t now_s = unix_time();
-	struct evict_facts facts = { .ready = node->state == DOCKER_NODE_READY };
+	struct evict_facts facts = { .ready = node->state == DOCKER_NODE_READY,
+				     .probe_s = v->probe_s };
 	struct evictor_row row, *kept;
 	struct evict next;
 

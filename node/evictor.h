@@ -21,6 +21,7 @@ struct evictor_row {
 
 struct evictor {
 	unsigned health_port;
+	unsigned probe_s; /* see struct evict_facts */
 	size_t first; /* whom the next pass asks first: the time is bounded */
 	pthread_mutex_t lock; /* for the rows */
 	struct evictor_row *rows;

@@ -605,6 +605,7 @@ int helper_run(const char *config, struct err *e)
 			h->self = i;
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	h->evictor.health_port = h->config.health_port;
+	h->evictor.probe_s = h->config.probe_s;
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = HELPER_ENGINE_MS;
 	rc = helper_serve(h, e);

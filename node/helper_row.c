@@ -148,11 +148,13 @@ void helper_do_node(struct helper_call *c)
 {
 	struct docker_node node;
 	struct evict ev;
+	unsigned probe_s;
 	size_t n;
 	cJSON *doc;
 
 	if (!own_row(c, TABLE_AGE_MS, &node, &n))
 		return;
+	probe_s = c->h->config.probe_s;
 	doc = cJSON_CreateObject();
 	json_add_str(doc, "id", node.id);
 	json_add_str(doc, "hostname", node.hostname);
@@ -168,11 +170,12 @@ void helper_do_node(struct helper_call *c)
 	add_way(doc, &node);
 	if (node.stop[0] != '\0')
 		json_add_str(doc, "stop", node.stop);
-	/* five a second are asked for by all nodes together */
+	/* five a second are asked for by all nodes together, and none asks more
+	 * often than the load balancer */
 	json_add_int(doc, "ask_again_s",
-		     n / 5 < 5	? 5 :
-		     n / 5 > 60 ? 60 :
-				  (int64_t)(n / 5));
+		     n / 5 < probe_s ? probe_s :
+		     n / 5 > 60	     ? 60 :
+				       (int64_t)(n / 5));
 	helper_answer_doc(c->x, 200, doc);
 }
 
@@ -372,6 +375,7 @@ void helper_do_health(struct helper_call *c)
 	json_add_int(doc, "status", status);
 	if (status == 0)
 		json_add_str(doc, "why", e.msg);
+	json_add_int(doc, "probe_s", c->h->config.probe_s);
 	helper_answer_doc(c->x, 200, doc);
 }
 

@@ -25,7 +25,7 @@ void ui_say(struct ui *ui, const char *fmt, ...)
 	if (ui->quiet)
 		return;
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf_cut(&text, fmt, ap);
 	va_end(ap);
 	buf_add_clean(&clean, buf_str(&text));
 	ui_clear(ui);
@@ -80,7 +80,7 @@ void listing_cell(struct listing *t, const char *fmt, ...)
 
 	if (fmt != NULL) {
 		va_start(ap, fmt);
-		buf_vaddf(&text, fmt, ap);
+		buf_vaddf_cut(&text, fmt, ap);
 		va_end(ap);
 		buf_add_clean(&clean, buf_str(&text));
 	}

@@ -10,8 +10,9 @@
 
 #define ASK_MS 30000
 #define LOOK_MS 1000
-#define PORT_MS 2000	/* for a port of a machine that may not be there */
-#define HEALTHY_MS 5000 /* between the two successes that count */
+#define PORT_MS 2000 /* for a port of a machine that may not be there */
+#define HEALTHY_S 5  /* between the two successes that count */
+#define HEALTHY_MAX_S 15
 #define ANSWER_MAX (2u << 20)
 #define OUT_MS (2 * 3600000) /* over the helper's own limits, and all turns */
 #define LOST_MAX 30	     /* looks that failed in a row: masters change */
@@ -381,7 +382,8 @@ static bool is_back(const cJSON *nodes, const char *host, const cJSON *before,
 			json_str_opt(old, "id", "")) == 0);
 }
 
-static bool is_healthy(struct way *w, const char *host)
+/* *probe_s: how long it is until the load balancer asks again. */
+static bool is_healthy(struct way *w, const char *host, int64_t *probe_s)
 {
 	char *target = xasprintf("/health/%s", host);
 	struct err ignored = ERR_INIT;
@@ -390,6 +392,9 @@ static bool is_healthy(struct way *w, const char *host)
 	bool well = ask_any(w, "GET", target, &status, &doc, &ignored) == 0 &&
 		    status == 200 && json_int_opt(doc, "status", 0) == 200;
 
+	*probe_s = json_int_opt(doc, "probe_s", HEALTHY_S);
+	if (*probe_s < 1 || *probe_s > HEALTHY_MAX_S)
+		*probe_s = HEALTHY_S;
 	json_free(doc);
 	free(target);
 	return well;
@@ -457,15 +462,17 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 	size_t left = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		int64_t probe_s;
+
 		if (a[i].over)
 			continue;
 		if (!is_back(nodes, hosts[i], before, fresh) ||
-		    !is_healthy(w, hosts[i]))
+		    !is_healthy(w, hosts[i], &probe_s))
 			a[i].well_ms = 0;
 		else if (a[i].well_ms == 0)
 			a[i].well_ms = now_ms();
 		else
-			a[i].over = now_ms() - a[i].well_ms >= 2 * HEALTHY_MS;
+			a[i].over = now_ms() - a[i].well_ms >= 2000 * probe_s;
 		if (a[i].over && !a[i].was_there)
 			ui_say(w->s->ui, "  %s: %sin service", hosts[i],
 			       w->addresses == NULL ? "back " : "");

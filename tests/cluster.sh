@@ -97,6 +97,19 @@ machine_dir()
 	return 1
 }
 
+# unplug: every machine loses its power.  How they go when they are asked to
+# takes a while, and is for those tests that want to see it.
+unplug()
+{
+	unplugged=
+	for f in $(find "$azure_dir" -name machine.json); do
+		"$azure_dir/driver-nspawn" cut "$(jq -r .name "$f")" "$(dirname "$f")" &
+		unplugged="$unplugged $!"
+	done
+	# shellcheck disable=SC2086
+	wait $unplugged
+}
+
 # on MACHINE COMMAND...: run it there
 on()
 {

@@ -60,7 +60,7 @@ def read_rows(text):
             continue
         row = rows[-1] if rows else None
         if not line[0].isspace():
-            if not re.fullmatch(r"[a-z0-9-]+\s+(unit|sh)/[a-z0-9_-]+", line.strip()):
+            if not re.fullmatch(r"[a-z0-9-]+\s+(unit|sh|fuzz)/[a-z0-9_-]+", line.strip()):
                 raise ValueError(f"{LIST}:{number}: expected NAME TEST")
             rows.append(Row(*line.split(), number))
         elif row and kind == "@" and row.old is None:

@@ -2,7 +2,7 @@
 # service notices nothing.  Requests are counted by balancers of our own, tasks
 # by /proc, nodes by the engine on the master; the long form is 'make drill'.
 # time: 300
-# alone: machines
+# alone: moves
 # needs: root, systemd-nspawn, ip, jq, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
@@ -98,6 +98,7 @@ same 'engine: no agent was called unhealthy' 0 "$downs"
 
 # ---- the end ------------------------------------------------------------------------
 
+unplug
 azure_stop
 same 'nothing is left behind' '' "$(traces_here)"
 exit $((test_failures != 0))

@@ -1,78 +1,21 @@
 # Services on a cluster of real machines: deployed, scaled, looked at through
 # SSH by the program alone.  What it claims is asked of the engine on the
 # master, of the tasks themselves, of curl and of an unmodified docker CLI.
-# time: 900
+# time: 500
 # alone: machines
 # needs: root, systemd-nspawn, curl, jq, redis-server, python3
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
+. "$SRCDIR/tests/swarm.sh"
 . "$SRCDIR/tests/redis-image.sh"
 why=$(azure_able) || skip_all "no real machines: $why"
 need curl jq python3 script
 
-"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
-	not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
-	exit 1
-}
-root=$(tail -n 1 root.log)
-top=$PWD
-mkdir run
-export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
-at_exit azure_stop
-azure_start "$top/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
-
 # ---- tools -----------------------------------------------------------------
-
-az()		# ARGUMENTS...
-{
-	"$AZSWARM" "$@"
-}
-
-must()		# CASE COMMAND...: the rest makes no sense without it
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
-		tail -n 40 azure/emulator.log
-		exit 1
-	fi
-}
 
 free_port()
 {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-agents()	# their host names
-{
-	on master0 docker node ls -f role=worker --format '{{.Hostname}}' | sort
-}
-
-tasks()		# SERVICE: node and id of each that should and does run
-{
-	on master0 docker service ps "$1" -f desired-state=running --no-trunc \
-		--format '{{.Node}} {{.ID}} {{.CurrentState}}' 2>/dev/null | sed -n 's/ Running .*//p' | sort
-}
-
-count()		# SERVICE: how many run
-{
-	tasks "$1" | grep -c .
-}
-
-count_is()	# SERVICE N
-{
-	[ "$(count "$1")" -eq "$2" ]
-}
-
-# Ask a task from inside its own network: no mesh, no proxy.
-ask()		# SERVICE MACHINE PATH: of the first task there
-{
-	ask_id=$(on "$2" docker ps -q --no-trunc -f "label=com.docker.swarm.service.name=$1" | head -n 1)
-	ask_pid=$(on "$2" docker inspect -f '{{.State.Pid}}' "$ask_id")
-	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
 }
 
 services()
@@ -82,18 +25,12 @@ services()
 
 # ---- a cluster ---------------------------------------------------------------
 
+swarm_azure
 expect 'before there are keys' 1 "keys/.* is not there; 'azswarm keys' makes it" "$AZSWARM" ssh master0
 must keys az keys
 expect 'before there is a cluster' 1 'ResourceGroupNotFound|there is no master' \
 	"$AZSWARM" deploy-replicated-service
-must deploy-storage az deploy-storage
-must params az params
-must deploy-compute az deploy-compute
-must 'master and agents are Ready' nodes_become 90 3
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
-# others may rehearse here, too: only what is ours is looked for
-traces_here() { traces | grep -F -e "$net" -e "$top/"; }
-check 'what is ours here can be seen' traces_here
+swarm_up
 
 # ---- ssh ---------------------------------------------------------------------
 
@@ -160,78 +97,21 @@ same 'no task' 0 "$(count replicated)"
 expect 'deployed again: what the second says' 0 '8 of 8 tasks run' "$AZSWARM" deploy-replicated-service
 expect 'scale: not a number' 2 'expected a number of tasks, 0 to 1000' "$AZSWARM" scale-service x
 expect 'scale: too many' 2 'expected a number of tasks, 0 to 1000' "$AZSWARM" scale-service-1001
+
+# one task after the other, which takes its time: other services go on meanwhile
 had=$(tasks replicated)
-expect update-service 0 'service replicated: 8 of 8 tasks run' "$AZSWARM" update-service
-same 'all its tasks are new' '' "$(tasks replicated | grep -xF "$had")"
-same 'eight of them' 8 "$(count replicated)"
+spawn update.log "$AZSWARM" update-service
+update=$spawned
 
 # ---- one task a node ------------------------------------------------------------
 
 expect deploy-global-service 0 'service global: 3 of 3 tasks run' "$AZSWARM" deploy-global-service
 same 'global: one a node' 'agents000000 agents000001 master0' "$(tasks global | cut -d' ' -f1 | xargs)"
-spawn helper.log "$AZSWARM" tail-helper
-tail=$spawned
-wait_for 10 test -s helper.log
-must 'a third agent' az scale-agents-3
-check 'joins' nodes_become 90 4
-check 'and runs a global task at once' wait_for 15 count_is global 4
-same 'global: on the new one, too' 1 "$(tasks global | grep -c '^agents000002 ')"
-check 'which answers' sh -c "printf '%s' \"\$1\" | grep -q '<html'" - "$(ask global agents000002 /)"
-check 'tail-helper shows the join' wait_for 10 grep -q 'agents000002' helper.log
-kill -INT "$tail"
-wait "$tail"
-same 'tail-helper: Ctrl-C is no failure' 0 $?
-expect 'global: the same again' 0 '4 of 4 tasks run' "$AZSWARM" deploy-global-service
+expect 'global: the same again' 0 '3 of 3 tasks run' "$AZSWARM" deploy-global-service
 expect destroy-global-service 0 'service global removed' "$AZSWARM" destroy-global-service
 expect '--no-wait' 0 'service global made' "$AZSWARM" deploy-global-service --no-wait
 check '--no-wait: says nothing of tasks' sh -c '! grep -q "tasks run" out'
 az destroy-global-service >/dev/null 2>&1
-
-# ---- out of service and back --------------------------------------------------------
-
-way_of()	# MACHINE: how its node stands
-{
-	on master0 docker node inspect "$1" --format '{{.Status.State}} {{.Spec.Availability}} {{index .Spec.Labels "azswarm.evict"}}' 2>/dev/null
-}
-
-expect 'evict: nobody' 2 'there is no node "nobody"' "$AZSWARM" evict nobody
-az deploy-global-service >/dev/null 2>&1
-expect 'evict' 0 'agents000002: unhealthy, so that the load balancer lets go' "$AZSWARM" evict agents000002
-check 'evict: names what is noticed' grep -q 'global runs once on every node' out
-check 'evict: to the end' grep -q 'agents000002: out of service' out
-check 'evict: drained' sh -c "printf '%s' \"\$1\" | grep -q '^ready drain out '" - "$(way_of agents000002)"
-same 'evict: nothing of the service is there' '' "$(tasks replicated | grep '^agents000002 ')"
-same 'evict: eight run elsewhere' 8 "$(count replicated)"
-az destroy-global-service >/dev/null 2>&1
-expect 'return' 0 'agents000002: back in service' "$AZSWARM" return agents000002
-same 'return: as it was' 'ready active' "$(way_of agents000002 | xargs)"
-
-timeout --foreground --preserve-status -s INT 4 "$AZSWARM" evict agents000002 >out 2>&1 </dev/null
-same 'evict: Ctrl-C, exit code' 130 $?
-check 'evict: Ctrl-C, says what goes on' grep -q 'on the way out, and that goes on: agents000002' out
-expect 'evict: return in the middle' 0 'agents000002: back in service' "$AZSWARM" return agents000002
-
-same 'nothing was moved by that' '' "$(tasks replicated | grep '^agents000002 ')"
-expect 'rebalance --dry-run' 5 'replicated +.*agents000002' "$AZSWARM" rebalance --dry-run
-expect 'rebalance: no such service' 2 'there is no service "x"' "$AZSWARM" rebalance x
-expect 'rebalance' 0 '[1-9] tasks? moved' "$AZSWARM" rebalance
-same 'rebalance: even' '2 2 2 2' "$(tasks replicated | cut -d' ' -f1 | uniq -c | awk '{ print $1 }' | xargs)"
-expect 'rebalance: nothing is left to do' 0 '' "$AZSWARM" rebalance --dry-run
-
-# killed in the middle, and the same again
-timeout --foreground -s KILL 4 "$AZSWARM" scale-agents 2 >killed 2>&1 </dev/null
-on master0 docker node ls --format '{{.Hostname}}' >nodes.before
-expect 'scale-agents: killed, and again' 0 '2 agents left' "$AZSWARM" scale-agents 2
-check 'scale-agents: the one that was on its way goes' sh -c \
-	'grep -o "agents0[0-9]*: unhealthy" killed | sort -u >a; grep -o "agents0[0-9]*: out of service" out | sort -u | wc -l | grep -qx 1'
-check 'scale-agents: out of service first' grep -q 'out of service first' out
-check 'scale-agents: three nodes are left' nodes_become 30 3
-same 'scale-agents: none is drained' '' "$(on master0 docker node ls --format '{{.Availability}}' | grep -v Active)"
-same 'scale-agents: eight tasks' 8 "$(count replicated)"
-expect 'scale-agents: out again, and spread' 0 'tasks? moved' env REBALANCE=auto "$AZSWARM" scale-agents 3
-check 'scale-agents: the new one has some' sh -c "test \"\$1\" -ge 2" - "$(tasks replicated | cut -d' ' -f1 | uniq -c | awk '{ print $1 }' | sort -n | head -n 1)"
-third=$(agents | tail -n 1)
-az rebalance >/dev/null 2>&1
 
 # ---- the monitor ------------------------------------------------------------------
 
@@ -274,7 +154,7 @@ curl -s -m 60 --no-progress-meter --parallel --parallel-immediate --parallel-max
 same 'proxy: 200 requests counted once each' 200 "$(curl -s "http://127.0.0.1:$demo/count" | tr -dc 0-9)"
 check 'proxy: nobody there, and it hangs up' sh -c 'curl -s -m 20 "http://127.0.0.1:$1/"
 	case $? in 52 | 56) exit 0 ;; *) exit 1 ;; esac' - "$closed"
-same 'proxy: the monitor shows the nodes' "agents000000 agents000001 $third master0" \
+same 'proxy: the monitor shows the nodes' "agents000000 agents000001 master0" \
 	"$(curl -s -m 10 "http://127.0.0.1:$monitor/api/state" | jq -r '.nodes[].name' | sort | xargs)"
 if [ -e /proc/net/ip_vs ]; then
 	check 'mesh: port 80 of the master' curl -sf -m 10 http://127.0.0.1:9080/healthz
@@ -283,6 +163,11 @@ if [ -e /proc/net/ip_vs ]; then
 else
 	skip 'published ports through the mesh' 'no IPVS in this kernel'
 fi
+wait "$update"
+same update-service 0 $?
+check 'update-service: says what runs' grep -q 'service replicated: 8 of 8 tasks run' update.log
+same 'all its tasks are new' '' "$(tasks replicated | grep -xF "$had")"
+same 'eight of them' 8 "$(count replicated)"
 # every process of the server dies, connections with them
 on master0 systemctl kill -s KILL ssh
 check 'proxy: sees that the server is gone' wait_for 20 grep -q 'connection lost: .*connecting again' proxy.log
@@ -307,7 +192,7 @@ az docker-env >env2 2>>env.err
 same 'docker-env: one tunnel' "$(cat env1)" "$(cat env2)"
 check 'docker-env: a line for the shell' grep -qE '^export DOCKER_HOST=unix:///.*/swarm-cluster\.sock$' env1
 same 'docker-env: private' '700 600' "$(stat -c %a run/azswarm run/azswarm/swarm-cluster.sock | xargs)"
-same 'docker node ls' "agents000000 agents000001 $third master0" \
+same 'docker node ls' "agents000000 agents000001 master0" \
 	"$(. ./env1; $docker node ls --format '{{.Hostname}}' | sort | xargs)"
 same 'docker service ls' 'replicated 8/8' "$(. ./env1; $docker service ls --format '{{.Name}} {{.Replicas}}')"
 tunnel=$(pgrep -f -x "$AZSWARM docker-env" | head -n 1)
@@ -354,8 +239,12 @@ expect 'a task that fails' 1 'a task failed: No such image: redis:missing' \
 expect destroy-stack 0 'network test-stack_backend removed' "$AZSWARM" destroy-stack
 expect 'destroy-stack again' 0 'service test-stack_web is not there' "$AZSWARM" destroy-stack
 # without an update that is paused it is waited for, until somebody loses patience
-expect 'a task that fails from the start' 130 'a task failed: No such image: redis:missing' \
-	timeout --foreground --preserve-status -s INT 12 env REDIS_IMAGE=redis:missing "$AZSWARM" deploy-stack
+spawn failing.log env REDIS_IMAGE=redis:missing "$AZSWARM" deploy-stack
+failing=$spawned
+check 'a task that fails from the start' wait_for 20 grep -q 'a task failed: No such image: redis:missing' failing.log
+kill -INT "$failing"
+wait "$failing"
+same 'a task that fails from the start: until somebody loses patience' 130 $?
 az destroy-stack >/dev/null 2>&1
 same 'no service is left' '' "$(services)"
 
@@ -375,7 +264,7 @@ mkdir empty && cp -rp keys parameters empty/ && cp "$AZSWARM" empty/azswarm && c
 chmod 755 bare
 same 'bare: nothing else is there' 'azswarm keys parameters' "$(ls empty | xargs)"
 expect 'bare: ssh' 0 '^master0$' ./bare ssh master0 uname -n
-expect 'bare: an agent' 0 "^$third\$" ./bare ssh "$third" uname -n
+expect 'bare: an agent' 0 '^agents000001$' ./bare ssh agents000001 uname -n
 expect 'bare: deploy-replicated-service' 0 '8 of 8 tasks run' ./bare deploy-replicated-service
 expect 'bare: scale-service' 0 '2 of 2 tasks run' ./bare scale-service-2
 same 'bare: two tasks' 2 "$(count replicated)"
@@ -387,31 +276,7 @@ kill -INT "$proxy"
 wait "$proxy"
 same 'bare: proxy, Ctrl-C' 0 $?
 expect 'bare: destroy-service' 0 'service replicated removed' ./bare destroy-service
-# ---- made anew, and the monkey -------------------------------------------------------
+expect 'bare: list-agents' 0 agents000001 ./bare list-agents
 
-had=$(on master0 docker node ls -f name=agents000001 --format '{{.ID}}')
-expect 'reimage-agents-serial' 0 'agents000001: back in service' "$AZSWARM" reimage-agents-serial agents000001
-check 'reimage: out of service first' grep -q 'agents000001: out of service' out
-check 'reimage: it is another node' sh -c "test \"\$1\" != \"\$2\"" - "$had" \
-	"$(on master0 docker node ls -f name=agents000001 --format '{{.ID}}')"
-expect 'chaos-monkey: the only master' 1 'the swarm cannot lose one' "$AZSWARM" chaos-monkey --masters
-on master0 docker service create -q -d --name single --constraint node.hostname==agents000001 "$image" demo >/dev/null
-wait_for 30 count_is single 1
-"$AZSWARM" chaos-monkey --rounds 3 --seed 1 --output json >monkey.json 2>monkey.err </dev/null
-same 'chaos-monkey: a service with one task was down, exit code' 1 $?
-check 'chaos-monkey: and is named' grep -q 'had no task for a time: single' monkey.err
-same 'chaos-monkey: each once' "$(az list-agents --output tsv | cut -f2 | sort | xargs)" "$(jq -r '.[].machine' monkey.json | sort | xargs)"
-check 'chaos-monkey: what was seen' jq -e 'all(.[]; (.["ready after s"] | tonumber) > 0) and any(.[]; .["services down"] == "single")' monkey.json
-on master0 docker node update --availability pause "$third" >/dev/null
-expect 'chaos-monkey: refuses what is not whole' 1 "the cluster is not whole: $third is not Ready and active" "$AZSWARM" chaos-monkey
-on master0 docker node update --availability active "$third" >/dev/null
-
-expect 'bare: list-agents' 0 "$third" ./bare list-agents
-
-# ---- the end -------------------------------------------------------------------
-
-must destroy-cluster az destroy-cluster --confirm swarm-cluster
-same 'no machine is left' '' "$(find azure -name machine.json)"
-azure_stop
-same 'nothing is left behind' '' "$(traces_here)"
+swarm_end
 exit $((test_failures != 0))

@@ -238,6 +238,38 @@ static void slices(void)
 
 /* ---- the buffer ---------------------------------------------------------- */
 
+static void add_cut(struct buf *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_cut(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf_cut(b, fmt, ap);
+	va_end(ap);
+}
+
+static void cut(void)
+{
+	struct buf b = BUF_INIT(10);
+
+	add_cut(&b, "%s", "1234");
+	add_cut(&b, "%s", "");
+	check_same(b.str, "1234", "what fits is whole");
+	add_cut(&b, "%s", "567890");
+	check_same(b.str, "1234567890", "up to the ceiling");
+	add_cut(&b, "%s", "x");
+	check(b.n == 10 && !b.over, "a full one takes no more", b.str);
+	buf_reset(&b);
+	add_cut(&b, "ab%s", "cdefghijkl");
+	check_same(b.str, "abcdefghij", "what does not fit is cut");
+	buf_addc(&b, 'x');
+	add_cut(&b, "%s", "y");
+	check_same(b.str, "abcdefghij", "nothing is taken once over");
+	buf_release(&b);
+}
+
 static void buffers(void)
 {
 	struct buf b = BUF_INIT(10);
@@ -434,6 +466,7 @@ int main(void)
 	numbers();
 	slices();
 	buffers();
+	cut();
 	codec_rows();
 	return check_failed();
 }

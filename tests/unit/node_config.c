@@ -37,6 +37,7 @@ static void put(const char *text, mode_t mode)
 	",\"default_addr_pool\":\"10.0.0.0/8\",\"ingress_subnet\":\"10.1.0.0/16\"," \
 	"\"mtu\":9000,\"rebalance\":true,\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
 	"\"health_port\":2,\"rate\":3,\"grace_s\":4,\"leave_s\":5,\"settle_s\":0," \
+	"\"probe_s\":7," \
 	"\"metadata_host\":\"::1\",\"metadata_port\":8,\"helper_socket\":\"/y.sock\"," \
 	"\"run_dir\":\"/run/x\",\"helper_key\":\"/x.key\""
 
@@ -50,7 +51,8 @@ static const struct {
 	{ "all that can be said", "{" MANAGER REST "}", "{" MANAGER REST "}" },
 	{ "defaults that are said",
 	  "{" WORKER ",\"helper_port\":1337,\"health_port\":1338,"
-	  "\"rate\":5,\"grace_s\":120,\"leave_s\":90,\"settle_s\":11,\"listen\":\"0.0.0.0\","
+	  "\"rate\":5,\"grace_s\":120,\"leave_s\":90,\"settle_s\":11,\"probe_s\":5,"
+	  "\"listen\":\"0.0.0.0\","
 	  "\"docker_socket\":\"/var/run/docker.sock\",\"ingress_subnet\":\"\","
 	  "\"metadata_host\":\"169.254.169.254\",\"metadata_port\":80,"
 	  "\"helper_socket\":\"/run/swarm-helper/helper.sock\"}",
@@ -178,6 +180,9 @@ static const struct {
 	{ "a word for a flag", "{" WORKER ",\"rebalance\":\"auto\"}", "rebalance" },
 	{ "a word for a number", "{" WORKER ",\"rate\":\"5\"}", "rate" },
 	{ "a long wait", "{" WORKER ",\"settle_s\":31}", "settle_s" },
+	{ "a load balancer that asks all the time",
+	  "{" WORKER ",\"probe_s\":0}", "probe_s" },
+	{ "one that hardly asks", "{" WORKER ",\"probe_s\":16}", "probe_s" },
 	{ "a metadata service at no port", "{" WORKER ",\"metadata_port\":0}",
 	  "metadata_port" },
 	{ "a metadata service that is a number",

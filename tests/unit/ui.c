@@ -212,10 +212,12 @@ static void run_full(void)
 static void run_talk(void)
 {
 	static const char *const columns[] = { "a", NULL };
+	static char long_name[20000];
 	struct paper p;
 	struct listing t;
 	struct err e = ERR_INIT;
 
+	memset(long_name, 'n', sizeof(long_name) - 1);
 	paper_open(&p, UI_TABLE);
 	ui_say(&p.ui, "%s made", "keys/x");
 	ui_say(&p.ui, "evil \033[31m%s", "name\r\n");
@@ -224,6 +226,20 @@ static void run_talk(void)
 		   "talk goes to stderr, cleaned");
 	check_same(p.out, "", "and not to stdout");
 	paper_close(&p);
+
+	paper_open(&p, UI_TABLE);
+	ui_say(&p.ui, "made: %s", long_name);
+	paper_read(&p);
+	check(p.err_n > 8000 && strncmp(p.err, "made: nnn", 9) == 0 &&
+		      p.err[p.err_n - 1] == '\n',
+	      "what is too long for a line is cut, and not left out", p.err);
+	paper_close(&p);
+	listing_init(&t, columns);
+	listing_row(&t);
+	listing_cell(&t, "%s", long_name);
+	check(strlen(json_str_opt(t.rows, "[0][0]", "")) > 8000, "so is a cell",
+	      "it is empty");
+	listing_release(&t);
 
 	paper_open(&p, UI_TABLE);
 	p.ui.quiet = true;

@@ -1,0 +1,113 @@
+# A cluster of one master and two agents on real machines, for a script to act
+# on.  Sourced behind lib.sh and cluster.sh.
+
+az()		# ARGUMENTS...
+{
+	"$AZSWARM" "$@"
+}
+
+must()		# CASE COMMAND...: the rest makes no sense without it
+{
+	must_case=$1
+	shift
+	if "$@" >out 2>&1 </dev/null; then
+		ok "$must_case"
+	else
+		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
+		tail -n 40 azure/emulator.log
+		exit 1
+	fi
+}
+
+agents()	# their host names
+{
+	on master0 docker node ls -f role=worker --format '{{.Hostname}}' | sort
+}
+
+tasks()		# SERVICE: node and id of each that should and does run
+{
+	on master0 docker service ps "$1" -f desired-state=running --no-trunc \
+		--format '{{.Node}} {{.ID}} {{.CurrentState}}' 2>/dev/null | sed -n 's/ Running .*//p' | sort
+}
+
+count()		# SERVICE: how many run
+{
+	tasks "$1" | grep -c .
+}
+
+count_is()	# SERVICE N
+{
+	[ "$(count "$1")" -eq "$2" ]
+}
+
+# Ask a task from inside its own network: no mesh, no proxy.
+ask()		# SERVICE MACHINE PATH: of the first task there
+{
+	ask_id=$(on "$2" docker ps -q --no-trunc -f "label=com.docker.swarm.service.name=$1" | head -n 1)
+	ask_pid=$(on "$2" docker inspect -f '{{.State.Pid}}' "$ask_id")
+	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
+}
+
+# swarm_azure: the local Azure, in ./azure; sets root, top
+swarm_azure()
+{
+	"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
+		not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
+		exit 1
+	}
+	root=$(tail -n 1 root.log)
+	top=$PWD
+	mkdir run
+	export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
+	at_exit azure_stop
+	azure_start "$top/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
+}
+
+# Machines whose load balancer asks every second, or so they are told: all that
+# waits for it to let go, or to come back, waits a fifth as long.  Azure's own
+# times are sh/evict's, the demo's and the drill's.
+quick_nodes()
+{
+	python3 - parameters/cluster.json <<-'END'
+		import base64, json, os, sys
+		path = sys.argv[1]
+		doc = json.load(open(path))
+		for name in "masterCustomData", "agentCustomData":
+		    value = doc["parameters"][name]
+		    text = base64.b64decode(value["value"]).decode()
+		    assert text.count('\\"mtu\\":') == 1
+		    text = text.replace('\\"mtu\\":', '\\"probe_s\\":1,\\"mtu\\":')
+		    value["value"] = base64.b64encode(text.encode()).decode()
+		with open(os.open(path, os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
+		    json.dump(doc, f)
+	END
+}
+
+# swarm_up: from keys to nodes; sets net
+swarm_up()
+{
+	must deploy-storage az deploy-storage
+	must params az params
+	must 'nodes that are quick' quick_nodes
+	must deploy-compute az deploy-compute
+	must 'master and agents are Ready' nodes_become 90 3
+	net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+	check 'what is ours here can be seen' traces_here
+}
+
+# others may rehearse here, too: only what is ours is looked for
+traces_here()
+{
+	traces | grep -F -e "$net" -e "$top/"
+}
+
+# swarm_end: machines without power go at once; how they go when they are asked
+# to is the demo's
+swarm_end()
+{
+	unplug
+	must destroy-cluster az destroy-cluster --confirm swarm-cluster
+	same 'no machine is left' '' "$(find azure -name machine.json)"
+	azure_stop
+	same 'nothing is left behind' '' "$(traces_here)"
+}
