@@ -611,6 +611,14 @@ bool docker_newer(const struct docker_node *a, const struct docker_node *b)
 	return str_cmp(x, y) > 0;
 }
 
+bool docker_supersedes(const struct docker_node *a, const struct docker_node *old)
+{
+	return a->state == DOCKER_NODE_READY && a->manager == old->manager &&
+	       old->hostname[0] != '\0' && old->addr[0] != '\0' &&
+	       strcmp(a->hostname, old->hostname) == 0 &&
+	       strcmp(a->addr, old->addr) == 0 && docker_newer(a, old);
+}
+
 static void change_labels(cJSON *spec, const struct docker_node_change *c)
 {
 	cJSON *labels = json_get_mut(spec, "Labels");

@@ -45,8 +45,19 @@ static void table_unlock(struct helper *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* A row by its ID; by name, too, when that is allowed: the Ready one of that
- * name, else the newest. */
+/* Whether a is rather meant by a name than b, which has it as well: a manager,
+ * for a worker's name is its own word; then who is Ready, then the newer. */
+static bool named_before(const struct docker_node *a, const struct docker_node *b)
+{
+	bool a_ready = a->state == DOCKER_NODE_READY,
+	     b_ready = b->state == DOCKER_NODE_READY;
+
+	if (a->manager != b->manager)
+		return a->manager;
+	return a_ready != b_ready ? a_ready : docker_newer(a, b);
+}
+
+/* A row by its ID; by name, too, when that is allowed. */
 static bool row_named(const struct helper *h, struct str word, bool by_name,
 		      struct docker_node *node)
 {
@@ -61,12 +72,7 @@ static bool row_named(const struct helper *h, struct str word, bool by_name,
 		}
 		if (!by_name || !str_eqz(word, one->hostname))
 			continue;
-		if (best == NULL ||
-		    (one->state == DOCKER_NODE_READY) >
-			    (best->state == DOCKER_NODE_READY) ||
-		    ((one->state == DOCKER_NODE_READY) ==
-			     (best->state == DOCKER_NODE_READY) &&
-		     docker_newer(one, best)))
+		if (best == NULL || named_before(one, best))
 			best = one;
 	}
 	if (best != NULL)
