@@ -3,6 +3,7 @@
  * a node table.  Whatever has to do with the clock is in helper_auth and
  * helper_table. */
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -669,6 +670,49 @@ static void metrics(void)
 	      "no secret in its log", "one");
 }
 
+/* ---- a slow engine ---- */
+
+static atomic_bool asker_done;
+
+static void *asker(void *path)
+{
+	struct buf text = BUF_INIT(65536);
+
+	call("GET", path, &GOOD, &text);
+	asker_done = true;
+	buf_release(&text);
+	return NULL;
+}
+
+/* Whoever asks for the table waits for the engine, and nobody else does. */
+static void slow(void)
+{
+	enum { MANY = 4 };
+	char path[64];
+	pthread_t t[MANY];
+	bool before = true;
+
+	swarm_lock(&swarm);
+	swarm.slow_ms = 8000;
+	swarm_unlock(&swarm);
+	/* whatever is known is older than a new node */
+	snprintf(path, sizeof(path), "/node/none");
+	for (int i = 0; i < MANY; i++)
+		pthread_create(&t[i], NULL, asker, path);
+	usleep(1500000);
+	for (int i = 0; i < 3; i++)
+		before = answers("/healthz", 200, "ok") && before;
+	check(before && !asker_done,
+	      "health is told while others wait for the engine", "later");
+	expect("a token, too", "GET", "/join/worker", GOOD, 200, "token-worker");
+	check(!asker_done, "before those who wait have their answer", "after");
+	swarm_lock(&swarm);
+	swarm.slow_ms = 0;
+	swarm_unlock(&swarm);
+	for (int i = 0; i < MANY; i++)
+		pthread_join(t[i], NULL);
+}
+
 static int silent(void)
 {
 	struct err e = ERR_INIT;
@@ -762,6 +806,26 @@ static bool notified(int fd, const char *words)
 	return false;
 }
 
+/* As an agent asks, who says at the door that he belongs here; at once. */
+static unsigned proven_answer(const char *path)
+{
+	struct node_config own;
+	struct err e = ERR_INIT;
+	unsigned status = 0;
+	cJSON *doc = NULL;
+	char file[160];
+	struct ask a;
+
+	snprintf(file, sizeof(file), "%s/rate.json", world.dir);
+	if (node_config_read(&own, file, &e) < 0 || ask_init(&a, &own, &e) < 0)
+		check_give_up("configuration", "%s", e.msg);
+	ask(&a, "GET", path, false, now_ms() + 200, &status, &doc, NULL, &e);
+	json_burn(doc);
+	ask_release(&a);
+	node_config_burn(&own);
+	return status;
+}
+
 /* Few requests a second, then a refusal, then good again. */
 static void rate(void)
 {
@@ -791,6 +855,9 @@ static void rate(void)
 			   strstr(text.str,
 				  "too many requests from this address") != NULL;
 	}
+	check(proven_answer("/join/worker") == 200,
+	      "which one with the secret at the same address does not notice",
+	      "refused");
 	http_client_release(&c);
 	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down",
 	      text.str);
@@ -873,6 +940,7 @@ int main(int argc, char **argv)
 	unfinished();
 	survives(&pid);
 	metrics();
+	slow();
 	loris();
 	many();
 	starts_not();
