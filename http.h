@@ -226,8 +226,8 @@ struct http_server {
 	/* The rank of a connection whose first bytes are there to be looked at
 	 * (MSG_PEEK); never waits.  NULL: all are HTTP_ANYBODY. */
 	enum http_rank (*rank)(void *ctx, int fd, const char *peer);
-	/* Whether it may have the place that is free, now: false, and it is asked
-	 * again later.  NULL: it may. */
+	/* Whether it may have the place that is free, now: false, and it is
+	 * asked again later.  NULL: it may. */
 	bool (*admit)(void *ctx, const char *peer, enum http_rank rank);
 	/* Turn an accepted socket into a stream (TLS); NULL: plain.  Owns fd
 	 * even on failure. */

@@ -611,12 +611,12 @@ bool docker_newer(const struct docker_node *a, const struct docker_node *b)
 	return str_cmp(x, y) > 0;
 }
 
-bool docker_supersedes(const struct docker_node *a, const struct docker_node *old)
+bool docker_supersedes(const struct docker_node *a, const struct docker_node *b)
 {
-	return a->state == DOCKER_NODE_READY && a->manager == old->manager &&
-	       old->hostname[0] != '\0' && old->addr[0] != '\0' &&
-	       strcmp(a->hostname, old->hostname) == 0 &&
-	       strcmp(a->addr, old->addr) == 0 && docker_newer(a, old);
+	return a->state == DOCKER_NODE_READY && a->manager == b->manager &&
+	       b->hostname[0] != '\0' && b->addr[0] != '\0' &&
+	       strcmp(a->hostname, b->hostname) == 0 &&
+	       strcmp(a->addr, b->addr) == 0 && docker_newer(a, b);
 }
 
 static void change_labels(cJSON *spec, const struct docker_node_change *c)

@@ -116,8 +116,9 @@ struct pollfd *door_polls(struct door *d)
 int64_t door_until(const struct door *d, int64_t until_ms)
 {
 	/* all have the same time, so the oldest ends first */
-	return d->n > 0 && d->list[0].until_ms < until_ms ? d->list[0].until_ms :
-							    until_ms;
+	int64_t first_ms = d->n > 0 ? d->list[0].until_ms : until_ms;
+
+	return first_ms < until_ms ? first_ms : until_ms;
 }
 
 /* Has it hung up meanwhile?  Who only says no more still hears. */
@@ -153,7 +154,7 @@ int door_leave(struct door *d, size_t i)
 {
 	int fd = d->list[i].fd;
 
-	memmove(&d->list[i], &d->list[i + 1], (d->n - i - 1) * sizeof(*d->list));
 	d->n--;
+	memmove(&d->list[i], &d->list[i + 1], (d->n - i) * sizeof(*d->list));
 	return fd;
 }

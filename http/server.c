@@ -851,6 +851,11 @@ static bool has_enough(const struct server *sv, const struct waiting *w)
 	return n >= sv->s->max_per_peer;
 }
 
+static bool admits(const struct http_server *s, const struct waiting *w)
+{
+	return s->admit == NULL || s->admit(s->ctx, w->peer, w->rank);
+}
+
 /* Give place i of those who wait a thread. */
 static int let_in(struct server *sv, size_t i, struct err *e)
 {
@@ -879,7 +884,7 @@ static int let_in(struct server *sv, size_t i, struct err *e)
  * Places for those of one rank, in the order in which they came.  Returns how
  * many would enter at once if there were more places.
  */
-static unsigned let_in_rank(struct server *sv, enum http_rank rank, struct err *e)
+static unsigned let_all_in(struct server *sv, enum http_rank rank, struct err *e)
 {
 	const struct http_server *s = sv->s;
 	struct door *d = &sv->door;
@@ -898,7 +903,7 @@ static unsigned let_in_rank(struct server *sv, enum http_rank rank, struct err *
 		} else if (!has_place(sv, rank)) {
 			outside++;
 			i++;
-		} else if (s->admit != NULL && !s->admit(s->ctx, w->peer, rank)) {
+		} else if (!admits(s, w)) {
 			w->not_before_ms = now + DOOR_AGAIN_MS;
 			i++;
 		} else if (let_in(sv, i, e) < 0) {
@@ -915,29 +920,35 @@ static bool may_follow(const struct server *sv, const struct conn *c,
 	return c->rank == rank || sv->of_rank[c->rank] > sv->s->kept[c->rank];
 }
 
+/* Who owes us something since before, and for longest; with the lock. */
+static struct conn *owes_longest(const struct server *sv, enum http_rank rank,
+				 int64_t before)
+{
+	struct conn *oldest = NULL;
+
+	for (struct conn *c = sv->conns; c != NULL; c = c->next)
+		if (c->fd >= 0 && !c->told && may_follow(sv, c, rank) &&
+		    c->owes_since != 0 && c->owes_since <= before &&
+		    (oldest == NULL || c->owes_since < oldest->owes_since))
+			oldest = c;
+	return oldest;
+}
+
 /* n of that rank wait for a place: as many of those who owe us something go,
  * when they have had their time. */
 static void make_room(struct server *sv, enum http_rank rank, unsigned n)
 {
 	int64_t before = now_ms() - HTTP_CROWDED_MS;
-	struct conn *oldest;
+	struct conn *c;
 
 	pthread_mutex_lock(&sv->lock);
-	for (struct conn *c = sv->conns; c != NULL; c = c->next)
+	for (c = sv->conns; c != NULL; c = c->next)
 		n -= n > 0 && c->told && may_follow(sv, c, rank);
-	do {
-		oldest = NULL;
-		for (struct conn *c = sv->conns; n > 0 && c != NULL; c = c->next)
-			if (c->fd >= 0 && !c->told && may_follow(sv, c, rank) &&
-			    c->owes_since != 0 && c->owes_since <= before &&
-			    (oldest == NULL || c->owes_since < oldest->owes_since))
-				oldest = c;
-		if (oldest != NULL) {
-			shutdown(oldest->fd, SHUT_RD);
-			oldest->told = true;
-			n--;
-		}
-	} while (oldest != NULL);
+	while (n > 0 && (c = owes_longest(sv, rank, before)) != NULL) {
+		shutdown(c->fd, SHUT_RD);
+		c->told = true;
+		n--;
+	}
 	pthread_mutex_unlock(&sv->lock);
 }
 
@@ -947,7 +958,7 @@ static void fill_places(struct server *sv, struct err *e)
 	bool crowded = false;
 
 	for (int r = HTTP_RANKS - 1; r >= 0; r--) {
-		unsigned outside = let_in_rank(sv, (enum http_rank)r, e);
+		unsigned outside = let_all_in(sv, (enum http_rank)r, e);
 
 		if (outside > 0)
 			make_room(sv, (enum http_rank)r, outside);

@@ -634,7 +634,7 @@ static int agent_serve(struct agent *a, struct err *e)
 		.stop_fd = -1,
 		.max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX,
-		/* for the load balancer and the masters: others ask for nothing */
+		/* for the load balancer and the masters */
 		.kept = { [HTTP_KNOWN] = 4 },
 		.rank = agent_rank,
 		.body_max = 1024,

@@ -222,7 +222,7 @@ int ask(struct ask *a, const char *method, const char *target, bool as_manager,
 			*doc = d;
 			answered = true;
 		}
-		if (busy && again < deadline_ms && sleep_until(again, &none) == 0)
+		if (busy && again < deadline_ms && !sleep_until(again, &none))
 			continue;
 		/* a last try that time cut short does not undo an answer */
 		return answered ? 0 : err_set(e, why.kind, "%s", why.msg);

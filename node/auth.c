@@ -279,7 +279,7 @@ void auth_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
 bool auth_is_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
 		   struct str name)
 {
-	struct str digits = str_head(name, 2 * KNOCK_SAYS), when;
+	struct str digits = str_head(name, 2 * KNOCK_SAYS), when, theirs;
 	struct buf got = BUF_INIT(KNOCK_MAC);
 	struct err ignored = ERR_INIT;
 	uint8_t mac[SHA256_LEN];
@@ -293,8 +293,8 @@ bool auth_is_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
 	    (int64_t)said_s < unix_s - AUTH_KNOCK_S ||
 	    (int64_t)said_s > unix_s + AUTH_KNOCK_S)
 		return false;
-	if (buf_add_unhex(&got, str_head(str_skip(name, digits.n), 2 * KNOCK_MAC),
-			  &ignored) == 0) {
+	theirs = str_head(str_skip(name, digits.n), 2 * KNOCK_MAC);
+	if (buf_add_unhex(&got, theirs, &ignored) == 0) {
 		knock_mac(worker_secret, digits, mac);
 		ok = same_bytes(mac, got.str, KNOCK_MAC);
 		burn(mac, sizeof(mac));

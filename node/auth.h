@@ -78,7 +78,8 @@ void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method,
  * ClientHello (SNI), which is HEX.azswarm with
  *
  *	HEX = time (4 bytes, Unix), random (8), mac (16)
- *	mac = the first half of HMAC-SHA-256(worker secret, "azswarm knock 1\n" HEX of the 12 bytes)
+ *	mac = the first half of HMAC-SHA-256(worker secret,
+ *		"azswarm knock 1\n" and the HEX of time and random)
  *
  * It opens nothing.  Whoever can listen on the wire can say it again, within
  * AUTH_KNOCK_S of its time, and is then heard before those who cannot.

@@ -590,7 +590,8 @@ static int helper_serve(struct helper *h, struct err *e)
 		.stop_fd = -1,
 		.max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX,
-		.kept = { [HTTP_ANYBODY] = 4, [HTTP_KNOWN] = 8, [HTTP_PROVEN] = 16 },
+		/* for strangers, nodes, and who has knocked */
+		.kept = { 4, 8, 16 },
 		.max_waiting = WAITING_MAX,
 		.rank = rank,
 		.admit = admit,

@@ -49,7 +49,8 @@ struct helper {
 	pthread_mutex_t reading;
 	atomic_uint readers; /* that wait for it, or read */
 
-	pthread_mutex_t lock; /* for what follows; not held while Docker is asked */
+	/* for what follows; not held while Docker is asked */
+	pthread_mutex_t lock;
 	pthread_cond_t kick;
 	bool kicked;
 	bool active;	 /* a manager of a swarm, as of good_ms */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#define TOO_MANY "too many requests from this address; wait a second"
 #define REFUSAL_COST 5 /* a wrong secret counts as that many */
 
 void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc)
@@ -294,6 +295,8 @@ static bool is_in_budget(struct helper_call *c)
 	};
 	const struct http_head *head = http_x_head(c->x);
 	bool proven = http_x_rank(c->x) == HTTP_PROVEN;
+	struct buf b = BUF_INIT(256);
+	cJSON *doc;
 
 	daemon_peer(http_x_peer(c->x), c->addr);
 	c->auth = auth_check(&c->h->auth, &c->h->config, head->method,
@@ -304,9 +307,12 @@ static bool is_in_budget(struct helper_call *c)
 	if (pay(c, 1))
 		return true;
 	helper_count(c->h, HELPER_COUNT_LIMITED);
-	http_x_answer(
-		c->x, 429, fields,
-		STR("{\"error\":\"too many requests from this address; wait a second\"}\n"));
+	doc = cJSON_CreateObject();
+	json_add_str(doc, "error", TOO_MANY);
+	json_print(doc, &b);
+	http_x_answer(c->x, 429, fields, buf_str(&b));
+	json_free(doc);
+	buf_release(&b);
 	return false;
 }
 

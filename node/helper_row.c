@@ -13,7 +13,7 @@
 #include "http/plain.h"
 
 #define TABLE_AGE_MS 2000 /* answers may be as old */
-#define READERS_MAX 24	  /* callers that wait for the engine, others do not */
+#define READERS_MAX 24	  /* callers that wait for the engine */
 #define HEALTH_MS 3000	  /* one question to an agent's probe */
 
 /* Whether h has a table that was read age_ms before asked_ms or later, and
@@ -79,16 +79,17 @@ static void table_unlock(struct helper *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* Whether a is rather meant by a name than b, which has it as well: a manager,
- * for a worker's name is its own word; then who is Ready, then the newer. */
-static bool named_before(const struct docker_node *a, const struct docker_node *b)
+/* Whether a name rather means a than another row that has it: a manager, for a
+ * worker's name is its own word; then who is Ready, then the newer. */
+static bool named_before(const struct docker_node *a,
+			 const struct docker_node *than)
 {
 	bool a_ready = a->state == DOCKER_NODE_READY,
-	     b_ready = b->state == DOCKER_NODE_READY;
+	     b_ready = than->state == DOCKER_NODE_READY;
 
-	if (a->manager != b->manager)
+	if (a->manager != than->manager)
 		return a->manager;
-	return a_ready != b_ready ? a_ready : docker_newer(a, b);
+	return a_ready != b_ready ? a_ready : docker_newer(a, than);
 }
 
 /* A row by its ID; by name, too, when that is allowed. */

@@ -35,7 +35,7 @@ static bool take_vector(struct str *s, unsigned bytes, struct str *v)
 	return true;
 }
 
-/* The client's message, to what comes behind session, suites and compression. */
+/* To what comes behind session, suites and compression. */
 static bool to_extensions(struct str record, struct str *extensions)
 {
 	struct str hello, passed;

@@ -36,7 +36,9 @@ static const char openssl[] =
 
 static bool is(struct str got, const char *want)
 {
-	return want == NULL ? got.p == NULL : got.p != NULL && str_eqz(got, want);
+	if (want == NULL)
+		return got.p == NULL;
+	return got.p != NULL && str_eqz(got, want);
 }
 
 static struct str in_memory_of_its_own(const struct buf *b, size_t n)
@@ -47,7 +49,7 @@ static struct str in_memory_of_its_own(const struct buf *b, size_t n)
 	return (struct str){ p, n };
 }
 
-/* Cut at every byte, and with each byte changed: a name that is in it, or none. */
+/* Cut at every byte, and with each byte changed: a name in it, or none. */
 static void bent(const char *name, const struct buf *hello)
 {
 	unsigned good = 0, named = 0;
@@ -64,12 +66,14 @@ static void bent(const char *name, const struct buf *hello)
 		for (unsigned with = 0; with < 256; with += 15) {
 			struct str s = in_memory_of_its_own(hello, hello->n);
 			struct str got;
+			const char *end;
 
 			((char *)(uintptr_t)s.p)[at] = (char)with;
 			got = tls_hello_name(s);
 			named += got.p != NULL;
+			end = s.p + s.n;
 			if (got.p != NULL &&
-			    (got.p < s.p || got.n > (size_t)(s.p + s.n - got.p)))
+			    (got.p < s.p || got.n > (size_t)(end - got.p)))
 				check(false, name, "a name outside of it");
 			free((void *)(uintptr_t)s.p);
 		}
@@ -136,7 +140,7 @@ int main(void)
 	ours("127.0.0.1", &b);
 	check(b.n > 0 && is(tls_hello_name(buf_str(&b)), NULL),
 	      "an address is no name", "one");
-	check(is(tls_hello_name(STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n")), NULL),
+	check(is(tls_hello_name(STR("GET / HTTP/1.1\r\n\r\n")), NULL),
 	      "a request is no hello", "one");
 	check(is(tls_hello_name(STR_NULL), NULL), "nor is nothing", "one");
 	buf_release(&b);

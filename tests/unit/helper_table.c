@@ -467,7 +467,7 @@ static void demoted(void)
 	table_decide(&t, a, n, 3000, v);
 	a[2].state = DOCKER_NODE_DOWN;
 	table_decide(&t, a, n, 4000, v);
-	check(v[2].action == TABLE_KEEP, "unless it was up in between", "removed");
+	check(v[2].action == TABLE_KEEP, "unless it was up again", "removed");
 	table_release(&t);
 }
 
