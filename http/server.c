@@ -892,7 +892,8 @@ static unsigned let_all_in(struct server *sv, enum http_rank rank, struct err *e
 	unsigned outside = 0;
 	size_t i = 0;
 
-	while (i < d->n) {
+	/* more than there are places need not be counted */
+	while (i < d->n && outside < s->max_conns) {
 		struct waiting *w = &d->list[i];
 
 		if (!w->ready || w->rank != rank || w->not_before_ms > now) {

@@ -18,6 +18,9 @@
  *	GET  /healthz		200 while this is a working manager
  *	GET  /metrics		Prometheus text
  *
+ * Who knocks (auth.h), nodes and strangers have places and budgets of their own
+ * (budget.h), so that none of them can keep the others out.
+ *
  * All but the last two and /nonce need authentication.  A caller acts for its
  * own node only: the name it proved is the node's, and it calls from the
  * address that the swarm knows for it.
