@@ -40,9 +40,10 @@ static struct stream *dial(void *ctx, bool tls, const char *to, unsigned port,
 {
 	int fd = tcp_connect(to, port, deadline_ms, e);
 
-	(void)ctx;
 	(void)tls;
-	return fd < 0 ? NULL : tls_connect(fd, to, trust, deadline_ms, e);
+	return fd < 0 ? NULL :
+			tls_connect(fd, ctx != NULL ? ctx : to, trust,
+				    deadline_ms, e);
 }
 
 static unsigned once(struct http_client *c, const char *method,
@@ -806,33 +807,13 @@ static bool notified(int fd, const char *words)
 	return false;
 }
 
-/* As an agent asks, who says at the door that he belongs here; at once. */
-static unsigned proven_answer(const char *path)
-{
-	struct node_config own;
-	struct err e = ERR_INIT;
-	unsigned status = 0;
-	cJSON *doc = NULL;
-	char file[160];
-	struct ask a;
-
-	snprintf(file, sizeof(file), "%s/rate.json", world.dir);
-	if (node_config_read(&own, file, &e) < 0 || ask_init(&a, &own, &e) < 0)
-		check_give_up("configuration", "%s", e.msg);
-	ask(&a, "GET", path, false, now_ms() + 200, &status, &doc, NULL, &e);
-	json_burn(doc);
-	ask_release(&a);
-	node_config_burn(&own);
-	return status;
-}
-
 /* Few requests a second, then a refusal, then good again. */
 static void rate(void)
 {
 	unsigned ok = 0, limited = 0;
 	struct buf text = BUF_INIT(65536);
-	struct http_client c;
-	char name[64];
+	struct http_client c, proven;
+	char name[64], knock[AUTH_KNOCK_LEN + 1];
 	pid_t pid;
 	int fd;
 
@@ -855,9 +836,12 @@ static void rate(void)
 			   strstr(text.str,
 				  "too many requests from this address") != NULL;
 	}
-	check(proven_answer("/join/worker") == 200,
-	      "which one with the secret at the same address does not notice",
-	      "refused");
+	/* as an agent does, from the same address */
+	auth_knock(config.worker_secret, unix_time(), knock);
+	http_client_init(&proven, (struct http_dialer){ dial, knock }, "test");
+	check(once(&proven, "GET", "/nonce", NULL, NULL, &text) == 200,
+	      "which who has knocked does not notice", text.str);
+	http_client_release(&proven);
 	http_client_release(&c);
 	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down",
 	      text.str);
