@@ -16,6 +16,7 @@ CA_CERTS	?= /usr/share/ca-certificates/mozilla
 BEARSSL_SRC	?=
 CJSON_SRC	?=
 FUZZ_SECONDS	?= 30
+HOSTILE		?= 100000
 # Tests to run, all when empty: make test T="unit/json sh/build"
 T		?=
 # Rows of tests/mutants, all when empty: make mutants M="tls-pin azure-once"
@@ -80,7 +81,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check conformance mutants units fuzz bench demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -93,6 +94,7 @@ help:
 	@echo 'make mutants    spoils a line at a time, and sees a test notice; M=NAME for one'
 	@echo 'make drill      what users notice when machines go, counted from outside'
 	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
+	@echo 'make hostile    $(HOSTILE) hostile requests to a helper, and honest ones among them'
 	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
@@ -116,6 +118,10 @@ test check: azswarm | deps
 conformance: azswarm | deps
 	@build-aux/deps.sh tests/conformance.deps
 	@tests/run $(basename $(patsubst tests/%,%,$(wildcard tests/conformance/*.sh))) sh/requests
+
+# An attack on a helper and an agent; sh/hostile is a tenth of it.
+hostile: azswarm build/bench/ask_tool | deps
+	@tests/hostile.py azswarm build/bench/ask_tool $(HOSTILE)
 
 # Without root the machines exist on paper, and need nothing.
 bench: build/bench/ssh_tool | deps

@@ -192,21 +192,43 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 
 struct http_exchange; /* one request being answered */
 
+/* What a connection is to the server, before anything is done for it. */
+enum http_rank {
+	HTTP_ANYBODY,
+	HTTP_KNOWN,  /* by its address */
+	HTTP_PROVEN, /* by what it sent first */
+	HTTP_RANKS,
+};
+
 /*
- * Serves connections until stop_fd is readable or interrupt_requested():
- * one thread per connection, at most max_conns (more wait in the backlog),
- * every connection bounded in idle time, header and body size.
+ * Serves connections until stop_fd is readable or interrupt_requested().
+ *
+ * A connection gets a thread, one of max_conns places, when its first bytes
+ * have come; until then, and while there is no place, it waits and costs no
+ * more than its descriptor.  Higher ranks enter first.  When somebody waits for
+ * a place, who has not said a whole request within HTTP_CROWDED_MS (of its
+ * handshake, its header, or the answer before) makes room, the oldest first.
+ * Every connection is bounded in idle time, header and body size.
  */
+#define HTTP_CROWDED_MS 2000
 struct http_server {
 	int listen_fd;
 	int stop_fd; /* -1: only the interrupt flag */
 	unsigned max_conns;
-	unsigned max_per_peer; /* of one address, more are closed; 0: no bound */
+	unsigned kept[HTTP_RANKS]; /* of max_conns, for that rank alone */
+	unsigned max_waiting;	   /* without a place; 0: 64 */
+	unsigned max_per_peer; /* places of one address and rank; 0: no bound */
 	uint64_t body_max;     /* larger: 413 */
 	int64_t idle_ms;       /* no complete request head in time: closed; also
 					   how long a peer may take no byte of an answer */
 	int64_t body_ms;       /* a body that takes longer: 408, closed */
 	size_t stack;	       /* of a connection's thread, 0: 256 KiB */
+	/* The rank of a connection whose first bytes are there to be looked at
+	 * (MSG_PEEK); never waits.  NULL: all are HTTP_ANYBODY. */
+	enum http_rank (*rank)(void *ctx, int fd, const char *peer);
+	/* Whether it may have the place that is free, now: false, and it is
+	 * asked again later.  NULL: it may. */
+	bool (*admit)(void *ctx, const char *peer, enum http_rank rank);
 	/* Turn an accepted socket into a stream (TLS); NULL: plain.  Owns fd
 	 * even on failure. */
 	struct stream *(*wrap)(void *ctx, int fd, struct err *e);
@@ -232,6 +254,10 @@ struct str http_x_query(const struct http_exchange *x); /* behind '?', may be em
 bool http_x_param(const struct http_exchange *x, const char *name,
 		  struct buf *out);
 const char *http_x_peer(const struct http_exchange *x); /* "10.77.16.4:51234" */
+enum http_rank http_x_rank(const struct http_exchange *x);
+/* The caller needs another request at once: its connection stays open, however
+ * many wait, for HTTP_CROWDED_MS at least. */
+void http_x_stay(struct http_exchange *x);
 /* The server has been told to stop: long answers should come to an end. */
 bool http_x_stopping(const struct http_exchange *x);
 /* Whole body into b (b's ceiling counts too).  -1: e set, an answer must not

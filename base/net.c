@@ -29,7 +29,7 @@
 #define ADDRS_MAX 16
 #define NEXT_ADDR_MS 250 /* RFC 8305 section 5 */
 #define RESOLV_CONF "/etc/resolv.conf"
-#define BACKLOG 128
+#define BACKLOG 512
 
 /* ---- streams ---- */
 

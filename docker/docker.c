@@ -611,6 +611,14 @@ bool docker_newer(const struct docker_node *a, const struct docker_node *b)
 	return str_cmp(x, y) > 0;
 }
 
+bool docker_supersedes(const struct docker_node *a, const struct docker_node *b)
+{
+	return a->state == DOCKER_NODE_READY && a->manager == b->manager &&
+	       b->hostname[0] != '\0' && b->addr[0] != '\0' &&
+	       strcmp(a->hostname, b->hostname) == 0 &&
+	       strcmp(a->addr, b->addr) == 0 && docker_newer(a, b);
+}
+
 static void change_labels(cJSON *spec, const struct docker_node_change *c)
 {
 	cJSON *labels = json_get_mut(spec, "Labels");

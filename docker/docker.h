@@ -172,6 +172,12 @@ int docker_node(struct docker *d, const char *id, struct docker_node *node,
 int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e);
 /* Whether a was created after b. */
 bool docker_newer(const struct docker_node *a, const struct docker_node *b);
+/*
+ * Whether a is what b's machine has become: of the same name, role and
+ * address, created after it, and Ready.  A name alone is what any worker may
+ * say of itself; without a name or an address nothing is the same.
+ */
+bool docker_supersedes(const struct docker_node *a, const struct docker_node *b);
 const char *docker_node_state_name(enum docker_node_state s);
 const char *docker_availability_name(enum docker_availability a);
 

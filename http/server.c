@@ -1,5 +1,6 @@
 /*
- * HTTP/1.1, the server's side: a thread per connection, each wait bounded,
+ * HTTP/1.1, the server's side: a thread per connection that has said something
+ * (until then it is at the door, http/door.h), each wait bounded,
  * each answer framed so that the next one cannot be mistaken for its rest.
  * Knows nothing of what is served.
  */
@@ -19,7 +20,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/time.h"
-#include "http.h"
+#include "http/door.h"
 
 #define STACK (256u << 10)
 #define PIECE ((16u << 10) - 1) /* read at a time */
@@ -28,21 +29,22 @@
 #define DRAIN_MAX \
 	(64u << 10) /* of a body nobody read, to keep the connection */
 #define DRAIN_MS 1000
-#define LINGER_MS 2000	/* reading on, so that the answer is not lost */
-#define CROWDED_MS 1000 /* idle time when others wait for a place */
+#define LINGER_MS 2000 /* reading on, so that the answer is not lost */
 #define CROWDED_LOOK_MS 250
+#define ACCEPT_MAX 32	    /* taken at a go */
 #define ACCEPT_PAUSE_MS 100 /* out of descriptors: others must end first */
 #define ACCEPT_TRIES 100
-#define PEER_MAX 72
 
 struct conn {
 	struct conn *next;
 	struct server *sv;
 	pthread_t thread;
-	char peer[PEER_MAX];
+	char peer[DOOR_PEER_MAX];
+	enum http_rank rank;
 	/* under sv->lock */
 	int fd;		    /* -1: closed, or not ours to shut down */
-	int64_t idle_since; /* waits for a request; 0: busy */
+	int64_t owes_since; /* a handshake, a request's header; 0: nothing */
+	bool told;	    /* to go */
 	bool ended;	    /* thread may be joined */
 	/* of the thread alone */
 	struct stream *st;
@@ -56,9 +58,11 @@ struct server {
 	const struct http_server *s;
 	pthread_mutex_t lock;
 	struct conn *conns;
-	unsigned n;
-	atomic_bool stopping, crowded;
-	int done_fd; /* readable when a thread has ended */
+	unsigned n, of_rank[HTTP_RANKS];
+	struct door door;
+	atomic_bool stopping;
+	atomic_bool crowded; /* somebody waits for a place */
+	int done_fd;	     /* readable when a thread has ended */
 };
 
 enum answered { NOTHING, BEGUN, ANSWERED, ABORTED };
@@ -69,6 +73,7 @@ struct http_exchange {
 	/* the answer */
 	enum answered answered;
 	bool keep; /* the connection, behind this exchange */
+	bool stay; /* even when others wait */
 	bool no_body, chunked;
 	unsigned status;
 	uint64_t left; /* to be sent, UINT64_MAX: unknown */
@@ -102,6 +107,16 @@ struct str http_x_query(const struct http_exchange *x)
 const char *http_x_peer(const struct http_exchange *x)
 {
 	return x->c->peer;
+}
+
+enum http_rank http_x_rank(const struct http_exchange *x)
+{
+	return x->c->rank;
+}
+
+void http_x_stay(struct http_exchange *x)
+{
+	x->stay = true;
 }
 
 bool http_x_stopping(const struct http_exchange *x)
@@ -216,7 +231,7 @@ static void stage_head(struct http_exchange *x, unsigned status,
 	x->chunked = length == UINT64_MAX && h->minor > 0 && !empty;
 	x->left = length;
 	x->keep = x->keep && !fields_say_close(fields) && !http_x_stopping(x) &&
-		  !x->c->sv->crowded && drainable(x) &&
+		  (x->stay || !x->c->sv->crowded) && drainable(x) &&
 		  (length != UINT64_MAX || x->chunked || empty);
 	if (x->chunked)
 		buf_adds(out, "Transfer-Encoding: chunked\r\n");
@@ -589,10 +604,10 @@ static void linger(struct conn *c)
 	       fill(c, until, &ignored) > 0);
 }
 
-static void set_idle(struct conn *c, int64_t since)
+static void set_owes(struct conn *c, int64_t since)
 {
 	pthread_mutex_lock(&c->sv->lock);
-	c->idle_since = since;
+	c->owes_since = since;
 	pthread_mutex_unlock(&c->sv->lock);
 }
 
@@ -608,13 +623,12 @@ static bool wait_request(struct conn *c)
 	};
 	int n;
 
+	set_owes(c, now_ms());
 	if (c->in.n > 0 || stream_pending(c->st) || p[0].fd < 0)
 		return true;
-	set_idle(c, now_ms());
 	do
 		n = poll(p, 3, poll_timeout(until));
 	while (n < 0 && errno == EINTR && !interrupt_requested());
-	set_idle(c, 0);
 	return n > 0 && p[0].revents != 0 && !c->sv->stopping;
 }
 
@@ -675,6 +689,7 @@ static bool serve_one(struct conn *c, struct err *e)
 
 	http_parser_reset(&c->parser);
 	rc = read_head(c, e);
+	set_owes(c, 0);
 	if (rc == 0)
 		return false;
 	if (rc < 0) {
@@ -736,7 +751,7 @@ void http_serve_stream(const struct http_server *s, struct stream *st,
 	struct conn c = { .sv = &sv, .fd = -1, .st = st };
 	size_t n = strlen(peer);
 
-	memcpy(c.peer, peer, n < PEER_MAX ? n : PEER_MAX - 1);
+	memcpy(c.peer, peer, n < DOOR_PEER_MAX ? n : DOOR_PEER_MAX - 1);
 	converse(&c);
 	stream_close(st);
 }
@@ -770,14 +785,14 @@ static void *conn_thread(void *arg)
 	return NULL;
 }
 
-static void peer_name(int fd, char out[PEER_MAX])
+static void peer_name(int fd, char out[DOOR_PEER_MAX])
 {
 	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof a;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
 	char host[INET6_ADDRSTRLEN] = "";
-	struct buf b = BUF_INIT(PEER_MAX - 1);
+	struct buf b = BUF_INIT(DOOR_PEER_MAX - 1);
 
 	getpeername(fd, (struct sockaddr *)&a, &len);
 	if (a.ss_family == AF_INET &&
@@ -809,45 +824,148 @@ static int start_thread(struct conn *c, size_t stack)
 	return rc;
 }
 
-/* Whether an address has all the places that one may have.  Who says nothing
- * at all would else keep everybody out, a handshake's time at a go. */
-static bool has_enough(const struct server *sv, const char *peer)
+/* Whether there is a place for that rank: one of its own, or one of those that
+ * are kept for nobody. */
+static bool has_place(const struct server *sv, enum http_rank rank)
 {
-	ptrdiff_t host_n = str_rchr(str_of(peer), ':') + 1;
-	unsigned n = 0;
+	const struct http_server *s = sv->s;
+	unsigned common = s->max_conns, used = 0;
 
-	for (const struct conn *c = sv->conns; c != NULL; c = c->next)
-		n += strncmp(c->peer, peer, (size_t)host_n) == 0;
-	return sv->s->max_per_peer > 0 && n >= sv->s->max_per_peer;
+	for (int i = 0; i < HTTP_RANKS; i++) {
+		common -= s->kept[i];
+		if (sv->of_rank[i] > s->kept[i])
+			used += sv->of_rank[i] - s->kept[i];
+	}
+	return sv->of_rank[rank] < s->kept[rank] || used < common;
 }
 
-static int take_connection(struct server *sv, struct err *e)
+/* Whether an address has all the places that one may have. */
+static bool has_enough(const struct server *sv, const struct waiting *w)
 {
-	int fd = tcp_accept(sv->s->listen_fd, now_ms(), e);
-	struct conn *c;
+	unsigned n = 0;
 
-	if (fd < 0)
-		return -1;
-	c = xcalloc(1, sizeof *c);
+	if (sv->s->max_per_peer == 0)
+		return false;
+	for (const struct conn *c = sv->conns; c != NULL; c = c->next)
+		n += c->rank == w->rank && door_same_host(c->peer, w->peer);
+	return n >= sv->s->max_per_peer;
+}
+
+static bool admits(const struct http_server *s, const struct waiting *w)
+{
+	return s->admit == NULL || s->admit(s->ctx, w->peer, w->rank);
+}
+
+/* Give place i of those who wait a thread. */
+static int let_in(struct server *sv, size_t i, struct err *e)
+{
+	struct conn *c = xcalloc(1, sizeof *c);
+
 	c->sv = sv;
-	c->fd = fd;
-	peer_name(fd, c->peer);
-	if (has_enough(sv, c->peer)) {
-		close(fd);
-		free(c);
-		return 0;
-	}
+	c->owes_since = now_ms();
+	c->rank = sv->door.list[i].rank;
+	memcpy(c->peer, sv->door.list[i].peer, sizeof c->peer);
+	c->fd = door_leave(&sv->door, i);
 	errno = start_thread(c, sv->s->stack);
 	if (errno != 0) {
 		err_sys(e, ERR_IO, "starting a thread");
-		close(fd);
+		close(c->fd);
 		free(c);
 		return -1;
 	}
 	c->next = sv->conns;
 	sv->conns = c;
 	sv->n++;
+	sv->of_rank[c->rank]++;
 	return 0;
+}
+
+/*
+ * Places for those of one rank, in the order in which they came.  Returns how
+ * many would enter at once if there were more places.
+ */
+static unsigned let_all_in(struct server *sv, enum http_rank rank, struct err *e)
+{
+	const struct http_server *s = sv->s;
+	struct door *d = &sv->door;
+	int64_t now = now_ms();
+	unsigned outside = 0;
+	size_t i = 0;
+
+	/* more than there are places need not be counted */
+	while (i < d->n && outside < s->max_conns) {
+		struct waiting *w = &d->list[i];
+
+		if (!w->ready || w->rank != rank || w->not_before_ms > now) {
+			i++;
+		} else if (has_enough(sv, w)) {
+			w->not_before_ms = now + DOOR_AGAIN_MS;
+			i++;
+		} else if (!has_place(sv, rank)) {
+			outside++;
+			i++;
+		} else if (!admits(s, w)) {
+			w->not_before_ms = now + DOOR_AGAIN_MS;
+			i++;
+		} else if (let_in(sv, i, e) < 0) {
+			return outside;
+		}
+	}
+	return outside;
+}
+
+/* Whether one of that rank could have the place of c. */
+static bool may_follow(const struct server *sv, const struct conn *c,
+		       enum http_rank rank)
+{
+	return c->rank == rank || sv->of_rank[c->rank] > sv->s->kept[c->rank];
+}
+
+/* Who owes us something since before, and for longest; with the lock. */
+static struct conn *owes_longest(const struct server *sv, enum http_rank rank,
+				 int64_t before)
+{
+	struct conn *oldest = NULL;
+
+	for (struct conn *c = sv->conns; c != NULL; c = c->next)
+		if (c->fd >= 0 && !c->told && may_follow(sv, c, rank) &&
+		    c->owes_since != 0 && c->owes_since <= before &&
+		    (oldest == NULL || c->owes_since < oldest->owes_since))
+			oldest = c;
+	return oldest;
+}
+
+/* n of that rank wait for a place: as many of those who owe us something go,
+ * when they have had their time. */
+static void make_room(struct server *sv, enum http_rank rank, unsigned n)
+{
+	int64_t before = now_ms() - HTTP_CROWDED_MS;
+	struct conn *c;
+
+	pthread_mutex_lock(&sv->lock);
+	for (c = sv->conns; c != NULL; c = c->next)
+		n -= n > 0 && c->told && may_follow(sv, c, rank);
+	while (n > 0 && (c = owes_longest(sv, rank, before)) != NULL) {
+		shutdown(c->fd, SHUT_RD);
+		c->told = true;
+		n--;
+	}
+	pthread_mutex_unlock(&sv->lock);
+}
+
+/* Let in whoever may come in, the highest rank first. */
+static void fill_places(struct server *sv, struct err *e)
+{
+	bool crowded = false;
+
+	for (int r = HTTP_RANKS - 1; r >= 0; r--) {
+		unsigned outside = let_all_in(sv, (enum http_rank)r, e);
+
+		if (outside > 0)
+			make_room(sv, (enum http_rank)r, outside);
+		crowded = crowded || outside > 0;
+	}
+	sv->crowded = crowded;
 }
 
 /* Join the threads that are through; all of them, however long, when told. */
@@ -869,51 +987,70 @@ static void reap(struct server *sv, bool all)
 		}
 		pthread_join(c->thread, NULL);
 		*at = c->next;
-		free(c);
 		sv->n--;
+		sv->of_rank[c->rank]--;
+		free(c);
 	}
-	if (sv->n < sv->s->max_conns)
-		sv->crowded = false;
 }
 
-/* Every place is taken and somebody waits: those that only sit there go. */
-static void make_room(struct server *sv)
+/* Take those who knock; -1 with e when it was not for want of any. */
+static int take_connections(struct server *sv, struct err *e)
 {
-	int64_t before = now_ms() - CROWDED_MS;
+	struct err none = ERR_INIT;
+	char peer[DOOR_PEER_MAX];
+	int fd;
 
-	sv->crowded = true;
-	pthread_mutex_lock(&sv->lock);
-	for (struct conn *c = sv->conns; c != NULL; c = c->next)
-		if (c->fd >= 0 && c->idle_since != 0 && c->idle_since <= before)
-			shutdown(c->fd, SHUT_RD);
-	pthread_mutex_unlock(&sv->lock);
+	for (int i = 0; i < ACCEPT_MAX && door_open(&sv->door); i++) {
+		fd = tcp_accept(sv->s->listen_fd, now_ms(), &none);
+		if (fd < 0)
+			return none.kind == ERR_TIMEOUT ?
+				       0 :
+				       err_set(e, none.kind, "%s", none.msg);
+		peer_name(fd, peer);
+		door_take(&sv->door, fd, peer, now_ms());
+	}
+	return 0;
 }
 
-/* Wait for stop, a connection or the end of one: 1 to go on, 0 to stop. */
+/* When to look again, whatever happens meanwhile. */
+static int64_t look_at(const struct server *sv)
+{
+	int64_t until = IO_FOREVER;
+
+	for (size_t i = 0; i < sv->door.n; i++)
+		if (sv->door.list[i].ready)
+			until = from_now(sv->crowded ? CROWDED_LOOK_MS :
+						       DOOR_AGAIN_MS);
+	return door_until(&sv->door, until);
+}
+
+/* Wait for stop, a connection, its first bytes or its end: 1 to go on, 0 to
+ * stop. */
 static int serve_turn(struct server *sv, unsigned *misses, struct err *e)
 {
+	struct pollfd *p = door_polls(&sv->door);
 	struct err why = ERR_INIT;
-	bool full = sv->n >= sv->s->max_conns;
-	struct pollfd p[] = {
-		{ .fd = sv->s->stop_fd, .events = POLLIN },
-		{ .fd = interrupt_fd(), .events = POLLIN },
-		{ .fd = sv->done_fd, .events = POLLIN },
-		{ .fd = full && sv->crowded ? -1 : sv->s->listen_fd,
-		  .events = POLLIN },
-	};
 
-	if (poll(p, 4, full && sv->crowded ? CROWDED_LOOK_MS : -1) < 0 &&
-	    errno != EINTR)
-		return err_sys(e, ERR_IO, "poll");
+	p[0] = (struct pollfd){ .fd = sv->s->stop_fd, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = interrupt_fd(), .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = sv->done_fd, .events = POLLIN };
+	p[3] = (struct pollfd){
+		.fd = door_open(&sv->door) ? sv->s->listen_fd : -1,
+		.events = POLLIN,
+	};
+	if (poll(p, DOOR_OWN + sv->door.n, poll_timeout(look_at(sv))) < 0) {
+		if (errno != EINTR)
+			return err_sys(e, ERR_IO, "poll");
+		return interrupt_requested() ? 0 : 1;
+	}
 	if (p[0].revents != 0 || interrupt_requested())
 		return 0;
-	if (full && (sv->crowded || p[3].revents != 0))
-		make_room(sv);
 	reap(sv, false);
-	if (full)
-		return 1;
-	if (p[3].revents == 0 || take_connection(sv, &why) == 0 ||
-	    why.kind == ERR_TIMEOUT) {
+	door_look(&sv->door, now_ms());
+	fill_places(sv, &why);
+	if (why.kind == ERR_NONE && p[3].revents != 0)
+		take_connections(sv, &why);
+	if (why.kind == ERR_NONE) {
 		*misses = 0;
 		return 1;
 	}
@@ -933,6 +1070,7 @@ static void stop(struct server *sv)
 	struct pollfd p = { .fd = sv->done_fd, .events = POLLIN };
 
 	sv->stopping = true;
+	door_release(&sv->door);
 	while (reap(sv, false), sv->n > 0 && now_ms() < until)
 		poll(&p, 1, poll_timeout(until));
 	pthread_mutex_lock(&sv->lock);
@@ -954,6 +1092,7 @@ int http_serve(const struct http_server *s, struct err *e)
 	sv.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sv.done_fd < 0)
 		return err_sys(e, ERR_IO, "eventfd");
+	door_init(&sv.door, s);
 	do
 		rc = serve_turn(&sv, &misses, e);
 	while (rc > 0);

@@ -43,6 +43,7 @@
 #define IDLE_MS 5000
 #define ENGINE_MS 30000 /* one exchange; a join may take 20 s of its own */
 #define ASK_MS 12000
+#define ASK_ROW_MS 6000	 /* what the engine says waits as long */
 #define LOOK_MS 1000	 /* is the engine there? */
 #define LOOK_SOON_MS 250 /* while it is not */
 #define INFO_MS 5000	 /* what does it say of its swarm? */
@@ -61,7 +62,7 @@
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
 #define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
 #define LEAVE_INFO_MS 5000
-#define LEAVE_ASK_MS 12000
+#define LEAVE_ASK_MS 40000  /* of it, while the helpers are there and busy */
 #define LEAVE_KEEP_MS 15000 /* for the engine to leave and to tell the helper */
 #define LEAVE_TOLD_MS 3000
 #define LEAVE_LOOK_MS 1000
@@ -359,8 +360,8 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	int rc = -1;
 
 	memcpy(target + 6, a->node_id, strlen(a->node_id) + 1);
-	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_MS, &status, &doc,
-		NULL, e) < 0)
+	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
+		&doc, NULL, e) < 0)
 		goto out;
 	if (status == 404) {
 		/* a row that was just made may not be in an answer's table yet */
@@ -620,12 +621,29 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 	buf_release(&b);
 }
 
+static enum http_rank agent_rank(void *ctx, int fd, const char *peer)
+{
+	const struct agent *a = ctx;
+	char addr[DAEMON_ADDRESS_MAX];
+	bool known;
+
+	(void)fd;
+	daemon_peer(peer, addr);
+	known = strcmp(addr, LAYOUT_PROBE_HOST) == 0;
+	for (unsigned i = 0; i < a->config.n_masters; i++)
+		known = known || strcmp(addr, a->config.masters[i]) == 0;
+	return known ? HTTP_KNOWN : HTTP_ANYBODY;
+}
+
 static int agent_serve(struct agent *a, struct err *e)
 {
 	struct http_server s = {
 		.stop_fd = -1,
 		.max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX,
+		/* for the load balancer and the masters */
+		.kept = { [HTTP_KNOWN] = 4 },
+		.rank = agent_rank,
 		.body_max = 1024,
 		.idle_ms = IDLE_MS,
 		.body_ms = IDLE_MS,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/net.h"
 #include "http.h"
 #include "node/auth.h"
@@ -14,6 +15,8 @@
 #include "tls/tls.h"
 
 #define ANSWER_MAX (16u << 10)
+#define LIMITED 429
+#define AGAIN_MS 300
 #define ONE_MASTER_MS \
 	5000 /* a machine that is off must not cost the others' time */
 
@@ -36,11 +39,26 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct ask *a = ctx;
+	char name[AUTH_KNOCK_LEN + 1];
+	struct err why = ERR_INIT;
+	struct stream *s;
+	const char *reason;
 	int fd;
 
 	(void)tls; /* always */
 	fd = tcp_connect(host, port, deadline_ms, e);
-	return fd < 0 ? NULL : tls_connect(fd, host, a->trust, deadline_ms, e);
+	if (fd < 0)
+		return NULL;
+	a->reached = true;
+	auth_knock(a->config->worker_secret, unix_time(), name);
+	s = tls_connect(fd, name, a->trust, deadline_ms, &why);
+	if (s == NULL) {
+		/* the name is another one every time, and nobody's */
+		reason = strstr(why.msg, name);
+		reason = reason != NULL ? reason + AUTH_KNOCK_LEN + 2 : why.msg;
+		err_set(e, why.kind, "TLS with %s: %s", host, reason);
+	}
+	return s;
 }
 
 static int exchange(struct http_client *h, const char *method, const char *url,
@@ -134,15 +152,16 @@ out:
 	return rc;
 }
 
-int ask(struct ask *a, const char *method, const char *target, bool as_manager,
-	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master,
-	struct err *e)
+/* Every master once: as ask(); *busy when it makes sense to ask again. */
+static int ask_all(struct ask *a, const char *method, const char *target,
+		   bool as_manager, int64_t deadline_ms, unsigned *status,
+		   cJSON **doc, unsigned *master, bool *busy, struct err *e)
 {
 	const struct node_config *c = a->config;
 	unsigned from = a->first;
 	bool answered = false;
 
-	*doc = NULL;
+	*busy = false;
 	for (unsigned k = 0; k < c->n_masters; k++) {
 		unsigned i = (from + k) % c->n_masters, got;
 		int64_t until = now_ms() + ONE_MASTER_MS;
@@ -153,8 +172,11 @@ int ask(struct ask *a, const char *method, const char *target, bool as_manager,
 			continue;
 		if (until > deadline_ms)
 			until = deadline_ms;
+		a->reached = false;
 		if (ask_one(a, c->masters[i], method, target, as_manager, until,
 			    &got, &d, &one) < 0) {
+			/* another's key stays another's */
+			*busy = *busy || (a->reached && one.kind != ERR_TLS);
 			if (e->kind == ERR_NONE)
 				*e = one;
 			if (interrupt_requested() || now_ms() >= deadline_ms)
@@ -167,12 +189,42 @@ int ask(struct ask *a, const char *method, const char *target, bool as_manager,
 		if (master != NULL)
 			*master = i;
 		answered = true;
-		if (got < 500) {
+		*busy = *busy || got == LIMITED;
+		if (got < 500 && got != LIMITED) {
 			a->first = i;
+			*busy = false;
 			break;
 		}
 	}
 	if (answered)
 		err_clear(e);
 	return answered ? 0 : err_set(e, ERR_NET, "no other master to ask");
+}
+
+int ask(struct ask *a, const char *method, const char *target, bool as_manager,
+	int64_t deadline_ms, unsigned *status, cJSON **doc, unsigned *master,
+	struct err *e)
+{
+	bool answered = false;
+
+	*doc = NULL;
+	for (;;) {
+		struct err none = ERR_INIT, why = ERR_INIT;
+		bool busy;
+		cJSON *d = NULL;
+		int rc = ask_all(a, method, target, as_manager, deadline_ms,
+				 status, &d, master, &busy, &why);
+		/* not all of those who were turned away at once */
+		int64_t again = now_ms() + AGAIN_MS + random_below(AGAIN_MS);
+
+		if (rc == 0) {
+			json_burn(*doc);
+			*doc = d;
+			answered = true;
+		}
+		if (busy && again < deadline_ms && !sleep_until(again, &none))
+			continue;
+		/* a last try that time cut short does not undo an answer */
+		return answered ? 0 : err_set(e, why.kind, "%s", why.msg);
+	}
 }

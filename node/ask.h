@@ -14,6 +14,7 @@ struct ask {
 	struct tls_trust *trust;
 	char name[65];	/* ours */
 	unsigned first; /* index of the master to begin with */
+	bool reached;	/* the last master took the connection */
 	unsigned skip; /* index of one that is not asked, or LAYOUT_MASTERS_MAX */
 };
 int ask_init(struct ask *a, const struct node_config *c, struct err *e);
@@ -21,9 +22,12 @@ void ask_release(struct ask *a);
 
 /*
  * method and target ("GET", "/join/worker") of whichever master answers with
- * something else than 5xx.  as_manager: prove it with the manager secret.
+ * something else than 5xx or 429.  When none does and one of them has its
+ * hands full, which is a 429, or a connection that it took and did not answer,
+ * they are asked again until deadline_ms.  as_manager: prove it with the
+ * manager secret.
  * Returns 0 with *status and *doc (may come as NULL, caller frees; may hold a
- * token: json_burn) when one did, and 0 with the last 5xx if none had
+ * token: json_burn) when one did, and 0 with the last 5xx or 429 if none had
  * better; -1 with e when none answered at all.  *master (may be NULL) is the
  * index of who answered.
  */

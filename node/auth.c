@@ -240,3 +240,65 @@ void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method,
 	buf_add_hex(out, mac, sizeof(mac));
 	burn(mac, sizeof(mac));
 }
+
+/* ---- knocking ---- */
+
+#define KNOCK_END ".azswarm"
+#define KNOCK_SAYS 12 /* bytes that are not the mac */
+#define KNOCK_MAC 16
+
+/* The mac of a name's first digits. */
+static void knock_mac(const uint8_t secret[NODE_SECRET_LEN], struct str digits,
+		      uint8_t out[SHA256_LEN])
+{
+	struct buf b = BUF_INIT(64);
+
+	buf_adds(&b, "azswarm knock 1\n");
+	buf_addstr(&b, digits);
+	hmac_sha256(secret, NODE_SECRET_LEN, b.str, b.n, out);
+	buf_release(&b);
+}
+
+void auth_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
+		char out[AUTH_KNOCK_LEN + 1])
+{
+	struct buf name = BUF_INIT(AUTH_KNOCK_LEN);
+	uint8_t says[KNOCK_SAYS], mac[SHA256_LEN];
+
+	for (int i = 0; i < 4; i++)
+		says[i] = (uint8_t)((uint64_t)unix_s >> (8 * (3 - i)));
+	random_bytes(says + 4, KNOCK_SAYS - 4);
+	buf_add_hex(&name, says, KNOCK_SAYS);
+	knock_mac(worker_secret, buf_str(&name), mac);
+	buf_add_hex(&name, mac, KNOCK_MAC);
+	buf_adds(&name, KNOCK_END);
+	memcpy(out, name.str, AUTH_KNOCK_LEN + 1);
+	buf_release(&name);
+}
+
+bool auth_is_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
+		   struct str name)
+{
+	struct str digits = str_head(name, 2 * KNOCK_SAYS), when, theirs;
+	struct buf got = BUF_INIT(KNOCK_MAC);
+	struct err ignored = ERR_INIT;
+	uint8_t mac[SHA256_LEN];
+	uint64_t said_s;
+	bool ok = false;
+
+	if (name.n != AUTH_KNOCK_LEN || !str_ends(name, STR(KNOCK_END)))
+		return false;
+	when = str_head(digits, 8);
+	if (!str_hex(&when, UINT32_MAX, &said_s) || when.n != 0 ||
+	    (int64_t)said_s < unix_s - AUTH_KNOCK_S ||
+	    (int64_t)said_s > unix_s + AUTH_KNOCK_S)
+		return false;
+	theirs = str_head(str_skip(name, digits.n), 2 * KNOCK_MAC);
+	if (buf_add_unhex(&got, theirs, &ignored) == 0) {
+		knock_mac(worker_secret, digits, mac);
+		ok = same_bytes(mac, got.str, KNOCK_MAC);
+		burn(mac, sizeof(mac));
+	}
+	buf_release(&got);
+	return ok;
+}

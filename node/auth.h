@@ -72,6 +72,25 @@ void auth_header(const uint8_t secret[NODE_SECRET_LEN], struct str method,
 		 struct str target, struct str nonce, const char *name,
 		 struct buf *out);
 
+/*
+ * And how a caller says that it may be one before it is asked, so that a helper
+ * which many want something of knows whom to hear first: by the name in its
+ * ClientHello (SNI), which is HEX.azswarm with
+ *
+ *	HEX = time (4 bytes, Unix), random (8), mac (16)
+ *	mac = the first half of HMAC-SHA-256(worker secret,
+ *		"azswarm knock 1\n" and the HEX of time and random)
+ *
+ * It opens nothing.  Whoever can listen on the wire can say it again, within
+ * AUTH_KNOCK_S of its time, and is then heard before those who cannot.
+ */
+#define AUTH_KNOCK_S 600
+#define AUTH_KNOCK_LEN 64
+void auth_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
+		char out[AUTH_KNOCK_LEN + 1]);
+bool auth_is_knock(const uint8_t worker_secret[NODE_SECRET_LEN], int64_t unix_s,
+		   struct str name);
+
 /* 1..64 letters, digits, '.', '_' and '-'. */
 bool auth_is_name(struct str s);
 

@@ -128,6 +128,24 @@ static bool address_of(const char *text, unsigned port, union address *a,
 	return false;
 }
 
+void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX])
+{
+	struct str s = str_of(peer);
+	ptrdiff_t colon = str_rchr(s, ':');
+
+	if (colon >= 0)
+		s = str_head(s, (size_t)colon);
+	if (s.n >= 2 && s.p[0] == '[')
+		s = str_head(str_skip(s, 1), s.n - 2);
+	/* a v4 caller of a v6 listener */
+	if (str_istarts(s, STR("::ffff:")))
+		s = str_skip(s, 7);
+	s = str_head(s, DAEMON_ADDRESS_MAX - 1);
+	if (s.n > 0)
+		memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+}
+
 bool daemon_is_own(const char *addr)
 {
 	union address a;

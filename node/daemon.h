@@ -30,6 +30,9 @@ int daemon_init(struct err *e);
  */
 void daemon_notify(const char *state);
 
+/* The address alone of "10.0.0.1:1234" or "[::1]:1234". */
+#define DAEMON_ADDRESS_MAX 48
+void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX]);
 /* Whether addr is one of this machine's own addresses. */
 bool daemon_is_own(const char *addr);
 /* The address that traffic to addr leaves from; false when there is no way. */

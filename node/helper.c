@@ -18,6 +18,9 @@
  *	GET  /healthz		200 while this is a working manager
  *	GET  /metrics		Prometheus text
  *
+ * Who knocks (auth.h), nodes and strangers have places and budgets of their own
+ * (budget.h), so that none of them can keep the others out.
+ *
  * All but the last two and /nonce need authentication.  A caller acts for its
  * own node only: the name it proved is the node's, and it calls from the
  * address that the swarm knows for it.
@@ -38,6 +41,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,9 +53,12 @@
 #include "base/net.h"
 #include "node/ask.h"
 #include "node/node.h"
+#include "tls/hello.h"
 
 #define CONNS_MAX 48
 #define CONNS_PEER_MAX 8
+#define WAITING_MAX 512 /* without a place; a thousand descriptors are had */
+#define HELLO_MAX 1024	/* of a ClientHello; ours are of 250 bytes */
 #define IDLE_MS 10000
 #define LOCAL_IDLE_MS 60000
 #define HANDSHAKE_MS 5000
@@ -446,7 +453,7 @@ static struct helper *helper_new(void)
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_mutex_init(&h->rate_lock, NULL);
+	pthread_mutex_init(&h->reading, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->kick, &monotonic);
@@ -461,12 +468,13 @@ static void helper_free(struct helper *h)
 	docker_release(&h->docker);
 	tls_identity_free(h->identity);
 	auth_release(&h->auth);
+	budget_release(&h->budget);
 	table_release(&h->table);
 	evictor_release(&h->evictor);
 	free(h->nodes);
 	node_config_burn(&h->config);
 	pthread_mutex_destroy(&h->lock);
-	pthread_mutex_destroy(&h->rate_lock);
+	pthread_mutex_destroy(&h->reading);
 	pthread_cond_destroy(&h->kick);
 	free(h);
 }
@@ -528,6 +536,47 @@ static void local_stop(struct local *l, const struct helper *h)
 	unlink(h->config.helper_socket);
 }
 
+/* Is it an address that this cluster has? */
+static bool is_known(struct helper *h, const char *addr)
+{
+	bool known = strcmp(addr, LAYOUT_PROBE_HOST) == 0;
+
+	for (unsigned i = 0; i < h->config.n_masters; i++)
+		known = known || strcmp(addr, h->config.masters[i]) == 0;
+	pthread_mutex_lock(&h->lock);
+	for (size_t i = 0; i < h->n_nodes && !known; i++)
+		known = strcmp(addr, h->nodes[i].addr) == 0;
+	pthread_mutex_unlock(&h->lock);
+	return known;
+}
+
+/* By what has come, and before any of it costs an elliptic curve. */
+static enum http_rank rank(void *ctx, int fd, const char *peer)
+{
+	struct helper *h = ctx;
+	char hello[HELLO_MAX], addr[DAEMON_ADDRESS_MAX];
+	ssize_t n = recv(fd, hello, sizeof(hello), MSG_PEEK | MSG_DONTWAIT);
+	struct str bytes = { hello, n > 0 ? (size_t)n : 0 };
+
+	if (auth_is_knock(h->config.worker_secret, unix_time(),
+			  tls_hello_name(bytes)))
+		return HTTP_PROVEN;
+	daemon_peer(peer, addr);
+	return is_known(h, addr) ? HTTP_KNOWN : HTTP_ANYBODY;
+}
+
+static bool admit(void *ctx, const char *peer, enum http_rank rank)
+{
+	struct helper *h = ctx;
+	char addr[DAEMON_ADDRESS_MAX];
+
+	daemon_peer(peer, addr);
+	return budget_pay(&h->budget, addr,
+			  rank == HTTP_PROVEN ? BUDGET_PROVEN_HANDSHAKES :
+						BUDGET_HANDSHAKES,
+			  1, now_ms());
+}
+
 static struct stream *wrap(void *ctx, int fd, struct err *e)
 {
 	struct helper *h = ctx;
@@ -547,6 +596,11 @@ static int helper_serve(struct helper *h, struct err *e)
 		.stop_fd = -1,
 		.max_conns = CONNS_MAX,
 		.max_per_peer = CONNS_PEER_MAX,
+		/* for strangers, nodes, and who has knocked */
+		.kept = { 4, 8, 16 },
+		.max_waiting = WAITING_MAX,
+		.rank = rank,
+		.admit = admit,
 		.body_max = HELPER_BODY_MAX,
 		.idle_ms = IDLE_MS,
 		.body_ms = IDLE_MS,
@@ -603,6 +657,7 @@ int helper_run(const char *config, struct err *e)
 	for (unsigned i = 0; i < h->config.n_masters; i++)
 		if (daemon_is_own(h->config.masters[i]))
 			h->self = i;
+	budget_init(&h->budget, h->config.rate);
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	h->evictor.health_port = h->config.health_port;
 	h->evictor.probe_s = h->config.probe_s;

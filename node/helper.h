@@ -12,6 +12,7 @@
 #include "docker/docker.h"
 #include "http.h"
 #include "node/auth.h"
+#include "node/budget.h"
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evictor.h"
@@ -21,13 +22,6 @@
 
 #define HELPER_BODY_MAX 1024
 #define HELPER_ENGINE_MS 15000 /* one exchange with Docker */
-#define HELPER_PEERS 256       /* addresses whose rate is known */
-
-struct helper_peer {
-	char addr[48];
-	int64_t tokens; /* thousandths of a request */
-	int64_t last_ms;
-};
 
 enum helper_counted {
 	HELPER_COUNT_REQUESTS,
@@ -50,10 +44,14 @@ struct helper {
 	unsigned self; /* our index among the masters, or LAYOUT_MASTERS_MAX */
 	atomic_ullong counts[HELPER_COUNTS];
 
-	pthread_mutex_t rate_lock;
-	struct helper_peer peers[HELPER_PEERS];
+	struct budget budget;
 
-	pthread_mutex_t lock; /* for what follows */
+	/* held by who reads the table for all who wait; before the next one */
+	pthread_mutex_t reading;
+	atomic_uint readers; /* that wait for it, or read */
+
+	/* for what follows; not held while Docker is asked */
+	pthread_mutex_t lock;
 	pthread_cond_t kick;
 	bool kicked;
 	bool active;	 /* a manager of a swarm, as of good_ms */
@@ -87,8 +85,10 @@ void helper_publish(struct helper *h, struct docker_node *nodes, size_t n,
 struct helper_call {
 	struct helper *h;
 	struct http_exchange *x;
+	enum auth_result auth;
 	struct auth_caller caller;
-	char addr[48];
+	enum budget_for pays;
+	char addr[DAEMON_ADDRESS_MAX];
 	bool local;	 /* on the unix socket: for any node */
 	struct str rest; /* of the path, behind the route's own */
 };

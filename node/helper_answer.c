@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-#define BURST_S 4      /* seconds' worth of requests at once */
+#define TOO_MANY "too many requests from this address; wait a second"
 #define REFUSAL_COST 5 /* a wrong secret counts as that many */
 
 void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc)
@@ -48,63 +48,9 @@ void helper_answer_err(struct http_exchange *x, const struct err *e)
 	helper_answer_error(x, 503, e->msg);
 }
 
-/* The address alone of "10.0.0.1:1234" or "[::1]:1234". */
-static void peer_address(const struct http_exchange *x, char out[48])
+static bool pay(const struct helper_call *c, unsigned cost)
 {
-	struct str s = str_of(http_x_peer(x));
-	ptrdiff_t colon = str_rchr(s, ':');
-
-	if (colon >= 0)
-		s = str_head(s, (size_t)colon);
-	if (s.n >= 2 && s.p[0] == '[')
-		s = str_head(str_skip(s, 1), s.n - 2);
-	/* a v4 caller of a v6 listener */
-	if (str_istarts(s, STR("::ffff:")))
-		s = str_skip(s, 7);
-	s = str_head(s, 47);
-	if (s.n > 0)
-		memcpy(out, s.p, s.n);
-	out[s.n] = '\0';
-}
-
-/* Find or make room for an address; the longest unheard one goes. */
-static struct helper_peer *peer_find(struct helper *h, const char *addr,
-				     int64_t now)
-{
-	struct helper_peer *oldest = &h->peers[0];
-
-	for (size_t i = 0; i < HELPER_PEERS; i++) {
-		if (strcmp(h->peers[i].addr, addr) == 0)
-			return &h->peers[i];
-		if (h->peers[i].last_ms < oldest->last_ms)
-			oldest = &h->peers[i];
-	}
-	*oldest = (struct helper_peer){ .tokens = (int64_t)h->config.rate *
-						  BURST_S * 1000,
-					.last_ms = now };
-	memcpy(oldest->addr, addr, strlen(addr) + 1);
-	return oldest;
-}
-
-/* Pay for cost requests; false when the address has asked for too much. */
-static bool pay(struct helper *h, const char *addr, int64_t cost)
-{
-	int64_t now = now_ms(), max = (int64_t)h->config.rate * BURST_S * 1000;
-	struct helper_peer *p;
-	bool ok;
-
-	pthread_mutex_lock(&h->rate_lock);
-	p = peer_find(h, addr, now);
-	p->tokens += (now - p->last_ms) * h->config.rate;
-	p->last_ms = now;
-	if (p->tokens > max)
-		p->tokens = max;
-	ok = p->tokens >= 1000;
-	p->tokens -= cost * 1000;
-	if (p->tokens < 0)
-		p->tokens = 0;
-	pthread_mutex_unlock(&h->rate_lock);
-	return ok;
+	return budget_pay(&c->h->budget, c->addr, c->pays, cost, now_ms());
 }
 
 static void do_nonce(struct helper_call *c)
@@ -115,6 +61,8 @@ static void do_nonce(struct helper_call *c)
 	auth_nonce(&c->h->auth, now_ms(), nonce);
 	json_add_str(doc, "nonce", nonce);
 	json_add_int(doc, "expires_s", AUTH_NONCE_MS / 1000);
+	/* another connection would cost both of us more than the wait */
+	http_x_stay(c->x);
 	helper_answer_doc(c->x, 200, doc);
 }
 
@@ -307,63 +255,93 @@ static const struct route *route_find(struct helper_call *c)
 	return NULL;
 }
 
-static bool authenticated(struct helper_call *c, const struct route *r)
+/* Whether the caller may have what the route is for; answered when not. */
+static bool has_right(struct helper_call *c, const struct route *r)
 {
-	const struct http_head *head = http_x_head(c->x);
-	enum auth_result a = auth_check(&c->h->auth, &c->h->config,
-					head->method, head->target,
-					http_field(head, "Authorization"),
-					now_ms(), &c->caller);
-
-	if (a == AUTH_OK && (r->right != MANAGERS || c->caller.manager))
+	if (r->right == ANYBODY || c->local)
+		return true;
+	if (c->auth == AUTH_OK && (r->right != MANAGERS || c->caller.manager))
 		return true;
 	helper_count(c->h, HELPER_COUNT_REFUSED);
-	pay(c->h, c->addr, REFUSAL_COST);
-	if (a == AUTH_OK) {
+	pay(c, REFUSAL_COST);
+	if (c->auth == AUTH_OK) {
 		daemon_say("refused a manager token to %s at %s, which has the worker secret",
 			   c->caller.name, c->addr);
 		helper_answer_error(
 			c->x, 403,
 			"the worker secret does not give a manager token");
 	} else {
-		if (a == AUTH_WRONG || a == AUTH_REPLAYED)
+		if (c->auth == AUTH_WRONG || c->auth == AUTH_REPLAYED)
 			daemon_say("refused a request from %s: %s", c->addr,
-				   auth_text(a));
-		helper_answer_error(c->x, a == AUTH_BUSY ? 503 : 401,
-				    auth_text(a));
+				   auth_text(c->auth));
+		helper_answer_error(c->x, c->auth == AUTH_BUSY ? 503 : 401,
+				    auth_text(c->auth));
 	}
 	return false;
+}
+
+/*
+ * Who it is, and whether he has asked too often; answered then.  One that is
+ * authenticated pays as such, whatever strangers at his address do.
+ */
+static bool is_in_budget(struct helper_call *c)
+{
+	static const char *const fields[] = {
+		"Content-Type: application/json",
+		"Cache-Control: no-store",
+		"Retry-After: 1",
+		"Connection: close",
+		NULL,
+	};
+	const struct http_head *head = http_x_head(c->x);
+	bool proven = http_x_rank(c->x) == HTTP_PROVEN;
+	struct buf b = BUF_INIT(256);
+	cJSON *doc;
+
+	daemon_peer(http_x_peer(c->x), c->addr);
+	c->auth = auth_check(&c->h->auth, &c->h->config, head->method,
+			     head->target, http_field(head, "Authorization"),
+			     now_ms(), &c->caller);
+	c->pays = proven || c->auth == AUTH_OK ? BUDGET_PROVEN_REQUESTS :
+						 BUDGET_REQUESTS;
+	if (pay(c, 1))
+		return true;
+	helper_count(c->h, HELPER_COUNT_LIMITED);
+	doc = cJSON_CreateObject();
+	json_add_str(doc, "error", TOO_MANY);
+	json_print(doc, &b);
+	http_x_answer(c->x, 429, fields, buf_str(&b));
+	json_free(doc);
+	buf_release(&b);
+	return false;
+}
+
+/* No request has a body that means anything. */
+static bool has_body(const struct http_exchange *x)
+{
+	const struct http_head *head = http_x_head(x);
+	struct str length = http_field(head, "Content-Length");
+
+	return http_field(head, "Transfer-Encoding").p != NULL ||
+	       (length.p != NULL && !str_eqz(length, "0"));
 }
 
 static void answer_one(struct helper *h, struct http_exchange *x, bool local)
 {
 	struct helper_call c = { .h = h, .x = x, .local = local };
-	struct buf body = BUF_INIT(HELPER_BODY_MAX);
-	struct err e = ERR_INIT;
 	const struct route *r;
 
 	helper_count(c.h, HELPER_COUNT_REQUESTS);
-	if (!local)
-		peer_address(x, c.addr);
-	if (!local && !pay(c.h, c.addr, 1)) {
-		helper_count(c.h, HELPER_COUNT_LIMITED);
-		helper_answer_error(
-			x, 429,
-			"too many requests from this address; wait a second");
+	if (!local && !is_in_budget(&c))
+		return;
+	/* which is not waited for */
+	if (has_body(x)) {
+		helper_answer_error(x, 400, "no body is expected");
 		return;
 	}
-	/* no request has a body that means anything */
-	if (http_x_body(x, &body, &e) < 0) {
-		http_x_abort(x);
-	} else if (body.n > 0) {
-		helper_answer_error(x, 400, "no body is expected");
-	} else {
-		r = route_find(&c);
-		if (r != NULL &&
-		    (r->right == ANYBODY || c.local || authenticated(&c, r)))
-			r->run(&c);
-	}
-	buf_release(&body);
+	r = route_find(&c);
+	if (r != NULL && has_right(&c, r))
+		r->run(&c);
 }
 
 void helper_handle(void *ctx, struct http_exchange *x)

@@ -13,30 +13,64 @@
 #include "http/plain.h"
 
 #define TABLE_AGE_MS 2000 /* answers may be as old */
+#define READERS_MAX 24	  /* callers that wait for the engine */
 #define HEALTH_MS 3000	  /* one question to an agent's probe */
 
-/* The table, at most age_ms old.  -1 with e; unlock afterwards in any case. */
-static int table_lock(struct helper *h, int64_t age_ms, struct err *e)
+/* Whether h has a table that was read age_ms before asked_ms or later, and
+ * nothing was written since; with the lock. */
+static bool has_table(const struct helper *h, int64_t asked_ms, int64_t age_ms)
+{
+	return h->nodes_ms > h->wrote_ms && asked_ms - h->nodes_ms <= age_ms;
+}
+
+static int read_table(struct helper *h, struct err *e)
 {
 	struct docker_node *nodes;
 	struct docker d;
-	int64_t began;
+	int64_t began = now_ms();
 	size_t n;
 	int rc;
 
-	pthread_mutex_lock(&h->lock);
-	if (!h->active)
-		return err_set(e, ERR_DOCKER, "there is no swarm here yet");
-	began = now_ms();
-	if (h->nodes_ms > h->wrote_ms && began - h->nodes_ms <= age_ms)
-		return 0;
-	/* one reader for all who wait */
 	docker_init_unix(&d, h->config.docker_socket);
 	d.timeout_ms = HELPER_ENGINE_MS;
 	rc = docker_nodes(&d, &nodes, &n, e);
 	docker_release(&d);
+	pthread_mutex_lock(&h->lock);
 	if (rc == 0)
 		helper_publish(h, nodes, n, began);
+	return rc;
+}
+
+/*
+ * The table, at most age_ms old, and the lock.  -1 with e; unlock afterwards
+ * in any case.  The lock is not held while the engine is asked: an answer of
+ * health must not wait for it.
+ */
+static int table_lock(struct helper *h, int64_t age_ms, struct err *e)
+{
+	int64_t asked = now_ms();
+	int rc = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (!h->active)
+		return err_set(e, ERR_DOCKER, "there is no swarm here yet");
+	if (has_table(h, asked, age_ms))
+		return 0;
+	if (atomic_fetch_add(&h->readers, 1) >= READERS_MAX) {
+		atomic_fetch_sub(&h->readers, 1);
+		return err_set(e, ERR_DOCKER,
+			       "Docker is slow, and many wait for it already");
+	}
+	pthread_mutex_unlock(&h->lock);
+	/* one reader for all who wait */
+	pthread_mutex_lock(&h->reading);
+	pthread_mutex_lock(&h->lock);
+	if (!has_table(h, asked, age_ms)) {
+		pthread_mutex_unlock(&h->lock);
+		rc = read_table(h, e);
+	}
+	pthread_mutex_unlock(&h->reading);
+	atomic_fetch_sub(&h->readers, 1);
 	return rc;
 }
 
@@ -45,8 +79,20 @@ static void table_unlock(struct helper *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* A row by its ID; by name, too, when that is allowed: the Ready one of that
- * name, else the newest. */
+/* Whether a name rather means a than another row that has it: a manager, for a
+ * worker's name is its own word; then who is Ready, then the newer. */
+static bool named_before(const struct docker_node *a,
+			 const struct docker_node *than)
+{
+	bool a_ready = a->state == DOCKER_NODE_READY,
+	     b_ready = than->state == DOCKER_NODE_READY;
+
+	if (a->manager != than->manager)
+		return a->manager;
+	return a_ready != b_ready ? a_ready : docker_newer(a, than);
+}
+
+/* A row by its ID; by name, too, when that is allowed. */
 static bool row_named(const struct helper *h, struct str word, bool by_name,
 		      struct docker_node *node)
 {
@@ -61,12 +107,7 @@ static bool row_named(const struct helper *h, struct str word, bool by_name,
 		}
 		if (!by_name || !str_eqz(word, one->hostname))
 			continue;
-		if (best == NULL ||
-		    (one->state == DOCKER_NODE_READY) >
-			    (best->state == DOCKER_NODE_READY) ||
-		    ((one->state == DOCKER_NODE_READY) ==
-			     (best->state == DOCKER_NODE_READY) &&
-		     docker_newer(one, best)))
+		if (best == NULL || named_before(one, best))
 			best = one;
 	}
 	if (best != NULL)

@@ -29,6 +29,9 @@
 /* Azure's metadata service, which every machine of its has. */
 #define LAYOUT_METADATA_HOST "169.254.169.254"
 
+/* Where the load balancer's probes come from. */
+#define LAYOUT_PROBE_HOST "168.63.129.16"
+
 /* TCP ports. */
 #define LAYOUT_HELPER_PORT 1337
 #define LAYOUT_HEALTH_PORT 1338	  /* the agent's, for the load balancer */

@@ -70,10 +70,7 @@ static bool superseded(const struct docker_node *nodes, size_t n,
 		       const struct docker_node *old)
 {
 	for (size_t i = 0; i < n; i++)
-		if (nodes[i].state == DOCKER_NODE_READY &&
-		    old->hostname[0] != '\0' &&
-		    strcmp(nodes[i].hostname, old->hostname) == 0 &&
-		    docker_newer(&nodes[i], old))
+		if (docker_supersedes(&nodes[i], old))
 			return true;
 	return false;
 }
@@ -85,6 +82,9 @@ static enum table_why down_why(const struct table *t,
 {
 	if (superseded(nodes, n, node))
 		return TABLE_SUPERSEDED;
+	/* it is a worker now, and what it was demoted for is so still */
+	if (m->demoted && !node->manager)
+		return m->demoted_for;
 	/* a manager that goes down comes back as the same one */
 	if ((node->leaving || m->left) && !node->manager)
 		return TABLE_ANNOUNCED;
@@ -137,6 +137,7 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
 			m->left = false;
 		since(&m->down_since_ms, node->state == DOCKER_NODE_DOWN, now_ms);
 		since(&m->leaving_since_ms, node->leaving, now_ms);
+		m->demoted = m->demoted && node->state == DOCKER_NODE_DOWN;
 		/*
 		 * Marked by a helper before 0.2, or with a way out that nobody
 		 * can read: who has one is brought back by that.  One that
@@ -156,7 +157,8 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
 			v[i].action = TABLE_REMOVE;
 		} else if (!demoted && may_demote(nodes, n, node)) {
 			v[i].action = TABLE_DEMOTE;
-			demoted = true;
+			m->demoted_for = v[i].why;
+			m->demoted = demoted = true;
 		} else {
 			v[i].why = TABLE_QUORUM;
 		}
@@ -174,7 +176,8 @@ const char *table_why_text(enum table_why w)
 	static const char *const text[] = {
 		[TABLE_NO_REASON] = "no reason",
 		[TABLE_DOWN_TOO_LONG] = "down for longer than the grace period",
-		[TABLE_SUPERSEDED] = "a newer node of that name is ready",
+		[TABLE_SUPERSEDED] =
+			"a newer node of that name, role and address is ready",
 		[TABLE_ANNOUNCED] = "it said that it goes, and went",
 		[TABLE_QUORUM] = "demoting it now could cost the majority",
 		[TABLE_STAYED] = "it said that it goes, and is still here",

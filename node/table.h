@@ -13,6 +13,20 @@
  * helper's.  No I/O.
  */
 
+enum table_action {
+	TABLE_KEEP,
+	TABLE_REMOVE,  /* Down, and not to be waited for */
+	TABLE_DEMOTE,  /* the same, of a manager: removed in a later pass */
+	TABLE_RESTORE, /* said that it goes and did not: as it was before */
+};
+enum table_why {
+	TABLE_NO_REASON,
+	TABLE_DOWN_TOO_LONG,
+	TABLE_SUPERSEDED, /* see docker_supersedes */
+	TABLE_ANNOUNCED,  /* it said that it goes, and went */
+	TABLE_QUORUM,	  /* kept: demoting it would cost the majority */
+	TABLE_STAYED,	  /* it said that it goes, and is still here */
+};
 /* What the engine's table does not tell: since when. */
 struct table_memory {
 	char id[32];
@@ -20,6 +34,8 @@ struct table_memory {
 	int64_t leaving_since_ms; /* 0: not leaving */
 	bool left;		  /* said that it is gone */
 	bool seen;
+	bool demoted; /* was to be, while Down */
+	enum table_why demoted_for;
 };
 struct table {
 	struct table_memory *rows;
@@ -30,20 +46,6 @@ struct table {
 void table_init(struct table *t, int64_t grace_ms, int64_t leave_ms);
 void table_release(struct table *t);
 
-enum table_action {
-	TABLE_KEEP,
-	TABLE_REMOVE,  /* Down, and not to be waited for */
-	TABLE_DEMOTE,  /* the same, of a manager: removed in a later pass */
-	TABLE_RESTORE, /* said that it goes and did not: as it was before */
-};
-enum table_why {
-	TABLE_NO_REASON,
-	TABLE_DOWN_TOO_LONG,
-	TABLE_SUPERSEDED, /* a newer node of that name is Ready */
-	TABLE_ANNOUNCED,  /* it said that it goes, and went */
-	TABLE_QUORUM,	  /* kept: demoting it would cost the majority */
-	TABLE_STAYED,	  /* it said that it goes, and is still here */
-};
 struct table_verdict {
 	enum table_action action;
 	enum table_why why;
@@ -66,7 +68,7 @@ void table_left(struct table *t, const char *id);
 #define TABLE_FRESH_MS 45000
 bool table_is_kept(bool manager, int64_t good_ms, int64_t now_ms);
 
-/* "a newer node of that name is ready" */
+/* "it said that it goes, and went" */
 const char *table_why_text(enum table_why w);
 
 #endif

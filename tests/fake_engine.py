@@ -3,8 +3,9 @@
 #
 #	tests/fake_engine.py SOCKET DIR
 #
-# GET /nodes, /services and /tasks answer DIR/nodes.json and so on; a line
-# appended to DIR/events is an event.  Anything but GET, and any other path, is
+# GET /nodes, /services and /tasks answer DIR/nodes.json and so on, /info and
+# /swarm likewise where there is such a file; a line appended to DIR/events is an
+# event.  Anything but GET, and any other path, is
 # noted in DIR/strange.  Shapes are those of the Engine API reference, 1.41.
 import http.server
 import os
@@ -63,6 +64,8 @@ class Engine(http.server.BaseHTTPRequestHandler):
                 self.answer(503, b'{"message":"This node is not a swarm manager."}')
             else:
                 self.answer(200, open(where + path + '.json', 'rb').read())
+        elif path in ('/info', '/swarm') and os.path.exists(where + path + '.json'):
+            self.answer(200, open(where + path + '.json', 'rb').read())
         else:
             self.strange()
 
@@ -76,6 +79,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
 
 
 open(where + '/events', 'a').close()

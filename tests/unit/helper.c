@@ -3,6 +3,7 @@
  * a node table.  Whatever has to do with the clock is in helper_auth and
  * helper_table. */
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -39,9 +40,10 @@ static struct stream *dial(void *ctx, bool tls, const char *to, unsigned port,
 {
 	int fd = tcp_connect(to, port, deadline_ms, e);
 
-	(void)ctx;
 	(void)tls;
-	return fd < 0 ? NULL : tls_connect(fd, to, trust, deadline_ms, e);
+	return fd < 0 ? NULL :
+			tls_connect(fd, ctx != NULL ? ctx : to, trust,
+				    deadline_ms, e);
 }
 
 static unsigned once(struct http_client *c, const char *method,
@@ -669,6 +671,49 @@ static void metrics(void)
 	      "no secret in its log", "one");
 }
 
+/* ---- a slow engine ---- */
+
+static atomic_bool asker_done;
+
+static void *asker(void *path)
+{
+	struct buf text = BUF_INIT(65536);
+
+	call("GET", path, &GOOD, &text);
+	asker_done = true;
+	buf_release(&text);
+	return NULL;
+}
+
+/* Whoever asks for the table waits for the engine, and nobody else does. */
+static void slow(void)
+{
+	enum { MANY = 4 };
+	char path[64];
+	pthread_t t[MANY];
+	bool before = true;
+
+	swarm_lock(&swarm);
+	swarm.slow_ms = 8000;
+	swarm_unlock(&swarm);
+	/* whatever is known is older than a new node */
+	snprintf(path, sizeof(path), "/node/none");
+	for (int i = 0; i < MANY; i++)
+		pthread_create(&t[i], NULL, asker, path);
+	usleep(1500000);
+	for (int i = 0; i < 3; i++)
+		before = answers("/healthz", 200, "ok") && before;
+	check(before && !asker_done,
+	      "health is told while others wait for the engine", "later");
+	expect("a token, too", "GET", "/join/worker", GOOD, 200, "token-");
+	check(!asker_done, "before those who wait have their answer", "after");
+	swarm_lock(&swarm);
+	swarm.slow_ms = 0;
+	swarm_unlock(&swarm);
+	for (int i = 0; i < MANY; i++)
+		pthread_join(t[i], NULL);
+}
+
 static int silent(void)
 {
 	struct err e = ERR_INIT;
@@ -767,8 +812,8 @@ static void rate(void)
 {
 	unsigned ok = 0, limited = 0;
 	struct buf text = BUF_INIT(65536);
-	struct http_client c;
-	char name[64];
+	struct http_client c, proven;
+	char name[64], knock[AUTH_KNOCK_LEN + 1];
 	pid_t pid;
 	int fd;
 
@@ -791,6 +836,12 @@ static void rate(void)
 			   strstr(text.str,
 				  "too many requests from this address") != NULL;
 	}
+	/* as an agent does, from the same address */
+	auth_knock(config.worker_secret, unix_time(), knock);
+	http_client_init(&proven, (struct http_dialer){ dial, knock }, "test");
+	check(once(&proven, "GET", "/nonce", NULL, NULL, &text) == 200,
+	      "which who has knocked does not notice", text.str);
+	http_client_release(&proven);
 	http_client_release(&c);
 	check(ok >= 8 && limited >= 1, "a caller in a hurry is slowed down",
 	      text.str);
@@ -873,6 +924,7 @@ int main(int argc, char **argv)
 	unfinished();
 	survives(&pid);
 	metrics();
+	slow();
 	loris();
 	many();
 	starts_not();

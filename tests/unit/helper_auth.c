@@ -165,6 +165,53 @@ static void bounded(struct buf *f)
 	       checked("GET", "/x", buf_str(f), 60002), AUTH_OK, "fine");
 }
 
+/* The name by the words of auth.h, made here another way. */
+static void knocked(void)
+{
+	char name[AUTH_KNOCK_LEN + 1], again[AUTH_KNOCK_LEN + 1], text[64];
+	struct buf theirs = BUF_INIT(256);
+	uint8_t wrong[32] = { 7 }, mac[32], last;
+	bool good = true;
+	int n;
+
+	auth_knock(config.worker_secret, 1700000000, name);
+	auth_knock(config.worker_secret, 1700000000, again);
+	n = snprintf(text, sizeof(text), "azswarm knock 1\n%.24s", name);
+	hmac_sha256(config.worker_secret, 32, text, (size_t)n, mac);
+	buf_addf(&theirs, "%.24s", name);
+	buf_add_hex(&theirs, mac, 16);
+	buf_adds(&theirs, ".azswarm");
+	check(strcmp(name, theirs.str) == 0 && strstr(name, "6553f100") == name,
+	      "a knock is as documented", name);
+	check(strcmp(name, again) != 0, "and another one every time", name);
+	check(auth_is_knock(config.worker_secret, 1700000600, str_of(name)) &&
+		      auth_is_knock(config.worker_secret, 1699999400,
+				    str_of(name)),
+	      "it is one for ten minutes", "not");
+	check(!auth_is_knock(config.worker_secret, 1700000601, str_of(name)) &&
+		      !auth_is_knock(config.worker_secret, 1699999399,
+				     str_of(name)),
+	      "and no longer", "still");
+	check(!auth_is_knock(wrong, 1700000000, str_of(name)) &&
+		      !auth_is_knock(config.manager_secret, 1700000000,
+				     str_of(name)),
+	      "another secret makes none", "it does");
+	for (size_t i = 0; i < AUTH_KNOCK_LEN; i++) {
+		last = (uint8_t)name[i];
+		name[i] = last == '7' ? '8' : '7';
+		good = good && !auth_is_knock(config.worker_secret, 1700000000,
+					      str_of(name));
+		name[i] = (char)last;
+	}
+	check(good, "every character counts", "one does not");
+	for (size_t i = 0; i < AUTH_KNOCK_LEN; i++)
+		good = good && !auth_is_knock(config.worker_secret, 1700000000,
+					      (struct str){ name, i });
+	check(good && !auth_is_knock(wrong, 1700000000, STR_NULL),
+	      "nor is a part of it one", "it is");
+	buf_release(&theirs);
+}
+
 static const struct {
 	const char *name, *field;
 } malformed[] = {
@@ -228,6 +275,7 @@ int main(void)
 	expect("order, case and blanks do not matter",
 	       checked("GET", "/x", buf_str(&f), 1), AUTH_WRONG, "not made");
 	bounded(&f);
+	knocked();
 	auth_release(&helper);
 	auth_release(&other);
 	buf_release(&f);

@@ -11,7 +11,8 @@
 
 /* Nodes in short: NAME@BORN STATE [flags]; the ID is the place in the row.
  * flags: m manager, r reachable, l leader, g says that it goes, e with a way
- * out, x with one that nobody can read */
+ * out, x with one that nobody can read, o at another address than others of
+ * its name, n at none that is known */
 struct spec {
 	const char *name;
 	int born;
@@ -180,6 +181,48 @@ static const struct {
 	  "..D.",
 	  TABLE_SUPERSEDED,
 	  0 },
+	{ "a worker that calls itself as a manager does",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, DOWN, "m" },
+	    { "m2", 2, READY, "" } },
+	  219,
+	  "....",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a manager elsewhere that calls itself so",
+	  { MASTER,
+	    { "m1", 1, READY, "mr" },
+	    { "m2", 1, DOWN, "m" },
+	    { "m2", 2, READY, "mro" } },
+	  219,
+	  "....",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a worker elsewhere that calls itself so",
+	  { MASTER, { "a", 2, DOWN, "" }, { "a", 3, READY, "o" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "a manager that calls itself as a worker does",
+	  { MASTER, { "a", 2, DOWN, "" }, { "a", 3, READY, "mr" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "addresses that nobody knows are not the same",
+	  { MASTER, { "a", 2, DOWN, "n" }, { "a", 3, READY, "n" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
+	{ "an older one that is ready",
+	  { MASTER, { "a", 3, DOWN, "" }, { "a", 2, READY, "" } },
+	  219,
+	  "...",
+	  TABLE_NO_REASON,
+	  0 },
 	{ "two managers of three are down",
 	  { MASTER, { "m1", 1, DOWN, "m" }, { "m2", 1, DOWN, "m" } },
 	  9000,
@@ -271,6 +314,9 @@ static size_t build(const struct spec *s, struct docker_node *nodes)
 		snprintf(nodes[n].id, sizeof(nodes[n].id), "id%zu", n);
 		snprintf(nodes[n].hostname, sizeof(nodes[n].hostname), "%s",
 			 s[n].name);
+		if (strchr(s[n].flags, 'n') == NULL)
+			snprintf(nodes[n].addr, sizeof(nodes[n].addr),
+				 "10.77.%d.4", strchr(s[n].flags, 'o') != NULL);
 		snprintf(nodes[n].created, sizeof(nodes[n].created),
 			 "2026-08-01T12:00:%02dZ", s[n].born);
 	}
@@ -394,6 +440,37 @@ static void left(void)
 	table_release(&t);
 }
 
+/* Demoted because it was superseded, it goes for that as a worker. */
+static void demoted(void)
+{
+	static const struct spec before[NODES] = { MASTER,
+						   { "m1", 1, READY, "mr" },
+						   { "m2", 1, DOWN, "m" },
+						   { "m2", 2, READY, "mr" } };
+	static const struct spec after[NODES] = { MASTER,
+						  { "m1", 1, READY, "mr" },
+						  { "m2", 1, DOWN, "" },
+						  { "m2", 2, READY, "mr" } };
+	struct docker_node b[NODES], a[NODES];
+	struct table_verdict v[NODES];
+	struct table t;
+	size_t n = build(before, b);
+
+	build(after, a);
+	table_init(&t, GRACE, LEAVE);
+	table_decide(&t, b, n, 1000, v);
+	check(v[2].action == TABLE_DEMOTE, "superseded, it is demoted", "kept");
+	table_decide(&t, a, n, 2000, v);
+	check(v[2].action == TABLE_REMOVE && v[2].why == TABLE_SUPERSEDED,
+	      "and removed in the next pass", "kept");
+	a[2].state = DOCKER_NODE_READY;
+	table_decide(&t, a, n, 3000, v);
+	a[2].state = DOCKER_NODE_DOWN;
+	table_decide(&t, a, n, 4000, v);
+	check(v[2].action == TABLE_KEEP, "unless it was up again", "removed");
+	table_release(&t);
+}
+
 /* Fractions of a second as the engine writes them: without zeros at the end. */
 static void ages(void)
 {
@@ -450,6 +527,7 @@ int main(void)
 	blip();
 	first_instant();
 	left();
+	demoted();
 	ages();
 	kept();
 	return check_failed();

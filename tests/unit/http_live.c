@@ -518,6 +518,7 @@ struct site {
 	atomic_uint handled, failed;
 	pthread_mutex_t lock;
 	char last[1024];
+	atomic_bool shut; /* nobody is admitted */
 };
 
 static void serve(void *ctx, struct http_exchange *x)
@@ -527,9 +528,16 @@ static void serve(void *ctx, struct http_exchange *x)
 	struct err e = ERR_INIT;
 
 	site->handled++;
-	if (str_eqz(path, "/slow")) {
+	if (str_eqz(path, "/slow") || str_eqz(path, "/stay")) {
 		usleep(500000);
+		if (str_eqz(path, "/stay"))
+			http_x_stay(x);
 		http_x_answer(x, 200, NULL, STR("at last"));
+	} else if (str_ends(path, STR("/nth"))) {
+		char nth[16];
+
+		snprintf(nth, sizeof nth, "nth=%u", (unsigned)site->handled);
+		http_x_answer(x, 200, NULL, str_of(nth));
 	} else if (str_eqz(path, "/forever")) {
 		int rc = http_x_begin(x, 200, NULL, UINT64_MAX, &e);
 
@@ -931,6 +939,222 @@ static void greedy(void)
 	site_end(&site);
 }
 
+/* ---- places ---- */
+
+/* A request for /p... proves something, one for /k... is of somebody known. */
+static enum http_rank look_at(void *ctx, int fd, const char *peer)
+{
+	char b[6] = "";
+
+	(void)ctx;
+	(void)peer;
+	recv(fd, b, sizeof b, MSG_PEEK | MSG_DONTWAIT);
+	return b[5] == 'p' ? HTTP_PROVEN :
+	       b[5] == 'k' ? HTTP_KNOWN :
+			     HTTP_ANYBODY;
+}
+
+static bool unless_shut(void *ctx, const char *peer, enum http_rank rank)
+{
+	const struct site *site = ctx;
+
+	(void)peer;
+	return rank == HTTP_PROVEN || !site->shut;
+}
+
+static bool hears(struct stream *s, const char *words)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	bool so = hear_some(s, &b) && strstr(b.str, words) != NULL;
+
+	if (!so)
+		printf("# %s\n", b.str);
+	buf_release(&b);
+	return so;
+}
+
+/* Still open, and nothing said. */
+static bool waits(struct stream *s, int64_t ms)
+{
+	struct err e = ERR_INIT;
+	char c;
+
+	return stream_read(s, &c, 1, now_ms() + ms, &e) < 0 &&
+	       e.kind == ERR_TIMEOUT;
+}
+
+/* Half a header is no right to a place. */
+static void held(void)
+{
+	struct site site;
+	struct stream *s[3], *other;
+	struct err e = ERR_INIT;
+	int64_t before = now_ms();
+	bool served = false;
+
+	site_start(&site, 3, 60000, 60000);
+	for (int i = 0; i < 3; i++)
+		s[i] = visit(&site, "GET / HT");
+	usleep(300000);
+	other = visit(&site, GET("/"));
+	/* and a byte now and then does not make it one */
+	for (int i = 0; i < 200 && !served; i++) {
+		for (int k = 0; k < 3; k++)
+			stream_write(s[k], "T", 1, now_ms() + 10, &e);
+		served = !waits(other, 100);
+	}
+	checkf(served && now_ms() - before < 20000,
+	       "half a header makes room for a request", "%d, %d ms", served,
+	       (int)(now_ms() - before));
+	for (int i = 0; i < 3; i++)
+		stream_close(s[i]);
+	stream_close(other);
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
+/* Places that are kept, and who is first at the others. */
+static void ranks(void)
+{
+	struct site site;
+	struct stream *busy[4], *late[3], *proven, *known;
+
+	site_start(&site, 4, 60000, 60000);
+	site.s.rank = look_at;
+	site.s.kept[HTTP_PROVEN] = site.s.kept[HTTP_KNOWN] = 1;
+	/* those are answered without an end: they never make room */
+	for (int i = 0; i < 4; i++)
+		busy[i] = visit(&site, GET("/forever"));
+	check(hears(busy[0], "200") && hears(busy[1], "200") &&
+		      waits(busy[2], 500) && waits(busy[3], 1),
+	      "kept places are not for anybody", "taken");
+	proven = visit(&site, GET("/p/nth"));
+	check(hears(proven, "nth=3"), "but for who has proven it", "refused");
+	known = visit(&site, GET("/k/nth"));
+	check(hears(known, "nth=4"), "and for who is known", "refused");
+	check(waits(busy[2], 1), "who waits, waits", "not");
+	for (int i = 0; i < 4; i++)
+		stream_close(busy[i]);
+	stream_close(proven);
+	stream_close(known);
+	site_tell_stop(&site);
+	site_end(&site);
+
+	site_start(&site, 1, 60000, 60000);
+	site.s.rank = look_at;
+	busy[0] = visit(&site, GET("/slow"));
+	while (site.handled < 1)
+		usleep(10000);
+	for (int i = 0; i < 3; i++)
+		late[i] = visit(&site, GET("/nth"));
+	usleep(50000);
+	known = visit(&site, GET("/k/nth"));
+	usleep(50000);
+	proven = visit(&site, GET("/p/nth"));
+	check(hears(proven, "nth=2") && hears(known, "nth=3"),
+	      "the higher rank enters first", "not");
+	check(hears(late[0], "nth=4") && hears(late[1], "nth=5") &&
+		      hears(late[2], "nth=6"),
+	      "and then who came first", "not");
+	for (int i = 0; i < 3; i++)
+		stream_close(late[i]);
+	stream_close(busy[0]);
+	stream_close(proven);
+	stream_close(known);
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
+/* Who may not enter yet waits, and costs others nothing. */
+static void admitted(void)
+{
+	struct site site;
+	struct stream *s, *proven;
+
+	site_start(&site, 1, 60000, 60000);
+	site.s.rank = look_at;
+	site.s.admit = unless_shut;
+	site.shut = true;
+	s = visit(&site, GET("/nth"));
+	check(waits(s, 500) && site.handled == 0, "who is not admitted waits",
+	      "served");
+	proven = visit(&site, GET("/p/nth"));
+	check(hears(proven, "nth=1"), "others do not wait for him", "refused");
+	stream_close(proven);
+	site.shut = false;
+	check(hears(s, "nth=2"), "and is asked for again", "not");
+	stream_close(s);
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
+/* In a crowd an answer ends the connection, unless another request follows. */
+static void stays(void)
+{
+	struct site site;
+	struct stream *s, *other;
+	struct buf b = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+
+	site_start(&site, 1, 60000, 60000);
+	s = visit(&site, GET("/slow"));
+	other = visit(&site, GET("/stay"));
+	check(hears(s, "Connection: close\r\n"), "a crowd ends connections",
+	      "kept");
+	stream_close(s);
+	s = visit(&site, GET("/nth"));
+	check(hear_some(other, &b) && strstr(b.str, "at last") != NULL &&
+		      strstr(b.str, "Connection: close") == NULL,
+	      "but not one that will go on", b.str);
+	stream_write(other, GET("/nth"), strlen(GET("/nth")),
+		     now_ms() + CHECK_PATIENCE_MS, &e);
+	check(hears(other, "nth=3"), "which is served before who waits", "not");
+	check(hears(s, "nth=4"), "who is served then", "not");
+	stream_close(s);
+	/* it does not go on: two seconds, and others have the place */
+	other = (stream_close(other), visit(&site, GET("/stay")));
+	s = visit(&site, GET("/nth"));
+	check(hears(other, "at last") && hears(s, "nth=6"),
+	      "nor is a place kept for who says no more", "kept");
+	stream_close(other);
+	stream_close(s);
+	site_tell_stop(&site);
+	site_end(&site);
+	buf_release(&b);
+}
+
+/* Silence costs no place; and when there is no room to be silent in, either,
+ * the oldest of the same address goes. */
+static void silence(void)
+{
+	struct site site;
+	struct stream *s[40], *first, *other;
+	unsigned gone = 0;
+
+	site_start(&site, 2, 60000, 60000);
+	site.s.max_waiting = 12;
+	first = visit_from(&site, "127.0.0.3", "");
+	for (int i = 0; i < 40; i++)
+		s[i] = visit_from(&site, "127.0.0.2", "");
+	check(waits(first, 1000),
+	      "too many silent ones of an address leave the others alone",
+	      "gone");
+	other = visit_from(&site, "127.0.0.4", GET("/"));
+	check(is_served(other), "silent ones hold no place", "held");
+	stream_close(other);
+	other = visit_from(&site, "127.0.0.2", GET("/"));
+	check(is_served(other), "not even against their own address", "held");
+	stream_close(other);
+	for (int i = 0; i < 40; i++) {
+		gone += !waits(s[i], 1);
+		stream_close(s[i]);
+	}
+	checkf(gone >= 28, "too many of one address go", "%u of 40", gone);
+	stream_close(first);
+	site_tell_stop(&site);
+	site_end(&site);
+}
+
 /* ---- many at once ---- */
 
 struct user {
@@ -988,6 +1212,11 @@ int main(void)
 	stopping();
 	crowd();
 	greedy();
+	held();
+	ranks();
+	admitted();
+	stays();
+	silence();
 	many();
 	return check_failed();
 }

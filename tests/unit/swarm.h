@@ -47,6 +47,7 @@ struct swarm {
 	unsigned removed,
 		removed_most; /* between two looks at the table; at most */
 	bool refuse_join;
+	int slow_ms; /* every look at the table */
 };
 
 static inline void swarm_note(struct swarm *s, const char *fmt, ...)
@@ -317,6 +318,7 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 		r->body = "{\"JoinTokens\":{\"Worker\":\"token-worker\",\"Manager\":\"token-manager\"}}";
 	} else if (strcmp(path, "/nodes") == 0) {
 		swarm_list(s, r);
+		r->delay_ms = s->slow_ms;
 	} else if (strncmp(path, "/nodes/", 7) == 0) {
 		swarm_node_call(s, method, path + 7, body, r);
 	} else if (strcmp(path, "/services") == 0) {
