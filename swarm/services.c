@@ -532,7 +532,7 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	if (settings_bool(s->set, S_MONITOR_PUBLIC, &open, e) < 0 ||
-	    remote_open(s, &r, e) < 0)
+	    remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
 		goto out;
 	/* what a browser may call it; only Azure knows the suffix of names */
 	names = xasprintf("NAMES=%s",
