@@ -45,7 +45,8 @@ struct session {
 };
 
 /* Read the trust anchors, find the endpoints, prepare sign-in.  Sends nothing
- * unless the endpoints must be discovered. */
+ * unless the endpoints must be discovered.  ERR_USAGE: a setting is none, or a
+ * .env names an endpoint that would be given a credential from elsewhere. */
 int session_reach(struct session *s, struct err *e);
 /*
  * That, and sign in, unless settings say how and for which subscription: then

@@ -136,8 +136,9 @@ role_of()	# FILE...: the actions that these exchanges need
 role_of commands/* chaos-monkey >actions
 check 'actions are known' test "$(grep -c . actions)" -gt 50
 "$AZSWARM" role >role.json
-same 'the role has the actions that commands ask for, and no others' "$(sort -f actions)" \
-	"$(jq -r '.Actions[]' role.json | sort -f)"
+jq -r '.Actions[]' role.json | sort -f >given
+sort -f actions | diff -i - given >differ	# <: asked for and not given, >: given for nothing
+same 'the role has the actions that commands ask for, and no others' '' "$(grep '^[<>]' differ | xargs)"
 same 'the role has nothing else' '[[],[],[]]' "$(jq -c '[.NotActions, .DataActions, .NotDataActions]' role.json)"
 same 'and is of this subscription' "[\"/subscriptions/$AZURE_SUBSCRIPTION_ID\"]" "$(jq -c .AssignableScopes role.json)"
 expect 'of none it is not' 2 'set AZURE_SUBSCRIPTION_ID' env -u AZURE_SUBSCRIPTION_ID "$AZSWARM" role
