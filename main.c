@@ -461,11 +461,48 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
-static int unknown_command(const char *word, struct err *e)
+/* What others call it. */
+static const struct {
+	const char *word, *name;
+} synonyms[] = {
+	{ "apply", "up" },
+	{ "create", "up" },
+	{ "delete", "destroy-cluster" },
+	{ "deploy", "up" },
+	{ "destroy", "destroy-cluster" },
+	{ "diff", "plan" },
+	{ "drain", "evict" },
+	{ "info", "status" },
+	{ "init", "up" },
+	{ "list", "list-agents" },
+	{ "logs", "tail-helper" },
+	{ "ls", "list-agents" },
+	{ "man", "help" },
+	{ "nodes", "list-agents" },
+	{ "ps", "list-agents" },
+	{ "reboot", "restart-agents" },
+	{ "reimage", "reimage-agents-serial" },
+	{ "restart", "restart-agents" },
+	{ "rm", "destroy-cluster" },
+	{ "scale", "scale-agents" },
+	{ "shell", "ssh" },
+	{ "start", "start-agents" },
+	{ "stop", "stop-agents" },
+	{ "top", "deploy-monitor" },
+	{ "whoami", "status" },
+};
+
+/* The command that somebody may have meant; NULL: none is near. */
+static const char *meant(const char *word)
 {
 	const char *nearest = NULL;
-	unsigned best = 4; /* farther is another word */
+	size_t n = strlen(word);
+	/* farther is another word; and of a short one nothing would be left */
+	unsigned best = n < 3 ? 1 : n < 5 ? 2 : n < 8 ? 3 : 4;
 
+	for (size_t i = 0; i < sizeof(synonyms) / sizeof(*synonyms); i++)
+		if (strcmp(synonyms[i].word, word) == 0)
+			return synonyms[i].name;
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		unsigned d = distance(word, commands[i].name);
 
@@ -474,6 +511,13 @@ static int unknown_command(const char *word, struct err *e)
 			nearest = commands[i].name;
 		}
 	}
+	return nearest;
+}
+
+static int unknown_command(const char *word, struct err *e)
+{
+	const char *nearest = meant(word);
+
 	if (strcmp(word, "deploy-weavescope") == 0)
 		return err_set(e, ERR_USAGE,
 			       "deploy-weavescope: Weave Scope is "

@@ -34,6 +34,8 @@ static const struct {
 	{ "SubscriptionNotFound",
 	  "is AZURE_SUBSCRIPTION_ID of the tenant that you are signed in "
 	  "to?" },
+	{ "ResourceGroupNotFound",
+	  "'azswarm up' makes a cluster, 'azswarm deploy-compute' its machines" },
 	{ "ScopeLocked", "a lock is on it: portal, Locks" },
 };
 

@@ -22,3 +22,8 @@ azswarm deploy-weavescope
 azswarm help frobnicate
 azswarm help scale-agent
 azswarm help keys params
+azswarm ls
+azswarm doctor
+azswarm scale 3
+azswarm xy
+azswarm statsu
