@@ -431,7 +431,7 @@ wait_for 60 answers w1
 start w1 agent azswarm agent
 soon "a reimaged machine joins under its old name" 30 eval 'table | grep "^w1 ready active" | grep -vq "$dead"'
 soon "the old row goes before the grace is over" 45 said m0 helper \
-	"node w1 \($dead\) removed: a newer node of that name is ready"
+	"node w1 \($dead\) removed: a newer node of that name, role and address is ready"
 same "one row is left" 1 "$(rows w1)"
 
 # ---- a leave that nobody hears, and one that breaks off ----

@@ -4,6 +4,7 @@
  * failure.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -1123,15 +1124,27 @@ static void stays(void)
 	buf_release(&b);
 }
 
+static unsigned threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
 /* Silence costs no place; and when there is no room to be silent in, either,
  * the oldest of the same address goes. */
 static void silence(void)
 {
 	struct site site;
 	struct stream *s[40], *first, *other;
-	unsigned gone = 0;
+	unsigned gone = 0, before;
 
 	site_start(&site, 2, 60000, 60000);
+	before = threads();
 	site.s.max_waiting = 12;
 	first = visit_from(&site, "127.0.0.3", "");
 	for (int i = 0; i < 40; i++)
@@ -1139,6 +1152,8 @@ static void silence(void)
 	check(waits(first, 1000),
 	      "too many silent ones of an address leave the others alone",
 	      "gone");
+	checkf(threads() == before, "and get no thread", "%u, not %u",
+	       threads(), before);
 	other = visit_from(&site, "127.0.0.4", GET("/"));
 	check(is_served(other), "silent ones hold no place", "held");
 	stream_close(other);
