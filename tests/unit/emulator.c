@@ -71,6 +71,10 @@ static void documents(void)
 	check_json("nulls of objects go, those of arrays stay", doc,
 		   "{\"b\":[{\"d\":1},null]}");
 
+	doc = parse("{\"a\":\"x\"}");
+	json_put_str(doc, "a", json_text(doc, "a"));
+	check_json("a text put where it is", doc, "{\"a\":\"x\"}");
+
 	doc = parse("[{\"name\":\"Front\"},{\"x\":1},{\"name\":5}]");
 	check(json_named(doc, "fRONT") == doc->child, "named, in any case",
 	      "another");
