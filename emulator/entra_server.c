@@ -7,7 +7,8 @@
  *
  * The application's certificate is DIR/client.pem, if there is one.  Of a
  * federated assertion the signature is not checked: its issuer is nobody we
- * know.  A rule {"mfa": true} in the faults file wants a second factor of the
+ * know.  With real machines, what asks for no secret is for the user who started
+ * it only (caller.h).  A rule {"mfa": true} in the faults file wants a second factor of the
  * user for writes, {"device_s": N} ends device codes after N seconds.
  */
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/time.h"
+#include "emulator/caller.h"
 #include "emulator/entra_server.h"
 #include "emulator/fault.h"
 #include "emulator/faults.h"
@@ -39,6 +41,11 @@
 /* A public client of every tenant. */
 #define AZURE_CLI "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+/* Where machines are real. */
+#define STRANGER \
+	"The machines are real: without the secret in DIR/env this is for the " \
+	"user who started the local Azure only."
 
 static __attribute__((format(printf, 5, 6), cold)) void
 refuse(struct request *r, unsigned status, const char *error, int code,
@@ -354,6 +361,10 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 		       "Client assertion is not within its valid "
 		       "time range. Current time: %lld, expiry time of assertion %lld.",
 		       (long long)now, (long long)exp);
+	else if (!own && !caller_trusted(r->m, r->x))
+		refuse(r, 401, "invalid_client", 700211,
+		       "No matching federated identity record found for presented assertion "
+		       "issuer. " STRANGER);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
 		refuse(r, 401, "invalid_client", 700212,
 		       "No matching federated identity "
@@ -848,6 +859,42 @@ static void answer_devicecode(struct request *r)
 	json_burn(form);
 }
 
+#define SECRET_FIELD \
+	"<p>" STRANGER \
+	"<p><input name=secret type=password placeholder=AZURE_CLIENT_SECRET " \
+	"autocomplete=off> "
+
+/*
+ * May who posts this answer for the tenant's user?  A page of somebody else's
+ * must not do it with his browser, which is his program after all.
+ */
+static bool may_answer(struct request *r, const cJSON *form)
+{
+	struct str from = http_field(http_x_head(r->x), "Sec-Fetch-Site");
+	const char *secret = form_field(form, "secret");
+
+	if (from.p != NULL && !str_eqz(from, "same-origin") &&
+	    !str_eqz(from, "none"))
+		return false;
+	return caller_trusted(r->m, r->x) ||
+	       (secret != NULL && same_text(secret, r->m->secret));
+}
+
+static void send_stranger(struct request *r)
+{
+	send_page(r, 403, "<p>" STRANGER);
+}
+
+/* The page that asks; before: what comes in front of the buttons. */
+static void send_question(struct request *r, const char *before)
+{
+	char *form = xasprintf("<form method=post>%s%s" BUTTONS, before,
+			       caller_trusted(r->m, r->x) ? "" : SECRET_FIELD);
+
+	send_page(r, 200, form);
+	free(form);
+}
+
 static void answer_devicelogin(struct request *r)
 {
 	cJSON *form = form_of(r), *g = grant_find(r->m, "device", "user",
@@ -855,8 +902,9 @@ static void answer_devicelogin(struct request *r)
 	const char *answer = form_field(form, "answer");
 
 	if (r->method != POST)
-		send_page(r, 200,
-			  "<form method=post><input name=user_code autofocus> " BUTTONS);
+		send_question(r, "<input name=user_code autofocus> ");
+	else if (!may_answer(r, form))
+		send_stranger(r);
 	else if (g == NULL || !json_is(g, "answer", "") ||
 		 json_int_opt(g, "until", 0) < unix_time() ||
 		 !str_listed("yes mfa no", answer))
@@ -932,7 +980,9 @@ static void answer_authorize(struct request *r, const char *tenant)
 		go_back(r, q, "error", "invalid_request",
 			"AADSTS9002325: Proof Key for Code Exchange is required.");
 	} else if (r->method != POST || !str_listed("yes mfa no", answer)) {
-		send_page(r, 200, "<form method=post>" BUTTONS);
+		send_question(r, "");
+	} else if (!may_answer(r, form)) {
+		send_stranger(r);
 	} else if (str_is(answer, "no")) {
 		go_back(r, q, "error", "access_denied",
 			"AADSTS65004: User declined to consent to access the app.");
@@ -1064,7 +1114,11 @@ bool entra_server_handle(struct request *r)
 	}
 	/* for whoever has no machine: AZURE_POD_IDENTITY_AUTHORITY_HOST */
 	if (str_is(s[0], "metadata") && str_is(s[1], "identity")) {
-		doc = entra_server_identity(r->m, r->x, &status);
+		status = 403;
+		doc = caller_trusted(r->m, r->x) ?
+			      entra_server_identity(r->m, r->x, &status) :
+			      json_fmt("{'error':'access_denied','error_description':%s}",
+				       STRANGER);
 		request_answer(r, status, doc);
 		return true;
 	}

@@ -228,8 +228,11 @@ void json_put_int(cJSON *obj, const char *name, int64_t v)
 
 void json_put_str(cJSON *obj, const char *name, const char *v)
 {
+	cJSON *text = cJSON_CreateString(v);
+
+	/* v may be what is there */
 	json_drop(obj, name);
-	json_add_str(obj, name, v);
+	cJSON_AddItemToObject(obj, name, text);
 }
 
 cJSON *json_named(const cJSON *arr, const char *name)

@@ -94,6 +94,95 @@ jq -n --slurpfile t "$SRCDIR/assets/arm/cluster.json" --arg key "$(cat id.pub)" 
 	adminPublicKey:{value:$key},masterCount:{value:3},agentCount:{value:5},
 	masterCustomData:{value:"bWFzdGVy"},agentCustomData:{value:"YWdlbnQ="}}}}' >deployment.json
 
+# ---- who may have a token ----
+
+# A stranger of this machine: curl as another user, with the authority's file.
+chmod 711 .
+cp "$ca" stranger.pem
+chmod 644 stranger.pem
+: >body
+chmod 666 body
+stranger()	# CURL ARGUMENT...
+{
+	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
+		curl -sS -g --cacert "$PWD/stranger.pem" --noproxy '*' -m 20 "$@"
+}
+entra=$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0
+identity="$base/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/"
+same 'a machine identity is for who started it' 200 \
+	"$(c -o body -w '%{http_code}' -H Metadata:true "$identity")"
+same 'and for no other user' '403 access_denied' \
+	"$(stranger -o body -w '%{http_code} ' -H Metadata:true "$identity"; jq -r .error body)"
+same 'nor for a machine, where it is not the metadata service' '403 access_denied' \
+	"$(nsenter --net="/run/netns/t-$net" curl -sS -m 20 --noproxy '*' --cacert "$ca" -o body -w '%{http_code} ' \
+		-H Metadata:true "https://168.63.129.16${identity#https://localhost}"; jq -r .error body)"
+
+# what a federated token says nobody can check here
+part() { printf '%s' "$1" | base64 -w0 | tr '+/' '-_' | tr -d '='; }
+federated=$(part '{"alg":"RS256","typ":"JWT"}').$(part '{"iss":"https://somebody.example","sub":"anybody",
+	"aud":"api://AzureADTokenExchange","exp":'$(($(date +%s) + 600))'}').$(part signature)
+federate()	# COMMAND: its status and error
+{
+	"$1" -o body -w '%{http_code} ' "$entra/token" --data-urlencode grant_type=client_credentials \
+		--data-urlencode "client_id=$AZURE_CLIENT_ID" --data-urlencode "client_assertion=$federated" \
+		--data-urlencode client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
+		--data-urlencode scope=https://management.azure.com/.default
+	jq -r '.error // .token_type' body
+}
+same 'a federated token is good for who started it' '200 Bearer' "$(federate c)"
+same 'and for no other user' '401 invalid_client' "$(federate stranger)"
+
+device()	# a code in $code, what is typed in $typed
+{
+	c -o body "$entra/devicecode" --data-urlencode "client_id=$AZURE_CLIENT_ID" \
+		--data-urlencode scope=https://management.azure.com/.default
+	code=$(jq -r .device_code body) typed=$(jq -r .user_code body)
+}
+answer()	# COMMAND [CURL ARGUMENT...]: what typing the code brings
+{
+	a=$1
+	shift
+	"$a" -o /dev/null -w '%{http_code}' "$AZURE_AUTHORITY_HOST/devicelogin" -d "user_code=$typed&answer=yes" "$@"
+}
+device
+same 'another user consents to no device code' 403 "$(answer stranger)"
+same 'nor with a secret that is none' 403 "$(answer stranger --data-urlencode secret=guessed)"
+same "nor does somebody's page by the browser of the right one" 403 "$(answer c -H 'Sec-Fetch-Site: cross-site')"
+same 'he does with the secret' 200 "$(answer stranger --data-urlencode "secret=$AZURE_CLIENT_SECRET")"
+device
+same 'who started it needs none' 200 "$(answer c)"
+check 'the page asks another user for it' sh -c "$(
+	printf '%s' "setpriv --reuid=65534 --regid=65534 --clear-groups curl -sS --cacert '$PWD/stranger.pem' \
+	--noproxy '*' '$AZURE_AUTHORITY_HOST/devicelogin' | grep -q 'name=secret'")"
+
+consent()	# COMMAND [CURL ARGUMENT...]: status of a yes to the browser's page
+{
+	a=$1
+	shift
+	"$a" -o /dev/null -w '%{http_code}' "$entra/authorize?client_id=$AZURE_CLIENT_ID&response_type=code&redirect_uri=http%3A%2F%2Flocalhost%3A1%2F&code_challenge_method=S256&code_challenge=x&scope=openid" -d answer=yes "$@"
+}
+same 'a browser of another user gets no code' 403 "$(consent stranger)"
+same 'one with the secret does' 302 "$(consent stranger --data-urlencode "secret=$AZURE_CLIENT_SECRET")"
+same 'that of who started it, too' 302 "$(consent c)"
+
+# who closes at once is root to the kernel by the time it is looked at
+device
+cat >gone.py <<'X'
+import os, socket, ssl, sys, time
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+port, typed, ca = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+body = 'user_code=%s&answer=yes' % typed
+s = ssl.create_default_context(cafile=ca).wrap_socket(socket.create_connection(('127.0.0.1', port)),
+	server_hostname='localhost')
+s.sendall(('POST /devicelogin HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n'
+	'Content-Type: application/x-www-form-urlencoded\r\n\r\n%s' % (len(body), body)).encode())
+os.close(s.detach())
+X
+for i in 1 2 3 4 5; do python3 gone.py "${base##*:}" "$typed" "$PWD/stranger.pem"; done
+sleep 0.5
+same 'hanging up makes nobody root' authorization_pending \
+	"$(c "$entra/token" -d "grant_type=device_code&client_id=$AZURE_CLIENT_ID&device_code=$code" | jq -r .error)"
+
 # ---- it fails, and then it does not ----
 
 touch refuse-create-agents000001

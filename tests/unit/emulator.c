@@ -14,6 +14,7 @@
 #include "emulator/arm/providers.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/scaler.h"
+#include "emulator/caller.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "template/template.h"
@@ -69,6 +70,10 @@ static void documents(void)
 	json_strip_nulls(doc);
 	check_json("nulls of objects go, those of arrays stay", doc,
 		   "{\"b\":[{\"d\":1},null]}");
+
+	doc = parse("{\"a\":\"x\"}");
+	json_put_str(doc, "a", json_text(doc, "a"));
+	check_json("a text put where it is", doc, "{\"a\":\"x\"}");
 
 	doc = parse("[{\"name\":\"Front\"},{\"x\":1},{\"name\":5}]");
 	check(json_named(doc, "fRONT") == doc->child, "named, in any case",
@@ -162,6 +167,72 @@ static void refusals(void)
 		buf_release(&b);
 	}
 	free(word);
+}
+
+#define ROW \
+	"   0: %s:C350 %s:1F90 %s 00000000:00000000 00:00000000 00000000 %5d 0 %s 1 0 20\n"
+
+/* What /proc/net/tcp has of 127.0.0.1:50000, connected to port 8080. */
+static const struct {
+	const char *what, *peer, *local, *remote, *state;
+	int uid;
+	const char *inode;
+	bool ours;
+} sockets[] = {
+	{ "ours", "127.0.0.1:50000", "0100007F", "0100007F", "01", 1000, "77",
+	  true },
+	{ "root's", "127.0.0.1:50000", "0100007F", "0100007F", "01", 0, "77",
+	  false },
+	/* the kernel has these as root's, whoever it was */
+	{ "one that closed", "127.0.0.1:50000", "0100007F", "0100007F", "05",
+	  1000, "0", false },
+	{ "one that is closing", "127.0.0.1:50000", "0100007F", "0100007F",
+	  "04", 1000, "77", false },
+	{ "one without an owner", "127.0.0.1:50000", "0100007F", "0100007F",
+	  "01", 1000, "0", false },
+	{ "of another port", "127.0.0.1:50001", "0100007F", "0100007F", "01",
+	  1000, "77", false },
+	{ "of another address", "127.0.0.2:50000", "0100007F", "0100007F", "01",
+	  1000, "77", false },
+	{ "not of loopback", "10.77.0.4:50000", "04004D0A", "103F81A8", "01",
+	  1000, "77", false },
+	{ "IPv6", "[::1]:50000", "00000000000000000000000001000000",
+	  "00000000000000000000000001000000", "01", 1000, "77", true },
+	{ "IPv4 by an IPv6 socket", "127.0.0.1:50000",
+	  "0000000000000000FFFF00000100007F",
+	  "0000000000000000FFFF00000100007F", "01", 1000, "77", true },
+	{ "a place that is none", "local", "0100007F", "0100007F", "01", 1000,
+	  "77", false },
+};
+
+static void callers(void)
+{
+	struct buf both = BUF_INIT(1024);
+
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		struct buf b = BUF_INIT(1024);
+
+		buf_addf(&b, "  sl  local_address rem_address   st\n" ROW,
+			 sockets[i].local, sockets[i].remote, sockets[i].state,
+			 sockets[i].uid, sockets[i].inode);
+		check(caller_owns(buf_str(&b), STR_NULL, sockets[i].peer, 8080,
+				  1000) == sockets[i].ours &&
+			      caller_owns(STR_NULL, buf_str(&b), sockets[i].peer,
+					  8080, 1000) == sockets[i].ours,
+		      sockets[i].what, sockets[i].ours ? "no" : "yes");
+		check(!caller_owns(buf_str(&b), STR_NULL, sockets[i].peer, 8081,
+				   1000),
+		      "not at another port of ours", sockets[i].what);
+		buf_release(&b);
+	}
+	check(!caller_owns(STR_NULL, STR_NULL, "127.0.0.1:50000", 8080, 1000),
+	      "who is not there is nobody", "somebody");
+	/* the same end towards two addresses of ours: which is it? */
+	buf_addf(&both, ROW ROW, "0100007F", "0100007F", "01", 1000, "77",
+		 "0100007F", "0200007F", "01", 1001, "78");
+	check(!caller_owns(buf_str(&both), STR_NULL, "127.0.0.1:50000", 8080, 1000),
+	      "one of two is not enough", "it is");
+	buf_release(&both);
 }
 
 static struct emu *new_store(const char *dir)
@@ -482,6 +553,7 @@ int main(void)
 	documents();
 	relaxed();
 	refusals();
+	callers();
 	store();
 	words();
 	types();
