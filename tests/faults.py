@@ -765,9 +765,11 @@ def golden():
 
 def masters():
     """Plays them until the end; None, and why, where that cannot be."""
+    # the image that is offered there is the one that the client is
+    env = {**os.environ, 'AZSWARM': CLIENT}
     with open(TOP + '/masters.log', 'w') as log:
         p = subprocess.Popen([DEBIANS, '-W', 'ignore', HERE + '/paper_cluster.py', TOP + '/masters',
-                              TOP + '/' + EMPTY + '/keys', TOP + '/places'], stdout=log, stderr=log)
+                              TOP + '/' + EMPTY + '/keys', TOP + '/places'], env=env, stdout=log, stderr=log)
     while not os.path.exists(TOP + '/masters'):
         if p.poll() is not None:
             with open(TOP + '/masters.log') as log:
