@@ -102,7 +102,8 @@ same 'engine: no agent was called unhealthy' 0 "$downs"
 # and metadata service
 on master0 docker network create -d overlay --attachable apart >/dev/null
 on master0 docker run -d --name inside --network apart "$services_image" demo >/dev/null
-other=$(on master0 docker node inspect agents000000 --format '{{.Status.Addr}}')
+# shellcheck disable=SC2016
+other=$(on master0 sh -c 'docker node inspect -f "{{.Status.Addr}}" $(docker node ls -f role=worker -q)')
 reaches()	# which of these answer who is in there
 {
 	reaches_pid=$(on master0 docker inspect -f '{{.State.Pid}}' inside)
