@@ -7,8 +7,9 @@
  *
  * The assets say some of it again, because others read them as they are:
  * assets/arm/cluster.json (networks, ports), assets/cloud-init/node.yaml
- * (files, units, MTU) and assets/machines/nspawn (the gateway).  tests/sh/
- * templates.sh holds them against this file and docker/docker.h.
+ * (files, units, MTU, what containers are kept from) and assets/machines/nspawn
+ * (the gateway).  tests/sh/templates.sh holds them against this file and
+ * docker/docker.h.
  *
  * The address ranges overlap neither each other nor the ranges that Docker
  * gives to networks of one machine (daemon.json in node.yaml).

@@ -1,4 +1,4 @@
-# What README.md, CONTRIBUTING.md, ARCHITECTURE.md and CHANGELOG.md name is
+# What README.md, CONTRIBUTING.md, ARCHITECTURE.md, SECURITY.md and CHANGELOG.md name is
 # there: every file and folder, every test, every target of make.
 # time: 120
 . "$SRCDIR/tests/lib.sh"
@@ -79,7 +79,31 @@ check "a test is there" there tests/unit/json.c
 check "a name without its folder is there" there json.c
 check "what is not is not" sh -c "! test -e '$SRCDIR/tests/nothing.c'"
 
-for page in README.md CONTRIBUTING.md ARCHITECTURE.md CHANGELOG.md; do
+# Rows of the table of threats that name no test in their last column; which of
+# those are not there, the loop below finds, as of every page.
+unproven()	# FILE
+{
+	sed -n '/^## Threats/,$p' "$1" | grep '^|' | sed 1,2d | awk -F ' *[|] *' '
+		{ left = $(NF - 1); gsub(/`(unit|sh|fuzz)\/[a-z0-9_-]+`(, )?/, "", left) }
+		left != "" || $(NF - 1) == "" { print $2 }'
+}
+
+cat >threats.md <<'P'
+## Threats
+
+| who | what | held by |
+|---|---|---|
+| one | is held | `sh/docs`, `unit/json` |
+| two | is hoped | |
+| three | is said | a promise |
+| four | is half of it | `sh/docs`, and hope |
+P
+same "threats that no test holds are found" 'two three four' "$(unproven threats.md | xargs)"
+same "SECURITY.md: each threat has its test" '' "$(unproven "$SRCDIR/SECURITY.md")"
+check "and there are some" test "$(grep -c '`sh/' "$SRCDIR/SECURITY.md")" -gt 15
+check "README.md says where that is" grep -q 'SECURITY[.]md' "$SRCDIR/README.md"
+
+for page in README.md CONTRIBUTING.md ARCHITECTURE.md SECURITY.md CHANGELOG.md; do
 	[ -e "$SRCDIR/$page" ] || { skip "$page" "not there"; continue; }
 	missing=
 	for p in $(set -f; paths "$SRCDIR/$page"); do

@@ -3,12 +3,12 @@
 # by /proc, nodes by the engine on the master; the long form is 'make drill'.
 # time: 300
 # alone: moves
-# needs: root, systemd-nspawn, ip, jq, python3
+# needs: root, systemd-nspawn, ip, jq, python3, curl
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
 . "$SRCDIR/tests/drill/load.sh"
 why=$(azure_able) || skip_all "no real machines: $why"
-need ip jq python3
+need ip jq python3 curl
 
 "$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
 	not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
@@ -95,6 +95,37 @@ check 'engine: all in service again' in_service_within 60 1
 sleep 10
 unnoticed 'the only manager'\''s engine is restarted'
 same 'engine: no agent was called unhealthy' 0 "$downs"
+
+# ---- what a container of a swarm may reach ------------------------------------------
+
+# sh/node-boot has the others: this one is on an overlay, with the real helper
+# and metadata service
+on master0 docker network create -d overlay --attachable apart >/dev/null
+on master0 docker run -d --name inside --network apart "$services_image" demo >/dev/null
+# shellcheck disable=SC2016
+other=$(on master0 sh -c 'docker node inspect -f "{{.Status.Addr}}" $(docker node ls -f role=worker -q)')
+reaches()	# which of these answer who is in there
+{
+	reaches_pid=$(on master0 docker inspect -f '{{.State.Pid}}' inside)
+	# shellcheck disable=SC2016
+	on master0 nsenter -n -t "$reaches_pid" sh -c '
+		way=$(ip route | sed -n "s/^default via \([0-9.]*\) .*/\1/p")
+		ask() { curl -sk -o /dev/null -m 5 -H Metadata:true "$2" && echo "$1"; }
+		ask helper https://10.77.0.10:1337/healthz &
+		ask helper-by-bridge "https://$way:1337/healthz" &
+		ask health "http://$way:1338/healthz" &
+		ask health-of-another "http://$1:1338/healthz" &
+		ask metadata "http://169.254.169.254/metadata/instance?api-version=2021-02-01" &
+		ask service "http://$1/" &
+		wait' - "$other" | sort | xargs
+}
+same 'containers: one reaches services, and nothing of the nodes' service "$(reaches)"
+on master0 systemctl restart docker
+wait_for 5 on master0 docker start inside
+same 'containers: nor after its engine was restarted' service "$(reaches)"
+on master0 sh -c 'for c in FORWARD INPUT; do iptables -t mangle -F AZSWARM-$c; done'
+same 'containers: without the rules one would' \
+	'health health-of-another helper helper-by-bridge metadata service' "$(reaches)"
 
 # ---- the end ------------------------------------------------------------------------
 
