@@ -494,6 +494,15 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 	return rc;
 }
 
+/* The Engine's description has what is to be changed: another service may have
+ * the name. */
+static bool can_change(const cJSON *old, int replicas, bool force, struct err *e)
+{
+	return (replicas < 0 || json_obj(old, "Spec.Mode.Replicated", e) != NULL) &&
+	       (!force ||
+		json_obj(old, "Spec.TaskTemplate.ContainerSpec", e) != NULL);
+}
+
 /* Change something about a service that must be there. */
 static int change(struct session *s, const char *name, int replicas, bool force,
 		  struct err *e)
@@ -516,6 +525,10 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 			err_set(e, ERR_DOCKER,
 				"is not there; 'azswarm deploy-replicated-service' "
 				"makes it");
+			break;
+		}
+		if (!can_change(old, replicas, force, e)) {
+			json_free(old);
 			break;
 		}
 		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
