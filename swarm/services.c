@@ -496,11 +496,12 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 
 /* The Engine's description has what is to be changed: another service may have
  * the name. */
-static bool can_change(const cJSON *old, int replicas, bool force, struct err *e)
+static bool can_change(const cJSON *old, bool scale, bool force, struct err *e)
 {
-	return (replicas < 0 || json_obj(old, "Spec.Mode.Replicated", e) != NULL) &&
-	       (!force ||
-		json_obj(old, "Spec.TaskTemplate.ContainerSpec", e) != NULL);
+	const char *of_image = "Spec.TaskTemplate.ContainerSpec";
+
+	return (!scale || json_obj(old, "Spec.Mode.Replicated", e) != NULL) &&
+	       (!force || json_obj(old, of_image, e) != NULL);
 }
 
 /* Change something about a service that must be there. */
@@ -527,7 +528,7 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 				"makes it");
 			break;
 		}
-		if (!can_change(old, replicas, force, e)) {
+		if (!can_change(old, replicas >= 0, force, e)) {
 			json_free(old);
 			break;
 		}
@@ -654,13 +655,12 @@ static char *network_put(struct docker *d, const char *name, struct err *e)
 	} else if (doc == NULL) {
 		*e = why;
 	}
-	if (doc != NULL) {
-		found = json_str_opt(doc, "Id", NULL);
-		if (found != NULL)
-			id = xstrdup(found);
-		else
-			err_set(e, ERR_PROTO, "the Engine gave no id");
-	}
+	/* an answer may be empty, too */
+	found = json_str_opt(doc, "Id", NULL);
+	if (found != NULL)
+		id = xstrdup(found);
+	else
+		err_set(e, ERR_PROTO, "the Engine gave no id");
 	json_free(doc);
 	free(path);
 	if (id == NULL)

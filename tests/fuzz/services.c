@@ -52,20 +52,20 @@ static void asked(char who, struct str verb, struct str path, struct str body)
 	json_free(doc);
 }
 
-static unsigned usual(char who, struct str verb, struct str path, struct buf *body)
+static unsigned usual(char who, struct str verb, struct str path, struct buf *b)
 {
 	must(who == 'e');
 	if (str_find(path, STR("/distribution/")) >= 0)
-		buf_adds(body, "{\"Descriptor\":{\"digest\":\"sha256:0\"}}");
+		buf_adds(b, "{\"Descriptor\":{\"digest\":\"sha256:0\"}}");
 	else if (str_find(path, STR("/services/replicated")) >= 0)
-		buf_adds(body, "{\"ID\":\"s1\",\"Version\":{\"Index\":3},\"Spec\":"
-			       "{\"Name\":\"replicated\",\"TaskTemplate\":"
-			       "{\"ContainerSpec\":{}},\"Mode\":{\"Replicated\":"
-			       "{\"Replicas\":2}}}}");
+		buf_adds(b, "{\"ID\":\"s1\",\"Version\":{\"Index\":3},"
+			    "\"Spec\":{\"Name\":\"replicated\","
+			    "\"TaskTemplate\":{\"ContainerSpec\":{}},"
+			    "\"Mode\":{\"Replicated\":{\"Replicas\":2}}}}");
 	else if (str_find(path, STR("/networks/create")) >= 0)
-		buf_adds(body, "{\"Id\":\"n1\"}");
+		buf_adds(b, "{\"Id\":\"n1\"}");
 	else
-		return engine_usual(verb, path, body);
+		return engine_usual(verb, path, b);
 	return 200;
 }
 
@@ -86,7 +86,9 @@ static int clock_wait(void *ctx, int64_t until_ms, const char *what,
 	return sleep_until(until_ms, e);
 }
 
-static int (*command_of(char letter))(struct session *, int, char **, struct err *)
+typedef int command(struct session *s, int argc, char **argv, struct err *e);
+
+static command *command_of(char letter)
 {
 	switch (letter) {
 	case 'r':
@@ -110,8 +112,7 @@ static int (*command_of(char letter))(struct session *, int, char **, struct err
 
 static void run(char letter)
 {
-	char command[] = "command", word[] = "3",
-	     *argv[] = { command, word, NULL };
+	char name[] = "command", word[] = "3", *argv[] = { name, word, NULL };
 	struct settings set;
 	struct ui ui = { .format = UI_TABLE };
 	struct session s = { .set = &set, .ui = &ui, .version = "test" };
