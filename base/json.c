@@ -488,7 +488,9 @@ cJSON *json_add_arr(cJSON *obj, const char *name)
 
 void json_set(cJSON *obj, const char *name, cJSON *v)
 {
-	if (json_get(obj, name) != NULL)
+	if (!cJSON_IsObject(obj))
+		cJSON_Delete(v);
+	else if (json_get(obj, name) != NULL)
 		cJSON_ReplaceItemInObjectCaseSensitive(obj, name, v);
 	else
 		add(obj, name, v);

@@ -59,7 +59,7 @@ cJSON *json_add_int(cJSON *obj, const char *name, int64_t v);
 cJSON *json_add_bool(cJSON *obj, const char *name, bool v);
 cJSON *json_add_obj(cJSON *obj, const char *name);
 cJSON *json_add_arr(cJSON *obj, const char *name);
-/* Replace or add; takes v. */
+/* Replace or add; takes v.  Does nothing else when obj is no object. */
 void json_set(cJSON *obj, const char *name, cJSON *v);
 /* Remove every member that is null, at any depth; items of arrays stay. */
 void json_strip_nulls(cJSON *doc);

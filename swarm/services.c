@@ -554,6 +554,16 @@ out:
 	return rc;
 }
 
+/* The Engine's description has what is to be changed: another service may have
+ * the name. */
+static bool can_change(const cJSON *old, bool scale, bool force, struct err *e)
+{
+	const char *of_image = "Spec.TaskTemplate.ContainerSpec";
+
+	return (!scale || json_obj(old, "Spec.Mode.Replicated", e) != NULL) &&
+	       (!force || json_obj(old, of_image, e) != NULL);
+}
+
 /* Change something about a service that must be there. */
 static int change(struct session *s, const char *name, int replicas, bool force,
 		  struct err *e)
@@ -576,6 +586,10 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 			err_set(e, ERR_DOCKER,
 				"is not there; 'azswarm deploy-replicated-service' "
 				"makes it");
+			break;
+		}
+		if (!can_change(old, replicas >= 0, force, e)) {
+			json_free(old);
 			break;
 		}
 		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
@@ -701,13 +715,12 @@ static char *network_put(struct docker *d, const char *name, struct err *e)
 	} else if (doc == NULL) {
 		*e = why;
 	}
-	if (doc != NULL) {
-		found = json_str_opt(doc, "Id", NULL);
-		if (found != NULL)
-			id = xstrdup(found);
-		else
-			err_set(e, ERR_PROTO, "the Engine gave no id");
-	}
+	/* an answer may be empty, too */
+	found = json_str_opt(doc, "Id", NULL);
+	if (found != NULL)
+		id = xstrdup(found);
+	else
+		err_set(e, ERR_PROTO, "the Engine gave no id");
 	json_free(doc);
 	free(path);
 	if (id == NULL)

@@ -192,6 +192,9 @@ static void builders(void)
 	json_add_str(json_add_obj(list, NULL), "k", "v");
 	json_set(doc, "b", cJSON_CreateNumber(2));
 	json_set(doc, "new", cJSON_CreateNull());
+	/* taken, also where there is nothing to put it into: LeakSanitizer */
+	json_set(NULL, "lost", cJSON_CreateNumber(3));
+	json_set(json_get_mut(doc, "b"), "lost", cJSON_CreateNumber(4));
 	json_print(doc, &b);
 	check_same(b.str,
 		   "{\"s\":\"a\\\"b\",\"t\":\"cut here\",\"ns\":30000000000,\"b\":2,"
