@@ -30,7 +30,7 @@ azure_able()
 azure_start()
 {
 	azure_dir=$1 azure_machines=$2
-	mkdir -p "$azure_dir"
+	mkdir -p -m 700 "$azure_dir"
 	azure_net=$(printf %s "$(realpath "$azure_dir")" | sha256sum | cut -c 1-8)
 	set -- --dir "$azure_dir" --listen 127.0.0.1:0
 	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn

@@ -167,19 +167,24 @@ same 'that of who started it, too' 302 "$(consent c)"
 
 # who closes at once is root to the kernel by the time it is looked at
 device
+cp azure/emulator.log before
 cat >gone.py <<'X'
-import os, socket, ssl, sys, time
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+import os, socket, ssl, sys
 port, typed, ca = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 body = 'user_code=%s&answer=yes' % typed
-s = ssl.create_default_context(cafile=ca).wrap_socket(socket.create_connection(('127.0.0.1', port)),
-	server_hostname='localhost')
+context = ssl.create_default_context(cafile=ca)
+'x'.encode('idna')	# while its file can be read
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+s = context.wrap_socket(socket.create_connection(('127.0.0.1', port)), server_hostname='localhost')
 s.sendall(('POST /devicelogin HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n'
 	'Content-Type: application/x-www-form-urlencoded\r\n\r\n%s' % (len(body), body)).encode())
 os.close(s.detach())
+print('gone')
 X
-for i in 1 2 3 4 5; do python3 gone.py "${base##*:}" "$typed" "$PWD/stranger.pem"; done
-sleep 0.5
+for i in 1 2 3 4 5; do python3 gone.py "${base##*:}" "$typed" "$PWD/stranger.pem"; done >gone
+same 'a stranger asks and hangs up, five times' 5 "$(grep -c '^gone$' gone)"
+took_up() { [ "$(grep -c 'POST /devicelogin ' azure/emulator.log)" -ge "$1" ]; }
+check 'each is heard' wait_for 20 took_up $(($(grep -c 'POST /devicelogin ' before) + 5))
 same 'hanging up makes nobody root' authorization_pending \
 	"$(c "$entra/token" -d "grant_type=device_code&client_id=$AZURE_CLIENT_ID&device_code=$code" | jq -r .error)"
 
