@@ -514,12 +514,12 @@ static void programs(void)
 	       (int)(now_ms() - before));
 	uint64_t pid = 0;
 	struct str digits = buf_str(&b);
-	char path[64], stat_line[256] = "";
+	char path[64];
 
 	checkf(str_dec(&digits, INT32_MAX, &pid), "and told of its child", "%s",
 	       b.str);
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	struct buf st = BUF_INIT(sizeof stat_line);
+	struct buf st = BUF_INIT(4096);
 	struct err ignored = ERR_INIT;
 
 	/* gone, or a zombie that waits for init */

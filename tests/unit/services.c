@@ -159,7 +159,7 @@ static void answer(void *ctx, const char *method, const char *target,
 			r->buf, sizeof(r->buf),
 			"{\"ID\":\"sv1\",\"Version\":{\"Index\":%u},"
 			"\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
-			"\"TaskTemplate\":{},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
+			"\"TaskTemplate\":{\"ContainerSpec\":{}},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
 			w->version, (int)w->replicas);
 		if (w->row->state != NULL)
 			n += (size_t)snprintf(
