@@ -55,30 +55,28 @@ out:
 	return rc;
 }
 
-int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
+static int destroy_one(struct session *s, enum setting which, const char *holds,
+		       struct err *e)
 {
-	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
-	char *what = xasprintf("every machine and the network in resource "
-			       "group %s",
-			       group);
+	const char *group = settings_get(s->set, which);
+	char *what = xasprintf("%s in resource group %s", holds, group);
 	int rc = swarm_confirm(s, group, what, e);
 
-	(void)argc, (void)argv;
 	free(what);
 	return rc < 0 ? -1 : group_delete(s, group, e);
 }
 
+int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
+{
+	(void)argc, (void)argv;
+	return destroy_one(s, S_COMPUTE_GROUP, "every machine and the network", e);
+}
+
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
-	const char *group = settings_get(s->set, S_STORAGE_GROUP);
-	char *what = xasprintf("the storage account and all files in resource "
-			       "group %s",
-			       group);
-	int rc = swarm_confirm(s, group, what, e);
-
 	(void)argc, (void)argv;
-	free(what);
-	return rc < 0 ? -1 : group_delete(s, group, e);
+	return destroy_one(s, S_STORAGE_GROUP,
+			   "the storage account and all files", e);
 }
 
 int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)

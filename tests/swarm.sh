@@ -6,19 +6,6 @@ az()		# ARGUMENTS...
 	"$AZSWARM" "$@"
 }
 
-must()		# CASE COMMAND...: the rest makes no sense without it
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
-		tail -n 40 azure/emulator.log
-		exit 1
-	fi
-}
-
 agents()	# their host names
 {
 	on master0 docker node ls -f role=worker --format '{{.Hostname}}' | sort

@@ -39,7 +39,6 @@ static int forget_file(const char *path, struct str text, unsigned mode,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define OUT_MAX (16u << 20)
 #define WATCH_MS 60000
 
 static bool is_master;
@@ -78,33 +77,6 @@ static void asked(char who, struct str verb, struct str path, struct str body)
 		must(str_find(path, STR("/join/manager")) < 0);
 }
 
-/* What the server says on one connection. */
-static void serve(void (*handle)(void *, struct http_exchange *), void *ctx,
-		  struct str said)
-{
-	const struct http_server s = {
-		.listen_fd = -1,
-		.stop_fd = -1,
-		.body_max = 1024,
-		.idle_ms = IDLE_MS,
-		.body_ms = IDLE_MS,
-		.handle = handle,
-		.ctx = ctx,
-	};
-	struct buf in = BUF_INIT(1u << 20), out = BUF_INIT(OUT_MAX);
-	struct str line;
-
-	while (str_next(&said, '\n', &line)) {
-		buf_addstr(&in, line);
-		buf_adds(&in, "\r\n");
-	}
-	http_serve_stream(&s, caller(buf_str(&in), in.n % 5 == 1, &out),
-			  "10.0.0.4:5");
-	whole_answers(buf_str(&in), buf_str(&out));
-	buf_release(&in);
-	buf_release(&out);
-}
-
 /* ---- the agent ---- */
 
 static void agent(char what, struct str said)
@@ -130,7 +102,7 @@ static void agent(char what, struct str said)
 		peers.end_ms = INT64_MAX;
 	}
 	must(agent_healthy(&a->view, &why) == (strcmp(why, "ok") == 0));
-	serve(agent_handle, a, said);
+	serve_lines(agent_handle, a, IDLE_MS, said);
 	docker_release(&a->docker);
 	ask_release(&a->ask);
 	node_config_burn(&a->config);
@@ -193,7 +165,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	peers.asked = asked;
 	engine_self = is_master ? "n0" : "n1";
 	if (what == 'r')
-		serve(registry, (void *)(uintptr_t)small_image(), said);
+		serve_lines(registry, (void *)(uintptr_t)small_image(), IDLE_MS,
+			    said);
 	else if (what == 'l')
 		leaves();
 	else

@@ -10,8 +10,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define OUT_MAX (32u << 20)
-
 static bool serving;
 
 static unsigned usual(char who, struct str verb, struct str path, struct buf *body)
@@ -61,32 +59,12 @@ static void listen_once(struct monitor *m)
 
 static void serve(struct monitor *m, struct str said)
 {
-	const struct http_server s = {
-		.listen_fd = -1,
-		.stop_fd = -1,
-		.body_max = 1024,
-		.idle_ms = IDLE_MS,
-		.body_ms = IDLE_MS,
-		.handle = monitor_handle,
-		.ctx = m,
-	};
-	struct buf in = BUF_INIT(1u << 20), out = BUF_INIT(OUT_MAX);
-	struct str line;
-
-	while (str_next(&said, '\n', &line)) {
-		buf_addstr(&in, line);
-		buf_adds(&in, "\r\n");
-	}
 	/* whoever watches gets the state, and then the end */
 	m->stopping = true;
 	serving = true;
-	http_serve_stream(&s, caller(buf_str(&in), in.n % 5 == 1, &out),
-			  "10.0.0.4:5");
+	serve_lines(monitor_handle, m, IDLE_MS, said);
 	serving = false;
 	must(m->watchers == 0);
-	whole_answers(buf_str(&in), buf_str(&out));
-	buf_release(&in);
-	buf_release(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -410,4 +410,31 @@ static inline unsigned whole_answers(struct str asked, struct str said)
 	return n;
 }
 
+/* What a server says on one connection, on which these lines arrive. */
+static inline void serve_lines(void (*handle)(void *, struct http_exchange *),
+			       void *ctx, int64_t idle_ms, struct str said)
+{
+	const struct http_server s = {
+		.listen_fd = -1,
+		.stop_fd = -1,
+		.body_max = 1024,
+		.idle_ms = idle_ms,
+		.body_ms = idle_ms,
+		.handle = handle,
+		.ctx = ctx,
+	};
+	struct buf in = BUF_INIT(1u << 20), out = BUF_INIT(32u << 20);
+	struct str line;
+
+	while (str_next(&said, '\n', &line)) {
+		buf_addstr(&in, line);
+		buf_adds(&in, "\r\n");
+	}
+	http_serve_stream(&s, caller(buf_str(&in), in.n % 5 == 1, &out),
+			  "10.0.0.4:5");
+	whole_answers(buf_str(&in), buf_str(&out));
+	buf_release(&in);
+	buf_release(&out);
+}
+
 #endif

@@ -22,19 +22,6 @@ azure_start "$PWD/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
 net=azs-$azure_net top=$PWD
 traces_here() { traces | grep -F -e "$net" -e "$top/"; }
 
-must()		# CASE COMMAND...: the rest makes no sense without it
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
-		tail -n 40 azure/emulator.log
-		exit 1
-	fi
-}
-
 # unnoticed NAME: by who used it meanwhile.  That it was quick is not judged
 # here, for this machine may have other things to do.
 unnoticed()

@@ -17,18 +17,6 @@ trap 'azure_stop; trap - EXIT; exit' EXIT INT TERM
 export XDG_CACHE_HOME="$PWD/cache" DOCKER_CHANNEL=distro AGENT_COUNT=1
 azure_start "$PWD/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
 
-must()		# CASE COMMAND...: the rest makes no sense without it
-{
-	must_case=$1
-	shift
-	if "$@" >out 2>&1 </dev/null; then
-		ok "$must_case"
-	else
-		not_ok "$must_case" "$(tail -n 8 out | tr '\n' ' ')"
-		tail -n 40 azure/emulator.log
-		exit 1
-	fi
-}
 same()		# CASE WANTED GOT
 {
 	[ "$2" = "$3" ] && ok "$1" || not_ok "$1" "wanted '$2', got '$3'"
