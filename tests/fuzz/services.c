@@ -13,8 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- swarm/remote.c, without SSH ---- */
 
-int remote_open(struct session *s, struct remote *r, struct err *e)
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e)
 {
+	(void)limit_ms;
 	(void)e;
 	*r = (struct remote){ .s = s, .has_docker = true };
 	docker_init_unix(&r->docker, "/nowhere");
