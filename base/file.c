@@ -261,8 +261,8 @@ static int only_ours_above(const char *real, struct err *e)
 			 ((st.st_mode & S_IWOTH) ||
 			  ((st.st_mode & S_IWGRP) && st.st_gid != getegid())))
 			rc = err_set(e, ERR_USAGE,
-				     "%s: others may write to %s above it (mode "
-				     "%04o), and could exchange it",
+				     "%s: others may write to %s above it "
+				     "(mode %04o), and could exchange it",
 				     real, last ? "/" : above,
 				     (unsigned)st.st_mode & 07777);
 		if (last)
@@ -288,14 +288,14 @@ char *dir_own(const char *path, struct err *e)
 		err_sys(e, ERR_IO, "%s", path);
 	else if (st.st_uid != geteuid())
 		err_set(e, ERR_USAGE,
-			"%s: the directory is user %u's, not ours: name one that "
-			"is not there yet",
+			"%s: the directory is user %u's, not ours: name "
+			"one that is not there yet",
 			path, (unsigned)st.st_uid);
 	else if (st.st_mode & 077)
 		err_set(e, ERR_USAGE,
-			"%s: others may use the directory (mode %04o): name one "
-			"that is not there yet, or, if nobody put anything there, "
-			"'chmod 700' it",
+			"%s: others may use the directory (mode %04o): "
+			"name one that is not there yet, or, if nobody "
+			"put anything there, 'chmod 700' it",
 			path, (unsigned)st.st_mode & 07777);
 	else if (only_ours_above(real, e) == 0)
 		return real;

@@ -7,9 +7,10 @@
  *
  * The application's certificate is DIR/client.pem, if there is one.  Of a
  * federated assertion the signature is not checked: its issuer is nobody we
- * know.  With real machines, what asks for no secret is for the user who started
- * it only (caller.h).  A rule {"mfa": true} in the faults file wants a second factor of the
- * user for writes, {"device_s": N} ends device codes after N seconds.
+ * know.  With real machines, what asks for no secret is for the user who
+ * started it only (caller.h).  A rule {"mfa": true} in the faults file wants a
+ * second factor of the user for writes, {"device_s": N} ends device codes after
+ * N seconds.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,8 +45,8 @@
 
 /* Where machines are real. */
 #define STRANGER \
-	"The machines are real: without the secret in DIR/env this is for the " \
-	"user who started the local Azure only."
+	"The machines are real: without the secret in DIR/env this is for " \
+	"the user who started the local Azure only."
 
 static __attribute__((format(printf, 5, 6), cold)) void
 refuse(struct request *r, unsigned status, const char *error, int code,
@@ -363,8 +364,8 @@ static int check_assertion(struct request *r, const char *tenant, const cJSON *f
 		       (long long)now, (long long)exp);
 	else if (!own && !caller_trusted(r->m, r->x))
 		refuse(r, 401, "invalid_client", 700211,
-		       "No matching federated identity record found for presented assertion "
-		       "issuer. " STRANGER);
+		       "No matching federated identity record found for "
+		       "presented assertion issuer. " STRANGER);
 	else if (!own && !audience_is(claims, "api://AzureADTokenExchange"))
 		refuse(r, 401, "invalid_client", 700212,
 		       "No matching federated identity "

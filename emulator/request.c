@@ -418,7 +418,7 @@ static int read_body(struct request *r, struct err *e)
 		else if ((r->body = parse_body(buf_str(&b), &why)) == NULL)
 			rc = fault_content(&r->fault, why.msg);
 		else if (json_deeper(r->body, LEVELS_MAX))
-			rc = fault_content(&r->fault, "it is nested too deeply");
+			rc = fault_content(&r->fault, "nested too deeply");
 	}
 	buf_burn(&b);
 	return rc;

@@ -2,8 +2,9 @@
 #define TESTS_LOCAL_AZURE_H
 /*
  * The local Azure within the test's own process: no sockets, machines on paper,
- * its state in a folder that goes with it.  A request goes the way of any other,
- * through the HTTP server and the front door; what comes back is a document.
+ * its state in a folder that goes with it.  A request goes the way of any
+ * other, through the HTTP server and the front door; what comes back is a
+ * document.
  * Its clock runs fast: whoever waits for something waits MOMENT_NS and looks
  * again.
  *
@@ -29,7 +30,7 @@
 #define AZURE_GROUP "/resourcegroups/g"
 #define AZURE_CORE "?api-version=2021-04-01"
 
-/* In place of the C library's: a while of the local Azure's is a moment here. */
+/* In place of the C library's: a while of the emulator's is a moment here. */
 int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 			   const struct timespec *until);
 int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
@@ -155,7 +156,7 @@ static struct azure_answer azure_take(const struct buf *out)
 	return a;
 }
 
-/* target: of the subscription when it begins with '/', of Entra ID otherwise. */
+/* target: of the subscription when it begins with '/', else of Entra ID. */
 static struct azure_answer azure_ask(struct azure *z, const char *method,
 				     const char *target, struct str body)
 {

@@ -103,7 +103,7 @@ static int check_location(struct put *p, const cJSON *body)
 	return 0;
 }
 
-/* What names another resource is no longer than an id can be, wherever it is. */
+/* What names another resource is no longer than an id can be, anywhere. */
 static int check_ids(struct put *p, const cJSON *doc)
 {
 	const cJSON *v;
@@ -111,14 +111,14 @@ static int check_ids(struct put *p, const cJSON *doc)
 	cJSON_ArrayForEach(v, doc) {
 		if (str_is(v->string, "id") && cJSON_IsString(v) &&
 		    strlen(v->valuestring) > ID_MAX)
-			return fault_set(
-				&p->f, 400,
-				"LinkedInvalidPropertyId: Property id '%.100s...' is "
-				"invalid. Expect fully qualified resource Id of at most "
-				"%d characters that start with '/subscriptions/"
-				"{subscriptionId}' or '/providers/"
-				"{resourceProviderNamespace}/'.",
-				v->valuestring, ID_MAX);
+			return fault_set(&p->f, 400,
+					 "LinkedInvalidPropertyId: Property id "
+					 "'%.100s...' is invalid. Expect fully "
+					 "qualified resource Id of at most %d "
+					 "characters that start with '/subscriptions/"
+					 "{subscriptionId}' or '/providers/"
+					 "{resourceProviderNamespace}/'.",
+					 v->valuestring, ID_MAX);
 		if (check_ids(p, v) < 0)
 			return -1;
 	}

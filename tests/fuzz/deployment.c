@@ -13,6 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DEPLOYMENT AZURE_GROUP "/providers/Microsoft.Resources/deployments/d"
+#define WHAT_IF DEPLOYMENT "/whatIf" AZURE_CORE
 #define CHANGES_MAX 12
 #define PATIENCE_MS 9000
 
@@ -137,6 +138,7 @@ static void change(cJSON *doc, unsigned what, size_t which)
 {
 	size_t n = count(doc), at = which % n, from = which / 7 % n;
 	cJSON *v = nth(doc, &at), *other = nth(doc, &from);
+	const char *word = words[(what / 14 + which) % WORDS];
 
 	switch (what % 14) {
 	case 0:
@@ -178,7 +180,7 @@ static void change(cJSON *doc, unsigned what, size_t which)
 			json_free(cJSON_DetachItemViaPointer(v, v->child));
 		break;
 	default:
-		become(v, cJSON_CreateString(words[(what / 14 + which) % WORDS]));
+		become(v, cJSON_CreateString(word));
 	}
 }
 
@@ -261,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask(&z, "PUT", DEPLOYMENT AZURE_CORE, buf_str(&body));
 		for (size_t k = 0; k < sizeof(reads) / sizeof(reads[0]); k++)
 			ask(&z, "GET", reads[k], STR_NULL);
-		ask(&z, "POST", DEPLOYMENT "/whatIf" AZURE_CORE, buf_str(&body));
+		ask(&z, "POST", WHAT_IF, buf_str(&body));
 		reload(&z);
 	}
 	ask(&z, "DELETE", AZURE_GROUP AZURE_CORE, STR_NULL);

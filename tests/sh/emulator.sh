@@ -112,6 +112,13 @@ G=; N=; M=; A=
 
 # ---- the beginning ----
 
+mkdir -m 755 open
+for with in '' '--machines nspawn'; do
+	# shellcheck disable=SC2086
+	expect "a directory that others may use${with:+, $with}" 2 "open: others may use the directory \(mode 0755\)" \
+		timeout 20 "$AZSWARM" emulator --listen 127.0.0.1:0 --dir open $with
+done
+same 'nothing is put there' '' "$(ls -A open)"
 start
 same 'the directory is for its owner' 700 "$(stat -c %a azure)"
 same 'env, state and key are secret' '600 600 600' \

@@ -194,7 +194,8 @@ static cJSON *deep_template(int levels, int variables)
 	struct err e = ERR_INIT;
 	cJSON *doc;
 
-	buf_adds(&b, "{\"$schema\":\"https://schema.management.azure.com/schemas/"
+	buf_adds(&b, "{\"$schema\":\"https://schema.management.azure.com/"
+		     "schemas/"
 		     "2019-04-01/deploymentTemplate.json#\",\"contentVersion\":"
 		     "\"1.0.0.0\",\"resources\":[],\"variables\":{\"v0\":1");
 	for (int i = 1; i <= variables; i++) {

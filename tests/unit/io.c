@@ -736,7 +736,7 @@ static const struct {
 	{ "below another's", 0700, 0755, 0, 4321, "above it is user 4321's" },
 	{ "below what all may write to", 0700, 0777, 0, 0,
 	  "above it (mode 0777), and could exchange it" },
-	{ "below what all may write to, each his own", 0700, 01777, 0, 0, NULL },
+	{ "below what is sticky", 0700, 01777, 0, 0, NULL },
 };
 
 static void own_directories(void)
