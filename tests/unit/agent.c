@@ -2,11 +2,13 @@
  * The agent as a process of its own: its engine and its manager's are made
  * up, the helper between them is the real one. */
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/net.h"
+#include "http.h"
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evict.h"
@@ -278,10 +280,88 @@ static void evicted(void)
 	swarm_unlock(&manager);
 }
 
-/* Leaving waits until the managers miss nothing here. */
+/* ---- a stranger at the node's own address ---- */
+
+struct stranger {
+	pthread_t thread;
+	atomic_bool enough;
+	int silent[8];
+	unsigned refused;
+};
+
+static struct stream *dial(void *ctx, bool tls, const char *to, unsigned port,
+			   int64_t deadline_ms, struct err *e)
+{
+	int fd = tcp_connect(to, port, deadline_ms, e);
+
+	(void)tls;
+	return fd < 0 ? NULL : tls_connect(fd, to, ctx, deadline_ms, e);
+}
+
+/* Ten requests a second, without a secret. */
+static void *bad_requests(void *arg)
+{
+	struct stranger *s = arg;
+	struct buf pin = BUF_INIT(32);
+	struct err e = ERR_INIT;
+	struct http_client c;
+	struct tls_trust *t;
+	char url[64];
+
+	if (buf_add_unhex(&pin, str_of(world.pin), &e) < 0)
+		abort();
+	t = tls_trust_pin((const uint8_t *)pin.str);
+	http_client_init(&c, (struct http_dialer){ dial, t }, "stranger");
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/join/worker",
+		 world.helper_port);
+	while (!s->enough) {
+		struct http_request q = { .method = "GET",
+					  .url = url,
+					  .deadline_ms = now_ms() + 2000 };
+		struct http_response r;
+
+		http_response_init(&r, 4096);
+		if (http_exchange(&c, &q, &r, &e) == 0)
+			s->refused += r.head.status == 401 ||
+				      r.head.status == 429;
+		err_clear(&e);
+		http_response_release(&r);
+		usleep(100000);
+	}
+	http_client_release(&c);
+	tls_trust_free(t);
+	buf_release(&pin);
+	return NULL;
+}
+
+/* And eight connections that say nothing. */
+static void stranger_begin(struct stranger *s)
+{
+	struct err e = ERR_INIT;
+
+	*s = (struct stranger){ .refused = 0 };
+	for (int i = 0; i < 8; i++)
+		s->silent[i] = tcp_connect("127.0.0.1", world.helper_port,
+					   now_ms() + CHECK_PATIENCE_MS, &e);
+	pthread_create(&s->thread, NULL, bad_requests, s);
+}
+
+static void stranger_end(struct stranger *s)
+{
+	s->enough = true;
+	pthread_join(s->thread, NULL);
+	for (int i = 0; i < 8; i++)
+		close(s->silent[i]);
+	checkf(s->refused > 10, "a stranger was there all the time", "%u times",
+	       s->refused);
+}
+
+/* Leaving waits until the managers miss nothing here, whatever strangers at
+ * the same address do. */
 static void leaving(void)
 {
-	int64_t began = now_ms();
+	struct stranger stranger;
+	int64_t began;
 	unsigned left = done(&worker, "leave\n"),
 		 removed_before = done(&manager, "remove ");
 	unsigned drained_before = done(&manager, "drain active|drain ");
@@ -290,6 +370,9 @@ static void leaving(void)
 	swarm_lock(&manager);
 	own_row()->tasks = 1;
 	swarm_unlock(&manager);
+	stranger_begin(&stranger);
+	sleep(4); /* what strangers may at once is used up */
+	began = now_ms();
 	pid = world_run(&world, "w1", "leave");
 	check(WITHIN(1000, health(503, "\"status\":\"leaving\"")),
 	      "unhealthy at once", "not");
@@ -312,6 +395,7 @@ static void leaving(void)
 	      "then leaves, without force", worker.calls);
 	check(WITHIN(2000, world_said(&world, "m0", "has left")),
 	      "tells the helper", "not");
+	stranger_end(&stranger);
 	check(WITHIN(8000, done(&manager, "remove ") == removed_before + 1),
 	      "its row goes", manager.calls);
 	sleep(2);
@@ -462,7 +546,7 @@ int main(int argc, char **argv)
 	if (daemon_own_name(host, &e) < 0)
 		return 1;
 	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
-	world_config(&world, "m0", "manager", path, ",\"rate\":1000");
+	world_config(&world, "m0", "manager", path, "");
 	snprintf(path, sizeof(path), "%s/w1.sock", world.dir);
 	world_config(&world, "w1", "worker", path, ",\"settle_s\":1");
 	swarm_start(&manager, world.dir, "m0");
