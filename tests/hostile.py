@@ -580,14 +580,14 @@ def status_of(pid):
             len(os.listdir(f"/proc/{pid}/fd")))
 
 
-def settled(pid, fds):
+def settled(pid, before):
     """When those that only wait have been hung up on."""
     until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if status_of(pid)[2] <= fds:
-            break
+    now = status_of(pid)
+    while time.monotonic() < until and not all(a <= b for a, b in zip(now[1:], before[1:])):
         time.sleep(0.2)
-    return status_of(pid)
+        now = status_of(pid)
+    return now
 
 
 def everything(cluster, before):
@@ -621,11 +621,12 @@ def everything(cluster, before):
     say(not wrong, "no token wrongly, and no other answer", f"{len(wrong)}: {wrong[:3]}")
     say(sum(statuses.values()) == statuses["200"] > 0, "every honest joiner among them",
         f"{dict(statuses)} {whys}")
-    after = settled(cluster.helper.pid, before[2])
+    after = settled(cluster.helper.pid, before)
     print(f"# memory before {before[0]} kB, after {after[0]} kB; threads {before[1]}, {after[1]}; "
           f"descriptors {before[2]}, {after[2]}")
     say(after[0] <= before[0] + ROOM_KB, "memory as before", f"{before[0]} kB, {after[0]} kB")
-    say(after[1:] <= before[1:], "threads and descriptors as before", f"{before} {after}")
+    say(all(a <= b for a, b in zip(after[1:], before[1:])),
+        "threads and descriptors as before", f"{before} {after}")
 
 
 def counted(cluster):
@@ -663,9 +664,11 @@ def main():
                 break
             time.sleep(0.5)
         say(statuses["200"] == 1, "a helper that hands out tokens", whys)
+        time.sleep(1)
+        quiet = status_of(cluster.helper.pid)
         floods(cluster)
         # what it has once had in use, it keeps
-        before = settled(cluster.helper.pid, 12)
+        before = settled(cluster.helper.pid, quiet)
         everything(cluster, before)
         counted(cluster)
         say(cluster.helper.poll() is None and cluster.agent.poll() is None,
