@@ -190,13 +190,20 @@ static bool is_ready(const cJSON *row)
 	return strcmp(json_str_opt(row, "state", ""), "ready") == 0;
 }
 
+/* A worker may call itself like a master: the manager is meant. */
+static int weight(const cJSON *row)
+{
+	return 2 * (strcmp(json_str_opt(row, "role", ""), "manager") == 0) +
+	       is_ready(row);
+}
+
 const cJSON *way_row(const cJSON *nodes, const char *host)
 {
 	const cJSON *row, *best = NULL;
 
 	cJSON_ArrayForEach(row, nodes)
 		if (strcmp(json_str_opt(row, "hostname", ""), host) == 0 &&
-		    (best == NULL || is_ready(row)))
+		    (best == NULL || weight(row) >= weight(best)))
 			best = row;
 	return best;
 }

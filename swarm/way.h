@@ -35,7 +35,8 @@ struct docker *way_docker(struct way *w);
 
 /* The helper's table, for the caller to free; 0 or -1. */
 int way_nodes(struct way *w, cJSON **nodes, struct err *e);
-/* The row of that host in it: the Ready one, else any; NULL: none. */
+/* The row of that host in it: a manager's before a worker's, a Ready one before
+ * others; NULL: none. */
 const cJSON *way_row(const cJSON *nodes, const char *host);
 
 /* Ask for these hosts' way out, in DRAIN_LIMIT, and say what will be noticed.

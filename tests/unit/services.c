@@ -87,6 +87,7 @@ struct world {
 	int64_t replicas;
 	char strange[256]; /* that it does not have */
 	char image[256];   /* of the last update */
+	char made[4096];   /* the service that was made last */
 };
 
 static struct image own;
@@ -168,6 +169,13 @@ static void answer(void *ctx, const char *method, const char *target,
 				"{\"State\":\"%s\",\"Message\":\"because\"}",
 				w->row->state);
 		strcpy(r->buf + n, "}");
+	} else if (strcmp(target, "/services/monitor") == 0) {
+		r->status = 404;
+		r->body = "{\"message\":\"service monitor not found\"}";
+	} else if (strcmp(target, "/services/create") == 0) {
+		snprintf(w->made, sizeof(w->made), "%s", body);
+		r->status = 201;
+		r->body = "{\"ID\":\"sv2\"}";
 	} else if (strcmp(method, "POST") == 0 &&
 		   strncmp(target, "/services/sv1/", 14) == 0) {
 		update(w, target, body, r);
@@ -193,8 +201,15 @@ static const char *socket_of_engine;
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
+<<<<<<< HEAD
 	(void)limit_ms, (void)e;
 	*r = (struct remote){ .s = s, .has_docker = true };
+=======
+	(void)e;
+	*r = (struct remote){ .s = s,
+			      .has_docker = true,
+			      .fqdns = xstrdup("a.test b.test ") };
+>>>>>>> 0a7722796729a9785d79f1420ecbd3324174e0fb
 	docker_init_unix(&r->docker, socket_of_engine);
 	return 0;
 }
@@ -202,6 +217,7 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 void remote_release(struct remote *r)
 {
 	docker_release(&r->docker);
+	free(r->fqdns);
 }
 
 struct docker *remote_docker(struct remote *r)
@@ -267,6 +283,46 @@ static void run_row(struct world *w, const struct row *row)
 	buf_release(&why);
 }
 
+/* Public, the monitor is told what Azure calls the cluster; else nobody may
+ * call it anything. */
+static void monitor_names(struct world *w)
+{
+	static const struct {
+		const char *open, *listen, *names; /* names NULL: none */
+	} cases[] = {
+		{ "false", "\"LISTEN=127.0.0.1\"", NULL },
+		{ "true", "\"LISTEN=0.0.0.0\"", "\"NAMES=a.test b.test \"" },
+	};
+	char command[] = "deploy-monitor", *argv[] = { command, NULL };
+
+	w->row = rows;
+	for (size_t i = 0; i < 2; i++) {
+		struct settings set;
+		struct ui ui = { .quiet = true };
+		struct session s = { .set = &set,
+				     .ui = &ui,
+				     .version = "test",
+				     .no_wait = true };
+		struct err e = ERR_INIT;
+		const char *names;
+		int rc;
+
+		settings_init(&set);
+		settings_set(&set, S_MONITOR_PUBLIC, cases[i].open, "test");
+		rc = cmd_deploy_monitor(&s, 1, argv, &e);
+		names = strstr(w->made, "\"NAMES=");
+		check(rc == 0 && strstr(w->made, cases[i].listen) != NULL &&
+			      (cases[i].names == NULL ?
+				       names == NULL :
+				       names != NULL &&
+					       strstr(w->made, cases[i].names) ==
+						       names),
+		      i == 0 ? "the monitor, for us" : "for everybody",
+		      rc < 0 ? e.msg : w->made);
+		settings_release(&set);
+	}
+}
+
 int main(void)
 {
 	static struct world w;
@@ -284,6 +340,7 @@ int main(void)
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i]);
+	monitor_names(&w);
 	engine_stop(&w.engine);
 	image_release(&own);
 	dir_remove(dir, &e);

@@ -1,0 +1,47 @@
+# Who has never seen this: an empty folder, real machines, 'azswarm up', a
+# service at once, a look at it, 'azswarm down'.  And who presses Ctrl-C in the
+# middle, and runs the same again.
+# time: 400
+# alone: moves
+# needs: root, systemd-nspawn, curl, jq
+. "$SRCDIR/tests/lib.sh"
+. "$SRCDIR/tests/cluster.sh"
+. "$SRCDIR/tests/swarm.sh"
+why=$(azure_able) || skip_all "no real machines: $why"
+need curl jq python3
+
+swarm_azure
+export AGENT_COUNT=1
+began=$(date +%s)
+"$AZSWARM" up </dev/null >up.out 2>up.err
+same 'up: nobody is there to agree, so --yes is wanted' 2 $?
+check 'up: and nothing was deployed' sh -c '! grep -q "== deploy-compute" up.err'
+
+"$AZSWARM" up --yes </dev/null >up.out 2>up.err &
+up=$!
+wait_for 120 grep -q 'waiting until the swarm' up.err
+kill -INT $up
+wait $up
+same 'up: Ctrl-C' 130 $?
+# the machines are there, and on their way
+expect 'a service on a cluster that is not ready: waits' 0 'service replicated: 8 of 8 tasks run' \
+	"$AZSWARM" deploy-replicated-service
+"$AZSWARM" up --yes </dev/null >up.out 2>up.err
+same 'up: the same again' 0 $?
+check 'up: deploys nothing twice' grep -q 'nothing to deploy' up.err
+check 'up: the swarm has them' grep -q 'the swarm has 1 master and 1 agent' up.err
+same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "$(nodes | xargs)"
+echo "# from nothing to there: $(($(date +%s) - began)) s"
+net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+
+expect 'list-endpoints: where it is' 0 'agents-lb' "$AZSWARM" list-endpoints
+check 'the service answers' ask replicated agents000000 /hostname
+expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agent' "$AZSWARM" deploy-compute
+"$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
+check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
+
+expect 'down: not without a word' 2 '' "$AZSWARM" down
+expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
+azure_stop
+same 'nothing is left behind' '' "$(traces_here)"
+exit $((test_failures != 0))
