@@ -201,15 +201,8 @@ static const char *socket_of_engine;
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
-<<<<<<< HEAD
 	(void)limit_ms, (void)e;
 	*r = (struct remote){ .s = s, .has_docker = true };
-=======
-	(void)e;
-	*r = (struct remote){ .s = s,
-			      .has_docker = true,
-			      .fqdns = xstrdup("a.test b.test ") };
->>>>>>> 0a7722796729a9785d79f1420ecbd3324174e0fb
 	docker_init_unix(&r->docker, socket_of_engine);
 	return 0;
 }
