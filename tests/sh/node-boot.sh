@@ -323,7 +323,8 @@ served()	# PORT : to who asks from outside
 }
 serve()		# PORT PORT-WITHIN
 {
-	on agents000000 docker run -d --restart always -p "$1:$2" box \
+	# as process 1 it does not heed SIGTERM
+	on agents000000 docker run -d --restart always --stop-signal SIGKILL -p "$1:$2" box \
 		/bin/busybox httpd -f -p "$2" -h /www
 }
 serve 8088 80 >/dev/null
