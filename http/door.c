@@ -39,6 +39,11 @@ bool door_same_host(const char *peer, const char *other)
 	return strncmp(peer, other, (size_t)host_n) == 0;
 }
 
+static bool is_silent(const struct waiting *w, int64_t now_ms)
+{
+	return !w->ready && now_ms - w->since_ms >= DOOR_GRACE_MS;
+}
+
 /* Is it a stranger?  Where nobody has a rank, who has spoken is none. */
 static bool is_nobody(const struct door *d, const struct waiting *w)
 {
@@ -61,25 +66,25 @@ static size_t of_its_own(const struct door *d, const char *peer)
 }
 
 /* Who would go for another: the oldest silent one, else the lowest rank's. */
-static size_t goes_first(const struct door *d)
+static size_t goes_first(const struct door *d, int64_t now_ms)
 {
 	size_t lowest = NOBODY;
 
 	for (size_t i = 0; i < d->n; i++) {
 		const struct waiting *w = &d->list[i];
 
-		if (!w->ready)
+		if (is_silent(w, now_ms))
 			return i;
-		if (d->s->rank != NULL && w->rank < HTTP_PROVEN &&
+		if (w->ready && d->s->rank != NULL && w->rank < HTTP_PROVEN &&
 		    (lowest == NOBODY || w->rank < d->list[lowest].rank))
 			lowest = i;
 	}
 	return lowest;
 }
 
-bool door_open(const struct door *d)
+bool door_open(const struct door *d, int64_t now_ms)
 {
-	return d->n < d->max || goes_first(d) != NOBODY;
+	return d->n < d->max || goes_first(d, now_ms) != NOBODY;
 }
 
 void door_take(struct door *d, int fd, const char *peer, int64_t now_ms)
@@ -89,7 +94,7 @@ void door_take(struct door *d, int fd, const char *peer, int64_t now_ms)
 	if (d->n == d->max) {
 		goes = of_its_own(d, peer);
 		if (goes == NOBODY)
-			goes = goes_first(d);
+			goes = goes_first(d, now_ms);
 		if (goes == NOBODY) {
 			close(fd);
 			return;
@@ -97,6 +102,7 @@ void door_take(struct door *d, int fd, const char *peer, int64_t now_ms)
 		close(door_leave(d, goes));
 	}
 	d->list[d->n] = (struct waiting){ .fd = fd,
+					  .since_ms = now_ms,
 					  .until_ms = now_ms + d->s->idle_ms };
 	memcpy(d->list[d->n].peer, peer, strlen(peer) + 1);
 	d->n++;
@@ -118,6 +124,11 @@ int64_t door_until(const struct door *d, int64_t until_ms)
 	/* all have the same time, so the oldest ends first */
 	int64_t first_ms = d->n > 0 ? d->list[0].until_ms : until_ms;
 
+	/* no room: until somebody's silence is one */
+	for (size_t i = 0; d->n == d->max && i < d->n; i++)
+		if (!d->list[i].ready &&
+		    d->list[i].since_ms + DOOR_GRACE_MS < first_ms)
+			first_ms = d->list[i].since_ms + DOOR_GRACE_MS;
 	return first_ms < until_ms ? first_ms : until_ms;
 }
 

@@ -13,11 +13,15 @@
 
 #define DOOR_PEER_MAX 72
 #define DOOR_AGAIN_MS 100 /* who may not enter yet is looked at again */
+/* A request is on its way when its connection comes, so nobody goes for his
+ * silence before that; a hundred may come at once, and all are honest. */
+#define DOOR_GRACE_MS 250
 
 struct waiting {
 	int fd;
 	bool ready; /* something is there to be read, and rank is known */
 	enum http_rank rank;
+	int64_t since_ms;      /* it came */
 	int64_t until_ms;      /* closed then */
 	int64_t not_before_ms; /* no place for it earlier than that */
 	char peer[DOOR_PEER_MAX];
@@ -33,7 +37,7 @@ void door_init(struct door *d, const struct http_server *s);
 void door_release(struct door *d); /* closes what waits */
 
 /* Whether another may come: there is room, or somebody who would go for it. */
-bool door_open(const struct door *d);
+bool door_open(const struct door *d, int64_t now_ms);
 /*
  * fd is the door's from now on.  When there is no room somebody goes: of this
  * very address, if it has its share here; else who has said nothing, the

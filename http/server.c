@@ -1000,7 +1000,7 @@ static int take_connections(struct server *sv, struct err *e)
 	char peer[DOOR_PEER_MAX];
 	int fd;
 
-	for (int i = 0; i < ACCEPT_MAX && door_open(&sv->door); i++) {
+	for (int i = 0; i < ACCEPT_MAX && door_open(&sv->door, now_ms()); i++) {
 		fd = tcp_accept(sv->s->listen_fd, now_ms(), &none);
 		if (fd < 0)
 			return none.kind == ERR_TIMEOUT ?
@@ -1035,7 +1035,7 @@ static int serve_turn(struct server *sv, unsigned *misses, struct err *e)
 	p[1] = (struct pollfd){ .fd = interrupt_fd(), .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = sv->done_fd, .events = POLLIN };
 	p[3] = (struct pollfd){
-		.fd = door_open(&sv->door) ? sv->s->listen_fd : -1,
+		.fd = door_open(&sv->door, now_ms()) ? sv->s->listen_fd : -1,
 		.events = POLLIN,
 	};
 	if (poll(p, DOOR_OWN + sv->door.n, poll_timeout(look_at(sv))) < 0) {

@@ -18,7 +18,8 @@
 
 #define CONVERGE_MS 300000
 #define LOOK_MS 1000
-#define SETTLED_LOOKS 3 /* an update begins only after it was accepted */
+#define REGISTRY_MS 120000 /* of a master that has just got its swarm */
+#define SETTLED_LOOKS 3	   /* an update begins only after it was accepted */
 #define UPDATE_TRIES 5
 #define NETWORK_GONE_MS 90000
 #define REPLICAS_MAX 1000
@@ -86,6 +87,32 @@ static const char *own_file(void)
 }
 
 /*
+ * What the master offers under our name.  Its agent comes up beside its swarm,
+ * so a registry that does not answer is waited for; one that has no such image
+ * is not.
+ */
+static char *offered_image(struct session *s, struct docker *d, const char *tag,
+			   struct err *e)
+{
+	int64_t began = now_ms();
+	struct err once = ERR_INIT;
+	char *full;
+
+	while ((full = with_digest(d, tag, &once)) == NULL &&
+	       once.kind == ERR_DOCKER && d->status >= 500 &&
+	       now_ms() - began < REGISTRY_MS) {
+		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS,
+				     "the registry of the master's own agent",
+				     began, e) < 0)
+			return NULL;
+		err_clear(&once);
+	}
+	if (full == NULL)
+		*e = once;
+	return full;
+}
+
+/*
  * Our own, by the digest of what this program's file is as an image, and by no
  * other: whoever has the port of a node's registry, its engine takes these
  * bytes or none.  What the master offers is looked at so that a cluster of
@@ -102,7 +129,7 @@ static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 		goto out;
 	docker = xasprintf("%s@%s", tag, own.docker.digest);
 	oci = xasprintf("%s@%s", tag, own.oci.digest);
-	if ((offered = with_digest(d, tag, e)) == NULL) {
+	if ((offered = offered_image(s, d, tag, e)) == NULL) {
 		err_in(e,
 		       "the registry of the master's own agent, "
 		       "asked for this program, %s",

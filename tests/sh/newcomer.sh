@@ -35,7 +35,8 @@ echo "# from nothing to there: $(($(date +%s) - began)) s"
 net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 expect 'list-endpoints: where it is' 0 'agents-lb' "$AZSWARM" list-endpoints
-check 'the service answers' ask replicated agents000000 /hostname
+# where they are: the agent came when all had begun
+check 'the service answers' ask replicated master0 /hostname
 expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agent' "$AZSWARM" deploy-compute
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out

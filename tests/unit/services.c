@@ -202,7 +202,10 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
 	(void)limit_ms, (void)e;
-	*r = (struct remote){ .s = s, .has_docker = true };
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(64),
+			      .has_docker = true };
+	buf_adds(&r->masters.fqdns, "a.test b.test ");
 	docker_init_unix(&r->docker, socket_of_engine);
 	return 0;
 }
@@ -210,7 +213,7 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 void remote_release(struct remote *r)
 {
 	docker_release(&r->docker);
-	free(r->fqdns);
+	buf_release(&r->masters.fqdns);
 }
 
 struct docker *remote_docker(struct remote *r)
