@@ -312,6 +312,7 @@ for kind in user user_ec user_ec384; do
 done
 expect "an ed25519 key" 1 'key user_ed: a private key of type "ssh-ed25519"; RSA and ECDSA will do' \
 	"$tool" -u "$me" -H host.pub -k user_ed "$main" algorithms
+chmod 600 host.pub
 expect "a file that is no key" 1 'key host.pub: no private key in it' \
 	"$tool" -u "$me" -H host.pub -k host.pub "$main" algorithms
 ssh-keygen -q -t rsa -b 1024 -N '' -f weak
@@ -494,7 +495,7 @@ short-point|1:key exchange with a point that is not on the curve
 forged|1:the server does not have the host key it shows: its signature is wrong
 forged-empty|1:the server does not have the host key it shows
 guess|1:key exchange with a point that is not on the curve
-disconnect|1:the server ended the connection: too .\[31mmany..users \(reason 12\)
+disconnect|1:the server ended the connection: too .\[31mmany users \(reason 12\)
 TABLE
 
 while IFS='|' read -r kind want more; do
