@@ -293,19 +293,22 @@ static bool label_taken(struct emu *m, const char *label, const char *location,
 	return false;
 }
 
-/* 127.77.x.y, the first that nobody has.  x is of the directory, so that two
- * local Azures on one host do not give out the same. */
+/* 127.77.x.y, the first that nobody has.  Where to begin is of the directory,
+ * so that two local Azures on one host hardly ever give out the same. */
 static void public_address(struct emu *m, char out[16])
 {
-	struct str net = str_of(m->net);
+	struct str net = str_head(str_of(m->net), 4);
 	struct entry *n;
-	uint64_t x = 0;
+	uint64_t first = 0;
 
-	net = str_head(net, 2);
-	str_hex(&net, 255, &x);
-	for (unsigned i = 4; i < 65535; i++) {
-		snprintf(out, 16, "127.77.%u.%u",
-			 ((unsigned)x + (i >> 8)) & 255, i & 255);
+	str_hex(&net, 65535, &first);
+	for (unsigned i = 0; i < 65535; i++) {
+		unsigned xy = ((unsigned)first + i) & 65535;
+
+		/* a network's own, its gateway's and its last are nobody's */
+		if ((xy & 255) < 4 || (xy & 255) == 255)
+			continue;
+		snprintf(out, 16, "127.77.%u.%u", xy >> 8, xy & 255);
 		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
 			if (json_is(n->doc, "properties.ipAddress", out))
 				break;
