@@ -111,11 +111,13 @@ static struct helper *begin(void)
 	node_machine(&h->config, true);
 	h->config.grace_ms = 15000;
 	h->config.leave_ms = 25000;
+	h->config.rebalance = true;
 	h->self = 0;
 	h->active = true;
 	h->good_ms = now_ms();
 	memcpy(h->cluster, "cl1", 4);
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
+	budget_init(&h->budget, h->config.rate);
 	h->evictor.health_port = h->config.health_port;
 	docker_init_unix(&h->docker, h->config.docker_socket);
 	h->docker.timeout_ms = HELPER_ENGINE_MS;

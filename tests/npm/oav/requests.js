@@ -171,7 +171,10 @@ async function askOav(v, versions, x) {
 
 	said.operation = a.operationInfo.operationId;
 	said.group = said.operation.split('_')[0];
-	said.request = issues(a.errors);
+	// the document says so of one operation's flag alone, and .NET's SDK was
+	// recorded sending it
+	said.request = issues(a.errors).filter((e) => said.operation !== 'VirtualMachineScaleSetVMs_PowerOff' ||
+		!/^READONLY_PROPERTY_NOT_ALLOWED_IN_REQUEST \/query\/skipShutdown:/.test(e));
 	said.answer = issues(b.errors);
 	return said;
 }
@@ -278,7 +281,7 @@ const LATER = new Set([
 
 // What is not Resource Manager's has no file.
 const OTHERS = [
-	['Entra ID', /^https:\/\/[^/]*(login|sts)\.|\/oauth2\/|\/\.well-known\/|\/discovery\/|\/(common|organizations)\/|\/adfs\b/i],
+	['Entra ID', /^https:\/\/[^/]*(login|sts)\.|\/oauth2\/|\/\.well-known\/|\/discovery\/|\/(common|organizations)\/|\/adfs\b|\/devicelogin\b/i],
 	['blob service', /^https?:\/\/[^/]*\.(blob|file)\./i],
 	['metadata service', /^http:\/\/169\.254\.169\.254/],
 	['policy tokens', /\/providers\/Microsoft\.Authorization\/acquirePolicyToken/i],
