@@ -315,7 +315,8 @@ static void compute(struct demo *d, struct http_exchange *x, struct str arg)
 		return;
 	}
 	ms = from + random_below(to - from + 1);
-	n = pi_for(&(struct timer){ now_ms() + ms, x }, first);
+	/* the clock counts whole ones: that long at least */
+	n = pi_for(&(struct timer){ now_ms() + ms + 1, x }, first);
 	atomic_fetch_sub(&d->computing, 1);
 	atomic_fetch_add(&d->compute_ms, ms);
 	atomic_fetch_add(&d->digits, n);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/asset.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/net.h"
@@ -267,6 +268,30 @@ static bool azure_open(struct azure *z)
 	ok = azure_put(z, "PUT", AZURE_GROUP AZURE_CORE, group) == 201;
 	json_free(group);
 	return ok;
+}
+
+/* What is PUT to deploy the template that a cluster is made with. */
+static cJSON *azure_cluster(void)
+{
+	struct buf b = BUF_INIT(1u << 20);
+	struct err e = ERR_INIT;
+	cJSON *template,
+		*doc = json_fmt(
+			"{'properties':{'mode':'Incremental','parameters':{"
+			"'namePrefix':{'value':'unit'},'adminPublicKey':{'value':"
+			"'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8Q"
+			"ERITFBUWFxgZGhscHR4f x'},"
+			"'masterCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='},"
+			"'agentCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='}}}}");
+
+	asset_get("arm/cluster.json", &b);
+	template = json_parse(buf_str(&b), "cluster.json", &e);
+	if (template == NULL)
+		abort();
+	cJSON_AddItemToObject(json_get_mut(doc, "properties"), "template",
+			      template);
+	buf_release(&b);
+	return doc;
 }
 
 static void azure_close(struct azure *z)

@@ -51,25 +51,6 @@ static const char *const words[] = {
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
-static cJSON *cluster(void)
-{
-	struct buf b = BUF_INIT(1u << 20);
-	struct err e = ERR_INIT;
-	cJSON *doc = json_fmt(
-		"{'properties':{'mode':'Incremental','parameters':{"
-		"'namePrefix':{'value':'unit'},'adminPublicKey':{'value':"
-		"'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8Q"
-		"ERITFBUWFxgZGhscHR4f x'},"
-		"'masterCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='},"
-		"'agentCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='}}}}");
-
-	asset_get("arm/cluster.json", &b);
-	cJSON_AddItemToObject(json_get_mut(doc, "properties"), "template",
-			      json_parse(buf_str(&b), "cluster.json", &e));
-	buf_release(&b);
-	return doc;
-}
-
 /* ---- changes ---- */
 
 static size_t count(const cJSON *doc)
@@ -192,7 +173,7 @@ static cJSON *body_of(const uint8_t *data, size_t size)
 
 	if (str_starts(text, STR("{")))
 		return json_parse(text, "body", &e);
-	doc = cluster();
+	doc = azure_cluster();
 	for (size_t i = 0; i + 3 <= size && i < 3 * CHANGES_MAX; i += 3)
 		change(doc, data[i], (size_t)data[i + 1] << 8 | data[i + 2]);
 	return doc;

@@ -8,40 +8,8 @@
 #include "tests/check.h"
 #include "tests/local_azure.h"
 
-#include "base/asset.h"
-
 #define DEPLOYMENT AZURE_GROUP "/providers/Microsoft.Resources/deployments/d"
 #define LONG_N 70000
-
-static cJSON *template_doc(void)
-{
-	struct buf b = BUF_INIT(1u << 20);
-	struct err e = ERR_INIT;
-	cJSON *doc;
-
-	asset_get("arm/cluster.json", &b);
-	doc = json_parse(buf_str(&b), "cluster.json", &e);
-	if (doc == NULL)
-		check_give_up("template", "%s", e.msg);
-	buf_release(&b);
-	return doc;
-}
-
-/* Takes template. */
-static cJSON *deployment(cJSON *template)
-{
-	cJSON *doc = json_fmt(
-		"{'properties':{'mode':'Incremental','parameters':{"
-		"'namePrefix':{'value':'unit'},'adminPublicKey':{'value':"
-		"'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8Q"
-		"ERITFBUWFxgZGhscHR4f x'},"
-		"'masterCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='},"
-		"'agentCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='}}}}");
-
-	cJSON_AddItemToObject(json_get_mut(doc, "properties"), "template",
-			      template);
-	return doc;
-}
 
 static cJSON *template_of(cJSON *deployment)
 {
@@ -143,7 +111,7 @@ static int resources(struct azure *z)
 static void whole(void)
 {
 	struct azure z;
-	cJSON *doc = deployment(template_doc());
+	cJSON *doc = azure_cluster();
 	bool made = false;
 
 	check(azure_open(&z), "the local Azure is there", "no");
@@ -160,7 +128,7 @@ static void long_texts(void)
 	int refused = 0, n = 0;
 
 	for (;; n++) {
-		cJSON *doc = deployment(template_doc()), *text;
+		cJSON *doc = azure_cluster(), *text;
 		int left = n;
 		bool made = false;
 		char name[64];
