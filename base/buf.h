@@ -51,6 +51,8 @@ bool str_ends(struct str s, struct str suffix);
 ptrdiff_t str_find(struct str s, struct str needle);
 ptrdiff_t str_chr(struct str s, char c);
 ptrdiff_t str_rchr(struct str s, char c);
+/* "10.77.0.10" of "10.77.0.10:2377", "::1" of "[::1]:2377". */
+struct str str_host(struct str peer);
 struct str str_trim(struct str s); /* spaces, tabs, CR, LF at both ends */
 struct str str_skip(struct str s, size_t n); /* n may exceed s.n: empty then */
 struct str str_head(struct str s, size_t n);

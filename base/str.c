@@ -150,6 +150,17 @@ ptrdiff_t str_rchr(struct str s, char c)
 	return at == NULL ? -1 : at - s.p;
 }
 
+struct str str_host(struct str peer)
+{
+	ptrdiff_t colon = str_rchr(peer, ':');
+
+	if (colon >= 0)
+		peer = str_head(peer, (size_t)colon);
+	if (peer.n >= 2 && peer.p[0] == '[')
+		peer = str_head(str_skip(peer, 1), peer.n - 2);
+	return peer;
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -483,17 +483,10 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 
 /* ---- nodes ---- */
 
-/* "10.77.0.10" of "10.77.0.10:2377" or "[::1]:2377". */
 static void copy_host(char *to, size_t size, const char *addr)
 {
-	struct str host = str_of(addr);
-	ptrdiff_t colon = str_rchr(host, ':');
+	struct str host = str_head(str_host(str_of(addr)), size - 1);
 
-	if (colon >= 0)
-		host = str_head(host, (size_t)colon);
-	if (host.n >= 2 && host.p[0] == '[')
-		host = str_head(str_skip(host, 1), host.n - 2);
-	host = str_head(host, size - 1);
 	if (host.n > 0)
 		memcpy(to, host.p, host.n);
 	to[host.n] = '\0';

@@ -130,13 +130,8 @@ static bool address_of(const char *text, unsigned port, union address *a,
 
 void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX])
 {
-	struct str s = str_of(peer);
-	ptrdiff_t colon = str_rchr(s, ':');
+	struct str s = str_host(str_of(peer));
 
-	if (colon >= 0)
-		s = str_head(s, (size_t)colon);
-	if (s.n >= 2 && s.p[0] == '[')
-		s = str_head(str_skip(s, 1), s.n - 2);
 	/* a v4 caller of a v6 listener */
 	if (str_istarts(s, STR("::ffff:")))
 		s = str_skip(s, 7);
