@@ -246,13 +246,27 @@ int remote_on_paper(struct session *s, bool *paper, struct err *e)
 	return rc;
 }
 
-/* Is the engine there a manager of a swarm with a leader?  What it is at,
- * when not. */
+/* What an engine is at that cannot tell its nodes. */
+static const char *engine_step(struct docker *d)
+{
+	struct docker_info info;
+	struct err ignored = ERR_INIT;
+
+	if (docker_info(d, &info, &ignored) < 0)
+		return "installing Docker";
+	if (info.state == DOCKER_SWARM_LOCKED)
+		return "its swarm is locked";
+	return info.state == DOCKER_SWARM_ACTIVE && info.manager ?
+		       "waiting for a leader" :
+		       "forming the swarm";
+}
+
+/* Is the engine there a manager of a swarm with a leader?  *step: what it is
+ * at, when not. */
 static bool has_swarm(struct remote *r, const char **step)
 {
 	struct docker *d = remote_docker(r);
 	struct docker_node *nodes = NULL;
-	struct docker_info info;
 	struct err ignored = ERR_INIT;
 	size_t n;
 	bool there;
@@ -260,17 +274,8 @@ static bool has_swarm(struct remote *r, const char **step)
 	d->timeout_ms = ENGINE_MS;
 	/* without a leader there is no such list */
 	there = docker_nodes(d, &nodes, &n, &ignored) == 0;
-	err_clear(&ignored);
-	if (there)
-		*step = "Ready";
-	else if (docker_info(d, &info, &ignored) < 0)
-		*step = "installing Docker";
-	else if (info.state == DOCKER_SWARM_LOCKED)
-		*step = "its swarm is locked";
-	else
-		*step = info.state == DOCKER_SWARM_ACTIVE && info.manager ?
-				"waiting for a leader" :
-				"forming the swarm";
+	if (!there)
+		*step = engine_step(d);
 	d->timeout_ms = DOCKER_TIMEOUT_MS;
 	free(nodes);
 	return there;

@@ -6,8 +6,8 @@
 
 # How many of ten thousand lines there may be today.  These only fall: whoever
 # makes lines shorter takes the numbers down.
-over_100=31
-over_80=299
+over_100=30
+over_80=293
 
 sources()
 {
