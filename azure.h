@@ -148,6 +148,7 @@ struct lro {
 	int64_t began_ms;
 	unsigned dropped; /* connections lost in a row */
 	unsigned missing; /* 404s in a row */
+	unsigned soon;	  /* polls that did not wait long */
 };
 
 /*
