@@ -60,12 +60,21 @@ static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 
 int instances_list(struct session *s, struct instances *a, struct err *e)
 {
+	static const char *const want[] = {
+		"instanceId",
+		"name",
+		"properties.osProfile.computerName",
+		"properties.provisioningState",
+		"properties.instanceView.statuses.code",
+		NULL,
+	};
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE
 				       "&$expand=instanceView");
 	int rc;
 
 	*a = (struct instances){ 0 };
-	rc = azure_list(&s->az, path, "list of agents", take_instance, a, e);
+	rc = azure_list_of(&s->az, path, want, "list of agents", take_instance,
+			   a, e);
 	free(path);
 	return rc;
 }
@@ -79,6 +88,7 @@ static void keep_first(struct instances *a, size_t n)
 		free(a->list[i].host);
 		free(a->list[i].power);
 		free(a->list[i].provisioning);
+		free(a->list[i].address);
 	}
 	a->n = n;
 }
