@@ -371,7 +371,8 @@ static void print_usage(FILE *out)
 		if (!commands[i].hidden)
 			fprintf(out, "  %-26s %s\n", commands[i].name,
 				commands[i].summary);
-	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
+	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --no-share, "
+	      "--help,\n"
 	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
 	      "the settings.\n",
@@ -701,6 +702,10 @@ static const struct flag {
 	{ .name = "-q", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
 	{ .name = "--help", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
 	{ .name = "-h", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
+	{ .name = "--no-share",
+	  .kind = FLAG_TRUE,
+	  .at = AT(session.no_share),
+	  .of_all = true },
 	{ .name = "--no-wait", .kind = FLAG_TRUE, .at = AT(session.no_wait) },
 	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
