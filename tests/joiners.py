@@ -3,9 +3,10 @@
 
     joiners.py AZSWARM ASK_TOOL [JOINERS]
 
-Each is a process of ASK_TOOL, which asks as an agent does, from an address of its
-own, and all let go at the same moment.  Connections are counted by the kernel: a joiner that needs more than
-one was turned away.  Prints what it measured, a JSON document.
+The swarm has a thousand nodes.  Each joiner is a process of ASK_TOOL, which asks
+as an agent does, from an address of its own, and all let go at the same moment.
+Connections are counted by the kernel: a joiner that needs more than one was
+turned away.  Prints what it measured, a JSON document.
 """
 import json
 import os
@@ -91,7 +92,7 @@ def measure(cluster):
 
 
 def main():
-    cluster = hostile.Cluster()
+    cluster = hostile.Cluster(nodes=1000)
     try:
         until = time.monotonic() + 60
         while hostile.honest(cluster, 1)[0]["200"] != 1:
@@ -99,7 +100,9 @@ def main():
                 sys.exit("joiners: the helper hands out nothing")
             time.sleep(0.5)
         prepare()
-        print(json.dumps(measure(cluster)))
+        time.sleep(3)       # it has looked at its table
+        rest = status_kb(cluster.helper.pid, "VmHWM")
+        print(json.dumps({"helper_rest_kb": rest} | measure(cluster)))
     finally:
         cluster.end()
 
