@@ -87,17 +87,33 @@ static void hold_standard_streams(void)
 			_exit(1);
 }
 
+/* A variable of the environment says yes; empty is as if it were not there. */
+static bool said(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0';
+}
+
+/*
+ * Colors are for terminals, for FORCE_COLOR also where there is none (a log
+ * that somebody looks at in color), unless that is 0, which has none.
+ * NO_COLOR and --no-color are the stronger: who sets them cannot have color.
+ *
+ * Source: no-color.org, force-color.org.
+ */
 static void ui_setup(struct ui *ui)
 {
-	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	const char *term = getenv("TERM"), *force = getenv("FORCE_COLOR");
 	bool able = term != NULL && strcmp(term, "dumb") != 0;
-	bool colors = able && (no_color == NULL || *no_color == '\0');
+	bool forced = said("FORCE_COLOR") && strcmp(force, "0") != 0;
+	bool never = said("NO_COLOR") || (said("FORCE_COLOR") && !forced);
 
 	ui->out = stdout;
 	ui->err = stderr;
 	ui->tty = able && isatty(STDERR_FILENO);
-	ui->color = colors && isatty(STDERR_FILENO);
-	ui->color_out = colors && isatty(STDOUT_FILENO);
+	ui->color = !never && (forced || (able && isatty(STDERR_FILENO)));
+	ui->color_out = !never && (forced || (able && isatty(STDOUT_FILENO)));
 }
 
 /* One line for a person: what went wrong, and what to do about it. */
@@ -142,9 +158,12 @@ int main(int argc, char **argv)
 	else if (cmd->needs != NEEDS_NOTHING &&
 		 settings_take_file(&line.settings, ".env", &e) == 0)
 		settings_take_env(&line.settings);
-	if (e.kind != ERR_NONE || watch_signals(&e) < 0 ||
-	    cli_parse(&line, cmd, argc, argv, &e) < 0) {
-		/* e says why */
+	if (e.kind == ERR_NONE && watch_signals(&e) == 0)
+		cli_parse(&line, cmd, argc, argv, &e);
+	if (line.no_color)
+		line.ui.color = line.ui.color_out = false;
+	if (e.kind != ERR_NONE) {
+		/* it says why */
 	} else if (line.help) {
 		help_command(cmd, stdout);
 	} else {

@@ -1,6 +1,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "swarm/swarm.h"
@@ -25,7 +26,7 @@ struct command_line {
 	int argc; /* command and its arguments, flags taken out */
 	char *argv[CLI_ARGS_MAX];
 	char *number; /* the N of scale-agents-N */
-	bool help;
+	bool help, no_color;
 	/* flags that only some commands know */
 	const char *config, *listen, *dir, *machines, *faults, *record, *cores;
 	const char *file;
@@ -37,17 +38,34 @@ enum needs {
 	NEEDS_LOGIN,	/* checked settings, and a session with Azure */
 };
 
+/* How help puts commands together. */
+enum group {
+	GROUP_START,
+	GROUP_MACHINES,
+	GROUP_SERVICES,
+	GROUP_LOOK,
+	GROUP_LEAVE,
+	GROUP_NODES,
+	GROUP_PROGRAM,
+	GROUP_COUNT
+};
+
 /*
  * A command: a row is all there is to one, but for its page in help.txt and
  * its line in the README.  What is left out is none, or false.
  */
 struct command {
 	const char *name;
+	enum group group;
 	/* exactly one of the two */
 	int (*run)(struct command_line *line, struct err *e);
 	int (*run_session)(struct session *s, int argc, char **argv,
 			   struct err *e);
 	enum needs needs;
+	/* That it reads, a bit for each enum setting: a flag for another one is
+	 * refused. */
+	uint64_t settings;
+	const char *made_by; /* the command that makes what this one works with */
 	int args_min, args_max;
 	/* What may follow the name.  Of the flags that are not every command's
 	 * it takes those that are shown here. */
@@ -85,6 +103,9 @@ extern const struct flag cli_flags[];
 /* The command of that name, or of a name's other forms: "scale-agents-7" is
  * "scale-agents 7", -h is help.  NULL: none. */
 const struct command *cli_command_of(struct command_line *line, const char *word);
+/* Whether a command takes a flag, or a setting. */
+bool cli_takes_flag(const struct command *cmd, const struct flag *flag);
+bool cli_takes_setting(const struct command *cmd, enum setting which);
 /* Sort out what follows the command's name, argv[1]. */
 int cli_parse(struct command_line *line, const struct command *cmd, int argc,
 	      char **argv, struct err *e);

@@ -8,17 +8,39 @@
 #include "base/asset.h"
 #include "cli/cli.h"
 
+/* What the groups are called. */
+static const char *const groups[GROUP_COUNT] = {
+	[GROUP_START] = "To start",
+	[GROUP_MACHINES] = "Machines",
+	[GROUP_SERVICES] = "Services",
+	[GROUP_LOOK] = "To look at it, and to get there",
+	[GROUP_LEAVE] = "To leave",
+	[GROUP_NODES] = "What runs on the nodes",
+	[GROUP_PROGRAM] = "This program",
+};
+
 void help_usage(FILE *out)
 {
-	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
-	for (size_t i = 0; cli_commands[i].name != NULL; i++)
-		if (!cli_commands[i].hidden)
-			fprintf(out, "  %-26s %s\n", cli_commands[i].name,
-				cli_commands[i].summary);
-	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
-	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
-	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
-	      "the settings.\n",
+	const struct command *cmd;
+
+	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n"
+	      "First steps: 'azswarm up' makes a cluster, 'azswarm "
+	      "deploy-replicated-service'\nsomething to see on it, 'azswarm down' "
+	      "removes all.  To rehearse that on this\nmachine: 'azswarm emulator "
+	      "--dir azure &', then '. azure/env'.\n",
+	      out);
+	for (int g = 0; g < GROUP_COUNT; g++) {
+		fprintf(out, "\n%s:\n", groups[g]);
+		for (cmd = cli_commands; cmd->name != NULL; cmd++)
+			if ((int)cmd->group == g && !cmd->hidden)
+				fprintf(out, "  %-26s %s\n", cmd->name,
+					cmd->summary);
+	}
+	fputs("\nFlags of every command: --output table|json|tsv, --quiet, "
+	      "--no-color, --help,\nand one for each setting that it reads, such as "
+	      "--agent-count 3 for AGENT_COUNT=3.\n"
+	      "'azswarm help COMMAND' tells more; 'azswarm help settings', 'help "
+	      "sign-in' and\n'help exit-codes' are for all of them.\n",
 	      out);
 }
 
@@ -68,12 +90,46 @@ static void print_settings(FILE *out)
 	print_section("settings", true, out);
 }
 
+#define LINE_MAX_WIDTH 80
+
+/* The settings that it reads, as many on a line as there is room for; those
+ * of the sign-in are said in one word. */
+static void print_settings_of(const struct command *cmd, FILE *out)
+{
+	bool sign_in = cli_takes_setting(cmd, S_TOKEN_CREDENTIALS);
+	size_t at = 0, n;
+
+	for (int i = 0; i < S_COUNT; i++) {
+		const char *name = setting_infos[i].name;
+
+		if (!cli_takes_setting(cmd, (enum setting)i) ||
+		    (sign_in && i >= S_TENANT_ID && i <= S_ARM_ENDPOINT))
+			continue;
+		n = strlen(name);
+		if (at == 0) {
+			at = (size_t)fprintf(out, "\nSettings: %s", name);
+		} else if (at + 2 + n + 1 < LINE_MAX_WIDTH) {
+			at += (size_t)fprintf(out, ", %s", name);
+		} else {
+			at = (size_t)fprintf(out, ",\n  %s", name) - 2;
+		}
+	}
+	if (sign_in)
+		fprintf(out, "%s'azswarm help sign-in'",
+			at == 0			 ? "\nSettings: those of " :
+			at + 34 < LINE_MAX_WIDTH ? ", those of " :
+						   ",\n  those of ");
+	if (sign_in || at > 0)
+		fputs(".\n", out);
+}
+
 void help_command(const struct command *cmd, FILE *out)
 {
 	char *usage = help_usage_of(cmd);
 
 	fprintf(out, "usage: %s\n\n%s\n", usage, cmd->summary);
 	print_section(cmd->name, true, out);
+	print_settings_of(cmd, out);
 	free(usage);
 }
 

@@ -11,6 +11,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--output", .kind = FLAG_FORMAT, .of_all = true },
 	{ .name = "--quiet", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
 	{ .name = "-q", .kind = FLAG_TRUE, .at = AT(ui.quiet), .of_all = true },
+	{ .name = "--no-color", .kind = FLAG_TRUE, .at = AT(no_color), .of_all = true },
 	{ .name = "--help", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
 	{ .name = "-h", .kind = FLAG_TRUE, .at = AT(help), .of_all = true },
 	{ .name = "--no-wait", .kind = FLAG_TRUE, .at = AT(session.no_wait) },
@@ -38,6 +39,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--faults", .kind = FLAG_TEXT, .at = AT(faults) },
 	{ .name = "--record", .kind = FLAG_TEXT, .at = AT(record) },
 	{ .name = "--cores", .kind = FLAG_TEXT, .at = AT(cores) },
+	{ 0 },
 };
 
 static const struct flag *find_flag(struct str name)
@@ -107,6 +109,38 @@ static int take_value(struct command_line *line, const struct flag *flag,
 	return 0;
 }
 
+bool cli_takes_flag(const struct command *cmd, const struct flag *flag)
+{
+	return flag->of_all || shows(cmd->usage, flag->name);
+}
+
+bool cli_takes_setting(const struct command *cmd, enum setting which)
+{
+	return (cmd->settings >> which & 1) != 0;
+}
+
+/* A setting that is not looked at would be taken for one that was. */
+static int refuse_setting(const struct command *cmd, enum setting which,
+			  struct str name, struct err *e)
+{
+	const struct command *maker, *other;
+	struct buf takers = BUF_INIT(1024);
+	int n = 0;
+
+	maker = cmd->made_by != NULL ? cli_find(cmd->made_by) : NULL;
+	if (maker != NULL && cli_takes_setting(maker, which))
+		return err_set(e, ERR_USAGE,
+			       "%.*s is taken by %s; run it, then %s",
+			       STR_ARG(name), maker->name, cmd->name);
+	for (other = cli_commands; other->name != NULL; other++)
+		if (cli_takes_setting(other, which) && !other->hidden && ++n <= 3)
+			buf_addf(&takers, "%s%s", n > 1 ? ", " : "", other->name);
+	err_set(e, ERR_USAGE, "does not take %.*s: that is for %s%s",
+		STR_ARG(name), takers.str, n > 3 ? " and others" : "");
+	buf_release(&takers);
+	return -1;
+}
+
 /* Take one flag, of words[0] and, when it has its value there, words[1];
  * *used gets how many words it was. */
 static int take_flag(struct command_line *line, const struct command *cmd,
@@ -117,12 +151,11 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 	bool joined = str_cut(&value, '=', &name);
 	const struct flag *flag = find_flag(name);
 	const char *ignored;
-	int setting;
+	int setting = -1;
 
 	*used = 1;
 	if (flag == NULL && (setting = settings_flag(words[0], &ignored)) >= 0) {
 		own_setting.at = (size_t)setting;
-		own_setting.of_all = true;
 		flag = &own_setting;
 	}
 	if (flag == NULL)
@@ -130,7 +163,9 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 			       "unknown flag %.*s; see 'azswarm "
 			       "help %s'",
 			       STR_ARG(name), cmd->name);
-	if (!flag->of_all && !shows(cmd->usage, flag->name))
+	if (setting >= 0 && !cli_takes_setting(cmd, (enum setting)setting))
+		return refuse_setting(cmd, (enum setting)setting, name, e);
+	if (setting < 0 && !cli_takes_flag(cmd, flag))
 		return err_set(e, ERR_USAGE, "does not take %.*s", STR_ARG(name));
 	if (flag->kind == FLAG_TRUE) {
 		if (joined)
@@ -153,7 +188,8 @@ const struct command *cli_command_of(struct command_line *line, const char *word
 
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		cmd = cli_find("help");
-	else if (strcmp(word, "--version") == 0)
+	else if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0 ||
+		 strcmp(word, "-V") == 0)
 		cmd = cli_find("version");
 	for (size_t i = 0; cmd == NULL && cli_commands[i].name != NULL; i++) {
 		size_t n = strlen(cli_commands[i].name);

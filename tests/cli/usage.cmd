@@ -3,6 +3,8 @@ azswarm
 azswarm help
 azswarm --help
 azswarm -h
+azswarm -v | head -n 1 | cut -c 1-8
+azswarm -V | head -n 1 | cut -c 1-8
 azswarm help settings
 azswarm help sign-in
 azswarm help exit-codes
