@@ -151,6 +151,9 @@ azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@.tmp $@
 
+build/azswarm.1: azswarm
+	@./azswarm man >$@
+
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 
 # $(call flavour,DIR,COMPILER,FLAGS)

@@ -151,6 +151,7 @@ int main(int argc, char **argv)
 		.compiler = AZSWARM_COMPILER,
 		.bearssl = AZSWARM_BEARSSL,
 		.cjson = AZSWARM_CJSON,
+		.date = AZSWARM_DATE,
 	};
 	/* flags are taken last, for they win */
 	if ((cmd = cli_command_of(&line, argv[1])) == NULL)

@@ -15,6 +15,7 @@
 /* What this file was made of; main's, for it alone is compiled anew with it. */
 struct build {
 	const char *version, *commit, *compiler, *bearssl, *cjson;
+	int64_t date; /* Unix seconds, 0: unknown */
 };
 
 /* What was typed: words and flags, sorted out. */
@@ -99,6 +100,8 @@ struct flag {
 };
 /* Ends with a row without a name. */
 extern const struct flag cli_flags[];
+/* Among those, by its whole name; NULL: none. */
+const struct flag *cli_find_flag(struct str name);
 
 /* The command of that name, or of a name's other forms: "scale-agents-7" is
  * "scale-agents 7", -h is help.  NULL: none. */
@@ -122,10 +125,21 @@ char *help_usage_of(const struct command *cmd);
 void help_usage(FILE *out);
 void help_command(const struct command *cmd, FILE *out);
 
-/* ---- commands that no session with Azure is for (alone.c) ---- */
+/* The text of help.txt under "= NAME", up to the next one, without the empty
+ * lines around it, to the end of text.  false: there is none. */
+bool help_section(const char *name, struct buf *text);
+/* "Settings: LOCATION, ...", those that a command reads; nothing when there are
+ * none. */
+void help_settings_of(const struct command *cmd, struct buf *out);
+/* What a group of commands is called. */
+const char *help_group(enum group group);
+
+/* ---- commands that no session with Azure is for (alone.c, completion.c, man.c) ---- */
 
 int run_version(struct command_line *line, struct err *e);
 int run_help(struct command_line *line, struct err *e);
+int run_completion(struct command_line *line, struct err *e);
+int run_man(struct command_line *line, struct err *e);
 int run_helper(struct command_line *line, struct err *e);
 int run_agent(struct command_line *line, struct err *e);
 int run_demo(struct command_line *line, struct err *e);

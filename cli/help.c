@@ -19,16 +19,61 @@ static const char *const groups[GROUP_COUNT] = {
 	[GROUP_PROGRAM] = "This program",
 };
 
+const char *help_group(enum group group)
+{
+	return groups[group];
+}
+
+char *help_usage_of(const struct command *cmd)
+{
+	return xasprintf("azswarm %s%s%s", cmd->name,
+			 cmd->usage != NULL ? " " : "",
+			 cmd->usage != NULL ? cmd->usage : "");
+}
+
+bool help_section(const char *name, struct buf *text)
+{
+	struct str rest, line;
+	struct buf all;
+	bool ours = false, found = false;
+	size_t blank = 0, start = text->n;
+
+	asset_get("help.txt", &all);
+	rest = buf_str(&all);
+	while (str_next(&rest, '\n', &line)) {
+		if (str_starts(line, STR("= "))) {
+			ours = str_eqz(str_skip(line, 2), name);
+			found |= ours;
+		} else if (ours && line.n == 0) {
+			blank++;
+		} else if (ours) {
+			for (; blank > 0 && text->n > start; blank--)
+				buf_addc(text, '\n');
+			blank = 0;
+			buf_addstr(text, line);
+			buf_addc(text, '\n');
+		}
+	}
+	buf_release(&all);
+	return found;
+}
+
+static bool print_section(const char *name, bool behind, FILE *out)
+{
+	struct buf text = BUF_INIT(ASSET_MAX);
+	bool found = help_section(name, &text);
+
+	fprintf(out, "%s%s", behind && text.n > 0 ? "\n" : "", text.str);
+	buf_release(&text);
+	return found;
+}
+
 void help_usage(FILE *out)
 {
 	const struct command *cmd;
 
-	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n\n"
-	      "First steps: 'azswarm up' makes a cluster, 'azswarm "
-	      "deploy-replicated-service'\nsomething to see on it, 'azswarm down' "
-	      "removes all.  To rehearse that on this\nmachine: 'azswarm emulator "
-	      "--dir azure &', then '. azure/env'.\n",
-	      out);
+	fputs("usage: azswarm COMMAND [ARGUMENTS] [FLAGS]\n", out);
+	print_section("first-steps", true, out);
 	for (int g = 0; g < GROUP_COUNT; g++) {
 		fprintf(out, "\n%s:\n", groups[g]);
 		for (cmd = cli_commands; cmd->name != NULL; cmd++)
@@ -42,36 +87,6 @@ void help_usage(FILE *out)
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings', 'help "
 	      "sign-in' and\n'help exit-codes' are for all of them.\n",
 	      out);
-}
-
-char *help_usage_of(const struct command *cmd)
-{
-	return xasprintf("azswarm %s%s%s", cmd->name,
-			 cmd->usage != NULL ? " " : "",
-			 cmd->usage != NULL ? cmd->usage : "");
-}
-
-/* The part of help.txt under "= NAME", up to the next one.  It begins with an
- * empty line, which is printed when something stands before it. */
-static bool print_section(const char *name, bool behind, FILE *out)
-{
-	struct str rest, line;
-	struct buf text;
-	bool ours = false, found = false;
-
-	asset_get("help.txt", &text);
-	rest = buf_str(&text);
-	while (str_next(&rest, '\n', &line)) {
-		if (str_starts(line, STR("= "))) {
-			ours = str_eqz(str_skip(line, 2), name);
-			found |= ours;
-		} else if (ours && (line.n > 0 || (behind && rest.n > 0))) {
-			fprintf(out, "%.*s\n", STR_ARG(line));
-			behind = true;
-		}
-	}
-	buf_release(&text);
-	return found;
 }
 
 static void print_settings(FILE *out)
@@ -90,46 +105,48 @@ static void print_settings(FILE *out)
 	print_section("settings", true, out);
 }
 
-#define LINE_MAX_WIDTH 80
+#define HELP_WIDTH 80
 
-/* The settings that it reads, as many on a line as there is room for; those
- * of the sign-in are said in one word. */
-static void print_settings_of(const struct command *cmd, FILE *out)
+void help_settings_of(const struct command *cmd, struct buf *out)
 {
 	bool sign_in = cli_takes_setting(cmd, S_TOKEN_CREDENTIALS);
-	size_t at = 0, n;
+	struct buf names = BUF_INIT(4096);
+	struct str rest, word;
+	size_t at;
 
-	for (int i = 0; i < S_COUNT; i++) {
-		const char *name = setting_infos[i].name;
-
-		if (!cli_takes_setting(cmd, (enum setting)i) ||
-		    (sign_in && i >= S_TENANT_ID && i <= S_ARM_ENDPOINT))
-			continue;
-		n = strlen(name);
-		if (at == 0) {
-			at = (size_t)fprintf(out, "\nSettings: %s", name);
-		} else if (at + 2 + n + 1 < LINE_MAX_WIDTH) {
-			at += (size_t)fprintf(out, ", %s", name);
-		} else {
-			at = (size_t)fprintf(out, ",\n  %s", name) - 2;
-		}
-	}
+	for (int i = 0; i < S_COUNT; i++)
+		if (cli_takes_setting(cmd, (enum setting)i) &&
+		    !(sign_in && i >= S_TENANT_ID && i <= S_ARM_ENDPOINT))
+			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "",
+				 setting_infos[i].name);
 	if (sign_in)
-		fprintf(out, "%s'azswarm help sign-in'",
-			at == 0			 ? "\nSettings: those of " :
-			at + 34 < LINE_MAX_WIDTH ? ", those of " :
-						   ",\n  those of ");
-	if (sign_in || at > 0)
-		fputs(".\n", out);
+		buf_addf(&names, "%sthose of 'azswarm help sign-in'",
+			 names.n > 0 ? ", " : "");
+	if (names.n == 0)
+		return;
+	rest = buf_str(&names);
+	buf_adds(out, "Settings:");
+	at = strlen("Settings:");
+	while (str_next(&rest, ' ', &word)) {
+		bool fits = at + 1 + word.n < HELP_WIDTH;
+
+		buf_addf(out, "%s%.*s", fits ? " " : "\n", STR_ARG(word));
+		at = (fits ? at + 1 : 0) + word.n;
+	}
+	buf_adds(out, ".\n");
+	buf_release(&names);
 }
 
 void help_command(const struct command *cmd, FILE *out)
 {
 	char *usage = help_usage_of(cmd);
+	struct buf set = BUF_INIT(4096);
 
 	fprintf(out, "usage: %s\n\n%s\n", usage, cmd->summary);
 	print_section(cmd->name, true, out);
-	print_settings_of(cmd, out);
+	help_settings_of(cmd, &set);
+	fprintf(out, "%s%s", set.n > 0 ? "\n" : "", set.str);
+	buf_release(&set);
 	free(usage);
 }
 

@@ -46,7 +46,6 @@ static const struct {
 	{ "list", "list-agents" },
 	{ "logs", "tail-helper" },
 	{ "ls", "list-agents" },
-	{ "man", "help" },
 	{ "nodes", "list-agents" },
 	{ "ps", "list-agents" },
 	{ "reboot", "restart-agents" },

@@ -42,7 +42,7 @@ const struct flag cli_flags[] = {
 	{ 0 },
 };
 
-static const struct flag *find_flag(struct str name)
+const struct flag *cli_find_flag(struct str name)
 {
 	for (size_t i = 0; cli_flags[i].name != NULL; i++)
 		if (str_eqz(name, cli_flags[i].name))
@@ -149,7 +149,7 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 	struct flag own_setting = { .kind = FLAG_SETTING };
 	struct str value = str_of(words[0]), name = value;
 	bool joined = str_cut(&value, '=', &name);
-	const struct flag *flag = find_flag(name);
+	const struct flag *flag = cli_find_flag(name);
 	const char *ignored;
 	int setting = -1;
 

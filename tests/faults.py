@@ -111,7 +111,7 @@ EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
-    'image': 'writes a file', 'version': 'prints', 'help': 'prints',
+    'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',
 }
 FINISHED = {'plan': 5}			# there is something to be done
 
@@ -861,7 +861,7 @@ def takes(command):
     """What the page of help says, and whether the sign-in's are among them."""
     page = subprocess.run([AZSWARM, 'help', command], stdout=subprocess.PIPE, check=True).stdout.decode()
     said = re.search(r'^Settings: (.*?)\.$', page, re.M | re.S)
-    said = said.group(1) if said else ''
+    said = ' '.join(said.group(1).split()) if said else ''
     return set(re.findall(r'\b[A-Z][A-Z_]+\b', said)), 'help sign-in' in said
 
 

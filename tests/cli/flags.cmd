@@ -59,6 +59,9 @@ azswarm docker-env --stop=yes
 azswarm tail-helper --follow
 azswarm image
 azswarm image -o
+azswarm completion
+azswarm completion ksh
+azswarm man azswarm
 
 # a setting that the command does not read
 azswarm deploy-compute --agent-size Standard_D2s_v5
