@@ -32,6 +32,7 @@ endif
 MAKEFLAGS	+= --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
+comma		:= ,
 say		 = $(if $(V),,@echo '  $(1)	$@';)
 export LC_ALL	:= C
 
@@ -149,6 +150,9 @@ OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@.tmp $@
+
+build/azswarm.1: azswarm
+	@./azswarm man >$@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 
@@ -277,7 +281,14 @@ build/san/main.o: main.c build/version.h
 build/san/azswarm: build/san/main.o $(SAN_LIBS)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
-# The same, made like the product: what bench measures.
+# The same, and it tells which settings it reads (tests/reads.c).
+WRAPPED	:= cli_parse settings_get settings_var settings_int settings_bool \
+	   settings_mounts settings_autoscale settings_storage_account
+build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^
+
+# Made like the product: what bench measures.
 build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)

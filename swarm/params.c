@@ -214,7 +214,8 @@ static int share_cred(struct session *s, char **cred, struct err *e)
 	}
 	if (storage_key(s, &key, e) < 0)
 		return -1;
-	*cred = xasprintf("username=%s\npassword=%s\n", s->account, key);
+	*cred = xasprintf("username=%s\npassword=%s\n", storage_account_name(s),
+			  key);
 	burn_str(key);
 	return 0;
 }
@@ -245,7 +246,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		err_set(e, ERR_DATA,
 			"this azswarm (%.12s...) is not in storage account %s; "
 			"'azswarm deploy-storage' puts it there",
-			img.sha256, s->account);
+			img.sha256, storage_account_name(s));
 		goto out;
 	}
 	file_host = host_of(file);
