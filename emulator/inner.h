@@ -64,6 +64,8 @@ struct emu {
 
 	/* resources and operations; kept in state.json */
 	struct entry *entries, **entries_end;
+	struct entry **index; /* the same by hash: index_n (a power of two) lists */
+	size_t index_n, entries_n;
 	struct op *ops; /* newest first */
 	bool dirty;	/* to be saved */
 

@@ -284,37 +284,56 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	return doc;
 }
 
-static int add_instance(struct emu *m, struct entry *set, cJSON *keys,
-			struct fault *f)
+static void add_instance(struct emu *m, struct entry *set, const char *subnet,
+			 const char *address, cJSON *keys)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_text(
-		set->doc,
-		"properties.virtualMachineProfile.networkProfile."
-		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties."
-		"subnet.id");
 	cJSON *doc = instance_doc(set, id);
-	const char *path = json_text(doc, "id");
-	struct put p = { .id = xstrdup(path) };
-	char address[16];
 	struct entry *n;
-	int rc = network_address_take(m, &p, subnet, NULL, address);
 
-	if (rc == 0) {
-		json_put_int(set->hide, "next", id + 1);
-		n = store_add(m, path, doc,
-			      json_fmt("{'power':'starting','want':'running','address':%s,"
-				       "'subnet':%s,'model':%l}",
-				       address, subnet,
-				       json_int_opt(set->hide, "model", 1)));
-		json_add_str(keys, NULL, n->key);
-	} else {
-		json_free(doc);
-		*f = p.f;
-		p.f.error = NULL;
+	json_put_int(set->hide, "next", id + 1);
+	n = store_add(m, json_text(doc, "id"), doc,
+		      json_fmt("{'power':'starting','want':'running','address':%s,"
+			       "'subnet':%s,'model':%l}",
+			       address, subnet,
+			       json_int_opt(set->hide, "model", 1)));
+	json_add_str(keys, NULL, n->key);
+}
+
+#define ADDED_AT_ONCE 50 /* instances, before others have their turn */
+
+/* So many more, as far as there are addresses; their keys go to keys. */
+static int add_instances(struct emu *m, const char *key, int64_t more,
+			 cJSON *keys, struct fault *f)
+{
+	while (more > 0) {
+		struct entry *set = store_find(m, key);
+		size_t n = more < ADDED_AT_ONCE ? (size_t)more : ADDED_AT_ONCE;
+		struct put p = { .id = NULL };
+		char address[ADDED_AT_ONCE][16];
+		const char *subnet;
+		int got;
+
+		if (set == NULL)
+			return -1;
+		subnet = json_text(set->doc,
+				   "properties.virtualMachineProfile.networkProfile."
+				   "networkInterfaceConfigurations[0].properties."
+				   "ipConfigurations[0].properties.subnet.id");
+		p.id = xstrdup(json_text(set->doc, "id"));
+		got = network_addresses_free(m, &p, subnet, n, address);
+		for (int i = 0; i < got; i++)
+			add_instance(m, set, subnet, address[i], keys);
+		if (got < (int)n) {
+			*f = p.f;
+			p.f.error = NULL;
+		}
+		resource_put_release(&p);
+		more -= (int64_t)n;
+		if (got < (int)n || (more > 0 && op_sleep(m, 1) < 0))
+			return -1;
 	}
-	resource_put_release(&p);
-	return rc;
+	return 0;
 }
 
 static int take_away(struct emu *m, const cJSON *keys, struct fault *f)
@@ -353,32 +372,31 @@ static int64_t instance_number(const struct entry *n)
 	return (int64_t)v;
 }
 
+static int by_instance(const void *pa, const void *pb)
+{
+	const struct entry *const *a = pa, *const *b = pb;
+	int64_t x = instance_number(*a), y = instance_number(*b);
+
+	return x < y ? -1 : x > y;
+}
+
 /* Those that a smaller capacity takes away, by the set's rule. */
-static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims)
+static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t have,
+			     int64_t n_victims)
 {
 	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]",
 			      "OldestVM");
+	struct entry **all = xcalloc((size_t)have + 1, sizeof(struct entry *)),
+		     *n;
 	cJSON *keys = cJSON_CreateArray();
+	int64_t k = 0;
 
-	while (cJSON_GetArraySize(keys) < n_victims) {
-		struct entry *best = NULL, *n;
-
-		for (n = NULL; (n = vmss_next(m, n, set)) != NULL;) {
-			const cJSON *k;
-			bool chosen = false;
-
-			cJSON_ArrayForEach(k, keys)
-				chosen = chosen ||
-					 strcmp(k->valuestring, n->key) == 0;
-			if (!chosen &&
-			    (best == NULL || (instance_number(n) <
-					      instance_number(best)) == oldest))
-				best = n;
-		}
-		if (best == NULL)
-			break;
-		json_add_str(keys, NULL, best->key);
-	}
+	for (n = NULL; k < have && (n = vmss_next(m, n, set)) != NULL;)
+		all[k++] = n;
+	qsort(all, (size_t)k, sizeof(struct entry *), by_instance);
+	for (int64_t i = 0; i < n_victims && i < k; i++)
+		json_add_str(keys, NULL, all[oldest ? i : k - 1 - i]->key);
+	free(all);
 	return keys;
 }
 
@@ -450,12 +468,11 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 		    !json_is(set->doc, "properties.upgradePolicy.mode", "Manual"));
 	if (have < want) {
 		keys = cJSON_CreateArray();
-		for (; rc == 0 && have < want; have++)
-			rc = add_instance(m, set, keys, f);
+		rc = add_instances(m, op->key, want - have, keys, f);
 		if (machines_run(m, "create", keys, f) < 0)
 			rc = -1;
 	} else {
-		keys = choose_victims(m, set, have - want);
+		keys = choose_victims(m, set, have, have - want);
 		rc = have > want ? remove_instances(m, keys, f) :
 				   op_sleep(m, 300);
 	}
