@@ -598,12 +598,14 @@ static cJSON *instance_nic(const struct entry *n)
 
 static int list_nics(struct request *r, struct entry *set, struct entry *only)
 {
-	cJSON *arr = cJSON_CreateArray();
+	struct page p;
 
+	if (request_page_begin(r, &p, INSTANCES_PAGE) < 0)
+		return -1;
 	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;)
-		if (only == NULL || n == only)
-			cJSON_AddItemToArray(arr, instance_nic(n));
-	return request_page(r, arr, INSTANCES_PAGE);
+		if ((only == NULL || n == only) && request_page_wants(&p))
+			cJSON_AddItemToArray(p.value, instance_nic(n));
+	return request_page_end(r, &p);
 }
 
 /* One more of that code. */
