@@ -80,8 +80,9 @@ struct emu {
 	struct prober *prober; /* NULL: nobody is asked */
 	struct scaler *scaler; /* what autoscale remembers */
 
-	/* sign-ins that are under way; not kept */
-	cJSON *grants;
+	/* sign-ins that are under way, and access tokens that were found good
+	 * ({"text", "claims"}, newest last); not kept */
+	cJSON *grants, *tokens;
 
 	/* faults on purpose */
 	char *faults_path;
