@@ -16,6 +16,8 @@
 #include "emulator/ops.h"
 #include "emulator/store.h"
 
+#define PREFIX "Microsoft.Network/publicIPPrefixes"
+
 /* Named things in properties are documents of their own: id, etag, state. */
 static void annotate(struct put *p)
 {
@@ -395,6 +397,62 @@ static cJSON *show_pip(struct emu *m, const struct entry *n)
 	return doc;
 }
 
+/* ---- prefixes of public addresses ---- */
+
+/* 127.78.x.y, the first sixteen that no prefix has some of. */
+static void public_range(struct emu *m, char out[20], unsigned bits)
+{
+	struct entry *n;
+
+	for (unsigned i = 0; i < 4096; i++) {
+		char start[16];
+
+		snprintf(start, sizeof(start), "127.78.%u.%u", i >> 4,
+			 (i & 15) << 4);
+		snprintf(out, 20, "%s/%u", start, bits);
+		strcat(start, "/");
+		for (n = NULL; (n = store_typed(m, n, PREFIX)) != NULL;)
+			if (str_starts(str_of(json_text(n->doc,
+							"properties.ipPrefix")),
+				       str_of(start)))
+				break;
+		if (n == NULL)
+			return;
+	}
+}
+
+static int put_prefix(struct emu *m, struct put *p)
+{
+	cJSON *props = p->props;
+	int64_t length = json_int_opt(props, "prefixLength", 0);
+	char range[20];
+
+	if (!str_listed("Standard StandardV2", json_text(p->doc, "sku.name")))
+		return fault_set(&p->f, 400,
+				 "PublicIPPrefixSkuNotSupported: Public IP "
+				 "prefix %s must have the Standard SKU.",
+				 p->id);
+	if (length < 28 || length > 31)
+		return fault_set(&p->f, 400,
+				 "InvalidPublicIPPrefixLength: The length %lld of "
+				 "public IP prefix %s is not in the range 28 to 31.",
+				 (long long)length, p->id);
+	if (p->old != NULL &&
+	    json_int_opt(p->old->doc, "properties.prefixLength", 0) != length)
+		return fault_set(&p->f, 400,
+				 "PublicIPPrefixLengthCannotBeChanged: The length of "
+				 "public IP prefix %s cannot be changed.",
+				 p->id);
+	carry(p, "resourceGuid");
+	carry(p, "ipPrefix");
+	if (json_get(props, "ipPrefix") == NULL) {
+		public_range(m, range, (unsigned)length);
+		json_add_str(props, "ipPrefix", range);
+	}
+	json_defaults(p->doc, "@prefix");
+	return 0;
+}
+
 /* ---- load balancers ---- */
 
 /* The public address id, which may be NULL, is nobody else's. */
@@ -744,6 +802,12 @@ const struct rtype network_types[] = {
 		.in_use = "PublicIPAddressCannotBeDeleted",
 		.put = put_pip,
 		.show = show_pip,
+	},
+	{
+		NETWORK("publicIPPrefixes"),
+		.work_ms = 200,
+		.in_use = "PublicIPPrefixCannotBeDeleted",
+		.put = put_prefix,
 	},
 	{
 		NETWORK("loadBalancers"),

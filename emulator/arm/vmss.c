@@ -20,6 +20,8 @@
 #include "emulator/store.h"
 
 #define INSTANCES_PAGE 40
+#define SINGLE_GROUP_MAX 100
+#define SET_MAX 1000
 
 #define INSTANCES "/virtualmachines/" /* between a set's key and a number */
 
@@ -158,6 +160,30 @@ static void new_model(struct put *p, const char *custom_data)
 	json_put_int(p->hide, "model", model);
 }
 
+/*
+ * A set of one placement group has 100 machines at most, another 1,000; and
+ * what has become another stays so.  The words are Azure's.
+ */
+static int check_placement(struct put *p, const cJSON *props, int64_t want)
+{
+	static const char path[] = "properties.singlePlacementGroup";
+	bool single = json_bool_opt(props, path + strlen("properties."), true);
+	int limit = single ? SINGLE_GROUP_MAX : SET_MAX;
+
+	if (single && p->old != NULL && !json_bool_opt(p->old->doc, path, true))
+		return fault_set(
+			&p->f, 409,
+			"PropertyChangeNotAllowed singlePlacementGroup: Changing "
+			"property 'singlePlacementGroup' is not allowed.");
+	if (want <= limit)
+		return 0;
+	return fault_set(&p->f, 409,
+			 "OperationNotAllowed: Unable to create or update "
+			 "VirtualMachineScaleSet '%s' as it exceeds the total "
+			 "limit of '%d' Virtual Machine instances.",
+			 p->name, limit);
+}
+
 static op_run run_set;
 
 static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
@@ -184,13 +210,8 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
 			&p->f, 400,
 			"InvalidParameter upgradePolicy: Required "
 			"parameter 'upgradePolicy.mode' is missing or invalid.");
-	if (want >
-	    (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_set(&p->f, 400,
-				 "InvalidParameter sku.capacity: The specified "
-				 "capacity %lld is not in the allowed range: at most 100 with a single "
-				 "placement group, 1000 without.",
-				 (long long)want);
+	if (check_placement(p, props, want) < 0)
+		return -1;
 	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
 	    check_network(m, p, profile) < 0 ||
 	    compute_check_quota(m, p, size, want - had) < 0)
@@ -216,8 +237,13 @@ static int put_vmss(struct emu *m, struct put *p)
 	 * changes only what it names */
 	if (old != NULL && json_get(props, "virtualMachineProfile") == NULL)
 		json_defaults(p->doc, "%j", p->old->doc);
-	if (old != NULL)
+	if (old != NULL) {
 		json_defaults(sku, "%j", old);
+		json_defaults(props, "{'singlePlacementGroup':%b}",
+			      json_bool_opt(p->old->doc,
+					    "properties.singlePlacementGroup",
+					    true));
+	}
 	json_defaults(sku, "{'tier':'Standard'}");
 	json_defaults(props, "@set");
 	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0),
