@@ -206,11 +206,14 @@ static void add_number(struct buf *b, double d)
 
 static void new_line(struct buf *b, int depth)
 {
-	if (depth < 0)
+	size_t n = 1 + 2 * (size_t)depth;
+	char *to;
+
+	if (depth < 0 || (to = buf_room(b, n)) == NULL)
 		return;
-	buf_addc(b, '\n');
-	for (int i = 0; i < depth; i++)
-		buf_adds(b, "  ");
+	memset(to, ' ', n);
+	*to = '\n';
+	buf_grew(b, n);
 }
 
 /* depth < 0: compact */

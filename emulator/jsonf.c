@@ -65,6 +65,16 @@ struct str json_shape(const char *name)
 	return str_head(s, (size_t)str_find(s, STR("\n\n")));
 }
 
+/* How much of a shape is neither a hole nor anything of quotes. */
+static size_t text(const char *p, const char *end)
+{
+	size_t n = 1;
+
+	while (p + n < end && strchr("'\"%\\", p[n]) == NULL)
+		n++;
+	return n;
+}
+
 static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
 	struct str s = fmt[0] == '@' ? json_shape(fmt + 1) : str_of(fmt);
@@ -82,10 +92,15 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 			quote = quoted ? '\0' : *p;
 			continue;
 		}
+		if (*p == '\\') {
+			buf_add(&b, p++, 2);
+			continue;
+		}
 		if (*p != '%') {
-			if (*p == '\\')
-				buf_addc(&b, *p++);
-			buf_addc(&b, *p);
+			size_t n = text(p, s.p + s.n);
+
+			buf_add(&b, p, n);
+			p += n - 1;
 			continue;
 		}
 		switch (*++p) {
@@ -177,12 +192,13 @@ void json_defaults(cJSON *obj, const char *fmt, ...)
 void json_print_crlf(const cJSON *doc, struct buf *b)
 {
 	struct buf flat = BUF_INIT(b->max);
+	struct str s, line;
 
 	json_print_pretty(doc, &flat);
-	for (size_t i = 0; i < flat.n; i++) {
-		if (flat.str[i] == '\n')
-			buf_addc(b, '\r');
-		buf_addc(b, flat.str[i]);
+	s = buf_str(&flat);
+	for (const char *eol = ""; str_next(&s, '\n', &line); eol = "\r\n") {
+		buf_adds(b, eol);
+		buf_addstr(b, line);
 	}
 	buf_burn(&flat);
 }

@@ -11,6 +11,7 @@
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
+#define SINGLE_GROUP "properties.singlePlacementGroup"
 #define SCALE_TURNS 3 /* looks, when others scale, too */
 
 /* Private addresses by instance id, from the scale set's interfaces. */
@@ -258,6 +259,7 @@ static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
 	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
 	struct instances a = { 0 };
 	int keep, warm = 0;
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", 0);
 
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
 		return -1;
@@ -277,9 +279,7 @@ static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
 
 		if (p != NULL)
 			set_parameter(parameters, bounds[i],
-				      v < INSTANCES_OURS_MAX ?
-					      v :
-					      INSTANCES_OURS_MAX);
+				      instances_bound(v, most));
 	}
 	return 0;
 }
@@ -296,6 +296,9 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	rc = 0;
 	if (r.http.head.status == 404)
 		goto out;
+	/* what had more than 100 once never has one placement group again */
+	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
+		set_value(parameters, "singlePlacementGroup", cJSON_CreateFalse());
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
 	    (rc = keep_autoscale_off(s, parameters, e)) < 0 ||
@@ -319,29 +322,79 @@ out:
 	return rc;
 }
 
+/* PATCH the scale set.  Takes body. */
+static int patch_set(struct session *s, cJSON *body, const char *what, bool no_wait,
+		     struct err *e)
+{
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
+	struct azure_wait w = { .what = what,
+				.limit_ms = OPERATION_LIMIT_MS,
+				.no_wait = no_wait };
+	int rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+
+	json_free(body);
+	free(path);
+	return rc;
+}
+
+/* Ports that Azure gives each of n machines behind one address, by itself
+ * ("Source Network Address Translation for outbound connections"). */
+static int ports_of_each(int n)
+{
+	int most = 50, ports = 1024;
+
+	while (n > most && most < 800) {
+		most *= 2;
+		ports /= 2;
+	}
+	return n > most ? 32 : ports;
+}
+
+/*
+ * A set of one placement group has 100 machines at most.  A request of its
+ * own: Microsoft describes it as a change of the model, and not together with
+ * another.
+ */
+static int leave_single_group(struct session *s, int wanted, struct err *e)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	ui_say(s->ui,
+	       "more than %d agents: the scale set is made one of several "
+	       "placement groups, for good",
+	       INSTANCES_SINGLE_MAX);
+	json_add_bool(json_add_obj(body, "properties"), "singlePlacementGroup",
+		      false);
+	if (patch_set(s, body, "several placement groups", false, e) < 0)
+		return -1;
+	ui_say(s->ui,
+	       "one address for all: %d ports for what each agent asks of the "
+	       "Internet; 'azswarm deploy-compute' makes it eight addresses",
+	       ports_of_each(wanted));
+	return 0;
+}
+
 static int set_capacity(struct session *s, const cJSON *vmss, int wanted,
 			struct err *e)
 {
-	char *path = instances_path(s, "?api-version=" API_COMPUTE);
-	char *what = xasprintf("%d agents", wanted);
-	struct azure_wait w = { .what = what,
-				.limit_ms = OPERATION_LIMIT_MS,
-				.no_wait = s->no_wait };
-	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	const char *name = json_str(vmss, "sku.name", e);
+	char *what = xasprintf("%d agents", wanted);
+	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	int rc = -1;
 
-	if (name != NULL) {
-		/* name and tier as they are, or Azure takes it for a resize */
-		json_add_str(sku, "name", name);
-		json_add_str(sku, "tier",
-			     json_str_opt(vmss, "sku.tier", "Standard"));
-		json_add_int(sku, "capacity", wanted);
-		rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+	if (name == NULL || (wanted > INSTANCES_SINGLE_MAX &&
+			     json_bool_opt(vmss, SINGLE_GROUP, true) &&
+			     leave_single_group(s, wanted, e) < 0)) {
+		json_free(body);
+		goto out;
 	}
-	json_free(body);
+	/* name and tier as they are, or Azure takes it for a resize */
+	json_add_str(sku, "name", name);
+	json_add_str(sku, "tier", json_str_opt(vmss, "sku.tier", "Standard"));
+	json_add_int(sku, "capacity", wanted);
+	rc = patch_set(s, body, what, s->no_wait, e);
+out:
 	free(what);
-	free(path);
 	return rc;
 }
 
@@ -554,9 +607,9 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	uint64_t wanted;
 	int keep, rc = -1;
 
-	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_OURS_MAX, &wanted)) {
+	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_MAX, &wanted)) {
 		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d",
-			INSTANCES_OURS_MAX);
+			INSTANCES_MAX);
 		goto out;
 	}
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)

@@ -78,8 +78,9 @@ static bool fit_profile(cJSON *profile, const struct number *n, struct ui *ui)
 	if (n->exact || (n->back && bounds[1].is < n->least))
 		bounds[1].should = n->least + n->warm;
 	for (size_t i = 0; i < 2; i++)
-		if (n->exact && bounds[i].should > INSTANCES_OURS_MAX)
-			bounds[i].should = INSTANCES_OURS_MAX;
+		if (n->exact)
+			bounds[i].should = instances_bound(bounds[i].should,
+							   n->most);
 	if (all > bounds[0].should)
 		bounds[0].should = all;
 	if (all < bounds[1].should)

@@ -58,6 +58,14 @@ static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 	return 0;
 }
 
+int64_t instances_bound(int64_t bound, int64_t most)
+{
+	int64_t limit = most > INSTANCES_SINGLE_MAX ? INSTANCES_MAX :
+						      INSTANCES_SINGLE_MAX;
+
+	return bound < limit ? bound : limit;
+}
+
 int instances_list(struct session *s, struct instances *a, struct err *e)
 {
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE

@@ -8,7 +8,7 @@
  * What a machine is to the swarm is in swarm/way.h.
  */
 #define INSTANCES_MAX 1000
-#define INSTANCES_OURS_MAX 100 /* what a single placement group holds */
+#define INSTANCES_SINGLE_MAX 100 /* of a single placement group */
 
 struct instance {
 	char *id;	    /* "3" */
@@ -25,6 +25,10 @@ struct instances {
 	struct instance *list;
 	size_t n;
 };
+
+/* A bound of autoscale's, of a set deployed for so many: not what the set
+ * could not have. */
+int64_t instances_bound(int64_t bound, int64_t most);
 
 /* All of them.  0 or -1; instances_release(a) either way. */
 int instances_list(struct session *s, struct instances *a, struct err *e);

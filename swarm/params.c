@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "node/config.h"
+#include "swarm/instances.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
@@ -162,7 +163,7 @@ static int document(const struct session *s, const struct keys *k,
 		    const char *master_data, const char *agent_data,
 		    cJSON **doc, struct err *e)
 {
-	int out, in;
+	int out, in, most;
 	cJSON *p;
 
 	*doc = cJSON_CreateObject();
@@ -175,8 +176,11 @@ static int document(const struct session *s, const struct keys *k,
 		if (setting_infos[i].parameter != NULL &&
 		    add_setting(p, s->set, (enum setting)i, e) < 0)
 			return -1;
-	if (settings_autoscale(s->set, &out, &in, e) < 0)
+	if (settings_autoscale(s->set, &out, &in, e) < 0 ||
+	    settings_int(s->set, S_MAX_AGENT_COUNT, &most, e) < 0)
 		return -1;
+	add_value(p, "singlePlacementGroup",
+		  cJSON_CreateBool(most <= INSTANCES_SINGLE_MAX));
 	add_value(p, "autoscaleOut", cJSON_CreateNumber(out));
 	add_value(p, "autoscaleIn", cJSON_CreateNumber(in));
 	add_text(p, "adminPublicKey", k->admin_public);

@@ -117,8 +117,8 @@ static bool is_odd(const char *number)
 }
 
 #define A_SIZE "a VM size (see 'azswarm sizes')"
-/* what a scale set of ours may have */
-#define AGENTS_MAX 100
+/* what a scale set may have */
+#define AGENTS_MAX 1000
 
 const struct setting_info setting_infos[S_COUNT] = {
 	/* its name begins the DNS labels, so it is held to their form */
@@ -283,7 +283,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 				    "out starts them",
 			    .kind = SETTING_INT,
 			    .min = 0,
-			    .max = AGENTS_MAX },
+			    .max = 100 },
 	[S_REBALANCE] = { .name = "REBALANCE",
 			  .dflt = "off",
 			  .help = "auto: spread tasks when nodes have come",
