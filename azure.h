@@ -111,6 +111,12 @@ char *azure_path(const struct azure *az, const char *fmt, ...)
 int azure_list(struct azure *az, const char *path, const char *what,
 	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
 	       void *ctx, struct err *e);
+/* The same, with no more of the elements than is at these paths (a reader's,
+ * base/reader.h): what large lists have is mostly what nobody asks. */
+int azure_list_of(struct azure *az, const char *path, const char *const *want,
+		  const char *what,
+		  int (*fn)(void *ctx, const cJSON *item, struct err *e),
+		  void *ctx, struct err *e);
 
 /* ---- error bodies ---- */
 

@@ -239,7 +239,7 @@ int docker_each(struct docker *d, const char *path,
 		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
 		.split = {
 			.what = "Docker's list", .each = each, .ctx = ctx,
-			.item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(2),	/* "[]" */
+			.item_max = ITEM_MAX, .rest = BUF_INIT(2),	/* "[]" */
 		},
 	};
 	int rc = -1;

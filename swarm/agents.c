@@ -14,40 +14,57 @@
 #define SINGLE_GROUP "properties.singlePlacementGroup"
 #define SCALE_TURNS 3 /* looks, when others scale, too */
 
-/* Private addresses by instance id, from the scale set's interfaces. */
+/* Interfaces come in the order of the machines, mostly. */
+struct interfaces {
+	struct instances *a;
+	size_t next; /* the machine that the next one is of, then */
+};
+
+static struct instance *find_by_id(struct interfaces *in, const char *id)
+{
+	for (size_t k = 0; k < in->a->n; k++) {
+		struct instance *vm = &in->a->list[(in->next + k) % in->a->n];
+
+		if (strcmp(vm->id, id) == 0) {
+			in->next = (in->next + k + 1) % in->a->n;
+			return vm;
+		}
+	}
+	return NULL;
+}
+
 static int take_address(void *ctx, const cJSON *nic, struct err *e)
 {
-	cJSON *by_id = ctx;
-	struct str id =
-		str_of(json_str_opt(nic, "properties.virtualMachine.id", ""));
-	const char *ip = json_str_opt(nic,
-				      "properties.ipConfigurations[0].properties."
-				      "privateIPAddress",
-				      "");
-	ptrdiff_t slash = str_rchr(id, '/');
+	const char *id = strrchr(json_text(nic, "properties.virtualMachine.id"),
+				 '/');
+	const char *ip = json_text(nic, "properties.ipConfigurations[0]."
+					"properties.privateIPAddress");
+	struct instance *vm;
 
 	(void)e;
-	if (slash >= 0 && *ip != '\0' && json_get(by_id, id.p + slash + 1) == NULL)
-		json_add_str(by_id, id.p + slash + 1, ip);
+	if (id != NULL && *ip != '\0' &&
+	    (vm = find_by_id(ctx, id + 1)) != NULL && vm->address == NULL)
+		vm->address = xstrdup(ip);
 	return 0;
 }
 
-int agents_addresses(struct session *s, const struct instances *a,
-		     cJSON *by_host, struct err *e)
+int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
+		     struct err *e)
 {
+	static const char *const want[] = {
+		"properties.virtualMachine.id",
+		"properties.ipConfigurations.properties.privateIPAddress",
+		NULL,
+	};
 	char *path = instances_path(
 		s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
-	cJSON *by_id = cJSON_CreateObject();
-	int rc = azure_list(&s->az, path, "addresses of agents", take_address,
-			    by_id, e);
+	struct interfaces in = { .a = a };
+	int rc = azure_list_of(&s->az, path, want, "addresses of agents",
+			       take_address, &in, e);
 
-	for (size_t i = 0; rc == 0 && i < a->n; i++) {
-		const char *ip = json_str_opt(by_id, a->list[i].id, "");
-
-		if (*ip != '\0')
-			json_add_str(by_host, a->list[i].host, ip);
-	}
-	json_free(by_id);
+	for (size_t i = 0; rc == 0 && by_host != NULL && i < a->n; i++)
+		if (a->list[i].address != NULL)
+			json_add_str(by_host, a->list[i].host, a->list[i].address);
 	free(path);
 	return rc;
 }
@@ -57,15 +74,13 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	static const char *const columns[] = {
 		"id", "name", "host", "address", "power", "provisioning", NULL
 	};
-	cJSON *address = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
-	if (instances_list(s, &a, e) < 0 ||
-	    agents_addresses(s, &a, address, e) < 0)
+	if (instances_list(s, &a, e) < 0 || agents_addresses(s, &a, NULL, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
 		const struct instance *vm = &a.list[i];
@@ -74,7 +89,7 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 		listing_cell(&t, "%s", vm->id);
 		listing_cell(&t, "%s", vm->name);
 		listing_cell(&t, "%s", vm->host);
-		listing_cell(&t, "%s", json_str_opt(address, vm->host, ""));
+		listing_cell(&t, "%s", vm->address != NULL ? vm->address : "");
 		listing_cell(&t, "%s", vm->power);
 		listing_cell(&t, "%s", vm->provisioning);
 	}
@@ -82,7 +97,6 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 out:
 	listing_release(&t);
 	instances_release(&a);
-	json_free(address);
 	return rc;
 }
 

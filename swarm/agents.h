@@ -9,9 +9,10 @@
 
 /* The host names of n machines; the caller frees the array, not the names. */
 const char **agents_hosts(const struct instance *vm, size_t n);
-/* Their private addresses, by host name, into that object: one list of Azure's. */
-int agents_addresses(struct session *s, const struct instances *a,
-		     cJSON *by_host, struct err *e);
+/* Fill in their private addresses, of one list of Azure's; where there is
+ * such an object (not NULL), by host name into it, too. */
+int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
+		     struct err *e);
 /* Fill in how many tasks each has, and whether it is on its way out. */
 int agents_count_tasks(struct way *w, struct instances *a, struct err *e);
 /*

@@ -68,12 +68,21 @@ int64_t instances_bound(int64_t bound, int64_t most)
 
 int instances_list(struct session *s, struct instances *a, struct err *e)
 {
+	static const char *const want[] = {
+		"instanceId",
+		"name",
+		"properties.osProfile.computerName",
+		"properties.provisioningState",
+		"properties.instanceView.statuses.code",
+		NULL,
+	};
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE
 				       "&$expand=instanceView");
 	int rc;
 
 	*a = (struct instances){ 0 };
-	rc = azure_list(&s->az, path, "list of agents", take_instance, a, e);
+	rc = azure_list_of(&s->az, path, want, "list of agents", take_instance,
+			   a, e);
 	free(path);
 	return rc;
 }
@@ -87,6 +96,7 @@ static void keep_first(struct instances *a, size_t n)
 		free(a->list[i].host);
 		free(a->list[i].power);
 		free(a->list[i].provisioning);
+		free(a->list[i].address);
 	}
 	a->n = n;
 }

@@ -16,6 +16,7 @@ struct instance {
 	char *host;	    /* "agents000003" */
 	char *power;	    /* "running", "stopped", ... */
 	char *provisioning; /* "Succeeded", ... */
+	char *address; /* its private one, once asked for; NULL: not known */
 	/* of the swarm; filled in by who asks for it */
 	unsigned tasks;
 	bool leaving; /* on its way out of service already */
