@@ -71,6 +71,17 @@ int storage_endpoints(struct session *s, char **blob, char **file, struct err *e
 	return rc;
 }
 
+int storage_sku(struct session *s, char **sku, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	int rc = account_get(s, &r, e);
+
+	if (rc == 0)
+		*sku = xstrdup(json_str_opt(r.doc, "sku.name", ""));
+	azure_reply_release(&r);
+	return rc;
+}
+
 int storage_key(struct session *s, char **key, struct err *e)
 {
 	char *path = account_path(s, "/listKeys");

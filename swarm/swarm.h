@@ -23,6 +23,8 @@ const char *advice(const struct err *e);
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
 int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* ERR_DATA unless the account is there.  "Standard_LRS"; the caller frees. */
+int storage_sku(struct session *s, char **sku, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
 /* The blob of this very program. */
