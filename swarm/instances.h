@@ -17,6 +17,7 @@ struct instance {
 	char *power;	    /* "running", "stopped", ... */
 	char *provisioning; /* "Succeeded", ... */
 	char *address; /* its private one, once asked for; NULL: not known */
+	char *size;    /* "Standard_B2s_v2" */
 	/* of the swarm; filled in by who asks for it */
 	unsigned tasks;
 	bool leaving; /* on its way out of service already */
@@ -34,6 +35,8 @@ int64_t instances_bound(int64_t bound, int64_t most);
 /* All of them.  0 or -1; instances_release(a) either way. */
 int instances_list(struct session *s, struct instances *a, struct err *e);
 void instances_release(struct instances *a);
+/* One more, from what Azure tells of it with its instanceView. */
+void instances_add(struct instances *a, const cJSON *vm);
 /* Those that ARGUMENTS name, by id, name or host name, all when there are
  * none; the others are taken out.  ERR_USAGE naming one that is not there. */
 int instances_choose(struct instances *a, int argc, char **argv, struct err *e);

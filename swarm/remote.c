@@ -14,11 +14,10 @@
 #define CONNECT_MS 10000
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
-#define FQDNS_MAX 8192
 #define CONNECT_ONE_MS 3000 /* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
-static int take_master(void *ctx, const cJSON *ip, struct err *e)
+int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
 {
 	struct masters *m = ctx;
 	struct str name = str_of(json_str_opt(ip, "name", ""));
@@ -37,13 +36,14 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	return 0;
 }
 
-static void masters_release(struct masters *m)
+void remote_masters_release(struct masters *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		free(m->name[i]);
 		free(m->address[i]);
 	}
 	buf_release(&m->fqdns);
+	m->n = 0;
 }
 
 static int own_key(struct remote *r, struct err *e)
@@ -105,7 +105,7 @@ static int find_masters(struct remote *r, struct err *e)
 
 	if (r->masters.n == 0)
 		rc = azure_list(&r->s->az, path, "addresses of masters",
-				take_master, &r->masters, e);
+				remote_take_master, &r->masters, e);
 	free(path);
 	if (rc == 0 && r->masters.n == 0)
 		rc = err_set(e, ERR_DATA,
@@ -149,13 +149,12 @@ static bool may_pass(const struct err *e)
 	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT;
 }
 
-static int connect_master(struct remote *r, struct err *e)
+/* Of those from that one on. */
+static int connect_from(struct remote *r, size_t i, struct err *e)
 {
 	struct err last = ERR_INIT;
 
-	if (find_masters(r, e) < 0)
-		return -1;
-	for (size_t i = 0; i < r->masters.n; i++) {
+	for (; i < r->masters.n; i++) {
 		err_clear(&last);
 		if (connect_one(r, i, &last) == 0)
 			return 0;
@@ -166,12 +165,41 @@ static int connect_master(struct remote *r, struct err *e)
 	return -1;
 }
 
+static int connect_master(struct remote *r, struct err *e)
+{
+	return find_masters(r, e) < 0 ? -1 : connect_from(r, 0, e);
+}
+
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
-	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
 		return -1;
 	return 0;
+}
+
+int remote_open_known(struct session *s, struct remote *r,
+		      struct masters *known, struct err *e)
+{
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	if (read_keys(r, e) < 0)
+		return -1;
+	r->masters = *known;
+	*known = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	return connect_from(r, 0, e);
+}
+
+int remote_next(struct remote *r, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < r->masters.n && strcmp(r->masters.name[i], r->name) != 0)
+		i++;
+	if (i + 1 >= r->masters.n)
+		return err_set(e, ERR_DATA, "there is no other master");
+	return connect_from(r, i + 1, e);
 }
 
 int remote_reopen(struct remote *r, struct err *e)
@@ -183,7 +211,7 @@ int remote_reopen(struct remote *r, struct err *e)
 void remote_release(struct remote *r)
 {
 	disconnect(r);
-	masters_release(&r->masters);
+	remote_masters_release(&r->masters);
 	ssh_key_free(r->key);
 	keys_burn(&r->keys);
 	*r = (struct remote){ 0 };
@@ -219,7 +247,7 @@ struct docker *remote_docker(struct remote *r)
 /* ---- a swarm that is on its way ---- */
 
 /* What the local Azure's agent of a machine says when there is none. */
-static bool says_paper(const cJSON *vm)
+bool remote_says_paper(const cJSON *vm)
 {
 	const cJSON *st;
 
@@ -240,7 +268,7 @@ int remote_on_paper(struct session *s, bool *paper, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
 
-	*paper = rc == 0 && says_paper(r.doc);
+	*paper = rc == 0 && remote_says_paper(r.doc);
 	azure_reply_release(&r);
 	free(path);
 	return rc;
@@ -259,6 +287,11 @@ static const char *engine_step(struct docker *d)
 	return info.state == DOCKER_SWARM_ACTIVE && info.manager ?
 		       "waiting for a leader" :
 		       "forming the swarm";
+}
+
+const char *remote_step(struct remote *r)
+{
+	return engine_step(remote_docker(r));
 }
 
 /* Is the engine there a manager of a swarm with a leader?  *step: what it is
@@ -328,7 +361,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	int64_t began = now_ms();
 	int rc;
 
-	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
 		return -1;
 	rc = look_for_swarm(r, NULL, e);

@@ -11,6 +11,7 @@
  * A machine of the cluster, reached over SSH with the keys that `keys` made:
  * a master directly, any other node through one.
  */
+#define REMOTE_FQDNS_MAX 8192
 struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
@@ -30,6 +31,18 @@ struct remote {
 
 /* Sign in to the first master that answers.  0 or -1; release r either way. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
+/* The same, where Azure told the addresses already: known, which is taken over
+ * once the keys are read. */
+int remote_open_known(struct session *s, struct remote *r,
+		      struct masters *known, struct err *e);
+/* For azure_list(), of public addresses: those that are masters'. */
+int remote_take_master(void *masters, const cJSON *ip, struct err *e);
+void remote_masters_release(struct masters *m);
+/* On to the next master that answers.  ERR_DATA: there is none. */
+int remote_next(struct remote *r, struct err *e);
+/* What the engine there is at, when it cannot tell its nodes: "forming the
+ * swarm". */
+const char *remote_step(struct remote *r);
 /*
  * The same, of the first master whose engine is a manager of a swarm that has
  * a leader.  Waits for that, at most limit_ms, saying how far each master is
@@ -39,7 +52,9 @@ int remote_open(struct session *s, struct remote *r, struct err *e);
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e);
 #define REMOTE_SWARM_MS (15 * 60000)
-/* Whether the cluster's machines exist on paper, in a local Azure. */
+/* Whether that machine, with its instanceView, exists on paper, in a local
+ * Azure; and whether the cluster's do. */
+bool remote_says_paper(const cJSON *vm);
 int remote_on_paper(struct session *s, bool *paper, struct err *e);
 /* The same again after the connection broke (r from remote_open). */
 int remote_reopen(struct remote *r, struct err *e);

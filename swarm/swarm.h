@@ -25,6 +25,8 @@ const char *storage_account_name(struct session *s);
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
 int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* "Standard_LRS", for the caller to free; left alone where no account is. */
+int storage_sku(struct session *s, char **sku, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
 /* The blob of this very program. */
