@@ -23,6 +23,7 @@
 #include "node/monitor.h"
 #include "node/layout.h"
 #include "node/node.h"
+#include "node/reach.h"
 #include "swarm/swarm.h"
 
 #define ARGS_MAX 256
@@ -72,6 +73,7 @@ static int run_version(struct command_line *line, struct err *e);
 static int run_help(struct command_line *line, struct err *e);
 static int run_helper(struct command_line *line, struct err *e);
 static int run_agent(struct command_line *line, struct err *e);
+static int run_reach(struct command_line *line, struct err *e);
 static int run_demo(struct command_line *line, struct err *e);
 static int run_monitor(struct command_line *line, struct err *e);
 static int run_image(struct command_line *line, struct err *e);
@@ -97,6 +99,10 @@ static const struct command commands[] = {
 	  .run_session = cmd_role,
 	  .needs = NEEDS_SETTINGS,
 	  .summary = "a custom role with what the commands need, for az" },
+	{ .name = "doctor",
+	  .run_session = cmd_doctor,
+	  .needs = NEEDS_SETTINGS,
+	  .summary = "look at every layer, and say what mends what is wrong" },
 	{ .name = "trust",
 	  .run_session = cmd_trust,
 	  .args_min = 1,
@@ -341,6 +347,13 @@ static const struct command commands[] = {
 	  .args_max = 1,
 	  .usage = "[leave] [--config FILE]",
 	  .summary = "on every machine: join, health, leave" },
+	{ .name = "reach",
+	  .run = run_reach,
+	  .args_min = 1,
+	  .args_max = ARGS_MAX - 2,
+	  .usage = "tcp:ADDRESS:PORT | echo:ADDRESS...",
+	  .hidden = true,
+	  .summary = "on a node: does it reach others?  For doctor" },
 	{ .name = "demo",
 	  .run = run_demo,
 	  .summary = "in a container: a page, counters, something to compute" },
@@ -589,6 +602,12 @@ static int run_agent(struct command_line *line, struct err *e)
 		return agent_leave(config, e);
 	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"",
 		       line->argv[1]);
+}
+
+/* What doctor asks of a node. */
+static int run_reach(struct command_line *line, struct err *e)
+{
+	return reach_run(line->argc - 1, line->argv + 1, stdout, e);
 }
 
 /* ---- images, and what runs in them ---- */
