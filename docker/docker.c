@@ -17,7 +17,6 @@
 #define ITEM_MAX (256u << 10)
 #define PATH_MAX_N 2048
 #define UPDATE_TRIES 5
-#define INGRESS_ENTER_MS 5000
 #define INGRESS_STEP_MS 300
 
 /* ---- reaching it ---- */
@@ -756,10 +755,9 @@ static int ingress_create(struct docker *d, const char *subnet, unsigned mtu,
 	return rc;
 }
 
-/* 1: there and as wanted, 0: there and different, or -1; d->status 404: not there.
- * *entered: this engine has its own place in it. */
+/* 1: there and as wanted, 0: there and different, or -1; d->status 404: not there. */
 static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
-			bool *entered, struct err *e)
+			struct err *e)
 {
 	cJSON *doc = get(d, "/networks/ingress", e);
 	struct str has;
@@ -768,7 +766,6 @@ static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
 
 	if (doc == NULL)
 		return -1;
-	*entered = json_get(json_get(doc, "Containers"), "ingress-sbox") != NULL;
 	same = strcmp(json_str_opt(doc, "IPAM.Config[0].Subnet", ""), subnet) == 0;
 	if (mtu != 0) {
 		has = str_of(json_str_opt(json_get(json_get(doc, "Options"),
@@ -783,22 +780,10 @@ static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
 int docker_ingress(struct docker *d, const char *subnet, unsigned mtu,
 		   int64_t deadline_ms, bool *changed, struct err *e)
 {
-	int64_t until = now_ms() + INGRESS_ENTER_MS;
-	bool entered = false;
-	int rc = ingress_look(d, subnet, mtu, &entered, e);
+	int rc = ingress_look(d, subnet, mtu, e);
 
 	if (changed != NULL)
 		*changed = false;
-	/*
-	 * A network that is taken away while this engine still enters it leaves
-	 * the engine outside of the next one, too, and no published port answers
-	 * there (seen with 20.10).  One that never enters is not waited for.
-	 */
-	while (rc == 0 && !entered && now_ms() < until) {
-		if (sleep_until(now_ms() + INGRESS_STEP_MS, e) < 0)
-			return -1;
-		rc = ingress_look(d, subnet, mtu, &entered, e);
-	}
 	if (rc > 0)
 		return 0;
 	if (rc < 0 && d->status != 404)
