@@ -205,7 +205,8 @@ static void bill_line(FILE *out, const struct survey *v)
 	if (v->account_sku != NULL)
 		buf_adds(&text, "1 storage account, ");
 	buf_truncate(&text, text.n >= 2 ? text.n - 2 : 0);
-	line(out, "paid for", "%s", text.n > 0 ? text.str : "nothing");
+	if (text.n > 0)
+		line(out, "paid for", "%s", text.str);
 	buf_release(&text);
 }
 
@@ -232,8 +233,7 @@ static void azure_lines(const struct status *st, FILE *out)
 		line(out, "load balancer", "%s %s, ports %s",
 		     ip != NULL ? ip->address : "without an address",
 		     ip != NULL ? ip->fqdn : "", v->ports);
-	if (v->no_machines.kind == ERR_NONE || v->no_storage.kind == ERR_NONE)
-		bill_line(out, v);
+	bill_line(out, v);
 }
 
 /* "0.2.0 on 4 nodes", several where nodes differ. */

@@ -31,22 +31,29 @@ static char *account_path(const struct session *s, const char *rest)
 			  rest);
 }
 
-static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+/* 1: it is there; 0: not; -1. */
+static int account_look(struct session *s, struct azure_reply *r, struct err *e)
 {
 	char *path = account_path(s, "");
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
 
 	free(path);
-	if (rc == 0 && r->http.head.status == 404)
-		rc = err_set(e, ERR_DATA,
-			     "storage account %s is not there; "
-			     "'azswarm deploy-storage' makes it",
-			     s->account);
-	return rc;
+	return rc < 0 ? -1 : r->http.head.status != 404;
 }
 
-static int take_endpoint(const cJSON *doc, const char *path, char **out,
-			 struct err *e)
+static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+{
+	int rc = account_look(s, r, e);
+
+	if (rc == 0)
+		err_set(e, ERR_DATA,
+			"storage account %s is not there; "
+			"'azswarm deploy-storage' makes it",
+			s->account);
+	return rc > 0 ? 0 : -1;
+}
+
+static int take_text(const cJSON *doc, const char *path, char **out, struct err *e)
 {
 	const char *v;
 
@@ -64,8 +71,8 @@ int storage_endpoints(struct session *s, char **blob, char **file, struct err *e
 	int rc = -1;
 
 	if (account_get(s, &r, e) == 0 &&
-	    take_endpoint(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
-	    take_endpoint(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
+	    take_text(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
+	    take_text(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
 		rc = 0;
 	azure_reply_release(&r);
 	return rc;
@@ -74,10 +81,10 @@ int storage_endpoints(struct session *s, char **blob, char **file, struct err *e
 int storage_sku(struct session *s, char **sku, struct err *e)
 {
 	struct azure_reply r = { 0 };
-	int rc = account_get(s, &r, e);
+	int rc = account_look(s, &r, e);
 
-	if (rc == 0)
-		*sku = xstrdup(json_str_opt(r.doc, "sku.name", ""));
+	if (rc > 0)
+		rc = take_text(r.doc, "sku.name", sku, e);
 	azure_reply_release(&r);
 	return rc;
 }

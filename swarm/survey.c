@@ -15,15 +15,26 @@
 
 /* ---- Azure ---- */
 
+/* 1: it is there, and has a text of that name; 0: it is not; -1.  Frees path. */
+static int get_one(struct session *s, char *path, const char *name,
+		   struct azure_reply *r, struct err *e)
+{
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
+
+	free(path);
+	if (rc == 0 && r->http.head.status != 404)
+		rc = json_str(r->doc, name, e) != NULL ? 1 : -1;
+	return rc;
+}
+
 static int read_group(struct session *s, const char *name,
 		      struct survey_group *g, struct err *e)
 {
 	char *path = swarm_group_path(s, name);
 	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	int rc = get_one(s, path, "location", &r, e);
 
-	free(path);
-	if (rc == 0 && r.http.head.status != 404) {
+	if (rc > 0) {
 		g->there = true;
 		g->location = xstrdup(json_str_opt(r.doc, "location", ""));
 		g->state = xstrdup(
@@ -76,11 +87,10 @@ static int read_balancer(struct session *s, struct survey *v, struct err *e)
 	struct buf ports = BUF_INIT(PORTS_MAX);
 	struct azure_reply r = { 0 };
 	const cJSON *rule;
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	int rc = get_one(s, path, "name", &r, e);
 
-	free(path);
-	if (rc == 0 && r.http.head.status != 404) {
-		v->balancer = xstrdup(json_str_opt(r.doc, "name", "agents-lb"));
+	if (rc > 0) {
+		v->balancer = xstrdup(json_str_opt(r.doc, "name", ""));
 		cJSON_ArrayForEach(rule, json_at(r.doc,
 						 "properties.loadBalancingRules"))
 			buf_addf(&ports, "%s%d", ports.n > 0 ? " " : "",
@@ -102,11 +112,10 @@ static int read_master(struct session *s, struct survey *v, const char *name,
 			       name);
 	char *path = compute_path(s, "Compute", rest);
 	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	int rc = get_one(s, path, "name", &r, e);
 
 	free(rest);
-	free(path);
-	if (rc == 0 && r.http.head.status != 404) {
+	if (rc > 0) {
 		instances_add(&v->masters, r.doc);
 		v->paper = v->paper || remote_says_paper(r.doc);
 	}
@@ -127,25 +136,39 @@ static int read_agents(struct session *s, struct survey *v, struct err *e)
 	return -1;
 }
 
+/* All that may be in the compute group. */
+static int read_parts(struct session *s, struct survey *v, struct err *e)
+{
+	if (read_addresses(s, v, e) < 0)
+		return -1;
+	for (size_t i = 0; i < v->reach.n; i++)
+		if (read_master(s, v, v->reach.name[i], e) < 0)
+			return -1;
+	return read_agents(s, v, e) < 0 ? -1 : read_balancer(s, v, e);
+}
+
+/* An answer that lacks something is not a part that there is not. */
+static int not_read(struct err *e)
+{
+	if (e->kind == ERR_DATA)
+		e->kind = ERR_PROTO;
+	return -1;
+}
+
 static int read_machines(struct session *s, struct survey *v, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
 
 	if (read_group(s, group, &v->compute, e) < 0)
-		return -1;
+		return not_read(e);
 	if (!v->compute.there)
 		return err_set(e, ERR_DATA,
 			       "nothing is deployed; 'azswarm up' makes it");
 	if (str_ieqz(str_of(v->compute.state), "Deleting"))
 		return err_set(e, ERR_DATA,
 			       "resource group %s is being deleted", group);
-	if (read_addresses(s, v, e) < 0)
-		return -1;
-	for (size_t i = 0; i < v->reach.n; i++)
-		if (read_master(s, v, v->reach.name[i], e) < 0)
-			return -1;
-	if (read_agents(s, v, e) < 0 || read_balancer(s, v, e) < 0)
-		return -1;
+	if (read_parts(s, v, e) < 0)
+		return not_read(e);
 	if (v->masters.n == 0 && v->agents.n == 0)
 		return err_set(e, ERR_DATA,
 			       "resource group %s is there, and no machine in "
@@ -159,14 +182,21 @@ static int read_storage(struct session *s, struct survey *v, struct err *e)
 	const char *group = settings_get(s->set, S_STORAGE_GROUP);
 
 	if (read_group(s, group, &v->storage, e) < 0)
-		return -1;
+		return not_read(e);
 	if (!v->storage.there)
 		return err_set(e, ERR_DATA,
 			       "there is none; 'azswarm up' makes it");
 	if (str_ieqz(str_of(v->storage.state), "Deleting"))
 		return err_set(e, ERR_DATA,
 			       "resource group %s is being deleted", group);
-	return storage_sku(s, &v->account_sku, e);
+	if (storage_sku(s, &v->account_sku, e) < 0)
+		return not_read(e);
+	return v->account_sku != NULL ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "there is no account %s in %s; 'azswarm "
+			       "deploy-storage' makes it",
+			       s->account, group);
 }
 
 static void group_release(struct survey_group *g)
@@ -242,10 +272,6 @@ static int can_answer(const struct survey *v, struct err *e)
 		off += instance_is_off(&v->masters.list[i]);
 	if (v->no_machines.kind != ERR_NONE || v->masters.n == 0)
 		return err_set(e, ERR_DATA, "there is no master");
-	if (v->paper)
-		return err_set(e, ERR_DATA,
-			       "these machines exist on paper; 'azswarm "
-			       "emulator --machines nspawn' makes real ones");
 	if (off == v->masters.n)
 		return err_set(e, ERR_DATA, "no master is running");
 	return 0;
@@ -336,7 +362,7 @@ static int read_swarm(struct session *s, struct survey *v, bool again,
 {
 	bool fresh;
 
-	if (can_answer(v, e) < 0 || reach_master(s, v, again, &fresh, e) < 0)
+	if (reach_master(s, v, again, &fresh, e) < 0)
 		return -1;
 	if (ask_masters(v, fresh, e) == 0)
 		return 0;
@@ -352,8 +378,16 @@ int survey_swarm(struct session *s, struct survey *v, struct err *e)
 	bool again = v->no_swarm.kind != ERR_NONE;
 
 	forget_swarm(v);
-	if (read_swarm(s, v, again, &v->no_swarm) == 0)
+	if (can_answer(v, &v->no_swarm) == 0 &&
+	    read_swarm(s, v, again, &v->no_swarm) == 0)
 		return 0;
+	/* who plays a master there answers; nobody does as a rule */
+	if (v->paper && v->no_swarm.kind != ERR_INTR) {
+		err_clear(&v->no_swarm);
+		err_set(&v->no_swarm, ERR_DATA,
+			"these machines exist on paper; 'azswarm emulator "
+			"--machines nspawn' makes real ones");
+	}
 	switch (v->no_swarm.kind) {
 	case ERR_NET:
 	case ERR_TIMEOUT:

@@ -23,7 +23,7 @@ const char *advice(const struct err *e);
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
 int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
-/* ERR_DATA unless the account is there.  "Standard_LRS"; the caller frees. */
+/* "Standard_LRS", for the caller to free; left alone where no account is. */
 int storage_sku(struct session *s, char **sku, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);

@@ -53,7 +53,7 @@ EMPTY, STORED, READY, RUNNING, SERVED, STACKED = (
 FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
     (EMPTY, 'login --device-code', '^signed in'),
-    (RUNNING, 'status', ''),
+    (RUNNING, 'status', '^swarm +1 of 1 managers reachable; tolerates the loss of 0$'),
     (EMPTY, 'up --yes', 'agentsFqdn'),
     (EMPTY, 'deploy-storage', ''),
     (STORED, 'create-shares', ''),
@@ -105,7 +105,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper').split()
+    'destroy-stack proxy ssh docker-env tail-helper status').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files',
@@ -180,6 +180,8 @@ EXCEPT = [
     ('nothing', 'GET ' + DEPLOYMENT, 'deploy-compute',
      (1, 'provisioningState: expected a string, found nothing')),
     ('nothing', 'GET ' + SCALE_SET, '.*', (1, 'sku.capacity: expected a number, found nothing')),
+    ('nothing', 'GET (%s|%s|/virtualMachines/master0|/loadBalancers/agents-lb)' % (GROUP, ACCOUNT), 'status',
+     (1, '(location|name|sku.name): expected a string, found nothing')),
     ('nothing', 'GET ' + ACCOUNT, 'params', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'GET %s, again' % ACCOUNT, '.*', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'POST .*/ListServiceSas', '.*', (1, 'serviceSasToken: expected a string')),
@@ -232,7 +234,8 @@ REFUSED = (1, 'refused')
 LASTING_EXCEPT = [
     ('gone', 'create-shares|params', (1, "is not there; 'azswarm deploy-storage' makes it")),
     ('gone', 'resources|destroy-(compute|storage|cluster) .*', DONE),
-    ('nothing', 'status|create-shares|(stop|start|deallocate)-agents', DONE),
+    ('nothing', 'status', (1, 'location: expected a string, found nothing')),
+    ('nothing', 'create-shares|(stop|start|deallocate)-agents', DONE),
     ('nothing', 'deploy-storage|params', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'deploy-compute', (1, 'provisioningState: expected a string')),
     ('nothing', 'plan|scale-agents .', (1, 'sku.capacity: expected a number')),
