@@ -60,6 +60,9 @@ void doctor_say(struct doctor *d, enum doctor_verdict v, const char *name,
 	listing_cell(&d->lines, "%s", name);
 	listing_cell(&d->lines, "%s", fact.str);
 	listing_cell(&d->lines, "%s", v == DOCTOR_OK ? "" : mend);
+	if (v == DOCTOR_WRONG && d->counts[v] == 0)
+		err_set(&d->first, ERR_DATA, "%s: %s: %s", d->layer, name,
+			fact.str);
 	d->counts[v]++;
 	if (d->s->ui->format == UI_TABLE)
 		print_line(d, v);
@@ -84,8 +87,10 @@ static void survey(struct doctor *d)
 {
 	struct err e = ERR_INIT;
 
-	if (survey_azure(d->s, &d->survey, &e) < 0)
+	if (survey_azure(d->s, &d->survey, &e) < 0) {
+		doctor_failed(d, "what is deployed", &e, "");
 		d->no_survey = e;
+	}
 }
 
 enum needs { NEEDS_NOTHING, NEEDS_REACH, NEEDS_AZURE, NEEDS_SURVEY };
@@ -105,14 +110,19 @@ static const struct {
 	{ "machines", doctor_machines, NEEDS_SURVEY },
 };
 
-/* Why that layer cannot be asked, NULL: it can. */
-static const struct err *missing(const struct doctor *d, enum needs needs)
+/* What has to be mended before that layer can be asked, NULL: nothing. */
+static const char *missing(const struct doctor *d, enum needs needs)
 {
-	const struct err *of[] = { &d->no_reach, &d->no_azure, &d->no_survey };
+	const struct {
+		const struct err *e;
+		const char *what;
+	} of[] = { { &d->no_reach, "the endpoints are not known" },
+		   { &d->no_azure, "the sign-in is wrong" },
+		   { &d->no_survey, "what is deployed cannot be read" } };
 
 	for (int i = 0; i < (int)needs; i++)
-		if (of[i]->kind != ERR_NONE)
-			return of[i];
+		if (of[i].e->kind != ERR_NONE)
+			return of[i].what;
 	return NULL;
 }
 
@@ -133,8 +143,10 @@ static int end(struct doctor *d, int64_t began, struct err *e)
 	       d->counts[DOCTOR_OK], d->counts[DOCTOR_WARNING],
 	       d->counts[DOCTOR_WRONG], d->counts[DOCTOR_SKIPPED],
 	       (double)(now_ms() - began) / 1000);
-	d->s->exit_status = d->counts[DOCTOR_WRONG] > 0;
-	return 0;
+	if (d->counts[DOCTOR_WRONG] == 0)
+		return 0;
+	return err_set(e, ERR_DATA, "%u wrong, first of all %s",
+		       d->counts[DOCTOR_WRONG], d->first.msg);
 }
 
 int cmd_doctor(struct session *s, int argc, char **argv, struct err *e)
@@ -151,11 +163,12 @@ int cmd_doctor(struct session *s, int argc, char **argv, struct err *e)
 		doctor_failed(&d, "endpoints", &d.no_reach,
 			      "what it names, in the environment or in .env");
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers) && rc == 0; i++) {
-		const struct err *why = missing(&d, layers[i].needs);
+		const char *why = missing(&d, layers[i].needs);
 
 		d.layer = layers[i].layer;
 		if (why != NULL)
-			doctor_skipped(&d, d.layer, why);
+			doctor_say(&d, DOCTOR_SKIPPED, d.layer, "",
+				   "not asked: %s", why);
 		else
 			layers[i].run(&d);
 		rc = interrupted(e);

@@ -22,6 +22,7 @@ struct doctor {
 	const char *layer;    /* of the lines to come */
 	struct listing lines; /* all so far */
 	unsigned counts[DOCTOR_VERDICTS];
+	struct err first; /* of what is wrong */
 	struct survey survey;
 	int64_t ahead_s; /* of this machine's clock, before Azure's */
 	/* why what comes later cannot be asked; ERR_NONE: it can */
