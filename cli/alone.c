@@ -14,6 +14,7 @@
 #include "node/layout.h"
 #include "node/monitor.h"
 #include "node/node.h"
+#include "node/reach.h"
 
 int run_version(struct command_line *line, struct err *e)
 {
@@ -43,6 +44,12 @@ int run_agent(struct command_line *line, struct err *e)
 		return agent_leave(config, e);
 	return err_set(e, ERR_USAGE, "\"%s\": expected nothing or \"leave\"",
 		       line->argv[1]);
+}
+
+/* What doctor asks of a node. */
+int run_reach(struct command_line *line, struct err *e)
+{
+	return reach_run(line->argc - 1, line->argv + 1, line->ui.out, e);
 }
 
 /* ---- images, and what runs in them ---- */

@@ -393,31 +393,35 @@ struct wanted {
 	const char *name;
 	struct remote_node node;
 	bool ambiguous;
+	struct remote_node silent; /* one that is not Ready, the last */
 };
 
 static int take_node(void *ctx, const cJSON *doc, struct err *e)
 {
 	struct wanted *w = ctx;
+	struct remote_node *to;
 	struct docker_node n;
 
 	if (docker_node_read(doc, &n, e) < 0)
 		return -1;
-	if ((strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0) ||
-	    n.state != DOCKER_NODE_READY)
+	if (strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0)
 		return 0;
-	w->ambiguous = w->node.address[0] != '\0';
-	snprintf(w->node.address, sizeof(w->node.address), "%s", n.addr);
-	w->node.manager = n.manager;
+	to = n.state == DOCKER_NODE_READY ? &w->node : &w->silent;
+	w->ambiguous |= w->node.address[0] != '\0' && to == &w->node;
+	snprintf(to->address, sizeof(to->address), "%s", n.addr);
+	to->manager = n.manager;
 	return 0;
 }
 
-int remote_find(struct docker *d, const char *name, struct remote_node *node,
-		struct err *e)
+static int find(struct docker *d, const char *name, bool silent_too,
+		struct remote_node *node, struct err *e)
 {
 	struct wanted w = { .name = name };
 
 	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
+	if (w.node.address[0] == '\0' && silent_too)
+		w.node = w.silent;
 	if (w.node.address[0] == '\0')
 		return err_set(e, ERR_USAGE,
 			       "there is no node \"%s\" that is Ready", name);
@@ -429,21 +433,37 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 	return 0;
 }
 
+int remote_find(struct docker *d, const char *name, struct remote_node *node,
+		struct err *e)
+{
+	return find(d, name, false, node, e);
+}
+
+int remote_hop_to(struct remote *r, const char *name, const char *address,
+		  bool manager, struct ssh **out, struct err *e)
+{
+	struct ssh_channel *c = ssh_tcp(r->ssh, address, 22, e);
+
+	*out = NULL;
+	if (c == NULL)
+		return err_in(e, "%s", name);
+	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
+		ssh_channel_close(c);
+		return err_in(e, "%s", name);
+	}
+	*out = sign_in(r, ssh_channel_stream(c), name,
+		       manager ? r->keys.host_master_public :
+				 r->keys.host_agent_public,
+		       e);
+	return *out != NULL ? 0 : err_in(e, "%s", name);
+}
+
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
 	struct remote_node n;
-	struct ssh_channel *c;
 
-	if (remote_find(remote_docker(r), node, &n, e) < 0 ||
-	    (c = ssh_tcp(r->ssh, n.address, 22, e)) == NULL)
+	/* where an engine is silent, sshd may answer all the same */
+	if (find(remote_docker(r), node, true, &n, e) < 0)
 		return -1;
-	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
-		ssh_channel_close(c);
-		return err_in(e, "%s", node);
-	}
-	*out = sign_in(r, ssh_channel_stream(c), node,
-		       n.manager ? r->keys.host_master_public :
-				   r->keys.host_agent_public,
-		       e);
-	return *out != NULL ? 0 : err_in(e, "%s", node);
+	return remote_hop_to(r, node, n.address, n.manager, out, e);
 }

@@ -67,11 +67,15 @@ struct remote_node {
 int remote_find(struct docker *d, const char *name, struct remote_node *node,
 		struct err *e);
 /*
- * Sign in to another node through the master r: by host name, or by address.
- * *out is closed with ssh_close() before r is released.
+ * Sign in to another node through the master r: by host name, or by address;
+ * one that is Ready before one that is not.  *out is closed with ssh_close()
+ * before r is released.
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,
 	       struct err *e);
+/* The same, of a machine whose address is known; name: for messages. */
+int remote_hop_to(struct remote *r, const char *name, const char *address,
+		  bool manager, struct ssh **out, struct err *e);
 void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */

@@ -55,6 +55,8 @@ int session_reach(struct session *s, struct err *e);
  * several.  Call session_close() whatever the result.
  */
 int session_open(struct session *s, struct err *e);
+/* The second half of that, after session_reach(). */
+int session_sign_in(struct session *s, struct err *e);
 void session_close(struct session *s);
 
 #endif

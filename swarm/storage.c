@@ -363,7 +363,7 @@ out:
 
 /* ---- commands ---- */
 
-static int account_name_free(struct session *s, struct err *e)
+int storage_name_free(struct session *s, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/providers/Microsoft.Storage/checkNameAvailability"
@@ -403,7 +403,7 @@ static int account_put(struct session *s, struct err *e)
 		rc = 0;
 		goto out;
 	}
-	if (r.http.head.status == 404 && account_name_free(s, e) < 0)
+	if (r.http.head.status == 404 && storage_name_free(s, e) < 0)
 		goto out;
 	azure_reply_release(&r);
 	body = cJSON_CreateObject();

@@ -29,6 +29,8 @@ int storage_endpoints(struct session *s, char **blob, char **file, struct err *e
 int storage_sku(struct session *s, char **sku, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
+/* ERR_AZURE when an account that is not there yet cannot have its name. */
+int storage_name_free(struct session *s, struct err *e);
 /* The blob of this very program. */
 struct self_image {
 	char sha256[65];
@@ -115,6 +117,7 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);
 int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
 int cmd_status(struct session *s, int argc, char **argv, struct err *e);
+int cmd_doctor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);

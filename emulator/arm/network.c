@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/hash.h"
+#include "emulator/arm/location.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/resource.h"
 #include "emulator/fault.h"
@@ -544,6 +545,100 @@ static int put_lb(struct emu *m, struct put *p)
 		if (check_probe(p, v) < 0)
 			return -1;
 	return 0;
+}
+
+/* ---- what a subscription has in a region ---- */
+
+static void usage(cJSON *out, const struct request *r, const char *location,
+		  const char *name, const char *text, int64_t used, int64_t limit)
+{
+	json_push(json_get_mut(out, "value"),
+		  "{'currentValue':%l,'id':'/subscriptions/%s/providers/"
+		  "Microsoft.Network/locations/%s/usages/%s','limit':%l,"
+		  "'name':{'localizedValue':%s,'value':%s},'unit':'Count'}",
+		  used, r->m->subscription, location, name, limit, text, name);
+}
+
+/* All public addresses are static ones of the Standard SKU here (put_pip). */
+static cJSON *usages(const struct request *r, const char *location)
+{
+	static const struct {
+		const char *type, *name, *text;
+		int64_t limit;
+	} kinds[] = {
+		{ "virtualNetworks", "VirtualNetworks", "Virtual Networks", 1000 },
+		{ "publicIPAddresses", "StaticPublicIPAddresses",
+		  "Static Public IP Addresses", 1000 },
+		{ "networkSecurityGroups", "NetworkSecurityGroups",
+		  "Network Security Groups", 5000 },
+		{ "publicIPAddresses", "PublicIPAddresses",
+		  "Public IP Addresses", 1000 },
+		{ "networkInterfaces", "NetworkInterfaces",
+		  "Network Interfaces", 65536 },
+		{ "loadBalancers", "LoadBalancers", "Load Balancers", 1000 },
+		{ "publicIPAddresses", "IPv4StandardSkuPublicIpAddresses",
+		  "IPv4 Standard SKU Public IP Addresses", 1000 },
+		{ NULL, "IPv4BasicSkuPublicIpAddresses",
+		  "IPv4 Basic SKU Public IP Addresses", 0 },
+	};
+	cJSON *out = json_fmt("{'value':[]}");
+	char type[80];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		int64_t k = 0;
+
+		snprintf(type, sizeof(type), "Microsoft.Network/%s",
+			 kinds[i].type != NULL ? kinds[i].type : "");
+		for (struct entry *n = NULL;
+		     (n = store_typed(r->m, n, type)) != NULL;)
+			k += json_is(n->doc, "location", location);
+		usage(out, r, location, kinds[i].name, kinds[i].text, k,
+		      kinds[i].limit);
+	}
+	return out;
+}
+
+static int check_label(struct request *r, const char *location)
+{
+	char *label = request_param(r, "domainNameLabel");
+	bool fits = label != NULL && label_fits(label);
+	int rc;
+
+	if (fits)
+		rc = request_answer(r, 200,
+				    json_fmt("{'available':%b}",
+					     !label_taken(r->m, label, location,
+							  NULL)));
+	else
+		rc = fault_set(&r->fault, 400,
+			       "InvalidDomainNameLabel: The domain name label "
+			       "%.80s is invalid. It must conform to the following "
+			       "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.",
+			       label != NULL ? label : "");
+	free(label);
+	return rc;
+}
+
+int network_route(struct request *r, char **s)
+{
+	const char *location;
+
+	if (!str_is(s[0], "locations"))
+		return 1;
+	if (r->method != GET)
+		return request_bad_method(r);
+	location = location_find(s[1]);
+	if (location == NULL || s[2] == NULL)
+		return fault_set(
+			&r->fault, 400,
+			"NoRegisteredProviderFound: "
+			"No registered resource provider found for location '%.60s'.",
+			s[1] != NULL ? s[1] : "");
+	if (str_is(s[2], "usages") && s[3] == NULL)
+		return request_answer(r, 200, usages(r, location));
+	if (str_is(s[2], "CheckDnsNameAvailability") && s[3] == NULL)
+		return check_label(r, location);
+	return resource_unknown_type(r, "Microsoft.Network", s[2]);
 }
 
 /* ---- interfaces and addresses ---- */

@@ -4,6 +4,8 @@
 #include "emulator/arm/resource.h"
 
 extern const struct rtype network_types[];
+/* What a subscription asks of a region: usages, whether a DNS label is free. */
+int network_route(struct request *r, char **seg);
 /* A free address of that subnet, or the wanted one if it may be had. */
 int network_address_take(struct emu *m, struct put *p, const char *subnet_id,
 			 const char *wanted, char out[16]);

@@ -3,6 +3,7 @@ azswarm help login
 azswarm help logout
 azswarm help status
 azswarm help role
+azswarm help doctor
 azswarm help trust
 azswarm help keys
 azswarm help deploy-storage

@@ -29,7 +29,7 @@ azswarm help frobnicate
 azswarm help scale-agent
 azswarm help keys params
 azswarm ls
-azswarm doctor
+azswarm heal
 azswarm scale 3
 azswarm xy
 azswarm statsu
