@@ -328,7 +328,8 @@ out:
 
 /* ---- view-deployment ---- */
 
-static void add_operation(struct listing *t, const cJSON *op)
+/* as_azure: the duration, for who reads it with a program. */
+static void add_operation(struct listing *t, const cJSON *op, bool as_azure)
 {
 	const char *state = json_str_opt(op, "properties.provisioningState", "");
 	const char *took = json_str_opt(op, "properties.duration", "");
@@ -336,7 +337,7 @@ static void add_operation(struct listing *t, const cJSON *op)
 	char span[32];
 	int64_t seconds;
 
-	if (time_parse_span(str_of(took), &seconds)) {
+	if (!as_azure && time_parse_span(str_of(took), &seconds)) {
 		time_span(seconds, span);
 		took = span;
 	}
@@ -368,7 +369,7 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	    (ops = operations_read(s, e)) == NULL)
 		goto out;
 	for (size_t i = 0; i < ops->n; i++)
-		add_operation(&t, ops->list[i]);
+		add_operation(&t, ops->list[i], s->ui->format != UI_TABLE);
 	state = json_str_opt(r.doc, "properties.provisioningState", "unknown");
 	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""),
 	       state, json_str_opt(r.doc, "properties.timestamp", ""));
