@@ -33,6 +33,21 @@ static int run(struct command_line *line, const struct command *cmd, struct err 
 	return rc;
 }
 
+/* Who watches the requests of commands that make some. */
+static int trace_begin(struct command_line *line, const struct command *cmd,
+		       struct err *e)
+{
+	struct trace *t = &line->session.trace;
+
+	if (line->help || cmd->needs == NEEDS_NOTHING)
+		return 0;
+	if (trace_open(t, &line->ui, getenv("AZSWARM_LOG"), e) < 0)
+		return -1;
+	trace_note(t, "azswarm %s (%s): %s", line->build.version,
+		   line->build.commit, cmd->name);
+	return 0;
+}
+
 static void on_signal(int sig)
 {
 	/* a second Ctrl-C does not wait for anybody */
@@ -116,14 +131,47 @@ static void ui_setup(struct ui *ui)
 	ui->color_out = !never && (forced || (able && isatty(STDOUT_FILENO)));
 }
 
-/* One line for a person: what went wrong, and what to do about it. */
-static void print_error(const struct command *cmd, const struct err *e)
+/* What was typed, as a shell takes it again. */
+static void add_typed(struct buf *b, int argc, char **argv)
 {
+	buf_adds(b, "azswarm");
+	for (int i = 1; i < argc; i++) {
+		struct str rest = str_of(argv[i]), word;
+		bool plain = *argv[i] != '\0';
+
+		for (const char *c = argv[i]; *c != '\0'; c++)
+			plain &= is_alnum(*c) || strchr("-_./:=,@+%", *c) != NULL;
+		buf_adds(b, plain ? " " : " '");
+		for (bool first = true; str_next(&rest, '\'', &word);
+		     first = false) {
+			buf_adds(b, first ? "" : "'\\''");
+			buf_addstr(b, word);
+		}
+		buf_adds(b, plain ? "" : "'");
+	}
+}
+
+/* One line for a person: what went wrong, and what to do about it.  Of a command
+ * that was interrupted when it had changed something, whatever it is: what goes
+ * on with it. */
+static void print_error(const struct command_line *line, const struct command *cmd,
+			int argc, char **argv, const struct err *e)
+{
+	struct buf text = BUF_INIT(64u << 10), clean = BUF_INIT(64u << 10);
 	const char *do_this = advice(e);
 
-	fprintf(stderr, "azswarm: %s%s%s%s%s\n", cmd != NULL ? cmd->name : "",
-		cmd != NULL ? ": " : "", e->msg, do_this != NULL ? "; " : "",
-		do_this != NULL ? do_this : "");
+	if (e->kind == ERR_INTR && line->session.trace.changes > 0) {
+		buf_adds(&text, "; what was begun is half done, or goes on in "
+				"Azure: to finish it, ");
+		add_typed(&text, argc, argv);
+	} else if (do_this != NULL) {
+		buf_addf(&text, "; %s", do_this);
+	}
+	buf_add_clean(&clean, buf_str(&text));
+	fprintf(stderr, "azswarm: %s%s%s%s\n", cmd != NULL ? cmd->name : "",
+		cmd != NULL ? ": " : "", e->msg, clean.n > 0 ? clean.str : "");
+	buf_release(&text);
+	buf_release(&clean);
 }
 
 int main(int argc, char **argv)
@@ -159,8 +207,9 @@ int main(int argc, char **argv)
 	else if (cmd->needs != NEEDS_NOTHING &&
 		 settings_take_file(&line.settings, ".env", &e) == 0)
 		settings_take_env(&line.settings);
-	if (e.kind == ERR_NONE && watch_signals(&e) == 0)
-		cli_parse(&line, cmd, argc, argv, &e);
+	if (e.kind == ERR_NONE && watch_signals(&e) == 0 &&
+	    cli_parse(&line, cmd, argc, argv, &e) == 0)
+		trace_begin(&line, cmd, &e);
 	if (line.no_color)
 		line.ui.color = line.ui.color_out = false;
 	if (e.kind != ERR_NONE) {
@@ -171,13 +220,16 @@ int main(int argc, char **argv)
 		run(&line, cmd, &e);
 	}
 	ui_clear(&line.ui);
+	trace_note(&line.session.trace, "ended: %s",
+		   e.kind != ERR_NONE ? e.msg : "well");
+	trace_close(&line.session.trace);
 	if (e.kind == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
 		err_sys(&e, ERR_IO, "standard output");
 	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
 		err_in(&e,
 		       "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
-		print_error(cmd, &e);
+		print_error(&line, cmd, argc, argv, &e);
 		status = err_exit_code(&e);
 	} else if (line.session.exit_status > 0) {
 		status = line.session.exit_status;

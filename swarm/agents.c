@@ -252,48 +252,69 @@ static void set_parameter(cJSON *parameters, const char *name, int64_t v)
 	set_value(parameters, name, cJSON_CreateNumber((double)v));
 }
 
-/* Autoscale that is off, because agents are stopped, stays off. */
-static int keep_autoscale_off(struct session *s, cJSON *parameters, struct err *e)
+/* Machines that are deallocated. */
+static int count_warm(struct session *s, int64_t *warm, struct err *e)
 {
-	bool on;
+	struct instances a = { 0 };
+	int rc = instances_list(s, &a, e);
 
-	if (autoscale_is_on(s, &on, e) < 0)
+	*warm = rc < 0 ? 0 : (int64_t)count(&a, instance_is_warm);
+	instances_release(&a);
+	return rc;
+}
+
+/* Autoscale counts warm machines, so its bounds have them on top. */
+static void add_warm(cJSON *parameters, int64_t warm)
+{
+	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", 0);
+
+	for (size_t i = 0; i < 2; i++) {
+		const cJSON *p = json_get(parameters, bounds[i]);
+		int64_t v = json_int_opt(p, "value", 0) + warm;
+
+		if (p != NULL && warm > 0)
+			set_parameter(parameters, bounds[i],
+				      instances_bound(v, most));
+	}
+}
+
+/*
+ * Autoscale stays as commands left it: off, because agents are stopped, and with
+ * the bounds and the number that they moved.  What was changed by hand, there or
+ * in the parameters, is for the deployment to put right.
+ */
+static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
+{
+	int64_t least = json_int_opt(parameters, "minAgentCount.value", -1);
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", -1);
+	struct autoscale_state now;
+	int64_t warm = 0;
+	int keep;
+
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0 ||
+	    autoscale_read(s, &now, e) < 0)
 		return -1;
-	if (!on) {
+	if (!now.on) {
 		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
 			      "start-agents' switches it on");
 		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));
 	}
-	return 0;
-}
-
-/* Autoscale counts warm machines, so its bounds have them on top. */
-static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
-{
-	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
-	struct instances a = { 0 };
-	int keep, warm = 0;
-	int64_t most = json_int_opt(parameters, "maxAgentCount.value", 0);
-
-	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
-		return -1;
-	if (keep == 0)
+	if (least < 0 || most < 0)
 		return 0;
-	if (instances_list(s, &a, e) < 0) {
-		instances_release(&a);
+	/* there may be some although none are to be kept any more */
+	if ((keep > 0 || (now.least > least && now.most > most)) &&
+	    count_warm(s, &warm, e) < 0)
 		return -1;
-	}
-	for (size_t i = 0; i < a.n; i++)
-		warm += instance_is_warm(&a.list[i]);
-	instances_release(&a);
-	for (size_t i = 0; i < 2; i++) {
-		const cJSON *p = json_get(parameters, bounds[i]);
-		int64_t v = json_int_opt(p, "value", 0) +
-			    (warm < keep ? warm : keep);
-
-		if (p != NULL)
-			set_parameter(parameters, bounds[i],
-				      instances_bound(v, most));
+	if (keep > 0 && warm > keep)
+		warm = keep;
+	if (autoscale_is_ours(&now, least, most, warm) ||
+	    autoscale_is_ours(&now, least, most, 0)) {
+		set_parameter(parameters, "minAgentCount", now.least);
+		set_parameter(parameters, "maxAgentCount", now.most);
+		set_parameter(parameters, "autoscaleDefault", now.without_metrics);
+	} else if (keep > 0) {
+		add_warm(parameters, warm);
 	}
 	return 0;
 }
@@ -315,9 +336,14 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 		set_value(parameters, "singlePlacementGroup", cJSON_CreateFalse());
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
-	    (rc = keep_autoscale_off(s, parameters, e)) < 0 ||
-	    (rc = keep_warm(s, parameters, e)) < 0 ||
-	    there == json_int_opt(parameters, "agentCount.value", -1))
+	    (rc = keep_autoscale(s, parameters, e)) < 0)
+		goto out;
+	/* or autoscale would remove or make some at once */
+	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
+		set_parameter(parameters, "minAgentCount", there);
+	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
+		set_parameter(parameters, "maxAgentCount", there);
+	if (there == json_int_opt(parameters, "agentCount.value", -1))
 		goto out;
 	ui_say(s->ui,
 	       "there %s %lld agent%s already, and so it stays; "
@@ -325,11 +351,6 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	       there == 1 ? "is" : "are", (long long)there,
 	       there == 1 ? "" : "s");
 	set_parameter(parameters, "agentCount", there);
-	/* or autoscale would remove or make some at once */
-	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
-		set_parameter(parameters, "minAgentCount", there);
-	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
-		set_parameter(parameters, "maxAgentCount", there);
 out:
 	azure_reply_release(&r);
 	free(path);
@@ -337,8 +358,8 @@ out:
 }
 
 /* PATCH the scale set.  Takes body. */
-static int patch_set(struct session *s, cJSON *body, const char *what, bool no_wait,
-		     struct err *e)
+static int patch_set(struct session *s, cJSON *body, const char *what,
+		     bool no_wait, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	struct azure_wait w = { .what = what,
@@ -448,6 +469,7 @@ struct scale {
 	size_t wanted;	    /* to run */
 	size_t off, running;
 	size_t keep; /* WARM_AGENTS */
+	bool agreed; /* that so many go */
 	cJSON *set;  /* the scale set, as it is in Azure */
 };
 
@@ -560,6 +582,23 @@ out:
 	return rc;
 }
 
+/* More than half of those that run are to go: a slip of the finger does that,
+ * too. */
+static int agree_to_go(struct scale *c, size_t surplus, struct err *e)
+{
+	char *what;
+	int rc = 0;
+
+	if (!c->agreed && 2 * surplus > c->running) {
+		what = xasprintf("take %zu of %zu agents away", surplus,
+				 c->running);
+		rc = swarm_agree(c->s, what, e);
+		free(what);
+	}
+	c->agreed |= rc == 0;
+	return rc;
+}
+
 /* One look and what follows of it.  *in, *out: whether machines went or came. */
 static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 {
@@ -583,7 +622,8 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 		surplus = c->running - c->wanted;
 	leave = c->off - start + surplus;
 	warm = leave < c->keep ? leave : c->keep;
-	if (autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
+	if (agree_to_go(c, surplus, e) < 0 ||
+	    autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
 		goto out;
 	rc = 0;
 	if (surplus > 0 || (start == 0 && leave > warm)) {

@@ -70,8 +70,20 @@ int instances_act(struct session *s, const char *action, const struct instance *
  * Does nothing where there is no setting.
  */
 int autoscale_fit(struct session *s, int wanted, int warm, struct err *e);
-/* Whether it acts; where there is none, it is not off. */
-int autoscale_is_on(struct session *s, bool *on, struct err *e);
+/* The setting as Azure has it; where there is none, it is not off, and the
+ * numbers are -1. */
+struct autoscale_state {
+	bool on;
+	int64_t least, most, without_metrics;
+};
+int autoscale_read(struct session *s, struct autoscale_state *a, struct err *e);
+/*
+ * Whether commands that change the number of agents left the setting so, where
+ * those bounds were deployed and so many warm machines are there: then nobody
+ * changed it by hand.
+ */
+bool autoscale_is_ours(const struct autoscale_state *a, int64_t least,
+		       int64_t most, int64_t warm);
 /* Switch it off while machines are stopped on purpose, and on again. */
 int autoscale_enable(struct session *s, bool on, struct err *e);
 

@@ -12,6 +12,7 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "swarm/plan.h"
+#include "swarm/secret.h"
 #include "swarm/swarm.h"
 #include "template/template.h"
 
@@ -111,22 +112,6 @@ void plan_release(struct plan *p)
 
 /* ---- secrets ---- */
 
-/* Whether name holds one of these words, which are in lower case; name need
- * not be. */
-static bool mentions(const char *name, const char *words)
-{
-	struct str rest = str_of(words), word;
-	char *low = xstrdup(name);
-	bool found = false;
-
-	for (char *c = low; *c != '\0'; c++)
-		*c = to_lower(*c);
-	while (!found && str_next(&rest, ' ', &word))
-		found = str_find(str_of(low), word) >= 0;
-	free(low);
-	return found;
-}
-
 /* Whether text holds the secret, or any string of a secret that is a
  * document. */
 static bool holds(const char *text, const cJSON *secret)
@@ -145,8 +130,7 @@ static bool holds(const char *text, const cJSON *secret)
 
 static bool is_secret_text(const char *text, const cJSON *secrets)
 {
-	return holds(text, secrets) ||
-	       mentions(text, "sig= sharedaccess accountkey= -----begin");
+	return holds(text, secrets) || secret_looks(text);
 }
 
 /*
@@ -159,10 +143,7 @@ static void mask(cJSON *v, const char *name, bool below, const cJSON *secrets)
 	bool property = json_get(v, "propertyChangeType") != NULL;
 	cJSON *c;
 
-	below = below ||
-		mentions(name, "customdata userdata osprofile password "
-			       "secret token key credential connectionstring "
-			       "protectedsettings");
+	below = below || secret_named(name);
 	if (cJSON_IsString(v) &&
 	    (below || is_secret_text(v->valuestring, secrets))) {
 		burn(v->valuestring, strlen(v->valuestring));
@@ -372,7 +353,7 @@ static const char *why_ignored(const char *path, enum plan_kind kind,
 	if (kind == PLAN_IGNORE)
 		return "has no effect";
 	if (kind == PLAN_CREATE && !was_there &&
-	    mentions(path, "customdata userdata password"))
+	    secret_mentions(path, "customdata userdata password"))
 		return "Azure does not tell what it is now";
 	if (kind == PLAN_DELETE && !is_ours(path, res))
 		return "set by Azure itself";

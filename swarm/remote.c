@@ -238,8 +238,10 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 
 struct docker *remote_docker(struct remote *r)
 {
-	if (!r->has_docker)
+	if (!r->has_docker) {
 		docker_init(&r->docker, (struct http_dialer){ dial, r });
+		r->docker.http.watch = trace_watch(&r->s->trace, TRACE_SWARM);
+	}
 	r->has_docker = true;
 	return &r->docker;
 }

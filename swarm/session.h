@@ -4,6 +4,7 @@
 #include "azure.h"
 #include "swarm/dial.h"
 #include "swarm/settings.h"
+#include "swarm/trace.h"
 #include "swarm/ui.h"
 #include "tls/tls.h"
 
@@ -34,6 +35,7 @@ struct session {
 	 * on a machine, or plan's */
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
+	struct trace trace;  /* opened by main */
 	char *account;	     /* see storage_account_name() */
 
 	struct tls_trust *trust;

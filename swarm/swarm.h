@@ -62,6 +62,12 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 char *tables_sizes_path(const struct session *s);
 /* Of an item of that list: what it has under this name, "" when nothing. */
 const char *tables_size_capability(const cJSON *size, const char *name);
+/*
+ * Whether LOCATION is a region and has MASTER_SIZE and AGENT_SIZE, as Azure
+ * lists them.  ERR_USAGE naming the one that is not there, and what lists them.
+ * Where Azure refuses the list, that is said, and nothing is known to be wrong.
+ */
+int tables_check_sizes(struct session *s, struct err *e);
 
 /* ---- what every command shares (swarm.c) ---- */
 

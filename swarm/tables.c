@@ -160,6 +160,93 @@ char *tables_sizes_path(const struct session *s)
 			  settings_get(s->set, S_LOCATION));
 }
 
+/* ---- whether there is such a thing ---- */
+
+static int find_location(void *ctx, const cJSON *loc, struct err *e)
+{
+	struct str *wanted = ctx;
+
+	(void)e;
+	if (str_ieqz(*wanted, json_str_opt(loc, "name", "")))
+		wanted->n = 0;
+	return 0;
+}
+
+/* LOCATION has no sizes: because there is no such region? */
+static int refuse_location(struct session *s, struct err *e)
+{
+	const char *name = settings_get(s->set, S_LOCATION);
+	struct str wanted = str_of(name);
+	char *path = azure_path(&s->az,
+				"/locations?api-version=" API_SUBSCRIPTIONS);
+	int rc = azure_list(&s->az, path, "locations", find_location, &wanted, e);
+
+	free(path);
+	if (rc < 0)
+		return -1;
+	return err_set(e, ERR_USAGE,
+		       wanted.n > 0 ?
+			       "LOCATION=\"%s\" is no region; 'azswarm "
+			       "locations' lists them" :
+			       "Azure has no sizes in %s for this subscription; "
+			       "'azswarm locations' lists other regions",
+		       name);
+}
+
+static const enum setting size_settings[] = { S_MASTER_SIZE, S_AGENT_SIZE };
+#define N_SIZES (sizeof(size_settings) / sizeof(*size_settings))
+
+struct offer {
+	const struct settings *set;
+	size_t n; /* sizes in LOCATION */
+	bool has[N_SIZES];
+};
+
+static int take_offer(void *ctx, const cJSON *sku, struct err *e)
+{
+	struct offer *o = ctx;
+	const char *name = json_str_opt(sku, "name", "");
+
+	(void)e;
+	if (!str_ieqz(str_of(json_str_opt(sku, "resourceType", "")),
+		      "virtualMachines"))
+		return 0;
+	o->n++;
+	for (size_t i = 0; i < N_SIZES; i++)
+		o->has[i] |= str_ieqz(
+			str_of(settings_get(o->set, size_settings[i])), name);
+	return 0;
+}
+
+int tables_check_sizes(struct session *s, struct err *e)
+{
+	struct offer o = { .set = s->set };
+	char *path = tables_sizes_path(s);
+	struct err once = ERR_INIT;
+	int rc = azure_list(&s->az, path, "sizes", take_offer, &o, &once);
+
+	free(path);
+	if (rc < 0 && once.kind == ERR_AZURE) {
+		ui_say(s->ui, "not checked: %s", once.msg);
+		return 0;
+	}
+	if (rc < 0) {
+		*e = once;
+		return -1;
+	}
+	if (o.n == 0)
+		return refuse_location(s, e);
+	for (size_t i = 0; i < N_SIZES; i++)
+		if (!o.has[i])
+			return err_set(e, ERR_USAGE,
+				       "%s=\"%s\" is no size in %s; 'azswarm "
+				       "sizes' lists them",
+				       setting_infos[size_settings[i]].name,
+				       settings_get(s->set, size_settings[i]),
+				       settings_get(s->set, S_LOCATION));
+	return 0;
+}
+
 int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "name",	    "vcpus",
@@ -167,9 +254,17 @@ int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 					       "zones",	    "restriction",
 					       NULL };
 	char *path = tables_sizes_path(s);
-	int rc = swarm_show_list(s, path, "sizes", columns, row_size, e);
+	struct listing t;
+	int rc;
 
 	(void)argc, (void)argv;
+	listing_init(&t, columns);
+	rc = azure_list(&s->az, path, "sizes", row_size, &t, e);
+	if (rc == 0 && t.rows->child == NULL)
+		rc = refuse_location(s, e);
+	if (rc == 0)
+		rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
 	free(path);
 	return rc;
 }

@@ -42,6 +42,12 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 	return ssh_channel_stream(c);
 }
 
+static void start_client(struct way *w)
+{
+	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	w->http.watch = trace_watch(&w->s->trace, TRACE_SWARM);
+}
+
 static int ask_once(struct way *w, const char *method, const char *target,
 		    unsigned *status, cJSON **doc, struct err *e)
 {
@@ -80,7 +86,7 @@ static int ask_any(struct way *w, const char *method, const char *target,
 	if (ask_once(w, method, target, status, doc, &once) == 0)
 		return 0;
 	http_client_release(&w->http);
-	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	start_client(w);
 	if (w->here || once.kind == ERR_INTR || remote_reopen(&w->remote, e) < 0) {
 		if (e->kind == ERR_NONE)
 			*e = once;
@@ -119,9 +125,11 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	int fd = unix_connect(LAYOUT_HELPER_SOCKET, now_ms() + 2000, &ignored);
 
 	*w = (struct way){ .s = s, .here = fd >= 0 };
-	if (w->here)
+	if (w->here) {
 		docker_init_unix(&w->docker, DOCKER_SOCKET);
-	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+		w->docker.http.watch = trace_watch(&s->trace, TRACE_SWARM);
+	}
+	start_client(w);
 	if (fd >= 0) {
 		stream_close(stream_of_fd(fd));
 		return 0;

@@ -932,7 +932,7 @@ def single():
         yield ('%s: %s' % (words, name), case_faults, (
             TOP + '/' + STAGE[words.replace('DISCOVER ', '')], words, rules, wanted, log, None,
             None, 'poll URL' not in name and 'locations' != words))
-    for words, agents in (('scale-agents 2', 2), ('scale-agents 0', 0), ('scale-agents 4', 4)):
+    for words, agents in (('scale-agents 2', 2), ('scale-agents 0 --yes', 0), ('scale-agents 4', 4)):
         yield words + ': two of us', case_race, (TOP + '/' + RUNNING, words, agents)
     for words, rule in LONG:
         yield ('%s: a long operation, and Ctrl-C' % words, case_signal, (

@@ -892,7 +892,7 @@ static const struct row {
 	    { OPERATIONS, 200,
 	      .body = VMS(OPERATION("1", "Running", "master0", "")) } },
 	  .out = "TYPE             NAME     STATE    DURATION  REASON\n"
-		 "virtualMachines  master0  Running  PT9S      \n",
+		 "virtualMachines  master0  Running  9 s         \n",
 	  .talk = "deployment cli-eastus: Running, 2026-01-02" },
 	{ "view-deployment of one that failed",
 	  cmd_view_deployment,
@@ -908,7 +908,7 @@ static const struct row {
 	  ERR_AZURE,
 	  "deployment Failed: QuotaExceeded: Maximum allowed: 10",
 	  .out = "TYPE             NAME     STATE   DURATION  REASON\n"
-		 "virtualMachines  master0  Failed  PT9S      QuotaExceeded: Maximum allowed: "
+		 "virtualMachines  master0  Failed  9 s         QuotaExceeded: Maximum allowed: "
 		 "10\n" },
 	{ "view-deployment until its end",
 	  cmd_view_deployment,
@@ -926,7 +926,7 @@ static const struct row {
 	    { OPERATIONS, 200,
 	      .body = VMS(OPERATION("1", "Succeeded", "master0", "")) } },
 	  .out = "TYPE             NAME     STATE      DURATION  REASON\n"
-		 "virtualMachines  master0  Succeeded  PT9S      \n",
+		 "virtualMachines  master0  Succeeded  9 s         \n",
 	  .watch = true,
 	  .talk = "Running    virtualMachines|Succeeded  virtualMachines" },
 	{ "view-deployment of none",
