@@ -126,9 +126,30 @@ const char *tables_size_capability(const cJSON *sku, const char *name)
 	return "";
 }
 
+/* The list of sizes, and whether there is a program for each kind of machine. */
+struct sizes {
+	struct listing t;
+	bool programs[ELF_MACHINES];
+};
+
+/* What keeps one from having that size: Azure, or that no file is at hand. */
+static const char *restriction(const struct sizes *l, const cJSON *sku)
+{
+	const char *reason = json_str_opt(sku, "restrictions[0].reasonCode", "");
+	struct str kind =
+		str_of(tables_size_capability(sku, "CpuArchitectureType"));
+
+	for (int m = 0; m < ELF_MACHINES && *reason == '\0'; m++)
+		if (!l->programs[m] && str_ieqz(kind, elf_names[m].azure))
+			return m == ELF_AARCH64 ? "needs azswarm-aarch64" :
+						  "needs azswarm-x86_64";
+	return reason;
+}
+
 static int row_size(void *ctx, const cJSON *sku, struct err *e)
 {
-	struct listing *t = ctx;
+	struct sizes *l = ctx;
+	struct listing *t = &l->t;
 	struct buf zones = BUF_INIT(64);
 	const cJSON *z;
 
@@ -146,7 +167,7 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 	listing_cell(t, "%s", tables_size_capability(sku, "MemoryGB"));
 	listing_cell(t, "%s", tables_size_capability(sku, "CpuArchitectureType"));
 	listing_cell(t, "%s", zones.str);
-	listing_cell(t, "%s", json_str_opt(sku, "restrictions[0].reasonCode", ""));
+	listing_cell(t, "%s", restriction(l, sku));
 	buf_release(&zones);
 	return 0;
 }
@@ -167,9 +188,18 @@ int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 					       "zones",	    "restriction",
 					       NULL };
 	char *path = tables_sizes_path(s);
-	int rc = swarm_show_list(s, path, "sizes", columns, row_size, e);
+	struct sizes l = { .programs[ELF_OWN] = true };
+	struct program other = PROGRAM_NONE;
+	struct err none = ERR_INIT;
+	int found = program_other(s->set, &other, &none, e), rc = -1;
 
 	(void)argc, (void)argv;
+	listing_init(&l.t, columns);
+	l.programs[!ELF_OWN] = found == 1;
+	if (found >= 0 && azure_list(&s->az, path, "sizes", row_size, &l, e) == 0)
+		rc = listing_print(&l.t, s->ui, e);
+	listing_release(&l.t);
+	program_release(&other);
 	free(path);
 	return rc;
 }
