@@ -13,8 +13,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/elf.h"
 #include "base/json.h"
 #include "cli/cli.h"
+
+/* What this file is, for whoever cannot run it (base/elf.h). */
+#define BUILD AZSWARM_VERSION " " AZSWARM_COMMIT
+static const struct {
+	uint32_t owner_size, build_size, type;
+	char owner[sizeof(ELF_NOTE_OWNER)];
+	char build[(sizeof(BUILD) - 1 + 3) / 4 * 4];
+} build_note __attribute__((section(ELF_NOTE_SECTION), used, aligned(4))) = {
+	sizeof(ELF_NOTE_OWNER), sizeof(BUILD) - 1, ELF_NOTE_BUILD,
+	ELF_NOTE_OWNER, BUILD
+};
+_Static_assert(sizeof(ELF_NOTE_OWNER) % 4 == 0, "no padding behind it");
 
 static int run(struct command_line *line, const struct command *cmd, struct err *e)
 {

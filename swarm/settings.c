@@ -271,6 +271,10 @@ const struct setting_info setting_infos[S_COUNT] = {
 	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE",
 			    .dflt = "redis:7-alpine",
 			    .help = "image of the stack's Redis" },
+	[S_PROGRAM] = { .name = "PROGRAM",
+			.help = "file of this program for the other kind of processor; else "
+				"azswarm-aarch64, or azswarm-x86_64, beside this one",
+			.optional = true },
 	[S_DRAIN_LIMIT] = { .name = "DRAIN_LIMIT",
 			    .dflt = "120",
 			    .help = "seconds that a node's tasks have to run elsewhere, before it goes",

@@ -2,6 +2,7 @@
 #define SWARM_SWARM_H
 
 #include "swarm/keys.h"
+#include "swarm/program.h"
 #include "swarm/session.h"
 
 /*
@@ -11,7 +12,6 @@
  * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
-#define BLOB_CONTAINER "azswarm"
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
@@ -31,21 +31,14 @@ int storage_sku(struct session *s, char **sku, struct err *e);
 int storage_key(struct session *s, char **key, struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
-/* The blob of this very program. */
-struct self_image {
-	char sha256[65];
-	uint64_t size;
-	char blob[96]; /* "azswarm/azswarm-<first 16 of sha256>" */
-};
-int storage_self_image(struct self_image *img, struct err *e);
 /* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
  * expires, which is Unix time.  Caller burns. */
 int storage_sas_url(struct session *s, const char *blob_endpoint,
-		    const struct self_image *img, const char *permissions,
+		    const struct program *p, const char *permissions,
 		    int64_t expires, char **url, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
-		       const struct self_image *img, bool *there, struct err *e);
+		       const struct program *p, bool *there, struct err *e);
 
 /* ---- the scale set (swarm/agents.c) ---- */
 
@@ -67,7 +60,8 @@ const char *tables_size_capability(const cJSON *size, const char *name);
  * lists them.  ERR_USAGE naming the one that is not there, and what lists them.
  * Where Azure refuses the list, that is said, and nothing is known to be wrong.
  */
-int tables_check_sizes(struct session *s, struct err *e);
+int tables_check_sizes(struct session *s, enum elf_machine kinds[2],
+		       struct err *e);
 
 /* ---- what every command shares (swarm.c) ---- */
 

@@ -303,7 +303,7 @@ static void thread(void)
 
 	if (taken < 0)
 		abort();
-	r = registry_start("file", "1.0", port);
+	r = registry_start("file", "1.0", "", port);
 	check(r != NULL && becomes(r, "another program has our port"),
 	      "that its port is taken is told", "not");
 	close(taken);
@@ -313,7 +313,7 @@ static void thread(void)
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");
-	r = registry_start("no such file", "1.0", port);
+	r = registry_start("no such file", "1.0", "", port);
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);
@@ -328,7 +328,7 @@ int main(void)
 	int fd = open("file", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0 || ftruncate(fd, 1000) < 0 || close(fd) < 0 ||
-	    image_init(&image, "file", "1.0", &e) < 0)
+	    image_init(&image, "file", ELF_OWN, "1.0", &e) < 0)
 		abort();
 	requests();
 	image_release(&image);

@@ -326,7 +326,7 @@ int main(void)
 
 	json_init();
 	if (mkdtemp(dir) == NULL ||
-	    image_init(&own, "/proc/self/exe", "test", &e) < 0)
+	    image_init(&own, "/proc/self/exe", ELF_OWN, "test", &e) < 0)
 		abort();
 	snprintf(w.engine.path, sizeof(w.engine.path), "%s/engine.sock", dir);
 	w.engine.answer = answer;
