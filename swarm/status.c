@@ -294,9 +294,15 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		line(out, "swarm", "%s", v->no_swarm.msg);
 		return;
 	}
-	line(out, "swarm",
-	     "%zu of %zu managers reachable; tolerates the loss of %zu",
-	     q.reachable, q.managers, tolerates(&q));
+	if (q.reachable < q.managers / 2 + 1)
+		line(out, "swarm",
+		     "%zu of %zu managers reachable: no majority, nothing can "
+		     "be changed",
+		     q.reachable, q.managers);
+	else
+		line(out, "swarm",
+		     "%zu of %zu managers reachable; tolerates the loss of %zu",
+		     q.reachable, q.managers, tolerates(&q));
 	node_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
 		lacking += !is_whole(&v->work.services[i]);
