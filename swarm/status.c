@@ -57,27 +57,43 @@ struct pile {
 };
 #define PILES_MAX 16 /* sizes are two, unless somebody changed some by hand */
 
-static size_t add_piles(const struct instances *a, struct pile *piles, size_t n)
+static size_t add_piles(const struct instances *a, enum bill bill,
+			struct pile *piles, size_t n)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		const struct instance *vm = &a->list[i];
 		size_t k = 0;
 
+		if (bill_of(vm) != bill)
+			continue;
 		while (k < n && (strcmp(piles[k].size, vm->size) != 0 ||
-				 piles[k].bill != bill_of(vm)))
+				 piles[k].bill != bill))
 			k++;
 		if (k == PILES_MAX)
 			continue;
 		if (k == n)
-			piles[n++] = (struct pile){ vm->size, bill_of(vm), 0 };
+			piles[n++] = (struct pile){ vm->size, bill, 0 };
 		piles[k].n++;
 	}
 	return n;
 }
 
+/* What costs most is first. */
 static size_t piles_of(const struct survey *v, struct pile *piles)
 {
-	return add_piles(&v->agents, piles, add_piles(&v->masters, piles, 0));
+	size_t n = 0;
+
+	for (enum bill bill = 0; bill < BILLS; bill++) {
+		n = add_piles(&v->masters, bill, piles, n);
+		n = add_piles(&v->agents, bill, piles, n);
+	}
+	return n;
+}
+
+/* Half of them would be a wrong bill. */
+static bool is_counted(const struct survey *v)
+{
+	return v->no_machines.kind == ERR_NONE || v->no_machines.kind == ERR_DATA;
 }
 
 /* Masters of the swarm, and what it may lose. */
@@ -233,7 +249,8 @@ static void azure_lines(const struct status *st, FILE *out)
 		line(out, "load balancer", "%s %s, ports %s",
 		     ip != NULL ? ip->address : "without an address",
 		     ip != NULL ? ip->fqdn : "", v->ports);
-	bill_line(out, v);
+	if (is_counted(v))
+		bill_line(out, v);
 }
 
 /* "0.2.0 on 4 nodes", several where nodes differ. */
@@ -294,9 +311,15 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		line(out, "swarm", "%s", v->no_swarm.msg);
 		return;
 	}
-	line(out, "swarm",
-	     "%zu of %zu managers reachable; tolerates the loss of %zu",
-	     q.reachable, q.managers, tolerates(&q));
+	if (q.reachable < q.managers / 2 + 1)
+		line(out, "swarm",
+		     "%zu of %zu managers reachable: no majority, nothing can "
+		     "be changed",
+		     q.reachable, q.managers);
+	else
+		line(out, "swarm",
+		     "%zu of %zu managers reachable; tolerates the loss of %zu",
+		     q.reachable, q.managers, tolerates(&q));
 	node_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
 		lacking += !is_whole(&v->work.services[i]);
@@ -414,7 +437,7 @@ void status_text(const struct status *st, FILE *out)
 	if (st->names != NULL)
 		putc('\n', out);
 	azure_lines(st, out);
-	if (st->v->no_machines.kind != ERR_NONE)
+	if (st->v->no_machines.kind == ERR_DATA)
 		return;
 	swarm_lines(st->v, out);
 	if (st->v->no_swarm.kind != ERR_NONE)
@@ -483,7 +506,7 @@ static void add_bill(cJSON *doc, const struct survey *v)
 {
 	cJSON *list = json_add_arr(doc, "paidFor"), *o;
 	struct pile piles[PILES_MAX];
-	size_t n = piles_of(v, piles);
+	size_t n = is_counted(v) ? piles_of(v, piles) : 0;
 	const struct {
 		const char *kind;
 		size_t n;
@@ -502,7 +525,7 @@ static void add_bill(cJSON *doc, const struct survey *v)
 		json_add_int(o, "count", (int64_t)piles[i].n);
 	}
 	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
-		if (rest[i].n == 0)
+		if (rest[i].n == 0 || !is_counted(v))
 			continue;
 		o = json_add_obj(list, NULL);
 		json_add_str(o, "kind", rest[i].kind);
