@@ -69,6 +69,7 @@ struct machine {
 	/* the engine */
 	struct docker docker;
 	bool has_engine;
+	struct err no_engine; /* why not */
 	char version[64], root[256];
 	char ingress[20]; /* its address in the network of published ports, or "" */
 
@@ -77,10 +78,14 @@ struct machine {
 	bool looked;
 	bool has_clock;
 	int64_t clock_ms; /* ahead of Azure's, to a second or so */
-	char cloud_init[32], active[UNITS][16], sub[UNITS][16];
+	char cloud_init[1024], active[UNITS][16], sub[UNITS][16];
 	uint64_t restarts[UNITS];
 	uint64_t disk, disk_free, inodes, inodes_free, mtu;
 	char link[32], program[64];
+
+	/* connections from others to its ports: 7946, 2377 */
+	unsigned asked[2], closed[2];
+	char closed_how[16];
 };
 
 struct nodes {
@@ -267,9 +272,8 @@ static void ask_engine(struct nodes *ns, struct machine *m)
 	docker_init(&m->docker, (struct http_dialer){ dial_engine, m->ssh });
 	m->docker.timeout_ms = ENGINE_MS;
 	m->has_engine = true;
-	if (docker_call(&m->docker, "GET", "/info", NULL, &doc, &e) < 0) {
-		tell(ns, m, DOCTOR_WRONG, "engine",
-		     "sudo systemctl restart docker", "%s", e.msg);
+	if (docker_call(&m->docker, "GET", "/info", NULL, &doc, &m->no_engine) <
+	    0) {
 		m->has_engine = false;
 		docker_release(&m->docker);
 		return;
@@ -451,6 +455,14 @@ static void end_look(struct nodes *ns, struct machine *m)
 
 /* ---- what is to be thought of that ---- */
 
+/* A unit that runs may not answer all the same. */
+static void judge_engine(struct nodes *ns, struct machine *m)
+{
+	if (!m->has_engine && strcmp(m->active[U_DOCKER], "active") == 0)
+		tell(ns, m, DOCTOR_WRONG, "engine",
+		     "sudo systemctl restart docker", "%s", m->no_engine.msg);
+}
+
 static void judge_units(struct nodes *ns, struct machine *m)
 {
 	for (int u = m->master ? U_HELPER : U_AGENT; u <= U_FIREWALL; u++) {
@@ -473,19 +485,28 @@ static void judge_units(struct nodes *ns, struct machine *m)
 	}
 }
 
+/* By the result that it leaves when it ends: {"v1": {"errors": [TEXT...]}}. */
 static void judge_cloud_init(struct nodes *ns, struct machine *m)
 {
-	static const char again[] = "sudo /usr/local/sbin/azswarm-setup";
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	const cJSON *errors;
 
-	if (strcmp(m->cloud_init, "done") == 0)
-		return;
-	if (strcmp(m->cloud_init, "running") == 0)
+	if (m->cloud_init[0] == '\0') {
 		tell(ns, m, DOCTOR_WARNING, "cloud-init",
 		     "tail /var/log/cloud-init-output.log", "still at work");
-	else
-		tell(ns, m, DOCTOR_WRONG, "cloud-init", again,
-		     "its status is \"%s\"; /var/log/cloud-init-output.log says why",
-		     m->cloud_init);
+		return;
+	}
+	doc = json_parse(str_of(m->cloud_init), "result.json", &e);
+	errors = json_at(doc, "v1.errors");
+	if (doc == NULL || !cJSON_IsArray(errors))
+		tell(ns, m, DOCTOR_WRONG, "cloud-init", "cloud-init status",
+		     "its result cannot be read");
+	else if (errors->child != NULL)
+		tell(ns, m, DOCTOR_WRONG, "cloud-init",
+		     "sudo /usr/local/sbin/azswarm-setup", "ended with errors: %s",
+		     json_str_opt(errors, "[0]", "of no text"));
+	json_free(doc);
 }
 
 /* Where there is next to nothing, all of it is left. */
@@ -503,8 +524,7 @@ static void judge_space(struct nodes *ns, struct machine *m, const char *what,
 		return;
 	tell(ns, m,
 	     wrong || percent < DISK_WRONG_PERCENT ? DOCTOR_WRONG : DOCTOR_WARNING,
-	     what, "docker system df; 'docker system prune' there frees some",
-	     "%u %% of %s left in %s", percent,
+	     what, "docker system prune", "%u %% of %s left in %s", percent,
 	     strcmp(what, "disk") == 0 ? "the space" : "the files", m->root);
 }
 
@@ -570,6 +590,7 @@ static void judge(struct nodes *ns, struct machine *m)
 	if (m->looked) {
 		judge_cloud_init(ns, m);
 		judge_units(ns, m);
+		judge_engine(ns, m);
 		judge_space(ns, m, "disk", m->disk, m->disk_free,
 			    m->disk_free < DISK_WRONG_KIB);
 		judge_space(ns, m, "inodes", m->inodes, m->inodes_free, false);
@@ -717,7 +738,7 @@ struct ways {
 	enum carried *way; /* from i to j at i * n + j */
 	int64_t slowest_us;
 	unsigned mtu; /* the smallest */
-	unsigned ports, closed;
+	unsigned ports;
 };
 
 static struct machine *by_ingress(struct nodes *ns, struct str address)
@@ -759,26 +780,48 @@ static void begin_ways(struct ways *w, size_t from)
 	buf_release(&command);
 }
 
-static void take_tcp(struct ways *w, struct machine *from, struct str rest)
+/* "10.77.0.10:2377 215", or a word instead of a number */
+static void take_tcp(struct ways *w, struct str rest)
 {
-	struct str where, address;
+	struct str where;
 	struct machine *to;
-	char *name;
+	uint64_t us;
+	bool manager;
 
-	if (!str_cut(&rest, ' ', &where))
+	if (!str_cut(&rest, ' ', &where) ||
+	    (to = by_address(w->ns, str_host(where))) == NULL)
 		return;
-	address = str_host(where);
-	to = by_address(w->ns, address);
+	manager = str_ends(where, STR(":" LAYOUT_TEXT(DOCKER_PORT_MANAGER)));
 	w->ports++;
-	if (to == NULL || is_digit(rest.n > 0 ? rest.p[0] : 'x') ||
-	    w->closed++ >= TELL_MAX)
+	to->asked[manager]++;
+	if (str_num(rest, INT64_MAX, &us))
 		return;
-	name = xasprintf("%s to %s", from->host, to->host);
-	doctor_say(w->ns->d, DOCTOR_WRONG, name,
-		   "rules of your own in that network; 'azswarm ssh' there, and "
-		   "'systemctl status docker'",
-		   "TCP %.*s: %.*s", STR_ARG(where), STR_ARG(str_head(rest, 20)));
-	free(name);
+	to->closed[manager]++;
+	keep(to->closed_how, sizeof(to->closed_how), rest);
+}
+
+static void tell_ports(struct ways *w)
+{
+	static const int ports[] = { DOCKER_PORT_GOSSIP, DOCKER_PORT_MANAGER };
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < w->ns->n; i++)
+		for (int p = 0; p < 2; p++) {
+			struct machine *m = &w->ns->m[i];
+
+			if (m->closed[p] == 0)
+				continue;
+			wrong++;
+			tell(w->ns, m, DOCTOR_WRONG, "ports",
+			     "sudo systemctl restart docker",
+			     "TCP %d: %s for %u of %u other machines", ports[p],
+			     m->closed_how, m->closed[p], m->asked[p]);
+		}
+	if (w->ports > 0 && wrong == 0)
+		doctor_say(w->ns->d, DOCTOR_OK, "ports", "",
+			   "%u connections between machines, to %d and %d: all "
+			   "are taken",
+			   w->ports, DOCKER_PORT_MANAGER, DOCKER_PORT_GOSSIP);
 }
 
 /* "10.208.0.4 1350 188 125" */
@@ -823,7 +866,7 @@ static void end_ways(struct ways *w, size_t from)
 			continue;
 		lines++;
 		if (str_eqz(kind, "tcp"))
-			take_tcp(w, m, line);
+			take_tcp(w, line);
 		else if (str_eqz(kind, "echo"))
 			take_echo(w, from, line);
 	}
@@ -857,8 +900,7 @@ static void tell_way(struct ways *w, const char *name, const char *host,
 {
 	char *mend =
 		c == C_SMALL ?
-			xasprintf("azswarm ssh %s ip link: the MTU of its link",
-				  host) :
+			xasprintf("azswarm ssh %s ip link", host) :
 			xasprintf("rules that drop UDP %d, there or between; else "
 				  "azswarm ssh %s sudo systemctl restart docker",
 				  DOCKER_PORT_VXLAN, host);
@@ -933,11 +975,7 @@ static void measure(struct nodes *ns)
 	for (size_t i = 0; i < ns->n; i++)
 		if (ns->m[i].ssh != NULL)
 			end_ways(&w, i);
-	if (w.ports > 0 && w.closed == 0)
-		doctor_say(ns->d, DOCTOR_OK, "ports", "",
-			   "%u connections between machines, to %d and %d: all "
-			   "are taken",
-			   w.ports, DOCKER_PORT_MANAGER, DOCKER_PORT_GOSSIP);
+	tell_ports(&w);
 	tell_ways(&w);
 	free(w.way);
 }

@@ -2,7 +2,7 @@
 # $1: where Docker keeps what it has.  Run by the operator's user over SSH, in
 # whatever shell that has; changes nothing, and each part ends by itself.
 export LC_ALL=C PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-timeout 5 cloud-init status 2>/dev/null </dev/null | sed -n 's/^status: /cloud-init /p'
+echo "cloud-init $(tr -d '\n' </run/cloud-init/result.json 2>/dev/null)"
 timeout 5 systemctl show --property=Id,ActiveState,SubState,NRestarts swarm-helper.service \
 	swarm-agent.service docker.service swarm-firewall.service srv.automount srv.mount |
 	sed -n 's/^Id=/unit /p; s/^ActiveState=/active /p; s/^SubState=/sub /p; s/^NRestarts=/restarts /p'
