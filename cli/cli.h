@@ -109,6 +109,17 @@ const struct command *cli_command_of(struct command_line *line, const char *word
 /* Whether a command takes a flag, or a setting. */
 bool cli_takes_flag(const struct command *cmd, const struct flag *flag);
 bool cli_takes_setting(const struct command *cmd, enum setting which);
+
+/* Each flag in turn, those of settings behind the others.  Begin with zeroes;
+ * false: that was all. */
+struct each_flag {
+	size_t i; /* of cli_flags, then of setting_infos */
+	char name[64];
+	const char *help; /* NULL: none */
+	struct flag flag; /* its name may be the one above */
+};
+bool cli_each_flag(struct each_flag *f);
+bool cli_takes_each(const struct command *cmd, const struct each_flag *f);
 /* Sort out what follows the command's name, argv[1]. */
 int cli_parse(struct command_line *line, const struct command *cmd, int argc,
 	      char **argv, struct err *e);
@@ -117,6 +128,8 @@ int cli_parse(struct command_line *line, const struct command *cmd, int argc,
 
 /* ERR_USAGE, with the command that was meant, if one is near. */
 int cli_unknown(const char *word, struct err *e);
+/* The same of a flag, among those that the command takes. */
+int cli_unknown_flag(const struct command *cmd, struct str name, struct err *e);
 
 /* ---- help (help.c) ---- */
 

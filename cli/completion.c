@@ -126,66 +126,13 @@ static void command_values(const struct command *cmd, struct values *v)
 	v->commands &= !cmd->rest_is_for_machine;
 }
 
-/* ---- each flag, and who takes it ---- */
-
-#define NAME_MAX_LEN 64
-
-struct every_flag {
-	size_t i; /* of cli_flags, then of setting_infos */
-	char name[NAME_MAX_LEN];
-	const char *help; /* NULL: none */
-	struct flag flag;
-};
-
-static size_t count_flags(void)
-{
-	size_t n = 0;
-
-	while (cli_flags[n].name != NULL)
-		n++;
-	return n;
-}
-
-/* The next flag, those of settings behind the others; false: that was all. */
-static bool next_flag(struct every_flag *f)
-{
-	size_t n = count_flags(), i = f->i++;
-	const struct setting_info *info;
-
-	f->help = NULL;
-	if (i < n) {
-		f->flag = cli_flags[i];
-		return true;
-	}
-	while (i < n + S_COUNT && setting_infos[i - n].secret)
-		i = f->i++;
-	if (i >= n + S_COUNT)
-		return false;
-	info = &setting_infos[i - n];
-	f->help = info->help;
-	snprintf(f->name, sizeof(f->name), "--%s", info->name);
-	for (char *p = f->name; *p; p++)
-		*p = (char)(*p == '_' ? '-' : to_lower(*p));
-	f->flag = (struct flag){ .name = f->name,
-				 .kind = FLAG_SETTING,
-				 .at = i - n };
-	return true;
-}
-
-static bool takes(const struct command *cmd, const struct every_flag *f)
-{
-	return f->flag.name == f->name ?
-		       cli_takes_setting(cmd, (enum setting)f->flag.at) :
-		       cli_takes_flag(cmd, &f->flag);
-}
-
 /* The names of the commands that take it. */
-static void print_takers(const struct every_flag *f, const char *between, FILE *out)
+static void print_takers(const struct each_flag *f, const char *between, FILE *out)
 {
 	const char *sep = "";
 
 	for (const struct command *cmd = cli_commands; cmd->name != NULL; cmd++)
-		if (takes(cmd, f)) {
+		if (cli_takes_each(cmd, f)) {
 			fprintf(out, "%s%s", sep, cmd->name);
 			sep = between;
 		}
@@ -231,7 +178,7 @@ static void bash_values(const struct values *v, FILE *out)
 static void bash(FILE *out)
 {
 	const struct command *cmd;
-	struct every_flag f;
+	struct each_flag f;
 	struct values v;
 
 	fputs("# Completion of azswarm, made by 'azswarm completion bash'.\n"
@@ -257,7 +204,7 @@ static void bash(FILE *out)
 				"\t%s) [ \"$COMP_CWORD\" -eq 2 ] || return ;;\n",
 				cmd->name);
 	fputs("\tesac\n\tcase $before in\n", out);
-	for (f = (struct every_flag){ 0 }; next_flag(&f);) {
+	for (f = (struct each_flag){ 0 }; cli_each_flag(&f);) {
 		flag_values(&f.flag, &v);
 		if (v.any) {
 			fprintf(out, "\t%s) ", f.flag.name);
@@ -267,7 +214,7 @@ static void bash(FILE *out)
 		buf_release(&v.words);
 	}
 	fputs("\tesac\n", out);
-	for (f = (struct every_flag){ 0 }; next_flag(&f);) {
+	for (f = (struct each_flag){ 0 }; cli_each_flag(&f);) {
 		if (f.flag.of_all) {
 			fprintf(out, "\tflags+=' %s'\n", f.flag.name);
 			continue;
@@ -322,7 +269,7 @@ static void zsh_values(const struct values *v, FILE *out)
 		fprintf(out, "(%s)", v->words.str);
 }
 
-static void zsh_flag(const struct every_flag *f, FILE *out)
+static void zsh_flag(const struct each_flag *f, FILE *out)
 {
 	bool is_long = strncmp(f->flag.name, "--", 2) == 0;
 	struct values v;
@@ -346,7 +293,7 @@ static void zsh_flag(const struct every_flag *f, FILE *out)
 static void zsh(FILE *out)
 {
 	const struct command *cmd;
-	struct every_flag f;
+	struct each_flag f;
 	struct values v;
 
 	fputs("#compdef azswarm\n"
@@ -369,7 +316,7 @@ static void zsh(FILE *out)
 	      "\tnames=${commands%%:*}\n"
 	      "\tshift words\n\t(( CURRENT-- ))\n",
 	      out);
-	for (f = (struct every_flag){ 0 }; next_flag(&f);) {
+	for (f = (struct each_flag){ 0 }; cli_each_flag(&f);) {
 		putc('\t', out);
 		if (!f.flag.of_all) {
 			fputs("case $command in (", out);
@@ -417,7 +364,7 @@ static void fish_values(const struct values *v, FILE *out)
 		fputs(" -x", out);
 }
 
-static void fish_flag(const struct every_flag *f, FILE *out)
+static void fish_flag(const struct each_flag *f, FILE *out)
 {
 	bool is_long = strncmp(f->flag.name, "--", 2) == 0;
 	struct values v;
@@ -443,7 +390,7 @@ static void fish_flag(const struct every_flag *f, FILE *out)
 static void fish(FILE *out)
 {
 	const struct command *cmd;
-	struct every_flag f;
+	struct each_flag f;
 	struct values v;
 
 	fputs("# Completion of azswarm, made by 'azswarm completion fish'.\n"
@@ -487,7 +434,7 @@ static void fish(FILE *out)
 		}
 		buf_release(&v.words);
 	}
-	for (f = (struct every_flag){ 0 }; next_flag(&f);)
+	for (f = (struct each_flag){ 0 }; cli_each_flag(&f);)
 		fish_flag(&f, out);
 }
 

@@ -1,4 +1,5 @@
-/* Which command was meant by a word that is none. */
+/* Which command, or flag, was meant by a word that is none. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -99,4 +100,27 @@ int cli_unknown(const char *word, struct err *e)
 		       "there is no command \"%s\"; "
 		       "'azswarm help' lists them",
 		       word);
+}
+
+int cli_unknown_flag(const struct command *cmd, struct str name, struct err *e)
+{
+	struct each_flag f = { 0 };
+	char *typed = str_dup(name), nearest[sizeof(f.name)] = "";
+	/* a quarter of it may be wrong */
+	unsigned best = (unsigned)name.n / 4 + 1;
+
+	while (cli_each_flag(&f)) {
+		unsigned d = distance(typed, f.flag.name);
+
+		if (d < best && cli_takes_each(cmd, &f)) {
+			best = d;
+			snprintf(nearest, sizeof(nearest), "%s", f.flag.name);
+		}
+	}
+	free(typed);
+	if (*nearest != '\0')
+		return err_set(e, ERR_USAGE, "unknown flag %.*s; did you mean %s?",
+			       STR_ARG(name), nearest);
+	return err_set(e, ERR_USAGE, "unknown flag %.*s; see 'azswarm help %s'",
+		       STR_ARG(name), cmd->name);
 }

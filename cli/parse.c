@@ -123,6 +123,47 @@ bool cli_takes_setting(const struct command *cmd, enum setting which)
 	return (cmd->settings >> which & 1) != 0;
 }
 
+static size_t count_flags(void)
+{
+	size_t n = 0;
+
+	while (cli_flags[n].name != NULL)
+		n++;
+	return n;
+}
+
+bool cli_each_flag(struct each_flag *f)
+{
+	size_t n = count_flags(), i = f->i++;
+	const struct setting_info *info;
+
+	f->help = NULL;
+	if (i < n) {
+		f->flag = cli_flags[i];
+		return true;
+	}
+	while (i < n + S_COUNT && setting_infos[i - n].secret)
+		i = f->i++;
+	if (i >= n + S_COUNT)
+		return false;
+	info = &setting_infos[i - n];
+	f->help = info->help;
+	snprintf(f->name, sizeof(f->name), "--%s", info->name);
+	for (char *p = f->name; *p; p++)
+		*p = (char)(*p == '_' ? '-' : to_lower(*p));
+	f->flag = (struct flag){ .name = f->name,
+				 .kind = FLAG_SETTING,
+				 .at = i - n };
+	return true;
+}
+
+bool cli_takes_each(const struct command *cmd, const struct each_flag *f)
+{
+	return f->flag.name == f->name ?
+		       cli_takes_setting(cmd, (enum setting)f->flag.at) :
+		       cli_takes_flag(cmd, &f->flag);
+}
+
 /* A setting that is not looked at would be taken for one that was. */
 static int refuse_setting(const struct command *cmd, enum setting which,
 			  struct str name, struct err *e)
@@ -163,10 +204,7 @@ static int take_flag(struct command_line *line, const struct command *cmd,
 		flag = &own_setting;
 	}
 	if (flag == NULL)
-		return err_set(e, ERR_USAGE,
-			       "unknown flag %.*s; see 'azswarm "
-			       "help %s'",
-			       STR_ARG(name), cmd->name);
+		return cli_unknown_flag(cmd, name, e);
 	if (setting >= 0 && !cli_takes_setting(cmd, (enum setting)setting))
 		return refuse_setting(cmd, (enum setting)setting, name, e);
 	if (setting < 0 && !cli_takes_flag(cmd, flag))

@@ -2,6 +2,11 @@
 azswarm keys --frobnicate
 azswarm keys --frobnicate=secret-value
 azswarm keys -x
+azswarm params --agent-siz Standard_B2s
+azswarm params --agent-cuont=4
+azswarm list-agents --agent-siz Standard_B2s
+azswarm up --yse
+azswarm scale-agents 3 --nowait
 azswarm keys --no-wait
 azswarm list-agents --confirm x
 azswarm version --dir /tmp
