@@ -6,7 +6,7 @@
  * Most of what Azure sends is text in strings that no column shows, so this is
  * what has to be quick: plain() takes it eight bytes at a time.
  */
-#include <limits.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,17 +186,19 @@ static size_t plain(struct str s)
 	size_t n = 0;
 
 	for (uint64_t w; s.n - n >= sizeof(w); n += sizeof(w)) {
-		uint64_t quote, back;
+		uint64_t quote, back, found;
 
 		memcpy(&w, s.p + n, sizeof(w));
+		w = le64toh(w);
 		quote = w ^ ones * '"';
 		back = w ^ ones * '\\';
-		/* a byte below b, of those below 0x80: w - b borrows from its
-		 * high bit; what a borrow spoils is behind one that is found */
-		if ((((quote - ones) & ~quote) | ((back - ones) & ~back) |
-		     (w - ones * 0x20) | w) &
-		    highs)
-			break;
+		/* the high bit of a byte that is zero, or below 0x20, or has
+		 * it; a borrow may set others, but only behind such a one */
+		found = (((quote - ones) & ~quote) | ((back - ones) & ~back) |
+			 (w - ones * 0x20) | w) &
+			highs;
+		if (found != 0)
+			return n + (size_t)__builtin_ctzll(found) / 8;
 	}
 	while (n < s.n && (unsigned char)s.p[n] >= 0x20 &&
 	       (unsigned char)s.p[n] < 0x80 && s.p[n] != '"' && s.p[n] != '\\')

@@ -21,7 +21,9 @@ struct tls_trust; /* a set of roots, or one pinned key */
  * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace all
  * others), else those of the system, else those built in, which are enough for
  * Azure and GitHub.  A variable that names something unreadable or without a
- * certificate is an error that names it.
+ * certificate is an error that names it.  A directory whose files are named
+ * after hashes (openssl-rehash(1)) is read when a chain names one, and wholly
+ * before a server is refused.
  */
 struct tls_trust *tls_trust_default(struct err *e);
 /* Roots from PEM text. */
