@@ -12,6 +12,7 @@
 #define CPU_MAX 1000000 /* a thousand processors are enough for anybody */
 #define GAP_MS 60000	/* counters further apart say nothing of now */
 #define KEY_LEN 33	/* of a container's ID: as good as all of it */
+#define SLOTS (TREND_POINTS + 1) /* the points, and the step under way */
 #define MISSED_OFTEN 2
 #define MISSED_SKIP 5
 
@@ -42,7 +43,7 @@ struct ring {
 	int64_t at_ms; /* of the counters below; 0: none */
 	struct figures_counts counts;
 	unsigned missed, skip;
-	uint16_t points[TREND_SERIES][TREND_POINTS];
+	uint16_t points[TREND_SERIES][SLOTS];
 };
 
 struct trend {
@@ -56,9 +57,9 @@ struct trend {
 };
 
 struct trends {
-	uint64_t step;
-	int64_t at;	   /* Unix time */
-	struct trend *all; /* by id */
+	uint64_t step, ended; /* the same, unless a step is under way */
+	int64_t at, ended_at; /* Unix time */
+	struct trend *all;    /* by id */
 	size_t n;
 	struct trend **tasks; /* those with a container, by key */
 	size_t n_tasks;
@@ -88,7 +89,7 @@ void trends_free(struct trends *t)
 
 static size_t slot_of(uint64_t step)
 {
-	return (size_t)(step % TREND_POINTS);
+	return (size_t)(step % SLOTS);
 }
 
 static int by_id(const void *a, const void *b)
@@ -279,6 +280,8 @@ void trends_end(struct trends *t)
 			one->ring->points[TREND_RUNNING][slot] =
 				trend_pack(one->running);
 	}
+	t->ended = t->step;
+	t->ended_at = t->at;
 	free(sums);
 }
 
@@ -304,7 +307,7 @@ bool trends_wants(struct trends *t, const char *node)
 
 uint64_t trends_step(const struct trends *t)
 {
-	return t->step;
+	return t->ended;
 }
 
 /* ---- as JSON ------------------------------------------------------------------ */
@@ -312,8 +315,8 @@ uint64_t trends_step(const struct trends *t)
 static void begin(const struct trends *t, const char *what, struct buf *out)
 {
 	buf_addf(out, "{\"n\":%llu,\"at\":%lld,\"step\":%d,\"%s\":{",
-		 (unsigned long long)t->step, (long long)t->at, TREND_STEP_S,
-		 what);
+		 (unsigned long long)t->ended, (long long)t->ended_at,
+		 TREND_STEP_S, what);
 }
 
 static void name(const struct trend *one, struct buf *out)
@@ -337,7 +340,7 @@ static void point(uint16_t p, bool first, struct buf *out)
 
 void trends_write_now(const struct trends *t, struct buf *out)
 {
-	size_t slot = slot_of(t->step), before = slot_of(t->step - 1);
+	size_t slot = slot_of(t->ended), before = slot_of(t->ended - 1);
 
 	begin(t, "now", out);
 	for (size_t i = 0; i < t->n; i++) {
@@ -362,7 +365,7 @@ void trends_write(const struct trends *t, struct str id, struct buf *out)
 	begin(t, "series", out);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct trend *one = &t->all[i];
-		uint64_t n = t->step < TREND_POINTS ? t->step : TREND_POINTS;
+		uint64_t n = t->ended < TREND_POINTS ? t->ended : TREND_POINTS;
 
 		if (id.n > 0 && !str_eqz(id, one->id))
 			continue;
@@ -372,7 +375,7 @@ void trends_write(const struct trends *t, struct str id, struct buf *out)
 		for (int s = 0; s < TREND_SERIES; s++) {
 			buf_adds(out, s == 0 ? "[" : ",[");
 			for (uint64_t k = n; k > 0; k--)
-				point(one->ring->points[s][slot_of(t->step - k + 1)],
+				point(one->ring->points[s][slot_of(t->ended - k + 1)],
 				      k == n, out);
 			buf_addc(out, ']');
 		}

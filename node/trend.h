@@ -52,6 +52,7 @@ uint64_t trends_step(const struct trends *t);
  *	{"n":STEP,"at":UNIX,"step":10,"series":{ID:[[...],five of them],...}}
  *		all points of nodes and services, the oldest first, and the
  *		newest of tasks; with id (not empty) all of that one only
+ * A step under way does not show.
  */
 void trends_write_now(const struct trends *t, struct buf *out);
 void trends_write(const struct trends *t, struct str id, struct buf *out);
