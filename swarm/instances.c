@@ -84,6 +84,8 @@ int instances_list(struct session *s, struct instances *a, struct err *e)
 		"properties.osProfile.computerName",
 		"properties.provisioningState",
 		"properties.instanceView.statuses.code",
+		"sku.name",
+		"properties.hardwareProfile.vmSize",
 		NULL,
 	};
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE
