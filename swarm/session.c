@@ -304,8 +304,7 @@ static int choose(void *ctx, const cJSON *item, struct err *e)
 	return 0;
 }
 
-/* The subscription that the credential brought along, or the only one it sees. */
-static int find_subscription(struct session *s, struct err *e)
+int session_subscription(struct session *s, struct err *e)
 {
 	struct choice c = { .list = BUF_INIT(sizeof(e->msg)) };
 	int rc;
@@ -350,7 +349,7 @@ int session_sign_in(struct session *s, struct err *e)
 		return 0;
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
-	return *s->az.subscription != '\0' ? 0 : find_subscription(s, e);
+	return *s->az.subscription != '\0' ? 0 : session_subscription(s, e);
 }
 
 int session_open(struct session *s, struct err *e)

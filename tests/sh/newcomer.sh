@@ -62,6 +62,14 @@ took()		# milliseconds of one look
 least 2000 took
 echo "# status: $least ms"
 check 'status: in two seconds' test "$least" -lt 2000
+came()		# how many have signed in to the master
+{
+	on master0 journalctl -u ssh --no-pager -o cat | grep -c '^Accepted publickey for cluster'
+}
+before=$(came)
+timeout -s INT 9 script -qefc "stty rows 40 cols 100; '$AZSWARM' status --watch" /dev/null >watched </dev/null
+same 'status --watch: one connection' 1 $(($(came) - before))
+check 'status --watch: several times, in place' test "$(grep -c 'managers reachable' watched)" -ge 3
 mv keys elsewhere
 expect 'status: without keys' 0 '^swarm +there are no keys here' "$AZSWARM" status
 mv elsewhere keys
@@ -73,6 +81,8 @@ expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agen
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
 
+on master0 systemctl stop docker.socket docker.service
+expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down
 expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
 azure_stop

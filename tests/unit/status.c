@@ -162,9 +162,11 @@ static void all_of_it(void)
 		     "storage            shared0x (Standard_LRS) in swarm-storage\n"
 		     "masters            1 of 1 running\n"
 		     "agents             2 of 2 running\n"
-		     "load balancer      192.0.2.2 lb.example, ports 80 81\n"
-		     "paid for           1 x B2 running, 2 x B4 running, 3 disks, "
-		     "2 public addresses, 1 load balancer, 1 storage account\n"
+		     "load balancer      192.0.2.2, ports 80 81\n"
+		     "                   lb.example\n"
+		     "paid for           1 x B2 running, 2 x B4 running\n"
+		     "                   3 disks, 2 public addresses, 1 load "
+		     "balancer, 1 storage account\n"
 		     "swarm              1 of 1 managers reachable; tolerates the "
 		     "loss of 0\n"
 		     "nodes              3 of 3 ready and active\n"
@@ -200,7 +202,8 @@ static void power(void)
 	    "deleted\n");
 	has("power: what is billed", text,
 	    "1 x B2 running, 4 x B4 running, 1 x B4 stopped (still billed), "
-	    "2 x B4 deallocated (disk only), 8 disks, ");
+	    "2 x B4 deallocated (disk only)\n"
+	    "                   8 disks, ");
 	has("power: who runs and is no node", text,
 	    "3 of 3 ready and active; running, and no nodes yet: agents5\n");
 	free(text);
@@ -351,6 +354,9 @@ static void json(void)
 		{ "nodes[2].leader", "true" },
 		{ "nodes[2].reachable", "true" },
 		{ "nodes[0].reachable", "(none)" },
+		{ "nodes[0].availability", "drain" },
+		{ "nodes[0].leaving", "true" },
+		{ "nodes[1].leaving", "false" },
 		{ "nodes[0].docker", "20.10.24" },
 		{ "nodes[0].azswarm", "(none)" },
 		{ "services[0].running", "8" },
@@ -363,6 +369,8 @@ static void json(void)
 	swarm_of(&v);
 	service(&v, "old", -1, -1);
 	strcpy(v.nodes[0].program, "");
+	v.nodes[0].leaving = true;
+	v.nodes[0].availability = DOCKER_DRAIN;
 	doc = json_of(&v);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		check(strcmp(at(doc, rows[i].path), rows[i].value) == 0,
