@@ -615,7 +615,7 @@ static const struct docker_node *node_of(const struct survey *v, const char *hos
 	return found;
 }
 
-static void tell_quorum(struct doctor *d)
+void doctor_quorum(struct doctor *d)
 {
 	const struct survey *v = &d->survey;
 	size_t managers = 0, reachable = 0;
@@ -1097,7 +1097,7 @@ void doctor_machines(struct doctor *d)
 	look_at_all(&ns);
 	d->layer = "swarm";
 	if (v->no_swarm.kind == ERR_NONE && !interrupt_requested()) {
-		tell_quorum(d);
+		doctor_quorum(d);
 		tell_nodes(&ns);
 		tell_networks(&ns);
 	}
