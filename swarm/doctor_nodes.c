@@ -147,10 +147,11 @@ static void add_machine(struct nodes *ns, const struct instance *vm, bool master
 static void tell_power(struct nodes *ns, const struct instance *vm, bool master)
 {
 	char *name = xasprintf("%s power", vm->host);
-	char *mend = xasprintf("azswarm %s %s",
-			       master ? "deploy-compute, or portal: start" :
-			       instance_is_off(vm) ? "start-agents" :
-						     "reimage-agents-serial",
+	char *mend = xasprintf("%s %s",
+			       master ? "portal, Virtual machines: start" :
+			       instance_is_off(vm) ?
+					"azswarm start-agents" :
+					"azswarm reimage-agents-serial",
 			       vm->host);
 
 	if (instance_is_off(vm))
