@@ -82,6 +82,7 @@ asks 0 deploy-compute
 ! offered plan || asks 0 plan
 asks 0 status
 same 'status: each thing once' 9 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
+asks 0 doctor
 asks 0 view-deployment
 asks 0 list-agents
 asks 0 scale-agents 4
