@@ -208,6 +208,7 @@ struct agent {
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
 	struct imds imds; /* what Azure announces */
 	struct registry *registry;
+	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
 
 	/* the watcher's own */
 	struct docker docker;
@@ -330,6 +331,19 @@ static void stop_task(struct agent *a, const char *task)
 	a->docker.timeout_ms = timeout_ms;
 }
 
+/* What version of this program is here, in our own row; see helper_row.c. */
+static void note_program(struct agent *a, const struct docker_node *node)
+{
+	const struct docker_node_change change = {
+		.labels = { { DOCKER_LABEL_PROGRAM, a->version } }
+	};
+	struct err e = ERR_INIT;
+
+	if (strcmp(node->program, a->version) != 0 &&
+	    docker_node_update(&a->docker, node->id, &change, &e) < 0)
+		daemon_say("the version of this node: %s", e.msg);
+}
+
 /* A manager sees its own row. */
 static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 {
@@ -338,6 +352,7 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 	a->ask_ms = now_ms() + INFO_MS;
 	if (docker_node(&a->docker, a->node_id, &node, e) < 0)
 		return -1;
+	note_program(a, &node);
 	v->says = AGENT_SAYS_NODE;
 	v->says_manager = true;
 	v->says_ready = node.state == DOCKER_NODE_READY;
@@ -351,7 +366,7 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 /* A worker asks for it. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
-	char target[sizeof("/node/") + DOCKER_ID_MAX] = "/node/";
+	char *target = xasprintf("/node/%s?version=%s", a->node_id, a->version);
 	const int64_t least_s = a->config.probe_s;
 	int64_t again_s = least_s;
 	const char *stage;
@@ -359,7 +374,6 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	unsigned status;
 	int rc = -1;
 
-	memcpy(target + 6, a->node_id, strlen(a->node_id) + 1);
 	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
 		&doc, NULL, e) < 0)
 		goto out;
@@ -392,6 +406,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	rc = 0;
 out:
 	json_free(doc);
+	free(target);
 	again_s = again_s < least_s ? least_s : again_s > 300 ? 300 : again_s;
 	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
 	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
@@ -699,6 +714,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 		.node_id = a->node_id,
 		.joined_id = a->joined_id,
 	};
+	snprintf(a->version, sizeof(a->version), "%s", version);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version, 0);

@@ -190,7 +190,8 @@ void doctor_sign_in(struct doctor *d)
 	time_iso(who.expires_on, until);
 	doctor_say(d, DOCTOR_OK, "credential", "", "%s%s%s, until %s",
 		   who.credential, *who.name != '\0' ? " " : "", who.name, until);
-	if (session_sign_in(s, &d->no_azure) < 0) {
+	if (*s->az.subscription == '\0' &&
+	    session_subscription(s, &d->no_azure) < 0) {
 		doctor_failed(d, "subscription", &d->no_azure,
 			      "AZURE_SUBSCRIPTION_ID");
 		return;

@@ -57,27 +57,43 @@ struct pile {
 };
 #define PILES_MAX 16 /* sizes are two, unless somebody changed some by hand */
 
-static size_t add_piles(const struct instances *a, struct pile *piles, size_t n)
+static size_t add_piles(const struct instances *a, enum bill bill,
+			struct pile *piles, size_t n)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		const struct instance *vm = &a->list[i];
 		size_t k = 0;
 
+		if (bill_of(vm) != bill)
+			continue;
 		while (k < n && (strcmp(piles[k].size, vm->size) != 0 ||
-				 piles[k].bill != bill_of(vm)))
+				 piles[k].bill != bill))
 			k++;
 		if (k == PILES_MAX)
 			continue;
 		if (k == n)
-			piles[n++] = (struct pile){ vm->size, bill_of(vm), 0 };
+			piles[n++] = (struct pile){ vm->size, bill, 0 };
 		piles[k].n++;
 	}
 	return n;
 }
 
+/* What costs most is first. */
 static size_t piles_of(const struct survey *v, struct pile *piles)
 {
-	return add_piles(&v->agents, piles, add_piles(&v->masters, piles, 0));
+	size_t n = 0;
+
+	for (enum bill bill = 0; bill < BILLS; bill++) {
+		n = add_piles(&v->masters, bill, piles, n);
+		n = add_piles(&v->agents, bill, piles, n);
+	}
+	return n;
+}
+
+/* Half of them would be a wrong bill. */
+static bool is_counted(const struct survey *v)
+{
+	return v->no_machines.kind == ERR_NONE || v->no_machines.kind == ERR_DATA;
 }
 
 /* Masters of the swarm, and what it may lose. */
@@ -186,28 +202,35 @@ static const struct survey_address *balancer_address(const struct survey *v)
 	return NULL;
 }
 
-static void bill_line(FILE *out, const struct survey *v)
+/* "4 disks, ", or nothing for none. */
+static void add_count(struct buf *text, size_t n, const char *one, const char *many)
 {
-	struct buf text = BUF_INIT(LINE_MAX_N);
+	if (n > 0)
+		buf_addf(text, "%s%zu %s", text->n > 0 ? ", " : "", n,
+			 n == 1 ? one : many);
+}
+
+static void bill_lines(FILE *out, const struct survey *v)
+{
+	struct buf machines = BUF_INIT(LINE_MAX_N), rest = BUF_INIT(LINE_MAX_N);
 	struct pile piles[PILES_MAX];
-	size_t n = piles_of(v, piles), disks = v->masters.n + v->agents.n;
+	size_t n = piles_of(v, piles);
+	const char *name = "paid for";
 
 	for (size_t i = 0; i < n; i++)
-		buf_addf(&text, "%zu x %s %s%s, ", piles[i].n, piles[i].size,
-			 bill_names[piles[i].bill], bill_notes[piles[i].bill]);
-	if (disks > 0)
-		buf_addf(&text, "%zu disk%s, ", disks, disks == 1 ? "" : "s");
-	if (v->n_addresses > 0)
-		buf_addf(&text, "%zu public address%s, ", v->n_addresses,
-			 v->n_addresses == 1 ? "" : "es");
-	if (v->balancer != NULL)
-		buf_adds(&text, "1 load balancer, ");
-	if (v->account_sku != NULL)
-		buf_adds(&text, "1 storage account, ");
-	buf_truncate(&text, text.n >= 2 ? text.n - 2 : 0);
-	if (text.n > 0)
-		line(out, "paid for", "%s", text.str);
-	buf_release(&text);
+		buf_addf(&machines, "%s%zu x %s %s%s", i > 0 ? ", " : "",
+			 piles[i].n, piles[i].size, bill_names[piles[i].bill],
+			 bill_notes[piles[i].bill]);
+	add_count(&rest, v->masters.n + v->agents.n, "disk", "disks");
+	add_count(&rest, v->n_addresses, "public address", "public addresses");
+	add_count(&rest, v->balancer != NULL, "load balancer", "");
+	add_count(&rest, v->account_sku != NULL, "storage account", "");
+	if (machines.n > 0)
+		line(out, name, "%s", machines.str);
+	if (rest.n > 0)
+		line(out, machines.n > 0 ? "" : name, "%s", rest.str);
+	buf_release(&machines);
+	buf_release(&rest);
 }
 
 static void azure_lines(const struct status *st, FILE *out)
@@ -230,10 +253,12 @@ static void azure_lines(const struct status *st, FILE *out)
 		power_line(out, "agents", &v->agents);
 	}
 	if (v->balancer != NULL)
-		line(out, "load balancer", "%s %s, ports %s",
-		     ip != NULL ? ip->address : "without an address",
-		     ip != NULL ? ip->fqdn : "", v->ports);
-	bill_line(out, v);
+		line(out, "load balancer", "%s, ports %s",
+		     ip != NULL ? ip->address : "without an address", v->ports);
+	if (v->balancer != NULL && ip != NULL)
+		line(out, "", "%s", ip->fqdn);
+	if (is_counted(v))
+		bill_lines(out, v);
 }
 
 /* "0.2.0 on 4 nodes", several where nodes differ. */
@@ -294,9 +319,15 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		line(out, "swarm", "%s", v->no_swarm.msg);
 		return;
 	}
-	line(out, "swarm",
-	     "%zu of %zu managers reachable; tolerates the loss of %zu",
-	     q.reachable, q.managers, tolerates(&q));
+	if (q.reachable < q.managers / 2 + 1)
+		line(out, "swarm",
+		     "%zu of %zu managers reachable: no majority, nothing can "
+		     "be changed",
+		     q.reachable, q.managers);
+	else
+		line(out, "swarm",
+		     "%zu of %zu managers reachable; tolerates the loss of %zu",
+		     q.reachable, q.managers, tolerates(&q));
 	node_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
 		lacking += !is_whole(&v->work.services[i]);
@@ -414,7 +445,7 @@ void status_text(const struct status *st, FILE *out)
 	if (st->names != NULL)
 		putc('\n', out);
 	azure_lines(st, out);
-	if (st->v->no_machines.kind != ERR_NONE)
+	if (st->v->no_machines.kind == ERR_DATA)
 		return;
 	swarm_lines(st->v, out);
 	if (st->v->no_swarm.kind != ERR_NONE)
@@ -483,7 +514,7 @@ static void add_bill(cJSON *doc, const struct survey *v)
 {
 	cJSON *list = json_add_arr(doc, "paidFor"), *o;
 	struct pile piles[PILES_MAX];
-	size_t n = piles_of(v, piles);
+	size_t n = is_counted(v) ? piles_of(v, piles) : 0;
 	const struct {
 		const char *kind;
 		size_t n;
@@ -502,7 +533,7 @@ static void add_bill(cJSON *doc, const struct survey *v)
 		json_add_int(o, "count", (int64_t)piles[i].n);
 	}
 	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
-		if (rest[i].n == 0)
+		if (rest[i].n == 0 || !is_counted(v))
 			continue;
 		o = json_add_obj(list, NULL);
 		json_add_str(o, "kind", rest[i].kind);
@@ -539,7 +570,9 @@ static void add_nodes(cJSON *doc, const struct survey *v)
 		json_add_str(o, "role", n->manager ? "manager" : "worker");
 		json_add_bool(o, "leader", n->leader);
 		json_add_str(o, "state", docker_node_state_name(n->state));
-		json_add_str(o, "availability", availability_of(n));
+		json_add_str(o, "availability",
+			     docker_availability_name(n->availability));
+		json_add_bool(o, "leaving", n->leaving);
 		if (n->manager)
 			json_add_bool(o, "reachable", n->reachable);
 		if (*n->engine != '\0')
@@ -764,37 +797,63 @@ static int may_watch(struct session *s, struct err *e)
 	return 0;
 }
 
-/* The subscription's name; *why when Azure does not tell. */
-static void name_subscription(struct session *s, char **name, struct err *why)
+/*
+ * Which subscription is meant, and its name; *why when Azure does not tell.
+ * Where none is, that is said, and the sign-in is shown all the same.
+ */
+static void find_subscription(struct session *s, char **name, struct err *why)
 {
-	char *path = azure_path(&s->az, "?api-version=" API_SUBSCRIPTIONS);
 	struct azure_reply r = { 0 };
+	struct err none = ERR_INIT;
+	char *path;
 
+	if (*s->az.subscription == '\0' && session_subscription(s, &none) < 0) {
+		if (none.kind == ERR_INTR || s->watch)
+			*why = none;
+		else
+			ui_say(s->ui, "the cluster is not shown: %s", none.msg);
+		return;
+	}
+	path = azure_path(&s->az, "?api-version=" API_SUBSCRIPTIONS);
 	azure_call(&s->az, "GET", path, NULL, 0, &r, why);
 	*name = xstrdup(json_str_opt(r.doc, "displayName", ""));
 	azure_reply_release(&r);
 	free(path);
 }
 
-int cmd_status(struct session *s, int argc, char **argv, struct err *e)
+/* What is below the sign-in, if that can be. */
+static int show(struct session *s, struct status *st, struct err *why,
+		struct err *e)
 {
 	struct survey v = { 0 };
+	int rc = 0;
+
+	if (*s->az.subscription != '\0' && why->kind == ERR_NONE &&
+	    s->ui->format != UI_TSV)
+		st->v = &v;
+	if (st->v != NULL && s->watch)
+		rc = watch(s, st, &v, e);
+	else if (st->v != NULL)
+		look(s, &v, why);
+	if (!s->watch && why->kind != ERR_INTR)
+		rc = print(st, s, e);
+	survey_release(&v);
+	return rc;
+}
+
+int cmd_status(struct session *s, int argc, char **argv, struct err *e)
+{
 	struct entra_who who;
 	struct err why = ERR_INIT;
 	char until[32], *name = NULL;
-	int rc = 0;
+	int rc;
 
 	(void)argc, (void)argv;
 	if ((s->watch && may_watch(s, e) < 0) || session_reach(s, e) < 0 ||
 	    entra_who(&s->entra, &who, e) < 0)
 		return -1;
 	time_iso(who.expires_on, until);
-	if (*s->az.subscription == '\0' && s->entra.subscription != NULL) {
-		free(s->az.subscription);
-		s->az.subscription = xstrdup(s->entra.subscription);
-	}
-	if (*s->az.subscription != '\0')
-		name_subscription(s, &name, &why);
+	find_subscription(s, &name, &why);
 
 	const char *const values[WHO] = {
 		who.name,	    who.object_id,
@@ -810,21 +869,11 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.account = s->account,
 	};
 
-	if (*s->az.subscription != '\0' && why.kind == ERR_NONE &&
-	    s->ui->format != UI_TSV) {
-		st.v = &v;
-		if (s->watch)
-			rc = watch(s, &st, &v, e);
-		else
-			look(s, &v, &why);
-	}
-	if (!s->watch && why.kind != ERR_INTR)
-		rc = print(&st, s, e);
+	rc = show(s, &st, &why, e);
 	if (rc == 0 && why.kind != ERR_NONE) {
 		*e = why;
 		rc = -1;
 	}
-	survey_release(&v);
 	free(name);
 	return rc;
 }

@@ -270,9 +270,12 @@ static int can_answer(const struct survey *v, struct err *e)
 
 	for (size_t i = 0; i < v->masters.n; i++)
 		off += instance_is_off(&v->masters.list[i]);
-	if (v->no_machines.kind != ERR_NONE || v->masters.n == 0)
+	if (v->no_machines.kind == ERR_DATA)
 		return err_set(e, ERR_DATA, "there is no master");
-	if (off == v->masters.n)
+	if (!v->remote_used && v->reach.n == 0)
+		return err_set(e, ERR_DATA,
+			       "Azure does not tell where a master is");
+	if (off > 0 && off == v->masters.n && off >= v->reach.n)
 		return err_set(e, ERR_DATA, "no master is running");
 	return 0;
 }
