@@ -13,7 +13,6 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "node/layout.h"
-#include "node/reach.h"
 #include "swarm/agents.h"
 #include "swarm/doctor.h"
 #include "swarm/swarm.h"
@@ -857,7 +856,7 @@ static void end_ways(struct ways *w, size_t from)
 	struct str rest, line, kind;
 	unsigned lines = 0;
 
-	if (finish(m, &out, now_ms() + REACH_MS + LOOK_MS, &e) < 0) {
+	if (finish(m, &out, now_ms() + LAYOUT_REACH_MS + LOOK_MS, &e) < 0) {
 		doctor_failed(w->ns->d, m->host, &e, "");
 		goto out;
 	}
