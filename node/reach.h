@@ -20,10 +20,9 @@
  *	echo 10.208.0.4 MTU SMALL LARGE
  *
  * SMALL and LARGE are microseconds or "lost"; MTU is 0 where no way leads
- * there.  Ends within REACH_MS.  -1: not root, or this node has no such network;
+ * there.  Ends within LAYOUT_REACH_MS.  -1: not root, or this node has no such network;
  * what was asked of TCP is told before.
  */
-#define REACH_MS 2500
 #define REACH_WORDS_MAX 400
 #define REACH_NETNS "/run/docker/netns/ingress_sbox"
 int reach_run(int argc, char **words, FILE *out, struct err *e);

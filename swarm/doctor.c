@@ -61,8 +61,8 @@ void doctor_say(struct doctor *d, enum doctor_verdict v, const char *name,
 	listing_cell(&d->lines, "%s", fact.str);
 	listing_cell(&d->lines, "%s", v == DOCTOR_OK ? "" : mend);
 	if (v == DOCTOR_WRONG && d->counts[v] == 0)
-		err_set(&d->first, ERR_DATA, "%s: %s: %s", d->layer, name,
-			fact.str);
+		err_set(&d->first, ERR_DATA, "%s: %s: %s%s%s", d->layer, name,
+			fact.str, *mend != '\0' ? "; " : "", mend);
 	d->counts[v]++;
 	if (d->s->ui->format == UI_TABLE)
 		print_line(d, v);
@@ -102,9 +102,9 @@ static const struct {
 } layers[] = {
 	{ "network", doctor_network, NEEDS_REACH },
 	{ "sign-in", doctor_sign_in, NEEDS_REACH },
+	{ "cluster", survey, NEEDS_AZURE },
 	{ "role", doctor_role, NEEDS_AZURE },
 	{ "providers", doctor_providers, NEEDS_AZURE },
-	{ "cluster", survey, NEEDS_AZURE },
 	{ "quota", doctor_sizes, NEEDS_SURVEY },
 	{ "names", doctor_names, NEEDS_SURVEY },
 	{ "machines", doctor_machines, NEEDS_SURVEY },

@@ -57,5 +57,7 @@ bool doctor_permits(const cJSON *permissions, const char *action);
 /* ---- swarm/doctor_nodes.c ---- */
 
 void doctor_machines(struct doctor *d);
+/* The managers that the survey has seen. */
+void doctor_quorum(struct doctor *d);
 
 #endif

@@ -25,6 +25,7 @@
 #define CLOCK_WRONG_S 300 /* tokens are refused from here on */
 #define CERT_WARN_DAYS 7
 #define DAY_S 86400
+#define UNTOLD "what Azure does not tell"
 #define LIST_MAX 400 /* of what is named in one line */
 
 /* ---- the way to Azure ---- */
@@ -189,7 +190,8 @@ void doctor_sign_in(struct doctor *d)
 	time_iso(who.expires_on, until);
 	doctor_say(d, DOCTOR_OK, "credential", "", "%s%s%s, until %s",
 		   who.credential, *who.name != '\0' ? " " : "", who.name, until);
-	if (session_sign_in(s, &d->no_azure) < 0) {
+	if (*s->az.subscription == '\0' &&
+	    session_subscription(s, &d->no_azure) < 0) {
 		doctor_failed(d, "subscription", &d->no_azure,
 			      "AZURE_SUBSCRIPTION_ID");
 		return;
@@ -199,7 +201,7 @@ void doctor_sign_in(struct doctor *d)
 		doctor_failed(d, "subscription", &d->no_azure,
 			      "AZURE_SUBSCRIPTION_ID, 'azswarm login --tenant'");
 	} else {
-		state = json_str_opt(r.doc, "state", "");
+		state = json_str_opt(r.doc, "state", UNTOLD);
 		doctor_say(d,
 			   str_ieqz(str_of(state), "Enabled") ? DOCTOR_OK :
 								DOCTOR_WRONG,
@@ -352,15 +354,12 @@ static int ask_rights(struct doctor *d, struct rights *r, struct err *e)
 	const struct settings *set = d->s->set;
 	const char *compute = settings_get(set, S_COMPUTE_GROUP);
 	const char *storage = settings_get(set, S_STORAGE_GROUP);
-	int there;
 
-	if ((r->subscription = permissions(d, NULL, e)) == NULL)
-		return -1;
-	if ((there = swarm_group_there(d->s, compute, e)) < 0 ||
-	    (there && (r->compute = permissions(d, compute, e)) == NULL))
-		return -1;
-	if ((there = swarm_group_there(d->s, storage, e)) < 0 ||
-	    (there && (r->storage = permissions(d, storage, e)) == NULL))
+	if ((r->subscription = permissions(d, NULL, e)) == NULL ||
+	    (d->survey.compute.there &&
+	     (r->compute = permissions(d, compute, e)) == NULL) ||
+	    (d->survey.storage.there &&
+	     (r->storage = permissions(d, storage, e)) == NULL))
 		return -1;
 	return 0;
 }
@@ -416,7 +415,7 @@ void doctor_providers(struct doctor *d)
 		if (azure_call(&d->s->az, "GET", path, NULL, 0, &r, &e) < 0) {
 			doctor_failed(d, names[i], &e, "");
 		} else {
-			state = json_str_opt(r.doc, "registrationState", "");
+			state = json_str_opt(r.doc, "registrationState", UNTOLD);
 			doctor_say(d,
 				   str_ieqz(str_of(state), "Registered") ?
 					   DOCTOR_OK :
@@ -637,16 +636,19 @@ static void look_at_label(struct doctor *d, const char *label)
 	char *name = xasprintf("DNS label %s", label);
 	struct azure_reply r = { 0 };
 	struct err e = ERR_INIT;
-	bool available;
+	const cJSON *available;
 
 	if (azure_call(&d->s->az, "GET", path, NULL, 0, &r, &e) < 0) {
 		doctor_failed(d, name, &e, "another COMPUTE_GROUP");
 	} else {
-		available = json_bool_opt(r.doc, "available", false);
-		doctor_say(d, available ? DOCTOR_OK : DOCTOR_WRONG, name,
+		available = json_get(r.doc, "available");
+		doctor_say(d, cJSON_IsTrue(available) ? DOCTOR_OK : DOCTOR_WRONG,
+			   name,
 			   "another COMPUTE_GROUP: public names are made of it",
-			   "%s in %s",
-			   available ? "is free" : "is taken by somebody else",
+			   "is %s in %s",
+			   cJSON_IsTrue(available)  ? "free" :
+			   cJSON_IsFalse(available) ? "taken by somebody else" :
+						      UNTOLD,
 			   location);
 	}
 	azure_reply_release(&r);

@@ -13,7 +13,6 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "node/layout.h"
-#include "node/reach.h"
 #include "swarm/agents.h"
 #include "swarm/doctor.h"
 #include "swarm/swarm.h"
@@ -147,10 +146,11 @@ static void add_machine(struct nodes *ns, const struct instance *vm, bool master
 static void tell_power(struct nodes *ns, const struct instance *vm, bool master)
 {
 	char *name = xasprintf("%s power", vm->host);
-	char *mend = xasprintf("azswarm %s %s",
-			       master ? "deploy-compute, or portal: start" :
-			       instance_is_off(vm) ? "start-agents" :
-						     "reimage-agents-serial",
+	char *mend = xasprintf("%s %s",
+			       master ? "portal, Virtual machines: start" :
+			       instance_is_off(vm) ?
+					"azswarm start-agents" :
+					"azswarm reimage-agents-serial",
 			       vm->host);
 
 	if (instance_is_off(vm))
@@ -615,7 +615,7 @@ static const struct docker_node *node_of(const struct survey *v, const char *hos
 	return found;
 }
 
-static void tell_quorum(struct doctor *d)
+void doctor_quorum(struct doctor *d)
 {
 	const struct survey *v = &d->survey;
 	size_t managers = 0, reachable = 0;
@@ -856,7 +856,7 @@ static void end_ways(struct ways *w, size_t from)
 	struct str rest, line, kind;
 	unsigned lines = 0;
 
-	if (finish(m, &out, now_ms() + REACH_MS + LOOK_MS, &e) < 0) {
+	if (finish(m, &out, now_ms() + LAYOUT_REACH_MS + LOOK_MS, &e) < 0) {
 		doctor_failed(w->ns->d, m->host, &e, "");
 		goto out;
 	}
@@ -1097,7 +1097,7 @@ void doctor_machines(struct doctor *d)
 	look_at_all(&ns);
 	d->layer = "swarm";
 	if (v->no_swarm.kind == ERR_NONE && !interrupt_requested()) {
-		tell_quorum(d);
+		doctor_quorum(d);
 		tell_nodes(&ns);
 		tell_networks(&ns);
 	}

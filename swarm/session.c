@@ -339,10 +339,12 @@ int session_subscription(struct session *s, struct err *e)
 	return rc;
 }
 
-int session_sign_in(struct session *s, struct err *e)
+int session_open(struct session *s, struct err *e)
 {
 	const char *token;
 
+	if (session_reach(s, e) < 0)
+		return -1;
 	/* A command looks at its own arguments first.  When the settings alone
 	 * say who signs in to what, nothing is asked before that. */
 	if (entra_configured(&s->entra) && *s->az.subscription != '\0')
@@ -350,11 +352,6 @@ int session_sign_in(struct session *s, struct err *e)
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
 	return *s->az.subscription != '\0' ? 0 : session_subscription(s, e);
-}
-
-int session_open(struct session *s, struct err *e)
-{
-	return session_reach(s, e) < 0 ? -1 : session_sign_in(s, e);
 }
 
 void session_close(struct session *s)

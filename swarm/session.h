@@ -57,8 +57,6 @@ int session_reach(struct session *s, struct err *e);
  * several.  Call session_close() whatever the result.
  */
 int session_open(struct session *s, struct err *e);
-/* The second half of that, after session_reach(). */
-int session_sign_in(struct session *s, struct err *e);
 /* Where none is set: the subscription that the credential brought along, or the
  * only one it sees.  ERR_USAGE when there are several, ERR_AUTH when none. */
 int session_subscription(struct session *s, struct err *e);

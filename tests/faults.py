@@ -54,6 +54,7 @@ FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
     (EMPTY, 'login --device-code', '^signed in'),
     (RUNNING, 'status', '^swarm +1 of 1 managers reachable; tolerates the loss of 0$'),
+    (EMPTY, 'doctor', ''),
     (EMPTY, 'up --yes', 'agentsFqdn'),
     (EMPTY, 'deploy-storage', ''),
     (STORED, 'create-shares', ''),
@@ -160,6 +161,11 @@ TOKEN, BLOB = 'POST (/organizations)?/oauth2/.*', '(HEAD|PUT) blob'
 GROUP, SCALE_SET = '/resourcegroups/[^/,]*', '/virtualMachineScaleSets/agents'
 ACCOUNT, DEPLOYMENT = '/storageAccounts/[^/,]*', '/deployments/[^/,]*'
 EXCEPT = [
+    # it ends with 1 whatever is wrong, and goes on behind it
+    ('an expired token', TOKEN, 'doctor', (1, 'HTTP 401 from .*: sign-in refused')),
+    ('HTML|nothing', 'GET /permissions', 'doctor', (1, 'list: not JSON')),
+    ('nothing', 'GET (/|.*/CheckDnsNameAvailability.*)', 'doctor', (1, 'what Azure does not tell')),
+    ('nothing', 'GET ' + GROUP, 'doctor', (1, 'location: expected a string, found nothing')),
     ('HTML|nothing', TOKEN, '.*', (1, 'sign-in answer: not JSON')),
     ('an expired token', TOKEN, '.*', (4, 'HTTP 401 from .*: sign-in refused')),
     # a code buys one token, and that one was lost
@@ -232,6 +238,9 @@ LASTING = [
 REFUSED = (1, 'refused')
 # As above, without requests.
 LASTING_EXCEPT = [
+    ('a refused token', 'doctor', (1, 'InvalidAuthenticationToken: bad')),
+    ('claims', 'doctor', (1, 'X: mfa')),
+    ('nothing', 'doctor', (1, 'what Azure does not tell')),
     ('gone', 'create-shares|params', (1, "is not there; 'azswarm deploy-storage' makes it")),
     ('gone', 'resources|destroy-(compute|storage|cluster) .*', DONE),
     ('nothing', 'status', (1, 'location: expected a string, found nothing')),
@@ -348,7 +357,7 @@ class Request:
     POLL = re.compile(r'(GET .*/(?:asyncoperations|operations|operationStatuses|'
                       'operationresults)/)[^/]*$')
     WHERE = re.compile(r'/subscriptions/[^/]*|(?<= )/[^/]{36}(?=/oauth2)|'
-                       '/resourceGroups/[^/]*(?=/.*/)|/providers/[^/]*', re.I)
+                       '/resourceGroups/[^/]*(?=/.*/)|/providers/[^/]*(?=/)', re.I)
 
     def __init__(self, line):
         self.skip, self.loops = 0, None
@@ -396,7 +405,8 @@ class Case:
         with Case.lock:
             Case.count += 1
             self.number = Case.count
-        self.dir = os.path.join(TOP, 'cases', re.sub('[^a-z0-9]+', '-', name.lower())[:200])
+        self.dir = os.path.join(TOP, 'cases', '%s-%d' % (
+            re.sub('[^a-z0-9]+', '-', name.lower())[:190], self.number))
         shutil.copytree(golden, self.dir)
         self.at, self.typed = [], None
         self.give_addresses()
