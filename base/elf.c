@@ -7,7 +7,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,8 +132,7 @@ int elf_read(int fd, struct elf *out, struct err *e)
 			return -1;
 		if (ph.p_offset > size || ph.p_filesz > size - ph.p_offset)
 			return bad(e, "a segment that is not all there");
-		if (ph.p_type == PT_INTERP)
-			return bad(e, "it needs a loader, and ours does not");
+		out->loader |= ph.p_type == PT_INTERP;
 		if (ph.p_type != PT_NOTE || ph.p_filesz > sizeof(notes))
 			continue;
 		if (read_at(fd, ph.p_offset, notes, (size_t)ph.p_filesz, e) < 0)

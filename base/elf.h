@@ -1,6 +1,7 @@
 #ifndef BASE_ELF_H
 #define BASE_ELF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -41,12 +42,13 @@ extern const struct elf_names elf_names[ELF_MACHINES];
 
 struct elf {
 	enum elf_machine machine;
+	bool loader;		   /* runs only where that is installed */
 	char build[ELF_BUILD_MAX]; /* that note's text; "": there is none */
 };
 
 /*
  * Read fd, a regular file, by pread.  ERR_DATA: it is no program of 64 bits for
- * one of these, or needs a loader; what it says must lie within it.
+ * one of these, or not all there; what it says must lie within it.
  */
 int elf_read(int fd, struct elf *out, struct err *e);
 

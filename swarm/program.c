@@ -87,6 +87,10 @@ static int check_other(struct program *p, struct err *e)
 	if (elf_read(p->fd, &it, e) < 0)
 		return -1;
 	p->machine = it.machine;
+	if (it.loader)
+		return err_set(e, ERR_DATA,
+			       "it needs a loader and a C library; expected one "
+			       "file that needs nothing");
 	if (it.machine == ELF_OWN)
 		return err_set(e, ERR_DATA,
 			       "for %s, as is the program that runs; expected "

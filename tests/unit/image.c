@@ -184,7 +184,8 @@ static void refusals(void)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		struct err e = ERR_INIT;
 		struct image img;
-		int rc = image_init(&img, refused[i].path, ELF_OWN, refused[i].version, &e);
+		int rc = image_init(&img, refused[i].path, ELF_OWN,
+				    refused[i].version, &e);
 
 		check(rc < 0 && strstr(e.msg, refused[i].words) != NULL,
 		      refused[i].name, e.msg);
