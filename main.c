@@ -350,7 +350,8 @@ static const struct command commands[] = {
 		     "live" },
 	{ .name = "image",
 	  .run = run_image,
-	  .usage = "-o FILE",
+	  .args_max = 1,
+	  .usage = "-o FILE [PROGRAM]",
 	  .summary = "this program as a container image, for docker load" },
 	{ .name = "version",
 	  .run = run_version,
@@ -623,7 +624,8 @@ static int run_image(struct command_line *line, struct err *e)
 		return err_set(e, ERR_USAGE,
 			       "-o FILE is missing; "
 			       "\"-\" is standard output");
-	return image_run(AZSWARM_VERSION, line->file, e);
+	return image_run(AZSWARM_VERSION, line->argc > 1 ? line->argv[1] : NULL,
+			 line->file, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */

@@ -51,5 +51,10 @@ struct elf {
  * one of these, or not all there; what it says must lie within it.
  */
 int elf_read(int fd, struct elf *out, struct err *e);
+/*
+ * That, and ERR_DATA unless fd is a program that needs nothing and was built
+ * from what the one in the file own, this one, was built from.
+ */
+int elf_read_same(int fd, const char *own, struct elf *out, struct err *e);
 
 #endif
