@@ -12,6 +12,10 @@ MUSL		?= /usr/lib/$(shell uname -m)-linux-musl
 MUSL_INC	?= /usr/include/$(shell uname -m)-linux-musl
 JOBS		?= $(shell nproc)
 CA_CERTS	?= /usr/share/ca-certificates/mozilla
+PREFIX		?= /usr/local
+DESTDIR		?=
+# Signs a release: a private key of ssh-keygen's.
+KEY		?=
 # Unpacked Debian packages, for where apt has none to give.
 BEARSSL_SRC	?=
 CJSON_SRC	?=
@@ -104,12 +108,16 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all install dist test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
 help:
 	@echo 'make            ./azswarm: one static file'
+	@echo 'make azswarm-aarch64  the same for Arm machines, beside it'
+	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR when that is set'
+	@echo 'make dist       dist/: both files, their images and SHA-256 sums;'
+	@echo '                KEY=FILE, of ssh-keygen, signs the sums'
 	@echo 'make demo       the whole life of a cluster, on this machine (root)'
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
 	@echo '                TEST_JOBS=N of them at a time'
@@ -125,14 +133,15 @@ help:
 	@echo 'make clean      remove what was made; distclean: what was fetched, too'
 	@echo
 	@echo 'Without Debian 12 sources to fetch from: BEARSSL_SRC=DIR CJSON_SRC=DIR,'
-	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them).'
+	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them);'
+	@echo 'MUSL_AARCH64=DIR, an unpacked musl-dev:arm64.'
 
 # What is lacking is installed, before anything is compiled.
 tools:
 	@build-aux/deps.sh build-aux/deps
 
 deps:
-	@build-aux/deps.sh build-aux/deps tests/deps tests/demo.deps
+	@build-aux/deps.sh build-aux/deps build-aux/deps-aarch64 tests/deps tests/demo.deps
 
 test check: azswarm | deps
 	@tests/run $(T)
@@ -160,7 +169,7 @@ drill: azswarm | deps
 	@tests/drill/run $(DRILL)
 
 clean:
-	rm -rf azswarm azswarm-aarch64 $(filter-out build/apt build/apt-arm64 build/bearssl \
+	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \
 		build/cjson build/musl-aarch64 build/npm,$(wildcard build/*))
 
 distclean: clean
@@ -177,13 +186,28 @@ azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 build/azswarm.1: azswarm
 	@./azswarm man >$@
 
-# The same for the other kind of processor, beside it: there it is found.
+# The same for the other kind of processor.
 ARM_OBJ	 := $(patsubst build/o/%,build/aarch64/%,$(OBJ))
 ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a
 
-azswarm-aarch64: build/aarch64/main.o $(ARM_OBJ) $(ARM_LIBS)
+build/aarch64/azswarm: build/aarch64/main.o $(ARM_OBJ) $(ARM_LIBS)
 	$(call say,LINK)$(ARM_LINK) $(LDFLAGS) -o $@.tmp $(ARM_BEGIN) $^ $(ARM_END)
 	@mv $@.tmp $@
+
+# Beside ours, where that looks for it.
+azswarm-aarch64: build/aarch64/azswarm
+	@cp $< $@.tmp && mv $@.tmp $@
+
+# ---- what others get ---------------------------------------------------
+
+install: azswarm
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+
+# The file and its container image for each kind of processor, their sums, and
+# with KEY a signature of those.
+dist: azswarm build/aarch64/azswarm
+	@build-aux/dist.sh azswarm build/aarch64/azswarm dist '$(KEY)'
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 

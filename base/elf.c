@@ -7,7 +7,7 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,13 +133,46 @@ int elf_read(int fd, struct elf *out, struct err *e)
 			return -1;
 		if (ph.p_offset > size || ph.p_filesz > size - ph.p_offset)
 			return bad(e, "a segment that is not all there");
-		if (ph.p_type == PT_INTERP)
-			return bad(e, "it needs a loader, and ours does not");
+		out->loader |= ph.p_type == PT_INTERP;
 		if (ph.p_type != PT_NOTE || ph.p_filesz > sizeof(notes))
 			continue;
 		if (read_at(fd, ph.p_offset, notes, (size_t)ph.p_filesz, e) < 0)
 			return -1;
 		take_notes(notes, (size_t)ph.p_filesz, out);
 	}
+	return 0;
+}
+
+static int read_own(const char *path, struct elf *out, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+
+	if (fd < 0)
+		err_sys(e, ERR_IO, "opening it");
+	else
+		rc = elf_read(fd, out, e);
+	if (fd >= 0)
+		close(fd);
+	return rc < 0 ? err_in(e, "this program's own file (%s)", path) : 0;
+}
+
+int elf_read_same(int fd, const char *own, struct elf *out, struct err *e)
+{
+	struct elf us;
+
+	if (elf_read(fd, out, e) < 0 || read_own(own, &us, e) < 0)
+		return -1;
+	if (out->loader)
+		return err_set(e, ERR_DATA,
+			       "it needs a loader and a C library; expected one "
+			       "file that needs nothing");
+	if (out->build[0] == '\0')
+		return err_set(e, ERR_DATA,
+			       "it does not say that it is azswarm, nor which");
+	if (strcmp(out->build, us.build) != 0)
+		return err_set(e, ERR_DATA,
+			       "it is azswarm %s, and what runs is azswarm %s; "
+			       "expected the same one",
+			       out->build, us.build);
 	return 0;
 }

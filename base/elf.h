@@ -1,6 +1,7 @@
 #ifndef BASE_ELF_H
 #define BASE_ELF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -41,13 +42,19 @@ extern const struct elf_names elf_names[ELF_MACHINES];
 
 struct elf {
 	enum elf_machine machine;
+	bool loader;		   /* runs only where that is installed */
 	char build[ELF_BUILD_MAX]; /* that note's text; "": there is none */
 };
 
 /*
  * Read fd, a regular file, by pread.  ERR_DATA: it is no program of 64 bits for
- * one of these, or needs a loader; what it says must lie within it.
+ * one of these, or not all there; what it says must lie within it.
  */
 int elf_read(int fd, struct elf *out, struct err *e);
+/*
+ * That, and ERR_DATA unless fd is a program that needs nothing and was built
+ * from what the one in the file own, this one, was built from.
+ */
+int elf_read_same(int fd, const char *own, struct elf *out, struct err *e);
 
 #endif

@@ -461,8 +461,25 @@ static int open_part(const char *file, char **part, struct err *e)
 	return fd;
 }
 
-int image_run(const char *version, const char *file, struct err *e)
+/* For which processor another file of ours is. */
+static int machine_of(const char *program, enum elf_machine *machine,
+		      struct err *e)
 {
+	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = -1;
+	struct elf it;
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "%s", program);
+	rc = elf_read_same(fd, "/proc/self/exe", &it, e);
+	*machine = it.machine;
+	close(fd);
+	return rc < 0 ? err_in(e, "%s", program) : 0;
+}
+
+int image_run(const char *version, const char *program, const char *file,
+	      struct err *e)
+{
+	enum elf_machine machine = ELF_OWN;
 	bool to_file = strcmp(file, "-") != 0, as_is;
 	char *part = NULL;
 	struct image img;
@@ -472,7 +489,10 @@ int image_run(const char *version, const char *file, struct err *e)
 	/* under another name until it is whole; a device is written to */
 	as_is = stat(file, &st) == 0 && !S_ISREG(st.st_mode);
 
-	if (image_init(&img, "/proc/self/exe", ELF_OWN, version, e) < 0)
+	if (program != NULL && machine_of(program, &machine, e) < 0)
+		return -1;
+	if (image_init(&img, program != NULL ? program : "/proc/self/exe",
+		       machine, version, e) < 0)
 		goto out;
 	if (!to_file && isatty(fd)) {
 		err_set(e, ERR_USAGE,

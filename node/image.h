@@ -79,7 +79,9 @@ void image_digest(struct str text, char out[IMAGE_DIGEST_MAX]);
 /* The image as a tar for `docker load` and for tools that read OCI layouts. */
 int image_save(const struct image *img, int fd, struct err *e);
 
-/* `azswarm image -o FILE`; "-" is standard output. */
-int image_run(const char *version, const char *file, struct err *e);
+/* `azswarm image -o FILE [PROGRAM]`; "-" is standard output.  program: another
+ * file of this version, NULL: the one that runs. */
+int image_run(const char *version, const char *program, const char *file,
+	      struct err *e);
 
 #endif

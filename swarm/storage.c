@@ -303,9 +303,10 @@ static int upload(struct session *s, const char *blob, const struct program *p,
 				     e) < 0)
 			goto out;
 	}
-	ui_say(s->ui, "program %.12s... for %s %s", p->sha256,
-	       elf_names[p->machine].kernel,
-	       there ? "is in storage already" : "uploaded");
+	ui_say(s->ui, "program %.12s... %s%s%s", p->sha256,
+	       there ? "is in storage already" : "uploaded",
+	       p->machine == ELF_OWN ? "" : ", for ",
+	       p->machine == ELF_OWN ? "" : elf_names[p->machine].kernel);
 	rc = 0;
 out:
 	burn_str(write_url);

@@ -196,12 +196,12 @@ static void refusals(void)
 static void full_disk(void)
 {
 	struct err e = ERR_INIT;
-	int rc = image_run("1.0", "/dev/full", &e);
+	int rc = image_run("1.0", NULL, "/dev/full", &e);
 
 	check(rc < 0 && strstr(e.msg, "No space left") != NULL, "a full disk",
 	      e.msg);
 	err_clear(&e);
-	rc = image_run("1.0", "made.tar", &e);
+	rc = image_run("1.0", NULL, "made.tar", &e);
 	check(rc == 0 && access("made.tar", F_OK) == 0, "itself", e.msg);
 }
 
