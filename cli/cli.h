@@ -109,12 +109,14 @@ const struct command *cli_command_of(struct command_line *line, const char *word
 /* Whether a command takes a flag, or a setting. */
 bool cli_takes_flag(const struct command *cmd, const struct flag *flag);
 bool cli_takes_setting(const struct command *cmd, enum setting which);
-
+/* "--agent-count" for AGENT_COUNT, also of a secret, which has no flag. */
+#define CLI_FLAG_MAX 64
+void cli_setting_flag(enum setting which, char name[CLI_FLAG_MAX]);
 /* Each flag in turn, those of settings behind the others.  Begin with zeroes;
  * false: that was all. */
 struct each_flag {
 	size_t i; /* of cli_flags, then of setting_infos */
-	char name[64];
+	char name[CLI_FLAG_MAX];
 	const char *help; /* NULL: none */
 	struct flag flag; /* its name may be the one above */
 };

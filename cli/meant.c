@@ -106,9 +106,20 @@ int cli_unknown_flag(const struct command *cmd, struct str name, struct err *e)
 {
 	struct each_flag f = { 0 };
 	char *typed = str_dup(name), nearest[sizeof(f.name)] = "";
-	/* a quarter of it may be wrong */
-	unsigned best = (unsigned)name.n / 4 + 1;
+	/* a quarter of it may be wrong, and two letters change places */
+	unsigned best = name.n < 4 ? 1 : (unsigned)name.n / 4 + 2;
 
+	for (int i = 0; i < S_COUNT; i++) {
+		cli_setting_flag((enum setting)i, nearest);
+		if (setting_infos[i].secret && str_eqz(name, nearest)) {
+			free(typed);
+			return err_set(e, ERR_USAGE,
+				       "there is no flag %s: all users of "
+				       "this machine could read it there; set %s",
+				       nearest, setting_infos[i].name);
+		}
+	}
+	*nearest = '\0';
 	while (cli_each_flag(&f)) {
 		unsigned d = distance(typed, f.flag.name);
 

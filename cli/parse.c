@@ -132,6 +132,13 @@ static size_t count_flags(void)
 	return n;
 }
 
+void cli_setting_flag(enum setting which, char name[CLI_FLAG_MAX])
+{
+	snprintf(name, CLI_FLAG_MAX, "--%s", setting_infos[which].name);
+	for (char *p = name; *p; p++)
+		*p = (char)(*p == '_' ? '-' : to_lower(*p));
+}
+
 bool cli_each_flag(struct each_flag *f)
 {
 	size_t n = count_flags(), i = f->i++;
@@ -148,9 +155,7 @@ bool cli_each_flag(struct each_flag *f)
 		return false;
 	info = &setting_infos[i - n];
 	f->help = info->help;
-	snprintf(f->name, sizeof(f->name), "--%s", info->name);
-	for (char *p = f->name; *p; p++)
-		*p = (char)(*p == '_' ? '-' : to_lower(*p));
+	cli_setting_flag((enum setting)(i - n), f->name);
 	f->flag = (struct flag){ .name = f->name,
 				 .kind = FLAG_SETTING,
 				 .at = i - n };

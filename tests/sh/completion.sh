@@ -52,6 +52,7 @@ same "bash: files" 'bash.run bash.script' "$(offers 'azswarm trust bash.')"
 same "bash: files of a flag" 'bash.run bash.script' "$(offers 'azswarm image -o bash.')"
 same "bash: ssh" '--output --own-key' "$(offers 'azswarm ssh --o')"
 same "bash: what a machine is to run is the machine's" '' "$(offers 'azswarm ssh agents000000 --o')"
+same "bash: nor is the machine one of help's topics" '' "$(offers 'azswarm ssh ')"
 same "bash: an unknown command" '' "$(offers 'azswarm frobnicate x')"
 
 # ---- what is offered is what is taken --------------------------------------
