@@ -494,6 +494,8 @@ static int settle_in(struct scale *c, struct err *e)
 	bool paper;
 	int rc = way_open(c->s, &w, e);
 
+	if (rc == 0)
+		way_warn(&w, "whether they are in service is not known");
 	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0 ||
 	    (rc = agents_addresses(c->s, &c->a, addresses, e)) < 0 ||
 	    (rc = remote_on_paper(c->s, &paper, e)) < 0)

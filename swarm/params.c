@@ -235,7 +235,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	if (keys_load(s->set, &k, e) < 0 || storage_self_image(&img, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0 ||
-	    tables_check_sizes(s, e) < 0)
+	    tables_check_sizes(s, e) < 0 || keys_match(s, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 ||
 	    share_cred(s, &cred, e) < 0 ||
@@ -293,10 +293,4 @@ int cmd_clean(struct session *s, int argc, char **argv, struct err *e)
 		return -1;
 	ui_say(s->ui, "parameters/ removed");
 	return 0;
-}
-
-int cmd_keys(struct session *s, int argc, char **argv, struct err *e)
-{
-	(void)argc, (void)argv;
-	return keys_make(s->set, s->ui, e);
 }

@@ -15,6 +15,7 @@ struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
 	struct buf fqdns; /* of all public addresses, a blank behind each */
+	char *balancer;	  /* the address of services, NULL: none */
 };
 
 struct remote {
@@ -28,7 +29,8 @@ struct remote {
 	bool has_docker;
 };
 
-/* Sign in to the first master that answers.  0 or -1; release r either way. */
+/* Sign in to the first master that answers.  0 or -1; release r either way.
+ * ERR_DATA for machines that exist on paper. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
 /*
  * The same, of the first master whose engine is a manager of a swarm that has
@@ -52,7 +54,8 @@ struct remote_node {
 int remote_find(struct docker *d, const char *name, struct remote_node *node,
 		struct err *e);
 /*
- * Sign in to another node through the master r: by host name, or by address.
+ * Sign in to another node through the master r: by host name, or by address; an
+ * agent that is no node, yet or any more, by the address that Azure knows.
  * *out is closed with ssh_close() before r is released.
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,

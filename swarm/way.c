@@ -6,12 +6,14 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/time.h"
 #include "node/layout.h"
 
 #define ASK_MS 30000
 #define LOOK_MS 1000
-#define PORT_MS 2000 /* for a port of a machine that may not be there */
-#define HEALTHY_S 5  /* between the two successes that count */
+#define SLOW_MS 180000 /* for a step of a machine that comes */
+#define PORT_MS 2000   /* for a port of a machine that may not be there */
+#define HEALTHY_S 5    /* between the two successes that count */
 #define HEALTHY_MAX_S 15
 #define ANSWER_MAX (2u << 20)
 #define OUT_MS (2 * 3600000) /* over the helper's own limits, and all turns */
@@ -417,6 +419,7 @@ static bool is_healthy(struct way *w, const char *host, int64_t *probe_s)
 
 struct arrival {
 	int64_t well_ms;  /* since when its probe succeeds; 0: it does not */
+	int64_t step_ms;  /* since when it is at its step */
 	const char *step; /* what was last said of it, NULL: nothing */
 	bool was_there;	  /* Ready at the first look: nothing is said of it */
 	bool over;
@@ -458,21 +461,63 @@ static const char *step_of(struct way *w, const char *host, const cJSON *nodes)
 	return answers(w, address, 22) ? "installing Docker" : "booting";
 }
 
+/* What shows why it does not get on; the host's name is between. */
+static const struct {
+	const char *step, *look, *behind;
+} hints[] = {
+	{ "booting",
+	  "'azswarm list-agents' and 'azswarm view-deployment' show what Azure "
+	  "says",
+	  NULL },
+	{ "installing Docker", "'azswarm ssh ",
+	  " tail -f /var/log/cloud-init-output.log' shows how far" },
+	{ "joining the swarm", "'azswarm ssh ",
+	  " journalctl -fu swarm-agent' shows why" },
+};
+
+static void say_slow(struct way *w, const char *host, const char *step)
+{
+	char span[32];
+
+	time_span(SLOW_MS / 1000, span);
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+		if (strcmp(hints[i].step, step) == 0)
+			ui_say(w->s->ui, "  %s: %s for %s already; %s%s%s",
+			       host, step, span, hints[i].look,
+			       hints[i].behind != NULL ? host : "",
+			       hints[i].behind != NULL ? hints[i].behind : "");
+}
+
 static void say_step(struct way *w, const char *host, struct arrival *a,
 		     const cJSON *nodes)
 {
 	const char *step = step_of(w, host, nodes);
 
-	if (step != NULL && step != a->step && !a->was_there)
+	if (step == NULL || a->was_there)
+		return;
+	if (step != a->step) {
 		ui_say(w->s->ui, "  %s: %s", host, step);
-	if (step != NULL)
 		a->step = step;
+		a->step_ms = now_ms();
+	} else if (a->step_ms != 0 && now_ms() - a->step_ms >= SLOW_MS) {
+		say_slow(w, host, step);
+		a->step_ms = 0; /* once */
+	}
+}
+
+static void say_back(struct way *w, const char *host, int64_t began)
+{
+	char span[32];
+
+	time_span((now_ms() - began) / 1000, span);
+	ui_say(w->s->ui, "  %s: %sin service (%s)", host,
+	       w->addresses == NULL ? "back " : "", span);
 }
 
 /* One look at all that are not there yet; how many are left. */
 static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 			const cJSON *before, bool fresh, struct arrival *a,
-			const cJSON *nodes)
+			const cJSON *nodes, int64_t began)
 {
 	size_t left = 0;
 
@@ -489,8 +534,7 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 		else
 			a[i].over = now_ms() - a[i].well_ms >= 2000 * probe_s;
 		if (a[i].over && !a[i].was_there)
-			ui_say(w->s->ui, "  %s: %sin service", hosts[i],
-			       w->addresses == NULL ? "back " : "");
+			say_back(w, hosts[i], began);
 		else if (!a[i].over && w->addresses != NULL)
 			say_step(w, hosts[i], &a[i], nodes);
 		left += !a[i].over;
@@ -502,7 +546,11 @@ static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
 		    bool back, int64_t limit_ms, struct err *e)
 {
 	struct buf names = BUF_INIT(4096);
+	const char *first = "";
 
+	for (size_t i = n; i-- > 0;)
+		if (!a[i].over)
+			first = hosts[i];
 	for (size_t i = 0; i < n; i++)
 		if (!a[i].over)
 			buf_addf(&names, "%s%s%s%s%s", names.n ? ", " : "",
@@ -510,9 +558,11 @@ static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
 				 a[i].step != NULL ? a[i].step : "",
 				 a[i].step != NULL ? ")" : "");
 	err_set(e, ERR_DATA,
-		"not %sin service within %lld minutes: %s; 'journalctl -u "
-		"swarm-agent' and /var/log/cloud-init-output.log there say more",
-		back ? "back " : "", (long long)limit_ms / 60000, names.str);
+		"not %sin service within %lld minutes: %s; 'azswarm ssh %s "
+		"journalctl -u swarm-agent' and "
+		"/var/log/cloud-init-output.log there say more",
+		back ? "back " : "", (long long)limit_ms / 60000, names.str,
+		first);
 	buf_release(&names);
 	return -1;
 }
@@ -537,7 +587,8 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 						 is_back(nodes, hosts[i],
 							 before, fresh);
 			first = false;
-			left = look_back(w, hosts, n, before, fresh, a, nodes);
+			left = look_back(w, hosts, n, before, fresh, a, nodes,
+					 began);
 			times = 0;
 		} else if (lost(&times, &once, e)) {
 			break;
