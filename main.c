@@ -372,7 +372,8 @@ static void print_usage(FILE *out)
 			fprintf(out, "  %-26s %s\n", commands[i].name,
 				commands[i].summary);
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, --help,\n"
-	      "and one for each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
+	      "--print-requests (what would be asked; nothing is changed), and one for\n"
+	      "each setting, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings' lists "
 	      "the settings.\n",
 	      out);
