@@ -459,6 +459,8 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	if (rc == 0)
 		way_warn(&r.way, "machines are not drained first, and whether "
 				 "they are back in service is not known");
+	if (rc == 0)
+		rc = agents_places(&r.way, a.list, left, e);
 	if (rc == 0 && at_once == 0 && left > 0)
 		rc = agree_to_all(&r, a.list, left, e);
 	for (size_t i = 0; rc == 0 && i < left; i += now) {

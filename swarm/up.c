@@ -79,6 +79,7 @@ static int wait_for(struct session *s, const struct masters *m, struct err *e)
 		if (!instance_is_off(&a.list[i]) && !instance_is_going(&a.list[i]))
 			hosts[n + agents++] = a.list[i].host;
 	way_set_addresses(&w, addresses);
+	w.new_ones = true;
 	addresses = NULL;
 	rc = way_back(&w, hosts, n + agents, NULL, false, WAY_BACK_MS, e);
 	if (rc == 0)

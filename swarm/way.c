@@ -384,19 +384,28 @@ int way_stop_task(struct way *w, const char *node, const char *task, struct err 
 
 /* ---- back ---- */
 
+/* The row is still that of a machine which is to be made anew. */
+static bool is_old(const cJSON *row, const char *host, const cJSON *before,
+		   bool fresh)
+{
+	const cJSON *old = way_row(before, host);
+
+	return fresh && old != NULL &&
+	       strcmp(json_str_opt(row, "id", ""),
+		      json_str_opt(old, "id", "")) == 0;
+}
+
 /* Is it a node as it should be, and another one than before when it was made
  * anew? */
 static bool is_back(const cJSON *nodes, const char *host, const cJSON *before,
 		    bool fresh)
 {
-	const cJSON *row = way_row(nodes, host), *old = way_row(before, host);
+	const cJSON *row = way_row(nodes, host);
 
 	return row != NULL && is_ready(row) &&
 	       strcmp(json_str_opt(row, "availability", ""), "active") == 0 &&
 	       *json_str_opt(row, "stage", "") == '\0' &&
-	       !(fresh && old != NULL &&
-		 strcmp(json_str_opt(row, "id", ""),
-			json_str_opt(old, "id", "")) == 0);
+	       !is_old(row, host, before, fresh);
 }
 
 /* *probe_s: how long it is until the load balancer asks again. */
@@ -448,11 +457,15 @@ static bool answers(struct way *w, const char *address, unsigned port)
 }
 
 /* How far a machine is that is not in service; NULL: nobody knows. */
-static const char *step_of(struct way *w, const char *host, const cJSON *nodes)
+static const char *step_of(struct way *w, const char *host, const cJSON *nodes,
+			   const cJSON *before, bool fresh)
 {
 	const char *address = json_str_opt(w->addresses, host, "");
+	const cJSON *row = way_row(nodes, host);
 
-	if (way_row(nodes, host) != NULL && is_ready(way_row(nodes, host)))
+	if (row != NULL && is_ready(row) && is_old(row, host, before, fresh))
+		return "going down";
+	if (row != NULL && is_ready(row))
 		return "Ready, soon in the load balancer";
 	if (*address == '\0')
 		return NULL;
@@ -489,10 +502,8 @@ static void say_slow(struct way *w, const char *host, const char *step)
 }
 
 static void say_step(struct way *w, const char *host, struct arrival *a,
-		     const cJSON *nodes)
+		     const char *step)
 {
-	const char *step = step_of(w, host, nodes);
-
 	if (step == NULL || a->was_there)
 		return;
 	if (step != a->step) {
@@ -511,7 +522,7 @@ static void say_back(struct way *w, const char *host, int64_t began)
 
 	time_span((now_ms() - began) / 1000, span);
 	ui_say(w->s->ui, "  %s: %sin service (%s)", host,
-	       w->addresses == NULL ? "back " : "", span);
+	       w->new_ones ? "" : "back ", span);
 }
 
 /* One look at all that are not there yet; how many are left. */
@@ -536,7 +547,8 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 		if (a[i].over && !a[i].was_there)
 			say_back(w, hosts[i], began);
 		else if (!a[i].over && w->addresses != NULL)
-			say_step(w, hosts[i], &a[i], nodes);
+			say_step(w, hosts[i], &a[i],
+				 step_of(w, hosts[i], nodes, before, fresh));
 		left += !a[i].over;
 	}
 	return left;
@@ -583,7 +595,7 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 
 		if (way_nodes(w, &nodes, &once) == 0) {
 			for (size_t i = 0; first && i < n; i++)
-				a[i].was_there = w->addresses != NULL &&
+				a[i].was_there = w->new_ones &&
 						 is_back(nodes, hosts[i],
 							 before, fresh);
 			first = false;
@@ -599,7 +611,7 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 			break;
 		}
 		if (now_ms() - began >= limit_ms) {
-			not_back(hosts, n, a, w->addresses == NULL, limit_ms, e);
+			not_back(hosts, n, a, !w->new_ones, limit_ms, e);
 			break;
 		}
 		if (wait_a_look(w, n == 1 ? hosts[0] : "machines to be in service",
