@@ -47,7 +47,7 @@ check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.
 on agents000000 systemctl stop swarm-agent
 check 'ssh: the agent has left' nodes_become 60 1
 expect 'ssh: who is no node is found in Azure' 0 '^agents000000$' "$AZSWARM" ssh agents000000 uname -n
-expect 'print-requests: of the swarm, too' 5 'destroy-service: Docker Engine: not sent' "$AZSWARM" destroy-service --print-requests
+expect 'print-requests: of the swarm, too' 5 'destroy-service: service replicated: Docker Engine: not sent' "$AZSWARM" destroy-service --print-requests
 check 'print-requests: the change is shown' grep -q '^DELETE http://docker/.*services/replicated' out
 
 cat keys/*.secret keys/*.pem keys/helper.key | grep -v -e '^-----' >secrets
