@@ -11,9 +11,9 @@
 
 #define ASK_MS 30000
 #define LOOK_MS 1000
-#define SLOW_MS 180000 /* for a step of a machine that comes */
-#define PORT_MS 2000   /* for a port of a machine that may not be there */
-#define HEALTHY_S 5    /* between the two successes that count */
+#define SLOW_PART 5  /* of the limit: a step that takes longer is slow */
+#define PORT_MS 2000 /* for a port of a machine that may not be there */
+#define HEALTHY_S 5  /* between the two successes that count */
 #define HEALTHY_MAX_S 15
 #define ANSWER_MAX (2u << 20)
 #define OUT_MS (2 * 3600000) /* over the helper's own limits, and all turns */
@@ -488,11 +488,12 @@ static const struct {
 	  " journalctl -fu swarm-agent' shows why" },
 };
 
-static void say_slow(struct way *w, const char *host, const char *step)
+static void say_slow(struct way *w, const char *host, const char *step,
+		     int64_t slow_ms)
 {
 	char span[32];
 
-	time_span(SLOW_MS / 1000, span);
+	time_span(slow_ms / 1000, span);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
 		if (strcmp(hints[i].step, step) == 0)
 			ui_say(w->s->ui, "  %s: %s for %s already; %s%s%s",
@@ -502,7 +503,7 @@ static void say_slow(struct way *w, const char *host, const char *step)
 }
 
 static void say_step(struct way *w, const char *host, struct arrival *a,
-		     const char *step)
+		     const char *step, int64_t slow_ms)
 {
 	if (step == NULL || a->was_there)
 		return;
@@ -510,8 +511,8 @@ static void say_step(struct way *w, const char *host, struct arrival *a,
 		ui_say(w->s->ui, "  %s: %s", host, step);
 		a->step = step;
 		a->step_ms = now_ms();
-	} else if (a->step_ms != 0 && now_ms() - a->step_ms >= SLOW_MS) {
-		say_slow(w, host, step);
+	} else if (a->step_ms != 0 && now_ms() - a->step_ms >= slow_ms) {
+		say_slow(w, host, step, slow_ms);
 		a->step_ms = 0; /* once */
 	}
 }
@@ -528,7 +529,7 @@ static void say_back(struct way *w, const char *host, int64_t began)
 /* One look at all that are not there yet; how many are left. */
 static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 			const cJSON *before, bool fresh, struct arrival *a,
-			const cJSON *nodes, int64_t began)
+			const cJSON *nodes, int64_t began, int64_t limit_ms)
 {
 	size_t left = 0;
 
@@ -548,7 +549,8 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 			say_back(w, hosts[i], began);
 		else if (!a[i].over && w->addresses != NULL)
 			say_step(w, hosts[i], &a[i],
-				 step_of(w, hosts[i], nodes, before, fresh));
+				 step_of(w, hosts[i], nodes, before, fresh),
+				 limit_ms / SLOW_PART);
 		left += !a[i].over;
 	}
 	return left;
@@ -600,7 +602,7 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 							 before, fresh);
 			first = false;
 			left = look_back(w, hosts, n, before, fresh, a, nodes,
-					 began);
+					 began, limit_ms);
 			times = 0;
 		} else if (lost(&times, &once, e)) {
 			break;
