@@ -232,6 +232,27 @@ void time_span(int64_t s, char out[32])
 		snprintf(out, 32, "%lld min", min);
 }
 
+/* Digits, and of seconds a fraction, which rounds. */
+static bool amount(struct str *s, int64_t *v)
+{
+	size_t n = 0;
+	uint64_t whole;
+
+	while (n < s->n && is_digit(s->p[n]))
+		n++;
+	if (!str_num(str_head(*s, n), 1000000, &whole))
+		return false;
+	*s = str_skip(*s, n);
+	*v = (int64_t)whole;
+	if (!eat(s, STR(".")))
+		return true;
+	*v += s->n > 0 && s->p[0] >= '5';
+	for (n = 0; n < s->n && is_digit(s->p[n]); n++)
+		;
+	*s = str_skip(*s, n);
+	return n > 0 && str_starts(*s, STR("S"));
+}
+
 bool time_parse_span(struct str s, int64_t *seconds)
 {
 	static const struct {
@@ -249,33 +270,20 @@ bool time_parse_span(struct str s, int64_t *seconds)
 	if (!eat(&s, STR("P")))
 		return false;
 	while (s.n > 0) {
-		size_t n = 0;
-		uint64_t v;
-		bool half = false;
+		int64_t v;
 
 		if (!of_day && eat(&s, STR("T"))) {
 			of_day = true;
 			some = false;
 		}
-		while (n < s.n && is_digit(s.p[n]))
-			n++;
-		if (!str_num(str_head(s, n), 1000000, &v))
+		if (!amount(&s, &v))
 			return false;
-		s = str_skip(s, n);
-		if (eat(&s, STR("."))) {
-			half = s.n > 0 && s.p[0] >= '5';
-			for (n = 0; n < s.n && is_digit(s.p[n]); n++)
-				;
-			/* only the smallest unit has parts */
-			if (n == 0 || s.n != n + 1 || s.p[n] != 'S')
-				return false;
-			s = str_skip(s, n);
-		}
+		/* each unit at most once, and in this order */
 		while (unit < 4 && (s.n == 0 || units[unit].letter != s.p[0]))
 			unit++;
 		if (unit == 4 || units[unit].of_day != of_day)
 			return false;
-		*seconds += (int64_t)(v + half) * units[unit++].seconds;
+		*seconds += v * units[unit++].seconds;
 		s = str_skip(s, 1);
 		some = true;
 	}

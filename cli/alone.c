@@ -71,7 +71,8 @@ int run_image(struct command_line *line, struct err *e)
 		return err_set(e, ERR_USAGE,
 			       "-o FILE is missing; "
 			       "\"-\" is standard output");
-	return image_run(line->build.version, line->file, e);
+	return image_run(line->build.version,
+			 line->argc > 1 ? line->argv[1] : NULL, line->file, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */

@@ -69,6 +69,22 @@ int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
 	return rc;
 }
 
+int agents_places(struct way *w, struct instance *vm, size_t n, struct err *e)
+{
+	struct instances a = { vm, n };
+	cJSON *addresses;
+
+	if (!way_there(w))
+		return 0;
+	addresses = cJSON_CreateObject();
+	if (agents_addresses(w->s, &a, addresses, e) < 0) {
+		json_free(addresses);
+		return -1;
+	}
+	way_set_addresses(w, addresses);
+	return 0;
+}
+
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = {
@@ -162,12 +178,15 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 
 /* Wait until the swarm has these machines in service, where it can be asked,
  * and spread the tasks. */
-static int see_back(struct session *s, const struct instance *vm, size_t n,
+static int see_back(struct session *s, struct instance *vm, size_t n,
 		    struct err *e)
 {
 	const char **hosts = agents_hosts(vm, n);
 	struct way w;
 	int rc = way_open(s, &w, e);
+
+	if (rc == 0)
+		rc = agents_places(&w, vm, n, e);
 
 	if (rc == 0)
 		way_warn(&w, "whether they are in service again is not known");
@@ -561,6 +580,8 @@ static int settle_in(struct scale *c, struct err *e)
 	bool paper;
 	int rc = way_open(c->s, &w, e);
 
+	if (rc == 0)
+		way_warn(&w, "whether they are in service is not known");
 	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0 ||
 	    (rc = agents_addresses(c->s, &c->a, addresses, e)) < 0 ||
 	    (rc = remote_on_paper(c->s, &paper, e)) < 0)
@@ -570,6 +591,7 @@ static int settle_in(struct scale *c, struct err *e)
 		if (!instance_is_off(&c->a.list[i]))
 			coming[n++] = c->a.list[i].host;
 	way_set_addresses(&w, addresses);
+	w.new_ones = true;
 	addresses = NULL;
 	if (!paper)
 		rc = way_back(&w, coming, n, NULL, false, WAY_BACK_MS, e);

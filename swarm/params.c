@@ -349,7 +349,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0 ||
 	    choose_programs(s, &f, &own, &other, e) < 0 ||
 	    image_list(s, f.program, &list, e) < 0 ||
-	    buf_check(&list, "the list of images", e) < 0)
+	    buf_check(&list, "the list of images", e) < 0 || keys_match(s, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 ||
 	    share_cred(s, &cred, e) < 0 || find_programs(s, blob, &f, e) < 0)
@@ -401,10 +401,4 @@ int cmd_clean(struct session *s, int argc, char **argv, struct err *e)
 		return -1;
 	ui_say(s->ui, "parameters/ removed");
 	return 0;
-}
-
-int cmd_keys(struct session *s, int argc, char **argv, struct err *e)
-{
-	(void)argc, (void)argv;
-	return keys_make(s->set, s->ui, e);
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "swarm/agents.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
@@ -26,6 +27,9 @@ int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
 		str_of(json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
 
 	(void)e;
+	if (str_eqz(name, "agents-lb-ip") && *address != '\0' &&
+	    m->balancer == NULL)
+		m->balancer = xstrdup(address);
 	if (fqdn.n > 0 && str_chr(fqdn, ' ') < 0)
 		buf_addf(&m->fqdns, "%.*s ", STR_ARG(fqdn));
 	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' &&
@@ -42,6 +46,7 @@ void remote_masters_release(struct masters *m)
 		free(m->name[i]);
 		free(m->address[i]);
 	}
+	free(m->balancer);
 	buf_release(&m->fqdns);
 	m->n = 0;
 }
@@ -170,13 +175,63 @@ static int connect_master(struct remote *r, struct err *e)
 	return find_masters(r, e) < 0 ? -1 : connect_from(r, 0, e);
 }
 
+/* What the local Azure's agent of a machine says when there is none. */
+bool remote_says_paper(const cJSON *vm)
+{
+	const cJSON *st;
+
+	cJSON_ArrayForEach(st,
+			   json_at(vm, "properties.instanceView.vmAgent.statuses"))
+		if (strstr(json_str_opt(st, "message", ""), "exists on paper"))
+			return true;
+	return false;
+}
+
+int remote_on_paper(struct session *s, bool *paper, struct err *e)
+{
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/"
+				"Microsoft.Compute/virtualMachines/master0"
+				"?$expand=instanceView&api-version=" API_COMPUTE,
+				settings_get(s->set, S_COMPUTE_GROUP));
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	*paper = rc == 0 && remote_says_paper(r.doc);
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+/* Waiting for what is on paper would be for ever. */
+static int refuse_paper(struct session *s, struct err *e)
+{
+	bool paper;
+
+	if (remote_on_paper(s, &paper, e) < 0)
+		return -1;
+	return !paper ? 0 :
+			err_set(e, ERR_DATA,
+				"these machines exist on paper; 'azswarm "
+				"emulator --machines nspawn' makes real ones");
+}
+
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
+	struct err why = ERR_INIT;
+
 	*r = (struct remote){ .s = s,
 			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
-	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
+	if (read_keys(r, e) < 0)
 		return -1;
-	return 0;
+	if (connect_master(r, &why) == 0)
+		return 0;
+	/* a connection that is refused there says nothing to anybody */
+	if (may_pass(&why))
+		refuse_paper(s, e);
+	if (e->kind == ERR_NONE)
+		*e = why;
+	return -1;
 }
 
 int remote_open_known(struct session *s, struct remote *r,
@@ -248,34 +303,6 @@ struct docker *remote_docker(struct remote *r)
 
 /* ---- a swarm that is on its way ---- */
 
-/* What the local Azure's agent of a machine says when there is none. */
-bool remote_says_paper(const cJSON *vm)
-{
-	const cJSON *st;
-
-	cJSON_ArrayForEach(st,
-			   json_at(vm, "properties.instanceView.vmAgent.statuses"))
-		if (strstr(json_str_opt(st, "message", ""), "exists on paper"))
-			return true;
-	return false;
-}
-
-int remote_on_paper(struct session *s, bool *paper, struct err *e)
-{
-	char *path = azure_path(&s->az,
-				"/resourceGroups/%s/providers/"
-				"Microsoft.Compute/virtualMachines/master0"
-				"?$expand=instanceView&api-version=" API_COMPUTE,
-				settings_get(s->set, S_COMPUTE_GROUP));
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
-
-	*paper = rc == 0 && remote_says_paper(r.doc);
-	azure_reply_release(&r);
-	free(path);
-	return rc;
-}
-
 /* What an engine is at that cannot tell its nodes. */
 static const char *engine_step(struct docker *d)
 {
@@ -336,19 +363,6 @@ static int look_for_swarm(struct remote *r, const char **told, struct err *e)
 		}
 	}
 	return 0;
-}
-
-/* Waiting for what is on paper would be for ever. */
-static int refuse_paper(struct session *s, struct err *e)
-{
-	bool paper;
-
-	if (remote_on_paper(s, &paper, e) < 0)
-		return -1;
-	return !paper ? 0 :
-			err_set(e, ERR_DATA,
-				"these machines exist on paper; 'azswarm "
-				"emulator --machines nspawn' makes real ones");
 }
 
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
@@ -455,12 +469,45 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 	return *out != NULL ? 0 : err_in(e, "%s", name);
 }
 
+/* The agent of that host name, as Azure has it. */
+static int find_agent(struct remote *r, const char *host,
+		      struct remote_node *node, struct err *e)
+{
+	cJSON *addresses = cJSON_CreateObject();
+	struct instances a = { 0 };
+	int rc = -1;
+
+	if (instances_list(r->s, &a, e) == 0 &&
+	    agents_addresses(r->s, &a, addresses, e) == 0) {
+		snprintf(node->address, sizeof(node->address), "%s",
+			 json_str_opt(addresses, host, ""));
+		node->manager = false;
+		rc = node->address[0] != '\0' ? 0 : -1;
+	}
+	instances_release(&a);
+	json_free(addresses);
+	return rc;
+}
+
+/* Who is looked for here is often who does not join. */
+static int find_anywhere(struct remote *r, const char *name,
+			 struct remote_node *node, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+
+	if (find(remote_docker(r), name, true, node, e) == 0)
+		return 0;
+	if (e->kind == ERR_INTR || find_agent(r, name, node, &ignored) < 0)
+		return -1;
+	err_clear(e);
+	return 0;
+}
+
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
 	struct remote_node n;
 
-	/* where an engine is silent, sshd may answer all the same */
-	if (find(remote_docker(r), node, true, &n, e) < 0)
+	if (find_anywhere(r, node, &n, e) < 0)
 		return -1;
 	return remote_hop_to(r, node, n.address, n.manager, out, e);
 }

@@ -16,6 +16,7 @@ struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
 	struct buf fqdns; /* of all public addresses, a blank behind each */
+	char *balancer;	  /* the address of services, NULL: none */
 };
 
 struct remote {
@@ -29,7 +30,8 @@ struct remote {
 	bool has_docker;
 };
 
-/* Sign in to the first master that answers.  0 or -1; release r either way. */
+/* Sign in to the first master that answers.  0 or -1; release r either way.
+ * ERR_DATA for machines that exist on paper. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
 /* The same, where Azure told the addresses already: known, which is taken over
  * once the keys are read. */
@@ -65,8 +67,9 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 		struct err *e);
 /*
  * Sign in to another node through the master r: by host name, or by address;
- * one that is Ready before one that is not.  *out is closed with ssh_close()
- * before r is released.
+ * one that is Ready before one that is not; an agent that is no node, yet or any
+ * more, by the address that Azure knows.  *out is closed with ssh_close() before
+ * r is released.
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,
 	       struct err *e);

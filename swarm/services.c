@@ -541,14 +541,50 @@ static int converge(struct session *s, struct docker *d, const char *name,
 
 /* ---- commands ---- */
 
+/* Where what was deployed is to be seen: data, for a browser or curl. */
+static int print_url(struct session *s, const char *host, unsigned port,
+		     struct err *e)
+{
+	static const char *const columns[] = { "url", NULL };
+	char text[16] = "", *url;
+	struct listing t;
+	int rc = 0;
+
+	if (port != 80)
+		snprintf(text, sizeof(text), ":%u", port);
+	url = xasprintf("http://%s%s/", host, text);
+	ui_clear(s->ui);
+	if (s->ui->format == UI_TABLE) {
+		fprintf(s->ui->out, "%s\n", url);
+	} else {
+		listing_init(&t, columns);
+		listing_row(&t);
+		listing_cell(&t, "%s", url);
+		rc = listing_print(&t, s->ui, e);
+		listing_release(&t);
+	}
+	free(url);
+	return rc;
+}
+
+/* Of a service behind the load balancer. */
+static int print_public(struct session *s, const struct remote *r,
+			const struct service *svc, struct err *e)
+{
+	return r->masters.balancer == NULL ?
+		       0 :
+		       print_url(s, r->masters.balancer, svc->port, e);
+}
+
 static int deploy(struct session *s, const struct service *svc, struct err *e)
 {
 	struct remote r;
 	int rc = -1;
 
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0 &&
-	    service_put(s, remote_docker(&r), svc, e) == 0)
-		rc = converge(s, remote_docker(&r), svc->name, e);
+	    service_put(s, remote_docker(&r), svc, e) == 0 &&
+	    converge(s, remote_docker(&r), svc->name, e) == 0)
+		rc = print_public(s, &r, svc, e);
 	remote_release(&r);
 	return rc;
 }
@@ -628,6 +664,8 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		       open ? "the monitor is on port %d of the masters, for everybody" :
 			      "'azswarm proxy' brings the monitor to http://localhost:%d",
 		       LAYOUT_MONITOR_PORT);
+	if (rc == 0 && open)
+		rc = print_url(s, r.masters.address[0], LAYOUT_MONITOR_PORT, e);
 out:
 	remote_release(&r);
 	free(names);
@@ -887,7 +925,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	redis.network = web.network = network;
 	if (service_put(s, d, &redis, e) == 0 && service_put(s, d, &web, e) == 0 &&
 	    converge(s, d, redis.name, e) == 0 && converge(s, d, web.name, e) == 0)
-		rc = 0;
+		rc = print_public(s, &r, &web, e);
 out:
 	free(network);
 	remote_release(&r);

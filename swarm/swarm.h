@@ -40,6 +40,13 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
 
+/* ---- keys/ and the cluster (swarm/match.c) ---- */
+
+/* ERR_DATA when the cluster's machines run with other keys than those in keys/,
+ * or when there are none here; the code is "OtherKeys".  0 when there is no
+ * cluster. */
+int keys_match(struct session *s, struct err *e);
+
 /* ---- the scale set (swarm/agents.c) ---- */
 
 /*

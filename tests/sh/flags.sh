@@ -2,9 +2,9 @@
 # machines on paper: values are looked at where they are given, plan is quiet when
 # nothing was changed by hand, what takes much away asks, lengths of time are for
 # people.
-# time: 400
+# time: 500
 . "$SRCDIR/tests/lib.sh"
-need jq curl script
+need jq curl script python3
 
 export XDG_CACHE_HOME="$PWD/cache"
 spawn emulator.log "$AZSWARM" emulator --dir azure --listen 127.0.0.1:0
@@ -105,3 +105,60 @@ same 'scale-agents: no, on a terminal' 2 $?
 check 'scale-agents: it was asked' grep -q 'would take 3 of 5 agents away' tty
 same 'scale-agents: nothing was done' 5 "$("$AZSWARM" list-agents --output tsv | wc -l)"
 expect 'scale-agents: --yes' 0 '2 agents left' "$AZSWARM" scale-agents 2 --yes
+
+# ---- --no-wait ----
+for c in restart-agents reimage-agents-serial 'reimage-agents-parallel --yes'; do
+	expect "$c --no-wait" 0 'accepted, the last goes on in Azure' "$AZSWARM" $c --no-wait
+done
+
+# ---- on paper nothing says what cannot work there ----
+paper="these machines exist on paper; 'azswarm emulator --machines nspawn' makes real ones"
+for c in ssh 'ssh agents000000' proxy tail-helper docker-env 'evict agents000000' 'return agents000000' rebalance \
+	deploy-replicated-service; do
+	expect "on paper: $c" 1 "azswarm: ${c%% *}: $paper\$" "$AZSWARM" $c
+done
+expect 'on paper: scale-agents says so' 0 "$paper" "$AZSWARM" scale-agents 3
+expect 'up: nothing to do' 0 "next: 'azswarm list-agents'" "$AZSWARM" up --yes
+check 'up: and no more than works on paper' sh -c '! grep -q "next:.*\(ssh\|service\)" out'
+"$AZSWARM" up --yes >table 2>talk </dev/null
+check 'up: stdout ends with where it is' sh -c "tail -n 2 table | grep -Eq '^agents-lb-ip +127[.]'"
+
+# ---- errors that lead on ----
+leads()		# ERE COMMAND...
+{
+	leads_ere=$1
+	shift
+	expect "$*: leads on" 1 "$leads_ere" "$AZSWARM" "$@"
+}
+leads "DeploymentNotFound.*; 'azswarm deploy-compute' makes one\$" view-deployment --location westeurope
+leads "ResourceNotFound.*; 'azswarm deploy-compute' makes what is not there\$" list-agents --vmss-name others
+leads "ResourceGroupNotFound.*; 'azswarm up' makes a cluster" list-agents --compute-group nowhere
+
+# ---- keys of another folder ----
+other="the cluster swarm-cluster was made with other keys than those in keys/ here: copy keys/ from the folder where it was made, or 'azswarm destroy-compute' for a new one\$"
+mkdir elsewhere && cd elsewhere || exit 1
+expect 'other keys: up stops' 1 "azswarm: up: keys: $other" "$AZSWARM" up --yes
+expect 'other keys: keys stops' 1 "azswarm: keys: $other" "$AZSWARM" keys
+check 'other keys: nothing was made' test ! -e keys
+expect 'other keys: of another cluster they are made' 0 'keys/cluster.pem made' "$AZSWARM" keys --compute-group nowhere
+expect 'other keys: params stops' 1 "azswarm: params: $other" "$AZSWARM" params
+expect 'other keys: up stops with them, too' 1 "azswarm: up: keys: $other" "$AZSWARM" up --yes
+check 'other keys: no parameters' test ! -e parameters
+rm -r keys
+# who listens and never answers, as a network without a way out
+python3 -c '
+import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
+print(s.getsockname()[1], flush=True); time.sleep(300)' >../silent.port &
+silent=$!
+wait_for 10 test -s ../silent.port
+expect 'Azure does not answer: keys does not wait for it' 0 'keys/cluster.pem made' timeout 60 env \
+	"AZURE_RESOURCE_MANAGER_ENDPOINT=https://localhost:$(cat ../silent.port)" "$AZSWARM" keys
+kill $silent
+expect 'nobody is signed in: keys says nothing of it' 0 '' sh -c "rm -r keys; env -i PATH='$PATH' HOME='$PWD' '$AZSWARM' keys 2>&1 | grep -v made; test -f keys/helper.key"
+same 'nobody is signed in: it says nothing' '' "$(cat out)"
+cd ..
+expect 'its own keys: keys keeps them' 0 'keys/cluster.pem is there already, kept' "$AZSWARM" keys
+mv keys/cluster.pub pub
+expect 'its own keys: what can be made again is' 0 'keys/cluster.pub made' "$AZSWARM" keys
+check 'its own keys: the same' cmp keys/cluster.pub pub

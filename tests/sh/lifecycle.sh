@@ -224,7 +224,7 @@ says 'does not take that for its own' '2 agents: reimage done'
 for c in chaos-monkey rebalance 'evict agents000000' 'return agents000000'; do
 	"$AZSWARM" $c >out 2>&1
 	check "$c: without a swarm" test $? -ne 0
-	says "$c: says why" 'master0: |there is no master'
+	says "$c: says why" 'these machines exist on paper|there is no master'
 done
 
 # --- warm ones ------------------------------------------------------------------------

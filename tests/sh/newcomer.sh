@@ -11,7 +11,7 @@ why=$(azure_able) || skip_all "no real machines: $why"
 need curl jq python3
 
 swarm_azure
-export AGENT_COUNT=1
+export AGENT_COUNT=1 AZSWARM_LOG="$PWD/log"
 began=$(date +%s)
 "$AZSWARM" up </dev/null >up.out 2>up.err
 same 'up: nobody is there to agree, so --yes is wanted' 2 $?
@@ -76,11 +76,25 @@ mv elsewhere keys
 
 expect 'list-endpoints: where it is' 0 'agents-lb' "$AZSWARM" list-endpoints
 # where they are: the agent came when all had begun
+check 'the service: its address is on stdout' sh -c \
+	"'$AZSWARM' deploy-replicated-service 2>/dev/null </dev/null | tail -n 1 | grep -qx 'http://127[.]77[.][0-9.]*/'"
 check 'the service answers' ask replicated master0 /hostname
 expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agent' "$AZSWARM" deploy-compute
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
 
+# one that says goodbye is no node any more, and can be looked at still
+on agents000000 systemctl stop swarm-agent
+check 'ssh: the agent has left' nodes_become 60 1
+expect 'ssh: who is no node is found in Azure' 0 '^agents000000$' "$AZSWARM" ssh agents000000 uname -n
+expect 'print-requests: of the swarm, too' 5 'destroy-service: service replicated: Docker Engine: not sent' "$AZSWARM" destroy-service --print-requests
+check 'print-requests: the change is shown' grep -q '^DELETE http://docker/.*services/replicated' out
+
+cat keys/*.secret keys/*.pem keys/helper.key | grep -v -e '^-----' >secrets
+jq -r '.parameters | .masterCustomData.value, .agentCustomData.value' parameters/cluster.json | cut -c 1-200 >>secrets
+printf '%s\n' "$AZURE_CLIENT_SECRET" >>secrets
+check 'the log: what the swarm was asked' grep -q ' POST http://docker/.*services/create 201 ' log
+same 'the log: no secret' 0 "$(grep -cFf secrets log)"
 on master0 systemctl stop docker.socket docker.service
 expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down

@@ -48,6 +48,7 @@ does()		# COMMAND...: and it is logged
 
 printf '%s\n' "$AZURE_CLIENT_SECRET" >>secrets
 does keys
+rm -f cache/azswarm/tokens.json
 shows 'deploy-storage' 5 'not sent, for it would change something; nothing was changed$' deploy-storage
 check 'deploy-storage: the change is shown, with its body' sh -c \
 	'grep -A 1 "^PUT https://.*/resourcegroups/swarm-storage?" err | grep -q "^{" && grep -q "\"location\": \"eastus\"" err'
@@ -124,8 +125,8 @@ export STORAGE_ACCOUNT_NAME=another0
 cut_off 'Ctrl-C: scale-agents' '5 agents' \
 	'^azswarm: scale-agents: scaling agents: 5 agents: interrupted; .*half done.*: to finish it, azswarm scale-agents 5 --quiet$' \
 	scale-agents 5 --quiet
-cut_off 'Ctrl-C: words are quoted' 'storage account' "to finish it, azswarm deploy-storage --file-shares 'a b'\$" \
-	deploy-storage --file-shares 'a b'
+cut_off 'Ctrl-C: words are quoted' 'storage account' "to finish it, azswarm deploy-storage --file-shares 'abc def'\$" \
+	deploy-storage --file-shares 'abc def'
 cut_off 'Ctrl-C: deploy-compute' 'deployment cli-eastus' 'deployment cli-eastus: interrupted; .*finish it, azswarm deploy-compute$' \
 	deploy-compute
 rm azure/faults.json

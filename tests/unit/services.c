@@ -291,6 +291,9 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	(void)limit_ms, (void)e;
 	*r = (struct remote){ .s = s,
 			      .masters.fqdns = BUF_INIT(64),
+			      .masters.n = 1,
+			      .masters.address[0] = xstrdup("192.0.2.7"),
+			      .masters.balancer = xstrdup("192.0.2.8"),
 			      .has_docker = true };
 	buf_adds(&r->masters.fqdns, "a.test b.test ");
 	docker_init_unix(&r->docker, socket_of_engine);
@@ -301,6 +304,8 @@ void remote_release(struct remote *r)
 {
 	docker_release(&r->docker);
 	buf_release(&r->masters.fqdns);
+	free(r->masters.address[0]);
+	free(r->masters.balancer);
 }
 
 struct docker *remote_docker(struct remote *r)
@@ -329,6 +334,7 @@ static void run_row(struct world *w, const struct row *row)
 	     *argv[] = { command, word, NULL };
 	struct settings set;
 	struct ui ui = { .format = UI_TABLE };
+	bool deploys;
 	struct session s = { .set = &set, .ui = &ui, .version = "test" };
 	struct buf why = BUF_INIT(4096);
 	struct err e = ERR_INIT;
@@ -350,6 +356,8 @@ static void run_row(struct world *w, const struct row *row)
 	snprintf(word, sizeof(word), "%s", row->word ? row->word : "");
 	rc = row->run(&s, row->word ? 2 : 1, argv, &e);
 	fclose(ui.out);
+	deploys = row->run == cmd_deploy_replicated_service ||
+		  row->run == cmd_deploy_stack;
 	if (rc != (row->kind == ERR_NONE ? 0 : -1) || e.kind != row->kind ||
 	    strstr(e.msg, row->words) == NULL)
 		buf_addf(&why, "rc %d, kind %d, \"%s\"; it said: %s", rc,
@@ -359,6 +367,9 @@ static void run_row(struct world *w, const struct row *row)
 	else if (row->run == cmd_deploy_replicated_service && rc == 0 &&
 		 !str_ends(str_of(w->image), str_of(digest_wanted(row->offer))))
 		buf_addf(&why, "%s was deployed", w->image);
+	else if (deploys != str_ends(str_of(out), STR("\nhttp://192.0.2.8/\n")) &&
+		 rc == 0)
+		buf_addf(&why, "what it said ends otherwise: %s", out);
 	else if (w->strange[0] != '\0')
 		buf_addf(&why, "strange: %s", w->strange);
 	check_why(row->name, why.str);
@@ -373,16 +384,21 @@ static void monitor_names(struct world *w)
 {
 	static const struct {
 		const char *open, *listen, *names; /* names NULL: none */
+		const char *url;
 	} cases[] = {
-		{ "false", "\"LISTEN=127.0.0.1\"", NULL },
-		{ "true", "\"LISTEN=0.0.0.0\"", "\"NAMES=a.test b.test \"" },
+		{ "false", "\"LISTEN=127.0.0.1\"", NULL, "" },
+		{ "true", "\"LISTEN=0.0.0.0\"", "\"NAMES=a.test b.test \"",
+		  "http://192.0.2.7:8080/\n" },
 	};
 	char command[] = "deploy-monitor", *argv[] = { command, NULL };
 
 	w->row = rows;
 	for (size_t i = 0; i < 2; i++) {
 		struct settings set;
-		struct ui ui = { .quiet = true };
+		char *out = NULL;
+		size_t out_n;
+		struct ui ui = { .quiet = true,
+				 .out = open_memstream(&out, &out_n) };
 		struct session s = { .set = &set,
 				     .ui = &ui,
 				     .version = "test",
@@ -394,6 +410,12 @@ static void monitor_names(struct world *w)
 		settings_init(&set);
 		settings_set(&set, S_MONITOR_PUBLIC, cases[i].open, "test");
 		rc = cmd_deploy_monitor(&s, 1, argv, &e);
+		fclose(ui.out);
+		check(strcmp(out, cases[i].url) == 0,
+		      i == 0 ? "the monitor, for us: no address of it" :
+			       "for everybody: its address",
+		      out);
+		free(out);
 		names = strstr(w->made, "\"NAMES=");
 		check(rc == 0 && strstr(w->made, cases[i].listen) != NULL &&
 			      (cases[i].names == NULL ?
