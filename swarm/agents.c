@@ -323,8 +323,8 @@ out:
 }
 
 /* PATCH the scale set.  Takes body. */
-static int patch_set(struct session *s, cJSON *body, const char *what, bool no_wait,
-		     struct err *e)
+static int patch_set(struct session *s, cJSON *body, const char *what,
+		     bool no_wait, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	struct azure_wait w = { .what = what,

@@ -370,13 +370,18 @@ answers 'an address' 201 '[.properties.provisioningState,.properties.dnsSettings
 	'["Updating","my-label.eastus.cloudapp.localhost",true]'
 finish
 same 'and its operation' '{"status":"Succeeded"}' "$(cat poll)"
-prefix() { printf '{"location":"eastus","sku":{"name":"%s"},"properties":{"prefixLength":%s}}' "$1" "$2"; }
+prefix()	# SKU LENGTH
+{
+	jq -nc --arg sku "$1" --argjson n "$2" \
+		'{location:"eastus",sku:{name:$sku},properties:{prefixLength:$n}}'
+}
 ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Basic 29)"
 refused 'a prefix is Standard' 400 PublicIPPrefixSkuNotSupported 'must have the Standard SKU'
 ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 24)"
 refused 'a prefix has at most sixteen addresses' 400 InvalidPublicIPPrefixLength 'not in the range 28 to 31'
 ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 29)"
-answers 'a prefix' 201 '[.properties.prefixLength,(.properties.ipPrefix|test("^127\\.78\\.[0-9]+\\.[0-9]+/29$"))]' '[29,true]'
+answers 'a prefix' 201 '.properties|[.prefixLength,(.ipPrefix|test("/29$"))]' \
+	'[29,true]'
 finish
 range=$(jq -r .properties.ipPrefix body)
 ask PUT "$N/publicIPPrefixes/s?$network" -d "$(prefix Standard 31)"
@@ -602,21 +607,31 @@ finish
 scale 90
 refused 'over the quota' 409 OperationNotAllowed 'Total Regional Cores quota'
 scale 101
-refused 'over a placement group' 409 OperationNotAllowed "exceeds the total limit of '100' Virtual Machine instances"
-groups() { ask PATCH "$V?$compute" -d "{\"properties\":{\"singlePlacementGroup\":$1}}"; }
+refused 'over a placement group' 409 OperationNotAllowed \
+	"exceeds the total limit of '100' Virtual Machine instances"
+groups()	# true|false: one placement group?
+{
+	ask PATCH "$V?$compute" \
+		-d "{\"properties\":{\"singlePlacementGroup\":$1}}"
+}
 groups false
-answers 'one placement group becomes several' 200 .properties.singlePlacementGroup false
+answers 'one placement group becomes several' 200 \
+	.properties.singlePlacementGroup false
 finish
 scale 101
-refused 'and then the quota is what is in the way' 409 OperationNotAllowed 'Total Regional Cores quota'
+refused 'and then the quota is what is in the way' 409 OperationNotAllowed \
+	'Total Regional Cores quota'
 scale 1001
-refused 'over what several hold' 409 OperationNotAllowed "exceeds the total limit of '1000' Virtual Machine instances"
+refused 'over what several hold' 409 OperationNotAllowed \
+	"exceeds the total limit of '1000' Virtual Machine instances"
 groups true
-refused 'several never become one again' 409 PropertyChangeNotAllowed "Changing property 'singlePlacementGroup' is not allowed."
+refused 'several never become one again' 409 PropertyChangeNotAllowed \
+	"Changing property 'singlePlacementGroup' is not allowed."
 ask GET "$V?$compute"
 jq 'del(.etag, .properties.singlePlacementGroup)' body >set.json
 ask PUT "$V?$compute" -d @set.json
-answers 'nor when nothing is said of it' 200 .properties.singlePlacementGroup false
+answers 'nor when nothing is said of it' 200 \
+	.properties.singlePlacementGroup false
 finish
 ask POST "$V/poweroff?$compute"
 same 'an action answers with both headers' '202 yes' \

@@ -407,7 +407,7 @@ static const struct {
 	  "????????????|???", NULL },
 };
 
-/* As a whole string it is the same between quotes, where there is room for all. */
+/* As a whole string it is the same between quotes, if all of it fits. */
 static void check_quoted(struct str in, const char *inside, const char *name)
 {
 	struct buf b = BUF_INIT(strlen(inside) + 2),

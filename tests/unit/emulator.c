@@ -327,7 +327,7 @@ static void store(void)
 
 /* ---- many of them ---- */
 
-/* Entries come and go; the ones that are there are found, and in their order. */
+/* Entries come and go; those that are there are found, and in order. */
 static void index_of_many(void)
 {
 	char dir[] = "/tmp/emulator-XXXXXX", id[64];
@@ -493,7 +493,7 @@ static void addresses(void)
 		  NULL);
 	put_network(m, "v", "10.1.0.0/29");
 	put_network(m, "v2", "10.1.0.0/29");
-	/* .4 is free, .5 is taken; of another network, whose name begins alike, .4 is */
+	/* .4 is free, .5 is taken; .4 is of one whose name begins alike */
 	for (int i = 0; i < 2; i++) {
 		char *id = xasprintf("%s%d", nic, i);
 
