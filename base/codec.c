@@ -258,6 +258,23 @@ void buf_add_json(struct buf *b, struct str s)
 	}
 }
 
+void buf_add_json_string(struct buf *b, struct str s)
+{
+	bool whole = plain(s) == s.n;
+	char *to = whole ? buf_room(b, s.n + 2) : NULL;
+
+	if (to != NULL) {
+		to[0] = to[s.n + 1] = '"';
+		if (s.n > 0)
+			memcpy(to + 1, s.p, s.n);
+		buf_grew(b, s.n + 2);
+	} else if (!whole) {
+		buf_addc(b, '"');
+		buf_add_json(b, s);
+		buf_addc(b, '"');
+	}
+}
+
 struct str str_whole(struct str s)
 {
 	for (size_t back = 1; back <= 3 && back <= s.n; back++) {

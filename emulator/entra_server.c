@@ -155,7 +155,7 @@ static cJSON *jwt_open(struct emu *m, const char *kind, struct str text)
 	return doc;
 }
 
-/* The claims of an access token, m's; what was found good is so the next time. */
+/* The claims of an access token, m's; one that was good is so again. */
 static const cJSON *access_open(struct emu *m, struct str text)
 {
 	cJSON *t, *doc;

@@ -64,7 +64,7 @@ struct emu {
 
 	/* resources and operations; kept in state.json */
 	struct entry *entries, **entries_end;
-	struct entry **index; /* the same by hash: index_n (a power of two) lists */
+	struct entry **index; /* the same by hash, index_n (2^k) lists */
 	size_t index_n, entries_n;
 	struct op *ops; /* newest first */
 	bool dirty;	/* to be saved */

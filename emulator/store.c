@@ -451,9 +451,9 @@ int store_save(struct emu *m, struct err *e)
 	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
 	buf_adds(&b, "\",\"entries\":[");
 	for (n = m->entries; n != NULL; n = n->next) {
-		buf_adds(&b, n == m->entries ? "\n{\"key\":\"" : ",\n{\"key\":\"");
-		buf_add_json(&b, str_of(n->key));
-		buf_adds(&b, "\",\"doc\":");
+		buf_adds(&b, n == m->entries ? "\n{\"key\":" : ",\n{\"key\":");
+		buf_add_json_string(&b, str_of(n->key));
+		buf_adds(&b, ",\"doc\":");
 		json_print(n->doc, &b);
 		buf_adds(&b, ",\"hide\":");
 		json_print(n->hide, &b);

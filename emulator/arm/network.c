@@ -422,6 +422,7 @@ static void public_range(struct emu *m, char out[20], unsigned bits)
 	}
 }
 
+/* The limits are documented; what Azure calls a refusal is our guess. */
 static int put_prefix(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props;
