@@ -26,6 +26,7 @@
 #define API_VMSS_NETWORK "2018-10-01"
 #define API_STORAGE "2023-05-01"
 #define API_INSIGHTS "2022-10-01"
+#define API_AUTHORIZATION "2022-04-01"
 
 #define ARM_ANSWER_MAX (16u << 20) /* one answer; lists come in pages */
 

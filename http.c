@@ -95,6 +95,7 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 		  struct http_response *r, struct err *e)
 {
 	struct talk t = { .c = c, .q = q, .r = r };
+	int64_t began = now_ms();
 	int rc;
 
 	if (http_url_parse(str_of(q->url), &t.u, e) < 0 ||
@@ -102,6 +103,8 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 		return -1;
 	if (!str_is_token(str_of(q->method)))
 		return err_set(e, ERR_DATA, "not a request method");
+	if (c->watch != NULL && c->watch->before(c->watch->ctx, q, e) < 0)
+		return -1;
 	http_parser_init(&t.parser, false);
 	rc = exchange(&t, e);
 	if (rc < 0) {
@@ -112,5 +115,8 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 		http_hang_up(c);
 	}
 	http_parser_release(&t.parser);
+	if (c->watch != NULL)
+		c->watch->after(c->watch->ctx, q, rc < 0 ? NULL : r,
+				now_ms() - began, e);
 	return rc;
 }

@@ -127,11 +127,26 @@ struct http_url {
 };
 int http_url_parse(struct str url, struct http_url *u, struct err *e);
 
+struct http_request;
+struct http_response;
+
+/* Who is told of each exchange of a client. */
+struct http_watch {
+	/* Before anything is sent; -1 with e: nothing is. */
+	int (*before)(void *ctx, const struct http_request *q, struct err *e);
+	/* r: the answer; NULL: there was none, and why says why. */
+	void (*after)(void *ctx, const struct http_request *q,
+		      const struct http_response *r, int64_t ms,
+		      const struct err *why);
+	void *ctx;
+};
+
 /* One kept-alive connection at a time to one origin; another origin closes it. */
 struct http_client {
 	struct http_dialer dialer;
 	const char *user_agent;
-	struct stream *stream; /* NULL when not connected */
+	const struct http_watch *watch; /* NULL: nobody */
+	struct stream *stream;		/* NULL when not connected */
 	char host[256];
 	unsigned port;
 	bool tls;

@@ -219,14 +219,30 @@ size_t str_utf8(struct str s)
 	return n;
 }
 
+/* How many bytes at the beginning are within quotes what they are. */
+static size_t plain(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x80 &&
+	       s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void buf_add_json(struct buf *b, struct str s)
 {
 	static const char named[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *at;
 
-	while (s.n > 0) {
-		size_t n = str_utf8(s);
-		const char *at = s.p[0] == '\0' ? NULL : strchr(named, s.p[0]);
-
+	for (size_t n = plain(s); s.n > 0; n = plain(s)) {
+		if (n > 0) {
+			buf_add(b, s.p, n);
+			s = str_skip(s, n);
+			continue;
+		}
+		n = str_utf8(s);
+		at = s.p[0] == '\0' ? NULL : strchr(named, s.p[0]);
 		if (n == 0) {
 			buf_adds(b, "\xef\xbf\xbd");
 			n = 1;
@@ -239,6 +255,23 @@ void buf_add_json(struct buf *b, struct str s)
 			buf_add(b, s.p, n);
 		}
 		s = str_skip(s, n);
+	}
+}
+
+void buf_add_json_string(struct buf *b, struct str s)
+{
+	bool whole = plain(s) == s.n;
+	char *to = whole ? buf_room(b, s.n + 2) : NULL;
+
+	if (to != NULL) {
+		to[0] = to[s.n + 1] = '"';
+		if (s.n > 0)
+			memcpy(to + 1, s.p, s.n);
+		buf_grew(b, s.n + 2);
+	} else if (!whole) {
+		buf_addc(b, '"');
+		buf_add_json(b, s);
+		buf_addc(b, '"');
 	}
 }
 

@@ -135,6 +135,8 @@ int err_exit_code(const struct err *e)
 		return 3;
 	case ERR_AUTH:
 		return 4;
+	case ERR_HELD:
+		return 5;
 	case ERR_INTR:
 		return 130;
 	default:

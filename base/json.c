@@ -42,13 +42,6 @@ cJSON *json_parse(struct str text, const char *what, struct err *e)
 
 /* ---- printing ------------------------------------------------------------ */
 
-static void add_string(struct buf *b, const char *z)
-{
-	buf_addc(b, '"');
-	buf_add_json(b, str_of(z));
-	buf_addc(b, '"');
-}
-
 /*
  * Whole numbers in full: cJSON writes 1e+15, which a reader that wants an
  * integer (the Docker Engine's, for one) refuses.
@@ -71,11 +64,14 @@ static void add_number(struct buf *b, double d)
 
 static void new_line(struct buf *b, int depth)
 {
-	if (depth < 0)
+	size_t n = 1 + 2 * (size_t)depth;
+	char *to;
+
+	if (depth < 0 || (to = buf_room(b, n)) == NULL)
 		return;
-	buf_addc(b, '\n');
-	for (int i = 0; i < depth; i++)
-		buf_adds(b, "  ");
+	memset(to, ' ', n);
+	*to = '\n';
+	buf_grew(b, n);
 }
 
 /* depth < 0: compact */
@@ -89,7 +85,7 @@ static void print(const cJSON *v, struct buf *b, int depth)
 		for (const cJSON *c = v->child; c != NULL; c = c->next) {
 			new_line(b, inner);
 			if (obj) {
-				add_string(b, c->string);
+				buf_add_json_string(b, str_of(c->string));
 				buf_adds(b, depth < 0 ? ":" : ": ");
 			}
 			print(c, b, inner);
@@ -100,7 +96,7 @@ static void print(const cJSON *v, struct buf *b, int depth)
 			new_line(b, depth);
 		buf_addc(b, obj ? '}' : ']');
 	} else if (cJSON_IsString(v)) {
-		add_string(b, v->valuestring);
+		buf_add_json_string(b, str_of(v->valuestring));
 	} else if (cJSON_IsNumber(v)) {
 		add_number(b, v->valuedouble);
 	} else if (cJSON_IsRaw(v)) {

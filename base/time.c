@@ -213,3 +213,79 @@ bool time_parse_http(struct str s, int64_t *t)
 	return (imf_date(s, &c) || rfc850_date(s, &c) || asctime_date(s, &c)) &&
 	       seconds_of(&c, t);
 }
+
+/* ---- lengths of time ----------------------------------------------------- */
+
+void time_span(int64_t s, char out[32])
+{
+	long long h = s / 3600, min = s / 60 % 60, sec = s % 60;
+
+	if (s < 60)
+		snprintf(out, 32, "%lld s", sec);
+	else if (h > 0 && min > 0)
+		snprintf(out, 32, "%lld h %lld min", h, min);
+	else if (h > 0)
+		snprintf(out, 32, "%lld h", h);
+	else if (sec > 0)
+		snprintf(out, 32, "%lld min %lld s", min, sec);
+	else
+		snprintf(out, 32, "%lld min", min);
+}
+
+/* Digits, and of seconds a fraction, which rounds. */
+static bool amount(struct str *s, int64_t *v)
+{
+	size_t n = 0;
+	uint64_t whole;
+
+	while (n < s->n && is_digit(s->p[n]))
+		n++;
+	if (!str_num(str_head(*s, n), 1000000, &whole))
+		return false;
+	*s = str_skip(*s, n);
+	*v = (int64_t)whole;
+	if (!eat(s, STR(".")))
+		return true;
+	*v += s->n > 0 && s->p[0] >= '5';
+	for (n = 0; n < s->n && is_digit(s->p[n]); n++)
+		;
+	*s = str_skip(*s, n);
+	return n > 0 && str_starts(*s, STR("S"));
+}
+
+bool time_parse_span(struct str s, int64_t *seconds)
+{
+	static const struct {
+		char letter;
+		bool of_day; /* behind the T */
+		int64_t seconds;
+	} units[] = { { 'D', false, DAY },
+		      { 'H', true, 3600 },
+		      { 'M', true, 60 },
+		      { 'S', true, 1 } };
+	bool of_day = false, some = false;
+	size_t unit = 0;
+
+	*seconds = 0;
+	if (!eat(&s, STR("P")))
+		return false;
+	while (s.n > 0) {
+		int64_t v;
+
+		if (!of_day && eat(&s, STR("T"))) {
+			of_day = true;
+			some = false;
+		}
+		if (!amount(&s, &v))
+			return false;
+		/* each unit at most once, and in this order */
+		while (unit < 4 && (s.n == 0 || units[unit].letter != s.p[0]))
+			unit++;
+		if (unit == 4 || units[unit].of_day != of_day)
+			return false;
+		*seconds += v * units[unit++].seconds;
+		s = str_skip(s, 1);
+		some = true;
+	}
+	return some;
+}

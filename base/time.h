@@ -13,4 +13,11 @@ bool time_parse_iso(struct str s, int64_t *t);
 void time_http(int64_t t, char out[32]);
 bool time_parse_http(struct str s, int64_t *t);
 
+/* A length of time as people read it: "0 s", "59 s", "2 min 5 s", "1 h", "26 h
+ * 4 min".  Not negative. */
+void time_span(int64_t s, char out[32]);
+/* "PT2M5.3S" (ISO 8601, as Azure has it: days, hours, minutes, seconds), rounded
+ * to a second. */
+bool time_parse_span(struct str s, int64_t *seconds);
+
 #endif

@@ -195,6 +195,7 @@ static int github_token(struct entra *en, struct buf *jwt, struct err *e)
 	int status;
 
 	http_client_init(&c, en->o.dialer, NULL);
+	c.watch = en->http.watch;
 	buf_adds(&url, asked);
 	if (str_find(buf_str(&url), STR("audience=")) < 0) {
 		buf_addc(&url, strchr(asked, '?') ? '&' : '?');

@@ -153,6 +153,7 @@ static int ask_host(struct entra *en, const struct host *h, struct err *e)
 
 	http_client_init(&c, (struct http_dialer){ dial_soon, &en->o.local },
 			 NULL);
+	c.watch = en->http.watch;
 	host_url(en, h, resource, &url, &form);
 	buf_addf(&secret, "%s: %s", h->header,
 		 h->secret ? entra_var(en, h->secret) : "true");

@@ -36,6 +36,8 @@ static const struct {
 	  "to?" },
 	{ "ResourceGroupNotFound",
 	  "'azswarm up' makes a cluster, 'azswarm deploy-compute' its machines" },
+	{ "DeploymentNotFound", "'azswarm deploy-compute' makes one" },
+	{ "ResourceNotFound", "'azswarm deploy-compute' makes what is not there" },
 	{ "ScopeLocked", "a lock is on it: portal, Locks" },
 };
 

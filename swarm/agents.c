@@ -11,6 +11,7 @@
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
+#define SINGLE_GROUP "properties.singlePlacementGroup"
 #define SCALE_TURNS 3 /* looks, when others scale, too */
 
 /* Interfaces come in the order of the machines, mostly. */
@@ -66,6 +67,22 @@ int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
 			json_add_str(by_host, a->list[i].host, a->list[i].address);
 	free(path);
 	return rc;
+}
+
+int agents_places(struct way *w, struct instance *vm, size_t n, struct err *e)
+{
+	struct instances a = { vm, n };
+	cJSON *addresses;
+
+	if (!way_there(w))
+		return 0;
+	addresses = cJSON_CreateObject();
+	if (agents_addresses(w->s, &a, addresses, e) < 0) {
+		json_free(addresses);
+		return -1;
+	}
+	way_set_addresses(w, addresses);
+	return 0;
 }
 
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
@@ -161,12 +178,15 @@ int cmd_deallocate_agents(struct session *s, int argc, char **argv, struct err *
 
 /* Wait until the swarm has these machines in service, where it can be asked,
  * and spread the tasks. */
-static int see_back(struct session *s, const struct instance *vm, size_t n,
+static int see_back(struct session *s, struct instance *vm, size_t n,
 		    struct err *e)
 {
 	const char **hosts = agents_hosts(vm, n);
 	struct way w;
 	int rc = way_open(s, &w, e);
+
+	if (rc == 0)
+		rc = agents_places(&w, vm, n, e);
 
 	if (rc == 0)
 		way_warn(&w, "whether they are in service again is not known");
@@ -251,49 +271,69 @@ static void set_parameter(cJSON *parameters, const char *name, int64_t v)
 	set_value(parameters, name, cJSON_CreateNumber((double)v));
 }
 
-/* Autoscale that is off, because agents are stopped, stays off. */
-static int keep_autoscale_off(struct session *s, cJSON *parameters, struct err *e)
+/* Machines that are deallocated. */
+static int count_warm(struct session *s, int64_t *warm, struct err *e)
 {
-	bool on;
+	struct instances a = { 0 };
+	int rc = instances_list(s, &a, e);
 
-	if (autoscale_is_on(s, &on, e) < 0)
+	*warm = rc < 0 ? 0 : (int64_t)count(&a, instance_is_warm);
+	instances_release(&a);
+	return rc;
+}
+
+/* Autoscale counts warm machines, so its bounds have them on top. */
+static void add_warm(cJSON *parameters, int64_t warm)
+{
+	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", 0);
+
+	for (size_t i = 0; i < 2; i++) {
+		const cJSON *p = json_get(parameters, bounds[i]);
+		int64_t v = json_int_opt(p, "value", 0) + warm;
+
+		if (p != NULL && warm > 0)
+			set_parameter(parameters, bounds[i],
+				      instances_bound(v, most));
+	}
+}
+
+/*
+ * Autoscale stays as commands left it: off, because agents are stopped, and with
+ * the bounds and the number that they moved.  What was changed by hand, there or
+ * in the parameters, is for the deployment to put right.
+ */
+static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
+{
+	int64_t least = json_int_opt(parameters, "minAgentCount.value", -1);
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", -1);
+	struct autoscale_state now;
+	int64_t warm = 0;
+	int keep;
+
+	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0 ||
+	    autoscale_read(s, &now, e) < 0)
 		return -1;
-	if (!on) {
+	if (!now.on) {
 		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
 			      "start-agents' switches it on");
 		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));
 	}
-	return 0;
-}
-
-/* Autoscale counts warm machines, so its bounds have them on top. */
-static int keep_warm(struct session *s, cJSON *parameters, struct err *e)
-{
-	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
-	struct instances a = { 0 };
-	int keep, warm = 0;
-
-	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)
-		return -1;
-	if (keep == 0)
+	if (least < 0 || most < 0)
 		return 0;
-	if (instances_list(s, &a, e) < 0) {
-		instances_release(&a);
+	/* there may be some although none are to be kept any more */
+	if ((keep > 0 || (now.least > least && now.most > most)) &&
+	    count_warm(s, &warm, e) < 0)
 		return -1;
-	}
-	for (size_t i = 0; i < a.n; i++)
-		warm += instance_is_warm(&a.list[i]);
-	instances_release(&a);
-	for (size_t i = 0; i < 2; i++) {
-		const cJSON *p = json_get(parameters, bounds[i]);
-		int64_t v = json_int_opt(p, "value", 0) +
-			    (warm < keep ? warm : keep);
-
-		if (p != NULL)
-			set_parameter(parameters, bounds[i],
-				      v < INSTANCES_OURS_MAX ?
-					      v :
-					      INSTANCES_OURS_MAX);
+	if (keep > 0 && warm > keep)
+		warm = keep;
+	if (autoscale_is_ours(&now, least, most, warm) ||
+	    autoscale_is_ours(&now, least, most, 0)) {
+		set_parameter(parameters, "minAgentCount", now.least);
+		set_parameter(parameters, "maxAgentCount", now.most);
+		set_parameter(parameters, "autoscaleDefault", now.without_metrics);
+	} else if (keep > 0) {
+		add_warm(parameters, warm);
 	}
 	return 0;
 }
@@ -310,11 +350,19 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	rc = 0;
 	if (r.http.head.status == 404)
 		goto out;
+	/* what had more than 100 once never has one placement group again */
+	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
+		set_value(parameters, "singlePlacementGroup", cJSON_CreateFalse());
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
-	    (rc = keep_autoscale_off(s, parameters, e)) < 0 ||
-	    (rc = keep_warm(s, parameters, e)) < 0 ||
-	    there == json_int_opt(parameters, "agentCount.value", -1))
+	    (rc = keep_autoscale(s, parameters, e)) < 0)
+		goto out;
+	/* or autoscale would remove or make some at once */
+	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
+		set_parameter(parameters, "minAgentCount", there);
+	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
+		set_parameter(parameters, "maxAgentCount", there);
+	if (there == json_int_opt(parameters, "agentCount.value", -1))
 		goto out;
 	ui_say(s->ui,
 	       "there %s %lld agent%s already, and so it stays; "
@@ -322,40 +370,85 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	       there == 1 ? "is" : "are", (long long)there,
 	       there == 1 ? "" : "s");
 	set_parameter(parameters, "agentCount", there);
-	/* or autoscale would remove or make some at once */
-	if (there < json_int_opt(parameters, "minAgentCount.value", 0))
-		set_parameter(parameters, "minAgentCount", there);
-	if (there > json_int_opt(parameters, "maxAgentCount.value", there))
-		set_parameter(parameters, "maxAgentCount", there);
 out:
 	azure_reply_release(&r);
 	free(path);
 	return rc;
 }
 
+/* PATCH the scale set.  Takes body. */
+static int patch_set(struct session *s, cJSON *body, const char *what,
+		     bool no_wait, struct err *e)
+{
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
+	struct azure_wait w = { .what = what,
+				.limit_ms = OPERATION_LIMIT_MS,
+				.no_wait = no_wait };
+	int rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+
+	json_free(body);
+	free(path);
+	return rc;
+}
+
+/* Ports that Azure gives each of n machines behind one address, by itself
+ * ("Source Network Address Translation for outbound connections"). */
+static int ports_of_each(int n)
+{
+	int most = 50, ports = 1024;
+
+	while (n > most && most < 800) {
+		most *= 2;
+		ports /= 2;
+	}
+	return n > most ? 32 : ports;
+}
+
+/*
+ * A set of one placement group has 100 machines at most.  A request of its
+ * own: Microsoft describes it as a change of the model, and not together with
+ * another.
+ */
+static int leave_single_group(struct session *s, int wanted, struct err *e)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	ui_say(s->ui,
+	       "more than %d agents: the scale set is made one of several "
+	       "placement groups, for good",
+	       INSTANCES_SINGLE_MAX);
+	json_add_bool(json_add_obj(body, "properties"), "singlePlacementGroup",
+		      false);
+	if (patch_set(s, body, "several placement groups", false, e) < 0)
+		return -1;
+	ui_say(s->ui,
+	       "one address for all: %d ports for what each agent asks of the "
+	       "Internet; 'azswarm deploy-compute' makes it eight addresses",
+	       ports_of_each(wanted));
+	return 0;
+}
+
 static int set_capacity(struct session *s, const cJSON *vmss, int wanted,
 			struct err *e)
 {
-	char *path = instances_path(s, "?api-version=" API_COMPUTE);
-	char *what = xasprintf("%d agents", wanted);
-	struct azure_wait w = { .what = what,
-				.limit_ms = OPERATION_LIMIT_MS,
-				.no_wait = s->no_wait };
-	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	const char *name = json_str(vmss, "sku.name", e);
+	char *what = xasprintf("%d agents", wanted);
+	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	int rc = -1;
 
-	if (name != NULL) {
-		/* name and tier as they are, or Azure takes it for a resize */
-		json_add_str(sku, "name", name);
-		json_add_str(sku, "tier",
-			     json_str_opt(vmss, "sku.tier", "Standard"));
-		json_add_int(sku, "capacity", wanted);
-		rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+	if (name == NULL || (wanted > INSTANCES_SINGLE_MAX &&
+			     json_bool_opt(vmss, SINGLE_GROUP, true) &&
+			     leave_single_group(s, wanted, e) < 0)) {
+		json_free(body);
+		goto out;
 	}
-	json_free(body);
+	/* name and tier as they are, or Azure takes it for a resize */
+	json_add_str(sku, "name", name);
+	json_add_str(sku, "tier", json_str_opt(vmss, "sku.tier", "Standard"));
+	json_add_int(sku, "capacity", wanted);
+	rc = patch_set(s, body, what, s->no_wait, e);
+out:
 	free(what);
-	free(path);
 	return rc;
 }
 
@@ -395,6 +488,7 @@ struct scale {
 	size_t wanted;	    /* to run */
 	size_t off, running;
 	size_t keep; /* WARM_AGENTS */
+	bool agreed; /* that so many go */
 	cJSON *set;  /* the scale set, as it is in Azure */
 };
 
@@ -486,6 +580,8 @@ static int settle_in(struct scale *c, struct err *e)
 	bool paper;
 	int rc = way_open(c->s, &w, e);
 
+	if (rc == 0)
+		way_warn(&w, "whether they are in service is not known");
 	if (rc < 0 || !way_there(&w) || (rc = look(c, e)) < 0 ||
 	    (rc = agents_addresses(c->s, &c->a, addresses, e)) < 0 ||
 	    (rc = remote_on_paper(c->s, &paper, e)) < 0)
@@ -495,6 +591,7 @@ static int settle_in(struct scale *c, struct err *e)
 		if (!instance_is_off(&c->a.list[i]))
 			coming[n++] = c->a.list[i].host;
 	way_set_addresses(&w, addresses);
+	w.new_ones = true;
 	addresses = NULL;
 	if (!paper)
 		rc = way_back(&w, coming, n, NULL, false, WAY_BACK_MS, e);
@@ -504,6 +601,23 @@ out:
 	way_close(&w);
 	json_free(addresses);
 	free(coming);
+	return rc;
+}
+
+/* More than half of those that run are to go: a slip of the finger does that,
+ * too. */
+static int agree_to_go(struct scale *c, size_t surplus, struct err *e)
+{
+	char *what;
+	int rc = 0;
+
+	if (!c->agreed && 2 * surplus > c->running) {
+		what = xasprintf("take %zu of %zu agents away", surplus,
+				 c->running);
+		rc = swarm_agree(c->s, what, e);
+		free(what);
+	}
+	c->agreed |= rc == 0;
 	return rc;
 }
 
@@ -530,7 +644,8 @@ static int scale_once(struct scale *c, bool *in, bool *out, struct err *e)
 		surplus = c->running - c->wanted;
 	leave = c->off - start + surplus;
 	warm = leave < c->keep ? leave : c->keep;
-	if (autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
+	if (agree_to_go(c, surplus, e) < 0 ||
+	    autoscale_fit(c->s, (int)c->wanted, (int)warm, e) < 0)
 		goto out;
 	rc = 0;
 	if (surplus > 0 || (start == 0 && leave > warm)) {
@@ -568,9 +683,9 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	uint64_t wanted;
 	int keep, rc = -1;
 
-	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_OURS_MAX, &wanted)) {
+	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_MAX, &wanted)) {
 		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d",
-			INSTANCES_OURS_MAX);
+			INSTANCES_MAX);
 		goto out;
 	}
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)

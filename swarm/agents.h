@@ -13,6 +13,9 @@ const char **agents_hosts(const struct instance *vm, size_t n);
  * such an object (not NULL), by host name into it, too. */
 int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
 		     struct err *e);
+/* Have the way know those of n machines, to say how far each is.  Does nothing
+ * where the swarm cannot be asked. */
+int agents_places(struct way *w, struct instance *vm, size_t n, struct err *e);
 /* Fill in how many tasks each has, and whether it is on its way out. */
 int agents_count_tasks(struct way *w, struct instances *a, struct err *e);
 /*

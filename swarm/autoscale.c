@@ -68,18 +68,21 @@ static bool fit_profile(cJSON *profile, const struct number *n, struct ui *ui)
 		{ .name = "minimum", .title = "fewest agents" },
 		{ .name = "default", .title = "number when there are no metrics" },
 	};
-	bool moved = false;
+	bool moved = false, were_warm;
 
 	for (size_t i = 0; i < 3; i++)
 		bounds[i].is = bounds[i].should = capacity_of(profile,
 							      bounds[i].name);
+	/* both are over what was deployed: for warm machines, some time ago */
+	were_warm = bounds[0].is > n->most && bounds[1].is > n->least;
 	if (n->exact || (n->back && bounds[0].is > n->most))
 		bounds[0].should = n->most + n->warm;
-	if (n->exact || (n->back && bounds[1].is < n->least))
+	if (n->exact || (n->back && (bounds[1].is < n->least || were_warm)))
 		bounds[1].should = n->least + n->warm;
 	for (size_t i = 0; i < 2; i++)
-		if (n->exact && bounds[i].should > INSTANCES_OURS_MAX)
-			bounds[i].should = INSTANCES_OURS_MAX;
+		if (n->exact)
+			bounds[i].should = instances_bound(bounds[i].should,
+							   n->most);
 	if (all > bounds[0].should)
 		bounds[0].should = all;
 	if (all < bounds[1].should)
@@ -104,16 +107,35 @@ static char *setting_path(struct session *s)
 			  settings_get(s->set, S_VMSS_NAME));
 }
 
-int autoscale_is_on(struct session *s, bool *on, struct err *e)
+int autoscale_read(struct session *s, struct autoscale_state *a, struct err *e)
 {
 	char *path = setting_path(s);
 	struct azure_reply r = { 0 };
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	const cJSON *profile = json_at(r.doc, "properties.profiles[0]");
 
-	*on = rc < 0 || json_bool_opt(r.doc, "properties.enabled", true);
+	*a = (struct autoscale_state){
+		.on = rc < 0 || json_bool_opt(r.doc, "properties.enabled", true),
+		.least = capacity_of(profile, "minimum"),
+		.most = capacity_of(profile, "maximum"),
+		.without_metrics = capacity_of(profile, "default"),
+	};
 	azure_reply_release(&r);
 	free(path);
 	return rc < 0 ? err_in(e, "autoscale") : 0;
+}
+
+/* Its default is the number that was asked for last; autoscale may have made it
+ * another one since, and moves no bound (see fit_profile). */
+bool autoscale_is_ours(const struct autoscale_state *a, int64_t least,
+		       int64_t most, int64_t warm)
+{
+	int64_t asked = a->without_metrics;
+
+	least = instances_bound(least + warm, most);
+	most = instances_bound(most + warm, most);
+	return asked >= 0 && a->least == (asked < least ? asked : least) &&
+	       a->most == (asked > most ? asked : most);
 }
 
 /* Read the setting, have it changed, write it.  change returns whether there

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/time.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
@@ -19,7 +20,6 @@
 struct view {
 	struct session *s;
 	cJSON *seen; /* operation id -> state last shown */
-	unsigned total;
 };
 
 static const char *target_name(const cJSON *op)
@@ -68,25 +68,16 @@ static bool is_bad(const char *state)
 }
 
 /* One line per operation whose state changed since the last look. */
-static int view_operation(void *ctx, const cJSON *op, struct err *e)
+static void view_operation(struct view *v, const cJSON *op)
 {
-	struct view *v = ctx;
 	const char *id = json_str_opt(op, "operationId", "");
 	const char *state = json_str_opt(op, "properties.provisioningState", "");
 	bool over = str_ieqz(str_of(state), "Succeeded") || is_bad(state);
-	const cJSON *before;
+	const cJSON *before = json_get(v->seen, id);
 	char *reason;
 
-	(void)e;
-	if (json_get(op, "properties") == NULL ||
-	    json_at(op, "properties.targetResource") == NULL)
-		return 0;
-	v->total++;
-	before = json_get(v->seen, id);
 	if (before != NULL && strcmp(before->valuestring, state) == 0)
-		return 0;
-	if (v->total > OPERATIONS_MAX)
-		return 0;
+		return;
 	json_set(v->seen, id, cJSON_CreateString(state));
 	if (over || before == NULL) {
 		reason = is_bad(state) ? reason_of(op) : xstrdup("");
@@ -94,19 +85,60 @@ static int view_operation(void *ctx, const cJSON *op, struct err *e)
 		       target_name(op), *reason ? ": " : "", reason);
 		free(reason);
 	}
+}
+
+struct operations {
+	cJSON *list[OPERATIONS_MAX];
+	size_t n;
+};
+
+static int take_operation(void *ctx, const cJSON *op, struct err *e)
+{
+	struct operations *o = ctx;
+
+	(void)e;
+	if (json_at(op, "properties.targetResource") != NULL &&
+	    o->n < OPERATIONS_MAX)
+		o->list[o->n++] = cJSON_Duplicate(op, true);
 	return 0;
 }
 
-static char *operations_path(const struct session *s)
+/* Azure has the newest first; a terminal shows the end. */
+static int by_time(const void *a, const void *b)
 {
+	const char *path = "properties.timestamp";
+
+	return strcmp(json_str_opt(*(cJSON *const *)a, path, ""),
+		      json_str_opt(*(cJSON *const *)b, path, ""));
+}
+
+static void operations_free(struct operations *o)
+{
+	for (size_t i = 0; o != NULL && i < o->n; i++)
+		json_free(o->list[i]);
+	free(o);
+}
+
+/* Those of the deployment that are about a resource, the newest last.  NULL
+ * with e, or for operations_free(). */
+static struct operations *operations_read(struct session *s, struct err *e)
+{
+	struct operations *o = xcalloc(1, sizeof(*o));
 	char *name = swarm_deployment_name(s);
 	char *path = azure_path(&s->az,
 				"/resourcegroups/%s/deployments/%s/"
 				"operations?api-version=" API_RESOURCES,
 				settings_get(s->set, S_COMPUTE_GROUP), name);
+	int rc = azure_list(&s->az, path, "operations", take_operation, o, e);
 
+	free(path);
 	free(name);
-	return path;
+	if (rc == 0) {
+		qsort(o->list, o->n, sizeof(*o->list), by_time);
+		return o;
+	}
+	operations_free(o);
+	return NULL;
 }
 
 /* Called after each poll of a deployment.  The view is a courtesy: what goes
@@ -114,15 +146,14 @@ static char *operations_path(const struct session *s)
 static int view_tick(void *ctx, struct err *e)
 {
 	struct view *v = ctx;
-	char *path = operations_path(v->s);
 	struct err once = ERR_INIT;
+	struct operations *o = operations_read(v->s, &once);
 
-	v->total = 0;
-	if (azure_list(&v->s->az, path, "operations", view_operation, v, &once) <
-		    0 &&
-	    once.kind == ERR_INTR)
+	for (size_t i = 0; o != NULL && i < o->n; i++)
+		view_operation(v, o->list[i]);
+	operations_free(o);
+	if (once.kind == ERR_INTR)
 		*e = once;
-	free(path);
 	return e->kind == ERR_INTR ? -1 : 0;
 }
 
@@ -297,33 +328,34 @@ out:
 
 /* ---- view-deployment ---- */
 
-static int table_operation(void *ctx, const cJSON *op, struct err *e)
+/* as_azure: the duration, for who reads it with a program. */
+static void add_operation(struct listing *t, const cJSON *op, bool as_azure)
 {
-	struct listing *t = ctx;
-	char *reason;
+	const char *state = json_str_opt(op, "properties.provisioningState", "");
+	const char *took = json_str_opt(op, "properties.duration", "");
+	char *reason = is_bad(state) ? reason_of(op) : xstrdup("");
+	char span[32];
+	int64_t seconds;
 
-	(void)e;
-	if (json_at(op, "properties.targetResource") == NULL)
-		return 0;
-	reason = is_bad(json_str_opt(op, "properties.provisioningState", "")) ?
-			 reason_of(op) :
-			 xstrdup("");
+	if (!as_azure && time_parse_span(str_of(took), &seconds)) {
+		time_span(seconds, span);
+		took = span;
+	}
 	listing_row(t);
 	listing_cell(t, "%s", target_type(op));
 	listing_cell(t, "%s", target_name(op));
-	listing_cell(t, "%s",
-		     json_str_opt(op, "properties.provisioningState", ""));
-	listing_cell(t, "%s", json_str_opt(op, "properties.duration", ""));
+	listing_cell(t, "%s", state);
+	listing_cell(t, "%s", took);
 	listing_cell(t, "%s", reason);
 	free(reason);
-	return 0;
 }
 
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 {
 	static const char *const columns[] = { "type",	   "name",   "state",
 					       "duration", "reason", NULL };
-	char *path = swarm_deployment_path(s, ""), *ops = operations_path(s);
+	char *path = swarm_deployment_path(s, "");
+	struct operations *ops = NULL;
 	struct azure_reply r = { 0 };
 	struct listing t;
 	const char *state;
@@ -334,8 +366,10 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	if (s->watch && deployment_watch(s, e) < 0 && e->kind != ERR_AZURE)
 		goto out;
 	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) < 0 ||
-	    azure_list(&s->az, ops, "operations", table_operation, &t, e) < 0)
+	    (ops = operations_read(s, e)) == NULL)
 		goto out;
+	for (size_t i = 0; i < ops->n; i++)
+		add_operation(&t, ops->list[i], s->ui->format != UI_TABLE);
 	state = json_str_opt(r.doc, "properties.provisioningState", "unknown");
 	ui_say(s->ui, "deployment %s: %s, %s", json_str_opt(r.doc, "name", ""),
 	       state, json_str_opt(r.doc, "properties.timestamp", ""));
@@ -351,8 +385,6 @@ out:
 	listing_release(&t);
 	azure_reply_release(&r);
 	free(path);
-	free(ops);
+	operations_free(ops);
 	return rc;
 }
-
-/* ---- tables of what there is ---- */

@@ -8,7 +8,7 @@
  * What a machine is to the swarm is in swarm/way.h.
  */
 #define INSTANCES_MAX 1000
-#define INSTANCES_OURS_MAX 100 /* what a single placement group holds */
+#define INSTANCES_SINGLE_MAX 100 /* of a single placement group */
 
 struct instance {
 	char *id;	    /* "3" */
@@ -17,6 +17,7 @@ struct instance {
 	char *power;	    /* "running", "stopped", ... */
 	char *provisioning; /* "Succeeded", ... */
 	char *address; /* its private one, once asked for; NULL: not known */
+	char *size;    /* "Standard_B2s_v2" */
 	/* of the swarm; filled in by who asks for it */
 	unsigned tasks;
 	bool leaving; /* on its way out of service already */
@@ -27,9 +28,15 @@ struct instances {
 	size_t n;
 };
 
+/* A bound of autoscale's, of a set deployed for so many: not what the set
+ * could not have. */
+int64_t instances_bound(int64_t bound, int64_t most);
+
 /* All of them.  0 or -1; instances_release(a) either way. */
 int instances_list(struct session *s, struct instances *a, struct err *e);
 void instances_release(struct instances *a);
+/* One more, from what Azure tells of it with its instanceView. */
+void instances_add(struct instances *a, const cJSON *vm);
 /* Those that ARGUMENTS name, by id, name or host name, all when there are
  * none; the others are taken out.  ERR_USAGE naming one that is not there. */
 int instances_choose(struct instances *a, int argc, char **argv, struct err *e);
@@ -63,8 +70,20 @@ int instances_act(struct session *s, const char *action, const struct instance *
  * Does nothing where there is no setting.
  */
 int autoscale_fit(struct session *s, int wanted, int warm, struct err *e);
-/* Whether it acts; where there is none, it is not off. */
-int autoscale_is_on(struct session *s, bool *on, struct err *e);
+/* The setting as Azure has it; where there is none, it is not off, and the
+ * numbers are -1. */
+struct autoscale_state {
+	bool on;
+	int64_t least, most, without_metrics;
+};
+int autoscale_read(struct session *s, struct autoscale_state *a, struct err *e);
+/*
+ * Whether commands that change the number of agents left the setting so, where
+ * those bounds were deployed and so many warm machines are there: then nobody
+ * changed it by hand.
+ */
+bool autoscale_is_ours(const struct autoscale_state *a, int64_t least,
+		       int64_t most, int64_t warm);
 /* Switch it off while machines are stopped on purpose, and on again. */
 int autoscale_enable(struct session *s, bool on, struct err *e);
 

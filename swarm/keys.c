@@ -207,19 +207,44 @@ static int load_own(char **out, struct err *e)
 	return rc;
 }
 
-int keys_load(const struct settings *set, struct keys *k, struct err *e)
+int keys_public(const struct settings *set, char **line, struct err *e)
 {
-	const char *user = settings_get(set, S_ADMIN_USERNAME);
-	uint8_t pin[SHA256_LEN];
-	struct buf hex = BUF_INIT(64);
 	bool own;
 
-	*k = (struct keys){ 0 };
-	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
-	    (file_exists(DIR) && dir_check_own(DIR, e) < 0))
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
-	if ((own ? load_own(&k->admin_public, e) :
-		   load_public(user, &k->admin_public, e)) < 0)
+	return own ? load_own(line, e) :
+		     load_public(settings_get(set, S_ADMIN_USERNAME), line, e);
+}
+
+bool keys_there(const struct settings *set)
+{
+	static const char *const names[] = { "helper.key", "host-master.pem",
+					     "host-agent.pem", "worker.secret",
+					     "manager.secret" };
+	struct err ignored = ERR_INIT;
+	char *path = path_of(settings_get(set, S_ADMIN_USERNAME), ".pem");
+	bool own = false, there;
+
+	there = settings_bool(set, S_OWN_KEY, &own, &ignored) == 0 &&
+		(own || file_exists(path));
+	free(path);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		path = path_of(names[i], "");
+		there &= file_exists(path);
+		free(path);
+	}
+	return there;
+}
+
+int keys_load(const struct settings *set, struct keys *k, struct err *e)
+{
+	uint8_t pin[SHA256_LEN];
+	struct buf hex = BUF_INIT(64);
+
+	*k = (struct keys){ 0 };
+	if ((file_exists(DIR) && dir_check_own(DIR, e) < 0) ||
+	    keys_public(set, &k->admin_public, e) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 ||
 	    load("host-master", ".pem", &k->host_master, e) < 0 ||

@@ -18,6 +18,10 @@ struct keys {
 	char helper_pin[65];
 };
 
+/* Whether every key and secret is there that cannot be made of another. */
+bool keys_there(const struct settings *set);
+/* The operator's public key, an authorized_keys line.  Caller frees. */
+int keys_public(const struct settings *set, char **line, struct err *e);
 /* Make what is missing in keys/, keep what is there. */
 int keys_make(const struct settings *set, struct ui *ui, struct err *e);
 /* Read keys/; an error says which file, and that `keys` makes it or, of one that

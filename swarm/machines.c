@@ -306,11 +306,12 @@ static int write_progress(struct round *r, const struct instance *vm, size_t n,
 
 /* A machine gets the set's present model first: without that it is made again
  * as it once was, with an address, a key and a program of then. */
-static int act(struct round *r, const struct instance *vm, size_t n, struct err *e)
+static int act(struct round *r, const struct instance *vm, size_t n,
+	       bool no_wait, struct err *e)
 {
 	char *names = names_of(vm, n);
 	char *what = xasprintf("%s: %s", names, r->verb);
-	bool no_wait = r->s->no_wait;
+	bool asked = r->s->no_wait;
 	int rc = 0;
 
 	r->s->no_wait = false;
@@ -320,17 +321,18 @@ static int act(struct round *r, const struct instance *vm, size_t n, struct err 
 		rc = instances_act(r->s, "manualupgrade", vm, n, 0, model, e);
 		free(model);
 	}
+	r->s->no_wait = no_wait;
 	if (rc == 0)
 		rc = instances_act(r->s, r->verb, vm, n, 0, what, e);
-	r->s->no_wait = no_wait;
+	r->s->no_wait = asked;
 	free(what);
 	free(names);
 	return rc;
 }
 
-/* These together: out, act, back. */
+/* These together: out, act, back; no_wait: until Azure has accepted it. */
 static int go_round(struct round *r, const struct instance *vm, size_t n,
-		    bool out, struct err *e)
+		    bool out, bool no_wait, struct err *e)
 {
 	const char **hosts = agents_hosts(vm, n);
 	char *names = names_of(vm, n);
@@ -340,10 +342,11 @@ static int go_round(struct round *r, const struct instance *vm, size_t n,
 	ui_say(r->s->ui, "%s: %s", names, r->verb);
 	if (way_there(&r->way) && way_nodes(&r->way, &before, e) < 0)
 		goto out;
-	if ((out && take_out(&r->way, vm, n, e) < 0) || act(r, vm, n, e) < 0)
+	if ((out && take_out(&r->way, vm, n, e) < 0) ||
+	    act(r, vm, n, no_wait, e) < 0)
 		goto out;
 	/* they leave the swarm when they go down, and join as others */
-	if (way_there(&r->way) &&
+	if (!no_wait && way_there(&r->way) &&
 	    way_back(&r->way, hosts, n, before, true, WAY_BACK_MS, e) < 0)
 		goto out;
 	rc = write_progress(r, vm, n, e);
@@ -456,11 +459,15 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	if (rc == 0)
 		way_warn(&r.way, "machines are not drained first, and whether "
 				 "they are back in service is not known");
+	if (rc == 0)
+		rc = agents_places(&r.way, a.list, left, e);
 	if (rc == 0 && at_once == 0 && left > 0)
 		rc = agree_to_all(&r, a.list, left, e);
 	for (size_t i = 0; rc == 0 && i < left; i += now) {
 		now = at_once == 0 || at_once > left - i ? left - i : at_once;
-		rc = go_round(&r, &a.list[i], now, at_once != 0, e);
+		/* the next one only when this one is back */
+		rc = go_round(&r, &a.list[i], now, at_once != 0,
+			      s->no_wait && i + now == left, e);
 		if (rc < 0 && i > 0)
 			ui_say(s->ui,
 			       "%zu of %zu done; the same command again goes "
@@ -469,9 +476,13 @@ static int all_rounds(struct session *s, const char *verb, size_t at_once,
 	}
 	if (rc == 0) {
 		remove(PROGRESS_FILE);
-		ui_say(s->ui, "%zu agent%s: %s done", left,
-		       left == 1 ? "" : "s", verb);
-		rc = rebalance_at_end(s, &r.way, NULL, 0, e);
+		ui_say(s->ui, "%zu agent%s: %s %s", left, left == 1 ? "" : "s",
+		       verb,
+		       s->no_wait ? "accepted, the last goes on in Azure; "
+				    "'azswarm list-agents' shows how far" :
+				    "done");
+		if (!s->no_wait)
+			rc = rebalance_at_end(s, &r.way, NULL, 0, e);
 	}
 out:
 	way_close(&r.way);

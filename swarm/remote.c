@@ -8,17 +8,17 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "swarm/agents.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
 #define CONNECT_MS 10000
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
-#define FQDNS_MAX 8192
 #define CONNECT_ONE_MS 3000 /* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
-static int take_master(void *ctx, const cJSON *ip, struct err *e)
+int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
 {
 	struct masters *m = ctx;
 	struct str name = str_of(json_str_opt(ip, "name", ""));
@@ -27,6 +27,9 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 		str_of(json_str_opt(ip, "properties.dnsSettings.fqdn", ""));
 
 	(void)e;
+	if (str_eqz(name, "agents-lb-ip") && *address != '\0' &&
+	    m->balancer == NULL)
+		m->balancer = xstrdup(address);
 	if (fqdn.n > 0 && str_chr(fqdn, ' ') < 0)
 		buf_addf(&m->fqdns, "%.*s ", STR_ARG(fqdn));
 	if (m->n < LAYOUT_MASTERS_MAX && *address != '\0' &&
@@ -37,13 +40,15 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	return 0;
 }
 
-static void masters_release(struct masters *m)
+void remote_masters_release(struct masters *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		free(m->name[i]);
 		free(m->address[i]);
 	}
+	free(m->balancer);
 	buf_release(&m->fqdns);
+	m->n = 0;
 }
 
 static int own_key(struct remote *r, struct err *e)
@@ -69,6 +74,7 @@ static int read_keys(struct remote *r, struct err *e)
 
 	if (r->has_keys)
 		return 0;
+	keys_burn(&r->keys);
 	if (keys_load(set, &r->keys, e) < 0 ||
 	    settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
@@ -111,7 +117,7 @@ static int find_masters(struct remote *r, struct err *e)
 
 	if (r->masters.n == 0)
 		rc = azure_list(&r->s->az, path, "addresses of masters",
-				take_master, &r->masters, e);
+				remote_take_master, &r->masters, e);
 	free(path);
 	if (rc == 0 && r->masters.n == 0)
 		rc = err_set(e, ERR_DATA,
@@ -160,13 +166,12 @@ static bool may_pass(const struct err *e)
 	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT;
 }
 
-static int connect_master(struct remote *r, struct err *e)
+/* Of those from that one on. */
+static int connect_from(struct remote *r, size_t i, struct err *e)
 {
 	struct err last = ERR_INIT;
 
-	if (find_masters(r, e) < 0)
-		return -1;
-	for (size_t i = 0; i < r->masters.n; i++) {
+	for (; i < r->masters.n; i++) {
 		err_clear(&last);
 		if (connect_one(r, i, &last) == 0)
 			return 0;
@@ -177,15 +182,78 @@ static int connect_master(struct remote *r, struct err *e)
 	return -1;
 }
 
+static int connect_master(struct remote *r, struct err *e)
+{
+	return find_masters(r, e) < 0 ? -1 : connect_from(r, 0, e);
+}
+
+/* What the local Azure's agent of a machine says when there is none. */
+bool remote_says_paper(const cJSON *vm)
+{
+	const cJSON *st;
+
+	cJSON_ArrayForEach(st,
+			   json_at(vm, "properties.instanceView.vmAgent.statuses"))
+		if (strstr(json_str_opt(st, "message", ""), "exists on paper"))
+			return true;
+	return false;
+}
+
+int remote_on_paper(struct session *s, bool *paper, struct err *e)
+{
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/"
+				"Microsoft.Compute/virtualMachines/master0"
+				"?$expand=instanceView&api-version=" API_COMPUTE,
+				settings_get(s->set, S_COMPUTE_GROUP));
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	*paper = rc == 0 && remote_says_paper(r.doc);
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+/* Waiting for what is on paper would be for ever. */
+static int refuse_paper(struct session *s, struct err *e)
+{
+	bool paper;
+
+	if (remote_on_paper(s, &paper, e) < 0)
+		return -1;
+	return !paper ? 0 :
+			err_set(e, ERR_DATA,
+				"these machines exist on paper; 'azswarm "
+				"emulator --machines nspawn' makes real ones");
+}
+
 static void begin(struct session *s, struct remote *r)
 {
-	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+}
+
+static int open_own(struct remote *r, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (read_keys(r, e) < 0)
+		return -1;
+	if (connect_master(r, &why) == 0)
+		return 0;
+	/* a connection that is refused there says nothing to anybody */
+	if (may_pass(&why))
+		refuse_paper(r->s, e);
+	if (e->kind == ERR_NONE)
+		*e = why;
+	return -1;
 }
 
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return read_keys(r, e) < 0 || connect_master(r, e) < 0 ? -1 : 0;
+	return open_own(r, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
@@ -193,10 +261,34 @@ int remote_open(struct session *s, struct remote *r, struct err *e)
 	begin(s, r);
 	if (share_join(r))
 		return 0;
-	if (read_keys(r, e) < 0 || connect_master(r, e) < 0)
+	if (open_own(r, e) < 0)
 		return -1;
 	share_begin(r);
 	return 0;
+}
+
+int remote_open_known(struct session *s, struct remote *r,
+		      struct masters *known, struct err *e)
+{
+	begin(s, r);
+	if (read_keys(r, e) < 0)
+		return -1;
+	r->masters = *known;
+	*known = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	return connect_from(r, 0, e);
+}
+
+int remote_next(struct remote *r, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < r->masters.n && strcmp(r->masters.name[i], r->name) != 0)
+		i++;
+	if (i + 1 >= r->masters.n)
+		return err_set(e, ERR_DATA, "there is no other master");
+	if (read_keys(r, e) < 0)
+		return -1;
+	return connect_from(r, i + 1, e);
 }
 
 int remote_reopen(struct remote *r, struct err *e)
@@ -208,7 +300,7 @@ int remote_reopen(struct remote *r, struct err *e)
 void remote_release(struct remote *r)
 {
 	disconnect(r);
-	masters_release(&r->masters);
+	remote_masters_release(&r->masters);
 	ssh_key_free(r->key);
 	keys_burn(&r->keys);
 	*r = (struct remote){ 0 };
@@ -235,41 +327,15 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 
 struct docker *remote_docker(struct remote *r)
 {
-	if (!r->has_docker)
+	if (!r->has_docker) {
 		docker_init(&r->docker, (struct http_dialer){ dial, r });
+		r->docker.http.watch = trace_watch(&r->s->trace, TRACE_SWARM);
+	}
 	r->has_docker = true;
 	return &r->docker;
 }
 
 /* ---- a swarm that is on its way ---- */
-
-/* What the local Azure's agent of a machine says when there is none. */
-static bool says_paper(const cJSON *vm)
-{
-	const cJSON *st;
-
-	cJSON_ArrayForEach(st,
-			   json_at(vm, "properties.instanceView.vmAgent.statuses"))
-		if (strstr(json_str_opt(st, "message", ""), "exists on paper"))
-			return true;
-	return false;
-}
-
-int remote_on_paper(struct session *s, bool *paper, struct err *e)
-{
-	char *path = azure_path(&s->az,
-				"/resourceGroups/%s/providers/"
-				"Microsoft.Compute/virtualMachines/master0"
-				"?$expand=instanceView&api-version=" API_COMPUTE,
-				settings_get(s->set, S_COMPUTE_GROUP));
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
-
-	*paper = rc == 0 && says_paper(r.doc);
-	azure_reply_release(&r);
-	free(path);
-	return rc;
-}
 
 /* What an engine is at that cannot tell its nodes. */
 static const char *engine_step(struct docker *d)
@@ -333,25 +399,12 @@ static int look_for_swarm(struct remote *r, const char **told, struct err *e)
 	return 0;
 }
 
-/* Waiting for what is on paper would be for ever. */
-static int refuse_paper(struct session *s, struct err *e)
-{
-	bool paper;
-
-	if (remote_on_paper(s, &paper, e) < 0)
-		return -1;
-	return !paper ? 0 :
-			err_set(e, ERR_DATA,
-				"these machines exist on paper; 'azswarm "
-				"emulator --machines nspawn' makes real ones");
-}
-
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
 	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
-	const char *ignored;
 	int64_t began = now_ms();
+	const char *ignored;
 	int rc;
 
 	begin(s, r);
@@ -390,31 +443,35 @@ struct wanted {
 	const char *name;
 	struct remote_node node;
 	bool ambiguous;
+	struct remote_node silent; /* one that is not Ready, the last */
 };
 
 static int take_node(void *ctx, const cJSON *doc, struct err *e)
 {
 	struct wanted *w = ctx;
+	struct remote_node *to;
 	struct docker_node n;
 
 	if (docker_node_read(doc, &n, e) < 0)
 		return -1;
-	if ((strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0) ||
-	    n.state != DOCKER_NODE_READY)
+	if (strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0)
 		return 0;
-	w->ambiguous = w->node.address[0] != '\0';
-	snprintf(w->node.address, sizeof(w->node.address), "%s", n.addr);
-	w->node.manager = n.manager;
+	to = n.state == DOCKER_NODE_READY ? &w->node : &w->silent;
+	w->ambiguous |= w->node.address[0] != '\0' && to == &w->node;
+	snprintf(to->address, sizeof(to->address), "%s", n.addr);
+	to->manager = n.manager;
 	return 0;
 }
 
-int remote_find(struct docker *d, const char *name, struct remote_node *node,
-		struct err *e)
+static int find(struct docker *d, const char *name, bool silent_too,
+		struct remote_node *node, struct err *e)
 {
 	struct wanted w = { .name = name };
 
 	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
+	if (w.node.address[0] == '\0' && silent_too)
+		w.node = w.silent;
 	if (w.node.address[0] == '\0')
 		return err_set(e, ERR_USAGE,
 			       "there is no node \"%s\" that is Ready", name);
@@ -426,21 +483,72 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 	return 0;
 }
 
+int remote_find(struct docker *d, const char *name, struct remote_node *node,
+		struct err *e)
+{
+	return find(d, name, false, node, e);
+}
+
+int remote_hop_to(struct remote *r, const char *name, const char *address,
+		  bool manager, struct ssh **out, struct err *e)
+{
+	struct ssh_channel *c;
+
+	*out = NULL;
+	if (read_keys(r, e) < 0)
+		return -1;
+	if ((c = ssh_tcp(r->ssh, address, 22, e)) == NULL)
+		return err_in(e, "%s", name);
+	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
+		ssh_channel_close(c);
+		return err_in(e, "%s", name);
+	}
+	*out = sign_in(r, ssh_channel_stream(c), name,
+		       manager ? r->keys.host_master_public :
+				 r->keys.host_agent_public,
+		       e);
+	return *out != NULL ? 0 : err_in(e, "%s", name);
+}
+
+/* The agent of that host name, as Azure has it. */
+static int find_agent(struct remote *r, const char *host,
+		      struct remote_node *node, struct err *e)
+{
+	cJSON *addresses = cJSON_CreateObject();
+	struct instances a = { 0 };
+	int rc = -1;
+
+	if (instances_list(r->s, &a, e) == 0 &&
+	    agents_addresses(r->s, &a, addresses, e) == 0) {
+		snprintf(node->address, sizeof(node->address), "%s",
+			 json_str_opt(addresses, host, ""));
+		node->manager = false;
+		rc = node->address[0] != '\0' ? 0 : -1;
+	}
+	instances_release(&a);
+	json_free(addresses);
+	return rc;
+}
+
+/* Who is looked for here is often who does not join. */
+static int find_anywhere(struct remote *r, const char *name,
+			 struct remote_node *node, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+
+	if (find(remote_docker(r), name, true, node, e) == 0)
+		return 0;
+	if (e->kind == ERR_INTR || find_agent(r, name, node, &ignored) < 0)
+		return -1;
+	err_clear(e);
+	return 0;
+}
+
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
 	struct remote_node n;
-	struct ssh_channel *c;
 
-	if (read_keys(r, e) < 0 || remote_find(remote_docker(r), node, &n, e) < 0 ||
-	    (c = ssh_tcp(r->ssh, n.address, 22, e)) == NULL)
+	if (find_anywhere(r, node, &n, e) < 0)
 		return -1;
-	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
-		ssh_channel_close(c);
-		return err_in(e, "%s", node);
-	}
-	*out = sign_in(r, ssh_channel_stream(c), node,
-		       n.manager ? r->keys.host_master_public :
-				   r->keys.host_agent_public,
-		       e);
-	return *out != NULL ? 0 : err_in(e, "%s", node);
+	return remote_hop_to(r, node, n.address, n.manager, out, e);
 }

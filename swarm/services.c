@@ -77,15 +77,6 @@ static char *image_of_others(struct session *s, struct docker *d, const char *z)
 	return xstrdup(z);
 }
 
-/* Where /proc is not mounted, what the kernel was told to start. */
-static const char *own_file(void)
-{
-	static const char proc[] = "/proc/self/exe";
-	const char *started = (const char *)getauxval(AT_EXECFN);
-
-	return access(proc, R_OK) == 0 || started == NULL ? proc : started;
-}
-
 /*
  * What the master offers under our name.  Its agent comes up beside its swarm,
  * so a registry that does not answer is waited for; one that has no such image
@@ -112,23 +103,87 @@ static char *offered_image(struct session *s, struct docker *d, const char *tag,
 	return full;
 }
 
+/* Where the digest stands that an image goes by, NULL: nowhere. */
+static const char *digest_of(const char *image)
+{
+	const char *at = strrchr(image, '@');
+
+	return at != NULL ? at + 1 : NULL;
+}
+
+/* The images that a cluster of this program may offer: ours, the one for the
+ * other kind of processor, both in one. */
+struct ours {
+	struct image own, other;
+	char list[IMAGE_DIGEST_MAX];
+};
+
+static int ours_init(struct ours *o, struct session *s, struct err *e)
+{
+	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
+	struct buf list = BUF_INIT(IMAGE_LIST_MAX);
+	const struct image *all[ELF_MACHINES];
+	struct err none = ERR_INIT;
+	int found = 0, rc = -1;
+
+	*o = (struct ours){ .own.fd = -1, .other.fd = -1 };
+	if (program_own(&own, e) < 0 ||
+	    image_init(&o->own, own.path, own.machine, s->version, e) < 0 ||
+	    (found = program_other(s->set, &other, &none, e)) < 0 ||
+	    (found && image_init(&o->other, other.path, other.machine,
+				 s->version, e) < 0))
+		goto out;
+	if (found) {
+		all[own.machine] = &o->own;
+		all[other.machine] = &o->other;
+		image_index(all, ELF_MACHINES, &list);
+		image_digest(buf_str(&list), o->list);
+	}
+	rc = 0;
+out:
+	buf_release(&list);
+	program_release(&own);
+	program_release(&other);
+	return rc;
+}
+
+static void ours_release(struct ours *o)
+{
+	image_release(&o->own);
+	image_release(&o->other);
+}
+
+/* By which of them the offered one goes, in Docker's own kind; NULL: none. */
+static const char *which_of(const struct ours *o, const char *offered)
+{
+	const struct image *const one[] = { &o->own, &o->other };
+
+	if (offered == NULL)
+		return NULL;
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(offered, one[i]->docker.digest) == 0 ||
+		    strcmp(offered, one[i]->oci.digest) == 0)
+			return one[i]->docker.digest;
+	return strcmp(offered, o->list) == 0 ? o->list : NULL;
+}
+
 /*
  * Our own, by the digest of what this program's file is as an image, and by no
  * other: whoever has the port of a node's registry, its engine takes these
  * bytes or none.  What the master offers is looked at so that a cluster of
- * another build says so, and not each of its tasks.
+ * another build says so, and not each of its tasks.  Machines of the other kind
+ * have the other file, and a cluster of both offers both as one.
  */
 static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 {
 	char *tag = xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
 			      LAYOUT_REGISTRY_PORT, s->version);
-	char *offered = NULL, *docker = NULL, *oci = NULL, *image = NULL;
-	struct image own;
+	char *offered = NULL, *image = NULL;
+	const char *digest;
+	struct ours ours;
 
-	if (image_init(&own, own_file(), s->version, e) < 0)
+	if (ours_init(&ours, s, e) < 0)
 		goto out;
-	docker = xasprintf("%s@%s", tag, own.docker.digest);
-	oci = xasprintf("%s@%s", tag, own.oci.digest);
 	if ((offered = offered_image(s, d, tag, e)) == NULL) {
 		err_in(e,
 		       "the registry of the master's own agent, "
@@ -136,22 +191,21 @@ static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 		       s->version);
 		goto out;
 	}
-	if (strcmp(offered, docker) != 0 && strcmp(offered, oci) != 0) {
+	if ((digest = which_of(&ours, digest_of(offered))) == NULL) {
 		err_set(e, ERR_DATA,
 			"the master offers %s, and this program is %s: "
 			"the cluster was made with another build or for "
-			"another processor (use that one, or deploy-storage, "
-			"deploy-compute and reimage-agents-serial with this), "
+			"another processor (use that one, name its file with "
+			"--program, or deploy-storage, deploy-compute and "
+			"reimage-agents-serial with this), "
 			"or port %d there is not our agent's",
-			offered, own.docker.digest, LAYOUT_REGISTRY_PORT);
+			offered, ours.own.docker.digest, LAYOUT_REGISTRY_PORT);
 		goto out;
 	}
-	image = xstrdup(docker);
+	image = xasprintf("%s@%s", tag, digest);
 out:
-	image_release(&own);
+	ours_release(&ours);
 	free(offered);
-	free(docker);
-	free(oci);
 	free(tag);
 	return image;
 }
@@ -487,14 +541,50 @@ static int converge(struct session *s, struct docker *d, const char *name,
 
 /* ---- commands ---- */
 
+/* Where what was deployed is to be seen: data, for a browser or curl. */
+static int print_url(struct session *s, const char *host, unsigned port,
+		     struct err *e)
+{
+	static const char *const columns[] = { "url", NULL };
+	char text[16] = "", *url;
+	struct listing t;
+	int rc = 0;
+
+	if (port != 80)
+		snprintf(text, sizeof(text), ":%u", port);
+	url = xasprintf("http://%s%s/", host, text);
+	ui_clear(s->ui);
+	if (s->ui->format == UI_TABLE) {
+		fprintf(s->ui->out, "%s\n", url);
+	} else {
+		listing_init(&t, columns);
+		listing_row(&t);
+		listing_cell(&t, "%s", url);
+		rc = listing_print(&t, s->ui, e);
+		listing_release(&t);
+	}
+	free(url);
+	return rc;
+}
+
+/* Of a service behind the load balancer. */
+static int print_public(struct session *s, const struct remote *r,
+			const struct service *svc, struct err *e)
+{
+	return r->masters.balancer == NULL ?
+		       0 :
+		       print_url(s, r->masters.balancer, svc->port, e);
+}
+
 static int deploy(struct session *s, const struct service *svc, struct err *e)
 {
 	struct remote r;
 	int rc = -1;
 
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0 &&
-	    service_put(s, remote_docker(&r), svc, e) == 0)
-		rc = converge(s, remote_docker(&r), svc->name, e);
+	    service_put(s, remote_docker(&r), svc, e) == 0 &&
+	    converge(s, remote_docker(&r), svc->name, e) == 0)
+		rc = print_public(s, &r, svc, e);
 	remote_release(&r);
 	return rc;
 }
@@ -574,6 +664,8 @@ int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e)
 		       open ? "the monitor is on port %d of the masters, for everybody" :
 			      "'azswarm proxy' brings the monitor to http://localhost:%d",
 		       LAYOUT_MONITOR_PORT);
+	if (rc == 0 && open)
+		rc = print_url(s, r.masters.address[0], LAYOUT_MONITOR_PORT, e);
 out:
 	remote_release(&r);
 	free(names);
@@ -833,7 +925,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	redis.network = web.network = network;
 	if (service_put(s, d, &redis, e) == 0 && service_put(s, d, &web, e) == 0 &&
 	    converge(s, d, redis.name, e) == 0 && converge(s, d, web.name, e) == 0)
-		rc = 0;
+		rc = print_public(s, &r, &web, e);
 out:
 	free(network);
 	remote_release(&r);

@@ -24,6 +24,8 @@ static int clock_wait(void *ctx, int64_t until_ms, const char *what,
 {
 	struct session *s = ctx;
 
+	trace_note(&s->trace, "waits %lld ms for %s",
+		   (long long)(until_ms - now_ms()), what);
 	for (int64_t now = now_ms(); now < until_ms; now = now_ms()) {
 		ui_waiting(s->ui, what, now - since_ms, now);
 		if (sleep_until(until_ms - now > TICK_MS ? now + TICK_MS : until_ms,
@@ -38,6 +40,7 @@ static void note(void *ctx, const char *text)
 {
 	struct session *s = ctx;
 
+	trace_note(&s->trace, "tries again: %s", text);
 	ui_say(s->ui, "%s; trying again", text);
 }
 
@@ -239,8 +242,8 @@ int session_reach(struct session *s, struct err *e)
 
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
-	s->account = settings_storage_account(s->set);
 	http_client_init(&s->data, dial_azure(&s->dial), NULL);
+	s->data.watch = trace_watch(&s->trace, TRACE_AZURE);
 	if (dial_init(&s->dial, s->trust, e) < 0 ||
 	    choose_cloud(s, &arm, &authority, &audience, e) < 0)
 		goto out;
@@ -258,11 +261,13 @@ int session_reach(struct session *s, struct err *e)
 			   .var = var,
 			   .ctx = s,
 		   });
+	s->entra.http.watch = trace_watch(&s->trace, TRACE_SIGN_IN);
 	s->open = true;
 	if (azure_init(&s->az, &s->entra, arm,
 		       settings_get(s->set, S_SUBSCRIPTION_ID),
 		       dial_azure(&s->dial), clock, e) < 0)
 		goto out;
+	s->az.http.watch = trace_watch(&s->trace, TRACE_AZURE);
 	s->az.note = note;
 	s->az.note_ctx = s;
 	rc = 0;
@@ -299,8 +304,7 @@ static int choose(void *ctx, const cJSON *item, struct err *e)
 	return 0;
 }
 
-/* The subscription that the credential brought along, or the only one it sees. */
-static int find_subscription(struct session *s, struct err *e)
+int session_subscription(struct session *s, struct err *e)
 {
 	struct choice c = { .list = BUF_INIT(sizeof(e->msg)) };
 	int rc;
@@ -347,7 +351,7 @@ int session_open(struct session *s, struct err *e)
 		return 0;
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
-	return *s->az.subscription != '\0' ? 0 : find_subscription(s, e);
+	return *s->az.subscription != '\0' ? 0 : session_subscription(s, e);
 }
 
 void session_close(struct session *s)

@@ -4,6 +4,7 @@
 #include "azure.h"
 #include "swarm/dial.h"
 #include "swarm/settings.h"
+#include "swarm/trace.h"
 #include "swarm/ui.h"
 #include "tls/tls.h"
 
@@ -35,7 +36,8 @@ struct session {
 	 * on a machine, or plan's */
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
-	char *account;	     /* storage account name, after session_open */
+	struct trace trace;  /* opened by main */
+	char *account;	     /* see storage_account_name() */
 
 	struct tls_trust *trust;
 	struct dial dial;
@@ -56,6 +58,9 @@ int session_reach(struct session *s, struct err *e);
  * several.  Call session_close() whatever the result.
  */
 int session_open(struct session *s, struct err *e);
+/* Where none is set: the subscription that the credential brought along, or the
+ * only one it sees.  ERR_USAGE when there are several, ERR_AUTH when none. */
+int session_subscription(struct session *s, struct err *e);
 void session_close(struct session *s);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "swarm/ui.h"
 
 #define PLAIN_EVERY_MS 30000
@@ -37,22 +38,23 @@ void ui_say(struct ui *ui, const char *fmt, ...)
 
 void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 {
-	long long s = waited_ms / 1000;
+	char span[32];
 	struct buf clean = BUF_INIT(64u << 10);
 	struct str shown;
 
 	if (ui->quiet || waited_ms < 1000)
 		return;
+	time_span(waited_ms / 1000, span);
 	buf_add_clean(&clean, str_of(what));
 	shown = str_whole(str_head(buf_str(&clean), WHAT_MAX));
 	if (ui->tty) {
-		fprintf(ui->err, "\r\033[K%swaiting for %.*s%s (%lld s)%s",
+		fprintf(ui->err, "\r\033[K%swaiting for %.*s%s (%s)%s",
 			ui->color ? "\033[2m" : "", STR_ARG(shown),
-			clean.n > WHAT_MAX ? "..." : "", s,
+			clean.n > WHAT_MAX ? "..." : "", span,
 			ui->color ? "\033[0m" : "");
 		ui->drawn = true;
 	} else if (now - ui->told_ms >= PLAIN_EVERY_MS) {
-		fprintf(ui->err, "waiting for %s (%lld s)\n", clean.str, s);
+		fprintf(ui->err, "waiting for %s (%s)\n", clean.str, span);
 		ui->told_ms = now;
 	}
 	fflush(ui->err);

@@ -79,6 +79,7 @@ static int wait_for(struct session *s, const struct masters *m, struct err *e)
 		if (!instance_is_off(&a.list[i]) && !instance_is_going(&a.list[i]))
 			hosts[n + agents++] = a.list[i].host;
 	way_set_addresses(&w, addresses);
+	w.new_ones = true;
 	addresses = NULL;
 	rc = way_back(&w, hosts, n + agents, NULL, false, WAY_BACK_MS, e);
 	if (rc == 0)
@@ -140,9 +141,11 @@ int cmd_up(struct session *s, int argc, char **argv, struct err *e)
 		{ "params", cmd_params },
 	};
 	char name[32] = "deploy-compute", *words[] = { name, NULL };
-	bool pending;
+	bool pending, paper;
 
 	(void)argc, (void)argv;
+	if (keys_match(s, e) < 0)
+		return err_in(e, "keys");
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
 		snprintf(name, sizeof(name), "%s", before[i].name);
 		ui_say(s->ui, "== %s", name);
@@ -158,7 +161,14 @@ int cmd_up(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, "nothing to deploy");
 	if ((pending ? cmd_deploy_compute(s, 1, words, e) : arrive(s, e)) < 0)
 		return err_in(e, "deploy-compute");
-	ui_say(s->ui, "next: 'azswarm deploy-replicated-service' for a service to "
-		      "try, 'azswarm ssh' for a shell on a master");
+	/* deploy-compute has shown them */
+	if ((!pending && cmd_list_endpoints(s, 1, words, e) < 0) ||
+	    remote_on_paper(s, &paper, e) < 0)
+		return -1;
+	ui_say(s->ui, "next: %s",
+	       paper ? "'azswarm list-agents', 'azswarm scale-agents 4'; 'azswarm "
+		       "down' removes all of it" :
+		       "'azswarm deploy-replicated-service' for a service to "
+		       "try, 'azswarm ssh' for a shell on a master");
 	return 0;
 }

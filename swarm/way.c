@@ -6,10 +6,12 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/time.h"
 #include "node/layout.h"
 
 #define ASK_MS 30000
 #define LOOK_MS 1000
+#define SLOW_PART 5  /* of the limit: a step that takes longer is slow */
 #define PORT_MS 2000 /* for a port of a machine that may not be there */
 #define HEALTHY_S 5  /* between the two successes that count */
 #define HEALTHY_MAX_S 15
@@ -40,6 +42,12 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 		return NULL;
 	}
 	return ssh_channel_stream(c);
+}
+
+static void start_client(struct way *w)
+{
+	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	w->http.watch = trace_watch(&w->s->trace, TRACE_SWARM);
 }
 
 static int ask_once(struct way *w, const char *method, const char *target,
@@ -80,7 +88,7 @@ static int ask_any(struct way *w, const char *method, const char *target,
 	if (ask_once(w, method, target, status, doc, &once) == 0)
 		return 0;
 	http_client_release(&w->http);
-	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+	start_client(w);
 	if (w->here || once.kind == ERR_INTR || remote_reopen(&w->remote, e) < 0) {
 		if (e->kind == ERR_NONE)
 			*e = once;
@@ -119,9 +127,11 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	int fd = unix_connect(LAYOUT_HELPER_SOCKET, now_ms() + 2000, &ignored);
 
 	*w = (struct way){ .s = s, .here = fd >= 0 };
-	if (w->here)
+	if (w->here) {
 		docker_init_unix(&w->docker, DOCKER_SOCKET);
-	http_client_init(&w->http, (struct http_dialer){ dial, w }, "azswarm");
+		w->docker.http.watch = trace_watch(&s->trace, TRACE_SWARM);
+	}
+	start_client(w);
 	if (fd >= 0) {
 		stream_close(stream_of_fd(fd));
 		return 0;
@@ -374,19 +384,28 @@ int way_stop_task(struct way *w, const char *node, const char *task, struct err 
 
 /* ---- back ---- */
 
+/* The row is still that of a machine which is to be made anew. */
+static bool is_old(const cJSON *row, const char *host, const cJSON *before,
+		   bool fresh)
+{
+	const cJSON *old = way_row(before, host);
+
+	return fresh && old != NULL &&
+	       strcmp(json_str_opt(row, "id", ""),
+		      json_str_opt(old, "id", "")) == 0;
+}
+
 /* Is it a node as it should be, and another one than before when it was made
  * anew? */
 static bool is_back(const cJSON *nodes, const char *host, const cJSON *before,
 		    bool fresh)
 {
-	const cJSON *row = way_row(nodes, host), *old = way_row(before, host);
+	const cJSON *row = way_row(nodes, host);
 
 	return row != NULL && is_ready(row) &&
 	       strcmp(json_str_opt(row, "availability", ""), "active") == 0 &&
 	       *json_str_opt(row, "stage", "") == '\0' &&
-	       !(fresh && old != NULL &&
-		 strcmp(json_str_opt(row, "id", ""),
-			json_str_opt(old, "id", "")) == 0);
+	       !is_old(row, host, before, fresh);
 }
 
 /* *probe_s: how long it is until the load balancer asks again. */
@@ -409,6 +428,7 @@ static bool is_healthy(struct way *w, const char *host, int64_t *probe_s)
 
 struct arrival {
 	int64_t well_ms;  /* since when its probe succeeds; 0: it does not */
+	int64_t step_ms;  /* since when it is at its step */
 	const char *step; /* what was last said of it, NULL: nothing */
 	bool was_there;	  /* Ready at the first look: nothing is said of it */
 	bool over;
@@ -437,11 +457,15 @@ static bool answers(struct way *w, const char *address, unsigned port)
 }
 
 /* How far a machine is that is not in service; NULL: nobody knows. */
-static const char *step_of(struct way *w, const char *host, const cJSON *nodes)
+static const char *step_of(struct way *w, const char *host, const cJSON *nodes,
+			   const cJSON *before, bool fresh)
 {
 	const char *address = json_str_opt(w->addresses, host, "");
+	const cJSON *row = way_row(nodes, host);
 
-	if (way_row(nodes, host) != NULL && is_ready(way_row(nodes, host)))
+	if (row != NULL && is_ready(row) && is_old(row, host, before, fresh))
+		return "going down";
+	if (row != NULL && is_ready(row))
 		return "Ready, soon in the load balancer";
 	if (*address == '\0')
 		return NULL;
@@ -450,21 +474,62 @@ static const char *step_of(struct way *w, const char *host, const cJSON *nodes)
 	return answers(w, address, 22) ? "installing Docker" : "booting";
 }
 
-static void say_step(struct way *w, const char *host, struct arrival *a,
-		     const cJSON *nodes)
-{
-	const char *step = step_of(w, host, nodes);
+/* What shows why it does not get on; the host's name is between. */
+static const struct {
+	const char *step, *look, *behind;
+} hints[] = {
+	{ "booting",
+	  "'azswarm list-agents' and 'azswarm view-deployment' show what Azure "
+	  "says",
+	  NULL },
+	{ "installing Docker", "'azswarm ssh ",
+	  " tail -f /var/log/cloud-init-output.log' shows how far" },
+	{ "joining the swarm", "'azswarm ssh ",
+	  " journalctl -fu swarm-agent' shows why" },
+};
 
-	if (step != NULL && step != a->step && !a->was_there)
+static void say_slow(struct way *w, const char *host, const char *step,
+		     int64_t slow_ms)
+{
+	char span[32];
+
+	time_span(slow_ms / 1000, span);
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+		if (strcmp(hints[i].step, step) == 0)
+			ui_say(w->s->ui, "  %s: %s for %s already; %s%s%s",
+			       host, step, span, hints[i].look,
+			       hints[i].behind != NULL ? host : "",
+			       hints[i].behind != NULL ? hints[i].behind : "");
+}
+
+static void say_step(struct way *w, const char *host, struct arrival *a,
+		     const char *step, int64_t slow_ms)
+{
+	if (step == NULL || a->was_there)
+		return;
+	if (step != a->step) {
 		ui_say(w->s->ui, "  %s: %s", host, step);
-	if (step != NULL)
 		a->step = step;
+		a->step_ms = now_ms();
+	} else if (a->step_ms != 0 && now_ms() - a->step_ms >= slow_ms) {
+		say_slow(w, host, step, slow_ms);
+		a->step_ms = 0; /* once */
+	}
+}
+
+static void say_back(struct way *w, const char *host, int64_t began)
+{
+	char span[32];
+
+	time_span((now_ms() - began) / 1000, span);
+	ui_say(w->s->ui, "  %s: %sin service (%s)", host,
+	       w->new_ones ? "" : "back ", span);
 }
 
 /* One look at all that are not there yet; how many are left. */
 static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 			const cJSON *before, bool fresh, struct arrival *a,
-			const cJSON *nodes)
+			const cJSON *nodes, int64_t began, int64_t limit_ms)
 {
 	size_t left = 0;
 
@@ -481,10 +546,11 @@ static size_t look_back(struct way *w, const char *const *hosts, size_t n,
 		else
 			a[i].over = now_ms() - a[i].well_ms >= 2000 * probe_s;
 		if (a[i].over && !a[i].was_there)
-			ui_say(w->s->ui, "  %s: %sin service", hosts[i],
-			       w->addresses == NULL ? "back " : "");
+			say_back(w, hosts[i], began);
 		else if (!a[i].over && w->addresses != NULL)
-			say_step(w, hosts[i], &a[i], nodes);
+			say_step(w, hosts[i], &a[i],
+				 step_of(w, hosts[i], nodes, before, fresh),
+				 limit_ms / SLOW_PART);
 		left += !a[i].over;
 	}
 	return left;
@@ -494,7 +560,11 @@ static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
 		    bool back, int64_t limit_ms, struct err *e)
 {
 	struct buf names = BUF_INIT(4096);
+	const char *first = "";
 
+	for (size_t i = n; i-- > 0;)
+		if (!a[i].over)
+			first = hosts[i];
 	for (size_t i = 0; i < n; i++)
 		if (!a[i].over)
 			buf_addf(&names, "%s%s%s%s%s", names.n ? ", " : "",
@@ -502,9 +572,11 @@ static int not_back(const char *const *hosts, size_t n, const struct arrival *a,
 				 a[i].step != NULL ? a[i].step : "",
 				 a[i].step != NULL ? ")" : "");
 	err_set(e, ERR_DATA,
-		"not %sin service within %lld minutes: %s; 'journalctl -u "
-		"swarm-agent' and /var/log/cloud-init-output.log there say more",
-		back ? "back " : "", (long long)limit_ms / 60000, names.str);
+		"not %sin service within %lld minutes: %s; 'azswarm ssh %s "
+		"journalctl -u swarm-agent' and "
+		"/var/log/cloud-init-output.log there say more",
+		back ? "back " : "", (long long)limit_ms / 60000, names.str,
+		first);
 	buf_release(&names);
 	return -1;
 }
@@ -525,11 +597,12 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 
 		if (way_nodes(w, &nodes, &once) == 0) {
 			for (size_t i = 0; first && i < n; i++)
-				a[i].was_there = w->addresses != NULL &&
+				a[i].was_there = w->new_ones &&
 						 is_back(nodes, hosts[i],
 							 before, fresh);
 			first = false;
-			left = look_back(w, hosts, n, before, fresh, a, nodes);
+			left = look_back(w, hosts, n, before, fresh, a, nodes,
+					 began, limit_ms);
 			times = 0;
 		} else if (lost(&times, &once, e)) {
 			break;
@@ -540,7 +613,7 @@ int way_back(struct way *w, const char *const *hosts, size_t n,
 			break;
 		}
 		if (now_ms() - began >= limit_ms) {
-			not_back(hosts, n, a, w->addresses == NULL, limit_ms, e);
+			not_back(hosts, n, a, !w->new_ones, limit_ms, e);
 			break;
 		}
 		if (wait_a_look(w, n == 1 ? hosts[0] : "machines to be in service",

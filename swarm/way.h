@@ -15,6 +15,7 @@ struct way {
 	struct docker docker; /* the engine here */
 	struct http_client http;
 	cJSON *addresses; /* of machines by host name, NULL: not known */
+	bool new_ones;	  /* who is waited for was never there before */
 	/* why there is no helper to ask; then every step is passed over */
 	struct err none;
 };
@@ -56,7 +57,7 @@ int way_return(struct way *w, const char *host, struct err *e);
 int way_back(struct way *w, const char *const *hosts, size_t n,
 	     const cJSON *before, bool fresh, int64_t limit_ms, struct err *e);
 #define WAY_BACK_MS (15 * 60000)
-/* Where machines that are no nodes yet are: host name -> address.  For
+/* Where machines that are no nodes now are: host name -> address.  For
  * way_back() to say how far they are; taken over. */
 void way_set_addresses(struct way *w, cJSON *addresses);
 

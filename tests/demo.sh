@@ -177,7 +177,7 @@ if [ "$kind" = nspawn ]; then
 else
 	echo 'demo: machines on paper run no services, so those steps are left out' >&2
 fi
-a scale-agents-1
+a scale-agents-1 --yes
 agents 1
 claim 2
 a stop-agents

@@ -381,7 +381,6 @@ static int hashes(char **files)
 	for (; *files != NULL; files++) {
 		struct buf text = BUF_INIT(PEM_FILE_MAX);
 		struct buf der = BUF_INIT(PEM_OBJECT_MAX);
-		struct err e = ERR_INIT;
 		struct str rest, label;
 		struct cert c;
 		uint32_t hash;

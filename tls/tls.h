@@ -51,6 +51,14 @@ struct stream *tls_over(struct stream *under, const char *name,
 			const struct tls_trust *trust, int64_t deadline_ms,
 			struct err *e);
 
+/* What the server showed: when its certificate ends (Unix time), and the root it
+ * led to, "CN=...", for people.  s: of tls_connect or tls_over. */
+struct tls_shown {
+	int64_t not_after;
+	char issuer[128];
+};
+void tls_shown(struct stream *s, struct tls_shown *shown);
+
 /* ---- serving ---- */
 
 struct tls_identity; /* private key and certificate chain */

@@ -141,7 +141,7 @@ static const struct image *small_image(void)
 	fd = memfd_create("program", MFD_CLOEXEC);
 	must(fd >= 0 && ftruncate(fd, 100000) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	must(image_init(&image, path, "1.0", &e) == 0);
+	must(image_init(&image, path, ELF_OWN, "1.0", &e) == 0);
 	return &image;
 }
 

@@ -34,7 +34,7 @@ steps()		# ERE: those typed commands that it matches
 	printf '%s\n' "$typed" | grep -xE "$1" | tr '\n' ' '
 }
 same 'its commands, as typed' 'keys deploy-storage params deploy-compute view-deployment list-agents '\
-'scale-agents-3 scale-agents-1 stop-agents start-agents list-endpoints destroy-cluster --confirm swarm-demo ' \
+'scale-agents-3 scale-agents-1 --yes stop-agents start-agents list-endpoints destroy-cluster --confirm swarm-demo ' \
 	"$(steps 'keys|params|[a-z]+-(storage|compute|deployment|agents|agents-[0-9]|endpoints|cluster)( .*)?')"
 if [ -z "$why" ]; then
 	same 'its services, as typed' 'deploy-replicated-service scale-service-4 deploy-global-service '\

@@ -100,6 +100,8 @@ static void joining(void)
 	check(now_ms() - began < 6000, "soon", "later");
 	check(WITHIN(5000, health(200, "\"status\":\"ok\"")),
 	      "healthy when a helper says that it is ready", "not");
+	check(WITHIN(12000, done(&manager, "version ") == 1),
+	      "its version is in its row", manager.calls);
 	usleep(1500000);
 	check(done(&worker, "join\n") == 1 && done(&worker, "leave") == 0,
 	      "joins once", worker.calls);
@@ -500,7 +502,10 @@ static void managers_stay(void)
 	check(WITHIN(12000, health(503, "not in a swarm yet")),
 	      "in no swarm, it waits for its helper", "not");
 	sleep(2);
-	check(promoted.calls[0] == '\0', "and touches nothing", promoted.calls);
+	check(count(promoted.calls, "\n") == 1 &&
+		      strstr(promoted.calls, " test\n") != NULL &&
+		      strncmp(promoted.calls, "version ", 8) == 0,
+	      "and touches nothing but the version in its row", promoted.calls);
 	world_stop(agent_pid);
 
 	/* a reboot takes its tasks along the way out, and it comes back by itself */
@@ -527,6 +532,8 @@ static void managers_stay(void)
 		 "out since=%lld until=%lld limit=60 by=event",
 		 (long long)unix_time(), (long long)unix_time() + 600);
 	swarm_unlock(&promoted);
+	check(done(&promoted, "version ") == 1,
+	      "a master writes its version itself, once", promoted.calls);
 	check(WITHIN(20000, done(&promoted, "active ||") == 1),
 	      "so is one that Azure took away without a shutdown",
 	      promoted.calls);

@@ -78,6 +78,60 @@ static void one(bool good, int64_t got, int64_t want, const char *text)
 	check(good == (want >= 0) && got == (want < 0 ? -7 : want), name, why);
 }
 
+/* Lengths of time: what Azure writes (ISO 8601), and what people read. */
+static const struct {
+	const char *text;
+	int64_t want; /* -1: none */
+	const char *span;
+} spans[] = {
+	{ "PT125S", 125, "2 min 5 s" },
+	{ "PT0.000S", 0, "0 s" },
+	{ "PT0S", 0, "0 s" },
+	{ "PT1.203S", 1, "1 s" },
+	{ "PT59.4999999S", 59, "59 s" },
+	{ "PT59.5S", 60, "1 min" },
+	{ "PT2M0.9S", 121, "2 min 1 s" },
+	{ "PT1H", 3600, "1 h" },
+	{ "PT1H0M59S", 3659, "1 h" },
+	{ "PT1H2M3.4S", 3723, "1 h 2 min" },
+	{ "P1DT2H4M", 93840, "26 h 4 min" },
+	{ "P1D", 86400, "24 h" },
+	{ "", -1, NULL },
+	{ "P", -1, NULL },
+	{ "PT", -1, NULL },
+	{ "P1DT", -1, NULL },
+	{ "T1S", -1, NULL },
+	{ "PT1", -1, NULL },
+	{ "PTS", -1, NULL },
+	{ "PT1S2M", -1, NULL },
+	{ "PT1M1M", -1, NULL },
+	{ "P1M", -1, NULL },
+	{ "P1S", -1, NULL },
+	{ "PT1D", -1, NULL },
+	{ "PT1.5M", -1, NULL },
+	{ "PT1.S", -1, NULL },
+	{ "PT1.5", -1, NULL },
+	{ "PT-1S", -1, NULL },
+	{ "PT99999999S", -1, NULL },
+	{ "00:02:05", -1, NULL },
+};
+
+static void lengths(void)
+{
+	for (size_t i = 0; i < sizeof(spans) / sizeof(*spans); i++) {
+		int64_t got = -1;
+		char text[32] = "";
+
+		if (!time_parse_span(str_of(spans[i].text), &got))
+			got = -1;
+		if (got >= 0)
+			time_span(got, text);
+		checkf(got == spans[i].want &&
+			       (got < 0 || strcmp(text, spans[i].span) == 0),
+		       spans[i].text, "%lld, \"%s\"", (long long)got, text);
+	}
+}
+
 int main(void)
 {
 	char out[32];
@@ -119,5 +173,6 @@ int main(void)
 	time_http(-5, out);
 	check(strcmp(out, "Thu, 01 Jan 1970 00:00:00 GMT") == 0,
 	      "before the epoch", out);
+	lengths();
 	return check_failed();
 }

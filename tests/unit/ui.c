@@ -269,7 +269,7 @@ static void run_waiting(void)
 	paper_read(&p);
 	check_same(p.err,
 		   "waiting for deployment x (1 s)\nwaiting for deployment x (31 s)\n"
-		   "waiting for deployment x (61 s)\nwaiting for deployment x (91 s)\n",
+		   "waiting for deployment x (1 min 1 s)\nwaiting for deployment x (1 min 31 s)\n",
 		   "not a terminal: a line every 30 s, no escapes");
 	paper_close(&p);
 
