@@ -107,7 +107,7 @@ for share in true false; do
 		timeout 60 script -qec "stty rows 31 cols 99; '$AZSWARM' ssh master0" /dev/null >tty.out
 	same "$way: a shell's exit code" 5 $?
 	check "$way: a terminal of that size" grep -q '31 99' tty.out
-	expect "$way: an agent, without an engine to ask" 1 "Docker's socket on master0: ssh cluster@master0: " \
+	expect "$way: an agent that does not answer" 1 'agents000000: ' \
 		"$AZSWARM" ssh agents000000 true
 	timeout --foreground --preserve-status -s INT 1 "$AZSWARM" ssh master0 sleep 3 </dev/null >out 2>&1
 	same "$way: Ctrl-C" 130 $?
