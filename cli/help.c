@@ -82,8 +82,8 @@ void help_usage(FILE *out)
 					cmd->summary);
 	}
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, "
-	      "--no-color, --help,\n--print-requests (what would be asked; nothing "
-	      "is changed), and one for each\nsetting that it reads, such as "
+	      "--no-color, --no-share,\n--help, --print-requests (what would be asked; "
+	      "nothing is changed), and one for each\nsetting that it reads, such as "
 	      "--agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings', 'help "
 	      "sign-in' and\n'help exit-codes' are for all of them.\n",

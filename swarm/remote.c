@@ -65,21 +65,27 @@ static int own_key(struct remote *r, struct err *e)
 				err_in(e, "OWN_KEY=true without an SSH agent");
 }
 
+/* A connection that is kept needs none, until it leads on or breaks. */
 static int read_keys(struct remote *r, struct err *e)
 {
 	const struct settings *set = r->s->set;
 	char *path;
 	bool own;
 
+	if (r->has_keys)
+		return 0;
 	if (keys_load(set, &r->keys, e) < 0 ||
 	    settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
-	if (own)
-		return own_key(r, e);
+	if (own) {
+		r->has_keys = own_key(r, e) == 0;
+		return r->has_keys ? 0 : -1;
+	}
 	path = xasprintf("keys/%s.pem", settings_get(set, S_ADMIN_USERNAME));
 	r->key = ssh_key_read(path, e);
 	free(path);
-	return r->key != NULL ? 0 : -1;
+	r->has_keys = r->key != NULL;
+	return r->has_keys ? 0 : -1;
 }
 
 static struct ssh *sign_in(struct remote *r, struct stream *stream,
@@ -119,11 +125,16 @@ static int find_masters(struct remote *r, struct err *e)
 	return rc;
 }
 
-static void disconnect(struct remote *r)
+void remote_drop_docker(struct remote *r)
 {
 	if (r->has_docker)
 		docker_release(&r->docker);
 	r->has_docker = false;
+}
+
+static void disconnect(struct remote *r)
+{
+	remote_drop_docker(r);
 	ssh_close(r->ssh);
 	r->ssh = NULL;
 	free(r->name);
@@ -216,12 +227,17 @@ static int refuse_paper(struct session *s, struct err *e)
 				"emulator --machines nspawn' makes real ones");
 }
 
-int remote_open(struct session *s, struct remote *r, struct err *e)
+static void begin(struct session *s, struct remote *r)
+{
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+}
+
+int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	*r = (struct remote){ .s = s,
-			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
 	if (connect_master(r, &why) == 0)
@@ -234,11 +250,21 @@ int remote_open(struct session *s, struct remote *r, struct err *e)
 	return -1;
 }
 
+int remote_open(struct session *s, struct remote *r, struct err *e)
+{
+	begin(s, r);
+	if (share_join(r))
+		return 0;
+	if (remote_open_alone(s, r, e) < 0)
+		return -1;
+	share_begin(r);
+	return 0;
+}
+
 int remote_open_known(struct session *s, struct remote *r,
 		      struct masters *known, struct err *e)
 {
-	*r = (struct remote){ .s = s,
-			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
 	r->masters = *known;
@@ -260,7 +286,7 @@ int remote_next(struct remote *r, struct err *e)
 int remote_reopen(struct remote *r, struct err *e)
 {
 	disconnect(r);
-	return connect_master(r, e);
+	return read_keys(r, e) < 0 ? -1 : connect_master(r, e);
 }
 
 void remote_release(struct remote *r)
@@ -369,11 +395,14 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
 	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
+	const char *ignored;
 	int64_t began = now_ms();
 	int rc;
 
-	*r = (struct remote){ .s = s,
-			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	begin(s, r);
+	if (share_join(r) && has_swarm(r, &ignored))
+		return 0;
+	disconnect(r);
 	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
 		return -1;
 	rc = look_for_swarm(r, NULL, e);
@@ -394,6 +423,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		rc = sleep_until(now_ms() + LOOK_MS, e);
 	}
 	ui_clear(s->ui);
+	if (rc > 0)
+		share_begin(r);
 	return rc < 0 ? -1 : 0;
 }
 

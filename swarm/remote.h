@@ -26,13 +26,18 @@ struct remote {
 	char *name; /* "master0" */
 	struct keys keys;
 	struct ssh_key *key;  /* NULL: an agent signs */
+	bool has_keys;	      /* keys and key are read */
+	bool alone;	      /* the connection is not to be kept */
 	struct docker docker; /* the Engine there, see remote_docker */
 	bool has_docker;
 };
 
-/* Sign in to the first master that answers.  0 or -1; release r either way.
- * ERR_DATA for machines that exist on paper. */
+/* Sign in to the first master that answers, or use a connection that is kept
+ * (share_join).  0 or -1; release r either way.  ERR_DATA for machines that exist
+ * on paper. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
+/* The same, over a connection that is nobody else's: for what stays long. */
+int remote_open_alone(struct session *s, struct remote *r, struct err *e);
 /* The same, where Azure told the addresses already: known, which is taken over
  * once the keys are read. */
 int remote_open_known(struct session *s, struct remote *r,
@@ -80,5 +85,18 @@ void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
 struct docker *remote_docker(struct remote *r);
+void remote_drop_docker(struct remote *r); /* it is connected anew then */
+
+/* ---- a connection that is kept (swarm/share.c) ---- */
+
+/* The directory for sockets of ours: whoever can connect to one is root over
+ * there, so it is 0700 and ours, or refused.  Caller frees; NULL with e. */
+char *share_directory(struct err *e);
+/* Is there a connection to this cluster that another command left?  Then r has
+ * it, and which masters there are.  Never with --no-share or SHARE_SSH=false. */
+bool share_join(struct remote *r);
+/* Leave r's connection, which is new, to a process in the background for a
+ * minute, and use it from there.  Where that cannot be, it stays as it is. */
+void share_begin(struct remote *r);
 
 #endif

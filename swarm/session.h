@@ -22,6 +22,7 @@ struct session {
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */
+	bool no_share;		   /* --no-share */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	/* of login */
