@@ -234,26 +234,21 @@ static void begin(struct session *s, struct remote *r)
 			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 }
 
-static int open_own(struct remote *r, struct err *e)
+int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	struct err why = ERR_INIT;
 
+	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
 	if (connect_master(r, &why) == 0)
 		return 0;
 	/* a connection that is refused there says nothing to anybody */
 	if (may_pass(&why))
-		refuse_paper(r->s, e);
+		refuse_paper(s, e);
 	if (e->kind == ERR_NONE)
 		*e = why;
 	return -1;
-}
-
-int remote_open_alone(struct session *s, struct remote *r, struct err *e)
-{
-	begin(s, r);
-	return open_own(r, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
@@ -261,7 +256,7 @@ int remote_open(struct session *s, struct remote *r, struct err *e)
 	begin(s, r);
 	if (share_join(r))
 		return 0;
-	if (open_own(r, e) < 0)
+	if (remote_open_alone(s, r, e) < 0)
 		return -1;
 	share_begin(r);
 	return 0;
@@ -403,8 +398,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
 	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
-	int64_t began = now_ms();
 	const char *ignored;
+	int64_t began = now_ms();
 	int rc;
 
 	begin(s, r);

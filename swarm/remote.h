@@ -33,8 +33,8 @@ struct remote {
 };
 
 /* Sign in to the first master that answers, or use a connection that is kept
- * (share_join).  0 or -1; release r either way.  ERR_DATA for machines that
- * exist on paper. */
+ * (share_join).  0 or -1; release r either way.  ERR_DATA for machines that exist
+ * on paper. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
 /* The same, over a connection that is nobody else's: for what stays long. */
 int remote_open_alone(struct session *s, struct remote *r, struct err *e);

@@ -93,7 +93,7 @@ function taskRows(s) {
 
 function serviceRows(v, s) {
 	const rows = taskRows(s);
-	rows[1] = ['Running', [['', s[4]]], String, most(v.desired || 1, s[4])];
+	rows[1] = ['Tasks', [['', s[4]]], String, most(v.desired || 1, s[4])];
 	return rows;
 }
 
@@ -131,12 +131,13 @@ function way(line, max, closed) {
 function plot(dl, rows, tag = ['div', 'dt', 'dd']) {
 	while (dl.children.length < rows.length) {
 		const div = make(tag[0]), value = make(tag[2]);
-		value.append(make('span'), make('span', 'hide'), drawing());
+		value.append(make('span'), make('span', 'hide'), drawing(), make('span', 'range'));
+		value.lastChild.setAttribute('aria-hidden', 'true');
 		div.append(make(tag[1]), value);
 		dl.append(div);
 	}
 	rows.forEach(([name, lines, word, max], i) => {
-		const div = dl.children[i], [value, gap, svg] = div.lastChild.children;
+		const div = dl.children[i], [value, gap, svg, range] = div.lastChild.children;
 		const known = lines.map(l => l[1].filter(v => v !== null));
 		div.hidden = known.every(l => l.length === 0);
 		if (div.hidden) return;
@@ -144,8 +145,9 @@ function plot(dl, rows, tag = ['div', 'dt', 'dd']) {
 		say(div.firstChild, name);
 		say(value, last.includes(null) ? 'unknown' : lines.length > 1 ? rates(last, lines.map(l => l[0])) : word(last[0]));
 		say(gap, ' ');
-		const about = known.map((l, j) => l.length ? (lines[j][0] + ' ' + word(Math.min(...l)) + ' to ' + word(Math.max(...l))).trim() : '').filter(t => t);
-		svg.setAttribute('aria-label', 'in ten minutes ' + about.join(', '));
+		const about = known.map((l, j) => l.length ? (lines[j][0] + ' ' + word(Math.min(...l)) + ' to ' + word(Math.max(...l))).trim() : '').filter(t => t).join(', ');
+		svg.setAttribute('aria-label', 'in ten minutes ' + about);
+		say(range, about);
 		const [area, first, second] = svg.children;
 		area.setAttribute('d', way(lines[0][1], max, true));
 		first.setAttribute('d', way(lines[0][1], max, false));

@@ -125,6 +125,15 @@ static void answers(void)
 	      "a HEAD has no body", text);
 	check(ask_agent("GET /healthz HTTP/1.0\r\n\r\n", text, sizeof(text)) == 200,
 	      "HTTP/1.0, as load balancers speak it", text);
+	check(ask_agent("GET /figures HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			text, sizeof(text)) == 200 &&
+		      strstr(text, "{\"at_ms\":") != NULL &&
+		      strstr(text, ",\"cpu_ms\":") != NULL,
+	      "figures, to a master", text);
+	check(ask_agent("POST /figures HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+			"Connection: close\r\n\r\n",
+			text, sizeof(text)) == 404,
+	      "by GET only", text);
 	check(ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200,
 	      "nonsense", text);
 	check(health(200, "ok"), "and goes on", "not");

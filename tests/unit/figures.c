@@ -60,19 +60,22 @@ static const struct {
 } machines[] = {
 	{ "a machine of Azure, whose second interface counts the same again",
 	  "cpu  100 20 3 4000 500 6 7 80 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n",
-	  "MemTotal:        8000 kB\nMemFree:          10 kB\nMemAvailable:    6000 kB\n",
+	  "MemTotal:        8000 kB\nMemFree:          10 kB\nMemAvailable:    "
+	  "6000 kB\n",
 	  HEADING "    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n"
 		  "  eth0: 1000 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n"
 		  "enP1s1:1000 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n"
 		  "docker0: 5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n",
 	  ROUTES "eth0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
-		 "eth0\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0   \n",
+		 "eth0\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0   "
+		 "\n",
 	  1360, 2000 * 1024, 1000, 200 },
 	{ "without a way out, all but the loopback", "cpu  1 0 0 0 0 0 0\n",
 	  "MemTotal: 1 kB\nMemAvailable: 1 kB\n",
 	  HEADING
 	  "lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n"
-	  "a:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\nb: 10 1 0 0 0 0 0 0 20 1 0 0 0 0 0 0\n",
+	  "a:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\nb: 10 1 0 0 0 0 0 0 20 1 0 0 0 0 "
+	  "0 0\n",
 	  ROUTES "eth0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n",
 	  10, 0, 11, 22 },
 	{ "no such files", NULL, NULL, NULL, NULL, -1, -1, -1, -1 },
@@ -124,7 +127,9 @@ static void one_machine(void)
 static const struct {
 	const char *name, *cpu, *cpu_text, *memory, *stat, *stat_text, *procs;
 } layouts[] = {
-	{ "cgroup v2, by systemd", V2 "system.slice/docker-" ID ".scope/cpu.stat",
+	{ "cgroup v2, by "
+	  "systemd",
+	  V2 "system.slice/docker-" ID ".scope/cpu.stat",
 	  "usage_usec 1234567\nuser_usec 1\n",
 	  V2 "system.slice/docker-" ID ".scope/memory.current",
 	  V2 "system.slice/docker-" ID ".scope/memory.stat",
@@ -281,27 +286,42 @@ static const struct {
 	const char *as;
 } texts[] = {
 	{ "all of it",
-	  "{\"at_ms\":5,\"cpu_ms\":1,\"memory\":2,\"rx\":3,\"tx\":4,\"containers\":["
+	  "{\"at_ms\":5,\"cpu_ms\":1,\"memory\":2,\"rx\":3,\"tx\":4,"
+	  "\"containers\":["
 	  "{\"id\":\"" ID "\",\"cpu_ms\":6,\"memory\":7,\"rx\":8,\"tx\":9}]}",
 	  NULL,
-	  "{\"at_ms\":5,\"cpu_ms\":1,\"memory\":2,\"rx\":3,\"tx\":4,\"containers\":["
-	  "{\"id\":\"" ID "\",\"cpu_ms\":6,\"memory\":7,\"rx\":8,\"tx\":9}]}\n" },
+	  "{\"at_ms\":5,\"cpu_ms\":1,\"memory\":2,\"rx\":3,\"tx\":4,"
+	  "\"containers\":["
+	  "{\"id\":\"" ID "\",\"cpu_ms\":6,\"memory\":7,\"rx\":8,"
+	  "\"tx\":9}]}\n" },
 	{ "what is not told", C("{\"id\":\"" ID "\"}"), NULL,
 	  C("{\"id\":\"" ID "\"}") "\n" },
 	{ "out of bounds, or no number",
-	  "{\"at_ms\":1,\"cpu_ms\":-5,\"memory\":1e300,\"rx\":\"7\",\"tx\":9007199254740993000,"
+	  "{\"at_ms\":1,\"cpu_ms\":-5,\"memory\":1e300,\"rx\":\"7\","
+	  "\"tx\":9007199254740993000,"
 	  "\"containers\":[]}",
 	  NULL, C("") "\n" },
 	{ "words of its own",
-	  "{\"at_ms\":1,\"name\":\"<b>\",\"containers\":[]}", NULL, C("") "\n" },
+	  "{\"at_ms\":1,\"name\":\"<b>\","
+	  "\"containers\":[]}",
+	  NULL, C("") "\n" },
 	{ "no time", "{\"containers\":[]}", "at_ms", NULL },
-	{ "a time before all", "{\"at_ms\":-1,\"containers\":[]}", "at_ms", NULL },
+	{ "a time before all",
+	  "{\"at_ms\":-1,"
+	  "\"containers\":[]}",
+	  "at_ms", NULL },
 	{ "no list", "{\"at_ms\":1}", "containers", NULL },
-	{ "an ID with a quote", C("{\"id\":\"\\\"\"}"), "an ID of Docker's", NULL },
+	{ "an ID with a quote", C("{\"id\":\"\\\"\"}"),
+	  "an ID of "
+	  "Docker's",
+	  NULL },
 	{ "an ID in capitals",
 	  C("{\"id\":\"0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\"}"),
 	  "an ID of Docker's", NULL },
-	{ "an ID too long", C("{\"id\":\"" ID "0\"}"), "an ID of Docker's", NULL },
+	{ "an ID too long", C("{\"id\":\"" ID "0\"}"),
+	  "an ID of "
+	  "Docker's",
+	  NULL },
 	{ "no ID", C("7"), "an ID of Docker's", NULL },
 	{ "not JSON", "<html>", "not JSON", NULL },
 	{ "nothing", "", "not JSON", NULL },

@@ -82,7 +82,8 @@ static const struct {
 	{ "asked to leave", A, WAY("asked", "operator"),
 	  "evicted a1 waits for its turn to leave (for the operator); " },
 	{ "quiet", WAY("asked", "event"), WAY("quiet", "event"),
-	  "evicted a1 leaves: the load balancer lets go of it (for the event); " },
+	  "evicted a1 leaves: the load balancer lets go of it (for the event); "
+	  "" },
 	{ "draining", WAY("quiet", "shutdown"), WAY("drain", "shutdown"),
 	  "evicted a1 leaves: its tasks begin elsewhere (for the shutdown); " },
 	{ "out", WAY("drain", "operator"), WAY("out", "operator"),
@@ -97,11 +98,15 @@ static const struct {
 	  TASK("t", "s") NODE("a", "a1", "ready",
 			      LABEL("stop", "t")) "\n" SERVICE("1", ""),
 	  "rebalanced a1 a task of web ends here, to begin on another node; " },
-	{ "one that nobody knows", A, NODE("a", "a1", "ready", LABEL("stop", "x")),
+	{ "one that nobody "
+	  "knows",
+	  A, NODE("a", "a1", "ready", LABEL("stop", "x")),
 	  "rebalanced a1 a task ends here, to begin on another node; " },
 	{ "a manager, and it leads", A,
-	  "{\"ID\":\"a\",\"Description\":{\"Hostname\":\"a1\"},\"Status\":{\"State\":\"ready\"},"
-	  "\"Spec\":{\"Role\":\"manager\",\"Availability\":\"active\"},\"ManagerStatus\":{\"Leader\":true}}",
+	  "{\"ID\":\"a\",\"Description\":{\"Hostname\":\"a1\"},"
+	  "\"Status\":{\"State\":\"ready\"},"
+	  "\"Spec\":{\"Role\":\"manager\",\"Availability\":\"active\"},"
+	  "\"ManagerStatus\":{\"Leader\":true}}",
 	  "promoted a1 is a manager now; leader a1 leads the swarm now; " },
 	{ "a node without a name", "", NODE("a", "", "ready", "active\""),
 	  "joined a joined the swarm; " },
@@ -123,9 +128,10 @@ static const struct {
 	  SERVICE("2", ",\"UpdateStatus\":{\"State\":\"rollback_completed\"}"),
 	  "update web update: rollback_completed; " },
 	{ "a task fails", SERVICE("1", ""),
-	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"DesiredState\":\"shutdown\",\"Status\":{\"State\":\"failed\","
-	  "\"Err\":\"non-zero exit (1)\",\"Timestamp\":\"2026-11-23T05:00:00Z\"}}\n" SERVICE(
-		  "1", ""),
+	  "{\"ID\":\"t\",\"ServiceID\":\"s\",\"DesiredState\":\"shutdown\","
+	  "\"Status\":{\"State\":\"failed\","
+	  "\"Err\":\"non-zero exit (1)\","
+	  "\"Timestamp\":\"2026-11-23T05:00:00Z\"}}\n" SERVICE("1", ""),
 	  "failed web non-zero exit (1); " },
 };
 
@@ -193,8 +199,10 @@ static void kept(void)
 	buf_reset(&b);
 	timeline_write(t, 298, &b);
 	check_same(b.str,
-		   "[{\"n\":299,\"at\":1795410001,\"kind\":\"down\",\"who\":\"a1\",\"text\":\"is down\"},"
-		   "{\"n\":300,\"at\":1795410000,\"kind\":\"ready\",\"who\":\"a1\",\"text\":\"is ready\"}]",
+		   "[{\"n\":299,\"at\":1795410001,\"kind\":\"down\","
+		   "\"who\":\"a1\",\"text\":\"is down\"},"
+		   "{\"n\":300,\"at\":1795410000,\"kind\":\"ready\","
+		   "\"who\":\"a1\",\"text\":\"is ready\"}]",
 		   "what came after a number");
 	buf_reset(&b);
 	timeline_write(t, 300, &b);

@@ -42,8 +42,10 @@ static struct monitor_view view;
 static void swarm(bool second_node)
 {
 	static const char task[] =
-		"{\"ID\":\"%s\",\"ServiceID\":\"web\",\"Slot\":1,\"NodeID\":\"%s\",\"DesiredState\":\"running\","
-		"\"Status\":{\"State\":\"running\",\"ContainerStatus\":{\"ContainerID\":\"%s%s\"}}}";
+		"{\"ID\":\"%s\",\"ServiceID\":\"web\",\"Slot\":1,"
+		"\"NodeID\":\"%s\",\"DesiredState\":\"running\","
+		"\"Status\":{\"State\":\"running\","
+		"\"ContainerStatus\":{\"ContainerID\":\"%s%s\"}}}";
 	static const struct {
 		const char *id, *node, *container;
 	} tasks[] = { { "t1", "n1", A }, { "t2", "n2", B } };
@@ -59,16 +61,18 @@ static void swarm(bool second_node)
 		monitor_view_task(&view, doc, &e);
 		json_free(doc);
 		snprintf(text, sizeof(text),
-			 "{\"ID\":\"n%d\",\"Description\":{\"Hostname\":\"h%d\"},"
-			 "\"Status\":{\"State\":\"ready\",\"Addr\":\"10.0.0.%d\"}}",
+			 "{\"ID\":\"n%d\","
+			 "\"Description\":{\"Hostname\":\"h%d\"},"
+			 "\"Status\":{\"State\":\"ready\","
+			 "\"Addr\":\"10.0.0.%d\"}}",
 			 i + 1, i + 1, i + 1);
 		doc = json_parse(str_of(text), "test", &e);
 		monitor_view_node(&view, doc, &e);
 		json_free(doc);
 	}
-	doc = json_parse(
-		STR("{\"ID\":\"web\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Replicated\":{\"Replicas\":2}}}}"),
-		"test", &e);
+	doc = json_parse(STR("{\"ID\":\"web\",\"Spec\":{\"Name\":\"web\","
+			     "\"Mode\":{\"Replicated\":{\"Replicas\":2}}}}"),
+			 "test", &e);
 	monitor_view_service(&view, doc, &e);
 	json_free(doc);
 	if (e.kind != ERR_NONE || view.n_table != 1u + second_node)
@@ -121,8 +125,10 @@ static void steps(void)
 	trends_node(t, "n1", tells(5000, 100, 1048576, 0, 0, A, 10));
 	trends_end(t);
 	now_is(t,
-	       STEP(1, 1000) "\"now\":{\"n1\":[null,1024,null,null,1],\"n2\":[null,null,null,null,1],"
-			     "\"t1\":[null,2,null,null,null],\"web\":[null,2,null,null,2]}}",
+	       STEP(1, 1000) "\"now\":{\"n1\":[null,1024,null,null,1],"
+			     "\"n2\":[null,null,null,null,1],"
+			     "\"t1\":[null,2,null,null,null],\"web\":[null,2,"
+			     "null,null,2]}}",
 	       "first there is no rate");
 
 	/* ten seconds, of which five of one processor; a tenth in the task */
@@ -131,8 +137,10 @@ static void steps(void)
 	trends_node(t, "n2", tells(77, 1, 1024, 1, 1, B, 1));
 	trends_end(t);
 	now_is(t,
-	       STEP(2, 1010) "\"now\":{\"n1\":[500,1024,2000,50,1],\"n2\":[null,1,null,null,1],"
-			     "\"t1\":[100,2,0,null,null],\"t2\":[null,2,null,null,null],"
+	       STEP(2, 1010) "\"now\":{\"n1\":[500,1024,2000,50,1],"
+			     "\"n2\":[null,1,null,null,1],"
+			     "\"t1\":[100,2,0,null,null],\"t2\":[null,2,null,"
+			     "null,null],"
 			     "\"web\":[100,4,0,null,2]}}",
 	       "rates, and a service is the sum of its tasks");
 
@@ -141,18 +149,23 @@ static void steps(void)
 	trends_node(t, "n2", tells(10077, 301, 1024, 1, 1, B, 301));
 	trends_end(t);
 	now_is(t,
-	       STEP(3, 1020) "\"now\":{\"n2\":[30,1,0,0,1],\"t2\":[30,2,0,null,null],"
+	       STEP(3, 1020) "\"now\":{\"n2\":[30,1,0,0,1],\"t2\":[30,2,0,null,"
+			     "null],"
 			     "\"web\":[130,4,0,null,2]}}",
 	       "what is as before is not told");
 	all_is(t, "",
-	       STEP(3,
-		    1020) "\"series\":{\"n1\":[[null,500,500],[1024,1024,1024],[null,2000,2000],[null,50,50],[1,1,1]],"
-			  "\"n2\":[[null,null,30],[null,1,1],[null,null,0],[null,null,0],[1,1,1]],"
-			  "\"t1\":[[100],[2],[0],[null],[null]],\"t2\":[[30],[2],[0],[null],[null]],"
-			  "\"web\":[[null,100,130],[2,4,4],[null,0,0],[null,null,null],[2,2,2]]}}",
+	       STEP(3, 1020) "\"series\":{\"n1\":[[null,500,500],[1024,1024,1024],"
+			     "[null,2000,2000],[null,50,50],[1,1,1]],"
+			     "\"n2\":[[null,null,30],[null,1,1],[null,null,0],"
+			     "[null,null,0],[1,1,1]],"
+			     "\"t1\":[[100],[2],[0],[null],[null]],\"t2\":[[30],"
+			     "[2],[0],[null],[null]],"
+			     "\"web\":[[null,100,130],[2,4,4],[null,0,0],[null,"
+			     "null,null],[2,2,2]]}}",
 	       "all of nodes and services, and the newest of tasks");
 	all_is(t, "t1",
-	       STEP(3, 1020) "\"series\":{\"t1\":[[null,100,100],[2,2,2],[null,0,0],[null,null,null],[null,null,null]]}}",
+	       STEP(3, 1020) "\"series\":{\"t1\":[[null,100,100],[2,2,2],[null,"
+			     "0,0],[null,null,null],[null,null,null]]}}",
 	       "all of a task");
 	all_is(t, "nobody", STEP(3, 1020) "\"series\":{}}", "nobody");
 
@@ -161,10 +174,13 @@ static void steps(void)
 	trends_node(t, "n1", tells(100, 3, 1048576, 1, 1, A, 3));
 	trends_end(t);
 	all_is(t, "n1",
-	       STEP(4, 1030) "\"series\":{\"n1\":[[null,500,500,null],[1024,1024,1024,1024],[null,2000,2000,null],[null,50,50,null],[1,1,1,1]]}}",
+	       STEP(4, 1030) "\"series\":{\"n1\":[[null,500,500,null],[1024,"
+			     "1024,1024,1024],[null,2000,2000,null],[null,50,50,null],[1,1,1,"
+			     "1]]}}",
 	       "counters that went back are a gap");
 	all_is(t, "n2",
-	       STEP(4, 1030) "\"series\":{\"n2\":[[null,null,30,null],[null,1,1,null],[null,null,0,null],[null,null,0,null],[1,1,1,1]]}}",
+	       STEP(4, 1030) "\"series\":{\"n2\":[[null,null,30,null],[null,1,"
+			     "1,null],[null,null,0,null],[null,null,0,null],[1,1,1,1]]}}",
 	       "silence is a gap");
 	monitor_view_release(&view);
 
@@ -179,7 +195,10 @@ static void steps(void)
 	trends_node(t, "n2", tells(20077, 601, 1024, 1, 1, B, 601));
 	trends_end(t);
 	all_is(t, "n2",
-	       STEP(6, 1050) "\"series\":{\"n2\":[[null,null,null,null,null,null],[null,null,null,null,null,1],[null,null,null,null,null,null],[null,null,null,null,null,null],[null,null,null,null,null,1]]}}",
+	       STEP(6, 1050) "\"series\":{\"n2\":[[null,null,null,null,null,"
+			     "null],[null,null,null,null,null,1],[null,null,null,null,null,"
+			     "null],[null,null,null,null,null,null],[null,null,null,null,"
+			     "null,1]]}}",
 	       "come again, and without a past");
 
 	/* too long ago, or at the same time: no rate */
@@ -194,10 +213,12 @@ static void steps(void)
 	now_is(t, STEP(8, 1210) "\"now\":{}}", "nor do those of the same time");
 	trends_begin(t, &view, 1220);
 	all_is(t, "t2",
-	       STEP(8,
-		    1210) "\"series\":{\"t2\":[[null,null,null,null,null,null,null,null],"
-			  "[null,null,null,null,null,2,2,2],[null,null,null,null,null,null,null,null],"
-			  "[null,null,null,null,null,null,null,null],[null,null,null,null,null,null,null,null]]}}",
+	       STEP(8, 1210) "\"series\":{\"t2\":[[null,null,null,null,null,null,"
+			     "null,null],"
+			     "[null,null,null,null,null,2,2,2],[null,null,null,"
+			     "null,null,null,null,null],"
+			     "[null,null,null,null,null,null,null,null],[null,"
+			     "null,null,null,null,null,null,null]]}}",
 	       "a step under way does not show");
 	monitor_view_release(&view);
 	trends_free(t);
@@ -220,13 +241,17 @@ static void lies(void)
 		trends_end(t);
 	}
 	all_is(t, "t1",
-	       STEP(2, 1010) "\"series\":{\"t1\":[[null,null],[null,null],[null,null],[null,null],[null,null]]}}",
+	       STEP(2, 1010) "\"series\":{\"t1\":[[null,null],[null,null],"
+			     "[null,null],[null,null],[null,null]]}}",
 	       "a node speaks for itself only");
 	all_is(t, "web",
-	       STEP(2, 1010) "\"series\":{\"web\":[[null,null],[null,null],[null,null],[null,null],[2,2]]}}",
+	       STEP(2, 1010) "\"series\":{\"web\":[[null,null],[null,null],"
+			     "[null,null],[null,null],[2,2]]}}",
 	       "and for no service");
 	all_is(t, "n2",
-	       STEP(2, 1010) "\"series\":{\"n2\":[[null,1000448],[2197949513728,2197949513728],[null,0],[null,2197949513728],[1,1]]}}",
+	       STEP(2, 1010) "\"series\":{\"n2\":[[null,1000448],"
+			     "[2197949513728,2197949513728],[null,0],[null,2197949513728],[1,"
+			     "1]]}}",
 	       "the largest numbers are as large as may be");
 
 	/* twice silent: asked every sixth step */
