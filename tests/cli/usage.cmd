@@ -31,5 +31,8 @@ azswarm help keys params
 azswarm ls
 azswarm doctor
 azswarm scale 3
+azswarm exec agents000000 df
+azswarm uncordon agents000000
+azswarm port-forward
 azswarm xy
 azswarm statsu
