@@ -74,6 +74,7 @@ static int read_keys(struct remote *r, struct err *e)
 
 	if (r->has_keys)
 		return 0;
+	keys_burn(&r->keys);
 	if (keys_load(set, &r->keys, e) < 0 ||
 	    settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
@@ -280,6 +281,8 @@ int remote_next(struct remote *r, struct err *e)
 		i++;
 	if (i + 1 >= r->masters.n)
 		return err_set(e, ERR_DATA, "there is no other master");
+	if (read_keys(r, e) < 0)
+		return -1;
 	return connect_from(r, i + 1, e);
 }
 
@@ -484,10 +487,12 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 int remote_hop_to(struct remote *r, const char *name, const char *address,
 		  bool manager, struct ssh **out, struct err *e)
 {
-	struct ssh_channel *c = ssh_tcp(r->ssh, address, 22, e);
+	struct ssh_channel *c;
 
 	*out = NULL;
-	if (c == NULL)
+	if (read_keys(r, e) < 0)
+		return -1;
+	if ((c = ssh_tcp(r->ssh, address, 22, e)) == NULL)
 		return err_in(e, "%s", name);
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
 		ssh_channel_close(c);

@@ -82,7 +82,7 @@ static bool wanted(const struct session *s)
 	struct err ignored = ERR_INIT;
 	bool on = false;
 
-	return !s->no_share &&
+	return !s->no_share && !s->trace.print &&
 	       settings_bool(s->set, S_SHARE_SSH, &on, &ignored) == 0 && on;
 }
 
@@ -95,6 +95,8 @@ static void greeting(const struct remote *r, struct buf *out)
 	json_add_int(doc, "form", FORM);
 	json_add_str(doc, "name", r->name);
 	json_add_str(doc, "fqdns", r->masters.fqdns.str);
+	if (r->masters.balancer != NULL)
+		json_add_str(doc, "balancer", r->masters.balancer);
 	list = json_add_arr(doc, "masters");
 	for (size_t i = 0; i < r->masters.n; i++) {
 		cJSON *m = json_add_obj(list, NULL);
@@ -117,6 +119,8 @@ static bool take_greeting(struct remote *r, struct str text)
 	if (good) {
 		r->name = xstrdup(name);
 		buf_adds(&r->masters.fqdns, json_text(doc, "fqdns"));
+		if (*json_text(doc, "balancer") != '\0')
+			r->masters.balancer = xstrdup(json_text(doc, "balancer"));
 		cJSON_ArrayForEach(m, json_get(doc, "masters"))
 			if (r->masters.n < LAYOUT_MASTERS_MAX) {
 				r->masters.name[r->masters.n] =
