@@ -63,7 +63,7 @@ spawn s_server openssl s_server -accept 127.0.0.1:4433 -cert other.pem -key k.pe
 wait_for 10 sh -c 'openssl s_client -connect 127.0.0.1:4433 </dev/null 2>&1 | grep -q BEGIN'
 cat azure/ca.pem other.pem >both.pem
 SSL_CERT_FILE=$PWD/both.pem AZURE_AUTHORITY_HOST=https://localhost:4433 doctor 'a certificate that ends' 1
-line 'a certificate that ends' '^warning\|network TLS localhost\|certificate of CN=localhost, good for 2 days'
+line 'a certificate that ends' '^warning\|network TLS localhost\|certificate of CN=localhost, good for [23] days'
 HTTPS_PROXY=http://127.0.0.1:1 NO_PROXY='<-loopback>' doctor 'a proxy that does not answer' 1
 line 'a proxy that does not answer' '^wrong\|network proxy\|127.0.0.1:1: cannot connect.*\|another HTTPS_PROXY'
 AZURE_CLOUD=AzureNowhere AZURE_RESOURCE_MANAGER_ENDPOINT='' AZURE_AUTHORITY_HOST='' doctor 'no such cloud' 1
