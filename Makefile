@@ -37,6 +37,7 @@ endif
 MAKEFLAGS	+= --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
+comma		:= ,
 say		 = $(if $(V),,@echo '  $(1)	$@';)
 export LC_ALL	:= C
 
@@ -196,14 +197,24 @@ azswarm-aarch64: build/aarch64/azswarm
 
 # ---- what others get ---------------------------------------------------
 
-install: azswarm
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+# Where each shell looks by itself.
+SHARE		 = $(DESTDIR)$(PREFIX)/share
+install: azswarm build/azswarm.1
+	install -D -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+	install -D -m 644 build/azswarm.1 '$(SHARE)/man/man1/azswarm.1'
+	@for f in bash:bash-completion/completions/azswarm zsh:zsh/site-functions/_azswarm \
+		fish:fish/vendor_completions.d/azswarm.fish; do \
+		./azswarm completion $${f%%:*} >build/completion && \
+		install -D -m 644 build/completion "$(SHARE)/$${f#*:}" || exit 1; \
+	done
 
 # The file and its container image for each kind of processor, their sums, and
 # with KEY a signature of those.
 dist: azswarm build/aarch64/azswarm
 	@build-aux/dist.sh azswarm build/aarch64/azswarm dist '$(KEY)'
+
+build/azswarm.1: azswarm
+	@./azswarm man >$@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 
@@ -365,7 +376,14 @@ build/san/main.o: main.c build/version.h
 build/san/azswarm: build/san/main.o $(SAN_LIBS)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
-# The same, made like the product: what bench measures.
+# The same, and it tells which settings it reads (tests/reads.c).
+WRAPPED	:= cli_parse settings_get settings_var settings_int settings_bool \
+	   settings_mounts settings_autoscale settings_storage_account
+build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^
+
+# Made like the product: what bench measures.
 build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)

@@ -232,7 +232,8 @@ static int share_cred(struct session *s, char **cred, struct err *e)
 	}
 	if (storage_key(s, &key, e) < 0)
 		return -1;
-	*cred = xasprintf("username=%s\npassword=%s\n", s->account, key);
+	*cred = xasprintf("username=%s\npassword=%s\n", storage_account_name(s),
+			  key);
 	burn_str(key);
 	return 0;
 }
@@ -358,7 +359,7 @@ static int find_program(struct session *s, const char *blob,
 			       "account %s; 'azswarm deploy-storage' puts it "
 			       "there",
 			       p->sha256, elf_names[p->machine].kernel,
-			       s->account);
+			       storage_account_name(s));
 }
 
 static int find_programs(struct session *s, const char *blob, struct fill *f,

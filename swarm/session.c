@@ -239,7 +239,6 @@ int session_reach(struct session *s, struct err *e)
 
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
-	s->account = settings_storage_account(s->set);
 	http_client_init(&s->data, dial_azure(&s->dial), NULL);
 	if (dial_init(&s->dial, s->trust, e) < 0 ||
 	    choose_cloud(s, &arm, &authority, &audience, e) < 0)

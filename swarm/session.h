@@ -34,7 +34,7 @@ struct session {
 	 * on a machine, or plan's */
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
-	char *account;	     /* storage account name, after session_open */
+	char *account;	     /* see storage_account_name() */
 
 	struct tls_trust *trust;
 	struct dial dial;

@@ -19,13 +19,20 @@
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
 
-static char *account_path(const struct session *s, const char *rest)
+const char *storage_account_name(struct session *s)
+{
+	if (s->account == NULL)
+		s->account = settings_storage_account(s->set);
+	return s->account;
+}
+
+static char *account_path(struct session *s, const char *rest)
 {
 	return azure_path(&s->az,
 			  "/resourceGroups/%s/providers/Microsoft.Storage/"
 			  "storageAccounts/%s%s?api-version=" API_STORAGE,
-			  settings_get(s->set, S_STORAGE_GROUP), s->account,
-			  rest);
+			  settings_get(s->set, S_STORAGE_GROUP),
+			  storage_account_name(s), rest);
 }
 
 static int account_get(struct session *s, struct azure_reply *r, struct err *e)
@@ -38,7 +45,7 @@ static int account_get(struct session *s, struct azure_reply *r, struct err *e)
 		rc = err_set(e, ERR_DATA,
 			     "storage account %s is not there; "
 			     "'azswarm deploy-storage' makes it",
-			     s->account);
+			     storage_account_name(s));
 	return rc;
 }
 
@@ -85,7 +92,9 @@ int storage_key(struct session *s, char **key, struct err *e)
 	burn(r.http.body.str, r.http.body.n);
 	azure_reply_release(&r);
 	free(path);
-	return rc < 0 ? err_in(e, "keys of storage account %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "keys of storage account %s",
+			       storage_account_name(s)) :
+			0;
 }
 
 /* ---- this program as a blob ---- */
@@ -103,7 +112,7 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	int rc = -1;
 
 	time_iso(expires, end);
-	resource = xasprintf("/blob/%s/%s", s->account, p->blob);
+	resource = xasprintf("/blob/%s/%s", storage_account_name(s), p->blob);
 	json_add_str(body, "canonicalizedResource", resource);
 	json_add_str(body, "signedResource", "b");
 	json_add_str(body, "signedPermission", permissions);
@@ -124,7 +133,9 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	json_free(body);
 	free(resource);
 	free(path);
-	return rc < 0 ? err_in(e, "access to blob storage of %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "access to blob storage of %s",
+			       storage_account_name(s)) :
+			0;
 }
 
 /* The code in the storage service's XML error, for a message.  The URL holds
@@ -309,7 +320,7 @@ static int account_name_free(struct session *s, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc;
 
-	json_add_str(body, "name", s->account);
+	json_add_str(body, "name", storage_account_name(s));
 	json_add_str(body, "type", "Microsoft.Storage/storageAccounts");
 	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
 	if (rc == 0 && !json_bool_opt(r.doc, "nameAvailable", true))
@@ -325,7 +336,7 @@ static int account_name_free(struct session *s, struct err *e)
 static int account_put(struct session *s, struct err *e)
 {
 	char *path = account_path(s, "");
-	char *what = xasprintf("storage account %s", s->account);
+	char *what = xasprintf("storage account %s", storage_account_name(s));
 	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
 	struct azure_reply r = { 0 };
 	cJSON *body = NULL, *p;
@@ -360,7 +371,8 @@ out:
 	json_free(body);
 	free(what);
 	free(path);
-	return rc < 0 ? err_in(e, "storage account %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
+			0;
 }
 
 static int container_put(struct session *s, struct err *e)

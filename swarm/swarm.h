@@ -20,6 +20,8 @@ const char *advice(const struct err *e);
 
 /* ---- storage (swarm/storage.c) ---- */
 
+/* The account's name, the session's. */
+const char *storage_account_name(struct session *s);
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
 int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);

@@ -54,6 +54,8 @@ azswarm help agent
 azswarm help demo
 azswarm help monitor
 azswarm help image
+azswarm help completion
+azswarm help man
 azswarm help version
 azswarm help help
 
