@@ -188,9 +188,6 @@ azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@.tmp $@
 
-build/azswarm.1: azswarm
-	@./azswarm man >$@
-
 # The same for the other kind of processor.
 ARM_OBJ	 := $(patsubst build/o/%,build/aarch64/%,$(OBJ))
 ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a
@@ -205,14 +202,24 @@ azswarm-aarch64: build/aarch64/azswarm
 
 # ---- what others get ---------------------------------------------------
 
-install: azswarm
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+# Where each shell looks by itself.
+SHARE		 = $(DESTDIR)$(PREFIX)/share
+install: azswarm build/azswarm.1
+	install -D -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+	install -D -m 644 build/azswarm.1 '$(SHARE)/man/man1/azswarm.1'
+	@for f in bash:bash-completion/completions/azswarm zsh:zsh/site-functions/_azswarm \
+		fish:fish/vendor_completions.d/azswarm.fish; do \
+		./azswarm completion $${f%%:*} >build/completion && \
+		install -D -m 644 build/completion "$(SHARE)/$${f#*:}" || exit 1; \
+	done
 
 # The file and its container image for each kind of processor, their sums, and
 # with KEY a signature of those.
 dist: azswarm build/aarch64/azswarm
 	@build-aux/dist.sh azswarm build/aarch64/azswarm dist '$(KEY)'
+
+build/azswarm.1: azswarm
+	@./azswarm man >$@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 

@@ -8,9 +8,12 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/buf.h"
 
 #define SEGMENTS_MAX 32
 #define NOTES_MAX 4096 /* bytes of one segment of notes */
@@ -106,9 +109,29 @@ static void take_notes(const unsigned char *p, size_t n, struct elf *out)
 	}
 }
 
+/* One segment: all there, and what it tells. */
+static int take_segment(int fd, const Elf64_Phdr *ph, uint64_t size,
+			struct elf *out, struct err *e)
+{
+	unsigned char *notes;
+	int rc;
+
+	if (ph->p_offset > size || ph->p_filesz > size - ph->p_offset)
+		return bad(e, "a segment that is not all there");
+	out->loader |= ph->p_type == PT_INTERP;
+	if (ph->p_type != PT_NOTE || ph->p_filesz > NOTES_MAX)
+		return 0;
+	/* as long as they are, for a sanitizer to see who looks behind them */
+	notes = xmalloc((size_t)ph->p_filesz);
+	rc = read_at(fd, ph->p_offset, notes, (size_t)ph->p_filesz, e);
+	if (rc == 0)
+		take_notes(notes, (size_t)ph->p_filesz, out);
+	free(notes);
+	return rc;
+}
+
 int elf_read(int fd, struct elf *out, struct err *e)
 {
-	unsigned char notes[NOTES_MAX];
 	uint64_t size;
 	Elf64_Ehdr h;
 	Elf64_Phdr ph;
@@ -128,18 +151,11 @@ int elf_read(int fd, struct elf *out, struct err *e)
 	    h.e_phnum > SEGMENTS_MAX || h.e_phoff > size ||
 	    h.e_phnum * sizeof(ph) > size - h.e_phoff)
 		return bad(e, "its table of segments");
-	for (unsigned i = 0; i < h.e_phnum; i++) {
-		if (read_at(fd, h.e_phoff + i * sizeof(ph), &ph, sizeof(ph), e) < 0)
+	for (unsigned i = 0; i < h.e_phnum; i++)
+		if (read_at(fd, h.e_phoff + i * sizeof(ph), &ph, sizeof(ph), e) <
+			    0 ||
+		    take_segment(fd, &ph, size, out, e) < 0)
 			return -1;
-		if (ph.p_offset > size || ph.p_filesz > size - ph.p_offset)
-			return bad(e, "a segment that is not all there");
-		out->loader |= ph.p_type == PT_INTERP;
-		if (ph.p_type != PT_NOTE || ph.p_filesz > sizeof(notes))
-			continue;
-		if (read_at(fd, ph.p_offset, notes, (size_t)ph.p_filesz, e) < 0)
-			return -1;
-		take_notes(notes, (size_t)ph.p_filesz, out);
-	}
 	return 0;
 }
 

@@ -167,7 +167,10 @@ static void print_names(FILE *out)
 static void bash_values(const struct values *v, FILE *out)
 {
 	if (v->files)
-		fputs("COMPREPLY=($(compgen -f -- \"$word\"))", out);
+		/* a name may have blanks in it, and readline adds the slash */
+		fputs("compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY "
+		      "< <(compgen -f -- \"$word\")",
+		      out);
 	else if (v->words.n > 0)
 		fprintf(out, "COMPREPLY=($(compgen -W '%s' -- \"$word\"))",
 			v->words.str);

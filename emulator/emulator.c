@@ -316,6 +316,9 @@ static int prepare_dir(struct emu *m, struct err *e)
 
 /* ---- the whole ---- */
 
+#define SAVE_MS 200   /* between two of them, */
+#define SAVE_SHARE 10 /* and so many times as long as one takes */
+
 static void *saver_thread(void *p)
 {
 	struct emu *m = p;
@@ -327,9 +330,11 @@ static void *saver_thread(void *p)
 			emu_log(m, "%s", e.msg);
 			err_clear(&e);
 		}
-		/* a short while, whatever changes: many changes, one write */
-		for (int64_t end = now_ms() + 200; !m->stopping && now_ms() < end;)
-			op_wait(m, 200);
+		/* a short while, whatever changes: many changes, one write;
+		 * longer when there is much, or nothing else would be done */
+		for (int64_t end = now_ms() + SAVE_MS + SAVE_SHARE * m->save_ms;
+		     !m->stopping && now_ms() < end;)
+			op_wait(m, SAVE_MS);
 	}
 	return emu_thread_end(m);
 }

@@ -66,8 +66,9 @@ struct emu {
 	struct entry *entries, **entries_end;
 	struct entry **index; /* the same by hash, index_n (2^k) lists */
 	size_t index_n, entries_n;
-	struct op *ops; /* newest first */
-	bool dirty;	/* to be saved */
+	struct op *ops;	 /* newest first */
+	bool dirty;	 /* to be saved */
+	int64_t save_ms; /* how long everybody waited for that, the last time */
 
 	/* machines */
 	char net[17];	       /* what the driver calls their network */

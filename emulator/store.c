@@ -439,6 +439,7 @@ int store_save(struct emu *m, struct err *e)
 {
 	struct buf b = BUF_INIT(STATE_MAX);
 	char *path = state_path(m);
+	int64_t began = now_ms();
 	struct entry *n;
 	int rc;
 
@@ -461,6 +462,7 @@ int store_save(struct emu *m, struct err *e)
 	}
 	save_ops(m, &b);
 	rc = buf_check(&b, "state", e);
+	m->save_ms = now_ms() - began;
 	/* written without the lock: a slow disk must not hold every request */
 	if (rc == 0) {
 		pthread_mutex_unlock(&m->lock);

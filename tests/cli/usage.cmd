@@ -3,8 +3,8 @@ azswarm
 azswarm help
 azswarm --help
 azswarm -h
-azswarm -v | head -n 1 | cut -c 1-8
-azswarm -V | head -n 1 | cut -c 1-8
+azswarm -v | sed -n '1s| .*||p'
+azswarm -V | sed -n '1s| .*||p'
 azswarm help settings
 azswarm help sign-in
 azswarm help exit-codes
@@ -31,5 +31,8 @@ azswarm help keys params
 azswarm ls
 azswarm heal
 azswarm scale 3
+azswarm exec agents000000 df
+azswarm uncordon agents000000
+azswarm port-forward
 azswarm xy
 azswarm statsu

@@ -127,10 +127,8 @@ same "fish: the flags of every command are bash's" '' "$(diff bash.pairs fish.pa
 
 # ---- zsh: typed on a terminal of its own -----------------------------------
 
-# Each line is typed, then Tab, then a key that says "done": keys are taken one
-# after the other.  Ctrl-U takes the line away.
-cat >zsh.run <<'X'
-zmodload zsh/zpty
+# What is shown on the terminal z, up to a text, is put into $all.
+cat >until.run <<'X'
 until_shown() {	# TEXT: a minute at the most
 	local got n=0
 	all=
@@ -138,6 +136,13 @@ until_shown() {	# TEXT: a minute at the most
 		zpty -r -t z got && all+=$got || sleep 0.1
 	done
 }
+X
+
+# Each line is typed, then Tab, then a key that says "done": keys are taken one
+# after the other.  Ctrl-U takes the line away.
+cat >zsh.run <<'X'
+zmodload zsh/zpty
+source ./until.run
 typed() {
 	zpty -w -n z "$1"$'\t\C-xd'
 	until_shown DONE
@@ -186,6 +191,42 @@ check "zsh: a flag that the command does not take" sh -c '! printf %s "$0" | gre
 	"$(zshes 'azswarm list-agents --no-w')"
 check "zsh: what a machine is to run is the machine's" sh -c '! printf %s "$0" | grep -q -- --output' \
 	"$(zshes 'azswarm ssh agents000000 --o')"
+# bash once more, typed: where readline itself takes the line apart.  What the
+# command is given then, a program of its name says.
+mkdir said
+: >'odd name'
+printf '#!/bin/sh\nprintf "given<%%s>" "$@"\n' >said/azswarm
+chmod +x said/azswarm
+cat >typed.run <<'X'
+zmodload zsh/zpty
+source ./until.run
+zpty -b z env -i HOME=$HOME PATH=$PATH TERM=dumb LC_ALL=C bash --norc -i
+zpty -w z 'PS1=; source ./bash.script; echo rea""dy'
+until_shown ready
+for line; do
+	zpty -w z "$line"$'\t'
+	zpty -w z 'echo DO""NE'
+	until_shown DONE
+	print -r -- "== $line"
+	print -r -- "$all"
+done
+zpty -d z
+X
+bare HOME="$PWD/home" PATH="$PWD/said:/usr/bin:/bin" LC_ALL=C timeout 150 zsh -f typed.run 'azswarm destroy-stac' \
+	'azswarm params --rebalance=a' 'azswarm params --rebalance a' 'azswarm trust zsh.s' 'azswarm trust odd' >typed.out 2>&1
+becomes()	# LINE GIVEN...
+{
+	becomes_line=$1
+	shift
+	same "bash, typed: '$becomes_line' and Tab" "$(printf 'given<%s>' "$@")" \
+		"$(awk -v line="== $becomes_line" '$0 == line { on = 1; next } /^== / { on = 0 } on' typed.out |
+			tr -d '\r' | grep -o 'given<.*>')"
+}
+becomes 'azswarm destroy-stac' destroy-stack
+becomes 'azswarm params --rebalance=a' params --rebalance=auto
+becomes 'azswarm params --rebalance a' params --rebalance auto
+becomes 'azswarm trust zsh.s' trust zsh.script
+becomes 'azswarm trust odd' trust 'odd name'
 # in a folder of $fpath it is found by its first line
 mkdir functions && cp zsh.script functions/_azswarm
 check "zsh: as a file of fpath" bare HOME="$PWD/home" PATH=/usr/bin:/bin zsh -fc \

@@ -11,7 +11,17 @@ quiet_make()	{ env -u MAKEFLAGS nice -n 10 make --no-print-directory -C "$SRCDIR
 # ---- make install ----
 
 expect "make install" 0 '' quiet_make install PREFIX=/usr DESTDIR="$PWD/root of it"
-same "what it puts there" ./usr/bin/azswarm "$(cd 'root of it' && find . -type f)"
+same "what it puts there" "./usr/bin/azswarm
+./usr/share/bash-completion/completions/azswarm
+./usr/share/fish/vendor_completions.d/azswarm.fish
+./usr/share/man/man1/azswarm.1
+./usr/share/zsh/site-functions/_azswarm" "$(cd 'root of it' && find . -type f | sort)"
+share='root of it/usr/share'
+check "the manual page" sh -c '"$AZSWARM" man | cmp - "$0/man/man1/azswarm.1"' "$share"
+for f in bash:bash-completion/completions/azswarm zsh:zsh/site-functions/_azswarm \
+	fish:fish/vendor_completions.d/azswarm.fish; do
+	check "completion for ${f%%:*}" sh -c '"$AZSWARM" completion "$0" | cmp - "$1"' "${f%%:*}" "$share/${f#*:}"
+done
 check "is the program" cmp "root of it/usr/bin/azswarm" "$AZSWARM"
 same "for all to run" 755 "$(stat -c %a 'root of it/usr/bin/azswarm')"
 expect "and runs there" 0 '^azswarm [0-9]' "root of it/usr/bin/azswarm" version

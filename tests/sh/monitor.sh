@@ -237,7 +237,13 @@ X
 mv fake/more fake/tasks.json
 echo '{}' >>fake/events
 becomes "18000 tasks" 60 '.tasks | length' 18000
+# with a place for ten minutes of each
+at=/api/figures
+n=$(state .n)
+becomes "and a step of figures" 400 ".n > $n + 1" true
+at=/api/state
 rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$monitor/status")
+echo "# 18000 tasks: $rss KiB"
 [ "$rss" -lt 32768 ] && ok "take less than 32 MiB" || not_ok "take less than 32 MiB" "$rss KiB"
 spawn slow.log python3 -c '
 import socket, sys, time

@@ -109,7 +109,7 @@ asks 0 down --confirm swarm-cluster
 # login and logout ask Entra ID alone, which has no file
 strangers=
 for command in $offers; do
-	case " keys trust clean emulator helper agent demo monitor image version help login logout role$known " in
+	case " keys trust clean emulator helper agent demo monitor image completion man version help login logout role$known " in
 	*" $command "*) ;;
 	*) strangers="$strangers $command" ;;
 	esac

@@ -151,6 +151,8 @@ check 'proxy: nobody there, and it hangs up' sh -c 'curl -s -m 20 "http://127.0.
 	case $? in 52 | 56) exit 0 ;; *) exit 1 ;; esac' - "$closed"
 same 'proxy: the monitor shows the nodes' "agents000000 agents000001 master0" \
 	"$(curl -s -m 10 "http://127.0.0.1:$monitor/api/state" | jq -r '.nodes[].name' | sort | xargs)"
+check 'proxy: and what each of them is busy with' wait_for 20 sh -c \
+	"[ \$(curl -s -m 10 http://127.0.0.1:$monitor/api/figures | jq '[.series[] | select(.[0][-1] > 0 and .[1][-1] > 0)] | length') -ge 3 ]"
 if [ -e /proc/net/ip_vs ]; then
 	check 'mesh: port 80 of the master' curl -sf -m 10 http://127.0.0.1:9080/healthz
 	address_lb=$(az list-endpoints --output tsv | awk -F'\t' '/agents-lb/ { print $2 }')

@@ -127,6 +127,11 @@ cut_off 'Ctrl-C: scale-agents' '5 agents' \
 	scale-agents 5 --quiet
 cut_off 'Ctrl-C: words are quoted' 'storage account' "to finish it, azswarm deploy-storage --file-shares 'abc def'\$" \
 	deploy-storage --file-shares 'abc def'
+cut_off 'Ctrl-C: stop-agents' 'agents to stop' 'agents to stop: interrupted; .*to finish it, azswarm stop-agents$' stop-agents
 cut_off 'Ctrl-C: deploy-compute' 'deployment cli-eastus' 'deployment cli-eastus: interrupted; .*finish it, azswarm deploy-compute$' \
 	deploy-compute
+cut_off 'Ctrl-C: destroy-compute' 'resource group swarm-cluster to be deleted' \
+	'to finish it, azswarm destroy-compute --confirm swarm-cluster$' destroy-compute --confirm swarm-cluster
+cut_off 'Ctrl-C: what changed nothing has nothing to finish' 'the resource group of that name to be deleted' \
+	'^azswarm: up: deploy-storage: .*: interrupted$' up --yes --storage-group swarm-cluster --compute-group another
 rm azure/faults.json

@@ -141,6 +141,7 @@ static void text_too_long(struct file *f)
 }
 static void text_over_the_end(struct file *f)
 {
+	memcpy(f->notes.text, "0123456789abcdef", 16);
 	f->notes.ours.n_descsz = 17;
 }
 static void no_text(struct file *f)
@@ -233,6 +234,27 @@ static void cuts(void)
 	checkf(taken == 0, "cut off at every byte", "%zu were taken", taken);
 }
 
+/* More segments than there is reason for, each of them harmless. */
+static void crowd(void)
+{
+	struct {
+		Elf64_Ehdr h;
+		Elf64_Phdr ph[33];
+	} f = { .h = good_file().h };
+
+	for (unsigned n = 32; n <= 33; n++) {
+		struct err e = ERR_INIT;
+		struct elf out;
+		int rc;
+
+		f.h.e_phnum = (Elf64_Half)n;
+		rc = read_bytes(&f, sizeof(f), &out, &e);
+		checkf(rc == (n == 32 ? 0 : -1),
+		       n == 32 ? "32 segments" : "33 are refused", "%d, \"%s\"",
+		       rc, e.msg);
+	}
+}
+
 /* Not by our hand: this very test, which gcc's linker made and glibc loads,
  * and what is no file. */
 static void real(void)
@@ -265,6 +287,7 @@ int main(void)
 {
 	rows();
 	cuts();
+	crowd();
 	real();
 	return check_failed();
 }

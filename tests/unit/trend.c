@@ -254,6 +254,18 @@ static void lies(void)
 			     "1]]}}",
 	       "the largest numbers are as large as may be");
 
+	/* less than before, by so little that it would round to nothing */
+	for (int i = 0; i < 2; i++) {
+		trends_begin(t, &view, 1020);
+		trends_node(t, "n1",
+			    tells(1 + i * 10000, 1, 1024, 5 - i, 1, A, 1));
+		trends_end(t);
+	}
+	now_is(t,
+	       STEP(4, 1020) "\"now\":{\"n1\":[0,1,null,0,1],\"t1\":[0,2,0,null,null],"
+			     "\"web\":[0,2,0,null,2]}}",
+	       "a counter that went back a little is a gap");
+
 	/* twice silent: asked every sixth step */
 	{
 		char asked[16] = "";
