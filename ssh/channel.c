@@ -293,6 +293,7 @@ static int open_failed(struct ssh_channel *c, struct str body, struct err *e)
 		channel_free(c);
 		return 0;
 	}
+	c->not_opened = true;
 	refused(c, reasons[why < sizeof(reasons) / sizeof(reasons[0]) ? why : 0],
 		text);
 	forget(c);
@@ -565,6 +566,11 @@ ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n,
 size_t ssh_channel_held(const struct ssh_channel *c, bool err)
 {
 	return err ? c->err.n : c->in.n;
+}
+
+bool ssh_channel_refused(const struct ssh_channel *c)
+{
+	return c->not_opened;
 }
 
 bool ssh_channel_ended(const struct ssh_channel *c)

@@ -321,6 +321,7 @@ struct ssh_channel {
 	bool closed_by_peer, eof_by_peer, deaf, eof_wanted, eof_sent, close_sent;
 	bool abandoned; /* ours is gone, waits for the peer's close */
 	bool drop_err;
+	bool not_opened; /* refused, before anything was asked of it */
 	bool pty;
 	unsigned cols, rows;
 	unsigned replies; /* to our requests, still due */

@@ -160,6 +160,8 @@ ssize_t ssh_channel_write(struct ssh_channel *c, const void *p, size_t n,
 /* How much ssh_channel_write() would take now, how much _read() would give. */
 size_t ssh_channel_room(const struct ssh_channel *c);
 size_t ssh_channel_held(const struct ssh_channel *c, bool err);
+/* The server did not open it: nothing was asked of it yet. */
+bool ssh_channel_refused(const struct ssh_channel *c);
 /* The peer closed its half, and everything was read. */
 bool ssh_channel_ended(const struct ssh_channel *c);
 /* The peer takes no more (closed, or said so). */

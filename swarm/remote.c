@@ -138,6 +138,7 @@ static void disconnect(struct remote *r)
 	remote_drop_docker(r);
 	ssh_close(r->ssh);
 	r->ssh = NULL;
+	r->shared = false;
 	free(r->name);
 	r->name = NULL;
 }

@@ -28,6 +28,7 @@ struct remote {
 	struct ssh_key *key;  /* NULL: an agent signs */
 	bool has_keys;	      /* keys and key are read */
 	bool alone;	      /* the connection is not to be kept */
+	bool shared;	      /* it is one that is */
 	struct docker docker; /* the Engine there, see remote_docker */
 	bool has_docker;
 };

@@ -155,6 +155,7 @@ static int join(struct remote *r, const char *path)
 		r->ssh = ssh;
 	else
 		ssh_close(ssh);
+	r->shared = rc == 1;
 	buf_release(&hello);
 	return rc;
 }

@@ -165,9 +165,10 @@ static int ended_by_user(int rc, struct err *e)
 }
 
 /* A shell, a command or nothing attached to our own descriptors, until it
- * ends.  Frees l. */
+ * ends.  Frees l.  *refused: the server does not open another session. */
 static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l,
-		  const char *command, bool input, bool shell, struct err *e)
+		  const char *command, bool input, bool shell, bool *refused,
+		  struct err *e)
 {
 	const char *term = getenv("TERM");
 	struct ssh_channel *c;
@@ -194,8 +195,37 @@ static int attach(struct session *s, struct ssh *ssh, struct ssh_loop *l,
 out:
 	ssh_tty_leave(tty);
 	ssh_loop_free(l);
+	*refused = c != NULL && ssh_channel_refused(c);
 	if (c != NULL)
 		ssh_channel_close(c);
+	return rc;
+}
+
+/* The same on that node, NULL: the master.  A server gives only so many
+ * sessions to a connection (MaxSessions): where the one that is kept has no
+ * more, another is made. */
+static int attach_on(struct session *s, struct remote *r, const char *node,
+		     const char *command, bool input, bool shell, struct err *e)
+{
+	bool refused;
+	int rc;
+
+	do {
+		struct ssh *hop = NULL, *to;
+
+		refused = false;
+		rc = -1;
+		if (node == NULL || strcmp(node, r->name) == 0 ||
+		    remote_hop(r, node, &hop, e) == 0) {
+			to = hop != NULL ? hop : r->ssh;
+			rc = attach(s, to, ssh_loop_new(to), command, input,
+				    shell, &refused, e);
+		}
+		ssh_close(hop);
+		refused = refused && hop == NULL && r->shared;
+		if (refused)
+			err_clear(e);
+	} while (refused && remote_reopen(r, e) == 0);
 	return rc;
 }
 
@@ -206,13 +236,14 @@ static int carry_forwards(struct session *s, struct remote *r,
 			  struct err *e)
 {
 	struct ssh_loop *l = ssh_loop_new(r->ssh);
+	bool refused;
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
 		if (f[i].fd >= 0)
 			ssh_loop_listen(l, f[i].fd, f[i].host, f[i].to);
 	if (shell)
-		return attach(s, r->ssh, l, NULL, true, true, e);
+		return attach(s, r->ssh, l, NULL, true, true, &refused, e);
 	rc = ssh_loop_run(l, NULL, IO_FOREVER, e);
 	ssh_loop_free(l);
 	return rc;
@@ -264,25 +295,19 @@ int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct buf command = BUF_INIT(64u << 10);
 	struct remote r = { 0 };
-	struct ssh *hop = NULL, *to;
 	int rc = -1;
 
 	for (int i = 2; i < argc; i++)
 		buf_addf(&command, "%s%s", command.n ? " " : "", argv[i]);
 	if (buf_check(&command, "the command", e) < 0 || remote_open(s, &r, e) < 0)
 		goto out;
-	if (argc > 1 && strcmp(argv[1], r.name) != 0 &&
-	    remote_hop(&r, argv[1], &hop, e) < 0)
-		goto out;
-	to = hop != NULL ? hop : r.ssh;
-	rc = attach(s, to, ssh_loop_new(to), command.n ? command.str : NULL,
-		    true, true, e);
+	rc = attach_on(s, &r, argc > 1 ? argv[1] : NULL,
+		       command.n ? command.str : NULL, true, true, e);
 	if (rc == 0 && s->exit_status < 0)
 		rc = err_set(e, ERR_NET,
 			     "the far end closed without saying how "
 			     "it ended");
 out:
-	ssh_close(hop);
 	remote_release(&r);
 	buf_release(&command);
 	return rc;
@@ -295,10 +320,10 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	if (remote_open(s, &r, e) == 0)
-		rc = attach(s, r.ssh, ssh_loop_new(r.ssh),
-			    "sudo -n journalctl --unit=" LAYOUT_HELPER_UNIT
-			    " --follow --lines=50 --no-pager --output=short-iso",
-			    false, false, e);
+		rc = attach_on(s, &r, NULL,
+			       "sudo -n journalctl --unit=" LAYOUT_HELPER_UNIT
+			       " --follow --lines=50 --no-pager --output=short-iso",
+			       false, false, e);
 	remote_release(&r);
 	return ended_by_user(rc, e);
 }

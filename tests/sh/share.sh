@@ -50,6 +50,7 @@ server()	# NAME ADDRESS HOST-KEY
 		PrintMotd no
 		PrintLastLog no
 		MaxStartups 100
+		MaxSessions 3
 	END
 	spawn "$1.log" unshare -m sh -c "mount --bind '$PWD/passwd' /etc/passwd && exec '$sshd' -D -e -f '$PWD/$1.conf'"
 	wait_for 10 grep -q listening "$1.log" || {
@@ -139,7 +140,7 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 done
 # shellcheck disable=SC2086
 wait $many
-same "twelve at once" '1 2 3 4 5 6 7 8 9 10 11 12' "$(cat many.* | sort -n | xargs)"
+same "twelve at once, where a connection has three sessions" '1 2 3 4 5 6 7 8 9 10 11 12' "$(cat many.* | sort -n | xargs)"
 
 # where twelve at once are too much, somebody may have made another
 to true </dev/null
