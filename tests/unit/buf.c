@@ -359,6 +359,7 @@ static const struct {
 	{ "unpercent form", UNFORM, STR("a+b%2B"), "a b+", NULL },
 	{ "unpercent cut", UNPCT, STR("abc%2"), NULL, "bad percent escape" },
 	{ "unpercent letters", UNPCT, STR("%zz"), NULL, "bad percent escape" },
+	{ "JSON as it is", JSON, STR("/a b~"), "/a b~", NULL },
 	{ "JSON string", JSON, STR("\"\\/\b\f\n\r\t\x01\x7f\xc3\xa9"),
 	  "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\xc3\xa9", NULL },
 	{ "JSON NUL", JSON, STR("a\0b"), "a\\u0000b", NULL },
