@@ -408,6 +408,29 @@ static const struct {
 	  "????????????|???", NULL },
 };
 
+/* What does not fit is not there, no part of it. */
+static void formatted(void)
+{
+	struct buf b = BUF_INIT(62);
+	size_t at;
+
+	for (at = 0; at < 60; at++)
+		buf_addf(&b, "%u", (unsigned)(at % 10));
+	check(b.n == 60 && strncmp(b.str + 50, "0123456789", 11) == 0,
+	      "one after the other", b.str);
+	buf_addf(&b, "%s", "");
+	buf_addf(&b, "%s", "ab");
+	check(b.n == 62 && !b.over && strcmp(b.str + 59, "9ab") == 0,
+	      "to the last", b.str);
+	buf_truncate(&b, 60);
+	buf_addf(&b, "%s", "secret");
+	for (at = 60; at < b.cap && b.str[at] == '\0'; at++)
+		;
+	check(b.over && b.n == 60 && at == b.cap, "no part of what is too long",
+	      b.str + 60);
+	buf_release(&b);
+}
+
 /* As a whole string it is the same between quotes, if all of it fits. */
 static void check_quoted(struct str in, const char *inside, const char *name)
 {
@@ -486,6 +509,7 @@ int main(void)
 	slices();
 	buffers();
 	cut();
+	formatted();
 	codec_rows();
 	return check_failed();
 }
