@@ -108,7 +108,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all install dist test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all install dist test check conformance mutants units fuzz hostile bench bench-compare demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -126,7 +126,7 @@ help:
 	@echo 'make drill      what users notice when machines go, counted from outside'
 	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
 	@echo 'make hostile    $(HOSTILE) hostile requests to a helper, and honest ones among them'
-	@echo 'make bench      our SSH against OpenSSH'\''s, as ratios'
+	@echo 'make bench      our SSH against OpenSSH'\''s, lists, commands; bench-compare OLD=FILE'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
 	@echo 'make deps       install the Debian packages all of these need'
@@ -156,8 +156,13 @@ hostile: azswarm build/bench/ask_tool | deps
 	@tests/hostile.py azswarm build/bench/ask_tool $(HOSTILE)
 
 # Without root the machines exist on paper, and need nothing.
-bench: build/bench/ssh_tool | deps
+bench: azswarm build/bench/ssh_tool | deps
 	@tests/bench.sh
+	@tests/bench_client.sh
+
+# Against an earlier bench.json: make bench-compare OLD=FILE
+bench-compare:
+	@tests/bench_client.sh compare '$(OLD)'
 
 demo: azswarm
 	@build-aux/deps.sh tests/demo.deps || echo 'demo: goes on without'

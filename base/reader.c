@@ -382,7 +382,7 @@ static bool word(struct json_reader *r, struct str *in)
 }
 
 /* Where that character leads in a number, DONE: it is not of it any more. */
-static enum state number_next(enum state at, char c)
+static int number_next(int at, char c)
 {
 	if (is_digit(c)) {
 		switch (at) {
@@ -406,7 +406,7 @@ static enum state number_next(enum state at, char c)
 	return (c == '+' || c == '-') && at == E ? E_SIGN : DONE;
 }
 
-static bool is_over(enum state at)
+static bool is_over(int at)
 {
 	return at == ZERO || at == WHOLE || at == FRACTION || at == EXPONENT;
 }
@@ -414,7 +414,7 @@ static bool is_over(enum state at)
 static bool number(struct json_reader *r, struct str *in)
 {
 	struct str seen = *in;
-	enum state next = DONE;
+	int next = DONE;
 
 	while (in->n > 0 && (next = number_next(r->state, in->p[0])) != DONE) {
 		r->state = next;
