@@ -289,11 +289,6 @@ static const char *engine_step(struct docker *d)
 		       "forming the swarm";
 }
 
-const char *remote_step(struct remote *r)
-{
-	return engine_step(remote_docker(r));
-}
-
 /* Is the engine there a manager of a swarm with a leader?  *step: what it is
  * at, when not. */
 static bool has_swarm(struct remote *r, const char **step)

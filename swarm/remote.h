@@ -40,9 +40,6 @@ int remote_take_master(void *masters, const cJSON *ip, struct err *e);
 void remote_masters_release(struct masters *m);
 /* On to the next master that answers.  ERR_DATA: there is none. */
 int remote_next(struct remote *r, struct err *e);
-/* What the engine there is at, when it cannot tell its nodes: "forming the
- * swarm". */
-const char *remote_step(struct remote *r);
 /*
  * The same, of the first master whose engine is a manager of a swarm that has
  * a leader.  Waits for that, at most limit_ms, saying how far each master is

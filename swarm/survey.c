@@ -318,15 +318,31 @@ static int read_engine(struct survey *v, struct err *e)
 	return docker_work_services(d, &v->work, e);
 }
 
-/* What that says of a master: its engine is at something, or the connection is
- * no more. */
-static void add_step(const struct survey *v, const char *step,
-		     const struct err *once, struct err *first)
+/* What is the matter with an engine that cannot tell its nodes. */
+static const char *matter_of(struct docker *d)
+{
+	struct docker_info info;
+	struct err ignored = ERR_INIT;
+
+	if (docker_info(d, &info, &ignored) < 0)
+		return "Docker does not answer";
+	if (info.state == DOCKER_SWARM_LOCKED)
+		return "its swarm is locked";
+	if (info.state != DOCKER_SWARM_ACTIVE)
+		return "its engine is in no swarm";
+	return info.manager ? "the swarm has no leader" :
+			      "its engine is a worker";
+}
+
+/* What that says of a master: something is the matter with its engine, or the
+ * connection is no more. */
+static void add_matter(const struct survey *v, const char *matter,
+		       const struct err *once, struct err *first)
 {
 	if (first->kind != ERR_NONE)
 		return;
-	if (step != NULL)
-		err_set(first, ERR_DATA, "%s: %s", v->remote.name, step);
+	if (matter != NULL)
+		err_set(first, ERR_DATA, "%s: %s", v->remote.name, matter);
 	else
 		*first = *once;
 }
@@ -338,7 +354,7 @@ static int ask_masters(struct survey *v, bool fresh, struct err *e)
 
 	for (;; fresh = true) {
 		struct err once = ERR_INIT, last = ERR_INIT;
-		const char *step = NULL;
+		const char *matter = NULL;
 
 		if (read_engine(v, &once) == 0)
 			return 0;
@@ -351,8 +367,8 @@ static int ask_masters(struct survey *v, bool fresh, struct err *e)
 			return -1;
 		}
 		if (once.kind == ERR_DOCKER || (fresh && once.kind == ERR_NET))
-			step = remote_step(&v->remote);
-		add_step(v, step, &once, &first);
+			matter = matter_of(remote_docker(&v->remote));
+		add_matter(v, matter, &once, &first);
 		if (remote_next(&v->remote, &last) < 0) {
 			*e = last.kind == ERR_INTR ? last : first;
 			return -1;

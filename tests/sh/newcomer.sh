@@ -81,6 +81,8 @@ expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agen
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
 
+on master0 systemctl stop docker.socket docker.service
+expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down
 expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
 azure_stop

@@ -152,6 +152,50 @@ same '--watch: the terminal is as it was' 'cleared 1 modes set()' "$(grep '^clea
 same '--watch: nothing is said behind it' "tail b'^C'" "$(grep '^tail' watched)"
 same '--watch: Azure is asked once in that time' 1 "$(grep -c 'virtualMachineScaleSets/agents/virtualMachines' record)"
 
+# ---- three masters, of which the first knows of no swarm ----
+
+# port 22 wants a network of its own; asyncssh is for Debian's Python
+cat >masters.sh <<'X'
+ip link set lo up
+mkdir places three
+cd three
+"$AZSWARM" keys --quiet
+"$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure >../three.log 2>&1 &
+azure=$!
+/usr/bin/python3 -W ignore "$SRCDIR/tests/paper_cluster.py" ../masters.ready keys "$PWD/../places" >../masters.log 2>&1 &
+player=$!
+trap 'kill $azure $player' EXIT
+n=0
+until [ -e ../masters.ready ] && grep -q '^ready ' ../three.log; do
+	sleep 0.2
+	[ $((n += 1)) -lt 150 ] || exit 1
+done
+. ./azure/env
+export MASTER_COUNT=3
+"$AZSWARM" up --yes --quiet >../up.log 2>&1 || exit 1
+for address in $("$AZSWARM" list-endpoints --output tsv | sed -n 's/^master[0-9]-ip	\([^	]*\)	.*/\1/p'); do
+	mkdir -p ../places/$address
+	echo $address
+done >../addresses
+refuse='{"services":{},"networks":{},"changes":0,"refuses":"This node is not a swarm manager."}'
+for address in none $(cat ../addresses); do
+	[ $address = none ] || echo "$refuse" >../places/$address/swarm.json
+	"$AZSWARM" status 2>&1 | sed -n 's/^swarm  *//p'
+done
+X
+own=
+for own in 'unshare -n' 'unshare -rn' ''; do
+	[ -n "$own" ] && $own true 2>/dev/null && break
+done
+if [ -z "$own" ] || ! /usr/bin/python3 -c 'import asyncssh' 2>/dev/null; then
+	skip 'three masters' 'no network of its own, or no asyncssh'
+else
+	$own sh masters.sh >told 2>masters.err
+	well='1 of 1 managers reachable; tolerates the loss of 0'
+	same 'three masters: the first that can tell' "$well|$well|$well|these machines exist on paper" \
+		"$(cut -d';' -f1,2 told | sed "s/; 'azswarm.*//" | paste -sd'|')"
+fi
+
 # ---- to nothing ----
 
 az destroy-compute --confirm swarm-cluster
