@@ -12,9 +12,14 @@ MUSL		?= /usr/lib/$(shell uname -m)-linux-musl
 MUSL_INC	?= /usr/include/$(shell uname -m)-linux-musl
 JOBS		?= $(shell nproc)
 CA_CERTS	?= /usr/share/ca-certificates/mozilla
-# Unpacked Debian sources, for where apt has none to give.
+PREFIX		?= /usr/local
+DESTDIR		?=
+# Signs a release: a private key of ssh-keygen's.
+KEY		?=
+# Unpacked Debian packages, for where apt has none to give.
 BEARSSL_SRC	?=
 CJSON_SRC	?=
+MUSL_AARCH64	?=
 FUZZ_SECONDS	?= 30
 HOSTILE		?= 100000
 # Tests to run, all when empty: make test T="unit/json sh/build"
@@ -32,6 +37,7 @@ endif
 MAKEFLAGS	+= --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
+comma		:= ,
 say		 = $(if $(V),,@echo '  $(1)	$@';)
 export LC_ALL	:= C
 
@@ -43,16 +49,22 @@ WARN		:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 		   -Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla \
 		   -Wimplicit-fallthrough
 HARDEN		:= -fPIE -fstack-protector-strong -fstack-clash-protection \
-		   -fcf-protection -ftrivial-auto-var-init=zero
+		   -ftrivial-auto-var-init=zero
+# Where a jump may land: each kind of processor has its own way.
+BRANCH_x86_64	:= -fcf-protection
+BRANCH_aarch64	:= -mbranch-protection=standard
+BRANCH		:= $(BRANCH_$(shell uname -m))
 REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
 SMALL		:= -ffunction-sections -fdata-sections \
 		   -fno-asynchronous-unwind-tables -fno-unwind-tables
 INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
-REL_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO)
+ANY_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO)
+REL_FLAGS	 = $(ANY_FLAGS) $(BRANCH)
 # This is where the arithmetic is.
-LIB_REL_FLAGS	 = -O2 $(SMALL) $(HARDEN) $(REPRO)
+LIB_ANY_FLAGS	 = -O2 $(SMALL) $(HARDEN) $(REPRO)
+LIB_REL_FLAGS	 = $(LIB_ANY_FLAGS) $(BRANCH)
 SAN_FLAGS	:= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 		   -fno-omit-frame-pointer
 # BearSSL reads unaligned words where the processor can, on purpose.
@@ -61,12 +73,27 @@ LIB_SAN_FLAGS	:= $(SAN_FLAGS) -fno-sanitize=alignment
 # musl-gcc -static-pie makes a dynamic program without saying so.  This is
 # what a static PIE is: a start file that relocates it, nothing to load.
 LDFLAGS		?=
-STATIC_PIE	 = $(REL_FLAGS) -nostartfiles -static \
+LINK_PIE	:= -nostartfiles -static \
 		   -Wl,-pie,--no-dynamic-linker,-z,text \
 		   -Wl,-z,relro,-z,now,-z,noexecstack \
 		   -Wl,--gc-sections,--build-id=none,-s
+STATIC_PIE	 = $(REL_FLAGS) $(LINK_PIE)
 CRT_BEGIN	 = $(MUSL)/rcrt1.o $(MUSL)/crti.o
 CRT_END		 = $(MUSL)/crtn.o
+
+# The same for the other kind of processor.  What musl-gcc does for this one, by
+# hand: musl's headers and library in place of glibc's.  Without helpers that
+# ask, before main, whether the processor has newer atomics.
+ARM_GCC		:= aarch64-linux-gnu-gcc
+ARM_LIB		:= build/musl-aarch64/usr/lib/aarch64-linux-musl
+ARM_CC		 = $(ARM_GCC) -mno-outline-atomics -nostdinc \
+		   -isystem $(CURDIR)/build/musl-aarch64/usr/include/aarch64-linux-musl \
+		   -isystem $(shell $(ARM_GCC) -print-file-name=include)
+ARM_FLAGS	 = $(ANY_FLAGS) $(BRANCH_aarch64)
+ARM_LIB_FLAGS	 = $(LIB_ANY_FLAGS) $(BRANCH_aarch64)
+ARM_LINK	 = $(ARM_GCC) $(ARM_FLAGS) $(LINK_PIE) -nostdlib
+ARM_BEGIN	:= $(ARM_LIB)/rcrt1.o $(ARM_LIB)/crti.o
+ARM_END		:= -Wl,--start-group $(ARM_LIB)/libc.a -lgcc -Wl,--end-group $(ARM_LIB)/crtn.o
 
 # ---- sources -----------------------------------------------------------
 
@@ -81,12 +108,16 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all install dist test check conformance mutants units fuzz hostile bench demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
 help:
 	@echo 'make            ./azswarm: one static file'
+	@echo 'make azswarm-aarch64  the same for Arm machines, beside it'
+	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR when that is set'
+	@echo 'make dist       dist/: both files, their images and SHA-256 sums;'
+	@echo '                KEY=FILE, of ssh-keygen, signs the sums'
 	@echo 'make demo       the whole life of a cluster, on this machine (root)'
 	@echo 'make test       every test; T="unit/NAME sh/NAME" for some'
 	@echo '                TEST_JOBS=N of them at a time'
@@ -102,14 +133,15 @@ help:
 	@echo 'make clean      remove what was made; distclean: what was fetched, too'
 	@echo
 	@echo 'Without Debian 12 sources to fetch from: BEARSSL_SRC=DIR CJSON_SRC=DIR,'
-	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them).'
+	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them);'
+	@echo 'MUSL_AARCH64=DIR, an unpacked musl-dev:arm64.'
 
 # What is lacking is installed, before anything is compiled.
 tools:
 	@build-aux/deps.sh build-aux/deps
 
 deps:
-	@build-aux/deps.sh build-aux/deps tests/deps tests/demo.deps
+	@build-aux/deps.sh build-aux/deps build-aux/deps-aarch64 tests/deps tests/demo.deps
 
 test check: azswarm | deps
 	@tests/run $(T)
@@ -137,7 +169,8 @@ drill: azswarm | deps
 	@tests/drill/run $(DRILL)
 
 clean:
-	rm -rf azswarm $(filter-out build/apt build/bearssl build/cjson build/npm,$(wildcard build/*))
+	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \
+		build/cjson build/musl-aarch64 build/npm,$(wildcard build/*))
 
 distclean: clean
 	rm -rf build
@@ -149,6 +182,32 @@ OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
 azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@.tmp $@
+
+build/azswarm.1: azswarm
+	@./azswarm man >$@
+
+# The same for the other kind of processor.
+ARM_OBJ	 := $(patsubst build/o/%,build/aarch64/%,$(OBJ))
+ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a
+
+build/aarch64/azswarm: build/aarch64/main.o $(ARM_OBJ) $(ARM_LIBS)
+	$(call say,LINK)$(ARM_LINK) $(LDFLAGS) -o $@.tmp $(ARM_BEGIN) $^ $(ARM_END)
+	@mv $@.tmp $@
+
+# Beside ours, where that looks for it.
+azswarm-aarch64: build/aarch64/azswarm
+	@cp $< $@.tmp && mv $@.tmp $@
+
+# ---- what others get ---------------------------------------------------
+
+install: azswarm
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 azswarm '$(DESTDIR)$(PREFIX)/bin/azswarm'
+
+# The file and its container image for each kind of processor, their sums, and
+# with KEY a signature of those.
+dist: azswarm build/aarch64/azswarm
+	@build-aux/dist.sh azswarm build/aarch64/azswarm dist '$(KEY)'
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 
@@ -168,13 +227,19 @@ keep = echo '$(2)' | cmp -s - $(1) || echo '$(2)' >$(1)
 $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
 $(eval $(call flavour,fuzz,$$(CLANG),$$(SAN_FLAGS) -fsanitize=fuzzer-no-link))
+$(eval $(call flavour,aarch64,$$(ARM_CC),$$(ARM_FLAGS)))
 
 build/o/main.o: private OWN_FLAGS += -include build/version.h
 # main.c by name: without it make should say so, not the linker
 build/o/main.o: main.c build/version.h
+build/aarch64/main.o: private OWN_FLAGS += -include build/aarch64/version.h
+build/aarch64/main.o: main.c build/aarch64/version.h
+build/aarch64/flags: | build/.musl-aarch64
+build/aarch64/%.a: private AR := aarch64-linux-gnu-ar
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
-	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/*))
+	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \
+	build/aarch64/* build/aarch64/*/*))
 
 # ---- BearSSL and cJSON, as Debian patches them -------------------------
 
@@ -198,6 +263,19 @@ build/.cjson: | build/.bearssl
 $(eval $(call third,bearssl,inc/bearssl.h,,$(BEARSSL_SRC)))
 $(eval $(call third,cjson,cJSON.h,,$(CJSON_SRC)))
 
+# musl for the other kind of processor, and a gcc: only when it is asked for.
+build/.musl-aarch64: build-aux/sources.sha256 | tools
+	@build-aux/deps.sh build-aux/deps-aarch64
+ifeq ($(MUSL_AARCH64),)
+	@echo '  FETCH	musl-dev:arm64'
+	@build-aux/fetch.sh musl-dev:arm64 build/musl-aarch64
+else
+	@test -f '$(MUSL_AARCH64)/$(ARM_LIB:build/musl-aarch64/%=%)/rcrt1.o' || \
+		{ echo '$(MUSL_AARCH64): no musl in it' >&2; exit 1; }
+	@rm -rf build/musl-aarch64 && ln -s "$$(realpath '$(MUSL_AARCH64)')" build/musl-aarch64
+endif
+	@touch $@
+
 # BearSSL's 280 files change never: compiled in one sweep, into one folder
 # (their names are unique), each compiler run taking several.
 # $(call bearssl,DIR,COMPILER,FLAGS)
@@ -208,16 +286,17 @@ build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 	@top=$$$$PWD && cd build/$(1)bearssl-o && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
 		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
 		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c
-	@$(AR) rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
+	@$$(AR) rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
 
 build/$(1)libcjson.a: build/.cjson build/$(2)/flags
 	@rm -f $$@ && mkdir -p $$(@D)
 	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cJSON.o build/cjson/cJSON.c
-	@$(AR) rcsD $$@ build/$(1)cJSON.o
+	@$$(AR) rcsD $$@ build/$(1)cJSON.o
 endef
 $(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS)))
 $(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
 $(eval $(call bearssl,fuzz/,fuzz,$$(CLANG),$$(LIB_SAN_FLAGS) -fsanitize=fuzzer-no-link))
+$(eval $(call bearssl,aarch64/,aarch64,$$(ARM_CC),$$(ARM_LIB_FLAGS)))
 
 # ---- generated sources -------------------------------------------------
 
@@ -239,8 +318,12 @@ build/roots: build/anchors build-aux/roots | tools
 	@mv $@.tmp $@
 
 # Its time changes only when its text does.
-build/version.h: FORCE | build/.bearssl build/.cjson tools
-	@build-aux/version.sh '$(CC)' >$@.tmp
+build/version.h: version_cc = $(CC)
+build/aarch64/version.h: version_cc = $(ARM_GCC)
+build/aarch64/version.h: | build/.musl-aarch64
+build/version.h build/aarch64/version.h: FORCE | build/.bearssl build/.cjson tools
+	@mkdir -p $(@D)
+	@build-aux/version.sh '$(version_cc)' >$@.tmp
 	@cmp -s $@.tmp $@ || cp $@.tmp $@
 	@rm -f $@.tmp
 
@@ -266,6 +349,15 @@ build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
 mutants: $(SAN_LIBS) | deps
 	@tests/mutants.py $(M)
 
+# Without sanitizers, for which there is no run time there.
+build/aarch64/libazswarm.a: $(ARM_OBJ)
+	@rm -f $@
+	@$(AR) rcsD $@ $^
+
+build/aarch64/unit/%: build/aarch64/tests/unit/%.o build/aarch64/libazswarm.a $(ARM_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(ARM_LINK) -o $@ $(ARM_BEGIN) $^ $(ARM_END)
+
 # Programs that tests/sh drives, tests/NAME_tool.c.
 build/tests/%: build/san/tests/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
@@ -277,7 +369,14 @@ build/san/main.o: main.c build/version.h
 build/san/azswarm: build/san/main.o $(SAN_LIBS)
 	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
 
-# The same, made like the product: what bench measures.
+# The same, and it tells which settings it reads (tests/reads.c).
+WRAPPED	:= cli_parse settings_get settings_var settings_int settings_bool \
+	   settings_mounts settings_autoscale settings_storage_account
+build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^
+
+# Made like the product: what bench measures.
 build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)

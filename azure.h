@@ -26,6 +26,7 @@
 #define API_VMSS_NETWORK "2018-10-01"
 #define API_STORAGE "2023-05-01"
 #define API_INSIGHTS "2022-10-01"
+#define API_AUTHORIZATION "2022-04-01"
 
 #define ARM_ANSWER_MAX (16u << 20) /* one answer; lists come in pages */
 
@@ -111,6 +112,12 @@ char *azure_path(const struct azure *az, const char *fmt, ...)
 int azure_list(struct azure *az, const char *path, const char *what,
 	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
 	       void *ctx, struct err *e);
+/* The same, with no more of the elements than is at these paths (a reader's,
+ * base/reader.h): what large lists have is mostly what nobody asks. */
+int azure_list_of(struct azure *az, const char *path, const char *const *want,
+		  const char *what,
+		  int (*fn)(void *ctx, const cJSON *item, struct err *e),
+		  void *ctx, struct err *e);
 
 /* ---- error bodies ---- */
 
@@ -148,6 +155,7 @@ struct lro {
 	int64_t began_ms;
 	unsigned dropped; /* connections lost in a row */
 	unsigned missing; /* 404s in a row */
+	unsigned soon;	  /* polls that did not wait long */
 };
 
 /*

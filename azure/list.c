@@ -96,9 +96,10 @@ static int take_page(struct azure *az, struct azure_page *p, const char *url,
 	return rc;
 }
 
-int azure_list(struct azure *az, const char *path, const char *what,
-	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
-	       void *ctx, struct err *e)
+int azure_list_of(struct azure *az, const char *path, const char *const *want,
+		  const char *what,
+		  int (*fn)(void *ctx, const cJSON *item, struct err *e),
+		  void *ctx, struct err *e)
 {
 	struct azure_page page = { .fn = fn, .ctx = ctx };
 	char *url = xstrdup(path), *next;
@@ -109,7 +110,8 @@ int azure_list(struct azure *az, const char *path, const char *what,
 		.what = "the list",
 		.each = take_element,
 		.ctx = &page,
-		.item = BUF_INIT(ITEM_MAX),
+		.want = want,
+		.item_max = ITEM_MAX,
 		.rest = BUF_INIT(REST_MAX),
 	};
 	for (unsigned pages = 0; rc == 0 && url != NULL; pages++) {
@@ -128,4 +130,11 @@ int azure_list(struct azure *az, const char *path, const char *what,
 	json_split_release(&page.split);
 	free(url);
 	return rc < 0 ? err_in(e, "%s", what) : 0;
+}
+
+int azure_list(struct azure *az, const char *path, const char *what,
+	       int (*fn)(void *ctx, const cJSON *item, struct err *e),
+	       void *ctx, struct err *e)
+{
+	return azure_list_of(az, path, NULL, what, fn, ctx, e);
 }

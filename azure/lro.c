@@ -10,6 +10,7 @@
 #include "http/retry.h"
 
 #define POLL_MS 5000	    /* compute allows 15 polls a minute, 45 at once */
+#define POLL_SOON 3	    /* so many sooner, for what does not take long */
 #define POLL_LEAST_MS 1000  /* whatever Retry-After says */
 #define POLL_LATER_MS 15000 /* after POLL_PATIENCE_MS */
 #define POLL_PATIENCE_MS 180000
@@ -45,14 +46,28 @@ static enum lro_state failed_with(const char *status, const cJSON *doc,
 	return LRO_FAILED;
 }
 
+/* How long until the next poll where Azure does not say.  The state of an
+ * operation is cheap to tell, that of a resource is not; and who is not well is
+ * left alone. */
+static int64_t patience(struct lro *op, const struct azure_reply *r, int64_t now_ms)
+{
+	static const int64_t soon[POLL_SOON] = { 1000, 2000, 2000 };
+
+	if (now_ms - op->began_ms > POLL_PATIENCE_MS)
+		return POLL_LATER_MS;
+	if (op->how == LRO_ASYNC && op->soon < POLL_SOON && r != NULL &&
+	    r->http.head.status < 300)
+		return soon[op->soon++];
+	return POLL_MS;
+}
+
 static enum lro_state wait_on(struct lro *op, const struct azure_reply *r,
 			      int64_t now_ms, struct err *e)
 {
 	int64_t s = r ? http_retry_after_s(&r->http.head, unix_time()) : -1;
-	int64_t ms = s == 0				      ? POLL_LEAST_MS :
-		     s > 0				      ? s * 1000 :
-		     now_ms - op->began_ms > POLL_PATIENCE_MS ? POLL_LATER_MS :
-								POLL_MS;
+	int64_t ms = s == 0 ? POLL_LEAST_MS :
+		     s > 0  ? s * 1000 :
+			      patience(op, r, now_ms);
 
 	if (now_ms + ms > op->deadline_ms) {
 		err_set(e, ERR_TIMEOUT,

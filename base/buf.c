@@ -135,7 +135,12 @@ void buf_add(struct buf *b, const void *p, size_t n)
 
 void buf_addc(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	char *to = buf_room(b, 1);
+
+	if (to != NULL) {
+		*to = c;
+		buf_grew(b, 1);
+	}
 }
 
 void buf_adds(struct buf *b, const char *z)

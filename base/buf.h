@@ -145,6 +145,7 @@ int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e);
 /* Inside of a JSON string literal (no quotes added), RFC 8259 7.  Bytes that are not UTF-8 become
  * U+FFFD. */
 void buf_add_json(struct buf *b, struct str s);
+void buf_add_json_string(struct buf *b, struct str s); /* with the quotes */
 /*
  * What strangers wrote, for a line on a terminal: printable UTF-8 as it is, a
  * line end (LF, CR, CRLF, U+2028, U+2029) as one blank; as '?' what moves a

@@ -79,23 +79,53 @@ void buf_add_base64url(struct buf *b, const void *p, size_t n)
 	base64(b, p, n, "-_", false);
 }
 
-static int base64_digit(char c)
+/* What a digit stands for, of both alphabets, and one more: 0 is none. */
+static const unsigned char base64_digits[256] = {
+	['A'] = 1,  ['B'] = 2,	['C'] = 3,  ['D'] = 4,	['E'] = 5,  ['F'] = 6,
+	['G'] = 7,  ['H'] = 8,	['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12,
+	['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18,
+	['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+	['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30,
+	['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36,
+	['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+	['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+	['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54,
+	['2'] = 55, ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60,
+	['8'] = 61, ['9'] = 62, ['+'] = 63, ['-'] = 63, ['/'] = 64, ['_'] = 64,
+};
+
+/* Four digits to three bytes.  False: one is none. */
+static inline bool unbase64_four(const char *p, char *to)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (is_digit(c))
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
+	const unsigned char *four = (const unsigned char *)p;
+	uint32_t a = base64_digits[four[0]], b = base64_digits[four[1]],
+		 c = base64_digits[four[2]], d = base64_digits[four[3]];
+	uint32_t v = (a << 18) + (b << 12) + (c << 6) + d - 0x41041;
+
+	to[0] = (char)(v >> 16);
+	to[1] = (char)(v >> 8);
+	to[2] = (char)v;
+	return a != 0 && b != 0 && c != 0 && d != 0;
+}
+
+/* The two or three digits at the end.  Bits that are left over must be zero
+ * (RFC 4648 section 3.5), or two texts would mean the same bytes. */
+static bool unbase64_end(struct str s, char *to)
+{
+	char four[4] = { 'A', 'A', 'A', 'A' }, three[3];
+
+	memcpy(four, s.p, s.n);
+	if (!unbase64_four(four, three) || three[s.n - 1] != 0)
+		return false;
+	memcpy(to, three, s.n - 1);
+	return true;
 }
 
 int buf_add_unbase64(struct buf *b, struct str s, struct err *e)
 {
-	size_t was = b->n, pad = 0;
-	unsigned v = 0, bits = 0;
+	size_t pad = 0, n = 0;
+	bool good = true;
+	char *to;
 
 	while (s.n > 0 && s.p[s.n - 1] == '=' && pad < 2) {
 		s.n--;
@@ -103,25 +133,18 @@ int buf_add_unbase64(struct buf *b, struct str s, struct err *e)
 	}
 	if (s.n % 4 == 1 || (pad > 0 && (s.n + pad) % 4 != 0))
 		return err_set(e, ERR_DATA, "not base64: wrong length");
-	for (size_t i = 0; i < s.n; i++) {
-		int d = base64_digit(s.p[i]);
-
-		if (d < 0)
-			goto bad;
-		v = (v << 6 | (unsigned)d) & 0xffff;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			buf_addc(b, (char)(v >> bits & 255));
-		}
+	if ((to = buf_room(b, s.n / 4 * 3 + (s.n % 4 + 1) / 2)) == NULL)
+		return 0; /* b says that it is too much */
+	for (; good && s.n >= 4; s.p += 4, s.n -= 4, n += 3)
+		good = unbase64_four(s.p, to + n);
+	if (good && s.n > 0 && (good = unbase64_end(s, to + n)))
+		n += s.n - 1;
+	if (!good) {
+		burn(to, n);
+		return err_set(e, ERR_DATA, "not base64");
 	}
-	/* Left-over bits must be zero (RFC 4648 section 3.5), or two texts
-	 * would mean the same bytes. */
-	if ((v & ((1U << bits) - 1)) == 0)
-		return 0;
-bad:
-	buf_truncate(b, was);
-	return err_set(e, ERR_DATA, "not base64");
+	buf_grew(b, n);
+	return 0;
 }
 
 void buf_add_pct(struct buf *b, struct str s)
@@ -196,14 +219,30 @@ size_t str_utf8(struct str s)
 	return n;
 }
 
+/* How many bytes at the beginning are within quotes what they are. */
+static size_t plain(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x80 &&
+	       s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void buf_add_json(struct buf *b, struct str s)
 {
 	static const char named[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *at;
 
-	while (s.n > 0) {
-		size_t n = str_utf8(s);
-		const char *at = s.p[0] == '\0' ? NULL : strchr(named, s.p[0]);
-
+	for (size_t n = plain(s); s.n > 0; n = plain(s)) {
+		if (n > 0) {
+			buf_add(b, s.p, n);
+			s = str_skip(s, n);
+			continue;
+		}
+		n = str_utf8(s);
+		at = s.p[0] == '\0' ? NULL : strchr(named, s.p[0]);
 		if (n == 0) {
 			buf_adds(b, "\xef\xbf\xbd");
 			n = 1;
@@ -216,6 +255,23 @@ void buf_add_json(struct buf *b, struct str s)
 			buf_add(b, s.p, n);
 		}
 		s = str_skip(s, n);
+	}
+}
+
+void buf_add_json_string(struct buf *b, struct str s)
+{
+	bool whole = plain(s) == s.n;
+	char *to = whole ? buf_room(b, s.n + 2) : NULL;
+
+	if (to != NULL) {
+		to[0] = to[s.n + 1] = '"';
+		if (s.n > 0)
+			memcpy(to + 1, s.p, s.n);
+		buf_grew(b, s.n + 2);
+	} else if (!whole) {
+		buf_addc(b, '"');
+		buf_add_json(b, s);
+		buf_addc(b, '"');
 	}
 }
 

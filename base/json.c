@@ -1,8 +1,6 @@
 /*
- * JSON over cJSON.  cJSON builds the tree; the grammar is checked here first
- * (RFC 8259), because cJSON lets raw control characters, "01", "\u0000" and
- * broken UTF-8 pass, and a string cut short at a NUL is how two programs
- * come to read the same text differently.
+ * JSON documents over cJSON: what to look up and print.  base/reader.c reads
+ * them.
  */
 #include <limits.h>
 #include <math.h>
@@ -11,178 +9,38 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/reader.h"
 
-#define DEPTH_MAX 128
-
-/* ---- the grammar --------------------------------------------------------- */
-
-static void blanks(struct str *s)
-{
-	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' ||
-			    s->p[0] == '\n' || s->p[0] == '\r'))
-		*s = str_skip(*s, 1);
-}
-
-static bool eat(struct str *s, struct str word)
-{
-	if (!str_starts(*s, word))
-		return false;
-	*s = str_skip(*s, word.n);
-	return true;
-}
-
-static bool digits(struct str *s)
-{
-	size_t was = s->n;
-
-	while (s->n > 0 && is_digit(s->p[0]))
-		*s = str_skip(*s, 1);
-	return s->n < was;
-}
-
-static bool is_number(struct str *s)
-{
-	eat(s, STR("-"));
-	if (!eat(s, STR("0")) && !digits(s))
-		return false;
-	if (eat(s, STR(".")) && !digits(s))
-		return false;
-	if (eat(s, STR("e")) || eat(s, STR("E"))) {
-		if (!eat(s, STR("+")))
-			eat(s, STR("-"));
-		return digits(s);
-	}
-	return true;
-}
-
-/* "\uXXXX" behind the backslash; a surrogate needs its other half, and
- * U+0000 has no place in a C string. */
-static bool is_u_escape(struct str *s)
-{
-	struct str hex = str_head(str_skip(*s, 1), 4);
-	uint64_t v;
-
-	if (hex.n < 4 || !str_hex(&hex, 0xffff, &v) || hex.n != 0 || v == 0 ||
-	    (v >= 0xdc00 && v <= 0xdfff))
-		return false;
-	*s = str_skip(*s, 5);
-	if (v < 0xd800 || v > 0xdbff)
-		return true;
-	hex = str_head(str_skip(*s, 2), 4);
-	if (!str_starts(*s, STR("\\u")) || hex.n < 4 ||
-	    !str_hex(&hex, 0xdfff, &v) || hex.n != 0 || v < 0xdc00)
-		return false;
-	*s = str_skip(*s, 6);
-	return true;
-}
-
-static bool is_string(struct str *s)
-{
-	if (!eat(s, STR("\"")))
-		return false;
-	while (s->n > 0 && s->p[0] != '"') {
-		size_t n = str_utf8(*s);
-
-		if (n == 0 || (unsigned char)s->p[0] < 0x20)
-			return false;
-		if (!eat(s, STR("\\"))) {
-			*s = str_skip(*s, n);
-			continue;
-		}
-		if (s->n == 0)
-			return false;
-		if (s->p[0] == 'u') {
-			if (!is_u_escape(s))
-				return false;
-		} else if (str_chr(STR("\"\\/bfnrt"), s->p[0]) >= 0) {
-			*s = str_skip(*s, 1);
-		} else {
-			return false;
-		}
-	}
-	return eat(s, STR("\""));
-}
-
-/* On false, *s is where the trouble is. */
-static bool is_value(struct str *s, unsigned depth);
-
-static bool is_list(struct str *s, char close, unsigned depth)
-{
-	struct str end = { &close, 1 };
-
-	*s = str_skip(*s, 1);
-	blanks(s);
-	if (eat(s, end))
-		return true;
-	do {
-		blanks(s);
-		if (close == '}') {
-			if (!is_string(s))
-				return false;
-			blanks(s);
-			if (!eat(s, STR(":")))
-				return false;
-		}
-		if (!is_value(s, depth + 1))
-			return false;
-		blanks(s);
-	} while (eat(s, STR(",")));
-	return eat(s, end);
-}
-
-static bool is_value(struct str *s, unsigned depth)
-{
-	blanks(s);
-	if (s->n == 0 || depth > DEPTH_MAX)
-		return false;
-	switch (s->p[0]) {
-	case '{':
-		return is_list(s, '}', depth);
-	case '[':
-		return is_list(s, ']', depth);
-	case '"':
-		return is_string(s);
-	case 't':
-		return eat(s, STR("true"));
-	case 'f':
-		return eat(s, STR("false"));
-	case 'n':
-		return eat(s, STR("null"));
-	default:
-		return is_number(s);
-	}
-}
+/* ---- reading ------------------------------------------------------------- */
 
 cJSON *json_parse(struct str text, const char *what, struct err *e)
 {
+	struct json_reader r = { 0 };
+	enum json_read got;
 	struct str s = text;
-	cJSON *doc;
-	bool ok;
+	size_t mark = 0;
+	cJSON *doc = NULL;
 
-	eat(&s, STR("\xef\xbb\xbf"));
-	blanks(&s);
-	ok = is_value(&s, 0);
-	if (ok)
-		blanks(&s);
-	if (!ok || s.n > 0) {
+	if (str_starts(s, STR("\xef\xbb\xbf")))
+		mark = 3;
+	s = str_skip(s, mark);
+	json_reader_reset(&r);
+	if ((got = json_reader_add(&r, &s)) == JSON_MORE)
+		got = json_reader_end(&r);
+	while (s.n > 0 && str_chr(STR(" \t\n\r"), s.p[0]) >= 0)
+		s = str_skip(s, 1);
+	if (got == JSON_WHOLE && s.n == 0) {
+		doc = r.doc;
+		r.doc = NULL;
+	} else {
 		err_set(e, ERR_DATA, "%s: not JSON at byte %zu", what,
-			text.n - s.n);
-		return NULL;
+			got == JSON_WHOLE ? text.n - s.n : mark + r.at);
 	}
-	doc = cJSON_ParseWithLength(text.p, text.n);
-	if (doc == NULL)
-		err_set(e, ERR_DATA, "%s: not JSON", what);
+	json_reader_release(&r);
 	return doc;
 }
 
 /* ---- printing ------------------------------------------------------------ */
-
-static void add_string(struct buf *b, const char *z)
-{
-	buf_addc(b, '"');
-	buf_add_json(b, str_of(z));
-	buf_addc(b, '"');
-}
 
 /*
  * Whole numbers in full: cJSON writes 1e+15, which a reader that wants an
@@ -206,11 +64,14 @@ static void add_number(struct buf *b, double d)
 
 static void new_line(struct buf *b, int depth)
 {
-	if (depth < 0)
+	size_t n = 1 + 2 * (size_t)depth;
+	char *to;
+
+	if (depth < 0 || (to = buf_room(b, n)) == NULL)
 		return;
-	buf_addc(b, '\n');
-	for (int i = 0; i < depth; i++)
-		buf_adds(b, "  ");
+	memset(to, ' ', n);
+	*to = '\n';
+	buf_grew(b, n);
 }
 
 /* depth < 0: compact */
@@ -224,7 +85,7 @@ static void print(const cJSON *v, struct buf *b, int depth)
 		for (const cJSON *c = v->child; c != NULL; c = c->next) {
 			new_line(b, inner);
 			if (obj) {
-				add_string(b, c->string);
+				buf_add_json_string(b, str_of(c->string));
 				buf_adds(b, depth < 0 ? ":" : ": ");
 			}
 			print(c, b, inner);
@@ -235,7 +96,7 @@ static void print(const cJSON *v, struct buf *b, int depth)
 			new_line(b, depth);
 		buf_addc(b, obj ? '}' : ']');
 	} else if (cJSON_IsString(v)) {
-		add_string(b, v->valuestring);
+		buf_add_json_string(b, str_of(v->valuestring));
 	} else if (cJSON_IsNumber(v)) {
 		add_number(b, v->valuedouble);
 	} else if (cJSON_IsRaw(v)) {
@@ -289,6 +150,14 @@ cJSON *json_get_mut(cJSON *obj, const char *name)
 			if (strcmp(c->string, name) == 0)
 				return c;
 	return NULL;
+}
+
+static bool eat(struct str *s, struct str word)
+{
+	if (!str_starts(*s, word))
+		return false;
+	*s = str_skip(*s, word.n);
+	return true;
 }
 
 const cJSON *json_at(const cJSON *doc, const char *path)

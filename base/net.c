@@ -382,6 +382,20 @@ static int resolve(const char *host, unsigned port, int64_t deadline_ms,
 	return ask_resolver(host, port, deadline_ms, as, e);
 }
 
+int host_lookup(const char *host, int64_t deadline_ms, char first[64],
+		struct err *e)
+{
+	struct addrs as = { .n = 0 };
+
+	first[0] = '\0';
+	if (resolve(host, 443, deadline_ms, &as, e) < 0)
+		return -1;
+	if (as.n > 0 && getnameinfo((struct sockaddr *)&as.a[0], as.len[0],
+				    first, 64, NULL, 0, NI_NUMERICHOST) != 0)
+		first[0] = '\0';
+	return (int)as.n;
+}
+
 /* ---- connecting ---- */
 
 /* Small messages at once; a peer that vanished is noticed in two minutes. */

@@ -60,6 +60,10 @@ struct stream *stream_of_fd(int fd);
  */
 int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
 		struct err *e);
+/* What its name resolves to: the number of addresses, and the first of them; -1 as with
+ * tcp_connect. */
+int host_lookup(const char *host, int64_t deadline_ms, char first[64],
+		struct err *e);
 /* Of this machine itself: 127.0.0.0/8, ::1, localhost and names under it. */
 bool host_is_loopback(const char *host);
 int unix_connect(const char *path, int64_t deadline_ms, struct err *e);

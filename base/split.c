@@ -1,41 +1,86 @@
 /*
- * Lists that are longer than one would keep, an element at a time.  Knows of
- * JSON only what a quote, a backslash, a bracket and a comma mean.
+ * Lists that are longer than one would keep, an element at a time.  Of what is
+ * around the list this knows only what a quote, a backslash, a bracket and a
+ * comma mean; base/reader.c reads the elements.
  */
 #include "base/split.h"
 
+#define BLANKS " \t\r\n"
+
+enum place {
+	AROUND,
+	AT_FIRST, /* behind the bracket */
+	IN_ITEM,
+	BEHIND_ITEM,
+};
+
 void json_split_reset(struct json_split *s)
 {
-	buf_reset(&s->item);
+	s->reader.want = s->want;
+	json_reader_reset(&s->reader);
 	buf_reset(&s->rest);
 	s->ended = false;
 	s->depth = 0;
-	s->in_string = s->escaped = s->in_array = s->named = false;
+	s->in_string = s->escaped = s->named = false;
+	s->place = AROUND;
 	s->matched = 0;
 }
 
 void json_split_release(struct json_split *s)
 {
-	buf_release(&s->item);
+	json_reader_release(&s->reader);
 	buf_release(&s->rest);
 }
 
-static int element(struct json_split *s, struct err *e)
+static int no_json(struct json_split *s, size_t at, struct err *e)
 {
-	cJSON *doc;
-	int rc;
+	err_set(e, ERR_DATA, "element: not JSON at byte %zu", at);
+	return err_in(e, "%s", s->what);
+}
 
-	if (s->item.over)
+/* As much of an element as is there. */
+static int element(struct json_split *s, struct str *in, struct err *e)
+{
+	enum json_read got = json_reader_add(&s->reader, in);
+
+	if (s->reader.at > s->item_max)
 		return err_set(e, ERR_DATA,
 			       "an element of %s is larger than %zu bytes",
-			       s->what, s->item.max);
-	if ((doc = json_parse(buf_str(&s->item), "element", e)) == NULL)
-		return err_in(e, "%s", s->what);
-	rc = s->each(s->ctx, doc, e);
-	json_free(doc);
-	buf_reset(&s->item);
-	return rc;
+			       s->what, s->item_max);
+	if (got == JSON_BROKEN)
+		return no_json(s, s->reader.at, e);
+	if (got == JSON_WHOLE)
+		s->place = BEHIND_ITEM;
+	return 0;
 }
+
+/* Between elements: what leads to the next, or ends the array. */
+static int between(struct json_split *s, struct str *in, struct err *e)
+{
+	char c = in->p[0];
+
+	if (str_chr(STR(BLANKS), c) >= 0) {
+		*in = str_skip(*in, 1);
+		return 0;
+	}
+	if (s->place == BEHIND_ITEM && c != ',' && c != ']')
+		return no_json(s, s->reader.at, e);
+	if (s->place == BEHIND_ITEM && s->each(s->ctx, s->reader.doc, e) < 0)
+		return -1;
+	json_reader_reset(&s->reader);
+	if (c == ']') {
+		buf_addc(&s->rest, c);
+		s->depth--;
+		s->ended = true;
+	}
+	/* the first is not behind a comma: a reader refuses that */
+	if (s->place == BEHIND_ITEM || c == ']')
+		*in = str_skip(*in, 1);
+	s->place = c == ']' ? AROUND : IN_ITEM;
+	return 0;
+}
+
+/* ---- around it ---- */
 
 /* A character inside of a string, wherever that is. */
 static void string_char(struct json_split *s, char c)
@@ -54,33 +99,6 @@ static void string_char(struct json_split *s, char c)
 		s->named = false;
 }
 
-/* Inside of the array; the depth there is that of its own bracket or more. */
-static int array_char(struct json_split *s, char c, unsigned own, struct err *e)
-{
-	bool between = s->depth == own && (c == ',' || c == ']');
-
-	if (!between) {
-		s->in_string = c == '"';
-		if (c == '{' || c == '[')
-			s->depth++;
-		else if ((c == '}' || c == ']') && s->depth > own)
-			s->depth--;
-		buf_addc(&s->item, c);
-		return 0;
-	}
-	/* [] has no element; [,] is caught as an empty one */
-	if ((c == ',' || str_trim(buf_str(&s->item)).n > 0) && element(s, e) < 0)
-		return -1;
-	if (c == ']') {
-		buf_reset(&s->item);
-		buf_addc(&s->rest, c);
-		s->depth--;
-		s->in_array = false;
-		s->ended = true;
-	}
-	return 0;
-}
-
 /* Around the array. */
 static int outer_char(struct json_split *s, char c, unsigned own, struct err *e)
 {
@@ -88,13 +106,14 @@ static int outer_char(struct json_split *s, char c, unsigned own, struct err *e)
 		      (s->member != NULL ? s->named : !s->ended);
 
 	if (s->member == NULL && !begins) {
-		if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+		if (str_chr(STR(BLANKS), c) >= 0)
 			return 0;
 		err_set(e, ERR_PROTO, "something else than a list");
 		return err_in(e, "%s", s->what);
 	}
 	buf_addc(&s->rest, c);
-	s->in_array = begins;
+	if (begins)
+		s->place = AT_FIRST;
 	if (c == '"') {
 		s->in_string = true;
 		s->named = s->member != NULL;
@@ -113,21 +132,24 @@ int json_split_add(struct json_split *s, struct str piece, struct err *e)
 {
 	/* how deep the array's own bracket is */
 	unsigned own = s->member != NULL ? 2 : 1;
+	int rc = 0;
 
-	for (size_t i = 0; i < piece.n; i++) {
-		char c = piece.p[i];
-		int rc = 0;
+	while (rc == 0 && piece.n > 0) {
+		char c = piece.p[0];
 
-		if (s->in_string) {
-			buf_addc(s->in_array ? &s->item : &s->rest, c);
-			string_char(s, c);
-		} else if (s->in_array) {
-			rc = array_char(s, c, own, e);
+		if (s->place == IN_ITEM) {
+			rc = element(s, &piece, e);
+		} else if (s->place != AROUND) {
+			rc = between(s, &piece, e);
 		} else {
-			rc = outer_char(s, c, own, e);
+			piece = str_skip(piece, 1);
+			if (s->in_string) {
+				buf_addc(&s->rest, c);
+				string_char(s, c);
+			} else {
+				rc = outer_char(s, c, own, e);
+			}
 		}
-		if (rc < 0)
-			return -1;
 	}
-	return buf_check(&s->rest, "what is not the list", e);
+	return rc < 0 ? -1 : buf_check(&s->rest, "what is not the list", e);
 }

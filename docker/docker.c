@@ -239,7 +239,7 @@ int docker_each(struct docker *d, const char *path,
 		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
 		.split = {
 			.what = "Docker's list", .each = each, .ctx = ctx,
-			.item = BUF_INIT(ITEM_MAX), .rest = BUF_INIT(2),	/* "[]" */
+			.item_max = ITEM_MAX, .rest = BUF_INIT(2),	/* "[]" */
 		},
 	};
 	int rc = -1;
@@ -528,6 +528,10 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_EVICT), "", ""));
 	copy(node->stop, sizeof(node->stop),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_STOP), "", ""));
+	copy(node->program, sizeof(node->program),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
+	copy(node->engine, sizeof(node->engine),
+	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;
 }
 

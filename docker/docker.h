@@ -143,6 +143,8 @@ enum docker_availability {
  * stopped on it so that it begins elsewhere. */
 #define DOCKER_LABEL_EVICT "azswarm.evict"
 #define DOCKER_LABEL_STOP "azswarm.stop"
+/* The version of this program there. */
+#define DOCKER_LABEL_PROGRAM "azswarm.version"
 
 struct docker_node {
 	char id[32];
@@ -156,8 +158,10 @@ struct docker_node {
 	bool reachable;			 /* as a manager */
 	bool leaving;			 /* carries DOCKER_LABEL_LEAVING */
 	enum docker_availability before; /* that, when leaving */
-	char evict[160]; /* value of DOCKER_LABEL_EVICT, or "" */
-	char stop[32];	 /* value of DOCKER_LABEL_STOP, or "" */
+	char evict[160];  /* value of DOCKER_LABEL_EVICT, or "" */
+	char stop[32];	  /* value of DOCKER_LABEL_STOP, or "" */
+	char program[32]; /* value of DOCKER_LABEL_PROGRAM, or "" */
+	char engine[32];  /* version of its engine, "20.10.24", or "" */
 };
 /* Nodes the list may have; more are an error. */
 #define DOCKER_NODES_MAX 2000

@@ -73,6 +73,8 @@ int docker_service_read(const cJSON *doc, struct docker_service *s, struct err *
 			    strcmp(type, "bind") == 0;
 	}
 	take_constraints(doc, s);
+	s->running = json_int_opt(doc, "ServiceStatus.RunningTasks", -1);
+	s->desired = json_int_opt(doc, "ServiceStatus.DesiredTasks", -1);
 	return 0;
 }
 
@@ -134,6 +136,12 @@ int docker_work_read(struct docker *d, struct docker_work *w, struct err *e)
 	if (docker_each(d, "/services", add_service, w, e) < 0)
 		return -1;
 	return docker_each(d, "/tasks", add_task, w, e);
+}
+
+int docker_work_services(struct docker *d, struct docker_work *w, struct err *e)
+{
+	*w = (struct docker_work){ 0 };
+	return docker_each(d, "/services?status=true", add_service, w, e);
 }
 
 void docker_work_release(struct docker_work *w)

@@ -23,6 +23,8 @@ struct docker_service {
 	unsigned grace_s;  /* from SIGTERM to SIGKILL; Docker's 10 by default */
 	unsigned n_constraints; /* one more than the maximum: too many to judge */
 	char constraints[DOCKER_CONSTRAINTS_MAX][96];
+	/* tasks that run, and that should; -1: nobody asked (docker_services) */
+	int64_t running, desired;
 };
 
 struct docker_task {
@@ -43,6 +45,12 @@ struct docker_work {
 /* All of it.  0 or -1; docker_work_release(w) either way. */
 int docker_work_read(struct docker *d, struct docker_work *w, struct err *e);
 void docker_work_release(struct docker_work *w);
+/*
+ * The services alone, and how many tasks of each run, as the engine counts
+ * them: however many tasks there are, it is one answer.  Engines before API
+ * 1.41 do not count.  As docker_work_read().
+ */
+int docker_work_services(struct docker *d, struct docker_work *w, struct err *e);
 /* By id; NULL when it is not there. */
 const struct docker_service *docker_work_service(const struct docker_work *w,
 						 const char *id);

@@ -483,6 +483,7 @@ out:
 		json_free(m->maintenance);
 		scaler_release(m);
 		json_burn(m->grants);
+		json_burn(m->tokens);
 		json_free(m->faults);
 		tls_identity_free(m->identity);
 		if (m->log != NULL)

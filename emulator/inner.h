@@ -64,6 +64,8 @@ struct emu {
 
 	/* resources and operations; kept in state.json */
 	struct entry *entries, **entries_end;
+	struct entry **index; /* the same by hash, index_n (2^k) lists */
+	size_t index_n, entries_n;
 	struct op *ops; /* newest first */
 	bool dirty;	/* to be saved */
 
@@ -78,8 +80,9 @@ struct emu {
 	struct prober *prober; /* NULL: nobody is asked */
 	struct scaler *scaler; /* what autoscale remembers */
 
-	/* sign-ins that are under way; not kept */
-	cJSON *grants;
+	/* sign-ins that are under way, and access tokens that were found good
+	 * ({"text", "claims"}, newest last); not kept */
+	cJSON *grants, *tokens;
 
 	/* faults on purpose */
 	char *faults_path;

@@ -30,15 +30,12 @@ void json_now(char out[40])
 
 static void put_string(struct buf *b, const char *s, bool quoted)
 {
-	const char *quote = quoted ? "" : "\"";
-
-	if (s == NULL && !quoted) {
+	if (quoted)
+		buf_add_json(b, str_of(s));
+	else if (s != NULL)
+		buf_add_json_string(b, str_of(s));
+	else
 		buf_adds(b, "null");
-		return;
-	}
-	buf_adds(b, quote);
-	buf_add_json(b, str_of(s));
-	buf_adds(b, quote);
 }
 
 static struct buf shapes;
@@ -65,11 +62,21 @@ struct str json_shape(const char *name)
 	return str_head(s, (size_t)str_find(s, STR("\n\n")));
 }
 
+/* How much of a shape is neither a hole nor anything of quotes. */
+static size_t text(const char *p, const char *end)
+{
+	size_t n = 1;
+
+	while (p + n < end && p[n] != '\'' && p[n] != '"' && p[n] != '%' &&
+	       p[n] != '\\')
+		n++;
+	return n;
+}
+
 static cJSON *json_vfmt(const char *fmt, va_list ap)
 {
 	struct str s = fmt[0] == '@' ? json_shape(fmt + 1) : str_of(fmt);
 	struct buf b = BUF_INIT(DOCUMENT_MAX);
-	struct err e = ERR_INIT;
 	char quote = '\0', unique[40];
 	const cJSON *doc;
 	cJSON *out;
@@ -82,10 +89,15 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 			quote = quoted ? '\0' : *p;
 			continue;
 		}
+		if (*p == '\\') {
+			buf_add(&b, p++, 2);
+			continue;
+		}
 		if (*p != '%') {
-			if (*p == '\\')
-				buf_addc(&b, *p++);
-			buf_addc(&b, *p);
+			size_t n = text(p, s.p + s.n);
+
+			buf_add(&b, p, n);
+			p += n - 1;
 			continue;
 		}
 		switch (*++p) {
@@ -120,7 +132,8 @@ static cJSON *json_vfmt(const char *fmt, va_list ap)
 			abort(); /* an unknown hole */
 		}
 	}
-	out = json_parse(buf_str(&b), fmt, &e);
+	/* ours, so not held to the grammar first as a stranger's is */
+	out = cJSON_ParseWithLength(b.str, b.n);
 	assert(out != NULL);
 	buf_burn(&b); /* account keys pass through here, too */
 	return out;
@@ -177,12 +190,13 @@ void json_defaults(cJSON *obj, const char *fmt, ...)
 void json_print_crlf(const cJSON *doc, struct buf *b)
 {
 	struct buf flat = BUF_INIT(b->max);
+	struct str s, line;
 
 	json_print_pretty(doc, &flat);
-	for (size_t i = 0; i < flat.n; i++) {
-		if (flat.str[i] == '\n')
-			buf_addc(b, '\r');
-		buf_addc(b, flat.str[i]);
+	s = buf_str(&flat);
+	for (const char *eol = ""; str_next(&s, '\n', &line); eol = "\r\n") {
+		buf_adds(b, eol);
+		buf_addstr(b, line);
 	}
 	buf_burn(&flat);
 }

@@ -62,61 +62,83 @@ int request_bad_method(struct request *r)
 
 /* ---- pages ---- */
 
+int request_page_begin(struct request *r, struct page *p, size_t size)
+{
+	char *asked_top = request_param(r, "$top"),
+	     *token = request_param(r, "$skiptoken");
+	uint64_t from = 0, top;
+	int rc = 0;
+
+	*p = (struct page){ .size = size };
+	if (str_num(str_of(asked_top), 1000, &top) && top > 0)
+		p->size = (size_t)top;
+	if (token != NULL) {
+		p->gap = token[0] == 'g';
+		if (!str_num(str_skip(str_of(token), 3), 1000000, &from))
+			rc = fault_set(&r->fault, 400,
+				       "InvalidSkipToken: "
+				       "The provided skip token is invalid.");
+	}
+	p->from = (size_t)from;
+	if (rc == 0) {
+		p->filter = request_param(r, "$filter");
+		p->value = cJSON_CreateArray();
+	}
+	free(asked_top);
+	free(token);
+	return rc;
+}
+
+bool request_page_wants(struct page *p)
+{
+	size_t at = p->seen++;
+
+	return !p->gap && at >= p->from && at - p->from < p->size;
+}
+
 /*
  * The token says where the next page begins.  Between the first page and the
  * second comes one that is empty and still has a nextLink, as Azure's do.
  */
-int request_page(struct request *r, cJSON *arr, size_t page)
+int request_page_end(struct request *r, struct page *p)
 {
 	struct buf link = BUF_INIT(HTTP_LINE_MAX);
-	struct str query = http_x_query(r->x), word;
-	size_t total = (size_t)cJSON_GetArraySize(arr), n;
-	char *asked_top = request_param(r, "$top"),
-	     *token = request_param(r, "$skiptoken");
-	uint64_t from = 0, top;
-	bool empty = false;
-	cJSON *out, *value, *item;
-	int rc;
+	struct str query = http_x_query(r->x), path = http_x_path(r->x), word;
+	cJSON *out = NULL;
 
-	if (str_num(str_of(asked_top), 1000, &top) && top > 0)
-		page = (size_t)top;
-	if (token != NULL) {
-		empty = token[0] == 'g';
-		if (!str_num(str_skip(str_of(token), 3), 1000000, &from)) {
-			rc = fault_set(&r->fault, 400,
-				       "InvalidSkipToken: "
-				       "The provided skip token is invalid.");
-			goto out;
-		}
+	free(p->filter);
+	if (r->fault.error != NULL) {
+		json_free(p->value);
+		return -1;
 	}
 	out = cJSON_CreateObject();
-	value = json_add_arr(out, "value");
-	for (n = 0; n < from && arr->child != NULL; n++)
-		json_free(cJSON_DetachItemFromArray(arr, 0));
-	for (n = 0; !empty && n < page &&
-		    (item = cJSON_DetachItemFromArray(arr, 0)) != NULL;
-	     n++)
-		cJSON_AddItemToArray(value, item);
-	if (empty || from + page < total) {
-		struct str path = http_x_path(r->x);
-
+	cJSON_AddItemToObject(out, "value", p->value);
+	if (p->gap || p->from + p->size < p->seen) {
 		buf_addf(&link, "%s%.*s?", r->base, STR_ARG(path));
 		while (str_next(&query, '&', &word))
 			if (!str_istarts(word, STR("$skiptoken")) &&
 			    !str_istarts(word, STR("%24skiptoken")))
 				buf_addf(&link, "%.*s&", STR_ARG(word));
-		buf_addf(&link, "%%24skiptoken=%s%llu",
-			 !empty && from == 0 ? "gap" : "row",
-			 (unsigned long long)(empty ? from : from + page));
+		buf_addf(&link, "%%24skiptoken=%s%zu",
+			 !p->gap && p->from == 0 ? "gap" : "row",
+			 p->gap ? p->from : p->from + p->size);
 		json_add_str(out, "nextLink", link.str);
 	}
-	rc = request_answer(r, 200, out);
-out:
-	free(asked_top);
-	free(token);
 	buf_release(&link);
-	json_free(arr);
-	return rc;
+	return request_answer(r, 200, out);
+}
+
+int request_page(struct request *r, const cJSON *arr, size_t size)
+{
+	const cJSON *v;
+	struct page p;
+
+	if (request_page_begin(r, &p, size) < 0)
+		return -1;
+	cJSON_ArrayForEach(v, arr)
+		if (request_page_wants(&p))
+			cJSON_AddItemToArray(p.value, cJSON_Duplicate(v, true));
+	return request_page_end(r, &p);
 }
 
 /* ---- filters ---- */
@@ -210,32 +232,22 @@ static int filter_holds(const cJSON *doc, struct str filter)
 	return held;
 }
 
-int request_filter(struct request *r, cJSON *arr)
+bool request_page_keeps(struct request *r, const struct page *p, const cJSON *doc)
 {
-	char *filter = request_param(r, "$filter");
-	cJSON *doc, *next;
-	int held = 1;
+	int held = filter_holds(doc, str_of(p->filter));
 
-	for (doc = arr->child; doc != NULL && held >= 0; doc = next) {
-		next = doc->next;
-		held = filter_holds(doc, str_of(filter));
-		if (held == 0)
-			json_free(cJSON_DetachItemViaPointer(arr, doc));
-	}
 	if (held < 0)
 		fault_set(&r->fault, 400,
 			  "InvalidFilterInQueryString: Invalid $filter '%.200s' specified in the "
 			  "query string.",
-			  filter);
-	free(filter);
-	if (held < 0)
-		json_free(arr);
-	return held < 0 ? -1 : 0;
+			  p->filter);
+	return held > 0;
 }
 
 /* ---- answers ---- */
 
 #define COMMON 6
+#define PIECE 8192 /* of an answer in chunks */
 
 static void identify(struct request *r)
 {
@@ -302,7 +314,7 @@ static void send_pieces(struct request *r, const char *const *fields,
 			unsigned drip_ms)
 {
 	struct str rest = str_head(body, limit);
-	size_t piece = drip_ms > 0 ? 1 : 2048;
+	size_t piece = drip_ms > 0 ? 1 : PIECE;
 	struct err e = ERR_INIT;
 	bool ok = http_x_begin(r->x, r->status, fields,
 			       chunked ? UINT64_MAX : body.n, &e) == 0;
@@ -440,7 +452,11 @@ enum method request_method(const struct http_head *h)
 static void request_free(struct request *r)
 {
 	json_burn(r->body);
-	json_burn(r->out);
+	/* what is only looked at holds no secrets */
+	if (r->method == GET)
+		json_free(r->out);
+	else
+		json_burn(r->out);
 	fault_release(&r->fault);
 	for (size_t i = 0; i < r->n_seg; i++)
 		free(r->seg[i]);

@@ -45,9 +45,31 @@ char *request_param(const struct request *r,
 		    const char *name); /* NULL: none.  Caller frees */
 /* "NAME eq 'x'" in $filter: x.  NULL: not asked for.  Caller frees. */
 char *request_filter_value(struct request *r, const char *name);
-/* Keep what $filter asks for.  -1: refused, arr is gone. */
-int request_filter(struct request *r, cJSON *arr);
-/* Answer an array in pages.  Takes arr. */
-int request_page(struct request *r, cJSON *arr, size_t page);
+
+/*
+ * A list in pages, of which only what this page shows is made:
+ *
+ *	if (request_page_begin(r, &p, 40) < 0)
+ *		return -1;
+ *	for (...)
+ *		if (request_page_wants(&p))
+ *			cJSON_AddItemToArray(p.value, ...);
+ *	return request_page_end(r, &p);
+ */
+struct page {
+	size_t from, size; /* which elements of the list are on it */
+	size_t seen;	   /* elements, so far */
+	bool gap;	   /* this one is empty, and there are more */
+	char *filter;	   /* $filter */
+	cJSON *value;	   /* what is on it */
+};
+
+int request_page_begin(struct request *r, struct page *p, size_t size);
+/* Does $filter ask for doc?  When it cannot be understood, r is refused. */
+bool request_page_keeps(struct request *r, const struct page *p, const cJSON *doc);
+bool request_page_wants(struct page *p); /* the next element of the list */
+int request_page_end(struct request *r, struct page *p); /* -1 when refused */
+/* All of that for an array, which is only read. */
+int request_page(struct request *r, const cJSON *arr, size_t size);
 
 #endif

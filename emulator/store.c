@@ -30,17 +30,73 @@ bool entry_is(const struct entry *n, const char *state)
 
 /* ---- entries ---- */
 
+/* The letters of a key: a blob's name as it is, all else in lower case. */
+static char fold(char c, bool exact)
+{
+	return exact ? c : to_lower(c);
+}
+
+static bool is_exact(const char *id)
+{
+	return strncmp(id, "blob:", 5) == 0;
+}
+
+/* FNV-1a of the key that id makes. */
+static uint32_t hash_of(const char *id, bool exact)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *id != '\0'; id++)
+		h = (h ^ (unsigned char)fold(*id, exact)) * 16777619u;
+	return h;
+}
+
+static bool is_key(const char *key, const char *id, bool exact)
+{
+	while (*id != '\0' && *key == fold(*id, exact))
+		key++, id++;
+	return *key == fold(*id, exact);
+}
+
+/* Where the list of those with such a hash begins. */
+static struct entry **index_at(struct emu *m, uint32_t hash)
+{
+	return &m->index[hash & (m->index_n - 1)];
+}
+
+/* At the end: of two with the same key the older one is found. */
+static void index_put(struct emu *m, struct entry *n)
+{
+	struct entry **at = index_at(m, n->hash);
+
+	while (*at != NULL)
+		at = &(*at)->same;
+	*at = n;
+	n->same = NULL;
+}
+
+/* Lists of one, or hardly more. */
+static void index_grow(struct emu *m)
+{
+	free(m->index);
+	m->index_n = m->index_n == 0 ? 64 : 2 * m->index_n;
+	m->index = xcalloc(m->index_n, sizeof(*m->index));
+	for (struct entry *n = m->entries; n != NULL; n = n->next)
+		index_put(m, n);
+}
+
 struct entry *store_find(struct emu *m, const char *id)
 {
+	bool exact = id != NULL && is_exact(id);
 	struct entry *n;
-	char *key;
+	uint32_t hash;
 
-	if (id == NULL)
+	if (id == NULL || m->index == NULL)
 		return NULL;
-	key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : emu_lower(id);
-	for (n = m->entries; n != NULL && strcmp(n->key, key) != 0; n = n->next)
-		;
-	free(key);
+	hash = hash_of(id, exact);
+	n = *index_at(m, hash);
+	while (n != NULL && (n->hash != hash || !is_key(n->key, id, exact)))
+		n = n->same;
 	return n;
 }
 
@@ -53,11 +109,16 @@ struct entry *store_add(struct emu *m, const char *id, cJSON *doc, cJSON *hide)
 {
 	struct entry *n = xcalloc(1, sizeof(*n));
 
-	n->key = strncmp(id, "blob:", 5) == 0 ? xstrdup(id) : emu_lower(id);
+	n->key = is_exact(id) ? xstrdup(id) : emu_lower(id);
+	n->hash = hash_of(n->key, true);
 	n->doc = doc;
 	n->hide = hide != NULL ? hide : cJSON_CreateObject();
 	n->type = type_of(doc);
-	*m->entries_end = n;
+	if (m->entries_n++ >= m->index_n)
+		index_grow(m);
+	index_put(m, n);
+	n->at = m->entries_end;
+	*n->at = n;
 	m->entries_end = &n->next;
 	store_changed(m);
 	return n;
@@ -73,13 +134,17 @@ static void entry_free(struct entry *n)
 
 void store_remove(struct emu *m, struct entry *n)
 {
-	struct entry **at = &m->entries;
+	struct entry **same = index_at(m, n->hash);
 
-	while (*at != n)
-		at = &(*at)->next;
-	*at = n->next;
-	if (m->entries_end == &n->next)
-		m->entries_end = at;
+	while (*same != n)
+		same = &(*same)->same;
+	*same = n->same;
+	*n->at = n->next;
+	if (n->next != NULL)
+		n->next->at = n->at;
+	else
+		m->entries_end = n->at;
+	m->entries_n--;
 	entry_free(n);
 	store_changed(m);
 }
@@ -386,9 +451,9 @@ int store_save(struct emu *m, struct err *e)
 	buf_add_hex(&b, m->token_key, sizeof(m->token_key));
 	buf_adds(&b, "\",\"entries\":[");
 	for (n = m->entries; n != NULL; n = n->next) {
-		buf_adds(&b, n == m->entries ? "\n{\"key\":\"" : ",\n{\"key\":\"");
-		buf_add_json(&b, str_of(n->key));
-		buf_adds(&b, "\",\"doc\":");
+		buf_adds(&b, n == m->entries ? "\n{\"key\":" : ",\n{\"key\":");
+		buf_add_json_string(&b, str_of(n->key));
+		buf_adds(&b, ",\"doc\":");
 		json_print(n->doc, &b);
 		buf_adds(&b, ",\"hide\":");
 		json_print(n->hide, &b);
@@ -415,6 +480,9 @@ void store_release(struct emu *m)
 		m->entries = n->next;
 		entry_free(n);
 	}
+	free(m->index);
+	m->index = NULL;
+	m->index_n = m->entries_n = 0;
 	burn(m->secret, sizeof(m->secret));
 	burn(m->token_key, sizeof(m->token_key));
 }

@@ -7,7 +7,9 @@ struct rtype;
 
 /* One resource: a group, a machine, a share, a deployment, a blob. */
 struct entry {
-	struct entry *next;
+	struct entry *next, **at; /* in the list; what points to it there */
+	struct entry *same;	  /* the next with such a hash */
+	uint32_t hash;		  /* of key */
 	char *key; /* lower-case id; a blob's is "blob:account/container/name" */
 	cJSON *doc;  /* what GET answers */
 	cJSON *hide; /* what it never answers: keys, custom data, power */

@@ -34,6 +34,7 @@
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evict.h"
+#include "node/figures.h"
 #include "node/imds.h"
 #include "node/node.h"
 #include "node/registry.h"
@@ -56,6 +57,7 @@
 	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
 #define DOCKER_ROOT "/var/lib/docker"
+#define FIGURES_MS 1000	      /* as old as figures may be */
 #define ROOM_MS 10000	      /* between looks at the disk */
 #define ROOM_MIN (256u << 20) /* less, and tasks fail */
 
@@ -208,6 +210,10 @@ struct agent {
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
 	struct imds imds; /* what Azure announces */
 	struct registry *registry;
+	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
+	pthread_mutex_t figures_lock; /* for what follows */
+	struct buf figures;	      /* as JSON */
+	int64_t figures_ms;	      /* when they were read; 0: never */
 
 	/* the watcher's own */
 	struct docker docker;
@@ -330,6 +336,19 @@ static void stop_task(struct agent *a, const char *task)
 	a->docker.timeout_ms = timeout_ms;
 }
 
+/* What version of this program is here, in our own row; see helper_row.c. */
+static void note_program(struct agent *a, const struct docker_node *node)
+{
+	const struct docker_node_change change = {
+		.labels = { { DOCKER_LABEL_PROGRAM, a->version } }
+	};
+	struct err e = ERR_INIT;
+
+	if (strcmp(node->program, a->version) != 0 &&
+	    docker_node_update(&a->docker, node->id, &change, &e) < 0)
+		daemon_say("the version of this node: %s", e.msg);
+}
+
 /* A manager sees its own row. */
 static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 {
@@ -338,6 +357,7 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 	a->ask_ms = now_ms() + INFO_MS;
 	if (docker_node(&a->docker, a->node_id, &node, e) < 0)
 		return -1;
+	note_program(a, &node);
 	v->says = AGENT_SAYS_NODE;
 	v->says_manager = true;
 	v->says_ready = node.state == DOCKER_NODE_READY;
@@ -351,7 +371,7 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 /* A worker asks for it. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
-	char target[sizeof("/node/") + DOCKER_ID_MAX] = "/node/";
+	char *target = xasprintf("/node/%s?version=%s", a->node_id, a->version);
 	const int64_t least_s = a->config.probe_s;
 	int64_t again_s = least_s;
 	const char *stage;
@@ -359,7 +379,6 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	unsigned status;
 	int rc = -1;
 
-	memcpy(target + 6, a->node_id, strlen(a->node_id) + 1);
 	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
 		&doc, NULL, e) < 0)
 		goto out;
@@ -392,6 +411,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	rc = 0;
 out:
 	json_free(doc);
+	free(target);
 	again_s = again_s < least_s ? least_s : again_s > 300 ? 300 : again_s;
 	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
 	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
@@ -576,22 +596,61 @@ static void *watch(void *ctx)
 
 /* ---- telling --------------------------------------------------------------- */
 
+static const char *const fields[] = {
+	"Content-Type: application/json",
+	"Cache-Control: no-store",
+	NULL,
+};
+
+/* For the monitor, which is on a master.  Read once a second at most, whoever
+ * asks: it costs some files a container. */
+static void tell_figures(struct agent *a, struct http_exchange *x)
+{
+	struct buf b = BUF_INIT(FIGURES_TEXT_MAX);
+	int64_t now = now_ms();
+
+	pthread_mutex_lock(&a->figures_lock);
+	if (a->figures_ms == 0 || now - a->figures_ms >= FIGURES_MS) {
+		struct figures *f = xmalloc(sizeof(*f));
+
+		figures_read("", now, f);
+		buf_reset(&a->figures);
+		figures_write(f, &a->figures);
+		a->figures_ms = now;
+		free(f);
+	}
+	buf_addstr(&b, buf_str(&a->figures));
+	pthread_mutex_unlock(&a->figures_lock);
+	http_x_answer(x, 200, fields, buf_str(&b));
+	buf_release(&b);
+}
+
+static bool from_master(const struct agent *a, const char *addr)
+{
+	for (unsigned i = 0; i < a->config.n_masters; i++)
+		if (strcmp(addr, a->config.masters[i]) == 0)
+			return true;
+	return false;
+}
+
 static void agent_handle(void *ctx, struct http_exchange *x)
 {
-	static const char *const fields[] = {
-		"Content-Type: application/json",
-		"Cache-Control: no-store",
-		NULL,
-	};
 	const struct http_head *head = http_x_head(x);
 	struct agent *a = ctx;
 	struct buf b = BUF_INIT(1024);
 	cJSON *doc = cJSON_CreateObject();
-	char trouble[REGISTRY_TROUBLE_MAX];
+	char trouble[REGISTRY_TROUBLE_MAX], addr[DAEMON_ADDRESS_MAX];
 	struct agent_view v;
 	const char *why;
 	unsigned status;
 
+	daemon_peer(http_x_peer(x), addr);
+	if (str_eqz(http_x_path(x), "/figures") &&
+	    str_eqz(head->method, "GET") && from_master(a, addr)) {
+		json_free(doc);
+		tell_figures(a, x);
+		return;
+	}
 	pthread_mutex_lock(&a->lock);
 	v = a->view;
 	json_add_str(doc, "node", a->node_id);
@@ -629,9 +688,7 @@ static enum http_rank agent_rank(void *ctx, int fd, const char *peer)
 
 	(void)fd;
 	daemon_peer(peer, addr);
-	known = strcmp(addr, LAYOUT_PROBE_HOST) == 0;
-	for (unsigned i = 0; i < a->config.n_masters; i++)
-		known = known || strcmp(addr, a->config.masters[i]) == 0;
+	known = strcmp(addr, LAYOUT_PROBE_HOST) == 0 || from_master(a, addr);
 	return known ? HTTP_KNOWN : HTTP_ANYBODY;
 }
 
@@ -689,6 +746,8 @@ int agent_run(const char *config, const char *version, struct err *e)
 	int rc = -1;
 
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->figures_lock, NULL);
+	buf_init(&a->figures, FIGURES_TEXT_MAX);
 	if (daemon_init(e) < 0 || node_config_read(&a->config, config, e) < 0 ||
 	    ask_init(&a->ask, &a->config, e) < 0)
 		goto out;
@@ -699,9 +758,11 @@ int agent_run(const char *config, const char *version, struct err *e)
 		.node_id = a->node_id,
 		.joined_id = a->joined_id,
 	};
+	snprintf(a->version, sizeof(a->version), "%s", version);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
-	a->registry = registry_start("/proc/self/exe", version, 0);
+	a->registry = registry_start("/proc/self/exe", version,
+				     a->config.image_list, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");
@@ -710,6 +771,8 @@ out:
 	docker_release(&a->docker);
 	ask_release(&a->ask);
 	node_config_burn(&a->config);
+	buf_release(&a->figures);
+	pthread_mutex_destroy(&a->figures_lock);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 	return rc;

@@ -51,6 +51,7 @@ static const struct field {
 	{ "ingress_subnet", TEXT, IN(ingress), 0, 0, NULL, 0 },
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
 	{ "rebalance", FLAG, IN(rebalance), 0, 0, NULL, 0 },
+	{ "image_list", TEXT, IN(image_list), 0, 0, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
 	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
 	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL,

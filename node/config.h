@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "node/image.h"
 #include "node/layout.h"
 
 #define NODE_SECRET_LEN 32
@@ -27,6 +28,9 @@ struct node_config {
 	char ingress[48];   /* "ingress_subnet", may be "" */
 	unsigned mtu;	    /* 0: the engine's */
 	bool rebalance;	    /* tasks are spread over nodes that come */
+	/* "image_list": of this program's images, in a cluster with machines of
+	 * both kinds (node/image.h); "" where there is one */
+	char image_list[IMAGE_LIST_MAX];
 
 	/* What only tests and unusual machines set; defaults in config.c. */
 	char docker_socket[100];

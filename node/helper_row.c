@@ -185,6 +185,44 @@ static void add_way(cJSON *doc, const struct docker_node *node)
 	json_add_bool(doc, "cut", ev.cut);
 }
 
+static bool is_version(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_alnum(s.p[i]) && strchr("._-+~", s.p[i]) == NULL)
+			return false;
+	return s.n > 0;
+}
+
+/*
+ * The node says what version of this program it has; where every manager and
+ * the operator see it, in its row, it is written when it is another one.  Agents
+ * before 0.2 say none, and what was written of a later one is taken back.
+ */
+static void note_program(struct helper_call *c, const struct docker_node *node)
+{
+	struct buf said = BUF_INIT(sizeof(node->program) - 1);
+	struct docker_node_change change = { .labels = { { DOCKER_LABEL_PROGRAM,
+							   NULL } } };
+	struct err e = ERR_INIT;
+	struct docker d;
+
+	if (http_x_param(c->x, "version", &said) && !said.over &&
+	    is_version(buf_str(&said)))
+		change.labels[0].value = said.str;
+	if (!c->local && strcmp(change.labels[0].value != NULL ? said.str : "",
+				node->program) != 0) {
+		docker_init_unix(&d, c->h->config.docker_socket);
+		d.timeout_ms = HELPER_ENGINE_MS;
+		/* who asks again in seconds says it again */
+		if (docker_node_update(&d, node->id, &change, &e) < 0)
+			daemon_say("the version of %s: %s", node->hostname, e.msg);
+		else
+			helper_wrote(c->h);
+		docker_release(&d);
+	}
+	buf_release(&said);
+}
+
 void helper_do_node(struct helper_call *c)
 {
 	struct docker_node node;
@@ -218,6 +256,7 @@ void helper_do_node(struct helper_call *c)
 		     n / 5 > 60	     ? 60 :
 				       (int64_t)(n / 5));
 	helper_answer_doc(c->x, 200, doc);
+	note_program(c, &node);
 }
 
 /* Query parameter as a number of seconds; 0 when it is not there. */

@@ -24,14 +24,6 @@
 #define PIECE (16u << 10)
 #define TEXT_MAX 4096
 
-#if defined(__x86_64__)
-#define ARCH "\"amd64\""
-#elif defined(__aarch64__)
-#define ARCH "\"arm64\",\"variant\":\"v8\""
-#else
-#error "what does OCI call this architecture?"
-#endif
-
 /* ---- the tar ---- */
 
 static void octal(unsigned char *p, size_t digits, uint64_t v)
@@ -185,7 +177,7 @@ static uint32_t crc_add(uint32_t crc, const unsigned char *p, size_t n)
 	return ~crc;
 }
 
-static void digest_done(const struct sha256_state *s, char out[72])
+static void digest_done(const struct sha256_state *s, char out[IMAGE_DIGEST_MAX])
 {
 	uint8_t sum[SHA256_LEN];
 	struct buf b = BUF_INIT(71);
@@ -199,17 +191,14 @@ static void digest_done(const struct sha256_state *s, char out[72])
 
 static void blob_text(struct image_blob *b, const struct buf *text)
 {
-	struct sha256_state s;
-
-	sha256_start(&s);
-	sha256_add(&s, text->str, text->n);
-	digest_done(&s, b->digest);
+	image_digest(buf_str(text), b->digest);
 	b->text = buf_str(text);
 	b->length = text->n;
 }
 
 /* The tar's digest and checksum, then the layer's digest. */
-static int measure(struct image *img, char diff_id[72], struct err *e)
+static int measure(struct image *img, char diff_id[IMAGE_DIGEST_MAX],
+		   struct err *e)
 {
 	unsigned char piece[PIECE];
 	struct sha256_state s;
@@ -241,14 +230,13 @@ static int measure(struct image *img, char diff_id[72], struct err *e)
 static void write_config(struct image *img, const char *diff_id)
 {
 	buf_addf(&img->config_text,
-		 "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":" ARCH
-		 ",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/\"],\"Entrypoint\":[\"/azswarm\"],"
+		 "{\"created\":\"1970-01-01T00:00:00Z\",%s,\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/\"],\"Entrypoint\":[\"/azswarm\"],"
 		 "\"WorkingDir\":\"/\",\"Labels\":{\"org.opencontainers.image.title\":\"azswarm\","
 		 "\"org.opencontainers.image.version\":\"%s\"}},"
 		 "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]},"
 		 "\"history\":[{\"created\":\"1970-01-01T00:00:00Z\","
 		 "\"created_by\":\"azswarm image\"}]}",
-		 img->version, diff_id);
+		 elf_names[img->machine].oci, img->version, diff_id);
 	blob_text(&img->config, &img->config_text);
 }
 
@@ -294,12 +282,12 @@ static int take_file(struct image *img, const char *path, struct err *e)
 	return 0;
 }
 
-int image_init(struct image *img, const char *path, const char *version,
-	       struct err *e)
+int image_init(struct image *img, const char *path, enum elf_machine machine,
+	       const char *version, struct err *e)
 {
-	char diff_id[72];
+	char diff_id[IMAGE_DIGEST_MAX];
 
-	*img = (struct image){ .fd = -1 };
+	*img = (struct image){ .fd = -1, .machine = machine };
 	buf_init(&img->config_text, TEXT_MAX);
 	buf_init(&img->docker_text, TEXT_MAX);
 	buf_init(&img->oci_text, TEXT_MAX);
@@ -327,6 +315,40 @@ void image_release(struct image *img)
 	buf_release(&img->config_text);
 	buf_release(&img->docker_text);
 	buf_release(&img->oci_text);
+}
+
+void image_index(const struct image *const *img, size_t n, struct buf *out)
+{
+	buf_adds(out, "{\"schemaVersion\":2,\"mediaType\":\"" IMAGE_TYPE_LIST
+		      "\",\"manifests\":[");
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out,
+			 "%s{\"mediaType\":\"" IMAGE_TYPE_DOCKER
+			 "\",\"size\":%llu,\"digest\":\"%s\","
+			 "\"platform\":{%s,\"os\":\"linux\"}}",
+			 i > 0 ? "," : "",
+			 (unsigned long long)img[i]->docker.length,
+			 img[i]->docker.digest, elf_names[img[i]->machine].oci);
+	buf_adds(out, "]}");
+}
+
+bool image_join(struct image *img, struct str list)
+{
+	if (str_find(list, str_of(img->docker.digest)) < 0)
+		return false;
+	img->list.text = list;
+	img->list.length = list.n;
+	image_digest(list, img->list.digest);
+	return true;
+}
+
+void image_digest(struct str text, char out[IMAGE_DIGEST_MAX])
+{
+	struct sha256_state s;
+
+	sha256_start(&s);
+	sha256_add(&s, text.p, text.n);
+	digest_done(&s, out);
 }
 
 /* ---- docker load ---- */
@@ -395,10 +417,9 @@ int image_save(const struct image *img, int fd, struct err *e)
 		 "\"digest\":\"%s\",\"size\":%llu,\"annotations\":{\"io.containerd.image.name\":"
 		 "\"docker.io/library/" LAYOUT_IMAGE
 		 ":%s\",\"org.opencontainers.image.ref.name\":"
-		 "\"%s\"},\"platform\":{\"architecture\":" ARCH
-		 ",\"os\":\"linux\"}}]}",
+		 "\"%s\"},\"platform\":{%s,\"os\":\"linux\"}}]}",
 		 img->oci.digest, (unsigned long long)img->oci.length,
-		 img->version, img->version);
+		 img->version, img->version, elf_names[img->machine].oci);
 	if (put_text(img, "index.json", buf_str(&b), fd, e) < 0)
 		goto out;
 	/* what those before it look at */
@@ -440,8 +461,25 @@ static int open_part(const char *file, char **part, struct err *e)
 	return fd;
 }
 
-int image_run(const char *version, const char *file, struct err *e)
+/* For which processor another file of ours is. */
+static int machine_of(const char *program, enum elf_machine *machine,
+		      struct err *e)
 {
+	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = -1;
+	struct elf it;
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "%s", program);
+	rc = elf_read_same(fd, "/proc/self/exe", &it, e);
+	*machine = it.machine;
+	close(fd);
+	return rc < 0 ? err_in(e, "%s", program) : 0;
+}
+
+int image_run(const char *version, const char *program, const char *file,
+	      struct err *e)
+{
+	enum elf_machine machine = ELF_OWN;
 	bool to_file = strcmp(file, "-") != 0, as_is;
 	char *part = NULL;
 	struct image img;
@@ -451,7 +489,10 @@ int image_run(const char *version, const char *file, struct err *e)
 	/* under another name until it is whole; a device is written to */
 	as_is = stat(file, &st) == 0 && !S_ISREG(st.st_mode);
 
-	if (image_init(&img, "/proc/self/exe", version, e) < 0)
+	if (program != NULL && machine_of(program, &machine, e) < 0)
+		return -1;
+	if (image_init(&img, program != NULL ? program : "/proc/self/exe",
+		       machine, version, e) < 0)
 		goto out;
 	if (!to_file && isatty(fd)) {
 		err_set(e, ERR_USAGE,

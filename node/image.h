@@ -1,11 +1,13 @@
 #ifndef NODE_IMAGE_H
 #define NODE_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/elf.h"
 
 /*
  * The container image whose only file is a program, /azswarm, made of that
@@ -18,15 +20,20 @@
  */
 #define IMAGE_FILE_MAX (64u << 20)
 #define IMAGE_TYPE_DOCKER "application/vnd.docker.distribution.manifest.v2+json"
+#define IMAGE_TYPE_LIST \
+	"application/vnd.docker.distribution.manifest.list.v2+json"
 #define IMAGE_TYPE_OCI "application/vnd.oci.image.manifest.v1+json"
 
+#define IMAGE_DIGEST_MAX 72 /* "sha256:" and 64 hex digits */
+
 struct image_blob {
-	char digest[72]; /* "sha256:" and 64 hex digits */
+	char digest[IMAGE_DIGEST_MAX];
 	uint64_t length;
 	struct str text; /* p NULL: the layer, see image_read */
 };
 
 struct image {
+	enum elf_machine machine; /* for which the program is */
 	int fd;		    /* of the program's file, as it was at the start */
 	uint64_t file, tar; /* lengths: of it, and of the tar around it */
 	uint32_t crc;	    /* of the tar */
@@ -34,17 +41,19 @@ struct image {
 	char version[64];
 	struct image_blob layer, config;
 	struct image_blob docker, oci; /* manifests, of the two kinds */
+	struct image_blob list; /* where it is one of several; text p NULL: not */
 	struct buf config_text, docker_text, oci_text;
 };
 
 /*
  * path     the program ("/proc/self/exe")
+ * machine  what it is for
  * version  the image's tag: letters, digits, '.', '_', '-', at most 63
  *
  * Reads the file twice, for its digests.  img needs image_release either way.
  */
-int image_init(struct image *img, const char *path, const char *version,
-	       struct err *e);
+int image_init(struct image *img, const char *path, enum elf_machine machine,
+	       const char *version, struct err *e);
 void image_release(struct image *img);
 
 /*
@@ -54,10 +63,25 @@ void image_release(struct image *img);
 ssize_t image_read(const struct image *img, const struct image_blob *b,
 		   uint64_t at, void *p, size_t n, struct err *e);
 
+/*
+ * One image for several kinds of processor: the text of a list of their
+ * manifests, from which each engine takes its own.  At most IMAGE_LIST_MAX bytes
+ * for two.
+ */
+#define IMAGE_LIST_MAX 1024
+void image_index(const struct image *const *img, size_t n, struct buf *out);
+/* The image as a part of such a list, which must name it: otherwise it stays
+ * alone, and false says so.  The text stays the caller's. */
+bool image_join(struct image *img, struct str list);
+/* By which a text is named, a list for one. */
+void image_digest(struct str text, char out[IMAGE_DIGEST_MAX]);
+
 /* The image as a tar for `docker load` and for tools that read OCI layouts. */
 int image_save(const struct image *img, int fd, struct err *e);
 
-/* `azswarm image -o FILE`; "-" is standard output. */
-int image_run(const char *version, const char *file, struct err *e);
+/* `azswarm image -o FILE [PROGRAM]`; "-" is standard output.  program: another
+ * file of this version, NULL: the one that runs. */
+int image_run(const char *version, const char *program, const char *file,
+	      struct err *e);
 
 #endif

@@ -59,6 +59,9 @@
  */
 #define LAYOUT_STOP_S 180
 
+/* What `azswarm reach` on a node takes at most, milliseconds. */
+#define LAYOUT_REACH_MS 2500
+
 /* Services of systemd, and what the helper's certificate names. */
 #define LAYOUT_HELPER_UNIT "swarm-helper"
 #define LAYOUT_AGENT_UNIT "swarm-agent"

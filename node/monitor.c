@@ -1,7 +1,8 @@
 /*
  * The monitor.  One thread reads the engine, another listens to its events so
- * that the first reads soon when something happens; every watcher has a thread
- * that waits for a new state and sends it.  The state is text, made once.
+ * that the first reads soon when something happens, and a third asks the
+ * nodes' agents for figures; every watcher has a thread that waits for news
+ * and sends them.  Each piece of news is text, made once.
  */
 #include "node/monitor.h"
 
@@ -23,8 +24,12 @@
 #include "base/time.h"
 #include "docker/docker.h"
 #include "http.h"
+#include "http/plain.h"
 #include "node/daemon.h"
+#include "node/figures.h"
 #include "node/layout.h"
+#include "node/timeline.h"
+#include "node/trend.h"
 
 #define CONNS_MAX (MONITOR_CLIENTS_MAX + 32)
 #define IDLE_MS 10000 /* also: how long a watcher may take nothing */
@@ -37,6 +42,9 @@
 #define FAILED_S 300	 /* for how long a failure is told */
 #define SERVICES_MAX 2000
 #define NAMES_MAX (64u << 10)
+#define ASKERS_MAX 4		  /* agents asked at once */
+#define ASK_MS 2000		  /* for one of them to answer */
+#define HAPPENED_MAX (256u << 10) /* the whole timeline, as JSON */
 
 /* ---- what is shown --------------------------------------------------------- */
 
@@ -56,7 +64,17 @@ void monitor_view_release(struct monitor_view *v)
 	buf_release(&v->tasks);
 	buf_release(&v->names);
 	free(v->services);
+	free(v->table);
+	free(v->list);
 	v->services = NULL;
+	v->table = NULL;
+	v->list = NULL;
+}
+
+/* Whether an array of n elements is full: it has room for 1, 3, 7, ... */
+static bool is_full(size_t n)
+{
+	return (n & (n + 1)) == 0;
 }
 
 static void next_element(struct buf *b)
@@ -102,7 +120,7 @@ static struct monitor_view_service *service_of(struct monitor_view *v,
 			return &v->services[i];
 	if (v->n_services >= SERVICES_MAX || id.n == 0 || id.n >= sizeof(s->id))
 		return NULL;
-	if ((v->n_services & (v->n_services + 1)) == 0)
+	if (is_full(v->n_services))
 		v->services = xrealloc(v->services,
 				       (2 * v->n_services + 1) * sizeof(*s));
 	s = &v->services[v->n_services++];
@@ -137,6 +155,28 @@ static void task_failed(struct monitor_view *v, struct monitor_view_service *s,
 	s->failure[why.n] = '\0';
 }
 
+static void copy_to(char *to, size_t size, struct str s)
+{
+	s = str_whole(str_head(s, size - 1));
+	if (s.n > 0)
+		memcpy(to, s.p, s.n);
+	to[s.n] = '\0';
+}
+
+static void task_runs(struct monitor_view *v, const cJSON *task, size_t service)
+{
+	struct monitor_view_task *t;
+
+	if (is_full(v->n_list))
+		v->list = xrealloc(v->list, (2 * v->n_list + 1) * sizeof(*t));
+	t = &v->list[v->n_list++];
+	t->service = (unsigned)service;
+	copy_to(t->id, sizeof(t->id), at(task, "ID", 31));
+	copy_to(t->node, sizeof(t->node), at(task, "NodeID", 31));
+	copy_to(t->container, sizeof(t->container),
+		at(task, "Status.ContainerStatus.ContainerID", 32));
+}
+
 /*
  * Shown is what shall run, and what still does although it shall not.  The
  * rest is history: of that only failures count, once per service.
@@ -165,6 +205,8 @@ int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 	if (++v->n_tasks > MONITOR_TASKS_MAX)
 		return err_set(e, ERR_DATA, "more than %d tasks",
 			       MONITOR_TASKS_MAX);
+	if (str_eqz(state, "running"))
+		task_runs(v, task, (size_t)(s - v->services));
 	v->restless |= !wanted || !str_eqz(state, "running");
 	next_element(b);
 	member(b, "id", at(task, "ID", 32));
@@ -185,6 +227,8 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 	struct str addr = at(node, "Status.Addr", 64),
 		   manager = at(node, "ManagerStatus.Addr", 64),
 		   name = at(node, "Description.Hostname", 64);
+	struct err unreadable = ERR_INIT;
+	struct docker_node *row;
 	struct buf *b = &v->nodes;
 	ptrdiff_t colon = str_rchr(manager, ':');
 
@@ -192,6 +236,14 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 	if (colon > 0 && (addr.n == 0 || str_eqz(addr, "0.0.0.0") ||
 			  str_starts(addr, STR("127."))))
 		addr = str_head(manager, (size_t)colon);
+	if (is_full(v->n_table))
+		v->table = xrealloc(v->table, (2 * v->n_table + 1) * sizeof(*row));
+	row = &v->table[v->n_table];
+	if (v->n_table < DOCKER_NODES_MAX &&
+	    docker_node_read(node, row, &unreadable) == 0) {
+		copy_to(row->addr, sizeof(row->addr), addr);
+		v->n_table++;
+	}
 	next_element(b);
 	member(b, "id", at(node, "ID", 32));
 	member(b, "name", name);
@@ -235,6 +287,15 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 
 	if (s == NULL)
 		return 0;
+	/* for a global one, as many as the swarm wants to have there by now */
+	s->replicated = json_get(mode, "Replicated") != NULL;
+	s->desired = (unsigned)clamp(json_int_opt(service,
+						  "Spec.Mode.Replicated.Replicas",
+						  s->desired),
+				     MONITOR_TASKS_MAX);
+	copy_to(s->name, sizeof(s->name), at(service, "Spec.Name", 63));
+	copy_to(s->update, sizeof(s->update),
+		at(service, "UpdateStatus.State", 31));
 	if (!str_cut(&image, '@', &name))
 		name = image;
 	next_element(b);
@@ -244,11 +305,7 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 	       json_get(mode, "Global") != NULL	    ? STR("global") :
 	       json_get(mode, "Replicated") != NULL ? STR("replicated") :
 						      STR("job"));
-	/* for a global one, as many as the swarm wants to have there by now */
-	number(b, "desired",
-	       clamp(json_int_opt(service, "Spec.Mode.Replicated.Replicas",
-				  s->desired),
-		     MONITOR_TASKS_MAX));
+	number(b, "desired", s->desired);
 	number(b, "running", s->running);
 	member(b, "image", name);
 	member(b, "update", at(service, "UpdateStatus.State", 32));
@@ -352,25 +409,40 @@ struct monitor {
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t changed;
 	struct state *state;
-	uint64_t version; /* of it, from 1 */
+	uint64_t version;      /* of it, from 1 */
+	struct state *figures; /* the last step's news, or NULL */
+	uint64_t step;	       /* of it */
+	struct timeline timeline;
+	struct monitor_view view; /* the reader changes it */
 	unsigned watchers;
 	bool stopping;
+	pthread_mutex_t trends_lock; /* taken last */
+	struct trends *trends;
 	/* the reader's own */
 	struct docker docker;
-	struct monitor_view view;
 	bool seen; /* view holds something */
 };
 
-static struct state *state_hold(struct monitor *m, uint64_t *version)
+static struct state *state_hold(struct monitor *m)
 {
 	struct state *s;
 
 	pthread_mutex_lock(&m->lock);
 	s = m->state;
 	atomic_fetch_add(&s->holders, 1);
-	if (version != NULL)
-		*version = m->version;
 	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
+/* The text is taken over. */
+static struct state *state_new(struct buf *text)
+{
+	struct state *s = xcalloc(1, sizeof(*s));
+
+	s->text.n = text->n;
+	s->bytes = buf_detach(text);
+	s->text.p = s->bytes;
+	s->holders = 1;
 	return s;
 }
 
@@ -386,14 +458,11 @@ static void state_drop(struct state *s)
 static void publish(struct monitor *m, const char *error)
 {
 	struct buf b = BUF_INIT(MONITOR_STATE_MAX);
-	struct state *s = xcalloc(1, sizeof(*s)), *old = NULL;
+	struct state *s, *old = NULL;
 
 	monitor_view_write(m->seen ? &m->view : NULL, m->title, error, &b);
-	s->text.n = b.n;
-	s->bytes = buf_detach(&b);
-	s->text.p = s->bytes;
+	s = state_new(&b);
 	s->names = xstrdup(m->view.names.str);
-	s->holders = 1;
 	pthread_mutex_lock(&m->lock);
 	if (m->state != NULL && str_eq(m->state->text, s->text)) {
 		old = s;
@@ -409,7 +478,7 @@ static void publish(struct monitor *m, const char *error)
 
 static int read_engine(struct monitor *m, struct err *e)
 {
-	struct monitor_view v;
+	struct monitor_view v, was;
 
 	monitor_view_init(&v, unix_time());
 	if (docker_each(&m->docker, "/tasks", monitor_view_task, &v, e) < 0 ||
@@ -418,8 +487,13 @@ static int read_engine(struct monitor *m, struct err *e)
 		monitor_view_release(&v);
 		return -1;
 	}
-	monitor_view_release(&m->view);
+	pthread_mutex_lock(&m->lock);
+	timeline_take(&m->timeline, &m->view, &v);
+	was = m->view;
 	m->view = v;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	monitor_view_release(&was);
 	m->seen = true;
 	return 0;
 }
@@ -538,6 +612,128 @@ static void *listener(void *ctx)
 	return NULL;
 }
 
+/* ---- figures ------------------------------------------------------------------ */
+
+/* The nodes that are asked in one step. */
+struct asking {
+	struct monitor *m;
+	struct {
+		char id[32], addr[48];
+	} * nodes;
+	size_t n;
+	atomic_size_t next;
+};
+
+static void ask_one(struct monitor *m, const char *id, const char *addr,
+		    struct figures *f)
+{
+	struct buf answer = BUF_INIT(FIGURES_TEXT_MAX);
+	struct err e = ERR_INIT;
+	unsigned status = 0;
+	bool told = plain_exchange("GET", addr, LAYOUT_HEALTH_PORT, "/figures",
+				   NULL, STR_NULL, now_ms() + ASK_MS, &status,
+				   &answer, &e) == 0 &&
+		    status == 200 && figures_parse(buf_str(&answer), f, &e) == 0;
+
+	pthread_mutex_lock(&m->trends_lock);
+	if (told)
+		trends_node(m->trends, id, f);
+	else
+		trends_missed(m->trends, id);
+	pthread_mutex_unlock(&m->trends_lock);
+	buf_release(&answer);
+}
+
+static void *asker(void *ctx)
+{
+	struct asking *a = ctx;
+	struct figures *f = xmalloc(sizeof(*f));
+	size_t i;
+
+	while (!interrupt_requested() &&
+	       (i = atomic_fetch_add(&a->next, 1)) < a->n)
+		ask_one(a->m, a->nodes[i].id, a->nodes[i].addr, f);
+	free(f);
+	return NULL;
+}
+
+/* A step begins for what was read last; which of it is asked. */
+static void step_begin(struct monitor *m, struct asking *a)
+{
+	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->trends_lock);
+	trends_begin(m->trends, &m->view, unix_time());
+	a->nodes = xcalloc(m->view.n_table, sizeof(*a->nodes));
+	for (size_t i = 0; i < m->view.n_table; i++) {
+		const struct docker_node *node = &m->view.table[i];
+
+		if (node->state != DOCKER_NODE_READY || node->addr[0] == '\0' ||
+		    !trends_wants(m->trends, node->id))
+			continue;
+		memcpy(a->nodes[a->n].id, node->id, sizeof(node->id));
+		memcpy(a->nodes[a->n].addr, node->addr, sizeof(node->addr));
+		a->n++;
+	}
+	pthread_mutex_unlock(&m->trends_lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void step_end(struct monitor *m)
+{
+	struct buf b = BUF_INIT(MONITOR_STATE_MAX);
+	struct state *s, *old;
+	uint64_t step;
+
+	pthread_mutex_lock(&m->trends_lock);
+	trends_end(m->trends);
+	trends_write_now(m->trends, &b);
+	step = trends_step(m->trends);
+	pthread_mutex_unlock(&m->trends_lock);
+	if (b.over) { /* as if nothing had changed: a page asks for all then */
+		buf_release(&b);
+		return;
+	}
+	s = state_new(&b);
+	pthread_mutex_lock(&m->lock);
+	old = m->figures;
+	m->figures = s;
+	m->step = step;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	state_drop(old);
+}
+
+static void step(struct monitor *m)
+{
+	pthread_t threads[ASKERS_MAX - 1];
+	struct asking a = { .m = m };
+	size_t helpers = 0;
+
+	step_begin(m, &a);
+	while (helpers < ASKERS_MAX - 1 && helpers + 1 < a.n &&
+	       pthread_create(&threads[helpers], NULL, asker, &a) == 0)
+		helpers++;
+	asker(&a);
+	while (helpers > 0)
+		pthread_join(threads[--helpers], NULL);
+	free(a.nodes);
+	step_end(m);
+}
+
+static void *gatherer(void *ctx)
+{
+	struct monitor *m = ctx;
+	struct err stopped = ERR_INIT;
+	int64_t next = now_ms() + SOON_MS; /* when the engine has been read */
+
+	while (sleep_until(next, &stopped) == 0) {
+		/* one that took too long is not made good for */
+		next = now_ms() + TREND_STEP_S * 1000;
+		step(m);
+	}
+	return NULL;
+}
+
 /* ---- telling ------------------------------------------------------------------ */
 
 #define SECURITY \
@@ -564,59 +760,128 @@ static void plain(struct http_exchange *x, unsigned status, const char *why)
 	       "Cache-Control: no-store", str_of(why));
 }
 
-/* The state after version *seen, or NULL when a sign of life is due. */
-static struct state *next_state(struct monitor *m, uint64_t *seen, bool *stop)
+/* What a watcher has been told, and what there is to tell next. */
+struct news {
+	uint64_t version, step, event; /* the last of each */
+	struct state *state, *figures; /* NULL: nothing new */
+	struct buf happened;	       /* empty: nothing new */
+};
+
+static bool is_new(const struct monitor *m, const struct news *n)
+{
+	return m->version != n->version || m->step != n->step ||
+	       m->timeline.n != n->event;
+}
+
+/* Waits for news, or until a sign of life is due.  False: asked to stop. */
+static bool news_next(struct monitor *m, struct news *n)
 {
 	struct timespec until;
-	struct state *s = NULL;
+	bool stop;
 	int rc = 0;
 
+	n->state = n->figures = NULL;
+	buf_reset(&n->happened);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += BEAT_S;
 	pthread_mutex_lock(&m->lock);
-	while (m->version == *seen && !m->stopping && rc == 0)
+	while (!is_new(m, n) && !m->stopping && rc == 0)
 		rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
-	*stop = m->stopping;
-	if (m->version != *seen) {
-		s = m->state;
-		atomic_fetch_add(&s->holders, 1);
-		*seen = m->version;
+	if (m->version != n->version) {
+		n->state = m->state;
+		atomic_fetch_add(&n->state->holders, 1);
 	}
+	if (m->step != n->step) {
+		n->figures = m->figures;
+		atomic_fetch_add(&n->figures->holders, 1);
+	}
+	if (m->timeline.n != n->event)
+		timeline_write(&m->timeline, n->event, &n->happened);
+	n->version = m->version;
+	n->step = m->step;
+	n->event = m->timeline.n;
+	stop = m->stopping;
 	pthread_mutex_unlock(&m->lock);
-	return s;
+	return !stop;
 }
 
-/* Server-sent events: each is the whole state, so that none need be kept. */
+static int send_event(struct http_exchange *x, const char *name, uint64_t id,
+		      struct str data, struct err *e)
+{
+	char head[80];
+
+	snprintf(head, sizeof(head),
+		 "id: %llu\nevent: %s\ndata: ", (unsigned long long)id, name);
+	return http_x_send(x, str_of(head), e) < 0 ||
+			       http_x_send(x, data, e) < 0 ||
+			       http_x_send(x, STR("\n\n"), e) < 0 ?
+		       -1 :
+		       0;
+}
+
+static int news_send(const struct news *n, struct http_exchange *x, struct err *e)
+{
+	if (n->state == NULL && n->figures == NULL && n->happened.n == 0)
+		return http_x_send(x, STR(": still here\n\n"), e);
+	if (n->state != NULL &&
+	    send_event(x, "state", n->version, n->state->text, e) < 0)
+		return -1;
+	if (n->figures != NULL &&
+	    send_event(x, "figures", n->step, n->figures->text, e) < 0)
+		return -1;
+	return n->happened.n == 0 ? 0 :
+				    send_event(x, "happened", n->event,
+					       buf_str(&n->happened), e);
+}
+
+/*
+ * Server-sent events: the whole state when it changed, of the figures those
+ * that did, and what happened since.  Who misses a step of the figures sees it
+ * by its number, and asks for all of them.
+ */
 static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
 {
-	uint64_t seen = 0;
-	bool stop = false;
+	struct news n = { .happened = BUF_INIT(HAPPENED_MAX) };
+	bool go = true;
+	int rc = http_x_send(x, STR("retry: 2000\n\n"), e);
 
-	if (http_x_send(x, STR("retry: 2000\n\n"), e) < 0)
-		return -1;
-	while (!stop && !http_x_stopping(x)) {
-		struct state *s = next_state(m, &seen, &stop);
-		int rc;
-
-		if (s == NULL) {
-			rc = http_x_send(x, STR(": still here\n\n"), e);
-		} else {
-			char head[64];
-
-			snprintf(head, sizeof(head),
-				 "id: %llu\nevent: state\ndata: ",
-				 (unsigned long long)seen);
-			rc = http_x_send(x, str_of(head), e);
-			if (rc == 0)
-				rc = http_x_send(x, s->text, e);
-			if (rc == 0)
-				rc = http_x_send(x, STR("\n\n"), e);
-			state_drop(s);
-		}
-		if (rc < 0)
-			return -1;
+	while (rc == 0 && go && !http_x_stopping(x)) {
+		go = news_next(m, &n);
+		rc = news_send(&n, x, e);
+		state_drop(n.state);
+		state_drop(n.figures);
 	}
-	return 0;
+	buf_release(&n.happened);
+	return rc;
+}
+
+/* All points of nodes and services, or with ?id=ID those of one of anything. */
+static void figures(struct monitor *m, struct http_exchange *x)
+{
+	struct buf b = BUF_INIT(MONITOR_STATE_MAX), id = BUF_INIT(64);
+
+	http_x_param(x, "id", &id);
+	pthread_mutex_lock(&m->trends_lock);
+	trends_write(m->trends, buf_str(&id), &b);
+	pthread_mutex_unlock(&m->trends_lock);
+	if (b.over || id.over)
+		plain(x, 503, "too much to tell at once\n");
+	else
+		answer(x, 200, "application/json", "Cache-Control: no-store",
+		       buf_str(&b));
+	buf_release(&b);
+	buf_release(&id);
+}
+
+static void timeline(struct monitor *m, struct http_exchange *x)
+{
+	struct buf b = BUF_INIT(HAPPENED_MAX);
+
+	pthread_mutex_lock(&m->lock);
+	timeline_write(&m->timeline, 0, &b);
+	pthread_mutex_unlock(&m->lock);
+	answer(x, 200, "application/json", "Cache-Control: no-store", buf_str(&b));
+	buf_release(&b);
 }
 
 static void events(struct monitor *m, struct http_exchange *x)
@@ -670,7 +935,7 @@ static bool for_us(struct monitor *m, struct http_exchange *x)
 	if (host.p == NULL || monitor_is_host(host, m->names) ||
 	    monitor_is_host(host, m->title))
 		return true;
-	s = state_hold(m, NULL);
+	s = state_hold(m);
 	ours = monitor_is_host(host, s->names);
 	state_drop(s);
 	return ours;
@@ -691,10 +956,14 @@ static void monitor_handle(void *ctx, struct http_exchange *x)
 	} else if (str_eqz(path, "/events")) {
 		events(m, x);
 	} else if (str_eqz(path, "/api/state")) {
-		s = state_hold(m, NULL);
+		s = state_hold(m);
 		answer(x, 200, "application/json", "Cache-Control: no-store",
 		       s->text);
 		state_drop(s);
+	} else if (str_eqz(path, "/api/figures")) {
+		figures(m, x);
+	} else if (str_eqz(path, "/api/timeline")) {
+		timeline(m, x);
 	} else if (str_eqz(path, "/healthz")) {
 		plain(x, 200, "ok\n");
 	} else {
@@ -754,7 +1023,10 @@ static int monitor_serve(struct monitor *m, unsigned port, struct err *e)
 		.ctx = m,
 	};
 	const char *address = getenv("LISTEN");
-	pthread_t threads[2];
+	static void *(*const work[])(void *) = { reader, listener, gatherer };
+	const size_t n_work = sizeof(work) / sizeof(*work);
+	pthread_t threads[sizeof(work) / sizeof(*work)];
+	size_t n = 0;
 	int rc = -1;
 
 	if (address == NULL || *address == '\0')
@@ -762,25 +1034,21 @@ static int monitor_serve(struct monitor *m, unsigned port, struct err *e)
 	s.listen_fd = tcp_listen(address, &port, NULL, e);
 	if (s.listen_fd < 0)
 		return -1;
-	if (pthread_create(&threads[0], NULL, reader, m) != 0) {
-		err_set(e, ERR_IO, "no thread to read the engine with");
-		goto out;
-	}
-	if (pthread_create(&threads[1], NULL, listener, m) != 0) {
-		err_set(e, ERR_IO, "no thread to listen to the engine with");
+	while (n < n_work && pthread_create(&threads[n], NULL, work[n], m) == 0)
+		n++;
+	if (n < n_work) {
+		err_set(e, ERR_IO, "no thread to watch the swarm with");
 	} else {
 		daemon_say("monitor: listens on port %u", port);
 		rc = http_serve(&s, e);
-		interrupt_request();
-		pthread_join(threads[1], NULL);
 	}
 	interrupt_request();
-	pthread_join(threads[0], NULL);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);
 		rc = 0;
 	}
-out:
 	close(s.listen_fd);
 	return rc;
 }
@@ -796,7 +1064,9 @@ int monitor_run(struct err *e)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&m->changed, &monotonic);
+	pthread_mutex_init(&m->trends_lock, NULL);
 	monitor_view_init(&m->view, 0);
+	m->trends = trends_new();
 	docker_init_unix(&m->docker, m->socket);
 	m->docker.timeout_ms = ENGINE_MS;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -814,6 +1084,9 @@ out:
 	docker_release(&m->docker);
 	monitor_view_release(&m->view);
 	state_drop(m->state);
+	state_drop(m->figures);
+	trends_free(m->trends);
+	pthread_mutex_destroy(&m->trends_lock);
 	pthread_cond_destroy(&m->changed);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_destroy(&m->lock);

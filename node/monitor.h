@@ -2,12 +2,16 @@
 #define NODE_MONITOR_H
 
 #include "base/json.h"
+#include "docker/docker.h"
 
 /*
  * The cluster as a page: nodes, services and tasks, live.  What is shown is
  * made anew from a few fields that are named in monitor.c, so that nothing
  * else of what the engine tells (environments, labels, secrets' names) comes
  * out; what is asked goes nowhere near the engine.
+ *
+ * Plots (trend.h) are of what the nodes' agents tell on their health ports,
+ * the timeline (timeline.h) is of what differs between two readings.
  */
 #define MONITOR_CLIENTS_MAX 64 /* watching at once; more get 503 */
 #define MONITOR_TASKS_MAX 20000
@@ -16,14 +20,27 @@
 /* What one reading of the engine gathers, element by element. */
 struct monitor_view_service {
 	char id[32];
+	char name[64];	 /* "": of a service that is gone, with tasks left */
+	char update[32]; /* how its update stands, or "" */
+	bool replicated;
 	unsigned running, desired;
 	int64_t failed_at; /* unix time, 0: never */
 	char failure[160]; /* of the newest task that failed */
+};
+/* One that runs, whether it shall or not. */
+struct monitor_view_task {
+	char id[32], node[32];
+	char container[33]; /* the beginning of its container's ID */
+	unsigned service;   /* index */
 };
 struct monitor_view {
 	int64_t now; /* unix time */
 	struct monitor_view_service *services;
 	size_t n_services;
+	struct docker_node *table;
+	size_t n_table;
+	struct monitor_view_task *list;
+	size_t n_list;
 	size_t n_tasks;
 	bool restless; /* a task is on its way somewhere */
 	struct buf nodes, services_text, tasks; /* JSON, comma-separated */

@@ -151,9 +151,10 @@ static void blobs(const struct image *img, struct str digest,
 		  struct http_exchange *x)
 {
 	const struct image_blob *const all[] = { &img->layer, &img->config,
-						 &img->docker, &img->oci };
+						 &img->docker, &img->oci,
+						 &img->list };
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		if (str_eqz(digest, all[i]->digest)) {
 			blob(img, all[i], x);
 			return;
@@ -185,22 +186,32 @@ static void manifest(const struct image *img, struct str name,
 	const struct image_blob *m;
 	char *digest;
 
-	if (str_eqz(name, img->oci.digest))
+	/* one that is not there has no digest, and no name is empty */
+	if (name.n > 0 && str_eqz(name, img->list.digest))
+		m = &img->list;
+	else if (str_eqz(name, img->oci.digest))
 		m = &img->oci;
 	else if (str_eqz(name, img->docker.digest))
 		m = &img->docker;
-	else if (str_eqz(name, img->version) || str_eqz(name, "latest"))
+	else if (!str_eqz(name, img->version) && !str_eqz(name, "latest"))
+		m = NULL;
+	else if (img->list.length > 0 && accepts(x, IMAGE_TYPE_LIST))
+		m = &img->list;
+	else
 		/* every engine knows Docker's own kind; others may not */
 		m = accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ?
 			    &img->oci :
 			    &img->docker;
-	else {
+	if (m == NULL) {
 		refuse(x, 404, "MANIFEST_UNKNOWN",
 		       "this registry has no such tag or digest", NULL);
 		return;
 	}
 	digest = xasprintf("Docker-Content-Digest: %s", m->digest);
-	answer(x, 200, m == &img->oci ? IMAGE_TYPE_OCI : IMAGE_TYPE_DOCKER,
+	answer(x, 200,
+	       m == &img->list ? IMAGE_TYPE_LIST :
+	       m == &img->oci  ? IMAGE_TYPE_OCI :
+				 IMAGE_TYPE_DOCKER,
 	       digest, m->text);
 	free(digest);
 }
@@ -278,7 +289,7 @@ void registry_handle(const struct image *img, struct http_exchange *x)
 
 struct registry {
 	pthread_t thread;
-	const char *path, *version;
+	const char *path, *version, *list;
 	unsigned port;
 	int stop_fd;
 	struct image image;
@@ -329,8 +340,11 @@ static int registry_serve(struct registry *r, struct err *e)
 	unsigned port = r->port;
 	int rc = -1;
 
-	if (image_init(&r->image, r->path, r->version, e) < 0)
+	if (image_init(&r->image, r->path, ELF_OWN, r->version, e) < 0)
 		goto out;
+	if (*r->list != '\0' && !image_join(&r->image, str_of(r->list)))
+		daemon_say("registry: the list of images in node.json is not of "
+			   "this program, which is offered alone");
 	errno = 0;
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0) {
@@ -372,12 +386,13 @@ static void *run(void *ctx)
 }
 
 struct registry *registry_start(const char *path, const char *version,
-				unsigned port)
+				const char *list, unsigned port)
 {
 	struct registry *r = xcalloc(1, sizeof(*r));
 
 	r->path = path;
 	r->version = version;
+	r->list = list;
 	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
 	pthread_mutex_init(&r->lock, NULL);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -420,13 +420,11 @@ static int adjusted(struct ssh_channel *c, struct str body, struct err *e)
 int channel_message(struct ssh *s, unsigned type, struct str body, struct err *e)
 {
 	struct ssh_channel *c;
-	uint32_t id;
+	uint32_t id = UINT32_MAX;
 
-	if (!wire_u32(&body, &id) || id >= SSH_CHANNELS ||
-	    (c = s->channel[id]) == NULL)
-		return err_set(e, ERR_PROTO,
-			       "message %u for a channel that does not exist",
-			       type);
+	wire_u32(&body, &id);
+	if (id >= SSH_CHANNELS || (c = s->channel[id]) == NULL)
+		return share_message(s, type, id, body, e);
 	switch (type) {
 	case MSG_CHANNEL_OPEN_CONFIRMATION:
 		return opened(c, body, e);

@@ -56,6 +56,7 @@ enum {
 	MSG_CHANNEL_REQUEST,
 	MSG_CHANNEL_SUCCESS,
 	MSG_CHANNEL_FAILURE,
+	MSG_HELLO = 192, /* ours, of share.c: what a guest is greeted with */
 };
 
 /* Why we disconnect, RFC 4253 11.1. */
@@ -268,6 +269,12 @@ struct ssh {
 	struct ssh_channel *all;
 	unsigned channels;
 	uint32_t windows; /* the sum of their window_max */
+
+	/* with others (share.c) */
+	int64_t heard_ms;    /* when the server last said something */
+	struct share *share; /* what we lend, NULL: nothing */
+	bool shared;	     /* what we are lent */
+	struct buf *hello;   /* gets what we are greeted with, NULL: was */
 };
 
 /* Start a message; msg_send() queues it. */
@@ -277,12 +284,18 @@ void msg_send(struct ssh *s);
 int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e);
 /* All that is whole in s->in; for fuzzers, too. */
 int ssh_take(struct ssh *s, struct err *e);
+/* Memory for one, with nothing agreed on. */
+struct ssh *ssh_blank(struct stream *st, const char *who);
 /* A connection that has not said anything yet. */
 struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e);
 /* Hand the stream what it takes without waiting. */
 int ssh_flush(struct ssh *s, struct err *e);
 /* End it: remember e, tell the server. */
 int ssh_die(struct ssh *s, int bye, struct err *e);
+
+/* share.c: a message about a channel that is none of our own. */
+int share_message(struct ssh *s, unsigned type, uint32_t id, struct str body,
+		  struct err *e);
 
 /* kex.c */
 int kex_offer(struct ssh *s, const struct ssh_config *c, struct err *e);

@@ -228,6 +228,21 @@ static void unimplemented(struct ssh *s)
 	msg_send(s);
 }
 
+/* By the host: as whom the server knows it, and its words. */
+static int greeted(struct ssh *s, struct str body, struct err *e)
+{
+	struct str who;
+	uint32_t unused;
+
+	if (!wire_u32(&body, &unused) || !wire_string(&body, &who))
+		return err_set(e, ERR_PROTO, "malformed greeting");
+	free(s->who);
+	s->who = str_dup(who);
+	buf_addstr(s->hello, body);
+	s->hello = NULL;
+	return 0;
+}
+
 int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 {
 	const struct kex *k = &s->kex;
@@ -241,6 +256,11 @@ int ssh_dispatch(struct ssh *s, struct str payload, int *bye, struct err *e)
 		*bye = 0;
 		return disconnected(body, e);
 	}
+	/* a guest has no keys, and is told who the host is */
+	if (s->shared && type < MSG_GLOBAL_REQUEST)
+		return err_set(e, ERR_PROTO, "message %u to a guest", type);
+	if (s->hello != NULL && type == MSG_HELLO)
+		return greeted(s, body, e);
 	if (type >= MSG_KEXINIT && type <= 49) {
 		int rc = kex_message(s, type, body, payload, bye, e);
 
@@ -365,7 +385,9 @@ static int receive(struct ssh *s, struct err *e)
 		}
 		s->in.n += (size_t)got;
 		s->pings = 0;
-		s->ping_ms = now_ms() + s->keepalive_ms;
+		s->heard_ms = now_ms();
+		if (!s->shared)
+			s->ping_ms = s->heard_ms + s->keepalive_ms;
 		if (ssh_take(s, e) < 0)
 			return -1;
 		if ((size_t)got < READ_SIZE && !stream_pending(s->stream))
@@ -497,15 +519,12 @@ const char *ssh_algorithms(const struct ssh *s)
 
 /* ---- opening and closing ---- */
 
-struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e)
+struct ssh *ssh_blank(struct stream *st, const char *who)
 {
 	struct ssh *s = xcalloc(1, sizeof(*s));
-	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
-	int rc;
 
 	s->stream = st;
-	s->who = xasprintf("ssh %s@%s", c->user,
-			   c->name != NULL ? c->name : "server");
+	s->who = xstrdup(who);
 	buf_init(&s->msg, SSH_PAYLOAD_MAX);
 	buf_init(&s->version, VERSION_MAX);
 	buf_init(&s->kex.ours, 4096);
@@ -517,6 +536,18 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	buf_init(&s->algorithms, 1024);
 	buf_init(&s->sig_algs, 1024);
 	buf_init(&s->auth_reply, SSH_PACKET_MAX);
+	return s;
+}
+
+struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e)
+{
+	char *who = xasprintf("ssh %s@%s", c->user,
+			      c->name != NULL ? c->name : "server");
+	struct ssh *s = ssh_blank(st, who);
+	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
+	int rc;
+
+	free(who);
 	s->keepalive_ms = c->keepalive_ms > 0 ? c->keepalive_ms : KEEPALIVE_MS;
 	s->rekey_bytes = c->rekey_bytes > 0 ? c->rekey_bytes : REKEY_BYTES;
 	s->rekey_ms = c->rekey_ms > 0 ? c->rekey_ms : REKEY_MS;
@@ -589,6 +620,11 @@ void ssh_close(struct ssh *s)
 		return;
 	if (s->dead.kind == ERR_NONE)
 		goodbye(s);
+	ssh_forget(s);
+}
+
+void ssh_forget(struct ssh *s)
+{
 	while (s->all != NULL)
 		channel_free(s->all);
 	stream_close(s->stream);

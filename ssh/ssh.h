@@ -79,6 +79,10 @@ struct ssh *ssh_open(struct stream *s, const struct ssh_config *c,
  */
 void ssh_close(struct ssh *s);
 
+/* Close the stream and free everything without a word to the server, for
+ * another process has the connection now. */
+void ssh_forget(struct ssh *s);
+
 /*
  * Do what can be done without waiting: take packets in, send what is to be
  * sent.  0, or -1 once the connection is over: then every call says why.
@@ -99,6 +103,26 @@ void ssh_rekey(struct ssh *s);
 unsigned ssh_rekeyed(const struct ssh *s);
 /* "curve25519-sha256 ecdsa-sha2-nistp256 aes128-gcm@openssh.com", for --verbose and tests. */
 const char *ssh_algorithms(const struct ssh *s);
+
+/* ---- one connection for several programs (ssh/share.c) ---- */
+
+/*
+ * Lend the connection to those of our own user who connect at fd, a unix
+ * socket that listens: they ssh_join().  Each is greeted with hello, once the
+ * server is known to be there (it said something within 2 s).  Until nobody
+ * was there for idle_ms, or nobody is and goes_on(ctx) is false, which is
+ * asked each second (0 both times), or the connection is over or an interrupt
+ * comes (-1).  At most 64 guests at once and 256 channels of theirs.
+ */
+int ssh_share(struct ssh *s, int fd, struct str hello, int64_t idle_ms,
+	      bool (*goes_on)(void *ctx), void *ctx, struct err *e);
+/*
+ * A connection that somebody lends: st leads to him, and is owned from now on.
+ * It is as one of our own, but for keys, which nobody has here.  hello gets the
+ * greeting.  NULL with e set, also at the deadline.
+ */
+struct ssh *ssh_join(struct stream *st, struct buf *hello, int64_t deadline_ms,
+		     struct err *e);
 
 /* ---- channels ---- */
 

@@ -11,42 +11,60 @@
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
+#define SINGLE_GROUP "properties.singlePlacementGroup"
 #define SCALE_TURNS 3 /* looks, when others scale, too */
 
-/* Private addresses by instance id, from the scale set's interfaces. */
+/* Interfaces come in the order of the machines, mostly. */
+struct interfaces {
+	struct instances *a;
+	size_t next; /* the machine that the next one is of, then */
+};
+
+static struct instance *find_by_id(struct interfaces *in, const char *id)
+{
+	for (size_t k = 0; k < in->a->n; k++) {
+		struct instance *vm = &in->a->list[(in->next + k) % in->a->n];
+
+		if (strcmp(vm->id, id) == 0) {
+			in->next = (in->next + k + 1) % in->a->n;
+			return vm;
+		}
+	}
+	return NULL;
+}
+
 static int take_address(void *ctx, const cJSON *nic, struct err *e)
 {
-	cJSON *by_id = ctx;
-	struct str id =
-		str_of(json_str_opt(nic, "properties.virtualMachine.id", ""));
-	const char *ip = json_str_opt(nic,
-				      "properties.ipConfigurations[0].properties."
-				      "privateIPAddress",
-				      "");
-	ptrdiff_t slash = str_rchr(id, '/');
+	const char *id = strrchr(json_text(nic, "properties.virtualMachine.id"),
+				 '/');
+	const char *ip = json_text(nic, "properties.ipConfigurations[0]."
+					"properties.privateIPAddress");
+	struct instance *vm;
 
 	(void)e;
-	if (slash >= 0 && *ip != '\0' && json_get(by_id, id.p + slash + 1) == NULL)
-		json_add_str(by_id, id.p + slash + 1, ip);
+	if (id != NULL && *ip != '\0' &&
+	    (vm = find_by_id(ctx, id + 1)) != NULL && vm->address == NULL)
+		vm->address = xstrdup(ip);
 	return 0;
 }
 
-int agents_addresses(struct session *s, const struct instances *a,
-		     cJSON *by_host, struct err *e)
+int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
+		     struct err *e)
 {
+	static const char *const want[] = {
+		"properties.virtualMachine.id",
+		"properties.ipConfigurations.properties.privateIPAddress",
+		NULL,
+	};
 	char *path = instances_path(
 		s, "/networkInterfaces?api-version=" API_VMSS_NETWORK);
-	cJSON *by_id = cJSON_CreateObject();
-	int rc = azure_list(&s->az, path, "addresses of agents", take_address,
-			    by_id, e);
+	struct interfaces in = { .a = a };
+	int rc = azure_list_of(&s->az, path, want, "addresses of agents",
+			       take_address, &in, e);
 
-	for (size_t i = 0; rc == 0 && i < a->n; i++) {
-		const char *ip = json_str_opt(by_id, a->list[i].id, "");
-
-		if (*ip != '\0')
-			json_add_str(by_host, a->list[i].host, ip);
-	}
-	json_free(by_id);
+	for (size_t i = 0; rc == 0 && by_host != NULL && i < a->n; i++)
+		if (a->list[i].address != NULL)
+			json_add_str(by_host, a->list[i].host, a->list[i].address);
 	free(path);
 	return rc;
 }
@@ -72,15 +90,13 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 	static const char *const columns[] = {
 		"id", "name", "host", "address", "power", "provisioning", NULL
 	};
-	cJSON *address = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct listing t;
 	int rc = -1;
 
 	(void)argc, (void)argv;
 	listing_init(&t, columns);
-	if (instances_list(s, &a, e) < 0 ||
-	    agents_addresses(s, &a, address, e) < 0)
+	if (instances_list(s, &a, e) < 0 || agents_addresses(s, &a, NULL, e) < 0)
 		goto out;
 	for (size_t i = 0; i < a.n; i++) {
 		const struct instance *vm = &a.list[i];
@@ -89,7 +105,7 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 		listing_cell(&t, "%s", vm->id);
 		listing_cell(&t, "%s", vm->name);
 		listing_cell(&t, "%s", vm->host);
-		listing_cell(&t, "%s", json_str_opt(address, vm->host, ""));
+		listing_cell(&t, "%s", vm->address != NULL ? vm->address : "");
 		listing_cell(&t, "%s", vm->power);
 		listing_cell(&t, "%s", vm->provisioning);
 	}
@@ -97,7 +113,6 @@ int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e)
 out:
 	listing_release(&t);
 	instances_release(&a);
-	json_free(address);
 	return rc;
 }
 
@@ -271,6 +286,7 @@ static int count_warm(struct session *s, int64_t *warm, struct err *e)
 static void add_warm(cJSON *parameters, int64_t warm)
 {
 	static const char *const bounds[] = { "minAgentCount", "maxAgentCount" };
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", 0);
 
 	for (size_t i = 0; i < 2; i++) {
 		const cJSON *p = json_get(parameters, bounds[i]);
@@ -278,9 +294,7 @@ static void add_warm(cJSON *parameters, int64_t warm)
 
 		if (p != NULL && warm > 0)
 			set_parameter(parameters, bounds[i],
-				      v < INSTANCES_OURS_MAX ?
-					      v :
-					      INSTANCES_OURS_MAX);
+				      instances_bound(v, most));
 	}
 }
 
@@ -336,6 +350,9 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 	rc = 0;
 	if (r.http.head.status == 404)
 		goto out;
+	/* what had more than 100 once never has one placement group again */
+	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
+		set_value(parameters, "singlePlacementGroup", cJSON_CreateFalse());
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
 	    (rc = keep_autoscale(s, parameters, e)) < 0)
@@ -359,29 +376,79 @@ out:
 	return rc;
 }
 
+/* PATCH the scale set.  Takes body. */
+static int patch_set(struct session *s, cJSON *body, const char *what,
+		     bool no_wait, struct err *e)
+{
+	char *path = instances_path(s, "?api-version=" API_COMPUTE);
+	struct azure_wait w = { .what = what,
+				.limit_ms = OPERATION_LIMIT_MS,
+				.no_wait = no_wait };
+	int rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+
+	json_free(body);
+	free(path);
+	return rc;
+}
+
+/* Ports that Azure gives each of n machines behind one address, by itself
+ * ("Source Network Address Translation for outbound connections"). */
+static int ports_of_each(int n)
+{
+	int most = 50, ports = 1024;
+
+	while (n > most && most < 800) {
+		most *= 2;
+		ports /= 2;
+	}
+	return n > most ? 32 : ports;
+}
+
+/*
+ * A set of one placement group has 100 machines at most.  A request of its
+ * own: Microsoft describes it as a change of the model, and not together with
+ * another.
+ */
+static int leave_single_group(struct session *s, int wanted, struct err *e)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	ui_say(s->ui,
+	       "more than %d agents: the scale set is made one of several "
+	       "placement groups, for good",
+	       INSTANCES_SINGLE_MAX);
+	json_add_bool(json_add_obj(body, "properties"), "singlePlacementGroup",
+		      false);
+	if (patch_set(s, body, "several placement groups", false, e) < 0)
+		return -1;
+	ui_say(s->ui,
+	       "one address for all: %d ports for what each agent asks of the "
+	       "Internet; 'azswarm deploy-compute' makes it eight addresses",
+	       ports_of_each(wanted));
+	return 0;
+}
+
 static int set_capacity(struct session *s, const cJSON *vmss, int wanted,
 			struct err *e)
 {
-	char *path = instances_path(s, "?api-version=" API_COMPUTE);
-	char *what = xasprintf("%d agents", wanted);
-	struct azure_wait w = { .what = what,
-				.limit_ms = OPERATION_LIMIT_MS,
-				.no_wait = s->no_wait };
-	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	const char *name = json_str(vmss, "sku.name", e);
+	char *what = xasprintf("%d agents", wanted);
+	cJSON *body = cJSON_CreateObject(), *sku = json_add_obj(body, "sku");
 	int rc = -1;
 
-	if (name != NULL) {
-		/* name and tier as they are, or Azure takes it for a resize */
-		json_add_str(sku, "name", name);
-		json_add_str(sku, "tier",
-			     json_str_opt(vmss, "sku.tier", "Standard"));
-		json_add_int(sku, "capacity", wanted);
-		rc = azure_do(&s->az, "PATCH", path, body, &w, NULL, e);
+	if (name == NULL || (wanted > INSTANCES_SINGLE_MAX &&
+			     json_bool_opt(vmss, SINGLE_GROUP, true) &&
+			     leave_single_group(s, wanted, e) < 0)) {
+		json_free(body);
+		goto out;
 	}
-	json_free(body);
+	/* name and tier as they are, or Azure takes it for a resize */
+	json_add_str(sku, "name", name);
+	json_add_str(sku, "tier", json_str_opt(vmss, "sku.tier", "Standard"));
+	json_add_int(sku, "capacity", wanted);
+	rc = patch_set(s, body, what, s->no_wait, e);
+out:
 	free(what);
-	free(path);
 	return rc;
 }
 
@@ -616,9 +683,9 @@ int cmd_scale_agents(struct session *s, int argc, char **argv, struct err *e)
 	uint64_t wanted;
 	int keep, rc = -1;
 
-	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_OURS_MAX, &wanted)) {
+	if (argc != 2 || !str_num(str_of(argv[1]), INSTANCES_MAX, &wanted)) {
 		err_set(e, ERR_USAGE, "expected a number of agents, 0 to %d",
-			INSTANCES_OURS_MAX);
+			INSTANCES_MAX);
 		goto out;
 	}
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0)

@@ -9,9 +9,10 @@
 
 /* The host names of n machines; the caller frees the array, not the names. */
 const char **agents_hosts(const struct instance *vm, size_t n);
-/* Their private addresses, by host name, into that object: one list of Azure's. */
-int agents_addresses(struct session *s, const struct instances *a,
-		     cJSON *by_host, struct err *e);
+/* Fill in their private addresses, of one list of Azure's; where there is
+ * such an object (not NULL), by host name into it, too. */
+int agents_addresses(struct session *s, struct instances *a, cJSON *by_host,
+		     struct err *e);
 /* Have the way know those of n machines, to say how far each is.  Does nothing
  * where the swarm cannot be asked. */
 int agents_places(struct way *w, struct instance *vm, size_t n, struct err *e);

@@ -80,8 +80,9 @@ static bool fit_profile(cJSON *profile, const struct number *n, struct ui *ui)
 	if (n->exact || (n->back && (bounds[1].is < n->least || were_warm)))
 		bounds[1].should = n->least + n->warm;
 	for (size_t i = 0; i < 2; i++)
-		if (n->exact && bounds[i].should > INSTANCES_OURS_MAX)
-			bounds[i].should = INSTANCES_OURS_MAX;
+		if (n->exact)
+			bounds[i].should = instances_bound(bounds[i].should,
+							   n->most);
 	if (all > bounds[0].should)
 		bounds[0].should = all;
 	if (all < bounds[1].should)
@@ -131,10 +132,8 @@ bool autoscale_is_ours(const struct autoscale_state *a, int64_t least,
 {
 	int64_t asked = a->without_metrics;
 
-	least = least + warm < INSTANCES_OURS_MAX ? least + warm :
-						    INSTANCES_OURS_MAX;
-	most = most + warm < INSTANCES_OURS_MAX ? most + warm :
-						  INSTANCES_OURS_MAX;
+	least = instances_bound(least + warm, most);
+	most = instances_bound(most + warm, most);
 	return asked >= 0 && a->least == (asked < least ? asked : least) &&
 	       a->most == (asked > most ? asked : most);
 }

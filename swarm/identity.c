@@ -1,5 +1,5 @@
 /*
- * The commands about who we are, login, logout, status, and what that has to be
+ * The commands about who we are, login and logout, and what that has to be
  * allowed to do, role.  How a person signs
  * in is entra/login.c's; here is what is said meanwhile, and which subscription
  * is meant from then on.
@@ -9,7 +9,6 @@
 
 #include "base/asset.h"
 #include "base/clock.h"
-#include "base/time.h"
 #include "swarm/swarm.h"
 
 /* Of a sign-in.  It has to be seen, whatever --quiet says: somebody must open
@@ -198,70 +197,6 @@ int cmd_logout(struct session *s, int argc, char **argv, struct err *e)
 	else if (rc == 0)
 		ui_say(s->ui, "nobody was signed in by 'azswarm login'");
 	free(name);
-	return rc;
-}
-
-/* A line each for people, one row for programs. */
-static int print_who(struct session *s, const char *const *names,
-		     const char *const *values, size_t n, struct err *e)
-{
-	struct listing t;
-	const cJSON *cell;
-	int rc = 0;
-
-	listing_init(&t, names);
-	listing_row(&t);
-	for (size_t i = 0; i < n; i++)
-		listing_cell(&t, "%s", values[i]);
-	if (s->ui->format != UI_TABLE)
-		rc = listing_print(&t, s->ui, e);
-	else
-		cJSON_ArrayForEach(cell, t.rows->child)
-			fprintf(s->ui->out, "%-18s %s\n", *names++,
-				cell->valuestring);
-	listing_release(&t);
-	return rc;
-}
-
-int cmd_status(struct session *s, int argc, char **argv, struct err *e)
-{
-	static const char *const names[] = {
-		"name",	    "object",	    "credential",
-		"tenant",   "subscription", "subscriptionName",
-		"endpoint", "until",	    NULL
-	};
-	struct azure_reply r = { 0 };
-	struct entra_who who;
-	struct err why = ERR_INIT;
-	char until[32], *path = NULL;
-	int rc = -1;
-
-	(void)argc, (void)argv;
-	if (session_reach(s, e) < 0 || entra_who(&s->entra, &who, e) < 0)
-		return -1;
-	time_iso(who.expires_on, until);
-	if (*s->az.subscription == '\0' && s->entra.subscription != NULL) {
-		free(s->az.subscription);
-		s->az.subscription = xstrdup(s->entra.subscription);
-	}
-	if (*s->az.subscription) {
-		path = azure_path(&s->az, "?api-version=" API_SUBSCRIPTIONS);
-		azure_call(&s->az, "GET", path, NULL, 0, &r, &why);
-	}
-	const char *const values[] = {
-		who.name,	    who.object_id,
-		who.credential,	    who.tenant,
-		s->az.subscription, json_str_opt(r.doc, "displayName", ""),
-		s->az.arm,	    until
-	};
-
-	rc = print_who(s, names, values, sizeof(values) / sizeof(*values), e);
-	if (rc == 0 && why.kind != ERR_NONE) {
-		*e = why;
-		rc = -1;
-	}
-	azure_reply_release(&r);
-	free(path);
 	return rc;
 }
 

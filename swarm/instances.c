@@ -29,6 +29,25 @@ static const char *power_of(const cJSON *vm)
 	return "unknown";
 }
 
+void instances_add(struct instances *a, const cJSON *vm)
+{
+	const char *size = json_str_opt(vm, "sku.name", "");
+
+	a->list = xrealloc(a->list, (a->n + 1) * sizeof(*a->list));
+	a->list[a->n++] = (struct instance){
+		.id = xstrdup(json_str_opt(vm, "instanceId", "")),
+		.name = xstrdup(json_str_opt(vm, "name", "")),
+		.host = xstrdup(
+			json_str_opt(vm, "properties.osProfile.computerName", "")),
+		.power = xstrdup(power_of(vm)),
+		.provisioning = xstrdup(
+			json_str_opt(vm, "properties.provisioningState", "")),
+		/* a machine of its own has it elsewhere */
+		.size = xstrdup(json_str_opt(
+			vm, "properties.hardwareProfile.vmSize", size)),
+	};
+}
+
 static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 {
 	struct instances *a = ctx;
@@ -45,27 +64,37 @@ static int take_instance(void *ctx, const cJSON *vm, struct err *e)
 	if (a->n == INSTANCES_MAX)
 		return err_set(e, ERR_PROTO, "more than %d instances",
 			       INSTANCES_MAX);
-	a->list = xrealloc(a->list, (a->n + 1) * sizeof(*a->list));
-	a->list[a->n++] = (struct instance){
-		.id = xstrdup(id),
-		.name = xstrdup(json_str_opt(vm, "name", "")),
-		.host = xstrdup(
-			json_str_opt(vm, "properties.osProfile.computerName", "")),
-		.power = xstrdup(power_of(vm)),
-		.provisioning = xstrdup(
-			json_str_opt(vm, "properties.provisioningState", "")),
-	};
+	instances_add(a, vm);
 	return 0;
+}
+
+int64_t instances_bound(int64_t bound, int64_t most)
+{
+	int64_t limit = most > INSTANCES_SINGLE_MAX ? INSTANCES_MAX :
+						      INSTANCES_SINGLE_MAX;
+
+	return bound < limit ? bound : limit;
 }
 
 int instances_list(struct session *s, struct instances *a, struct err *e)
 {
+	static const char *const want[] = {
+		"instanceId",
+		"name",
+		"properties.osProfile.computerName",
+		"properties.provisioningState",
+		"properties.instanceView.statuses.code",
+		"sku.name",
+		"properties.hardwareProfile.vmSize",
+		NULL,
+	};
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE
 				       "&$expand=instanceView");
 	int rc;
 
 	*a = (struct instances){ 0 };
-	rc = azure_list(&s->az, path, "list of agents", take_instance, a, e);
+	rc = azure_list_of(&s->az, path, want, "list of agents", take_instance,
+			   a, e);
 	free(path);
 	return rc;
 }
@@ -79,6 +108,8 @@ static void keep_first(struct instances *a, size_t n)
 		free(a->list[i].host);
 		free(a->list[i].power);
 		free(a->list[i].provisioning);
+		free(a->list[i].address);
+		free(a->list[i].size);
 	}
 	a->n = n;
 }

@@ -8,7 +8,7 @@
  * What a machine is to the swarm is in swarm/way.h.
  */
 #define INSTANCES_MAX 1000
-#define INSTANCES_OURS_MAX 100 /* what a single placement group holds */
+#define INSTANCES_SINGLE_MAX 100 /* of a single placement group */
 
 struct instance {
 	char *id;	    /* "3" */
@@ -16,6 +16,8 @@ struct instance {
 	char *host;	    /* "agents000003" */
 	char *power;	    /* "running", "stopped", ... */
 	char *provisioning; /* "Succeeded", ... */
+	char *address; /* its private one, once asked for; NULL: not known */
+	char *size;    /* "Standard_B2s_v2" */
 	/* of the swarm; filled in by who asks for it */
 	unsigned tasks;
 	bool leaving; /* on its way out of service already */
@@ -26,9 +28,15 @@ struct instances {
 	size_t n;
 };
 
+/* A bound of autoscale's, of a set deployed for so many: not what the set
+ * could not have. */
+int64_t instances_bound(int64_t bound, int64_t most);
+
 /* All of them.  0 or -1; instances_release(a) either way. */
 int instances_list(struct session *s, struct instances *a, struct err *e);
 void instances_release(struct instances *a);
+/* One more, from what Azure tells of it with its instanceView. */
+void instances_add(struct instances *a, const cJSON *vm);
 /* Those that ARGUMENTS name, by id, name or host name, all when there are
  * none; the others are taken out.  ERR_USAGE naming one that is not there. */
 int instances_choose(struct instances *a, int argc, char **argv, struct err *e);

@@ -10,12 +10,17 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "node/config.h"
+#include "node/image.h"
+#include "swarm/instances.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
 #define SAS_YEARS 10	      /* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
 #define PARAMETERS_MAX (1u << 20)
+
+/* Each in a file of its own: what is said of either goes by these. */
+enum role { MASTER, AGENT, ROLES };
 
 /* k's text of a secret or pin, which keys_load has looked at. */
 static int unhex(const char *text, uint8_t out[32], struct err *e)
@@ -34,7 +39,8 @@ static int unhex(const char *text, uint8_t out[32], struct err *e)
 
 /* node.json of a master or an agent.  Burn it. */
 static int node_json(const struct settings *set, const struct keys *k,
-		     bool master, int masters, struct buf *out, struct err *e)
+		     bool master, int masters, const char *image_list,
+		     struct buf *out, struct err *e)
 {
 	struct node_config c;
 	int rc = -1;
@@ -48,6 +54,7 @@ static int node_json(const struct settings *set, const struct keys *k,
 	memcpy(c.addr_pool, LAYOUT_ADDR_POOL, sizeof(LAYOUT_ADDR_POOL));
 	memcpy(c.ingress, LAYOUT_INGRESS, sizeof(LAYOUT_INGRESS));
 	c.mtu = LAYOUT_MTU;
+	snprintf(c.image_list, sizeof(c.image_list), "%s", image_list);
 	c.rebalance = master &&
 		      strcmp(settings_get(set, S_REBALANCE), "auto") == 0;
 	if (unhex(k->helper_pin, c.pin, e) == 0 &&
@@ -64,7 +71,10 @@ static int node_json(const struct settings *set, const struct keys *k,
 struct fill {
 	const struct session *s;
 	const struct keys *k;
-	const char *file_host, *binary_url, *binary_sha256;
+	const char *file_host;
+	const struct program *program[ROLES];
+	char *url[ROLES]; /* where it is fetched from, burned */
+	const char *image_list;
 	/* of the share, and what opens it: both empty when none is mounted */
 	const char *share, *share_cred;
 	int masters;
@@ -74,13 +84,14 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 		       struct err *e)
 {
 	const struct settings *set = f->s->set;
+	enum role role = master ? MASTER : AGENT;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
 	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
 	bool metadata;
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	if (node_json(set, f->k, master, f->masters, &node, e) < 0 ||
+	if (node_json(set, f->k, master, f->masters, f->image_list, &node, e) < 0 ||
 	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
@@ -92,8 +103,8 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 		{ "HELPER_KEY", master ? f->k->helper.str : "" },
 		{ "DOCKER_CHANNEL", settings_get(set, S_DOCKER_CHANNEL) },
 		{ "ADMIN_USERNAME", settings_get(set, S_ADMIN_USERNAME) },
-		{ "BINARY_URL", f->binary_url },
-		{ "BINARY_SHA256", f->binary_sha256 },
+		{ "BINARY_URL", f->url[role] },
+		{ "BINARY_SHA256", f->program[role]->sha256 },
 		{ "SHARE_CRED", f->share_cred },
 		{ "STORAGE_HOST", f->file_host },
 		{ "SHARE_NAME", f->share },
@@ -158,11 +169,17 @@ static int add_setting(cJSON *parameters, const struct settings *set,
 	return 0;
 }
 
-static int document(const struct session *s, const struct keys *k,
-		    const char *master_data, const char *agent_data,
-		    cJSON **doc, struct err *e)
+/* Of Ubuntu 24.04, of the second generation. */
+static const char *image_sku(const struct program *p)
 {
-	int out, in;
+	return p->machine == ELF_AARCH64 ? "server-arm64" : "server";
+}
+
+static int document(const struct fill *f, const char *master_data,
+		    const char *agent_data, cJSON **doc, struct err *e)
+{
+	const struct session *s = f->s;
+	int out, in, most;
 	cJSON *p;
 
 	*doc = cJSON_CreateObject();
@@ -175,11 +192,16 @@ static int document(const struct session *s, const struct keys *k,
 		if (setting_infos[i].parameter != NULL &&
 		    add_setting(p, s->set, (enum setting)i, e) < 0)
 			return -1;
-	if (settings_autoscale(s->set, &out, &in, e) < 0)
+	if (settings_autoscale(s->set, &out, &in, e) < 0 ||
+	    settings_int(s->set, S_MAX_AGENT_COUNT, &most, e) < 0)
 		return -1;
+	add_value(p, "singlePlacementGroup",
+		  cJSON_CreateBool(most <= INSTANCES_SINGLE_MAX));
 	add_value(p, "autoscaleOut", cJSON_CreateNumber(out));
 	add_value(p, "autoscaleIn", cJSON_CreateNumber(in));
-	add_text(p, "adminPublicKey", k->admin_public);
+	add_text(p, "adminPublicKey", f->k->admin_public);
+	add_text(p, "masterImageSku", image_sku(f->program[MASTER]));
+	add_text(p, "agentImageSku", image_sku(f->program[AGENT]));
 	add_text(p, "masterCustomData", master_data);
 	add_text(p, "agentCustomData", agent_data);
 	return 0;
@@ -214,51 +236,133 @@ static int share_cred(struct session *s, char **cred, struct err *e)
 	}
 	if (storage_key(s, &key, e) < 0)
 		return -1;
-	*cred = xasprintf("username=%s\npassword=%s\n", s->account, key);
+	*cred = xasprintf("username=%s\npassword=%s\n", storage_account_name(s),
+			  key);
 	burn_str(key);
+	return 0;
+}
+
+/* ---- which program for which machine ---- */
+
+static const enum setting size_of[ROLES] = { S_MASTER_SIZE, S_AGENT_SIZE };
+
+/* The file of this program for each role.  Nothing else is asked before. */
+static int choose_programs(struct session *s, struct fill *f,
+			   const struct program *own, struct program *other,
+			   struct err *e)
+{
+	struct err none = ERR_INIT;
+	enum elf_machine kinds[ROLES];
+	int found;
+
+	if (tables_check_sizes(s, kinds, e) < 0 ||
+	    (found = program_other(s->set, other, &none, e)) < 0)
+		return -1;
+	for (int i = 0; i < ROLES; i++) {
+		f->program[i] = kinds[i] == ELF_OWN ? own : other;
+		if (kinds[i] != ELF_OWN && !found)
+			return err_set(e, ERR_USAGE,
+				       "%s=%s has %s processors, this program "
+				       "is for %s, and %s; --program FILE names "
+				       "the one for %s",
+				       setting_infos[size_of[i]].name,
+				       settings_get(s->set, size_of[i]),
+				       elf_names[kinds[i]].azure,
+				       elf_names[ELF_OWN].kernel, none.msg,
+				       elf_names[kinds[i]].kernel);
+	}
+	return 0;
+}
+
+/* By which machines of both kinds ask for one image; empty where there is one
+ * kind. */
+static int image_list(const struct session *s, const struct program *const *p,
+		      struct buf *out, struct err *e)
+{
+	struct image img[ROLES];
+	const struct image *all[ROLES] = { &img[0], &img[1] };
+	int rc = 0;
+
+	if (p[MASTER] == p[AGENT])
+		return 0;
+	for (int i = 0; i < ROLES; i++) {
+		img[i] = (struct image){ .fd = -1 };
+		if (rc == 0)
+			rc = image_init(&img[i], p[i]->path, p[i]->machine,
+					s->version, e);
+	}
+	/* the same whichever of the two runs on masters */
+	if (rc == 0 && img[0].machine > img[1].machine) {
+		all[0] = &img[1];
+		all[1] = &img[0];
+	}
+	if (rc == 0)
+		image_index(all, ROLES, out);
+	for (int i = 0; i < ROLES; i++)
+		image_release(&img[i]);
+	return rc;
+}
+
+/* Where a role's program is, if it is there. */
+static int find_program(struct session *s, const char *blob,
+			const struct program *p, char **url, struct err *e)
+{
+	bool there;
+
+	if (storage_sas_url(s, blob, p, "r", far_away(), url, e) < 0 ||
+	    storage_blob_there(s, *url, p, &there, e) < 0)
+		return -1;
+	return there ? 0 :
+		       err_set(e, ERR_DATA,
+			       "this azswarm (%.12s..., %s) is not in storage "
+			       "account %s; 'azswarm deploy-storage' puts it "
+			       "there",
+			       p->sha256, elf_names[p->machine].kernel,
+			       storage_account_name(s));
+}
+
+static int find_programs(struct session *s, const char *blob, struct fill *f,
+			 struct err *e)
+{
+	if (find_program(s, blob, f->program[MASTER], &f->url[MASTER], e) < 0)
+		return -1;
+	if (f->program[AGENT] != f->program[MASTER])
+		return find_program(s, blob, f->program[AGENT], &f->url[AGENT], e);
+	f->url[AGENT] = xstrdup(f->url[MASTER]);
 	return 0;
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct keys k = { 0 };
-	struct self_image img;
+	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
 	struct fill f = { .s = s, .k = &k };
-	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	char *blob = NULL, *file = NULL, *cred = NULL, *url = NULL,
-	     *file_host = NULL;
+	struct buf text = BUF_INIT(PARAMETERS_MAX),
+		   list = BUF_INIT(IMAGE_LIST_MAX - 1);
+	char *blob = NULL, *file = NULL, *cred = NULL, *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
-	bool there;
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (keys_load(s->set, &k, e) < 0 || storage_self_image(&img, e) < 0 ||
+	if (keys_load(s->set, &k, e) < 0 || program_own(&own, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0 ||
-	    tables_check_sizes(s, e) < 0 || keys_match(s, e) < 0)
+	    choose_programs(s, &f, &own, &other, e) < 0 ||
+	    image_list(s, f.program, &list, e) < 0 ||
+	    buf_check(&list, "the list of images", e) < 0 || keys_match(s, e) < 0)
 		goto out;
 	if (storage_endpoints(s, &blob, &file, e) < 0 ||
-	    share_cred(s, &cred, e) < 0 ||
-	    storage_sas_url(s, blob, &img, "r", far_away(), &url, e) < 0 ||
-	    storage_blob_there(s, url, &img, &there, e) < 0)
+	    share_cred(s, &cred, e) < 0 || find_programs(s, blob, &f, e) < 0)
 		goto out;
-	if (!there) {
-		err_set(e, ERR_DATA,
-			"this azswarm (%.12s...) is not in storage account %s; "
-			"'azswarm deploy-storage' puts it there",
-			img.sha256, s->account);
-		goto out;
-	}
+	f.image_list = list.str;
 	file_host = host_of(file);
 	f.share = settings_mounts(s->set) ? settings_get(s->set, S_SHARE_NAME) :
 					    "";
 	f.share_cred = cred;
 	f.file_host = file_host;
-	f.binary_url = url;
-	f.binary_sha256 = img.sha256;
 	if (custom_data(&f, true, &master_data, e) < 0 ||
 	    custom_data(&f, false, &agent_data, e) < 0 ||
-	    document(s, &k, master_data, agent_data, &doc, e) < 0)
+	    document(&f, master_data, agent_data, &doc, e) < 0)
 		goto out;
 	json_print_pretty(doc, &text);
 	buf_addc(&text, '\n');
@@ -274,7 +378,11 @@ out:
 	burn_str(master_data);
 	burn_str(agent_data);
 	burn_str(cred);
-	burn_str(url);
+	burn_str(f.url[MASTER]);
+	burn_str(f.url[AGENT]);
+	buf_release(&list);
+	program_release(&own);
+	program_release(&other);
 	free(blob);
 	free(file);
 	free(file_host);

@@ -511,6 +511,15 @@ static struct plan_size *size_named(struct plan *p, const char *name)
 	return &p->sizes[i];
 }
 
+struct plan_size *plan_more(struct plan *p, const char *name, int64_t more)
+{
+	struct plan_size *z = size_named(p, name);
+
+	if (z != NULL)
+		z->more += more;
+	return z;
+}
+
 /* Zones "1" to "9", as bits. */
 static unsigned zone_bits(const cJSON *zones)
 {
@@ -549,9 +558,8 @@ static void count_machines(struct plan *p, const cJSON *doc, int sign)
 		size = json_str_opt(doc, "properties.hardwareProfile.vmSize", "");
 		n = 1;
 	}
-	if ((z = size_named(p, size)) == NULL)
+	if ((z = plan_more(p, size, sign * n)) == NULL)
 		return;
-	z->more += sign * n;
 	if (sign > 0)
 		z->zones |= zone_bits(json_get(doc, "zones"));
 }
@@ -591,10 +599,36 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
 		snprintf(z->family, sizeof(z->family), "%s",
 			 json_str_opt(sku, "family", ""));
+		snprintf(z->architecture, sizeof(z->architecture), "%s",
+			 tables_size_capability(sku, "CpuArchitectureType"));
 		cJSON_ArrayForEach(c, json_get(sku, "restrictions"))
 			take_restriction(z, c);
 	}
 	return 0;
+}
+
+int plan_ask_sizes(struct plan *p, struct session *s, struct err *e)
+{
+	char *path = tables_sizes_path(s);
+	int rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
+
+	free(path);
+	for (struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++) {
+		if (z->vcpus == 0)
+			snprintf(z->why, sizeof(z->why), "not offered");
+		else if (z->zones & ~z->offered)
+			snprintf(z->why, sizeof(z->why),
+				 "not in every zone that is asked for");
+	}
+	return rc;
+}
+
+char *plan_quota_path(const struct session *s)
+{
+	return azure_path(&s->az,
+			  "/providers/Microsoft.Compute/locations/"
+			  "%s/usages?api-version=" API_COMPUTE,
+			  settings_get(s->set, S_LOCATION));
 }
 
 static void check_size(struct plan *p, struct plan_size *z, const char *location)
@@ -604,11 +638,6 @@ static void check_size(struct plan *p, struct plan_size *z, const char *location
 
 	snprintf(text, sizeof(text), "%lld vCPUs each, %s", (long long)z->vcpus,
 		 z->family);
-	if (z->vcpus == 0)
-		snprintf(z->why, sizeof(z->why), "not offered");
-	else if (z->zones & ~z->offered)
-		snprintf(z->why, sizeof(z->why),
-			 "not in every zone that is asked for");
 	/* machines that are there already may stay */
 	refused = z->why[0] != '\0' && z->more > 0;
 	if (refused)
@@ -620,24 +649,32 @@ static void check_size(struct plan *p, struct plan_size *z, const char *location
 		NULL, NULL, z->why[0] != '\0' ? z->why : text);
 }
 
+bool plan_cores(const struct plan *p, const char *quota, int64_t *more)
+{
+	bool about = false;
+
+	*more = 0;
+	for (const struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++)
+		if (strcmp(quota, "cores") == 0 ||
+		    str_ieqz(str_of(quota), z->family)) {
+			*more += z->more * z->vcpus;
+			about = true;
+		}
+	return about;
+}
+
 static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 {
 	struct plan *p = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
 	int64_t used = count_of(usage, "currentValue");
-	int64_t limit = count_of(usage, "limit"), more = 0;
+	int64_t limit = count_of(usage, "limit"), more;
 	cJSON *before, *after;
-	bool ours = false, short_of;
+	bool short_of;
 	char text[64];
 
 	(void)e;
-	for (struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++)
-		if (strcmp(name, "cores") == 0 ||
-		    str_ieqz(str_of(name), z->family)) {
-			more += z->more * z->vcpus;
-			ours = true;
-		}
-	if (!ours)
+	if (!plan_cores(p, name, &more))
 		return 0;
 	short_of = more > 0 && used + more > limit;
 	if (short_of)
@@ -659,11 +696,7 @@ int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 		struct err *e)
 {
 	const char *location = settings_get(s->set, S_LOCATION);
-	char *skus = tables_sizes_path(s);
-	char *usages = azure_path(&s->az,
-				  "/providers/Microsoft.Compute/locations/"
-				  "%s/usages?api-version=" API_COMPUTE,
-				  location);
+	char *usages = plan_quota_path(s);
 	const cJSON *c;
 	int rc = -1;
 
@@ -675,13 +708,12 @@ int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 			count_machines(p, json_get(c, "after"), 1);
 		}
 	}
-	if (azure_list(&s->az, skus, "sizes", take_sku, p, e) < 0)
+	if (plan_ask_sizes(p, s, e) < 0)
 		goto out;
 	for (size_t i = 0; i < p->n_sizes; i++)
 		check_size(p, &p->sizes[i], location);
 	rc = azure_list(&s->az, usages, "quota", take_usage, p, e);
 out:
-	free(skus);
 	free(usages);
 	return rc;
 }

@@ -36,7 +36,7 @@ struct plan_size {
 	int64_t more;		 /* machines to come, less those that go */
 	int64_t vcpus;		 /* of one */
 	unsigned zones, offered; /* asked for, to be had: bits */
-	char family[64];
+	char family[64], architecture[16];
 	char why[64]; /* it is not to be had */
 };
 
@@ -65,6 +65,16 @@ void plan_changes(struct plan *p, cJSON *changes, const cJSON *properties);
  * then. */
 int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 		struct err *e);
+/* Parts of that, for who counts otherwise.  More machines of a size, less when
+ * negative; NULL: it has no name, or there are too many.  name is kept. */
+struct plan_size *plan_more(struct plan *p, const char *name, int64_t more);
+/* Fill in what the sizes are, and why one is not to be had. */
+int plan_ask_sizes(struct plan *p, struct session *s, struct err *e);
+/* Whether the quota of this name is about these sizes; *more: the cores it would
+ * have to hold beside those in use. */
+bool plan_cores(const struct plan *p, const char *quota, int64_t *more);
+/* Azure's list of those quotas.  Caller frees. */
+char *plan_quota_path(const struct session *s);
 /* Whether there is something to change. */
 bool plan_pending(const struct plan *p);
 int plan_print(const struct plan *p, struct ui *ui, struct err *e);

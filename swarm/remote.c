@@ -15,11 +15,10 @@
 #define CONNECT_MS 10000
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
-#define FQDNS_MAX 8192
 #define CONNECT_ONE_MS 3000 /* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
-static int take_master(void *ctx, const cJSON *ip, struct err *e)
+int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
 {
 	struct masters *m = ctx;
 	struct str name = str_of(json_str_opt(ip, "name", ""));
@@ -41,7 +40,7 @@ static int take_master(void *ctx, const cJSON *ip, struct err *e)
 	return 0;
 }
 
-static void masters_release(struct masters *m)
+void remote_masters_release(struct masters *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		free(m->name[i]);
@@ -49,6 +48,7 @@ static void masters_release(struct masters *m)
 	}
 	free(m->balancer);
 	buf_release(&m->fqdns);
+	m->n = 0;
 }
 
 static int own_key(struct remote *r, struct err *e)
@@ -65,21 +65,27 @@ static int own_key(struct remote *r, struct err *e)
 				err_in(e, "OWN_KEY=true without an SSH agent");
 }
 
+/* A connection that is kept needs none, until it leads on or breaks. */
 static int read_keys(struct remote *r, struct err *e)
 {
 	const struct settings *set = r->s->set;
 	char *path;
 	bool own;
 
+	if (r->has_keys)
+		return 0;
 	if (keys_load(set, &r->keys, e) < 0 ||
 	    settings_bool(set, S_OWN_KEY, &own, e) < 0)
 		return -1;
-	if (own)
-		return own_key(r, e);
+	if (own) {
+		r->has_keys = own_key(r, e) == 0;
+		return r->has_keys ? 0 : -1;
+	}
 	path = xasprintf("keys/%s.pem", settings_get(set, S_ADMIN_USERNAME));
 	r->key = ssh_key_read(path, e);
 	free(path);
-	return r->key != NULL ? 0 : -1;
+	r->has_keys = r->key != NULL;
+	return r->has_keys ? 0 : -1;
 }
 
 static struct ssh *sign_in(struct remote *r, struct stream *stream,
@@ -110,7 +116,7 @@ static int find_masters(struct remote *r, struct err *e)
 
 	if (r->masters.n == 0)
 		rc = azure_list(&r->s->az, path, "addresses of masters",
-				take_master, &r->masters, e);
+				remote_take_master, &r->masters, e);
 	free(path);
 	if (rc == 0 && r->masters.n == 0)
 		rc = err_set(e, ERR_DATA,
@@ -119,11 +125,16 @@ static int find_masters(struct remote *r, struct err *e)
 	return rc;
 }
 
-static void disconnect(struct remote *r)
+void remote_drop_docker(struct remote *r)
 {
 	if (r->has_docker)
 		docker_release(&r->docker);
 	r->has_docker = false;
+}
+
+static void disconnect(struct remote *r)
+{
+	remote_drop_docker(r);
 	ssh_close(r->ssh);
 	r->ssh = NULL;
 	free(r->name);
@@ -154,13 +165,12 @@ static bool may_pass(const struct err *e)
 	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT;
 }
 
-static int connect_master(struct remote *r, struct err *e)
+/* Of those from that one on. */
+static int connect_from(struct remote *r, size_t i, struct err *e)
 {
 	struct err last = ERR_INIT;
 
-	if (find_masters(r, e) < 0)
-		return -1;
-	for (size_t i = 0; i < r->masters.n; i++) {
+	for (; i < r->masters.n; i++) {
 		err_clear(&last);
 		if (connect_one(r, i, &last) == 0)
 			return 0;
@@ -171,8 +181,13 @@ static int connect_master(struct remote *r, struct err *e)
 	return -1;
 }
 
+static int connect_master(struct remote *r, struct err *e)
+{
+	return find_masters(r, e) < 0 ? -1 : connect_from(r, 0, e);
+}
+
 /* What the local Azure's agent of a machine says when there is none. */
-static bool says_paper(const cJSON *vm)
+bool remote_says_paper(const cJSON *vm)
 {
 	const cJSON *st;
 
@@ -193,7 +208,7 @@ int remote_on_paper(struct session *s, bool *paper, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
 
-	*paper = rc == 0 && says_paper(r.doc);
+	*paper = rc == 0 && remote_says_paper(r.doc);
 	azure_reply_release(&r);
 	free(path);
 	return rc;
@@ -212,11 +227,17 @@ static int refuse_paper(struct session *s, struct err *e)
 				"emulator --machines nspawn' makes real ones");
 }
 
-int remote_open(struct session *s, struct remote *r, struct err *e)
+static void begin(struct session *s, struct remote *r)
+{
+	*r = (struct remote){ .s = s,
+			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+}
+
+int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
+	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
 	if (connect_master(r, &why) == 0)
@@ -229,16 +250,49 @@ int remote_open(struct session *s, struct remote *r, struct err *e)
 	return -1;
 }
 
+int remote_open(struct session *s, struct remote *r, struct err *e)
+{
+	begin(s, r);
+	if (share_join(r))
+		return 0;
+	if (remote_open_alone(s, r, e) < 0)
+		return -1;
+	share_begin(r);
+	return 0;
+}
+
+int remote_open_known(struct session *s, struct remote *r,
+		      struct masters *known, struct err *e)
+{
+	begin(s, r);
+	if (read_keys(r, e) < 0)
+		return -1;
+	r->masters = *known;
+	*known = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	return connect_from(r, 0, e);
+}
+
+int remote_next(struct remote *r, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < r->masters.n && strcmp(r->masters.name[i], r->name) != 0)
+		i++;
+	if (i + 1 >= r->masters.n)
+		return err_set(e, ERR_DATA, "there is no other master");
+	return connect_from(r, i + 1, e);
+}
+
 int remote_reopen(struct remote *r, struct err *e)
 {
 	disconnect(r);
-	return connect_master(r, e);
+	return read_keys(r, e) < 0 ? -1 : connect_master(r, e);
 }
 
 void remote_release(struct remote *r)
 {
 	disconnect(r);
-	masters_release(&r->masters);
+	remote_masters_release(&r->masters);
 	ssh_key_free(r->key);
 	keys_burn(&r->keys);
 	*r = (struct remote){ 0 };
@@ -341,10 +395,14 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
 	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
+	const char *ignored;
 	int64_t began = now_ms();
 	int rc;
 
-	*r = (struct remote){ .s = s, .masters.fqdns = BUF_INIT(FQDNS_MAX) };
+	begin(s, r);
+	if (share_join(r) && has_swarm(r, &ignored))
+		return 0;
+	disconnect(r);
 	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
 		return -1;
 	rc = look_for_swarm(r, NULL, e);
@@ -365,6 +423,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		rc = sleep_until(now_ms() + LOOK_MS, e);
 	}
 	ui_clear(s->ui);
+	if (rc > 0)
+		share_begin(r);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -375,31 +435,35 @@ struct wanted {
 	const char *name;
 	struct remote_node node;
 	bool ambiguous;
+	struct remote_node silent; /* one that is not Ready, the last */
 };
 
 static int take_node(void *ctx, const cJSON *doc, struct err *e)
 {
 	struct wanted *w = ctx;
+	struct remote_node *to;
 	struct docker_node n;
 
 	if (docker_node_read(doc, &n, e) < 0)
 		return -1;
-	if ((strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0) ||
-	    n.state != DOCKER_NODE_READY)
+	if (strcmp(n.hostname, w->name) != 0 && strcmp(n.addr, w->name) != 0)
 		return 0;
-	w->ambiguous = w->node.address[0] != '\0';
-	snprintf(w->node.address, sizeof(w->node.address), "%s", n.addr);
-	w->node.manager = n.manager;
+	to = n.state == DOCKER_NODE_READY ? &w->node : &w->silent;
+	w->ambiguous |= w->node.address[0] != '\0' && to == &w->node;
+	snprintf(to->address, sizeof(to->address), "%s", n.addr);
+	to->manager = n.manager;
 	return 0;
 }
 
-int remote_find(struct docker *d, const char *name, struct remote_node *node,
-		struct err *e)
+static int find(struct docker *d, const char *name, bool silent_too,
+		struct remote_node *node, struct err *e)
 {
 	struct wanted w = { .name = name };
 
 	if (docker_each(d, "/nodes", take_node, &w, e) < 0)
 		return err_in(e, "list of nodes");
+	if (w.node.address[0] == '\0' && silent_too)
+		w.node = w.silent;
 	if (w.node.address[0] == '\0')
 		return err_set(e, ERR_USAGE,
 			       "there is no node \"%s\" that is Ready", name);
@@ -409,6 +473,31 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 			       name);
 	*node = w.node;
 	return 0;
+}
+
+int remote_find(struct docker *d, const char *name, struct remote_node *node,
+		struct err *e)
+{
+	return find(d, name, false, node, e);
+}
+
+int remote_hop_to(struct remote *r, const char *name, const char *address,
+		  bool manager, struct ssh **out, struct err *e)
+{
+	struct ssh_channel *c = ssh_tcp(r->ssh, address, 22, e);
+
+	*out = NULL;
+	if (c == NULL)
+		return err_in(e, "%s", name);
+	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
+		ssh_channel_close(c);
+		return err_in(e, "%s", name);
+	}
+	*out = sign_in(r, ssh_channel_stream(c), name,
+		       manager ? r->keys.host_master_public :
+				 r->keys.host_agent_public,
+		       e);
+	return *out != NULL ? 0 : err_in(e, "%s", name);
 }
 
 /* The agent of that host name, as Azure has it. */
@@ -437,7 +526,7 @@ static int find_anywhere(struct remote *r, const char *name,
 {
 	struct err ignored = ERR_INIT;
 
-	if (remote_find(remote_docker(r), name, node, e) == 0)
+	if (find(remote_docker(r), name, true, node, e) == 0)
 		return 0;
 	if (e->kind == ERR_INTR || find_agent(r, name, node, &ignored) < 0)
 		return -1;
@@ -448,18 +537,8 @@ static int find_anywhere(struct remote *r, const char *name,
 int remote_hop(struct remote *r, const char *node, struct ssh **out, struct err *e)
 {
 	struct remote_node n;
-	struct ssh_channel *c;
 
-	if (find_anywhere(r, node, &n, e) < 0 ||
-	    (c = ssh_tcp(r->ssh, n.address, 22, e)) == NULL)
+	if (find_anywhere(r, node, &n, e) < 0)
 		return -1;
-	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
-		ssh_channel_close(c);
-		return err_in(e, "%s", node);
-	}
-	*out = sign_in(r, ssh_channel_stream(c), node,
-		       n.manager ? r->keys.host_master_public :
-				   r->keys.host_agent_public,
-		       e);
-	return *out != NULL ? 0 : err_in(e, "%s", node);
+	return remote_hop_to(r, node, n.address, n.manager, out, e);
 }

@@ -11,6 +11,7 @@
  * A machine of the cluster, reached over SSH with the keys that `keys` made:
  * a master directly, any other node through one.
  */
+#define REMOTE_FQDNS_MAX 8192
 struct masters {
 	char *name[LAYOUT_MASTERS_MAX], *address[LAYOUT_MASTERS_MAX];
 	size_t n;
@@ -25,13 +26,27 @@ struct remote {
 	char *name; /* "master0" */
 	struct keys keys;
 	struct ssh_key *key;  /* NULL: an agent signs */
+	bool has_keys;	      /* keys and key are read */
+	bool alone;	      /* the connection is not to be kept */
 	struct docker docker; /* the Engine there, see remote_docker */
 	bool has_docker;
 };
 
-/* Sign in to the first master that answers.  0 or -1; release r either way.
- * ERR_DATA for machines that exist on paper. */
+/* Sign in to the first master that answers, or use a connection that is kept
+ * (share_join).  0 or -1; release r either way.  ERR_DATA for machines that exist
+ * on paper. */
 int remote_open(struct session *s, struct remote *r, struct err *e);
+/* The same, over a connection that is nobody else's: for what stays long. */
+int remote_open_alone(struct session *s, struct remote *r, struct err *e);
+/* The same, where Azure told the addresses already: known, which is taken over
+ * once the keys are read. */
+int remote_open_known(struct session *s, struct remote *r,
+		      struct masters *known, struct err *e);
+/* For azure_list(), of public addresses: those that are masters'. */
+int remote_take_master(void *masters, const cJSON *ip, struct err *e);
+void remote_masters_release(struct masters *m);
+/* On to the next master that answers.  ERR_DATA: there is none. */
+int remote_next(struct remote *r, struct err *e);
 /*
  * The same, of the first master whose engine is a manager of a swarm that has
  * a leader.  Waits for that, at most limit_ms, saying how far each master is
@@ -41,7 +56,9 @@ int remote_open(struct session *s, struct remote *r, struct err *e);
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e);
 #define REMOTE_SWARM_MS (15 * 60000)
-/* Whether the cluster's machines exist on paper, in a local Azure. */
+/* Whether that machine, with its instanceView, exists on paper, in a local
+ * Azure; and whether the cluster's do. */
+bool remote_says_paper(const cJSON *vm);
 int remote_on_paper(struct session *s, bool *paper, struct err *e);
 /* The same again after the connection broke (r from remote_open). */
 int remote_reopen(struct remote *r, struct err *e);
@@ -54,15 +71,32 @@ struct remote_node {
 int remote_find(struct docker *d, const char *name, struct remote_node *node,
 		struct err *e);
 /*
- * Sign in to another node through the master r: by host name, or by address; an
- * agent that is no node, yet or any more, by the address that Azure knows.
- * *out is closed with ssh_close() before r is released.
+ * Sign in to another node through the master r: by host name, or by address;
+ * one that is Ready before one that is not; an agent that is no node, yet or any
+ * more, by the address that Azure knows.  *out is closed with ssh_close() before
+ * r is released.
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,
 	       struct err *e);
+/* The same, of a machine whose address is known; name: for messages. */
+int remote_hop_to(struct remote *r, const char *name, const char *address,
+		  bool manager, struct ssh **out, struct err *e);
 void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
 struct docker *remote_docker(struct remote *r);
+void remote_drop_docker(struct remote *r); /* it is connected anew then */
+
+/* ---- a connection that is kept (swarm/share.c) ---- */
+
+/* The directory for sockets of ours: whoever can connect to one is root over
+ * there, so it is 0700 and ours, or refused.  Caller frees; NULL with e. */
+char *share_directory(struct err *e);
+/* Is there a connection to this cluster that another command left?  Then r has
+ * it, and which masters there are.  Never with --no-share or SHARE_SSH=false. */
+bool share_join(struct remote *r);
+/* Leave r's connection, which is new, to a process in the background for a
+ * minute, and use it from there.  Where that cannot be, it stays as it is. */
+void share_begin(struct remote *r);
 
 #endif

@@ -77,15 +77,6 @@ static char *image_of_others(struct session *s, struct docker *d, const char *z)
 	return xstrdup(z);
 }
 
-/* Where /proc is not mounted, what the kernel was told to start. */
-static const char *own_file(void)
-{
-	static const char proc[] = "/proc/self/exe";
-	const char *started = (const char *)getauxval(AT_EXECFN);
-
-	return access(proc, R_OK) == 0 || started == NULL ? proc : started;
-}
-
 /*
  * What the master offers under our name.  Its agent comes up beside its swarm,
  * so a registry that does not answer is waited for; one that has no such image
@@ -112,23 +103,87 @@ static char *offered_image(struct session *s, struct docker *d, const char *tag,
 	return full;
 }
 
+/* Where the digest stands that an image goes by, NULL: nowhere. */
+static const char *digest_of(const char *image)
+{
+	const char *at = strrchr(image, '@');
+
+	return at != NULL ? at + 1 : NULL;
+}
+
+/* The images that a cluster of this program may offer: ours, the one for the
+ * other kind of processor, both in one. */
+struct ours {
+	struct image own, other;
+	char list[IMAGE_DIGEST_MAX];
+};
+
+static int ours_init(struct ours *o, struct session *s, struct err *e)
+{
+	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
+	struct buf list = BUF_INIT(IMAGE_LIST_MAX);
+	const struct image *all[ELF_MACHINES];
+	struct err none = ERR_INIT;
+	int found = 0, rc = -1;
+
+	*o = (struct ours){ .own.fd = -1, .other.fd = -1 };
+	if (program_own(&own, e) < 0 ||
+	    image_init(&o->own, own.path, own.machine, s->version, e) < 0 ||
+	    (found = program_other(s->set, &other, &none, e)) < 0 ||
+	    (found && image_init(&o->other, other.path, other.machine,
+				 s->version, e) < 0))
+		goto out;
+	if (found) {
+		all[own.machine] = &o->own;
+		all[other.machine] = &o->other;
+		image_index(all, ELF_MACHINES, &list);
+		image_digest(buf_str(&list), o->list);
+	}
+	rc = 0;
+out:
+	buf_release(&list);
+	program_release(&own);
+	program_release(&other);
+	return rc;
+}
+
+static void ours_release(struct ours *o)
+{
+	image_release(&o->own);
+	image_release(&o->other);
+}
+
+/* By which of them the offered one goes, in Docker's own kind; NULL: none. */
+static const char *which_of(const struct ours *o, const char *offered)
+{
+	const struct image *const one[] = { &o->own, &o->other };
+
+	if (offered == NULL)
+		return NULL;
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(offered, one[i]->docker.digest) == 0 ||
+		    strcmp(offered, one[i]->oci.digest) == 0)
+			return one[i]->docker.digest;
+	return strcmp(offered, o->list) == 0 ? o->list : NULL;
+}
+
 /*
  * Our own, by the digest of what this program's file is as an image, and by no
  * other: whoever has the port of a node's registry, its engine takes these
  * bytes or none.  What the master offers is looked at so that a cluster of
- * another build says so, and not each of its tasks.
+ * another build says so, and not each of its tasks.  Machines of the other kind
+ * have the other file, and a cluster of both offers both as one.
  */
 static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 {
 	char *tag = xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
 			      LAYOUT_REGISTRY_PORT, s->version);
-	char *offered = NULL, *docker = NULL, *oci = NULL, *image = NULL;
-	struct image own;
+	char *offered = NULL, *image = NULL;
+	const char *digest;
+	struct ours ours;
 
-	if (image_init(&own, own_file(), s->version, e) < 0)
+	if (ours_init(&ours, s, e) < 0)
 		goto out;
-	docker = xasprintf("%s@%s", tag, own.docker.digest);
-	oci = xasprintf("%s@%s", tag, own.oci.digest);
 	if ((offered = offered_image(s, d, tag, e)) == NULL) {
 		err_in(e,
 		       "the registry of the master's own agent, "
@@ -136,22 +191,21 @@ static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 		       s->version);
 		goto out;
 	}
-	if (strcmp(offered, docker) != 0 && strcmp(offered, oci) != 0) {
+	if ((digest = which_of(&ours, digest_of(offered))) == NULL) {
 		err_set(e, ERR_DATA,
 			"the master offers %s, and this program is %s: "
 			"the cluster was made with another build or for "
-			"another processor (use that one, or deploy-storage, "
-			"deploy-compute and reimage-agents-serial with this), "
+			"another processor (use that one, name its file with "
+			"--program, or deploy-storage, deploy-compute and "
+			"reimage-agents-serial with this), "
 			"or port %d there is not our agent's",
-			offered, own.docker.digest, LAYOUT_REGISTRY_PORT);
+			offered, ours.own.docker.digest, LAYOUT_REGISTRY_PORT);
 		goto out;
 	}
-	image = xstrdup(docker);
+	image = xasprintf("%s@%s", tag, digest);
 out:
-	image_release(&own);
+	ours_release(&ours);
 	free(offered);
-	free(docker);
-	free(oci);
 	free(tag);
 	return image;
 }

@@ -242,7 +242,6 @@ int session_reach(struct session *s, struct err *e)
 
 	if ((s->trust = tls_trust_default(e)) == NULL)
 		return -1;
-	s->account = settings_storage_account(s->set);
 	http_client_init(&s->data, dial_azure(&s->dial), NULL);
 	s->data.watch = trace_watch(&s->trace, TRACE_AZURE);
 	if (dial_init(&s->dial, s->trust, e) < 0 ||
@@ -305,8 +304,7 @@ static int choose(void *ctx, const cJSON *item, struct err *e)
 	return 0;
 }
 
-/* The subscription that the credential brought along, or the only one it sees. */
-static int find_subscription(struct session *s, struct err *e)
+int session_subscription(struct session *s, struct err *e)
 {
 	struct choice c = { .list = BUF_INIT(sizeof(e->msg)) };
 	int rc;
@@ -353,7 +351,7 @@ int session_open(struct session *s, struct err *e)
 		return 0;
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
-	return *s->az.subscription != '\0' ? 0 : find_subscription(s, e);
+	return *s->az.subscription != '\0' ? 0 : session_subscription(s, e);
 }
 
 void session_close(struct session *s)

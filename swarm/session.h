@@ -22,6 +22,7 @@ struct session {
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */
+	bool no_share;		   /* --no-share */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	/* of login */
@@ -36,7 +37,7 @@ struct session {
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
 	struct trace trace;  /* opened by main */
-	char *account;	     /* storage account name, after session_open */
+	char *account;	     /* see storage_account_name() */
 
 	struct tls_trust *trust;
 	struct dial dial;
@@ -57,6 +58,9 @@ int session_reach(struct session *s, struct err *e);
  * several.  Call session_close() whatever the result.
  */
 int session_open(struct session *s, struct err *e);
+/* Where none is set: the subscription that the credential brought along, or the
+ * only one it sees.  ERR_USAGE when there are several, ERR_AUTH when none. */
+int session_subscription(struct session *s, struct err *e);
 void session_close(struct session *s);
 
 #endif

@@ -117,8 +117,8 @@ static bool is_odd(const char *number)
 }
 
 #define A_SIZE "a VM size (see 'azswarm sizes')"
-/* what a scale set of ours may have */
-#define AGENTS_MAX 100
+/* what a scale set may have */
+#define AGENTS_MAX 1000
 
 const struct setting_info setting_infos[S_COUNT] = {
 	/* its name begins the DNS labels, so it is held to their form */
@@ -231,6 +231,10 @@ const struct setting_info setting_infos[S_COUNT] = {
 			.dflt = "false",
 			.help = "true: use ~/.ssh/id_rsa.pub for sign-in",
 			.kind = SETTING_BOOL },
+	[S_SHARE_SSH] = { .name = "SHARE_SSH",
+			  .dflt = "true",
+			  .help = "keep the connection to a master for a minute, for the next command",
+			  .kind = SETTING_BOOL },
 	[S_VMSS_NAME] = { .name = "VMSS_NAME",
 			  .dflt = "agents",
 			  .help = "name of the scale set",
@@ -271,6 +275,10 @@ const struct setting_info setting_infos[S_COUNT] = {
 	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE",
 			    .dflt = "redis:7-alpine",
 			    .help = "image of the stack's Redis" },
+	[S_PROGRAM] = { .name = "PROGRAM",
+			.help = "file of this program for the other kind of processor; else "
+				"azswarm-aarch64, or azswarm-x86_64, beside this one",
+			.optional = true },
 	[S_DRAIN_LIMIT] = { .name = "DRAIN_LIMIT",
 			    .dflt = "120",
 			    .help = "seconds that a node's tasks have to run elsewhere, before it goes",
@@ -283,7 +291,7 @@ const struct setting_info setting_infos[S_COUNT] = {
 				    "out starts them",
 			    .kind = SETTING_INT,
 			    .min = 0,
-			    .max = AGENTS_MAX },
+			    .max = 100 },
 	[S_REBALANCE] = { .name = "REBALANCE",
 			  .dflt = "off",
 			  .help = "auto: spread tasks when nodes have come",

@@ -4,15 +4,12 @@
  * only the upload itself goes to the storage service, with a shared access
  * signature that Azure makes for us.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/time.h"
 #include "http/retry.h"
 #include "swarm/swarm.h"
@@ -22,31 +19,45 @@
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
 
-static char *account_path(const struct session *s, const char *rest)
+const char *storage_account_name(struct session *s)
+{
+	if (s->account == NULL)
+		s->account = settings_storage_account(s->set);
+	return s->account;
+}
+
+static char *account_path(struct session *s, const char *rest)
 {
 	return azure_path(&s->az,
 			  "/resourceGroups/%s/providers/Microsoft.Storage/"
 			  "storageAccounts/%s%s?api-version=" API_STORAGE,
-			  settings_get(s->set, S_STORAGE_GROUP), s->account,
-			  rest);
+			  settings_get(s->set, S_STORAGE_GROUP),
+			  storage_account_name(s), rest);
 }
 
-static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+/* 1: it is there; 0: not; -1. */
+static int account_look(struct session *s, struct azure_reply *r, struct err *e)
 {
 	char *path = account_path(s, "");
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
 
 	free(path);
-	if (rc == 0 && r->http.head.status == 404)
-		rc = err_set(e, ERR_DATA,
-			     "storage account %s is not there; "
-			     "'azswarm deploy-storage' makes it",
-			     s->account);
-	return rc;
+	return rc < 0 ? -1 : r->http.head.status != 404;
 }
 
-static int take_endpoint(const cJSON *doc, const char *path, char **out,
-			 struct err *e)
+static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+{
+	int rc = account_look(s, r, e);
+
+	if (rc == 0)
+		err_set(e, ERR_DATA,
+			"storage account %s is not there; "
+			"'azswarm deploy-storage' makes it",
+			storage_account_name(s));
+	return rc > 0 ? 0 : -1;
+}
+
+static int take_text(const cJSON *doc, const char *path, char **out, struct err *e)
 {
 	const char *v;
 
@@ -64,9 +75,20 @@ int storage_endpoints(struct session *s, char **blob, char **file, struct err *e
 	int rc = -1;
 
 	if (account_get(s, &r, e) == 0 &&
-	    take_endpoint(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
-	    take_endpoint(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
+	    take_text(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
+	    take_text(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
 		rc = 0;
+	azure_reply_release(&r);
+	return rc;
+}
+
+int storage_sku(struct session *s, char **sku, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	int rc = account_look(s, &r, e);
+
+	if (rc > 0)
+		rc = take_text(r.doc, "sku.name", sku, e);
 	azure_reply_release(&r);
 	return rc;
 }
@@ -88,52 +110,15 @@ int storage_key(struct session *s, char **key, struct err *e)
 	burn(r.http.body.str, r.http.body.n);
 	azure_reply_release(&r);
 	free(path);
-	return rc < 0 ? err_in(e, "keys of storage account %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "keys of storage account %s",
+			       storage_account_name(s)) :
+			0;
 }
 
 /* ---- this program as a blob ---- */
 
-static int open_self(struct err *e)
-{
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		err_sys(e, ERR_IO, "this program's own file (/proc/self/exe)");
-	return fd;
-}
-
-int storage_self_image(struct self_image *img, struct err *e)
-{
-	struct sha256_state sha;
-	uint8_t digest[SHA256_LEN];
-	struct buf hex = BUF_INIT(64);
-	char chunk[16384];
-	ssize_t n;
-	int fd = open_self(e);
-
-	*img = (struct self_image){ 0 };
-	if (fd < 0)
-		return -1;
-	sha256_start(&sha);
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		sha256_add(&sha, chunk, (size_t)n);
-		img->size += (uint64_t)n;
-	}
-	close(fd);
-	if (n < 0)
-		return err_sys(e, ERR_IO, "reading this program's own file");
-	sha256_done(&sha, digest);
-	buf_add_hex(&hex, digest, sizeof(digest));
-	memcpy(img->sha256, hex.str, sizeof(img->sha256));
-	buf_release(&hex);
-	/* named by content: clusters with other versions keep theirs */
-	snprintf(img->blob, sizeof(img->blob), BLOB_CONTAINER "/azswarm-%.16s",
-		 img->sha256);
-	return 0;
-}
-
 int storage_sas_url(struct session *s, const char *blob_endpoint,
-		    const struct self_image *img, const char *permissions,
+		    const struct program *p, const char *permissions,
 		    int64_t expires, char **url, struct err *e)
 {
 	char *path = account_path(s, "/ListServiceSas"), *resource;
@@ -145,7 +130,7 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	int rc = -1;
 
 	time_iso(expires, end);
-	resource = xasprintf("/blob/%s/%s", s->account, img->blob);
+	resource = xasprintf("/blob/%s/%s", storage_account_name(s), p->blob);
 	json_add_str(body, "canonicalizedResource", resource);
 	json_add_str(body, "signedResource", "b");
 	json_add_str(body, "signedPermission", permissions);
@@ -156,7 +141,7 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	    (sas = json_str(r.doc, "serviceSasToken", e)) != NULL) {
 		*url = xasprintf("%s%s%s?%s", blob_endpoint,
 				 n > 0 && blob_endpoint[n - 1] == '/' ? "" : "/",
-				 img->blob, sas);
+				 p->blob, sas);
 		rc = 0;
 	}
 	json_burn(r.doc);
@@ -166,7 +151,9 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	json_free(body);
 	free(resource);
 	free(path);
-	return rc < 0 ? err_in(e, "access to blob storage of %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "access to blob storage of %s",
+			       storage_account_name(s)) :
+			0;
 }
 
 /* The code in the storage service's XML error, for a message.  The URL holds
@@ -189,7 +176,7 @@ static int storage_refusal(const struct http_response *r, struct err *e)
 }
 
 static int blob_there(struct session *s, const char *url,
-		      const struct self_image *img, bool *there, struct err *e)
+		      const struct program *p, bool *there, struct err *e)
 {
 	static const char *const fields[] = { "x-ms-version: " STORAGE_VERSION,
 					      NULL };
@@ -211,7 +198,7 @@ static int blob_there(struct session *s, const char *url,
 	if (r.head.status == 200)
 		*there = str_num(http_field(&r.head, "content-length"),
 				 UINT64_MAX, &size) &&
-			 size == img->size;
+			 size == p->size;
 	else if (r.head.status != 404) {
 		storage_refusal(&r, e);
 		goto out;
@@ -223,12 +210,12 @@ out:
 }
 
 int storage_blob_there(struct session *s, const char *url,
-		       const struct self_image *img, bool *there, struct err *e)
+		       const struct program *p, bool *there, struct err *e)
 {
 	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 
-	for (unsigned tries = 1; blob_there(s, url, img, there, e) < 0; tries++) {
+	for (unsigned tries = 1; blob_there(s, url, p, there, e) < 0; tries++) {
 		int64_t wait_ms = http_retry_ms(RETRY_BLOB, tries, NULL, e);
 
 		if (wait_ms < 0)
@@ -242,74 +229,69 @@ int storage_blob_there(struct session *s, const char *url,
 }
 
 struct upload {
-	int fd;
-	uint64_t left;
+	const struct program *of;
+	uint64_t at;
 };
 
 static ssize_t upload_read(void *ctx, void *p, size_t n, struct err *e)
 {
 	struct upload *u = ctx;
-	ssize_t got = read(u->fd, p, n);
+	ssize_t got = pread(u->of->fd, p, n, (off_t)u->at);
 
 	if (got < 0)
-		return err_sys(e, ERR_IO, "reading this program's own file");
+		return err_sys(e, ERR_IO, "reading %s", u->of->path);
 	if (got == 0)
-		return err_set(e, ERR_IO,
-			       "this program's own file has become shorter");
+		return err_set(e, ERR_IO, "%s has become shorter", u->of->path);
+	u->at += (uint64_t)got;
 	return got;
 }
 
-static int put_blob(struct session *s, const char *url,
-		    const struct self_image *img, struct err *e)
+static int put_blob(struct session *s, const char *url, const struct program *p,
+		    struct err *e)
 {
 	static const char *const fields[] = {
 		"x-ms-version: " STORAGE_VERSION, "x-ms-blob-type: BlockBlob",
 		"Content-Type: application/octet-stream", NULL
 	};
-	struct upload u = { .fd = open_self(e), .left = img->size };
+	struct upload u = { .of = p };
 	struct http_request q = {
 		.method = "PUT",
 		.url = url,
 		.fields = fields,
 		.body_read = upload_read,
 		.body_ctx = &u,
-		.body_length = img->size,
+		.body_length = p->size,
 		.idempotent = false,
 		.deadline_ms = now_ms() + UPLOAD_MS,
 	};
 	struct http_response r;
-	int rc = -1;
+	int rc;
 
-	if (u.fd < 0)
-		return -1;
 	http_response_init(&r, 64u << 10);
 	rc = http_exchange(&s->data, &q, &r, e);
 	if (rc == 0 && r.head.status != 201)
 		rc = storage_refusal(&r, e);
 	http_response_release(&r);
-	close(u.fd);
 	return rc;
 }
 
-static int upload_self(struct session *s, struct err *e)
+static int upload(struct session *s, const char *blob, const struct program *p,
+		  struct err *e)
 {
-	struct self_image img;
-	char *blob = NULL, *write_url = NULL;
+	char *write_url = NULL;
 	int64_t began = now_ms();
 	bool there = false;
 	int rc = -1;
 
-	if (storage_self_image(&img, e) < 0 ||
-	    storage_endpoints(s, &blob, NULL, e) < 0 ||
-	    storage_sas_url(s, blob, &img, "rcw", unix_time() + SAS_UPLOAD_S,
+	if (storage_sas_url(s, blob, p, "rcw", unix_time() + SAS_UPLOAD_S,
 			    &write_url, e) < 0)
 		goto out;
 	for (unsigned tries = 1;; tries++) {
 		struct err once = ERR_INIT;
 		int64_t wait_ms;
 
-		if (blob_there(s, write_url, &img, &there, &once) == 0 &&
-		    (there || put_blob(s, write_url, &img, &once) == 0))
+		if (blob_there(s, write_url, p, &there, &once) == 0 &&
+		    (there || put_blob(s, write_url, p, &once) == 0))
 			break;
 		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) <
 		    0) {
@@ -321,20 +303,33 @@ static int upload_self(struct session *s, struct err *e)
 				     e) < 0)
 			goto out;
 	}
-	ui_say(s->ui,
-	       there ? "program %.12s... is in storage already" :
-		       "program %.12s... uploaded",
-	       img.sha256);
+	ui_say(s->ui, "program %.12s... %s%s%s", p->sha256,
+	       there ? "is in storage already" : "uploaded",
+	       p->machine == ELF_OWN ? "" : ", for ",
+	       p->machine == ELF_OWN ? "" : elf_names[p->machine].kernel);
 	rc = 0;
 out:
 	burn_str(write_url);
+	return rc < 0 ? err_in(e, "uploading %s", p->path) : 0;
+}
+
+static int upload_programs(struct session *s, const struct program *own,
+			   const struct program *other, struct err *e)
+{
+	char *blob = NULL;
+	int rc = -1;
+
+	if (storage_endpoints(s, &blob, NULL, e) == 0 &&
+	    upload(s, blob, own, e) == 0 &&
+	    (other == NULL || upload(s, blob, other, e) == 0))
+		rc = 0;
 	free(blob);
-	return rc < 0 ? err_in(e, "uploading this program") : 0;
+	return rc;
 }
 
 /* ---- commands ---- */
 
-static int account_name_free(struct session *s, struct err *e)
+int storage_name_free(struct session *s, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/providers/Microsoft.Storage/checkNameAvailability"
@@ -343,7 +338,7 @@ static int account_name_free(struct session *s, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc;
 
-	json_add_str(body, "name", s->account);
+	json_add_str(body, "name", storage_account_name(s));
 	json_add_str(body, "type", "Microsoft.Storage/storageAccounts");
 	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
 	if (rc == 0 && !json_bool_opt(r.doc, "nameAvailable", true))
@@ -359,7 +354,7 @@ static int account_name_free(struct session *s, struct err *e)
 static int account_put(struct session *s, struct err *e)
 {
 	char *path = account_path(s, "");
-	char *what = xasprintf("storage account %s", s->account);
+	char *what = xasprintf("storage account %s", storage_account_name(s));
 	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
 	struct azure_reply r = { 0 };
 	cJSON *body = NULL, *p;
@@ -374,7 +369,7 @@ static int account_put(struct session *s, struct err *e)
 		rc = 0;
 		goto out;
 	}
-	if (r.http.head.status == 404 && account_name_free(s, e) < 0)
+	if (r.http.head.status == 404 && storage_name_free(s, e) < 0)
 		goto out;
 	azure_reply_release(&r);
 	body = cJSON_CreateObject();
@@ -394,7 +389,8 @@ out:
 	json_free(body);
 	free(what);
 	free(path);
-	return rc < 0 ? err_in(e, "storage account %s", s->account) : 0;
+	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
+			0;
 }
 
 static int container_put(struct session *s, struct err *e)
@@ -468,10 +464,24 @@ int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
 
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
+	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
+	struct err none = ERR_INIT;
+	int found, rc = -1;
+
 	(void)argc, (void)argv;
-	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) < 0 ||
-	    account_put(s, e) < 0 || shares_put(s, e) < 0 ||
-	    container_put(s, e) < 0 || upload_self(s, e) < 0)
-		return -1;
-	return 0;
+	/* what is wrong with a file is known before anything is made */
+	if (program_own(&own, e) < 0 ||
+	    (found = program_other(s->set, &other, &none, e)) < 0)
+		goto out;
+	if (found == 0 && other.path != NULL)
+		ui_say(s->ui, "left alone: %s", none.msg);
+	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
+	    account_put(s, e) == 0 && shares_put(s, e) == 0 &&
+	    container_put(s, e) == 0 &&
+	    upload_programs(s, &own, found ? &other : NULL, e) == 0)
+		rc = 0;
+out:
+	program_release(&own);
+	program_release(&other);
+	return rc;
 }

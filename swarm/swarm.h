@@ -2,6 +2,7 @@
 #define SWARM_SWARM_H
 
 #include "swarm/keys.h"
+#include "swarm/program.h"
 #include "swarm/session.h"
 
 /*
@@ -11,7 +12,6 @@
  * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
-#define BLOB_CONTAINER "azswarm"
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
@@ -20,26 +20,25 @@ const char *advice(const struct err *e);
 
 /* ---- storage (swarm/storage.c) ---- */
 
+/* The account's name, the session's. */
+const char *storage_account_name(struct session *s);
 /* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
  * endpoint; the caller frees both, and either may be NULL when not wanted. */
 int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* "Standard_LRS", for the caller to free; left alone where no account is. */
+int storage_sku(struct session *s, char **sku, struct err *e);
 /* First key of the account.  Caller burns. */
 int storage_key(struct session *s, char **key, struct err *e);
-/* The blob of this very program. */
-struct self_image {
-	char sha256[65];
-	uint64_t size;
-	char blob[96]; /* "azswarm/azswarm-<first 16 of sha256>" */
-};
-int storage_self_image(struct self_image *img, struct err *e);
+/* ERR_AZURE when an account that is not there yet cannot have its name. */
+int storage_name_free(struct session *s, struct err *e);
 /* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
  * expires, which is Unix time.  Caller burns. */
 int storage_sas_url(struct session *s, const char *blob_endpoint,
-		    const struct self_image *img, const char *permissions,
+		    const struct program *p, const char *permissions,
 		    int64_t expires, char **url, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
-		       const struct self_image *img, bool *there, struct err *e);
+		       const struct program *p, bool *there, struct err *e);
 
 /* ---- keys/ and the cluster (swarm/match.c) ---- */
 
@@ -68,7 +67,8 @@ const char *tables_size_capability(const cJSON *size, const char *name);
  * lists them.  ERR_USAGE naming the one that is not there, and what lists them.
  * Where Azure refuses the list, that is said, and nothing is known to be wrong.
  */
-int tables_check_sizes(struct session *s, struct err *e);
+int tables_check_sizes(struct session *s, enum elf_machine kinds[2],
+		       struct err *e);
 
 /* ---- what every command shares (swarm.c) ---- */
 
@@ -124,6 +124,7 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);
 int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
 int cmd_status(struct session *s, int argc, char **argv, struct err *e);
+int cmd_doctor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);

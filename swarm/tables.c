@@ -126,9 +126,30 @@ const char *tables_size_capability(const cJSON *sku, const char *name)
 	return "";
 }
 
+/* The list of sizes, and whether there is a program for each kind of machine. */
+struct sizes {
+	struct listing t;
+	bool programs[ELF_MACHINES];
+};
+
+/* What keeps one from having that size: Azure, or that no file is at hand. */
+static const char *restriction(const struct sizes *l, const cJSON *sku)
+{
+	const char *reason = json_str_opt(sku, "restrictions[0].reasonCode", "");
+	struct str kind =
+		str_of(tables_size_capability(sku, "CpuArchitectureType"));
+
+	for (int m = 0; m < ELF_MACHINES && *reason == '\0'; m++)
+		if (!l->programs[m] && str_ieqz(kind, elf_names[m].azure))
+			return m == ELF_AARCH64 ? "needs azswarm-aarch64" :
+						  "needs azswarm-x86_64";
+	return reason;
+}
+
 static int row_size(void *ctx, const cJSON *sku, struct err *e)
 {
-	struct listing *t = ctx;
+	struct sizes *l = ctx;
+	struct listing *t = &l->t;
 	struct buf zones = BUF_INIT(64);
 	const cJSON *z;
 
@@ -146,7 +167,7 @@ static int row_size(void *ctx, const cJSON *sku, struct err *e)
 	listing_cell(t, "%s", tables_size_capability(sku, "MemoryGB"));
 	listing_cell(t, "%s", tables_size_capability(sku, "CpuArchitectureType"));
 	listing_cell(t, "%s", zones.str);
-	listing_cell(t, "%s", json_str_opt(sku, "restrictions[0].reasonCode", ""));
+	listing_cell(t, "%s", restriction(l, sku));
 	buf_release(&zones);
 	return 0;
 }
@@ -200,7 +221,21 @@ struct offer {
 	const struct settings *set;
 	size_t n; /* sizes in LOCATION */
 	bool has[N_SIZES];
+	enum elf_machine *kinds;
 };
+
+/* The kind of processor that a size has; the usual one where Azure says none
+ * that we know. */
+static enum elf_machine kind_of(const cJSON *sku)
+{
+	struct str kind =
+		str_of(tables_size_capability(sku, "CpuArchitectureType"));
+
+	for (int m = 0; m < ELF_MACHINES; m++)
+		if (str_ieqz(kind, elf_names[m].azure))
+			return (enum elf_machine)m;
+	return ELF_X86_64;
+}
 
 static int take_offer(void *ctx, const cJSON *sku, struct err *e)
 {
@@ -212,22 +247,29 @@ static int take_offer(void *ctx, const cJSON *sku, struct err *e)
 		      "virtualMachines"))
 		return 0;
 	o->n++;
-	for (size_t i = 0; i < N_SIZES; i++)
-		o->has[i] |= str_ieqz(
-			str_of(settings_get(o->set, size_settings[i])), name);
+	for (size_t i = 0; i < N_SIZES; i++) {
+		if (!str_ieqz(str_of(settings_get(o->set, size_settings[i])), name))
+			continue;
+		o->has[i] = true;
+		o->kinds[i] = kind_of(sku);
+	}
 	return 0;
 }
 
-int tables_check_sizes(struct session *s, struct err *e)
+int tables_check_sizes(struct session *s, enum elf_machine kinds[2], struct err *e)
 {
-	struct offer o = { .set = s->set };
+	struct offer o = { .set = s->set, .kinds = kinds };
 	char *path = tables_sizes_path(s);
 	struct err once = ERR_INIT;
 	int rc = azure_list(&s->az, path, "sizes", take_offer, &o, &once);
 
 	free(path);
+	for (size_t i = 0; i < N_SIZES; i++)
+		if (!o.has[i])
+			kinds[i] = ELF_X86_64;
 	if (rc < 0 && once.kind == ERR_AZURE) {
-		ui_say(s->ui, "not checked: %s", once.msg);
+		ui_say(s->ui, "taken for %s, sizes not checked: %s",
+		       elf_names[ELF_X86_64].kernel, once.msg);
 		return 0;
 	}
 	if (rc < 0) {
@@ -254,17 +296,22 @@ int cmd_sizes(struct session *s, int argc, char **argv, struct err *e)
 					       "zones",	    "restriction",
 					       NULL };
 	char *path = tables_sizes_path(s);
-	struct listing t;
-	int rc;
+	struct sizes l = { .programs[ELF_OWN] = true };
+	struct program other = PROGRAM_NONE;
+	struct err none = ERR_INIT;
+	int found = program_other(s->set, &other, &none, e), rc = -1;
 
 	(void)argc, (void)argv;
-	listing_init(&t, columns);
-	rc = azure_list(&s->az, path, "sizes", row_size, &t, e);
-	if (rc == 0 && t.rows->child == NULL)
+	listing_init(&l.t, columns);
+	l.programs[!ELF_OWN] = found == 1;
+	if (found >= 0)
+		rc = azure_list(&s->az, path, "sizes", row_size, &l, e);
+	if (rc == 0 && l.t.rows->child == NULL)
 		rc = refuse_location(s, e);
 	if (rc == 0)
-		rc = listing_print(&t, s->ui, e);
-	listing_release(&t);
+		rc = listing_print(&l.t, s->ui, e);
+	listing_release(&l.t);
+	program_release(&other);
 	free(path);
 	return rc;
 }

@@ -241,7 +241,7 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 		if (parse_forward(spec, &f[i], e) < 0)
 			return -1;
 	}
-	if (remote_open(s, &r, e) < 0 || listen_all(s, f, n, e) < 0)
+	if (remote_open_alone(s, &r, e) < 0 || listen_all(s, f, n, e) < 0)
 		goto out;
 	do {
 		why = (struct err)ERR_INIT;
@@ -305,28 +305,13 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- Docker's socket, here ---- */
 
-/* In a directory of our own, 0700: whoever can connect to it is root over
- * there. */
 static char *socket_path(const struct session *s, struct err *e)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR");
-	char *dir = run != NULL && run[0] == '/' ?
-			    xasprintf("%s/azswarm", run) :
-			    xasprintf("/tmp/azswarm-%u", (unsigned)getuid());
-	char *path = NULL;
-	struct stat st;
+	char *dir = share_directory(e), *path = NULL;
 
-	if (dir_make(dir, 0700, e) == 0) {
-		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ||
-		    st.st_uid != getuid() || (st.st_mode & 077) != 0)
-			err_set(e, ERR_IO,
-				"%s: not a directory that is ours alone "
-				"(0700)",
-				dir);
-		else
-			path = xasprintf("%s/%s.sock", dir,
-					 settings_get(s->set, S_COMPUTE_GROUP));
-	}
+	if (dir != NULL)
+		path = xasprintf("%s/%s.sock", dir,
+				 settings_get(s->set, S_COMPUTE_GROUP));
 	free(dir);
 	return path;
 }
@@ -398,7 +383,7 @@ static void tunnel(struct session *s, const char *path, int tell)
 	int fd = -1, null;
 
 	setsid();
-	if (remote_open(s, &r, &e) == 0)
+	if (remote_open_alone(s, &r, &e) == 0)
 		fd = unix_listen(path, &e);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)

@@ -5,12 +5,17 @@
 #
 # web has eight tasks, tool one a node, redis one; NAME=NODE puts a task
 # elsewhere, NAME=NODE:STATE gives it a state, NODE=down takes a node down.
+# NODE=evict:TEXT is its label of that name, web=N has that many tasks.  SWARM_NET
+# is in front of the addresses instead of 10.77.
 import datetime
+import hashlib
 import json
+import os
 import sys
 
 where, agents = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 4
-wish = dict(a.split('=') for a in sys.argv[3:])
+wish = dict(a.split('=', 1) for a in sys.argv[3:])
+net = os.environ.get('SWARM_NET', '10.77')
 now = datetime.datetime.utcnow().strftime('%Y-%m-%dT%H:%M:%S.123456789Z')
 nodes = []
 
@@ -29,16 +34,18 @@ def node(name, role, address, **manager):
         n['ManagerStatus'] = manager
     if wish.get(name) == 'down':
         n['Status'] = {'State': 'down', 'Message': 'heartbeat failure', 'Addr': address}
+    elif wish.get(name, '').startswith('evict:'):
+        n['Spec']['Labels']['azswarm.evict'] = wish[name][6:]
     elif wish.get(name):
         n['Spec']['Availability'] = wish[name]
     nodes.append(n)
 
 
-node('master0', 'manager', '0.0.0.0', Leader=True, Reachability='reachable', Addr='10.77.0.10:2377')
-node('master1', 'manager', '10.77.0.11', Reachability='reachable', Addr='10.77.0.11:2377')
-node('master2', 'manager', '10.77.0.12', Reachability='reachable', Addr='10.77.0.12:2377')
+node('master0', 'manager', '0.0.0.0', Leader=True, Reachability='reachable', Addr=net + '.0.10:2377')
+node('master1', 'manager', net + '.0.11', Reachability='reachable', Addr=net + '.0.11:2377')
+node('master2', 'manager', net + '.0.12', Reachability='reachable', Addr=net + '.0.12:2377')
 for i in range(agents):
-    node('agents%06d' % i, 'worker', '10.77.16.%d' % (4 + i))
+    node('agents%06d' % i, 'worker', '%s.16.%d' % (net, 4 + i))
 ids = {n['Description']['Hostname']: n['ID'] for n in nodes}
 workers = [n for n in nodes if n['Spec']['Role'] == 'worker'] or nodes
 
@@ -53,7 +60,7 @@ def service(name, mode, image, port=None, **more):
 
 
 services = [
-    service('web', {'Replicated': {'Replicas': 8}}, '127.0.0.1:1339/azswarm:0.1.0', 80),
+    service('web', {'Replicated': {'Replicas': int(wish.get('web', 8))}}, '127.0.0.1:1339/azswarm:0.1.0', 80),
     service('tool', {'Global': {}}, '127.0.0.1:1339/azswarm:0.1.0', 81),
     service('redis', {'Replicated': {'Replicas': 1}}, 'redis:7-alpine'),
 ]
@@ -69,6 +76,8 @@ def task(name, slot, node_name, number=0):
         'ServiceID': ('sv' + name).ljust(25, 'x')[:25], 'NodeID': ids.get(where_to, ''),
         'Status': {'Timestamp': now, 'State': state or 'running', 'ContainerStatus': {'ExitCode': 0}},
         'DesiredState': 'running'}
+    if not state or state == 'stopping':
+        t['Status']['ContainerStatus']['ContainerID'] = hashlib.sha256(t['ID'].encode()).hexdigest()
     if slot:
         t['Slot'] = slot
     if state == 'failed':
@@ -86,7 +95,7 @@ def task(name, slot, node_name, number=0):
     tasks.append(t)
 
 
-for i in range(8):
+for i in range(int(wish.get('web', 8))):
     task('web', i + 1, workers[i % len(workers)]['Description']['Hostname'])
 for n in nodes:
     if n['Status']['State'] == 'ready':
@@ -95,7 +104,6 @@ task('redis', 1, 'master0')
 for name, what in (('nodes', nodes), ('services', services), ('tasks', tasks)):
     with open('%s/%s.json.part' % (where, name), 'w') as f:
         json.dump(what, f)
-import os
 for name in 'nodes', 'services', 'tasks':
     os.rename('%s/%s.json.part' % (where, name), '%s/%s.json' % (where, name))
 with open(where + '/events', 'a') as f:

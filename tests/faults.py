@@ -53,7 +53,8 @@ EMPTY, STORED, READY, RUNNING, SERVED, STACKED = (
 FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
     (EMPTY, 'login --device-code', '^signed in'),
-    (RUNNING, 'status', ''),
+    (RUNNING, 'status', '^swarm +1 of 1 managers reachable; tolerates the loss of 0$'),
+    (EMPTY, 'doctor', ''),
     (EMPTY, 'up --yes', 'agentsFqdn'),
     (EMPTY, 'deploy-storage', ''),
     (STORED, 'create-shares', ''),
@@ -105,13 +106,13 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper').split()
+    'destroy-stack proxy ssh docker-env tail-helper status').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
-    'image': 'writes a file', 'version': 'prints', 'help': 'prints',
+    'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',
 }
 FINISHED = {'plan': 5}			# there is something to be done
 
@@ -160,6 +161,11 @@ TOKEN, BLOB = 'POST (/organizations)?/oauth2/.*', '(HEAD|PUT) blob'
 GROUP, SCALE_SET = '/resourcegroups/[^/,]*', '/virtualMachineScaleSets/agents'
 ACCOUNT, DEPLOYMENT = '/storageAccounts/[^/,]*', '/deployments/[^/,]*'
 EXCEPT = [
+    # it ends with 1 whatever is wrong, and goes on behind it
+    ('an expired token', TOKEN, 'doctor', (1, 'HTTP 401 from .*: sign-in refused')),
+    ('HTML|nothing', 'GET /permissions', 'doctor', (1, 'list: not JSON')),
+    ('nothing', 'GET (/|.*/CheckDnsNameAvailability.*)', 'doctor', (1, 'what Azure does not tell')),
+    ('nothing', 'GET ' + GROUP, 'doctor', (1, 'location: expected a string, found nothing')),
     ('HTML|nothing', TOKEN, '.*', (1, 'sign-in answer: not JSON')),
     ('an expired token', TOKEN, '.*', (4, 'HTTP 401 from .*: sign-in refused')),
     # a code buys one token, and that one was lost
@@ -180,6 +186,8 @@ EXCEPT = [
     ('nothing', 'GET ' + DEPLOYMENT, 'deploy-compute',
      (1, 'provisioningState: expected a string, found nothing')),
     ('nothing', 'GET ' + SCALE_SET, '.*', (1, 'sku.capacity: expected a number, found nothing')),
+    ('nothing', 'GET (%s|%s|/virtualMachines/master0|/loadBalancers/agents-lb)' % (GROUP, ACCOUNT), 'status',
+     (1, '(location|name|sku.name): expected a string, found nothing')),
     ('nothing', 'GET ' + ACCOUNT, 'params', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'GET %s, again' % ACCOUNT, '.*', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'POST .*/ListServiceSas', '.*', (1, 'serviceSasToken: expected a string')),
@@ -230,9 +238,13 @@ LASTING = [
 REFUSED = (1, 'refused')
 # As above, without requests.
 LASTING_EXCEPT = [
+    ('a refused token', 'doctor', (1, 'InvalidAuthenticationToken: bad')),
+    ('claims', 'doctor', (1, 'X: mfa')),
+    ('nothing', 'doctor', (1, 'what Azure does not tell')),
     ('gone', 'create-shares|params', (1, "is not there; 'azswarm deploy-storage' makes it")),
     ('gone', 'resources|destroy-(compute|storage|cluster) .*', DONE),
-    ('nothing', 'status|create-shares|(stop|start|deallocate)-agents', DONE),
+    ('nothing', 'status', (1, 'location: expected a string, found nothing')),
+    ('nothing', 'create-shares|(stop|start|deallocate)-agents', DONE),
     ('nothing', 'deploy-storage|params', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'deploy-compute', (1, 'provisioningState: expected a string')),
     ('nothing', 'plan|scale-agents .', (1, 'sku.capacity: expected a number')),
@@ -345,7 +357,7 @@ class Request:
     POLL = re.compile(r'(GET .*/(?:asyncoperations|operations|operationStatuses|'
                       'operationresults)/)[^/]*$')
     WHERE = re.compile(r'/subscriptions/[^/]*|(?<= )/[^/]{36}(?=/oauth2)|'
-                       '/resourceGroups/[^/]*(?=/.*/)|/providers/[^/]*', re.I)
+                       '/resourceGroups/[^/]*(?=/.*/)|/providers/[^/]*(?=/)', re.I)
 
     def __init__(self, line):
         self.skip, self.loops = 0, None
@@ -393,7 +405,8 @@ class Case:
         with Case.lock:
             Case.count += 1
             self.number = Case.count
-        self.dir = os.path.join(TOP, 'cases', re.sub('[^a-z0-9]+', '-', name.lower())[:200])
+        self.dir = os.path.join(TOP, 'cases', '%s-%d' % (
+            re.sub('[^a-z0-9]+', '-', name.lower())[:190], self.number))
         shutil.copytree(golden, self.dir)
         self.at, self.typed = [], None
         self.give_addresses()
@@ -427,7 +440,7 @@ class Case:
         self.run_dir = '%s/r/%d' % (TOP, self.number)	# sockets have short names
         os.makedirs(self.run_dir, 0o700, exist_ok=True)
         self.env = dict(os.environ, XDG_CACHE_HOME=self.dir + '/cache', HOME=self.dir,
-                        XDG_RUNTIME_DIR=self.run_dir,
+                        XDG_RUNTIME_DIR=self.run_dir, READS=TOP + '/reads',
                         ASAN_OPTIONS='exitcode=99', UBSAN_OPTIONS='halt_on_error=1:exitcode=99')
         for line in open(self.dir + '/azure/env'):
             k, v = line.split(' ', 1)[1].rstrip('\n').split('=', 1)
@@ -467,6 +480,15 @@ class Case:
         words = words.split()
         if words[0] == 'DISCOVER':	# which cloud this is must be asked
             env.pop('AZURE_AUTHORITY_HOST', None)
+            words = words[1:]
+        if words[0] == 'CERTIFICATE':	# signs, in place of the secret
+            env.pop('AZURE_CLIENT_SECRET', None)
+            env['AZURE_CLIENT_CERTIFICATE_PATH'] = pem = self.dir + '/azure/client.pem'
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj',
+                            '/CN=client', '-keyout', pem, '-out', pem + '.crt'], check=True,
+                           stderr=subprocess.DEVNULL)
+            with open(pem + '.crt') as crt, open(pem, 'a') as f:
+                f.write(crt.read())
             words = words[1:]
         if words[0] == 'login':		# a person, and nobody else
             for k in 'TENANT_ID', 'CLIENT_ID', 'CLIENT_SECRET', 'SUBSCRIPTION_ID':
@@ -821,6 +843,60 @@ def learn(words):
         case.end(False)
 
 
+# ---- settings: what a command reads is what its help says that it takes ------
+
+# Runs beside those that are learnt: of what asks no Azure, and for what is read
+# only under conditions.  REAL: the machines are no longer said to be on paper.
+REAL = {'request': 'GET */virtualMachines/master0*', 'status': 200, 'body': '{}'}
+READERS = [
+    (EMPTY, 'keys', [], 0), (EMPTY, 'role', [], 0), (EMPTY, 'logout', [], 0),
+    (RUNNING, 'deploy-compute', [REAL], 0), (RUNNING, 'plan', [], 0),
+    # machines were made with another port of the blob's; but it has read all
+    (RUNNING, 'up --yes', [], 1),
+    (RUNNING, 'start-agents --warm-agents 1', [], 0),
+    (RUNNING, 'reimage-agents-parallel --at-a-time 1', [], 0),
+    (RUNNING, 'CERTIFICATE locations', [], 0),
+]
+
+
+def read_once(name, stage, words, rules, wanted):
+    """What is wrong with that run, or ''."""
+    case = Case(name, TOP + '/' + stage)
+    try:
+        case.faults(rules + [SHORT])
+        got, err = case.run(words)
+        return '' if got == wanted else '%s: exit %s: %s' % (words, got, err)
+    finally:
+        case.end(False)
+
+
+def takes(command):
+    """What the page of help says, and whether the sign-in's are among them."""
+    page = subprocess.run([AZSWARM, 'help', command], stdout=subprocess.PIPE, check=True).stdout.decode()
+    said = re.search(r'^Settings: (.*?)\.$', page, re.M | re.S)
+    said = ' '.join(said.group(1).split()) if said else ''
+    return set(re.findall(r'\b[A-Z][A-Z_]+\b', said)), 'help sign-in' in said
+
+
+def settings_read(commands):
+    """What is wrong with the two, when all have run."""
+    wrong = []
+    with open(TOP + '/reads') as f:
+        read = {tuple(line.split()) for line in f}
+    said = subprocess.run([AZSWARM, 'help', 'settings'], stdout=subprocess.PIPE, check=True).stdout.decode()
+    known = set(re.findall(r'^  ([A-Z][A-Z_]+) ', said, re.M))
+    sign_in = {s for s in known if s.startswith('AZURE_')}
+    names = {words.split()[0] for words in commands} | {row[1] for row in READERS if row[1] in EXEMPT}
+    for name in sorted(names):
+        own, signs_in = takes(name)
+        did = {s for c, s in read if c == name}
+        wrong += ['%s reads %s' % (name, s) for s in sorted(did - own - (sign_in if signs_in else set()))]
+        wrong += ['%s does not read %s' % (name, s) for s in sorted(own - did)]
+    everybody = {s for _, s in read}
+    wrong += ['nobody reads ' + s for s in sorted(known - everybody)]
+    return '; '.join(wrong)
+
+
 # ---- the tables, as cases -------------------------------------------------
 
 
@@ -937,6 +1013,7 @@ def main():
     todo += interrupts([c for c in commands if c.split()[0] in INTERRUPTED], learned)
     if MODE == 'all':
         todo += slow()
+    todo += [('%s: what it reads' % row[1], read_once, row) for row in READERS]
     left = set(commands) | {r[0] for r in PASSING} | {r[0] + ', for ever' for r in LASTING}
     left -= {x for pair in met for x in pair}
     failed |= tell('every command and every fault is in it', ', '.join(sorted(left)))
@@ -949,6 +1026,8 @@ def main():
         except Exception as e:		# the case itself broke
             why = '%s: %s' % (type(e).__name__, e)
         failed |= tell(running[f], why)
+    if not only:
+        failed |= tell('what a command reads is what it takes', settings_read(commands))
     if player is not None:
         player.terminate()
         player.wait()

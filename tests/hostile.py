@@ -63,7 +63,7 @@ def free_port():
 class Cluster:
     """An engine that knows a swarm, the helper before it, and an agent."""
 
-    def __init__(self):
+    def __init__(self, nodes=4):
         self.helper_port, self.health_port = free_port(), free_port()
         self.running = []
         subprocess.run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout",
@@ -73,7 +73,8 @@ class Cluster:
                              check=True, capture_output=True).stdout
         self.pin = hashlib.sha256(der).hexdigest()
         os.mkdir("engine")
-        subprocess.run([sys.executable, HERE / "fake_swarm.py", "engine", "4"], check=True)
+        subprocess.run([sys.executable, HERE / "fake_swarm.py", "engine", str(nodes)],
+                       check=True)
         self.write("engine/info.json", {"Name": "master0", "Swarm": {
             "NodeID": "idmaster0".ljust(25, "x"), "LocalNodeState": "active",
             "ControlAvailable": True, "Cluster": {"ID": "cl1"}}})

@@ -164,6 +164,12 @@ reap()		# PID
 	wait "$1" 2>/dev/null || :
 }
 
+# A port that nobody has, just now.
+free_port()
+{
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # Try a command ten times a second until it succeeds.  SECONDS are those of a
 # quiet machine; a busy one may take six times as long.  This bounds hanging:
 # that something is quick is never shown with it.

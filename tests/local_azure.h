@@ -309,6 +309,7 @@ static void azure_close(struct azure *z)
 	json_free(m->events);
 	json_free(m->maintenance);
 	json_burn(m->grants);
+	json_burn(m->tokens);
 	json_free(m->faults);
 	dir_remove(m->dir, &e);
 	free(m->faults_path);

@@ -8,7 +8,7 @@ network namespace of its own: whoever made keys in KEYS finds its host keys
 right.  A connection to 127.77.x.y is one to the master of the cluster in the
 directory PLACES/127.77.x.y.  Its Docker Engine shows a swarm of one master and
 three agents, where tasks run at once; what services and networks there are is
-kept in swarm.json of that directory.  Agents are reached through the master;
+kept in swarm.json of that directory; with "refuses" in it, it tells no nodes.  Agents are reached through the master;
 any other port answers an HTTP request.  The helper's socket takes machines out
 of service at once, and has them back as other nodes.  READY is made when it
 listens.
@@ -100,6 +100,8 @@ class Engine:
         if what == ('GET', '_ping', ''):
             return 200, 'OK'
         if what == ('GET', 'nodes', ''):
+            if 'refuses' in self.swarm:
+                raise Refused(503, self.swarm['refuses'])
             return 200, [self.node(*n) for n in NODES]
         if what[:2] == ('GET', 'distribution'):
             ours = '127.0.0.1:1339' in path

@@ -40,7 +40,7 @@ def action: .method as $method |
 
 # To name a resource of Microsoft.Network in another is to join them.
 def joined($variables): .type as $own | .properties | .. | strings |
-	((capture("^\\[variables\\('(?<v>[^']*)'\\)\\]$").v as $v | $variables[$v]) // .) | strings |
+	(., (scan("variables\\('([^']*)'\\)")[0] as $v | $variables[$v] | .. | strings)) |
 	scan("resourceId\\('(Microsoft\\.Network/[^']*)'")[0] |
 	select(startswith($own + "/") | not) | . + "/join/action";
 

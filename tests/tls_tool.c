@@ -375,6 +375,32 @@ static int server(char **argv)
 	return 0;
 }
 
+/* The subject's hash of each file, as "openssl x509 -subject_hash" has it. */
+static int hashes(char **files)
+{
+	for (; *files != NULL; files++) {
+		struct buf text = BUF_INIT(PEM_FILE_MAX);
+		struct buf der = BUF_INIT(PEM_OBJECT_MAX);
+		struct str rest, label;
+		struct cert c;
+		uint32_t hash;
+
+		if (file_read(*files, &text, &e) < 0)
+			return 1;
+		rest = buf_str(&text);
+		if (pem_next(&rest, &label, &der, &e) != 1 ||
+		    cert_read(buf_str(&der), &c, &e) < 0)
+			return 1;
+		if (name_hash(c.subject, &hash))
+			printf("%08x\n", hash);
+		else
+			printf("none\n");
+		buf_release(&text);
+		buf_release(&der);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 6 && strcmp(argv[1], "client") == 0)
@@ -391,16 +417,19 @@ int main(int argc, char **argv)
 			fprintf(stderr, "%s\n", e.msg);
 			return 1;
 		}
-		printf("%zu\n", t->anchors_count);
+		printf("%zu\n", t->roots.n);
 		tls_trust_free(t);
 		return 0;
 	}
+	if (argc > 2 && strcmp(argv[1], "hashes") == 0)
+		return hashes(argv + 2);
 	if (argc == 2 && strcmp(argv[1], "dates") == 0) {
 		struct tls_trust *t = trust_from(&(const char *){ NULL }, &e);
 
-		for (size_t i = 0; t != NULL && i < t->anchors_count; i++)
-			printf("%lld %lld\n", (long long)t->rules[i].not_before,
-			       (long long)t->rules[i].not_after);
+		for (size_t i = 0; t != NULL && i < t->roots.n; i++)
+			printf("%lld %lld\n",
+			       (long long)t->roots.rules[i].not_before,
+			       (long long)t->roots.rules[i].not_after);
 		tls_trust_free(t);
 		return t == NULL;
 	}

@@ -149,17 +149,36 @@ struct root_rules {
 	struct str ext_usage, constraints; /* as in struct cert, or empty */
 };
 
+/* A set of them. */
+struct roots {
+	br_x509_trust_anchor *anchors;
+	struct root_rules *rules; /* as many */
+	size_t n;
+	struct buf records; /* what the anchors point into */
+	uint32_t *seen;	    /* of each record: what tells most from others */
+};
+
 struct tls_trust {
 	bool pinned;
 	uint8_t pin[32];
-	br_x509_trust_anchor *anchors;
-	struct root_rules *rules; /* as many */
-	size_t anchors_count;
-	struct buf records; /* what the anchors point into */
+	struct roots roots;
+	/* Directories where files are named after what they hold: they are
+	 * read when somebody is looked for.  NULL at the end, or NULL. */
+	char **named;
 };
 
 /* As tls_trust_default, with these files as the system's, NULL at the end. */
 struct tls_trust *trust_from(const char *const *stores, struct err *e);
+/* Add to found, which is { 0 } at first, the roots of that name (a whole Name)
+ * that are in directories of t's; what cannot be read is not there. */
+void trust_find(const struct tls_trust *t, struct str name, struct roots *found);
+/* The same for all that is in them, whatever its file is called.  False: t has
+ * no such directory, and found is as it was. */
+bool trust_find_all(const struct tls_trust *t, struct roots *found);
+void roots_release(struct roots *r);
+/* The hash that OpenSSL's directories have names by (subject_hash).  False for
+ * names that would be work and are rare, of which trust_find() finds none. */
+bool name_hash(struct str name, uint32_t *hash);
 
 /* ---- our X.509 engine (tls/verify.c) ---- */
 
@@ -176,10 +195,12 @@ struct verify {
 	const char *host;
 	int64_t now; /* wall clock, seconds */
 	br_x509_minimal_context minimal;
-	br_x509_trust_anchor *usable; /* of trust, those for the chain so far */
+	struct roots found; /* beside those of trust, for this chain */
+	bool found_all;	    /* there are no more */
+	br_x509_trust_anchor *usable; /* of both, those for the chain so far */
 	unsigned left;		      /* comparisons of names */
 	unsigned count;		      /* certificates heard */
-	uint32_t length;	      /* of the one being heard */
+	unsigned kept;		      /* of them, in chain and der */
 	struct buf heard;
 	/* those that were needed, leaf first, and what they point into */
 	struct cert chain[VERIFY_CHAIN_MAX];

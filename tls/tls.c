@@ -5,6 +5,7 @@
  * renegotiation, no resumption, no ALPN.
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct tls_stream {
 		br_ssl_server_context server;
 	} as;
 	bool broken; /* the transport failed or ended in disorder */
+	struct tls_shown shown;
 	unsigned char io[BR_SSL_BUFSIZE_BIDI];
 };
 
@@ -412,6 +414,27 @@ static bool is_address(const char *name)
 	       inet_pton(AF_INET6, name, any) == 1;
 }
 
+/* While verify still holds the chain: in der is what was needed of it. */
+static void remember_chain(struct tls_shown *shown, const struct verify *v)
+{
+	struct buf root = BUF_INIT(sizeof(shown->issuer));
+	size_t n = 0;
+
+	while (n < VERIFY_CHAIN_MAX && v->der[n].n > 0)
+		n++;
+	if (n == 0)
+		return;
+	cert_name_text(v->chain[n - 1].issuer, &root);
+	snprintf(shown->issuer, sizeof(shown->issuer), "%s", root.str);
+	shown->not_after = v->chain[0].not_after;
+	buf_release(&root);
+}
+
+void tls_shown(struct stream *s, struct tls_shown *shown)
+{
+	*shown = self(s)->shown;
+}
+
 struct stream *tls_over(struct stream *under, const char *name,
 			const struct tls_trust *trust, int64_t deadline_ms,
 			struct err *e)
@@ -437,6 +460,8 @@ struct stream *tls_over(struct stream *under, const char *name,
 		err_set(e, v->why.kind, "%s", v->why.msg);
 	}
 	br_ssl_engine_set_x509(t->engine, NULL);
+	if (rc == 0)
+		remember_chain(&t->shown, v);
 	verify_release(v);
 	free(v);
 	if (rc < 0) {

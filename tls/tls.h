@@ -21,7 +21,9 @@ struct tls_trust; /* a set of roots, or one pinned key */
  * Roots from SSL_CERT_FILE / SSL_CERT_DIR when set (PEM; they replace all
  * others), else those of the system, else those built in, which are enough for
  * Azure and GitHub.  A variable that names something unreadable or without a
- * certificate is an error that names it.
+ * certificate is an error that names it.  A directory whose files are named
+ * after hashes (openssl-rehash(1)) is read when a chain names one, and wholly
+ * before a server is refused.
  */
 struct tls_trust *tls_trust_default(struct err *e);
 /* Roots from PEM text. */
@@ -48,6 +50,14 @@ struct stream *tls_connect(int fd, const char *name, const struct tls_trust *tru
 struct stream *tls_over(struct stream *under, const char *name,
 			const struct tls_trust *trust, int64_t deadline_ms,
 			struct err *e);
+
+/* What the server showed: when its certificate ends (Unix time), and the root it
+ * led to, "CN=...", for people.  s: of tls_connect or tls_over. */
+struct tls_shown {
+	int64_t not_after;
+	char issuer[128];
+};
+void tls_shown(struct stream *s, struct tls_shown *shown);
 
 /* ---- serving ---- */
 

@@ -12,9 +12,11 @@
 
 #include "base/asset.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "tls/inner.h"
 
 #define RECORDS_MAX (8u << 20)
+#define SAME_HASH_MAX 16 /* files of a directory with names of one hash */
 /* Added to a record's type. */
 #define NOT_AN_AUTHORITY 0x80 /* trusted for itself only */
 #define WITH_USAGE 0x40 /* behind the key: u16be n, inside of extKeyUsage */
@@ -99,36 +101,78 @@ static br_x509_trust_anchor take_anchor(struct str *in, struct root_rules *r)
 	return a;
 }
 
+void roots_release(struct roots *r)
+{
+	buf_release(&r->records);
+	free(r->anchors);
+	free(r->rules);
+	free(r->seen);
+	*r = (struct roots){ 0 };
+}
+
+/* Empty, whatever was in it. */
+static void roots_init(struct roots *r)
+{
+	roots_release(r);
+	buf_init(&r->records, RECORDS_MAX);
+}
+
 static struct tls_trust *trust_new(void)
 {
 	struct tls_trust *t = xcalloc(1, sizeof(*t));
 
-	buf_init(&t->records, RECORDS_MAX);
+	roots_init(&t->roots);
 	return t;
 }
 
 /* Make BearSSL's array once all records are there. */
-static void trust_index(struct tls_trust *t, struct str records)
+static void roots_index(struct roots *r)
 {
-	struct root_rules *rules;
+	struct str records = buf_str(&r->records);
 	size_t room = 0;
 
-	while (records.n > 0) {
-		if (t->anchors_count == room) {
-			room = room == 0 ? 256 : room * 2;
-			t->anchors = xrealloc(t->anchors,
-					      room * sizeof(t->anchors[0]));
-			t->rules = xrealloc(t->rules, room * sizeof(t->rules[0]));
+	for (r->n = 0; records.n > 0; r->n++) {
+		if (r->n == room) {
+			room = room == 0 ? 16 : room * 2;
+			r->anchors = xrealloc(r->anchors,
+					      room * sizeof(r->anchors[0]));
+			r->rules = xrealloc(r->rules, room * sizeof(r->rules[0]));
 		}
-		rules = &t->rules[t->anchors_count];
-		*rules = (struct root_rules){ 0 };
-		t->anchors[t->anchors_count++] = take_anchor(&records, rules);
+		r->rules[r->n] = (struct root_rules){ 0 };
+		r->anchors[r->n] = take_anchor(&records, &r->rules[r->n]);
 	}
 }
 
-/* The certificate as a record, unless it is there already: directories of
- * certificates hold each one up to three times. */
-static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
+/* FNV-1a: of two records that are not the same, nearly always another. */
+static uint32_t mark_of(struct str s)
+{
+	uint32_t h = 2166136261;
+
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 16777619;
+	return h;
+}
+
+/* Add a record that is not there yet: directories of certificates hold each
+ * one up to three times. */
+static void add_record(struct roots *r, struct str record)
+{
+	uint32_t mark = mark_of(record);
+	bool there = false;
+
+	for (size_t i = 0; i < r->n && !there; i++)
+		there = r->seen[i] == mark &&
+			str_find(buf_str(&r->records), record) >= 0;
+	if (there)
+		return;
+	if (r->n % 16 == 0)
+		r->seen = xrealloc(r->seen, (r->n + 16) * sizeof(r->seen[0]));
+	r->seen[r->n++] = mark;
+	buf_addstr(&r->records, record);
+}
+
+/* The certificate as a record. */
+static int add_certificate(struct roots *t, struct str der, struct err *e)
 {
 	struct buf r = BUF_INIT(2 * PEM_OBJECT_MAX);
 	br_x509_pkey key;
@@ -165,8 +209,7 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
 			e, ERR_DATA,
 			"a certificate with names or keys too large to be true");
 	}
-	if (str_find(buf_str(&t->records), buf_str(&r)) < 0)
-		buf_addstr(&t->records, buf_str(&r));
+	add_record(t, buf_str(&r));
 	buf_release(&r);
 	return buf_check(&t->records, "the set of trusted roots", e);
 }
@@ -176,7 +219,7 @@ static int add_certificate(struct tls_trust *t, struct str der, struct err *e)
  * kind) is no reason to refuse the others, but it is the reason given when
  * none is left.
  */
-static int add_pem(struct tls_trust *t, struct str pem, struct err *e)
+static int add_pem(struct roots *t, struct str pem, struct err *e)
 {
 	struct buf der = BUF_INIT(PEM_OBJECT_MAX);
 	struct err first = ERR_INIT;
@@ -203,7 +246,7 @@ static int add_pem(struct tls_trust *t, struct str pem, struct err *e)
 
 /* ---- where they come from ---- */
 
-static int add_file(struct tls_trust *t, const char *path, struct err *e)
+static int add_file(struct roots *t, const char *path, struct err *e)
 {
 	struct buf text = BUF_INIT(PEM_FILE_MAX);
 	int rc = -1;
@@ -215,8 +258,15 @@ static int add_file(struct tls_trust *t, const char *path, struct err *e)
 	return rc;
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* All files of a directory; such directories hold other things, too. */
-static int add_directory(struct tls_trust *t, const char *path, struct err *e)
+static int add_directory(struct roots *t, const char *path, struct err *e)
 {
 	struct dirent *entry;
 	DIR *d = opendir(path);
@@ -227,10 +277,8 @@ static int add_directory(struct tls_trust *t, const char *path, struct err *e)
 	while ((entry = readdir(d)) != NULL) {
 		char *file = xasprintf("%s/%s", path, entry->d_name);
 		struct err skipped = ERR_INIT;
-		struct stat st;
 
-		if (stat(file, &st) == 0 && S_ISREG(st.st_mode) &&
-		    add_file(t, file, &skipped) == 0)
+		if (is_file(file) && add_file(t, file, &skipped) == 0)
 			used++;
 		free(file);
 	}
@@ -241,28 +289,185 @@ static int add_directory(struct tls_trust *t, const char *path, struct err *e)
 	return 0;
 }
 
+/* "5ad8a5d6.0" */
+static bool is_hash_name(const char *name)
+{
+	struct str s = str_of(name);
+	uint64_t v;
+
+	for (size_t i = 0; i < 8; i++)
+		if (i >= s.n ||
+		    !(is_digit(s.p[i]) || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+			return false;
+	s = str_skip(s, 8);
+	return str_starts(s, STR(".")) && str_num(str_skip(s, 1), 999, &v);
+}
+
+/* Does it have files that are named so?  -1: it cannot be read. */
+static int has_hash_names(const char *path, struct err *e)
+{
+	struct dirent *entry;
+	DIR *d = opendir(path);
+	int found = 0;
+
+	if (d == NULL)
+		return err_sys(e, ERR_IO, "%s", path);
+	while (found == 0 && (entry = readdir(d)) != NULL)
+		found = is_hash_name(entry->d_name);
+	closedir(d);
+	return found;
+}
+
 static int add_directories(struct tls_trust *t, const char *list, struct err *e)
 {
 	struct str rest = str_of(list), one;
+	size_t n = 0;
 
 	while (str_next(&rest, ':', &one)) {
 		char *path = str_dup(one);
-		int rc = one.n == 0 ? 0 : add_directory(t, path, e);
+		int named = one.n == 0 ? 0 : has_hash_names(path, e);
 
+		if (named > 0) {
+			t->named = xrealloc(t->named,
+					    (n + 2) * sizeof(t->named[0]));
+			t->named[n++] = path;
+			t->named[n] = NULL;
+			continue;
+		}
+		if (named == 0 && one.n > 0)
+			named = add_directory(&t->roots, path, e);
 		free(path);
-		if (rc < 0)
+		if (named < 0)
 			return -1;
 	}
 	return 0;
 }
+
+/* ---- directories with names that are hashes ---- */
+
+/* A string of a Name as OpenSSL compares it: UTF-8, no blanks at the ends, one
+ * for many inside, ASCII letters small. */
+static bool add_canonical(struct buf *b, unsigned tag, struct str text)
+{
+	static const char blanks[] = " \t\n\v\f\r";
+	bool blank = false;
+	size_t at;
+
+	/* with two and four bytes a character: rare */
+	if (tag == 0x1c || tag == 0x1e)
+		return false;
+	/* TeletexString beyond ASCII, the same */
+	for (size_t i = 0; tag == 0x14 && i < text.n; i++)
+		if ((unsigned char)text.p[i] >= 0x80)
+			return false;
+	/* PrintableString, TeletexString, IA5String, VisibleString */
+	if (tag != DER_UTF8_STRING && tag != 0x13 && tag != 0x14 &&
+	    tag != 0x16 && tag != 0x1a) {
+		der_add(b, tag, text.p, text.n);
+		return true;
+	}
+	at = der_open(b, DER_UTF8_STRING);
+	for (size_t i = 0, begun = b->n; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c != '\0' && strchr(blanks, c) != NULL) {
+			blank = b->n > begun;
+			continue;
+		}
+		if (blank)
+			buf_addc(b, ' ');
+		blank = false;
+		buf_addc(b, to_lower(c));
+	}
+	der_close(b, at);
+	return true;
+}
+
+/* Source: openssl-x509(1), -subject_hash; crypto/x509/x_name.c says what it is
+ * of: the sets of the Name, without what is around them. */
+bool name_hash(struct str name, uint32_t *hash)
+{
+	struct buf b = BUF_INIT(PEM_OBJECT_MAX);
+	struct str sets, set, pair, oid, text;
+	uint8_t sum[20];
+	bool ok = der_get(&name, DER_SEQUENCE, &sets);
+
+	while (ok && sets.n > 0) {
+		unsigned tag;
+		size_t a, c;
+
+		/* of two in a set, their order might be another */
+		ok = der_get(&sets, DER_SET, &set) &&
+		     der_get(&set, DER_SEQUENCE, &pair) && set.n == 0 &&
+		     der_get(&pair, DER_OID, &oid) &&
+		     der_any(&pair, &tag, &text) && pair.n == 0;
+		if (!ok)
+			break;
+		a = der_open(&b, DER_SET);
+		c = der_open(&b, DER_SEQUENCE);
+		der_add(&b, DER_OID, oid.p, oid.n);
+		ok = add_canonical(&b, tag, text);
+		der_close(&b, c);
+		der_close(&b, a);
+	}
+	if (ok && !b.over) {
+		sha1(b.str, b.n, sum);
+		*hash = sum[0] | (uint32_t)sum[1] << 8 |
+			(uint32_t)sum[2] << 16 | (uint32_t)sum[3] << 24;
+	}
+	ok = ok && !b.over;
+	buf_release(&b);
+	return ok;
+}
+
+void trust_find(const struct tls_trust *t, struct str name, struct roots *found)
+{
+	uint32_t hash;
+
+	if (t->named == NULL || !name_hash(name, &hash))
+		return;
+	if (found->records.max == 0)
+		roots_init(found);
+	for (char **dir = t->named; *dir != NULL; dir++)
+		for (unsigned i = 0; i < SAME_HASH_MAX; i++) {
+			char *path = xasprintf("%s/%08x.%u", *dir, hash, i);
+			struct err ignored = ERR_INIT;
+			bool there = is_file(path);
+
+			if (there)
+				add_file(found, path, &ignored);
+			free(path);
+			if (!there)
+				break;
+		}
+	roots_index(found);
+}
+
+bool trust_find_all(const struct tls_trust *t, struct roots *found)
+{
+	if (t->named == NULL)
+		return false;
+	if (found->records.max == 0)
+		roots_init(found);
+	for (char **dir = t->named; *dir != NULL; dir++) {
+		struct err ignored = ERR_INIT;
+
+		add_directory(found, *dir, &ignored);
+	}
+	roots_index(found);
+	return true;
+}
+
+/* ---- from outside ---- */
 
 struct tls_trust *trust_from(const char *const *stores, struct err *e)
 {
 	const char *file = getenv("SSL_CERT_FILE"),
 		   *dirs = getenv("SSL_CERT_DIR");
 	struct tls_trust *t = trust_new();
+	bool named;
 
-	if (file != NULL && *file != '\0' && add_file(t, file, e) < 0) {
+	if (file != NULL && *file != '\0' && add_file(&t->roots, file, e) < 0) {
 		err_in(e, "SSL_CERT_FILE");
 		goto fail;
 	}
@@ -272,15 +477,17 @@ struct tls_trust *trust_from(const char *const *stores, struct err *e)
 	}
 	/* A store that is there and cannot be used is passed over: whoever
 	 * wants another one names it. */
-	for (; t->records.n == 0 && *stores != NULL; stores++) {
+	named = t->named != NULL || t->roots.records.n > 0;
+	for (; !named && t->roots.records.n == 0 && *stores != NULL; stores++) {
 		struct err ignored = ERR_INIT;
 
-		if (file_exists(*stores) && add_file(t, *stores, &ignored) < 0)
-			buf_reset(&t->records);
+		if (file_exists(*stores) &&
+		    add_file(&t->roots, *stores, &ignored) < 0)
+			roots_init(&t->roots);
 	}
-	if (t->records.n == 0)
-		asset_get("build/roots", &t->records);
-	trust_index(t, buf_str(&t->records));
+	if (!named && t->roots.records.n == 0)
+		asset_get("build/roots", &t->roots.records);
+	roots_index(&t->roots);
 	return t;
 fail:
 	tls_trust_free(t);
@@ -304,12 +511,12 @@ struct tls_trust *tls_trust_pem(struct str pem, const char *what, struct err *e)
 {
 	struct tls_trust *t = trust_new();
 
-	if (add_pem(t, pem, e) < 0) {
+	if (add_pem(&t->roots, pem, e) < 0) {
 		err_in(e, "%s", what);
 		tls_trust_free(t);
 		return NULL;
 	}
-	trust_index(t, buf_str(&t->records));
+	roots_index(&t->roots);
 	return t;
 }
 
@@ -326,8 +533,9 @@ void tls_trust_free(struct tls_trust *t)
 {
 	if (t == NULL)
 		return;
-	buf_release(&t->records);
-	free(t->anchors);
-	free(t->rules);
+	roots_release(&t->roots);
+	for (char **dir = t->named; dir != NULL && *dir != NULL; dir++)
+		free(*dir);
+	free(t->named);
 	free(t);
 }

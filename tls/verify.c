@@ -29,6 +29,23 @@ static struct str name_of(const br_x509_trust_anchor *a)
 	return (struct str){ (const char *)a->dn.data, a->dn.len };
 }
 
+/* Root number i of all that are known now.  False: there is none. */
+static bool root_at(const struct verify *v, size_t i,
+		    const br_x509_trust_anchor **a, const struct root_rules **r)
+{
+	const struct roots *some = &v->trust->roots;
+
+	if (i >= some->n) {
+		i -= some->n;
+		some = &v->found;
+	}
+	if (i >= some->n)
+		return false;
+	*a = &some->anchors[i];
+	*r = &some->rules[i];
+	return true;
+}
+
 /* Whether constraints leave the first n certificates alone; an authority's
  * own successor, of the same name, may have any (RFC 5280 6.1.4 (b)). */
 static bool limits_hold(struct verify *v, struct str constraints, size_t n,
@@ -138,15 +155,14 @@ static void refuse_limits(struct verify *v, struct str authority,
 /* We know somebody of that name, who may not be used: why. */
 static bool refuse_root(struct verify *v, struct str dn)
 {
-	const struct tls_trust *t = v->trust;
 	struct buf name = BUF_INIT(TEXT_MAX), whose = BUF_INIT(TEXT_MAX);
+	const struct root_rules *r;
+	const br_x509_trust_anchor *a;
 
 	cert_name_text(dn, &name);
 	buf_addf(&whose, "trusted issuer %s: ", name.str);
-	for (size_t i = 0; i < t->anchors_count && v->why.kind == ERR_NONE; i++) {
-		const struct root_rules *r = &t->rules[i];
-
-		if (!str_eq(dn, name_of(&t->anchors[i])))
+	for (size_t i = 0; v->why.kind == ERR_NONE && root_at(v, i, &a, &r); i++) {
+		if (!str_eq(dn, name_of(a)))
 			continue;
 		if (v->now < r->not_before || v->now > r->not_after)
 			refuse_dates(v, r->not_before, r->not_after, whose.str);
@@ -224,7 +240,6 @@ static void start_cert(const br_x509_class **ctx, uint32_t n)
 	struct verify *v = self(ctx);
 
 	v->count++;
-	v->length = n;
 	buf_reset(&v->heard);
 	if (v->count > VERIFY_CHAIN_MAX)
 		refuse(v, "more than %d certificates", VERIFY_CHAIN_MAX);
@@ -240,23 +255,38 @@ static void append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 		buf_add(&v->heard, p, n);
 }
 
+/* Have the roots of that name at hand, where they are in files named after it. */
+static void look_for(struct verify *v, struct str name)
+{
+	const struct root_rules *r;
+	const br_x509_trust_anchor *a;
+
+	for (size_t i = 0; root_at(v, i, &a, &r); i++)
+		if (str_eq(name, name_of(a)))
+			return;
+	trust_find(v->trust, name, &v->found);
+}
+
 /* Roots by their own certificates: those that are valid, for servers, and may
  * issue for the chain as far as it is known. */
 static void choose_roots(struct verify *v)
 {
-	const struct tls_trust *t = v->trust;
+	const br_x509_trust_anchor *a;
+	const struct root_rules *r;
 	size_t n = 0;
 
-	for (size_t i = 0; i < t->anchors_count; i++) {
-		const struct root_rules *r = &t->rules[i];
+	v->usable = xrealloc(v->usable, (v->trust->roots.n + v->found.n + 1) *
+						sizeof(v->usable[0]));
+	for (size_t i = 0; root_at(v, i, &a, &r); i++) {
 		struct buf ignored = BUF_INIT(TEXT_MAX);
 
 		if (v->now >= r->not_before && v->now <= r->not_after &&
 		    usage_serves(r->ext_usage) &&
 		    limits_hold(v, r->constraints, v->count, &ignored))
-			v->usable[n++] = t->anchors[i];
+			v->usable[n++] = *a;
 		buf_release(&ignored);
 	}
+	v->minimal.trust_anchors = v->usable;
 	v->minimal.trust_anchors_num = n;
 }
 
@@ -356,10 +386,71 @@ static void show(struct verify *v, const struct buf *der, const struct cert *c)
 	const br_x509_class **m = &v->minimal.vtable;
 
 	add_shown(&shown, buf_str(der), c);
-	v->minimal.vtable->start_cert(m, v->length);
+	v->minimal.vtable->start_cert(m, (uint32_t)der->n);
 	v->minimal.vtable->append(m, (unsigned char *)shown.str, shown.n);
 	v->minimal.vtable->end_cert(m);
 	buf_release(&shown);
+}
+
+/* br_x509_minimal, at the beginning of a chain. */
+static void begin(struct verify *v)
+{
+	br_x509_minimal_context *m = &v->minimal;
+
+	v->left = LIMITS_LOOKS;
+	br_x509_minimal_init(m, &br_sha256_vtable, NULL, 0);
+	/* no SHA-1, here or in the handshake: signatures with it are refused */
+	br_x509_minimal_set_hash(m, br_sha256_ID, &br_sha256_vtable);
+	br_x509_minimal_set_hash(m, br_sha384_ID, &br_sha384_vtable);
+	br_x509_minimal_set_hash(m, br_sha512_ID, &br_sha512_vtable);
+	br_x509_minimal_set_rsa(m, check_rsa);
+	br_x509_minimal_set_ecdsa(m, TLS_EC, check_ecdsa);
+	br_x509_minimal_set_minrsa(m, RSA_BYTES_MIN);
+	br_x509_minimal_set_time(m, (uint32_t)(v->now / 86400 + DAYS_TO_1970),
+				 (uint32_t)(v->now % 86400));
+	m->vtable->start_chain(&m->vtable, NULL);
+}
+
+/* Certificate number v->count, of a chain that is well so far. */
+static void judge(struct verify *v)
+{
+	const struct buf *der = &v->der[v->count - 1];
+	const struct cert *c = &v->chain[v->count - 1];
+
+	/* one that is trusted itself, too; of others their issuers say so */
+	if (v->count == 1)
+		look_for(v, c->subject);
+	look_for(v, c->issuer);
+	choose_roots(v);
+	show(v, der, c);
+	if (v->minimal.err != 0 && v->minimal.err != BR_ERR_X509_OK)
+		refuse_certificate(v, c, v->minimal.err);
+	else if (v->count > 1 && !usage_serves(c->ext_usage))
+		refuse_usage(v, c);
+	else if (v->count > 1)
+		refuse_limits(v, c->subject, c->constraints, v->count - 1);
+}
+
+/*
+ * It was refused: before that is said, the roots count that are in a directory
+ * of hashes under a name of their own.  False: there are none.
+ */
+static bool judge_again(struct verify *v)
+{
+	unsigned heard = v->count;
+
+	if (v->found_all || !trust_find_all(v->trust, &v->found))
+		return false;
+	v->found_all = true;
+	err_clear(&v->why);
+	begin(v);
+	for (v->count = 1; v->count <= v->kept; v->count++) {
+		judge(v);
+		if (v->why.kind != ERR_NONE || v->minimal.err == BR_ERR_X509_OK)
+			break;
+	}
+	v->count = heard;
+	return true;
 }
 
 static void end_cert(const br_x509_class **ctx)
@@ -386,14 +477,10 @@ static void end_cert(const br_x509_class **ctx)
 		refuse(v, "certificate has %s", e.msg);
 	if (v->why.kind != ERR_NONE || v->trust->pinned)
 		return;
-	choose_roots(v);
-	show(v, der, c);
-	if (v->minimal.err != 0 && v->minimal.err != BR_ERR_X509_OK)
-		refuse_certificate(v, c, v->minimal.err);
-	else if (v->count > 1 && !usage_serves(c->ext_usage))
-		refuse_usage(v, c);
-	else if (v->count > 1)
-		refuse_limits(v, c->subject, c->constraints, v->count - 1);
+	v->kept = v->count;
+	judge(v);
+	if (v->why.kind != ERR_NONE)
+		judge_again(v);
 }
 
 static void check_pin(struct verify *v)
@@ -405,22 +492,30 @@ static void check_pin(struct verify *v)
 		refuse(v, "the server's key is not the pinned one");
 }
 
+/* All was heard, and none of it refused. */
+static void conclude(struct verify *v)
+{
+	if (v->minimal.vtable->end_chain(&v->minimal.vtable) != 0)
+		refuse_issuer(v);
+	else if (!usage_serves(v->chain[0].ext_usage))
+		refuse(v, "certificate is not for servers (extended key usage)");
+	else if (!cert_is_for(&v->chain[0], v->host))
+		refuse_names(v);
+}
+
 static unsigned end_chain(const br_x509_class **ctx)
 {
 	struct verify *v = self(ctx);
 
 	if (v->why.kind == ERR_NONE && v->count == 0)
 		refuse(v, "the server sent no certificate");
-	if (v->why.kind == ERR_NONE && v->trust->pinned)
+	if (v->why.kind == ERR_NONE && v->trust->pinned) {
 		check_pin(v);
-	else if (v->why.kind == ERR_NONE) {
-		if (v->minimal.vtable->end_chain(&v->minimal.vtable) != 0)
-			refuse_issuer(v);
-		else if (!usage_serves(v->chain[0].ext_usage))
-			refuse(v,
-			       "certificate is not for servers (extended key usage)");
-		else if (!cert_is_for(&v->chain[0], v->host))
-			refuse_names(v);
+	} else if (v->why.kind == ERR_NONE) {
+		conclude(v);
+		if (v->why.kind != ERR_NONE && judge_again(v) &&
+		    v->why.kind == ERR_NONE)
+			conclude(v);
 	}
 	return v->why.kind == ERR_NONE ? 0 : BR_ERR_X509_NOT_TRUSTED;
 }
@@ -451,8 +546,6 @@ static const br_x509_class verify_class = {
 
 void verify_init(struct verify *v, const struct tls_trust *trust, const char *host)
 {
-	br_x509_minimal_context *m = &v->minimal;
-
 	memset(v, 0, sizeof(*v));
 	v->vtable = &verify_class;
 	v->trust = trust;
@@ -461,19 +554,7 @@ void verify_init(struct verify *v, const struct tls_trust *trust, const char *ho
 	buf_init(&v->heard, PEM_OBJECT_MAX);
 	for (size_t i = 0; i < VERIFY_CHAIN_MAX; i++)
 		buf_init(&v->der[i], PEM_OBJECT_MAX);
-	v->left = LIMITS_LOOKS;
-	v->usable = xcalloc(trust->anchors_count, sizeof(v->usable[0]));
-
-	br_x509_minimal_init(m, &br_sha256_vtable, v->usable, 0);
-	/* no SHA-1, here or in the handshake: signatures with it are refused */
-	br_x509_minimal_set_hash(m, br_sha256_ID, &br_sha256_vtable);
-	br_x509_minimal_set_hash(m, br_sha384_ID, &br_sha384_vtable);
-	br_x509_minimal_set_hash(m, br_sha512_ID, &br_sha512_vtable);
-	br_x509_minimal_set_rsa(m, check_rsa);
-	br_x509_minimal_set_ecdsa(m, TLS_EC, check_ecdsa);
-	br_x509_minimal_set_minrsa(m, RSA_BYTES_MIN);
-	br_x509_minimal_set_time(m, (uint32_t)(v->now / 86400 + DAYS_TO_1970),
-				 (uint32_t)(v->now % 86400));
+	begin(v);
 }
 
 void verify_release(struct verify *v)
@@ -481,5 +562,6 @@ void verify_release(struct verify *v)
 	buf_release(&v->heard);
 	for (size_t i = 0; i < VERIFY_CHAIN_MAX; i++)
 		buf_release(&v->der[i]);
+	roots_release(&v->found);
 	free(v->usable);
 }

@@ -1,6 +1,7 @@
-// The page follows /events, each of which is the whole state, and changes what
-// differs: an element stays the same for a task's place ("web.3"), so that one
-// can see it go from a node to another.
+// The page follows /events.  A state is the whole of it, and what differs is
+// changed: an element stays the same for a task's place ("web.3"), so that one
+// can see it go from a node to another.  Figures are what has changed since the
+// step before; after a step that was missed, all of them are asked for.
 'use strict';
 
 const $ = id => document.getElementById(id);
@@ -56,6 +57,193 @@ function memory(bytes) {
 	return gib >= 10 ? Math.round(gib) + ' GiB' : gib >= 1 ? gib.toFixed(1) + ' GiB' : Math.round(bytes / 2 ** 20) + ' MiB';
 }
 
+// ---- plots
+
+const points = 60;		// ten minutes
+const series = new Map();	// id -> CPU, memory, received, sent, running: newest last
+let step = 0;			// the last one that series has
+const percent = v => Math.round(v) + ' %';
+const cpus = v => (v / 1000).toFixed(v < 10000 ? 2 : 0);
+const units = [[1e9, 'GB/s'], [1e6, 'MB/s'], [1e3, 'kB/s'], [1, 'B/s']];
+// several in the unit of the largest, with a word before each
+function rates(values, words) {
+	const [by, unit] = units.find(u => Math.max(...values) >= u[0]) || units[3];
+	return values.map((v, i) => (words[i] + ' ' + (v / by).toFixed(v < 10 * by && by > 1 ? 1 : 0)).trim()).join(' ') + ' ' + unit;
+}
+const rate = v => rates([v], ['']);
+const scaled = (line, by) => line.map(v => v === null ? null : v / by);
+// a row: name, lines with a word each (the second is dashed), how to say a value, what the upper edge is
+const most = (least, line) => Math.max(least, ...line);
+
+function nodeRows(n, s) {
+	return [
+		['CPU', [['', scaled(s[0], 10 * (n.cpus || 1))]], percent, 100],
+		['Memory', [['', n.memory ? scaled(s[1], n.memory / 102400) : []]], percent, 100],
+		['Network', [['in', s[2]], ['out', s[3]]], rate, most(most(10000, s[2]), s[3])],
+	];
+}
+
+function taskRows(s) {
+	return [
+		['CPU', [['', s[0]]], v => cpus(v) + ' CPUs', most(1000, s[0])],
+		['Memory', [['', s[1]]], v => memory(v * 1024), most(1024, s[1])],
+		['Network', [['in', s[2]], ['out', s[3]]], rate, most(most(10000, s[2]), s[3])],
+	];
+}
+
+function serviceRows(v, s) {
+	const rows = taskRows(s);
+	rows[1] = ['Tasks', [['', s[4]]], String, most(v.desired || 1, s[4])];
+	return rows;
+}
+
+function drawing() {
+	const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+	svg.setAttribute('viewBox', '0 0 118 30');
+	svg.setAttribute('preserveAspectRatio', 'none');
+	svg.setAttribute('role', 'img');
+	for (const c of ['area', 'line', 'line dashed']) {
+		const path = document.createElementNS(svg.namespaceURI, 'path');
+		path.setAttribute('class', c);
+		svg.append(path);
+	}
+	return svg;
+}
+
+// The way of a line, with gaps; closed: down to the ground, to be filled.
+function way(line, max, closed) {
+	let d = '', from = null, x = 2 * (points - line.length);
+	for (const v of [...line, null]) {
+		if (v !== null) {
+			const y = (29 - 28 * Math.min(1, v / max)).toFixed(1);
+			d += from === null ? (closed ? `M${x} 29V${y}` : `M${x} ${y}h.1`) : `L${x} ${y}`;
+			from = x;
+		} else if (from !== null) {
+			if (closed) d += `L${from} 29Z`;
+			from = null;
+		}
+		x += 2;
+	}
+	return d;
+}
+
+// children of dl: a div for each row, with its name, its value and its plot
+function plot(dl, rows, tag = ['div', 'dt', 'dd']) {
+	while (dl.children.length < rows.length) {
+		const div = make(tag[0]), value = make(tag[2]);
+		value.append(make('span'), make('span', 'hide'), drawing(), make('span', 'range'));
+		value.lastChild.setAttribute('aria-hidden', 'true');
+		div.append(make(tag[1]), value);
+		dl.append(div);
+	}
+	rows.forEach(([name, lines, word, max], i) => {
+		const div = dl.children[i], [value, gap, svg, range] = div.lastChild.children;
+		const known = lines.map(l => l[1].filter(v => v !== null));
+		div.hidden = known.every(l => l.length === 0);
+		if (div.hidden) return;
+		const last = lines.map(l => l[1].length ? l[1][l[1].length - 1] : null);
+		say(div.firstChild, name);
+		say(value, last.includes(null) ? 'unknown' : lines.length > 1 ? rates(last, lines.map(l => l[0])) : word(last[0]));
+		say(gap, ' ');
+		const about = known.map((l, j) => l.length ? (lines[j][0] + ' ' + word(Math.min(...l)) + ' to ' + word(Math.max(...l))).trim() : '').filter(t => t).join(', ');
+		svg.setAttribute('aria-label', 'in ten minutes ' + about);
+		say(range, about);
+		const [area, first, second] = svg.children;
+		area.setAttribute('d', way(lines[0][1], max, true));
+		first.setAttribute('d', way(lines[0][1], max, false));
+		second.setAttribute('d', lines[1] ? way(lines[1][1], max, false) : '');
+	});
+}
+
+function take(id, five) {
+	let s = series.get(id);
+	if (!s) series.set(id, s = [[], [], [], [], []]);
+	s.forEach((line, i) => {
+		line.push(five ? five[i] : line.length ? line[line.length - 1] : null);
+		if (line.length > points) line.shift();
+	});
+}
+
+// All there is, or one's with its whole past.
+function load(id) {
+	return fetch('/api/figures' + (id ? '?id=' + encodeURIComponent(id) : '')).then(r => r.json()).then(all => {
+		if (id ? all.n !== step : all.n < step) return;
+		if (!id) series.clear();
+		step = all.n;
+		for (const [k, s] of Object.entries(all.series)) series.set(k, s);
+		drawAll();
+	}).catch(() => {});
+}
+
+function figures(news) {
+	if (news.n === step) return;
+	if (news.n !== step + 1) {
+		step = 0;
+		load();
+		return;
+	}
+	step = news.n;
+	for (const id of series.keys()) if (!alive.has(id)) series.delete(id);
+	for (const id of series.keys()) if (!Object.hasOwn(news.now, id)) take(id);
+	for (const [id, five] of Object.entries(news.now)) take(id, five);
+	drawAll();
+}
+
+// ---- one of them, in large
+
+let shown = null;		// its id
+let opener = null;		// where the focus was
+const alive = new Map();	// id -> node, service or task, of the last state
+
+function detail(id, from) {
+	shown = id;
+	opener = from;
+	drawDetail();
+	$('detail').hidden = false;
+	$('detail-head').focus();
+	if (alive.get(id)?.label) load(id);
+}
+
+function closeDetail() {
+	if (shown === null) return;
+	shown = null;
+	$('detail').hidden = true;
+	if (opener && opener.isConnected) opener.focus();
+}
+
+function drawDetail() {
+	const it = alive.get(shown), s = series.get(shown);
+	const what = !it ? 'It is gone' : it.label ? it.label + ' on ' + (alive.get(it.node)?.name || 'no node') : it.name;
+	say($('detail-head'), what + (s ? '' : ': no figures'));
+	const dl = $('detail').lastElementChild;
+	dl.hidden = !it || !s;
+	if (!dl.hidden) plot(dl, it.label ? taskRows(s) : nodeRows(it, s));
+}
+
+function drawAll() {
+	for (const li of $('services').children) drawService(li);
+	for (const li of $('nodes').children) drawNode(li);
+	if (shown !== null) drawDetail();
+}
+
+$('close').addEventListener('click', closeDetail);
+document.addEventListener('keydown', e => {
+	if (e.key === 'Escape') closeDetail();
+	const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+	const on = document.activeElement;
+	if (!by || !on.closest('.tasks')) return;
+	const all = [...document.querySelectorAll('.tasks button')], to = all[all.indexOf(on) + by];
+	if (!to) return;
+	e.preventDefault();
+	reach(to);
+	to.focus();
+});
+
+// One task of a node is reached by Tab, the others by arrows.
+function reach(button) {
+	for (const b of button.closest('.tasks').querySelectorAll('button')) b.tabIndex = b === button ? 0 : -1;
+}
+
 // ---- services
 
 function createService(s) {
@@ -63,7 +251,7 @@ function createService(s) {
 	button.type = 'button';
 	const name = make('span', 'name');
 	name.append(make('span'), make('span', 'count'));
-	button.append(name, make('span', 'about'), make('span', 'failure'));
+	button.append(name, make('span', 'about'), make('span', 'failure'), make('span', 'plots'));
 	button.addEventListener('click', () => {
 		chosen = chosen === s.id ? null : s.id;
 		choose();
@@ -82,6 +270,13 @@ function updateService(li, s) {
 	if (s.update && s.update !== 'completed') about.push('update ' + s.update.replaceAll('_', ' '));
 	say(button.children[1], about.join(' · ') + (s.image ? ' · ' + s.image.replace(/^.*\//, '') : ''));
 	say(button.children[2], s.failure || '');
+	drawService(li);
+}
+
+function drawService(li) {
+	const s = series.get(li.dataset.key), it = alive.get(li.dataset.key), plots = li.firstChild.lastChild;
+	if (s && it) plot(plots, serviceRows(it, s), ['span', 'span', 'span']);
+	plots.hidden = !s;
 }
 
 function choose() {
@@ -100,9 +295,12 @@ const facts = [
 ];
 
 function createNode() {
-	const li = make('li', 'node'), dl = make('dl'), tasks = make('ul', 'tasks');
+	const li = make('li', 'node'), h3 = make('h3'), button = make('button'), dl = make('dl', 'facts'), tasks = make('ul', 'tasks');
+	button.type = 'button';
+	button.addEventListener('click', () => detail(li.dataset.key, button));
+	h3.append(button);
 	for (const [name] of facts) dl.append(make('dt', '', name), make('dd'));
-	li.append(make('h3'), make('p', 'role'), dl, tasks, make('p', 'none', 'No tasks'));
+	li.append(h3, make('p', 'role'), dl, make('dl', 'plots'), tasks, make('p', 'none', 'No tasks'));
 	return li;
 }
 
@@ -110,7 +308,8 @@ function updateNode(li, n) {
 	const down = n.state !== 'ready', away = n.availability !== 'active';
 	li.classList.toggle('down', down && n.id !== '');
 	li.classList.toggle('away', away && n.id !== '');
-	say(li.children[0], n.name);
+	say(li.firstChild.firstChild, n.name);
+	li.firstChild.firstChild.disabled = n.id === '';
 	const role = li.children[1], dl = li.children[2];
 	role.hidden = dl.hidden = n.id === '';
 	const words = [['', n.leader ? 'leader' : n.role], [down ? 'bad' : 'good', n.state]];
@@ -126,15 +325,34 @@ function updateNode(li, n) {
 		dt.hidden = dd.hidden = v === '';
 	});
 	li.lastChild.hidden = n.tasks.length > 0;
+	drawNode(li);
+}
+
+function drawNode(li) {
+	const s = series.get(li.dataset.key), n = alive.get(li.dataset.key), dl = li.children[3];
+	if (s && n) plot(dl, nodeRows(n, s));
+	dl.hidden = !s || [...dl.children].every(d => d.hidden);
+	for (const task of li.children[4].children) drawTask(task);
 }
 
 // ---- tasks
 
 function createTask(t) {
-	const li = make('li');
+	const li = make('li'), button = make('button');
+	button.type = 'button';
+	button.tabIndex = -1;
+	button.addEventListener('click', () => {
+		reach(button);
+		detail(li.dataset.id, button);
+	});
 	li.dataset.service = t.service;
-	li.append(make('span'), make('span', 'state'), make('span', 'why'));
+	li.append(button, make('span', 'state'), make('span', 'load'), make('span', 'why'));
 	return li;
+}
+
+function drawTask(li) {
+	const s = series.get(li.dataset.id), v = s && s[0].length ? s[0][s[0].length - 1] : null;
+	say(li.children[2], v === null ? '' : cpus(v));
 }
 
 function updateTask(li, t) {
@@ -143,12 +361,14 @@ function updateTask(li, t) {
 	const on = t.service === chosen ? ' chosen' : '';
 	const name = 'task ' + colour(t.service) + kind + on;
 	if (li.className !== name) li.className = name;
+	li.dataset.id = t.id;
 	say(li.children[0], t.label);
 	// "running" is what all of them should be: said, not shown
 	li.children[1].className = running ? 'hide' : 'state';
 	say(li.children[1], running ? ', running' : t.state);
-	say(li.children[2], t.why || '');
-	li.children[2].hidden = !t.why;
+	say(li.children[3], t.why || '');
+	li.children[3].hidden = !t.why;
+	drawTask(li);
 }
 
 // Where each task is now; afterwards those that went elsewhere glide there.
@@ -194,6 +414,8 @@ function show(state) {
 	const running = state.tasks.filter(t => t.state === 'running').length;
 	const desired = state.services.reduce((n, s) => n + s.desired, 0);
 	const short = state.services.filter(s => s.running < s.desired);
+	alive.clear();
+	for (const it of [...state.services, ...nodes, ...state.tasks]) alive.set(it.id, it);
 	if (nowhere.tasks.length) nodes.push(nowhere);
 
 	const before = places();
@@ -201,12 +423,16 @@ function show(state) {
 	if (chosen !== null && !names.has(chosen)) chosen = null;
 	$('no-services').hidden = state.services.length > 0 || state.nodes.length === 0;
 	keep($('nodes'), nodes, n => n.id || '-', createNode, updateNode);
-	const lists = new Map([...$('nodes').children].map(li => [li.dataset.key, li.children[3]]));
-	for (const n of nodes)
+	const lists = new Map([...$('nodes').children].map(li => [li.dataset.key, li.children[4]]));
+	for (const n of nodes) {
 		keep(lists.get(n.id || '-'), n.tasks.sort((a, b) => a.label.localeCompare(b.label, 'en', { numeric: true })),
 			t => t.key, createTask, updateTask);
+		const first = lists.get(n.id || '-').querySelector('button');
+		if (first && !first.closest('.tasks').querySelector('[tabindex="0"]')) first.tabIndex = 0;
+	}
 	choose();
 	glide(before);
+	if (shown !== null) drawDetail();
 
 	document.title = state.title;
 	say($('title'), state.title);
@@ -219,6 +445,32 @@ function show(state) {
 	];
 	if (short.length) words.push('short: ' + short.slice(0, 3).map(s => s.name).join(', ') + (short.length > 3 ? '…' : ''));
 	announce(words.join(' · '));
+}
+
+// ---- what happened, the newest first
+
+const tone = {
+	joined: 'good', ready: 'good', active: 'good', returned: 'good', made: 'good',
+	left: 'bad', down: 'bad', disconnected: 'bad', unknown: 'bad', failed: 'bad', removed: 'bad',
+};
+
+function happened(list) {
+	const ol = $('timeline');
+	if (fresh) ol.textContent = '';
+	for (const e of list) {
+		const li = make('li', tone[e.kind] || 'warn'), when = new Date(1000 * e.at), time = make('time', '', when.toLocaleTimeString('en-GB'));
+		time.dateTime = when.toISOString();
+		time.title = when.toLocaleString();
+		li.dataset.kind = e.kind;
+		li.append(time, ' ', make('b', '', e.who), ' ', make('span', '', e.text));
+		ol.prepend(li);
+	}
+	while (ol.children.length > 200) ol.lastChild.remove();
+	ol.hidden = ol.children.length === 0;
+	$('no-events').hidden = !ol.hidden;
+	// what was there before the page is no news
+	if (fresh) setTimeout(() => ol.setAttribute('aria-live', 'polite'), 1000);
+	fresh = false;
 }
 
 // A screen reader hears the summary, but not each of ten changes in a second.
@@ -236,9 +488,16 @@ function link(live, text) {
 	say($('link'), text);
 }
 
+let fresh = true;		// the timeline comes from its beginning
+
 function follow() {
 	const source = new EventSource('/events');
-	source.addEventListener('open', () => link(true, 'live'));
+	source.addEventListener('open', () => {
+		fresh = true;
+		link(true, 'live');
+	});
+	source.addEventListener('figures', e => figures(JSON.parse(e.data)));
+	source.addEventListener('happened', e => happened(JSON.parse(e.data)));
 	source.addEventListener('state', e => show(JSON.parse(e.data)));
 	source.addEventListener('error', () => {
 		link(false, 'no connection, trying again');

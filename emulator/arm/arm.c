@@ -13,6 +13,7 @@
 #include "emulator/arm/deploy.h"
 #include "emulator/arm/groups.h"
 #include "emulator/arm/resource.h"
+#include "emulator/arm/rights.h"
 #include "emulator/arm/subscription.h"
 #include "emulator/entra_server.h"
 #include "emulator/fault.h"
@@ -279,9 +280,14 @@ static int core_version(struct request *r)
 /* Group providers: s[0] is the namespace. */
 static int in_provider(struct request *r, struct entry *group, char **s)
 {
+	int rc;
+
 	if (str_is(s[0], "Microsoft.Resources") && str_is(s[1], "deployments"))
 		return core_version(r) < 0 ? -1 :
 					     deployment_route(r, group, s + 2);
+	if (str_is(s[0], "Microsoft.Authorization") &&
+	    (rc = rights_route(r, s + 1)) != 1)
+		return rc;
 	return resource_route(r, group, s);
 }
 

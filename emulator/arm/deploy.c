@@ -761,9 +761,7 @@ int deployment_operations(struct request *r, struct entry *group,
 	if (n == NULL)
 		return no_deployment(r, name);
 	if (id == NULL)
-		return request_page(
-			r, cJSON_Duplicate(json_get(n->hide, "operations"), true),
-			25);
+		return request_page(r, json_get(n->hide, "operations"), 25);
 	cJSON_ArrayForEach(row, json_get(n->hide, "operations"))
 		if (json_is(row, "operationId", id))
 			return request_answer(r, 200, cJSON_Duplicate(row, true));

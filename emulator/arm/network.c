@@ -4,16 +4,20 @@
  */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/hash.h"
+#include "emulator/arm/location.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/resource.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
 #include "emulator/store.h"
+
+#define PREFIX "Microsoft.Network/publicIPPrefixes"
 
 /* Named things in properties are documents of their own: id, etag, state. */
 static void annotate(struct put *p)
@@ -298,9 +302,19 @@ static bool label_taken(struct emu *m, const char *label, const char *location,
 static void public_address(struct emu *m, char out[16])
 {
 	struct str net = str_head(str_of(m->net), 4);
-	struct entry *n;
+	uint8_t *used = xcalloc(65536, 1);
 	uint64_t first = 0;
+	struct in_addr a;
 
+	for (struct entry *n = NULL; (n = store_next(m, n, "")) != NULL;) {
+		const cJSON *v = json_get(json_get(n->doc, "properties"),
+					  "ipAddress");
+
+		if (cJSON_IsString(v) &&
+		    inet_pton(AF_INET, v->valuestring, &a) == 1 &&
+		    ntohl(a.s_addr) >> 16 == (127 << 8 | 77))
+			used[ntohl(a.s_addr) & 65535] = 1;
+	}
 	str_hex(&net, 65535, &first);
 	for (unsigned i = 0; i < 65535; i++) {
 		unsigned xy = ((unsigned)first + i) & 65535;
@@ -309,12 +323,10 @@ static void public_address(struct emu *m, char out[16])
 		if ((xy & 255) < 4 || (xy & 255) == 255)
 			continue;
 		snprintf(out, 16, "127.77.%u.%u", xy >> 8, xy & 255);
-		for (n = NULL; (n = store_next(m, n, "")) != NULL;)
-			if (json_is(n->doc, "properties.ipAddress", out))
-				break;
-		if (n == NULL)
-			return;
+		if (!used[xy])
+			break;
 	}
+	free(used);
 }
 
 static int put_pip(struct emu *m, struct put *p)
@@ -384,6 +396,63 @@ static cJSON *show_pip(struct emu *m, const struct entry *n)
 					 json_fmt("{'id':%s}",
 						  json_text(item, "id")));
 	return doc;
+}
+
+/* ---- prefixes of public addresses ---- */
+
+/* 127.78.x.y, the first sixteen that no prefix has some of. */
+static void public_range(struct emu *m, char out[20], unsigned bits)
+{
+	struct entry *n;
+
+	for (unsigned i = 0; i < 4096; i++) {
+		char start[16];
+
+		snprintf(start, sizeof(start), "127.78.%u.%u", i >> 4,
+			 (i & 15) << 4);
+		snprintf(out, 20, "%s/%u", start, bits);
+		strcat(start, "/");
+		for (n = NULL; (n = store_typed(m, n, PREFIX)) != NULL;)
+			if (str_starts(str_of(json_text(n->doc,
+							"properties.ipPrefix")),
+				       str_of(start)))
+				break;
+		if (n == NULL)
+			return;
+	}
+}
+
+/* The limits are documented; what Azure calls a refusal is our guess. */
+static int put_prefix(struct emu *m, struct put *p)
+{
+	cJSON *props = p->props;
+	int64_t length = json_int_opt(props, "prefixLength", 0);
+	char range[20];
+
+	if (!str_listed("Standard StandardV2", json_text(p->doc, "sku.name")))
+		return fault_set(&p->f, 400,
+				 "PublicIPPrefixSkuNotSupported: Public IP "
+				 "prefix %s must have the Standard SKU.",
+				 p->id);
+	if (length < 28 || length > 31)
+		return fault_set(&p->f, 400,
+				 "InvalidPublicIPPrefixLength: The length %lld of "
+				 "public IP prefix %s is not in the range 28 to 31.",
+				 (long long)length, p->id);
+	if (p->old != NULL &&
+	    json_int_opt(p->old->doc, "properties.prefixLength", 0) != length)
+		return fault_set(&p->f, 400,
+				 "PublicIPPrefixLengthCannotBeChanged: The length of "
+				 "public IP prefix %s cannot be changed.",
+				 p->id);
+	carry(p, "resourceGuid");
+	carry(p, "ipPrefix");
+	if (json_get(props, "ipPrefix") == NULL) {
+		public_range(m, range, (unsigned)length);
+		json_add_str(props, "ipPrefix", range);
+	}
+	json_defaults(p->doc, "@prefix");
+	return 0;
 }
 
 /* ---- load balancers ---- */
@@ -479,6 +548,100 @@ static int put_lb(struct emu *m, struct put *p)
 	return 0;
 }
 
+/* ---- what a subscription has in a region ---- */
+
+static void usage(cJSON *out, const struct request *r, const char *location,
+		  const char *name, const char *text, int64_t used, int64_t limit)
+{
+	json_push(json_get_mut(out, "value"),
+		  "{'currentValue':%l,'id':'/subscriptions/%s/providers/"
+		  "Microsoft.Network/locations/%s/usages/%s','limit':%l,"
+		  "'name':{'localizedValue':%s,'value':%s},'unit':'Count'}",
+		  used, r->m->subscription, location, name, limit, text, name);
+}
+
+/* All public addresses are static ones of the Standard SKU here (put_pip). */
+static cJSON *usages(const struct request *r, const char *location)
+{
+	static const struct {
+		const char *type, *name, *text;
+		int64_t limit;
+	} kinds[] = {
+		{ "virtualNetworks", "VirtualNetworks", "Virtual Networks", 1000 },
+		{ "publicIPAddresses", "StaticPublicIPAddresses",
+		  "Static Public IP Addresses", 1000 },
+		{ "networkSecurityGroups", "NetworkSecurityGroups",
+		  "Network Security Groups", 5000 },
+		{ "publicIPAddresses", "PublicIPAddresses",
+		  "Public IP Addresses", 1000 },
+		{ "networkInterfaces", "NetworkInterfaces",
+		  "Network Interfaces", 65536 },
+		{ "loadBalancers", "LoadBalancers", "Load Balancers", 1000 },
+		{ "publicIPAddresses", "IPv4StandardSkuPublicIpAddresses",
+		  "IPv4 Standard SKU Public IP Addresses", 1000 },
+		{ NULL, "IPv4BasicSkuPublicIpAddresses",
+		  "IPv4 Basic SKU Public IP Addresses", 0 },
+	};
+	cJSON *out = json_fmt("{'value':[]}");
+	char type[80];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		int64_t k = 0;
+
+		snprintf(type, sizeof(type), "Microsoft.Network/%s",
+			 kinds[i].type != NULL ? kinds[i].type : "");
+		for (struct entry *n = NULL;
+		     (n = store_typed(r->m, n, type)) != NULL;)
+			k += json_is(n->doc, "location", location);
+		usage(out, r, location, kinds[i].name, kinds[i].text, k,
+		      kinds[i].limit);
+	}
+	return out;
+}
+
+static int check_label(struct request *r, const char *location)
+{
+	char *label = request_param(r, "domainNameLabel");
+	bool fits = label != NULL && label_fits(label);
+	int rc;
+
+	if (fits)
+		rc = request_answer(r, 200,
+				    json_fmt("{'available':%b}",
+					     !label_taken(r->m, label, location,
+							  NULL)));
+	else
+		rc = fault_set(&r->fault, 400,
+			       "InvalidDomainNameLabel: The domain name label "
+			       "%.80s is invalid. It must conform to the following "
+			       "regular expression: ^[a-z][a-z0-9-]{1,61}[a-z0-9]$.",
+			       label != NULL ? label : "");
+	free(label);
+	return rc;
+}
+
+int network_route(struct request *r, char **s)
+{
+	const char *location;
+
+	if (!str_is(s[0], "locations"))
+		return 1;
+	if (r->method != GET)
+		return request_bad_method(r);
+	location = location_find(s[1]);
+	if (location == NULL || s[2] == NULL)
+		return fault_set(
+			&r->fault, 400,
+			"NoRegisteredProviderFound: "
+			"No registered resource provider found for location '%.60s'.",
+			s[1] != NULL ? s[1] : "");
+	if (str_is(s[2], "usages") && s[3] == NULL)
+		return request_answer(r, 200, usages(r, location));
+	if (str_is(s[2], "CheckDnsNameAvailability") && s[3] == NULL)
+		return check_label(r, location);
+	return resource_unknown_type(r, "Microsoft.Network", s[2]);
+}
+
 /* ---- interfaces and addresses ---- */
 
 int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net,
@@ -488,77 +651,146 @@ int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net,
 									      -1;
 }
 
-/* What has that address in the network the subnet belongs to. */
-static struct entry *address_holder(struct emu *m, const char *subnet_id,
-				    const char *address)
-{
-	size_t vnet = strlen(subnet_id);
-	struct entry *n;
-	const cJSON *v;
-	const char *cut = strstr(subnet_id, "/subnets/");
+/* The addresses that entries have in the network a subnet belongs to. */
+struct holdings {
+	const char *subnet_id;
+	size_t vnet; /* of it: the network's id */
+	uint32_t *used;
+	size_t n;
+};
 
-	if (cut != NULL)
-		vnet = (size_t)(cut - subnet_id);
+static bool in_network(const struct holdings *h, const char *subnet_id)
+{
+	return strncasecmp(subnet_id, h->subnet_id, h->vnet) == 0 &&
+	       (subnet_id[h->vnet] == '/' || subnet_id[h->vnet] == '\0');
+}
+
+/* Is it text, or, when text is NULL, one to be noted? */
+static bool look_at(struct holdings *h, const char *have, const char *subnet_id,
+		    const char *text)
+{
+	struct in_addr a;
+
+	if (have == NULL || !in_network(h, subnet_id))
+		return false;
+	if (text != NULL)
+		return strcmp(have, text) == 0;
+	if (inet_pton(AF_INET, have, &a) == 1)
+		h->used[h->n++] = ntohl(a.s_addr);
+	return false;
+}
+
+/*
+ * Who has that address; with NULL nobody is looked for, and all that are taken
+ * are noted.
+ */
+static struct entry *holdings_look(struct emu *m, struct holdings *h,
+				   const char *text)
+{
+	const char *cut = strstr(h->subnet_id, "/subnets/");
+	size_t room = 0;
+	struct entry *n;
+	const cJSON *ips, *v;
+
+	h->vnet = cut != NULL ? (size_t)(cut - h->subnet_id) :
+				strlen(h->subnet_id);
 	for (n = NULL; (n = store_next(m, n, "")) != NULL;) {
-		if (json_is(n->hide, "address", address) &&
-		    strncasecmp(json_text(n->hide, "subnet"), subnet_id, vnet) == 0)
+		ips = json_get(json_get(n->doc, "properties"), "ipConfigurations");
+		if (h->n + 1 + (size_t)cJSON_GetArraySize(ips) > room) {
+			room = 2 * (h->n + 1 + (size_t)cJSON_GetArraySize(ips));
+			h->used = xrealloc(h->used, room * sizeof(*h->used));
+		}
+		if (look_at(h, cJSON_GetStringValue(json_get(n->hide, "address")),
+			    json_text(n->hide, "subnet"), text))
 			return n;
-		cJSON_ArrayForEach(v, json_at(n->doc,
-					      "properties.ipConfigurations"))
-			if (json_is(v, "properties.privateIPAddress", address) &&
-			    strncasecmp(json_text(v, "properties.subnet.id"),
-					subnet_id, vnet) == 0)
+		cJSON_ArrayForEach(v, ips)
+			if (look_at(h,
+				    json_str_opt(v, "properties.privateIPAddress",
+						 NULL),
+				    json_text(v, "properties.subnet.id"), text))
 				return n;
 	}
 	return NULL;
 }
 
+static int by_number(const void *pa, const void *pb)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
+int network_addresses_free(struct emu *m, struct put *p, const char *subnet_id,
+			   size_t n, char (*out)[16])
+{
+	struct holdings h = { .subnet_id = subnet_id };
+	uint32_t net, at;
+	unsigned bits;
+	struct in_addr a;
+	size_t got = 0, i = 0;
+
+	if (network_subnet_range(m, subnet_id, &net, &bits) < 0) {
+		resource_need_reference(m, p, subnet_id);
+		return -1;
+	}
+	holdings_look(m, &h, NULL);
+	qsort(h.used, h.n, sizeof(*h.used), by_number);
+	for (at = net + 4; got < n && at < (net | ~mask_of(bits)); at++) {
+		while (i < h.n && h.used[i] < at)
+			i++;
+		if (i < h.n && h.used[i] == at)
+			continue;
+		a.s_addr = htonl(at);
+		inet_ntop(AF_INET, &a, out[got++], 16);
+	}
+	free(h.used);
+	if (got < n)
+		fault_set(&p->f, 400,
+			  "SubnetIsFull: Subnet %s does not have enough "
+			  "capacity for %zu IP addresses.",
+			  subnet_id, n - got);
+	return (int)got;
+}
+
 int network_address_take(struct emu *m, struct put *p, const char *subnet_id,
 			 const char *wanted, char out[16])
 {
+	struct holdings h = { .subnet_id = subnet_id };
 	struct entry *holder;
-	uint32_t net, at, ip;
-	unsigned bits;
-	struct in_addr a;
+	uint32_t net, ip;
+	unsigned bits, own;
+	char one[1][16];
 
 	snprintf(out, 16, "%.15s", wanted != NULL ? wanted : "");
 	if (network_subnet_range(m, subnet_id, &net, &bits) < 0)
 		return p->dry ? 0 : resource_need_reference(m, p, subnet_id);
-	if (wanted != NULL) {
-		if (!parse_cidr(wanted, &ip, &bits) ||
-		    network_subnet_range(m, subnet_id, &net, &bits) < 0 ||
-		    !overlap(ip, 32, net, bits))
-			return fault_set(&p->f, 400,
-					 "PrivateIPAddressNotInSubnet: Private "
-					 "static IP address %s does not belong to the range of subnet "
-					 "%s.",
-					 wanted, subnet_id);
-		if (ip - net < 4 || ip == (net | ~mask_of(bits)))
-			return fault_set(&p->f, 400,
-					 "PrivateIPAddressInReservedRange: "
-					 "Private static IP address %s falls within reserved IP range "
-					 "of subnet %s.",
-					 wanted, subnet_id);
-		holder = address_holder(m, subnet_id, wanted);
-		if (holder != NULL && !str_is(holder->key, p->id))
-			return fault_set(&p->f, 400,
-					 "PrivateIPAddressIsAllocated: IP "
-					 "configuration of %s is using the private IP address %s which "
-					 "is already allocated to resource %s.",
-					 p->id, wanted,
-					 json_text(holder->doc, "id"));
+	if (wanted == NULL) {
+		if (network_addresses_free(m, p, subnet_id, 1, one) < 1)
+			return -1;
+		memcpy(out, one[0], 16);
 		return 0;
 	}
-	for (at = net + 4; at < (net | ~mask_of(bits)); at++) {
-		a.s_addr = htonl(at);
-		inet_ntop(AF_INET, &a, out, 16);
-		if (address_holder(m, subnet_id, out) == NULL)
-			return 0;
-	}
+	if (!parse_cidr(wanted, &ip, &own) || !overlap(ip, 32, net, bits))
+		return fault_set(&p->f, 400,
+				 "PrivateIPAddressNotInSubnet: Private "
+				 "static IP address %s does not belong to the range of subnet "
+				 "%s.",
+				 wanted, subnet_id);
+	if (ip - net < 4 || ip == (net | ~mask_of(bits)))
+		return fault_set(&p->f, 400,
+				 "PrivateIPAddressInReservedRange: "
+				 "Private static IP address %s falls within reserved IP range "
+				 "of subnet %s.",
+				 wanted, subnet_id);
+	holder = holdings_look(m, &h, wanted);
+	free(h.used);
+	if (holder == NULL || str_is(holder->key, p->id))
+		return 0;
 	return fault_set(&p->f, 400,
-			 "SubnetIsFull: "
-			 "Subnet %s does not have enough capacity for 1 IP addresses.",
-			 subnet_id);
+			 "PrivateIPAddressIsAllocated: IP "
+			 "configuration of %s is using the private IP address %s which "
+			 "is already allocated to resource %s.",
+			 p->id, wanted, json_text(holder->doc, "id"));
 }
 
 /* One configuration of an interface, and the address it gets. */
@@ -666,6 +898,12 @@ const struct rtype network_types[] = {
 		.in_use = "PublicIPAddressCannotBeDeleted",
 		.put = put_pip,
 		.show = show_pip,
+	},
+	{
+		NETWORK("publicIPPrefixes"),
+		.work_ms = 200,
+		.in_use = "PublicIPPrefixCannotBeDeleted",
+		.put = put_prefix,
 	},
 	{
 		NETWORK("loadBalancers"),

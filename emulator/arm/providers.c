@@ -8,6 +8,7 @@
 #include "emulator/arm/insights.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/providers.h"
+#include "emulator/arm/rights.h"
 #include "emulator/arm/storage.h"
 #include "emulator/arm/vmss.h"
 #include "emulator/jsonf.h"
@@ -25,12 +26,14 @@ const struct provider provider_table[] = {
 		.types = TYPES(compute_types, vmss_types),
 		.route = compute_route,
 	},
-	{ .name = "Microsoft.Network", .types = TYPES(network_types) },
+	{ .name = "Microsoft.Network",
+	  .types = TYPES(network_types),
+	  .route = network_route },
 	{ .name = "Microsoft.Storage",
 	  .types = TYPES(storage_types),
 	  .route = storage_route },
 	{ .name = "Microsoft.Insights", .types = TYPES(insights_types) },
-	{ .name = "Microsoft.Authorization" },
+	{ .name = "Microsoft.Authorization", .route = rights_route },
 	{ .name = "Microsoft.ManagedIdentity" },
 	{ .name = NULL },
 };

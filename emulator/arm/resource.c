@@ -538,41 +538,41 @@ static int answer_resource(struct request *r, const struct rtype *t,
 }
 
 int resource_list(struct request *r, const struct rtype *t, const char *key,
-		  const char *tail, size_t page)
+		  const char *tail, size_t size)
 {
-	cJSON *arr = cJSON_CreateArray();
-	struct entry *n;
+	struct page p;
 
-	for (n = NULL; (n = store_below(r->m, n, key, tail)) != NULL;)
-		if (n->type == t)
-			cJSON_AddItemToArray(arr, resource_show_asked(r, n));
-	if (t == NULL && request_filter(r, arr) < 0)
-		return -1;
-	if (r->method != GET) {
-		json_free(arr);
+	if (r->method != GET)
 		return request_bad_method(r);
-	}
-	return request_page(r, arr, page);
+	if (request_page_begin(r, &p, size) < 0)
+		return -1;
+	for (struct entry *n = NULL;
+	     (n = store_below(r->m, n, key, tail)) != NULL;)
+		if (n->type == t &&
+		    (t != NULL || request_page_keeps(r, &p, n->doc)) &&
+		    request_page_wants(&p))
+			cJSON_AddItemToArray(p.value, resource_show_asked(r, n));
+	return request_page_end(r, &p);
 }
 
 int resource_list_tracked(struct request *r, const char *key)
 {
-	cJSON *arr = cJSON_CreateArray(), *doc;
+	struct page p;
+	cJSON *doc;
 
-	if (r->method != GET) {
-		json_free(arr);
+	if (r->method != GET)
 		return request_bad_method(r);
-	}
-	for (struct entry *n = NULL; (n = store_below(r->m, n, key, "/")) != NULL;)
-		if (n->type != NULL && (n->type->flags & R_TRACKED))
-			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
-	if (request_filter(r, arr) < 0)
+	if (request_page_begin(r, &p, 25) < 0)
 		return -1;
-	cJSON_ArrayForEach(doc, arr) {
-		json_drop(doc, "properties");
-		json_drop(doc, "etag");
-	}
-	return request_page(r, arr, 25);
+	for (struct entry *n = NULL; (n = store_below(r->m, n, key, "/")) != NULL;)
+		if (n->type != NULL && (n->type->flags & R_TRACKED) &&
+		    request_page_keeps(r, &p, n->doc) && request_page_wants(&p)) {
+			doc = cJSON_Duplicate(n->doc, true);
+			json_drop(doc, "properties");
+			json_drop(doc, "etag");
+			cJSON_AddItemToArray(p.value, doc);
+		}
+	return request_page_end(r, &p);
 }
 
 /* A subnet, a security rule: part of a document. */
@@ -693,7 +693,7 @@ static int answer_below(struct request *r, struct route *w, struct entry *n,
 	if (s[1] == NULL && deeper != NULL)
 		return resource_list(r, deeper, prefix, "/", 100);
 	if (s[1] == NULL && parts && r->method == GET && cJSON_IsArray(arr))
-		return request_page(r, cJSON_Duplicate(arr, true), 100);
+		return request_page(r, arr, 100);
 	return resource_unknown_type(r, w->type_name.str, s[0]);
 }
 

@@ -55,14 +55,18 @@ static cJSON *location_list_json(struct emu *m)
 static int list_groups(struct request *r)
 {
 	char prefix[80];
-	cJSON *arr = cJSON_CreateArray();
+	struct page p;
 
+	if (request_page_begin(r, &p, 25) < 0)
+		return -1;
 	snprintf(prefix, sizeof(prefix), "/subscriptions/%s/resourcegroups/",
 		 r->m->subscription);
 	for (struct entry *n = NULL; (n = store_next(r->m, n, prefix)) != NULL;)
-		if (strchr(n->key + strlen(prefix), '/') == NULL)
-			cJSON_AddItemToArray(arr, cJSON_Duplicate(n->doc, true));
-	return request_filter(r, arr) < 0 ? -1 : request_page(r, arr, 25);
+		if (strchr(n->key + strlen(prefix), '/') == NULL &&
+		    request_page_keeps(r, &p, n->doc) && request_page_wants(&p))
+			cJSON_AddItemToArray(p.value,
+					     cJSON_Duplicate(n->doc, true));
+	return request_page_end(r, &p);
 }
 
 int subscription_route(struct request *r)
@@ -130,14 +134,17 @@ static int subscription_of_type(struct request *r, const char *ns, const char *t
 
 static int list_providers(struct request *r)
 {
-	cJSON *arr;
+	struct page p;
 
 	if (r->method != GET)
 		return request_bad_method(r);
-	arr = cJSON_CreateArray();
-	for (const struct provider *p = provider_table; p->name != NULL; p++)
-		cJSON_AddItemToArray(arr, provider_doc(r->m, p, "Registered"));
-	return request_page(r, arr, 100);
+	if (request_page_begin(r, &p, 100) < 0)
+		return -1;
+	for (const struct provider *v = provider_table; v->name != NULL; v++)
+		if (request_page_wants(&p))
+			cJSON_AddItemToArray(p.value,
+					     provider_doc(r->m, v, "Registered"));
+	return request_page_end(r, &p);
 }
 
 int subscription_providers(struct request *r, char **s)

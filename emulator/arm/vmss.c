@@ -20,6 +20,8 @@
 #include "emulator/store.h"
 
 #define INSTANCES_PAGE 40
+#define SINGLE_GROUP_MAX 100
+#define SET_MAX 1000
 
 #define INSTANCES "/virtualmachines/" /* between a set's key and a number */
 
@@ -158,6 +160,30 @@ static void new_model(struct put *p, const char *custom_data)
 	json_put_int(p->hide, "model", model);
 }
 
+/*
+ * A set of one placement group has 100 machines at most, another 1,000; and
+ * what has become another stays so.  The words are Azure's.
+ */
+static int check_placement(struct put *p, const cJSON *props, int64_t want)
+{
+	static const char path[] = "properties.singlePlacementGroup";
+	bool single = json_bool_opt(props, path + strlen("properties."), true);
+	int limit = single ? SINGLE_GROUP_MAX : SET_MAX;
+
+	if (single && p->old != NULL && !json_bool_opt(p->old->doc, path, true))
+		return fault_set(
+			&p->f, 409,
+			"PropertyChangeNotAllowed singlePlacementGroup: Changing "
+			"property 'singlePlacementGroup' is not allowed.");
+	if (want <= limit)
+		return 0;
+	return fault_set(&p->f, 409,
+			 "OperationNotAllowed: Unable to create or update "
+			 "VirtualMachineScaleSet '%s' as it exceeds the total "
+			 "limit of '%d' Virtual Machine instances.",
+			 p->name, limit);
+}
+
 static op_run run_set;
 
 static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
@@ -184,13 +210,8 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
 			&p->f, 400,
 			"InvalidParameter upgradePolicy: Required "
 			"parameter 'upgradePolicy.mode' is missing or invalid.");
-	if (want >
-	    (json_bool_opt(props, "singlePlacementGroup", true) ? 100 : 1000))
-		return fault_set(&p->f, 400,
-				 "InvalidParameter sku.capacity: The specified "
-				 "capacity %lld is not in the allowed range: at most 100 with a single "
-				 "placement group, 1000 without.",
-				 (long long)want);
+	if (check_placement(p, props, want) < 0)
+		return -1;
 	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
 	    check_network(m, p, profile) < 0 ||
 	    compute_check_quota(m, p, size, want - had) < 0)
@@ -216,8 +237,13 @@ static int put_vmss(struct emu *m, struct put *p)
 	 * changes only what it names */
 	if (old != NULL && json_get(props, "virtualMachineProfile") == NULL)
 		json_defaults(p->doc, "%j", p->old->doc);
-	if (old != NULL)
+	if (old != NULL) {
 		json_defaults(sku, "%j", old);
+		json_defaults(props, "{'singlePlacementGroup':%b}",
+			      json_bool_opt(p->old->doc,
+					    "properties.singlePlacementGroup",
+					    true));
+	}
 	json_defaults(sku, "{'tier':'Standard'}");
 	json_defaults(props, "@set");
 	rc = check_set(m, p, props, json_int_opt(old, "capacity", 0),
@@ -284,37 +310,56 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 	return doc;
 }
 
-static int add_instance(struct emu *m, struct entry *set, cJSON *keys,
-			struct fault *f)
+static void add_instance(struct emu *m, struct entry *set, const char *subnet,
+			 const char *address, cJSON *keys)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	const char *subnet = json_text(
-		set->doc,
-		"properties.virtualMachineProfile.networkProfile."
-		"networkInterfaceConfigurations[0].properties.ipConfigurations[0].properties."
-		"subnet.id");
 	cJSON *doc = instance_doc(set, id);
-	const char *path = json_text(doc, "id");
-	struct put p = { .id = xstrdup(path) };
-	char address[16];
 	struct entry *n;
-	int rc = network_address_take(m, &p, subnet, NULL, address);
 
-	if (rc == 0) {
-		json_put_int(set->hide, "next", id + 1);
-		n = store_add(m, path, doc,
-			      json_fmt("{'power':'starting','want':'running','address':%s,"
-				       "'subnet':%s,'model':%l}",
-				       address, subnet,
-				       json_int_opt(set->hide, "model", 1)));
-		json_add_str(keys, NULL, n->key);
-	} else {
-		json_free(doc);
-		*f = p.f;
-		p.f.error = NULL;
+	json_put_int(set->hide, "next", id + 1);
+	n = store_add(m, json_text(doc, "id"), doc,
+		      json_fmt("{'power':'starting','want':'running','address':%s,"
+			       "'subnet':%s,'model':%l}",
+			       address, subnet,
+			       json_int_opt(set->hide, "model", 1)));
+	json_add_str(keys, NULL, n->key);
+}
+
+#define ADDED_AT_ONCE 50 /* instances, before others have their turn */
+
+/* So many more, as far as there are addresses; their keys go to keys. */
+static int add_instances(struct emu *m, const char *key, int64_t more,
+			 cJSON *keys, struct fault *f)
+{
+	while (more > 0) {
+		struct entry *set = store_find(m, key);
+		size_t n = more < ADDED_AT_ONCE ? (size_t)more : ADDED_AT_ONCE;
+		struct put p = { .id = NULL };
+		char address[ADDED_AT_ONCE][16];
+		const char *subnet;
+		int got;
+
+		if (set == NULL)
+			return -1;
+		subnet = json_text(set->doc,
+				   "properties.virtualMachineProfile.networkProfile."
+				   "networkInterfaceConfigurations[0].properties."
+				   "ipConfigurations[0].properties.subnet.id");
+		p.id = xstrdup(json_text(set->doc, "id"));
+		got = network_addresses_free(m, &p, subnet, n, address);
+		for (int i = 0; i < got; i++)
+			add_instance(m, set, subnet, address[i], keys);
+		if (got < (int)n) {
+			*f = p.f;
+			p.f.error = NULL;
+		}
+		resource_put_release(&p);
+		more -= (int64_t)n;
+		if (got < (int)n || (more > 0 && op_sleep(m, 1) < 0))
+			return -1;
 	}
-	resource_put_release(&p);
-	return rc;
+	return 0;
 }
 
 static int take_away(struct emu *m, const cJSON *keys, struct fault *f)
@@ -353,32 +398,31 @@ static int64_t instance_number(const struct entry *n)
 	return (int64_t)v;
 }
 
+static int by_instance(const void *pa, const void *pb)
+{
+	const struct entry *const *a = pa, *const *b = pb;
+	int64_t x = instance_number(*a), y = instance_number(*b);
+
+	return x < y ? -1 : x > y;
+}
+
 /* Those that a smaller capacity takes away, by the set's rule. */
-static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t n_victims)
+static cJSON *choose_victims(struct emu *m, struct entry *set, int64_t have,
+			     int64_t n_victims)
 {
 	bool oldest = json_is(set->doc, "properties.scaleInPolicy.rules[0]",
 			      "OldestVM");
+	struct entry **all = xcalloc((size_t)have + 1, sizeof(struct entry *)),
+		     *n;
 	cJSON *keys = cJSON_CreateArray();
+	int64_t k = 0;
 
-	while (cJSON_GetArraySize(keys) < n_victims) {
-		struct entry *best = NULL, *n;
-
-		for (n = NULL; (n = vmss_next(m, n, set)) != NULL;) {
-			const cJSON *k;
-			bool chosen = false;
-
-			cJSON_ArrayForEach(k, keys)
-				chosen = chosen ||
-					 strcmp(k->valuestring, n->key) == 0;
-			if (!chosen &&
-			    (best == NULL || (instance_number(n) <
-					      instance_number(best)) == oldest))
-				best = n;
-		}
-		if (best == NULL)
-			break;
-		json_add_str(keys, NULL, best->key);
-	}
+	for (n = NULL; k < have && (n = vmss_next(m, n, set)) != NULL;)
+		all[k++] = n;
+	qsort(all, (size_t)k, sizeof(struct entry *), by_instance);
+	for (int64_t i = 0; i < n_victims && i < k; i++)
+		json_add_str(keys, NULL, all[oldest ? i : k - 1 - i]->key);
+	free(all);
 	return keys;
 }
 
@@ -450,12 +494,11 @@ static int run_set(struct emu *m, struct op *op, struct fault *f)
 		    !json_is(set->doc, "properties.upgradePolicy.mode", "Manual"));
 	if (have < want) {
 		keys = cJSON_CreateArray();
-		for (; rc == 0 && have < want; have++)
-			rc = add_instance(m, set, keys, f);
+		rc = add_instances(m, op->key, want - have, keys, f);
 		if (machines_run(m, "create", keys, f) < 0)
 			rc = -1;
 	} else {
-		keys = choose_victims(m, set, have - want);
+		keys = choose_victims(m, set, have, have - want);
 		rc = have > want ? remove_instances(m, keys, f) :
 				   op_sleep(m, 300);
 	}
@@ -581,12 +624,14 @@ static cJSON *instance_nic(const struct entry *n)
 
 static int list_nics(struct request *r, struct entry *set, struct entry *only)
 {
-	cJSON *arr = cJSON_CreateArray();
+	struct page p;
 
+	if (request_page_begin(r, &p, INSTANCES_PAGE) < 0)
+		return -1;
 	for (struct entry *n = NULL; (n = vmss_next(r->m, n, set)) != NULL;)
-		if (only == NULL || n == only)
-			cJSON_AddItemToArray(arr, instance_nic(n));
-	return request_page(r, arr, INSTANCES_PAGE);
+		if ((only == NULL || n == only) && request_page_wants(&p))
+			cJSON_AddItemToArray(p.value, instance_nic(n));
+	return request_page_end(r, &p);
 }
 
 /* One more of that code. */

@@ -2,14 +2,19 @@
 azswarm keys --frobnicate
 azswarm keys --frobnicate=secret-value
 azswarm keys -x
+azswarm params --agent-siz Standard_B2s
+azswarm params --agent-cuont=4
+azswarm list-agents --agent-siz Standard_B2s
+azswarm up --yse
+azswarm scale-agents 3 --nowait
 azswarm keys --no-wait
 azswarm list-agents --confirm x
 azswarm version --dir /tmp
 azswarm clean --watch=yes
 azswarm view-deployment --watch=yes
 azswarm keys --quiet=yes
-azswarm keys --location
-azswarm keys --location=
+azswarm up --location
+azswarm up --location=
 azswarm keys --output
 azswarm keys --output xml
 azswarm keys --output=
@@ -59,6 +64,22 @@ azswarm docker-env --stop=yes
 azswarm tail-helper --follow
 azswarm image
 azswarm image -o
+azswarm completion
+azswarm completion ksh
+azswarm man azswarm
+
+# a setting that the command does not read
+azswarm deploy-compute --agent-size Standard_D2s_v5
+azswarm plan --ssh-source=203.0.113.0/24
+azswarm deploy-compute --redis-image redis:8
+azswarm list-agents --agent-count 3
+azswarm keys --location
+azswarm version --location eastus
+azswarm role --compute-group x
+azswarm logout --admin-username x
+azswarm login --azure-token-credentials dev
+azswarm deploy-stack --warm-agents 1
+azswarm endpoints --vmss-name x
 
 # a secret on the command line would be read by everybody here
 azswarm locations --azure-client-secret=hunter2

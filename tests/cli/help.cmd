@@ -3,6 +3,7 @@ azswarm help login
 azswarm help logout
 azswarm help status
 azswarm help role
+azswarm help doctor
 azswarm help trust
 azswarm help keys
 azswarm help deploy-storage
@@ -54,6 +55,8 @@ azswarm help agent
 azswarm help demo
 azswarm help monitor
 azswarm help image
+azswarm help completion
+azswarm help man
 azswarm help version
 azswarm help help
 

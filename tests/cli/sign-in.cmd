@@ -26,7 +26,7 @@ printf 'AZURE_TENANT_ID=t\nAZURE_CLIENT_SECRET=hunter2\n' >.env; azswarm locatio
 azswarm locations --azure-tenant-id t --azure-client-id c --azure-subscription-id s
 azswarm locations --output json --quiet
 # bad settings are told first
-azswarm locations --location X
+azswarm sizes --location X
 # the whole chain
 AZURE_TOKEN_CREDENTIALS= PATH=${PATH%%:*} azswarm locations
 AZURE_TOKEN_CREDENTIALS=prod azswarm locations

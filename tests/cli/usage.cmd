@@ -3,9 +3,15 @@ azswarm
 azswarm help
 azswarm --help
 azswarm -h
+azswarm -v | head -n 1 | cut -c 1-8
+azswarm -V | head -n 1 | cut -c 1-8
 azswarm help settings
 azswarm help sign-in
 azswarm help exit-codes
+azswarm help flags
+azswarm help first-steps
+azswarm help files
+azswarm help azswarm
 
 # a command that is none, and what was probably meant
 azswarm scale-agent 3
@@ -23,7 +29,7 @@ azswarm help frobnicate
 azswarm help scale-agent
 azswarm help keys params
 azswarm ls
-azswarm doctor
+azswarm heal
 azswarm scale 3
 azswarm xy
 azswarm statsu

@@ -86,6 +86,8 @@ static void agent(char what, struct str said)
 	const char *why = NULL;
 
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->figures_lock, NULL);
+	buf_init(&a->figures, FIGURES_TEXT_MAX);
 	node_machine(&a->config, is_master);
 	must(ask_init(&a->ask, &a->config, &e) == 0);
 	imds_init(&a->imds, &a->config);
@@ -106,6 +108,8 @@ static void agent(char what, struct str said)
 	docker_release(&a->docker);
 	ask_release(&a->ask);
 	node_config_burn(&a->config);
+	buf_release(&a->figures);
+	pthread_mutex_destroy(&a->figures_lock);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
@@ -141,7 +145,7 @@ static const struct image *small_image(void)
 	fd = memfd_create("program", MFD_CLOEXEC);
 	must(fd >= 0 && ftruncate(fd, 100000) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	must(image_init(&image, path, "1.0", &e) == 0);
+	must(image_init(&image, path, ELF_OWN, "1.0", &e) == 0);
 	return &image;
 }
 

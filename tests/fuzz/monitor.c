@@ -1,8 +1,9 @@
 /*
  * The monitor: what an engine says becomes a page's state, and somebody looks
  * at it.  The input is what the watcher says, up to a line "--", then blocks
- * of peers.h.  The state is JSON whatever the engine said, nothing of it
- * but the fields that are shown comes out, and looking asks the engine nothing.
+ * of peers.h; every node's agent tells as figures what the watcher says, too.
+ * The state is JSON whatever the engine said, nothing of it but the fields that
+ * are shown comes out, and looking asks the engine nothing.
  */
 #include "tests/fuzz/node.h"
 
@@ -35,7 +36,39 @@ static void good_state(const struct monitor *m)
 	json_free(doc);
 }
 
-static void look(struct monitor *m)
+static void good_json(struct buf *b)
+{
+	struct err e = ERR_INIT;
+	cJSON *doc = json_parse(buf_str(b), "news", &e);
+
+	must(doc != NULL && !b->over);
+	json_free(doc);
+	buf_release(b);
+}
+
+static void figured(struct monitor *m, struct str said)
+{
+	struct buf now = BUF_INIT(MONITOR_STATE_MAX),
+		   all = BUF_INIT(MONITOR_STATE_MAX),
+		   events = BUF_INIT(HAPPENED_MAX);
+	struct figures *f = xmalloc(sizeof(*f));
+	struct err e = ERR_INIT;
+	bool told = figures_parse(said, f, &e) == 0;
+
+	trends_begin(m->trends, &m->view, unix_time());
+	for (size_t i = 0; i < m->view.n_table && told; i++)
+		trends_node(m->trends, m->view.table[i].id, f);
+	trends_end(m->trends);
+	trends_write_now(m->trends, &now);
+	trends_write(m->trends, STR(""), &all);
+	timeline_write(&m->timeline, 0, &events);
+	good_json(&now);
+	good_json(&all);
+	good_json(&events);
+	free(f);
+}
+
+static void look(struct monitor *m, struct str said)
 {
 	for (int i = 0; i < 2; i++) {
 		struct err e = ERR_INIT;
@@ -43,6 +76,7 @@ static void look(struct monitor *m)
 		must(read_engine(m, &e) == 0 || e.msg[0] != '\0');
 		publish(m, e.msg);
 		good_state(m);
+		figured(m, said);
 	}
 }
 
@@ -79,17 +113,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	peers.asked = asked;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
+	pthread_mutex_init(&m->trends_lock, NULL);
+	m->trends = trends_new();
 	monitor_view_init(&m->view, 0);
 	docker_init_unix(&m->docker, m->socket);
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	memcpy(m->title, "T", 2);
-	look(m);
+	look(m, said);
 	listen_once(m);
 	serve(m, said);
 	close(m->wake_fd);
 	docker_release(&m->docker);
 	monitor_view_release(&m->view);
 	state_drop(m->state);
+	trends_free(m->trends);
+	pthread_mutex_destroy(&m->trends_lock);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
 	free(m);

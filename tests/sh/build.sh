@@ -6,49 +6,15 @@ need readelf objdump musl-gcc gcc clang xxd dpkg-source
 
 SIZE_MAX=1048576	# 1 MiB
 
-# ---- the file itself: each prints what is wrong with FILE, or nothing ----
+# ---- the file itself ----
 
-headers()	{ readelf -lW "$1"; }
-dynamic()	{ readelf -dW "$1"; }
+. "$SRCDIR/tests/elf.sh"
 
-wrong_interp()	{ headers "$1" | grep INTERP; }
-wrong_needed()	{ dynamic "$1" | grep NEEDED; }
-wrong_pie()
-{
-	readelf -hW "$1" | grep -q 'Type: *DYN' || echo "not ET_DYN"
-	dynamic "$1" | grep -q 'FLAGS_1.*PIE' || echo "not marked PIE"
-}
-wrong_relro()	{ headers "$1" | grep -q GNU_RELRO || echo "no GNU_RELRO"; }
-wrong_now()	{ dynamic "$1" | grep -q BIND_NOW || echo "not BIND_NOW"; }
-wrong_text()	{ dynamic "$1" | grep TEXTREL; }
-# Relative ones are all that a static PIE should need.
-wrong_reloc()	{ readelf -rW "$1" | grep -E '_(GLOB_DAT|JUMP_SLOT|COPY|64|IRELATIV|IRELATIVE|[DT]TPMOD64)  *'; }
-wrong_stack()
-{
-	headers "$1" | grep 'GNU_STACK.*E' ||
-		{ headers "$1" | grep -q GNU_STACK || echo "no GNU_STACK"; }
-}
-wrong_wx()	{ headers "$1" | grep 'LOAD.*RWE'; }
-# The canary lives at %fs:0x28; how often it is looked at tells whether our
-# code does, or only some of the C library's.
-wrong_canary()
-{
-	wrong_n=$(objdump -d --no-show-raw-insn "$1" | grep -c '%fs:0x28')
-	[ "$wrong_n" -ge 20 ] || echo "the canary is used $wrong_n times"
-}
-wrong_cet()
-{
-	wrong_n=$(objdump -d --no-show-raw-insn "$1" | grep -c endbr64)
-	[ "$wrong_n" -ge 20 ] || echo "endbr64 is there $wrong_n times"
-}
-wrong_strip()	{ readelf -SW "$1" | grep -E '\.(symtab|debug_)'; }
-wrong_size()
-{
-	wrong_n=$(stat -c %s "$1")
-	[ "$wrong_n" -le "${2:-$SIZE_MAX}" ] || echo "$wrong_n bytes, over ${2:-$SIZE_MAX}"
-}
+# The canary lives at %fs:0x28.
+canaries()	{ grep -c '%fs:0x28'; }
+landings()	{ grep -c endbr64; }
 
-checks="interp needed pie relro now text reloc stack wx canary cet strip size"
+checks="interp needed pie relro now text reloc stack wx canary landing strip size note"
 # Each check must also be able to say no: this is everything we do not want.
 cat >weak.c <<'X'
 int main(void) { char b[64]; for (int i = 0; i < 64; i++) b[i] = (char)i; return b[3]; }

@@ -228,17 +228,21 @@ printf '{"tokens":[{"credential":"EnvironmentCredential","authority":"%s","tenan
 	"scope":"%s/.default","token":"x","expires_on":%s}]}' \
 	$AZURE_AUTHORITY_HOST $AZURE_RESOURCE_MANAGER_ENDPOINT $(($(date +%s) + 3600)) >cache/azswarm/tokens.json
 esc=$(printf '\033')
-wait_on()	# FILE ENV...: four seconds of waiting on a terminal
+wait_on()	# FILE FLAGS ENV...: four seconds of waiting on a terminal
 {
-	wait_file=$1
-	shift
+	wait_file=$1 wait_flags=$2
+	shift 2
 	script -qefc "env $* timeout --foreground --preserve-status -s INT 4 \
-		'$AZSWARM' locations; echo status \$?" /dev/null >"$wait_file" </dev/null
+		'$AZSWARM' locations $wait_flags; echo status \$?" /dev/null >"$wait_file" </dev/null
 }
-wait_on colored A=b &
-wait_on plain NO_COLOR=1 &
-wait_on empty_no_color NO_COLOR= &
-wait_on dumb TERM=dumb &
+wait_on colored '' A=b &
+wait_on plain '' NO_COLOR=1 &
+wait_on empty_no_color '' NO_COLOR= &
+wait_on dumb '' TERM=dumb &
+wait_on flag --no-color FORCE_COLOR=1 &
+wait_on forced_dumb '' TERM=dumb FORCE_COLOR=1 &
+wait_on forced_0 '' FORCE_COLOR=0 &
+wait_on both '' FORCE_COLOR=1 NO_COLOR=1 &
 timeout --preserve-status -s INT 4 "$AZSWARM" locations >stdout 2>piped
 same "interrupted: exit code" 130 $?
 wait
@@ -249,6 +253,11 @@ check "waiting: an empty NO_COLOR is none" grep -q "$esc\[2mwaiting" empty_no_co
 check "NO_COLOR: waiting is shown" grep -q "waiting for" plain
 check "NO_COLOR: no color" sh -c "! grep -q '$esc\[[0-9]*m' plain"
 check "TERM=dumb: no escapes" sh -c "grep -q 'waiting for' dumb && ! grep -q '$esc' dumb"
+for f in flag forced_0 both; do
+	check "$f: waiting is shown" grep -q "waiting for" $f
+	check "$f: no color" sh -c "! grep -q '$esc\[[0-9]*m' $f"
+done
+check "FORCE_COLOR, TERM=dumb: no line is rewritten" sh -c "! grep -q '$esc\[K' forced_dumb"
 check "no terminal: no escapes" sh -c "grep -q 'waiting for' piped && ! grep -q '$esc' piped"
 check "no terminal: says why it waits" grep -q '127.0.0.1.*; trying again' piped
 check "no terminal: nothing on stdout" test ! -s stdout

@@ -6,10 +6,6 @@
 . "$SRCDIR/tests/lib.sh"
 need curl
 
-free_port()
-{
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 need python3
 redis_port=$(free_port)
 port=$(free_port)

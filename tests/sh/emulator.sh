@@ -370,6 +370,28 @@ answers 'an address' 201 '[.properties.provisioningState,.properties.dnsSettings
 	'["Updating","my-label.eastus.cloudapp.localhost",true]'
 finish
 same 'and its operation' '{"status":"Succeeded"}' "$(cat poll)"
+prefix()	# SKU LENGTH
+{
+	jq -nc --arg sku "$1" --argjson n "$2" \
+		'{location:"eastus",sku:{name:$sku},properties:{prefixLength:$n}}'
+}
+ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Basic 29)"
+refused 'a prefix is Standard' 400 PublicIPPrefixSkuNotSupported 'must have the Standard SKU'
+ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 24)"
+refused 'a prefix has at most sixteen addresses' 400 InvalidPublicIPPrefixLength 'not in the range 28 to 31'
+ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 29)"
+answers 'a prefix' 201 '.properties|[.prefixLength,(.ipPrefix|test("/29$"))]' \
+	'[29,true]'
+finish
+range=$(jq -r .properties.ipPrefix body)
+ask PUT "$N/publicIPPrefixes/s?$network" -d "$(prefix Standard 31)"
+same 'another one has other addresses' 201 "$status$(jq -r .properties.ipPrefix body | grep -F "${range%/*}/")"
+finish
+ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 28)"
+refused 'it keeps its length' 400 PublicIPPrefixLengthCannotBeChanged 'cannot be changed'
+ask PUT "$N/publicIPPrefixes/r?$network" -d "$(prefix Standard 29)"
+answers 'and its addresses' 200 .properties.ipPrefix "$range"
+finish
 ask PUT "$N/publicIPAddresses/q?$network" -d "$(pip Static my-label)"
 refused 'a label twice' 400 DnsRecordInUse 'already used by another public IP'
 ask PUT "$N/virtualNetworks/v?$network" -d '{"location":"eastus","properties":{"addressSpace":{"addressPrefixes":["10.1.0.0/16"]},"subnets":[{"name":"s","properties":{"addressPrefix":"10.2.0.0/24"}}]}}'
@@ -585,7 +607,32 @@ finish
 scale 90
 refused 'over the quota' 409 OperationNotAllowed 'Total Regional Cores quota'
 scale 101
-refused 'over a placement group' 400 InvalidParameter 'at most 100'
+refused 'over a placement group' 409 OperationNotAllowed \
+	"exceeds the total limit of '100' Virtual Machine instances"
+groups()	# true|false: one placement group?
+{
+	ask PATCH "$V?$compute" \
+		-d "{\"properties\":{\"singlePlacementGroup\":$1}}"
+}
+groups false
+answers 'one placement group becomes several' 200 \
+	.properties.singlePlacementGroup false
+finish
+scale 101
+refused 'and then the quota is what is in the way' 409 OperationNotAllowed \
+	'Total Regional Cores quota'
+scale 1001
+refused 'over what several hold' 409 OperationNotAllowed \
+	"exceeds the total limit of '1000' Virtual Machine instances"
+groups true
+refused 'several never become one again' 409 PropertyChangeNotAllowed \
+	"Changing property 'singlePlacementGroup' is not allowed."
+ask GET "$V?$compute"
+jq 'del(.etag, .properties.singlePlacementGroup)' body >set.json
+ask PUT "$V?$compute" -d @set.json
+answers 'nor when nothing is said of it' 200 \
+	.properties.singlePlacementGroup false
+finish
 ask POST "$V/poweroff?$compute"
 same 'an action answers with both headers' '202 yes' \
 	"$status $([ -n "$(field Azure-AsyncOperation)" ] && [ -n "$(field Location)" ] && echo yes)"

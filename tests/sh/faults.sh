@@ -2,8 +2,8 @@
 # client has sanitizers.  All of them: conformance/faults-all.
 # time: 600
 . "$SRCDIR/tests/lib.sh"
-need python3
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/san/azswarm) >make.log 2>&1 || {
+need python3 openssl
+(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/tests/azswarm-reads) >make.log 2>&1 || {
 	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
 	exit 1
 }
@@ -13,5 +13,5 @@ for own in 'unshare -n' 'unshare -rn' ''; do
 	$own true 2>/dev/null && break
 done
 $own sh -c "$inside" "$own" "$SRCDIR/tests/faults.py" "${FAULTS_MODE:-quick}" "$AZSWARM" \
-	"$SRCDIR/build/san/azswarm" "$test_name" 2>errors || test_failures=1
+	"$SRCDIR/build/tests/azswarm-reads" "$test_name" 2>errors || test_failures=1
 [ ! -s errors ] || not_ok 'to the end' "$(tail -n 3 errors | tr '\n' ' ')"

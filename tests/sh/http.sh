@@ -3,6 +3,7 @@
 # sockets ask our server; our client asks nginx and Python peers that
 # misbehave.  Loopback only.  time: 300
 . "$SRCDIR/tests/lib.sh"
+. "$SRCDIR/tests/nginx.sh"
 need curl python3 sha256sum
 
 tool=$SRCDIR/build/tests/http_tool
@@ -354,14 +355,8 @@ fails "more than wanted" "data: 127.0.0.1: more than wanted" -n 1 "$peer/interim
 fails "nobody there" "net: 127.0.0.1:1: cannot connect: Connection refused" http://127.0.0.1:1/
 
 # ---- nginx ------------------------------------------------------------------
-# Unpacked, not installed: installing would start one on port 80.
 
-nginx=$(command -v nginx || echo "$SRCDIR/build/nginx/usr/sbin/nginx")
-if ! [ -x "$nginx" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
-	mkdir -p nginx.deb && (cd nginx.deb && { apt-get -q download nginx || { apt-get -q update && apt-get -q download nginx; }; } &&
-		mkdir -p "$SRCDIR/build" && dpkg-deb -x nginx_*.deb "$SRCDIR/build/nginx") >nginx.log 2>&1
-fi
-"$nginx" -v >nginx.log 2>&1 || {
+nginx_get || {
 	skip nginx "cannot be had: $(tail -n 2 nginx.log | tr '\n' ' ')"
 	exit 0
 }
@@ -380,11 +375,7 @@ start_nginx()
 	nginx_try=0
 	while [ $nginx_try -lt 5 ]; do
 		nginx_try=$((nginx_try + 1))
-		[ -n "${nginx_port-}" ] || nginx_port=$(python3 -c '
-import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
+		[ -n "${nginx_port-}" ] || nginx_port=$(free_port)
 		cat >nginx.conf <<-END
 		$user
 		daemon off;

@@ -19,7 +19,8 @@ bad_includes()	# TREE
 		sees["node"] = sees["azure"] " azure docker"
 		sees["swarm"] = sees["node"] " template"	# plans without asking Azure
 		sees["emulator"] = "base http tls ssh docker template"	# not what it stands in for
-		sees["main"] = sees["node"] " swarm node emulator"
+		sees["cli"] = sees["node"] " swarm node emulator"
+		sees["main"] = "base cli"
 		# what a machine is made by and what runs on it agree on
 		agreed["swarm"] = "node/layout.h node/config.h node/image.h"
 	}
@@ -72,10 +73,10 @@ else
 fi
 
 # A tree with every mistake in it, and some things that are not mistakes.
-mkdir -p bad/base bad/tls bad/docker bad/node bad/emulator bad/cellar bad/ssh bad/swarm bad/template
+mkdir -p bad/cli bad/base bad/tls bad/docker bad/node bad/emulator bad/cellar bad/ssh bad/swarm bad/template
 cd bad || exit 1
 for h in base/buf.h tls/tls.h docker/docker.h node/node.h ssh/ssh.h http.h azure.h entra.h \
-	swarm.h emulator/jsonf.h template/template.h cellar/wine.h node/layout.h; do
+	swarm.h emulator/jsonf.h template/template.h cellar/wine.h node/layout.h cli/cli.h; do
 	: >"$h"
 done
 cat >base/up.c <<'X'
@@ -106,6 +107,8 @@ echo '#include "azure.h"' >entra.c
 echo '#include "entra.h"' >azure.c
 echo '#include "buf.h"' >base/short.c
 echo '#include "base/buf.h"' >cellar/wine.c
+echo '#include "cli/cli.h"' >swarm/help.c
+echo '#include "node/node.h"' >cli/alone.c
 echo '#include "node/node.h"' >main.c
 cd ..
 bad_includes bad >found
@@ -125,6 +128,8 @@ for want in 'base/up.c:2: http.h is not for base to see' \
 	'swarm/tunnel.c:1: node/node.h is not for swarm to see' \
 	'emulator/driver.c:1: node/layout.h is not for emulator to see' \
 	'entra.c:1: azure.h is not for entra to see' \
+	'swarm/help.c:1: cli/cli.h is not for swarm to see' \
+	'main.c:1: node/node.h is not for main to see' \
 	'base/short.c:1: buf.h is not a file, from the root' \
 	'cellar/wine.c:1: base/buf.h is included from a room without a place in the house'; do
 	check "seen: $want" grep -qxF "$want" found

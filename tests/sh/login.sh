@@ -73,8 +73,8 @@ expect 'a command after' 0 eastus "$AZSWARM" locations
 same 'what is kept is secret' '600 600 700' "$(stat -c %a $login $tokens cache/azswarm | tr '\n' ' ' | sed 's/ $//')"
 "$AZSWARM" status --output json >who 2>&1
 same 'who I am' "[\"user@local.example\",\"LoginCredential\",\"$tenant\",\"$subscription\",\"Local Azure\"]" \
-	"$(jq -c '.[0]|[.name,.credential,.tenant,.subscription,.subscriptionName]' who)"
-same 'until when' ok "$(jq -r '.[0].until|fromdate|if . > now+3000 and . < now+3700 then "ok" else . end' who)"
+	"$(jq -c '[.name,.credential,.tenant,.subscription,.subscriptionName]' who)"
+same 'until when' ok "$(jq -r '.until|fromdate|if . > now+3000 and . < now+3700 then "ok" else . end' who)"
 expect 'status for people' 0 '^tenant +[0-9a-f-]{36}$' "$AZSWARM" status
 "$AZSWARM" status --output tsv >who
 same 'status as TSV' 8 "$(head -n 1 who | tr '\t' '\n' | wc -l)"

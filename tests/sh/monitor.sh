@@ -1,11 +1,17 @@
 # time: 300
-# The monitor: against an engine that shows files, in a real browser, and
-# beside a real engine with a swarm of its own.
-# needs: curl, jq, python3; chromium-driver; root and docker.io for the last part
+# The monitor: against an engine that shows files and agents that tell numbers,
+# in a real browser, and beside a real engine and agent with a swarm of its own.
+# needs: curl, jq, python3; chromium-driver; root for figures, and docker.io for the last part
 . "$SRCDIR/tests/engine.sh"
 . "$SRCDIR/tests/lib.sh"
 need curl jq python3
-[ -z "${ENGINE_INSIDE-}" ] || ip link set lo up
+# every address of the swarm is this network's own; without one, loopback's
+export SWARM_NET=127.77
+if [ -n "${ENGINE_INSIDE-}" ]; then
+	SWARM_NET=10.77
+	ip link set lo up
+	ip route add local 10.77.0.0/16 dev lo
+fi
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 url=http://127.0.0.1:$port
@@ -18,8 +24,9 @@ engine_up()
 	fake=$spawned
 	wait_for 10 test -S fake.sock
 }
-state() { curl -fsS -m 60 "$url/api/state" | jq -c "$1"; }
-# the state tells it, within so many tenths of a second
+at=/api/state
+state() { curl -fsS -m 60 "$url$at" | jq -c "$1"; }
+# the state, or what $at says, tells it within so many tenths of a second
 becomes()	# CASE TENTHS JQ WANTED
 {
 	becomes_n=$2
@@ -35,15 +42,22 @@ becomes()	# CASE TENTHS JQ WANTED
 
 swarm 4
 engine_up
+if [ -n "${ENGINE_INSIDE-}" ]; then
+	echo '{"agents000001": 1.5, "web.2": 1.25, "agents000002": "silent", "agents000003":
+		"{\"at_ms\":1,\"cpu_ms\":-5,\"containers\":[{\"id\":\"<script>\"}]}"}' >fake/load.json
+	spawn agents.log python3 "$SRCDIR/tests/fake_agents.py" fake 1338
+	agents=$spawned
+	wait_for 10 grep -q ready agents.log
+fi
 DOCKER_HOST=unix://$PWD/fake.sock PORT=$port HOST=cluster.example NAMES='a.example b.example ' spawn monitor.log "$AZSWARM" monitor
 monitor=$spawned
 check "it starts" wait_for 5 curl -fs "$url/healthz"
 becomes "it reads the swarm" 30 '[(.nodes, .services, .tasks) | length]' '[7,3,16]'
 same "the title" '"cluster.example"' "$(state .title)"
 same "no error" '""' "$(state .error)"
-same "a node" '["agents000001","worker",false,"ready","active","10.77.16.5","29.2.1",4109193216,2]' \
+same "a node" '["agents000001","worker",false,"ready","active","'$SWARM_NET'.16.5","29.2.1",4109193216,2]' \
 	"$(state '.nodes[4] | [.name, .role, .leader, .state, .availability, .address, .engine, .memory, .cpus]')"
-same "the leader, and its address" '["master0",true,"10.77.0.10"]' "$(state '.nodes[0] | [.name, .leader, .address]')"
+same "the leader, and its address" '["master0",true,"'$SWARM_NET'.0.10"]' "$(state '.nodes[0] | [.name, .leader, .address]')"
 same "a service" '["web","replicated",8,8,[80],"127.0.0.1:1339/azswarm:0.1.0"]' \
 	"$(state '.services[0] | [.name, .mode, .running, .desired, .ports, .image]')"
 same "a global service" '["tool","global",7,7]' "$(state '.services[1] | [.name, .mode, .running, .desired]')"
@@ -74,20 +88,69 @@ swarm 4
 # ---- server-sent events ----
 
 sleep 1.5
+told() { awk -v kind="$1" '/^event: / { e = $2 } /^data: / && e == kind { print substr($0, 7) }' sse; }
 spawn sse curl -sN -m 60 "$url/events"
 sse=$spawned
-wait_for 5 grep -q '^data: ' sse
-same "the state at once" 1 "$(grep -c '^data: ' sse)"
-same "as JSON" 16 "$(sed -n 's/^data: //p' sse | tail -n 1 | jq '.tasks | length')"
+wait_for 5 grep -q '^event: state' sse
+same "the state at once" 1 "$(told state | wc -l)"
+same "as JSON" 16 "$(told state | tail -n 1 | jq '.tasks | length')"
 swarm 4 web.3=agents000000
-wait_for 4 sh -c '[ $(grep -c "^data: " sse) -ge 2 ]'
-same "a task moves" '"agents000000"' "$(sed -n 's/^data: //p' sse | tail -n 1 | jq '(.tasks[] |
+wait_for 4 sh -c '[ $(grep -c "^event: state" sse) -ge 2 ]'
+same "a task moves" '"agents000000"' "$(told state | tail -n 1 | jq '(.tasks[] |
 	select(.slot == 3)).node as $n | .nodes[] | select(.id == $n) | .name')"
-same "each with a number" 2 "$(grep -c '^id: [0-9]*$' sse)"
-n=$(grep -c '^data: ' sse)
+same "each with a number" "$(grep -c '^event: ' sse)" "$(grep -c '^id: [0-9]*$' sse)"
+n=$(told state | wc -l)
 sleep 6
-same "no news, nothing sent" "$n" "$(grep -c '^data: ' sse)"
+same "no news, nothing sent" "$n" "$(told state | wc -l)"
+check "what happened before is told at once" sh -c '[ -n "$1" ]' - "$(told happened | jq -r '.[].kind' | grep -x drained)"
 reap "$sse"
+
+# ---- what happened ----
+
+at=/api/timeline
+same "by two readings: who, and what" '["agents000002","drained","is drained: it takes no tasks"]' \
+	"$(state '[.[] | select(.kind == "drained")][0] | [.who, .kind, .text]')"
+same "why a task failed" '["web","task: non-zero exit (1)"]' "$(state '[.[] | select(.kind == "failed")][0] | [.who, .text]')"
+same "numbered from 1, and in order" true "$(state '[.[].n] == [range(1; length + 1)] and ([.[].at] | . == sort)')"
+swarm 5 agents000003=down 'agents000001=evict:drain since=1 until=2000000000 limit=120 by=operator'
+becomes "joined, down, leaving" 30 '[.[-3:][] | [.who, .kind]]' \
+	'[["agents000001","evicted"],["agents000003","down"],["agents000004","joined"]]'
+swarm 4
+becomes "back, ready, gone" 30 '[.[-3:][] | [.who, .kind]]' \
+	'[["agents000001","returned"],["agents000003","ready"],["agents000004","left"]]'
+at=/api/state
+
+# ---- figures ----
+
+if [ -z "${ENGINE_INSIDE-}" ]; then
+	skip "figures" "needs root and a network of its own"
+else
+	at=/api/figures
+	node() { echo ".series.id$1$(printf 'x%.0s' $(seq $((23 - ${#1}))))"; }
+	becomes "a node that works: 1.5 processors" 300 "$(node agents000001)[0][-1] | . > 1350 and . < 1650" true
+	same "its memory and its network" '[true,true,true]' "$(state "$(node agents000001) | [.[1][-1], .[2][-1], .[3][-1]] | map(. > 1000)")"
+	same "one that is silent, one that tells nonsense: gaps" '[null,null]' \
+		"$(state "[$(node agents000002)[0], $(node agents000003)[0]] | map(max)")"
+	same "a service is the sum of its tasks, and how many run" '[true,8]' \
+		"$(state '.series.svwebxxxxxxxxxxxxxxxxxxxx | [.[0][-1] > 1250, .[4][-1]]')"
+	# the monitor's list has only the newest of a task; by its name it has all
+	same "of a task, when it is asked for" '[1,true,true]' "$(state '.series.t0web2xxxxxxxxxxxxxxxxxxx | [(keys | length), (.[0] | length == 1), (.[0][-1] > 1000 and .[0][-1] < 1500)]' |
+		jq -c '[1, .[1], .[2]]')"
+	at='/api/figures?id=t0web2xxxxxxxxxxxxxxxxxxx'
+	same "its past, and nobody else's" '[1,true]' "$(state '[(.series | length), (.series[][0] | length > 1)]')"
+	at='/api/figures?id=%22%3Cscript%3E'
+	same "of nobody" '{}' "$(state .series)"
+	at=/api/state
+	check "the agents are asked for that, and nothing else" sh -c '! grep -v " /figures$" fake/told'
+	check "who is silent is not asked each time" sh -c \
+		'[ "$(grep -c "^10.77.16.6 " fake/told)" -lt "$(grep -c "^10.77.16.5 " fake/told)" ]'
+	spawn sse curl -sN -m 60 "$url/events"
+	wait_for 30 sh -c '[ $(grep -c "^event: figures" sse) -ge 3 ]'
+	reap "$spawned"
+	same "watchers are told a step at a time" true "$(told figures | jq -s -c '.[1].n == .[0].n + 1')"
+	same "and only what changed: no gap again" '[false,true]' \
+		"$(told figures | tail -n 1 | jq -c '.now | [has("idagents000002xxxxxxxxxxx"), has("idagents000001xxxxxxxxxxx")]')"
+fi
 
 # ---- only that ----
 
@@ -104,7 +167,7 @@ get()		# CASE STATUS ERE PATH [CURL-ARGUMENTS...]
 		ok "$get_case"
 	fi
 }
-for p in / /monitor.css /monitor.js /icon.svg /api/state; do
+for p in / /monitor.css /monitor.js /icon.svg /api/state /api/figures /api/timeline; do
 	get "$p: a strict policy" 200 "^Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';" "$p"
 done
 get "HEAD" 200 '^Content-Length: [1-9]' / -I
@@ -127,10 +190,13 @@ done
 get "HTTP/1.0, without any" 200 '"title":"cluster.example"' /api/state -0 -H Host:
 check "the engine was asked for nothing else" test ! -e fake/strange
 expect "no environment of a service comes out" 1 '' grep -rF do-not-show-me body sse
-curl -s "$url/api/state" >all
+curl -s "$url/api/state" "$url/api/figures" "$url/api/timeline" >all
 expect "nor here" 1 '' grep -F do-not-show-me all
 expect "and nothing on the page comes from elsewhere" 1 '' grep -rnE '(https?:)?//[a-z0-9]' \
 	"$SRCDIR/assets/web/monitor.html" "$SRCDIR/assets/web/monitor.css"
+
+n=$(cat "$SRCDIR"/assets/web/monitor.html "$SRCDIR"/assets/web/monitor.css "$SRCDIR"/assets/web/monitor.js | wc -c)
+[ "$n" -lt 40960 ] && ok "the page has less than 40 KiB" || not_ok "the page has less than 40 KiB" "$n bytes"
 
 # ---- many watchers ----
 
@@ -159,7 +225,7 @@ X
 same "64 watch, the next is told, others are served" "64
 HTTP/1.1 503
 HTTP/1.1 200" "$(cat many)"
-check "their places are free again" wait_for 40 sh -c "timeout 1 curl -sN $url/events | grep -q ^data"
+check "their places are free again" wait_for 40 sh -c "timeout 1 curl -sN $url/events | grep -q '^event: state'"
 
 # one that takes nothing is let go, once the sockets' buffers are full
 python3 - fake <<'X'
@@ -229,6 +295,33 @@ shot()		# NAME: kept beside the logs, to be looked at
 	mkdir -p "$SRCDIR/build/screenshots"
 	wd GET "/session/$session/screenshot" | jq -r .value | base64 -d >"$SRCDIR/build/screenshots/$1.png"
 }
+keys()		# KEY...: as WebDriver calls them, pressed one after the other
+{
+	wd POST "/session/$session/actions" "$(jq -nc '{actions: [{type: "key", id: "k", actions: [$ARGS.positional[] |
+		{type: "keyDown", value: .}, {type: "keyUp", value: .}]}]}' --args "$@")" >/dev/null
+}
+# until the script returns that, for 30 s
+shows()		# CASE WANTED SCRIPT
+{
+	shows_n=0
+	until shows_got=$(js "$3"); [ "$shows_got" = "$2" ] || [ $shows_n -ge 300 ]; do
+		shows_n=$((shows_n + 1))
+		sleep 0.1
+	done
+	same "$1" "$2" "$shows_got"
+}
+focus='const a = document.activeElement; return (a.id || a.textContent)'
+tab=$(printf '\356\200\204') right=$(printf '\356\200\224') enter=$(printf '\356\200\207') escape=$(printf '\356\200\214')
+# text that is harder to read than WCAG 2 AA wants, the first three
+faint="const lum = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+		return .2126 * r + .7152 * g + .0722 * b };
+	const rgb = t => t.match(/[0-9.]+/g).map(Number);
+	const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+		if (c.length < 4 || c[3] === 1) return c.slice(0, 3) } return [255, 255, 255] };
+	return [...document.querySelectorAll('body *')].filter(e => e.checkVisibility() &&
+		[...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())).filter(e => {
+		const [a, b] = [lum(rgb(getComputedStyle(e).color).slice(0, 3)), lum(ground(e))].sort((x, y) => y - x);
+		return (a + .05) / (b + .05) < 4.5 }).slice(0, 3).map(e => e.className + ' ' + e.textContent).join(', ')"
 # where the cell called $1 is
 where="const at = n => [...document.querySelectorAll('.task')].filter(t => t.children[0].textContent === n)
 	.map(t => t.closest('.node').querySelector('h3').textContent).join(' ');"
@@ -252,10 +345,44 @@ else
 	same "it is live" live "$(js 'return document.getElementById("link").textContent')"
 	same "web.3 is where it is" agents000002 "$(js "$where return at('web.3')")"
 	cdp '{"cmd":"Emulation.setEmulatedMedia","params":{"features":[{"name":"prefers-color-scheme","value":"light"}]}}'
+	same "what happened is on the page, the newest first" "agents000004 left the swarm" \
+		"$(js 'return document.querySelector("#timeline li").textContent.slice(9)')"
+	if [ -n "${ENGINE_INSIDE-}" ]; then
+		shows "a node's plots, with their values" true "const d = [...document.querySelectorAll('.node')].find(n =>
+			n.querySelector('h3').textContent === 'agents000001').querySelector('.plots');
+			const cpu = parseInt(d.children[0].lastChild.textContent), line = d.querySelector('.line').getAttribute('d');
+			return cpu >= 67 && cpu <= 83 && line.includes('L') && d.children.length === 3"
+		same "none where nothing is known" true "$(js "return [...document.querySelectorAll('.node')].find(n =>
+			n.querySelector('h3').textContent === 'agents000002').querySelector('.plots').children[0].hidden")"
+		same "a task's processors" true "$(js "const t = [...document.querySelectorAll('.task')].find(t =>
+			t.children[0].textContent === 'web.2').children[2].textContent; return t > 1 && t < 1.5")"
+		same "a plot in words" true "$(js 'return [...document.querySelectorAll("svg")].filter(s => s.checkVisibility()).every(s =>
+			s.getAttribute("role") === "img" && /^in ten minutes .* to /.test(s.getAttribute("aria-label")))')"
+		js 'document.querySelectorAll(".node h3 button")[4].focus()' >/dev/null
+		keys "$tab"
+		same "by keyboard: from a node to its tasks" tool "$(js "$focus")"
+		keys "$right"
+		same "arrows go from task to task" web.2 "$(js "$focus")"
+		keys "$enter"
+		same "Enter opens one, and goes there" detail-head "$(js "$focus")"
+		shows "with all of its past" true "const d = document.getElementById('detail');
+			return d.checkVisibility() && d.querySelector('h2').textContent === 'web.2 on agents000001' &&
+			d.querySelectorAll('.line')[0].getAttribute('d').includes('L')"
+		shot monitor-detail
+		keys "$escape"
+		same "Escape closes it, and goes back" "web.2 true" "$(js "$focus + ' ' + document.getElementById('detail').hidden")"
+		keys "$tab"
+		same "Tab goes on to the next node" agents000002 "$(js "$focus")"
+	fi
+	same "every button and list has a name" '' "$(js 'return [...document.querySelectorAll("button, ol, section")].filter(e =>
+		e.checkVisibility() && !e.textContent.trim() && !e.getAttribute("aria-labelledby")).map(e => e.outerHTML).join(" ")')"
+	same "light: all of it can be read" '' "$(js "$faint")"
 	shot monitor-light
 	swarm 5 web.3=agents000004 web.5=x:pending agents000003=down
 	n=0
 	while [ "$(js "$where return at('web.3')")" != agents000004 ] && [ $n -lt 30 ]; do n=$((n + 1)); sleep 0.1; done
+	shows "what happens is told politely" "agents000004 joined the swarm polite" "const l = document.getElementById('timeline'),
+		t = l.children[0].textContent.slice(9); return t + ' ' + l.getAttribute('aria-live')"
 	same "it moves by itself" agents000004 "$(js "$where return at('web.3')")"
 	same "one that waits" "Not on any node" "$(js "$where return at('web.5')")"
 	summary='8 nodes, 1 down · 3 services · 15 of 16 tasks running · short: web' n=0
@@ -272,10 +399,28 @@ else
 		.filter(t => /running|pending|preparing/.test(t.textContent)).length')"
 	cdp '{"cmd":"Emulation.setEmulatedMedia","params":{"features":[{"name":"prefers-color-scheme","value":"dark"}]}}'
 	same "dark is dark" "rgb(17, 22, 28)" "$(js 'return getComputedStyle(document.body).backgroundColor')"
+	same "dark: all of it can be read" '' "$(js "$faint")"
 	shot monitor-dark
 	cdp '{"cmd":"Emulation.setDeviceMetricsOverride","params":{"width":360,"height":740,"deviceScaleFactor":1,"mobile":true}}'
 	same "narrow: nothing sticks out" true "$(js 'return document.documentElement.scrollWidth <= 360')"
 	shot monitor-narrow
+	cdp '{"cmd":"Emulation.clearDeviceMetricsOverride","params":{}}'
+	swarm 97 web=200
+	shows "100 nodes" 100 'return document.querySelectorAll(".node").length'
+	if [ -n "${ENGINE_INSIDE-}" ]; then
+		: >sse
+		spawn sse curl -sN -m 60 "$url/events"
+		shows "all of them with plots but two" 98 'return [...document.querySelectorAll(".node > .plots")].filter(p => p.checkVisibility()).length'
+		wait_for 30 sh -c '[ $(grep -c "^event: figures" sse) -ge 2 ]'
+		reap "$spawned"
+		n=$(told figures | tail -n 1 | wc -c)
+		[ "$n" -lt 32768 ] && ok "a step of 100 nodes and 300 tasks: less than 32 KiB" ||
+			not_ok "a step of 100 nodes and 300 tasks: less than 32 KiB" "$n bytes"
+		echo "# a step of 100 nodes and 300 tasks: $n bytes, the state: $(told state | tail -n 1 | wc -c)"
+	fi
+	shot monitor-100
+	swarm 5
+	shows "and back" 8 'return document.querySelectorAll(".node").length'
 	reap "$fake"
 	n=0
 	while [ "$(js 'return document.getElementById("trouble").hidden')" = true ] && [ $n -lt 80 ]; do n=$((n + 1)); sleep 0.1; done
@@ -314,6 +459,48 @@ becomes "it sees the node" 50 '[.nodes[] | [.role, .leader, .state]]' '[["manage
 same "the engine's version" "\"$(docker version -f '{{.Server.Version}}')\"" "$(state '.nodes[0].engine')"
 expect "a service" 0 '' docker service create -d --name web --replicas 2 --no-resolve-image "azswarm:$version" demo
 becomes "its tasks run" 300 '.services[0] | [.name, .running, .desired]' '["web",2,2]'
+
+# a real agent, as its unit has it: root without capabilities
+reap "$agents"
+secret=$(printf '%064d' 0)
+jq -n --arg s "$secret" --arg dir "$PWD" '{role: "manager", masters: ["127.0.0.1"], helper_pin: $s, worker_secret: $s,
+	manager_secret: ($s | sub("0"; "1")), default_addr_pool: "10.192.0.0/12", ingress_subnet: "10.208.0.0/20", mtu: 1400,
+	docker_socket: ($dir + "/engine/docker.sock"), run_dir: ($dir + "/run"), metadata_host: ""}' >node.json
+chmod 600 node.json
+spawn agent.log setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$AZSWARM" agent --config "$PWD/node.json"
+agent=$spawned
+figures() { curl -fsS -m 10 http://127.0.0.1:1338/figures | jq -c "$1"; }
+check "a real agent answers" wait_for 10 curl -fs http://127.0.0.1:1338/figures
+same "it has no capability" "CapEff:	0000000000000000" "$(grep CapEff "/proc/$agent/status")"
+same "not for others than masters" 404 "$(curl -s -o out -w '%{http_code}' --interface 127.0.0.2 http://127.0.0.1:1338/figures)"
+set -- $(docker ps -q --no-trunc -f label=com.docker.swarm.service.name=web)
+busy=$1
+(n=0; while [ $n -lt 40 ] && [ ! -e calm ]; do
+	n=$((n + 1))
+	nsenter -n -t "$(docker inspect -f '{{.State.Pid}}' "$busy")" curl -s -m 20 http://127.0.0.1:8000/compute/1000 >/dev/null
+done) &
+at=/api/figures
+task=$(docker inspect -f '{{index .Config.Labels "com.docker.swarm.task.id"}}' "$busy")
+idle=$(docker inspect -f '{{index .Config.Labels "com.docker.swarm.task.id"}}' "$2")
+becomes "a task that computes is seen to, and its neighbour not" 400 \
+	"[(.series[\"$task\"][0][0] > 150), (.series[\"$idle\"][0][0] < 100)]" '[true,true]'
+# what the agent tells, between what the kernel says before and afterwards
+group=$(find /sys/fs/cgroup -type d -name "*$busy*" | head -n 1)
+usage() { sed -n 's/^usage_usec //p' "$group/cpu.stat"; }
+stat_ms() { awk '/^cpu / { print 10 * ($2 + $3 + $4 + $7 + $8) }' /proc/stat; }
+sleep 1.2
+before="$(($(usage) / 1000)) $(stat_ms)"
+n=$(figures "[(.containers[] | select(.id == \"$busy\") | .cpu_ms), .cpu_ms, ([.containers[].id] | length)]")
+after="$(($(usage) / 1000)) $(stat_ms)"
+same "it tells what the kernel does: of the task, of the machine" true \
+	"$(jq -n --argjson n "$n" --argjson b "[$(echo "$before" | tr ' ' ,)]" --argjson a "[$(echo "$after" | tr ' ' ,)]" \
+	'$b[0] <= $n[0] and $n[0] <= $a[0] and $b[1] <= $n[1] and $n[1] <= $a[1]')"
+same "of all containers here" "$(docker ps -q | wc -l)" "$(echo "$n" | jq '.[2]')"
+same "bytes of a task's own network, none of one in the machine's" '[true,false]' \
+	"$(figures "[(.containers[] | select(.id == \"$busy\") | has(\"rx\")),
+	(.containers[] | select(.id == \"$(docker inspect -f '{{.Id}}' monitor)\") | has(\"rx\"))]")"
+touch calm
+at=/api/state
 expect "scaled" 0 '' docker service scale -d web=3
 becomes "three of three" 200 '.services[0] | [.running, .desired]' '[3,3]'
 expect "one that cannot work" 0 '' docker service create -d --name bad --restart-condition none --no-resolve-image "azswarm:$version" nonsense

@@ -34,6 +34,46 @@ same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "
 echo "# from nothing to there: $(($(date +%s) - began)) s"
 net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
+# ---- what there is, and what the engine itself says ----
+
+version=$("$AZSWARM" version | sed -n '1s/^azswarm \([^ ]*\).*/\1/p')
+told()		# does every node have its version in it?
+{
+	"$AZSWARM" status --output json >status.json 2>status.err </dev/null
+	[ "$(jq -r '[.nodes[].azswarm] | unique | join(" ")' status.json)" = "$version" ]
+}
+check 'status: each node has this version' wait_for 20 told
+same 'status: the nodes of the engine' \
+	"$(on master0 docker node ls --format '{{.ID}} {{.Hostname}} {{.Status}} {{.Availability}} {{.EngineVersion}}' | tr 'A-Z' 'a-z' | sort)" \
+	"$(jq -r '.nodes[] | [.id, .hostname, .state, .availability, .docker] | join(" ")' status.json | tr 'A-Z' 'a-z' | sort)"
+same 'status: the services of the engine' "$(on master0 docker service ls --format '{{.Name}} {{.Replicas}}')" \
+	"$(jq -r '.services[] | "\(.name) \(.running)/\(.desired)"' status.json)"
+same 'status: the managers of the engine' \
+	"$(on master0 docker info --format '{{.Swarm.Managers}}') 0 $(on master0 docker node ls --format '{{.Hostname}} {{.ManagerStatus}}' | sed -n 's/ Leader$//p')" \
+	"$(jq -r '.swarm | "\(.managers) \(.tolerates) \(.leader)"' status.json)"
+expect 'status: for people' 0 '^swarm +1 of 1 managers reachable; tolerates the loss of 0$' "$AZSWARM" status
+check 'status: one screen' test "$(wc -l <out)" -le 40
+took()		# milliseconds of one look
+{
+	took_ms=$(date +%s%3N)
+	"$AZSWARM" status >/dev/null 2>&1 </dev/null
+	echo $(($(date +%s%3N) - took_ms))
+}
+least 2000 took
+echo "# status: $least ms"
+check 'status: in two seconds' test "$least" -lt 2000
+came()		# how many have signed in to the master
+{
+	on master0 journalctl -u ssh --no-pager -o cat | grep -c '^Accepted publickey for cluster'
+}
+before=$(came)
+timeout -s INT 9 script -qefc "stty rows 40 cols 100; '$AZSWARM' status --watch" /dev/null >watched </dev/null
+same 'status --watch: one connection' 1 $(($(came) - before))
+check 'status --watch: several times, in place' test "$(grep -c 'managers reachable' watched)" -ge 3
+mv keys elsewhere
+expect 'status: without keys' 0 '^swarm +there are no keys here' "$AZSWARM" status
+mv elsewhere keys
+
 expect 'list-endpoints: where it is' 0 'agents-lb' "$AZSWARM" list-endpoints
 # where they are: the agent came when all had begun
 check 'the service: its address is on stdout' sh -c \
@@ -55,6 +95,8 @@ jq -r '.parameters | .masterCustomData.value, .agentCustomData.value' parameters
 printf '%s\n' "$AZURE_CLIENT_SECRET" >>secrets
 check 'the log: what the swarm was asked' grep -q ' POST http://docker/.*services/create 201 ' log
 same 'the log: no secret' 0 "$(grep -cFf secrets log)"
+on master0 systemctl stop docker.socket docker.service
+expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down
 expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
 azure_stop

@@ -112,6 +112,17 @@ esc=$(printf '\033')
 check 'on a terminal: color' grep -q "$esc\[33m~ Microsoft.Network/networkSecurityGroups masters-nsg$esc\[0m" tty
 script -qefc "TERM=xterm NO_COLOR=1 '$AZSWARM' plan" tty >/dev/null </dev/null
 check 'NO_COLOR' sh -c "grep -q '^~ Microsoft.Network/networkSecurityGroups masters-nsg' tty && ! grep -q '$esc\[3' tty"
+plan 'no terminal' 5 plan
+check 'no terminal: no color' sh -c "! grep -q '$esc' plan"
+export FORCE_COLOR=1
+plan 'FORCE_COLOR' 5 plan
+check 'FORCE_COLOR: color' grep -q "$esc\[33m~ Microsoft.Network/networkSecurityGroups masters-nsg$esc\[0m" plan
+plan '--no-color' 5 plan --no-color
+check '--no-color is the stronger' sh -c "grep -q '^~ Microsoft.Network' plan && ! grep -q '$esc' plan"
+export FORCE_COLOR=
+plan 'FORCE_COLOR, empty' 5 plan
+check 'FORCE_COLOR, empty: no color' sh -c "! grep -q '$esc' plan"
+unset FORCE_COLOR
 
 # ---- the number of agents, and what goes with it ----
 expect 'as it was' 0 '' "$AZSWARM" params

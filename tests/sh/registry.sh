@@ -170,6 +170,29 @@ if engine_start; then
 	expect "pull by digest" 0 '' docker pull "127.0.0.1:1339/azswarm@sha256:$digest"
 	expect "a tag that is not there" 1 'manifest unknown|no such tag' \
 		docker pull 127.0.0.1:1339/azswarm:nothing
+	# a cluster of two kinds of processor: each engine takes its own out of
+	# the list that all of them are sent to
+	manifest_size=$(curl -s -H "Accept: $docker" "$url/azswarm/manifests/sha256:$digest" | wc -c)
+	list=application/vnd.docker.distribution.manifest.list.v2+json
+	jq -cj --null-input --arg l $list --arg m $docker --arg d "sha256:$digest" --argjson n "$manifest_size" \
+		--arg o "sha256:$hex" '{schemaVersion:2,mediaType:$l,manifests:[
+		{mediaType:$m,size:1000,digest:$o,platform:{architecture:"arm64",variant:"v8",os:"linux"}},
+		{mediaType:$m,size:$n,digest:$d,platform:{architecture:"amd64",os:"linux"}}]}' >list.json
+	listed=sha256:$(sha256sum <list.json | cut -d' ' -f1)
+	jq --rawfile l list.json '.image_list = $l' node.json >both.json
+	chmod 600 both.json
+	reap "$agent"
+	spawn agent.log "$AZSWARM" agent --config both.json
+	agent=$spawned
+	wait_for 20 curl -fs $url/
+	get "a list, by tag" 200 "^Docker-Content-Digest: $listed$" -H "Accept: $list, $docker" \
+		"$url/azswarm/manifests/$version"
+	docker rmi -f "127.0.0.1:1339/azswarm@sha256:$digest" >/dev/null
+	expect "an engine says the list's digest" 0 "\"digest\":\"$listed\"" curl -sS -m 30 \
+		--unix-socket engine/docker.sock "http://docker/v1.41/distribution/127.0.0.1:1339/azswarm:$version/json"
+	expect "and pulls it" 0 "Digest: $listed" docker pull "127.0.0.1:1339/azswarm:$version@$listed"
+	expect "what it took out of it runs" 0 "^azswarm $version" \
+		docker run --rm --net none "127.0.0.1:1339/azswarm:$version@$listed" version
 	expect "a push is refused" 1 '' sh -c 'docker load -qi image.tar &&
 		docker tag "azswarm:$0" "127.0.0.1:1339/azswarm:mine" &&
 		docker push 127.0.0.1:1339/azswarm:mine' "$version"

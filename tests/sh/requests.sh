@@ -57,8 +57,11 @@ offered()	# COMMAND
 }
 
 : >record
+asks 0 status
+same 'status: of nothing, less' 3 "$(grep -c /subscriptions/ record)"
 offers=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 "$AZSWARM" keys >out 2>&1 || not_ok keys "$(cat out)"
+asks 0 doctor
 asks 0 deploy-storage
 asks 0 create-shares
 asks 0 params
@@ -77,7 +80,9 @@ asks 1 return agents000000
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
-! offered status || asks 0 status
+asks 0 status
+same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
+asks 0 doctor
 asks 0 view-deployment
 asks 0 list-agents
 asks 0 scale-agents 4

@@ -13,11 +13,6 @@ need curl jq python3 script
 
 # ---- tools -----------------------------------------------------------------
 
-free_port()
-{
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 services()
 {
 	on master0 docker service ls --format '{{.Name}}' | sort | xargs

@@ -26,12 +26,6 @@ sum=$(sha256sum <big)
 head -c 3000000 big >small
 small_sum=$(sha256sum <small)
 
-free_port()
-{
-	python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 answers()	# PORT
 {
 	python3 -c 'import socket, sys

@@ -264,6 +264,18 @@ promises()
 	promise "every address is Standard and Static" \
 		"[$(of Network/publicIPAddresses) | .sku.name == \"Standard\" and
 			.properties.publicIPAllocationMethod == \"Static\"] | length == 2 and all"
+	promise "several placement groups: 512 ports for each agent" \
+		". as \$t | $(of Network/publicIPPrefixes)
+			| .sku.name == \"Standard\" and
+			  (.condition | contains(\"not(parameters('single\")) and
+			  pow(2; 32 - .properties.prefixLength) * 64000 ==
+				512 * \$t.parameters.maxAgentCount.maxValue"
+	promise "and go out through them, 512 for each" \
+		"$(of Network/loadBalancers).properties.outboundRules[0]
+			| .properties
+			| (.allocatedOutboundPorts | endswith(\", 0, 512)]\")) and
+			  .frontendIPConfigurations ==
+				[{id: \"[variables('lbOutboundId')]\"}]"
 	promise "the scale set waits for the way out" \
 		"$(of Compute/virtualMachineScaleSets).dependsOn
 			| any(contains(\"loadBalancers\"))"

@@ -343,6 +343,37 @@ expect "trust: SSL_CERT_FILE broken" 1 'SSL_CERT_FILE: broken\.pem: ' env_fetch 
 expect "trust: SSL_CERT_FILE is a key" 1 'SSL_CERT_FILE: root\.key: no certificate' env_fetch SSL_CERT_FILE=root.key
 expect "trust: SSL_CERT_DIR missing" 1 'SSL_CERT_DIR: no-such-dir: No such file' env_fetch SSL_CERT_DIR=no-such-dir
 expect "trust: SSL_CERT_DIR without any" 1 'SSL_CERT_DIR: empty: no certificate' env_fetch SSL_CERT_DIR=empty
+
+# Directories where names are hashes, as openssl makes them.
+hashed()	# DIRECTORY FILE...
+{
+	h_dir=$1
+	shift
+	mkdir "$h_dir" && for f in "$@"; do cp "$f" "$h_dir/${f%.pem}.crt"; done
+	openssl rehash "$h_dir" 2>rehash.log || not_ok "openssl rehash $h_dir" "$(cat rehash.log)"
+}
+hashed named root.pem rsaroot.pem stranger.pem
+hashed others stranger.pem rsaroot.pem
+expect "trust: a directory of hashes" 0 '200 ok' env_fetch SSL_CERT_DIR=named
+expect "trust: the second of two" 0 '200 ok' env_fetch SSL_CERT_DIR=others:named
+expect "trust: a directory of hashes that does not know it" 1 'unknown issuer CN=Test Root' env_fetch SSL_CERT_DIR=others
+cp root.pem others/late.crt
+expect "trust: nor has a name for it, but has it" 0 '200 ok' env_fetch SSL_CERT_DIR=others
+mkdir same && cp root.pem same/ours && cp again.pem same/theirs &&
+	ln -s theirs "same/$(openssl x509 -in again.pem -noout -subject_hash).0"
+expect "trust: one of the same name, with another key, before it" 0 '200 ok' env_fetch SSL_CERT_DIR=same
+rm same/ours
+expect "trust: and it alone" 1 'CN=Test Root, but not with the key of the one we trust' env_fetch SSL_CERT_DIR=same
+mkfifo "same/$(openssl x509 -in rsaroot.pem -noout -subject_hash).0"
+expect "trust: what is no file" 1 'not with the key of the one we trust' env_fetch SSL_CERT_DIR=same
+if command -v strace >/dev/null; then
+	env_opens=$(env SSL_CERT_DIR="$PWD/named" ASAN_OPTIONS=detect_leaks=0 \
+		strace -f -e trace=open,openat -o opens "$tool" client "$port" localhost default 10 \
+		</dev/null >out 2>&1; grep -c "$PWD/named/" opens)
+	same "trust: files read of a directory of three: the one that the chain names" 1 "$env_opens"
+else
+	skip "trust: files read of a directory" "no strace"
+fi
 reap "$spawned"
 
 # The roots built in are those of the list: as many as it has different sets
@@ -377,6 +408,9 @@ if [ -d "$bundle" ]; then
 	wanted=$(different "$bundle"/*.crt)
 	same "trust: every root of a bundle is read" "$wanted" "$(SSL_CERT_FILE=bundle.pem "$tool" roots)"
 	same "trust: every root of the system's store" "$wanted" "$("$tool" roots none bundle.pem roots.pem)"
+	# shellcheck disable=SC2012
+	ls "$bundle"/*.crt | while read -r f; do openssl x509 -in "$f" -noout -subject_hash; done >hashes
+	same "trust: names of files in a directory of hashes" "$(cat hashes)" "$("$tool" hashes "$bundle"/*.crt)"
 	same "trust: a store of the system without any" 2 "$("$tool" roots nothing.pem broken.pem roots.pem)"
 	same "trust: a store that was named comes first" 1 "$(SSL_CERT_FILE=root.pem "$tool" roots bundle.pem)"
 else

@@ -100,6 +100,8 @@ static void joining(void)
 	check(now_ms() - began < 6000, "soon", "later");
 	check(WITHIN(5000, health(200, "\"status\":\"ok\"")),
 	      "healthy when a helper says that it is ready", "not");
+	check(WITHIN(12000, done(&manager, "version ") == 1),
+	      "its version is in its row", manager.calls);
 	usleep(1500000);
 	check(done(&worker, "join\n") == 1 && done(&worker, "leave") == 0,
 	      "joins once", worker.calls);
@@ -123,6 +125,15 @@ static void answers(void)
 	      "a HEAD has no body", text);
 	check(ask_agent("GET /healthz HTTP/1.0\r\n\r\n", text, sizeof(text)) == 200,
 	      "HTTP/1.0, as load balancers speak it", text);
+	check(ask_agent("GET /figures HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			text, sizeof(text)) == 200 &&
+		      strstr(text, "{\"at_ms\":") != NULL &&
+		      strstr(text, ",\"cpu_ms\":") != NULL,
+	      "figures, to a master", text);
+	check(ask_agent("POST /figures HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+			"Connection: close\r\n\r\n",
+			text, sizeof(text)) == 404,
+	      "by GET only", text);
 	check(ask_agent("\x16\x03\x01 hello\r\n\r\n", text, sizeof(text)) != 200,
 	      "nonsense", text);
 	check(health(200, "ok"), "and goes on", "not");
@@ -500,7 +511,10 @@ static void managers_stay(void)
 	check(WITHIN(12000, health(503, "not in a swarm yet")),
 	      "in no swarm, it waits for its helper", "not");
 	sleep(2);
-	check(promoted.calls[0] == '\0', "and touches nothing", promoted.calls);
+	check(count(promoted.calls, "\n") == 1 &&
+		      strstr(promoted.calls, " test\n") != NULL &&
+		      strncmp(promoted.calls, "version ", 8) == 0,
+	      "and touches nothing but the version in its row", promoted.calls);
 	world_stop(agent_pid);
 
 	/* a reboot takes its tasks along the way out, and it comes back by itself */
@@ -527,6 +541,8 @@ static void managers_stay(void)
 		 "out since=%lld until=%lld limit=60 by=event",
 		 (long long)unix_time(), (long long)unix_time() + 600);
 	swarm_unlock(&promoted);
+	check(done(&promoted, "version ") == 1,
+	      "a master writes its version itself, once", promoted.calls);
 	check(WITHIN(20000, done(&promoted, "active ||") == 1),
 	      "so is one that Azure took away without a shutdown",
 	      promoted.calls);

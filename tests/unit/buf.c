@@ -407,6 +407,23 @@ static const struct {
 	  "????????????|???", NULL },
 };
 
+/* As a whole string it is the same between quotes, if all of it fits. */
+static void check_quoted(struct str in, const char *inside, const char *name)
+{
+	struct buf b = BUF_INIT(strlen(inside) + 2),
+		   small = BUF_INIT(strlen(inside) + 1);
+
+	buf_add_json_string(&b, in);
+	buf_add_json_string(&small, in);
+	check(!b.over && b.str[0] == '"' && b.str[b.n - 1] == '"' &&
+		      b.n == strlen(inside) + 2 &&
+		      strncmp(b.str + 1, inside, b.n - 2) == 0,
+	      name, b.str);
+	check(small.over, name, "more than there is room for");
+	buf_release(&b);
+	buf_release(&small);
+}
+
 static void codec_rows(void)
 {
 	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
@@ -443,6 +460,7 @@ static void codec_rows(void)
 			break;
 		case JSON:
 			buf_add_json(&b, in);
+			check_quoted(in, b.str + 1, codecs[i].name);
 			break;
 		case CLEAN:
 			buf_add_clean(&b, in);

@@ -617,6 +617,28 @@ static void tasks(void)
 	docker_work_release(&w);
 }
 
+static void counted(void)
+{
+	static const struct exchange list[] = {
+		PING,
+		{ "GET", V "/services?status=true", NULL, 200,
+		  "[{\"ID\":\"s1\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}},"
+		  "\"ServiceStatus\":{\"RunningTasks\":2,\"DesiredTasks\":3,\"CompletedTasks\":0}},"
+		  "{\"ID\":\"s2\",\"Spec\":{\"Name\":\"old\",\"Mode\":{\"Global\":{}}}}]",
+		  NULL, 0, 0 },
+	};
+	struct docker_work w;
+	int rc;
+
+	begin(list, N(list), 0);
+	rc = docker_work_services(&docker, &w, &err);
+	end("services, and how many of their tasks run", rc, NULL,
+	    w.n_services == 2 && w.n_tasks == 0 && w.services[0].running == 2 &&
+		    w.services[0].desired == 3 && w.services[1].running == -1 &&
+		    w.services[1].desired == -1);
+	docker_work_release(&w);
+}
+
 static void task_stop(void)
 {
 	static const struct exchange list[] = {
@@ -740,6 +762,7 @@ int main(void)
 	updates();
 	removal();
 	tasks();
+	counted();
 	task_stop();
 	ingress();
 	unreachable();

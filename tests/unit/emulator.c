@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -245,6 +246,7 @@ static struct emu *new_store(const char *dir)
 	pthread_cond_init(&m->changed, NULL);
 	m->entries_end = &m->entries;
 	m->dir = xstrdup(dir);
+	m->faults_path = xasprintf("%s/faults.json", dir);
 	pthread_mutex_lock(&m->lock);
 	check(store_load(m, &e) == 0, "load", e.msg);
 	return m;
@@ -255,6 +257,7 @@ static void free_store(struct emu *m)
 	pthread_mutex_unlock(&m->lock);
 	op_release_all(m);
 	store_release(m);
+	free(m->faults_path);
 	free(m->dir);
 	free(m);
 }
@@ -318,6 +321,207 @@ static void store(void)
 				  "Succeeded"),
 	      "what was under way is over", "no");
 	check(store_find(m, "blob:a/C/Dir") != NULL, "blobs, too", "no");
+	free_store(m);
+	dir_remove(dir, &e);
+}
+
+/* ---- many of them ---- */
+
+/* Entries come and go; those that are there are found, and in order. */
+static void index_of_many(void)
+{
+	char dir[] = "/tmp/emulator-XXXXXX", id[64];
+	struct err e = ERR_INIT;
+	unsigned lost = 0, ghosts = 0, seen = 0;
+	struct entry *n;
+	struct emu *m;
+
+	if (mkdtemp(dir) == NULL)
+		exit(1);
+	m = new_store(dir);
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(id, sizeof(id), "/Subscriptions/s/N%u", i);
+		store_add(m, id, json_fmt("{'i':%d}", (int)i), NULL);
+		/* two of three go again, the one before them first */
+		if (i % 3 == 2)
+			for (unsigned k = i - 1; k <= i; k++) {
+				snprintf(id, sizeof(id), "/subscriptions/S/n%u",
+					 k);
+				store_remove(m, store_find(m, id));
+			}
+	}
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(id, sizeof(id), "/SUBSCRIPTIONS/s/n%u", i);
+		n = store_find(m, id);
+		lost += i % 3 == 0 &&
+			(n == NULL || json_int_opt(n->doc, "i", -1) != i);
+		ghosts += i % 3 != 0 && n != NULL;
+	}
+	checkf(lost == 0 && ghosts == 0, "3,000 come and 2,000 go",
+	       "%u are not found, %u still are", lost, ghosts);
+	for (n = NULL; (n = store_next(m, n, "/subscriptions/s/n")) != NULL;
+	     seen++)
+		if (json_int_opt(n->doc, "i", -1) != 3 * seen)
+			break;
+	checkf(n == NULL && seen == 1000, "in the order they came",
+	       "%u of 1000", seen);
+	/* the last of all goes, and another comes behind the one before it */
+	snprintf(id, sizeof(id), "/subscriptions/s/n%u", 2997);
+	store_remove(m, store_find(m, id));
+	store_add(m, "/subscriptions/s/last", json_fmt("{}"), NULL);
+	check(store_find(m, "/subscriptions/s/n2994")->next ==
+		      store_find(m, "/subscriptions/s/last"),
+	      "the end of the list", "is somewhere else");
+	free_store(m);
+	dir_remove(dir, &e);
+}
+
+#define GROUP "/subscriptions/s/resourceGroups/g"
+#define AGENTS \
+	GROUP "/providers/Microsoft.Compute/virtualMachineScaleSets/agents"
+
+static void put_network(struct emu *m, const char *name, const char *range)
+{
+	char *id = xasprintf("%s/providers/Microsoft.Network/virtualNetworks/%s",
+			     GROUP, name);
+
+	store_add(m, id,
+		  json_fmt("{'id':%s,'type':'Microsoft.Network/virtualNetworks','properties':{"
+			   "'subnets':[{'name':'s','properties':{'addressPrefix':%s}}]}}",
+			   id, range),
+		  NULL);
+	free(id);
+}
+
+/* A set of so many machines, by the type's own put(), until it is done. */
+static void put_set(struct emu *m, const char *network, int n)
+{
+	struct put p = { .id = xstrdup(AGENTS), .api = "2024-07-01" };
+	cJSON *body = json_fmt(
+		"{'location':'eastus','sku':{'name':'Standard_B2s_v2','capacity':%d},'properties':{"
+		"'orchestrationMode':'Uniform','singlePlacementGroup':false,"
+		"'upgradePolicy':{'mode':'Manual'},'virtualMachineProfile':{"
+		"'storageProfile':{'imageReference':{'publisher':'Canonical',"
+		"'offer':'ubuntu-24_04-lts','sku':'server','version':'latest'},"
+		"'osDisk':{'createOption':'FromImage'}},"
+		"'osProfile':{'computerNamePrefix':'agents','adminUsername':'cluster',"
+		"'adminPassword':'Aa1!aaaaaaaaaaaa'},"
+		"'networkProfile':{'networkInterfaceConfigurations':[{'name':'nic','properties':{"
+		"'primary':true,'ipConfigurations':[{'name':'ip','properties':{'subnet':{"
+		"'id':'" GROUP
+		"/providers/Microsoft.Network/virtualNetworks/%s/subnets/s'"
+		"}}}]}}]}}}}",
+		n, network);
+
+	if (resource_put(m, &p, body) < 0)
+		check_give_up("put a set", "%s", json_text(p.f.error, "message"));
+	op_wait_all(m);
+	resource_put_release(&p);
+	json_free(body);
+}
+
+static double cpu_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What a set of so many costs, at best. */
+static double make_set(int n)
+{
+	char dir[] = "/tmp/emulator-XXXXXX";
+	struct err e = ERR_INIT;
+	double began, least = 0;
+	struct emu *m;
+
+	if (mkdtemp(dir) == NULL)
+		exit(1);
+	for (int i = 0; i < 3; i++) {
+		m = new_store(dir);
+		m->o.cores = 100000;
+		store_add(m, GROUP,
+			  json_fmt("{'id':'" GROUP "','location':'eastus'}"),
+			  NULL);
+		put_network(m, "v", "10.1.0.0/20");
+		began = cpu_s();
+		put_set(m, "v", n);
+		began = cpu_s() - began;
+		if (least == 0 || began < least)
+			least = began;
+		checkf(m->entries_n == (size_t)n + 3, "machines of a set",
+		       "%zu, want %d", m->entries_n - 3, n);
+		free_store(m);
+	}
+	dir_remove(dir, &e);
+	return least;
+}
+
+/* Four times as many cost four times as much, and not sixteen or sixty. */
+static void large_sets(void)
+{
+	double few = make_set(250), many = make_set(1000);
+
+	checkf(many < 6 * few, "a set of 1,000 and one of 250",
+	       "%.3f s and %.3f s of processor", many, few);
+}
+
+static bool has_address(struct emu *m, const char *machine, const char *address)
+{
+	char *id = xasprintf(AGENTS "/virtualMachines/%s", machine);
+	struct entry *n = store_find(m, id);
+
+	free(id);
+	return n != NULL && json_is(n->hide, "address", address);
+}
+
+/* The lowest that nobody in the same network has. */
+static void addresses(void)
+{
+	static const char nic[] = GROUP
+		"/providers/Microsoft.Network/networkInterfaces/n";
+	char dir[] = "/tmp/emulator-XXXXXX";
+	struct err e = ERR_INIT;
+	struct emu *m;
+
+	if (mkdtemp(dir) == NULL)
+		exit(1);
+	m = new_store(dir);
+	m->o.cores = 100000;
+	store_add(m, GROUP, json_fmt("{'id':'" GROUP "','location':'eastus'}"),
+		  NULL);
+	put_network(m, "v", "10.1.0.0/29");
+	put_network(m, "v2", "10.1.0.0/29");
+	/* .4 is free, .5 is taken; .4 is of one whose name begins alike */
+	for (int i = 0; i < 2; i++) {
+		char *id = xasprintf("%s%d", nic, i);
+
+		store_add(m, id,
+			  json_fmt("{'id':%s,'properties':{'ipConfigurations':[{'properties':{"
+				   "'privateIPAddress':%s,'subnet':{'id':'" GROUP
+				   "/providers/Microsoft.Network/virtualNetworks/%s/subnets/s'}}}]}}",
+				   id, i == 0 ? "10.1.0.5" : "10.1.0.4",
+				   i == 0 ? "v" : "v2"),
+			  NULL);
+		free(id);
+	}
+	put_set(m, "v", 2);
+	check(has_address(m, "0", "10.1.0.4"), "the lowest", "another");
+	check(has_address(m, "1", "10.1.0.6"), "past one that is taken",
+	      "another");
+	/* .7 is the network's last: a third has none, and the two stay */
+	put_set(m, "v", 3);
+	check(m->ops != NULL && m->ops->status == OP_FAILED &&
+		      json_is(m->ops->fault.error, "code", "SubnetIsFull"),
+	      "a full network", "was none");
+	check(json_int_opt(store_find(m, AGENTS)->doc, "sku.capacity", 0) == 2,
+	      "as many as there was room for", "other");
+	/* the first goes, and what it had is had again */
+	store_remove(m, store_find(m, AGENTS "/virtualMachines/0"));
+	put_set(m, "v", 2);
+	check(has_address(m, "2", "10.1.0.4") || has_address(m, "3", "10.1.0.4"),
+	      "an address that was given back", "is not given out");
 	free_store(m);
 	dir_remove(dir, &e);
 }
@@ -556,6 +760,9 @@ int main(void)
 	refusals();
 	callers();
 	store();
+	index_of_many();
+	addresses();
+	large_sets();
 	words();
 	types();
 	return check_failed();

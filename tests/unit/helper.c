@@ -121,6 +121,28 @@ static void expect(const char *name, const char *method, const char *path,
 	buf_release(&text);
 }
 
+static bool has_program(const struct row *row, const char *program)
+{
+	bool has;
+
+	swarm_lock(&swarm);
+	has = strcmp(row->program, program) == 0;
+	swarm_unlock(&swarm);
+	return has;
+}
+
+/* How many of the engine's notes begin so. */
+static unsigned noted(const char *words)
+{
+	unsigned n = 0;
+
+	swarm_lock(&swarm);
+	for (const char *p = swarm.calls; (p = strstr(p, words)) != NULL; p++)
+		n++;
+	swarm_unlock(&swarm);
+	return n;
+}
+
 static bool answers(const char *path, unsigned status, const char *words)
 {
 	struct buf text = BUF_INIT(65536);
@@ -371,6 +393,47 @@ static void refusals(void)
 	      "nobody is on his way but by his own word", far->evict);
 	memset(other->id, 0, sizeof(other->id));
 	memset(far->id, 0, sizeof(far->id));
+	swarm_unlock(&swarm);
+}
+
+/* What a node says of its program is in its row, and written when it is
+ * another one. */
+static void versions(void)
+{
+	static const struct {
+		const char *name, *query, *row;
+		unsigned writes;
+	} rows[] = {
+		{ "version: none, of agents before 0.2", "", "", 0 },
+		{ "version: is kept", "?version=0.2.0-rc1", "0.2.0-rc1", 1 },
+		{ "version: once", "?version=0.2.0-rc1", "0.2.0-rc1", 1 },
+		{ "version: another", "?version=0.3.0", "0.3.0", 2 },
+		{ "version: one that is none", "?version=%1b%5b2J", "", 3 },
+		{ "version: one again", "?version=1", "1", 4 },
+		{ "version: too long",
+		  "?version=12345678901234567890123456789012", "", 5 },
+		{ "version: the longest",
+		  "?version=1234567890123456789012345678901",
+		  "1234567890123456789012345678901", 6 },
+		{ "version: an older agent than before", "", "", 7 },
+	};
+	char path[160], note[80];
+	struct row *own;
+
+	swarm_lock(&swarm);
+	own = swarm_add(&swarm, host, "127.0.0.1", false);
+	swarm_unlock(&swarm);
+	snprintf(note, sizeof(note), "version %s ", host);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(path, sizeof(path), "/node/%s%s", own->id, rows[i].query);
+		expect(rows[i].name, "GET", path, GOOD, 200, own->id);
+		check(WITHIN(3000, has_program(own, rows[i].row)), rows[i].name,
+		      own->program);
+		checkf(noted(note) == rows[i].writes, rows[i].name,
+		       "%u writes, not %u", noted(note), rows[i].writes);
+	}
+	swarm_lock(&swarm);
+	memset(own->id, 0, sizeof(own->id));
 	swarm_unlock(&swarm);
 }
 
@@ -917,6 +980,7 @@ int main(int argc, char **argv)
 	      "and that there is a swarm", "nothing");
 	close(fd);
 	refusals();
+	versions();
 	leaving();
 	stayed();
 	event();

@@ -94,7 +94,7 @@ static void sizes(void)
 
 		write_file("file", all[i], 3);
 		snprintf(name, sizeof(name), "a file of %zu bytes", all[i]);
-		if (image_init(&img, "file", "1.0", &e) < 0) {
+		if (image_init(&img, "file", ELF_OWN, "1.0", &e) < 0) {
 			check(false, name, e.msg);
 			continue;
 		}
@@ -128,9 +128,9 @@ static void digests(void)
 	write_file("file", 1000, 1);
 	write_file("copy", 1000, 1);
 	write_file("other", 1000, 2);
-	if (image_init(&a, "file", "1.0", &e) < 0 ||
-	    image_init(&b, "copy", "1.0", &e) < 0 ||
-	    image_init(&c, "other", "1.0", &e) < 0)
+	if (image_init(&a, "file", ELF_OWN, "1.0", &e) < 0 ||
+	    image_init(&b, "copy", ELF_OWN, "1.0", &e) < 0 ||
+	    image_init(&c, "other", ELF_OWN, "1.0", &e) < 0)
 		abort();
 	check(strcmp(a.docker.digest, b.docker.digest) == 0 &&
 		      strcmp(a.oci.digest, b.oci.digest) == 0,
@@ -184,7 +184,8 @@ static void refusals(void)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		struct err e = ERR_INIT;
 		struct image img;
-		int rc = image_init(&img, refused[i].path, refused[i].version, &e);
+		int rc = image_init(&img, refused[i].path, ELF_OWN,
+				    refused[i].version, &e);
 
 		check(rc < 0 && strstr(e.msg, refused[i].words) != NULL,
 		      refused[i].name, e.msg);
@@ -195,12 +196,12 @@ static void refusals(void)
 static void full_disk(void)
 {
 	struct err e = ERR_INIT;
-	int rc = image_run("1.0", "/dev/full", &e);
+	int rc = image_run("1.0", NULL, "/dev/full", &e);
 
 	check(rc < 0 && strstr(e.msg, "No space left") != NULL, "a full disk",
 	      e.msg);
 	err_clear(&e);
-	rc = image_run("1.0", "made.tar", &e);
+	rc = image_run("1.0", NULL, "made.tar", &e);
 	check(rc == 0 && access("made.tar", F_OK) == 0, "itself", e.msg);
 }
 

@@ -177,6 +177,62 @@ static void request(const char *text, struct buf *out)
 	buf_release(&q);
 }
 
+/* One of several: by tag, for whom takes lists, and by its digest. */
+static void listed(void)
+{
+	static const struct {
+		const char *name, *path, *accept, *type;
+	} asked[] = {
+		{ "a tag is a list, for whom takes one", "manifests/1.0",
+		  IMAGE_TYPE_DOCKER ", " IMAGE_TYPE_LIST, IMAGE_TYPE_LIST },
+		{ "and not for others", "manifests/1.0", IMAGE_TYPE_DOCKER,
+		  IMAGE_TYPE_DOCKER },
+		{ "nor for those that know OCI's alone", "manifests/1.0",
+		  IMAGE_TYPE_OCI, IMAGE_TYPE_OCI },
+		{ "a list by its digest", "manifests/%D", IMAGE_TYPE_LIST,
+		  IMAGE_TYPE_LIST },
+		{ "our part of it", "manifests/%M", IMAGE_TYPE_LIST,
+		  IMAGE_TYPE_DOCKER },
+	};
+	struct image *all[] = { &image, &image };
+	struct buf list = BUF_INIT(IMAGE_LIST_MAX);
+	char digest[IMAGE_DIGEST_MAX];
+
+	check(!image_join(&image, STR("{\"manifests\":[]}")) &&
+		      image.list.length == 0,
+	      "a list without us is refused", image.list.digest);
+	image_index((const struct image *const *)all, 2, &list);
+	image_digest(buf_str(&list), digest);
+	check(!list.over && image_join(&image, buf_str(&list)),
+	      "one with us is taken", list.str);
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+		const char *at = strchr(asked[i].path, '%');
+		char *q = xasprintf("GET /v2/azswarm/%.*s%s HTTP/1.1\r\n"
+				    "Accept: %s\r\n",
+				    at ? (int)(at - asked[i].path) : 99,
+				    asked[i].path,
+				    at == NULL	 ? "" :
+				    at[1] == 'D' ? digest :
+						   image.docker.digest,
+				    asked[i].accept);
+		char *type = xasprintf("Content-Type: %s\r\n", asked[i].type);
+		struct buf out = BUF_INIT(65536);
+
+		request(q, &out);
+		check(strncmp(out.str, "HTTP/1.1 200", 12) == 0 &&
+			      strstr(out.str, type) != NULL &&
+			      (strcmp(asked[i].type, IMAGE_TYPE_LIST) != 0 ||
+			       (strstr(out.str, digest) != NULL &&
+				strstr(out.str, list.str) != NULL)),
+		      asked[i].name, out.str);
+		buf_release(&out);
+		free(type);
+		free(q);
+	}
+	image.list = (struct image_blob){ .length = 0 };
+	buf_release(&list);
+}
+
 static void requests(void)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -303,7 +359,7 @@ static void thread(void)
 
 	if (taken < 0)
 		abort();
-	r = registry_start("file", "1.0", port);
+	r = registry_start("file", "1.0", "", port);
 	check(r != NULL && becomes(r, "another program has our port"),
 	      "that its port is taken is told", "not");
 	close(taken);
@@ -313,7 +369,7 @@ static void thread(void)
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");
-	r = registry_start("no such file", "1.0", port);
+	r = registry_start("no such file", "1.0", "", port);
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);
@@ -328,9 +384,10 @@ int main(void)
 	int fd = open("file", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0 || ftruncate(fd, 1000) < 0 || close(fd) < 0 ||
-	    image_init(&image, "file", "1.0", &e) < 0)
+	    image_init(&image, "file", ELF_OWN, "1.0", &e) < 0)
 		abort();
 	requests();
+	listed();
 	image_release(&image);
 	thread();
 	return check_failed();

@@ -1,6 +1,7 @@
 /* Changing services over an Engine that has its own mind: what is tried again,
  * and what an update comes to.  How the Engine is reached is not looked at
  * here, so swarm/remote.c has a double. */
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
 
-enum offer { OWN, OWN_OCI, OTHER, NOTHING };
+enum offer { OWN, OWN_OCI, FOREIGN, FOREIGN_OCI, BOTH, OTHER, NOTHING };
 
 static const struct row {
 	const char *name;
@@ -63,6 +64,13 @@ static const struct row {
 	/* our own image: what this program is, whatever answers on its port */
 	{ "the image of OCI's kind is ours, too", cmd_deploy_replicated_service,
 	  NULL, 0, NULL, NULL, 1, ERR_NONE, "", OWN_OCI },
+	/* and what it is for the other kind of processor, when its file is here */
+	{ "masters of the other kind", cmd_deploy_replicated_service, NULL, 0,
+	  NULL, NULL, 1, ERR_NONE, "", FOREIGN },
+	{ "the same of OCI's kind", cmd_deploy_replicated_service, NULL, 0,
+	  NULL, NULL, 1, ERR_NONE, "", FOREIGN_OCI },
+	{ "machines of both kinds", cmd_deploy_replicated_service, NULL, 0,
+	  NULL, NULL, 1, ERR_NONE, "", BOTH },
 	{ "another image under our name", cmd_deploy_replicated_service, NULL,
 	  0, NULL, NULL, 0, ERR_DATA,
 	  "service replicated: the master offers "
@@ -90,7 +98,88 @@ struct world {
 	char made[4096];   /* the service that was made last */
 };
 
-static struct image own;
+static struct image own, foreign;
+static char both[IMAGE_DIGEST_MAX]; /* the digest of a list of the two */
+static char foreign_path[64];
+
+/* This program's note, as main.c writes it, and a file for the other kind of
+ * processor that has the same. */
+struct note {
+	uint32_t owner_size, build_size, type;
+	char owner[8], build[8];
+};
+static const struct note note
+	__attribute__((section(ELF_NOTE_SECTION), used, aligned(4))) = {
+		8, 8, ELF_NOTE_BUILD, ELF_NOTE_OWNER, "1.0 abcd"
+	};
+
+static void write_foreign(struct err *e)
+{
+	struct {
+		Elf64_Ehdr h;
+		Elf64_Phdr ph;
+		struct note note;
+	} f = {
+		.h = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+				    ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		       .e_type = ET_DYN,
+		       .e_machine = ELF_OWN == ELF_X86_64 ? EM_AARCH64 : EM_X86_64,
+		       .e_phoff = sizeof(Elf64_Ehdr),
+		       .e_phentsize = sizeof(Elf64_Phdr),
+		       .e_phnum = 1 },
+		.ph = { .p_type = PT_NOTE,
+			.p_offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+			.p_filesz = sizeof(struct note) },
+		.note = note,
+	};
+	struct image *amd = ELF_OWN == ELF_X86_64 ? &own : &foreign;
+	struct image *arm = ELF_OWN == ELF_X86_64 ? &foreign : &own;
+	char *list;
+
+	snprintf(foreign_path, sizeof(foreign_path), "%s/foreign", dir);
+	if (file_write(foreign_path, (struct str){ (char *)&f, sizeof(f) },
+		       0644, e) < 0 ||
+	    image_init(&foreign, foreign_path, !ELF_OWN, "test", e) < 0)
+		abort();
+	list = xasprintf(
+		"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.list.v2+json\","
+		"\"manifests\":[{\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\","
+		"\"size\":%zu,\"digest\":\"%s\",\"platform\":{\"architecture\":\"amd64\",\"os\":\"linux\"}},"
+		"{\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\","
+		"\"size\":%zu,\"digest\":\"%s\",\"platform\":{\"architecture\":\"arm64\",\"variant\":\"v8\",\"os\":\"linux\"}}]}",
+		amd->docker.text.n, amd->docker.digest, arm->docker.text.n,
+		arm->docker.digest);
+	image_digest(str_of(list), both);
+	free(list);
+}
+
+static const char *digest_offered(enum offer offer)
+{
+	switch (offer) {
+	case OWN:
+		return own.docker.digest;
+	case OWN_OCI:
+		return own.oci.digest;
+	case FOREIGN:
+		return foreign.docker.digest;
+	case FOREIGN_OCI:
+		return foreign.oci.digest;
+	case BOTH:
+		return both;
+	case OTHER:
+	case NOTHING:
+		break;
+	}
+	return "sha256:0";
+}
+
+/* What is deployed then. */
+static const char *digest_wanted(enum offer offer)
+{
+	return offer == OWN_OCI	    ? own.docker.digest :
+	       offer == FOREIGN_OCI ? foreign.docker.digest :
+				      digest_offered(offer);
+}
 
 static void update(struct world *w, const char *target, const char *body,
 		   struct engine_reply *r)
@@ -126,9 +215,7 @@ static void update(struct world *w, const char *target, const char *body,
 
 static void offer(struct world *w, struct engine_reply *r)
 {
-	const char *digest = w->row->offer == OWN     ? own.docker.digest :
-			     w->row->offer == OWN_OCI ? own.oci.digest :
-							"sha256:0";
+	const char *digest = digest_offered(w->row->offer);
 
 	if (w->row->offer == NOTHING) {
 		r->status = 404;
@@ -264,6 +351,7 @@ static void run_row(struct world *w, const struct row *row)
 	pthread_mutex_unlock(&w->engine.lock);
 	ui.out = ui.err = open_memstream(&out, &out_n);
 	settings_init(&set);
+	settings_set(&set, S_PROGRAM, foreign_path, "test");
 	s.az.clock = (struct azure_clock){ no_time, no_wait, NULL };
 	snprintf(word, sizeof(word), "%s", row->word ? row->word : "");
 	rc = row->run(&s, row->word ? 2 : 1, argv, &e);
@@ -277,7 +365,7 @@ static void run_row(struct world *w, const struct row *row)
 	else if (w->updates != row->updates)
 		buf_addf(&why, "%u updates, not %u", w->updates, row->updates);
 	else if (row->run == cmd_deploy_replicated_service && rc == 0 &&
-		 !str_ends(str_of(w->image), str_of(own.docker.digest)))
+		 !str_ends(str_of(w->image), str_of(digest_wanted(row->offer))))
 		buf_addf(&why, "%s was deployed", w->image);
 	else if (deploys != str_ends(str_of(out), STR("\nhttp://192.0.2.8/\n")) &&
 		 rc == 0)
@@ -348,8 +436,9 @@ int main(void)
 
 	json_init();
 	if (mkdtemp(dir) == NULL ||
-	    image_init(&own, "/proc/self/exe", "test", &e) < 0)
+	    image_init(&own, "/proc/self/exe", ELF_OWN, "test", &e) < 0)
 		abort();
+	write_foreign(&e);
 	snprintf(w.engine.path, sizeof(w.engine.path), "%s/engine.sock", dir);
 	w.engine.answer = answer;
 	w.engine.ctx = &w;
@@ -361,6 +450,7 @@ int main(void)
 	monitor_names(&w);
 	engine_stop(&w.engine);
 	image_release(&own);
+	image_release(&foreign);
 	dir_remove(dir, &e);
 	return check_failed();
 }

@@ -28,6 +28,7 @@ struct row {
 	char id[16], hostname[65], addr[16], state[16], availability[8];
 	/* its labels azswarm.leaving, .evict and .stop; "": not there */
 	char leaving[16], evict[160], stop[32];
+	char program[32]; /* and .version */
 	bool manager;
 	unsigned version, born;
 	unsigned tasks; /* of the service, running on it */
@@ -112,6 +113,7 @@ static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
 	swarm_label_json(labels, sizeof(labels), "leaving", r->leaving);
 	swarm_label_json(labels, sizeof(labels), "evict", r->evict);
 	swarm_label_json(labels, sizeof(labels), "stop", r->stop);
+	swarm_label_json(labels, sizeof(labels), "version", r->program);
 	return (size_t)snprintf(
 		out, size,
 		"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
@@ -140,6 +142,9 @@ static inline void swarm_update(struct swarm *s, struct row *row,
 	struct err e = ERR_INIT;
 	cJSON *doc = json_parse(str_of(body), "update", &e);
 	const cJSON *labels = json_at(doc, "Labels");
+	const char *program = json_str_opt(json_get(labels, "azswarm.version"),
+					   "", "");
+	bool other = strcmp(row->program, program) != 0;
 
 	snprintf(row->leaving, sizeof(row->leaving), "%s",
 		 json_str_opt(json_get(labels, "azswarm.leaving"), "", ""));
@@ -147,12 +152,17 @@ static inline void swarm_update(struct swarm *s, struct row *row,
 		 json_str_opt(json_get(labels, "azswarm.evict"), "", ""));
 	snprintf(row->stop, sizeof(row->stop), "%s",
 		 json_str_opt(json_get(labels, "azswarm.stop"), "", ""));
+	snprintf(row->program, sizeof(row->program), "%s", program);
 	snprintf(row->availability, sizeof(row->availability), "%s",
 		 json_str_opt(doc, "Availability", "?"));
 	row->manager = strcmp(json_str_opt(doc, "Role", ""), "manager") == 0;
 	row->version++;
-	swarm_note(s, "update %s %s %s|%s|%s", row->hostname, row->availability,
-		   row->leaving, row->evict, row->stop);
+	if (other)
+		swarm_note(s, "version %s %s", row->hostname, row->program);
+	else
+		swarm_note(s, "update %s %s %s|%s|%s", row->hostname,
+			   row->availability, row->leaving, row->evict,
+			   row->stop);
 	r->status = 200;
 	json_free(doc);
 }

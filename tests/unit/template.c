@@ -1052,7 +1052,7 @@ static void shipped(void)
 	const struct template_resource *r = t == NULL ?
 						    NULL :
 						    template_resources(t, &n);
-	check(n == 17, "cluster.json has 17 resources with 3 masters",
+	check(n == 18, "cluster.json has 18 resources with 3 masters",
 	      "another number");
 	for (size_t i = 0; i < n; i++) {
 		vms += strcmp(r[i].type, "Microsoft.Compute/virtualMachines") == 0;

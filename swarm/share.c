@@ -1,0 +1,292 @@
+/*
+ * The connection to a master, kept for a minute: the first command that makes
+ * one leaves it to a process in the background (the host), and those that come
+ * within that minute are its guests (ssh/share.c), with no question to Azure
+ * and no key.  The host has neither: what it holds is the connection.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/net.h"
+#include "swarm/remote.h"
+
+#define IDLE_MS 60000
+#define CONNECT_MS 1000
+#define HELLO_MS 5000 /* or the host's server is not there any more */
+#define HELLO_MAX (16u << 10)
+#define FORM 1 /* of the greeting */
+#define ARGUMENTS_MAX (4 << 20)
+
+char *share_directory(struct err *e)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	char *dir = run != NULL && run[0] == '/' ?
+			    xasprintf("%s/azswarm", run) :
+			    xasprintf("/tmp/azswarm-%u", (unsigned)getuid());
+	struct stat st;
+
+	if (dir_make(dir, 0700, e) == 0) {
+		if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+		    st.st_uid == getuid() && (st.st_mode & 077) == 0)
+			return dir;
+		err_set(e, ERR_IO,
+			"%s: not a directory that is ours alone "
+			"(0700)",
+			dir);
+	}
+	free(dir);
+	return NULL;
+}
+
+/* Of the cluster (its host key, and where Azure has it) and who signs in. */
+static char *socket_path(const struct session *s)
+{
+	static const enum setting names[] = { S_ARM_ENDPOINT, S_SUBSCRIPTION_ID,
+					      S_COMPUTE_GROUP, S_ADMIN_USERNAME,
+					      S_OWN_KEY };
+	struct buf all = BUF_INIT(64u << 10), hex = BUF_INIT(2 * SHA256_LEN);
+	struct err ignored = ERR_INIT;
+	char *dir = share_directory(&ignored), *path = NULL;
+	char *key = xasprintf("keys/%s.pub",
+			      settings_get(s->set, S_ADMIN_USERNAME));
+	uint8_t sum[SHA256_LEN];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		buf_addf(&all, "%s\n", settings_get(s->set, names[i]));
+	if (dir != NULL && file_read("keys/host-master.pub", &all, &ignored) == 0 &&
+	    (!file_exists(key) || file_read(key, &all, &ignored) == 0) &&
+	    !all.over) {
+		sha256(all.str, all.n, sum);
+		buf_add_hex(&hex, sum, 8);
+		path = xasprintf("%s/ssh-%s.sock", dir, hex.str);
+	}
+	buf_release(&all);
+	buf_release(&hex);
+	free(key);
+	free(dir);
+	return path;
+}
+
+static bool wanted(const struct session *s)
+{
+	struct err ignored = ERR_INIT;
+	bool on = false;
+
+	return !s->no_share &&
+	       settings_bool(s->set, S_SHARE_SSH, &on, &ignored) == 0 && on;
+}
+
+/* ---- the greeting: what a guest need not ask Azure ---- */
+
+static void greeting(const struct remote *r, struct buf *out)
+{
+	cJSON *doc = cJSON_CreateObject(), *list;
+
+	json_add_int(doc, "form", FORM);
+	json_add_str(doc, "name", r->name);
+	json_add_str(doc, "fqdns", r->masters.fqdns.str);
+	list = json_add_arr(doc, "masters");
+	for (size_t i = 0; i < r->masters.n; i++) {
+		cJSON *m = json_add_obj(list, NULL);
+
+		json_add_str(m, "name", r->masters.name[i]);
+		json_add_str(m, "address", r->masters.address[i]);
+	}
+	json_print(doc, out);
+	json_free(doc);
+}
+
+static bool take_greeting(struct remote *r, struct str text)
+{
+	struct err ignored = ERR_INIT;
+	cJSON *doc = json_parse(text, "greeting", &ignored);
+	const char *name = json_text(doc, "name");
+	const cJSON *m;
+	bool good = json_int_opt(doc, "form", 0) == FORM && *name != '\0';
+
+	if (good) {
+		r->name = xstrdup(name);
+		buf_adds(&r->masters.fqdns, json_text(doc, "fqdns"));
+		cJSON_ArrayForEach(m, json_get(doc, "masters"))
+			if (r->masters.n < LAYOUT_MASTERS_MAX) {
+				r->masters.name[r->masters.n] =
+					xstrdup(json_text(m, "name"));
+				r->masters.address[r->masters.n++] =
+					xstrdup(json_text(m, "address"));
+			}
+	}
+	json_free(doc);
+	return good;
+}
+
+/* ---- a guest ---- */
+
+/* 1; 0: there are guests enough; -1: nobody is there. */
+static int join(struct remote *r, const char *path)
+{
+	struct buf hello = BUF_INIT(HELLO_MAX);
+	struct err ignored = ERR_INIT;
+	int fd = unix_connect(path, now_ms() + CONNECT_MS, &ignored), rc = -1;
+	struct ssh *ssh = NULL;
+
+	if (fd >= 0)
+		ssh = ssh_join(stream_of_fd(fd), &hello, now_ms() + HELLO_MS,
+			       &ignored);
+	if (ssh != NULL && hello.n == 0)
+		rc = 0;
+	else if (ssh != NULL &&
+		 (r->name != NULL || take_greeting(r, buf_str(&hello))))
+		rc = 1;
+	if (rc == 1)
+		r->ssh = ssh;
+	else
+		ssh_close(ssh);
+	buf_release(&hello);
+	return rc;
+}
+
+bool share_join(struct remote *r)
+{
+	char *path = wanted(r->s) ? socket_path(r->s) : NULL;
+	struct stat st;
+	int rc = -1;
+
+	if (path != NULL && lstat(path, &st) == 0 && (rc = join(r, path)) < 0)
+		unlink(path); /* its host sees that */
+	r->alone = rc == 0;
+	free(path);
+	return rc == 1;
+}
+
+/* ---- the host ---- */
+
+struct place {
+	const char *path;
+	struct stat made;
+};
+
+/* The socket is ours as long as the file at its path is the one we made. */
+static bool still_there(void *ctx)
+{
+	const struct place *p = ctx;
+	struct stat st;
+
+	return lstat(p->path, &st) == 0 && st.st_ino == p->made.st_ino &&
+	       st.st_dev == p->made.st_dev;
+}
+
+/* Of the command's files and connections only these stay: somebody may wait
+ * for the end of a pipe. */
+static void close_others(const int *kept, size_t n)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct dirent *entry;
+	uint64_t fd;
+
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		dup2(null, i);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		bool stays = !str_num(str_of(entry->d_name), INT32_MAX, &fd) ||
+			     fd <= STDERR_FILENO || (int)fd == dirfd(d);
+
+		for (size_t i = 0; i < n && !stays; i++)
+			stays = (int)fd == kept[i];
+		if (!stays)
+			close((int)fd);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/*
+ * What the command was called with, and its environment: there may be a secret
+ * in them, and they can be read in /proc for as long as the process lives.
+ * Arguments lie before the environment, in one piece.
+ */
+static void forget_command(void)
+{
+	char *from = program_invocation_name, *to = environ[0];
+
+	for (char **p = environ; *p != NULL; p++)
+		burn(*p, strlen(*p));
+	if (from != NULL && to > from && to - from < ARGUMENTS_MAX) {
+		burn(from, (size_t)(to - from));
+		snprintf(from, (size_t)(to - from), "azswarm: connection kept");
+	}
+	environ[0] = NULL;
+}
+
+static void host(struct remote *r, int fd, const char *path)
+{
+	const int kept[] = { fd, ssh_fd(r->ssh), interrupt_fd() };
+	struct buf hello = BUF_INIT(HELLO_MAX);
+	struct err ignored = ERR_INIT;
+	struct place p = { .path = path };
+	struct ssh *ssh = r->ssh;
+
+	setsid();
+	if (chdir("/") < 0 || lstat(path, &p.made) < 0)
+		_exit(1);
+	greeting(r, &hello);
+	/* first the descriptors: what is released must not say goodbye for the
+	 * command, which goes on */
+	close_others(kept, sizeof(kept) / sizeof(*kept));
+	r->ssh = NULL;
+	session_close(r->s);
+	settings_release((struct settings *)(uintptr_t)r->s->set);
+	remote_release(r);
+	forget_command();
+	if (!hello.over)
+		ssh_share(ssh, fd, buf_str(&hello), IDLE_MS, still_there, &p,
+			  &ignored);
+	if (still_there(&p))
+		unlink(path);
+	ssh_close(ssh);
+	_exit(0);
+}
+
+void share_begin(struct remote *r)
+{
+	char *path = wanted(r->s) && !r->alone ? socket_path(r->s) : NULL;
+	struct err ignored = ERR_INIT;
+	struct ssh *own = r->ssh;
+	pid_t pid = -1;
+	int fd = -1;
+
+	if (path != NULL) {
+		unlink(path);
+		fd = unix_listen(path, &ignored);
+	}
+	if (fd >= 0) {
+		remote_drop_docker(r);
+		fflush(NULL);
+		pid = fork();
+	}
+	if (pid == 0)
+		host(r, fd, path);
+	if (fd >= 0)
+		close(fd);
+	if (pid > 0) {
+		r->ssh = NULL;
+		if (join(r, path) == 1) {
+			ssh_forget(own);
+		} else {
+			/* it did not come up: the connection is ours again */
+			kill(pid, SIGKILL);
+			unlink(path);
+			r->ssh = own;
+		}
+	}
+	free(path);
+}

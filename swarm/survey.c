@@ -1,0 +1,429 @@
+/*
+ * What there is of the cluster; see survey.h.  Reads, and changes nothing.
+ */
+#include "swarm/survey.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "swarm/swarm.h"
+
+#define ADDRESSES_MAX 1000
+#define PORTS_MAX 256
+#define ENGINE_MS 5000 /* who looks does not wait for an engine that hangs */
+
+/* ---- Azure ---- */
+
+/* 1: it is there, and has a text of that name; 0: it is not; -1.  Frees path. */
+static int get_one(struct session *s, char *path, const char *name,
+		   struct azure_reply *r, struct err *e)
+{
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
+
+	free(path);
+	if (rc == 0 && r->http.head.status != 404)
+		rc = json_str(r->doc, name, e) != NULL ? 1 : -1;
+	return rc;
+}
+
+static int read_group(struct session *s, const char *name,
+		      struct survey_group *g, struct err *e)
+{
+	char *path = swarm_group_path(s, name);
+	struct azure_reply r = { 0 };
+	int rc = get_one(s, path, "location", &r, e);
+
+	if (rc > 0) {
+		g->there = true;
+		g->location = xstrdup(json_str_opt(r.doc, "location", ""));
+		g->state = xstrdup(
+			json_str_opt(r.doc, "properties.provisioningState", ""));
+	}
+	azure_reply_release(&r);
+	return rc < 0 ? err_in(e, "resource group %s", name) : 0;
+}
+
+static int take_address(void *ctx, const cJSON *ip, struct err *e)
+{
+	struct survey *v = ctx;
+
+	if (v->n_addresses == ADDRESSES_MAX)
+		return err_set(e, ERR_PROTO, "more than %d addresses",
+			       ADDRESSES_MAX);
+	v->addresses = xrealloc(v->addresses,
+				(v->n_addresses + 1) * sizeof(*v->addresses));
+	v->addresses[v->n_addresses++] = (struct survey_address){
+		.name = xstrdup(json_str_opt(ip, "name", "")),
+		.address = xstrdup(json_str_opt(ip, "properties.ipAddress", "")),
+		.fqdn = xstrdup(
+			json_str_opt(ip, "properties.dnsSettings.fqdn", "")),
+	};
+	return remote_take_master(&v->reach, ip, e);
+}
+
+static char *compute_path(const struct session *s, const char *provider,
+			  const char *rest)
+{
+	return azure_path(&s->az, "/resourceGroups/%s/providers/Microsoft.%s/%s",
+			  settings_get(s->set, S_COMPUTE_GROUP), provider, rest);
+}
+
+static int read_addresses(struct session *s, struct survey *v, struct err *e)
+{
+	char *path = compute_path(s, "Network",
+				  "publicIPAddresses?api-version=" API_NETWORK);
+	int rc = azure_list(&s->az, path, "public addresses", take_address, v, e);
+
+	free(path);
+	return rc;
+}
+
+static int read_balancer(struct session *s, struct survey *v, struct err *e)
+{
+	char *path =
+		compute_path(s, "Network",
+			     "loadBalancers/agents-lb?api-version=" API_NETWORK);
+	struct buf ports = BUF_INIT(PORTS_MAX);
+	struct azure_reply r = { 0 };
+	const cJSON *rule;
+	int rc = get_one(s, path, "name", &r, e);
+
+	if (rc > 0) {
+		v->balancer = xstrdup(json_str_opt(r.doc, "name", ""));
+		cJSON_ArrayForEach(rule, json_at(r.doc,
+						 "properties.loadBalancingRules"))
+			buf_addf(&ports, "%s%d", ports.n > 0 ? " " : "",
+				 (int)json_int_opt(rule,
+						   "properties.frontendPort", 0));
+		v->ports = buf_detach(&ports);
+	}
+	buf_release(&ports);
+	azure_reply_release(&r);
+	return rc < 0 ? err_in(e, "load balancer") : 0;
+}
+
+/* One that is not there was never made, or is gone: a number too few. */
+static int read_master(struct session *s, struct survey *v, const char *name,
+		       struct err *e)
+{
+	char *rest = xasprintf("virtualMachines/%s?$expand=instanceView"
+			       "&api-version=" API_COMPUTE,
+			       name);
+	char *path = compute_path(s, "Compute", rest);
+	struct azure_reply r = { 0 };
+	int rc = get_one(s, path, "name", &r, e);
+
+	free(rest);
+	if (rc > 0) {
+		instances_add(&v->masters, r.doc);
+		v->paper = v->paper || remote_says_paper(r.doc);
+	}
+	azure_reply_release(&r);
+	return rc < 0 ? err_in(e, "%s", name) : 0;
+}
+
+/* The group may be there before the scale set is. */
+static int read_agents(struct session *s, struct survey *v, struct err *e)
+{
+	struct err once = ERR_INIT;
+
+	if (instances_list(s, &v->agents, &once) == 0 ||
+	    err_is(&once, "ResourceNotFound") ||
+	    err_is(&once, "ParentResourceNotFound"))
+		return 0;
+	*e = once;
+	return -1;
+}
+
+/* All that may be in the compute group. */
+static int read_parts(struct session *s, struct survey *v, struct err *e)
+{
+	if (read_addresses(s, v, e) < 0)
+		return -1;
+	for (size_t i = 0; i < v->reach.n; i++)
+		if (read_master(s, v, v->reach.name[i], e) < 0)
+			return -1;
+	return read_agents(s, v, e) < 0 ? -1 : read_balancer(s, v, e);
+}
+
+/* An answer that lacks something is not a part that there is not. */
+static int not_read(struct err *e)
+{
+	if (e->kind == ERR_DATA)
+		e->kind = ERR_PROTO;
+	return -1;
+}
+
+static int read_machines(struct session *s, struct survey *v, struct err *e)
+{
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
+
+	if (read_group(s, group, &v->compute, e) < 0)
+		return not_read(e);
+	if (!v->compute.there)
+		return err_set(e, ERR_DATA,
+			       "nothing is deployed; 'azswarm up' makes it");
+	if (str_ieqz(str_of(v->compute.state), "Deleting"))
+		return err_set(e, ERR_DATA,
+			       "resource group %s is being deleted", group);
+	if (read_parts(s, v, e) < 0)
+		return not_read(e);
+	if (v->masters.n == 0 && v->agents.n == 0)
+		return err_set(e, ERR_DATA,
+			       "resource group %s is there, and no machine in "
+			       "it; 'azswarm up' makes them",
+			       group);
+	return 0;
+}
+
+static int read_storage(struct session *s, struct survey *v, struct err *e)
+{
+	const char *group = settings_get(s->set, S_STORAGE_GROUP);
+
+	if (read_group(s, group, &v->storage, e) < 0)
+		return not_read(e);
+	if (!v->storage.there)
+		return err_set(e, ERR_DATA,
+			       "there is none; 'azswarm up' makes it");
+	if (str_ieqz(str_of(v->storage.state), "Deleting"))
+		return err_set(e, ERR_DATA,
+			       "resource group %s is being deleted", group);
+	if (storage_sku(s, &v->account_sku, e) < 0)
+		return not_read(e);
+	return v->account_sku != NULL ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "there is no account %s in %s; 'azswarm "
+			       "deploy-storage' makes it",
+			       storage_account_name(s), group);
+}
+
+static void group_release(struct survey_group *g)
+{
+	free(g->location);
+	free(g->state);
+	*g = (struct survey_group){ 0 };
+}
+
+static void forget_azure(struct survey *v)
+{
+	remote_masters_release(&v->reach);
+	v->reach = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	for (size_t i = 0; i < v->n_addresses; i++) {
+		free(v->addresses[i].name);
+		free(v->addresses[i].address);
+		free(v->addresses[i].fqdn);
+	}
+	free(v->addresses);
+	v->addresses = NULL;
+	v->n_addresses = 0;
+	instances_release(&v->masters);
+	instances_release(&v->agents);
+	group_release(&v->compute);
+	group_release(&v->storage);
+	free(v->balancer);
+	free(v->ports);
+	free(v->account_sku);
+	v->balancer = v->ports = v->account_sku = NULL;
+	v->paper = false;
+	err_clear(&v->no_machines);
+	err_clear(&v->no_storage);
+}
+
+/* Whether nothing more is to be asked; e gets the first real failure. */
+static bool ends(const struct err *part, struct err *e)
+{
+	if (part->kind == ERR_NONE || part->kind == ERR_DATA)
+		return false;
+	if (e->kind == ERR_NONE)
+		*e = *part;
+	return part->kind == ERR_INTR;
+}
+
+int survey_azure(struct session *s, struct survey *v, struct err *e)
+{
+	forget_azure(v);
+	read_machines(s, v, &v->no_machines);
+	if (!ends(&v->no_machines, e)) {
+		read_storage(s, v, &v->no_storage);
+		ends(&v->no_storage, e);
+	}
+	return e->kind == ERR_NONE ? 0 : -1;
+}
+
+/* ---- the swarm ---- */
+
+static void forget_swarm(struct survey *v)
+{
+	free(v->nodes);
+	v->nodes = NULL;
+	v->n_nodes = 0;
+	docker_work_release(&v->work);
+	err_clear(&v->no_swarm);
+}
+
+/* Why nobody needs to be asked. */
+static int can_answer(const struct survey *v, struct err *e)
+{
+	size_t off = 0;
+
+	for (size_t i = 0; i < v->masters.n; i++)
+		off += instance_is_off(&v->masters.list[i]);
+	if (v->no_machines.kind == ERR_DATA)
+		return err_set(e, ERR_DATA, "there is no master");
+	if (!v->remote_used && v->reach.n == 0)
+		return err_set(e, ERR_DATA,
+			       "Azure does not tell where a master is");
+	if (off > 0 && off == v->masters.n && off >= v->reach.n)
+		return err_set(e, ERR_DATA, "no master is running");
+	return 0;
+}
+
+/* A connection: that of before, unless nobody answered there; *fresh: another. */
+static int reach_master(struct session *s, struct survey *v, bool again,
+			bool *fresh, struct err *e)
+{
+	struct remote *r = &v->remote;
+
+	*fresh = !v->remote_used || r->ssh == NULL || (again && r->masters.n > 1);
+	if (!*fresh)
+		return 0;
+	if (v->remote_used && v->reach.n == 0)
+		return remote_reopen(r, e);
+	if (v->remote_used)
+		remote_release(r);
+	v->remote_used = false;
+	if (!file_exists("keys"))
+		return err_set(e, ERR_DATA,
+			       "there are no keys here (keys/) to sign in with");
+	if (remote_open_known(s, r, &v->reach, e) == 0) {
+		v->remote_used = true;
+		return 0;
+	}
+	/* with keys that are good another time may be better */
+	v->remote_used = r->masters.n > 0;
+	if (!v->remote_used)
+		remote_release(r);
+	return -1;
+}
+
+static int read_engine(struct survey *v, struct err *e)
+{
+	struct docker *d = remote_docker(&v->remote);
+
+	d->timeout_ms = ENGINE_MS;
+	if (docker_nodes(d, &v->nodes, &v->n_nodes, e) < 0)
+		return -1;
+	return docker_work_services(d, &v->work, e);
+}
+
+/* What is the matter with an engine that cannot tell its nodes. */
+static const char *matter_of(struct docker *d)
+{
+	struct docker_info info;
+	struct err ignored = ERR_INIT;
+
+	if (docker_info(d, &info, &ignored) < 0)
+		return "Docker does not answer";
+	if (info.state == DOCKER_SWARM_LOCKED)
+		return "its swarm is locked";
+	if (info.state != DOCKER_SWARM_ACTIVE)
+		return "its engine is in no swarm";
+	return info.manager ? "the swarm has no leader" :
+			      "its engine is a worker";
+}
+
+/* What that says of a master: something is the matter with its engine, or the
+ * connection is no more. */
+static void add_matter(const struct survey *v, const char *matter,
+		       const struct err *once, struct err *first)
+{
+	if (first->kind != ERR_NONE)
+		return;
+	if (matter != NULL)
+		err_set(first, ERR_DATA, "%s: %s", v->remote.name, matter);
+	else
+		*first = *once;
+}
+
+/* The first master that is a manager of a swarm with a leader. */
+static int ask_masters(struct survey *v, bool fresh, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	for (;; fresh = true) {
+		struct err once = ERR_INIT, last = ERR_INIT;
+		const char *matter = NULL;
+
+		if (read_engine(v, &once) == 0)
+			return 0;
+		free(v->nodes);
+		v->nodes = NULL;
+		v->n_nodes = 0;
+		docker_work_release(&v->work);
+		if (once.kind == ERR_INTR) {
+			*e = once;
+			return -1;
+		}
+		if (once.kind == ERR_DOCKER || (fresh && once.kind == ERR_NET))
+			matter = matter_of(remote_docker(&v->remote));
+		add_matter(v, matter, &once, &first);
+		if (remote_next(&v->remote, &last) < 0) {
+			*e = last.kind == ERR_INTR ? last : first;
+			return -1;
+		}
+	}
+}
+
+static int read_swarm(struct session *s, struct survey *v, bool again,
+		      struct err *e)
+{
+	bool fresh;
+
+	if (reach_master(s, v, again, &fresh, e) < 0)
+		return -1;
+	if (ask_masters(v, fresh, e) == 0)
+		return 0;
+	/* what was connected for minutes may be gone: a new one tells */
+	if (fresh || e->kind != ERR_NET)
+		return -1;
+	err_clear(e);
+	return remote_reopen(&v->remote, e) < 0 ? -1 : ask_masters(v, true, e);
+}
+
+int survey_swarm(struct session *s, struct survey *v, struct err *e)
+{
+	bool again = v->no_swarm.kind != ERR_NONE;
+
+	forget_swarm(v);
+	if (can_answer(v, &v->no_swarm) == 0 &&
+	    read_swarm(s, v, again, &v->no_swarm) == 0)
+		return 0;
+	/* who plays a master there answers; nobody does as a rule */
+	if (v->paper && v->no_swarm.kind != ERR_INTR) {
+		err_clear(&v->no_swarm);
+		err_set(&v->no_swarm, ERR_DATA,
+			"these machines exist on paper; 'azswarm emulator "
+			"--machines nspawn' makes real ones");
+	}
+	switch (v->no_swarm.kind) {
+	case ERR_NET:
+	case ERR_TIMEOUT:
+	case ERR_DATA:
+	case ERR_DOCKER:
+		return 0;
+	default: /* an interrupt, or a machine that is not the one it should be */
+		*e = v->no_swarm;
+		return -1;
+	}
+}
+
+void survey_release(struct survey *v)
+{
+	forget_swarm(v);
+	if (v->remote_used)
+		remote_release(&v->remote);
+	forget_azure(v);
+	*v = (struct survey){ 0 };
+}
