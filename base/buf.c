@@ -155,13 +155,21 @@ void buf_addstr(struct buf *b, struct str s)
 
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t room = b->over ? 0 : b->cap - b->n;
 	va_list again;
+	bool fits;
 	char *to;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	if (n > 0 && (to = buf_room(b, (size_t)n)) != NULL) {
+	n = vsnprintf(room > 0 ? b->str + b->n : NULL, room, fmt, ap);
+	fits = n >= 0 && (size_t)n < room && (size_t)n <= b->max - b->n;
+	/* it may be a part of a secret */
+	if (!fits && room > 0)
+		burn(b->str + b->n, room);
+	if (fits) {
+		b->n += (size_t)n;
+	} else if (n > 0 && (to = buf_room(b, (size_t)n)) != NULL) {
 		vsnprintf(to, (size_t)n + 1, fmt, again);
 		b->n += (size_t)n;
 	}

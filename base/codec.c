@@ -330,6 +330,12 @@ size_t text_clean(char *to, struct str s)
 	for (; s.n > 0; s = str_skip(s, n)) {
 		uint32_t c;
 
+		/* nearly all there is, and may be where it is to go */
+		if (s.p[0] >= ' ' && s.p[0] <= '~') {
+			to[done++] = s.p[0];
+			n = 1;
+			continue;
+		}
 		n = str_utf8(s);
 		c = n > 0 ? code_point(s.p, n) : 0;
 		if (c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029) {

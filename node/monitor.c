@@ -765,6 +765,7 @@ struct news {
 	uint64_t version, step, event; /* the last of each */
 	struct state *state, *figures; /* NULL: nothing new */
 	struct buf happened;	       /* empty: nothing new */
+	bool began; /* even that nothing has happened is told */
 };
 
 static bool is_new(const struct monitor *m, const struct news *n)
@@ -795,8 +796,9 @@ static bool news_next(struct monitor *m, struct news *n)
 		n->figures = m->figures;
 		atomic_fetch_add(&n->figures->holders, 1);
 	}
-	if (m->timeline.n != n->event)
+	if (m->timeline.n != n->event || !n->began)
 		timeline_write(&m->timeline, n->event, &n->happened);
+	n->began = true;
 	n->version = m->version;
 	n->step = m->step;
 	n->event = m->timeline.n;

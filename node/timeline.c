@@ -50,6 +50,11 @@ static void way_out(struct timeline *t, const struct monitor_view *v,
 		[EVICT_DRAIN] = "leaves: its tasks begin elsewhere",
 		[EVICT_OUT] = "is out: nothing is missed here",
 	};
+	static const char *const whose[] = {
+		[EVICT_BY_OPERATOR] = "the operator wants it",
+		[EVICT_BY_EVENT] = "Azure announced it",
+		[EVICT_BY_SHUTDOWN] = "the machine goes down",
+	};
 	struct evict before, ev;
 
 	evict_read(str_of(was->evict), &before);
@@ -61,8 +66,8 @@ static void way_out(struct timeline *t, const struct monitor_view *v,
 			 "stays: its way out is over");
 		return;
 	}
-	happened(t, v, "evicted", name_of(now), "%s (for the %s)",
-		 words[ev.stage], evict_by_name(ev.by));
+	happened(t, v, "evicted", name_of(now), "%s (%s)", words[ev.stage],
+		 whose[ev.by]);
 }
 
 /* The helper has a task stopped so that it begins on another node. */

@@ -462,7 +462,7 @@ static int count_room(struct room *room, struct err *e)
 	const struct survey *v = &d->survey;
 	const char *master = settings_get(set, S_MASTER_SIZE);
 	const char *agent = settings_get(set, S_AGENT_SIZE);
-	int64_t masters = (int64_t)v->masters.n, agents = (int64_t)v->agents.n;
+	int64_t masters = (int64_t)v->masters.n, agents = 0;
 	int n_masters, n_agents;
 	char name[32];
 
@@ -470,8 +470,11 @@ static int count_room(struct room *room, struct err *e)
 	    settings_int(set, S_AGENT_COUNT, &n_agents, e) < 0 ||
 	    settings_int(set, S_MAX_AGENT_COUNT, &room->max_agents, e) < 0)
 		return -1;
+	/* what is deallocated uses no cores, and will when it starts */
+	for (size_t i = 0; i < v->agents.n; i++)
+		agents += !instance_is_warm(&v->agents.list[i]);
 	/* once there are agents, their number is autoscale's */
-	if (agents > 0)
+	if (v->agents.n > 0)
 		n_agents = (int)agents;
 	plan_more(&room->now, master, at_least_0(n_masters - masters));
 	plan_more(&room->now, agent, at_least_0(n_agents - agents));
@@ -618,6 +621,10 @@ static void look_at_account(struct doctor *d)
 
 	if (d->survey.account_sku != NULL)
 		doctor_say(d, DOCTOR_OK, name, "", "is there, and ours");
+	else if (d->survey.masters.n > 0)
+		doctor_say(d, DOCTOR_WRONG, name, "azswarm deploy-storage",
+			   "is not there, and new machines fetch this program "
+			   "from it");
 	else if (storage_name_free(d->s, &e) < 0)
 		doctor_failed(d, name, &e, "another STORAGE_ACCOUNT_NAME");
 	else

@@ -270,6 +270,7 @@ static void ask_engine(struct nodes *ns, struct machine *m)
 	const char *root;
 
 	docker_init(&m->docker, (struct http_dialer){ dial_engine, m->ssh });
+	m->docker.http.watch = trace_watch(&ns->r->s->trace, TRACE_SWARM);
 	m->docker.timeout_ms = ENGINE_MS;
 	m->has_engine = true;
 	if (docker_call(&m->docker, "GET", "/info", NULL, &doc, &m->no_engine) <
@@ -997,6 +998,7 @@ static void ask_health(struct nodes *ns, struct machine *m, unsigned *well)
 
 	http_client_init(&client, (struct http_dialer){ dial_node, ns->r->ssh },
 			 NULL);
+	client.watch = trace_watch(&ns->r->s->trace, TRACE_SWARM);
 	http_response_init(&r, TEXT_MAX);
 	if (http_exchange(&client, &q, &r, &e) < 0) {
 		tell(ns, m, DOCTOR_WRONG, "probe",

@@ -28,12 +28,18 @@ const char **agents_hosts(const struct instance *vm, size_t n)
 	return hosts;
 }
 
+#define NAMED_MAX 25 /* a quarter of what one placement group has */
+
+/* For people: of very many only the first. */
 static char *names_of(const struct instance *vm, size_t n)
 {
 	struct buf names = BUF_INIT(64u << 10);
+	size_t named = n > NAMED_MAX ? NAMED_MAX - 5 : n;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < named; i++)
 		buf_addf(&names, "%s%s", i > 0 ? ", " : "", vm[i].name);
+	if (named < n)
+		buf_addf(&names, " and %zu more", n - named);
 	return buf_detach(&names);
 }
 

@@ -15,7 +15,8 @@
 #define CONNECT_MS 10000
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
-#define CONNECT_ONE_MS 3000 /* while there are other masters */
+#define DEPLOYMENT_LOOK_MS 5000 /* Azure counts who asks */
+#define CONNECT_ONE_MS 3000	/* while there are other masters */
 
 /* "master0-ip" with an address is a master's; anything else is not. */
 int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
@@ -106,7 +107,7 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream,
 	return ssh_open(stream, &c, now_ms() + SIGN_IN_MS, e);
 }
 
-static int find_masters(struct remote *r, struct err *e)
+static int list_masters(struct remote *r, struct err *e)
 {
 	char *path = azure_path(&r->s->az,
 				"/resourceGroups/%s/providers/"
@@ -119,11 +120,17 @@ static int find_masters(struct remote *r, struct err *e)
 		rc = azure_list(&r->s->az, path, "addresses of masters",
 				remote_take_master, &r->masters, e);
 	free(path);
-	if (rc == 0 && r->masters.n == 0)
-		rc = err_set(e, ERR_DATA,
-			     "there is no master; 'azswarm "
-			     "deploy-compute' makes one");
 	return rc;
+}
+
+static int find_masters(struct remote *r, struct err *e)
+{
+	if (list_masters(r, e) < 0)
+		return -1;
+	return r->masters.n > 0 ? 0 :
+				  err_set(e, ERR_DATA,
+					  "there is no master; 'azswarm "
+					  "deploy-compute' makes one");
 }
 
 void remote_drop_docker(struct remote *r)
@@ -395,6 +402,76 @@ static int look_for_swarm(struct remote *r, const char **told, struct err *e)
 	return 0;
 }
 
+static int take_deployment(void *ctx, const cJSON *d, struct err *e)
+{
+	const char *state = json_str_opt(d, "properties.provisioningState", "");
+	bool *running = ctx;
+
+	(void)e;
+	*running |= str_ieqz(str_of(state), "Accepted") ||
+		    str_ieqz(str_of(state), "Running");
+	return 0;
+}
+
+/* Whoever makes the machines may still be at it.  Until nobody is any more:
+ * 1 when somebody was, else 0; or -1. */
+static int wait_deployed(struct session *s, int64_t began_ms, int64_t limit_ms,
+			 struct err *e)
+{
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/"
+				"Microsoft.Resources/deployments"
+				"?api-version=" API_RESOURCES,
+				settings_get(s->set, S_COMPUTE_GROUP));
+	bool running, was = false;
+	int rc;
+
+	do {
+		running = false;
+		rc = azure_list(&s->az, path, "deployments", take_deployment,
+				&running, e);
+		if (rc < 0 || !running)
+			break;
+		was = true;
+		if (now_ms() - began_ms >= limit_ms) {
+			rc = err_set(e, ERR_TIMEOUT,
+				     "the machines are not deployed after %lld "
+				     "minutes; 'azswarm view-deployment' says how "
+				     "far that is",
+				     (long long)limit_ms / 60000);
+			break;
+		}
+		ui_waiting(s->ui, "the deployment of the machines",
+			   now_ms() - began_ms, now_ms());
+		rc = sleep_until(now_ms() + DEPLOYMENT_LOOK_MS, e);
+	} while (rc == 0);
+	ui_clear(s->ui);
+	free(path);
+	return rc < 0 ? -1 : was;
+}
+
+/* The first look: 1, 0 when there is something to wait for, or -1. */
+static int first_look(struct remote *r, int64_t began_ms, int64_t limit_ms,
+		      struct err *e)
+{
+	int rc;
+
+	if (read_keys(r, e) < 0 || list_masters(r, e) < 0)
+		return -1;
+	rc = r->masters.n > 0 ? look_for_swarm(r, NULL, e) : 0;
+	if (rc != 0)
+		return rc;
+	rc = wait_deployed(r->s, began_ms, limit_ms, e);
+	if (rc > 0) { /* there may be more of them */
+		remote_masters_release(&r->masters);
+		r->masters =
+			(struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	}
+	if (rc < 0 || find_masters(r, e) < 0)
+		return -1;
+	return refuse_paper(r->s, e);
+}
+
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
@@ -407,11 +484,7 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	if (share_join(r) && has_swarm(r, &ignored))
 		return 0;
 	disconnect(r);
-	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
-		return -1;
-	rc = look_for_swarm(r, NULL, e);
-	if (rc == 0)
-		rc = refuse_paper(s, e);
+	rc = first_look(r, began, limit_ms, e);
 	while (rc == 0) {
 		rc = look_for_swarm(r, told, e);
 		if (rc == 0 && now_ms() - began >= limit_ms)

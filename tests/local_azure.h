@@ -270,7 +270,7 @@ static bool azure_open(struct azure *z)
 	return ok;
 }
 
-/* What is PUT to deploy the template that a cluster is made with. */
+/* What is PUT to deploy the template that a cluster is made with, all of it. */
 static cJSON *azure_cluster(void)
 {
 	struct buf b = BUF_INIT(1u << 20);
@@ -281,6 +281,7 @@ static cJSON *azure_cluster(void)
 			"'namePrefix':{'value':'unit'},'adminPublicKey':{'value':"
 			"'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8Q"
 			"ERITFBUWFxgZGhscHR4f x'},"
+			"'singlePlacementGroup':{'value':false},"
 			"'masterCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='},"
 			"'agentCustomData':{'value':'I2Nsb3VkLWNvbmZpZwo='}}}}");
 

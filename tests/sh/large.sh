@@ -169,6 +169,8 @@ start
 same 'they are there after a restart' 1000 \
 	"$("$AZSWARM" list-agents --output tsv | grep -c .)"
 expect 'in to four' 0 '^4 agents left' "$AZSWARM" scale-agents 4
+check 'a quarter at a time, and not all by name' \
+	grep -q '^agents_999, .*, agents_980 and 230 more: deleted' out
 same 'the oldest stay' '0 1 2 3 ' \
 	"$("$AZSWARM" list-agents --output tsv | cut -f 1 | tr '\n' ' ')"
 fine 'a small cluster is deployed over it' deploy-compute

@@ -31,8 +31,10 @@ same 'up: the same again' 0 $?
 check 'up: deploys nothing twice' grep -q 'nothing to deploy' up.err
 check 'up: the swarm has them' grep -q 'the swarm has 1 master and 1 agent' up.err
 same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "$(nodes | xargs)"
-echo "# from nothing to there: $(($(date +%s) - began)) s"
 net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+# where they are: the agent came when all had begun
+check 'the service answers' ask replicated master0 /hostname
+with_up=$(($(date +%s) - began))
 
 # ---- what there is, and what the engine itself says ----
 
@@ -75,10 +77,8 @@ expect 'status: without keys' 0 '^swarm +there are no keys here' "$AZSWARM" stat
 mv elsewhere keys
 
 expect 'list-endpoints: where it is' 0 'agents-lb' "$AZSWARM" list-endpoints
-# where they are: the agent came when all had begun
 check 'the service: its address is on stdout' sh -c \
 	"'$AZSWARM' deploy-replicated-service 2>/dev/null </dev/null | tail -n 1 | grep -qx 'http://127[.]77[.][0-9.]*/'"
-check 'the service answers' ask replicated master0 /hostname
 expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agent' "$AZSWARM" deploy-compute
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
@@ -99,6 +99,19 @@ on master0 systemctl stop docker.socket docker.service
 expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down
 expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
+
+# the same in the Makefile's order, for who has never heard of 'up'
+began=$(date +%s)
+rm -rf keys parameters
+for command in keys deploy-storage params 'deploy-compute --no-wait' deploy-replicated-service; do
+	# shellcheck disable=SC2086
+	"$AZSWARM" $command </dev/null >order.out 2>order.err
+	same "the Makefile's order: $command" 0 $?
+done
+net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
+check "the Makefile's order: the service answers" wait_for 60 ask replicated master0 /hostname
+echo "# from nothing to the page: 'up' (interrupted once) $with_up s, the Makefile's order $(($(date +%s) - began)) s"
+expect 'destroy-cluster' 0 'nothing of it is left' "$AZSWARM" destroy-cluster --confirm swarm-cluster
 azure_stop
 same 'nothing is left behind' '' "$(traces_here)"
 exit $((test_failures != 0))

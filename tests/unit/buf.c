@@ -359,6 +359,7 @@ static const struct {
 	{ "unpercent form", UNFORM, STR("a+b%2B"), "a b+", NULL },
 	{ "unpercent cut", UNPCT, STR("abc%2"), NULL, "bad percent escape" },
 	{ "unpercent letters", UNPCT, STR("%zz"), NULL, "bad percent escape" },
+	{ "JSON as it is", JSON, STR("/a b~"), "/a b~", NULL },
 	{ "JSON string", JSON, STR("\"\\/\b\f\n\r\t\x01\x7f\xc3\xa9"),
 	  "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\xc3\xa9", NULL },
 	{ "JSON NUL", JSON, STR("a\0b"), "a\\u0000b", NULL },
@@ -406,6 +407,29 @@ static const struct {
 	  STR("\xff\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xe2\x80|\xf0\x9f\x98"),
 	  "????????????|???", NULL },
 };
+
+/* What does not fit is not there, no part of it. */
+static void formatted(void)
+{
+	struct buf b = BUF_INIT(62);
+	size_t at;
+
+	for (at = 0; at < 60; at++)
+		buf_addf(&b, "%u", (unsigned)(at % 10));
+	check(b.n == 60 && strncmp(b.str + 50, "0123456789", 11) == 0,
+	      "one after the other", b.str);
+	buf_addf(&b, "%s", "");
+	buf_addf(&b, "%s", "ab");
+	check(b.n == 62 && !b.over && strcmp(b.str + 59, "9ab") == 0,
+	      "to the last", b.str);
+	buf_truncate(&b, 60);
+	buf_addf(&b, "%s", "secret");
+	for (at = 60; at < b.cap && b.str[at] == '\0'; at++)
+		;
+	check(b.over && b.n == 60 && at == b.cap, "no part of what is too long",
+	      b.str + 60);
+	buf_release(&b);
+}
 
 /* As a whole string it is the same between quotes, if all of it fits. */
 static void check_quoted(struct str in, const char *inside, const char *name)
@@ -485,6 +509,7 @@ int main(void)
 	slices();
 	buffers();
 	cut();
+	formatted();
 	codec_rows();
 	return check_failed();
 }

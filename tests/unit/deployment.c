@@ -117,7 +117,7 @@ static void whole(void)
 	check(azure_open(&z), "the local Azure is there", "no");
 	check_why("a cluster", deploy_why(&z, doc, &made));
 	check(made, "is made", "refused");
-	checkf(resources(&z) == 11, "of its resources", "%d", resources(&z));
+	checkf(resources(&z) == 12, "of its resources", "%d", resources(&z));
 	json_free(doc);
 	azure_close(&z);
 }

@@ -80,14 +80,14 @@ static const struct {
 	{ "active again", NODE("a", "a1", "ready", "drain\""), A,
 	  "active a1 takes tasks again; " },
 	{ "asked to leave", A, WAY("asked", "operator"),
-	  "evicted a1 waits for its turn to leave (for the operator); " },
+	  "evicted a1 waits for its turn to leave (the operator wants it); " },
 	{ "quiet", WAY("asked", "event"), WAY("quiet", "event"),
-	  "evicted a1 leaves: the load balancer lets go of it (for the event); "
+	  "evicted a1 leaves: the load balancer lets go of it (Azure announced it); "
 	  "" },
 	{ "draining", WAY("quiet", "shutdown"), WAY("drain", "shutdown"),
-	  "evicted a1 leaves: its tasks begin elsewhere (for the shutdown); " },
+	  "evicted a1 leaves: its tasks begin elsewhere (the machine goes down); " },
 	{ "out", WAY("drain", "operator"), WAY("out", "operator"),
-	  "evicted a1 is out: nothing is missed here (for the operator); " },
+	  "evicted a1 is out: nothing is missed here (the operator wants it); " },
 	{ "the same stage, by another", WAY("drain", "operator"),
 	  WAY("drain", "shutdown"), "" },
 	{ "it stays", WAY("out", "operator"), A,
