@@ -616,7 +616,7 @@ out:
 
 static void look_at_account(struct doctor *d)
 {
-	char *name = xasprintf("storage account %s", d->s->account);
+	char *name = xasprintf("storage account %s", storage_account_name(d->s));
 	struct err e = ERR_INIT;
 
 	if (d->survey.account_sku != NULL)

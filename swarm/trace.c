@@ -26,6 +26,7 @@
 static bool only_tells(struct str url)
 {
 	static const char *const words[] = { "validate", "whatIf",
+					     "checkNameAvailability",
 					     "acquirePolicyToken" };
 	ptrdiff_t query = str_chr(url, '?');
 	struct str path = query < 0 ? url : str_head(url, (size_t)query);

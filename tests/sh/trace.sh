@@ -34,7 +34,7 @@ shows()		# CASE STATUS ERE COMMAND...: the last line is like this
 changes()
 {
 	jq -r 'select(.method != "GET" and .method != "HEAD") | .url |
-		select(test("/(validate|whatIf|list[a-z]*|token)([?]|$)"; "i") | not)' record | wc -l
+		select(test("/(validate|whatIf|checkNameAvailability|list[a-z]*|token)([?]|$)"; "i") | not)' record | wc -l
 }
 
 does()		# COMMAND...: and it is logged
@@ -70,6 +70,7 @@ shows 'list-agents: what asks only, is as always' 0 '^GET ' list-agents
 same 'list-agents: its table, too' 3 "$(grep -c running out)"
 shows 'scale-agents' 5 'scaling agents: .*not sent' scale-agents 5
 does scale-agents 4
+shows 'doctor: looks only, also by POST' 0 '0 wrong' doctor
 shows 'stop-agents' 5 'not sent' stop-agents
 echo '[{"request":"GET *virtualMachineScaleSets/agents/virtualMachines*","times":1,"status":429,"code":"TooManyRequests","message":"slower",
 	"retryAfter":1}]' >azure/faults.json
