@@ -23,11 +23,13 @@ wait_for 120 grep -q 'waiting until the swarm' up.err
 kill -INT $up
 wait $up
 same 'up: Ctrl-C' 130 $?
+cat up.err up.out >story
 # the machines are there, and on their way
 expect 'a service on a cluster that is not ready: waits' 0 'service replicated: 8 of 8 tasks run' \
 	"$AZSWARM" deploy-replicated-service
 "$AZSWARM" up --yes </dev/null >up.out 2>up.err
 same 'up: the same again' 0 $?
+cat up.err up.out >>story
 check 'up: deploys nothing twice' grep -q 'nothing to deploy' up.err
 check 'up: the swarm has them' grep -q 'the swarm has 1 master and 1 agent' up.err
 same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "$(nodes | xargs)"
@@ -82,6 +84,17 @@ check 'the service: its address is on stdout' sh -c \
 expect 'deploy-compute: waits, and says so' 0 'the swarm has 1 master and 1 agent' "$AZSWARM" deploy-compute
 "$AZSWARM" deploy-compute >out 2>/dev/null </dev/null
 check 'deploy-compute: its address is on stdout' grep -Eq '^masterAddress +127\.77\.' out
+cat out >>story
+# what is another number each time, and how many there are, does not count
+same_words()
+{
+	sed 's/^ *//; s/[0-9a-f]\{12\}/N/g; s/[0-9][0-9.]*/N/g; s/agents\{0,1\}\( *$\)/agent/; s/shared[^ ]*/shared/' "$@"
+}
+same_words story | sort -u >story.words
+sed -n '/^<!-- up -->$/,/^<!-- end -->$/p' "$SRCDIR/README.md" | sed -n 's/^    //p' |
+	grep -v -e '^[.][.][.]$' -e '^\$' | same_words | sort -u >readme.words
+check "README: what 'up' says is looked at" test "$(wc -l <readme.words)" -gt 15
+same "README: it says what 'up' says" '' "$(comm -23 readme.words story.words)"
 
 # one that says goodbye is no node any more, and can be looked at still
 on agents000000 systemctl stop swarm-agent
