@@ -316,8 +316,8 @@ static int prepare_dir(struct emu *m, struct err *e)
 
 /* ---- the whole ---- */
 
-#define SAVE_MS 200   /* between two of them, */
-#define SAVE_SHARE 10 /* and so many times as long as one takes */
+#define SAVE_MS 200	/* between two of them, */
+#define SAVE_PACE 20000 /* and one for so many bytes: a tenth of the time */
 
 static void *saver_thread(void *p)
 {
@@ -332,7 +332,8 @@ static void *saver_thread(void *p)
 		}
 		/* a short while, whatever changes: many changes, one write;
 		 * longer when there is much, or nothing else would be done */
-		for (int64_t end = now_ms() + SAVE_MS + SAVE_SHARE * m->save_ms;
+		for (int64_t end = now_ms() + SAVE_MS +
+				   (int64_t)(m->saved_n / SAVE_PACE);
 		     !m->stopping && now_ms() < end;)
 			op_wait(m, SAVE_MS);
 	}

@@ -66,9 +66,9 @@ struct emu {
 	struct entry *entries, **entries_end;
 	struct entry **index; /* the same by hash, index_n (2^k) lists */
 	size_t index_n, entries_n;
-	struct op *ops;	 /* newest first */
-	bool dirty;	 /* to be saved */
-	int64_t save_ms; /* how long everybody waited for that, the last time */
+	struct op *ops; /* newest first */
+	bool dirty;	/* to be saved */
+	size_t saved_n; /* bytes of it, the last time */
 
 	/* machines */
 	char net[17];	       /* what the driver calls their network */

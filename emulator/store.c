@@ -439,7 +439,6 @@ int store_save(struct emu *m, struct err *e)
 {
 	struct buf b = BUF_INIT(STATE_MAX);
 	char *path = state_path(m);
-	int64_t began = now_ms();
 	struct entry *n;
 	int rc;
 
@@ -462,7 +461,7 @@ int store_save(struct emu *m, struct err *e)
 	}
 	save_ops(m, &b);
 	rc = buf_check(&b, "state", e);
-	m->save_ms = now_ms() - began;
+	m->saved_n = b.n;
 	/* written without the lock: a slow disk must not hold every request */
 	if (rc == 0) {
 		pthread_mutex_unlock(&m->lock);

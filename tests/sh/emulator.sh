@@ -813,6 +813,9 @@ finish
 
 # ---- again ----
 
+# a second signal ends it at once, and with it what it has not saved yet
+wait_for 20 jq -e '[.entries[].key|select(endswith("/late"))]==[]' azure/state.json ||
+	not_ok 'what is deleted is no longer in the file'
 reap "$azure"
 wanted=$AZURE_SUBSCRIPTION_ID
 start
