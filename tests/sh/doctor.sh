@@ -1,7 +1,7 @@
 # doctor, held against what Azure tells, machines on paper: everything is well,
 # then one thing after the other is not, and the line names it and what mends it.
 # What machines tell is sh/doctor-nodes'.
-# time: 200
+# time: 300
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/doctor.sh"
 need jq openssl
