@@ -67,8 +67,7 @@ static void documents(void)
 {
 	static const char *const rows[] = {
 		"{\"location\":\"show\"}",
-		"{\"properties\":{\"parameters\":{\"masterCustomData\":"
-		"{\"value\":\"hush\"},\"agentCount\":{\"value\":\"show\"}}}}",
+		"{\"parameters\":{\"masterCustomData\":{\"value\":\"hush\"},\"n\":{\"value\":\"show\"}}}",
 		"{\"osProfile\":{\"computerName\":\"hush\",\"adminPassword\":\"hush\"}}",
 		"{\"settings\":\"show\",\"protectedSettings\":{\"a\":[\"hush\"]}}",
 		"{\"AdminPassword\":\"hush\",\"x\":[{\"y\":\"show\"}]}",
