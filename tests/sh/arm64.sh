@@ -61,6 +61,18 @@ same "it is for Arm" AArch64 "$(readelf -hW "$arm" | sed -n 's/^ *Machine: *//p'
 same "for pages of up to 64 KiB" 0x10000 "$(headers "$arm" | awk '$1 == "LOAD" { print $NF }' | sort -u)"
 echo "azswarm for aarch64 is $(stat -c %s "$arm") bytes, $((SIZE_MAX - $(stat -c %s "$arm"))) under the limit"
 
+# ---- the same bytes elsewhere, and later ----
+
+mkdir -p elsewhere/deeper
+(cd "$SRCDIR" && find . \( -path ./build -o -path ./dist \) -prune -o -type f \
+	! -path './azswarm*' -print0) | tar -C "$SRCDIR" --null -T - -cf - | tar -C elsewhere/deeper -xf -
+find elsewhere -type f -exec touch -d '2001-02-03 04:05:06' {} +
+(umask 077; env -u MAKEFLAGS TZ=Asia/Tokyo nice -n 10 make -C elsewhere/deeper JOBS=2 build/aarch64/azswarm \
+	BEARSSL_SRC="$SRCDIR/build/bearssl" CJSON_SRC="$SRCDIR/build/cjson" \
+	MUSL_AARCH64="$(realpath "$SRCDIR/build/musl-aarch64")" >elsewhere.log 2>&1)
+check "the same bytes in another folder, later" cmp "$arm" elsewhere/deeper/build/aarch64/azswarm
+rm -rf elsewhere
+
 # ---- units ----
 
 # shellcheck disable=SC2016,SC2086
