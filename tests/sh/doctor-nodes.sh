@@ -35,6 +35,11 @@ well()		# nothing is wrong
 	"$AZSWARM" doctor >/dev/null 2>&1
 }
 
+full()		# has its agent seen that there is no room?
+{
+	[ "$(on agents000001 curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:1338/healthz)" = 503 ]
+}
+
 check 'the overlay is there' wait_for 60 well
 state >before
 began=$(date +%s%N)
@@ -63,6 +68,7 @@ on agents000002 sh -c 'iptables -I INPUT -p udp --dport 4789 -j DROP; systemctl 
 	mv /run/cloud-init/result.json /run/kept'
 on agents000000 ip link set dev host0 mtu 1300
 on master0 systemctl stop swarm-helper
+check 'its agent has seen it' wait_for 30 full
 doctor 'several things' 1
 line 'a clock' '^wrong\|machines agents000000 clock\|1[12][0-9] s ahead of Azure.s\|azswarm ssh agents000000 sudo timedatectl'
 line 'cloud-init' '^wrong\|machines agents000000 cloud-init\|ended with errors: \(scripts_user, it failed\)\|.*azswarm-setup'
