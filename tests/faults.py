@@ -853,6 +853,7 @@ READERS = [
     (RUNNING, 'deploy-compute', [REAL], 0), (RUNNING, 'plan', [], 0),
     # machines were made with another port of the blob's; but it has read all
     (RUNNING, 'up --yes', [], 1),
+    (RUNNING, 'doctor', [], 1),
     (RUNNING, 'start-agents --warm-agents 1', [], 0),
     (RUNNING, 'reimage-agents-parallel --at-a-time 1', [], 0),
     (RUNNING, 'CERTIFICATE locations', [], 0),
@@ -883,6 +884,8 @@ def settings_read(commands):
     wrong = []
     with open(TOP + '/reads') as f:
         read = {tuple(line.split()) for line in f}
+    # it runs that for whom something is to be deployed
+    read |= {('up', s) for c, s in read if c == 'deploy-compute'}
     said = subprocess.run([AZSWARM, 'help', 'settings'], stdout=subprocess.PIPE, check=True).stdout.decode()
     known = set(re.findall(r'^  ([A-Z][A-Z_]+) ', said, re.M))
     sign_in = {s for s in known if s.startswith('AZURE_')}
