@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "swarm/remote.h"
 #include "swarm/swarm.h"
 
 #define ALONG_MS 3000 /* for who has not asked for it */
@@ -60,19 +61,13 @@ static bool differs(const struct session *s, const cJSON *vm)
 
 int keys_match(struct session *s, struct err *e)
 {
-	char *path = azure_path(&s->az,
-				"/resourceGroups/%s/providers/"
-				"Microsoft.Compute/virtualMachines/master0"
-				"?api-version=" API_COMPUTE,
-				settings_get(s->set, S_COMPUTE_GROUP));
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	struct azure_reply r;
+	int rc = remote_first_machine(s, "", &r, e);
 
 	if (rc == 0 && r.http.head.status == 200 &&
 	    (!keys_there(s->set) || differs(s, r.doc)))
 		rc = refuse(s, e);
 	azure_reply_release(&r);
-	free(path);
 	return rc;
 }
 

@@ -207,20 +207,34 @@ bool remote_says_paper(const cJSON *vm)
 	return false;
 }
 
-int remote_on_paper(struct session *s, bool *paper, struct err *e)
+int remote_first_machine(struct session *s, const char *query,
+			 struct azure_reply *r, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/"
 				"Microsoft.Compute/virtualMachines/master0"
-				"?$expand=instanceView&api-version=" API_COMPUTE,
-				settings_get(s->set, S_COMPUTE_GROUP));
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+				"?%sapi-version=" API_COMPUTE,
+				settings_get(s->set, S_COMPUTE_GROUP), query);
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
+
+	free(path);
+	return rc;
+}
+
+int remote_on_paper(struct session *s, bool *paper, struct err *e)
+{
+	struct azure_reply r;
+	int rc = remote_first_machine(s, "$expand=instanceView&", &r, e);
 
 	*paper = rc == 0 && remote_says_paper(r.doc);
 	azure_reply_release(&r);
-	free(path);
 	return rc;
+}
+
+bool remote_is_away(const struct err *why)
+{
+	return why->kind == ERR_NET || why->kind == ERR_TIMEOUT ||
+	       why->kind == ERR_DATA || why->kind == ERR_DOCKER;
 }
 
 /* Waiting for what is on paper would be for ever. */

@@ -61,6 +61,13 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
  * Azure; and whether the cluster's do. */
 bool remote_says_paper(const cJSON *vm);
 int remote_on_paper(struct session *s, bool *paper, struct err *e);
+/* What Azure tells of master0; 404 is an answer, too.  query: "" or "NAME=VALUE&".
+ * Release r whatever the result. */
+int remote_first_machine(struct session *s, const char *query,
+			 struct azure_reply *r, struct err *e);
+/* Whether that is why no swarm can be asked, and not an interrupt or a machine
+ * that is not the one it should be. */
+bool remote_is_away(const struct err *why);
 /* The same again after the connection broke (r from remote_open). */
 int remote_reopen(struct remote *r, struct err *e);
 /* The Ready node that a host name or an address means.  None, and several of

@@ -407,16 +407,10 @@ int survey_swarm(struct session *s, struct survey *v, struct err *e)
 			"these machines exist on paper; 'azswarm emulator "
 			"--machines nspawn' makes real ones");
 	}
-	switch (v->no_swarm.kind) {
-	case ERR_NET:
-	case ERR_TIMEOUT:
-	case ERR_DATA:
-	case ERR_DOCKER:
+	if (remote_is_away(&v->no_swarm))
 		return 0;
-	default: /* an interrupt, or a machine that is not the one it should be */
-		*e = v->no_swarm;
-		return -1;
-	}
+	*e = v->no_swarm;
+	return -1;
 }
 
 void survey_release(struct survey *v)

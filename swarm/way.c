@@ -145,16 +145,10 @@ int way_open(struct session *s, struct way *w, struct err *e)
 		json_free(nodes);
 		return 0;
 	}
-	switch (w->none.kind) {
-	case ERR_NET:
-	case ERR_TIMEOUT:
-	case ERR_DATA:
-	case ERR_DOCKER:
+	if (remote_is_away(&w->none))
 		return 0;
-	default: /* an interrupt, or a machine that is not the one it should be */
-		*e = w->none;
-		return -1;
-	}
+	*e = w->none;
+	return -1;
 }
 
 void way_set_addresses(struct way *w, cJSON *addresses)

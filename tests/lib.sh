@@ -150,9 +150,10 @@ reap()		# PID
 {
 	reap_n=0
 	while ours "$1" && running "$1" && [ $reap_n -lt 200 ]; do
-		# again each time: a shell that has not yet become the
-		# command loses a signal
-		kill "$1" 2>/dev/null || :
+		# once more after 10 s: a shell that has not yet become the
+		# command loses a signal, and a second one does not wait for
+		# what is still to be saved
+		[ $((reap_n % 100)) -ne 0 ] || kill "$1" 2>/dev/null || :
 		reap_n=$((reap_n + 1))
 		sleep 0.1
 	done

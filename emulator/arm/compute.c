@@ -288,13 +288,8 @@ int compute_route(struct request *r, char **s)
 		return request_bad_method(r);
 	if (str_is(s[0], "skus"))
 		return list_skus(r);
-	location = location_find(s[1]);
-	if (location == NULL || s[2] == NULL)
-		return fault_set(
-			&r->fault, 400,
-			"NoRegisteredProviderFound: "
-			"No registered resource provider found for location '%.60s'.",
-			s[1] != NULL ? s[1] : "");
+	if ((location = location_of_path(s, &r->fault)) == NULL)
+		return -1;
 	if (str_is(s[2], "usages"))
 		return request_answer(r, 200, usages(r->m, location));
 	if (str_is(s[2], "publishers"))

@@ -59,3 +59,16 @@ const char *location_of_body(const cJSON *body, const char *what, struct fault *
 	buf_release(&list);
 	return name;
 }
+
+const char *location_of_path(char **words, struct fault *f)
+{
+	const char *name = location_find(words[1]);
+
+	if (name != NULL && words[2] != NULL)
+		return name;
+	fault_set(f, 400,
+		  "NoRegisteredProviderFound: "
+		  "No registered resource provider found for location '%.60s'.",
+		  words[1] != NULL ? words[1] : "");
+	return NULL;
+}

@@ -628,13 +628,8 @@ int network_route(struct request *r, char **s)
 		return 1;
 	if (r->method != GET)
 		return request_bad_method(r);
-	location = location_find(s[1]);
-	if (location == NULL || s[2] == NULL)
-		return fault_set(
-			&r->fault, 400,
-			"NoRegisteredProviderFound: "
-			"No registered resource provider found for location '%.60s'.",
-			s[1] != NULL ? s[1] : "");
+	if ((location = location_of_path(s, &r->fault)) == NULL)
+		return -1;
 	if (str_is(s[2], "usages") && s[3] == NULL)
 		return request_answer(r, 200, usages(r, location));
 	if (str_is(s[2], "CheckDnsNameAvailability") && s[3] == NULL)
