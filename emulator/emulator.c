@@ -276,6 +276,9 @@ static int write_env(struct emu *m, struct err *e)
 		 "export AZURE_SUBSCRIPTION_ID=%s\nexport SSL_CERT_FILE='%s/ca.pem'\n",
 		 m->base, m->base, m->tenant, m->client, m->secret,
 		 m->subscription, m->dir);
+	/* machines have the Docker of their root, and no way to another */
+	if (m->o.machines != NULL)
+		buf_addf(&b, "export DOCKER_CHANNEL=distro\n");
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);

@@ -81,6 +81,7 @@ agree()		# ADDRESS: to all that is announced there
 calls() { grep -E "$1" calls | sort | tr '\n' ' ' | sed 's/ $//'; }
 
 start
+same "env: machines have the Docker of their root" distro "${DOCKER_CHANNEL-}"
 T=$(c "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" --data-urlencode grant_type=client_credentials \
 	--data-urlencode "client_id=$AZURE_CLIENT_ID" --data-urlencode "client_secret=$AZURE_CLIENT_SECRET" \
 	--data-urlencode scope=https://management.azure.com/.default | jq -r .access_token)
