@@ -93,6 +93,7 @@ struct nodes {
 	struct machine *m;
 	size_t n;
 	cJSON *addresses;
+	bool mounts; /* a share is wanted at /srv */
 };
 
 /* A line about that machine.  command: what mends it, run there. */
@@ -544,8 +545,7 @@ static void judge_clock(struct nodes *ns, struct machine *m)
 
 static void judge_share(struct nodes *ns, struct machine *m)
 {
-	if (!settings_mounts(ns->d->s->set) ||
-	    strcmp(m->active[U_MOUNT], "active") == 0 ||
+	if (!ns->mounts || strcmp(m->active[U_MOUNT], "active") == 0 ||
 	    (strcmp(m->active[U_AUTOMOUNT], "active") == 0 &&
 	     strcmp(m->active[U_MOUNT], "failed") != 0))
 		return;
@@ -570,10 +570,10 @@ static void judge_link(struct nodes *ns, struct machine *m)
 /* All of it in one line, when there is nothing else to be said. */
 static void tell_well(struct nodes *ns, const struct machine *m)
 {
-	const char *share = !settings_mounts(ns->d->s->set) ? "no share" :
+	const char *share = !ns->mounts ? "no share" :
 			    strcmp(m->active[U_MOUNT], "active") == 0 ?
-							      "/srv mounted" :
-							      "/srv on demand";
+					  "/srv mounted" :
+					  "/srv on demand";
 
 	doctor_say(
 		ns->d, DOCTOR_OK, m->host, "",
@@ -1074,7 +1074,9 @@ static void nodes_release(struct nodes *ns)
 
 void doctor_machines(struct doctor *d)
 {
-	struct nodes ns = { .d = d, .r = &d->survey.remote };
+	struct nodes ns = { .d = d,
+			    .r = &d->survey.remote,
+			    .mounts = settings_mounts(d->s->set) };
 	struct survey *v = &d->survey;
 	struct err e = ERR_INIT;
 

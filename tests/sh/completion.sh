@@ -116,10 +116,10 @@ same "fish: topics of help" 'exit-codes' "$(fishes 'azswarm help exi')"
 same "fish: files" 'bash.run bash.script' "$(fishes 'azswarm trust bash.')"
 same "fish: no files where none are wanted" '' "$(fishes 'azswarm version bash.')"
 same "fish: what a machine is to run is the machine's" '' "$(fishes 'azswarm ssh agents000000 --o')"
-check "fish: what a flag is for" sh -c "bare() { env -i \"\$@\"; }; bare HOME='$PWD/home' PATH=/usr/bin:/bin fish --no-config -c \
+check "fish: what a flag is for" sh -c "env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 HOME='$PWD/home' PATH=/usr/bin:/bin fish --no-config -c \
 	'source ./fish.script; complete -C \"azswarm params --agent-c\"' | grep -q 'agents to begin with'"
 # every command's, against bash's
-xargs -d '\n' env -i HOME="$PWD/home" PATH=/usr/bin:/bin LC_ALL=C fish --no-config fish.run <lines |
+xargs -d '\n' env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 HOME="$PWD/home" PATH=/usr/bin:/bin LC_ALL=C fish --no-config fish.run <lines |
 	sed 's/^azswarm \([a-z-]*\) -|/\1 /' >fish.offered
 LC_ALL=C awk '{ n = split($0, w, " "); s = ""; for (i = 2; i <= n; i++) print w[1], w[i] }' fish.offered | sort >fish.pairs
 LC_ALL=C awk '{ n = split($0, w, " "); s = ""; for (i = 2; i <= n; i++) print w[1], w[i] }' offered | sort >bash.pairs

@@ -72,7 +72,7 @@ expect 'rebalance: nothing is left to do' 0 '' "$AZSWARM" rebalance --dry-run
 
 had=$(on master0 docker node ls -f name=agents000001 --format '{{.ID}}')
 expect 'reimage-agents-serial' 0 'agents000001: back in service' "$AZSWARM" reimage-agents-serial agents000001
-check 'reimage: says how far it is' grep -q 'agents000001: \(booting\|installing Docker\|joining the swarm\)' out
+check 'reimage: says how far it is' grep -q 'agents000001: \(booting\|installing Docker\|joining the swarm\|Ready, soon in the load balancer\)' out
 check 'reimage: and how long that was' grep -Eq 'agents000001: back in service \(([0-9]+ min)? ?([0-9]+ s)?\)' out
 check 'reimage: out of service first' grep -q 'agents000001: out of service' out
 check 'reimage: it is another node' sh -c "test \"\$1\" != \"\$2\"" - "$had" \
