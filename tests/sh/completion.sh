@@ -149,7 +149,7 @@ typed() {
 	print -r -- "$all"
 	zpty -w -n z $'\C-u'
 }
-zpty -b z env -i HOME=$HOME PATH=$PATH TERM=dumb LC_ALL=C zsh -f -i
+zpty -b z env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 HOME=$HOME PATH=$PATH TERM=dumb LC_ALL=C zsh -f -i
 zpty -w z 'stty rows 200 columns 200; PS1=; LISTMAX=9999; unsetopt list_ambiguous'
 zpty -w z 'said() { print -n "DO""NE" }; zle -N said; bindkey "^Xd" said'
 zpty -w z 'autoload -U compinit; compinit -u -D; source ./zsh.script; echo "rea""dy"'
@@ -200,7 +200,7 @@ chmod +x said/azswarm
 cat >typed.run <<'X'
 zmodload zsh/zpty
 source ./until.run
-zpty -b z env -i HOME=$HOME PATH=$PATH TERM=dumb LC_ALL=C bash --norc -i
+zpty -b z env -i AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:9 HOME=$HOME PATH=$PATH TERM=dumb LC_ALL=C bash --norc -i
 zpty -w z 'PS1=; source ./bash.script; echo rea""dy'
 until_shown ready
 for line; do
