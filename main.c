@@ -238,7 +238,8 @@ int main(int argc, char **argv)
 	trace_close(&line.session.trace);
 	if (e.kind == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
 		err_sys(&e, ERR_IO, "standard output");
-	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) && unix_time() < AZSWARM_DATE)
+	if ((e.kind == ERR_TLS || e.kind == ERR_AUTH) &&
+	    unix_time() < line.build.date)
 		err_in(&e,
 		       "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {

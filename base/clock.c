@@ -45,6 +45,20 @@ int interrupt_init(struct err *e)
 	return 0;
 }
 
+int interrupt_anew(struct err *e)
+{
+	int old = wake_fd;
+
+	wake_fd = -1;
+	if (interrupt_init(e) < 0)
+		return -1;
+	if (old >= 0)
+		close(old);
+	if (interrupted)
+		interrupt_request();
+	return 0;
+}
+
 /* Runs in a signal handler. */
 void interrupt_request(void)
 {

@@ -24,6 +24,9 @@ bool interrupt_requested(void);
  * -1 before interrupt_init(). */
 int interrupt_init(struct err *e);
 int interrupt_fd(void);
+/* In a child, behind fork(): the descriptor is one with the parent's, and what
+ * ends that one would end this. */
+int interrupt_anew(struct err *e);
 
 /* Wait until fd has one of the poll(2) events (or hung up): 0.  -1 with
  * ERR_TIMEOUT at the deadline, ERR_INTR when interrupted. */

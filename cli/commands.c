@@ -75,7 +75,7 @@ const struct command cli_commands[] = {
 	  .needs = NEEDS_SETTINGS,
 	  .settings = STORAGE | SCALE_SET | KEYS | OF(MASTER_COUNT) |
 		      OF(AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(MASTER_SIZE) |
-		      OF(AGENT_SIZE) | OF(SHARE_NAME),
+		      OF(AGENT_SIZE) | OF(SHARE_NAME) | OF(PROGRAM),
 	  .summary = "look at every layer, and say what mends what is wrong" },
 	{ .name = "trust",
 	  .group = GROUP_START,

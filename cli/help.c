@@ -82,9 +82,9 @@ void help_usage(FILE *out)
 					cmd->summary);
 	}
 	fputs("\nFlags of every command: --output table|json|tsv, --quiet, "
-	      "--no-color, --no-share,\n--help, --print-requests (what would be asked; "
-	      "nothing is changed), and one for each\nsetting that it reads, such as "
-	      "--agent-count 3 for AGENT_COUNT=3.\n"
+	      "--no-color, --no-share,\n--help, --print-requests (what Azure would "
+	      "be asked; nothing is changed there), and\none for each setting that "
+	      "it reads, such as --agent-count 3 for AGENT_COUNT=3.\n"
 	      "'azswarm help COMMAND' tells more; 'azswarm help settings', 'help "
 	      "sign-in' and\n'help exit-codes' are for all of them.\n",
 	      out);

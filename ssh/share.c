@@ -294,7 +294,7 @@ static void admit(struct share *sh, int listener)
 	}
 	sh->guest[sh->guests++] = g;
 	/* whether the server is still there is asked before it is promised */
-	if (sh->s->heard_ms + FRESH_MS < g->came_ms)
+	if (sh->s->pings == 0 && sh->s->heard_ms + FRESH_MS < g->came_ms)
 		sh->s->ping_ms = g->came_ms;
 }
 

@@ -492,6 +492,22 @@ static int count_room(struct room *room, struct err *e)
 	return 0;
 }
 
+/* Is there a file of this program for it?  What nobody knows may have one. */
+static bool may_run(struct doctor *d, const char *architecture)
+{
+	struct program other;
+	struct err none = ERR_INIT, ignored = ERR_INIT;
+	bool found = program_other(d->s->set, &other, &none, &ignored) == 1;
+
+	program_release(&other);
+	if (*architecture == '\0' ||
+	    str_ieqz(str_of(architecture), elf_names[ELF_OWN].azure))
+		return true;
+	if (!str_ieqz(str_of(architecture), elf_names[!ELF_OWN].azure))
+		return false;
+	return found;
+}
+
 static void tell_size(struct doctor *d, const struct plan_size *z)
 {
 	char *name = xasprintf("size %s", z->name);
@@ -502,10 +518,10 @@ static void tell_size(struct doctor *d, const struct plan_size *z)
 	if (z->why[0] != '\0')
 		doctor_say(d, DOCTOR_WRONG, name, mend, "%s in %s", z->why,
 			   location);
-	else if (z->architecture[0] != '\0' &&
-		 !str_ieqz(str_of(z->architecture), "x64"))
+	else if (!may_run(d, z->architecture))
 		doctor_say(d, DOCTOR_WRONG, name, mend,
-			   "%s, and this program is for x64", z->architecture);
+			   "%s, and the file of this program for it is not at hand",
+			   z->architecture);
 	else
 		doctor_say(d, DOCTOR_OK, name, "", "%lld vCPUs, %s, in %s",
 			   (long long)z->vcpus, z->family, location);

@@ -6,6 +6,7 @@
  * What they say is a stranger's: lines of a bounded text, documents of the
  * engine's API.  Nothing is started, stopped, mounted or written there.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,18 @@ static bool is_plain_path(const char *path)
 	return path[0] == '/';
 }
 
+/* It becomes a word of a command on other machines: an address, or nothing. */
+static void take_ingress(struct machine *m, struct str text)
+{
+	struct in_addr ignored;
+
+	if (text.n >= sizeof(m->ingress))
+		return;
+	snprintf(m->ingress, sizeof(m->ingress), "%.*s", STR_ARG(text));
+	if (inet_pton(AF_INET, m->ingress, &ignored) != 1)
+		m->ingress[0] = '\0';
+}
+
 static void ask_engine(struct nodes *ns, struct machine *m)
 {
 	struct docker_info info;
@@ -303,9 +316,7 @@ static void ask_engine(struct nodes *ns, struct machine *m)
 				   (size_t)(str_chr(address, '/') < 0 ?
 						    0 :
 						    str_chr(address, '/')));
-		if (address.n < sizeof(m->ingress))
-			snprintf(m->ingress, sizeof(m->ingress), "%.*s",
-				 STR_ARG(address));
+		take_ingress(m, address);
 	}
 	json_free(doc);
 }

@@ -74,6 +74,9 @@ int keys_match(struct session *s, struct err *e)
 /* In a process of its own, for it may be ended at any point. */
 static _Noreturn void ask_along(struct session *s)
 {
+	struct err none = ERR_INIT;
+
+	interrupt_anew(&none);
 	struct err e = ERR_INIT;
 
 	s->ui->quiet = true;

@@ -256,21 +256,26 @@ static void begin(struct session *s, struct remote *r)
 			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 }
 
-int remote_open_alone(struct session *s, struct remote *r, struct err *e)
+static int open_own(struct remote *r, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
 	if (connect_master(r, &why) == 0)
 		return 0;
 	/* a connection that is refused there says nothing to anybody */
 	if (may_pass(&why))
-		refuse_paper(s, e);
+		refuse_paper(r->s, e);
 	if (e->kind == ERR_NONE)
 		*e = why;
 	return -1;
+}
+
+int remote_open_alone(struct session *s, struct remote *r, struct err *e)
+{
+	begin(s, r);
+	return open_own(r, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
@@ -278,10 +283,9 @@ int remote_open(struct session *s, struct remote *r, struct err *e)
 	begin(s, r);
 	if (share_join(r))
 		return 0;
-	if (remote_open_alone(s, r, e) < 0)
+	if (open_own(r, e) < 0)
 		return -1;
-	share_begin(r);
-	return 0;
+	return share_begin(r) ? 0 : remote_reopen(r, e);
 }
 
 int remote_open_known(struct session *s, struct remote *r,
@@ -308,6 +312,12 @@ int remote_next(struct remote *r, struct err *e)
 	return connect_from(r, i + 1, e);
 }
 
+int remote_check(const struct remote *r, struct err *e)
+{
+	return r->ssh != NULL ? 0 :
+				err_set(e, ERR_NET, "no connection to a master");
+}
+
 int remote_reopen(struct remote *r, struct err *e)
 {
 	disconnect(r);
@@ -329,10 +339,11 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct remote *r = ctx;
-	struct ssh_channel *c = ssh_unix(r->ssh, DOCKER_SOCKET, e);
+	struct ssh_channel *c;
 
 	(void)tls, (void)host, (void)port;
-	if (c == NULL)
+	if (remote_check(r, e) < 0 ||
+	    (c = ssh_unix(r->ssh, DOCKER_SOCKET, e)) == NULL)
 		return NULL;
 	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
 		ssh_channel_close(c);
@@ -514,8 +525,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		rc = sleep_until(now_ms() + LOOK_MS, e);
 	}
 	ui_clear(s->ui);
-	if (rc > 0)
-		share_begin(r);
+	if (rc > 0 && !share_begin(r))
+		return remote_reopen(r, e);
 	return rc < 0 ? -1 : 0;
 }
 

@@ -45,6 +45,8 @@ int remote_open_known(struct session *s, struct remote *r,
 		      struct masters *known, struct err *e);
 /* For azure_list(), of public addresses: those that are masters'. */
 int remote_take_master(void *masters, const cJSON *ip, struct err *e);
+/* ERR_NET when there is no connection, because making it again has failed. */
+int remote_check(const struct remote *r, struct err *e);
 void remote_masters_release(struct masters *m);
 /* On to the next master that answers.  ERR_DATA: there is none. */
 int remote_next(struct remote *r, struct err *e);
@@ -97,14 +99,15 @@ void remote_drop_docker(struct remote *r); /* it is connected anew then */
 
 /* ---- a connection that is kept (swarm/share.c) ---- */
 
-/* The directory for sockets of ours: whoever can connect to one is root over
- * there, so it is 0700 and ours, or refused.  Caller frees; NULL with e. */
-char *share_directory(struct err *e);
+/* The path of a socket there for what, of this cluster (its host key, and where
+ * Azure has it) and of who signs in to it.  Caller frees; NULL with e. */
+char *share_path(const struct session *s, const char *what, struct err *e);
 /* Is there a connection to this cluster that another command left?  Then r has
  * it, and which masters there are.  Never with --no-share or SHARE_SSH=false. */
 bool share_join(struct remote *r);
 /* Leave r's connection, which is new, to a process in the background for a
- * minute, and use it from there.  Where that cannot be, it stays as it is. */
-void share_begin(struct remote *r);
+ * minute, and use it from there.  Where that cannot be, it stays as it is.
+ * false: that process did not come up, and there is no connection any more. */
+bool share_begin(struct remote *r);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,7 +28,8 @@
 #define FORM 1 /* of the greeting */
 #define ARGUMENTS_MAX (4 << 20)
 
-char *share_directory(struct err *e)
+/* Whoever can connect to a socket of ours is root over there. */
+static char *directory(struct err *e)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
 	char *dir = run != NULL && run[0] == '/' ?
@@ -48,27 +50,25 @@ char *share_directory(struct err *e)
 	return NULL;
 }
 
-/* Of the cluster (its host key, and where Azure has it) and who signs in. */
-static char *socket_path(const struct session *s)
+char *share_path(const struct session *s, const char *what, struct err *e)
 {
 	static const enum setting names[] = { S_ARM_ENDPOINT, S_SUBSCRIPTION_ID,
 					      S_COMPUTE_GROUP, S_ADMIN_USERNAME,
 					      S_OWN_KEY };
 	struct buf all = BUF_INIT(64u << 10), hex = BUF_INIT(2 * SHA256_LEN);
-	struct err ignored = ERR_INIT;
-	char *dir = share_directory(&ignored), *path = NULL;
+	char *dir = directory(e), *path = NULL;
 	char *key = xasprintf("keys/%s.pub",
 			      settings_get(s->set, S_ADMIN_USERNAME));
 	uint8_t sum[SHA256_LEN];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		buf_addf(&all, "%s\n", settings_get(s->set, names[i]));
-	if (dir != NULL && file_read("keys/host-master.pub", &all, &ignored) == 0 &&
-	    (!file_exists(key) || file_read(key, &all, &ignored) == 0) &&
-	    !all.over) {
+	if (dir != NULL && file_read("keys/host-master.pub", &all, e) == 0 &&
+	    (!file_exists(key) || file_read(key, &all, e) == 0) &&
+	    buf_check(&all, "the cluster's name", e) == 0) {
 		sha256(all.str, all.n, sum);
 		buf_add_hex(&hex, sum, 8);
-		path = xasprintf("%s/ssh-%s.sock", dir, hex.str);
+		path = xasprintf("%s/%s-%s.sock", dir, what, hex.str);
 	}
 	buf_release(&all);
 	buf_release(&hex);
@@ -162,11 +162,13 @@ static int join(struct remote *r, const char *path)
 
 bool share_join(struct remote *r)
 {
-	char *path = wanted(r->s) ? socket_path(r->s) : NULL;
+	struct err ignored = ERR_INIT;
+	char *path = wanted(r->s) ? share_path(r->s, "ssh", &ignored) : NULL;
 	struct stat st;
 	int rc = -1;
 
-	if (path != NULL && lstat(path, &st) == 0 && (rc = join(r, path)) < 0)
+	if (path != NULL && lstat(path, &st) == 0 && (rc = join(r, path)) < 0 &&
+	    !interrupt_requested())
 		unlink(path); /* its host sees that */
 	r->alone = rc == 0;
 	free(path);
@@ -199,9 +201,11 @@ static void close_others(const int *kept, size_t n)
 	struct dirent *entry;
 	uint64_t fd;
 
+	if (d == NULL) /* no /proc: nobody knows which there are */
+		_exit(1);
 	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
 		dup2(null, i);
-	while (d != NULL && (entry = readdir(d)) != NULL) {
+	while ((entry = readdir(d)) != NULL) {
 		bool stays = !str_num(str_of(entry->d_name), INT32_MAX, &fd) ||
 			     fd <= STDERR_FILENO || (int)fd == dirfd(d);
 
@@ -210,8 +214,7 @@ static void close_others(const int *kept, size_t n)
 		if (!stays)
 			close((int)fd);
 	}
-	if (d != NULL)
-		closedir(d);
+	closedir(d);
 }
 
 /*
@@ -234,14 +237,15 @@ static void forget_command(void)
 
 static void host(struct remote *r, int fd, const char *path)
 {
+	struct err ignored = ERR_INIT;
+	int anew = interrupt_anew(&ignored);
 	const int kept[] = { fd, ssh_fd(r->ssh), interrupt_fd() };
 	struct buf hello = BUF_INIT(HELLO_MAX);
-	struct err ignored = ERR_INIT;
 	struct place p = { .path = path };
 	struct ssh *ssh = r->ssh;
 
 	setsid();
-	if (chdir("/") < 0 || lstat(path, &p.made) < 0)
+	if (anew < 0 || chdir("/") < 0 || lstat(path, &p.made) < 0)
 		_exit(1);
 	greeting(r, &hello);
 	/* first the descriptors: what is released must not say goodbye for the
@@ -261,11 +265,14 @@ static void host(struct remote *r, int fd, const char *path)
 	_exit(0);
 }
 
-void share_begin(struct remote *r)
+bool share_begin(struct remote *r)
 {
-	char *path = wanted(r->s) && !r->alone ? socket_path(r->s) : NULL;
 	struct err ignored = ERR_INIT;
+	char *path = wanted(r->s) && !r->alone ?
+			     share_path(r->s, "ssh", &ignored) :
+			     NULL;
 	struct ssh *own = r->ssh;
+	bool good = true;
 	pid_t pid = -1;
 	int fd = -1;
 
@@ -284,14 +291,17 @@ void share_begin(struct remote *r)
 		close(fd);
 	if (pid > 0) {
 		r->ssh = NULL;
-		if (join(r, path) == 1) {
-			ssh_forget(own);
-		} else {
-			/* it did not come up: the connection is ours again */
+		good = join(r, path) == 1;
+		if (!good) {
 			kill(pid, SIGKILL);
+			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+				;
 			unlink(path);
-			r->ssh = own;
 		}
+		/* what it said meanwhile is not known here: two who count alike
+		 * would use a nonce twice */
+		ssh_forget(own);
 	}
 	free(path);
+	return good;
 }

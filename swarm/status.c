@@ -713,11 +713,13 @@ static int print(const struct status *st, struct session *s, struct err *e)
  * from being shown, but is how it ends. */
 static int look(struct session *s, struct survey *v, struct err *e)
 {
-	struct err first = ERR_INIT;
+	struct err first = ERR_INIT, second = ERR_INIT;
 
 	survey_azure(s, v, &first);
 	if (first.kind != ERR_INTR)
-		survey_swarm(s, v, &first);
+		survey_swarm(s, v, &second);
+	if (first.kind == ERR_NONE || second.kind == ERR_INTR)
+		first = second;
 	*e = first;
 	return first.kind == ERR_NONE ? 0 : -1;
 }

@@ -129,7 +129,7 @@ static void write_line(struct trace *t, const struct buf *b)
 	/* one write, so that lines stay whole whoever else appends; a log that
 	 * is full is no reason to stop */
 	if (!line.over && write(t->log, line.str, line.n) < 0)
-		t->log = -1;
+		trace_close(t);
 	buf_release(&line);
 }
 
@@ -228,7 +228,7 @@ const struct http_watch *trace_watch(const struct trace *t, enum trace_peer peer
 
 void trace_close(struct trace *t)
 {
-	if (t->log >= 0)
+	if (t->ui != NULL && t->log >= 0)
 		close(t->log);
 	t->log = -1;
 }

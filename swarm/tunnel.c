@@ -330,17 +330,6 @@ int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- Docker's socket, here ---- */
 
-static char *socket_path(const struct session *s, struct err *e)
-{
-	char *dir = share_directory(e), *path = NULL;
-
-	if (dir != NULL)
-		path = xasprintf("%s/%s.sock", dir,
-				 settings_get(s->set, S_COMPUTE_GROUP));
-	free(dir);
-	return path;
-}
-
 static bool answers(const char *path)
 {
 	struct err ignored = ERR_INIT;
@@ -435,6 +424,8 @@ static int start_tunnel(struct session *s, const char *path, struct err *e)
 	unlink(path); /* of a tunnel that is no more */
 	fflush(NULL);
 	if ((pid = fork()) == 0) {
+		if (interrupt_anew(e) < 0)
+			_exit(1);
 		close(fd[0]);
 		tunnel(s, path, fd[1]);
 	}
@@ -455,7 +446,7 @@ static int start_tunnel(struct session *s, const char *path, struct err *e)
 
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e)
 {
-	char *path = socket_path(s, e);
+	char *path = share_path(s, "docker", e);
 	int rc = path == NULL ? -1 : 0;
 
 	(void)argc, (void)argv;

@@ -33,8 +33,8 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 		fd = unix_connect(LAYOUT_HELPER_SOCKET, deadline_ms, e);
 		return fd < 0 ? NULL : stream_of_fd(fd);
 	}
-	c = ssh_unix(w->remote.ssh, LAYOUT_HELPER_SOCKET, e);
-	if (c == NULL)
+	if (remote_check(&w->remote, e) < 0 ||
+	    (c = ssh_unix(w->remote.ssh, LAYOUT_HELPER_SOCKET, e)) == NULL)
 		return NULL;
 	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
 		ssh_channel_close(c);
@@ -442,6 +442,8 @@ static bool answers(struct way *w, const char *address, unsigned port)
 			stream_close(stream_of_fd(fd));
 		return fd >= 0;
 	}
+	if (remote_check(&w->remote, &ignored) < 0)
+		return false;
 	c = ssh_tcp(w->remote.ssh, address, port, &ignored);
 	if (c != NULL) {
 		yes = ssh_channel_wait(c, now_ms() + PORT_MS, &ignored) == 0;

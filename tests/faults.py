@@ -582,7 +582,7 @@ def ping(case):
     """Does Docker answer at the socket that docker-env made?"""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(20)
-        s.connect(case.run_dir + '/azswarm/swarm-cluster.sock')
+        s.connect(glob.glob(case.run_dir + '/azswarm/docker-*.sock')[0])
         s.sendall(b'GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n')
         return s.recv(4096).startswith(b'HTTP/1.1 200 ')
 

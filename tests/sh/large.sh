@@ -168,7 +168,7 @@ reap "$azure"
 start
 same 'they are there after a restart' 1000 \
 	"$("$AZSWARM" list-agents --output tsv | grep -c .)"
-expect 'in to four' 0 '^4 agents left' "$AZSWARM" scale-agents 4
+expect 'in to four' 0 '^4 agents left' "$AZSWARM" scale-agents 4 --yes
 check 'a quarter at a time, and not all by name' \
 	grep -q '^agents_999, .*, agents_980 and 230 more: deleted' out
 same 'the oldest stay' '0 1 2 3 ' \

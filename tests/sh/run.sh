@@ -119,7 +119,9 @@ besides='AZURE_FEDERATED_TOKEN_FILE AZURE_X ARM_OIDC_TOKEN ACTIONS_ID_TOKEN_REQU
 env $(for v in $settings $besides; do echo "$v=leaks"; done) tests/run shell >out 2>&1
 same "a run in a shell that points elsewhere" '1 passed, 0 failed' "$(last)"
 check "the program names its settings" test "$(echo "$settings" | grep -c .)" -ge 30
-same "none of them reaches a test" '' "$(for v in $settings $besides; do grep -x "$v" "$OUT/shell"; done)"
+# but one, which it sets for all
+same "none of them reaches a test" SHARE_SSH "$(for v in $settings $besides; do grep -x "$v" "$OUT/shell"; done)"
+check "a connection is kept for no test" grep -qx 'export SHARE_SSH=false' tests/run
 check "nobody's metadata service does" grep -qx AZURE_POD_IDENTITY_AUTHORITY_HOST "$OUT/shell"
 
 # ---- broken off ----

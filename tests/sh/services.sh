@@ -187,15 +187,15 @@ docker=$(PATH=/usr/bin:$PATH command -v docker) || docker=$root/usr/bin/docker
 az docker-env >env1 2>env.err
 az docker-env >env2 2>>env.err
 same 'docker-env: one tunnel' "$(cat env1)" "$(cat env2)"
-check 'docker-env: a line for the shell' grep -qE '^export DOCKER_HOST=unix:///.*/swarm-cluster\.sock$' env1
-same 'docker-env: private' '700 600' "$(stat -c %a run/azswarm run/azswarm/swarm-cluster.sock | xargs)"
+check 'docker-env: a line for the shell' grep -qE '^export DOCKER_HOST=unix:///.*/docker-[0-9a-f]{16}\.sock$' env1
+same 'docker-env: private' '700 600' "$(stat -c %a run/azswarm run/azswarm/docker-*.sock | xargs)"
 same 'docker node ls' "agents000000 agents000001 master0" \
 	"$(. ./env1; $docker node ls --format '{{.Hostname}}' | sort | xargs)"
 same 'docker service ls' 'replicated 8/8' "$(. ./env1; $docker service ls --format '{{.Name}} {{.Replicas}}')"
 tunnel=$(pgrep -f -x "$AZSWARM docker-env" | head -n 1)
 check 'docker-env: a process stays' running "${tunnel:-0}"
 expect 'docker-env --stop' 0 '^unset DOCKER_HOST$' "$AZSWARM" docker-env --stop
-check 'docker-env --stop: the socket is gone' test ! -e run/azswarm/swarm-cluster.sock
+check 'docker-env --stop: the socket is gone' test ! -e run/azswarm/docker-*.sock
 gone() { ! running "${tunnel:-0}"; }
 check 'docker-env --stop: and the process' wait_for 5 gone
 expect 'docker-env --stop again' 0 '^unset DOCKER_HOST$' "$AZSWARM" docker-env --stop
