@@ -142,10 +142,7 @@ done
 wait $many
 same "twelve at once, where a connection has three sessions" '1 2 3 4 5 6 7 8 9 10 11 12' "$(cat many.* | sort -n | xargs)"
 
-# where twelve at once are too much, somebody may have made another
-to true </dev/null
-first=$(host)
-at_exit 'kill $first 2>/dev/null'
+same "who found it full made no other" "$first" "$(host)"
 
 # ---- what keeps it ----
 
@@ -221,6 +218,40 @@ check "its connection breaks: it ends" wait_for 10 gone "$first"
 before=$(signed_in)
 same "and the next command makes another" out "$(to echo out </dev/null)"
 same "once" $((before + 1)) "$(signed_in)"
+second=$(host)
+at_exit 'kill $second 2>/dev/null'
+
+# ---- who began it is interrupted, and others come while the server is silent ----
+
+ticks()	# PID: of the processor
+{
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
+kill "$second"
+check "it is told to end" wait_for 10 gone "$second"
+timeout --foreground --preserve-status -s INT 3 "$AZSWARM" ssh master0 sleep 30 </dev/null >out 2>&1
+same "who began it: Ctrl-C" 130 $?
+second=$(host)
+before=$(ticks "${second:-self}")
+sleep 2
+check "who keeps it rests" test $(($(ticks "${second:-self}") - before)) -lt 50
+"$AZSWARM" ssh master0 'sleep 8; echo through' </dev/null >long 2>&1 &
+long=$!
+sleep 1
+frozen=$(of_master | tail -n 1)
+kill -STOP "$frozen"
+sleep 2.5
+many=
+for i in 1 2 3 4 5; do
+	to true </dev/null >/dev/null 2>&1 &
+	many="$many $!"
+done
+sleep 1
+kill -CONT "$frozen"
+wait $long
+same "five at once while the server is silent: others go on" through "$(cat long)"
+# shellcheck disable=SC2086
+wait $many
 second=$(host)
 at_exit 'kill $second 2>/dev/null'
 
