@@ -291,6 +291,11 @@ char *dir_own(const char *path, struct err *e)
 			"%s: the directory is user %u's, not ours: name "
 			"one that is not there yet",
 			path, (unsigned)st.st_uid);
+	else if (st.st_mode & S_ISVTX) /* everybody's, and to stay so */
+		err_set(e, ERR_USAGE,
+			"%s: a directory for all users: name one that is not "
+			"there yet",
+			path);
 	else if (st.st_mode & 077)
 		err_set(e, ERR_USAGE,
 			"%s: others may use the directory (mode %04o): "

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "swarm/swarm.h"
 
 static int group_delete(struct session *s, const char *group, struct err *e)
@@ -93,7 +94,8 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 	if (rc < 0 || group_delete(s, compute, e) < 0 ||
 	    group_delete(s, storage, e) < 0)
 		return -1;
-	ui_say(s->ui, "keys/ and parameters/ are still here; "
-		      "'azswarm clean' removes parameters/");
+	if (file_exists("keys") || file_exists("parameters"))
+		ui_say(s->ui, "keys/ and parameters/ are still here; "
+			      "'azswarm clean' removes parameters/");
 	return 0;
 }

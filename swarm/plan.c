@@ -68,7 +68,7 @@ static const struct {
 			     .color = "2" },
 	[PLAN_IGNORE] = { .azure = "Ignore",
 			  .word = "ignore",
-			  .summary = "ignore",
+			  .summary = "ignored",
 			  .symbol = '*',
 			  .color = "2" },
 	[PLAN_CHECK] = { .word = "check", .symbol = ' ', .color = "0" },

@@ -157,7 +157,7 @@ has 'others at work: what is gone comes back' '+ Microsoft.Insights/autoscaleset
 has 'others at work: what is not ours stays' \
 	'* Microsoft.Network/networkSecurityGroups stray  (not in the template, stays as it is)'
 has 'others at work: their tag would go' '    - tags: {"cost":"42"}'
-check 'others at work: summary' grep -qx 'plan: 1 to create, 1 to modify, 9 unchanged, 1 ignore' talk
+check 'others at work: summary' grep -qx 'plan: 1 to create, 1 to modify, 9 unchanged, 1 ignored' talk
 expect 'deploy-compute does that' 0 '' "$AZSWARM" deploy-compute
 plan 'and then' 0
 check 'and then: autoscale is back' grep -qx '= Microsoft.Insights/autoscalesettings agents-autoscale' plan

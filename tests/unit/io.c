@@ -732,6 +732,8 @@ static const struct {
 	{ "others may read it", 0750, 0755, 0, 0,
 	  "others may use the directory (mode 0750)" },
 	{ "others may write to it", 0702, 0755, 0, 0, "'chmod 700' it" },
+	{ "everybody's, as /tmp", 01777, 0755, 0, 0,
+	  "a directory for all users: name one" },
 	{ "another's", 0700, 0755, 4321, 0, "is user 4321's, not ours" },
 	{ "below another's", 0700, 0755, 0, 4321, "above it is user 4321's" },
 	{ "below what all may write to", 0700, 0777, 0, 0,
