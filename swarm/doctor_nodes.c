@@ -994,7 +994,15 @@ static void measure(struct nodes *ns)
 
 /* ---- the load balancer's question ---- */
 
-static void ask_health(struct nodes *ns, struct machine *m, unsigned *well)
+static bool is_out(const struct nodes *ns, const struct machine *m)
+{
+	const struct docker_node *n = node_of(&ns->d->survey, m->host);
+
+	return n != NULL && n->availability != DOCKER_ACTIVE;
+}
+
+static void ask_health(struct nodes *ns, struct machine *m, unsigned *well,
+		       unsigned *all)
 {
 	char *url = xasprintf("http://%s:%d/healthz", m->address,
 			      LAYOUT_HEALTH_PORT);
@@ -1015,14 +1023,16 @@ static void ask_health(struct nodes *ns, struct machine *m, unsigned *well)
 		tell(ns, m, DOCTOR_WRONG, "probe",
 		     "sudo systemctl restart " LAYOUT_AGENT_UNIT,
 		     "no answer to /healthz: %s", e.msg);
-	} else if (r.head.status != 200) {
+	} else if (r.head.status == 200) {
+		++*well;
+	} else if (is_out(ns, m)) {
+		--*all; /* nobody is to be sent there */
+	} else {
 		doc = json_parse(buf_str(&r.body), "healthz", &ignored);
 		tell(ns, m, DOCTOR_WRONG, "probe",
 		     "sudo journalctl -n 50 -u " LAYOUT_AGENT_UNIT,
 		     "HTTP %u, %s: the load balancer sends nobody there",
 		     r.head.status, json_str_opt(doc, "status", "and no reason"));
-	} else {
-		++*well;
 	}
 	json_free(doc);
 	http_response_release(&r);
@@ -1041,7 +1051,7 @@ static void probe(struct nodes *ns)
 		if (!ns->m[i].off && !ns->m[i].master &&
 		    ns->m[i].address[0] != '\0') {
 			all++;
-			ask_health(ns, &ns->m[i], &well);
+			ask_health(ns, &ns->m[i], &well, &all);
 		}
 	if (well == all)
 		doctor_say(ns->d, DOCTOR_OK, "probe", "",

@@ -109,15 +109,17 @@ on agents000002 sh -c 'mkdir -p /run/systemd/system/srv.mount.d
 	printf "[Mount]\nWhat=tmpfs\nType=tmpfs\nOptions=\n" >/run/systemd/system/srv.mount.d/x.conf
 	systemctl daemon-reload; systemctl start srv.mount'
 on agents000001 sh -c 'systemctl start srv.mount 2>/dev/null; true'
-on master0 docker node update --availability drain agents000002 >/dev/null
+# whom we took out ourselves says no to the balancer, as it is to be
+"$AZSWARM" evict agents000002 >/dev/null 2>&1
 doctor 'the share' 1 --share-name data
 line 'a share that is not mounted' '^warning\|machines agents000000 share\|/srv is not mounted, and is this machine.s own\|.*azswarm-setup'
 line 'a share that could not be' '^wrong\|machines agents000001 share\|/srv could not be mounted\|.*restart srv.mount'
 line 'a share that is' '^ok\|machines agents000002\|.*/srv mounted'
+line 'and says no to the balancer, as it should' '^ok\|balancer probe\|2 agents say 200'
 line 'a node out of service' '^warning\|swarm agents000002 node\|out of service: drain\|azswarm return agents000002'
 on agents000002 sh -c 'systemctl stop srv.mount; rm -r /run/systemd/system/srv.mount.d; systemctl daemon-reload'
 on agents000001 systemctl reset-failed srv.mount
-on master0 docker node update --availability active agents000002 >/dev/null
+"$AZSWARM" return agents000002 >/dev/null 2>&1
 on agents000000 systemctl stop swarm-agent
 on agents000001 systemctl stop docker.socket docker
 printf '[{"name":"on purpose","request":"GET *loadBalancers/agents-lb*","status":404,"code":"ResourceNotFound","message":"none"}]' >azure/faults.json

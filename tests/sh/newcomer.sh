@@ -15,6 +15,7 @@ export AGENT_COUNT=1 AZSWARM_LOG="$PWD/log"
 began=$(date +%s)
 "$AZSWARM" up </dev/null >up.out 2>up.err
 same 'up: nobody is there to agree, so --yes is wanted' 2 $?
+cat up.err up.out >story
 check 'up: and nothing was deployed' sh -c '! grep -q "== deploy-compute" up.err'
 
 "$AZSWARM" up --yes </dev/null >up.out 2>up.err &
@@ -23,7 +24,7 @@ wait_for 120 grep -q 'waiting until the swarm' up.err
 kill -INT $up
 wait $up
 same 'up: Ctrl-C' 130 $?
-cat up.err up.out >story
+cat up.err up.out >>story
 # the machines are there, and on their way
 expect 'a service on a cluster that is not ready: waits' 0 'service replicated: 8 of 8 tasks run' \
 	"$AZSWARM" deploy-replicated-service
