@@ -165,6 +165,22 @@ reap()		# PID
 	wait "$1" 2>/dev/null || :
 }
 
+# Make something in this tree.  One at a time: two would write the same files, and
+# want the same lock of apt's.
+here_make()	# ARGUMENTS...
+(
+	unset MAKEFLAGS MFLAGS MAKELEVEL
+	exec flock -o "$SRCDIR/build" make --no-print-directory -C "$SRCDIR" "$@"
+)
+
+# The same, without which a test makes no sense.
+must_make()	# TARGET...
+{
+	here_make -s "$@" >make.log 2>&1 && return
+	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
+	exit 1
+}
+
 # A port that nobody has, just now.
 free_port()
 {

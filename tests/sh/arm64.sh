@@ -13,15 +13,8 @@ need qemu-aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump readelf \
 units="agent_decide asset buf cloud elf emulator entra_chain events evict hash hello
 	helper_budget helper_table image json keys login node_config remote retry
 	settings split spread ssh swarm template_docs time"
-make_it()	# TARGET...
-{
-	env -u MAKEFLAGS nice -n 10 make --no-print-directory -C "$SRCDIR" JOBS=2 "$@" >make.log 2>&1
-}
 # shellcheck disable=SC2086
-make_it build/aarch64/azswarm $(printf 'build/aarch64/unit/%s ' $units) || {
-	not_ok "it builds" "$(grep -iE 'error|warning' make.log | head -n 3 | tr '\n' ' ')"
-	exit 1
-}
+must_make build/aarch64/azswarm $(printf 'build/aarch64/unit/%s ' $units)
 ok "it builds"
 arm=$SRCDIR/build/aarch64/azswarm
 # Under qemu /proc/self/exe is qemu's answer: the file that it runs.

@@ -22,10 +22,7 @@ python3 "$SRCDIR/tests/list_pages.py" record few 100 1 >few.size &&
 same "pages of the whole number" 1000 "$(cat many/www/virtualMachines-* | jq -s 'map(.value | length) | add')"
 
 tool=$SRCDIR/build/bench/read_tool
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/bench/read_tool) >make.log 2>&1 || {
-	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/bench/read_tool
 same "the reader sees each" 1000 "$("$tool" many/www/virtualMachines-*)"
 for few in many/www/virtualMachines-; do
 	sed 's/"instanceId":"[0-9]*"/&x/' "$few" >broken

@@ -121,7 +121,7 @@ expect "a folder that is not BearSSL is refused" 2 'no inc/bearssl\.h in it' \
 
 # ---- no warnings, gcc and clang ----
 
-expect "make warnings" 0 '^no warnings in [0-9]+ files' make -C "$SRCDIR" -k warnings
+expect "make warnings" 0 '^no warnings in [0-9]+ files' here_make -k warnings
 echo 'int unused_and_undeclared(int a) { unsigned char c = a; return 0; }' >one/base/warned.c
 expect "make warnings can fail" 2 'Werror' make -C one $third warnings
 

@@ -6,11 +6,9 @@
 need ssh-keygen aarch64-linux-gnu-gcc skopeo jq
 [ "$(uname -m)" = x86_64 ] || skip_all "both files are made on x86_64"
 
-quiet_make()	{ env -u MAKEFLAGS nice -n 10 make --no-print-directory -C "$SRCDIR" JOBS=2 "$@"; }
-
 # ---- make install ----
 
-expect "make install" 0 '' quiet_make install PREFIX=/usr DESTDIR="$PWD/root of it"
+expect "make install" 0 '' here_make install PREFIX=/usr DESTDIR="$PWD/root of it"
 same "what it puts there" "./usr/bin/azswarm
 ./usr/share/bash-completion/completions/azswarm
 ./usr/share/fish/vendor_completions.d/azswarm.fish
@@ -31,7 +29,7 @@ expect "and runs there" 0 '^azswarm [0-9]' "root of it/usr/bin/azswarm" version
 # A key of the test's own: the one that signs releases is nobody's but its owner's.
 ssh-keygen -q -t ed25519 -N '' -C test -f key
 ssh-keygen -q -t ed25519 -N '' -C other -f other
-expect "make dist's parts" 0 '' quiet_make build/aarch64/azswarm
+expect "make dist's parts" 0 '' here_make build/aarch64/azswarm
 expect "dist, signed" 0 'azswarm-aarch64$' "$SRCDIR/build-aux/dist.sh" "$AZSWARM" \
 	"$SRCDIR/build/aarch64/azswarm" dist key
 same "what is in it" 'SHA256SUMS SHA256SUMS.sig azswarm-aarch64 azswarm-aarch64.image.tar azswarm-x86_64 azswarm-x86_64.image.tar' \

@@ -3,10 +3,7 @@
 # time: 600
 . "$SRCDIR/tests/lib.sh"
 need python3 openssl
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/tests/azswarm-reads) >make.log 2>&1 || {
-	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/tests/azswarm-reads
 # a network of their own, where whoever may do nothing else may have port 22
 inside='[ -z "$0" ] || ip link set lo up; exec python3 "$@"'
 for own in 'unshare -n' 'unshare -rn' ''; do

@@ -4,10 +4,7 @@
 # needs: python3, openssl
 . "$SRCDIR/tests/lib.sh"
 need python3 openssl
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/bench/ask_tool) >make.log 2>&1 || {
-	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/bench/ask_tool
 "$SRCDIR/tests/hostile.py" "$AZSWARM" "$SRCDIR/build/bench/ask_tool" 10000 2>errors || test_failures=1
 [ ! -s errors ] || not_ok 'to the end' "$(tail -n 3 errors | tr '\n' ' ')"
 exit $((test_failures != 0))

@@ -7,10 +7,7 @@
 need curl python3 sha256sum
 
 tool=$SRCDIR/build/tests/http_tool
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/tests/http_tool) >make.log 2>&1 || {
-	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/tests/http_tool
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 
 python3 -c '

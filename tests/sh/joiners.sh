@@ -8,10 +8,7 @@
 need python3 openssl ip
 [ "$(id -u)" -eq 0 ] || skip_all 'a crowd has addresses of its own: root'
 joiners=${JOINERS:-300}
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/bench/ask_tool) >make.log 2>&1 || {
-	not_ok build "$(tail -n 5 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/bench/ask_tool
 
 # ticks PID: of the processor, that it has used
 ticks()

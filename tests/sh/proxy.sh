@@ -7,10 +7,7 @@
 need curl python3 jq openssl
 
 tool=$SRCDIR/build/tests/dial_tool
-(unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$SRCDIR" build/tests/dial_tool) >make.log 2>&1 || {
-	not_ok "dial_tool builds" "$(tail -n 3 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/tests/dial_tool
 
 # ---- which proxy --------------------------------------------------------------
 

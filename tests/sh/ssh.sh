@@ -5,10 +5,7 @@
 need sshd ssh-keygen ssh-agent python3
 
 tool=$SRCDIR/build/tests/ssh_tool
-make -s -C "$SRCDIR" build/tests/ssh_tool >make.log 2>&1 || {
-	not_ok "tool" "$(tail -n 3 make.log | tr '\n' ' ')"
-	exit 1
-}
+must_make build/tests/ssh_tool
 top=$PWD
 me=$(id -un)
 sshd=$(command -v sshd)
