@@ -40,6 +40,8 @@ bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *z);
 bool str_ieq(struct str a, struct str b); /* ASCII case folded */
 bool str_ieqz(struct str a, const char *z);
+/* Whether it is as the pattern says: * is any run of characters, letters fold. */
+bool str_glob(struct str pattern, struct str s);
 /* The same for two C strings, of which NULL equals nothing, not even NULL. */
 bool str_is(const char *a, const char *b);
 /* Is it one of these words, separated by blanks?  In any case; NULL is not. */

@@ -24,6 +24,15 @@ const struct elf_names elf_names[ELF_MACHINES] = {
 			  "\"architecture\":\"arm64\",\"variant\":\"v8\"" },
 };
 
+enum elf_machine elf_of_azure(const char *name)
+{
+	int m = 0;
+
+	while (m < ELF_MACHINES && !str_ieqz(str_of(name), elf_names[m].azure))
+		m++;
+	return (enum elf_machine)m;
+}
+
 static int bad(struct err *e, const char *what)
 {
 	return err_set(e, ERR_DATA, "no program for Linux: %s", what);

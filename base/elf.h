@@ -33,6 +33,8 @@ struct elf_names {
 	const char *kernel, *azure, *oci;
 };
 extern const struct elf_names elf_names[ELF_MACHINES];
+/* The kind that Azure calls so; ELF_MACHINES: none of these. */
+enum elf_machine elf_of_azure(const char *name);
 
 /* The note by which a file says what it was built from: see main.c. */
 #define ELF_NOTE_SECTION ".note.azswarm"

@@ -83,6 +83,32 @@ bool str_ieqz(struct str a, const char *z)
 	return str_ieq(a, str_of(z));
 }
 
+bool str_glob(struct str pattern, struct str s)
+{
+	struct str behind = STR_NULL, again = STR_NULL; /* the last star */
+	bool star = false;
+
+	while (s.n > 0) {
+		if (pattern.n > 0 && *pattern.p == '*') {
+			star = true;
+			behind = pattern = str_skip(pattern, 1);
+			again = s;
+		} else if (pattern.n > 0 &&
+			   to_lower(*pattern.p) == to_lower(*s.p)) {
+			pattern = str_skip(pattern, 1);
+			s = str_skip(s, 1);
+		} else if (star) {
+			pattern = behind;
+			s = again = str_skip(again, 1);
+		} else {
+			return false;
+		}
+	}
+	while (pattern.n > 0 && *pattern.p == '*')
+		pattern = str_skip(pattern, 1);
+	return pattern.n == 0;
+}
+
 bool str_is(const char *a, const char *b)
 {
 	return a != NULL && b != NULL && str_ieq(str_of(a), str_of(b));

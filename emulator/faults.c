@@ -51,27 +51,6 @@
 #define FAIL_MS 300	    /* how long an operation takes to fail */
 #define DELAY_MAX_MS 600000 /* of any wait: no test waits longer */
 
-/* '*' is any run of characters, case does not matter. */
-static bool glob(struct str pattern, struct str s)
-{
-	while (pattern.n > 0 && *pattern.p != '*') {
-		if (s.n == 0 || to_lower(*s.p) != to_lower(*pattern.p))
-			return false;
-		pattern = str_skip(pattern, 1);
-		s = str_skip(s, 1);
-	}
-	if (pattern.n == 0)
-		return s.n == 0;
-	while (pattern.n > 0 && *pattern.p == '*')
-		pattern = str_skip(pattern, 1);
-	for (;; s = str_skip(s, 1)) {
-		if (glob(pattern, s))
-			return true;
-		if (s.n == 0)
-			return false;
-	}
-}
-
 /* ---- what there is ---- */
 
 /* What a rule with the key is about. */
@@ -368,7 +347,7 @@ static const cJSON *pick(struct emu *m, const char *kind, const char *what,
 	cJSON_ArrayForEach(rule, m->faults) {
 		pattern = json_str_opt(rule, kind, NULL);
 		rule_verb = json_str_opt(rule, "verb", NULL);
-		if (pattern == NULL || !glob(str_of(pattern), str_of(what)) ||
+		if (pattern == NULL || !str_glob(str_of(pattern), str_of(what)) ||
 		    (rule_verb != NULL && !str_is(rule_verb, verb)))
 			continue;
 		seen = json_int_opt(rule, "seen", 0);

@@ -216,36 +216,13 @@ void doctor_sign_in(struct doctor *d)
 
 /* ---- what that may do ---- */
 
-/* "*" is any number of any characters; letters fold. */
-static bool matches(const char *pattern, const char *text)
-{
-	const char *star = NULL, *again = NULL;
-
-	while (*text != '\0') {
-		if (*pattern == '*') {
-			star = pattern++;
-			again = text;
-		} else if (to_lower(*pattern) == to_lower(*text)) {
-			pattern++;
-			text++;
-		} else if (star != NULL) {
-			pattern = star + 1;
-			text = ++again;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
 static bool listed(const cJSON *patterns, const char *action)
 {
 	const cJSON *p;
 
 	cJSON_ArrayForEach(p, patterns)
-		if (cJSON_IsString(p) && matches(p->valuestring, action))
+		if (cJSON_IsString(p) &&
+		    str_glob(str_of(p->valuestring), str_of(action)))
 			return true;
 	return false;
 }
@@ -500,12 +477,9 @@ static bool may_run(struct doctor *d, const char *architecture)
 	bool found = program_other(d->s->set, &other, &none, &ignored) == 1;
 
 	program_release(&other);
-	if (*architecture == '\0' ||
-	    str_ieqz(str_of(architecture), elf_names[ELF_OWN].azure))
+	if (*architecture == '\0' || elf_of_azure(architecture) == ELF_OWN)
 		return true;
-	if (!str_ieqz(str_of(architecture), elf_names[!ELF_OWN].azure))
-		return false;
-	return found;
+	return elf_of_azure(architecture) != ELF_MACHINES && found;
 }
 
 static void tell_size(struct doctor *d, const struct plan_size *z)

@@ -629,27 +629,18 @@ static const struct docker_node *node_of(const struct survey *v, const char *hos
 
 void doctor_quorum(struct doctor *d)
 {
-	const struct survey *v = &d->survey;
-	size_t managers = 0, reachable = 0;
-	const char *leader = "nobody";
+	struct survey_quorum q = survey_quorum(&d->survey);
 
-	for (size_t i = 0; i < v->n_nodes; i++) {
-		const struct docker_node *n = &v->nodes[i];
-
-		managers += n->manager;
-		reachable += n->manager && n->reachable;
-		if (n->leader)
-			leader = n->hostname;
-	}
 	doctor_say(d,
-		   reachable * 2 <= managers ? DOCTOR_WRONG :
-		   reachable < managers	     ? DOCTOR_WARNING :
-					       DOCTOR_OK,
+		   q.reachable * 2 <= q.managers ? DOCTOR_WRONG :
+		   q.reachable < q.managers	 ? DOCTOR_WARNING :
+						   DOCTOR_OK,
 		   "quorum",
 		   "bring the masters back that are off or do not answer; "
 		   "'docker node ls' on a master names them",
 		   "%zu of %zu managers answer, %zu are needed, %s leads",
-		   reachable, managers, managers / 2 + 1, leader);
+		   q.reachable, q.managers, q.managers / 2 + 1,
+		   q.leader != NULL ? q.leader : "nobody");
 }
 
 static void tell_nodes(struct nodes *ns)

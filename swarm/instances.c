@@ -76,25 +76,25 @@ int64_t instances_bound(int64_t bound, int64_t most)
 	return bound < limit ? bound : limit;
 }
 
+const char *const instances_wanted[] = {
+	"instanceId",
+	"name",
+	"properties.osProfile.computerName",
+	"properties.provisioningState",
+	"properties.instanceView.statuses.code",
+	"sku.name",
+	NULL,
+};
+
 int instances_list(struct session *s, struct instances *a, struct err *e)
 {
-	static const char *const want[] = {
-		"instanceId",
-		"name",
-		"properties.osProfile.computerName",
-		"properties.provisioningState",
-		"properties.instanceView.statuses.code",
-		"sku.name",
-		"properties.hardwareProfile.vmSize",
-		NULL,
-	};
 	char *path = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE
 				       "&$expand=instanceView");
 	int rc;
 
 	*a = (struct instances){ 0 };
-	rc = azure_list_of(&s->az, path, want, "list of agents", take_instance,
-			   a, e);
+	rc = azure_list_of(&s->az, path, instances_wanted, "list of agents",
+			   take_instance, a, e);
 	free(path);
 	return rc;
 }

@@ -32,6 +32,8 @@ struct instances {
  * could not have. */
 int64_t instances_bound(int64_t bound, int64_t most);
 
+/* What of an instance is looked at; NULL-ended. */
+extern const char *const instances_wanted[];
 /* All of them.  0 or -1; instances_release(a) either way. */
 int instances_list(struct session *s, struct instances *a, struct err *e);
 void instances_release(struct instances *a);

@@ -244,10 +244,7 @@ static int refuse_paper(struct session *s, struct err *e)
 
 	if (remote_on_paper(s, &paper, e) < 0)
 		return -1;
-	return !paper ? 0 :
-			err_set(e, ERR_DATA,
-				"these machines exist on paper; 'azswarm "
-				"emulator --machines nspawn' makes real ones");
+	return !paper ? 0 : err_set(e, ERR_DATA, REMOTE_PAPER);
 }
 
 static void begin(struct session *s, struct remote *r)

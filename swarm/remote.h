@@ -62,6 +62,9 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 /* Whether that machine, with its instanceView, exists on paper, in a local
  * Azure; and whether the cluster's do. */
 bool remote_says_paper(const cJSON *vm);
+#define REMOTE_PAPER \
+	"these machines exist on paper; 'azswarm emulator --machines nspawn' " \
+	"makes real ones"
 int remote_on_paper(struct session *s, bool *paper, struct err *e);
 /* What Azure tells of master0; 404 is an answer, too.  query: "" or "NAME=VALUE&".
  * Release r whatever the result. */

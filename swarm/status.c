@@ -96,29 +96,8 @@ static bool is_counted(const struct survey *v)
 	return v->no_machines.kind == ERR_NONE || v->no_machines.kind == ERR_DATA;
 }
 
-/* Masters of the swarm, and what it may lose. */
-struct quorum {
-	size_t managers, reachable;
-	const char *leader; /* NULL: none */
-};
-
-static struct quorum quorum_of(const struct survey *v)
-{
-	struct quorum q = { 0 };
-
-	for (size_t i = 0; i < v->n_nodes; i++) {
-		const struct docker_node *n = &v->nodes[i];
-
-		q.managers += n->manager;
-		q.reachable += n->manager && n->reachable;
-		if (n->leader)
-			q.leader = n->hostname;
-	}
-	return q;
-}
-
 /* How many more may go until there is no majority of all of them. */
-static size_t tolerates(const struct quorum *q)
+static size_t tolerates(const struct survey_quorum *q)
 {
 	size_t majority = q->managers / 2 + 1;
 
@@ -311,7 +290,7 @@ static void node_line(FILE *out, const struct survey *v)
 
 static void swarm_lines(const struct survey *v, FILE *out)
 {
-	struct quorum q = quorum_of(v);
+	struct survey_quorum q = survey_quorum(v);
 	struct buf versions = BUF_INIT(LINE_MAX_N);
 	size_t lacking = 0;
 
@@ -544,7 +523,7 @@ static void add_bill(cJSON *doc, const struct survey *v)
 static void add_swarm(cJSON *doc, const struct survey *v)
 {
 	cJSON *o = json_add_obj(doc, "swarm");
-	struct quorum q = quorum_of(v);
+	struct survey_quorum q = survey_quorum(v);
 
 	add_why(o, &v->no_swarm);
 	if (v->no_swarm.kind != ERR_NONE)

@@ -403,14 +403,27 @@ int survey_swarm(struct session *s, struct survey *v, struct err *e)
 	/* who plays a master there answers; nobody does as a rule */
 	if (v->paper && v->no_swarm.kind != ERR_INTR) {
 		err_clear(&v->no_swarm);
-		err_set(&v->no_swarm, ERR_DATA,
-			"these machines exist on paper; 'azswarm emulator "
-			"--machines nspawn' makes real ones");
+		err_set(&v->no_swarm, ERR_DATA, REMOTE_PAPER);
 	}
 	if (remote_is_away(&v->no_swarm))
 		return 0;
 	*e = v->no_swarm;
 	return -1;
+}
+
+struct survey_quorum survey_quorum(const struct survey *v)
+{
+	struct survey_quorum q = { 0 };
+
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		const struct docker_node *n = &v->nodes[i];
+
+		q.managers += n->manager;
+		q.reachable += n->manager && n->reachable;
+		if (n->leader)
+			q.leader = n->hostname;
+	}
+	return q;
 }
 
 void survey_release(struct survey *v)

@@ -68,6 +68,12 @@ int survey_azure(struct session *s, struct survey *v, struct err *e);
  * in no_swarm alone.
  */
 int survey_swarm(struct session *s, struct survey *v, struct err *e);
+/* Masters of the swarm, of which more than half have to be reachable. */
+struct survey_quorum {
+	size_t managers, reachable;
+	const char *leader; /* v's; NULL: none */
+};
+struct survey_quorum survey_quorum(const struct survey *v);
 void survey_release(struct survey *v);
 
 #endif

@@ -136,14 +136,13 @@ struct sizes {
 static const char *restriction(const struct sizes *l, const cJSON *sku)
 {
 	const char *reason = json_str_opt(sku, "restrictions[0].reasonCode", "");
-	struct str kind =
-		str_of(tables_size_capability(sku, "CpuArchitectureType"));
+	enum elf_machine m =
+		elf_of_azure(tables_size_capability(sku, "CpuArchitectureType"));
 
-	for (int m = 0; m < ELF_MACHINES && *reason == '\0'; m++)
-		if (!l->programs[m] && str_ieqz(kind, elf_names[m].azure))
-			return m == ELF_AARCH64 ? "needs azswarm-aarch64" :
-						  "needs azswarm-x86_64";
-	return reason;
+	if (*reason != '\0' || m == ELF_MACHINES || l->programs[m])
+		return reason;
+	return m == ELF_AARCH64 ? "needs azswarm-aarch64" :
+				  "needs azswarm-x86_64";
 }
 
 static int row_size(void *ctx, const cJSON *sku, struct err *e)
@@ -228,13 +227,10 @@ struct offer {
  * that we know. */
 static enum elf_machine kind_of(const cJSON *sku)
 {
-	struct str kind =
-		str_of(tables_size_capability(sku, "CpuArchitectureType"));
+	enum elf_machine m =
+		elf_of_azure(tables_size_capability(sku, "CpuArchitectureType"));
 
-	for (int m = 0; m < ELF_MACHINES; m++)
-		if (str_ieqz(kind, elf_names[m].azure))
-			return (enum elf_machine)m;
-	return ELF_X86_64;
+	return m != ELF_MACHINES ? m : ELF_X86_64;
 }
 
 static int take_offer(void *ctx, const cJSON *sku, struct err *e)

@@ -102,8 +102,7 @@ int arrive(struct session *s, struct err *e)
 	if (remote_on_paper(s, &paper, e) < 0)
 		return -1;
 	if (paper) {
-		ui_say(s->ui, "these machines exist on paper; 'azswarm emulator "
-			      "--machines nspawn' makes real ones");
+		ui_say(s->ui, REMOTE_PAPER);
 		return 0;
 	}
 	ui_say(s->ui, "waiting until the swarm has its machines");

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/split.h"
+#include "swarm/instances.h"
 
 #define PIECE 16384
 #define PAGE_MAX (16u << 20)
@@ -24,19 +25,11 @@ static int take(void *ctx, const cJSON *item, struct err *e)
 
 int main(int argc, char **argv)
 {
-	static const char *const want[] = {
-		"instanceId",
-		"name",
-		"properties.osProfile.computerName",
-		"properties.provisioningState",
-		"properties.instanceView.statuses.code",
-		NULL,
-	};
 	struct err e = ERR_INIT;
 	unsigned n = 0;
 	struct json_split s = { .member = "value",
 				.what = "the list",
-				.want = want,
+				.want = instances_wanted,
 				.each = take,
 				.ctx = &n,
 				.item_max = 1u << 20,
