@@ -310,7 +310,9 @@ static int upload(struct session *s, const char *blob, const struct program *p,
 	rc = 0;
 out:
 	burn_str(write_url);
-	return rc < 0 ? err_in(e, "uploading %s", p->path) : 0;
+	return rc == 0		     ? 0 :
+	       p->machine == ELF_OWN ? err_in(e, "uploading this program") :
+				       err_in(e, "uploading %s", p->path);
 }
 
 static int upload_programs(struct session *s, const struct program *own,
