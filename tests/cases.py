@@ -53,6 +53,25 @@ CASES = [
      'rules': [dict(error('StorageAccountOperationInProgress', 'An operation is currently performing '
                           'on this storage account.', 409), request='PUT *storageAccounts/*', times=1)],
      'expect': {'rc': 0, 'match': 'another operation', 'sent': r'^PUT .*/shares/'}},
+    # ---- what was made a moment ago and is not known everywhere ----
+    {'name': 'the account, once made', 'cluster': 'keys only', 'command': 'deploy-storage',
+     'rules': [dict(error('ResourceNotFound', 'The resource was not found.'),
+                    request='GET */storageAccounts/*', skip=1, times=2)],
+     'expect': {'rc': 0, 'never': 'deploy-storage. makes it'}},
+    {'name': 'its group', 'cluster': 'keys only', 'command': 'deploy-storage',
+     'rules': [dict(error('ResourceGroupNotFound', 'No such group.'),
+                    request='PUT */storageAccounts/*', times=3)],
+     'expect': {'rc': 0, 'match': 'to know what it has made'}},
+    {'name': 'the container', 'cluster': 'keys only', 'command': 'deploy-storage',
+     'rules': [dict(error('ContainerNotFound', 'No such container.'), request='PUT /azswarm/*', times=1)],
+     'expect': {'rc': 0}},
+    {'name': 'the group of the machines', 'cluster': 'keys, storage, params', 'command': 'deploy-compute',
+     'rules': [dict(error('ResourceGroupNotFound', 'No such group.'), request='POST */validate*', times=2)],
+     'expect': {'rc': 0, 'match': 'the template is valid'}},
+    {'name': 'an account on its way', 'cluster': 'keys, storage', 'command': 'params',
+     'rules': [dict(error('StorageAccountIsNotProvisioned', 'Not yet.', 409), request='POST */listKeys*',
+                    times=1)],
+     'expect': {'rc': 0}},
     # ---- and one that does not ----
     {'name': 'a name that is taken', 'cluster': 'keys only', 'command': 'deploy-storage',
      'rules': [{'request': 'POST *checkNameAvailability*', 'status': 200, 'body': json.dumps(
@@ -65,8 +84,6 @@ CASES = [
 
 # Files whose case does not hold yet.  One that does has to be taken off.
 NOT_YET = {
-    'account-404-after-create', 'account-not-provisioned-sas', 'group-404-after-create',
-    'share-404-after-create',
     'disabled-subscription-write', 'dns-reserved', 'group-in-other-location',
     'only-subscription-is-disabled', 'operation-failed-no-error', 'preempted-scale-out',
     'public-ip-limit', 'wrong-tenant',
