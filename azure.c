@@ -42,6 +42,8 @@ void azure_release(struct azure *az)
 	free(az->arm);
 	free(az->subscription);
 	http_client_release(&az->http);
+	for (size_t i = 0; i < AZURE_MADE_MAX; i++)
+		free(az->made[i].path);
 	*az = (struct azure){ 0 };
 }
 
@@ -81,8 +83,11 @@ static enum azure_next accepted(struct azure_request *q, struct err *e)
 	(void)e;
 	if ((status >= 200 && status < 300) ||
 	    (status == 404 && (q->flags & AZURE_MISSING_OK)) ||
-	    (status == 409 && (q->flags & AZURE_CONFLICT_OK)))
+	    (status == 409 && (q->flags & AZURE_CONFLICT_OK))) {
+		if (status < 300)
+			azure_remember(q);
 		return AZURE_DONE;
+	}
 	return AZURE_NOT_THIS;
 }
 
@@ -95,8 +100,8 @@ static enum azure_next refused(struct azure_request *q, struct err *e)
 /* What an answer may mean.  The first of these that it does mean decides. */
 static enum azure_next (*const meanings[])(struct azure_request *q,
 					   struct err *e) = {
-	accepted,	 azure_renew_token, azure_ask_policy, azure_wait_turn,
-	azure_wait_well, azure_register,    refused,
+	azure_wait_made, accepted,	  azure_renew_token, azure_ask_policy,
+	azure_wait_turn, azure_wait_well, azure_register,    refused,
 };
 
 static enum azure_next send_and_see(struct azure_request *q, struct err *e)
