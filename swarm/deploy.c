@@ -363,6 +363,7 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
+	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
 	    swarm_deployment_validate(s, body, e) < 0)
 		goto out;
 	ui_say(s->ui, "the template is valid");

@@ -837,6 +837,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	} else {
 		if (agents_keep_number(s, json_get_mut(properties, "parameters"),
 				       e) < 0 ||
+		    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
 		    swarm_deployment_validate(s, body, e) < 0 ||
 		    plan_what_if(s, body, &r, e) < 0)
 			goto out;

@@ -56,6 +56,15 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
+/* ---- masters (swarm/masters.c) ---- */
+
+/*
+ * Tell the deployment's parameters which masters are not there yet: only they
+ * are sent what a machine is first made by (customData), which Azure refuses to
+ * change, and even to see again in other words.
+ */
+int masters_keep(struct session *s, cJSON *parameters, struct err *e);
+
 /* ---- tables (swarm/tables.c) ---- */
 
 /* The list of VM sizes in LOCATION.  Caller frees. */

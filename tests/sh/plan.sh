@@ -78,12 +78,24 @@ expect 'deploy-compute' 0 '' "$AZSWARM" deploy-compute
 plan 'deployed' 0
 same 'deployed: all unchanged' '11 11' "$(grep -c '^[^ ]' plan) $(grep -c '^= ' plan)"
 check 'deployed: says so' grep -qx 'plan: nothing to change; 11 unchanged' talk
-has 'deployed: what Azure never tells' \
-	'    * properties.osProfile.customData: "(hidden)"  (Azure does not tell what it is now)'
+check 'deployed: a master that is there is sent nothing that it was first made by' sh -c '! grep -q " properties.osProfile.customData" plan'
 plan 'deploy-compute --dry-run' 0 deploy-compute --dry-run
 check 'deploy-compute --dry-run: the same' grep -qx '= Microsoft.Network/virtualNetworks vnet' plan
 plan 'deployed: quota counts what comes on top' 0
 has 'deployed: quota' '  quota cores: 8 -> 8  (vCPUs, limit 100)'
+
+# ---- what new masters are made by, and those that are there never again ----
+cp parameters/cluster.json kept
+jq '.parameters.masterCustomData.value = "b3RoZXI=" | .parameters.agentCustomData.value = "b3RoZXI="' \
+	kept >parameters/cluster.json
+plan 'another program, another year' 0
+check 'another program: nothing for the master' grep -q '^= Microsoft.Compute/virtualMachines master0$' plan
+expect 'another program: deploy-compute' 0 '' "$AZSWARM" deploy-compute
+jq '.parameters.masterCount.value = 3' parameters/cluster.json >three && cp three parameters/cluster.json
+plan 'two masters more' 5
+check 'two masters more: they are made' sh -c 'grep -c "^+ Microsoft.Compute/virtualMachines master[12]$" plan | grep -qx 2'
+check 'two masters more: the first stays as it is' grep -q '^= Microsoft.Compute/virtualMachines master0$' plan
+cp kept parameters/cluster.json
 
 # ---- changes ----
 expect 'other settings' 0 '' "$AZSWARM" params --ssh-source 192.0.2.0/24 --agent-size Standard_B4s_v2 --agent-count 5
@@ -183,7 +195,6 @@ rm azure/faults.json
 # ---- quota ----
 reap $azure_pid
 azure --cores 10
-# not by params: the local Azure has another port, so customData would be another
 jq '.parameters.agentSize.value = "Standard_B4s_v2"' kept >parameters/cluster.json
 plan 'quota' 1
 has 'quota: the row' '! quota cores: 8 -> 14  (vCPUs, limit 10)'
