@@ -18,6 +18,12 @@ static const struct {
 	{ "QuotaExceeded",
 	  "fewer (AGENT_COUNT) or smaller machines (AGENT_SIZE, MASTER_SIZE), "
 	  "another LOCATION, or ask Azure for more: portal, Quotas" },
+	{ "PublicIPCountLimitReached",
+	  "one address for each master and one for the load balancer: fewer "
+	  "masters (MASTER_COUNT), another LOCATION, or ask Azure for more: "
+	  "portal, Quotas" },
+	{ "LocationNotAvailableForResourceGroup",
+	  "'azswarm locations' lists regions, for LOCATION" },
 	{ "SkuNotAvailable",
 	  "'azswarm sizes' shows what LOCATION has, for AGENT_SIZE and "
 	  "MASTER_SIZE" },
