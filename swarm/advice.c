@@ -32,6 +32,8 @@ static const struct {
 	  "masters and load balancers have a public address each: fewer "
 	  "masters (MASTER_COUNT), another LOCATION, or ask Azure for more: "
 	  "portal, Quotas" },
+	{ "LocationNotAvailableForResourceGroup",
+	  "'azswarm locations' lists regions, for LOCATION" },
 	{ "SkuNotAvailable",
 	  "'azswarm sizes' shows what LOCATION has, for AGENT_SIZE and "
 	  "MASTER_SIZE" },

@@ -291,7 +291,7 @@ static int show_outputs(struct session *s, const cJSON *doc, struct err *e)
 	return rc;
 }
 
-static int deploy(struct session *s, const cJSON *body, struct err *e)
+static int deploy_once(struct session *s, const cJSON *body, struct err *e)
 {
 	struct view v = { .s = s, .seen = cJSON_CreateObject() };
 	char *path = swarm_deployment_path(s, "");
@@ -333,6 +333,34 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	return rc;
 }
 
+/* Azure's own check, and the deployment. */
+static int check_and_deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	if (swarm_deployment_validate(s, body, e) < 0)
+		return -1;
+	ui_say(s->ui, "the template is valid");
+	return deploy_once(s, body, e);
+}
+
+/* A provider may say that it is registered before all of it knows: once more
+ * then, and what is there by now stays. */
+static int deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	if (providers_register(s, false, e) < 0)
+		return -1;
+	if (check_and_deploy(s, body, &first) == 0)
+		return 0;
+	if (!provider_lacks(&first)) {
+		*e = first;
+		return -1;
+	}
+	ui_say(s->ui, "%s; registering again", first.msg);
+	return providers_register(s, true, e) < 0 ? -1 :
+						    check_and_deploy(s, body, e);
+}
+
 /* A deployment that runs is ours, cut off, or a colleague's: let it end, well
  * or badly, so that the next one can make it ours. */
 static int let_end(struct session *s, struct err *e)
@@ -363,10 +391,8 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    swarm_deployment_validate(s, body, e) < 0)
+	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0)
 		goto out;
-	ui_say(s->ui, "the template is valid");
 	rc = deploy(s, body, e);
 out:
 	json_burn(body);

@@ -255,7 +255,7 @@ static int choose_programs(struct session *s, struct fill *f,
 	enum elf_machine kinds[ROLES];
 	int found;
 
-	if (tables_check_sizes(s, kinds, e) < 0 ||
+	if (sizes_choose(s, kinds, e) < 0 ||
 	    (found = program_other(s->set, other, &none, e)) < 0)
 		return -1;
 	for (int i = 0; i < ROLES; i++) {
