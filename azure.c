@@ -43,6 +43,8 @@ void azure_release(struct azure *az)
 	free(az->arm);
 	free(az->subscription);
 	http_client_release(&az->http);
+	for (size_t i = 0; i < AZURE_MADE_MAX; i++)
+		free(az->made[i].path);
 	*az = (struct azure){ 0 };
 }
 
@@ -90,8 +92,11 @@ static enum azure_next accepted(struct azure_request *q, struct err *e)
 	(void)e;
 	if ((status >= 200 && status < 300) ||
 	    (status == 404 && (q->flags & AZURE_MISSING_OK)) ||
-	    (status == 409 && (q->flags & AZURE_CONFLICT_OK)))
+	    (status == 409 && (q->flags & AZURE_CONFLICT_OK))) {
+		if (status < 300)
+			azure_remember(q);
 		return AZURE_DONE;
+	}
 	return AZURE_NOT_THIS;
 }
 
@@ -104,8 +109,8 @@ static enum azure_next refused(struct azure_request *q, struct err *e)
 /* What an answer may mean.  The first of these that it does mean decides. */
 static enum azure_next (*const meanings[])(struct azure_request *q,
 					   struct err *e) = {
-	accepted,	 azure_renew_token, azure_ask_policy, azure_wait_turn,
-	azure_wait_well, azure_register,    refused,
+	azure_wait_made, accepted,	  azure_renew_token, azure_ask_policy,
+	azure_wait_turn, azure_wait_well, azure_register,    refused,
 };
 
 static enum azure_next send_and_see(struct azure_request *q, struct err *e)
@@ -216,7 +221,9 @@ static int take_result(struct azure *az, const struct lro *op, bool wanted,
 	/* polls told about the operation, not about what it made */
 	if (!wanted || op->resource == NULL || op->how == LRO_RESOURCE)
 		return 0;
-	if (azure_call(az, "GET", op->resource, NULL, 0, &now, &why) < 0 &&
+	if (azure_call(az, "GET", op->resource, NULL,
+		       op->how == LRO_LOCATION ? AZURE_MADE_OR_NOT : 0, &now,
+		       &why) < 0 &&
 	    (op->how != LRO_LOCATION || why.kind == ERR_INTR)) {
 		azure_reply_release(&now);
 		*e = why;
@@ -242,7 +249,8 @@ static void ask_why(struct azure *az, const struct lro *op, struct err *e)
 	if (op->resource == NULL || op->how == LRO_RESOURCE ||
 	    !err_is(e, AZURE_NO_REASON))
 		return;
-	if (azure_call(az, "GET", op->resource, NULL, 0, &r, &ignored) == 0) {
+	if (azure_call(az, "GET", op->resource, NULL, AZURE_MADE_OR_NOT, &r,
+		       &ignored) == 0) {
 		azure_failed_doc(r.doc, &why);
 		if (!err_is(&why, AZURE_NO_REASON)) {
 			err_in(&why, "operation %s",

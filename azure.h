@@ -40,6 +40,13 @@ struct azure_clock {
 	void *ctx;
 };
 
+/* What was made a moment ago: for up to a minute Azure may not know it. */
+#define AZURE_MADE_MAX 8
+struct azure_made {
+	char *path; /* lower case, without a query; NULL: none */
+	int64_t at_ms;
+};
+
 struct azure {
 	struct entra *entra;
 	char *arm; /* "https://management.azure.com" */
@@ -48,6 +55,8 @@ struct azure {
 	char *subscription;
 	struct http_client http;
 	struct azure_clock clock;
+	struct azure_made made[AZURE_MADE_MAX];
+	unsigned n_made; /* so far, which tells the oldest */
 	/* told about each retry and anything else worth a line; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
@@ -75,6 +84,7 @@ enum azure_flags {
 	AZURE_ONCE = 1,	       /* do not repeat after an unknown outcome */
 	AZURE_MISSING_OK = 2,  /* 404 is an answer, not an error */
 	AZURE_CONFLICT_OK = 4, /* 409 likewise */
+	AZURE_MADE_OR_NOT = 8, /* a 404 of what was just made is not waited out */
 };
 
 /*
@@ -93,7 +103,11 @@ enum azure_flags {
  *   - after 401: once with a new token, and once with one that has the claims
  *     it asks for (ERR_AUTH, and what to do, when the credential has no such)
  *   - after the 403 of a policy that wants a policy token: once with that
- *   - after "another operation is in progress": for up to 5 minutes
+ *   - after "another operation is in progress", or "is not provisioned yet":
+ *     for up to 5 minutes
+ *   - after the 404 of what a PUT of this struct azure made, or of something in
+ *     it (not with AZURE_MISSING_OK, then only of itself): until that is a
+ *     minute old
  *   - after a resource provider that was not registered is: once
  *
  * Source: FACTS gathered from ARM's request limits and the retry policies of

@@ -15,6 +15,8 @@
 #define TURN_MS 300000	    /* how long "another operation" may take */
 #define CONFLICT_MS 60000   /* when it is not said that it is one */
 #define THROTTLED_MS 900000 /* how long a request may be throttled */
+#define MADE_MS 60000	    /* how long Azure may not know what it made */
+#define MADE_DOUBLINGS 3    /* of the second that it begins with */
 #define REGISTER_MS 600000
 #define REGISTER_WAIT_MS 10000
 
@@ -56,9 +58,91 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 			 az->clock.now(az->clock.ctx), e);
 }
 
+/* ---- what was just made ---- */
+
+/* The path of a request, in lower case: Azure does not tell cases apart. */
+static char *made_path(const struct azure_request *q)
+{
+	struct str url = buf_str(&q->url), path;
+	char *z;
+
+	path = str_skip(url, strlen(q->az->arm));
+	if (str_chr(path, '?') >= 0)
+		path = str_head(path, (size_t)str_chr(path, '?'));
+	z = str_dup(path);
+	for (char *c = z; *c != '\0'; c++)
+		*c = to_lower(*c);
+	return z;
+}
+
+/* Is path that of made, or (*below) of something in it? */
+static bool is_made(const struct azure_made *made, const char *path, bool *below)
+{
+	size_t n = made->path != NULL ? strlen(made->path) : 0;
+
+	if (n == 0 || strncmp(path, made->path, n) != 0 ||
+	    (path[n] != '\0' && path[n] != '/'))
+		return false;
+	*below = path[n] == '/';
+	return true;
+}
+
+void azure_remember(struct azure_request *q)
+{
+	struct azure *az = q->az;
+	bool put = strcmp(q->method, "PUT") == 0, below;
+	struct azure_made *m;
+	char *path;
+
+	if (!put && strcmp(q->method, "DELETE") != 0)
+		return;
+	path = made_path(q);
+	for (m = az->made; m < az->made + AZURE_MADE_MAX; m++) {
+		struct azure_made gone = { .path = path };
+
+		if (m->path != NULL && is_made(&gone, m->path, &below) &&
+		    !(put && below)) {
+			free(m->path);
+			m->path = NULL;
+		}
+	}
+	if (!put) {
+		free(path);
+		return;
+	}
+	m = &az->made[az->n_made++ % AZURE_MADE_MAX];
+	free(m->path);
+	*m = (struct azure_made){ path, az->clock.now(az->clock.ctx) };
+}
+
+enum azure_next azure_wait_made(struct azure_request *q, struct err *e)
+{
+	struct azure *az = q->az;
+	int64_t now = az->clock.now(az->clock.ctx), made_ms = -1, ms;
+	bool below = false;
+	char *path;
+
+	if (q->reply->http.head.status != 404 || (q->flags & AZURE_MADE_OR_NOT))
+		return AZURE_NOT_THIS;
+	path = made_path(q);
+	for (size_t i = 0; i < AZURE_MADE_MAX; i++)
+		if (is_made(&az->made[i], path, &below) &&
+		    !(below && (q->flags & AZURE_MISSING_OK)) &&
+		    az->made[i].at_ms > made_ms)
+			made_ms = az->made[i].at_ms;
+	free(path);
+	if (made_ms < 0 || now - made_ms >= MADE_MS)
+		return AZURE_NOT_THIS;
+	ms = (int64_t)1000 << q->unseen;
+	if (q->unseen < MADE_DOUBLINGS)
+		q->unseen++;
+	return pause_for(az, ms, "Azure to know what it has made", made_ms, e);
+}
+
 /* ---- another operation is in progress ---- */
 
-/* The codes of that, with 409 or 429.  *most_ms: how long it may take. */
+/* The codes of that, with 409 or 429; or of one that makes what is asked for.
+ * *most_ms: how long it may take. */
 static bool busy(const struct azure_reply *r, int64_t *most_ms)
 {
 	static const char *const codes[] = {
@@ -69,6 +153,8 @@ static bool busy(const struct azure_reply *r, int64_t *most_ms)
 		"ResourceGroupBeingDeleted",
 		"RetryableError",
 		"RetryableErrorDueToAnotherOperation",
+		"ReferencedResourceNotProvisioned",
+		"StorageAccountIsNotProvisioned",
 		"StorageAccountOperationInProgress",
 	};
 	struct str code = azure_error_code(r->doc);

@@ -30,7 +30,8 @@ struct azure_request {
 	struct azure_page *page; /* NULL: the answer is taken whole */
 	struct buf url, text;	 /* as they are sent */
 	int64_t began_ms;
-	unsigned tries; /* that came to nothing, as http/retry.h counts */
+	unsigned tries;	 /* that came to nothing, as http/retry.h counts */
+	unsigned unseen; /* 404s of what was just made */
 	unsigned requests_before; /* of az->http, when this try began */
 	unsigned renewed;	  /* which ways to another token were tried */
 	bool registered;	  /* a resource provider was, for this */
@@ -74,12 +75,17 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 enum azure_next azure_renew_token(struct azure_request *q, struct err *e);
 /* 403 of a policy that wants to be asked first. */
 enum azure_next azure_ask_policy(struct azure_request *q, struct err *e);
+/* 404 of what is there: Azure's parts learn one after the other what was made. */
+enum azure_next azure_wait_made(struct azure_request *q, struct err *e);
 /* Another operation is in progress there. */
 enum azure_next azure_wait_turn(struct azure_request *q, struct err *e);
 /* Throttled, or Azure is not well. */
 enum azure_next azure_wait_well(struct azure_request *q, struct err *e);
 /* The subscription does not know the resource provider yet. */
 enum azure_next azure_register(struct azure_request *q, struct err *e);
+
+/* It was answered with 2xx: remember what it made, forget what it deleted. */
+void azure_remember(struct azure_request *q);
 
 /* ---- errors ---- */
 

@@ -35,7 +35,9 @@ static const struct row {
 	[RETRY_IMDS_UPGRADE] = { 8, ANY_5XX | NOT_YET | STEADY, 10000, 500, 60 },
 	[RETRY_ENDPOINTS] = { 5, ANY_5XX, 1000, 1000, 0 },
 	[RETRY_BLOB] = { 5, ANY_5XX, 1000, 1000, 0 },
-	[RETRY_UPLOAD] = { 8, ANY_5XX | SILENCE | STEADY, 10000, 10000, 0 },
+	/* the container may have been made a moment ago */
+	[RETRY_UPLOAD] = { 8, ANY_5XX | NOT_YET | SILENCE | STEADY, 10000,
+			   10000, 0 },
 };
 
 /* The seconds that Retry-After asks for, however many; -1 without one. */

@@ -1237,6 +1237,15 @@ static const struct call_row {
 	      .times = 8 },
 	    { PUT_R, 200 } },
 	  { .waits = "10 x8" } },
+	{ "not provisioned yet",
+	  "POST",
+	  R,
+	  NULL,
+	  0,
+	  { { "POST " R, 409,
+	      .body = FAILING("StorageAccountIsNotProvisioned", "x") },
+	    { "POST " R, 200 } },
+	  { .waits = "10" } },
 	{ "a conflict that is none of time",
 	  "PATCH",
 	  R,
@@ -1477,6 +1486,108 @@ static void run_calls(void)
 
 		snprintf(suffix, sizeof(suffix), ", %zu bytes at a time", piece);
 		run_call(&call_rows[0], piece, suffix);
+	}
+}
+
+/* ---- what was made a moment ago ---- */
+
+#define CHILD "/subscriptions/s/X/providers/y?api-version=2"
+#define BESIDE "/subscriptions/S/xy?api-version=1"
+#define GONE FAILING("ResourceGroupNotFound", "no such group")
+
+/* R is made; then, so many seconds later, this is asked. */
+static const struct {
+	const char *name, *method, *path;
+	unsigned flags;
+	int later_s;
+	struct act acts[4]; /* of what is asked */
+	struct wanted want;
+} made_rows[] = {
+	{ "in what was made, 404 at first",
+	  "PUT",
+	  CHILD,
+	  0,
+	  0,
+	  { { "PUT " CHILD, 404, .body = GONE, .times = 2 }, { "PUT " CHILD, 200 } },
+	  { .waits = "1 2" } },
+	{ "itself, 404 at first, where that is an answer",
+	  "GET",
+	  R,
+	  AZURE_MISSING_OK,
+	  0,
+	  { { GET_R, 404, .body = GONE }, { GET_R, 200 } },
+	  { .waits = "1" } },
+	{ "in what was made, where 404 is an answer",
+	  "GET",
+	  CHILD,
+	  AZURE_MISSING_OK,
+	  0,
+	  { { "GET " CHILD, 404, .body = GONE } },
+	  { .status = 404, .waits = "" } },
+	{ "404 until it is a minute old",
+	  "GET",
+	  CHILD,
+	  0,
+	  0,
+	  { { "GET " CHILD, 404, .body = GONE, .times = 11 } },
+	  { ERR_AZURE, "ResourceGroupNotFound: no such group",
+	    .waits = "1 2 4 8 x7" } },
+	{ "made long ago",
+	  "GET",
+	  CHILD,
+	  0,
+	  60,
+	  { { "GET " CHILD, 404, .body = GONE } },
+	  { ERR_AZURE, "ResourceGroupNotFound", .waits = "" } },
+	{ "beside what was made",
+	  "GET",
+	  BESIDE,
+	  0,
+	  0,
+	  { { "GET " BESIDE, 404, .body = GONE } },
+	  { ERR_AZURE, "ResourceGroupNotFound", .waits = "" } },
+};
+
+static void run_made(void)
+{
+	for (size_t i = 0; i <= sizeof(made_rows) / sizeof(*made_rows); i++) {
+		/* the last one: it was deleted in between */
+		bool deleted = i == sizeof(made_rows) / sizeof(*made_rows);
+		struct act acts[6] = { { PUT_R, 201 } };
+		struct wanted want = { .status = 404, .waits = "" };
+		struct azure_reply r = { 0 };
+		struct err e = ERR_INIT;
+		char name[80];
+		struct rig g;
+		int rc;
+
+		if (deleted) {
+			acts[1] = (struct act){ "DELETE " R, 200 };
+			acts[2] = (struct act){ GET_R, 404, .body = GONE };
+		} else {
+			memcpy(acts + 1, made_rows[i].acts,
+			       sizeof(made_rows[i].acts));
+			want = made_rows[i].want;
+		}
+		rig_open(&g, acts, NULL);
+		azure_call(&g.az, "PUT", R, NULL, 0, &r, &e);
+		azure_reply_release(&r);
+		if (deleted) {
+			azure_call(&g.az, "DELETE", R, NULL, 0, &r, &e);
+			azure_reply_release(&r);
+			rc = azure_call(&g.az, "GET", R, NULL, AZURE_MISSING_OK,
+					&r, &e);
+		} else {
+			fake.now += made_rows[i].later_s * 1000;
+			rc = azure_call(&g.az, made_rows[i].method,
+					made_rows[i].path, NULL,
+					made_rows[i].flags, &r, &e);
+		}
+		snprintf(name, sizeof(name), "made: %s",
+			 deleted ? "and deleted" : made_rows[i].name);
+		check_outcome(name, &g, rc, &r, &e, &want);
+		azure_reply_release(&r);
+		rig_close(&g);
 	}
 }
 
@@ -1827,8 +1938,17 @@ static const struct do_row {
 	  "PUT",
 	  { { PUT_R, 202, ASYNC },
 	    { GET_OP, 200, .body = SUCCEEDED },
-	    { GET_R, 404, .body = FAILING("ResourceNotFound", "none") } },
-	  { ERR_AZURE, "waiting: ResourceNotFound: none", .waits = "1" } },
+	    { GET_R, 404, .body = FAILING("ResourceNotFound", "none"),
+	      .times = 11 } },
+	  { ERR_AZURE, "waiting: ResourceNotFound: none",
+	    .waits = "1 x2 2 4 8 x7" } },
+	{ "the operation is over, and the resource is not seen yet",
+	  "PUT",
+	  { { PUT_R, 202, ASYNC },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 404, .body = FAILING("ResourceNotFound", "none") },
+	    { GET_R, 200, .body = "{\"name\":\"x\"}" } },
+	  { .final = "{\"name\":\"x\"}", .waits = "1 x2", .status = 200 } },
 	{ "POST accepted, and no way to follow it",
 	  "POST",
 	  { { POST_R, 202 } },
@@ -2616,6 +2736,7 @@ int main(void)
 	run_busy_codes();
 	run_statuses();
 	run_stale();
+	run_made();
 	run_call_interrupted();
 	run_dos();
 	run_do_interrupted();
