@@ -295,6 +295,20 @@ static void node_line(FILE *out, const struct survey *v)
 	buf_release(&others);
 }
 
+/* What nodes say that they go without: "n05 (share), n06 (room,paused)". */
+static void lacks_line(FILE *out, const struct survey *v)
+{
+	struct buf text = BUF_INIT(LINE_MAX_N);
+
+	for (size_t i = 0; i < v->n_nodes; i++)
+		if (v->nodes[i].lacks[0] != '\0')
+			buf_addf(&text, "%s%s (%s)", text.n > 0 ? ", " : "",
+				 v->nodes[i].hostname, v->nodes[i].lacks);
+	if (text.n > 0)
+		line(out, "lacking", "%s", text.str);
+	buf_release(&text);
+}
+
 static void swarm_lines(const struct survey *v, FILE *out)
 {
 	struct survey_quorum q = survey_quorum(v);
@@ -315,6 +329,7 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		     "%zu of %zu managers reachable; tolerates the loss of %zu",
 		     q.reachable, q.managers, tolerates(&q));
 	node_line(out, v);
+	lacks_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
 		lacking += !is_whole(&v->work.services[i]);
 	if (lacking > 0)
@@ -338,6 +353,8 @@ static int by_need(const void *x, const void *y)
 
 	if (is_well(a) != is_well(b))
 		return is_well(a) - is_well(b);
+	if (is_well(a) && (*a->lacks == '\0') != (*b->lacks == '\0'))
+		return *a->lacks == '\0' ? 1 : -1;
 	if (a->manager != b->manager)
 		return b->manager - a->manager;
 	return strcmp(a->hostname, b->hostname);
@@ -581,6 +598,8 @@ static void add_nodes(cJSON *doc, const struct survey *v)
 			json_add_str(o, "docker", n->engine);
 		if (*n->program != '\0')
 			json_add_str(o, "azswarm", n->program);
+		if (*n->lacks != '\0')
+			json_add_str(o, "lacks", n->lacks);
 	}
 }
 
