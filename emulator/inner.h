@@ -20,7 +20,7 @@
  */
 
 #define BODY_MAX (4u << 20) /* ARM's limit for a template */
-#define BLOB_MAX (64u << 20)
+#define BLOB_MAX ((uint64_t)5000 << 20)
 #define STATE_MAX (256u << 20)
 #define LEVELS_MAX \
 	50	      /* of a body, of what a template makes: what is

@@ -48,16 +48,26 @@ static const char *target_type(const cJSON *op)
 	return slash ? slash + 1 : type;
 }
 
-static char *reason_of(const cJSON *op)
+/* Why it failed; cause stays as it is where that is not said. */
+static void cause_of(const cJSON *op, struct err *cause)
 {
 	const cJSON *message = json_at(op, "properties.statusMessage");
+	cJSON *text = cJSON_CreateObject();
+
+	if (cJSON_IsString(message) && *message->valuestring != '\0') {
+		json_add_str(text, "message", message->valuestring);
+		azure_error_doc(text, cause);
+	} else if (json_get_i(message, "error") != NULL) {
+		azure_error_doc(message, cause);
+	}
+	json_free(text);
+}
+
+static char *reason_of(const cJSON *op)
+{
 	struct err cause = ERR_INIT;
 
-	if (cJSON_IsString(message))
-		return xstrdup(message->valuestring);
-	if (!cJSON_IsObject(message) || json_get_i(message, "error") == NULL)
-		return xstrdup("");
-	azure_error_doc(message, &cause);
+	cause_of(op, &cause);
 	return xstrdup(cause.msg);
 }
 
@@ -141,6 +151,37 @@ static struct operations *operations_read(struct session *s, struct err *e)
 	return NULL;
 }
 
+/* The deployment failed, and e says no more than that: one of its operations
+ * may. */
+static void say_cause(const struct operations *o, struct err *e)
+{
+	struct err cause = ERR_INIT;
+
+	if (!err_is(e, AZURE_NO_REASON))
+		return;
+	for (size_t i = 0; i < o->n && cause.kind == ERR_NONE; i++) {
+		const cJSON *op = o->list[i];
+
+		if (!is_bad(json_str_opt(op, "properties.provisioningState", "")))
+			continue;
+		cause_of(op, &cause);
+		err_in(&cause, "%s %s", target_type(op), target_name(op));
+	}
+	if (cause.kind != ERR_NONE)
+		*e = cause;
+}
+
+static void ask_cause(struct session *s, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct operations *o = NULL;
+
+	if (err_is(e, AZURE_NO_REASON) &&
+	    (o = operations_read(s, &ignored)) != NULL)
+		say_cause(o, e);
+	operations_free(o);
+}
+
 /* Called after each poll of a deployment.  The view is a courtesy: what goes
  * wrong with it does not end the wait. */
 static int view_tick(void *ctx, struct err *e)
@@ -191,9 +232,10 @@ static int deployment_look(struct view *v, const char *path, int64_t began,
 		goto out;
 	if (str_ieqz(str_of(state), "Succeeded"))
 		rc = 0;
-	else if (is_bad(state))
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
-	else if (now_ms() - began > WATCH_LIMIT_MS)
+	else if (is_bad(state)) {
+		azure_failed_doc(r.doc, e);
+		ask_cause(v->s, e);
+	} else if (now_ms() - began > WATCH_LIMIT_MS)
 		err_set(e, ERR_TIMEOUT,
 			"still %s after %d minutes; it goes on in "
 			"Azure",
@@ -278,6 +320,10 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	} else if (e->kind == ERR_AZURE) {
 		/* what failed, and with it what was still on the way */
 		view_tick(&v, &ignored);
+		if (err_is(e, AZURE_NO_REASON)) {
+			ask_cause(s, e);
+			err_in(e, "%s", what);
+		}
 	}
 	azure_reply_release(&r);
 	json_free(v.seen);
@@ -376,7 +422,8 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	if (listing_print(&t, s->ui, e) < 0)
 		goto out;
 	if (is_bad(state)) {
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
+		azure_failed_doc(r.doc, e);
+		say_cause(ops, e);
 		err_in(e, "deployment %s", state);
 		goto out;
 	}

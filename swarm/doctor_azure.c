@@ -510,13 +510,16 @@ static void tell_quota(struct room *room, const char *name, int64_t used,
 	enum doctor_verdict v = now > 0 && used + now > limit	? DOCTOR_WRONG :
 				most > 0 && used + most > limit ? DOCTOR_WARNING :
 								  DOCTOR_OK;
+	struct buf mend = BUF_INIT(1024);
 
 	room->quotas++;
-	doctor_say(room->d, v, name, advice(&refused),
+	advice(&refused, &mend);
+	doctor_say(room->d, v, name, mend.str,
 		   "%lld of %lld in use, %lld more wanted, %lld at "
 		   "MAX_AGENT_COUNT=%d",
 		   (long long)used, (long long)limit, (long long)now,
 		   (long long)most, room->max_agents);
+	buf_release(&mend);
 }
 
 static int64_t bounded(const cJSON *o, const char *member)

@@ -15,8 +15,8 @@
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
-/* What to do about an error of Azure's; NULL when that is not known. */
-const char *advice(const struct err *e);
+/* Add what to do about an error of Azure's; false when that is not known. */
+bool advice(const struct err *e, struct buf *out);
 
 /* ---- storage (swarm/storage.c) ---- */
 
