@@ -89,7 +89,7 @@ spawn emulator.log qemu-aarch64 "$arm" emulator --listen 127.0.0.1:0 --dir azure
 wait_for 60 grep -q '^ready' emulator.log || not_ok "the local Azure" "$(cat emulator.log)"
 . azure/env
 expect "keys" 0 'cluster' run keys
-for k in cluster host-master host-agent; do
+for k in cluster host-master host-master-rsa host-agent host-agent-rsa; do
 	same "OpenSSH reads $k" "$(cut -d' ' -f1,2 keys/$k.pub)" \
 		"$(ssh-keygen -y -P '' -f keys/$k.pem 2>&1 | cut -d' ' -f1,2)"
 done
