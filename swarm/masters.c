@@ -32,7 +32,7 @@ int masters_keep(struct session *s, cJSON *parameters, struct err *e)
 	int rc = azure_list_of(&s->az, path, wanted, "list of masters", mark,
 			       there, e);
 	cJSON *names;
-	char name[16];
+	char name[24];
 
 	free(path);
 	if (rc < 0)
