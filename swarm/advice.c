@@ -26,6 +26,10 @@ static const struct {
 	{ "StorageAccountAlreadyTaken", "choose another STORAGE_ACCOUNT_NAME" },
 	{ "DnsRecordInUse",
 	  "public names are made of COMPUTE_GROUP: choose another" },
+	{ "AuthorizationPermissionMismatch",
+	  "without shared keys this wants a role for the data, Storage Blob Data "
+	  "Contributor on the account, which Contributor and Owner do not "
+	  "include; a new assignment takes minutes to count" },
 	{ "ByPolicy",
 	  "a policy of the subscription; its owner knows what it allows" },
 	{ "SubscriptionRegistration",
