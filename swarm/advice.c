@@ -4,6 +4,10 @@
  */
 #include "swarm/swarm.h"
 
+#define IMAGE_GONE \
+	"the publisher has withdrawn that version: 'azswarm deploy-compute' takes " \
+	"the latest for machines made from now on"
+
 /* A code that ends like this: LinkedAuthorizationFailed and ZonalAllocationFailed
  * want the same as theirs.  The first row that fits counts. */
 static const struct {
@@ -23,6 +27,8 @@ static const struct {
 	  "MASTER_SIZE" },
 	{ "AllocationFailed", "Azure has no room for this size there now: another of "
 			      "'azswarm sizes', another LOCATION, or later" },
+	{ "ImageNotFound", IMAGE_GONE },
+	{ "ImageVersionDeprecated", IMAGE_GONE },
 	{ "StorageAccountAlreadyTaken", "choose another STORAGE_ACCOUNT_NAME" },
 	{ "DnsRecordInUse",
 	  "public names are made of COMPUTE_GROUP: choose another" },

@@ -826,6 +826,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
+	if (images_resolve(s, body, there, e) < 0)
+		goto out;
 	if (!there) {
 		ui_say(s->ui,
 		       "resource group %s is not there, so Azure cannot be asked: everything is to be made",

@@ -492,12 +492,13 @@ static int make_keyless(struct session *s, struct azure_reply *r, struct err *e)
 	return account_request(s, false, r, e);
 }
 
+/* r: what there is of it, which may be one that was not made to the end. */
 static int account_make(struct session *s, struct azure_reply *r, struct err *e)
 {
-	bool details = false;
+	bool there = r->http.head.status != 404, details = false;
 
 	azure_reply_release(r);
-	if (storage_name_free(s, e) < 0)
+	if (!there && storage_name_free(s, e) < 0)
 		return -1;
 	if (account_request(s, true, r, e) == 0)
 		return 0;

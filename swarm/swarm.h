@@ -123,6 +123,17 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
+/* ---- images (swarm/images.c) ---- */
+
+/*
+ * Put the versions of images into body, the deployment's: the latest there is
+ * for agents and for masters that are to be made, which is said, and for each
+ * master that is there its own, for Azure refuses another.  there: the
+ * resource group is.  Where Azure does not tell the latest, that is said, and
+ * the template's "latest" stays.
+ */
+int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
+
 /* ---- tables (swarm/tables.c) ---- */
 
 /* The list of VM sizes in LOCATION.  Caller frees. */

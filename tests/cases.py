@@ -53,6 +53,8 @@ LABEL = {'request': 'GET *CheckDnsNameAvailability*domainNameLabel=swarm-cluster
          'body': '{"available": false}'}
 POLICY = dict(error('RequestDisallowedByPolicy', 'Resource was disallowed by policy.', 403),
               request='PUT *storageAccounts/*', times=1)
+OLDER = {'request': 'GET */skus/*/versions*', 'status': 200, 'body': '[{"name": "24.04.202606110"}]'}
+UNNAMED = dict(error('AuthorizationFailed', 'No.', 403), request='GET */skus/*/versions*')
 CASES = [
     # ---- a conflict that is another's, and passes ----
     {'name': 'another operation on the account', 'cluster': 'keys only', 'command': 'deploy-storage',
@@ -146,6 +148,33 @@ CASES = [
     {'name': 'name: all labels', 'cluster': 'keys, storage', 'command': 'params --yes',
      'rules': [dict(LABEL, request='GET *CheckDnsNameAvailability*')],
      'expect': {'rc': 1, 'match': 'so is swarm-cluster-[0-9a-f]{6}-agents-lb', 'never': 'takes'}},
+    # ---- versions of images ----
+    {'name': 'image: the latest', 'cluster': 'keys, storage, params', 'command': 'deploy-compute', 'rules': [],
+     'expect': {'rc': 0, 'match': 'image Canonical ubuntu-24_04-lts server: version 24[.]04[.]202607280',
+                'sent': r'^GET .*/skus/server/versions[?].*top=1',
+                'files': {'azure/state.json': '"version": ?"24[.]04[.]202607280"'}}},
+    {'name': 'image: a master keeps its own', 'cluster': 'keys, storage, params', 'command': 'plan',
+     'first': [('deploy-compute', [OLDER])],
+     'expect': {'rc': 5, 'match': [
+         'master0 keeps version 24[.]04[.]202606110', 'version: "24[.]04[.]202606110" -> "24[.]04[.]202607280"',
+         '~ Microsoft[.]Compute/virtualMachineScaleSets agents'],
+                'never': '~ Microsoft[.]Compute/virtualMachines '}},
+    {'name': 'image: and is deployed with it', 'cluster': 'keys, storage, params', 'command': 'deploy-compute',
+     'first': [('deploy-compute', [OLDER])],
+     'expect': {'rc': 0, 'match': 'deployment cli-eastus finished'}},
+    {'name': 'image: made with latest', 'cluster': 'keys, storage, params', 'command': 'plan',
+     'first': [('deploy-compute', [UNNAMED])],
+     'expect': {'rc': 5, 'match': 'version: "latest" -> "24[.]04[.]202607280"',
+                'never': 'keeps|~ Microsoft[.]Compute/virtualMachines '}},
+    {'name': 'image: nobody may look', 'cluster': 'keys, storage, params', 'command': 'deploy-compute',
+     'rules': [UNNAMED],
+     'expect': {'rc': 0, 'match': 'version latest, for Azure names none: AuthorizationFailed'}},
+    {'name': 'image: a name that is none', 'cluster': 'keys, storage, params', 'command': 'deploy-compute',
+     'rules': [dict(OLDER, body='[{"name": "24.04;x"}]')],
+     'expect': {'rc': 0, 'match': 'version latest, for Azure names none'}},
+    {'name': 'image: withdrawn', 'cluster': 'running', 'command': 'scale-agents 5',
+     'rules': [{'operation': '*', 'code': 'ImageVersionDeprecated', 'message': 'It is deprecated.'}],
+     'expect': {'rc': 1, 'match': "ImageVersionDeprecated: .*'azswarm deploy-compute' takes the latest"}},
     # ---- accounts that allow no shared keys ----
     {'name': 'keyless: nobody agrees', 'cluster': 'keys only', 'command': 'deploy-storage', 'rules': [POLICY],
      'expect': {'rc': 1, 'match': 'disallowed by policy.*--yes makes it without shared keys.*/srv.*autoscale',
