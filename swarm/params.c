@@ -85,6 +85,7 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 {
 	const struct settings *set = f->s->set;
 	enum role role = master ? MASTER : AGENT;
+	enum keys_role who = master ? KEYS_MASTER : KEYS_AGENT;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
 	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
 	bool metadata;
@@ -95,10 +96,10 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
-		{ "SSH_HOST_KEY",
-		  master ? f->k->host_master.str : f->k->host_agent.str },
-		{ "SSH_HOST_KEY_PUB",
-		  master ? f->k->host_master_public : f->k->host_agent_public },
+		{ "SSH_HOST_KEY", f->k->host[who].ec.str },
+		{ "SSH_HOST_KEY_PUB", f->k->host[who].ec_public },
+		{ "SSH_HOST_RSA_KEY", f->k->host[who].rsa.str },
+		{ "SSH_HOST_RSA_KEY_PUB", f->k->host[who].rsa_public },
 		{ "NODE_JSON", node.str },
 		{ "HELPER_KEY", master ? f->k->helper.str : "" },
 		{ "DOCKER_CHANNEL", settings_get(set, S_DOCKER_CHANNEL) },
@@ -255,7 +256,7 @@ static int choose_programs(struct session *s, struct fill *f,
 	enum elf_machine kinds[ROLES];
 	int found;
 
-	if (tables_check_sizes(s, kinds, e) < 0 ||
+	if (sizes_choose(s, kinds, e) < 0 ||
 	    (found = program_other(s->set, other, &none, e)) < 0)
 		return -1;
 	for (int i = 0; i < ROLES; i++) {
@@ -345,7 +346,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (keys_load(s->set, &k, e) < 0 || program_own(&own, e) < 0 ||
+	if (keys_load(s->set, &k, e) < 0 || keys_load_rsa(&k, e) < 0 ||
+	    program_own(&own, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0 ||
 	    choose_programs(s, &f, &own, &other, e) < 0 ||
 	    image_list(s, f.program, &list, e) < 0 ||

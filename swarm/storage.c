@@ -158,12 +158,13 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 
 /* The code in the storage service's XML error, for a message.  The URL holds
  * the signature and is never shown.  ERR_NET: it may be different next time. */
-static int storage_refusal(const struct http_response *r, struct err *e)
+static int storage_refusal(const struct http_response *r, enum http_retry row,
+			   struct err *e)
 {
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
 	struct buf word = BUF_INIT(80);
-	bool passes = http_passes(RETRY_BLOB, &r->head, NULL);
+	bool passes = http_passes(row, &r->head, NULL);
 
 	buf_addstr(&word, str_head(code, 80));
 	err_refused(e, passes ? ERR_NET : ERR_AZURE, word.str, "",
@@ -200,7 +201,7 @@ static int blob_there(struct session *s, const char *url,
 				 UINT64_MAX, &size) &&
 			 size == p->size;
 	else if (r.head.status != 404) {
-		storage_refusal(&r, e);
+		storage_refusal(&r, RETRY_BLOB, e);
 		goto out;
 	}
 	rc = 0;
@@ -270,7 +271,7 @@ static int put_blob(struct session *s, const char *url, const struct program *p,
 	http_response_init(&r, 64u << 10);
 	rc = http_exchange(&s->data, &q, &r, e);
 	if (rc == 0 && r.head.status != 201)
-		rc = storage_refusal(&r, e);
+		rc = storage_refusal(&r, RETRY_UPLOAD, e);
 	http_response_release(&r);
 	return rc;
 }
@@ -310,7 +311,9 @@ static int upload(struct session *s, const char *blob, const struct program *p,
 	rc = 0;
 out:
 	burn_str(write_url);
-	return rc < 0 ? err_in(e, "uploading %s", p->path) : 0;
+	return rc == 0		     ? 0 :
+	       p->machine == ELF_OWN ? err_in(e, "uploading this program") :
+				       err_in(e, "uploading %s", p->path);
 }
 
 static int upload_programs(struct session *s, const struct program *own,
