@@ -159,8 +159,9 @@ hostile: azswarm build/bench/ask_tool | deps
 	@tests/hostile.py azswarm build/bench/ask_tool $(HOSTILE)
 
 # Without root the machines exist on paper, and need nothing.
-bench: azswarm build/bench/ssh_tool | deps
+bench: azswarm build/bench/ssh_tool build/bench/crypto_tool | deps
 	@tests/bench.sh
+	@tests/bench_crypto.sh
 	@tests/bench_client.sh
 
 # Against an earlier bench.json: make bench-compare OLD=FILE
