@@ -1031,6 +1031,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
+	if (images_resolve(s, body, there, e) < 0)
+		goto out;
 	if (!there) {
 		ui_say(s->ui,
 		       "resource group %s is not there, so Azure cannot be asked: everything is to be made",
@@ -1042,7 +1044,6 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	} else {
 		if (agents_keep_number(s, json_get_mut(properties, "parameters"),
 				       e) < 0 ||
-		    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
 		    swarm_deployment_validate(s, body, e) < 0 ||
 		    plan_what_if(s, body, &r, e) < 0)
 			goto out;
