@@ -171,18 +171,19 @@ static void print_error(const struct command_line *line, const struct command *c
 			int argc, char **argv, const struct err *e)
 {
 	struct buf text = BUF_INIT(64u << 10), clean = BUF_INIT(64u << 10);
-	const char *do_this = advice(e);
+	struct buf do_this = BUF_INIT(1024);
 
 	if (e->kind == ERR_INTR && line->session.trace.changes > 0) {
 		buf_adds(&text, "; what was begun is half done, or goes on in "
 				"Azure: to finish it, ");
 		add_typed(&text, argc, argv);
-	} else if (do_this != NULL) {
-		buf_addf(&text, "; %s", do_this);
+	} else if (advice(e, &do_this)) {
+		buf_addf(&text, "; %s", do_this.str);
 	}
 	buf_add_clean(&clean, buf_str(&text));
 	fprintf(stderr, "azswarm: %s%s%s%s\n", cmd != NULL ? cmd->name : "",
 		cmd != NULL ? ": " : "", e->msg, clean.n > 0 ? clean.str : "");
+	buf_release(&do_this);
 	buf_release(&text);
 	buf_release(&clean);
 }

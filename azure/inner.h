@@ -35,6 +35,7 @@ struct azure_request {
 	unsigned requests_before; /* of az->http, when this try began */
 	unsigned renewed;	  /* which ways to another token were tried */
 	bool registered;	  /* a resource provider was, for this */
+	bool told;		  /* the person was, why it waits */
 	char *policy_token;	  /* a header line, NULL: none */
 };
 
@@ -50,6 +51,10 @@ int azure_run(struct azure_request *q, struct err *e);
 bool azure_on_arm_host(const struct azure *az, const char *url, struct err *e);
 
 /* ---- why it would be sent again ---- */
+
+/* The code of what gave way to another operation on the same thing. */
+#define AZURE_PREEMPTED "OperationPreempted"
+#define AZURE_TURN_WAIT_MS 10000 /* between looks whether that has ended */
 
 /*
  * Each of these looks at what came of the last sending and says whether it has
@@ -86,6 +91,9 @@ void azure_remember(struct azure_request *q);
 
 /* As azure_error() for that answer, ERR_AUTH when it is 401.  Returns -1. */
 int azure_refused(const struct azure_reply *r, struct err *e);
+/* The tenant that the challenge of a 401 sends us to, a name or a GUID; empty
+ * without one.  Into h. */
+struct str azure_tenant(const struct http_head *h);
 /* The innermost cause of an error body as text, as far as it fits. */
 void azure_say(const cJSON *doc, struct buf *out);
 

@@ -193,3 +193,13 @@ int daemon_own_name(char out[65], struct err *e)
 			       out);
 	return 0;
 }
+
+void daemon_gateway(struct docker *d, unsigned mtu)
+{
+	struct err e = ERR_INIT;
+
+	if (mtu != 0 && docker_gateway(d, mtu, &e) < 0)
+		daemon_say("the containers' way out of this node has not an MTU "
+			   "of %u: %s",
+			   mtu, e.msg);
+}

@@ -51,16 +51,26 @@ static const char *target_type(const cJSON *op)
 	return slash ? slash + 1 : type;
 }
 
-static char *reason_of(const cJSON *op)
+/* Why it failed; cause stays as it is where that is not said. */
+static void cause_of(const cJSON *op, struct err *cause)
 {
 	const cJSON *message = json_at(op, "properties.statusMessage");
+	cJSON *text = cJSON_CreateObject();
+
+	if (cJSON_IsString(message) && *message->valuestring != '\0') {
+		json_add_str(text, "message", message->valuestring);
+		azure_error_doc(text, cause);
+	} else if (json_get_i(message, "error") != NULL) {
+		azure_error_doc(message, cause);
+	}
+	json_free(text);
+}
+
+static char *reason_of(const cJSON *op)
+{
 	struct err cause = ERR_INIT;
 
-	if (cJSON_IsString(message))
-		return xstrdup(message->valuestring);
-	if (!cJSON_IsObject(message) || json_get_i(message, "error") == NULL)
-		return xstrdup("");
-	azure_error_doc(message, &cause);
+	cause_of(op, &cause);
 	return xstrdup(cause.msg);
 }
 
@@ -144,6 +154,37 @@ static struct operations *operations_read(struct session *s, struct err *e)
 	return NULL;
 }
 
+/* The deployment failed, and e says no more than that: one of its operations
+ * may. */
+static void say_cause(const struct operations *o, struct err *e)
+{
+	struct err cause = ERR_INIT;
+
+	if (!err_is(e, AZURE_NO_REASON))
+		return;
+	for (size_t i = 0; i < o->n && cause.kind == ERR_NONE; i++) {
+		const cJSON *op = o->list[i];
+
+		if (!is_bad(json_str_opt(op, "properties.provisioningState", "")))
+			continue;
+		cause_of(op, &cause);
+		err_in(&cause, "%s %s", target_type(op), target_name(op));
+	}
+	if (cause.kind != ERR_NONE)
+		*e = cause;
+}
+
+static void ask_cause(struct session *s, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct operations *o = NULL;
+
+	if (err_is(e, AZURE_NO_REASON) &&
+	    (o = operations_read(s, &ignored)) != NULL)
+		say_cause(o, e);
+	operations_free(o);
+}
+
 /* Called after each poll of a deployment.  The view is a courtesy: what goes
  * wrong with it does not end the wait. */
 static int view_tick(void *ctx, struct err *e)
@@ -194,9 +235,10 @@ static int deployment_look(struct view *v, const char *path, int64_t began,
 		goto out;
 	if (str_ieqz(str_of(state), "Succeeded"))
 		rc = 0;
-	else if (is_bad(state))
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
-	else if (now_ms() - began > WATCH_LIMIT_MS)
+	else if (is_bad(state)) {
+		azure_failed_doc(r.doc, e);
+		ask_cause(v->s, e);
+	} else if (now_ms() - began > WATCH_LIMIT_MS)
 		err_set(e, ERR_TIMEOUT,
 			"still %s after %d minutes; it goes on in "
 			"Azure",
@@ -252,7 +294,7 @@ static int show_outputs(struct session *s, const cJSON *doc, struct err *e)
 	return rc;
 }
 
-static int deploy(struct session *s, const cJSON *body, struct err *e)
+static int deploy_once(struct session *s, const cJSON *body, struct err *e)
 {
 	struct view v = { .s = s, .seen = cJSON_CreateObject() };
 	char *path = swarm_deployment_path(s, "");
@@ -281,6 +323,10 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	} else if (e->kind == ERR_AZURE) {
 		/* what failed, and with it what was still on the way */
 		view_tick(&v, &ignored);
+		if (err_is(e, AZURE_NO_REASON)) {
+			ask_cause(s, e);
+			err_in(e, "%s", what);
+		}
 	}
 	azure_reply_release(&r);
 	json_free(v.seen);
@@ -288,6 +334,34 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	free(name);
 	free(path);
 	return rc;
+}
+
+/* Azure's own check, and the deployment. */
+static int check_and_deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	if (swarm_deployment_validate(s, body, e) < 0)
+		return -1;
+	ui_say(s->ui, "the template is valid");
+	return deploy_once(s, body, e);
+}
+
+/* A provider may say that it is registered before all of it knows: once more
+ * then, and what is there by now stays. */
+static int deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	if (providers_register(s, false, e) < 0)
+		return -1;
+	if (check_and_deploy(s, body, &first) == 0)
+		return 0;
+	if (!provider_lacks(&first)) {
+		*e = first;
+		return -1;
+	}
+	ui_say(s->ui, "%s; registering again", first.msg);
+	return providers_register(s, true, e) < 0 ? -1 :
+						    check_and_deploy(s, body, e);
 }
 
 /* A deployment that runs is ours, cut off, or a colleague's: let it end, well
@@ -364,14 +438,6 @@ static bool label_refused(const struct err *e)
 	       (err_is(e, "DnsRecordInUse") || err_is(e, "DnsRecordIsReserved"));
 }
 
-static int validate_and_deploy(struct session *s, const cJSON *body, struct err *e)
-{
-	if (swarm_deployment_validate(s, body, e) < 0)
-		return -1;
-	ui_say(s->ui, "the template is valid");
-	return deploy(s, body, e);
-}
-
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
@@ -385,17 +451,17 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    images_resolve(s, body, true, e) < 0 ||
-	    take_names(s, body, NULL, e) < 0)
+	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
+	    images_resolve(s, body, e) < 0 || take_names(s, body, NULL, e) < 0)
 		goto out;
-	rc = validate_and_deploy(s, body, e);
+	rc = deploy(s, body, e);
 	/* somebody was quicker */
 	if (rc < 0 && label_refused(e)) {
 		struct err refused = *e;
 
 		err_clear(e);
 		if (take_names(s, body, &refused, e) == 0)
-			rc = validate_and_deploy(s, body, e);
+			rc = deploy(s, body, e);
 	}
 out:
 	json_burn(body);
@@ -452,7 +518,8 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	if (listing_print(&t, s->ui, e) < 0)
 		goto out;
 	if (is_bad(state)) {
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
+		azure_failed_doc(r.doc, e);
+		say_cause(ops, e);
 		err_in(e, "deployment %s", state);
 		goto out;
 	}

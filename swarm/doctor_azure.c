@@ -376,12 +376,9 @@ out:
 
 void doctor_providers(struct doctor *d)
 {
-	static const char *const names[] = { "Microsoft.Compute",
-					     "Microsoft.Network",
-					     "Microsoft.Storage",
-					     "Microsoft.Insights" };
+	const char *const *names = provider_names;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; i < PROVIDERS; i++) {
 		char *path = azure_path(&d->s->az,
 					"/providers/%s?api-version=" API_RESOURCES,
 					names[i]);
@@ -398,7 +395,7 @@ void doctor_providers(struct doctor *d)
 					   DOCTOR_OK :
 					   DOCTOR_WARNING,
 				   names[i],
-				   "the first deployment registers it, where it may; "
+				   "'azswarm deploy-compute' registers it, where it may; "
 				   "else its owner: portal, Resource providers",
 				   "%s", state);
 		}
@@ -437,16 +434,18 @@ static int count_room(struct room *room, struct err *e)
 	const struct doctor *d = room->d;
 	const struct settings *set = d->s->set;
 	const struct survey *v = &d->survey;
-	const char *master = settings_get(set, S_MASTER_SIZE);
-	const char *agent = settings_get(set, S_AGENT_SIZE);
+	const char *master, *agent;
 	int64_t masters = (int64_t)v->masters.n, agents = 0;
 	int n_masters, n_agents;
 	char name[32];
 
-	if (settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
+	if (sizes_choose(d->s, NULL, e) < 0 ||
+	    settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
 	    settings_int(set, S_AGENT_COUNT, &n_agents, e) < 0 ||
 	    settings_int(set, S_MAX_AGENT_COUNT, &room->max_agents, e) < 0)
 		return -1;
+	master = settings_get(set, S_MASTER_SIZE);
+	agent = settings_get(set, S_AGENT_SIZE);
 	/* what is deallocated uses no cores, and will when it starts */
 	for (size_t i = 0; i < v->agents.n; i++)
 		agents += !instance_is_warm(&v->agents.list[i]);
@@ -510,13 +509,16 @@ static void tell_quota(struct room *room, const char *name, int64_t used,
 	enum doctor_verdict v = now > 0 && used + now > limit	? DOCTOR_WRONG :
 				most > 0 && used + most > limit ? DOCTOR_WARNING :
 								  DOCTOR_OK;
+	struct buf mend = BUF_INIT(1024);
 
 	room->quotas++;
-	doctor_say(room->d, v, name, advice(&refused),
+	advice(&refused, &mend);
+	doctor_say(room->d, v, name, mend.str,
 		   "%lld of %lld in use, %lld more wanted, %lld at "
 		   "MAX_AGENT_COUNT=%d",
 		   (long long)used, (long long)limit, (long long)now,
 		   (long long)most, room->max_agents);
+	buf_release(&mend);
 }
 
 static int64_t bounded(const cJSON *o, const char *member)
@@ -541,24 +543,16 @@ static int take_cores(void *ctx, const cJSON *usage, struct err *e)
 	return 0;
 }
 
-/* The names that public addresses of the Standard SKU count for; agents have
- * none of their own. */
 static int take_addresses(void *ctx, const cJSON *usage, struct err *e)
 {
-	static const char *const ours[] = { "PublicIPAddresses",
-					    "StaticPublicIPAddresses",
-					    "StandardPublicIPAddresses",
-					    "StandardSkuPublicIpAddresses",
-					    "IPv4StandardSkuPublicIpAddresses" };
 	struct room *room = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
 
 	(void)e;
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-		if (str_ieqz(str_of(ours[i]), name))
-			tell_quota(room, name, bounded(usage, "currentValue"),
-				   bounded(usage, "limit"), room->addresses,
-				   room->addresses);
+	if (plan_addresses(name))
+		tell_quota(room, name, bounded(usage, "currentValue"),
+			   bounded(usage, "limit"), room->addresses,
+			   room->addresses);
 	return 0;
 }
 
@@ -590,10 +584,7 @@ void doctor_sizes(struct doctor *d)
 	for (size_t i = 0; i < room.now.n_sizes; i++)
 		tell_size(d, &room.now.sizes[i]);
 	cores = plan_quota_path(d->s);
-	addresses = azure_path(&d->s->az,
-			       "/providers/Microsoft.Network/locations/%s/usages"
-			       "?api-version=" API_NETWORK,
-			       settings_get(d->s->set, S_LOCATION));
+	addresses = plan_addresses_path(d->s);
 	tell_quotas(&room, cores, "cores", take_cores);
 	tell_quotas(&room, addresses, "public addresses", take_addresses);
 	free(cores);

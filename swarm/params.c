@@ -13,7 +13,6 @@
 #include "node/config.h"
 #include "node/image.h"
 #include "swarm/instances.h"
-#include "swarm/remote.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
@@ -90,6 +89,7 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 {
 	const struct settings *set = f->s->set;
 	enum role role = master ? MASTER : AGENT;
+	enum keys_role who = master ? KEYS_MASTER : KEYS_AGENT;
 	struct buf node = BUF_INIT(8192), yaml = BUF_INIT(4 * CUSTOM_DATA_MAX);
 	struct buf b64 = BUF_INIT(2 * CUSTOM_DATA_MAX), text;
 	bool metadata;
@@ -100,10 +100,10 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
-		{ "SSH_HOST_KEY",
-		  master ? f->k->host_master.str : f->k->host_agent.str },
-		{ "SSH_HOST_KEY_PUB",
-		  master ? f->k->host_master_public : f->k->host_agent_public },
+		{ "SSH_HOST_KEY", f->k->host[who].ec.str },
+		{ "SSH_HOST_KEY_PUB", f->k->host[who].ec_public },
+		{ "SSH_HOST_RSA_KEY", f->k->host[who].rsa.str },
+		{ "SSH_HOST_RSA_KEY_PUB", f->k->host[who].rsa_public },
 		{ "NODE_JSON", node.str },
 		{ "HELPER_KEY", master ? f->k->helper.str : "" },
 		{ "DOCKER_CHANNEL", settings_get(set, S_DOCKER_CHANNEL) },
@@ -266,7 +266,7 @@ static int choose_programs(struct session *s, struct fill *f,
 	enum elf_machine kinds[ROLES];
 	int found;
 
-	if (tables_check_sizes(s, kinds, e) < 0 ||
+	if (sizes_choose(s, kinds, e) < 0 ||
 	    (found = program_other(s->set, other, &none, e)) < 0)
 		return -1;
 	for (int i = 0; i < ROLES; i++) {
@@ -395,46 +395,33 @@ static char *url_in(const cJSON *parameters, const char *name, const char *url)
 }
 
 /*
- * A signed address that lives for days is another one each time, and Azure
- * refuses another customData for a master that is there.  So a master keeps
- * what it was made with, and agents what is still good for most of the time.
+ * A signed address that lives for days is another one each time; what is still
+ * good for most of them stays, so that params again changes nothing.
  */
-static int keep_urls(struct session *s, struct fill *f, struct err *e)
+static void keep_urls(struct fill *f)
 {
 	static const char *const names[ROLES] = { "masterCustomData",
 						  "agentCustomData" };
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	struct azure_reply r = { 0 };
 	struct err ignored = ERR_INIT;
 	cJSON *doc = NULL;
-	bool master;
-	int rc = remote_first_machine(s, "", &r, e);
 
-	if (rc < 0)
-		goto out;
-	master = r.http.head.status == 200;
-	if (!file_exists(PARAMETERS_FILE) ||
-	    file_read(PARAMETERS_FILE, &text, &ignored) < 0 ||
-	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored)) == NULL)
-		goto out;
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
 	for (int i = 0; i < ROLES; i++) {
 		char *url = url_in(json_get(doc, "parameters"), names[i],
 				   f->url[i]);
-		bool good = url != NULL &&
-			    url_ends(url) > unix_time() + URL_FRESH_S;
 
-		if (url != NULL && (good || (i == MASTER && master))) {
+		if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
 			burn_str(f->url[i]);
 			f->url[i] = url;
 		} else {
 			burn_str(url);
 		}
 	}
-out:
 	json_burn(doc);
 	buf_burn(&text);
-	azure_reply_release(&r);
-	return rc;
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
@@ -452,7 +439,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (keys_load(s->set, &k, e) < 0 || program_own(&own, e) < 0 ||
+	if (keys_load(s->set, &k, e) < 0 || keys_load_rsa(&k, e) < 0 ||
+	    program_own(&own, e) < 0 ||
 	    settings_int(s->set, S_MASTER_COUNT, &f.masters, e) < 0 ||
 	    choose_programs(s, &f, &own, &other, e) < 0 ||
 	    image_list(s, f.program, &list, e) < 0 ||
@@ -463,9 +451,10 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	if (st.keyless)
 		storage_say_keyless(s);
-	if (find_programs(s, &st, &f, e) < 0 ||
-	    (st.keyless && keep_urls(s, &f, e) < 0))
+	if (find_programs(s, &st, &f, e) < 0)
 		goto out;
+	if (st.keyless)
+		keep_urls(&f);
 	mounts = settings_mounts(s->set) && !st.keyless;
 	if (share_cred(s, &st, mounts, &cred, e) < 0)
 		goto out;

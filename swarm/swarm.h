@@ -9,15 +9,15 @@
 /*
  * The commands, and what they share.  Each is a sequence of named steps; it
  * may be interrupted anywhere and run again.  Below it are the parts that
- * others use, each in the file that is named: agents.c, tables.c and storage.c
+ * others use, each in the file that is named: agents.c, sizes.c and storage.c
  * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
-/* What to do about an error of Azure's; NULL when that is not known. */
-const char *advice(const struct err *e);
+/* Add what to do about an error of Azure's; false when that is not known. */
+bool advice(const struct err *e, struct buf *out);
 
 /* ---- storage (swarm/storage.c) ---- */
 
@@ -123,30 +123,62 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
+/* ---- masters (swarm/masters.c) ---- */
+
+/*
+ * Tell the deployment's parameters which masters are not there yet: only they
+ * are sent what a machine is first made by (customData), which Azure refuses to
+ * change, and even to see again in other words.  And of which version of an image
+ * the others are.
+ */
+int masters_keep(struct session *s, cJSON *parameters, struct err *e);
+
 /* ---- images (swarm/images.c) ---- */
 
 /*
  * Put the versions of images into body, the deployment's: the latest there is
- * for agents and for masters that are to be made, which is said, and for each
- * master that is there its own, for Azure refuses another.  there: the
- * resource group is.  Where Azure does not tell the latest, that is said, and
- * the template's "latest" stays.
+ * for agents and for masters that are to be made, which is said; after
+ * masters_keep(), each that is there keeps its own, for Azure refuses another.
+ * Where Azure does not tell the latest, that is said, and the template's
+ * "latest" stays.
  */
-int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
+int images_resolve(struct session *s, cJSON *body, struct err *e);
 
-/* ---- tables (swarm/tables.c) ---- */
+/* ---- sizes (swarm/sizes.c) ---- */
 
 /* The list of VM sizes in LOCATION.  Caller frees. */
-char *tables_sizes_path(const struct session *s);
+char *sizes_path(const struct session *s);
 /* Of an item of that list: what it has under this name, "" when nothing. */
-const char *tables_size_capability(const cJSON *size, const char *name);
+const char *sizes_capability(const cJSON *size, const char *name);
 /*
- * Whether LOCATION is a region and has MASTER_SIZE and AGENT_SIZE, as Azure
- * lists them.  ERR_USAGE naming the one that is not there, and what lists them.
- * Where Azure refuses the list, that is said, and nothing is known to be wrong.
+ * Have MASTER_SIZE and AGENT_SIZE name sizes that LOCATION has: those that were
+ * set are looked for in Azure's list; one that was not is what the machines that
+ * are there have, or else the first of an order that this subscription may have
+ * there, which is said.  Asks once in a session.
+ *
+ * kinds  gets the kind of processor of each; NULL: nobody wants to know, and
+ *        what was set is not looked at
+ *
+ * ERR_USAGE naming the size or the region that is not there, and what lists
+ * them; where LOCATION has no size at all for this subscription, another region
+ * that has one.  Where Azure refuses the list, that is said, and nothing is
+ * known to be wrong.
  */
-int tables_check_sizes(struct session *s, enum elf_machine kinds[2],
-		       struct err *e);
+int sizes_choose(struct session *s, enum elf_machine kinds[2], struct err *e);
+
+/* ---- resource providers (swarm/providers.c) ---- */
+
+#define PROVIDERS 4
+/* Those whose resources a cluster is made of. */
+extern const char *const provider_names[PROVIDERS];
+/* Whether what failed did so because a provider does not know the subscription. */
+bool provider_lacks(const struct err *e);
+/*
+ * Have those registered that are not, and wait until they are; nothing is
+ * changed where all are.  again: whatever they say of themselves, for some
+ * refuse what they should know.  ERR_TIMEOUT after ten minutes.
+ */
+int providers_register(struct session *s, bool again, struct err *e);
 
 /* ---- what every command shares (swarm.c) ---- */
 

@@ -13,6 +13,7 @@
 #include "emulator/arm/resource.h"
 #include "emulator/arm/vmss.h"
 #include "emulator/fault.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
 #include "emulator/notice.h"
@@ -80,6 +81,25 @@ static int64_t cores_used(struct emu *m, const char *location, const char *famil
 	return used;
 }
 
+/* May this subscription not have it there? */
+static bool is_restricted(struct emu *m, const struct vm_size *s,
+			  const char *location)
+{
+	char what[160];
+
+	snprintf(what, sizeof(what), "%.40s/%.80s", location, s->name);
+	return s->refused || faults_fits(m, "restricted", what);
+}
+
+static int refuse_size(struct put *p, const struct vm_size *s)
+{
+	return fault_set(&p->f, 409,
+			 "SkuNotAvailable: The requested VM size for "
+			 "resource 'Following SKUs have failed for Capacity Restrictions: %s' "
+			 "is currently not available in location '%s'.",
+			 s->name, json_text(p->doc, "location"));
+}
+
 int compute_check_quota(struct emu *m, struct put *p, const char *size,
 			int64_t more)
 {
@@ -87,6 +107,8 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size,
 	const char *location = json_text(p->doc, "location");
 	int64_t limit = m->o.cores, used = cores_used(m, location, NULL);
 
+	if (s != NULL && more > 0 && is_restricted(m, s, location))
+		return refuse_size(p, s);
 	more *= s != NULL ? (int64_t)s->cores : 0;
 	if (more <= 0 || used + more <= limit)
 		return 0;
@@ -150,13 +172,14 @@ static cJSON *usages(struct emu *m, const char *l)
 	return out;
 }
 
-static void sku_row(cJSON *arr, const struct vm_size *s, const char *location)
+static void sku_row(struct emu *m, cJSON *arr, const struct vm_size *s,
+		    const char *location)
 {
 	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"),
 		  s->family, location, location, s->cores, s->memory_mb / 1024,
 		  s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
 		  s->arm ? "Arm64" : "x64");
-	if (s->refused)
+	if (is_restricted(m, s, location))
 		json_push(json_get_mut(arr->child->prev, "restrictions"),
 			  "@size-refused", location, location);
 }
@@ -171,7 +194,7 @@ static int list_skus(struct request *r)
 			continue;
 		json_push(arr, "@avset-sku", l->name, l->name);
 		for (const struct vm_size *v = sizes; v->name != NULL; v++)
-			sku_row(arr, v, l->name);
+			sku_row(r->m, arr, v, l->name);
 	}
 	free(only);
 	return request_answer(r, 200, out);
@@ -445,13 +468,7 @@ static int check_size(struct put *p, const char *size)
 		buf_release(&list);
 		return -1;
 	}
-	if (s->refused)
-		return fault_set(&p->f, 409,
-				 "SkuNotAvailable: The requested VM size for "
-				 "resource 'Following SKUs have failed for Capacity Restrictions: %s' "
-				 "is currently not available in location '%s'.",
-				 s->name, json_text(p->doc, "location"));
-	return 0;
+	return s->refused ? refuse_size(p, s) : 0;
 }
 
 static int check_image(struct put *p, cJSON *profile, const char *size, bool set)

@@ -789,7 +789,7 @@ bad_fault()	# RULE WHY: the emulator does not start with it
 bad_fault '{"request":"*","time":2}' '"time" is none of name, request, skip, .*trickle_ms, reset, raw$'
 bad_fault '{"operation":"*","raw":""}' '"raw" is none of name, operation, verb, .*cancel, code, message, status$'
 bad_fault '{"request":"*","seen":0}' '"seen" is none of '
-bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s, notice_s, heard_only$'
+bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s, notice_s, heard_only, new, addresses, restricted$'
 bad_fault '{}' 'there is neither "request" nor "operation"$'
 bad_fault '{"request":"*","operation":"*"}' 'it is about a request or about an operation, not both$'
 bad_fault '{"request":"*","code":"X"}' '"code" says nothing without "status"$'

@@ -23,6 +23,10 @@ static void errors(void)
 	err_in(&e, "sign-in at %s", "h\xe2\x80\xae");
 	check_same(e.msg, "sign-in at h?: no token ?[2J",
 		   "first cause stays, context goes before");
+	err_in(&e, "sign-in");
+	err_in(&e, "sign-in");
+	check_same(e.msg, "sign-in: sign-in at h?: no token ?[2J",
+		   "what is in front is not said twice");
 	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4,
 	      "kind and exit code stay", "");
 	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code",
