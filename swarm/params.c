@@ -13,7 +13,6 @@
 #include "node/config.h"
 #include "node/image.h"
 #include "swarm/instances.h"
-#include "swarm/remote.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
@@ -396,46 +395,33 @@ static char *url_in(const cJSON *parameters, const char *name, const char *url)
 }
 
 /*
- * A signed address that lives for days is another one each time, and Azure
- * refuses another customData for a master that is there.  So a master keeps
- * what it was made with, and agents what is still good for most of the time.
+ * A signed address that lives for days is another one each time; what is still
+ * good for most of them stays, so that params again changes nothing.
  */
-static int keep_urls(struct session *s, struct fill *f, struct err *e)
+static void keep_urls(struct fill *f)
 {
 	static const char *const names[ROLES] = { "masterCustomData",
 						  "agentCustomData" };
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	struct azure_reply r = { 0 };
 	struct err ignored = ERR_INIT;
 	cJSON *doc = NULL;
-	bool master;
-	int rc = remote_first_machine(s, "", &r, e);
 
-	if (rc < 0)
-		goto out;
-	master = r.http.head.status == 200;
-	if (!file_exists(PARAMETERS_FILE) ||
-	    file_read(PARAMETERS_FILE, &text, &ignored) < 0 ||
-	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored)) == NULL)
-		goto out;
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
 	for (int i = 0; i < ROLES; i++) {
 		char *url = url_in(json_get(doc, "parameters"), names[i],
 				   f->url[i]);
-		bool good = url != NULL &&
-			    url_ends(url) > unix_time() + URL_FRESH_S;
 
-		if (url != NULL && (good || (i == MASTER && master))) {
+		if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
 			burn_str(f->url[i]);
 			f->url[i] = url;
 		} else {
 			burn_str(url);
 		}
 	}
-out:
 	json_burn(doc);
 	buf_burn(&text);
-	azure_reply_release(&r);
-	return rc;
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
@@ -465,9 +451,10 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	if (st.keyless)
 		storage_say_keyless(s);
-	if (find_programs(s, &st, &f, e) < 0 ||
-	    (st.keyless && keep_urls(s, &f, e) < 0))
+	if (find_programs(s, &st, &f, e) < 0)
 		goto out;
+	if (st.keyless)
+		keep_urls(&f);
 	mounts = settings_mounts(s->set) && !st.keyless;
 	if (share_cred(s, &st, mounts, &cred, e) < 0)
 		goto out;

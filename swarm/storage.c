@@ -510,13 +510,39 @@ static int account_make(struct session *s, struct azure_reply *r, struct err *e)
 	return -1;
 }
 
+/* The usual name is another's, as e says.  Has the one in its place been taken
+ * before, or is it agreed to now? */
+static int take_other(struct session *s, struct azure_reply *r, struct err *e)
+{
+	char *other = err_is(e, TAKEN) ?
+			      names_account_other(s, storage_account_name(s)) :
+			      NULL;
+	struct err taken = *e;
+	int rc;
+
+	if (other == NULL)
+		return -1;
+	err_clear(e);
+	azure_reply_release(r);
+	if ((rc = look_for(s, other, r, e)) > 0) {
+		rc = names_keep_account(other, e);
+	} else if (rc == 0) {
+		*e = taken;
+		rc = names_take_account(s, other, e);
+	}
+	azure_reply_release(r);
+	if (rc == 0)
+		use_name(s, other);
+	else
+		free(other);
+	return rc;
+}
+
 /* 0: it is ours, and r has it. */
 static int account_have(struct session *s, struct azure_reply *r, struct err *e)
 {
-	char *other;
-
-	for (;;) {
-		if (account_look(s, r, e) < 0)
+	do {
+		if (look_for(s, storage_account_name(s), r, e) < 0)
 			return -1;
 		if (r->http.head.status == 200 &&
 		    strcmp(json_str_opt(r->doc, "properties.provisioningState", ""),
@@ -527,18 +553,8 @@ static int account_have(struct session *s, struct azure_reply *r, struct err *e)
 		}
 		if (account_make(s, r, e) == 0)
 			return 0;
-		other = err_is(e, TAKEN) ?
-				names_account_other(s, storage_account_name(s)) :
-				NULL;
-		if (other == NULL)
-			return -1;
-		if (names_take_account(s, other, e) < 0) {
-			free(other);
-			return -1;
-		}
-		use_name(s, other);
-		azure_reply_release(r);
-	}
+	} while (take_other(s, r, e) == 0);
+	return -1;
 }
 
 static int account_put(struct session *s, struct storage *st, struct err *e)

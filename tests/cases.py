@@ -124,6 +124,9 @@ CASES = [
     {'name': 'name: the account, forgotten and found', 'cluster': 'nothing', 'command': 'params',
      'first': [('deploy-storage --yes', [dict(TAKEN, times=1)]), ('keys', []), ('clean', [])],
      'expect': {'rc': 0, 'files': {'parameters/names.json': r'"shared0.{10}[0-9a-f]{6}"'}}},
+    {'name': 'name: the account, found before it is made', 'cluster': 'nothing', 'command': 'deploy-storage',
+     'first': [('deploy-storage --yes', [dict(TAKEN, times=1)]), ('clean', [])], 'rules': [TAKEN],
+     'expect': {'rc': 0, 'match': r'storage account shared0.{10}[0-9a-f]{6} is there already'}},
     {'name': 'name: a label', 'cluster': 'keys, storage', 'command': 'params', 'rules': [LABEL],
      'expect': {'rc': 1, 'files': {'parameters/cluster.json': None, 'parameters/names.json': None},
                 'match': r'swarm-cluster-master0 is another.s in eastus; --yes takes '
