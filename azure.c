@@ -240,9 +240,12 @@ static int take_result(struct azure *az, const struct lro *op, bool wanted,
 	return 0;
 }
 
-/* It failed, and Azure gave no reason: the resource may.  Keeps e when not. */
-static void ask_why(struct azure *az, const struct lro *op, struct err *e)
+/* It failed, and polled, the last answer, has no reason: the resource may have,
+ * or tells at least how it stands. */
+static void ask_why(struct azure *az, const struct lro *op,
+		    const struct azure_reply *polled, struct err *e)
 {
+	const char *word = json_str_opt(polled->doc, "status", "Failed"), *state;
 	struct err why = ERR_INIT, ignored = ERR_INIT;
 	struct azure_reply r;
 
@@ -251,13 +254,17 @@ static void ask_why(struct azure *az, const struct lro *op, struct err *e)
 		return;
 	if (azure_call(az, "GET", op->resource, NULL, AZURE_MADE_OR_NOT, &r,
 		       &ignored) == 0) {
+		state = json_str_opt(r.doc, "properties.provisioningState",
+				     "there");
 		azure_failed_doc(r.doc, &why);
-		if (!err_is(&why, AZURE_NO_REASON)) {
-			err_in(&why, "operation %s",
-			       json_str_opt(r.doc, "properties.provisioningState",
-					    "Failed"));
-			*e = why;
+		if (err_is(&why, AZURE_NO_REASON)) {
+			err_clear(&why);
+			err_refused(&why, ERR_AZURE, AZURE_NO_REASON, NULL,
+				    "Azure says no more; the resource itself is %s",
+				    state);
 		}
+		err_in(&why, "operation %s", word);
+		*e = why;
 	}
 	azure_reply_release(&r);
 }
@@ -294,7 +301,7 @@ static int do_and_wait(struct azure *az, const char *method, const char *path,
 		if (rc == 0)
 			rc = take_result(az, op, wanted, r, e);
 		else
-			ask_why(az, op, e);
+			ask_why(az, op, r, e);
 	}
 	return rc;
 }

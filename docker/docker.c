@@ -530,6 +530,8 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_STOP), "", ""));
 	copy(node->program, sizeof(node->program),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
+	copy(node->lacks, sizeof(node->lacks),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_LACKS), "", ""));
 	copy(node->engine, sizeof(node->engine),
 	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;
@@ -728,13 +730,74 @@ int docker_task_stop(struct docker *d, const char *task, struct err *e)
 	return rc;
 }
 
+#define MTU_OPTION "com.docker.network.driver.mtu"
+
+/* doc goes. */
+static int network_create(struct docker *d, cJSON *doc, unsigned mtu,
+			  struct err *e)
+{
+	struct buf b = BUF_INIT(16);
+	cJSON *answer = NULL;
+	int rc;
+
+	if (mtu != 0) {
+		buf_addf(&b, "%u", mtu);
+		json_add_str(json_at(doc, "Options") != NULL ?
+				     json_get_mut(doc, "Options") :
+				     json_add_obj(doc, "Options"),
+			     MTU_OPTION, b.str);
+	}
+	rc = docker_call(d, "POST", "/networks/create", doc, &answer, e);
+	buf_release(&b);
+	json_free(answer);
+	json_free(doc);
+	return rc;
+}
+
+/* As its options say it; "" when they do not. */
+static const char *network_mtu(const cJSON *doc)
+{
+	return json_str_opt(json_get(json_get(doc, "Options"), MTU_OPTION), "",
+			    "");
+}
+
+#define GATEWAY "/networks/docker_gwbridge"
+
+/* What the engine itself gives it, and the MTU. */
+static int gateway_create(struct docker *d, unsigned mtu, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject(), *options;
+
+	json_add_str(doc, "Name", "docker_gwbridge");
+	json_add_str(doc, "Driver", "bridge");
+	options = json_add_obj(doc, "Options");
+	json_add_str(options, "com.docker.network.bridge.name", "docker_gwbridge");
+	json_add_str(options, "com.docker.network.bridge.enable_icc", "false");
+	json_add_str(options, "com.docker.network.bridge.enable_ip_masquerade",
+		     "true");
+	return network_create(d, doc, mtu, e);
+}
+
+int docker_gateway(struct docker *d, unsigned mtu, struct err *e)
+{
+	cJSON *doc = get(d, GATEWAY, e);
+	bool there = doc != NULL, chosen = *network_mtu(doc) != '\0';
+
+	json_free(doc);
+	if (chosen)
+		return 0;
+	if (!there && d->status != 404)
+		return -1;
+	err_clear(e);
+	if (there && docker_call(d, "DELETE", GATEWAY, NULL, NULL, e) < 0)
+		return -1;
+	return gateway_create(d, mtu, e);
+}
+
 static int ingress_create(struct docker *d, const char *subnet, unsigned mtu,
 			  struct err *e)
 {
-	cJSON *doc = cJSON_CreateObject(), *answer = NULL, *ipam;
-	char number[16];
-	struct buf b = BUF_INIT(sizeof(number));
-	int rc;
+	cJSON *doc = cJSON_CreateObject(), *ipam;
 
 	json_add_str(doc, "Name", "ingress");
 	json_add_str(doc, "Driver", "overlay");
@@ -743,16 +806,7 @@ static int ingress_create(struct docker *d, const char *subnet, unsigned mtu,
 	json_add_str(ipam, "Subnet", subnet);
 	cJSON_AddItemToArray(json_add_arr(json_add_obj(doc, "IPAM"), "Config"),
 			     ipam);
-	if (mtu != 0) {
-		buf_addf(&b, "%u", mtu);
-		json_add_str(json_add_obj(doc, "Options"),
-			     "com.docker.network.driver.mtu", b.str);
-	}
-	rc = docker_call(d, "POST", "/networks/create", doc, &answer, e);
-	buf_release(&b);
-	json_free(answer);
-	json_free(doc);
-	return rc;
+	return network_create(d, doc, mtu, e);
 }
 
 /* 1: there and as wanted, 0: there and different, or -1; d->status 404: not there. */
@@ -768,9 +822,7 @@ static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
 		return -1;
 	same = strcmp(json_str_opt(doc, "IPAM.Config[0].Subnet", ""), subnet) == 0;
 	if (mtu != 0) {
-		has = str_of(json_str_opt(json_get(json_get(doc, "Options"),
-						   "com.docker.network.driver.mtu"),
-					  "", ""));
+		has = str_of(network_mtu(doc));
 		same = same && str_num(has, 65535, &n) && n == mtu;
 	}
 	json_free(doc);

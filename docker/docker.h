@@ -145,6 +145,8 @@ enum docker_availability {
 #define DOCKER_LABEL_STOP "azswarm.stop"
 /* The version of this program there. */
 #define DOCKER_LABEL_PROGRAM "azswarm.version"
+/* What it goes without (node/lacks.h). */
+#define DOCKER_LABEL_LACKS "azswarm.lacks"
 
 struct docker_node {
 	char id[32];
@@ -161,6 +163,7 @@ struct docker_node {
 	char evict[160];  /* value of DOCKER_LABEL_EVICT, or "" */
 	char stop[32];	  /* value of DOCKER_LABEL_STOP, or "" */
 	char program[32]; /* value of DOCKER_LABEL_PROGRAM, or "" */
+	char lacks[32];	  /* value of DOCKER_LABEL_LACKS, or "" */
 	char engine[32];  /* version of its engine, "20.10.24", or "" */
 };
 /* Nodes the list may have; more are an error. */
@@ -206,6 +209,14 @@ int docker_node_remove(struct docker *d, const char *id, bool force,
 /* Stop the container of a task that runs on this very engine, with its own
  * grace period; one that is not there is stopped. */
 int docker_task_stop(struct docker *d, const char *task, struct err *e);
+
+/*
+ * The bridge by which a swarm's containers reach the world, docker_gwbridge,
+ * with this MTU.  The engine makes it at init or join when it is not there, with
+ * 1500; so this comes before.  One whose MTU somebody has chosen stays, and so
+ * does one that is in use, which is an error.
+ */
+int docker_gateway(struct docker *d, unsigned mtu, struct err *e);
 
 /*
  * The ingress network as wanted: subnet and MTU (0: whatever).  Recreated when it differs, which

@@ -85,6 +85,10 @@ struct emu {
 	 * ({"text", "claims"}, newest last); not kept */
 	cJSON *grants, *tokens;
 
+	/* when registering each provider of a new subscription began, by the
+	 * clock; 0: it did not (arm/providers.c).  Not kept */
+	int64_t registered[16];
+
 	/* faults on purpose */
 	char *faults_path;
 	cJSON *faults;	     /* rules, with how often each was seen */

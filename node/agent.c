@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,13 +35,15 @@
 #include "node/evict.h"
 #include "node/figures.h"
 #include "node/imds.h"
+#include "node/lacks.h"
 #include "node/node.h"
 #include "node/registry.h"
 
 #define CONNS_MAX 16
 #define CONNS_PEER_MAX 4
 #define IDLE_MS 5000
-#define ENGINE_MS 30000 /* one exchange; a join may take 20 s of its own */
+#define ENGINE_MS 30000	    /* one exchange; a join may take 20 s of its own */
+#define ENGINE_LOOK_MS 4000 /* whether it answers, and how its swarm is */
 #define ASK_MS 12000
 #define ASK_ROW_MS 6000	 /* what the engine says waits as long */
 #define LOOK_MS 1000	 /* is the engine there? */
@@ -56,10 +57,7 @@
 	(2 * LAYOUT_STOP_S * \
 	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
-#define DOCKER_ROOT "/var/lib/docker"
-#define FIGURES_MS 1000	      /* as old as figures may be */
-#define ROOM_MS 10000	      /* between looks at the disk */
-#define ROOM_MIN (256u << 20) /* less, and tasks fail */
+#define FIGURES_MS 1000 /* as old as figures may be */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
 #define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
@@ -74,7 +72,7 @@
 
 enum agent_step agent_decide(const struct agent_view *v, const char **why)
 {
-	bool ours = strcmp(v->node_id, v->joined_id) == 0;
+	bool ours = *v->node_id == '\0' || strcmp(v->node_id, v->joined_id) == 0;
 
 	*why = "";
 	if (v->master || v->leave_runs || !v->engine || v->manager)
@@ -126,6 +124,8 @@ bool agent_healthy(const struct agent_view *v, const char **why)
 		*why = "the engine has been out of its swarm for a minute";
 	else if (v->confirmed)
 		*why = "ok";
+	else if (v->state == DOCKER_SWARM_ERROR)
+		*why = "not in a swarm yet: the engine's swarm state is error";
 	else if (v->state != DOCKER_SWARM_ACTIVE)
 		*why = "not in a swarm yet";
 	else if (!known)
@@ -209,6 +209,7 @@ struct agent {
 	struct agent_view view;
 	char node_id[DOCKER_ID_MAX], joined_id[DOCKER_ID_MAX];
 	struct imds imds; /* what Azure announces */
+	char told[128];	  /* systemd, of how it stands */
 	struct registry *registry;
 	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
 	pthread_mutex_t figures_lock; /* for what follows */
@@ -223,7 +224,8 @@ struct agent {
 	int64_t try_ms;	 /* when joining or leaving is tried again */
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
-	int64_t room_ms;   /* when the disk is looked at next */
+	struct lacks lacks;
+	char error[256];   /* what the engine says of its swarm */
 	unsigned failures; /* in a row */
 	unsigned unknown;  /* answers in a row */
 	bool fresh;	   /* was seen outside of any swarm */
@@ -261,7 +263,23 @@ static void joined(struct agent *a, const char *id)
 	pthread_mutex_unlock(&a->lock);
 	remember(&a->config, "joined", id);
 	daemon_say("joined the swarm as node %s", id);
-	daemon_notify("STATUS=in the swarm");
+}
+
+/* 1: as it was last time, which is not long ago.  An engine that hangs is
+ * noticed soon. */
+static int ask_engine(struct agent *a, bool was, struct docker_info *info,
+		      struct err *e)
+{
+	int rc;
+
+	a->docker.timeout_ms = ENGINE_LOOK_MS;
+	rc = docker_hello(&a->docker, e);
+	if (rc == 0)
+		rc = was && now_ms() < a->info_ms ?
+			     1 :
+			     docker_info(&a->docker, info, e);
+	a->docker.timeout_ms = ENGINE_MS;
+	return rc;
 }
 
 /* Is the engine there, and what does it say?  Cheap when nothing is due. */
@@ -269,21 +287,16 @@ static int look(struct agent *a, struct agent_view *v, struct err *e)
 {
 	struct docker_info info;
 	bool was = v->engine;
+	int rc = ask_engine(a, was, &info, e);
 
-	v->engine = false;
-	if (docker_hello(&a->docker, e) < 0)
-		return -1;
-	if (was && now_ms() < a->info_ms) {
-		v->engine = true;
-		return 0;
-	}
-	if (docker_info(&a->docker, &info, e) < 0)
-		return -1;
+	v->engine = rc >= 0;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	a->info_ms = now_ms() + INFO_MS;
 	if (!was)
 		a->ask_ms = 0;
-	v->engine = true;
 	v->state = info.state;
+	memcpy(a->error, info.error, sizeof(a->error));
 	v->manager = info.manager;
 	pthread_mutex_lock(&a->lock);
 	set_node(a, info.node_id);
@@ -336,17 +349,29 @@ static void stop_task(struct agent *a, const char *task)
 	a->docker.timeout_ms = timeout_ms;
 }
 
-/* What version of this program is here, in our own row; see helper_row.c. */
-static void note_program(struct agent *a, const struct docker_node *node)
+/* What version of this program is here, and what is lacking, in our own row;
+ * see helper_row.c. */
+static void note(struct agent *a, const struct docker_node *node)
 {
-	const struct docker_node_change change = {
-		.labels = { { DOCKER_LABEL_PROGRAM, a->version } }
-	};
+	struct docker_node_change change;
+	char label[LACKS_TEXT_MAX];
 	struct err e = ERR_INIT;
+	bool other = lacks_change(node, a->lacks.bits, label, &change);
 
-	if (strcmp(node->program, a->version) != 0 &&
-	    docker_node_update(&a->docker, node->id, &change, &e) < 0)
-		daemon_say("the version of this node: %s", e.msg);
+	if (!other && strcmp(node->program, a->version) == 0)
+		return;
+	change.labels[1].name = DOCKER_LABEL_PROGRAM;
+	change.labels[1].value = a->version;
+	if (docker_node_update(&a->docker, node->id, &change, &e) < 0)
+		daemon_say("what there is to say of this node: %s", e.msg);
+}
+
+/* A pause for want of room is for new tasks, not for who uses those that run. */
+static bool is_active(const char *availability, const char *lacks)
+{
+	return strcmp(availability, "active") == 0 ||
+	       (strcmp(availability, "pause") == 0 &&
+		(lacks_read(str_of(lacks)) & LACKS_PAUSED) != 0);
 }
 
 /* A manager sees its own row. */
@@ -357,21 +382,23 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 	a->ask_ms = now_ms() + INFO_MS;
 	if (docker_node(&a->docker, a->node_id, &node, e) < 0)
 		return -1;
-	note_program(a, &node);
+	note(a, &node);
 	v->says = AGENT_SAYS_NODE;
 	v->says_manager = true;
 	v->says_ready = node.state == DOCKER_NODE_READY;
-	v->says_active = node.availability == DOCKER_ACTIVE;
+	v->says_active = is_active(docker_availability_name(node.availability),
+				   node.lacks);
 	take_way(v, node.evict, node.leaving);
 	if (node.stop[0] != '\0')
 		stop_task(a, node.stop);
 	return 0;
 }
 
-/* A worker asks for it. */
+/* A worker asks for it; one whose engine does not tell its ID, by name. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
-	char *target = xasprintf("/node/%s?version=%s", a->node_id, a->version);
+	const char *self = a->node_id[0] != '\0' ? a->node_id : a->ask.name;
+	char lacks[LACKS_TEXT_MAX], *target;
 	const int64_t least_s = a->config.probe_s;
 	int64_t again_s = least_s;
 	const char *stage;
@@ -379,6 +406,9 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	unsigned status;
 	int rc = -1;
 
+	lacks_write(a->lacks.bits, lacks);
+	target = xasprintf("/node/%s?version=%s&lacks=%s", self, a->version,
+			   lacks);
 	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
 		&doc, NULL, e) < 0)
 		goto out;
@@ -398,8 +428,8 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	v->says = AGENT_SAYS_NODE;
 	v->says_manager = strcmp(json_str_opt(doc, "role", ""), "manager") == 0;
 	v->says_ready = strcmp(json_str_opt(doc, "state", ""), "ready") == 0;
-	v->says_active = strcmp(json_str_opt(doc, "availability", ""),
-				"active") == 0;
+	v->says_active = is_active(json_str_opt(doc, "availability", ""),
+				   json_str_opt(doc, "lacks", ""));
 	stage = json_str_opt(doc, "stage", NULL);
 	v->says_leaving = stage == NULL ? json_bool_opt(doc, "leaving", false) :
 					  strcmp(stage, "asked") != 0;
@@ -441,6 +471,7 @@ static int join(struct agent *a, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
+	daemon_gateway(&a->docker, a->config.mtu);
 	if (docker_swarm_join(&a->docker,
 			      daemon_way_to(c->masters[master], own) ? own : NULL,
 			      remote, token, e) < 0) {
@@ -457,7 +488,6 @@ static int leave(struct agent *a, struct agent_view *v, const char *why,
 		 struct err *e)
 {
 	daemon_say("leaving the swarm: %s", why);
-	daemon_notify("STATUS=joining");
 	/* a worker's engine, and a helper said so: nothing is lost by force */
 	if (docker_swarm_leave(&a->docker, true, e) < 0)
 		return err_in(e, "leaving the swarm");
@@ -468,6 +498,7 @@ static int leave(struct agent *a, struct agent_view *v, const char *why,
 	pthread_mutex_unlock(&a->lock);
 	v->says = AGENT_SAYS_NOTHING;
 	v->state = DOCKER_SWARM_INACTIVE;
+	a->unknown = 0;
 	a->unsettled_since_ms = 0;
 	a->fresh = true;
 	return 0;
@@ -488,16 +519,45 @@ static void judge(struct agent *a, struct agent_view *v)
 				now_ms() - a->doubted_since_ms;
 }
 
-/* Room where Docker keeps its data; a file system that does not tell has it. */
-static void look_room(struct agent *a, struct agent_view *v)
+/* What is lacking, and what has changed in that. */
+static void look_lacks(struct agent *a, struct agent_view *v)
 {
-	struct statvfs fs;
+	char was[LACKS_TEXT_MAX], is[LACKS_TEXT_MAX];
 
-	if (now_ms() < a->room_ms)
+	lacks_look(&a->lacks, now_ms());
+	v->full = a->lacks.full;
+	if (v->lacks == a->lacks.bits)
 		return;
-	a->room_ms = now_ms() + ROOM_MS;
-	v->full = statvfs(DOCKER_ROOT, &fs) == 0 && fs.f_blocks > 0 &&
-		  (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_MIN;
+	lacks_write(v->lacks, was);
+	lacks_write(a->lacks.bits, is);
+	daemon_say("this node lacks: %s (before: %s)", *is ? is : "nothing",
+		   *was ? was : "nothing");
+	v->lacks = a->lacks.bits;
+	a->ask_ms = 0; /* so that it is in the row soon */
+}
+
+/* In the words of /healthz, for `systemctl status`. */
+static void tell_systemd(struct agent *a, const struct agent_view *v)
+{
+	char *state;
+	const char *why;
+
+	agent_healthy(v, &why);
+	if (strcmp(why, a->told) == 0)
+		return;
+	snprintf(a->told, sizeof(a->told), "%s", why);
+	state = xasprintf("STATUS=%s",
+			  strcmp(why, "ok") == 0 ? "in the swarm" : why);
+	daemon_notify(state);
+	free(state);
+}
+
+/* An engine that cannot be in its swarm, which a certificate that ran out does,
+ * may not tell its ID; one that only begins may come to itself. */
+static bool is_lost(const struct agent_view *v)
+{
+	return !v->master && v->engine && v->state == DOCKER_SWARM_ERROR &&
+	       v->unsettled_ms >= AGENT_UNSETTLED_MS;
 }
 
 /* A master that was to go down, or had been taken away by Azure, and has been
@@ -536,12 +596,13 @@ static int round_once(struct agent *a, struct err *e)
 	v.unsettled_ms = a->unsettled_since_ms == 0 ?
 				 0 :
 				 now_ms() - a->unsettled_since_ms;
-	look_room(a, &v);
+	look_lacks(a, &v);
 	judge(a, &v);
 	view_set(a, &v);
+	tell_systemd(a, &v);
 	if (rc < 0 || v.leave_runs)
 		return rc;
-	if (a->node_id[0] != '\0' && now_ms() >= a->ask_ms) {
+	if ((a->node_id[0] != '\0' || is_lost(&v)) && now_ms() >= a->ask_ms) {
 		/* not asking again at once is all that a failure here means */
 		rc = v.manager ? look_self(a, &v, e) :
 		     v.master  ? 0 :
@@ -561,6 +622,9 @@ static int round_once(struct agent *a, struct err *e)
 		return rc;
 	}
 	step = agent_decide(&v, &why);
+	if (step == AGENT_STAY && rc == 0 && v.state == DOCKER_SWARM_ERROR)
+		return err_set(e, ERR_DOCKER,
+			       "the engine's swarm is \"error\": %s", a->error);
 	if (step == AGENT_STAY)
 		return rc;
 	rc = step == AGENT_LEAVE ? leave(a, &v, why, e) : 0;
@@ -673,6 +737,10 @@ static void agent_handle(void *ctx, struct http_exchange *x)
 	registry_trouble(a->registry, trouble);
 	if (trouble[0] != '\0')
 		json_add_str(doc, "registry", trouble);
+	if (v.lacks & LACKS_SHARE)
+		json_add_str(doc, "share", "not at " LAYOUT_SHARE);
+	if (v.lacks & LACKS_ROOM)
+		json_add_str(doc, "room", "next to none for Docker's data");
 	json_print(doc, &b);
 	buf_addc(&b, '\n');
 	http_x_answer(x, status, fields, buf_str(&b));
@@ -726,6 +794,7 @@ static int agent_serve(struct agent *a, struct err *e)
 		return err_set(e, ERR_IO, "no thread to watch the engine with");
 	}
 	daemon_notify("READY=1\nSTATUS=joining");
+	daemon_settle();
 	daemon_say("agent: health on %s port %u", a->config.listen, port);
 	rc = http_serve(&s, e);
 	daemon_notify("STOPPING=1");
@@ -759,6 +828,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 		.joined_id = a->joined_id,
 	};
 	snprintf(a->version, sizeof(a->version), "%s", version);
+	lacks_init(&a->lacks, &a->config);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
@@ -767,6 +837,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 	if (rc == 0)
 		daemon_say("agent: stopped");
 out:
+	lacks_end(&a->lacks);
 	registry_stop(a->registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);

@@ -24,17 +24,18 @@ struct agent_view {
 	bool engine;	 /* Docker answers */
 	enum docker_swarm_state state;
 	bool manager;	     /* by the engine */
-	const char *node_id; /* by the engine */
+	const char *node_id; /* by the engine; "" in no swarm, and in an error */
 	const char *joined_id; /* which we joined as since the machine booted, or "" */
 	int64_t unsettled_ms; /* for how long state has been neither active nor inactive */
 	bool full;	      /* no room where Docker keeps its data */
+	unsigned lacks; /* node/lacks.h */
 	bool confirmed; /* the managers have said once that this node is ready */
 	int64_t doubted_ms; /* and for how long they have said since that it is not */
 	enum agent_says says;
 	/* of node_id, when AGENT_SAYS_NODE: */
 	bool says_manager;
 	bool says_ready;
-	bool says_active;  /* its availability */
+	bool says_active;  /* its availability, or paused for want of room */
 	bool says_leaving; /* on its way out, past waiting for its turn */
 	bool says_down;	   /* because its machine was to go down */
 	bool says_own; /* that, or because of an event: not for the operator */

@@ -70,6 +70,9 @@ static const struct field {
 	{ "helper_socket", TEXT, IN(helper_socket), 0, 0, LAYOUT_HELPER_SOCKET, 0 },
 	{ "run_dir", TEXT, IN(run_dir), 0, 0, NULL, 0 },
 	{ "helper_key", TEXT, IN(key_path), 0, 0, NULL, 0 },
+	{ "share_key", TEXT, IN(share_key), 0, 0, NULL, 0 },
+	{ "share_dir", TEXT, IN(share_dir), 0, 0, LAYOUT_SHARE, 0 },
+	{ "docker_root", TEXT, IN(docker_root), 0, 0, LAYOUT_DOCKER_ROOT, 0 },
 #undef IN
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -315,12 +318,24 @@ static int read_field(struct node_config *c, const struct field *f,
 	return 0;
 }
 
+/* A path that is not said is that of a file beside node.json. */
+static int beside(char *to, size_t size, const char *path, const char *key,
+		  const char *name, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
+
+	if (*to == '\0' &&
+	    snprintf(to, size, "%.*s%s", folder, path, name) >= (int)size)
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
+			       key, size - 1);
+	return 0;
+}
+
 /* The paths that are not said, from where node.json is and from systemd. */
 static int fill_paths(struct node_config *c, const char *path, struct err *e)
 {
-	const char *run = getenv("RUNTIME_DIRECTORY"),
-		   *slash = strrchr(path, '/');
-	int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
+	const char *run = getenv("RUNTIME_DIRECTORY");
 
 	if (run == NULL || *run != '/')
 		run = LAYOUT_AGENT_RUN;
@@ -328,13 +343,11 @@ static int fill_paths(struct node_config *c, const char *path, struct err *e)
 					      run) >= (int)sizeof(c->run_dir))
 		return err_set(e, ERR_DATA, "run_dir: longer than %zu characters",
 			       sizeof(c->run_dir) - 1);
-	if (c->key_path[0] == '\0' &&
-	    snprintf(c->key_path, sizeof(c->key_path), "%.*s" LAYOUT_HELPER_KEY,
-		     folder, path) >= (int)sizeof(c->key_path))
-		return err_set(e, ERR_DATA,
-			       "helper_key: longer than %zu characters",
-			       sizeof(c->key_path) - 1);
-	return 0;
+	if (beside(c->key_path, sizeof(c->key_path), path, "helper_key",
+		   LAYOUT_HELPER_KEY, e) < 0)
+		return -1;
+	return beside(c->share_key, sizeof(c->share_key), path, "share_key",
+		      LAYOUT_SHARE_KEY, e);
 }
 
 static int private_file(const char *path, struct err *e)

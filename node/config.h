@@ -49,6 +49,9 @@ struct node_config {
 	unsigned metadata_port;
 	char helper_socket[100]; /* the helper's, for the operator; "": none */
 	char key_path[256];	 /* the helper's key; "": beside node.json */
+	char share_key[256]; /* there where a share is wanted; "": beside it */
+	char share_dir[100]; /* where that is mounted */
+	char docker_root[100]; /* where the engine keeps its data */
 };
 
 /* All at its default, no role, masters or secrets. */
@@ -58,8 +61,8 @@ void node_config_init(struct node_config *c);
 void node_config_write(const struct node_config *c, struct buf *out);
 /*
  * Read and check path.  Refused: a file that others can read, a missing or
- * malformed value (named).  run_dir and key_path are filled in when they are
- * not said: $RUNTIME_DIRECTORY, which is systemd's, goes before the default.
+ * malformed value (named).  run_dir, key_path and share_key are filled in when
+ * they are not said: $RUNTIME_DIRECTORY, which is systemd's, goes before the default.
  * c holds secrets afterwards: node_config_burn.
  */
 int node_config_read(struct node_config *c, const char *path, struct err *e);

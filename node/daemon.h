@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "docker/docker.h"
 
 /* What helper and agent share as services of systemd. */
 
@@ -30,6 +31,12 @@ int daemon_init(struct err *e);
  */
 void daemon_notify(const char *state);
 
+/*
+ * The beginning is over: what of the program's file only that needed is no
+ * longer kept in our memory.  What is needed after all comes back by itself.
+ */
+void daemon_settle(void);
+
 /* The address alone of "10.0.0.1:1234" or "[::1]:1234". */
 #define DAEMON_ADDRESS_MAX 48
 void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX]);
@@ -37,6 +44,10 @@ void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX]);
 bool daemon_is_own(const char *addr);
 /* The address that traffic to addr leaves from; false when there is no way. */
 bool daemon_way_to(const char *addr, char out[48]);
+
+/* Before an engine founds or joins a swarm: docker_gateway.  A bridge that is
+ * not as wanted is told, and better than no swarm.  mtu 0: whatever. */
+void daemon_gateway(struct docker *d, unsigned mtu);
 
 /* The machine's name, as Docker tells it to its swarm. */
 int daemon_own_name(char out[65], struct err *e);

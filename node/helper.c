@@ -123,6 +123,7 @@ static int found(struct helper *h, struct err *e)
 		.keep_snapshots = 3,
 	};
 
+	daemon_gateway(&h->docker, c->mtu);
 	if (docker_swarm_init(&h->docker, &spec, e) < 0)
 		return err_in(e, "founding a swarm");
 	daemon_say("founded a swarm, advertised at %s", spec.advertise);
@@ -161,6 +162,7 @@ static int join_others(struct helper *h, bool *silent, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
+	daemon_gateway(&h->docker, h->config.mtu);
 	if (docker_swarm_join(&h->docker,
 			      h->self < LAYOUT_MASTERS_MAX ?
 				      h->config.masters[h->self] :
@@ -623,6 +625,7 @@ static int helper_serve(struct helper *h, struct err *e)
 	}
 	local_start(&local, h);
 	daemon_notify("READY=1\nSTATUS=no swarm yet");
+	daemon_settle();
 	daemon_say("helper: answering on %s port %u", h->config.listen, port);
 	rc = http_serve(&s, e);
 	daemon_notify("STOPPING=1");

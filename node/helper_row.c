@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "http/plain.h"
+#include "node/lacks.h"
 
 #define TABLE_AGE_MS 2000 /* answers may be as old */
 #define READERS_MAX 24	  /* callers that wait for the engine */
@@ -125,6 +126,9 @@ static bool own_row(struct helper_call *c, int64_t age_ms,
 {
 	struct helper *h = c->h;
 	struct err e = ERR_INIT;
+	/* a node whose engine has lost its ID may look at what has its name */
+	bool by_name = c->local || (str_eqz(http_x_head(c->x)->method, "GET") &&
+				    str_eqz(c->rest, c->caller.name));
 	bool found_it = false;
 	char text[200];
 	struct buf why = BUF_INIT(sizeof(text));
@@ -137,7 +141,7 @@ static bool own_row(struct helper_call *c, int64_t age_ms,
 			helper_answer_err(c->x, &e);
 			return false;
 		}
-		found_it = row_named(h, c->rest, c->local, node);
+		found_it = row_named(h, c->rest, by_name, node);
 		if (found_it || age_ms == 0)
 			break;
 		table_unlock(h);
@@ -194,33 +198,40 @@ static bool is_version(struct str s)
 }
 
 /*
- * The node says what version of this program it has; where every manager and
- * the operator see it, in its row, it is written when it is another one.  Agents
- * before 0.2 say none, and what was written of a later one is taken back.
+ * The node says what version of this program it has, and what it goes without;
+ * where every manager and the operator see it, in its row, it is written when
+ * it is something else.  Agents before 0.2 say neither, and what was written of
+ * a later one is taken back.
  */
-static void note_program(struct helper_call *c, const struct docker_node *node)
+static void note(struct helper_call *c, const struct docker_node *node)
 {
-	struct buf said = BUF_INIT(sizeof(node->program) - 1);
-	struct docker_node_change change = { .labels = { { DOCKER_LABEL_PROGRAM,
-							   NULL } } };
+	struct buf version = BUF_INIT(sizeof(node->program) - 1),
+		   lacks = BUF_INIT(LACKS_TEXT_MAX);
+	struct docker_node_change change;
+	char label[LACKS_TEXT_MAX];
 	struct err e = ERR_INIT;
 	struct docker d;
+	bool other, said = http_x_param(c->x, "version", &version) &&
+			   !version.over && is_version(buf_str(&version));
 
-	if (http_x_param(c->x, "version", &said) && !said.over &&
-	    is_version(buf_str(&said)))
-		change.labels[0].value = said.str;
-	if (!c->local && strcmp(change.labels[0].value != NULL ? said.str : "",
-				node->program) != 0) {
+	http_x_param(c->x, "lacks", &lacks);
+	other = lacks_change(node, lacks_read(buf_str(&lacks)), label, &change);
+	change.labels[1].name = DOCKER_LABEL_PROGRAM;
+	change.labels[1].value = said ? version.str : NULL;
+	if (!c->local &&
+	    (other || strcmp(said ? version.str : "", node->program) != 0)) {
 		docker_init_unix(&d, c->h->config.docker_socket);
 		d.timeout_ms = HELPER_ENGINE_MS;
 		/* who asks again in seconds says it again */
 		if (docker_node_update(&d, node->id, &change, &e) < 0)
-			daemon_say("the version of %s: %s", node->hostname, e.msg);
+			daemon_say("what %s says of itself: %s", node->hostname,
+				   e.msg);
 		else
 			helper_wrote(c->h);
 		docker_release(&d);
 	}
-	buf_release(&said);
+	buf_release(&version);
+	buf_release(&lacks);
 }
 
 void helper_do_node(struct helper_call *c)
@@ -249,6 +260,8 @@ void helper_do_node(struct helper_call *c)
 	add_way(doc, &node);
 	if (node.stop[0] != '\0')
 		json_add_str(doc, "stop", node.stop);
+	if (node.lacks[0] != '\0')
+		json_add_str(doc, "lacks", node.lacks);
 	/* five a second are asked for by all nodes together, and none asks more
 	 * often than the load balancer */
 	json_add_int(doc, "ask_again_s",
@@ -256,7 +269,7 @@ void helper_do_node(struct helper_call *c)
 		     n / 5 > 60	     ? 60 :
 				       (int64_t)(n / 5));
 	helper_answer_doc(c->x, 200, doc);
-	note_program(c, &node);
+	note(c, &node);
 }
 
 /* Query parameter as a number of seconds; 0 when it is not there. */

@@ -495,13 +495,74 @@ out:
 	return rc;
 }
 
-/* Wait until as many tasks run as should; a task's failure is told once. */
+/* The failure that was told, and how often it has come since. */
+struct told {
+	char failure[400], at[40];
+	unsigned times;
+};
+
+/* The word that *s begins with, or one character of what is between words.
+ * What has a digit is a number, or a name that is made up each time. */
+static struct str next_piece(struct str *s, bool *number)
+{
+	struct str piece = *s;
+
+	*number = false;
+	for (piece.n = 0; piece.n < s->n && is_alnum(s->p[piece.n]); piece.n++)
+		*number |= s->p[piece.n] >= '0' && s->p[piece.n] <= '9';
+	if (piece.n == 0)
+		piece.n = 1;
+	*s = str_skip(*s, piece.n);
+	return piece;
+}
+
+/* Whether two texts differ in numbers only: a path of a moment, an address. */
+static bool same_failure(const char *a, const char *b)
+{
+	struct str x = str_of(a), y = str_of(b);
+	bool x_number, y_number;
+
+	while (x.n > 0 && y.n > 0) {
+		struct str p = next_piece(&x, &x_number),
+			   q = next_piece(&y, &y_number);
+
+		if (x_number != y_number || (!x_number && !str_eq(p, q)))
+			return false;
+	}
+	return x.n == y.n;
+}
+
+static void tell_times(struct session *s, const char *name, const struct told *told)
+{
+	if (told->times > 1)
+		ui_say(s->ui, "service %s: that failure came %u times", name,
+		       told->times);
+}
+
+/* A failure is told once, and counted from then on. */
+static void tell_failure(struct session *s, const char *name, struct told *told,
+			 const struct tasks *t)
+{
+	if (t->failure[0] == '\0' || strcmp(t->failed_at, told->at) == 0)
+		return;
+	memcpy(told->at, t->failed_at, sizeof(told->at));
+	if (same_failure(t->failure, told->failure)) {
+		told->times++;
+		return;
+	}
+	tell_times(s, name, told);
+	ui_say(s->ui, "service %s: a task failed: %s", name, t->failure);
+	memcpy(told->failure, t->failure, sizeof(told->failure));
+	told->times = 1;
+}
+
+/* Wait until as many tasks run as should. */
 static int converge(struct session *s, struct docker *d, const char *name,
 		    struct err *e)
 {
 	int64_t began = now_ms();
 	unsigned settled = 0, wanted = 0;
-	char told[400] = "";
+	struct told told = { .times = 0 };
 	struct tasks t;
 	int rc;
 
@@ -513,16 +574,14 @@ static int converge(struct session *s, struct docker *d, const char *name,
 
 		settled = rc == 1 ? settled + 1 : 0;
 		if (settled == SETTLED_LOOKS) {
+			tell_times(s, name, &told);
+			told.times = 0;
 			ui_say(s->ui, "%s", what);
 			free(what);
 			break;
 		}
-		if (rc == 0 && t.failure[0] != '\0' &&
-		    strcmp(t.failure, told) != 0) {
-			ui_say(s->ui, "service %s: a task failed: %s", name,
-			       t.failure);
-			memcpy(told, t.failure, sizeof(told));
-		}
+		if (rc == 0)
+			tell_failure(s, name, &told, &t);
 		if (now_ms() - began > CONVERGE_MS)
 			rc = err_set(e, ERR_TIMEOUT,
 				     "%u of %u tasks run after %d minutes%s%s",
@@ -536,6 +595,7 @@ static int converge(struct session *s, struct docker *d, const char *name,
 		if (rc < 0)
 			break;
 	}
+	tell_times(s, name, &told);
 	return rc < 0 ? err_in(e, "service %s", name) : 0;
 }
 

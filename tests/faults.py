@@ -275,7 +275,7 @@ SINGLE = [
     # name, commands, rules, outcome, what the log must have
     ('name taken, asked', 'deploy-storage', {'request': '*checkNameAvailability*', 'status': 200,
      'body': '{"nameAvailable":false,"reason":"AlreadyExists","message":"taken"}'},
-     (1, 'taken; choose another STORAGE_ACCOUNT_NAME'), ''),
+     (1, 'taken; --yes takes shared0.* in its place.*choose another STORAGE_ACCOUNT_NAME'), ''),
     ('name taken, told', 'deploy-storage', {'request': 'PUT *storageAccounts/*', 'status': 409,
      'code': 'StorageAccountAlreadyTaken', 'message': 'taken'},
      (1, 'StorageAccountAlreadyTaken: taken .*choose another STORAGE_ACCOUNT_NAME'), ''),

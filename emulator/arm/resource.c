@@ -323,6 +323,9 @@ int resource_put(struct emu *m, struct put *p, const cJSON *body)
 	p->group_location = json_text(group->doc, "location");
 	if (group_refuse_leaving(group, &p->f) < 0)
 		return -1;
+	/* a deployment fails of it when it has begun */
+	if (!p->dry && provider_ready(m, p->type->name, &p->f) < 0)
+		return -1;
 	p->old = store_find(m, p->id);
 	/* the name stays as it was first written */
 	if (p->old != NULL) {

@@ -151,6 +151,7 @@ machine()
 		echo "$*" >>/tmp/systemctl.log
 		case "$*" in
 		'restart swarm-firewall.service') [ ! -e /tmp/no-firewall ] || exit 1 ;;
+		*is-active*) [ -e /tmp/docker-runs ] ;;
 		*'-P SubState'*) cat /tmp/substate 2>/dev/null || echo running ;;
 		esac
 	SH
@@ -167,6 +168,7 @@ machine()
 		printf '#!/bin/sh\necho "%s $*" >>/tmp/stub.log\nfalse\n' "$c" |
 			stub "$c"
 	done
+	printf '#!/bin/sh\necho "chattr $*" >>/tmp/systemctl.log\n' | stub chattr
 	stub fallocate <<-'SH'
 		#!/bin/sh
 		: >"$3"
@@ -259,15 +261,46 @@ same "nobody else looks into /etc/azswarm" 700 \
 	"$(stat -c %a "$root/etc/azswarm")"
 same "containers are kept back before Docker is started" \
 	'restart swarm-firewall.service enable --now docker.service' \
-	"$(grep -E '^restart swarm-firewall|docker.service$' "$root/tmp/systemctl.log" | head -n 2 | xargs)"
+	"$(grep -v is-active "$root/tmp/systemctl.log" | grep -E '^restart swarm-firewall|docker.service$' | head -n 2 | xargs)"
 check "the agent is started" grep -q 'start --no-block swarm-agent' \
 	"$root/tmp/systemctl.log"
 check "the helper is not" sh -c "! grep -q swarm-helper '$root/tmp/systemctl.log'"
 check "a kernel without SMB is no failure" grep -q 'knows no SMB' out
+for m in 'vxlan: tasks do not reach' 'ip_vs: published ports and service names' 'br_netfilter: published ports'; do
+	check "a kernel without ${m%%:*} is told" grep -q "warning: this kernel has no $m" out
+done
+settings()	# JQ-FILTER : of the engine
+{
+	jq -c "$1" "$root/etc/docker/daemon.json"
+}
+same "the engine's settings are ours" '["172.29.0.1/24",1400,["127.0.0.0/8"]]' \
+	"$(settings '[.bip, .mtu, .["insecure-registries"]]')"
+same "/srv is closed to who would write beside the share" 'chattr +i /srv' \
+	"$(grep chattr "$root/tmp/systemctl.log")"
 
 expect "a second run does nothing twice" 0 'azswarm-setup: done' setup
 check "it fetches and installs nothing" \
 	sh -c '! grep -E "fetching|installing" out'
+
+# ---- an engine that was there before us ----
+
+echo '{"bip": "10.9.9.1/24", "insecure-registries": ["10.1.1.1:5000"], "registry-mirrors": ["https://m"]}' \
+	>"$root/etc/docker/daemon.json.before"
+touch "$root/tmp/docker-runs"
+: >"$root/tmp/systemctl.log"
+expect "an engine with settings of its own" 0 "restarting Docker with the cluster's settings" setup
+check "is restarted" grep -qx 'restart docker.service' "$root/tmp/systemctl.log"
+check "what it had is gone then" absent /etc/docker/daemon.json.before
+same "its settings stay, ours go first, registries are joined" \
+	'["172.29.0.1/24",["10.1.1.1:5000","127.0.0.0/8"],["https://m"],1400]' \
+	"$(settings '[.bip, .["insecure-registries"], .["registry-mirrors"], .mtu]')"
+echo '{"bip": ' >"$root/etc/docker/daemon.json.before"
+expect "settings that are no JSON are a failure" 1 \
+	'FAILED: /etc/docker/daemon.json.before is not what Docker could read' setup
+same "and kept" '{"bip": ' "$(cat "$root/etc/docker/daemon.json.before")"
+rm "$root/etc/docker/daemon.json.before" "$root/tmp/docker-runs"
+
+# ---- what else may be wrong ----
 
 echo >"$root/tmp/no-firewall"
 expect "containers that are not kept back are a failure" 1 \
@@ -296,16 +329,25 @@ cp "$root/etc/azswarm/setup.conf" setup.conf
 : >"$root/etc/azswarm/share.cred"
 sed -i 's/^share_name=.*/share_name=/' "$root/etc/azswarm/setup.conf"
 expect "no share may be asked for" 0 'no share asked for' setup
+same "/srv is open then" 'chattr -i /srv' "$(grep chattr "$root/tmp/systemctl.log" | tail -n 1)"
 check "no key is kept then" absent /etc/azswarm/share.cred
 cp share.cred setup.conf "$root/etc/azswarm/"
 
 printf 'nodev\tcifs\n' >filesystems
 mount --bind filesystems "$root/proc/filesystems"
 rm -f "$root/sbin/mount.cifs"
+touch "$root/srv/own"
+: >"$root/tmp/sleep.log"
 expect "no cifs-utils to be had is a warning" 0 'warning: no cifs-utils' setup
+same "after twelve tries, for the lists' lock is not waited for" 11 \
+	"$(grep -cx 10 "$root/tmp/sleep.log")"
+check "nor are files in /srv kept quiet" grep -q 'warning: /srv holds files' out
+rm "$root/srv/own"
 printf '#!/bin/sh\n' | stub mount.cifs
 expect "a kernel with SMB gets the share" 0 'azswarm-setup: done' setup
 check "on demand" grep -q 'enable --now srv.automount' "$root/tmp/systemctl.log"
+same "and closes /srv before" 'chattr +i /srv,enable --now srv.automount' \
+	"$(grep -E 'chattr|automount' "$root/tmp/systemctl.log" | tail -n 2 | paste -sd ,)"
 
 # ---- what goes wrong later ----
 
@@ -315,12 +357,33 @@ expect "a service that keeps failing is a failure" 1 \
 rm "$root/tmp/substate"
 
 rm "$root/usr/local/bin/azswarm"
+pauses()	# how long was waited between tries
+{
+	uniq -c "$root/tmp/sleep.log" | awk '{ printf "%s%s x %s", sep, $1, $2; sep = ", " }'
+}
+mv www/azswarm/azswarm program
+: >"$root/tmp/sleep.log"
+expect "storage that refuses is a failure" 1 \
+	'FAILED: the cluster.s program: no way to the storage account' setup
+same "after eight tries, 5 s apart" "7 x 5" "$(pauses)"
+mv program www/azswarm/azswarm
+
 reap "$storage"
 : >"$root/tmp/sleep.log"
-expect "storage that does not answer is a failure" 1 \
+expect "storage that does not answer for ten minutes is a failure" 1 \
 	'FAILED: the cluster.s program: no way to the storage account' setup
-same "after eight tries, 5 s apart" "5 5 5 5 5 5 5" \
-	"$(tr '\n' ' ' <"$root/tmp/sleep.log" | sed 's/ $//')"
+same "after forty tries more, 15 s apart" "7 x 5, 39 x 15" "$(pauses)"
+# it is back after the twentieth of them
+stub sleep <<-'SH'
+	#!/bin/sh
+	echo "$1" >>/tmp/sleep.log
+	[ "$(wc -l </tmp/sleep.log)" -lt 26 ] || { touch /tmp/back; exec /bin/sleep "${1%5}.5"; }
+SH
+: >"$root/tmp/sleep.log"
+spawn storage.log sh -c 'until [ -e "$1" ]; do sleep 0.1; done
+	exec /usr/bin/python3 server.py 127.0.0.2 8443' - "$root/tmp/back"
+expect "storage that is back after minutes" 0 'azswarm-setup: done' setup
+check "has the program" test -x "$root/usr/local/bin/azswarm"
 
 check "the address's permission is in no output" \
 	sh -c '! grep NeverToBeSeen everything'

@@ -516,7 +516,8 @@ cloud_config()
 	same "everything secret is 0600" '' \
 		"$(find master.d/etc/azswarm -type f ! -perm 0600)"
 	check "daemon.json is JSON, without live-restore" jq -e \
-		'.bip == "172.29.0.1/24" and .mtu == 1400 and .["live-restore"] == false' \
+		'.bip == "172.29.0.1/24" and .mtu == 1400 and .["live-restore"] == false
+			and .["insecure-registries"] == ["127.0.0.0/8"]' \
 		agent.d/etc/docker/daemon.json
 	check "Docker's signing key is named" grep -qx \
 		docker_key=9DC858229FC7DD38854AE2D88D81803C0EBFCD88 \

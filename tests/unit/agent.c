@@ -2,7 +2,9 @@
  * The agent as a process of its own: its engine and its manager's are made
  * up, the helper between them is the real one. */
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -102,6 +104,11 @@ static void joining(void)
 	      "healthy when a helper says that it is ready", "not");
 	check(WITHIN(12000, done(&manager, "version ") == 1),
 	      "its version is in its row", manager.calls);
+	check(strstr(worker.gateway,
+		     "\"com.docker.network.driver.mtu\":\"1400\"") != NULL &&
+		      strstr(manager.gateway, "mtu\":\"1400\"") != NULL,
+	      "what containers reach the world by has the network's MTU",
+	      worker.gateway);
 	usleep(1500000);
 	check(done(&worker, "join\n") == 1 && done(&worker, "leave") == 0,
 	      "joins once", worker.calls);
@@ -177,13 +184,22 @@ static void removed(void)
 
 static void restarted(void)
 {
+	char name[128];
+	int fd;
+
 	check(world_stop(agent_pid) == 0, "ends on SIGTERM, without a leak",
 	      "not");
 	check(done(&worker, "leave") == 1, "which is no reason to leave",
 	      worker.calls);
+	snprintf(name, sizeof(name), "%s/notify", world.dir);
+	fd = notify_socket(name);
 	agent_pid = world_run(&world, "w1", "agent");
+	unsetenv("NOTIFY_SOCKET");
 	check(WITHIN(8000, health(200, "ok")), "started again, it is healthy",
 	      "not");
+	check(notified(fd, "READY=1") && notified(fd, "STATUS=in the swarm"),
+	      "and systemd is told that it is in the swarm", "not");
+	close(fd);
 	usleep(1500000);
 	check(done(&worker, "leave") == 1 && done(&worker, "join\n") == 2,
 	      "in the same swarm", worker.calls);
@@ -243,6 +259,102 @@ static void join_refused(void)
 		      now_ms() - began > 700,
 	      "and tried again, not before 2 s", worker.calls);
 	check(WITHIN(8000, health(200, "ok")), "with success", "not");
+}
+
+/* An engine that hangs takes connections and answers none. */
+static void hung(void)
+{
+	worker.hang_ms = 40000;
+	/* well within the half minute that other exchanges have */
+	check(WITHIN(4900, health(503, "Docker does not answer")),
+	      "an engine that hangs is not called well", "it is");
+	worker.hang_ms = 0;
+	check(WITHIN(8000, health(200, "ok")), "until it answers again", "not");
+}
+
+/* A machine that was away for so long that its certificate ran out: the engine
+ * is in a swarm, by its word, and has no ID. */
+static void expired(void)
+{
+	unsigned joins = done(&worker, "join\n"),
+		 left = done(&worker, "leave by force");
+
+	swarm_lock(&manager);
+	strcpy(own_row()->state, "down");
+	swarm_unlock(&manager);
+	swarm_lock(&worker);
+	strcpy(worker.state, "error");
+	strcpy(worker.error, "certificate has expired");
+	worker.node_id[0] = '\0';
+	swarm_unlock(&worker);
+	check(WITHIN(8000, health(503, "the engine's swarm state is error")),
+	      "an engine in an error is told", "not");
+	check(WITHIN(8000,
+		     world_said(&world, "w1",
+				"swarm is \"error\": certificate has expired")),
+	      "with its own word", "not");
+	check(done(&worker, "leave by force") == left, "and not left at once",
+	      worker.calls);
+	check(WITHIN(40000, done(&worker, "join\n") == joins + 1) &&
+		      done(&worker, "leave by force") == left + 1,
+	      "then it is left by force, and joins", worker.calls);
+	worker.error[0] = '\0';
+	check(WITHIN(8000, health(200, "ok")), "and is well", "not");
+}
+
+static bool rooms; /* the agent's engine has a file system of its own */
+
+static void resize(const char *options)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/docker", world.dir);
+	if (mount("none", path, "tmpfs", MS_REMOUNT, options) < 0)
+		abort();
+}
+
+static void room_begin(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/docker", world.dir);
+	rooms = mkdir(path, 0700) == 0 && unshare(CLONE_NEWNS) == 0 &&
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount("none", path, "tmpfs", 0, "size=2g") == 0;
+}
+
+static void room_end(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/docker", world.dir);
+	if (rooms)
+		umount2(path, MNT_DETACH);
+}
+
+static void no_room(void)
+{
+	if (!rooms) {
+		check_skip("a disk that fills", "no mounts here");
+		return;
+	}
+	resize("size=900m");
+	check(WITHIN(30000, done(&manager, "lacks ") == 1) &&
+		      strstr(manager.calls, "room,paused|pause\n") != NULL,
+	      "a node with next to no room is paused", manager.calls);
+	check(WITHIN(12000, health(200, "\"room\":\"next to none")),
+	      "and says so, and is well for those that use what runs there",
+	      "not");
+	sleep(7); /* longer than it takes to ask again */
+	check(health(200, "\"status\":\"ok\""), "for longer than a moment", "not");
+	resize("size=100m");
+	check(WITHIN(15000, health(503, "no room where Docker keeps its data")),
+	      "with none it is not", "it is");
+	resize("size=2g");
+	check(WITHIN(30000, done(&manager, "lacks ") == 2) &&
+		      strstr(manager.calls, " |active\n") != NULL,
+	      "active again when there is some", manager.calls);
+	check(WITHIN(12000, health(200, "\"status\":\"ok\"")), "and well", "not");
 }
 
 /* Also when the managers never said a word before. */
@@ -555,7 +667,7 @@ static void managers_stay(void)
 int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
-	char path[160];
+	char path[160], more[160];
 
 	world_main(argc, argv);
 	world_begin(&world);
@@ -564,7 +676,10 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/m0.sock", world.dir);
 	world_config(&world, "m0", "manager", path, "");
 	snprintf(path, sizeof(path), "%s/w1.sock", world.dir);
-	world_config(&world, "w1", "worker", path, ",\"settle_s\":1");
+	room_begin();
+	snprintf(more, sizeof(more),
+		 ",\"settle_s\":1,\"docker_root\":\"%s/docker\"", world.dir);
+	world_config(&world, "w1", "worker", path, more);
 	swarm_start(&manager, world.dir, "m0");
 	helper_pid = world_run(&world, "m0", "helper");
 	check(WITHIN(5000, world_said(&world, "m0", "founded a swarm")),
@@ -578,6 +693,9 @@ int main(int argc, char **argv)
 	booted();
 	helper_away();
 	join_refused();
+	hung();
+	expired();
+	no_room();
 	evicted();
 	leaving();
 	leaving_masters();
@@ -593,6 +711,7 @@ int main(int argc, char **argv)
 		world_show(&world, "w1");
 	}
 	engine_stop(&manager.engine);
+	room_end();
 	world_end(&world);
 	return check_failed();
 }

@@ -2069,7 +2069,8 @@ static const struct do_row {
 	  { { PUT_R, 201, ASYNC },
 	    { GET_OP, 200, .body = "{\"status\":\"Failed\",\"error\":{}}" },
 	    { GET_R, 200, .body = THING } },
-	  { ERR_AZURE, "operation Failed: Azure gave no reason" } },
+	  { ERR_AZURE, "waiting: operation Failed: Azure says no more; the resource "
+		       "itself is Succeeded" } },
 	{ "canceled, and there is no resource to ask",
 	  "POST",
 	  { { POST_R, 202, ASYNC },

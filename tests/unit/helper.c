@@ -330,6 +330,12 @@ static void refusals(void)
 	expect("a row by its name is for the socket", "POST",
 	       "/evict/somebody-else",
 	       (struct fault){ .name = "somebody-else" }, 404, "no such node");
+	expect("but who has lost his ID may look at it", "GET",
+	       "/node/somebody-else?version=test",
+	       (struct fault){ .name = "somebody-else" }, 200,
+	       "\"role\":\"worker\"");
+	expect("at his own", "GET", "/node/somebody-else", GOOD, 404,
+	       "no such node");
 	expect("the table is for the socket", "GET", "/nodes", GOOD, 404,
 	       "no such path");
 	expect("even for a master", "GET", "/nodes",
@@ -839,38 +845,6 @@ static void loris(void)
 	check(s != NULL && now_ms() - began < 20000,
 	      "a byte now and then is not enough", "still open");
 	stream_close(s);
-}
-
-/* systemd's socket, by path and in the abstract name space. */
-static int notify_socket(const char *name)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct timeval t = { .tv_sec = 5 };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	size_t n = strlen(name);
-
-	memcpy(a.sun_path, name, n);
-	if (*name == '@')
-		a.sun_path[0] = '\0';
-	if (bind(fd, (struct sockaddr *)&a,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		abort();
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	setenv("NOTIFY_SOCKET", name, 1);
-	return fd;
-}
-
-static bool notified(int fd, const char *words)
-{
-	char text[256];
-	ssize_t n;
-
-	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0) {
-		text[n] = '\0';
-		if (strstr(text, words) != NULL)
-			return true;
-	}
-	return false;
 }
 
 /* Few requests a second, then a refusal, then good again. */

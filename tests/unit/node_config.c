@@ -80,6 +80,8 @@ static void there_and_back(size_t i)
 			c.run_dir[0] = '\0';
 		if (strstr(c.key_path, "/" LAYOUT_HELPER_KEY) != NULL)
 			c.key_path[0] = '\0';
+		if (strstr(c.share_key, "/" LAYOUT_SHARE_KEY) != NULL)
+			c.share_key[0] = '\0';
 		node_config_write(&c, &out);
 		check_why(same[i].name,
 			  strcmp(out.str, same[i].written) == 0 ? "" : out.str);

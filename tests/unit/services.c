@@ -93,6 +93,8 @@ struct world {
 	const struct row *row;
 	unsigned version, updates;
 	int64_t replicas;
+	unsigned failing;  /* so many looks find that a task has failed */
+	unsigned failure;  /* how many have */
 	char strange[256]; /* that it does not have */
 	char image[256];   /* of the last update */
 	char made[4096];   /* the service that was made last */
@@ -266,6 +268,16 @@ static void answer(void *ctx, const char *method, const char *target,
 	} else if (strcmp(method, "POST") == 0 &&
 		   strncmp(target, "/services/sv1/", 14) == 0) {
 		update(w, target, body, r);
+	} else if (strncmp(target, "/tasks?", 7) == 0 && w->failing > 0) {
+		/* the last one is another */
+		w->failing--;
+		w->failure++;
+		snprintf(r->buf, sizeof(r->buf),
+			 "[{\"DesiredState\":\"running\",\"CreatedAt\":\"2026-11-23T04:56:00Z\","
+			 "\"Status\":{\"State\":\"rejected\",\"Timestamp\":\"2026-11-23T04:56:%02uZ\","
+			 "\"Err\":\"%s /tmp/mount%u: no\"}}]",
+			 w->failure, w->failing == 0 ? "looking at" : "mounting",
+			 w->failure * 7919);
 	} else if (strncmp(target, "/tasks?", 7) == 0) {
 		strcpy(r->buf, "[");
 		for (int64_t i = 0; i < w->replicas; i++)
@@ -378,6 +390,42 @@ static void run_row(struct world *w, const struct row *row)
 	buf_release(&why);
 }
 
+/* A failure that comes again and again, each time with other numbers. */
+static void failures(struct world *w)
+{
+	static const struct row row = { .offer = OWN };
+	char command[] = "scale-service", word[] = "3",
+	     *argv[] = { command, word, NULL }, *out = NULL;
+	struct settings set;
+	struct ui ui = { .format = UI_TABLE };
+	struct session s = { .set = &set, .ui = &ui, .version = "test" };
+	struct err e = ERR_INIT;
+	size_t out_n, told = 0;
+
+	pthread_mutex_lock(&w->engine.lock);
+	w->row = &row;
+	w->version = VERSION;
+	w->failing = 6;
+	pthread_mutex_unlock(&w->engine.lock);
+	ui.out = ui.err = open_memstream(&out, &out_n);
+	settings_init(&set);
+	s.az.clock = (struct azure_clock){ no_time, no_wait, NULL };
+	check(cmd_scale_service(&s, 2, argv, &e) == 0, "failures that pass",
+	      e.msg);
+	fclose(ui.out);
+	for (const char *p = out; (p = strstr(p, "a task failed: ")) != NULL; p++)
+		told++;
+	check(told == 2 &&
+		      strstr(out, "service replicated: a task failed: mounting "
+				  "/tmp/mount7919: no\n") != NULL &&
+		      strstr(out, "a task failed: looking at /tmp/") != NULL,
+	      "the same one is told once, although its numbers differ", out);
+	check(strstr(out, "that failure came 5 times\n") != NULL,
+	      "and how often it came", out);
+	free(out);
+	settings_release(&set);
+}
+
 /* Public, the monitor is told what Azure calls the cluster; else nobody may
  * call it anything. */
 static void monitor_names(struct world *w)
@@ -447,6 +495,7 @@ int main(void)
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i]);
+	failures(&w);
 	monitor_names(&w);
 	engine_stop(&w.engine);
 	image_release(&own);

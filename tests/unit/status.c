@@ -98,8 +98,10 @@ static void swarm_of(struct survey *v)
 static char *text_of(const struct survey *v, const char *const *names,
 		     const char *const *values)
 {
-	const struct status st = { names,	    values,	"swarm-cluster",
-				   "swarm-storage", "shared0x", v };
+	const struct status st = {
+		names, values, "swarm-cluster", "swarm-storage", "shared0x",
+		v,     NULL
+	};
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
@@ -112,7 +114,8 @@ static char *text_of(const struct survey *v, const char *const *names,
 static cJSON *json_of(const struct survey *v)
 {
 	const struct status st = {
-		NULL, NULL, "swarm-cluster", "swarm-storage", "shared0x", v
+		NULL, NULL, "swarm-cluster", "swarm-storage", "shared0x",
+		v,    NULL
 	};
 
 	return status_json(&st);
@@ -258,18 +261,23 @@ static void what_needs_a_look(void)
 	v.nodes[26].leaving = true;
 	strcpy(v.nodes[5].program, "");
 	strcpy(v.nodes[6].engine, "29.1.0");
+	strcpy(v.nodes[25].lacks, "share");
+	strcpy(v.nodes[28].lacks, "room,paused");
 	text = text_of(&v, NULL, NULL);
 	has("rows: what needs a look is first", text,
 	    "AZSWARM\n"
 	    "n26   worker  ready  leaving       20.10.24  0.2.0\n"
 	    "n27   worker  ready  drain         20.10.24  0.2.0\n"
 	    "n28   worker  down   active        20.10.24  0.2.0\n"
+	    "n25   worker  ready  active        20.10.24  0.2.0\n"
 	    "n00   worker  ready  active        20.10.24  0.2.0\n");
 	has("rows: a ceiling", text,
-	    "n16   worker  ready  active        20.10.24  0.2.0\n"
+	    "n15   worker  ready  active        20.10.24  0.2.0\n"
 	    "and 10 more nodes\n");
 	has("rows: a version that nobody told", text,
 	    "n05   worker  ready  active        20.10.24  unknown\n");
+	has("rows: what nodes go without", text,
+	    "\nlacking            n25 (share), n28 (room,paused)\n");
 	has("rows: how many are well", text, "27 of 30 ready and active");
 	has("rows: versions that differ", text,
 	    "azswarm 0.2.0 on 29, azswarm unknown on 1, "
@@ -359,6 +367,8 @@ static void json(void)
 		{ "nodes[1].leaving", "false" },
 		{ "nodes[0].docker", "20.10.24" },
 		{ "nodes[0].azswarm", "(none)" },
+		{ "nodes[0].lacks", "share" },
+		{ "nodes[1].lacks", "(none)" },
 		{ "services[0].running", "8" },
 		{ "services[0].mode", "replicated" },
 		{ "services[1].desired", "(none)" },
@@ -369,6 +379,7 @@ static void json(void)
 	swarm_of(&v);
 	service(&v, "old", -1, -1);
 	strcpy(v.nodes[0].program, "");
+	strcpy(v.nodes[0].lacks, "share");
 	v.nodes[0].leaving = true;
 	v.nodes[0].availability = DOCKER_DRAIN;
 	doc = json_of(&v);

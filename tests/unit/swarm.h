@@ -28,7 +28,7 @@ struct row {
 	char id[16], hostname[65], addr[16], state[16], availability[8];
 	/* its labels azswarm.leaving, .evict and .stop; "": not there */
 	char leaving[16], evict[160], stop[32];
-	char program[32]; /* and .version */
+	char program[32], lacks[32]; /* and .version and .lacks */
 	bool manager;
 	unsigned version, born;
 	unsigned tasks; /* of the service, running on it */
@@ -48,7 +48,10 @@ struct swarm {
 	unsigned removed,
 		removed_most; /* between two looks at the table; at most */
 	bool refuse_join;
-	int slow_ms; /* every look at the table */
+	int slow_ms;	   /* every look at the table */
+	int hang_ms;	   /* and every ping */
+	char gateway[256]; /* docker_gwbridge as it was made; "": there is none */
+	char error[64];	   /* of its swarm */
 };
 
 static inline void swarm_note(struct swarm *s, const char *fmt, ...)
@@ -114,6 +117,7 @@ static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
 	swarm_label_json(labels, sizeof(labels), "evict", r->evict);
 	swarm_label_json(labels, sizeof(labels), "stop", r->stop);
 	swarm_label_json(labels, sizeof(labels), "version", r->program);
+	swarm_label_json(labels, sizeof(labels), "lacks", r->lacks);
 	return (size_t)snprintf(
 		out, size,
 		"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
@@ -144,7 +148,10 @@ static inline void swarm_update(struct swarm *s, struct row *row,
 	const cJSON *labels = json_at(doc, "Labels");
 	const char *program = json_str_opt(json_get(labels, "azswarm.version"),
 					   "", "");
-	bool other = strcmp(row->program, program) != 0;
+	const char *lacks = json_str_opt(json_get(labels, "azswarm.lacks"), "",
+					 "");
+	bool other = strcmp(row->program, program) != 0,
+	     lacking = strcmp(row->lacks, lacks) != 0;
 
 	snprintf(row->leaving, sizeof(row->leaving), "%s",
 		 json_str_opt(json_get(labels, "azswarm.leaving"), "", ""));
@@ -157,9 +164,13 @@ static inline void swarm_update(struct swarm *s, struct row *row,
 		 json_str_opt(doc, "Availability", "?"));
 	row->manager = strcmp(json_str_opt(doc, "Role", ""), "manager") == 0;
 	row->version++;
+	snprintf(row->lacks, sizeof(row->lacks), "%s", lacks);
+	if (lacking)
+		swarm_note(s, "lacks %s %s|%s", row->hostname, row->lacks,
+			   row->availability);
 	if (other)
 		swarm_note(s, "version %s %s", row->hostname, row->program);
-	else
+	else if (!lacking)
 		swarm_note(s, "update %s %s %s|%s|%s", row->hostname,
 			   row->availability, row->leaving, row->evict,
 			   row->stop);
@@ -301,11 +312,23 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 
 	if (strcmp(path, "/_ping") == 0) {
 		r->body = "OK";
+		r->delay_ms = s->hang_ms;
+	} else if (strcmp(path, "/networks/docker_gwbridge") == 0) {
+		if (strcmp(method, "DELETE") == 0)
+			s->gateway[0] = '\0';
+		else if (s->gateway[0] == '\0')
+			swarm_refuse(r, 404, "network docker_gwbridge not found");
+		else
+			r->body = s->gateway;
+	} else if (strcmp(path, "/networks/create") == 0 &&
+		   strstr(body, "\"Name\":\"docker_gwbridge\"") != NULL) {
+		snprintf(s->gateway, sizeof(s->gateway), "%s", body);
 	} else if (strcmp(path, "/info") == 0) {
 		snprintf(r->buf, sizeof(r->buf),
 			 "{\"Name\":\"x\",\"Swarm\":{\"NodeID\":\"%s\","
-			 "\"LocalNodeState\":\"%s\",\"ControlAvailable\":%s%s}}",
-			 s->node_id, s->state, s->manager ? "true" : "false",
+			 "\"LocalNodeState\":\"%s\",\"Error\":\"%s\",\"ControlAvailable\":%s%s}}",
+			 s->node_id, s->state, s->error,
+			 s->manager ? "true" : "false",
 			 s->manager ? ",\"Cluster\":{\"ID\":\"cl1\"}" : "");
 		r->body = r->buf;
 	} else if (strncmp(path,
@@ -550,6 +573,38 @@ static inline void world_show(const struct world *w, const char *name)
 	if (file_read(path, &b, &e) == 0)
 		printf("# %s:\n%s", name, b.str);
 	buf_release(&b);
+}
+
+/* systemd's socket, by path and in the abstract name space. */
+static inline int notify_socket(const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval t = { .tv_sec = 5 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t n = strlen(name);
+
+	memcpy(a.sun_path, name, n);
+	if (*name == '@')
+		a.sun_path[0] = '\0';
+	if (bind(fd, (struct sockaddr *)&a,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		abort();
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static inline bool notified(int fd, const char *words)
+{
+	char text[256];
+	ssize_t n;
+
+	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0) {
+		text[n] = '\0';
+		if (strstr(text, words) != NULL)
+			return true;
+	}
+	return false;
 }
 
 /* Until cond holds.  ms is what a quiet machine needs at most; a busy one gets
