@@ -359,6 +359,12 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 	int rc = -1;
 
 	*prefix = names_prefix(s);
+	/* found free by the command before this one, in this process */
+	if (refused == NULL && s->labeled != NULL &&
+	    strcmp(s->labeled, *prefix) == 0) {
+		rc = 0;
+		goto out;
+	}
 	if (own_labels(s, own, e) < 0 || adopt(s, prefix, own, e) < 0)
 		goto out;
 	if (refused != NULL) {
@@ -380,6 +386,10 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 		rc = take_prefix(s, prefix, masters, own, e);
 	}
 out:
+	if (rc == 0) {
+		free(s->labeled);
+		s->labeled = xstrdup(*prefix);
+	}
 	free(taken);
 	json_free(own);
 	return rc;

@@ -41,6 +41,10 @@ struct session {
 	char *account;	     /* see storage_account_name() */
 	bool sized;	     /* see sizes_choose() */
 	enum elf_machine kinds[2];
+	/* What was read once, for a command that is made of others. */
+	cJSON *skus;  /* of the sizes that are wanted, see sizes_known() */
+	cJSON *first; /* see remote_first_machine(); null: there is none */
+	char *labeled; /* the prefix of names that can be had, see names_labels() */
 
 	struct tls_trust *trust;
 	struct dial dial;
