@@ -185,7 +185,11 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
+# What runs on nodes stands together, beside the libraries: of the file only the
+# neighbourhood of what runs is in memory (sh/soak).
+NODE_SRC := $(filter base/% docker/% http.c http/% node/% tls/%,$(SRC))
+OBJ	:= $(patsubst %.c,build/o/%.o,$(filter-out $(NODE_SRC),$(SRC))) build/o/build/assets.o \
+		$(patsubst %.c,build/o/%.o,$(NODE_SRC))
 
 azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o build/$@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
@@ -403,6 +407,12 @@ build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@$(MINE) $@
+
+# The product, to whom a day is a minute (tests/day_clock.c).
+build/bench/azswarm-day: build/o/main.o build/o/tests/day_clock.o \
+		$(filter-out build/o/base/clock.o,$(OBJ)) build/libbearssl.a build/libcjson.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)
 
 build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
 	@mkdir -p $(@D)

@@ -407,7 +407,8 @@ const struct command cli_commands[] = {
 	  .group = GROUP_PROGRAM,
 	  .run = run_emulator,
 	  .usage = "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] "
-		   "[--faults FILE] [--record FILE] [--cores N]",
+		   "[--provision SECONDS] [--faults FILE] [--record FILE] "
+		   "[--cores N]",
 	  .summary = "a local Azure to rehearse on" },
 	{ .name = "helper",
 	  .group = GROUP_NODES,

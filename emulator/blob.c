@@ -3,8 +3,8 @@
  * Everything needs a shared access signature.  Blobs are files under DIR/blobs.
  *
  * String to sign, errors and headers: "Create a service SAS", "Create an
- * account SAS", "Prevent Shared Key authorization", "Status and error
- * codes" (learn.microsoft.com).
+ * account SAS", "Status and error codes", "Prevent Shared Key authorization"
+ * (learn.microsoft.com).
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -18,6 +18,7 @@
 #include "base/net.h"
 #include "emulator/arm/scaler.h"
 #include "emulator/blob.h"
+#include "emulator/dhcp.h"
 #include "emulator/faults.h"
 #include "emulator/forward.h"
 #include "emulator/imds.h"
@@ -29,6 +30,7 @@
 #include "emulator/record.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
+#include "emulator/wire.h"
 #include "http.h"
 #include "tls/tls.h"
 
@@ -105,10 +107,22 @@ static void serve_outside(void *ctx, struct http_exchange *x)
 	}
 }
 
-static void serve_inside(void *ctx, struct http_exchange *x)
+static void serve_metadata(void *ctx, struct http_exchange *x)
 {
 	imds_handle(ctx, x);
 	record_exchange(ctx, x, "http://169.254.169.254", NULL, false);
+}
+
+static void serve_wire(void *ctx, struct http_exchange *x)
+{
+	wire_handle(ctx, x);
+	record_exchange(ctx, x, "http://168.63.129.16", NULL, false);
+}
+
+static void serve_plugin(void *ctx, struct http_exchange *x)
+{
+	wire_plugin_handle(ctx, x);
+	record_exchange(ctx, x, "http://168.63.129.16:32526", NULL, false);
 }
 
 /* ---- listeners ---- */
@@ -125,7 +139,9 @@ static void connection_failed(void *ctx, const struct err *e)
 	emu_log(ctx, "connection: %s", e->msg);
 }
 
-static struct http_server http_server_for(struct emu *m, int fd, bool imds)
+typedef void serve_fn(void *ctx, struct http_exchange *x);
+
+static struct http_server http_server_for(struct emu *m, int fd, serve_fn *serve)
 {
 	return (struct http_server){
 		.listen_fd = fd,
@@ -134,8 +150,8 @@ static struct http_server http_server_for(struct emu *m, int fd, bool imds)
 		.body_max = BLOB_MAX,
 		.idle_ms = 90000,
 		.body_ms = 300000,
-		.wrap = imds ? NULL : wrap_tls,
-		.handle = imds ? serve_inside : serve_outside,
+		.wrap = serve == serve_outside ? wrap_tls : NULL,
+		.handle = serve,
 		.failed = connection_failed,
 		.ctx = m,
 	};
@@ -144,13 +160,13 @@ static struct http_server http_server_for(struct emu *m, int fd, bool imds)
 struct listener {
 	struct emu *m;
 	int fd;
-	bool imds;
+	serve_fn *serve;
 };
 
 static void *listener_thread(void *p)
 {
 	struct listener *l = p;
-	struct http_server s = http_server_for(l->m, l->fd, l->imds);
+	struct http_server s = http_server_for(l->m, l->fd, l->serve);
 	struct emu *m = l->m;
 	struct err e = ERR_INIT;
 
@@ -176,14 +192,14 @@ static int start_thread(struct emu *m, void *(*thread)(void *), void *arg,
 	return rc == 0 ? 0 : err_set(e, ERR_IO, "no thread could be started");
 }
 
-/* In the machines' network: the platform's address and the metadata service. */
+/* In the machines' network: the platform's addresses. */
 static int listen_inside(struct emu *m, const char *address, unsigned port,
-			 bool imds, struct err *e)
+			 serve_fn *serve, struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 
 	l->m = m;
-	l->imds = imds;
+	l->serve = serve;
 	l->fd = tcp_listen(address, &port, m->netns, e);
 	if (l->fd >= 0 && start_thread(m, listener_thread, l, e) == 0)
 		return 0;
@@ -412,8 +428,14 @@ static int emu_serve(struct emu *m, struct err *e)
 		goto out;
 	if (m->o.machines != NULL) {
 		if (machines_up(m, e) < 0 ||
-		    listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
-		    listen_inside(m, "169.254.169.254", 80, true, e) < 0)
+		    listen_inside(m, "168.63.129.16", m->port, serve_outside,
+				  e) < 0 ||
+		    listen_inside(m, "169.254.169.254", 80, serve_metadata, e) < 0)
+			goto out;
+		if (m->o.provision_s > 0 &&
+		    (listen_inside(m, "168.63.129.16", 80, serve_wire, e) < 0 ||
+		     listen_inside(m, "168.63.129.16", 32526, serve_plugin, e) < 0 ||
+		     start_thread(m, dhcp_thread, m, e) < 0))
 			goto out;
 		pthread_mutex_lock(&m->lock);
 		machines_resume(m);
@@ -429,7 +451,7 @@ static int emu_serve(struct emu *m, struct err *e)
 		fprintf(m->o.out, "ready %s\n", m->base);
 		fflush(m->o.out);
 	}
-	s = http_server_for(m, fd, false);
+	s = http_server_for(m, fd, serve_outside);
 	rc = http_serve(&s, e);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);

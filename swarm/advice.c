@@ -4,9 +4,6 @@
  */
 #include "swarm/swarm.h"
 
-#define IMAGE_GONE \
-	"the publisher has withdrawn that version: 'azswarm deploy-compute' takes " \
-	"the latest for machines made from now on"
 #define ROOM \
 	"Azure has no room for this size there now: another of " \
 	"'azswarm sizes', another LOCATION, or later"
@@ -14,6 +11,9 @@
 #define REGISTER \
 	"an owner of the subscription can register it: portal, " \
 	"Resource providers"
+#define IMAGE_GONE \
+	"the publisher has withdrawn that version: 'azswarm deploy-compute' takes " \
+	"the latest for machines made from now on"
 
 /* The first row whose pattern (str_glob) fits the code counts: Linked...  and
  * Zonal... want the same as theirs, while there are quotas of many things.
@@ -43,7 +43,7 @@ static const struct {
 	{ "*AllocationFailed", ROOM },
 	{ "OverconstrainedAllocationRequest", ROOM },
 	{ "OverconstrainedZonalAllocationRequest", ROOM },
-	{ "*ImageNotFound", IMAGE_GONE },
+	{ "ImageNotFound", IMAGE_GONE },
 	{ "ImageVersionDeprecated", IMAGE_GONE },
 	{ "AuthorizationPermissionMismatch",
 	  "without shared keys this wants a role for the data, Storage Blob Data "

@@ -451,8 +451,8 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    images_resolve(s, body, e) < 0 || take_names(s, body, NULL, e) < 0)
+	    images_resolve(s, body, true, e) < 0 ||
+	    take_names(s, body, NULL, e) < 0)
 		goto out;
 	rc = deploy(s, body, e);
 	/* somebody was quicker */

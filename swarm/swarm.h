@@ -123,26 +123,16 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
-/* ---- masters (swarm/masters.c) ---- */
-
-/*
- * Tell the deployment's parameters which masters are not there yet: only they
- * are sent what a machine is first made by (customData), which Azure refuses to
- * change, and even to see again in other words.  And of which version of an image
- * the others are.
- */
-int masters_keep(struct session *s, cJSON *parameters, struct err *e);
-
 /* ---- images (swarm/images.c) ---- */
 
 /*
- * Put the versions of images into body, the deployment's: the latest there is
- * for agents and for masters that are to be made, which is said; after
- * masters_keep(), each that is there keeps its own, for Azure refuses another.
- * Where Azure does not tell the latest, that is said, and the template's
- * "latest" stays.
+ * Put into body, the deployment's, which masters are new (only they are sent
+ * customData) and the versions of images: the latest there is for agents and for
+ * new masters, which is said, and for each master that is there its own, for
+ * Azure refuses another.  there: the resource group is.  Where Azure does not
+ * tell the latest, that is said, and the template's "latest" stays.
  */
-int images_resolve(struct session *s, cJSON *body, struct err *e);
+int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 

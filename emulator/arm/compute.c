@@ -20,6 +20,7 @@
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
+#include "emulator/wire.h"
 #include "http.h"
 
 /* ---- sizes and quotas ---- */
@@ -719,14 +720,24 @@ cJSON *compute_machine_view(const struct emu *m, const struct entry *n)
 			     json_text(n->doc, "properties.timeCreated"));
 	/* nothing runs there, so nothing is Ready; and who waits is told why */
 	bool paper = m->netns == NULL, agent = up && !paper;
+	const char *version = "2.11.1.12",
+		   *said = "GuestAgent is running and processing the extensions.";
+	const cJSON *own = wire_agent(n);
 	char *low = emu_lower(state);
-	cJSON *view = json_fmt(
+	cJSON *view;
+
+	/* it has one of its own, which says so itself */
+	if (agent && m->o.provision_s > 0) {
+		agent = json_is(own, "status", "Ready");
+		version = json_text(own, "version");
+		said = json_text(own, "message");
+	}
+	view = json_fmt(
 		"@vm-view",
 		json_text(n->doc, "properties.osProfile.computerName"),
-		agent ? "2.11.1.12" : "Unknown",
-		agent ? "succeeded" : "Unavailable", agent ? "Info" : "Warning",
-		agent ? "Ready" : "Not Ready",
-		agent ? "GuestAgent is running and processing the extensions." :
+		agent ? version : "Unknown", agent ? "succeeded" : "Unavailable",
+		agent ? "Info" : "Warning", agent ? "Ready" : "Not Ready",
+		agent ? said :
 		paper ? "This machine exists on paper: its Azure has no machines." :
 			"VM status blob is found but not yet populated.",
 		when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
