@@ -39,6 +39,7 @@ struct session {
 	const char *confirm; /* --confirm NAME, NULL: ask */
 	struct trace trace;  /* opened by main */
 	char *account;	     /* see storage_account_name() */
+	bool labels_known;   /* names_labels() has asked, and they can be had */
 	bool sized;	     /* see sizes_choose() */
 	enum elf_machine kinds[2];
 
