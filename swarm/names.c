@@ -359,9 +359,7 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 	int rc = -1;
 
 	*prefix = names_prefix(s);
-	/* found free by the command before this one, in this process */
-	if (refused == NULL && s->labeled != NULL &&
-	    strcmp(s->labeled, *prefix) == 0) {
+	if (refused == NULL && s->labels_known) {
 		rc = 0;
 		goto out;
 	}
@@ -386,10 +384,7 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 		rc = take_prefix(s, prefix, masters, own, e);
 	}
 out:
-	if (rc == 0) {
-		free(s->labeled);
-		s->labeled = xstrdup(*prefix);
-	}
+	s->labels_known = rc == 0;
 	free(taken);
 	json_free(own);
 	return rc;
