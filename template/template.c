@@ -782,7 +782,7 @@ static cJSON *output_value(struct eval *ev, const cJSON *def)
 	return list;
 }
 
-/* {"type", "value"}, secure ones without; takes v. */
+/* {"type", "value"}, without when it is NULL or secure; takes v. */
 static void add_typed(cJSON *to, const char *name,
 		      const struct declared_type *type, cJSON *v)
 {
@@ -791,7 +791,7 @@ static void add_typed(cJSON *to, const char *name,
 	json_add_str(out, "type", type->name);
 	if (type->secure)
 		json_burn(v);
-	else
+	else if (v != NULL)
 		cJSON_AddItemToObject(out, "value", v);
 }
 
@@ -817,6 +817,10 @@ static void one_output(struct eval *ev, const cJSON *def, cJSON *to)
 	if (v == NULL || eval_failed(ev)) {
 		json_free(v);
 		return;
+	}
+	if (cJSON_IsNull(v)) {
+		json_free(v);
+		v = NULL;
 	}
 	add_typed(to, def->string, type, v);
 }

@@ -382,6 +382,11 @@ static const struct row symbolic[] = {
 	  ",'parameters':{'p':{'type':'string','nullable':true}},'resources':{},"
 	  "'outputs':{'o':{'type':'string','value':'[coalesce(parameters(`p`), `none`)]'}}}",
 	  NULL, "{'o':{'type':'String','value':'none'}}" },
+	{ "as some write a value, and an output that is null",
+	  HEAD2
+	  ",'parameters':{'p':{'type':'string','nullable':true},'q':{'type':'string'}},"
+	  "'resources':{},'outputs':{'o':{'type':'string','nullable':true,'value':'[parameters(`p`)]'}}}",
+	  "{'q':{'value':'x','reference':null}}", "{'o':{'type':'String'}}" },
 	{ "an output of a defined type",
 	  HEAD2
 	  ",'definitions':{'natural':{'type':'int','minValue':1}},'parameters':{'n':{"
