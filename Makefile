@@ -39,6 +39,9 @@ MAKEFLAGS	+= --no-builtin-rules --no-print-directory
 .SUFFIXES:
 comma		:= ,
 say		 = $(if $(V),,@echo '  $(1)	$@';)
+# What is being made, until it is whole and gets its name: two makes at once, of
+# a test and of whoever runs it, must not write to one file.
+MINE		:= .tmp$(shell echo $$PPID)
 export LC_ALL	:= C
 
 # ---- flags -------------------------------------------------------------
@@ -108,7 +111,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all install dist test check conformance mutants units fuzz hostile bench bench-compare demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all install dist test check conformance mutants units fuzz hostile bench bench-deps bench-compare demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -126,7 +129,8 @@ help:
 	@echo 'make drill      what users notice when machines go, counted from outside'
 	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
 	@echo 'make hostile    $(HOSTILE) hostile requests to a helper, and honest ones among them'
-	@echo 'make bench      our SSH against OpenSSH'\''s, lists, commands; bench-compare OLD=FILE'
+	@echo 'make bench      what is slow elsewhere, beside others'\'', who come by bench-deps;'
+	@echo '                bench-compare OLD=FILE: what takes 10 % more than then'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
 	@echo 'make deps       install the Debian packages all of these need'
@@ -155,10 +159,20 @@ conformance: azswarm | deps
 hostile: azswarm build/bench/ask_tool | deps
 	@tests/hostile.py azswarm build/bench/ask_tool $(HOSTILE)
 
-# Without root the machines exist on paper, and need nothing.
-bench: azswarm build/bench/ssh_tool | deps
+# Ours beside others', who are not all here without bench-deps.  One table, and all
+# of it in bench.json.
+bench: azswarm $(addprefix build/bench/,ssh_tool ask_tool crypto_tool) | deps
+	@rm -f build/bench/rows.json
 	@tests/bench.sh
+	@tests/bench_crypto.sh
 	@tests/bench_client.sh
+	@tests/bench_node.sh
+	@mv build/bench/rows.json bench.json
+
+bench-deps: | deps
+	@build-aux/deps.sh tests/bench.deps
+	@tests/npm.sh azure
+	@cd build && export SRCDIR='$(CURDIR)' && . ../tests/nginx.sh && nginx_get || cat nginx.log
 
 # Against an earlier bench.json: make bench-compare OLD=FILE
 bench-compare:
@@ -182,23 +196,27 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
+# What runs on nodes stands together, beside the libraries: of the file only the
+# neighbourhood of what runs is in memory (sh/soak).
+NODE_SRC := $(filter base/% docker/% http.c http/% node/% tls/%,$(SRC))
+OBJ	:= $(patsubst %.c,build/o/%.o,$(filter-out $(NODE_SRC),$(SRC))) build/o/build/assets.o \
+		$(patsubst %.c,build/o/%.o,$(NODE_SRC))
 
 azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
-	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o $@.tmp $(CRT_BEGIN) $^ $(CRT_END)
-	@mv $@.tmp $@
+	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o build/$@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
+	@mv build/$@$(MINE) $@
 
 # The same for the other kind of processor.
 ARM_OBJ	 := $(patsubst build/o/%,build/aarch64/%,$(OBJ))
 ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a
 
 build/aarch64/azswarm: build/aarch64/main.o $(ARM_OBJ) $(ARM_LIBS)
-	$(call say,LINK)$(ARM_LINK) $(LDFLAGS) -o $@.tmp $(ARM_BEGIN) $^ $(ARM_END)
-	@mv $@.tmp $@
+	$(call say,LINK)$(ARM_LINK) $(LDFLAGS) -o $@$(MINE) $(ARM_BEGIN) $^ $(ARM_END)
+	@mv $@$(MINE) $@
 
 # Beside ours, where that looks for it.
 azswarm-aarch64: build/aarch64/azswarm
-	@cp $< $@.tmp && mv $@.tmp $@
+	@cp $< build/$@$(MINE) && mv build/$@$(MINE) $@
 
 # ---- what others get ---------------------------------------------------
 
@@ -219,7 +237,7 @@ dist: azswarm build/aarch64/azswarm
 	@build-aux/dist.sh azswarm build/aarch64/azswarm dist '$(KEY)'
 
 build/azswarm.1: azswarm
-	@./azswarm man >$@
+	@./azswarm man >$@$(MINE) && mv $@$(MINE) $@
 
 # ---- objects, in three flavours: the product, sanitized, fuzzed --------
 
@@ -227,14 +245,16 @@ build/azswarm.1: azswarm
 define flavour
 build/$(1)/%.o: %.c build/$(1)/flags | build/.bearssl build/.cjson
 	@mkdir -p $$(@D)
-	$$(call say,CC)$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(call say,CC)$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS) -MMD -MP -MT $$@ -MF $$(@:.o=.d) \
+		-c -o $$@$$(MINE) $$<
+	@mv $$@$$(MINE) $$@
 
 build/$(1)/flags: FORCE | tools
 	@mkdir -p $$(@D)
 	@$$(call keep,$$@,$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS))
 endef
 # Write a line to a file only when it differs, so that its time tells.
-keep = echo '$(2)' | cmp -s - $(1) || echo '$(2)' >$(1)
+keep = echo '$(2)' | cmp -s - $(1) || { echo '$(2)' >$(1)$(MINE) && mv $(1)$(MINE) $(1); }
 
 $(eval $(call flavour,o,$$(CC),$$(REL_FLAGS)))
 $(eval $(call flavour,san,$$(HOSTCC),$$(SAN_FLAGS)))
@@ -248,6 +268,11 @@ build/aarch64/main.o: private OWN_FLAGS += -include build/aarch64/version.h
 build/aarch64/main.o: main.c build/aarch64/version.h
 build/aarch64/flags: | build/.musl-aarch64
 build/aarch64/%.a: private AR := aarch64-linux-gnu-ar
+
+# What every byte of a message or a document goes through.
+QUICK	:= $(patsubst %.c,%.o,$(wildcard base/*.c http/*.c))
+$(addprefix build/o/,$(QUICK)): private REL_FLAGS += -O2
+$(addprefix build/aarch64/,$(QUICK)): private ARM_FLAGS += -O2
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
 	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \
@@ -294,16 +319,18 @@ endif
 define bearssl
 build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 	@echo '  CC	$$@ (BearSSL)'
-	@rm -rf build/$(1)bearssl-o $$@ && mkdir -p build/$(1)bearssl-o
-	@top=$$$$PWD && cd build/$(1)bearssl-o && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
+	@mkdir -p build/$(1)bearssl-o$$(MINE)
+	@top=$$$$PWD && cd build/$(1)bearssl-o$$(MINE) && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
 		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
 		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c
-	@$$(AR) rcsD $$@ $$$$(find build/$(1)bearssl-o -name '*.o' | sort)
+	@$$(AR) rcsD $$@$$(MINE) $$$$(find build/$(1)bearssl-o$$(MINE) -name '*.o' | sort)
+	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)bearssl-o$$(MINE)
 
 build/$(1)libcjson.a: build/.cjson build/$(2)/flags
-	@rm -f $$@ && mkdir -p $$(@D)
-	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cJSON.o build/cjson/cJSON.c
-	@$$(AR) rcsD $$@ build/$(1)cJSON.o
+	@mkdir -p build/$(1)cjson-o$$(MINE)
+	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cjson-o$$(MINE)/cJSON.o build/cjson/cJSON.c
+	@$$(AR) rcsD $$@$$(MINE) build/$(1)cjson-o$$(MINE)/cJSON.o
+	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)cjson-o$$(MINE)
 endef
 $(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS)))
 $(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
@@ -317,17 +344,18 @@ build/assets.list: FORCE
 	@$(call keep,$@,$(ASSETS))
 
 build/assets.c: build-aux/assets.sh build/assets.list $(ASSETS) build/roots | tools
-	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) build/roots >$@.tmp
-	@mv $@.tmp $@
+	$(call say,ASSETS)build-aux/assets.sh assets $(ASSETS) build/roots >$@$(MINE)
+	@mv $@$(MINE) $@
 
 # The tool is a static file made like the product, so it runs right here.
 build/anchors: build/o/build-aux/anchors.o build/libbearssl.a
-	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
+	@mv $@$(MINE) $@
 
 build/roots: build/anchors build-aux/roots | tools
 	$(call say,ROOTS)cd '$(CA_CERTS)' && '$(CURDIR)/build/anchors' \
-		$$(sed 's/#.*//' '$(CURDIR)/build-aux/roots') >'$(CURDIR)/$@.tmp'
-	@mv $@.tmp $@
+		$$(sed 's/#.*//' '$(CURDIR)/build-aux/roots') >'$(CURDIR)/$@$(MINE)'
+	@mv $@$(MINE) $@
 
 # Its time changes only when its text does.
 build/version.h: version_cc = $(CC)
@@ -335,9 +363,8 @@ build/aarch64/version.h: version_cc = $(ARM_GCC)
 build/aarch64/version.h: | build/.musl-aarch64
 build/version.h build/aarch64/version.h: FORCE | build/.bearssl build/.cjson tools
 	@mkdir -p $(@D)
-	@build-aux/version.sh '$(version_cc)' >$@.tmp
-	@cmp -s $@.tmp $@ || cp $@.tmp $@
-	@rm -f $@.tmp
+	@build-aux/version.sh '$(version_cc)' >$@$(MINE)
+	@if cmp -s $@$(MINE) $@; then rm $@$(MINE); else mv $@$(MINE) $@; fi
 
 # ---- tests -------------------------------------------------------------
 
@@ -348,14 +375,14 @@ FUZZ_LIBS := build/fuzz/libazswarm.a build/fuzz/libbearssl.a build/fuzz/libcjson
 build/san/libazswarm.a: $(patsubst build/o/%,build/san/%,$(OBJ))
 build/fuzz/libazswarm.a: $(patsubst build/o/%,build/fuzz/%,$(OBJ))
 build/san/libazswarm.a build/fuzz/libazswarm.a:
-	@rm -f $@
-	@$(AR) rcsD $@ $^
+	@$(AR) rcsD $@$(MINE) $^ && mv $@$(MINE) $@
 
 units: $(addprefix build/unit/,$(UNITS)) $(addprefix build/replay/,$(FUZZERS))
 
 build/unit/%: build/san/tests/unit/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 # A copy of the tree is spoilt, not this one.
 mutants: $(SAN_LIBS) | deps
@@ -363,43 +390,56 @@ mutants: $(SAN_LIBS) | deps
 
 # Without sanitizers, for which there is no run time there.
 build/aarch64/libazswarm.a: $(ARM_OBJ)
-	@rm -f $@
-	@$(AR) rcsD $@ $^
+	@$(AR) rcsD $@$(MINE) $^ && mv $@$(MINE) $@
 
 build/aarch64/unit/%: build/aarch64/tests/unit/%.o build/aarch64/libazswarm.a $(ARM_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(ARM_LINK) -o $@ $(ARM_BEGIN) $^ $(ARM_END)
+	$(call say,LINK)$(ARM_LINK) -o $@$(MINE) $(ARM_BEGIN) $^ $(ARM_END)
+	@mv $@$(MINE) $@
 
 # Programs that tests/sh drives, tests/NAME_tool.c.
 build/tests/%: build/san/tests/%.o $(SAN_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 # The whole program, sanitized: what sh/faults drives.
 build/san/main.o: private OWN_FLAGS += -include build/version.h
 build/san/main.o: main.c build/version.h
 build/san/azswarm: build/san/main.o $(SAN_LIBS)
-	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 # The same, and it tells which settings it reads (tests/reads.c).
 WRAPPED	:= cli_parse settings_get settings_var settings_int settings_bool \
 	   settings_mounts settings_autoscale settings_storage_account
 build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 # Made like the product: what bench measures.
 build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@ $(CRT_BEGIN) $^ $(CRT_END)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
+	@mv $@$(MINE) $@
+
+# The product, to whom a day is a minute (tests/day_clock.c).
+build/bench/azswarm-day: build/o/main.o build/o/tests/day_clock.o \
+		$(filter-out build/o/base/clock.o,$(OBJ)) build/libbearssl.a build/libcjson.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
+	@mv $@$(MINE) $@
 
 build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o $(SAN_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@ $^
+	$(call say,LINK)$(HOSTCC) $(SAN_FLAGS) -pthread -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 build/fuzzer/%: build/fuzz/tests/fuzz/%.o $(FUZZ_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CLANG) $(SAN_FLAGS) -fsanitize=fuzzer -pthread -o $@ $^
+	$(call say,LINK)$(CLANG) $(SAN_FLAGS) -fsanitize=fuzzer -pthread -o $@$(MINE) $^
+	@mv $@$(MINE) $@
 
 fuzz: $(addprefix build/fuzzer/,$(FUZZERS)) | deps
 	@build-aux/fuzz.sh $(FUZZ_SECONDS) $(FUZZERS)

@@ -5,6 +5,7 @@
  * is in azure/.  Knows no resource type: which ones are asked for is the
  * caller's business.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ void azure_release(struct azure *az)
 	free(az->arm);
 	free(az->subscription);
 	http_client_release(&az->http);
+	for (size_t i = 0; i < AZURE_MADE_MAX; i++)
+		free(az->made[i].path);
 	*az = (struct azure){ 0 };
 }
 
@@ -68,9 +71,17 @@ char *azure_path(const struct azure *az, const char *fmt, ...)
 
 int azure_refused(const struct azure_reply *r, struct err *e)
 {
+	struct str tenant;
+
+	if (e->kind != ERR_NONE)
+		return -1;
 	azure_error(&r->http.head, r->doc, buf_str(&r->http.body), e);
 	if (r->http.head.status == 401)
 		e->kind = ERR_AUTH;
+	if (err_is(e, AZURE_OTHER_TENANT)) {
+		tenant = azure_tenant(&r->http.head);
+		snprintf(e->target, sizeof(e->target), "%.*s", STR_ARG(tenant));
+	}
 	return -1;
 }
 
@@ -81,8 +92,11 @@ static enum azure_next accepted(struct azure_request *q, struct err *e)
 	(void)e;
 	if ((status >= 200 && status < 300) ||
 	    (status == 404 && (q->flags & AZURE_MISSING_OK)) ||
-	    (status == 409 && (q->flags & AZURE_CONFLICT_OK)))
+	    (status == 409 && (q->flags & AZURE_CONFLICT_OK))) {
+		if (status < 300)
+			azure_remember(q);
 		return AZURE_DONE;
+	}
 	return AZURE_NOT_THIS;
 }
 
@@ -95,8 +109,8 @@ static enum azure_next refused(struct azure_request *q, struct err *e)
 /* What an answer may mean.  The first of these that it does mean decides. */
 static enum azure_next (*const meanings[])(struct azure_request *q,
 					   struct err *e) = {
-	accepted,	 azure_renew_token, azure_ask_policy, azure_wait_turn,
-	azure_wait_well, azure_register,    refused,
+	azure_wait_made, accepted,	  azure_renew_token, azure_ask_policy,
+	azure_wait_turn, azure_wait_well, azure_register,    refused,
 };
 
 static enum azure_next send_and_see(struct azure_request *q, struct err *e)
@@ -198,21 +212,80 @@ static int wait_for_end(struct azure *az, struct lro *op,
 static int take_result(struct azure *az, const struct lro *op, bool wanted,
 		       struct azure_reply *r, struct err *e)
 {
+	struct azure_reply now;
+	struct err why = ERR_INIT;
+
 	/* the 404 of a poll is not the resource's */
 	if (r->http.head.status == 404)
 		azure_reply_release(r);
 	/* polls told about the operation, not about what it made */
 	if (!wanted || op->resource == NULL || op->how == LRO_RESOURCE)
 		return 0;
+	if (azure_call(az, "GET", op->resource, NULL,
+		       op->how == LRO_LOCATION ? AZURE_MADE_OR_NOT : 0, &now,
+		       &why) < 0 &&
+	    (op->how != LRO_LOCATION || why.kind == ERR_INTR)) {
+		azure_reply_release(&now);
+		*e = why;
+		return -1;
+	}
+	/* Location ended with what it made; that it cannot be read yet does not
+	 * undo this */
+	if (why.kind != ERR_NONE) {
+		azure_reply_release(&now);
+		return 0;
+	}
 	azure_reply_release(r);
-	return azure_call(az, "GET", op->resource, NULL, 0, r, e);
+	*r = now;
+	return 0;
 }
 
-static int do_and_wait(struct azure *az, const char *method, const char *path,
-		       const cJSON *body, const struct azure_wait *w,
-		       bool wanted, struct azure_reply *r, struct err *e)
+/* It failed, and polled, the last answer, has no reason: the resource may have,
+ * or tells at least how it stands. */
+static void ask_why(struct azure *az, const struct lro *op,
+		    const struct azure_reply *polled, struct err *e)
 {
-	struct lro op = { 0 };
+	const char *word = json_str_opt(polled->doc, "status", "Failed"), *state;
+	struct err why = ERR_INIT, ignored = ERR_INIT;
+	struct azure_reply r;
+
+	if (op->resource == NULL || op->how == LRO_RESOURCE ||
+	    !err_is(e, AZURE_NO_REASON))
+		return;
+	if (azure_call(az, "GET", op->resource, NULL, AZURE_MADE_OR_NOT, &r,
+		       &ignored) == 0) {
+		state = json_str_opt(r.doc, "properties.provisioningState",
+				     "there");
+		azure_failed_doc(r.doc, &why);
+		if (err_is(&why, AZURE_NO_REASON)) {
+			err_clear(&why);
+			err_refused(&why, ERR_AZURE, AZURE_NO_REASON, NULL,
+				    "Azure says no more; the resource itself is %s",
+				    state);
+		}
+		err_in(&why, "operation %s", word);
+		*e = why;
+	}
+	azure_reply_release(&r);
+}
+
+/* It is done already, and names a place to ask that our token does not go to. */
+static bool needs_no_asking(struct azure *az, const struct lro *op,
+			    const struct azure_reply *r)
+{
+	struct err ignored = ERR_INIT;
+
+	return r->http.head.status == 200 && op->url[0] != '/' &&
+	       str_is(json_str_opt(r->doc, "properties.provisioningState", ""),
+		      "Succeeded") &&
+	       !azure_on_arm_host(az, op->url, &ignored);
+}
+
+/* op: to be released; has a URL when an operation has begun. */
+static int do_and_wait(struct azure *az, const char *method, const char *path,
+		       const cJSON *body, const struct azure_wait *w, bool wanted,
+		       struct lro *op, struct azure_reply *r, struct err *e)
+{
 	enum lro_state state;
 	int rc;
 
@@ -220,16 +293,32 @@ static int do_and_wait(struct azure *az, const char *method, const char *path,
 		return -1;
 	if (r->http.head.status >= 400 || w->no_wait) /* 400: what the flags allow */
 		return 0;
-	state = lro_start(&op, method, path, r, az->clock.now(az->clock.ctx),
+	state = lro_start(op, method, path, r, az->clock.now(az->clock.ctx),
 			  w->limit_ms, e);
 	rc = state == LRO_FAILED ? -1 : 0;
-	if (state == LRO_WAIT) {
-		rc = wait_for_end(az, &op, w, r, e);
+	if (state == LRO_WAIT && !needs_no_asking(az, op, r)) {
+		rc = wait_for_end(az, op, w, r, e);
 		if (rc == 0)
-			rc = take_result(az, &op, wanted, r, e);
+			rc = take_result(az, op, wanted, r, e);
+		else
+			ask_why(az, op, r, e);
 	}
-	lro_release(&op);
 	return rc;
+}
+
+/* What the other one was about is known when it has ended, and a request that
+ * comes too early is told to wait for its turn. */
+static int begin_again(struct azure *az, struct azure_reply *r, struct err *e)
+{
+	struct azure_clock *clock = &az->clock;
+	int64_t now = clock->now(clock->ctx);
+
+	if (az->note != NULL)
+		az->note(az->note_ctx, e->msg);
+	azure_reply_release(r);
+	err_clear(e);
+	return clock->wait(clock->ctx, now + AZURE_TURN_WAIT_MS,
+			   "another operation to finish", now, e);
 }
 
 int azure_do(struct azure *az, const char *method, const char *path,
@@ -237,9 +326,20 @@ int azure_do(struct azure *az, const char *method, const char *path,
 	     struct azure_reply *final, struct err *e)
 {
 	struct azure_reply r = { 0 };
-	int rc = do_and_wait(az, method, path, body, w, final != NULL, &r, e);
+	struct lro op = { 0 };
+	bool wanted = final != NULL;
+	int rc = do_and_wait(az, method, path, body, w, wanted, &op, &r, e);
 
-	if (final != NULL)
+	if (rc < 0 && op.url != NULL && err_is(e, AZURE_PREEMPTED) &&
+	    !(w->flags & AZURE_ONCE)) {
+		lro_release(&op);
+		rc = begin_again(az, &r, e);
+		if (rc == 0)
+			rc = do_and_wait(az, method, path, body, w, wanted, &op,
+					 &r, e);
+	}
+	lro_release(&op);
+	if (wanted)
 		*final = r;
 	else
 		azure_reply_release(&r);

@@ -40,6 +40,13 @@ struct azure_clock {
 	void *ctx;
 };
 
+/* What was made a moment ago: for up to a minute Azure may not know it. */
+#define AZURE_MADE_MAX 8
+struct azure_made {
+	char *path; /* lower case, without a query; NULL: none */
+	int64_t at_ms;
+};
+
 struct azure {
 	struct entra *entra;
 	char *arm; /* "https://management.azure.com" */
@@ -48,6 +55,8 @@ struct azure {
 	char *subscription;
 	struct http_client http;
 	struct azure_clock clock;
+	struct azure_made made[AZURE_MADE_MAX];
+	unsigned n_made; /* so far, which tells the oldest */
 	/* told about each retry and anything else worth a line; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
@@ -75,6 +84,7 @@ enum azure_flags {
 	AZURE_ONCE = 1,	       /* do not repeat after an unknown outcome */
 	AZURE_MISSING_OK = 2,  /* 404 is an answer, not an error */
 	AZURE_CONFLICT_OK = 4, /* 409 likewise */
+	AZURE_MADE_OR_NOT = 8, /* a 404 of what was just made is not waited out */
 };
 
 /*
@@ -89,11 +99,17 @@ enum azure_flags {
  * innermost cause and the request and correlation ids.  It is sent again
  *
  *   - after 408, 429, 500, 502, 503, 504 and broken connections: 5 times in
- *     all, after Retry-After or 1, 2, 4, 8 s with jitter (http/retry.h)
+ *     all, after Retry-After or 1, 2, 4, 8 s with jitter (http/retry.h); of
+ *     429 that is heeded in full, for a quarter of an hour in all, and when it
+ *     is longer this is ERR_TIMEOUT at once, which says how long it is
  *   - after 401: once with a new token, and once with one that has the claims
  *     it asks for (ERR_AUTH, and what to do, when the credential has no such)
  *   - after the 403 of a policy that wants a policy token: once with that
- *   - after "another operation is in progress": for up to 5 minutes
+ *   - after "another operation is in progress", or "is not provisioned yet":
+ *     for up to 5 minutes; a bare "Conflict", whose text az->note is told, for one
+ *   - after the 404 of what a PUT of this struct azure made, or of something in
+ *     it (not with AZURE_MISSING_OK, then only of itself): until that is a
+ *     minute old
  *   - after a resource provider that was not registered is: once
  *
  * Source: FACTS gathered from ARM's request limits and the retry policies of
@@ -126,20 +142,30 @@ int azure_list_of(struct azure *az, const char *path, const char *const *want,
  * (of the first, where it gives several).  A quota of cores that is used up
  * has the code QuotaExceeded, whatever the service says.
  * Takes every shape seen: with or without the wrapper, any case, message that
- * is itself JSON (to a depth of 8), and bodies that are not JSON (status line
- * and the first bytes).  Returns -1.
+ * is itself JSON or ends with an error that is (to a depth of 8), and bodies
+ * that are not JSON (status line and the first bytes).  It is one line: blanks
+ * and line ends in a row become one blank.  Details whose message is JSON that
+ * says nothing are data, and not the cause.  Returns -1.
  */
 int azure_error(const struct http_head *h, const cJSON *doc, struct str raw,
 		struct err *e);
 /* As above for an error object inside another document ("error" of a failed
  * operation).  NULL is fine. */
 int azure_error_doc(const cJSON *doc, struct err *e);
+/* The same for the state of an operation, or a resource, that failed: its
+ * "error", wherever that is; without one, the code is this. */
+#define AZURE_NO_REASON "NoReason"
+int azure_failed_doc(const cJSON *doc, struct err *e);
 /* The claims that the challenges of a 401 ask for, JSON; NULL: none.  Several
  * challenges and fields are looked through, either base64.  Caller frees.
  * Source: RFC 9110 section 11.6.1; "Claims challenges" (learn.microsoft.com). */
 char *azure_claims(const struct http_head *h);
-/* Outermost code of an error body ("" if none): what reactions depend on. */
-const char *azure_error_code(const cJSON *doc);
+/* The code of a token that is of another tenant than the subscription; the
+ * error's target is then the subscription's, as WWW-Authenticate has it. */
+#define AZURE_OTHER_TENANT "InvalidAuthenticationTokenTenant"
+/* Outermost code of an error body (empty if none): what reactions depend on.
+ * Into doc. */
+struct str azure_error_code(const cJSON *doc);
 
 /* ---- long-running operations ---- */
 
@@ -160,7 +186,8 @@ struct lro {
 
 /*
  * Look at the first answer of an operation.  r must be a 2xx.
- * LRO_DONE: nothing to poll.  LRO_WAIT: op->url is set.  LRO_FAILED: e set.
+ * LRO_DONE: nothing to poll.  LRO_WAIT: op->url is set.  LRO_FAILED: e set: it
+ * failed at once, or it goes on and there is no way to follow it.
  * Source: "Track asynchronous Azure operations" (learn.microsoft.com).
  */
 enum lro_state lro_start(struct lro *op, const char *method, const char *url,
@@ -182,13 +209,16 @@ enum lro_state lro_dropped(struct lro *op, const struct err *why,
 void lro_release(struct lro *op);
 
 /*
- * azure_call and then wait for the operation to end.
+ * azure_call and then wait for the operation to end.  One that gave way to
+ * another (OperationPreempted) is begun once more, unless it is AZURE_ONCE.
+ * Of one that failed without saying why, the resource is asked.
  *
  * what      for the person who waits: "storage account shared0..."
  * limit_ms  give up (ERR_TIMEOUT) after this long; the operation goes on in
  *           Azure
  * final     NULL, or gets the final resource (PUT, PATCH) or result; release it
- *           whatever the result
+ *           whatever the result.  When the operation told the resource itself
+ *           (Location) and that cannot be read yet, what the operation told
  * tick      NULL, or called after each poll (a live view); -1 stops
  */
 struct azure_wait {

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,8 +110,14 @@ static void seal(void)
  * a standard stream that is closed, and what we print would go there. */
 static void hold_standard_streams(void)
 {
+	struct pollfd p[] = { { .fd = STDIN_FILENO },
+			      { .fd = STDOUT_FILENO },
+			      { .fd = STDERR_FILENO } };
+
+	if (poll(p, 3, 0) < 0)
+		_exit(1);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 &&
+		if ((p[fd].revents & POLLNVAL) != 0 &&
 		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
 			_exit(1);
 }
@@ -140,7 +147,7 @@ static void ui_setup(struct ui *ui)
 	ui->out = stdout;
 	ui->err = stderr;
 	ui->tty = able && isatty(STDERR_FILENO);
-	ui->color = !never && (forced || (able && isatty(STDERR_FILENO)));
+	ui->color = !never && (forced || ui->tty);
 	ui->color_out = !never && (forced || (able && isatty(STDOUT_FILENO)));
 }
 
@@ -171,18 +178,19 @@ static void print_error(const struct command_line *line, const struct command *c
 			int argc, char **argv, const struct err *e)
 {
 	struct buf text = BUF_INIT(64u << 10), clean = BUF_INIT(64u << 10);
-	const char *do_this = advice(e);
+	struct buf do_this = BUF_INIT(1024);
 
 	if (e->kind == ERR_INTR && line->session.trace.changes > 0) {
 		buf_adds(&text, "; what was begun is half done, or goes on in "
 				"Azure: to finish it, ");
 		add_typed(&text, argc, argv);
-	} else if (do_this != NULL) {
-		buf_addf(&text, "; %s", do_this);
+	} else if (advice(e, &do_this)) {
+		buf_addf(&text, "; %s", do_this.str);
 	}
 	buf_add_clean(&clean, buf_str(&text));
 	fprintf(stderr, "azswarm: %s%s%s%s\n", cmd != NULL ? cmd->name : "",
 		cmd != NULL ? ": " : "", e->msg, clean.n > 0 ? clean.str : "");
+	buf_release(&do_this);
 	buf_release(&text);
 	buf_release(&clean);
 }

@@ -30,10 +30,12 @@ struct azure_request {
 	struct azure_page *page; /* NULL: the answer is taken whole */
 	struct buf url, text;	 /* as they are sent */
 	int64_t began_ms;
-	unsigned tries; /* that came to nothing, as http/retry.h counts */
+	unsigned tries;	 /* that came to nothing, as http/retry.h counts */
+	unsigned unseen; /* 404s of what was just made */
 	unsigned requests_before; /* of az->http, when this try began */
 	unsigned renewed;	  /* which ways to another token were tried */
 	bool registered;	  /* a resource provider was, for this */
+	bool told;		  /* the person was, why it waits */
 	char *policy_token;	  /* a header line, NULL: none */
 };
 
@@ -49,6 +51,10 @@ int azure_run(struct azure_request *q, struct err *e);
 bool azure_on_arm_host(const struct azure *az, const char *url, struct err *e);
 
 /* ---- why it would be sent again ---- */
+
+/* The code of what gave way to another operation on the same thing. */
+#define AZURE_PREEMPTED "OperationPreempted"
+#define AZURE_TURN_WAIT_MS 10000 /* between looks whether that has ended */
 
 /*
  * Each of these looks at what came of the last sending and says whether it has
@@ -69,6 +75,8 @@ enum azure_next azure_unanswered(struct azure_request *q, const struct err *why,
 enum azure_next azure_renew_token(struct azure_request *q, struct err *e);
 /* 403 of a policy that wants to be asked first. */
 enum azure_next azure_ask_policy(struct azure_request *q, struct err *e);
+/* 404 of what is there: Azure's parts learn one after the other what was made. */
+enum azure_next azure_wait_made(struct azure_request *q, struct err *e);
 /* Another operation is in progress there. */
 enum azure_next azure_wait_turn(struct azure_request *q, struct err *e);
 /* Throttled, or Azure is not well. */
@@ -76,10 +84,16 @@ enum azure_next azure_wait_well(struct azure_request *q, struct err *e);
 /* The subscription does not know the resource provider yet. */
 enum azure_next azure_register(struct azure_request *q, struct err *e);
 
+/* It was answered with 2xx: remember what it made, forget what it deleted. */
+void azure_remember(struct azure_request *q);
+
 /* ---- errors ---- */
 
 /* As azure_error() for that answer, ERR_AUTH when it is 401.  Returns -1. */
 int azure_refused(const struct azure_reply *r, struct err *e);
+/* The tenant that the challenge of a 401 sends us to, a name or a GUID; empty
+ * without one.  Into h. */
+struct str azure_tenant(const struct http_head *h);
 /* The innermost cause of an error body as text, as far as it fits. */
 void azure_say(const cJSON *doc, struct buf *out);
 

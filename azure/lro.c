@@ -34,14 +34,7 @@ static enum verdict verdict_of(const char *status)
 static enum lro_state failed_with(const char *status, const cJSON *doc,
 				  struct err *e)
 {
-	const cJSON *error = json_get_i(doc, "error");
-
-	if (!cJSON_IsObject(error))
-		error = json_at(doc, "properties.error");
-	if (cJSON_IsObject(error))
-		azure_error_doc(error, e);
-	else
-		err_set(e, ERR_AZURE, "Azure gave no reason");
+	azure_failed_doc(doc, e);
 	err_in(e, "operation %s", status);
 	return LRO_FAILED;
 }
@@ -77,6 +70,13 @@ static enum lro_state wait_on(struct lro *op, const struct azure_reply *r,
 	}
 	op->next_ms = now_ms + ms;
 	return LRO_WAIT;
+}
+
+static enum lro_state says_nothing(struct err *e)
+{
+	err_set(e, ERR_PROTO,
+		"Azure does not say how the operation stands, nor where to ask");
+	return LRO_FAILED;
 }
 
 static bool has_state(const cJSON *doc)
@@ -135,11 +135,13 @@ enum lro_state lro_start(struct lro *op, const char *method, const char *url,
 	}
 	if (writes) {
 		set_url(op, LRO_RESOURCE, str_of(url));
-		if (h->status == 202 && !has_state(r->doc))
+		/* accepted, or begun, and what came of it is not here */
+		if ((h->status == 202 && !has_state(r->doc)) ||
+		    (h->status == 201 && r->doc == NULL))
 			return wait_on(op, r, now_ms, e);
 		return resource_state(op, r, now_ms, e);
 	}
-	return LRO_DONE;
+	return h->status == 202 ? says_nothing(e) : LRO_DONE;
 }
 
 /* The answer to a poll whose status line alone says how it stands: true when
@@ -182,7 +184,7 @@ static enum lro_state async_state(struct lro *op, const struct azure_reply *r,
 	const char *word = json_str_opt(r->doc, "status", "");
 
 	/* an empty 200 stands for success; a document without a status is the
-	 * resource itself */
+	 * resource itself, or nothing that would tell */
 	if (*word == '\0') {
 		if (r->doc == NULL && r->http.body.n > 0) {
 			err_set(e, ERR_PROTO,
@@ -191,6 +193,8 @@ static enum lro_state async_state(struct lro *op, const struct azure_reply *r,
 		}
 		if (r->http.head.status == 202 && !has_state(r->doc))
 			return wait_on(op, r, now_ms, e);
+		if (cJSON_IsObject(r->doc) && r->doc->child == NULL)
+			return says_nothing(e);
 		return resource_state(op, r, now_ms, e);
 	}
 	switch (verdict_of(word)) {
@@ -236,7 +240,8 @@ enum lro_state lro_step(struct lro *op, const struct azure_reply *r,
 	case LRO_RESOURCE:
 		break;
 	}
-	return resource_state(op, r, now_ms, e);
+	return r->doc != NULL ? resource_state(op, r, now_ms, e) :
+				says_nothing(e);
 }
 
 enum lro_state lro_dropped(struct lro *op, const struct err *why,

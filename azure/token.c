@@ -67,6 +67,34 @@ char *azure_claims(const struct http_head *h)
 	return json.n > 0 ? buf_detach(&json) : (buf_release(&json), NULL);
 }
 
+/* ---- tenants ---- */
+
+struct str azure_tenant(const struct http_head *h)
+{
+	struct err ignored = ERR_INIT;
+	struct http_url u;
+	struct str v;
+	size_t n;
+
+	for (size_t i = 0; i < h->n_fields; i++) {
+		if (!str_ieqz(h->fields[i].name, "www-authenticate"))
+			continue;
+		v = challenge_param(h->fields[i].value, "authorization_uri");
+		if (http_url_parse(v, &u, &ignored) < 0)
+			continue;
+		v = str_skip(u.path, 1);
+		for (n = 0; n < v.n &&
+			    (is_alnum(v.p[n]) || v.p[n] == '-' || v.p[n] == '.');
+		     n++)
+			;
+		if (n > 0 && (n == v.n || v.p[n] == '/'))
+			return str_head(v, n);
+	}
+	return STR_NULL;
+}
+
+/* ---- another token ---- */
+
 /* Ways to another token; each is tried once. */
 enum { ANOTHER = 1, WITH_CLAIMS = 2 };
 
@@ -75,7 +103,7 @@ enum azure_next azure_renew_token(struct azure_request *q, struct err *e)
 	const struct azure_reply *r = q->reply;
 	unsigned status = r->http.head.status, way;
 	enum azure_next next = AZURE_AGAIN;
-	const char *code;
+	struct str code;
 	char *claims;
 
 	if (status != 401 && status != 403)
@@ -89,7 +117,9 @@ enum azure_next azure_renew_token(struct azure_request *q, struct err *e)
 		entra_forget(q->az->entra);
 	} else if (entra_challenge(q->az->entra, claims, e) < 0) {
 		code = azure_error_code(r->doc);
-		err_in(e, "%s", *code != '\0' ? code : "HTTP 401");
+		if (code.n == 0)
+			code = STR("HTTP 401");
+		err_in(e, "%.*s", STR_ARG(code));
 		next = AZURE_FAILED;
 	}
 	q->renewed |= way;
@@ -108,8 +138,7 @@ static bool wants_policy_token(const struct azure_request *q)
 	return r->http.head.status == 403 && q->policy_token == NULL &&
 	       !(q->flags & AZURE_NO_POLICY_TOKEN) &&
 	       strcmp(q->method, "GET") != 0 &&
-	       str_ieqz(str_of(azure_error_code(r->doc)),
-			"RequestDisallowedByPolicy") &&
+	       str_ieqz(azure_error_code(r->doc), "RequestDisallowedByPolicy") &&
 	       str_find(buf_str(&r->http.body),
 			STR("\"missingPolicyTokenDetails\"")) >= 0;
 }

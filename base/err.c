@@ -105,6 +105,7 @@ int err_in(struct err *e, const char *fmt, ...)
 {
 	char was[sizeof(e->msg)];
 	va_list ap;
+	size_t n;
 
 	if (e->kind == ERR_NONE)
 		return -1;
@@ -112,7 +113,11 @@ int err_in(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	set(e, e->kind, fmt, ap);
 	va_end(ap);
-	addf(e, ": %s", was);
+	n = strlen(e->msg);
+	if (strncmp(was, e->msg, n) == 0 && was[n] == ':')
+		memcpy(e->msg, was, sizeof(was)); /* it is in front already */
+	else
+		addf(e, ": %s", was);
 	return -1;
 }
 

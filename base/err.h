@@ -66,8 +66,8 @@ bool err_is(const struct err *e, const char *code);
 int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Prefix the message with "CONTEXT: " (does nothing when no error is set).
- * Always returns -1. */
+/* Prefix the message with "CONTEXT: " (does nothing when no error is set, or
+ * when it begins like that).  Always returns -1. */
 int err_in(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -109,6 +109,7 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_deploy_storage,
 	  .needs = NEEDS_LOGIN,
 	  .settings = SHARES | OF(PROGRAM),
+	  .usage = "[--yes]",
 	  .summary = "storage account, file shares, and this program in a "
 		     "blob" },
 	{ .name = "create-shares",
@@ -122,6 +123,7 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_params,
 	  .needs = NEEDS_LOGIN,
 	  .settings = STORAGE | TEMPLATE | OF(PROGRAM),
+	  .usage = "[--yes]",
 	  .summary = "write parameters/cluster.json" },
 	{ .name = "deploy-compute",
 	  .group = GROUP_START,
@@ -129,7 +131,7 @@ const struct command cli_commands[] = {
 	  .needs = NEEDS_LOGIN,
 	  .settings = SCALE_SET | MASTERS | OF(LOCATION) | OF(WARM_AGENTS),
 	  .made_by = "params",
-	  .usage = "[--no-wait | --dry-run]",
+	  .usage = "[--yes] [--no-wait | --dry-run]",
 	  .summary = "deploy machines and network, and wait for them" },
 	{ .name = "plan",
 	  .group = GROUP_START,
@@ -404,7 +406,8 @@ const struct command cli_commands[] = {
 	  .group = GROUP_PROGRAM,
 	  .run = run_emulator,
 	  .usage = "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] "
-		   "[--faults FILE] [--record FILE] [--cores N]",
+		   "[--provision SECONDS] [--faults FILE] [--record FILE] "
+		   "[--cores N]",
 	  .summary = "a local Azure to rehearse on" },
 	{ .name = "helper",
 	  .group = GROUP_NODES,

@@ -29,7 +29,11 @@
  * Rules that name neither are settings.  Of sign-in: "mfa": true wants a second
  * factor, a device code is good for "device_s" seconds.  Of scheduled events:
  * no machine has more than "notice_s" seconds' notice, and with "heard_only":
- * true a deletion does not wait for one that never asked (notice.h).
+ * true a deletion does not wait for one that never asked (notice.h).  Of the
+ * subscription: with "new": true its resource providers have to be registered
+ * first, as since the emulator's start they were not; "addresses" is its quota
+ * of public addresses in a region, and it may not have what fits "restricted",
+ * LOCATION/SIZE (several rules, several patterns).
  *
  * The table below is all of it: what is not in there is refused.  When the
  * emulator starts, a bad file is an error; while it runs, the log says what is
@@ -128,6 +132,9 @@ static const struct kind {
 	{ "device_s", SETTING, NUMBER, 0, INT32_MAX, NULL, NEVER, NULL },
 	{ "notice_s", SETTING, NUMBER, 1, 900, NULL, NEVER, NULL },
 	{ "heard_only", SETTING, FLAG, 0, 0, NULL, NEVER, NULL },
+	{ "new", SETTING, FLAG, 0, 0, NULL, NEVER, NULL },
+	{ "addresses", SETTING, NUMBER, 0, INT32_MAX, NULL, NEVER, NULL },
+	{ "restricted", SETTING, TEXT, 0, 0, NULL, NEVER, NULL },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -333,6 +340,19 @@ int64_t faults_setting(struct emu *m, const char *name, int64_t dflt)
 	return dflt;
 }
 
+bool faults_fits(struct emu *m, const char *name, const char *what)
+{
+	const char *pattern;
+	const cJSON *rule;
+
+	cJSON_ArrayForEach(rule, m->faults) {
+		pattern = json_str_opt(rule, name, NULL);
+		if (pattern != NULL && str_glob(str_of(pattern), str_of(what)))
+			return true;
+	}
+	return false;
+}
+
 /* ---- requests ---- */
 
 /* The first rule whose turn it is. */
@@ -382,7 +402,9 @@ cJSON *faults_request(struct emu *m, const struct http_head *h)
 	const cJSON *rule;
 	cJSON *copy;
 
-	buf_addf(&what, "%.*s %.*s", STR_ARG(h->method), STR_ARG(h->target));
+	buf_addstr(&what, h->method);
+	buf_addc(&what, ' ');
+	buf_addstr(&what, h->target);
 	pthread_mutex_lock(&m->lock);
 	rule = pick(m, "request", what.str, NULL);
 	copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
@@ -414,7 +436,7 @@ static void put_status(struct scene *s, const cJSON *rule)
 
 	r->status = (unsigned)json_int_opt(rule, "status", 500);
 	r->gateway = true;
-	json_burn(r->out);
+	request_drop_answer(r);
 	while (r->n_fields > 0)
 		free(r->fields[--r->n_fields]);
 	fault_release(&r->fault);

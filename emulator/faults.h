@@ -51,5 +51,7 @@ bool faults_operation(struct emu *m, struct op *op, struct fault *f);
 
 /* What the last rule with that key says ("mfa": 1, "device_s"), or dflt.  Lock held. */
 int64_t faults_setting(struct emu *m, const char *name, int64_t dflt);
+/* Whether a rule with that key has a pattern that what fits.  Lock held. */
+bool faults_fits(struct emu *m, const char *name, const char *what);
 
 #endif

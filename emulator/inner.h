@@ -20,7 +20,7 @@
  */
 
 #define BODY_MAX (4u << 20) /* ARM's limit for a template */
-#define BLOB_MAX (64u << 20)
+#define BLOB_MAX ((uint64_t)5000 << 20)
 #define STATE_MAX (256u << 20)
 #define LEVELS_MAX \
 	50	      /* of a body, of what a template makes: what is
@@ -47,7 +47,7 @@ struct emu {
 	unsigned port;
 	char base[64]; /* "https://localhost:8443" */
 	struct tls_identity *identity;
-	FILE *log;
+	int log_fd;
 	int record_fd; /* -1: nothing is recorded */
 
 	/* made once, kept in state.json */
@@ -85,6 +85,10 @@ struct emu {
 	/* sign-ins that are under way, and access tokens that were found good
 	 * ({"text", "claims"}, newest last); not kept */
 	cJSON *grants, *tokens;
+
+	/* when registering each provider of a new subscription began, by the
+	 * clock; 0: it did not (arm/providers.c).  Not kept */
+	int64_t registered[16];
 
 	/* faults on purpose */
 	char *faults_path;

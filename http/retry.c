@@ -8,6 +8,7 @@
 #include "http/retry.h"
 
 #define RETRY_AFTER_MAX_S 300
+#define THROTTLED_MAX_S 86400
 
 enum {
 	TURNED_AWAY_ONLY = 1, /* only what says that nothing was done */
@@ -34,22 +35,37 @@ static const struct row {
 	[RETRY_IMDS_UPGRADE] = { 8, ANY_5XX | NOT_YET | STEADY, 10000, 500, 60 },
 	[RETRY_ENDPOINTS] = { 5, ANY_5XX, 1000, 1000, 0 },
 	[RETRY_BLOB] = { 5, ANY_5XX, 1000, 1000, 0 },
-	[RETRY_UPLOAD] = { 8, ANY_5XX | SILENCE | STEADY, 10000, 10000, 0 },
+	/* the container may have been made a moment ago */
+	[RETRY_UPLOAD] = { 8, ANY_5XX | NOT_YET | SILENCE | STEADY, 10000,
+			   10000, 0 },
 };
 
-int64_t http_retry_after_s(const struct http_head *h, int64_t unix_now)
+/* The seconds that Retry-After asks for, however many; -1 without one. */
+static int64_t asked_for(const struct http_head *h, int64_t unix_now)
 {
 	struct str v = http_field(h, "retry-after");
 	uint64_t s;
 	int64_t at;
 
 	if (str_num(v, UINT32_MAX, &s))
-		return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)s;
+		return (int64_t)s;
 	if (v.n > 0 && time_parse_http(v, &at))
-		return at <= unix_now			 ? 0 :
-		       at - unix_now > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S :
-							   at - unix_now;
+		return at <= unix_now ? 0 : at - unix_now;
 	return -1;
+}
+
+int64_t http_retry_after_s(const struct http_head *h, int64_t unix_now)
+{
+	int64_t s = asked_for(h, unix_now);
+
+	return s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : s;
+}
+
+int64_t http_throttled_s(const struct http_head *h, int64_t unix_now)
+{
+	int64_t s = h->status == 429 ? asked_for(h, unix_now) : -1;
+
+	return s > THROTTLED_MAX_S ? -1 : s;
 }
 
 static bool answer_passes(const struct row *row, const struct http_head *h)

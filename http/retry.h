@@ -46,4 +46,8 @@ int64_t http_retry_ms(enum http_retry row, unsigned tries,
  * one. */
 int64_t http_retry_after_s(const struct http_head *h, int64_t unix_now);
 
+/* The same of a 429, and all of it, for who can say so to somebody: up to a
+ * day; nobody throttles for longer, and more is -1. */
+int64_t http_throttled_s(const struct http_head *h, int64_t unix_now);
+
 #endif

@@ -2,7 +2,8 @@
  * The monitor.  One thread reads the engine, another listens to its events so
  * that the first reads soon when something happens, and a third asks the
  * nodes' agents for figures; every watcher has a thread that waits for news
- * and sends them.  Each piece of news is text, made once.
+ * and sends them.  Each piece of news is text, made once, and only the newest
+ * is kept: who has not been told of the one before gets the whole.
  */
 #include "node/monitor.h"
 
@@ -33,6 +34,8 @@
 
 #define CONNS_MAX (MONITOR_CLIENTS_MAX + 32)
 #define IDLE_MS 10000 /* also: how long a watcher may take nothing */
+#define TAKE_MS 60000 /* how long it may take for one piece of news */
+#define PIECE (64u << 10)
 #define STACK (128u << 10)
 #define ENGINE_MS 10000
 #define SOON_MS 1000	 /* between two readings, at least */
@@ -51,17 +54,17 @@
 void monitor_view_init(struct monitor_view *v, int64_t now)
 {
 	*v = (struct monitor_view){ .now = now };
-	buf_init(&v->nodes, MONITOR_STATE_MAX / 4);
-	buf_init(&v->services_text, MONITOR_STATE_MAX / 4);
-	buf_init(&v->tasks, MONITOR_STATE_MAX / 2);
+	rows_init(&v->nodes, MONITOR_STATE_MAX / 4);
+	rows_init(&v->services_rows, MONITOR_STATE_MAX / 4);
+	rows_init(&v->tasks, MONITOR_STATE_MAX / 2);
 	buf_init(&v->names, NAMES_MAX);
 }
 
 void monitor_view_release(struct monitor_view *v)
 {
-	buf_release(&v->nodes);
-	buf_release(&v->services_text);
-	buf_release(&v->tasks);
+	rows_release(&v->nodes);
+	rows_release(&v->services_rows);
+	rows_release(&v->tasks);
 	buf_release(&v->names);
 	free(v->services);
 	free(v->table);
@@ -75,11 +78,6 @@ void monitor_view_release(struct monitor_view *v)
 static bool is_full(size_t n)
 {
 	return (n & (n + 1)) == 0;
-}
-
-static void next_element(struct buf *b)
-{
-	buf_adds(b, b->n == 0 ? "{" : ",{");
 }
 
 static void member(struct buf *b, const char *name, struct str v)
@@ -190,7 +188,7 @@ int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 	bool ended = is_any(state,
 			    "complete shutdown failed rejected remove orphaned");
 	bool wanted = is_any(desired, "running ready accepted complete");
-	struct buf *b = &v->tasks;
+	struct buf *b = &v->tasks.text;
 
 	if (s == NULL)
 		return 0;
@@ -208,7 +206,7 @@ int monitor_view_task(void *ctx, const cJSON *task, struct err *e)
 	if (str_eqz(state, "running"))
 		task_runs(v, task, (size_t)(s - v->services));
 	v->restless |= !wanted || !str_eqz(state, "running");
-	next_element(b);
+	rows_next(&v->tasks);
 	member(b, "id", at(task, "ID", 32));
 	member(b, "service", str_of(s->id));
 	number(b, "slot", json_int_opt(task, "Slot", 0));
@@ -229,7 +227,7 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 		   name = at(node, "Description.Hostname", 64);
 	struct err unreadable = ERR_INIT;
 	struct docker_node *row;
-	struct buf *b = &v->nodes;
+	struct buf *b = &v->nodes.text;
 	ptrdiff_t colon = str_rchr(manager, ':');
 
 	/* a manager may see itself at 0.0.0.0 or 127.0.0.1 */
@@ -244,7 +242,7 @@ int monitor_view_node(void *ctx, const cJSON *node, struct err *e)
 		copy_to(row->addr, sizeof(row->addr), addr);
 		v->n_table++;
 	}
-	next_element(b);
+	rows_next(&v->nodes);
 	member(b, "id", at(node, "ID", 32));
 	member(b, "name", name);
 	/* a name with a blank in it would be two */
@@ -282,7 +280,7 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 			      200),
 		   name;
 	const cJSON *mode = json_at(service, "Spec.Mode"), *ports, *port;
-	struct buf *b = &v->services_text;
+	struct buf *b = &v->services_rows.text;
 	const char *sep = "";
 
 	if (s == NULL)
@@ -298,7 +296,7 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 		at(service, "UpdateStatus.State", 31));
 	if (!str_cut(&image, '@', &name))
 		name = image;
-	next_element(b);
+	rows_next(&v->services_rows);
 	member(b, "id", str_of(s->id));
 	member(b, "name", at(service, "Spec.Name", 64));
 	member(b, "mode",
@@ -326,16 +324,42 @@ int monitor_view_service(void *ctx, const cJSON *service, struct err *e)
 	return buf_check(b, "the list of services", e);
 }
 
-void monitor_view_write(const struct monitor_view *v, const char *title,
-			const char *error, struct buf *out)
+static void begin(struct buf *out, const char *title, const char *error)
 {
 	buf_addc(out, '{');
 	member(out, "title", str_of(title));
 	member(out, "error", str_of(error));
+}
+
+void monitor_view_write(const struct monitor_view *v, const char *title,
+			const char *error, struct buf *out)
+{
+	begin(out, title, error);
 	buf_addf(out, ",\"nodes\":[%s],\"services\":[%s],\"tasks\":[%s]}",
-		 v == NULL ? "" : v->nodes.str,
-		 v == NULL ? "" : v->services_text.str,
-		 v == NULL ? "" : v->tasks.str);
+		 v == NULL ? "" : v->nodes.text.str,
+		 v == NULL ? "" : v->services_rows.text.str,
+		 v == NULL ? "" : v->tasks.text.str);
+}
+
+void monitor_view_change(const struct monitor_view *was,
+			 const struct monitor_view *now, const char *title,
+			 const char *error, struct buf *out)
+{
+	const struct {
+		const char *name;
+		const struct rows *was, *now;
+	} tables[] = {
+		{ "nodes", &was->nodes, &now->nodes },
+		{ "services", &was->services_rows, &now->services_rows },
+		{ "tasks", &was->tasks, &now->tasks },
+	};
+
+	begin(out, title, error);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		buf_addf(out, ",\"%s\":", tables[i].name);
+		rows_diff(tables[i].was, tables[i].now, out);
+	}
+	buf_addc(out, '}');
 }
 
 /* ---- for whom ------------------------------------------------------------ */
@@ -409,6 +433,7 @@ struct monitor {
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t changed;
 	struct state *state;
+	struct state *change;  /* what made it of the one before, or NULL */
 	uint64_t version;      /* of it, from 1 */
 	struct state *figures; /* the last step's news, or NULL */
 	uint64_t step;	       /* of it */
@@ -455,30 +480,44 @@ static void state_drop(struct state *s)
 	free(s);
 }
 
-static void publish(struct monitor *m, const char *error)
+/*
+ * The view is shown, and what it differs in from the one that was shown before.
+ * Where that is no shorter than the whole, the whole is told.
+ */
+static void publish(struct monitor *m, const struct monitor_view *was,
+		    const char *error)
 {
 	struct buf b = BUF_INIT(MONITOR_STATE_MAX);
-	struct state *s, *old = NULL;
+	struct state *s, *change, *old = NULL, *older = NULL;
 
 	monitor_view_write(m->seen ? &m->view : NULL, m->title, error, &b);
 	s = state_new(&b);
 	s->names = xstrdup(m->view.names.str);
+	buf_init(&b, s->text.n);
+	monitor_view_change(was, &m->view, m->title, error, &b);
+	change = b.over ? NULL : state_new(&b);
+	buf_release(&b);
 	pthread_mutex_lock(&m->lock);
 	if (m->state != NULL && str_eq(m->state->text, s->text)) {
 		old = s;
+		older = change;
 	} else {
 		old = m->state;
+		older = m->change;
 		m->state = s;
+		m->change = change;
 		m->version++;
 		pthread_cond_broadcast(&m->changed);
 	}
 	pthread_mutex_unlock(&m->lock);
 	state_drop(old);
+	state_drop(older);
 }
 
-static int read_engine(struct monitor *m, struct err *e)
+/* *was gets the view that this one replaces; on failure the view stays. */
+static int read_engine(struct monitor *m, struct monitor_view *was, struct err *e)
 {
-	struct monitor_view v, was;
+	struct monitor_view v;
 
 	monitor_view_init(&v, unix_time());
 	if (docker_each(&m->docker, "/tasks", monitor_view_task, &v, e) < 0 ||
@@ -489,13 +528,25 @@ static int read_engine(struct monitor *m, struct err *e)
 	}
 	pthread_mutex_lock(&m->lock);
 	timeline_take(&m->timeline, &m->view, &v);
-	was = m->view;
+	*was = m->view;
 	m->view = v;
 	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
-	monitor_view_release(&was);
 	m->seen = true;
 	return 0;
+}
+
+/* Read the engine, and show what it said, or that it did not. */
+static void look(struct monitor *m, struct err *e)
+{
+	struct monitor_view was;
+
+	if (read_engine(m, &was, e) == 0) {
+		publish(m, &was, "");
+		monitor_view_release(&was);
+	} else if (e->kind != ERR_INTR) {
+		publish(m, &m->view, e->msg);
+	}
 }
 
 static void wake(struct monitor *m)
@@ -535,11 +586,11 @@ static void *reader(void *ctx)
 		struct err e = ERR_INIT;
 
 		last = now_ms();
-		if (read_engine(m, &e) < 0 && e.kind == ERR_INTR)
+		look(m, &e);
+		if (e.kind == ERR_INTR)
 			break;
 		restless = e.kind == ERR_NONE && m->view.restless;
 		daemon_complain(&complaint, e.msg, last);
-		publish(m, e.msg);
 	} while (wait_reading(m, last, restless));
 
 	pthread_mutex_lock(&m->lock);
@@ -764,6 +815,7 @@ static void plain(struct http_exchange *x, unsigned status, const char *why)
 struct news {
 	uint64_t version, step, event; /* the last of each */
 	struct state *state, *figures; /* NULL: nothing new */
+	bool whole;		       /* state is all of it */
 	struct buf happened;	       /* empty: nothing new */
 	bool began; /* even that nothing has happened is told */
 };
@@ -789,7 +841,9 @@ static bool news_next(struct monitor *m, struct news *n)
 	while (!is_new(m, n) && !m->stopping && rc == 0)
 		rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
 	if (m->version != n->version) {
-		n->state = m->state;
+		n->whole = m->change == NULL || n->version + 1 != m->version ||
+			   n->version == 0;
+		n->state = n->whole ? m->state : m->change;
 		atomic_fetch_add(&n->state->holders, 1);
 	}
 	if (m->step != n->step) {
@@ -807,26 +861,32 @@ static bool news_next(struct monitor *m, struct news *n)
 	return !stop;
 }
 
+/* What is sent is held meanwhile: whoever takes it in drops is let go. */
 static int send_event(struct http_exchange *x, const char *name, uint64_t id,
 		      struct str data, struct err *e)
 {
+	const int64_t until = now_ms() + TAKE_MS;
 	char head[80];
 
 	snprintf(head, sizeof(head),
 		 "id: %llu\nevent: %s\ndata: ", (unsigned long long)id, name);
-	return http_x_send(x, str_of(head), e) < 0 ||
-			       http_x_send(x, data, e) < 0 ||
-			       http_x_send(x, STR("\n\n"), e) < 0 ?
-		       -1 :
-		       0;
+	if (http_x_send(x, str_of(head), e) < 0)
+		return -1;
+	for (; data.n > 0; data = str_skip(data, PIECE)) {
+		if (now_ms() >= until)
+			return err_set(e, ERR_TIMEOUT, "too slow a watcher");
+		if (http_x_send(x, str_head(data, PIECE), e) < 0)
+			return -1;
+	}
+	return http_x_send(x, STR("\n\n"), e);
 }
 
 static int news_send(const struct news *n, struct http_exchange *x, struct err *e)
 {
 	if (n->state == NULL && n->figures == NULL && n->happened.n == 0)
 		return http_x_send(x, STR(": still here\n\n"), e);
-	if (n->state != NULL &&
-	    send_event(x, "state", n->version, n->state->text, e) < 0)
+	if (n->state != NULL && send_event(x, n->whole ? "state" : "change",
+					   n->version, n->state->text, e) < 0)
 		return -1;
 	if (n->figures != NULL &&
 	    send_event(x, "figures", n->step, n->figures->text, e) < 0)
@@ -837,9 +897,10 @@ static int news_send(const struct news *n, struct http_exchange *x, struct err *
 }
 
 /*
- * Server-sent events: the whole state when it changed, of the figures those
- * that did, and what happened since.  Who misses a step of the figures sees it
- * by its number, and asks for all of them.
+ * Server-sent events: the whole state, and then what changed in it, of the
+ * figures those that did, and what happened since.  Who was too slow for each
+ * change is told the whole again, as whoever comes again is.  Who misses a step
+ * of the figures sees it by its number, and asks for all of them.
  */
 static int watch(struct monitor *m, struct http_exchange *x, struct err *e)
 {
@@ -1078,7 +1139,7 @@ int monitor_run(struct err *e)
 	}
 	if (daemon_init(e) < 0 || settings(m, &port, e) < 0)
 		goto out;
-	publish(m, "not read yet");
+	publish(m, &m->view, "not read yet");
 	rc = monitor_serve(m, port, e);
 out:
 	if (m->wake_fd >= 0)
@@ -1086,6 +1147,7 @@ out:
 	docker_release(&m->docker);
 	monitor_view_release(&m->view);
 	state_drop(m->state);
+	state_drop(m->change);
 	state_drop(m->figures);
 	trends_free(m->trends);
 	pthread_mutex_destroy(&m->trends_lock);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "docker/docker.h"
+#include "node/rows.h"
 
 /*
  * The cluster as a page: nodes, services and tasks, live.  What is shown is
@@ -43,7 +44,7 @@ struct monitor_view {
 	size_t n_list;
 	size_t n_tasks;
 	bool restless; /* a task is on its way somewhere */
-	struct buf nodes, services_text, tasks; /* JSON, comma-separated */
+	struct rows nodes, services_rows, tasks;
 	struct buf names; /* of nodes, a blank behind each */
 };
 void monitor_view_init(struct monitor_view *v, int64_t now);
@@ -56,6 +57,10 @@ int monitor_view_service(void *view, const cJSON *service, struct err *e);
 /* The document of /api/state; v NULL: nothing was ever read. */
 void monitor_view_write(const struct monitor_view *v, const char *title,
 			const char *error, struct buf *out);
+/* What makes the document of `was` to that of `now`; see rows_diff(). */
+void monitor_view_change(const struct monitor_view *was,
+			 const struct monitor_view *now, const char *title,
+			 const char *error, struct buf *out);
 
 /*
  * Whether a request with this Host is for us: an address, "localhost", or one

@@ -15,13 +15,13 @@
  * there so that AZURE_AUTHORITY_HOST may say either. */
 static const struct cloud clouds[] = {
 	{ "AzureCloud", "https://login.microsoftonline.com",
-	  "https://management.azure.com" },
+	  "https://management.azure.com", "https://prices.azure.com" },
 	{ "AzureUSGovernment", "https://login.microsoftonline.us",
-	  "https://management.usgovcloudapi.net" },
+	  "https://management.usgovcloudapi.net", "https://prices.azure.com" },
 	{ "AzureChinaCloud", "https://login.chinacloudapi.cn",
-	  "https://management.chinacloudapi.cn" },
+	  "https://management.chinacloudapi.cn", NULL },
 	{ "AzureChinaCloud", "https://login.partner.microsoftonline.cn",
-	  "https://management.chinacloudapi.cn" },
+	  "https://management.chinacloudapi.cn", NULL },
 };
 #define N_CLOUDS (sizeof(clouds) / sizeof(*clouds))
 

@@ -10,6 +10,7 @@
  * the audience of the tokens.  No slashes at the ends. */
 struct cloud {
 	const char *name, *authority, *arm;
+	const char *prices; /* where its list of prices is, in dollars; NULL: none */
 };
 
 /* The first that has all of what is given (NULL: anything; names fold case);

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
+#include "node/layout.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
 #define WATCH_LIMIT_MS DEPLOYMENT_LIMIT_MS
+#define PARAMETERS_MAX (1u << 20)
 #define OPERATIONS_MAX 2000 /* Azure's own limit is 800 resources */
 
 /* ---- its operations ---- */
@@ -48,16 +51,26 @@ static const char *target_type(const cJSON *op)
 	return slash ? slash + 1 : type;
 }
 
-static char *reason_of(const cJSON *op)
+/* Why it failed; cause stays as it is where that is not said. */
+static void cause_of(const cJSON *op, struct err *cause)
 {
 	const cJSON *message = json_at(op, "properties.statusMessage");
+	cJSON *text = cJSON_CreateObject();
+
+	if (cJSON_IsString(message) && *message->valuestring != '\0') {
+		json_add_str(text, "message", message->valuestring);
+		azure_error_doc(text, cause);
+	} else if (json_get_i(message, "error") != NULL) {
+		azure_error_doc(message, cause);
+	}
+	json_free(text);
+}
+
+static char *reason_of(const cJSON *op)
+{
 	struct err cause = ERR_INIT;
 
-	if (cJSON_IsString(message))
-		return xstrdup(message->valuestring);
-	if (!cJSON_IsObject(message) || json_get_i(message, "error") == NULL)
-		return xstrdup("");
-	azure_error_doc(message, &cause);
+	cause_of(op, &cause);
 	return xstrdup(cause.msg);
 }
 
@@ -141,6 +154,37 @@ static struct operations *operations_read(struct session *s, struct err *e)
 	return NULL;
 }
 
+/* The deployment failed, and e says no more than that: one of its operations
+ * may. */
+static void say_cause(const struct operations *o, struct err *e)
+{
+	struct err cause = ERR_INIT;
+
+	if (!err_is(e, AZURE_NO_REASON))
+		return;
+	for (size_t i = 0; i < o->n && cause.kind == ERR_NONE; i++) {
+		const cJSON *op = o->list[i];
+
+		if (!is_bad(json_str_opt(op, "properties.provisioningState", "")))
+			continue;
+		cause_of(op, &cause);
+		err_in(&cause, "%s %s", target_type(op), target_name(op));
+	}
+	if (cause.kind != ERR_NONE)
+		*e = cause;
+}
+
+static void ask_cause(struct session *s, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct operations *o = NULL;
+
+	if (err_is(e, AZURE_NO_REASON) &&
+	    (o = operations_read(s, &ignored)) != NULL)
+		say_cause(o, e);
+	operations_free(o);
+}
+
 /* Called after each poll of a deployment.  The view is a courtesy: what goes
  * wrong with it does not end the wait. */
 static int view_tick(void *ctx, struct err *e)
@@ -191,9 +235,10 @@ static int deployment_look(struct view *v, const char *path, int64_t began,
 		goto out;
 	if (str_ieqz(str_of(state), "Succeeded"))
 		rc = 0;
-	else if (is_bad(state))
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
-	else if (now_ms() - began > WATCH_LIMIT_MS)
+	else if (is_bad(state)) {
+		azure_failed_doc(r.doc, e);
+		ask_cause(v->s, e);
+	} else if (now_ms() - began > WATCH_LIMIT_MS)
 		err_set(e, ERR_TIMEOUT,
 			"still %s after %d minutes; it goes on in "
 			"Azure",
@@ -249,7 +294,7 @@ static int show_outputs(struct session *s, const cJSON *doc, struct err *e)
 	return rc;
 }
 
-static int deploy(struct session *s, const cJSON *body, struct err *e)
+static int deploy_once(struct session *s, const cJSON *body, struct err *e)
 {
 	struct view v = { .s = s, .seen = cJSON_CreateObject() };
 	char *path = swarm_deployment_path(s, "");
@@ -278,6 +323,10 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	} else if (e->kind == ERR_AZURE) {
 		/* what failed, and with it what was still on the way */
 		view_tick(&v, &ignored);
+		if (err_is(e, AZURE_NO_REASON)) {
+			ask_cause(s, e);
+			err_in(e, "%s", what);
+		}
 	}
 	azure_reply_release(&r);
 	json_free(v.seen);
@@ -285,6 +334,34 @@ static int deploy(struct session *s, const cJSON *body, struct err *e)
 	free(name);
 	free(path);
 	return rc;
+}
+
+/* Azure's own check, and the deployment. */
+static int check_and_deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	if (swarm_deployment_validate(s, body, e) < 0)
+		return -1;
+	ui_say(s->ui, "the template is valid");
+	return deploy_once(s, body, e);
+}
+
+/* A provider may say that it is registered before all of it knows: once more
+ * then, and what is there by now stays. */
+static int deploy(struct session *s, const cJSON *body, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	if (providers_register(s, false, e) < 0)
+		return -1;
+	if (check_and_deploy(s, body, &first) == 0)
+		return 0;
+	if (!provider_lacks(&first)) {
+		*e = first;
+		return -1;
+	}
+	ui_say(s->ui, "%s; registering again", first.msg);
+	return providers_register(s, true, e) < 0 ? -1 :
+						    check_and_deploy(s, body, e);
 }
 
 /* A deployment that runs is ours, cut off, or a colleague's: let it end, well
@@ -304,6 +381,63 @@ static int let_end(struct session *s, struct err *e)
 	return 0;
 }
 
+static void set_text(cJSON *parameters, const char *name, const char *value)
+{
+	json_set(json_get_mut(parameters, name), "value",
+		 cJSON_CreateString(value));
+}
+
+/* The file, too: whoever reads it next asks nobody. */
+static int write_prefix(const char *prefix, struct err *e)
+{
+	struct buf text = BUF_INIT(PARAMETERS_MAX),
+		   out = BUF_INIT(PARAMETERS_MAX);
+	cJSON *doc = NULL;
+	int rc = -1;
+
+	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
+	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, e)) == NULL)
+		goto out;
+	set_text(json_get_mut(doc, "parameters"), "namePrefix", prefix);
+	json_print_pretty(doc, &out);
+	buf_addc(&out, '\n');
+	if (buf_check(&out, PARAMETERS_FILE, e) == 0)
+		rc = file_write(PARAMETERS_FILE, buf_str(&out), 0600, e);
+out:
+	json_burn(doc);
+	buf_burn(&text);
+	buf_burn(&out);
+	return rc;
+}
+
+/* Public names that can be had, in the parameters of body.  refused: as for
+ * names_labels(). */
+static int take_names(struct session *s, cJSON *body, const struct err *refused,
+		      struct err *e)
+{
+	cJSON *parameters = json_get_mut(json_get_mut(body, "properties"),
+					 "parameters");
+	const char *was = json_str_opt(parameters, "namePrefix.value", "");
+	int64_t masters = json_int_opt(parameters, "masterCount.value", 1);
+	char *prefix = NULL;
+	int rc = names_labels(s,
+			      masters > LAYOUT_MASTERS_MAX ? LAYOUT_MASTERS_MAX :
+							     (int)masters,
+			      refused, &prefix, e);
+
+	if (rc == 0 && strcmp(prefix, was) != 0 &&
+	    (rc = write_prefix(prefix, e)) == 0)
+		set_text(parameters, "namePrefix", prefix);
+	free(prefix);
+	return rc;
+}
+
+static bool label_refused(const struct err *e)
+{
+	return e->kind == ERR_AZURE &&
+	       (err_is(e, "DnsRecordInUse") || err_is(e, "DnsRecordIsReserved"));
+}
+
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
@@ -317,10 +451,18 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    swarm_deployment_validate(s, body, e) < 0)
+	    images_resolve(s, body, true, e) < 0 ||
+	    take_names(s, body, NULL, e) < 0)
 		goto out;
-	ui_say(s->ui, "the template is valid");
 	rc = deploy(s, body, e);
+	/* somebody was quicker */
+	if (rc < 0 && label_refused(e)) {
+		struct err refused = *e;
+
+		err_clear(e);
+		if (take_names(s, body, &refused, e) == 0)
+			rc = deploy(s, body, e);
+	}
 out:
 	json_burn(body);
 	return rc;
@@ -376,7 +518,8 @@ int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e)
 	if (listing_print(&t, s->ui, e) < 0)
 		goto out;
 	if (is_bad(state)) {
-		azure_error_doc(json_at(r.doc, "properties.error"), e);
+		azure_failed_doc(r.doc, e);
+		say_cause(ops, e);
 		err_in(e, "deployment %s", state);
 		goto out;
 	}

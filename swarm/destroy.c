@@ -7,14 +7,46 @@
 #include "base/file.h"
 #include "swarm/swarm.h"
 
-static int group_delete(struct session *s, const char *group, struct err *e)
+/* Without a shutdown of each machine first, which is quicker. */
+#define BY_FORCE \
+	"&forceDeletionTypes=Microsoft.Compute/virtualMachines," \
+	"Microsoft.Compute/virtualMachineScaleSets"
+
+/*
+ * Could it be because of that?  Azure has no one word for it: machines under
+ * maintenance control say OperationNotAllowed, a provider that does not know
+ * the parameter lets the group's deletion time out.  Who may not, or meets a
+ * lock or a policy, may not without it either.
+ */
+static bool force_may_matter(const struct err *e)
+{
+	static const char *const others[] = { "AuthorizationFailed",
+					      "ScopeLocked", "ByPolicy" };
+
+	if (e->kind != ERR_AZURE)
+		return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (str_ends(str_of(e->code), str_of(others[i])))
+			return false;
+	return true;
+}
+
+static int delete_how(struct session *s, const char *group, const char *how,
+		      const struct azure_wait *w, struct azure_reply *r,
+		      struct err *e)
 {
 	char *path = azure_path(&s->az,
-				"/resourcegroups/%s"
-				"?api-version=" API_RESOURCES "&forceDeletionTypes="
-				"Microsoft.Compute/virtualMachines,"
-				"Microsoft.Compute/virtualMachineScaleSets",
-				group);
+				"/resourcegroups/%s?api-version=" API_RESOURCES
+				"%s",
+				group, how);
+	int rc = azure_do(&s->az, "DELETE", path, NULL, w, r, e);
+
+	free(path);
+	return rc;
+}
+
+static int group_delete(struct session *s, const char *group, struct err *e)
+{
 	char *check = swarm_group_path(s, group);
 	char *what = xasprintf("resource group %s to be deleted", group);
 	struct azure_wait w = { .what = what,
@@ -24,8 +56,16 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = -1;
 
-	if (azure_do(&s->az, "DELETE", path, NULL, &w, &r, e) < 0)
-		goto out;
+	if (delete_how(s, group, BY_FORCE, &w, &r, e) < 0) {
+		if (!force_may_matter(e))
+			goto out;
+		ui_say(s->ui, "%s; once more, with a shutdown of each machine",
+		       e->msg);
+		err_clear(e);
+		azure_reply_release(&r);
+		if (delete_how(s, group, "", &w, &r, e) < 0)
+			goto out;
+	}
 	if (r.http.head.status == 404) {
 		ui_say(s->ui, "resource group %s is not there", group);
 		rc = 0;
@@ -50,7 +90,6 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	rc = 0;
 out:
 	azure_reply_release(&r);
-	free(path);
 	free(check);
 	free(what);
 	return rc;

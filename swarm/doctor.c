@@ -72,10 +72,11 @@ void doctor_say(struct doctor *d, enum doctor_verdict v, const char *name,
 void doctor_failed(struct doctor *d, const char *name, const struct err *e,
 		   const char *mend)
 {
-	const char *known = advice(e);
+	struct buf known = BUF_INIT(1024);
 
-	doctor_say(d, DOCTOR_WRONG, name, known != NULL ? known : mend, "%s",
-		   e->msg);
+	doctor_say(d, DOCTOR_WRONG, name, advice(e, &known) ? known.str : mend,
+		   "%s", e->msg);
+	buf_release(&known);
 }
 
 void doctor_skipped(struct doctor *d, const char *name, const struct err *e)

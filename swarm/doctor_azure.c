@@ -376,12 +376,9 @@ out:
 
 void doctor_providers(struct doctor *d)
 {
-	static const char *const names[] = { "Microsoft.Compute",
-					     "Microsoft.Network",
-					     "Microsoft.Storage",
-					     "Microsoft.Insights" };
+	const char *const *names = provider_names;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; i < PROVIDERS; i++) {
 		char *path = azure_path(&d->s->az,
 					"/providers/%s?api-version=" API_RESOURCES,
 					names[i]);
@@ -398,7 +395,7 @@ void doctor_providers(struct doctor *d)
 					   DOCTOR_OK :
 					   DOCTOR_WARNING,
 				   names[i],
-				   "the first deployment registers it, where it may; "
+				   "'azswarm deploy-compute' registers it, where it may; "
 				   "else its owner: portal, Resource providers",
 				   "%s", state);
 		}
@@ -432,21 +429,38 @@ static const struct survey_address *address_named(const struct survey *v,
 	return NULL;
 }
 
+/* Of what is there, which keeps its size. */
+static void take_sizes(const struct doctor *d)
+{
+	const struct instances *there[] = { &d->survey.masters,
+					    &d->survey.agents };
+	static const enum setting which[] = { S_MASTER_SIZE, S_AGENT_SIZE };
+
+	for (size_t i = 0; i < 2; i++)
+		if (there[i]->n > 0 && *there[i]->list[0].size != '\0' &&
+		    *settings_get(d->s->set, which[i]) == '\0')
+			settings_set(d->s->set, which[i],
+				     there[i]->list[0].size, "the cluster");
+}
+
 static int count_room(struct room *room, struct err *e)
 {
 	const struct doctor *d = room->d;
 	const struct settings *set = d->s->set;
 	const struct survey *v = &d->survey;
-	const char *master = settings_get(set, S_MASTER_SIZE);
-	const char *agent = settings_get(set, S_AGENT_SIZE);
+	const char *master, *agent;
 	int64_t masters = (int64_t)v->masters.n, agents = 0;
 	int n_masters, n_agents;
 	char name[32];
 
-	if (settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
+	take_sizes(d);
+	if (sizes_choose(d->s, NULL, e) < 0 ||
+	    settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
 	    settings_int(set, S_AGENT_COUNT, &n_agents, e) < 0 ||
 	    settings_int(set, S_MAX_AGENT_COUNT, &room->max_agents, e) < 0)
 		return -1;
+	master = settings_get(set, S_MASTER_SIZE);
+	agent = settings_get(set, S_AGENT_SIZE);
 	/* what is deallocated uses no cores, and will when it starts */
 	for (size_t i = 0; i < v->agents.n; i++)
 		agents += !instance_is_warm(&v->agents.list[i]);
@@ -510,13 +524,16 @@ static void tell_quota(struct room *room, const char *name, int64_t used,
 	enum doctor_verdict v = now > 0 && used + now > limit	? DOCTOR_WRONG :
 				most > 0 && used + most > limit ? DOCTOR_WARNING :
 								  DOCTOR_OK;
+	struct buf mend = BUF_INIT(1024);
 
 	room->quotas++;
-	doctor_say(room->d, v, name, advice(&refused),
+	advice(&refused, &mend);
+	doctor_say(room->d, v, name, mend.str,
 		   "%lld of %lld in use, %lld more wanted, %lld at "
 		   "MAX_AGENT_COUNT=%d",
 		   (long long)used, (long long)limit, (long long)now,
 		   (long long)most, room->max_agents);
+	buf_release(&mend);
 }
 
 static int64_t bounded(const cJSON *o, const char *member)
@@ -541,24 +558,16 @@ static int take_cores(void *ctx, const cJSON *usage, struct err *e)
 	return 0;
 }
 
-/* The names that public addresses of the Standard SKU count for; agents have
- * none of their own. */
 static int take_addresses(void *ctx, const cJSON *usage, struct err *e)
 {
-	static const char *const ours[] = { "PublicIPAddresses",
-					    "StaticPublicIPAddresses",
-					    "StandardPublicIPAddresses",
-					    "StandardSkuPublicIpAddresses",
-					    "IPv4StandardSkuPublicIpAddresses" };
 	struct room *room = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
 
 	(void)e;
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-		if (str_ieqz(str_of(ours[i]), name))
-			tell_quota(room, name, bounded(usage, "currentValue"),
-				   bounded(usage, "limit"), room->addresses,
-				   room->addresses);
+	if (plan_addresses(name))
+		tell_quota(room, name, bounded(usage, "currentValue"),
+			   bounded(usage, "limit"), room->addresses,
+			   room->addresses);
 	return 0;
 }
 
@@ -590,10 +599,7 @@ void doctor_sizes(struct doctor *d)
 	for (size_t i = 0; i < room.now.n_sizes; i++)
 		tell_size(d, &room.now.sizes[i]);
 	cores = plan_quota_path(d->s);
-	addresses = azure_path(&d->s->az,
-			       "/providers/Microsoft.Network/locations/%s/usages"
-			       "?api-version=" API_NETWORK,
-			       settings_get(d->s->set, S_LOCATION));
+	addresses = plan_addresses_path(d->s);
 	tell_quotas(&room, cores, "cores", take_cores);
 	tell_quotas(&room, addresses, "public addresses", take_addresses);
 	free(cores);
@@ -616,7 +622,9 @@ static void look_at_account(struct doctor *d)
 			   "is not there, and new machines fetch this program "
 			   "from it");
 	else if (storage_name_free(d->s, &e) < 0)
-		doctor_failed(d, name, &e, "another STORAGE_ACCOUNT_NAME");
+		doctor_failed(d, name, &e,
+			      "another STORAGE_ACCOUNT_NAME, or azswarm "
+			      "deploy-storage, which proposes one");
 	else
 		doctor_say(d, DOCTOR_OK, name, "", "is free");
 	free(name);
@@ -624,45 +632,32 @@ static void look_at_account(struct doctor *d)
 
 static void look_at_label(struct doctor *d, const char *label)
 {
-	const char *location = settings_get(d->s->set, S_LOCATION);
-	char *path = azure_path(&d->s->az,
-				"/providers/Microsoft.Network/locations/%s/"
-				"CheckDnsNameAvailability?domainNameLabel=%s"
-				"&api-version=" API_NETWORK,
-				location, label);
 	char *name = xasprintf("DNS label %s", label);
-	struct azure_reply r = { 0 };
 	struct err e = ERR_INIT;
-	const cJSON *available;
+	bool is_free, told;
 
-	if (azure_call(&d->s->az, "GET", path, NULL, 0, &r, &e) < 0) {
+	if (names_label_free(d->s, label, &is_free, &told, &e) < 0)
 		doctor_failed(d, name, &e, "another COMPUTE_GROUP");
-	} else {
-		available = json_get(r.doc, "available");
-		doctor_say(d, cJSON_IsTrue(available) ? DOCTOR_OK : DOCTOR_WRONG,
-			   name,
-			   "another COMPUTE_GROUP: public names are made of it",
+	else
+		doctor_say(d, is_free ? DOCTOR_OK : DOCTOR_WRONG, name,
+			   "another COMPUTE_GROUP: public names are made of it; "
+			   "or azswarm params, which proposes one",
 			   "is %s in %s",
-			   cJSON_IsTrue(available)  ? "free" :
-			   cJSON_IsFalse(available) ? "taken by somebody else" :
-						      UNTOLD,
-			   location);
-	}
-	azure_reply_release(&r);
+			   is_free ? "free" :
+			   told	   ? "taken by somebody else" :
+				     UNTOLD,
+			   settings_get(d->s->set, S_LOCATION));
 	free(name);
-	free(path);
 }
 
-/* The labels of cluster.json: COMPUTE_GROUP in lower case, and what has it. */
+/* The labels of cluster.json, and what has them. */
 static void look_at_labels(struct doctor *d)
 {
-	char *prefix = xstrdup(settings_get(d->s->set, S_COMPUTE_GROUP));
+	char *prefix = names_prefix(d->s);
 	struct err ignored = ERR_INIT;
 	int masters = 0;
 	char ip[32], *label;
 
-	for (char *c = prefix; *c != '\0'; c++)
-		*c = to_lower(*c);
 	(void)settings_int(d->s->set, S_MASTER_COUNT, &masters, &ignored);
 	for (int i = -1; i < masters; i++) {
 		if (i < 0)
@@ -671,7 +666,7 @@ static void look_at_labels(struct doctor *d)
 			snprintf(ip, sizeof(ip), "master%d-ip", i);
 		if (address_named(&d->survey, ip) != NULL)
 			continue;
-		label = xasprintf("%s-%.*s", prefix, (int)strlen(ip) - 3, ip);
+		label = names_label(prefix, i);
 		look_at_label(d, label);
 		free(label);
 	}

@@ -14,11 +14,22 @@
 #include "tls/tls.h"
 
 #define DIR "keys"
+#define KNOWN_HOSTS DIR "/known_hosts"
 #define PEM_MAX (16u << 10)
 #define RSA_BITS 3072
+#define HOST_RSA_BITS 2048 /* nobody of ours asks for it, see make_hosts() */
 #define SECRET_BYTES 32
 
-enum content { RSA_KEY, EC_KEY, SECRET };
+enum content { RSA_KEY, HOST_RSA_KEY, EC_KEY, SECRET };
+
+/* Whose host keys, by the names of their files, and what known_hosts calls them. */
+static const struct host {
+	const char *ec, *rsa, *comment, *names;
+} hosts[KEYS_ROLES] = {
+	[KEYS_MASTER] = { "host-master", "host-master-rsa", "master",
+			  "master*,*-master*" },
+	[KEYS_AGENT] = { "host-agent", "host-agent-rsa", "agent", "agents*" },
+};
 
 static char *path_of(const char *name, const char *suffix)
 {
@@ -32,6 +43,8 @@ static int make_content(enum content content, struct buf *out, struct err *e)
 	switch (content) {
 	case RSA_KEY:
 		return key_make_rsa(RSA_BITS, out, e);
+	case HOST_RSA_KEY:
+		return key_make_rsa(HOST_RSA_BITS, out, e);
 	case EC_KEY:
 		return key_make_ec_p256(out, e);
 	case SECRET:
@@ -90,30 +103,6 @@ static int make_public(const char *name, const char *comment, struct ui *ui,
 	return rc;
 }
 
-int keys_make(const struct settings *set, struct ui *ui, struct err *e)
-{
-	const char *user = settings_get(set, S_ADMIN_USERNAME);
-	bool own;
-
-	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
-	    dir_make(DIR, 0700, e) < 0 || dir_check_own(DIR, e) < 0)
-		return -1;
-	if (!own && (make_one(user, ".pem", RSA_KEY, ui, e) < 0 ||
-		     make_public(user, user, ui, e) < 0))
-		return -1;
-	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
-	    make_one("host-master", ".pem", EC_KEY, ui, e) < 0 ||
-	    make_public("host-master", "master", ui, e) < 0 ||
-	    make_one("host-agent", ".pem", EC_KEY, ui, e) < 0 ||
-	    make_public("host-agent", "agent", ui, e) < 0 ||
-	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
-	    make_one("manager", ".secret", SECRET, ui, e) < 0)
-		return -1;
-	return 0;
-}
-
-/* ---- reading ---- */
-
 static int load(const char *name, const char *suffix, struct buf *out,
 		struct err *e)
 {
@@ -129,6 +118,74 @@ static int load(const char *name, const char *suffix, struct buf *out,
 	free(path);
 	return rc;
 }
+
+/*
+ * What OpenSSH is given as UserKnownHostsFile: made of the public halves, so made
+ * again when it does not say the same.
+ */
+static int make_known_hosts(struct ui *ui, struct err *e)
+{
+	struct buf text = BUF_INIT(PEM_MAX), had = BUF_INIT(PEM_MAX), line;
+	struct err ignored = ERR_INIT;
+	int rc = 0;
+
+	for (int i = 0; i < 2 * KEYS_ROLES && rc == 0; i++) {
+		const struct host *h = &hosts[i / 2];
+
+		rc = load(i % 2 ? h->rsa : h->ec, ".pub", &line, e);
+		buf_addf(&text, "%s %.*s\n", h->names,
+			 STR_ARG(str_trim(buf_str(&line))));
+		buf_release(&line);
+	}
+	if (rc == 0)
+		rc = buf_check(&text, KNOWN_HOSTS, e);
+	if (rc == 0 && (file_read(KNOWN_HOSTS, &had, &ignored) < 0 ||
+			!str_eq(buf_str(&had), buf_str(&text)))) {
+		rc = file_write(KNOWN_HOSTS, buf_str(&text), 0644, e);
+		if (rc == 0)
+			ui_say(ui, "%s made", KNOWN_HOSTS);
+	}
+	buf_release(&text);
+	buf_release(&had);
+	return rc;
+}
+
+/*
+ * A host key of each kind.  ECDSA is what we ask for.  RSA is there for Azure's
+ * Linux agent, which takes a machine for provisioned once it has seen the
+ * fingerprint of ssh_host_rsa_key.pub, and waits half an hour for that file.
+ */
+static int make_hosts(struct ui *ui, struct err *e)
+{
+	for (const struct host *h = hosts; h < hosts + KEYS_ROLES; h++)
+		if (make_one(h->ec, ".pem", EC_KEY, ui, e) < 0 ||
+		    make_public(h->ec, h->comment, ui, e) < 0 ||
+		    make_one(h->rsa, ".pem", HOST_RSA_KEY, ui, e) < 0 ||
+		    make_public(h->rsa, h->comment, ui, e) < 0)
+			return -1;
+	return make_known_hosts(ui, e);
+}
+
+int keys_make(const struct settings *set, struct ui *ui, struct err *e)
+{
+	const char *user = settings_get(set, S_ADMIN_USERNAME);
+	bool own;
+
+	if (settings_bool(set, S_OWN_KEY, &own, e) < 0 ||
+	    dir_make(DIR, 0700, e) < 0 || dir_check_own(DIR, e) < 0)
+		return -1;
+	if (!own && (make_one(user, ".pem", RSA_KEY, ui, e) < 0 ||
+		     make_public(user, user, ui, e) < 0))
+		return -1;
+	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
+	    make_hosts(ui, e) < 0 ||
+	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
+	    make_one("manager", ".secret", SECRET, ui, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* ---- reading ---- */
 
 static int load_secret(const char *name, char **out, struct err *e)
 {
@@ -237,6 +294,24 @@ bool keys_there(const struct settings *set)
 	return there;
 }
 
+static int load_hosts(struct keys *k, struct err *e)
+{
+	for (int i = 0; i < KEYS_ROLES; i++)
+		if (load(hosts[i].ec, ".pem", &k->host[i].ec, e) < 0 ||
+		    load_public(hosts[i].ec, &k->host[i].ec_public, e) < 0)
+			return -1;
+	return 0;
+}
+
+int keys_load_rsa(struct keys *k, struct err *e)
+{
+	for (int i = 0; i < KEYS_ROLES; i++)
+		if (load(hosts[i].rsa, ".pem", &k->host[i].rsa, e) < 0 ||
+		    load_public(hosts[i].rsa, &k->host[i].rsa_public, e) < 0)
+			return -1;
+	return 0;
+}
+
 int keys_load(const struct settings *set, struct keys *k, struct err *e)
 {
 	uint8_t pin[SHA256_LEN];
@@ -246,11 +321,7 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	if ((file_exists(DIR) && dir_check_own(DIR, e) < 0) ||
 	    keys_public(set, &k->admin_public, e) < 0)
 		return -1;
-	if (load("helper", ".key", &k->helper, e) < 0 ||
-	    load("host-master", ".pem", &k->host_master, e) < 0 ||
-	    load("host-agent", ".pem", &k->host_agent, e) < 0 ||
-	    load_public("host-master", &k->host_master_public, e) < 0 ||
-	    load_public("host-agent", &k->host_agent_public, e) < 0 ||
+	if (load("helper", ".key", &k->helper, e) < 0 || load_hosts(k, e) < 0 ||
 	    load_secret("worker", &k->worker_secret, e) < 0 ||
 	    load_secret("manager", &k->manager_secret, e) < 0)
 		return -1;
@@ -265,12 +336,14 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 void keys_burn(struct keys *k)
 {
 	free(k->admin_public);
-	free(k->host_master_public);
-	free(k->host_agent_public);
+	for (int i = 0; i < KEYS_ROLES; i++) {
+		free(k->host[i].ec_public);
+		free(k->host[i].rsa_public);
+		buf_burn(&k->host[i].ec);
+		buf_burn(&k->host[i].rsa);
+	}
 	burn_str(k->worker_secret);
 	burn_str(k->manager_secret);
 	buf_burn(&k->helper);
-	buf_burn(&k->host_master);
-	buf_burn(&k->host_agent);
 	*k = (struct keys){ 0 };
 }

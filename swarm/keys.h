@@ -7,13 +7,16 @@
 #include "swarm/settings.h"
 #include "swarm/ui.h"
 
+enum keys_role { KEYS_MASTER, KEYS_AGENT, KEYS_ROLES };
+
 /* Everything that keys/ holds, read. */
 struct keys {
 	char *admin_public; /* authorized_keys line */
 	struct buf helper;  /* PEM private key of the helper's TLS */
-	struct buf host_master, host_agent; /* PEM SSH host keys */
-	/* "ecdsa-sha2-nistp256 AAAA..." */
-	char *host_master_public, *host_agent_public;
+	struct {
+		struct buf ec, rsa;	      /* PEM SSH host keys */
+		char *ec_public, *rsa_public; /* "ecdsa-sha2-nistp256 AAAA..." */
+	} host[KEYS_ROLES];
 	char *worker_secret, *manager_secret; /* 64 hex digits */
 	char helper_pin[65];
 };
@@ -24,9 +27,15 @@ bool keys_there(const struct settings *set);
 int keys_public(const struct settings *set, char **line, struct err *e);
 /* Make what is missing in keys/, keep what is there. */
 int keys_make(const struct settings *set, struct ui *ui, struct err *e);
-/* Read keys/; an error says which file, and that `keys` makes it or, of one that
- * others may read or write or that is theirs, what to run. */
+/*
+ * Read keys/, but for the RSA host keys; an error says which file, and that
+ * `keys` makes it or, of one that others may read or write or that is theirs,
+ * what to run.
+ */
 int keys_load(const struct settings *set, struct keys *k, struct err *e);
+/* Those, too: of keys/ that an older program made they are missing until `keys`
+ * adds them.  Only who makes machines wants them. */
+int keys_load_rsa(struct keys *k, struct err *e);
 void keys_burn(struct keys *k);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "swarm/plan.h"
+#include "swarm/price.h"
 #include "swarm/secret.h"
 #include "swarm/swarm.h"
 #include "template/template.h"
@@ -542,18 +543,23 @@ static int64_t count_of(const cJSON *o, const char *member)
 	return n < -COUNT_MAX ? -COUNT_MAX : n;
 }
 
-/* The machines that doc, a resource before (sign -1) or after (1) the
- * deployment, stands for. */
-static void count_machines(struct plan *p, const cJSON *doc, int sign)
+/* The machines and addresses that doc, a resource before (sign -1) or after (1)
+ * the deployment, stands for. */
+static void count_parts(struct plan *p, const cJSON *doc, int sign)
 {
 	struct str type = str_of(json_str_opt(doc, "type", ""));
 	const char *size = "";
 	int64_t n = 0;
 	struct plan_size *z;
 
-	if (str_ieqz(type, "Microsoft.Compute/virtualMachineScaleSets")) {
+	if (str_ieqz(type, "Microsoft.Network/publicIPAddresses")) {
+		*(sign > 0 ? &p->addresses_after : &p->addresses_before) += 1;
+	} else if (str_ieqz(type, "Microsoft.Compute/virtualMachineScaleSets")) {
 		size = json_str_opt(doc, "sku.name", "");
 		n = count_of(doc, "sku.capacity");
+		*(sign > 0 ? &p->agents.after : &p->agents.before) = n;
+		if (sign > 0)
+			p->agents.size = size;
 	} else if (str_ieqz(type, "Microsoft.Compute/virtualMachines")) {
 		size = json_str_opt(doc, "properties.hardwareProfile.vmSize", "");
 		n = 1;
@@ -592,15 +598,14 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	for (z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (!str_ieqz(name, z->name))
 			continue;
-		if (!str_num(str_of(tables_size_capability(sku, "vCPUs")),
-			     10000, &n))
+		if (!str_num(str_of(sizes_capability(sku, "vCPUs")), 10000, &n))
 			n = 0;
 		z->vcpus = (int64_t)n;
 		z->offered = zone_bits(json_at(sku, "locationInfo[0].zones"));
 		snprintf(z->family, sizeof(z->family), "%s",
 			 json_str_opt(sku, "family", ""));
 		snprintf(z->architecture, sizeof(z->architecture), "%s",
-			 tables_size_capability(sku, "CpuArchitectureType"));
+			 sizes_capability(sku, "CpuArchitectureType"));
 		cJSON_ArrayForEach(c, json_get(sku, "restrictions"))
 			take_restriction(z, c);
 	}
@@ -609,7 +614,7 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 
 int plan_ask_sizes(struct plan *p, struct session *s, struct err *e)
 {
-	char *path = tables_sizes_path(s);
+	char *path = sizes_path(s);
 	int rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
 
 	free(path);
@@ -629,6 +634,29 @@ char *plan_quota_path(const struct session *s)
 			  "/providers/Microsoft.Compute/locations/"
 			  "%s/usages?api-version=" API_COMPUTE,
 			  settings_get(s->set, S_LOCATION));
+}
+
+char *plan_addresses_path(const struct session *s)
+{
+	return azure_path(&s->az,
+			  "/providers/Microsoft.Network/locations/"
+			  "%s/usages?api-version=" API_NETWORK,
+			  settings_get(s->set, S_LOCATION));
+}
+
+bool plan_addresses(const char *quota)
+{
+	/* what those of the Standard SKU count for; agents have none of their own */
+	static const char *const ours[] = { "PublicIPAddresses",
+					    "StaticPublicIPAddresses",
+					    "StandardPublicIPAddresses",
+					    "StandardSkuPublicIpAddresses",
+					    "IPv4StandardSkuPublicIpAddresses" };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (str_ieqz(str_of(ours[i]), quota))
+			return true;
+	return false;
 }
 
 static void check_size(struct plan *p, struct plan_size *z, const char *location)
@@ -663,32 +691,121 @@ bool plan_cores(const struct plan *p, const char *quota, int64_t *more)
 	return about;
 }
 
+/* A row of a quota: what is in use, and will be. */
+static void add_quota(struct plan *p, bool refused, const char *name,
+		      int64_t used, int64_t more, const char *text)
+{
+	cJSON *before = cJSON_CreateNumber((double)used);
+	cJSON *after = cJSON_CreateNumber((double)(used + more));
+
+	add_row(p, refused ? PLAN_REFUSED : PLAN_CHECK, "quota", name, "",
+		before, after, text);
+	json_free(before);
+	json_free(after);
+}
+
+/* How many agents a quota of cores leaves room for, the others being as they are
+ * to be; -1: it is not about them. */
+static int64_t agents_in(const struct plan *p, const char *quota, int64_t room)
+{
+	const struct plan_agents *a = &p->agents;
+	const struct plan_size *z = p->sizes;
+	int64_t left;
+
+	while (z < p->sizes + p->n_sizes &&
+	       (a->size == NULL || !str_ieqz(str_of(a->size), z->name)))
+		z++;
+	if (z == p->sizes + p->n_sizes || z->vcpus <= 0 ||
+	    (strcmp(quota, "cores") != 0 && !str_ieqz(str_of(quota), z->family)))
+		return -1;
+	left = a->after * z->vcpus + room;
+	return left < 0 ? 0 : left / z->vcpus;
+}
+
 static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 {
 	struct plan *p = ctx;
 	const char *name = json_str_opt(usage, "name.value", "");
 	int64_t used = count_of(usage, "currentValue");
-	int64_t limit = count_of(usage, "limit"), more;
-	cJSON *before, *after;
+	int64_t limit = count_of(usage, "limit"), more, fit;
+	char text[160], fits[80] = "";
 	bool short_of;
-	char text[64];
 
 	(void)e;
 	if (!plan_cores(p, name, &more))
 		return 0;
 	short_of = more > 0 && used + more > limit;
+	fit = agents_in(p, name, limit - used - more);
+	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
+	if (short_of && fit > 0)
+		snprintf(fits, sizeof(fits),
+			 "; AGENT_COUNT=%lld MAX_AGENT_COUNT=%lld fits",
+			 (long long)fit, (long long)fit);
+	else if (!short_of && fit >= 0 && fit < p->agents.most)
+		snprintf(text, sizeof(text),
+			 "vCPUs, limit %lld: too few for MAX_AGENT_COUNT=%lld, "
+			 "%lld agents fit",
+			 (long long)limit, (long long)p->agents.most,
+			 (long long)fit);
 	if (short_of)
 		err_refused(&p->refused, ERR_AZURE, "QuotaExceeded", name,
-			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed",
+			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed%s",
 			    name, (long long)used, (long long)limit,
-			    (long long)more);
-	snprintf(text, sizeof(text), "vCPUs, limit %lld", (long long)limit);
-	before = cJSON_CreateNumber((double)used);
-	after = cJSON_CreateNumber((double)(used + more));
-	add_row(p, short_of ? PLAN_REFUSED : PLAN_CHECK, "quota", name, "",
-		before, after, text);
-	json_free(before);
-	json_free(after);
+			    (long long)more, fits);
+	add_quota(p, short_of, name, used, more, text);
+	return 0;
+}
+
+/* Of several quotas for the same, the one that is least. */
+struct tightest {
+	char name[80];
+	int64_t used, limit;
+};
+
+static int take_addresses(void *ctx, const cJSON *usage, struct err *e)
+{
+	struct tightest *t = ctx;
+	const char *name = json_str_opt(usage, "name.value", "");
+	int64_t used = count_of(usage, "currentValue");
+	int64_t limit = count_of(usage, "limit");
+
+	(void)e;
+	if (!plan_addresses(name) ||
+	    (*t->name != '\0' && limit - used >= t->limit - t->used))
+		return 0;
+	*t = (struct tightest){ .used = used, .limit = limit };
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	return 0;
+}
+
+/* One for each master, and the load balancer's. */
+static int check_addresses(struct plan *p, struct session *s, struct err *e)
+{
+	char *path = plan_addresses_path(s);
+	int64_t more = p->addresses_after - p->addresses_before, fit;
+	struct tightest t = { .name = "" };
+	char text[80], fits[64] = "";
+	bool short_of;
+	int rc = azure_list(&s->az, path, "quota", take_addresses, &t, e);
+
+	free(path);
+	if (rc < 0 || *t.name == '\0')
+		return rc;
+	short_of = more > 0 && t.used + more > t.limit;
+	fit = t.limit - t.used - 1;
+	if (short_of && fit > 0)
+		snprintf(fits, sizeof(fits), "; MASTER_COUNT=%d fits",
+			 fit >= 3 ? 3 : 1);
+	snprintf(text, sizeof(text), "public addresses, limit %lld",
+		 (long long)t.limit);
+	if (short_of)
+		err_refused(&p->refused, ERR_AZURE, "PublicIPCountLimitReached",
+			    t.name,
+			    "quota %s: %lld of %lld public addresses are in use "
+			    "and %lld more are needed%s",
+			    t.name, (long long)t.used, (long long)t.limit,
+			    (long long)more, fits);
+	add_quota(p, short_of, t.name, t.used, more, text);
 	return 0;
 }
 
@@ -704,8 +821,8 @@ int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 		enum plan_kind kind = kind_of(c, "changeType");
 
 		if (kind != PLAN_IGNORE && kind != PLAN_UNSUPPORTED) {
-			count_machines(p, json_get(c, "before"), -1);
-			count_machines(p, json_get(c, "after"), 1);
+			count_parts(p, json_get(c, "before"), -1);
+			count_parts(p, json_get(c, "after"), 1);
 		}
 	}
 	if (plan_ask_sizes(p, s, e) < 0)
@@ -713,9 +830,97 @@ int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 	for (size_t i = 0; i < p->n_sizes; i++)
 		check_size(p, &p->sizes[i], location);
 	rc = azure_list(&s->az, usages, "quota", take_usage, p, e);
+	/* nothing to be had is no reason to ask */
+	if (rc == 0 && p->addresses_after > p->addresses_before)
+		rc = check_addresses(p, s, e);
 out:
 	free(usages);
 	return rc;
+}
+
+/* ---- what it costs ---- */
+
+#define PRICE_MS 3000
+
+/* What a resource, as it is to be, is paid for. */
+static void add_paid(struct price_parts *parts, const cJSON *doc)
+{
+	struct str type = str_of(json_str_opt(doc, "type", ""));
+	int64_t n;
+
+	if (str_ieqz(type, "Microsoft.Compute/virtualMachineScaleSets")) {
+		n = count_of(doc, "sku.capacity");
+		price_add(parts, json_str_opt(doc, "sku.name", ""), n);
+		parts->disks += n > 0 ? n : 0;
+	} else if (str_ieqz(type, "Microsoft.Compute/virtualMachines")) {
+		price_add(parts,
+			  json_str_opt(doc, "properties.hardwareProfile.vmSize",
+				       ""),
+			  1);
+		parts->disks++;
+	} else if (str_ieqz(type, "Microsoft.Network/publicIPAddresses")) {
+		parts->addresses++;
+	} else if (str_ieqz(type, "Microsoft.Network/publicIPPrefixes")) {
+		parts->addresses += PRICE_RANGE;
+	} else if (str_ieqz(type, "Microsoft.Network/loadBalancers")) {
+		parts->balancers++;
+	}
+}
+
+static void row_of_price(struct plan *p, const struct price *now,
+			 const struct price *most, const struct err *why)
+{
+	struct buf text = BUF_INIT(512);
+	cJSON *sum = NULL;
+
+	if (why->kind != ERR_NONE) {
+		buf_addf(&text, "price not known: %.300s", why->msg);
+	} else {
+		sum = cJSON_CreateNumber((double)((now->sum + 50) / 100));
+		buf_addf(&text,
+			 "list prices, 730 hours: machines %.2f, disks %.2f, "
+			 "addresses %.2f, load balancer %.2f; " PRICE_LEFT_OUT,
+			 (double)now->machines / 100, (double)now->disks / 100,
+			 (double)now->addresses / 100,
+			 (double)now->balancers / 100);
+		if (most->sum > now->sum)
+			buf_addf(&text, "; %lld at MAX_AGENT_COUNT=%lld",
+				 (long long)(most->sum + 50) / 100,
+				 (long long)p->agents.most);
+	}
+	add_row(p, PLAN_CHECK, "cost", "USD a month", "", NULL, sum, text.str);
+	json_free(sum);
+	buf_release(&text);
+}
+
+/* A row with what all of it costs then, what others have in the group included. */
+static int add_price(struct plan *p, struct session *s, const cJSON *changes,
+		     struct err *e)
+{
+	struct price_parts parts = { 0 };
+	struct price_list list;
+	struct price now, most = { 0 };
+	struct err why = ERR_INIT;
+	const cJSON *c;
+	int64_t more = p->agents.most - p->agents.after;
+
+	cJSON_ArrayForEach(c, changes)
+		if (kind_of(c, "changeType") != PLAN_IGNORE)
+			add_paid(&parts, json_get(c, "after"));
+	if (price_ask(s, settings_get(s->set, S_LOCATION), &parts, PRICE_MS,
+		      &list, &why) == 0 &&
+	    price_sum(&list, &parts, &now, &why) == 0 && more > 0 &&
+	    p->agents.size != NULL) {
+		price_add(&parts, p->agents.size, more);
+		parts.disks += more;
+		price_sum(&list, &parts, &most, &why);
+	}
+	if (why.kind == ERR_INTR) {
+		*e = why;
+		return -1;
+	}
+	row_of_price(p, &now, &most, &why);
+	return 0;
 }
 
 /* ---- the command ---- */
@@ -826,6 +1031,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
+	if (images_resolve(s, body, there, e) < 0)
+		goto out;
 	if (!there) {
 		ui_say(s->ui,
 		       "resource group %s is not there, so Azure cannot be asked: everything is to be made",
@@ -844,7 +1051,10 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 				       "changes");
 	}
 	plan_changes(&p, changes, properties);
-	if (plan_checks(&p, s, changes, e) < 0 || plan_print(&p, s->ui, e) < 0)
+	p.agents.most = json_int_opt(properties,
+				     "parameters.maxAgentCount.value", 0);
+	if (plan_checks(&p, s, changes, e) < 0 ||
+	    add_price(&p, s, changes, e) < 0 || plan_print(&p, s->ui, e) < 0)
 		goto out;
 	say_summary(&p, s->ui);
 	if (p.refused.kind != ERR_NONE) {

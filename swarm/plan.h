@@ -46,6 +46,13 @@ struct plan {
 	unsigned counts[PLAN_KINDS]; /* of resources */
 	struct plan_size sizes[PLAN_SIZES_MAX];
 	size_t n_sizes;
+	/* of the changes: what is there now, and after the deployment */
+	struct plan_agents {
+		const char *size; /* NULL: no scale set */
+		int64_t before, after;
+		int64_t most; /* MAX_AGENT_COUNT; 0: not known */
+	} agents;
+	int64_t addresses_before, addresses_after;
 	struct err refused; /* the first check that failed */
 };
 
@@ -61,8 +68,9 @@ int plan_what_if(struct session *s, cJSON *body, struct azure_reply *r,
  * that its template knows.
  */
 void plan_changes(struct plan *p, cJSON *changes, const cJSON *properties);
-/* Rows for sizes and quota; what fails is in p->refused.  p points into changes
- * then. */
+/* Rows for sizes, and for quotas of cores and addresses; what fails is in
+ * p->refused.  What will not be enough for MAX_AGENT_COUNT, which p->agents.most
+ * may say, is told.  p points into changes then. */
 int plan_checks(struct plan *p, struct session *s, const cJSON *changes,
 		struct err *e);
 /* Parts of that, for who counts otherwise.  More machines of a size, less when
@@ -75,6 +83,10 @@ int plan_ask_sizes(struct plan *p, struct session *s, struct err *e);
 bool plan_cores(const struct plan *p, const char *quota, int64_t *more);
 /* Azure's list of those quotas.  Caller frees. */
 char *plan_quota_path(const struct session *s);
+/* Whether the quota of this name is about public addresses as ours are, and the
+ * list of those. */
+bool plan_addresses(const char *quota);
+char *plan_addresses_path(const struct session *s);
 /* Whether there is something to change. */
 bool plan_pending(const struct plan *p);
 int plan_print(const struct plan *p, struct ui *ui, struct err *e);

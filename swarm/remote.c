@@ -163,7 +163,7 @@ static int connect_one(struct remote *r, size_t i, struct err *e)
 			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
 	if (fd >= 0)
 		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
-				 r->keys.host_master_public, e);
+				 r->keys.host[KEYS_MASTER].ec_public, e);
 	if (r->ssh == NULL)
 		return err_in(e, "%s", m->name[i]);
 	r->name = xstrdup(m->name[i]);
@@ -597,8 +597,8 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 		return err_in(e, "%s", name);
 	}
 	*out = sign_in(r, ssh_channel_stream(c), name,
-		       manager ? r->keys.host_master_public :
-				 r->keys.host_agent_public,
+		       manager ? r->keys.host[KEYS_MASTER].ec_public :
+				 r->keys.host[KEYS_AGENT].ec_public,
 		       e);
 	return *out != NULL ? 0 : err_in(e, "%s", name);
 }

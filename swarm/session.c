@@ -284,18 +284,24 @@ struct choice {
 	unsigned n;
 	char *id, *name; /* of the first */
 	struct buf list;
+	struct buf away; /* those that cannot be used: "Name (id) is Disabled" */
 };
 
 static int choose(void *ctx, const cJSON *item, struct err *e)
 {
 	const char *id = json_str(item, "subscriptionId", e);
 	const char *name = json_str_opt(item, "displayName", "");
+	const char *state = json_str_opt(item, "state", "Enabled");
 	struct choice *c = ctx;
 
 	if (id == NULL)
 		return -1;
-	if (strcmp(json_str_opt(item, "state", "Enabled"), "Enabled") != 0)
+	/* Warned and PastDue are words to the owner, everything works there */
+	if (str_listed("Disabled Deleted", state)) {
+		buf_addf(&c->away, "%s%s (%s) is %s", c->away.n > 0 ? ", " : "",
+			 name, id, state);
 		return 0;
+	}
 	if (c->n++ == 0) {
 		c->id = xstrdup(id);
 		c->name = xstrdup(name);
@@ -306,7 +312,8 @@ static int choose(void *ctx, const cJSON *item, struct err *e)
 
 int session_subscription(struct session *s, struct err *e)
 {
-	struct choice c = { .list = BUF_INIT(sizeof(e->msg)) };
+	struct choice c = { .list = BUF_INIT(sizeof(e->msg)),
+			    .away = BUF_INIT(sizeof(e->msg)) };
 	int rc;
 
 	if (s->entra.subscription != NULL && *s->entra.subscription != '\0') {
@@ -316,7 +323,10 @@ int session_subscription(struct session *s, struct err *e)
 		rc = azure_list(&s->az,
 				"/subscriptions?api-version=" API_SUBSCRIPTIONS,
 				"subscriptions", choose, &c, e);
-		if (rc == 0 && c.n == 0)
+		if (rc == 0 && c.n == 0 && c.away.n > 0)
+			rc = err_refused(e, ERR_AUTH, "DisabledSubscription",
+					 NULL, "signed in, but %s", c.away.str);
+		else if (rc == 0 && c.n == 0)
 			rc = err_set(e, ERR_AUTH,
 				     "signed in, but no subscription to be seen: ask "
 				     "an owner of one for the role Contributor");
@@ -336,6 +346,7 @@ int session_subscription(struct session *s, struct err *e)
 	free(c.id);
 	free(c.name);
 	buf_release(&c.list);
+	buf_release(&c.away);
 	return rc;
 }
 

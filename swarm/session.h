@@ -2,6 +2,7 @@
 #define SWARM_SESSION_H
 
 #include "azure.h"
+#include "base/elf.h"
 #include "swarm/dial.h"
 #include "swarm/settings.h"
 #include "swarm/trace.h"
@@ -12,7 +13,7 @@
  * needs it, a signed-in connection to Azure. */
 #define SESSION_FORWARDS_MAX 16
 struct session {
-	const struct settings *set;
+	struct settings *set; /* what is chosen for who did not is set there */
 	struct ui *ui;
 	const char *version;	   /* of this program, and so of its image */
 	bool no_wait;		   /* --no-wait */
@@ -38,6 +39,8 @@ struct session {
 	const char *confirm; /* --confirm NAME, NULL: ask */
 	struct trace trace;  /* opened by main */
 	char *account;	     /* see storage_account_name() */
+	bool sized;	     /* see sizes_choose() */
+	enum elf_machine kinds[2];
 
 	struct tls_trust *trust;
 	struct dial dial;

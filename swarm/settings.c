@@ -183,16 +183,14 @@ const struct setting_info setting_infos[S_COUNT] = {
 				.max = AGENTS_MAX,
 				.parameter = "maxAgentCount" },
 	[S_MASTER_SIZE] = { .name = "MASTER_SIZE",
-			    .dflt = "Standard_B2s_v2",
-			    .help = "VM size of masters",
+			    .help = "VM size of masters (default: what costs least of what LOCATION has)",
 			    .chars = LETTERS DIGITS "_",
 			    .min = 1,
 			    .max = 64,
 			    .accepted = A_SIZE,
 			    .parameter = "masterSize" },
 	[S_AGENT_SIZE] = { .name = "AGENT_SIZE",
-			   .dflt = "Standard_B2s_v2",
-			   .help = "VM size of agents",
+			   .help = "VM size of agents (default: what costs least of what LOCATION has)",
 			   .chars = LETTERS DIGITS "_",
 			   .min = 1,
 			   .max = 64,
@@ -571,7 +569,7 @@ static int check_one(const struct settings *s, enum setting which, struct err *e
 	int rc = 0, number;
 	bool yes;
 
-	if (*value == '\0' && info->optional)
+	if (s->value[which] == NULL || (*value == '\0' && info->optional))
 		return 0;
 	switch (info->kind) {
 	case SETTING_TEXT:
@@ -626,7 +624,10 @@ static int baseline(const char *size)
 
 int settings_autoscale(const struct settings *s, int *out, int *in, struct err *e)
 {
-	int base = baseline(settings_get(s, S_AGENT_SIZE));
+	/* not chosen yet: as much as any that is burstable has */
+	int base = s->value[S_AGENT_SIZE] == NULL ?
+			   40 :
+			   baseline(s->value[S_AGENT_SIZE]);
 
 	*out = base == 100 ? 50 : base * 3 / 4;
 	if (*settings_get(s, S_AUTOSCALE_OUT) != '\0' &&

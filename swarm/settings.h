@@ -126,6 +126,8 @@ int settings_check(const struct settings *s, struct err *e);
  *
  * Source: "Bsv2-series", "B-series burstable" (learn.microsoft.com), base CPU
  * performance, there of one core or of all, here of all.
+ *
+ * While AGENT_SIZE is not known, as for the largest of the usual ones.
  */
 int settings_autoscale(const struct settings *s, int *out, int *in, struct err *e);
 

@@ -20,6 +20,7 @@
 #define LOOK_MS 2000
 /* Compute gives each scale set ten lists a minute, for all who ask. */
 #define AZURE_MS 30000
+#define PRICE_MS 1000
 
 /* ---- what is counted ---- */
 
@@ -238,6 +239,12 @@ static void azure_lines(const struct status *st, FILE *out)
 		line(out, "", "%s", ip->fqdn);
 	if (is_counted(v))
 		bill_lines(out, v);
+	if (st->price != NULL)
+		line(out, "costs",
+		     "%lld USD a month by list prices, " PRICE_LEFT_OUT,
+		     (long long)(st->price->sum + 50) / 100);
+	else if (st->no_price != NULL && st->no_price->kind != ERR_NONE)
+		line(out, "costs", "price not known: %s", st->no_price->msg);
 }
 
 /* "0.2.0 on 4 nodes", several where nodes differ. */
@@ -537,6 +544,22 @@ static void add_bill(cJSON *doc, const struct survey *v)
 	}
 }
 
+static void add_costs(cJSON *doc, const struct status *st)
+{
+	cJSON *o;
+
+	if (st->price == NULL &&
+	    (st->no_price == NULL || st->no_price->kind == ERR_NONE))
+		return;
+	o = json_add_obj(doc, "costs");
+	if (st->price == NULL) {
+		add_why(o, st->no_price);
+		return;
+	}
+	json_add_str(o, "currency", "USD");
+	json_set(o, "month", cJSON_CreateNumber((double)st->price->sum / 100));
+}
+
 static void add_swarm(cJSON *doc, const struct survey *v)
 {
 	cJSON *o = json_add_obj(doc, "swarm");
@@ -619,6 +642,7 @@ cJSON *status_json(const struct status *st)
 	add_machines(doc, "agents", &v->agents);
 	add_network(doc, v);
 	add_bill(doc, v);
+	add_costs(doc, st);
 	add_swarm(doc, v);
 	add_nodes(doc, v);
 	add_services(doc, v);
@@ -659,6 +683,39 @@ void status_frame(struct str text, size_t rows, size_t columns, struct buf *out)
 	if (shown < lines)
 		buf_addf(out, "... %zu more lines\033[K\n", lines - shown);
 	buf_adds(out, "\033[J");
+}
+
+/* ---- what it costs ---- */
+
+struct costs {
+	struct price price;
+	struct err why;
+};
+
+/* Of what is billed now; what is deallocated keeps its disk. */
+static void ask_costs(struct session *s, struct status *st, struct costs *c)
+{
+	const struct survey *v = st->v;
+	struct pile piles[PILES_MAX];
+	struct price_parts parts = { 0 };
+	struct price_list list;
+	size_t n = is_counted(v) ? piles_of(v, piles) : 0;
+
+	*c = (struct costs){ .why = ERR_INIT };
+	st->price = NULL;
+	st->no_price = &c->why;
+	for (size_t i = 0; i < n; i++)
+		if (piles[i].bill != BILL_DEALLOCATED)
+			price_add(&parts, piles[i].size, (int64_t)piles[i].n);
+	if (n == 0)
+		return;
+	parts.disks = (int64_t)(v->masters.n + v->agents.n);
+	parts.addresses = (int64_t)v->n_addresses + (v->range ? PRICE_RANGE : 0);
+	parts.balancers = v->balancer != NULL;
+	if (price_ask(s, v->compute.location, &parts, PRICE_MS, &list,
+		      &c->why) == 0 &&
+	    price_sum(&list, &parts, &c->price, &c->why) == 0)
+		st->price = &c->price;
 }
 
 /* ---- the command ---- */
@@ -709,11 +766,14 @@ static int print(const struct status *st, struct session *s, struct err *e)
 
 /* All there is; the first thing that could not be read does not keep the rest
  * from being shown, but is how it ends. */
-static int look(struct session *s, struct survey *v, struct err *e)
+static int look(struct session *s, struct status *st, struct survey *v,
+		struct costs *c, struct err *e)
 {
 	struct err first = ERR_INIT, second = ERR_INIT;
 
 	survey_azure(s, v, &first);
+	if (first.kind != ERR_INTR)
+		ask_costs(s, st, c);
 	if (first.kind != ERR_INTR)
 		survey_swarm(s, v, &second);
 	if (first.kind == ERR_NONE || second.kind == ERR_INTR)
@@ -752,7 +812,7 @@ static int draw(struct session *s, const struct status *st, int64_t azure_ms,
 /* Until Ctrl-C, which is how it ends.  What fails is on the screen, and may
  * pass; who is not signed in any more ends it. */
 static int watch(struct session *s, struct status *st, struct survey *v,
-		 struct err *e)
+		 struct costs *c, struct err *e)
 {
 	int64_t azure_ms = 0;
 	int rc = 0;
@@ -764,6 +824,9 @@ static int watch(struct session *s, struct status *st, struct survey *v,
 
 		if (azure_ms == 0 || now_ms() - azure_ms >= AZURE_MS) {
 			survey_azure(s, v, &once);
+			st->account = storage_account_name(s);
+			if (once.kind != ERR_INTR)
+				ask_costs(s, st, c);
 			azure_ms = now_ms();
 		}
 		if (once.kind != ERR_INTR && once.kind != ERR_AUTH)
@@ -826,15 +889,18 @@ static int show(struct session *s, struct status *st, struct err *why,
 		struct err *e)
 {
 	struct survey v = { 0 };
+	struct costs costs;
 	int rc = 0;
 
 	if (*s->az.subscription != '\0' && why->kind == ERR_NONE &&
 	    s->ui->format != UI_TSV)
 		st->v = &v;
 	if (st->v != NULL && s->watch)
-		rc = watch(s, st, &v, e);
+		rc = watch(s, st, &v, &costs, e);
 	else if (st->v != NULL)
-		look(s, &v, why);
+		look(s, st, &v, &costs, why);
+	/* which of its names it has is known now */
+	st->account = storage_account_name(s);
 	if (!s->watch && why->kind != ERR_INTR)
 		rc = print(st, s, e);
 	survey_release(&v);
@@ -866,7 +932,6 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.values = values,
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
-		.account = storage_account_name(s),
 	};
 
 	rc = show(s, &st, &why, e);

@@ -1,6 +1,7 @@
 #ifndef SWARM_STATUS_H
 #define SWARM_STATUS_H
 
+#include "swarm/price.h"
 #include "swarm/survey.h"
 
 /*
@@ -12,6 +13,10 @@ struct status {
 						     NULL: not to be shown */
 	const char *group, *storage_group, *account;
 	const struct survey *v; /* NULL: nothing was read */
+	/* what that costs; NULL: no_price says why it is not known, or nothing is
+	 * there to be paid for */
+	const struct price *price;
+	const struct err *no_price;
 };
 
 #define STATUS_ROWS 20 /* of nodes and of services, in the text */

@@ -140,11 +140,15 @@ int cmd_up(struct session *s, int argc, char **argv, struct err *e)
 		{ "params", cmd_params },
 	};
 	char name[32] = "deploy-compute", *words[] = { name, NULL };
+	enum elf_machine kinds[2];
 	bool pending, paper;
 
 	(void)argc, (void)argv;
 	if (keys_match(s, e) < 0)
 		return err_in(e, "keys");
+	/* a region or a size that is not there is known before anything is made */
+	if (sizes_choose(s, kinds, e) < 0)
+		return err_in(e, "params");
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
 		snprintf(name, sizeof(name), "%s", before[i].name);
 		ui_say(s->ui, "== %s", name);

@@ -16,23 +16,70 @@ static const struct declared_type types[] = {
 	{ "Object", "Object", false }, { "SecureObject", "Object", true },
 	{ "Array", "Array", false },   { .name = NULL },
 };
+/* Language version 2.0: a type that says nothing. */
+static const struct declared_type any = { "Object", NULL, false };
+
+#define REFERENCES_MAX 20 /* from a definition to another, and so on */
+
+/* "$ref": "#/definitions/NAME"; NULL: there is none, or the error is set. */
+static const cJSON *referred(struct eval *ev, const cJSON *def)
+{
+	struct str ref = str_of(json_text(def, "$ref"));
+	const cJSON *found = NULL;
+	char *name;
+
+	if (ref.n == 0)
+		return NULL;
+	if (str_starts(ref, STR("#/definitions/"))) {
+		name = str_dup(str_skip(ref, strlen("#/definitions/")));
+		found = json_get_i(json_get_i(ev->t->doc, "definitions"), name);
+		free(name);
+	}
+	if (found == NULL)
+		eval_fail(ev, "The type definition '%.200s' is not found.", ref.p);
+	return found;
+}
+
+/* A member of def or of what that refers to. */
+static const cJSON *type_member(struct eval *ev, const cJSON *def, const char *name)
+{
+	const cJSON *v = NULL;
+	int n = 0;
+
+	for (; def != NULL && v == NULL; def = referred(ev, def)) {
+		v = json_get_i(def, name);
+		if (n++ == REFERENCES_MAX)
+			return eval_fail(ev,
+					 "The type definition '%.200s' "
+					 "refers to itself.",
+					 json_text(def, "$ref"));
+	}
+	return v;
+}
+
+static bool is_nullable(struct eval *ev, const cJSON *def)
+{
+	return cJSON_IsTrue(type_member(ev, def, "nullable"));
+}
 
 const struct declared_type *declared_type_of(struct eval *ev, const cJSON *def,
 					     const char *what)
 {
-	const char *z = json_text(def, "type");
+	const char *z = cJSON_GetStringValue(type_member(ev, def, "type"));
 
+	if (z == NULL && ev->t != NULL && ev->t->symbolic)
+		return &any;
 	for (const struct declared_type *t = types; t->name != NULL; t++)
 		if (str_is(z, t->name))
 			return t;
 	eval_fail(ev, "The type '%.40s' of the template %s '%s' is not valid.",
-		  z, what, def->string);
+		  z != NULL ? z : "", what, def->string);
 	return types;
 }
 
 bool declared_fits(const struct declared_type *type, const cJSON *v)
 {
-	return strcmp(value_type(v), type->value) == 0;
+	return type->value == NULL || strcmp(value_type(v), type->value) == 0;
 }
 
 /* ---- values ---- */
@@ -83,6 +130,8 @@ static void evaluate(struct eval *asks, struct declaration *d)
 	ev->may = d->type != NULL ? MAY_BE_NEW : MAY_USE_VARIABLES;
 	ev->loops = NULL;
 	ev->lambda_variables = NULL;
+	ev->call = NULL;
+	ev->mark = true;
 	buf_init(&ev->path, asks->path.max);
 	eval_path_name(ev, d->type != NULL ? "parameters" : "variables");
 	if (!d->copy)
@@ -109,7 +158,7 @@ static void evaluate(struct eval *asks, struct declaration *d)
 				     DEPTH_MAX);
 	}
 	asks->work = ev->work;
-	asks->unknown = ev->unknown;
+	asks->later = ev->later;
 	buf_release(&ev->path);
 }
 
@@ -131,6 +180,8 @@ cJSON *declared_parameter(struct eval *ev, struct str name)
 	struct template *t = ev->t;
 	struct declaration *d = t != NULL ? find(&t->parameters, name) : NULL;
 
+	if (ev->call != NULL)
+		return eval_user_parameter(ev, name);
 	if (d == NULL)
 		return not_found(ev, "parameter", name);
 	if (t->scope->hide_secure && d->type->secure) {
@@ -182,10 +233,11 @@ struct limit {
 	bool least;
 };
 
-static void check_limit(struct eval *ev, const struct declaration *p,
-			const struct limit *l)
+static void check_limit(struct eval *ev, const cJSON *def,
+			const struct declared_type *type, const cJSON *v,
+			const char *name, const struct limit *l)
 {
-	const cJSON *limit = json_get_i(p->def, l->name), *v = p->value;
+	const cJSON *limit = json_get_i(def, l->name);
 	bool applies = l->length ? cJSON_IsString(v) || cJSON_IsArray(v) :
 				   cJSON_IsNumber(v);
 	int64_t bound, n;
@@ -196,7 +248,7 @@ static void check_limit(struct eval *ev, const struct declaration *p,
 		eval_fail(ev,
 			  "'%s' does not fit the type '%s' of the template "
 			  "parameter '%s'.",
-			  l->name, p->type->name, p->name);
+			  l->name, type->name, name);
 		return;
 	}
 	n = l->length ? value_length(v) : (int64_t)v->valuedouble;
@@ -204,13 +256,16 @@ static void check_limit(struct eval *ev, const struct declaration *p,
 		eval_fail(ev,
 			  "The provided value for the template parameter "
 			  "'%s' is not valid. %s %s than or equal to '%lld'.",
-			  p->name,
+			  name,
 			  l->length ? "Length of the value should be" :
 				      "The value must be",
 			  l->least ? "greater" : "less", (long long)bound);
 }
 
-static void check_parameter(struct eval *ev, const struct declaration *p)
+/* What def itself says of v, not what it refers to. */
+static void check_own(struct eval *ev, const cJSON *def,
+		      const struct declared_type *type, const cJSON *v,
+		      const char *name)
 {
 	static const struct limit limits[] = {
 		{ "minValue", false, true },
@@ -218,27 +273,150 @@ static void check_parameter(struct eval *ev, const struct declaration *p)
 		{ "minLength", true, true },
 		{ "maxLength", true, false },
 	};
-	const cJSON *list = json_get_i(p->def, "allowedValues");
+	const cJSON *list = json_get_i(def, "allowedValues");
 	struct buf b = BUF_INIT(300);
 
-	if (!declared_fits(p->type, p->value)) {
-		eval_fail(ev,
-			  "Template parameter JToken type is not valid. "
-			  "Expected '%s'. Actual '%s'. The template parameter "
-			  "is '%s'.",
-			  p->type->value, value_type(p->value), p->name);
-	} else if (list != NULL && !allowed(ev, list, p->value)) {
+	if (list != NULL && !allowed(ev, list, v)) {
 		add_values(&b, list);
 		eval_fail(ev,
 			  "The provided value for the template parameter "
 			  "'%s' is not valid. The value is not part of the "
 			  "allowed value(s): '%s'.",
-			  p->name, b.str);
-	} else {
-		for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-			check_limit(ev, p, &limits[i]);
+			  name, b.str);
 	}
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		check_limit(ev, def, type, v, name, &limits[i]);
 	buf_release(&b);
+}
+
+/* ---- what may be in it: language version 2.0 ---- */
+
+static void not_expected(struct eval *ev, const char *name)
+{
+	eval_fail(ev,
+		  "The provided value for the template parameter '%s' is not "
+		  "valid. It is not expected.",
+		  name);
+}
+
+/* Items behind those of prefixItems are as items says; it may be false. */
+static void check_items(struct eval *ev, const cJSON *def, const cJSON *v,
+			const char *name)
+{
+	const cJSON *each = json_get_i(def, "prefixItems"),
+		    *rest = json_get_i(def, "items"), *i;
+	const cJSON *wanted = cJSON_IsArray(each) ? each->child : NULL;
+	size_t n = 0;
+	char *inner;
+
+	cJSON_ArrayForEach(i, v) {
+		inner = xasprintf("%.300s[%zu]", name, n++);
+		if (wanted != NULL)
+			declared_check(ev, wanted, i, inner);
+		else if (cJSON_IsFalse(rest))
+			not_expected(ev, inner);
+		else if (cJSON_IsObject(rest))
+			declared_check(ev, rest, i, inner);
+		wanted = wanted != NULL ? wanted->next : NULL;
+		free(inner);
+	}
+	if (wanted != NULL)
+		eval_fail(ev,
+			  "The provided value for the template parameter '%s' "
+			  "is not valid. It has too few items.",
+			  name);
+}
+
+/* One of several types, by what a property says. */
+static void check_discriminator(struct eval *ev, const cJSON *def,
+				const cJSON *v, const char *name)
+{
+	const cJSON *d = json_get_i(def, "discriminator");
+	const char *property = json_text(d, "propertyName");
+	const char *word = json_str_opt(v, property, NULL);
+	const cJSON *type = word == NULL ?
+				    NULL :
+				    json_get(json_get_i(d, "mapping"), word);
+	struct cJSON *rest;
+
+	if (d == NULL)
+		return;
+	if (type == NULL) {
+		eval_fail(ev,
+			  "The provided value for the template parameter '%s' "
+			  "is not valid. Its '%.80s' is none of those expected.",
+			  name, property);
+		return;
+	}
+	rest = value_copy(ev, v);
+	/* the types need not declare it again */
+	if (rest != NULL && type_member(ev, type, "properties") == NULL)
+		json_free(cJSON_DetachItemFromObject(rest, property));
+	if (rest != NULL)
+		declared_check(ev, type, rest, name);
+	json_free(rest);
+}
+
+static void check_members(struct eval *ev, const cJSON *def, const cJSON *v,
+			  const char *name)
+{
+	const cJSON *known = json_get_i(def, "properties"),
+		    *others = json_get_i(def, "additionalProperties"), *m;
+	char *inner;
+
+	cJSON_ArrayForEach(m, known) {
+		inner = xasprintf("%.300s.%.80s", name, m->string);
+		if (json_get_i(v, m->string) != NULL)
+			declared_check(ev, m, json_get_i(v, m->string), inner);
+		else if (!eval_failed(ev) && !is_nullable(ev, m))
+			eval_fail(ev,
+				  "The value for the template parameter '%s' is "
+				  "not provided.",
+				  inner);
+		free(inner);
+	}
+	cJSON_ArrayForEach(m, v) {
+		if (others == NULL || json_get_i(known, m->string) != NULL)
+			continue;
+		inner = xasprintf("%.300s.%.80s", name, m->string);
+		if (cJSON_IsFalse(others))
+			not_expected(ev, inner);
+		else if (cJSON_IsObject(others))
+			declared_check(ev, others, m, inner);
+		free(inner);
+	}
+	check_discriminator(ev, def, v, name);
+}
+
+void declared_check(struct eval *ev, const cJSON *def, const cJSON *v,
+		    const char *name)
+{
+	const struct declared_type *type = declared_type_of(ev, def, "parameter");
+	bool known = !value_is_unknown(v);
+
+	if (eval_failed(ev) || !eval_spend(ev, 64) || !known ||
+	    (cJSON_IsNull(v) && is_nullable(ev, def)))
+		return;
+	if (!declared_fits(type, v)) {
+		eval_fail(ev,
+			  "Template parameter JToken type is not valid. "
+			  "Expected '%s'. Actual '%s'. The template parameter "
+			  "is '%s'.",
+			  type->value, value_type(v), name);
+		return;
+	}
+	if (++ev->depth > DEPTH_MAX)
+		eval_fail(ev, "Types are nested more than %d levels deep.",
+			  DEPTH_MAX);
+	for (; def != NULL && !eval_failed(ev); def = referred(ev, def)) {
+		if (!value_has_unknown(v))
+			check_own(ev, def, type, v, name);
+		if (ev->t->symbolic && cJSON_IsArray(v))
+			check_items(ev, def, v, name);
+		else if (ev->t->symbolic && cJSON_IsObject(v))
+			check_members(ev, def, v, name);
+	}
+	ev->depth--;
 }
 
 /* ---- opening ---- */
@@ -272,19 +450,30 @@ static void take_given(struct eval *ev, struct declaration *p, const cJSON *give
 	const cJSON *g = json_get_i(given, p->name);
 	const cJSON *v = json_get_i(g, "value");
 
+	if (value_is_unknown(given))
+		v = given;
+	else if (value_is_unknown(g))
+		v = g;
 	if (json_get_i(g, "reference") != NULL)
 		eval_fail(ev,
 			  "The template parameter '%s' refers to a key "
 			  "vault, which the local Azure does not have.",
 			  p->name);
-	else if (g != NULL && !cJSON_IsObject(g))
+	else if (g != NULL && g != v && !cJSON_IsObject(g))
 		eval_fail(ev,
 			  "The value of the template parameter '%s' must "
 			  "be in an object, {\"value\": ...}.",
 			  p->name);
-	else if (v != NULL && !cJSON_IsNull(v))
+	else if (v != NULL && !cJSON_IsNull(v)) {
 		p->value = value_copy(ev, v);
-	else if (json_get_i(p->def, "defaultValue") == NULL)
+		p->given = true;
+		if (value_has_unknown(v))
+			ev->t->partial = true;
+	} else if (json_get_i(p->def, "defaultValue") != NULL)
+		;
+	else if (is_nullable(ev, p->def))
+		p->value = cJSON_CreateNull();
+	else
 		eval_fail(ev,
 			  "The value for the template parameter '%s' is "
 			  "not provided.",
@@ -310,7 +499,8 @@ void declared_open_parameters(struct eval *ev, const cJSON *given)
 		if (list->all[i].value == NULL)
 			evaluate(ev, &list->all[i]);
 		if (!eval_failed(ev))
-			check_parameter(ev, &list->all[i]);
+			declared_check(ev, list->all[i].def, list->all[i].value,
+				       list->all[i].name);
 	}
 }
 

@@ -96,13 +96,57 @@ static cJSON *f_tenant(struct invocation *inv)
 
 static cJSON *f_deployment(struct invocation *inv)
 {
-	cJSON *out = cJSON_CreateObject(), *properties;
+	const struct template_scope *s = scope(inv);
+	const struct template *t = inv->ev->t;
+	cJSON *out = cJSON_CreateObject(), *properties, *template, *parameters;
 
-	json_add_str(out, "name", scope(inv)->deployment_name);
+	json_add_str(out, "name", s->deployment_name);
 	properties = json_add_obj(out, "properties");
-	json_add_str(properties, "mode", "Incremental");
+	if (t != NULL && (template = value_copy(inv->ev, t->doc)) != NULL)
+		cJSON_AddItemToObject(properties, "template", template);
+	json_add_str(properties, "templateHash",
+		     s->template_hash != NULL ? s->template_hash : "");
+	parameters = json_add_obj(properties, "parameters");
+	for (size_t i = 0; t != NULL && i < t->parameters.n; i++) {
+		const struct declaration *p = &t->parameters.all[i];
+
+		/* who reads the outputs is not to know secrets */
+		if (p->given && !p->type->secure && !value_has_unknown(p->value))
+			json_set(json_add_obj(parameters, p->name), "value",
+				 value_copy(inv->ev, p->value));
+	}
+	json_add_str(properties, "mode",
+		     s->mode != NULL ? s->mode : "Incremental");
 	json_add_str(properties, "provisioningState", "Accepted");
-	return out;
+	return func_give(inv, out);
+}
+
+/* providers(NAMESPACE), providers(NAMESPACE, TYPE) */
+static cJSON *f_providers(struct invocation *inv)
+{
+	const struct template_scope *s = scope(inv);
+	const char *ns = inv->arg[0]->valuestring;
+	cJSON *doc = s->provider != NULL ? s->provider(s->ctx, ns) : NULL, *type;
+
+	if (doc == NULL)
+		return eval_fail(inv->ev,
+				 "The resource provider '%.80s' is not known to "
+				 "the local Azure.",
+				 ns);
+	if (inv->n == 1)
+		return doc;
+	cJSON_ArrayForEach(type, json_get(doc, "resourceTypes"))
+		if (json_is(type, "resourceType", inv->arg[1]->valuestring))
+			break;
+	if (type != NULL)
+		cJSON_DetachItemViaPointer(json_get_mut(doc, "resourceTypes"),
+					   type);
+	json_free(doc);
+	return type != NULL ? type :
+			      eval_fail(inv->ev,
+					"The resource type '%.80s/%.100s' is not "
+					"known to the local Azure.",
+					ns, inv->arg[1]->valuestring);
 }
 
 /* pickZones(NAMESPACE, TYPE, LOCATION, HOW MANY, BEHIND WHICH) */
@@ -200,6 +244,17 @@ static cJSON *f_tenant_resource_id(struct invocation *inv)
 	return give_id(inv, 0);
 }
 
+/* managementGroupResourceId([GROUP,] TYPE, NAME...): without it, the group that
+ * is deployed to, and that is never one here. */
+static cJSON *f_management_group_resource_id(struct invocation *inv)
+{
+	if (has_slash(inv, 0))
+		return func_misplaced(inv);
+	buf_addf(&inv->text, "/providers/Microsoft.Management/managementGroups/%s",
+		 inv->arg[0]->valuestring);
+	return give_id(inv, 1);
+}
+
 /* extensionResourceId(ID OF WHAT IS EXTENDED, TYPE, NAME...) */
 static cJSON *f_extension_resource_id(struct invocation *inv)
 {
@@ -281,6 +336,58 @@ static cJSON *f_reference(struct invocation *inv)
 	return answer(inv, v);
 }
 
+/* references(SYMBOL [, 'Full']): of all the copies, in their order. */
+static cJSON *f_references(struct invocation *inv)
+{
+	const struct template_scope *s = scope(inv);
+	bool full = inv->n > 1 && str_ieqz(func_arg_text(inv, 1), "Full");
+	cJSON *out = cJSON_CreateArray(), *v;
+	const struct template_resource *r;
+	size_t i = 0;
+
+	if (!(inv->ev->may & MAY_REFER)) {
+		func_misplaced(inv);
+	} else if (!template_has_copies(inv->ev->t, func_arg_text(inv, 0))) {
+		eval_fail(inv->ev,
+			  "The resource collection '%.200s' is not defined in "
+			  "the template.",
+			  inv->arg[0]->valuestring);
+	}
+	while (!eval_failed(inv->ev) &&
+	       (r = template_next_copy(inv->ev, func_arg_text(inv, 0), &i)) !=
+		       NULL) {
+		v = NULL;
+		if (!inv->ev->dry && s->reference != NULL)
+			v = s->reference(s->ctx, r->id, r->api_version, full,
+					 inv->ev->e);
+		v = answer(inv, v);
+		inv->unknown = inv->unknown || v == NULL;
+		if (v != NULL)
+			cJSON_AddItemToArray(out, v);
+	}
+	return func_give(inv, out);
+}
+
+/* resourceInfo(SYMBOL): what is known without asking. */
+static cJSON *f_resource_info(struct invocation *inv)
+{
+	const struct template_resource *r =
+		template_symbol(inv->ev->t, func_arg_text(inv, 0));
+	cJSON *out;
+
+	if (r == NULL)
+		return eval_fail(inv->ev,
+				 "The resource '%.200s' is not defined in the "
+				 "template.",
+				 inv->arg[0]->valuestring);
+	out = cJSON_CreateObject();
+	json_add_str(out, "id", r->id);
+	json_add_str(out, "name", r->name);
+	json_add_str(out, "type", r->type);
+	json_add_str(out, "apiVersion", r->api_version);
+	return out;
+}
+
 static cJSON *f_list(struct invocation *inv)
 {
 	const struct template_scope *s = scope(inv);
@@ -306,6 +413,7 @@ const struct func func_deployment[] = {
 	{ "subscription", { 0 }, f_subscription },
 	{ "tenant", { 0 }, f_tenant },
 	{ "deployment", { 0 }, f_deployment },
+	{ "providers", { STRING, STRING | OPTIONAL }, f_providers },
 	{ "pickZones",
 	  { STRING, STRING, STRING, INTEGER | OPTIONAL, INTEGER | OPTIONAL },
 	  f_pick_zones },
@@ -314,10 +422,15 @@ const struct func func_deployment[] = {
 	  { STRING | REPEATED },
 	  f_subscription_resource_id },
 	{ "tenantResourceId", { STRING | REPEATED }, f_tenant_resource_id },
+	{ "managementGroupResourceId",
+	  { STRING | REPEATED },
+	  f_management_group_resource_id },
 	{ "extensionResourceId",
 	  { STRING, STRING | REPEATED },
 	  f_extension_resource_id },
 	{ "reference", { STRING, STRING | OPTIONAL, STRING | OPTIONAL }, f_reference },
+	{ "references", { STRING, STRING | OPTIONAL }, f_references },
+	{ "resourceInfo", { STRING }, f_resource_info },
 	{ .name = NULL },
 };
 

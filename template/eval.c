@@ -294,6 +294,24 @@ cJSON *eval_lambda(struct eval *ev, const cJSON *fn, const cJSON *const *values,
 	return v;
 }
 
+/* v, or NULL when it is not known, which is noted; takes v. */
+static cJSON *take_known(struct eval *ev, cJSON *v)
+{
+	if (v == NULL || !value_is_unknown(v))
+		return v;
+	ev->unknown = true;
+	cJSON_Delete(v);
+	return NULL;
+}
+
+/* Functions work on what is known, all of it. */
+static bool is_known(struct eval *ev, const cJSON *v)
+{
+	if (value_has_unknown(v))
+		ev->unknown = true;
+	return v != NULL && !value_has_unknown(v);
+}
+
 /* The arguments up to the closing parenthesis; true when all are known. */
 static bool read_args(struct invocation *inv, struct str *s, bool skip)
 {
@@ -309,17 +327,80 @@ static bool read_args(struct invocation *inv, struct str *s, bool skip)
 						    cap * sizeof(*inv->arg));
 			}
 			inv->arg[inv->n] = expression(ev, s, skip);
-			known = known && inv->arg[inv->n] != NULL;
+			known = known && is_known(ev, inv->arg[inv->n]);
 			inv->n++;
 		} while (!eval_failed(ev) && inv->n < ARGS_MAX && eat(s, ','));
 	}
 	return !eval_failed(ev) && need(ev, s, ')') && known;
 }
 
+/* ---- functions of the template ---- */
+
+/* functions: [ {"namespace", "members": {NAME: {"parameters", "output"}}} ] */
+static const cJSON *user_function(const struct template *t, struct str name)
+{
+	struct str ns;
+	const cJSON *f, *def = NULL;
+	char *z;
+
+	if (t == NULL || !str_cut(&name, '.', &ns))
+		return NULL;
+	z = str_dup(name);
+	cJSON_ArrayForEach(f, json_get_i(t->doc, "functions"))
+		if (def == NULL && str_ieqz(ns, json_text(f, "namespace")))
+			def = json_get_i(json_get_i(f, "members"), z);
+	free(z);
+	return def;
+}
+
+cJSON *eval_user_parameter(struct eval *ev, struct str name)
+{
+	const cJSON *p;
+	size_t i = 0;
+
+	cJSON_ArrayForEach(p, ev->call->def) {
+		if (str_ieqz(name, json_text(p, "name")))
+			return value_copy(ev, ev->call->arg[i]);
+		i++;
+	}
+	return eval_fail(ev, "The function has no parameter '%.*s'.",
+			 STR_ARG(str_head(name, 100)));
+}
+
+/* All arguments are known, and as many as the function has parameters. */
+static cJSON *call_user(struct eval *ev, const cJSON *def,
+			const struct invocation *inv)
+{
+	const cJSON *parameters = json_get_i(def, "parameters"), *p;
+	struct user_call call = { parameters, inv->arg };
+	struct eval inner = *ev;
+	size_t i = 0;
+	cJSON *v;
+
+	cJSON_ArrayForEach(p, parameters) {
+		declared_check(ev, p, inv->arg[i++], json_text(p, "name"));
+	}
+	if (eval_failed(ev) || !enter(&inner))
+		return NULL;
+	inner.call = &call;
+	inner.may = 0;
+	inner.loops = NULL;
+	inner.lambda_variables = NULL;
+	buf_init(&inner.path, ev->path.max);
+	buf_addstr(&inner.path, buf_str(&ev->path));
+	v = eval_member(&inner, json_get_i(def, "output"), "value");
+	buf_release(&inner.path);
+	ev->work = inner.work;
+	ev->unknown = inner.unknown;
+	return v;
+}
+
 /* name(...), behind the opening parenthesis. */
 static cJSON *invoke(struct eval *ev, struct str name, struct str *s, bool skip)
 {
 	const struct func *f = func_find(name);
+	const cJSON *user = f == NULL ? user_function(ev->t, name) : NULL;
+	size_t takes = (size_t)cJSON_GetArraySize(json_get_i(user, "parameters"));
 	struct invocation inv = {
 		.ev = ev,
 		.text = BUF_INIT(TEMPLATE_BYTES_MAX),
@@ -328,19 +409,23 @@ static cJSON *invoke(struct eval *ev, struct str name, struct str *s, bool skip)
 	cJSON *v = NULL;
 	bool known;
 
-	if (f == NULL)
-		return eval_fail(ev, "The template function '%.*s' is not valid.",
-				 STR_ARG(str_head(name, 100)));
+	if (f == NULL && user == NULL)
+		return eval_fail(ev, "The template function '%.*s' is not %s.",
+				 STR_ARG(str_head(name, 100)),
+				 func_is_azures(name) ?
+					 "known to the local Azure" :
+					 "valid");
 	written = str_dup(name);
 	inv.name = written;
 	known = read_args(&inv, s, skip);
-	if (!eval_failed(ev) && !func_count_ok(f, inv.n))
+	if (!eval_failed(ev) &&
+	    !(f != NULL ? func_count_ok(f, inv.n) : inv.n == takes))
 		eval_fail(ev,
 			  "Unable to evaluate template language function '%s': "
 			  "it does not take %zu argument(s).",
 			  written, inv.n);
 	else if (known)
-		v = func_run(f, &inv);
+		v = f != NULL ? func_run(f, &inv) : call_user(ev, user, &inv);
 	for (size_t i = 0; i < inv.n; i++)
 		cJSON_Delete(inv.arg[i]);
 	free(inv.arg);
@@ -433,6 +518,7 @@ cJSON *eval_access(struct eval *ev, cJSON *v, const cJSON *key, bool quiet)
 
 static cJSON *suffixes(struct eval *ev, struct str *s, cJSON *v, bool skip)
 {
+	v = take_known(ev, v);
 	while (!eval_failed(ev) && (peek(s, '.') || peek(s, '['))) {
 		cJSON *key = NULL;
 
@@ -456,7 +542,7 @@ static cJSON *suffixes(struct eval *ev, struct str *s, cJSON *v, bool skip)
 				need(ev, s, ']');
 		}
 		if (!eval_failed(ev) && v != NULL && key != NULL) {
-			v = eval_access(ev, v, key, false);
+			v = take_known(ev, eval_access(ev, v, key, false));
 		} else {
 			cJSON_Delete(v);
 			v = NULL;
@@ -519,13 +605,12 @@ static cJSON *string_value(struct eval *ev, const char *z)
 		return cJSON_CreateString(z);
 	if (text.p[1] == '[')
 		return cJSON_CreateString(z + 1);
-	ev->unknown = false;
 	v = whole_expression(ev, text);
-	if (v == NULL && !eval_failed(ev)) {
+	if (v == NULL && !eval_failed(ev))
+		v = value_unknown(z);
+	if (v != NULL && !ev->mark && value_spell_unknown(v))
 		was = true;
-		v = cJSON_CreateString(z);
-	}
-	ev->unknown = was;
+	ev->unknown = was || (ev->mark && value_has_unknown(v));
 	return v;
 }
 
@@ -588,6 +673,8 @@ static void add_member(struct eval *ev, const cJSON *member, cJSON *to)
 
 	if (v != NULL && member->string[0] == '[')
 		name = string_value(ev, member->string);
+	if (name != NULL)
+		value_spell_unknown(name);
 	if (name != NULL && !cJSON_IsString(name))
 		eval_fail(ev, "A property's name is of type '%s', not 'String'.",
 			  value_type(name));
@@ -613,6 +700,13 @@ cJSON *eval_value(struct eval *ev, const cJSON *v)
 		return NULL;
 	if (cJSON_IsString(v))
 		return string_value(ev, v->valuestring);
+	if (value_is_unknown(v)) {
+		out = value_copy(ev, v);
+		if (out != NULL && !ev->mark)
+			value_spell_unknown(out);
+		ev->unknown = true;
+		return out;
+	}
 	if (!cJSON_IsObject(v) && !cJSON_IsArray(v))
 		return value_copy(ev, v);
 	if (!enter(ev))
@@ -663,6 +757,7 @@ static cJSON *known_value(struct eval *ev, const cJSON *v)
 	out = v == NULL ? eval_fail(ev, "A value is missing.") :
 			  eval_value(ev, v);
 	if (out != NULL && ev->unknown) {
+		ev->later = true;
 		eval_fail(ev,
 			  "What this needs is not known before the deployment.");
 		cJSON_Delete(out);

@@ -2,7 +2,7 @@
  * The one door to the functions of the template language: finding one by its
  * name, looking at its arguments, running it; and what all of them are written
  * with.  The functions themselves, each a row of a table and a function, are
- * in list.c, logic.c, text.c and deployment.c.
+ * in cidr.c, deployment.c, list.c, logic.c and text.c.
  *
  * Source: "ARM template functions" (learn.microsoft.com).
  */
@@ -12,7 +12,7 @@
 #include "template/inner.h"
 
 const struct func *const func_tables[] = {
-	func_deployment, func_list, func_logic, func_text, NULL,
+	func_cidr, func_deployment, func_list, func_logic, func_text, NULL,
 };
 
 /* In no order: a lookup is a hundred short comparisons. */
@@ -25,6 +25,18 @@ const struct func *func_find(struct str name)
 	if (str_istarts(name, STR("list")) && str_chr(name, '.') < 0)
 		return &func_list_any;
 	return NULL;
+}
+
+bool func_is_azures(struct str name)
+{
+	char *z = str_dup(name);
+	bool found = str_listed("deployer externalInput getSecret like "
+				"managementGroup parseUri toLogicalZone "
+				"toLogicalZones toPhysicalZone toPhysicalZones",
+				z);
+
+	free(z);
+	return found;
 }
 
 bool func_count_ok(const struct func *f, size_t n)

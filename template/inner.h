@@ -29,7 +29,7 @@
 /* A type of parameters and outputs. */
 struct declared_type {
 	const char *name;  /* as answers write it: "SecureString" */
-	const char *value; /* what value_type() says of its values */
+	const char *value; /* what value_type() says of its values; NULL: any */
 	bool secure;
 };
 
@@ -38,6 +38,7 @@ struct declaration {
 	const char *name; /* in the document */
 	const cJSON *def;
 	const struct declared_type *type; /* of a parameter, else NULL */
+	bool given;   /* a parameter's value came with the deployment */
 	bool copy;    /* a variable made by a copy loop; def is the loop */
 	bool busy;    /* being evaluated: meeting it again is a circle */
 	cJSON *value; /* NULL: not evaluated so far */
@@ -55,6 +56,9 @@ struct template
 	const cJSON *doc;
 	const struct template_scope *scope;
 	char *group_id;
+	bool symbolic;	     /* language version 2.0 */
+	const char *profile; /* "apiProfile", or NULL */
+	bool partial; /* parameters or the template itself are not all known */
 	struct declarations parameters, variables;
 	struct resource *res;
 	size_t res_n;
@@ -76,6 +80,13 @@ struct lambda_variable {
 	const struct lambda_variable *up;
 	char *name;
 	const cJSON *value;
+};
+
+/* A user-defined function that is being called; its parameters are the only
+ * ones that it sees. */
+struct user_call {
+	const cJSON *def;  /* of its parameters, an array */
+	cJSON *const *arg; /* as many */
 };
 
 /* What the expression at work may use; not everything is allowed everywhere. */
@@ -100,9 +111,12 @@ struct eval {
 	unsigned may;	 /* of enum eval_may */
 	bool dry;	 /* ask no callback, note who is referred to */
 	bool unknown;	 /* part of the expression at work is not known yet */
+	bool mark;	 /* what is not known becomes a cJSON_Raw */
+	bool later;	 /* it failed for want of what will be known */
 	size_t self;	 /* index of the resource at work, or SIZE_MAX */
 	const struct copy_loop *loops;
 	const struct lambda_variable *lambda_variables;
+	const struct user_call *call; /* NULL: none */
 };
 
 #define EVAL_INIT \
@@ -124,6 +138,8 @@ bool eval_spend(struct eval *ev, size_t n);
 cJSON *eval_value(struct eval *ev, const cJSON *v);
 /* One member of such a value, the path extended by ".name". */
 cJSON *eval_member(struct eval *ev, const cJSON *obj, const char *name);
+/* The argument of a user-defined function, a copy.  NULL with the error set. */
+cJSON *eval_user_parameter(struct eval *ev, struct str name);
 /* Values that must be known: a string, a condition, the count of a copy loop.
  * False with the error set. */
 bool eval_string(struct eval *ev, const cJSON *v, char **out);
@@ -152,6 +168,16 @@ const char *value_type(const cJSON *v);
 bool value_int(const cJSON *v, int64_t *n);
 /* Characters of a string, items of an array, members of an object. */
 int64_t value_length(const cJSON *v);
+/*
+ * What is not known yet, in a value, is a cJSON_Raw: the JSON of the string
+ * that the template has there.  Documents from outside have none.  (The text
+ * of a lambda, which is one, too, never begins with a quotation mark.)
+ */
+bool value_is_unknown(const cJSON *v);
+bool value_has_unknown(const cJSON *v); /* that, or a part of it; NULL: no */
+cJSON *value_unknown(const char *text);
+/* Such strings as they are written; true when there was one.  v may be one. */
+bool value_spell_unknown(cJSON *v);
 /* As string() and concat() write a value. */
 void value_add_text(struct buf *b, const cJSON *v);
 /* A copy that is accounted for; NULL with the error set. */
@@ -197,12 +223,13 @@ struct func {
 	cJSON *(*run)(struct invocation *inv);
 };
 
-extern const struct func func_deployment[], func_list[], func_logic[],
-	func_text[];
+extern const struct func func_cidr[], func_deployment[], func_list[],
+	func_logic[], func_text[];
 extern const struct func *const func_tables[]; /* all of them, then NULL */
 /* listKeys(), listAccountSas(), ...: any name that no table has. */
 extern const struct func func_list_any;
 
+bool func_is_azures(struct str name); /* which Azure has, and we have not */
 const struct func *func_find(struct str name); /* in any case; NULL if absent */
 bool func_count_ok(const struct func *f, size_t n);
 /* Check the types of the arguments, of which there is an accepted number, and
@@ -246,6 +273,10 @@ cJSON *declared_variable(struct eval *ev, struct str name);
 /* The type that def, a `what` for messages, has; with the error set any. */
 const struct declared_type *declared_type_of(struct eval *ev, const cJSON *def,
 					     const char *what);
+/* The value is what def, which has a type, allows, at any depth; the error says
+ * of which part, beginning with name. */
+void declared_check(struct eval *ev, const cJSON *def, const cJSON *v,
+		    const char *name);
 bool declared_fits(const struct declared_type *type, const cJSON *v);
 void declared_burn(struct declarations *list);
 
@@ -257,6 +288,16 @@ void declared_burn(struct declarations *list);
  * NULL when it is no id and no name of a resource here.
  */
 char *template_resolve(const struct template *t, struct str text, size_t *index);
+/* Language version 2.0: what a symbol, "name" or "name[2]", is; NULL: of none. */
+const struct template_resource *template_symbol(const struct template *t,
+						struct str text);
+/* A symbol is a loop's; its copies one after the other, needed by ev->self. */
+bool template_has_copies(const struct template *t, struct str symbol);
+const struct template_resource *template_next_copy(struct eval *ev,
+						   struct str symbol, size_t *i);
+/* "apiProfile": a type's version in it; NULL: none that is known. */
+const char *profile_version(const char *profile, const char *type);
+bool profile_known(const char *profile);
 /* ev->self needs resource i before it; noted in a dry run only. */
 void template_add_need(struct eval *ev, size_t i);
 /* For t NULL, too: then of nothing, all ids and names are "". */

@@ -179,6 +179,38 @@ static cJSON *f_flatten(struct invocation *inv)
 	return func_give(inv, out);
 }
 
+static cJSON *f_distinct(struct invocation *inv)
+{
+	cJSON *out = cJSON_CreateArray();
+
+	for (const cJSON *v = inv->arg[0]->child; v != NULL; v = v->next)
+		if (!value_in(inv->ev, out, v) && !func_add_copy(inv, out, v))
+			break;
+	return func_give(inv, out);
+}
+
+/* The last item is number 1. */
+static cJSON *from_end(struct invocation *inv, bool quiet)
+{
+	cJSON *list = func_arg_take(inv, 0), *at, *v;
+	int64_t n = value_length(list) - func_arg_int(inv, 1);
+
+	at = cJSON_CreateNumber((double)n);
+	v = eval_access(inv->ev, list, at, quiet);
+	cJSON_Delete(at);
+	return v != NULL || eval_failed(inv->ev) ? v : cJSON_CreateNull();
+}
+
+static cJSON *f_index_from_end(struct invocation *inv)
+{
+	return from_end(inv, false);
+}
+
+static cJSON *f_try_index_from_end(struct invocation *inv)
+{
+	return from_end(inv, true);
+}
+
 /* ---- objects ---- */
 
 static cJSON *f_create_object(struct invocation *inv)
@@ -477,6 +509,47 @@ static cJSON *f_to_object(struct invocation *inv)
 	return func_give(inv, out);
 }
 
+/* The values, by what the lambda makes of them; names stay. */
+static cJSON *f_map_values(struct invocation *inv)
+{
+	cJSON *out = cJSON_CreateObject(), *got;
+
+	for (const cJSON *v = inv->arg[0]->child;
+	     v != NULL && !eval_failed(inv->ev); v = v->next) {
+		got = apply(inv, 1, &v, 1);
+		if (got != NULL)
+			cJSON_AddItemToObject(out, v->string, got);
+	}
+	return func_give(inv, out);
+}
+
+/* A lambda for the names of the groups, and perhaps one for what is in them. */
+static cJSON *f_group_by(struct invocation *inv)
+{
+	cJSON *out = cJSON_CreateObject(), *group;
+
+	for (const cJSON *v = inv->arg[0]->child;
+	     v != NULL && !eval_failed(inv->ev); v = v->next) {
+		cJSON *name = apply(inv, 1, &v, 1);
+		cJSON *value = inv->n > 2 ? apply(inv, 2, &v, 1) :
+					    value_copy(inv->ev, v);
+
+		if (name != NULL && !cJSON_IsString(name))
+			func_refuse(inv, "a name is not a string");
+		if (cJSON_IsString(name) && value != NULL &&
+		    eval_spend(inv->ev, (size_t)cJSON_GetArraySize(out))) {
+			group = json_get_mut(out, name->valuestring);
+			if (group == NULL)
+				group = json_add_arr(out, name->valuestring);
+			cJSON_AddItemToArray(group, value);
+		} else {
+			cJSON_Delete(value);
+		}
+		cJSON_Delete(name);
+	}
+	return func_give(inv, out);
+}
+
 static cJSON *f_lambda_variables(struct invocation *inv)
 {
 	const struct lambda_variable *v = inv->ev->lambda_variables;
@@ -501,6 +574,9 @@ const struct func func_list[] = {
 	{ "min", { ANY | REPEATED }, f_min },
 	{ "max", { ANY | REPEATED }, f_max },
 	{ "flatten", { ARRAY }, f_flatten },
+	{ "distinct", { ARRAY }, f_distinct },
+	{ "indexFromEnd", { ARRAY, INTEGER }, f_index_from_end },
+	{ "tryIndexFromEnd", { ARRAY, INTEGER }, f_try_index_from_end },
 	{ "createObject", { ANY | REPEATED | OPTIONAL }, f_create_object },
 	{ "objectKeys", { OBJECT }, f_object_keys },
 	{ "items", { OBJECT }, f_items },
@@ -513,6 +589,8 @@ const struct func func_list[] = {
 	{ "reduce", { ARRAY, ANY, LAMBDA }, f_reduce },
 	{ "sort", { ARRAY, LAMBDA }, f_sort },
 	{ "toObject", { ARRAY, LAMBDA, LAMBDA | OPTIONAL }, f_to_object },
+	{ "mapValues", { OBJECT, LAMBDA }, f_map_values },
+	{ "groupBy", { ARRAY, LAMBDA, LAMBDA | OPTIONAL }, f_group_by },
 	{ "lambdaVariables", { STRING }, f_lambda_variables },
 	{ .name = NULL },
 };

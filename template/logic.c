@@ -147,6 +147,11 @@ static cJSON *f_coalesce(struct invocation *inv)
 	return cJSON_CreateNull();
 }
 
+static cJSON *f_fail(struct invocation *inv)
+{
+	return eval_fail(inv->ev, "%.300s", inv->arg[0]->valuestring);
+}
+
 /* ---- numbers ---- */
 
 static cJSON *f_int(struct invocation *inv)
@@ -236,6 +241,7 @@ const struct func func_logic[] = {
 	{ "true", { 0 }, f_true },
 	{ "false", { 0 }, f_false },
 	{ "null", { 0 }, f_null },
+	{ "fail", { STRING }, f_fail },
 	{ "coalesce", { ANY | REPEATED }, f_coalesce },
 	{ "int", { ANY }, f_int },
 	{ "float", { ANY }, f_float },

@@ -17,8 +17,11 @@ struct resource {
 	struct template_resource pub;
 	const cJSON *def;
 	char *id, *type, *name, *api_version, *path;
-	char *loop;    /* name of its copy loop, or NULL */
-	int64_t index; /* in it, -1 for none */
+	const char *own;    /* of name, the last part */
+	const char *symbol; /* language version 2.0; or NULL */
+	bool existing;	    /* only referred to */
+	char *loop;	    /* name of its copy loop, or NULL */
+	int64_t index;	    /* in it, -1 for none */
 	size_t after_cap, *after;
 };
 
@@ -46,6 +49,32 @@ const char *template_api_version(const struct template *t, size_t i)
 
 /* ---- resources ---- */
 
+static bool is_symbol(const struct resource *r, struct str text)
+{
+	return r->symbol != NULL && str_ieqz(text, r->symbol);
+}
+
+/* "name", or "name[2]" for a copy; SIZE_MAX: nobody's. */
+static size_t find_symbol(const struct template *t, struct str text)
+{
+	ptrdiff_t at = str_chr(text, '[');
+	struct str number = str_skip(text, at < 0 ? text.n : (size_t)at + 1);
+	int64_t index = -1;
+	uint64_t n;
+
+	if (t == NULL || !t->symbolic)
+		return SIZE_MAX;
+	if (at >= 0 && str_dec(&number, RESOURCES_MAX, &n) &&
+	    str_eqz(number, "]")) {
+		index = (int64_t)n;
+		text = str_head(text, (size_t)at);
+	}
+	for (size_t i = 0; i < t->res_n; i++)
+		if (t->res[i].index == index && is_symbol(&t->res[i], text))
+			return i;
+	return SIZE_MAX;
+}
+
 /* "Ns/a/b" and "x/y" as "Ns/a/x/b/y"; NULL when they do not fit together. */
 static char *full_path(struct str type, struct str name)
 {
@@ -65,24 +94,58 @@ static char *full_path(struct str type, struct str name)
 	return NULL;
 }
 
+const struct template_resource *template_symbol(const struct template *t,
+						struct str text)
+{
+	size_t i = find_symbol(t, text);
+
+	return i == SIZE_MAX ? NULL : &t->res[i].pub;
+}
+
+bool template_has_copies(const struct template *t, struct str symbol)
+{
+	for (size_t i = 0; t != NULL && t->symbolic && i < t->res_n; i++)
+		if (t->res[i].index >= 0 && is_symbol(&t->res[i], symbol))
+			return true;
+	return false;
+}
+
+const struct template_resource *template_next_copy(struct eval *ev,
+						   struct str symbol, size_t *i)
+{
+	struct template *t = ev->t;
+
+	while (*i < t->res_n && !is_symbol(&t->res[*i], symbol))
+		(*i)++;
+	if (*i == t->res_n)
+		return NULL;
+	template_add_need(ev, *i);
+	return &t->res[(*i)++].pub;
+}
+
 char *template_resolve(const struct template *t, struct str text, size_t *index)
 {
 	struct str rest = text, head;
 	char *id = NULL;
 
-	*index = SIZE_MAX;
+	*index = find_symbol(t, text);
+	if (*index != SIZE_MAX)
+		return xstrdup(t->res[*index].id);
 	if (str_starts(text, STR("/")))
 		id = str_dup(text);
 	else if (str_cut(&rest, '/', &head) && str_chr(head, '.') >= 0)
 		id = xasprintf("%s/providers/%.*s", template_group_id(t),
 			       STR_ARG(text));
-	for (size_t i = 0; t != NULL && i < t->res_n; i++) {
-		if (id != NULL ? !str_ieqz(str_of(id), t->res[i].id) :
-				 !str_ieqz(text, t->res[i].name))
-			continue;
-		*index = i;
-		return id != NULL ? id : xstrdup(t->res[i].id);
-	}
+	for (size_t i = 0; t != NULL && i < t->res_n; i++)
+		if (*index == SIZE_MAX &&
+		    (id != NULL ? str_ieqz(str_of(id), t->res[i].id) :
+				  str_ieqz(text, t->res[i].name)))
+			*index = i;
+	for (size_t i = 0; id == NULL && t != NULL && i < t->res_n; i++)
+		if (*index == SIZE_MAX && str_ieqz(text, t->res[i].own))
+			*index = i;
+	if (id == NULL && *index != SIZE_MAX)
+		id = xstrdup(t->res[*index].id);
 	return id;
 }
 
@@ -126,15 +189,40 @@ static char *own_string(struct eval *ev, const struct resource *r,
 	return z != NULL ? z : xstrdup("");
 }
 
+/* The group that r says it is in, or its subscription when it says no group; NULL
+ * when it says nothing. */
+static char *elsewhere(struct eval *ev, const struct resource *r)
+{
+	bool group = json_get(r->def, "resourceGroup") != NULL;
+	bool subscription = json_get(r->def, "subscriptionId") != NULL;
+	char *g = NULL, *s = NULL, *id = NULL;
+
+	if (!(r->existing || r->pub.nested) || !(group || subscription))
+		return NULL;
+	s = subscription ? own_string(ev, r, "subscriptionId") :
+			   xstrdup(ev->t->scope->subscription_id);
+	g = group ? own_string(ev, r, "resourceGroup") : xstrdup("");
+	if (*g != '\0')
+		id = xasprintf("/subscriptions/%s/resourceGroups/%s", s, g);
+	else
+		id = xasprintf("/subscriptions/%s", s);
+	free(g);
+	free(s);
+	return id;
+}
+
 /* What the resource's id begins with: the group, or the resource it extends. */
 static char *scope_of(struct eval *ev, const struct resource *r)
 {
-	char *z, *id = NULL;
+	char *z, *id = elsewhere(ev, r);
 	size_t index;
 
 	if (json_get(r->def, "scope") != NULL) {
+		free(id);
 		z = own_string(ev, r, "scope");
-		id = template_resolve(ev->t, str_of(z), &index);
+		id = strcmp(z, "/") == 0 ?
+			     xstrdup("") :
+			     template_resolve(ev->t, str_of(z), &index);
 		if (id == NULL)
 			eval_fail(ev, "The scope '%.200s' is no resource.", z);
 		free(z);
@@ -142,20 +230,51 @@ static char *scope_of(struct eval *ev, const struct resource *r)
 	return id != NULL ? id : xstrdup(ev->t->group_id);
 }
 
+static struct str first_of(const char *type)
+{
+	return str_head(str_of(type), strcspn(type, "/"));
+}
+
+/* Its version of the API, or that of the profile. */
+static char *version_of(struct eval *ev, const struct resource *r)
+{
+	const char *profile = ev->t->profile, *version;
+
+	if (profile == NULL || json_get(r->def, "apiVersion") != NULL)
+		return own_string(ev, r, "apiVersion");
+	version = profile_version(profile, r->type);
+	if (version == NULL)
+		eval_fail(ev,
+			  "The version of '%.200s' in the profile '%s' is not "
+			  "known to the local Azure.",
+			  r->type, profile);
+	return xstrdup(version != NULL ? version : "");
+}
+
+/* The same id twice, unless one of them only refers to it. */
+static void check_unique(struct eval *ev, const struct resource *r)
+{
+	for (size_t i = 0; i < ev->t->res_n && !r->existing; i++)
+		if (!ev->t->res[i].existing &&
+		    str_ieqz(str_of(r->id), ev->t->res[i].id))
+			eval_fail(ev,
+				  "The resource '%.400s' is defined multiple "
+				  "times in a template.",
+				  r->id);
+}
+
 /* Type, name and id, complete; parent is the resource that r is nested in. */
 static void identify(struct eval *ev, struct resource *r,
-		     const struct resource *parent)
+		     const struct resource *parent, bool named)
 {
 	char *type, *name, *scope, *tail;
 
-	name = own_string(ev, r, "name");
+	name = named ? own_string(ev, r, "name") : xstrdup("");
 	type = own_string(ev, r, "type");
-	r->api_version = own_string(ev, r, "apiVersion");
-	scope = scope_of(ev, r);
-	if (str_ieqz(str_of(type), "Microsoft.Resources/deployments"))
-		eval_fail(ev,
-			  "Nested deployments are not known to the local Azure.");
-	if (parent != NULL && !str_istarts(str_of(type), STR("Microsoft."))) {
+	r->pub.nested = str_ieqz(str_of(type), "Microsoft.Resources/deployments");
+	scope = named ? scope_of(ev, r) : xstrdup("");
+	/* a type without a namespace goes on from the parent's */
+	if (parent != NULL && str_chr(first_of(type), '.') < 0) {
 		r->type = xasprintf("%s/%s", parent->type, type);
 		r->name = xasprintf("%s/%s", parent->name, name);
 		free(type);
@@ -164,8 +283,11 @@ static void identify(struct eval *ev, struct resource *r,
 		r->type = type;
 		r->name = name;
 	}
+	r->own = strrchr(r->name, '/');
+	r->own = r->own != NULL ? r->own + 1 : r->name;
+	r->api_version = version_of(ev, r);
 	tail = full_path(str_of(r->type), str_of(r->name));
-	if (tail == NULL)
+	if (tail == NULL && named)
 		eval_fail(ev,
 			  "The template resource '%.200s' for type '%.100s' "
 			  "has incorrect segment lengths. A nested resource "
@@ -174,12 +296,7 @@ static void identify(struct eval *ev, struct resource *r,
 			  "segment length one greater than its resource name.",
 			  r->name, r->type);
 	r->id = xasprintf("%s/providers/%s", scope, tail != NULL ? tail : "");
-	for (size_t i = 0; i < ev->t->res_n; i++)
-		if (str_ieqz(str_of(r->id), ev->t->res[i].id))
-			eval_fail(ev,
-				  "The resource '%.400s' is defined multiple "
-				  "times in a template.",
-				  r->id);
+	check_unique(ev, r);
 	free(scope);
 	free(tail);
 }
@@ -203,6 +320,7 @@ static void add_resource(struct eval *ev, const cJSON *def, size_t parent,
 	}
 	r = &t->res[self];
 	*r = (struct resource){ .def = def, .index = -1, .path = xstrdup(path) };
+	r->symbol = t->symbolic ? def->string : NULL;
 	ev->kind = "resource";
 	ev->name = json_str_opt(def, "name", "");
 	ev->loops = loop;
@@ -210,13 +328,22 @@ static void add_resource(struct eval *ev, const cJSON *def, size_t parent,
 		r->loop = xstrdup(loop->name);
 		r->index = loop->index;
 	}
-	identify(ev, r, parent == SIZE_MAX ? NULL : &t->res[parent]);
+	r->existing = t->symbolic && json_bool_opt(def, "existing", false);
 	/* as in Azure, a parent's condition is not its children's */
 	r->pub.deploy = true;
 	was = eval_path_name(ev, "condition");
-	if (condition != NULL && !eval_failed(ev))
+	if (condition != NULL)
 		eval_bool(ev, condition, &r->pub.deploy);
 	eval_path_back(ev, was);
+	/* by its symbol it is known without a name, which may be made of what
+	 * the condition says is not there */
+	identify(ev, r, parent == SIZE_MAX ? NULL : &t->res[parent],
+		 !t->symbolic || r->pub.deploy);
+	r->pub.deploy = r->pub.deploy && !r->existing;
+	r->pub.id = r->id;
+	r->pub.type = r->type;
+	r->pub.name = r->name;
+	r->pub.api_version = r->api_version;
 	t->res_n++;
 	ev->self = self;
 	if (parent != SIZE_MAX)
@@ -257,19 +384,21 @@ static void add_resources(struct eval *ev, const cJSON *list, size_t parent,
 {
 	size_t i = 0;
 
-	if (!cJSON_IsArray(list)) {
-		eval_fail(ev, "'%s' must be an array%s.", path,
-			  cJSON_IsObject(list) ?
-				  "; symbolic names (language version 2.0) are "
-				  "not known to the local Azure" :
-				  "");
-		return;
-	}
+	if (!ev->t->symbolic && !cJSON_IsArray(list))
+		eval_fail(ev,
+			  "'%s' must be an array; symbolic names need "
+			  "language version 2.0.",
+			  path);
+	else if (ev->t->symbolic && !cJSON_IsObject(list))
+		eval_fail(ev, "'%s' must be an object in language version 2.0.",
+			  path);
 	for (const cJSON *def = list->child; def != NULL && !eval_failed(ev);
 	     def = def->next, i++) {
 		const cJSON *copy = json_get(def, "copy");
 		const struct copy_loop *loops = ev->loops; /* a copied parent's */
-		char *at = xasprintf("%s[%zu]", path, i);
+		char *at = ev->t->symbolic ?
+				   xasprintf("%s.%.200s", path, def->string) :
+				   xasprintf("%s[%zu]", path, i);
 		size_t was = ev->path.n;
 
 		buf_truncate(&ev->path, 0);
@@ -292,14 +421,16 @@ static void add_resources(struct eval *ev, const cJSON *list, size_t parent,
 	}
 }
 
-/* A copy loop's name stands for all its copies. */
+/* A copy loop's name stands for all its copies, and so does its symbol. */
 static bool needs_loop(struct eval *ev, const char *name)
 {
 	bool found = false;
 
 	for (size_t i = 0; i < ev->t->res_n; i++) {
-		if (ev->t->res[i].loop == NULL ||
-		    !str_ieqz(str_of(name), ev->t->res[i].loop))
+		const struct resource *r = &ev->t->res[i];
+
+		if (r->loop == NULL || !(str_ieqz(str_of(name), r->loop) ||
+					 is_symbol(r, str_of(name))))
 			continue;
 		found = true;
 		if (i != ev->self)
@@ -377,34 +508,187 @@ static void start_resource(struct eval *ev, size_t i, struct copy_loop *loop)
 /* What the template language itself reads of a resource, and no provider. */
 static const char *const own_members =
 	"type name apiVersion scope condition dependsOn copy resources "
-	"comments metadata";
+	"comments metadata existing";
 
-static cJSON *evaluate_body(struct eval *ev, const cJSON *def)
+static cJSON *properties_of_nested(struct eval *ev, const cJSON *props);
+
+/* A member of a resource; the properties of a deployment are special. */
+static cJSON *resource_member(struct eval *ev, const cJSON *m, bool nested)
+{
+	return nested && cJSON_IsObject(m) && str_is(m->string, "properties") ?
+		       properties_of_nested(ev, m) :
+		       eval_value(ev, m);
+}
+
+/* The members of a resource, those that are listed left out. */
+static cJSON *resource_members(struct eval *ev, const cJSON *def,
+			       const char *without, bool nested)
 {
 	cJSON *out = cJSON_CreateObject(), *v;
 	const cJSON *m;
 
-	ev->may = MAY_USE_VARIABLES | MAY_REFER;
 	cJSON_ArrayForEach(m, def) {
 		size_t was;
 
 		if (eval_failed(ev))
 			break;
-		if (str_listed(own_members, m->string))
+		if (str_listed(without, m->string))
 			continue;
 		was = eval_path_name(ev, m->string);
-		v = eval_value(ev, m);
+		v = resource_member(ev, m, nested);
 		if (v != NULL)
 			cJSON_AddItemToObject(out, m->string, v);
 		eval_path_back(ev, was);
 	}
-	if (eval_failed(ev)) {
-		json_free(out);
-		return NULL;
-	}
-	json_strip_nulls(out);
+	if (!eval_failed(ev))
+		return out;
+	json_free(out);
+	return NULL;
+}
+
+static cJSON *evaluate_body(struct eval *ev, const struct resource *r)
+{
+	cJSON *out;
+
+	ev->may = MAY_USE_VARIABLES | MAY_REFER;
+	out = resource_members(ev, r->def, own_members, r->pub.nested);
+	/* in a template, a null may be wanted */
+	if (out != NULL && !r->pub.nested)
+		json_strip_nulls(out);
 	return out;
 }
+
+/* ---- nested deployments ---- */
+
+/* Resources of a nested template that is evaluated out here: deployments among
+ * them have a say in how far that goes. */
+static cJSON *resources_of_nested(struct eval *ev, const cJSON *list)
+{
+	cJSON *out, *v;
+	size_t i = 0;
+
+	if (!cJSON_IsArray(list))
+		return eval_value(ev, list);
+	out = cJSON_CreateArray();
+	for (const cJSON *r = list->child; r != NULL && !eval_failed(ev);
+	     r = r->next) {
+		size_t was = eval_path_index(ev, i++);
+		bool deploys = json_is(r, "type",
+				       "Microsoft.Resources/deployments");
+
+		v = deploys ? resource_members(ev, r, "", true) :
+			      eval_value(ev, r);
+		if (v != NULL)
+			cJSON_AddItemToArray(out, v);
+		eval_path_back(ev, was);
+	}
+	return out;
+}
+
+/* A nested template with all expressions evaluated out here. */
+static cJSON *outer_template(struct eval *ev, const cJSON *doc)
+{
+	cJSON *out, *v;
+
+	if (!cJSON_IsObject(doc))
+		return eval_value(ev, doc);
+	if (++ev->depth > DEPTH_MAX)
+		return eval_fail(ev,
+				 "Deployments are nested more than %d levels "
+				 "deep.",
+				 DEPTH_MAX);
+	out = cJSON_CreateObject();
+	for (const cJSON *m = doc->child; m != NULL && !eval_failed(ev);
+	     m = m->next) {
+		size_t was = eval_path_name(ev, m->string);
+
+		v = str_is(m->string, "resources") ? resources_of_nested(ev, m) :
+						     eval_value(ev, m);
+		if (v != NULL)
+			cJSON_AddItemToObject(out, m->string, v);
+		eval_path_back(ev, was);
+	}
+	ev->depth--;
+	return out;
+}
+
+/* Are the expressions of the nested template its own affair? */
+static bool is_inner(struct eval *ev, const cJSON *props)
+{
+	const cJSON *scope = json_at(props, "expressionEvaluationOptions.scope");
+	bool inner = ev->t->symbolic;
+	char *word = NULL;
+
+	if (scope == NULL)
+		return inner;
+	if (eval_string(ev, scope, &word)) {
+		if (str_is(word, "inner") ||
+		    (inner && str_is(word, "notSpecified")))
+			inner = true;
+		else if (!str_listed("outer notSpecified", word))
+			eval_fail(ev,
+				  "The scope '%.40s' of the evaluation of "
+				  "expressions is not valid.",
+				  word);
+		else if (inner)
+			eval_fail(ev, "In language version 2.0 expressions are "
+				      "not evaluated in the scope 'outer'.");
+	}
+	free(word);
+	return inner;
+}
+
+static cJSON *properties_of_nested(struct eval *ev, const cJSON *props)
+{
+	bool inner = is_inner(ev, props), mark = ev->mark;
+	cJSON *out = cJSON_CreateObject(), *v;
+
+	ev->mark = true;
+	for (const cJSON *m = props->child; m != NULL && !eval_failed(ev);
+	     m = m->next) {
+		size_t was = eval_path_name(ev, m->string);
+
+		if (!str_is(m->string, "template"))
+			v = eval_value(ev, m);
+		else if (inner && cJSON_IsObject(m))
+			v = value_copy(ev, m);
+		else
+			v = outer_template(ev, m);
+		if (v != NULL)
+			json_set(out, m->string, v);
+		eval_path_back(ev, was);
+	}
+	ev->mark = mark;
+	return out;
+}
+
+const cJSON *template_nested(const cJSON *body, const cJSON **parameters,
+			     struct err *e)
+{
+	const cJSON *props = json_get_i(body, "properties");
+	const cJSON *template = json_get_i(props, "template");
+	const char *mode = json_text(props, "mode");
+
+	*parameters = json_get_i(props, "parameters");
+	if (json_get_i(props, "templateLink") != NULL ||
+	    json_get_i(props, "parametersLink") != NULL)
+		err_set(e, ERR_AZURE,
+			"InvalidTemplate: A linked template is not known to "
+			"the local Azure, which follows no links.");
+	else if (!str_is(mode, "Incremental"))
+		err_set(e, ERR_AZURE,
+			"InvalidTemplate: Deployment template validation "
+			"failed: 'The mode '%.40s' of a nested deployment is "
+			"not valid: only Incremental is.'.",
+			mode);
+	else if (!cJSON_IsObject(template) && !value_is_unknown(template))
+		err_set(e, ERR_AZURE,
+			"InvalidTemplate: Deployment template validation "
+			"failed: 'A nested deployment needs 'template'.'.");
+	return e->kind == ERR_NONE ? template : NULL;
+}
+
+/* ---- trying everything ---- */
 
 /* Everything of every resource is evaluated once, without asking anybody. */
 static void try_resources(struct eval *ev)
@@ -413,8 +697,10 @@ static void try_resources(struct eval *ev)
 	struct copy_loop loop;
 
 	for (size_t i = 0; i < ev->t->res_n && !eval_failed(ev); i++) {
-		struct buf b = BUF_INIT(RESOURCE_BYTES_MAX);
 		const struct resource *r = &ev->t->res[i];
+		/* a deployment is as large as what it deploys */
+		struct buf b = BUF_INIT(r->pub.nested ? TEMPLATE_BYTES_MAX :
+							RESOURCE_BYTES_MAX);
 		cJSON *doc;
 
 		start_resource(ev, i, &loop);
@@ -424,7 +710,7 @@ static void try_resources(struct eval *ev)
 		/* what is not deployed may well be wrong */
 		doc = NULL;
 		if (!eval_failed(ev) && r->pub.deploy)
-			doc = evaluate_body(ev, r->def);
+			doc = evaluate_body(ev, r);
 		if (doc != NULL)
 			json_print(doc, &b);
 		total += b.n;
@@ -579,6 +865,11 @@ static void check_members(struct eval *ev, const cJSON *doc)
 	};
 
 	for (const cJSON *m = doc->child; m != NULL; m = m->next) {
+		if (str_listed("imports extensions", m->string))
+			eval_fail(ev,
+				  "The element '%s' is not known to the local "
+				  "Azure.",
+				  m->string);
 		if (!str_listed("$schema contentVersion apiProfile metadata "
 				"parameters variables functions resources "
 				"outputs languageVersion definitions",
@@ -604,6 +895,61 @@ static void check_members(struct eval *ev, const cJSON *doc)
 	}
 }
 
+/* The last part of the URL, whatever its version, is this. */
+static bool is_schema(const char *schema, const char *name)
+{
+	struct str s = str_of(schema);
+	ptrdiff_t slash = str_rchr(s, '/');
+
+	return str_istarts(str_skip(s, (size_t)(slash + 1)), str_of(name));
+}
+
+static void check_schema(struct eval *ev, const char *schema)
+{
+	static const char *const others[][2] = {
+		{ "subscriptionDeploymentTemplate.json", "a subscription" },
+		{ "managementGroupDeploymentTemplate.json", "a management group" },
+		{ "tenantDeploymentTemplate.json", "a tenant" },
+	};
+
+	for (size_t i = 0; i < 3; i++)
+		if (is_schema(schema, others[i][0]))
+			eval_fail(ev,
+				  "The schema '%.100s' is not that of a "
+				  "template for a resource group; one for %s is "
+				  "not known to the local Azure.",
+				  schema, others[i][1]);
+	if (!is_schema(schema, "deploymentTemplate.json"))
+		eval_fail(ev,
+			  "The schema '%.100s' is not that of a template for a "
+			  "resource group.",
+			  schema);
+}
+
+/* Of the language, and of the API by a profile. */
+static void check_version(struct eval *ev, const cJSON *doc)
+{
+	struct template *t = ev->t;
+	const cJSON *version = json_get_i(doc, "languageVersion");
+	const cJSON *profile = json_get_i(doc, "apiProfile");
+	const char *z = json_text(doc, "languageVersion");
+
+	t->symbolic = str_is(z, "2.0");
+	if (version != NULL && !str_listed("1.0 2.0", z))
+		eval_fail(ev,
+			  "The language version '%.40s' is not known to the "
+			  "local Azure.",
+			  z);
+	if (!t->symbolic && json_get_i(doc, "definitions") != NULL)
+		eval_fail(ev, "Definitions of types need language version 2.0.");
+	t->profile = cJSON_GetStringValue(profile);
+	if (profile != NULL && (t->profile == NULL || !profile_known(t->profile)))
+		eval_fail(ev,
+			  "The API profile '%.80s' is not known to the local "
+			  "Azure.",
+			  t->profile != NULL ? t->profile : "");
+}
+
 static void check_document(struct eval *ev, const cJSON *doc)
 {
 	static const char *const required[] = {
@@ -617,24 +963,14 @@ static void check_document(struct eval *ev, const cJSON *doc)
 		not_parsed(ev, "An object is expected in", "template");
 		return;
 	}
+	/* one that we do not know may have other members */
+	check_version(ev, doc);
 	check_members(ev, doc);
 	for (size_t i = 0; i < 3; i++)
 		if (json_get_i(doc, required[i]) == NULL)
 			not_parsed(ev, "Required property not found in JSON:",
 				   required[i]);
-	if (str_find(str_of(schema), STR("/deploymentTemplate.json")) < 0)
-		eval_fail(ev,
-			  "The schema '%.100s' is not that of a template for a "
-			  "resource group.",
-			  schema);
-	if (json_get_i(doc, "functions") != NULL &&
-	    json_get_i(doc, "functions")->child != NULL)
-		eval_fail(ev, "User-defined functions are not known to the local "
-			      "Azure.");
-	if (json_get_i(doc, "languageVersion") != NULL ||
-	    json_get_i(doc, "definitions") != NULL)
-		eval_fail(ev, "Language version 2.0 is not known to the local "
-			      "Azure.");
+	check_schema(ev, schema);
 }
 
 static void open_resources(struct eval *ev)
@@ -650,10 +986,6 @@ static void open_resources(struct eval *ev)
 	for (size_t i = 0; i < t->res_n; i++) {
 		struct resource *r = &t->res[i];
 
-		r->pub.id = r->id;
-		r->pub.type = r->type;
-		r->pub.name = r->name;
-		r->pub.api_version = r->api_version;
 		r->pub.after = r->after;
 		t->pub[i] = r->pub;
 	}
@@ -673,6 +1005,11 @@ struct template *template_open(const cJSON *doc, const cJSON *parameters,
 	ev.t = t;
 	ev.e = e;
 	ev.dry = true;
+	if (value_is_unknown(doc)) {
+		template_free(t);
+		return NULL;
+	}
+	t->partial = value_has_unknown(doc);
 	check_document(&ev, doc);
 	if (!eval_failed(&ev))
 		declared_open_parameters(&ev, parameters);
@@ -685,6 +1022,8 @@ struct template *template_open(const cJSON *doc, const cJSON *parameters,
 	buf_release(&ev.path);
 	if (!eval_failed(&ev))
 		return t;
+	if (ev.later && t->partial)
+		err_clear(e);
 	template_free(t);
 	return NULL;
 }
@@ -705,7 +1044,7 @@ cJSON *template_resource(struct template *t, size_t i, struct err *e)
 	ev.e = e;
 	ev.stage = STAGE_DEPLOY;
 	start_resource(&ev, i, &loop);
-	doc = evaluate_body(&ev, t->res[i].def);
+	doc = evaluate_body(&ev, &t->res[i]);
 	buf_release(&ev.path);
 	return doc;
 }

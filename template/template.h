@@ -14,8 +14,11 @@
  * I/O and asks no clock; what a template wants to know of the world comes
  * from the scope.
  *
- * Not here, refused by name: nested deployments, user-defined functions,
- * language version 2.0 (symbolic names), scopes other than a resource group.
+ * A nested deployment is a resource whose body has the template and the
+ * parameters to open it with, template_nested(); who calls does that.
+ *
+ * Not here, refused by name ("not known to the local Azure"): templates for
+ * scopes other than a resource group, experimental language versions.
  *
  * Errors have kind ERR_AZURE and a message of the form "CODE: TEXT", which
  * template_error() takes apart for an error body.  A callback's error is
@@ -31,7 +34,9 @@ struct template_scope {
 	const cJSON *group;	  /* what resourceGroup() gives, or NULL */
 	const cJSON *environment; /* environment(), or NULL */
 	const char *deployment_name;
-	int64_t now;	  /* unix seconds, for utcNow() */
+	const char *mode;	   /* NULL: "Incremental" */
+	const char *template_hash; /* NULL: "" */
+	int64_t now;		   /* unix seconds, for utcNow() */
 	bool hide_secure; /* secure parameters are "not known", as below */
 
 	/*
@@ -48,6 +53,9 @@ struct template_scope {
 	 * as it is written in the template, body may be NULL. */
 	cJSON *(*list)(void *ctx, const char *name, const char *id,
 		       const char *api_version, const cJSON *body, struct err *e);
+	/* providers(): the namespace, {"namespace", "resourceTypes": [...]};
+	 * NULL, or without one, it is not known to the local Azure. */
+	cJSON *(*provider)(void *ctx, const char *ns);
 	void *ctx;
 };
 
@@ -56,7 +64,8 @@ struct template_resource {
 	const char *type; /* "Microsoft.Network/virtualNetworks/subnets" */
 	const char *name; /* "vnet/masters" */
 	const char *api_version;
-	bool deploy; /* false: its condition says no */
+	bool deploy; /* false: its condition says no, or it is "existing" */
+	bool nested; /* a deployment */
 	/* Indexes of resources that must be deployed (or not be wanted)
 	 * before: dependsOn, reference() and list*() in the body, parents
 	 * it is nested in, earlier batches of a serial copy.  Each once. */
@@ -76,7 +85,8 @@ struct template_resource {
  * yet, so that a template that opens is one whose mistakes can only come from
  * what the resources answer.  No callback is called.
  * Returns NULL with e set ("InvalidTemplate: Deployment template validation
- * failed: '...'").
+ * failed: '...'").  NULL without it is for nested deployments whose parameters
+ * are not all known: that which is not is in a name, a condition or a count.
  */
 struct template *template_open(const cJSON *doc, const cJSON *parameters,
 			       const struct template_scope *scope, struct err *e);
@@ -94,6 +104,14 @@ const struct template_resource *template_resources(struct template *t, size_t *n
  * deployed.  NULL with e set.
  */
 cJSON *template_resource(struct template *t, size_t i, struct err *e);
+
+/*
+ * What a nested deployment, whose body that is, deploys: its template and its
+ * parameters, within body.  In there, expressions that cannot be known now are
+ * marked; only template_open() knows how.  NULL with e set: there is none.
+ */
+const cJSON *template_nested(const cJSON *body, const cJSON **parameters,
+			     struct err *e);
 
 /* {"name": {"type": "String", "value": ...}}; secure ones have no value;
  * those whose condition is false are left out.  NULL with e set. */

@@ -72,6 +72,36 @@ static void add_digits(struct buf *b, int64_t n, unsigned width, bool groups)
 	}
 }
 
+/* As JSON with single quotes, but for a string on its own. */
+static void add_formatted(struct buf *b, const cJSON *v)
+{
+	struct buf text = BUF_INIT(TEMPLATE_BYTES_MAX);
+	bool quoted = false;
+
+	if (!cJSON_IsArray(v) && !cJSON_IsObject(v)) {
+		value_add_text(b, v);
+		return;
+	}
+	json_print(v, &text);
+	b->over = b->over || text.over;
+	for (struct str s = buf_str(&text); s.n > 0; s = str_skip(s, 1)) {
+		if (s.p[0] == '"') {
+			quoted = !quoted;
+			buf_addc(b, '\'');
+		} else if (quoted && s.p[0] == '\'') {
+			buf_adds(b, "\\'");
+		} else if (quoted && s.p[0] == '\\' && s.n > 1) {
+			s = str_skip(s, 1);
+			if (s.p[0] != '"')
+				buf_addc(b, '\\');
+			buf_addc(b, s.p[0]);
+		} else {
+			buf_addc(b, s.p[0]);
+		}
+	}
+	buf_release(&text);
+}
+
 /* What stands between "{" and "}", at the front of *s: N, N:Dn or N:N0.  False
  * with the error set. */
 static bool add_place(struct invocation *inv, struct str *s)
@@ -100,7 +130,7 @@ static bool add_place(struct invocation *inv, struct str *s)
 	if (value_int(inv->arg[place + 1], &n))
 		add_digits(&inv->text, n, (unsigned)width, groups);
 	else
-		value_add_text(&inv->text, inv->arg[place + 1]);
+		add_formatted(&inv->text, inv->arg[place + 1]);
 	return true;
 }
 
@@ -367,7 +397,7 @@ static cJSON *f_base64_to_json(struct invocation *inv)
 
 static cJSON *f_data_uri(struct invocation *inv)
 {
-	buf_adds(&inv->text, "data:text/plain;charset=utf8;base64,");
+	buf_adds(&inv->text, "data:text/plain;charset=utf-8;base64,");
 	return f_base64(inv);
 }
 
@@ -399,6 +429,39 @@ static cJSON *f_uri(struct invocation *inv)
 	if (!str_starts(rel, STR("/")))
 		buf_addc(&inv->text, '/');
 	buf_addstr(&inv->text, rel);
+	return func_give_text(inv);
+}
+
+/* A component; "" when it is not there. */
+static const char *component(struct invocation *inv, const char *name)
+{
+	const cJSON *v = json_get_i(inv->arg[0], name);
+
+	if (v != NULL && !cJSON_IsString(v) && !cJSON_IsNull(v))
+		func_refuse(inv, "a component is not a string");
+	return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+static cJSON *f_build_uri(struct invocation *inv)
+{
+	const char *scheme = component(inv, "scheme");
+	const char *host = component(inv, "host"), *path = component(inv, "path");
+	const char *query = component(inv, "query");
+	const cJSON *port = json_get_i(inv->arg[0], "port");
+	int64_t n = 0;
+
+	if (eval_failed(inv->ev))
+		return NULL;
+	if (*scheme == '\0' || *host == '\0')
+		return func_refuse(inv, "it needs 'scheme' and 'host'");
+	if (port != NULL && (!value_int(port, &n) || n < 1 || n > 65535))
+		return func_refuse(inv, "the port is none");
+	buf_addf(&inv->text, "%s://%s", scheme, host);
+	if (port != NULL)
+		buf_addf(&inv->text, ":%lld", (long long)n);
+	buf_addf(&inv->text, "%s%s", *path == '/' ? "" : "/", path);
+	if (*query != '\0')
+		buf_addf(&inv->text, "%s%s", *query == '?' ? "" : "?", query);
 	return func_give_text(inv);
 }
 
@@ -704,6 +767,7 @@ const struct func func_text[] = {
 	{ "dataUri", { STRING }, f_data_uri },
 	{ "dataUriToString", { STRING }, f_data_uri_to_string },
 	{ "uri", { STRING, STRING }, f_uri },
+	{ "buildUri", { OBJECT }, f_build_uri },
 	{ "uriComponent", { STRING }, f_uri_component },
 	{ "uriComponentToString", { STRING }, f_uri_component_to_string },
 	{ "uniqueString", { STRING | REPEATED }, f_unique_string },

@@ -44,6 +44,55 @@ static size_t weight(const cJSON *v)
 	return n;
 }
 
+bool value_is_unknown(const cJSON *v)
+{
+	return cJSON_IsRaw(v) && v->valuestring[0] == '"';
+}
+
+bool value_has_unknown(const cJSON *v)
+{
+	if (v == NULL || value_is_unknown(v))
+		return v != NULL;
+	for (const cJSON *c = v->child; c != NULL; c = c->next)
+		if (value_has_unknown(c))
+			return true;
+	return false;
+}
+
+cJSON *value_unknown(const char *text)
+{
+	struct buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
+	cJSON *string = cJSON_CreateString(text), *v;
+
+	json_print(string, &b);
+	v = cJSON_CreateRaw(b.str);
+	cJSON_Delete(string);
+	buf_release(&b);
+	return v;
+}
+
+bool value_spell_unknown(cJSON *v)
+{
+	bool found = false;
+	struct err e = ERR_INIT;
+	cJSON *string;
+	char *z;
+
+	if (value_is_unknown(v)) {
+		string = json_parse(str_of(v->valuestring), "", &e);
+		z = v->valuestring;
+		v->valuestring = xstrdup(string != NULL ? string->valuestring :
+							  "");
+		v->type = cJSON_String;
+		cJSON_free(z);
+		cJSON_Delete(string);
+		return true;
+	}
+	for (cJSON *c = v->child; c != NULL; c = c->next)
+		found = value_spell_unknown(c) || found;
+	return found;
+}
+
 cJSON *value_copy(struct eval *ev, const cJSON *v)
 {
 	return eval_spend(ev, weight(v)) ? cJSON_Duplicate(v, true) : NULL;

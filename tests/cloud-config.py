@@ -3,9 +3,9 @@
 
     cloud-config.py values master|agent URL PROGRAM KEY-DIR
             sample values as JSON, for a node that fetches PROGRAM from URL;
-            KEY-DIR holds host, host.pub and helper.key
+            KEY-DIR holds host, host.pub, host_rsa, host_rsa.pub and helper.key
     cloud-config.py fill TEMPLATE VALUES      the filled file on stdout
-    cloud-config.py unpack FILE DIR           its files and host key, below DIR
+    cloud-config.py unpack FILE DIR           its files and host keys, below DIR
     cloud-config.py placeholders TEMPLATE     their names; exit 1 and why when
                                               one is not within double quotes
 """
@@ -41,6 +41,8 @@ def values(role, url, program, keys):
     return {
         "SSH_HOST_KEY": text(f"{keys}/host"),
         "SSH_HOST_KEY_PUB": text(f"{keys}/host.pub").strip(),
+        "SSH_HOST_RSA_KEY": text(f"{keys}/host_rsa"),
+        "SSH_HOST_RSA_KEY_PUB": text(f"{keys}/host_rsa.pub").strip(),
         "NODE_JSON": json.dumps(node, indent="\t") + "\n",
         "HELPER_KEY": key,
         "BINARY_URL": url,
@@ -69,10 +71,11 @@ def unpack(path, root):
         at.parent.mkdir(parents=True, exist_ok=True)
         at.write_text(f["content"])
         at.chmod(int(f["permissions"], 8))
-    ssh = pathlib.Path(root + "/etc/ssh/ssh_host_ecdsa_key")
-    ssh.parent.mkdir(parents=True, exist_ok=True)
-    ssh.write_text(doc["ssh_keys"]["ecdsa_private"])
-    ssh.with_suffix(".pub").write_text(doc["ssh_keys"]["ecdsa_public"] + "\n")
+    for kind in ("ecdsa", "rsa"):
+        ssh = pathlib.Path(root + f"/etc/ssh/ssh_host_{kind}_key")
+        ssh.parent.mkdir(parents=True, exist_ok=True)
+        ssh.write_text(doc["ssh_keys"][kind + "_private"])
+        ssh.with_suffix(".pub").write_text(doc["ssh_keys"][kind + "_public"] + "\n")
 
 
 def placeholders(path):

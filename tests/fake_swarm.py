@@ -45,7 +45,7 @@ node('master0', 'manager', '0.0.0.0', Leader=True, Reachability='reachable', Add
 node('master1', 'manager', net + '.0.11', Reachability='reachable', Addr=net + '.0.11:2377')
 node('master2', 'manager', net + '.0.12', Reachability='reachable', Addr=net + '.0.12:2377')
 for i in range(agents):
-    node('agents%06d' % i, 'worker', '%s.16.%d' % (net, 4 + i))
+    node('agents%06d' % i, 'worker', '%s.%d.%d' % (net, 16 + (4 + i) // 256, (4 + i) % 256))
 ids = {n['Description']['Hostname']: n['ID'] for n in nodes}
 workers = [n for n in nodes if n['Spec']['Role'] == 'worker'] or nodes
 

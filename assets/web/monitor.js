@@ -1,12 +1,13 @@
-// The page follows /events.  A state is the whole of it, and what differs is
-// changed: an element stays the same for a task's place ("web.3"), so that one
-// can see it go from a node to another.  Figures are what has changed since the
+// The page follows /events.  A state is the whole of it, a change the rows that
+// came, went or differ, and what differs is changed: an element stays the same
+// for a task's place ("web.3"), so that one can see it go from a node to
+// another.  What is shown depends on what there is, not on what was before.  Figures are what has changed since the
 // step before; after a step that was missed, all of them are asked for.
 'use strict';
 
 const $ = id => document.getElementById(id);
 const still = matchMedia('(prefers-reduced-motion: reduce)');
-const colours = new Map();	// service -> 0..9, for as long as the page is open
+const colours = new Map();	// service -> 0..9, for as long as it is there
 let chosen = null;		// the service that was pressed
 
 function make(tag, className, text) {
@@ -49,7 +50,8 @@ function keep(list, items, key, create, update) {
 	for (const el of old.values()) el.remove();
 }
 
-const byName = (a, b) => a.name.localeCompare(b.name, 'en', { numeric: true });
+const byText = (a, b) => a.localeCompare(b, 'en', { numeric: true });
+const byName = (a, b) => byText(a.name, b.name);
 const many = (n, one, more) => n + ' ' + (n === 1 ? one : more);
 
 function memory(bytes) {
@@ -306,8 +308,7 @@ function createNode() {
 
 function updateNode(li, n) {
 	const down = n.state !== 'ready', away = n.availability !== 'active';
-	li.classList.toggle('down', down && n.id !== '');
-	li.classList.toggle('away', away && n.id !== '');
+	li.className = 'node' + (down && n.id !== '' ? ' down' : '') + (away && n.id !== '' ? ' away' : '');
 	say(li.firstChild.firstChild, n.name);
 	li.firstChild.firstChild.disabled = n.id === '';
 	const role = li.children[1], dl = li.children[2];
@@ -392,7 +393,24 @@ function glide(before) {
 
 // ---- the whole
 
-function show(state) {
+const tables = { nodes: new Map(), services: new Map(), tasks: new Map() };	// id -> row
+const rows = name => [...tables[name].values()].map(r => ({ ...r })).sort((a, b) => a.id < b.id ? -1 : 1);
+
+function whole(state) {
+	for (const name in tables) tables[name] = new Map(state[name].map(r => [r.id, r]));
+	show(state);
+}
+
+function change(news) {
+	for (const name in tables) {
+		for (const id of news[name].gone) tables[name].delete(id);
+		for (const r of news[name].rows) tables[name].set(r.id, r);
+	}
+	show(news);
+}
+
+function show({ title, error }) {
+	const state = { title, error, nodes: rows('nodes'), services: rows('services'), tasks: rows('tasks') };
 	const names = new Map(state.services.map(s => [s.id, s.name]));
 	const nodes = state.nodes.map(n => ({ ...n, name: n.name || n.id, tasks: [] })).sort((a, b) =>
 		(a.role !== 'manager') - (b.role !== 'manager') || byName(a, b));
@@ -401,6 +419,8 @@ function show(state) {
 	const seen = new Set();
 
 	state.services.sort(byName);
+	const used = new Set([...state.services.map(s => s.id), ...state.tasks.map(t => t.service)]);
+	for (const id of colours.keys()) if (!used.has(id)) colours.delete(id);
 	for (const s of state.services) colour(s.id);
 	for (const t of state.tasks) {
 		const service = names.get(t.service) || t.service.slice(0, 8);
@@ -425,10 +445,10 @@ function show(state) {
 	keep($('nodes'), nodes, n => n.id || '-', createNode, updateNode);
 	const lists = new Map([...$('nodes').children].map(li => [li.dataset.key, li.children[4]]));
 	for (const n of nodes) {
-		keep(lists.get(n.id || '-'), n.tasks.sort((a, b) => a.label.localeCompare(b.label, 'en', { numeric: true })),
+		keep(lists.get(n.id || '-'), n.tasks.sort((a, b) => byText(a.label, b.label)),
 			t => t.key, createTask, updateTask);
 		const first = lists.get(n.id || '-').querySelector('button');
-		if (first && !first.closest('.tasks').querySelector('[tabindex="0"]')) first.tabIndex = 0;
+		if (first && !first.closest('.tasks').contains(document.activeElement)) reach(first);
 	}
 	choose();
 	glide(before);
@@ -498,13 +518,14 @@ function follow() {
 	});
 	source.addEventListener('figures', e => figures(JSON.parse(e.data)));
 	source.addEventListener('happened', e => happened(JSON.parse(e.data)));
-	source.addEventListener('state', e => show(JSON.parse(e.data)));
+	source.addEventListener('state', e => whole(JSON.parse(e.data)));
+	source.addEventListener('change', e => change(JSON.parse(e.data)));
 	source.addEventListener('error', () => {
 		link(false, 'no connection, trying again');
 		if (source.readyState !== EventSource.CLOSED) return;
 		// refused, not interrupted: ask instead, and try again later
 		fetch('/api/state').then(r => r.json()).then(state => {
-			show(state);
+			whole(state);
 			link(false, 'not live: too many are watching');
 		}).catch(() => {});
 		setTimeout(follow, 5000);

@@ -12,6 +12,7 @@
 #include "emulator/arm/arm.h"
 #include "emulator/arm/deploy.h"
 #include "emulator/arm/groups.h"
+#include "emulator/arm/prices.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/rights.h"
 #include "emulator/arm/subscription.h"
@@ -376,6 +377,9 @@ static int route(struct request *r)
 
 	if (s[0] == NULL)
 		return not_found(r);
+	if (str_is(s[0], "api") && str_is(s[1], "retail") &&
+	    str_is(s[2], "prices") && s[3] == NULL)
+		return prices_list(r);
 	if (check_version(r) < 0)
 		return -1;
 	if (str_is(s[0], "metadata") && str_is(s[1], "endpoints") && s[2] == NULL)
@@ -409,9 +413,7 @@ void arm_handle(struct request *r)
 {
 	if (entra_server_handle(r))
 		return;
-	if (route(r) < 0) {
-		r->status = r->fault.status;
-		json_free(r->out);
-		r->out = json_fmt("{'error':%j}", r->fault.error);
-	}
+	if (route(r) < 0)
+		request_answer(r, r->fault.status,
+			       json_fmt("{'error':%j}", r->fault.error));
 }

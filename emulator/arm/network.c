@@ -14,6 +14,7 @@
 #include "emulator/arm/resource.h"
 #include "emulator/fault.h"
 #include "emulator/forward.h"
+#include "emulator/faults.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
 #include "emulator/store.h"
@@ -337,8 +338,21 @@ static void public_address(struct emu *m, char out[16])
 	free(used);
 }
 
+#define ADDRESSES_MAX 1000 /* in a region, unless "addresses" says otherwise */
+
+/* Of a type, in a region. */
+static int64_t count_typed(struct emu *m, const char *type, const char *location)
+{
+	int64_t k = 0;
+
+	for (struct entry *n = NULL; (n = store_typed(m, n, type)) != NULL;)
+		k += json_is(n->doc, "location", location);
+	return k;
+}
+
 static int put_pip(struct emu *m, struct put *p)
 {
+	int64_t most = faults_setting(m, "addresses", ADDRESSES_MAX);
 	cJSON *props = p->props;
 	const char *label = json_str_opt(props, "dnsSettings.domainNameLabel",
 					 NULL);
@@ -357,6 +371,12 @@ static int put_pip(struct emu *m, struct put *p)
 			"StandardSkuPublicIPAddressesMustBeStatic: "
 			"Standard sku publicIp %s must have AllocationMethod set to Static.",
 			p->id);
+	if (p->old == NULL && count_typed(m, p->type->name, location) >= most)
+		return fault_set(&p->f, 400,
+				 "PublicIPCountLimitReached: Cannot create more "
+				 "than %lld public IP addresses for this "
+				 "subscription in this region.",
+				 (long long)most);
 	carry(p, "resourceGuid");
 	carry(p, "ipAddress");
 	json_drop(props, "ipConfiguration");
@@ -573,20 +593,20 @@ static cJSON *usages(const struct request *r, const char *location)
 {
 	static const struct {
 		const char *type, *name, *text;
-		int64_t limit;
+		int64_t limit; /* 0: that of addresses */
 	} kinds[] = {
 		{ "virtualNetworks", "VirtualNetworks", "Virtual Networks", 1000 },
 		{ "publicIPAddresses", "StaticPublicIPAddresses",
-		  "Static Public IP Addresses", 1000 },
+		  "Static Public IP Addresses", 0 },
 		{ "networkSecurityGroups", "NetworkSecurityGroups",
 		  "Network Security Groups", 5000 },
 		{ "publicIPAddresses", "PublicIPAddresses",
-		  "Public IP Addresses", 1000 },
+		  "Public IP Addresses", 0 },
 		{ "networkInterfaces", "NetworkInterfaces",
 		  "Network Interfaces", 65536 },
 		{ "loadBalancers", "LoadBalancers", "Load Balancers", 1000 },
 		{ "publicIPAddresses", "IPv4StandardSkuPublicIpAddresses",
-		  "IPv4 Standard SKU Public IP Addresses", 1000 },
+		  "IPv4 Standard SKU Public IP Addresses", 0 },
 		{ NULL, "IPv4BasicSkuPublicIpAddresses",
 		  "IPv4 Basic SKU Public IP Addresses", 0 },
 	};
@@ -594,15 +614,14 @@ static cJSON *usages(const struct request *r, const char *location)
 	char type[80];
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		int64_t k = 0;
+		bool address = kinds[i].type != NULL && kinds[i].limit == 0;
 
 		snprintf(type, sizeof(type), "Microsoft.Network/%s",
 			 kinds[i].type != NULL ? kinds[i].type : "");
-		for (struct entry *n = NULL;
-		     (n = store_typed(r->m, n, type)) != NULL;)
-			k += json_is(n->doc, "location", location);
-		usage(out, r, location, kinds[i].name, kinds[i].text, k,
-		      kinds[i].limit);
+		usage(out, r, location, kinds[i].name, kinds[i].text,
+		      count_typed(r->m, type, location),
+		      address ? faults_setting(r->m, "addresses", ADDRESSES_MAX) :
+				kinds[i].limit);
 	}
 	return out;
 }

@@ -142,8 +142,9 @@ static int list_providers(struct request *r)
 		return -1;
 	for (const struct provider *v = provider_table; v->name != NULL; v++)
 		if (request_page_wants(&p))
-			cJSON_AddItemToArray(p.value,
-					     provider_doc(r->m, v, "Registered"));
+			cJSON_AddItemToArray(
+				p.value,
+				provider_doc(r->m, v, provider_state(r->m, v)));
 	return request_page_end(r, &p);
 }
 
@@ -163,15 +164,19 @@ int subscription_providers(struct request *r, char **s)
 				 "The resource namespace '%.80s' is invalid.",
 				 s[0]);
 	}
-	if (str_is(s[1], "register") && s[2] == NULL && r->method == POST)
+	if (str_is(s[1], "register") && s[2] == NULL && r->method == POST) {
+		provider_register(r->m, p);
+		/* Azure's first answer, whatever it was before */
 		return request_answer(r, 200,
 				      provider_doc(r->m, p, "Registering"));
+	}
 	if (s[1] != NULL && p->route != NULL && (rc = p->route(r, s + 1)) != 1)
 		return rc;
 	if (r->method != GET)
 		return request_bad_method(r);
 	if (s[1] == NULL)
-		return request_answer(r, 200, provider_doc(r->m, p, "Registered"));
+		return request_answer(
+			r, 200, provider_doc(r->m, p, provider_state(r->m, p)));
 	return s[2] == NULL ? subscription_of_type(r, s[0], s[1]) :
 			      resource_unknown_type(r, s[0], s[1]);
 }

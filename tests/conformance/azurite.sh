@@ -115,6 +115,7 @@ azurite()
 	rm -rf data blob.port
 	mkdir data
 	azurite_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	azurite_key=$1
 	export AZURITE_ACCOUNTS="$account:$1"
 	spawn azurite.log node "$NODE_PATH/azurite/dist/src/blob/main.js" --blobHost 127.0.0.1 \
 		--blobPort "$azurite_port" --location data --cert leaf.pem --key leaf.key \
@@ -125,15 +126,20 @@ azurite()
 		exit 1
 	}
 	echo "$azurite_port" >blob.port
-	# the container, which ARM makes, by shared key ("Authorize with Shared Key")
+	container azswarm
+}
+
+# container NAME: what ARM makes, by shared key ("Authorize with Shared Key")
+container()
+{
 	azurite_date=$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S GMT')
-	azurite_mac=$(printf 'PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:%s\nx-ms-version:2021-12-02\n/%s/azswarm\nrestype:container' \
-		"$azurite_date" "$account" | openssl dgst -sha256 -mac HMAC \
-		-macopt "hexkey:$(printf %s "$1" | base64 -d | od -An -v -tx1 | tr -d ' \n')" -binary | base64)
-	same 'azurite has the container' 201 "$(curl -sS -o container.out -w '%{http_code}' --cacert "$SSL_CERT_FILE" \
+	azurite_mac=$(printf 'PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:%s\nx-ms-version:2021-12-02\n/%s/%s\nrestype:container' \
+		"$azurite_date" "$account" "$1" | openssl dgst -sha256 -mac HMAC \
+		-macopt "hexkey:$(printf %s "$azurite_key" | base64 -d | od -An -v -tx1 | tr -d ' \n')" -binary | base64)
+	same "azurite has the container $1" 201 "$(curl -sS -o container.out -w '%{http_code}' --cacert "$SSL_CERT_FILE" \
 		-X PUT -H "x-ms-date: $azurite_date" -H 'x-ms-version: 2021-12-02' -H 'Content-Length: 0' \
 		-H "Authorization: SharedKey $account:$azurite_mac" \
-		"https://$account.blob.core.localhost:$port/azswarm?restype=container")"
+		"https://$account.blob.core.localhost:$port/$1?restype=container")"
 }
 azurite "$key"
 
@@ -189,6 +195,14 @@ signed()
 same 'a signature of now' 200 "$(fetch "$(signed r "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)")")"
 same 'a signature of yesterday' '403 AuthorizationFailure' \
 	"$(fetch "$(signed r "$(date -u -d '-1 day' +%Y-%m-%dT%H:%M:%SZ)")")"
+
+# ---- what tests/blob.jsonl says of it ----------------------------------------------------
+
+container twin
+python3 "$SRCDIR/tests/blob_twin.py" "https://$account.blob.core.localhost:$port" $account "$key" \
+	"$SSL_CERT_FILE" >azurite.jsonl 2>twin.err
+check "161 requests: $(tail -n 1 twin.err)" test ! -s twin.err
+check 'its answers are what sh/blob holds ours against' cmp azurite.jsonl "$SRCDIR/tests/blob.jsonl"
 
 # ---- refused -----------------------------------------------------------------------------
 

@@ -30,15 +30,28 @@ static cJSON *any_list(void *ctx, const char *name, const char *id,
 	return any(ctx, id, api, false, e);
 }
 
-static void use(struct template *t)
+static void use(struct template *t, const struct template_scope *scope)
 {
 	struct err e = ERR_INIT;
 	size_t n;
 
 	template_resources(t, &n);
 	for (size_t i = 0; i < n && i < 20; i++) {
+		const cJSON *given, *doc;
+		cJSON *body;
+
 		err_clear(&e);
-		json_free(template_resource(t, i, &e));
+		body = template_resource(t, i, &e);
+		doc = body == NULL ? NULL : template_nested(body, &given, &e);
+		if (doc != NULL && template_resources(t, &n)[i].nested) {
+			struct template *inner = template_open(doc, given,
+							       scope, &e);
+
+			if (inner != NULL)
+				use(inner, scope);
+			template_free(inner);
+		}
+		json_free(body);
 	}
 	err_clear(&e);
 	json_free(template_outputs(t, &e));
@@ -76,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scope.group = doc;
 	t = template_open(doc, json_at(doc, "metadata.given"), &scope, &e);
 	if (t != NULL)
-		use(t);
+		use(t, &scope);
 	template_free(t);
 	json_free(doc);
 	return 0;

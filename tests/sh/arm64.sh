@@ -89,13 +89,13 @@ spawn emulator.log qemu-aarch64 "$arm" emulator --listen 127.0.0.1:0 --dir azure
 wait_for 60 grep -q '^ready' emulator.log || not_ok "the local Azure" "$(cat emulator.log)"
 . azure/env
 expect "keys" 0 'cluster' run keys
-for k in cluster host-master host-agent; do
+for k in cluster host-master host-master-rsa host-agent host-agent-rsa; do
 	same "OpenSSH reads $k" "$(cut -d' ' -f1,2 keys/$k.pub)" \
 		"$(ssh-keygen -y -P '' -f keys/$k.pem 2>&1 | cut -d' ' -f1,2)"
 done
 expect "deploy-storage" 0 'program [0-9a-f]{12}\.\.\. uploaded$' run deploy-storage
 expect "the usual sizes are not its own" 2 \
-	'MASTER_SIZE=Standard_B2s_v2 has x64 processors, this program is for aarch64, and there is no .*/build/aarch64/azswarm-x86_64; --program FILE names the one for x86_64' \
+	'MASTER_SIZE=Standard_B2ats_v2 has x64 processors, this program is for aarch64, and there is no .*/build/aarch64/azswarm-x86_64; --program FILE names the one for x86_64' \
 	run params
 expect "Arm masters and agents" 0 'written' run params --master-size Standard_B2ps_v2 --agent-size Standard_B2pls_v2
 same "are given images for Arm" 'server-arm64 server-arm64' \

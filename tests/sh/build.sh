@@ -116,6 +116,22 @@ expect "main.c alone is built again" 0 'CC.*main\.o' make -C one $third
 if [ "$(grep -c 'CC' out)" -eq 1 ]; then ok "and nothing else"; else not_ok "and nothing else" "$(tr '\n' ' ' <out)"; fi
 check "a comment changes no byte" cmp one/azswarm two/deeper/azswarm
 
+# Two at once in one tree, as when somebody makes while tests run: one begins
+# while the other is still writing what it has to make.
+cp one/build-aux/version.sh version.sh
+{ sed '/^cat /,$d' version.sh; echo 'echo "// half"; sleep 2'; sed -n '/^cat /,$p' version.sh; } >one/build-aux/version.sh
+echo 9.9.9 >one/VERSION
+rm -rf one/build/libcjson.a one/build/o/base
+make -C one $third >first.log 2>&1 &
+first=$!
+sleep 1
+expect "a make beside another" 0 '' make -C one $third
+wait $first
+same "does it no harm" 0 $?
+same "and the program is whole" 9.9.9 "$(one/azswarm version | sed -n '1s/^azswarm \([^ ]*\).*/\1/p')"
+same "nothing half-made stays" '' "$(find one -name '*.tmp*')"
+cp version.sh one/build-aux/version.sh
+
 expect "a folder that is not BearSSL is refused" 2 'no inc/bearssl\.h in it' \
 	make -C one BEARSSL_SRC="$PWD"
 

@@ -114,17 +114,18 @@ check "errors go to stderr" test -s stderr -a ! -s stdout
 
 # ---- keys ------------------------------------------------------------------
 mkdir "$top/keys" && cd "$top/keys" || exit 1
-all='cluster.pem cluster.pub helper.key host-agent.pem host-agent.pub host-master.pem
-host-master.pub manager.secret worker.secret'
+all='cluster.pem cluster.pub helper.key host-agent-rsa.pem host-agent-rsa.pub host-agent.pem
+host-agent.pub host-master-rsa.pem host-master-rsa.pub host-master.pem host-master.pub
+known_hosts manager.secret worker.secret'
 
 sh -c "umask 0; exec '$AZSWARM' keys" >stdout 2>stderr
 same "keys: exit code" 0 $?
 check "keys: says so on stderr, nothing on stdout" \
-	sh -c 'test ! -s stdout && grep -qx "keys/cluster.pem made" stderr && test $(wc -l <stderr) -eq 9'
+	sh -c 'test ! -s stdout && grep -qx "keys/cluster.pem made" stderr && test $(wc -l <stderr) -eq 14'
 same "keys: files" "$(echo $all)" "$(echo $(ls keys))"
 same "keys: folder's mode" 700 "$(stat -c %a keys)"
 for f in $all; do
-	case $f in *.pub) mode=644 ;; *) mode=600 ;; esac
+	case $f in *.pub | known_hosts) mode=644 ;; *) mode=600 ;; esac
 	same "keys: mode of $f" $mode "$(stat -c %a keys/$f)"
 done
 (cd keys && sha256sum $all) >before
@@ -140,12 +141,28 @@ public()	# FILE: what ssh-keygen makes of the private half
 {
 	ssh-keygen -y -P '' -f "$1" | cut -d ' ' -f 1,2
 }
-for f in cluster host-master host-agent; do
+for f in cluster host-master host-master-rsa host-agent host-agent-rsa; do
 	same "ssh-keygen: $f.pem and $f.pub belong together" "$(public keys/$f.pem)" \
 		"$(cut -d ' ' -f 1,2 keys/$f.pub)"
 done
 check "ssh-keygen: RSA-3072" sh -c 'ssh-keygen -l -f keys/cluster.pub | grep -q "^3072 .*(RSA)"'
 check "ssh-keygen: ECDSA-256" sh -c 'ssh-keygen -l -f keys/host-master.pub | grep -q "^256 .*(ECDSA)"'
+check "ssh-keygen: RSA-2048" sh -c 'ssh-keygen -l -f keys/host-agent-rsa.pub | grep -q "^2048 .*(RSA)"'
+# made by an older program: no RSA host keys, and the rest is what machines have
+(cd keys && rm host-*-rsa.* known_hosts && ls | xargs sha256sum) >older
+expect "keys: an older folder gets what it lacks" 0 'keys/host-master-rsa.pem made' "$AZSWARM" keys
+check "keys: and keeps the rest" sh -c 'cd keys && sha256sum --status -c ../older'
+expect "keys: known_hosts is made of them" 0 "$(ssh-keygen -lf keys/host-agent-rsa.pub | cut -d ' ' -f 2)" \
+	ssh-keygen -l -F agents000001 -f keys/known_hosts
+for host in master0 swarm-cluster-master2.eastus.cloudapp.azure.com; do
+	same "ssh-keygen: known_hosts has both keys of $host" \
+		"$(cat keys/host-master.pub keys/host-master-rsa.pub | cut -d ' ' -f 2)" \
+		"$(ssh-keygen -F $host -f keys/known_hosts | grep -v '^#' | cut -d ' ' -f 3)"
+done
+same "ssh-keygen: and no others" "" "$(ssh-keygen -F example.com -f keys/known_hosts)"
+cp keys/known_hosts known && echo "* ssh-rsa AAAA" >>keys/known_hosts
+expect "keys: known_hosts says what the keys say" 0 'keys/known_hosts made' "$AZSWARM" keys
+check "keys: the same as before" cmp known keys/known_hosts
 check "ssh-keygen: signs with it" sh -c 'echo hello >m &&
 	cp -p keys/cluster.pem k && cp keys/cluster.pub k.pub &&
 	ssh-keygen -q -Y sign -n t -f k m &&

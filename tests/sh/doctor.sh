@@ -34,7 +34,7 @@ doctor 'nothing is deployed' 0
 only 'nothing is deployed' 0
 line 'nothing is deployed: that is well' '^ok\|machines machines\|nothing is deployed'
 for name in 'network clock' 'sign-in credential' 'sign-in subscription' 'role permissions' \
-    'providers Microsoft.Compute' 'providers Microsoft.Insights' 'quota size Standard_B2s_v2' \
+    'providers Microsoft.Compute' 'providers Microsoft.Insights' 'quota size Standard_B2ats_v2' \
     'quota cores' 'quota IPv4StandardSkuPublicIpAddresses' 'names storage account [a-z0-9]*' \
     'names DNS label swarm-cluster-agents-lb'; do
 	line "there is a line of $name" "^ok\\|$name\\|."
@@ -110,8 +110,8 @@ line 'addresses of another kind' '^skipped\|quota public addresses\|Azure names 
 faulty 'too few cores' 1 1 'GET *Microsoft.Compute/locations/*/usages*' "$(printf "$usage" cores)"
 line 'too few cores' '^wrong\|quota cores\|9 of 10 in use, 8 more wanted'
 faulty 'too few cores of the family' 1 1 'GET *Microsoft.Compute/locations/*/usages*' \
-	"$(printf "$usage" standardBsv2Family)"
-line 'too few cores of the family' '^wrong\|quota standardBsv2Family\|9 of 10 in use'
+	"$(printf "$usage" standardBasv2Family)"
+line 'too few cores of the family' '^wrong\|quota standardBasv2Family\|9 of 10 in use'
 
 # names
 faulty "a name that is somebody else's" 1 1 'POST *checkNameAvailability*' \

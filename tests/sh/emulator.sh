@@ -681,7 +681,9 @@ ask GET "$S/providers/Microsoft.Compute/locations/eastus/usages?$compute"
 answers 'used of the quota' 200 '.value[]|select(.name.value=="cores")|[.currentValue,.limit]' '[6,100]'
 P=$S/providers/Microsoft.Compute/locations/eastus/publishers
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions?$compute"
-answers 'versions of an image, with nothing around them' 200 '[.[].name]' '["24.04.202607280"]'
+answers 'versions of an image, with nothing around them' 200 '[.[].name]' '["24.04.202606110","24.04.202607280"]'
+ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions?$compute&\$top=1&\$orderby=name%20desc"
+answers 'the latest of them' 200 '[.[].name]' '["24.04.202607280"]'
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server-arm64/versions/24.04.202607280?$compute"
 answers 'what an image is' 200 '[.properties.architecture,.properties.hyperVGeneration]' '["Arm64","V2"]'
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/none/skus?$compute"
@@ -787,7 +789,7 @@ bad_fault()	# RULE WHY: the emulator does not start with it
 bad_fault '{"request":"*","time":2}' '"time" is none of name, request, skip, .*trickle_ms, reset, raw$'
 bad_fault '{"operation":"*","raw":""}' '"raw" is none of name, operation, verb, .*cancel, code, message, status$'
 bad_fault '{"request":"*","seen":0}' '"seen" is none of '
-bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s, notice_s, heard_only$'
+bad_fault '{"status":500}' '"status" is none of name, .*mfa, device_s, notice_s, heard_only, new, addresses, restricted$'
 bad_fault '{}' 'there is neither "request" nor "operation"$'
 bad_fault '{"request":"*","operation":"*"}' 'it is about a request or about an operation, not both$'
 bad_fault '{"request":"*","code":"X"}' '"code" says nothing without "status"$'

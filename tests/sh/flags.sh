@@ -80,7 +80,7 @@ api()		# METHOD PATH [DATA]
 	curl -sS -g --cacert "$SSL_CERT_FILE" --noproxy '*' -m 60 -X "$1" -H "Authorization: Bearer $token" \
 		-H 'Content-Type: application/json' ${3:+--data "$3"} "$AZURE_RESOURCE_MANAGER_ENDPOINT$2"
 }
-api PATCH "$vmss?api-version=2024-07-01" '{"sku":{"name":"Standard_B2s_v2","tier":"Standard","capacity":4}}' >api.out
+api PATCH "$vmss?api-version=2024-07-01" '{"sku":{"name":"Standard_B2ats_v2","tier":"Standard","capacity":4}}' >api.out
 wait_for 20 sh -c "'$AZSWARM' list-agents --output tsv | awk 'END { exit NR != 4 }'"
 quiet 'autoscale made one'
 # and what was changed by hand is told

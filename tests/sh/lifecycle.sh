@@ -137,7 +137,7 @@ fine resources resources
 says 'of both groups' 'swarm-storage .*Microsoft.Storage/storageAccounts'
 fine locations locations
 fine sizes sizes
-says 'with the default size' 'Standard_B2s_v2'
+says 'with the default size' 'Standard_B2ats_v2'
 
 # --- scaling -------------------------------------------------------------------
 fine 'scale out' scale-agents-5

@@ -1,4 +1,4 @@
-# time: 300
+# time: 400
 # The monitor: against an engine that shows files and agents that tell numbers,
 # in a real browser, and beside a real engine and agent with a swarm of its own.
 # needs: curl, jq, python3; chromium-driver; root for figures, and docker.io for the last part
@@ -96,15 +96,23 @@ wait_for 5 grep -q '^event: state' sse
 same "the state at once" 1 "$(told state | wc -l)"
 same "as JSON" 16 "$(told state | tail -n 1 | jq '.tasks | length')"
 swarm 4 web.3=agents000000
-wait_for 4 sh -c '[ $(grep -c "^event: state" sse) -ge 2 ]'
-same "a task moves" '"agents000000"' "$(told state | tail -n 1 | jq '(.tasks[] |
-	select(.slot == 3)).node as $n | .nodes[] | select(.id == $n) | .name')"
+wait_for 4 sh -c '[ $(grep -c "^event: change" sse) -ge 1 ]'
+same "a task moves: where it is now" '[3,"idagents000000xxxxxxxxxxx","running"]' \
+	"$(told change | tail -n 1 | jq -c '.tasks.rows[0] | [.slot, .node, .state]')"
+same "and nothing else is told" '{"title":"cluster.example","error":"","nodes":{"gone":[],"rows":[]},"services":{"gone":[],"rows":[]},"tasks":{"gone":[]}} 1' \
+	"$(told change | tail -n 1 | jq -c 'del(.tasks.rows)') $(told change | tail -n 1 | jq '.tasks.rows | length')"
 same "each with a number" "$(grep -c '^event: ' sse)" "$(grep -c '^id: [0-9]*$' sse)"
-n=$(told state | wc -l)
+n=$(told change | wc -l)
 sleep 6
-same "no news, nothing sent" "$n" "$(told state | wc -l)"
+same "no news, nothing sent" "$n 1" "$(told change | wc -l) $(told state | wc -l)"
 check "what happened before is told at once" sh -c '[ -n "$1" ]' - "$(told happened | jq -r '.[].kind' | grep -x drained)"
 reap "$sse"
+: >sse
+spawn sse curl -sN -m 60 "$url/events"
+wait_for 5 grep -q '^event: state' sse
+same "who comes again is told the whole" '["idagents000000xxxxxxxxxxx"]' \
+	"$(told state | jq -c '[.tasks[] | select(.slot == 3 and .state == "running").node]')"
+reap "$spawned"
 
 # ---- what happened ----
 
@@ -254,8 +262,9 @@ time.sleep(600)' "$port"
 slow=$spawned
 if command -v ss >/dev/null; then
 	wait_for 5 sh -c "[ \$(ss -Htn state established 'sport = :$port' | wc -l) -ge 1 ]"
+	# each of them, so that the whole is sent
 	for i in 1 2 3 4; do
-		sed -i "s/\"x0[0-9]*\"/\"x0$i\"/" fake/tasks.json
+		sed -i "s/\"Slot\": [0-9]/\"Slot\": $i/g" fake/tasks.json
 		echo '{}' >>fake/events
 		sleep 1.5
 	done
@@ -410,6 +419,69 @@ else
 	same "narrow: nothing sticks out" true "$(js 'return document.documentElement.scrollWidth <= 360')"
 	shot monitor-narrow
 	cdp '{"cmd":"Emulation.clearDeviceMetricsOverride","params":{}}'
+	# after many changes the page is what a new one is
+	: >sse
+	spawn sse curl -sN -m 120 "$url/events"
+	sse=$spawned
+	wd POST "/session/$session/url" "{\"url\":\"$url/\"}" >/dev/null
+	shows "the page, without what hands did" live 'return document.getElementById("link").textContent'
+	js 'window.never_loaded_again = 1' >/dev/null
+	n=0
+	while read -r wishes; do
+		# shellcheck disable=SC2086
+		swarm $wishes
+		# a service that comes, goes and comes again
+		if [ $((n % 3)) -gt 0 ]; then
+			jq '. + [.[0] | .ID = "zz" | .Spec.Name = "zz"]' fake/services.json >fake/more
+			mv -f fake/more fake/services.json
+		fi
+		echo '{}' >>fake/events
+		n=$((n + 1))
+		sleep 1.15
+	done <<-X
+		5 web.3=agents000000
+		5 web.3=agents000000 web.4=x:pending agents000002=drain
+		5 agents000002=drain agents000003=down
+		4 web.1=agents000003:preparing
+		9 web=30
+		9 web=30 web.11=agents000001 web.12=agents000001 web.7=agents000001:failed
+		3 web=30
+		3 web=2 agents000001=drain
+		6 web=20 agents000001=down
+		6 web=20 web.2=agents000005 web.3=agents000005 web.4=agents000005 web.20=agents000000
+		7 web=20 web.2=agents000006:stopping web.3=agents000005:stopping
+		7 web=12 agents000004=drain
+		7 web=12 agents000004=down
+		7 web=12 web.12=agents000000 web.1=agents000005
+		7 web=12 web.12=agents000001 web.1=agents000004 web.5=x:pending
+		7 web=12 web.12=agents000001 web.1=agents000004 web.5=x:pending agents000003=down agents000000=drain
+	X
+	dom='const walk = n => n.nodeType === 3 ? n.data : "\n<" + [n.localName, ...[...n.attributes].map(a =>
+			a.name + "=" + a.value).sort()].join(" ") + ">" + [...n.childNodes].map(walk).join("");
+		return document.title + walk(document.body)'
+	live=$(wd GET "/session/$session/window" | jq -r .value)
+	fresh=$(wd POST "/session/$session/window/new" '{"type":"tab"}' | jq -r .value.handle)
+	n=0
+	until [ $n -ge 15 ]; do
+		n=$((n + 1))
+		wd POST "/session/$session/window" "{\"handle\":\"$fresh\"}" >/dev/null
+		wd POST "/session/$session/url" "{\"url\":\"$url/\"}" >/dev/null
+		sleep 2.5
+		js "$dom" >dom.fresh
+		wd POST "/session/$session/window" "{\"handle\":\"$live\"}" >/dev/null
+		js "$dom" >dom.live
+		! cmp -s dom.fresh dom.live || break
+	done
+	wd POST "/session/$session/window" "{\"handle\":\"$fresh\"}" >/dev/null
+	wd DELETE "/session/$session/window" >/dev/null
+	wd POST "/session/$session/window" "{\"handle\":\"$live\"}" >/dev/null
+	reap "$sse"
+	same "after many changes the page is what a new one is" '' "$(diff dom.fresh dom.live | head -n 12)"
+	check "and that has all of it" [ "$(grep -c '^<li.* class=task' dom.fresh)" -ge 20 ]
+	same "it was never loaded again" 1 "$(js 'return window.never_loaded_again')"
+	same "it was told the whole once" 1 "$(told state | wc -l)"
+	check "and changes, ten at least" [ "$(told change | wc -l)" -ge 10 ]
+
 	swarm 97 web=200
 	shows "100 nodes" 100 'return document.querySelectorAll(".node").length'
 	if [ -n "${ENGINE_INSIDE-}" ]; then
@@ -435,6 +507,66 @@ else
 	wd DELETE "/session/$session" >/dev/null
 	reap "$chrome"
 fi
+
+engine_up
+# ---- what a change costs a watcher ----
+
+# the bytes of a change in which one task moves, of so many nodes
+for size in 97 997; do
+	swarm $size web=200
+	becomes "$((size + 3)) nodes" 100 '.nodes | length' $((size + 3))
+	: >sse
+	spawn sse curl -sN -m 60 "$url/events"
+	wait_for 10 grep -q '^event: state' sse
+	swarm $size web=200 web.3=agents000009
+	wait_for 10 grep -q '^event: change' sse
+	n=$(told change | head -n 1 | wc -c)
+	echo "# $((size + 3)) nodes: the whole is $(told state | wc -c) bytes, one task that moves $n"
+	check "one task of $((size + 3)) nodes moves: less than 512 bytes" [ "$n" -lt 512 ]
+	check "and more than none" [ "$n" -gt 100 ]
+	reap "$spawned"
+done
+
+# One that takes a little of the whole now and then, while all of it changes:
+# what it is told is one piece of news, however many there were.
+anew()		# every row of many tasks
+{
+	python3 - fake "$1" <<-'X'
+		import json, os, sys
+		where, n = sys.argv[1], int(sys.argv[2])
+		t = json.load(open(where + '/tasks.json'))[0]
+		json.dump([{**t, 'ID': 'x%d' % i, 'Slot': n + i} for i in range(6000)], open(where + '/more', 'w'))
+		os.rename(where + '/more', where + '/tasks.json')
+	X
+	echo '{}' >>fake/events
+}
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/$monitor/status"; }
+# what readings need by themselves
+for n in 1 2 3 4 5 6; do
+	anew $n
+	becomes "6000 tasks" 100 '[.tasks[].slot] | [length, min]' "[6000,$n]"
+done
+before=$(rss)
+spawn slow.log python3 -c '
+import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+while s.recv(2048):
+    time.sleep(0.5)' "$port"
+slow=$spawned
+for n in 11 12 13 14 15 16 17 18; do
+	anew $n
+	becomes "all of them, anew" 100 '[.tasks[].slot] | min' "$n"
+done
+check "the slow one is still there" running "$slow"
+after=$(rss)
+echo "# 6000 tasks: $before KiB, with a slow watcher and eight changes of each $after KiB"
+# it holds one whole, of 900 KB, beside the newest
+check "a slow watcher makes no memory grow" [ "$after" -lt $((before + 3072)) ]
+reap "$slow"
+
 
 # ---- the end ----
 

@@ -178,6 +178,7 @@ before()	# ERE ERE
 
 player >prepare.log 2>&1 && storage >>prepare.log 2>&1 &&
 	ssh-keygen -q -t ecdsa -b 256 -m PEM -N '' -C azswarm -f host &&
+	ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -C azswarm -f host_rsa &&
 	ssh-keygen -q -t ed25519 -N '' -f user &&
 	openssl ecparam -name prime256v1 -genkey -noout -out helper.key || {
 	not_ok prepare "$(tail -n 3 prepare.log)"

@@ -214,6 +214,7 @@ mkdir -p www/azswarm
 printf 'the program\n' >www/azswarm/azswarm
 certificates >prepare.log 2>&1 &&
 	ssh-keygen -q -t ecdsa -b 256 -m PEM -N '' -f host &&
+	ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -f host_rsa &&
 	openssl ecparam -name prime256v1 -genkey -noout -out helper.key &&
 	repository >>prepare.log 2>&1 || {
 	not_ok prepare "$(tail -n 3 prepare.log)"

@@ -143,6 +143,11 @@ expect "the only subscription" 0 'subscription S-1 \(First\), the only one' loca
 check "... is used" grep -q 'Of S-1' out
 echo "[$one,$off,$two]" >subscriptions
 expect "several subscriptions" 2 'Set AZURE_SUBSCRIPTION_ID to one of S-1 \(First\), S-3 \(Third\)$' locations 2048.pem
+echo "[$off]" >subscriptions
+expect "a subscription that is off" 4 'signed in, but Second \(S-2\) is Disabled; .*AZURE_SUBSCRIPTION_ID' locations 2048.pem
+check "... is none to ask an owner for" sh -c '! grep -q "ask an owner" out'
+echo "[$off,{\"subscriptionId\":\"S-4\",\"displayName\":\"Fourth\",\"state\":\"Warned\"}]" >subscriptions
+expect "a subscription whose owner is warned" 0 'subscription S-4 \(Fourth\), the only one' locations 2048.pem
 echo '[]' >subscriptions
 expect "no subscription" 4 'ask an owner of one for the role Contributor' locations 2048.pem
 expect "one that is set" 0 'Of S-3' locations 2048.pem AZURE_SUBSCRIPTION_ID=S-3

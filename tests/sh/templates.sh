@@ -176,15 +176,18 @@ least()
 		held $role parameters/cluster.json || not_ok "$role: customData can be read"
 		check "$role: has the worker's secret" has $role worker.secret
 		check "$role: has its host key" has $role host-$role.pem
+		check "$role: has its RSA host key" has $role host-$role-rsa.pem
 		same "$role: has no key of the operator's" no \
 			"$(has $role cluster.pem && echo yes || echo no)"
 	done
-	for key in manager.secret helper.key host-master.pem; do
+	for key in manager.secret helper.key host-master.pem host-master-rsa.pem; do
 		check "a master has $key" has master $key
 		same "an agent has not $key" no "$(has agent $key && echo yes || echo no)"
 	done
-	same "a master has not the agents' host key" no \
-		"$(has master host-agent.pem && echo yes || echo no)"
+	for key in host-agent.pem host-agent-rsa.pem; do
+		same "a master has not $key" no \
+			"$(has master $key && echo yes || echo no)"
+	done
 
 	url=$(sed -n 's/^url = "\(.*\)"$/\1/p' agent.got/etc/azswarm/binary.url)
 	query=${url#*\?} blob=${url%%\?*}
@@ -444,8 +447,9 @@ for i, a in enumerate(some):
 
 keys()
 {
-	rm -f host host.pub
+	rm -f host host.pub host_rsa host_rsa.pub
 	ssh-keygen -q -t ecdsa -b 256 -m PEM -N '' -C azswarm -f host &&
+		ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -C azswarm -f host_rsa &&
 		openssl ecparam -name prime256v1 -genkey -noout -out helper.key
 }
 
@@ -476,7 +480,7 @@ cloud_config()
 	expect "placeholders stand in double quotes" 0 '^NODE_JSON$' \
 		config placeholders "$node"
 	same "the placeholders are the agreed ones" \
-"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY METADATA_FOR_CONTAINERS NODE_JSON SHARE_CRED SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB STORAGE_HOST" \
+"ADMIN_USERNAME BINARY_SHA256 BINARY_URL DOCKER_CHANNEL HELPER_KEY METADATA_FOR_CONTAINERS NODE_JSON SHARE_CRED SHARE_NAME SSH_HOST_KEY SSH_HOST_KEY_PUB SSH_HOST_RSA_KEY SSH_HOST_RSA_KEY_PUB STORAGE_HOST" \
 		"$(config placeholders "$node" | tr '\n' ' ' | sed 's/ $//')"
 	sed 's/docker_key=.*/docker_key=@DOCKER_KEY@/' "$node" >mutant.yaml
 	expect "a placeholder without quotes is found" 1 \

@@ -86,7 +86,7 @@ stamp='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z'
 check 'a line has method, URL, status, time and ids' grep -Eq \
 	"^$stamp PUT https://localhost:[0-9]+/subscriptions/[^ ]+ 20[0-9] [0-9]+ ms client-request=[0-9a-f-]{36} request=[0-9a-f-]{36} correlation=[0-9a-f-]{36}" log
 check 'a refusal has its code, and when to come again' grep -Eq ' 429 [0-9]+ ms .* retry-after=1 code=TooManyRequests$' log
-check 'why it waits then' grep -Eq "^$stamp waits [0-9]+ ms for Azure, which throttles us$" log
+check 'why it waits then' grep -Eq "^$stamp waits [0-9]+ ms for Azure, which throttles us for 1 s$" log
 check 'a command begins and ends' sh -c "grep -Eq '^$stamp azswarm [^ ]+ [(].*[)]: scale-agents$' log && grep -Eq '^$stamp ended: well$' log"
 same 'every line has a time' '' "$(grep -Ev "^$stamp " log | head -n 1)"
 # what the local Azure answered, it finds there by the same ids

@@ -98,6 +98,52 @@ static const struct error_row {
 	{ "control characters", 400, "",
 	  "{\"error\":{\"code\":\"C\\u001b[2J\",\"message\":\"a\\u0007b\\nc\\u007f\"}}",
 	  "=C?[2J: a?b c? [HTTP 400]" },
+	{ "blanks around a code", 200, "",
+	  "{\"error\":{\"code\":\" InternalError\",\"message\":\" BadRequest: "
+	  "InvalidIPAddress - The address is not valid.\",\"details\":[]}}",
+	  "=InternalError: BadRequest: InvalidIPAddress - The address is not valid. "
+	  "[HTTP 200]" },
+	{ "lines", 409, "",
+	  "{\"error\":{\"code\":\"OverconstrainedZonalAllocationRequest\",\"message\":"
+	  "\"Allocation failed. Constraints applied are:\\n  - Availability Zone\\r\\n\\t- "
+	  "VM Size\\n\"}}",
+	  "=OverconstrainedZonalAllocationRequest: Allocation failed. Constraints applied "
+	  "are: - Availability Zone - VM Size [HTTP 409]" },
+	{ "figures that are no cause", 429, "",
+	  "{\"error\":{\"code\":\"OperationNotAllowed\",\"message\":\"Too many requests "
+	  "were received.\",\"details\":[{\"code\":\"TooManyRequests\",\"target\":"
+	  "\"HighCostGet30Min\",\"message\":\"{\\\"operationGroup\\\": "
+	  "\\\"HighCostGet30Min\\\", \\\"allowedRequestCount\\\": 900}\"}]}}",
+	  "=OperationNotAllowed: Too many requests were received. [HTTP 429]" },
+	{ "figures beside a cause", 429, "",
+	  "{\"error\":{\"code\":\"C\",\"message\":\"m\",\"details\":[{\"code\":\"D\","
+	  "\"message\":\"{\\\"n\\\": 900}\"},{\"code\":\"E\",\"message\":\"why\"}]}}",
+	  "=E: why [HTTP 429]" },
+	{ "an error quoted in a sentence", 409, "",
+	  "{\"error\":{\"code\":\"C\",\"message\":\"It failed: {\\\"error\\\":{\\\"code\\\""
+	  ":\\\"D\\\",\\\"message\\\":\\\"why\\\"}}\"}}",
+	  "=D: why [HTTP 409]" },
+	{ "JSON in a sentence that is no error", 409, "",
+	  "{\"error\":{\"code\":\"C\",\"message\":\"Identifiers: {\\\"code\\\":\\\"x\\\"}\"}}",
+	  "=C: Identifiers: {\"code\":\"x\"} [HTTP 409]" },
+	{ "message and code in two details", 409, "",
+	  "{\"Code\":\"Outer\",\"Message\":\"It exists.\",\"Target\":null,\"Details\":["
+	  "{\"Message\":\"It exists already.\"},{\"Code\":\"Conflict\"},{\"ErrorEntity\":"
+	  "{\"Code\":\"Conflict\"}}],\"Innererror\":null}",
+	  "=Conflict: It exists already. [HTTP 409]" },
+	{ "a message, and another with its code", 409, "",
+	  "{\"code\":\"C\",\"details\":[{\"message\":\"one\"},"
+	  "{\"code\":\"D\",\"message\":\"two\"}]}",
+	  "=one; D: two [HTTP 409]" },
+	{ "a code that the message has, too", 409, "",
+	  "{\"error\":{\"code\":\"Conflict\",\"message\":\"Conflict: it exists\"}}",
+	  "=Conflict: it exists [HTTP 409]" },
+	{ "a code that is all the message", 409, "",
+	  "{\"error\":{\"code\":\"Conflict\",\"message\":\"Conflict\"}}",
+	  "=Conflict [HTTP 409]" },
+	{ "a code that a word begins with", 409, "",
+	  "{\"error\":{\"code\":\"Conflict\",\"message\":\"Conflicting names\"}}",
+	  "=Conflict: Conflicting names [HTTP 409]" },
 	{ "per cent signs", 400, "",
 	  "{\"error\":{\"code\":\"C%s\",\"message\":\"%n%s%d\"}}",
 	  "=C%s: %n%s%d [HTTP 400]" },
@@ -287,6 +333,7 @@ static void run_error_doc(void)
 		{ "code of the outermost",
 		  "{\"error\":{\"code\":\"C\",\"details\":[{\"code\":\"D\"}]}}",
 		  "C" },
+		{ "code with blanks", "{\"error\":{\"code\":\" C\\n\"}}", "C" },
 		{ "code that is a number", "{\"error\":{\"code\":7}}", "" },
 		{ "code of nothing", NULL, "" },
 	};
@@ -309,7 +356,7 @@ static void run_error_doc(void)
 				     NULL;
 
 		check_why(codes[i].name,
-			  strcmp(azure_error_code(doc), codes[i].want) == 0 ?
+			  str_eqz(azure_error_code(doc), codes[i].want) ?
 				  "" :
 				  "another code");
 		json_free(doc);
@@ -334,6 +381,16 @@ static void run_causes(void)
 		  "{\"error\":{\"details\":[{},{\"code\":\"D\"},"
 		  "{\"code\":\"E\",\"target\":\"t\"}]}}",
 		  "D", "" },
+		{ "cause: of two details, one with the code",
+		  "{\"details\":[{\"message\":\"m\"},{\"code\":\"D\"}]}", "D",
+		  "" },
+		{ "cause: figures are none",
+		  "{\"code\":\"C\",\"message\":\"m\",\"details\":[{\"code\":\"D\","
+		  "\"target\":\"t\",\"message\":\"{\\\"n\\\":1}\"}]}",
+		  "C", "" },
+		{ "cause: with blanks",
+		  "{\"code\":\" C \",\"message\":\"m\",\"target\":\"t \"}", "C",
+		  "t" },
 		{ "cause: inside of a message",
 		  "{\"code\":\"C\",\"message\":\"{\\\"code\\\":"
 		  "\\\"D\\\",\\\"message\\\":\\\"m\\\"}\"}",
@@ -842,6 +899,38 @@ static const struct call_row {
 	  0,
 	  { { GET_R, 429, "Retry-After: 3155760000\r\n" }, { GET_R, 200 } },
 	  { .waits = "300" } },
+	{ "429 that wants what can be waited for",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 429, "Retry-After: 600\r\n" }, { GET_R, 200 } },
+	  { .waits = "600" } },
+	{ "429 that wants twenty minutes",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 429, IDS "Retry-After: 1200\r\n",
+	      FAILING("TooManyRequests", "Too many.") } },
+	  { ERR_TIMEOUT,
+	    "Azure throttles us for 20 min; this command may be run again then: "
+	    "TooManyRequests: Too many. [HTTP 429, request req-1",
+	    .waits = "" } },
+	{ "429 that wants too much in all",
+	  "POST",
+	  R,
+	  SOME_BODY,
+	  AZURE_ONCE,
+	  { { POST_R, 429, "Retry-After: 600\r\n", .times = 2 } },
+	  { ERR_TIMEOUT, "Azure throttles us for 10 min; ", .waits = "600" } },
+	{ "503 that wants twenty minutes",
+	  "GET",
+	  R,
+	  NULL,
+	  0,
+	  { { GET_R, 503, "Retry-After: 1200\r\n" }, { GET_R, 200 } },
+	  { .waits = "300" } },
 	{ "429 for ever",
 	  "GET",
 	  R,
@@ -1148,6 +1237,31 @@ static const struct call_row {
 	      .times = 8 },
 	    { PUT_R, 200 } },
 	  { .waits = "10 x8" } },
+	{ "not provisioned yet",
+	  "POST",
+	  R,
+	  NULL,
+	  0,
+	  { { "POST " R, 409,
+	      .body = FAILING("StorageAccountIsNotProvisioned", "x") },
+	    { "POST " R, 200 } },
+	  { .waits = "10" } },
+	{ "a conflict that is none of time",
+	  "PATCH",
+	  R,
+	  SOME_BODY,
+	  0,
+	  { { "PATCH " R, 409, .body = FAILING("Conflict", "It is reserved."),
+	      .times = 7 } },
+	  { ERR_AZURE, "Conflict: It is reserved. [HTTP 409", .waits = "10 x6" } },
+	{ "busy code with blanks",
+	  "PUT",
+	  R,
+	  NULL,
+	  0,
+	  { { PUT_R, 409, .body = "{\"error\":{\"code\":\" DeploymentActive \"}}" },
+	    { PUT_R, 200 } },
+	  { .waits = "10" } },
 	{ "busy code in any case",
 	  "PUT",
 	  R,
@@ -1375,6 +1489,108 @@ static void run_calls(void)
 	}
 }
 
+/* ---- what was made a moment ago ---- */
+
+#define CHILD "/subscriptions/s/X/providers/y?api-version=2"
+#define BESIDE "/subscriptions/S/xy?api-version=1"
+#define GONE FAILING("ResourceGroupNotFound", "no such group")
+
+/* R is made; then, so many seconds later, this is asked. */
+static const struct {
+	const char *name, *method, *path;
+	unsigned flags;
+	int later_s;
+	struct act acts[4]; /* of what is asked */
+	struct wanted want;
+} made_rows[] = {
+	{ "in what was made, 404 at first",
+	  "PUT",
+	  CHILD,
+	  0,
+	  0,
+	  { { "PUT " CHILD, 404, .body = GONE, .times = 2 }, { "PUT " CHILD, 200 } },
+	  { .waits = "1 2" } },
+	{ "itself, 404 at first, where that is an answer",
+	  "GET",
+	  R,
+	  AZURE_MISSING_OK,
+	  0,
+	  { { GET_R, 404, .body = GONE }, { GET_R, 200 } },
+	  { .waits = "1" } },
+	{ "in what was made, where 404 is an answer",
+	  "GET",
+	  CHILD,
+	  AZURE_MISSING_OK,
+	  0,
+	  { { "GET " CHILD, 404, .body = GONE } },
+	  { .status = 404, .waits = "" } },
+	{ "404 until it is a minute old",
+	  "GET",
+	  CHILD,
+	  0,
+	  0,
+	  { { "GET " CHILD, 404, .body = GONE, .times = 11 } },
+	  { ERR_AZURE, "ResourceGroupNotFound: no such group",
+	    .waits = "1 2 4 8 x7" } },
+	{ "made long ago",
+	  "GET",
+	  CHILD,
+	  0,
+	  60,
+	  { { "GET " CHILD, 404, .body = GONE } },
+	  { ERR_AZURE, "ResourceGroupNotFound", .waits = "" } },
+	{ "beside what was made",
+	  "GET",
+	  BESIDE,
+	  0,
+	  0,
+	  { { "GET " BESIDE, 404, .body = GONE } },
+	  { ERR_AZURE, "ResourceGroupNotFound", .waits = "" } },
+};
+
+static void run_made(void)
+{
+	for (size_t i = 0; i <= sizeof(made_rows) / sizeof(*made_rows); i++) {
+		/* the last one: it was deleted in between */
+		bool deleted = i == sizeof(made_rows) / sizeof(*made_rows);
+		struct act acts[6] = { { PUT_R, 201 } };
+		struct wanted want = { .status = 404, .waits = "" };
+		struct azure_reply r = { 0 };
+		struct err e = ERR_INIT;
+		char name[80];
+		struct rig g;
+		int rc;
+
+		if (deleted) {
+			acts[1] = (struct act){ "DELETE " R, 200 };
+			acts[2] = (struct act){ GET_R, 404, .body = GONE };
+		} else {
+			memcpy(acts + 1, made_rows[i].acts,
+			       sizeof(made_rows[i].acts));
+			want = made_rows[i].want;
+		}
+		rig_open(&g, acts, NULL);
+		azure_call(&g.az, "PUT", R, NULL, 0, &r, &e);
+		azure_reply_release(&r);
+		if (deleted) {
+			azure_call(&g.az, "DELETE", R, NULL, 0, &r, &e);
+			azure_reply_release(&r);
+			rc = azure_call(&g.az, "GET", R, NULL, AZURE_MISSING_OK,
+					&r, &e);
+		} else {
+			fake.now += made_rows[i].later_s * 1000;
+			rc = azure_call(&g.az, made_rows[i].method,
+					made_rows[i].path, NULL,
+					made_rows[i].flags, &r, &e);
+		}
+		snprintf(name, sizeof(name), "made: %s",
+			 deleted ? "and deleted" : made_rows[i].name);
+		check_outcome(name, &g, rc, &r, &e, &want);
+		azure_reply_release(&r);
+		rig_close(&g);
+	}
+}
+
 /* The peer closed the connection after the last answer: a GET goes to a new
  * one without a word, what must not be done twice does not. */
 static void run_stale(void)
@@ -1408,7 +1624,100 @@ static void run_stale(void)
 	}
 }
 
-/* Ctrl-C in each wait of a call. */
+/* What the person is told while a request waits. */
+static void run_told(void)
+{
+	static const struct {
+		const char *name;
+		struct act acts[4];
+		const char *words;
+	} rows[] = {
+		{ "a conflict says at once what it is",
+		  { { GET_R, 409, .body = FAILING("Conflict", "reserved"),
+		      .times = 3 },
+		    { GET_R, 200 } },
+		  "note: Conflict: reserved\nwaiting for another operation" },
+		{ "another operation needs no words",
+		  { { GET_R, 409, .body = BUSY }, { GET_R, 200 } },
+		  "!note: |waiting for another operation to finish" },
+		{ "throttled for how long",
+		  { { GET_R, 429, "Retry-After: 600\r\n" }, { GET_R, 200 } },
+		  "waiting for Azure, which throttles us for 10 min since" },
+		{ "throttled for a moment",
+		  { { GET_R, 429, "Retry-After: 7\r\n" }, { GET_R, 200 } },
+		  "which throttles us for 7 s since" },
+		{ "not well",
+		  { { GET_R, 503 }, { GET_R, 200 } },
+		  "waiting for Azure, which is not well since" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct buf why = BUF_INIT(1u << 20);
+		struct azure_reply r = { 0 };
+		struct err e = ERR_INIT;
+		struct rig g;
+		const char *first;
+		char name[100];
+
+		rig_open(&g, rows[i].acts, NULL);
+		azure_call(&g.az, "GET", R, NULL, 0, &r, &e);
+		first = strstr(g.told.str, "note: ");
+		if (!holds(g.told.str, rows[i].words, &why))
+			;
+		else if (first != NULL && strstr(first + 1, "note: ") != NULL)
+			buf_addf(&why, "says it twice: %s", g.told.str);
+		snprintf(name, sizeof(name), "told: %s", rows[i].name);
+		check_why(name, why.str);
+		azure_reply_release(&r);
+		buf_release(&why);
+		rig_close(&g);
+	}
+}
+
+/* The tenant that a 401 names is the error's target. */
+static void run_tenants(void)
+{
+#define OTHER(uri) \
+	"WWW-Authenticate: Bearer authorization_uri=\"" uri "\", error=\"x\"\r\n"
+#define ISSUER FAILING("InvalidAuthenticationTokenTenant", "wrong issuer")
+	static const struct {
+		const char *name, *fields, *body, *target;
+	} rows[] = {
+		{ "as Azure names it",
+		  OTHER("https://login.windows.net/2222-22"), ISSUER, "2222-22" },
+		{ "with a path behind it",
+		  OTHER("https://login.test/a.example/oauth2/authorize"),
+		  ISSUER, "a.example" },
+		{ "no name", OTHER("https://login.test/a%3b"), ISSUER, "" },
+		{ "no URL", OTHER("2222-22"), ISSUER, "" },
+		{ "no path", OTHER("https://login.test"), ISSUER, "" },
+		{ "no challenge", NULL, ISSUER, "" },
+		{ "another code", OTHER("https://login.windows.net/2222-22"),
+		  FAILING("ExpiredAuthenticationToken", "old"), "" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct act acts[] = {
+			{ GET_R, 401, rows[i].fields, rows[i].body },
+			{ ASK_TOKEN, 200, .body = TOKEN_2_BODY },
+			{ GET_R, 401, rows[i].fields, rows[i].body },
+			{ NULL }
+		};
+		struct azure_reply r = { 0 };
+		struct err e = ERR_INIT;
+		struct rig g;
+		char name[100];
+
+		rig_open(&g, acts, NULL);
+		azure_call(&g.az, "GET", R, NULL, 0, &r, &e);
+		snprintf(name, sizeof(name), "tenant: %s", rows[i].name);
+		check_same(e.target, rows[i].target, name);
+		checkf(e.kind == ERR_AUTH, name, "%s", e.msg);
+		azure_reply_release(&r);
+		rig_close(&g);
+	}
+}
+
 /* Every code that says "another operation", and with which status. */
 static void run_busy_codes(void)
 {
@@ -1483,6 +1792,7 @@ static void run_statuses(void)
 	}
 }
 
+/* Ctrl-C in each wait of a call. */
 static void run_call_interrupted(void)
 {
 	static const struct act acts[] = { { GET_R, 503, .times = EVER },
@@ -1519,6 +1829,9 @@ static void run_call_interrupted(void)
 #define QUOTA \
 	"{\"status\":\"Failed\",\"error\":{\"code\":\"DeploymentFailed\",\"message\":\"x\"," \
 	"\"details\":[{\"code\":\"QuotaExceeded\",\"message\":\"Maximum allowed: 100\"}]}}"
+#define PREEMPTED \
+	"{\"status\":\"Canceled\",\"error\":{\"code\":\"OperationPreempted\"," \
+	"\"message\":\"by another\"}}"
 #define MINUTE 60000
 
 static const struct do_row {
@@ -1610,6 +1923,59 @@ static const struct do_row {
 	    { GET_OP, 200, .body = THING },
 	    { GET_R, 200, .body = THING } },
 	  { .final = "thing", .waits = "17 3", .dials = 1 } },
+	{ "Location told the resource, which is not to be read yet",
+	  "PUT",
+	  { { PUT_R, 202, LOCATION },
+	    { GET_OP, 200, .body = THING },
+	    { GET_R, 404, .body = FAILING("ResourceNotFound", "not yet") } },
+	  { .final = "thing", .waits = "5", .status = 200 } },
+	{ "Location told no resource, which is not to be read yet",
+	  "PUT",
+	  { { PUT_R, 202, LOCATION }, { GET_OP, 204 }, { GET_R, 404 } },
+	  { .final = "", .waits = "5", .status = 204 } },
+	{ "the operation is over, and the resource is away",
+	  "PUT",
+	  { { PUT_R, 202, ASYNC },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 404, .body = FAILING("ResourceNotFound", "none"),
+	      .times = 11 } },
+	  { ERR_AZURE, "waiting: ResourceNotFound: none",
+	    .waits = "1 x2 2 4 8 x7" } },
+	{ "the operation is over, and the resource is not seen yet",
+	  "PUT",
+	  { { PUT_R, 202, ASYNC },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 404, .body = FAILING("ResourceNotFound", "none") },
+	    { GET_R, 200, .body = "{\"name\":\"x\"}" } },
+	  { .final = "{\"name\":\"x\"}", .waits = "1 x2", .status = 200 } },
+	{ "POST accepted, and no way to follow it",
+	  "POST",
+	  { { POST_R, 202 } },
+	  { ERR_PROTO, "does not say how the operation stands, nor where to ask",
+	    .waits = "" } },
+	{ "DELETE accepted, and no way to follow it",
+	  "DELETE",
+	  { { DELETE_R, 202 } },
+	  { ERR_PROTO, "does not say how the operation stands, nor where to ask",
+	    .waits = "" } },
+	{ "created, and nothing said of it",
+	  "PUT",
+	  { { PUT_R, 201 }, { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "5" } },
+	{ "created, and nothing is ever said of it",
+	  "PUT",
+	  { { PUT_R, 201 }, { GET_R, 200 } },
+	  { ERR_PROTO, "does not say how the operation stands", .waits = "5" } },
+	{ "done already, and asking would be elsewhere",
+	  "PATCH",
+	  { { "PATCH " R, 200, "Azure-AsyncOperation: http://localhost/x\r\n",
+	      THING } },
+	  { .final = "thing", .waits = "", .dials = 1 } },
+	{ "not done, and asking would be elsewhere",
+	  "PATCH",
+	  { { "PATCH " R, 200, "Azure-AsyncOperation: http://localhost/x\r\n",
+	      CREATING } },
+	  { ERR_PROTO, "our token only goes to", .waits = "", .dials = 1 } },
 	{ "Location of a POST gives its result",
 	  "POST",
 	  { { POST_R, 202, LOCATION },
@@ -1686,8 +2052,56 @@ static const struct do_row {
 	{ "canceled",
 	  "PUT",
 	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" },
+	    { GET_R, 404 } },
+	  { ERR_AZURE, "operation Canceled: Azure gave no reason" } },
+	{ "canceled, and the resource says why",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"Failed\"}" },
+	    { GET_R, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Failed\",\"error\":"
+		      "{\"code\":\"C\",\"message\":\"m\"}}}" } },
+	  { ERR_AZURE, "waiting: operation Failed: C: m|!no reason" } },
+	{ "canceled, and the resource is as it was",
+	  "PUT",
+	  { { PUT_R, 201, ASYNC },
+	    { GET_OP, 200, .body = "{\"status\":\"Failed\",\"error\":{}}" },
+	    { GET_R, 200, .body = THING } },
+	  { ERR_AZURE, "waiting: operation Failed: Azure says no more; the resource "
+		       "itself is Succeeded" } },
+	{ "canceled, and there is no resource to ask",
+	  "POST",
+	  { { POST_R, 202, ASYNC },
 	    { GET_OP, 200, .body = "{\"status\":\"Canceled\"}" } },
 	  { ERR_AZURE, "operation Canceled: Azure gave no reason" } },
+	{ "gave way, and once more",
+	  "PATCH",
+	  { { "PATCH " R, 202, ASYNC },
+	    { GET_OP, 200, .body = PREEMPTED },
+	    { "PATCH " R, 202, ASYNC, .words = SOME_BODY },
+	    { GET_OP, 200, .body = SUCCEEDED },
+	    { GET_R, 200, .body = THING } },
+	  { .final = "thing", .waits = "1 10 1" } },
+	{ "gave way twice",
+	  "PATCH",
+	  { { "PATCH " R, 202, ASYNC },
+	    { GET_OP, 200, .body = PREEMPTED },
+	    { "PATCH " R, 202, ASYNC },
+	    { GET_OP, 200, .body = PREEMPTED } },
+	  { ERR_AZURE, "waiting: operation Canceled: OperationPreempted: by another",
+	    .waits = "1 10 1" } },
+	{ "gave way, and is not to be done twice",
+	  "POST",
+	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = PREEMPTED } },
+	  { ERR_AZURE, "OperationPreempted: by another", .waits = "1" },
+	  .flags = AZURE_ONCE },
+	{ "gave way before it began: waits its turn, and no longer",
+	  "PATCH",
+	  { { "PATCH " R, 409, .body = FAILING("OperationPreempted", "x"),
+	      .times = 31 } },
+	  { ERR_AZURE, "waiting: OperationPreempted: x [HTTP 409",
+	    .waits = "10 x30" } },
 	{ "cancelled",
 	  "PUT",
 	  { { PUT_R, 201, ASYNC },
@@ -1698,7 +2112,8 @@ static const struct do_row {
 	{ "FAILED in capitals",
 	  "PUT",
 	  { { PUT_R, 201, ASYNC },
-	    { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" } },
+	    { GET_OP, 200, .body = "{\"status\":\"FAILED\"}" },
+	    { GET_R, 404 } },
 	  { ERR_AZURE, "operation FAILED" } },
 	{ "words that are not the end",
 	  "POST",
@@ -1724,6 +2139,10 @@ static const struct do_row {
 	    { GET_OP, 202, .body = "{\"name\":\"op\"}" },
 	    { GET_OP, 200, .body = SUCCEEDED } },
 	  { .waits = "1 2" } },
+	{ "operation that answers with nothing in it",
+	  "POST",
+	  { { POST_R, 202, ASYNC }, { GET_OP, 200, .body = "{ }" } },
+	  { ERR_PROTO, "does not say how the operation stands", .waits = "1" } },
 	{ "operation that answers with the resource",
 	  "PUT",
 	  { { PUT_R, 201, ASYNC },
@@ -2204,7 +2623,7 @@ static const struct list_row {
 	  "1 " },
 	{ "behind the list not JSON",
 	  { { GET_R, 200, .body = "{\"value\":[" ONE "],}" } },
-	  { ERR_PROTO, "list: list: not JSON", .waits = "" },
+	  { ERR_PROTO, "!list: list: |list: not JSON", .waits = "" },
 	  "1 " },
 	{ "an item that is not taken",
 	  { { GET_R, 200, .body = PAGE(ONE "," THIRTEEN "," TWO, "null") } },
@@ -2312,9 +2731,12 @@ int main(void)
 	run_init();
 	run_claims();
 	run_calls();
+	run_told();
+	run_tenants();
 	run_busy_codes();
 	run_statuses();
 	run_stale();
+	run_made();
 	run_call_interrupted();
 	run_dos();
 	run_do_interrupted();

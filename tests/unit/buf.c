@@ -23,6 +23,10 @@ static void errors(void)
 	err_in(&e, "sign-in at %s", "h\xe2\x80\xae");
 	check_same(e.msg, "sign-in at h?: no token ?[2J",
 		   "first cause stays, context goes before");
+	err_in(&e, "sign-in");
+	err_in(&e, "sign-in");
+	check_same(e.msg, "sign-in: sign-in at h?: no token ?[2J",
+		   "what is in front is not said twice");
 	check(e.kind == ERR_AUTH && err_exit_code(&e) == 4,
 	      "kind and exit code stay", "");
 	check(e.code[0] == '\0' && e.target[0] == '\0', "err_set gives no code",
@@ -234,6 +238,31 @@ static void slices(void)
 	for (size_t i = 0; i < sizeof(utf8) / sizeof(utf8[0]); i++)
 		good = good && str_utf8(str_of(utf8[i].s)) == utf8[i].n;
 	check(good, "UTF-8 characters", "one row differs");
+}
+
+/* Whatever the byte, wherever it is: as somebody says who looks at one at a time. */
+static void visible(void)
+{
+	char text[24];
+	bool good = true;
+
+	for (int c = 0; c < 256; c++)
+		for (size_t at = 0; at < sizeof(text); at++) {
+			bool is = c >= ' ' && c <= '~' && c != '%' && c != '+';
+
+			memset(text, '~', sizeof(text));
+			text[at] = (char)c;
+			for (size_t n = 0; n <= sizeof(text); n++) {
+				struct str s = { text, n };
+
+				good = good && str_visible(s, '%', '+') ==
+						       (is || at >= n ? n : at);
+			}
+		}
+	check(good, "visible characters, at every place", "one is taken for another");
+	memset(text, '\x80', sizeof(text));
+	check(str_visible((struct str){ text, sizeof(text) }, 'a', 'a') == 0,
+	      "none of another alphabet", "");
 }
 
 /* ---- the buffer ---------------------------------------------------------- */
@@ -507,6 +536,7 @@ int main(void)
 	words();
 	numbers();
 	slices();
+	visible();
 	buffers();
 	cut();
 	formatted();

@@ -113,10 +113,10 @@ static void elements(void)
 			check(false, cases[i].name, e.msg);
 		} else {
 			got = cases[i].read == monitor_view_task ?
-				      &v.tasks :
+				      &v.tasks.text :
 			      cases[i].read == monitor_view_node ?
-				      &v.nodes :
-				      &v.services_text;
+				      &v.nodes.text :
+				      &v.services_rows.text;
 			/* an answer is one document, whatever was put into it */
 			monitor_view_write(&v, "a \"title\"", "", &all);
 			back = json_parse(buf_str(&all), "state", &e);
@@ -171,18 +171,155 @@ static void together(void)
 	feed(&v, monitor_view_task, runs, 9, "other");
 	feed(&v, monitor_view_service,
 	     "{\"ID\":\"s\",\"Spec\":{\"Name\":\"web\",\"Mode\":{\"Global\":{}}}}");
-	check(strstr(v.services_text.str, "\"mode\":\"global\","
-					  "\"desired\":3,\"running\":3,") != NULL &&
-		      strstr(v.services_text.str, "\"failure\":\"newer\"") != NULL,
-	      "counts, and the newest failure", v.services_text.str);
+	check(strstr(v.services_rows.text.str,
+		     "\"mode\":\"global\","
+		     "\"desired\":3,\"running\":3,") != NULL &&
+		      strstr(v.services_rows.text.str,
+			     "\"failure\":\"newer\"") != NULL,
+	      "counts, and the newest failure", v.services_rows.text.str);
 	monitor_view_release(&v);
 
 	monitor_view_init(&v, NOW);
 	feed(&v, monitor_view_task, failed, "yesterday's", "4:54:59");
 	feed(&v, monitor_view_service, "{\"ID\":\"s\"}");
-	check(strstr(v.services_text.str, "failure") == NULL,
-	      "an old failure is no news", v.services_text.str);
+	check(strstr(v.services_rows.text.str, "failure") == NULL,
+	      "an old failure is no news", v.services_rows.text.str);
 	monitor_view_release(&v);
+}
+
+/*
+ * A page that is told changes knows as much as one that is told the whole:
+ * rows come, go and differ by chance, are told in another order and now and then
+ * twice, and what a page makes of the changes is held against the whole.
+ */
+static unsigned chance(unsigned n)
+{
+	static uint64_t state = 1;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(state >> 33) % n;
+}
+
+static void some_view(struct monitor_view *v, unsigned round)
+{
+	static const char *const ids[] = { "a", "b\\\"", "c\\\\", "},{",
+					   "",	"f",	 "g",	  "h" };
+	const char *states[] = { "running", "pending" };
+
+	monitor_view_init(v, NOW);
+	for (unsigned i = chance(3); i < 8 && round % 7 != 0; i++) {
+		if (chance(4) == 0)
+			continue;
+		feed(v, monitor_view_task,
+		     "{\"ID\":\"%s\",\"ServiceID\":\"s\",\"Slot\":%u,\"Status\":{\"State\":\"%s\"},"
+		     "\"DesiredState\":\"running\"}",
+		     ids[i], chance(2), states[chance(2)]);
+		if (chance(3) == 0)
+			feed(v, monitor_view_node,
+			     "{\"ID\":\"%s\",\"Status\":{\"State\":\"ready\"}}",
+			     ids[7 - i]);
+		if (chance(8) == 0)
+			i = chance(i + 1);
+	}
+	feed(v, monitor_view_service,
+	     "{\"ID\":\"s\",\"Spec\":{\"Name\":\"%u\"}}", chance(2));
+}
+
+/* As the page keeps them: by their ids, of two the last. */
+static void keep_row(cJSON *table, const cJSON *row)
+{
+	const char *id = json_str_opt(row, "id", "?");
+
+	cJSON_DeleteItemFromObjectCaseSensitive(table, id);
+	cJSON_AddItemToObject(table, id, cJSON_Duplicate(row, true));
+}
+
+static const char *const tables[] = { "nodes", "services", "tasks" };
+
+static cJSON *page_of(const cJSON *whole)
+{
+	cJSON *page = cJSON_CreateObject();
+	const cJSON *row;
+
+	for (size_t i = 0; i < 3; i++) {
+		cJSON *table = cJSON_AddObjectToObject(page, tables[i]);
+
+		cJSON_ArrayForEach(row, json_get(whole, tables[i]))
+			keep_row(table, row);
+	}
+	return page;
+}
+
+static void page_changes(cJSON *page, const cJSON *change)
+{
+	const cJSON *it;
+
+	for (size_t i = 0; i < 3; i++) {
+		cJSON *table = cJSON_GetObjectItem(page, tables[i]);
+		const cJSON *told = json_get(change, tables[i]);
+
+		cJSON_ArrayForEach(it, json_get(told, "gone"))
+			cJSON_DeleteItemFromObjectCaseSensitive(table,
+								it->valuestring);
+		cJSON_ArrayForEach(it, json_get(told, "rows"))
+			keep_row(table, it);
+	}
+}
+
+static cJSON *document(const struct buf *b)
+{
+	struct err e = ERR_INIT;
+	cJSON *doc = json_parse(buf_str(b), "document", &e);
+
+	if (doc == NULL)
+		check(false, "what is told is JSON", e.msg);
+	return doc;
+}
+
+static void changes(void)
+{
+	struct monitor_view was;
+	struct buf b = BUF_INIT(65536);
+	cJSON *page, *doc, *fresh;
+	unsigned told = 0, wrong = 0;
+
+	monitor_view_init(&was, NOW);
+	monitor_view_write(&was, "T", "", &b);
+	doc = document(&b);
+	page = page_of(doc);
+	json_free(doc);
+	for (unsigned round = 1; round < 2000; round++) {
+		struct monitor_view now;
+
+		some_view(&now, round);
+		buf_reset(&b);
+		monitor_view_change(&was, &now, "T", "", &b);
+		doc = document(&b);
+		told += (unsigned)cJSON_GetArraySize(json_at(doc, "tasks.rows"));
+		page_changes(page, doc);
+		json_free(doc);
+		buf_reset(&b);
+		monitor_view_write(&now, "T", "", &b);
+		doc = document(&b);
+		fresh = page_of(doc);
+		wrong += !cJSON_Compare(page, fresh, true);
+		json_free(fresh);
+		json_free(doc);
+		/* what is as it was is not told */
+		buf_reset(&b);
+		monitor_view_change(&now, &now, "T", "", &b);
+		wrong += strcmp(b.str,
+				"{\"title\":\"T\",\"error\":\"\","
+				"\"nodes\":{\"gone\":[],\"rows\":[]},"
+				"\"services\":{\"gone\":[],\"rows\":[]},"
+				"\"tasks\":{\"gone\":[],\"rows\":[]}}") != 0;
+		monitor_view_release(&was);
+		was = now;
+	}
+	check(wrong == 0 && told > 1000, "changes make the whole", b.str);
+	json_free(page);
+	monitor_view_release(&was);
+	buf_release(&b);
 }
 
 static void many(void)
@@ -309,6 +446,7 @@ int main(void)
 	json_init();
 	elements();
 	together();
+	changes();
 	many();
 	nothing();
 	for_whom();

@@ -81,6 +81,9 @@
 	"/virtualMachines/" id \
 	"\"},\"ipConfigurations\":[{\"properties\":{\"privateIPAddress\":\"" ip \
 	"\"}}]}}"
+#define BLOCKED \
+	"{\"Error\":{\"Code\":\"ResourceGroupDeletionBlocked\",\"Message\":\"m\"," \
+	"\"Details\":[{\"Code\":\"InUse\",\"Message\":\"a disk\"}]}}"
 #define BOUNDS(min, max, dflt) \
 	"{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
 	"\"properties\":{\"enabled\":true,\"profiles\":[{\"name\":\"p\"," \
@@ -757,7 +760,7 @@ static const struct row {
 	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "1") },
 	    { "PUT " AUTOSCALE, 200,
 	      .words = "\"minimum\":\"2\",\"maximum\":\"6\",\"default\":\"3\"" },
-	    NO_AUTOSCALE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("2", "6", "3") } },
 	  .talk = "!is off",
 	  .warm = "1" },
 	{ "deallocate, one that is named",
@@ -964,6 +967,35 @@ static const struct row {
 	  .out = "TYPE             NAME     STATE   DURATION  REASON\n"
 		 "virtualMachines  master0  Failed  9 s       QuotaExceeded: Maximum allowed: "
 		 "10\n" },
+	{ "view-deployment of one that failed and does not say why",
+	  cmd_view_deployment,
+	  NULL,
+	  { { "GET " DEPLOYMENT, 200,
+	      .body = "{\"name\":\"cli-eastus\",\"properties\":{"
+		      "\"provisioningState\":\"Failed\"}}" },
+	    { OPERATIONS, 200,
+	      .body = VMS(OPERATION("1", "Succeeded", "master1", "") "," OPERATION(
+		      "2", "Failed", "agents",
+		      "") "," OPERATION("3", "Failed", "master0",
+					"\"statusMessage\":\"{\\\"error\\\":{\\\"code\\\":"
+					"\\\"QuotaExceeded\\\",\\\"message\\\":\\\"no more\\\"}}\",")) } },
+	  ERR_AZURE,
+	  "deployment Failed: virtualMachines master0: QuotaExceeded: no more|!no reason",
+	  .out = "TYPE             NAME     STATE      DURATION  REASON\n"
+		 "virtualMachines  master1  Succeeded  9 s       \n"
+		 "virtualMachines  agents   Failed     9 s       \n"
+		 "virtualMachines  master0  Failed     9 s       QuotaExceeded: no more\n" },
+	{ "view-deployment of one that failed, and nothing says why",
+	  cmd_view_deployment,
+	  NULL,
+	  { { "GET " DEPLOYMENT, 200,
+	      .body = "{\"properties\":{\"provisioningState\":\"Failed\"}}" },
+	    { OPERATIONS, 200,
+	      .body = VMS(OPERATION("1", "Failed", "agents", "")) } },
+	  ERR_AZURE,
+	  "deployment Failed: Azure gave no reason",
+	  .out = "TYPE             NAME    STATE   DURATION  REASON\n"
+		 "virtualMachines  agents  Failed  9 s       \n" },
 	{ "view-deployment until its end",
 	  cmd_view_deployment,
 	  NULL,
@@ -1028,12 +1060,32 @@ static const struct row {
 	  cmd_destroy_compute,
 	  NULL,
 	  { { "DELETE " GROUP FORCE, 202, LOCATION },
-	    { GET_OP, 409,
-	      .body = "{\"Error\":{\"Code\":\"ResourceGroupDeletionBlocked\",\"Message\":"
-		      "\"m\",\"Details\":[{\"Code\":\"InUse\",\"Message\":\"a disk\"}]}}" } },
+	    { GET_OP, 409, .body = BLOCKED },
+	    { "DELETE " GROUP, 202, LOCATION },
+	    { GET_OP, 409, .body = BLOCKED } },
 	  ERR_AZURE,
 	  "resource group swarm-cluster to be deleted: InUse: a disk [HTTP 409",
-	  .confirm = "swarm-cluster" },
+	  .confirm = "swarm-cluster",
+	  .talk = "InUse: a disk|once more" },
+	{ "destroy-compute, and Azure will not by force",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 409,
+	      .body = "{\"error\":{\"code\":\"OperationNotAllowed\",\"message\":\"m\"}}" },
+	    { "DELETE " GROUP, 202, LOCATION },
+	    { GET_OP, 200 },
+	    { "GET " GROUP, 404, .body = NOT_FOUND } },
+	  .confirm = "swarm-cluster",
+	  .talk = "OperationNotAllowed|once more|swarm-cluster deleted" },
+	{ "destroy-compute, and a lock is on it",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 409,
+	      .body = "{\"error\":{\"code\":\"ScopeLocked\",\"message\":\"m\"}}" } },
+	  ERR_AZURE,
+	  "ScopeLocked: m",
+	  .confirm = "swarm-cluster",
+	  .talk = "!once more" },
 	{ "destroy-cluster, both groups",
 	  cmd_destroy_cluster,
 	  NULL,
@@ -1125,18 +1177,48 @@ static void run_advice(void)
 		  "AGENT_COUNT" },
 		{ "a quota of deployments is none of machines", ERR_AZURE,
 		  "DeploymentQuotaExceeded", "old ones" },
+		{ "a quota of other things is none of machines", ERR_AZURE,
+		  "ResourceGroupQuotaExceeded", NULL },
+		{ "a lock that keeps old deployments", ERR_AZURE,
+		  "DeploymentQuotaExceeded", "a lock on the group" },
+		{ "public addresses", ERR_AZURE, "PublicIPCountLimitReached",
+		  "MASTER_COUNT" },
+		{ "public addresses, static ones", ERR_AZURE,
+		  "StaticPublicIPCountLimitReached", "MASTER_COUNT" },
 		{ "a size", ERR_AZURE, "SkuNotAvailable", "azswarm sizes" },
 		{ "no room", ERR_AZURE, "AllocationFailed", "another LOCATION" },
 		{ "no room in a zone", ERR_AZURE, "ZonalAllocationFailed",
 		  "another LOCATION" },
+		{ "no room for all that is wanted", ERR_AZURE,
+		  "OverconstrainedAllocationRequest", "another LOCATION" },
+		{ "no room in a zone for all that is wanted", ERR_AZURE,
+		  "OverconstrainedZonalAllocationRequest", "azswarm sizes" },
+		{ "keys that are not taken", ERR_AZURE,
+		  "KeyBasedAuthenticationNotPermitted", "key access" },
 		{ "an account's name", ERR_AZURE, "StorageAccountAlreadyTaken",
 		  "STORAGE_ACCOUNT_NAME" },
 		{ "a public name", ERR_AZURE, "DnsRecordInUse", "COMPUTE_GROUP" },
+		{ "a public name, once more", ERR_AZURE, "DnsRecordIsReserved",
+		  "COMPUTE_GROUP" },
+		{ "a group that is elsewhere", ERR_AZURE,
+		  "InvalidResourceGroupLocation", "LOCATION=" },
 		{ "a policy", ERR_AZURE, "RequestDisallowedByPolicy", "policy" },
+		{ "a region", ERR_AZURE, "RequestDisallowedByAzure",
+		  "another LOCATION" },
 		{ "a provider", ERR_AZURE, "MissingSubscriptionRegistration",
 		  "register" },
+		{ "a provider, as it is said, too", ERR_AZURE,
+		  "SubscriptionNotRegistered", "register" },
+		{ "a provider on its way", ERR_AZURE, "Registering",
+		  "few minutes" },
 		{ "a subscription", ERR_AZURE, "SubscriptionNotFound",
 		  "AZURE_SUBSCRIPTION_ID" },
+		{ "a subscription that is disabled", ERR_AZURE,
+		  "ReadOnlyDisabledSubscription", "AZURE_SUBSCRIPTION_ID" },
+		{ "a tenant", ERR_AUTH, "InvalidAuthenticationTokenTenant",
+		  "AZURE_TENANT_ID=TARGET, or" },
+		{ "what gave way", ERR_AZURE, "OperationPreempted", "autoscale" },
+		{ "a code in another case", ERR_AZURE, "scopelocked", "Locks" },
 		{ "a lock", ERR_AZURE, "ScopeLocked", "Locks" },
 		{ "what may have been done", ERR_NET, AZURE_OUTCOME_UNKNOWN,
 		  "list-agents" },
@@ -1147,21 +1229,23 @@ static void run_advice(void)
 	};
 
 	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+		struct buf text = BUF_INIT(1024);
 		struct err e = ERR_INIT;
 		const char *got;
 		char name[120];
 
 		/* the words of the message are no reason */
 		if (asked[i].kind != ERR_NONE)
-			err_refused(&e, asked[i].kind, asked[i].code, "",
+			err_refused(&e, asked[i].kind, asked[i].code, "TARGET",
 				    "quota, unknown whether "
 				    "Azure, AllocationFailed");
-		got = advice(&e);
+		got = advice(&e, &text) ? text.str : NULL;
 		snprintf(name, sizeof(name), "advice: %s", asked[i].name);
 		check_why(name, asked[i].words == NULL ? (got == NULL ? "" : got) :
 				got == NULL	       ? "none" :
 				strstr(got, asked[i].words) != NULL ? "" :
 								      got);
+		buf_release(&text);
 	}
 }
 
