@@ -154,11 +154,13 @@ static void disconnect(struct remote *r)
 static int connect_one(struct remote *r, size_t i, struct err *e)
 {
 	const struct masters *m = &r->masters;
-	int fd = tcp_connect(m->address[i], 22,
-			     now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS),
-			     e);
+	int fd = -1, port;
 
 	disconnect(r);
+	if (settings_int(r->s->set, S_SSH_PORT, &port, e) == 0)
+		fd = tcp_connect(
+			m->address[i], (unsigned)port,
+			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
 	if (fd >= 0)
 		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
 				 r->keys.host[KEYS_MASTER].ec_public, e);
