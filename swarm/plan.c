@@ -759,9 +759,9 @@ static int take_usage(void *ctx, const cJSON *usage, struct err *e)
 	else if (!short_of && fit >= 0 && fit < p->agents.most)
 		snprintf(text, sizeof(text),
 			 "vCPUs, limit %lld: too few for MAX_AGENT_COUNT=%lld, "
-			 "%lld agents fit",
+			 "%lld %s",
 			 (long long)limit, (long long)p->agents.most,
-			 (long long)fit);
+			 (long long)fit, fit == 1 ? "agent fits" : "agents fit");
 	if (short_of)
 		err_refused(&p->refused, ERR_AZURE, "QuotaExceeded", name,
 			    "quota %s: %lld of %lld vCPUs are in use and %lld more are needed%s",

@@ -140,7 +140,7 @@ is '[{"addresses":3}]'
 expect 'four cores: what fits' 1 \
 	'quota cores: 0 of 4 vCPUs are in use and 8 more are needed; AGENT_COUNT=1 MAX_AGENT_COUNT=1 fits; fewer' "$AZSWARM" up --yes
 "$AZSWARM" params --agent-count 1 >out 2>&1
-expect 'one agent fits, more do not' 5 'quota cores: 0 -> 4  \(vCPUs, limit 4: too few for MAX_AGENT_COUNT=5, 1 agents fit\)' "$AZSWARM" plan
+expect 'one agent fits, more do not' 5 'quota cores: 0 -> 4  \(vCPUs, limit 4: too few for MAX_AGENT_COUNT=5, 1 agent fits\)' "$AZSWARM" plan
 expect 'that many fit' 0 finished "$AZSWARM" up --yes --agent-count 1 --max-agent-count 1
 "$AZSWARM" params --agent-count 1 --max-agent-count 1 --quiet
 expect 'deployed: nothing is warned of' 0 'quota cores: 4 -> 4  \(vCPUs, limit 4\)' "$AZSWARM" plan
