@@ -618,7 +618,7 @@ static bool all_known(const struct plan *p, const struct session *s)
 	for (size_t i = 0; i < p->n_sizes; i++)
 		if (sizes_known(s, p->sizes[i].name) == NULL)
 			return false;
-	return true;
+	return s->skus != NULL;
 }
 
 int plan_ask_sizes(struct plan *p, struct session *s, struct err *e)
