@@ -47,7 +47,7 @@ struct emu {
 	unsigned port;
 	char base[64]; /* "https://localhost:8443" */
 	struct tls_identity *identity;
-	FILE *log;
+	int log_fd;
 	int record_fd; /* -1: nothing is recorded */
 
 	/* made once, kept in state.json */

@@ -469,9 +469,9 @@ void machines_down(struct emu *m)
 	pid = fork();
 	if (pid == 0) {
 		setpgid(0, 0);
-		if (m->log != NULL) {
-			dup2(fileno(m->log), 1);
-			dup2(fileno(m->log), 2);
+		if (m->log_fd >= 0) {
+			dup2(m->log_fd, 1);
+			dup2(m->log_fd, 2);
 		}
 		execlp(m->o.machines, m->o.machines, "down", m->net, m->dir,
 		       (char *)NULL);

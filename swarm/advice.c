@@ -43,7 +43,7 @@ static const struct {
 	{ "*AllocationFailed", ROOM },
 	{ "OverconstrainedAllocationRequest", ROOM },
 	{ "OverconstrainedZonalAllocationRequest", ROOM },
-	{ "ImageNotFound", IMAGE_GONE },
+	{ "*ImageNotFound", IMAGE_GONE },
 	{ "ImageVersionDeprecated", IMAGE_GONE },
 	{ "AuthorizationPermissionMismatch",
 	  "without shared keys this wants a role for the data, Storage Blob Data "

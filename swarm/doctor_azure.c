@@ -429,6 +429,20 @@ static const struct survey_address *address_named(const struct survey *v,
 	return NULL;
 }
 
+/* Of what is there, which keeps its size. */
+static void take_sizes(const struct doctor *d)
+{
+	const struct instances *there[] = { &d->survey.masters,
+					    &d->survey.agents };
+	static const enum setting which[] = { S_MASTER_SIZE, S_AGENT_SIZE };
+
+	for (size_t i = 0; i < 2; i++)
+		if (there[i]->n > 0 && *there[i]->list[0].size != '\0' &&
+		    *settings_get(d->s->set, which[i]) == '\0')
+			settings_set(d->s->set, which[i],
+				     there[i]->list[0].size, "the cluster");
+}
+
 static int count_room(struct room *room, struct err *e)
 {
 	const struct doctor *d = room->d;
@@ -439,6 +453,7 @@ static int count_room(struct room *room, struct err *e)
 	int n_masters, n_agents;
 	char name[32];
 
+	take_sizes(d);
 	if (sizes_choose(d->s, NULL, e) < 0 ||
 	    settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
 	    settings_int(set, S_AGENT_COUNT, &n_agents, e) < 0 ||

@@ -860,6 +860,8 @@ static void add_paid(struct price_parts *parts, const cJSON *doc)
 		parts->disks++;
 	} else if (str_ieqz(type, "Microsoft.Network/publicIPAddresses")) {
 		parts->addresses++;
+	} else if (str_ieqz(type, "Microsoft.Network/publicIPPrefixes")) {
+		parts->addresses += PRICE_RANGE;
 	} else if (str_ieqz(type, "Microsoft.Network/loadBalancers")) {
 		parts->balancers++;
 	}

@@ -710,7 +710,7 @@ static void ask_costs(struct session *s, struct status *st, struct costs *c)
 	if (n == 0)
 		return;
 	parts.disks = (int64_t)(v->masters.n + v->agents.n);
-	parts.addresses = (int64_t)v->n_addresses;
+	parts.addresses = (int64_t)v->n_addresses + (v->range ? PRICE_RANGE : 0);
 	parts.balancers = v->balancer != NULL;
 	if (price_ask(s, v->compute.location, &parts, PRICE_MS, &list,
 		      &c->why) == 0 &&

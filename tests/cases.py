@@ -61,6 +61,39 @@ CASES = [
      'rules': [dict(error('StorageAccountOperationInProgress', 'An operation is currently performing '
                           'on this storage account.', 409), request='PUT *storageAccounts/*', times=1)],
      'expect': {'rc': 0, 'match': 'another operation', 'sent': r'^PUT .*/shares/'}},
+    {'name': 'what gave way to another', 'cluster': 'running', 'command': 'scale-agents 5',
+     'rules': [{'operation': '*', 'cancel': True, 'times': 1}],
+     'expect': {'rc': 0, 'match': ['OperationPreempted.*trying again', 'another operation']}},
+    {'name': 'a conflict that says what it is', 'cluster': 'running', 'command': 'scale-agents 5',
+     'rules': [dict(error('Conflict', 'A reservation forbids this.', 409), request='PATCH *', times=1)],
+     'expect': {'rc': 0, 'match': 'Conflict: A reservation forbids this'}},
+    # ---- and what does not pass while somebody waits ----
+    {'name': 'throttled for twenty minutes', 'cluster': 'running', 'command': 'list-agents',
+     'rules': [dict(error('TooManyRequests', 'Too many.', 429), request='GET *virtualMachines?*',
+                    retryAfter=1200)],
+     'expect': {'rc': 3, 'match': 'Azure throttles us for 20 min; .*TooManyRequests: Too many[.]'}},
+    # ---- a reason, wherever it is ----
+    {'name': 'lines of constraints', 'cluster': 'running', 'command': 'scale-agents 5',
+     'rules': [{'operation': '*', 'code': 'OverconstrainedZonalAllocationRequest',
+                'message': 'Constraints applied are:\n  - Zone\r\n  - Size\n'}],
+     'expect': {'rc': 1, 'match': 'are: - Zone - Size; .*azswarm sizes'}},
+    {'name': 'a deployment that does not say why', 'cluster': 'keys, storage, params',
+     'command': 'deploy-compute',
+     'rules': [{'request': 'GET *operationStatuses*', 'status': 200, 'body': '{"status": "Failed"}'},
+               {'request': 'GET *deployments/cli-eastus?*', 'skip': 1, 'status': 200,
+                'body': '{"properties": {"provisioningState": "Failed"}}'},
+               {'request': 'GET *deployments/cli-eastus/operations?*', 'status': 200, 'body': json.dumps(
+                   {'value': [{'operationId': '1', 'properties': {
+                       'provisioningState': 'Failed', 'statusMessage': {'error': error('QuotaExceeded', 'No more.')},
+                       'targetResource': {'resourceType': 'Microsoft.Compute/virtualMachines',
+                                          'resourceName': 'master0'}}}]})}],
+     'expect': {'rc': 1, 'match': 'deployment cli-eastus: virtualMachines master0: QuotaExceeded: No more[.]'
+                '; .*AGENT_COUNT', 'never': 'gave no reason'}},
+    {'name': 'another tenant', 'cluster': 'running', 'command': 'list-agents',
+     'rules': [dict(error('InvalidAuthenticationTokenTenant', 'The wrong issuer.', 401), request='GET *',
+                    fields=['WWW-Authenticate: Bearer authorization_uri="https://login.windows.net/2222-22",'
+                            ' error="invalid_token"'])],
+     'expect': {'rc': 4, 'match': 'AZURE_TENANT_ID=2222-22, or another AZURE_SUBSCRIPTION_ID'}},
     # ---- what was made a moment ago and is not known everywhere ----
     {'name': 'the account, once made', 'cluster': 'keys only', 'command': 'deploy-storage',
      'rules': [dict(error('ResourceNotFound', 'The resource was not found.'),
