@@ -111,7 +111,7 @@ FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 
 # ---- what one asks for -------------------------------------------------
 
-.PHONY: all install dist test check conformance mutants units fuzz hostile bench bench-compare demo drill warnings deps tools clean distclean help FORCE
+.PHONY: all install dist test check conformance mutants units fuzz hostile bench bench-deps bench-compare demo drill warnings deps tools clean distclean help FORCE
 
 all: azswarm
 
@@ -129,7 +129,8 @@ help:
 	@echo 'make drill      what users notice when machines go, counted from outside'
 	@echo '                (root, an hour or two); DRILL="scale-in chaos" for some'
 	@echo 'make hostile    $(HOSTILE) hostile requests to a helper, and honest ones among them'
-	@echo 'make bench      our SSH against OpenSSH'\''s, lists, commands; bench-compare OLD=FILE'
+	@echo 'make bench      what is slow elsewhere, beside others'\'', who come by bench-deps;'
+	@echo '                bench-compare OLD=FILE: what takes 10 % more than then'
 	@echo 'make fuzz       each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make warnings   every source through gcc and clang, -Werror'
 	@echo 'make deps       install the Debian packages all of these need'
@@ -158,10 +159,20 @@ conformance: azswarm | deps
 hostile: azswarm build/bench/ask_tool | deps
 	@tests/hostile.py azswarm build/bench/ask_tool $(HOSTILE)
 
-# Without root the machines exist on paper, and need nothing.
-bench: azswarm build/bench/ssh_tool | deps
+# Ours beside others', who are not all here without bench-deps.  One table, and all
+# of it in bench.json.
+bench: azswarm $(addprefix build/bench/,ssh_tool ask_tool crypto_tool) | deps
+	@rm -f build/bench/rows.json
 	@tests/bench.sh
+	@tests/bench_crypto.sh
 	@tests/bench_client.sh
+	@tests/bench_node.sh
+	@mv build/bench/rows.json bench.json
+
+bench-deps: | deps
+	@build-aux/deps.sh tests/bench.deps
+	@tests/npm.sh azure
+	@cd build && export SRCDIR='$(CURDIR)' && . ../tests/nginx.sh && nginx_get || cat nginx.log
 
 # Against an earlier bench.json: make bench-compare OLD=FILE
 bench-compare:
@@ -185,7 +196,11 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-OBJ	:= $(patsubst %.c,build/o/%.o,$(SRC)) build/o/build/assets.o
+# What runs on nodes stands together, beside the libraries: of the file only the
+# neighbourhood of what runs is in memory (sh/soak).
+NODE_SRC := $(filter base/% docker/% http.c http/% node/% tls/%,$(SRC))
+OBJ	:= $(patsubst %.c,build/o/%.o,$(filter-out $(NODE_SRC),$(SRC))) build/o/build/assets.o \
+		$(patsubst %.c,build/o/%.o,$(NODE_SRC))
 
 azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o build/$@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
@@ -253,6 +268,11 @@ build/aarch64/main.o: private OWN_FLAGS += -include build/aarch64/version.h
 build/aarch64/main.o: main.c build/aarch64/version.h
 build/aarch64/flags: | build/.musl-aarch64
 build/aarch64/%.a: private AR := aarch64-linux-gnu-ar
+
+# What every byte of a message or a document goes through.
+QUICK	:= $(patsubst %.c,%.o,$(wildcard base/*.c http/*.c))
+$(addprefix build/o/,$(QUICK)): private REL_FLAGS += -O2
+$(addprefix build/aarch64/,$(QUICK)): private ARM_FLAGS += -O2
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
 	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \
@@ -400,6 +420,13 @@ build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
 
 # Made like the product: what bench measures.
 build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
+	@mv $@$(MINE) $@
+
+# The product, to whom a day is a minute (tests/day_clock.c).
+build/bench/azswarm-day: build/o/main.o build/o/tests/day_clock.o \
+		$(filter-out build/o/base/clock.o,$(OBJ)) build/libbearssl.a build/libcjson.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@$(MINE) $@

@@ -99,12 +99,14 @@ enum azure_flags {
  * innermost cause and the request and correlation ids.  It is sent again
  *
  *   - after 408, 429, 500, 502, 503, 504 and broken connections: 5 times in
- *     all, after Retry-After or 1, 2, 4, 8 s with jitter (http/retry.h)
+ *     all, after Retry-After or 1, 2, 4, 8 s with jitter (http/retry.h); of
+ *     429 that is heeded in full, for a quarter of an hour in all, and when it
+ *     is longer this is ERR_TIMEOUT at once, which says how long it is
  *   - after 401: once with a new token, and once with one that has the claims
  *     it asks for (ERR_AUTH, and what to do, when the credential has no such)
  *   - after the 403 of a policy that wants a policy token: once with that
  *   - after "another operation is in progress", or "is not provisioned yet":
- *     for up to 5 minutes
+ *     for up to 5 minutes; a bare "Conflict", whose text az->note is told, for one
  *   - after the 404 of what a PUT of this struct azure made, or of something in
  *     it (not with AZURE_MISSING_OK, then only of itself): until that is a
  *     minute old

@@ -84,8 +84,9 @@ struct http_parser {
 	int state;
 	unsigned interim, blank;
 	uint64_t left;
-	struct buf line; /* a chunk's, and the trailers */
-	size_t line_at;	 /* where the line begins that is being taken */
+	struct buf line;    /* a chunk's, and the trailers */
+	size_t line_at;	    /* where the line begins that is being taken */
+	size_t cap_at_line; /* head.raw's when its first line was looked at */
 	struct err broken;
 };
 

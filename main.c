@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,8 +110,14 @@ static void seal(void)
  * a standard stream that is closed, and what we print would go there. */
 static void hold_standard_streams(void)
 {
+	struct pollfd p[] = { { .fd = STDIN_FILENO },
+			      { .fd = STDOUT_FILENO },
+			      { .fd = STDERR_FILENO } };
+
+	if (poll(p, 3, 0) < 0)
+		_exit(1);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 &&
+		if ((p[fd].revents & POLLNVAL) != 0 &&
 		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
 			_exit(1);
 }
@@ -140,7 +147,7 @@ static void ui_setup(struct ui *ui)
 	ui->out = stdout;
 	ui->err = stderr;
 	ui->tty = able && isatty(STDERR_FILENO);
-	ui->color = !never && (forced || (able && isatty(STDERR_FILENO)));
+	ui->color = !never && (forced || ui->tty);
 	ui->color_out = !never && (forced || (able && isatty(STDOUT_FILENO)));
 }
 

@@ -135,7 +135,9 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 		const char *now = settings_get(set, names[i]);
 		const char *then = json_str_opt(p, "value", now);
 
-		if (strcmp(now, then) != 0)
+		/* labels may begin with another name in its place */
+		if (strcmp(now, then) != 0 &&
+		    !(names[i] == S_COMPUTE_GROUP && names_is_prefix(now, then)))
 			return err_set(e, ERR_DATA,
 				       "was made for %s=%s, which "
 				       "is %s now; 'azswarm params' makes it anew",

@@ -153,6 +153,16 @@ void buf_addstr(struct buf *b, struct str s)
 	buf_add(b, s.p, s.n);
 }
 
+void buf_add_dec(struct buf *b, uint64_t v)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	buf_add(b, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
 	size_t room = b->over ? 0 : b->cap - b->n;

@@ -70,6 +70,9 @@ bool str_dec(struct str *s, uint64_t max, uint64_t *v);
 bool str_hex(struct str *s, uint64_t max, uint64_t *v);
 /* The whole slice is a decimal number not above max. */
 bool str_num(struct str s, uint64_t max, uint64_t *v);
+/* How many bytes at the beginning are ASCII from ' ' to '~', and neither of the
+ * two. */
+size_t str_visible(struct str s, char but, char nor);
 bool str_is_token(struct str s);	 /* RFC 9110 5.6.2, not empty */
 char *str_dup(struct str s);		 /* NUL-terminated copy */
 int str_cmp(struct str a, struct str b); /* bytewise, shorter first */
@@ -110,6 +113,7 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *z);
 void buf_addstr(struct buf *b, struct str s);
+void buf_add_dec(struct buf *b, uint64_t v);
 void buf_addf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)

@@ -165,8 +165,14 @@ int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e)
 
 	while (s.n > 0) {
 		char c = s.p[0];
+		size_t n = str_visible(s, '%', '+');
 		int v;
 
+		if (n > 0) {
+			buf_add(b, s.p, n);
+			s = str_skip(s, n);
+			continue;
+		}
 		s = str_skip(s, 1);
 		if (c == '%') {
 			if ((v = hex_pair(s)) < 0) {
@@ -222,12 +228,7 @@ size_t str_utf8(struct str s)
 /* How many bytes at the beginning are within quotes what they are. */
 static size_t plain(struct str s)
 {
-	size_t n = 0;
-
-	while (n < s.n && s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x80 &&
-	       s.p[n] != '"' && s.p[n] != '\\')
-		n++;
-	return n;
+	return str_visible(s, '"', '\\');
 }
 
 void buf_add_json(struct buf *b, struct str s)

@@ -49,11 +49,21 @@ void hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,
 bool same_bytes(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a, *y = b;
-	/* volatile, or a compiler may leave the loop at the first difference */
-	volatile uint8_t differ = 0;
+	uint64_t differ = 0, one, other;
 
-	for (size_t i = 0; i < n; i++)
-		differ |= x[i] ^ y[i];
+	/* the compiler is told that differ changes: else it may leave a loop at
+	 * the first difference */
+	for (; n >= sizeof(one); x += sizeof(one), y += sizeof(one)) {
+		memcpy(&one, x, sizeof(one));
+		memcpy(&other, y, sizeof(one));
+		differ |= one ^ other;
+		__asm__("" : "+r"(differ));
+		n -= sizeof(one);
+	}
+	for (; n > 0; n--) {
+		differ |= (uint64_t)(*x++ ^ *y++);
+		__asm__("" : "+r"(differ));
+	}
 	return differ == 0;
 }
 

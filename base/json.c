@@ -53,7 +53,9 @@ static void add_number(struct buf *b, double d)
 	if (!isfinite(d)) {
 		buf_adds(b, "null");
 	} else if (fabs(d) < 1e18 && d == (double)(int64_t)d) {
-		buf_addf(b, "%lld", (long long)d);
+		if (d < 0)
+			buf_addc(b, '-');
+		buf_add_dec(b, (uint64_t)(int64_t)fabs(d));
 	} else {
 		snprintf(text, sizeof(text), "%.15g", d);
 		if (strtod(text, NULL) != d)
@@ -62,38 +64,42 @@ static void add_number(struct buf *b, double d)
 	}
 }
 
-static void new_line(struct buf *b, int depth)
+/* mark, unless it is NUL; then a line's end, unless eol is NULL. */
+static void add_mark(struct buf *b, char mark, const char *eol, size_t depth)
 {
-	size_t n = 1 + 2 * (size_t)depth;
-	char *to;
+	size_t before = mark != '\0', ends = eol == NULL ? 0 : strlen(eol),
+	       blanks = eol == NULL ? 0 : 2 * depth, n = before + ends + blanks;
+	char *to = buf_room(b, n);
 
-	if (depth < 0 || (to = buf_room(b, n)) == NULL)
+	if (to == NULL)
 		return;
-	memset(to, ' ', n);
-	*to = '\n';
+	*to = mark;
+	if (ends > 0)
+		memcpy(to + before, eol, ends);
+	memset(to + before + ends, ' ', blanks);
 	buf_grew(b, n);
 }
 
-/* depth < 0: compact */
-static void print(const cJSON *v, struct buf *b, int depth)
+/* eol NULL: compact */
+static void print(const cJSON *v, struct buf *b, const char *eol, size_t depth)
 {
 	bool obj = cJSON_IsObject(v);
-	int inner = depth < 0 ? depth : depth + 1;
+	char mark = obj ? '{' : '[';
 
 	if (obj || cJSON_IsArray(v)) {
-		buf_addc(b, obj ? '{' : '[');
 		for (const cJSON *c = v->child; c != NULL; c = c->next) {
-			new_line(b, inner);
+			add_mark(b, mark, eol, depth + 1);
+			mark = ',';
 			if (obj) {
 				buf_add_json_string(b, str_of(c->string));
-				buf_adds(b, depth < 0 ? ":" : ": ");
+				buf_add(b, ": ", eol == NULL ? 1 : 2);
 			}
-			print(c, b, inner);
-			if (c->next != NULL)
-				buf_addc(b, ',');
+			print(c, b, eol, depth + 1);
 		}
-		if (v->child != NULL)
-			new_line(b, depth);
+		if (v->child == NULL)
+			buf_addc(b, mark);
+		else
+			add_mark(b, '\0', eol, depth);
 		buf_addc(b, obj ? '}' : ']');
 	} else if (cJSON_IsString(v)) {
 		buf_add_json_string(b, str_of(v->valuestring));
@@ -110,12 +116,17 @@ static void print(const cJSON *v, struct buf *b, int depth)
 
 void json_print(const cJSON *doc, struct buf *b)
 {
-	print(doc, b, -1);
+	print(doc, b, NULL, 0);
 }
 
 void json_print_pretty(const cJSON *doc, struct buf *b)
 {
-	print(doc, b, 0);
+	print(doc, b, "\n", 0);
+}
+
+void json_print_crlf(const cJSON *doc, struct buf *b)
+{
+	print(doc, b, "\r\n", 0);
 }
 
 /* ---- looking things up ---------------------------------------------------- */

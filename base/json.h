@@ -23,6 +23,8 @@ cJSON *json_parse(struct str text, const char *what, struct err *e);
 /* Compact text appended to b; whole numbers below 1e18 without exponent. */
 void json_print(const cJSON *doc, struct buf *b);
 void json_print_pretty(const cJSON *doc, struct buf *b);
+void json_print_crlf(const cJSON *doc,
+		     struct buf *b); /* the same, as Windows ends lines */
 
 const cJSON *json_get(const cJSON *obj, const char *name); /* NULL if absent */
 const cJSON *json_get_i(const cJSON *obj, const char *name); /* ASCII case folded */

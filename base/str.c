@@ -272,11 +272,52 @@ bool str_num(struct str s, uint64_t max, uint64_t *v)
 
 bool str_is_token(struct str s)
 {
+	static const bool in_token[256] = {
+		['0' ... '9'] = true,  ['A' ... 'Z'] = true,
+		['a' ... 'z'] = true,  ['!'] = true,
+		['#' ... '\''] = true, ['*'] = true,
+		['+'] = true,	       ['-'] = true,
+		['.'] = true,	       ['^'] = true,
+		['_'] = true,	       ['`'] = true,
+		['|'] = true,	       ['~'] = true,
+	};
+
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_alnum(s.p[i]) &&
-		    (s.p[i] == '\0' || strchr("!#$%&'*+-.^_`|~", s.p[i]) == NULL))
+		if (!in_token[(unsigned char)s.p[i]])
 			return false;
 	return s.n > 0;
+}
+
+/* Eight bytes at a time: the high bit of each of them that is not visible. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+static bool all_visible(uint64_t w)
+{
+	uint64_t below = w - EACH(' '), del = w ^ EACH(0x7f);
+
+	return ((below | (del - EACH(1)) | w) & EACH(0x80)) == 0;
+}
+
+static bool has_byte(uint64_t w, char c)
+{
+	uint64_t zero = w ^ EACH((unsigned char)c);
+
+	return ((zero - EACH(1)) & ~zero & EACH(0x80)) != 0;
+}
+
+size_t str_visible(struct str s, char but, char nor)
+{
+	size_t n = 0;
+	uint64_t w;
+
+	for (; s.n - n >= sizeof(w); n += sizeof(w)) {
+		memcpy(&w, s.p + n, sizeof(w));
+		if (!all_visible(w) || has_byte(w, but) || has_byte(w, nor))
+			break;
+	}
+	while (n < s.n && s.p[n] >= ' ' && s.p[n] < 0x7f && s.p[n] != but &&
+	       s.p[n] != nor)
+		n++;
+	return n;
 }
 
 char *str_dup(struct str s)

@@ -95,15 +95,46 @@ static bool hms(struct str *s, struct clock *c)
 	       digits(s, 2, &c->min) && eat(s, STR(":")) && digits(s, 2, &c->sec);
 }
 
+/* ---- writing ------------------------------------------------------------- */
+
+/* Every answer of a server has a date: nothing is formatted. */
+static char *put(char *to, const char *text, size_t n)
+{
+	memcpy(to, text, n);
+	return to + n;
+}
+
+/* Exactly n digits. */
+static char *put_digits(char *to, uint64_t v, size_t n)
+{
+	for (size_t i = n; i-- > 0; v /= 10)
+		to[i] = (char)('0' + v % 10);
+	return to + n;
+}
+
+static char *put_hms(char *to, const struct clock *c)
+{
+	to = put_digits(to, c->hour, 2);
+	*to++ = ':';
+	to = put_digits(to, c->min, 2);
+	*to++ = ':';
+	return put_digits(to, c->sec, 2);
+}
+
 /* ---- ISO 8601, RFC 3339 ------------------------------------------------- */
 
 void time_iso(int64_t t, char out[32])
 {
 	struct clock c = clock_of(t);
 
-	snprintf(out, 32, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)c.year,
-		 (unsigned)c.month, (unsigned)c.day, (unsigned)c.hour,
-		 (unsigned)c.min, (unsigned)c.sec);
+	out = put_digits(out, c.year, 4);
+	*out++ = '-';
+	out = put_digits(out, c.month, 2);
+	*out++ = '-';
+	out = put_digits(out, c.day, 2);
+	*out++ = 'T';
+	out = put_hms(out, &c);
+	put(out, "Z", 2);
 }
 
 /* "Z", "+02:00"; *east is in seconds. */
@@ -153,10 +184,16 @@ void time_http(int64_t t, char out[32])
 	struct clock c = clock_of(t);
 	int64_t in_range = t < 0 ? 0 : t > LAST_SECOND ? LAST_SECOND : t;
 
-	snprintf(out, 32, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-		 week_days + (in_range / DAY + 4) % 7 * 3, (unsigned)c.day,
-		 months + (c.month - 1) * 3, (unsigned)c.year, (unsigned)c.hour,
-		 (unsigned)c.min, (unsigned)c.sec);
+	out = put(out, week_days + (in_range / DAY + 4) % 7 * 3, 3);
+	out = put(out, ", ", 2);
+	out = put_digits(out, c.day, 2);
+	*out++ = ' ';
+	out = put(out, months + (c.month - 1) * 3, 3);
+	*out++ = ' ';
+	out = put_digits(out, c.year, 4);
+	*out++ = ' ';
+	out = put_hms(out, &c);
+	put(out, " GMT", 5);
 }
 
 /* One of n three-letter names; *v counts from 1. */

@@ -116,7 +116,7 @@ int run_emulator(struct command_line *line, struct err *e)
 		.record = line->record ? line->record : getenv("EMULATOR_RECORD"),
 	};
 	char *driver = NULL;
-	uint64_t cores = 0;
+	uint64_t cores = 0, provision = 0;
 	int rc;
 
 	if (line->cores != NULL && !str_num(str_of(line->cores), 100000, &cores))
@@ -125,6 +125,14 @@ int run_emulator(struct command_line *line, struct err *e)
 			       "vCPUs",
 			       line->cores);
 	o.cores = (unsigned)cores;
+	if (line->provision != NULL &&
+	    (!str_num(str_of(line->provision), 3600, &provision) ||
+	     provision == 0 || line->machines == NULL))
+		return err_set(e, ERR_USAGE,
+			       "--provision \"%s\": expected 1 to 3600 seconds, "
+			       "and --machines",
+			       line->provision);
+	o.provision_s = (unsigned)provision;
 	if (line->dir == NULL)
 		return err_set(e, ERR_USAGE,
 			       "--dir is missing: where its state "

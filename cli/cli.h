@@ -29,7 +29,8 @@ struct command_line {
 	char *number; /* the N of scale-agents-N */
 	bool help, no_color;
 	/* flags that only some commands know */
-	const char *config, *listen, *dir, *machines, *faults, *record, *cores;
+	const char *config, *listen, *dir, *machines, *faults, *record, *cores,
+		*provision;
 	const char *file;
 };
 

@@ -24,7 +24,7 @@ _Static_assert(S_COUNT <= 64, "a setting is a bit");
 /* the key for signing in to machines */
 #define KEYS (OF(ADMIN_USERNAME) | OF(OWN_KEY))
 /* the way to a master */
-#define MASTERS (KEYS | OF(SHARE_SSH))
+#define MASTERS (KEYS | OF(SHARE_SSH) | OF(SSH_PORT))
 /* how many machines there may be */
 #define SCALING (OF(MIN_AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(WARM_AGENTS))
 /* the account, whose name is derived from group and location */
@@ -88,8 +88,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_START,
 	  .run_session = cmd_up,
 	  .needs = NEEDS_LOGIN,
-	  .settings = SHARES | TEMPLATE | OF(SHARE_SSH) | OF(WARM_AGENTS) |
-		      OF(PROGRAM),
+	  .settings = SHARES | TEMPLATE | MASTERS | OF(WARM_AGENTS) | OF(PROGRAM),
 	  .usage = "[--yes]",
 	  .summary = "from nothing to a cluster that is whole" },
 	{ .name = "down",
@@ -110,6 +109,7 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_deploy_storage,
 	  .needs = NEEDS_LOGIN,
 	  .settings = SHARES | OF(PROGRAM),
+	  .usage = "[--yes]",
 	  .summary = "storage account, file shares, and this program in a "
 		     "blob" },
 	{ .name = "create-shares",
@@ -123,6 +123,7 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_params,
 	  .needs = NEEDS_LOGIN,
 	  .settings = STORAGE | TEMPLATE | OF(PROGRAM),
+	  .usage = "[--yes]",
 	  .summary = "write parameters/cluster.json" },
 	{ .name = "deploy-compute",
 	  .group = GROUP_START,
@@ -130,7 +131,7 @@ const struct command cli_commands[] = {
 	  .needs = NEEDS_LOGIN,
 	  .settings = SCALE_SET | MASTERS | OF(LOCATION) | OF(WARM_AGENTS),
 	  .made_by = "params",
-	  .usage = "[--no-wait | --dry-run]",
+	  .usage = "[--yes] [--no-wait | --dry-run]",
 	  .summary = "deploy machines and network, and wait for them" },
 	{ .name = "plan",
 	  .group = GROUP_START,
@@ -405,7 +406,8 @@ const struct command cli_commands[] = {
 	  .group = GROUP_PROGRAM,
 	  .run = run_emulator,
 	  .usage = "--dir DIR [--listen ADDR:PORT] [--machines DRIVER] "
-		   "[--faults FILE] [--record FILE] [--cores N]",
+		   "[--provision SECONDS] [--faults FILE] [--record FILE] "
+		   "[--cores N]",
 	  .summary = "a local Azure to rehearse on" },
 	{ .name = "helper",
 	  .group = GROUP_NODES,

@@ -47,6 +47,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--faults", .kind = FLAG_TEXT, .at = AT(faults) },
 	{ .name = "--record", .kind = FLAG_TEXT, .at = AT(record) },
 	{ .name = "--cores", .kind = FLAG_TEXT, .at = AT(cores) },
+	{ .name = "--provision", .kind = FLAG_TEXT, .at = AT(provision) },
 	{ 0 },
 };
 

@@ -3,7 +3,8 @@
  * Everything needs a shared access signature.  Blobs are files under DIR/blobs.
  *
  * String to sign, errors and headers: "Create a service SAS", "Create an
- * account SAS", "Status and error codes" (learn.microsoft.com).
+ * account SAS", "Status and error codes", "Prevent Shared Key authorization"
+ * (learn.microsoft.com).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "emulator/arm/storage.h"
 #include "emulator/blob.h"
 #include "emulator/blob/inner.h"
+#include "emulator/delegation.h"
+#include "emulator/entra_server.h"
 #include "emulator/faults.h"
 #include "emulator/jsonf.h"
 #include "emulator/sas.h"
@@ -134,7 +137,9 @@ static int deny_auth(struct blob_request *r, const char *detail)
 /* The fields of the signature in the query. */
 static cJSON *sas_read(struct blob_request *r)
 {
-	struct str rest = STR("sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct"),
+	struct str rest = STR(
+			   "sv ss srt sr st se sp sip spr si ses sig rscc rscd rsce rscl rsct "
+			   "skoid sktid skt ske sks skv saoid suoid scid skdutid sduoid"),
 		   word;
 	cJSON *sas = cJSON_CreateObject();
 	char name[8];
@@ -155,16 +160,24 @@ static int check_signature(struct blob_request *r, const cJSON *s,
 {
 	const char *given = json_text(s, "sig");
 	bool blob = strcmp(json_text(s, "sr"), "b") == 0, same = false;
-	struct buf text = BUF_INIT(16384), sig = BUF_INIT(64);
+	bool delegated = json_get(s, "skoid") != NULL;
+	struct buf text = BUF_INIT(16384), sig = BUF_INIT(64),
+		   key = BUF_INIT(256);
 	char *resource = xasprintf("/blob/%s/%s%s%s", r->account, r->container,
 				   blob ? "/" : "", blob ? r->blob : "");
 
 	sas_text(s, r->account, resource, &text);
 	for (int i = 1; i <= 2 && !same; i++) {
 		buf_reset(&sig);
-		sas_sign(json_text(json_get(account->hide, i == 1 ? "key1" : "key2"),
-				   "value"),
-			 buf_str(&text), &sig);
+		buf_reset(&key);
+		if (delegated)
+			delegation_key(r->m, s, &key);
+		else
+			buf_adds(&key,
+				 json_text(json_get(account->hide,
+						    i == 1 ? "key1" : "key2"),
+					   "value"));
+		sas_sign(key.str, buf_str(&text), &sig);
 		same = sig.n == strlen(given) &&
 		       same_bytes(sig.str, given, sig.n);
 	}
@@ -173,6 +186,7 @@ static int check_signature(struct blob_request *r, const cJSON *s,
 	free(resource);
 	buf_release(&text);
 	buf_burn(&sig);
+	buf_burn(&key);
 	return same ? 0 : deny_auth(r, r->text.str);
 }
 
@@ -230,11 +244,18 @@ static int check_sas(struct blob_request *r, const struct entry *account,
 	if (strlen(json_text(s, "sv")) != 10 ||
 	    (!all && !str_listed("b c", json_text(s, "sr"))))
 		return deny_auth(r, "sv or sr is missing or not known.");
+	if (json_get(s, "skoid") == NULL &&
+	    !json_bool_opt(account->doc, "properties.allowSharedKeyAccess", true))
+		return blob_deny(r, 403, "KeyBasedAuthenticationNotPermitted",
+				 "Key based authentication is not permitted on this "
+				 "storage account.");
 	if (check_signature(r, s, account) < 0)
 		return -1;
 	buf_reset(&r->text);
 	if (check_times(r, s) < 0)
 		return -1;
+	if (json_get(s, "skoid") != NULL && delegation_wrong(s) != NULL)
+		return deny_auth(r, delegation_wrong(s));
 	if (all && strchr(json_text(s, "ss"), 'b') == NULL)
 		return not_authorized(r, "AuthorizationServiceMismatch",
 				      "service");
@@ -272,6 +293,61 @@ static int check_access(struct blob_request *r, const struct entry *account,
 			"Public access is not permitted on this storage account.");
 	json_burn(s);
 	return rc;
+}
+
+/* ---- keys of those whom Entra knows ---- */
+
+static bool asks_key(struct blob_request *r)
+{
+	struct buf type = BUF_INIT(64), comp = BUF_INIT(64);
+	bool asks = r->method == POST && r->path.n == 0 &&
+		    http_x_param(r->x, "restype", &type) &&
+		    http_x_param(r->x, "comp", &comp) &&
+		    str_is(type.str, "service") &&
+		    str_is(comp.str, "userdelegationkey");
+
+	buf_release(&type);
+	buf_release(&comp);
+	return asks;
+}
+
+static void give_key(struct blob_request *r)
+{
+	struct str version = http_field(http_x_head(r->x), "x-ms-version");
+	struct buf asked = BUF_INIT(4096), out = BUF_INIT(4096);
+	const cJSON *claims;
+	struct err e = ERR_INIT;
+	char *audience = xasprintf("https://%s.blob.core.windows.net", r->account);
+	int rc;
+
+	pthread_mutex_unlock(&r->m->lock);
+	rc = http_x_body(r->x, &asked, &e);
+	pthread_mutex_lock(&r->m->lock);
+	claims = entra_server_token(r->m, r->x);
+	if (claims == NULL || (!str_is(json_text(claims, "aud"), audience) &&
+			       !str_listed("https://storage.azure.com "
+					   "https://storage.azure.com/",
+					   json_text(claims, "aud")))) {
+		blob_field(r,
+			   "WWW-Authenticate: Bearer authorization_uri="
+			   "%s/%s/oauth2/authorize resource_id="
+			   "https://storage.azure.com",
+			   r->m->base, r->m->tenant);
+		blob_deny(r, 401, "InvalidAuthenticationInfo",
+			  "Server failed to authenticate the request. Please refer "
+			  "to the information in the www-authenticate header.");
+	} else if (rc < 0 || !delegation_answer(r->m, claims, buf_str(&asked),
+						version, &out)) {
+		blob_deny(r, 400, "InvalidXmlNodeValue",
+			  "The value for one of the XML nodes is not in the correct "
+			  "format.");
+	} else {
+		blob_field(r, "Content-Type: application/xml");
+		blob_reply(r, 200, buf_str(&out));
+	}
+	free(audience);
+	buf_release(&asked);
+	buf_burn(&out);
 }
 
 static bool has_container(struct emu *m, const struct entry *account,
@@ -341,6 +417,8 @@ static void blob_serve(struct blob_request *r)
 	if (account == NULL)
 		blob_deny(r, 400, "InvalidUri",
 			  "The requested URI does not represent any resource on the server.");
+	else if (asks_key(r))
+		give_key(r);
 	else if (op == NULL)
 		blob_deny(r, 405, "UnsupportedHttpVerb",
 			  "The resource doesn't support specified Http Verb.");

@@ -18,6 +18,7 @@
 #include "base/net.h"
 #include "emulator/arm/scaler.h"
 #include "emulator/blob.h"
+#include "emulator/dhcp.h"
 #include "emulator/faults.h"
 #include "emulator/forward.h"
 #include "emulator/imds.h"
@@ -29,8 +30,11 @@
 #include "emulator/record.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
+#include "emulator/wire.h"
 #include "http.h"
 #include "tls/tls.h"
+
+#define LOG_TIME 25 /* "2026-08-01T12:00:00.000Z " */
 
 char *emu_lower(const char *s)
 {
@@ -43,18 +47,22 @@ char *emu_lower(const char *s)
 
 void emu_log(struct emu *m, const char *fmt, ...)
 {
-	char when[40], line[2048];
+	char when[40], line[LOG_TIME + 2048];
+	size_t n = LOG_TIME;
 	va_list ap;
 
-	if (m->log == NULL)
+	if (m->log_fd < 0)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	line[text_clean(line, str_of(line))] = '\0';
 	json_now(when);
-	fprintf(m->log, "%.23sZ %s\n", when, line);
-	fflush(m->log);
+	memcpy(line, when, LOG_TIME - 2);
+	memcpy(line + LOG_TIME - 2, "Z ", 2);
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	n += text_clean(line + n, str_of(line + n));
+	line[n++] = '\n'; /* where the NUL was, or before it */
+	/* one write, so that lines stay whole; a full disk stops nothing */
+	(void)!write(m->log_fd, line, n);
 }
 
 int emu_thread_start(void *(*run)(void *), void *arg)
@@ -105,10 +113,22 @@ static void serve_outside(void *ctx, struct http_exchange *x)
 	}
 }
 
-static void serve_inside(void *ctx, struct http_exchange *x)
+static void serve_metadata(void *ctx, struct http_exchange *x)
 {
 	imds_handle(ctx, x);
 	record_exchange(ctx, x, "http://169.254.169.254", NULL, false);
+}
+
+static void serve_wire(void *ctx, struct http_exchange *x)
+{
+	wire_handle(ctx, x);
+	record_exchange(ctx, x, "http://168.63.129.16", NULL, false);
+}
+
+static void serve_plugin(void *ctx, struct http_exchange *x)
+{
+	wire_plugin_handle(ctx, x);
+	record_exchange(ctx, x, "http://168.63.129.16:32526", NULL, false);
 }
 
 /* ---- listeners ---- */
@@ -125,7 +145,9 @@ static void connection_failed(void *ctx, const struct err *e)
 	emu_log(ctx, "connection: %s", e->msg);
 }
 
-static struct http_server http_server_for(struct emu *m, int fd, bool imds)
+typedef void serve_fn(void *ctx, struct http_exchange *x);
+
+static struct http_server http_server_for(struct emu *m, int fd, serve_fn *serve)
 {
 	return (struct http_server){
 		.listen_fd = fd,
@@ -134,8 +156,8 @@ static struct http_server http_server_for(struct emu *m, int fd, bool imds)
 		.body_max = BLOB_MAX,
 		.idle_ms = 90000,
 		.body_ms = 300000,
-		.wrap = imds ? NULL : wrap_tls,
-		.handle = imds ? serve_inside : serve_outside,
+		.wrap = serve == serve_outside ? wrap_tls : NULL,
+		.handle = serve,
 		.failed = connection_failed,
 		.ctx = m,
 	};
@@ -144,13 +166,13 @@ static struct http_server http_server_for(struct emu *m, int fd, bool imds)
 struct listener {
 	struct emu *m;
 	int fd;
-	bool imds;
+	serve_fn *serve;
 };
 
 static void *listener_thread(void *p)
 {
 	struct listener *l = p;
-	struct http_server s = http_server_for(l->m, l->fd, l->imds);
+	struct http_server s = http_server_for(l->m, l->fd, l->serve);
 	struct emu *m = l->m;
 	struct err e = ERR_INIT;
 
@@ -176,14 +198,14 @@ static int start_thread(struct emu *m, void *(*thread)(void *), void *arg,
 	return rc == 0 ? 0 : err_set(e, ERR_IO, "no thread could be started");
 }
 
-/* In the machines' network: the platform's address and the metadata service. */
+/* In the machines' network: the platform's addresses. */
 static int listen_inside(struct emu *m, const char *address, unsigned port,
-			 bool imds, struct err *e)
+			 serve_fn *serve, struct err *e)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 
 	l->m = m;
-	l->imds = imds;
+	l->serve = serve;
 	l->fd = tcp_listen(address, &port, m->netns, e);
 	if (l->fd >= 0 && start_thread(m, listener_thread, l, e) == 0)
 		return 0;
@@ -279,6 +301,8 @@ static int write_env(struct emu *m, struct err *e)
 	/* machines have the Docker of their root, and no way to another */
 	if (m->o.machines != NULL)
 		buf_addf(&b, "export DOCKER_CHANNEL=distro\n");
+	/* always, for another one's env may have been read before */
+	buf_addf(&b, "export SSH_PORT=%u\n", m->ssh_port);
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);
@@ -313,8 +337,8 @@ static int prepare_dir(struct emu *m, struct err *e)
 		return err_set(e, ERR_USAGE,
 			       "%s: another local Azure works there", m->dir);
 	}
-	m->log = fd >= 0 ? fdopen(fd, "a") : NULL;
-	return m->log != NULL ? 0 : err_sys(e, ERR_IO, "%s/emulator.log", m->dir);
+	m->log_fd = fd;
+	return fd >= 0 ? 0 : err_sys(e, ERR_IO, "%s/emulator.log", m->dir);
 }
 
 /* ---- the whole ---- */
@@ -382,7 +406,7 @@ static void emu_init(struct emu *m, const struct emulator_options *o)
 	m->o.retry_after_s = o->retry_after_s ? o->retry_after_s : 1;
 	m->o.cores = o->cores ? o->cores : 100;
 	m->o.terminate_s = o->terminate_s ? o->terminate_s : 60;
-	m->stop_fd[0] = m->stop_fd[1] = m->record_fd = -1;
+	m->stop_fd[0] = m->stop_fd[1] = m->record_fd = m->log_fd = -1;
 	m->entries_end = &m->entries;
 	m->incarnation = 1;
 	m->events = cJSON_CreateArray();
@@ -408,15 +432,24 @@ static int emu_serve(struct emu *m, struct err *e)
 	if (fd < 0)
 		return err_in(e, "--listen %s", m->o.listen);
 	snprintf(m->base, sizeof(m->base), "https://localhost:%u", m->port);
+	m->ssh_port = m->o.machines != NULL ? forward_ssh_port() : 22;
 	if (make_identity(m, e) < 0 || write_env(m, e) < 0)
 		goto out;
 	if (m->o.machines != NULL) {
 		if (machines_up(m, e) < 0 ||
-		    listen_inside(m, "168.63.129.16", m->port, false, e) < 0 ||
-		    listen_inside(m, "169.254.169.254", 80, true, e) < 0)
+		    listen_inside(m, "168.63.129.16", m->port, serve_outside,
+				  e) < 0 ||
+		    listen_inside(m, "169.254.169.254", 80, serve_metadata, e) < 0)
+			goto out;
+		if (m->o.provision_s > 0 &&
+		    (listen_inside(m, "168.63.129.16", 80, serve_wire, e) < 0 ||
+		     listen_inside(m, "168.63.129.16", 32526, serve_plugin, e) < 0 ||
+		     start_thread(m, dhcp_thread, m, e) < 0))
 			goto out;
 		pthread_mutex_lock(&m->lock);
 		machines_resume(m);
+		if (m->o.out != NULL)
+			forward_tell_taken(m, m->o.out);
 		pthread_mutex_unlock(&m->lock);
 	}
 	if (start_thread(m, saver_thread, m, e) < 0 ||
@@ -426,10 +459,15 @@ static int emu_serve(struct emu *m, struct err *e)
 		goto out;
 	emu_log(m, "ready %s", m->base);
 	if (m->o.out != NULL) {
+		if (m->ssh_port != 22)
+			fprintf(m->o.out,
+				"something on this host has port 22 on every address: "
+				"ssh to machines is port %u (SSH_PORT in %s/env)\n",
+				m->ssh_port, m->dir);
 		fprintf(m->o.out, "ready %s\n", m->base);
 		fflush(m->o.out);
 	}
-	s = http_server_for(m, fd, false);
+	s = http_server_for(m, fd, serve_outside);
 	rc = http_serve(&s, e);
 	if (rc < 0 && e->kind == ERR_INTR) {
 		err_clear(e);
@@ -495,8 +533,8 @@ out:
 		json_burn(m->tokens);
 		json_free(m->faults);
 		tls_identity_free(m->identity);
-		if (m->log != NULL)
-			fclose(m->log);
+		if (m->log_fd >= 0)
+			close(m->log_fd);
 		if (m->record_fd >= 0)
 			close(m->record_fd);
 		free(m->faults_path);

@@ -21,7 +21,9 @@ struct emulator_options {
 	FILE *out; /* gets the one line "ready https://..."; may be NULL */
 	unsigned retry_after_s; /* told to those who poll; 0: 1 */
 	unsigned cores;		/* quota of vCPUs per region; 0: 100 */
-	unsigned terminate_s;	/* longest wait for a machine that was told of
+	unsigned provision_s; /* machines are provisioned by Azure's own means, and
+				 have so long to say that they are; 0: by the driver's */
+	unsigned terminate_s; /* longest wait for a machine that was told of
 				   its end; 0: 60 */
 };
 

@@ -503,6 +503,20 @@ static bool asks_acrs(const char *claims)
 
 /* ---- tokens ---- */
 
+/* "https://ACCOUNT.blob.core.windows.net", which storage takes, too */
+static bool is_blob_host(const char *audience)
+{
+	return str_starts(str_of(audience), STR("https://")) &&
+	       str_ends(str_of(audience), STR(".blob.core.windows.net"));
+}
+
+static bool is_for_storage(const char *audience)
+{
+	return is_blob_host(audience) ||
+	       str_listed("https://storage.azure.com https://storage.azure.com/",
+			  audience);
+}
+
 /* The resource a scope stands for: everything before "/.default".  NULL: it is
  * none of ours.  Caller frees. */
 static char *audience_of(struct request *r, const char *scope)
@@ -518,7 +532,7 @@ static char *audience_of(struct request *r, const char *scope)
 	if (str_listed("https://management.azure.com https://management.azure.com/ "
 		       "https://management.core.windows.net https://management.core.windows.net/",
 		       out) ||
-	    str_starts(found, str_of(r->m->base)) ||
+	    is_for_storage(out) || str_starts(found, str_of(r->m->base)) ||
 	    str_starts(found, str_of(r->base)))
 		return out;
 	free(out);
@@ -1221,6 +1235,15 @@ int entra_server_check(struct request *r)
 	if (doc == NULL) {
 		rc = unauthorized(r, "InvalidAuthenticationToken",
 				  "The access token is invalid.");
+	} else if (is_for_storage(json_text(doc, "aud"))) {
+		message = xasprintf(
+			"The access token has been obtained for wrong audience or "
+			"resource '%s'. It should exactly match with one of the "
+			"allowed audiences 'https://management.core.windows.net/',"
+			"'https://management.azure.com/'.",
+			json_text(doc, "aud"));
+		rc = unauthorized(r, "InvalidAuthenticationToken", message);
+		free(message);
 	} else if (exp < unix_time()) {
 		time_iso(exp, when);
 		time_iso(unix_time(), now);
@@ -1233,4 +1256,15 @@ int entra_server_check(struct request *r)
 		rc = need_mfa(r, doc);
 	}
 	return rc;
+}
+
+const cJSON *entra_server_token(struct emu *m, const struct http_exchange *x)
+{
+	struct str f = http_field(http_x_head(x), "Authorization");
+	const cJSON *doc;
+
+	if (!str_istarts(f, STR("Bearer ")))
+		return NULL;
+	doc = access_open(m, str_trim(str_skip(f, 7)));
+	return json_int_opt(doc, "exp", 0) < unix_time() ? NULL : doc;
 }

@@ -402,7 +402,9 @@ cJSON *faults_request(struct emu *m, const struct http_head *h)
 	const cJSON *rule;
 	cJSON *copy;
 
-	buf_addf(&what, "%.*s %.*s", STR_ARG(h->method), STR_ARG(h->target));
+	buf_addstr(&what, h->method);
+	buf_addc(&what, ' ');
+	buf_addstr(&what, h->target);
 	pthread_mutex_lock(&m->lock);
 	rule = pick(m, "request", what.str, NULL);
 	copy = rule != NULL ? cJSON_Duplicate(rule, true) : NULL;
@@ -434,7 +436,7 @@ static void put_status(struct scene *s, const cJSON *rule)
 
 	r->status = (unsigned)json_int_opt(rule, "status", 500);
 	r->gateway = true;
-	json_burn(r->out);
+	request_drop_answer(r);
 	while (r->n_fields > 0)
 		free(r->fields[--r->n_fields]);
 	fault_release(&r->fault);

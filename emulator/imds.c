@@ -12,6 +12,7 @@
 #include "emulator/arm/groups.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/vmss.h"
+#include "emulator/dhcp.h"
 #include "emulator/entra_server.h"
 #include "emulator/imds.h"
 #include "emulator/inner.h"
@@ -28,7 +29,10 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	struct entry *set = vmss_of(m, n), *group = group_of(m, n->key);
 	const char *address = machine_address(m, n);
 	struct in_addr net = { 0 };
-	char zone[8], subnet[16] = "", bits[8];
+	char zone[8], subnet[16] = "", bits[8], mac_text[13];
+	const cJSON *key;
+	uint8_t mac[6];
+	cJSON *doc;
 	uint32_t range = 0;
 	unsigned prefix = 0;
 
@@ -37,21 +41,30 @@ static cJSON *instance_document(struct emu *m, struct entry *n)
 	net.s_addr = htonl(range);
 	inet_ntop(AF_INET, &net, subnet, sizeof(subnet));
 	snprintf(bits, sizeof(bits), "%u", prefix);
-	return json_fmt("@imds", json_text(n->doc, "location"),
-			json_text(n->doc, "name"),
-			json_text(p, "storageProfile.imageReference.offer"),
-			json_text(p, "osProfile.adminUsername"),
-			json_text(p, "osProfile.computerName"),
-			json_text(p, "storageProfile.imageReference.publisher"),
-			group != NULL ? json_text(group->doc, "name") : "",
-			json_text(n->doc, "id"),
-			json_text(p, "storageProfile.imageReference.sku"),
-			m->subscription,
-			json_text(p, "storageProfile.imageReference.exactVersion"),
-			json_text(p, "vmId"),
-			set != NULL ? json_text(set->doc, "name") : "",
-			json_text(p, "hardwareProfile.vmSize"), zone,
-			address != NULL ? address : "", subnet, bits);
+	dhcp_mac(address != NULL ? address : "", mac);
+	snprintf(mac_text, sizeof(mac_text), "%02X%02X%02X%02X%02X%02X", mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+	doc = json_fmt("@imds", json_text(n->doc, "location"),
+		       json_text(n->doc, "name"),
+		       json_text(p, "storageProfile.imageReference.offer"),
+		       json_text(p, "osProfile.adminUsername"),
+		       json_text(p, "osProfile.computerName"),
+		       json_text(p, "storageProfile.imageReference.publisher"),
+		       group != NULL ? json_text(group->doc, "name") : "",
+		       json_text(n->doc, "id"),
+		       json_text(p, "storageProfile.imageReference.sku"),
+		       m->subscription,
+		       json_text(p, "storageProfile.imageReference.exactVersion"),
+		       json_text(p, "vmId"),
+		       set != NULL ? json_text(set->doc, "name") : "",
+		       json_text(p, "hardwareProfile.vmSize"), zone,
+		       address != NULL ? address : "", subnet, bits, mac_text);
+	cJSON_ArrayForEach(
+		key, json_at(p, "osProfile.linuxConfiguration.ssh.publicKeys"))
+		json_push(json_get_mut(json_get_mut(doc, "compute"), "publicKeys"),
+			  "{'keyData':%s,'path':%s}", json_text(key, "keyData"),
+			  json_text(key, "path"));
+	return doc;
 }
 
 /* ---- requests ---- */
@@ -189,8 +202,9 @@ void imds_handle(void *ctx, struct http_exchange *x)
 
 	if (str_eqz(path, "/metadata/versions")) {
 		say_json(x, 200,
-			 json_fmt("{'apiVersions':['2017-08-01','2019-03-11','2020-07-01',"
-				  "'2021-02-01','2021-12-13']}"));
+			 json_fmt("{'apiVersions':['2017-08-01','2018-02-01','2019-03-11',"
+				  "'2019-06-01','2020-07-01','2021-02-01','2021-08-01',"
+				  "'2021-12-13']}"));
 		return;
 	}
 	if (!check_headers(x))

@@ -21,11 +21,15 @@
 void json_now(char out[40])
 {
 	struct timespec t;
-	char s[32];
+	long ticks; /* of 100 ns */
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	time_iso(t.tv_sec, s);
-	snprintf(out, 40, "%.19s.%07ldZ", s, t.tv_nsec / 100);
+	ticks = t.tv_nsec / 100;
+	time_iso(t.tv_sec, out);
+	out[19] = '.';
+	for (int i = 26; i > 19; i--, ticks /= 10)
+		out[i] = (char)('0' + ticks % 10);
+	memcpy(out + 27, "Z", 2);
 }
 
 static void put_string(struct buf *b, const char *s, bool quoted)
@@ -185,20 +189,6 @@ void json_defaults(cJSON *obj, const char *fmt, ...)
 	va_end(ap);
 	fill(obj, from);
 	json_free(from);
-}
-
-void json_print_crlf(const cJSON *doc, struct buf *b)
-{
-	struct buf flat = BUF_INIT(b->max);
-	struct str s, line;
-
-	json_print_pretty(doc, &flat);
-	s = buf_str(&flat);
-	for (const char *eol = ""; str_next(&s, '\n', &line); eol = "\r\n") {
-		buf_adds(b, eol);
-		buf_addstr(b, line);
-	}
-	buf_burn(&flat);
 }
 
 void json_merge(cJSON *doc, const cJSON *patch)

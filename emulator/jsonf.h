@@ -24,8 +24,6 @@ cJSON *json_array_of(cJSON *item); /* takes it */
 void json_merge(cJSON *doc, const cJSON *patch);
 /* The object of that name in obj (any case), made when it is missing. */
 cJSON *json_sub(cJSON *obj, const char *name);
-/* Indented, with CRLF. */
-void json_print_crlf(const cJSON *doc, struct buf *b);
 /* Add what obj lacks of such a document, at any depth of objects. */
 void json_defaults(cJSON *obj, const char *fmt, ...);
 void json_drop(cJSON *obj, const char *name);

@@ -16,11 +16,13 @@
 #include "base/run.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/vmss.h"
+#include "emulator/dhcp.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/machines.h"
 #include "emulator/ops.h"
 #include "emulator/store.h"
+#include "emulator/wire.h"
 
 static const struct {
 	const char *verb;
@@ -123,7 +125,8 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir,
 	     *ca = xasprintf("%s/ca.pem", m->dir);
 	char *vnet = xstrdup(machine_subnet(m, n)),
 	     *cut = strstr(vnet, "/subnets/");
-	unsigned prefix = 16;
+	unsigned prefix = MACHINES_PREFIX;
+	uint8_t mac[6];
 	uint32_t range;
 	cJSON *doc;
 	int rc;
@@ -141,6 +144,16 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir,
 		v, json_at(props, "osProfile.linuxConfiguration.ssh.publicKeys"))
 		json_add_str(json_get_mut(doc, "keys"), NULL,
 			     json_text(v, "keyData"));
+	if (m->o.provision_s > 0) {
+		char text[18];
+
+		dhcp_mac(machine_address(m, n), mac);
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x",
+			 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+		json_set(doc, "azure",
+			 json_fmt("{'mac':%s,'vmId':%s}", text,
+				  json_text(props, "vmId")));
+	}
 	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
 		json_defaults(doc,
 			      "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
@@ -248,6 +261,7 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	if (verbs[v].provisions)
 		rc = machine_json(m, n, dir, &e);
 	if (rc == 0) {
+		wire_begin(n, verbs[v].provisions);
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
 		pthread_mutex_unlock(&m->lock);
 		rc = run_driver(m, verbs[v].verb, name, dir, NULL, &log,
@@ -307,6 +321,7 @@ static void gang_work(struct gang *g)
 
 	while ((k = g->next) != NULL && !m->stopping) {
 		struct fault f = { 0, NULL };
+		int rc;
 
 		if (m->drivers >= DRIVERS_MAX) {
 			op_wait(m, 1000);
@@ -314,15 +329,19 @@ static void gang_work(struct gang *g)
 		}
 		g->next = k->next;
 		m->drivers++;
-		if (drive(m, g->verb, k->valuestring, &f) < 0) {
+		rc = drive(m, g->verb, k->valuestring, &f);
+		m->drivers--;
+		pthread_cond_broadcast(&m->changed);
+		/* a driver's place is not kept by who has yet to say that he is up */
+		if (rc == 0 && verbs[g->verb].provisions && m->o.provision_s > 0)
+			rc = wire_await(m, k->valuestring, &f);
+		if (rc < 0) {
 			g->rc = -1;
 			if (g->f->error == NULL) {
 				*g->f = f;
 				f.error = NULL;
 			}
 		}
-		m->drivers--;
-		pthread_cond_broadcast(&m->changed);
 		fault_release(&f);
 	}
 	g->working--;
@@ -351,6 +370,12 @@ static int on_paper(struct emu *m, size_t v, const cJSON *keys)
 		if ((n = store_find(m, k->valuestring)) != NULL)
 			set_power(n, verbs[v].power);
 	return 0;
+}
+
+static bool is_made(const struct emu *m, const struct entry *n)
+{
+	return json_is(n->hide, "power", "running") &&
+	       (m->o.provision_s == 0 || wire_provisioned(n));
 }
 
 int machines_run(struct emu *m, const char *verb, const cJSON *keys,
@@ -384,10 +409,8 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 		cJSON_ArrayForEach(k, keys)
 			if ((e = store_find(m, k->valuestring)) != NULL &&
 			    is_instance(e))
-				entry_state(e,
-					    json_is(e->hide, "power", "running") ?
-						    "Succeeded" :
-						    "Failed");
+				entry_state(e, is_made(m, e) ? "Succeeded" :
+							       "Failed");
 	return rc;
 }
 
@@ -453,9 +476,9 @@ void machines_down(struct emu *m)
 	pid = fork();
 	if (pid == 0) {
 		setpgid(0, 0);
-		if (m->log != NULL) {
-			dup2(fileno(m->log), 1);
-			dup2(fileno(m->log), 2);
+		if (m->log_fd >= 0) {
+			dup2(m->log_fd, 1);
+			dup2(m->log_fd, 2);
 		}
 		execlp(m->o.machines, m->o.machines, "down", m->net, m->dir,
 		       (char *)NULL);

@@ -11,6 +11,9 @@
  * -- ARGV...; up NET DIR and down NET DIR for their network, the latter with all
  * machines in it.
  */
+#define MACHINES_PREFIX \
+	16 /* bits of the network they share, whatever subnets say */
+
 int machines_up(struct emu *m, struct err *e); /* the driver's network */
 void machines_resume(struct emu *m); /* after a restart, as an operation */
 void machines_down(struct emu *m);

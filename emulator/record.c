@@ -132,7 +132,8 @@ void record_exchange(struct emu *m, const struct http_exchange *x,
 		     const char *base, const struct request *r, bool spoilt)
 {
 	const struct http_head *h = http_x_head(x);
-	cJSON *doc, *fields;
+	cJSON *doc, *fields, *printed = NULL;
+	struct err ignored = ERR_INIT;
 	struct buf b = BUF_INIT(2 * RECORDED_MAX + (1u << 20));
 
 	if (m->record_fd < 0)
@@ -153,7 +154,14 @@ void record_exchange(struct emu *m, const struct http_exchange *x,
 			add_field(fields, name, str_trim(value));
 	}
 	add_body(doc, "requestBody", shown(r != NULL ? r->body : NULL), &b);
-	add_body(doc, "responseBody", shown(r != NULL ? r->out : NULL), &b);
+	if (r != NULL && r->out == NULL && r->text.n > 0)
+		printed = json_parse(buf_str(&r->text), "the answer", &ignored);
+	add_body(doc, "responseBody",
+		 shown(printed != NULL ? printed :
+		       r != NULL       ? r->out :
+					 NULL),
+		 &b);
+	json_burn(printed);
 	buf_reset(&b);
 	json_print(doc, &b);
 	buf_addc(&b, '\n');

@@ -19,11 +19,34 @@
 #include "template/template.h"
 #include "http.h"
 
+void request_drop_answer(struct request *r)
+{
+	json_burn(r->out);
+	r->out = NULL;
+	buf_burn(&r->text);
+}
+
 int request_answer(struct request *r, unsigned status, cJSON *out)
 {
 	json_free(r->out);
+	buf_reset(&r->text);
 	r->status = status;
 	r->out = out;
+	return 0;
+}
+
+static void print(struct request *r, const cJSON *doc)
+{
+	if (r->pretty) /* compute's bodies are indented, the others' are not */
+		json_print_crlf(doc, &r->text);
+	else
+		json_print(doc, &r->text);
+}
+
+int request_answer_as_is(struct request *r, unsigned status, const cJSON *doc)
+{
+	request_answer(r, status, NULL);
+	print(r, doc);
 	return 0;
 }
 
@@ -37,6 +60,20 @@ void request_field(struct request *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
+	r->fields[r->n_fields++] = buf_detach(&b);
+}
+
+/* "NAME: VALUE", which need no formatting. */
+static void add_field(struct request *r, const char *name, struct str value)
+{
+	struct buf b = BUF_INIT(HTTP_LINE_MAX);
+
+	if (r->n_fields == sizeof(r->fields) / sizeof(r->fields[0]))
+		return;
+	buf_room(&b, strlen(name) + 2 + value.n);
+	buf_adds(&b, name);
+	buf_adds(&b, ": ");
+	buf_addstr(&b, value);
 	r->fields[r->n_fields++] = buf_detach(&b);
 }
 
@@ -255,36 +292,44 @@ static void identify(struct request *r)
 				      "x-ms-correlation-request-id");
 	struct str client = http_field(http_x_head(r->x),
 				       "x-ms-client-request-id");
-	const char *own = json_str_opt(r->out, "properties.correlationId", NULL);
-	char id[37], corr[80], now[32];
-	bool reads = r->method == GET || r->method == HEAD;
-	const char *kind = reads	       ? "reads" :
-			   r->method == DELETE ? "deletes" :
-						 "writes";
+	char id[37], now[32], route[80] = "LOCAL:", *to = route + strlen(route);
+	enum method kind = r->method == HEAD   ? GET :
+			   r->method == GET    ? GET :
+			   r->method == DELETE ? DELETE :
+						 PUT;
+	static const char *const left[][4] = {
+#define LEFT(what, few, many) \
+	{ "x-ms-ratelimit-remaining-subscription-" what, few, \
+	  "x-ms-ratelimit-remaining-subscription-global-" what, many }
+		[GET] = LEFT("reads", "249", "3749"),
+		[DELETE] = LEFT("deletes", "199", "2999"),
+		[PUT] = LEFT("writes", "199", "2999"),
+#undef LEFT
+	};
 
 	random_guid(id);
 	if (given.p == NULL && r->method == PUT)
-		given = str_of(own); /* a deployment's */
-	snprintf(corr, sizeof(corr), "%.*s",
-		 given.p != NULL && given.n <= 64 ? (int)given.n : 36,
-		 given.p != NULL && given.n <= 64 ? given.p : id);
+		given = str_of(json_str_opt(r->out, "properties.correlationId",
+					    NULL)); /* a deployment's */
 	time_iso(unix_time(), now);
-	request_field(r, "x-ms-request-id: %s", id);
-	request_field(r, "x-ms-correlation-request-id: %s", corr);
-	request_field(r,
-		      "x-ms-routing-request-id: LOCAL:%.4s%.2s%.2sT%.2s%.2s%.2sZ:%s",
-		      now, now + 5, now + 8, now + 11, now + 14, now + 17, id);
-	request_field(r, "x-ms-ratelimit-remaining-subscription-%s: %u", kind,
-		      reads ? 249u : 199u);
-	request_field(r, "x-ms-ratelimit-remaining-subscription-global-%s: %u",
-		      kind, reads ? 3749u : 2999u);
+	for (const char *p = now; *p != '\0'; p++)
+		if (*p != '-' && *p != ':')
+			*to++ = *p;
+	*to++ = ':';
+	memcpy(to, id, sizeof(id));
+	add_field(r, "x-ms-request-id", str_of(id));
+	add_field(r, "x-ms-correlation-request-id",
+		  given.p != NULL && given.n <= 64 ? given : str_of(id));
+	add_field(r, "x-ms-routing-request-id", str_of(route));
+	add_field(r, left[kind][0], str_of(left[kind][1]));
+	add_field(r, left[kind][2], str_of(left[kind][3]));
 	if (client.p != NULL && client.n <= 64 &&
 	    str_ieq(http_field(http_x_head(r->x), "x-ms-return-client-request-id"),
 		    STR("true")))
-		request_field(r, "x-ms-client-request-id: %.*s", STR_ARG(client));
+		add_field(r, "x-ms-client-request-id", client);
 	if (r->status >= 400)
-		request_field(r, "x-ms-failure-cause: %s",
-			      r->gateway ? "gateway" : "service");
+		add_field(r, "x-ms-failure-cause",
+			  str_of(r->gateway ? "gateway" : "service"));
 }
 
 /* A page for a browser, and no document. */
@@ -293,16 +338,12 @@ static bool is_page(const struct request *r)
 	return r->plain != NULL && cJSON_IsString(r->out);
 }
 
-static void print_body(const struct request *r, struct buf *b)
+static void print_body(struct request *r)
 {
-	if (r->out == NULL)
-		return;
 	if (is_page(r))
-		buf_adds(b, r->out->valuestring);
-	else if (r->pretty) /* compute's bodies are indented, the others' are not */
-		json_print_crlf(r->out, b);
-	else
-		json_print(r->out, b);
+		buf_adds(&r->text, r->out->valuestring);
+	else if (r->out != NULL)
+		print(r, r->out);
 }
 
 /*
@@ -342,7 +383,7 @@ static void send_answer(struct request *r, const cJSON *rule)
 		"X-Content-Type-Options: nosniff",
 		"X-Cache: CONFIG_NOCACHE",
 	};
-	struct buf body = BUF_INIT(STATE_MAX);
+	struct str body;
 	char type[80];
 	size_t n = COMMON;
 	bool chunked;
@@ -352,7 +393,8 @@ static void send_answer(struct request *r, const cJSON *rule)
 	if (is_page(r) || r->status == 302)
 		fields[3] = "Referrer-Policy: no-referrer";
 	identify(r);
-	print_body(r, &body);
+	print_body(r);
+	body = buf_str(&r->text);
 	for (size_t i = 0; i < r->n_fields; i++)
 		fields[n++] = r->fields[i];
 	if (body.n > 0 || r->plain != NULL) {
@@ -366,11 +408,9 @@ static void send_answer(struct request *r, const cJSON *rule)
 	/* long lists come in chunks, as from Azure */
 	chunked = body.n > 4096 && r->status == 200 && r->method == GET;
 	if (chunked || pace.limit < body.n || pace.drip_ms > 0)
-		send_pieces(r, fields, buf_str(&body), chunked, pace.limit,
-			    pace.drip_ms);
+		send_pieces(r, fields, body, chunked, pace.limit, pace.drip_ms);
 	else
-		http_x_answer(r->x, r->status, fields, buf_str(&body));
-	buf_burn(&body);
+		http_x_answer(r->x, r->status, fields, body);
 }
 
 /* ---- requests ---- */
@@ -457,6 +497,7 @@ static void request_free(struct request *r)
 		json_free(r->out);
 	else
 		json_burn(r->out);
+	buf_burn(&r->text);
 	fault_release(&r->fault);
 	for (size_t i = 0; i < r->n_seg; i++)
 		free(r->seg[i]);
@@ -480,9 +521,9 @@ static int work_out(struct request *r)
 		arm_handle(r);
 		pthread_mutex_unlock(&r->m->lock);
 	} else {
-		r->status = r->fault.status;
 		r->gateway = true;
-		r->out = json_fmt("{'error':%j}", r->fault.error);
+		request_answer(r, r->fault.status,
+			       json_fmt("{'error':%j}", r->fault.error));
 	}
 	return 0;
 }
@@ -497,6 +538,7 @@ void request_serve(struct emu *m, struct http_exchange *x, struct str host)
 
 	r->m = m;
 	r->x = x;
+	buf_init(&r->text, STATE_MAX);
 	r->method = request_method(h);
 	snprintf(r->host, sizeof(r->host), "%.*s", STR_ARG(host));
 	snprintf(r->base, sizeof(r->base), "https://%s", r->host);

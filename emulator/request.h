@@ -24,7 +24,8 @@ struct request {
 
 	/* the answer */
 	unsigned status; /* 0: not answered */
-	cJSON *out;	 /* NULL: no body */
+	cJSON *out;	 /* NULL: no body, or text is it */
+	struct buf text; /* the body as it is sent */
 	struct fault fault;
 	bool gateway; /* refused by ARM itself, not by a provider */
 	bool pretty;  /* compute indents */
@@ -38,6 +39,10 @@ void request_serve(struct emu *m, struct http_exchange *x, struct str host);
 enum method request_method(const struct http_head *h);
 
 int request_answer(struct request *r, unsigned status, cJSON *out); /* takes out; 0 */
+/* The same with a document that stays where it is: printed now, while the lock is
+ * held, and not copied. */
+int request_answer_as_is(struct request *r, unsigned status, const cJSON *doc);
+void request_drop_answer(struct request *r); /* forget it, zeroed */
 void request_field(struct request *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 int request_bad_method(struct request *r) __attribute__((cold)); /* refuse: 405 */

@@ -1,7 +1,8 @@
 /*
  * Shared access signatures: what is signed, and how.
  *
- * Source: "Create a service SAS", "Create an account SAS" (learn.microsoft.com).
+ * Source: "Create a service SAS", "Create an account SAS", "Create a user
+ * delegation SAS" (learn.microsoft.com).
  */
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,16 @@ void sas_text(const cJSON *sas, const char *account, const char *resource,
 	}
 	add_lines(b, sas, "sp st se");
 	buf_addf(b, "%s\n", resource);
-	add_lines(b, sas, "si sip spr sv");
+	if (json_get(sas, "skoid") == NULL) {
+		add_lines(b, sas, "si");
+	} else {
+		add_lines(b, sas, "skoid sktid skt ske sks skv");
+		if (strcmp(version, "2020-02-10") >= 0)
+			add_lines(b, sas, "saoid suoid scid");
+		if (strcmp(version, "2025-07-05") >= 0)
+			add_lines(b, sas, "skdutid sduoid");
+	}
+	add_lines(b, sas, "sip spr sv");
 	if (strcmp(version, "2018-11-09") >= 0)
 		add_lines(b, sas, "sr snapshot");
 	if (ses)

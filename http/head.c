@@ -15,8 +15,10 @@
 
 struct str http_field_n(const struct http_head *h, const char *name, size_t nth)
 {
+	struct str want = str_of(name);
+
 	for (size_t i = 0; i < h->n_fields; i++)
-		if (str_ieqz(h->fields[i].name, name) && nth-- == 0)
+		if (str_ieq(h->fields[i].name, want) && nth-- == 0)
 			return h->fields[i].value;
 	return STR_NULL;
 }
@@ -63,26 +65,27 @@ bool http_field_has(const struct http_head *h, const char *name, const char *wor
 /* RFC 9110 section 5.5: visible, space, tab, and the obsolete upper half. */
 bool http_text_ok(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') ||
-		    s.p[i] == 0x7f)
+	while ((s = str_skip(s, str_visible(s, '\0', '\0'))).n > 0) {
+		if ((unsigned char)s.p[0] < 0x80 && s.p[0] != '\t')
 			return false;
+		s = str_skip(s, 1);
+	}
 	return true;
 }
 
 bool http_target_ok(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f)
-			return false;
-	return s.n > 0;
+	return s.n > 0 && str_visible(s, ' ', ' ') == s.n;
 }
 
 int http_fields_check(const char *const *fields, bool request, struct err *e)
 {
-	static const char *const ours[] = {
-		"Content-Length", "Transfer-Encoding", "Host", "Connection",
-		"Expect",
+	static const struct str ours[] = {
+		{ "Content-Length", 14 },
+		{ "Transfer-Encoding", 17 },
+		{ "Host", 4 },
+		{ "Connection", 10 },
+		{ "Expect", 6 },
 	};
 	size_t n_ours = request ? sizeof ours / sizeof ours[0] : 2;
 
@@ -97,10 +100,10 @@ int http_fields_check(const char *const *fields, bool request, struct err *e)
 				       "control characters in header field %.*s",
 				       STR_ARG(name));
 		for (size_t i = 0; i < n_ours; i++)
-			if (str_ieqz(name, ours[i]))
+			if (str_ieq(name, ours[i]))
 				return err_set(e, ERR_DATA,
 					       "header field %s cannot be given",
-					       ours[i]);
+					       ours[i].p);
 	}
 	return 0;
 }

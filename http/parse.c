@@ -166,7 +166,7 @@ static void forget_slices(struct http_head *h)
 }
 
 /* Lines were looked at as they came; now that raw moves no more, again, for
- * the slices. */
+ * the slices, unless it has not moved since the first of them. */
 static int index_head(struct http_parser *p)
 {
 	struct str rest = buf_str(&p->head.raw), line;
@@ -225,7 +225,7 @@ static bool bodiless(const struct http_parser *p)
 /* The head is complete: 1 to be told, 0 if it was an interim answer. */
 static int finish_head(struct http_parser *p)
 {
-	if (index_head(p) < 0)
+	if (p->head.raw.cap != p->cap_at_line && index_head(p) < 0)
 		return -1;
 	if (!p->request && p->head.status < 200) {
 		if (p->head.status == 101)
@@ -269,10 +269,11 @@ static int take_head(struct http_parser *p, struct str *in)
 		line = str_skip(buf_str(raw), p->line_at);
 		line.n -= 2;
 		if (line.n > 0) {
-			rc = head_line(p, line);
-			forget_slices(&p->head);
-			if (rc < 0)
-				return -1;
+			/* its memory only ever grows, so this tells a move */
+			if (p->line_at == 0)
+				p->cap_at_line = raw->cap;
+			if (head_line(p, line) < 0)
+				goto partial;
 			p->line_at = raw->n;
 			continue;
 		}
@@ -287,7 +288,11 @@ static int take_head(struct http_parser *p, struct str *in)
 				"an empty line where the start line should be");
 		buf_reset(raw);
 	}
-	return rc;
+partial:
+	/* nobody sees slices of what may still move */
+	forget_slices(&p->head);
+	p->cap_at_line = 0;
+	return rc > 0 ? -1 : rc;
 }
 
 /* RFC 9112 section 7.1: extensions are passed over. */

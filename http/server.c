@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -187,15 +188,20 @@ static int put(struct conn *c, struct str more, struct err *e)
 	return rc < 0 ? err_in(e, "answering") : 0;
 }
 
+/* What follows "NAME:" in a field of that name, or NULL. */
+static const char *behind(const char *field, struct str name)
+{
+	return strncasecmp(field, name.p, name.n) == 0 ? field + name.n : NULL;
+}
+
 static bool fields_say_close(const char *const *fields)
 {
-	for (; fields != NULL && *fields != NULL; fields++) {
-		struct str value = str_of(*fields), name;
+	const char *value;
 
-		if (str_cut(&value, ':', &name) && str_ieqz(name, "connection") &&
-		    str_ieqz(str_trim(value), "close"))
+	for (; fields != NULL && *fields != NULL; fields++)
+		if ((value = behind(*fields, STR("connection:"))) != NULL &&
+		    str_ieqz(str_trim(str_of(value)), "close"))
 			return true;
-	}
 	return false;
 }
 
@@ -221,12 +227,19 @@ static void stage_head(struct http_exchange *x, unsigned status,
 	char date[32];
 
 	time_http(unix_time(), date);
-	buf_addf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
-		 http_reason(status), date);
+	buf_adds(out, "HTTP/1.1 ");
+	buf_add_dec(out, status);
+	buf_addc(out, ' ');
+	buf_adds(out, http_reason(status));
+	buf_adds(out, "\r\nDate: ");
+	buf_adds(out, date);
+	buf_adds(out, "\r\n");
 	for (const char *const *f = fields; f != NULL && *f != NULL; f++)
-		if (!str_istarts(str_of(*f), STR("connection:")) &&
-		    !str_istarts(str_of(*f), STR("date:")))
-			buf_addf(out, "%s\r\n", *f);
+		if (behind(*f, STR("connection:")) == NULL &&
+		    behind(*f, STR("date:")) == NULL) {
+			buf_adds(out, *f);
+			buf_addstr(out, STR("\r\n"));
+		}
 	x->no_body = empty || str_eqz(h->method, "HEAD");
 	x->chunked = length == UINT64_MAX && h->minor > 0 && !empty;
 	x->left = length;
@@ -235,9 +248,11 @@ static void stage_head(struct http_exchange *x, unsigned status,
 		  (length != UINT64_MAX || x->chunked || empty);
 	if (x->chunked)
 		buf_adds(out, "Transfer-Encoding: chunked\r\n");
-	else if (length != UINT64_MAX && !empty)
-		buf_addf(out, "Content-Length: %llu\r\n",
-			 (unsigned long long)length);
+	else if (length != UINT64_MAX && !empty) {
+		buf_adds(out, "Content-Length: ");
+		buf_add_dec(out, length);
+		buf_adds(out, "\r\n");
+	}
 	if (!x->keep)
 		buf_adds(out, "Connection: close\r\n");
 	else if (h->minor == 0)

@@ -794,6 +794,7 @@ static int agent_serve(struct agent *a, struct err *e)
 		return err_set(e, ERR_IO, "no thread to watch the engine with");
 	}
 	daemon_notify("READY=1\nSTATUS=joining");
+	daemon_settle();
 	daemon_say("agent: health on %s port %u", a->config.listen, port);
 	rc = http_serve(&s, e);
 	daemon_notify("STOPPING=1");

@@ -6,11 +6,13 @@
 #include "node/daemon.h"
 
 #include <arpa/inet.h>
+#include <link.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -126,6 +128,31 @@ static bool address_of(const char *text, unsigned port, union address *a,
 		return true;
 	}
 	return false;
+}
+
+/* Of the program alone, which is the first that is named. */
+static int settle(struct dl_phdr_info *o, size_t size, void *ctx)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size, (void)ctx;
+	/* the table itself is in the first of them, which goes last */
+	for (size_t i = o->dlpi_phnum; i-- > 0;) {
+		const ElfW(Phdr) *p = &o->dlpi_phdr[i];
+		uintptr_t at = (o->dlpi_addr + p->p_vaddr) & ~(page - 1);
+
+		/* a page that nobody may write is as the file is */
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0)
+			madvise((void *)at,
+				o->dlpi_addr + p->p_vaddr + p->p_memsz - at,
+				MADV_DONTNEED);
+	}
+	return 1;
+}
+
+void daemon_settle(void)
+{
+	dl_iterate_phdr(settle, NULL);
 }
 
 void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX])

@@ -31,6 +31,12 @@ int daemon_init(struct err *e);
  */
 void daemon_notify(const char *state);
 
+/*
+ * The beginning is over: what of the program's file only that needed is no
+ * longer kept in our memory.  What is needed after all comes back by itself.
+ */
+void daemon_settle(void);
+
 /* The address alone of "10.0.0.1:1234" or "[::1]:1234". */
 #define DAEMON_ADDRESS_MAX 48
 void daemon_peer(const char *peer, char out[DAEMON_ADDRESS_MAX]);

@@ -625,6 +625,7 @@ static int helper_serve(struct helper *h, struct err *e)
 	}
 	local_start(&local, h);
 	daemon_notify("READY=1\nSTATUS=no swarm yet");
+	daemon_settle();
 	daemon_say("helper: answering on %s port %u", h->config.listen, port);
 	rc = http_serve(&s, e);
 	daemon_notify("STOPPING=1");

@@ -23,6 +23,7 @@
 
 /* Each curve by the code that BearSSL has made for it, as tls/ has them. */
 #define SSH_EC (&br_ec_all_m31)
+#define SSH_X25519 (&br_ec_c25519_m31)
 
 /* Message numbers, RFC 4250 4.1.2. */
 enum {

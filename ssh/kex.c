@@ -16,9 +16,8 @@
 
 /* What we offer, the best first. */
 static const struct kex_method methods[] = {
-	{ "curve25519-sha256", &br_ec_c25519_m31, BR_EC_curve25519,
-	  &br_sha256_vtable },
-	{ "curve25519-sha256@libssh.org", &br_ec_c25519_m31, BR_EC_curve25519,
+	{ "curve25519-sha256", SSH_X25519, BR_EC_curve25519, &br_sha256_vtable },
+	{ "curve25519-sha256@libssh.org", SSH_X25519, BR_EC_curve25519,
 	  &br_sha256_vtable },
 	{ "ecdh-sha2-nistp256", SSH_EC, BR_EC_secp256r1, &br_sha256_vtable },
 	{ "ecdh-sha2-nistp384", SSH_EC, BR_EC_secp384r1, &br_sha384_vtable },

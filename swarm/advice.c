@@ -11,6 +11,9 @@
 #define REGISTER \
 	"an owner of the subscription can register it: portal, " \
 	"Resource providers"
+#define IMAGE_GONE \
+	"the publisher has withdrawn that version: 'azswarm deploy-compute' takes " \
+	"the latest for machines made from now on"
 
 /* The first row whose pattern (str_glob) fits the code counts: Linked...  and
  * Zonal... want the same as theirs, while there are quotas of many things.
@@ -40,6 +43,12 @@ static const struct {
 	{ "*AllocationFailed", ROOM },
 	{ "OverconstrainedAllocationRequest", ROOM },
 	{ "OverconstrainedZonalAllocationRequest", ROOM },
+	{ "*ImageNotFound", IMAGE_GONE },
+	{ "ImageVersionDeprecated", IMAGE_GONE },
+	{ "AuthorizationPermissionMismatch",
+	  "without shared keys this wants a role for the data, Storage Blob Data "
+	  "Contributor on the account, which Contributor and Owner do not "
+	  "include; a new assignment takes minutes to count" },
 	{ "StorageAccountAlreadyTaken", "choose another STORAGE_ACCOUNT_NAME" },
 	{ "KeyBasedAuthenticationNotPermitted",
 	  "the storage account takes no signatures made with its key, by a "

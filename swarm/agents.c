@@ -314,7 +314,7 @@ static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
 	if (settings_int(s->set, S_WARM_AGENTS, &keep, e) < 0 ||
 	    autoscale_read(s, &now, e) < 0)
 		return -1;
-	if (!now.on) {
+	if (!now.on && json_bool_opt(parameters, "autoscaleEnabled.value", true)) {
 		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
 			      "start-agents' switches it on");
 		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));

@@ -185,25 +185,34 @@ static bool set_enabled(struct session *s, cJSON *properties,
 	return true;
 }
 
-/* The bounds that `params` wrote for this cluster, which may be others than
- * those that the settings say today; false when there are none. */
-static bool read_deployed(const struct session *s, struct number *n)
+/* What `params` wrote for this cluster; NULL: nothing.  Caller burns. */
+static cJSON *read_parameters(const struct session *s)
 {
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
 	struct err ignored = ERR_INIT;
-	int64_t least = -1, most = -1;
-	cJSON *doc = NULL;
+	cJSON *doc = NULL, *parameters = NULL;
 
 	if (file_exists(PARAMETERS_FILE) &&
 	    file_read(PARAMETERS_FILE, &text, &ignored) == 0 &&
 	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored)) != NULL &&
-	    strcmp(json_str_opt(doc, "parameters.namePrefix.value", ""),
-		   settings_get(s->set, S_COMPUTE_GROUP)) == 0) {
-		least = json_int_opt(doc, "parameters.minAgentCount.value", -1);
-		most = json_int_opt(doc, "parameters.maxAgentCount.value", -1);
-	}
+	    names_is_prefix(settings_get(s->set, S_COMPUTE_GROUP),
+			    json_str_opt(doc, "parameters.namePrefix.value", "")))
+		parameters = cJSON_DetachItemFromObjectCaseSensitive(doc,
+								     "parameters");
 	json_burn(doc);
 	buf_burn(&text);
+	return parameters;
+}
+
+/* Its bounds, which may be others than those that the settings say today; false
+ * when there are none. */
+static bool read_deployed(const struct session *s, struct number *n)
+{
+	cJSON *parameters = read_parameters(s);
+	int64_t least = json_int_opt(parameters, "minAgentCount.value", -1);
+	int64_t most = json_int_opt(parameters, "maxAgentCount.value", -1);
+
+	json_burn(parameters);
 	if (least < 0 || most < least || most > INSTANCES_MAX)
 		return false;
 	n->least = (int)least;
@@ -227,5 +236,13 @@ int autoscale_fit(struct session *s, int wanted, int warm, struct err *e)
 
 int autoscale_enable(struct session *s, bool on, struct err *e)
 {
+	cJSON *parameters = read_parameters(s);
+	bool never = !json_bool_opt(parameters, "autoscaleEnabled.value", true);
+
+	json_burn(parameters);
+	if (on && never) {
+		ui_say(s->ui, "autoscale stays off: " STORAGE_BRIEF);
+		return 0;
+	}
 	return update(s, set_enabled, &(struct number){ .on = on }, e);
 }

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
+#include "node/layout.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
 #define WATCH_LIMIT_MS DEPLOYMENT_LIMIT_MS
+#define PARAMETERS_MAX (1u << 20)
 #define OPERATIONS_MAX 2000 /* Azure's own limit is 800 resources */
 
 /* ---- its operations ---- */
@@ -378,6 +381,63 @@ static int let_end(struct session *s, struct err *e)
 	return 0;
 }
 
+static void set_text(cJSON *parameters, const char *name, const char *value)
+{
+	json_set(json_get_mut(parameters, name), "value",
+		 cJSON_CreateString(value));
+}
+
+/* The file, too: whoever reads it next asks nobody. */
+static int write_prefix(const char *prefix, struct err *e)
+{
+	struct buf text = BUF_INIT(PARAMETERS_MAX),
+		   out = BUF_INIT(PARAMETERS_MAX);
+	cJSON *doc = NULL;
+	int rc = -1;
+
+	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
+	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, e)) == NULL)
+		goto out;
+	set_text(json_get_mut(doc, "parameters"), "namePrefix", prefix);
+	json_print_pretty(doc, &out);
+	buf_addc(&out, '\n');
+	if (buf_check(&out, PARAMETERS_FILE, e) == 0)
+		rc = file_write(PARAMETERS_FILE, buf_str(&out), 0600, e);
+out:
+	json_burn(doc);
+	buf_burn(&text);
+	buf_burn(&out);
+	return rc;
+}
+
+/* Public names that can be had, in the parameters of body.  refused: as for
+ * names_labels(). */
+static int take_names(struct session *s, cJSON *body, const struct err *refused,
+		      struct err *e)
+{
+	cJSON *parameters = json_get_mut(json_get_mut(body, "properties"),
+					 "parameters");
+	const char *was = json_str_opt(parameters, "namePrefix.value", "");
+	int64_t masters = json_int_opt(parameters, "masterCount.value", 1);
+	char *prefix = NULL;
+	int rc = names_labels(s,
+			      masters > LAYOUT_MASTERS_MAX ? LAYOUT_MASTERS_MAX :
+							     (int)masters,
+			      refused, &prefix, e);
+
+	if (rc == 0 && strcmp(prefix, was) != 0 &&
+	    (rc = write_prefix(prefix, e)) == 0)
+		set_text(parameters, "namePrefix", prefix);
+	free(prefix);
+	return rc;
+}
+
+static bool label_refused(const struct err *e)
+{
+	return e->kind == ERR_AZURE &&
+	       (err_is(e, "DnsRecordInUse") || err_is(e, "DnsRecordIsReserved"));
+}
+
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
@@ -391,9 +451,18 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0)
+	    images_resolve(s, body, true, e) < 0 ||
+	    take_names(s, body, NULL, e) < 0)
 		goto out;
 	rc = deploy(s, body, e);
+	/* somebody was quicker */
+	if (rc < 0 && label_refused(e)) {
+		struct err refused = *e;
+
+		err_clear(e);
+		if (take_names(s, body, &refused, e) == 0)
+			rc = deploy(s, body, e);
+	}
 out:
 	json_burn(body);
 	return rc;

@@ -429,6 +429,20 @@ static const struct survey_address *address_named(const struct survey *v,
 	return NULL;
 }
 
+/* Of what is there, which keeps its size. */
+static void take_sizes(const struct doctor *d)
+{
+	const struct instances *there[] = { &d->survey.masters,
+					    &d->survey.agents };
+	static const enum setting which[] = { S_MASTER_SIZE, S_AGENT_SIZE };
+
+	for (size_t i = 0; i < 2; i++)
+		if (there[i]->n > 0 && *there[i]->list[0].size != '\0' &&
+		    *settings_get(d->s->set, which[i]) == '\0')
+			settings_set(d->s->set, which[i],
+				     there[i]->list[0].size, "the cluster");
+}
+
 static int count_room(struct room *room, struct err *e)
 {
 	const struct doctor *d = room->d;
@@ -439,6 +453,7 @@ static int count_room(struct room *room, struct err *e)
 	int n_masters, n_agents;
 	char name[32];
 
+	take_sizes(d);
 	if (sizes_choose(d->s, NULL, e) < 0 ||
 	    settings_int(set, S_MASTER_COUNT, &n_masters, e) < 0 ||
 	    settings_int(set, S_AGENT_COUNT, &n_agents, e) < 0 ||
@@ -607,7 +622,9 @@ static void look_at_account(struct doctor *d)
 			   "is not there, and new machines fetch this program "
 			   "from it");
 	else if (storage_name_free(d->s, &e) < 0)
-		doctor_failed(d, name, &e, "another STORAGE_ACCOUNT_NAME");
+		doctor_failed(d, name, &e,
+			      "another STORAGE_ACCOUNT_NAME, or azswarm "
+			      "deploy-storage, which proposes one");
 	else
 		doctor_say(d, DOCTOR_OK, name, "", "is free");
 	free(name);
@@ -615,45 +632,32 @@ static void look_at_account(struct doctor *d)
 
 static void look_at_label(struct doctor *d, const char *label)
 {
-	const char *location = settings_get(d->s->set, S_LOCATION);
-	char *path = azure_path(&d->s->az,
-				"/providers/Microsoft.Network/locations/%s/"
-				"CheckDnsNameAvailability?domainNameLabel=%s"
-				"&api-version=" API_NETWORK,
-				location, label);
 	char *name = xasprintf("DNS label %s", label);
-	struct azure_reply r = { 0 };
 	struct err e = ERR_INIT;
-	const cJSON *available;
+	bool is_free, told;
 
-	if (azure_call(&d->s->az, "GET", path, NULL, 0, &r, &e) < 0) {
+	if (names_label_free(d->s, label, &is_free, &told, &e) < 0)
 		doctor_failed(d, name, &e, "another COMPUTE_GROUP");
-	} else {
-		available = json_get(r.doc, "available");
-		doctor_say(d, cJSON_IsTrue(available) ? DOCTOR_OK : DOCTOR_WRONG,
-			   name,
-			   "another COMPUTE_GROUP: public names are made of it",
+	else
+		doctor_say(d, is_free ? DOCTOR_OK : DOCTOR_WRONG, name,
+			   "another COMPUTE_GROUP: public names are made of it; "
+			   "or azswarm params, which proposes one",
 			   "is %s in %s",
-			   cJSON_IsTrue(available)  ? "free" :
-			   cJSON_IsFalse(available) ? "taken by somebody else" :
-						      UNTOLD,
-			   location);
-	}
-	azure_reply_release(&r);
+			   is_free ? "free" :
+			   told	   ? "taken by somebody else" :
+				     UNTOLD,
+			   settings_get(d->s->set, S_LOCATION));
 	free(name);
-	free(path);
 }
 
-/* The labels of cluster.json: COMPUTE_GROUP in lower case, and what has it. */
+/* The labels of cluster.json, and what has them. */
 static void look_at_labels(struct doctor *d)
 {
-	char *prefix = xstrdup(settings_get(d->s->set, S_COMPUTE_GROUP));
+	char *prefix = names_prefix(d->s);
 	struct err ignored = ERR_INIT;
 	int masters = 0;
 	char ip[32], *label;
 
-	for (char *c = prefix; *c != '\0'; c++)
-		*c = to_lower(*c);
 	(void)settings_int(d->s->set, S_MASTER_COUNT, &masters, &ignored);
 	for (int i = -1; i < masters; i++) {
 		if (i < 0)
@@ -662,7 +666,7 @@ static void look_at_labels(struct doctor *d)
 			snprintf(ip, sizeof(ip), "master%d-ip", i);
 		if (address_named(&d->survey, ip) != NULL)
 			continue;
-		label = xasprintf("%s-%.*s", prefix, (int)strlen(ip) - 3, ip);
+		label = names_label(prefix, i);
 		look_at_label(d, label);
 		free(label);
 	}

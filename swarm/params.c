@@ -9,6 +9,7 @@
 #include "base/asset.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/time.h"
 #include "node/config.h"
 #include "node/image.h"
 #include "swarm/instances.h"
@@ -18,6 +19,7 @@
 #define SAS_YEARS 10	      /* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
 #define PARAMETERS_MAX (1u << 20)
+#define URL_FRESH_S (6 * 86400) /* an address of 7 days has that left */
 
 /* Each in a file of its own: what is said of either goes by these. */
 enum role { MASTER, AGENT, ROLES };
@@ -77,6 +79,8 @@ struct fill {
 	const char *image_list;
 	/* of the share, and what opens it: both empty when none is mounted */
 	const char *share, *share_cred;
+	const char *prefix; /* of the public DNS labels */
+	bool keyless;	    /* the storage account is: see STORAGE_LOST */
 	int masters;
 };
 
@@ -200,6 +204,11 @@ static int document(const struct fill *f, const char *master_data,
 		  cJSON_CreateBool(most <= INSTANCES_SINGLE_MAX));
 	add_value(p, "autoscaleOut", cJSON_CreateNumber(out));
 	add_value(p, "autoscaleIn", cJSON_CreateNumber(in));
+	/* who comes later could not fetch the program */
+	if (f->keyless)
+		add_value(p, "autoscaleEnabled", cJSON_CreateFalse());
+	json_set(json_get_mut(p, "namePrefix"), "value",
+		 cJSON_CreateString(f->prefix));
 	add_text(p, "adminPublicKey", f->k->admin_public);
 	add_text(p, "masterImageSku", image_sku(f->program[MASTER]));
 	add_text(p, "agentImageSku", image_sku(f->program[AGENT]));
@@ -227,15 +236,16 @@ static int64_t far_away(void)
 
 /* What mount.cifs reads.  SMB knows no key but the account's own, which opens
  * all of the account; so nobody is given it who mounts nothing.  Burn it. */
-static int share_cred(struct session *s, char **cred, struct err *e)
+static int share_cred(struct session *s, const struct storage *st, bool mounts,
+		      char **cred, struct err *e)
 {
 	char *key = NULL;
 
-	if (!settings_mounts(s->set)) {
+	if (!mounts) {
 		*cred = xstrdup("");
 		return 0;
 	}
-	if (storage_key(s, &key, e) < 0)
+	if (storage_key(s, st, &key, e) < 0)
 		return -1;
 	*cred = xasprintf("username=%s\npassword=%s\n", storage_account_name(s),
 			  key);
@@ -305,14 +315,21 @@ static int image_list(const struct session *s, const struct program *const *p,
 }
 
 /* Where a role's program is, if it is there. */
-static int find_program(struct session *s, const char *blob,
+static int find_program(struct session *s, struct storage *st,
 			const struct program *p, char **url, struct err *e)
 {
 	bool there;
 
-	if (storage_sas_url(s, blob, p, "r", far_away(), url, e) < 0 ||
-	    storage_blob_there(s, *url, p, &there, e) < 0)
-		return -1;
+	for (;;) {
+		if (storage_sas_url(s, st, p, "r", far_away(), url, e) < 0)
+			return -1;
+		if (storage_blob_there(s, *url, p, &there, e) == 0)
+			break;
+		if (!storage_keyless_now(s, st, e))
+			return -1;
+		burn_str(*url);
+		*url = NULL;
+	}
 	return there ? 0 :
 		       err_set(e, ERR_DATA,
 			       "this azswarm (%.12s..., %s) is not in storage "
@@ -322,15 +339,89 @@ static int find_program(struct session *s, const char *blob,
 			       storage_account_name(s));
 }
 
-static int find_programs(struct session *s, const char *blob, struct fill *f,
+static int find_programs(struct session *s, struct storage *st, struct fill *f,
 			 struct err *e)
 {
-	if (find_program(s, blob, f->program[MASTER], &f->url[MASTER], e) < 0)
+	if (find_program(s, st, f->program[MASTER], &f->url[MASTER], e) < 0)
 		return -1;
 	if (f->program[AGENT] != f->program[MASTER])
-		return find_program(s, blob, f->program[AGENT], &f->url[AGENT], e);
+		return find_program(s, st, f->program[AGENT], &f->url[AGENT], e);
 	f->url[AGENT] = xstrdup(f->url[MASTER]);
 	return 0;
+}
+
+/* ---- the address of before, where signatures do not last ---- */
+
+/* When it ends, "...&se=2026-12-07T11%3A13%3A11Z&..."; 0: it does not say. */
+static int64_t url_ends(const char *url)
+{
+	const char *at = strstr(url, "&se=");
+	struct buf text = BUF_INIT(64);
+	struct err ignored = ERR_INIT;
+	struct str se;
+	int64_t t = 0;
+
+	if (at != NULL) {
+		se = str_of(at + 4);
+		se = str_head(se, strcspn(se.p, "&"));
+		if (buf_add_unpct(&text, se, false, &ignored) < 0 ||
+		    !time_parse_iso(buf_str(&text), &t))
+			t = 0;
+	}
+	buf_release(&text);
+	return t;
+}
+
+/* The address of the same blob in a customData that was written before.  NULL:
+ * there is none.  Caller burns. */
+static char *url_in(const cJSON *parameters, const char *name, const char *url)
+{
+	struct buf text = BUF_INIT(2 * CUSTOM_DATA_MAX);
+	struct str blob = str_head(str_of(url), strcspn(url, "?")), rest;
+	struct err ignored = ERR_INIT;
+	char *found = NULL;
+	ptrdiff_t at;
+
+	if (buf_add_unbase64(&text,
+			     str_of(json_str_opt(json_get(parameters, name),
+						 "value", "")),
+			     &ignored) == 0 &&
+	    (at = str_find(buf_str(&text), blob)) >= 0) {
+		rest = str_skip(buf_str(&text), (size_t)at);
+		found = str_dup(str_head(rest, strcspn(rest.p, "\\\"")));
+	}
+	buf_burn(&text);
+	return found;
+}
+
+/*
+ * A signed address that lives for days is another one each time; what is still
+ * good for most of them stays, so that params again changes nothing.
+ */
+static void keep_urls(struct fill *f)
+{
+	static const char *const names[ROLES] = { "masterCustomData",
+						  "agentCustomData" };
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
+	for (int i = 0; i < ROLES; i++) {
+		char *url = url_in(json_get(doc, "parameters"), names[i],
+				   f->url[i]);
+
+		if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
+			burn_str(f->url[i]);
+			f->url[i] = url;
+		} else {
+			burn_str(url);
+		}
+	}
+	json_burn(doc);
+	buf_burn(&text);
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)
@@ -340,9 +431,11 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	struct fill f = { .s = s, .k = &k };
 	struct buf text = BUF_INIT(PARAMETERS_MAX),
 		   list = BUF_INIT(IMAGE_LIST_MAX - 1);
-	char *blob = NULL, *file = NULL, *cred = NULL, *file_host = NULL;
+	struct storage st = { 0 };
+	char *prefix = NULL, *cred = NULL, *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
+	bool mounts;
 	int rc = -1;
 
 	(void)argc, (void)argv;
@@ -353,13 +446,23 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    image_list(s, f.program, &list, e) < 0 ||
 	    buf_check(&list, "the list of images", e) < 0 || keys_match(s, e) < 0)
 		goto out;
-	if (storage_endpoints(s, &blob, &file, e) < 0 ||
-	    share_cred(s, &cred, e) < 0 || find_programs(s, blob, &f, e) < 0)
+	if (names_labels(s, f.masters, NULL, &prefix, e) < 0 ||
+	    storage_find(s, &st, e) < 0)
+		goto out;
+	if (st.keyless)
+		storage_say_keyless(s);
+	if (find_programs(s, &st, &f, e) < 0)
+		goto out;
+	if (st.keyless)
+		keep_urls(&f);
+	mounts = settings_mounts(s->set) && !st.keyless;
+	if (share_cred(s, &st, mounts, &cred, e) < 0)
 		goto out;
 	f.image_list = list.str;
-	file_host = host_of(file);
-	f.share = settings_mounts(s->set) ? settings_get(s->set, S_SHARE_NAME) :
-					    "";
+	f.prefix = prefix;
+	f.keyless = st.keyless;
+	file_host = host_of(st.file);
+	f.share = mounts ? settings_get(s->set, S_SHARE_NAME) : "";
 	f.share_cred = cred;
 	f.file_host = file_host;
 	if (custom_data(&f, true, &master_data, e) < 0 ||
@@ -385,8 +488,8 @@ out:
 	buf_release(&list);
 	program_release(&own);
 	program_release(&other);
-	free(blob);
-	free(file);
+	storage_release(&st);
+	free(prefix);
 	free(file_host);
 	keys_burn(&k);
 	return rc;

@@ -612,11 +612,26 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	return 0;
 }
 
+/* Was what they are read before? */
+static bool all_known(const struct plan *p, const struct session *s)
+{
+	for (size_t i = 0; i < p->n_sizes; i++)
+		if (sizes_known(s, p->sizes[i].name) == NULL)
+			return false;
+	return true;
+}
+
 int plan_ask_sizes(struct plan *p, struct session *s, struct err *e)
 {
 	char *path = sizes_path(s);
-	int rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
+	const cJSON *sku;
+	int rc = 0;
 
+	if (!all_known(p, s))
+		rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
+	else
+		cJSON_ArrayForEach(sku, s->skus)
+			take_sku(p, sku, e);
 	free(path);
 	for (struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (z->vcpus == 0)
@@ -860,6 +875,8 @@ static void add_paid(struct price_parts *parts, const cJSON *doc)
 		parts->disks++;
 	} else if (str_ieqz(type, "Microsoft.Network/publicIPAddresses")) {
 		parts->addresses++;
+	} else if (str_ieqz(type, "Microsoft.Network/publicIPPrefixes")) {
+		parts->addresses += PRICE_RANGE;
 	} else if (str_ieqz(type, "Microsoft.Network/loadBalancers")) {
 		parts->balancers++;
 	}
@@ -1029,6 +1046,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
+	if (images_resolve(s, body, there, e) < 0)
+		goto out;
 	if (!there) {
 		ui_say(s->ui,
 		       "resource group %s is not there, so Azure cannot be asked: everything is to be made",
@@ -1040,7 +1059,6 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	} else {
 		if (agents_keep_number(s, json_get_mut(properties, "parameters"),
 				       e) < 0 ||
-		    masters_keep(s, json_get_mut(properties, "parameters"), e) < 0 ||
 		    swarm_deployment_validate(s, body, e) < 0 ||
 		    plan_what_if(s, body, &r, e) < 0)
 			goto out;

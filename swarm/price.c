@@ -17,6 +17,7 @@
 #define URL_MAX 4096
 #define KEPT_S 86400
 #define MISSED_S 3600	   /* before one that did not answer is asked again */
+#define PARTS_MAX 1000000  /* of one kind: what can be multiplied */
 #define DOLLARS_MAX 100000 /* of one thing a month: more is no price */
 
 /* What meters of a cluster's parts are called (Azure's list of prices). */
@@ -80,7 +81,7 @@ static int64_t micros_of(const cJSON *item)
 			 json_is(item, "unitOfMeasure", "1/Month") ? 1 :
 								     0;
 
-	if (!cJSON_IsNumber(price) || factor == 0 || price->valuedouble <= 0 ||
+	if (!cJSON_IsNumber(price) || factor == 0 || price->valuedouble < 1e-6 ||
 	    price->valuedouble > DOLLARS_MAX / (double)factor)
 		return -1;
 	return (int64_t)(price->valuedouble * 1e6 + 0.5) * factor;
@@ -154,6 +155,9 @@ static int add_up(const struct price_list *list, const char *name, int64_t n,
 
 	if (n == 0)
 		return 0;
+	if (n > PARTS_MAX)
+		return err_set(e, ERR_DATA, "%lld of %s are more than anybody has",
+			       (long long)n, name);
 	if (micros < 0)
 		return err_set(e, ERR_DATA, "the list has none of %s",
 			       *name != '\0' ? name : "so many sizes");

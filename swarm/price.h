@@ -11,6 +11,8 @@
  * and what is stored in the account.
  */
 #define PRICE_SIZES_MAX 16
+/* Addresses of the range that more than a hundred agents leave by. */
+#define PRICE_RANGE 8
 #define PRICE_LEFT_OUT "without traffic, disk operations and files"
 
 /* What there is of a cluster, and is paid for. */

@@ -24,7 +24,7 @@ const char *const provider_names[PROVIDERS] = { "Microsoft.Compute",
 bool provider_lacks(const struct err *e)
 {
 	return err_is(e, "MissingSubscriptionRegistration") ||
-	       err_is(e, "SubscriptionNotRegistered");
+	       err_is(e, "SubscriptionNotRegistered") || err_is(e, "Registering");
 }
 
 static int ask(struct session *s, const char *method, const char *name,

@@ -710,7 +710,7 @@ static void ask_costs(struct session *s, struct status *st, struct costs *c)
 	if (n == 0)
 		return;
 	parts.disks = (int64_t)(v->masters.n + v->agents.n);
-	parts.addresses = (int64_t)v->n_addresses;
+	parts.addresses = (int64_t)v->n_addresses + (v->range ? PRICE_RANGE : 0);
 	parts.balancers = v->balancer != NULL;
 	if (price_ask(s, v->compute.location, &parts, PRICE_MS, &list,
 		      &c->why) == 0 &&
@@ -824,6 +824,7 @@ static int watch(struct session *s, struct status *st, struct survey *v,
 
 		if (azure_ms == 0 || now_ms() - azure_ms >= AZURE_MS) {
 			survey_azure(s, v, &once);
+			st->account = storage_account_name(s);
 			if (once.kind != ERR_INTR)
 				ask_costs(s, st, c);
 			azure_ms = now_ms();
@@ -898,6 +899,8 @@ static int show(struct session *s, struct status *st, struct err *why,
 		rc = watch(s, st, &v, &costs, e);
 	else if (st->v != NULL)
 		look(s, st, &v, &costs, why);
+	/* which of its names it has is known now */
+	st->account = storage_account_name(s);
 	if (!s->watch && why->kind != ERR_INTR)
 		rc = print(st, s, e);
 	survey_release(&v);
@@ -929,7 +932,6 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.values = values,
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
-		.account = storage_account_name(s),
 	};
 
 	rc = show(s, &st, &why, e);

@@ -2,7 +2,8 @@
  * The storage account: file shares, and the blob from which machines fetch
  * this program.  Shares and containers are made through Resource Manager;
  * only the upload itself goes to the storage service, with a shared access
- * signature that Azure makes for us.
+ * signature: one that Azure makes for us with the account's key, or, where a
+ * policy forbids keys, one of ours (swarm/delegation.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "http/retry.h"
 #include "swarm/swarm.h"
 
-#define STORAGE_VERSION "2021-12-02" /* of the blob service */
+#define TAKEN "StorageAccountAlreadyTaken"
 #define UPLOAD_MS 600000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
@@ -22,64 +23,118 @@
 const char *storage_account_name(struct session *s)
 {
 	if (s->account == NULL)
-		s->account = settings_storage_account(s->set);
+		s->account = names_account(s);
 	return s->account;
 }
 
-static char *account_path(struct session *s, const char *rest)
+static char *path_of(struct session *s, const char *name, const char *rest)
 {
 	return azure_path(&s->az,
 			  "/resourceGroups/%s/providers/Microsoft.Storage/"
 			  "storageAccounts/%s%s?api-version=" API_STORAGE,
-			  settings_get(s->set, S_STORAGE_GROUP),
-			  storage_account_name(s), rest);
+			  settings_get(s->set, S_STORAGE_GROUP), name, rest);
+}
+
+static char *account_path(struct session *s, const char *rest)
+{
+	return path_of(s, storage_account_name(s), rest);
+}
+
+/* It has that name from now on.  Takes name. */
+static void use_name(struct session *s, char *name)
+{
+	free(s->account);
+	s->account = name;
 }
 
 /* 1: it is there; 0: not; -1. */
-static int account_look(struct session *s, struct azure_reply *r, struct err *e)
+static int look_for(struct session *s, const char *name, struct azure_reply *r,
+		    struct err *e)
 {
-	char *path = account_path(s, "");
+	char *path = path_of(s, name, "");
 	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
 
 	free(path);
 	return rc < 0 ? -1 : r->http.head.status != 404;
 }
 
-static int account_get(struct session *s, struct azure_reply *r, struct err *e)
+/* The same for ours, by either of the names that it may have. */
+static int account_look(struct session *s, struct azure_reply *r, struct err *e)
 {
-	int rc = account_look(s, r, e);
+	int rc = look_for(s, storage_account_name(s), r, e);
+	char *other = rc == 0 ? names_account_other(s, s->account) : NULL;
 
-	if (rc == 0)
-		err_set(e, ERR_DATA,
-			"storage account %s is not there; "
-			"'azswarm deploy-storage' makes it",
-			storage_account_name(s));
-	return rc > 0 ? 0 : -1;
+	if (other == NULL)
+		return rc;
+	azure_reply_release(r);
+	rc = look_for(s, other, r, e);
+	if (rc > 0 && names_keep_account(other, e) < 0)
+		rc = -1;
+	if (rc > 0)
+		use_name(s, other);
+	else
+		free(other);
+	return rc;
 }
 
 static int take_text(const cJSON *doc, const char *path, char **out, struct err *e)
 {
-	const char *v;
+	const char *v = json_str(doc, path, e);
 
-	if (out == NULL)
-		return 0;
-	if ((v = json_str(doc, path, e)) == NULL)
+	if (v == NULL)
 		return err_in(e, "storage account");
 	*out = xstrdup(v);
 	return 0;
 }
 
-int storage_endpoints(struct session *s, char **blob, char **file, struct err *e)
+static int take_account(struct storage *st, const cJSON *doc, struct err *e)
+{
+	/* null, as in accounts from before there was a choice: allowed */
+	st->keyless =
+		cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
+	if (take_text(doc, "properties.primaryEndpoints.blob", &st->blob, e) < 0)
+		return -1;
+	return take_text(doc, "properties.primaryEndpoints.file", &st->file, e);
+}
+
+void storage_release(struct storage *st)
+{
+	free(st->blob);
+	free(st->file);
+	json_burn(st->delegation);
+	*st = (struct storage){ 0 };
+}
+
+int storage_find(struct session *s, struct storage *st, struct err *e)
 {
 	struct azure_reply r = { 0 };
-	int rc = -1;
+	int rc = account_look(s, &r, e);
 
-	if (account_get(s, &r, e) == 0 &&
-	    take_text(r.doc, "properties.primaryEndpoints.blob", blob, e) == 0 &&
-	    take_text(r.doc, "properties.primaryEndpoints.file", file, e) == 0)
-		rc = 0;
+	if (rc > 0)
+		rc = take_account(st, r.doc, e);
+	else if (rc == 0)
+		rc = err_set(e, ERR_DATA,
+			     "storage account %s is not there; "
+			     "'azswarm deploy-storage' makes it",
+			     storage_account_name(s));
 	azure_reply_release(&r);
 	return rc;
+}
+
+void storage_say_keyless(struct session *s)
+{
+	ui_say(s->ui, "storage account %s allows no shared keys: " STORAGE_LOST,
+	       storage_account_name(s));
+}
+
+bool storage_keyless_now(struct session *s, struct storage *st, struct err *e)
+{
+	if (st->keyless || !err_is(e, "KeyBasedAuthenticationNotPermitted"))
+		return false;
+	err_clear(e);
+	st->keyless = true;
+	storage_say_keyless(s);
+	return true;
 }
 
 int storage_sku(struct session *s, char **sku, struct err *e)
@@ -93,13 +148,20 @@ int storage_sku(struct session *s, char **sku, struct err *e)
 	return rc;
 }
 
-int storage_key(struct session *s, char **key, struct err *e)
+int storage_key(struct session *s, const struct storage *st, char **key,
+		struct err *e)
 {
-	char *path = account_path(s, "/listKeys");
+	char *path;
 	struct azure_reply r = { 0 };
 	const char *v;
 	int rc = -1;
 
+	if (st->keyless)
+		return err_set(e, ERR_DATA,
+			       "storage account %s allows no shared keys, and "
+			       "this needs one",
+			       storage_account_name(s));
+	path = account_path(s, "/listKeys");
 	if (azure_call(&s->az, "POST", path, NULL, 0, &r, e) == 0 &&
 	    (v = json_str(r.doc, "keys[0].value", e)) != NULL) {
 		*key = xstrdup(v);
@@ -117,16 +179,15 @@ int storage_key(struct session *s, char **key, struct err *e)
 
 /* ---- this program as a blob ---- */
 
-int storage_sas_url(struct session *s, const char *blob_endpoint,
-		    const struct program *p, const char *permissions,
-		    int64_t expires, char **url, struct err *e)
+static int signed_by_azure(struct session *s, const struct program *p,
+			   const char *permissions, int64_t expires,
+			   char **query, struct err *e)
 {
 	char *path = account_path(s, "/ListServiceSas"), *resource;
 	cJSON *body = cJSON_CreateObject();
 	struct azure_reply r = { 0 };
 	char end[32];
 	const char *sas;
-	size_t n = strlen(blob_endpoint);
 	int rc = -1;
 
 	time_iso(expires, end);
@@ -139,9 +200,7 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	json_add_str(body, "keyToSign", "key1");
 	if (azure_call(&s->az, "POST", path, body, 0, &r, e) == 0 &&
 	    (sas = json_str(r.doc, "serviceSasToken", e)) != NULL) {
-		*url = xasprintf("%s%s%s?%s", blob_endpoint,
-				 n > 0 && blob_endpoint[n - 1] == '/' ? "" : "/",
-				 p->blob, sas);
+		*query = xstrdup(sas);
 		rc = 0;
 	}
 	json_burn(r.doc);
@@ -151,15 +210,32 @@ int storage_sas_url(struct session *s, const char *blob_endpoint,
 	json_free(body);
 	free(resource);
 	free(path);
-	return rc < 0 ? err_in(e, "access to blob storage of %s",
-			       storage_account_name(s)) :
-			0;
+	return rc;
 }
 
-/* The code in the storage service's XML error, for a message.  The URL holds
- * the signature and is never shown.  ERR_NET: it may be different next time. */
-static int storage_refusal(const struct http_response *r, enum http_retry row,
-			   struct err *e)
+int storage_sas_url(struct session *s, struct storage *st,
+		    const struct program *p, const char *permissions,
+		    int64_t expires, char **url, struct err *e)
+{
+	size_t n = strlen(st->blob);
+	char *query = NULL;
+	int rc = st->keyless ?
+			 delegation_sign(s, st, p->blob, permissions, expires,
+					 &query, e) :
+			 signed_by_azure(s, p, permissions, expires, &query, e);
+
+	if (rc < 0)
+		return err_in(e, "access to blob storage of %s",
+			      storage_account_name(s));
+	*url = xasprintf("%s%s%s?%s", st->blob,
+			 n > 0 && st->blob[n - 1] == '/' ? "" : "/", p->blob,
+			 query);
+	burn_str(query);
+	return 0;
+}
+
+int storage_refusal(const struct http_response *r, enum http_retry row,
+		    struct err *e)
 {
 	struct str code = http_field(&r->head, "x-ms-error-code");
 	struct str id = http_field(&r->head, "x-ms-request-id");
@@ -276,24 +352,30 @@ static int put_blob(struct session *s, const char *url, const struct program *p,
 	return rc;
 }
 
-static int upload(struct session *s, const char *blob, const struct program *p,
-		  struct err *e)
+static int upload(struct session *s, struct storage *st,
+		  const struct program *p, struct err *e)
 {
 	char *write_url = NULL;
 	int64_t began = now_ms();
 	bool there = false;
 	int rc = -1;
 
-	if (storage_sas_url(s, blob, p, "rcw", unix_time() + SAS_UPLOAD_S,
-			    &write_url, e) < 0)
-		goto out;
 	for (unsigned tries = 1;; tries++) {
 		struct err once = ERR_INIT;
 		int64_t wait_ms;
 
+		if (write_url == NULL &&
+		    storage_sas_url(s, st, p, "rcw", unix_time() + SAS_UPLOAD_S,
+				    &write_url, e) < 0)
+			goto out;
 		if (blob_there(s, write_url, p, &there, &once) == 0 &&
 		    (there || put_blob(s, write_url, p, &once) == 0))
 			break;
+		if (storage_keyless_now(s, st, &once)) {
+			burn_str(write_url);
+			write_url = NULL;
+			continue;
+		}
 		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) <
 		    0) {
 			*e = once;
@@ -316,22 +398,9 @@ out:
 				       err_in(e, "uploading %s", p->path);
 }
 
-static int upload_programs(struct session *s, const struct program *own,
-			   const struct program *other, struct err *e)
-{
-	char *blob = NULL;
-	int rc = -1;
-
-	if (storage_endpoints(s, &blob, NULL, e) == 0 &&
-	    upload(s, blob, own, e) == 0 &&
-	    (other == NULL || upload(s, blob, other, e) == 0))
-		rc = 0;
-	free(blob);
-	return rc;
-}
-
 /* ---- commands ---- */
 
+/* A name that cannot be had: ERR_AZURE; it is another's: with that code. */
 int storage_name_free(struct session *s, struct err *e)
 {
 	char *path = azure_path(&s->az,
@@ -345,37 +414,47 @@ int storage_name_free(struct session *s, struct err *e)
 	json_add_str(body, "type", "Microsoft.Storage/storageAccounts");
 	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
 	if (rc == 0 && !json_bool_opt(r.doc, "nameAvailable", true))
-		rc = err_set(e, ERR_AZURE,
-			     "%s; choose another STORAGE_ACCOUNT_NAME",
-			     json_str_opt(r.doc, "message", "the name is taken"));
+		rc = err_refused(e, ERR_AZURE,
+				 strcmp(json_str_opt(r.doc, "reason", ""),
+					"AlreadyExists") == 0 ?
+					 TAKEN :
+					 "",
+				 "", "%s",
+				 json_str_opt(r.doc, "message",
+					      "the name cannot be had"));
 	azure_reply_release(&r);
 	json_free(body);
 	free(path);
 	return rc;
 }
 
-static int account_put(struct session *s, struct err *e)
+/* Does an error of a policy speak of keys, or not say of what? */
+static bool about_keys(const cJSON *doc, bool *details)
+{
+	const cJSON *c;
+
+	if (cJSON_IsString(doc) && doc->string != NULL &&
+	    (strcmp(doc->string, "path") == 0 ||
+	     strcmp(doc->string, "expression") == 0)) {
+		*details = true;
+		return str_ends(str_of(doc->valuestring),
+				STR("llowSharedKeyAccess"));
+	}
+	cJSON_ArrayForEach(c, doc)
+		if (about_keys(c, details))
+			return true;
+	return false;
+}
+
+static int account_request(struct session *s, bool keys, struct azure_reply *r,
+			   struct err *e)
 {
 	char *path = account_path(s, "");
 	char *what = xasprintf("storage account %s", storage_account_name(s));
 	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
-	struct azure_reply r = { 0 };
-	cJSON *body = NULL, *p;
-	int rc = -1;
+	cJSON *body = cJSON_CreateObject(), *p;
+	int rc;
 
-	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) < 0)
-		goto out;
-	if (r.http.head.status == 200 &&
-	    strcmp(json_str_opt(r.doc, "properties.provisioningState", ""),
-		   "Succeeded") == 0) {
-		ui_say(s->ui, "%s is there already", what);
-		rc = 0;
-		goto out;
-	}
-	if (r.http.head.status == 404 && storage_name_free(s, e) < 0)
-		goto out;
-	azure_reply_release(&r);
-	body = cJSON_CreateObject();
 	json_add_str(json_add_obj(body, "sku"), "name", "Standard_LRS");
 	json_add_str(body, "kind", "StorageV2");
 	json_add_str(body, "location", settings_get(s->set, S_LOCATION));
@@ -383,15 +462,109 @@ static int account_put(struct session *s, struct err *e)
 	json_add_bool(p, "supportsHttpsTrafficOnly", true);
 	json_add_str(p, "minimumTlsVersion", "TLS1_2");
 	json_add_bool(p, "allowBlobPublicAccess", false);
-	json_add_bool(p, "allowSharedKeyAccess", true); /* SMB mounts need it */
-	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
+	json_add_bool(p, "allowSharedKeyAccess", keys); /* SMB mounts need it */
+	rc = azure_do(&s->az, "PUT", path, body, &w, r, e);
 	if (rc == 0)
 		ui_say(s->ui, "%s made", what);
-out:
-	azure_reply_release(&r);
 	json_free(body);
 	free(what);
 	free(path);
+	return rc;
+}
+
+/* A policy forbids one with keys; e has its words.  What is lost without is
+ * said, and agreed to, before there is one. */
+static int make_keyless(struct session *s, struct azure_reply *r, struct err *e)
+{
+	struct err refused = *e;
+
+	if (!s->yes && !isatty(STDIN_FILENO)) {
+		err_clear(e);
+		return err_refused(e, ERR_AZURE, "", "",
+				   "%s; --yes makes it without shared keys, and "
+				   "then " STORAGE_LOST,
+				   refused.msg);
+	}
+	ui_say(s->ui, "%s", refused.msg);
+	ui_say(s->ui, "without shared keys " STORAGE_LOST);
+	err_clear(e);
+	if (swarm_agree(s, "make the storage account without shared keys", e) < 0)
+		return -1;
+	azure_reply_release(r);
+	return account_request(s, false, r, e);
+}
+
+/* r: what there is of it, which may be one that was not made to the end. */
+static int account_make(struct session *s, struct azure_reply *r, struct err *e)
+{
+	bool there = r->http.head.status != 404, details = false;
+
+	azure_reply_release(r);
+	if (!there && storage_name_free(s, e) < 0)
+		return -1;
+	if (account_request(s, true, r, e) == 0)
+		return 0;
+	if (err_is(e, "RequestDisallowedByPolicy") &&
+	    (about_keys(r->doc, &details) || !details))
+		return make_keyless(s, r, e);
+	return -1;
+}
+
+/* The usual name is another's, as e says.  Has the one in its place been taken
+ * before, or is it agreed to now? */
+static int take_other(struct session *s, struct azure_reply *r, struct err *e)
+{
+	char *other = err_is(e, TAKEN) ?
+			      names_account_other(s, storage_account_name(s)) :
+			      NULL;
+	struct err taken = *e;
+	int rc;
+
+	if (other == NULL)
+		return -1;
+	err_clear(e);
+	azure_reply_release(r);
+	if ((rc = look_for(s, other, r, e)) > 0) {
+		rc = names_keep_account(other, e);
+	} else if (rc == 0) {
+		*e = taken;
+		rc = names_take_account(s, other, e);
+	}
+	azure_reply_release(r);
+	if (rc == 0)
+		use_name(s, other);
+	else
+		free(other);
+	return rc;
+}
+
+/* 0: it is ours, and r has it. */
+static int account_have(struct session *s, struct azure_reply *r, struct err *e)
+{
+	do {
+		if (look_for(s, storage_account_name(s), r, e) < 0)
+			return -1;
+		if (r->http.head.status == 200 &&
+		    strcmp(json_str_opt(r->doc, "properties.provisioningState", ""),
+			   "Succeeded") == 0) {
+			ui_say(s->ui, "storage account %s is there already",
+			       storage_account_name(s));
+			return 0;
+		}
+		if (account_make(s, r, e) == 0)
+			return 0;
+	} while (take_other(s, r, e) == 0);
+	return -1;
+}
+
+static int account_put(struct session *s, struct storage *st, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	int rc = account_have(s, &r, e);
+
+	if (rc == 0 && (rc = take_account(st, r.doc, e)) == 0 && st->keyless)
+		storage_say_keyless(s);
+	azure_reply_release(&r);
 	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
 			0;
 }
@@ -456,18 +629,23 @@ static int shares_put(struct session *s, struct err *e)
 
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
 {
-	struct azure_reply r = { 0 };
+	struct storage st = { 0 };
 	int rc;
 
 	(void)argc, (void)argv;
-	rc = account_get(s, &r, e);
-	azure_reply_release(&r);
+	if ((rc = storage_find(s, &st, e)) == 0 && st.keyless)
+		rc = err_set(e, ERR_DATA,
+			     "storage account %s allows no shared keys, and SMB "
+			     "knows no other way in: no share is made",
+			     storage_account_name(s));
+	storage_release(&st);
 	return rc < 0 ? -1 : shares_put(s, e);
 }
 
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
+	struct storage st = { 0 };
 	struct err none = ERR_INIT;
 	int found, rc = -1;
 
@@ -479,11 +657,12 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 	if (found == 0 && other.path != NULL)
 		ui_say(s->ui, "left alone: %s", none.msg);
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
-	    account_put(s, e) == 0 && shares_put(s, e) == 0 &&
-	    container_put(s, e) == 0 &&
-	    upload_programs(s, &own, found ? &other : NULL, e) == 0)
+	    account_put(s, &st, e) == 0 && (st.keyless || shares_put(s, e) == 0) &&
+	    container_put(s, e) == 0 && upload(s, &st, &own, e) == 0 &&
+	    (!found || upload(s, &st, &other, e) == 0))
 		rc = 0;
 out:
+	storage_release(&st);
 	program_release(&own);
 	program_release(&other);
 	return rc;

@@ -97,6 +97,11 @@ static int read_balancer(struct session *s, struct survey *v, struct err *e)
 				 (int)json_int_opt(rule,
 						   "properties.frontendPort", 0));
 		v->ports = buf_detach(&ports);
+		cJSON_ArrayForEach(rule,
+				   json_at(r.doc,
+					   "properties.frontendIPConfigurations"))
+			v->range |= json_at(rule, "properties.publicIPPrefix") !=
+				    NULL;
 	}
 	buf_release(&ports);
 	azure_reply_release(&r);
@@ -226,7 +231,7 @@ static void forget_azure(struct survey *v)
 	free(v->ports);
 	free(v->account_sku);
 	v->balancer = v->ports = v->account_sku = NULL;
-	v->paper = false;
+	v->paper = v->range = false;
 	err_clear(&v->no_machines);
 	err_clear(&v->no_storage);
 }

@@ -37,6 +37,7 @@ struct survey {
 	struct masters reach; /* those of the masters; survey_swarm takes them */
 	char *balancer;	      /* "agents-lb", NULL: there is none */
 	char *ports;	      /* what it listens on, "80 81" */
+	bool range; /* it has a range of addresses to go out by, too */
 
 	/* of the storage group */
 	struct err no_storage;

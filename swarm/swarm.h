@@ -1,6 +1,7 @@
 #ifndef SWARM_SWARM_H
 #define SWARM_SWARM_H
 
+#include "http/retry.h"
 #include "swarm/keys.h"
 #include "swarm/program.h"
 #include "swarm/session.h"
@@ -22,23 +23,90 @@ bool advice(const struct err *e, struct buf *out);
 
 /* The account's name, the session's. */
 const char *storage_account_name(struct session *s);
-/* ERR_DATA unless the account is there.  "https://ACCOUNT.blob..." and the file
- * endpoint; the caller frees both, and either may be NULL when not wanted. */
-int storage_endpoints(struct session *s, char **blob, char **file, struct err *e);
+/* It, once found. */
+struct storage {
+	char *blob, *file; /* "https://ACCOUNT.blob...", and the file endpoint */
+	bool keyless;	   /* it allows no shared keys */
+	cJSON *delegation; /* the key for signing without them, once asked for */
+};
+#define STORAGE_VERSION "2021-12-02" /* of the blob service */
+/* Why autoscale is refused there, and all that is lost. */
+#define STORAGE_BRIEF \
+	"a new machine finds this program only while the signed address is good, " \
+	"7 days; 'azswarm params' and 'azswarm deploy-compute' make another"
+#define STORAGE_LOST \
+	"no machine mounts a share at /srv (SMB knows no other way in), and " \
+	"autoscale stays off: " STORAGE_BRIEF
+void storage_release(struct storage *st);
+/* ERR_DATA unless the account is there.  st is zeroed by the caller; release it
+ * whatever the result. */
+int storage_find(struct session *s, struct storage *st, struct err *e);
+void storage_say_keyless(struct session *s);
+/* e is the storage service's word that keys are forbidden, which nothing told
+ * before: true, it is cleared, said, and st is keyless from now on. */
+bool storage_keyless_now(struct session *s, struct storage *st, struct err *e);
 /* "Standard_LRS", for the caller to free; left alone where no account is. */
 int storage_sku(struct session *s, char **sku, struct err *e);
-/* First key of the account.  Caller burns. */
-int storage_key(struct session *s, char **key, struct err *e);
+/* First key of the account.  ERR_DATA when it is keyless.  Caller burns. */
+int storage_key(struct session *s, const struct storage *st, char **key,
+		struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
 /* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
- * expires, which is Unix time.  Caller burns. */
-int storage_sas_url(struct session *s, const char *blob_endpoint,
+ * expires, which is Unix time; sooner where the account is keyless.  Caller
+ * burns. */
+int storage_sas_url(struct session *s, struct storage *st,
 		    const struct program *p, const char *permissions,
 		    int64_t expires, char **url, struct err *e);
+/* The code in the storage service's XML error, for a message.  The URL holds
+ * the signature and is never shown.  ERR_NET: it may be different next time. */
+int storage_refusal(const struct http_response *r, enum http_retry row,
+		    struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
+
+/* ---- signing without the account's key (swarm/delegation.c) ---- */
+
+/*
+ * The query of a signed URL for a blob ("container/name"), with the key that
+ * blob storage gives to whom Entra knows: until expires, or 7 days from now,
+ * which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
+ * role of the data that this wants, and which.
+ */
+int delegation_sign(struct session *s, struct storage *st, const char *blob,
+		    const char *permissions, int64_t expires, char **query,
+		    struct err *e);
+
+/* ---- names that all of Azure shares (swarm/names.c) ---- */
+
+/* The storage account's: the usual one, or the one in its place.  Caller frees. */
+char *names_account(const struct session *s);
+/* What would take the place of the account's name; NULL: that has no place to
+ * take, or was chosen.  Caller frees. */
+char *names_account_other(const struct session *s, const char *now);
+/* It is in use, and stays so. */
+int names_keep_account(const char *name, struct err *e);
+/* e says that the usual name is another's.  0: the other one is agreed to
+ * (asked, or --yes), e is cleared; -1: e says how to take it, too. */
+int names_take_account(struct session *s, const char *name, struct err *e);
+/* What the public DNS labels begin with.  Caller frees. */
+char *names_prefix(const struct session *s);
+/* May that be what the labels of this COMPUTE_GROUP begin with? */
+bool names_is_prefix(const char *group, const char *prefix);
+/* The label of a master, or of the load balancer (-1).  Caller frees. */
+char *names_label(const char *prefix, int master);
+/* Asks.  *told: Azure said whether it is free. */
+int names_label_free(struct session *s, const char *label, bool *is_free,
+		     bool *told, struct err *e);
+/*
+ * The prefix whose labels can be had, for so many masters: the one that is in
+ * use, or another that is agreed to in place of one that is taken.  refused: NULL,
+ * or Azure's word that one is; without it Azure is asked once in a session.  Caller
+ * frees *prefix, whatever the result.
+ */
+int names_labels(struct session *s, int masters, const struct err *refused,
+		 char **prefix, struct err *e);
 
 /* ---- keys/ and the cluster (swarm/match.c) ---- */
 
@@ -56,19 +124,23 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
-/* ---- masters (swarm/masters.c) ---- */
+/* ---- images (swarm/images.c) ---- */
 
 /*
- * Tell the deployment's parameters which masters are not there yet: only they
- * are sent what a machine is first made by (customData), which Azure refuses to
- * change, and even to see again in other words.
+ * Put into body, the deployment's, which masters are new (only they are sent
+ * customData) and the versions of images: the latest there is for agents and for
+ * new masters, which is said, and for each master that is there its own, for
+ * Azure refuses another.  there: the resource group is.  Where Azure does not
+ * tell the latest, that is said, and the template's "latest" stays.
  */
-int masters_keep(struct session *s, cJSON *parameters, struct err *e);
+int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 
 /* The list of VM sizes in LOCATION.  Caller frees. */
 char *sizes_path(const struct session *s);
+/* What sizes_choose() has read of that size, the session's; NULL: nothing. */
+const cJSON *sizes_known(const struct session *s, const char *size);
 /* Of an item of that list: what it has under this name, "" when nothing. */
 const char *sizes_capability(const cJSON *size, const char *name);
 /*

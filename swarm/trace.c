@@ -22,7 +22,7 @@
 
 /* ---- what changes something ---- */
 
-/* POSTs to Resource Manager that only tell. */
+/* POSTs that only tell. */
 static bool only_tells(struct str url)
 {
 	static const char *const words[] = { "validate", "whatIf",
@@ -35,6 +35,8 @@ static bool only_tells(struct str url)
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (str_ieqz(last, words[i]))
 			return true;
+	if (str_ends(url, STR("&comp=userdelegationkey"))) /* blob storage's */
+		return true;
 	return str_istarts(last, STR("list")); /* keys, signatures */
 }
 

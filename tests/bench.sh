@@ -1,12 +1,15 @@
 #!/bin/sh
 # Our SSH client against OpenSSH's, on one sshd, with one cipher, in one run:
 # how many times as long ours takes.  A ratio is what machines agree on;
-# seconds are not.  Turns alternate, and the fastest of each counts.  Not a part of `make test`.
+# seconds are not.  Turns alternate, and the fastest of each counts.  Not a part of
+# `make test`.
 #
 #	tests/bench.sh
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/.."
+top=$PWD
+. tests/bench_rows.sh
 tool=$PWD/build/bench/ssh_tool
 turns=4 megabytes=200 execs=10
 
@@ -102,7 +105,7 @@ clock()		# COMMAND: milliseconds
 	"$@"
 	echo $((($(date +%s%N) - clock_at) / 1000000))
 }
-compare()	# NAME WHAT AMOUNT UNIT
+compare()	# NAME WHAT TIMES
 {
 	best_o= best_t=
 	for _ in $(seq $turns); do
@@ -110,19 +113,14 @@ compare()	# NAME WHAT AMOUNT UNIT
 		[ -n "$best_o" ] && [ "$best_o" -le "$o" ] || best_o=$o
 		[ -n "$best_t" ] && [ "$best_t" -le "$t" ] || best_t=$t
 	done
-	awk -v name="$1" -v o="$best_o" -v t="$best_t" -v n="$3" -v unit="$4" 'BEGIN {
-		if (unit == "ms")
-			printf "%-28s %8.1f ms   %8.1f ms   %.2f\n", name, o / n, t / n, o / t
-		else
-			printf "%-28s %6.0f MB/s  %6.0f MB/s   %.2f\n", name,
-				n * 1.048576 / (o / 1000), n * 1.048576 / (t / 1000), o / t
-	}'
+	row "$1" "$(awk -v v="$best_o" -v n="$3" 'BEGIN { printf "%.1f", v / n }')" \
+		"$(awk -v v="$best_t" -v n="$3" 'BEGIN { printf "%.1f", v / n }')" ms
 }
 
 echo "ours: $(./ours algorithms)"
 echo "theirs: $(./theirs -v -n 127.0.0.1 true 2>&1 | sed -n 's/.*kex: server->client cipher: \([^ ]*\) .*/\1/p'), $(ssh -V 2>&1)"
-printf '%-28s %11s   %11s   %s\n' '' ours theirs 'ours takes, times theirs'
-compare 'connect, sign in, run true' exec $execs ms
-compare "$megabytes MB out of a command" out $megabytes MB
-compare "$megabytes MB into a command" in $megabytes MB
-compare "$megabytes MB through a forward" forward $megabytes MB
+head_row 'SSH, theirs is OpenSSH'
+compare 'connect, sign in, run true' exec $execs
+compare "$megabytes MB out of a command" out 1
+compare "$megabytes MB into a command" in 1
+compare "$megabytes MB through a forward" forward 1

@@ -26,13 +26,14 @@ azure_able()
 	return 1
 }
 
-# azure_start DIR nspawn|paper
+# azure_start DIR nspawn|paper [ARGUMENT...]: of the emulator
 azure_start()
 {
 	azure_dir=$1 azure_machines=$2
+	shift 2
 	mkdir -p -m 700 "$azure_dir"
 	azure_net=$(printf %s "$(realpath "$azure_dir")" | sha256sum | cut -c 1-8)
-	set -- --dir "$azure_dir" --listen 127.0.0.1:0
+	set -- --dir "$azure_dir" --listen 127.0.0.1:0 "$@"
 	[ "$azure_machines" = paper ] || set -- "$@" --machines nspawn
 	rm -f "$azure_dir.out"	# the last one was ready, too
 	: >"$azure_dir.out"

@@ -35,7 +35,7 @@ ask()		# SERVICE MACHINE PATH: of the first task there
 	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
 }
 
-# swarm_azure: the local Azure, in ./azure; sets root, top
+# swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top
 swarm_azure()
 {
 	"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
@@ -47,7 +47,7 @@ swarm_azure()
 	mkdir run
 	export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
 	at_exit azure_stop
-	azure_start "$top/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
+	azure_start "$top/azure" nspawn "$@" || { not_ok start 'no local Azure'; exit 1; }
 }
 
 # Machines whose load balancer asks every second, or so they are told: all that

@@ -413,9 +413,7 @@ void arm_handle(struct request *r)
 {
 	if (entra_server_handle(r))
 		return;
-	if (route(r) < 0) {
-		r->status = r->fault.status;
-		json_free(r->out);
-		r->out = json_fmt("{'error':%j}", r->fault.error);
-	}
+	if (route(r) < 0)
+		request_answer(r, r->fault.status,
+			       json_fmt("{'error':%j}", r->fault.error));
 }

@@ -20,6 +20,7 @@
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
+#include "emulator/wire.h"
 #include "http.h"
 
 /* ---- sizes and quotas ---- */
@@ -213,18 +214,20 @@ static cJSON *vm_sizes(void)
 
 /* ---- images ---- */
 
-/* Canonical's; skus of generation 2, of generation 1, for Arm */
+/* Canonical's; the versions there are, the latest last; skus of generation 2, of
+ * generation 1, for Arm */
+#define VERSIONS 2
 static const struct image {
-	const char *offer, *version, *sku[3];
+	const char *offer, *version[VERSIONS], *sku[3];
 } images[] = {
 	{ "ubuntu-24_04-lts",
-	  "24.04.202607280",
+	  { "24.04.202606110", "24.04.202607280" },
 	  { "server", "server-gen1", "server-arm64" } },
 	{ "ubuntu-26_04-lts",
-	  "26.04.202607290",
+	  { "26.04.202606120", "26.04.202607290" },
 	  { "server", "server-gen1", "server-arm64" } },
 	{ "0001-com-ubuntu-server-jammy",
-	  "22.04.202607220",
+	  { "22.04.202606050", "22.04.202607220" },
 	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
 };
 
@@ -242,6 +245,17 @@ static const struct image *image_find(const char *publisher, const char *offer,
 	return NULL;
 }
 
+/* What "latest" or one of its versions is; NULL: there is no such version. */
+static const char *version_of(const struct image *i, const char *asked)
+{
+	if (str_is(asked, "latest"))
+		return i->version[VERSIONS - 1];
+	for (size_t k = 0; k < VERSIONS; k++)
+		if (str_is(asked, i->version[k]))
+			return i->version[k];
+	return NULL;
+}
+
 const char *compute_image_version(const cJSON *image)
 {
 	size_t which;
@@ -249,7 +263,26 @@ const char *compute_image_version(const cJSON *image)
 					   json_text(image, "offer"),
 					   json_text(image, "sku"), &which);
 
-	return i == NULL ? NULL : i->version;
+	return i == NULL ? NULL : version_of(i, json_text(image, "version"));
+}
+
+/* A list's $orderby and $top, which it alone of all lists here has. */
+static void order_and_cut(const struct request *r, cJSON *arr)
+{
+	char *order = request_param(r, "$orderby"),
+	     *top = request_param(r, "$top");
+	uint64_t most;
+	int n = cJSON_GetArraySize(arr);
+
+	if (order != NULL && str_ieqz(str_of(order), "name desc"))
+		for (int i = 1; i < n; i++)
+			cJSON_InsertItemInArray(arr, 0,
+						cJSON_DetachItemFromArray(arr, i));
+	if (top != NULL && str_num(str_of(top), 1000, &most))
+		while (cJSON_GetArraySize(arr) > (int)most)
+			json_free(cJSON_DetachItemFromArray(arr, (int)most));
+	free(order);
+	free(top);
 }
 
 /* s: publishers, P, artifacttypes, vmimage, offers, O, skus, S, versions, V.  Its
@@ -259,21 +292,21 @@ static int images_call(struct request *r, const char *location, char **s)
 	char *path = str_dup(http_x_path(r->x));
 	cJSON *arr = cJSON_CreateArray(), *one = NULL;
 	const struct image *i;
-	size_t n = 0, k;
+	size_t n = 0, k, v;
 
 	while (s[n] != NULL)
 		n++;
 	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
-		for (k = 0; k < 3; k++) {
+		for (k = 0, v = 0; k < 3; v == VERSIONS - 1 ? (v = 0, k++) : v++) {
 			const char *name = n == 1 ? "Canonical" :
 					   n == 5 ? i->offer :
 					   n == 7 ? i->sku[k] :
-						    i->version;
+						    i->version[v];
 
 			if ((n > 1 && !str_is(s[1], "Canonical")) ||
 			    (n > 5 && !str_is(s[5], i->offer)) ||
 			    (n > 7 && !str_is(s[7], i->sku[k])) ||
-			    (n > 9 && !str_is(s[9], i->version)))
+			    (n > 9 && !str_is(s[9], i->version[v])))
 				continue;
 			if (n == 10 && one == NULL)
 				one = json_fmt(
@@ -294,6 +327,8 @@ static int images_call(struct request *r, const char *location, char **s)
 	if (one != NULL || arr->child == NULL) {
 		json_free(arr);
 		arr = one;
+	} else if (n == 9) {
+		order_and_cut(r, arr);
 	}
 	return arr != NULL ?
 		       request_answer(r, 200, arr) :
@@ -447,9 +482,9 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 		   *version = json_text(image, "version");
 	size_t which;
 	const struct image *i = image_find(publisher, offer, sku, &which);
+	const char *exact = i == NULL ? NULL : version_of(i, version);
 
-	if (i == NULL ||
-	    (!str_is(version, "latest") && !str_is(version, i->version)))
+	if (exact == NULL)
 		return fault_set(&p->f, 404,
 				 "PlatformImageNotFound imageReference: The "
 				 "platform image '%s:%s:%s:%s' is not available. Verify that all "
@@ -469,7 +504,7 @@ static int check_image(struct put *p, cJSON *profile, const char *size, bool set
 			"not supported for the OS image '%s': it needs a generation 2 image.",
 			sku);
 	if (!set)
-		json_put_str(image, "exactVersion", i->version);
+		json_put_str(image, "exactVersion", exact);
 	json_defaults(profile, "@vm-disk");
 	return 0;
 }
@@ -685,14 +720,24 @@ cJSON *compute_machine_view(const struct emu *m, const struct entry *n)
 			     json_text(n->doc, "properties.timeCreated"));
 	/* nothing runs there, so nothing is Ready; and who waits is told why */
 	bool paper = m->netns == NULL, agent = up && !paper;
+	const char *version = "2.11.1.12",
+		   *said = "GuestAgent is running and processing the extensions.";
+	const cJSON *own = wire_agent(n);
 	char *low = emu_lower(state);
-	cJSON *view = json_fmt(
+	cJSON *view;
+
+	/* it has one of its own, which says so itself */
+	if (agent && m->o.provision_s > 0) {
+		agent = json_is(own, "status", "Ready");
+		version = json_text(own, "version");
+		said = json_text(own, "message");
+	}
+	view = json_fmt(
 		"@vm-view",
 		json_text(n->doc, "properties.osProfile.computerName"),
-		agent ? "2.11.1.12" : "Unknown",
-		agent ? "succeeded" : "Unavailable", agent ? "Info" : "Warning",
-		agent ? "Ready" : "Not Ready",
-		agent ? "GuestAgent is running and processing the extensions." :
+		agent ? version : "Unknown", agent ? "succeeded" : "Unavailable",
+		agent ? "Info" : "Warning", agent ? "Ready" : "Not Ready",
+		agent ? said :
 		paper ? "This machine exists on paper: its Azure has no machines." :
 			"VM status blob is found but not yet populated.",
 		when, json_text(n->doc, "properties.storageProfile.osDisk.name"),

@@ -197,7 +197,7 @@ int group_route(struct request *r)
 		store_changed(r->m);
 		__attribute__((fallthrough));
 	case GET:
-		return request_answer(r, 200, cJSON_Duplicate(n->doc, true));
+		return request_answer_as_is(r, 200, n->doc);
 	default:
 		return request_bad_method(r);
 	}

@@ -9,6 +9,7 @@
  * were in East US in 2026, the same for all regions.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "emulator/arm/location.h"

@@ -47,6 +47,17 @@ cJSON *resource_show_asked(struct request *r, const struct entry *n)
 	return doc;
 }
 
+int resource_answer(struct request *r, const struct entry *n)
+{
+	const struct rtype *t = n->type;
+	char *expand = t->expand != NULL ? request_param(r, "$expand") : NULL;
+	bool as_is = t->show == NULL && expand == NULL;
+
+	free(expand);
+	return as_is ? request_answer_as_is(r, 200, n->doc) :
+		       request_answer(r, 200, resource_show_asked(r, n));
+}
+
 void resource_born(struct put *p, const char *name)
 {
 	const cJSON *was = p->old != NULL ? json_get(p->old->doc, "properties") :
@@ -534,7 +545,7 @@ static int answer_resource(struct request *r, const struct rtype *t,
 	case GET:
 		if ((etag = json_str_opt(n->doc, "etag", NULL)) != NULL)
 			request_field(r, "ETag: %s", etag);
-		return request_answer(r, 200, resource_show_asked(r, n));
+		return resource_answer(r, n);
 	default:
 		return request_bad_method(r);
 	}
@@ -628,6 +639,12 @@ struct route {
 	char **rest; /* and that without x/default */
 };
 
+static void add_segment(struct buf *b, const char *segment)
+{
+	buf_addc(b, '/');
+	buf_adds(b, segment);
+}
+
 /*
  * As deep as there are types that we know and names to go with them.
  * s: namespace, type, name, type, name, ..., verb
@@ -637,16 +654,19 @@ static void route_find(struct route *w, const struct entry *group, char **s)
 	const struct rtype *deeper;
 	size_t i;
 
-	buf_addf(&w->type_name, "%s", s[0]);
-	buf_addf(&w->id, "%s/providers/%s", json_text(group->doc, "id"), s[0]);
+	buf_adds(&w->type_name, s[0]);
+	buf_adds(&w->id, json_text(group->doc, "id"));
+	buf_adds(&w->id, "/providers");
+	add_segment(&w->id, s[0]);
 	for (i = 1; s[i] != NULL; i += 2) {
 		size_t keep = w->type_name.n;
 
-		buf_addf(&w->type_name, "/%s", s[i]);
+		add_segment(&w->type_name, s[i]);
 		deeper = provider_type(w->type_name.str);
 		/* fileServices/default is no resource of its own here */
 		if (deeper == NULL && str_is(s[i + 1], "default")) {
-			buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
+			add_segment(&w->id, s[i]);
+			add_segment(&w->id, s[i + 1]);
 			continue;
 		}
 		if (deeper == NULL || s[i + 1] == NULL ||
@@ -655,7 +675,8 @@ static void route_find(struct route *w, const struct entry *group, char **s)
 			break;
 		}
 		w->type = deeper;
-		buf_addf(&w->id, "/%s/%s", s[i], s[i + 1]);
+		add_segment(&w->id, s[i]);
+		add_segment(&w->id, s[i + 1]);
 		w->own = s + i + 2;
 		w->own_n = w->id.n;
 	}

@@ -110,6 +110,9 @@ cJSON *resource_show(struct emu *m, const struct entry *n);
 /* The same with what $expand asks for. */
 cJSON *resource_show_asked(struct request *r, const struct entry *n);
 
+/* That, as the answer. */
+int resource_answer(struct request *r, const struct entry *n);
+
 /* What follows providers/ in a group: namespace, type, name, ... */
 int resource_route(struct request *r, struct entry *group, char **seg);
 /* Answer all entries of that type (NULL: those without one) below key. */

@@ -688,7 +688,7 @@ static int instance_call(struct request *r, struct entry *set, char **s)
 					 "NotFound: The entity was not found in this "
 					 "Azure location.");
 	if (r->method == GET && s[1] == NULL)
-		return request_answer(r, 200, resource_show_asked(r, n));
+		return resource_answer(r, n);
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "instanceView"))
 		return request_answer(r, 200, compute_machine_view(r->m, n));
 	if (r->method == GET && s[2] == NULL && str_is(s[1], "networkInterfaces"))

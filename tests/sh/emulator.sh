@@ -681,7 +681,9 @@ ask GET "$S/providers/Microsoft.Compute/locations/eastus/usages?$compute"
 answers 'used of the quota' 200 '.value[]|select(.name.value=="cores")|[.currentValue,.limit]' '[6,100]'
 P=$S/providers/Microsoft.Compute/locations/eastus/publishers
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions?$compute"
-answers 'versions of an image, with nothing around them' 200 '[.[].name]' '["24.04.202607280"]'
+answers 'versions of an image, with nothing around them' 200 '[.[].name]' '["24.04.202606110","24.04.202607280"]'
+ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions?$compute&\$top=1&\$orderby=name%20desc"
+answers 'the latest of them' 200 '[.[].name]' '["24.04.202607280"]'
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server-arm64/versions/24.04.202607280?$compute"
 answers 'what an image is' 200 '[.properties.architecture,.properties.hyperVGeneration]' '["Arm64","V2"]'
 ask GET "$P/Canonical/artifacttypes/vmimage/offers/none/skus?$compute"

@@ -241,6 +241,40 @@ same "keepalive is spoken sooner" 180 \
 	"$(on master0 sysctl -n net.ipv4.tcp_keepalive_time)"
 expect "sshd takes many connections" 0 '^maxsessions 50' on master0 sshd -T
 
+
+# ---- a restart, and a share that is away ----
+
+leaves()	# how often somebody left
+{
+	on master0 journalctl --no-pager -o cat -u swarm-agent | grep -c 'at leave'
+}
+was=$(on master0 systemctl show -P MainPID swarm-agent)
+check "the agent is restarted" on master0 systemctl restart swarm-agent
+check "it is another one" test "$(on master0 systemctl show -P MainPID swarm-agent)" != "$was"
+same "and nobody left for that" 0 "$(leaves)"
+same "Docker goes by the merged settings" '["127.0.0.0/8"] 172.29.0.1/24' \
+	"$(on master0 cat /etc/docker/daemon.json | jq -rc '"\(.["insecure-registries"]) \(.bip)"')"
+
+# systemd looks once whether there can be automounts
+on master0 sh -c '[ -e /dev/autofs ] || mknod /dev/autofs c 10 235; systemctl daemon-reexec'
+if on master0 systemctl start srv.automount 2>automount.log; then
+	# no SMB in a container: each try fails at once
+	on master0 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do ls /srv; done' >/dev/null 2>share.log
+	same "each of nine tries fails" 9 "$(wc -l <share.log)"
+	check "nobody writes to the folder below" on master0 sh -c '! touch /srv/lost 2>/dev/null'
+	same "and the share is still to be had" active "$(on master0 systemctl is-active srv.automount)"
+	on master0 sh -c 'mkdir -p /etc/systemd/system/srv.mount.d
+		printf "[Mount]\nWhat=share\nType=tmpfs\nOptions=size=1m\n" >/etc/systemd/system/srv.mount.d/back.conf
+		systemctl daemon-reload'
+	check "when it is back, who asks has it" on master0 touch /srv/kept
+	same "and not the folder" tmpfs "$(on master0 stat -f -c %T /srv)"
+	on master0 systemctl stop srv.automount srv.mount
+	same "which is empty" '' "$(on master0 ls -A /srv)"
+	on master0 systemctl reset-failed
+else
+	skip "a share that is away" "no automounts in a machine here: $(tail -n 1 automount.log)"
+fi
+
 check "it stops" "$nspawn" stop master0 master0
 journal master0 >journal
 check "at shutdown the agent leaves while docker and the network are there" \
@@ -256,6 +290,7 @@ check "and before the network does" \
 check "it starts again" "$nspawn" start master0 master0
 check "with its services" wait_for 30 \
 	on master0 systemctl is-active --quiet swarm-helper swarm-agent
+check "our settings of Docker are no image's" on master0 test ! -e /etc/docker/daemon.json.before
 
 # ---- an agent ----
 
@@ -364,3 +399,9 @@ check "and its log says why" grep -q \
 	'FAILED: the cluster.s program: what came is not what was announced' setup.log
 same "the boot went on without it" active \
 	"$(on agents000001 systemctl is-active ssh)"
+# as if it had begun from an image that had some
+early=$(/usr/bin/python3 -c 'import sys, yaml
+print(yaml.safe_load(open(sys.argv[1]))["bootcmd"][0][2])' agents000001.yaml)
+on agents000001 sh -c 'mv /etc/azswarm /root; echo "{\"debug\": true}" >/etc/docker/daemon.json'
+check "an image's settings of Docker are put aside" on agents000001 sh -c "$early"
+same "as they are" '{"debug": true}' "$(on agents000001 cat /etc/docker/daemon.json.before)"

@@ -285,19 +285,20 @@ check "it fetches and installs nothing" \
 # ---- an engine that was there before us ----
 
 echo '{"bip": "10.9.9.1/24", "insecure-registries": ["10.1.1.1:5000"], "registry-mirrors": ["https://m"]}' \
-	>"$root/etc/docker/daemon.json"
+	>"$root/etc/docker/daemon.json.before"
 touch "$root/tmp/docker-runs"
 : >"$root/tmp/systemctl.log"
 expect "an engine with settings of its own" 0 "restarting Docker with the cluster's settings" setup
 check "is restarted" grep -qx 'restart docker.service' "$root/tmp/systemctl.log"
+check "what it had is gone then" absent /etc/docker/daemon.json.before
 same "its settings stay, ours go first, registries are joined" \
 	'["172.29.0.1/24",["10.1.1.1:5000","127.0.0.0/8"],["https://m"],1400]' \
 	"$(settings '[.bip, .["insecure-registries"], .["registry-mirrors"], .mtu]')"
-echo '{"bip": ' >"$root/etc/docker/daemon.json"
+echo '{"bip": ' >"$root/etc/docker/daemon.json.before"
 expect "settings that are no JSON are a failure" 1 \
-	'FAILED: /etc/docker/daemon.json cannot be read' setup
-same "and kept" '{"bip": ' "$(cat "$root/etc/docker/daemon.json")"
-rm "$root/etc/docker/daemon.json" "$root/tmp/docker-runs"
+	'FAILED: /etc/docker/daemon.json.before is not what Docker could read' setup
+same "and kept" '{"bip": ' "$(cat "$root/etc/docker/daemon.json.before")"
+rm "$root/etc/docker/daemon.json.before" "$root/tmp/docker-runs"
 
 # ---- what else may be wrong ----
 

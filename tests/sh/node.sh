@@ -397,6 +397,80 @@ signal m0 agent TERM
 wait_for 5 ended m0 agent
 start m0 agent azswarm agent
 
+# ---- an engine that cannot be in its swarm any more ----
+
+# A certificate that ran out while the machine was off, to an engine, is one that
+# cannot be read: it says that it is in a swarm, and has no ID.
+lost=$(own_id w1)
+signal w1 dockerd TERM
+soon "an engine ends" 20 ended w1 dockerd
+in_node w1 sh -c ': >/var/lib/docker/swarm/certificates/swarm-node.crt'
+start_docker w1
+wait_for 60 answers w1
+began=$(now)
+soon "its certificate is gone: its swarm's state is an error" 20 is error eval \
+	'api w1 GET /info | jq -r .Swarm.LocalNodeState'
+same "and it does not tell its ID" '' "$(own_id w1)"
+soon "which the agent says" 10 said w1 agent 'the engine.s swarm is "error"'
+another()	# NAME ID: it has an ID, and not that one
+{
+	another_id=$(own_id "$1")
+	[ -n "$another_id" ] && [ "$another_id" != "$2" ]
+}
+soon "it leaves by force and joins as another node" 60 another w1 "$lost"
+echo "# $(($(now) - began)) ms after its engine answered"
+soon "and is well" 15 is 200 health w1
+soon "alone under its name, too" 60 is 1 rows w1
+
+# the same of a master: its state is all that there is of the swarm
+signal m0 dockerd TERM
+soon "a master's engine ends" 20 ended m0 dockerd
+# all of it is kept: an engine that finds it broken may clear it away
+in_node m0 sh -c 'cd /var/lib/docker && cp -a swarm kept && : >swarm/certificates/swarm-node.crt'
+start_docker m0
+wait_for 60 answers m0
+soon "a master in an error says so" 30 said m0 helper 'the engine.s swarm is "error"'
+soon "also to the load balancer" 10 is 503 health m0
+sleep 25	# longer than an agent waits
+same "and leaves nothing" error "$(api m0 GET /info | jq -r .Swarm.LocalNodeState)"
+signal m0 dockerd TERM
+soon "its engine ends again" 20 ended m0 dockerd
+in_node m0 sh -c 'cd /var/lib/docker && rm -rf swarm && mv kept swarm'
+start_docker m0
+soon "with its certificate it is what it was" 60 is "$cluster" eval 'api m0 GET /swarm | jq -r .ID'
+soon "and all are ready after that" 60 ready m0 w1 w2
+
+# ---- a disk that fills, an engine that hangs ----
+
+gateway()	# NAME
+{
+	api "$1" GET /networks/docker_gwbridge | jq -r '.Options["com.docker.network.driver.mtu"]'
+}
+same "containers reach the world by bridges of the network's MTU" "1400 1400" "$(gateway m0) $(gateway w1)"
+same "really" 1400 "$(in_node w1 cat /sys/class/net/docker_gwbridge/mtu)"
+
+signal w2 dockerd STOP
+began=$(now)
+soon "an engine that hangs is not called well" 8 is 503 health w2
+in_time "soon" 20000 $(($(now) - began))
+signal w2 dockerd CONT
+soon "until it goes on" 20 is 200 health w2
+
+in_node w2 mount -t tmpfs -o size=900m full /var/lib/docker/tmp
+in_node w2 sed -i 's|"metadata_host"|"docker_root":"/var/lib/docker/tmp","metadata_host"|' /etc/azswarm/node.json
+signal w2 agent TERM
+wait_for 5 ended w2 agent
+start w2 agent azswarm agent
+soon "a node with next to no room takes no new tasks" 20 eval 'table | grep -q "^w2 ready pause"'
+soon "and is well" 10 is 200 health w2
+same "which stands in its row" room,paused "$(api m0 GET "/nodes/$(own_id w2)" | jq -r '.Spec.Labels["azswarm.lacks"]')"
+in_node w2 mount -o remount,size=100m /var/lib/docker/tmp
+soon "with no room it is not" 20 is 503 health w2
+in_node w2 mount -o remount,size=2g /var/lib/docker/tmp
+soon "with some again it is active" 30 ready w2
+soon "and well again" 20 is 200 health w2
+in_node w2 umount /var/lib/docker/tmp
+
 # ---- machines that die ----
 
 dead=$(own_id w2)
@@ -480,12 +554,7 @@ signal w2 agent TERM
 wait_for 10 ended w2 agent
 start w2 agent azswarm agent
 soon "a leave that breaks off: the agent joins anew" 40 said w2 agent 'this node had said that it goes, and was started again'
-another()	# it has an ID, and not the one it had
-{
-	another_id=$(own_id w2)
-	[ -n "$another_id" ] && [ "$another_id" != "$gone" ]
-}
-soon "as another node" 30 another
+soon "as another node" 30 another w2 "$gone"
 soon "and is ready" 30 eval 'table | grep -q "^w2 ready active $(own_id w2)"'
 soon "alone under its name" 45 is 1 rows w2
 

@@ -396,7 +396,7 @@ print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
 		'any(.write_files[]; .path == ($LAYOUT_NODE_JSON
 			| sub("[^/]*$"; "")) + $LAYOUT_HELPER_KEY)'
 	agrees "Docker's MTU is the overlays'" \
-		'.write_files[] | select(.path == "/etc/azswarm/daemon.json").content
+		'.write_files[] | select(.path == "/etc/docker/daemon.json").content
 			| fromjson.mtu == $LAYOUT_MTU'
 	agrees "containers are kept from the nodes' network and ports" \
 		'.write_files[] | select(.path == "/usr/local/sbin/azswarm-firewall").content
@@ -426,7 +426,7 @@ print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "$node" >node.json
 		"$(layout LAYOUT_NETWORK)" "$(layout LAYOUT_ADDR_POOL)" "$node"
 	check "no two address ranges overlap" /usr/bin/python3 -c 'import ipaddress, json, sys
 docker = json.loads([f for f in json.load(open(sys.argv[1]))["write_files"]
-                     if f["path"] == "/etc/azswarm/daemon.json"][0]["content"])
+                     if f["path"] == "/etc/docker/daemon.json"][0]["content"])
 some = sys.argv[2:] + [docker["bip"], docker["default-address-pools"][0]["base"]]
 some = [ipaddress.ip_network(s, strict=False) for s in some]
 assert len(some) == 5
@@ -518,7 +518,7 @@ cloud_config()
 	check "daemon.json is JSON, without live-restore" jq -e \
 		'.bip == "172.29.0.1/24" and .mtu == 1400 and .["live-restore"] == false
 			and .["insecure-registries"] == ["127.0.0.0/8"]' \
-		agent.d/etc/azswarm/daemon.json
+		agent.d/etc/docker/daemon.json
 	check "Docker's signing key is named" grep -qx \
 		docker_key=9DC858229FC7DD38854AE2D88D81803C0EBFCD88 \
 		agent.d/usr/local/sbin/azswarm-setup

@@ -1711,9 +1711,8 @@ static void run_tenants(void)
 		rig_open(&g, acts, NULL);
 		azure_call(&g.az, "GET", R, NULL, 0, &r, &e);
 		snprintf(name, sizeof(name), "tenant: %s", rows[i].name);
-		check_why(name, e.kind != ERR_AUTH		      ? e.msg :
-				strcmp(e.target, rows[i].target) != 0 ? e.target :
-									"");
+		check_same(e.target, rows[i].target, name);
+		checkf(e.kind == ERR_AUTH, name, "%s", e.msg);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}

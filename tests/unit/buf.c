@@ -240,6 +240,31 @@ static void slices(void)
 	check(good, "UTF-8 characters", "one row differs");
 }
 
+/* Whatever the byte, wherever it is: as somebody says who looks at one at a time. */
+static void visible(void)
+{
+	char text[24];
+	bool good = true;
+
+	for (int c = 0; c < 256; c++)
+		for (size_t at = 0; at < sizeof(text); at++) {
+			bool is = c >= ' ' && c <= '~' && c != '%' && c != '+';
+
+			memset(text, '~', sizeof(text));
+			text[at] = (char)c;
+			for (size_t n = 0; n <= sizeof(text); n++) {
+				struct str s = { text, n };
+
+				good = good && str_visible(s, '%', '+') ==
+						       (is || at >= n ? n : at);
+			}
+		}
+	check(good, "visible characters, at every place", "one is taken for another");
+	memset(text, '\x80', sizeof(text));
+	check(str_visible((struct str){ text, sizeof(text) }, 'a', 'a') == 0,
+	      "none of another alphabet", "");
+}
+
 /* ---- the buffer ---------------------------------------------------------- */
 
 static void add_cut(struct buf *b, const char *fmt, ...)
@@ -511,6 +536,7 @@ int main(void)
 	words();
 	numbers();
 	slices();
+	visible();
 	buffers();
 	cut();
 	formatted();

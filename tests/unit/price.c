@@ -113,6 +113,8 @@ static const struct {
 	  VM("Virtual Machines Bsv2 Series", "B2s v2", "B2s v2", "0"), -1 },
 	{ "more than anybody pays",
 	  VM("Virtual Machines Bsv2 Series", "B2s v2", "B2s v2", "1e300"), -1 },
+	{ "next to nothing",
+	  VM("Virtual Machines Bsv2 Series", "B2s v2", "B2s v2", "1e-300"), -1 },
 	{ "less than nothing",
 	  VM("Virtual Machines Bsv2 Series", "B2s v2", "B2s v2", "-1"), -1 },
 	{ "another unit",
@@ -227,6 +229,11 @@ static void many_sizes(void)
 	sum(LINUX, &parts, &price, &e);
 	check_same(e.msg, "the list has none of so many sizes",
 		   "more sizes than anybody has");
+	parts = (struct price_parts){ .addresses = INT64_MAX };
+	e = (struct err)ERR_INIT;
+	sum(ADDRESS, &parts, &price, &e);
+	check(strstr(e.msg, "more than anybody has") != NULL,
+	      "more than can be multiplied", e.msg);
 	parts = (struct price_parts){ 0 };
 	for (size_t i = 0; i < 4; i++)
 		price_add(&parts, names[i], 1);

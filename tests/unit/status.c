@@ -98,8 +98,10 @@ static void swarm_of(struct survey *v)
 static char *text_of(const struct survey *v, const char *const *names,
 		     const char *const *values)
 {
-	const struct status st = { names,	    values,	"swarm-cluster",
-				   "swarm-storage", "shared0x", v };
+	const struct status st = {
+		names, values, "swarm-cluster", "swarm-storage", "shared0x",
+		v,     NULL
+	};
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
@@ -112,7 +114,8 @@ static char *text_of(const struct survey *v, const char *const *names,
 static cJSON *json_of(const struct survey *v)
 {
 	const struct status st = {
-		NULL, NULL, "swarm-cluster", "swarm-storage", "shared0x", v
+		NULL, NULL, "swarm-cluster", "swarm-storage", "shared0x",
+		v,    NULL
 	};
 
 	return status_json(&st);

@@ -81,6 +81,9 @@
 	"/virtualMachines/" id \
 	"\"},\"ipConfigurations\":[{\"properties\":{\"privateIPAddress\":\"" ip \
 	"\"}}]}}"
+#define BLOCKED \
+	"{\"Error\":{\"Code\":\"ResourceGroupDeletionBlocked\",\"Message\":\"m\"," \
+	"\"Details\":[{\"Code\":\"InUse\",\"Message\":\"a disk\"}]}}"
 #define BOUNDS(min, max, dflt) \
 	"{\"id\":\"/x\",\"name\":\"a\",\"location\":\"eastus\"," \
 	"\"properties\":{\"enabled\":true,\"profiles\":[{\"name\":\"p\"," \
@@ -757,7 +760,7 @@ static const struct row {
 	    { "GET " AUTOSCALE, 200, .body = BOUNDS("1", "5", "1") },
 	    { "PUT " AUTOSCALE, 200,
 	      .words = "\"minimum\":\"2\",\"maximum\":\"6\",\"default\":\"3\"" },
-	    NO_AUTOSCALE },
+	    { "GET " AUTOSCALE, 200, .body = BOUNDS("2", "6", "3") } },
 	  .talk = "!is off",
 	  .warm = "1" },
 	{ "deallocate, one that is named",
@@ -1057,12 +1060,32 @@ static const struct row {
 	  cmd_destroy_compute,
 	  NULL,
 	  { { "DELETE " GROUP FORCE, 202, LOCATION },
-	    { GET_OP, 409,
-	      .body = "{\"Error\":{\"Code\":\"ResourceGroupDeletionBlocked\",\"Message\":"
-		      "\"m\",\"Details\":[{\"Code\":\"InUse\",\"Message\":\"a disk\"}]}}" } },
+	    { GET_OP, 409, .body = BLOCKED },
+	    { "DELETE " GROUP, 202, LOCATION },
+	    { GET_OP, 409, .body = BLOCKED } },
 	  ERR_AZURE,
 	  "resource group swarm-cluster to be deleted: InUse: a disk [HTTP 409",
-	  .confirm = "swarm-cluster" },
+	  .confirm = "swarm-cluster",
+	  .talk = "InUse: a disk|once more" },
+	{ "destroy-compute, and Azure will not by force",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 409,
+	      .body = "{\"error\":{\"code\":\"OperationNotAllowed\",\"message\":\"m\"}}" },
+	    { "DELETE " GROUP, 202, LOCATION },
+	    { GET_OP, 200 },
+	    { "GET " GROUP, 404, .body = NOT_FOUND } },
+	  .confirm = "swarm-cluster",
+	  .talk = "OperationNotAllowed|once more|swarm-cluster deleted" },
+	{ "destroy-compute, and a lock is on it",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 409,
+	      .body = "{\"error\":{\"code\":\"ScopeLocked\",\"message\":\"m\"}}" } },
+	  ERR_AZURE,
+	  "ScopeLocked: m",
+	  .confirm = "swarm-cluster",
+	  .talk = "!once more" },
 	{ "destroy-cluster, both groups",
 	  cmd_destroy_cluster,
 	  NULL,

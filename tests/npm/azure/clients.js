@@ -366,7 +366,7 @@ async function scale_set()
 	whole("an instance", rows[0], { instanceId: /^0$/, name: /^agents_0$/, "sku.name": "string",
 		vmId: /^[0-9a-f-]{36}$/, latestModelApplied: "boolean", provisioningState: /^Succeeded$/,
 		"osProfile.computerName": "string", "instanceView.statuses": Array,
-		"instanceView.statuses.0.time": Date, "instanceView.vmAgent.statuses.0.code": /^ProvisioningState\/succeeded$/,
+		"instanceView.statuses.0.time": Date, "instanceView.vmAgent.statuses.0.code": /^ProvisioningState\/Unavailable$/,
 		"networkProfile.networkInterfaces": Array, "storageProfile.osDisk.name": "string",
 		"networkProfileConfiguration.networkInterfaceConfigurations": Array });
 	const one = await vms.get("npm", "agents", "1");

@@ -1,0 +1,161 @@
+/*
+ * What machines that are to be made are made of, and what those that are there
+ * keep: Azure changes neither the image of a virtual machine nor what it was
+ * first made by (customData), so a master that is there is sent the version that
+ * it has, and no customData.
+ *
+ * Which version of an image machines are made of.  Publishers withdraw versions
+ * within months, so none is written down: what is the latest is asked for each
+ * deployment, and that one is named, so that machines made of one deployment
+ * are alike.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/layout.h"
+#include "swarm/swarm.h"
+
+#define LATEST "latest"
+#define VERSION_MAX 40
+
+static const char *text_of(const cJSON *parameters, const char *name)
+{
+	return json_str_opt(json_get(parameters, name), "value", "");
+}
+
+static bool version_ok(const char *v)
+{
+	size_t n = strlen(v);
+
+	return n > 0 && n < VERSION_MAX && strspn(v, "0123456789.") == n;
+}
+
+/* The latest version of a SKU of that image; LATEST where Azure does not tell,
+ * which is said.  Caller frees; NULL with e. */
+static char *latest(struct session *s, const cJSON *image, const char *sku,
+		    struct err *e)
+{
+	char *path = azure_path(
+		&s->az,
+		"/providers/Microsoft.Compute/locations/%s/publishers/%s/"
+		"artifacttypes/vmimage/offers/%s/skus/%s/versions"
+		"?$top=1&$orderby=name%%20desc&api-version=" API_COMPUTE,
+		settings_get(s->set, S_LOCATION),
+		json_str_opt(image, "publisher", ""),
+		json_str_opt(image, "offer", ""), sku);
+	struct azure_reply r = { 0 };
+	char *found = NULL;
+	const char *name;
+
+	if (azure_call(&s->az, "GET", path, NULL, 0, &r, e) == 0) {
+		name = json_str_opt(json_at(r.doc, "[0]"), "name", "");
+		found = xstrdup(version_ok(name) ? name : LATEST);
+		ui_say(s->ui, "image %s %s %s: version %s%s",
+		       json_str_opt(image, "publisher", ""),
+		       json_str_opt(image, "offer", ""), sku, found,
+		       version_ok(name) ? "" : ", for Azure names none");
+	} else if (e->kind == ERR_AZURE) {
+		/* who may not look may deploy all the same */
+		ui_say(s->ui,
+		       "image %s: version " LATEST ", for Azure names none: %s",
+		       sku, e->msg);
+		err_clear(e);
+		found = xstrdup(LATEST);
+	}
+	azure_reply_release(&r);
+	free(path);
+	return found;
+}
+
+/* ---- masters that are there ---- */
+
+static int take_version(void *ctx, const cJSON *vm, struct err *e)
+{
+	const char *version = json_str_opt(
+		vm, "properties.storageProfile.imageReference.version", LATEST);
+
+	(void)e;
+	json_set(ctx, json_str_opt(vm, "name", ""), cJSON_CreateString(version));
+	return 0;
+}
+
+/* {"master0": "24.04.202607280", ...} of the group; NULL with e. */
+static cJSON *versions_there(struct session *s, bool there, struct err *e)
+{
+	static const char *const want[] = {
+		"name", "properties.storageProfile.imageReference.version", NULL
+	};
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/Microsoft.Compute/"
+				"virtualMachines?api-version=" API_COMPUTE,
+				settings_get(s->set, S_COMPUTE_GROUP));
+	cJSON *versions = cJSON_CreateObject();
+
+	if (there && azure_list_of(&s->az, path, want, "masters", take_version,
+				   versions, e) < 0) {
+		json_free(versions);
+		versions = NULL;
+	}
+	free(path);
+	return versions;
+}
+
+/* ---- both ---- */
+
+static void set_value(cJSON *parameters, const char *name, cJSON *value)
+{
+	json_set(parameters, name, cJSON_CreateObject());
+	json_set(json_get_mut(parameters, name), "value", value);
+}
+
+static void set_masters(struct session *s, cJSON *parameters,
+			const cJSON *there, const char *newest)
+{
+	int64_t n = json_int_opt(json_get(parameters, "masterCount"), "value", 1);
+	cJSON *list = cJSON_CreateArray(), *fresh = cJSON_CreateArray();
+	char name[24];
+
+	for (int i = 0; i < n && i < LAYOUT_MASTERS_MAX; i++) {
+		const char *version;
+
+		snprintf(name, sizeof(name), "master%d", i);
+		version = json_str_opt(there, name, newest);
+		if (strcmp(version, newest) != 0 && strcmp(version, LATEST) != 0)
+			ui_say(s->ui, "%s keeps version %s", name, version);
+		if (json_get(there, name) == NULL)
+			json_add_str(fresh, NULL, name);
+		cJSON_AddItemToArray(list, cJSON_CreateString(version));
+	}
+	set_value(parameters, "masterImageVersions", list);
+	set_value(parameters, "newMasters", fresh);
+}
+
+int images_resolve(struct session *s, cJSON *body, bool there, struct err *e)
+{
+	cJSON *properties = json_get_mut(body, "properties");
+	cJSON *parameters = json_get_mut(properties, "parameters"), *known;
+	const cJSON *image = json_at(
+		properties, "template.parameters.imageReference.defaultValue");
+	const char *of_masters = text_of(parameters, "masterImageSku");
+	const char *of_agents = text_of(parameters, "agentImageSku");
+	char *master = NULL, *agent = NULL;
+	int rc = -1;
+
+	if ((known = versions_there(s, there, e)) == NULL ||
+	    (agent = latest(s, image, of_agents, e)) == NULL)
+		goto out;
+	master = strcmp(of_masters, of_agents) == 0 ?
+			 xstrdup(agent) :
+			 latest(s, image, of_masters, e);
+	if (master == NULL)
+		goto out;
+	set_value(parameters, "agentImageVersion", cJSON_CreateString(agent));
+	set_masters(s, parameters, known, master);
+	rc = 0;
+out:
+	json_free(known);
+	free(master);
+	free(agent);
+	return rc;
+}
