@@ -359,6 +359,10 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 	int rc = -1;
 
 	*prefix = names_prefix(s);
+	if (refused == NULL && s->labels_known) {
+		rc = 0;
+		goto out;
+	}
 	if (own_labels(s, own, e) < 0 || adopt(s, prefix, own, e) < 0)
 		goto out;
 	if (refused != NULL) {
@@ -380,6 +384,7 @@ int names_labels(struct session *s, int masters, const struct err *refused,
 		rc = take_prefix(s, prefix, masters, own, e);
 	}
 out:
+	s->labels_known = rc == 0;
 	free(taken);
 	json_free(own);
 	return rc;

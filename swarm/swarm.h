@@ -102,7 +102,8 @@ int names_label_free(struct session *s, const char *label, bool *is_free,
 /*
  * The prefix whose labels can be had, for so many masters: the one that is in
  * use, or another that is agreed to in place of one that is taken.  refused: NULL,
- * or Azure's word that one is.  Caller frees *prefix, whatever the result.
+ * or Azure's word that one is; without it Azure is asked once in a session.  Caller
+ * frees *prefix, whatever the result.
  */
 int names_labels(struct session *s, int masters, const struct err *refused,
 		 char **prefix, struct err *e);
@@ -138,6 +139,8 @@ int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
 
 /* The list of VM sizes in LOCATION.  Caller frees. */
 char *sizes_path(const struct session *s);
+/* What sizes_choose() has read of that size, the session's; NULL: nothing. */
+const cJSON *sizes_known(const struct session *s, const char *size);
 /* Of an item of that list: what it has under this name, "" when nothing. */
 const char *sizes_capability(const cJSON *size, const char *name);
 /*
