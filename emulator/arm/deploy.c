@@ -478,6 +478,18 @@ static bool ready(const struct run *run, size_t i)
 	return true;
 }
 
+/* Each deployment has a thread; all of them together, down to the innermost,
+ * leave some of OPS_MAX to others. */
+static bool crowded(const struct run *run)
+{
+	static const unsigned at_once[] = { 8, 4, 1 };
+	unsigned n = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		n += run->r[i].nested && run->items[i].at == RUNNING;
+	return n >= at_once[run->d.level < 2 ? run->d.level : 2];
+}
+
 /* One round over the resources: true while there is something to wait for. */
 static bool advance(struct run *run, bool start)
 {
@@ -500,7 +512,8 @@ static bool advance(struct run *run, bool start)
 		}
 	}
 	for (size_t i = 0; start && i < run->n; i++)
-		if (run->items[i].at == WAITING && ready(run, i)) {
+		if (run->items[i].at == WAITING && ready(run, i) &&
+		    !(run->r[i].nested && run->r[i].deploy && crowded(run))) {
 			if (run->r[i].deploy)
 				item_start(run, i);
 			else

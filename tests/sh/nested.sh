@@ -237,6 +237,15 @@ for _ in $(seq 100); do
 done
 said 'who is canceled cancels what is within' .properties.provisioningState '"Canceled"'
 
+template '{template: head([nest("[concat('\''many'\'', copyIndex())]"; head([])) | inner | .copy = {name: "c", count: 300}])}' >many
+deploy lots many
+for _ in $(seq 20); do
+	[ "$(jq -r .properties.provisioningState body)" = Running ] || break
+	sleep 1
+	ask GET "$deploy_path"
+done
+said 'three hundred, more than there are threads' .properties.provisioningState '"Succeeded"'
+
 # ---- secrets ----
 
 template '{parameters: {s: {value: "hunter2"}}, template: (head([

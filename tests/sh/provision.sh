@@ -43,7 +43,9 @@ agent_says()	# what Azure tells of a machine's agent
 }
 
 for m in master0 agents000000; do
-	expect "$m: cloud-init is done" 0 '^status: done' on $m timeout 60 cloud-init status --wait --long
+	# newer ones exit with 2 for warnings, of what a container has not
+	same "$m: cloud-init is done" 'status: done' \
+		"$(on $m timeout 60 cloud-init status --wait --long | grep '^status')"
 	same "$m: by the Azure data source, without an error" \
 		'DataSourceAzure [seed=/var/lib/cloud/seed/azure] 0' \
 		"$(on $m cat /run/cloud-init/result.json | jq -r '.v1 | "\(.datasource) \(.errors | length)"')"

@@ -194,6 +194,18 @@ static const struct row nested[] = {
 	  NULL,
 	  "n@other(v ;{'id':{'type':'String','value':"
 	  "'/subscriptions/S/resourceGroups/other/providers/a.b/c/d'}});{}" },
+	{ "waited for in another group by its type and name",
+	  HEAD ",'resources':[" NESTED(
+		  "n", "'resourceGroup':'other',", "",
+		  ",'resources':[]") ",{" NET
+				     ",'name':'v','dependsOn':['Microsoft.Resources/deployments/n']}]}",
+	  NULL, "n@other({});v ;{}" },
+	{ "but not by an id of this group",
+	  HEAD ",'resources':[" NESTED(
+		  "n", "'resourceGroup':'other',", "",
+		  ",'resources':[]") ",{" NET
+				     ",'name':'v','dependsOn':['[resourceId(`Microsoft.Resources/deployments`, `n`)]']}]}",
+	  NULL, "!is not defined in the template" },
 	{ "outer scope has the outer group",
 	  HEAD ",'resources':[" NESTED(
 		  "n", "'resourceGroup':'other',", "",
