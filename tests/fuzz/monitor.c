@@ -76,6 +76,26 @@ static void figured(struct monitor *m, struct str said)
 	free(f);
 }
 
+/* Who has been told all but the last change is told that, others the whole. */
+static void good_news(struct monitor *m, uint64_t behind)
+{
+	struct news n = {
+		.happened = BUF_INIT(HAPPENED_MAX),
+		.version = m->version - behind,
+	};
+
+	m->stopping = true; /* nobody is waited for */
+	news_next(m, &n);
+	m->stopping = false;
+	must(n.state != NULL && n.version == m->version);
+	must(n.whole ? n.state == m->state :
+		       behind == 1 && m->version > 1 && n.state == m->change);
+	must(!n.whole || behind != 1 || m->version == 1 || m->change == NULL);
+	state_drop(n.state);
+	state_drop(n.figures);
+	buf_release(&n.happened);
+}
+
 static void look_twice(struct monitor *m, struct str said)
 {
 	for (int i = 0; i < 2; i++) {
@@ -84,6 +104,9 @@ static void look_twice(struct monitor *m, struct str said)
 		look(m, &e);
 		must(e.kind != ERR_INTR);
 		good_state(m);
+		good_news(m, 1);
+		good_news(m, m->version);
+		good_news(m, -(uint64_t)7); /* of another monitor */
 		figured(m, said);
 	}
 }

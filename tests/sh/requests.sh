@@ -226,7 +226,8 @@ mutant "INVALID_RESPONSE_CODE.*'206'" "$vmss == \"GET\" and .status == 200" '.st
 mutant '404 without code and message' '.status == 404 and .method == "GET" and (.url | test("/subscriptions/"))' \
 	'.responseBody = {"Message": "gone"}'
 mutant 'publicIPAddresses.*list.*203|does not list 203' '(.url | test("publicIPAddresses")) and .status == 200' '.status = 203'
-mutant 'publicIPAllocationMethod' '(.url | test("publicIPAddresses")) and .status == 200' \
+mutant 'publicIPAllocationMethod' \
+	'(.url | test("publicIPAddresses")) and .status == 200 and (.responseBody.value | length) > 0' \
 	'.responseBody.value[0].properties.publicIPAllocationMethod = "Sometimes"'
 mutant 'a poll of microsoft.compute/operations with state Running' \
 	'(.url | test("Compute/locations/eastus/operations/"))' '.responseBody.status = "Running2"'

@@ -81,6 +81,7 @@ jq -n --slurpfile t "$SRCDIR/assets/arm/cluster.json" --arg key "$(cat id.pub)" 
 D=$S/resourcegroups/g/providers/Microsoft.Resources/deployments/d
 arm PUT "$D?api-version=2021-04-01" -d @deployment.json >/dev/null
 check 'machines are made' wait_for 60 eval '[ "$(ls made-* 2>/dev/null | wc -l)" = 5 ]'
+sleep 1		# for who would not wait
 same 'a machine is not created before it has said so' Creating "$(arm GET \
 	"$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/master0?api-version=2024-07-01" | jq -r .properties.provisioningState)"
 
@@ -179,6 +180,8 @@ same 'what it does later changes no creation' 200 "$(report 10.77.0.10 NotReady 
 same 'which was' Succeeded "$(state master0)"
 arm POST "$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/master0/reimage?api-version=2024-07-01" -d '{}' >/dev/null
 check 'made anew, it begins anew' wait_for 10 eval '[ "$(view)" = "Unknown Not Ready VM status blob is found but not yet populated." ]'
+check 'made anew: by the driver' wait_for 10 grep -q 'machine master0: reimage done' azure/emulator.log
+sleep 1
 same 'made anew: not before it says so' Updating "$(state master0)"
 report 10.77.0.10 Ready >/dev/null
 check 'made anew: it has said so' wait_for 10 eval '[ "$(state master0)" = Succeeded ]'
