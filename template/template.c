@@ -312,7 +312,8 @@ static void identify(struct eval *ev, struct resource *r,
 			  "segment length one greater than its resource name.",
 			  r->name, r->type);
 	r->id = xasprintf("%s/providers/%s", scope, tail != NULL ? tail : "");
-	check_unique(ev, r);
+	if (named)
+		check_unique(ev, r);
 	free(scope);
 	free(tail);
 }

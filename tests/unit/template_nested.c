@@ -366,6 +366,10 @@ static const struct row symbolic[] = {
 		  "'condition':false,'resourceGroup':'[split(null(), `/`)]',",
 		  "", ",'resources':[]") "}}",
 	  NULL, "{}" },
+	{ "nor are two of them the same",
+	  HEAD2 ",'resources':{'a':{'condition':false," NET
+		",'name':'n'},'b':{'condition':false," NET ",'name':'m'}}}",
+	  NULL, "{}" },
 	{ "copies, one and all",
 	  HEAD2
 	  ",'resources':{'a':{" NET
