@@ -314,15 +314,18 @@ endif
 	@touch $@
 
 # BearSSL's 280 files change never: compiled in one sweep, into one folder
-# (their names are unique), each compiler run taking several.
-# $(call bearssl,DIR,COMPILER,FLAGS)
+# (their names are unique), each compiler run taking several.  The curves gain
+# half from loops that are unrolled, and nothing else does: those once more.
+# $(call bearssl,DIR,FLAVOUR,COMPILER,FLAGS,MORE FLAGS FOR CURVES)
 define bearssl
 build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 	@echo '  CC	$$@ (BearSSL)'
 	@mkdir -p build/$(1)bearssl-o$$(MINE)
 	@top=$$$$PWD && cd build/$(1)bearssl-o$$(MINE) && find "$$$$top/build/bearssl/src/" -name '*.c' | sort | \
 		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
-		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c
+		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c && \
+		$(3) -std=gnu11 -w $(4) $(5) $$(CFLAGS) -I"$$$$top/build/bearssl/inc" \
+		-I"$$$$top/build/bearssl/src" -c "$$$$top/build/bearssl/src/ec/"ec_*_m31.c
 	@$$(AR) rcsD $$@$$(MINE) $$$$(find build/$(1)bearssl-o$$(MINE) -name '*.o' | sort)
 	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)bearssl-o$$(MINE)
 
@@ -332,10 +335,10 @@ build/$(1)libcjson.a: build/.cjson build/$(2)/flags
 	@$$(AR) rcsD $$@$$(MINE) build/$(1)cjson-o$$(MINE)/cJSON.o
 	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)cjson-o$$(MINE)
 endef
-$(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS)))
+$(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS),-O3))
 $(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
 $(eval $(call bearssl,fuzz/,fuzz,$$(CLANG),$$(LIB_SAN_FLAGS) -fsanitize=fuzzer-no-link))
-$(eval $(call bearssl,aarch64/,aarch64,$$(ARM_CC),$$(ARM_LIB_FLAGS)))
+$(eval $(call bearssl,aarch64/,aarch64,$$(ARM_CC),$$(ARM_LIB_FLAGS),-O3))
 
 # ---- generated sources -------------------------------------------------
 

@@ -24,7 +24,7 @@ _Static_assert(S_COUNT <= 64, "a setting is a bit");
 /* the key for signing in to machines */
 #define KEYS (OF(ADMIN_USERNAME) | OF(OWN_KEY))
 /* the way to a master */
-#define MASTERS (KEYS | OF(SHARE_SSH))
+#define MASTERS (KEYS | OF(SHARE_SSH) | OF(SSH_PORT))
 /* how many machines there may be */
 #define SCALING (OF(MIN_AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(WARM_AGENTS))
 /* the account, whose name is derived from group and location */
@@ -88,8 +88,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_START,
 	  .run_session = cmd_up,
 	  .needs = NEEDS_LOGIN,
-	  .settings = SHARES | TEMPLATE | OF(SHARE_SSH) | OF(WARM_AGENTS) |
-		      OF(PROGRAM),
+	  .settings = SHARES | TEMPLATE | MASTERS | OF(WARM_AGENTS) | OF(PROGRAM),
 	  .usage = "[--yes]",
 	  .summary = "from nothing to a cluster that is whole" },
 	{ .name = "down",

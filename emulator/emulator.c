@@ -301,6 +301,8 @@ static int write_env(struct emu *m, struct err *e)
 	/* machines have the Docker of their root, and no way to another */
 	if (m->o.machines != NULL)
 		buf_addf(&b, "export DOCKER_CHANNEL=distro\n");
+	/* always, for another one's env may have been read before */
+	buf_addf(&b, "export SSH_PORT=%u\n", m->ssh_port);
 	rc = file_write(path, buf_str(&b), 0600, e);
 	buf_burn(&b);
 	free(path);
@@ -430,6 +432,7 @@ static int emu_serve(struct emu *m, struct err *e)
 	if (fd < 0)
 		return err_in(e, "--listen %s", m->o.listen);
 	snprintf(m->base, sizeof(m->base), "https://localhost:%u", m->port);
+	m->ssh_port = m->o.machines != NULL ? forward_ssh_port() : 22;
 	if (make_identity(m, e) < 0 || write_env(m, e) < 0)
 		goto out;
 	if (m->o.machines != NULL) {
@@ -445,6 +448,8 @@ static int emu_serve(struct emu *m, struct err *e)
 			goto out;
 		pthread_mutex_lock(&m->lock);
 		machines_resume(m);
+		if (m->o.out != NULL)
+			forward_tell_taken(m, m->o.out);
 		pthread_mutex_unlock(&m->lock);
 	}
 	if (start_thread(m, saver_thread, m, e) < 0 ||
@@ -454,6 +459,11 @@ static int emu_serve(struct emu *m, struct err *e)
 		goto out;
 	emu_log(m, "ready %s", m->base);
 	if (m->o.out != NULL) {
+		if (m->ssh_port != 22)
+			fprintf(m->o.out,
+				"something on this host has port 22 on every address: "
+				"ssh to machines is port %u (SSH_PORT in %s/env)\n",
+				m->ssh_port, m->dir);
 		fprintf(m->o.out, "ready %s\n", m->base);
 		fflush(m->o.out);
 	}

@@ -23,6 +23,9 @@
 #include "emulator/store.h"
 
 #define FORWARDS_MAX 64
+#define PUBLIC_IPS "Microsoft.Network/publicIPAddresses"
+/* Whose a public address is: the local Azure's that listens there. */
+#define CLAIM_PORT 7770
 #define CONNECTIONS_MAX 128
 
 /* One port of a public address, and the machines that connections to it reach. */
@@ -150,7 +153,8 @@ static void want_nic(struct forwarder *w, const cJSON *ip)
 		return;
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
 		if (let_in(m, subnet, ports[i]))
-			want(w, address_of(m, pip), ports[i], ports[i],
+			want(w, address_of(m, pip),
+			     ports[i] == 22 ? m->ssh_port : ports[i], ports[i],
 			     json_str_opt(ip, "properties.privateIPAddress", NULL),
 			     NULL, NULL);
 }
@@ -176,6 +180,46 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 	}
 }
 
+static bool can_listen(const char *address, unsigned port)
+{
+	struct err ignored = ERR_INIT;
+	int fd = tcp_listen(address, &port, NULL, &ignored);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+unsigned forward_ssh_port(void)
+{
+	static const unsigned ports[] = { 22, 2022, 2222, 22022 };
+
+	/* an address that is given to nobody */
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (can_listen("127.77.0.1", ports[i]))
+			return ports[i];
+	return 22;
+}
+
+bool forward_is_taken(const char *address)
+{
+	return !can_listen(address, CLAIM_PORT);
+}
+
+void forward_tell_taken(struct emu *m, FILE *out)
+{
+	for (struct entry *n = NULL;
+	     (n = store_typed(m, n, PUBLIC_IPS)) != NULL;) {
+		const char *address = address_of(m, n->key);
+
+		if (address != NULL && forward_is_taken(address))
+			fprintf(out,
+				"public address %s is another local Azure's now: "
+				"what is behind ours cannot be reached\n",
+				address);
+	}
+}
+
 static void refresh(struct forwarder *w)
 {
 	struct emu *m = w->m;
@@ -196,6 +240,9 @@ static void refresh(struct forwarder *w)
 				want_nic(w, ip);
 		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
+		else if (str_is(type, PUBLIC_IPS))
+			want(w, address_of(m, n->key), CLAIM_PORT, 0, NULL,
+			     NULL, NULL);
 	}
 	for (i = 0; i < w->n; i++) {
 		struct forward *f = &w->f[i];

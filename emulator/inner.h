@@ -71,10 +71,11 @@ struct emu {
 	size_t saved_n; /* bytes of it, the last time */
 
 	/* machines */
-	char net[17];	       /* what the driver calls their network */
-	char *netns;	       /* NULL without machines */
-	unsigned drivers;      /* at work */
-	cJSON *events;	       /* announced, see notice.c */
+	char net[17];	   /* what the driver calls their network */
+	char *netns;	   /* NULL without machines */
+	unsigned ssh_port; /* of public addresses; 22, if this host lets us */
+	unsigned drivers;  /* at work */
+	cJSON *events;	   /* announced, see notice.c */
 	uint64_t incarnation;  /* of their document */
 	int64_t notices;       /* given so far */
 	cJSON *maintenance;    /* what is planned, see maintenance.c */

@@ -283,8 +283,6 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 		    dir_remove(dir, &e) < 0)
 			emu_log(m, "machine %s: %s", name, e.msg);
 		emu_log(m, "machine %s: %s done", name, verbs[v].verb);
-		if (verbs[v].provisions && m->o.provision_s > 0)
-			rc = wire_await(m, key, f);
 	} else {
 		emu_log(m, "machine %s: %s failed: %s", name, verbs[v].verb,
 			rc < 0 ? e.msg : line);
@@ -323,6 +321,7 @@ static void gang_work(struct gang *g)
 
 	while ((k = g->next) != NULL && !m->stopping) {
 		struct fault f = { 0, NULL };
+		int rc;
 
 		if (m->drivers >= DRIVERS_MAX) {
 			op_wait(m, 1000);
@@ -330,15 +329,19 @@ static void gang_work(struct gang *g)
 		}
 		g->next = k->next;
 		m->drivers++;
-		if (drive(m, g->verb, k->valuestring, &f) < 0) {
+		rc = drive(m, g->verb, k->valuestring, &f);
+		m->drivers--;
+		pthread_cond_broadcast(&m->changed);
+		/* a driver's place is not kept by who has yet to say that he is up */
+		if (rc == 0 && verbs[g->verb].provisions && m->o.provision_s > 0)
+			rc = wire_await(m, k->valuestring, &f);
+		if (rc < 0) {
 			g->rc = -1;
 			if (g->f->error == NULL) {
 				*g->f = f;
 				f.error = NULL;
 			}
 		}
-		m->drivers--;
-		pthread_cond_broadcast(&m->changed);
 		fault_release(&f);
 	}
 	g->working--;
@@ -367,6 +370,12 @@ static int on_paper(struct emu *m, size_t v, const cJSON *keys)
 		if ((n = store_find(m, k->valuestring)) != NULL)
 			set_power(n, verbs[v].power);
 	return 0;
+}
+
+static bool is_made(const struct emu *m, const struct entry *n)
+{
+	return json_is(n->hide, "power", "running") &&
+	       (m->o.provision_s == 0 || wire_provisioned(n));
 }
 
 int machines_run(struct emu *m, const char *verb, const cJSON *keys,
@@ -400,10 +409,8 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 		cJSON_ArrayForEach(k, keys)
 			if ((e = store_find(m, k->valuestring)) != NULL &&
 			    is_instance(e))
-				entry_state(e,
-					    json_is(e->hide, "power", "running") ?
-						    "Succeeded" :
-						    "Failed");
+				entry_state(e, is_made(m, e) ? "Succeeded" :
+							       "Failed");
 	return rc;
 }
 

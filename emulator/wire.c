@@ -176,6 +176,11 @@ static void keep_text(cJSON *doc, const char *name, struct str text, size_t max)
 	buf_release(&b);
 }
 
+bool wire_provisioned(const struct entry *n)
+{
+	return json_is(n->hide, "provisioned", "Ready");
+}
+
 /* Of Ready and NotReady, and what it is about.  False: none of them. */
 static bool take_health(struct emu *m, const char *key, struct str xml)
 {
@@ -189,7 +194,7 @@ static bool take_health(struct emu *m, const char *key, struct str xml)
 	emu_log(m, "machine %s: reports %.*s %.*s", json_text(n->hide, "machine"),
 		STR_ARG(state), STR_ARG(str_head(sub, WORD_MAX)));
 	/* what was provisioned stays so, whatever its agent finds later */
-	if (json_is(n->hide, "provisioned", "Ready"))
+	if (wire_provisioned(n))
 		return true;
 	if (ready || failed) {
 		json_put_str(n->hide, "provisioned", ready ? "Ready" : "Failed");

@@ -22,6 +22,8 @@ void wire_begin(struct entry *n, bool anew);
  * nothing; without f when all must stop.
  */
 int wire_await(struct emu *m, const char *key, struct fault *f);
+/* Whether it has reported that. */
+bool wire_provisioned(const struct entry *n);
 /* What its agent said last, {"version", "status", "message"}; NULL: nothing yet. */
 const cJSON *wire_agent(const struct entry *n);
 

@@ -61,14 +61,13 @@ static bool differs(const struct session *s, const cJSON *vm)
 
 int keys_match(struct session *s, struct err *e)
 {
-	struct azure_reply r;
-	int rc = remote_first_machine(s, "", &r, e);
+	const cJSON *vm = remote_first_machine(s, e);
 
-	if (rc == 0 && r.http.head.status == 200 &&
-	    (!keys_there(s->set) || differs(s, r.doc)))
-		rc = refuse(s, e);
-	azure_reply_release(&r);
-	return rc;
+	if (vm == NULL)
+		return -1;
+	if (!cJSON_IsNull(vm) && (!keys_there(s->set) || differs(s, vm)))
+		return refuse(s, e);
+	return 0;
 }
 
 /* In a process of its own, for it may be ended at any point. */

@@ -612,11 +612,26 @@ static int take_sku(void *ctx, const cJSON *sku, struct err *e)
 	return 0;
 }
 
+/* Was what they are read before? */
+static bool all_known(const struct plan *p, const struct session *s)
+{
+	for (size_t i = 0; i < p->n_sizes; i++)
+		if (sizes_known(s, p->sizes[i].name) == NULL)
+			return false;
+	return true;
+}
+
 int plan_ask_sizes(struct plan *p, struct session *s, struct err *e)
 {
 	char *path = sizes_path(s);
-	int rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
+	const cJSON *sku;
+	int rc = 0;
 
+	if (!all_known(p, s))
+		rc = azure_list(&s->az, path, "sizes", take_sku, p, e);
+	else
+		cJSON_ArrayForEach(sku, s->skus)
+			take_sku(p, sku, e);
 	free(path);
 	for (struct plan_size *z = p->sizes; z < p->sizes + p->n_sizes; z++) {
 		if (z->vcpus == 0)

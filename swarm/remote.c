@@ -154,11 +154,13 @@ static void disconnect(struct remote *r)
 static int connect_one(struct remote *r, size_t i, struct err *e)
 {
 	const struct masters *m = &r->masters;
-	int fd = tcp_connect(m->address[i], 22,
-			     now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS),
-			     e);
+	int fd = -1, port;
 
 	disconnect(r);
+	if (settings_int(r->s->set, S_SSH_PORT, &port, e) == 0)
+		fd = tcp_connect(
+			m->address[i], (unsigned)port,
+			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
 	if (fd >= 0)
 		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
 				 r->keys.host[KEYS_MASTER].ec_public, e);
@@ -207,8 +209,8 @@ bool remote_says_paper(const cJSON *vm)
 	return false;
 }
 
-int remote_first_machine(struct session *s, const char *query,
-			 struct azure_reply *r, struct err *e)
+static int ask_first(struct session *s, const char *query,
+		     struct azure_reply *r, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/"
@@ -221,10 +223,27 @@ int remote_first_machine(struct session *s, const char *query,
 	return rc;
 }
 
+const cJSON *remote_first_machine(struct session *s, struct err *e)
+{
+	struct azure_reply r;
+
+	if (s->first != NULL)
+		return s->first;
+	if (ask_first(s, "", &r, e) == 0) {
+		bool there = r.http.head.status == 200 && r.doc != NULL;
+
+		s->first = there ? r.doc : cJSON_CreateNull();
+		if (there)
+			r.doc = NULL;
+	}
+	azure_reply_release(&r);
+	return s->first;
+}
+
 int remote_on_paper(struct session *s, bool *paper, struct err *e)
 {
 	struct azure_reply r;
-	int rc = remote_first_machine(s, "$expand=instanceView&", &r, e);
+	int rc = ask_first(s, "$expand=instanceView&", &r, e);
 
 	*paper = rc == 0 && remote_says_paper(r.doc);
 	azure_reply_release(&r);

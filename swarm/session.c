@@ -376,7 +376,10 @@ void session_close(struct session *s)
 	dial_release(&s->dial);
 	tls_trust_free(s->trust);
 	free(s->account);
+	json_free(s->skus);
+	json_free(s->first);
 	s->trust = NULL;
 	s->account = NULL;
+	s->skus = s->first = NULL;
 	s->open = false;
 }

@@ -42,6 +42,9 @@ struct session {
 	bool labels_known;   /* names_labels() has asked, and they can be had */
 	bool sized;	     /* see sizes_choose() */
 	enum elf_machine kinds[2];
+	/* What was read once, for a command that is made of others. */
+	cJSON *skus;  /* of the sizes that are wanted, see sizes_known() */
+	cJSON *first; /* see remote_first_machine(); null: there is none */
 
 	struct tls_trust *trust;
 	struct dial dial;

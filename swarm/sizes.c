@@ -98,7 +98,8 @@ static enum elf_machine kind_of(const cJSON *sku)
 /* What a region offers, of what is wanted and of the order. */
 struct offer {
 	const struct settings *set;
-	size_t n; /* sizes there */
+	cJSON *skus; /* what they are, kept; NULL: another region's */
+	size_t n;    /* sizes there */
 	bool has[N_ROLES];
 	enum elf_machine kinds[N_ROLES];
 	bool orders[N_ORDER];
@@ -110,17 +111,24 @@ static int take_offer(void *ctx, const cJSON *sku, struct err *e)
 	struct str name = str_of(json_str_opt(sku, "name", ""));
 
 	(void)e;
+	bool wanted = false;
+
 	if (!is_machine(sku))
 		return 0;
 	o->n++;
 	for (size_t i = 0; i < N_ORDER; i++)
-		if (str_ieqz(name, order[i]))
+		if (str_ieqz(name, order[i])) {
 			o->orders[i] = !is_restricted(sku);
+			wanted = true;
+		}
 	for (size_t i = 0; i < N_ROLES; i++)
 		if (str_ieqz(name, settings_get(o->set, roles[i].setting))) {
 			o->has[i] = true;
 			o->kinds[i] = kind_of(sku);
+			wanted = true;
 		}
+	if (wanted && o->skus != NULL)
+		cJSON_AddItemToArray(o->skus, cJSON_Duplicate(sku, true));
 	return 0;
 }
 
@@ -280,15 +288,15 @@ static int take_theirs(struct session *s, struct err *e)
 {
 	char *path = instances_path(s, "?api-version=" API_COMPUTE);
 	struct azure_reply r = { 0 };
+	const cJSON *vm;
 	int rc = 0;
 
 	if (*settings_get(s->set, S_MASTER_SIZE) == '\0') {
-		rc = remote_first_machine(s, "", &r, e);
+		vm = remote_first_machine(s, e);
+		rc = vm == NULL ? -1 : 0;
 		take_size(s, S_MASTER_SIZE,
-			  json_str_opt(r.doc,
-				       "properties.hardwareProfile.vmSize", ""),
+			  json_text(vm, "properties.hardwareProfile.vmSize"),
 			  "the cluster");
-		azure_reply_release(&r);
 	}
 	if (rc == 0 && *settings_get(s->set, S_AGENT_SIZE) == '\0') {
 		rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r,
@@ -376,6 +384,8 @@ int sizes_choose(struct session *s, enum elf_machine kinds[2], struct err *e)
 		goto out;
 	if (take_theirs(s, e) < 0)
 		return -1;
+	json_free(s->skus);
+	o.skus = s->skus = cJSON_CreateArray();
 	rc = ask_offer(s, settings_get(s->set, S_LOCATION), &o, &once);
 	if (rc < 0 && once.kind != ERR_AZURE) {
 		*e = once;
@@ -394,6 +404,16 @@ out:
 	for (size_t i = 0; kinds != NULL && i < N_ROLES; i++)
 		kinds[i] = s->kinds[i];
 	return 0;
+}
+
+const cJSON *sizes_known(const struct session *s, const char *size)
+{
+	const cJSON *sku;
+
+	cJSON_ArrayForEach(sku, s->skus)
+		if (json_is(sku, "name", size))
+			return sku;
+	return NULL;
 }
 
 /* ---- the command ---- */

@@ -139,6 +139,8 @@ int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
 
 /* The list of VM sizes in LOCATION.  Caller frees. */
 char *sizes_path(const struct session *s);
+/* What sizes_choose() has read of that size, the session's; NULL: nothing. */
+const cJSON *sizes_known(const struct session *s, const char *size);
 /* Of an item of that list: what it has under this name, "" when nothing. */
 const char *sizes_capability(const cJSON *size, const char *name);
 /*

@@ -449,12 +449,14 @@ static void take_given(struct eval *ev, struct declaration *p, const cJSON *give
 {
 	const cJSON *g = json_get_i(given, p->name);
 	const cJSON *v = json_get_i(g, "value");
+	const cJSON *vault = json_get_i(g, "reference");
 
 	if (value_is_unknown(given))
 		v = given;
 	else if (value_is_unknown(g))
 		v = g;
-	if (json_get_i(g, "reference") != NULL)
+	/* some send both, one of them null */
+	if (vault != NULL && !cJSON_IsNull(vault))
 		eval_fail(ev,
 			  "The template parameter '%s' refers to a key "
 			  "vault, which the local Azure does not have.",

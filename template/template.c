@@ -123,6 +123,14 @@ const struct template_resource *template_next_copy(struct eval *ev,
 	return &t->res[(*i)++].pub;
 }
 
+/* The id is that of some group's resource called text, "Ns/type/name". */
+static bool is_tail(const char *id, struct str text)
+{
+	const char *tail = strstr(id, "/providers/");
+
+	return tail != NULL && str_ieqz(text, tail + strlen("/providers/"));
+}
+
 char *template_resolve(const struct template *t, struct str text, size_t *index)
 {
 	struct str rest = text, head;
@@ -141,6 +149,14 @@ char *template_resolve(const struct template *t, struct str text, size_t *index)
 		    (id != NULL ? str_ieqz(str_of(id), t->res[i].id) :
 				  str_ieqz(text, t->res[i].name)))
 			*index = i;
+	/* "Ns/type/name" says nothing of the group */
+	for (size_t i = 0; id != NULL && t != NULL && i < t->res_n; i++)
+		if (*index == SIZE_MAX && !str_starts(text, STR("/")) &&
+		    is_tail(t->res[i].id, text)) {
+			*index = i;
+			free(id);
+			id = xstrdup(t->res[i].id);
+		}
 	for (size_t i = 0; id == NULL && t != NULL && i < t->res_n; i++)
 		if (*index == SIZE_MAX && str_ieqz(text, t->res[i].own))
 			*index = i;
@@ -782,7 +798,7 @@ static cJSON *output_value(struct eval *ev, const cJSON *def)
 	return list;
 }
 
-/* {"type", "value"}, secure ones without; takes v. */
+/* {"type", "value"}, without when it is NULL or secure; takes v. */
 static void add_typed(cJSON *to, const char *name,
 		      const struct declared_type *type, cJSON *v)
 {
@@ -791,7 +807,7 @@ static void add_typed(cJSON *to, const char *name,
 	json_add_str(out, "type", type->name);
 	if (type->secure)
 		json_burn(v);
-	else
+	else if (v != NULL)
 		cJSON_AddItemToObject(out, "value", v);
 }
 
@@ -817,6 +833,10 @@ static void one_output(struct eval *ev, const cJSON *def, cJSON *to)
 	if (v == NULL || eval_failed(ev)) {
 		json_free(v);
 		return;
+	}
+	if (cJSON_IsNull(v)) {
+		json_free(v);
+		v = NULL;
 	}
 	add_typed(to, def->string, type, v);
 }

@@ -620,6 +620,8 @@ static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 	buf_reset(&inv->text);
 	if (str_eqz(fmt, "d"))
 		fmt = STR("MM/dd/yyyy");
+	else if (str_eqz(fmt, "o") || str_eqz(fmt, "O"))
+		fmt = STR("yyyy-MM-ddTHH:mm:ss.fffffffZ");
 	else if (str_eqz(fmt, "s"))
 		fmt = STR("yyyy-MM-ddTHH:mm:ss");
 	else if (str_eqz(fmt, "u"))
@@ -641,6 +643,8 @@ static cJSON *formatted(struct invocation *inv, int64_t t, struct str fmt)
 							"local Azure");
 			buf_addf(&inv->text, "%0*u", (int)(n > 9 ? 9 : n),
 				 letter == 'y' && n == 2 ? v % 100 : v);
+		} else if (letter == 'f') { /* of a second: nobody asks */
+			buf_addf(&inv->text, "%0*u", (int)(n > 7 ? 7 : n), 0u);
 		} else if (letter == 't') {
 			buf_adds(&inv->text, d.part[HOUR] < 12 ? "AM" : "PM");
 		} else {
@@ -722,9 +726,13 @@ static cJSON *f_date_time_add(struct invocation *inv)
 		return func_refuse(inv, "the base is no time");
 	if (!add_duration(func_arg_text(inv, 1), &t))
 		return func_refuse(inv, "the duration is not valid");
+	if (inv->n > 2)
+		return formatted(inv, t, func_arg_text(inv, 2));
+	/* without a format it is that of the base, more or less */
 	return formatted(inv, t,
-			 inv->n > 2 ? func_arg_text(inv, 2) :
-				      STR("M/d/yyyy h:mm:ss tt"));
+			 str_chr(func_arg_text(inv, 0), 'T') == 10 ?
+				 STR("yyyy-MM-ddTHH:mm:ssZ") :
+				 STR("M/d/yyyy h:mm:ss tt"));
 }
 
 static cJSON *f_date_time_from_epoch(struct invocation *inv)

@@ -334,8 +334,8 @@ for c in SOME:
     SINGLE += [
         ('an operation that fails', c, {'operation': '*', 'code': 'AllocationFailed',
          'message': 'no room'}, (1, 'AllocationFailed: no room'), ''),
-        # begun once more; of an account that is there by then nothing is to be done
         ('an operation that is cancelled', c, {'operation': '*', 'cancel': True},
+         # begun once more, and the account is then there
          DONE if c == 'deploy-storage' else
          (1, 'OperationPreempted' if deletes else 'operation Canceled: OperationPreempted'), ''),
         ('a poll URL that is gone', c, [

@@ -14,15 +14,13 @@
 #include "emulator/arm/groups.h"
 #include "emulator/arm/location.h"
 #include "emulator/arm/resource.h"
+#include "emulator/arm/subscription.h"
 #include "emulator/fault.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
 #include "emulator/request.h"
 #include "emulator/store.h"
 #include "http.h"
-
-#define DEPLOYMENTS \
-	"/providers/microsoft.resources/deployments/" /* between a group's key and a name */
 
 /* ---- what the template language asks ---- */
 
@@ -34,7 +32,8 @@ static cJSON *on_reference(void *ctx, const char *id, const char *api,
 	cJSON *doc, *out;
 
 	(void)api;
-	if (d->dry || (d->foretell && n == NULL))
+	/* what a deployment gives depends on its template, not on the last one */
+	if (d->dry || (d->foretell && (n == NULL || n->type == NULL)))
 		return NULL;
 	if (n == NULL) {
 		const char *type = strstr(id, "/providers/");
@@ -81,8 +80,15 @@ void deployment_fault(const struct err *e, struct fault *f)
 	fault_set(f, 400, "%.*s: %.*s", STR_ARG(code), STR_ARG(text));
 }
 
+static cJSON *on_provider(void *ctx, const char *ns)
+{
+	const struct deployment *d = ctx;
+
+	return subscription_provider(d->m, ns);
+}
+
 int deployment_open(struct deployment *d, struct emu *m, const struct entry *group,
-		    const char *name, const cJSON *template,
+		    const char *name, const char *mode, const cJSON *template,
 		    const cJSON *parameters, struct fault *f)
 {
 	struct buf text = BUF_INIT(BODY_MAX);
@@ -90,12 +96,16 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 
 	d->m = m;
 	d->name = xstrdup(name);
+	d->mode = xstrdup(mode);
 	d->providers = cJSON_CreateArray();
+	d->made = cJSON_CreateArray();
 	d->hash = 14695981039346656037u;
 	json_print(template, &text);
 	for (size_t i = 0; i < text.n; i++)
 		d->hash = (d->hash ^ (uint8_t)text.str[i]) * 1099511628211u;
 	buf_release(&text);
+	snprintf(d->hash_text, sizeof(d->hash_text), "%llu",
+		 (unsigned long long)(d->hash >> 1));
 	d->group = cJSON_Duplicate(group->doc, true);
 	snprintf(d->group_name, sizeof(d->group_name), "%.90s",
 		 json_text(d->group, "name"));
@@ -107,13 +117,18 @@ int deployment_open(struct deployment *d, struct emu *m, const struct entry *gro
 		.group = d->group,
 		.environment = d->environment,
 		.deployment_name = d->name,
+		.mode = d->mode,
+		.template_hash = d->hash_text,
 		.now = unix_time(),
 		.hide_secure = d->foretell,
 		.reference = on_reference,
 		.list = on_list,
+		.provider = on_provider,
 		.ctx = d,
 	};
 	d->t = template_open(template, parameters, &d->scope, &e);
+	if (d->t == NULL && e.kind == ERR_NONE)
+		return 1;
 	if (d->t == NULL)
 		deployment_fault(&e, f);
 	return d->t == NULL ? -1 : 0;
@@ -124,7 +139,9 @@ void deployment_close(struct deployment *d)
 	template_free(d->t);
 	json_free(d->environment);
 	json_free(d->providers);
+	json_free(d->made);
 	json_free(d->group);
+	free(d->mode);
 	free(d->name);
 }
 
@@ -172,26 +189,53 @@ static void add_provider(struct deployment *d, const char *type,
 	free(ns);
 }
 
-int deployment_preflight(struct deployment *d, struct fault *f)
+static void preflight(struct deployment *d, cJSON *details, size_t *total);
+
+/* Resources of what is nested in d are d's, too. */
+static void preflight_nested(struct deployment *d, size_t i, const cJSON *body,
+			     cJSON *details, size_t *total, struct fault *f)
+{
+	struct deployment inner;
+	struct entry *group;
+	cJSON *id;
+
+	if (nested_open(&inner, d, i, body, &group, f) == 0) {
+		preflight(&inner, details, total);
+		while ((id = inner.made->child) != NULL)
+			cJSON_AddItemToArray(d->made, cJSON_DetachItemViaPointer(
+							      inner.made, id));
+	}
+	deployment_close(&inner);
+}
+
+/* details: gets what there is to be said against it. */
+static void preflight(struct deployment *d, cJSON *details, size_t *total)
 {
 	size_t n;
 	const struct template_resource *r = template_resources(d->t, &n);
-	cJSON *details = cJSON_CreateArray();
 
 	d->dry = true;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && *total <= NESTED_RESOURCES_MAX; i++) {
 		struct put p = { .id = xstrdup(r[i].id),
 				 .api = r[i].api_version,
 				 .dry = true };
 		struct err e = ERR_INIT;
 		cJSON *body = NULL;
 
+		++*total;
 		if (r[i].deploy && (body = deployment_resource(d, i, &e)) == NULL)
 			deployment_fault(&e, &p.f);
-		if (body != NULL) {
+		if (body != NULL)
 			add_provider(d, r[i].type,
-				     location_find(json_str_opt(body, "location",
-								NULL)));
+				     r[i].nested ?
+					     NULL :
+					     location_find(json_str_opt(
+						     body, "location", NULL)));
+		if (body != NULL && r[i].nested) {
+			preflight_nested(d, i, body, details, total, &p.f);
+		} else if (body != NULL) {
+			if (d->level > 0)
+				json_add_str(d->made, NULL, r[i].id);
 			resource_put(d->m, &p, body);
 		}
 		if (p.f.error != NULL)
@@ -201,6 +245,22 @@ int deployment_preflight(struct deployment *d, struct fault *f)
 		resource_put_release(&p);
 	}
 	d->dry = false;
+}
+
+int deployment_preflight(struct deployment *d, struct fault *f)
+{
+	cJSON *details = cJSON_CreateArray();
+	size_t total = 0;
+
+	preflight(d, details, &total);
+	if (total > NESTED_RESOURCES_MAX) {
+		json_free(details);
+		return fault_set(f, 400,
+				 "InvalidTemplate: Deployment template "
+				 "validation failed: 'The template and what is "
+				 "nested in it have more than %d resources.'.",
+				 NESTED_RESOURCES_MAX);
+	}
 	if (details->child == NULL) {
 		json_free(details);
 		return 0;
@@ -243,27 +303,19 @@ static cJSON *dependencies(struct deployment *d)
 	return all;
 }
 
-static cJSON *deployment_doc(struct request *r, struct deployment *d,
-			     const char *id, const char *state)
+static cJSON *deployment_doc(struct deployment *d, const char *id,
+			     const char *correlation, const char *state)
 {
-	struct str corr = http_field(http_x_head(r->x),
-				     "x-ms-correlation-request-id");
 	cJSON *doc, *parameters = template_parameters(d->t),
 		    *after = dependencies(d);
 
 	doc = json_fmt("@deployment", id, d->name, (int64_t)(d->hash >> 1),
 		       parameters,
-		       json_is(r->body, "properties.mode", "Complete") ?
-			       "Complete" :
-			       "Incremental",
+		       str_is(d->mode, "Complete") ? "Complete" : "Incremental",
 		       state, d->providers, after);
-	if (corr.n == 36) {
-		char *given = str_dup(corr);
-
+	if (correlation != NULL)
 		json_put_str(json_get_mut(doc, "properties"), "correlationId",
-			     given);
-		free(given);
-	}
+			     correlation);
 	json_free(parameters);
 	json_free(after);
 	return doc;
@@ -368,6 +420,22 @@ static void item_failed(struct run *run, size_t i, unsigned status,
 	json_free(doc);
 }
 
+/* It is another deployment's run that is waited for. */
+static struct op *start_nested(struct run *run, size_t i, const cJSON *body,
+			       bool *created, struct fault *f)
+{
+	const struct entry *self = store_find(run->m, run->key);
+	char *correlation = xstrdup(
+		self != NULL ? json_text(self->doc, "properties.correlationId") :
+			       "");
+	struct op *op;
+
+	*created = store_find(run->m, run->r[i].id) == NULL;
+	op = nested_begin(&run->d, i, body, correlation, f);
+	free(correlation);
+	return op;
+}
+
 static void item_start(struct run *run, size_t i)
 {
 	struct item *it = &run->items[i];
@@ -380,7 +448,11 @@ static void item_start(struct run *run, size_t i)
 	body = deployment_resource(&run->d, i, &e);
 	if (body == NULL)
 		deployment_fault(&e, &p.f);
-	if (body != NULL && resource_put(run->m, &p, body) == 0) {
+	else if (run->r[i].nested)
+		p.op = start_nested(run, i, body, &p.created, &p.f);
+	else
+		resource_put(run->m, &p, body);
+	if (p.f.error == NULL) {
 		it->created = p.created;
 		it->op = p.op;
 		it->at = p.op != NULL ? RUNNING : DONE;
@@ -406,6 +478,18 @@ static bool ready(const struct run *run, size_t i)
 	return true;
 }
 
+/* Each deployment has a thread; all of them together, down to the innermost,
+ * leave some of OPS_MAX to others. */
+static bool crowded(const struct run *run)
+{
+	static const unsigned at_once[] = { 8, 4, 1 };
+	unsigned n = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		n += run->r[i].nested && run->items[i].at == RUNNING;
+	return n >= at_once[run->d.level < 2 ? run->d.level : 2];
+}
+
 /* One round over the resources: true while there is something to wait for. */
 static bool advance(struct run *run, bool start)
 {
@@ -428,7 +512,8 @@ static bool advance(struct run *run, bool start)
 		}
 	}
 	for (size_t i = 0; start && i < run->n; i++)
-		if (run->items[i].at == WAITING && ready(run, i)) {
+		if (run->items[i].at == WAITING && ready(run, i) &&
+		    !(run->r[i].nested && run->r[i].deploy && crowded(run))) {
 			if (run->r[i].deploy)
 				item_start(run, i);
 			else
@@ -447,6 +532,16 @@ static void output_row(struct entry *n)
 					 json_text(n->doc, "id")));
 }
 
+static bool is_made(const struct deployment *d, const char *key)
+{
+	const cJSON *id;
+
+	cJSON_ArrayForEach(id, d->made)
+		if (str_is(id->valuestring, key))
+			return true;
+	return false;
+}
+
 struct entry *deployment_other(struct deployment *d, struct entry *n)
 {
 	size_t count, i;
@@ -458,7 +553,8 @@ struct entry *deployment_other(struct deployment *d, struct entry *n)
 		for (i = 0;
 		     i < count && !(r[i].deploy && str_is(r[i].id, n->key)); i++)
 			;
-		if (i == count && n->type != NULL && (n->type->flags & R_TRACKED))
+		if (i == count && n->type != NULL &&
+		    (n->type->flags & R_TRACKED) && !is_made(d, n->key))
 			return n;
 	}
 	return NULL;
@@ -498,7 +594,8 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 {
 	struct entry *n = store_find(run->m, run->key);
 	struct err e = ERR_INIT;
-	cJSON *outputs = NULL, *props, *made;
+	cJSON *outputs = NULL, *props, *made, *p;
+	const cJSON *id;
 	char span[32];
 
 	if (canceled) {
@@ -534,16 +631,38 @@ static int conclude(struct run *run, bool canceled, struct fault *f)
 					"Succeeded");
 	if (f->error != NULL)
 		json_set(props, "error", cJSON_Duplicate(f->error, true));
+	/* in the history, a parameter that is null has no value */
+	cJSON_ArrayForEach(p, json_get_mut(props, "parameters"))
+		if (cJSON_IsNull(json_get(p, "value")))
+			json_drop(p, "value");
 	if (outputs != NULL) {
 		output_row(n);
 		json_set(props, "outputs", outputs);
 		made = json_add_arr(props, "outputResources");
 		for (size_t i = 0; i < run->n; i++)
-			if (run->r[i].deploy)
+			if (run->r[i].deploy && !run->r[i].nested)
 				json_push(made, "{'id':%s}", run->r[i].id);
+		cJSON_ArrayForEach(id, run->d.made)
+			json_push(made, "{'id':%s}", id->valuestring);
 	}
 	store_changed(run->m);
 	return f->error != NULL ? -1 : 0;
+}
+
+/* What is still at work goes on, but for deployments of one that is canceled. */
+static void leave(struct run *run, bool cancel)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		struct op *op = run->items[i].op;
+
+		if (op == NULL)
+			continue;
+		op->pinned = false;
+		if (cancel && run->r[i].nested) {
+			op->cancel = true;
+			pthread_cond_broadcast(&run->m->changed);
+		}
+	}
 }
 
 static int run_deployment(struct emu *m, struct op *op, struct fault *f)
@@ -558,9 +677,11 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 
 	if (n == NULL || group == NULL)
 		goto out;
+	run.d.level = (unsigned)json_int_opt(op->args, "level", 0);
 	if (deployment_open(&run.d, m, group, json_text(n->doc, "name"),
+			    json_text(op->args, "mode"),
 			    json_get(op->args, "template"),
-			    json_get(op->args, "parameters"), f) < 0)
+			    json_get(op->args, "parameters"), f) != 0)
 		goto out;
 	entry_state(n, "Running");
 	run.r = template_resources(run.d.t, &run.n);
@@ -569,9 +690,8 @@ static int run_deployment(struct emu *m, struct op *op, struct fault *f)
 	stopped = op_sleep(m, 200) < 0;
 	while (!stopped && advance(&run, !op->cancel) && !op->cancel)
 		stopped = op_wait(m, 1000) < 0;
-	for (size_t i = 0; i < run.n; i++)
-		if (run.items[i].op != NULL)
-			run.items[i].op->pinned = false;
+	leave(&run, op->cancel);
+	nested_collect(&run.d);
 	if (!stopped && !op->cancel && run.details->child == NULL &&
 	    json_is(op->args, "mode", "Complete"))
 		purge(&run);
@@ -594,18 +714,37 @@ static bool active(const struct entry *n)
 			  json_text(n->doc, "properties.provisioningState"));
 }
 
+int deployment_check_name(const char *name, struct fault *f)
+{
+	size_t n = strlen(name);
+
+	if (n > 0 && n <= 64 && strspn(name, LETTERS DIGITS "-._()") == n)
+		return 0;
+	return fault_set(f, 400,
+			 "InvalidDeploymentName: The deployment name "
+			 "'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
+			 "and ')'.",
+			 name);
+}
+
+int deployment_refuse_active(const struct entry *n, struct fault *f)
+{
+	return !active(n) ?
+		       0 :
+		       fault_set(f, 409,
+				 "DeploymentActive: Unable to edit or replace deployment "
+				 "'%s': previous deployment from '%s' is still active.",
+				 json_text(n->doc, "name"),
+				 json_text(n->doc, "properties.timestamp"));
+}
+
 static int check_request(struct request *r, const char *name)
 {
 	const cJSON *props = json_get(r->body, "properties");
 	const char *mode = json_str_opt(props, "mode", NULL);
 
-	if (strlen(name) > 64 ||
-	    strspn(name, LETTERS DIGITS "-._()") != strlen(name))
-		return fault_set(&r->fault, 400,
-				 "InvalidDeploymentName: The deployment name "
-				 "'%.100s' is not valid: 1 to 64 letters, digits, '-', '.', '_', '(' "
-				 "and ')'.",
-				 name);
+	if (deployment_check_name(name, &r->fault) < 0)
+		return -1;
 	if (!cJSON_IsObject(props))
 		return fault_content(&r->fault, "'properties' is missing");
 	if (!str_listed("Incremental Complete", mode))
@@ -622,49 +761,80 @@ static int check_request(struct request *r, const char *name)
 	return 0;
 }
 
+/* Of the request, when it is an id; the caller's. */
+static char *correlation_of(struct request *r)
+{
+	struct str corr = http_field(http_x_head(r->x),
+				     "x-ms-correlation-request-id");
+
+	return corr.n == 36 ? str_dup(corr) : NULL;
+}
+
 /* What a template that passed is answered: what would be there. */
 static int answer_validated(struct request *r, struct deployment *d,
 			    const char *id)
 {
 	size_t count;
 	const struct template_resource *res = template_resources(d->t, &count);
-	cJSON *doc = deployment_doc(r, d, id, "Succeeded");
+	char *correlation = correlation_of(r);
+	cJSON *doc = deployment_doc(d, id, correlation, "Succeeded");
 	cJSON *arr = json_add_arr(json_get_mut(doc, "properties"),
 				  "validatedResources");
+	const cJSON *made;
 
 	for (size_t i = 0; i < count; i++)
 		if (res[i].deploy)
 			json_push(arr, "{'id':%s}", res[i].id);
+	cJSON_ArrayForEach(made, d->made)
+		json_push(arr, "{'id':%s}", made->valuestring);
+	free(correlation);
 	return request_answer(r, 200, doc);
 }
 
-/* The deployment takes its place in the group, and its run begins. */
-static int begin_deployment(struct request *r, struct deployment *d,
-			    const struct entry *group, const char *id)
+struct op *deployment_begin(struct deployment *d, const struct entry *group,
+			    const struct deployment_start *s, struct fault *f)
 {
-	const cJSON *props = json_get(r->body, "properties");
-	struct entry *n = store_find(r->m, id);
-	cJSON *doc = deployment_doc(r, d, id, "Accepted");
-	bool had = n != NULL;
+	struct entry *n = store_find(d->m, s->id);
+	cJSON *doc = deployment_doc(d, s->id, s->correlation, "Accepted");
 	struct op *op;
 
 	if (n != NULL)
-		store_remove(r->m, n);
-	n = store_add(r->m, id, doc, json_fmt("{'operations':[]}"));
-	op = op_start(r->m, OP_DEPLOYMENT, json_text(group->doc, "location"),
-		      id, r->api, run_deployment,
-		      json_fmt("{'template':%j,'parameters':%j,'mode':%s}",
-			       json_get(props, "template"),
-			       json_get(props, "parameters"),
-			       json_text(props, "mode")),
-		      NULL, &r->fault);
-	if (op == NULL) {
+		store_remove(d->m, n);
+	n = store_add(d->m, s->id, doc, json_fmt("{'operations':[]}"));
+	op = op_start(
+		d->m, OP_DEPLOYMENT, json_text(group->doc, "location"), s->id,
+		s->api, run_deployment,
+		json_fmt("{'template':%j,'parameters':%j,'mode':%s,'level':%d}",
+			 s->template, s->parameters, s->mode, (int)d->level),
+		NULL, f);
+	if (op == NULL)
 		entry_state(n, "Failed");
+	else
+		json_add_str(n->hide, "op", op->id);
+	return op;
+}
+
+/* The answer to who asked for it. */
+static int answer_begun(struct request *r, struct deployment *d,
+			const struct entry *group, const char *id)
+{
+	const cJSON *props = json_get(r->body, "properties");
+	bool had = store_find(r->m, id) != NULL;
+	char *correlation = correlation_of(r);
+	struct deployment_start s = { .template = json_get(props, "template"),
+				      .parameters = json_get(props, "parameters"),
+				      .mode = json_text(props, "mode"),
+				      .correlation = correlation,
+				      .id = id,
+				      .api = r->api };
+	struct op *op = deployment_begin(d, group, &s, &r->fault);
+
+	free(correlation);
+	if (op == NULL)
 		return -1;
-	}
-	json_add_str(n->hide, "op", op->id);
 	arm_op_fields(r, op);
-	return request_answer(r, had ? 200 : 201, cJSON_Duplicate(n->doc, true));
+	return request_answer(r, had ? 200 : 201,
+			      cJSON_Duplicate(store_find(r->m, id)->doc, true));
 }
 
 /* start: make it; otherwise only say whether it would do. */
@@ -678,20 +848,17 @@ static int put_deployment(struct request *r, struct entry *group,
 
 	if (check_request(r, name) < 0)
 		return -1;
-	if (start && active(n))
-		return fault_set(
-			&r->fault, 409,
-			"DeploymentActive: Unable to edit or replace deployment "
-			"'%s': previous deployment from '%s' is still active.",
-			name, json_text(n->doc, "properties.timestamp"));
+	if (start && deployment_refuse_active(n, &r->fault) < 0)
+		return -1;
 	if (start && group_refuse_leaving(group, &r->fault) < 0)
 		return -1;
 	r->gateway = true;
-	if (deployment_open(&d, r->m, group, name, json_get(props, "template"),
+	if (deployment_open(&d, r->m, group, name, json_text(props, "mode"),
+			    json_get(props, "template"),
 			    json_get(props, "parameters"), &r->fault) == 0 &&
 	    deployment_preflight(&d, &r->fault) == 0) {
 		r->gateway = false;
-		rc = start ? begin_deployment(r, &d, group, id) :
+		rc = start ? answer_begun(r, &d, group, id) :
 			     answer_validated(r, &d, id);
 	}
 	deployment_close(&d);

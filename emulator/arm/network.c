@@ -13,11 +13,13 @@
 #include "emulator/arm/network.h"
 #include "emulator/arm/resource.h"
 #include "emulator/fault.h"
+#include "emulator/forward.h"
 #include "emulator/faults.h"
 #include "emulator/inner.h"
 #include "emulator/ops.h"
 #include "emulator/store.h"
 
+#define TAKEN_MAX 256 /* of others; more are no sign of local Azures */
 #define PREFIX "Microsoft.Network/publicIPPrefixes"
 
 /* Named things in properties are documents of their own: id, etag, state. */
@@ -299,11 +301,13 @@ static bool label_taken(struct emu *m, const char *label, const char *location,
 }
 
 /* 127.77.x.y, the first that nobody has.  Where to begin is of the directory,
- * so that two local Azures on one host hardly ever give out the same. */
+ * so that two local Azures on one host hardly ever want the same; what another
+ * has is not given out. */
 static void public_address(struct emu *m, char out[16])
 {
 	struct str net = str_head(str_of(m->net), 4);
 	uint8_t *used = xcalloc(65536, 1);
+	unsigned taken = 0; /* others' */
 	uint64_t first = 0;
 	struct in_addr a;
 
@@ -324,8 +328,12 @@ static void public_address(struct emu *m, char out[16])
 		if ((xy & 255) < 4 || (xy & 255) == 255)
 			continue;
 		snprintf(out, 16, "127.77.%u.%u", xy >> 8, xy & 255);
-		if (!used[xy])
+		if (used[xy])
+			continue;
+		if (m->netns == NULL || taken == TAKEN_MAX ||
+		    !forward_is_taken(out))
 			break;
+		taken++;
 	}
 	free(used);
 }

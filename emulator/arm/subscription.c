@@ -119,6 +119,15 @@ static cJSON *provider_doc(struct emu *m, const struct provider *p,
 	return o;
 }
 
+cJSON *subscription_provider(struct emu *m, const char *ns)
+{
+	const struct provider *p = provider_table;
+
+	while (p->name != NULL && !str_is(p->name, ns))
+		p++;
+	return p->name == NULL ? NULL : provider_doc(m, p, provider_state(m, p));
+}
+
 /* What a subscription has of one type, all its groups together. */
 static int subscription_of_type(struct request *r, const char *ns, const char *type)
 {

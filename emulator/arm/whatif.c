@@ -268,6 +268,64 @@ static int change(struct deployment *d, size_t i, cJSON *changes, bool brief,
 	return 0;
 }
 
+static int change_all(struct deployment *d, cJSON *changes, bool brief,
+		      cJSON *made, struct fault *f);
+
+/* Nothing is told of the deployment itself, but for one of which nothing can be
+ * told of what it would deploy. */
+static int change_nested(struct deployment *d, size_t i, cJSON *changes,
+			 bool brief, cJSON *made, struct fault *f)
+{
+	size_t count;
+	const struct template_resource *r = template_resources(d->t, &count) + i;
+	struct deployment inner = { 0 };
+	struct entry *group;
+	struct err e = ERR_INIT;
+	cJSON *body = deployment_resource(d, i, &e);
+	int rc = -1;
+
+	if (body == NULL)
+		deployment_fault(&e, f);
+	else
+		rc = nested_open(&inner, d, i, body, &group, f);
+	if (rc == 0)
+		rc = change_all(&inner, changes, brief, made, f);
+	else if (rc > 0)
+		json_push(changes,
+			  "{'resourceId':%s,'changeType':'Unsupported','unsupportedReason':%s}",
+			  r->id,
+			  "Its template needs values that are not known before "
+			  "the deployment.");
+	deployment_close(&inner);
+	json_burn(body);
+	return rc < 0 ? -1 : 0;
+}
+
+/* made: gets the ids of all that is in nested ones. */
+static int change_all(struct deployment *d, cJSON *changes, bool brief,
+		      cJSON *made, struct fault *f)
+{
+	size_t count;
+	const struct template_resource *r = template_resources(d->t, &count);
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (!r[i].deploy)
+			continue;
+		if (r[i].nested) {
+			rc = change_nested(d, i, changes, brief, made, f);
+			continue;
+		}
+		rc = change(d, i, changes, brief, &e);
+		if (rc < 0)
+			deployment_fault(&e, f);
+		if (d->level > 0)
+			json_add_str(made, NULL, r[i].id);
+	}
+	return rc;
+}
+
 /* What is in the group and not in the template. */
 static void others(struct deployment *d, cJSON *changes, bool complete, bool brief)
 {
@@ -291,22 +349,15 @@ static int run_what_if(struct emu *m, struct op *op, struct fault *f)
 	bool brief = json_is(op->args, "format", "ResourceIdOnly");
 	struct entry *group;
 	cJSON *changes = cJSON_CreateArray();
-	struct err e = ERR_INIT;
-	size_t count = 0;
 	int rc = -1;
 
 	if (op_sleep(m, 300) < 0 || (group = store_find(m, op->key)) == NULL ||
 	    deployment_open(&d, m, group, json_text(op->args, "name"),
+			    json_text(op->args, "mode"),
 			    json_get(op->args, "template"),
-			    json_get(op->args, "parameters"), f) < 0)
+			    json_get(op->args, "parameters"), f) != 0 ||
+	    change_all(&d, changes, brief, d.made, f) < 0)
 		goto out;
-	template_resources(d.t, &count);
-	for (size_t i = 0; i < count; i++)
-		if (template_resources(d.t, &count)[i].deploy &&
-		    change(&d, i, changes, brief, &e) < 0) {
-			deployment_fault(&e, f);
-			goto out;
-		}
 	others(&d, changes, json_is(op->args, "mode", "Complete"), brief);
 	op->output = json_fmt(
 		"{'status':'Succeeded','properties':{'correlationId':%U,'changes':%j}}",
@@ -338,8 +389,8 @@ int whatif_begin(struct request *r, struct entry *group, const char *name)
 	struct op *op = NULL;
 
 	r->gateway = true;
-	if (deployment_open(&d, r->m, group, name, template, parameters,
-			    &r->fault) == 0) {
+	if (deployment_open(&d, r->m, group, name, json_text(props, "mode"),
+			    template, parameters, &r->fault) == 0) {
 		r->gateway = false;
 		if (deployment_preflight(&d, &refused) < 0)
 			op = arm_begin(r, OP_JOB, group, run_refused,

@@ -605,3 +605,93 @@ finish
 same 'gone' '200 0' "$end $(ls azure/machines | wc -l)"
 reap "$azure"
 same 'and nothing is left' '' "$(ip netns list | grep "t-$net")"
+
+# ---- what this host has already ----
+
+# A host of its own, whose sshd is on every address.
+host=h$$
+hosted()	# COMMAND...: there
+{
+	nsenter --net="/run/netns/$host" env "$@"
+}
+cat >server.py <<'END'
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])))
+while True:
+    c = s.accept()[0]
+    c.sendall(b"SSH-2.0-" + sys.argv[3].encode() + b"\r\n")
+    print("somebody came", flush=True)
+END
+start_there()	# OUT
+{
+	spawn "$1" nsenter --net="/run/netns/$host" "$AZSWARM" emulator --listen 127.0.0.1:0 --dir there \
+		--machines "$PWD/driver"
+	azure=$spawned
+	wait_for 20 grep -q '^ready' "$1" || { not_ok "$1" "$(cat "$1")"; exit 1; }
+	. ./there/env
+	base=$AZURE_RESOURCE_MANAGER_ENDPOINT S=/subscriptions/$AZURE_SUBSCRIPTION_ID ca=$SSL_CERT_FILE
+	net=$(sed -n 's/^up //p' calls | tail -n 1)
+}
+c() { hosted curl -sS -g --cacert "$ca" --noproxy '*' -m 60 "$@"; }
+address()	# NAME: of a new public address
+{
+	ask PUT "$S/resourceGroups/g/providers/Microsoft.Network/publicIPAddresses/$1?api-version=2024-05-01" \
+		-d '{"location":"eastus","sku":{"name":"Standard"},"properties":{"publicIPAllocationMethod":"Static"}}'
+	jq -r .properties.ipAddress body
+}
+next()		# ADDRESS: the one behind it
+{
+	echo "$1" | awk -F. -v OFS=. '{ n = $3 * 256 + $4 + 1
+		while (n % 256 < 4 || n % 256 == 255) n++
+		print $1, $2, int(n / 256) % 256, n % 256 }'
+}
+same 'here port 22 of public addresses is ours' 22 "$SSH_PORT"
+ip netns add "$host" && ip -n "$host" link set lo up
+at_exit 'ip netns delete "$host" 2>/dev/null'
+at_exit 'ip netns delete "t-$net" 2>/dev/null'
+spawn sshd.log nsenter --net="/run/netns/$host" python3 server.py 0.0.0.0 22 host
+wait_for 10 hosted sh -c 'ss -ltn | grep -q "0.0.0.0:22 "'
+start_there there.out
+check "a host that has port 22 everywhere: ssh is another" \
+	grep -qF "ssh to machines is port 2022 (SSH_PORT in $PWD/there/env)" there.out
+same 'which the environment says' 2022 "$SSH_PORT"
+mkdir cluster
+(
+	cd cluster || exit
+	hosted "$AZSWARM" keys && hosted "$AZSWARM" deploy-storage && hosted "$AZSWARM" params &&
+		hosted "$AZSWARM" deploy-compute --no-wait && hosted "$AZSWARM" view-deployment --watch
+) >deploy.log 2>&1 || not_ok 'a cluster there' "$(tail -n 3 deploy.log)"
+master=$(cd cluster && hosted "$AZSWARM" list-endpoints --output tsv | grep -o '127\.77\.[0-9.]*' | head -n 1)
+spawn machine.log nsenter --net="/run/netns/t-$net" python3 server.py 10.77.0.10 22 machine
+banner()	# PORT: who answers at the master's public address
+{
+	hosted sh -c 'exec 3<>/dev/null; timeout 5 python3 -c "
+import socket, sys
+print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).recv(99).decode().strip())" "$@"' - "$master" "$1"
+}
+is_machine() { [ "$(banner 2022)" = SSH-2.0-machine ]; }
+check 'the machine is behind it' wait_for 20 is_machine
+same 'and the host behind the other' SSH-2.0-host "$(banner 22)"
+before=$(grep -c came machine.log) others=$(grep -c came sshd.log)
+(cd cluster && hosted timeout 60 "$AZSWARM" ssh master0 true >../ssh.log 2>&1)
+[ "$(grep -c came machine.log)" -gt "$before" ] && ok 'ssh goes there' || not_ok 'ssh goes there' "$(cat ssh.log)"
+same 'and not to the host' "$others" "$(grep -c came sshd.log)"
+
+# Another local Azure's address, by what it listens on.
+T=$(c "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" -d grant_type=client_credentials \
+	-d "client_id=$AZURE_CLIENT_ID" --data-urlencode "client_secret=$AZURE_CLIENT_SECRET" \
+	--data-urlencode "scope=$base/.default" | jq -r .access_token)
+ask PUT "$S/resourcegroups/g?api-version=2024-11-01" -d '{"location":"eastus"}'
+one=$(address one)
+two=$(next "$one")
+spawn other.log nsenter --net="/run/netns/$host" python3 server.py "$two" 7770 other
+wait_for 10 hosted sh -c "ss -ltn | grep -qF '$two:7770 '"
+same 'an address that another one has is not given out' "$(next "$two")" "$(address two)"
+reap "$azure"
+spawn other.log nsenter --net="/run/netns/$host" python3 server.py "$one" 7770 other
+wait_for 10 hosted sh -c "ss -ltn | grep -qF '$one:7770 '"
+start_there again.out
+check 'one that another has taken meanwhile is told' \
+	grep -qxF "public address $one is another local Azure's now: what is behind ours cannot be reached" again.out
+same 'and no other' 1 "$(grep -c "another local Azure's now" again.out)"
+reap "$azure"

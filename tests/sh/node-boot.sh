@@ -232,8 +232,9 @@ check "the units may do what they must, and nothing else" \
 	sh -c '! grep CANNOT units.log && [ "$(grep -c "say it is ready" units.log)" = 2 ]'
 same "docker's bridge is ours" 172.29.0.1/24 \
 	"$(on master0 ip -4 -o address show dev docker0 | awk '{ print $4 }')"
-same "the SSH host key is the one announced" "$(cut -d' ' -f1,2 host.pub)" \
-	"$(nsenter --net="$ns" ssh-keyscan -T 10 10.77.0.10 2>/dev/null | cut -d' ' -f2,3)"
+same "the SSH host keys are those announced, and no others" \
+	"$(cut -d' ' -f1,2 host.pub host_rsa.pub | sort)" \
+	"$(nsenter --net="$ns" ssh-keyscan -T 10 10.77.0.10 2>/dev/null | cut -d' ' -f2,3 | sort)"
 check "the user may use docker" on master0 \
 	su cluster -c 'docker version --format {{.Server.Version}}'
 same "nothing failed" '' "$(on master0 systemctl --failed --plain --no-legend)"

@@ -43,7 +43,9 @@ agent_says()	# what Azure tells of a machine's agent
 }
 
 for m in master0 agents000000; do
-	expect "$m: cloud-init is done" 0 '^status: done' on $m timeout 60 cloud-init status --wait --long
+	# newer ones exit with 2 for warnings, of what a container has not
+	same "$m: cloud-init is done" 'status: done' \
+		"$(on $m timeout 60 cloud-init status --wait --long | grep '^status')"
 	same "$m: by the Azure data source, without an error" \
 		'DataSourceAzure [seed=/var/lib/cloud/seed/azure] 0' \
 		"$(on $m cat /run/cloud-init/result.json | jq -r '.v1 | "\(.datasource) \(.errors | length)"')"
@@ -54,18 +56,21 @@ for m in master0 agents000000; do
 		"$(on $m cat /var/lib/cloud/instance/user-data.txt | sha256sum)"
 	same "$m: its address, by DHCP" "$(told $m .address)/16" \
 		"$(on $m ip -4 -o address show eth0 | awk '{print $4}')"
-	same "$m: where the host is asked, by DHCP" 'option unknown-245 a8:3f:81:10;' \
+	# dhcpcd, which newer Debians have, keeps no text of it
+	! on $m test -e /var/lib/dhcp || same "$m: where the host is asked, by DHCP" \
+		'option unknown-245 a8:3f:81:10;' \
 		"$(on $m sh -c 'cat /var/lib/dhcp/*.leases' | grep -o 'option unknown-245.*' | sort -u)"
 	same "$m: the way there" '168.63.129.16 via 10.77.0.1 dev eth0' \
 		"$(on $m ip route get 168.63.129.16 | sed -n '1s/ src.*//p')"
 	expect "$m: no unit failed" 0 '^running$' on $m timeout 60 systemctl is-system-running --wait
 	check "$m: the agent has provisioned it" wait_for 60 on $m test -s /var/lib/waagent/provisioned
-	same "$m: by the data source, by the agent: ready" 'Ready NotReady Provisioning Ready' "$(reported $m)"
+	# the data source's, and the agent's: newer ones leave it to the former
+	expect "$m: it has reported that it is ready" 0 '^Ready( NotReady Provisioning Ready)?$' reported $m
 	same "$m: the kinds of host keys" 'ecdsa rsa' \
 		"$(on $m sh -c 'ls /etc/ssh/ssh_host_*_key' | sed 's/.*host_\(.*\)_key$/\1/' | xargs)"
 done
 version=$(on master0 dpkg-query -W -f '${Version}' waagent | cut -d . -f 1-4 | cut -d - -f 1)
-check "Azure says what its agent says" wait_for 30 eval \
+check "Azure says what its agent says" wait_for 60 eval \
 	'[ "$(agent_says)" = "$version ProvisioningState/succeeded Ready Guest Agent is running" ]'
 
 # ---- host keys ----
@@ -84,17 +89,16 @@ for a in ecdsa-sha2-nistp256 rsa-sha2-256 rsa-sha2-512; do
 		knows agents000000 $a master0
 done
 
-# The agent's way without an RSA key, which is how it was: it looks, says so, and
-# has not said that it is ready.
+# The agent's way without an RSA key, which is how it was: it looks, and does not
+# go on.
 on agents000000 systemctl stop walinuxagent
 on agents000000 sh -c 'rm /var/lib/waagent/provisioned; mv /etc/ssh/ssh_host_rsa_key.pub /root; : >/var/log/waagent.log'
 on agents000000 systemctl start walinuxagent
 check 'the agent waits for an RSA key' wait_for 30 on agents000000 \
 	grep -q 'Waiting for ssh host key be generated at /etc/ssh/ssh_host_rsa_key.pub' /var/log/waagent.log
-same 'and reports no more' 'Ready NotReady Provisioning Ready NotReady Provisioning' "$(reported agents000000)"
+expect 'and has not provisioned the machine' 1 '' on agents000000 test -e /var/lib/waagent/provisioned
 on agents000000 mv /root/ssh_host_rsa_key.pub /etc/ssh/
-check 'until it is there' wait_for 30 eval \
-	'[ "$(reported agents000000)" = "Ready NotReady Provisioning Ready NotReady Provisioning Ready" ]'
+check 'until it is there' wait_for 30 on agents000000 test -s /var/lib/waagent/provisioned
 
 # ---- a second boot of the same disk ----
 

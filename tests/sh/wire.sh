@@ -1,7 +1,7 @@
 # What the local Azure makes of what a machine's agent reports, and of what is no
 # report: by a driver that is a script, and machines that are addresses and curl.
 # What Azure's real ones say is in sh/provision.
-# time: 120
+# time: 200
 # needs: root, ip, nsenter, curl, jq, ssh-keygen, xmllint
 . "$SRCDIR/tests/lib.sh"
 need curl jq ssh-keygen ip nsenter
@@ -33,7 +33,7 @@ for n in 0 3601 x; do
 	expect "--provision $n" 2 'expected 1 to 3600 seconds' \
 		"$AZSWARM" emulator --dir azure --machines "$PWD/driver" --provision $n
 done
-spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --machines "$PWD/driver" --provision 6
+spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --machines "$PWD/driver" --provision 30
 at_exit 'ip netns delete "w-$net" 2>/dev/null'
 wait_for 20 grep -q '^ready' emulator.out || { not_ok start "$(cat emulator.out)"; exit 1; }
 . azure/env
@@ -76,13 +76,19 @@ ssh-keygen -q -t ed25519 -N '' -f id
 arm PUT "$S/resourcegroups/g?api-version=2021-04-01" -d '{"location":"eastus"}' >/dev/null
 jq -n --slurpfile t "$SRCDIR/assets/arm/cluster.json" --arg key "$(cat id.pub)" \
 	'{properties:{mode:"Incremental",template:$t[0],parameters:{namePrefix:{value:"unit"},
-	adminPublicKey:{value:$key},masterCount:{value:3},agentCount:{value:1},
+	adminPublicKey:{value:$key},masterCount:{value:3},agentCount:{value:2},
 	masterCustomData:{value:"bWFzdGVy"},agentCustomData:{value:"YWdlbnQ="}}}}' >deployment.json
 D=$S/resourcegroups/g/providers/Microsoft.Resources/deployments/d
 arm PUT "$D?api-version=2021-04-01" -d @deployment.json >/dev/null
-check 'machines are made' wait_for 20 eval '[ "$(ls made-* 2>/dev/null | wc -l)" = 4 ]'
+check 'machines are made' wait_for 60 eval '[ "$(ls made-* 2>/dev/null | wc -l)" = 5 ]'
 same 'a machine is not created before it has said so' Creating "$(arm GET \
 	"$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/master0?api-version=2024-07-01" | jq -r .properties.provisioningState)"
+
+same 'at work is no end' 200 "$(report 10.77.0.10 NotReady Provisioning Starting)"
+same 'ready' 200 "$(report 10.77.0.10 Ready)"
+same 'failed' 200 "$(report 10.77.0.11 NotReady ProvisioningFailed "no disk $(printf '\033')[31m")"
+report 10.77.16.4 Ready >/dev/null
+report 10.77.16.5 NotReady ProvisioningFailed 'no disk' >/dev/null
 
 same 'what its card has for an address' 00:0d:3a:4d:00:0a "$(jq -r .azure.mac made-master0)"
 same 'the metadata service says the same' 000D3A4D000A "$(as 10.77.0.10 -H Metadata:true \
@@ -129,18 +135,14 @@ done <<'END'
 200 10.77.0.10 -X PUT "$plugin/vmAgentLog" -d log
 END
 
-same 'at work is no end' 200 "$(report 10.77.0.10 NotReady Provisioning Starting)"
-same 'ready' 200 "$(report 10.77.0.10 Ready)"
-same 'failed' 200 "$(report 10.77.0.11 NotReady ProvisioningFailed "no disk $(printf '\033')[31m")"
-report 10.77.16.4 Ready >/dev/null
 state()		# MACHINE
 {
 	arm GET "$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/$1?api-version=2024-07-01" |
 		jq -r .properties.provisioningState
 }
-check 'who said so is created' wait_for 5 eval '[ "$(state master0)" = Succeeded ]'
-check 'who failed is not' wait_for 5 eval '[ "$(state master1)" = Failed ]'
-check 'nor who said nothing' wait_for 15 eval '[ "$(state master2)" = Failed ]'
+check 'who said so is created' wait_for 10 eval '[ "$(state master0)" = Succeeded ]'
+check 'who failed is not' wait_for 10 eval '[ "$(state master1)" = Failed ]'
+check 'nor who said nothing' wait_for 60 eval '[ "$(state master2)" = Failed ]'
 arm GET "$D/operations?api-version=2021-04-01" >operations
 why()		# MACHINE: code and message of what became of it
 {
@@ -152,9 +154,9 @@ check 'the deployment says why' wait_for 10 eval \
 same 'why: failed' "OSProvisioningInternalError OS Provisioning failed for VM 'master1' due to an internal error: no disk ?[31m" "$(why master1)"
 same 'why: nothing said' "OSProvisioningTimedOut OS Provisioning for VM 'master2' did not finish in the allotted time. The VM may still finish provisioning successfully. Please check provisioning state later." \
 	"$(why master2)"
-same 'the scale set has its machine' Succeeded "$(arm GET \
+same 'the same of a scale set' 'Succeeded Failed' "$(arm GET \
 	"$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/agents/virtualMachines?api-version=2024-07-01" |
-	jq -r '.value[0].properties.provisioningState')"
+	jq -r '[.value[].properties.provisioningState] | join(" ")')"
 
 # ---- what its agent says of itself ----
 
@@ -179,4 +181,4 @@ arm POST "$S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/master
 check 'made anew, it begins anew' wait_for 10 eval '[ "$(view)" = "Unknown Not Ready VM status blob is found but not yet populated." ]'
 same 'made anew: not before it says so' Updating "$(state master0)"
 report 10.77.0.10 Ready >/dev/null
-check 'made anew: it has said so' wait_for 5 eval '[ "$(state master0)" = Succeeded ]'
+check 'made anew: it has said so' wait_for 10 eval '[ "$(state master0)" = Succeeded ]'

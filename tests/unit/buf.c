@@ -259,7 +259,8 @@ static void visible(void)
 						       (is || at >= n ? n : at);
 			}
 		}
-	check(good, "visible characters, at every place", "one is taken for another");
+	check(good, "visible characters, at every place",
+	      "one is taken for another");
 	memset(text, '\x80', sizeof(text));
 	check(str_visible((struct str){ text, sizeof(text) }, 'a', 'a') == 0,
 	      "none of another alphabet", "");

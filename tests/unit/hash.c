@@ -83,7 +83,8 @@ static void compare(void)
 			found = found && same_bytes(a, b, n) == (i >= n);
 		b[i] ^= 0x80;
 	}
-	check(found, "one bit differs, at every place of every length", "said same");
+	check(found, "one bit differs, at every place of every length",
+	      "said same");
 }
 
 static void randomness(void)

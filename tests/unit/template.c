@@ -339,6 +339,12 @@ static const struct {
 	  "\"3/29/2020 2:53:14 PM\"" },
 	{ "[dateTimeAdd('2020-04-07 14:53:14Z', 'PT1H')]",
 	  "\"4/7/2020 3:53:14 PM\"" },
+	/* as recorded: what a deployment was given, of 17:26:34.6130229 */
+	{ "[dateTimeAdd('2026-04-09T17:26:34.6130229Z', 'PT1H')]",
+	  "\"2026-04-09T18:26:34Z\"" },
+	{ "[dateTimeAdd('2020-04-07', 'P1D')]", "!base is no time" },
+	{ "[dateTimeAdd('2020-04-07T14:53:14Z', 'PT1H', 'o')]",
+	  "\"2020-04-07T15:53:14.0000000Z\"" },
 	{ "[dateTimeAdd(utcNow(), 'PT10M', 'yyyy-MM-ddTHH:mm:ssZ')]",
 	  "\"2020-04-07T15:03:14Z\"" },
 	{ "[dateTimeAdd('2020-01-31T00:00:00Z', 'P1M', 's')]",

@@ -194,6 +194,18 @@ static const struct row nested[] = {
 	  NULL,
 	  "n@other(v ;{'id':{'type':'String','value':"
 	  "'/subscriptions/S/resourceGroups/other/providers/a.b/c/d'}});{}" },
+	{ "waited for in another group by its type and name",
+	  HEAD ",'resources':[" NESTED(
+		  "n", "'resourceGroup':'other',", "",
+		  ",'resources':[]") ",{" NET
+				     ",'name':'v','dependsOn':['Microsoft.Resources/deployments/n']}]}",
+	  NULL, "n@other({});v ;{}" },
+	{ "but not by an id of this group",
+	  HEAD ",'resources':[" NESTED(
+		  "n", "'resourceGroup':'other',", "",
+		  ",'resources':[]") ",{" NET
+				     ",'name':'v','dependsOn':['[resourceId(`Microsoft.Resources/deployments`, `n`)]']}]}",
+	  NULL, "!is not defined in the template" },
 	{ "outer scope has the outer group",
 	  HEAD ",'resources':[" NESTED(
 		  "n", "'resourceGroup':'other',", "",
@@ -382,6 +394,11 @@ static const struct row symbolic[] = {
 	  ",'parameters':{'p':{'type':'string','nullable':true}},'resources':{},"
 	  "'outputs':{'o':{'type':'string','value':'[coalesce(parameters(`p`), `none`)]'}}}",
 	  NULL, "{'o':{'type':'String','value':'none'}}" },
+	{ "as some write a value, and an output that is null",
+	  HEAD2
+	  ",'parameters':{'p':{'type':'string','nullable':true},'q':{'type':'string'}},"
+	  "'resources':{},'outputs':{'o':{'type':'string','nullable':true,'value':'[parameters(`p`)]'}}}",
+	  "{'q':{'value':'x','reference':null}}", "{'o':{'type':'String'}}" },
 	{ "an output of a defined type",
 	  HEAD2
 	  ",'definitions':{'natural':{'type':'int','minValue':1}},'parameters':{'n':{"
