@@ -334,7 +334,6 @@ for c in SOME:
     SINGLE += [
         ('an operation that fails', c, {'operation': '*', 'code': 'AllocationFailed',
          'message': 'no room'}, (1, 'AllocationFailed: no room'), ''),
-        # begun once more; of an account that is there by then nothing is to be done
         ('an operation that is cancelled', c, {'operation': '*', 'cancel': True},
          DONE if c == 'deploy-storage' else
          (1, 'OperationPreempted' if deletes else 'operation Canceled: OperationPreempted'), ''),
@@ -852,8 +851,8 @@ REAL = {'request': 'GET */virtualMachines/master0*', 'status': 200, 'body': '{}'
 READERS = [
     (EMPTY, 'keys', [], 0), (EMPTY, 'role', [], 0), (EMPTY, 'logout', [], 0),
     (RUNNING, 'deploy-compute', [REAL], 0), (RUNNING, 'plan', [], 0),
-    # machines were made with another port of the blob's; but it has read all
-    (RUNNING, 'up --yes', [], 1),
+    # machines were made with another port of the blob's, which locks nothing
+    (RUNNING, 'up --yes', [], 0),
     (RUNNING, 'doctor', [], 1),
     (RUNNING, 'start-agents --warm-agents 1', [], 0),
     (RUNNING, 'reimage-agents-parallel --at-a-time 1', [], 0),
