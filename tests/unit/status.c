@@ -99,8 +99,12 @@ static char *text_of(const struct survey *v, const char *const *names,
 		     const char *const *values)
 {
 	const struct status st = {
-		names, values, "swarm-cluster", "swarm-storage", "shared0x",
-		v,     NULL
+		.names = names,
+		.values = values,
+		.group = "swarm-cluster",
+		.storage_group = "swarm-storage",
+		.account = "shared0x",
+		.v = v,
 	};
 	char *text = NULL;
 	size_t n;
@@ -114,8 +118,10 @@ static char *text_of(const struct survey *v, const char *const *names,
 static cJSON *json_of(const struct survey *v)
 {
 	const struct status st = {
-		NULL, NULL, "swarm-cluster", "swarm-storage", "shared0x",
-		v,    NULL
+		.group = "swarm-cluster",
+		.storage_group = "swarm-storage",
+		.account = "shared0x",
+		.v = v,
 	};
 
 	return status_json(&st);
