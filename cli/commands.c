@@ -23,8 +23,9 @@ _Static_assert(S_COUNT <= 64, "a setting is a bit");
 #define SCALE_SET (COMPUTE | OF(VMSS_NAME))
 /* the key for signing in to machines */
 #define KEYS (OF(ADMIN_USERNAME) | OF(OWN_KEY))
-/* the way to a master */
-#define MASTERS (KEYS | OF(SHARE_SSH) | OF(SSH_PORT))
+/* the way to a master; with a connection that is kept */
+#define MASTER (KEYS | OF(SSH_PORT))
+#define MASTERS (MASTER | OF(SHARE_SSH))
 /* how many machines there may be */
 #define SCALING (OF(MIN_AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(WARM_AGENTS))
 /* the account, whose name is derived from group and location */
@@ -60,7 +61,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_status,
 	  .needs = NEEDS_SETTINGS,
-	  .settings = STORAGE | SCALE_SET | KEYS,
+	  .settings = STORAGE | SCALE_SET | MASTER,
 	  .usage = "[--watch]",
 	  .summary = "who I am, where, and the cluster on one screen" },
 	{ .name = "role",
@@ -73,7 +74,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_doctor,
 	  .needs = NEEDS_SETTINGS,
-	  .settings = STORAGE | SCALE_SET | KEYS | OF(MASTER_COUNT) |
+	  .settings = STORAGE | SCALE_SET | MASTER | OF(MASTER_COUNT) |
 		      OF(AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(MASTER_SIZE) |
 		      OF(AGENT_SIZE) | OF(SHARE_NAME) | OF(PROGRAM),
 	  .summary = "look at every layer, and say what mends what is wrong" },
@@ -321,7 +322,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_proxy,
 	  .needs = NEEDS_LOGIN,
-	  .settings = COMPUTE | KEYS,
+	  .settings = COMPUTE | MASTER,
 	  .usage = "[-L [ADDRESS:]PORT:HOST:PORT]...",
 	  .summary = "forward ports of the cluster to localhost" },
 	{ .name = "ssh",
@@ -337,7 +338,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_docker_env,
 	  .needs = NEEDS_LOGIN,
-	  .settings = COMPUTE | KEYS,
+	  .settings = COMPUTE | MASTER,
 	  .usage = "[--stop]",
 	  .summary = "a tunnel to the swarm's Docker, and DOCKER_HOST for it" },
 	{ .name = "tail-helper",
