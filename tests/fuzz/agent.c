@@ -91,6 +91,7 @@ static void agent(char what, struct str said)
 	node_machine(&a->config, is_master);
 	must(ask_init(&a->ask, &a->config, &e) == 0);
 	imds_init(&a->imds, &a->config);
+	lacks_init(&a->lacks, &a->config);
 	a->view = (struct agent_view){
 		.master = is_master,
 		.node_id = a->node_id,
