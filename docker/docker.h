@@ -191,6 +191,8 @@ const char *docker_availability_name(enum docker_availability a);
 /* What is NULL stays as it is. */
 struct docker_node_change {
 	const char *availability; /* "active", "pause", "drain" */
+	/* NULL, or the availability stays when it is not this one any more */
+	const char *from;
 	const char *role;	  /* "worker", "manager" */
 	/* the first without a name ends them; a value of NULL removes one */
 	struct {
