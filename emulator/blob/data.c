@@ -249,10 +249,11 @@ static void meta_fields(struct blob_request *r)
 
 static bool no_blob(struct blob_request *r)
 {
-	if (!blob_there(r))
-		blob_deny(r, 404, "BlobNotFound",
-			  "The specified blob does not exist.");
-	return !blob_there(r);
+	if (blob_there(r))
+		return false;
+	/* which lets go of the lock: r->n is not looked at again */
+	blob_deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
+	return true;
 }
 
 int blob_check_write(struct blob_request *r)
