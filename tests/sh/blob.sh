@@ -3,7 +3,7 @@
 # is what azurite answered to the requests of tests/blob_twin.py ('make
 # conformance' asks it again).  And what two at once may not both do.
 . "$SRCDIR/tests/lib.sh"
-need curl python3 jq
+need curl python3 jq prlimit
 account=twinacct
 export STORAGE_ACCOUNT_NAME=$account XDG_CACHE_HOME="$PWD/cache"
 spawn emulator.log "$AZSWARM" emulator --dir "$PWD/azure"
@@ -78,6 +78,19 @@ if [ "$peak" -lt 16384 ]; then
 else
 	not_ok 'never in memory' "$peak kB"
 fi
+
+# ---- in more pieces than there may be open files ----------------------------------------
+
+prlimit --nofile=160 --pid "$spawned"
+same 'three hundred blocks' '300 x 201' "$(curl -sS -o /dev/null -w '%{http_code}\n' --cacert "$SSL_CERT_FILE" \
+	-X PUT -d abc "$(signed pieces w)&comp=block&blockid=[1000-1299]" | sort | uniq -c | awk '{ print $1, "x", $2 }')"
+same 'make a blob' 201 "$({
+	echo '<BlockList>'
+	seq 1000 1299 | sed 's:.*:<Latest>&</Latest>:'
+	echo '</BlockList>'
+} | curl -sS -o out -w '%{http_code}' --cacert "$SSL_CERT_FILE" -X PUT --data-binary @- "$(signed pieces w)&comp=blocklist")"
+same 'of nine hundred bytes' '900 abc' "$(curl -sS --cacert "$SSL_CERT_FILE" "$(signed pieces r)" |
+	awk '{ print length($0), substr($0, 898) }')"
 
 # ---- what a stop keeps -------------------------------------------------------------------
 
