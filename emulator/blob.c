@@ -51,10 +51,15 @@ char *blob_param(struct blob_request *r, const char *name)
 	return buf_detach(&b);
 }
 
+bool blob_holds(const struct entry *n)
+{
+	return json_get(n->doc, "kind") != NULL ||
+	       json_get(n->doc, "file") != NULL; /* before kinds were noted */
+}
+
 bool blob_there(const struct blob_request *r)
 {
-	return r->n != NULL && (json_get(r->n->doc, "kind") != NULL ||
-				json_get(r->n->doc, "file") != NULL);
+	return r->n != NULL && blob_holds(r->n);
 }
 
 /* Those of every answer. */

@@ -21,8 +21,9 @@ static const struct declared_type any = { "Object", NULL, false };
 
 #define REFERENCES_MAX 20 /* from a definition to another, and so on */
 
-/* "$ref": "#/definitions/NAME"; NULL: there is none, or the error is set. */
-static const cJSON *referred(struct eval *ev, const cJSON *def)
+/* "$ref": "#/definitions/NAME", met behind n others; NULL: there is none, or the
+ * error is set. */
+static const cJSON *referred(struct eval *ev, const cJSON *def, int n)
 {
 	struct str ref = str_of(json_text(def, "$ref"));
 	const cJSON *found = NULL;
@@ -30,6 +31,11 @@ static const cJSON *referred(struct eval *ev, const cJSON *def)
 
 	if (ref.n == 0)
 		return NULL;
+	if (n == REFERENCES_MAX) {
+		eval_fail(ev, "The type definition '%.200s' refers to itself.",
+			  ref.p);
+		return NULL;
+	}
 	if (str_starts(ref, STR("#/definitions/"))) {
 		name = str_dup(str_skip(ref, strlen("#/definitions/")));
 		found = json_get_i(json_get_i(ev->t->doc, "definitions"), name);
@@ -44,16 +50,9 @@ static const cJSON *referred(struct eval *ev, const cJSON *def)
 static const cJSON *type_member(struct eval *ev, const cJSON *def, const char *name)
 {
 	const cJSON *v = NULL;
-	int n = 0;
 
-	for (; def != NULL && v == NULL; def = referred(ev, def)) {
+	for (int n = 0; def != NULL && v == NULL; def = referred(ev, def, n++))
 		v = json_get_i(def, name);
-		if (n++ == REFERENCES_MAX)
-			return eval_fail(ev,
-					 "The type definition '%.200s' "
-					 "refers to itself.",
-					 json_text(def, "$ref"));
-	}
 	return v;
 }
 
@@ -408,7 +407,8 @@ void declared_check(struct eval *ev, const cJSON *def, const cJSON *v,
 	if (++ev->depth > DEPTH_MAX)
 		eval_fail(ev, "Types are nested more than %d levels deep.",
 			  DEPTH_MAX);
-	for (; def != NULL && !eval_failed(ev); def = referred(ev, def)) {
+	for (int n = 0; def != NULL && !eval_failed(ev);
+	     def = referred(ev, def, n++)) {
 		if (!value_has_unknown(v))
 			check_own(ev, def, type, v, name);
 		if (ev->t->symbolic && cJSON_IsArray(v))

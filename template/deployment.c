@@ -121,6 +121,18 @@ static cJSON *f_deployment(struct invocation *inv)
 	return func_give(inv, out);
 }
 
+/* v is what a callback gave: NULL without an error is "not known". */
+static cJSON *answer(struct invocation *inv, cJSON *v)
+{
+	if (v == NULL) {
+		inv->ev->unknown = true;
+	} else if (eval_failed(inv->ev) || !value_spend(inv->ev, v)) {
+		cJSON_Delete(v);
+		v = NULL;
+	}
+	return v;
+}
+
 /* providers(NAMESPACE), providers(NAMESPACE, TYPE) */
 static cJSON *f_providers(struct invocation *inv)
 {
@@ -134,7 +146,7 @@ static cJSON *f_providers(struct invocation *inv)
 				 "the local Azure.",
 				 ns);
 	if (inv->n == 1)
-		return doc;
+		return answer(inv, doc);
 	cJSON_ArrayForEach(type, json_get(doc, "resourceTypes"))
 		if (json_is(type, "resourceType", inv->arg[1]->valuestring))
 			break;
@@ -142,7 +154,7 @@ static cJSON *f_providers(struct invocation *inv)
 		cJSON_DetachItemViaPointer(json_get_mut(doc, "resourceTypes"),
 					   type);
 	json_free(doc);
-	return type != NULL ? type :
+	return type != NULL ? answer(inv, type) :
 			      eval_fail(inv->ev,
 					"The resource type '%.80s/%.100s' is not "
 					"known to the local Azure.",
@@ -302,18 +314,6 @@ static char *refers_to(struct invocation *inv, const char **api)
 		return NULL;
 	}
 	return id;
-}
-
-/* v is what a callback gave: NULL without an error is "not known". */
-static cJSON *answer(struct invocation *inv, cJSON *v)
-{
-	if (v == NULL) {
-		inv->ev->unknown = true;
-	} else if (eval_failed(inv->ev) || !eval_spend(inv->ev, 1)) {
-		cJSON_Delete(v);
-		v = NULL;
-	}
-	return v;
 }
 
 static cJSON *f_reference(struct invocation *inv)

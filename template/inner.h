@@ -180,6 +180,8 @@ cJSON *value_unknown(const char *text);
 bool value_spell_unknown(cJSON *v);
 /* As string() and concat() write a value. */
 void value_add_text(struct buf *b, const cJSON *v);
+/* Account for v, which is there already; false with the error set. */
+bool value_spend(struct eval *ev, const cJSON *v);
 /* A copy that is accounted for; NULL with the error set. */
 cJSON *value_copy(struct eval *ev, const cJSON *v);
 /* Deep equality, members in any order.  False, too, with the error set. */

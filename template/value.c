@@ -93,9 +93,14 @@ bool value_spell_unknown(cJSON *v)
 	return found;
 }
 
+bool value_spend(struct eval *ev, const cJSON *v)
+{
+	return eval_spend(ev, weight(v));
+}
+
 cJSON *value_copy(struct eval *ev, const cJSON *v)
 {
-	return eval_spend(ev, weight(v)) ? cJSON_Duplicate(v, true) : NULL;
+	return value_spend(ev, v) ? cJSON_Duplicate(v, true) : NULL;
 }
 
 /* Comparing is accounted for like building: it is what nested loops over long

@@ -237,6 +237,22 @@ static void commit(struct blob_request *r, cJSON *pieces)
 	blob_reply(r, 201, STR(""));
 }
 
+/* Takes pieces. */
+static void put_list(struct blob_request *r, cJSON *pieces)
+{
+	cJSON *fresh = r->n == NULL ? cJSON_CreateObject() : NULL;
+
+	/* a refusal lets go of the lock, and nothing may be left of it */
+	if (blob_describe(r, fresh != NULL ? fresh : r->n->doc) < 0) {
+		json_free(pieces);
+		json_free(fresh);
+		return;
+	}
+	if (fresh != NULL)
+		r->n = store_add(r->m, r->key, fresh, NULL);
+	commit(r, pieces);
+}
+
 void blob_put_list(struct blob_request *r)
 {
 	struct buf body = BUF_INIT(LIST_MAX);
@@ -252,12 +268,7 @@ void blob_put_list(struct blob_request *r)
 		http_x_abort(r->x);
 	} else if (blob_check_write(r) == 0 &&
 		   (pieces = list_read(r, buf_str(&body))) != NULL) {
-		if (r->n == NULL)
-			r->n = store_add(r->m, r->key, cJSON_CreateObject(), NULL);
-		if (blob_describe(r, r->n->doc) < 0)
-			json_free(pieces);
-		else
-			commit(r, pieces);
+		put_list(r, pieces);
 	}
 	buf_release(&body);
 }

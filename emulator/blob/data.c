@@ -249,10 +249,11 @@ static void meta_fields(struct blob_request *r)
 
 static bool no_blob(struct blob_request *r)
 {
-	if (!blob_there(r))
-		blob_deny(r, 404, "BlobNotFound",
-			  "The specified blob does not exist.");
-	return !blob_there(r);
+	if (blob_there(r))
+		return false;
+	/* which lets go of the lock: r->n is not looked at again */
+	blob_deny(r, 404, "BlobNotFound", "The specified blob does not exist.");
+	return true;
 }
 
 int blob_check_write(struct blob_request *r)
@@ -498,23 +499,36 @@ static bool range_of(const struct http_head *h, uint64_t size, uint64_t *from,
 	return true;
 }
 
-/* Files behind each other, opened: what is deleted meanwhile is still sent. */
+#define PARTS_OPEN 64 /* at once; a blob may have 50,000 */
+
+/* Files behind each other, the first of them opened: what is deleted meanwhile is
+ * still sent, unless it is in very many pieces. */
 struct parts {
 	size_t n;
 	struct part {
-		int fd;
+		int fd; /* -1: not open */
+		char file[40];
 		uint64_t size;
 	} * part;
 };
 
+static int part_open(struct emu *m, const char *file)
+{
+	char *path = file_path(m, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	free(path);
+	return fd;
+}
+
 static void part_add(struct blob_request *r, struct parts *p, const char *file,
 		     uint64_t size)
 {
-	char *path = file_path(r->m, file);
+	struct part *part = &p->part[p->n];
 
-	p->part[p->n++] = (struct part){ .fd = open(path, O_RDONLY | O_CLOEXEC),
-					 .size = size };
-	free(path);
+	snprintf(part->file, sizeof(part->file), "%s", file);
+	part->fd = p->n++ < PARTS_OPEN ? part_open(r->m, file) : -1;
+	part->size = size;
 }
 
 /* Those that have a byte of [from, from + left); *from: in the first of them. */
@@ -541,37 +555,57 @@ static void parts_open(struct blob_request *r, struct parts *p, uint64_t *from,
 	}
 }
 
+static void part_close(struct part *part)
+{
+	if (part->fd >= 0)
+		close(part->fd);
+	part->fd = -1;
+}
+
 static void parts_close(struct parts *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->part[i].fd >= 0)
-			close(p->part[i].fd);
+		part_close(&p->part[i]);
 	free(p->part);
+}
+
+/* One of them from there on.  False: broken off. */
+static bool send_part(struct blob_request *r, const struct part *part,
+		      uint64_t from, uint64_t *left, struct err *e)
+{
+	char piece[16384];
+
+	while (*left > 0 && from < part->size) {
+		uint64_t want = part->size - from;
+		ssize_t k;
+
+		if (want > *left)
+			want = *left;
+		if (want > sizeof(piece))
+			want = sizeof(piece);
+		k = pread(part->fd, piece, (size_t)want, (off_t)from);
+		if (k <= 0 ||
+		    http_x_send(r->x, (struct str){ piece, (size_t)k }, e) < 0)
+			return false;
+		from += (uint64_t)k;
+		*left -= (uint64_t)k;
+	}
+	return true;
 }
 
 /* The lock is not held.  False: broken off. */
 static bool send_parts(struct blob_request *r, const struct parts *p,
 		       uint64_t from, uint64_t left, struct err *e)
 {
-	char piece[16384];
+	for (size_t i = 0; i < p->n && left > 0; i++, from = 0) {
+		struct part *part = &p->part[i];
 
-	for (size_t i = 0; i < p->n && left > 0; i++, from = 0)
-		while (left > 0 && from < p->part[i].size) {
-			uint64_t want = p->part[i].size - from;
-			ssize_t k;
-
-			if (want > left)
-				want = left;
-			if (want > sizeof(piece))
-				want = sizeof(piece);
-			k = pread(p->part[i].fd, piece, (size_t)want, (off_t)from);
-			if (k <= 0 ||
-			    http_x_send(r->x, (struct str){ piece, (size_t)k },
-					e) < 0)
-				return false;
-			from += (uint64_t)k;
-			left -= (uint64_t)k;
-		}
+		if (part->fd < 0)
+			part->fd = part_open(r->m, part->file);
+		if (!send_part(r, part, from, &left, e))
+			return false;
+		part_close(part);
+	}
 	return left == 0;
 }
 

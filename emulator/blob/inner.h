@@ -50,7 +50,8 @@ int blob_deny(struct blob_request *r, unsigned status, const char *code,
 /* A header of the request, or a parameter of its query; "" without.  Caller frees. */
 char *blob_param(struct blob_request *r, const char *name);
 char *blob_header(struct blob_request *r, const char *name);
-/* Is there a blob, for those who read? */
+/* Is it a blob, for those who read?  Is there one? */
+bool blob_holds(const struct entry *n);
 bool blob_there(const struct blob_request *r);
 
 /* ---- data.c: what a blob holds ---- */

@@ -65,12 +65,52 @@ void blob_lease_fields(struct blob_request *r)
 			   ends(lease_of(r->n)) == NO_END ? "infinite" : "fixed");
 }
 
+static int bad_header(struct blob_request *r)
+{
+	return blob_deny(r, 400, "InvalidHeaderValue",
+			 "The value for one of the HTTP headers is not in the correct "
+			 "format.");
+}
+
+/* A GUID in whichever form, its dashes and braces there or not, in the one that is
+ * kept and compared.  False: it is none, 32 hexadecimal digits. */
+static bool guid_of(const char *s, char out[37])
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++) {
+		if (strchr("-{}()", *s) != NULL)
+			continue;
+		if (n == 36 || strchr("0123456789abcdefABCDEF", *s) == NULL)
+			return false;
+		if (n == 8 || n == 13 || n == 18 || n == 23)
+			out[n++] = '-';
+		out[n++] = to_lower(*s);
+	}
+	out[n] = '\0';
+	return n == 36;
+}
+
+/* Such a header; "" without, and for what is none, with false. */
+static bool guid_header(struct blob_request *r, const char *name, char out[37])
+{
+	char *given = blob_header(r, name);
+	bool ok = given[0] == '\0' || guid_of(given, out);
+
+	if (!ok || given[0] == '\0')
+		out[0] = '\0';
+	free(given);
+	return ok;
+}
+
 int blob_lease_check(struct blob_request *r, bool write)
 {
-	char *given = blob_header(r, "x-ms-lease-id");
+	char given[37];
 	int rc = 0;
 
-	if (!blob_there(r))
+	if (!guid_header(r, "x-ms-lease-id", given))
+		rc = bad_header(r);
+	else if (!blob_there(r))
 		rc = given[0] == '\0' ?
 			     0 :
 			     blob_deny(r, 412, "LeaseNotPresentWithBlobOperation",
@@ -95,7 +135,6 @@ int blob_lease_check(struct blob_request *r, bool write)
 	/* who writes behind its end ends it for good */
 	if (rc == 0 && write && r->n != NULL && !is_locked(r->n))
 		json_drop(r->n->doc, "lease");
-	free(given);
 	return rc;
 }
 
@@ -109,26 +148,6 @@ static int other_id(struct blob_request *r)
 	return conflict(r, "LeaseIdMismatchWithLeaseOperation",
 			"The lease ID specified did not match the lease ID for the "
 			"blob.");
-}
-
-static int bad_header(struct blob_request *r)
-{
-	return blob_deny(r, 400, "InvalidHeaderValue",
-			 "The value for one of the HTTP headers is not in the correct "
-			 "format.");
-}
-
-/* A GUID, with its dashes or in braces or not: 32 hexadecimal digits. */
-static bool is_guid(const char *s)
-{
-	size_t digits = 0;
-
-	for (; *s != '\0'; s++)
-		if (strchr("0123456789abcdefABCDEF", *s) != NULL)
-			digits++;
-		else if (strchr("-{}()", *s) == NULL)
-			return false;
-	return digits == 32;
 }
 
 /* x-ms-lease-duration, x-ms-lease-break-period; -1: refused */
@@ -285,17 +304,16 @@ static int break_off(struct blob_request *r)
 
 void blob_lease(struct blob_request *r)
 {
-	char *action = blob_header(r, "x-ms-lease-action"),
-	     *id = blob_header(r, "x-ms-lease-id"),
-	     *proposed = blob_header(r, "x-ms-proposed-lease-id");
+	char *action = blob_header(r, "x-ms-lease-action"), id[37], proposed[37];
+	bool known = guid_header(r, "x-ms-lease-id", id);
 
+	known &= guid_header(r, "x-ms-proposed-lease-id", proposed);
 	if (!blob_there(r))
 		blob_deny(r, 404, "BlobNotFound",
 			  "The specified blob does not exist.");
 	else if (blob_when_write(r) < 0)
 		;
-	else if ((id[0] != '\0' && !is_guid(id)) ||
-		 (proposed[0] != '\0' && !is_guid(proposed)))
+	else if (!known)
 		bad_header(r);
 	else if (strcasecmp(action, "acquire") == 0)
 		acquire(r, proposed);
@@ -315,6 +333,4 @@ void blob_lease(struct blob_request *r)
 	else
 		bad_header(r);
 	free(action);
-	free(id);
-	free(proposed);
 }

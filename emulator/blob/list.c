@@ -10,6 +10,8 @@
 #include "emulator/blob/inner.h"
 
 #define PAGE_MAX 5000
+#define LIST_MAX (16u << 20)
+#define LIST_PAGE (LIST_MAX - (1u << 20)) /* bytes; a page may have fewer than asked */
 
 void blob_xml(struct buf *b, const char *text)
 {
@@ -194,11 +196,11 @@ static void listing_write(struct blob_request *r, const struct listing *l,
 
 		if (at >= 0)
 			own = str_head(own, strlen(l->prefix) + (size_t)at + d);
-		if ((json_get(all[i]->doc, "kind") == NULL && !uncommitted) ||
+		if ((!blob_holds(all[i]) && !uncommitted) ||
 		    str_cmp(own, buf_str(&l->after)) <= 0 ||
 		    (at >= 0 && str_eq(own, folder)))
 			continue;
-		if (shown++ == l->n) {
+		if (shown++ == l->n || b->n > LIST_PAGE) {
 			more = true;
 			break;
 		}
@@ -230,7 +232,7 @@ static void listing_write(struct blob_request *r, const struct listing *l,
 void blob_list(struct blob_request *r)
 {
 	struct str host = http_field(http_x_head(r->x), "Host");
-	struct buf b = BUF_INIT(16u << 20);
+	struct buf b = BUF_INIT(LIST_MAX);
 	struct listing l;
 
 	if (listing_read(r, &l) == 0) {

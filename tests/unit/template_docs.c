@@ -75,9 +75,22 @@ static cJSON *keys(void *ctx, const char *name, const char *id, const char *api,
 		"{'keyName':'key2','permissions':'Full','value':'{value}'}]}");
 }
 
+static cJSON *large(void)
+{
+	char *text = xcalloc((1u << 20) + 1, 1);
+	cJSON *v = cJSON_CreateObject();
+
+	memset(text, 'x', 1u << 20);
+	json_add_str(v, "namespace", text);
+	free(text);
+	return v;
+}
+
 static cJSON *provider(void *ctx, const char *ns)
 {
 	(void)ctx;
+	if (strcmp(ns, "Microsoft.Large") == 0)
+		return large();
 	return strcmp(ns, "Microsoft.Web") != 0 ?
 		       NULL :
 		       json("{'namespace':'Microsoft.Web','resourceTypes':[{"
@@ -252,6 +265,9 @@ static const struct {
 	  "'Microsoft.Web'" },
 	{ "providers", "[providers('Microsoft.Web', 'farms')]",
 	  "!'Microsoft.Web/farms' is not known to the local Azure" },
+	{ "providers",
+	  "[length(map(range(0, 100), lambda('i', providers('Microsoft.Large'))))]",
+	  "!takes more than 67108864 bytes" },
 	{ "providers", "[providers('Microsoft.Rare')]",
 	  "!provider 'Microsoft.Rare' is not known to the local Azure" },
 	{ "managementGroupResourceId",

@@ -420,6 +420,11 @@ static const struct row symbolic[] = {
 		"'#/definitions/a'}},"
 		"'parameters':{'n':{'$ref':'#/definitions/a'}},'resources':{}}",
 	  "{'n':{'value':7}}", "!refers to itself" },
+	{ "that has a type, too",
+	  HEAD2 ",'definitions':{'a':{'type':'int','$ref':'#/definitions/b'},"
+		"'b':{'type':'int','$ref':'#/definitions/a'}},"
+		"'parameters':{'n':{'$ref':'#/definitions/a'}},'resources':{}}",
+	  "{'n':{'value':7}}", "!refers to itself" },
 	{ "a type in itself, for ever",
 	  HEAD2
 	  ",'definitions':{'a':{'type':'object','discriminator':{'propertyName':'k',"
