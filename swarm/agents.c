@@ -546,6 +546,8 @@ static int scale_out(struct scale *c, size_t start, struct err *e)
 	size_t off = 0;
 	int64_t capacity;
 
+	if (c->running + start < c->wanted && params_fetchable(e) < 0)
+		return -1;
 	if (start > 0) {
 		qsort(list, c->a.n, sizeof(*list), victim_order);
 		/* victims come first, and of them those that are off */

@@ -355,7 +355,9 @@ static int find_programs(struct session *s, struct storage *st, struct fill *f,
 /* When it ends, "...&se=2026-12-07T11%3A13%3A11Z&..."; 0: it does not say. */
 static int64_t url_ends(const char *url)
 {
-	const char *at = strstr(url, "&se=");
+	size_t n = strcspn(url, "\\\"\n");
+	ptrdiff_t found = str_find(str_head(str_of(url), n), STR("&se="));
+	const char *at = found < 0 ? NULL : url + found;
 	struct buf text = BUF_INIT(64);
 	struct err ignored = ERR_INIT;
 	struct str se;
@@ -422,6 +424,40 @@ static void keep_urls(struct fill *f)
 	}
 	json_burn(doc);
 	buf_burn(&text);
+}
+
+int params_fetchable(struct err *e)
+{
+	struct buf text = BUF_INIT(PARAMETERS_MAX),
+		   data = BUF_INIT(2 * CUSTOM_DATA_MAX);
+	struct err ignored = ERR_INIT;
+	int64_t ends = 0, now = unix_time();
+	cJSON *doc = NULL;
+	char day[32];
+	ptrdiff_t at;
+
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
+	if (buf_add_unbase64(&data,
+			     str_of(json_str_opt(
+				     json_at(doc, "parameters.agentCustomData"),
+				     "value", "")),
+			     &ignored) == 0 &&
+	    (at = str_find(buf_str(&data), STR("/" BLOB_CONTAINER "/azswarm-"))) >=
+		    0)
+		ends = url_ends(data.str + at);
+	json_burn(doc);
+	buf_burn(&text);
+	buf_burn(&data);
+	if (ends == 0 || ends > now)
+		return 0;
+	time_iso(ends, day);
+	return err_set(e, ERR_DATA,
+		       "the address from which new machines fetch this program "
+		       "ended at %s; 'azswarm params' and 'azswarm "
+		       "deploy-compute' make another",
+		       day);
 }
 
 int cmd_params(struct session *s, int argc, char **argv, struct err *e)

@@ -124,6 +124,15 @@ int keys_match(struct session *s, struct err *e);
  */
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
+/* ---- parameters (swarm/params.c) ---- */
+
+/*
+ * Machines that are made, or made anew, fetch this program by the address that
+ * stands in the parameters.  ERR_DATA when its signature has ended; 0 also where
+ * there are no parameters here to look at.
+ */
+int params_fetchable(struct err *e);
+
 /* ---- images (swarm/images.c) ---- */
 
 /*

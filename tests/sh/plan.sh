@@ -192,6 +192,18 @@ echo '[{"operation":"*resourcegroups/swarm-cluster","times":1,"code":"Strange","
 expect 'the operation fails' 1 'azswarm: plan: what-if: .*Strange: half way' "$AZSWARM" plan
 rm azure/faults.json
 
+# ---- an address that new machines cannot fetch the program by any more ----
+cp parameters/cluster.json kept
+jq -r .parameters.agentCustomData.value kept | base64 -d | sed 's/\([?&]\)se=20[0-9][0-9]/\1se=2020/' >old-data
+check 'an address that ended: it has an end' grep -q '[?&]se=2020' old-data
+jq --rawfile d old-data '.parameters.agentCustomData.value = ($d | @base64)' kept >parameters/cluster.json
+expect 'an address that ended: no agents more' 1 "ended at 2020-.*'azswarm params' and 'azswarm deploy-compute'" \
+	"$AZSWARM" scale-agents 5
+expect 'an address that ended: none is made anew' 1 'ended at 2020-' "$AZSWARM" reimage-agents-parallel --yes
+expect 'an address that ended: agents may go' 0 '' "$AZSWARM" scale-agents 2 --yes
+cp kept parameters/cluster.json
+expect 'a good one: more' 0 '' "$AZSWARM" scale-agents 3
+
 # ---- quota ----
 reap $azure_pid
 azure --cores 10
