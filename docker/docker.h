@@ -193,7 +193,7 @@ struct docker_node_change {
 	const char *availability; /* "active", "pause", "drain" */
 	/* NULL, or the availability stays when it is not this one any more */
 	const char *from;
-	const char *role;	  /* "worker", "manager" */
+	const char *role; /* "worker", "manager" */
 	/* the first without a name ends them; a value of NULL removes one */
 	struct {
 		const char *name, *value;

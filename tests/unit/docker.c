@@ -513,8 +513,8 @@ static void updates(void)
 	};
 	static const struct exchange drained[] = {
 		PING,
-		{ "GET", V "/nodes/w1", NULL, 200,
-		  ROW("w1", "22", "drain", ""), NULL, 0, 0 },
+		{ "GET", V "/nodes/w1", NULL, 200, ROW("w1", "22", "drain", ""),
+		  NULL, 0, 0 },
 		{ "POST", V "/nodes/w1/update?version=22",
 		  "\"Availability\":\"drain\"", 200, "", NULL, 0, 0 },
 	};
