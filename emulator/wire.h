@@ -19,7 +19,8 @@ void wire_begin(struct entry *n, bool anew);
 /*
  * Wait until it has reported that it is provisioned, for m->o.provision_s.  The
  * lock is let go meanwhile.  -1 with f when it reports that it has failed, or
- * nothing; without f when all must stop.
+ * nothing; without f when all must stop.  One that is not there any more is not
+ * waited for.
  */
 int wire_await(struct emu *m, const char *key, struct fault *f);
 /* Whether it has reported that. */

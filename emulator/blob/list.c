@@ -11,8 +11,8 @@
 
 #define PAGE_MAX 5000
 #define LIST_MAX (16u << 20)
-#define LIST_PAGE \
-	(LIST_MAX - (1u << 20)) /* bytes; a page may have fewer than asked */
+/* a page may have fewer blobs than were asked for */
+#define LIST_PAGE (LIST_MAX - (1u << 20)) /* bytes */
 
 void blob_xml(struct buf *b, const char *text)
 {
