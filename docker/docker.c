@@ -652,7 +652,8 @@ static int update_once(struct docker *d, const char *id,
 	    json_obj(doc, "Spec", e) == NULL)
 		goto out;
 	spec = json_get_mut(doc, "Spec");
-	if (c->availability != NULL)
+	if (c->availability != NULL &&
+	    (c->from == NULL || json_is(spec, "Availability", c->from)))
 		json_set(spec, "Availability",
 			 cJSON_CreateString(c->availability));
 	if (c->role != NULL)

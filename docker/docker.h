@@ -191,7 +191,9 @@ const char *docker_availability_name(enum docker_availability a);
 /* What is NULL stays as it is. */
 struct docker_node_change {
 	const char *availability; /* "active", "pause", "drain" */
-	const char *role;	  /* "worker", "manager" */
+	/* NULL, or the availability stays when it is not this one any more */
+	const char *from;
+	const char *role; /* "worker", "manager" */
 	/* the first without a name ends them; a value of NULL removes one */
 	struct {
 		const char *name, *value;

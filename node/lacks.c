@@ -80,10 +80,13 @@ bool lacks_change(const struct docker_node *node, unsigned said,
 	if ((said & LACKS_ROOM) && !paused && !going &&
 	    node->availability == DOCKER_ACTIVE) {
 		change->availability = "pause";
+		change->from = "active";
 		paused = LACKS_PAUSED;
 	} else if (!(said & LACKS_ROOM) && paused && !going) {
-		if (node->availability == DOCKER_PAUSE)
+		if (node->availability == DOCKER_PAUSE) {
 			change->availability = "active";
+			change->from = "pause";
+		}
 		paused = 0;
 	}
 	lacks_write((said & (LACKS_SHARE | LACKS_ROOM)) | paused, label);

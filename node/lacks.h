@@ -28,7 +28,8 @@ void lacks_write(unsigned bits, char text[LACKS_TEXT_MAX]);
  * What node's row is to have when its agent says that it lacks `said`: true
  * when it is something else than it has; *change is filled, and refers to
  * label.  A node without room is paused, and active again when it has some,
- * unless somebody else has a say in it meanwhile: a way out, a person.
+ * unless somebody else has a say in it meanwhile: a way out, a person.  node may
+ * be as of seconds ago; who drained it since stays heard.
  */
 bool lacks_change(const struct docker_node *node, unsigned said,
 		  char label[LACKS_TEXT_MAX], struct docker_node_change *change);

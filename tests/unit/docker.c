@@ -511,6 +511,13 @@ static void updates(void)
 		  "\"Availability\":\"active\"}",
 		  200, "", NULL, 0, 0 },
 	};
+	static const struct exchange drained[] = {
+		PING,
+		{ "GET", V "/nodes/w1", NULL, 200, ROW("w1", "22", "drain", ""),
+		  NULL, 0, 0 },
+		{ "POST", V "/nodes/w1/update?version=22",
+		  "\"Availability\":\"drain\"", 200, "", NULL, 0, 0 },
+	};
 	static const struct exchange raced[] = {
 		PING,
 		{ "GET", V "/nodes/w1", NULL, 200,
@@ -533,7 +540,8 @@ static void updates(void)
 		.availability = "drain", .labels = { { DOCKER_LABEL_LEAVING, "active" } },
 	}, back = {
 		.availability = "active", .labels = { { DOCKER_LABEL_LEAVING, NULL } },
-	}, rest = { .availability = "pause" }, demote = { .role = "worker" };
+	}, rest = { .availability = "pause" }, demote = { .role = "worker" },
+	  wake = { .availability = "active", .from = "pause" };
 	struct exchange for_ever[1 + 2 * 5] = { PING };
 
 	begin(plain, N(plain), 0);
@@ -545,6 +553,9 @@ static void updates(void)
 	begin(raced, N(raced), 0);
 	end("somebody wrote in between",
 	    docker_node_update(&docker, "w1", &rest, &err), NULL, true);
+	begin(drained, N(drained), 0);
+	end("drained by somebody, since it was seen paused",
+	    docker_node_update(&docker, "w1", &wake, &err), NULL, true);
 	begin(refused, N(refused), 0);
 	end("refused once and for all",
 	    docker_node_update(&docker, "w1", &demote, &err),

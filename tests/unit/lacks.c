@@ -74,7 +74,11 @@ static void row(size_t i)
 	       strcmp(change.labels[0].name, DOCKER_LABEL_LACKS) == 0 &&
 	       (change.labels[0].value == NULL) == (*label == '\0') &&
 	       strcmp(change.availability != NULL ? change.availability : "-",
-		      rows[i].to != NULL ? rows[i].to : "-") == 0;
+		      rows[i].to != NULL ? rows[i].to : "-") == 0 &&
+	       (change.availability == NULL) == (change.from == NULL) &&
+	       (change.from == NULL ||
+		strcmp(change.from,
+		       docker_availability_name(node.availability)) == 0);
 	checkf(good, rows[i].name, "%s \"%s\" %s", changes ? "changes" : "stays",
 	       label, change.availability != NULL ? change.availability : "-");
 }
