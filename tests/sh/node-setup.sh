@@ -237,6 +237,9 @@ printf 'the program\n' >www/azswarm/azswarm
 
 expect "a key that is not Docker's is refused" 1 \
 	"not the one expected: $one" setup
+same "the way out is tried before its modules are looked for" \
+	"fetching the cluster's program" \
+	"$(grep -oE "fetching the cluster's program|this kernel has no" out | head -n 1)"
 check "and not kept" absent /etc/apt/keyrings/docker.asc \
 	/etc/apt/sources.list.d/docker.sources /etc/azswarm/docker.asc
 
@@ -281,6 +284,19 @@ same "/srv is closed to who would write beside the share" 'chattr +i /srv' \
 expect "a second run does nothing twice" 0 'azswarm-setup: done' setup
 check "it fetches and installs nothing" \
 	sh -c '! grep -E "fetching|installing" out'
+
+# apt knows packages only once it has lists; this one cannot be had
+stub apt-cache <<-'SH'
+	#!/bin/sh
+	echo "$*" >>/tmp/apt-cache.log
+	ls /var/lib/apt/lists/*_Packages
+SH
+rm -rf "$root"/var/lib/apt/lists/*
+expect "modules in a package that cannot be had are a warning" 0 \
+	'warning: this kernel has no vxlan' setup
+same "apt's lists are fetched for it, and it is asked for in one round" \
+	'1 3' "$(grep -c 'installing linux-modules-extra' out) $(grep -c 'again in .*linux-modules-extra' out)"
+rm "$root/usr/local/sbin/apt-cache"
 
 # ---- an engine that was there before us ----
 
