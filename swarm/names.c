@@ -317,16 +317,23 @@ static int take_prefix(struct session *s, char **prefix, int masters,
 	struct err no = ERR_INIT;
 	int rc = -1;
 
-	if (strcmp(*prefix, other) != 0 &&
-	    first_taken(s, other, masters, own, &taken, &no) == 0 &&
-	    taken == NULL && agree_on(s, other, S_COMPUTE_GROUP, e) == 0 &&
-	    keep(key, e) == 0) {
+	if (strcmp(*prefix, other) == 0)
+		goto out;
+	/* who may not ask may have it all the same */
+	if (first_taken(s, other, masters, own, &taken, &no) < 0 &&
+	    !err_is(&no, "AuthorizationFailed")) {
+		*e = no;
+		goto out;
+	}
+	if (taken != NULL) {
+		err_in(e, "so is %s", taken);
+	} else if (agree_on(s, other, S_COMPUTE_GROUP, e) == 0 &&
+		   keep(key, e) == 0) {
 		free(*prefix);
 		*prefix = xstrdup(other);
 		rc = 0;
-	} else if (e->kind == ERR_AZURE && taken != NULL) {
-		err_in(e, "so is %s", taken);
 	}
+out:
 	free(taken);
 	free(key);
 	free(other);

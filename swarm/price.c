@@ -287,10 +287,14 @@ static bool take_kept(const char *path, const char *url,
 		doc = json_parse(buf_str(&text), path, &ignored);
 	age = unix_time() - json_int_opt(doc, "at", 0);
 	if (strcmp(json_str_opt(doc, "url", ""), url) == 0 && age >= 0) {
-		cJSON_ArrayForEach(kind, json_get(doc, "micros"))
-			keep(list, kind->string,
-			     json_int_opt(json_get(doc, "micros"), kind->string,
-					  -1));
+		cJSON_ArrayForEach(kind, json_obj(doc, "micros", &ignored)) {
+			int64_t micros = json_int_opt(json_get(doc, "micros"),
+						      kind->string, -1);
+
+			if (micros >= 0 &&
+			    micros <= DOLLARS_MAX * INT64_C(1000000))
+				keep(list, kind->string, micros);
+		}
 		good = list->n > 0 ? age < KEPT_S : age < MISSED_S;
 		if (!good)
 			list->n = 0;
