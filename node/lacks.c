@@ -23,6 +23,7 @@
 #define TRY_MS 60000  /* between tries to have the share mounted */
 #define AWAY_MS 60000 /* so long without, and it is said */
 #define MOUNTS_MAX (1u << 20)
+#define FDS_MAX 1024 /* of an agent: systemd's limit */
 
 /* Of the file system where Docker keeps its data: with less than FULL tasks
  * fail, with less than LOW the next ones would; BACK is enough again. */
@@ -134,7 +135,10 @@ static void try_share(struct lacks *l, int64_t now)
 	l->try_ms = now + TRY_MS;
 	l->trying = fork();
 	if (l->trying == 0) {
-		/* stays here for as long as the mount takes, or storage is silent */
+		/* stays here for as long as the mount takes, or storage is silent,
+		 * and must not keep our port from who comes after us */
+		for (int fd = 3; fd < FDS_MAX; fd++)
+			close(fd);
 		(void)!open(l->config->share_dir, O_RDONLY | O_DIRECTORY);
 		_exit(0);
 	}

@@ -55,14 +55,22 @@ static int check_id(struct blob_request *r, const char *id)
 	return 0;
 }
 
-static int check_block(struct blob_request *r, const char *id)
+/* An append blob has no blocks.  -1: refused. */
+static int check_kind(struct blob_request *r)
 {
-	if (check_id(r, id) < 0)
-		return -1;
 	if (blob_there(r) &&
 	    !str_is(json_str_opt(r->n->doc, "kind", "BlockBlob"), "BlockBlob"))
 		return blob_deny(r, 409, "InvalidBlobType",
 				 "The blob type is invalid for this operation.");
+	return 0;
+}
+
+static int check_block(struct blob_request *r, const char *id)
+{
+	if (check_id(r, id) < 0)
+		return -1;
+	if (check_kind(r) < 0)
+		return -1;
 	if (r->n != NULL && cJSON_GetArraySize(json_get(r->n->doc, "blocks")) >=
 				    UNCOMMITTED_MAX)
 		return blob_deny(r, 409, "BlockCountExceedsLimit",
@@ -266,7 +274,7 @@ void blob_put_list(struct blob_request *r)
 	r->n = store_find(r->m, r->key);
 	if (rc < 0) {
 		http_x_abort(r->x);
-	} else if (blob_check_write(r) == 0 &&
+	} else if (check_kind(r) == 0 && blob_check_write(r) == 0 &&
 		   (pieces = list_read(r, buf_str(&body))) != NULL) {
 		put_list(r, pieces);
 	}
