@@ -617,6 +617,15 @@ static void look_at_account(struct doctor *d)
 
 	if (d->survey.account_sku != NULL)
 		doctor_say(d, DOCTOR_OK, name, "", "is there, and ours");
+	else if (survey_elsewhere(d->s, &d->survey.storage))
+		doctor_say(d, DOCTOR_WRONG, name,
+			   "LOCATION in .env, or as a flag: also the sizes and "
+			   "quotas are of that region",
+			   "is not there: resource group %s is in %s, LOCATION "
+			   "is %s",
+			   settings_get(d->s->set, S_STORAGE_GROUP),
+			   d->survey.storage.location,
+			   settings_get(d->s->set, S_LOCATION));
 	else if (d->survey.masters.n > 0)
 		doctor_say(d, DOCTOR_WRONG, name, "azswarm deploy-storage",
 			   "is not there, and new machines fetch this program "

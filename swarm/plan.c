@@ -494,6 +494,8 @@ int plan_print(const struct plan *p, struct ui *ui, struct err *e)
 		return print_listing(p, ui, e);
 	for (size_t i = 0; i < p->n_rows; i++)
 		print_row(&p->rows[i], ui);
+	if (fflush(ui->out) != 0) /* what is said next comes after it */
+		return err_sys(e, ERR_IO, "standard output");
 	return 0;
 }
 

@@ -182,6 +182,12 @@ static int read_machines(struct session *s, struct survey *v, struct err *e)
 	return 0;
 }
 
+bool survey_elsewhere(struct session *s, const struct survey_group *g)
+{
+	return g->there &&
+	       !str_ieqz(str_of(g->location), settings_get(s->set, S_LOCATION));
+}
+
 static int read_storage(struct session *s, struct survey *v, struct err *e)
 {
 	const char *group = settings_get(s->set, S_STORAGE_GROUP);
@@ -196,12 +202,18 @@ static int read_storage(struct session *s, struct survey *v, struct err *e)
 			       "resource group %s is being deleted", group);
 	if (storage_sku(s, &v->account_sku, e) < 0)
 		return not_read(e);
-	return v->account_sku != NULL ?
-		       0 :
-		       err_set(e, ERR_DATA,
-			       "there is no account %s in %s; 'azswarm "
-			       "deploy-storage' makes it",
-			       storage_account_name(s), group);
+	if (v->account_sku != NULL)
+		return 0;
+	if (survey_elsewhere(s, &v->storage))
+		return err_set(e, ERR_DATA,
+			       "there is no account %s in %s, which is in %s, "
+			       "and LOCATION is %s",
+			       storage_account_name(s), group, v->storage.location,
+			       settings_get(s->set, S_LOCATION));
+	return err_set(e, ERR_DATA,
+		       "there is no account %s in %s; 'azswarm deploy-storage' "
+		       "makes it",
+		       storage_account_name(s), group);
 }
 
 static void group_release(struct survey_group *g)

@@ -75,6 +75,8 @@ struct survey_quorum {
 	const char *leader; /* v's; NULL: none */
 };
 struct survey_quorum survey_quorum(const struct survey *v);
+/* Whether the group is there, and in another region than LOCATION. */
+bool survey_elsewhere(struct session *s, const struct survey_group *g);
 void survey_release(struct survey *v);
 
 #endif
