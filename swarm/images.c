@@ -109,6 +109,25 @@ static void set_value(cJSON *parameters, const char *name, cJSON *value)
 	json_set(json_get_mut(parameters, name), "value", value);
 }
 
+/* Fewer masters than there are: a deployment takes none away. */
+static void say_left_over(struct session *s, const cJSON *there, int64_t n)
+{
+	struct buf names = BUF_INIT(256);
+	char name[24];
+
+	for (int i = 0; i < LAYOUT_MASTERS_MAX; i++) {
+		snprintf(name, sizeof(name), "master%d", i);
+		if (i >= n && json_get(there, name) != NULL)
+			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "", name);
+	}
+	if (names.n > 0)
+		ui_say(s->ui,
+		       "a deployment takes no master away; still there, and paid "
+		       "for, with MASTER_COUNT=%lld: %s",
+		       (long long)n, names.str);
+	buf_release(&names);
+}
+
 static void set_masters(struct session *s, cJSON *parameters,
 			const cJSON *there, const char *newest)
 {
@@ -127,6 +146,7 @@ static void set_masters(struct session *s, cJSON *parameters,
 			json_add_str(fresh, NULL, name);
 		cJSON_AddItemToArray(list, cJSON_CreateString(version));
 	}
+	say_left_over(s, there, n);
 	set_value(parameters, "masterImageVersions", list);
 	set_value(parameters, "newMasters", fresh);
 }

@@ -922,8 +922,10 @@ static int add_price(struct plan *p, struct session *s, const cJSON *changes,
 	int64_t more = p->agents.most - p->agents.after;
 
 	cJSON_ArrayForEach(c, changes)
-		if (kind_of(c, "changeType") != PLAN_IGNORE)
-			add_paid(&parts, json_get(c, "after"));
+		add_paid(&parts,
+			 json_get(c, kind_of(c, "changeType") == PLAN_IGNORE ?
+					     "before" :
+					     "after"));
 	if (price_ask(s, settings_get(s->set, S_LOCATION), &parts, PRICE_MS,
 		      &list, &why) == 0 &&
 	    price_sum(&list, &parts, &now, &why) == 0 && more > 0 &&

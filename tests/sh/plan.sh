@@ -213,6 +213,20 @@ has 'quota: the row' '! quota cores: 8 -> 14  (vCPUs, limit 10)'
 check 'quota: says how much' grep -q \
 	'quota cores: 8 of 10 vCPUs are in use and 6 more are needed.*AGENT_COUNT' talk
 
+# ---- fewer masters than there are ----
+reap $azure_pid
+azure
+jq '.parameters.masterCount.value = 3' kept >parameters/cluster.json
+expect 'three masters: deployed' 0 '' "$AZSWARM" deploy-compute
+cp kept parameters/cluster.json
+plan 'fewer masters' 0
+check 'fewer masters: those that are left over are named' grep -q \
+	'still there, and paid for, with MASTER_COUNT=1: master1, master2$' talk
+plan 'fewer masters: json' 0 plan --output json
+same 'fewer masters: they are paid for, as status says' \
+	"$("$AZSWARM" status --output json 2>/dev/null | jq -r ".costs.month + 0.5 | floor")" \
+	"$(jq -r '.[]|select(.type=="cost")|.after' plan)"
+
 # ---- nothing was given away ----
 check 'secrets: there are some' test "$(wc -l <secrets)" -ge 3
 check 'secrets: none was shown' sh -c '! grep -qF -f secrets everything tty out'
