@@ -314,9 +314,10 @@ endif
 	@touch $@
 
 # BearSSL's 280 files change never: compiled in one sweep, into one folder
-# (their names are unique), each compiler run taking several.  The curves gain
-# half from loops that are unrolled, and nothing else does: those once more.
-# $(call bearssl,DIR,FLAVOUR,COMPILER,FLAGS,MORE FLAGS FOR CURVES)
+# (their names are unique), each compiler run taking several.  X25519 gains half
+# from loops that are unrolled: that once more.  P-256 would, too, but agents have
+# it in memory all day, and are to have less than 1 MiB.
+# $(call bearssl,DIR,FLAVOUR,COMPILER,FLAGS,MORE FLAGS FOR X25519)
 define bearssl
 build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 	@echo '  CC	$$@ (BearSSL)'
@@ -325,7 +326,7 @@ build/$(1)libbearssl.a: build/.bearssl build/$(2)/flags
 		xargs -n 12 -P $$(JOBS) $(3) -std=gnu11 -w $(4) $$(CFLAGS) \
 		-I"$$$$top/build/bearssl/inc" -I"$$$$top/build/bearssl/src" -c && \
 		$(3) -std=gnu11 -w $(4) $(5) $$(CFLAGS) -I"$$$$top/build/bearssl/inc" \
-		-I"$$$$top/build/bearssl/src" -c "$$$$top/build/bearssl/src/ec/"ec_*_m31.c
+		-I"$$$$top/build/bearssl/src" -c "$$$$top/build/bearssl/src/ec/ec_c25519_m31.c"
 	@$$(AR) rcsD $$@$$(MINE) $$$$(find build/$(1)bearssl-o$$(MINE) -name '*.o' | sort)
 	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)bearssl-o$$(MINE)
 

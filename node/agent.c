@@ -57,6 +57,7 @@
 	(2 * LAYOUT_STOP_S * \
 	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
+#define SETTLE_MS 60000
 #define FIGURES_MS 1000 /* as old as figures may be */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
@@ -643,10 +644,17 @@ static int round_once(struct agent *a, struct err *e)
 static void *watch(void *ctx)
 {
 	struct agent *a = ctx;
+	int64_t settle_ms = now_ms() + SETTLE_MS;
 
 	while (!interrupt_requested()) {
 		struct err e = ERR_INIT, stopped = ERR_INIT;
 		int rc = round_once(a, &e);
+
+		/* what a join, a failure or a stranger needed */
+		if (now_ms() >= settle_ms) {
+			daemon_settle();
+			settle_ms = now_ms() + SETTLE_MS;
+		}
 
 		if (interrupt_requested())
 			break;

@@ -486,26 +486,34 @@ static cJSON *f_sort(struct invocation *inv)
 	return func_give(inv, out);
 }
 
+/* What a lambda calls the item v, and what another, where there is one, makes of
+ * it.  False, and nothing to free: refused. */
+static bool call(struct invocation *inv, const cJSON *v, const cJSON *out,
+		 cJSON **name, cJSON **value)
+{
+	*name = apply(inv, 1, &v, 1);
+	*value = inv->n > 2 ? apply(inv, 2, &v, 1) : value_copy(inv->ev, v);
+	if (*name != NULL && !cJSON_IsString(*name))
+		func_refuse(inv, "a name is not a string");
+	if (cJSON_IsString(*name) && *value != NULL &&
+	    eval_spend(inv->ev, (size_t)cJSON_GetArraySize(out)))
+		return true;
+	cJSON_Delete(*name);
+	cJSON_Delete(*value);
+	return false;
+}
+
 /* A lambda for the names, and perhaps one for the values. */
 static cJSON *f_to_object(struct invocation *inv)
 {
-	cJSON *out = cJSON_CreateObject();
+	cJSON *out = cJSON_CreateObject(), *name, *value;
 
 	for (const cJSON *v = inv->arg[0]->child;
-	     v != NULL && !eval_failed(inv->ev); v = v->next) {
-		cJSON *name = apply(inv, 1, &v, 1);
-		cJSON *value = inv->n > 2 ? apply(inv, 2, &v, 1) :
-					    value_copy(inv->ev, v);
-
-		if (name != NULL && !cJSON_IsString(name))
-			func_refuse(inv, "a name is not a string");
-		if (cJSON_IsString(name) && value != NULL &&
-		    eval_spend(inv->ev, (size_t)cJSON_GetArraySize(out)))
+	     v != NULL && !eval_failed(inv->ev); v = v->next)
+		if (call(inv, v, out, &name, &value)) {
 			json_set(out, name->valuestring, value);
-		else
-			cJSON_Delete(value);
-		cJSON_Delete(name);
-	}
+			cJSON_Delete(name);
+		}
 	return func_give(inv, out);
 }
 
@@ -526,27 +534,17 @@ static cJSON *f_map_values(struct invocation *inv)
 /* A lambda for the names of the groups, and perhaps one for what is in them. */
 static cJSON *f_group_by(struct invocation *inv)
 {
-	cJSON *out = cJSON_CreateObject(), *group;
+	cJSON *out = cJSON_CreateObject(), *group, *name, *value;
 
 	for (const cJSON *v = inv->arg[0]->child;
-	     v != NULL && !eval_failed(inv->ev); v = v->next) {
-		cJSON *name = apply(inv, 1, &v, 1);
-		cJSON *value = inv->n > 2 ? apply(inv, 2, &v, 1) :
-					    value_copy(inv->ev, v);
-
-		if (name != NULL && !cJSON_IsString(name))
-			func_refuse(inv, "a name is not a string");
-		if (cJSON_IsString(name) && value != NULL &&
-		    eval_spend(inv->ev, (size_t)cJSON_GetArraySize(out))) {
+	     v != NULL && !eval_failed(inv->ev); v = v->next)
+		if (call(inv, v, out, &name, &value)) {
 			group = json_get_mut(out, name->valuestring);
 			if (group == NULL)
 				group = json_add_arr(out, name->valuestring);
 			cJSON_AddItemToArray(group, value);
-		} else {
-			cJSON_Delete(value);
+			cJSON_Delete(name);
 		}
-		cJSON_Delete(name);
-	}
 	return func_give(inv, out);
 }
 

@@ -51,7 +51,8 @@ case("sizes", sizes.get("Standard_B2s_v2"), (8192, 2))
 case("publishers", "Canonical" in [p[1] for p in az.ex_list_publishers(east)], True)
 case("images", [i.id for i in az.list_images(east, ex_publisher="Canonical", ex_offer="ubuntu-24_04-lts",
                                              ex_sku="server")],
-     ["Canonical:ubuntu-24_04-lts:server:24.04.202607280"])
+     ["Canonical:ubuntu-24_04-lts:server:24.04.202606110",
+      "Canonical:ubuntu-24_04-lts:server:24.04.202607280"])
 
 (node,) = az.list_nodes(ex_resource_group="g1")
 case("a machine", (node.name, node.state, node.private_ips), ("master0", NodeState.RUNNING, ["10.77.0.10"]))

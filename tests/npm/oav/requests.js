@@ -284,6 +284,7 @@ const OTHERS = [
 	['Entra ID', /^https:\/\/[^/]*(login|sts)\.|\/oauth2\/|\/\.well-known\/|\/discovery\/|\/(common|organizations)\/|\/adfs\b|\/devicelogin\b/i],
 	['blob service', /^https?:\/\/[^/]*\.(blob|file)\./i],
 	['metadata service', /^http:\/\/169\.254\.169\.254/],
+	['wire server', /^http:\/\/168\.63\.129\.16/],
 	['what a role permits', /\/providers\/Microsoft\.Authorization\/permissions/i],
 	['DNS labels', /\/CheckDnsNameAvailability/i],
 	['policy tokens', /\/providers\/Microsoft\.Authorization\/acquirePolicyToken/i],
