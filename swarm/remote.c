@@ -291,12 +291,14 @@ static int open_own(struct remote *r, struct err *e)
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return open_own(r, e);
+	return lock_take(s, e) < 0 ? -1 : open_own(r, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r))
 		return 0;
 	if (open_own(r, e) < 0)

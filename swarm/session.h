@@ -26,6 +26,7 @@ struct session {
 	bool no_share;		   /* --no-share */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
+	const char *tail, *since;  /* --tail N, --since D, NULL: as usual */
 	/* of login */
 	bool person;	       /* who signs in is a person, whatever is set */
 	bool device_code;      /* --device-code */
@@ -38,6 +39,8 @@ struct session {
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
 	struct trace trace;  /* opened by main */
+	struct lock *lock;   /* the operators', NULL: the command needs none */
+	bool break_lock;     /* --break-lock */
 	char *account;	     /* see storage_account_name() */
 	bool labels_known;   /* names_labels() has asked, and they can be had */
 	bool sized;	     /* see sizes_choose() */
@@ -68,6 +71,8 @@ int session_open(struct session *s, struct err *e);
 /* Where none is set: the subscription that the credential brought along, or the
  * only one it sees.  ERR_USAGE when there are several, ERR_AUTH when none. */
 int session_subscription(struct session *s, struct err *e);
+/* In a child, behind fork(): its connections are the parent's, and it makes others. */
+void session_detach(struct session *s);
 void session_close(struct session *s);
 
 #endif

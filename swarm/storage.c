@@ -658,7 +658,8 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, "left alone: %s", none.msg);
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
 	    account_put(s, &st, e) == 0 && (st.keyless || shares_put(s, e) == 0) &&
-	    container_put(s, e) == 0 && upload(s, &st, &own, e) == 0 &&
+	    container_put(s, e) == 0 && lock_take_new(s, e) == 0 &&
+	    upload(s, &st, &own, e) == 0 &&
 	    (!found || upload(s, &st, &other, e) == 0))
 		rc = 0;
 out:

@@ -3,6 +3,7 @@
 
 #include "http/retry.h"
 #include "swarm/keys.h"
+#include "swarm/lock.h"
 #include "swarm/program.h"
 #include "swarm/session.h"
 
@@ -235,6 +236,7 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
 
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);
 int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
+int cmd_audit(struct session *s, int argc, char **argv, struct err *e);
 int cmd_status(struct session *s, int argc, char **argv, struct err *e);
 int cmd_doctor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
