@@ -66,12 +66,11 @@ static int put(struct session *s, const char *name, const char *query,
 			      .query = query,
 			      .fields = fields,
 			      .body = body };
-	struct storage *st = storage_of(s, e);
 	struct http_response r;
 	int rc;
 
 	http_response_init(&r, BLOB_ANSWER_MAX);
-	rc = st == NULL ? -1 : blob_ask(s, st, &q, &r, e);
+	rc = blob_ask(s, &q, &r, e);
 	if (rc == 0 && r.head.status != 201 && r.head.status != 404 &&
 	    r.head.status != 409)
 		rc = storage_refusal(&r, RETRY_BLOB, e);
@@ -129,10 +128,9 @@ static bool cut_at(struct str *rest, const char *word, struct str *text)
 static int ask(struct session *s, const struct blob_ask *q,
 	       struct http_response *r, struct err *e)
 {
-	struct storage *st = storage_of(s, e);
 
 	http_response_init(r, BLOB_ANSWER_MAX);
-	if (st == NULL || blob_ask(s, st, q, r, e) < 0)
+	if (blob_ask(s, q, r, e) < 0)
 		return -1;
 	if (r->head.status / 100 != 2 && r->head.status != 404)
 		return storage_refusal(r, RETRY_BLOB, e);

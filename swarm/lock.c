@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ struct lock {
 	bool none; /* there was no account */
 	bool held;
 	bool told;	/* that it is lost, to the person */
-	struct err lost; /* ERR_NONE: it is not */
+	struct err lost; /* or not to be had; ERR_NONE: neither */
 	pid_t keeper;
 	int fd; /* to the keeper */
 };
@@ -63,13 +64,12 @@ static int ask(struct session *s, const char *method, const char *query,
 			      .fields = fields,
 			      .idempotent = true,
 			      .limit_ms = ASK_MS };
-	struct storage *st = storage_of(s, e);
 	bool aside = s->trace.aside;
 	int rc;
 
 	http_response_init(r, BLOB_ANSWER_MAX);
 	s->trace.aside = true; /* it changes nothing of the cluster */
-	rc = st == NULL ? -1 : blob_ask(s, st, &q, r, e);
+	rc = blob_ask(s, &q, r, e);
 	s->trace.aside = aside;
 	return rc < 0 ? -1 : (int)r->head.status;
 }
@@ -178,10 +178,11 @@ static int refuse(struct session *s, struct err *e)
 	int rc = whose(s, &text, e);
 
 	if (rc == 0)
-		rc = err_refused(e, ERR_TIMEOUT, "LockHeld", "",
+		rc = err_refused(e, ERR_BUSY, "LockHeld", "",
 				 "%s; --break-lock takes the cluster's lock away "
 				 "from there",
 				 text.str);
+	s->lock->lost = *e;
 	buf_release(&text);
 	return rc;
 }
@@ -394,7 +395,7 @@ static bool take_word(struct session *s)
 	if (word[0] == 'A')
 		ui_say(s->ui, "not in the audit trail: %s", word + 1);
 	else if (l->lost.kind == ERR_NONE && (n == 0 || word[0] == 'L'))
-		err_refused(&l->lost, ERR_AZURE, "LockLost", "",
+		err_refused(&l->lost, ERR_BUSY, "LockLost", "",
 			    "the cluster's lock is lost: %s; stopped before the "
 			    "next change",
 			    n > 0 ? word + 1 : "its keeper was ended");
@@ -426,7 +427,7 @@ int lock_still(struct session *s, struct err *e)
 static void name_us(struct session *s)
 {
 	struct lock *l = s->lock;
-	const char *user = getenv("LOGNAME");
+	const struct passwd *pw = getpwuid(getuid());
 	char host[64] = "";
 	struct buf name = BUF_INIT(sizeof(l->name));
 	struct entra_who who;
@@ -434,10 +435,8 @@ static void name_us(struct session *s)
 
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		snprintf(host, sizeof(host), "somewhere");
-	if (user == NULL || *user == '\0')
-		user = getenv("USER");
 	snprintf(l->who, sizeof(l->who), "%s@%s",
-		 user != NULL && *user != '\0' ? user : "somebody", host);
+		 pw != NULL ? pw->pw_name : "somebody", host);
 	for (char *c = l->who; *c != '\0'; c++)
 		if (*c <= ' ' || *c > '~')
 			*c = '?';
@@ -466,7 +465,7 @@ void lock_arm(struct session *s, char *typed, bool swarm_only)
 /* What it cannot be known, or had, for; is that a reason to stop? */
 static int without(struct session *s, struct err *e)
 {
-	if (e->kind == ERR_INTR || err_is(e, "LockHeld"))
+	if (e->kind == ERR_INTR || e->kind == ERR_BUSY)
 		return -1;
 	if (!s->lock->swarm_only && !s->break_lock && e->kind != ERR_AZURE)
 		return err_in(e, "whether somebody else is at work (--break-lock "
@@ -481,8 +480,10 @@ int lock_take(struct session *s, struct err *e)
 	struct lock *l = s->lock;
 	int rc;
 
-	if (l == NULL || l->tried || !s->open || *s->az.subscription == '\0')
+	if (l == NULL || !s->open || *s->az.subscription == '\0')
 		return 0;
+	if (l->tried) /* who was refused is so again, whatever it asks */
+		return l->held ? 0 : lock_still(s, e);
 	l->tried = true;
 	if (storage_of(s, e) == NULL) {
 		l->none = e->kind == ERR_DATA;
@@ -512,8 +513,10 @@ static void dismiss(struct session *s, struct str line)
 	struct lock *l = s->lock;
 	int64_t until = now_ms() + END_MS;
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	struct err lost;
 
 	lock_look(s);
+	lost = l->lost;
 	send(l->fd, line.p, line.n, MSG_NOSIGNAL);
 	/* not by the waits that Ctrl-C ends: it may be why we are here */
 	while (now_ms() < until) {
@@ -530,6 +533,7 @@ static void dismiss(struct session *s, struct str line)
 	close(l->fd);
 	l->fd = -1;
 	l->held = false;
+	l->lost = lost; /* not by this end of the keeper */
 }
 
 static void dismiss_with(struct session *s, const char *outcome,
@@ -549,8 +553,10 @@ void lock_leave(struct session *s)
 	dismiss_with(s, "begun", NULL, 0);
 }
 
-void lock_end(struct session *s, const struct err *e, int status)
+void lock_end(struct session *s, struct err *e, int status)
 {
+	if (s->lock != NULL && *e->code != '\0' && err_is(e, s->lock->lost.code))
+		*e = s->lock->lost;
 	dismiss_with(s,
 		     e->kind == ERR_NONE     ? "done" :
 		     e->kind == ERR_INTR     ? "interrupted" :

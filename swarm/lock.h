@@ -30,19 +30,20 @@
  */
 void lock_arm(struct session *s, char *typed, bool swarm_only);
 /*
- * Have the lock, unless the command needs none, or has it.  ERR_TIMEOUT with the
+ * Have the lock, unless the command needs none, or has it.  ERR_BUSY with the
  * code "LockHeld" when somebody else has it: who, at what, since when.
  */
 int lock_take(struct session *s, struct err *e);
 /* There is a storage account now, perhaps for the first time: take it there. */
 int lock_take_new(struct session *s, struct err *e);
-/* ERR_AZURE with the code "LockLost" when it was had and is lost: before each
+/* ERR_BUSY with the code "LockLost" when it was had and is lost: before each
  * request that changes something, and in each wait, where it is only said. */
 int lock_still(struct session *s, struct err *e);
 void lock_look(struct session *s);
 /* The account is about to go: written down as begun, and let go of. */
 void lock_leave(struct session *s);
-/* The command has ended with e, or with that exit status. */
-void lock_end(struct session *s, const struct err *e, int status);
+/* The command has ended with e, or with that exit status.  An e that says of the
+ * lock why it has says that alone, not what was asked when it came up. */
+void lock_end(struct session *s, struct err *e, int status);
 
 #endif
