@@ -58,8 +58,9 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	int rc = -1;
 
 	/* the lock would go with its account */
-	if (strcmp(group, settings_get(s->set, S_STORAGE_GROUP)) == 0)
-		lock_leave(s);
+	if (strcmp(group, settings_get(s->set, S_STORAGE_GROUP)) == 0 &&
+	    lock_leave(s, e) < 0)
+		goto out;
 	if (delete_how(s, group, BY_FORCE, &w, &r, e) < 0) {
 		if (!force_may_matter(e))
 			goto out;

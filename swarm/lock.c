@@ -144,7 +144,7 @@ static int sign(struct session *s, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
-/* "alice@jump is at 'scale-agents 5' since 12:03:20 UTC (2 min)" */
+/* "alice@jump is at 'scale-agents 5' since 12:03:20 UTC (2 min)", or was */
 static int whose(struct session *s, struct buf *text, struct err *e)
 {
 	struct http_response r;
@@ -156,7 +156,10 @@ static int whose(struct session *s, struct buf *text, struct err *e)
 	who = str_head(http_field(&r.head, "x-ms-meta-who"), WORDS_MAX);
 	what = str_head(http_field(&r.head, "x-ms-meta-what"), WORDS_MAX);
 	since = http_field(&r.head, "x-ms-meta-since");
-	buf_addf(text, "%.*s is at ", STR_ARG(who.n > 0 ? who : STR("somebody")));
+	buf_addf(text, "%.*s %s at ", STR_ARG(who.n > 0 ? who : STR("somebody")),
+		 str_eqz(http_field(&r.head, "x-ms-lease-status"), "locked") ?
+			 "is" :
+			 "was");
 	buf_addf(text, "'%.*s'", STR_ARG(what.n > 0 ? what : STR("a command")));
 	if (str_num(since, INT32_MAX, &began)) {
 		int64_t for_s = unix_time() - (int64_t)began;
@@ -548,9 +551,12 @@ static void dismiss_with(struct session *s, const char *outcome,
 	buf_release(&line);
 }
 
-void lock_leave(struct session *s)
+int lock_leave(struct session *s, struct err *e)
 {
+	if (lock_take(s, e) < 0 || lock_still(s, e) < 0)
+		return -1;
 	dismiss_with(s, "begun", NULL, 0);
+	return 0;
 }
 
 void lock_end(struct session *s, struct err *e, int status)
