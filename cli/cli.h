@@ -104,8 +104,8 @@ enum flag_kind {
 struct flag {
 	const char *name;
 	enum flag_kind kind;
-	size_t at;   /* the member, or the enum setting */
-	bool of_all; /* every command takes it */
+	size_t at;	  /* the member, or the enum setting */
+	bool of_all;	  /* every command takes it */
 	bool of_changing; /* each that changes something does */
 };
 /* Ends with a row without a name. */

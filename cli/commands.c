@@ -172,8 +172,8 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_scale_agents,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) | OF(REBALANCE) |
-		      SCALING,
+	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) |
+		      OF(REBALANCE) | SCALING,
 	  .args_min = 1,
 	  .args_max = 1,
 	  .usage = "N [--no-wait] [--yes]",
@@ -211,7 +211,8 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_restart_agents,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) | OF(REBALANCE),
+	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) |
+		      OF(REBALANCE),
 	  .args_max = CLI_ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [--no-wait] [MACHINE...]",
 	  .summary = "restart agents, one after the other, out of service "
@@ -221,7 +222,8 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_reimage_agents_serial,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) | OF(REBALANCE),
+	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) |
+		      OF(REBALANCE),
 	  .args_max = CLI_ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [--no-wait] [MACHINE...]",
 	  .summary = "make agents anew, one after the other, out of service "
@@ -231,7 +233,8 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_reimage_agents_parallel,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) | OF(REBALANCE),
+	  .settings = STORAGE | SCALE_SET | MASTERS | OF(DRAIN_LIMIT) |
+		      OF(REBALANCE),
 	  .args_max = CLI_ARGS_MAX - 2,
 	  .usage = "[--at-a-time N] [--yes] [--no-wait] [MACHINE...]",
 	  .summary = "make agents anew, all at once" },

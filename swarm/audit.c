@@ -12,9 +12,9 @@
 #include "swarm/audit.h"
 #include "swarm/blob.h"
 
-#define TAIL 20	       /* lines that are shown */
+#define TAIL 20 /* lines that are shown */
 #define TAIL_MAX 10000
-#define MONTHS_MAX 600 /* of blobs, in a list that has no next page */
+#define MONTHS_MAX 600	 /* of blobs, in a list that has no next page */
 #define PIECE (1u << 20) /* that is read of a month, from its end */
 #define ERROR_MAX 400
 #define TYPED_MAX 400
@@ -128,7 +128,6 @@ static bool cut_at(struct str *rest, const char *word, struct str *text)
 static int ask(struct session *s, const struct blob_ask *q,
 	       struct http_response *r, struct err *e)
 {
-
 	http_response_init(r, BLOB_ANSWER_MAX);
 	if (blob_ask(s, q, r, e) < 0)
 		return -1;
@@ -219,7 +218,8 @@ static int read_month(struct session *s, struct trail *t, const struct month *m,
 	if (m->size > 0 && rc == 0 && r.head.status != 404) {
 		rest = buf_str(&r.body);
 		while (!t->enough && (at = str_rchr(rest, '\n')) >= 0) {
-			ptrdiff_t before = str_rchr(str_head(rest, (size_t)at), '\n');
+			ptrdiff_t before = str_rchr(str_head(rest, (size_t)at),
+						    '\n');
 
 			/* the first that is read may be half of one */
 			if (before >= 0 || from == 0)
@@ -228,8 +228,9 @@ static int read_month(struct session *s, struct trail *t, const struct month *m,
 			rest = str_head(rest, (size_t)(before + 1));
 		}
 		if (!t->enough && from > 0) {
-			ui_say(s->ui, "what is older in %s is left out: it is in "
-				      "blob %s",
+			ui_say(s->ui,
+			       "what is older in %s is left out: it is in "
+			       "blob %s",
 			       m->name, name.str);
 			t->enough = true;
 		}
@@ -249,8 +250,8 @@ static void add_row(struct listing *list, const cJSON *line)
 
 		if (cJSON_IsNumber(v))
 			listing_cell(list, "%lld",
-				     (long long)json_int_opt(
-					     line, list->columns[i], 0));
+				     (long long)json_int_opt(line,
+							     list->columns[i], 0));
 		else
 			listing_cell(list, "%s",
 				     json_str_opt(line, list->columns[i], ""));
@@ -259,7 +260,7 @@ static void add_row(struct listing *list, const cJSON *line)
 
 static int show(struct session *s, const struct trail *t, struct err *e)
 {
-	static const char *const columns[] = { "at",	  "who",  "as",
+	static const char *const columns[] = { "at",	  "who",     "as",
 					       "command", "outcome", "exit",
 					       "seconds", "error",   NULL };
 	struct listing list;

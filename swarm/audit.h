@@ -11,12 +11,12 @@
 #define AUDIT_LINE_MAX 2048
 
 struct audit {
-	int64_t began, ended;  /* Unix time */
-	const char *who, *as;  /* "alice@jump", and whom Azure knows */
-	const char *typed;     /* "scale-agents 5" */
-	const char *outcome;   /* "done", "failed", "interrupted", ... */
-	const char *error;     /* NULL: none */
-	int status;	       /* the exit code */
+	int64_t began, ended; /* Unix time */
+	const char *who, *as; /* "alice@jump", and whom Azure knows */
+	const char *typed;    /* "scale-agents 5" */
+	const char *outcome;  /* "done", "failed", "interrupted", ... */
+	const char *error;    /* NULL: none */
+	int status;	      /* the exit code */
 };
 /* One line, with its end. */
 void audit_line(const struct session *s, const struct audit *a, struct buf *line);

@@ -24,11 +24,11 @@
 #include "swarm/remote.h"
 #include "swarm/secret.h"
 
-#define ASK_MS 15000	   /* for one request about it */
-#define SOON_MS 5000	   /* until the next try, when storage is silent */
-#define LOOK_MS 2000	   /* how often the keeper looks whether we live */
-#define END_MS 30000	   /* for the keeper's last two requests */
-#define QUERY_MS 2700000   /* of the hour that a signature is good for */
+#define ASK_MS 15000	 /* for one request about it */
+#define SOON_MS 5000	 /* until the next try, when storage is silent */
+#define LOOK_MS 2000	 /* how often the keeper looks whether we live */
+#define END_MS 30000	 /* for the keeper's last two requests */
+#define QUERY_MS 2700000 /* of the hour that a signature is good for */
 #define BREAKS_MAX 3
 #define WORDS_MAX 200
 
@@ -40,7 +40,7 @@ struct lock {
 	bool tried;
 	bool none; /* there was no account */
 	bool held;
-	bool told;	/* that it is lost, to the person */
+	bool told;	 /* that it is lost, to the person */
 	struct err lost; /* or not to be had; ERR_NONE: neither */
 	pid_t keeper;
 	int fd; /* to the keeper */
@@ -196,8 +196,7 @@ static int take_away(struct session *s, struct err *e)
 	int rc = whose(s, &text, e);
 
 	if (rc == 0)
-		ui_say(s->ui, "%s: the lock is taken away from there",
-		       text.str);
+		ui_say(s->ui, "%s: the lock is taken away from there", text.str);
 	buf_release(&text);
 	return rc < 0 ? -1 : lease(s, "break", NULL, e);
 }
@@ -444,8 +443,7 @@ static void name_us(struct session *s)
 		if (*c <= ' ' || *c > '~')
 			*c = '?';
 	if (entra_who(&s->entra, &who, &ignored) == 0)
-		snprintf(l->as, sizeof(l->as), "%s (%s)", who.name,
-			 who.object_id);
+		snprintf(l->as, sizeof(l->as), "%s (%s)", who.name, who.object_id);
 	buf_adds(&name, "lock-");
 	buf_add_pct(&name, str_of(settings_get(s->set, S_COMPUTE_GROUP)));
 	snprintf(l->name, sizeof(l->name), "%s", name.str);
@@ -564,10 +562,10 @@ void lock_end(struct session *s, struct err *e, int status)
 	if (s->lock != NULL && *e->code != '\0' && err_is(e, s->lock->lost.code))
 		*e = s->lock->lost;
 	dismiss_with(s,
-		     e->kind == ERR_NONE     ? "done" :
-		     e->kind == ERR_INTR     ? "interrupted" :
-		     err_is(e, "LockLost")   ? "stopped" :
-					       "failed",
+		     e->kind == ERR_NONE   ? "done" :
+		     e->kind == ERR_INTR   ? "interrupted" :
+		     err_is(e, "LockLost") ? "stopped" :
+					     "failed",
 		     e->kind == ERR_NONE ? NULL : e->msg, status);
 	if (s->lock != NULL)
 		free(s->lock->typed);

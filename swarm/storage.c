@@ -582,12 +582,14 @@ static int account_have(struct session *s, struct azure_reply *r, struct err *e)
 	return -1;
 }
 
-static int account_put(struct session *s, struct storage *st, struct err *e)
+static int account_put(struct session *s, struct err *e)
 {
 	struct azure_reply r = { 0 };
 	int rc = account_have(s, &r, e);
 
-	if (rc == 0 && (rc = take_account(st, r.doc, e)) == 0 && st->keyless)
+	if (rc == 0 && s->store.blob == NULL)
+		rc = take_account(&s->store, r.doc, e);
+	if (rc == 0 && s->store.keyless)
 		storage_say_keyless(s);
 	azure_reply_release(&r);
 	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
@@ -654,23 +656,20 @@ static int shares_put(struct session *s, struct err *e)
 
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
 {
-	struct storage st = { 0 };
-	int rc;
+	const struct storage *st = storage_of(s, e);
 
 	(void)argc, (void)argv;
-	if ((rc = storage_find(s, &st, e)) == 0 && st.keyless)
-		rc = err_set(e, ERR_DATA,
-			     "storage account %s allows no shared keys, and SMB "
-			     "knows no other way in: no share is made",
-			     storage_account_name(s));
-	storage_release(&st);
-	return rc < 0 ? -1 : shares_put(s, e);
+	if (st != NULL && st->keyless)
+		return err_set(e, ERR_DATA,
+			       "storage account %s allows no shared keys, and SMB "
+			       "knows no other way in: no share is made",
+			       storage_account_name(s));
+	return st == NULL ? -1 : shares_put(s, e);
 }
 
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
-	struct storage st = { 0 };
 	struct err none = ERR_INIT;
 	int found, rc = -1;
 
@@ -682,13 +681,12 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 	if (found == 0 && other.path != NULL)
 		ui_say(s->ui, "left alone: %s", none.msg);
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
-	    account_put(s, &st, e) == 0 && (st.keyless || shares_put(s, e) == 0) &&
+	    account_put(s, e) == 0 && (s->store.keyless || shares_put(s, e) == 0) &&
 	    container_put(s, e) == 0 && lock_take_new(s, e) == 0 &&
-	    upload(s, &st, &own, e) == 0 &&
-	    (!found || upload(s, &st, &other, e) == 0))
+	    upload(s, &s->store, &own, e) == 0 &&
+	    (!found || upload(s, &s->store, &other, e) == 0))
 		rc = 0;
 out:
-	storage_release(&st);
 	program_release(&own);
 	program_release(&other);
 	return rc;

@@ -63,6 +63,7 @@ COMMANDS = [
     (READY, 'plan', ''),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
+    (RUNNING, 'audit', ''),
     (RUNNING, 'list-endpoints', ''),
     (RUNNING, 'resources', ''),
     (RUNNING, 'locations', ''),

@@ -85,6 +85,7 @@ same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep 
 asks 0 doctor
 asks 0 view-deployment
 asks 0 list-agents
+asks 0 audit
 asks 0 scale-agents 4
 asks 0 scale-agents 2
 asks 0 restart-agents
