@@ -20,15 +20,15 @@
 #define PIECE 16384
 #define BLOCK_INDENT 6
 
-/* Where sshd has what cloud-init calls so. */
+/* Where sshd has what cloud-init calls so.  A public half is for people: its mode
+ * is another with each version of cloud-init, and nobody reads it. */
 static const struct {
-	const char *name, *path;
-	unsigned mode;
+	const char *name, *path; /* NULL: passed over */
 } host_keys[] = {
-	{ "ecdsa_private", "/etc/ssh/ssh_host_ecdsa_key", 0600 },
-	{ "ecdsa_public", "/etc/ssh/ssh_host_ecdsa_key.pub", 0644 },
-	{ "rsa_private", "/etc/ssh/ssh_host_rsa_key", 0600 },
-	{ "rsa_public", "/etc/ssh/ssh_host_rsa_key.pub", 0644 },
+	{ "ecdsa_private", FILES_HOST_KEY },
+	{ "ecdsa_public", NULL },
+	{ "rsa_private", "/etc/ssh/ssh_host_rsa_key" },
+	{ "rsa_public", NULL },
 };
 #define N_HOST_KEYS (sizeof(host_keys) / sizeof(host_keys[0]))
 
@@ -117,9 +117,11 @@ static int block(struct str *rest, struct buf *out, struct err *e)
 static int take_key(struct str *rest, struct str line, struct files *f,
 		    struct err *e)
 {
-	struct file *one;
+	struct buf passed = BUF_INIT(FILES_BYTES_MAX);
+	struct file *one = NULL;
 	struct str name;
 	size_t i = 0;
+	int rc;
 
 	if (!str_cut(&line, ':', &name))
 		return err_set(e, ERR_DATA, "expected a host key");
@@ -129,8 +131,12 @@ static int take_key(struct str *rest, struct str line, struct files *f,
 		return err_set(e, ERR_DATA, "a host key that is not known");
 	/* on from behind its quote: a text may go over lines */
 	*rest = (struct str){ line.p + 2, rest->n + (size_t)(rest->p - line.p) - 2 };
-	one = add(f, str_of(host_keys[i].path), host_keys[i].mode, e);
-	return one == NULL ? -1 : quoted(rest, &one->content, e);
+	if (host_keys[i].path != NULL &&
+	    (one = add(f, str_of(host_keys[i].path), 0600, e)) == NULL)
+		return -1;
+	rc = quoted(rest, one != NULL ? &one->content : &passed, e);
+	buf_release(&passed);
+	return rc;
 }
 
 /* A line about the last file of the list, or the first about the next. */

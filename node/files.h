@@ -25,6 +25,8 @@
  * is known on the machine alone. */
 #define FILES_MERGED "/etc/docker/daemon.json"
 
+#define FILES_HOST_KEY "/etc/ssh/ssh_host_ecdsa_key"
+
 struct file {
 	char *path;
 	unsigned mode;	    /* owned by root */

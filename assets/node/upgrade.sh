@@ -130,6 +130,12 @@ put() {
 restart() {
 	systemctl daemon-reload
 	case "$changed" in
+	*/ssh_host_*)
+		for key in /etc/ssh/ssh_host_ecdsa_key /etc/ssh/ssh_host_rsa_key; do
+			[ ! -e $key ] || ssh-keygen -y -f $key >$key.pub
+		done ;;
+	esac
+	case "$changed" in
 	*/etc/ssh/*) sshd -t && { systemctl reload ssh || systemctl try-restart ssh; } ;;
 	esac
 	case "$changed" in
