@@ -76,8 +76,8 @@ int storage_blob_there(struct session *s, const char *url,
 
 /*
  * storage_sign() with the key that blob storage gives to whom Entra knows: until
- * expires, or 7 days from now, which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
- * role of the data that this wants, and which.
+ * expires, or 7 days from now, which is what such a key lives.  Caller burns.
+ * ERR_AZURE when we lack the role of the data that this wants, and which.
  */
 int delegation_sign(struct session *s, struct storage *st, const char *blob,
 		    const char *permissions, int64_t expires, char **query,
@@ -253,6 +253,7 @@ int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
+int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e);
 int cmd_up(struct session *s, int argc, char **argv, struct err *e);
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);
