@@ -26,16 +26,16 @@
 enum role { MASTER, AGENT, ROLES };
 
 /* k's text of a secret or pin, which keys_load has looked at. */
-static int unhex(const char *text, uint8_t out[32], struct err *e)
+static int unhex(const char *text, uint8_t *out, size_t n, struct err *e)
 {
-	struct buf raw = BUF_INIT(32);
+	struct buf raw = BUF_INIT(2 * NODE_SECRET_LEN);
 	int rc = buf_add_unhex(&raw, str_of(text), e);
 
-	if (rc == 0 && raw.n == 32)
-		memcpy(out, raw.str, 32);
+	if (rc == 0 && raw.n == n)
+		memcpy(out, raw.str, n);
 	else if (rc == 0)
 		rc = err_set(e, ERR_DATA,
-			     "a secret of %zu bytes in place of 32", raw.n);
+			     "a secret of %zu bytes in place of %zu", raw.n, n);
 	buf_burn(&raw);
 	return rc;
 }
@@ -71,6 +71,7 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 
 	node_config_init(&c);
 	c.manager = c.has_manager_secret = master;
+	c.has_others = master && k->others != NULL;
 	c.n_masters = (unsigned)f->masters;
 	for (unsigned i = 0; i < c.n_masters; i++)
 		snprintf(c.masters[i], sizeof(c.masters[i]),
@@ -82,9 +83,11 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 	snprintf(c.marker_url, sizeof(c.marker_url), "%s", f->marker[role]);
 	c.rebalance = master &&
 		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
-	if (unhex(k->helper_pin, c.pin, e) == 0 &&
-	    unhex(k->worker_secret, c.worker_secret, e) == 0 &&
-	    (!master || unhex(k->manager_secret, c.manager_secret, e) == 0)) {
+	if (unhex(k->helper_pin, c.pin, sizeof(c.pin), e) == 0 &&
+	    unhex(k->worker_secret, c.worker_secret, NODE_SECRET_LEN, e) == 0 &&
+	    (!master || unhex(k->manager_secret, c.manager_secret, NODE_SECRET_LEN, e) == 0) &&
+	    (!c.has_others ||
+	     unhex(k->others, c.others, sizeof(c.others), e) == 0)) {
 		node_config_write(&c, out);
 		rc = 0;
 	}

@@ -15,6 +15,9 @@ struct storage {
 	bool keyless;	   /* it allows no shared keys */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	/* "key1" or "key2", which machines have; while that is being changed, the
+	 * one that they had, else "" */
+	char key[5], key_before[5];
 };
 
 /* What a command works with: settings, the person's terminal, and, once it
