@@ -28,7 +28,6 @@
 #define SOON_MS 5000	 /* until the next try, when storage is silent */
 #define LOOK_MS 2000	 /* how often the keeper looks whether we live */
 #define END_MS 30000	 /* for the keeper's last two requests */
-#define QUERY_MS 2700000 /* of the hour that a signature is good for */
 #define BREAKS_MAX 3
 #define WORDS_MAX 200
 
@@ -48,12 +47,6 @@ struct lock {
 
 /* ---- requests ---- */
 
-/* The next request makes another. */
-static void forget_query(struct session *s)
-{
-	burn_str(s->store.query);
-	s->store.query = NULL;
-}
 
 static int ask(struct session *s, const char *method, const char *query,
 	       const char *const *fields, struct http_response *r, struct err *e)
@@ -267,8 +260,6 @@ static int renew(struct session *s)
 	struct err why = ERR_INIT;
 	int status = lease(s, "renew", NULL, &why);
 
-	if (status == 403) /* a signature that has ended: the next is new */
-		forget_query(s);
 	return status == 200 ? 1 : status >= 404 && status < 500 ? 0 : -1;
 }
 
@@ -315,18 +306,13 @@ static void keep(struct session *s, int fd, pid_t command)
 {
 	char word[AUDIT_LINE_MAX];
 	struct buf line = BUF_INIT(AUDIT_LINE_MAX);
-	int64_t next = now_ms() + LOCK_RENEW_MS, signed_ms = now_ms();
+	int64_t next = now_ms() + LOCK_RENEW_MS;
 	bool ours = true;
 	ssize_t n;
 
 	while ((n = hear(fd, command, next, word, sizeof(word))) < 0) {
-		int rc;
+		int rc = ours ? renew(s) : 1;
 
-		if (now_ms() - signed_ms > QUERY_MS) {
-			forget_query(s);
-			signed_ms = now_ms();
-		}
-		rc = ours ? renew(s) : 1;
 		next = now_ms() + (rc < 0 ? SOON_MS : LOCK_RENEW_MS);
 		if (rc == 0) {
 			ours = false;

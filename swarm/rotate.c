@@ -27,7 +27,10 @@ static int bring(struct session *s, bool model, struct err *e)
 		{ "deploy-compute", cmd_deploy_compute },
 	};
 	size_t n = sizeof(steps) / sizeof(*steps) - !model;
+	int there = swarm_group_there(s, settings_get(s->set, S_COMPUTE_GROUP), e);
 
+	if (there <= 0)
+		return there; /* who comes gets what is then */
 	for (size_t i = 0; i < n; i++) {
 		char *words[] = { xstrdup(steps[i].name), NULL };
 		int rc;

@@ -64,6 +64,8 @@ COMMANDS = [
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
+    (RUNNING, 'rotate join-tokens', ''),
+    (STORED, 'rotate storage-key', ''),
     (RUNNING, 'list-endpoints', ''),
     (RUNNING, 'resources', ''),
     (RUNNING, 'locations', ''),

@@ -64,6 +64,7 @@ offers=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 asks 0 doctor
 asks 0 deploy-storage
 asks 0 create-shares
+asks 0 rotate storage-key
 asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
