@@ -466,26 +466,50 @@ static void keep_urls(struct fill *f)
 	json_burn(doc);
 }
 
-int params_fetchable(struct err *e)
+/* When the address ends from which new agents fetch this program; 0: nobody knows.
+ * for_days: its key lives for days, and so does it. */
+static int64_t address_ends(bool *for_days)
 {
 	struct buf data = BUF_INIT(2 * CUSTOM_DATA_MAX);
 	struct err ignored = ERR_INIT;
-	int64_t ends = 0, now = unix_time();
 	cJSON *doc = params_there();
-	char day[32];
+	int64_t ends = 0;
+	struct str url;
 	ptrdiff_t at;
 
+	*for_days = false;
 	if (buf_add_unbase64(&data,
 			     str_of(json_str_opt(
 				     json_at(doc, "parameters.agentCustomData"),
 				     "value", "")),
 			     &ignored) == 0 &&
 	    (at = str_find(buf_str(&data), STR("/" BLOB_CONTAINER "/azswarm-"))) >=
-		    0)
-		ends = url_ends(data.str + at);
+		    0) {
+		url = str_skip(buf_str(&data), (size_t)at);
+		url = str_head(url, strcspn(url.p, "\\\"\n"));
+		ends = url_ends(url.p);
+		*for_days = str_find(url, STR("&skoid=")) >= 0;
+	}
 	json_burn(doc);
 	buf_burn(&data);
-	if (ends == 0 || ends > now)
+	return ends;
+}
+
+int64_t params_end_soon(void)
+{
+	bool for_days;
+	int64_t ends = address_ends(&for_days);
+
+	return for_days || ends - unix_time() > PARAMS_SOON_S ? 0 : ends;
+}
+
+int params_fetchable(struct err *e)
+{
+	bool ignored;
+	int64_t ends = address_ends(&ignored);
+	char day[32];
+
+	if (ends == 0 || ends > unix_time())
 		return 0;
 	time_iso(ends, day);
 	return err_set(e, ERR_DATA,

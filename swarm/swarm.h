@@ -148,6 +148,10 @@ cJSON *params_there(void);
  * there are no parameters here to look at.
  */
 int params_fetchable(struct err *e);
+/* When that ends, where it is within 90 days, or was; 0 else, and where such
+ * addresses never live longer. */
+#define PARAMS_SOON_S (90 * 86400)
+int64_t params_end_soon(void);
 
 /* ---- images (swarm/images.c) ---- */
 

@@ -53,6 +53,28 @@ same 'the share too' 1 "$(jq -r .parameters.agentCustomData.value parameters/clu
 same 'it let go of its lock, and is in the trail' 'rotate storage-key done' \
 	"$("$AZSWARM" audit --tail 1 --output json | jq -r '.[0] | .command + " " + .outcome')"
 
+# ---- an address that is near its end ----
+
+"$AZSWARM" status >out 2>&1
+check 'status: of two years nothing is said' sh -c '! grep -q "^addresses" out'
+cp parameters/cluster.json good.json
+ends_in()	# DAYS
+{
+	data=$(jq -r .parameters.agentCustomData.value good.json | base64 -d |
+		sed "s/&se=[^&]*/\&se=$(date -u -d "$1 days 1 hour" +%Y-%m-%dT%H%%3A%M%%3A%SZ)/" | base64 -w 0)
+	jq --arg d "$data" '.parameters.agentCustomData.value = $d' good.json >parameters/cluster.json
+}
+ends_in 91
+"$AZSWARM" status >out 2>&1
+check 'status: nor of 91 days' sh -c '! grep -q "^addresses" out'
+ends_in 89
+expect 'status: 89 days' 0 "^addresses +by which machines .* end in 89 days; 'azswarm params'" "$AZSWARM" status
+same 'status: in JSON' "$(date -u -d '89 days' +%Y-%m-%d)" \
+	"$("$AZSWARM" status --output json | jq -r '.storage.addressesEnd | .[0:10]')"
+ends_in -2
+expect 'status: over' 0 '^addresses .* have ended' "$AZSWARM" status
+cp good.json parameters/cluster.json
+
 # ---- interrupted, at each request that changes something ----
 
 now=$(url) used=$(key2)
