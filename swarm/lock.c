@@ -329,13 +329,13 @@ static void keep(struct session *s, int fd, pid_t command)
 static void become_keeper(struct session *s, int fd, pid_t command)
 {
 	struct err ignored = ERR_INIT;
-	int anew = interrupt_anew(&ignored);
+	int own = interrupt_anew(&ignored);
 	const int kept[] = { fd, interrupt_fd(), s->trace.log };
 	static const int not_ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 	for (size_t i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++)
 		signal(not_ours[i], SIG_IGN);
-	if (anew < 0)
+	if (own < 0)
 		_exit(1);
 	setsid();
 	remote_close_others(kept, sizeof(kept) / sizeof(*kept));

@@ -184,7 +184,7 @@ expect params 0 '' "$AZSWARM" params
 # ---- and down, as cloud-init does it -------------------------------------------------
 
 jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d >user-data
-XX
+url=$(grep -o "https://$account[^'\" \\\\]*" user-data | grep /azswarm/azswarm- | head -n 1)
 sum=$(sha256sum <"$AZSWARM" | cut -d ' ' -f 1)
 check 'user data holds the sum' grep -q "$sum" user-data
 

@@ -278,10 +278,11 @@ static void run_turns(void)
 	keys_burn(&k);
 	secrets_are("machines have the ones of before", worker, manager, coming);
 
-	/* cut off when the ones of before were kept, and nothing else was done */
+	/* cut off when the ones of before were kept, and one is a new one */
 	spill("keys/going.secret", going);
 	snprintf(worker, sizeof(worker), "%.64s", coming);
 	snprintf(manager, sizeof(manager), "%s", coming + 64);
+	spill("keys/worker.secret", worker);
 	turn_is("turn: cut off between", KEYS_TURN_USED);
 	secrets_are("machines have the new ones", worker, manager, going);
 	check_why("what came is no more",
