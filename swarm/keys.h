@@ -16,6 +16,7 @@ struct keys {
 	struct {
 		struct buf ec, rsa;	      /* PEM SSH host keys */
 		char *ec_public, *rsa_public; /* "ecdsa-sha2-nistp256 AAAA..." */
+		char *ec_before; /* that machines may still have; NULL: none */
 	} host[KEYS_ROLES];
 	char *worker_secret, *manager_secret; /* 64 hex digits */
 	char *others; /* two more that masters take, 128; NULL: none */
@@ -38,6 +39,13 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e);
  * adds them.  Only who makes machines wants them. */
 int keys_load_rsa(struct keys *k, struct err *e);
 void keys_burn(struct keys *k);
+
+/*
+ * Other host keys take the place of those that are there, which stay known beside
+ * them; goes on where it was cut off.  And when no machine has those of before.
+ */
+int keys_turn_hosts(struct ui *ui, struct err *e);
+int keys_turned_hosts(struct ui *ui, struct err *e);
 
 /*
  * Other secrets, in three turns, each of which is brought to the machines before

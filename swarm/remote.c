@@ -92,12 +92,13 @@ static int read_keys(struct remote *r, struct err *e)
 }
 
 static struct ssh *sign_in(struct remote *r, struct stream *stream,
-			   const char *name, const char *host_key, struct err *e)
+			   const char *name, enum keys_role role, struct err *e)
 {
 	struct ssh_config c = {
 		.user = settings_get(r->s->set, S_ADMIN_USERNAME),
 		.name = name,
-		.host_key = host_key,
+		.host_key = r->keys.host[role].ec_public,
+		.other_host_key = r->keys.host[role].ec_before,
 		.key = r->key,
 	};
 
@@ -164,7 +165,7 @@ static int connect_one(struct remote *r, size_t i, struct err *e)
 			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
 	if (fd >= 0)
 		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
-				 r->keys.host[KEYS_MASTER].ec_public, e);
+				 KEYS_MASTER, e);
 	if (r->ssh == NULL)
 		return err_in(e, "%s", m->name[i]);
 	r->name = xstrdup(m->name[i]);
@@ -621,9 +622,7 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 		return err_in(e, "%s", name);
 	}
 	*out = sign_in(r, ssh_channel_stream(c), name,
-		       manager ? r->keys.host[KEYS_MASTER].ec_public :
-				 r->keys.host[KEYS_AGENT].ec_public,
-		       e);
+		       manager ? KEYS_MASTER : KEYS_AGENT, e);
 	return *out != NULL ? 0 : err_in(e, "%s", name);
 }
 
