@@ -141,6 +141,9 @@ int storage_find(struct session *s, struct storage *st, struct err *e)
 
 struct storage *storage_of(struct session *s, struct err *e)
 {
+	/* which looks for it, too, and would do so in the middle of this */
+	if (lock_take(s, e) < 0)
+		return NULL;
 	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
 		       &s->store :
 		       NULL;
