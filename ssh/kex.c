@@ -352,9 +352,8 @@ static int check_host(struct ssh *s, struct str blob, struct str sig,
 			       "%s expected, %s seen",
 			       expected, seen);
 	}
-	if (!ssh_pub_verify(is_other ? &s->other_host : &s->host,
-			    s->kex.host_alg, sig, hash,
-			    hash_size(s->kex.method->hash)))
+	if (!ssh_pub_verify(is_other ? &s->other_host : &s->host, s->kex.host_alg,
+			    sig, hash, hash_size(s->kex.method->hash)))
 		return err_set(e, ERR_PROTO,
 			       "the server does not have the host key it shows: "
 			       "its signature is wrong");

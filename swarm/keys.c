@@ -145,7 +145,8 @@ static int make_known_hosts(struct ui *ui, struct err *e)
 			 STR_ARG(str_trim(buf_str(&line))));
 		buf_release(&line);
 	}
-	for (const struct host *h = hosts; h < hosts + KEYS_ROLES && rc == 0; h++) {
+	for (const struct host *h = hosts; h < hosts + KEYS_ROLES && rc == 0;
+	     h++) {
 		if (!file_exists(h->before))
 			continue;
 		rc = load(h->ec_before, ".pub", &line, e);
@@ -449,8 +450,9 @@ enum keys_turn keys_turn(struct ui *ui, struct err *e)
 			return KEYS_TURN_FAILED;
 		return KEYS_TURN_USED;
 	}
-	return file_exists(COMING) || make_coming(ui, e) == 0 ? KEYS_TURN_COMING :
-								KEYS_TURN_FAILED;
+	return file_exists(COMING) || make_coming(ui, e) == 0 ?
+		       KEYS_TURN_COMING :
+		       KEYS_TURN_FAILED;
 }
 
 int keys_turned(enum keys_turn turn, struct err *e)
@@ -481,8 +483,8 @@ static int put_in_place(const char *name, const char *suffix, struct err *e)
 }
 
 /* One key's other, made beside it. */
-static int make_next(const char *name, enum content content, const char *comment,
-		     struct ui *ui, struct err *e)
+static int make_next(const char *name, enum content content,
+		     const char *comment, struct ui *ui, struct err *e)
 {
 	char *next = xasprintf("%s-next", name);
 	int rc = make_one(next, ".pem", content, ui, e);
@@ -511,7 +513,8 @@ int keys_turn_hosts(struct ui *ui, struct err *e)
 	const struct host *h;
 
 	/* all are made before the first takes a place */
-	for (h = hosts; h < hosts + KEYS_ROLES && !file_exists(hosts[0].before); h++)
+	for (h = hosts; h < hosts + KEYS_ROLES && !file_exists(hosts[0].before);
+	     h++)
 		if (make_next(h->ec, EC_KEY, h->comment, ui, e) < 0 ||
 		    make_next(h->rsa, HOST_RSA_KEY, h->comment, ui, e) < 0)
 			return -1;

@@ -24,10 +24,10 @@
 #include "swarm/remote.h"
 #include "swarm/secret.h"
 
-#define ASK_MS 15000	 /* for one request about it */
-#define SOON_MS 5000	 /* until the next try, when storage is silent */
-#define LOOK_MS 2000	 /* how often the keeper looks whether we live */
-#define END_MS 30000	 /* for the keeper's last two requests */
+#define ASK_MS 15000 /* for one request about it */
+#define SOON_MS 5000 /* until the next try, when storage is silent */
+#define LOOK_MS 2000 /* how often the keeper looks whether we live */
+#define END_MS 30000 /* for the keeper's last two requests */
 #define BREAKS_MAX 3
 #define WORDS_MAX 200
 
@@ -46,7 +46,6 @@ struct lock {
 };
 
 /* ---- requests ---- */
-
 
 static int ask(struct session *s, const char *method, const char *query,
 	       const char *const *fields, struct http_response *r, struct err *e)
@@ -198,6 +197,7 @@ static int take_away(struct session *s, struct err *e)
 static int acquire(struct session *s, struct err *e)
 {
 	struct buf code = BUF_INIT(80);
+	struct err ignored = ERR_INIT;
 	int rc = -1, status;
 
 	for (int tries = 0; tries < 2 * BREAKS_MAX; tries++) {
@@ -205,6 +205,8 @@ static int acquire(struct session *s, struct err *e)
 			break;
 		if (status == 201) {
 			rc = sign(s, e) < 0 ? -1 : 1;
+			if (rc < 0) /* not to be had for a minute by nobody */
+				lease(s, "release", NULL, &ignored);
 			break;
 		}
 		if (status == 404 && str_eqz(buf_str(&code), "ContainerNotFound")) {

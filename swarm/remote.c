@@ -164,8 +164,7 @@ static int connect_one(struct remote *r, size_t i, struct err *e)
 			m->address[i], (unsigned)port,
 			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
 	if (fd >= 0)
-		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
-				 KEYS_MASTER, e);
+		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i], KEYS_MASTER, e);
 	if (r->ssh == NULL)
 		return err_in(e, "%s", m->name[i]);
 	r->name = xstrdup(m->name[i]);

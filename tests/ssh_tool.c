@@ -328,7 +328,8 @@ int main(int argc, char **argv)
 {
 	struct ssh_config c = { .user = "root" };
 	struct ssh *jump = NULL, *s;
-	struct buf host = BUF_INIT(8192), other = BUF_INIT(8192), only = BUF_INIT(8192);
+	struct buf host = BUF_INIT(8192), other = BUF_INIT(8192),
+		   only = BUF_INIT(8192);
 	struct ssh_key *key = NULL;
 	unsigned port, jump_port = 0, seconds = 300;
 	int opt, fd, rc = -1;
