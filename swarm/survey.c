@@ -271,12 +271,17 @@ int survey_azure(struct session *s, struct survey *v, struct err *e)
 
 /* ---- the swarm ---- */
 
-static void forget_swarm(struct survey *v)
+static void forget_engine(struct survey *v)
 {
 	free(v->nodes);
 	v->nodes = NULL;
 	v->n_nodes = 0;
 	docker_work_release(&v->work);
+}
+
+static void forget_swarm(struct survey *v)
+{
+	forget_engine(v);
 	err_clear(&v->no_swarm);
 }
 
@@ -297,14 +302,36 @@ static int can_answer(const struct survey *v, struct err *e)
 	return 0;
 }
 
-/* A connection: that of before, unless nobody answered there; *fresh: another. */
-static int reach_master(struct session *s, struct survey *v, bool again,
-			bool *fresh, struct err *e)
+/* For remote_works: who can tell has told. */
+static bool read_engine(struct remote *r, int64_t limit_ms, void *ctx,
+			enum remote_at *at)
+{
+	struct docker *d = remote_docker(r);
+	struct err once = ERR_INIT;
+	struct survey *v = ctx;
+	bool works;
+
+	d->timeout_ms = limit_ms;
+	forget_engine(v);
+	works = docker_nodes(d, &v->nodes, &v->n_nodes, &once) == 0 &&
+		docker_work_services(d, &v->work, &once) == 0;
+	if (!works) {
+		forget_engine(v);
+		*at = remote_engine_at(d, &once);
+	}
+	d->timeout_ms = ENGINE_MS;
+	return works;
+}
+
+/* With a connection of before, unless nobody works there any more. */
+static int read_swarm(struct session *s, struct survey *v, bool again,
+		      struct err *e)
 {
 	struct remote *r = &v->remote;
+	enum remote_at at;
 
-	*fresh = !v->remote_used || r->ssh == NULL || (again && r->masters.n > 1);
-	if (!*fresh)
+	if (v->remote_used && r->ssh != NULL && !(again && r->masters.n > 1) &&
+	    read_engine(r, ENGINE_MS, v, &at))
 		return 0;
 	if (v->remote_used && v->reach.n == 0)
 		return remote_reopen(r, e);
@@ -314,7 +341,7 @@ static int reach_master(struct session *s, struct survey *v, bool again,
 	if (!file_exists("keys"))
 		return err_set(e, ERR_DATA,
 			       "there are no keys here (keys/) to sign in with");
-	if (remote_open_known(s, r, &v->reach, e) == 0) {
+	if (remote_open_known(s, r, &v->reach, read_engine, v, e) == 0) {
 		v->remote_used = true;
 		return 0;
 	}
@@ -323,90 +350,6 @@ static int reach_master(struct session *s, struct survey *v, bool again,
 	if (!v->remote_used)
 		remote_release(r);
 	return -1;
-}
-
-static int read_engine(struct survey *v, struct err *e)
-{
-	struct docker *d = remote_docker(&v->remote);
-
-	d->timeout_ms = ENGINE_MS;
-	if (docker_nodes(d, &v->nodes, &v->n_nodes, e) < 0)
-		return -1;
-	return docker_work_services(d, &v->work, e);
-}
-
-/* What is the matter with an engine that cannot tell its nodes. */
-static const char *matter_of(struct docker *d)
-{
-	struct docker_info info;
-	struct err ignored = ERR_INIT;
-
-	if (docker_info(d, &info, &ignored) < 0)
-		return "Docker does not answer";
-	if (info.state == DOCKER_SWARM_LOCKED)
-		return "its swarm is locked";
-	if (info.state != DOCKER_SWARM_ACTIVE)
-		return "its engine is in no swarm";
-	return info.manager ? "the swarm has no leader" :
-			      "its engine is a worker";
-}
-
-/* What that says of a master: something is the matter with its engine, or the
- * connection is no more. */
-static void add_matter(const struct survey *v, const char *matter,
-		       const struct err *once, struct err *first)
-{
-	if (first->kind != ERR_NONE)
-		return;
-	if (matter != NULL)
-		err_set(first, ERR_DATA, "%s: %s", v->remote.name, matter);
-	else
-		*first = *once;
-}
-
-/* The first master that is a manager of a swarm with a leader. */
-static int ask_masters(struct survey *v, bool fresh, struct err *e)
-{
-	struct err first = ERR_INIT;
-
-	for (;; fresh = true) {
-		struct err once = ERR_INIT, last = ERR_INIT;
-		const char *matter = NULL;
-
-		if (read_engine(v, &once) == 0)
-			return 0;
-		free(v->nodes);
-		v->nodes = NULL;
-		v->n_nodes = 0;
-		docker_work_release(&v->work);
-		if (once.kind == ERR_INTR) {
-			*e = once;
-			return -1;
-		}
-		if (once.kind == ERR_DOCKER || (fresh && once.kind == ERR_NET))
-			matter = matter_of(remote_docker(&v->remote));
-		add_matter(v, matter, &once, &first);
-		if (remote_next(&v->remote, &last) < 0) {
-			*e = last.kind == ERR_INTR ? last : first;
-			return -1;
-		}
-	}
-}
-
-static int read_swarm(struct session *s, struct survey *v, bool again,
-		      struct err *e)
-{
-	bool fresh;
-
-	if (reach_master(s, v, again, &fresh, e) < 0)
-		return -1;
-	if (ask_masters(v, fresh, e) == 0)
-		return 0;
-	/* what was connected for minutes may be gone: a new one tells */
-	if (fresh || e->kind != ERR_NET)
-		return -1;
-	err_clear(e);
-	return remote_reopen(&v->remote, e) < 0 ? -1 : ask_masters(v, true, e);
 }
 
 int survey_swarm(struct session *s, struct survey *v, struct err *e)
