@@ -19,7 +19,8 @@
 /* While there are other masters: for one that is there, as all has to go. */
 #define SIGN_IN_ONE_MS 3000
 #define CONNECT_ONE_MS 2500
-#define ENGINE_ONE_MS 2000
+#define ENGINE_ONE_MS 1500
+#define PING_MS 1000
 
 /* "master0-ip" with an address is a master's; anything else is not. */
 int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
@@ -190,7 +191,13 @@ enum remote_at remote_engine_at(struct docker *d, const struct err *why)
 	struct docker_info info;
 	struct err once = ERR_INIT;
 
-	if (why->kind == ERR_TIMEOUT || docker_info(d, &info, &once) < 0)
+	/* it may be its leader's silence: what is not asked of a leader tells */
+	if (why->kind == ERR_TIMEOUT) {
+		d->timeout_ms = PING_MS;
+		return docker_hello(d, &once) < 0 ? REMOTE_NO_ENGINE :
+						    REMOTE_LEADERLESS;
+	}
+	if (docker_info(d, &info, &once) < 0)
 		return REMOTE_NO_ENGINE;
 	switch (info.state) {
 	case DOCKER_SWARM_LOCKED:
@@ -355,12 +362,18 @@ static void say_which(const struct remote *r)
 struct spare {
 	struct ssh *ssh;
 	char *name;
+	bool engine;
 };
 
 static void stand_by(struct remote *r, struct spare *sp)
 {
-	if (sp->ssh == NULL) {
-		*sp = (struct spare){ r->ssh, r->name };
+	/* an engine without a leader is better than none */
+	bool better = remote_is_at(r) == REMOTE_LEADERLESS;
+
+	if (sp->ssh == NULL || (better && !sp->engine)) {
+		ssh_close(sp->ssh);
+		free(sp->name);
+		*sp = (struct spare){ r->ssh, r->name, better };
 		r->ssh = NULL;
 		r->name = NULL;
 	}
@@ -373,7 +386,7 @@ static void stand_by(struct remote *r, struct spare *sp)
  */
 static int pick(struct remote *r, unsigned left, struct err *e)
 {
-	struct spare sp = { NULL, NULL };
+	struct spare sp = { NULL, NULL, false };
 	struct err why = ERR_INIT;
 	int rc = -1;
 
@@ -659,6 +672,37 @@ int remote_open_named(struct session *s, struct remote *r, const char *name,
 	return open_own(r, 0, e);
 }
 
+int remote_know(struct session *s, struct remote *r, struct err *e)
+{
+	begin(s, r);
+	return read_keys(r, e) < 0 ? -1 : find_masters(r, e);
+}
+
+int remote_to(struct remote *r, size_t master, struct err *e)
+{
+	r->only = r->masters.name[master];
+	return connect_own(r, 0, e);
+}
+
+enum remote_at remote_look(struct remote *r, size_t master)
+{
+	struct err ignored = ERR_INIT;
+	struct remote own;
+
+	if (read_keys(r, &ignored) < 0)
+		return REMOTE_UNKNOWN;
+	own = *r;
+	r->ssh = NULL;
+	r->name = NULL;
+	r->has_docker = false;
+	r->works = remote_engine;
+	pick(r, 1u << master, &ignored);
+	disconnect(r);
+	own.at[master] = r->at[master];
+	*r = own;
+	return r->at[master];
+}
+
 int remote_open_known(struct session *s, struct remote *r, struct masters *known,
 		      remote_works *works, void *ctx, struct err *e)
 {
@@ -766,6 +810,11 @@ static bool was_there(const struct remote *r)
 {
 	return any_at(r, REMOTE_LEADERLESS) || any_at(r, REMOTE_LOST) ||
 	       any_at(r, REMOTE_LOCKED);
+}
+
+bool remote_may_lead(const struct remote *r)
+{
+	return was_there(r) && !any_at(r, REMOTE_LOCKED);
 }
 
 /* Each master's step, where it is another than was told. */

@@ -93,6 +93,8 @@ enum remote_at remote_is_at(const struct remote *r);
 /* What each master was at when last looked at, and what to do about it: ERR_DATA,
  * or ERR_DOCKER where that is an engine's matter. */
 int remote_why(const struct remote *r, struct err *e);
+/* Whether there is a swarm, which may be about to have a leader again. */
+bool remote_may_lead(const struct remote *r);
 /* For works: the engine there is a manager of a swarm with a leader. */
 remote_works remote_engine;
 /* What an engine is at that could not tell its nodes: *why. */
@@ -147,6 +149,12 @@ int remote_hop(struct remote *r, const char *node, struct ssh **out,
 /* The same, of a machine whose address is known; name: for messages. */
 int remote_hop_to(struct remote *r, const char *name, const char *address,
 		  bool manager, struct ssh **out, struct err *e);
+/* The keys, and where the masters are; no connection yet.  Then to that one of
+ * them alone, whatever it is at, and to none when that fails. */
+int remote_know(struct session *s, struct remote *r, struct err *e);
+int remote_to(struct remote *r, size_t master, struct err *e);
+/* What that master is at, over a connection beside r's. */
+enum remote_at remote_look(struct remote *r, size_t master);
 void remote_release(struct remote *r);
 
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */

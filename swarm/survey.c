@@ -3,14 +3,17 @@
  */
 #include "swarm/survey.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "swarm/swarm.h"
 
 #define ADDRESSES_MAX 1000
 #define PORTS_MAX 256
+#define LOOK_AGAIN_MS 30000 /* at a master that is missing */
 #define ENGINE_MS 5000 /* who looks does not wait for an engine that hangs */
 
 /* ---- Azure ---- */
@@ -352,14 +355,76 @@ static int read_swarm(struct session *s, struct survey *v, bool again,
 	return -1;
 }
 
+static bool is_reached(const struct survey *v, const char *host)
+{
+	for (size_t i = 0; i < v->n_nodes; i++)
+		if (v->nodes[i].manager && v->nodes[i].reachable &&
+		    strcmp(v->nodes[i].hostname, host) == 0)
+			return true;
+	return false;
+}
+
+/* Why others are not reached they tell themselves. */
+static void look_at_missing(struct survey *v)
+{
+	struct remote *r = &v->remote;
+
+	for (size_t i = 0; i < r->masters.n && r->masters.n > 1; i++)
+		for (size_t k = 0; k < v->masters.n; k++) {
+			const struct instance *vm = &v->masters.list[k];
+
+			if (strcmp(vm->name, r->masters.name[i]) != 0 ||
+			    instance_is_off(vm) || is_reached(v, vm->host) ||
+			    interrupt_requested() ||
+			    (v->looked_ms[k] != 0 &&
+			     now_ms() - v->looked_ms[k] < LOOK_AGAIN_MS))
+				continue;
+			/* who was asked on the way here is not asked again */
+			v->at[k] = v->looked_ms[k] == 0 &&
+						   r->at[i] > REMOTE_WORKS ?
+					   r->at[i] :
+					   remote_look(r, i);
+			v->looked_ms[k] = now_ms();
+		}
+}
+
+const char *survey_missing(const struct survey *v, size_t master, char mend[120])
+{
+	const struct instance *vm = &v->masters.list[master];
+	struct str number = str_of(vm->name);
+	enum remote_at at = master < LAYOUT_MASTERS_MAX ? v->at[master] :
+							  REMOTE_UNKNOWN;
+
+	if (v->no_swarm.kind != ERR_NONE || is_reached(v, vm->host))
+		return NULL;
+	while (number.n > 0 && !is_digit(number.p[0]))
+		number = str_skip(number, 1);
+	if (instance_is_off(vm))
+		snprintf(mend, 120, "start it: 'az vm start', or the portal");
+	else if (at == REMOTE_LOCKED)
+		snprintf(mend, 120, "'azswarm unlock' unlocks it");
+	else
+		snprintf(mend, 120,
+			 "it comes back by itself, else 'azswarm replace-master "
+			 "%.*s' makes it anew",
+			 STR_ARG(str_head(number, 4)));
+	if (instance_is_off(vm))
+		return vm->power;
+	return at == REMOTE_UNKNOWN || at == REMOTE_WORKS ?
+		       "the others do not reach it" :
+		       remote_at_words(at);
+}
+
 int survey_swarm(struct session *s, struct survey *v, struct err *e)
 {
 	bool again = v->no_swarm.kind != ERR_NONE;
 
 	forget_swarm(v);
 	if (can_answer(v, &v->no_swarm) == 0 &&
-	    read_swarm(s, v, again, &v->no_swarm) == 0)
+	    read_swarm(s, v, again, &v->no_swarm) == 0) {
+		look_at_missing(v);
 		return 0;
+	}
 	/* who plays a master there answers; nobody does as a rule */
 	if (v->paper && v->no_swarm.kind != ERR_INTR) {
 		err_clear(&v->no_swarm);

@@ -156,7 +156,7 @@ static int pass(void *ctx, struct err *e)
 }
 
 /* A connection broke: try for a while to have it again. */
-static int reconnect(struct session *s, struct remote *r,
+static int reconnect(struct session *s, struct remote *r, bool engine,
 		     const struct err *lost, struct err *e)
 {
 	const struct azure_clock *clock = &s->az.clock;
@@ -166,6 +166,8 @@ static int reconnect(struct session *s, struct remote *r,
 	for (;;) {
 		struct err why = ERR_INIT;
 
+		/* a leader may be about to be elected */
+		r->must = engine && now_ms() - began < REST_MS;
 		if (remote_reopen(r, &why) == 0) {
 			ui_say(s->ui, "connected again");
 			return 0;
@@ -179,7 +181,9 @@ static int reconnect(struct session *s, struct remote *r,
 		if (clock->wait(clock->ctx, now_ms() + pause,
 				"the master to answer", began, e) < 0)
 			return -1;
-		pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS : 2 * pause;
+		if (!r->must)
+			pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS :
+							   2 * pause;
 	}
 }
 
@@ -308,7 +312,7 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 	do {
 		why = (struct err)ERR_INIT;
 		rc = carry_forwards(s, &r, f, n, shell, &why);
-	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, &why, e) == 0);
+	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, false, &why, e) == 0);
 	/* when it could not be had again, e says why already */
 	if (rc < 0 && !is_lost(&why))
 		*e = why;
@@ -414,7 +418,7 @@ static void carry_socket(struct session *s, struct remote *r, int fd,
 			ssh_loop_free(l);
 			l = NULL;
 			if (lost.kind == ERR_INTR ||
-			    reconnect(s, r, &lost, &e) < 0)
+			    reconnect(s, r, true, &lost, &e) < 0)
 				break;
 			g = gate_of(r);
 			l = carry_at(&g, fd);

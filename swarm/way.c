@@ -148,6 +148,32 @@ static int ask(struct way *w, const char *method, const char *target,
 		      w->here ? "this machine" : w->remote.name);
 }
 
+/* The table is asked for to see that there is somebody to ask.  While a leader is
+ * elected nobody can tell, which is no reason to do without. */
+static int open_master(struct session *s, struct way *w)
+{
+	int64_t began = now_ms();
+
+	while (remote_open_for(s, &w->remote, helper_works, w, &w->none) < 0) {
+		struct err ignored = ERR_INIT;
+
+		if (!remote_may_lead(&w->remote) ||
+		    w->none.kind == ERR_INTR ||
+		    now_ms() - began >= REMOTE_LEADER_MS)
+			return -1;
+		ui_waiting(s->ui, "a leader of the swarm", now_ms() - began,
+			   now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, &ignored) < 0) {
+			w->none = ignored;
+			return -1;
+		}
+		remote_release(&w->remote);
+		err_clear(&w->none);
+	}
+	ui_clear(s->ui);
+	return 0;
+}
+
 int way_open(struct session *s, struct way *w, struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -166,8 +192,7 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	/* only a master's own socket can be asked without Azure */
 	if (!s->open && session_open(s, e) < 0)
 		return -1;
-	/* the table is asked for to see that there is somebody to ask */
-	if (remote_open_for(s, &w->remote, helper_works, w, &w->none) == 0)
+	if (open_master(s, w) == 0)
 		return 0;
 	if (remote_is_away(&w->none))
 		return 0;
