@@ -89,8 +89,8 @@ const struct command cli_commands[] = {
 	  .group = GROUP_START,
 	  .run_session = cmd_up,
 	  .needs = NEEDS_LOGIN,
-	  .settings = SHARES | TEMPLATE | MASTERS | OF(WARM_AGENTS) | OF(PROGRAM) |
-		      OF(AUTOLOCK),
+	  .settings = SHARES | TEMPLATE | MASTERS | OF(WARM_AGENTS) |
+		      OF(PROGRAM) | OF(AUTOLOCK),
 	  .usage = "[--yes]",
 	  .summary = "from nothing to a cluster that is whole" },
 	{ .name = "down",

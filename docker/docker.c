@@ -504,8 +504,8 @@ static int autolock_once(struct docker *d, bool on, struct err *e)
 	if (doc == NULL)
 		return -1;
 	spec = json_get_mut(doc, "Spec");
-	if (spec != NULL && json_int(doc, "Version.Index", 0, INT64_MAX, &version,
-				     e) == 0) {
+	if (spec != NULL &&
+	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) == 0) {
 		lock = json_get_mut(spec, "EncryptionConfig");
 		if (lock == NULL)
 			lock = json_add_obj(spec, "EncryptionConfig");

@@ -28,7 +28,8 @@ static int keep_key(struct session *s, struct docker *d, struct err *e)
 	int rc = docker_unlock_key(d, &key, e);
 
 	if (rc == 0 && key.n == 0)
-		rc = err_set(e, ERR_DOCKER, "the swarm does not tell its unlock key");
+		rc = err_set(e, ERR_DOCKER,
+			     "the swarm does not tell its unlock key");
 	buf_addc(&key, '\n');
 	if (rc == 0)
 		rc = buf_check(&key, "the unlock key", e);
@@ -37,7 +38,7 @@ static int keep_key(struct session *s, struct docker *d, struct err *e)
 		rc = file_write(KEY_FILE, buf_str(&key), 0600, e);
 		if (rc == 0)
 			ui_say(s->ui, KEY_FILE " written: without it, masters that "
-				      "boot stay locked");
+					       "boot stay locked");
 	}
 	buf_burn(&key);
 	buf_burn(&old);
@@ -149,8 +150,8 @@ int cmd_unlock(struct session *s, int argc, char **argv, struct err *e)
 	int were, n, rc = -1;
 
 	(void)argc, (void)argv;
-	if (remote_know(s, &r, e) < 0 || (n = were = look_at_all(&r, at, e)) < 0 ||
-	    tell_all(s, &r, at, e) < 0)
+	if (remote_know(s, &r, e) < 0 ||
+	    (n = were = look_at_all(&r, at, e)) < 0 || tell_all(s, &r, at, e) < 0)
 		goto out;
 	rc = 0;
 	while (rc == 0 && n > 0) {
@@ -158,7 +159,8 @@ int cmd_unlock(struct session *s, int argc, char **argv, struct err *e)
 			rc = -1;
 		else if (n > 0 && now_ms() - began >= UNLOCKED_MS)
 			rc = err_set(e, ERR_TIMEOUT,
-				     "%d of %d masters are still locked", n, were);
+				     "%d of %d masters are still locked", n,
+				     were);
 		else if (n > 0)
 			rc = sleep_until(now_ms() + LOOK_MS, e);
 		ui_waiting(s->ui, "the masters", now_ms() - began, now_ms());

@@ -737,7 +737,11 @@ int remote_check(const struct remote *r, struct err *e)
 
 int remote_reopen(struct remote *r, struct err *e)
 {
-	return connect_own(r, 0, e);
+	return connect_own(r,
+			   remote_is_at(r) > REMOTE_WORKS ?
+				   1u << index_of(&r->masters, r->name) :
+				   0,
+			   e);
 }
 
 void remote_release(struct remote *r)

@@ -23,7 +23,7 @@
 
 #define IDLE_MS 60000
 #define CONNECT_MS 1000
-#define HELLO_MS 2000 /* or the host's server is not there any more */
+#define HELLO_MS 2500 /* or the host's server is not there any more */
 #define FRESH_S 5     /* so long a master is believed to work */
 #define HELLO_MAX (16u << 10)
 #define FORM 1 /* of the greeting */

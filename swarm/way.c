@@ -52,14 +52,14 @@ static void start_client(struct way *w)
 }
 
 static int ask_once(struct way *w, const char *method, const char *target,
-		    int64_t limit_ms, unsigned *status, cJSON **doc,
+		    int64_t patience_ms, unsigned *status, cJSON **doc,
 		    struct err *e)
 {
 	char *url = xasprintf("http://helper%s", target);
 	struct http_request q = {
 		.method = method,
 		.url = url,
-		.deadline_ms = now_ms() + limit_ms,
+		.deadline_ms = now_ms() + patience_ms,
 		/* asked twice is asked once: each of these says how it is to be */
 		.idempotent = true,
 	};
@@ -157,8 +157,7 @@ static int open_master(struct session *s, struct way *w)
 	while (remote_open_for(s, &w->remote, helper_works, w, &w->none) < 0) {
 		struct err ignored = ERR_INIT;
 
-		if (!remote_may_lead(&w->remote) ||
-		    w->none.kind == ERR_INTR ||
+		if (!remote_may_lead(&w->remote) || w->none.kind == ERR_INTR ||
 		    now_ms() - began >= REMOTE_LEADER_MS)
 			return -1;
 		ui_waiting(s->ui, "a leader of the swarm", now_ms() - began,
