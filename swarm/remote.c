@@ -308,6 +308,27 @@ static int connect_one(struct remote *r, unsigned *left, bool spare, struct err 
 	return 0;
 }
 
+/* A helper that waits for the operator says so to systemd, and names the command
+ * that it waits for. */
+static void hear_helper(struct remote *r)
+{
+	struct buf out = BUF_INIT(1024), clean = BUF_INIT(1024);
+	struct err ignored = ERR_INIT;
+	int status;
+
+	if (ssh_run(r->ssh,
+		    "systemctl show --property=StatusText --value " LAYOUT_HELPER_UNIT,
+		    STR_NULL, &out, NULL, &status, now_ms() + ENGINE_ONE_MS,
+		    &ignored) == 0 &&
+	    str_find(buf_str(&out), STR("'azswarm ")) >= 0) {
+		buf_add_clean(&clean, str_trim(buf_str(&out)));
+		snprintf(r->said, sizeof(r->said), "%s's helper: %.220s",
+			 r->name, clean.str);
+	}
+	buf_release(&out);
+	buf_release(&clean);
+}
+
 /* Does the master there?  Where there is one alone, the first thing that is
  * wanted of it tells. */
 static bool works_there(struct remote *r, int64_t limit_ms)
@@ -322,6 +343,8 @@ static bool works_there(struct remote *r, int64_t limit_ms)
 		good = remote_engine(r, limit_ms, NULL, &at);
 	if (i < r->masters.n)
 		r->at[i] = good ? REMOTE_WORKS : at;
+	if (!good && (at == REMOTE_OUTSIDE || at == REMOTE_LOST))
+		hear_helper(r);
 	if (!good)
 		remote_drop_docker(r);
 	return good;
@@ -391,6 +414,7 @@ static int pick(struct remote *r, unsigned left, struct err *e)
 	int rc = -1;
 
 	disconnect(r);
+	r->said[0] = '\0';
 	while (left != 0 && rc < 0) {
 		struct err once = ERR_INIT;
 
@@ -429,9 +453,12 @@ static const char *advice_for(const struct remote *r, char text[160])
 
 	for (size_t i = 0; i < r->masters.n; i++) {
 		n[r->at[i]]++;
-		if (r->at[i] == REMOTE_LEADERLESS && leaderless == NULL)
+		if ((r->at[i] == REMOTE_LEADERLESS || r->at[i] == REMOTE_LOST) &&
+		    leaderless == NULL)
 			leaderless = r->masters.name[i];
 	}
+	if (r->said[0] != '\0')
+		return r->said;
 	if (n[REMOTE_LOCKED] > 0)
 		return "'azswarm unlock' unlocks it";
 	if (leaderless != NULL && r->masters.n > 1) {
@@ -447,8 +474,6 @@ static const char *advice_for(const struct remote *r, char text[160])
 	if (n[REMOTE_SILENT] == r->masters.n)
 		return "'azswarm status' shows whether they run, 'azswarm "
 		       "doctor' more";
-	if (n[REMOTE_LOST] > 0 && r->masters.n > 1)
-		return "'azswarm replace-master' makes one anew";
 	return "'azswarm ssh MASTER' and 'journalctl -u docker -u swarm-helper' "
 	       "there say more";
 }
@@ -815,12 +840,12 @@ static bool any_at(const struct remote *r, enum remote_at at)
 static bool was_there(const struct remote *r)
 {
 	return any_at(r, REMOTE_LEADERLESS) || any_at(r, REMOTE_LOST) ||
-	       any_at(r, REMOTE_LOCKED);
+	       any_at(r, REMOTE_LOCKED) || r->said[0] != '\0';
 }
 
 bool remote_may_lead(const struct remote *r)
 {
-	return was_there(r) && !any_at(r, REMOTE_LOCKED);
+	return was_there(r) && r->said[0] == '\0' && !any_at(r, REMOTE_LOCKED);
 }
 
 /* Each master's step, where it is another than was told. */

@@ -47,6 +47,7 @@ struct remote {
 	struct session *s;
 	struct masters masters; /* as Azure told them, once */
 	enum remote_at at[LAYOUT_MASTERS_MAX];
+	char said[256]; /* by a helper without a swarm: what the operator has to do */
 	remote_works *works; /* NULL: the engine is a manager's, remote_engine */
 	void *ctx;	     /* for works */
 	const char *only;    /* to that master, whatever it is at; NULL: any */

@@ -111,8 +111,9 @@ static const struct {
 	  "'azswarm doctor' more" },
 	{ "none: thrown out", 3, AT(REMOTE_LOST, REMOTE_SILENT, REMOTE_WORKER),
 	  "no master works (master0: its engine does not find its swarm, master1: "
-	  "does not answer, master2: its engine is a worker); 'azswarm "
-	  "replace-master' makes one anew" },
+	  "does not answer, master2: its engine is a worker); it has one "
+	  "again when most masters are back; if they are lost, 'azswarm recover "
+	  "--from master0'" },
 	{ "none: the only one was lost", 1, AT(REMOTE_OUTSIDE),
 	  "master0: its engine is in no swarm; one that was just made forms it "
 	  "soon; of one that was lost, 'azswarm restore FILE' brings back what it "
