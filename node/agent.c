@@ -215,7 +215,7 @@ struct agent {
 	char told[128];	  /* systemd, of how it stands */
 	struct registry *registry;
 	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
-	char program[65]; /* SHA-256 of its file */
+	char program[65];	      /* SHA-256 of its file */
 	pthread_mutex_t figures_lock; /* for what follows */
 	struct buf figures;	      /* as JSON */
 	int64_t figures_ms;	      /* when they were read; 0: never */
@@ -231,11 +231,11 @@ struct agent {
 	struct lacks lacks;
 	char files[FILES_HASH_MAX]; /* which files make this machine */
 	int64_t files_ms;	    /* when they are looked at again */
-	char error[256];   /* what the engine says of its swarm */
-	unsigned failures; /* in a row */
-	unsigned unknown;  /* answers in a row */
-	bool fresh;	   /* was seen outside of any swarm */
-	char stopped[32];  /* the task that was stopped last */
+	char error[256];	    /* what the engine says of its swarm */
+	unsigned failures;	    /* in a row */
+	unsigned unknown;	    /* answers in a row */
+	bool fresh;		    /* was seen outside of any swarm */
+	char stopped[32];	    /* the task that was stopped last */
 	struct complaint complaint;
 };
 

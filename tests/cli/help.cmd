@@ -40,6 +40,7 @@ azswarm help proxy
 azswarm help ssh
 azswarm help docker-env
 azswarm help tail-helper
+azswarm help unlock
 azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources
