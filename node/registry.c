@@ -154,10 +154,9 @@ static void blobs(const struct image *img, struct str digest,
 		  struct http_exchange *x)
 {
 	for (; img != NULL; img = img->before) {
-		const struct image_blob *const all[] = { &img->layer,
-							 &img->config,
-							 &img->docker, &img->oci,
-							 &img->list };
+		const struct image_blob *const all[] = { &img->layer, &img->config,
+							 &img->docker,
+							 &img->oci, &img->list };
 
 		for (size_t i = 0; i < 5; i++)
 			if (str_eqz(digest, all[i]->digest)) {
