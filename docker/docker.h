@@ -120,6 +120,8 @@ int docker_swarm_leave(struct docker *d, bool force, struct err *e);
 /* A join token, appended to out (burn it). */
 int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 		       struct err *e);
+/* New ones for both: the ones of before let nobody in any more. */
+int docker_swarm_rotate(struct docker *d, struct err *e);
 
 /* ---- nodes ---- */
 

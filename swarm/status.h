@@ -21,6 +21,7 @@ struct status {
 	 * between them, and how many; NULL: none, or it is not known */
 	const char *drift;
 	size_t n_drift;
+	int64_t addresses_end; /* see params_end_soon() */
 };
 
 #define STATUS_ROWS 20 /* of nodes and of services, in the text */
