@@ -229,7 +229,8 @@ struct agent {
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
 	struct lacks lacks;
-	char files[FILES_HASH_MAX]; /* which files make this machine */
+	struct files list;	    /* of files that make this machine */
+	char files[FILES_HASH_MAX]; /* the hash of them */
 	int64_t files_ms;	    /* when they are looked at again */
 	char error[256];	    /* what the engine says of its swarm */
 	unsigned failures;	    /* in a row */
@@ -358,15 +359,10 @@ static void stop_task(struct agent *a, const char *task)
 /* Which files make this machine, a hash of them; see `azswarm upgrade`. */
 static const char *files_here(struct agent *a)
 {
-	struct files f = { 0 };
-	struct err e = ERR_INIT;
-
 	if (a->files_ms == 0 || now_ms() >= a->files_ms) {
-		if (files_known(&f, &e) == 0) {
-			files_look(&f, "");
-			files_hash(&f, a->program, a->files);
-		}
-		files_burn(&f);
+		files_look(&a->list, "");
+		files_hash(&a->list, a->program, a->files);
+		files_empty(&a->list);
 		a->files_ms = now_ms() + FILES_MS;
 	}
 	return a->files;
@@ -851,7 +847,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 	pthread_mutex_init(&a->figures_lock, NULL);
 	buf_init(&a->figures, FIGURES_TEXT_MAX);
 	if (daemon_init(e) < 0 || node_config_read(&a->config, config, e) < 0 ||
-	    ask_init(&a->ask, &a->config, e) < 0)
+	    ask_init(&a->ask, &a->config, e) < 0 || files_known(&a->list, e) < 0)
 		goto out;
 	forget(&a->config, "leaving");
 	recall(&a->config, "joined", a->joined_id, sizeof(a->joined_id));
@@ -866,12 +862,14 @@ int agent_run(const char *config, const char *version, struct err *e)
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
-				     a->config.image_list, 0);
+				     a->config.image_list,
+				     LAYOUT_PROGRAM_BEFORE, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");
 out:
 	lacks_end(&a->lacks);
+	files_burn(&a->list);
 	registry_stop(a->registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);

@@ -61,6 +61,7 @@ COMMANDS = [
     (STORED, 'params', ''),
     (READY, 'deploy-compute', ''),
     (READY, 'plan', ''),
+    (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
@@ -110,7 +111,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper unlock status').split()
+    'destroy-stack proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files',

@@ -21,6 +21,7 @@ azswarm help start-agents
 azswarm help deallocate-agents
 azswarm help restart-agents
 azswarm help reimage-agents-serial
+azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
 azswarm help rebalance

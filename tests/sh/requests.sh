@@ -81,6 +81,7 @@ asks 1 return agents000000
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
+asks 1 upgrade
 asks 0 status
 same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
 asks 0 doctor
