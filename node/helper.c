@@ -232,6 +232,21 @@ static void see_to_ingress(struct helper *h)
 			   c->mtu);
 }
 
+static int remove_row(struct helper *h, const struct docker_node *node,
+		      struct table_verdict v, struct err *e)
+{
+	/* not by force: the engine itself then checks that it is down */
+	if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
+	    h->docker.status != 404)
+		return err_in(e, "removing node %s (%s)", node->hostname,
+			      node->id);
+	err_clear(e);
+	helper_count(h, HELPER_COUNT_REMOVED);
+	daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
+		   table_why_text(v.why));
+	return 0;
+}
+
 static int act(struct helper *h, const struct docker_node *node,
 	       struct table_verdict v, struct err *e)
 {
@@ -241,21 +256,18 @@ static int act(struct helper *h, const struct docker_node *node,
 	case TABLE_KEEP:
 		return 0;
 	case TABLE_REMOVE:
-		/* not by force: the engine itself then checks that it is down */
-		if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
-		    h->docker.status != 404)
-			return err_in(e, "removing node %s (%s)",
-				      node->hostname, node->id);
-		err_clear(e);
-		helper_count(h, HELPER_COUNT_REMOVED);
-		daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
-			   table_why_text(v.why));
-		return 0;
+		return remove_row(h, node, v, e);
 	case TABLE_DEMOTE:
 		change = (struct docker_node_change){ .role = "worker" };
-		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
+		if (docker_node_update(&h->docker, node->id, &change, e) < 0) {
+			/* "can't find manager in raft memberlist": a row alone */
+			if (h->docker.status == 404) {
+				err_clear(e);
+				return remove_row(h, node, v, e);
+			}
 			return err_in(e, "demoting node %s (%s)",
 				      node->hostname, node->id);
+		}
 		helper_count(h, HELPER_COUNT_DEMOTED);
 		daemon_say("manager %s (%s) demoted: %s", node->hostname,
 			   node->id, table_why_text(v.why));
