@@ -8,6 +8,7 @@
  */
 #include "node/helper.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,10 @@
 #include "base/json.h"
 #include "node/ask.h"
 
-#define OTHERS_MS 2000	      /* for each of the other masters */
-#define LOOK_MS 60000	      /* between looks at the marker, in a swarm */
-#define LOOK_SEEKING_MS 5000  /* in none */
-#define LOOK_SOON_MS 5000     /* and never sooner than that */
+#define OTHERS_MS 2000		/* for each of the other masters */
+#define LOOK_MS 60000		/* between looks at the marker, in a swarm */
+#define LOOK_SEEKING_MS 5000	/* in none */
+#define LOOK_SOON_MS 5000	/* and never sooner than that */
 #define LOOK_AGAIN_MAX_MS 60000 /* after failures */
 #define UNMARKED_MS 60000 /* without one: so long all others have no swarm */
 #define LOST_MS 20000	  /* so long an engine may look for its swarm */
@@ -59,6 +60,9 @@ void founding_note(struct helper *h, const struct docker_info *info)
 
 	h->founding.silence_ms = h->founding.lost_since_ms = 0;
 	h->founding.lost_said = 0;
+	/* without a leader the engine does not tell it */
+	if (info->cluster_id[0] == '\0')
+		return;
 	pthread_mutex_lock(&h->lock);
 	memcpy(h->cluster, info->cluster_id, sizeof(h->cluster));
 	pthread_mutex_unlock(&h->lock);
@@ -92,15 +96,17 @@ static void look(struct helper *h, int64_t every_ms)
 	int64_t now = now_ms();
 	bool wanted;
 
-	pthread_mutex_lock(&h->lock);
-	wanted = h->look;
-	h->look = false;
-	pthread_mutex_unlock(&h->lock);
-	/* asked for, or seeking again after a while in a swarm */
-	if (wanted || f->look_ms > now + every_ms)
-		f->look_ms = now;
-	if (!has_marker(h) || now < f->look_ms)
+	if (!has_marker(h))
 		return;
+	pthread_mutex_lock(&h->lock);
+	/* whoever asks for it, and however often */
+	wanted = h->look && now - f->looked_ms >= LOOK_SOON_MS;
+	h->look = h->look && !wanted;
+	pthread_mutex_unlock(&h->lock);
+	/* or seeking again after a while in a swarm */
+	if (!wanted && now < f->look_ms && f->look_ms <= now + every_ms)
+		return;
+	f->looked_ms = now;
 	err_clear(&f->why);
 	f->known = life_look(h->config.marker_url, &f->marker, &f->why);
 	if (f->known == LIFE_UNKNOWN) {
@@ -138,10 +144,10 @@ static int may_join(struct helper *h, const struct life_told *t, struct err *e)
 		if (f->known == LIFE_MARKED &&
 		    life_proves(&f->life, t, &f->marker))
 			return 0;
-		return err_set(e, ERR_DOCKER,
-			       "another master speaks of a newer swarm, and the cluster's marker does not: %s",
-			       f->known == LIFE_UNKNOWN ? f->why.msg :
-							  "not joined");
+		return err_set(
+			e, ERR_DOCKER,
+			"another master speaks of a newer swarm, and the cluster's marker does not: %s",
+			f->known == LIFE_UNKNOWN ? f->why.msg : "not joined");
 	case LIFE_OTHER:
 		break;
 	}
@@ -201,10 +207,9 @@ static int ask_others(struct helper *h, struct ask *a, const char *method,
 static int join_others(struct helper *h, bool leave, bool *silent, struct err *e)
 {
 	const struct life *l = &h->founding.life;
-	char *target = xasprintf("/join/manager?cluster=%s&generation=%u",
-				 l->cluster,
-				 leave ? h->founding.marker.generation :
-					 l->generation);
+	char *target =
+		xasprintf("/join/manager?cluster=%s&generation=%u", l->cluster,
+			  leave ? h->founding.marker.generation : l->generation);
 	struct err none = ERR_INIT;
 	struct life_told t;
 	cJSON *doc = NULL;
@@ -299,11 +304,12 @@ static int seek_unmarked(struct helper *h, bool silent, struct err *e)
 	struct founding *f = &h->founding;
 
 	if (f->unread || f->life.founded || f->life.cluster[0] != '\0')
-		return err_set(e, ERR_NET,
-			       "this master was in a swarm, and is in none now: "
-			       "no other is founded, which would lose its services and "
-			       "secrets; 'azswarm restore FILE' brings back what 'azswarm "
-			       "backup' kept");
+		return err_set(
+			e, ERR_NET,
+			"this master was in a swarm, and is in none now: "
+			"no other is founded, which would lose its services and "
+			"secrets; 'azswarm restore FILE' brings back what 'azswarm "
+			"backup' kept");
 	if (h->self != 0)
 		return err_set(
 			e, ERR_NET,
@@ -319,8 +325,9 @@ static int seek_unmarked(struct helper *h, bool silent, struct err *e)
 			       "no swarm yet; some masters do not answer, and might "
 			       "have one: they are waited for");
 	if (now_ms() - f->silence_ms < UNMARKED_MS)
-		return err_set(e, ERR_NET,
-			       "no swarm yet; the other masters are asked for a minute");
+		return err_set(
+			e, ERR_NET,
+			"no swarm yet; the other masters are asked for a minute");
 	return found(h, e);
 }
 
@@ -336,13 +343,15 @@ int founding_seek(struct helper *h, struct err *e)
 	if (!has_marker(h))
 		return seek_unmarked(h, silent, e);
 	if (f->unread)
-		return err_set(e, ERR_DATA,
-			       "%s/" LIFE_FILE " cannot be read: whether this master "
-			       "has founded a swarm is not known, and none is founded",
-			       h->config.state_dir);
+		return err_set(
+			e, ERR_DATA,
+			"%s/" LIFE_FILE " cannot be read: whether this master "
+			"has founded a swarm is not known, and none is founded",
+			h->config.state_dir);
 	if (h->self == LAYOUT_MASTERS_MAX)
-		return err_set(e, ERR_NET,
-			       "no swarm yet, and none of the masters' addresses is ours");
+		return err_set(
+			e, ERR_NET,
+			"no swarm yet, and none of the masters' addresses is ours");
 	look(h, LOOK_SEEKING_MS);
 	switch (life_step(&f->life, f->known, &f->marker)) {
 	case LIFE_MARK:
@@ -357,8 +366,8 @@ int founding_seek(struct helper *h, struct err *e)
 		return err_set(e, ERR_NET,
 			       "no swarm yet, and whether there ever was one is not known: %s",
 			       f->why.msg);
-	life_why(&f->life, f->known, &f->marker, h->config.n_masters, unix_time(),
-		 &why);
+	life_why(&f->life, f->known, &f->marker, h->config.n_masters,
+		 unix_time(), &why);
 	err_set(e, ERR_NET, "no swarm: %s", why.str);
 	buf_release(&why);
 	return -1;
@@ -381,8 +390,8 @@ static int alone(struct helper *h, const char *self, bool *is, struct err *e)
 	return 0;
 }
 
-int founding_moved(struct helper *h, const struct docker_info *info, bool active,
-		   struct err *e)
+int founding_moved(struct helper *h, const struct docker_info *info,
+		   bool active, struct err *e)
 {
 	struct founding *f = &h->founding;
 	struct life l = f->life;
@@ -457,6 +466,6 @@ int founding_lost(struct helper *h, const struct docker_info *info, struct err *
 	daemon_say("the managers of swarm %s do not know this node any more: leaving, and joining again",
 		   f->life.cluster);
 	if (docker_swarm_leave(&h->docker, true, &left) < 0)
-		daemon_say("leaving the swarm: %s", left.msg);
+		return err_in(e, "leaving the swarm: %s; before that", left.msg);
 	return -1;
 }

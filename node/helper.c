@@ -39,6 +39,7 @@
  */
 #include "node/helper.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -305,8 +306,7 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 			"this machine is a worker of a swarm, not a manager");
 		break;
 	case DOCKER_SWARM_LOCKED:
-		err_set(e, ERR_DOCKER,
-			"the swarm is locked: docker swarm unlock");
+		err_set(e, ERR_DOCKER, "the swarm is locked: docker swarm unlock");
 		break;
 	default:
 		/* a manager that is starting */
@@ -325,10 +325,10 @@ static void tell_systemd(struct helper *h, bool active, const char *why)
 	if (h->told_active == active && (active || strcmp(h->told, why) == 0))
 		return;
 	h->told_active = active;
-	snprintf(h->told, sizeof(h->told), "%s", why);
-	state = active	? xstrdup("STATUS=manager of a swarm") :
+	snprintf(h->told, sizeof(h->told), "%.*s", (int)sizeof(h->told) - 1, why);
+	state = active	     ? xstrdup("STATUS=manager of a swarm") :
 		*why != '\0' ? xasprintf("STATUS=no swarm: %s", why) :
-				xstrdup("STATUS=no swarm");
+			       xstrdup("STATUS=no swarm");
 	daemon_notify(state);
 	free(state);
 }

@@ -45,8 +45,9 @@ struct founding {
 	/* the marker, as of the last look */
 	enum life_known known;
 	struct marker marker;
-	struct err why;	  /* it is not known */
-	int64_t look_ms;  /* when it is to be looked at next */
+	struct err why;	   /* it is not known */
+	int64_t look_ms;   /* when it is to be looked at next */
+	int64_t looked_ms; /* and was last */
 	unsigned failures; /* of looking, in a row */
 	struct complaint complaint;
 	int64_t silence_ms; /* without a marker: since when nobody had a swarm */
@@ -73,8 +74,8 @@ struct helper {
 	pthread_mutex_t lock;
 	pthread_cond_t kick;
 	bool kicked;
-	bool active;	 /* a manager of a swarm, as of good_ms */
-	int64_t good_ms; /* last good pass, 0: none yet */
+	bool active;		     /* a manager of a swarm, as of good_ms */
+	int64_t good_ms;	     /* last good pass, 0: none yet */
 	char cluster[DOCKER_ID_MAX]; /* whose, and of which generation */
 	unsigned generation;
 	bool look; /* somebody knows of a newer one: the marker is to be read */
@@ -115,12 +116,11 @@ int founding_seek(struct helper *h, struct err *e);
 void founding_note(struct helper *h, const struct docker_info *info);
 /* The engine is in a swarm, active: manages it.  -1 with e when the cluster has
  * begun anew elsewhere; then nobody is to be told of the one here. */
-int founding_moved(struct helper *h, const struct docker_info *info, bool active,
-		   struct err *e);
+int founding_moved(struct helper *h, const struct docker_info *info,
+		   bool active, struct err *e);
 /* The engine is in a swarm and does not manage it, which e says: does the swarm
  * still know it?  Always -1. */
-int founding_lost(struct helper *h, const struct docker_info *info,
-		  struct err *e);
+int founding_lost(struct helper *h, const struct docker_info *info, struct err *e);
 
 /* ---- answering (helper_answer.c) ---- */
 
@@ -143,6 +143,11 @@ void helper_handle_local(void *ctx, struct http_exchange *x);
 void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc);
 void helper_answer_error(struct http_exchange *x, unsigned status,
 			 const char *text);
+/* Which swarm this speaks for: "cluster" and "generation". */
+void helper_add_life(struct helper *h, cJSON *doc);
+/* Whether it is the one that the caller says it is in, or a newer one; when not it
+ * is answered with 503, so that he asks another master. */
+bool helper_speaks_for(struct helper_call *c);
 /* The engine's refusals are not the caller's fault. */
 void helper_answer_err(struct http_exchange *x, const struct err *e);
 

@@ -24,8 +24,9 @@
 #include "tls/tls.h"
 
 #define FILE_MAX 2048
-#define ANSWER_MAX 8192 /* of the storage account: errors are longer than markers */
-#define FOUNDING_S 60   /* so long a founder may take */
+#define ANSWER_MAX \
+	8192 /* of the storage account: errors are longer than markers */
+#define FOUNDING_S 60 /* so long a founder may take */
 
 /* ---- on our own disk ---- */
 
@@ -171,7 +172,8 @@ enum life_known life_look(const char *url, struct marker *m, struct err *e)
 	/* a container that is not there is no answer about what was in it */
 	if (status == 404 && strcmp(code, "BlobNotFound") == 0)
 		known = LIFE_NONE;
-	else if (status == 200 && marker_parse(str_trim(buf_str(&text)), m, e) == 0)
+	else if (status == 200 &&
+		 marker_parse(str_trim(buf_str(&text)), m, e) == 0)
 		known = LIFE_MARKED;
 	else if (status != 0 && status != 200)
 		refused(status, code, e);
@@ -228,9 +230,8 @@ enum life_step life_step(const struct life *l, enum life_known known,
 		       LIFE_WAIT;
 }
 
-void life_why(const struct life *l, enum life_known known,
-	      const struct marker *m, unsigned masters, int64_t now_s,
-	      struct buf *out)
+void life_why(const struct life *l, enum life_known known, const struct marker *m,
+	      unsigned masters, int64_t now_s, struct buf *out)
 {
 	bool ours = l->founded || l->cluster[0] != '\0';
 	char at[32];

@@ -66,9 +66,8 @@ enum life_step life_step(const struct life *l, enum life_known known,
  * Why a master waits: what the marker says, what is lost if the swarm is, and
  * what an operator can do.  masters: how many there are to be; now_s: Unix time.
  */
-void life_why(const struct life *l, enum life_known known,
-	      const struct marker *m, unsigned masters, int64_t now_s,
-	      struct buf *out);
+void life_why(const struct life *l, enum life_known known, const struct marker *m,
+	      unsigned masters, int64_t now_s, struct buf *out);
 
 /*
  * Whether the swarm that this master manages is the one that the marker means:

@@ -15,8 +15,8 @@
 
 enum table_action {
 	TABLE_KEEP,
-	TABLE_REMOVE,  /* Down, and not to be waited for */
-	TABLE_DEMOTE,  /* superseded, and one of raft's: removed in a later pass */
+	TABLE_REMOVE, /* Down, and not to be waited for */
+	TABLE_DEMOTE, /* superseded, and one of raft's: removed in a later pass */
 	TABLE_RESTORE, /* said that it goes and did not: as it was before */
 };
 enum table_why {
