@@ -326,9 +326,9 @@ static void tell_systemd(struct helper *h, bool active, const char *why)
 		return;
 	h->told_active = active;
 	snprintf(h->told, sizeof(h->told), "%.*s", (int)sizeof(h->told) - 1, why);
-	state = active	     ? xstrdup("STATUS=manager of a swarm") :
-		*why != '\0' ? xasprintf("STATUS=no swarm: %s", why) :
-			       xstrdup("STATUS=no swarm");
+	state = xasprintf("STATUS=%s", active	   ? "manager of a swarm" :
+				       *why != '\0' ? why :
+						      "no swarm");
 	daemon_notify(state);
 	free(state);
 }
