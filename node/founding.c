@@ -375,19 +375,20 @@ int founding_seek(struct helper *h, struct err *e)
 
 /* ---- leaving ---- */
 
-/* Is this the only manager that its swarm has? */
-static int alone(struct helper *h, const char *self, bool *is, struct err *e)
+/* Is this the only manager that its swarm has?  One without a leader does not tell,
+ * and is none that was begun anew. */
+static bool is_alone(struct helper *h, const char *self)
 {
+	struct err none = ERR_INIT;
 	struct docker_node *nodes;
 	size_t n, others = 0;
 
-	if (docker_nodes(&h->docker, &nodes, &n, e) < 0)
-		return -1;
+	if (docker_nodes(&h->docker, &nodes, &n, &none) < 0)
+		return false;
 	for (size_t i = 0; i < n; i++)
 		others += nodes[i].raft && strcmp(nodes[i].id, self) != 0;
 	free(nodes);
-	*is = others == 0;
-	return 0;
+	return others == 0;
 }
 
 int founding_moved(struct helper *h, const struct docker_info *info,
@@ -395,16 +396,17 @@ int founding_moved(struct helper *h, const struct docker_info *info,
 {
 	struct founding *f = &h->founding;
 	struct life l = f->life;
-	bool is = false, silent;
+	bool silent;
 
 	look(h, LOOK_MS);
 	daemon_complain(&f->complaint,
 			f->known == LIFE_UNKNOWN ? f->why.msg : "", now_ms());
-	if (f->known != LIFE_MARKED || f->marker.generation <= l.generation)
+	/* who never heard of generations is in the first */
+	if (f->known != LIFE_MARKED || f->marker.generation <= 1 ||
+	    f->marker.generation <= l.generation)
 		return 0;
-	if (active && (alone(h, info->node_id, &is, e) < 0))
-		return -1;
-	if (active && life_means(&f->marker, info->cluster_id, h->name, is)) {
+	if (active && life_means(&f->marker, info->cluster_id, h->name,
+				 is_alone(h, info->node_id))) {
 		l.generation = f->marker.generation;
 		daemon_say("the swarm was begun anew by %s, here: generation %u",
 			   f->marker.by, l.generation);

@@ -91,8 +91,9 @@ bool helper_speaks_for(struct helper_call *c)
 		generation = 0;
 	http_x_param(c->x, "cluster", &cluster);
 	pthread_mutex_lock(&h->lock);
-	older = generation > h->generation;
-	other = generation == h->generation && cluster.n > 0 &&
+	/* one that is in none yet has its own answer */
+	older = h->active && generation > h->generation;
+	other = h->active && generation == h->generation && cluster.n > 0 &&
 		strcmp(cluster.str, h->cluster) != 0;
 	h->look = h->look || older;
 	pthread_mutex_unlock(&h->lock);
