@@ -605,9 +605,9 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 		node_states, json_str_opt(doc, "Status.State", ""));
 	node->availability = (enum docker_availability)word_value(
 		availabilities, json_str_opt(doc, "Spec.Availability", ""));
-	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") ==
-				0 ||
-			json_at(doc, "ManagerStatus") != NULL;
+	node->raft = json_at(doc, "ManagerStatus") != NULL;
+	node->manager = node->raft || strcmp(json_str_opt(doc, "Spec.Role", ""),
+					     "manager") == 0;
 	node->leader = json_bool_opt(doc, "ManagerStatus.Leader", false);
 	node->reachable =
 		strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),

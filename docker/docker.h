@@ -168,6 +168,7 @@ struct docker_node {
 	enum docker_node_state state;
 	enum docker_availability availability;
 	bool manager; /* by its role */
+	bool raft;    /* has a manager's status: one of raft's members */
 	bool leader;
 	bool reachable;			 /* as a manager */
 	bool leaving;			 /* carries DOCKER_LABEL_LEAVING */

@@ -258,7 +258,7 @@ static void founding(void)
 	check(WITHIN(5000, answers("/healthz", 200, "ok")), "is healthy then",
 	      "503");
 	expect("a worker's token", "GET", "/join/worker", GOOD, 200,
-	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\"}");
+	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\",\"generation\":1}");
 	expect("a manager's token", "GET", "/join/manager",
 	       (struct fault){ .secret = config.manager_secret }, 200,
 	       "token-manager");
@@ -423,15 +423,16 @@ static void versions(void)
 		  "?version=1234567890123456789012345678901",
 		  "1234567890123456789012345678901", 6 },
 		{ "version: an older agent than before", "", "", 7 },
-		{ "files: are kept", "?version=1&files=0123456789abcdef", "1", 8,
-		  "0123456789abcdef" },
+		{ "files: are kept", "?version=1&files=0123456789abcdef", "1",
+		  8, "0123456789abcdef" },
 		{ "files: once", "?version=1&files=0123456789abcdef", "1", 8,
 		  "0123456789abcdef" },
 		{ "files: others", "?version=1&files=1123456789abcdef", "1", 9,
 		  "1123456789abcdef" },
-		{ "files: what is no hash", "?version=1&files=%22%7d", "1", 10, "" },
-		{ "files: too long", "?version=1&files=0123456789abcdef0123", "1",
-		  10, "" },
+		{ "files: what is no hash", "?version=1&files=%22%7d", "1", 10,
+		  "" },
+		{ "files: too long", "?version=1&files=0123456789abcdef0123",
+		  "1", 10, "" },
 	};
 	char path[160], note[80];
 	unsigned before;
