@@ -61,6 +61,7 @@ COMMANDS = [
     (STORED, 'params', ''),
     (READY, 'deploy-compute', ''),
     (READY, 'plan', ''),
+    (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
@@ -97,6 +98,7 @@ COMMANDS = [
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
     (RUNNING, 'tail-helper', '^swarm-helper: here$'),
+    (RUNNING, 'unlock', '^no master is locked$'),
     (RUNNING, 'destroy-compute --confirm swarm-cluster', ''),
     (STORED, 'destroy-storage --confirm swarm-storage', ''),
     (RUNNING, 'destroy-cluster --confirm swarm-cluster', ''),
@@ -109,7 +111,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper status').split()
+    'destroy-stack proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files',

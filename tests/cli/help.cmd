@@ -21,6 +21,7 @@ azswarm help start-agents
 azswarm help deallocate-agents
 azswarm help restart-agents
 azswarm help reimage-agents-serial
+azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
 azswarm help rebalance
@@ -40,6 +41,7 @@ azswarm help proxy
 azswarm help ssh
 azswarm help docker-env
 azswarm help tail-helper
+azswarm help unlock
 azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources
