@@ -106,6 +106,7 @@ static void take_keys(struct storage *st, const cJSON *doc)
 static int take_account(struct storage *st, const cJSON *doc, struct err *e)
 {
 	take_keys(st, doc);
+	st->made = json_is(doc, "properties.provisioningState", "Succeeded");
 	/* null, as in accounts from before there was a choice: allowed */
 	st->keyless =
 		cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
