@@ -70,6 +70,7 @@ struct helper {
 	struct complaint complaint;
 	int64_t founding_ms; /* since when nobody had a swarm */
 	unsigned ingress_tries;
+	uint64_t labels_seen; /* of the nodes that have got theirs */
 };
 
 void helper_count(struct helper *h, enum helper_counted c);
