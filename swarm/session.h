@@ -31,8 +31,10 @@ struct session {
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */
+	bool force;		   /* --force */
 	bool no_share;		   /* --no-share */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
+	const char *from;	   /* --from MASTER, NULL: not said */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	/* of login */
 	bool person;	       /* who signs in is a person, whatever is set */
