@@ -95,6 +95,12 @@ asks 0 scale-agents 3 --warm-agents 1
 asks 0 stop-agents
 asks 0 start-agents
 asks 0 deallocate-agents
+asks 0 params --master-count 3
+asks 0 deploy-compute
+asks 0 replace-master 1 --yes
+asks 1 recover --from master0 --confirm swarm-cluster
+asks 0 params --master-count 1
+asks 0 deploy-compute --yes
 asks 0 list-endpoints
 asks 0 resources
 asks 0 locations
@@ -129,7 +135,7 @@ asks 0 create-shares
 rm azure/faults.json
 asks 0 destroy-storage --confirm swarm-storage
 for machine in virtualMachines/master1 virtualMachineScaleSets/agents/virtualMachines/1; do
-	for word in restart powerOff start instanceView; do
+	for word in restart powerOff start deallocate instanceView; do
 		printf '{"method":"%s","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/%s/%s"}\n' \
 			"$([ $word = instanceView ] && echo GET || echo POST)" $machine $word
 	done
