@@ -21,6 +21,8 @@ azswarm help restart-agents
 azswarm help reimage-agents-serial
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
+azswarm help replace-master
+azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return

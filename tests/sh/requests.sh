@@ -135,16 +135,20 @@ asks 0 create-shares
 rm azure/faults.json
 asks 0 destroy-storage --confirm swarm-storage
 for machine in virtualMachines/master1 virtualMachineScaleSets/agents/virtualMachines/1; do
-	for word in restart powerOff start deallocate instanceView; do
+	for word in restart powerOff start instanceView; do
 		printf '{"method":"%s","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/%s/%s"}\n' \
 			"$([ $word = instanceView ] && echo GET || echo POST)" $machine $word
 	done
 done >chaos-monkey
+# what recover does with masters that are lost, once one that is left has said so
+for word in deallocate start; do
+	printf '{"method":"POST","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/master1/%s"}\n' $word
+done >recover
 role_of()	# FILE...: the actions that these exchanges need
 {
 	jq -nr --slurpfile template "$SRCDIR/assets/arm/cluster.json" -f "$SRCDIR/tests/role.jq" "$@"
 }
-role_of commands/* chaos-monkey >actions
+role_of commands/* chaos-monkey recover >actions
 check 'actions are known' test "$(grep -c . actions)" -gt 50
 "$AZSWARM" role >role.json
 jq -r '.Actions[]' role.json | sort -f >given
