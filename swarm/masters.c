@@ -205,6 +205,7 @@ static int open_way(struct session *s, const char *host, struct way *w,
 	struct err why = ERR_INIT;
 	bool paper = false;
 	int rc = connect_others(s, host, &r, raft, &why);
+	bool played = r.ssh != NULL;
 
 	*w = (struct way){ 0 };
 	if (rc == 0) {
@@ -212,7 +213,7 @@ static int open_way(struct session *s, const char *host, struct way *w,
 		return 0;
 	}
 	remote_release(&r);
-	if (remote_is_away(&why) && remote_on_paper(s, &paper, e) < 0)
+	if (!played && remote_is_away(&why) && remote_on_paper(s, &paper, e) < 0)
 		return -1;
 	if (paper) {
 		ui_say(s->ui, REMOTE_PAPER);
@@ -838,23 +839,26 @@ struct recover {
 	bool begun; /* before: it goes on alone already, and the marker says so */
 };
 
-static bool is_other(const struct recover *r, const cJSON *master)
+/* The next of the others that Azure has, from number *i on; false: that was all. */
+static bool next_other(const struct recover *r, int *i, char name[24])
 {
-	return str_starts(str_of(master->string), STR("master")) &&
-	       strcmp(master->string, r->from) != 0;
+	for (; *i < LAYOUT_MASTERS_MAX; ++*i) {
+		snprintf(name, 24, "master%d", *i);
+		if (strcmp(name, r->from) != 0 && json_get(r->there, name) != NULL)
+			return true;
+	}
+	return false;
 }
 
 static int list_lost(struct recover *r, struct err *e)
 {
 	struct buf names = BUF_INIT(NAMES_MAX);
-	const cJSON *one;
+	char name[24];
 
 	if ((r->there = masters_there(r->s, true, e)) == NULL)
 		return -1;
-	cJSON_ArrayForEach(one, r->there)
-		if (is_other(r, one))
-			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "",
-				 one->string);
+	for (int i = 0; next_other(r, &i, name); i++)
+		buf_addf(&names, "%s%s", names.n > 0 ? ", " : "", name);
 	if (json_get(r->there, r->from) == NULL)
 		err_set(e, ERR_USAGE, "Azure has no %s", r->from);
 	r->lost = buf_detach(&names);
@@ -876,17 +880,25 @@ static int open_from(struct recover *r, struct err *e)
 	return -1;
 }
 
-/* Who is left must be a manager whose engine answers. */
+/* Who is left must be a manager whose engine answers; one that has just begun to
+ * go on alone is none for a second. */
 static int check_engine(struct recover *r, struct err *e)
 {
+	int64_t began = now_ms();
 	struct docker_info info;
 
-	if (docker_info(remote_docker(&r->remote), &info, e) < 0)
-		return err_in(e, "%s", r->from);
+	for (;;) {
+		if (docker_info(remote_docker(&r->remote), &info, e) < 0)
+			return err_in(e, "%s", r->from);
+		if (info.state != DOCKER_SWARM_ACTIVE || info.manager ||
+		    now_ms() - began >= ELECTION_MS)
+			break;
+		if (wait_a_look(r->s, r->from, began, e) < 0)
+			return -1;
+	}
 	if (info.state == DOCKER_SWARM_LOCKED)
 		return err_set(e, ERR_DATA,
-			       "%s: its swarm is locked; 'azswarm "
-			       "unlock' first",
+			       "%s: its swarm is locked; 'azswarm unlock' first",
 			       r->from);
 	if (!info.manager)
 		return err_set(e, ERR_DATA,
@@ -960,16 +972,14 @@ static int recover_agree(struct recover *r, struct err *e)
 	return rc;
 }
 
-static int lost_do(struct recover *r, const char *action, const char *done,
-		   struct err *e)
+static int turn_off(struct recover *r, struct err *e)
 {
-	const cJSON *one;
+	char name[24];
 
-	cJSON_ArrayForEach(one, r->there) {
-		if (!is_other(r, one))
-			continue;
-		ui_say(r->s->ui, "%s: being %s", one->string, done);
-		if (vm_do(r->s, "POST", one->string, action, NULL, done, e) < 0)
+	for (int i = 0; next_other(r, &i, name); i++) {
+		ui_say(r->s->ui, "%s: being deallocated", name);
+		if (vm_do(r->s, "POST", name, "/deallocate?", NULL,
+			  "deallocated", e) < 0)
 			return -1;
 	}
 	return 0;
@@ -1013,49 +1023,56 @@ static int raise_generation(struct recover *r, struct err *e)
 	return 0;
 }
 
-/* Of managers that are none any more. */
+/* Of a master that is lost, and no more than a row: no member, and either gone
+ * or, as the engine has made it by going on alone, a worker. */
+static bool is_lost_row(const struct recover *r, const struct member *m)
+{
+	char name[24];
+	bool lost = m->node.manager;
+
+	for (int i = 0; next_other(r, &i, name); i++)
+		lost |= is_host(m, name);
+	return lost && !m->of_raft &&
+	       (!m->node.manager || m->node.state != DOCKER_NODE_READY);
+}
+
 static int remove_lost_rows(struct recover *r, struct err *e)
 {
+	struct docker_node_change change = { .role = "worker" };
 	struct docker *d = remote_docker(&r->remote);
 
 	for (size_t i = 0; i < r->raft.n; i++) {
-		const struct member *m = &r->raft.list[i];
-		struct docker_node_change change = { .role = "worker" };
+		const struct docker_node *node = &r->raft.list[i].node;
 
-		if (!m->node.manager || m->of_raft)
+		if (!is_lost_row(r, &r->raft.list[i]))
 			continue;
-		if (docker_labels_keep(d, m->node.id, e) < 0)
+		if (docker_labels_keep(d, node->id, e) < 0)
 			return -1;
-		if (docker_node_remove(d, m->node.id, true, e) < 0) {
-			/* an engine may want the role written first */
+		/* the engine removes no manager, be it one by its role alone */
+		if (node->manager &&
+		    docker_node_update(d, node->id, &change, e) < 0)
 			err_clear(e);
-			if (docker_node_update(d, m->node.id, &change, e) < 0)
-				err_clear(e);
-			if (docker_node_remove(d, m->node.id, true, e) < 0 &&
-			    d->status != 404)
-				return err_in(e, "removing the row of %s",
-					      m->node.hostname);
-			err_clear(e);
-		}
-		ui_say(r->s->ui, "%s: its old row is removed", m->node.hostname);
+		if (docker_node_remove(d, node->id, true, e) < 0 &&
+		    d->status != 404)
+			return err_in(e, "removing the row of %s", node->hostname);
+		err_clear(e);
+		ui_say(r->s->ui, "%s: its old row is removed", node->hostname);
 	}
 	return 0;
 }
 
 static int start_lost(struct recover *r, struct err *e)
 {
-	const cJSON *one;
+	char name[24];
 
-	cJSON_ArrayForEach(one, r->there) {
-		if (!is_other(r, one) || raft_has(&r->raft, one->string))
+	for (int i = 0; next_other(r, &i, name); i++) {
+		if (raft_has(&r->raft, name))
 			continue;
-		ui_say(r->s->ui, "%s: started, to join again", one->string);
-		if (vm_do(r->s, "POST", one->string, "/start?", NULL, "started",
-			  e) < 0 ||
-		    wait_member(r->s, &r->remote, &r->raft, one->string,
-				MEMBER_MS, e) < 0)
+		ui_say(r->s->ui, "%s: started, to join again", name);
+		if (vm_do(r->s, "POST", name, "/start?", NULL, "started", e) < 0 ||
+		    wait_member(r->s, &r->remote, &r->raft, name, MEMBER_MS, e) < 0)
 			return -1;
-		ui_say(r->s->ui, "%s: a manager that can be reached", one->string);
+		ui_say(r->s->ui, "%s: a manager that can be reached", name);
 	}
 	return 0;
 }
@@ -1095,8 +1112,7 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 	if ((alone = check_lost(&r, e)) < 0 ||
 	    (!r.begun && recover_agree(&r, e) < 0))
 		goto out;
-	if (alone == 0 && (lost_do(&r, "/deallocate?", "deallocated", e) < 0 ||
-			   go_on_alone(&r, e) < 0))
+	if (alone == 0 && (turn_off(&r, e) < 0 || go_on_alone(&r, e) < 0))
 		goto again;
 	if ((!r.begun && raise_generation(&r, e) < 0) ||
 	    remove_lost_rows(&r, e) < 0 || start_lost(&r, e) < 0)
