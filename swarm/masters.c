@@ -25,6 +25,8 @@
 #define ELECTION_MS 15000 /* without a leader for so long: there is none */
 #define DEMOTED_MS 60000
 #define ALONE_MS 60000 /* from force-new-cluster to a leader */
+#define ALONE_TIMES 5
+#define HEARD_MS 18000 /* of the 30 s that the engine gives nodes */
 #define MEMBER_MS (15 * 60000)
 #define SETTLED_MS (2 * 60000)
 #define PROGRESS_MAX 4096
@@ -985,26 +987,77 @@ static int turn_off(struct recover *r, struct err *e)
 	return 0;
 }
 
-static int go_on_alone(struct recover *r, struct err *e)
+/* Of a master that is lost, and no more than a row: no member, and either gone
+ * or, as the engine has made it by going on alone, a worker. */
+static bool is_lost_row(const struct recover *r, const struct member *m)
+{
+	char name[24];
+	bool lost = m->node.manager;
+
+	for (int i = 0; next_other(r, &i, name); i++)
+		lost |= is_host(m, name);
+	return lost && !m->of_raft &&
+	       (!m->node.manager || m->node.state != DOCKER_NODE_READY);
+}
+
+/* Nodes that the leader knows of and has not heard from, but for lost masters. */
+static size_t unheard(const struct recover *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->raft.n; i++)
+		n += r->raft.list[i].node.state == DOCKER_NODE_UNKNOWN &&
+		     !is_lost_row(r, &r->raft.list[i]);
+	return n;
+}
+
+/* Once: until it leads and has heard from all agents, or HEARD_MS have passed. */
+static int begin_anew(struct recover *r, struct err *e)
 {
 	char address[48];
 	const struct docker_init_spec spec = { .advertise = address,
 					       .force_new_cluster = true };
-	int64_t began;
+	int64_t began, led = 0;
 	int rc;
 
 	snprintf(address, sizeof(address), LAYOUT_MASTER_ADDRESS,
 		 LAYOUT_FIRST_MASTER +
 			 (unsigned)(r->from[strlen("master")] - '0'));
-	ui_say(r->s->ui, "%s: a new swarm of what it knows", r->from);
 	if (docker_swarm_init(remote_docker(&r->remote), &spec, e) < 0)
-		return err_in(e, "%s", r->from);
+		return -1;
 	began = now_ms();
-	while ((rc = look(&r->remote, &r->raft, began + ALONE_MS, e)) == 0)
-		if (wait_a_look(r->s, r->from, began, e) < 0)
-			return -1;
+	for (;;) {
+		rc = look(&r->remote, &r->raft, began + ALONE_MS, e);
+		if (rc > 0 && led == 0)
+			led = now_ms();
+		if (rc < 0 ||
+		    (rc > 0 && (unheard(r) == 0 || now_ms() - led >= HEARD_MS)))
+			break;
+		if ((rc = wait_a_look(r->s, "agents to find it", began, e)) < 0)
+			break;
+	}
 	ui_clear(r->s->ui);
-	return rc < 0 ? err_in(e, "%s alone", r->from) : 0;
+	return rc < 0 ? -1 : 0;
+}
+
+/*
+ * A leader that is new gives nodes half a minute to be heard from, or what they
+ * run is begun anew.  Agents try the lost masters, too, which takes them seconds
+ * each time: some come too late, unless the half minute begins again.
+ */
+static int go_on_alone(struct recover *r, struct err *e)
+{
+	ui_say(r->s->ui, "%s: a new swarm of what it knows", r->from);
+	for (int i = 0; i < ALONE_TIMES; i++) {
+		if (begin_anew(r, e) < 0)
+			return err_in(e, "%s alone", r->from);
+		if (unheard(r) == 0)
+			return 0;
+	}
+	ui_say(r->s->ui,
+	       "%zu agent%s not heard from yet: what runs there may be begun anew",
+	       unheard(r), unheard(r) == 1 ? "" : "s");
+	return 0;
 }
 
 /* The operator's word, in the marker: lost masters that come back leave what they
@@ -1021,19 +1074,6 @@ static int raise_generation(struct recover *r, struct err *e)
 	ui_say(r->s->ui, "generation %u of the cluster: the swarm of %s",
 	       generation, r->from);
 	return 0;
-}
-
-/* Of a master that is lost, and no more than a row: no member, and either gone
- * or, as the engine has made it by going on alone, a worker. */
-static bool is_lost_row(const struct recover *r, const struct member *m)
-{
-	char name[24];
-	bool lost = m->node.manager;
-
-	for (int i = 0; next_other(r, &i, name); i++)
-		lost |= is_host(m, name);
-	return lost && !m->of_raft &&
-	       (!m->node.manager || m->node.state != DOCKER_NODE_READY);
 }
 
 static int remove_lost_rows(struct recover *r, struct err *e)
