@@ -22,7 +22,7 @@
 #include "swarm/swarm.h"
 
 #define LOOK_MS 2000
-#define ELECTION_MS 15000 /* without a leader for so long: there is none */
+#define ELECTION_MS 25000 /* raft takes 20 s at most to choose a leader */
 #define DEMOTED_MS 60000
 #define ALONE_MS 60000 /* from force-new-cluster to a leader */
 #define ALONE_TIMES 5
@@ -911,8 +911,8 @@ static int check_engine(struct recover *r, struct err *e)
 	return 0;
 }
 
-/* Is there a leader?  An election takes seconds, and is waited for.  1, 0, -1. */
-static int has_leader(struct recover *r, struct err *e)
+/* Is there a leader?  An election is waited for, so long.  1, 0, -1. */
+static int has_leader(struct recover *r, int64_t limit_ms, struct err *e)
 {
 	int64_t began = now_ms();
 
@@ -925,7 +925,7 @@ static int has_leader(struct recover *r, struct err *e)
 			*e = once;
 			return -1;
 		}
-		if (now_ms() - began >= ELECTION_MS)
+		if (now_ms() - began >= limit_ms)
 			return 0;
 		if (wait_a_look(r->s, "a leader", began, e) < 0)
 			return -1;
@@ -933,10 +933,10 @@ static int has_leader(struct recover *r, struct err *e)
 }
 
 /* The guard: 1 when it is alone already and goes on, 0 when it is to be, -1. */
-static int check_lost(struct recover *r, struct err *e)
+static int check_lost(struct recover *r, int64_t limit_ms, struct err *e)
 {
 	size_t reachable, members;
-	int rc = has_leader(r, e);
+	int rc = has_leader(r, limit_ms, e);
 
 	ui_clear(r->s->ui);
 	if (rc <= 0)
@@ -1149,8 +1149,9 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	was = progress_read(s, RECOVER_FILE);
 	r.begun = strcmp(json_str_opt(was, "from", ""), r.from) == 0;
-	if ((alone = check_lost(&r, e)) < 0 ||
-	    (!r.begun && recover_agree(&r, e) < 0))
+	if ((alone = check_lost(&r, 0, e)) < 0 ||
+	    (!r.begun && recover_agree(&r, e) < 0) ||
+	    (alone == 0 && (alone = check_lost(&r, ELECTION_MS, e)) < 0))
 		goto out;
 	if (alone == 0 && (turn_off(&r, e) < 0 || go_on_alone(&r, e) < 0))
 		goto again;
