@@ -81,6 +81,7 @@ COMMANDS = [
     (RUNNING, 'reimage-agents-parallel --yes', ''),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1', '^1 rounds, --seed 1$'),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1 --hard', 'loses its power$'),
+    (RUNNING, 'replace-master 0 --force --confirm master0', 'waits for the operator'),
     (RUNNING, 'evict agents000000', ''),
     (RUNNING, 'return agents000000', ''),
     (SERVED, 'rebalance --dry-run', ''),
@@ -114,7 +115,7 @@ SIGNS_IN = (			# to machines
     'destroy-stack proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
-    'clean': 'removes files',
+    'clean': 'removes files', 'recover': 'wants a swarm without a leader',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
     'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',

@@ -24,6 +24,8 @@ azswarm help reimage-agents-serial
 azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
+azswarm help replace-master
+azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return
