@@ -52,6 +52,7 @@ static const struct field {
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
 	{ "rebalance", FLAG, IN(rebalance), 0, 0, NULL, 0 },
 	{ "image_list", TEXT, IN(image_list), 0, 0, NULL, 0 },
+	{ "marker_url", TEXT, IN(marker_url), 0, 0, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
 	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
 	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL,
@@ -69,6 +70,7 @@ static const struct field {
 	{ "metadata_port", NUMBER, IN(metadata_port), 1, 65535, NULL, 80 },
 	{ "helper_socket", TEXT, IN(helper_socket), 0, 0, LAYOUT_HELPER_SOCKET, 0 },
 	{ "run_dir", TEXT, IN(run_dir), 0, 0, NULL, 0 },
+	{ "state_dir", TEXT, IN(state_dir), 0, 0, NULL, 0 },
 	{ "helper_key", TEXT, IN(key_path), 0, 0, NULL, 0 },
 	{ "share_key", TEXT, IN(share_key), 0, 0, NULL, 0 },
 	{ "share_dir", TEXT, IN(share_dir), 0, 0, LAYOUT_SHARE, 0 },
@@ -332,17 +334,30 @@ static int beside(char *to, size_t size, const char *path, const char *key,
 	return 0;
 }
 
+/* A folder that is not said is the one that systemd made for the service. */
+static int from_systemd(char *to, size_t size, const char *key,
+			const char *variable, const char *dflt, struct err *e)
+{
+	const char *dir = getenv(variable);
+
+	if (dir == NULL || *dir != '/')
+		dir = dflt;
+	if (*to == '\0' && snprintf(to, size, "%s", dir) >= (int)size)
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
+			       key, size - 1);
+	return 0;
+}
+
 /* The paths that are not said, from where node.json is and from systemd. */
 static int fill_paths(struct node_config *c, const char *path, struct err *e)
 {
-	const char *run = getenv("RUNTIME_DIRECTORY");
-
-	if (run == NULL || *run != '/')
-		run = LAYOUT_AGENT_RUN;
-	if (c->run_dir[0] == '\0' && snprintf(c->run_dir, sizeof(c->run_dir), "%s",
-					      run) >= (int)sizeof(c->run_dir))
-		return err_set(e, ERR_DATA, "run_dir: longer than %zu characters",
-			       sizeof(c->run_dir) - 1);
+	if (from_systemd(c->run_dir, sizeof(c->run_dir), "run_dir",
+			 "RUNTIME_DIRECTORY", LAYOUT_AGENT_RUN, e) < 0 ||
+	    from_systemd(c->state_dir, sizeof(c->state_dir), "state_dir",
+			 "STATE_DIRECTORY",
+			 c->manager ? LAYOUT_HELPER_STATE : LAYOUT_AGENT_STATE,
+			 e) < 0)
+		return -1;
 	if (beside(c->key_path, sizeof(c->key_path), path, "helper_key",
 		   LAYOUT_HELPER_KEY, e) < 0)
 		return -1;

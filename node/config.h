@@ -31,20 +31,25 @@ struct node_config {
 	/* "image_list": of this program's images, in a cluster with machines of
 	 * both kinds (node/image.h); "" where there is one */
 	char image_list[IMAGE_LIST_MAX];
+	/* "marker_url": a signed address of the cluster's marker (node/marker.h):
+	 * masters may make it, agents read it; "" in clusters without one */
+	char marker_url[1024];
 
 	/* What only tests and unusual machines set; defaults in config.c. */
 	char docker_socket[100];
 	char listen[48];
 	unsigned helper_port;
 	unsigned health_port;
-	unsigned rate;	   /* requests a second that one address may send */
-	int64_t grace_ms;  /* "grace_s": a Down node is kept as long */
-	int64_t leave_ms;  /* "leave_s": a node that said that it goes
+	unsigned rate;	     /* requests a second that one address may send */
+	int64_t grace_ms;    /* "grace_s": a Down node is kept as long */
+	int64_t leave_ms;    /* "leave_s": a node that said that it goes
 						   must be gone by then */
-	int64_t settle_ms; /* "settle_s": from unhealthy to gone, so that the
+	int64_t settle_ms;   /* "settle_s": from unhealthy to gone, so that the
 						   load balancer has noticed */
-	unsigned probe_s;  /* the load balancer asks as often */
-	char run_dir[128]; /* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	unsigned probe_s;    /* the load balancer asks as often */
+	char run_dir[128];   /* forgotten at boot; "": LAYOUT_AGENT_RUN */
+	char state_dir[128]; /* outlives a boot, not the machine; "":
+						   LAYOUT_HELPER_STATE or LAYOUT_AGENT_STATE */
 	char metadata_host[100]; /* Azure's; "": no scheduled events */
 	unsigned metadata_port;
 	char helper_socket[100]; /* the helper's, for the operator; "": none */
@@ -61,8 +66,9 @@ void node_config_init(struct node_config *c);
 void node_config_write(const struct node_config *c, struct buf *out);
 /*
  * Read and check path.  Refused: a file that others can read, a missing or
- * malformed value (named).  run_dir, key_path and share_key are filled in when
- * they are not said: $RUNTIME_DIRECTORY, which is systemd's, goes before the default.
+ * malformed value (named).  run_dir, state_dir, key_path and share_key are filled
+ * in when they are not said: systemd's $RUNTIME_DIRECTORY and $STATE_DIRECTORY go
+ * before the default.
  * c holds secrets afterwards: node_config_burn.
  */
 int node_config_read(struct node_config *c, const char *path, struct err *e);

@@ -53,6 +53,8 @@
 #define LAYOUT_SHARE "/srv"	       /* where it is mounted */
 #define LAYOUT_DOCKER_ROOT "/var/lib/docker"
 #define LAYOUT_AGENT_RUN "/run/swarm-agent" /* systemd's RuntimeDirectory */
+#define LAYOUT_AGENT_STATE "/var/lib/swarm-agent" /* and its StateDirectory */
+#define LAYOUT_HELPER_STATE "/var/lib/swarm-helper"
 
 #define LAYOUT_HELPER_SOCKET "/run/swarm-helper/helper.sock"
 

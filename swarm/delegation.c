@@ -184,6 +184,7 @@ int delegation_sign(struct session *s, struct storage *st, const char *blob,
 {
 	struct buf text = BUF_INIT(4096), raw = BUF_INIT(256),
 		   sig = BUF_INIT(64), out = BUF_INIT(4096);
+	const char *kind = strchr(blob, '/') != NULL ? "b" : "c";
 	uint8_t mac[SHA256_LEN];
 	char end[32];
 	int64_t last;
@@ -202,11 +203,12 @@ int delegation_sign(struct session *s, struct storage *st, const char *blob,
 		 storage_account_name(s), blob);
 	for (size_t i = 0; i < N_PARTS - 1; i++)
 		buf_addf(&text, "%s\n", part(st->delegation, parts[i].name));
-	buf_addf(&text, "\n\n\n\nhttps\n" STORAGE_VERSION "\nb\n\n\n\n\n\n\n");
+	buf_addf(&text, "\n\n\n\nhttps\n" STORAGE_VERSION "\n%s\n\n\n\n\n\n\n",
+		 kind);
 	hmac_sha256(raw.str, raw.n, text.str, text.n, mac);
 	buf_add_base64(&sig, mac, sizeof(mac));
-	buf_addf(&out,
-		 "sv=" STORAGE_VERSION "&sr=b&sp=%s&spr=https&se=", permissions);
+	buf_addf(&out, "sv=" STORAGE_VERSION "&sr=%s&sp=%s&spr=https&se=", kind,
+		 permissions);
 	buf_add_pct(&out, str_of(end));
 	for (size_t i = 0; i < N_PARTS - 1; i++) {
 		buf_addf(&out, "&%s=", parts[i].name);

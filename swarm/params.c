@@ -13,6 +13,7 @@
 #include "node/config.h"
 #include "node/image.h"
 #include "swarm/instances.h"
+#include "swarm/marker.h"
 #include "swarm/swarm.h"
 
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
@@ -39,26 +40,48 @@ static int unhex(const char *text, uint8_t out[32], struct err *e)
 	return rc;
 }
 
+/* What both cloud-init files are filled with besides the role. */
+struct fill {
+	const struct session *s;
+	const struct keys *k;
+	const char *file_host;
+	const struct program *program[ROLES];
+	char *url[ROLES]; /* where it is fetched from, burned */
+	const char *image_list;
+	const char *life;    /* of the cluster (swarm/marker.h) */
+	char *marker[ROLES]; /* signed addresses of its marker, burned */
+	/* of the share, and what opens it: both empty when none is mounted */
+	const char *share, *share_cred;
+	const char *prefix; /* of the public DNS labels */
+	bool keyless;	    /* the storage account is: see STORAGE_LOST */
+	int masters;
+};
+
 /* node.json of a master or an agent.  Burn it. */
-static int node_json(const struct settings *set, const struct keys *k,
-		     bool master, int masters, const char *image_list,
-		     struct buf *out, struct err *e)
+static int node_json(const struct fill *f, enum role role, struct buf *out,
+		     struct err *e)
 {
+	const struct keys *k = f->k;
+	bool master = role == MASTER;
 	struct node_config c;
 	int rc = -1;
 
+	if (strlen(f->marker[role]) >= sizeof(c.marker_url))
+		return err_set(e, ERR_DATA, "the marker's address is too long");
+
 	node_config_init(&c);
 	c.manager = c.has_manager_secret = master;
-	c.n_masters = (unsigned)masters;
+	c.n_masters = (unsigned)f->masters;
 	for (unsigned i = 0; i < c.n_masters; i++)
 		snprintf(c.masters[i], sizeof(c.masters[i]),
 			 LAYOUT_MASTER_ADDRESS, LAYOUT_FIRST_MASTER + i);
 	memcpy(c.addr_pool, LAYOUT_ADDR_POOL, sizeof(LAYOUT_ADDR_POOL));
 	memcpy(c.ingress, LAYOUT_INGRESS, sizeof(LAYOUT_INGRESS));
 	c.mtu = LAYOUT_MTU;
-	snprintf(c.image_list, sizeof(c.image_list), "%s", image_list);
+	snprintf(c.image_list, sizeof(c.image_list), "%s", f->image_list);
+	snprintf(c.marker_url, sizeof(c.marker_url), "%s", f->marker[role]);
 	c.rebalance = master &&
-		      strcmp(settings_get(set, S_REBALANCE), "auto") == 0;
+		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
 	if (unhex(k->helper_pin, c.pin, e) == 0 &&
 	    unhex(k->worker_secret, c.worker_secret, e) == 0 &&
 	    (!master || unhex(k->manager_secret, c.manager_secret, e) == 0)) {
@@ -68,21 +91,6 @@ static int node_json(const struct settings *set, const struct keys *k,
 	node_config_burn(&c);
 	return rc;
 }
-
-/* What both cloud-init files are filled with besides the role. */
-struct fill {
-	const struct session *s;
-	const struct keys *k;
-	const char *file_host;
-	const struct program *program[ROLES];
-	char *url[ROLES]; /* where it is fetched from, burned */
-	const char *image_list;
-	/* of the share, and what opens it: both empty when none is mounted */
-	const char *share, *share_cred;
-	const char *prefix; /* of the public DNS labels */
-	bool keyless;	    /* the storage account is: see STORAGE_LOST */
-	int masters;
-};
 
 static int custom_data(const struct fill *f, bool master, char **base64,
 		       struct err *e)
@@ -96,7 +104,7 @@ static int custom_data(const struct fill *f, bool master, char **base64,
 	int rc = -1;
 
 	asset_get("cloud-init/node.yaml", &text);
-	if (node_json(set, f->k, master, f->masters, f->image_list, &node, e) < 0 ||
+	if (node_json(f, role, &node, e) < 0 ||
 	    settings_bool(set, S_METADATA_FOR_CONTAINERS, &metadata, e) < 0)
 		goto out;
 	const struct asset_pair pairs[] = {
@@ -210,6 +218,7 @@ static int document(const struct fill *f, const char *master_data,
 	json_set(json_get_mut(p, "namePrefix"), "value",
 		 cJSON_CreateString(f->prefix));
 	add_text(p, "adminPublicKey", f->k->admin_public);
+	add_text(p, "life", f->life);
 	add_text(p, "masterImageSku", image_sku(f->program[MASTER]));
 	add_text(p, "agentImageSku", image_sku(f->program[AGENT]));
 	add_text(p, "masterCustomData", master_data);
@@ -321,7 +330,7 @@ static int find_program(struct session *s, struct storage *st,
 	bool there;
 
 	for (;;) {
-		if (storage_sas_url(s, st, p, "r", far_away(), url, e) < 0)
+		if (storage_sas_url(s, st, p->blob, "r", far_away(), url, e) < 0)
 			return -1;
 		if (storage_blob_there(s, *url, p, &there, e) == 0)
 			break;
@@ -348,6 +357,20 @@ static int find_programs(struct session *s, struct storage *st, struct fill *f,
 		return find_program(s, st, f->program[AGENT], &f->url[AGENT], e);
 	f->url[AGENT] = xstrdup(f->url[MASTER]);
 	return 0;
+}
+
+/* Founders may make it; nobody but the operator can change it. */
+static int sign_marker(struct session *s, struct fill *f, struct err *e)
+{
+	static const char *const may[ROLES] = { [MASTER] = "rc", [AGENT] = "r" };
+	char *blob = marker_blob(s, f->life);
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < ROLES; i++)
+		rc = storage_sas_url(s, &s->store, blob, may[i], far_away(),
+				     &f->marker[i], e);
+	free(blob);
+	return rc;
 }
 
 /* ---- the address of before, where signatures do not last ---- */
@@ -396,6 +419,31 @@ static char *url_in(const cJSON *parameters, const char *name, const char *url)
 	return found;
 }
 
+cJSON *params_there(void)
+{
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+
+	if (file_exists(PARAMETERS_FILE) &&
+	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
+	buf_burn(&text);
+	return doc;
+}
+
+static void keep_url(const cJSON *parameters, const char *name, char **now)
+{
+	char *url = url_in(parameters, name, *now);
+
+	if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
+		burn_str(*now);
+		*now = url;
+	} else {
+		burn_str(url);
+	}
+}
+
 /*
  * A signed address that lives for days is another one each time; what is still
  * good for most of them stays, so that params again changes nothing.
@@ -404,41 +452,26 @@ static void keep_urls(struct fill *f)
 {
 	static const char *const names[ROLES] = { "masterCustomData",
 						  "agentCustomData" };
-	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	struct err ignored = ERR_INIT;
-	cJSON *doc = NULL;
+	cJSON *doc = params_there();
 
-	if (file_exists(PARAMETERS_FILE) &&
-	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
-		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
 	for (int i = 0; i < ROLES; i++) {
-		char *url = url_in(json_get(doc, "parameters"), names[i],
-				   f->url[i]);
+		const cJSON *parameters = json_get(doc, "parameters");
 
-		if (url != NULL && url_ends(url) > unix_time() + URL_FRESH_S) {
-			burn_str(f->url[i]);
-			f->url[i] = url;
-		} else {
-			burn_str(url);
-		}
+		keep_url(parameters, names[i], &f->url[i]);
+		keep_url(parameters, names[i], &f->marker[i]);
 	}
 	json_burn(doc);
-	buf_burn(&text);
 }
 
 int params_fetchable(struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX),
-		   data = BUF_INIT(2 * CUSTOM_DATA_MAX);
+	struct buf data = BUF_INIT(2 * CUSTOM_DATA_MAX);
 	struct err ignored = ERR_INIT;
 	int64_t ends = 0, now = unix_time();
-	cJSON *doc = NULL;
+	cJSON *doc = params_there();
 	char day[32];
 	ptrdiff_t at;
 
-	if (file_exists(PARAMETERS_FILE) &&
-	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
-		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
 	if (buf_add_unbase64(&data,
 			     str_of(json_str_opt(
 				     json_at(doc, "parameters.agentCustomData"),
@@ -448,7 +481,6 @@ int params_fetchable(struct err *e)
 		    0)
 		ends = url_ends(data.str + at);
 	json_burn(doc);
-	buf_burn(&text);
 	buf_burn(&data);
 	if (ends == 0 || ends > now)
 		return 0;
@@ -467,8 +499,8 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	struct fill f = { .s = s, .k = &k };
 	struct buf text = BUF_INIT(PARAMETERS_MAX),
 		   list = BUF_INIT(IMAGE_LIST_MAX - 1);
-	struct storage st = { 0 };
-	char *prefix = NULL, *cred = NULL, *file_host = NULL;
+	struct storage *st;
+	char *life = NULL, *prefix = NULL, *cred = NULL, *file_host = NULL;
 	char *master_data = NULL, *agent_data = NULL;
 	cJSON *doc = NULL;
 	bool mounts;
@@ -483,21 +515,24 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    buf_check(&list, "the list of images", e) < 0 || keys_match(s, e) < 0)
 		goto out;
 	if (names_labels(s, f.masters, NULL, &prefix, e) < 0 ||
-	    storage_find(s, &st, e) < 0)
+	    (st = storage_of(s, e)) == NULL)
 		goto out;
-	if (st.keyless)
+	if (st->keyless)
 		storage_say_keyless(s);
-	if (find_programs(s, &st, &f, e) < 0)
+	if (find_programs(s, st, &f, e) < 0 || marker_life_next(s, &life, e) < 0)
 		goto out;
-	if (st.keyless)
+	f.life = life;
+	if (sign_marker(s, &f, e) < 0)
+		goto out;
+	if (st->keyless)
 		keep_urls(&f);
-	mounts = settings_mounts(s->set) && !st.keyless;
-	if (share_cred(s, &st, mounts, &cred, e) < 0)
+	mounts = settings_mounts(s->set) && !st->keyless;
+	if (share_cred(s, st, mounts, &cred, e) < 0)
 		goto out;
 	f.image_list = list.str;
 	f.prefix = prefix;
-	f.keyless = st.keyless;
-	file_host = host_of(st.file);
+	f.keyless = st->keyless;
+	file_host = host_of(st->file);
 	f.share = mounts ? settings_get(s->set, S_SHARE_NAME) : "";
 	f.share_cred = cred;
 	f.file_host = file_host;
@@ -521,10 +556,12 @@ out:
 	burn_str(cred);
 	burn_str(f.url[MASTER]);
 	burn_str(f.url[AGENT]);
+	burn_str(f.marker[MASTER]);
+	burn_str(f.marker[AGENT]);
+	free(life);
 	buf_release(&list);
 	program_release(&own);
 	program_release(&other);
-	storage_release(&st);
 	free(prefix);
 	free(file_host);
 	keys_burn(&k);

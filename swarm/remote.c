@@ -233,6 +233,8 @@ const cJSON *remote_first_machine(struct session *s, struct err *e)
 		bool there = r.http.head.status == 200 && r.doc != NULL;
 
 		s->first = there ? r.doc : cJSON_CreateNull();
+		s->no_group = !there && json_is(r.doc, "error.code",
+						"ResourceGroupNotFound");
 		if (there)
 			r.doc = NULL;
 	}

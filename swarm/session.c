@@ -9,6 +9,7 @@
 #include "http/retry.h"
 #include "swarm/cloud.h"
 #include "swarm/session.h"
+#include "swarm/swarm.h"
 
 #define METADATA_MAX (256u << 10)
 #define TICK_MS 1000
@@ -378,6 +379,7 @@ void session_close(struct session *s)
 	free(s->account);
 	json_free(s->skus);
 	json_free(s->first);
+	storage_release(&s->store);
 	s->trust = NULL;
 	s->account = NULL;
 	s->skus = s->first = NULL;

@@ -9,6 +9,14 @@
 #include "swarm/ui.h"
 #include "tls/tls.h"
 
+/* The storage account, once found (swarm/storage.c). */
+struct storage {
+	char *blob, *file; /* "https://ACCOUNT.blob...", and the file endpoint */
+	bool keyless;	   /* it allows no shared keys */
+	cJSON *delegation; /* the key for signing without them, once asked for */
+	char *query;	   /* a signature for our container, see swarm/blob.h */
+};
+
 /* What a command works with: settings, the person's terminal, and, once it
  * needs it, a signed-in connection to Azure. */
 #define SESSION_FORWARDS_MAX 16
@@ -43,8 +51,10 @@ struct session {
 	bool sized;	     /* see sizes_choose() */
 	enum elf_machine kinds[2];
 	/* What was read once, for a command that is made of others. */
-	cJSON *skus;  /* of the sizes that are wanted, see sizes_known() */
-	cJSON *first; /* see remote_first_machine(); null: there is none */
+	cJSON *skus;   /* of the sizes that are wanted, see sizes_known() */
+	cJSON *first;  /* see remote_first_machine(); null: there is none */
+	bool no_group; /* there is none, for the compute group is not there */
+	struct storage store; /* see storage_of() */
 
 	struct tls_trust *trust;
 	struct dial dial;

@@ -45,6 +45,7 @@ static void use_name(struct session *s, char *name)
 {
 	free(s->account);
 	s->account = name;
+	storage_release(&s->store);
 }
 
 /* 1: it is there; 0: not; -1. */
@@ -102,6 +103,7 @@ void storage_release(struct storage *st)
 	free(st->blob);
 	free(st->file);
 	json_burn(st->delegation);
+	burn_str(st->query);
 	*st = (struct storage){ 0 };
 }
 
@@ -119,6 +121,13 @@ int storage_find(struct session *s, struct storage *st, struct err *e)
 			     storage_account_name(s));
 	azure_reply_release(&r);
 	return rc;
+}
+
+struct storage *storage_of(struct session *s, struct err *e)
+{
+	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
+		       &s->store :
+		       NULL;
 }
 
 void storage_say_keyless(struct session *s)
@@ -179,7 +188,8 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 
 /* ---- this program as a blob ---- */
 
-static int signed_by_azure(struct session *s, const struct program *p,
+/* blob: "container/name", or a container for all that is in it. */
+static int signed_by_azure(struct session *s, const char *blob,
 			   const char *permissions, int64_t expires,
 			   char **query, struct err *e)
 {
@@ -191,9 +201,10 @@ static int signed_by_azure(struct session *s, const struct program *p,
 	int rc = -1;
 
 	time_iso(expires, end);
-	resource = xasprintf("/blob/%s/%s", storage_account_name(s), p->blob);
+	resource = xasprintf("/blob/%s/%s", storage_account_name(s), blob);
 	json_add_str(body, "canonicalizedResource", resource);
-	json_add_str(body, "signedResource", "b");
+	json_add_str(body, "signedResource",
+		     strchr(blob, '/') != NULL ? "b" : "c");
 	json_add_str(body, "signedPermission", permissions);
 	json_add_str(body, "signedProtocol", "https");
 	json_add_str(body, "signedExpiry", end);
@@ -213,23 +224,37 @@ static int signed_by_azure(struct session *s, const struct program *p,
 	return rc;
 }
 
-int storage_sas_url(struct session *s, struct storage *st,
-		    const struct program *p, const char *permissions,
-		    int64_t expires, char **url, struct err *e)
+int storage_sign(struct session *s, struct storage *st, const char *blob,
+		 const char *permissions, int64_t expires, char **query,
+		 struct err *e)
+{
+	int rc = st->keyless ?
+			 delegation_sign(s, st, blob, permissions, expires,
+					 query, e) :
+			 signed_by_azure(s, blob, permissions, expires, query, e);
+
+	return rc < 0 ? err_in(e, "access to blob storage of %s",
+			       storage_account_name(s)) :
+			0;
+}
+
+char *storage_url(const struct storage *st, const char *blob, const char *query)
 {
 	size_t n = strlen(st->blob);
-	char *query = NULL;
-	int rc = st->keyless ?
-			 delegation_sign(s, st, p->blob, permissions, expires,
-					 &query, e) :
-			 signed_by_azure(s, p, permissions, expires, &query, e);
 
-	if (rc < 0)
-		return err_in(e, "access to blob storage of %s",
-			      storage_account_name(s));
-	*url = xasprintf("%s%s%s?%s", st->blob,
-			 n > 0 && st->blob[n - 1] == '/' ? "" : "/", p->blob,
-			 query);
+	return xasprintf("%s%s%s?%s", st->blob,
+			 n > 0 && st->blob[n - 1] == '/' ? "" : "/", blob, query);
+}
+
+int storage_sas_url(struct session *s, struct storage *st, const char *blob,
+		    const char *permissions, int64_t expires, char **url,
+		    struct err *e)
+{
+	char *query;
+
+	if (storage_sign(s, st, blob, permissions, expires, &query, e) < 0)
+		return -1;
+	*url = storage_url(st, blob, query);
 	burn_str(query);
 	return 0;
 }
@@ -365,8 +390,8 @@ static int upload(struct session *s, struct storage *st,
 		int64_t wait_ms;
 
 		if (write_url == NULL &&
-		    storage_sas_url(s, st, p, "rcw", unix_time() + SAS_UPLOAD_S,
-				    &write_url, e) < 0)
+		    storage_sas_url(s, st, p->blob, "rcw",
+				    unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 			goto out;
 		if (blob_there(s, write_url, p, &there, &once) == 0 &&
 		    (there || put_blob(s, write_url, p, &once) == 0))

@@ -23,12 +23,6 @@ bool advice(const struct err *e, struct buf *out);
 
 /* The account's name, the session's. */
 const char *storage_account_name(struct session *s);
-/* It, once found. */
-struct storage {
-	char *blob, *file; /* "https://ACCOUNT.blob...", and the file endpoint */
-	bool keyless;	   /* it allows no shared keys */
-	cJSON *delegation; /* the key for signing without them, once asked for */
-};
 #define STORAGE_VERSION "2021-12-02" /* of the blob service */
 /* Why autoscale is refused there, and all that is lost. */
 #define STORAGE_BRIEF \
@@ -41,6 +35,8 @@ void storage_release(struct storage *st);
 /* ERR_DATA unless the account is there.  st is zeroed by the caller; release it
  * whatever the result. */
 int storage_find(struct session *s, struct storage *st, struct err *e);
+/* The session's own, found once for all parts of a command; NULL with e. */
+struct storage *storage_of(struct session *s, struct err *e);
 void storage_say_keyless(struct session *s);
 /* e is the storage service's word that keys are forbidden, which nothing told
  * before: true, it is cleared, said, and st is keyless from now on. */
@@ -52,12 +48,21 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 		struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
-/* A URL with which it may be read (permissions "r"), or made, too ("rcw"), until
- * expires, which is Unix time; sooner where the account is keyless.  Caller
- * burns. */
-int storage_sas_url(struct session *s, struct storage *st,
-		    const struct program *p, const char *permissions,
-		    int64_t expires, char **url, struct err *e);
+/*
+ * The query of a signed URL for a blob ("container/name"), or for a container
+ * with all that is in it, until expires, which is Unix time; sooner where the
+ * account is keyless.  permissions: letters in the order of "racwdl".  Caller
+ * burns.
+ */
+int storage_sign(struct session *s, struct storage *st, const char *blob,
+		 const char *permissions, int64_t expires, char **query,
+		 struct err *e);
+/* "https://ACCOUNT.blob.../BLOB?QUERY".  Caller burns. */
+char *storage_url(const struct storage *st, const char *blob, const char *query);
+/* Both: a signed URL of a blob.  Caller burns. */
+int storage_sas_url(struct session *s, struct storage *st, const char *blob,
+		    const char *permissions, int64_t expires, char **url,
+		    struct err *e);
 /* The code in the storage service's XML error, for a message.  The URL holds
  * the signature and is never shown.  ERR_NET: it may be different next time. */
 int storage_refusal(const struct http_response *r, enum http_retry row,
@@ -69,9 +74,8 @@ int storage_blob_there(struct session *s, const char *url,
 /* ---- signing without the account's key (swarm/delegation.c) ---- */
 
 /*
- * The query of a signed URL for a blob ("container/name"), with the key that
- * blob storage gives to whom Entra knows: until expires, or 7 days from now,
- * which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
+ * storage_sign() with the key that blob storage gives to whom Entra knows: until
+ * expires, or 7 days from now, which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
  * role of the data that this wants, and which.
  */
 int delegation_sign(struct session *s, struct storage *st, const char *blob,
@@ -125,6 +129,10 @@ int keys_match(struct session *s, struct err *e);
 int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
 /* ---- parameters (swarm/params.c) ---- */
+
+/* What parameters/cluster.json holds; NULL: it is not there, or no JSON.  Caller
+ * burns. */
+cJSON *params_there(void);
 
 /*
  * Machines that are made, or made anew, fetch this program by the address that

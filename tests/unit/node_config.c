@@ -35,11 +35,11 @@ static void put(const char *text, mode_t mode)
 /* a value for everything, none of them the default */
 #define REST \
 	",\"default_addr_pool\":\"10.0.0.0/8\",\"ingress_subnet\":\"10.1.0.0/16\"," \
-	"\"mtu\":9000,\"rebalance\":true,\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
+	"\"mtu\":9000,\"rebalance\":true,\"marker_url\":\"https://a/b?c\",\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
 	"\"health_port\":2,\"rate\":3,\"grace_s\":4,\"leave_s\":5,\"settle_s\":0," \
 	"\"probe_s\":7," \
 	"\"metadata_host\":\"::1\",\"metadata_port\":8,\"helper_socket\":\"/y.sock\"," \
-	"\"run_dir\":\"/run/x\",\"helper_key\":\"/x.key\""
+	"\"run_dir\":\"/run/x\",\"state_dir\":\"/var/x\",\"helper_key\":\"/x.key\""
 
 /* ---- there and back ---- */
 
@@ -78,6 +78,9 @@ static void there_and_back(size_t i)
 		/* where these come from when nothing is said, the reader filled in */
 		if (strcmp(c.run_dir, LAYOUT_AGENT_RUN) == 0)
 			c.run_dir[0] = '\0';
+		if (strcmp(c.state_dir, c.manager ? LAYOUT_HELPER_STATE :
+						    LAYOUT_AGENT_STATE) == 0)
+			c.state_dir[0] = '\0';
 		if (strstr(c.key_path, "/" LAYOUT_HELPER_KEY) != NULL)
 			c.key_path[0] = '\0';
 		if (strstr(c.share_key, "/" LAYOUT_SHARE_KEY) != NULL)
@@ -101,6 +104,7 @@ static void defaults(void)
 	put("{" WORKER "}", 0600);
 	snprintf(key, sizeof(key), "%s/helper.key", dir);
 	unsetenv("RUNTIME_DIRECTORY");
+	unsetenv("STATE_DIRECTORY");
 	if (node_config_read(&c, path, &e) < 0)
 		check_why("defaults", e.msg);
 	else

@@ -1,0 +1,45 @@
+#ifndef SWARM_BLOB_H
+#define SWARM_BLOB_H
+
+#include "swarm/swarm.h"
+
+/*
+ * The operator's own blobs in the account's container (BLOB_CONTAINER): markers,
+ * locks, the audit trail, backups.  All of a command's requests share one signed
+ * query for the whole container, which is made when the first needs it.
+ *
+ * Source: "Blob service REST API", of version STORAGE_VERSION
+ * (learn.microsoft.com).
+ */
+#define BLOB_ANSWER_MAX (5u << 20)
+#define BLOB_NAME_MAX 256
+
+struct blob_ask {
+	const char *method;
+	const char *name;  /* in the container; NULL: the container itself */
+	const char *query; /* "comp=lease", NULL: none; encoded */
+	const char *const *fields; /* "Name: value", NULL at the end; or NULL */
+	struct str body;	   /* p NULL: see body_read */
+	ssize_t (*body_read)(void *ctx, void *p, size_t n, struct err *e);
+	void *body_ctx;
+	uint64_t body_length;
+	int (*on_body)(void *ctx, struct str piece, struct err *e);
+	void *on_ctx;
+	bool idempotent;  /* may be sent again */
+	int64_t limit_ms; /* 0: a minute */
+};
+
+/*
+ * One request; an idempotent one without reader and on_body again, as RETRY_BLOB
+ * has it, while what is wrong passes.  The
+ * answer of any status below 500 is in r, which is initialised by
+ * http_response_init() and released by the caller; an error of the service is
+ * not one of ours: look at r->head.status and blob_code().  -1: no answer, or no
+ * access.
+ */
+int blob_ask(struct session *s, const struct blob_ask *q,
+	     struct http_response *r, struct err *e);
+/* "BlobAlreadyExists", "" when the answer names none. */
+struct str blob_code(const struct http_response *r);
+
+#endif
