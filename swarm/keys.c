@@ -180,28 +180,28 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
 	    make_hosts(ui, e) < 0 ||
 	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
-	    make_one("manager", ".secret", SECRET, ui, e) < 0)
+	    make_one("manager", ".secret", SECRET, ui, e) < 0 ||
+	    make_one("backup", ".key", SECRET, ui, e) < 0)
 		return -1;
 	return 0;
 }
 
 /* ---- reading ---- */
 
-static int load_secret(const char *name, char **out, struct err *e)
+static int load_secret(const char *name, const char *suffix, char **out,
+		       struct err *e)
 {
 	struct buf text, raw = BUF_INIT(SECRET_BYTES);
 	struct err ignored = ERR_INIT;
 	struct str hex;
 	int rc = -1;
 
-	if (load(name, ".secret", &text, e) == 0) {
+	if (load(name, suffix, &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
 		if (hex.n != 2 * SECRET_BYTES ||
 		    buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA,
-				DIR "/%s.secret: expected %d hex "
-				    "digits",
-				name, 2 * SECRET_BYTES);
+			err_set(e, ERR_DATA, DIR "/%s%s: expected %d hex digits",
+				name, suffix, 2 * SECRET_BYTES);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -209,6 +209,19 @@ static int load_secret(const char *name, char **out, struct err *e)
 	}
 	buf_burn(&raw);
 	buf_burn(&text);
+	return rc;
+}
+
+int keys_backup(uint8_t key[KEYS_BACKUP_LEN], struct err *e)
+{
+	struct buf raw = BUF_INIT(KEYS_BACKUP_LEN);
+	char *hex = NULL;
+	int rc = load_secret("backup", ".key", &hex, e);
+
+	if (rc == 0 && (rc = buf_add_unhex(&raw, str_of(hex), e)) == 0)
+		memcpy(key, raw.str, KEYS_BACKUP_LEN);
+	burn_str(hex);
+	buf_burn(&raw);
 	return rc;
 }
 
@@ -322,8 +335,8 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	    keys_public(set, &k->admin_public, e) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 || load_hosts(k, e) < 0 ||
-	    load_secret("worker", &k->worker_secret, e) < 0 ||
-	    load_secret("manager", &k->manager_secret, e) < 0)
+	    load_secret("worker", ".secret", &k->worker_secret, e) < 0 ||
+	    load_secret("manager", ".secret", &k->manager_secret, e) < 0)
 		return -1;
 	if (key_pin(buf_str(&k->helper), pin, e) < 0)
 		return err_in(e, DIR "/helper.key");
