@@ -302,7 +302,7 @@ static int add_doc(struct keeping *k, struct err *e)
 	return rc;
 }
 
-/* The files of keys/, but for links and what is too large to be one of ours. */
+/* The files of keys/, but for the one that opens them. */
 static int add_keys(struct keeping *k, struct err *e)
 {
 	DIR *dir = opendir("keys");
@@ -315,8 +315,8 @@ static int add_keys(struct keeping *k, struct err *e)
 		struct buf text = BUF_INIT(BACKUP_KEY_MAX);
 		char *name = xasprintf("keys/%s", d->d_name);
 
-		if (d->d_name[0] != '.' && strlen(name) < 100 &&
-		    (rc = file_read(name, &text, e)) == 0)
+		if (d->d_name[0] != '.' && strcmp(d->d_name, "backup.key") != 0 &&
+		    strlen(name) < 100 && (rc = file_read(name, &text, e)) == 0)
 			rc = archive_add(&k->file, name, buf_str(&text), e);
 		free(name);
 		buf_burn(&text);

@@ -15,6 +15,7 @@
 #include "docker/work.h"
 #include "swarm/backup.h"
 #include "swarm/blob.h"
+#include "swarm/instances.h"
 #include "swarm/marker.h"
 #include "swarm/swarm.h"
 
@@ -22,6 +23,8 @@
 #define ENGINE_MS 120000
 #define INIT_MS 120000
 #define INGRESS_MS 60000
+#define JOIN_MS 600000 /* for all other machines */
+#define LOOK_MS 2000
 #define SERVICES_MS 300000
 #define SCRIPT "node/backup.sh"
 
@@ -394,6 +397,63 @@ static int bring(struct restoring *k, struct err *e)
 
 /* ---- afterwards ---- */
 
+/* Which of these are no Ready nodes yet. */
+static int missing(struct restoring *k, const char *const *hosts,
+		   size_t n_hosts, struct buf *names, struct err *e)
+{
+	struct docker_node *nodes = NULL;
+	int rc;
+	size_t n;
+
+	buf_reset(names);
+	rc = docker_nodes(&k->there, &nodes, &n, e);
+	for (size_t h = 0; rc == 0 && h < n_hosts; h++) {
+		bool there = false;
+
+		for (size_t i = 0; i < n; i++)
+			there |= nodes[i].state == DOCKER_NODE_READY &&
+				 strcmp(nodes[i].hostname, hosts[h]) == 0;
+		if (!there)
+			buf_addf(names, "%s%s", names->n > 0 ? ", " : "",
+				 hosts[h]);
+	}
+	free(nodes);
+	return rc;
+}
+
+/* Until the other machines have joined; those that do not are named, and are
+ * joined later if they come. */
+static int await_others(struct restoring *k, struct err *e)
+{
+	const struct masters *m = &k->r.masters;
+	struct buf names = BUF_INIT(64u << 10);
+	struct instances a = { 0 };
+	int64_t began = now_ms();
+	const char **hosts = NULL;
+	size_t n = 0;
+	int rc = instances_list(k->s, &a, e);
+
+	hosts = xcalloc(m->n + a.n + 1, sizeof(*hosts));
+	for (size_t i = 0; i < m->n; i++)
+		hosts[n++] = m->name[i];
+	for (size_t i = 0; i < a.n; i++)
+		if (!instance_is_off(&a.list[i]) && !instance_is_going(&a.list[i]))
+			hosts[n++] = a.list[i].host;
+	while (rc == 0 && (rc = missing(k, hosts, n, &names, e)) == 0 &&
+	       names.n > 0 && now_ms() - began < JOIN_MS) {
+		ui_waiting(k->s->ui, "the other machines to join",
+			   now_ms() - began, now_ms());
+		rc = sleep_until(now_ms() + LOOK_MS, e);
+	}
+	ui_clear(k->s->ui);
+	if (rc == 0 && names.n > 0)
+		ui_say(k->s->ui, "not there yet: %s", names.str);
+	free(hosts);
+	instances_release(&a);
+	buf_release(&names);
+	return rc;
+}
+
 /* Its own availability, by its name in the backup. */
 static int release_it(struct restoring *k, struct err *e)
 {
@@ -409,17 +469,11 @@ static int release_it(struct restoring *k, struct err *e)
 static int finish(struct restoring *k, struct err *e)
 {
 	struct buf absent = BUF_INIT(8192), idle = BUF_INIT(4096);
-	struct err late = ERR_INIT;
 	int rc = -1;
 
-	/* those who came get what is theirs */
-	if (arrive(k->s, &late) < 0 && late.kind == ERR_INTR)
-		*e = late;
-	if (e->kind != ERR_NONE || remote_reopen(&k->r, e) < 0)
-		goto out;
-	refit_engine(&k->there, k->s, k->r.ssh);
-	if (release_it(k, e) < 0 ||
+	if (await_others(k, e) < 0 ||
 	    refit_labels(&k->there, k->b.cluster, &absent, e) < 0 ||
+	    release_it(k, e) < 0 ||
 	    refit_services(k->s, &k->there, SERVICES_MS, &idle, e) < 0)
 		goto out;
 	if (absent.n > 0)
@@ -428,13 +482,11 @@ static int finish(struct restoring *k, struct err *e)
 	if (k->lacking.n > 0)
 		ui_say(k->s->ui, "not in the backup, and to be made again: %s",
 		       k->lacking.str);
-	if (late.kind != ERR_NONE)
-		*e = late;
-	else if (idle.n > 0)
+	if (idle.n > 0)
 		err_set(e, ERR_TIMEOUT,
 			"all is back, but not all tasks run: %s", idle.str);
 	else
-		rc = 0;
+		rc = arrive(k->s, e);
 out:
 	buf_release(&absent);
 	buf_release(&idle);
