@@ -126,9 +126,8 @@ int script_end(struct script *s, struct err *e)
 		rc = now_ms() - silent > STATUS_MS ?
 			     err_set(e, ERR_NET, "it ended without an exit code") :
 			     ssh_wait(s->ssh, now_ms() + 1000, e);
-	if (rc == 0 && ssh_channel_status(s->c) != 0)
-		rc = err_set(e, ERR_DATA, "it failed (%d): %.*s",
-			     ssh_channel_status(s->c),
+	if (rc == 0 && (s->status = ssh_channel_status(s->c)) != 0)
+		rc = err_set(e, ERR_DATA, "it failed (%d): %.*s", s->status,
 			     STR_ARG(str_trim(buf_str(&s->said))));
 	if (s->c != NULL)
 		ssh_channel_close(s->c);

@@ -81,6 +81,7 @@ struct script {
 	const char *asset, *word, *root;
 	int (*take)(void *ctx, struct str piece, struct err *e);
 	void *ctx;
+	int status; /* its exit code, once it ended */
 	/* private */
 	struct ssh_channel *c;
 	struct buf said;

@@ -27,6 +27,7 @@
 #define LOOK_MS 2000
 #define SERVICES_MS 300000
 #define SCRIPT "node/backup.sh"
+#define NO_START 9 /* of it */
 
 struct restoring {
 	struct session *s;
@@ -119,8 +120,8 @@ static void say_what_it_is(const struct restoring *k)
 	const cJSON *h = k->b.header;
 
 	ui_say(k->s->ui,
-	       "%s: the swarm of %s at %s, Docker %s: %d services, %d secrets, %d "
-	       "configs, %d nodes",
+	       "%s: the swarm of %s at %s, Docker %s; services: %d, secrets: %d, "
+	       "configs: %d, nodes: %d",
 	       k->b.path, json_text(h, "group"), json_text(h, "when"),
 	       json_text(h, "engine"), count(k, "services"),
 	       count(k, "secrets"), count(k, "configs"), count(k, "nodes"));
@@ -242,7 +243,8 @@ static int give(void *ctx, struct str piece, struct err *e)
 	return script_give(ctx, piece, e);
 }
 
-static int put_state(struct restoring *k, struct err *e)
+/* *starts: the engine does with it. */
+static int put_state(struct restoring *k, bool *starts, struct err *e)
 {
 	struct script s = { .ssh = k->r.ssh,
 			    .asset = SCRIPT,
@@ -252,7 +254,14 @@ static int put_state(struct restoring *k, struct err *e)
 	ui_say(k->s->ui, "%s: its engine gets the state", k->name);
 	if (script_begin(&s, e) == 0)
 		backup_state(&k->b, give, &s, e);
-	return script_end(&s, e);
+	*starts = true;
+	if (script_end(&s, e) == 0)
+		return 0;
+	if (s.status != NO_START)
+		return -1;
+	err_clear(e);
+	*starts = false;
+	return 0;
 }
 
 static int take_id(void *ctx, const cJSON *item, struct err *e)
@@ -366,17 +375,20 @@ static int bring(struct restoring *k, struct err *e)
 	struct err why = ERR_INIT;
 	size_t removed = 0;
 	unsigned generation;
+	bool starts;
 
 	/* it is made by the first swarm of an engine, with another MTU */
 	docker_gateway(&k->there, LAYOUT_MTU, &why);
 	err_clear(&why);
-	if (put_state(k, e) < 0) {
+	if (put_state(k, &starts, e) < 0) {
 		/* as it was */
 		if (run(k, "back", &why) == 0)
 			run(k, "done", &why);
 		return -1;
 	}
-	if (begin_anew(k, &why) < 0) {
+	if (!starts)
+		err_set(&why, ERR_DOCKER, "it does not start with it");
+	if (!starts || begin_anew(k, &why) < 0) {
 		if (why.kind == ERR_INTR) {
 			*e = why;
 			return -1;
@@ -480,9 +492,11 @@ static int finish(struct restoring *k, struct err *e)
 		ui_say(k->s->ui, "labels of nodes that are not there: %s",
 		       absent.str);
 	if (k->lacking.n > 0)
-		ui_say(k->s->ui, "not in the backup, and to be made again: %s",
-		       k->lacking.str);
-	if (idle.n > 0)
+		err_set(e, ERR_DATA,
+			"all is back but what cannot be made by its description: "
+			"%s",
+			k->lacking.str);
+	else if (idle.n > 0)
 		err_set(e, ERR_TIMEOUT,
 			"all is back, but not all tasks run: %s", idle.str);
 	else
@@ -512,9 +526,8 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 	    find_master(&k, e) < 0 || confirm(&k, e) < 0 || bring(&k, e) < 0 ||
 	    finish(&k, e) < 0)
 		goto out;
-	ui_say(s->ui, "%s is back: %d services, %d secrets, %d configs",
-	       settings_get(s->set, S_COMPUTE_GROUP), count(&k, "services"),
-	       count(&k, "secrets"), count(&k, "configs"));
+	ui_say(s->ui, "the swarm of %s is back",
+	       settings_get(s->set, S_COMPUTE_GROUP));
 	rc = 0;
 out:
 	if (k.there.http.dialer.dial != NULL)

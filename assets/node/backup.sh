@@ -4,7 +4,8 @@
 #	pack	says how many bytes follow, in a line, and then the bytes; the
 #		engine is stopped while it is packed
 #	put	reads such bytes and puts them in place, with the helper stopped;
-#		what was there is kept in swarm.before
+#		what was there is kept in swarm.before; 9: with them the engine
+#		does not start
 #	back	puts that in place again, where there is any
 #	done	it is not needed any more
 #
@@ -15,9 +16,16 @@ umask 077
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd "$1"
 
+# after some starts that failed systemd starts nothing for a while
+engine_start()
+{
+	systemctl reset-failed docker.service docker.socket || true
+	systemctl start docker.service
+}
+
 engine_stop()
 {
-	trap "systemctl start docker.service" EXIT
+	trap engine_start EXIT
 	trap "exit 1" HUP INT TERM
 	# by its socket it would be started again
 	systemctl stop docker.socket docker.service
@@ -27,9 +35,9 @@ case $0 in
 pack)	rm -rf azswarm-backup
 	mkdir azswarm-backup
 	engine_stop
-	trap "rm -rf azswarm-backup; systemctl start docker.service" EXIT
+	trap "rm -rf azswarm-backup; engine_start" EXIT
 	timeout 300 tar -c -z -f azswarm-backup/it --exclude=swarm/worker --exclude="*.tmp" swarm
-	systemctl start docker.service
+	engine_start
 	stat -c %s azswarm-backup/it
 	cat azswarm-backup/it
 	;;
@@ -49,14 +57,14 @@ put)	rm -rf swarm.new
 	fi
 	mv swarm.new/swarm swarm
 	rmdir swarm.new
-	systemctl start docker.service
+	trap - EXIT
+	engine_start || exit 9
 	;;
 back)	rm -rf swarm.new
 	[ -e swarm.before ] || exit 0
 	engine_stop
 	rm -rf swarm
 	mv swarm.before swarm
-	systemctl start docker.service
 	;;
 done)	rm -rf swarm.before
 	systemctl start swarm-helper.service
