@@ -144,7 +144,8 @@ struct keeping {
 	struct way way;
 	bool evicted;
 	char host[64], address[48], id[32];
-	bool alone; /* the only manager: its swarm stands still meanwhile */
+	bool only;	     /* it is the only manager */
+	bool alone;	     /* without it the others are no majority */
 	struct ssh *ssh;     /* to it; r's, or a hop */
 	struct docker there; /* its engine, once it was stopped */
 	bool stopped;
@@ -180,6 +181,7 @@ static int choose(struct keeping *k, struct err *e)
 		snprintf(k->host, sizeof(k->host), "%s", best->hostname);
 		snprintf(k->address, sizeof(k->address), "%s", best->addr);
 		snprintf(k->id, sizeof(k->id), "%s", best->id);
+		k->only = managers == 1;
 		k->alone = managers < 3;
 	}
 	free(nodes);
@@ -220,6 +222,11 @@ static int prepare(struct keeping *k, struct err *e)
 	char *what;
 	int rc;
 
+	if (k->unlock.n > 0 && !k->only)
+		ui_say(k->s->ui,
+		       "warning: Docker begins anew by force from no state that "
+		       "is locked: of several managers with AUTOLOCK, restore "
+		       "brings back all but secrets");
 	if (k->alone) {
 		ui_say(k->s->ui,
 		       "%s: its engine is stopped for some seconds; what agents "

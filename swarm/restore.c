@@ -328,7 +328,14 @@ static int begin_anew(struct restoring *k, struct err *e)
 	if (k->info.state == DOCKER_SWARM_INACTIVE)
 		return err_set(e, ERR_DOCKER, "it finds no swarm in it");
 	drop_containers(&k->there);
-	return init(k, true, e);
+	/* an engine that begins anew by force asks for no key, and so cannot read
+	 * a state that is locked; the state of an only manager needs no force */
+	if (k->b.unlock.n == 0)
+		return init(k, true, e);
+	return refit_wait_swarm(&k->there, buf_str(&k->b.unlock), ENGINE_MS, e) <
+			       0 ?
+		       -1 :
+		       docker_info(&k->there, &k->info, e);
 }
 
 /* The engine does not take the state: a new swarm, and what is described of the
