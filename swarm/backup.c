@@ -423,12 +423,10 @@ static ssize_t read_file(void *ctx, void *p, size_t n, struct err *e)
 	return got > 0 ? got : err_set(e, ERR_IO, "it has become shorter");
 }
 
-static int upload(struct keeping *k, const char *name, struct err *e)
+static int upload_once(struct keeping *k, const char *name, int fd, off_t size,
+		       struct err *e)
 {
-	static const char *const fields[] = { "x-ms-blob-type: BlockBlob",
-					      "If-None-Match: *", NULL };
-	int fd = open(k->path, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	static const char *const fields[] = { "x-ms-blob-type: BlockBlob", NULL };
 	struct blob_ask q = { .method = "PUT",
 			      .name = name,
 			      .fields = fields,
@@ -439,15 +437,43 @@ static int upload(struct keeping *k, const char *name, struct err *e)
 	struct http_response r;
 	int rc;
 
-	if (size < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, ERR_IO, "%s", k->path);
 	http_response_init(&r, 64u << 10);
 	rc = blob_ask(k->s, &q, &r, e);
 	if (rc == 0 && r.head.status != 201)
-		rc = storage_refusal(&r, RETRY_BLOB, e);
+		rc = storage_refusal(&r, RETRY_UPLOAD, e);
 	http_response_release(&r);
-	close(fd);
-	return rc < 0 ? err_in(e, "%s is here, and not in storage", k->path) : 0;
+	return rc;
+}
+
+static int upload(struct keeping *k, const char *name, struct err *e)
+{
+	struct azure_clock *clock = &k->s->az.clock;
+	int fd = open(k->path, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	int64_t began = now_ms(), wait_ms;
+	int rc = size < 0 ? err_sys(e, ERR_IO, "%s", k->path) : 0;
+
+	for (unsigned tries = 1; rc == 0; tries++) {
+		struct err once = ERR_INIT;
+
+		if (upload_once(k, name, fd, size, &once) == 0)
+			break;
+		wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once);
+		if (wait_ms < 0) {
+			*e = once;
+			rc = err_in(e, "%s is written, but not in storage",
+				    k->path);
+		} else {
+			rc = clock->wait(clock->ctx, now_ms() + wait_ms,
+					 "the storage account to answer", began,
+					 e);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
 /* ---- backup ---- */

@@ -416,6 +416,20 @@ static int bring(struct restoring *k, struct err *e)
 
 /* ---- afterwards ---- */
 
+/* What unlocks it is what was kept, whatever keys/ has. */
+static int keep_unlock_key(struct restoring *k, struct err *e)
+{
+	struct buf line = BUF_INIT(257);
+	int rc;
+
+	buf_addf(&line, "%s\n", k->b.unlock.str);
+	rc = k->b.unlock.n == 0 ?
+		     0 :
+		     file_write("keys/unlock.key", buf_str(&line), 0600, e);
+	buf_burn(&line);
+	return rc;
+}
+
 /* Which of these are no Ready nodes yet. */
 static int missing(struct restoring *k, const char *const *hosts,
 		   size_t n_hosts, struct buf *names, struct err *e)
@@ -490,7 +504,7 @@ static int finish(struct restoring *k, struct err *e)
 	struct buf absent = BUF_INIT(8192), idle = BUF_INIT(4096);
 	int rc = -1;
 
-	if (await_others(k, e) < 0 ||
+	if (keep_unlock_key(k, e) < 0 || await_others(k, e) < 0 ||
 	    refit_labels(&k->there, k->b.cluster, &absent, e) < 0 ||
 	    release_it(k, e) < 0 ||
 	    refit_services(k->s, &k->there, SERVICES_MS, &idle, e) < 0)

@@ -24,6 +24,8 @@ azswarm help chaos-monkey
 azswarm help rebalance
 azswarm help evict
 azswarm help return
+azswarm help backup
+azswarm help restore
 azswarm help deploy-monitor
 azswarm help kill-monitor
 azswarm help deploy-replicated-service
