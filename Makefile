@@ -274,6 +274,11 @@ QUICK	:= $(patsubst %.c,%.o,$(wildcard base/*.c http/*.c))
 $(addprefix build/o/,$(QUICK)): private REL_FLAGS += -O2
 $(addprefix build/aarch64/,$(QUICK)): private ARM_FLAGS += -O2
 
+# Texts of what runs on nodes beside their code, not among everybody's: see above.
+BESIDE	:= $(patsubst %.c,%.o,$(NODE_SRC))
+$(addprefix build/o/,$(BESIDE)): private REL_FLAGS += -fno-merge-constants
+$(addprefix build/aarch64/,$(BESIDE)): private ARM_FLAGS += -fno-merge-constants
+
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
 	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \
 	build/aarch64/* build/aarch64/*/*))

@@ -57,7 +57,7 @@
 	(2 * LAYOUT_STOP_S * \
 	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
-#define SETTLE_MS 60000
+#define SETTLE_MS 15000
 #define FIGURES_MS 1000 /* as old as figures may be */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */

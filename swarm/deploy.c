@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "node/layout.h"
+#include "swarm/marker.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
@@ -452,6 +453,7 @@ int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
 	    images_resolve(s, body, true, e) < 0 ||
+	    marker_fresh(s, json_get(properties, "parameters"), e) < 0 ||
 	    take_names(s, body, NULL, e) < 0)
 		goto out;
 	rc = deploy(s, body, e);

@@ -75,8 +75,8 @@ int storage_blob_there(struct session *s, const char *url,
 
 /*
  * storage_sign() with the key that blob storage gives to whom Entra knows: until
- * expires, or 7 days from now, which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
- * role of the data that this wants, and which.
+ * expires, or 7 days from now, which is what such a key lives.  Caller burns.
+ * ERR_AZURE when we lack the role of the data that this wants, and which.
  */
 int delegation_sign(struct session *s, struct storage *st, const char *blob,
 		    const char *permissions, int64_t expires, char **query,
