@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "swarm/agents.h"
+#include "swarm/lock.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
@@ -293,12 +294,14 @@ static int open_own(struct remote *r, struct err *e)
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return open_own(r, e);
+	return lock_take(s, e) < 0 ? -1 : open_own(r, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r))
 		return 0;
 	if (open_own(r, e) < 0)
@@ -524,6 +527,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	int rc;
 
 	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r) && has_swarm(r, &ignored))
 		return 0;
 	disconnect(r);
