@@ -298,6 +298,8 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
 int cmd_return(struct session *s, int argc, char **argv, struct err *e);
+int cmd_backup(struct session *s, int argc, char **argv, struct err *e);
+int cmd_restore(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e);

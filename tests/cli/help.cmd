@@ -29,6 +29,8 @@ azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return
+azswarm help backup
+azswarm help restore
 azswarm help deploy-monitor
 azswarm help kill-monitor
 azswarm help deploy-replicated-service

@@ -78,6 +78,8 @@ for command in rebalance chaos-monkey restart-agents; do
 done
 asks 1 evict agents000000
 asks 1 return agents000000
+asks 1 backup --yes
+asks 2 restore none.azs
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
