@@ -430,7 +430,7 @@ int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 				     cJSON_CreateString(s->addr_pool));
 		json_add_int(doc, "SubnetSize", 24);
 	}
-	json_add_bool(doc, "ForceNewCluster", false);
+	json_add_bool(doc, "ForceNewCluster", s->force_new_cluster);
 	spec = json_add_obj(doc, "Spec");
 	if (s->keep_snapshots > 0)
 		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots",

@@ -107,6 +107,8 @@ struct docker_init_spec {
 	const char *addr_pool; /* "10.192.0.0/12", cut into /24; NULL: the engine's */
 	unsigned data_path_port; /* 0: DOCKER_PORT_VXLAN */
 	int64_t keep_snapshots;	 /* of the raft log */
+	/* a manager whose majority is lost goes on alone, with all it knows */
+	bool force_new_cluster;
 };
 int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 		      struct err *e);
