@@ -99,10 +99,12 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream,
 			   const char *name, bool master, int64_t limit_ms,
 			   struct err *e)
 {
+	enum keys_role role = master ? KEYS_MASTER : KEYS_AGENT;
 	struct ssh_config c = {
 		.user = settings_get(r->s->set, S_ADMIN_USERNAME),
 		.name = name,
-		.host_key = r->keys.host[master ? KEYS_MASTER : KEYS_AGENT].ec_public,
+		.host_key = r->keys.host[role].ec_public,
+		.other_host_key = r->keys.host[role].ec_before,
 		.key = r->key,
 	};
 
