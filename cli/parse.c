@@ -22,6 +22,10 @@ const struct flag cli_flags[] = {
 	  .kind = FLAG_TRUE,
 	  .at = AT(session.no_share),
 	  .of_all = true },
+	{ .name = "--break-lock",
+	  .kind = FLAG_TRUE,
+	  .at = AT(session.break_lock),
+	  .of_changing = true },
 	{ .name = "--no-wait", .kind = FLAG_TRUE, .at = AT(session.no_wait) },
 	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
@@ -32,6 +36,8 @@ const struct flag cli_flags[] = {
 	{ .name = "--at-a-time", .kind = FLAG_TEXT, .at = AT(session.at_a_time) },
 	{ .name = "--rounds", .kind = FLAG_TEXT, .at = AT(session.rounds) },
 	{ .name = "--seed", .kind = FLAG_TEXT, .at = AT(session.seed) },
+	{ .name = "--tail", .kind = FLAG_TEXT, .at = AT(session.tail) },
+	{ .name = "--since", .kind = FLAG_TEXT, .at = AT(session.since) },
 	{ .name = "--confirm", .kind = FLAG_TEXT, .at = AT(session.confirm) },
 	{ .name = "--tenant", .kind = FLAG_SETTING, .at = S_TENANT_ID },
 	{ .name = "--subscription", .kind = FLAG_SETTING, .at = S_SUBSCRIPTION_ID },
@@ -120,7 +126,9 @@ static int take_value(struct command_line *line, const struct flag *flag,
 
 bool cli_takes_flag(const struct command *cmd, const struct flag *flag)
 {
-	return flag->of_all || shows(cmd->usage, flag->name);
+	return flag->of_all ||
+	       (flag->of_changing && cmd->changes != CHANGES_NOTHING) ||
+	       shows(cmd->usage, flag->name);
 }
 
 bool cli_takes_setting(const struct command *cmd, enum setting which)

@@ -481,6 +481,27 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 	return token == NULL ? -1 : 0;
 }
 
+int docker_swarm_rotate(struct docker *d, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e);
+	int64_t version;
+	char *path;
+	int rc;
+
+	if (doc == NULL)
+		return -1;
+	rc = json_int(doc, "Version.Index", 0, INT64_MAX, &version, e);
+	if (rc == 0 && (rc = json_obj(doc, "Spec", e) != NULL ? 0 : -1) == 0) {
+		path = xasprintf("/swarm/update?version=%lld&rotateWorkerToken=true"
+				 "&rotateManagerToken=true",
+				 (long long)version);
+		rc = docker_call(d, "POST", path, json_get(doc, "Spec"), NULL, e);
+		free(path);
+	}
+	json_burn(doc);
+	return rc;
+}
+
 #define AUTOLOCK "Spec.EncryptionConfig.AutoLockManagers"
 
 int docker_autolock(struct docker *d, bool *on, struct err *e)
@@ -603,6 +624,8 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
 	copy(node->lacks, sizeof(node->lacks),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_LACKS), "", ""));
+	copy(node->files, sizeof(node->files),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_FILES), "", ""));
 	copy(node->engine, sizeof(node->engine),
 	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;

@@ -120,6 +120,8 @@ int docker_swarm_leave(struct docker *d, bool force, struct err *e);
 /* A join token, appended to out (burn it). */
 int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 		       struct err *e);
+/* New ones for both: the ones of before let nobody in any more. */
+int docker_swarm_rotate(struct docker *d, struct err *e);
 
 /* Whether managers that start wait for the unlock key; and change that. */
 int docker_autolock(struct docker *d, bool *on, struct err *e);
@@ -155,6 +157,8 @@ enum docker_availability {
 #define DOCKER_LABEL_PROGRAM "azswarm.version"
 /* What it goes without (node/lacks.h). */
 #define DOCKER_LABEL_LACKS "azswarm.lacks"
+/* A hash of the files that make its machine (node/files.h). */
+#define DOCKER_LABEL_FILES "azswarm.files"
 
 struct docker_node {
 	char id[32];
@@ -172,6 +176,7 @@ struct docker_node {
 	char stop[32];	  /* value of DOCKER_LABEL_STOP, or "" */
 	char program[32]; /* value of DOCKER_LABEL_PROGRAM, or "" */
 	char lacks[32];	  /* value of DOCKER_LABEL_LACKS, or "" */
+	char files[20];	  /* value of DOCKER_LABEL_FILES, or "" */
 	char engine[32];  /* version of its engine, "20.10.24", or "" */
 };
 /* Nodes the list may have; more are an error. */

@@ -34,6 +34,7 @@
 #include "node/daemon.h"
 #include "node/evict.h"
 #include "node/figures.h"
+#include "node/files.h"
 #include "node/imds.h"
 #include "node/lacks.h"
 #include "node/node.h"
@@ -59,6 +60,7 @@
 #define STOP_TASK_MS 120000
 #define SETTLE_MS 15000
 #define FIGURES_MS 1000 /* as old as figures may be */
+#define FILES_MS 300000 /* between looks at the files that make the machine */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
 #define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
@@ -213,6 +215,7 @@ struct agent {
 	char told[128];	  /* systemd, of how it stands */
 	struct registry *registry;
 	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
+	char program[65]; /* SHA-256 of its file */
 	pthread_mutex_t figures_lock; /* for what follows */
 	struct buf figures;	      /* as JSON */
 	int64_t figures_ms;	      /* when they were read; 0: never */
@@ -226,6 +229,8 @@ struct agent {
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
 	struct lacks lacks;
+	char files[FILES_HASH_MAX]; /* which files make this machine */
+	int64_t files_ms;	    /* when they are looked at again */
 	char error[256];   /* what the engine says of its swarm */
 	unsigned failures; /* in a row */
 	unsigned unknown;  /* answers in a row */
@@ -350,8 +355,25 @@ static void stop_task(struct agent *a, const char *task)
 	a->docker.timeout_ms = timeout_ms;
 }
 
-/* What version of this program is here, and what is lacking, in our own row;
- * see helper_row.c. */
+/* Which files make this machine, a hash of them; see `azswarm upgrade`. */
+static const char *files_here(struct agent *a)
+{
+	struct files f = { 0 };
+	struct err e = ERR_INIT;
+
+	if (a->files_ms == 0 || now_ms() >= a->files_ms) {
+		if (files_known(&f, &e) == 0) {
+			files_look(&f, "");
+			files_hash(&f, a->program, a->files);
+		}
+		files_burn(&f);
+		a->files_ms = now_ms() + FILES_MS;
+	}
+	return a->files;
+}
+
+/* What version of this program is here, which files, and what is lacking, in
+ * our own row; see helper_row.c. */
 static void note(struct agent *a, const struct docker_node *node)
 {
 	struct docker_node_change change;
@@ -359,10 +381,13 @@ static void note(struct agent *a, const struct docker_node *node)
 	struct err e = ERR_INIT;
 	bool other = lacks_change(node, a->lacks.bits, label, &change);
 
-	if (!other && strcmp(node->program, a->version) == 0)
+	if (!other && strcmp(node->program, a->version) == 0 &&
+	    strcmp(node->files, files_here(a)) == 0)
 		return;
 	change.labels[1].name = DOCKER_LABEL_PROGRAM;
 	change.labels[1].value = a->version;
+	change.labels[2].name = DOCKER_LABEL_FILES;
+	change.labels[2].value = files_here(a);
 	if (docker_node_update(&a->docker, node->id, &change, &e) < 0)
 		daemon_say("what there is to say of this node: %s", e.msg);
 }
@@ -408,8 +433,8 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	int rc = -1;
 
 	lacks_write(a->lacks.bits, lacks);
-	target = xasprintf("/node/%s?version=%s&lacks=%s", self, a->version,
-			   lacks);
+	target = xasprintf("/node/%s?version=%s&lacks=%s&files=%s", self,
+			   a->version, lacks, files_here(a));
 	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
 		&doc, NULL, e) < 0)
 		goto out;
@@ -836,6 +861,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 		.joined_id = a->joined_id,
 	};
 	snprintf(a->version, sizeof(a->version), "%s", version);
+	files_program("/proc/self/exe", a->program);
 	lacks_init(&a->lacks, &a->config);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;

@@ -561,7 +561,9 @@ static enum http_rank rank(void *ctx, int fd, const char *peer)
 	struct str bytes = { hello, n > 0 ? (size_t)n : 0 };
 
 	if (auth_is_knock(h->config.worker_secret, unix_time(),
-			  tls_hello_name(bytes)))
+			  tls_hello_name(bytes)) ||
+	    (h->config.has_others && auth_is_knock(h->config.others, unix_time(),
+						   tls_hello_name(bytes))))
 		return HTTP_PROVEN;
 	daemon_peer(peer, addr);
 	return is_known(h, addr) ? HTTP_KNOWN : HTTP_ANYBODY;

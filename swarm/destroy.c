@@ -3,6 +3,7 @@
  * they are gone.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "swarm/marker.h"
@@ -57,6 +58,10 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = -1;
 
+	/* the lock would go with its account */
+	if (strcmp(group, settings_get(s->set, S_STORAGE_GROUP)) == 0 &&
+	    lock_leave(s, e) < 0)
+		goto out;
 	if (delete_how(s, group, BY_FORCE, &w, &r, e) < 0) {
 		if (!force_may_matter(e))
 			goto out;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "swarm/agents.h"
+#include "swarm/lock.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
@@ -661,13 +662,13 @@ static int open_rest(struct remote *r, bool kept, struct err *e)
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return open_own(r, 0, e);
+	return lock_take(s, e) < 0 ? -1 : open_own(r, 0, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return open_rest(r, share_join(r), e);
+	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
 }
 
 int remote_open_for(struct session *s, struct remote *r, remote_works *works,
@@ -677,7 +678,7 @@ int remote_open_for(struct session *s, struct remote *r, remote_works *works,
 	r->works = works;
 	r->ctx = ctx;
 	r->must = true;
-	return open_rest(r, share_join(r), e);
+	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
 }
 
 int remote_open_named(struct session *s, struct remote *r, const char *name,
@@ -686,6 +687,8 @@ int remote_open_named(struct session *s, struct remote *r, const char *name,
 	bool kept;
 
 	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
 	kept = share_join(r);
 	if (name == NULL)
 		return open_rest(r, kept, e);
@@ -702,7 +705,8 @@ int remote_open_named(struct session *s, struct remote *r, const char *name,
 int remote_know(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return read_keys(r, e) < 0 ? -1 : find_masters(r, e);
+	return lock_take(s, e) < 0 || read_keys(r, e) < 0 ? -1 :
+							    find_masters(r, e);
 }
 
 int remote_to(struct remote *r, size_t master, struct err *e)
@@ -978,6 +982,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	begin(s, r);
 	r->works = remote_engine;
 	r->must = true;
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r) && use_kept(r, &avoid))
 		return 0;
 	disconnect(r);

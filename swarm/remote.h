@@ -178,5 +178,8 @@ void share_checked(const struct remote *r, bool works);
  * minute, and use it from there.  Where that cannot be, it stays as it is.
  * false: that process did not come up, and there is no connection any more. */
 bool share_begin(struct remote *r);
+/* In a child, behind fork(): of the command's files and connections only these
+ * stay, for somebody may wait for the end of a pipe. */
+void remote_close_others(const int *kept, size_t n);
 
 #endif

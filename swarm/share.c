@@ -219,9 +219,7 @@ static bool still_there(void *ctx)
 	       st.st_dev == p->made.st_dev;
 }
 
-/* Of the command's files and connections only these stay: somebody may wait
- * for the end of a pipe. */
-static void close_others(const int *kept, size_t n)
+void remote_close_others(const int *kept, size_t n)
 {
 	DIR *d = opendir("/proc/self/fd");
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -277,7 +275,7 @@ static void host(struct remote *r, int fd, const char *path)
 	greeting(r, &hello);
 	/* first the descriptors: what is released must not say goodbye for the
 	 * command, which goes on */
-	close_others(kept, sizeof(kept) / sizeof(*kept));
+	remote_close_others(kept, sizeof(kept) / sizeof(*kept));
 	r->ssh = NULL;
 	session_close(r->s);
 	settings_release((struct settings *)(uintptr_t)r->s->set);

@@ -228,6 +228,18 @@ static void azure_lines(const struct status *st, FILE *out)
 	else if (v->compute.there || v->storage.there ||
 		 v->no_storage.kind != ERR_DATA)
 		line(out, "storage", "%s", v->no_storage.msg);
+	if (st->addresses_end > 0) {
+		int64_t days = (st->addresses_end - unix_time()) / 86400;
+
+		line(out, "addresses",
+		     days < 0 ? "by which machines fetch the program have ended; "
+				"'azswarm params', 'azswarm upgrade' and 'azswarm "
+				"deploy-compute' renew them" :
+				"by which machines fetch the program end in %lld "
+				"days; 'azswarm params', 'azswarm upgrade' and "
+				"'azswarm deploy-compute' renew them",
+		     (long long)days);
+	}
 	if (v->no_machines.kind == ERR_NONE) {
 		power_line(out, "masters", &v->masters);
 		power_line(out, "agents", &v->agents);
@@ -665,6 +677,12 @@ cJSON *status_json(const struct status *st)
 		json_add_str(json_get_mut(doc, "storage"), "account", st->account);
 		json_add_str(json_get_mut(doc, "storage"), "sku", v->account_sku);
 	}
+	if (st->addresses_end > 0) {
+		char end[32];
+
+		time_iso(st->addresses_end, end);
+		json_add_str(json_get_mut(doc, "storage"), "addressesEnd", end);
+	}
 	add_machines(doc, "masters", &v->masters);
 	add_missing(json_get_mut(doc, "masters"), v);
 	add_machines(doc, "agents", &v->agents);
@@ -960,6 +978,7 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.values = values,
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
+		.addresses_end = params_end_soon(),
 	};
 
 	rc = show(s, &st, &why, e);

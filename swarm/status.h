@@ -17,6 +17,7 @@ struct status {
 	 * there to be paid for */
 	const struct price *price;
 	const struct err *no_price;
+	int64_t addresses_end; /* see params_end_soon() */
 };
 
 #define STATUS_ROWS 20 /* of nodes and of services, in the text */

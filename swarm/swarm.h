@@ -3,6 +3,7 @@
 
 #include "http/retry.h"
 #include "swarm/keys.h"
+#include "swarm/lock.h"
 #include "swarm/program.h"
 #include "swarm/session.h"
 
@@ -43,9 +44,16 @@ void storage_say_keyless(struct session *s);
 bool storage_keyless_now(struct session *s, struct storage *st, struct err *e);
 /* "Standard_LRS", for the caller to free; left alone where no account is. */
 int storage_sku(struct session *s, char **sku, struct err *e);
-/* First key of the account.  ERR_DATA when it is keyless.  Caller burns. */
+/* The key of the account that machines have.  ERR_DATA when it is keyless.  Caller
+ * burns. */
 int storage_key(struct session *s, const struct storage *st, char **key,
 		struct err *e);
+/* Have Azure make that key anew, "key1" or "key2": what was made with it is void. */
+int storage_key_anew(struct session *s, const char *name, struct err *e);
+/* From now on machines are given that key, and those that are there have still the
+ * one before; "": they have no more. */
+int storage_use_key(struct session *s, const char *name, const char *before,
+		    struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
 /*
@@ -140,6 +148,10 @@ cJSON *params_there(void);
  * there are no parameters here to look at.
  */
 int params_fetchable(struct err *e);
+/* When that ends, where it is within 90 days, or was; 0 else, and where such
+ * addresses never live longer. */
+#define PARAMS_SOON_S (90 * 86400)
+int64_t params_end_soon(void);
 
 /* ---- images (swarm/images.c) ---- */
 
@@ -253,6 +265,8 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
 
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);
 int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
+int cmd_audit(struct session *s, int argc, char **argv, struct err *e);
+int cmd_rotate(struct session *s, int argc, char **argv, struct err *e);
 int cmd_status(struct session *s, int argc, char **argv, struct err *e);
 int cmd_doctor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
@@ -261,6 +275,7 @@ int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
+int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e);
 int cmd_up(struct session *s, int argc, char **argv, struct err *e);
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);

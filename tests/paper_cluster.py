@@ -106,6 +106,14 @@ class Engine:
         if what[:2] == ('GET', 'distribution'):
             ours = '127.0.0.1:1339' in path
             return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
+        if what == ('GET', 'swarm', ''):
+            return 200, {'Version': {'Index': 10}, 'Spec': {'Name': 'default', 'Labels': {}},
+                         'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
+        if what == ('POST', 'swarm', 'update'):
+            if query != {'version': ['10'], 'rotateWorkerToken': ['true'],
+                         'rotateManagerToken': ['true']} or body['Name'] != 'default':
+                raise Refused(500, 'rpc error: code = Unknown desc = update out of sequence')
+            return 200, None
         if what == ('GET', 'tasks', ''):
             return 200, self.tasks(query)
         if what == ('GET', 'services', ''):

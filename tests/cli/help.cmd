@@ -12,6 +12,8 @@ azswarm help params
 azswarm help deploy-compute
 azswarm help plan
 azswarm help view-deployment
+azswarm help rotate
+azswarm help audit
 azswarm help list-agents
 azswarm help scale-agents
 azswarm help stop-agents

@@ -64,6 +64,7 @@ offers=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 asks 0 doctor
 asks 0 deploy-storage
 asks 0 create-shares
+asks 0 rotate storage-key
 asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
@@ -85,6 +86,7 @@ same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep 
 asks 0 doctor
 asks 0 view-deployment
 asks 0 list-agents
+asks 0 audit
 asks 0 scale-agents 4
 asks 0 scale-agents 2
 asks 0 restart-agents

@@ -399,6 +399,17 @@ static void swarm(void)
 		.addr_pool = "10.192.0.0/12",
 		.keep_snapshots = 3,
 	};
+	static const struct exchange rotate[] = {
+		PING,
+		{ "GET", V "/swarm", NULL, 200,
+		  "{\"Version\":{\"Index\":11},\"Spec\":{\"Name\":\"default\"},"
+		  "\"JoinTokens\":{\"Worker\":\"w-t\",\"Manager\":\"m-t\"}}",
+		  NULL, 0, 0 },
+		{ "POST",
+		  V "/swarm/update?version=11&rotateWorkerToken=true"
+		    "&rotateManagerToken=true",
+		  "{\"Name\":\"default\"}", 200, "", NULL, 0, 0 },
+	};
 	struct buf t = BUF_INIT(100);
 	int rc;
 
@@ -424,6 +435,8 @@ static void swarm(void)
 	    rc < 0 ? rc : docker_swarm_token(&docker, true, &t, &err), NULL,
 	    strcmp(t.str, "w-t m-t") == 0);
 	buf_burn(&t);
+	begin(rotate, N(rotate), 0);
+	end("new tokens", docker_swarm_rotate(&docker, &err), NULL, true);
 }
 
 static void autolock(void)
