@@ -41,6 +41,10 @@ managers()	# what each manager is to the engine on that machine
 {
 	on "$1" docker node ls --filter role=manager --format '{{.Hostname}} {{.ManagerStatus}}' | sort
 }
+managers_of()	# MACHINE: has a swarm with a leader
+{
+	managers "$1" | grep -q Leader
+}
 master0_is()	# STATUS: as the engine on master1 sees it
 {
 	managers master1 | grep -qE "^master0 ($1)\$"
@@ -143,6 +147,7 @@ same 'its key is ours alone' 600 "$(stat -c %a keys/unlock.key)"
 same 'it is what Docker says it is' "$(on master1 docker swarm unlock-key -q)" "$(cat keys/unlock.key)"
 on master0 systemctl restart docker
 check 'an engine that starts is locked' wait_for 30 swarm_is locked
+check 'the others have a leader' wait_for 60 managers_of master1
 forget
 expect 'status names it' 0 "^missing +master0: its swarm is locked; 'azswarm unlock'" "$AZSWARM" status
 mv keys/unlock.key elsewhere
