@@ -430,7 +430,7 @@ int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 				     cJSON_CreateString(s->addr_pool));
 		json_add_int(doc, "SubnetSize", 24);
 	}
-	json_add_bool(doc, "ForceNewCluster", false);
+	json_add_bool(doc, "ForceNewCluster", s->force_new_cluster);
 	spec = json_add_obj(doc, "Spec");
 	if (s->keep_snapshots > 0)
 		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots",
@@ -605,9 +605,9 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 		node_states, json_str_opt(doc, "Status.State", ""));
 	node->availability = (enum docker_availability)word_value(
 		availabilities, json_str_opt(doc, "Spec.Availability", ""));
-	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") ==
-				0 ||
-			json_at(doc, "ManagerStatus") != NULL;
+	node->raft = json_at(doc, "ManagerStatus") != NULL;
+	node->manager = node->raft || strcmp(json_str_opt(doc, "Spec.Role", ""),
+					     "manager") == 0;
 	node->leader = json_bool_opt(doc, "ManagerStatus.Leader", false);
 	node->reachable =
 		strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),
@@ -624,8 +624,6 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
 	copy(node->lacks, sizeof(node->lacks),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_LACKS), "", ""));
-	copy(node->files, sizeof(node->files),
-	     json_str_opt(json_get(labels, DOCKER_LABEL_FILES), "", ""));
 	copy(node->engine, sizeof(node->engine),
 	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;

@@ -107,6 +107,8 @@ struct docker_init_spec {
 	const char *addr_pool; /* "10.192.0.0/12", cut into /24; NULL: the engine's */
 	unsigned data_path_port; /* 0: DOCKER_PORT_VXLAN */
 	int64_t keep_snapshots;	 /* of the raft log */
+	/* a manager whose majority is lost goes on alone, with all it knows */
+	bool force_new_cluster;
 };
 int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 		      struct err *e);
@@ -168,6 +170,7 @@ struct docker_node {
 	enum docker_node_state state;
 	enum docker_availability availability;
 	bool manager; /* by its role */
+	bool raft;    /* has a manager's status: one of raft's members */
 	bool leader;
 	bool reachable;			 /* as a manager */
 	bool leaving;			 /* carries DOCKER_LABEL_LEAVING */

@@ -139,12 +139,14 @@ static int have_key(struct session *s, struct remote *r, enum remote_at *at,
 	bool leads;
 
 	for (;;) {
-		bool electing = false;
+		bool electing = false, locked = false;
 
 		ask_key(s, r, at, &leads);
-		for (size_t i = 0; i < r->masters.n; i++)
+		for (size_t i = 0; i < r->masters.n; i++) {
 			electing |= at[i] == REMOTE_LEADERLESS;
-		if (leads || file_exists(KEY_FILE) || !electing ||
+			locked |= at[i] == REMOTE_LOCKED;
+		}
+		if (leads || file_exists(KEY_FILE) || !electing || !locked ||
 		    now_ms() - began >= REMOTE_LEADER_MS)
 			return 0;
 		ui_waiting(s->ui, "a master that tells the key",

@@ -980,6 +980,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	int rc;
 
 	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
 	r->works = remote_engine;
 	r->must = true;
 	if (lock_take(s, e) < 0)

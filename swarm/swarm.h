@@ -161,8 +161,12 @@ int64_t params_end_soon(void);
  * new masters, which is said, and for each master that is there its own, for
  * Azure refuses another.  there: the resource group is.  Where Azure does not
  * tell the latest, that is said, and the template's "latest" stays.
+ *
+ * left: gets the masters that are there and too many, an array for the caller to
+ * free, which may be empty.
  */
-int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
+int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
+		   struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 
@@ -274,6 +278,8 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e);
+int cmd_recover(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
 int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e);
 int cmd_up(struct session *s, int argc, char **argv, struct err *e);
@@ -292,6 +298,8 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
 int cmd_return(struct session *s, int argc, char **argv, struct err *e);
+int cmd_backup(struct session *s, int argc, char **argv, struct err *e);
+int cmd_restore(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e);

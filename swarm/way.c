@@ -199,6 +199,14 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	return -1;
 }
 
+void way_take(struct session *s, struct way *w, struct remote *r)
+{
+	remote_drop_docker(r);
+	*w = (struct way){ .s = s, .remote = *r };
+	*r = (struct remote){ 0 };
+	start_client(w);
+}
+
 void way_set_addresses(struct way *w, cJSON *addresses)
 {
 	json_free(w->addresses);

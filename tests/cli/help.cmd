@@ -21,11 +21,16 @@ azswarm help start-agents
 azswarm help deallocate-agents
 azswarm help restart-agents
 azswarm help reimage-agents-serial
+azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
+azswarm help replace-master
+azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return
+azswarm help backup
+azswarm help restore
 azswarm help deploy-monitor
 azswarm help kill-monitor
 azswarm help deploy-replicated-service

@@ -338,6 +338,43 @@ static void what_needs_a_look(void)
 	survey_release(&v);
 }
 
+/* Machines that are not what a new one would get. */
+static void drifts(void)
+{
+	struct survey v = { 0 };
+	struct status st = { .group = "g",
+			     .storage_group = "s",
+			     .account = "a",
+			     .v = &v,
+			     .drift = "n01, m0",
+			     .n_drift = 2 };
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	cJSON *doc;
+
+	whole(&v);
+	status_text(&st, f);
+	fclose(f);
+	has("drift: is named, with what mends it", text,
+	    "machines are not what a new one would get: n01, m0; 'azswarm "
+	    "upgrade'");
+	free(text);
+	doc = status_json(&st);
+	check(strcmp(json_str_opt(doc, "drift[0]", ""), "n01") == 0 &&
+		      strcmp(json_str_opt(doc, "drift[1]", ""), "m0") == 0 &&
+		      json_at(doc, "drift[2]") == NULL,
+	      "drift: for programs", "not");
+	json_free(doc);
+	st.drift = NULL;
+	st.n_drift = 0;
+	doc = status_json(&st);
+	check(json_at(doc, "drift") != NULL && json_at(doc, "drift[0]") == NULL,
+	      "drift: none", "not");
+	json_free(doc);
+	survey_release(&v);
+}
+
 static void not_had(void)
 {
 	struct survey v = { 0 };
@@ -485,6 +522,7 @@ int main(void)
 	power();
 	quorum();
 	what_needs_a_look();
+	drifts();
 	not_had();
 	json();
 	frame();
