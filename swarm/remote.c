@@ -656,6 +656,9 @@ static int open_rest(struct remote *r, bool kept, struct err *e)
 		return 0;
 	if (open_own(r, avoid, e) < 0)
 		return -1;
+	/* one that does not work is nobody else's to use */
+	if (remote_is_at(r) > REMOTE_WORKS)
+		return 0;
 	return share_begin(r) ? 0 : remote_reopen(r, e);
 }
 
