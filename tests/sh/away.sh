@@ -154,8 +154,13 @@ mv keys/unlock.key elsewhere
 expect 'unlock: who works tells the key' 0 '1 master unlocked' "$AZSWARM" unlock
 same 'and it is kept' "$(cat elsewhere)" "$(cat keys/unlock.key)"
 check 'Docker has it back' wait_for 60 master0_is 'Reachable|Leader'
-for m in 0 1 2; do on master$m systemctl restart docker & done
-wait
+restarts=
+for m in 0 1 2; do
+	on master$m systemctl restart docker &
+	restarts="$restarts $!"
+done
+# shellcheck disable=SC2086
+wait $restarts
 check 'all are locked' wait_for 30 swarm_is locked
 forget
 expect 'all locked: at once' 1 "no master works .*'azswarm unlock'" timeout $hang "$AZSWARM" destroy-service
