@@ -20,6 +20,7 @@
 #include "base/hash.h"
 #include "node/marker.h"
 #include "swarm/agents.h"
+#include "swarm/lock.h"
 #include "swarm/marker.h"
 #include "swarm/plan.h"
 #include "swarm/survey.h"
@@ -433,6 +434,8 @@ static int bring(struct upgrade *u, struct machine *m, struct err *e)
 {
 	struct answer a;
 
+	if (lock_still(u->s, e) < 0)
+		return -1;
 	ui_say(u->s->ui, "%s: is brought to what a new one would get", m->host);
 	if (ask(u, m, true, &a, e) < 0)
 		return e->kind == ERR_INTR ?

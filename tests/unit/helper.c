@@ -423,15 +423,16 @@ static void versions(void)
 		  "?version=1234567890123456789012345678901",
 		  "1234567890123456789012345678901", 6 },
 		{ "version: an older agent than before", "", "", 7 },
-		{ "files: are kept", "?version=1&files=0123456789abcdef", "1", 8,
-		  "0123456789abcdef" },
+		{ "files: are kept", "?version=1&files=0123456789abcdef", "1",
+		  8, "0123456789abcdef" },
 		{ "files: once", "?version=1&files=0123456789abcdef", "1", 8,
 		  "0123456789abcdef" },
 		{ "files: others", "?version=1&files=1123456789abcdef", "1", 9,
 		  "1123456789abcdef" },
-		{ "files: what is no hash", "?version=1&files=%22%7d", "1", 10, "" },
-		{ "files: too long", "?version=1&files=0123456789abcdef0123", "1",
-		  10, "" },
+		{ "files: what is no hash", "?version=1&files=%22%7d", "1", 10,
+		  "" },
+		{ "files: too long", "?version=1&files=0123456789abcdef0123",
+		  "1", 10, "" },
 	};
 	char path[160], note[80];
 	unsigned before;
