@@ -367,7 +367,7 @@ static void before(void)
 	if (file_write("before", str_of(script), 0755, &e) < 0 ||
 	    image_init(&other, "before", ELF_OWN, "0.9", &e) < 0)
 		abort();
-	r = registry_start("file", "1.0", "", "before", port);
+	r = registry_start("file", "1.0", "", "./before", port);
 	check(answers(port), "with the version before: answers", "silence");
 	path = xasprintf("/v2/azswarm/manifests/%s", other.docker.digest);
 	plain_exchange("GET", "127.0.0.1", port, path, NULL, STR_NULL,
