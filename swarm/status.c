@@ -233,12 +233,13 @@ static void azure_lines(const struct status *st, FILE *out)
 		int64_t days = (st->addresses_end - unix_time()) / 86400;
 
 		line(out, "addresses",
-		     days < 0 ? "by which machines fetch the program have ended; "
-				"'azswarm params', 'azswarm upgrade' and 'azswarm "
-				"deploy-compute' renew them" :
-				"by which machines fetch the program end in %lld "
-				"days; 'azswarm params', 'azswarm upgrade' and "
-				"'azswarm deploy-compute' renew them",
+		     days < 0 ?
+			     "by which machines fetch the program have ended; "
+			     "'azswarm params', 'azswarm upgrade' and 'azswarm "
+			     "deploy-compute' renew them" :
+			     "by which machines fetch the program end in %lld "
+			     "days; 'azswarm params', 'azswarm upgrade' and "
+			     "'azswarm deploy-compute' renew them",
 		     (long long)days);
 	}
 	if (v->no_machines.kind == ERR_NONE) {
@@ -301,11 +302,24 @@ static void node_line(FILE *out, const struct survey *v)
 
 	for (size_t i = 0; i < v->n_nodes; i++)
 		well += is_well(&v->nodes[i]);
-	strangers(v, &v->masters, &others);
 	strangers(v, &v->agents, &others);
 	line(out, "nodes", "%zu of %zu ready and active%s%s", well, v->n_nodes,
 	     others.n > 0 ? "; running, and no nodes yet:" : "", others.str);
 	buf_release(&others);
+}
+
+/* Masters that Azure has and the swarm does not reach, and why. */
+static void missing_lines(FILE *out, const struct survey *v)
+{
+	char mend[120];
+
+	for (size_t i = 0; i < v->masters.n; i++) {
+		const char *why = survey_missing(v, i, mend);
+
+		if (why != NULL)
+			line(out, "missing", "%s: %s; %s",
+			     v->masters.list[i].name, why, mend);
+	}
 }
 
 /* What nodes say that they go without: "n05 (share), n06 (room,paused)". */
@@ -351,6 +365,7 @@ static void swarm_lines(const struct status *st, FILE *out)
 		line(out, "swarm",
 		     "%zu of %zu managers reachable; tolerates the loss of %zu",
 		     q.reachable, q.managers, tolerates(&q));
+	missing_lines(out, v);
 	node_line(out, v);
 	lacks_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
@@ -520,6 +535,19 @@ static void add_machines(cJSON *doc, const char *key, const struct instances *a)
 	}
 }
 
+static void add_missing(cJSON *masters, const struct survey *v)
+{
+	char mend[120];
+
+	for (size_t i = 0; i < v->masters.n; i++) {
+		const char *why = survey_missing(v, i, mend);
+
+		if (why != NULL)
+			json_add_str(cJSON_GetArrayItem(masters, (int)i),
+				     "missing", why);
+	}
+}
+
 static void add_network(cJSON *doc, const struct survey *v)
 {
 	cJSON *list = json_add_arr(doc, "addresses"), *o;
@@ -678,6 +706,7 @@ cJSON *status_json(const struct status *st)
 		json_add_str(json_get_mut(doc, "storage"), "addressesEnd", end);
 	}
 	add_machines(doc, "masters", &v->masters);
+	add_missing(json_get_mut(doc, "masters"), v);
 	add_machines(doc, "agents", &v->agents);
 	add_network(doc, v);
 	add_bill(doc, v);

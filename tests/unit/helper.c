@@ -258,7 +258,7 @@ static void founding(void)
 	check(WITHIN(5000, answers("/healthz", 200, "ok")), "is healthy then",
 	      "503");
 	expect("a worker's token", "GET", "/join/worker", GOOD, 200,
-	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\"}");
+	       "{\"token\":\"token-worker\",\"remote\":\"127.0.0.1:2377\",\"cluster\":\"cl1\",\"generation\":1}");
 	expect("a manager's token", "GET", "/join/manager",
 	       (struct fault){ .secret = config.manager_secret }, 200,
 	       "token-manager");

@@ -194,6 +194,47 @@ static void all_of_it(void)
 	survey_release(&v);
 }
 
+/* Three masters: one leads, of one there is an old row, one is off. */
+static void missing(void)
+{
+	struct survey v = { 0 };
+	struct docker_node *gone;
+	cJSON *doc;
+	char *text;
+
+	swarm_of(&v);
+	machine(&v.masters, "master1", "B2", "running");
+	machine(&v.masters, "master2", "B2", "deallocated");
+	gone = node(&v, "master1", true, DOCKER_NODE_DOWN);
+	gone->reachable = false;
+	v.at[1] = REMOTE_LOCKED;
+	text = text_of(&v, NULL, NULL);
+	has("missing: locked", text,
+	    "missing            master1: its swarm is locked; 'azswarm unlock' "
+	    "unlocks it\n");
+	has("missing: off", text,
+	    "missing            master2: deallocated; start it: 'az vm start', or "
+	    "the portal\n");
+	check(strstr(text, "missing            master0") == NULL,
+	      "missing: not who is there", text);
+	free(text);
+	v.at[1] = REMOTE_LOST;
+	text = text_of(&v, NULL, NULL);
+	has("missing: thrown out", text,
+	    "master1: its engine does not find its swarm; it comes back by itself, "
+	    "else 'azswarm replace-master 1' makes it anew\n");
+	free(text);
+	doc = json_of(&v);
+	check(strcmp(json_str_opt(cJSON_GetArrayItem(json_get(doc, "masters"), 1),
+				  "missing", ""),
+		     "its engine does not find its swarm") == 0 &&
+		      json_get(cJSON_GetArrayItem(json_get(doc, "masters"), 0),
+			       "missing") == NULL,
+	      "missing: as JSON", "");
+	json_free(doc);
+	survey_release(&v);
+}
+
 static void power(void)
 {
 	struct survey v = { 0 };
@@ -477,6 +518,7 @@ int main(void)
 	json_init();
 	nothing();
 	all_of_it();
+	missing();
 	power();
 	quorum();
 	what_needs_a_look();

@@ -481,10 +481,12 @@ static inline void world_config(const struct world *w, const char *name,
 		 "{\"role\":\"%s\",\"masters\":[\"127.0.0.1\"],\"helper_pin\":\"%s\","
 		 "\"worker_secret\":\"%s\",%s\"docker_socket\":\"%s\",\"listen\":\"127.0.0.1\","
 		 "\"helper_port\":%u,\"health_port\":%u,\"run_dir\":\"%s/run-%s\","
+		 "\"state_dir\":\"%s/state-%s\","
 		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400,"
 		 "\"helper_socket\":\"%s/%s.ctl\"%s%s}",
 		 role, w->pin, w->worker, manager, socket, w->helper_port,
-		 w->health_port, w->dir, name, w->dir, name, metadata, more);
+		 w->health_port, w->dir, name, w->dir, name, w->dir, name,
+		 metadata, more);
 	snprintf(file, sizeof(file), "%s.json", name);
 	world_file(w, file, text, 0600);
 }
