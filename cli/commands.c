@@ -154,9 +154,10 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_upgrade,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = SCALE_SET | STORAGE | MASTERS | OF(PROGRAM),
+	  .settings = SCALE_SET | STORAGE | MASTERS | OF(PROGRAM) |
+		      OF(DRAIN_LIMIT) | OF(REBALANCE),
 	  .made_by = "params",
-	  .usage = "[--dry-run]",
+	  .usage = "[--dry-run | --reboot]",
 	  .summary = "bring machines that are there to what new ones would get" },
 	{ .name = "view-deployment",
 	  .group = GROUP_LOOK,
