@@ -242,6 +242,7 @@ struct agent {
 	char error[256];   /* what the engine says of its swarm */
 	unsigned failures; /* in a row */
 	unsigned unknown;  /* answers in a row */
+	bool unanswered;   /* the last question was */
 	bool fresh;	   /* was seen outside of any swarm */
 	char stopped[32];  /* the task that was stopped last */
 	struct complaint complaint;
@@ -760,6 +761,7 @@ static int round_once(struct agent *a, struct err *e)
 		rc = v.manager ? look_self(a, &v, e) :
 		     v.master  ? 0 :
 				 look_asking(a, &v, e);
+		a->unanswered = rc < 0;
 		judge(a, &v);
 		view_set(a, &v);
 	}
@@ -810,7 +812,10 @@ static void *watch(void *ctx)
 
 		if (interrupt_requested())
 			break;
-		daemon_complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
+		/* not all is well between two questions that nobody answers */
+		if (rc < 0 || !a->unanswered)
+			daemon_complain(&a->complaint, rc < 0 ? e.msg : "",
+					now_ms());
 		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS),
 				&stopped) < 0)
 			break;

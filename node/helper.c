@@ -326,7 +326,7 @@ static void tell_systemd(struct helper *h, bool active, const char *why)
 		return;
 	h->told_active = active;
 	snprintf(h->told, sizeof(h->told), "%.*s", (int)sizeof(h->told) - 1, why);
-	state = xasprintf("STATUS=%s", active	   ? "manager of a swarm" :
+	state = xasprintf("STATUS=%s", active	    ? "manager of a swarm" :
 				       *why != '\0' ? why :
 						      "no swarm");
 	daemon_notify(state);
