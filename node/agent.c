@@ -494,19 +494,6 @@ static void settle_in(struct agent *a, struct agent_view *v,
 		   now_ms() - a->moved_since_ms >= SETTLE_IN_MS;
 }
 
-/* Behind a question's path: which swarm we are in, as far as we know. */
-static void add_life(const struct agent *a, struct buf *target)
-{
-	unsigned generation = a->proof.generation > a->life.generation ?
-				      a->proof.generation :
-				      a->life.generation;
-
-	if (generation > 0)
-		buf_addf(target, "%ccluster=%s&generation=%u",
-			 strchr(target->str, '?') != NULL ? '&' : '?',
-			 a->life.cluster, generation);
-}
-
 /* A worker asks for it; one whose engine does not tell its ID, by name. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
@@ -525,7 +512,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	v->heard = v->moved = false;
 	lacks_write(a->lacks.bits, lacks);
 	buf_addf(&target, "/node/%s?version=%s&lacks=%s", self, a->version, lacks);
-	add_life(a, &target);
+	life_add_query(&a->life, &a->proof, &target);
 	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_ROW_MS,
 		&status, &doc, NULL, e) < 0)
 		goto out;
@@ -606,7 +593,7 @@ static int join(struct agent *a, struct err *e)
 	int rc = -1;
 
 	buf_adds(&target, "/join/worker");
-	add_life(a, &target);
+	life_add_query(&a->life, &a->proof, &target);
 	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_MS, &status,
 		&doc, &master, e) < 0)
 		goto out;

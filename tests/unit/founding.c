@@ -594,7 +594,7 @@ static void agents(void)
 		 port);
 	world_config(&world, "w", "worker", worker.engine.path, more);
 	agent = world_run(&world, "w", "agent");
-	check(WITHIN(10000, is_in("w", "cl1", 1)) && swarm_did(&worker, "join"),
+	check(WITHIN(10000, swarm_did(&worker, "join") && is_in("w", "cl1", 1)),
 	      "an agent joins, and knows its swarm", worker.calls);
 	ended(helper, "one");
 
