@@ -1045,18 +1045,22 @@ static int begin_anew(struct recover *r, struct err *e)
  * run is begun anew.  Agents try the lost masters, too, which takes them seconds
  * each time: some come too late, unless the half minute begins again.
  */
-static int go_on_alone(struct recover *r, struct err *e)
+static int go_on_alone(struct recover *r, bool alone, struct err *e)
 {
-	ui_say(r->s->ui, "%s: a new swarm of what it knows", r->from);
 	for (int i = 0; i < ALONE_TIMES; i++) {
+		if (alone && unheard(r) == 0)
+			return 0;
+		ui_say(r->s->ui, "%s: %s", r->from,
+		       alone ? "once more, for agents that have not found it" :
+			       "a new swarm of what it knows");
 		if (begin_anew(r, e) < 0)
 			return err_in(e, "%s alone", r->from);
-		if (unheard(r) == 0)
-			return 0;
+		alone = true;
 	}
-	ui_say(r->s->ui,
-	       "%zu agent%s not heard from yet: what runs there may be begun anew",
-	       unheard(r), unheard(r) == 1 ? "" : "s");
+	if (unheard(r) > 0)
+		ui_say(r->s->ui,
+		       "%zu not heard from yet: what runs there may be begun anew",
+		       unheard(r));
 	return 0;
 }
 
@@ -1133,6 +1137,14 @@ static void say_recovered(struct recover *r)
 	       reachable, members, ready, workers);
 }
 
+/* Before one of the others has joined it again. */
+static bool is_alone(const struct recover *r, int alone)
+{
+	size_t reachable;
+
+	return alone == 0 || raft_others(&r->raft, "", &reachable) == 1;
+}
+
 int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct recover r = { .s = s };
@@ -1153,7 +1165,8 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 	    (!r.begun && recover_agree(&r, e) < 0) ||
 	    (alone == 0 && (alone = check_lost(&r, ELECTION_MS, e)) < 0))
 		goto out;
-	if (alone == 0 && (turn_off(&r, e) < 0 || go_on_alone(&r, e) < 0))
+	if ((alone == 0 && turn_off(&r, e) < 0) ||
+	    (is_alone(&r, alone) && go_on_alone(&r, alone == 1, e) < 0))
 		goto again;
 	if ((!r.begun && raise_generation(&r, e) < 0) ||
 	    remove_lost_rows(&r, e) < 0 || start_lost(&r, e) < 0)
