@@ -31,7 +31,6 @@ struct command_line {
 	/* flags that only some commands know */
 	const char *config, *listen, *dir, *machines, *faults, *record, *cores,
 		*provision;
-	const char *file;
 };
 
 enum needs {

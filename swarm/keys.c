@@ -185,13 +185,15 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
 	    make_hosts(ui, e) < 0 ||
 	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
-	    make_one("manager", ".secret", SECRET, ui, e) < 0)
+	    make_one("manager", ".secret", SECRET, ui, e) < 0 ||
+	    make_one("backup", ".key", SECRET, ui, e) < 0)
 		return -1;
 	return 0;
 }
 
 /* ---- reading ---- */
 
+/* Of a file in keys/, so many bytes in hex. */
 static int load_secret(const char *name, size_t bytes, char **out, struct err *e)
 {
 	struct buf text, raw = BUF_INIT(2 * SECRET_BYTES);
@@ -199,12 +201,10 @@ static int load_secret(const char *name, size_t bytes, char **out, struct err *e
 	struct str hex;
 	int rc = -1;
 
-	if (load(name, ".secret", &text, e) == 0) {
+	if (load(name, "", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
 		if (hex.n != 2 * bytes || buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA,
-				DIR "/%s.secret: expected %zu hex "
-				    "digits",
+			err_set(e, ERR_DATA, DIR "/%s: expected %zu hex digits",
 				name, 2 * bytes);
 		else {
 			*out = str_dup(hex);
@@ -216,11 +216,24 @@ static int load_secret(const char *name, size_t bytes, char **out, struct err *e
 	return rc;
 }
 
+int keys_backup(uint8_t key[KEYS_BACKUP_LEN], struct err *e)
+{
+	struct buf raw = BUF_INIT(KEYS_BACKUP_LEN);
+	char *hex = NULL;
+	int rc = load_secret("backup.key", KEYS_BACKUP_LEN, &hex, e);
+
+	if (rc == 0 && (rc = buf_add_unhex(&raw, str_of(hex), e)) == 0)
+		memcpy(key, raw.str, KEYS_BACKUP_LEN);
+	burn_str(hex);
+	buf_burn(&raw);
+	return rc;
+}
+
 /* A worker's and a manager's. */
 static int load_others(char **out, struct err *e)
 {
-	const char *name = file_exists(GOING)  ? "going" :
-			   file_exists(COMING) ? "coming" :
+	const char *name = file_exists(GOING)  ? "going.secret" :
+			   file_exists(COMING) ? "coming.secret" :
 						 NULL;
 
 	return name == NULL ? 0 : load_secret(name, 2 * SECRET_BYTES, out, e);
@@ -336,8 +349,8 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	    keys_public(set, &k->admin_public, e) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 || load_hosts(k, e) < 0 ||
-	    load_secret("worker", SECRET_BYTES, &k->worker_secret, e) < 0 ||
-	    load_secret("manager", SECRET_BYTES, &k->manager_secret, e) < 0 ||
+	    load_secret("worker.secret", SECRET_BYTES, &k->worker_secret, e) < 0 ||
+	    load_secret("manager.secret", SECRET_BYTES, &k->manager_secret, e) < 0 ||
 	    load_others(&k->others, e) < 0)
 		return -1;
 	if (key_pin(buf_str(&k->helper), pin, e) < 0)
@@ -402,11 +415,11 @@ static int put_secret(const char *path, struct str hex, struct err *e)
 static int use_coming(struct err *e)
 {
 	char *worker = NULL, *manager = NULL, *both = NULL, *coming = NULL;
-	int rc = load_secret("coming", 2 * SECRET_BYTES, &coming, e);
+	int rc = load_secret("coming.secret", 2 * SECRET_BYTES, &coming, e);
 
 	if (rc == 0 && !file_exists(GOING) &&
-	    (rc = load_secret("worker", SECRET_BYTES, &worker, e)) == 0 &&
-	    (rc = load_secret("manager", SECRET_BYTES, &manager, e)) == 0) {
+	    (rc = load_secret("worker.secret", SECRET_BYTES, &worker, e)) == 0 &&
+	    (rc = load_secret("manager.secret", SECRET_BYTES, &manager, e)) == 0) {
 		both = xasprintf("%s%s", worker, manager);
 		rc = put_secret(GOING, str_of(both), e);
 	}
@@ -435,8 +448,9 @@ enum keys_turn keys_turn(struct ui *ui, struct err *e)
 			return KEYS_TURN_FAILED;
 		return KEYS_TURN_USED;
 	}
-	return file_exists(COMING) || make_coming(ui, e) == 0 ? KEYS_TURN_COMING :
-								KEYS_TURN_FAILED;
+	return file_exists(COMING) || make_coming(ui, e) == 0 ?
+		       KEYS_TURN_COMING :
+		       KEYS_TURN_FAILED;
 }
 
 int keys_turned(enum keys_turn turn, struct err *e)

@@ -38,6 +38,10 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e);
  * adds them.  Only who makes machines wants them. */
 int keys_load_rsa(struct keys *k, struct err *e);
 void keys_burn(struct keys *k);
+/* What backups are sealed with; `keys` adds it to a folder of an older program.
+ * Caller burns. */
+#define KEYS_BACKUP_LEN 32
+int keys_backup(uint8_t key[KEYS_BACKUP_LEN], struct err *e);
 
 /*
  * Other secrets, in three turns, each of which is brought to the machines before

@@ -155,6 +155,15 @@ static void choose(struct masters *m, const char *host, bool only)
 	m->n = n;
 }
 
+/* One that is left is wanted whatever its engine is at. */
+static bool any_engine(struct remote *r, int64_t limit_ms, void *ctx,
+		       enum remote_at *at)
+{
+	(void)r, (void)limit_ms, (void)ctx;
+	*at = REMOTE_WORKS;
+	return true;
+}
+
 static int connect_to(struct session *s, const char *host, bool only,
 		      struct remote *r, struct err *e)
 {
@@ -168,7 +177,8 @@ static int connect_to(struct session *s, const char *host, bool only,
 				    "there is no master beside %s",
 			     host);
 	if (rc == 0)
-		rc = remote_open_known(s, r, &m, e);
+		rc = remote_open_known(s, r, &m, only ? any_engine : remote_engine,
+				       NULL, e);
 	remote_masters_release(&m);
 	return rc;
 }
@@ -177,22 +187,9 @@ static int connect_to(struct session *s, const char *host, bool only,
 static int connect_others(struct session *s, const char *host, struct remote *r,
 			  struct raft *raft, struct err *e)
 {
-	struct err first = ERR_INIT;
-
-	if (connect_to(s, host, false, r, e) < 0)
-		return -1;
-	for (;;) {
-		struct err once = ERR_INIT, last = ERR_INIT;
-
-		if (raft_read(remote_docker(r), raft, &once) == 0)
-			return 0;
-		if (first.kind == ERR_NONE)
-			first = once;
-		if (once.kind == ERR_INTR || remote_next(r, &last) < 0) {
-			*e = last.kind == ERR_INTR ? last : first;
-			return -1;
-		}
-	}
+	return connect_to(s, host, false, r, e) < 0 ?
+		       -1 :
+		       raft_read(remote_docker(r), raft, e);
 }
 
 /*

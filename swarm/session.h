@@ -36,6 +36,9 @@ struct session {
 	bool masters;		   /* --masters */
 	bool force;		   /* --force */
 	bool no_share;		   /* --no-share */
+	bool with_keys;		   /* --keys */
+	bool to_storage;	   /* --to-storage */
+	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *from;	   /* --from MASTER, NULL: not said */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */

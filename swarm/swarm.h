@@ -250,6 +250,16 @@ int swarm_agree(struct session *s, const char *what, struct err *e);
  */
 int arrive(struct session *s, struct err *e);
 
+/* ---- autolock (swarm/autolock.c) ---- */
+
+/*
+ * The swarm's autolock as AUTOLOCK says, where somebody has chosen, and its key
+ * in keys/unlock.key (0600), which goes when it is turned off.  d: the engine of a
+ * master that works.
+ */
+struct docker;
+int autolock_apply(struct session *s, struct docker *d, struct err *e);
+
 /* ---- docker-env (swarm/tunnel.c) ---- */
 
 /* Whether a tunnel ends: an hour after it carried something, at used_ms. */
@@ -288,6 +298,8 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
 int cmd_return(struct session *s, int argc, char **argv, struct err *e);
+int cmd_backup(struct session *s, int argc, char **argv, struct err *e);
+int cmd_restore(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e);
@@ -315,5 +327,6 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
+int cmd_unlock(struct session *s, int argc, char **argv, struct err *e);
 
 #endif

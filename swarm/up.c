@@ -113,6 +113,8 @@ int arrive(struct session *s, struct err *e)
 	ui_say(s->ui, "waiting until the swarm has its machines");
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0)
 		rc = wait_for(s, &r.masters, e);
+	if (rc == 0)
+		rc = autolock_apply(s, remote_docker(&r), e);
 	remote_release(&r);
 	return rc < 0 ? err_in(e, "the swarm") : 0;
 }

@@ -69,7 +69,7 @@ asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
     update-service destroy-service destroy-global-service deploy-stack \
-    destroy-stack proxy ssh docker-env tail-helper; do
+    destroy-stack proxy ssh docker-env tail-helper unlock; do
 	asks 1 $command
 done
 asks 1 scale-service 3
@@ -78,9 +78,12 @@ for command in rebalance chaos-monkey restart-agents; do
 done
 asks 1 evict agents000000
 asks 1 return agents000000
+asks 1 backup --yes
+asks 2 restore none.azs
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
+asks 1 upgrade
 asks 0 status
 same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
 asks 0 doctor
