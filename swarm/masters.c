@@ -801,8 +801,7 @@ int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e)
 		if (agree_to_loss(&r, e) < 0)
 			goto out;
 	} else if (open_way(s, r.name, &r.w, &r.raft, e) < 0) {
-		err_in(e, "no other master can be asked (where the majority is "
-			  "lost: 'azswarm recover --from MASTER')");
+		err_in(e, "no other master can be asked");
 		goto out;
 	} else if (check_majority(&r.raft, r.name, e) < 0 ||
 		   replace_agree(&r, e) < 0) {
