@@ -124,7 +124,7 @@ static void add_unreachable(const struct raft *r, const char *but, struct buf *b
 
 /* ---- a master to ask that is not the one in question ---- */
 
-static int list_masters(struct session *s, struct masters *m, struct err *e)
+int masters_list(struct session *s, struct masters *m, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/"
@@ -168,7 +168,7 @@ static int connect_to(struct session *s, const char *host, bool only,
 		      struct remote *r, struct err *e)
 {
 	struct masters m = { .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
-	int rc = list_masters(s, &m, e);
+	int rc = masters_list(s, &m, e);
 
 	choose(&m, host, only);
 	if (rc == 0 && m.n == 0)
