@@ -186,6 +186,7 @@ demo: azswarm
 drill: azswarm | deps
 	@build-aux/deps.sh tests/demo.deps
 	@tests/drill/run $(DRILL)
+	$(if $(DRILL),,@tests/drill/masters)
 
 clean:
 	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \

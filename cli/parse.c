@@ -31,6 +31,8 @@ const struct flag cli_flags[] = {
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
 	{ .name = "--dry-run", .kind = FLAG_TRUE, .at = AT(session.dry_run) },
 	{ .name = "--yes", .kind = FLAG_TRUE, .at = AT(session.yes) },
+	{ .name = "--force", .kind = FLAG_TRUE, .at = AT(session.force) },
+	{ .name = "--from", .kind = FLAG_TEXT, .at = AT(session.from) },
 	{ .name = "--hard", .kind = FLAG_TRUE, .at = AT(session.hard) },
 	{ .name = "--masters", .kind = FLAG_TRUE, .at = AT(session.masters) },
 	{ .name = "--keys", .kind = FLAG_TRUE, .at = AT(session.with_keys) },

@@ -502,6 +502,77 @@ int docker_swarm_rotate(struct docker *d, struct err *e)
 	return rc;
 }
 
+#define AUTOLOCK "Spec.EncryptionConfig.AutoLockManagers"
+
+int docker_autolock(struct docker *d, bool *on, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e);
+
+	if (doc == NULL)
+		return -1;
+	*on = json_bool_opt(doc, AUTOLOCK, false);
+	json_burn(doc);
+	return 0;
+}
+
+static int autolock_once(struct docker *d, bool on, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e), *spec, *lock;
+	char *path;
+	int64_t version;
+	int rc = -1;
+
+	if (doc == NULL)
+		return -1;
+	spec = json_get_mut(doc, "Spec");
+	if (spec != NULL &&
+	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) == 0) {
+		lock = json_get_mut(spec, "EncryptionConfig");
+		if (lock == NULL)
+			lock = json_add_obj(spec, "EncryptionConfig");
+		cJSON_DeleteItemFromObjectCaseSensitive(lock, "AutoLockManagers");
+		json_add_bool(lock, "AutoLockManagers", on);
+		path = xasprintf("/swarm/update?version=%lld", (long long)version);
+		rc = docker_call(d, "POST", path, spec, NULL, e);
+		free(path);
+	}
+	json_burn(doc);
+	return rc;
+}
+
+int docker_autolock_set(struct docker *d, bool on, struct err *e)
+{
+	for (int i = 1;; i++) {
+		if (autolock_once(d, on, e) == 0)
+			return 0;
+		if (i == UPDATE_TRIES || !err_is(e, DOCKER_OUT_OF_SEQUENCE))
+			return -1;
+		err_clear(e);
+	}
+}
+
+int docker_unlock_key(struct docker *d, struct buf *out, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm/unlockkey", e);
+
+	if (doc == NULL)
+		return -1;
+	buf_adds(out, json_str_opt(doc, "UnlockKey", ""));
+	json_burn(doc);
+	return 0;
+}
+
+int docker_unlock(struct docker *d, const char *key, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject();
+	int rc;
+
+	json_add_str(doc, "UnlockKey", key);
+	rc = docker_call(d, "POST", "/swarm/unlock", doc, NULL, e);
+	json_burn(doc);
+	return rc;
+}
+
 /* ---- nodes ---- */
 
 static void copy_host(char *to, size_t size, const char *addr)
@@ -534,9 +605,9 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 		node_states, json_str_opt(doc, "Status.State", ""));
 	node->availability = (enum docker_availability)word_value(
 		availabilities, json_str_opt(doc, "Spec.Availability", ""));
-	node->manager = strcmp(json_str_opt(doc, "Spec.Role", ""), "manager") ==
-				0 ||
-			json_at(doc, "ManagerStatus") != NULL;
+	node->raft = json_at(doc, "ManagerStatus") != NULL;
+	node->manager = node->raft || strcmp(json_str_opt(doc, "Spec.Role", ""),
+					     "manager") == 0;
 	node->leader = json_bool_opt(doc, "ManagerStatus.Leader", false);
 	node->reachable =
 		strcmp(json_str_opt(doc, "ManagerStatus.Reachability", ""),
@@ -553,8 +624,6 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
 	copy(node->lacks, sizeof(node->lacks),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_LACKS), "", ""));
-	copy(node->files, sizeof(node->files),
-	     json_str_opt(json_get(labels, DOCKER_LABEL_FILES), "", ""));
 	copy(node->engine, sizeof(node->engine),
 	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;

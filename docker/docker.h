@@ -125,6 +125,14 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 /* New ones for both: the ones of before let nobody in any more. */
 int docker_swarm_rotate(struct docker *d, struct err *e);
 
+/* Whether managers that start wait for the unlock key; and change that. */
+int docker_autolock(struct docker *d, bool *on, struct err *e);
+int docker_autolock_set(struct docker *d, bool on, struct err *e);
+/* That key, "" when there is none, appended to out (burn it); and give it to an
+ * engine that waits for it, which may take its time to find the others. */
+int docker_unlock_key(struct docker *d, struct buf *out, struct err *e);
+int docker_unlock(struct docker *d, const char *key, struct err *e);
+
 /* ---- nodes ---- */
 
 enum docker_node_state {
@@ -162,6 +170,7 @@ struct docker_node {
 	enum docker_node_state state;
 	enum docker_availability availability;
 	bool manager; /* by its role */
+	bool raft;    /* has a manager's status: one of raft's members */
 	bool leader;
 	bool reachable;			 /* as a manager */
 	bool leaving;			 /* carries DOCKER_LABEL_LEAVING */

@@ -11,7 +11,9 @@
  * must not empty the load balancer.
  *
  * Kept in the run directory, which is gone after a boot: `joined`, the ID we
- * joined as, and `leaving`, put there by `agent leave`.
+ * joined as, and `leaving`, put there by `agent leave`.  In the state directory,
+ * which outlives boots: which swarm this node is in (node/life.h).  No helper's
+ * word makes it leave that for another; what the cluster's marker says does.
  */
 #include "node/agent.h"
 
@@ -37,6 +39,7 @@
 #include "node/files.h"
 #include "node/imds.h"
 #include "node/lacks.h"
+#include "node/life.h"
 #include "node/node.h"
 #include "node/registry.h"
 
@@ -58,6 +61,9 @@
 	(2 * LAYOUT_STOP_S * \
 	 1000) /* a leave that has not ended us by then never will */
 #define STOP_TASK_MS 120000
+#define PROOF_MS 5000 /* between looks at the marker */
+#define SETTLE_IN_MS \
+	30000 /* so long the newer swarm may take to see this node */
 #define SETTLE_MS 15000
 #define FIGURES_MS 1000 /* as old as figures may be */
 #define FILES_MS 300000 /* between looks at the files that make the machine */
@@ -83,14 +89,17 @@ enum agent_step agent_decide(const struct agent_view *v, const char **why)
 	if (v->state == DOCKER_SWARM_INACTIVE)
 		return AGENT_JOIN;
 	/*
-	 * Leaving needs a helper's answer about this very node: without a helper
-	 * there is no coming back, and a node that somebody has made a manager
-	 * must not go, which its engine does not tell while it is starting.
+	 * Leaving ends what runs here.  It needs a helper's answer about this very
+	 * node, now, and for the swarm that it is in: without a helper there is no
+	 * coming back, and a node that somebody has made a manager must not go,
+	 * which its engine does not tell while it is starting.
 	 */
-	if (v->says == AGENT_SAYS_NOTHING ||
+	if (!v->heard || v->says == AGENT_SAYS_NOTHING ||
 	    (v->says == AGENT_SAYS_NODE && v->says_manager))
 		return AGENT_STAY;
-	if (v->says == AGENT_SAYS_UNKNOWN)
+	if (v->moved)
+		*why = "the cluster's swarm was begun anew without this node";
+	else if (v->says == AGENT_SAYS_UNKNOWN)
 		*why = "the swarm does not know this node any more";
 	else if (!ours)
 		*why = "this membership is from before the machine was started";
@@ -215,7 +224,7 @@ struct agent {
 	char told[128];	  /* systemd, of how it stands */
 	struct registry *registry;
 	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
-	char program[65]; /* SHA-256 of its file */
+	char program[65];	      /* SHA-256 of its file */
 	pthread_mutex_t figures_lock; /* for what follows */
 	struct buf figures;	      /* as JSON */
 	int64_t figures_ms;	      /* when they were read; 0: never */
@@ -223,19 +232,24 @@ struct agent {
 	/* the watcher's own */
 	struct docker docker;
 	struct ask ask;
+	struct life life;    /* which swarm, and of which generation */
+	struct marker proof; /* of a newer one; its generation 0: none */
+	int64_t proof_ms;    /* when the marker may be read next */
+	int64_t moved_since_ms;
 	int64_t info_ms; /* when the engine is to be asked next */
 	int64_t ask_ms;	 /* when a helper is */
 	int64_t try_ms;	 /* when joining or leaving is tried again */
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
 	struct lacks lacks;
-	char files[FILES_HASH_MAX]; /* which files make this machine */
+	struct files list;	    /* of files that make this machine */
+	char files[FILES_HASH_MAX]; /* the hash of them */
 	int64_t files_ms;	    /* when they are looked at again */
-	char error[256];   /* what the engine says of its swarm */
-	unsigned failures; /* in a row */
-	unsigned unknown;  /* answers in a row */
-	bool fresh;	   /* was seen outside of any swarm */
-	char stopped[32];  /* the task that was stopped last */
+	char error[256];	    /* what the engine says of its swarm */
+	unsigned failures;	    /* in a row */
+	unsigned unknown;	    /* answers in a row */
+	bool fresh;		    /* was seen outside of any swarm */
+	char stopped[32];	    /* the task that was stopped last */
 	struct complaint complaint;
 };
 
@@ -358,15 +372,10 @@ static void stop_task(struct agent *a, const char *task)
 /* Which files make this machine, a hash of them; see `azswarm upgrade`. */
 static const char *files_here(struct agent *a)
 {
-	struct files f = { 0 };
-	struct err e = ERR_INIT;
-
 	if (a->files_ms == 0 || now_ms() >= a->files_ms) {
-		if (files_known(&f, &e) == 0) {
-			files_look(&f, "");
-			files_hash(&f, a->program, a->files);
-		}
-		files_burn(&f);
+		files_look(&a->list, "");
+		files_hash(&a->list, a->program, a->files);
+		files_empty(&a->list);
 		a->files_ms = now_ms() + FILES_MS;
 	}
 	return a->files;
@@ -420,34 +429,143 @@ static int look_self(struct agent *a, struct agent_view *v, struct err *e)
 	return 0;
 }
 
+/* ---- which swarm ---- */
+
+static void remember_life(struct agent *a, const struct life_told *t,
+			  const char *node)
+{
+	struct life l = a->life;
+	struct err e = ERR_INIT;
+
+	snprintf(l.cluster, sizeof(l.cluster), "%s", t->cluster);
+	snprintf(l.node, sizeof(l.node), "%s", node);
+	l.generation = t->generation > 0 ? t->generation : 1;
+	if (memcmp(&l, &a->life, sizeof(l)) == 0)
+		return;
+	a->life = l;
+	if (life_save(a->config.state_dir, &l, &e) < 0)
+		daemon_say("which swarm this node is in: %s", e.msg);
+}
+
+/* Whether the cluster's marker bears out that there is a newer swarm. */
+static bool proven(struct agent *a, const struct life_told *t, struct err *e)
+{
+	if (life_proves(&a->life, t, &a->proof))
+		return true;
+	if (a->config.marker_url[0] == '\0' || now_ms() < a->proof_ms) {
+		err_set(e, ERR_DOCKER, "not borne out by the cluster's marker");
+		return false;
+	}
+	a->proof_ms = now_ms() + PROOF_MS;
+	if (life_look(a->config.marker_url, &a->proof, e) != LIFE_MARKED)
+		a->proof = (struct marker){ 0 };
+	else if (!life_proves(&a->life, t, &a->proof))
+		err_set(e, ERR_DOCKER, "the cluster's marker says generation %u",
+			a->proof.generation);
+	return life_proves(&a->life, t, &a->proof);
+}
+
+static struct life_told told(const cJSON *doc)
+{
+	return (struct life_told){
+		json_str_opt(doc, "cluster", ""),
+		(unsigned)json_int_opt(doc, "generation", 0),
+	};
+}
+
+/* Whether what a helper answers is about our swarm, or, *newer, about the one
+ * that has taken its place.  false with e. */
+static bool counts(struct agent *a, const struct life_told *t, bool *newer,
+		   struct err *e)
+{
+	*newer = false;
+	switch (life_weigh(&a->life, t)) {
+	case LIFE_SAME:
+		return true;
+	case LIFE_NEWER:
+		*newer = proven(a, t, e);
+		if (*newer)
+			return true;
+		break;
+	case LIFE_OTHER:
+		err_set(e, ERR_DOCKER, "which is another one");
+		break;
+	}
+	err_in(e,
+	       "a helper speaks for swarm %s, generation %u; this node stays in %s, generation %u",
+	       t->cluster, t->generation, a->life.cluster, a->life.generation);
+	return false;
+}
+
+/* The newer swarm has this node's row: when its managers see it there, it is
+ * in it already; else it has some time to come. */
+static void settle_in(struct agent *a, struct agent_view *v,
+		      const struct life_told *t)
+{
+	if (a->moved_since_ms == 0)
+		a->moved_since_ms = now_ms();
+	if (v->says_ready) {
+		daemon_say("the cluster's swarm was begun anew by %s, generation %u, and this node is in it",
+			   a->proof.by, t->generation);
+		remember_life(a, t, a->node_id);
+		a->moved_since_ms = 0;
+	}
+	v->moved = a->moved_since_ms != 0 &&
+		   now_ms() - a->moved_since_ms >= SETTLE_IN_MS;
+}
+
+/* Behind a question's path: which swarm we are in, as far as we know. */
+static void add_life(const struct agent *a, struct buf *target)
+{
+	unsigned generation = a->proof.generation > a->life.generation ?
+				      a->proof.generation :
+				      a->life.generation;
+
+	if (generation > 0)
+		buf_addf(target, "%ccluster=%s&generation=%u",
+			 strchr(target->str, '?') != NULL ? '&' : '?',
+			 a->life.cluster, generation);
+}
+
 /* A worker asks for it; one whose engine does not tell its ID, by name. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
 	const char *self = a->node_id[0] != '\0' ? a->node_id : a->ask.name;
-	char lacks[LACKS_TEXT_MAX], *target;
+	struct buf target = BUF_INIT(400);
+	char lacks[LACKS_TEXT_MAX];
 	const int64_t least_s = a->config.probe_s;
 	int64_t again_s = least_s;
+	struct life_told t;
+	bool newer;
 	const char *stage;
 	cJSON *doc = NULL;
 	unsigned status;
 	int rc = -1;
 
+	v->heard = v->moved = false;
 	lacks_write(a->lacks.bits, lacks);
-	target = xasprintf("/node/%s?version=%s&lacks=%s&files=%s", self,
-			   a->version, lacks, files_here(a));
-	if (ask(&a->ask, "GET", target, false, now_ms() + ASK_ROW_MS, &status,
-		&doc, NULL, e) < 0)
+	buf_addf(&target, "/node/%s?version=%s&lacks=%s&files=%s", self,
+		 a->version, lacks, files_here(a));
+	add_life(a, &target);
+	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_ROW_MS,
+		&status, &doc, NULL, e) < 0)
 		goto out;
-	if (status == 404) {
-		/* a row that was just made may not be in an answer's table yet */
-		if (++a->unknown >= UNKNOWN_TIMES)
-			v->says = AGENT_SAYS_UNKNOWN;
-		rc = 0;
-		goto out;
-	}
-	if (status != 200) {
+	if (status != 200 && status != 404) {
 		err_set(e, ERR_DOCKER, "asking for this node: %s (%u)",
 			json_str_opt(doc, "error", http_reason(status)), status);
+		goto out;
+	}
+	t = told(doc);
+	if (!counts(a, &t, &newer, e))
+		goto out;
+	v->heard = true;
+	if (status == 404) {
+		/* a row that was just made may not be in an answer's table yet */
+		if (++a->unknown >= UNKNOWN_TIMES) {
+			v->says = AGENT_SAYS_UNKNOWN;
+			v->moved = newer;
+		}
+		rc = 0;
 		goto out;
 	}
 	a->unknown = 0;
@@ -464,10 +582,14 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	if (*json_str_opt(doc, "stop", "") != '\0')
 		stop_task(a, json_str_opt(doc, "stop", ""));
 	again_s = json_int_opt(doc, "ask_again_s", least_s);
+	if (newer)
+		settle_in(a, v, &t);
+	else if (t.cluster[0] != '\0' && a->node_id[0] != '\0')
+		remember_life(a, &t, a->node_id);
 	rc = 0;
 out:
 	json_free(doc);
-	free(target);
+	buf_release(&target);
 	again_s = again_s < least_s ? least_s : again_s > 300 ? 300 : again_s;
 	/* soon while it is not as it should be; a fifth of jitter, or all ask at once */
 	if (rc == 0 && (v->says != AGENT_SAYS_NODE || !v->says_ready))
@@ -477,17 +599,37 @@ out:
 	return rc;
 }
 
+/* In no swarm there is nothing to lose: of our own's ID, the newer one needs no
+ * proof, which storage that is silent would not give. */
+static bool may_join(struct agent *a, const struct life_told *t, struct err *e)
+{
+	bool newer;
+
+	if (t->generation < a->proof.generation)
+		return err_set(e, ERR_DOCKER,
+			       "the swarm was begun anew by %s, and the master that answers does not know it yet",
+			       a->proof.by) == 0;
+	if (t->generation > a->life.generation && a->life.cluster[0] != '\0' &&
+	    strcmp(t->cluster, a->life.cluster) == 0)
+		return true;
+	return counts(a, t, &newer, e);
+}
+
 static int join(struct agent *a, struct err *e)
 {
 	const struct node_config *c = &a->config;
+	struct buf target = BUF_INIT(200);
 	const char *token, *remote;
+	struct life_told t;
 	char own[48];
 	cJSON *doc = NULL;
 	unsigned status, master = 0;
 	int rc = -1;
 
-	if (ask(&a->ask, "GET", "/join/worker", false, now_ms() + ASK_MS,
-		&status, &doc, &master, e) < 0)
+	buf_adds(&target, "/join/worker");
+	add_life(a, &target);
+	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_MS, &status,
+		&doc, &master, e) < 0)
 		goto out;
 	token = json_str_opt(doc, "token", "");
 	remote = json_str_opt(doc, "remote", "");
@@ -497,6 +639,12 @@ static int join(struct agent *a, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
+	t = told(doc);
+	if (!may_join(a, &t, e))
+		goto out;
+	/* known before the engine is in it, whatever comes in between */
+	remember_life(a, &t, "");
+	a->moved_since_ms = 0;
 	daemon_gateway(&a->docker, a->config.mtu);
 	if (docker_swarm_join(&a->docker,
 			      daemon_way_to(c->masters[master], own) ? own : NULL,
@@ -507,6 +655,7 @@ static int join(struct agent *a, struct err *e)
 	rc = 0;
 out:
 	json_burn(doc);
+	buf_release(&target);
 	return rc;
 }
 
@@ -851,8 +1000,12 @@ int agent_run(const char *config, const char *version, struct err *e)
 	pthread_mutex_init(&a->figures_lock, NULL);
 	buf_init(&a->figures, FIGURES_TEXT_MAX);
 	if (daemon_init(e) < 0 || node_config_read(&a->config, config, e) < 0 ||
-	    ask_init(&a->ask, &a->config, e) < 0)
+	    ask_init(&a->ask, &a->config, e) < 0 || files_known(&a->list, e) < 0)
 		goto out;
+	if (!a->config.manager && life_load(a->config.state_dir, &a->life, e) < 0) {
+		daemon_say("%s: taken for a new machine's", e->msg);
+		err_clear(e);
+	}
 	forget(&a->config, "leaving");
 	recall(&a->config, "joined", a->joined_id, sizeof(a->joined_id));
 	a->view = (struct agent_view){
@@ -866,12 +1019,14 @@ int agent_run(const char *config, const char *version, struct err *e)
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
-				     a->config.image_list, 0);
+				     a->config.image_list,
+				     LAYOUT_PROGRAM_BEFORE, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");
 out:
 	lacks_end(&a->lacks);
+	files_burn(&a->list);
 	registry_stop(a->registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);

@@ -31,6 +31,8 @@ struct agent_view {
 	unsigned lacks; /* node/lacks.h */
 	bool confirmed; /* the managers have said once that this node is ready */
 	int64_t doubted_ms; /* and for how long they have said since that it is not */
+	bool heard; /* the last question was answered for our swarm (node/life.h) */
+	bool moved; /* and the cluster has begun anew, where this node is not */
 	enum agent_says says;
 	/* of node_id, when AGENT_SAYS_NODE: */
 	bool says_manager;

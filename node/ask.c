@@ -162,9 +162,11 @@ static int ask_all(struct ask *a, const char *method, const char *target,
 	bool answered = false;
 
 	*busy = false;
+	a->silent = 0;
 	for (unsigned k = 0; k < c->n_masters; k++) {
 		unsigned i = (from + k) % c->n_masters, got;
-		int64_t until = now_ms() + ONE_MASTER_MS;
+		int64_t until = now_ms() +
+				(a->one_ms != 0 ? a->one_ms : ONE_MASTER_MS);
 		struct err one = ERR_INIT;
 		cJSON *d;
 
@@ -177,6 +179,7 @@ static int ask_all(struct ask *a, const char *method, const char *target,
 			    &got, &d, &one) < 0) {
 			/* another's key stays another's */
 			*busy = *busy || (a->reached && one.kind != ERR_TLS);
+			a->silent++;
 			if (e->kind == ERR_NONE)
 				*e = one;
 			if (interrupt_requested() || now_ms() >= deadline_ms)

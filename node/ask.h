@@ -16,6 +16,8 @@ struct ask {
 	unsigned first; /* index of the master to begin with */
 	bool reached;	/* the last master took the connection */
 	unsigned skip; /* index of one that is not asked, or LAYOUT_MASTERS_MAX */
+	int64_t one_ms;	 /* for one master, 0: 5 s */
+	unsigned silent; /* masters that gave no answer, of those asked last */
 };
 int ask_init(struct ask *a, const struct node_config *c, struct err *e);
 void ask_release(struct ask *a);

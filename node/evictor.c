@@ -249,7 +249,7 @@ static int grant(struct docker *d, const struct docker_work *work,
 
 	for (i = 0; i < n; i++)
 		turns[i] = (struct evict_turn){
-			.manager = nodes[i].manager,
+			.manager = nodes[i].raft,
 			.reachable = nodes[i].reachable,
 			.last = ev[i].stage == EVICT_ASKED &&
 				is_last(work, nodes, n, ev, &nodes[i]),

@@ -130,7 +130,8 @@ static int take_key(struct str *rest, struct str line, struct files *f,
 	if (i == N_HOST_KEYS || !str_starts(line, STR(" \"")))
 		return err_set(e, ERR_DATA, "a host key that is not known");
 	/* on from behind its quote: a text may go over lines */
-	*rest = (struct str){ line.p + 2, rest->n + (size_t)(rest->p - line.p) - 2 };
+	*rest = (struct str){ line.p + 2,
+			      rest->n + (size_t)(rest->p - line.p) - 2 };
 	if (host_keys[i].path != NULL &&
 	    (one = add(f, str_of(host_keys[i].path), 0600, e)) == NULL)
 		return -1;
@@ -220,16 +221,23 @@ const struct file *files_get(const struct files *f, const char *path)
 	return NULL;
 }
 
+void files_empty(struct files *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		buf_burn(&f->list[i].content);
+		buf_init(&f->list[i].content, FILES_BYTES_MAX);
+	}
+}
+
 void files_look(struct files *f, const char *root)
 {
+	files_empty(f);
 	for (size_t i = 0; i < f->n; i++) {
 		struct file *one = &f->list[i];
 		char *path = xasprintf("%s%s", root, one->path);
 		struct err ignored = ERR_INIT;
 		struct stat st;
 
-		buf_burn(&one->content);
-		buf_init(&one->content, FILES_BYTES_MAX);
 		if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
 			one->mode = st.st_mode & MODE_MAX;
 			if (file_read(path, &one->content, &ignored) < 0)
@@ -241,10 +249,9 @@ void files_look(struct files *f, const char *root)
 
 void files_burn(struct files *f)
 {
-	for (size_t i = 0; i < f->n; i++) {
+	files_empty(f);
+	for (size_t i = 0; i < f->n; i++)
 		free(f->list[i].path);
-		buf_burn(&f->list[i].content);
-	}
 	f->n = 0;
 }
 

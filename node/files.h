@@ -49,6 +49,8 @@ const struct file *files_get(const struct files *f, const char *path);
  * cannot be read is not there. */
 void files_look(struct files *f, const char *root);
 void files_burn(struct files *f);
+/* The contents alone; the list stays. */
+void files_empty(struct files *f);
 
 /* 16 hex digits of all that, but for the one that is merged, and of the program
  * that a machine has: program is the SHA-256 of its file, in hex. */

@@ -1,8 +1,8 @@
 /*
  * The helper: what a master runs beside its engine.
  *
- * One thread keeps the swarm: founds it when nobody else has one, sees to the
- * ingress network, and makes a pass over the node table every 10 s (every 2 s
+ * One thread keeps the swarm: founds it when nobody ever has (founding.c), sees to
+ * the ingress network, and makes a pass over the node table every 10 s (every 2 s
  * while somebody is about to leave).  The others answer requests, over TLS
  * with the key that every node of the cluster has pinned:
  *
@@ -39,6 +39,7 @@
  */
 #include "node/helper.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +52,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/net.h"
+#include "docker/labels.h"
 #include "node/ask.h"
 #include "node/node.h"
 #include "tls/hello.h"
@@ -67,7 +69,6 @@
 #define PASS_MS 10000	  /* between passes over the node table */
 #define PASS_SOON_MS 2000 /* while somebody is leaving */
 #define PASS_WAIT_MS 1000 /* while there is no swarm */
-#define FOUND_MS 60000	  /* the other masters' silence before master0 founds */
 #define INGRESS_MS 30000
 #define INGRESS_TRIES 5
 #define ACTIONS_MAX 16 /* per pass, so that no mistake is a fast one */
@@ -94,6 +95,11 @@ void helper_wrote(struct helper *h)
 	kick(h, true);
 }
 
+void helper_kick(struct helper *h)
+{
+	kick(h, false);
+}
+
 /* Sleep until kicked, the time has come, or we are to stop.  A signal handler
  * cannot signal a condition, hence the slices. */
 static void wait_kicked(struct helper *h, int64_t until_ms)
@@ -111,101 +117,6 @@ static void wait_kicked(struct helper *h, int64_t until_ms)
 	}
 	h->kicked = false;
 	pthread_mutex_unlock(&h->lock);
-}
-
-/* Make a swarm of our own. */
-static int found(struct helper *h, struct err *e)
-{
-	const struct node_config *c = &h->config;
-	const struct docker_init_spec spec = {
-		.advertise = c->masters[h->self],
-		.addr_pool = c->addr_pool[0] != '\0' ? c->addr_pool : NULL,
-		.keep_snapshots = 3,
-	};
-
-	daemon_gateway(&h->docker, c->mtu);
-	if (docker_swarm_init(&h->docker, &spec, e) < 0)
-		return err_in(e, "founding a swarm");
-	daemon_say("founded a swarm, advertised at %s", spec.advertise);
-	return 0;
-}
-
-/*
- * Join the swarm of another master, as a manager.  1 when done, 0 when nobody
- * has a swarm; *silent when a master did not even answer.
- */
-static int join_others(struct helper *h, bool *silent, struct err *e)
-{
-	const char *token, *remote;
-	cJSON *doc = NULL;
-	unsigned status = 0;
-	struct ask a;
-	int rc = 0;
-
-	*silent = false;
-	if (ask_init(&a, &h->config, e) < 0)
-		return -1;
-	a.skip = h->self;
-	if (ask(&a, "GET", "/join/manager", true, now_ms() + 20000, &status,
-		&doc, NULL, e) < 0) {
-		*silent = true;
-		err_clear(e);
-		goto out;
-	}
-	if (status >= 500)
-		goto out;
-	rc = -1;
-	token = json_str_opt(doc, "token", "");
-	remote = json_str_opt(doc, "remote", "");
-	if (status != 200 || *token == '\0' || *remote == '\0') {
-		err_set(e, ERR_DOCKER, "asking to join: %s (%u)",
-			json_str_opt(doc, "error", http_reason(status)), status);
-		goto out;
-	}
-	daemon_gateway(&h->docker, h->config.mtu);
-	if (docker_swarm_join(&h->docker,
-			      h->self < LAYOUT_MASTERS_MAX ?
-				      h->config.masters[h->self] :
-				      NULL,
-			      remote, token, e) < 0)
-		goto out;
-	daemon_say("joined the swarm of %s as a manager", remote);
-	rc = 1;
-out:
-	json_burn(doc);
-	ask_release(&a);
-	return rc;
-}
-
-/*
- * No swarm here.  The others are asked first: a rebuilt master joins instead
- * of founding a second swarm.  Only master0 ever founds one, and beside other
- * masters only after they have said for a minute that they have none.
- */
-static int seek(struct helper *h, struct err *e)
-{
-	const struct node_config *c = &h->config;
-	bool silent;
-	int rc;
-
-	if (c->n_masters == 1 && h->self == 0)
-		return found(h, e);
-	rc = join_others(h, &silent, e);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	if (h->self != 0)
-		return err_set(
-			e, ERR_NET,
-			h->self == LAYOUT_MASTERS_MAX ?
-				"no swarm yet, and none of the masters' addresses is ours" :
-				"no master has a swarm yet; master0 founds it");
-	if (h->founding_ms == 0)
-		h->founding_ms = now_ms();
-	if (now_ms() - h->founding_ms < FOUND_MS)
-		return err_set(e, ERR_NET,
-			       "no swarm yet; the other masters are asked for a minute%s",
-			       silent ? ", some do not answer" : "");
-	return found(h, e);
 }
 
 /* Best effort and bounded: a wrong ingress network is better than none. */
@@ -232,6 +143,26 @@ static void see_to_ingress(struct helper *h)
 			   c->mtu);
 }
 
+static int remove_row(struct helper *h, const struct docker_node *node,
+		      struct table_verdict v, struct err *e)
+{
+	/* for who comes back by that name */
+	if (docker_labels_keep(&h->docker, node->id, e) < 0) {
+		daemon_say("%s", e->msg);
+		err_clear(e);
+	}
+	/* not by force: the engine itself then checks that it is down */
+	if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
+	    h->docker.status != 404)
+		return err_in(e, "removing node %s (%s)", node->hostname,
+			      node->id);
+	err_clear(e);
+	helper_count(h, HELPER_COUNT_REMOVED);
+	daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
+		   table_why_text(v.why));
+	return 0;
+}
+
 static int act(struct helper *h, const struct docker_node *node,
 	       struct table_verdict v, struct err *e)
 {
@@ -241,21 +172,18 @@ static int act(struct helper *h, const struct docker_node *node,
 	case TABLE_KEEP:
 		return 0;
 	case TABLE_REMOVE:
-		/* not by force: the engine itself then checks that it is down */
-		if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
-		    h->docker.status != 404)
-			return err_in(e, "removing node %s (%s)",
-				      node->hostname, node->id);
-		err_clear(e);
-		helper_count(h, HELPER_COUNT_REMOVED);
-		daemon_say("node %s (%s) removed: %s", node->hostname, node->id,
-			   table_why_text(v.why));
-		return 0;
+		return remove_row(h, node, v, e);
 	case TABLE_DEMOTE:
 		change = (struct docker_node_change){ .role = "worker" };
-		if (docker_node_update(&h->docker, node->id, &change, e) < 0)
+		if (docker_node_update(&h->docker, node->id, &change, e) < 0) {
+			/* "can't find manager in raft memberlist": a row alone */
+			if (h->docker.status == 404) {
+				err_clear(e);
+				return remove_row(h, node, v, e);
+			}
 			return err_in(e, "demoting node %s (%s)",
 				      node->hostname, node->id);
+		}
 		helper_count(h, HELPER_COUNT_DEMOTED);
 		daemon_say("manager %s (%s) demoted: %s", node->hostname,
 			   node->id, table_why_text(v.why));
@@ -292,6 +220,26 @@ static bool leads(const struct docker_node *nodes, size_t n, const char *self)
 		if (strcmp(nodes[i].id, self) == 0)
 			return nodes[i].leader;
 	return false;
+}
+
+/* What an operator wrote on a machine, to the row that it has now; looked for
+ * by who leads, when other nodes are Ready than the last time. */
+static void give_labels(struct helper *h, const struct docker_node *nodes,
+			size_t n, const char *self)
+{
+	struct err e = ERR_INIT;
+	uint64_t seen = n + 1;
+
+	for (size_t i = 0; i < n; i++)
+		for (const char *p = nodes[i].id;
+		     nodes[i].state == DOCKER_NODE_READY && *p != '\0'; p++)
+			seen = seen * 1099511628211u + (unsigned char)*p;
+	if (!leads(nodes, n, self) || seen == h->labels_seen)
+		return;
+	if (docker_labels_give(&h->docker, nodes, n, &e) == 0)
+		h->labels_seen = seen;
+	else
+		daemon_say("%s", e.msg);
 }
 
 /* Read the table, decide, act.  self: our own node's ID.  *soon: somebody is
@@ -344,6 +292,7 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 		if (e->kind == ERR_NONE)
 			*e = evicting;
 	}
+	give_labels(h, nodes, n, self);
 	if (acted > 0 || moved) {
 		pthread_mutex_lock(&h->lock);
 		h->wrote_ms = now_ms();
@@ -362,14 +311,17 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	if (docker_info(&h->docker, &info, e) < 0)
 		return -1;
 	if (info.state == DOCKER_SWARM_INACTIVE &&
-	    (seek(h, e) < 0 || docker_info(&h->docker, &info, e) < 0))
+	    (founding_seek(h, e) < 0 || docker_info(&h->docker, &info, e) < 0))
 		return -1;
 	*active = info.state == DOCKER_SWARM_ACTIVE && info.manager;
-	pthread_mutex_lock(&h->lock);
-	memcpy(h->cluster, info.cluster_id, sizeof(h->cluster));
-	pthread_mutex_unlock(&h->lock);
+	if (*active)
+		founding_note(h, &info);
+	if (info.state != DOCKER_SWARM_INACTIVE &&
+	    founding_moved(h, &info, *active, e) < 0) {
+		*active = false;
+		return -1;
+	}
 	if (*active) {
-		h->founding_ms = 0;
 		see_to_ingress(h);
 		return reconcile(h, info.node_id, soon, e);
 	}
@@ -377,23 +329,40 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	case DOCKER_SWARM_INACTIVE:
 		return err_set(e, ERR_NET, "no master has a swarm yet");
 	case DOCKER_SWARM_ACTIVE:
-		return err_set(e, ERR_DOCKER,
-			       "this machine is a worker of a swarm, not a manager");
+		err_set(e, ERR_DOCKER,
+			"this machine is a worker of a swarm, not a manager");
+		break;
 	case DOCKER_SWARM_LOCKED:
-		return err_set(e, ERR_DOCKER,
-			       "the swarm is locked: docker swarm unlock");
+		err_set(e, ERR_DOCKER, "the swarm is locked: docker swarm unlock");
+		break;
 	default:
-		/* a manager that is starting; nothing is ever forced here */
-		return err_set(e, ERR_DOCKER, "the engine's swarm is \"%s\"%s%s",
-			       docker_swarm_state_name(info.state),
-			       info.error[0] != '\0' ? ": " : "", info.error);
+		/* a manager that is starting */
+		err_set(e, ERR_DOCKER, "the engine's swarm is \"%s\"%s%s",
+			docker_swarm_state_name(info.state),
+			info.error[0] != '\0' ? ": " : "", info.error);
 	}
+	return founding_lost(h, &info, e);
+}
+
+/* In the words of the journal, for `systemctl status`. */
+static void tell_systemd(struct helper *h, bool active, const char *why)
+{
+	char *state;
+
+	if (h->told_active == active && (active || strcmp(h->told, why) == 0))
+		return;
+	h->told_active = active;
+	snprintf(h->told, sizeof(h->told), "%.*s", (int)sizeof(h->told) - 1, why);
+	state = xasprintf("STATUS=%s", active	    ? "manager of a swarm" :
+				       *why != '\0' ? why :
+						      "no swarm");
+	daemon_notify(state);
+	free(state);
 }
 
 static void *keep(void *ctx)
 {
 	struct helper *h = ctx;
-	bool was_active = false;
 
 	while (!interrupt_requested()) {
 		bool active = false, soon = false;
@@ -410,10 +379,7 @@ static void *keep(void *ctx)
 		if (rc < 0)
 			helper_count(h, HELPER_COUNT_FAILED_PASSES);
 		daemon_complain(&h->complaint, rc < 0 ? e.msg : "", now_ms());
-		if (active != was_active)
-			daemon_notify(active ? "STATUS=manager of a swarm" :
-					       "STATUS=no swarm");
-		was_active = active;
+		tell_systemd(h, active, e.msg);
 		wait_kicked(h, now_ms() + (!active ? PASS_WAIT_MS :
 					   soon	   ? PASS_SOON_MS :
 						     PASS_MS));
@@ -562,8 +528,8 @@ static enum http_rank rank(void *ctx, int fd, const char *peer)
 
 	if (auth_is_knock(h->config.worker_secret, unix_time(),
 			  tls_hello_name(bytes)) ||
-	    (h->config.has_others && auth_is_knock(h->config.others, unix_time(),
-						   tls_hello_name(bytes))))
+	    (h->config.has_others &&
+	     auth_is_knock(h->config.others, unix_time(), tls_hello_name(bytes))))
 		return HTTP_PROVEN;
 	daemon_peer(peer, addr);
 	return is_known(h, addr) ? HTTP_KNOWN : HTTP_ANYBODY;
@@ -656,8 +622,9 @@ int helper_run(const char *config, struct err *e)
 			config);
 		goto out;
 	}
-	if (load_key(h, e) < 0)
+	if (load_key(h, e) < 0 || daemon_own_name(h->name, e) < 0)
 		goto out;
+	founding_begin(h);
 	h->self = LAYOUT_MASTERS_MAX;
 	for (unsigned i = 0; i < h->config.n_masters; i++)
 		if (daemon_is_own(h->config.masters[i]))

@@ -3,8 +3,8 @@
 
 /*
  * What the helper's own files share: helper.c keeps the swarm and starts,
- * helper_answer.c takes the requests, helper_row.c has those about one row of
- * the node table.  Nobody else includes this.
+ * founding.c finds one to keep, helper_answer.c takes the requests, helper_row.c
+ * has those about one row of the node table.  Nobody else includes this.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +16,7 @@
 #include "node/config.h"
 #include "node/daemon.h"
 #include "node/evictor.h"
+#include "node/life.h"
 #include "node/spread.h"
 #include "node/table.h"
 #include "tls/tls.h"
@@ -37,8 +38,27 @@ enum helper_counted {
 	HELPER_COUNTS,
 };
 
+/* The keeper's own, for founding.c. */
+struct founding {
+	struct life life;
+	bool unread; /* what is on the disk cannot be: nothing is founded */
+	/* the marker, as of the last look */
+	enum life_known known;
+	struct marker marker;
+	struct err why;	   /* it is not known */
+	int64_t look_ms;   /* when it is to be looked at next */
+	int64_t looked_ms; /* and was last */
+	unsigned failures; /* of looking, in a row */
+	struct complaint complaint;
+	int64_t silence_ms; /* without a marker: since when nobody had a swarm */
+	/* while our own swarm may have lost us */
+	int64_t lost_since_ms, lost_asked_ms;
+	unsigned lost_said;
+};
+
 struct helper {
 	struct node_config config;
+	char name[65]; /* this machine's */
 	struct tls_identity *identity;
 	struct auth auth;
 	unsigned self; /* our index among the masters, or LAYOUT_MASTERS_MAX */
@@ -54,9 +74,11 @@ struct helper {
 	pthread_mutex_t lock;
 	pthread_cond_t kick;
 	bool kicked;
-	bool active;	 /* a manager of a swarm, as of good_ms */
-	int64_t good_ms; /* last good pass, 0: none yet */
-	char cluster[DOCKER_ID_MAX];
+	bool active;		     /* a manager of a swarm, as of good_ms */
+	int64_t good_ms;	     /* last good pass, 0: none yet */
+	char cluster[DOCKER_ID_MAX]; /* whose, and of which generation */
+	unsigned generation;
+	bool look; /* somebody knows of a newer one: the marker is to be read */
 	struct docker_node *nodes;
 	size_t n_nodes;
 	int64_t nodes_ms; /* when they began to be read; 0: never */
@@ -68,17 +90,38 @@ struct helper {
 	struct spread spread;
 	struct docker docker;
 	struct complaint complaint;
-	int64_t founding_ms; /* since when nobody had a swarm */
+	struct founding founding;
+	char told[512]; /* systemd, of how it stands */
+	bool told_active;
 	unsigned ingress_tries;
+	uint64_t labels_seen; /* of the nodes that have got theirs */
 };
 
 void helper_count(struct helper *h, enum helper_counted c);
 /* A row of the table was written: nothing read before counts, and the keeper
  * looks at once. */
 void helper_wrote(struct helper *h);
+/* The keeper looks at once. */
+void helper_kick(struct helper *h);
 /* Take over a list of nodes that began to be read at began_ms; with the lock. */
 void helper_publish(struct helper *h, struct docker_node *nodes, size_t n,
 		    int64_t began_ms);
+
+/* ---- finding a swarm to keep (founding.c); the keeper's ---- */
+
+void founding_begin(struct helper *h);
+/* The engine is in no swarm: join another master's, or found one.  0 when it is
+ * in one then; -1 with e, which says what is waited for. */
+int founding_seek(struct helper *h, struct err *e);
+/* The engine manages a swarm: which one, for the next start. */
+void founding_note(struct helper *h, const struct docker_info *info);
+/* The engine is in a swarm, active: manages it.  -1 with e when the cluster has
+ * begun anew elsewhere; then nobody is to be told of the one here. */
+int founding_moved(struct helper *h, const struct docker_info *info,
+		   bool active, struct err *e);
+/* The engine is in a swarm and does not manage it, which e says: does the swarm
+ * still know it?  Always -1. */
+int founding_lost(struct helper *h, const struct docker_info *info, struct err *e);
 
 /* ---- answering (helper_answer.c) ---- */
 
@@ -101,6 +144,11 @@ void helper_handle_local(void *ctx, struct http_exchange *x);
 void helper_answer_doc(struct http_exchange *x, unsigned status, cJSON *doc);
 void helper_answer_error(struct http_exchange *x, unsigned status,
 			 const char *text);
+/* Which swarm this speaks for: "cluster" and "generation". */
+void helper_add_life(struct helper *h, cJSON *doc);
+/* Whether it is the one that the caller says it is in, or a newer one; when not it
+ * is answered with 503, so that he asks another master. */
+bool helper_speaks_for(struct helper_call *c);
 /* The engine's refusals are not the caller's fault. */
 void helper_answer_err(struct http_exchange *x, const struct err *e);
 

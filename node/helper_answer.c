@@ -66,11 +66,52 @@ static void do_nonce(struct helper_call *c)
 	helper_answer_doc(c->x, 200, doc);
 }
 
+void helper_add_life(struct helper *h, cJSON *doc)
+{
+	char cluster[DOCKER_ID_MAX];
+	unsigned generation;
+
+	pthread_mutex_lock(&h->lock);
+	memcpy(cluster, h->cluster, sizeof(cluster));
+	generation = h->generation;
+	pthread_mutex_unlock(&h->lock);
+	json_add_str(doc, "cluster", cluster);
+	json_add_int(doc, "generation", generation);
+}
+
+bool helper_speaks_for(struct helper_call *c)
+{
+	struct buf cluster = BUF_INIT(DOCKER_ID_MAX), number = BUF_INIT(16);
+	struct helper *h = c->h;
+	uint64_t generation = 0;
+	bool older, other;
+
+	if (!http_x_param(c->x, "generation", &number) ||
+	    !str_num(buf_str(&number), MARKER_GENERATIONS, &generation))
+		generation = 0;
+	http_x_param(c->x, "cluster", &cluster);
+	pthread_mutex_lock(&h->lock);
+	/* one that is in none yet has its own answer */
+	older = h->active && generation > h->generation;
+	other = h->active && generation == h->generation && cluster.n > 0 &&
+		strcmp(cluster.str, h->cluster) != 0;
+	h->look = h->look || older;
+	pthread_mutex_unlock(&h->lock);
+	buf_release(&cluster);
+	buf_release(&number);
+	if (older || other)
+		helper_answer_error(c->x, 503,
+				    older ? "the swarm here is an older one" :
+					    "the swarm here is another one");
+	if (older)
+		helper_kick(h);
+	return !older && !other;
+}
+
 static void join(struct helper_call *c, bool manager)
 {
 	struct helper *h = c->h;
 	struct buf token = BUF_INIT(256), remote = BUF_INIT(64);
-	char cluster[DOCKER_ID_MAX];
 	const char *self;
 	struct docker d;
 	struct err e = ERR_INIT;
@@ -79,12 +120,13 @@ static void join(struct helper_call *c, bool manager)
 
 	pthread_mutex_lock(&h->lock);
 	active = h->active;
-	memcpy(cluster, h->cluster, sizeof(cluster));
 	pthread_mutex_unlock(&h->lock);
 	if (!active || h->self == LAYOUT_MASTERS_MAX) {
 		helper_answer_error(c->x, 503, "there is no swarm here yet");
 		return;
 	}
+	if (!helper_speaks_for(c))
+		return;
 	docker_init_unix(&d, h->config.docker_socket);
 	d.timeout_ms = HELPER_ENGINE_MS;
 	if (docker_swarm_token(&d, manager, &token, &e) < 0) {
@@ -96,7 +138,7 @@ static void join(struct helper_call *c, bool manager)
 		doc = cJSON_CreateObject();
 		json_add_str(doc, "token", token.str);
 		json_add_str(doc, "remote", remote.str);
-		json_add_str(doc, "cluster", cluster);
+		helper_add_life(h, doc);
 		helper_answer_doc(c->x, 200, doc);
 		helper_count(h, HELPER_COUNT_TOKENS);
 		daemon_say("%s token handed to %s at %s",

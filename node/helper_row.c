@@ -134,6 +134,8 @@ static bool own_row(struct helper_call *c, int64_t age_ms,
 	struct buf why = BUF_INIT(sizeof(text));
 	unsigned status = 404;
 
+	if (!c->local && !helper_speaks_for(c))
+		return false;
 	/* who is not in a table from memory may have just joined */
 	for (;; age_ms = 0) {
 		if (table_lock(h, age_ms, &e) < 0) {
@@ -163,12 +165,16 @@ static bool own_row(struct helper_call *c, int64_t age_ms,
 			 node->hostname, node->addr, c->addr);
 	}
 	if (why.n > 0) {
+		cJSON *doc = cJSON_CreateObject();
+
 		if (status == 403) {
 			helper_count(h, HELPER_COUNT_REFUSED);
 			daemon_say("refused %s at %s: %s", c->caller.name,
 				   c->addr, why.str);
 		}
-		helper_answer_error(c->x, status, why.str);
+		json_add_str(doc, "error", why.str);
+		helper_add_life(h, doc);
+		helper_answer_doc(c->x, status, doc);
 	}
 	found_it = why.n == 0;
 	buf_release(&why);
@@ -284,6 +290,7 @@ void helper_do_node(struct helper_call *c)
 		     n / 5 < probe_s ? probe_s :
 		     n / 5 > 60	     ? 60 :
 				       (int64_t)(n / 5));
+	helper_add_life(c->h, doc);
 	helper_answer_doc(c->x, 200, doc);
 	note(c, &node);
 }

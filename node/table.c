@@ -3,7 +3,8 @@
  * every reboot.  Down is the engine's word for some 15 s without a heartbeat,
  * which a busy network can do to a healthy machine; and removing a node
  * blocks its certificate, so that it can only come back as another one.
- * Hence the grace.
+ * Hence the grace, and for a manager no end of it: its place in raft is its
+ * own until another machine has taken it, or the operator has given it away.
  */
 #include "node/table.h"
 
@@ -88,28 +89,28 @@ static enum table_why down_why(const struct table *t,
 	/* a manager that goes down comes back as the same one */
 	if ((node->leaving || m->left) && !node->manager)
 		return TABLE_ANNOUNCED;
-	if (now_ms - m->down_since_ms >= t->grace_ms)
+	/* a manager by its role alone is what a swarm begun anew by force keeps of
+	 * the others, and nobody can come back as that */
+	if (!node->raft && now_ms - m->down_since_ms >= t->grace_ms)
 		return TABLE_DOWN_TOO_LONG;
 	return TABLE_NO_REASON;
 }
 
 /*
- * A manager that raft cannot reach may be demoted while those it can reach
- * are a majority of all, which they must be anyway to write that down, and
- * stay one.  One that raft does reach is not dead, whatever its worker half
- * says.
+ * A manager may be demoted while the others that raft reaches are a majority of
+ * all, which they must be anyway to write that down.  Whether it reaches that
+ * one says nothing: at its address is the machine that has taken its place.
  */
 static bool may_demote(const struct docker_node *nodes, size_t n,
 		       const struct docker_node *m)
 {
-	size_t managers = 0, reachable = 0;
+	size_t members = 0, others = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		managers += nodes[i].manager;
-		reachable += nodes[i].manager && nodes[i].reachable;
+		members += nodes[i].raft;
+		others += nodes[i].raft && nodes[i].reachable && &nodes[i] != m;
 	}
-	return !m->leader && !m->reachable && managers > 1 &&
-	       reachable > managers / 2;
+	return !m->leader && others > members / 2;
 }
 
 /* Since when something has been so; never 0, which says that it is not. */
@@ -153,7 +154,7 @@ void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
 		v[i].why = down_why(t, nodes, n, node, m, now_ms);
 		if (v[i].why == TABLE_NO_REASON)
 			continue;
-		if (!node->manager) {
+		if (!node->raft) {
 			v[i].action = TABLE_REMOVE;
 		} else if (!demoted && may_demote(nodes, n, node)) {
 			v[i].action = TABLE_DEMOTE;

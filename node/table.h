@@ -15,8 +15,8 @@
 
 enum table_action {
 	TABLE_KEEP,
-	TABLE_REMOVE,  /* Down, and not to be waited for */
-	TABLE_DEMOTE,  /* the same, of a manager: removed in a later pass */
+	TABLE_REMOVE, /* Down, and not to be waited for */
+	TABLE_DEMOTE, /* superseded, and one of raft's: removed in a later pass */
 	TABLE_RESTORE, /* said that it goes and did not: as it was before */
 };
 enum table_why {
@@ -52,8 +52,9 @@ struct table_verdict {
 };
 
 /*
- * One pass: v[i] is for nodes[i].  Never more than one demotion a pass, and
- * only while the managers that can be reached are a majority before and after.
+ * One pass: v[i] is for nodes[i].  No member of raft goes by time alone, however
+ * long it is away: it comes back as the same one.  Never more than one demotion
+ * a pass, and only while the other managers that can be reached are a majority.
  */
 void table_decide(struct table *t, const struct docker_node *nodes, size_t n,
 		  int64_t now_ms, struct table_verdict *v);

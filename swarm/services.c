@@ -480,6 +480,10 @@ static int look(struct docker *d, const char *name, struct tasks *t,
 	if (wanted_tasks(d, service, wanted, e) < 0 ||
 	    docker_each(d, path.str, take_task, t, e) < 0)
 		goto out;
+	/* which nodes may have one of somebody's, Swarm knows */
+	if (json_at(service, "Spec.Mode.Global") != NULL &&
+	    json_at(service, "Spec.TaskTemplate.Placement.Constraints[0]") != NULL)
+		*wanted = t->wanted;
 	update = json_str_opt(service, "UpdateStatus.State", "");
 	if (strcmp(update, "paused") == 0 ||
 	    str_starts(str_of(update), STR("rollback"))) {
@@ -824,7 +828,8 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
 /* ---- after an upgrade ---- */
 
 #define OURS \
-	LAYOUT_REGISTRY_HOST ":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+	LAYOUT_REGISTRY_HOST \
+		":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
 #define MOVES_MAX 64
 
 /* Services that run as another build of this program. */

@@ -34,11 +34,13 @@ struct session {
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */
+	bool force;		   /* --force */
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
+	const char *from;	   /* --from MASTER, NULL: not said */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
 	const char *tail, *since;  /* --tail N, --since D, NULL: as usual */
 	/* of login */

@@ -23,7 +23,8 @@
 
 #define IDLE_MS 60000
 #define CONNECT_MS 1000
-#define HELLO_MS 5000 /* or the host's server is not there any more */
+#define HELLO_MS 2500 /* or the host's server is not there any more */
+#define FRESH_S 5     /* so long a master is believed to work */
 #define HELLO_MAX (16u << 10)
 #define FORM 1 /* of the greeting */
 #define ARGUMENTS_MAX (4 << 20)
@@ -173,6 +174,32 @@ bool share_join(struct remote *r)
 	r->alone = rc == 0;
 	free(path);
 	return rc == 1;
+}
+
+/* When that was last seen is the time of the socket's file. */
+bool share_is_fresh(const struct remote *r)
+{
+	struct err ignored = ERR_INIT;
+	char *path = share_path(r->s, "ssh", &ignored);
+	struct stat st;
+	bool fresh = path != NULL && lstat(path, &st) == 0 &&
+		     unix_time() - st.st_mtim.tv_sec >= 0 &&
+		     unix_time() - st.st_mtim.tv_sec <= FRESH_S;
+
+	free(path);
+	return fresh;
+}
+
+void share_checked(const struct remote *r, bool works)
+{
+	struct err ignored = ERR_INIT;
+	char *path = share_path(r->s, "ssh", &ignored);
+
+	if (path != NULL && works)
+		utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+	else if (path != NULL)
+		unlink(path); /* its host sees that */
+	free(path);
 }
 
 /* ---- the host ---- */

@@ -161,8 +161,12 @@ int64_t params_end_soon(void);
  * new masters, which is said, and for each master that is there its own, for
  * Azure refuses another.  there: the resource group is.  Where Azure does not
  * tell the latest, that is said, and the template's "latest" stays.
+ *
+ * left: gets the masters that are there and too many, an array for the caller to
+ * free, which may be empty.
  */
-int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
+int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
+		   struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 
@@ -246,6 +250,16 @@ int swarm_agree(struct session *s, const char *what, struct err *e);
  */
 int arrive(struct session *s, struct err *e);
 
+/* ---- autolock (swarm/autolock.c) ---- */
+
+/*
+ * The swarm's autolock as AUTOLOCK says, where somebody has chosen, and its key
+ * in keys/unlock.key (0600), which goes when it is turned off.  d: the engine of a
+ * master that works.
+ */
+struct docker;
+int autolock_apply(struct session *s, struct docker *d, struct err *e);
+
 /* ---- docker-env (swarm/tunnel.c) ---- */
 
 /* Whether a tunnel ends: an hour after it carried something, at used_ms. */
@@ -264,6 +278,8 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e);
+int cmd_recover(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
 int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e);
 int cmd_up(struct session *s, int argc, char **argv, struct err *e);
@@ -311,5 +327,6 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
+int cmd_unlock(struct session *s, int argc, char **argv, struct err *e);
 
 #endif

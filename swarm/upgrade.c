@@ -47,9 +47,8 @@ struct machine {
 struct upgrade {
 	struct session *s;
 	struct upgrade_files want[UPGRADE_ROLES];
-	struct survey survey;
-	struct remote remote;
-	struct machine *m; /* in the order in which they are done */
+	struct survey survey; /* with the connection to a master */
+	struct machine *m;    /* in the order in which they are done */
 	size_t n, differ;
 	struct listing rows; /* what differs */
 };
@@ -79,10 +78,10 @@ static int take_role(const cJSON *parameters, const char *name,
 	struct buf text = BUF_INIT(CUSTOM_DATA_MAX);
 	int rc = -1;
 
-	if (buf_add_unbase64(
-		    &text,
-		    str_of(json_str_opt(json_get(parameters, name), "value", "")),
-		    e) == 0 &&
+	if (buf_add_unbase64(&text,
+			     str_of(json_str_opt(json_get(parameters, name),
+						 "value", "")),
+			     e) == 0 &&
 	    buf_check(&text, name, e) == 0 &&
 	    files_read(buf_str(&text), &u->files, e) == 0)
 		rc = take_program(u, e);
@@ -112,8 +111,8 @@ void upgrade_burn(struct upgrade_files want[UPGRADE_ROLES])
 	files_burn(&want[UPGRADE_AGENT].files);
 }
 
-size_t upgrade_drift(struct session *s, const struct docker_node *nodes, size_t n,
-		     struct buf *names)
+size_t upgrade_drift(struct session *s, const struct docker_node *nodes,
+		     size_t n, struct buf *names)
 {
 	struct upgrade_files want[UPGRADE_ROLES] = { 0 };
 	char hash[UPGRADE_ROLES][FILES_HASH_MAX];
@@ -148,13 +147,12 @@ static int is_of_now(struct upgrade *u, struct err *e)
 		goto out;
 	rc = 0;
 	for (int i = 0; rc == 0 && i < UPGRADE_ROLES; i++) {
-		const struct file *key =
-			files_get(&u->want[i].files, FILES_HOST_KEY);
+		const struct file *key = files_get(&u->want[i].files,
+						   FILES_HOST_KEY);
 		const struct buf *ours =
 			&k.host[i == UPGRADE_MASTER ? KEYS_MASTER : KEYS_AGENT].ec;
 
-		if (key == NULL ||
-		    !str_eq(buf_str(&key->content), buf_str(ours)))
+		if (key == NULL || !str_eq(buf_str(&key->content), buf_str(ours)))
 			rc = err_set(e, ERR_DATA,
 				     PARAMETERS_FILE
 				     " was made with other keys than those in "
@@ -176,8 +174,8 @@ out:
 
 /* ---- which machines ---- */
 
-static void add_machine(struct upgrade *u, const struct instance *vm, bool master,
-			const cJSON *addresses)
+static void add_machine(struct upgrade *u, const struct instance *vm,
+			bool master, const cJSON *addresses)
 {
 	struct machine *m = &u->m[u->n];
 	uint64_t k = 0;
@@ -224,22 +222,20 @@ static int find_machines(struct upgrade *u, struct err *e)
 {
 	struct survey *v = &u->survey;
 	cJSON *addresses = cJSON_CreateObject();
-	struct docker_node *nodes = NULL;
-	size_t n = 0;
 	int rc = -1;
 
 	instances_drop_going(&v->agents);
 	u->m = xcalloc(v->masters.n + v->agents.n + 1, sizeof(*u->m));
-	if ((v->agents.n > 0 &&
-	     agents_addresses(u->s, &v->agents, addresses, e) < 0) ||
-	    docker_nodes(remote_docker(&u->remote), &nodes, &n, e) < 0)
+	if (v->agents.n > 0 &&
+	    agents_addresses(u->s, &v->agents, addresses, e) < 0)
 		goto out;
 	for (size_t i = 0; i < v->agents.n; i++)
 		add_machine(u, &v->agents.list[i], false, addresses);
 	for (size_t i = 0; i < v->masters.n; i++)
 		add_machine(u, &v->masters.list[i], true, addresses);
 	for (size_t i = 0; i < u->n; i++) {
-		const struct docker_node *row = row_of(&u->m[i], nodes, n);
+		const struct docker_node *row = row_of(&u->m[i], v->nodes,
+						       v->n_nodes);
 
 		u->m[i].ready = row != NULL;
 		u->m[i].leader = row != NULL && row->leader;
@@ -247,7 +243,6 @@ static int find_machines(struct upgrade *u, struct err *e)
 	qsort(u->m, u->n, sizeof(*u->m), in_turn);
 	rc = 0;
 out:
-	free(nodes);
 	json_free(addresses);
 	return rc;
 }
@@ -258,15 +253,15 @@ static int reach(struct upgrade *u, struct machine *m, struct err *e)
 {
 	if (m->ssh != NULL)
 		return 0;
-	if (strcmp(u->remote.name, m->host) == 0) {
-		m->ssh = u->remote.ssh;
+	if (strcmp(u->survey.remote.name, m->host) == 0) {
+		m->ssh = u->survey.remote.ssh;
 		return 0;
 	}
 	if (m->address[0] == '\0')
 		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
 			       m->host);
-	if (remote_hop_to(&u->remote, m->host, m->address, m->master, &m->ssh, e) <
-	    0)
+	if (remote_hop_to(&u->survey.remote, m->host, m->address, m->master,
+			  &m->ssh, e) < 0)
 		return -1;
 	m->hopped = true;
 	return 0;
@@ -287,8 +282,7 @@ static void add_file(struct buf *script, const struct file *f)
 }
 
 /* What the machine's shell is told.  Burn it. */
-static void script_of(const struct upgrade_files *want, bool apply,
-		      struct buf *out)
+static void script_of(const struct upgrade_files *want, bool apply, struct buf *out)
 {
 	struct buf text;
 
@@ -351,9 +345,10 @@ static int ask(struct upgrade *u, struct machine *m, bool apply,
 	rest = buf_str(&out);
 	while (str_next(&rest, '\n', &line))
 		take_line(u, m, line, apply, a);
-	rc = a->end ? 0 :
-		      err_set(e, ERR_DATA, "%s: its shell ended early (%d): %.*s",
-			      m->host, status, STR_ARG(str_trim(buf_str(&err))));
+	rc = a->end ?
+		     0 :
+		     err_set(e, ERR_DATA, "%s: its shell ended early (%d): %.*s",
+			     m->host, status, STR_ARG(str_trim(buf_str(&err))));
 out:
 	buf_burn(&script);
 	buf_release(&out);
@@ -408,7 +403,7 @@ static int look_at_all(struct upgrade *u, struct err *e)
 static int await_ready(struct upgrade *u, const struct machine *m, struct err *e)
 {
 	int64_t began = now_ms();
-	struct docker *d = remote_docker(&u->remote);
+	struct docker *d = remote_docker(&u->survey.remote);
 
 	while (m->ready) {
 		struct docker_node *nodes = NULL;
@@ -473,8 +468,9 @@ static int put_marker(struct upgrade *u, bool dry, struct err *e)
 	if (marker_life(u->s, &life, e) < 0)
 		return -1;
 	if (life == NULL) {
-		err_set(e, ERR_DATA, "the cluster has no name for its life; "
-				     "'azswarm params' gives it one");
+		err_set(e, ERR_DATA,
+			"the cluster has no name for its life; "
+			"'azswarm params' gives it one");
 		goto out;
 	}
 	if (marker_look(u->s, life, &m, &there, NULL, e) < 0)
@@ -490,7 +486,7 @@ static int put_marker(struct upgrade *u, bool dry, struct err *e)
 		goto out;
 	}
 	marker_init(&m, "upgrade");
-	rc = docker_info(remote_docker(&u->remote), &info, e);
+	rc = docker_info(remote_docker(&u->survey.remote), &info, e);
 	if (rc == 0) {
 		memcpy(m.cluster, info.cluster_id, sizeof(info.cluster_id));
 		rc = marker_write(u->s, life, &m, NULL, e);
@@ -511,8 +507,8 @@ static int run(struct upgrade *u, struct err *e)
 	if (put_marker(u, s->dry_run, e) < 0 || look_at_all(u, e) < 0)
 		return -1;
 	if (s->dry_run) {
-		if (services_move(s, remote_docker(&u->remote), true, &moved, e) <
-		    0)
+		if (services_move(s, remote_docker(&u->survey.remote), true,
+				  &moved, e) < 0)
 			return -1;
 		if (u->differ > 0 || moved > 0)
 			s->exit_status = EXIT_PENDING;
@@ -526,7 +522,8 @@ static int run(struct upgrade *u, struct err *e)
 			return -1;
 	if (u->differ == 0)
 		ui_say(s->ui, "%zu machines are what a new one would get", u->n);
-	return services_move(s, remote_docker(&u->remote), false, &moved, e);
+	return services_move(s, remote_docker(&u->survey.remote), false, &moved,
+			     e);
 }
 
 int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e)
@@ -540,19 +537,18 @@ int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e)
 	if (upgrade_read(s, u.want, e) < 0 || is_of_now(&u, e) < 0 ||
 	    keys_match(s, e) < 0 || survey_azure(s, &u.survey, e) < 0)
 		goto out;
-	if (u.survey.no_machines.kind != ERR_NONE) {
+	if (u.survey.no_machines.kind != ERR_NONE)
 		*e = u.survey.no_machines;
-		goto out;
-	}
-	if (remote_open_swarm(s, &u.remote, REMOTE_SWARM_MS, e) == 0 &&
-	    find_machines(&u, e) == 0)
+	else if (survey_swarm(s, &u.survey, e) < 0)
+		;
+	else if (u.survey.no_swarm.kind != ERR_NONE)
+		*e = u.survey.no_swarm;
+	else if (find_machines(&u, e) == 0)
 		rc = run(&u, e);
 out:
 	for (size_t i = 0; i < u.n; i++)
 		if (u.m[i].hopped)
 			ssh_close(u.m[i].ssh);
-	if (u.remote.s != NULL)
-		remote_release(&u.remote);
 	free(u.m);
 	survey_release(&u.survey);
 	upgrade_burn(u.want);

@@ -27,8 +27,8 @@ void upgrade_burn(struct upgrade_files want[UPGRADE_ROLES]);
  * would get that is made now, a comma between them; how many they are.  0 also
  * where there are no parameters to hold them against.
  */
-size_t upgrade_drift(struct session *s, const struct docker_node *nodes, size_t n,
-		     struct buf *names);
+size_t upgrade_drift(struct session *s, const struct docker_node *nodes,
+		     size_t n, struct buf *names);
 
 /* Bring services that run as another build of this program to this one
  * (swarm/services.c): those that are to be, how many, with dry. */

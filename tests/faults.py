@@ -61,6 +61,7 @@ COMMANDS = [
     (STORED, 'params', ''),
     (READY, 'deploy-compute', ''),
     (READY, 'plan', ''),
+    (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
@@ -80,6 +81,7 @@ COMMANDS = [
     (RUNNING, 'reimage-agents-parallel --yes', ''),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1', '^1 rounds, --seed 1$'),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1 --hard', 'loses its power$'),
+    (RUNNING, 'replace-master 0 --force --confirm master0', 'waits for the operator'),
     (RUNNING, 'evict agents000000', ''),
     (RUNNING, 'return agents000000', ''),
     (SERVED, 'rebalance --dry-run', ''),
@@ -99,6 +101,7 @@ COMMANDS = [
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
     (RUNNING, 'tail-helper', '^swarm-helper: here$'),
+    (RUNNING, 'unlock', '^no master is locked$'),
     (RUNNING, 'destroy-compute --confirm swarm-cluster', ''),
     (STORED, 'destroy-storage --confirm swarm-storage', ''),
     (RUNNING, 'destroy-cluster --confirm swarm-cluster', ''),
@@ -111,10 +114,10 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper status').split()
+    'destroy-stack proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
-    'clean': 'removes files',
+    'clean': 'removes files', 'recover': 'wants a swarm without a leader',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
     'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',

@@ -95,6 +95,7 @@ class Cluster:
                "worker_secret": WORKER.hex(), "docker_socket": os.path.abspath("engine.sock"),
                "listen": "0.0.0.0", "helper_port": self.helper_port,
                "health_port": self.health_port, "run_dir": os.path.abspath("run-" + role),
+               "state_dir": os.path.abspath("state-" + role),
                "helper_socket": os.path.abspath(role + ".ctl"), "metadata_host": ""}
         if role == "manager":
             doc["manager_secret"] = MANAGER.hex()

@@ -21,8 +21,11 @@ azswarm help start-agents
 azswarm help deallocate-agents
 azswarm help restart-agents
 azswarm help reimage-agents-serial
+azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
+azswarm help replace-master
+azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return
@@ -42,6 +45,7 @@ azswarm help proxy
 azswarm help ssh
 azswarm help docker-env
 azswarm help tail-helper
+azswarm help unlock
 azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources

@@ -5,7 +5,9 @@
 # to the local Azure, which listens beside it.
 # time: 300
 . "$SRCDIR/tests/lib.sh"
+. "$SRCDIR/tests/founding.sh"
 need openssl curl python3 jq
+must_make build/tests/life_tool
 npm_modules azurite
 account=azsazurite
 
@@ -184,7 +186,7 @@ expect params 0 '' "$AZSWARM" params
 # ---- and down, as cloud-init does it -------------------------------------------------
 
 jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d >user-data
-XX
+url=$(grep -o "https://$account[^'\" \\\\]*/azswarm-[^'\" \\\\]*" user-data | head -n 1)
 sum=$(sha256sum <"$AZSWARM" | cut -d ' ' -f 1)
 check 'user data holds the sum' grep -q "$sum" user-data
 
@@ -225,6 +227,11 @@ signed()
 same 'a signature of now' 200 "$(fetch "$(signed r "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)")")"
 same 'a signature of yesterday' '403 AuthorizationFailure' \
 	"$(fetch "$(signed r "$(date -u -d '-1 day' +%Y-%m-%dT%H:%M:%SZ)")")"
+
+# ---- a swarm is founded once ---------------------------------------------------------
+
+marker_urls
+founding_holds "$masters_url" "$agents_url"
 
 # ---- what tests/blob.jsonl says of it ----------------------------------------------------
 

@@ -33,9 +33,11 @@ static int forget_file(const char *path, struct str text, unsigned mode,
 
 #define dir_make forget_dir
 #define file_write forget_file
+#define life_save forget_life
 #include "node/agent.c"
 #undef dir_make
 #undef file_write
+#undef life_save
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

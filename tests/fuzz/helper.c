@@ -17,6 +17,10 @@
 
 #include "node/helper.c"
 
+#define life_save forget_life
+#include "node/founding.c"
+#undef life_save
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OUT_MAX (16u << 20)

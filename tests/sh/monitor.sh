@@ -610,7 +610,7 @@ reap "$agents"
 secret=$(printf '%064d' 0)
 jq -n --arg s "$secret" --arg dir "$PWD" '{role: "manager", masters: ["127.0.0.1"], helper_pin: $s, worker_secret: $s,
 	manager_secret: ($s | sub("0"; "1")), default_addr_pool: "10.192.0.0/12", ingress_subnet: "10.208.0.0/20", mtu: 1400,
-	docker_socket: ($dir + "/engine/docker.sock"), run_dir: ($dir + "/run"), metadata_host: ""}' >node.json
+	docker_socket: ($dir + "/engine/docker.sock"), run_dir: ($dir + "/run"), state_dir: ($dir + "/state"), metadata_host: ""}' >node.json
 chmod 600 node.json
 spawn agent.log setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$AZSWARM" agent --config "$PWD/node.json"
 agent=$spawned

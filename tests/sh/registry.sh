@@ -55,7 +55,7 @@ same "the config names the version" "$version" \
 mkdir -p run && hex=$(printf '%064d' 7)
 cat >node.json <<X
 {"role":"worker","masters":["127.0.0.1"],"helper_pin":"$hex","worker_secret":"$hex",
-"docker_socket":"$PWD/engine/docker.sock","run_dir":"$PWD/run","listen":"127.0.0.1","metadata_host":""}
+"docker_socket":"$PWD/engine/docker.sock","run_dir":"$PWD/run","state_dir":"$PWD/state","listen":"127.0.0.1","metadata_host":""}
 X
 chmod 600 node.json
 # somebody else was faster, as a container in the host's network may be

@@ -14,7 +14,8 @@
 /* A node that is as it should be; a row says what differs. */
 #define FINE \
 	.engine = true, .state = ACTIVE, .node_id = "n1", .joined_id = "n1", \
-	.says = AGENT_SAYS_NODE, .says_ready = true, .says_active = true
+	.heard = true, .says = AGENT_SAYS_NODE, .says_ready = true, \
+	.says_active = true
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -176,6 +177,31 @@ static const struct {
 	  AGENT_LEAVE,
 	  "does not know this node any more",
 	  "the swarm does not know this node" },
+	{ "removed, by a helper of another swarm, or of none",
+	  { FINE, .says = AGENT_SAYS_UNKNOWN, .heard = false },
+	  AGENT_STAY,
+	  "",
+	  "the swarm does not know this node" },
+	{ "from before the boot, no helper of its swarm answers",
+	  { FINE, .joined_id = "", .heard = false },
+	  AGENT_STAY,
+	  "",
+	  "ok" },
+	{ "pending for too long, and its master has gone since",
+	  { FINE, .state = PENDING, .unsettled_ms = 900000, .heard = false },
+	  AGENT_STAY,
+	  "",
+	  "not in a swarm yet" },
+	{ "the swarm was begun anew without it",
+	  { FINE, .confirmed = true, .says_ready = false, .moved = true },
+	  AGENT_LEAVE,
+	  "begun anew without this node",
+	  "ok" },
+	{ "begun anew, and nobody has a place for it now",
+	  { FINE, .confirmed = true, .moved = true, .heard = false },
+	  AGENT_STAY,
+	  "",
+	  "ok" },
 	{ "no helper answers",
 	  { FINE, .says = AGENT_SAYS_NOTHING },
 	  AGENT_STAY,

@@ -1,0 +1,473 @@
+/*
+ * How a master comes to a swarm: by joining the others', or, once in a cluster's
+ * life, by founding it; and when it has to leave the one it is in.
+ *
+ * What decides is the marker in the storage account (life.h), never silence: a
+ * master that was made anew, or is cut off from the others, founds nothing.  A
+ * swarm is only left for another one that a helper has just offered a place in.
+ */
+#include "node/helper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "node/ask.h"
+
+#define OTHERS_MS 2000		/* for each of the other masters */
+#define LOOK_MS 60000		/* between looks at the marker, in a swarm */
+#define LOOK_SEEKING_MS 5000	/* in none */
+#define LOOK_SOON_MS 5000	/* and never sooner than that */
+#define LOOK_AGAIN_MAX_MS 60000 /* after failures */
+#define UNMARKED_MS 60000 /* without one: so long all others have no swarm */
+#define LOST_MS 20000	  /* so long an engine may look for its swarm */
+#define LOST_AGAIN_MS 10000
+#define LOST_TIMES 2
+
+/* ---- what is on the disk ---- */
+
+void founding_begin(struct helper *h)
+{
+	struct founding *f = &h->founding;
+	struct err e = ERR_INIT;
+
+	if (life_load(h->config.state_dir, &f->life, &e) < 0) {
+		daemon_say("%s: nothing is founded here", e.msg);
+		f->unread = true;
+	}
+	h->generation = f->life.generation;
+}
+
+/* For the next start; the answers follow. */
+static int save(struct helper *h, const struct life *l, struct err *e)
+{
+	if (life_save(h->config.state_dir, l, e) < 0)
+		return err_in(e, "what this master knows of its swarm");
+	h->founding.life = *l;
+	h->founding.unread = false;
+	pthread_mutex_lock(&h->lock);
+	h->generation = l->generation;
+	pthread_mutex_unlock(&h->lock);
+	return 0;
+}
+
+void founding_note(struct helper *h, const struct docker_info *info)
+{
+	struct life l = h->founding.life;
+	struct err e = ERR_INIT;
+
+	h->founding.silence_ms = h->founding.lost_since_ms = 0;
+	h->founding.lost_said = 0;
+	/* without a leader the engine does not tell it */
+	if (info->cluster_id[0] == '\0')
+		return;
+	pthread_mutex_lock(&h->lock);
+	memcpy(h->cluster, info->cluster_id, sizeof(h->cluster));
+	pthread_mutex_unlock(&h->lock);
+	if (strcmp(l.cluster, info->cluster_id) == 0 && l.generation != 0 &&
+	    strcmp(l.node, info->node_id) == 0)
+		return;
+	if (l.cluster[0] != '\0' && strcmp(l.cluster, info->cluster_id) != 0)
+		daemon_say("this engine manages swarm %s, and was in %s before",
+			   info->cluster_id, l.cluster);
+	/* one that never heard of generations is in the first */
+	if (l.generation == 0)
+		l.generation = 1;
+	memcpy(l.cluster, info->cluster_id, sizeof(l.cluster));
+	memcpy(l.node, info->node_id, sizeof(l.node));
+	/* it is tried again in the next pass */
+	if (save(h, &l, &e) < 0)
+		daemon_complain(&h->founding.complaint, e.msg, now_ms());
+}
+
+/* ---- the marker ---- */
+
+static bool has_marker(const struct helper *h)
+{
+	return h->config.marker_url[0] != '\0';
+}
+
+/* At most that old; in known, marker and why. */
+static void look(struct helper *h, int64_t every_ms)
+{
+	struct founding *f = &h->founding;
+	int64_t now = now_ms();
+	bool wanted;
+
+	if (!has_marker(h))
+		return;
+	pthread_mutex_lock(&h->lock);
+	/* whoever asks for it, and however often */
+	wanted = h->look && now - f->looked_ms >= LOOK_SOON_MS;
+	h->look = h->look && !wanted;
+	pthread_mutex_unlock(&h->lock);
+	/* or seeking again after a while in a swarm */
+	if (!wanted && now < f->look_ms && f->look_ms <= now + every_ms)
+		return;
+	f->looked_ms = now;
+	err_clear(&f->why);
+	f->known = life_look(h->config.marker_url, &f->marker, &f->why);
+	if (f->known == LIFE_UNKNOWN) {
+		int64_t again = (int64_t)LOOK_SOON_MS
+				<< (f->failures < 4 ? f->failures++ : 4);
+
+		f->look_ms = now_ms() + (again < LOOK_AGAIN_MAX_MS ?
+						 again :
+						 LOOK_AGAIN_MAX_MS);
+	} else {
+		f->failures = 0;
+		f->look_ms = now_ms() + every_ms;
+	}
+	daemon_settle();
+}
+
+/* ---- joining ---- */
+
+/* Whether what a helper says of its swarm makes it one to join. */
+static int may_join(struct helper *h, const struct life_told *t, struct err *e)
+{
+	struct founding *f = &h->founding;
+
+	if (f->known == LIFE_MARKED && f->marker.generation > 1 &&
+	    t->generation < f->marker.generation)
+		return err_set(e, ERR_DOCKER,
+			       "the swarm was begun anew by %s, and the master that answers does not know it yet",
+			       f->marker.by);
+	switch (life_weigh(&f->life, t)) {
+	case LIFE_SAME:
+		return 0;
+	case LIFE_NEWER:
+		f->look_ms = 0;
+		look(h, LOOK_SEEKING_MS);
+		if (f->known == LIFE_MARKED &&
+		    life_proves(&f->life, t, &f->marker))
+			return 0;
+		return err_set(
+			e, ERR_DOCKER,
+			"another master speaks of a newer swarm, and the cluster's marker does not: %s",
+			f->known == LIFE_UNKNOWN ? f->why.msg : "not joined");
+	case LIFE_OTHER:
+		break;
+	}
+	return err_set(e, ERR_DOCKER,
+		       "another master has swarm %s, and this one was in %s: not joined",
+		       t->cluster, f->life.cluster);
+}
+
+/* Nothing of it may be lost when the machine stops in between. */
+static int join(struct helper *h, const cJSON *doc, const struct life_told *t,
+		bool leave, struct err *e)
+{
+	const char *remote = json_str_opt(doc, "remote", "");
+	struct life l = h->founding.life;
+
+	if (leave) {
+		daemon_say("leaving swarm %s for the cluster's newer one",
+			   l.cluster);
+		if (docker_swarm_leave(&h->docker, true, e) < 0)
+			return err_in(e, "leaving the swarm");
+	}
+	snprintf(l.cluster, sizeof(l.cluster), "%s", t->cluster);
+	l.node[0] = '\0';
+	l.generation = t->generation > 0 ? t->generation : 1;
+	if (save(h, &l, e) < 0)
+		return -1;
+	daemon_gateway(&h->docker, h->config.mtu);
+	if (docker_swarm_join(&h->docker,
+			      h->self < LAYOUT_MASTERS_MAX ?
+				      h->config.masters[h->self] :
+				      NULL,
+			      remote, json_str_opt(doc, "token", ""), e) < 0)
+		return -1;
+	daemon_say("joined the swarm of %s as a manager", remote);
+	return 1;
+}
+
+/* The others, shortly: one that is off must not hold this up. */
+static int ask_others(struct helper *h, struct ask *a, const char *method,
+		      const char *target, unsigned *status, cJSON **doc,
+		      struct err *e)
+{
+	if (ask_init(a, &h->config, e) < 0)
+		return -1;
+	a->skip = h->self;
+	a->one_ms = OTHERS_MS;
+	return ask(a, method, target, true,
+		   now_ms() + OTHERS_MS * LAYOUT_MASTERS_MAX, status, doc, NULL,
+		   e);
+}
+
+/*
+ * Join the swarm of another master, as a manager; leave: the one that this
+ * engine is in, before.  1 when done, 0 when nobody offers one; *silent when
+ * not all of them answered.
+ */
+static int join_others(struct helper *h, bool leave, bool *silent, struct err *e)
+{
+	const struct life *l = &h->founding.life;
+	char *target =
+		xasprintf("/join/manager?cluster=%s&generation=%u", l->cluster,
+			  leave ? h->founding.marker.generation : l->generation);
+	struct err none = ERR_INIT;
+	struct life_told t;
+	cJSON *doc = NULL;
+	unsigned status = 0;
+	struct ask a = { 0 };
+	int rc = ask_others(h, &a, "GET", target, &status, &doc, &none);
+
+	*silent = rc < 0 || a.silent > 0;
+	if (rc < 0 || status >= 500) {
+		rc = 0;
+		goto out;
+	}
+	t = (struct life_told){ json_str_opt(doc, "cluster", ""),
+				(unsigned)json_int_opt(doc, "generation", 0) };
+	if (status != 200 || *json_str_opt(doc, "token", "") == '\0' ||
+	    *json_str_opt(doc, "remote", "") == '\0')
+		rc = err_set(e, ERR_DOCKER, "asking to join: %s (%u)",
+			     json_str_opt(doc, "error", http_reason(status)),
+			     status);
+	else if ((rc = may_join(h, &t, e)) == 0)
+		rc = join(h, doc, &t, leave, e);
+out:
+	json_burn(doc);
+	ask_release(&a);
+	free(target);
+	return rc;
+}
+
+/* ---- founding ---- */
+
+static int found(struct helper *h, struct err *e)
+{
+	const struct node_config *c = &h->config;
+	const struct docker_init_spec spec = {
+		.advertise = c->masters[h->self],
+		.addr_pool = c->addr_pool[0] != '\0' ? c->addr_pool : NULL,
+		.keep_snapshots = 3,
+	};
+	struct life l = h->founding.life;
+
+	daemon_gateway(&h->docker, c->mtu);
+	if (docker_swarm_init(&h->docker, &spec, e) < 0)
+		return err_in(e, "founding a swarm");
+	daemon_say("founded a swarm, advertised at %s", spec.advertise);
+	l.founded = true;
+	l.generation = 1;
+	/* who stops here has a swarm, and notes that in the next pass */
+	return save(h, &l, e);
+}
+
+/* The name first, on the disk: a founder that stops behind the request knows its
+ * own marker by it. */
+static int mark(struct helper *h, struct err *e)
+{
+	struct founding *f = &h->founding;
+	struct life l = f->life;
+	struct marker m;
+
+	marker_init(&m, h->name);
+	if (l.founder[0] == '\0') {
+		memcpy(l.founder, m.founder, sizeof(l.founder));
+		if (save(h, &l, e) < 0)
+			return -1;
+	}
+	memcpy(m.founder, l.founder, sizeof(m.founder));
+	switch (life_make(h->config.marker_url, &m, e)) {
+	case LIFE_MADE:
+		daemon_say("the cluster's marker is made: this master founds");
+		f->known = LIFE_MARKED;
+		f->marker = m;
+		return found(h, e);
+	case LIFE_TAKEN:
+		f->look_ms = 0;
+		return err_set(e, ERR_NET, "another master founds the swarm");
+	case LIFE_NOT_TOLD:
+		/* it may be there all the same */
+		f->look_ms = now_ms() + LOOK_SOON_MS;
+		f->known = LIFE_UNKNOWN;
+		f->why = *e;
+		break;
+	}
+	return -1;
+}
+
+/*
+ * A cluster from before there were markers, whose machines have no address of
+ * one: master0 founds, as it did, but only when all the others say that they
+ * have no swarm, and never a second time.
+ */
+static int seek_unmarked(struct helper *h, bool silent, struct err *e)
+{
+	struct founding *f = &h->founding;
+
+	if (f->unread || f->life.founded || f->life.cluster[0] != '\0')
+		return err_set(
+			e, ERR_NET,
+			"this master was in a swarm, and is in none now: "
+			"no other is founded, which would lose its services and "
+			"secrets; 'azswarm restore FILE' brings back what 'azswarm "
+			"backup' kept");
+	if (h->self != 0)
+		return err_set(
+			e, ERR_NET,
+			h->self == LAYOUT_MASTERS_MAX ?
+				"no swarm yet, and none of the masters' addresses is ours" :
+				"no master has a swarm yet; master0 founds it");
+	if (h->config.n_masters == 1)
+		return found(h, e);
+	if (silent || f->silence_ms == 0)
+		f->silence_ms = now_ms();
+	if (silent)
+		return err_set(e, ERR_NET,
+			       "no swarm yet; some masters do not answer, and might "
+			       "have one: they are waited for");
+	if (now_ms() - f->silence_ms < UNMARKED_MS)
+		return err_set(
+			e, ERR_NET,
+			"no swarm yet; the other masters are asked for a minute");
+	return found(h, e);
+}
+
+int founding_seek(struct helper *h, struct err *e)
+{
+	struct founding *f = &h->founding;
+	struct buf why = BUF_INIT(sizeof(e->msg) - 1);
+	bool silent;
+	int rc = join_others(h, false, &silent, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (!has_marker(h))
+		return seek_unmarked(h, silent, e);
+	if (f->unread)
+		return err_set(
+			e, ERR_DATA,
+			"%s/" LIFE_FILE " cannot be read: whether this master "
+			"has founded a swarm is not known, and none is founded",
+			h->config.state_dir);
+	if (h->self == LAYOUT_MASTERS_MAX)
+		return err_set(
+			e, ERR_NET,
+			"no swarm yet, and none of the masters' addresses is ours");
+	look(h, LOOK_SEEKING_MS);
+	switch (life_step(&f->life, f->known, &f->marker)) {
+	case LIFE_MARK:
+		return mark(h, e);
+	case LIFE_FOUND:
+		daemon_say("the cluster's marker is ours, and nothing came of it: this master founds");
+		return found(h, e);
+	case LIFE_WAIT:
+		break;
+	}
+	if (f->known == LIFE_UNKNOWN)
+		return err_set(e, ERR_NET,
+			       "no swarm yet, and whether there ever was one is not known: %s",
+			       f->why.msg);
+	life_why(&f->life, f->known, &f->marker, h->config.n_masters,
+		 unix_time(), &why);
+	err_set(e, ERR_NET, "no swarm: %s", why.str);
+	buf_release(&why);
+	return -1;
+}
+
+/* ---- leaving ---- */
+
+/* Is this the only manager that its swarm has?  One without a leader does not tell,
+ * and is none that was begun anew. */
+static bool is_alone(struct helper *h, const char *self)
+{
+	struct err none = ERR_INIT;
+	struct docker_node *nodes;
+	size_t n, others = 0;
+
+	if (docker_nodes(&h->docker, &nodes, &n, &none) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		others += nodes[i].raft && strcmp(nodes[i].id, self) != 0;
+	free(nodes);
+	return others == 0;
+}
+
+int founding_moved(struct helper *h, const struct docker_info *info,
+		   bool active, struct err *e)
+{
+	struct founding *f = &h->founding;
+	struct life l = f->life;
+	bool silent;
+
+	look(h, LOOK_MS);
+	daemon_complain(&f->complaint,
+			f->known == LIFE_UNKNOWN ? f->why.msg : "", now_ms());
+	/* who never heard of generations is in the first */
+	if (f->known != LIFE_MARKED || f->marker.generation <= 1 ||
+	    f->marker.generation <= l.generation)
+		return 0;
+	if (active && life_means(&f->marker, info->cluster_id, h->name,
+				 is_alone(h, info->node_id))) {
+		l.generation = f->marker.generation;
+		daemon_say("the swarm was begun anew by %s, here: generation %u",
+			   f->marker.by, l.generation);
+		return save(h, &l, e);
+	}
+	if (join_others(h, true, &silent, e) > 0) {
+		f->lost_since_ms = 0;
+		return err_set(e, ERR_NET, "joining the cluster's newer swarm");
+	}
+	return err_set(e, ERR_NET,
+		       "the cluster's swarm was begun anew by %s (generation %u), and "
+		       "this machine is in the one before: it joins the new one when a "
+		       "master offers that, and gives nobody a place here",
+		       f->marker.by, f->marker.generation);
+}
+
+/* What a master that keeps our swarm says of our row there: true, it has none. */
+static bool is_unknown_there(struct helper *h, const char *node)
+{
+	const struct life *l = &h->founding.life;
+	char *target = xasprintf("/node/%s?cluster=%s&generation=%u", node,
+				 l->cluster, l->generation);
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	unsigned status = 0;
+	struct ask a = { 0 };
+	bool so = ask_others(h, &a, "GET", target, &status, &doc, &e) == 0 &&
+		  status == 404 && l->cluster[0] != '\0' &&
+		  strcmp(json_str_opt(doc, "cluster", ""), l->cluster) == 0 &&
+		  json_int_opt(doc, "generation", 0) == (int64_t)l->generation;
+
+	json_free(doc);
+	ask_release(&a);
+	free(target);
+	return so;
+}
+
+int founding_lost(struct helper *h, const struct docker_info *info, struct err *e)
+{
+	struct founding *f = &h->founding;
+	const char *node = info->node_id[0] != '\0' ? info->node_id :
+						      f->life.node;
+	struct err left = ERR_INIT;
+	int64_t now = now_ms();
+
+	if (f->lost_since_ms == 0)
+		f->lost_since_ms = now;
+	if (node[0] == '\0' || now - f->lost_since_ms < LOST_MS ||
+	    now - f->lost_asked_ms < LOST_AGAIN_MS)
+		return -1;
+	f->lost_asked_ms = now;
+	if (!is_unknown_there(h, node)) {
+		f->lost_said = 0;
+		return -1;
+	}
+	if (++f->lost_said < LOST_TIMES)
+		return -1;
+	f->lost_said = 0;
+	daemon_say("the managers of swarm %s do not know this node any more: leaving, and joining again",
+		   f->life.cluster);
+	if (docker_swarm_leave(&h->docker, true, &left) < 0)
+		return err_in(e, "leaving the swarm: %s; before that", left.msg);
+	return -1;
+}

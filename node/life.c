@@ -1,0 +1,329 @@
+/*
+ * What a machine remembers of its cluster's life, the marker of that life in the
+ * storage account, and the rules of both.
+ *
+ * Put Blob with If-None-Match: * by a signed URL that may create and read makes
+ * the marker once.  Who has lost is told in three ways: 409 BlobAlreadyExists,
+ * 412 ConditionNotMet, and 403 UnauthorizedBlobOverwrite, for such a URL may not
+ * write over anything.  Everything else says nothing about the marker.
+ *
+ * Source: "Put Blob", "Blob service error codes", "Specifying conditional
+ * headers for Blob service operations" (learn.microsoft.com).
+ */
+#include "node/life.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/net.h"
+#include "base/time.h"
+#include "http.h"
+#include "tls/tls.h"
+
+#define FILE_MAX 2048
+#define ANSWER_MAX \
+	8192 /* of the storage account: errors are longer than markers */
+#define HOSTS_MAX (64u << 10)
+#define FOUNDING_S 60 /* so long a founder may take */
+
+/* ---- on our own disk ---- */
+
+static int take(const cJSON *doc, const char *name, char *to, size_t size,
+		struct err *e)
+{
+	const char *v = json_str(doc, name, e);
+
+	if (v == NULL)
+		return -1;
+	if (strlen(v) >= size)
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
+			       name, size - 1);
+	memcpy(to, v, strlen(v) + 1);
+	return 0;
+}
+
+int life_load(const char *dir, struct life *l, struct err *e)
+{
+	char *path = xasprintf("%s/" LIFE_FILE, dir);
+	struct buf b = BUF_INIT(FILE_MAX);
+	cJSON *doc = NULL;
+	int64_t generation = 0;
+	int rc = -1;
+
+	*l = (struct life){ 0 };
+	if (!file_exists(path)) {
+		rc = 0;
+		goto out;
+	}
+	if (file_read(path, &b, e) < 0 ||
+	    (doc = json_parse(buf_str(&b), "state", e)) == NULL ||
+	    take(doc, "founder", l->founder, sizeof(l->founder), e) < 0 ||
+	    take(doc, "cluster", l->cluster, sizeof(l->cluster), e) < 0 ||
+	    take(doc, "node", l->node, sizeof(l->node), e) < 0 ||
+	    json_int(doc, "generation", 0, MARKER_GENERATIONS, &generation, e) < 0)
+		goto out;
+	l->founded = json_bool_opt(doc, "founded", false);
+	l->generation = (unsigned)generation;
+	rc = 0;
+out:
+	if (rc < 0)
+		err_in(e, "%s", path);
+	json_free(doc);
+	buf_release(&b);
+	free(path);
+	return rc;
+}
+
+int life_save(const char *dir, const struct life *l, struct err *e)
+{
+	char *path = xasprintf("%s/" LIFE_FILE, dir);
+	struct buf b = BUF_INIT(FILE_MAX);
+	cJSON *doc = cJSON_CreateObject();
+	int rc;
+
+	json_add_str(doc, "founder", l->founder);
+	json_add_bool(doc, "founded", l->founded);
+	json_add_str(doc, "cluster", l->cluster);
+	json_add_str(doc, "node", l->node);
+	json_add_int(doc, "generation", l->generation);
+	json_print(doc, &b);
+	json_free(doc);
+	rc = dir_make(dir, 0700, e) < 0 ||
+			     file_write(path, buf_str(&b), 0600, e) < 0 ?
+		     -1 :
+		     0;
+	buf_release(&b);
+	free(path);
+	return rc;
+}
+
+/* ---- in the storage account ---- */
+
+/* Names under localhost are this machine (RFC 6761), unless the hosts file says
+ * where they are: a rehearsal cloud has such names, for its machines elsewhere. */
+static void place(const char *host, char addr[256])
+{
+	struct buf b = BUF_INIT(HOSTS_MAX);
+	struct err e = ERR_INIT;
+	struct str rest, line, word, first;
+
+	snprintf(addr, 256, "%s", host);
+	if (str_ends(str_of(host), STR(".localhost")) &&
+	    file_read("/etc/hosts", &b, &e) == 0) {
+		rest = buf_str(&b);
+		while (str_next(&rest, '\n', &line)) {
+			first = STR_NULL;
+			while (str_next(&line, ' ', &word)) {
+				if (first.n == 0)
+					first = word;
+				else if (str_eqz(word, host) && first.n < 64)
+					snprintf(addr, 256, "%.*s",
+						 (int)first.n, first.p);
+			}
+		}
+	}
+	buf_release(&b);
+}
+
+static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
+			   int64_t deadline_ms, struct err *e)
+{
+	char addr[256];
+	int fd;
+
+	if (!tls) {
+		err_set(e, ERR_DATA, "its address is not https");
+		return NULL;
+	}
+	place(host, addr);
+	fd = tcp_connect(addr, port, deadline_ms, e);
+	return fd < 0 ? NULL : tls_connect(fd, host, ctx, deadline_ms, e);
+}
+
+/* One exchange; the roots are had for as long as it takes.  The status, with
+ * the service's own name for it in code; 0 with e. */
+static unsigned storage(const char *method, const char *url,
+			const char *const *fields, struct str body,
+			char code[64], struct buf *answer, struct err *e)
+{
+	struct tls_trust *trust = tls_trust_default(e);
+	struct http_client c;
+	struct http_request q = {
+		.method = method,
+		.url = url,
+		.fields = fields,
+		.body = body,
+		.deadline_ms = now_ms() + LIFE_STORAGE_MS,
+		.idle_ms = LIFE_STORAGE_MS,
+	};
+	struct http_response r;
+	unsigned status = 0;
+	struct str s;
+
+	code[0] = '\0';
+	if (trust == NULL)
+		return 0;
+	http_client_init(&c, (struct http_dialer){ dial, trust }, "azswarm");
+	http_response_init(&r, ANSWER_MAX);
+	if (http_exchange(&c, &q, &r, e) == 0) {
+		status = r.head.status;
+		s = str_head(http_field(&r.head, "x-ms-error-code"), 63);
+		if (s.n > 0)
+			memcpy(code, s.p, s.n);
+		code[s.n] = '\0';
+		buf_addstr(answer, buf_str(&r.body));
+	}
+	http_response_release(&r);
+	http_client_release(&c);
+	tls_trust_free(trust);
+	return status;
+}
+
+static void refused(unsigned status, const char *code, struct err *e)
+{
+	err_set(e, ERR_AZURE, "the storage account answers %u %s%s", status,
+		*code != '\0' ? code : http_reason(status),
+		status == 403 ? ": is the address in node.json expired, or its "
+				"key another one? 'azswarm upgrade' renews it" :
+				"");
+}
+
+enum life_known life_look(const char *url, struct marker *m, struct err *e)
+{
+	struct buf text = BUF_INIT(ANSWER_MAX);
+	enum life_known known = LIFE_UNKNOWN;
+	char code[64];
+	unsigned status = storage("GET", url, NULL, STR_NULL, code, &text, e);
+
+	/* a container that is not there is no answer about what was in it */
+	if (status == 404 && strcmp(code, "BlobNotFound") == 0)
+		known = LIFE_NONE;
+	else if (status == 200 &&
+		 marker_parse(str_trim(buf_str(&text)), m, e) == 0)
+		known = LIFE_MARKED;
+	else if (status != 0 && status != 200)
+		refused(status, code, e);
+	if (known == LIFE_UNKNOWN)
+		err_in(e, "the cluster's marker cannot be read");
+	buf_release(&text);
+	return known;
+}
+
+enum life_made life_make(const char *url, const struct marker *m, struct err *e)
+{
+	static const char *const fields[] = {
+		"x-ms-blob-type: BlockBlob",
+		"Content-Type: application/json",
+		"If-None-Match: *",
+		NULL,
+	};
+	struct buf text = BUF_INIT(MARKER_MAX), answer = BUF_INIT(ANSWER_MAX);
+	enum life_made made = LIFE_NOT_TOLD;
+	char code[64];
+	unsigned status;
+
+	marker_print(m, &text);
+	status = storage("PUT", url, fields, buf_str(&text), code, &answer, e);
+	if (status == 201)
+		made = LIFE_MADE;
+	else if (status == 412 ||
+		 (status == 409 && strcmp(code, "BlobAlreadyExists") == 0) ||
+		 (status == 403 && strcmp(code, "UnauthorizedBlobOverwrite") == 0))
+		made = LIFE_TAKEN;
+	else if (status != 0)
+		refused(status, code, e);
+	if (made == LIFE_NOT_TOLD)
+		err_in(e, "the cluster's marker cannot be made");
+	buf_release(&text);
+	buf_release(&answer);
+	return made;
+}
+
+/* ---- deciding ---- */
+
+enum life_step life_step(const struct life *l, enum life_known known,
+			 const struct marker *m)
+{
+	bool had_one = l->founded || l->cluster[0] != '\0';
+
+	if (known == LIFE_UNKNOWN || had_one)
+		return LIFE_WAIT;
+	if (known == LIFE_NONE)
+		return LIFE_MARK;
+	return l->founder[0] != '\0' && m->generation == 1 &&
+			       strcmp(m->founder, l->founder) == 0 ?
+		       LIFE_FOUND :
+		       LIFE_WAIT;
+}
+
+void life_why(const struct life *l, enum life_known known, const struct marker *m,
+	      unsigned masters, int64_t now_s, struct buf *out)
+{
+	bool ours = l->founded || l->cluster[0] != '\0';
+	char at[32];
+
+	if (known == LIFE_NONE) {
+		buf_adds(out, "this master has been in a swarm, and the marker of "
+			      "that is gone from the storage account");
+	} else if (m->generation == 1 && now_s - m->at < FOUNDING_S) {
+		buf_addf(out, "%s founds the swarm", m->by);
+		return;
+	} else {
+		time_iso(m->at, at);
+		buf_addf(out, "the swarm was %s by %s at %s, and %s",
+			 m->generation > 1 ? "begun anew" : "founded", m->by, at,
+			 masters > 1 ? "no other master answers that has it" :
+			 ours	     ? "this machine is in it no more" :
+				       "this machine is not the one that had it");
+	}
+	buf_adds(out, ".  Founding another would lose its services, secrets and "
+		      "configs for good, so this waits: for ");
+	if (masters > 1)
+		buf_adds(out, "a master that has it, for 'azswarm recover --from "
+			      "MASTER' to go on with one that is left, or for ");
+	buf_adds(out, "'azswarm restore FILE', which brings back what 'azswarm "
+		      "backup' kept.  What agents run goes on running");
+}
+
+/* "master0" and the like: a machine's name, and not an operator's. */
+static bool is_master(const char *by)
+{
+	struct str s = str_of(by);
+	uint64_t n;
+
+	if (!str_starts(s, STR("master")))
+		return false;
+	s = str_skip(s, 6);
+	return str_num(s, 99, &n);
+}
+
+bool life_means(const struct marker *m, const char *cluster, const char *name,
+		bool alone)
+{
+	if (m->cluster[0] == '\0' || strcmp(m->cluster, cluster) != 0)
+		return false;
+	return strcmp(m->by, name) == 0 || (alone && !is_master(m->by));
+}
+
+enum life_verdict life_weigh(const struct life *l, const struct life_told *t)
+{
+	if (t->generation != 0 && l->generation != 0 &&
+	    t->generation != l->generation)
+		return t->generation > l->generation ? LIFE_NEWER : LIFE_OTHER;
+	if (t->cluster[0] != '\0' && l->cluster[0] != '\0' &&
+	    strcmp(t->cluster, l->cluster) != 0)
+		return LIFE_OTHER;
+	return LIFE_SAME;
+}
+
+bool life_proves(const struct life *l, const struct life_told *t,
+		 const struct marker *m)
+{
+	return m->generation > l->generation && m->generation == t->generation &&
+	       (m->cluster[0] == '\0' || t->cluster[0] == '\0' ||
+		strcmp(m->cluster, t->cluster) == 0);
+}
