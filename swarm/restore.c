@@ -34,7 +34,7 @@ struct restoring {
 	struct backup b;
 	struct remote r;
 	struct docker there; /* the engine of that master */
-	char name[64], address[48];
+	char name[64], *address;
 	struct docker_info info;
 	struct buf lacking;
 };
@@ -160,19 +160,26 @@ static int put_keys(struct restoring *k, struct err *e)
 
 /* ---- the master ---- */
 
-static int find_master(struct restoring *k, struct err *e)
+/* In the machines' network.  Caller frees; NULL with e. */
+static char *address_of(const char *name, struct err *e)
 {
-	struct str number;
+	struct str number = str_skip(str_of(name), strlen("master"));
 	uint64_t n;
 
+	if (str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
+		return xasprintf(LAYOUT_MASTER_ADDRESS,
+				 LAYOUT_FIRST_MASTER + (unsigned)n);
+	err_set(e, ERR_DATA, "%s: not a master's name", name);
+	return NULL;
+}
+
+static int find_master(struct restoring *k, struct err *e)
+{
 	if (remote_open_alone(k->s, &k->r, e) < 0)
 		return -1;
 	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
-	number = str_skip(str_of(k->name), strlen("master"));
-	if (!str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
-		return err_set(e, ERR_DATA, "%s: not a master's name", k->name);
-	snprintf(k->address, sizeof(k->address), LAYOUT_MASTER_ADDRESS,
-		 LAYOUT_FIRST_MASTER + (unsigned)n);
+	if ((k->address = address_of(k->name, e)) == NULL)
+		return -1;
 	refit_engine(&k->there, k->s, k->r.ssh);
 	if (docker_info(&k->there, &k->info, e) < 0)
 		return err_in(e, "the engine of %s", k->name);
@@ -227,9 +234,9 @@ static int check_marker(struct session *s, struct err *e)
 
 /* ---- the state ---- */
 
-static int run(struct restoring *k, const char *word, struct err *e)
+static int run_on(struct ssh *ssh, const char *word, struct err *e)
 {
-	struct script s = { .ssh = k->r.ssh,
+	struct script s = { .ssh = ssh,
 			    .asset = SCRIPT,
 			    .word = word,
 			    .root = LAYOUT_DOCKER_ROOT };
@@ -238,9 +245,79 @@ static int run(struct restoring *k, const char *word, struct err *e)
 	return script_end(&s, e);
 }
 
+static int run(struct restoring *k, const char *word, struct err *e)
+{
+	return run_on(k->r.ssh, word, e);
+}
+
+/* Another master's part: away, out of the swarm that it is in, or back to its
+ * own devices. */
+static int other_one(struct restoring *k, const char *name, bool away,
+		     struct err *e)
+{
+	char *address = address_of(name, e);
+	struct docker there = { 0 };
+	struct docker_info info;
+	struct ssh *ssh = NULL;
+	int rc = -1;
+
+	if (address == NULL ||
+	    remote_hop_to(&k->r, name, address, true, &ssh, e) < 0 ||
+	    run_on(ssh, away ? "away" : "done", e) < 0)
+		goto out;
+	refit_engine(&there, k->s, ssh);
+	if (!away || (docker_info(&there, &info, e) == 0 &&
+		      (info.state == DOCKER_SWARM_INACTIVE ||
+		       docker_swarm_leave(&there, true, e) == 0)))
+		rc = 0;
+out:
+	if (there.http.dialer.dial != NULL)
+		docker_release(&there);
+	ssh_close(ssh);
+	free(address);
+	return rc;
+}
+
+/*
+ * Members of the state's raft that are there would take part in it, and know
+ * better: the engine ends then.  So the other masters are out before; one that
+ * cannot be reached leaves by the marker when it is back.
+ */
+static int others(struct restoring *k, bool away, struct err *e)
+{
+	const struct masters *m = &k->r.masters;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct err once = ERR_INIT;
+
+		if (strcmp(m->name[i], k->name) == 0 ||
+		    other_one(k, m->name[i], away, &once) == 0)
+			continue;
+		if (once.kind == ERR_INTR) {
+			*e = once;
+			return -1;
+		}
+		ui_say(k->s->ui, "%s: passed over (%s)", m->name[i], once.msg);
+	}
+	return 0;
+}
+
 static int give(void *ctx, struct str piece, struct err *e)
 {
 	return script_give(ctx, piece, e);
+}
+
+static int stage(struct restoring *k, struct err *e)
+{
+	struct script s = { .ssh = k->r.ssh,
+			    .asset = SCRIPT,
+			    .word = "stage",
+			    .root = LAYOUT_DOCKER_ROOT };
+
+	ui_say(k->s->ui, "%s: its engine gets the state", k->name);
+	if (script_begin(&s, e) == 0)
+		backup_state(&k->b, give, &s, e);
+	return script_end(&s, e);
 }
 
 /* *starts: the engine does with it. */
@@ -251,9 +328,7 @@ static int put_state(struct restoring *k, bool *starts, struct err *e)
 			    .word = "put",
 			    .root = LAYOUT_DOCKER_ROOT };
 
-	ui_say(k->s->ui, "%s: its engine gets the state", k->name);
-	if (script_begin(&s, e) == 0)
-		backup_state(&k->b, give, &s, e);
+	script_begin(&s, e);
 	*starts = true;
 	if (script_end(&s, e) == 0)
 		return 0;
@@ -387,6 +462,8 @@ static int bring(struct restoring *k, struct err *e)
 	/* it is made by the first swarm of an engine, with another MTU */
 	docker_gateway(&k->there, LAYOUT_MTU, &why);
 	err_clear(&why);
+	if (stage(k, e) < 0 || others(k, true, e) < 0)
+		return -1;
 	if (put_state(k, &starts, e) < 0) {
 		/* as it was */
 		if (run(k, "back", &why) == 0)
@@ -411,7 +488,7 @@ static int bring(struct restoring *k, struct err *e)
 	       "%s has the swarm, alone; %zu row%s of machines that are gone "
 	       "removed; the others join it (generation %u)",
 	       k->name, removed, removed == 1 ? "" : "s", generation);
-	return run(k, "done", e);
+	return run(k, "done", e) < 0 ? -1 : others(k, false, e);
 }
 
 /* ---- afterwards ---- */
@@ -556,5 +633,6 @@ out:
 	remote_release(&k.r);
 	backup_release(&k.b);
 	buf_release(&k.lacking);
+	free(k.address);
 	return rc;
 }

@@ -335,7 +335,7 @@ def command(name):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):
                 process.stdout.write(b'5\nstate')
-            elif process.command.endswith(" put '/var/lib/docker'"):
+            elif process.command.endswith(" stage '/var/lib/docker'"):
                 got = await process.stdin.read()
                 process.exit(0 if got == b'state' else 1)
                 return
