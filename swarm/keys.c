@@ -204,9 +204,8 @@ static int load_secret(const char *name, size_t bytes, char **out, struct err *e
 	if (load(name, "", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
 		if (hex.n != 2 * bytes || buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA,
-				DIR "/%s: expected %zu hex digits", name,
-				2 * bytes);
+			err_set(e, ERR_DATA, DIR "/%s: expected %zu hex digits",
+				name, 2 * bytes);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -449,8 +448,9 @@ enum keys_turn keys_turn(struct ui *ui, struct err *e)
 			return KEYS_TURN_FAILED;
 		return KEYS_TURN_USED;
 	}
-	return file_exists(COMING) || make_coming(ui, e) == 0 ? KEYS_TURN_COMING :
-								KEYS_TURN_FAILED;
+	return file_exists(COMING) || make_coming(ui, e) == 0 ?
+		       KEYS_TURN_COMING :
+		       KEYS_TURN_FAILED;
 }
 
 int keys_turned(enum keys_turn turn, struct err *e)

@@ -423,13 +423,10 @@ static int make_anew(struct restoring *k, const struct err *why, struct err *e)
 	       "%s does not take the state (%s): networks, configs and services "
 	       "are made anew, by their description",
 	       k->name, why->msg);
-	if (run(k, "back", e) < 0)
+	if (run(k, "none", e) < 0)
 		return -1;
 	refit_engine(&k->there, k->s, k->r.ssh);
-	if (refit_wait_engine(&k->there, buf_str(&k->b.unlock), ENGINE_MS,
-			      &k->info, e) < 0 ||
-	    (k->info.state != DOCKER_SWARM_INACTIVE &&
-	     docker_swarm_leave(&k->there, true, e) < 0) ||
+	if (refit_wait_engine(&k->there, STR_NULL, ENGINE_MS, &k->info, e) < 0 ||
 	    init(k, false, e) < 0)
 		return -1;
 	/* while no service publishes a port; the helper sees to it, too */

@@ -9,7 +9,8 @@
 #		what was there is kept in swarm.before; 9: with them the engine
 #		does not start
 #	back	puts that in place again, where there is any
-#	done	it is not needed any more
+#	none	neither: the engine is in no swarm
+#	done	what was there before is not needed any more
 #
 # The engine is started again however this ends.  Its containers are no part of
 # it, nor is worker/, which says what ran on this one machine.
@@ -71,6 +72,9 @@ back)	rm -rf swarm.new
 	engine_stop
 	rm -rf swarm
 	mv swarm.before swarm
+	;;
+none)	engine_stop
+	rm -rf swarm swarm.new
 	;;
 done)	rm -rf swarm.before
 	systemctl start swarm-helper.service
