@@ -24,10 +24,10 @@
 #include "swarm/remote.h"
 #include "swarm/secret.h"
 
-#define ASK_MS 15000	 /* for one request about it */
-#define SOON_MS 5000	 /* until the next try, when storage is silent */
-#define LOOK_MS 2000	 /* how often the keeper looks whether we live */
-#define END_MS 30000	 /* for the keeper's last two requests */
+#define ASK_MS 15000 /* for one request about it */
+#define SOON_MS 5000 /* until the next try, when storage is silent */
+#define LOOK_MS 2000 /* how often the keeper looks whether we live */
+#define END_MS 30000 /* for the keeper's last two requests */
 #define BREAKS_MAX 3
 #define WORDS_MAX 200
 
@@ -46,7 +46,6 @@ struct lock {
 };
 
 /* ---- requests ---- */
-
 
 static int ask(struct session *s, const char *method, const char *query,
 	       const char *const *fields, struct http_response *r, struct err *e)

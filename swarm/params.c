@@ -85,7 +85,8 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
 	if (unhex(k->helper_pin, c.pin, sizeof(c.pin), e) == 0 &&
 	    unhex(k->worker_secret, c.worker_secret, NODE_SECRET_LEN, e) == 0 &&
-	    (!master || unhex(k->manager_secret, c.manager_secret, NODE_SECRET_LEN, e) == 0) &&
+	    (!master || unhex(k->manager_secret, c.manager_secret,
+			      NODE_SECRET_LEN, e) == 0) &&
 	    (!c.has_others ||
 	     unhex(k->others, c.others, sizeof(c.others), e) == 0)) {
 		node_config_write(&c, out);

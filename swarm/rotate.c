@@ -64,8 +64,8 @@ static int rotate_storage_key(struct session *s, struct err *e)
 		    storage_use_key(s, other, st->key, e) < 0)
 			return -1;
 	} else {
-		ui_say(s->ui, "going on: machines get %s in place of %s", st->key,
-		       st->key_before);
+		ui_say(s->ui, "going on: machines get %s in place of %s",
+		       st->key, st->key_before);
 	}
 	if (bring(s, true, e) < 0 || storage_key_anew(s, st->key_before, e) < 0)
 		return -1;

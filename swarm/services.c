@@ -829,7 +829,7 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
 
 #define OURS \
 	LAYOUT_REGISTRY_HOST \
-		":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
 #define MOVES_MAX 64
 
 /* Services that run as another build of this program. */

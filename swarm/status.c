@@ -233,12 +233,13 @@ static void azure_lines(const struct status *st, FILE *out)
 		int64_t days = (st->addresses_end - unix_time()) / 86400;
 
 		line(out, "addresses",
-		     days < 0 ? "by which machines fetch the program have ended; "
-				"'azswarm params', 'azswarm upgrade' and 'azswarm "
-				"deploy-compute' renew them" :
-				"by which machines fetch the program end in %lld "
-				"days; 'azswarm params', 'azswarm upgrade' and "
-				"'azswarm deploy-compute' renew them",
+		     days < 0 ?
+			     "by which machines fetch the program have ended; "
+			     "'azswarm params', 'azswarm upgrade' and 'azswarm "
+			     "deploy-compute' renew them" :
+			     "by which machines fetch the program end in %lld "
+			     "days; 'azswarm params', 'azswarm upgrade' and "
+			     "'azswarm deploy-compute' renew them",
 		     (long long)days);
 	}
 	if (v->no_machines.kind == ERR_NONE) {

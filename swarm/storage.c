@@ -268,8 +268,8 @@ int storage_use_key(struct session *s, const char *name, const char *before,
 
 /* blob: "container/name", or a container for all that is in it. */
 static int signed_by_azure(struct session *s, const struct storage *st,
-			   const char *blob, const char *permissions, int64_t expires,
-			   char **query, struct err *e)
+			   const char *blob, const char *permissions,
+			   int64_t expires, char **query, struct err *e)
 {
 	char *path = account_path(s, "/ListServiceSas"), *resource;
 	cJSON *body = cJSON_CreateObject();
@@ -306,10 +306,10 @@ int storage_sign(struct session *s, struct storage *st, const char *blob,
 		 const char *permissions, int64_t expires, char **query,
 		 struct err *e)
 {
-	int rc = st->keyless ?
-			 delegation_sign(s, st, blob, permissions, expires,
-					 query, e) :
-			 signed_by_azure(s, st, blob, permissions, expires, query, e);
+	int rc = st->keyless ? delegation_sign(s, st, blob, permissions,
+					       expires, query, e) :
+			       signed_by_azure(s, st, blob, permissions,
+					       expires, query, e);
 
 	return rc < 0 ? err_in(e, "access to blob storage of %s",
 			       storage_account_name(s)) :

@@ -112,8 +112,8 @@ class Engine:
             return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
         if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
             return 200, '"of no account"'
-        if what == ('GET', 'swarm', 'unlockkey'):
-            return 200, {'UnlockKey': ''}
+        if what == ('GET', 'swarm', ''):
+            return 200, {'Spec': {'EncryptionConfig': {'AutoLockManagers': False}}}
         if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
             return 200, []
         if what == ('GET', 'networks', ''):
@@ -331,6 +331,9 @@ def command(name):
             process.stdout.write(name.encode() + b'\n')
         elif process.command and process.command.startswith('sudo -n journalctl '):
             process.stdout.write(b'swarm-helper: here\n')
+        elif process.command == 'sudo -n /bin/sh -s':	# azswarm upgrade
+            await process.stdin.read()
+            process.stdout.write(b'version 0.0.1\nend\n')
         elif process.command and process.command.startswith('sudo -n sh -c '):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):
@@ -339,9 +342,6 @@ def command(name):
                 got = await process.stdin.read()
                 process.exit(0 if got == b'state' else 1)
                 return
-        elif process.command == 'sudo -n /bin/sh -s':	# azswarm upgrade
-            await process.stdin.read()
-            process.stdout.write(b'version 0.0.1\nend\n')
         else:
             process.stderr.write(b'what?\n')
             process.exit(5)

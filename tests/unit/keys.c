@@ -222,16 +222,17 @@ static void run_older(const struct keys *k)
 }
 
 /* What helpers are to take, and machines to have: "W2M2 over W1M1". */
-static void secrets_are(const char *name, const char *worker, const char *manager,
-			const char *others)
+static void secrets_are(const char *name, const char *worker,
+			const char *manager, const char *others)
 {
 	char said[1024];
 	struct keys k;
 
 	load(true, said, sizeof(said), &k);
-	if (*said == '\0' && (strcmp(k.worker_secret, worker) != 0 ||
-			      strcmp(k.manager_secret, manager) != 0 ||
-			      strcmp(k.others != NULL ? k.others : "", others) != 0))
+	if (*said == '\0' &&
+	    (strcmp(k.worker_secret, worker) != 0 ||
+	     strcmp(k.manager_secret, manager) != 0 ||
+	     strcmp(k.others != NULL ? k.others : "", others) != 0))
 		snprintf(said, sizeof(said), "%.4s.. %.4s.. with %.4s..",
 			 k.worker_secret, k.manager_secret,
 			 k.others != NULL ? k.others : "none");
@@ -274,7 +275,8 @@ static void run_turns(void)
 	load(true, said, sizeof(said), &k);
 	snprintf(coming, sizeof(coming), "%s", k.others);
 	check_why("of 128 digits",
-		  strlen(coming) == 128 && strcmp(coming, going) != 0 ? "" : coming);
+		  strlen(coming) == 128 && strcmp(coming, going) != 0 ? "" :
+									coming);
 	keys_burn(&k);
 	secrets_are("machines have the ones of before", worker, manager, coming);
 

@@ -342,8 +342,12 @@ static void what_needs_a_look(void)
 static void drifts(void)
 {
 	struct survey v = { 0 };
-	struct status st = { .group = "g", .storage_group = "s", .account = "a",
-			     .v = &v, .drift = "n01, m0", .n_drift = 2 };
+	struct status st = { .group = "g",
+			     .storage_group = "s",
+			     .account = "a",
+			     .v = &v,
+			     .drift = "n01, m0",
+			     .n_drift = 2 };
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
