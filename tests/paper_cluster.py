@@ -112,8 +112,8 @@ class Engine:
             return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
         if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
             return 200, '"of no account"'
-        if what == ('GET', 'swarm', ''):
-            return 200, {'Spec': {'EncryptionConfig': {'AutoLockManagers': False}}}
+        if what == ('GET', 'swarm', 'unlockkey'):
+            return 200, {'UnlockKey': ''}
         if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
             return 200, []
         if what == ('GET', 'networks', ''):
