@@ -25,6 +25,7 @@
 #define INGRESS_MS 60000
 #define JOIN_MS 600000 /* for all other machines */
 #define LOOK_MS 2000
+#define MADE_MS 600000 /* for the engine of a machine that was made just now */
 #define SERVICES_MS 300000
 #define SCRIPT "node/backup.sh"
 #define NO_START 9 /* of it */
@@ -173,17 +174,51 @@ static char *address_of(const char *name, struct err *e)
 	return NULL;
 }
 
+/* Of a machine that was made a moment ago the engine may still be on its way, and
+ * who signed in before it was there may not ask it. */
+static int await_engine(struct restoring *k, struct err *e)
+{
+	bool quiet = k->s->ui->quiet;
+	int64_t began = now_ms();
+	struct err once = ERR_INIT;
+
+	for (;;) {
+		if (k->r.ssh != NULL) {
+			refit_engine(&k->there, k->s, k->r.ssh);
+			if (docker_info(&k->there, &k->info, &once) == 0)
+				return 0;
+		}
+		if (!remote_is_away(&once) || now_ms() - began > MADE_MS) {
+			*e = once;
+			return err_in(e, "the engine of %s", k->name);
+		}
+		ui_waiting(k->s->ui, "the engine of that master",
+			   now_ms() - began, now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
+			return -1;
+		if (k->there.http.dialer.dial != NULL)
+			docker_release(&k->there);
+		k->there = (struct docker){ 0 };
+		remote_release(&k->r);
+		err_clear(&once);
+		/* what each master is at was said the first time */
+		k->s->ui->quiet = true;
+		remote_open_alone(k->s, &k->r, &once);
+		k->s->ui->quiet = quiet;
+	}
+}
+
 static int find_master(struct restoring *k, struct err *e)
 {
 	if (remote_open_alone(k->s, &k->r, e) < 0)
 		return -1;
 	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
-	if ((k->address = address_of(k->name, e)) == NULL)
+	if (await_engine(k, e) < 0)
 		return -1;
-	refit_engine(&k->there, k->s, k->r.ssh);
-	if (docker_info(&k->there, &k->info, e) < 0)
-		return err_in(e, "the engine of %s", k->name);
-	return 0;
+	ui_clear(k->s->ui);
+	/* it may be another one now */
+	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
+	return (k->address = address_of(k->name, e)) != NULL ? 0 : -1;
 }
 
 /* What is lost by it, and the yes to that. */
