@@ -141,9 +141,20 @@ int storage_find(struct session *s, struct storage *st, struct err *e)
 
 struct storage *storage_of(struct session *s, struct err *e)
 {
-	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
-		       &s->store :
-		       NULL;
+	struct storage st = { 0 };
+
+	if (s->store.blob != NULL)
+		return &s->store;
+	if (storage_find(s, &st, e) < 0) {
+		storage_release(&st);
+		return NULL;
+	}
+	/* the lock, which is taken before a request, may have found it first */
+	if (s->store.blob == NULL)
+		s->store = st;
+	else
+		storage_release(&st);
+	return &s->store;
 }
 
 void storage_say_keyless(struct session *s)

@@ -1017,7 +1017,19 @@ def main():
         commands = [c for c in commands if c.split()[0] not in SIGNS_IN]
         print('skip %s commands that sign in to machines: %s' % (TEST, why))
     else:
-        served()
+        try:
+            served()
+            failed |= cases(commands)
+        finally:
+            player.terminate()
+            player.wait()
+        sys.exit(failed)
+    sys.exit(failed | cases(commands))
+
+
+def cases(commands):
+    """All of them; True: one failed."""
+    failed = False
     pool = concurrent.futures.ThreadPoolExecutor(int(os.environ.get('FAULTS_JOBS', 16)))
     learned = dict(zip(commands, pool.map(learn, commands)))
     met = []
@@ -1040,10 +1052,7 @@ def main():
         failed |= tell(running[f], why)
     if not only:
         failed |= tell('what a command reads is what it takes', settings_read(commands))
-    if player is not None:
-        player.terminate()
-        player.wait()
-    sys.exit(failed)
+    return failed
 
 
 if __name__ == '__main__':

@@ -124,7 +124,9 @@ class Engine:
             ours = '127.0.0.1:1339' in path
             return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
         if what == ('GET', 'swarm', ''):
-            return 200, {'Version': {'Index': 10}, 'Spec': {'Name': 'default', 'Labels': {}},
+            return 200, {'Version': {'Index': 10}, 'Spec': {
+                             'Name': 'default', 'Labels': {},
+                             'EncryptionConfig': {'AutoLockManagers': False}},
                          'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
         if what == ('POST', 'swarm', 'update'):
             if query != {'version': ['10'], 'rotateWorkerToken': ['true'],
