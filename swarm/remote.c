@@ -658,6 +658,9 @@ static int open_rest(struct remote *r, bool kept, struct err *e)
 		return 0;
 	if (open_own(r, avoid, e) < 0)
 		return -1;
+	/* one that does not work is nobody else's to use */
+	if (remote_is_at(r) > REMOTE_WORKS)
+		return 0;
 	return share_begin(r) ? 0 : remote_reopen(r, e);
 }
 
@@ -986,6 +989,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		return -1;
 	r->works = remote_engine;
 	r->must = true;
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r) && use_kept(r, &avoid))
 		return 0;
 	disconnect(r);

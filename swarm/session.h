@@ -32,6 +32,7 @@ struct session {
 	bool watch;		   /* --watch */
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
+	bool reboot;		   /* --reboot */
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */

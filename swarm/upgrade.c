@@ -20,6 +20,7 @@
 #include "base/hash.h"
 #include "node/marker.h"
 #include "swarm/agents.h"
+#include "swarm/lock.h"
 #include "swarm/marker.h"
 #include "swarm/plan.h"
 #include "swarm/survey.h"
@@ -40,6 +41,7 @@ struct machine {
 	char address[48], version[32];
 	bool master, leader, ready;
 	bool differs;
+	bool reboot;	 /* updates of its own packages want a restart */
 	struct ssh *ssh; /* NULL: not reached */
 	bool hopped;	 /* the connection is ours to close */
 };
@@ -319,6 +321,7 @@ static void take_line(struct upgrade *u, struct machine *m, struct str line,
 		snprintf(a->bad, sizeof(a->bad), "%.*s",
 			 STR_ARG(str_head(line, sizeof(a->bad) - 1)));
 	} else {
+		m->reboot |= str_eqz(word, "reboot");
 		a->whole |= str_eqz(word, "whole");
 		a->back |= str_eqz(word, "back");
 		a->end |= str_eqz(word, "end");
@@ -433,6 +436,8 @@ static int bring(struct upgrade *u, struct machine *m, struct err *e)
 {
 	struct answer a;
 
+	if (lock_still(u->s, e) < 0)
+		return -1;
 	ui_say(u->s->ui, "%s: is brought to what a new one would get", m->host);
 	if (ask(u, m, true, &a, e) < 0)
 		return e->kind == ERR_INTR ?
@@ -499,6 +504,39 @@ out:
 	return rc;
 }
 
+/* Machines whose own packages want a restart: agents are restarted when that was
+ * asked for, out of service first; which there are is said in any case. */
+static int restart_those(struct upgrade *u, struct err *e)
+{
+	const char **hosts = xcalloc(u->n + 1, sizeof(*hosts));
+	struct buf names = BUF_INIT(ANSWER_MAX);
+	int n = 1, rc = 0;
+
+	hosts[0] = "restart-agents";
+	for (size_t i = 0; i < u->n; i++) {
+		const struct machine *m = &u->m[i];
+
+		if (!m->reboot)
+			continue;
+		if (u->s->reboot && !m->master)
+			hosts[n++] = m->host;
+		else
+			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "", m->host);
+	}
+	if (names.n > 0)
+		ui_say(u->s->ui,
+		       "updates of their own packages want a restart of %s; "
+		       "'azswarm upgrade --reboot' restarts agents, out of "
+		       "service first; a master: 'azswarm evict', 'azswarm ssh "
+		       "MASTER sudo reboot', 'azswarm return'",
+		       names.str);
+	if (n > 1)
+		rc = cmd_restart_agents(u->s, n, (char **)(uintptr_t)hosts, e);
+	buf_release(&names);
+	free(hosts);
+	return rc;
+}
+
 static int run(struct upgrade *u, struct err *e)
 {
 	struct session *s = u->s;
@@ -522,8 +560,10 @@ static int run(struct upgrade *u, struct err *e)
 			return -1;
 	if (u->differ == 0)
 		ui_say(s->ui, "%zu machines are what a new one would get", u->n);
-	return services_move(s, remote_docker(&u->survey.remote), false, &moved,
-			     e);
+	if (services_move(s, remote_docker(&u->survey.remote), false, &moved,
+			  e) < 0)
+		return -1;
+	return restart_those(u, e);
 }
 
 int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e)

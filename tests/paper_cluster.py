@@ -112,10 +112,8 @@ class Engine:
             return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
         if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
             return 200, '"of no account"'
-        if what == ('GET', 'swarm', ''):
-            return 200, {'Version': {'Index': 10},
-                         'Spec': {'Name': 'default', 'EncryptionConfig': {'AutoLockManagers': False}},
-                         'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
+        if what == ('GET', 'swarm', 'unlockkey'):
+            return 200, {'UnlockKey': ''}
         if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
             return 200, []
         if what == ('GET', 'networks', ''):
@@ -125,6 +123,11 @@ class Engine:
         if what[:2] == ('GET', 'distribution'):
             ours = '127.0.0.1:1339' in path
             return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
+        if what == ('GET', 'swarm', ''):
+            return 200, {'Version': {'Index': 10}, 'Spec': {
+                             'Name': 'default', 'Labels': {},
+                             'EncryptionConfig': {'AutoLockManagers': False}},
+                         'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
         if what == ('POST', 'swarm', 'update'):
             if query != {'version': ['10'], 'rotateWorkerToken': ['true'],
                          'rotateManagerToken': ['true']} or body['Name'] != 'default':
@@ -337,7 +340,7 @@ def command(name):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):
                 process.stdout.write(b'5\nstate')
-            elif process.command.endswith(" put '/var/lib/docker'"):
+            elif process.command.endswith(" stage '/var/lib/docker'"):
                 got = await process.stdin.read()
                 process.exit(0 if got == b'state' else 1)
                 return

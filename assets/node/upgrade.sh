@@ -212,6 +212,7 @@ finish() {
 	echo "version $($azswarm version 2>/dev/null | sed -n '1s/^azswarm \([^ ]*\).*/\1/p')"
 	[ ! -e $dir/begun ] || echo 'differs what was begun and not ended'
 	[ "$mode" = look ] || apply
+	[ ! -e /run/reboot-required ] || echo reboot
 	echo end
 }
 

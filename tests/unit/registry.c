@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/net.h"
 #include "http.h"
+#include "http/plain.h"
 #include "node/registry.h"
 #include "tests/check.h"
 
@@ -349,6 +351,47 @@ static void crowd(unsigned port)
 	       "%u were answered", answered);
 }
 
+/* A shell script that says what it is stands for the program of before. */
+static void before(void)
+{
+	static const char script[] = "#!/bin/sh\necho azswarm 0.9 build\n";
+	struct image other = { .fd = -1 };
+	struct err e = ERR_INIT;
+	unsigned port = 0, status = 0;
+	struct buf body = BUF_INIT(4096);
+	struct registry *r;
+	char *path;
+	int fd = tcp_listen("127.0.0.1", &port, NULL, &e);
+
+	close(fd);
+	if (file_write("before", str_of(script), 0755, &e) < 0 ||
+	    image_init(&other, "before", ELF_OWN, "0.9", &e) < 0)
+		abort();
+	r = registry_start("file", "1.0", "", "./before", port);
+	check(answers(port), "with the version before: answers", "silence");
+	path = xasprintf("/v2/azswarm/manifests/%s", other.docker.digest);
+	plain_exchange("GET", "127.0.0.1", port, path, NULL, STR_NULL,
+		       now_ms() + 5000, &status, &body, &e);
+	checkf(status == 200 && str_eq(buf_str(&body), other.docker.text),
+	       "the version before, by its digest", "%u: %s", status, e.msg);
+	free(path);
+	buf_reset(&body);
+	plain_exchange("GET", "127.0.0.1", port, "/v2/azswarm/tags/list", NULL,
+		       STR_NULL, now_ms() + 5000, &status, &body, &e);
+	check(strstr(body.str, "[\"0.9\",\"1.0\",\"latest\"]") != NULL,
+	      "the version before, among the tags", body.str);
+	path = xasprintf("/v2/azswarm/blobs/%s", other.config.digest);
+	buf_reset(&body);
+	plain_exchange("GET", "127.0.0.1", port, path, NULL, STR_NULL,
+		       now_ms() + 5000, &status, &body, &e);
+	check(status == 200 && str_eq(buf_str(&body), other.config.text),
+	      "the version before: its blobs", body.str);
+	free(path);
+	registry_stop(r);
+	buf_release(&body);
+	image_release(&other);
+}
+
 static void thread(void)
 {
 	unsigned port = 0;
@@ -390,5 +433,6 @@ int main(void)
 	listed();
 	image_release(&image);
 	thread();
+	before();
 	return check_failed();
 }
