@@ -251,7 +251,7 @@ struct ssh {
 	unsigned greeting_lines;
 
 	struct kex kex;
-	struct ssh_pub host;
+	struct ssh_pub host, other_host; /* the other: blob_n 0 for none */
 	struct buf offer_kex, offer_host, offer_cipher, offer_mac; /* name lists */
 	struct buf algorithms; /* agreed on, for people */
 	struct str host_expected;

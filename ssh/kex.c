@@ -340,8 +340,11 @@ static int check_host(struct ssh *s, struct str blob, struct str sig,
 {
 	char expected[51], seen[51];
 	struct str mine = { (const char *)s->host.blob, s->host.blob_n };
+	struct str other = { (const char *)s->other_host.blob,
+			     s->other_host.blob_n };
+	bool is_other = other.n > 0 && str_eq(blob, other);
 
-	if (!str_eq(blob, mine)) {
+	if (!str_eq(blob, mine) && !is_other) {
 		ssh_fingerprint(mine, expected);
 		ssh_fingerprint(blob, seen);
 		return err_set(e, ERR_PROTO,
@@ -349,8 +352,8 @@ static int check_host(struct ssh *s, struct str blob, struct str sig,
 			       "%s expected, %s seen",
 			       expected, seen);
 	}
-	if (!ssh_pub_verify(&s->host, s->kex.host_alg, sig, hash,
-			    hash_size(s->kex.method->hash)))
+	if (!ssh_pub_verify(is_other ? &s->other_host : &s->host, s->kex.host_alg,
+			    sig, hash, hash_size(s->kex.method->hash)))
 		return err_set(e, ERR_PROTO,
 			       "the server does not have the host key it shows: "
 			       "its signature is wrong");

@@ -539,12 +539,22 @@ struct ssh *ssh_blank(struct stream *st, const char *who)
 	return s;
 }
 
+static int take_host_key(struct ssh_pub *pub, const char *line, struct err *e)
+{
+	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
+	int rc = ssh_blob_of_line(line, "expected host key", &blob, e);
+
+	if (rc == 0 && (rc = ssh_pub_parse(pub, buf_str(&blob), e)) < 0)
+		err_in(e, "expected host key");
+	buf_release(&blob);
+	return rc;
+}
+
 struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e)
 {
 	char *who = xasprintf("ssh %s@%s", c->user,
 			      c->name != NULL ? c->name : "server");
 	struct ssh *s = ssh_blank(st, who);
-	struct buf blob = BUF_INIT(SSH_BLOB_MAX);
 	int rc;
 
 	free(who);
@@ -556,12 +566,11 @@ struct ssh *ssh_new(struct stream *st, const struct ssh_config *c, struct err *e
 	if (c->host_key == NULL)
 		rc = err_set(e, ERR_DATA, "no host key is known for it");
 	else
-		rc = ssh_blob_of_line(c->host_key, "expected host key", &blob, e);
-	if (rc == 0 && (rc = ssh_pub_parse(&s->host, buf_str(&blob), e)) < 0)
-		err_in(e, "expected host key");
+		rc = take_host_key(&s->host, c->host_key, e);
+	if (rc == 0 && c->other_host_key != NULL)
+		rc = take_host_key(&s->other_host, c->other_host_key, e);
 	if (rc == 0)
 		rc = kex_offer(s, c, e);
-	buf_release(&blob);
 	if (rc == 0)
 		return s;
 	ssh_die(s, 0, e);

@@ -50,6 +50,7 @@ struct ssh_config {
 	 * the server may have.  There is no way to do without.
 	 */
 	const char *host_key;
+	const char *other_host_key; /* or this, of the same type; NULL: no other */
 	const struct ssh_key *key; /* tried first; NULL: only the agent */
 	const char *agent; /* path of an agent's socket, tried second; NULL: none */
 	const char *agent_key; /* "TYPE BASE64 ...": only this one of the agent's; NULL: any */

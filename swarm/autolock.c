@@ -118,17 +118,50 @@ static int look_at_all(struct remote *r, enum remote_at *at, struct err *e)
 	return n;
 }
 
-/* One that works knows the key that is right now. */
-static int tell_all(struct session *s, struct remote *r,
-		    const enum remote_at *at, struct err *e)
+/* One that works knows the key that is right now; *leads: there is one. */
+static void ask_key(struct session *s, struct remote *r,
+		    const enum remote_at *at, bool *leads)
 {
-	for (size_t i = 0; i < r->masters.n; i++) {
+	*leads = false;
+	for (size_t i = 0; i < r->masters.n && !*leads; i++) {
 		struct err ignored = ERR_INIT;
 
-		if (at[i] == REMOTE_WORKS && remote_to(r, i, &ignored) == 0 &&
-		    keep_key(s, remote_docker(r), &ignored) == 0)
-			break;
+		*leads = at[i] == REMOTE_WORKS && remote_to(r, i, &ignored) == 0 &&
+			 keep_key(s, remote_docker(r), &ignored) == 0;
 	}
+}
+
+/* Those that are left may be electing a leader, who tells it then. */
+static int have_key(struct session *s, struct remote *r, enum remote_at *at,
+		    struct err *e)
+{
+	int64_t began = now_ms();
+	bool leads;
+
+	for (;;) {
+		bool electing = false, locked = false;
+
+		ask_key(s, r, at, &leads);
+		for (size_t i = 0; i < r->masters.n; i++) {
+			electing |= at[i] == REMOTE_LEADERLESS;
+			locked |= at[i] == REMOTE_LOCKED;
+		}
+		if (leads || file_exists(KEY_FILE) || !electing || !locked ||
+		    now_ms() - began >= REMOTE_LEADER_MS)
+			return 0;
+		ui_waiting(s->ui, "a master that tells the key",
+			   now_ms() - began, now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, e) < 0 ||
+		    look_at_all(r, at, e) < 0)
+			return -1;
+	}
+}
+
+static int tell_all(struct session *s, struct remote *r, enum remote_at *at,
+		    struct err *e)
+{
+	if (have_key(s, r, at, e) < 0)
+		return -1;
 	for (size_t i = 0; i < r->masters.n; i++) {
 		if (at[i] == REMOTE_LOCKED &&
 		    (remote_to(r, i, e) < 0 ||

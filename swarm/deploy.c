@@ -318,6 +318,9 @@ static int deploy_once(struct session *s, const cJSON *body, bool alone,
 		       "%s accepted; 'azswarm view-deployment --watch' "
 		       "follows it",
 		       what);
+		if (strcmp(s->set->source[S_AUTOLOCK], "default") != 0)
+			ui_say(s->ui, "AUTOLOCK is for a swarm that is there: "
+				      "'azswarm deploy-compute' sees to it then");
 	} else if (rc == 0) {
 		view_tick(&v, &ignored);
 		ui_say(s->ui, "%s finished", what);

@@ -97,7 +97,7 @@ struct nodes {
 	bool mounts; /* a share is wanted at /srv */
 };
 
-/* A line about that machine.  command: what mends it, run there. */
+/* A line about that machine.  command: what mends it, run there; NULL: unlock. */
 static void tell(struct nodes *ns, struct machine *m, enum doctor_verdict v,
 		 const char *what, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
@@ -106,7 +106,9 @@ static void tell(struct nodes *ns, struct machine *m, enum doctor_verdict v,
 {
 	struct buf fact = BUF_INIT(1024);
 	char *name = xasprintf("%s %s", m->host, what);
-	char *mend = xasprintf("azswarm ssh %s %s", m->host, command);
+	char *mend = command != NULL ?
+			     xasprintf("azswarm ssh %s %s", m->host, command) :
+			     xstrdup("azswarm unlock");
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -302,7 +304,9 @@ static void ask_engine(struct nodes *ns, struct machine *m)
 		snprintf(m->version, sizeof(m->version), "%s", info.version);
 		if (info.state != DOCKER_SWARM_ACTIVE)
 			tell(ns, m, DOCTOR_WRONG, "engine",
-			     "sudo systemctl restart " LAYOUT_AGENT_UNIT,
+			     info.state == DOCKER_SWARM_LOCKED ?
+				     NULL :
+				     "sudo systemctl restart " LAYOUT_AGENT_UNIT,
 			     "it is in no swarm: %s%s%s",
 			     docker_swarm_state_name(info.state),
 			     info.error[0] != '\0' ? ": " : "", info.error);

@@ -30,10 +30,13 @@ enum content { RSA_KEY, HOST_RSA_KEY, EC_KEY, SECRET };
 /* Whose host keys, by the names of their files, and what known_hosts calls them. */
 static const struct host {
 	const char *ec, *rsa, *comment, *names;
+	const char *ec_before, *before; /* while others take their place */
 } hosts[KEYS_ROLES] = {
 	[KEYS_MASTER] = { "host-master", "host-master-rsa", "master",
-			  "master*,*-master*" },
-	[KEYS_AGENT] = { "host-agent", "host-agent-rsa", "agent", "agents*" },
+			  "master*,*-master*", "host-master-before",
+			  DIR "/host-master-before.pub" },
+	[KEYS_AGENT] = { "host-agent", "host-agent-rsa", "agent", "agents*",
+			 "host-agent-before", DIR "/host-agent-before.pub" },
 };
 
 static char *path_of(const char *name, const char *suffix)
@@ -138,6 +141,15 @@ static int make_known_hosts(struct ui *ui, struct err *e)
 		const struct host *h = &hosts[i / 2];
 
 		rc = load(i % 2 ? h->rsa : h->ec, ".pub", &line, e);
+		buf_addf(&text, "%s %.*s\n", h->names,
+			 STR_ARG(str_trim(buf_str(&line))));
+		buf_release(&line);
+	}
+	for (const struct host *h = hosts; h < hosts + KEYS_ROLES && rc == 0;
+	     h++) {
+		if (!file_exists(h->before))
+			continue;
+		rc = load(h->ec_before, ".pub", &line, e);
 		buf_addf(&text, "%s %.*s\n", h->names,
 			 STR_ARG(str_trim(buf_str(&line))));
 		buf_release(&line);
@@ -325,7 +337,9 @@ static int load_hosts(struct keys *k, struct err *e)
 {
 	for (int i = 0; i < KEYS_ROLES; i++)
 		if (load(hosts[i].ec, ".pem", &k->host[i].ec, e) < 0 ||
-		    load_public(hosts[i].ec, &k->host[i].ec_public, e) < 0)
+		    load_public(hosts[i].ec, &k->host[i].ec_public, e) < 0 ||
+		    (file_exists(hosts[i].before) &&
+		     load_public(hosts[i].ec_before, &k->host[i].ec_before, e) < 0))
 			return -1;
 	return 0;
 }
@@ -367,6 +381,7 @@ void keys_burn(struct keys *k)
 	for (int i = 0; i < KEYS_ROLES; i++) {
 		free(k->host[i].ec_public);
 		free(k->host[i].rsa_public);
+		free(k->host[i].ec_before);
 		buf_burn(&k->host[i].ec);
 		buf_burn(&k->host[i].rsa);
 	}
@@ -462,4 +477,77 @@ int keys_turned(enum keys_turn turn, struct err *e)
 	if (turn == KEYS_TURN_ALONE && unlink(GONE) < 0)
 		return err_sys(e, ERR_IO, GONE);
 	return 0;
+}
+
+/* ---- other host keys ---- */
+
+/* DIR/name-next.suffix takes the place of DIR/name.suffix, unless it did. */
+static int put_in_place(const char *name, const char *suffix, struct err *e)
+{
+	char *next = xasprintf(DIR "/%s-next%s", name, suffix);
+	char *path = path_of(name, suffix);
+	int rc = 0;
+
+	if (file_exists(next) && rename(next, path) < 0)
+		rc = err_sys(e, ERR_IO, "%s", next);
+	free(next);
+	free(path);
+	return rc;
+}
+
+/* One key's other, made beside it. */
+static int make_next(const char *name, enum content content,
+		     const char *comment, struct ui *ui, struct err *e)
+{
+	char *next = xasprintf("%s-next", name);
+	int rc = make_one(next, ".pem", content, ui, e);
+
+	if (rc == 0)
+		rc = make_public(next, comment, ui, e);
+	free(next);
+	return rc;
+}
+
+static int keep_before(const struct host *h, struct err *e)
+{
+	struct buf line;
+	int rc;
+
+	if (file_exists(h->before))
+		return 0;
+	if ((rc = load(h->ec, ".pub", &line, e)) == 0)
+		rc = file_write(h->before, buf_str(&line), 0644, e);
+	buf_release(&line);
+	return rc;
+}
+
+int keys_turn_hosts(struct ui *ui, struct err *e)
+{
+	const struct host *h;
+
+	/* all are made before the first takes a place */
+	for (h = hosts; h < hosts + KEYS_ROLES && !file_exists(hosts[0].before);
+	     h++)
+		if (make_next(h->ec, EC_KEY, h->comment, ui, e) < 0 ||
+		    make_next(h->rsa, HOST_RSA_KEY, h->comment, ui, e) < 0)
+			return -1;
+	for (h = hosts; h < hosts + KEYS_ROLES; h++)
+		if (keep_before(h, e) < 0)
+			return -1;
+	for (h = hosts; h < hosts + KEYS_ROLES; h++)
+		if (put_in_place(h->ec, ".pem", e) < 0 ||
+		    put_in_place(h->ec, ".pub", e) < 0 ||
+		    put_in_place(h->rsa, ".pem", e) < 0 ||
+		    put_in_place(h->rsa, ".pub", e) < 0)
+			return -1;
+	return make_known_hosts(ui, e);
+}
+
+int keys_turned_hosts(struct ui *ui, struct err *e)
+{
+	/* the first tells that it is not over */
+	for (int i = KEYS_ROLES; i-- > 0;)
+		if (file_exists(hosts[i].before) && unlink(hosts[i].before) < 0)
+			return err_sys(e, ERR_IO, "%s", hosts[i].before);
+	return make_known_hosts(ui, e);
 }

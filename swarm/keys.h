@@ -16,6 +16,7 @@ struct keys {
 	struct {
 		struct buf ec, rsa;	      /* PEM SSH host keys */
 		char *ec_public, *rsa_public; /* "ecdsa-sha2-nistp256 AAAA..." */
+		char *ec_before; /* that machines may still have; NULL: none */
 	} host[KEYS_ROLES];
 	char *worker_secret, *manager_secret; /* 64 hex digits */
 	char *others; /* two more that masters take, 128; NULL: none */
@@ -42,6 +43,13 @@ void keys_burn(struct keys *k);
  * Caller burns. */
 #define KEYS_BACKUP_LEN 32
 int keys_backup(uint8_t key[KEYS_BACKUP_LEN], struct err *e);
+
+/*
+ * Other host keys take the place of those that are there, which stay known beside
+ * them; goes on where it was cut off.  And when no machine has those of before.
+ */
+int keys_turn_hosts(struct ui *ui, struct err *e);
+int keys_turned_hosts(struct ui *ui, struct err *e);
 
 /*
  * Other secrets, in three turns, each of which is brought to the machines before

@@ -29,6 +29,7 @@
 #define LOOK_MS 2000 /* how often the keeper looks whether we live */
 #define END_MS 30000 /* for the keeper's last two requests */
 #define BREAKS_MAX 3
+#define NOT_DONE "-" /* in place of the trail's line: nothing was */
 #define WORDS_MAX 200
 
 struct lock {
@@ -259,7 +260,10 @@ static int renew(struct session *s)
 	struct err why = ERR_INIT;
 	int status = lease(s, "renew", NULL, &why);
 
-	return status == 200 ? 1 : status >= 404 && status < 500 ? 0 : -1;
+	/* 404, 409, 412: somebody else's word; all else passes */
+	return status == 200				       ? 1 :
+	       status == 404 || status == 409 || status == 412 ? 0 :
+								 -1;
 }
 
 static void say_lost(struct session *s, int fd)
@@ -295,7 +299,8 @@ static void finish(struct session *s, int fd, struct str line, bool ours)
 {
 	struct err why = ERR_INIT, ignored = ERR_INIT;
 
-	if (audit_append(s, line, s->lock->began, &why) < 0)
+	if (!str_eqz(line, NOT_DONE) &&
+	    audit_append(s, line, s->lock->began, &why) < 0)
 		tell(fd, 'A', why.msg);
 	if (ours)
 		lease(s, "release", NULL, &ignored);
@@ -328,13 +333,13 @@ static void keep(struct session *s, int fd, pid_t command)
 static void become_keeper(struct session *s, int fd, pid_t command)
 {
 	struct err ignored = ERR_INIT;
-	int anew = interrupt_anew(&ignored);
+	int own = interrupt_anew(&ignored);
 	const int kept[] = { fd, interrupt_fd(), s->trace.log };
 	static const int not_ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 	for (size_t i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++)
 		signal(not_ours[i], SIG_IGN);
-	if (anew < 0)
+	if (own < 0)
 		_exit(1);
 	setsid();
 	remote_close_others(kept, sizeof(kept) / sizeof(*kept));
@@ -461,38 +466,6 @@ static int without(struct session *s, struct err *e)
 	return 0;
 }
 
-int lock_take(struct session *s, struct err *e)
-{
-	struct lock *l = s->lock;
-	int rc;
-
-	if (l == NULL || !s->open || *s->az.subscription == '\0')
-		return 0;
-	if (l->tried) /* who was refused is so again, whatever it asks */
-		return l->held ? 0 : lock_still(s, e);
-	l->tried = true;
-	if (storage_of(s, e) == NULL) {
-		l->none = e->kind == ERR_DATA;
-		if (!l->none)
-			return without(s, e);
-		err_clear(e);
-		return 0;
-	}
-	name_us(s);
-	if ((rc = acquire(s, e)) < 0)
-		return without(s, e);
-	l->none = rc == 0;
-	return rc == 0 ? 0 : start_keeper(s, e);
-}
-
-int lock_take_new(struct session *s, struct err *e)
-{
-	if (s->lock == NULL || !s->lock->none)
-		return 0;
-	s->lock->tried = s->lock->none = false;
-	return lock_take(s, e);
-}
-
 /* The keeper writes that, lets go and ends. */
 static void dismiss(struct session *s, struct str line)
 {
@@ -520,6 +493,56 @@ static void dismiss(struct session *s, struct str line)
 	l->fd = -1;
 	l->held = false;
 	l->lost = lost; /* not by this end of the keeper */
+}
+
+/* It may be ours by now, which we could not be told, and is for nobody then for a
+ * minute: the keeper, whom Ctrl-C does not end, lets go of it. */
+static void give_back(struct session *s, const struct err *e)
+{
+	struct err ignored = ERR_INIT;
+
+	if (e->kind != ERR_BUSY && s->store.query != NULL &&
+	    start_keeper(s, &ignored) == 0)
+		dismiss(s, STR(NOT_DONE));
+}
+
+int lock_take(struct session *s, struct err *e)
+{
+	struct lock *l = s->lock;
+	int rc;
+
+	if (l == NULL || !s->open || *s->az.subscription == '\0')
+		return 0;
+	if (l->tried) /* who was refused is so again, whatever it asks */
+		return l->held ? 0 : lock_still(s, e);
+	l->tried = true;
+	if (storage_of(s, e) == NULL) {
+		l->none = e->kind == ERR_DATA;
+		if (!l->none)
+			return without(s, e);
+		err_clear(e);
+		return 0;
+	}
+	if (!s->store.made) { /* it is on its way, or failed to be made */
+		storage_release(&s->store);
+		l->none = true;
+		return 0;
+	}
+	name_us(s);
+	if ((rc = acquire(s, e)) < 0) {
+		give_back(s, e);
+		return without(s, e);
+	}
+	l->none = rc == 0;
+	return rc == 0 ? 0 : start_keeper(s, e);
+}
+
+int lock_take_new(struct session *s, struct err *e)
+{
+	if (s->lock == NULL || !s->lock->none)
+		return 0;
+	s->lock->tried = s->lock->none = false;
+	return lock_take(s, e);
 }
 
 static void dismiss_with(struct session *s, const char *outcome,

@@ -99,10 +99,12 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream,
 			   const char *name, bool master, int64_t limit_ms,
 			   struct err *e)
 {
+	enum keys_role role = master ? KEYS_MASTER : KEYS_AGENT;
 	struct ssh_config c = {
 		.user = settings_get(r->s->set, S_ADMIN_USERNAME),
 		.name = name,
-		.host_key = r->keys.host[master ? KEYS_MASTER : KEYS_AGENT].ec_public,
+		.host_key = r->keys.host[role].ec_public,
+		.other_host_key = r->keys.host[role].ec_before,
 		.key = r->key,
 	};
 
@@ -656,6 +658,9 @@ static int open_rest(struct remote *r, bool kept, struct err *e)
 		return 0;
 	if (open_own(r, avoid, e) < 0)
 		return -1;
+	/* one that does not work is nobody else's to use */
+	if (remote_is_at(r) > REMOTE_WORKS)
+		return 0;
 	return share_begin(r) ? 0 : remote_reopen(r, e);
 }
 
@@ -984,6 +989,8 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		return -1;
 	r->works = remote_engine;
 	r->must = true;
+	if (lock_take(s, e) < 0)
+		return -1;
 	if (share_join(r) && use_kept(r, &avoid))
 		return 0;
 	disconnect(r);

@@ -89,6 +89,15 @@ static int rotate_secrets(struct session *s, struct err *e)
 	return e->kind == ERR_NONE ? 0 : -1;
 }
 
+/* ---- host keys ---- */
+
+static int rotate_host_keys(struct session *s, struct err *e)
+{
+	if (keys_turn_hosts(s->ui, e) < 0 || bring(s, true, e) < 0)
+		return -1;
+	return keys_turned_hosts(s->ui, e);
+}
+
 /* ---- the swarm's tokens ---- */
 
 /* At once: machines ask a helper for one when they join, and who has just got one
@@ -118,6 +127,7 @@ int cmd_rotate(struct session *s, int argc, char **argv, struct err *e)
 		{ "storage-key", rotate_storage_key },
 		{ "secrets", rotate_secrets },
 		{ "join-tokens", rotate_join_tokens },
+		{ "host-keys", rotate_host_keys },
 	};
 
 	(void)argc;
@@ -125,6 +135,7 @@ int cmd_rotate(struct session *s, int argc, char **argv, struct err *e)
 		if (strcmp(argv[1], all[i].what) == 0)
 			return all[i].rotate(s, e);
 	return err_set(e, ERR_USAGE,
-		       "\"%s\": expected storage-key, secrets or join-tokens",
+		       "\"%s\": expected storage-key, secrets, join-tokens or "
+		       "host-keys",
 		       argv[1]);
 }

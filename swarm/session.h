@@ -13,6 +13,7 @@
 struct storage {
 	char *blob, *file; /* "https://ACCOUNT.blob...", and the file endpoint */
 	bool keyless;	   /* it allows no shared keys */
+	bool made;	   /* Azure has finished making it */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
 	/* "key1" or "key2", which machines have; while that is being changed, the

@@ -106,6 +106,7 @@ static void take_keys(struct storage *st, const cJSON *doc)
 static int take_account(struct storage *st, const cJSON *doc, struct err *e)
 {
 	take_keys(st, doc);
+	st->made = json_is(doc, "properties.provisioningState", "Succeeded");
 	/* null, as in accounts from before there was a choice: allowed */
 	st->keyless =
 		cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
@@ -141,6 +142,9 @@ int storage_find(struct session *s, struct storage *st, struct err *e)
 
 struct storage *storage_of(struct session *s, struct err *e)
 {
+	/* which looks for it, too, and would do so in the middle of this */
+	if (lock_take(s, e) < 0)
+		return NULL;
 	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
 		       &s->store :
 		       NULL;

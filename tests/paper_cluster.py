@@ -112,8 +112,6 @@ class Engine:
             return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
         if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
             return 200, '"of no account"'
-        if what == ('GET', 'swarm', ''):
-            return 200, {'Spec': {'EncryptionConfig': {'AutoLockManagers': False}}}
         if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
             return 200, []
         if what == ('GET', 'networks', ''):
@@ -124,7 +122,9 @@ class Engine:
             ours = '127.0.0.1:1339' in path
             return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
         if what == ('GET', 'swarm', ''):
-            return 200, {'Version': {'Index': 10}, 'Spec': {'Name': 'default', 'Labels': {}},
+            return 200, {'Version': {'Index': 10}, 'Spec': {
+                             'Name': 'default', 'Labels': {},
+                             'EncryptionConfig': {'AutoLockManagers': False}},
                          'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
         if what == ('POST', 'swarm', 'update'):
             if query != {'version': ['10'], 'rotateWorkerToken': ['true'],

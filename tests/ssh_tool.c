@@ -4,7 +4,7 @@
  *
  *	ssh_tool [OPTIONS] PORT VERB [ARGUMENT...]	connect to 127.0.0.1:PORT
  *
- * Options: -u USER, -H FILE (host key line), -k FILE (private key), -a SOCKET
+ * Options: -u USER, -H FILE (host key line), -O FILE (another), -k FILE (private key), -a SOCKET
  * (agent), -A FILE (the agent's only key), -x KEX, -c CIPHERS, -m MACS, -r
  * BYTES (rekey), -t MS (rekey), -K MS (keepalive), -d SECONDS (deadline, 300),
  * -J PORT (jump: through the server there, same keys and user)
@@ -328,12 +328,13 @@ int main(int argc, char **argv)
 {
 	struct ssh_config c = { .user = "root" };
 	struct ssh *jump = NULL, *s;
-	struct buf host = BUF_INIT(8192), only = BUF_INIT(8192);
+	struct buf host = BUF_INIT(8192), other = BUF_INIT(8192),
+		   only = BUF_INIT(8192);
 	struct ssh_key *key = NULL;
 	unsigned port, jump_port = 0, seconds = 300;
 	int opt, fd, rc = -1;
 
-	while ((opt = getopt(argc, argv, "+u:H:k:a:A:x:c:m:r:t:K:d:J:")) != -1) {
+	while ((opt = getopt(argc, argv, "+u:H:O:k:a:A:x:c:m:r:t:K:d:J:")) != -1) {
 		switch (opt) {
 		case 'u':
 			c.user = optarg;
@@ -342,6 +343,11 @@ int main(int argc, char **argv)
 			if (file_read(optarg, &host, &e) < 0)
 				die();
 			c.host_key = host.str;
+			break;
+		case 'O':
+			if (file_read(optarg, &other, &e) < 0)
+				die();
+			c.other_host_key = other.str;
 			break;
 		case 'k':
 			if ((key = ssh_key_read(optarg, &e)) == NULL)
@@ -417,6 +423,7 @@ int main(int argc, char **argv)
 	ssh_close(jump);
 	ssh_key_free(key);
 	buf_release(&host);
+	buf_release(&other);
 	buf_release(&only);
 	if (rc < 0)
 		die();

@@ -10,7 +10,7 @@ wait_for 30 grep -q '^ready ' emulator.out || {
 	exit 1
 }
 . azure/env
-expect 'what there is to rotate' 2 '"all": expected storage-key, secrets or join-tokens' "$AZSWARM" rotate all
+expect 'what there is to rotate' 2 '"all": expected storage-key, secrets, join-tokens or host-keys' "$AZSWARM" rotate all
 expect 'no account yet' 1 "'azswarm deploy-storage' makes it" "$AZSWARM" rotate storage-key
 "$AZSWARM" keys >out 2>&1 && "$AZSWARM" deploy-storage >out 2>&1 && "$AZSWARM" params >out 2>&1 ||
 	not_ok 'a beginning' "$(tail -n 1 out)"

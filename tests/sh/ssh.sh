@@ -321,6 +321,10 @@ expected=$(print_of other.pub)
 seen=$(print_of host.pub)
 expect "another host key" 1 "this is not the server it should be: host key $expected expected, $seen seen" \
 	"$tool" -u "$me" -H other.pub -k user "$main" algorithms
+expect "one of two, the second" 0 '' "$tool" -u "$me" -H other.pub -O host.pub -k user "$main" algorithms
+expect "one of two, the first" 0 '' "$tool" -u "$me" -H host.pub -O other.pub -k user "$main" algorithms
+expect "neither of two" 1 "host key $expected expected, $seen seen" \
+	"$tool" -u "$me" -H other.pub -O other.pub -k user "$main" algorithms
 start_sshd "HostKeyAlgorithms rsa-sha2-512"
 seen=$(print_of host_rsa.pub)
 expect "another kind of host key" 1 "host key $expected expected, $seen seen" \

@@ -280,10 +280,11 @@ static void run_turns(void)
 	keys_burn(&k);
 	secrets_are("machines have the ones of before", worker, manager, coming);
 
-	/* cut off when the ones of before were kept, and nothing else was done */
+	/* cut off when the ones of before were kept, and one is a new one */
 	spill("keys/going.secret", going);
 	snprintf(worker, sizeof(worker), "%.64s", coming);
 	snprintf(manager, sizeof(manager), "%s", coming + 64);
+	spill("keys/worker.secret", worker);
 	turn_is("turn: cut off between", KEYS_TURN_USED);
 	secrets_are("machines have the new ones", worker, manager, going);
 	check_why("what came is no more",
@@ -319,6 +320,70 @@ static void run_turns(void)
 	if (unlink("keys/coming.secret") < 0)
 		err_sys(&e, ERR_IO, "unlink");
 	check_why("and removed", e.msg);
+}
+
+/* The line of a file in keys/, "" when there is none. */
+static void slurp(const char *path, char *text, size_t n)
+{
+	struct buf b = BUF_INIT(16384);
+	struct err e = ERR_INIT;
+
+	snprintf(text, n, "%s",
+		 file_exists(path) && file_read(path, &b, &e) == 0 ? b.str : "");
+	buf_release(&b);
+}
+
+static void run_host_turns(void)
+{
+	struct ui ui = { .err = stderr, .quiet = true };
+	struct err e = ERR_INIT;
+	char said[1024], was[4096], now[4096], before[4096], known[16384];
+	struct keys k;
+
+	slurp("keys/host-agent.pub", was, sizeof(was));
+	check_why("host keys: others", keys_turn_hosts(&ui, &e) == 0 ? "" : e.msg);
+	slurp("keys/host-agent.pub", now, sizeof(now));
+	slurp("keys/host-agent-before.pub", before, sizeof(before));
+	slurp("keys/known_hosts", known, sizeof(known));
+	was[strcspn(was, "\n")] = now[strcspn(now, "\n")] = '\0';
+	check_why("host keys: the one of before is known",
+		  strcmp(was, now) != 0 && strstr(before, was) != NULL &&
+				  strstr(known, was) != NULL &&
+				  strstr(known, now) != NULL ?
+			  "" :
+			  known);
+	check_why("host keys: nothing waits",
+		  !file_exists("keys/host-agent-next.pem") &&
+				  !file_exists("keys/host-master-rsa-next.pub") ?
+			  "" :
+			  "-next");
+	load(true, said, sizeof(said), &k);
+	if (*said == '\0' && (k.host[KEYS_AGENT].ec_before == NULL ||
+			      strcmp(k.host[KEYS_AGENT].ec_before, was) != 0))
+		snprintf(said, sizeof(said), "not loaded");
+	check_why("host keys: loaded, both", said);
+	keys_burn(&k);
+
+	/* cut off when a private half was in its place */
+	if (rename("keys/host-agent.pub", "keys/host-agent-next.pub") < 0)
+		err_sys(&e, ERR_IO, "rename");
+	spill("keys/host-agent.pub", was);
+	check_why("host keys: cut off, the same again",
+		  keys_turn_hosts(&ui, &e) == 0 ? "" : e.msg);
+	slurp("keys/host-agent.pub", known, sizeof(known));
+	check_why("host keys: the same others",
+		  strstr(known, now) != NULL ? "" : known);
+	slurp("keys/host-agent-before.pub", known, sizeof(known));
+	check_why("host keys: and the same before",
+		  strstr(known, was) != NULL ? "" : known);
+
+	check_why("host keys: over", keys_turned_hosts(&ui, &e) == 0 ? "" : e.msg);
+	slurp("keys/known_hosts", known, sizeof(known));
+	check_why("host keys: the ones of before are forgotten",
+		  strstr(known, was) == NULL && strstr(known, now) != NULL &&
+				  !file_exists("keys/host-master-before.pub") ?
+			  "" :
+			  known);
 }
 
 int main(void)
@@ -406,6 +471,7 @@ int main(void)
 	keys_burn(&k);
 
 	run_turns();
+	run_host_turns();
 	run_wrong();
 	run_modes();
 	run_owners();
