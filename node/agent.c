@@ -248,6 +248,7 @@ struct agent {
 	char error[256];	    /* what the engine says of its swarm */
 	unsigned failures;	    /* in a row */
 	unsigned unknown;	    /* answers in a row */
+	bool unanswered;	    /* the last question was */
 	bool fresh;		    /* was seen outside of any swarm */
 	char stopped[32];	    /* the task that was stopped last */
 	struct complaint complaint;
@@ -514,19 +515,6 @@ static void settle_in(struct agent *a, struct agent_view *v,
 		   now_ms() - a->moved_since_ms >= SETTLE_IN_MS;
 }
 
-/* Behind a question's path: which swarm we are in, as far as we know. */
-static void add_life(const struct agent *a, struct buf *target)
-{
-	unsigned generation = a->proof.generation > a->life.generation ?
-				      a->proof.generation :
-				      a->life.generation;
-
-	if (generation > 0)
-		buf_addf(target, "%ccluster=%s&generation=%u",
-			 strchr(target->str, '?') != NULL ? '&' : '?',
-			 a->life.cluster, generation);
-}
-
 /* A worker asks for it; one whose engine does not tell its ID, by name. */
 static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 {
@@ -546,7 +534,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	lacks_write(a->lacks.bits, lacks);
 	buf_addf(&target, "/node/%s?version=%s&lacks=%s&files=%s", self,
 		 a->version, lacks, files_here(a));
-	add_life(a, &target);
+	life_add_query(&a->life, &a->proof, &target);
 	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_ROW_MS,
 		&status, &doc, NULL, e) < 0)
 		goto out;
@@ -627,7 +615,7 @@ static int join(struct agent *a, struct err *e)
 	int rc = -1;
 
 	buf_adds(&target, "/join/worker");
-	add_life(a, &target);
+	life_add_query(&a->life, &a->proof, &target);
 	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_MS, &status,
 		&doc, &master, e) < 0)
 		goto out;
@@ -782,6 +770,7 @@ static int round_once(struct agent *a, struct err *e)
 		rc = v.manager ? look_self(a, &v, e) :
 		     v.master  ? 0 :
 				 look_asking(a, &v, e);
+		a->unanswered = rc < 0;
 		judge(a, &v);
 		view_set(a, &v);
 	}
@@ -832,7 +821,10 @@ static void *watch(void *ctx)
 
 		if (interrupt_requested())
 			break;
-		daemon_complain(&a->complaint, rc < 0 ? e.msg : "", now_ms());
+		/* not all is well between two questions that nobody answers */
+		if (rc < 0 || !a->unanswered)
+			daemon_complain(&a->complaint, rc < 0 ? e.msg : "",
+					now_ms());
 		if (sleep_until(now_ms() + (a->view.engine ? LOOK_MS : LOOK_SOON_MS),
 				&stopped) < 0)
 			break;

@@ -206,17 +206,17 @@ static int ask_others(struct helper *h, struct ask *a, const char *method,
  */
 static int join_others(struct helper *h, bool leave, bool *silent, struct err *e)
 {
-	const struct life *l = &h->founding.life;
-	char *target =
-		xasprintf("/join/manager?cluster=%s&generation=%u", l->cluster,
-			  leave ? h->founding.marker.generation : l->generation);
+	struct buf target = BUF_INIT(300);
 	struct err none = ERR_INIT;
 	struct life_told t;
 	cJSON *doc = NULL;
 	unsigned status = 0;
 	struct ask a = { 0 };
-	int rc = ask_others(h, &a, "GET", target, &status, &doc, &none);
+	int rc;
 
+	buf_adds(&target, "/join/manager");
+	life_add_query(&h->founding.life, &h->founding.marker, &target);
+	rc = ask_others(h, &a, "GET", target.str, &status, &doc, &none);
 	*silent = rc < 0 || a.silent > 0;
 	if (rc < 0 || status >= 500) {
 		rc = 0;
@@ -234,7 +234,7 @@ static int join_others(struct helper *h, bool leave, bool *silent, struct err *e
 out:
 	json_burn(doc);
 	ask_release(&a);
-	free(target);
+	buf_release(&target);
 	return rc;
 }
 
@@ -427,20 +427,24 @@ int founding_moved(struct helper *h, const struct docker_info *info,
 static bool is_unknown_there(struct helper *h, const char *node)
 {
 	const struct life *l = &h->founding.life;
-	char *target = xasprintf("/node/%s?cluster=%s&generation=%u", node,
-				 l->cluster, l->generation);
+	struct buf target = BUF_INIT(400);
 	struct err e = ERR_INIT;
 	cJSON *doc = NULL;
 	unsigned status = 0;
 	struct ask a = { 0 };
-	bool so = ask_others(h, &a, "GET", target, &status, &doc, &e) == 0 &&
-		  status == 404 && l->cluster[0] != '\0' &&
-		  strcmp(json_str_opt(doc, "cluster", ""), l->cluster) == 0 &&
-		  json_int_opt(doc, "generation", 0) == (int64_t)l->generation;
+	bool so;
+
+	buf_adds(&target, "/node/");
+	buf_add_pct(&target, str_of(node));
+	life_add_query(l, &(struct marker){ 0 }, &target);
+	so = ask_others(h, &a, "GET", target.str, &status, &doc, &e) == 0 &&
+	     status == 404 && l->cluster[0] != '\0' &&
+	     strcmp(json_str_opt(doc, "cluster", ""), l->cluster) == 0 &&
+	     json_int_opt(doc, "generation", 0) == (int64_t)l->generation;
 
 	json_free(doc);
 	ask_release(&a);
-	free(target);
+	buf_release(&target);
 	return so;
 }
 

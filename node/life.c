@@ -327,3 +327,16 @@ bool life_proves(const struct life *l, const struct life_told *t,
 	       (m->cluster[0] == '\0' || t->cluster[0] == '\0' ||
 		strcmp(m->cluster, t->cluster) == 0);
 }
+
+void life_add_query(const struct life *l, const struct marker *m,
+		    struct buf *target)
+{
+	bool newer = m->generation > 1 && m->generation > l->generation;
+
+	if (!newer && l->generation == 0)
+		return;
+	buf_adds(target,
+		 strchr(target->str, '?') != NULL ? "&cluster=" : "?cluster=");
+	buf_add_pct(target, str_of(newer ? m->cluster : l->cluster));
+	buf_addf(target, "&generation=%u", newer ? m->generation : l->generation);
+}

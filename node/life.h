@@ -91,6 +91,11 @@ enum life_verdict {
 };
 enum life_verdict life_weigh(const struct life *l, const struct life_told *t);
 
+/* Behind the path of a question to a helper: the latest swarm that is known, which
+ * is the marker's when that is newer; it may be zero. */
+void life_add_query(const struct life *l, const struct marker *m,
+		    struct buf *target);
+
 /* Whether the marker bears out that t is later than what l knows. */
 bool life_proves(const struct life *l, const struct life_told *t,
 		 const struct marker *m);

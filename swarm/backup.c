@@ -260,7 +260,7 @@ static int look(struct keeping *k, struct err *e)
 
 	if (docker_info(d, &info, e) < 0 || choose(k, e) < 0 ||
 	    refit_describe(d, &k->doc, e) < 0 ||
-	    refit_unlock_key(d, &k->unlock, e) < 0)
+	    docker_unlock_key(d, &k->unlock, e) < 0)
 		return -1;
 	snprintf(k->cluster, sizeof(k->cluster), "%s", info.cluster_id);
 	snprintf(k->engine, sizeof(k->engine), "%s", info.version);

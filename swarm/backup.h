@@ -95,8 +95,6 @@ int script_end(struct script *s, struct err *e);
 /* {"nodes": [{"hostname", "role", "availability", "labels"}], "services": [...],
  * ...}: what the API tells, for the caller to burn. */
 int refit_describe(struct docker *d, cJSON **doc, struct err *e);
-/* What unlocks the swarm, "" when nothing has to. */
-int refit_unlock_key(struct docker *d, struct buf *key, struct err *e);
 /* The Engine on a machine that ssh leads to; anew, once it was stopped. */
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh);
 /* Until that engine answers, and says how it stands with its swarm; unlocked with

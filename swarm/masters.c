@@ -124,7 +124,7 @@ static void add_unreachable(const struct raft *r, const char *but, struct buf *b
 
 /* ---- a master to ask that is not the one in question ---- */
 
-static int list_masters(struct session *s, struct masters *m, struct err *e)
+int masters_list(struct session *s, struct masters *m, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/"
@@ -168,7 +168,7 @@ static int connect_to(struct session *s, const char *host, bool only,
 		      struct remote *r, struct err *e)
 {
 	struct masters m = { .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
-	int rc = list_masters(s, &m, e);
+	int rc = masters_list(s, &m, e);
 
 	choose(&m, host, only);
 	if (rc == 0 && m.n == 0)
@@ -801,8 +801,7 @@ int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e)
 		if (agree_to_loss(&r, e) < 0)
 			goto out;
 	} else if (open_way(s, r.name, &r.w, &r.raft, e) < 0) {
-		err_in(e, "no other master can be asked (where the majority is "
-			  "lost: 'azswarm recover --from MASTER')");
+		err_in(e, "no other master can be asked");
 		goto out;
 	} else if (check_majority(&r.raft, r.name, e) < 0 ||
 		   replace_agree(&r, e) < 0) {
@@ -1042,18 +1041,22 @@ static int begin_anew(struct recover *r, struct err *e)
  * run is begun anew.  Agents try the lost masters, too, which takes them seconds
  * each time: some come too late, unless the half minute begins again.
  */
-static int go_on_alone(struct recover *r, struct err *e)
+static int go_on_alone(struct recover *r, bool alone, struct err *e)
 {
-	ui_say(r->s->ui, "%s: a new swarm of what it knows", r->from);
 	for (int i = 0; i < ALONE_TIMES; i++) {
+		if (alone && unheard(r) == 0)
+			return 0;
+		ui_say(r->s->ui, "%s: %s", r->from,
+		       alone ? "once more, for agents that have not found it" :
+			       "a new swarm of what it knows");
 		if (begin_anew(r, e) < 0)
 			return err_in(e, "%s alone", r->from);
-		if (unheard(r) == 0)
-			return 0;
+		alone = true;
 	}
-	ui_say(r->s->ui,
-	       "%zu agent%s not heard from yet: what runs there may be begun anew",
-	       unheard(r), unheard(r) == 1 ? "" : "s");
+	if (unheard(r) > 0)
+		ui_say(r->s->ui,
+		       "%zu not heard from yet: what runs there may be begun anew",
+		       unheard(r));
 	return 0;
 }
 
@@ -1130,6 +1133,14 @@ static void say_recovered(struct recover *r)
 	       reachable, members, ready, workers);
 }
 
+/* Before one of the others has joined it again. */
+static bool is_alone(const struct recover *r, int alone)
+{
+	size_t reachable;
+
+	return alone == 0 || raft_others(&r->raft, "", &reachable) == 1;
+}
+
 int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct recover r = { .s = s };
@@ -1150,7 +1161,8 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 	    (!r.begun && recover_agree(&r, e) < 0) ||
 	    (alone == 0 && (alone = check_lost(&r, ELECTION_MS, e)) < 0))
 		goto out;
-	if (alone == 0 && (turn_off(&r, e) < 0 || go_on_alone(&r, e) < 0))
+	if ((alone == 0 && turn_off(&r, e) < 0) ||
+	    (is_alone(&r, alone) && go_on_alone(&r, alone == 1, e) < 0))
 		goto again;
 	if ((!r.begun && raise_generation(&r, e) < 0) ||
 	    remove_lost_rows(&r, e) < 0 || start_lost(&r, e) < 0)

@@ -13,6 +13,9 @@
  * there is no group.  Caller frees; NULL with e.  (swarm/images.c) */
 cJSON *masters_there(struct session *s, bool there, struct err *e);
 
+/* Their public addresses, as Azure has them now: a connection that is kept knows
+ * those of before.  m is empty; released by the caller. */
+int masters_list(struct session *s, struct masters *m, struct err *e);
 /* That deploy-compute takes these away. */
 void masters_say_left(struct session *s, const cJSON *names);
 /*

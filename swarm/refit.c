@@ -13,7 +13,6 @@
 
 #define LOOK_MS 1000
 #define ENGINE_MS 10000
-#define UNLOCK_MS 60000
 #define OURS "azswarm."
 #define LABELS_AT_ONCE 3 /* of struct docker_node_change's */
 
@@ -42,21 +41,18 @@ void refit_engine(struct docker *d, struct session *s, struct ssh *ssh)
 	d->http.watch = trace_watch(&s->trace, TRACE_SWARM);
 }
 
+/* Without its majority it does not answer in time, though it is unlocked. */
 static int unlock(struct docker *d, struct str key, struct err *e)
 {
-	cJSON *body = cJSON_CreateObject();
-	int rc;
+	char *z = str_dup(key);
+	int rc = docker_unlock(d, z, e);
 
-	json_add_strn(body, "UnlockKey", key);
-	/* without its majority it does not answer, though it is unlocked */
-	d->timeout_ms = UNLOCK_MS;
-	rc = docker_call(d, "POST", "/swarm/unlock", body, NULL, e);
-	d->timeout_ms = DOCKER_TIMEOUT_MS;
-	json_burn(body);
-	if (rc < 0 && d->status == 0)
+	burn_str(z);
+	if (rc < 0 && d->status == 0 && e->kind != ERR_INTR) {
 		err_clear(e);
-	return rc < 0 && e->kind != ERR_NONE ? err_in(e, "unlocking the swarm") :
-					       0;
+		rc = 0;
+	}
+	return rc < 0 ? err_in(e, "unlocking the swarm") : 0;
 }
 
 int refit_wait_engine(struct docker *d, struct str key, int64_t limit_ms,
@@ -171,26 +167,6 @@ int refit_describe(struct docker *d, cJSON **doc, struct err *e)
 				json_add_arr(*doc, lists[i].name), e) < 0)
 			return err_in(e, "%s", lists[i].name);
 	return 0;
-}
-
-int refit_unlock_key(struct docker *d, struct buf *key, struct err *e)
-{
-	cJSON *doc = NULL, *answer = NULL;
-	const char *v;
-	int rc = docker_call(d, "GET", "/swarm", NULL, &doc, e);
-
-	if (rc == 0 &&
-	    json_bool_opt(doc, "Spec.EncryptionConfig.AutoLockManagers", false)) {
-		rc = docker_call(d, "GET", "/swarm/unlockkey", NULL, &answer, e);
-		v = rc == 0 ? json_str(answer, "UnlockKey", e) : NULL;
-		if (v != NULL)
-			buf_adds(key, v);
-		else
-			rc = -1;
-	}
-	json_burn(doc);
-	json_burn(answer);
-	return rc < 0 ? err_in(e, "the key that unlocks the swarm") : 0;
 }
 
 /* ---- nodes ---- */

@@ -25,6 +25,7 @@
 #define INGRESS_MS 60000
 #define JOIN_MS 600000 /* for all other machines */
 #define LOOK_MS 2000
+#define MADE_MS 600000 /* for the engine of a machine that was made just now */
 #define SERVICES_MS 300000
 #define SCRIPT "node/backup.sh"
 #define NO_START 9 /* of it */
@@ -34,7 +35,7 @@ struct restoring {
 	struct backup b;
 	struct remote r;
 	struct docker there; /* the engine of that master */
-	char name[64], address[48];
+	char name[64], *address;
 	struct docker_info info;
 	struct buf lacking;
 };
@@ -160,23 +161,64 @@ static int put_keys(struct restoring *k, struct err *e)
 
 /* ---- the master ---- */
 
-static int find_master(struct restoring *k, struct err *e)
+/* In the machines' network.  Caller frees; NULL with e. */
+static char *address_of(const char *name, struct err *e)
 {
-	struct str number;
+	struct str number = str_skip(str_of(name), strlen("master"));
 	uint64_t n;
 
+	if (str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
+		return xasprintf(LAYOUT_MASTER_ADDRESS,
+				 LAYOUT_FIRST_MASTER + (unsigned)n);
+	err_set(e, ERR_DATA, "%s: not a master's name", name);
+	return NULL;
+}
+
+/* Of a machine that was made a moment ago the engine may still be on its way, and
+ * who signed in before it was there may not ask it. */
+static int await_engine(struct restoring *k, struct err *e)
+{
+	bool quiet = k->s->ui->quiet;
+	int64_t began = now_ms();
+	struct err once = ERR_INIT;
+
+	for (;;) {
+		if (k->r.ssh != NULL) {
+			refit_engine(&k->there, k->s, k->r.ssh);
+			if (docker_info(&k->there, &k->info, &once) == 0)
+				return 0;
+		}
+		if (!remote_is_away(&once) || now_ms() - began > MADE_MS) {
+			*e = once;
+			return err_in(e, "the engine of %s", k->name);
+		}
+		ui_waiting(k->s->ui, "the engine of that master",
+			   now_ms() - began, now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
+			return -1;
+		if (k->there.http.dialer.dial != NULL)
+			docker_release(&k->there);
+		k->there = (struct docker){ 0 };
+		remote_release(&k->r);
+		err_clear(&once);
+		/* what each master is at was said the first time */
+		k->s->ui->quiet = true;
+		remote_open_alone(k->s, &k->r, &once);
+		k->s->ui->quiet = quiet;
+	}
+}
+
+static int find_master(struct restoring *k, struct err *e)
+{
 	if (remote_open_alone(k->s, &k->r, e) < 0)
 		return -1;
 	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
-	number = str_skip(str_of(k->name), strlen("master"));
-	if (!str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
-		return err_set(e, ERR_DATA, "%s: not a master's name", k->name);
-	snprintf(k->address, sizeof(k->address), LAYOUT_MASTER_ADDRESS,
-		 LAYOUT_FIRST_MASTER + (unsigned)n);
-	refit_engine(&k->there, k->s, k->r.ssh);
-	if (docker_info(&k->there, &k->info, e) < 0)
-		return err_in(e, "the engine of %s", k->name);
-	return 0;
+	if (await_engine(k, e) < 0)
+		return -1;
+	ui_clear(k->s->ui);
+	/* it may be another one now */
+	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
+	return (k->address = address_of(k->name, e)) != NULL ? 0 : -1;
 }
 
 /* What is lost by it, and the yes to that. */
@@ -227,9 +269,9 @@ static int check_marker(struct session *s, struct err *e)
 
 /* ---- the state ---- */
 
-static int run(struct restoring *k, const char *word, struct err *e)
+static int run_on(struct ssh *ssh, const char *word, struct err *e)
 {
-	struct script s = { .ssh = k->r.ssh,
+	struct script s = { .ssh = ssh,
 			    .asset = SCRIPT,
 			    .word = word,
 			    .root = LAYOUT_DOCKER_ROOT };
@@ -238,9 +280,79 @@ static int run(struct restoring *k, const char *word, struct err *e)
 	return script_end(&s, e);
 }
 
+static int run(struct restoring *k, const char *word, struct err *e)
+{
+	return run_on(k->r.ssh, word, e);
+}
+
+/* Another master's part: away, out of the swarm that it is in, or back to its
+ * own devices. */
+static int other_one(struct restoring *k, const char *name, bool away,
+		     struct err *e)
+{
+	char *address = address_of(name, e);
+	struct docker there = { 0 };
+	struct docker_info info;
+	struct ssh *ssh = NULL;
+	int rc = -1;
+
+	if (address == NULL ||
+	    remote_hop_to(&k->r, name, address, true, &ssh, e) < 0 ||
+	    run_on(ssh, away ? "away" : "done", e) < 0)
+		goto out;
+	refit_engine(&there, k->s, ssh);
+	if (!away || (docker_info(&there, &info, e) == 0 &&
+		      (info.state == DOCKER_SWARM_INACTIVE ||
+		       docker_swarm_leave(&there, true, e) == 0)))
+		rc = 0;
+out:
+	if (there.http.dialer.dial != NULL)
+		docker_release(&there);
+	ssh_close(ssh);
+	free(address);
+	return rc;
+}
+
+/*
+ * Members of the state's raft that are there would take part in it, and know
+ * better: the engine ends then.  So the other masters are out before; one that
+ * cannot be reached leaves by the marker when it is back.
+ */
+static int others(struct restoring *k, bool away, struct err *e)
+{
+	const struct masters *m = &k->r.masters;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct err once = ERR_INIT;
+
+		if (strcmp(m->name[i], k->name) == 0 ||
+		    other_one(k, m->name[i], away, &once) == 0)
+			continue;
+		if (once.kind == ERR_INTR) {
+			*e = once;
+			return -1;
+		}
+		ui_say(k->s->ui, "%s: passed over (%s)", m->name[i], once.msg);
+	}
+	return 0;
+}
+
 static int give(void *ctx, struct str piece, struct err *e)
 {
 	return script_give(ctx, piece, e);
+}
+
+static int stage(struct restoring *k, struct err *e)
+{
+	struct script s = { .ssh = k->r.ssh,
+			    .asset = SCRIPT,
+			    .word = "stage",
+			    .root = LAYOUT_DOCKER_ROOT };
+
+	ui_say(k->s->ui, "%s: its engine gets the state", k->name);
+	if (script_begin(&s, e) == 0)
+		backup_state(&k->b, give, &s, e);
+	return script_end(&s, e);
 }
 
 /* *starts: the engine does with it. */
@@ -251,9 +363,7 @@ static int put_state(struct restoring *k, bool *starts, struct err *e)
 			    .word = "put",
 			    .root = LAYOUT_DOCKER_ROOT };
 
-	ui_say(k->s->ui, "%s: its engine gets the state", k->name);
-	if (script_begin(&s, e) == 0)
-		backup_state(&k->b, give, &s, e);
+	script_begin(&s, e);
 	*starts = true;
 	if (script_end(&s, e) == 0)
 		return 0;
@@ -348,13 +458,10 @@ static int make_anew(struct restoring *k, const struct err *why, struct err *e)
 	       "%s does not take the state (%s): networks, configs and services "
 	       "are made anew, by their description",
 	       k->name, why->msg);
-	if (run(k, "back", e) < 0)
+	if (run(k, "none", e) < 0)
 		return -1;
 	refit_engine(&k->there, k->s, k->r.ssh);
-	if (refit_wait_engine(&k->there, buf_str(&k->b.unlock), ENGINE_MS,
-			      &k->info, e) < 0 ||
-	    (k->info.state != DOCKER_SWARM_INACTIVE &&
-	     docker_swarm_leave(&k->there, true, e) < 0) ||
+	if (refit_wait_engine(&k->there, STR_NULL, ENGINE_MS, &k->info, e) < 0 ||
 	    init(k, false, e) < 0)
 		return -1;
 	/* while no service publishes a port; the helper sees to it, too */
@@ -387,6 +494,8 @@ static int bring(struct restoring *k, struct err *e)
 	/* it is made by the first swarm of an engine, with another MTU */
 	docker_gateway(&k->there, LAYOUT_MTU, &why);
 	err_clear(&why);
+	if (stage(k, e) < 0 || others(k, true, e) < 0)
+		return -1;
 	if (put_state(k, &starts, e) < 0) {
 		/* as it was */
 		if (run(k, "back", &why) == 0)
@@ -411,7 +520,7 @@ static int bring(struct restoring *k, struct err *e)
 	       "%s has the swarm, alone; %zu row%s of machines that are gone "
 	       "removed; the others join it (generation %u)",
 	       k->name, removed, removed == 1 ? "" : "s", generation);
-	return run(k, "done", e);
+	return run(k, "done", e) < 0 ? -1 : others(k, false, e);
 }
 
 /* ---- afterwards ---- */
@@ -556,5 +665,6 @@ out:
 	remote_release(&k.r);
 	backup_release(&k.b);
 	buf_release(&k.lacking);
+	free(k.address);
 	return rc;
 }

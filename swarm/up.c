@@ -100,6 +100,7 @@ out:
 
 int arrive(struct session *s, struct err *e)
 {
+	struct masters m = { .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 	struct remote r = { 0 };
 	bool paper;
 	int rc = -1;
@@ -112,7 +113,8 @@ int arrive(struct session *s, struct err *e)
 	}
 	ui_say(s->ui, "waiting until the swarm has its machines");
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0)
-		rc = wait_for(s, &r.masters, e);
+		rc = masters_list(s, &m, e) < 0 ? -1 : wait_for(s, &m, e);
+	remote_masters_release(&m);
 	if (rc == 0)
 		rc = autolock_apply(s, remote_docker(&r), e);
 	remote_release(&r);

@@ -85,7 +85,7 @@ COMMANDS = [
     (RUNNING, 'evict agents000000', ''),
     (RUNNING, 'return agents000000', ''),
     (SERVED, 'rebalance --dry-run', ''),
-    (SERVED, 'backup --to-storage --yes', '^in the storage account: backup-'),
+    (SERVED, 'backup -o new.azs --yes', '^new.azs: the swarm of swarm-cluster, as master0 has it'),
     (SERVED, 'restore kept.azs --confirm swarm-cluster', '^the swarm of swarm-cluster is back$'),
     (RUNNING, 'deploy-monitor', 'service monitor: 1 of 1 tasks run'),
     (SERVED, 'kill-monitor', 'service monitor removed'),

@@ -112,6 +112,8 @@ class Engine:
             return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
         if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
             return 200, '"of no account"'
+        if what == ('GET', 'swarm', 'unlockkey'):
+            return 200, {'UnlockKey': ''}
         if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
             return 200, []
         if what == ('GET', 'networks', ''):
@@ -338,7 +340,7 @@ def command(name):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):
                 process.stdout.write(b'5\nstate')
-            elif process.command.endswith(" put '/var/lib/docker'"):
+            elif process.command.endswith(" stage '/var/lib/docker'"):
                 got = await process.stdin.read()
                 process.exit(0 if got == b'state' else 1)
                 return

@@ -3,11 +3,14 @@
 #
 #	pack	says how many bytes follow, in a line, and then the bytes; the
 #		engine is stopped while it is packed
-#	put	reads such bytes and puts them in place, with the helper stopped;
+#	stage	reads such bytes, and has them ready
+#	away	the helper is stopped: this master is to have no swarm for now
+#	put	puts what is ready in place, with the helper stopped;
 #		what was there is kept in swarm.before; 9: with them the engine
 #		does not start
 #	back	puts that in place again, where there is any
-#	done	it is not needed any more
+#	none	neither: the engine is in no swarm
+#	done	what was there before is not needed any more
 #
 # The engine is started again however this ends.  Its containers are no part of
 # it, nor is worker/, which says what ran on this one machine.
@@ -41,10 +44,14 @@ pack)	rm -rf azswarm-backup
 	stat -c %s azswarm-backup/it
 	cat azswarm-backup/it
 	;;
-put)	rm -rf swarm.new
+stage)	rm -rf swarm.new
 	mkdir swarm.new
 	tar -x -z -C swarm.new
 	[ -d swarm.new/swarm/raft ] && [ -s swarm.new/swarm/docker-state.json ]
+	;;
+away)	systemctl stop swarm-helper.service
+	;;
+put)	[ -d swarm.new/swarm ]
 	systemctl stop swarm-helper.service
 	engine_stop
 	# what a run that was cut off has put there is not what was before
@@ -65,6 +72,9 @@ back)	rm -rf swarm.new
 	engine_stop
 	rm -rf swarm
 	mv swarm.before swarm
+	;;
+none)	engine_stop
+	rm -rf swarm swarm.new
 	;;
 done)	rm -rf swarm.before
 	systemctl start swarm-helper.service

@@ -57,7 +57,7 @@ expect 'no majority without it' 1 'without master1 the swarm is 2 managers, of w
 	"$AZSWARM" replace-master 1 --yes
 expect 'the one that is away may be' 2 'would delete master2' "$AZSWARM" replace-master 2
 raft master0=leader master1=unreachable master2=unreachable
-expect 'the majority is lost' 1 "no other master can be asked .*recover --from MASTER.*does not have a leader" "$AZSWARM" replace-master 1 --yes
+expect 'the majority is lost' 1 "no other master can be asked: no master works .*the swarm has no leader.*azswarm recover" "$AZSWARM" replace-master 1 --yes
 expect 'which?' 2 '"5" is no master' "$AZSWARM" replace-master 5
 expect 'not in the parameters' 2 'the parameters are of 3 masters' "$AZSWARM" replace-master 3
 same 'nothing was done' ' ' "$(sent) $(done_there)"

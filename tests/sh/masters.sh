@@ -173,12 +173,12 @@ raise()		# GENERATION
 		-H 'Content-Type: application/json' --data-binary @marker.json "$(cat signed)"
 }
 same 'the marker is raised' 201 "$(raise 2)"
+# the old majority: two of three, under the same ID; what they ask for tells master0
+driver start master1
+driver start master2
 soon 'master0 has the newer swarm' 75 said master0 'begun anew by an operator, here: generation 2'
 soon 'the agent is in it, and did not leave' 30 agent_said 'begun anew by an operator, generation 2, and this node is in it'
 same 'really' "$agent" "$(node_of agents000000)"
-driver start master1
-driver start master2
-# the old majority: two of three, under the same ID
 soon 'the old majority leaves and joins: one swarm' 90 is_whole master0
 soon 'by all of them' 10 is_whole master1
 same 'the agent never left at all' "$agent" "$(node_of agents000000)"

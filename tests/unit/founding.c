@@ -576,6 +576,56 @@ static void begun_anew(void)
 	ended(pid, "gen");
 }
 
+/* An agent stays in its swarm, whatever a helper says, until the marker says that
+ * there is another. */
+static void agents(void)
+{
+	static struct swarm worker = { .state = "inactive", .of = &swarm };
+	char more[300];
+	pid_t helper, agent;
+
+	store_reset("");
+	engine_anew();
+	swarm_start(&worker, world.dir, "w");
+	helper = run("one");
+	snprintf(more, sizeof(more),
+		 ",\"probe_s\":1,\"marker_url\":\"https://127.0.0.1:%u/c/b" URL_QUERY
+		 "\"",
+		 port);
+	world_config(&world, "w", "worker", worker.engine.path, more);
+	agent = world_run(&world, "w", "agent");
+	check(WITHIN(10000, swarm_did(&worker, "join") && is_in("w", "cl1", 1)),
+	      "an agent joins, and knows its swarm", worker.calls);
+	ended(helper, "one");
+
+	/* a master that has another swarm, which does not know the agent */
+	engine_anew();
+	strcpy(swarm.cluster, "cl2");
+	store_reset("");
+	helper = run("two");
+	check(WITHIN(10000, is_in("two", "cl2", 1)), "another swarm", swarm.calls);
+	check(WITHIN(10000,
+		     world_said(&world, "w", "the swarm here is another one")),
+	      "the agent hears of it", "not");
+	usleep(5000000);
+	check(!swarm_did(&worker, "leave") && is_in("w", "cl1", 1),
+	      "and stays where it is", worker.calls);
+	raise_to("somebody", "cl2", 2);
+	check(WITHIN(15000, answers_so("/join/worker?cluster=cl2&generation=2",
+				       200, "")),
+	      "it is begun anew there", "not");
+	check(WITHIN(30000, swarm_did(&worker, "leave by force")) &&
+		      WITHIN(20000, is_in("w", "cl2", 2)),
+	      "borne out by the marker: the agent leaves and joins",
+	      worker.calls);
+	check(world_said(&world, "w", "begun anew without this node"),
+	      "and says why", "not");
+	ended(agent, "w");
+	ended(helper, "two");
+	swarm.cluster[0] = '\0';
+	engine_stop(&worker.engine);
+}
+
 /* A cluster of before: no address of a marker. */
 static void unmarked(void)
 {
@@ -616,13 +666,14 @@ int main(int argc, char **argv)
 	stopped_between();
 	waits();
 	begun_anew();
+	agents();
 	unmarked();
 	if (check_failed())
-		for (int i = 0; i < 8; i++)
+		for (int i = 0; i < 11; i++)
 			world_show(&world, (const char *const[]){
 						   "new", "cut", "lost", "anew",
-						   "expired", "torn", "gen",
-						   "old" }[i]);
+						   "one", "two", "w", "expired",
+						   "torn", "gen", "old" }[i]);
 	(void)!write(server.stop_fd, &(uint64_t){ 1 }, 8);
 	pthread_join(t, NULL);
 	close(server.stop_fd);

@@ -52,6 +52,7 @@ struct swarm {
 	int hang_ms;	   /* and every ping */
 	char gateway[256]; /* docker_gwbridge as it was made; "": there is none */
 	char error[64];	   /* of its swarm */
+	char cluster[16]; /* its ID; "": cl1 */
 };
 
 static inline void swarm_note(struct swarm *s, const char *fmt, ...)
@@ -329,10 +330,14 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 	} else if (strcmp(path, "/info") == 0) {
 		snprintf(r->buf, sizeof(r->buf),
 			 "{\"Name\":\"x\",\"Swarm\":{\"NodeID\":\"%s\","
-			 "\"LocalNodeState\":\"%s\",\"Error\":\"%s\",\"ControlAvailable\":%s%s}}",
+			 "\"LocalNodeState\":\"%s\",\"Error\":\"%s\",\"ControlAvailable\":%s%s%s%s}}",
 			 s->node_id, s->state, s->error,
 			 s->manager ? "true" : "false",
-			 s->manager ? ",\"Cluster\":{\"ID\":\"cl1\"}" : "");
+			 s->manager ? ",\"Cluster\":{\"ID\":\"" : "",
+			 !s->manager	       ? "" :
+			 s->cluster[0] == '\0' ? "cl1" :
+						 s->cluster,
+			 s->manager ? "\"}" : "");
 		r->body = r->buf;
 	} else if (strncmp(path,
 			   "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
