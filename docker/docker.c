@@ -624,6 +624,8 @@ int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 	     json_str_opt(json_get(labels, DOCKER_LABEL_PROGRAM), "", ""));
 	copy(node->lacks, sizeof(node->lacks),
 	     json_str_opt(json_get(labels, DOCKER_LABEL_LACKS), "", ""));
+	copy(node->files, sizeof(node->files),
+	     json_str_opt(json_get(labels, DOCKER_LABEL_FILES), "", ""));
 	copy(node->engine, sizeof(node->engine),
 	     json_str_opt(doc, "Description.Engine.EngineVersion", ""));
 	return 0;
