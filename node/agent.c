@@ -517,14 +517,13 @@ static void settle_in(struct agent *a, struct agent_view *v,
 /* Behind a question's path: which swarm we are in, as far as we know. */
 static void add_life(const struct agent *a, struct buf *target)
 {
-	unsigned generation = a->proof.generation > a->life.generation ?
-				      a->proof.generation :
-				      a->life.generation;
+	bool newer = a->proof.generation > a->life.generation;
+	unsigned generation = newer ? a->proof.generation : a->life.generation;
 
 	if (generation > 0)
 		buf_addf(target, "%ccluster=%s&generation=%u",
 			 strchr(target->str, '?') != NULL ? '&' : '?',
-			 a->life.cluster, generation);
+			 newer ? a->proof.cluster : a->life.cluster, generation);
 }
 
 /* A worker asks for it; one whose engine does not tell its ID, by name. */

@@ -207,9 +207,10 @@ static int ask_others(struct helper *h, struct ask *a, const char *method,
 static int join_others(struct helper *h, bool leave, bool *silent, struct err *e)
 {
 	const struct life *l = &h->founding.life;
-	char *target =
-		xasprintf("/join/manager?cluster=%s&generation=%u", l->cluster,
-			  leave ? h->founding.marker.generation : l->generation);
+	char *target = xasprintf("/join/manager?cluster=%s&generation=%u",
+				 leave ? h->founding.marker.cluster : l->cluster,
+				 leave ? h->founding.marker.generation :
+					 l->generation);
 	struct err none = ERR_INIT;
 	struct life_told t;
 	cJSON *doc = NULL;
