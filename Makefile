@@ -186,6 +186,7 @@ demo: azswarm
 drill: azswarm | deps
 	@build-aux/deps.sh tests/demo.deps
 	@tests/drill/run $(DRILL)
+	$(if $(DRILL),,@tests/drill/masters)
 
 clean:
 	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \
@@ -273,6 +274,11 @@ build/aarch64/%.a: private AR := aarch64-linux-gnu-ar
 QUICK	:= $(patsubst %.c,%.o,$(wildcard base/*.c http/*.c))
 $(addprefix build/o/,$(QUICK)): private REL_FLAGS += -O2
 $(addprefix build/aarch64/,$(QUICK)): private ARM_FLAGS += -O2
+
+# Texts of what runs on nodes beside their code, not among everybody's: see above.
+BESIDE	:= $(patsubst %.c,%.o,$(NODE_SRC))
+$(addprefix build/o/,$(BESIDE)): private REL_FLAGS += -fno-merge-constants
+$(addprefix build/aarch64/,$(BESIDE)): private ARM_FLAGS += -fno-merge-constants
 
 -include $(wildcard $(addsuffix /*.d,build/o build/o/* build/o/*/* build/san build/san/* \
 	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \

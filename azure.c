@@ -132,8 +132,11 @@ static enum azure_next send_and_see(struct azure_request *q, struct err *e)
 
 int azure_run(struct azure_request *q, struct err *e)
 {
+	struct azure *az = q->az;
 	enum azure_next next;
 
+	if (az->before != NULL && az->before(az->before_ctx, e) < 0)
+		return -1;
 	do
 		next = send_and_see(q, e);
 	while (next == AZURE_AGAIN);

@@ -57,6 +57,9 @@ struct azure {
 	struct azure_clock clock;
 	struct azure_made made[AZURE_MADE_MAX];
 	unsigned n_made; /* so far, which tells the oldest */
+	/* before anything is asked; -1 with e: it is not.  May be NULL */
+	int (*before)(void *ctx, struct err *e);
+	void *before_ctx;
 	/* told about each retry and anything else worth a line; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;

@@ -30,7 +30,42 @@ static const struct {
 };
 _Static_assert(sizeof(ELF_NOTE_OWNER) % 4 == 0, "no padding behind it");
 
-static int run(struct command_line *line, const struct command *cmd, struct err *e)
+/* What was typed, as a shell takes it again. */
+static void add_typed(struct buf *b, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		struct str rest = str_of(argv[i]), word;
+		bool plain = *argv[i] != '\0';
+
+		for (const char *c = argv[i]; *c != '\0'; c++)
+			plain &= is_alnum(*c) || strchr("-_./:=,@+%", *c) != NULL;
+		buf_adds(b, i > 1 ? " " : "");
+		buf_adds(b, plain ? "" : "'");
+		for (bool first = true; str_next(&rest, '\'', &word);
+		     first = false) {
+			buf_adds(b, first ? "" : "'\\''");
+			buf_addstr(b, word);
+		}
+		buf_adds(b, plain ? "" : "'");
+	}
+}
+
+/* What was typed is for other operators to read. */
+static void arm_lock(struct session *s, const struct command *cmd, int argc,
+		     char **argv)
+{
+	struct buf typed = BUF_INIT(4096);
+
+	add_typed(&typed, argc, argv);
+	if (typed.over) {
+		buf_reset(&typed);
+		buf_addf(&typed, "%s ...", cmd->name);
+	}
+	lock_arm(s, buf_detach(&typed), cmd->changes == CHANGES_SWARM);
+}
+
+static int run(struct command_line *line, const struct command *cmd, int argc,
+	       char **argv, struct err *e)
 {
 	struct session *s = &line->session;
 	int rc = 0;
@@ -41,8 +76,12 @@ static int run(struct command_line *line, const struct command *cmd, struct err 
 		return cmd->run(line, e);
 	if (cmd->needs == NEEDS_LOGIN)
 		rc = session_open(s, e);
+	if (rc == 0 && cmd->changes != CHANGES_NOTHING && !s->dry_run &&
+	    !s->trace.print)
+		arm_lock(s, cmd, argc, argv);
 	if (rc == 0)
 		rc = cmd->run_session(s, line->argc, line->argv, e);
+	lock_end(s, e, rc < 0 ? err_exit_code(e) : s->exit_status);
 	session_close(s);
 	return rc;
 }
@@ -151,26 +190,6 @@ static void ui_setup(struct ui *ui)
 	ui->color_out = !never && (forced || (able && isatty(STDOUT_FILENO)));
 }
 
-/* What was typed, as a shell takes it again. */
-static void add_typed(struct buf *b, int argc, char **argv)
-{
-	buf_adds(b, "azswarm");
-	for (int i = 1; i < argc; i++) {
-		struct str rest = str_of(argv[i]), word;
-		bool plain = *argv[i] != '\0';
-
-		for (const char *c = argv[i]; *c != '\0'; c++)
-			plain &= is_alnum(*c) || strchr("-_./:=,@+%", *c) != NULL;
-		buf_adds(b, plain ? " " : " '");
-		for (bool first = true; str_next(&rest, '\'', &word);
-		     first = false) {
-			buf_adds(b, first ? "" : "'\\''");
-			buf_addstr(b, word);
-		}
-		buf_adds(b, plain ? "" : "'");
-	}
-}
-
 /* One line for a person: what went wrong, and what to do about it.  Of a command
  * that was interrupted when it had changed something, whatever it is: what goes
  * on with it. */
@@ -182,7 +201,7 @@ static void print_error(const struct command_line *line, const struct command *c
 
 	if (e->kind == ERR_INTR && line->session.trace.changes > 0) {
 		buf_adds(&text, "; what was begun is half done, or goes on in "
-				"Azure: to finish it, ");
+				"Azure: to finish it, azswarm ");
 		add_typed(&text, argc, argv);
 	} else if (advice(e, &do_this)) {
 		buf_addf(&text, "; %s", do_this.str);
@@ -238,7 +257,7 @@ int main(int argc, char **argv)
 	} else if (line.help) {
 		help_command(cmd, stdout);
 	} else {
-		run(&line, cmd, &e);
+		run(&line, cmd, argc, argv, &e);
 	}
 	ui_clear(&line.ui);
 	trace_note(&line.session.trace, "ended: %s",

@@ -137,6 +137,7 @@ int err_exit_code(const struct err *e)
 	case ERR_USAGE:
 		return 2;
 	case ERR_TIMEOUT:
+	case ERR_BUSY:
 		return 3;
 	case ERR_AUTH:
 		return 4;

@@ -20,6 +20,7 @@ enum err_kind {
 	ERR_AZURE,   /* Azure answered with an error */
 	ERR_DOCKER,  /* the Engine answered with an error */
 	ERR_DATA,    /* a file or document is not what it must be */
+	ERR_BUSY,    /* somebody else is at it: exit 3 */
 	ERR_INTR,    /* the user asked to stop */
 	ERR_HELD,    /* not done, for only a look was asked for: exit 5 */
 };
@@ -74,7 +75,7 @@ int err_in(struct err *e, const char *fmt, ...)
 /* Forget the error, so that the record can be used for another try. */
 void err_clear(struct err *e);
 
-/* 0 for ERR_NONE, 2 usage, 3 timeout, 4 auth, 5 held, 130 interrupted, else 1. */
+/* 0 for ERR_NONE, 2 usage, 3 timeout or busy, 4 auth, 5 held, 130 interrupted, else 1. */
 int err_exit_code(const struct err *e);
 
 #endif

@@ -28,6 +28,7 @@
 
 #define ADDRS_MAX 16
 #define NEXT_ADDR_MS 250 /* RFC 8305 section 5 */
+#define NEXT_GREETING_MS 500
 #define RESOLV_CONF "/etc/resolv.conf"
 #define BACKLOG 512
 
@@ -417,6 +418,8 @@ struct race {
 	size_t started, running;
 	int64_t next_ms; /* when to start another */
 	int why;	 /* errno that tells most */
+	bool greets;	 /* who wins has said something, too */
+	size_t winner;
 };
 
 static void race_lost(struct race *r, int why)
@@ -439,14 +442,15 @@ static int race_start(struct race *r)
 			SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	r->p[i] = (struct pollfd){ .fd = -1, .events = POLLOUT };
-	r->next_ms = now_ms() + NEXT_ADDR_MS;
+	r->next_ms = now_ms() + (r->greets ? NEXT_GREETING_MS : NEXT_ADDR_MS);
 	if (fd < 0) {
 		race_lost(r, errno);
 		return -1;
 	}
-	if (connect(fd, a, r->as->len[i]) == 0)
-		return fd;
-	if (errno != EINPROGRESS && errno != EINTR) {
+	if (connect(fd, a, r->as->len[i]) == 0) {
+		if (!r->greets)
+			return fd;
+	} else if (errno != EINPROGRESS && errno != EINTR) {
 		race_lost(r, errno);
 		close(fd);
 		return -1;
@@ -460,12 +464,21 @@ static int race_start(struct race *r)
 static int race_look(struct race *r, size_t i)
 {
 	int fd = r->p[i].fd, why = 0;
+	bool connected = r->p[i].events == POLLOUT;
 	socklen_t len = sizeof why;
+	char c;
 
-	r->p[i].fd = -1;
-	r->running--;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 		why = errno;
+	if (why == 0 && connected && r->greets) {
+		r->p[i].events = POLLIN;
+		return -1;
+	}
+	if (why == 0 && !connected && recv(fd, &c, 1, MSG_PEEK) <= 0)
+		why = ECONNRESET; /* it went without a word */
+	r->p[i].fd = -1;
+	r->running--;
+	r->winner = i;
 	if (why == 0)
 		return fd;
 	race_lost(r, why);
@@ -508,6 +521,34 @@ static int race_run(struct race *r, int64_t deadline_ms, struct err *e)
 	return err_sys(e, ERR_NET, "cannot connect");
 }
 
+/* The winner's, or -1; the others' are closed. */
+static int race_end(struct race *r, int64_t deadline_ms, struct err *e)
+{
+	int fd = race_run(r, deadline_ms, e);
+
+	for (size_t i = 0; i < r->started; i++)
+		if (r->p[i].fd >= 0)
+			close(r->p[i].fd);
+	if (fd >= 0)
+		tune(fd);
+	return fd;
+}
+
+int tcp_greeting(const char *const *address, size_t n, unsigned port,
+		 int64_t deadline_ms, size_t *which, struct err *e)
+{
+	struct addrs as = { .n = 0 };
+	struct race r = { .as = &as, .greets = true };
+	int fd;
+
+	for (size_t i = 0; i < n; i++)
+		if (!numeric(address[i], port, &as))
+			return err_set(e, ERR_NET, "%s is no address", address[i]);
+	fd = race_end(&r, deadline_ms, e);
+	*which = r.winner;
+	return fd >= 0 ? fd : err_in(e, "%s:%u", address[0], port);
+}
+
 int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
 		struct err *e)
 {
@@ -520,15 +561,11 @@ int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
 			       port);
 	if (resolve(host, port, deadline_ms, &as, e) < 0)
 		return -1;
-	fd = race_run(&r, deadline_ms, e);
-	for (size_t i = 0; i < r.started; i++)
-		if (r.p[i].fd >= 0)
-			close(r.p[i].fd);
-	if (fd < 0)
-		return err_in(e, strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u",
+	fd = race_end(&r, deadline_ms, e);
+	return fd >= 0 ?
+		       fd :
+		       err_in(e, strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u",
 			      host, port);
-	tune(fd);
-	return fd;
 }
 
 /* A socket for path, whose address *a becomes. */

@@ -60,6 +60,13 @@ struct stream *stream_of_fd(int fd);
  */
 int tcp_connect(const char *host, unsigned port, int64_t deadline_ms,
 		struct err *e);
+/*
+ * The same, of servers that speak first, at numeric addresses: the first of
+ * them that has said something, *which.  One that does not within half a second
+ * has the next one beside it.  -1 when none does, ERR_TIMEOUT at the deadline.
+ */
+int tcp_greeting(const char *const *address, size_t n, unsigned port,
+		 int64_t deadline_ms, size_t *which, struct err *e);
 /* What its name resolves to: the number of addresses, and the first of them; -1 as with
  * tcp_connect. */
 int host_lookup(const char *host, int64_t deadline_ms, char first[64],

@@ -67,12 +67,13 @@ int run_monitor(struct command_line *line, struct err *e)
 
 int run_image(struct command_line *line, struct err *e)
 {
-	if (line->file == NULL)
+	if (line->session.file == NULL)
 		return err_set(e, ERR_USAGE,
 			       "-o FILE is missing; "
 			       "\"-\" is standard output");
 	return image_run(line->build.version,
-			 line->argc > 1 ? line->argv[1] : NULL, line->file, e);
+			 line->argc > 1 ? line->argv[1] : NULL,
+			 line->session.file, e);
 }
 
 /* A driver named without a slash is one of ours: put it into DIR. */

@@ -31,13 +31,19 @@ struct command_line {
 	/* flags that only some commands know */
 	const char *config, *listen, *dir, *machines, *faults, *record, *cores,
 		*provision;
-	const char *file;
 };
 
 enum needs {
 	NEEDS_NOTHING,
 	NEEDS_SETTINGS, /* checked settings */
 	NEEDS_LOGIN,	/* checked settings, and a session with Azure */
+};
+
+/* Whether it changes something, and so wants the operators' lock. */
+enum changes {
+	CHANGES_NOTHING,
+	CHANGES_SWARM, /* but nothing of Azure's */
+	CHANGES_AZURE,
 };
 
 /* How help puts commands together. */
@@ -64,6 +70,7 @@ struct command {
 	int (*run_session)(struct session *s, int argc, char **argv,
 			   struct err *e);
 	enum needs needs;
+	enum changes changes;
 	/* That it reads, a bit for each enum setting: a flag for another one is
 	 * refused. */
 	uint64_t settings;
@@ -96,8 +103,9 @@ enum flag_kind {
 struct flag {
 	const char *name;
 	enum flag_kind kind;
-	size_t at;   /* the member, or the enum setting */
-	bool of_all; /* every command takes it */
+	size_t at;	  /* the member, or the enum setting */
+	bool of_all;	  /* every command takes it */
+	bool of_changing; /* each that changes something does */
 };
 /* Ends with a row without a name. */
 extern const struct flag cli_flags[];

@@ -22,16 +22,26 @@ const struct flag cli_flags[] = {
 	  .kind = FLAG_TRUE,
 	  .at = AT(session.no_share),
 	  .of_all = true },
+	{ .name = "--break-lock",
+	  .kind = FLAG_TRUE,
+	  .at = AT(session.break_lock),
+	  .of_changing = true },
 	{ .name = "--no-wait", .kind = FLAG_TRUE, .at = AT(session.no_wait) },
 	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
 	{ .name = "--dry-run", .kind = FLAG_TRUE, .at = AT(session.dry_run) },
 	{ .name = "--yes", .kind = FLAG_TRUE, .at = AT(session.yes) },
+	{ .name = "--force", .kind = FLAG_TRUE, .at = AT(session.force) },
+	{ .name = "--from", .kind = FLAG_TEXT, .at = AT(session.from) },
 	{ .name = "--hard", .kind = FLAG_TRUE, .at = AT(session.hard) },
 	{ .name = "--masters", .kind = FLAG_TRUE, .at = AT(session.masters) },
+	{ .name = "--keys", .kind = FLAG_TRUE, .at = AT(session.with_keys) },
+	{ .name = "--to-storage", .kind = FLAG_TRUE, .at = AT(session.to_storage) },
 	{ .name = "--at-a-time", .kind = FLAG_TEXT, .at = AT(session.at_a_time) },
 	{ .name = "--rounds", .kind = FLAG_TEXT, .at = AT(session.rounds) },
 	{ .name = "--seed", .kind = FLAG_TEXT, .at = AT(session.seed) },
+	{ .name = "--tail", .kind = FLAG_TEXT, .at = AT(session.tail) },
+	{ .name = "--since", .kind = FLAG_TEXT, .at = AT(session.since) },
 	{ .name = "--confirm", .kind = FLAG_TEXT, .at = AT(session.confirm) },
 	{ .name = "--tenant", .kind = FLAG_SETTING, .at = S_TENANT_ID },
 	{ .name = "--subscription", .kind = FLAG_SETTING, .at = S_SUBSCRIPTION_ID },
@@ -39,7 +49,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--client-id", .kind = FLAG_TEXT, .at = AT(session.client_id) },
 	{ .name = "--claims-challenge", .kind = FLAG_TEXT, .at = AT(session.claims) },
 	{ .name = "-L", .kind = FLAG_FORWARD },
-	{ .name = "-o", .kind = FLAG_TEXT, .at = AT(file) },
+	{ .name = "-o", .kind = FLAG_TEXT, .at = AT(session.file) },
 	{ .name = "--config", .kind = FLAG_TEXT, .at = AT(config) },
 	{ .name = "--listen", .kind = FLAG_TEXT, .at = AT(listen) },
 	{ .name = "--dir", .kind = FLAG_TEXT, .at = AT(dir) },
@@ -120,7 +130,9 @@ static int take_value(struct command_line *line, const struct flag *flag,
 
 bool cli_takes_flag(const struct command *cmd, const struct flag *flag)
 {
-	return flag->of_all || shows(cmd->usage, flag->name);
+	return flag->of_all ||
+	       (flag->of_changing && cmd->changes != CHANGES_NOTHING) ||
+	       shows(cmd->usage, flag->name);
 }
 
 bool cli_takes_setting(const struct command *cmd, enum setting which)

@@ -430,7 +430,7 @@ int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 				     cJSON_CreateString(s->addr_pool));
 		json_add_int(doc, "SubnetSize", 24);
 	}
-	json_add_bool(doc, "ForceNewCluster", false);
+	json_add_bool(doc, "ForceNewCluster", s->force_new_cluster);
 	spec = json_add_obj(doc, "Spec");
 	if (s->keep_snapshots > 0)
 		json_add_int(json_add_obj(spec, "Raft"), "KeepOldSnapshots",
@@ -479,6 +479,98 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 		buf_adds(out, token);
 	json_burn(doc);
 	return token == NULL ? -1 : 0;
+}
+
+int docker_swarm_rotate(struct docker *d, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e);
+	int64_t version;
+	char *path;
+	int rc;
+
+	if (doc == NULL)
+		return -1;
+	rc = json_int(doc, "Version.Index", 0, INT64_MAX, &version, e);
+	if (rc == 0 && (rc = json_obj(doc, "Spec", e) != NULL ? 0 : -1) == 0) {
+		path = xasprintf("/swarm/update?version=%lld&rotateWorkerToken=true"
+				 "&rotateManagerToken=true",
+				 (long long)version);
+		rc = docker_call(d, "POST", path, json_get(doc, "Spec"), NULL, e);
+		free(path);
+	}
+	json_burn(doc);
+	return rc;
+}
+
+#define AUTOLOCK "Spec.EncryptionConfig.AutoLockManagers"
+
+int docker_autolock(struct docker *d, bool *on, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e);
+
+	if (doc == NULL)
+		return -1;
+	*on = json_bool_opt(doc, AUTOLOCK, false);
+	json_burn(doc);
+	return 0;
+}
+
+static int autolock_once(struct docker *d, bool on, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm", e), *spec, *lock;
+	char *path;
+	int64_t version;
+	int rc = -1;
+
+	if (doc == NULL)
+		return -1;
+	spec = json_get_mut(doc, "Spec");
+	if (spec != NULL &&
+	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) == 0) {
+		lock = json_get_mut(spec, "EncryptionConfig");
+		if (lock == NULL)
+			lock = json_add_obj(spec, "EncryptionConfig");
+		cJSON_DeleteItemFromObjectCaseSensitive(lock, "AutoLockManagers");
+		json_add_bool(lock, "AutoLockManagers", on);
+		path = xasprintf("/swarm/update?version=%lld", (long long)version);
+		rc = docker_call(d, "POST", path, spec, NULL, e);
+		free(path);
+	}
+	json_burn(doc);
+	return rc;
+}
+
+int docker_autolock_set(struct docker *d, bool on, struct err *e)
+{
+	for (int i = 1;; i++) {
+		if (autolock_once(d, on, e) == 0)
+			return 0;
+		if (i == UPDATE_TRIES || !err_is(e, DOCKER_OUT_OF_SEQUENCE))
+			return -1;
+		err_clear(e);
+	}
+}
+
+int docker_unlock_key(struct docker *d, struct buf *out, struct err *e)
+{
+	cJSON *doc = get(d, "/swarm/unlockkey", e);
+
+	if (doc == NULL)
+		return -1;
+	buf_adds(out, json_str_opt(doc, "UnlockKey", ""));
+	json_burn(doc);
+	return 0;
+}
+
+int docker_unlock(struct docker *d, const char *key, struct err *e)
+{
+	cJSON *doc = cJSON_CreateObject();
+	int rc;
+
+	json_add_str(doc, "UnlockKey", key);
+	rc = docker_call(d, "POST", "/swarm/unlock", doc, NULL, e);
+	json_burn(doc);
+	return rc;
 }
 
 /* ---- nodes ---- */

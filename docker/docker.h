@@ -107,6 +107,8 @@ struct docker_init_spec {
 	const char *addr_pool; /* "10.192.0.0/12", cut into /24; NULL: the engine's */
 	unsigned data_path_port; /* 0: DOCKER_PORT_VXLAN */
 	int64_t keep_snapshots;	 /* of the raft log */
+	/* a manager whose majority is lost goes on alone, with all it knows */
+	bool force_new_cluster;
 };
 int docker_swarm_init(struct docker *d, const struct docker_init_spec *s,
 		      struct err *e);
@@ -120,6 +122,16 @@ int docker_swarm_leave(struct docker *d, bool force, struct err *e);
 /* A join token, appended to out (burn it). */
 int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 		       struct err *e);
+/* New ones for both: the ones of before let nobody in any more. */
+int docker_swarm_rotate(struct docker *d, struct err *e);
+
+/* Whether managers that start wait for the unlock key; and change that. */
+int docker_autolock(struct docker *d, bool *on, struct err *e);
+int docker_autolock_set(struct docker *d, bool on, struct err *e);
+/* That key, "" when there is none, appended to out (burn it); and give it to an
+ * engine that waits for it, which may take its time to find the others. */
+int docker_unlock_key(struct docker *d, struct buf *out, struct err *e);
+int docker_unlock(struct docker *d, const char *key, struct err *e);
 
 /* ---- nodes ---- */
 
@@ -147,6 +159,8 @@ enum docker_availability {
 #define DOCKER_LABEL_PROGRAM "azswarm.version"
 /* What it goes without (node/lacks.h). */
 #define DOCKER_LABEL_LACKS "azswarm.lacks"
+/* A hash of the files that make its machine (node/files.h). */
+#define DOCKER_LABEL_FILES "azswarm.files"
 
 struct docker_node {
 	char id[32];
@@ -165,6 +179,7 @@ struct docker_node {
 	char stop[32];	  /* value of DOCKER_LABEL_STOP, or "" */
 	char program[32]; /* value of DOCKER_LABEL_PROGRAM, or "" */
 	char lacks[32];	  /* value of DOCKER_LABEL_LACKS, or "" */
+	char files[20];	  /* value of DOCKER_LABEL_FILES, or "" */
 	char engine[32];  /* version of its engine, "20.10.24", or "" */
 };
 /* Nodes the list may have; more are an error. */

@@ -36,6 +36,7 @@
 #include "node/daemon.h"
 #include "node/evict.h"
 #include "node/figures.h"
+#include "node/files.h"
 #include "node/imds.h"
 #include "node/lacks.h"
 #include "node/life.h"
@@ -63,8 +64,9 @@
 #define PROOF_MS 5000 /* between looks at the marker */
 #define SETTLE_IN_MS \
 	30000 /* so long the newer swarm may take to see this node */
-#define SETTLE_MS 60000
+#define SETTLE_MS 15000
 #define FIGURES_MS 1000 /* as old as figures may be */
+#define FILES_MS 300000 /* between looks at the files that make the machine */
 
 /* `agent leave`, all of it within what systemd grants (LAYOUT_STOP_S) */
 #define LEAVE_MS ((LAYOUT_STOP_S - 8) * 1000)
@@ -222,6 +224,7 @@ struct agent {
 	char told[128];	  /* systemd, of how it stands */
 	struct registry *registry;
 	char version[sizeof(((struct docker_node *)0)->program)]; /* ours */
+	char program[65];	      /* SHA-256 of its file */
 	pthread_mutex_t figures_lock; /* for what follows */
 	struct buf figures;	      /* as JSON */
 	int64_t figures_ms;	      /* when they were read; 0: never */
@@ -239,12 +242,15 @@ struct agent {
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
 	struct lacks lacks;
-	char error[256];   /* what the engine says of its swarm */
-	unsigned failures; /* in a row */
-	unsigned unknown;  /* answers in a row */
-	bool unanswered;   /* the last question was */
-	bool fresh;	   /* was seen outside of any swarm */
-	char stopped[32];  /* the task that was stopped last */
+	struct files list;	    /* of files that make this machine */
+	char files[FILES_HASH_MAX]; /* the hash of them */
+	int64_t files_ms;	    /* when they are looked at again */
+	char error[256];	    /* what the engine says of its swarm */
+	unsigned failures;	    /* in a row */
+	unsigned unknown;	    /* answers in a row */
+	bool unanswered;	    /* the last question was */
+	bool fresh;		    /* was seen outside of any swarm */
+	char stopped[32];	    /* the task that was stopped last */
 	struct complaint complaint;
 };
 
@@ -364,8 +370,20 @@ static void stop_task(struct agent *a, const char *task)
 	a->docker.timeout_ms = timeout_ms;
 }
 
-/* What version of this program is here, and what is lacking, in our own row;
- * see helper_row.c. */
+/* Which files make this machine, a hash of them; see `azswarm upgrade`. */
+static const char *files_here(struct agent *a)
+{
+	if (a->files_ms == 0 || now_ms() >= a->files_ms) {
+		files_look(&a->list, "");
+		files_hash(&a->list, a->program, a->files);
+		files_empty(&a->list);
+		a->files_ms = now_ms() + FILES_MS;
+	}
+	return a->files;
+}
+
+/* What version of this program is here, which files, and what is lacking, in
+ * our own row; see helper_row.c. */
 static void note(struct agent *a, const struct docker_node *node)
 {
 	struct docker_node_change change;
@@ -373,10 +391,13 @@ static void note(struct agent *a, const struct docker_node *node)
 	struct err e = ERR_INIT;
 	bool other = lacks_change(node, a->lacks.bits, label, &change);
 
-	if (!other && strcmp(node->program, a->version) == 0)
+	if (!other && strcmp(node->program, a->version) == 0 &&
+	    strcmp(node->files, files_here(a)) == 0)
 		return;
 	change.labels[1].name = DOCKER_LABEL_PROGRAM;
 	change.labels[1].value = a->version;
+	change.labels[2].name = DOCKER_LABEL_FILES;
+	change.labels[2].value = files_here(a);
 	if (docker_node_update(&a->docker, node->id, &change, &e) < 0)
 		daemon_say("what there is to say of this node: %s", e.msg);
 }
@@ -511,7 +532,8 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 
 	v->heard = v->moved = false;
 	lacks_write(a->lacks.bits, lacks);
-	buf_addf(&target, "/node/%s?version=%s&lacks=%s", self, a->version, lacks);
+	buf_addf(&target, "/node/%s?version=%s&lacks=%s&files=%s", self,
+		 a->version, lacks, files_here(a));
 	life_add_query(&a->life, &a->proof, &target);
 	if (ask(&a->ask, "GET", target.str, false, now_ms() + ASK_ROW_MS,
 		&status, &doc, NULL, e) < 0)
@@ -970,7 +992,7 @@ int agent_run(const char *config, const char *version, struct err *e)
 	pthread_mutex_init(&a->figures_lock, NULL);
 	buf_init(&a->figures, FIGURES_TEXT_MAX);
 	if (daemon_init(e) < 0 || node_config_read(&a->config, config, e) < 0 ||
-	    ask_init(&a->ask, &a->config, e) < 0)
+	    ask_init(&a->ask, &a->config, e) < 0 || files_known(&a->list, e) < 0)
 		goto out;
 	if (!a->config.manager && life_load(a->config.state_dir, &a->life, e) < 0) {
 		daemon_say("%s: taken for a new machine's", e->msg);
@@ -984,16 +1006,19 @@ int agent_run(const char *config, const char *version, struct err *e)
 		.joined_id = a->joined_id,
 	};
 	snprintf(a->version, sizeof(a->version), "%s", version);
+	files_program("/proc/self/exe", a->program);
 	lacks_init(&a->lacks, &a->config);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
-				     a->config.image_list, 0);
+				     a->config.image_list,
+				     LAYOUT_PROGRAM_BEFORE, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");
 out:
 	lacks_end(&a->lacks);
+	files_burn(&a->list);
 	registry_stop(a->registry);
 	docker_release(&a->docker);
 	ask_release(&a->ask);

@@ -47,6 +47,7 @@ static const struct field {
 	{ "worker_secret", SECRET, IN(worker_secret), 0, 0, NULL, 0 },
 	/* a manager's only; see has_manager_secret */
 	{ "manager_secret", SECRET, IN(manager_secret), 0, 0, NULL, 0 },
+	{ "secrets_other", SECRET, IN(others), 0, 0, NULL, 0 },
 	{ "default_addr_pool", TEXT, IN(addr_pool), 0, 0, NULL, 0 },
 	{ "ingress_subnet", TEXT, IN(ingress), 0, 0, NULL, 0 },
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
@@ -136,13 +137,20 @@ static void write_masters(const struct node_config *c, const struct field *f,
 		cJSON_AddItemToArray(list, cJSON_CreateString(c->masters[i]));
 }
 
+static bool has_secret(const struct node_config *c, const struct field *f)
+{
+	if (f->at == offsetof(struct node_config, others))
+		return c->has_others;
+	return f->at != offsetof(struct node_config, manager_secret) ||
+	       c->has_manager_secret;
+}
+
 static void write_secret(const struct node_config *c, const struct field *f,
 			 cJSON *doc)
 {
 	struct buf hex = BUF_INIT(2 * f->size);
 
-	if (f->at != offsetof(struct node_config, manager_secret) ||
-	    c->has_manager_secret) {
+	if (has_secret(c, f)) {
 		buf_add_hex(&hex, (const char *)c + f->at, f->size);
 		json_add_str(doc, f->key, hex.str);
 	}
@@ -234,12 +242,13 @@ static int read_secret(struct node_config *c, const struct field *f,
 	const char *v;
 	int rc = 0;
 
-	if (f->at == offsetof(struct node_config, manager_secret)) {
+	if (f->at == offsetof(struct node_config, manager_secret))
 		c->has_manager_secret = c->manager ||
 					json_at(doc, f->key) != NULL;
-		if (!c->has_manager_secret)
-			return 0;
-	}
+	if (f->at == offsetof(struct node_config, others))
+		c->has_others = json_at(doc, f->key) != NULL;
+	if (!has_secret(c, f))
+		return 0;
 	if ((v = json_str(doc, f->key, e)) == NULL)
 		return -1;
 	/* the value may be a secret: it is not shown */

@@ -24,6 +24,10 @@ struct node_config {
 	uint8_t worker_secret[NODE_SECRET_LEN];
 	uint8_t manager_secret[NODE_SECRET_LEN];
 	bool has_manager_secret;
+	/* "secrets_other": a worker's and a manager's that a helper takes, too,
+	 * while they are changed */
+	uint8_t others[2 * NODE_SECRET_LEN];
+	bool has_others;
 	char addr_pool[48]; /* "default_addr_pool", may be "" */
 	char ingress[48];   /* "ingress_subnet", may be "" */
 	unsigned mtu;	    /* 0: the engine's */

@@ -52,6 +52,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/net.h"
+#include "docker/labels.h"
 #include "node/ask.h"
 #include "node/node.h"
 #include "tls/hello.h"
@@ -145,6 +146,11 @@ static void see_to_ingress(struct helper *h)
 static int remove_row(struct helper *h, const struct docker_node *node,
 		      struct table_verdict v, struct err *e)
 {
+	/* for who comes back by that name */
+	if (docker_labels_keep(&h->docker, node->id, e) < 0) {
+		daemon_say("%s", e->msg);
+		err_clear(e);
+	}
 	/* not by force: the engine itself then checks that it is down */
 	if (docker_node_remove(&h->docker, node->id, false, e) < 0 &&
 	    h->docker.status != 404)
@@ -216,6 +222,26 @@ static bool leads(const struct docker_node *nodes, size_t n, const char *self)
 	return false;
 }
 
+/* What an operator wrote on a machine, to the row that it has now; looked for
+ * by who leads, when other nodes are Ready than the last time. */
+static void give_labels(struct helper *h, const struct docker_node *nodes,
+			size_t n, const char *self)
+{
+	struct err e = ERR_INIT;
+	uint64_t seen = n + 1;
+
+	for (size_t i = 0; i < n; i++)
+		for (const char *p = nodes[i].id;
+		     nodes[i].state == DOCKER_NODE_READY && *p != '\0'; p++)
+			seen = seen * 1099511628211u + (unsigned char)*p;
+	if (!leads(nodes, n, self) || seen == h->labels_seen)
+		return;
+	if (docker_labels_give(&h->docker, nodes, n, &e) == 0)
+		h->labels_seen = seen;
+	else
+		daemon_say("%s", e.msg);
+}
+
 /* Read the table, decide, act.  self: our own node's ID.  *soon: somebody is
  * on the way out. */
 static int reconcile(struct helper *h, const char *self, bool *soon, struct err *e)
@@ -266,6 +292,7 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 		if (e->kind == ERR_NONE)
 			*e = evicting;
 	}
+	give_labels(h, nodes, n, self);
 	if (acted > 0 || moved) {
 		pthread_mutex_lock(&h->lock);
 		h->wrote_ms = now_ms();
@@ -500,7 +527,9 @@ static enum http_rank rank(void *ctx, int fd, const char *peer)
 	struct str bytes = { hello, n > 0 ? (size_t)n : 0 };
 
 	if (auth_is_knock(h->config.worker_secret, unix_time(),
-			  tls_hello_name(bytes)))
+			  tls_hello_name(bytes)) ||
+	    (h->config.has_others &&
+	     auth_is_knock(h->config.others, unix_time(), tls_hello_name(bytes))))
 		return HTTP_PROVEN;
 	daemon_peer(peer, addr);
 	return is_known(h, addr) ? HTTP_KNOWN : HTTP_ANYBODY;

@@ -94,6 +94,7 @@ struct helper {
 	char told[512]; /* systemd, of how it stands */
 	bool told_active;
 	unsigned ingress_tries;
+	uint64_t labels_seen; /* of the nodes that have got theirs */
 };
 
 void helper_count(struct helper *h, enum helper_counted c);

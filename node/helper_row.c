@@ -203,8 +203,19 @@ static bool is_version(struct str s)
 	return s.n > 0;
 }
 
+/* A parameter of letters, digits and what versions have besides; "" else. */
+static const char *word_param(const struct helper_call *c, const char *name,
+			      struct buf *word)
+{
+	return http_x_param(c->x, name, word) && !word->over &&
+			       is_version(buf_str(word)) ?
+		       word->str :
+		       "";
+}
+
 /*
- * The node says what version of this program it has, and what it goes without;
+ * The node says what version of this program it has, which files, and what it
+ * goes without;
  * where every manager and the operator see it, in its row, it is written when
  * it is something else.  Agents before 0.2 say neither, and what was written of
  * a later one is taken back.
@@ -212,20 +223,24 @@ static bool is_version(struct str s)
 static void note(struct helper_call *c, const struct docker_node *node)
 {
 	struct buf version = BUF_INIT(sizeof(node->program) - 1),
+		   files = BUF_INIT(sizeof(node->files) - 1),
 		   lacks = BUF_INIT(LACKS_TEXT_MAX);
+	const char *says = word_param(c, "version", &version),
+		   *has = word_param(c, "files", &files);
 	struct docker_node_change change;
 	char label[LACKS_TEXT_MAX];
 	struct err e = ERR_INIT;
 	struct docker d;
-	bool other, said = http_x_param(c->x, "version", &version) &&
-			   !version.over && is_version(buf_str(&version));
+	bool other;
 
 	http_x_param(c->x, "lacks", &lacks);
 	other = lacks_change(node, lacks_read(buf_str(&lacks)), label, &change);
 	change.labels[1].name = DOCKER_LABEL_PROGRAM;
-	change.labels[1].value = said ? version.str : NULL;
-	if (!c->local &&
-	    (other || strcmp(said ? version.str : "", node->program) != 0)) {
+	change.labels[1].value = *says != '\0' ? says : NULL;
+	change.labels[2].name = DOCKER_LABEL_FILES;
+	change.labels[2].value = *has != '\0' ? has : NULL;
+	if (!c->local && (other || strcmp(says, node->program) != 0 ||
+			  strcmp(has, node->files) != 0)) {
 		docker_init_unix(&d, c->h->config.docker_socket);
 		d.timeout_ms = HELPER_ENGINE_MS;
 		/* who asks again in seconds says it again */
@@ -237,6 +252,7 @@ static void note(struct helper_call *c, const struct docker_node *node)
 		docker_release(&d);
 	}
 	buf_release(&version);
+	buf_release(&files);
 	buf_release(&lacks);
 }
 

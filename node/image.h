@@ -43,6 +43,9 @@ struct image {
 	struct image_blob docker, oci; /* manifests, of the two kinds */
 	struct image_blob list; /* where it is one of several; text p NULL: not */
 	struct buf config_text, docker_text, oci_text;
+	/* the image of the version before, which is offered, too; NULL: none.  It
+	 * stays the caller's */
+	const struct image *before;
 };
 
 /*

@@ -50,7 +50,9 @@
 #define LAYOUT_NODE_JSON "/etc/azswarm/node.json"
 #define LAYOUT_HELPER_KEY "helper.key" /* beside node.json */
 #define LAYOUT_SHARE_KEY "share.cred"  /* too, where a share is wanted */
-#define LAYOUT_SHARE "/srv"	       /* where it is mounted */
+#define LAYOUT_PROGRAM_BEFORE \
+	"/usr/local/bin/azswarm.old" /* `upgrade` keeps it */
+#define LAYOUT_SHARE "/srv"	     /* where it is mounted */
 #define LAYOUT_DOCKER_ROOT "/var/lib/docker"
 #define LAYOUT_AGENT_RUN "/run/swarm-agent" /* systemd's RuntimeDirectory */
 #define LAYOUT_AGENT_STATE "/var/lib/swarm-agent" /* and its StateDirectory */

@@ -1,5 +1,6 @@
 /*
- * The registry's HTTP: /v2/, tags, manifests and blobs of the one image.
+ * The registry's HTTP: /v2/, tags, manifests and blobs of the one image, and of
+ * the version before it.
  * Knows paths and headers; image.c knows the bytes.
  */
 #include "node/registry.h"
@@ -14,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/run.h"
 #include "http.h"
 #include "node/daemon.h"
 #include "node/layout.h"
@@ -22,6 +24,7 @@
 #define CONNS_PEER_MAX 12 /* an engine takes four or so */
 #define IDLE_MS 30000
 #define AGAIN_MS 5000
+#define BEFORE_MS 5000 /* of the version before, to say which it is */
 #define PIECE (16u << 10)
 #define TEXT_MAX 1024
 
@@ -150,15 +153,17 @@ out:
 static void blobs(const struct image *img, struct str digest,
 		  struct http_exchange *x)
 {
-	const struct image_blob *const all[] = { &img->layer, &img->config,
-						 &img->docker, &img->oci,
-						 &img->list };
+	for (; img != NULL; img = img->before) {
+		const struct image_blob *const all[] = { &img->layer, &img->config,
+							 &img->docker,
+							 &img->oci, &img->list };
 
-	for (size_t i = 0; i < 5; i++)
-		if (str_eqz(digest, all[i]->digest)) {
-			blob(img, all[i], x);
-			return;
-		}
+		for (size_t i = 0; i < 5; i++)
+			if (str_eqz(digest, all[i]->digest)) {
+				blob(img, all[i], x);
+				return;
+			}
+	}
 	refuse(x, 404, "BLOB_UNKNOWN", "this registry has no such blob", NULL);
 }
 
@@ -180,28 +185,36 @@ static bool accepts(struct http_exchange *x, const char *type)
 	return false;
 }
 
+/* What goes by that name in one image; NULL: nothing. */
+static const struct image_blob *manifest_of(const struct image *img,
+					    struct str name, bool latest,
+					    struct http_exchange *x)
+{
+	/* one that is not there has no digest, and no name is empty */
+	if (name.n > 0 && str_eqz(name, img->list.digest))
+		return &img->list;
+	if (str_eqz(name, img->oci.digest))
+		return &img->oci;
+	if (str_eqz(name, img->docker.digest))
+		return &img->docker;
+	if (!str_eqz(name, img->version) && !(latest && str_eqz(name, "latest")))
+		return NULL;
+	if (img->list.length > 0 && accepts(x, IMAGE_TYPE_LIST))
+		return &img->list;
+	/* every engine knows Docker's own kind; others may not */
+	return accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ?
+		       &img->oci :
+		       &img->docker;
+}
+
 static void manifest(const struct image *img, struct str name,
 		     struct http_exchange *x)
 {
-	const struct image_blob *m;
+	const struct image_blob *m = manifest_of(img, name, true, x);
 	char *digest;
 
-	/* one that is not there has no digest, and no name is empty */
-	if (name.n > 0 && str_eqz(name, img->list.digest))
-		m = &img->list;
-	else if (str_eqz(name, img->oci.digest))
-		m = &img->oci;
-	else if (str_eqz(name, img->docker.digest))
-		m = &img->docker;
-	else if (!str_eqz(name, img->version) && !str_eqz(name, "latest"))
-		m = NULL;
-	else if (img->list.length > 0 && accepts(x, IMAGE_TYPE_LIST))
-		m = &img->list;
-	else
-		/* every engine knows Docker's own kind; others may not */
-		m = accepts(x, IMAGE_TYPE_OCI) && !accepts(x, IMAGE_TYPE_DOCKER) ?
-			    &img->oci :
-			    &img->docker;
+	while (m == NULL && (img = img->before) != NULL)
+		m = manifest_of(img, name, false, x);
 	if (m == NULL) {
 		refuse(x, 404, "MANIFEST_UNKNOWN",
 		       "this registry has no such tag or digest", NULL);
@@ -216,24 +229,32 @@ static void manifest(const struct image *img, struct str name,
 	free(digest);
 }
 
+#define TAGS_MAX 3
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* In order, from behind `last` on, at most `n`. */
 static void tags(const struct image *img, struct http_exchange *x)
 {
-	bool latest_first = strcmp("latest", img->version) < 0;
-	const char *const all[] = { latest_first ? "latest" : img->version,
-				    latest_first ? img->version : "latest" };
+	const char *all[TAGS_MAX] = { "latest", img->version,
+				      img->before != NULL ? img->before->version :
+							    img->version };
 	struct buf b = BUF_INIT(TEXT_MAX), last = BUF_INIT(128),
 		   count = BUF_INIT(32);
 	char *link = NULL;
-	uint64_t n = 2;
+	uint64_t n = TAGS_MAX;
 	const char *sep = "";
 
+	qsort(all, TAGS_MAX, sizeof(*all), by_text);
 	if (http_x_param(x, "n", &count) &&
 	    !str_num(buf_str(&count), UINT32_MAX, &n))
-		n = 2;
+		n = TAGS_MAX;
 	http_x_param(x, "last", &last);
 	buf_adds(&b, "{\"name\":\"" LAYOUT_IMAGE "\",\"tags\":[");
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < TAGS_MAX; i++) {
 		if (strcmp(all[i], last.str) <= 0 ||
 		    (i > 0 && strcmp(all[i], all[i - 1]) == 0))
 			continue;
@@ -289,10 +310,10 @@ void registry_handle(const struct image *img, struct http_exchange *x)
 
 struct registry {
 	pthread_t thread;
-	const char *path, *version, *list;
+	const char *path, *version, *list, *before;
 	unsigned port;
 	int stop_fd;
-	struct image image;
+	struct image image, old;
 	pthread_mutex_t lock; /* for what follows */
 	char trouble[REGISTRY_TROUBLE_MAX];
 };
@@ -324,6 +345,35 @@ static void registry_request(void *ctx, struct http_exchange *x)
 	registry_handle(&((struct registry *)ctx)->image, x);
 }
 
+/* The version before, by what it says of itself: tasks that were pinned to it
+ * may begin here still. */
+static void take_before(struct registry *r)
+{
+	const char *const argv[] = { r->before, "version", NULL };
+	struct buf out = BUF_INIT(TEXT_MAX);
+	struct str line = STR_NULL, word, version = STR_NULL;
+	struct err e = ERR_INIT;
+	char *tag = NULL;
+	int status = -1;
+
+	if (r->before == NULL || access(r->before, X_OK) < 0)
+		return;
+	if (run_program(argv, NULL, &out, now_ms() + BEFORE_MS, &status, &e) == 0 &&
+	    status == 0) {
+		line = str_head(buf_str(&out), strcspn(out.str, "\n"));
+		str_next(&line, ' ', &word);
+		str_next(&line, ' ', &version);
+	}
+	tag = str_dup(version);
+	if (version.n > 0 &&
+	    image_init(&r->old, r->before, ELF_OWN, tag, &e) == 0) {
+		r->image.before = &r->old;
+		daemon_say("registry: and %s, %s", tag, r->old.docker.digest);
+	}
+	free(tag);
+	buf_release(&out);
+}
+
 static int registry_serve(struct registry *r, struct err *e)
 {
 	struct http_server s = {
@@ -340,11 +390,13 @@ static int registry_serve(struct registry *r, struct err *e)
 	unsigned port = r->port;
 	int rc = -1;
 
+	r->old = (struct image){ .fd = -1 };
 	if (image_init(&r->image, r->path, ELF_OWN, r->version, e) < 0)
 		goto out;
 	if (*r->list != '\0' && !image_join(&r->image, str_of(r->list)))
 		daemon_say("registry: the list of images in node.json is not of "
 			   "this program, which is offered alone");
+	take_before(r);
 	errno = 0;
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0) {
@@ -360,6 +412,7 @@ static int registry_serve(struct registry *r, struct err *e)
 	rc = http_serve(&s, e);
 	close(s.listen_fd);
 out:
+	image_release(&r->old);
 	image_release(&r->image);
 	return rc;
 }
@@ -386,13 +439,15 @@ static void *run(void *ctx)
 }
 
 struct registry *registry_start(const char *path, const char *version,
-				const char *list, unsigned port)
+				const char *list, const char *before,
+				unsigned port)
 {
 	struct registry *r = xcalloc(1, sizeof(*r));
 
 	r->path = path;
 	r->version = version;
 	r->list = list;
+	r->before = before;
 	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
 	pthread_mutex_init(&r->lock, NULL);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -22,11 +22,13 @@ struct registry;
  * of its own.  Never fails: what goes wrong is told through daemon_say(), and tried
  * again every 5 s, for a node without images is still a node.  version must
  * stay, and so must list (image_index), with which the cluster's machines of
- * both kinds ask for one image; "": there is one kind.  A port of 0 takes
- * LAYOUT_REGISTRY_PORT.
+ * both kinds ask for one image; "": there is one kind.  before: the program of the
+ * version before, which is offered, too, where there is such a file; NULL: none.
+ * A port of 0 takes LAYOUT_REGISTRY_PORT.
  */
 struct registry *registry_start(const char *path, const char *version,
-				const char *list, unsigned port);
+				const char *list, const char *before,
+				unsigned port);
 /* Why it serves nothing, "" when it does (or has only begun): somebody else has
  * its port, for one.  r NULL is one that could not be started. */
 #define REGISTRY_TROUBLE_MAX 300

@@ -46,6 +46,8 @@ struct ssh_loop {
 	struct carry carry[CARRIES];
 	size_t carries;
 	unsigned refused;
+	int (*gate)(void *ctx, struct err *e); /* NULL: none */
+	void *ctx;
 };
 
 struct ssh_loop *ssh_loop_new(struct ssh *s)
@@ -80,6 +82,13 @@ void ssh_loop_listen(struct ssh_loop *l, int fd, const char *host, unsigned port
 {
 	if (l->listeners < LISTENERS)
 		l->listener[l->listeners++] = (struct listener){ fd, host, port };
+}
+
+void ssh_loop_gate(struct ssh_loop *l, int (*gate)(void *ctx, struct err *e),
+		   void *ctx)
+{
+	l->gate = gate;
+	l->ctx = ctx;
 }
 
 void ssh_loop_attach(struct ssh_loop *l, struct ssh_channel *c, int in, int out,
@@ -210,24 +219,27 @@ static int give_out(struct carry *k, struct err *e)
 
 /* ---- the loop ---- */
 
-static void accept_some(struct ssh_loop *l, const struct listener *from)
+static int accept_some(struct ssh_loop *l, const struct listener *from,
+		       struct err *e)
 {
 	struct err none = ERR_INIT;
 
 	/* asked each time: the socket may be a blocking one */
 	while (l->carries < CARRIES && fd_wait(from->fd, POLLIN, 0, &none) == 0) {
 		struct ssh_channel *c;
-		int fd = accept4(from->fd, NULL, NULL,
-				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd;
 
+		if (l->gate != NULL && l->gate(l->ctx, e) < 0)
+			return -1;
+		fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
-			return;
+			return 0;
 		c = from->port == 0 ?
 			    ssh_unix(l->s, from->host, &none) :
 			    ssh_tcp(l->s, from->host, from->port, &none);
 		if (c == NULL) {
 			close(fd);
-			return;
+			return 0;
 		}
 		c->drop_err = true;
 		l->carry[l->carries++] = (struct carry){ .c = c,
@@ -237,6 +249,7 @@ static void accept_some(struct ssh_loop *l, const struct listener *from)
 							 .tty = -1,
 							 .own = true };
 	}
+	return 0;
 }
 
 /* Own connections that are through. */
@@ -334,8 +347,9 @@ static int turn(struct ssh_loop *l, struct ssh_channel *c, struct pollfd *p,
 		if (l->carry[i].in_got != 0)
 			take_in(&l->carry[i], tmp);
 	for (size_t i = 0; i < l->listeners; i++)
-		if (p[3 + i].revents != 0)
-			accept_some(l, &l->listener[i]);
+		if (p[3 + i].revents != 0 &&
+		    accept_some(l, &l->listener[i], e) < 0)
+			return -1;
 	return ssh_work(l->s, e);
 }
 

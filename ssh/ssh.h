@@ -205,6 +205,10 @@ void ssh_loop_free(struct ssh_loop *l);
  * whose far end refuses is closed, the next is not affected.
  */
 void ssh_loop_listen(struct ssh_loop *l, int fd, const char *host, unsigned port);
+/* Ask gate(ctx) before each connection is accepted: -1 ends ssh_loop_run() with
+ * its error, and who wants to be accepted waits in the socket's queue. */
+void ssh_loop_gate(struct ssh_loop *l, int (*gate)(void *ctx, struct err *e),
+		   void *ctx);
 /*
  * Carry in -> channel, channel -> out, its stderr -> err; -1 where there is
  * none.  The descriptors stay the caller's and may be blocking; tty (-1:

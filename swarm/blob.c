@@ -74,14 +74,24 @@ int blob_ask(struct session *s, const struct blob_ask *q,
 {
 	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
+	bool anew = false;
 
 	for (unsigned tries = 1;; tries++) {
 		int64_t wait_ms;
 
 		if (access_container(s, e) < 0)
 			return -1;
-		if (ask_once(s, q, r, e) == 0)
-			return 0;
+		if (ask_once(s, q, r, e) == 0) {
+			/* it has run out, or its key was made anew meanwhile */
+			if (anew || r->head.status != 403 ||
+			    !str_eqz(blob_code(r), "AuthenticationFailed") ||
+			    q->body_read != NULL || q->on_body != NULL)
+				return 0;
+			anew = true;
+			burn_str(s->store.query);
+			s->store.query = NULL;
+			continue;
+		}
 		if (storage_keyless_now(s, &s->store, e)) {
 			burn_str(s->store.query);
 			s->store.query = NULL;

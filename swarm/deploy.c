@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "node/layout.h"
+#include "swarm/marker.h"
+#include "swarm/masters.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
@@ -294,7 +296,9 @@ static int show_outputs(struct session *s, const cJSON *doc, struct err *e)
 	return rc;
 }
 
-static int deploy_once(struct session *s, const cJSON *body, struct err *e)
+/* alone: no swarm is waited for. */
+static int deploy_once(struct session *s, const cJSON *body, bool alone,
+		       struct err *e)
 {
 	struct view v = { .s = s, .seen = cJSON_CreateObject() };
 	char *path = swarm_deployment_path(s, "");
@@ -317,7 +321,7 @@ static int deploy_once(struct session *s, const cJSON *body, struct err *e)
 	} else if (rc == 0) {
 		view_tick(&v, &ignored);
 		ui_say(s->ui, "%s finished", what);
-		rc = arrive(s, e);
+		rc = alone ? 0 : arrive(s, e);
 		if (rc == 0)
 			rc = show_outputs(s, r.doc, e);
 	} else if (e->kind == ERR_AZURE) {
@@ -337,31 +341,33 @@ static int deploy_once(struct session *s, const cJSON *body, struct err *e)
 }
 
 /* Azure's own check, and the deployment. */
-static int check_and_deploy(struct session *s, const cJSON *body, struct err *e)
+static int check_and_deploy(struct session *s, const cJSON *body, bool alone,
+			    struct err *e)
 {
 	if (swarm_deployment_validate(s, body, e) < 0)
 		return -1;
 	ui_say(s->ui, "the template is valid");
-	return deploy_once(s, body, e);
+	return deploy_once(s, body, alone, e);
 }
 
 /* A provider may say that it is registered before all of it knows: once more
  * then, and what is there by now stays. */
-static int deploy(struct session *s, const cJSON *body, struct err *e)
+static int deploy(struct session *s, const cJSON *body, bool alone, struct err *e)
 {
 	struct err first = ERR_INIT;
 
 	if (providers_register(s, false, e) < 0)
 		return -1;
-	if (check_and_deploy(s, body, &first) == 0)
+	if (check_and_deploy(s, body, alone, &first) == 0)
 		return 0;
 	if (!provider_lacks(&first)) {
 		*e = first;
 		return -1;
 	}
 	ui_say(s->ui, "%s; registering again", first.msg);
-	return providers_register(s, true, e) < 0 ? -1 :
-						    check_and_deploy(s, body, e);
+	return providers_register(s, true, e) < 0 ?
+		       -1 :
+		       check_and_deploy(s, body, alone, e);
 }
 
 /* A deployment that runs is ours, cut off, or a colleague's: let it end, well
@@ -438,34 +444,62 @@ static bool label_refused(const struct err *e)
 	       (err_is(e, "DnsRecordInUse") || err_is(e, "DnsRecordIsReserved"));
 }
 
-int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
+/* A master that is new is no news to the machines that were made with it. */
+static void say_new_masters(struct session *s, const cJSON *parameters)
+{
+	const cJSON *fresh = json_at(parameters, "newMasters.value");
+	int64_t n = json_int_opt(parameters, "masterCount.value", 1);
+	int made = cJSON_GetArraySize(fresh);
+
+	if (made > 0 && made < n)
+		ui_say(s->ui,
+		       "machines that were there before know nothing of the new "
+		       "master%s: 'azswarm upgrade' tells them",
+		       made == 1 ? "" : "s");
+}
+
+static int deploy_all(struct session *s, bool alone, bool news, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
-	cJSON *body = NULL, *properties;
+	cJSON *body = NULL, *properties, *left = NULL;
 	int rc = -1;
 
-	if (s->dry_run)
-		return cmd_plan(s, argc, argv, e);
 	if (swarm_deployment_body(s->set, &body, e) < 0 ||
 	    swarm_group_put(s, group, e) < 0 || let_end(s, e) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
-	    images_resolve(s, body, true, e) < 0 ||
-	    take_names(s, body, NULL, e) < 0)
+	    images_resolve(s, body, true, &left, e) < 0 ||
+	    /* the only master, made anew, waits for the operator's word */
+	    (!alone && marker_fresh(s, json_get(properties, "parameters"), e) < 0) ||
+	    take_names(s, body, NULL, e) < 0 || masters_take_away(s, left, e) < 0)
 		goto out;
-	rc = deploy(s, body, e);
+	rc = deploy(s, body, alone, e);
 	/* somebody was quicker */
 	if (rc < 0 && label_refused(e)) {
 		struct err refused = *e;
 
 		err_clear(e);
 		if (take_names(s, body, &refused, e) == 0)
-			rc = deploy(s, body, e);
+			rc = deploy(s, body, alone, e);
 	}
+	if (rc == 0 && news)
+		say_new_masters(s, json_get(properties, "parameters"));
 out:
+	json_free(left);
 	json_burn(body);
 	return rc;
+}
+
+int deploy_again(struct session *s, bool alone, struct err *e)
+{
+	return deploy_all(s, alone, false, e);
+}
+
+int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e)
+{
+	return s->dry_run ? cmd_plan(s, argc, argv, e) :
+			    deploy_all(s, false, true, e);
 }
 
 /* ---- view-deployment ---- */

@@ -3,8 +3,10 @@
  * they are gone.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
+#include "swarm/marker.h"
 #include "swarm/swarm.h"
 
 /* Without a shutdown of each machine first, which is quicker. */
@@ -56,6 +58,10 @@ static int group_delete(struct session *s, const char *group, struct err *e)
 	struct azure_reply r = { 0 };
 	int rc = -1;
 
+	/* the lock would go with its account */
+	if (strcmp(group, settings_get(s->set, S_STORAGE_GROUP)) == 0 &&
+	    lock_leave(s, e) < 0)
+		goto out;
 	if (delete_how(s, group, BY_FORCE, &w, &r, e) < 0) {
 		if (!force_may_matter(e))
 			goto out;
@@ -106,10 +112,27 @@ static int destroy_one(struct session *s, enum setting which, const char *holds,
 	return rc < 0 ? -1 : group_delete(s, group, e);
 }
 
+/* With its machines gone, the next deployment may found again.  What stays of it
+ * hurts nobody: `params` sees it, and begins a new life. */
+static void forget_founding(struct session *s)
+{
+	struct err once = ERR_INIT;
+
+	if (marker_forget(s, &once) < 0)
+		ui_say(s->ui,
+		       "that its swarm was founded still stands in storage (%s); "
+		       "'azswarm params' before the next deployment",
+		       once.msg);
+}
+
 int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy_one(s, S_COMPUTE_GROUP, "every machine and the network", e);
+	if (destroy_one(s, S_COMPUTE_GROUP, "every machine and the network", e) < 0)
+		return -1;
+	if (!s->no_wait)
+		forget_founding(s);
+	return 0;
 }
 
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)

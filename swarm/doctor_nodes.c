@@ -641,6 +641,14 @@ void doctor_quorum(struct doctor *d)
 		   "%zu of %zu managers answer, %zu are needed, %s leads",
 		   q.reachable, q.managers, q.managers / 2 + 1,
 		   q.leader != NULL ? q.leader : "nobody");
+	for (size_t i = 0; i < d->survey.masters.n; i++) {
+		char mend[120];
+		const char *why = survey_missing(&d->survey, i, mend);
+
+		if (why != NULL)
+			doctor_say(d, DOCTOR_WRONG, d->survey.masters.list[i].name,
+				   mend, "missing among the managers: %s", why);
+	}
 }
 
 static void tell_nodes(struct nodes *ns)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "node/layout.h"
+#include "swarm/masters.h"
 #include "swarm/swarm.h"
 
 #define LATEST "latest"
@@ -80,8 +81,7 @@ static int take_version(void *ctx, const cJSON *vm, struct err *e)
 	return 0;
 }
 
-/* {"master0": "24.04.202607280", ...} of the group; NULL with e. */
-static cJSON *versions_there(struct session *s, bool there, struct err *e)
+cJSON *masters_there(struct session *s, bool there, struct err *e)
 {
 	static const char *const want[] = {
 		"name", "properties.storageProfile.imageReference.version", NULL
@@ -109,23 +109,18 @@ static void set_value(cJSON *parameters, const char *name, cJSON *value)
 	json_set(json_get_mut(parameters, name), "value", value);
 }
 
-/* Fewer masters than there are: a deployment takes none away. */
-static void say_left_over(struct session *s, const cJSON *there, int64_t n)
+/* Those that are there and too many: a deployment takes none away. */
+static cJSON *left_over(const cJSON *there, int64_t n)
 {
-	struct buf names = BUF_INIT(256);
+	cJSON *list = cJSON_CreateArray();
 	char name[24];
 
 	for (int i = 0; i < LAYOUT_MASTERS_MAX; i++) {
 		snprintf(name, sizeof(name), "master%d", i);
 		if (i >= n && json_get(there, name) != NULL)
-			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "", name);
+			json_add_str(list, NULL, name);
 	}
-	if (names.n > 0)
-		ui_say(s->ui,
-		       "a deployment takes no master away; still there, and paid "
-		       "for, with MASTER_COUNT=%lld: %s",
-		       (long long)n, names.str);
-	buf_release(&names);
+	return list;
 }
 
 static void set_masters(struct session *s, cJSON *parameters,
@@ -146,12 +141,12 @@ static void set_masters(struct session *s, cJSON *parameters,
 			json_add_str(fresh, NULL, name);
 		cJSON_AddItemToArray(list, cJSON_CreateString(version));
 	}
-	say_left_over(s, there, n);
 	set_value(parameters, "masterImageVersions", list);
 	set_value(parameters, "newMasters", fresh);
 }
 
-int images_resolve(struct session *s, cJSON *body, bool there, struct err *e)
+int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
+		   struct err *e)
 {
 	cJSON *properties = json_get_mut(body, "properties");
 	cJSON *parameters = json_get_mut(properties, "parameters"), *known;
@@ -159,10 +154,11 @@ int images_resolve(struct session *s, cJSON *body, bool there, struct err *e)
 		properties, "template.parameters.imageReference.defaultValue");
 	const char *of_masters = text_of(parameters, "masterImageSku");
 	const char *of_agents = text_of(parameters, "agentImageSku");
+	int64_t n = json_int_opt(json_get(parameters, "masterCount"), "value", 1);
 	char *master = NULL, *agent = NULL;
 	int rc = -1;
 
-	if ((known = versions_there(s, there, e)) == NULL ||
+	if ((known = masters_there(s, there, e)) == NULL ||
 	    (agent = latest(s, image, of_agents, e)) == NULL)
 		goto out;
 	master = strcmp(of_masters, of_agents) == 0 ?
@@ -172,6 +168,7 @@ int images_resolve(struct session *s, cJSON *body, bool there, struct err *e)
 		goto out;
 	set_value(parameters, "agentImageVersion", cJSON_CreateString(agent));
 	set_masters(s, parameters, known, master);
+	*left = left_over(known, n);
 	rc = 0;
 out:
 	json_free(known);

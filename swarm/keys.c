@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -19,6 +20,10 @@
 #define RSA_BITS 3072
 #define HOST_RSA_BITS 2048 /* nobody of ours asks for it, see make_hosts() */
 #define SECRET_BYTES 32
+/* while secrets are changed, see keys_turn() */
+#define COMING DIR "/coming.secret"
+#define GOING DIR "/going.secret"
+#define GONE DIR "/gone.secret"
 
 enum content { RSA_KEY, HOST_RSA_KEY, EC_KEY, SECRET };
 
@@ -180,28 +185,27 @@ int keys_make(const struct settings *set, struct ui *ui, struct err *e)
 	if (make_one("helper", ".key", EC_KEY, ui, e) < 0 ||
 	    make_hosts(ui, e) < 0 ||
 	    make_one("worker", ".secret", SECRET, ui, e) < 0 ||
-	    make_one("manager", ".secret", SECRET, ui, e) < 0)
+	    make_one("manager", ".secret", SECRET, ui, e) < 0 ||
+	    make_one("backup", ".key", SECRET, ui, e) < 0)
 		return -1;
 	return 0;
 }
 
 /* ---- reading ---- */
 
-static int load_secret(const char *name, char **out, struct err *e)
+/* Of a file in keys/, so many bytes in hex. */
+static int load_secret(const char *name, size_t bytes, char **out, struct err *e)
 {
-	struct buf text, raw = BUF_INIT(SECRET_BYTES);
+	struct buf text, raw = BUF_INIT(2 * SECRET_BYTES);
 	struct err ignored = ERR_INIT;
 	struct str hex;
 	int rc = -1;
 
-	if (load(name, ".secret", &text, e) == 0) {
+	if (load(name, "", &text, e) == 0) {
 		hex = str_trim(buf_str(&text));
-		if (hex.n != 2 * SECRET_BYTES ||
-		    buf_add_unhex(&raw, hex, &ignored) < 0)
-			err_set(e, ERR_DATA,
-				DIR "/%s.secret: expected %d hex "
-				    "digits",
-				name, 2 * SECRET_BYTES);
+		if (hex.n != 2 * bytes || buf_add_unhex(&raw, hex, &ignored) < 0)
+			err_set(e, ERR_DATA, DIR "/%s: expected %zu hex digits",
+				name, 2 * bytes);
 		else {
 			*out = str_dup(hex);
 			rc = 0;
@@ -210,6 +214,29 @@ static int load_secret(const char *name, char **out, struct err *e)
 	buf_burn(&raw);
 	buf_burn(&text);
 	return rc;
+}
+
+int keys_backup(uint8_t key[KEYS_BACKUP_LEN], struct err *e)
+{
+	struct buf raw = BUF_INIT(KEYS_BACKUP_LEN);
+	char *hex = NULL;
+	int rc = load_secret("backup.key", KEYS_BACKUP_LEN, &hex, e);
+
+	if (rc == 0 && (rc = buf_add_unhex(&raw, str_of(hex), e)) == 0)
+		memcpy(key, raw.str, KEYS_BACKUP_LEN);
+	burn_str(hex);
+	buf_burn(&raw);
+	return rc;
+}
+
+/* A worker's and a manager's. */
+static int load_others(char **out, struct err *e)
+{
+	const char *name = file_exists(GOING)  ? "going.secret" :
+			   file_exists(COMING) ? "coming.secret" :
+						 NULL;
+
+	return name == NULL ? 0 : load_secret(name, 2 * SECRET_BYTES, out, e);
 }
 
 static int load_public(const char *name, char **out, struct err *e)
@@ -322,8 +349,9 @@ int keys_load(const struct settings *set, struct keys *k, struct err *e)
 	    keys_public(set, &k->admin_public, e) < 0)
 		return -1;
 	if (load("helper", ".key", &k->helper, e) < 0 || load_hosts(k, e) < 0 ||
-	    load_secret("worker", &k->worker_secret, e) < 0 ||
-	    load_secret("manager", &k->manager_secret, e) < 0)
+	    load_secret("worker.secret", SECRET_BYTES, &k->worker_secret, e) < 0 ||
+	    load_secret("manager.secret", SECRET_BYTES, &k->manager_secret, e) < 0 ||
+	    load_others(&k->others, e) < 0)
 		return -1;
 	if (key_pin(buf_str(&k->helper), pin, e) < 0)
 		return err_in(e, DIR "/helper.key");
@@ -344,6 +372,94 @@ void keys_burn(struct keys *k)
 	}
 	burn_str(k->worker_secret);
 	burn_str(k->manager_secret);
+	burn_str(k->others);
 	buf_burn(&k->helper);
 	*k = (struct keys){ 0 };
+}
+
+/* ---- other secrets ---- */
+
+static int make_coming(struct ui *ui, struct err *e)
+{
+	struct buf text = BUF_INIT(PEM_MAX), half = BUF_INIT(PEM_MAX);
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		rc = make_content(SECRET, &half, e);
+		buf_addstr(&text, str_trim(buf_str(&half)));
+		buf_reset(&half);
+	}
+	buf_addc(&text, '\n');
+	if (rc == 0)
+		rc = file_create(COMING, buf_str(&text), 0600, e);
+	if (rc == 0)
+		ui_say(ui, COMING " made");
+	buf_burn(&half);
+	buf_burn(&text);
+	return rc;
+}
+
+static int put_secret(const char *path, struct str hex, struct err *e)
+{
+	struct buf text = BUF_INIT(PEM_MAX);
+	int rc;
+
+	buf_addstr(&text, hex);
+	buf_addc(&text, '\n');
+	rc = file_write(path, buf_str(&text), 0600, e);
+	buf_burn(&text);
+	return rc;
+}
+
+/* What comes is in use from here on; each step may be the last that was done. */
+static int use_coming(struct err *e)
+{
+	char *worker = NULL, *manager = NULL, *both = NULL, *coming = NULL;
+	int rc = load_secret("coming.secret", 2 * SECRET_BYTES, &coming, e);
+
+	if (rc == 0 && !file_exists(GOING) &&
+	    (rc = load_secret("worker.secret", SECRET_BYTES, &worker, e)) == 0 &&
+	    (rc = load_secret("manager.secret", SECRET_BYTES, &manager, e)) == 0) {
+		both = xasprintf("%s%s", worker, manager);
+		rc = put_secret(GOING, str_of(both), e);
+	}
+	if (rc == 0)
+		rc = put_secret(DIR "/worker.secret",
+				str_head(str_of(coming), 2 * SECRET_BYTES), e);
+	if (rc == 0)
+		rc = put_secret(DIR "/manager.secret",
+				str_skip(str_of(coming), 2 * SECRET_BYTES), e);
+	if (rc == 0 && unlink(COMING) < 0)
+		rc = err_sys(e, ERR_IO, COMING);
+	burn_str(worker);
+	burn_str(manager);
+	burn_str(both);
+	burn_str(coming);
+	return rc;
+}
+
+enum keys_turn keys_turn(struct ui *ui, struct err *e)
+{
+	if (file_exists(GONE))
+		return KEYS_TURN_ALONE;
+	if (file_exists(GOING)) {
+		/* cut off between the two */
+		if (file_exists(COMING) && use_coming(e) < 0)
+			return KEYS_TURN_FAILED;
+		return KEYS_TURN_USED;
+	}
+	return file_exists(COMING) || make_coming(ui, e) == 0 ?
+		       KEYS_TURN_COMING :
+		       KEYS_TURN_FAILED;
+}
+
+int keys_turned(enum keys_turn turn, struct err *e)
+{
+	if (turn == KEYS_TURN_COMING)
+		return use_coming(e);
+	if (turn == KEYS_TURN_USED && rename(GOING, GONE) < 0)
+		return err_sys(e, ERR_IO, GOING);
+	if (turn == KEYS_TURN_ALONE && unlink(GONE) < 0)
+		return err_sys(e, ERR_IO, GONE);
+	return 0;
 }

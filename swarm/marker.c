@@ -239,13 +239,52 @@ out:
 	return rc;
 }
 
-int marker_remove(struct session *s, const char *life, struct err *e)
+int marker_forget(struct session *s, struct err *e)
 {
+	char *life = life_of_parameters();
 	struct http_response r;
-	int rc = ask(s, life, (struct blob_ask){ .method = "DELETE" }, &r, e);
+	int rc;
 
+	if (life == NULL)
+		return 0;
+	if (storage_of(s, e) == NULL) {
+		free(life);
+		if (e->kind != ERR_DATA)
+			return -1;
+		err_clear(e); /* gone with its account */
+		return 0;
+	}
+	rc = ask(s, life, (struct blob_ask){ .method = "DELETE" }, &r, e);
 	if (rc == 0 && r.head.status != 202 && r.head.status != 404)
 		rc = refused(&r, e);
 	http_response_release(&r);
+	free(life);
 	return rc;
+}
+
+int marker_fresh(struct session *s, const cJSON *parameters, struct err *e)
+{
+	const char *life = json_str_opt(json_get(parameters, "life"), "value", "");
+	const cJSON *fresh = json_at(parameters, "newMasters.value");
+	struct err once = ERR_INIT;
+	bool founded = false;
+	struct marker m;
+
+	if (!life_ok(life) ||
+	    cJSON_GetArraySize(fresh) !=
+		    json_int_opt(json_get(parameters, "masterCount"), "value", 1))
+		return 0;
+	if (marker_look(s, life, &m, &founded, NULL, &once) < 0) {
+		ui_say(s->ui, "whether a swarm has been founded is not known: %s",
+		       once.msg);
+		return once.kind == ERR_INTR ? -1 : 0;
+	}
+	return !founded ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "the swarm of these parameters has been founded "
+			       "before, by %s, and its masters are gone; 'azswarm "
+			       "params' begins a new one, and 'azswarm restore' "
+			       "puts a backup into that",
+			       m.by);
 }

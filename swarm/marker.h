@@ -35,8 +35,14 @@ int marker_write(struct session *s, const char *life, const struct marker *m,
  */
 int marker_raise(struct session *s, const char *cluster, const char *by,
 		 unsigned *generation, struct err *e);
-/* Forget the cluster's founding, when its machines are gone.  0 also when there
- * is none. */
-int marker_remove(struct session *s, const char *life, struct err *e);
+/* Forget the founding of the life in parameters/, when its machines are gone.  0
+ * also when there is none. */
+int marker_forget(struct session *s, struct err *e);
+/*
+ * ERR_DATA when the deployment of these parameters makes every master anew in a
+ * life whose swarm has been founded: they would wait for the operator's word.
+ * 0 also when storage does not tell, which is said: machines ask for themselves.
+ */
+int marker_fresh(struct session *s, const cJSON *parameters, struct err *e);
 
 #endif

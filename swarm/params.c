@@ -26,16 +26,16 @@
 enum role { MASTER, AGENT, ROLES };
 
 /* k's text of a secret or pin, which keys_load has looked at. */
-static int unhex(const char *text, uint8_t out[32], struct err *e)
+static int unhex(const char *text, uint8_t *out, size_t n, struct err *e)
 {
-	struct buf raw = BUF_INIT(32);
+	struct buf raw = BUF_INIT(2 * NODE_SECRET_LEN);
 	int rc = buf_add_unhex(&raw, str_of(text), e);
 
-	if (rc == 0 && raw.n == 32)
-		memcpy(out, raw.str, 32);
+	if (rc == 0 && raw.n == n)
+		memcpy(out, raw.str, n);
 	else if (rc == 0)
 		rc = err_set(e, ERR_DATA,
-			     "a secret of %zu bytes in place of 32", raw.n);
+			     "a secret of %zu bytes in place of %zu", raw.n, n);
 	buf_burn(&raw);
 	return rc;
 }
@@ -71,6 +71,7 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 
 	node_config_init(&c);
 	c.manager = c.has_manager_secret = master;
+	c.has_others = master && k->others != NULL;
 	c.n_masters = (unsigned)f->masters;
 	for (unsigned i = 0; i < c.n_masters; i++)
 		snprintf(c.masters[i], sizeof(c.masters[i]),
@@ -82,9 +83,12 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 	snprintf(c.marker_url, sizeof(c.marker_url), "%s", f->marker[role]);
 	c.rebalance = master &&
 		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
-	if (unhex(k->helper_pin, c.pin, e) == 0 &&
-	    unhex(k->worker_secret, c.worker_secret, e) == 0 &&
-	    (!master || unhex(k->manager_secret, c.manager_secret, e) == 0)) {
+	if (unhex(k->helper_pin, c.pin, sizeof(c.pin), e) == 0 &&
+	    unhex(k->worker_secret, c.worker_secret, NODE_SECRET_LEN, e) == 0 &&
+	    (!master || unhex(k->manager_secret, c.manager_secret,
+			      NODE_SECRET_LEN, e) == 0) &&
+	    (!c.has_others ||
+	     unhex(k->others, c.others, sizeof(c.others), e) == 0)) {
 		node_config_write(&c, out);
 		rc = 0;
 	}
@@ -463,26 +467,50 @@ static void keep_urls(struct fill *f)
 	json_burn(doc);
 }
 
-int params_fetchable(struct err *e)
+/* When the address ends from which new agents fetch this program; 0: nobody knows.
+ * for_days: its key lives for days, and so does it. */
+static int64_t address_ends(bool *for_days)
 {
 	struct buf data = BUF_INIT(2 * CUSTOM_DATA_MAX);
 	struct err ignored = ERR_INIT;
-	int64_t ends = 0, now = unix_time();
 	cJSON *doc = params_there();
-	char day[32];
+	int64_t ends = 0;
+	struct str url;
 	ptrdiff_t at;
 
+	*for_days = false;
 	if (buf_add_unbase64(&data,
 			     str_of(json_str_opt(
 				     json_at(doc, "parameters.agentCustomData"),
 				     "value", "")),
 			     &ignored) == 0 &&
 	    (at = str_find(buf_str(&data), STR("/" BLOB_CONTAINER "/azswarm-"))) >=
-		    0)
-		ends = url_ends(data.str + at);
+		    0) {
+		url = str_skip(buf_str(&data), (size_t)at);
+		url = str_head(url, strcspn(url.p, "\\\"\n"));
+		ends = url_ends(url.p);
+		*for_days = str_find(url, STR("&skoid=")) >= 0;
+	}
 	json_burn(doc);
 	buf_burn(&data);
-	if (ends == 0 || ends > now)
+	return ends;
+}
+
+int64_t params_end_soon(void)
+{
+	bool for_days;
+	int64_t ends = address_ends(&for_days);
+
+	return for_days || ends - unix_time() > PARAMS_SOON_S ? 0 : ends;
+}
+
+int params_fetchable(struct err *e)
+{
+	bool ignored;
+	int64_t ends = address_ends(&ignored);
+	char day[32];
+
+	if (ends == 0 || ends > unix_time())
 		return 0;
 	time_iso(ends, day);
 	return err_set(e, ERR_DATA,

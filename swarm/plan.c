@@ -11,6 +11,7 @@
 
 #include "base/asset.h"
 #include "base/clock.h"
+#include "swarm/masters.h"
 #include "swarm/plan.h"
 #include "swarm/price.h"
 #include "swarm/secret.h"
@@ -1040,7 +1041,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
 	struct azure_reply r = { 0 };
-	cJSON *body = NULL, *properties, *changes = NULL;
+	cJSON *body = NULL, *properties, *changes = NULL, *left = NULL;
 	struct plan p;
 	int there, rc = -1;
 
@@ -1050,7 +1051,7 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
-	if (images_resolve(s, body, there, e) < 0)
+	if (images_resolve(s, body, there, &left, e) < 0)
 		goto out;
 	if (!there) {
 		ui_say(s->ui,
@@ -1076,13 +1077,17 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    add_price(&p, s, changes, e) < 0 || plan_print(&p, s->ui, e) < 0)
 		goto out;
 	say_summary(&p, s->ui);
+	masters_say_left(s, left);
 	if (p.refused.kind != ERR_NONE) {
 		*e = p.refused;
 		goto out;
 	}
-	s->exit_status = plan_pending(&p) ? EXIT_PENDING : 0;
+	s->exit_status = plan_pending(&p) || cJSON_GetArraySize(left) > 0 ?
+				 EXIT_PENDING :
+				 0;
 	rc = 0;
 out:
+	json_free(left);
 	plan_release(&p);
 	azure_reply_release(&r);
 	json_burn(body);

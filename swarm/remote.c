@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "swarm/agents.h"
+#include "swarm/lock.h"
 #include "swarm/remote.h"
 
 #define SIGN_IN_MS 30000
@@ -16,7 +17,11 @@
 #define ENGINE_MS 5000 /* for an engine that may not be there yet */
 #define LOOK_MS 2000
 #define DEPLOYMENT_LOOK_MS 5000 /* Azure counts who asks */
-#define CONNECT_ONE_MS 3000	/* while there are other masters */
+/* While there are other masters: for one that is there, as all has to go. */
+#define SIGN_IN_ONE_MS 3000
+#define CONNECT_ONE_MS 2500
+#define ENGINE_ONE_MS 1500
+#define PING_MS 1000
 
 /* "master0-ip" with an address is a master's; anything else is not. */
 int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
@@ -91,12 +96,13 @@ static int read_keys(struct remote *r, struct err *e)
 }
 
 static struct ssh *sign_in(struct remote *r, struct stream *stream,
-			   const char *name, const char *host_key, struct err *e)
+			   const char *name, bool master, int64_t limit_ms,
+			   struct err *e)
 {
 	struct ssh_config c = {
 		.user = settings_get(r->s->set, S_ADMIN_USERNAME),
 		.name = name,
-		.host_key = host_key,
+		.host_key = r->keys.host[master ? KEYS_MASTER : KEYS_AGENT].ec_public,
 		.key = r->key,
 	};
 
@@ -104,7 +110,7 @@ static struct ssh *sign_in(struct remote *r, struct stream *stream,
 		c.agent = getenv("SSH_AUTH_SOCK");
 		c.agent_key = r->keys.admin_public;
 	}
-	return ssh_open(stream, &c, now_ms() + SIGN_IN_MS, e);
+	return ssh_open(stream, &c, now_ms() + limit_ms, e);
 }
 
 static int list_masters(struct remote *r, struct err *e)
@@ -127,10 +133,12 @@ static int find_masters(struct remote *r, struct err *e)
 {
 	if (list_masters(r, e) < 0)
 		return -1;
-	return r->masters.n > 0 ? 0 :
-				  err_set(e, ERR_DATA,
-					  "there is no master; 'azswarm "
-					  "deploy-compute' makes one");
+	return r->masters.n > 0 ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "there is no master; 'azswarm up' makes a cluster, "
+			       "and 'azswarm restore FILE' brings back what a lost "
+			       "one had");
 }
 
 void remote_drop_docker(struct remote *r)
@@ -150,51 +158,340 @@ static void disconnect(struct remote *r)
 	r->name = NULL;
 }
 
-/* To that master and no other. */
-static int connect_one(struct remote *r, size_t i, struct err *e)
+/* ---- which of them ---- */
+
+static const struct {
+	const char *found;
+	const char *step; /* of one that is being made; NULL: the same */
+} at_words[REMOTE_AT_COUNT] = {
+	[REMOTE_UNKNOWN] = { "was not asked", NULL },
+	[REMOTE_WORKS] = { "works", NULL },
+	[REMOTE_SILENT] = { "does not answer", "booting" },
+	[REMOTE_STRANGE] = { "does not let us sign in", NULL },
+	[REMOTE_NO_ENGINE] = { "Docker does not answer", "installing Docker" },
+	[REMOTE_OUTSIDE] = { "its engine is in no swarm", "forming the swarm" },
+	[REMOTE_LOST] = { "its engine does not find its swarm", NULL },
+	[REMOTE_WORKER] = { "its engine is a worker", "forming the swarm" },
+	[REMOTE_LEADERLESS] = { "the swarm has no leader", "waiting for a leader" },
+	[REMOTE_LOCKED] = { "its swarm is locked", NULL },
+	[REMOTE_NO_HELPER] = { "its helper cannot tell the nodes", NULL },
+};
+
+const char *remote_at_words(enum remote_at at)
+{
+	return at_words[at].found;
+}
+
+static const char *at_step(enum remote_at at)
+{
+	return at_words[at].step != NULL ? at_words[at].step : at_words[at].found;
+}
+
+enum remote_at remote_engine_at(struct docker *d, const struct err *why)
+{
+	struct docker_info info;
+	struct err once = ERR_INIT;
+
+	/* it may be its leader's silence: what is not asked of a leader tells */
+	if (why->kind == ERR_TIMEOUT) {
+		d->timeout_ms = PING_MS;
+		return docker_hello(d, &once) < 0 ? REMOTE_NO_ENGINE :
+						    REMOTE_LEADERLESS;
+	}
+	if (docker_info(d, &info, &once) < 0)
+		return REMOTE_NO_ENGINE;
+	switch (info.state) {
+	case DOCKER_SWARM_LOCKED:
+		return REMOTE_LOCKED;
+	case DOCKER_SWARM_ACTIVE:
+		return info.manager ? REMOTE_LEADERLESS : REMOTE_WORKER;
+	case DOCKER_SWARM_PENDING:
+	case DOCKER_SWARM_ERROR:
+		return REMOTE_LOST;
+	default:
+		return REMOTE_OUTSIDE;
+	}
+}
+
+static int take_manager(void *ctx, const cJSON *node, struct err *e)
+{
+	(void)ctx, (void)node, (void)e;
+	return 0;
+}
+
+bool remote_engine(struct remote *r, int64_t limit_ms, void *ctx,
+		   enum remote_at *at)
+{
+	struct docker *d = remote_docker(r);
+	struct buf path = BUF_INIT(256);
+	struct err once = ERR_INIT;
+	bool works;
+
+	(void)ctx;
+	buf_adds(&path, "/nodes");
+	docker_filter(&path, "role", "manager");
+	d->timeout_ms = limit_ms;
+	/* without a leader there is no such list */
+	works = docker_each(d, path.str, take_manager, NULL, &once) == 0;
+	*at = works ? REMOTE_WORKS : remote_engine_at(d, &once);
+	d->timeout_ms = DOCKER_TIMEOUT_MS;
+	buf_release(&path);
+	return works;
+}
+
+static size_t index_of(const struct masters *m, const char *name)
+{
+	size_t i = 0;
+
+	while (i < m->n && strcmp(m->name[i], name) != 0)
+		i++;
+	return i;
+}
+
+/* Those that may be taken, a bit for each. */
+static unsigned all_of(const struct remote *r)
+{
+	size_t i = r->only != NULL ? index_of(&r->masters, r->only) :
+				     r->masters.n;
+
+	return i < r->masters.n ? 1u << i : (1u << r->masters.n) - 1;
+}
+
+/* To the first of those left that greets, *which; who was waited for in vain
+ * meanwhile is silent. */
+static int connect_any(struct remote *r, unsigned left, int64_t limit_ms,
+		       size_t *which, struct err *e)
 {
 	const struct masters *m = &r->masters;
-	int fd = -1, port;
+	const char *address[LAYOUT_MASTERS_MAX];
+	size_t index[LAYOUT_MASTERS_MAX], n = 0, won = 0;
+	int port, fd = -1;
 
-	disconnect(r);
+	for (size_t i = 0; i < m->n; i++)
+		if ((left >> i & 1) != 0) {
+			address[n] = m->address[i];
+			index[n++] = i;
+		}
 	if (settings_int(r->s->set, S_SSH_PORT, &port, e) == 0)
-		fd = tcp_connect(
-			m->address[i], (unsigned)port,
-			now_ms() + (m->n > 1 ? CONNECT_ONE_MS : CONNECT_MS), e);
-	if (fd >= 0)
-		r->ssh = sign_in(r, stream_of_fd(fd), m->name[i],
-				 r->keys.host[KEYS_MASTER].ec_public, e);
-	if (r->ssh == NULL)
+		fd = tcp_greeting(address, n, (unsigned)port,
+				  now_ms() + limit_ms, &won, e);
+	if (fd < 0)
+		won = n;
+	for (size_t i = 0; i < won; i++)
+		r->at[index[i]] = REMOTE_SILENT;
+	if (fd < 0)
+		return err_in(e, "%s", m->name[index[0]]);
+	*which = index[won];
+	return fd;
+}
+
+/* Sign in to the first of those left that can be; it is not left any more. */
+static int connect_one(struct remote *r, unsigned *left, bool spare, struct err *e)
+{
+	const struct masters *m = &r->masters;
+	size_t i = 0;
+	int fd = connect_any(r, *left, spare ? CONNECT_ONE_MS : CONNECT_MS, &i, e);
+
+	if (fd < 0) {
+		*left = 0;
+		return -1;
+	}
+	*left &= ~(1u << i);
+	r->ssh = sign_in(r, stream_of_fd(fd), m->name[i], true,
+			 *left != 0 ? SIGN_IN_ONE_MS : SIGN_IN_MS, e);
+	if (r->ssh == NULL) {
+		r->at[i] = e->kind == ERR_NET || e->kind == ERR_TIMEOUT ?
+				   REMOTE_SILENT :
+				   REMOTE_STRANGE;
 		return err_in(e, "%s", m->name[i]);
+	}
 	r->name = xstrdup(m->name[i]);
 	return 0;
 }
 
-/* Another master may answer; a key that is wrong here is wrong there. */
-static bool may_pass(const struct err *e)
+/* A helper that waits for the operator says so to systemd, and names the command
+ * that it waits for. */
+static void hear_helper(struct remote *r)
 {
-	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT;
-}
+	struct buf out = BUF_INIT(1024), clean = BUF_INIT(1024);
+	struct err ignored = ERR_INIT;
+	int status;
 
-/* Of those from that one on. */
-static int connect_from(struct remote *r, size_t i, struct err *e)
-{
-	struct err last = ERR_INIT;
-
-	for (; i < r->masters.n; i++) {
-		err_clear(&last);
-		if (connect_one(r, i, &last) == 0)
-			return 0;
-		if (!may_pass(&last))
-			break;
+	if (ssh_run(r->ssh,
+		    "systemctl show --property=StatusText --value " LAYOUT_HELPER_UNIT,
+		    STR_NULL, &out, NULL, &status, now_ms() + ENGINE_ONE_MS,
+		    &ignored) == 0 &&
+	    str_find(buf_str(&out), STR("'azswarm ")) >= 0) {
+		buf_add_clean(&clean, str_trim(buf_str(&out)));
+		snprintf(r->said, sizeof(r->said), "%s's helper: %.220s",
+			 r->name, clean.str);
 	}
-	*e = last;
-	return -1;
+	buf_release(&out);
+	buf_release(&clean);
 }
 
-static int connect_master(struct remote *r, struct err *e)
+/* Does the master there?  Where there is one alone, the first thing that is
+ * wanted of it tells. */
+static bool works_there(struct remote *r, int64_t limit_ms)
 {
-	return find_masters(r, e) < 0 ? -1 : connect_from(r, 0, e);
+	size_t i = index_of(&r->masters, r->name);
+	enum remote_at at = REMOTE_UNKNOWN;
+	bool good = true;
+
+	if (r->works != NULL)
+		good = r->works(r, limit_ms, r->ctx, &at);
+	else if (r->masters.n > 1 && r->only == NULL)
+		good = remote_engine(r, limit_ms, NULL, &at);
+	if (i < r->masters.n)
+		r->at[i] = good ? REMOTE_WORKS : at;
+	if (!good && (at == REMOTE_OUTSIDE || at == REMOTE_LOST))
+		hear_helper(r);
+	if (!good)
+		remote_drop_docker(r);
+	return good;
+}
+
+int remote_still_works(struct remote *r, struct err *e)
+{
+	if (works_there(r, ENGINE_ONE_MS))
+		return 0;
+	return err_set(e, ERR_NET, "%s: %s", r->name,
+		       at_words[remote_is_at(r)].found);
+}
+
+enum remote_at remote_is_at(const struct remote *r)
+{
+	size_t i = r->name != NULL ? index_of(&r->masters, r->name) :
+				     LAYOUT_MASTERS_MAX;
+
+	return i < r->masters.n ? r->at[i] : REMOTE_UNKNOWN;
+}
+
+/* What kept the first ones from being it. */
+static void say_which(const struct remote *r)
+{
+	struct buf why = BUF_INIT(512);
+	size_t i = index_of(&r->masters, r->name);
+
+	for (size_t k = 0; k < i && k < r->masters.n; k++)
+		if (r->at[k] != REMOTE_WORKS && r->at[k] != REMOTE_UNKNOWN)
+			buf_addf(&why, "%s%s: %s", why.n > 0 ? ", " : "",
+				 r->masters.name[k], at_words[r->at[k]].found);
+	if (why.n > 0 && r->only == NULL)
+		ui_say(r->s->ui, "through %s (%s)", r->name, why.str);
+	buf_release(&why);
+}
+
+/* The rest of a look: the first that let us in stands by. */
+struct spare {
+	struct ssh *ssh;
+	char *name;
+	bool engine;
+};
+
+static void stand_by(struct remote *r, struct spare *sp)
+{
+	/* an engine without a leader is better than none */
+	bool better = remote_is_at(r) == REMOTE_LEADERLESS;
+
+	if (sp->ssh == NULL || (better && !sp->engine)) {
+		ssh_close(sp->ssh);
+		free(sp->name);
+		*sp = (struct spare){ r->ssh, r->name, better };
+		r->ssh = NULL;
+		r->name = NULL;
+	}
+	disconnect(r);
+}
+
+/*
+ * To one of those left that works: 0.  1 when none does, and r is connected to
+ * one that lets us in; -1 when none does that.
+ */
+static int pick(struct remote *r, unsigned left, struct err *e)
+{
+	struct spare sp = { NULL, NULL, false };
+	struct err why = ERR_INIT;
+	int rc = -1;
+
+	disconnect(r);
+	r->said[0] = '\0';
+	while (left != 0 && rc < 0) {
+		struct err once = ERR_INIT;
+
+		if (connect_one(r, &left, sp.ssh != NULL, &once) < 0) {
+			/* a key that is wrong tells more than silence */
+			if (why.kind == ERR_NONE || why.kind == ERR_NET ||
+			    why.kind == ERR_TIMEOUT || once.kind == ERR_INTR)
+				why = once;
+			if (once.kind == ERR_INTR)
+				break;
+		} else if (works_there(r, left != 0 ? ENGINE_ONE_MS : ENGINE_MS)) {
+			rc = 0;
+		} else {
+			stand_by(r, &sp);
+		}
+		if (interrupt_requested())
+			left = 0;
+	}
+	if (rc < 0 && sp.ssh != NULL && why.kind != ERR_INTR) {
+		r->ssh = sp.ssh;
+		r->name = sp.name;
+		return 1;
+	}
+	ssh_close(sp.ssh);
+	free(sp.name);
+	if (rc < 0)
+		*e = why;
+	return rc;
+}
+
+/* What mends that, from what is worst. */
+static const char *advice_for(const struct remote *r, char text[160])
+{
+	size_t n[REMOTE_AT_COUNT] = { 0 };
+	const char *leaderless = NULL;
+
+	for (size_t i = 0; i < r->masters.n; i++) {
+		n[r->at[i]]++;
+		if ((r->at[i] == REMOTE_LEADERLESS || r->at[i] == REMOTE_LOST) &&
+		    leaderless == NULL)
+			leaderless = r->masters.name[i];
+	}
+	if (r->said[0] != '\0')
+		return r->said;
+	if (n[REMOTE_LOCKED] > 0)
+		return "'azswarm unlock' unlocks it";
+	if (leaderless != NULL && r->masters.n > 1) {
+		snprintf(text, 160,
+			 "it has one again when most masters are back; if they "
+			 "are lost, 'azswarm recover --from %s'",
+			 leaderless);
+		return text;
+	}
+	if (n[REMOTE_OUTSIDE] == r->masters.n)
+		return "one that was just made forms it soon; of one that was "
+		       "lost, 'azswarm restore FILE' brings back what it had";
+	if (n[REMOTE_SILENT] == r->masters.n)
+		return "'azswarm status' shows whether they run, 'azswarm "
+		       "doctor' more";
+	return "'azswarm ssh MASTER' and 'journalctl -u docker -u swarm-helper' "
+	       "there say more";
+}
+
+int remote_why(const struct remote *r, struct err *e)
+{
+	struct buf all = BUF_INIT(400);
+	char text[160];
+
+	for (size_t i = 0; i < r->masters.n; i++)
+		buf_addf(&all, "%s%s: %s", i > 0 ? ", " : "",
+			 r->masters.name[i], at_words[r->at[i]].found);
+	err_set(e, ERR_DATA,
+		r->masters.n > 1 ? "no master works (%s); %s" : "%s; %s",
+		all.str, advice_for(r, text));
+	buf_release(&all);
+	return -1;
 }
 
 /* What the local Azure's agent of a machine says when there is none. */
@@ -274,60 +571,191 @@ static void begin(struct session *s, struct remote *r)
 			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
 }
 
-static int open_own(struct remote *r, struct err *e)
+/* To those of the masters that are not avoided, then to any. */
+static int pick_any(struct remote *r, unsigned avoid, struct err *e)
+{
+	unsigned all = all_of(r);
+	int rc = 1;
+
+	if ((all & ~avoid) != 0)
+		rc = pick(r, all & ~avoid, e);
+	if (rc != 0 && (avoid & all) != 0 && e->kind != ERR_INTR) {
+		err_clear(e);
+		rc = pick(r, all, e);
+	}
+	return rc;
+}
+
+/* A connection of our own; a master that was just found not to work is the
+ * last. */
+static int connect_own(struct remote *r, unsigned avoid, struct err *e)
 {
 	struct err why = ERR_INIT;
+	int rc;
 
-	if (read_keys(r, e) < 0)
+	if (read_keys(r, e) < 0 || find_masters(r, e) < 0)
 		return -1;
-	if (connect_master(r, &why) == 0)
+	rc = pick_any(r, avoid, &why);
+	if (rc == 0)
+		say_which(r);
+	if (rc > 0 && !r->must) {
+		remote_why(r, &why);
+		ui_say(r->s->ui, "through %s: %s", r->name, why.msg);
+		rc = 0;
+	}
+	if (rc > 0 || (rc < 0 && r->masters.n > 1 && r->only == NULL &&
+		       (why.kind == ERR_NET || why.kind == ERR_TIMEOUT)))
+		return remote_why(r, e);
+	if (rc < 0)
+		*e = why;
+	return rc;
+}
+
+static int open_own(struct remote *r, unsigned avoid, struct err *e)
+{
+	struct err why = ERR_INIT;
+	bool silent = true;
+
+	if (connect_own(r, avoid, &why) == 0)
 		return 0;
+	for (size_t i = 0; i < r->masters.n; i++)
+		silent &= r->at[i] == REMOTE_SILENT || r->at[i] == REMOTE_UNKNOWN;
 	/* a connection that is refused there says nothing to anybody */
-	if (may_pass(&why))
+	if (r->masters.n > 0 && silent && why.kind != ERR_INTR)
 		refuse_paper(r->s, e);
 	if (e->kind == ERR_NONE)
 		*e = why;
 	return -1;
 }
 
+/* Is there a connection that is kept, to a master that works?  *avoid: that one
+ * does not. */
+static bool use_kept(struct remote *r, unsigned *avoid)
+{
+	bool asked = r->works != NULL || (r->masters.n > 1 && !share_is_fresh(r));
+
+	if (asked && !works_there(r, ENGINE_ONE_MS)) {
+		*avoid = 1u << index_of(&r->masters, r->name);
+		if (r->works == NULL || r->works == remote_engine)
+			share_checked(r, false);
+		disconnect(r);
+		return false;
+	}
+	if (asked)
+		share_checked(r, true);
+	if (r->masters.n > 0 && strcmp(r->masters.name[0], r->name) != 0)
+		ui_say(r->s->ui, "through %s", r->name);
+	return true;
+}
+
+static int open_rest(struct remote *r, bool kept, struct err *e)
+{
+	unsigned avoid = 0;
+
+	if (kept && use_kept(r, &avoid))
+		return 0;
+	if (open_own(r, avoid, e) < 0)
+		return -1;
+	return share_begin(r) ? 0 : remote_reopen(r, e);
+}
+
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	return open_own(r, e);
+	return lock_take(s, e) < 0 ? -1 : open_own(r, 0, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
 	begin(s, r);
-	if (share_join(r))
-		return 0;
-	if (open_own(r, e) < 0)
-		return -1;
-	return share_begin(r) ? 0 : remote_reopen(r, e);
+	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
 }
 
-int remote_open_known(struct session *s, struct remote *r,
-		      struct masters *known, struct err *e)
+int remote_open_for(struct session *s, struct remote *r, remote_works *works,
+		    void *ctx, struct err *e)
 {
+	begin(s, r);
+	r->works = works;
+	r->ctx = ctx;
+	r->must = true;
+	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
+}
+
+int remote_open_named(struct session *s, struct remote *r, const char *name,
+		      struct err *e)
+{
+	bool kept;
+
+	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
+	kept = share_join(r);
+	if (name == NULL)
+		return open_rest(r, kept, e);
+	if (!kept && (read_keys(r, e) < 0 || list_masters(r, e) < 0))
+		return -1;
+	if (r->masters.n == 1 || index_of(&r->masters, name) == r->masters.n)
+		return open_rest(r, kept, e);
+	if (kept && strcmp(r->name, name) == 0)
+		return 0;
+	r->only = name;
+	return open_own(r, 0, e);
+}
+
+int remote_know(struct session *s, struct remote *r, struct err *e)
+{
+	begin(s, r);
+	return lock_take(s, e) < 0 || read_keys(r, e) < 0 ? -1 :
+							    find_masters(r, e);
+}
+
+int remote_to(struct remote *r, size_t master, struct err *e)
+{
+	r->only = r->masters.name[master];
+	return connect_own(r, 0, e);
+}
+
+enum remote_at remote_look(struct remote *r, size_t master)
+{
+	struct err ignored = ERR_INIT;
+	struct remote own;
+
+	if (read_keys(r, &ignored) < 0)
+		return REMOTE_UNKNOWN;
+	own = *r;
+	r->ssh = NULL;
+	r->name = NULL;
+	r->has_docker = false;
+	r->works = remote_engine;
+	pick(r, 1u << master, &ignored);
+	disconnect(r);
+	own.at[master] = r->at[master];
+	*r = own;
+	return r->at[master];
+}
+
+int remote_open_known(struct session *s, struct remote *r, struct masters *known,
+		      remote_works *works, void *ctx, struct err *e)
+{
+	int rc;
+
 	begin(s, r);
 	if (read_keys(r, e) < 0)
 		return -1;
+	r->works = works;
+	r->ctx = ctx;
+	r->must = true;
 	r->masters = *known;
 	*known = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
-	return connect_from(r, 0, e);
-}
-
-int remote_next(struct remote *r, struct err *e)
-{
-	size_t i = 0;
-
-	while (i < r->masters.n && strcmp(r->masters.name[i], r->name) != 0)
-		i++;
-	if (i + 1 >= r->masters.n)
-		return err_set(e, ERR_DATA, "there is no other master");
-	if (read_keys(r, e) < 0)
-		return -1;
-	return connect_from(r, i + 1, e);
+	rc = pick(r, all_of(r), e);
+	if (rc == 0)
+		say_which(r);
+	if (rc < 0 && r->masters.n > 1 &&
+	    (e->kind == ERR_NET || e->kind == ERR_TIMEOUT)) {
+		err_clear(e);
+		return remote_why(r, e);
+	}
+	return rc > 0 ? remote_why(r, e) : rc;
 }
 
 int remote_check(const struct remote *r, struct err *e)
@@ -338,8 +766,11 @@ int remote_check(const struct remote *r, struct err *e)
 
 int remote_reopen(struct remote *r, struct err *e)
 {
-	disconnect(r);
-	return read_keys(r, e) < 0 ? -1 : connect_master(r, e);
+	return connect_own(r,
+			   remote_is_at(r) > REMOTE_WORKS ?
+				   1u << index_of(&r->masters, r->name) :
+				   0,
+			   e);
 }
 
 void remote_release(struct remote *r)
@@ -383,66 +814,55 @@ struct docker *remote_docker(struct remote *r)
 
 /* ---- a swarm that is on its way ---- */
 
-/* What an engine is at that cannot tell its nodes. */
-static const char *engine_step(struct docker *d)
+/* One look at all masters: 0, 1 when none is as far, or -1. */
+static int look_for_swarm(struct remote *r, unsigned avoid, struct err *e)
 {
-	struct docker_info info;
-	struct err ignored = ERR_INIT;
+	struct err once = ERR_INIT;
+	int rc;
 
-	if (docker_info(d, &info, &ignored) < 0)
-		return "installing Docker";
-	if (info.state == DOCKER_SWARM_LOCKED)
-		return "its swarm is locked";
-	return info.state == DOCKER_SWARM_ACTIVE && info.manager ?
-		       "waiting for a leader" :
-		       "forming the swarm";
+	if (r->ssh != NULL && works_there(r, ENGINE_MS))
+		return 0;
+	rc = pick_any(r, avoid, &once);
+	/* one alone stays connected unless that is what is broken */
+	if (rc > 0 && (r->masters.n > 1 || r->at[0] == REMOTE_NO_ENGINE))
+		disconnect(r);
+	if (rc >= 0 || once.kind == ERR_NET || once.kind == ERR_TIMEOUT)
+		return rc < 0 ? 1 : rc;
+	*e = once;
+	return -1;
 }
 
-/* Is the engine there a manager of a swarm with a leader?  *step: what it is
- * at, when not. */
-static bool has_swarm(struct remote *r, const char **step)
+static bool any_at(const struct remote *r, enum remote_at at)
 {
-	struct docker *d = remote_docker(r);
-	struct docker_node *nodes = NULL;
-	struct err ignored = ERR_INIT;
-	size_t n;
-	bool there;
-
-	d->timeout_ms = ENGINE_MS;
-	/* without a leader there is no such list */
-	there = docker_nodes(d, &nodes, &n, &ignored) == 0;
-	if (!there)
-		*step = engine_step(d);
-	d->timeout_ms = DOCKER_TIMEOUT_MS;
-	free(nodes);
-	return there;
+	for (size_t i = 0; i < r->masters.n; i++)
+		if (r->at[i] == at)
+			return true;
+	return false;
 }
 
-/* One look at all masters: 1, 0 when none is as far, or -1.  told: what was
- * said of each; NULL: nothing is to be said. */
-static int look_for_swarm(struct remote *r, const char **told, struct err *e)
+/* One that was there, and not one that is being made. */
+static bool was_there(const struct remote *r)
+{
+	return any_at(r, REMOTE_LEADERLESS) || any_at(r, REMOTE_LOST) ||
+	       any_at(r, REMOTE_LOCKED) || r->said[0] != '\0';
+}
+
+bool remote_may_lead(const struct remote *r)
+{
+	return was_there(r) && r->said[0] == '\0' && !any_at(r, REMOTE_LOCKED);
+}
+
+/* Each master's step, where it is another than was told. */
+static void say_steps(const struct remote *r, const char **told)
 {
 	for (size_t i = 0; i < r->masters.n; i++) {
-		const char *step = "booting";
-		struct err once = ERR_INIT;
+		const char *step = was_there(r) ? at_words[r->at[i]].found :
+						  at_step(r->at[i]);
 
-		if ((r->ssh == NULL || strcmp(r->name, r->masters.name[i]) != 0) &&
-		    connect_one(r, i, &once) < 0 && !may_pass(&once)) {
-			*e = once;
-			return -1;
-		}
-		if (r->ssh != NULL && has_swarm(r, &step))
-			return 1;
-		/* the others are asked, too; one alone stays connected unless
-		 * that is what is broken */
-		if (r->masters.n > 1 || strcmp(step, "installing Docker") == 0)
-			disconnect(r);
-		if (told != NULL && told[i] != step) {
+		if (told[i] != step)
 			ui_say(r->s->ui, "  %s: %s", r->masters.name[i], step);
-			told[i] = step;
-		}
+		told[i] = step;
 	}
-	return 0;
 }
 
 static int take_deployment(void *ctx, const cJSON *d, struct err *e)
@@ -493,59 +913,87 @@ static int wait_deployed(struct session *s, int64_t began_ms, int64_t limit_ms,
 	return rc < 0 ? -1 : was;
 }
 
-/* The first look: 1, 0 when there is something to wait for, or -1. */
-static int first_look(struct remote *r, int64_t began_ms, int64_t limit_ms,
-		      struct err *e)
+/* The first look: 0, 1 when there is something to wait for, or -1. */
+static int first_look(struct remote *r, unsigned avoid, int64_t began_ms,
+		      int64_t limit_ms, struct err *e)
 {
 	int rc;
 
 	if (read_keys(r, e) < 0 || list_masters(r, e) < 0)
 		return -1;
-	rc = r->masters.n > 0 ? look_for_swarm(r, NULL, e) : 0;
-	if (rc != 0)
+	rc = r->masters.n > 0 ? look_for_swarm(r, avoid, e) : 1;
+	if (rc <= 0)
 		return rc;
 	rc = wait_deployed(r->s, began_ms, limit_ms, e);
 	if (rc > 0) { /* there may be more of them */
+		disconnect(r);
 		remote_masters_release(&r->masters);
 		r->masters =
 			(struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+		memset(r->at, 0, sizeof(r->at));
 	}
-	if (rc < 0 || find_masters(r, e) < 0)
+	if (rc < 0 || find_masters(r, e) < 0 || refuse_paper(r->s, e) < 0)
 		return -1;
-	return refuse_paper(r->s, e);
+	return 1;
 }
 
-int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
-		      struct err *e)
+static int wait_for_swarm(struct remote *r, int64_t began_ms, int64_t limit_ms,
+			  struct err *e)
 {
 	const char *told[LAYOUT_MASTERS_MAX] = { NULL };
-	const char *ignored;
-	int64_t began = now_ms();
+	int64_t lost_ms = 0; /* since when it is there without a leader */
 	int rc;
 
-	begin(s, r);
-	if (share_join(r) && has_swarm(r, &ignored))
-		return 0;
-	disconnect(r);
-	rc = first_look(r, began, limit_ms, e);
-	while (rc == 0) {
-		rc = look_for_swarm(r, told, e);
-		if (rc == 0 && now_ms() - began >= limit_ms)
+	while ((rc = look_for_swarm(r, 0, e)) > 0) {
+		if (!was_there(r))
+			lost_ms = 0;
+		else if (lost_ms == 0)
+			lost_ms = now_ms();
+		if (any_at(r, REMOTE_LOCKED) ||
+		    (lost_ms != 0 && now_ms() - lost_ms >= REMOTE_LEADER_MS)) {
+			rc = remote_why(r, e);
+			break;
+		}
+		say_steps(r, told);
+		if (now_ms() - began_ms >= limit_ms) {
 			rc = err_set(e, ERR_TIMEOUT,
 				     "no master has a swarm with a leader after "
 				     "%lld minutes (%s: %s); 'azswarm ssh' and "
 				     "/var/log/cloud-init-output.log there say more",
 				     (long long)limit_ms / 60000,
 				     r->masters.name[0], told[0]);
-		if (rc != 0)
 			break;
-		ui_waiting(s->ui, "the swarm", now_ms() - began, now_ms());
-		rc = sleep_until(now_ms() + LOOK_MS, e);
+		}
+		ui_waiting(r->s->ui, "the swarm", now_ms() - began_ms, now_ms());
+		if ((rc = sleep_until(now_ms() + LOOK_MS, e)) < 0)
+			break;
 	}
-	ui_clear(s->ui);
-	if (rc > 0 && !share_begin(r))
-		return remote_reopen(r, e);
-	return rc < 0 ? -1 : 0;
+	ui_clear(r->s->ui);
+	return rc;
+}
+
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e)
+{
+	int64_t began = now_ms();
+	unsigned avoid = 0;
+	int rc;
+
+	begin(s, r);
+	if (lock_take(s, e) < 0)
+		return -1;
+	r->works = remote_engine;
+	r->must = true;
+	if (share_join(r) && use_kept(r, &avoid))
+		return 0;
+	disconnect(r);
+	rc = first_look(r, avoid, began, limit_ms, e);
+	if (rc > 0)
+		rc = wait_for_swarm(r, began, limit_ms, e);
+	if (rc < 0)
+		return -1;
+	say_which(r);
+	return share_begin(r) ? 0 : remote_reopen(r, e);
 }
 
 /* ---- other nodes ---- */
@@ -615,10 +1063,7 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 		ssh_channel_close(c);
 		return err_in(e, "%s", name);
 	}
-	*out = sign_in(r, ssh_channel_stream(c), name,
-		       manager ? r->keys.host[KEYS_MASTER].ec_public :
-				 r->keys.host[KEYS_AGENT].ec_public,
-		       e);
+	*out = sign_in(r, ssh_channel_stream(c), name, manager, SIGN_IN_MS, e);
 	return *out != NULL ? 0 : err_in(e, "%s", name);
 }
 

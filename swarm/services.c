@@ -15,6 +15,7 @@
 #include "node/layout.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
 
 #define CONVERGE_MS 300000
 #define LOOK_MS 1000
@@ -196,8 +197,8 @@ static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 			"the master offers %s, and this program is %s: "
 			"the cluster was made with another build or for "
 			"another processor (use that one, name its file with "
-			"--program, or deploy-storage, deploy-compute and "
-			"reimage-agents-serial with this), "
+			"--program, or deploy-storage, params and upgrade with "
+			"this), "
 			"or port %d there is not our agent's",
 			offered, ours.own.docker.digest, LAYOUT_REGISTRY_PORT);
 		goto out;
@@ -479,6 +480,10 @@ static int look(struct docker *d, const char *name, struct tasks *t,
 	if (wanted_tasks(d, service, wanted, e) < 0 ||
 	    docker_each(d, path.str, take_task, t, e) < 0)
 		goto out;
+	/* which nodes may have one of somebody's, Swarm knows */
+	if (json_at(service, "Spec.Mode.Global") != NULL &&
+	    json_at(service, "Spec.TaskTemplate.Placement.Constraints[0]") != NULL)
+		*wanted = t->wanted;
 	update = json_str_opt(service, "UpdateStatus.State", "");
 	if (strcmp(update, "paused") == 0 ||
 	    str_starts(str_of(update), STR("rollback"))) {
@@ -818,6 +823,126 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
 	return change(s, replicated.name, -1, true, e);
+}
+
+/* ---- after an upgrade ---- */
+
+#define OURS \
+	LAYOUT_REGISTRY_HOST \
+	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+#define MOVES_MAX 64
+
+/* Services that run as another build of this program. */
+struct moves {
+	const struct ours *ours;
+	char *name[MOVES_MAX];
+	size_t n;
+};
+
+static const char *image_in(const cJSON *service)
+{
+	return json_str_opt(service, "Spec.TaskTemplate.ContainerSpec.Image", "");
+}
+
+static bool is_other(const struct ours *o, const char *image)
+{
+	return str_starts(str_of(image), STR(OURS ":")) &&
+	       which_of(o, digest_of(image)) == NULL;
+}
+
+static int take_move(void *ctx, const cJSON *service, struct err *e)
+{
+	struct moves *m = ctx;
+
+	(void)e;
+	if (is_other(m->ours, image_in(service)) && m->n < MOVES_MAX)
+		m->name[m->n++] = xstrdup(json_str_opt(service, "Spec.Name", ""));
+	return 0;
+}
+
+/* The new task comes before the old one goes, where both can be at once and
+ * nobody has said otherwise. */
+static void start_first(cJSON *spec)
+{
+	const cJSON *p;
+	bool host = false;
+	cJSON *how;
+
+	cJSON_ArrayForEach(p, json_at(spec, "TaskTemplate.Networks"))
+		host |= json_is(p, "Target", "host");
+	cJSON_ArrayForEach(p, json_at(spec, "EndpointSpec.Ports"))
+		host |= json_is(p, "PublishMode", "host");
+	cJSON_ArrayForEach(p, json_at(spec, "TaskTemplate.ContainerSpec.Mounts"))
+		host |= json_is(p, "Type", "volume");
+	if (host || json_get(spec, "UpdateConfig") != NULL)
+		return;
+	how = json_add_obj(spec, "UpdateConfig");
+	json_add_int(how, "Parallelism", 1);
+	json_add_str(how, "Order", "start-first");
+}
+
+static int move_one(struct docker *d, const char *name, const char *image,
+		    struct err *e)
+{
+	int rc = -1;
+
+	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
+		cJSON *old = NULL, *spec;
+		bool again;
+
+		if (service_get(d, name, &old, e) < 0 || old == NULL)
+			return e->kind == ERR_NONE ? 0 : -1;
+		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
+		json_set(json_get_mut(json_get_mut(spec, "TaskTemplate"),
+				      "ContainerSpec"),
+			 "Image", cJSON_CreateString(image));
+		start_first(spec);
+		rc = service_update(d, old, spec, &again, e);
+		json_free(spec);
+		json_free(old);
+	}
+	return rc < 0 && e->kind == ERR_NONE ?
+		       err_set(e, ERR_DOCKER, "somebody else keeps changing it") :
+		       rc;
+}
+
+static int move_all(struct session *s, struct docker *d, const struct moves *m,
+		    struct err *e)
+{
+	char *image = m->n > 0 ? image_of_ours(s, d, e) : NULL;
+	int rc = m->n > 0 && image == NULL ? -1 : 0;
+
+	for (size_t i = 0; rc == 0 && i < m->n; i++) {
+		ui_say(s->ui, "service %s: to this version", m->name[i]);
+		rc = move_one(d, m->name[i], image, e);
+		if (rc < 0)
+			err_in(e, "service %s", m->name[i]);
+		else
+			rc = converge(s, d, m->name[i], e);
+	}
+	free(image);
+	return rc;
+}
+
+int services_move(struct session *s, struct docker *d, bool dry, size_t *n,
+		  struct err *e)
+{
+	struct ours ours;
+	struct moves m = { .ours = &ours };
+	int rc = -1;
+
+	if (ours_init(&ours, s, e) == 0 &&
+	    docker_each(d, "/services", take_move, &m, e) == 0)
+		rc = dry ? 0 : move_all(s, d, &m, e);
+	*n = m.n;
+	for (size_t i = 0; i < m.n; i++) {
+		if (dry && rc == 0)
+			ui_say(s->ui, "service %s: would go to this version",
+			       m.name[i]);
+		free(m.name[i]);
+	}
+	ours_release(&ours);
+	return rc;
 }
 
 static int service_remove(struct session *s, struct docker *d, const char *name,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/retry.h"
 #include "swarm/cloud.h"
+#include "swarm/lock.h"
 #include "swarm/session.h"
 #include "swarm/swarm.h"
 
@@ -28,6 +29,7 @@ static int clock_wait(void *ctx, int64_t until_ms, const char *what,
 	trace_note(&s->trace, "waits %lld ms for %s",
 		   (long long)(until_ms - now_ms()), what);
 	for (int64_t now = now_ms(); now < until_ms; now = now_ms()) {
+		lock_look(s);
 		ui_waiting(s->ui, what, now - since_ms, now);
 		if (sleep_until(until_ms - now > TICK_MS ? now + TICK_MS : until_ms,
 				e) < 0)
@@ -43,6 +45,17 @@ static void note(void *ctx, const char *text)
 
 	trace_note(&s->trace, "tries again: %s", text);
 	ui_say(s->ui, "%s; trying again", text);
+}
+
+/* What a command asks first takes its lock (swarm/lock.h). */
+static int before(void *ctx, struct err *e)
+{
+	return lock_take(ctx, e);
+}
+
+static int may_change(void *ctx, struct err *e)
+{
+	return lock_still(ctx, e);
 }
 
 /* "https://host/" and "https://host" are the same endpoint. */
@@ -271,6 +284,10 @@ int session_reach(struct session *s, struct err *e)
 	s->az.http.watch = trace_watch(&s->trace, TRACE_AZURE);
 	s->az.note = note;
 	s->az.note_ctx = s;
+	s->az.before = before;
+	s->az.before_ctx = s;
+	s->trace.may = may_change;
+	s->trace.may_ctx = s;
 	rc = 0;
 out:
 	free(arm);
@@ -364,6 +381,19 @@ int session_open(struct session *s, struct err *e)
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
 	return *s->az.subscription != '\0' ? 0 : session_subscription(s, e);
+}
+
+static void anew(struct session *s, struct http_client *c, enum trace_peer peer)
+{
+	http_client_init(c, dial_azure(&s->dial), NULL);
+	c->watch = trace_watch(&s->trace, peer);
+}
+
+void session_detach(struct session *s)
+{
+	anew(s, &s->data, TRACE_AZURE);
+	anew(s, &s->az.http, TRACE_AZURE);
+	anew(s, &s->entra.http, TRACE_SIGN_IN);
 }
 
 void session_close(struct session *s)

@@ -15,6 +15,9 @@ struct storage {
 	bool keyless;	   /* it allows no shared keys */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	/* "key1" or "key2", which machines have; while that is being changed, the
+	 * one that they had, else "" */
+	char key[5], key_before[5];
 };
 
 /* What a command works with: settings, the person's terminal, and, once it
@@ -31,9 +34,15 @@ struct session {
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */
+	bool force;		   /* --force */
 	bool no_share;		   /* --no-share */
+	bool with_keys;		   /* --keys */
+	bool to_storage;	   /* --to-storage */
+	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
+	const char *from;	   /* --from MASTER, NULL: not said */
 	const char *rounds, *seed; /* --rounds N, --seed N, NULL: as usual */
+	const char *tail, *since;  /* --tail N, --since D, NULL: as usual */
 	/* of login */
 	bool person;	       /* who signs in is a person, whatever is set */
 	bool device_code;      /* --device-code */
@@ -46,6 +55,8 @@ struct session {
 	int exit_status;
 	const char *confirm; /* --confirm NAME, NULL: ask */
 	struct trace trace;  /* opened by main */
+	struct lock *lock;   /* the operators', NULL: the command needs none */
+	bool break_lock;     /* --break-lock */
 	char *account;	     /* see storage_account_name() */
 	bool labels_known;   /* names_labels() has asked, and they can be had */
 	bool sized;	     /* see sizes_choose() */
@@ -78,6 +89,8 @@ int session_open(struct session *s, struct err *e);
 /* Where none is set: the subscription that the credential brought along, or the
  * only one it sees.  ERR_USAGE when there are several, ERR_AUTH when none. */
 int session_subscription(struct session *s, struct err *e);
+/* In a child, behind fork(): its connections are the parent's, and it makes others. */
+void session_detach(struct session *s);
 void session_close(struct session *s);
 
 #endif

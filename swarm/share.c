@@ -23,7 +23,8 @@
 
 #define IDLE_MS 60000
 #define CONNECT_MS 1000
-#define HELLO_MS 5000 /* or the host's server is not there any more */
+#define HELLO_MS 2500 /* or the host's server is not there any more */
+#define FRESH_S 5     /* so long a master is believed to work */
 #define HELLO_MAX (16u << 10)
 #define FORM 1 /* of the greeting */
 #define ARGUMENTS_MAX (4 << 20)
@@ -175,6 +176,32 @@ bool share_join(struct remote *r)
 	return rc == 1;
 }
 
+/* When that was last seen is the time of the socket's file. */
+bool share_is_fresh(const struct remote *r)
+{
+	struct err ignored = ERR_INIT;
+	char *path = share_path(r->s, "ssh", &ignored);
+	struct stat st;
+	bool fresh = path != NULL && lstat(path, &st) == 0 &&
+		     unix_time() - st.st_mtim.tv_sec >= 0 &&
+		     unix_time() - st.st_mtim.tv_sec <= FRESH_S;
+
+	free(path);
+	return fresh;
+}
+
+void share_checked(const struct remote *r, bool works)
+{
+	struct err ignored = ERR_INIT;
+	char *path = share_path(r->s, "ssh", &ignored);
+
+	if (path != NULL && works)
+		utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+	else if (path != NULL)
+		unlink(path); /* its host sees that */
+	free(path);
+}
+
 /* ---- the host ---- */
 
 struct place {
@@ -192,9 +219,7 @@ static bool still_there(void *ctx)
 	       st.st_dev == p->made.st_dev;
 }
 
-/* Of the command's files and connections only these stay: somebody may wait
- * for the end of a pipe. */
-static void close_others(const int *kept, size_t n)
+void remote_close_others(const int *kept, size_t n)
 {
 	DIR *d = opendir("/proc/self/fd");
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -250,7 +275,7 @@ static void host(struct remote *r, int fd, const char *path)
 	greeting(r, &hello);
 	/* first the descriptors: what is released must not say goodbye for the
 	 * command, which goes on */
-	close_others(kept, sizeof(kept) / sizeof(*kept));
+	remote_close_others(kept, sizeof(kept) / sizeof(*kept));
 	r->ssh = NULL;
 	session_close(r->s);
 	settings_release((struct settings *)(uintptr_t)r->s->set);

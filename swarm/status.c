@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/time.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
 
 #define NAME_WIDTH 18
 #define LINE_MAX_N 8192
@@ -228,6 +229,19 @@ static void azure_lines(const struct status *st, FILE *out)
 	else if (v->compute.there || v->storage.there ||
 		 v->no_storage.kind != ERR_DATA)
 		line(out, "storage", "%s", v->no_storage.msg);
+	if (st->addresses_end > 0) {
+		int64_t days = (st->addresses_end - unix_time()) / 86400;
+
+		line(out, "addresses",
+		     days < 0 ?
+			     "by which machines fetch the program have ended; "
+			     "'azswarm params', 'azswarm upgrade' and 'azswarm "
+			     "deploy-compute' renew them" :
+			     "by which machines fetch the program end in %lld "
+			     "days; 'azswarm params', 'azswarm upgrade' and "
+			     "'azswarm deploy-compute' renew them",
+		     (long long)days);
+	}
 	if (v->no_machines.kind == ERR_NONE) {
 		power_line(out, "masters", &v->masters);
 		power_line(out, "agents", &v->agents);
@@ -288,11 +302,24 @@ static void node_line(FILE *out, const struct survey *v)
 
 	for (size_t i = 0; i < v->n_nodes; i++)
 		well += is_well(&v->nodes[i]);
-	strangers(v, &v->masters, &others);
 	strangers(v, &v->agents, &others);
 	line(out, "nodes", "%zu of %zu ready and active%s%s", well, v->n_nodes,
 	     others.n > 0 ? "; running, and no nodes yet:" : "", others.str);
 	buf_release(&others);
+}
+
+/* Masters that Azure has and the swarm does not reach, and why. */
+static void missing_lines(FILE *out, const struct survey *v)
+{
+	char mend[120];
+
+	for (size_t i = 0; i < v->masters.n; i++) {
+		const char *why = survey_missing(v, i, mend);
+
+		if (why != NULL)
+			line(out, "missing", "%s: %s; %s",
+			     v->masters.list[i].name, why, mend);
+	}
 }
 
 /* What nodes say that they go without: "n05 (share), n06 (room,paused)". */
@@ -309,8 +336,18 @@ static void lacks_line(FILE *out, const struct survey *v)
 	buf_release(&text);
 }
 
-static void swarm_lines(const struct survey *v, FILE *out)
+static void drift_line(const struct status *st, FILE *out)
 {
+	if (st->n_drift > 0)
+		line(out, "drift",
+		     "%zu of %zu machines are not what a new one would get: %s; "
+		     "'azswarm upgrade' brings them there",
+		     st->n_drift, st->v->n_nodes, st->drift);
+}
+
+static void swarm_lines(const struct status *st, FILE *out)
+{
+	const struct survey *v = st->v;
 	struct survey_quorum q = survey_quorum(v);
 	struct buf versions = BUF_INIT(LINE_MAX_N);
 	size_t lacking = 0;
@@ -328,6 +365,7 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		line(out, "swarm",
 		     "%zu of %zu managers reachable; tolerates the loss of %zu",
 		     q.reachable, q.managers, tolerates(&q));
+	missing_lines(out, v);
 	node_line(out, v);
 	lacks_line(out, v);
 	for (size_t i = 0; i < v->work.n_services; i++)
@@ -342,6 +380,7 @@ static void swarm_lines(const struct survey *v, FILE *out)
 		    &versions);
 	versions_of(v, offsetof(struct docker_node, engine), "Docker", &versions);
 	line(out, "versions", "%s", versions.str);
+	drift_line(st, out);
 	buf_release(&versions);
 }
 
@@ -450,7 +489,7 @@ void status_text(const struct status *st, FILE *out)
 	azure_lines(st, out);
 	if (st->v->no_machines.kind == ERR_DATA)
 		return;
-	swarm_lines(st->v, out);
+	swarm_lines(st, out);
 	if (st->v->no_swarm.kind != ERR_NONE)
 		return;
 	node_table(st->v, out);
@@ -493,6 +532,19 @@ static void add_machines(cJSON *doc, const char *key, const struct instances *a)
 		json_add_str(o, "size", a->list[i].size);
 		json_add_str(o, "power", a->list[i].power);
 		json_add_str(o, "provisioning", a->list[i].provisioning);
+	}
+}
+
+static void add_missing(cJSON *masters, const struct survey *v)
+{
+	char mend[120];
+
+	for (size_t i = 0; i < v->masters.n; i++) {
+		const char *why = survey_missing(v, i, mend);
+
+		if (why != NULL)
+			json_add_str(cJSON_GetArrayItem(masters, (int)i),
+				     "missing", why);
 	}
 }
 
@@ -623,6 +675,15 @@ static void add_services(cJSON *doc, const struct survey *v)
 	}
 }
 
+static void add_drift(cJSON *doc, const struct status *st)
+{
+	cJSON *list = json_add_arr(doc, "drift");
+	struct str rest = str_of(st->drift), name;
+
+	while (st->n_drift > 0 && str_next(&rest, ',', &name))
+		json_add_strn(list, NULL, str_trim(name));
+}
+
 cJSON *status_json(const struct status *st)
 {
 	const struct survey *v = st->v;
@@ -638,7 +699,14 @@ cJSON *status_json(const struct status *st)
 		json_add_str(json_get_mut(doc, "storage"), "account", st->account);
 		json_add_str(json_get_mut(doc, "storage"), "sku", v->account_sku);
 	}
+	if (st->addresses_end > 0) {
+		char end[32];
+
+		time_iso(st->addresses_end, end);
+		json_add_str(json_get_mut(doc, "storage"), "addressesEnd", end);
+	}
 	add_machines(doc, "masters", &v->masters);
+	add_missing(json_get_mut(doc, "masters"), v);
 	add_machines(doc, "agents", &v->agents);
 	add_network(doc, v);
 	add_bill(doc, v);
@@ -646,6 +714,7 @@ cJSON *status_json(const struct status *st)
 	add_swarm(doc, v);
 	add_nodes(doc, v);
 	add_services(doc, v);
+	add_drift(doc, st);
 	return doc;
 }
 
@@ -764,10 +833,20 @@ static int print(const struct status *st, struct session *s, struct err *e)
 	return 0;
 }
 
+/* What the swarm says, and what of it is not as a new machine would be. */
+static void ask_swarm(struct session *s, struct status *st, struct survey *v,
+		      struct buf *drift, struct err *e)
+{
+	survey_swarm(s, v, e);
+	buf_reset(drift);
+	st->n_drift = upgrade_drift(s, v->nodes, v->n_nodes, drift);
+	st->drift = drift->str;
+}
+
 /* All there is; the first thing that could not be read does not keep the rest
  * from being shown, but is how it ends. */
 static int look(struct session *s, struct status *st, struct survey *v,
-		struct costs *c, struct err *e)
+		struct costs *c, struct buf *drift, struct err *e)
 {
 	struct err first = ERR_INIT, second = ERR_INIT;
 
@@ -775,7 +854,7 @@ static int look(struct session *s, struct status *st, struct survey *v,
 	if (first.kind != ERR_INTR)
 		ask_costs(s, st, c);
 	if (first.kind != ERR_INTR)
-		survey_swarm(s, v, &second);
+		ask_swarm(s, st, v, drift, &second);
 	if (first.kind == ERR_NONE || second.kind == ERR_INTR)
 		first = second;
 	*e = first;
@@ -812,7 +891,7 @@ static int draw(struct session *s, const struct status *st, int64_t azure_ms,
 /* Until Ctrl-C, which is how it ends.  What fails is on the screen, and may
  * pass; who is not signed in any more ends it. */
 static int watch(struct session *s, struct status *st, struct survey *v,
-		 struct costs *c, struct err *e)
+		 struct costs *c, struct buf *drift, struct err *e)
 {
 	int64_t azure_ms = 0;
 	int rc = 0;
@@ -830,7 +909,7 @@ static int watch(struct session *s, struct status *st, struct survey *v,
 			azure_ms = now_ms();
 		}
 		if (once.kind != ERR_INTR && once.kind != ERR_AUTH)
-			survey_swarm(s, v, &once);
+			ask_swarm(s, st, v, drift, &once);
 		if (once.kind == ERR_INTR || once.kind == ERR_AUTH) {
 			*e = once;
 			rc = -1;
@@ -888,6 +967,7 @@ static void find_subscription(struct session *s, char **name, struct err *why)
 static int show(struct session *s, struct status *st, struct err *why,
 		struct err *e)
 {
+	struct buf drift = BUF_INIT(LINE_MAX_N);
 	struct survey v = { 0 };
 	struct costs costs;
 	int rc = 0;
@@ -896,14 +976,15 @@ static int show(struct session *s, struct status *st, struct err *why,
 	    s->ui->format != UI_TSV)
 		st->v = &v;
 	if (st->v != NULL && s->watch)
-		rc = watch(s, st, &v, &costs, e);
+		rc = watch(s, st, &v, &costs, &drift, e);
 	else if (st->v != NULL)
-		look(s, st, &v, &costs, why);
+		look(s, st, &v, &costs, &drift, why);
 	/* which of its names it has is known now */
 	st->account = storage_account_name(s);
 	if (!s->watch && why->kind != ERR_INTR)
 		rc = print(st, s, e);
 	survey_release(&v);
+	buf_release(&drift);
 	return rc;
 }
 
@@ -932,6 +1013,7 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.values = values,
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
+		.addresses_end = params_end_soon(),
 	};
 
 	rc = show(s, &st, &why, e);

@@ -17,6 +17,11 @@ struct status {
 	 * there to be paid for */
 	const struct price *price;
 	const struct err *no_price;
+	/* host names of machines that are not what a new one would get, a comma
+	 * between them, and how many; NULL: none, or it is not known */
+	const char *drift;
+	size_t n_drift;
+	int64_t addresses_end; /* see params_end_soon() */
 };
 
 #define STATUS_ROWS 20 /* of nodes and of services, in the text */

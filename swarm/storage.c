@@ -19,6 +19,7 @@
 #define UPLOAD_MS 600000
 #define SAS_UPLOAD_S 3600
 #define SHARE_QUOTA_GIB 100
+#define KEY_TAG "azswarm-key" /* of the account: which of its keys is in use */
 
 const char *storage_account_name(struct session *s)
 {
@@ -88,8 +89,23 @@ static int take_text(const cJSON *doc, const char *path, char **out, struct err 
 	return 0;
 }
 
+/* "key2", or "key2 key1" while that replaces this; the first one where nobody has
+ * changed it. */
+static void take_keys(struct storage *st, const cJSON *doc)
+{
+	struct str rest = str_of(json_str_opt(json_get(doc, "tags"), KEY_TAG, "")),
+		   now;
+
+	str_next(&rest, ' ', &now);
+	snprintf(st->key, sizeof(st->key), "%s",
+		 str_eqz(now, "key2") ? "key2" : "key1");
+	snprintf(st->key_before, sizeof(st->key_before), "%s",
+		 str_eqz(rest, "key1") || str_eqz(rest, "key2") ? rest.p : "");
+}
+
 static int take_account(struct storage *st, const cJSON *doc, struct err *e)
 {
+	take_keys(st, doc);
 	/* null, as in accounts from before there was a choice: allowed */
 	st->keyless =
 		cJSON_IsFalse(json_at(doc, "properties.allowSharedKeyAccess"));
@@ -162,6 +178,7 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 {
 	char *path;
 	struct azure_reply r = { 0 };
+	const cJSON *k, *found = NULL;
 	const char *v;
 	int rc = -1;
 
@@ -171,10 +188,14 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 			       "this needs one",
 			       storage_account_name(s));
 	path = account_path(s, "/listKeys");
-	if (azure_call(&s->az, "POST", path, NULL, 0, &r, e) == 0 &&
-	    (v = json_str(r.doc, "keys[0].value", e)) != NULL) {
-		*key = xstrdup(v);
-		rc = 0;
+	if (azure_call(&s->az, "POST", path, NULL, 0, &r, e) == 0) {
+		cJSON_ArrayForEach(k, json_get(r.doc, "keys"))
+			if (json_is(k, "keyName", st->key))
+				found = k;
+		if ((v = json_str(found, "value", e)) != NULL) {
+			*key = xstrdup(v);
+			rc = 0;
+		}
 	}
 	json_burn(r.doc);
 	r.doc = NULL;
@@ -186,12 +207,69 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 			0;
 }
 
+int storage_key_anew(struct session *s, const char *name, struct err *e)
+{
+	char *path = account_path(s, "/regenerateKey");
+	cJSON *body = cJSON_CreateObject();
+	struct azure_reply r = { 0 };
+	int rc;
+
+	json_add_str(body, "keyName", name);
+	rc = azure_call(&s->az, "POST", path, body, 0, &r, e);
+	if (rc == 0)
+		ui_say(s->ui, "storage account %s: %s made anew",
+		       storage_account_name(s), name);
+	json_burn(r.doc);
+	r.doc = NULL;
+	burn(r.http.body.str, r.http.body.n);
+	azure_reply_release(&r);
+	json_free(body);
+	free(path);
+	return rc < 0 ? err_in(e, "%s of storage account %s", name,
+			       storage_account_name(s)) :
+			0;
+}
+
+int storage_use_key(struct session *s, const char *name, const char *before,
+		    struct err *e)
+{
+	char *value = xasprintf("%s%s%s", name, *before ? " " : "", before);
+	char *path = account_path(s, "");
+	cJSON *body = cJSON_CreateObject(), *tags;
+	struct azure_reply r = { 0 }, done = { 0 };
+	int rc = look_for(s, storage_account_name(s), &r, e);
+
+	/* a PATCH has all tags */
+	tags = cJSON_Duplicate(json_get(r.doc, "tags"), true);
+	json_set(body, "tags", cJSON_IsObject(tags) ? tags : cJSON_CreateObject());
+	if (!cJSON_IsObject(tags))
+		json_free(tags);
+	json_set(json_get_mut(body, "tags"), KEY_TAG, cJSON_CreateString(value));
+	if (rc > 0)
+		rc = azure_call(&s->az, "PATCH", path, body, 0, &done, e);
+	else if (rc == 0)
+		rc = err_set(e, ERR_DATA, "is not there");
+	if (rc == 0) {
+		/* what was signed with the other one is signed again */
+		burn_str(s->store.query);
+		s->store.query = NULL;
+		take_keys(&s->store, body);
+	}
+	azure_reply_release(&r);
+	azure_reply_release(&done);
+	json_free(body);
+	free(path);
+	free(value);
+	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
+			0;
+}
+
 /* ---- this program as a blob ---- */
 
 /* blob: "container/name", or a container for all that is in it. */
-static int signed_by_azure(struct session *s, const char *blob,
-			   const char *permissions, int64_t expires,
-			   char **query, struct err *e)
+static int signed_by_azure(struct session *s, const struct storage *st,
+			   const char *blob, const char *permissions,
+			   int64_t expires, char **query, struct err *e)
 {
 	char *path = account_path(s, "/ListServiceSas"), *resource;
 	cJSON *body = cJSON_CreateObject();
@@ -208,7 +286,7 @@ static int signed_by_azure(struct session *s, const char *blob,
 	json_add_str(body, "signedPermission", permissions);
 	json_add_str(body, "signedProtocol", "https");
 	json_add_str(body, "signedExpiry", end);
-	json_add_str(body, "keyToSign", "key1");
+	json_add_str(body, "keyToSign", st->key);
 	if (azure_call(&s->az, "POST", path, body, 0, &r, e) == 0 &&
 	    (sas = json_str(r.doc, "serviceSasToken", e)) != NULL) {
 		*query = xstrdup(sas);
@@ -228,10 +306,10 @@ int storage_sign(struct session *s, struct storage *st, const char *blob,
 		 const char *permissions, int64_t expires, char **query,
 		 struct err *e)
 {
-	int rc = st->keyless ?
-			 delegation_sign(s, st, blob, permissions, expires,
-					 query, e) :
-			 signed_by_azure(s, blob, permissions, expires, query, e);
+	int rc = st->keyless ? delegation_sign(s, st, blob, permissions,
+					       expires, query, e) :
+			       signed_by_azure(s, st, blob, permissions,
+					       expires, query, e);
 
 	return rc < 0 ? err_in(e, "access to blob storage of %s",
 			       storage_account_name(s)) :
@@ -582,12 +660,14 @@ static int account_have(struct session *s, struct azure_reply *r, struct err *e)
 	return -1;
 }
 
-static int account_put(struct session *s, struct storage *st, struct err *e)
+static int account_put(struct session *s, struct err *e)
 {
 	struct azure_reply r = { 0 };
 	int rc = account_have(s, &r, e);
 
-	if (rc == 0 && (rc = take_account(st, r.doc, e)) == 0 && st->keyless)
+	if (rc == 0 && s->store.blob == NULL)
+		rc = take_account(&s->store, r.doc, e);
+	if (rc == 0 && s->store.keyless)
 		storage_say_keyless(s);
 	azure_reply_release(&r);
 	return rc < 0 ? err_in(e, "storage account %s", storage_account_name(s)) :
@@ -654,23 +734,20 @@ static int shares_put(struct session *s, struct err *e)
 
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e)
 {
-	struct storage st = { 0 };
-	int rc;
+	const struct storage *st = storage_of(s, e);
 
 	(void)argc, (void)argv;
-	if ((rc = storage_find(s, &st, e)) == 0 && st.keyless)
-		rc = err_set(e, ERR_DATA,
-			     "storage account %s allows no shared keys, and SMB "
-			     "knows no other way in: no share is made",
-			     storage_account_name(s));
-	storage_release(&st);
-	return rc < 0 ? -1 : shares_put(s, e);
+	if (st != NULL && st->keyless)
+		return err_set(e, ERR_DATA,
+			       "storage account %s allows no shared keys, and SMB "
+			       "knows no other way in: no share is made",
+			       storage_account_name(s));
+	return st == NULL ? -1 : shares_put(s, e);
 }
 
 int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct program own = PROGRAM_NONE, other = PROGRAM_NONE;
-	struct storage st = { 0 };
 	struct err none = ERR_INIT;
 	int found, rc = -1;
 
@@ -682,12 +759,12 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 	if (found == 0 && other.path != NULL)
 		ui_say(s->ui, "left alone: %s", none.msg);
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
-	    account_put(s, &st, e) == 0 && (st.keyless || shares_put(s, e) == 0) &&
-	    container_put(s, e) == 0 && upload(s, &st, &own, e) == 0 &&
-	    (!found || upload(s, &st, &other, e) == 0))
+	    account_put(s, e) == 0 && (s->store.keyless || shares_put(s, e) == 0) &&
+	    container_put(s, e) == 0 && lock_take_new(s, e) == 0 &&
+	    upload(s, &s->store, &own, e) == 0 &&
+	    (!found || upload(s, &s->store, &other, e) == 0))
 		rc = 0;
 out:
-	storage_release(&st);
 	program_release(&own);
 	program_release(&other);
 	return rc;

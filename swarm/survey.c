@@ -3,14 +3,17 @@
  */
 #include "swarm/survey.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "swarm/swarm.h"
 
 #define ADDRESSES_MAX 1000
 #define PORTS_MAX 256
+#define LOOK_AGAIN_MS 30000 /* at a master that is missing */
 #define ENGINE_MS 5000 /* who looks does not wait for an engine that hangs */
 
 /* ---- Azure ---- */
@@ -271,12 +274,17 @@ int survey_azure(struct session *s, struct survey *v, struct err *e)
 
 /* ---- the swarm ---- */
 
-static void forget_swarm(struct survey *v)
+static void forget_engine(struct survey *v)
 {
 	free(v->nodes);
 	v->nodes = NULL;
 	v->n_nodes = 0;
 	docker_work_release(&v->work);
+}
+
+static void forget_swarm(struct survey *v)
+{
+	forget_engine(v);
 	err_clear(&v->no_swarm);
 }
 
@@ -297,14 +305,36 @@ static int can_answer(const struct survey *v, struct err *e)
 	return 0;
 }
 
-/* A connection: that of before, unless nobody answered there; *fresh: another. */
-static int reach_master(struct session *s, struct survey *v, bool again,
-			bool *fresh, struct err *e)
+/* For remote_works: who can tell has told. */
+static bool read_engine(struct remote *r, int64_t limit_ms, void *ctx,
+			enum remote_at *at)
+{
+	struct docker *d = remote_docker(r);
+	struct err once = ERR_INIT;
+	struct survey *v = ctx;
+	bool works;
+
+	d->timeout_ms = limit_ms;
+	forget_engine(v);
+	works = docker_nodes(d, &v->nodes, &v->n_nodes, &once) == 0 &&
+		docker_work_services(d, &v->work, &once) == 0;
+	if (!works) {
+		forget_engine(v);
+		*at = remote_engine_at(d, &once);
+	}
+	d->timeout_ms = ENGINE_MS;
+	return works;
+}
+
+/* With a connection of before, unless nobody works there any more. */
+static int read_swarm(struct session *s, struct survey *v, bool again,
+		      struct err *e)
 {
 	struct remote *r = &v->remote;
+	enum remote_at at;
 
-	*fresh = !v->remote_used || r->ssh == NULL || (again && r->masters.n > 1);
-	if (!*fresh)
+	if (v->remote_used && r->ssh != NULL && !(again && r->masters.n > 1) &&
+	    read_engine(r, ENGINE_MS, v, &at))
 		return 0;
 	if (v->remote_used && v->reach.n == 0)
 		return remote_reopen(r, e);
@@ -314,7 +344,7 @@ static int reach_master(struct session *s, struct survey *v, bool again,
 	if (!file_exists("keys"))
 		return err_set(e, ERR_DATA,
 			       "there are no keys here (keys/) to sign in with");
-	if (remote_open_known(s, r, &v->reach, e) == 0) {
+	if (remote_open_known(s, r, &v->reach, read_engine, v, e) == 0) {
 		v->remote_used = true;
 		return 0;
 	}
@@ -325,88 +355,64 @@ static int reach_master(struct session *s, struct survey *v, bool again,
 	return -1;
 }
 
-static int read_engine(struct survey *v, struct err *e)
+static bool is_reached(const struct survey *v, const char *host)
 {
-	struct docker *d = remote_docker(&v->remote);
-
-	d->timeout_ms = ENGINE_MS;
-	if (docker_nodes(d, &v->nodes, &v->n_nodes, e) < 0)
-		return -1;
-	return docker_work_services(d, &v->work, e);
+	for (size_t i = 0; i < v->n_nodes; i++)
+		if (v->nodes[i].manager && v->nodes[i].reachable &&
+		    strcmp(v->nodes[i].hostname, host) == 0)
+			return true;
+	return false;
 }
 
-/* What is the matter with an engine that cannot tell its nodes. */
-static const char *matter_of(struct docker *d)
+/* Why others are not reached they tell themselves. */
+static void look_at_missing(struct survey *v)
 {
-	struct docker_info info;
-	struct err ignored = ERR_INIT;
+	struct remote *r = &v->remote;
 
-	if (docker_info(d, &info, &ignored) < 0)
-		return "Docker does not answer";
-	if (info.state == DOCKER_SWARM_LOCKED)
-		return "its swarm is locked";
-	if (info.state != DOCKER_SWARM_ACTIVE)
-		return "its engine is in no swarm";
-	return info.manager ? "the swarm has no leader" :
-			      "its engine is a worker";
+	for (size_t i = 0; i < r->masters.n && r->masters.n > 1; i++)
+		for (size_t k = 0; k < v->masters.n; k++) {
+			const struct instance *vm = &v->masters.list[k];
+
+			if (strcmp(vm->name, r->masters.name[i]) != 0 ||
+			    instance_is_off(vm) || is_reached(v, vm->host) ||
+			    interrupt_requested() ||
+			    (v->looked_ms[k] != 0 &&
+			     now_ms() - v->looked_ms[k] < LOOK_AGAIN_MS))
+				continue;
+			/* who was asked on the way here is not asked again */
+			v->at[k] = v->looked_ms[k] == 0 &&
+						   r->at[i] > REMOTE_WORKS ?
+					   r->at[i] :
+					   remote_look(r, i);
+			v->looked_ms[k] = now_ms();
+		}
 }
 
-/* What that says of a master: something is the matter with its engine, or the
- * connection is no more. */
-static void add_matter(const struct survey *v, const char *matter,
-		       const struct err *once, struct err *first)
+const char *survey_missing(const struct survey *v, size_t master, char mend[120])
 {
-	if (first->kind != ERR_NONE)
-		return;
-	if (matter != NULL)
-		err_set(first, ERR_DATA, "%s: %s", v->remote.name, matter);
+	const struct instance *vm = &v->masters.list[master];
+	struct str number = str_of(vm->name);
+	enum remote_at at = master < LAYOUT_MASTERS_MAX ? v->at[master] :
+							  REMOTE_UNKNOWN;
+
+	if (v->no_swarm.kind != ERR_NONE || is_reached(v, vm->host))
+		return NULL;
+	while (number.n > 0 && !is_digit(number.p[0]))
+		number = str_skip(number, 1);
+	if (instance_is_off(vm))
+		snprintf(mend, 120, "start it: 'az vm start', or the portal");
+	else if (at == REMOTE_LOCKED)
+		snprintf(mend, 120, "'azswarm unlock' unlocks it");
 	else
-		*first = *once;
-}
-
-/* The first master that is a manager of a swarm with a leader. */
-static int ask_masters(struct survey *v, bool fresh, struct err *e)
-{
-	struct err first = ERR_INIT;
-
-	for (;; fresh = true) {
-		struct err once = ERR_INIT, last = ERR_INIT;
-		const char *matter = NULL;
-
-		if (read_engine(v, &once) == 0)
-			return 0;
-		free(v->nodes);
-		v->nodes = NULL;
-		v->n_nodes = 0;
-		docker_work_release(&v->work);
-		if (once.kind == ERR_INTR) {
-			*e = once;
-			return -1;
-		}
-		if (once.kind == ERR_DOCKER || (fresh && once.kind == ERR_NET))
-			matter = matter_of(remote_docker(&v->remote));
-		add_matter(v, matter, &once, &first);
-		if (remote_next(&v->remote, &last) < 0) {
-			*e = last.kind == ERR_INTR ? last : first;
-			return -1;
-		}
-	}
-}
-
-static int read_swarm(struct session *s, struct survey *v, bool again,
-		      struct err *e)
-{
-	bool fresh;
-
-	if (reach_master(s, v, again, &fresh, e) < 0)
-		return -1;
-	if (ask_masters(v, fresh, e) == 0)
-		return 0;
-	/* what was connected for minutes may be gone: a new one tells */
-	if (fresh || e->kind != ERR_NET)
-		return -1;
-	err_clear(e);
-	return remote_reopen(&v->remote, e) < 0 ? -1 : ask_masters(v, true, e);
+		snprintf(mend, 120,
+			 "it comes back by itself, else 'azswarm replace-master "
+			 "%.*s' makes it anew",
+			 STR_ARG(str_head(number, 4)));
+	if (instance_is_off(vm))
+		return vm->power;
+	return at == REMOTE_UNKNOWN || at == REMOTE_WORKS ?
+		       "the others do not reach it" :
+		       remote_at_words(at);
 }
 
 int survey_swarm(struct session *s, struct survey *v, struct err *e)
@@ -415,8 +421,10 @@ int survey_swarm(struct session *s, struct survey *v, struct err *e)
 
 	forget_swarm(v);
 	if (can_answer(v, &v->no_swarm) == 0 &&
-	    read_swarm(s, v, again, &v->no_swarm) == 0)
+	    read_swarm(s, v, again, &v->no_swarm) == 0) {
+		look_at_missing(v);
 		return 0;
+	}
 	/* who plays a master there answers; nobody does as a rule */
 	if (v->paper && v->no_swarm.kind != ERR_INTR) {
 		err_clear(&v->no_swarm);

@@ -50,6 +50,10 @@ struct survey {
 	struct docker_node *nodes;
 	size_t n_nodes;
 	struct docker_work work; /* services, no tasks */
+	/* what those masters are at that run and are no managers there, or not
+	 * reachable; looked at now and then */
+	enum remote_at at[LAYOUT_MASTERS_MAX];
+	int64_t looked_ms[LAYOUT_MASTERS_MAX];
 };
 
 /*
@@ -75,6 +79,9 @@ struct survey_quorum {
 	const char *leader; /* v's; NULL: none */
 };
 struct survey_quorum survey_quorum(const struct survey *v);
+/* What is the matter with that one of v->masters, where the swarm was read and
+ * does not reach it as a manager, and what mends it; NULL: nothing is. */
+const char *survey_missing(const struct survey *v, size_t master, char mend[120]);
 /* Whether the group is there, and in another region than LOCATION. */
 bool survey_elsewhere(struct session *s, const struct survey_group *g);
 void survey_release(struct survey *v);

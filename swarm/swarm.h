@@ -3,6 +3,7 @@
 
 #include "http/retry.h"
 #include "swarm/keys.h"
+#include "swarm/lock.h"
 #include "swarm/program.h"
 #include "swarm/session.h"
 
@@ -43,9 +44,16 @@ void storage_say_keyless(struct session *s);
 bool storage_keyless_now(struct session *s, struct storage *st, struct err *e);
 /* "Standard_LRS", for the caller to free; left alone where no account is. */
 int storage_sku(struct session *s, char **sku, struct err *e);
-/* First key of the account.  ERR_DATA when it is keyless.  Caller burns. */
+/* The key of the account that machines have.  ERR_DATA when it is keyless.  Caller
+ * burns. */
 int storage_key(struct session *s, const struct storage *st, char **key,
 		struct err *e);
+/* Have Azure make that key anew, "key1" or "key2": what was made with it is void. */
+int storage_key_anew(struct session *s, const char *name, struct err *e);
+/* From now on machines are given that key, and those that are there have still the
+ * one before; "": they have no more. */
+int storage_use_key(struct session *s, const char *name, const char *before,
+		    struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
 /*
@@ -75,8 +83,8 @@ int storage_blob_there(struct session *s, const char *url,
 
 /*
  * storage_sign() with the key that blob storage gives to whom Entra knows: until
- * expires, or 7 days from now, which is what such a key lives.  Caller burns.  ERR_AZURE when we lack the
- * role of the data that this wants, and which.
+ * expires, or 7 days from now, which is what such a key lives.  Caller burns.
+ * ERR_AZURE when we lack the role of the data that this wants, and which.
  */
 int delegation_sign(struct session *s, struct storage *st, const char *blob,
 		    const char *permissions, int64_t expires, char **query,
@@ -140,6 +148,10 @@ cJSON *params_there(void);
  * there are no parameters here to look at.
  */
 int params_fetchable(struct err *e);
+/* When that ends, where it is within 90 days, or was; 0 else, and where such
+ * addresses never live longer. */
+#define PARAMS_SOON_S (90 * 86400)
+int64_t params_end_soon(void);
 
 /* ---- images (swarm/images.c) ---- */
 
@@ -149,8 +161,12 @@ int params_fetchable(struct err *e);
  * new masters, which is said, and for each master that is there its own, for
  * Azure refuses another.  there: the resource group is.  Where Azure does not
  * tell the latest, that is said, and the template's "latest" stays.
+ *
+ * left: gets the masters that are there and too many, an array for the caller to
+ * free, which may be empty.
  */
-int images_resolve(struct session *s, cJSON *body, bool there, struct err *e);
+int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
+		   struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 
@@ -234,6 +250,16 @@ int swarm_agree(struct session *s, const char *what, struct err *e);
  */
 int arrive(struct session *s, struct err *e);
 
+/* ---- autolock (swarm/autolock.c) ---- */
+
+/*
+ * The swarm's autolock as AUTOLOCK says, where somebody has chosen, and its key
+ * in keys/unlock.key (0600), which goes when it is turned off.  d: the engine of a
+ * master that works.
+ */
+struct docker;
+int autolock_apply(struct session *s, struct docker *d, struct err *e);
+
 /* ---- docker-env (swarm/tunnel.c) ---- */
 
 /* Whether a tunnel ends: an hour after it carried something, at used_ms. */
@@ -243,6 +269,8 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms);
 
 int cmd_login(struct session *s, int argc, char **argv, struct err *e);
 int cmd_logout(struct session *s, int argc, char **argv, struct err *e);
+int cmd_audit(struct session *s, int argc, char **argv, struct err *e);
+int cmd_rotate(struct session *s, int argc, char **argv, struct err *e);
 int cmd_status(struct session *s, int argc, char **argv, struct err *e);
 int cmd_doctor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_keys(struct session *s, int argc, char **argv, struct err *e);
@@ -250,7 +278,10 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e);
 int cmd_create_shares(struct session *s, int argc, char **argv, struct err *e);
 int cmd_params(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_compute(struct session *s, int argc, char **argv, struct err *e);
+int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e);
+int cmd_recover(struct session *s, int argc, char **argv, struct err *e);
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e);
+int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e);
 int cmd_up(struct session *s, int argc, char **argv, struct err *e);
 int cmd_view_deployment(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_agents(struct session *s, int argc, char **argv, struct err *e);
@@ -267,6 +298,8 @@ int cmd_chaos_monkey(struct session *s, int argc, char **argv, struct err *e);
 int cmd_rebalance(struct session *s, int argc, char **argv, struct err *e);
 int cmd_evict(struct session *s, int argc, char **argv, struct err *e);
 int cmd_return(struct session *s, int argc, char **argv, struct err *e);
+int cmd_backup(struct session *s, int argc, char **argv, struct err *e);
+int cmd_restore(struct session *s, int argc, char **argv, struct err *e);
 int cmd_list_endpoints(struct session *s, int argc, char **argv, struct err *e);
 int cmd_resources(struct session *s, int argc, char **argv, struct err *e);
 int cmd_locations(struct session *s, int argc, char **argv, struct err *e);
@@ -294,5 +327,6 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
+int cmd_unlock(struct session *s, int argc, char **argv, struct err *e);
 
 #endif

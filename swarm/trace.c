@@ -102,9 +102,11 @@ static int before(void *ctx, const struct http_request *q, struct err *e)
 {
 	struct trace_end *end = ctx;
 	struct trace *t = end->trace;
-	bool change = changes(end->peer, q);
+	bool change = changes(end->peer, q) && !t->aside;
 
 	if (!t->print) {
+		if (change && t->may != NULL && t->may(t->may_ctx, e) < 0)
+			return -1;
 		t->changes += change;
 		return 0;
 	}

@@ -23,6 +23,11 @@ struct trace {
 	bool held;	  /* that one was shown */
 	int log;	  /* AZSWARM_LOG, -1: none */
 	unsigned changes; /* requests sent that change something */
+	bool aside;	  /* what is asked now is about the command itself */
+	/* before one that changes something; -1 with e: it is not sent.  May be
+	 * NULL */
+	int (*may)(void *ctx, struct err *e);
+	void *may_ctx;
 	struct trace_end {
 		struct trace *trace;
 		enum trace_peer peer;

@@ -23,6 +23,8 @@
 #define OUTAGE_MS 600000 /* a server that is away longer is given up */
 #define OPEN_MS 30000
 #define IDLE_MS (60 * 60000)
+#define GATE_MS 1000
+#define REST_MS 30000
 
 /* ---- forwards ---- */
 
@@ -126,8 +128,35 @@ static int listen_all(struct session *s, struct forward *f, size_t n,
 				 "be taken");
 }
 
+/* Before somebody's connection is taken on: does its master still work?  Who
+ * comes soon after another is spared the question. */
+struct gate {
+	struct remote *r;
+	int64_t until_ms; /* nobody asks before */
+};
+
+static struct gate gate_of(struct remote *r)
+{
+	/* where none works, one is as good as the other for a while */
+	return (struct gate){ r, now_ms() + (remote_is_at(r) == REMOTE_WORKS ?
+						     GATE_MS :
+						     REST_MS) };
+}
+
+static int pass(void *ctx, struct err *e)
+{
+	struct gate *g = ctx;
+
+	if (g->r->masters.n < 2 || now_ms() < g->until_ms)
+		return 0;
+	if (remote_still_works(g->r, e) < 0)
+		return -1;
+	*g = gate_of(g->r);
+	return 0;
+}
+
 /* A connection broke: try for a while to have it again. */
-static int reconnect(struct session *s, struct remote *r,
+static int reconnect(struct session *s, struct remote *r, bool engine,
 		     const struct err *lost, struct err *e)
 {
 	const struct azure_clock *clock = &s->az.clock;
@@ -137,6 +166,8 @@ static int reconnect(struct session *s, struct remote *r,
 	for (;;) {
 		struct err why = ERR_INIT;
 
+		/* a leader may be about to be elected */
+		r->must = engine && now_ms() - began < REST_MS;
 		if (remote_reopen(r, &why) == 0) {
 			ui_say(s->ui, "connected again");
 			return 0;
@@ -150,7 +181,9 @@ static int reconnect(struct session *s, struct remote *r,
 		if (clock->wait(clock->ctx, now_ms() + pause,
 				"the master to answer", began, e) < 0)
 			return -1;
-		pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS : 2 * pause;
+		if (!r->must)
+			pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS :
+							   2 * pause;
 	}
 }
 
@@ -236,6 +269,7 @@ static int carry_forwards(struct session *s, struct remote *r,
 			  struct err *e)
 {
 	struct ssh_loop *l = ssh_loop_new(r->ssh);
+	struct gate g = gate_of(r);
 	bool refused;
 	int rc;
 
@@ -244,6 +278,7 @@ static int carry_forwards(struct session *s, struct remote *r,
 			ssh_loop_listen(l, f[i].fd, f[i].host, f[i].to);
 	if (shell)
 		return attach(s, r->ssh, l, NULL, true, true, &refused, e);
+	ssh_loop_gate(l, pass, &g);
 	rc = ssh_loop_run(l, NULL, IO_FOREVER, e);
 	ssh_loop_free(l);
 	return rc;
@@ -277,7 +312,7 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 	do {
 		why = (struct err)ERR_INIT;
 		rc = carry_forwards(s, &r, f, n, shell, &why);
-	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, &why, e) == 0);
+	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, false, &why, e) == 0);
 	/* when it could not be had again, e says why already */
 	if (rc < 0 && !is_lost(&why))
 		*e = why;
@@ -299,7 +334,8 @@ int cmd_ssh(struct session *s, int argc, char **argv, struct err *e)
 
 	for (int i = 2; i < argc; i++)
 		buf_addf(&command, "%s%s", command.n ? " " : "", argv[i]);
-	if (buf_check(&command, "the command", e) < 0 || remote_open(s, &r, e) < 0)
+	if (buf_check(&command, "the command", e) < 0 ||
+	    remote_open_named(s, &r, argc > 1 ? argv[1] : NULL, e) < 0)
 		goto out;
 	rc = attach_on(s, &r, argc > 1 ? argv[1] : NULL,
 		       command.n ? command.str : NULL, true, true, e);
@@ -354,18 +390,27 @@ bool tunnel_is_idle(int64_t used_ms, int64_t now_ms)
 	return now_ms - used_ms >= IDLE_MS;
 }
 
+static struct ssh_loop *carry_at(struct gate *g, int fd)
+{
+	struct ssh_loop *l = ssh_loop_new(g->r->ssh);
+
+	ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
+	ssh_loop_gate(l, pass, g);
+	return l;
+}
+
 /* Carry connections until the socket is removed or nobody used it for long. */
 static void carry_socket(struct session *s, struct remote *r, int fd,
 			 const char *path)
 {
-	struct ssh_loop *l = ssh_loop_new(r->ssh);
+	struct gate g = gate_of(r);
+	struct ssh_loop *l = carry_at(&g, fd);
 	struct err e = ERR_INIT;
 	int64_t used = now_ms();
 	struct stat made;
 
 	if (lstat(path, &made) < 0)
 		return;
-	ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
 	while (still_there(path, &made) && !tunnel_is_idle(used, now_ms())) {
 		struct err lost = ERR_INIT;
 
@@ -373,10 +418,10 @@ static void carry_socket(struct session *s, struct remote *r, int fd,
 			ssh_loop_free(l);
 			l = NULL;
 			if (lost.kind == ERR_INTR ||
-			    reconnect(s, r, &lost, &e) < 0)
+			    reconnect(s, r, true, &lost, &e) < 0)
 				break;
-			l = ssh_loop_new(r->ssh);
-			ssh_loop_listen(l, fd, DOCKER_SOCKET, 0);
+			g = gate_of(r);
+			l = carry_at(&g, fd);
 		} else if (ssh_loop_carried(l) > 0) {
 			used = now_ms();
 		}

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "node/layout.h"
 #include "swarm/agents.h"
+#include "swarm/masters.h"
 #include "swarm/plan.h"
 #include "swarm/swarm.h"
 
@@ -66,15 +67,18 @@ static int wait_for(struct session *s, const struct masters *m, struct err *e)
 	cJSON *addresses = cJSON_CreateObject();
 	struct instances a = { 0 };
 	struct way w = { 0 };
+	cJSON *nodes = NULL;
 	const char **hosts = NULL;
 	size_t n = 0, agents = 0;
 	int rc = -1;
 
-	if (all_machines(s, m, &a, addresses, e) < 0 || open_helper(s, &w, e) < 0)
+	if (all_machines(s, m, &a, addresses, e) < 0 ||
+	    open_helper(s, &w, e) < 0 || way_nodes(&w, &nodes, e) < 0)
 		goto out;
 	hosts = xcalloc(m->n + a.n, sizeof(*hosts));
-	for (; n < m->n; n++)
-		hosts[n] = m->name[n];
+	for (size_t i = 0; i < m->n; i++)
+		if (!masters_is_off(s, m->name[i], nodes))
+			hosts[n++] = m->name[i];
 	for (size_t i = 0; i < a.n; i++)
 		if (!instance_is_off(&a.list[i]) && !instance_is_going(&a.list[i]))
 			hosts[n + agents++] = a.list[i].host;
@@ -83,9 +87,10 @@ static int wait_for(struct session *s, const struct masters *m, struct err *e)
 	addresses = NULL;
 	rc = way_back(&w, hosts, n + agents, NULL, false, WAY_BACK_MS, e);
 	if (rc == 0)
-		ui_say(s->ui, "the swarm has %zu master%s and %zu agent%s", m->n,
-		       m->n == 1 ? "" : "s", agents, agents == 1 ? "" : "s");
+		ui_say(s->ui, "the swarm has %zu master%s and %zu agent%s", n,
+		       n == 1 ? "" : "s", agents, agents == 1 ? "" : "s");
 out:
+	json_free(nodes);
 	way_close(&w);
 	instances_release(&a);
 	json_free(addresses);
@@ -108,6 +113,8 @@ int arrive(struct session *s, struct err *e)
 	ui_say(s->ui, "waiting until the swarm has its machines");
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0)
 		rc = wait_for(s, &r.masters, e);
+	if (rc == 0)
+		rc = autolock_apply(s, remote_docker(&r), e);
 	remote_release(&r);
 	return rc < 0 ? err_in(e, "the swarm") : 0;
 }

@@ -10,6 +10,7 @@
 #include "node/layout.h"
 
 #define ASK_MS 30000
+#define ASK_ONE_MS 10000 /* while there are other masters */
 #define LOOK_MS 1000
 #define SLOW_PART 5  /* of the limit: a step that takes longer is slow */
 #define PORT_MS 2000 /* for a port of a machine that may not be there */
@@ -51,13 +52,14 @@ static void start_client(struct way *w)
 }
 
 static int ask_once(struct way *w, const char *method, const char *target,
-		    unsigned *status, cJSON **doc, struct err *e)
+		    int64_t patience_ms, unsigned *status, cJSON **doc,
+		    struct err *e)
 {
 	char *url = xasprintf("http://helper%s", target);
 	struct http_request q = {
 		.method = method,
 		.url = url,
-		.deadline_ms = now_ms() + ASK_MS,
+		.deadline_ms = now_ms() + patience_ms,
 		/* asked twice is asked once: each of these says how it is to be */
 		.idempotent = true,
 	};
@@ -78,15 +80,41 @@ static int ask_once(struct way *w, const char *method, const char *target,
 	return rc;
 }
 
-/* The answer whatever its status; a master that went away is replaced by
- * another one, once. */
+/* For remote_works: the helper there tells the nodes.  No channel is left open:
+ * the connection may become another's. */
+static bool helper_works(struct remote *r, int64_t limit_ms, void *ctx,
+			 enum remote_at *at)
+{
+	struct way *w = ctx;
+	struct err once = ERR_INIT;
+	unsigned status = 0;
+	cJSON *doc;
+	bool works = ask_once(w, "GET", "/nodes", limit_ms, &status, &doc,
+			      &once) == 0 &&
+		     status == 200 && doc != NULL;
+
+	json_free(doc);
+	http_client_release(&w->http);
+	start_client(w);
+	if (!works && remote_engine(r, limit_ms, NULL, at))
+		*at = REMOTE_NO_HELPER;
+	return works;
+}
+
+/* The answer whatever its status; a master that went away, or that has no swarm
+ * any more (503), is replaced by another one, once. */
 static int ask_any(struct way *w, const char *method, const char *target,
 		   unsigned *status, cJSON **doc, struct err *e)
 {
+	bool others = !w->here && w->remote.masters.n > 1;
 	struct err once = ERR_INIT;
 
-	if (ask_once(w, method, target, status, doc, &once) == 0)
-		return 0;
+	if (ask_once(w, method, target, others ? ASK_ONE_MS : ASK_MS, status,
+		     doc, &once) == 0) {
+		if (!others || *status != 503)
+			return 0;
+		json_free(*doc);
+	}
 	http_client_release(&w->http);
 	start_client(w);
 	if (w->here || once.kind == ERR_INTR || remote_reopen(&w->remote, e) < 0) {
@@ -94,7 +122,7 @@ static int ask_any(struct way *w, const char *method, const char *target,
 			*e = once;
 		return -1;
 	}
-	return ask_once(w, method, target, status, doc, e);
+	return ask_once(w, method, target, ASK_MS, status, doc, e);
 }
 
 static int refusal(const char *method, const char *target, unsigned status,
@@ -120,10 +148,34 @@ static int ask(struct way *w, const char *method, const char *target,
 		      w->here ? "this machine" : w->remote.name);
 }
 
+/* The table is asked for to see that there is somebody to ask.  While a leader is
+ * elected nobody can tell, which is no reason to do without. */
+static int open_master(struct session *s, struct way *w)
+{
+	int64_t began = now_ms();
+
+	while (remote_open_for(s, &w->remote, helper_works, w, &w->none) < 0) {
+		struct err ignored = ERR_INIT;
+
+		if (!remote_may_lead(&w->remote) || w->none.kind == ERR_INTR ||
+		    now_ms() - began >= REMOTE_LEADER_MS)
+			return -1;
+		ui_waiting(s->ui, "a leader of the swarm", now_ms() - began,
+			   now_ms());
+		if (sleep_until(now_ms() + LOOK_MS, &ignored) < 0) {
+			w->none = ignored;
+			return -1;
+		}
+		remote_release(&w->remote);
+		err_clear(&w->none);
+	}
+	ui_clear(s->ui);
+	return 0;
+}
+
 int way_open(struct session *s, struct way *w, struct err *e)
 {
 	struct err ignored = ERR_INIT;
-	cJSON *nodes = NULL;
 	int fd = unix_connect(LAYOUT_HELPER_SOCKET, now_ms() + 2000, &ignored);
 
 	*w = (struct way){ .s = s, .here = fd >= 0 };
@@ -139,16 +191,20 @@ int way_open(struct session *s, struct way *w, struct err *e)
 	/* only a master's own socket can be asked without Azure */
 	if (!s->open && session_open(s, e) < 0)
 		return -1;
-	/* the table is asked for to see that there is somebody to ask */
-	if (remote_open(s, &w->remote, &w->none) == 0 &&
-	    way_nodes(w, &nodes, &w->none) == 0) {
-		json_free(nodes);
+	if (open_master(s, w) == 0)
 		return 0;
-	}
 	if (remote_is_away(&w->none))
 		return 0;
 	*e = w->none;
 	return -1;
+}
+
+void way_take(struct session *s, struct way *w, struct remote *r)
+{
+	remote_drop_docker(r);
+	*w = (struct way){ .s = s, .remote = *r };
+	*r = (struct remote){ 0 };
+	start_client(w);
 }
 
 void way_set_addresses(struct way *w, cJSON *addresses)

@@ -27,6 +27,8 @@ struct way {
  * way_close() either way.
  */
 int way_open(struct session *s, struct way *w, struct err *e);
+/* The same through a connection to a master that there is: r is taken over. */
+void way_take(struct session *s, struct way *w, struct remote *r);
 void way_close(struct way *w);
 bool way_there(const struct way *w);
 /* Say that the swarm cannot be asked, and what follows of that. */

@@ -79,10 +79,7 @@ azure_stop()
 	azure_pid=
 	# had it been killed, its network would still be there
 	if [ "$azure_machines" = nspawn ] && [ -x "$azure_dir/driver-nspawn" ]; then
-		for net in $(sed -n 's/.*"net":"\([a-z0-9]*\)".*/\1/p' \
-		    "$azure_dir"/machines/*/machine.json 2>/dev/null | sort -u); do
-			"$azure_dir/driver-nspawn" down "$net" "$azure_dir"
-		done
+		"$azure_dir/driver-nspawn" down "$azure_net" "$azure_dir"
 	fi
 }
 

@@ -61,8 +61,12 @@ COMMANDS = [
     (STORED, 'params', ''),
     (READY, 'deploy-compute', ''),
     (READY, 'plan', ''),
+    (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
+    (RUNNING, 'audit', ''),
+    (RUNNING, 'rotate join-tokens', ''),
+    (STORED, 'rotate storage-key', ''),
     (RUNNING, 'list-endpoints', ''),
     (RUNNING, 'resources', ''),
     (RUNNING, 'locations', ''),
@@ -77,9 +81,12 @@ COMMANDS = [
     (RUNNING, 'reimage-agents-parallel --yes', ''),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1', '^1 rounds, --seed 1$'),
     (SERVED, 'chaos-monkey --rounds 1 --seed 1 --hard', 'loses its power$'),
+    (RUNNING, 'replace-master 0 --force --confirm master0', 'waits for the operator'),
     (RUNNING, 'evict agents000000', ''),
     (RUNNING, 'return agents000000', ''),
     (SERVED, 'rebalance --dry-run', ''),
+    (SERVED, 'backup --to-storage --yes', '^in the storage account: backup-'),
+    (SERVED, 'restore kept.azs --confirm swarm-cluster', '^the swarm of swarm-cluster is back$'),
     (RUNNING, 'deploy-monitor', 'service monitor: 1 of 1 tasks run'),
     (SERVED, 'kill-monitor', 'service monitor removed'),
     (RUNNING, 'deploy-replicated-service', 'service replicated: 8 of 8 tasks run'),
@@ -94,6 +101,7 @@ COMMANDS = [
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
     (RUNNING, 'tail-helper', '^swarm-helper: here$'),
+    (RUNNING, 'unlock', '^no master is locked$'),
     (RUNNING, 'destroy-compute --confirm swarm-cluster', ''),
     (STORED, 'destroy-storage --confirm swarm-storage', ''),
     (RUNNING, 'destroy-cluster --confirm swarm-cluster', ''),
@@ -103,13 +111,13 @@ STAGE = {words: stage for stage, words, _ in COMMANDS}
 SAYS = {words: says for _, words, says in COMMANDS}
 SIGNS_IN = (			# to machines
     'scale-agents stop-agents start-agents deallocate-agents restart-agents '
-    'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance '
+    'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack proxy ssh docker-env tail-helper status').split()
+    'destroy-stack proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
-    'clean': 'removes files',
+    'clean': 'removes files', 'recover': 'wants a swarm without a leader',
     'emulator': 'is the other side', 'helper': 'runs on a machine', 'agent': 'runs on a machine',
     'demo': 'runs in a container', 'monitor': 'runs in a container',
     'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',
@@ -809,6 +817,7 @@ def served():
     must(case, 'destroy-stack')
     for words in 'deploy-replicated-service', 'deploy-global-service', 'deploy-monitor':
         must(case, words + ' --no-wait')
+    must(case, 'backup -o kept.azs --yes')
     kept(case, SERVED)
     case.end(False)
 

@@ -8,7 +8,8 @@ network namespace of its own: whoever made keys in KEYS finds its host keys
 right.  A connection to 127.77.x.y is one to the master of the cluster in the
 directory PLACES/127.77.x.y.  Its Docker Engine shows a swarm of one master and
 three agents, where tasks run at once; what services and networks there are is
-kept in swarm.json of that directory; with "refuses" in it, it tells no nodes.  Agents are reached through the master;
+kept in swarm.json of that directory; with "refuses" in it, it tells no nodes;
+with "raft" ({"master1": "reachable", ...}), there are those managers, too.  Agents are reached through the master;
 any other port answers an HTTP request.  The helper's socket takes machines out
 of service at once, and has them back as other nodes.  READY is made when it
 listens.
@@ -103,9 +104,33 @@ class Engine:
             if 'refuses' in self.swarm:
                 raise Refused(503, self.swarm['refuses'])
             return 200, [self.node(*n) for n in NODES]
+        if what == ('GET', 'info', ''):
+            return 200, {'Name': 'master0', 'ServerVersion': '24.0.7', 'DockerRootDir': '/var/lib/docker',
+                         'Swarm': {'NodeID': self.node(*NODES[0])['ID'], 'LocalNodeState': 'active',
+                                   'ControlAvailable': True, 'Cluster': {'ID': 'cluster0'}}}
+        if what[:2] == ('GET', 'nodes'):
+            return 200, next(n for n in map(lambda n: self.node(*n), NODES) if n['ID'] == path[1])
+        if what == ('POST', 'nodes', 'update') or what == ('POST', 'swarm', 'init'):
+            return 200, '"of no account"'
+        if what == ('GET', 'swarm', ''):
+            return 200, {'Spec': {'EncryptionConfig': {'AutoLockManagers': False}}}
+        if what in (('GET', 'secrets', ''), ('GET', 'configs', ''), ('GET', 'containers', 'json')):
+            return 200, []
+        if what == ('GET', 'networks', ''):
+            return 200, list(self.swarm['networks'].values())
+        if what == ('GET', 'networks', 'docker_gwbridge'):
+            return 200, {'Options': {'com.docker.network.driver.mtu': '1400'}}
         if what[:2] == ('GET', 'distribution'):
             ours = '127.0.0.1:1339' in path
             return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
+        if what == ('GET', 'swarm', ''):
+            return 200, {'Version': {'Index': 10}, 'Spec': {'Name': 'default', 'Labels': {}},
+                         'JoinTokens': {'Worker': 'SWMTKN-1-a', 'Manager': 'SWMTKN-1-b'}}
+        if what == ('POST', 'swarm', 'update'):
+            if query != {'version': ['10'], 'rotateWorkerToken': ['true'],
+                         'rotateManagerToken': ['true']} or body['Name'] != 'default':
+                raise Refused(500, 'rpc error: code = Unknown desc = update out of sequence')
+            return 200, None
         if what == ('GET', 'tasks', ''):
             return 200, self.tasks(query)
         if what == ('GET', 'services', ''):
@@ -135,6 +160,84 @@ class Engine:
                 self.save()
                 return 200 if path[0] == 'services' else 204, None
         raise Refused(404, 'page not found')
+
+
+class Raft(Engine):
+    """Masters: {"master1": "leader", "reachable", "unreachable", or "worker"}.  A
+    majority of members that can be reached is what it takes to tell nodes.  One
+    whose row was removed has joined again when it is looked for the third time."""
+
+    def rows(self):
+        raft = self.swarm['raft']
+        for name, v in list(self.swarm.get('joins', {}).items()):
+            self.swarm['joins'][name] = v - 1
+            if v == 0:
+                del self.swarm['joins'][name]
+                raft[name] = 'reachable'
+                self.swarm.setdefault('ids', {})[name] = 'new' + name
+            self.save()
+        members = [v for v in raft.values() if v != 'worker']
+        if sum(v != 'unreachable' for v in members) * 2 <= len(members):
+            raise Refused(503, 'The swarm does not have a leader. ...')
+        for name, v in raft.items():
+            n = self.node(name, 'worker', '10.77.0.1' + name[-1])
+            n['ID'] = (self.swarm.get('ids', {}).get(name, 'id' + name)).ljust(25, 'x')
+            n['Spec']['Labels'] = self.swarm.get('labels', {}).get(n['ID'], {})
+            if v != 'worker':
+                n['Spec']['Role'] = 'manager'
+                n['ManagerStatus'] = {'Leader': v == 'leader', 'Addr': '10.77.0.1%s:2377' % name[-1],
+                                      'Reachability': 'unreachable' if v == 'unreachable' else 'reachable'}
+            if name in self.swarm.get('stale', []):
+                n['Spec']['Role'] = 'manager'
+            n['Status']['State'] = 'down' if v in ('unreachable', 'worker') else 'ready'
+            yield name, n
+
+    def answer(self, method, path, query, body):
+        if path == ['info']:
+            return 200, {'Name': 'master0', 'Swarm': {
+                'LocalNodeState': 'active', 'ControlAvailable': True, 'NodeID': 'idmaster0',
+                'Cluster': {'ID': 'thecluster'}}}
+        if path == ['swarm']:
+            return 200, {'Version': {'Index': self.swarm['changes']}, 'Spec': self.swarm.get('spec', {})}
+        if path == ['swarm', 'update']:
+            self.swarm['spec'] = body
+            self.save()
+            return 200, {}
+        if path == ['swarm', 'init']:
+            if not body['ForceNewCluster']:
+                raise Refused(503, 'This node is already part of a swarm')
+            alone = 'master%d' % (int(body['AdvertiseAddr'].split('.')[3]) - 10)
+            self.swarm['stale'] = [k for k in self.swarm['raft'] if k != alone]
+            self.swarm['raft'] = {k: 'leader' if k == alone else 'worker' for k in self.swarm['raft']}
+            self.swarm['done'] = self.swarm.get('done', []) + ['alone']
+            self.save()
+            return 200, '"idmaster0"'
+        if path[0] != 'nodes':
+            return super().answer(method, path, query, body)
+        if len(path) == 1:
+            return 200, [n for _, n in self.rows()] + [self.node(*n) for n in NODES[1:]]
+        for name, n in list(self.rows()):
+            if n['ID'] != path[1]:
+                continue
+            if method == 'GET':
+                return 200, n
+            if method == 'DELETE':
+                if self.swarm['raft'][name] != 'worker':
+                    raise Refused(400, 'node %s is a cluster manager and must be demoted' % name)
+                del self.swarm['raft'][name]
+                self.swarm.setdefault('joins', {})[name] = 3
+                self.swarm['done'] = self.swarm.get('done', []) + ['removed ' + name]
+            else:
+                self.swarm.setdefault('labels', {})[n['ID']] = body['Labels']
+                if body['Role'] == 'worker' and self.swarm['raft'][name] != 'worker':
+                    if self.swarm['raft'][name] == 'leader':
+                        heir = next(k for k, v in self.swarm['raft'].items() if v == 'reachable')
+                        self.swarm['raft'][heir] = 'leader'
+                    self.swarm['raft'][name] = 'worker'
+                    self.swarm['done'] = self.swarm.get('done', []) + ['demoted ' + name]
+            self.save()
+            return 200, {}
+        raise Refused(404, 'node %s not found' % path[1])
 
 
 class Helper(Engine):
@@ -170,6 +273,8 @@ async def engine(kind, where, reader, writer):
         path, _, query = target.partition('?')
         words = [w for w in path.split('/') if w and not w.startswith('v1.')]
         try:
+            if kind is Engine and 'raft' in kind(where).swarm:
+                kind = Raft
             status, doc = kind(where).answer(method, words, urllib.parse.parse_qs(query),
                                                json.loads(body) if body else None)
         except Refused as e:
@@ -226,6 +331,17 @@ def command(name):
             process.stdout.write(name.encode() + b'\n')
         elif process.command and process.command.startswith('sudo -n journalctl '):
             process.stdout.write(b'swarm-helper: here\n')
+        elif process.command == 'sudo -n /bin/sh -s':	# azswarm upgrade
+            await process.stdin.read()
+            process.stdout.write(b'version 0.0.1\nend\n')
+        elif process.command and process.command.startswith('sudo -n sh -c '):
+            # a script, with two words behind it: what an engine keeps of its swarm
+            if process.command.endswith(" pack '/var/lib/docker'"):
+                process.stdout.write(b'5\nstate')
+            elif process.command.endswith(" put '/var/lib/docker'"):
+                got = await process.stdin.read()
+                process.exit(0 if got == b'state' else 1)
+                return
         else:
             process.stderr.write(b'what?\n')
             process.exit(5)

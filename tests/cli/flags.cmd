@@ -36,6 +36,11 @@ azswarm reimage-agents-parallel --hard
 azswarm chaos-monkey 3
 azswarm chaos-monkey --rounds
 azswarm chaos-monkey --yes
+azswarm replace-master
+azswarm replace-master 1 --no-wait
+azswarm recover 1
+azswarm recover --from
+azswarm recover --yes
 azswarm rebalance --no-wait
 azswarm rebalance a b
 azswarm evict

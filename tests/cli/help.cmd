@@ -12,6 +12,8 @@ azswarm help params
 azswarm help deploy-compute
 azswarm help plan
 azswarm help view-deployment
+azswarm help rotate
+azswarm help audit
 azswarm help list-agents
 azswarm help scale-agents
 azswarm help stop-agents
@@ -19,11 +21,16 @@ azswarm help start-agents
 azswarm help deallocate-agents
 azswarm help restart-agents
 azswarm help reimage-agents-serial
+azswarm help upgrade
 azswarm help reimage-agents-parallel
 azswarm help chaos-monkey
+azswarm help replace-master
+azswarm help recover
 azswarm help rebalance
 azswarm help evict
 azswarm help return
+azswarm help backup
+azswarm help restore
 azswarm help deploy-monitor
 azswarm help kill-monitor
 azswarm help deploy-replicated-service
@@ -38,6 +45,7 @@ azswarm help proxy
 azswarm help ssh
 azswarm help docker-env
 azswarm help tail-helper
+azswarm help unlock
 azswarm help list-endpoints
 azswarm help endpoints
 azswarm help resources

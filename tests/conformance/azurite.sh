@@ -110,6 +110,11 @@ printf 'subjectAltName=DNS:%s.blob.core.localhost\nextendedKeyUsage=serverAuth\n
 openssl x509 -req -in leaf.csr -CA azure/ca.pem -CAkey azure/ca.key -CAcreateserial -days 2 \
 	-extfile leaf.ext -out leaf.pem 2>>openssl.log
 
+not_running()
+{
+	! running "$1"
+}
+
 # azurite KEY: (again) with that key, and an empty container
 azurite()
 {
@@ -150,6 +155,31 @@ azurite "$key"
 expect 'the program goes to azurite' 0 'program [0-9a-f]{12}\.\.\. uploaded' "$AZSWARM" deploy-storage
 check 'by way of the router' grep -q azurite router.log
 expect 'once' 0 'in storage already' "$AZSWARM" deploy-storage
+
+# ---- two operators ------------------------------------------------------------------
+
+same 'its trail: both' 'deploy-storage done, deploy-storage done' \
+	"$("$AZSWARM" audit --output json | jq -r 'map(.command + " " + .outcome) | join(", ")')"
+echo '[{ "request": "PUT */shares/*", "times": 2, "delay_ms": 10000 }]' >azure/faults.json
+export AZSWARM_LOG="$PWD/first.log"
+spawn first.out "$AZSWARM" create-shares
+first=$spawned
+unset AZSWARM_LOG
+wait_for 10 grep -q comp=metadata first.log
+expect 'its lease: who comes second is told' 3 "is at 'create-shares' since" "$AZSWARM" destroy-compute --confirm swarm-cluster
+got=0
+wait "$first" || got=$?
+same 'it is renewed while the command waits' "0 201 200 200" "$got $(sed -n 's/.*comp=lease[^ ]* \([0-9]*\) .*/\1/p' first.log | xargs)"
+rm azure/faults.json
+echo '[{ "request": "PUT */shares/*", "delay_ms": 7000 }]' >azure/faults.json
+spawn second.out "$AZSWARM" create-shares
+second=$spawned
+sleep 2
+rm azure/faults.json
+expect 'it is broken' 0 'the lock is taken away' "$AZSWARM" create-shares --break-lock
+wait_for 60 not_running "$second"
+check 'the other one had its next change refused, or none left' grep -q 'lock is lost\|share' second.out
+expect 'and in the end it is free' 0 '' "$AZSWARM" create-shares
 "$AZSWARM" keys >keys.log 2>&1
 expect params 0 '' "$AZSWARM" params
 

@@ -114,14 +114,14 @@ check "errors go to stderr" test -s stderr -a ! -s stdout
 
 # ---- keys ------------------------------------------------------------------
 mkdir "$top/keys" && cd "$top/keys" || exit 1
-all='cluster.pem cluster.pub helper.key host-agent-rsa.pem host-agent-rsa.pub host-agent.pem
+all='backup.key cluster.pem cluster.pub helper.key host-agent-rsa.pem host-agent-rsa.pub host-agent.pem
 host-agent.pub host-master-rsa.pem host-master-rsa.pub host-master.pem host-master.pub
 known_hosts manager.secret worker.secret'
 
 sh -c "umask 0; exec '$AZSWARM' keys" >stdout 2>stderr
 same "keys: exit code" 0 $?
 check "keys: says so on stderr, nothing on stdout" \
-	sh -c 'test ! -s stdout && grep -qx "keys/cluster.pem made" stderr && test $(wc -l <stderr) -eq 14'
+	sh -c 'test ! -s stdout && grep -qx "keys/cluster.pem made" stderr && test $(wc -l <stderr) -eq 15'
 same "keys: files" "$(echo $all)" "$(echo $(ls keys))"
 same "keys: folder's mode" 700 "$(stat -c %a keys)"
 for f in $all; do

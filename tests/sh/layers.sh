@@ -22,7 +22,7 @@ bad_includes()	# TREE
 		sees["cli"] = sees["node"] " swarm node emulator"
 		sees["main"] = "base cli"
 		# what a machine is made by and what runs on it agree on
-		agreed["swarm"] = "node/layout.h node/config.h node/image.h node/marker.h"
+		agreed["swarm"] = "node/layout.h node/config.h node/image.h node/marker.h node/files.h"
 	}
 	# base/buf.h is of base, http.h and http_part.h are of http
 	function room(path) {

@@ -540,7 +540,14 @@ anew()		# every row of many tasks
 	X
 	echo '{}' >>fake/events
 }
-rss() { awk '/^VmRSS/ { print $2 }' "/proc/$monitor/status"; }
+# what it has when it is at nothing: the least of two seconds
+rss()
+{
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		awk '/^VmRSS/ { print $2 }' "/proc/$monitor/status"
+		sleep 0.2
+	done | sort -n | head -n 1
+}
 # what readings need by themselves
 for n in 1 2 3 4 5 6; do
 	anew $n
@@ -564,7 +571,8 @@ check "the slow one is still there" running "$slow"
 after=$(rss)
 echo "# 6000 tasks: $before KiB, with a slow watcher and eight changes of each $after KiB"
 # it holds one whole, of 900 KB, beside the newest
-check "a slow watcher makes no memory grow" [ "$after" -lt $((before + 3072)) ]
+[ "${after:-99999}" -lt $((before + 3072)) ] && ok "a slow watcher makes no memory grow" ||
+	not_ok "a slow watcher makes no memory grow" "$before KiB, then $after KiB"
 reap "$slow"
 
 

@@ -118,7 +118,7 @@ printf '%s\n' "$AZURE_CLIENT_SECRET" >>secrets
 check 'the log: what the swarm was asked' grep -q ' POST http://docker/.*services/create 201 ' log
 same 'the log: no secret' 0 "$(grep -cFf secrets log)"
 on master0 systemctl stop docker.socket docker.service
-expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer$' "$AZSWARM" status
+expect 'status: an engine that is off' 0 '^swarm +master0: Docker does not answer; ' "$AZSWARM" status
 expect 'down: not without a word' 2 '' "$AZSWARM" down
 expect 'down' 0 'nothing of it is left' "$AZSWARM" down --confirm swarm-cluster
 

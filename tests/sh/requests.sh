@@ -64,11 +64,12 @@ offers=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 asks 0 doctor
 asks 0 deploy-storage
 asks 0 create-shares
+asks 0 rotate storage-key
 asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
     update-service destroy-service destroy-global-service deploy-stack \
-    destroy-stack proxy ssh docker-env tail-helper; do
+    destroy-stack proxy ssh docker-env tail-helper unlock; do
 	asks 1 $command
 done
 asks 1 scale-service 3
@@ -77,14 +78,18 @@ for command in rebalance chaos-monkey restart-agents; do
 done
 asks 1 evict agents000000
 asks 1 return agents000000
+asks 1 backup --yes
+asks 2 restore none.azs
 ! offered plan || asks 5 plan
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
+asks 1 upgrade
 asks 0 status
 same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
 asks 0 doctor
 asks 0 view-deployment
 asks 0 list-agents
+asks 0 audit
 asks 0 scale-agents 4
 asks 0 scale-agents 2
 asks 0 restart-agents
@@ -95,6 +100,12 @@ asks 0 scale-agents 3 --warm-agents 1
 asks 0 stop-agents
 asks 0 start-agents
 asks 0 deallocate-agents
+asks 0 params --master-count 3
+asks 0 deploy-compute
+asks 0 replace-master 1 --yes
+asks 1 recover --from master0 --confirm swarm-cluster
+asks 0 params --master-count 1
+asks 0 deploy-compute --yes
 asks 0 list-endpoints
 asks 0 resources
 asks 0 locations
@@ -134,11 +145,15 @@ for machine in virtualMachines/master1 virtualMachineScaleSets/agents/virtualMac
 			"$([ $word = instanceView ] && echo GET || echo POST)" $machine $word
 	done
 done >chaos-monkey
+# what recover does with masters that are lost, once one that is left has said so
+for word in deallocate start; do
+	printf '{"method":"POST","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/master1/%s"}\n' $word
+done >recover
 role_of()	# FILE...: the actions that these exchanges need
 {
 	jq -nr --slurpfile template "$SRCDIR/assets/arm/cluster.json" -f "$SRCDIR/tests/role.jq" "$@"
 }
-role_of commands/* chaos-monkey >actions
+role_of commands/* chaos-monkey recover >actions
 check 'actions are known' test "$(grep -c . actions)" -gt 50
 "$AZSWARM" role >role.json
 jq -r '.Actions[]' role.json | sort -f >given

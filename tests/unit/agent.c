@@ -104,6 +104,8 @@ static void joining(void)
 	      "healthy when a helper says that it is ready", "not");
 	check(WITHIN(12000, done(&manager, "version ") == 1),
 	      "its version is in its row", manager.calls);
+	check(WITHIN(2000, strlen(own_row()->files) == 16),
+	      "and which files make its machine", manager.calls);
 	check(strstr(worker.gateway,
 		     "\"com.docker.network.driver.mtu\":\"1400\"") != NULL &&
 		      strstr(manager.gateway, "mtu\":\"1400\"") != NULL,

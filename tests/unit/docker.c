@@ -399,6 +399,17 @@ static void swarm(void)
 		.addr_pool = "10.192.0.0/12",
 		.keep_snapshots = 3,
 	};
+	static const struct exchange rotate[] = {
+		PING,
+		{ "GET", V "/swarm", NULL, 200,
+		  "{\"Version\":{\"Index\":11},\"Spec\":{\"Name\":\"default\"},"
+		  "\"JoinTokens\":{\"Worker\":\"w-t\",\"Manager\":\"m-t\"}}",
+		  NULL, 0, 0 },
+		{ "POST",
+		  V "/swarm/update?version=11&rotateWorkerToken=true"
+		    "&rotateManagerToken=true",
+		  "{\"Name\":\"default\"}", 200, "", NULL, 0, 0 },
+	};
 	struct buf t = BUF_INIT(100);
 	int rc;
 
@@ -424,6 +435,58 @@ static void swarm(void)
 	    rc < 0 ? rc : docker_swarm_token(&docker, true, &t, &err), NULL,
 	    strcmp(t.str, "w-t m-t") == 0);
 	buf_burn(&t);
+	begin(rotate, N(rotate), 0);
+	end("new tokens", docker_swarm_rotate(&docker, &err), NULL, true);
+}
+
+static void autolock(void)
+{
+#define SWARM(lock) \
+	"{\"ID\":\"c\",\"Version\":{\"Index\":11},\"Spec\":{\"Name\":\"default\"," \
+	"\"CAConfig\":{\"NodeCertExpiry\":7776000000000000}," \
+	"\"EncryptionConfig\":{\"AutoLockManagers\":" lock "}}," \
+	"\"JoinTokens\":{\"Worker\":\"w\"}}"
+#define SPEC(lock) \
+	"{\"Name\":\"default\",\"CAConfig\":{\"NodeCertExpiry\":7776000000000000}," \
+	"\"EncryptionConfig\":{\"AutoLockManagers\":" lock "}}"
+	static const struct exchange on[] = {
+		PING,
+		{ "GET", V "/swarm", NULL, 200, SWARM("false"), NULL, 0, 0 },
+		{ "POST", V "/swarm/update?version=11", SPEC("true"), 500,
+		  "{\"message\":\"rpc error: update out of sequence\"}", NULL,
+		  0, 0 },
+		{ "GET", V "/swarm", NULL, 200, SWARM("false"), NULL, 0, 0 },
+		{ "POST", V "/swarm/update?version=11", SPEC("true"), 200, "",
+		  NULL, 0, 0 },
+		{ "GET", V "/swarm", NULL, 200, SWARM("true"), NULL, 0, 0 },
+	};
+	static const struct exchange unlock[] = {
+		PING,
+		{ "GET", V "/swarm/unlockkey", NULL, 200,
+		  "{\"UnlockKey\":\"SWMKEY-1-x\"}", NULL, 0, 0 },
+		{ "POST", V "/swarm/unlock", "{\"UnlockKey\":\"SWMKEY-1-x\"}",
+		  200, "", NULL, 0, 0 },
+		{ "POST", V "/swarm/unlock", "{\"UnlockKey\":\"y\"}", 401,
+		  "{\"message\":\"swarm could not be unlocked: invalid key "
+		  "provided\"}",
+		  NULL, 0, 0 },
+	};
+	struct buf key = BUF_INIT(100);
+	bool is = false;
+	int rc;
+
+	begin(on, N(on), 0);
+	rc = docker_autolock_set(&docker, true, &err);
+	end("autolock: the rest of the swarm's settings stays",
+	    rc < 0 ? rc : docker_autolock(&docker, &is, &err), NULL, is);
+	begin(unlock, N(unlock), 0);
+	rc = docker_unlock_key(&docker, &key, &err);
+	if (rc == 0)
+		rc = docker_unlock(&docker, key.str, &err);
+	check(rc == 0, "unlock: with the key that it tells", err.msg);
+	end("unlock: another key", docker_unlock(&docker, "y", &err),
+	    "invalid key provided", true);
+	buf_burn(&key);
 }
 
 /* ---- nodes ---- */
@@ -769,6 +832,7 @@ int main(void)
 	list_bounds();
 	info();
 	swarm();
+	autolock();
 	nodes();
 	updates();
 	removal();

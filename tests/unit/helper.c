@@ -409,6 +409,7 @@ static void versions(void)
 	static const struct {
 		const char *name, *query, *row;
 		unsigned writes;
+		const char *files;
 	} rows[] = {
 		{ "version: none, of agents before 0.2", "", "", 0 },
 		{ "version: is kept", "?version=0.2.0-rc1", "0.2.0-rc1", 1 },
@@ -422,6 +423,16 @@ static void versions(void)
 		  "?version=1234567890123456789012345678901",
 		  "1234567890123456789012345678901", 6 },
 		{ "version: an older agent than before", "", "", 7 },
+		{ "files: are kept", "?version=1&files=0123456789abcdef", "1",
+		  8, "0123456789abcdef" },
+		{ "files: once", "?version=1&files=0123456789abcdef", "1", 8,
+		  "0123456789abcdef" },
+		{ "files: others", "?version=1&files=1123456789abcdef", "1", 9,
+		  "1123456789abcdef" },
+		{ "files: what is no hash", "?version=1&files=%22%7d", "1", 10,
+		  "" },
+		{ "files: too long", "?version=1&files=0123456789abcdef0123",
+		  "1", 10, "" },
 	};
 	char path[160], note[80];
 	unsigned before;
@@ -438,8 +449,12 @@ static void versions(void)
 		expect(rows[i].name, "GET", path, GOOD, 200, own->id);
 		check(WITHIN(3000, has_program(own, rows[i].row)), rows[i].name,
 		      own->program);
-		checkf(noted(note) - before == rows[i].writes, rows[i].name,
-		       "%u writes, not %u", noted(note) - before, rows[i].writes);
+		checkf(WITHIN(3000, noted(note) - before == rows[i].writes),
+		       rows[i].name, "%u writes, not %u", noted(note) - before,
+		       rows[i].writes);
+		checkf(rows[i].files == NULL ||
+			       strcmp(own->files, rows[i].files) == 0,
+		       rows[i].name, "files \"%s\"", own->files);
 	}
 	swarm_lock(&swarm);
 	memset(own->id, 0, sizeof(own->id));

@@ -86,6 +86,31 @@ static void roles(struct buf *f)
 	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
 			  buf_str(f), 1, &caller),
 	       AUTH_WRONG, "not made with a secret");
+	auth_nonce(&helper, 0, nonce);
+	make(no_manager.others, "/x", nonce, "a", f);
+	expect("zeros where no others are taken",
+	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
+			  buf_str(f), 1, &caller),
+	       AUTH_WRONG, "not made with a secret");
+	/* while they are changed, by two of each */
+	no_manager.has_others = true;
+	for (size_t i = 0; i < 64; i++)
+		no_manager.others[i] = (uint8_t)(i + 60);
+	for (int i = 0; i < 2; i++) {
+		auth_nonce(&helper, 0, nonce);
+		make(no_manager.others + 32 * i, "/x", nonce, "a", f);
+		expect(i ? "another manager's" : "another worker's",
+		       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
+				  buf_str(f), 1, &caller),
+		       AUTH_OK, "fine");
+		check(caller.manager == (i == 1), "is what it says", "not");
+	}
+	auth_nonce(&helper, 0, nonce);
+	make(no_manager.worker_secret, "/x", nonce, "a", f);
+	expect("and the one of always",
+	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
+			  buf_str(f), 1, &caller),
+	       AUTH_OK, "fine");
 }
 
 static void nonces(struct buf *f)

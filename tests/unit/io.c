@@ -41,6 +41,67 @@ static void refused(const char *what, int rc, const struct err *e,
 	       (int)e->kind, e->msg, (int)kind, words);
 }
 
+/* ---- the first that greets ---- */
+
+#define SERVERS 3
+/* Servers on one port of three addresses of loopback: those of said greet. */
+static void greetings(const char *name, const bool listens[SERVERS],
+		      const bool says[SERVERS], int wanted, int64_t limit_ms,
+		      enum err_kind kind)
+{
+	static const char *const address[SERVERS] = { "127.0.0.2", "127.0.0.3",
+						      "127.0.0.4" };
+	struct err e = ERR_INIT, ignored = ERR_INIT;
+	int l[SERVERS] = { -1, -1, -1 }, a, fd;
+	unsigned port = 0;
+	size_t which = 9;
+
+	for (size_t i = 0; i < SERVERS; i++)
+		l[i] = listens[i] ? tcp_listen(address[i], &port, NULL, &e) : -1;
+	if (port == 0)
+		port = 1;
+	pid_t pid;
+	pid = fork();
+	if (pid == 0) {
+		for (size_t i = 0;; i = (i + 1) % SERVERS) {
+			err_clear(&ignored);
+			a = says[i] ? tcp_accept(l[i], now_ms() + 10, &ignored) :
+				      -1;
+			if (a >= 0)
+				(void)!write(a, "SSH-2.0-x\r\n", 11);
+		}
+	}
+	fd = tcp_greeting(address, SERVERS, port, now_ms() + limit_ms, &which, &e);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (wanted >= 0)
+		checkf(fd >= 0 && which == (size_t)wanted, name, "%d: %zu, %s",
+		       fd, which, e.msg);
+	else
+		checkf(fd < 0 && e.kind == kind, name, "%d: %d, %s", fd,
+		       (int)e.kind, e.msg);
+	if (fd >= 0)
+		close(fd);
+	for (size_t i = 0; i < SERVERS; i++)
+		if (l[i] >= 0)
+			close(l[i]);
+}
+
+static void first_greeting(void)
+{
+	static const bool all[] = { true, true, true }, none[] = { 0, 0, 0 },
+			  last[] = { false, false, true },
+			  second[] = { false, true, true };
+
+	greetings("who greets: the first", all, all, 0, patience() - now_ms(), 0);
+	greetings("who greets: one that refuses is passed at once", second, all,
+		  1, patience() - now_ms(), 0);
+	greetings("who greets: those that are silent are passed", all, last, 2,
+		  patience() - now_ms(), 0);
+	greetings("who greets: nobody does", all, none, -1, 700, ERR_TIMEOUT);
+	greetings("who greets: nobody is there", none, none, -1, 700, ERR_NET);
+}
+
 /* ---- sockets ---- */
 
 static void connections(void)
@@ -812,6 +873,7 @@ int main(void)
 	if (mkdtemp(dir) == NULL || chdir(dir) < 0)
 		return 1;
 	connections();
+	first_greeting();
 	silence();
 	names();
 	ipv6();

@@ -221,6 +221,106 @@ static void run_older(const struct keys *k)
 	spill(pem, k->host[KEYS_AGENT].rsa.str);
 }
 
+/* What helpers are to take, and machines to have: "W2M2 over W1M1". */
+static void secrets_are(const char *name, const char *worker,
+			const char *manager, const char *others)
+{
+	char said[1024];
+	struct keys k;
+
+	load(true, said, sizeof(said), &k);
+	if (*said == '\0' &&
+	    (strcmp(k.worker_secret, worker) != 0 ||
+	     strcmp(k.manager_secret, manager) != 0 ||
+	     strcmp(k.others != NULL ? k.others : "", others) != 0))
+		snprintf(said, sizeof(said), "%.4s.. %.4s.. with %.4s..",
+			 k.worker_secret, k.manager_secret,
+			 k.others != NULL ? k.others : "none");
+	check_why(name, said);
+	keys_burn(&k);
+}
+
+/* keys/ as that step leaves it. */
+static void turn_is(const char *name, enum keys_turn wanted)
+{
+	struct ui ui = { .err = stderr, .quiet = true };
+	struct err e = ERR_INIT;
+	enum keys_turn turn = keys_turn(&ui, &e);
+
+	check_why(name, turn == wanted ? "" : e.kind ? e.msg : "another");
+}
+
+static void turned(const char *name, enum keys_turn turn)
+{
+	struct err e = ERR_INIT;
+
+	check_why(name, keys_turned(turn, &e) == 0 ? "" : e.msg);
+}
+
+static void run_turns(void)
+{
+	char said[1024], worker[65], manager[65], coming[129], going[129];
+	struct err e = ERR_INIT;
+	struct keys k;
+
+	load(true, said, sizeof(said), &k);
+	snprintf(worker, sizeof(worker), "%s", k.worker_secret);
+	snprintf(manager, sizeof(manager), "%s", k.manager_secret);
+	snprintf(going, sizeof(going), "%s%s", worker, manager);
+	check_why("no others", k.others == NULL ? "" : k.others);
+	keys_burn(&k);
+
+	turn_is("turn: masters take both", KEYS_TURN_COMING);
+	turn_is("turn: cut off, the same", KEYS_TURN_COMING);
+	load(true, said, sizeof(said), &k);
+	snprintf(coming, sizeof(coming), "%s", k.others);
+	check_why("of 128 digits",
+		  strlen(coming) == 128 && strcmp(coming, going) != 0 ? "" :
+									coming);
+	keys_burn(&k);
+	secrets_are("machines have the ones of before", worker, manager, coming);
+
+	/* cut off when the ones of before were kept, and nothing else was done */
+	spill("keys/going.secret", going);
+	snprintf(worker, sizeof(worker), "%.64s", coming);
+	snprintf(manager, sizeof(manager), "%s", coming + 64);
+	turn_is("turn: cut off between", KEYS_TURN_USED);
+	secrets_are("machines have the new ones", worker, manager, going);
+	check_why("what came is no more",
+		  !file_exists("keys/coming.secret") ? "" : "it is");
+	turned("turn: used", KEYS_TURN_USED);
+	turn_is("turn: masters take no others", KEYS_TURN_ALONE);
+	secrets_are("and the new ones alone", worker, manager, "");
+	turned("turn: alone", KEYS_TURN_ALONE);
+	check_why("nothing is left of it",
+		  !file_exists("keys/gone.secret") ? "" : "gone.secret");
+
+	/* and not cut off */
+	turn_is("turn: once more", KEYS_TURN_COMING);
+	snprintf(going, sizeof(going), "%s%s", worker, manager);
+	turned("turn: coming", KEYS_TURN_COMING);
+	turn_is("turn: all have them", KEYS_TURN_USED);
+	load(true, said, sizeof(said), &k);
+	check_why("others than before",
+		  strcmp(k.worker_secret, worker) != 0 &&
+				  strcmp(k.others, going) == 0 ?
+			  "" :
+			  "the same");
+	keys_burn(&k);
+	turned("turn: used, again", KEYS_TURN_USED);
+	turned("turn: alone, again", KEYS_TURN_ALONE);
+	spill("keys/coming.secret", "0123\n");
+	load(true, said, sizeof(said), &k);
+	check_why("coming.secret is looked at",
+		  strstr(said, "keys/coming.secret: expected 128 hex digits") ?
+			  "" :
+			  said);
+	keys_burn(&k);
+	if (unlink("keys/coming.secret") < 0)
+		err_sys(&e, ERR_IO, "unlink");
+	check_why("and removed", e.msg);
+}
+
 int main(void)
 {
 	char dir[] = "keys.XXXXXX", said[1024], *home;
@@ -305,6 +405,7 @@ int main(void)
 		  k.worker_secret == NULL && k.helper.n == 0 ? "" : "not");
 	keys_burn(&k);
 
+	run_turns();
 	run_wrong();
 	run_modes();
 	run_owners();

@@ -359,7 +359,7 @@ static void thread(void)
 
 	if (taken < 0)
 		abort();
-	r = registry_start("file", "1.0", "", port);
+	r = registry_start("file", "1.0", "", NULL, port);
 	check(r != NULL && becomes(r, "another program has our port"),
 	      "that its port is taken is told", "not");
 	close(taken);
@@ -369,7 +369,7 @@ static void thread(void)
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");
-	r = registry_start("no such file", "1.0", "", port);
+	r = registry_start("no such file", "1.0", "", NULL, port);
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);

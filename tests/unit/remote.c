@@ -84,6 +84,62 @@ static void run_row(struct docker *d, size_t i)
 				    "");
 }
 
+/* ---- no master works ---- */
+
+#define AT(...) \
+	{ \
+		__VA_ARGS__ \
+	}
+static const struct {
+	const char *name;
+	size_t n;
+	enum remote_at at[3];
+	const char *words;
+} whys[] = {
+	{ "none: locked goes before all", 3,
+	  AT(REMOTE_SILENT, REMOTE_LOCKED, REMOTE_LEADERLESS),
+	  "no master works (master0: does not answer, master1: its swarm is "
+	  "locked, master2: the swarm has no leader); 'azswarm unlock' unlocks it" },
+	{ "none: the majority is away", 3,
+	  AT(REMOTE_SILENT, REMOTE_NO_ENGINE, REMOTE_LEADERLESS),
+	  "no master works (master0: does not answer, master1: Docker does not "
+	  "answer, master2: the swarm has no leader); it has one again when most "
+	  "masters are back; if they are lost, 'azswarm recover --from master2'" },
+	{ "none: all are off", 3, AT(REMOTE_SILENT, REMOTE_SILENT, REMOTE_SILENT),
+	  "no master works (master0: does not answer, master1: does not answer, "
+	  "master2: does not answer); 'azswarm status' shows whether they run, "
+	  "'azswarm doctor' more" },
+	{ "none: thrown out", 3, AT(REMOTE_LOST, REMOTE_SILENT, REMOTE_WORKER),
+	  "no master works (master0: its engine does not find its swarm, master1: "
+	  "does not answer, master2: its engine is a worker); it has one "
+	  "again when most masters are back; if they are lost, 'azswarm recover "
+	  "--from master0'" },
+	{ "none: the only one was lost", 1, AT(REMOTE_OUTSIDE),
+	  "master0: its engine is in no swarm; one that was just made forms it "
+	  "soon; of one that was lost, 'azswarm restore FILE' brings back what it "
+	  "had" },
+	{ "none: the only one's engine", 1, AT(REMOTE_NO_ENGINE),
+	  "master0: Docker does not answer; 'azswarm ssh MASTER' and 'journalctl "
+	  "-u docker -u swarm-helper' there say more" },
+};
+
+static void run_why(size_t i)
+{
+	static char master[3][8] = { "master0", "master1", "master2" };
+	struct remote r = { .masters.n = whys[i].n };
+	struct err e = ERR_INIT;
+
+	for (size_t k = 0; k < whys[i].n; k++) {
+		r.masters.name[k] = master[k];
+		r.at[k] = whys[i].at[k];
+	}
+	remote_why(&r, &e);
+	check_why(whys[i].name,
+		  strcmp(e.msg, whys[i].words) == 0 && remote_is_away(&e) ?
+			  "" :
+			  e.msg);
+}
+
 int main(void)
 {
 	static struct engine engine;
@@ -99,6 +155,8 @@ int main(void)
 	docker_init_unix(&d, engine.path);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&d, i);
+	for (size_t i = 0; i < sizeof(whys) / sizeof(*whys); i++)
+		run_why(i);
 	docker_release(&d);
 	engine_stop(&engine);
 	dir_remove(dir, &e);

@@ -194,6 +194,47 @@ static void all_of_it(void)
 	survey_release(&v);
 }
 
+/* Three masters: one leads, of one there is an old row, one is off. */
+static void missing(void)
+{
+	struct survey v = { 0 };
+	struct docker_node *gone;
+	cJSON *doc;
+	char *text;
+
+	swarm_of(&v);
+	machine(&v.masters, "master1", "B2", "running");
+	machine(&v.masters, "master2", "B2", "deallocated");
+	gone = node(&v, "master1", true, DOCKER_NODE_DOWN);
+	gone->reachable = false;
+	v.at[1] = REMOTE_LOCKED;
+	text = text_of(&v, NULL, NULL);
+	has("missing: locked", text,
+	    "missing            master1: its swarm is locked; 'azswarm unlock' "
+	    "unlocks it\n");
+	has("missing: off", text,
+	    "missing            master2: deallocated; start it: 'az vm start', or "
+	    "the portal\n");
+	check(strstr(text, "missing            master0") == NULL,
+	      "missing: not who is there", text);
+	free(text);
+	v.at[1] = REMOTE_LOST;
+	text = text_of(&v, NULL, NULL);
+	has("missing: thrown out", text,
+	    "master1: its engine does not find its swarm; it comes back by itself, "
+	    "else 'azswarm replace-master 1' makes it anew\n");
+	free(text);
+	doc = json_of(&v);
+	check(strcmp(json_str_opt(cJSON_GetArrayItem(json_get(doc, "masters"), 1),
+				  "missing", ""),
+		     "its engine does not find its swarm") == 0 &&
+		      json_get(cJSON_GetArrayItem(json_get(doc, "masters"), 0),
+			       "missing") == NULL,
+	      "missing: as JSON", "");
+	json_free(doc);
+	survey_release(&v);
+}
+
 static void power(void)
 {
 	struct survey v = { 0 };
@@ -294,6 +335,43 @@ static void what_needs_a_look(void)
 	has("services: a ceiling", text,
 	    "n18      2 of 2\nand 10 more services\n");
 	free(text);
+	survey_release(&v);
+}
+
+/* Machines that are not what a new one would get. */
+static void drifts(void)
+{
+	struct survey v = { 0 };
+	struct status st = { .group = "g",
+			     .storage_group = "s",
+			     .account = "a",
+			     .v = &v,
+			     .drift = "n01, m0",
+			     .n_drift = 2 };
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	cJSON *doc;
+
+	whole(&v);
+	status_text(&st, f);
+	fclose(f);
+	has("drift: is named, with what mends it", text,
+	    "machines are not what a new one would get: n01, m0; 'azswarm "
+	    "upgrade'");
+	free(text);
+	doc = status_json(&st);
+	check(strcmp(json_str_opt(doc, "drift[0]", ""), "n01") == 0 &&
+		      strcmp(json_str_opt(doc, "drift[1]", ""), "m0") == 0 &&
+		      json_at(doc, "drift[2]") == NULL,
+	      "drift: for programs", "not");
+	json_free(doc);
+	st.drift = NULL;
+	st.n_drift = 0;
+	doc = status_json(&st);
+	check(json_at(doc, "drift") != NULL && json_at(doc, "drift[0]") == NULL,
+	      "drift: none", "not");
+	json_free(doc);
 	survey_release(&v);
 }
 
@@ -440,9 +518,11 @@ int main(void)
 	json_init();
 	nothing();
 	all_of_it();
+	missing();
 	power();
 	quorum();
 	what_needs_a_look();
+	drifts();
 	not_had();
 	json();
 	frame();

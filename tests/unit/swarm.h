@@ -28,7 +28,7 @@ struct row {
 	char id[16], hostname[65], addr[16], state[16], availability[8];
 	/* its labels azswarm.leaving, .evict and .stop; "": not there */
 	char leaving[16], evict[160], stop[32];
-	char program[32], lacks[32]; /* and .version and .lacks */
+	char program[32], lacks[32], files[20]; /* .version, .lacks, .files */
 	bool manager;
 	unsigned version, born;
 	unsigned tasks; /* of the service, running on it */
@@ -112,13 +112,14 @@ static inline void swarm_label_json(char *out, size_t size, const char *name,
 
 static inline size_t swarm_row_json(const struct row *r, char *out, size_t size)
 {
-	char labels[300] = "";
+	char labels[340] = "";
 
 	swarm_label_json(labels, sizeof(labels), "leaving", r->leaving);
 	swarm_label_json(labels, sizeof(labels), "evict", r->evict);
 	swarm_label_json(labels, sizeof(labels), "stop", r->stop);
 	swarm_label_json(labels, sizeof(labels), "version", r->program);
 	swarm_label_json(labels, sizeof(labels), "lacks", r->lacks);
+	swarm_label_json(labels, sizeof(labels), "files", r->files);
 	return (size_t)snprintf(
 		out, size,
 		"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
@@ -166,6 +167,8 @@ static inline void swarm_update(struct swarm *s, struct row *row,
 	row->manager = strcmp(json_str_opt(doc, "Role", ""), "manager") == 0;
 	row->version++;
 	snprintf(row->lacks, sizeof(row->lacks), "%s", lacks);
+	snprintf(row->files, sizeof(row->files), "%s",
+		 json_str_opt(json_get(labels, "azswarm.files"), "", ""));
 	if (lacking)
 		swarm_note(s, "lacks %s %s|%s", row->hostname, row->lacks,
 			   row->availability);
