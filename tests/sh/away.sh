@@ -3,7 +3,7 @@
 # through another one, and says so.  What is right the engines say, by Docker's own
 # client; how long it may take only keeps a command from hanging.
 # time: 300
-# alone: machines
+# alone: fleet
 # needs: root, systemd-nspawn
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
