@@ -171,7 +171,8 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_rotate,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | TEMPLATE | MASTERS | OF(WARM_AGENTS) | OF(PROGRAM),
+	  .settings = STORAGE | TEMPLATE | MASTERS | OF(WARM_AGENTS) |
+		      OF(PROGRAM) | OF(AUTOLOCK) | OF(DRAIN_LIMIT),
 	  .args_min = 1,
 	  .args_max = 1,
 	  .usage = "storage-key|secrets|join-tokens|host-keys [--yes]",
@@ -447,8 +448,8 @@ const struct command cli_commands[] = {
 	  .group = GROUP_MACHINES,
 	  .run_session = cmd_unlock,
 	  .needs = NEEDS_LOGIN,
-	  .changes = CHANGES_SWARM,
-	  .settings = STORAGE | MASTER,
+	  /* who waits for it may have the lock */
+	  .settings = COMPUTE | MASTER,
 	  .summary = "unlock masters that have booted, with AUTOLOCK=true" },
 	{ .name = "list-endpoints",
 	  .group = GROUP_LOOK,

@@ -509,12 +509,16 @@ static void give_back(struct session *s, const struct err *e)
 int lock_take(struct session *s, struct err *e)
 {
 	struct lock *l = s->lock;
+	const char *token;
 	int rc;
 
 	if (l == NULL || !s->open || *s->az.subscription == '\0')
 		return 0;
 	if (l->tried) /* who was refused is so again, whatever it asks */
 		return l->held ? 0 : lock_still(s, e);
+	/* who cannot sign in can do nothing without a lock either */
+	if (entra_token(&s->entra, &token, e) < 0)
+		return -1;
 	l->tried = true;
 	if (storage_of(s, e) == NULL) {
 		l->none = e->kind == ERR_DATA;

@@ -275,9 +275,13 @@ int marker_fresh(struct session *s, const cJSON *parameters, struct err *e)
 		    json_int_opt(json_get(parameters, "masterCount"), "value", 1))
 		return 0;
 	if (marker_look(s, life, &m, &founded, NULL, &once) < 0) {
+		if (once.kind == ERR_INTR) {
+			*e = once;
+			return -1;
+		}
 		ui_say(s->ui, "whether a swarm has been founded is not known: %s",
 		       once.msg);
-		return once.kind == ERR_INTR ? -1 : 0;
+		return 0;
 	}
 	return !founded ?
 		       0 :
