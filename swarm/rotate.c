@@ -131,6 +131,13 @@ int cmd_rotate(struct session *s, int argc, char **argv, struct err *e)
 	};
 
 	(void)argc;
+	/* keys/ is changed before anything is asked */
+	if (s->trace.print && (strcmp(argv[1], "secrets") == 0 ||
+			       strcmp(argv[1], "host-keys") == 0))
+		return err_set(e, ERR_HELD,
+			       "new ones would be made in keys/, and brought to "
+			       "the machines by params, upgrade and "
+			       "deploy-compute; nothing was changed");
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (strcmp(argv[1], all[i].what) == 0)
 			return all[i].rotate(s, e);

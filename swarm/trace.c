@@ -98,25 +98,41 @@ static void print_request(struct trace *t, enum trace_peer peer,
 	buf_burn(&text);
 }
 
-static int before(void *ctx, const struct http_request *q, struct err *e)
+/* Is it done?  What it is was shown. */
+static int allow(struct trace *t, bool change, struct err *e)
 {
-	struct trace_end *end = ctx;
-	struct trace *t = end->trace;
-	bool change = changes(end->peer, q) && !t->aside;
-
 	if (!t->print) {
 		if (change && t->may != NULL && t->may(t->may_ctx, e) < 0)
 			return -1;
 		t->changes += change;
 		return 0;
 	}
-	if (!t->held)
-		print_request(t, end->peer, q);
 	t->held |= change;
 	return !change ? 0 :
 			 err_set(e, ERR_HELD,
 				 "not sent, for it would change something; "
 				 "nothing was changed");
+}
+
+static int before(void *ctx, const struct http_request *q, struct err *e)
+{
+	struct trace_end *end = ctx;
+	struct trace *t = end->trace;
+
+	if (t->print && !t->held)
+		print_request(t, end->peer, q);
+	return allow(t, changes(end->peer, q) && !t->aside, e);
+}
+
+int trace_change(struct trace *t, const char *where, const char *what,
+		 struct err *e)
+{
+	if (t->print && !t->held) {
+		ui_clear(t->ui);
+		fprintf(t->ui->err, "SSH %s: %s\n", where, what);
+		fflush(t->ui->err);
+	}
+	return allow(t, true, e);
 }
 
 /* ---- AZSWARM_LOG ---- */

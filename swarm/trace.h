@@ -40,6 +40,10 @@ struct trace {
 int trace_open(struct trace *t, struct ui *ui, const char *path, struct err *e);
 /* What to give to a client of that peer; NULL: t is not open. */
 const struct http_watch *trace_watch(const struct trace *t, enum trace_peer peer);
+/* Before a command on a machine that changes something there, which no request
+ * tells of: as with requests, -1 with e when it is not to be run. */
+int trace_change(struct trace *t, const char *where, const char *what,
+		 struct err *e);
 /* A line of its own in the log: what is waited for, how a command ended. */
 void trace_note(struct trace *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

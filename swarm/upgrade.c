@@ -20,7 +20,6 @@
 #include "base/hash.h"
 #include "node/marker.h"
 #include "swarm/agents.h"
-#include "swarm/lock.h"
 #include "swarm/marker.h"
 #include "swarm/plan.h"
 #include "swarm/survey.h"
@@ -436,7 +435,7 @@ static int bring(struct upgrade *u, struct machine *m, struct err *e)
 {
 	struct answer a;
 
-	if (lock_still(u->s, e) < 0)
+	if (trace_change(&u->s->trace, m->host, "what a new one would get", e) < 0)
 		return -1;
 	ui_say(u->s->ui, "%s: is brought to what a new one would get", m->host);
 	if (ask(u, m, true, &a, e) < 0)

@@ -61,6 +61,7 @@ agents000000 /etc/systemd/system/srv.automount
 agents000000 /usr/local/sbin/azswarm-firewall
 master0 /etc/azswarm/share.cred' "$(tr '\t' ' ' <out | sort)"
 quiet=$(started agents000001)
+expect 'what was changed: shown, and left' 5 '^SSH agents000000: what a new one would get' az upgrade --print-requests
 must 'what was changed' az upgrade
 check 'what was changed: those, in order' sh -c \
 	"grep -x '[a-z0-9]*: done' out | xargs | grep -qx 'agents000000: done master0: done'"
