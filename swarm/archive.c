@@ -230,10 +230,9 @@ static int take_text(struct reader *r, struct err *e)
 	return 0;
 }
 
-/* Of a name that becomes a file's in keys/. */
-static bool is_key(struct str name)
+bool backup_is_key(struct str name)
 {
-	if (!str_starts(name, STR("keys/")))
+	if (!str_starts(name, STR("keys/")) || name.n >= NAME_LEN)
 		return false;
 	name = str_skip(name, strlen("keys/"));
 	for (size_t i = 0; i < name.n; i++)
@@ -264,7 +263,8 @@ static int take_header(struct reader *r, struct err *e)
 	if (is_state(r))
 		r->b->has_state = true;
 	else if (strcmp(r->name, "cluster.json") != 0 &&
-		 strcmp(r->name, "unlock.key") != 0 && !is_key(str_of(r->name)))
+		 strcmp(r->name, "unlock.key") != 0 &&
+		 !backup_is_key(str_of(r->name)))
 		return err_set(e, ERR_DATA,
 			       "an entry \"%s\", which this program does not know",
 			       r->name);

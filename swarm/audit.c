@@ -136,15 +136,16 @@ static int ask(struct session *s, const struct blob_ask *q,
 	return 0;
 }
 
-/* Names come in their order, which is that of time. */
-static void take_list(struct trail *t, struct str xml)
+/* Names come in their order, which is that of time.  len: of one's name; a longer
+ * one is of another group, whose name begins as ours. */
+static void take_list(struct trail *t, struct str xml, size_t len)
 {
 	struct str name, text;
 	struct month *m;
 
 	while (cut_at(&xml, "<Name>", &text) && cut_at(&xml, "</Name>", &name)) {
 		if (!cut_at(&xml, "<Content-Length>", &text) ||
-		    !cut_at(&xml, "</Content-Length>", &text) || name.n < 8)
+		    !cut_at(&xml, "</Content-Length>", &text) || name.n != len)
 			continue;
 		if (t->n_months == MONTHS_MAX)
 			memmove(t->months, t->months + 1,
@@ -158,17 +159,19 @@ static void take_list(struct trail *t, struct str xml)
 
 static int list_months(struct session *s, struct trail *t, struct err *e)
 {
+	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
 	struct buf query = BUF_INIT(1024);
 	struct http_response r;
 	struct blob_ask q = { .method = "GET", .idempotent = true };
 	int rc;
 
 	buf_adds(&query, "restype=container&comp=list&prefix=audit-");
-	buf_add_pct(&query, str_of(settings_get(s->set, S_COMPUTE_GROUP)));
+	buf_add_pct(&query, str_of(group));
 	buf_addc(&query, '-');
 	q.query = query.str;
 	if ((rc = ask(s, &q, &r, e)) == 0)
-		take_list(t, buf_str(&r.body));
+		take_list(t, buf_str(&r.body),
+			  strlen("audit--2026-11") + strlen(group));
 	http_response_release(&r);
 	buf_release(&query);
 	return rc;

@@ -321,8 +321,11 @@ static int add_keys(struct keeping *k, struct err *e)
 		struct buf text = BUF_INIT(BACKUP_KEY_MAX);
 		char *name = xasprintf("keys/%s", d->d_name);
 
-		if (d->d_name[0] != '.' && strcmp(d->d_name, "backup.key") != 0 &&
-		    strlen(name) < 100 && (rc = file_read(name, &text, e)) == 0)
+		if (strcmp(d->d_name, "backup.key") == 0 || d->d_name[0] == '.')
+			;
+		else if (!backup_is_key(str_of(name)))
+			ui_say(k->s->ui, "%s: left out, for its name", name);
+		else if ((rc = file_read(name, &text, e)) == 0)
 			rc = archive_add(&k->file, name, buf_str(&text), e);
 		free(name);
 		buf_burn(&text);
@@ -369,7 +372,9 @@ static int write_file(struct keeping *k, struct err *e)
 	int rc = -1;
 
 	add_header(k, &header);
-	if (archive_create(&k->file, k->path, k->key, buf_str(&header), e) < 0 ||
+	if (trace_change(&k->s->trace, k->host,
+			 "its engine is stopped and packed", e) < 0 ||
+	    archive_create(&k->file, k->path, k->key, buf_str(&header), e) < 0 ||
 	    add_doc(k, e) < 0)
 		goto out;
 	if (k->unlock.n > 0 &&

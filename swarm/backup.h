@@ -45,6 +45,9 @@ int archive_done(struct archive *a, struct err *e);
 /* Without archive_done() nothing is left of it. */
 void archive_release(struct archive *a);
 
+/* May an entry have that name, "keys/NAME", and so that file of keys/ be in it? */
+bool backup_is_key(struct str name);
+
 /* ---- reading one ---- */
 
 struct backup {

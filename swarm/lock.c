@@ -40,6 +40,7 @@ struct lock {
 	bool tried;
 	bool none; /* there was no account */
 	bool held;
+	bool once;	 /* what is asked is asked again by who asks */
 	bool told;	 /* that it is lost, to the person */
 	struct err lost; /* or not to be had; ERR_NONE: neither */
 	pid_t keeper;
@@ -55,7 +56,7 @@ static int ask(struct session *s, const char *method, const char *query,
 			      .name = s->lock->name,
 			      .query = query,
 			      .fields = fields,
-			      .idempotent = true,
+			      .idempotent = !s->lock->once,
 			      .limit_ms = ASK_MS };
 	bool aside = s->trace.aside;
 	int rc;
@@ -258,8 +259,11 @@ static void tell(int fd, char kind, const char *text)
 static int renew(struct session *s)
 {
 	struct err why = ERR_INIT;
-	int status = lease(s, "renew", NULL, &why);
+	int status;
 
+	s->lock->once = true;
+	status = lease(s, "renew", NULL, &why);
+	s->lock->once = false;
 	/* 404, 409, 412: somebody else's word; all else passes */
 	return status == 200				       ? 1 :
 	       status == 404 || status == 409 || status == 412 ? 0 :
@@ -310,17 +314,24 @@ static void keep(struct session *s, int fd, pid_t command)
 {
 	char word[AUDIT_LINE_MAX];
 	struct buf line = BUF_INIT(AUDIT_LINE_MAX);
-	int64_t next = now_ms() + LOCK_RENEW_MS;
-	bool ours = true;
+	int64_t next = now_ms() + LOCK_RENEW_MS, had = now_ms();
+	bool ours = true, told = s->lock->swarm_only;
 	ssize_t n;
 
 	while ((n = hear(fd, command, next, word, sizeof(word))) < 0) {
+		int64_t asked = now_ms();
 		int rc = ours ? renew(s) : 1;
 
+		if (rc > 0)
+			had = asked;
 		next = now_ms() + (rc < 0 ? SOON_MS : LOCK_RENEW_MS);
 		if (rc == 0) {
 			ours = false;
 			say_lost(s, fd);
+		} else if (!told && now_ms() - had > LOCK_S * 1000) {
+			/* as where it cannot be had; ours it may still be */
+			tell(fd, 'L', "it could not be renewed for a minute");
+			told = true;
 		}
 	}
 	if (n == 0)

@@ -12,7 +12,8 @@
  * A process of its own, the keeper, renews the lease, whatever the command waits
  * for, and is the one that lets go and writes, so that Ctrl-C, and even a kill of
  * the command, leave neither undone.  When it is killed, too, the lease ends by
- * itself after LOCK_S.
+ * itself after LOCK_S; and the command stops when it could not be renewed for as
+ * long, for it may be somebody else's by then.
  *
  * Where there is no storage account yet there is no lock; where it does not
  * answer, that is said: what only talks to the swarm goes on, all else is refused

@@ -179,6 +179,16 @@ int marker_look(struct session *s, const char *life, struct marker *m,
 	return rc;
 }
 
+static bool is_there(struct session *s, const char *life, const struct marker *m)
+{
+	struct err ignored = ERR_INIT;
+	struct marker now;
+	bool there;
+
+	return marker_look(s, life, &now, &there, NULL, &ignored) == 0 &&
+	       there && strcmp(now.founder, m->founder) == 0;
+}
+
 int marker_write(struct session *s, const char *life, const struct marker *m,
 		 const char *etag, struct err *e)
 {
@@ -199,14 +209,35 @@ int marker_write(struct session *s, const char *life, const struct marker *m,
 				    .body = buf_str(&text) },
 		 &r, e);
 	if (rc == 0 && (r.head.status == 409 || r.head.status == 412))
-		rc = err_refused(e, ERR_AZURE, CHANGED, "",
-				 "the cluster's marker was written by somebody "
-				 "else just now");
+		/* or by us: the answer was lost, and it was sent again */
+		rc = is_there(s, life, m) ?
+			     0 :
+			     err_refused(e, ERR_AZURE, CHANGED, "",
+					 "the cluster's marker was written by somebody "
+					 "else just now");
 	else if (rc == 0 && r.head.status != 201)
 		rc = refused(&r, e);
 	http_response_release(&r);
 	buf_release(&text);
 	free(condition);
+	return rc;
+}
+
+static int no_life(struct err *e)
+{
+	return err_set(e, ERR_DATA,
+		       "the cluster has no marker, and no name for one; 'azswarm "
+		       "params' gives it that");
+}
+
+int marker_known(struct session *s, struct err *e)
+{
+	char *life = NULL;
+	int rc = marker_life(s, &life, e);
+
+	if (rc == 0 && life == NULL)
+		rc = no_life(e);
+	free(life);
 	return rc;
 }
 
@@ -221,9 +252,7 @@ int marker_raise(struct session *s, const char *cluster, const char *by,
 	if (marker_life(s, &life, e) < 0)
 		return -1;
 	if (life == NULL) {
-		err_set(e, ERR_DATA,
-			"the cluster has no marker; 'azswarm upgrade' gives it "
-			"one");
+		no_life(e);
 		goto out;
 	}
 	if (marker_look(s, life, &old, &there, etag, e) < 0)

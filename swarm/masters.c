@@ -630,6 +630,7 @@ struct replace {
 	char *nic;    /* its interface */
 	bool begun;   /* before, and not finished */
 	bool made;    /* the machine that is there is the new one */
+	bool gone;    /* the one of before is, with all that it knew */
 	bool alone;   /* there is no other master */
 	struct way w; /* through another one */
 	struct raft raft;
@@ -669,6 +670,7 @@ static int replace_look(struct replace *r, struct err *e)
 	r->vm = vm_id(r->s, r->name, &r->nic, e);
 	r->made = r->vm != NULL && *r->vm != '\0' && r->begun &&
 		  strcmp(json_str_opt(was, "vm", ""), r->vm) != 0;
+	r->gone = r->vm != NULL && r->begun && (r->made || *r->vm == '\0');
 	json_free(was);
 	return r->vm != NULL ? 0 : -1;
 }
@@ -676,7 +678,7 @@ static int replace_look(struct replace *r, struct err *e)
 /* The only master: all that the swarm knows is on its disk. */
 static int agree_to_loss(struct replace *r, struct err *e)
 {
-	if (!r->s->force && !r->begun)
+	if (!r->s->force && !r->gone)
 		return err_set(e, ERR_DATA,
 			       "%s is the only master: services, secrets, "
 			       "configs and networks are on its disk alone and "
@@ -684,11 +686,11 @@ static int agree_to_loss(struct replace *r, struct err *e)
 			       "'azswarm restore' brings them back; --force goes "
 			       "on without",
 			       r->name);
-	return r->begun ? 0 :
-			  swarm_confirm(r->s, r->name,
-					"the only master, and with it services, "
-					"secrets, configs and networks",
-					e);
+	return r->gone ? 0 :
+			 swarm_confirm(r->s, r->name,
+				       "the only master, and with it services, "
+				       "secrets, configs and networks",
+				       e);
 }
 
 static int replace_agree(struct replace *r, struct err *e)
@@ -807,7 +809,8 @@ int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e)
 		   replace_agree(&r, e) < 0) {
 		goto out;
 	}
-	if (!r.begun && progress_write(s, r.file, "vm", r.vm, e) < 0)
+	if (!r.begun && !s->trace.print &&
+	    progress_write(s, r.file, "vm", r.vm, e) < 0)
 		goto out;
 	if (replace_out(&r, e) < 0 || replace_machine(&r, e) < 0 ||
 	    deploy_again(s, r.alone, e) < 0 || replace_back(&r, e) < 0) {
@@ -1153,12 +1156,16 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	if (name_of(s->from, r.from, e) < 0 || list_lost(&r, e) < 0 ||
-	    open_from(&r, e) < 0 || check_engine(&r, e) < 0)
+	    marker_known(s, e) < 0 || open_from(&r, e) < 0 ||
+	    check_engine(&r, e) < 0)
 		goto out;
 	was = progress_read(s, RECOVER_FILE);
 	r.begun = strcmp(json_str_opt(was, "from", ""), r.from) == 0;
-	if ((alone = check_lost(&r, 0, e)) < 0 ||
-	    (!r.begun && recover_agree(&r, e) < 0) ||
+	if ((alone = check_lost(&r, r.begun ? ELECTION_MS : 0, e)) < 0)
+		goto out;
+	/* the majority that it had since is lost, too: another generation */
+	r.begun &= alone == 1;
+	if ((!r.begun && recover_agree(&r, e) < 0) ||
 	    (alone == 0 && (alone = check_lost(&r, ELECTION_MS, e)) < 0))
 		goto out;
 	if ((alone == 0 && turn_off(&r, e) < 0) ||

@@ -16,6 +16,7 @@
 #include "swarm/backup.h"
 #include "swarm/blob.h"
 #include "swarm/instances.h"
+#include "swarm/lock.h"
 #include "swarm/marker.h"
 #include "swarm/swarm.h"
 
@@ -95,6 +96,11 @@ static int open_backup(struct restoring *k, const char *name, struct err *e)
 	uint8_t key[KEYS_BACKUP_LEN];
 	int fd, rc = -1;
 
+	if (!file_exists("keys/backup.key"))
+		return err_set(e, ERR_DATA,
+			       "keys/backup.key is not here: put there the one "
+			       "that %s was sealed with",
+			       name);
 	if (keys_backup(key, e) < 0)
 		return -1;
 	fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -250,20 +256,6 @@ static int confirm(struct restoring *k, struct err *e)
 	docker_work_release(&w);
 	rc = swarm_confirm(k->s, group, what.str, e);
 	buf_release(&what);
-	return rc;
-}
-
-/* Without a marker the other machines would never hear of it. */
-static int check_marker(struct session *s, struct err *e)
-{
-	char *life = NULL;
-	int rc = marker_life(s, &life, e);
-
-	if (rc == 0 && life == NULL)
-		rc = err_set(e, ERR_DATA,
-			     "the cluster has no marker; 'azswarm upgrade' gives "
-			     "it one");
-	free(life);
 	return rc;
 }
 
@@ -494,12 +486,19 @@ static int bring(struct restoring *k, struct err *e)
 	/* it is made by the first swarm of an engine, with another MTU */
 	docker_gateway(&k->there, LAYOUT_MTU, &why);
 	err_clear(&why);
-	if (stage(k, e) < 0 || others(k, true, e) < 0)
+	if (trace_change(&k->s->trace, k->name, "its engine gets the state", e) <
+		    0 ||
+	    stage(k, e) < 0)
 		return -1;
+	if (others(k, true, e) < 0 || lock_still(k->s, e) < 0) {
+		others(k, false, &why);
+		return -1;
+	}
 	if (put_state(k, &starts, e) < 0) {
 		/* as it was */
 		if (run(k, "back", &why) == 0)
 			run(k, "done", &why);
+		others(k, false, &why);
 		return -1;
 	}
 	if (!starts)
@@ -544,11 +543,16 @@ static int missing(struct restoring *k, const char *const *hosts,
 		   size_t n_hosts, struct buf *names, struct err *e)
 {
 	struct docker_node *nodes = NULL;
-	int rc;
-	size_t n;
+	struct err once = ERR_INIT;
+	size_t n = 0;
+	int rc = docker_nodes(&k->there, &nodes, &n, &once);
 
 	buf_reset(names);
-	rc = docker_nodes(&k->there, &nodes, &n, e);
+	/* with each manager that joins the leader may be another one */
+	if (rc < 0 && remote_is_away(&once))
+		rc = 0;
+	else if (rc < 0)
+		*e = once;
 	for (size_t h = 0; rc == 0 && h < n_hosts; h++) {
 		bool there = false;
 
@@ -652,9 +656,15 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 		rc = put_keys(&k, e);
 		goto out;
 	}
-	if ((!s->open && session_open(s, e) < 0) || check_marker(s, e) < 0 ||
-	    find_master(&k, e) < 0 || confirm(&k, e) < 0 || bring(&k, e) < 0 ||
-	    finish(&k, e) < 0)
+	if ((!s->open && session_open(s, e) < 0) || marker_known(s, e) < 0 ||
+	    find_master(&k, e) < 0 || confirm(&k, e) < 0)
+		goto out;
+	if (bring(&k, e) < 0) {
+		if (e->kind != ERR_HELD)
+			ui_say(s->ui, "the same command again does all of it");
+		goto out;
+	}
+	if (finish(&k, e) < 0)
 		goto out;
 	ui_say(s->ui, "the swarm of %s is back",
 	       settings_get(s->set, S_COMPUTE_GROUP));

@@ -56,7 +56,12 @@ expect 'backup: of an only master, not without a yes' 2 'would stop the engine o
 	"$AZSWARM" backup -o one.azs
 check 'backup: and nothing was written' test ! -e one.azs -a ! -e one.azs.part
 pid=$(on master0 pidof dockerd)
+expect 'backup: shown, and not done' 5 '^SSH master0: its engine is stopped' "$AZSWARM" backup -o one.azs --yes --print-requests
+same 'backup: its engine runs on, and nothing is written' "$pid " "$(on master0 pidof dockerd) $(ls | grep one.azs)"
+echo x >keys/cluster.pub~
 expect backup 0 'one.azs: the swarm of swarm-cluster, as master0 has it' "$AZSWARM" backup -o one.azs --keys --to-storage --yes
+check 'backup: what it could not read again is left out' grep -q '^keys/cluster.pub~: left out, for its name$' out
+rm keys/cluster.pub~
 check 'backup: its engine was stopped' test "$pid" != "$(on master0 pidof dockerd)"
 name=$(sed -n 's/^in the storage account: //p' out)
 check 'backup: it is in storage, too' sh -c 'echo "$1" | grep -Eqx "backup-swarm-cluster-[0-9]{8}T[0-9]{6}Z[.]azs"' - "$name"
@@ -93,6 +98,10 @@ for f in 'cut cut: its end is missing' 'twice bytes behind its end' 'foreign not
 done
 expect 'restore: what is nowhere' 2 'no file none.azs here, and none in storage account' "$AZSWARM" restore none.azs
 expect 'restore: not without the name' 2 'would destroy the swarm that swarm-cluster has now .2 services' "$AZSWARM" restore one.azs
+expect 'restore: shown, and not done' 5 '' "$AZSWARM" restore one.azs --confirm swarm-cluster --print-requests
+mv keys/backup.key backup.key
+expect 'restore: without its key' 1 'keys/backup.key is not here: put there the one that one.azs was sealed with' "$AZSWARM" restore one.azs
+mv backup.key keys/
 same 'restore: that engine was left alone' "$pid $lost" "$(on master0 pidof dockerd) $(cluster)"
 mv keys/worker.secret worker
 expect 'restore --keys: what is missing' 0 'keys/worker.secret is back' "$AZSWARM" restore one.azs --keys

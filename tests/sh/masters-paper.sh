@@ -121,6 +121,11 @@ wait $pid
 expect 'recover: goes on' 0 'recovered: 3 of 3 managers' "$AZSWARM" recover --from 1
 same 'recover: alone once' 'alone, removed master0, removed master2' "$(done_there)"
 same 'recover: one generation more' '3 master1 thecluster' "$(marker)"
+# what was begun and never ended is no word for another loss
+raft master0=unreachable master1=reachable master2=unreachable
+echo '{"group": "swarm-cluster", "from": "master1"}' >parameters/recover.json
+expect 'recover: another loss is asked for' 2 'would destroy the old majority' "$AZSWARM" recover --from 1
+rm parameters/recover.json
 
 # ---- fewer ----
 

@@ -96,6 +96,31 @@ static void there_and_back(void)
 	buf_release(&got);
 }
 
+/* What is written into one is what is taken out of it. */
+static void names_of_keys(void)
+{
+	static const struct {
+		const char *name;
+		bool may;
+	} names[] = {
+		{ "keys/host-agent-rsa.pub", true },
+		{ "keys/x_1", true },
+		{ "keys/cluster.pub~", false },
+		{ "keys/a copy", false },
+		{ "keys/", false },
+		{ "keys/0123456789012345678901234567890123456789012345678901234"
+		  "567890123456789012345678901234567890123",
+		  true },
+		{ "keys/0123456789012345678901234567890123456789012345678901234"
+		  "5678901234567890123456789012345678901234",
+		  false },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		check(backup_is_key(str_of(names[i].name)) == names[i].may,
+		      "a name of keys/", names[i].name);
+}
+
 /* One that is not written to its end leaves nothing. */
 static void given_up(void)
 {
@@ -207,6 +232,7 @@ int main(void)
 {
 	json_init();
 	there_and_back();
+	names_of_keys();
 	given_up();
 	no_backups();
 	return check_failed();
