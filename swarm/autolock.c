@@ -181,6 +181,7 @@ int cmd_unlock(struct session *s, int argc, char **argv, struct err *e)
 	int64_t began = now_ms();
 	struct remote r = { 0 };
 	int were, n, rc = -1;
+	bool all = true;
 
 	(void)argc, (void)argv;
 	if (remote_know(s, &r, e) < 0 ||
@@ -199,8 +200,12 @@ int cmd_unlock(struct session *s, int argc, char **argv, struct err *e)
 		ui_waiting(s->ui, "the masters", now_ms() - began, now_ms());
 	}
 	ui_clear(s->ui);
+	for (size_t i = 0; i < r.masters.n; i++)
+		all &= at[i] != REMOTE_SILENT && at[i] != REMOTE_STRANGE &&
+		       at[i] != REMOTE_NO_ENGINE;
 	if (rc == 0 && were == 0)
-		ui_say(s->ui, "no master is locked");
+		ui_say(s->ui, all ? "no master is locked" :
+				    "no master that answers is locked");
 	else if (rc == 0)
 		ui_say(s->ui, "%d master%s unlocked", were, were == 1 ? "" : "s");
 out:

@@ -13,6 +13,24 @@
 #include "docker/docker.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
+
+/* Whose machine is off has what was before, and would be shut out by the end of
+ * that: of a host key, for good. */
+static int upgrade(struct session *s, int argc, char **argv, struct err *e)
+{
+	size_t off;
+
+	(void)argc, (void)argv;
+	if (upgrade_all(s, &off, e) < 0)
+		return -1;
+	return off == 0 ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "%zu machine%s off and would be shut out: start "
+			       "or delete what is, then the same command goes on",
+			       off, off == 1 ? " is" : "s are");
+}
 
 /* What machines know by their files, and what new ones of the scale set get. */
 static int bring(struct session *s, bool model, struct err *e)
@@ -23,7 +41,7 @@ static int bring(struct session *s, bool model, struct err *e)
 			   struct err *e);
 	} steps[] = {
 		{ "params", cmd_params },
-		{ "upgrade", cmd_upgrade },
+		{ "upgrade", upgrade },
 		{ "deploy-compute", cmd_deploy_compute },
 	};
 	size_t n = sizeof(steps) / sizeof(*steps) - !model;

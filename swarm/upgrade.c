@@ -48,10 +48,10 @@ struct machine {
 struct upgrade {
 	struct session *s;
 	struct upgrade_files want[UPGRADE_ROLES];
-	struct survey survey; /* with the connection to a master */
-	struct machine *m;    /* in the order in which they are done */
-	size_t n, differ;
-	struct listing rows; /* what differs */
+	struct survey survey;  /* with the connection to a master */
+	struct machine *m;     /* in the order in which they are done */
+	size_t n, differ, off; /* off: left out */
+	struct listing rows;   /* what differs */
 };
 
 /* ---- what a machine would get ---- */
@@ -185,6 +185,7 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 		ui_say(u->s->ui,
 		       "%s is %s: left out; run this again when it is on",
 		       vm->host, vm->power);
+		u->off++;
 		return;
 	}
 	*m = (struct machine){ .host = vm->host, .master = master };
@@ -565,13 +566,12 @@ static int run(struct upgrade *u, struct err *e)
 	return restart_those(u, e);
 }
 
-int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e)
+int upgrade_all(struct session *s, size_t *off, struct err *e)
 {
 	static const char *const columns[] = { "machine", "differs", NULL };
 	struct upgrade u = { .s = s };
 	int rc = -1;
 
-	(void)argc, (void)argv;
 	listing_init(&u.rows, columns);
 	if (upgrade_read(s, u.want, e) < 0 || is_of_now(&u, e) < 0 ||
 	    keys_match(s, e) < 0 || survey_azure(s, &u.survey, e) < 0)
@@ -592,5 +592,14 @@ out:
 	survey_release(&u.survey);
 	upgrade_burn(u.want);
 	listing_release(&u.rows);
+	*off = u.off;
 	return rc;
+}
+
+int cmd_upgrade(struct session *s, int argc, char **argv, struct err *e)
+{
+	size_t off;
+
+	(void)argc, (void)argv;
+	return upgrade_all(s, &off, e);
 }

@@ -30,6 +30,9 @@ void upgrade_burn(struct upgrade_files want[UPGRADE_ROLES]);
 size_t upgrade_drift(struct session *s, const struct docker_node *nodes,
 		     size_t n, struct buf *names);
 
+/* `upgrade`; off: how many machines are, and so were left out. */
+int upgrade_all(struct session *s, size_t *off, struct err *e);
+
 /* Bring services that run as another build of this program to this one
  * (swarm/services.c): those that are to be, how many, with dry. */
 int services_move(struct session *s, struct docker *d, bool dry, size_t *n,
