@@ -45,6 +45,20 @@ static int keep_key(struct session *s, struct docker *d, struct err *e)
 	return rc;
 }
 
+/* A manager that is away has its state as it was, and asks for that key. */
+static bool all_there(struct docker *d)
+{
+	struct docker_node *nodes = NULL;
+	struct err ignored = ERR_INIT;
+	size_t n = 0;
+	bool all = docker_nodes(d, &nodes, &n, &ignored) == 0;
+
+	for (size_t i = 0; i < n; i++)
+		all &= !nodes[i].manager || nodes[i].reachable;
+	free(nodes);
+	return all;
+}
+
 int autolock_apply(struct session *s, struct docker *d, struct err *e)
 {
 	bool wanted, on;
@@ -62,7 +76,10 @@ int autolock_apply(struct session *s, struct docker *d, struct err *e)
 		ui_say(s->ui, "autolock is %s", wanted ? "on" : "off");
 	if (wanted)
 		return keep_key(s, d, e);
-	if (on && unlink(KEY_FILE) < 0 && errno != ENOENT)
+	if (on && !all_there(d))
+		ui_say(s->ui, KEY_FILE " stays: a master is away, and asks for it "
+				       "when it is back");
+	else if (on && unlink(KEY_FILE) < 0 && errno != ENOENT)
 		return err_sys(e, ERR_IO, KEY_FILE);
 	return 0;
 }

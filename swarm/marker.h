@@ -16,8 +16,8 @@ char *marker_blob(const struct session *s, const char *life);
 /* That of the cluster that is there: what its masters carry, else what
  * parameters/ has; NULL in *life: neither has one.  Caller frees. */
 int marker_life(struct session *s, char **life, struct err *e);
-/* There is a life, so that marker_raise() can tell whoever comes back; else -1, and
- * what gives it one. */
+/* Before what marker_raise() ends: there is a life, and storage tells of it; else
+ * -1, for whoever comes back would hear of nothing. */
 int marker_known(struct session *s, struct err *e);
 /* That of a cluster that is to be deployed: the same while there are masters, or
  * while nobody has founded; else a new one.  Caller frees. */
