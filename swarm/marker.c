@@ -230,16 +230,15 @@ static int no_life(struct err *e)
 		       "params' gives it that");
 }
 
-int marker_known(struct session *s, struct err *e)
+int marker_known(struct session *s, bool *there, struct err *e)
 {
 	struct marker m;
 	char *life = NULL;
-	bool there;
 	int rc = marker_life(s, &life, e);
 
 	if (rc == 0)
 		rc = life == NULL ? no_life(e) :
-				    marker_look(s, life, &m, &there, NULL, e);
+				    marker_look(s, life, &m, there, NULL, e);
 	free(life);
 	return rc;
 }

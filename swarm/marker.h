@@ -17,8 +17,9 @@ char *marker_blob(const struct session *s, const char *life);
  * parameters/ has; NULL in *life: neither has one.  Caller frees. */
 int marker_life(struct session *s, char **life, struct err *e);
 /* Before what marker_raise() ends: there is a life, and storage tells of it; else
- * -1, for whoever comes back would hear of nothing. */
-int marker_known(struct session *s, struct err *e);
+ * -1, for whoever comes back would hear of nothing.  *there: the marker is; where
+ * not, the machines are of before there were any. */
+int marker_known(struct session *s, bool *there, struct err *e);
 /* That of a cluster that is to be deployed: the same while there are masters, or
  * while nobody has founded; else a new one.  Caller frees. */
 int marker_life_next(struct session *s, char **life, struct err *e);

@@ -838,6 +838,7 @@ struct recover {
 	cJSON *there; /* the masters that Azure has */
 	char *lost;   /* names of the others */
 	bool begun; /* before: it goes on alone already, and the marker says so */
+	bool marked; /* there is one, and who comes back looks for it */
 };
 
 /* The next of the others that Azure has, from number *i on; false: that was all. */
@@ -1120,6 +1121,17 @@ static int start_lost(struct recover *r, struct err *e)
 	return 0;
 }
 
+/* Of before there were markers: they would go on as the majority that they were. */
+static int leave_lost(struct recover *r, struct err *e)
+{
+	ui_say(r->s->ui,
+	       "%s: left off, for what runs there knows of no marker and would "
+	       "go on as before; 'azswarm upgrade', then 'azswarm "
+	       "replace-master' for each",
+	       r->lost);
+	return raise_generation(r, e);
+}
+
 static void say_recovered(struct recover *r)
 {
 	size_t reachable, members = raft_others(&r->raft, "", &reachable);
@@ -1156,7 +1168,7 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	}
 	if (name_of(s->from, r.from, e) < 0 || list_lost(&r, e) < 0 ||
-	    marker_known(s, e) < 0 || open_from(&r, e) < 0 ||
+	    marker_known(s, &r.marked, e) < 0 || open_from(&r, e) < 0 ||
 	    check_engine(&r, e) < 0)
 		goto out;
 	was = progress_read(s, RECOVER_FILE);
@@ -1171,8 +1183,10 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 	if ((alone == 0 && turn_off(&r, e) < 0) ||
 	    (is_alone(&r, alone) && go_on_alone(&r, alone == 1, e) < 0))
 		goto again;
-	if ((!r.begun && raise_generation(&r, e) < 0) ||
-	    remove_lost_rows(&r, e) < 0 || start_lost(&r, e) < 0)
+	/* a marker makes no machine look for it: until the last it is not there */
+	if ((r.marked && !r.begun && raise_generation(&r, e) < 0) ||
+	    remove_lost_rows(&r, e) < 0 ||
+	    (r.marked ? start_lost(&r, e) : leave_lost(&r, e)) < 0)
 		goto again;
 	say_recovered(&r);
 	remove(RECOVER_FILE);

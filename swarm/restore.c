@@ -647,6 +647,7 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 			       .b = { .fd = -1, .unlock = BUF_INIT(1) },
 			       .lacking = BUF_INIT(8192) };
 	int rc = -1;
+	bool marked;
 
 	(void)argc;
 	if (open_backup(&k, argv[1], e) < 0)
@@ -656,8 +657,9 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 		rc = put_keys(&k, e);
 		goto out;
 	}
-	if ((!s->open && session_open(s, e) < 0) || marker_known(s, e) < 0 ||
-	    find_master(&k, e) < 0 || confirm(&k, e) < 0)
+	if ((!s->open && session_open(s, e) < 0) ||
+	    marker_known(s, &marked, e) < 0 || find_master(&k, e) < 0 ||
+	    confirm(&k, e) < 0)
 		goto out;
 	if (bring(&k, e) < 0) {
 		if (e->kind != ERR_HELD)
