@@ -157,6 +157,7 @@ expect 'a lease that has run out is nobody'\''s' 0 '' timeout 60 "$AZSWARM" crea
 same 'in its order, the oldest first' 'deploy-storage deploy-compute' \
 	"$("$AZSWARM" audit --since 1d --output json | jq -r '[.[0:2][].command] | join(" ")')"
 lines=$("$AZSWARM" audit --tail 100 --output tsv | wc -l)
+export STORAGE_ACCOUNT_NAME="$account"
 COMPUTE_GROUP=swarm-cluster-2 timeout 60 "$AZSWARM" create-shares >out 2>&1
 same 'another group has its own' "$lines 1" \
 	"$("$AZSWARM" audit --tail 100 --output tsv | wc -l) $(COMPUTE_GROUP=swarm-cluster-2 "$AZSWARM" audit --output tsv | wc -l)"
