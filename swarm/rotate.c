@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "docker/docker.h"
+#include "swarm/masters.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 #include "swarm/upgrade.h"
@@ -32,6 +33,26 @@ static int upgrade(struct session *s, int argc, char **argv, struct err *e)
 			       off, off == 1 ? " is" : "s are");
 }
 
+/* By the settings of now masters may be too many: to take some away is no part of
+ * this, whatever was agreed to. */
+static int check_masters(struct session *s, int there, struct err *e)
+{
+	cJSON *masters = there > 0 ? masters_there(s, true, e) : NULL;
+	int n = cJSON_GetArraySize(masters), wanted = 0;
+	int rc = there > 0 && masters == NULL ? -1 : 0;
+
+	if (rc == 0)
+		rc = settings_int(s->set, S_MASTER_COUNT, &wanted, e);
+	if (rc == 0 && n > wanted)
+		rc = err_set(e, ERR_USAGE,
+			     "there are %d masters, and MASTER_COUNT is %d: say "
+			     "MASTER_COUNT=%d, or 'azswarm params' and 'azswarm "
+			     "deploy-compute' first",
+			     n, wanted, n);
+	json_free(masters);
+	return rc;
+}
+
 /* What machines know by their files, and what new ones of the scale set get. */
 static int bring(struct session *s, bool model, struct err *e)
 {
@@ -47,8 +68,10 @@ static int bring(struct session *s, bool model, struct err *e)
 	size_t n = sizeof(steps) / sizeof(*steps) - !model;
 	int there = swarm_group_there(s, settings_get(s->set, S_COMPUTE_GROUP), e);
 
-	if (there <= 0)
-		return there; /* who comes gets what is then */
+	if (there < 0 || check_masters(s, there, e) < 0)
+		return -1;
+	if (there == 0)
+		return 0; /* who comes gets what is then */
 	for (size_t i = 0; i < n; i++) {
 		char *words[] = { xstrdup(steps[i].name), NULL };
 		int rc;

@@ -111,3 +111,10 @@ check 'no key is what it was' [ "$(key2)" != "$used" ]
 arm PATCH '' '{"tags":{"azswarm-key":"key2","owner":"mine"}}' >out
 "$AZSWARM" rotate storage-key >out 2>&1 || not_ok 'once more' "$(cat out)"
 same 'a tag of somebody else stays' 'key1 mine' "$(arm GET '' '' | jq -r '.tags | .["azswarm-key"] + " " + .owner')"
+
+# ---- fewer masters are no part of it ----
+
+"$AZSWARM" params --master-count 2 >out 2>&1 && "$AZSWARM" deploy-compute >out 2>&1 || not_ok 'two masters' "$(tail -n 1 out)"
+: >record
+expect 'masters that are too many' 2 'there are 2 masters, and MASTER_COUNT is 1' timeout 60 "$AZSWARM" rotate host-keys --yes
+same 'stay' '' "$(jq -r 'select(.method == "DELETE") | .url' record)"
