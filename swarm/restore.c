@@ -28,6 +28,8 @@
 #define LOOK_MS 2000
 #define MADE_MS 600000 /* for the engine of a machine that was made just now */
 #define SERVICES_MS 300000
+#define BACKUPS "backups/"
+#define KEPT_MAX 5 /* of those that there are, for a message */
 #define SCRIPT "node/backup.sh"
 #define NO_START 9 /* of it */
 
@@ -55,11 +57,42 @@ static int save_piece(void *ctx, struct str piece, struct err *e)
 	return 0;
 }
 
+/* The last names that storage has, for who has lost them with all else. */
+static void add_kept(struct session *s, struct buf *names)
+{
+	struct blob_ask q = {
+		.method = "GET",
+		.query = "restype=container&comp=list&prefix=" BACKUPS,
+		.idempotent = true,
+	};
+	struct err ignored = ERR_INIT;
+	struct http_response r;
+	struct str rest, last[KEPT_MAX];
+	ptrdiff_t at;
+	size_t n = 0;
+
+	http_response_init(&r, BLOB_ANSWER_MAX);
+	if (blob_ask(s, &q, &r, &ignored) == 0 && r.head.status == 200) {
+		rest = buf_str(&r.body);
+		while ((at = str_find(rest, STR("<Name>" BACKUPS))) >= 0) {
+			rest = str_skip(rest,
+					(size_t)at + strlen("<Name>" BACKUPS));
+			at = str_chr(rest, '<');
+			last[n++ % KEPT_MAX] = str_head(rest,
+							at < 0 ? 0 : (size_t)at);
+		}
+		for (size_t i = 0; i < n && i < KEPT_MAX; i++)
+			buf_addf(names, "%s%.*s", i > 0 ? ", " : ", which has ",
+				 STR_ARG(last[(n - 1 - i) % KEPT_MAX]));
+	}
+	http_response_release(&r);
+}
+
 /* What storage has by that name, as a file without one. */
 static int fetch(struct session *s, const char *name, int *fd, struct err *e)
 {
 	char part[] = ".azswarm-restore-XXXXXX";
-	struct buf blob = BUF_INIT(BLOB_NAME_MAX);
+	struct buf blob = BUF_INIT(BLOB_NAME_MAX), kept = BUF_INIT(1024);
 	struct blob_ask q = { .method = "GET",
 			      .on_body = save_piece,
 			      .on_ctx = fd,
@@ -71,22 +104,27 @@ static int fetch(struct session *s, const char *name, int *fd, struct err *e)
 		return err_sys(e, ERR_IO, "%s", part);
 	unlink(part);
 	http_response_init(&r, 64u << 10);
-	buf_adds(&blob, "backups/");
+	buf_adds(&blob, BACKUPS);
 	buf_add_pct(&blob, str_of(name));
 	q.name = blob.str;
 	if (buf_check(&blob, "its name", e) < 0 || blob_ask(s, &q, &r, e) < 0)
 		goto out;
-	if (r.head.status == 404)
+	if (r.head.status == 404) {
+		add_kept(s, &kept);
 		err_set(e, ERR_USAGE,
-			"there is no file %s here, and none in storage account %s",
-			name, storage_account_name(s));
-	else if (r.head.status != 200)
+			"there is no file %s here, and none in storage account "
+			"%s%s",
+			name, storage_account_name(s),
+			kept.n > 0 ? kept.str : "");
+	} else if (r.head.status != 200) {
 		storage_refusal(&r, RETRY_BLOB, e);
-	else
+	} else {
 		rc = 0;
+	}
 out:
 	http_response_release(&r);
 	buf_release(&blob);
+	buf_release(&kept);
 	return rc;
 }
 
