@@ -96,7 +96,7 @@ for f in 'cut cut: its end is missing' 'twice bytes behind its end' 'foreign not
     'other sealed with another key, or changed' 'bit changed, in chunk' 'half something is missing in it'; do
 	expect "restore: refused, ${f%% *}" 1 "${f%% *}.azs: .*${f#* }" "$AZSWARM" restore "${f%% *}.azs" --confirm swarm-cluster
 done
-expect 'restore: what is nowhere' 2 'no file none.azs here, and none in storage account' "$AZSWARM" restore none.azs
+expect 'restore: what is nowhere' 2 "no file none.azs here, and none in storage account .*, which has $name\$" "$AZSWARM" restore none.azs
 expect 'restore: not without the name' 2 'would destroy the swarm that swarm-cluster has now .2 services' "$AZSWARM" restore one.azs
 expect 'restore: shown, and not done' 5 '' "$AZSWARM" restore one.azs --confirm swarm-cluster --print-requests
 mv keys/backup.key backup.key
