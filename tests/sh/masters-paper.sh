@@ -147,6 +147,11 @@ same 'fewer: and all of it' \
 expect 'the only master: what would be lost' 1 'services, secrets, configs and networks are on its disk alone.*backup.*restore.*--force' \
 	"$AZSWARM" replace-master 0 --yes
 expect 'the only master: its name' 2 'say --confirm master0' "$AZSWARM" replace-master 0 --force
+expect 'the only master: shown, and nothing begun' 5 '' "$AZSWARM" replace-master 0 --force --confirm master0 --print-requests
+same 'the only master: so it is not known as begun' '' "$(ls parameters | grep replace)"
+vm=$(jq -r '.entries[].doc | select(.type == "Microsoft.Compute/virtualMachines" and .name == "master0").properties.vmId' azure/state.json)
+echo "{\"group\": \"swarm-cluster\", \"vm\": \"$vm\"}" >parameters/replace-master0.json
+expect 'the only master: begun, and not lost yet' 1 'on its disk alone' "$AZSWARM" replace-master 0
 expect 'the only master: made anew, it waits' 0 "waits for the operator's word: 'azswarm restore FILE'" \
 	"$AZSWARM" replace-master 0 --force --confirm master0
 exit $((test_failures != 0))
