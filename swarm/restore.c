@@ -542,7 +542,8 @@ static int bring(struct restoring *k, struct err *e)
 	if (!starts)
 		err_set(&why, ERR_DOCKER, "it does not start with it");
 	if (!starts || begin_anew(k, &why) < 0) {
-		if (why.kind == ERR_INTR) {
+		/* not the engine's word */
+		if (why.kind == ERR_INTR || why.kind == ERR_BUSY) {
 			*e = why;
 			return -1;
 		}
