@@ -1,7 +1,7 @@
 # replace-master, recover and fewer masters: what is refused, what is asked, in
 # which order, and that the same command goes on.  Machines are on paper, three
 # masters that share one raft are played: with real ones sh/replace, and the drill.
-# time: 120
+# time: 180
 # needs: python3-asyncssh, a network namespace
 . "$SRCDIR/tests/lib.sh"
 need python3 jq
