@@ -45,17 +45,35 @@ static int keep_key(struct session *s, struct docker *d, struct err *e)
 	return rc;
 }
 
-int autolock_apply(struct session *s, struct docker *d, struct err *e)
+/* How it is, and is to be. */
+static int look(struct session *s, struct docker *d, bool *on, bool *wanted,
+		struct err *e)
 {
-	bool wanted, on;
-	bool chosen = strcmp(s->set->source[S_AUTOLOCK], "default") != 0;
-
-	if (settings_bool(s->set, S_AUTOLOCK, &wanted, e) < 0 ||
-	    docker_autolock(d, &on, e) < 0)
+	if (settings_bool(s->set, S_AUTOLOCK, wanted, e) < 0 ||
+	    docker_autolock(d, on, e) < 0)
 		return -1;
 	/* who says nothing wants it to stay as it is */
-	if (!chosen)
-		wanted = on;
+	if (strcmp(s->set->source[S_AUTOLOCK], "default") == 0)
+		*wanted = *on;
+	return 0;
+}
+
+int autolock_differs(struct session *s, struct docker *d, bool *differs,
+		     struct err *e)
+{
+	bool on = false, wanted = false;
+	int rc = look(s, d, &on, &wanted, e);
+
+	*differs = on != wanted;
+	return rc;
+}
+
+int autolock_apply(struct session *s, struct docker *d, struct err *e)
+{
+	bool on, wanted;
+
+	if (look(s, d, &on, &wanted, e) < 0)
+		return -1;
 	if (wanted != on && docker_autolock_set(d, wanted, e) < 0)
 		return err_in(e, "AUTOLOCK");
 	if (wanted != on)

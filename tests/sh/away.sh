@@ -169,6 +169,19 @@ expect 'a wrong key' 1 'invalid key' "$AZSWARM" unlock
 cp elsewhere keys/unlock.key
 expect 'all unlocked' 0 '[23] masters unlocked' "$AZSWARM" unlock
 check 'Docker has a leader' wait_for 60 sh -c "timeout 60 '$AZSWARM' destroy-service"
+
+# masters that tell each other
+must 'AUTOLOCK=shared: params' env AUTOLOCK=shared "$AZSWARM" params
+must 'AUTOLOCK=shared: upgrade' env AUTOLOCK=shared "$AZSWARM" upgrade
+on master0 systemctl restart docker
+check 'shared: the others unlock it' wait_for 60 master0_is 'Reachable|Leader'
+told_by_others()
+{
+	on master0 journalctl -q -u swarm-helper | grep -q 'with the key that another master told'
+}
+check 'shared: which it was' wait_for 30 told_by_others
+same 'shared: and kept in none of our files' '' \
+	"$(on master0 grep -rls SWMKEY /etc /var/lib/swarm-helper)"
 must 'AUTOLOCK=false' env AUTOLOCK=false "$AZSWARM" deploy-compute
 check 'the key is gone' test ! -e keys/unlock.key
 on master0 systemctl restart docker
