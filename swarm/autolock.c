@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
 
 #define KEY_FILE "keys/unlock.key"
 #define KEY_MAX 256
@@ -68,6 +69,23 @@ int autolock_differs(struct session *s, struct docker *d, bool *differs,
 	return rc;
 }
 
+/* Whether masters are told to share the key is in their node.json. */
+static void say_unshared(struct session *s)
+{
+	struct upgrade_files want[UPGRADE_ROLES] = { 0 };
+	struct err ignored = ERR_INIT;
+	const struct file *f = NULL;
+
+	if (strcmp(settings_get(s->set, S_AUTOLOCK), SETTINGS_SHARED) == 0 &&
+	    upgrade_read(s, want, &ignored) == 0)
+		f = files_get(&want[UPGRADE_MASTER].files, LAYOUT_NODE_JSON);
+	if (f != NULL && strstr(f->content.str, "share_unlock_key") == NULL)
+		ui_say(s->ui, "masters do not share the unlock key yet: with "
+			      "AUTOLOCK=shared, 'azswarm params' and 'azswarm "
+			      "upgrade' tell them");
+	upgrade_burn(want);
+}
+
 int autolock_apply(struct session *s, struct docker *d, struct err *e)
 {
 	bool on, wanted;
@@ -78,6 +96,7 @@ int autolock_apply(struct session *s, struct docker *d, struct err *e)
 		return err_in(e, "AUTOLOCK");
 	if (wanted != on)
 		ui_say(s->ui, "autolock is %s", wanted ? "on" : "off");
+	say_unshared(s);
 	if (wanted)
 		return keep_key(s, d, e);
 	if (on && unlink(KEY_FILE) < 0 && errno != ENOENT)

@@ -171,6 +171,8 @@ expect 'all unlocked' 0 '[23] masters unlocked' "$AZSWARM" unlock
 check 'Docker has a leader' wait_for 60 sh -c "timeout 60 '$AZSWARM' destroy-service"
 
 # masters that tell each other
+expect 'AUTOLOCK=shared: who tells them is said' 0 'do not share the unlock key yet: ' \
+	env AUTOLOCK=shared "$AZSWARM" deploy-compute
 must 'AUTOLOCK=shared: params' env AUTOLOCK=shared "$AZSWARM" params
 must 'AUTOLOCK=shared: upgrade' env AUTOLOCK=shared "$AZSWARM" upgrade
 on master0 systemctl restart docker
