@@ -461,7 +461,8 @@ static bool is_unknown_there(struct helper *h, const char *node)
 	struct ask a = { 0 };
 	bool so;
 
-	buf_adds(&target, "/node/");
+	/* not /node/, by which a node says what it has, too */
+	buf_adds(&target, "/evict/");
 	buf_add_pct(&target, str_of(node));
 	life_add_query(l, &(struct marker){ 0 }, &target);
 	so = ask_others(h, &a, "GET", target.str, &status, &doc, &e) == 0 &&

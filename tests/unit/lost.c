@@ -68,6 +68,7 @@ static void loses(struct swarm *s, bool row_stays)
 
 int main(int argc, char **argv)
 {
+	struct row *row;
 	int64_t began;
 	pid_t pid[4];
 
@@ -88,6 +89,11 @@ int main(int argc, char **argv)
 	check(WITHIN(5000, is_in("stalled", "cl1", false)),
 	      "the third knows what it was to join", "not");
 
+	swarm_lock(&keeper);
+	row = swarm_row(&keeper, kept.node_id);
+	if (row != NULL)
+		strcpy(row->program, "1.2");
+	swarm_unlock(&keeper);
 	began = now_ms();
 	loses(&lost, false);
 	loses(&kept, true);
@@ -116,6 +122,10 @@ int main(int argc, char **argv)
 	      "and then it knows as whom", "not");
 	check(!swarm_did(&kept, "leave") && joins(&kept) == 1,
 	      "whom they still know stays, however long", kept.calls);
+	swarm_lock(&keeper);
+	check(row != NULL && strcmp(row->program, "1.2") == 0,
+	      "and what its row says of it is not taken back", keeper.calls);
+	swarm_unlock(&keeper);
 
 	for (int i = 3; i >= 0; i--)
 		check(world_stop(pid[i]) == 0, "ends well, without a leak", "not");
