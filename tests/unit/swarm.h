@@ -48,7 +48,7 @@ struct swarm {
 	unsigned removed,
 		removed_most; /* between two looks at the table; at most */
 	bool refuse_join;
-	bool stall_join; /* one that does not come to an end */
+	bool stall_join;   /* one that does not come to an end */
 	int slow_ms;	   /* every look at the table */
 	int hang_ms;	   /* and every ping */
 	char gateway[256]; /* docker_gwbridge as it was made; "": there is none */
@@ -268,8 +268,7 @@ static inline void swarm_join_call(struct swarm *s, const char *body,
 	struct row *row;
 
 	if (s->refuse_join || s->of == NULL ||
-	    (!manager &&
-	     strstr(body, "\"JoinToken\":\"token-worker\"") == NULL) ||
+	    (!manager && strstr(body, "\"JoinToken\":\"token-worker\"") == NULL) ||
 	    strstr(body, "\"RemoteAddrs\":[\"127.0.0.1:2377\"]") == NULL) {
 		swarm_refuse(r, 503, "cannot join");
 		return;
