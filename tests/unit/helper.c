@@ -278,8 +278,17 @@ static void refusals(void)
 	other = swarm_add(&swarm, "somebody-else", "127.0.0.1", false);
 	far = swarm_add(&swarm, host, "10.1.2.3", false);
 	swarm_unlock(&swarm);
-	expect("a worker that asks for a manager's token", "GET", "/join/manager",
-	       GOOD, 403, "the worker secret does not give a manager token");
+	expect("a worker that asks for a manager's token", "GET",
+	       "/join/manager", GOOD, 403,
+	       "the worker secret does not give what is for managers");
+	expect("or for the unlock key", "GET", "/unlock-key", GOOD, 403,
+	       "the worker secret does not give what is for managers");
+	expect("without authentication", "GET", "/unlock-key",
+	       (struct fault){ .no_auth = true }, 401,
+	       "an Authorization field is needed");
+	expect("by a manager, where masters do not share it", "GET",
+	       "/unlock-key", (struct fault){ .secret = config.manager_secret },
+	       503, "does not share the unlock key");
 	expect("no authentication", "GET", "/join/worker",
 	       (struct fault){ .no_auth = true }, 401,
 	       "an Authorization field is needed");
