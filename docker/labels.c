@@ -114,6 +114,17 @@ static cJSON *entry_of(const struct docker_node *node, cJSON *labels)
 	return entry;
 }
 
+static bool fits(const cJSON *kept)
+{
+	struct buf text = BUF_INIT(KEPT_MAX);
+	bool so;
+
+	json_print(kept, &text);
+	so = !text.over;
+	buf_release(&text);
+	return so;
+}
+
 static int keep_once(struct docker *d, const char *key, const cJSON *entry,
 		     struct err *e)
 {
@@ -128,6 +139,8 @@ static int keep_once(struct docker *d, const char *key, const cJSON *entry,
 		while (cJSON_GetArraySize(kept) >= DOCKER_KEPT_MAX)
 			cJSON_DeleteItemFromArray(kept, 0);
 		json_set(kept, key, cJSON_Duplicate(entry, true));
+		while (!fits(kept) && cJSON_GetArraySize(kept) > 1)
+			cJSON_DeleteItemFromArray(kept, 0);
 		rc = kept_write(d, swarm, kept, e);
 	}
 	json_free(kept);

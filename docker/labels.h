@@ -11,7 +11,8 @@
  * Labels that begin with "azswarm." are of one row and go with it.
  */
 #define DOCKER_LABEL_KEPT "azswarm.kept"
-#define DOCKER_KEPT_MAX 64 /* nodes; the oldest is forgotten then */
+/* nodes, of 64 KiB together; the oldest is forgotten then */
+#define DOCKER_KEPT_MAX 64
 
 /* Before that node's row is removed.  A row that is gone, or that has none, is
  * nothing to keep. */

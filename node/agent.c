@@ -439,9 +439,12 @@ static void remember_life(struct agent *a, const struct life_told *t,
 	struct life l = a->life;
 	struct err e = ERR_INIT;
 
-	snprintf(l.cluster, sizeof(l.cluster), "%s", t->cluster);
 	snprintf(l.node, sizeof(l.node), "%s", node);
-	l.generation = t->generation > 0 ? t->generation : 1;
+	/* one that does not tell takes nothing from what is known */
+	if (t->cluster[0] != '\0' || l.cluster[0] == '\0') {
+		snprintf(l.cluster, sizeof(l.cluster), "%s", t->cluster);
+		l.generation = t->generation > 0 ? t->generation : 1;
+	}
 	if (memcmp(&l, &a->life, sizeof(l)) == 0)
 		return;
 	a->life = l;
@@ -571,10 +574,13 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 	if (*json_str_opt(doc, "stop", "") != '\0')
 		stop_task(a, json_str_opt(doc, "stop", ""));
 	again_s = json_int_opt(doc, "ask_again_s", least_s);
-	if (newer)
+	if (newer) {
 		settle_in(a, v, &t);
-	else if (t.cluster[0] != '\0' && a->node_id[0] != '\0')
-		remember_life(a, &t, a->node_id);
+	} else {
+		a->moved_since_ms = 0;
+		if (t.cluster[0] != '\0' && a->node_id[0] != '\0')
+			remember_life(a, &t, a->node_id);
+	}
 	rc = 0;
 out:
 	json_free(doc);

@@ -28,6 +28,7 @@
 #define LOST_MS 20000	  /* so long an engine may look for its swarm */
 #define LOST_AGAIN_MS 10000
 #define LOST_TIMES 2
+#define UNFINISHED_MS 60000 /* so long a join may go on in the engine */
 #define UNLOCK_AGAIN_MS 5000
 #define UNLOCK_TIMES 5 /* keys that are not right, until it is left alone */
 
@@ -83,9 +84,14 @@ void founding_note(struct helper *h, const struct docker_info *info)
 		l.generation = 1;
 	memcpy(l.cluster, info->cluster_id, sizeof(l.cluster));
 	memcpy(l.node, info->node_id, sizeof(l.node));
-	/* it is tried again in the next pass */
-	if (save(h, &l, &e) < 0)
-		daemon_complain(&h->founding.complaint, e.msg, now_ms());
+	/* it is tried again in the next pass; the swarm is what it is meanwhile, and
+	 * nodes that know its generation are not to be sent away */
+	if (save(h, &l, &e) < 0) {
+		pthread_mutex_lock(&h->lock);
+		h->generation = l.generation;
+		pthread_mutex_unlock(&h->lock);
+	}
+	daemon_complain(&h->founding.unsaved, e.msg, now_ms());
 }
 
 /* ---- the marker ---- */
@@ -129,7 +135,21 @@ static void look(struct helper *h, int64_t every_ms)
 	daemon_settle();
 }
 
+/* To be looked at again, and not sooner than is fit. */
+static void look_soon(struct founding *f)
+{
+	int64_t soon = f->looked_ms + LOOK_SOON_MS;
+
+	if (f->look_ms > soon)
+		f->look_ms = soon;
+}
+
 /* ---- joining ---- */
+
+static bool is_proven(const struct founding *f, const struct life_told *t)
+{
+	return f->known == LIFE_MARKED && life_proves(&f->life, t, &f->marker);
+}
 
 /* Whether what a helper says of its swarm makes it one to join. */
 static int may_join(struct helper *h, const struct life_told *t, struct err *e)
@@ -145,10 +165,11 @@ static int may_join(struct helper *h, const struct life_told *t, struct err *e)
 	case LIFE_SAME:
 		return 0;
 	case LIFE_NEWER:
-		f->look_ms = 0;
-		look(h, LOOK_SEEKING_MS);
-		if (f->known == LIFE_MARKED &&
-		    life_proves(&f->life, t, &f->marker))
+		if (!is_proven(f, t)) {
+			look_soon(f);
+			look(h, LOOK_SEEKING_MS);
+		}
+		if (is_proven(f, t))
 			return 0;
 		return err_set(
 			e, ERR_DOCKER,
@@ -169,9 +190,13 @@ static int join(struct helper *h, const cJSON *doc, const struct life_told *t,
 	const char *remote = json_str_opt(doc, "remote", "");
 	struct life l = h->founding.life;
 
+	/* the engine has its time again, whatever becomes of this */
+	h->founding.lost_since_ms = 0;
 	if (leave) {
-		daemon_say("leaving swarm %s for the cluster's newer one",
-			   l.cluster);
+		daemon_say("leaving swarm %s for %s", l.cluster,
+			   t->generation > l.generation ?
+				   "the cluster's newer one" :
+				   "another try to join it");
 		if (docker_swarm_leave(&h->docker, true, e) < 0)
 			return err_in(e, "leaving the swarm");
 	}
@@ -419,10 +444,12 @@ int founding_moved(struct helper *h, const struct docker_info *info,
 			   f->marker.by, l.generation);
 		return save(h, &l, e);
 	}
-	if (join_others(h, true, &silent, e) > 0) {
-		f->lost_since_ms = 0;
+	/* from here on, and not only when this pass is over */
+	pthread_mutex_lock(&h->lock);
+	h->active = false;
+	pthread_mutex_unlock(&h->lock);
+	if (join_others(h, true, &silent, e) > 0)
 		return err_set(e, ERR_NET, "joining the cluster's newer swarm");
-	}
 	return err_set(e, ERR_NET,
 		       "the cluster's swarm was begun anew by %s (generation %u), and "
 		       "this machine is in the one before: it joins the new one when a "
@@ -441,7 +468,8 @@ static bool is_unknown_there(struct helper *h, const char *node)
 	struct ask a = { 0 };
 	bool so;
 
-	buf_adds(&target, "/node/");
+	/* not /node/, by which a node says what it has, too */
+	buf_adds(&target, "/evict/");
 	buf_add_pct(&target, str_of(node));
 	life_add_query(l, &(struct marker){ 0 }, &target);
 	so = ask_others(h, &a, "GET", target.str, &status, &doc, &e) == 0 &&
@@ -455,6 +483,26 @@ static bool is_unknown_there(struct helper *h, const char *node)
 	return so;
 }
 
+/*
+ * We were to join, never managed that swarm, and the engine does not tell as whom
+ * it tries, which it does not for ever: what it is in is left when another master
+ * offers a place.  A locked one was in it.
+ */
+static int join_again(struct helper *h, const struct docker_info *info,
+		      struct err *e)
+{
+	struct founding *f = &h->founding;
+	struct err why = ERR_INIT;
+	bool silent;
+
+	if (f->life.cluster[0] == '\0' || info->state == DOCKER_SWARM_LOCKED ||
+	    now_ms() - f->lost_since_ms < UNFINISHED_MS)
+		return -1;
+	if (join_others(h, true, &silent, &why) < 0)
+		err_in(e, "joining again: %s; before that", why.msg);
+	return -1;
+}
+
 int founding_lost(struct helper *h, const struct docker_info *info, struct err *e)
 {
 	struct founding *f = &h->founding;
@@ -465,10 +513,12 @@ int founding_lost(struct helper *h, const struct docker_info *info, struct err *
 
 	if (f->lost_since_ms == 0)
 		f->lost_since_ms = now;
-	if (node[0] == '\0' || now - f->lost_since_ms < LOST_MS ||
+	if (now - f->lost_since_ms < LOST_MS ||
 	    now - f->lost_asked_ms < LOST_AGAIN_MS)
 		return -1;
 	f->lost_asked_ms = now;
+	if (node[0] == '\0')
+		return join_again(h, info, e);
 	if (!is_unknown_there(h, node)) {
 		f->lost_said = 0;
 		return -1;

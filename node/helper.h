@@ -49,7 +49,7 @@ struct founding {
 	int64_t look_ms;   /* when it is to be looked at next */
 	int64_t looked_ms; /* and was last */
 	unsigned failures; /* of looking, in a row */
-	struct complaint complaint;
+	struct complaint complaint, unsaved;
 	int64_t silence_ms; /* without a marker: since when nobody had a swarm */
 	struct docker_managers masters; /* that the engine knew last */
 	/* while our own swarm may have lost us */

@@ -70,8 +70,11 @@ int life_load(const char *dir, struct life *l, struct err *e)
 	l->generation = (unsigned)generation;
 	rc = 0;
 out:
-	if (rc < 0)
+	/* half of it would be believed */
+	if (rc < 0) {
+		*l = (struct life){ 0 };
 		err_in(e, "%s", path);
+	}
 	json_free(doc);
 	buf_release(&b);
 	free(path);

@@ -25,7 +25,8 @@ struct life {
 };
 
 /* LIFE_FILE in the folder dir.  A file that is missing is a new machine; one
- * that cannot be understood is an error, and means nothing of the kind. */
+ * that cannot be understood is an error, means nothing of the kind, and leaves l
+ * all zero. */
 #define LIFE_FILE "life.json"
 int life_load(const char *dir, struct life *l, struct err *e);
 /* Written through to the disk when this returns 0. */

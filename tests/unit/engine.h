@@ -16,13 +16,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ENGINE_REQUEST_MAX 65536
+#define ENGINE_REQUEST_MAX 131072
 
 struct engine_reply {
 	unsigned status;
 	const char *fields; /* "Name: value\r\n"..., or NULL */
 	const char *body;   /* kept by the test */
-	char buf[32768];    /* or put here, with body pointing to it */
+	char buf[131072];   /* or put here, with body pointing to it */
 	size_t piece;	    /* chunks of that many bytes; 0: a Content-Length */
 	bool hang_up;	    /* instead of an answer */
 	bool cut;	    /* send half of the body, then hang up */

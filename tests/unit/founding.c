@@ -735,6 +735,86 @@ static void unmarked(void)
 	ended(pid, "old");
 }
 
+static void engine_manages(void)
+{
+	engine_anew();
+	swarm_lock(&swarm);
+	strcpy(swarm.node_id, swarm_add(&swarm, "m0", "127.0.0.1", true)->id);
+	strcpy(swarm.state, "active");
+	swarm.manager = true;
+	swarm_unlock(&swarm);
+}
+
+static void knows(const char *name, unsigned generation)
+{
+	struct life l = { .cluster = "cl1", .node = "n1", .generation = generation };
+	struct err e = ERR_INIT;
+	char dir[200];
+
+	snprintf(dir, sizeof(dir), "%s/state-%s", world.dir, name);
+	if (life_save(dir, &l, &e) < 0)
+		check_give_up(name, "%s", e.msg);
+}
+
+/* A master that speaks of a newer swarm, which the marker does not. */
+static void newer_by_word(void)
+{
+	static struct swarm second = { .state = "inactive", .of = &swarm };
+	pid_t word, pid;
+	char more[200];
+
+	store_reset("");
+	raise_to("master0", "", 1);
+	engine_manages();
+	knows("word", 5);
+	world_config(&world, "word", "manager", swarm.engine.path,
+		     ",\"rate\":1000");
+	word = world_run(&world, "word", "helper");
+	swarm_start(&second, world.dir, "second");
+	knows("second", 1);
+	snprintf(more, sizeof(more),
+		 ",\"marker_url\":\"https://127.0.0.1:%u/c/b" URL_QUERY "\"",
+		 port);
+	world_master(&world, "second", "127.0.0.2", second.engine.path, more);
+	pid = world_run(&world, "second", "helper");
+	check(WITHIN(5000, world_said(&world, "second",
+				      "speaks of a newer swarm, and the "
+				      "cluster's marker does not")),
+	      "a newer swarm by its word alone", "not");
+	store_lock();
+	store.gets = 0;
+	store_unlock();
+	usleep(9000000);
+	store_lock();
+	check(store.gets >= 1 && store.gets <= 4,
+	      "the marker is read again, and not each time", "not so");
+	store_unlock();
+	check(!swarm_did(&second, "join"), "and it is not joined", second.calls);
+	ended(pid, "second");
+	ended(word, "word");
+	engine_stop(&second.engine);
+}
+
+/* What it knows cannot be written down: it keeps its swarm all the same, and its
+ * nodes, who know the generation, are not sent away. */
+static void unsaved(void)
+{
+	pid_t pid;
+
+	store_reset("");
+	engine_manages();
+	world_file(&world, "state-full", "", 0600);
+	world_config(&world, "full", "manager", swarm.engine.path,
+		     ",\"rate\":1000");
+	pid = world_run(&world, "full", "helper");
+	check(WITHIN(5000, world_said(&world, "full", "is not a directory")),
+	      "no room for its memory: it says so", "not");
+	check(WITHIN(5000, answers_so("/join/worker?cluster=cl1&generation=1",
+				      200, "")),
+	      "and keeps its swarm", "not");
+	ended(pid, "full");
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
@@ -758,14 +838,16 @@ int main(int argc, char **argv)
 	later();
 	shared_key();
 	unmarked();
+	newer_by_word();
+	unsaved();
 	if (check_failed())
-		for (int i = 0; i < 16; i++)
-			world_show(&world,
-				   (const char *const[]){
-					   "new", "cut", "lost", "anew", "one",
-					   "two", "w", "expired", "torn", "gen",
-					   "old", "came", "v", "tells", "own",
-					   "locked" }[i]);
+		for (int i = 0; i < 19; i++)
+			world_show(&world, (const char *const[]){
+						   "new", "cut", "lost", "anew",
+						   "one", "two", "w", "expired",
+						   "torn", "gen", "old", "came",
+						   "v", "tells", "own", "locked",
+						   "full", "word", "second" }[i]);
 	(void)!write(server.stop_fd, &(uint64_t){ 1 }, 8);
 	pthread_join(t, NULL);
 	close(server.stop_fd);

@@ -611,7 +611,7 @@ static void operators(void)
 	       (struct fault){ .name = "a" }, 200, "\"stop\":\"t1\"");
 	expect_local("no task to stop", "POST", "/stop/a?task=", 200, "\"id\"");
 	expect("is told, too", "GET", path, (struct fault){ .name = "a" }, 200,
-	       "\"leaving\":false,\"ask_again_s\":5,");
+	       "\"leaving\":false,\"ask_again_s\":5,\"cluster\":\"cl1\"");
 	expect_local("health of a machine that is not there", "GET",
 		     "/health/b", 200, "\"status\":0,\"why\"");
 

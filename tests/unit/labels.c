@@ -261,6 +261,27 @@ int main(void)
 	check(e.kind == ERR_NONE && strstr(kept(), "gone000004") == NULL &&
 		      strstr(kept(), "gone000005") != NULL,
 	      "the oldest are forgotten", kept());
+	{
+		cJSON *many = cJSON_CreateObject();
+		char value[3001];
+
+		memset(value, 'v', 3000);
+		value[3000] = '\0';
+		json_add_str(many, "rack", value);
+		json_free(world.row[0].labels);
+		world.row[0].labels = many;
+	}
+	for (int i = 0; i < 30; i++) {
+		char host[32];
+
+		snprintf(host, sizeof(host), "long%06d", i);
+		world.row[0].host = host;
+		if (keep("old1", &e) < 0)
+			break;
+	}
+	check(e.kind == ERR_NONE && strstr(kept(), "long000029") != NULL &&
+		      strstr(kept(), "long000000") == NULL,
+	      "and so they are when there is much of each", e.msg);
 	world.refuse = 50;
 	world.row[0].host = "agents000001";
 	check(keep("old1", &e) < 0 && world.refuse == 45,

@@ -229,6 +229,7 @@ static void disk(const char *dir)
 		"{\"founder\":\"x\"}",
 		"{\"founder\":\"\",\"cluster\":\"\",\"node\":\"\",\"generation\":-1}",
 		"{\"founder\":\"00112233445566778899aabbccddeeff0\",\"cluster\":\"\",\"node\":\"\",\"generation\":1}",
+		"{\"founder\":\"\",\"cluster\":\"c2\",\"node\":\"n2\",\"generation\":\"2\"}",
 	};
 
 	snprintf(sub, sizeof(sub), "%s/state", dir);
@@ -248,7 +249,8 @@ static void disk(const char *dir)
 
 		file_write(path, str_of(broken[i]), 0600, &write);
 		check(life_load(sub, &got, &bad) < 0 &&
-			      strstr(bad.msg, LIFE_FILE) != NULL,
+			      strstr(bad.msg, LIFE_FILE) != NULL &&
+			      got.cluster[0] == '\0' && got.node[0] == '\0',
 		      "what cannot be understood is not a new machine",
 		      broken[i]);
 	}

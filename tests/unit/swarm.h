@@ -48,6 +48,7 @@ struct swarm {
 	unsigned removed,
 		removed_most; /* between two looks at the table; at most */
 	bool refuse_join;
+	bool stall_join;   /* one that does not come to an end */
 	int slow_ms;	   /* every look at the table */
 	int hang_ms;	   /* and every ping */
 	char gateway[256]; /* docker_gwbridge as it was made; "": there is none */
@@ -264,21 +265,28 @@ static inline void swarm_container(const char *path, struct engine_reply *r)
 static inline void swarm_join_call(struct swarm *s, const char *body,
 				   struct engine_reply *r)
 {
+	bool manager = strstr(body, "\"JoinToken\":\"token-manager\"") != NULL;
 	char name[64] = "";
 	struct row *row;
 
 	if (s->refuse_join || s->of == NULL ||
-	    strstr(body, "\"JoinToken\":\"token-worker\"") == NULL ||
+	    (!manager && strstr(body, "\"JoinToken\":\"token-worker\"") == NULL) ||
 	    strstr(body, "\"RemoteAddrs\":[\"127.0.0.1:2377\"]") == NULL) {
 		swarm_refuse(r, 503, "cannot join");
 		return;
 	}
+	if (s->stall_join) {
+		strcpy(s->state, "error");
+		swarm_refuse(r, 503, "Timeout was reached before node joined");
+		return;
+	}
 	gethostname(name, sizeof(name));
 	pthread_mutex_lock(&s->of->engine.lock);
-	row = swarm_add(s->of, name, "127.0.0.1", false);
+	row = swarm_add(s->of, name, "127.0.0.1", manager);
 	strcpy(s->node_id, row->id);
 	pthread_mutex_unlock(&s->of->engine.lock);
 	strcpy(s->state, "active");
+	s->manager = manager;
 	swarm_note(s, "join");
 }
 
@@ -296,6 +304,7 @@ static inline void swarm_leave_call(struct swarm *s, const char *target)
 		pthread_mutex_unlock(&s->of->engine.lock);
 	}
 	strcpy(s->state, "inactive");
+	s->manager = false;
 	s->node_id[0] = '\0';
 }
 
@@ -523,6 +532,25 @@ static inline void world_config(const struct world *w, const char *name,
 		 w->listen != NULL ? w->listen : "127.0.0.1", w->helper_port,
 		 w->health_port, w->dir, name, w->dir, name, w->dir, name,
 		 metadata, more);
+	snprintf(file, sizeof(file), "%s.json", name);
+	world_file(w, file, text, 0600);
+}
+
+/* The same for a master beside the one at 127.0.0.1, at an address of its own. */
+static inline void world_master(const struct world *w, const char *name,
+				const char *addr, const char *socket,
+				const char *more)
+{
+	char text[2048], file[64];
+
+	snprintf(text, sizeof(text),
+		 "{\"role\":\"manager\",\"masters\":[\"127.0.0.1\",\"%s\"],"
+		 "\"helper_pin\":\"%s\",\"worker_secret\":\"%s\",\"manager_secret\":\"%s\","
+		 "\"docker_socket\":\"%s\",\"listen\":\"%s\",\"helper_port\":%u,"
+		 "\"run_dir\":\"%s/run-%s\",\"state_dir\":\"%s/state-%s\","
+		 "\"helper_socket\":\"%s/%s.ctl\",\"metadata_host\":\"\"%s}",
+		 addr, w->pin, w->worker, w->manager, socket, addr,
+		 w->helper_port, w->dir, name, w->dir, name, w->dir, name, more);
 	snprintf(file, sizeof(file), "%s.json", name);
 	world_file(w, file, text, 0600);
 }
