@@ -4,7 +4,6 @@
  * within that minute are its guests (ssh/share.c), with no question to Azure
  * and no key.  The host has neither: what it holds is the connection.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,6 +21,7 @@
 #include "base/net.h"
 #include "swarm/remote.h"
 
+#define FDS_MAX 4096 /* no command opens more */
 #define IDLE_MS 60000
 #define CONNECT_MS 1000
 #define HELLO_MS 2500 /* or the host's server is not there any more */
@@ -219,27 +220,38 @@ static bool still_there(void *ctx)
 	       st.st_dev == p->made.st_dev;
 }
 
+/* What goes nowhere and gives nothing, where there may be no /dev. */
+static int nowhere(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), ends[2];
+
+	if (fd < 0 && pipe2(ends, O_CLOEXEC) == 0) {
+		close(ends[0]);
+		fd = ends[1];
+	}
+	return fd;
+}
+
 void remote_close_others(const int *kept, size_t n)
 {
-	DIR *d = opendir("/proc/self/fd");
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct dirent *entry;
-	uint64_t fd;
+	struct rlimit most;
+	int null = nowhere(), end = FDS_MAX;
 
-	if (d == NULL) /* no /proc: nobody knows which there are */
+	if (null < 0)
 		_exit(1);
-	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+	for (int i = 0; i <= STDERR_FILENO; i++)
 		dup2(null, i);
-	while ((entry = readdir(d)) != NULL) {
-		bool stays = !str_num(str_of(entry->d_name), INT32_MAX, &fd) ||
-			     fd <= STDERR_FILENO || (int)fd == dirfd(d);
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < FDS_MAX)
+		end = (int)most.rlim_cur;
+	/* not by /proc, which need not be there */
+	for (int fd = STDERR_FILENO + 1; fd < end; fd++) {
+		bool stays = false;
 
 		for (size_t i = 0; i < n && !stays; i++)
-			stays = (int)fd == kept[i];
+			stays = fd == kept[i];
 		if (!stays)
-			close((int)fd);
+			close(fd);
 	}
-	closedir(d);
 }
 
 /*

@@ -93,10 +93,18 @@ expect 'deployed again: what the second says' 0 '8 of 8 tasks run' "$AZSWARM" de
 expect 'scale: not a number' 2 'expected a number of tasks, 0 to 1000' "$AZSWARM" scale-service x
 expect 'scale: too many' 2 'expected a number of tasks, 0 to 1000' "$AZSWARM" scale-service-1001
 
-# one task after the other, which takes its time: other services go on meanwhile
+# one task after the other, which takes its time
 had=$(tasks replicated)
 spawn update.log "$AZSWARM" update-service
 update=$spawned
+wait_for 20 grep -q 'service replicated: .* of 8 tasks run' update.log
+expect 'update-service: who comes meanwhile is told' 3 "is at 'update-service' since .* --break-lock" \
+	"$AZSWARM" deploy-global-service
+wait "$update"
+same update-service 0 $?
+check 'update-service: says what runs' grep -q 'service replicated: 8 of 8 tasks run' update.log
+same 'all its tasks are new' '' "$(tasks replicated | grep -xF "$had")"
+same 'eight of them' 8 "$(count replicated)"
 
 # ---- one task a node ------------------------------------------------------------
 
@@ -160,11 +168,6 @@ if [ -e /proc/net/ip_vs ]; then
 else
 	skip 'published ports through the mesh' 'no IPVS in this kernel'
 fi
-wait "$update"
-same update-service 0 $?
-check 'update-service: says what runs' grep -q 'service replicated: 8 of 8 tasks run' update.log
-same 'all its tasks are new' '' "$(tasks replicated | grep -xF "$had")"
-same 'eight of them' 8 "$(count replicated)"
 # every process of the server dies, connections with them
 on master0 systemctl kill -s KILL ssh
 check 'proxy: sees that the server is gone' wait_for 20 grep -q 'connection lost: .*connecting again' proxy.log
