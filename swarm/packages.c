@@ -24,6 +24,7 @@
 #define LOOK_MS (12 * 60000)
 #define APPLY_MS (30 * 60000)
 #define AGAIN_MS 2000
+#define LOG "/var/log/azswarm-engine.log"
 #define SHELL "sudo -n /bin/sh -s"
 
 struct packages {
@@ -221,6 +222,11 @@ static int bring_engine(struct packages *p, struct packages_machine *m,
 		 strcmp(a.engine, m->version) == 0 &&
 		 return_it(p, m, &ignored) == 0)
 		err_in(e, "engine %s, as before, and back in service", a.engine);
+	else if (a.bad[0] != '\0')
+		err_in(e,
+		       "out of service still; 'azswarm ssh %s sudo journalctl "
+		       "-u docker' and " LOG " there say more",
+		       m->host);
 	return rc;
 }
 

@@ -36,13 +36,20 @@ lists() {
 }
 
 runs() {
-	curl -s -m 10 --unix-socket /run/docker.sock http://docker/info |
+	curl -s -m 30 --unix-socket /run/docker.sock http://docker/info |
 		sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p'
 }
 is_there() { dockerd --version 2>/dev/null | sed -n 's/^Docker version \([^ ,]*\).*/\1/p'; }
 
+# why: apt's word for it
+why() {
+	line=$(grep -E '^[EW]: Failed' $log | tail -n 1)
+	echo "${line:-$(grep '^E: ' $log | tail -n 1)}"
+}
+
 # wants: a line for each package that is not the newest, or was begun; one that is
-# held is its owner's.  And an engine that runs as an older one than is installed.
+# held is its owner's.  And an engine that does not run, or as an older one than is
+# installed.
 wants() {
 	for package in $packages; do
 		state=$(dpkg-query -W -f '${db:Status-Abbrev} ${Version}' "$package" 2>/dev/null)
@@ -54,14 +61,14 @@ wants() {
 				dpkg --compare-versions "$newest" le "$has"; then
 				continue
 			fi ;;
-		i*) has="$has, unfinished," ;;
+		i[HUFWt]*) has="$has, unfinished," ;;
 		*) continue ;;
 		esac
 		echo "wants $package $has to $newest"
 	done
-	if [ "$(runs)" != "$(is_there)" ]; then
-		echo "wants engine $(runs) to $(is_there)"
-	fi
+	now=$(runs)
+	[ -n "$now" ] && [ "$now" = "$(is_there)" ] ||
+		echo "wants engine ${now:-that does not answer} to $(is_there)"
 }
 
 # The settings on this machine stay.  The engine is begun anew whatever the
@@ -72,11 +79,13 @@ bring() {
 	# shellcheck disable=SC2086
 	[ -z "$names" ] || apt 400 install --only-upgrade --no-install-recommends \
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $names || {
-		echo "bad the packages were not installed: $(grep '^E: ' $log | tail -n 1)"
+		echo "bad the packages were not installed: $(why)"
 		return
 	}
-	timeout 200 systemctl restart containerd.service docker.service >>$log 2>&1 ||
+	timeout 200 systemctl restart containerd.service docker.service >>$log 2>&1 || {
 		echo 'bad Docker does not start'
+		return
+	}
 	left=60
 	until [ -n "$(runs)" ] && [ "$(runs)" = "$(is_there)" ]; do
 		left=$((left - 1))
@@ -88,7 +97,7 @@ bring() {
 : >$log
 if [ -n "${engine-}" ]; then
 	if ! lists; then
-		echo "bad its package sources cannot be read: $(grep '^E: ' $log | tail -n 1)"
+		echo "bad its package sources cannot be read: $(why)"
 	elif [ "$mode" = apply ]; then
 		bring
 	else

@@ -17,10 +17,10 @@ need ip jq python3 dpkg-deb
 # deb VERSION-BEHIND SED: docker.io of the machines' root again, in ./repo
 deb()
 {
-	rm -rf deb
+	rm -rf deb repo
 	mkdir -p deb/DEBIAN repo
 	dpkg-query --admindir="$root/var/lib/dpkg" -L docker.io | while read -r f; do
-		[ ! -f "$root$f" ] && [ ! -L "$root$f" ] || echo ".$f"
+		[ -d "$root$f" ] || [ ! -e "$root$f" ] || echo ".$f"
 	done | tar -C "$root" -cf - -T - | tar -C deb -xf -
 	for f in conffiles postinst postrm preinst prerm; do
 		[ ! -e "$root/var/lib/dpkg/info/docker.io.$f" ] ||
@@ -31,14 +31,14 @@ deb()
 		sed "s/^Version: .*/&$1/" >deb/DEBIAN/control
 	LC_ALL=C sed -i "$2" deb/usr/sbin/dockerd
 	dpkg-deb -Zgzip -z1 --root-owner-group -b deb repo >/dev/null
-	rm -rf deb repo/Packages
-	for f in repo/*.deb; do
-		{ dpkg-deb -f "$f"
+	rm -rf deb
+	f=$(ls repo/*.deb)
+	{
+		dpkg-deb -f "$f"
 		echo "Filename: ./${f#repo/}"
 		echo "Size: $(stat -c %s "$f")"
 		echo "SHA256: $(sha256sum <"$f" | cut -c 1-64)"
-		echo; } >>repo/Packages
-	done
+	} >repo/Packages
 }
 
 # source_on MACHINE...: apt there reads ./repo
@@ -46,6 +46,7 @@ source_on()
 {
 	for m; do
 		dir=$(machine_dir "$m")
+		on "$m" rm -rf /opt/repo
 		tar -cf - repo | on "$m" tar -C /opt -xf - || return 1
 		on "$m" sh -c 'echo "deb [trusted=yes] file:/opt/repo ./" >/etc/apt/sources.list'
 	done
@@ -124,7 +125,6 @@ deb .2 '1s/.*/#!\/bin\/false/'
 must 'a broken engine: a source' source_on agents000000 agents000001
 expect 'a broken engine: is named' 1 '^azswarm: upgrade: agents000000: ' az upgrade --engine
 same 'a broken engine: the next never had it' "$new" "$(engine agents000001)"
-rm -f repo/*.2_*
 deb .3 "s/$(echo "$has" | sed 's/[.+~]/[&]/g')/$new/g"
 must 'a broken engine: one that works' source_on agents000000 agents000001
 must 'a broken engine: the same again' az upgrade --engine
