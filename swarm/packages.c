@@ -39,7 +39,7 @@ struct packages {
 /* ---- a machine's shell ---- */
 
 struct answer {
-	bool wants, reboot, end;
+	bool wants, reboot, locked, end;
 	char engine[64], bad[256];
 };
 
@@ -63,6 +63,7 @@ static void take_line(struct packages *p, const struct packages_machine *m,
 			 STR_ARG(str_head(line, sizeof(a->bad) - 1)));
 	} else {
 		a->reboot |= str_eqz(word, "reboot");
+		a->locked |= str_eqz(word, "locked");
 		a->end |= str_eqz(word, "end");
 	}
 }
@@ -158,6 +159,21 @@ static int wait_again(struct packages *p, const char *host, int64_t began,
 	return sleep_until(now_ms() + AGAIN_MS, e);
 }
 
+/* A master that begins again may wait for the key; as `unlock` does it. */
+static int give_key(struct packages *p, struct err *e)
+{
+	ui_clear(p->s->ui);
+	return cmd_unlock(p->s, 0, NULL, e);
+}
+
+static bool any_locked(const struct remote *r)
+{
+	for (size_t i = 0; i < r->masters.n; i++)
+		if (r->at[i] == REMOTE_LOCKED)
+			return true;
+	return false;
+}
+
 /* Until a machine that Azure has restarted tells that it wants no restart any
  * more. */
 static int await_restarted(struct packages *p, const struct packages_machine *m,
@@ -169,16 +185,19 @@ static int await_restarted(struct packages *p, const struct packages_machine *m,
 		struct err once = ERR_INIT;
 		struct answer a;
 		cJSON *nodes = NULL;
+		bool told = way_nodes(&p->w, &nodes, &once) == 0,
+		     there = told && ask(p, m, false, false, &a, &once) == 0;
 
-		if (way_nodes(&p->w, &nodes, &once) == 0 &&
-		    ask(p, m, false, false, &a, &once) == 0) {
-			json_free(nodes);
-			if (!a.reboot)
-				return 0;
-			err_set(&once, ERR_DATA, "it still wants a restart");
-		} else {
-			json_free(nodes);
-		}
+		json_free(nodes);
+		if ((there ? a.locked : !told && any_locked(&p->w.remote)) &&
+		    give_key(p, e) < 0)
+			return -1;
+		if (there && !a.reboot && a.engine[0] != '\0')
+			return 0;
+		if (there)
+			err_set(&once, ERR_DATA,
+				a.reboot ? "it still wants a restart" :
+					   "its engine does not answer");
 		if (wait_again(p, m->host, began, until, &once, e) < 0)
 			return -1;
 	}
@@ -215,14 +234,16 @@ static int bring_engine(struct packages *p, struct packages_machine *m,
 	if (rc == 0)
 		ui_say(p->s->ui, "%s: engine %s, before: %s", m->host, a.engine,
 		       m->version[0] != '\0' ? m->version : "none");
-	else if (e->kind == ERR_INTR)
+	if (rc == 0 && a.locked)
+		rc = give_key(p, e);
+	else if (rc < 0 && e->kind == ERR_INTR)
 		err_in(e, "what was begun there goes on; the same command does "
 			  "the rest");
-	else if (a.bad[0] != '\0' && a.engine[0] != '\0' &&
+	else if (rc < 0 && a.bad[0] != '\0' && a.engine[0] != '\0' &&
 		 strcmp(a.engine, m->version) == 0 &&
 		 return_it(p, m, &ignored) == 0)
 		err_in(e, "engine %s, as before, and back in service", a.engine);
-	else if (a.bad[0] != '\0')
+	else if (rc < 0 && a.bad[0] != '\0')
 		err_in(e,
 		       "out of service still; 'azswarm ssh %s sudo journalctl "
 		       "-u docker' and " LOG " there say more",

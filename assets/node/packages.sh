@@ -35,10 +35,8 @@ lists() {
 	done
 }
 
-runs() {
-	curl -s -m 30 --unix-socket /run/docker.sock http://docker/info |
-		sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p'
-}
+info() { curl -s -m 30 --unix-socket /run/docker.sock http://docker/info; }
+runs() { info | sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p'; }
 is_there() { dockerd --version 2>/dev/null | sed -n 's/^Docker version \([^ ,]*\).*/\1/p'; }
 
 # why: apt's word for it
@@ -105,5 +103,6 @@ if [ -n "${engine-}" ]; then
 	fi
 fi
 echo "engine $(runs)"
+! info | grep -q '"LocalNodeState":"locked"' || echo locked
 [ ! -e /run/reboot-required ] || echo reboot
 echo end
