@@ -19,22 +19,30 @@ static const struct {
 	struct marker m;
 	enum life_step step;
 } steps[] = {
-	{ "a new machine, no marker", { 0 }, LIFE_NONE, { 0 }, LIFE_MARK },
-	{ "a new machine, storage is silent", { 0 }, LIFE_UNKNOWN, { 0 }, LIFE_WAIT },
+	{ "a new machine, no marker",
+	  { .generation = 0 },
+	  LIFE_NONE,
+	  { .generation = 0 },
+	  LIFE_MARK },
+	{ "a new machine, storage is silent",
+	  { .generation = 0 },
+	  LIFE_UNKNOWN,
+	  { .generation = 0 },
+	  LIFE_WAIT },
 	{ "a new machine, another's marker",
-	  { 0 },
+	  { .generation = 0 },
 	  LIFE_MARKED,
 	  { .founder = OTHER, .generation = 1 },
 	  LIFE_WAIT },
 	{ "a new machine, a marker without a founder",
-	  { 0 },
+	  { .generation = 0 },
 	  LIFE_MARKED,
 	  { .generation = 1 },
 	  LIFE_WAIT },
 	{ "tried, and was not told: no marker",
 	  { .founder = OWN },
 	  LIFE_NONE,
-	  { 0 },
+	  { .generation = 0 },
 	  LIFE_MARK },
 	{ "tried, and stopped behind the request",
 	  { .founder = OWN },
@@ -64,12 +72,12 @@ static const struct {
 	{ "it has founded, and does not know which",
 	  { .founder = OWN, .founded = true, .generation = 1 },
 	  LIFE_NONE,
-	  { 0 },
+	  { .generation = 0 },
 	  LIFE_WAIT },
 	{ "it was in a swarm, and the marker is gone",
 	  { .cluster = "c1", .generation = 1 },
 	  LIFE_NONE,
-	  { 0 },
+	  { .generation = 0 },
 	  LIFE_WAIT },
 	{ "its own marker, and it has been in a swarm",
 	  { .founder = OWN, .cluster = "c1", .generation = 1 },
@@ -111,7 +119,7 @@ static const struct {
 	{ "it names no swarm", { "c1", 2 }, { .generation = 2 }, true },
 	{ "it names another", { "c2", 2 }, { .generation = 2, .cluster = "c1" }, false },
 	{ "it knows of none", { "c1", 2 }, { .generation = 1 }, false },
-	{ "it could not be read", { "c1", 2 }, { 0 }, false },
+	{ "it could not be read", { "c1", 2 }, { .generation = 0 }, false },
 	{ "it is further", { "c1", 2 }, { .generation = 3, .cluster = "c1" }, false },
 	{ "nothing newer is told", { "c1", 1 }, { .generation = 1 }, false },
 };
@@ -181,7 +189,7 @@ static void words(const char *name, const struct life *l, enum life_known known,
 
 static void why(void)
 {
-	const struct life new = { 0 }, old = { .cluster = "c1" };
+	const struct life new = { .generation = 0 }, old = { .cluster = "c1" };
 
 	words("a founder is given its time", &new, LIFE_MARKED, 3, 1790000059,
 	      "master1 founds the swarm", "restore");
