@@ -103,7 +103,7 @@ expect 'and then' 0 'nothing to do' az upgrade --engine
 
 # ---- restarts ----
 
-for m in agents000001 master1 "$(leader)"; do
+for m in agents000001 "$(leader)"; do
 	on "$m" touch /run/reboot-required
 done
 masters=$(ids master0 | tr ' ' '\n' | grep -A 1 ^master | xargs)
