@@ -104,7 +104,9 @@ ARM_END		:= -Wl,--start-group $(ARM_LIB)/libc.a -lgcc -Wl,--end-group $(ARM_LIB)
 in_rooms	= $(sort $(filter-out main.c build/% build-aux/% tests/%,$(wildcard *.$(1) */*.$(1) */*/*.$(1))))
 SRC		:= $(call in_rooms,c)
 HEADERS		:= $(call in_rooms,h)
+# First what a node reads, which need not unpack the rest.
 ASSETS		:= $(sort $(filter-out %~,$(shell find assets -type f 2>/dev/null)))
+ASSETS		:= $(filter %/node.yaml,$(ASSETS)) $(filter-out %/node.yaml,$(ASSETS))
 UNITS		:= $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
 FUZZERS		:= $(sort $(patsubst tests/fuzz/%.c,%, \
 			$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c))))

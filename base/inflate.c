@@ -141,8 +141,10 @@ static int stored(struct bits *b, struct buf *out)
 	b->p += 4;
 	if ((size_t)(b->end - b->p) < n)
 		return -1;
-	buf_add(out, b->p, n);
-	b->p += n;
+	for (size_t piece; n > 0 && !out->over; n -= piece, b->p += piece) {
+		piece = n < INFLATE_PIECE ? n : INFLATE_PIECE;
+		buf_add(out, b->p, piece);
+	}
 	return 0;
 }
 

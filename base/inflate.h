@@ -11,6 +11,7 @@
  * says.  The CRC is not checked: what is inside this program is as whole as
  * the program.
  */
+#define INFLATE_PIECE 258 /* the longest that is added at once (RFC 1951) */
 int gunzip(struct str gz, struct buf *out, struct err *e);
 
 #endif

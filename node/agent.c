@@ -1007,6 +1007,9 @@ int agent_run(const char *config, const char *version, struct err *e)
 	};
 	snprintf(a->version, sizeof(a->version), "%s", version);
 	files_program("/proc/self/exe", a->program);
+	/* what that took is not wanted again */
+	files_empty(&a->list);
+	daemon_settle();
 	lacks_init(&a->lacks, &a->config);
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
