@@ -224,7 +224,7 @@ static int return_it(struct packages *p, const struct packages_machine *m,
 static int bring_engine(struct packages *p, struct packages_machine *m,
 			struct err *e)
 {
-	struct err ignored = ERR_INIT;
+	struct err ignored = ERR_INIT, why;
 	struct answer a;
 	int rc;
 
@@ -234,21 +234,25 @@ static int bring_engine(struct packages *p, struct packages_machine *m,
 	if (rc == 0)
 		ui_say(p->s->ui, "%s: engine %s, before: %s", m->host, a.engine,
 		       m->version[0] != '\0' ? m->version : "none");
-	if (rc == 0 && a.locked)
-		rc = give_key(p, e);
-	else if (rc < 0 && e->kind == ERR_INTR)
-		err_in(e, "what was begun there goes on; the same command does "
-			  "the rest");
-	else if (rc < 0 && a.bad[0] != '\0' && a.engine[0] != '\0' &&
-		 strcmp(a.engine, m->version) == 0 &&
-		 return_it(p, m, &ignored) == 0)
-		err_in(e, "engine %s, as before, and back in service", a.engine);
-	else if (rc < 0 && a.bad[0] != '\0')
-		err_in(e,
-		       "out of service still; 'azswarm ssh %s sudo journalctl "
-		       "-u docker' and " LOG " there say more",
-		       m->host);
-	return rc;
+	if (rc == 0)
+		return a.locked ? give_key(p, e) : 0;
+	why = *e;
+	err_clear(e);
+	if (why.kind == ERR_INTR)
+		return err_set(e, why.kind,
+			       "%s; what was begun there goes on, and the same "
+			       "command does the rest",
+			       why.msg);
+	if (a.bad[0] != '\0' && a.engine[0] != '\0' &&
+	    strcmp(a.engine, m->version) == 0 && return_it(p, m, &ignored) == 0)
+		return err_set(e, why.kind,
+			       "%s; it is back in service with engine %s, as "
+			       "before",
+			       why.msg, a.engine);
+	return err_set(e, why.kind,
+		       "%s; it is out of service still: 'azswarm ssh %s sudo "
+		       "journalctl -u docker' and " LOG " there say more",
+		       why.msg, m->host);
 }
 
 static const struct instance *instance_of(const struct packages *p,

@@ -35,7 +35,7 @@ lists() {
 	done
 }
 
-info() { curl -s -m 30 --unix-socket /run/docker.sock http://docker/info; }
+info() { curl -s -m 20 --unix-socket /run/docker.sock http://docker/info; }
 runs() { info | sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p'; }
 is_there() { dockerd --version 2>/dev/null | sed -n 's/^Docker version \([^ ,]*\).*/\1/p'; }
 
@@ -80,14 +80,14 @@ bring() {
 		echo "bad the packages were not installed: $(why)"
 		return
 	}
+	systemctl reset-failed docker.service docker.socket 2>/dev/null
 	timeout 200 systemctl restart containerd.service docker.service >>$log 2>&1 || {
 		echo 'bad Docker does not start'
 		return
 	}
-	left=60
-	until [ -n "$(runs)" ] && [ "$(runs)" = "$(is_there)" ]; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || { echo 'bad its engine is not what was installed'; return; }
+	end=$(($(date +%s) + 90))
+	until now=$(runs) && [ -n "$now" ] && [ "$now" = "$(is_there)" ]; do
+		[ "$(date +%s)" -lt $end ] || { echo 'bad its engine is not what was installed'; return; }
 		sleep 1
 	done
 }
