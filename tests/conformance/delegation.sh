@@ -29,7 +29,7 @@ expect 'made without' 0 'allows no shared keys.*autoscale stays off' "$AZSWARM" 
 "$AZSWARM" keys >keys.log 2>&1
 expect params 0 'allows no shared keys' "$AZSWARM" params
 url=$(jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d |
-	grep -o "https://$account[^'\" \\\\]*" | head -n 1)
+	grep -o "https://$account[^'\" \\\\]*/azswarm-[^'\" \\\\]*" | head -n 1)
 same 'nothing is mounted' '' "$(jq -r .parameters.agentCustomData.value parameters/cluster.json | base64 -d |
 	grep -o 'share_name=[^\\]*' | cut -d = -f 2)"
 same 'autoscale is off' false "$(jq .parameters.autoscaleEnabled.value parameters/cluster.json)"
@@ -122,7 +122,7 @@ expect 'once' 0 'in storage already' "$AZSWARM" deploy-storage
 rm -r parameters
 expect 'params, of azurite' 0 '' "$AZSWARM" params
 url=$(jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d |
-	grep -o "https://$account[^'\" \\\\]*" | head -n 1)
+	grep -o "https://$account[^'\" \\\\]*/azswarm-[^'\" \\\\]*" | head -n 1)
 case $url in
 "$azurite"/*skoid=33333333-*) ok 'signed with the key of who asked' ;;
 *) not_ok 'signed with the key of who asked' "$(printf %s "$url" | sed 's/sig=.*/sig=.../')" ;;

@@ -37,7 +37,7 @@ same "bash: commands are those of help" "$(echo "$listed" | sort | xargs)" "$(of
 same "bash: of some letters" 'deploy-stack deploy-storage' "$(offers 'azswarm deploy-st')"
 same "bash: of letters that nothing begins with" '' "$(offers 'azswarm x')"
 same "bash: flags" '--agent-count --agent-size' "$(offers 'azswarm params --agent')"
-same "bash: flags behind others" '--dry-run' "$(offers 'azswarm deploy-compute --quiet --d')"
+same "bash: flags behind others" '--drain-limit --dry-run' "$(offers 'azswarm deploy-compute --quiet --d')"
 same "bash: values" 'json table tsv' "$(offers 'azswarm list-agents --output ')"
 same "bash: values behind =" 'json' "$(offers 'azswarm list-agents --output = j')"
 same "bash: values, = just typed" 'json table tsv' "$(offers 'azswarm list-agents --output =')"

@@ -307,7 +307,7 @@ check 'the program is uploaded by way of squid' awk -v want="$account.blob.core.
 through 'create-shares' create-shares
 through 'params' params
 url=$(jq -r .parameters.masterCustomData.value parameters/cluster.json | base64 -d |
-	grep -o "https://$account[^'\" \\\\]*" | head -n 1)
+	grep -o "https://$account[^'\" \\\\]*/azswarm-[^'\" \\\\]*" | head -n 1)
 curl -sS --noproxy '' --cacert "$SSL_CERT_FILE" -o fetched "$url" 2>curl.err
 check 'and curl fetches it by way of squid' cmp fetched "$AZSWARM"
 through 'deploy-compute' deploy-compute
