@@ -128,7 +128,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_START,
 	  .run_session = cmd_params,
 	  .needs = NEEDS_LOGIN,
-	  .settings = STORAGE | TEMPLATE | OF(PROGRAM),
+	  .settings = STORAGE | TEMPLATE | OF(PROGRAM) | OF(AUTOLOCK),
 	  .usage = "[--yes]",
 	  .summary = "write parameters/cluster.json" },
 	{ .name = "deploy-compute",
@@ -155,7 +155,7 @@ const struct command cli_commands[] = {
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
 	  .settings = SCALE_SET | STORAGE | MASTERS | OF(PROGRAM) |
-		      OF(DRAIN_LIMIT) | OF(REBALANCE),
+		      OF(DRAIN_LIMIT) | OF(REBALANCE) | OF(AUTOLOCK),
 	  .made_by = "params",
 	  .usage = "[--engine] [--reboot] [--dry-run]",
 	  .summary = "bring machines that are there to what new ones would get" },

@@ -82,7 +82,9 @@ static void setting_values(enum setting which, struct values *v)
 
 	v->any = true;
 	if (info->kind == SETTING_BOOL)
-		buf_adds(&v->words, "true false");
+		buf_addf(&v->words, "true false%s%s",
+			 info->words[0] != NULL ? " " : "",
+			 info->words[0] != NULL ? info->words[0] : "");
 	else if (info->kind == SETTING_WORD)
 		buf_addf(&v->words, "%s %s", info->words[0], info->words[1]);
 	else

@@ -6,6 +6,7 @@
  */
 #include "docker/docker.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -369,6 +370,33 @@ static int copy_id(char *to, size_t size, const char *from, struct err *e)
 
 /* ---- the engine and its swarm ---- */
 
+static void copy_host(char *to, size_t size, const char *addr)
+{
+	struct str host = str_head(str_host(str_of(addr)), size - 1);
+
+	if (host.n > 0)
+		memcpy(to, host.p, host.n);
+	to[host.n] = '\0';
+}
+
+/* Names would have to be looked up, and nobody has one here. */
+static void take_managers(const cJSON *list, struct docker_managers *m)
+{
+	const cJSON *one;
+	uint8_t bytes[16];
+
+	cJSON_ArrayForEach(one, list) {
+		char *to = m->addr[m->n];
+
+		copy_host(to, sizeof(m->addr[0]), json_str_opt(one, "Addr", ""));
+		if (inet_pton(AF_INET, to, bytes) != 1 &&
+		    inet_pton(AF_INET6, to, bytes) != 1)
+			continue;
+		if (++m->n == DOCKER_MANAGERS_MAX)
+			break;
+	}
+}
+
 int docker_info(struct docker *d, struct docker_info *info, struct err *e)
 {
 	cJSON *doc = get(d, "/info", e);
@@ -386,6 +414,7 @@ int docker_info(struct docker *d, struct docker_info *info, struct err *e)
 	info->manager = json_bool_opt(s, "ControlAvailable", false);
 	info->nodes = json_int_opt(s, "Nodes", 0);
 	info->managers = json_int_opt(s, "Managers", 0);
+	take_managers(json_at(s, "RemoteManagers"), &info->known);
 	copy(info->hostname, sizeof(info->hostname),
 	     json_str_opt(doc, "Name", ""));
 	copy(info->version, sizeof(info->version),
@@ -574,15 +603,6 @@ int docker_unlock(struct docker *d, const char *key, struct err *e)
 }
 
 /* ---- nodes ---- */
-
-static void copy_host(char *to, size_t size, const char *addr)
-{
-	struct str host = str_head(str_host(str_of(addr)), size - 1);
-
-	if (host.n > 0)
-		memcpy(to, host.p, host.n);
-	to[host.n] = '\0';
-}
 
 int docker_node_read(const cJSON *doc, struct docker_node *node, struct err *e)
 {

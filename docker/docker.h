@@ -83,6 +83,13 @@ enum docker_swarm_state {
 	DOCKER_SWARM_LOCKED,
 };
 
+/* Where the engine knows managers of its swarm: numeric addresses, in no order. */
+#define DOCKER_MANAGERS_MAX 8
+struct docker_managers {
+	char addr[DOCKER_MANAGERS_MAX][48];
+	unsigned n;
+};
+
 struct docker_info {
 	enum docker_swarm_state state;
 	bool manager;			/* ControlAvailable */
@@ -92,6 +99,7 @@ struct docker_info {
 	char version[64];	 /* "29.2.1" */
 	char error[256];	 /* what the engine says about its swarm */
 	int64_t nodes, managers; /* managers only */
+	struct docker_managers known;
 };
 int docker_info(struct docker *d, struct docker_info *info, struct err *e);
 const char *docker_swarm_state_name(enum docker_swarm_state s);

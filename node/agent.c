@@ -319,6 +319,7 @@ static int look(struct agent *a, struct agent_view *v, struct err *e)
 	v->state = info.state;
 	memcpy(a->error, info.error, sizeof(a->error));
 	v->manager = info.manager;
+	ask_know(&a->ask, &info.known);
 	pthread_mutex_lock(&a->lock);
 	set_node(a, info.node_id);
 	v->says = a->view.says;
@@ -605,7 +606,6 @@ static bool may_join(struct agent *a, const struct life_told *t, struct err *e)
 
 static int join(struct agent *a, struct err *e)
 {
-	const struct node_config *c = &a->config;
 	struct buf target = BUF_INIT(200);
 	const char *token, *remote;
 	struct life_told t;
@@ -623,7 +623,7 @@ static int join(struct agent *a, struct err *e)
 	remote = json_str_opt(doc, "remote", "");
 	if (status != 200 || *token == '\0' || *remote == '\0') {
 		err_set(e, ERR_DOCKER, "helper at %s: %s (%u)",
-			c->masters[master],
+			ask_master(&a->ask, master),
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
@@ -635,7 +635,9 @@ static int join(struct agent *a, struct err *e)
 	a->moved_since_ms = 0;
 	daemon_gateway(&a->docker, a->config.mtu);
 	if (docker_swarm_join(&a->docker,
-			      daemon_way_to(c->masters[master], own) ? own : NULL,
+			      daemon_way_to(ask_master(&a->ask, master), own) ?
+				      own :
+				      NULL,
 			      remote, token, e) < 0) {
 		err_in(e, "joining the swarm of %s", remote);
 		goto out;
@@ -1145,6 +1147,7 @@ static int go(struct leaving *l, struct err *e)
 		return 0;
 	}
 	memcpy(l->id, info.node_id, sizeof(l->id));
+	ask_know(&l->ask, &info.known);
 	rc = way_out(l, &asked);
 	if (asked.kind == ERR_INTR) {
 		*e = asked;

@@ -35,6 +35,35 @@ void ask_release(struct ask *a)
 	a->trust = NULL;
 }
 
+/* Is it already among those that are asked? */
+static bool is_asked(const struct ask *a, const char *addr)
+{
+	for (unsigned i = 0; i < a->config->n_masters + a->later.n; i++)
+		if (strcmp(ask_master(a, i), addr) == 0)
+			return true;
+	return false;
+}
+
+void ask_know(struct ask *a, const struct docker_managers *known)
+{
+	/* an engine that has left its swarm knows none: those of before may
+	 * still have a place */
+	if (known->n == 0)
+		return;
+	a->later.n = 0;
+	for (unsigned i = 0; i < known->n; i++)
+		if (!is_asked(a, known->addr[i]))
+			memcpy(a->later.addr[a->later.n++], known->addr[i],
+			       sizeof(a->later.addr[0]));
+}
+
+const char *ask_master(const struct ask *a, unsigned i)
+{
+	unsigned n = a->config->n_masters;
+
+	return i < n ? a->config->masters[i] : a->later.addr[i - n];
+}
+
 static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
@@ -157,26 +186,26 @@ static int ask_all(struct ask *a, const char *method, const char *target,
 		   bool as_manager, int64_t deadline_ms, unsigned *status,
 		   cJSON **doc, unsigned *master, bool *busy, struct err *e)
 {
-	const struct node_config *c = a->config;
+	const unsigned n = a->config->n_masters + a->later.n;
 	unsigned from = a->first;
 	bool answered = false;
 
 	*busy = false;
 	a->silent = 0;
-	for (unsigned k = 0; k < c->n_masters; k++) {
-		unsigned i = (from + k) % c->n_masters, got;
+	for (unsigned k = 0; k < n; k++) {
+		unsigned i = (from + k) % n, got;
 		int64_t until = now_ms() +
 				(a->one_ms != 0 ? a->one_ms : ONE_MASTER_MS);
 		struct err one = ERR_INIT;
 		cJSON *d;
 
-		if (i == a->skip)
+		if (i == a->skip && i < a->config->n_masters)
 			continue;
 		if (until > deadline_ms)
 			until = deadline_ms;
 		a->reached = false;
-		if (ask_one(a, c->masters[i], method, target, as_manager, until,
-			    &got, &d, &one) < 0) {
+		if (ask_one(a, ask_master(a, i), method, target, as_manager,
+			    until, &got, &d, &one) < 0) {
 			/* another's key stays another's */
 			*busy = *busy || (a->reached && one.kind != ERR_TLS);
 			a->silent++;

@@ -2,6 +2,7 @@
 #define NODE_ASK_H
 
 #include "base/json.h"
+#include "docker/docker.h"
 #include "node/config.h"
 
 /*
@@ -15,12 +16,21 @@ struct ask {
 	char name[65];	/* ours */
 	unsigned first; /* index of the master to begin with */
 	bool reached;	/* the last master took the connection */
-	unsigned skip; /* index of one that is not asked, or LAYOUT_MASTERS_MAX */
+	/* index of one of node.json's that is not asked, or LAYOUT_MASTERS_MAX */
+	unsigned skip;
+	/* masters that came later, which node.json does not name; their indexes
+	 * follow those of node.json's */
+	struct docker_managers later;
 	int64_t one_ms;	 /* for one master, 0: 5 s */
 	unsigned silent; /* masters that gave no answer, of those asked last */
 };
 int ask_init(struct ask *a, const struct node_config *c, struct err *e);
 void ask_release(struct ask *a);
+/* Where the engine knows managers: those that node.json does not name are asked,
+ * too, by the same key and secrets.  None: as it was. */
+void ask_know(struct ask *a, const struct docker_managers *known);
+/* The address of master i. */
+const char *ask_master(const struct ask *a, unsigned i);
 
 /*
  * method and target ("GET", "/join/worker") of whichever master answers with

@@ -52,6 +52,7 @@ static const struct field {
 	{ "ingress_subnet", TEXT, IN(ingress), 0, 0, NULL, 0 },
 	{ "mtu", NUMBER, IN(mtu), 576, 65535, NULL, 0 },
 	{ "rebalance", FLAG, IN(rebalance), 0, 0, NULL, 0 },
+	{ "share_unlock_key", FLAG, IN(share_unlock_key), 0, 0, NULL, 0 },
 	{ "image_list", TEXT, IN(image_list), 0, 0, NULL, 0 },
 	{ "marker_url", TEXT, IN(marker_url), 0, 0, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },

@@ -32,6 +32,8 @@ struct node_config {
 	char ingress[48];   /* "ingress_subnet", may be "" */
 	unsigned mtu;	    /* 0: the engine's */
 	bool rebalance;	    /* tasks are spread over nodes that come */
+	/* masters that boot are told the swarm's unlock key by the others */
+	bool share_unlock_key;
 	/* "image_list": of this program's images, in a cluster with machines of
 	 * both kinds (node/image.h); "" where there is one */
 	char image_list[IMAGE_LIST_MAX];

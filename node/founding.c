@@ -5,6 +5,9 @@
  * What decides is the marker in the storage account (life.h), never silence: a
  * master that was made anew, or is cut off from the others, founds nothing.  A
  * swarm is only left for another one that a helper has just offered a place in.
+ *
+ * And how one whose engine waits for the swarm's unlock key gets that from another,
+ * where masters share it.
  */
 #include "node/helper.h"
 
@@ -25,6 +28,8 @@
 #define LOST_MS 20000	  /* so long an engine may look for its swarm */
 #define LOST_AGAIN_MS 10000
 #define LOST_TIMES 2
+#define UNLOCK_AGAIN_MS 5000
+#define UNLOCK_TIMES 5 /* keys that are not right, until it is left alone */
 
 /* ---- what is on the disk ---- */
 
@@ -59,7 +64,8 @@ void founding_note(struct helper *h, const struct docker_info *info)
 	struct err e = ERR_INIT;
 
 	h->founding.silence_ms = h->founding.lost_since_ms = 0;
-	h->founding.lost_said = 0;
+	h->founding.lost_said = h->founding.unlock_refused = 0;
+	err_clear(&h->founding.unlock_why);
 	/* without a leader the engine does not tell it */
 	if (info->cluster_id[0] == '\0')
 		return;
@@ -192,6 +198,7 @@ static int ask_others(struct helper *h, struct ask *a, const char *method,
 {
 	if (ask_init(a, &h->config, e) < 0)
 		return -1;
+	ask_know(a, &h->founding.masters);
 	a->skip = h->self;
 	a->one_ms = OTHERS_MS;
 	return ask(a, method, target, true,
@@ -474,4 +481,62 @@ int founding_lost(struct helper *h, const struct docker_info *info, struct err *
 	if (docker_swarm_leave(&h->docker, true, &left) < 0)
 		return err_in(e, "leaving the swarm: %s; before that", left.msg);
 	return -1;
+}
+
+/* ---- unlocking ---- */
+
+/* Give the engine that key, which no file has: 0, or -1 with e. */
+static int unlock_with(struct helper *h, const char *key, struct err *e)
+{
+	if (docker_unlock(&h->docker, key, e) < 0) {
+		h->founding.unlock_refused += h->docker.status == 400;
+		return err_in(e, "unlocking with the key of another master");
+	}
+	daemon_say("the engine is unlocked, with the key that another master told");
+	return 0;
+}
+
+static int unlock_from_others(struct helper *h, struct err *e)
+{
+	struct buf target = BUF_INIT(300);
+	cJSON *doc = NULL;
+	unsigned status = 0;
+	struct ask a = { 0 };
+	const char *key;
+	int rc = -1;
+
+	buf_adds(&target, "/unlock-key");
+	life_add_query(&h->founding.life, &h->founding.marker, &target);
+	if (ask_others(h, &a, "GET", target.str, &status, &doc, e) == 0) {
+		key = json_str_opt(doc, "key", "");
+		rc = status == 200 && *key != '\0' ?
+			     unlock_with(h, key, e) :
+			     err_set(e, ERR_DOCKER, "asking for it: %s (%u)",
+				     json_str_opt(doc, "error",
+						  http_reason(status)),
+				     status);
+	}
+	json_burn(doc);
+	ask_release(&a);
+	buf_release(&target);
+	return rc;
+}
+
+int founding_unlock(struct helper *h, struct err *e)
+{
+	struct founding *f = &h->founding;
+	struct err why = ERR_INIT;
+
+	if (h->config.share_unlock_key && f->unlock_refused < UNLOCK_TIMES &&
+	    now_ms() >= f->unlock_ms) {
+		if (unlock_from_others(h, &why) == 0)
+			return err_set(e, ERR_DOCKER, "the swarm was locked");
+		f->unlock_ms = now_ms() + UNLOCK_AGAIN_MS;
+		f->unlock_why = why;
+	}
+	return err_set(
+		e, ERR_DOCKER,
+		"the swarm is locked: 'azswarm unlock' gives it the key%s%s",
+		f->unlock_why.kind != ERR_NONE ? "; the others do not: " : "",
+		f->unlock_why.msg);
 }

@@ -9,6 +9,7 @@
  *	GET  /nonce		what the next request is authenticated with (auth.h)
  *	GET  /join/worker	{"token","remote","cluster"}
  *	GET  /join/manager	the same; the worker secret does not get it
+ *	GET  /unlock-key	{"key"} of the swarm, where masters share it; nor this
  *	GET  /node/ID		the caller's own row, and when to ask again
  *	POST /evict/ID		the caller goes (?by=shutdown|event&limit=SECONDS)
  *	GET  /evict/ID		how far it is on the way out (node/evict.h)
@@ -313,6 +314,8 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 	if (info.state == DOCKER_SWARM_INACTIVE &&
 	    (founding_seek(h, e) < 0 || docker_info(&h->docker, &info, e) < 0))
 		return -1;
+	if (info.known.n > 0)
+		h->founding.masters = info.known;
 	*active = info.state == DOCKER_SWARM_ACTIVE && info.manager;
 	if (*active)
 		founding_note(h, &info);
@@ -333,7 +336,7 @@ static int pass(struct helper *h, bool *active, bool *soon, struct err *e)
 			"this machine is a worker of a swarm, not a manager");
 		break;
 	case DOCKER_SWARM_LOCKED:
-		err_set(e, ERR_DOCKER, "the swarm is locked: docker swarm unlock");
+		founding_unlock(h, e);
 		break;
 	default:
 		/* a manager that is starting */

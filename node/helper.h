@@ -51,9 +51,14 @@ struct founding {
 	unsigned failures; /* of looking, in a row */
 	struct complaint complaint;
 	int64_t silence_ms; /* without a marker: since when nobody had a swarm */
+	struct docker_managers masters; /* that the engine knew last */
 	/* while our own swarm may have lost us */
 	int64_t lost_since_ms, lost_asked_ms;
 	unsigned lost_said;
+	/* while our own engine waits for the unlock key */
+	int64_t unlock_ms;	 /* when the others are asked for it next */
+	unsigned unlock_refused; /* keys of theirs that it did not take */
+	struct err unlock_why;	 /* they told none */
 };
 
 struct helper {
@@ -122,6 +127,9 @@ int founding_moved(struct helper *h, const struct docker_info *info,
 /* The engine is in a swarm and does not manage it, which e says: does the swarm
  * still know it?  Always -1. */
 int founding_lost(struct helper *h, const struct docker_info *info, struct err *e);
+/* The engine waits for its swarm's unlock key: where masters share it, another
+ * one tells it.  Always -1, with e. */
+int founding_unlock(struct helper *h, struct err *e);
 
 /* ---- answering (helper_answer.c) ---- */
 

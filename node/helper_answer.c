@@ -160,6 +160,45 @@ static void do_join_manager(struct helper_call *c)
 	join(c, true);
 }
 
+/* Read from the engine when it is asked for, and kept nowhere. */
+static void do_unlock_key(struct helper_call *c)
+{
+	struct helper *h = c->h;
+	struct buf key = BUF_INIT(256);
+	struct docker d;
+	struct err e = ERR_INIT;
+	cJSON *doc;
+	bool active;
+
+	pthread_mutex_lock(&h->lock);
+	active = h->active;
+	pthread_mutex_unlock(&h->lock);
+	/* 503: another master may */
+	if (!h->config.share_unlock_key || !active) {
+		helper_answer_error(
+			c->x, 503,
+			active ? "this master does not share the unlock key" :
+				 "there is no swarm here yet");
+		return;
+	}
+	if (!helper_speaks_for(c))
+		return;
+	docker_init_unix(&d, h->config.docker_socket);
+	d.timeout_ms = HELPER_ENGINE_MS;
+	if (docker_unlock_key(&d, &key, &e) < 0 ||
+	    buf_check(&key, "the unlock key", &e) < 0) {
+		helper_answer_err(c->x, &e);
+	} else {
+		doc = cJSON_CreateObject();
+		json_add_str(doc, "key", key.str);
+		helper_answer_doc(c->x, 200, doc);
+		daemon_say("unlock key handed to %s at %s", c->caller.name,
+			   c->addr);
+	}
+	docker_release(&d);
+	buf_burn(&key);
+}
+
 static void do_healthz(struct helper_call *c)
 {
 	struct helper *h = c->h;
@@ -255,6 +294,7 @@ static const struct route {
 	{ "GET", "/metrics", ANYBODY, do_metrics },
 	{ "GET", "/join/worker", NODES, do_join_worker },
 	{ "GET", "/join/manager", MANAGERS, do_join_manager },
+	{ "GET", "/unlock-key", MANAGERS, do_unlock_key },
 	{ "GET", "/node/", NODES, helper_do_node },
 	{ "POST", "/evict/", NODES, helper_do_evict },
 	{ "GET", "/evict/", NODES, helper_do_evict_progress },
@@ -307,11 +347,11 @@ static bool has_right(struct helper_call *c, const struct route *r)
 	helper_count(c->h, HELPER_COUNT_REFUSED);
 	pay(c, REFUSAL_COST);
 	if (c->auth == AUTH_OK) {
-		daemon_say("refused a manager token to %s at %s, which has the worker secret",
+		daemon_say("refused what is for managers to %s at %s, which has the worker secret",
 			   c->caller.name, c->addr);
 		helper_answer_error(
 			c->x, 403,
-			"the worker secret does not give a manager token");
+			"the worker secret does not give what is for managers");
 	} else {
 		if (c->auth == AUTH_WRONG || c->auth == AUTH_REPLAYED)
 			daemon_say("refused a request from %s: %s", c->addr,

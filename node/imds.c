@@ -99,6 +99,7 @@ static int begin(struct imds *m, bool *outside, struct err *e)
 	if (rc < 0)
 		return -1;
 	memcpy(m->node_id, info.node_id, sizeof(m->node_id));
+	ask_know(&m->ask, &info.known);
 	if (info.state == DOCKER_SWARM_INACTIVE || m->node_id[0] == '\0') {
 		*outside = true;
 		return 0;

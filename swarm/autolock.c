@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
 
 #define KEY_FILE "keys/unlock.key"
 #define KEY_MAX 256
@@ -45,21 +46,57 @@ static int keep_key(struct session *s, struct docker *d, struct err *e)
 	return rc;
 }
 
-int autolock_apply(struct session *s, struct docker *d, struct err *e)
+/* How it is, and is to be. */
+static int look(struct session *s, struct docker *d, bool *on, bool *wanted,
+		struct err *e)
 {
-	bool wanted, on;
-	bool chosen = strcmp(s->set->source[S_AUTOLOCK], "default") != 0;
-
-	if (settings_bool(s->set, S_AUTOLOCK, &wanted, e) < 0 ||
-	    docker_autolock(d, &on, e) < 0)
+	if (settings_bool(s->set, S_AUTOLOCK, wanted, e) < 0 ||
+	    docker_autolock(d, on, e) < 0)
 		return -1;
 	/* who says nothing wants it to stay as it is */
-	if (!chosen)
-		wanted = on;
+	if (strcmp(s->set->source[S_AUTOLOCK], "default") == 0)
+		*wanted = *on;
+	return 0;
+}
+
+int autolock_differs(struct session *s, struct docker *d, bool *differs,
+		     struct err *e)
+{
+	bool on = false, wanted = false;
+	int rc = look(s, d, &on, &wanted, e);
+
+	*differs = on != wanted;
+	return rc;
+}
+
+/* Whether masters are told to share the key is in their node.json. */
+static void say_unshared(struct session *s)
+{
+	struct upgrade_files want[UPGRADE_ROLES] = { 0 };
+	struct err ignored = ERR_INIT;
+	const struct file *f = NULL;
+
+	if (strcmp(settings_get(s->set, S_AUTOLOCK), SETTINGS_SHARED) == 0 &&
+	    upgrade_read(s, want, &ignored) == 0)
+		f = files_get(&want[UPGRADE_MASTER].files, LAYOUT_NODE_JSON);
+	if (f != NULL && strstr(f->content.str, "share_unlock_key") == NULL)
+		ui_say(s->ui, "masters do not share the unlock key yet: with "
+			      "AUTOLOCK=shared, 'azswarm params' and 'azswarm "
+			      "upgrade' tell them");
+	upgrade_burn(want);
+}
+
+int autolock_apply(struct session *s, struct docker *d, struct err *e)
+{
+	bool on, wanted;
+
+	if (look(s, d, &on, &wanted, e) < 0)
+		return -1;
 	if (wanted != on && docker_autolock_set(d, wanted, e) < 0)
 		return err_in(e, "AUTOLOCK");
 	if (wanted != on)
 		ui_say(s->ui, "autolock is %s", wanted ? "on" : "off");
+	say_unshared(s);
 	if (wanted)
 		return keep_key(s, d, e);
 	if (on && unlink(KEY_FILE) < 0 && errno != ENOENT)

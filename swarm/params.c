@@ -83,6 +83,8 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 	snprintf(c.marker_url, sizeof(c.marker_url), "%s", f->marker[role]);
 	c.rebalance = master &&
 		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
+	c.share_unlock_key = master && strcmp(settings_get(f->s->set, S_AUTOLOCK),
+					      SETTINGS_SHARED) == 0;
 	if (unhex(k->helper_pin, c.pin, sizeof(c.pin), e) == 0 &&
 	    unhex(k->worker_secret, c.worker_secret, NODE_SECRET_LEN, e) == 0 &&
 	    (!master || unhex(k->manager_secret, c.manager_secret,

@@ -298,8 +298,10 @@ const struct setting_info setting_infos[S_COUNT] = {
 			    .max = 100 },
 	[S_AUTOLOCK] = { .name = "AUTOLOCK",
 			 .dflt = "false",
-			 .help = "masters that boot wait for 'azswarm unlock'",
-			 .kind = SETTING_BOOL },
+			 .help = "masters that boot wait for 'azswarm unlock'; "
+				 "shared: for the others",
+			 .kind = SETTING_BOOL,
+			 .words = { SETTINGS_SHARED } },
 	[S_REBALANCE] = { .name = "REBALANCE",
 			  .dflt = "off",
 			  .help = "auto: spread tasks when nodes have come",
@@ -527,14 +529,22 @@ int settings_bool(const struct settings *s, enum setting which, bool *v,
 		  struct err *e)
 {
 	struct str t = str_of(settings_get(s, which));
+	const char *too = setting_infos[which].words[0];
+	char accepted[64];
 
-	if (str_ieqz(t, "true") || str_eqz(t, "1") || str_ieqz(t, "yes"))
+	if (too != NULL && str_eqz(t, too))
+		*v = true;
+	else if (str_ieqz(t, "true") || str_eqz(t, "1") || str_ieqz(t, "yes"))
 		*v = true;
 	else if (t.n == 0 || str_ieqz(t, "false") || str_eqz(t, "0") ||
 		 str_ieqz(t, "no"))
 		*v = false;
-	else
+	else if (too == NULL)
 		return refuse(s, which, "true or false", e);
+	else {
+		snprintf(accepted, sizeof(accepted), "true, false or %s", too);
+		return refuse(s, which, accepted, e);
+	}
 	return 0;
 }
 

@@ -78,9 +78,10 @@ struct setting_info {
 	enum setting_kind kind;
 	/* a number's bounds; or how long a text may be, when chars is set */
 	int min, max;
-	const char *chars;    /* all that a text may be made of */
-	const char *first;    /* all that it may begin with */
-	const char *words[2]; /* one of the two a word must be */
+	const char *chars; /* all that a text may be made of */
+	const char *first; /* all that it may begin with */
+	/* one of the two a word must be; the first, what a yes or no may be, too */
+	const char *words[2];
 	/* what is left to be said, of a text or a number that passed so far */
 	bool (*ok)(const char *value);
 	const char *accepted;  /* chars, first and ok, for a person */
@@ -113,6 +114,8 @@ int settings_int(const struct settings *s, enum setting which, int *v,
 		 struct err *e);
 int settings_bool(const struct settings *s, enum setting which, bool *v,
 		  struct err *e);
+/* AUTOLOCK's third word, which is a yes. */
+#define SETTINGS_SHARED "shared"
 /* Do the machines mount a share?  Not when SHARE_NAME is "none". */
 bool settings_mounts(const struct settings *s);
 /* Every value against its row, and against the others. */

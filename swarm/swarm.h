@@ -259,6 +259,9 @@ int arrive(struct session *s, struct err *e);
  */
 struct docker;
 int autolock_apply(struct session *s, struct docker *d, struct err *e);
+/* Whether that would change it; nothing is. */
+int autolock_differs(struct session *s, struct docker *d, bool *differs,
+		     struct err *e);
 
 /* ---- docker-env (swarm/tunnel.c) ---- */
 

@@ -538,6 +538,22 @@ static int renew(struct upgrade *u, struct err *e)
 	return rc;
 }
 
+static int look_autolock(struct upgrade *u, struct err *e)
+{
+	bool differs;
+
+	if (autolock_differs(u->s, remote_docker(&u->survey.remote), &differs,
+			     e) < 0)
+		return -1;
+	if (differs) {
+		listing_row(&u->rows);
+		listing_cell(&u->rows, "the swarm");
+		listing_cell(&u->rows, "AUTOLOCK");
+		u->differ++;
+	}
+	return 0;
+}
+
 static int run(struct upgrade *u, struct err *e)
 {
 	struct session *s = u->s;
@@ -547,7 +563,8 @@ static int run(struct upgrade *u, struct err *e)
 		return -1;
 	if (s->dry_run) {
 		if (services_move(s, remote_docker(&u->survey.remote), true,
-				  &moved, e) < 0)
+				  &moved, e) < 0 ||
+		    look_autolock(u, e) < 0)
 			return -1;
 		if (u->differ > 0 || moved > 0)
 			s->exit_status = EXIT_PENDING;
@@ -561,8 +578,10 @@ static int run(struct upgrade *u, struct err *e)
 			return -1;
 	if (u->differ == 0)
 		ui_say(s->ui, "%zu machines are what a new one would get", u->n);
+	/* when masters that share the key know that they do */
 	if (services_move(s, remote_docker(&u->survey.remote), false, &moved,
-			  e) < 0)
+			  e) < 0 ||
+	    autolock_apply(s, remote_docker(&u->survey.remote), e) < 0)
 		return -1;
 	say_restarts(u);
 	return 0;

@@ -911,7 +911,7 @@ def takes(command):
 WITH_MACHINES = {
     'deploy-compute': 'DRAIN_LIMIT', 'rotate': 'DRAIN_LIMIT',
     'replace-master': 'ADMIN_USERNAME DRAIN_LIMIT OWN_KEY SHARE_SSH SSH_PORT',
-    'upgrade': 'DRAIN_LIMIT REBALANCE SHARE_SSH',
+    'upgrade': 'AUTOLOCK DRAIN_LIMIT REBALANCE SHARE_SSH',
 }
 
 

@@ -2,7 +2,7 @@
 # frozen, without power, thrown out of the swarm, locked.  Every command goes on
 # through another one, and says so.  What is right the engines say, by Docker's own
 # client; how long it may take only keeps a command from hanging.
-# time: 300
+# time: 400
 # alone: fleet
 # needs: root, systemd-nspawn
 . "$SRCDIR/tests/lib.sh"
@@ -169,6 +169,21 @@ expect 'a wrong key' 1 'invalid key' "$AZSWARM" unlock
 cp elsewhere keys/unlock.key
 expect 'all unlocked' 0 '[23] masters unlocked' "$AZSWARM" unlock
 check 'Docker has a leader' wait_for 60 sh -c "timeout 60 '$AZSWARM' destroy-service"
+
+# masters that tell each other
+expect 'AUTOLOCK=shared: who tells them is said' 0 'do not share the unlock key yet: ' \
+	env AUTOLOCK=shared "$AZSWARM" deploy-compute
+must 'AUTOLOCK=shared: params' env AUTOLOCK=shared "$AZSWARM" params
+must 'AUTOLOCK=shared: upgrade' env AUTOLOCK=shared "$AZSWARM" upgrade
+on master0 systemctl restart docker
+told_by_others()
+{
+	on master0 journalctl -q -u swarm-helper | grep -q 'with the key that another master told'
+}
+check 'shared: the others unlock it' wait_for 60 told_by_others
+check 'shared: and Docker has it back' wait_for 60 master0_is 'Reachable|Leader'
+same 'shared: and kept in none of our files' '' \
+	"$(on master0 grep -rls SWMKEY /etc /var/lib/swarm-helper)"
 must 'AUTOLOCK=false' env AUTOLOCK=false "$AZSWARM" deploy-compute
 check 'the key is gone' test ! -e keys/unlock.key
 on master0 systemctl restart docker

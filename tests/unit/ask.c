@@ -150,6 +150,45 @@ static void in_vain(void)
 	config.helper_port = port;
 }
 
+/* node.json names nobody who answers, and the engine knows another master. */
+static void later(void)
+{
+	const struct docker_managers known = { { "127.0.0.9", "127.0.0.1",
+						 "127.0.0.1" },
+					       3 };
+	const struct docker_managers none = { .n = 0 };
+	unsigned status = 0, master = 0;
+	struct err e = ERR_INIT;
+	cJSON *doc = NULL;
+	struct ask a;
+
+	asked = 0;
+	plan = "o";
+	strcpy(config.masters[0], "127.0.0.9");
+	ask_init(&a, &config, &e);
+	ask_know(&a, &known);
+	ask_know(&a, &none);
+	checkf(a.later.n == 1, "who is known already is not asked twice",
+	       "%u more", a.later.n);
+	check(ask(&a, "GET", "/x", false, now_ms() + CHECK_PATIENCE_MS, &status,
+		  &doc, &master, &e) == 0 &&
+		      status == 200 && master == 1 && asked == 1 &&
+		      strcmp(ask_master(&a, master), "127.0.0.1") == 0,
+	      "a master that came later is asked", e.msg);
+	json_burn(doc);
+	config.pin[0] ^= 1;
+	ask_release(&a);
+	ask_init(&a, &config, &e);
+	ask_know(&a, &known);
+	check(ask(&a, "GET", "/x", false, now_ms() + CHECK_PATIENCE_MS, &status,
+		  &doc, NULL, &e) < 0 &&
+		      asked == 1,
+	      "and trusted by the pin alone", e.msg);
+	ask_release(&a);
+	config.pin[0] ^= 1;
+	strcpy(config.masters[0], "127.0.0.1");
+}
+
 int main(void)
 {
 	struct http_server s = { .max_conns = 4,
@@ -179,6 +218,7 @@ int main(void)
 	checkf(knocks == connections && knocks > 10,
 	       "every connection begins with a knock", "%u of %u",
 	       (unsigned)knocks, (unsigned)connections);
+	later();
 	in_vain();
 	if (write(s.stop_fd, &enough, sizeof(enough)) < 0)
 		abort();

@@ -335,9 +335,29 @@ static void info(void)
 		PING,
 		{ "GET", V "/info", NULL, 200, "{}", NULL, 0, 0 },
 	};
+	/* hostile: names, no address, more than there is room for */
+	static const struct exchange remotes[] = {
+		PING,
+		{ "GET", V "/info", NULL, 200,
+		  "{\"Swarm\":{\"LocalNodeState\":\"active\",\"RemoteManagers\":["
+		  "{\"NodeID\":\"a\",\"Addr\":\"10.77.0.11:2377\"},{\"Addr\":\"[fd00::1]:2377\"},"
+		  "{\"Addr\":\"evil.example:2377\"},{\"Addr\":7},{},null,\"10.0.0.9\","
+		  "{\"Addr\":\"10.0.0.1:1\"},{\"Addr\":\"10.0.0.2:1\"},{\"Addr\":\"10.0.0.3:1\"},"
+		  "{\"Addr\":\"10.0.0.4:1\"},{\"Addr\":\"10.0.0.5:1\"},{\"Addr\":\"10.0.0.6:1\"},"
+		  "{\"Addr\":\"10.0.0.7:1\"}]}}",
+		  NULL, 0, 0 },
+	};
 	struct docker_info i;
 	int rc;
 
+	begin(remotes, N(remotes), 0);
+	rc = docker_info(&docker, &i, &err);
+	end("where managers are", rc, NULL,
+	    i.known.n == DOCKER_MANAGERS_MAX &&
+		    strcmp(i.known.addr[0], "10.77.0.11") == 0 &&
+		    strcmp(i.known.addr[1], "fd00::1") == 0 &&
+		    strcmp(i.known.addr[2], "10.0.0.1") == 0 &&
+		    strcmp(i.known.addr[7], "10.0.0.6") == 0);
 	begin(manager, N(manager), 5);
 	rc = docker_info(&docker, &i, &err);
 	end("a manager's info", rc, NULL,
@@ -348,7 +368,7 @@ static void info(void)
 	begin(outside, N(outside), 0);
 	rc = docker_info(&docker, &i, &err);
 	end("outside of any swarm", rc, NULL,
-	    i.state == DOCKER_SWARM_INACTIVE && !i.manager &&
+	    i.state == DOCKER_SWARM_INACTIVE && !i.manager && i.known.n == 0 &&
 		    i.node_id[0] == '\0');
 	begin(odd, N(odd), 0);
 	end("an ID that is a path", docker_info(&docker, &i, &err), "is no ID",

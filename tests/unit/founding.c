@@ -487,6 +487,13 @@ static void waits(void)
 	ended(pid, "torn");
 }
 
+static void set_key(const char *key)
+{
+	swarm_lock(&swarm);
+	strcpy(swarm.key, key);
+	swarm_unlock(&swarm);
+}
+
 /* What the helper answers, asked by a node of that knowledge. */
 static unsigned asks(const char *target, char error[200])
 {
@@ -626,6 +633,87 @@ static void agents(void)
 	engine_stop(&worker.engine);
 }
 
+/* A worker whose node.json names none of the masters that there are now. */
+static void later(void)
+{
+	static struct swarm worker = { .state = "active",
+				       .of = &swarm,
+				       .remote = "127.0.0.1:2377" };
+	pid_t helper, agent;
+	char name[65] = "";
+	struct row *row;
+
+	store_reset("");
+	engine_anew();
+	helper = run("came");
+	check(WITHIN(10000, is_in("came", "cl1", 1)), "a swarm", swarm.calls);
+	gethostname(name, sizeof(name) - 1);
+	swarm_lock(&swarm);
+	row = swarm_add(&swarm, name, "127.0.0.1", false);
+	strcpy(worker.node_id, row->id);
+	swarm_unlock(&swarm);
+	swarm_start(&worker, world.dir, "v");
+	world.masters = "127.0.0.9";
+	world_config(&world, "v", "worker", worker.engine.path, ",\"probe_s\":1");
+	world.masters = NULL;
+	agent = world_run(&world, "v", "agent");
+	check(WITHIN(15000, swarm_did(&swarm, "version ")),
+	      "a master that only the engine knows hears of the agent",
+	      swarm.calls);
+	ended(agent, "v");
+	ended(helper, "came");
+	engine_stop(&worker.engine);
+}
+
+/* Two masters; the engine of one has started, and waits for the swarm's key. */
+static void shared_key(void)
+{
+	static struct swarm other = { .state = "locked",
+				      .node_id = "node9",
+				      .key = "SWMKEY-1-right" };
+	pid_t first, second;
+	char more[200];
+
+	snprintf(more, sizeof(more), ",\"rate\":1000,\"share_unlock_key\":true");
+	store_reset("");
+	engine_anew();
+	strcpy(swarm.key, "SWMKEY-1-wrong");
+	world_config(&world, "tells", "manager", swarm.engine.path, more);
+	first = world_run(&world, "tells", "helper");
+	check(WITHIN(10000, is_in("tells", "cl1", 1)), "a swarm", swarm.calls);
+	swarm_start(&other, world.dir, "m1");
+	world.listen = "127.0.0.2";
+	world.masters = "127.0.0.1\",\"127.0.0.2";
+	world_config(&world, "own", "manager", other.engine.path,
+		     ",\"rate\":1000");
+	world_config(&world, "locked", "manager", other.engine.path, more);
+	world.listen = world.masters = NULL;
+
+	second = world_run(&world, "own", "helper");
+	check(WITHIN(5000, world_said(&world, "own", "'azswarm unlock'")),
+	      "locked: it says who has the key", "not");
+	usleep(1500000);
+	check(!swarm_did(&other, "unlock") && !world_said(&world, "tells", "key"),
+	      "and asks nobody, unless masters share it", other.calls);
+	ended(second, "own");
+
+	second = world_run(&world, "locked", "helper");
+	check(WITHIN(5000, world_said(&world, "locked", "invalid key")),
+	      "shared: another's key that is not right is said", other.calls);
+	set_key("SWMKEY-1-right");
+	check(WITHIN(10000, world_said(&world, "locked",
+				       "with the key that another master told")),
+	      "the right one unlocks the engine", other.calls);
+	check(world_said(&world, "tells", "unlock key handed to "),
+	      "which the other says", "not");
+	check(!world_said(&world, "locked", "SWMKEY") &&
+		      !world_said(&world, "tells", "SWMKEY"),
+	      "and nobody shows it", "shown");
+	ended(second, "locked");
+	ended(first, "tells");
+	engine_stop(&other.engine);
+}
+
 /* A cluster of before: no address of a marker. */
 static void unmarked(void)
 {
@@ -667,13 +755,17 @@ int main(int argc, char **argv)
 	waits();
 	begun_anew();
 	agents();
+	later();
+	shared_key();
 	unmarked();
 	if (check_failed())
-		for (int i = 0; i < 11; i++)
-			world_show(&world, (const char *const[]){
-						   "new", "cut", "lost", "anew",
-						   "one", "two", "w", "expired",
-						   "torn", "gen", "old" }[i]);
+		for (int i = 0; i < 16; i++)
+			world_show(&world,
+				   (const char *const[]){
+					   "new", "cut", "lost", "anew", "one",
+					   "two", "w", "expired", "torn", "gen",
+					   "old", "came", "v", "tells", "own",
+					   "locked" }[i]);
 	(void)!write(server.stop_fd, &(uint64_t){ 1 }, 8);
 	pthread_join(t, NULL);
 	close(server.stop_fd);

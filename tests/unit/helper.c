@@ -278,8 +278,17 @@ static void refusals(void)
 	other = swarm_add(&swarm, "somebody-else", "127.0.0.1", false);
 	far = swarm_add(&swarm, host, "10.1.2.3", false);
 	swarm_unlock(&swarm);
-	expect("a worker that asks for a manager's token", "GET", "/join/manager",
-	       GOOD, 403, "the worker secret does not give a manager token");
+	expect("a worker that asks for a manager's token", "GET",
+	       "/join/manager", GOOD, 403,
+	       "the worker secret does not give what is for managers");
+	expect("or for the unlock key", "GET", "/unlock-key", GOOD, 403,
+	       "the worker secret does not give what is for managers");
+	expect("without authentication", "GET", "/unlock-key",
+	       (struct fault){ .no_auth = true }, 401,
+	       "an Authorization field is needed");
+	expect("by a manager, where masters do not share it", "GET",
+	       "/unlock-key", (struct fault){ .secret = config.manager_secret },
+	       503, "does not share the unlock key");
 	expect("no authentication", "GET", "/join/worker",
 	       (struct fault){ .no_auth = true }, 401,
 	       "an Authorization field is needed");
@@ -602,7 +611,7 @@ static void operators(void)
 	       (struct fault){ .name = "a" }, 200, "\"stop\":\"t1\"");
 	expect_local("no task to stop", "POST", "/stop/a?task=", 200, "\"id\"");
 	expect("is told, too", "GET", path, (struct fault){ .name = "a" }, 200,
-	       "\"ask_again_s\":5}");
+	       "\"leaving\":false,\"ask_again_s\":5,");
 	expect_local("health of a machine that is not there", "GET",
 		     "/health/b", 200, "\"status\":0,\"why\"");
 

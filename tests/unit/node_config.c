@@ -35,7 +35,7 @@ static void put(const char *text, mode_t mode)
 /* a value for everything, none of them the default */
 #define REST \
 	",\"default_addr_pool\":\"10.0.0.0/8\",\"ingress_subnet\":\"10.1.0.0/16\"," \
-	"\"mtu\":9000,\"rebalance\":true,\"marker_url\":\"https://a/b?c\",\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
+	"\"mtu\":9000,\"rebalance\":true,\"share_unlock_key\":true,\"marker_url\":\"https://a/b?c\",\"docker_socket\":\"/x.sock\",\"listen\":\"::1\",\"helper_port\":1," \
 	"\"health_port\":2,\"rate\":3,\"grace_s\":4,\"leave_s\":5,\"settle_s\":0," \
 	"\"probe_s\":7," \
 	"\"metadata_host\":\"::1\",\"metadata_port\":8,\"helper_socket\":\"/y.sock\"," \

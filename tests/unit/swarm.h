@@ -53,6 +53,8 @@ struct swarm {
 	char gateway[256]; /* docker_gwbridge as it was made; "": there is none */
 	char error[64];	   /* of its swarm */
 	char cluster[16]; /* its ID; "": cl1 */
+	char key[40];	  /* of a swarm with autolock */
+	char remote[24];  /* of another manager that it knows; "": none */
 };
 
 static inline void swarm_note(struct swarm *s, const char *fmt, ...)
@@ -307,6 +309,25 @@ static inline void swarm_init_call(struct swarm *s, const char *body)
 	swarm_note(s, "init %s", body);
 }
 
+/* As Docker: of a key that is not right, and when nothing is locked. */
+static inline void swarm_unlock_call(struct swarm *s, const char *body,
+				     struct engine_reply *r)
+{
+	char right[80];
+
+	snprintf(right, sizeof(right), "{\"UnlockKey\":\"%s\"}", s->key);
+	swarm_note(s, "unlock");
+	if (strcmp(s->state, "locked") != 0) {
+		swarm_refuse(r, 409, "swarm is not locked");
+	} else if (strcmp(body, right) != 0) {
+		swarm_refuse(r, 400,
+			     "swarm could not be unlocked: invalid key provided");
+	} else {
+		strcpy(s->state, "active");
+		s->manager = true;
+	}
+}
+
 static inline void swarm_answer(void *ctx, const char *method, const char *target,
 				const char *body, struct engine_reply *r)
 {
@@ -330,14 +351,15 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 	} else if (strcmp(path, "/info") == 0) {
 		snprintf(r->buf, sizeof(r->buf),
 			 "{\"Name\":\"x\",\"Swarm\":{\"NodeID\":\"%s\","
-			 "\"LocalNodeState\":\"%s\",\"Error\":\"%s\",\"ControlAvailable\":%s%s%s%s}}",
+			 "\"LocalNodeState\":\"%s\",\"Error\":\"%s\",\"ControlAvailable\":%s%s%s%s"
+			 ",\"RemoteManagers\":[{\"Addr\":\"%s\"}]}}",
 			 s->node_id, s->state, s->error,
 			 s->manager ? "true" : "false",
 			 s->manager ? ",\"Cluster\":{\"ID\":\"" : "",
 			 !s->manager	       ? "" :
 			 s->cluster[0] == '\0' ? "cl1" :
 						 s->cluster,
-			 s->manager ? "\"}" : "");
+			 s->manager ? "\"}" : "", s->remote);
 		r->body = r->buf;
 	} else if (strncmp(path,
 			   "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task"
@@ -353,10 +375,15 @@ static inline void swarm_answer(void *ctx, const char *method, const char *targe
 		swarm_join_call(s, body, r);
 	} else if (strcmp(path, "/swarm/init") == 0) {
 		swarm_init_call(s, body);
+	} else if (strcmp(path, "/swarm/unlock") == 0) {
+		swarm_unlock_call(s, body, r);
 	} else if (!s->manager) {
 		swarm_refuse(r, 503, "This node is not a swarm manager.");
 	} else if (strcmp(path, "/swarm") == 0) {
 		r->body = "{\"JoinTokens\":{\"Worker\":\"token-worker\",\"Manager\":\"token-manager\"}}";
+	} else if (strcmp(path, "/swarm/unlockkey") == 0) {
+		snprintf(r->buf, sizeof(r->buf), "{\"UnlockKey\":\"%s\"}", s->key);
+		r->body = r->buf;
 	} else if (strcmp(path, "/nodes") == 0) {
 		swarm_list(s, r);
 		r->delay_ms = s->slow_ms;
@@ -414,6 +441,8 @@ struct world {
 	char dir[64];
 	char pin[65], worker[65], manager[65];
 	unsigned helper_port, health_port;
+	const char *masters; /* of what is written next; NULL: 127.0.0.1 */
+	const char *listen;  /* the same */
 };
 
 static inline unsigned world_port(void)
@@ -483,13 +512,15 @@ static inline void world_config(const struct world *w, const char *name,
 		snprintf(manager, sizeof(manager), "\"manager_secret\":\"%s\",",
 			 w->manager);
 	snprintf(text, sizeof(text),
-		 "{\"role\":\"%s\",\"masters\":[\"127.0.0.1\"],\"helper_pin\":\"%s\","
-		 "\"worker_secret\":\"%s\",%s\"docker_socket\":\"%s\",\"listen\":\"127.0.0.1\","
+		 "{\"role\":\"%s\",\"masters\":[\"%s\"],\"helper_pin\":\"%s\","
+		 "\"worker_secret\":\"%s\",%s\"docker_socket\":\"%s\",\"listen\":\"%s\","
 		 "\"helper_port\":%u,\"health_port\":%u,\"run_dir\":\"%s/run-%s\","
 		 "\"state_dir\":\"%s/state-%s\","
 		 "\"default_addr_pool\":\"10.192.0.0/12\",\"ingress_subnet\":\"10.208.0.0/20\",\"mtu\":1400,"
 		 "\"helper_socket\":\"%s/%s.ctl\"%s%s}",
-		 role, w->pin, w->worker, manager, socket, w->helper_port,
+		 role, w->masters != NULL ? w->masters : "127.0.0.1", w->pin,
+		 w->worker, manager, socket,
+		 w->listen != NULL ? w->listen : "127.0.0.1", w->helper_port,
 		 w->health_port, w->dir, name, w->dir, name, w->dir, name,
 		 metadata, more);
 	snprintf(file, sizeof(file), "%s.json", name);
