@@ -157,7 +157,7 @@ const struct command cli_commands[] = {
 	  .settings = SCALE_SET | STORAGE | MASTERS | OF(PROGRAM) |
 		      OF(DRAIN_LIMIT) | OF(REBALANCE) | OF(AUTOLOCK),
 	  .made_by = "params",
-	  .usage = "[--dry-run | --reboot]",
+	  .usage = "[--engine] [--reboot] [--dry-run]",
 	  .summary = "bring machines that are there to what new ones would get" },
 	{ .name = "view-deployment",
 	  .group = GROUP_LOOK,

@@ -245,6 +245,27 @@ static int check_majority(const struct raft *raft, const char *host, struct err 
 	return rc;
 }
 
+int masters_spare(struct docker *d, const char *host, struct err *e)
+{
+	struct buf away = BUF_INIT(NAMES_MAX);
+	struct raft raft = { 0 };
+	size_t reachable, n;
+	int rc = raft_read(d, &raft, e);
+
+	n = raft_others(&raft, host, &reachable);
+	add_unreachable(&raft, host, &away);
+	if (rc == 0 && n > 0 && 2 * reachable <= n + 1)
+		rc = err_set(e, ERR_DATA,
+			     "%s is left as it is: while it is away %zu of %zu "
+			     "managers could be reached, no majority%s%s",
+			     host, reachable, n + 1,
+			     away.n > 0 ? "; first the one that is away: " : "",
+			     away.n > 0 ? away.str : "");
+	raft_release(&raft);
+	buf_release(&away);
+	return rc;
+}
+
 /* Where it is in service: so that nobody notices. */
 static int drain(struct way *w, const struct raft *raft, const char *host,
 		 struct err *e)
@@ -390,6 +411,11 @@ static int vm_do(struct session *s, const char *method, const char *name,
 	free(what);
 	free(path);
 	return rc < 0 ? err_in(e, "%s", name) : 0;
+}
+
+int masters_restart(struct session *s, const char *name, struct err *e)
+{
+	return vm_do(s, "POST", name, "/restart?", NULL, "restarted", e);
 }
 
 /* Its vmId, for the caller to free; "" when there is no such machine.  nic: the

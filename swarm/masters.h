@@ -29,6 +29,12 @@ int masters_take_away(struct session *s, const cJSON *names, struct err *e);
  * (way_nodes): said, and what to do. */
 bool masters_is_off(struct session *s, const char *name, const cJSON *nodes);
 
+/* Refused when the other masters that can be reached would be no majority while
+ * that one is away, and comes back; the only one may. */
+int masters_spare(struct docker *d, const char *host, struct err *e);
+/* Azure restarts its machine, and says that it has. */
+int masters_restart(struct session *s, const char *name, struct err *e);
+
 /* deploy-compute's, for a command that is made of others (swarm/deploy.c).
  * alone: nobody waits for a swarm. */
 int deploy_again(struct session *s, bool alone, struct err *e);

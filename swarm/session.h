@@ -33,6 +33,7 @@ struct session {
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
 	bool reboot;		   /* --reboot */
+	bool engine;		   /* --engine */
 	bool yes;		   /* --yes: nothing is asked */
 	bool hard;		   /* --hard */
 	bool masters;		   /* --masters */

@@ -21,6 +21,7 @@
 #include "node/marker.h"
 #include "swarm/agents.h"
 #include "swarm/marker.h"
+#include "swarm/packages.h"
 #include "swarm/plan.h"
 #include "swarm/survey.h"
 #include "swarm/swarm.h"
@@ -504,36 +505,36 @@ out:
 	return rc;
 }
 
-/* Machines whose own packages want a restart: agents are restarted when that was
- * asked for, out of service first; which there are is said in any case. */
-static int restart_those(struct upgrade *u, struct err *e)
+/* Machines whose own packages want a restart. */
+static void say_restarts(const struct upgrade *u)
 {
-	const char **hosts = xcalloc(u->n + 1, sizeof(*hosts));
 	struct buf names = BUF_INIT(ANSWER_MAX);
-	int n = 1, rc = 0;
 
-	hosts[0] = "restart-agents";
-	for (size_t i = 0; i < u->n; i++) {
-		const struct machine *m = &u->m[i];
-
-		if (!m->reboot)
-			continue;
-		if (u->s->reboot && !m->master)
-			hosts[n++] = m->host;
-		else
-			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "", m->host);
-	}
+	for (size_t i = 0; i < u->n; i++)
+		if (u->m[i].reboot)
+			buf_addf(&names, "%s%s", names.n > 0 ? ", " : "",
+				 u->m[i].host);
 	if (names.n > 0)
 		ui_say(u->s->ui,
-		       "updates of their own packages want a restart of %s; "
-		       "'azswarm upgrade --reboot' restarts agents, out of "
-		       "service first; a master: 'azswarm evict', 'azswarm ssh "
-		       "MASTER sudo reboot', 'azswarm return'",
+		       "updates of their own packages want a restart of %s: "
+		       "'azswarm upgrade --reboot'",
 		       names.str);
-	if (n > 1)
-		rc = cmd_restart_agents(u->s, n, (char **)(uintptr_t)hosts, e);
 	buf_release(&names);
-	free(hosts);
+}
+
+/* What concerns machines' own packages alone. */
+static int renew(struct upgrade *u, struct err *e)
+{
+	struct packages_machine *m = xcalloc(u->n + 1, sizeof(*m));
+	int rc;
+
+	for (size_t i = 0; i < u->n; i++)
+		m[i] = (struct packages_machine){ .host = u->m[i].host,
+						  .address = u->m[i].address,
+						  .master = u->m[i].master,
+						  .ready = u->m[i].ready };
+	rc = packages_renew(u->s, &u->survey, m, u->n, e);
+	free(m);
 	return rc;
 }
 
@@ -582,17 +583,20 @@ static int run(struct upgrade *u, struct err *e)
 			  e) < 0 ||
 	    autolock_apply(s, remote_docker(&u->survey.remote), e) < 0)
 		return -1;
-	return restart_those(u, e);
+	say_restarts(u);
+	return 0;
 }
 
 int upgrade_all(struct session *s, size_t *off, struct err *e)
 {
 	static const char *const columns[] = { "machine", "differs", NULL };
 	struct upgrade u = { .s = s };
+	bool packages = s->engine || s->reboot;
 	int rc = -1;
 
 	listing_init(&u.rows, columns);
-	if (upgrade_read(s, u.want, e) < 0 || is_of_now(&u, e) < 0 ||
+	if ((!packages &&
+	     (upgrade_read(s, u.want, e) < 0 || is_of_now(&u, e) < 0)) ||
 	    keys_match(s, e) < 0 || survey_azure(s, &u.survey, e) < 0)
 		goto out;
 	if (u.survey.no_machines.kind != ERR_NONE)
@@ -602,7 +606,7 @@ int upgrade_all(struct session *s, size_t *off, struct err *e)
 	else if (u.survey.no_swarm.kind != ERR_NONE)
 		*e = u.survey.no_swarm;
 	else if (find_machines(&u, e) == 0)
-		rc = run(&u, e);
+		rc = packages ? renew(&u, e) : run(&u, e);
 out:
 	for (size_t i = 0; i < u.n; i++)
 		if (u.m[i].hopped)

@@ -62,6 +62,7 @@ COMMANDS = [
     (READY, 'deploy-compute', ''),
     (READY, 'plan', ''),
     (RUNNING, 'upgrade', 'machines are what a new one would get$'),
+    (RUNNING, 'upgrade --engine --reboot', '^master0: engine 2, before: 1$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),

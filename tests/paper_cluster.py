@@ -334,8 +334,14 @@ def command(name):
         elif process.command and process.command.startswith('sudo -n journalctl '):
             process.stdout.write(b'swarm-helper: here\n')
         elif process.command == 'sudo -n /bin/sh -s':	# azswarm upgrade
-            await process.stdin.read()
-            process.stdout.write(b'version 0.0.1\nend\n')
+            head = (await process.stdin.read()).split(b'\n', 1)[0]
+            if head == b'mode=apply engine=yes':
+                process.stdout.write(b'engine 2\nend\n')
+            elif head == b'mode=look engine=yes':
+                process.stdout.write(b'wants docker.io 1 to 2\nengine 1\n' +
+                                     (b'' if name == 'master0' else b'reboot\n') + b'end\n')
+            else:
+                process.stdout.write(b'version 0.0.1\nend\n')
         elif process.command and process.command.startswith('sudo -n sh -c '):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):

@@ -84,6 +84,7 @@ asks 2 restore none.azs
 asks 0 deploy-compute
 ! offered plan || asks 0 plan
 asks 1 upgrade
+asks 1 upgrade --engine --reboot
 asks 0 status
 same 'status: each thing once' 8 "$(tail -n +$((asks_before + 1)) record | grep -c /subscriptions/)"
 asks 0 doctor
