@@ -6,7 +6,7 @@
 
 # How many of ten thousand lines there may be today.  These only fall: whoever
 # makes lines shorter takes the numbers down.
-over_100=26
+over_100=22
 over_80=293
 
 sources()
