@@ -270,6 +270,20 @@ static bool whole(const cJSON *v, int64_t *n)
 	return true;
 }
 
+int json_take(const cJSON *doc, const char *path, char *to, size_t size,
+	      struct err *e)
+{
+	const char *v = json_str(doc, path, e);
+
+	if (v == NULL)
+		return -1;
+	if (strlen(v) >= size)
+		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
+			       path, size - 1);
+	memcpy(to, v, strlen(v) + 1);
+	return 0;
+}
+
 int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max,
 	     int64_t *v, struct err *e)
 {

@@ -39,6 +39,9 @@ const char *json_str_opt(const cJSON *doc, const char *path, const char *dflt);
 const char *json_text(const cJSON *doc, const char *path); /* "" by default */
 /* The text there is this word, in any case; NULL is equal to nothing. */
 bool json_is(const cJSON *doc, const char *path, const char *word);
+/* A text of less than size bytes into to; ERR_DATA when it is longer. */
+int json_take(const cJSON *doc, const char *path, char *to, size_t size,
+	      struct err *e);
 int json_int(const cJSON *doc, const char *path, int64_t min, int64_t max,
 	     int64_t *v, struct err *e);
 int64_t json_int_opt(const cJSON *doc, const char *path, int64_t dflt);

@@ -201,8 +201,7 @@ int docker_call(struct docker *d, const char *method, const char *path,
 	return rc;
 }
 
-/* As docker_call, for answers that must be there. */
-static cJSON *get(struct docker *d, const char *path, struct err *e)
+cJSON *docker_get(struct docker *d, const char *path, struct err *e)
 {
 	cJSON *doc = NULL;
 
@@ -399,7 +398,7 @@ static void take_managers(const cJSON *list, struct docker_managers *m)
 
 int docker_info(struct docker *d, struct docker_info *info, struct err *e)
 {
-	cJSON *doc = get(d, "/info", e);
+	cJSON *doc = docker_get(d, "/info", e);
 	const cJSON *s;
 	int rc = -1;
 
@@ -497,7 +496,7 @@ int docker_swarm_leave(struct docker *d, bool force, struct err *e)
 int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 		       struct err *e)
 {
-	cJSON *doc = get(d, "/swarm", e);
+	cJSON *doc = docker_get(d, "/swarm", e);
 	const char *token;
 
 	if (doc == NULL)
@@ -512,7 +511,7 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 
 int docker_swarm_rotate(struct docker *d, struct err *e)
 {
-	cJSON *doc = get(d, "/swarm", e);
+	cJSON *doc = docker_get(d, "/swarm", e);
 	int64_t version;
 	char *path;
 	int rc;
@@ -535,7 +534,7 @@ int docker_swarm_rotate(struct docker *d, struct err *e)
 
 int docker_autolock(struct docker *d, bool *on, struct err *e)
 {
-	cJSON *doc = get(d, "/swarm", e);
+	cJSON *doc = docker_get(d, "/swarm", e);
 
 	if (doc == NULL)
 		return -1;
@@ -546,7 +545,7 @@ int docker_autolock(struct docker *d, bool *on, struct err *e)
 
 static int autolock_once(struct docker *d, bool on, struct err *e)
 {
-	cJSON *doc = get(d, "/swarm", e), *spec, *lock;
+	cJSON *doc = docker_get(d, "/swarm", e), *spec, *lock;
 	char *path;
 	int64_t version;
 	int rc = -1;
@@ -582,7 +581,7 @@ int docker_autolock_set(struct docker *d, bool on, struct err *e)
 
 int docker_unlock_key(struct docker *d, struct buf *out, struct err *e)
 {
-	cJSON *doc = get(d, "/swarm/unlockkey", e);
+	cJSON *doc = docker_get(d, "/swarm/unlockkey", e);
 
 	if (doc == NULL)
 		return -1;
@@ -701,7 +700,7 @@ int docker_node(struct docker *d, const char *id, struct docker_node *node,
 	int rc = -1;
 
 	node_path(&path, id, "");
-	doc = get(d, path.str, e);
+	doc = docker_get(d, path.str, e);
 	if (doc != NULL)
 		rc = docker_node_read(doc, node, e);
 	json_free(doc);
@@ -760,7 +759,7 @@ static int update_once(struct docker *d, const char *id,
 	int rc = -1;
 
 	node_path(&path, id, "");
-	doc = get(d, path.str, e);
+	doc = docker_get(d, path.str, e);
 	if (doc == NULL ||
 	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
 	    json_obj(doc, "Spec", e) == NULL)
@@ -895,7 +894,7 @@ static int gateway_create(struct docker *d, unsigned mtu, struct err *e)
 
 int docker_gateway(struct docker *d, unsigned mtu, struct err *e)
 {
-	cJSON *doc = get(d, GATEWAY, e);
+	cJSON *doc = docker_get(d, GATEWAY, e);
 	bool there = doc != NULL, chosen = *network_mtu(doc) != '\0';
 
 	json_free(doc);
@@ -928,7 +927,7 @@ static int ingress_create(struct docker *d, const char *subnet, unsigned mtu,
 static int ingress_look(struct docker *d, const char *subnet, unsigned mtu,
 			struct err *e)
 {
-	cJSON *doc = get(d, "/networks/ingress", e);
+	cJSON *doc = docker_get(d, "/networks/ingress", e);
 	struct str has;
 	uint64_t n = 0;
 	bool same;

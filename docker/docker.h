@@ -60,6 +60,8 @@ int docker_hello(struct docker *d, struct err *e);
  */
 int docker_call(struct docker *d, const char *method, const char *path,
 		const cJSON *body, cJSON **doc, struct err *e);
+/* The answer to a GET, which must be there; NULL with e.  Caller frees. */
+cJSON *docker_get(struct docker *d, const char *path, struct err *e);
 
 /*
  * GET a list, however long, one element in memory at a time (256 KiB each at

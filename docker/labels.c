@@ -13,17 +13,6 @@
 #define KEPT_MAX (64u << 10)
 #define PATH_MAX_N 256
 
-static cJSON *get(struct docker *d, const char *path, struct err *e)
-{
-	cJSON *doc = NULL;
-
-	if (docker_call(d, "GET", path, NULL, &doc, e) < 0)
-		return NULL;
-	if (doc == NULL)
-		err_set(e, ERR_PROTO, "Docker: no answer to GET %s", path);
-	return doc;
-}
-
 static void node_path(struct buf *path, const char *id)
 {
 	buf_adds(path, "/nodes/");
@@ -128,7 +117,7 @@ static bool fits(const cJSON *kept)
 static int keep_once(struct docker *d, const char *key, const cJSON *entry,
 		     struct err *e)
 {
-	cJSON *swarm = get(d, "/swarm", e), *kept;
+	cJSON *swarm = docker_get(d, "/swarm", e), *kept;
 	int rc = 0;
 
 	if (swarm == NULL)
@@ -156,7 +145,7 @@ int docker_labels_keep(struct docker *d, const char *id, struct err *e)
 	int rc = 0, tries = 0;
 
 	node_path(&path, id);
-	node = get(d, path.str, e);
+	node = docker_get(d, path.str, e);
 	labels = own_labels(node);
 	if (node == NULL) {
 		rc = d->status == 404 ? 0 : -1;
@@ -206,7 +195,7 @@ static int give_once(struct docker *d, const char *id, const cJSON *labels,
 	int rc = -1;
 
 	node_path(&path, id);
-	doc = get(d, path.str, e);
+	doc = docker_get(d, path.str, e);
 	if (doc == NULL ||
 	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
 	    json_obj(doc, "Spec", e) == NULL)
@@ -232,7 +221,7 @@ out:
 int docker_labels_give(struct docker *d, const struct docker_node *nodes,
 		       size_t n, struct err *e)
 {
-	cJSON *swarm = get(d, "/swarm", e), *kept, *entry, *next;
+	cJSON *swarm = docker_get(d, "/swarm", e), *kept, *entry, *next;
 	const struct docker_node *to;
 	bool given = false;
 	int rc = 0;

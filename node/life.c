@@ -32,20 +32,6 @@
 
 /* ---- on our own disk ---- */
 
-static int take(const cJSON *doc, const char *name, char *to, size_t size,
-		struct err *e)
-{
-	const char *v = json_str(doc, name, e);
-
-	if (v == NULL)
-		return -1;
-	if (strlen(v) >= size)
-		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
-			       name, size - 1);
-	memcpy(to, v, strlen(v) + 1);
-	return 0;
-}
-
 int life_load(const char *dir, struct life *l, struct err *e)
 {
 	char *path = xasprintf("%s/" LIFE_FILE, dir);
@@ -61,9 +47,9 @@ int life_load(const char *dir, struct life *l, struct err *e)
 	}
 	if (file_read(path, &b, e) < 0 ||
 	    (doc = json_parse(buf_str(&b), "state", e)) == NULL ||
-	    take(doc, "founder", l->founder, sizeof(l->founder), e) < 0 ||
-	    take(doc, "cluster", l->cluster, sizeof(l->cluster), e) < 0 ||
-	    take(doc, "node", l->node, sizeof(l->node), e) < 0 ||
+	    json_take(doc, "founder", l->founder, sizeof(l->founder), e) < 0 ||
+	    json_take(doc, "cluster", l->cluster, sizeof(l->cluster), e) < 0 ||
+	    json_take(doc, "node", l->node, sizeof(l->node), e) < 0 ||
 	    json_int(doc, "generation", 0, MARKER_GENERATIONS, &generation, e) < 0)
 		goto out;
 	l->founded = json_bool_opt(doc, "founded", false);
