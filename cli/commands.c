@@ -145,7 +145,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_START,
 	  .run_session = cmd_plan,
 	  .needs = NEEDS_LOGIN,
-	  .settings = SCALE_SET | OF(LOCATION) | OF(WARM_AGENTS),
+	  .settings = SCALE_SET | MASTERS | OF(LOCATION) | OF(WARM_AGENTS),
 	  .made_by = "params",
 	  .summary = "what deploy-compute would change (also deploy-compute "
 		     "--dry-run)" },

@@ -64,9 +64,10 @@ static int ask_once(struct session *s, const struct blob_ask *q,
 	if (rc == 0 && r->head.status == 403 &&
 	    str_eqz(blob_code(r), "KeyBasedAuthenticationNotPermitted"))
 		return storage_refusal(r, RETRY_BLOB, e);
-	return rc < 0 || r->head.status < 500 ?
-		       rc :
-		       storage_refusal(r, RETRY_BLOB, e);
+	if (rc == 0 &&
+	    (r->head.status >= 500 || http_passes(RETRY_BLOB, &r->head, NULL)))
+		rc = storage_refusal(r, RETRY_BLOB, e);
+	return rc;
 }
 
 int blob_ask(struct session *s, const struct blob_ask *q,

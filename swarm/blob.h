@@ -32,7 +32,7 @@ struct blob_ask {
 /*
  * One request; an idempotent one without reader and on_body again, as RETRY_BLOB
  * has it, while what is wrong passes.  The
- * answer of any status below 500 is in r, which is initialised by
+ * answer of any status below 500 but 408 and 429 is in r, which is initialised by
  * http_response_init() and released by the caller; an error of the service is
  * not one of ours: look at r->head.status and blob_code().  -1: no answer, or no
  * access.

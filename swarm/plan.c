@@ -14,8 +14,10 @@
 #include "swarm/masters.h"
 #include "swarm/plan.h"
 #include "swarm/price.h"
+#include "swarm/remote.h"
 #include "swarm/secret.h"
 #include "swarm/swarm.h"
+#include "swarm/upgrade.h"
 #include "template/template.h"
 
 #define VALUE_MAX 400 /* of a value that is shown */
@@ -1037,6 +1039,53 @@ static void say_summary(const struct plan *p, struct ui *ui)
 	buf_release(&b);
 }
 
+/* Is a master among what is there? */
+static bool has_master(const cJSON *changes)
+{
+	const cJSON *c;
+
+	cJSON_ArrayForEach(c, changes)
+		if (kind_of(c, "changeType") != PLAN_CREATE &&
+		    strstr(json_str_opt(c, "resourceId", ""),
+			   "/Microsoft.Compute/virtualMachines/master") != NULL)
+			return true;
+	return false;
+}
+
+/* What a deployment does not change: machines with other files than a new one
+ * would get.  The swarm tells; where it cannot, that is said. */
+static int say_drift(struct session *s, const cJSON *changes, struct err *e)
+{
+	struct buf names = BUF_INIT(2048);
+	struct docker_node *nodes = NULL;
+	struct err why = ERR_INIT;
+	struct remote r = { 0 };
+	size_t n, drift;
+	int rc = 0;
+
+	if (!has_master(changes))
+		return 0;
+	if (remote_open(s, &r, &why) == 0 &&
+	    docker_nodes(remote_docker(&r), &nodes, &n, &why) == 0) {
+		drift = upgrade_drift(s, nodes, n, &names);
+		if (drift > 0)
+			ui_say(s->ui,
+			       "%zu machine%s not what a new one would be (%s); "
+			       "'azswarm upgrade' changes that",
+			       drift, drift == 1 ? " is" : "s are", names.str);
+	} else if (!remote_is_away(&why)) {
+		*e = why;
+		rc = -1;
+	} else if (strcmp(why.msg, REMOTE_PAPER) != 0) {
+		ui_say(s->ui, "what machines are made of is not known: %s",
+		       why.msg);
+	}
+	remote_release(&r);
+	free(nodes);
+	buf_release(&names);
+	return rc;
+}
+
 int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *group = settings_get(s->set, S_COMPUTE_GROUP);
@@ -1078,6 +1127,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 		goto out;
 	say_summary(&p, s->ui);
 	masters_say_left(s, left);
+	if (say_drift(s, changes, e) < 0)
+		goto out;
 	if (p.refused.kind != ERR_NONE) {
 		*e = p.refused;
 		goto out;

@@ -54,6 +54,8 @@ on agents000000 sh -c 'echo x >>/etc/sysctl.d/60-azswarm.conf; rm /etc/systemd/s
 	chmod 750 /usr/local/sbin/azswarm-firewall'
 on master0 sh -c 'echo >/etc/azswarm/share.cred; systemctl restart swarm-agent'
 check 'status: drift' wait_for 5 drift_is master0
+az plan >out 2>&1 </dev/null
+check "plan: drift: $(tail -n 3 out)" grep -q "1 machine is not what a new one would be (master0); 'azswarm upgrade'" out
 az upgrade --dry-run --output tsv >out 2>err </dev/null
 same 'dry-run: something' 5 $?
 same 'dry-run: what' 'agents000000 /etc/sysctl.d/60-azswarm.conf
