@@ -377,8 +377,14 @@ else
 	not_ok 'keys, storage and parameters' "$(tail -n 3 out)"
 fi
 a 'the group for it' '' group create -n both -l eastus
+# what azswarm finds out for each deployment: the latest image, and who is new
+newest=$(azs plan 2>&1 | sed -n 's/^image .*: version \([0-9.]*\)$/\1/p' | head -n 1)
+masters=$(jq .parameters.masterCount.value parameters/cluster.json)
+versions=$(jq -cn --arg v "$newest" --argjson n "$masters" '[range($n) | $v]')
+names=$(jq -cn --argjson n "$masters" '[range($n) | "master\(.)"]')
 a 'our parameters, deployed by az' '.properties.provisioningState=="Succeeded"' \
-	deployment group create -g both -n cli-eastus -f "$T" -p @parameters/cluster.json
+	deployment group create -g both -n cli-eastus -f "$T" -p @parameters/cluster.json \
+	-p "agentImageVersion=$newest" -p "masterImageVersions=$versions" -p "newMasters=$names"
 everything >by-az
 a 'and gone' '' group delete -n both --yes
 azs deploy-compute >out 2>&1 && ok 'the same, deployed by azswarm' ||
@@ -393,7 +399,19 @@ else
 	not_ok 'both made the same' "$(head -n 40 diff.out | tr '\n' ' ')"
 fi
 a 'az sees no difference' '[.changes[]|select(.changeType=="Create" or .changeType=="Delete")]==[]' \
-	deployment group what-if -g both -n again -f "$T" -p @parameters/cluster.json --no-pretty-print
+	deployment group what-if -g both -n again -f "$T" -p @parameters/cluster.json \
+	-p "agentImageVersion=$newest" -p "masterImageVersions=$versions" -p newMasters='[]' --no-pretty-print
+# masters that are there, whatever a newer program would make others by
+others=$(printf '#cloud-config\n# another\n' | base64 -w 0)
+a 'az sees masters unchanged' '[.changes[]|select(.resourceId|test("virtualMachines/master"))|.changeType]|unique==["NoChange"]' \
+	deployment group what-if -g both -n again -f "$T" -p @parameters/cluster.json -p newMasters='[]' \
+	-p "masterCustomData=$others" -p "agentImageVersion=$newest" -p "masterImageVersions=$versions" --no-pretty-print
+fails 'sent it as if they were new, Azure refuses' 'PropertyChangeNotAllowed' \
+	deployment group create -g both -n again -f "$T" -p @parameters/cluster.json \
+	-p "masterCustomData=$others" -p "agentImageVersion=$newest" -p "masterImageVersions=$versions"
+a 'and leaves them so' '.properties.provisioningState=="Succeeded"' \
+	deployment group create -g both -n again -f "$T" -p @parameters/cluster.json -p newMasters='[]' \
+	-p "masterCustomData=$others" -p "agentImageVersion=$newest" -p "masterImageVersions=$versions"
 
 # ---- azswarm signs in by az ----
 
