@@ -212,6 +212,51 @@ cJSON *docker_get(struct docker *d, const char *path, struct err *e)
 	return doc;
 }
 
+int docker_spec_write(struct docker *d, const char *path, const cJSON *doc,
+		      const char *query, struct err *e)
+{
+	const cJSON *spec = NULL;
+	int64_t version;
+	char *to;
+	int rc;
+
+	if (json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
+	    (spec = json_obj(doc, "Spec", e)) == NULL)
+		return -1;
+	to = xasprintf("%s/update?version=%lld%s", path, (long long)version,
+		       query);
+	rc = docker_call(d, "POST", to, spec, NULL, e);
+	free(to);
+	return rc;
+}
+
+int docker_spec_update(struct docker *d, const char *path,
+		       int (*change)(const void *ctx, cJSON *spec, struct err *e),
+		       const void *ctx, struct err *e)
+{
+	for (int i = 1;; i++) {
+		cJSON *doc = docker_get(d, path, e);
+		int rc = -1;
+
+		if (doc != NULL && json_obj(doc, "Spec", e) != NULL)
+			rc = change(ctx, json_get_mut(doc, "Spec"), e);
+		if (rc > 0)
+			rc = docker_spec_write(d, path, doc, "", e);
+		json_burn(doc); /* a swarm's comes with its join tokens */
+		if (rc == 0 || i == UPDATE_TRIES ||
+		    !err_is(e, DOCKER_OUT_OF_SEQUENCE))
+			return rc;
+		err_clear(e);
+	}
+}
+
+cJSON *docker_spec_part(cJSON *spec, const char *name)
+{
+	if (!cJSON_IsObject(json_get(spec, name)))
+		json_set(spec, name, cJSON_CreateObject());
+	return json_get_mut(spec, name);
+}
+
 /* ---- lists, one element at a time ---- */
 
 struct list {
@@ -512,20 +557,13 @@ int docker_swarm_token(struct docker *d, bool manager, struct buf *out,
 int docker_swarm_rotate(struct docker *d, struct err *e)
 {
 	cJSON *doc = docker_get(d, "/swarm", e);
-	int64_t version;
-	char *path;
 	int rc;
 
 	if (doc == NULL)
 		return -1;
-	rc = json_int(doc, "Version.Index", 0, INT64_MAX, &version, e);
-	if (rc == 0 && (rc = json_obj(doc, "Spec", e) != NULL ? 0 : -1) == 0) {
-		path = xasprintf("/swarm/update?version=%lld&rotateWorkerToken=true"
-				 "&rotateManagerToken=true",
-				 (long long)version);
-		rc = docker_call(d, "POST", path, json_get(doc, "Spec"), NULL, e);
-		free(path);
-	}
+	rc = docker_spec_write(d, "/swarm", doc,
+			       "&rotateWorkerToken=true&rotateManagerToken=true",
+			       e);
 	json_burn(doc);
 	return rc;
 }
@@ -543,40 +581,17 @@ int docker_autolock(struct docker *d, bool *on, struct err *e)
 	return 0;
 }
 
-static int autolock_once(struct docker *d, bool on, struct err *e)
+static int change_autolock(const void *on, cJSON *spec, struct err *e)
 {
-	cJSON *doc = docker_get(d, "/swarm", e), *spec, *lock;
-	char *path;
-	int64_t version;
-	int rc = -1;
-
-	if (doc == NULL)
-		return -1;
-	spec = json_get_mut(doc, "Spec");
-	if (spec != NULL &&
-	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) == 0) {
-		lock = json_get_mut(spec, "EncryptionConfig");
-		if (lock == NULL)
-			lock = json_add_obj(spec, "EncryptionConfig");
-		cJSON_DeleteItemFromObjectCaseSensitive(lock, "AutoLockManagers");
-		json_add_bool(lock, "AutoLockManagers", on);
-		path = xasprintf("/swarm/update?version=%lld", (long long)version);
-		rc = docker_call(d, "POST", path, spec, NULL, e);
-		free(path);
-	}
-	json_burn(doc);
-	return rc;
+	(void)e;
+	json_set(docker_spec_part(spec, "EncryptionConfig"), "AutoLockManagers",
+		 cJSON_CreateBool(*(const bool *)on));
+	return 1;
 }
 
 int docker_autolock_set(struct docker *d, bool on, struct err *e)
 {
-	for (int i = 1;; i++) {
-		if (autolock_once(d, on, e) == 0)
-			return 0;
-		if (i == UPDATE_TRIES || !err_is(e, DOCKER_OUT_OF_SEQUENCE))
-			return -1;
-		err_clear(e);
-	}
+	return docker_spec_update(d, "/swarm", change_autolock, &on, e);
 }
 
 int docker_unlock_key(struct docker *d, struct buf *out, struct err *e)
@@ -685,11 +700,10 @@ int docker_nodes(struct docker *d, struct docker_node **nodes, size_t *n,
 	return 0;
 }
 
-static void node_path(struct buf *path, const char *id, const char *rest)
+void docker_node_path(struct buf *path, const char *id)
 {
 	buf_adds(path, "/nodes/");
 	buf_add_pct(path, str_of(id));
-	buf_adds(path, rest);
 }
 
 int docker_node(struct docker *d, const char *id, struct docker_node *node,
@@ -699,7 +713,7 @@ int docker_node(struct docker *d, const char *id, struct docker_node *node,
 	cJSON *doc;
 	int rc = -1;
 
-	node_path(&path, id, "");
+	docker_node_path(&path, id);
 	doc = docker_get(d, path.str, e);
 	if (doc != NULL)
 		rc = docker_node_read(doc, node, e);
@@ -733,12 +747,8 @@ bool docker_supersedes(const struct docker_node *a, const struct docker_node *b)
 
 static void change_labels(cJSON *spec, const struct docker_node_change *c)
 {
-	cJSON *labels = json_get_mut(spec, "Labels");
+	cJSON *labels = docker_spec_part(spec, "Labels");
 
-	if (!cJSON_IsObject(labels)) {
-		labels = cJSON_CreateObject();
-		json_set(spec, "Labels", labels);
-	}
 	for (size_t i = 0; c->labels[i].name != NULL; i++) {
 		const char *name = c->labels[i].name, *value = c->labels[i].value;
 
@@ -749,22 +759,11 @@ static void change_labels(cJSON *spec, const struct docker_node_change *c)
 	}
 }
 
-/* 1: somebody else wrote in between. */
-static int update_once(struct docker *d, const char *id,
-		       const struct docker_node_change *c, struct err *e)
+static int change_node(const void *ctx, cJSON *spec, struct err *e)
 {
-	struct buf path = BUF_INIT(PATH_MAX_N);
-	cJSON *doc = NULL, *spec;
-	int64_t version;
-	int rc = -1;
+	const struct docker_node_change *c = ctx;
 
-	node_path(&path, id, "");
-	doc = docker_get(d, path.str, e);
-	if (doc == NULL ||
-	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
-	    json_obj(doc, "Spec", e) == NULL)
-		goto out;
-	spec = json_get_mut(doc, "Spec");
+	(void)e;
 	if (c->availability != NULL &&
 	    (c->from == NULL || json_is(spec, "Availability", c->from)))
 		json_set(spec, "Availability",
@@ -773,30 +772,19 @@ static int update_once(struct docker *d, const char *id,
 		json_set(spec, "Role", cJSON_CreateString(c->role));
 	if (c->labels[0].name != NULL)
 		change_labels(spec, c);
-	buf_reset(&path);
-	node_path(&path, id, "/update");
-	buf_addf(&path, "?version=%lld", (long long)version);
-	rc = docker_call(d, "POST", path.str, spec, NULL, e);
-	if (rc < 0 && err_is(e, DOCKER_OUT_OF_SEQUENCE))
-		rc = 1;
-out:
-	json_free(doc);
-	buf_release(&path);
-	return rc;
+	return 1;
 }
 
 int docker_node_update(struct docker *d, const char *id,
 		       const struct docker_node_change *c, struct err *e)
 {
-	for (int i = 1;; i++) {
-		int rc = update_once(d, id, c, e);
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	int rc;
 
-		if (rc <= 0)
-			return rc;
-		if (i == UPDATE_TRIES)
-			return -1;
-		err_clear(e);
-	}
+	docker_node_path(&path, id);
+	rc = docker_spec_update(d, path.str, change_node, c, e);
+	buf_release(&path);
+	return rc;
 }
 
 int docker_node_remove(struct docker *d, const char *id, bool force, struct err *e)
@@ -804,7 +792,8 @@ int docker_node_remove(struct docker *d, const char *id, bool force, struct err 
 	struct buf path = BUF_INIT(PATH_MAX_N);
 	int rc;
 
-	node_path(&path, id, force ? "?force=1" : "");
+	docker_node_path(&path, id);
+	buf_adds(&path, force ? "?force=1" : "");
 	rc = docker_call(d, "DELETE", path.str, NULL, NULL, e);
 	buf_release(&path);
 	return rc;

@@ -64,6 +64,21 @@ int docker_call(struct docker *d, const char *method, const char *path,
 cJSON *docker_get(struct docker *d, const char *path, struct err *e);
 
 /*
+ * Change the Spec of "/swarm" or of a node (docker_node_path): read, change,
+ * write; begun again when somebody else wrote in between, five times at most.
+ * change returns 1, 0 when it is so already and nothing is to be written, -1 with e.
+ */
+int docker_spec_update(struct docker *d, const char *path,
+		       int (*change)(const void *ctx, cJSON *spec, struct err *e),
+		       const void *ctx, struct err *e);
+/* Once: the Spec of doc, for the version that doc was read of.  query: what goes
+ * behind that, "" or "&...". */
+int docker_spec_write(struct docker *d, const char *path, const cJSON *doc,
+		      const char *query, struct err *e);
+/* An object in it, "Labels" for one; empty where there was none. */
+cJSON *docker_spec_part(cJSON *spec, const char *name);
+
+/*
  * GET a list, however long, one element in memory at a time (256 KiB each at
  * most).  each returns -1 with e set to stop.
  */
@@ -225,12 +240,12 @@ struct docker_node_change {
 		const char *name, *value;
 	} labels[4];
 };
-/* Read, change, write; begun again when somebody else wrote in between, five
- * times at most. */
+/* docker_spec_update, of a node. */
 int docker_node_update(struct docker *d, const char *id,
 		       const struct docker_node_change *c, struct err *e);
 int docker_node_remove(struct docker *d, const char *id, bool force,
 		       struct err *e);
+void docker_node_path(struct buf *path, const char *id);
 
 /* ---- tasks, containers, networks ---- */
 

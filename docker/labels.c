@@ -9,15 +9,8 @@
 #include <string.h>
 
 #define OURS "azswarm."
-#define TRIES 5
 #define KEPT_MAX (64u << 10)
 #define PATH_MAX_N 256
-
-static void node_path(struct buf *path, const char *id)
-{
-	buf_adds(path, "/nodes/");
-	buf_add_pct(path, str_of(id));
-}
 
 /* The operator's of a node's; NULL: none. */
 static cJSON *own_labels(const cJSON *node)
@@ -37,12 +30,12 @@ static cJSON *own_labels(const cJSON *node)
 
 /* ---- what is kept ---- */
 
-static cJSON *kept_read(const cJSON *swarm)
+/* spec: of the swarm. */
+static cJSON *kept_read(const cJSON *spec)
 {
 	struct err ignored = ERR_INIT;
-	const char *text = json_str_opt(json_get(json_at(swarm, "Spec.Labels"),
-						 DOCKER_LABEL_KEPT),
-					"", "");
+	const char *text = json_str_opt(
+		json_get(json_get(spec, "Labels"), DOCKER_LABEL_KEPT), "", "");
 	cJSON *kept = *text == '\0' ? NULL :
 				      json_parse(str_of(text),
 						 DOCKER_LABEL_KEPT, &ignored);
@@ -53,42 +46,19 @@ static cJSON *kept_read(const cJSON *swarm)
 	return cJSON_CreateObject();
 }
 
-/* swarm: as it was read; the engine refuses when it is another by now.  Engines
- * keep the labels that there are when they are given none, hence "{}". */
-static int kept_write(struct docker *d, cJSON *swarm, const cJSON *kept,
-		      struct err *e)
+/* Engines keep the labels that there are when they are given none, hence "{}". */
+static int kept_put(cJSON *spec, const cJSON *kept, struct err *e)
 {
-	struct buf text = BUF_INIT(KEPT_MAX), path = BUF_INIT(PATH_MAX_N);
-	cJSON *spec = json_get_mut(swarm, "Spec"), *labels;
-	int64_t version;
-	int rc = -1;
+	struct buf text = BUF_INIT(KEPT_MAX);
+	int rc;
 
-	if (json_int(swarm, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
-	    json_obj(swarm, "Spec", e) == NULL)
-		return -1;
-	labels = json_get_mut(spec, "Labels");
-	if (!cJSON_IsObject(labels)) {
-		json_set(spec, "Labels", cJSON_CreateObject());
-		labels = json_get_mut(spec, "Labels");
-	}
 	json_print(kept, &text);
-	buf_addf(&path, "/swarm/update?version=%lld", (long long)version);
-	if (buf_check(&text, "kept labels", e) == 0) {
-		json_set(labels, DOCKER_LABEL_KEPT, cJSON_CreateString(text.str));
-		rc = docker_call(d, "POST", path.str, spec, NULL, e);
-	}
+	rc = buf_check(&text, "kept labels", e);
+	if (rc == 0)
+		json_set(docker_spec_part(spec, "Labels"), DOCKER_LABEL_KEPT,
+			 cJSON_CreateString(text.str));
 	buf_release(&text);
-	buf_release(&path);
 	return rc;
-}
-
-/* Whether it has to be done again, because somebody else wrote in between. */
-static bool again(int rc, int *tries, struct err *e)
-{
-	if (rc == 0 || !err_is(e, DOCKER_OUT_OF_SEQUENCE) || ++*tries == TRIES)
-		return false;
-	err_clear(e);
-	return true;
 }
 
 /* ---- keeping ---- */
@@ -114,26 +84,27 @@ static bool fits(const cJSON *kept)
 	return so;
 }
 
-static int keep_once(struct docker *d, const char *key, const cJSON *entry,
-		     struct err *e)
+struct keeping {
+	const char *host;
+	const cJSON *entry;
+};
+
+static int change_kept(const void *ctx, cJSON *spec, struct err *e)
 {
-	cJSON *swarm = docker_get(d, "/swarm", e), *kept;
+	const struct keeping *k = ctx;
+	cJSON *kept = kept_read(spec);
 	int rc = 0;
 
-	if (swarm == NULL)
-		return -1;
-	kept = kept_read(swarm);
-	if (!cJSON_Compare(json_get(kept, key), entry, true)) {
-		cJSON_DeleteItemFromObjectCaseSensitive(kept, key);
+	if (!cJSON_Compare(json_get(kept, k->host), k->entry, true)) {
+		cJSON_DeleteItemFromObjectCaseSensitive(kept, k->host);
 		while (cJSON_GetArraySize(kept) >= DOCKER_KEPT_MAX)
 			cJSON_DeleteItemFromArray(kept, 0);
-		json_set(kept, key, cJSON_Duplicate(entry, true));
+		json_set(kept, k->host, cJSON_Duplicate(k->entry, true));
 		while (!fits(kept) && cJSON_GetArraySize(kept) > 1)
 			cJSON_DeleteItemFromArray(kept, 0);
-		rc = kept_write(d, swarm, kept, e);
+		rc = kept_put(spec, kept, e) < 0 ? -1 : 1;
 	}
 	json_free(kept);
-	json_burn(swarm); /* with the join tokens */
 	return rc;
 }
 
@@ -142,9 +113,9 @@ int docker_labels_keep(struct docker *d, const char *id, struct err *e)
 	struct buf path = BUF_INIT(PATH_MAX_N);
 	struct docker_node row;
 	cJSON *node, *labels, *entry = NULL;
-	int rc = 0, tries = 0;
+	int rc = 0;
 
-	node_path(&path, id);
+	docker_node_path(&path, id);
 	node = docker_get(d, path.str, e);
 	labels = own_labels(node);
 	if (node == NULL) {
@@ -156,9 +127,9 @@ int docker_labels_keep(struct docker *d, const char *id, struct err *e)
 		rc = -1;
 	} else if (labels != NULL) {
 		entry = entry_of(&row, labels);
-		do
-			rc = keep_once(d, row.hostname, entry, e);
-		while (again(rc, &tries, e));
+		rc = docker_spec_update(d, "/swarm", change_kept,
+					&(struct keeping){ row.hostname, entry },
+					e);
 	}
 	json_free(entry);
 	json_free(node);
@@ -184,36 +155,31 @@ static const struct docker_node *heir(const cJSON *entry,
 	return NULL;
 }
 
-static int give_once(struct docker *d, const char *id, const cJSON *labels,
-		     struct err *e)
+/* Those of ctx that are not there. */
+static int change_lacking(const void *ctx, cJSON *spec, struct err *e)
 {
-	struct buf path = BUF_INIT(PATH_MAX_N);
-	cJSON *doc, *spec, *there;
+	cJSON *there = docker_spec_part(spec, "Labels");
 	const cJSON *l;
-	bool lacks = false;
-	int64_t version;
-	int rc = -1;
+	int lacks = 0;
 
-	node_path(&path, id);
-	doc = docker_get(d, path.str, e);
-	if (doc == NULL ||
-	    json_int(doc, "Version.Index", 0, INT64_MAX, &version, e) < 0 ||
-	    json_obj(doc, "Spec", e) == NULL)
-		goto out;
-	spec = json_get_mut(doc, "Spec");
-	if (!cJSON_IsObject(json_get(spec, "Labels")))
-		json_set(spec, "Labels", cJSON_CreateObject());
-	there = json_get_mut(spec, "Labels");
-	cJSON_ArrayForEach(l, labels) {
+	(void)e;
+	cJSON_ArrayForEach(l, (const cJSON *)ctx) {
 		if (!cJSON_IsString(l) || json_get(there, l->string) != NULL)
 			continue;
 		json_add_str(there, l->string, l->valuestring);
-		lacks = true;
+		lacks = 1;
 	}
-	buf_addf(&path, "/update?version=%lld", (long long)version);
-	rc = lacks ? docker_call(d, "POST", path.str, spec, NULL, e) : 0;
-out:
-	json_free(doc);
+	return lacks;
+}
+
+static int give(struct docker *d, const char *id, const cJSON *labels,
+		struct err *e)
+{
+	struct buf path = BUF_INIT(PATH_MAX_N);
+	int rc;
+
+	docker_node_path(&path, id);
+	rc = docker_spec_update(d, path.str, change_lacking, labels, e);
 	buf_release(&path);
 	return rc;
 }
@@ -228,27 +194,26 @@ int docker_labels_give(struct docker *d, const struct docker_node *nodes,
 
 	if (swarm == NULL)
 		return -1;
-	kept = kept_read(swarm);
+	kept = kept_read(json_get(swarm, "Spec"));
 	for (entry = kept->child; rc == 0 && entry != NULL; entry = next) {
-		int tries = 0;
-
 		next = entry->next;
 		if ((to = heir(entry, nodes, n)) == NULL)
 			continue;
-		do
-			rc = give_once(d, to->id, json_get(entry, "labels"), e);
-		while (again(rc, &tries, e));
+		rc = give(d, to->id, json_get(entry, "labels"), e);
 		if (rc == 0) {
 			json_free(cJSON_DetachItemViaPointer(kept, entry));
 			given = true;
 		}
 	}
 	/* what somebody else keeps meanwhile is not to be lost: the next time */
-	if (given && rc == 0 && kept_write(d, swarm, kept, e) < 0) {
-		if (err_is(e, DOCKER_OUT_OF_SEQUENCE))
+	if (given && rc == 0) {
+		rc = kept_put(json_get_mut(swarm, "Spec"), kept, e);
+		if (rc == 0)
+			rc = docker_spec_write(d, "/swarm", swarm, "", e);
+		if (rc < 0 && err_is(e, DOCKER_OUT_OF_SEQUENCE)) {
 			err_clear(e);
-		else
-			rc = -1;
+			rc = 0;
+		}
 	}
 	json_free(kept);
 	json_burn(swarm);

@@ -470,14 +470,6 @@ static bool proven(struct agent *a, const struct life_told *t, struct err *e)
 	return life_proves(&a->life, t, &a->proof);
 }
 
-static struct life_told told(const cJSON *doc)
-{
-	return (struct life_told){
-		json_str_opt(doc, "cluster", ""),
-		(unsigned)json_int_opt(doc, "generation", 0),
-	};
-}
-
 /* Whether what a helper answers is about our swarm, or, *newer, about the one
  * that has taken its place.  false with e. */
 static bool counts(struct agent *a, const struct life_told *t, bool *newer,
@@ -547,7 +539,7 @@ static int look_asking(struct agent *a, struct agent_view *v, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	t = told(doc);
+	t = life_told_of(doc);
 	if (!counts(a, &t, &newer, e))
 		goto out;
 	v->heard = true;
@@ -600,10 +592,8 @@ static bool may_join(struct agent *a, const struct life_told *t, struct err *e)
 {
 	bool newer;
 
-	if (t->generation < a->proof.generation)
-		return err_set(e, ERR_DOCKER,
-			       "the swarm was begun anew by %s, and the master that answers does not know it yet",
-			       a->proof.by) == 0;
+	if (life_is_before(t, &a->proof, e))
+		return false;
 	if (t->generation > a->life.generation && a->life.cluster[0] != '\0' &&
 	    strcmp(t->cluster, a->life.cluster) == 0)
 		return true;
@@ -633,7 +623,7 @@ static int join(struct agent *a, struct err *e)
 			json_str_opt(doc, "error", http_reason(status)), status);
 		goto out;
 	}
-	t = told(doc);
+	t = life_told_of(doc);
 	if (!may_join(a, &t, e))
 		goto out;
 	/* known before the engine is in it, whatever comes in between */

@@ -180,7 +180,8 @@ enum auth_result auth_check(struct auth *a, const struct node_config *secrets,
 	const uint8_t *known[] = { secrets->worker_secret,
 				   secrets->manager_secret, secrets->others,
 				   secrets->others + NODE_SECRET_LEN };
-	bool is_worker, is_manager, knows[4];
+	const int n = secrets->has_others ? 4 : 2;
+	bool is_worker, is_manager, knows[4] = { false };
 	uint8_t ours[SHA256_LEN];
 	enum auth_result r;
 	int64_t until;
@@ -196,13 +197,12 @@ enum auth_result auth_check(struct auth *a, const struct node_config *secrets,
 		buf_release(&got);
 		return AUTH_STALE;
 	}
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < n; i++) {
 		mac_of(known[i], method, target, hex, name, ours);
 		knows[i] = same_bytes(ours, got.str, SHA256_LEN);
 	}
-	is_worker = knows[0] || (knows[2] && secrets->has_others);
-	is_manager = (knows[1] && secrets->has_manager_secret) ||
-		     (knows[3] && secrets->has_others);
+	is_worker = knows[0] || knows[2];
+	is_manager = (knows[1] && secrets->has_manager_secret) || knows[3];
 	r = is_worker || is_manager ? use(a, nonce + RANDOM_AT, until, now_ms) :
 				      AUTH_WRONG;
 	if (r == AUTH_OK) {

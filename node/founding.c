@@ -156,11 +156,8 @@ static int may_join(struct helper *h, const struct life_told *t, struct err *e)
 {
 	struct founding *f = &h->founding;
 
-	if (f->known == LIFE_MARKED && f->marker.generation > 1 &&
-	    t->generation < f->marker.generation)
-		return err_set(e, ERR_DOCKER,
-			       "the swarm was begun anew by %s, and the master that answers does not know it yet",
-			       f->marker.by);
+	if (f->known == LIFE_MARKED && life_is_before(t, &f->marker, e))
+		return -1;
 	switch (life_weigh(&f->life, t)) {
 	case LIFE_SAME:
 		return 0;
@@ -254,8 +251,7 @@ static int join_others(struct helper *h, bool leave, bool *silent, struct err *e
 		rc = 0;
 		goto out;
 	}
-	t = (struct life_told){ json_str_opt(doc, "cluster", ""),
-				(unsigned)json_int_opt(doc, "generation", 0) };
+	t = life_told_of(doc);
 	if (status != 200 || *json_str_opt(doc, "token", "") == '\0' ||
 	    *json_str_opt(doc, "remote", "") == '\0')
 		rc = err_set(e, ERR_DOCKER, "asking to join: %s (%u)",

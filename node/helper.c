@@ -74,6 +74,12 @@
 #define INGRESS_TRIES 5
 #define ACTIONS_MAX 16 /* per pass, so that no mistake is a fast one */
 
+void helper_engine(const struct helper *h, struct docker *d)
+{
+	docker_init_unix(d, h->config.docker_socket);
+	d->timeout_ms = HELPER_ENGINE_MS;
+}
+
 void helper_count(struct helper *h, enum helper_counted c)
 {
 	atomic_fetch_add_explicit(&h->counts[c], 1, memory_order_relaxed);
@@ -226,7 +232,7 @@ static bool leads(const struct docker_node *nodes, size_t n, const char *self)
 /* What an operator wrote on a machine, to the row that it has now; looked for
  * by who leads, when other nodes are Ready than the last time. */
 static void give_labels(struct helper *h, const struct docker_node *nodes,
-			size_t n, const char *self)
+			size_t n)
 {
 	struct err e = ERR_INIT;
 	uint64_t seen = n + 1;
@@ -235,7 +241,7 @@ static void give_labels(struct helper *h, const struct docker_node *nodes,
 		for (const char *p = nodes[i].id;
 		     nodes[i].state == DOCKER_NODE_READY && *p != '\0'; p++)
 			seen = seen * 1099511628211u + (unsigned char)*p;
-	if (!leads(nodes, n, self) || seen == h->labels_seen)
+	if (seen == h->labels_seen)
 		return;
 	if (docker_labels_give(&h->docker, nodes, n, &e) == 0)
 		h->labels_seen = seen;
@@ -251,7 +257,7 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 	struct table_verdict *v;
 	struct err evicting = ERR_INIT;
 	unsigned acted = 0;
-	bool moved = false;
+	bool moved = false, leader;
 	int64_t began = now_ms();
 	int rc = 0;
 	size_t n;
@@ -282,7 +288,8 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 		/* whatever was done, this row's way out is over */
 		nodes[i].evict[0] = '\0';
 	}
-	if (!leads(nodes, n, self)) {
+	leader = leads(nodes, n, self);
+	if (!leader) {
 		evictor_forget(&h->evictor);
 	} else if (evictor_pass(&h->evictor, &h->docker, nodes, n, soon, &moved,
 				&evicting) < 0 ||
@@ -293,7 +300,8 @@ static int reconcile(struct helper *h, const char *self, bool *soon, struct err 
 		if (e->kind == ERR_NONE)
 			*e = evicting;
 	}
-	give_labels(h, nodes, n, self);
+	if (leader)
+		give_labels(h, nodes, n);
 	if (acted > 0 || moved) {
 		pthread_mutex_lock(&h->lock);
 		h->wrote_ms = now_ms();
@@ -601,7 +609,7 @@ static int helper_serve(struct helper *h, struct err *e)
 	rc = http_serve(&s, e);
 	daemon_notify("STOPPING=1");
 	interrupt_request();
-	kick(h, false);
+	helper_kick(h);
 	pthread_join(keeper, NULL);
 	local_stop(&local, h);
 	close(s.listen_fd);
@@ -636,8 +644,7 @@ int helper_run(const char *config, struct err *e)
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	h->evictor.health_port = h->config.health_port;
 	h->evictor.probe_s = h->config.probe_s;
-	docker_init_unix(&h->docker, h->config.docker_socket);
-	h->docker.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(h, &h->docker);
 	rc = helper_serve(h, e);
 	if (rc == 0)
 		daemon_say("helper: stopped");

@@ -23,6 +23,7 @@
 
 #define HELPER_BODY_MAX 1024
 #define HELPER_ENGINE_MS 15000 /* one exchange with Docker */
+#define HELPER_NO_SWARM "there is no swarm here yet"
 
 enum helper_counted {
 	HELPER_COUNT_REQUESTS,
@@ -102,6 +103,8 @@ struct helper {
 	uint64_t labels_seen; /* of the nodes that have got theirs */
 };
 
+/* The engine, for a thread of its own; docker_release(d). */
+void helper_engine(const struct helper *h, struct docker *d);
 void helper_count(struct helper *h, enum helper_counted c);
 /* A row of the table was written: nothing read before counts, and the keeper
  * looks at once. */

@@ -108,6 +108,20 @@ bool helper_speaks_for(struct helper_call *c)
 	return !older && !other;
 }
 
+/* Whether there is a swarm to speak for, and it is the caller's; answered when
+ * not. */
+static bool has_swarm(struct helper_call *c)
+{
+	bool active;
+
+	pthread_mutex_lock(&c->h->lock);
+	active = c->h->active;
+	pthread_mutex_unlock(&c->h->lock);
+	if (!active)
+		helper_answer_error(c->x, 503, HELPER_NO_SWARM);
+	return active && helper_speaks_for(c);
+}
+
 static void join(struct helper_call *c, bool manager)
 {
 	struct helper *h = c->h;
@@ -116,19 +130,14 @@ static void join(struct helper_call *c, bool manager)
 	struct docker d;
 	struct err e = ERR_INIT;
 	cJSON *doc;
-	bool active;
 
-	pthread_mutex_lock(&h->lock);
-	active = h->active;
-	pthread_mutex_unlock(&h->lock);
-	if (!active || h->self == LAYOUT_MASTERS_MAX) {
-		helper_answer_error(c->x, 503, "there is no swarm here yet");
+	if (h->self == LAYOUT_MASTERS_MAX) {
+		helper_answer_error(c->x, 503, HELPER_NO_SWARM);
 		return;
 	}
-	if (!helper_speaks_for(c))
+	if (!has_swarm(c))
 		return;
-	docker_init_unix(&d, h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(h, &d);
 	if (docker_swarm_token(&d, manager, &token, &e) < 0) {
 		helper_answer_err(c->x, &e);
 	} else {
@@ -168,23 +177,16 @@ static void do_unlock_key(struct helper_call *c)
 	struct docker d;
 	struct err e = ERR_INIT;
 	cJSON *doc;
-	bool active;
 
-	pthread_mutex_lock(&h->lock);
-	active = h->active;
-	pthread_mutex_unlock(&h->lock);
 	/* 503: another master may */
-	if (!h->config.share_unlock_key || !active) {
-		helper_answer_error(
-			c->x, 503,
-			active ? "this master does not share the unlock key" :
-				 "there is no swarm here yet");
+	if (!h->config.share_unlock_key) {
+		helper_answer_error(c->x, 503,
+				    "this master does not share the unlock key");
 		return;
 	}
-	if (!helper_speaks_for(c))
+	if (!has_swarm(c))
 		return;
-	docker_init_unix(&d, h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(h, &d);
 	if (docker_unlock_key(&d, &key, &e) < 0 ||
 	    buf_check(&key, "the unlock key", &e) < 0) {
 		helper_answer_err(c->x, &e);

@@ -32,8 +32,7 @@ static int read_table(struct helper *h, struct err *e)
 	size_t n;
 	int rc;
 
-	docker_init_unix(&d, h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(h, &d);
 	rc = docker_nodes(&d, &nodes, &n, e);
 	docker_release(&d);
 	pthread_mutex_lock(&h->lock);
@@ -54,7 +53,7 @@ static int table_lock(struct helper *h, int64_t age_ms, struct err *e)
 
 	pthread_mutex_lock(&h->lock);
 	if (!h->active)
-		return err_set(e, ERR_DOCKER, "there is no swarm here yet");
+		return err_set(e, ERR_DOCKER, HELPER_NO_SWARM);
 	if (has_table(h, asked, age_ms))
 		return 0;
 	if (atomic_fetch_add(&h->readers, 1) >= READERS_MAX) {
@@ -215,10 +214,9 @@ static const char *word_param(const struct helper_call *c, const char *name,
 
 /*
  * The node says what version of this program it has, which files, and what it
- * goes without;
- * where every manager and the operator see it, in its row, it is written when
- * it is something else.  Agents before 0.2 say neither, and what was written of
- * a later one is taken back.
+ * goes without.  In its row, where every manager and the operator see it, that
+ * is written when it is something else.  Agents before 0.2 say nothing, and
+ * what was written of a later one is taken back.
  */
 static void note(struct helper_call *c, const struct docker_node *node)
 {
@@ -241,8 +239,7 @@ static void note(struct helper_call *c, const struct docker_node *node)
 	change.labels[2].value = *has != '\0' ? has : NULL;
 	if (!c->local && (other || strcmp(says, node->program) != 0 ||
 			  strcmp(has, node->files) != 0)) {
-		docker_init_unix(&d, c->h->config.docker_socket);
-		d.timeout_ms = HELPER_ENGINE_MS;
+		helper_engine(c->h, &d);
 		/* who asks again in seconds says it again */
 		if (docker_node_update(&d, node->id, &change, &e) < 0)
 			daemon_say("what %s says of itself: %s", node->hostname,
@@ -377,8 +374,7 @@ void helper_do_evict(struct helper_call *c)
 
 	if (!own_row(c, 0, &node, NULL))
 		return;
-	docker_init_unix(&d, c->h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(c->h, &d);
 	ev = evict_begin(asked_by(c), seconds_param(c->x, "limit"), unix_time());
 	/* one that goes anyway waits for no turn, and is unhealthy already; but a
 	 * manager that is asked to go waits for the others to be enough */
@@ -421,8 +417,7 @@ void helper_do_return(struct helper_call *c)
 
 	if (!own_row(c, 0, &node, NULL))
 		return;
-	docker_init_unix(&d, c->h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(c->h, &d);
 	if (evictor_return(&d, &node, &e) < 0) {
 		helper_answer_err(c->x, &e);
 	} else {
@@ -514,8 +509,7 @@ void helper_do_stop(struct helper_call *c)
 	/* none: what was asked for is done, or not wanted any more */
 	if (task.n > 0)
 		change.labels[0].value = task.str;
-	docker_init_unix(&d, c->h->config.docker_socket);
-	d.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(c->h, &d);
 	if (docker_node_update(&d, node.id, &change, &e) < 0) {
 		helper_answer_err(c->x, &e);
 	} else {

@@ -298,6 +298,25 @@ bool life_means(const struct marker *m, const char *cluster, const char *name,
 	return strcmp(m->by, name) == 0 || (alone && !is_master(m->by));
 }
 
+struct life_told life_told_of(const cJSON *doc)
+{
+	return (struct life_told){
+		json_str_opt(doc, "cluster", ""),
+		(unsigned)json_int_opt(doc, "generation", 0),
+	};
+}
+
+bool life_is_before(const struct life_told *t, const struct marker *m,
+		    struct err *e)
+{
+	if (m->generation <= 1 || t->generation >= m->generation)
+		return false;
+	err_set(e, ERR_DOCKER,
+		"the swarm was begun anew by %s, and the master that answers does not know it yet",
+		m->by);
+	return true;
+}
+
 enum life_verdict life_weigh(const struct life *l, const struct life_told *t)
 {
 	if (t->generation != 0 && l->generation != 0 &&

@@ -84,6 +84,12 @@ struct life_told {
 	const char *cluster; /* "": it does not tell, as those before 0.2.1 */
 	unsigned generation; /* 0: likewise */
 };
+/* By its answer, which has to stay. */
+struct life_told life_told_of(const cJSON *doc);
+/* Whether that is the swarm before the one that the marker means; e says so then.
+ * m: all zero where it was not read. */
+bool life_is_before(const struct life_told *t, const struct marker *m,
+		    struct err *e);
 
 enum life_verdict {
 	LIFE_SAME,  /* our swarm, or there is nothing to tell it by: believed */

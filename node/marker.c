@@ -37,18 +37,12 @@ void marker_print(const struct marker *m, struct buf *out)
 static int take(const cJSON *doc, const char *name, char *to, size_t size,
 		struct err *e)
 {
-	const char *v = json_str(doc, name, e);
-
-	if (v == NULL)
+	if (json_take(doc, name, to, size, e) < 0)
 		return -1;
-	if (strlen(v) >= size)
-		return err_set(e, ERR_DATA, "%s: longer than %zu characters",
-			       name, size - 1);
-	for (const char *p = v; *p != '\0'; p++)
+	for (const char *p = to; *p != '\0'; p++)
 		if (*p < ' ' || *p > '~')
 			return err_set(e, ERR_DATA, "%s: not printable ASCII",
 				       name);
-	memcpy(to, v, strlen(v) + 1);
 	return 0;
 }
 

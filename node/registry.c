@@ -396,7 +396,6 @@ static int registry_serve(struct registry *r, struct err *e)
 	if (*r->list != '\0' && !image_join(&r->image, str_of(r->list)))
 		daemon_say("registry: the list of images in node.json is not of "
 			   "this program, which is offered alone");
-	take_before(r);
 	errno = 0;
 	s.listen_fd = tcp_listen(LAYOUT_REGISTRY_HOST, &port, NULL, e);
 	if (s.listen_fd < 0) {
@@ -405,6 +404,7 @@ static int registry_serve(struct registry *r, struct err *e)
 				  "this engine gets no image of ours");
 		goto out;
 	}
+	take_before(r);
 	set_trouble(r, "");
 	daemon_say("registry: " LAYOUT_REGISTRY_HOST ":%u/" LAYOUT_IMAGE
 		   ":%s is %s",

@@ -123,8 +123,7 @@ static struct helper *begin(void)
 	table_init(&h->table, h->config.grace_ms, h->config.leave_ms);
 	budget_init(&h->budget, h->config.rate);
 	h->evictor.health_port = h->config.health_port;
-	docker_init_unix(&h->docker, h->config.docker_socket);
-	h->docker.timeout_ms = HELPER_ENGINE_MS;
+	helper_engine(h, &h->docker);
 	return h;
 }
 

@@ -54,6 +54,18 @@ static void documented(void)
 	buf_release(&theirs);
 }
 
+/* GET /x by that secret, of a helper with those. */
+static enum auth_result knows(const struct node_config *secrets,
+			      const uint8_t *secret, struct buf *f)
+{
+	char nonce[AUTH_NONCE_HEX + 1];
+
+	auth_nonce(&helper, 0, nonce);
+	make(secret, "/x", nonce, "a", f);
+	return auth_check(&helper, secrets, STR("GET"), STR("/x"), buf_str(f),
+			  1, &caller);
+}
+
 static void roles(struct buf *f)
 {
 	uint8_t wrong[32] = { 1, 2, 3 };
@@ -80,37 +92,24 @@ static void roles(struct buf *f)
 	/* a helper without a manager secret has zeros there: they open nothing */
 	memset(no_manager.manager_secret, 0, 32);
 	no_manager.has_manager_secret = false;
-	auth_nonce(&helper, 0, nonce);
-	make(no_manager.manager_secret, "/x", nonce, "a", f);
 	expect("a secret of zeros",
-	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
-			  buf_str(f), 1, &caller),
-	       AUTH_WRONG, "not made with a secret");
-	auth_nonce(&helper, 0, nonce);
-	make(no_manager.others, "/x", nonce, "a", f);
+	       knows(&no_manager, no_manager.manager_secret, f), AUTH_WRONG,
+	       "not made with a secret");
 	expect("zeros where no others are taken",
-	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
-			  buf_str(f), 1, &caller),
-	       AUTH_WRONG, "not made with a secret");
+	       knows(&no_manager, no_manager.others, f), AUTH_WRONG,
+	       "not made with a secret");
 	/* while they are changed, by two of each */
 	no_manager.has_others = true;
 	for (size_t i = 0; i < 64; i++)
 		no_manager.others[i] = (uint8_t)(i + 60);
 	for (int i = 0; i < 2; i++) {
-		auth_nonce(&helper, 0, nonce);
-		make(no_manager.others + 32 * i, "/x", nonce, "a", f);
 		expect(i ? "another manager's" : "another worker's",
-		       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
-				  buf_str(f), 1, &caller),
+		       knows(&no_manager, no_manager.others + 32 * i, f),
 		       AUTH_OK, "fine");
 		check(caller.manager == (i == 1), "is what it says", "not");
 	}
-	auth_nonce(&helper, 0, nonce);
-	make(no_manager.worker_secret, "/x", nonce, "a", f);
 	expect("and the one of always",
-	       auth_check(&helper, &no_manager, STR("GET"), STR("/x"),
-			  buf_str(f), 1, &caller),
-	       AUTH_OK, "fine");
+	       knows(&no_manager, no_manager.worker_secret, f), AUTH_OK, "fine");
 }
 
 static void nonces(struct buf *f)

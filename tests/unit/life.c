@@ -126,6 +126,19 @@ static const struct {
 
 static const struct {
 	const char *name;
+	unsigned told, marker;
+	bool before;
+} befores[] = {
+	{ "before the newer one", 1, 2, true },
+	{ "a helper of before, and begun anew", 0, 2, true },
+	{ "the newer one", 2, 2, false },
+	{ "the marker is behind", 3, 2, false },
+	{ "a helper of before, and the first swarm", 0, 1, false },
+	{ "no marker was read", 0, 0, false },
+};
+
+static const struct {
+	const char *name;
 	const char *by, *cluster;
 	unsigned alone;
 	bool means;
@@ -158,6 +171,17 @@ static void decisions(void)
 		check(life_proves(&l, &proofs[i].t, &proofs[i].m) ==
 			      proofs[i].proven,
 		      proofs[i].name, "not so");
+	}
+	for (size_t i = 0; i < sizeof(befores) / sizeof(befores[0]); i++) {
+		const struct life_told t = { "c1", befores[i].told };
+		const struct marker m = { .by = "somebody",
+					  .generation = befores[i].marker };
+		struct err e = ERR_INIT;
+
+		check(life_is_before(&t, &m, &e) == befores[i].before &&
+			      (strstr(e.msg, "begun anew by somebody") != NULL) ==
+				      befores[i].before,
+		      befores[i].name, e.msg);
 	}
 	for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++) {
 		struct marker m = { .generation = 2 };
