@@ -1,7 +1,7 @@
 /*
  * What every command shares: resource groups, the deployment's document and
  * where it is in Azure, lists as tables, the question before something is
- * destroyed.  The commands themselves are in swarm/.
+ * destroyed, what was begun and cut off.  The commands themselves are in swarm/.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define PARAMETERS_MAX (1u << 20)
 #define GROUP_WAIT_MS 10000
 #define ANSWER_LINE_MAX 256
+#define BEGUN_MAX (64u << 10)
 
 /* ---- resource groups ---- */
 
@@ -280,4 +281,36 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 			       "nothing was destroyed",
 			       STR_ARG(typed), name);
 	return 0;
+}
+
+/* ---- what was begun ---- */
+
+cJSON *swarm_begun(struct session *s, const char *path)
+{
+	struct buf text = BUF_INIT(BEGUN_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+
+	if (file_exists(path) && file_read(path, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), path, &ignored);
+	if (!json_is(doc, "group", settings_get(s->set, S_COMPUTE_GROUP))) {
+		json_free(doc);
+		doc = NULL;
+	}
+	buf_release(&text);
+	return doc;
+}
+
+int swarm_begin(struct session *s, const char *path, cJSON *doc, struct err *e)
+{
+	struct buf text = BUF_INIT(BEGUN_MAX);
+	int rc;
+
+	json_add_str(doc, "group", settings_get(s->set, S_COMPUTE_GROUP));
+	json_print(doc, &text);
+	rc = dir_make("parameters", 0700, e) < 0 ?
+		     -1 :
+		     file_write(path, buf_str(&text), 0600, e);
+	buf_release(&text);
+	return rc;
 }

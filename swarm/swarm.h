@@ -241,6 +241,15 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
  * -1 with ERR_USAGE or ERR_INTR. */
 int swarm_agree(struct session *s, const char *what, struct err *e);
 
+/*
+ * What a command that was cut off left at that path in parameters/, when it was
+ * for the same COMPUTE_GROUP; NULL: nothing, or nothing that can be read.  Caller
+ * frees.
+ */
+cJSON *swarm_begun(struct session *s, const char *path);
+/* Leave doc there, which is put in and gets the group. */
+int swarm_begin(struct session *s, const char *path, cJSON *doc, struct err *e);
+
 /* ---- waiting for the swarm (swarm/up.c) ---- */
 
 /*
