@@ -299,7 +299,7 @@ static void script_of(const struct upgrade_files *want, bool apply, struct buf *
 
 /* Of what a machine answers: a line each. */
 struct answer {
-	bool whole, back, end;
+	bool whole, back, untouched, end;
 	char bad[256];
 };
 
@@ -320,6 +320,7 @@ static void take_line(struct upgrade *u, struct machine *m, struct str line,
 			 STR_ARG(str_head(line, sizeof(m->version) - 1)));
 	} else if (str_eqz(word, "bad")) {
 		snprintf(a->bad, sizeof(a->bad), "%.*s",
+		a->untouched |= str_eqz(word, "untouched");
 			 STR_ARG(str_head(line, sizeof(a->bad) - 1)));
 	} else {
 		m->reboot |= str_eqz(word, "reboot");
@@ -450,8 +451,9 @@ static int bring(struct upgrade *u, struct machine *m, struct err *e)
 			       "%s: %s; it %s, and the others are as they were: "
 			       "'azswarm ssh %s sudo journalctl -u %s' says more",
 			       m->host, a.bad[0] != '\0' ? a.bad : "failed",
-			       a.back ? "was put back as it was" :
-					"is NOT as it was before",
+			       a.back	   ? "was put back as it was" :
+			       a.untouched ? "was left as it is" :
+					     "is NOT as it was before",
 			       m->host, LAYOUT_AGENT_UNIT);
 	if (await_ready(u, m, e) < 0)
 		return -1;
