@@ -1014,15 +1014,13 @@ static size_t unheard(const struct recover *r)
 /* Once: until it leads and has heard from all agents, or HEARD_MS have passed. */
 static int begin_anew(struct recover *r, struct err *e)
 {
-	char address[48];
+	char address[REMOTE_ADDRESS_MAX];
 	const struct docker_init_spec spec = { .advertise = address,
 					       .force_new_cluster = true };
 	int64_t began, led = 0;
 	int rc;
 
-	snprintf(address, sizeof(address), LAYOUT_MASTER_ADDRESS,
-		 LAYOUT_FIRST_MASTER +
-			 (unsigned)(r->from[strlen("master")] - '0'));
+	remote_private_address(r->from, address);
 	if (docker_swarm_init(remote_docker(&r->remote), &spec, e) < 0)
 		return -1;
 	began = now_ms();

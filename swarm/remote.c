@@ -57,6 +57,20 @@ void remote_masters_release(struct masters *m)
 	m->n = 0;
 }
 
+bool remote_private_address(const char *name, char address[REMOTE_ADDRESS_MAX])
+{
+	struct str s = str_of(name);
+	uint64_t k;
+
+	address[0] = '\0';
+	if (!str_starts(s, STR("master")) ||
+	    !str_num(str_skip(s, strlen("master")), LAYOUT_MASTERS_MAX - 1, &k))
+		return false;
+	snprintf(address, REMOTE_ADDRESS_MAX, LAYOUT_MASTER_ADDRESS,
+		 LAYOUT_FIRST_MASTER + (unsigned)k);
+	return true;
+}
+
 static int own_key(struct remote *r, struct err *e)
 {
 	const char *home = getenv("HOME"), *socket = getenv("SSH_AUTH_SOCK");

@@ -38,7 +38,7 @@
 
 struct machine {
 	const char *host;
-	char address[48], version[32];
+	char address[REMOTE_ADDRESS_MAX], version[32];
 	bool master, leader, ready;
 	bool differs;
 	bool reboot;	 /* updates of its own packages want a restart */
@@ -180,7 +180,6 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 			bool master, const cJSON *addresses)
 {
 	struct machine *m = &u->m[u->n];
-	uint64_t k = 0;
 
 	if (instance_is_off(vm)) {
 		ui_say(u->s->ui,
@@ -190,17 +189,16 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 		return;
 	}
 	*m = (struct machine){ .host = vm->host, .master = master };
-	if (!master)
+	if (master)
+		remote_private_address(vm->host, m->address);
+	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(addresses, vm->host, ""));
-	else if (str_num(str_skip(str_of(vm->host), strlen("master")),
-			 LAYOUT_MASTERS_MAX - 1, &k))
-		snprintf(m->address, sizeof(m->address), LAYOUT_MASTER_ADDRESS,
-			 LAYOUT_FIRST_MASTER + (unsigned)k);
 	u->n++;
 }
 
-/* The row of a machine's node: of its address, for names may be anybody's. */
+/* The row of a machine's node, when it is Ready: of its role, too, for a worker may
+ * call itself like a master. */
 static const struct docker_node *row_of(const struct machine *m,
 					const struct docker_node *nodes, size_t n)
 {
