@@ -135,7 +135,6 @@ static void add_machine(struct nodes *ns, const struct instance *vm, bool master
 	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(ns->addresses, vm->host, ""));
-	}
 	ns->n++;
 }
 
@@ -228,11 +227,8 @@ static void reach(struct nodes *ns, struct machine *m)
 		m->ssh = ns->r->ssh;
 		return;
 	}
-	if (m->address[0] == '\0')
-		err_set(&e, ERR_DATA, "Azure tells no address of it");
-	else if (remote_hop_to(ns->r, m->host, m->address, m->master, &m->ssh,
-			       &e) == 0)
-		m->hopped = true;
+	m->hopped = remote_hop_to(ns->r, m->host, m->address, m->master,
+				  &m->ssh, &e) == 0;
 	m->ssh_ms = now_ms() - began;
 	if (m->hopped)
 		return;

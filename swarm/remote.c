@@ -1078,6 +1078,9 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 	*out = NULL;
 	if (read_keys(r, e) < 0)
 		return -1;
+	if (address[0] == '\0')
+		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
+			       name);
 	if ((c = ssh_tcp(r->ssh, address, 22, e)) == NULL)
 		return err_in(e, "%s", name);
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {

@@ -151,7 +151,7 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,
 	       struct err *e);
-/* The same, of a machine whose address is known; name: for messages. */
+/* The same, of a machine with that address; "" is ERR_DATA.  name: for messages. */
 int remote_hop_to(struct remote *r, const char *name, const char *address,
 		  bool manager, struct ssh **out, struct err *e);
 /* The keys, and where the masters are; no connection yet.  Then to that one of

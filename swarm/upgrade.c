@@ -258,9 +258,6 @@ static int reach(struct upgrade *u, struct machine *m, struct err *e)
 		m->ssh = u->survey.remote.ssh;
 		return 0;
 	}
-	if (m->address[0] == '\0')
-		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
-			       m->host);
 	if (remote_hop_to(&u->survey.remote, m->host, m->address, m->master,
 			  &m->ssh, e) < 0)
 		return -1;
@@ -318,12 +315,12 @@ static void take_line(struct upgrade *u, struct machine *m, struct str line,
 			 STR_ARG(str_head(line, sizeof(m->version) - 1)));
 	} else if (str_eqz(word, "bad")) {
 		snprintf(a->bad, sizeof(a->bad), "%.*s",
-		a->untouched |= str_eqz(word, "untouched");
 			 STR_ARG(str_head(line, sizeof(a->bad) - 1)));
 	} else {
 		m->reboot |= str_eqz(word, "reboot");
 		a->whole |= str_eqz(word, "whole");
 		a->back |= str_eqz(word, "back");
+		a->untouched |= str_eqz(word, "untouched");
 		a->end |= str_eqz(word, "end");
 	}
 }
