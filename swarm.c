@@ -147,10 +147,10 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 	return 0;
 }
 
-int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e)
+int swarm_parameters(const struct settings *set, cJSON **parameters, struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
-	cJSON *file = NULL, *template = NULL, *p;
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	cJSON *file = NULL;
 	int rc = -1;
 
 	if (!file_exists(PARAMETERS_FILE)) {
@@ -166,22 +166,34 @@ int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *
 		err_in(e, PARAMETERS_FILE);
 		goto out;
 	}
-	asset_get("arm/cluster.json", &arm);
-	template = json_parse(buf_str(&arm), "arm/cluster.json", e);
-	buf_release(&arm);
-	if (template == NULL)
-		goto out;
-	*body = cJSON_CreateObject();
-	p = json_add_obj(*body, "properties");
-	json_add_str(p, "mode", "Incremental");
-	json_set(p, "template", template);
-	json_set(p, "parameters",
-		 cJSON_DetachItemFromObjectCaseSensitive(file, "parameters"));
+	*parameters = cJSON_DetachItemFromObjectCaseSensitive(file, "parameters");
 	rc = 0;
 out:
 	json_burn(file);
 	buf_burn(&text);
 	return rc;
+}
+
+int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e)
+{
+	cJSON *parameters, *template, *p;
+	struct buf arm;
+
+	if (swarm_parameters(set, &parameters, e) < 0)
+		return -1;
+	asset_get("arm/cluster.json", &arm);
+	template = json_parse(buf_str(&arm), "arm/cluster.json", e);
+	buf_release(&arm);
+	if (template == NULL) {
+		json_burn(parameters);
+		return -1;
+	}
+	*body = cJSON_CreateObject();
+	p = json_add_obj(*body, "properties");
+	json_add_str(p, "mode", "Incremental");
+	json_set(p, "template", template);
+	json_set(p, "parameters", parameters);
+	return 0;
 }
 
 int swarm_deployment_validate(struct session *s, const cJSON *body, struct err *e)

@@ -641,13 +641,14 @@ struct replace {
 static int check_parameters(struct session *s, const char *name, bool *alone,
 			    struct err *e)
 {
-	cJSON *body = NULL;
+	cJSON *parameters = NULL;
 	int64_t n, k = name[strlen("master")] - '0';
 	int rc = -1;
 
-	if (params_fetchable(e) < 0 || swarm_deployment_body(s->set, &body, e) < 0)
+	if (params_fetchable(e) < 0 ||
+	    swarm_parameters(s->set, &parameters, e) < 0)
 		goto out;
-	n = json_int_opt(body, "properties.parameters.masterCount.value", 1);
+	n = json_int_opt(parameters, "masterCount.value", 1);
 	*alone = n == 1;
 	if (k >= n)
 		err_set(e, ERR_USAGE,
@@ -657,7 +658,7 @@ static int check_parameters(struct session *s, const char *name, bool *alone,
 	else
 		rc = 0;
 out:
-	json_burn(body);
+	json_burn(parameters);
 	return rc;
 }
 

@@ -219,6 +219,10 @@ int swarm_group_put(struct session *s, const char *group, struct err *e);
 char *swarm_deployment_name(const struct session *s);
 /* rest: what follows its name, "/validate" or "".  Caller frees. */
 char *swarm_deployment_path(const struct session *s, const char *rest);
+/* The template's parameters, {"masterCount": {"value": 3}, ...}, from the file, which
+ * is made for these settings or refused.  Caller burns. */
+int swarm_parameters(const struct settings *set, cJSON **parameters,
+		     struct err *e);
 /* {"properties": {mode, template, parameters}} from the asset and the file.
  * Caller burns. */
 int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e);

@@ -94,16 +94,14 @@ static int take_role(const cJSON *parameters, const char *name,
 int upgrade_read(struct session *s, struct upgrade_files want[UPGRADE_ROLES],
 		 struct err *e)
 {
-	cJSON *body = NULL;
-	const cJSON *p;
-	int rc = swarm_deployment_body(s->set, &body, e);
+	cJSON *p = NULL;
+	int rc = swarm_parameters(s->set, &p, e);
 
-	p = json_at(body, "properties.parameters");
 	if (rc == 0)
 		rc = take_role(p, "masterCustomData", &want[UPGRADE_MASTER], e);
 	if (rc == 0)
 		rc = take_role(p, "agentCustomData", &want[UPGRADE_AGENT], e);
-	json_burn(body);
+	json_burn(p);
 	return rc;
 }
 
