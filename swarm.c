@@ -1,7 +1,7 @@
 /*
  * What every command shares: resource groups, the deployment's document and
  * where it is in Azure, lists as tables, the question before something is
- * destroyed.  The commands themselves are in swarm/.
+ * destroyed, what was begun and cut off.  The commands themselves are in swarm/.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define PARAMETERS_MAX (1u << 20)
 #define GROUP_WAIT_MS 10000
 #define ANSWER_LINE_MAX 256
+#define BEGUN_MAX (64u << 10)
 
 /* ---- resource groups ---- */
 
@@ -146,10 +147,10 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 	return 0;
 }
 
-int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e)
+int swarm_parameters(const struct settings *set, cJSON **parameters, struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX), arm;
-	cJSON *file = NULL, *template = NULL, *p;
+	struct buf text = BUF_INIT(PARAMETERS_MAX);
+	cJSON *file = NULL;
 	int rc = -1;
 
 	if (!file_exists(PARAMETERS_FILE)) {
@@ -165,22 +166,34 @@ int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *
 		err_in(e, PARAMETERS_FILE);
 		goto out;
 	}
-	asset_get("arm/cluster.json", &arm);
-	template = json_parse(buf_str(&arm), "arm/cluster.json", e);
-	buf_release(&arm);
-	if (template == NULL)
-		goto out;
-	*body = cJSON_CreateObject();
-	p = json_add_obj(*body, "properties");
-	json_add_str(p, "mode", "Incremental");
-	json_set(p, "template", template);
-	json_set(p, "parameters",
-		 cJSON_DetachItemFromObjectCaseSensitive(file, "parameters"));
+	*parameters = cJSON_DetachItemFromObjectCaseSensitive(file, "parameters");
 	rc = 0;
 out:
 	json_burn(file);
 	buf_burn(&text);
 	return rc;
+}
+
+int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e)
+{
+	cJSON *parameters, *template, *p;
+	struct buf arm;
+
+	if (swarm_parameters(set, &parameters, e) < 0)
+		return -1;
+	asset_get("arm/cluster.json", &arm);
+	template = json_parse(buf_str(&arm), "arm/cluster.json", e);
+	buf_release(&arm);
+	if (template == NULL) {
+		json_burn(parameters);
+		return -1;
+	}
+	*body = cJSON_CreateObject();
+	p = json_add_obj(*body, "properties");
+	json_add_str(p, "mode", "Incremental");
+	json_set(p, "template", template);
+	json_set(p, "parameters", parameters);
+	return 0;
 }
 
 int swarm_deployment_validate(struct session *s, const cJSON *body, struct err *e)
@@ -280,4 +293,36 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 			       "nothing was destroyed",
 			       STR_ARG(typed), name);
 	return 0;
+}
+
+/* ---- what was begun ---- */
+
+cJSON *swarm_begun(struct session *s, const char *path)
+{
+	struct buf text = BUF_INIT(BEGUN_MAX);
+	struct err ignored = ERR_INIT;
+	cJSON *doc = NULL;
+
+	if (file_exists(path) && file_read(path, &text, &ignored) == 0)
+		doc = json_parse(buf_str(&text), path, &ignored);
+	if (!json_is(doc, "group", settings_get(s->set, S_COMPUTE_GROUP))) {
+		json_free(doc);
+		doc = NULL;
+	}
+	buf_release(&text);
+	return doc;
+}
+
+int swarm_begin(struct session *s, const char *path, cJSON *doc, struct err *e)
+{
+	struct buf text = BUF_INIT(BEGUN_MAX);
+	int rc;
+
+	json_add_str(doc, "group", settings_get(s->set, S_COMPUTE_GROUP));
+	json_print(doc, &text);
+	rc = dir_make("parameters", 0700, e) < 0 ?
+		     -1 :
+		     file_write(path, buf_str(&text), 0600, e);
+	buf_release(&text);
+	return rc;
 }

@@ -59,7 +59,7 @@ static const struct {
 
 struct machine {
 	const char *host;
-	char address[48];
+	char address[REMOTE_ADDRESS_MAX];
 	bool master, off;
 	struct ssh *ssh; /* NULL: not reached */
 	bool hopped;	 /* the connection is ours to close */
@@ -126,22 +126,15 @@ static void tell(struct nodes *ns, struct machine *m, enum doctor_verdict v,
 static void add_machine(struct nodes *ns, const struct instance *vm, bool master)
 {
 	struct machine *m = &ns->m[ns->n];
-	struct str number = str_of(vm->host);
-	uint64_t k;
 
 	*m = (struct machine){ .host = vm->host, .master = master };
 	m->off = instance_is_off(vm);
 	snprintf(m->root, sizeof(m->root), ROOT);
-	if (master) {
-		number = str_skip(number, strlen("master"));
-		if (str_num(number, LAYOUT_MASTERS_MAX - 1, &k))
-			snprintf(m->address, sizeof(m->address),
-				 LAYOUT_MASTER_ADDRESS,
-				 LAYOUT_FIRST_MASTER + (unsigned)k);
-	} else {
+	if (master)
+		remote_private_address(vm->host, m->address);
+	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(ns->addresses, vm->host, ""));
-	}
 	ns->n++;
 }
 
@@ -234,11 +227,8 @@ static void reach(struct nodes *ns, struct machine *m)
 		m->ssh = ns->r->ssh;
 		return;
 	}
-	if (m->address[0] == '\0')
-		err_set(&e, ERR_DATA, "Azure tells no address of it");
-	else if (remote_hop_to(ns->r, m->host, m->address, m->master, &m->ssh,
-			       &e) == 0)
-		m->hopped = true;
+	m->hopped = remote_hop_to(ns->r, m->host, m->address, m->master,
+				  &m->ssh, &e) == 0;
 	m->ssh_ms = now_ms() - began;
 	if (m->hopped)
 		return;

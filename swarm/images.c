@@ -123,10 +123,9 @@ static cJSON *left_over(const cJSON *there, int64_t n)
 	return list;
 }
 
-static void set_masters(struct session *s, cJSON *parameters,
+static void set_masters(struct session *s, cJSON *parameters, int64_t n,
 			const cJSON *there, const char *newest)
 {
-	int64_t n = json_int_opt(json_get(parameters, "masterCount"), "value", 1);
 	cJSON *list = cJSON_CreateArray(), *fresh = cJSON_CreateArray();
 	char name[24];
 
@@ -167,7 +166,7 @@ int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
 	if (master == NULL)
 		goto out;
 	set_value(parameters, "agentImageVersion", cJSON_CreateString(agent));
-	set_masters(s, parameters, known, master);
+	set_masters(s, parameters, n, known, master);
 	*left = left_over(known, n);
 	rc = 0;
 out:

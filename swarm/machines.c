@@ -8,13 +8,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "docker/work.h"
 #include "swarm/agents.h"
 #include "swarm/swarm.h"
 
 #define PROGRESS_FILE "parameters/reimage.json"
-#define PROGRESS_MAX (64u << 10)
 #define PROGRESS_AGE_S (24 * 3600) /* what is older is another time's */
 
 /* ---- what is shared ---- */
@@ -251,19 +249,11 @@ static char *join_words(int argc, char **argv)
  * machines and not long ago. */
 static void read_progress(struct round *r)
 {
-	struct buf text = BUF_INIT(PROGRESS_MAX);
-	struct err ignored = ERR_INIT;
-	cJSON *doc = NULL;
+	cJSON *doc = swarm_begun(r->s, PROGRESS_FILE);
 
-	if (file_exists(PROGRESS_FILE) &&
-	    file_read(PROGRESS_FILE, &text, &ignored) == 0 &&
-	    (doc = json_parse(buf_str(&text), PROGRESS_FILE, &ignored)) != NULL &&
-	    strcmp(json_str_opt(doc, "verb", ""), r->verb) == 0 &&
-	    strcmp(json_str_opt(doc, "group", ""),
-		   settings_get(r->s->set, S_COMPUTE_GROUP)) == 0 &&
-	    strcmp(json_str_opt(doc, "set", ""),
-		   settings_get(r->s->set, S_VMSS_NAME)) == 0 &&
-	    strcmp(json_str_opt(doc, "machines", ""), r->machines) == 0 &&
+	if (json_is(doc, "verb", r->verb) &&
+	    json_is(doc, "set", settings_get(r->s->set, S_VMSS_NAME)) &&
+	    json_is(doc, "machines", r->machines) &&
 	    json_int_opt(doc, "began_s", 0) > r->began_s - PROGRESS_AGE_S) {
 		r->began_s = json_int_opt(doc, "began_s", 0);
 		r->done = cJSON_DetachItemFromObjectCaseSensitive(doc, "done");
@@ -273,7 +263,6 @@ static void read_progress(struct round *r)
 		r->done = cJSON_CreateArray();
 	}
 	json_free(doc);
-	buf_release(&text);
 }
 
 static bool was_done(const struct round *r, const struct instance *vm)
@@ -289,24 +278,18 @@ static bool was_done(const struct round *r, const struct instance *vm)
 static int write_progress(struct round *r, const struct instance *vm, size_t n,
 			  struct err *e)
 {
-	struct buf text = BUF_INIT(PROGRESS_MAX);
 	cJSON *doc = cJSON_CreateObject();
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
 		json_add_str(r->done, NULL, vm[i].name);
 	json_add_str(doc, "verb", r->verb);
-	json_add_str(doc, "group", settings_get(r->s->set, S_COMPUTE_GROUP));
 	json_add_str(doc, "set", settings_get(r->s->set, S_VMSS_NAME));
 	json_add_str(doc, "machines", r->machines);
 	json_add_int(doc, "began_s", r->began_s);
 	json_set(doc, "done", cJSON_Duplicate(r->done, true));
-	json_print(doc, &text);
-	rc = dir_make("parameters", 0700, e) < 0 ?
-		     -1 :
-		     file_write(PROGRESS_FILE, buf_str(&text), 0600, e);
+	rc = swarm_begin(r->s, PROGRESS_FILE, doc, e);
 	json_free(doc);
-	buf_release(&text);
 	return rc;
 }
 

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "docker/labels.h"
 #include "swarm/instances.h"
 #include "swarm/marker.h"
@@ -29,7 +28,6 @@
 #define HEARD_MS 18000 /* of the 30 s that the engine gives nodes */
 #define MEMBER_MS (15 * 60000)
 #define SETTLED_MS (2 * 60000)
-#define PROGRESS_MAX 4096
 #define RECOVER_FILE "parameters/recover.json"
 #define NAMES_MAX 512
 
@@ -612,39 +610,16 @@ static int name_of(const char *word, char name[24], struct err *e)
 	return 0;
 }
 
-/* What was begun, so that the same command goes on: of this group, or NULL. */
-static cJSON *progress_read(struct session *s, const char *path)
+/* Remember that, so that the same command goes on. */
+static int begin(struct session *s, const char *path, const char *name,
+		 const char *value, struct err *e)
 {
-	struct buf text = BUF_INIT(PROGRESS_MAX);
-	struct err ignored = ERR_INIT;
-	cJSON *doc = NULL;
-
-	if (file_exists(path) && file_read(path, &text, &ignored) == 0)
-		doc = json_parse(buf_str(&text), path, &ignored);
-	if (doc != NULL && strcmp(json_str_opt(doc, "group", ""),
-				  settings_get(s->set, S_COMPUTE_GROUP)) != 0) {
-		json_free(doc);
-		doc = NULL;
-	}
-	buf_release(&text);
-	return doc;
-}
-
-static int progress_write(struct session *s, const char *path, const char *name,
-			  const char *value, struct err *e)
-{
-	struct buf text = BUF_INIT(PROGRESS_MAX);
 	cJSON *doc = cJSON_CreateObject();
 	int rc;
 
-	json_add_str(doc, "group", settings_get(s->set, S_COMPUTE_GROUP));
 	json_add_str(doc, name, value);
-	json_print(doc, &text);
-	rc = dir_make("parameters", 0700, e) < 0 ?
-		     -1 :
-		     file_write(path, buf_str(&text), 0600, e);
+	rc = swarm_begin(s, path, doc, e);
 	json_free(doc);
-	buf_release(&text);
 	return rc;
 }
 
@@ -666,13 +641,14 @@ struct replace {
 static int check_parameters(struct session *s, const char *name, bool *alone,
 			    struct err *e)
 {
-	cJSON *body = NULL;
+	cJSON *parameters = NULL;
 	int64_t n, k = name[strlen("master")] - '0';
 	int rc = -1;
 
-	if (params_fetchable(e) < 0 || swarm_deployment_body(s->set, &body, e) < 0)
+	if (params_fetchable(e) < 0 ||
+	    swarm_parameters(s->set, &parameters, e) < 0)
 		goto out;
-	n = json_int_opt(body, "properties.parameters.masterCount.value", 1);
+	n = json_int_opt(parameters, "masterCount.value", 1);
 	*alone = n == 1;
 	if (k >= n)
 		err_set(e, ERR_USAGE,
@@ -682,7 +658,7 @@ static int check_parameters(struct session *s, const char *name, bool *alone,
 	else
 		rc = 0;
 out:
-	json_burn(body);
+	json_burn(parameters);
 	return rc;
 }
 
@@ -691,7 +667,7 @@ static int replace_look(struct replace *r, struct err *e)
 	cJSON *was;
 
 	r->file = xasprintf("parameters/replace-%s.json", r->name);
-	was = progress_read(r->s, r->file);
+	was = swarm_begun(r->s, r->file);
 	r->begun = was != NULL;
 	r->vm = vm_id(r->s, r->name, &r->nic, e);
 	r->made = r->vm != NULL && *r->vm != '\0' && r->begun &&
@@ -835,8 +811,7 @@ int cmd_replace_master(struct session *s, int argc, char **argv, struct err *e)
 		   replace_agree(&r, e) < 0) {
 		goto out;
 	}
-	if (!r.begun && !s->trace.print &&
-	    progress_write(s, r.file, "vm", r.vm, e) < 0)
+	if (!r.begun && !s->trace.print && begin(s, r.file, "vm", r.vm, e) < 0)
 		goto out;
 	if (replace_out(&r, e) < 0 || replace_machine(&r, e) < 0 ||
 	    deploy_again(s, r.alone, e) < 0 || replace_back(&r, e) < 0) {
@@ -1040,15 +1015,13 @@ static size_t unheard(const struct recover *r)
 /* Once: until it leads and has heard from all agents, or HEARD_MS have passed. */
 static int begin_anew(struct recover *r, struct err *e)
 {
-	char address[48];
+	char address[REMOTE_ADDRESS_MAX];
 	const struct docker_init_spec spec = { .advertise = address,
 					       .force_new_cluster = true };
 	int64_t began, led = 0;
 	int rc;
 
-	snprintf(address, sizeof(address), LAYOUT_MASTER_ADDRESS,
-		 LAYOUT_FIRST_MASTER +
-			 (unsigned)(r->from[strlen("master")] - '0'));
+	remote_private_address(r->from, address);
 	if (docker_swarm_init(remote_docker(&r->remote), &spec, e) < 0)
 		return -1;
 	began = now_ms();
@@ -1099,7 +1072,7 @@ static int raise_generation(struct recover *r, struct err *e)
 
 	if (docker_info(remote_docker(&r->remote), &info, e) < 0 ||
 	    marker_raise(r->s, info.cluster_id, r->from, &generation, e) < 0 ||
-	    progress_write(r->s, RECOVER_FILE, "from", r->from, e) < 0)
+	    begin(r->s, RECOVER_FILE, "from", r->from, e) < 0)
 		return -1;
 	ui_say(r->s->ui, "generation %u of the cluster: the swarm of %s",
 	       generation, r->from);
@@ -1197,7 +1170,7 @@ int cmd_recover(struct session *s, int argc, char **argv, struct err *e)
 	    marker_known(s, &r.marked, e) < 0 || open_from(&r, e) < 0 ||
 	    check_engine(&r, e) < 0)
 		goto out;
-	was = progress_read(s, RECOVER_FILE);
+	was = swarm_begun(s, RECOVER_FILE);
 	r.begun = strcmp(json_str_opt(was, "from", ""), r.from) == 0;
 	if ((alone = check_lost(&r, r.begun ? ELECTION_MS : 0, e)) < 0)
 		goto out;

@@ -80,8 +80,6 @@ static int run_there(struct packages *p, const struct packages_machine *m,
 
 	if (remote_check(r, e) < 0)
 		return -1;
-	if (strcmp(r->name, m->host) != 0 && m->address[0] == '\0')
-		return err_set(e, ERR_DATA, "Azure tells no address of it");
 	if (strcmp(r->name, m->host) != 0 &&
 	    remote_hop_to(r, m->host, m->address, m->master, &hop, e) < 0)
 		return -1;

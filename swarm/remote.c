@@ -57,6 +57,20 @@ void remote_masters_release(struct masters *m)
 	m->n = 0;
 }
 
+bool remote_private_address(const char *name, char address[REMOTE_ADDRESS_MAX])
+{
+	struct str s = str_of(name);
+	uint64_t k;
+
+	address[0] = '\0';
+	if (!str_starts(s, STR("master")) ||
+	    !str_num(str_skip(s, strlen("master")), LAYOUT_MASTERS_MAX - 1, &k))
+		return false;
+	snprintf(address, REMOTE_ADDRESS_MAX, LAYOUT_MASTER_ADDRESS,
+		 LAYOUT_FIRST_MASTER + (unsigned)k);
+	return true;
+}
+
 static int own_key(struct remote *r, struct err *e)
 {
 	const char *home = getenv("HOME"), *socket = getenv("SSH_AUTH_SOCK");
@@ -1064,6 +1078,9 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 	*out = NULL;
 	if (read_keys(r, e) < 0)
 		return -1;
+	if (address[0] == '\0')
+		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
+			       name);
 	if ((c = ssh_tcp(r->ssh, address, 22, e)) == NULL)
 		return err_in(e, "%s", name);
 	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {

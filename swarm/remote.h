@@ -105,6 +105,10 @@ int remote_take_master(void *masters, const cJSON *ip, struct err *e);
 /* ERR_NET when there is no connection, because making it again has failed. */
 int remote_check(const struct remote *r, struct err *e);
 void remote_masters_release(struct masters *m);
+/* The address in the machines' network of the master of that name; false, and "",
+ * when it is none's. */
+#define REMOTE_ADDRESS_MAX 48
+bool remote_private_address(const char *name, char address[REMOTE_ADDRESS_MAX]);
 /*
  * As remote_open_for, of a master with a swarm.  Waits for one that is being
  * made, at most limit_ms, saying how far each master is (booting, installing
@@ -147,7 +151,7 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
  */
 int remote_hop(struct remote *r, const char *node, struct ssh **out,
 	       struct err *e);
-/* The same, of a machine whose address is known; name: for messages. */
+/* The same, of a machine with that address; "" is ERR_DATA.  name: for messages. */
 int remote_hop_to(struct remote *r, const char *name, const char *address,
 		  bool manager, struct ssh **out, struct err *e);
 /* The keys, and where the masters are; no connection yet.  Then to that one of

@@ -208,12 +208,10 @@ static int put_keys(struct restoring *k, struct err *e)
 /* In the machines' network.  Caller frees; NULL with e. */
 static char *address_of(const char *name, struct err *e)
 {
-	struct str number = str_skip(str_of(name), strlen("master"));
-	uint64_t n;
+	char address[REMOTE_ADDRESS_MAX];
 
-	if (str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
-		return xasprintf(LAYOUT_MASTER_ADDRESS,
-				 LAYOUT_FIRST_MASTER + (unsigned)n);
+	if (remote_private_address(name, address))
+		return xstrdup(address);
 	err_set(e, ERR_DATA, "%s: not a master's name", name);
 	return NULL;
 }

@@ -17,6 +17,9 @@
 #include "swarm/swarm.h"
 #include "swarm/upgrade.h"
 
+#define OURS \
+	LAYOUT_REGISTRY_HOST \
+	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
 #define CONVERGE_MS 300000
 #define LOOK_MS 1000
 #define REGISTRY_MS 120000 /* of a master that has just got its swarm */
@@ -177,8 +180,7 @@ static const char *which_of(const struct ours *o, const char *offered)
  */
 static char *image_of_ours(struct session *s, struct docker *d, struct err *e)
 {
-	char *tag = xasprintf(LAYOUT_REGISTRY_HOST ":%d/" LAYOUT_IMAGE ":%s",
-			      LAYOUT_REGISTRY_PORT, s->version);
+	char *tag = xasprintf(OURS ":%s", s->version);
 	char *offered = NULL, *image = NULL;
 	const char *digest;
 	struct ours ours;
@@ -342,9 +344,9 @@ static int port_free(struct docker *d, const struct service *svc, struct err *e)
 		       svc->port, t.by);
 }
 
-/* POST an update of old; *again when somebody else was faster. */
+/* POST an update of old; -1 without e when somebody else was faster. */
 static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
-			  bool *again, struct err *e)
+			  struct err *e)
 {
 	struct err why = ERR_INIT;
 	int64_t version;
@@ -352,7 +354,6 @@ static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 	char *path;
 	int rc;
 
-	*again = false;
 	if ((id = json_str(old, "ID", e)) == NULL ||
 	    json_int(old, "Version.Index", 0, INT64_MAX, &version, e) < 0)
 		return -1;
@@ -360,11 +361,33 @@ static int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 			 (long long)version);
 	rc = docker_call(d, "POST", path, spec, NULL, &why);
 	free(path);
-	if (rc < 0) {
-		*again = err_is(&why, DOCKER_OUT_OF_SEQUENCE);
-		if (!*again)
-			*e = why;
+	if (rc < 0 && !err_is(&why, DOCKER_OUT_OF_SEQUENCE))
+		*e = why;
+	return rc;
+}
+
+/* Have edit change what the Engine has of a service, and tell it; again while
+ * somebody else is faster.  1: there is no such service. */
+static int service_edit(struct docker *d, const char *name,
+			int (*edit)(void *ctx, cJSON *service, struct err *e),
+			void *ctx, struct err *e)
+{
+	int rc = -1;
+
+	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
+		cJSON *service = NULL;
+
+		if (service_get(d, name, &service, e) < 0)
+			break;
+		if (service == NULL)
+			return 1;
+		if (edit(ctx, service, e) == 0)
+			rc = service_update(d, service,
+					    json_get(service, "Spec"), e);
+		json_free(service);
 	}
+	if (rc < 0 && e->kind == ERR_NONE)
+		err_set(e, ERR_DOCKER, "somebody else keeps changing it");
 	return rc;
 }
 
@@ -379,7 +402,6 @@ static int service_put(struct session *s, struct docker *d,
 		goto out;
 	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
 		cJSON *old = NULL, *spec;
-		bool again = false;
 
 		if (service_get(d, svc->name, &old, e) < 0)
 			break;
@@ -391,7 +413,7 @@ static int service_put(struct session *s, struct docker *d,
 			rc = docker_call(d, "POST", "/services/create", spec,
 					 NULL, e);
 		else
-			rc = service_update(d, old, spec, &again, e);
+			rc = service_update(d, old, spec, e);
 		if (rc == 0)
 			ui_say(s->ui, "service %s %s", svc->name,
 			       old ? "updated" : "made");
@@ -738,14 +760,55 @@ out:
 	return rc;
 }
 
+static void set_image(cJSON *service, const char *image)
+{
+	cJSON *task = json_get_mut(json_get_mut(service, "Spec"), "TaskTemplate");
+
+	json_set(json_get_mut(task, "ContainerSpec"), "Image",
+		 cJSON_CreateString(image));
+}
+
+/* What is to be changed about a service. */
+struct wish {
+	struct session *s;
+	struct docker *d;
+	int replicas; /* -1: as many as there are */
+	bool force;   /* this version, and its tasks anew */
+};
+
 /* The Engine's description has what is to be changed: another service may have
  * the name. */
-static bool can_change(const cJSON *old, bool scale, bool force, struct err *e)
+static bool can_edit(const struct wish *w, const cJSON *service, struct err *e)
 {
 	const char *of_image = "Spec.TaskTemplate.ContainerSpec";
 
-	return (!scale || json_obj(old, "Spec.Mode.Replicated", e) != NULL) &&
-	       (!force || json_obj(old, of_image, e) != NULL);
+	return (w->replicas < 0 ||
+		json_obj(service, "Spec.Mode.Replicated", e) != NULL) &&
+	       (!w->force || json_obj(service, of_image, e) != NULL);
+}
+
+static int edit_wish(void *ctx, cJSON *service, struct err *e)
+{
+	const struct wish *w = ctx;
+	cJSON *spec = json_get_mut(service, "Spec");
+	cJSON *task = json_get_mut(spec, "TaskTemplate");
+	char *image;
+
+	if (!can_edit(w, service, e))
+		return -1;
+	if (w->replicas >= 0)
+		json_set(json_get_mut(json_get_mut(spec, "Mode"), "Replicated"),
+			 "Replicas", cJSON_CreateNumber(w->replicas));
+	if (!w->force)
+		return 0;
+	if ((image = image_of(w->s, w->d, &replicated, e)) == NULL)
+		return -1;
+	set_image(service, image);
+	json_set(task, "ForceUpdate",
+		 cJSON_CreateNumber(
+			 (double)json_int_opt(task, "ForceUpdate", 0) + 1));
+	free(image);
+	return 0;
 }
 
 /* Change something about a service that must be there. */
@@ -753,58 +816,19 @@ static int change(struct session *s, const char *name, int replicas, bool force,
 		  struct err *e)
 {
 	struct remote r;
-	struct docker *d;
 	int rc = -1;
 
-	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
-		goto out;
-	d = remote_docker(&r);
-	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
-		cJSON *old = NULL, *spec, *task;
-		bool again;
-		char *image = NULL;
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) == 0) {
+		struct wish w = { s, remote_docker(&r), replicas, force };
 
-		if (service_get(d, name, &old, e) < 0)
-			break;
-		if (old == NULL) {
-			err_set(e, ERR_DOCKER,
-				"is not there; 'azswarm deploy-replicated-service' "
-				"makes it");
-			break;
-		}
-		if (!can_change(old, replicas >= 0, force, e)) {
-			json_free(old);
-			break;
-		}
-		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
-		task = json_get_mut(spec, "TaskTemplate");
-		if (replicas >= 0)
-			json_set(json_get_mut(json_get_mut(spec, "Mode"),
-					      "Replicated"),
-				 "Replicas", cJSON_CreateNumber(replicas));
-		if (force && (image = image_of(s, d, &replicated, e)) != NULL) {
-			json_set(json_get_mut(task, "ContainerSpec"), "Image",
-				 cJSON_CreateString(image));
-			json_set(task, "ForceUpdate",
-				 cJSON_CreateNumber(
-					 (double)json_int_opt(task,
-							      "ForceUpdate", 0) +
-					 1));
-		}
-		if (!force || image != NULL)
-			rc = service_update(d, old, spec, &again, e);
-		free(image);
-		json_free(spec);
-		json_free(old);
+		rc = service_edit(w.d, name, edit_wish, &w, e);
+		if (rc > 0)
+			rc = err_set(e, ERR_DOCKER,
+				     "is not there; 'azswarm "
+				     "deploy-replicated-service' makes it");
+		rc = rc < 0 ? err_in(e, "service %s", name) :
+			      converge(s, w.d, name, e);
 	}
-	if (rc < 0) {
-		if (e->kind == ERR_NONE)
-			err_set(e, ERR_DOCKER, "somebody else keeps changing it");
-		err_in(e, "service %s", name);
-	} else {
-		rc = converge(s, d, name, e);
-	}
-out:
 	remote_release(&r);
 	return rc;
 }
@@ -827,9 +851,6 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- after an upgrade ---- */
 
-#define OURS \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
 #define MOVES_MAX 64
 
 /* Services that run as another build of this program. */
@@ -881,29 +902,12 @@ static void start_first(cJSON *spec)
 	json_add_str(how, "Order", "start-first");
 }
 
-static int move_one(struct docker *d, const char *name, const char *image,
-		    struct err *e)
+static int edit_move(void *image, cJSON *service, struct err *e)
 {
-	int rc = -1;
-
-	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
-		cJSON *old = NULL, *spec;
-		bool again;
-
-		if (service_get(d, name, &old, e) < 0 || old == NULL)
-			return e->kind == ERR_NONE ? 0 : -1;
-		spec = cJSON_DetachItemFromObjectCaseSensitive(old, "Spec");
-		json_set(json_get_mut(json_get_mut(spec, "TaskTemplate"),
-				      "ContainerSpec"),
-			 "Image", cJSON_CreateString(image));
-		start_first(spec);
-		rc = service_update(d, old, spec, &again, e);
-		json_free(spec);
-		json_free(old);
-	}
-	return rc < 0 && e->kind == ERR_NONE ?
-		       err_set(e, ERR_DOCKER, "somebody else keeps changing it") :
-		       rc;
+	(void)e;
+	set_image(service, image);
+	start_first(json_get_mut(service, "Spec"));
+	return 0;
 }
 
 static int move_all(struct session *s, struct docker *d, const struct moves *m,
@@ -914,11 +918,9 @@ static int move_all(struct session *s, struct docker *d, const struct moves *m,
 
 	for (size_t i = 0; rc == 0 && i < m->n; i++) {
 		ui_say(s->ui, "service %s: to this version", m->name[i]);
-		rc = move_one(d, m->name[i], image, e);
-		if (rc < 0)
-			err_in(e, "service %s", m->name[i]);
-		else
-			rc = converge(s, d, m->name[i], e);
+		rc = service_edit(d, m->name[i], edit_move, image, e);
+		rc = rc < 0 ? err_in(e, "service %s", m->name[i]) :
+			      converge(s, d, m->name[i], e);
 	}
 	free(image);
 	return rc;

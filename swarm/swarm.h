@@ -219,6 +219,10 @@ int swarm_group_put(struct session *s, const char *group, struct err *e);
 char *swarm_deployment_name(const struct session *s);
 /* rest: what follows its name, "/validate" or "".  Caller frees. */
 char *swarm_deployment_path(const struct session *s, const char *rest);
+/* The template's parameters, {"masterCount": {"value": 3}, ...}, from the file, which
+ * is made for these settings or refused.  Caller burns. */
+int swarm_parameters(const struct settings *set, cJSON **parameters,
+		     struct err *e);
 /* {"properties": {mode, template, parameters}} from the asset and the file.
  * Caller burns. */
 int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e);
@@ -240,6 +244,15 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 /* Whether what is to be done is agreed to at the terminal, or with --yes.  0, or
  * -1 with ERR_USAGE or ERR_INTR. */
 int swarm_agree(struct session *s, const char *what, struct err *e);
+
+/*
+ * What a command that was cut off left at that path in parameters/, when it was
+ * for the same COMPUTE_GROUP; NULL: nothing, or nothing that can be read.  Caller
+ * frees.
+ */
+cJSON *swarm_begun(struct session *s, const char *path);
+/* Leave doc there, which is put in and gets the group. */
+int swarm_begin(struct session *s, const char *path, cJSON *doc, struct err *e);
 
 /* ---- waiting for the swarm (swarm/up.c) ---- */
 

@@ -38,7 +38,7 @@
 
 struct machine {
 	const char *host;
-	char address[48], version[32];
+	char address[REMOTE_ADDRESS_MAX], version[32];
 	bool master, leader, ready;
 	bool differs;
 	bool reboot;	 /* updates of its own packages want a restart */
@@ -94,16 +94,14 @@ static int take_role(const cJSON *parameters, const char *name,
 int upgrade_read(struct session *s, struct upgrade_files want[UPGRADE_ROLES],
 		 struct err *e)
 {
-	cJSON *body = NULL;
-	const cJSON *p;
-	int rc = swarm_deployment_body(s->set, &body, e);
+	cJSON *p = NULL;
+	int rc = swarm_parameters(s->set, &p, e);
 
-	p = json_at(body, "properties.parameters");
 	if (rc == 0)
 		rc = take_role(p, "masterCustomData", &want[UPGRADE_MASTER], e);
 	if (rc == 0)
 		rc = take_role(p, "agentCustomData", &want[UPGRADE_AGENT], e);
-	json_burn(body);
+	json_burn(p);
 	return rc;
 }
 
@@ -180,7 +178,6 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 			bool master, const cJSON *addresses)
 {
 	struct machine *m = &u->m[u->n];
-	uint64_t k = 0;
 
 	if (instance_is_off(vm)) {
 		ui_say(u->s->ui,
@@ -190,17 +187,16 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 		return;
 	}
 	*m = (struct machine){ .host = vm->host, .master = master };
-	if (!master)
+	if (master)
+		remote_private_address(vm->host, m->address);
+	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(addresses, vm->host, ""));
-	else if (str_num(str_skip(str_of(vm->host), strlen("master")),
-			 LAYOUT_MASTERS_MAX - 1, &k))
-		snprintf(m->address, sizeof(m->address), LAYOUT_MASTER_ADDRESS,
-			 LAYOUT_FIRST_MASTER + (unsigned)k);
 	u->n++;
 }
 
-/* The row of a machine's node: of its address, for names may be anybody's. */
+/* The row of a machine's node, when it is Ready: of its role, too, for a worker may
+ * call itself like a master. */
 static const struct docker_node *row_of(const struct machine *m,
 					const struct docker_node *nodes, size_t n)
 {
@@ -260,9 +256,6 @@ static int reach(struct upgrade *u, struct machine *m, struct err *e)
 		m->ssh = u->survey.remote.ssh;
 		return 0;
 	}
-	if (m->address[0] == '\0')
-		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
-			       m->host);
 	if (remote_hop_to(&u->survey.remote, m->host, m->address, m->master,
 			  &m->ssh, e) < 0)
 		return -1;
@@ -299,7 +292,7 @@ static void script_of(const struct upgrade_files *want, bool apply, struct buf *
 
 /* Of what a machine answers: a line each. */
 struct answer {
-	bool whole, back, end;
+	bool whole, back, untouched, end;
 	char bad[256];
 };
 
@@ -325,6 +318,7 @@ static void take_line(struct upgrade *u, struct machine *m, struct str line,
 		m->reboot |= str_eqz(word, "reboot");
 		a->whole |= str_eqz(word, "whole");
 		a->back |= str_eqz(word, "back");
+		a->untouched |= str_eqz(word, "untouched");
 		a->end |= str_eqz(word, "end");
 	}
 }
@@ -450,8 +444,9 @@ static int bring(struct upgrade *u, struct machine *m, struct err *e)
 			       "%s: %s; it %s, and the others are as they were: "
 			       "'azswarm ssh %s sudo journalctl -u %s' says more",
 			       m->host, a.bad[0] != '\0' ? a.bad : "failed",
-			       a.back ? "was put back as it was" :
-					"is NOT as it was before",
+			       a.back	   ? "was put back as it was" :
+			       a.untouched ? "was left as it is" :
+					     "is NOT as it was before",
 			       m->host, LAYOUT_AGENT_UNIT);
 	if (await_ready(u, m, e) < 0)
 		return -1;

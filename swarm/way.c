@@ -114,6 +114,7 @@ static int ask_any(struct way *w, const char *method, const char *target,
 		if (!others || *status != 503)
 			return 0;
 		json_free(*doc);
+		*doc = NULL;
 	}
 	http_client_release(&w->http);
 	start_client(w);

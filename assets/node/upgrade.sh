@@ -14,9 +14,14 @@ azswarm=/usr/local/bin/azswarm
 engine=/etc/docker/daemon.json
 changed='' broken=''
 
-# one at a time: what was begun from elsewhere ends first
+# untouched WHY
+untouched() { echo "bad $1"; echo untouched; }
+
+# one at a time: what was begun from elsewhere ends first; a look is not as patient
+patience=900
+[ "$mode" = apply ] || patience=30
 exec 9>/run/azswarm-upgrade.lock
-flock -w 900 9 || { echo 'bad another upgrade is at work'; exit; }
+flock -w $patience 9 || { untouched 'another upgrade is at work'; echo end; exit; }
 
 sum() { sha256sum 2>/dev/null <"$1" | cut -c 1-64; }
 
@@ -188,7 +193,7 @@ apply() {
 	*$azswarm*) kept=$azswarm.old ;;
 	esac
 	if [ -n "$broken" ] || ! keep; then
-		echo 'bad there is no room for what is to come'
+		untouched 'there is no room for what is to come'
 		return
 	fi
 	if [ -n "$kept" ] && $azswarm version >/dev/null 2>&1; then

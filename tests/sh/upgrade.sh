@@ -71,6 +71,16 @@ same 'what was changed: no other' "$quiet" "$(started agents000001)"
 same 'what was changed: is back' '755' "$(on agents000000 stat -c %a /usr/local/sbin/azswarm-firewall)"
 expect 'and then' 0 'nothing differs' az upgrade --dry-run
 
+# what cannot be begun is not begun
+on agents000000 sh -c 'echo x >>/etc/sysctl.d/60-azswarm.conf
+	mkdir /var/lib/azswarm-upgrade && mount -t tmpfs -o nr_inodes=1 tmpfs /var/lib/azswarm-upgrade'
+expect 'no room: told' 1 'agents000000: there is no room for what is to come; it was left as it is' az upgrade
+same 'no room: nothing was done' 1 "$(on agents000000 grep -c '^x$' /etc/sysctl.d/60-azswarm.conf)"
+on agents000000 sh -c 'umount /var/lib/azswarm-upgrade
+	flock /run/azswarm-upgrade.lock sleep 45 </dev/null >/dev/null 2>&1 &'
+expect 'another one: told' 1 'agents000000: another upgrade is at work' az upgrade --dry-run
+must 'and then it is done' az upgrade
+
 # a setting: what it is for is done
 metadata() { on "$1" iptables-save -t mangle | grep -c 169.254.169.254; }
 same 'a setting: before' '1 1 1' "$(for m in agents000000 agents000001 master0; do metadata $m; done | xargs)"

@@ -19,11 +19,14 @@
 static char dir[] = "/tmp/azswarm-test-XXXXXX";
 static struct engine helper;
 static const char *nodes;
+static unsigned refused; /* with that status; 0: not */
 
 static void answer(void *ctx, const char *method, const char *target,
 		   const char *body, struct engine_reply *r)
 {
 	(void)ctx, (void)method, (void)body;
+	if (refused != 0)
+		r->status = refused;
 	r->body = strcmp(target, "/nodes") == 0 ?
 			  nodes :
 			  "{\"status\":200,\"probe_s\":1}";
@@ -134,6 +137,37 @@ static void run_row(const struct row *row)
 		close(fd);
 }
 
+/* A helper without a swarm, and no other master that can be asked: a refusal, and
+ * nothing is left in the caller's hands. */
+static void run_alone(void)
+{
+	struct settings set;
+	struct err e = ERR_INIT;
+	struct ui ui = { .err = stderr };
+	struct session s = { .ui = &ui, .set = &set };
+	struct way w = { .s = &s, .remote = { .s = &s, .has_keys = true } };
+	cJSON *rows_of = NULL;
+	int rc;
+
+	settings_init(&set);
+	settings_set(&set, S_SSH_PORT, "1", "a test");
+	for (size_t i = 0; i < 2; i++) {
+		w.remote.masters.name[i] = xasprintf("master%zu", i);
+		w.remote.masters.address[i] = xstrdup(ADDRESS);
+	}
+	w.remote.masters.n = 2;
+	http_client_init(&w.http, (struct http_dialer){ .dial = dial }, NULL);
+	nodes = "{\"error\":\"there is no swarm here yet\"}";
+	refused = 503;
+	rc = way_nodes(&w, &rows_of, &e);
+	checkf(rc < 0 && rows_of == NULL &&
+		       strstr(e.msg, "no master works") != NULL,
+	       "no swarm there, and no other master", "%d %s", rc, e.msg);
+	refused = 0;
+	way_close(&w);
+	settings_release(&set);
+}
+
 int main(void)
 {
 	json_init();
@@ -144,6 +178,7 @@ int main(void)
 	engine_start(&helper);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
+	run_alone();
 	engine_stop(&helper);
 	rmdir(dir);
 	return check_failed();
