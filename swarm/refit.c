@@ -21,16 +21,8 @@
 static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
-	struct ssh_channel *c = ssh_unix(ctx, DOCKER_SOCKET, e);
-
 	(void)tls, (void)host, (void)port;
-	if (c == NULL)
-		return NULL;
-	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
-		ssh_channel_close(c);
-		return NULL;
-	}
-	return ssh_channel_stream(c);
+	return ssh_channel_opened(ssh_unix(ctx, DOCKER_SOCKET, e), deadline_ms, e);
 }
 
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh)
