@@ -102,7 +102,6 @@ static int ask_once(struct session *s, const struct http_request *q,
 		else if ((*key = take_key(buf_str(&r.body), e)) == NULL)
 			rc = -1;
 	}
-	burn(r.body.str, r.body.n);
 	http_response_release(&r);
 	return rc;
 }

@@ -201,10 +201,7 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 			rc = 0;
 		}
 	}
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	free(path);
 	return rc < 0 ? err_in(e, "keys of storage account %s",
 			       storage_account_name(s)) :
@@ -223,10 +220,7 @@ int storage_key_anew(struct session *s, const char *name, struct err *e)
 	if (rc == 0)
 		ui_say(s->ui, "storage account %s: %s made anew",
 		       storage_account_name(s), name);
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	json_free(body);
 	free(path);
 	return rc < 0 ? err_in(e, "%s of storage account %s", name,
@@ -296,10 +290,7 @@ static int signed_by_azure(struct session *s, const struct storage *st,
 		*query = xstrdup(sas);
 		rc = 0;
 	}
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	json_free(body);
 	free(resource);
 	free(path);
