@@ -454,31 +454,18 @@ static int upload_once(struct keeping *k, const char *name, int fd, off_t size,
 
 static int upload(struct keeping *k, const char *name, struct err *e)
 {
-	struct azure_clock *clock = &k->s->az.clock;
 	int fd = open(k->path, O_RDONLY | O_CLOEXEC);
 	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	int64_t began = now_ms(), wait_ms;
+	int64_t began = now_ms();
 	int rc = size < 0 ? err_sys(e, ERR_IO, "%s", k->path) : 0;
 
-	for (unsigned tries = 1; rc == 0; tries++) {
-		struct err once = ERR_INIT;
-
-		if (upload_once(k, name, fd, size, &once) == 0)
-			break;
-		wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once);
-		if (wait_ms < 0) {
-			*e = once;
-			rc = err_in(e, "%s is written, but not in storage",
-				    k->path);
-		} else {
-			rc = clock->wait(clock->ctx, now_ms() + wait_ms,
-					 "the storage account to answer", began,
-					 e);
-		}
-	}
+	for (unsigned tries = 1;
+	     rc == 0 && upload_once(k, name, fd, size, e) < 0; tries++)
+		rc = storage_again(k->s, RETRY_UPLOAD, tries, began, e);
 	if (fd >= 0)
 		close(fd);
-	return rc;
+	return rc < 0 ? err_in(e, "%s is written, but not in storage", k->path) :
+			0;
 }
 
 /* ---- backup ---- */

@@ -73,13 +73,10 @@ static int ask_once(struct session *s, const struct blob_ask *q,
 int blob_ask(struct session *s, const struct blob_ask *q,
 	     struct http_response *r, struct err *e)
 {
-	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 	bool anew = false;
 
 	for (unsigned tries = 1;; tries++) {
-		int64_t wait_ms;
-
 		if (access_container(s, e) < 0)
 			return -1;
 		if (ask_once(s, q, r, e) == 0) {
@@ -99,16 +96,9 @@ int blob_ask(struct session *s, const struct blob_ask *q,
 			continue;
 		}
 		/* what a reader has given is gone */
-		wait_ms = q->idempotent && q->body_read == NULL &&
-					  q->on_body == NULL ?
-				  http_retry_ms(RETRY_BLOB, tries, NULL, e) :
-				  -1;
-		if (wait_ms < 0)
+		if (!q->idempotent || q->body_read != NULL || q->on_body != NULL ||
+		    storage_again(s, RETRY_BLOB, tries, began, e) < 0)
 			return err_in(e, "blob storage");
-		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + wait_ms,
-				"the storage account to answer", began, e) < 0)
-			return -1;
 	}
 }
 

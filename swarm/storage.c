@@ -350,6 +350,18 @@ int storage_refusal(const struct http_response *r, enum http_retry row,
 		       -1;
 }
 
+int storage_again(struct session *s, enum http_retry row, unsigned tries,
+		  int64_t began, struct err *e)
+{
+	int64_t wait_ms = http_retry_ms(row, tries, NULL, e);
+
+	if (wait_ms < 0)
+		return -1;
+	err_clear(e);
+	return s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
+				"the storage account to answer", began, e);
+}
+
 static int blob_there(struct session *s, const char *url,
 		      const struct program *p, bool *there, struct err *e)
 {
@@ -387,19 +399,11 @@ out:
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e)
 {
-	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 
-	for (unsigned tries = 1; blob_there(s, url, p, there, e) < 0; tries++) {
-		int64_t wait_ms = http_retry_ms(RETRY_BLOB, tries, NULL, e);
-
-		if (wait_ms < 0)
+	for (unsigned tries = 1; blob_there(s, url, p, there, e) < 0; tries++)
+		if (storage_again(s, RETRY_BLOB, tries, began, e) < 0)
 			return -1;
-		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + wait_ms,
-				"the storage account to answer", began, e) < 0)
-			return -1;
-	}
 	return 0;
 }
 
@@ -459,30 +463,19 @@ static int upload(struct session *s, struct storage *st,
 	int rc = -1;
 
 	for (unsigned tries = 1;; tries++) {
-		struct err once = ERR_INIT;
-		int64_t wait_ms;
-
 		if (write_url == NULL &&
 		    storage_sas_url(s, st, p->blob, "rcw",
 				    unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 			goto out;
-		if (blob_there(s, write_url, p, &there, &once) == 0 &&
-		    (there || put_blob(s, write_url, p, &once) == 0))
+		if (blob_there(s, write_url, p, &there, e) == 0 &&
+		    (there || put_blob(s, write_url, p, e) == 0))
 			break;
-		if (storage_keyless_now(s, st, &once)) {
+		if (storage_keyless_now(s, st, e)) {
 			burn_str(write_url);
 			write_url = NULL;
-			continue;
-		}
-		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) <
-		    0) {
-			*e = once;
+		} else if (storage_again(s, RETRY_UPLOAD, tries, began, e) < 0) {
 			goto out;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
-				     "the storage account to answer", began,
-				     e) < 0)
-			goto out;
 	}
 	ui_say(s->ui, "program %.12s... %s%s%s", p->sha256,
 	       there ? "is in storage already" : "uploaded",

@@ -75,6 +75,12 @@ int storage_sas_url(struct session *s, struct storage *st, const char *blob,
  * the signature and is never shown.  ERR_NET: it may be different next time. */
 int storage_refusal(const struct http_response *r, enum http_retry row,
 		    struct err *e);
+/*
+ * Blob storage failed, as e says, after so many tries since began.  0: e is cleared
+ * and it is time for the next; -1: it does not pass, or who waits was interrupted.
+ */
+int storage_again(struct session *s, enum http_retry row, unsigned tries,
+		  int64_t began, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
