@@ -14,6 +14,7 @@
  * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
+#define PARAMETERS_MAX (1u << 20)
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
@@ -144,8 +145,9 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
 /* ---- parameters (swarm/params.c) ---- */
 
-/* What parameters/cluster.json holds; NULL: it is not there, or no JSON.  Caller
- * burns. */
+/* What parameters/cluster.json holds; NULL with e.  Caller burns. */
+cJSON *params_read(struct err *e);
+/* The same for who can do without: NULL where it is not there, or no JSON. */
 cJSON *params_there(void);
 
 /*
