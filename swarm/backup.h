@@ -110,7 +110,7 @@ int refit_wait_swarm(struct docker *d, struct str key, int64_t limit_ms,
 /* Labels and availability by name; who is not there is named in absent. */
 int refit_labels(struct docker *d, const cJSON *cluster, struct buf *absent,
 		 struct err *e);
-/* The rows of all nodes but this one are removed. */
+/* The rows of nodes that are not Ready are removed, but for this one's. */
 int refit_rows(struct docker *d, const char *self, size_t *removed, struct err *e);
 /*
  * Networks, configs and services as they are described, into a swarm that has

@@ -408,7 +408,7 @@ int refit_services(struct session *s, struct docker *d, int64_t limit_ms,
 
 	d->timeout_ms = ENGINE_MS;
 	while ((rc = look_at_services(d, lacking, e)) == 0 && lacking->n > 0 &&
-	       now_ms() - began < limit_ms && rc == 0) {
+	       now_ms() - began < limit_ms) {
 		ui_waiting(s->ui, "the services to run", now_ms() - began,
 			   now_ms());
 		if ((rc = sleep_until(now_ms() + LOOK_MS, e)) < 0)

@@ -124,13 +124,13 @@ void storage_release(struct storage *st)
 	*st = (struct storage){ 0 };
 }
 
-int storage_find(struct session *s, struct storage *st, struct err *e)
+static int find(struct session *s, struct err *e)
 {
 	struct azure_reply r = { 0 };
 	int rc = account_look(s, &r, e);
 
 	if (rc > 0)
-		rc = take_account(st, r.doc, e);
+		rc = take_account(&s->store, r.doc, e);
 	else if (rc == 0)
 		rc = err_set(e, ERR_DATA,
 			     "storage account %s is not there; "
@@ -145,9 +145,7 @@ struct storage *storage_of(struct session *s, struct err *e)
 	/* which looks for it, too, and would do so in the middle of this */
 	if (lock_take(s, e) < 0)
 		return NULL;
-	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
-		       &s->store :
-		       NULL;
+	return s->store.blob != NULL || find(s, e) == 0 ? &s->store : NULL;
 }
 
 void storage_say_keyless(struct session *s)

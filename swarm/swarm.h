@@ -34,10 +34,8 @@ const char *storage_account_name(struct session *s);
 	"no machine mounts a share at /srv (SMB knows no other way in), and " \
 	"autoscale stays off: " STORAGE_BRIEF
 void storage_release(struct storage *st);
-/* ERR_DATA unless the account is there.  st is zeroed by the caller; release it
- * whatever the result. */
-int storage_find(struct session *s, struct storage *st, struct err *e);
-/* The session's own, found once for all parts of a command; NULL with e. */
+/* The session's own, found once for all parts of a command; NULL with e: ERR_DATA
+ * unless the account is there. */
 struct storage *storage_of(struct session *s, struct err *e);
 void storage_say_keyless(struct session *s);
 /* e is the storage service's word that keys are forbidden, which nothing told
