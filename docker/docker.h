@@ -44,7 +44,7 @@ struct docker {
 void docker_init(struct docker *d, struct http_dialer dialer);
 /* path is kept, and so is d's own address: d must not move afterwards. */
 void docker_init_unix(struct docker *d, const char *path);
-void docker_release(struct docker *d);
+void docker_release(struct docker *d); /* a zeroed one, too */
 
 /*
  * Ask /_ping and settle on a version: ours or the engine's, whichever is

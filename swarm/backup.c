@@ -520,12 +520,10 @@ static int keep(struct keeping *k, struct err *e)
 static void release(struct keeping *k)
 {
 	archive_release(&k->file);
-	if (k->there.http.dialer.dial != NULL)
-		docker_release(&k->there);
+	docker_release(&k->there);
 	if (k->ssh != NULL && k->ssh != k->r.ssh)
 		ssh_close(k->ssh);
-	if (k->way.s != NULL)
-		way_close(&k->way);
+	way_close(&k->way);
 	remote_release(&k->r);
 	json_burn(k->doc);
 	buf_burn(&k->unlock);

@@ -98,7 +98,8 @@ int script_end(struct script *s, struct err *e);
 /* {"nodes": [{"hostname", "role", "availability", "labels"}], "services": [...],
  * ...}: what the API tells, for the caller to burn. */
 int refit_describe(struct docker *d, cJSON **doc, struct err *e);
-/* The Engine on a machine that ssh leads to; anew, once it was stopped. */
+/* The Engine on a machine that ssh leads to; anew, once it was stopped.  d is
+ * zeroed before the first time. */
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh);
 /* Until that engine answers, and says how it stands with its swarm; unlocked with
  * key, when it is locked. */

@@ -27,8 +27,7 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh)
 {
-	if (d->http.dialer.dial != NULL)
-		docker_release(d);
+	docker_release(d);
 	docker_init(d, (struct http_dialer){ dial, ssh });
 	d->http.watch = trace_watch(&s->trace, TRACE_SWARM);
 }

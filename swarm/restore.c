@@ -240,9 +240,7 @@ static int await_engine(struct restoring *k, struct err *e)
 			   now_ms() - began, now_ms());
 		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
 			return -1;
-		if (k->there.http.dialer.dial != NULL)
-			docker_release(&k->there);
-		k->there = (struct docker){ 0 };
+		docker_release(&k->there);
 		remote_release(&k->r);
 		err_clear(&once);
 		/* what each master is at was said the first time */
@@ -336,8 +334,7 @@ static int other_one(struct restoring *k, const char *name, bool away,
 		       docker_swarm_leave(&there, true, e) == 0)))
 		rc = 0;
 out:
-	if (there.http.dialer.dial != NULL)
-		docker_release(&there);
+	docker_release(&there);
 	ssh_close(ssh);
 	free(address);
 	return rc;
@@ -711,8 +708,7 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 	       settings_get(s->set, S_COMPUTE_GROUP));
 	rc = 0;
 out:
-	if (k.there.http.dialer.dial != NULL)
-		docker_release(&k.there);
+	docker_release(&k.there);
 	remote_release(&k.r);
 	backup_release(&k.b);
 	buf_release(&k.lacking);
