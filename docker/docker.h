@@ -99,6 +99,7 @@ struct docker_info {
 	char cluster_id[DOCKER_ID_MAX]; /* managers only */
 	char hostname[256];
 	char version[64];	 /* "29.2.1" */
+	char root[256];		 /* where it keeps all that it has */
 	char error[256];	 /* what the engine says about its swarm */
 	int64_t nodes, managers; /* managers only */
 	struct docker_managers known;

@@ -147,10 +147,9 @@ struct keeping {
 	bool only;	     /* it is the only manager */
 	bool alone;	     /* without it the others are no majority */
 	struct ssh *ssh;     /* to it; r's, or a hop */
-	struct docker there; /* its engine, once it was stopped */
+	struct docker there; /* its engine */
+	struct docker_info info;
 	bool stopped;
-	char root[256]; /* where Docker keeps what it has there */
-	char engine[64], cluster[DOCKER_ID_MAX];
 	cJSON *doc;
 	struct buf unlock;
 	struct archive file;
@@ -255,26 +254,16 @@ static int prepare(struct keeping *k, struct err *e)
 static int look(struct keeping *k, struct err *e)
 {
 	struct docker *d = remote_docker(&k->r);
-	struct docker_info info;
-	cJSON *doc = NULL;
 
-	if (docker_info(d, &info, e) < 0 || choose(k, e) < 0 ||
-	    refit_describe(d, &k->doc, e) < 0 ||
+	if (choose(k, e) < 0 || refit_describe(d, &k->doc, e) < 0 ||
 	    docker_unlock_key(d, &k->unlock, e) < 0)
 		return -1;
-	snprintf(k->cluster, sizeof(k->cluster), "%s", info.cluster_id);
-	snprintf(k->engine, sizeof(k->engine), "%s", info.version);
-	snprintf(k->root, sizeof(k->root), LAYOUT_DOCKER_ROOT);
-	if (strcmp(k->r.name, k->host) == 0) {
+	if (strcmp(k->r.name, k->host) == 0)
 		k->ssh = k->r.ssh;
-		if (docker_call(d, "GET", "/info", NULL, &doc, e) == 0)
-			snprintf(k->root, sizeof(k->root), "%s",
-				 json_str_opt(doc, "DockerRootDir",
-					      LAYOUT_DOCKER_ROOT));
-		json_free(doc);
-		return e->kind == ERR_NONE ? 0 : -1;
-	}
-	return remote_hop_to(&k->r, k->host, k->address, true, &k->ssh, e);
+	else if (remote_hop_to(&k->r, k->host, k->address, true, &k->ssh, e) < 0)
+		return -1;
+	refit_engine(&k->there, k->s, k->ssh);
+	return docker_info(&k->there, &k->info, e);
 }
 
 /* ---- the file ---- */
@@ -288,8 +277,8 @@ static void add_header(const struct keeping *k, struct buf *out)
 	json_add_str(doc, "program", k->s->version);
 	json_add_str(doc, "group", settings_get(k->s->set, S_COMPUTE_GROUP));
 	json_add_str(doc, "when", when);
-	json_add_str(doc, "engine", k->engine);
-	json_add_str(doc, "cluster", k->cluster);
+	json_add_str(doc, "engine", k->info.version);
+	json_add_str(doc, "cluster", k->info.cluster_id);
 	json_add_str(doc, "manager", k->host);
 	json_print(doc, out);
 	json_free(doc);
@@ -365,7 +354,7 @@ static int write_file(struct keeping *k, struct err *e)
 	struct script pack = { .ssh = k->ssh,
 			       .asset = "node/backup.sh",
 			       .word = "pack",
-			       .root = k->root,
+			       .root = k->info.root,
 			       .take = take_state,
 			       .ctx = k };
 	struct buf header = BUF_INIT(SEAL_HEADER_MAX);
