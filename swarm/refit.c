@@ -247,7 +247,7 @@ int refit_rows(struct docker *d, const char *self, size_t *removed, struct err *
 
 static void name_lacking(struct buf *lacking, const char *what, const char *name)
 {
-	buf_addf(lacking, "%s%s %s", lacking->n > 0 ? ", " : "", what, name);
+	buf_addf(lacking, "%s%s%s", lacking->n > 0 ? ", " : "", what, name);
 }
 
 /* Make one; *id (may be NULL) gets the engine's answer, an "ID" or "Id". */
@@ -346,7 +346,7 @@ static int make_service(struct docker *d, const cJSON *service,
 	task = json_get_mut(spec, "TaskTemplate");
 	box = json_get_mut(task, "ContainerSpec");
 	if (cJSON_GetArraySize(json_get(box, "Secrets")) > 0) {
-		name_lacking(lacking, "service", name);
+		name_lacking(lacking, "service ", name);
 	} else {
 		new_ids(json_get_mut(task, "Networks"), "Target", ids);
 		new_ids(json_get_mut(spec, "Networks"), "Target", ids);
@@ -365,7 +365,7 @@ int refit_recreate(struct docker *d, const cJSON *cluster, struct buf *lacking,
 	int rc = 0;
 
 	cJSON_ArrayForEach(one, json_get(cluster, "secrets"))
-		name_lacking(lacking, "secret",
+		name_lacking(lacking, "secret ",
 			     json_str_opt(one, "Spec.Name", "?"));
 	if (make_networks(d, cluster, ids, e) < 0 ||
 	    make_configs(d, cluster, ids, e) < 0)
