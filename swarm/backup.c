@@ -33,17 +33,6 @@
 
 /* ---- a script on a machine ---- */
 
-static void add_quoted(struct buf *b, struct str s)
-{
-	buf_addc(b, '\'');
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '\'')
-			buf_adds(b, "'\\''");
-		else
-			buf_addc(b, s.p[i]);
-	buf_addc(b, '\'');
-}
-
 int script_begin(struct script *s, struct err *e)
 {
 	struct buf command = BUF_INIT(64u << 10), text;
@@ -51,9 +40,9 @@ int script_begin(struct script *s, struct err *e)
 	buf_init(&s->said, SAID_MAX);
 	asset_get(s->asset, &text);
 	buf_adds(&command, "sudo -n sh -c ");
-	add_quoted(&command, buf_str(&text));
+	buf_add_shell(&command, buf_str(&text));
 	buf_addf(&command, " %s ", s->word);
-	add_quoted(&command, str_of(s->root));
+	buf_add_shell(&command, str_of(s->root));
 	s->c = buf_check(&command, s->asset, e) < 0 ?
 		       NULL :
 		       ssh_exec(s->ssh, command.str, e);
