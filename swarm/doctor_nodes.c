@@ -126,22 +126,15 @@ static void tell(struct nodes *ns, struct machine *m, enum doctor_verdict v,
 static void add_machine(struct nodes *ns, const struct instance *vm, bool master)
 {
 	struct machine *m = &ns->m[ns->n];
-	struct str number = str_of(vm->host);
-	uint64_t k;
 
 	*m = (struct machine){ .host = vm->host, .master = master };
 	m->off = instance_is_off(vm);
 	snprintf(m->root, sizeof(m->root), ROOT);
-	if (master) {
-		number = str_skip(number, strlen("master"));
-		if (str_num(number, LAYOUT_MASTERS_MAX - 1, &k))
-			snprintf(m->address, sizeof(m->address),
-				 LAYOUT_MASTER_ADDRESS,
-				 LAYOUT_FIRST_MASTER + (unsigned)k);
-	} else {
+	if (master)
+		remote_master_address(vm->host, m->address, sizeof(m->address));
+	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(ns->addresses, vm->host, ""));
-	}
 	ns->n++;
 }
 

@@ -1046,9 +1046,7 @@ static int begin_anew(struct recover *r, struct err *e)
 	int64_t began, led = 0;
 	int rc;
 
-	snprintf(address, sizeof(address), LAYOUT_MASTER_ADDRESS,
-		 LAYOUT_FIRST_MASTER +
-			 (unsigned)(r->from[strlen("master")] - '0'));
+	remote_master_address(r->from, address, sizeof(address));
 	if (docker_swarm_init(remote_docker(&r->remote), &spec, e) < 0)
 		return -1;
 	began = now_ms();

@@ -46,6 +46,19 @@ int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
 	return 0;
 }
 
+bool remote_master_address(const char *name, char *address, size_t size)
+{
+	struct str s = str_of(name);
+	uint64_t n;
+
+	if (!str_starts(s, STR("master")) ||
+	    !str_num(str_skip(s, strlen("master")), LAYOUT_MASTERS_MAX - 1, &n))
+		return false;
+	snprintf(address, size, LAYOUT_MASTER_ADDRESS,
+		 LAYOUT_FIRST_MASTER + (unsigned)n);
+	return true;
+}
+
 void remote_masters_release(struct masters *m)
 {
 	for (size_t i = 0; i < m->n; i++) {

@@ -96,6 +96,8 @@ enum remote_at remote_is_at(const struct remote *r);
 int remote_why(const struct remote *r, struct err *e);
 /* Whether there is a swarm, which may be about to have a leader again. */
 bool remote_may_lead(const struct remote *r);
+/* The address of "masterN" in the machines' network; false: no master's name. */
+bool remote_master_address(const char *name, char *address, size_t size);
 /* For works: the engine there is a manager of a swarm with a leader. */
 remote_works remote_engine;
 /* What an engine is at that could not tell its nodes: *why. */

@@ -32,13 +32,14 @@
 #define KEPT_MAX 5 /* of those that there are, for a message */
 #define SCRIPT "node/backup.sh"
 #define NO_START 9 /* of it */
+#define ADDRESS_MAX 48
 
 struct restoring {
 	struct session *s;
 	struct backup b;
 	struct remote r;
 	struct docker there; /* the engine of that master */
-	char name[64], *address;
+	char name[64], address[ADDRESS_MAX];
 	struct docker_info info;
 	struct buf lacking;
 };
@@ -205,17 +206,12 @@ static int put_keys(struct restoring *k, struct err *e)
 
 /* ---- the master ---- */
 
-/* In the machines' network.  Caller frees; NULL with e. */
-static char *address_of(const char *name, struct err *e)
+/* In the machines' network. */
+static int address_of(const char *name, char address[ADDRESS_MAX], struct err *e)
 {
-	struct str number = str_skip(str_of(name), strlen("master"));
-	uint64_t n;
-
-	if (str_num(number, LAYOUT_MASTERS_MAX - 1, &n))
-		return xasprintf(LAYOUT_MASTER_ADDRESS,
-				 LAYOUT_FIRST_MASTER + (unsigned)n);
-	err_set(e, ERR_DATA, "%s: not a master's name", name);
-	return NULL;
+	return remote_master_address(name, address, ADDRESS_MAX) ?
+		       0 :
+		       err_set(e, ERR_DATA, "%s: not a master's name", name);
 }
 
 /* Of a machine that was made a moment ago the engine may still be on its way, and
@@ -260,7 +256,7 @@ static int find_master(struct restoring *k, struct err *e)
 	ui_clear(k->s->ui);
 	/* it may be another one now */
 	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
-	return (k->address = address_of(k->name, e)) != NULL ? 0 : -1;
+	return address_of(k->name, k->address, e);
 }
 
 /* What is lost by it, and the yes to that. */
@@ -318,13 +314,13 @@ static int run(struct restoring *k, const char *word, struct err *e)
 static int other_one(struct restoring *k, const char *name, bool away,
 		     struct err *e)
 {
-	char *address = address_of(name, e);
+	char address[ADDRESS_MAX];
 	struct docker there = { 0 };
 	struct docker_info info;
 	struct ssh *ssh = NULL;
 	int rc = -1;
 
-	if (address == NULL ||
+	if (address_of(name, address, e) < 0 ||
 	    remote_hop_to(&k->r, name, address, true, &ssh, e) < 0 ||
 	    run_on(ssh, away ? "away" : "done", e) < 0)
 		goto out;
@@ -336,7 +332,6 @@ static int other_one(struct restoring *k, const char *name, bool away,
 out:
 	docker_release(&there);
 	ssh_close(ssh);
-	free(address);
 	return rc;
 }
 
@@ -712,6 +707,5 @@ out:
 	remote_release(&k.r);
 	backup_release(&k.b);
 	buf_release(&k.lacking);
-	free(k.address);
 	return rc;
 }

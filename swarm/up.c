@@ -49,15 +49,10 @@ static int all_machines(struct session *s, const struct masters *m,
 	    agents_addresses(s, a, addresses, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n; i++) {
-		struct str number = str_of(m->name[i] + strlen("master"));
 		char address[48];
-		uint64_t k;
 
-		if (!str_num(number, LAYOUT_MASTERS_MAX - 1, &k))
-			continue;
-		snprintf(address, sizeof(address), LAYOUT_MASTER_ADDRESS,
-			 LAYOUT_FIRST_MASTER + (unsigned)k);
-		json_add_str(addresses, m->name[i], address);
+		if (remote_master_address(m->name[i], address, sizeof(address)))
+			json_add_str(addresses, m->name[i], address);
 	}
 	return 0;
 }

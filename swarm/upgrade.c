@@ -180,7 +180,6 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 			bool master, const cJSON *addresses)
 {
 	struct machine *m = &u->m[u->n];
-	uint64_t k = 0;
 
 	if (instance_is_off(vm)) {
 		ui_say(u->s->ui,
@@ -190,13 +189,11 @@ static void add_machine(struct upgrade *u, const struct instance *vm,
 		return;
 	}
 	*m = (struct machine){ .host = vm->host, .master = master };
-	if (!master)
+	if (master)
+		remote_master_address(vm->host, m->address, sizeof(m->address));
+	else
 		snprintf(m->address, sizeof(m->address), "%s",
 			 json_str_opt(addresses, vm->host, ""));
-	else if (str_num(str_skip(str_of(vm->host), strlen("master")),
-			 LAYOUT_MASTERS_MAX - 1, &k))
-		snprintf(m->address, sizeof(m->address), LAYOUT_MASTER_ADDRESS,
-			 LAYOUT_FIRST_MASTER + (unsigned)k);
 	u->n++;
 }
 
