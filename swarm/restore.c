@@ -480,6 +480,7 @@ static int make_anew(struct restoring *k, const struct err *why, struct err *e)
 	       "%s does not take the state (%s): networks, configs and services "
 	       "are made anew, by their description",
 	       k->name, why->msg);
+	buf_burn(&k->b.unlock); /* the new one is not locked */
 	if (run(k, "none", e) < 0)
 		return -1;
 	refit_engine(&k->there, k->s, k->r.ssh);
