@@ -55,6 +55,13 @@ void azure_reply_release(struct azure_reply *r)
 	http_response_release(&r->http);
 }
 
+void azure_reply_burn(struct azure_reply *r)
+{
+	json_burn(r->doc);
+	r->doc = NULL;
+	azure_reply_release(r); /* its text is burned in any case */
+}
+
 char *azure_path(const struct azure *az, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT(16u << 10);

@@ -78,6 +78,8 @@ struct azure_reply {
 	cJSON *doc;		   /* NULL: empty body or not JSON */
 };
 void azure_reply_release(struct azure_reply *r);
+/* The same of an answer with a secret in it. */
+void azure_reply_burn(struct azure_reply *r);
 
 /* The code of an error that leaves open whether Azure did what AZURE_ONCE let
  * us ask for only once. */

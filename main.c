@@ -34,19 +34,15 @@ _Static_assert(sizeof(ELF_NOTE_OWNER) % 4 == 0, "no padding behind it");
 static void add_typed(struct buf *b, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		struct str rest = str_of(argv[i]), word;
 		bool plain = *argv[i] != '\0';
 
 		for (const char *c = argv[i]; *c != '\0'; c++)
 			plain &= is_alnum(*c) || strchr("-_./:=,@+%", *c) != NULL;
 		buf_adds(b, i > 1 ? " " : "");
-		buf_adds(b, plain ? "" : "'");
-		for (bool first = true; str_next(&rest, '\'', &word);
-		     first = false) {
-			buf_adds(b, first ? "" : "'\\''");
-			buf_addstr(b, word);
-		}
-		buf_adds(b, plain ? "" : "'");
+		if (plain)
+			buf_adds(b, argv[i]);
+		else
+			buf_add_shell(b, str_of(argv[i]));
 	}
 }
 

@@ -13,7 +13,6 @@
 #include "base/file.h"
 #include "swarm/swarm.h"
 
-#define PARAMETERS_MAX (1u << 20)
 #define GROUP_WAIT_MS 10000
 #define ANSWER_LINE_MAX 256
 #define BEGUN_MAX (64u << 10)
@@ -149,19 +148,11 @@ static int made_for(const struct settings *set, const cJSON *file, struct err *e
 
 int swarm_parameters(const struct settings *set, cJSON **parameters, struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	cJSON *file = NULL;
+	cJSON *file = params_read(e);
 	int rc = -1;
 
-	if (!file_exists(PARAMETERS_FILE)) {
-		err_set(e, ERR_DATA,
-			PARAMETERS_FILE " is not there; "
-					"'azswarm params' makes it");
-		goto out;
-	}
-	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
-	    (file = json_parse(buf_str(&text), PARAMETERS_FILE, e)) == NULL)
-		goto out;
+	if (file == NULL)
+		return -1;
 	if (json_obj(file, "parameters", e) == NULL || made_for(set, file, e) < 0) {
 		err_in(e, PARAMETERS_FILE);
 		goto out;
@@ -170,7 +161,6 @@ int swarm_parameters(const struct settings *set, cJSON **parameters, struct err 
 	rc = 0;
 out:
 	json_burn(file);
-	buf_burn(&text);
 	return rc;
 }
 

@@ -170,9 +170,7 @@ enum azure_next azure_ask_policy(struct azure_request *q, struct err *e)
 	    *(token = json_str_opt(r.doc, "token", "")) != '\0')
 		q->policy_token =
 			xasprintf("x-ms-policy-external-evaluations: %s", token);
-	json_burn(r.doc);
-	r.doc = NULL;
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	json_burn(doc);
 	free(path);
 	return q->policy_token != NULL ? AZURE_AGAIN : AZURE_NOT_THIS;

@@ -148,6 +148,8 @@ int buf_add_unhex(struct buf *b, struct str s, struct err *e);
 void buf_add_pct(struct buf *b, struct str s);
 /* Percent-decode; `+` is a space when form is true.  Bad escapes refused. */
 int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e);
+/* As one word of a shell's, between '. */
+void buf_add_shell(struct buf *b, struct str s);
 /* Inside of a JSON string literal (no quotes added), RFC 8259 7.  Bytes that are not UTF-8 become
  * U+FFFD. */
 void buf_add_json(struct buf *b, struct str s);

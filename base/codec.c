@@ -159,6 +159,17 @@ void buf_add_pct(struct buf *b, struct str s)
 	}
 }
 
+void buf_add_shell(struct buf *b, struct str s)
+{
+	buf_addc(b, '\'');
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\'')
+			buf_adds(b, "'\\''");
+		else
+			buf_addc(b, s.p[i]);
+	buf_addc(b, '\'');
+}
+
 int buf_add_unpct(struct buf *b, struct str s, bool form, struct err *e)
 {
 	size_t was = b->n;

@@ -463,6 +463,8 @@ int docker_info(struct docker *d, struct docker_info *info, struct err *e)
 	     json_str_opt(doc, "Name", ""));
 	copy(info->version, sizeof(info->version),
 	     json_str_opt(doc, "ServerVersion", ""));
+	copy(info->root, sizeof(info->root),
+	     json_str_opt(doc, "DockerRootDir", "/var/lib/docker"));
 	copy(info->error, sizeof(info->error), json_str_opt(s, "Error", ""));
 	if (copy_id(info->node_id, sizeof(info->node_id),
 		    json_str_opt(s, "NodeID", ""), e) < 0 ||

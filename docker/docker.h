@@ -44,7 +44,7 @@ struct docker {
 void docker_init(struct docker *d, struct http_dialer dialer);
 /* path is kept, and so is d's own address: d must not move afterwards. */
 void docker_init_unix(struct docker *d, const char *path);
-void docker_release(struct docker *d);
+void docker_release(struct docker *d); /* a zeroed one, too */
 
 /*
  * Ask /_ping and settle on a version: ours or the engine's, whichever is
@@ -114,6 +114,7 @@ struct docker_info {
 	char cluster_id[DOCKER_ID_MAX]; /* managers only */
 	char hostname[256];
 	char version[64];	 /* "29.2.1" */
+	char root[256];		 /* where it keeps all that it has */
 	char error[256];	 /* what the engine says about its swarm */
 	int64_t nodes, managers; /* managers only */
 	struct docker_managers known;

@@ -725,6 +725,18 @@ struct stream *ssh_channel_stream(struct ssh_channel *c)
 	return &c->stream;
 }
 
+struct stream *ssh_channel_opened(struct ssh_channel *c, int64_t deadline_ms,
+				  struct err *e)
+{
+	if (c == NULL)
+		return NULL;
+	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
+		ssh_channel_close(c);
+		return NULL;
+	}
+	return ssh_channel_stream(c);
+}
+
 /* ---- a command from beginning to end ---- */
 
 static void collect(struct ssh_channel *c, bool err, struct buf *out)

@@ -183,6 +183,10 @@ void ssh_channel_close(struct ssh_channel *c);
  * the channel is open.
  */
 struct stream *ssh_channel_stream(struct ssh_channel *c);
+/* The same of one that was just asked for, once it is open.  NULL: it does not
+ * open, and is closed; or c is NULL, of which e tells already. */
+struct stream *ssh_channel_opened(struct ssh_channel *c, int64_t deadline_ms,
+				  struct err *e);
 
 /*
  * Run a command to its end: input (may be empty) is its stdin, out and err

@@ -6,11 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "swarm/instances.h"
 #include "swarm/swarm.h"
-
-#define PARAMETERS_MAX (1u << 20)
 
 static int64_t capacity_of(const cJSON *profile, const char *name)
 {
@@ -188,19 +185,13 @@ static bool set_enabled(struct session *s, cJSON *properties,
 /* What `params` wrote for this cluster; NULL: nothing.  Caller burns. */
 static cJSON *read_parameters(const struct session *s)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	struct err ignored = ERR_INIT;
-	cJSON *doc = NULL, *parameters = NULL;
+	cJSON *doc = params_there(), *parameters = NULL;
 
-	if (file_exists(PARAMETERS_FILE) &&
-	    file_read(PARAMETERS_FILE, &text, &ignored) == 0 &&
-	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored)) != NULL &&
-	    names_is_prefix(settings_get(s->set, S_COMPUTE_GROUP),
+	if (names_is_prefix(settings_get(s->set, S_COMPUTE_GROUP),
 			    json_str_opt(doc, "parameters.namePrefix.value", "")))
 		parameters = cJSON_DetachItemFromObjectCaseSensitive(doc,
 								     "parameters");
 	json_burn(doc);
-	buf_burn(&text);
 	return parameters;
 }
 

@@ -33,17 +33,6 @@
 
 /* ---- a script on a machine ---- */
 
-static void add_quoted(struct buf *b, struct str s)
-{
-	buf_addc(b, '\'');
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '\'')
-			buf_adds(b, "'\\''");
-		else
-			buf_addc(b, s.p[i]);
-	buf_addc(b, '\'');
-}
-
 int script_begin(struct script *s, struct err *e)
 {
 	struct buf command = BUF_INIT(64u << 10), text;
@@ -51,9 +40,9 @@ int script_begin(struct script *s, struct err *e)
 	buf_init(&s->said, SAID_MAX);
 	asset_get(s->asset, &text);
 	buf_adds(&command, "sudo -n sh -c ");
-	add_quoted(&command, buf_str(&text));
+	buf_add_shell(&command, buf_str(&text));
 	buf_addf(&command, " %s ", s->word);
-	add_quoted(&command, str_of(s->root));
+	buf_add_shell(&command, str_of(s->root));
 	s->c = buf_check(&command, s->asset, e) < 0 ?
 		       NULL :
 		       ssh_exec(s->ssh, command.str, e);
@@ -147,10 +136,9 @@ struct keeping {
 	bool only;	     /* it is the only manager */
 	bool alone;	     /* without it the others are no majority */
 	struct ssh *ssh;     /* to it; r's, or a hop */
-	struct docker there; /* its engine, once it was stopped */
+	struct docker there; /* its engine */
+	struct docker_info info;
 	bool stopped;
-	char root[256]; /* where Docker keeps what it has there */
-	char engine[64], cluster[DOCKER_ID_MAX];
 	cJSON *doc;
 	struct buf unlock;
 	struct archive file;
@@ -255,26 +243,16 @@ static int prepare(struct keeping *k, struct err *e)
 static int look(struct keeping *k, struct err *e)
 {
 	struct docker *d = remote_docker(&k->r);
-	struct docker_info info;
-	cJSON *doc = NULL;
 
-	if (docker_info(d, &info, e) < 0 || choose(k, e) < 0 ||
-	    refit_describe(d, &k->doc, e) < 0 ||
+	if (choose(k, e) < 0 || refit_describe(d, &k->doc, e) < 0 ||
 	    docker_unlock_key(d, &k->unlock, e) < 0)
 		return -1;
-	snprintf(k->cluster, sizeof(k->cluster), "%s", info.cluster_id);
-	snprintf(k->engine, sizeof(k->engine), "%s", info.version);
-	snprintf(k->root, sizeof(k->root), LAYOUT_DOCKER_ROOT);
-	if (strcmp(k->r.name, k->host) == 0) {
+	if (strcmp(k->r.name, k->host) == 0)
 		k->ssh = k->r.ssh;
-		if (docker_call(d, "GET", "/info", NULL, &doc, e) == 0)
-			snprintf(k->root, sizeof(k->root), "%s",
-				 json_str_opt(doc, "DockerRootDir",
-					      LAYOUT_DOCKER_ROOT));
-		json_free(doc);
-		return e->kind == ERR_NONE ? 0 : -1;
-	}
-	return remote_hop_to(&k->r, k->host, k->address, true, &k->ssh, e);
+	else if (remote_hop_to(&k->r, k->host, k->address, true, &k->ssh, e) < 0)
+		return -1;
+	refit_engine(&k->there, k->s, k->ssh);
+	return docker_info(&k->there, &k->info, e);
 }
 
 /* ---- the file ---- */
@@ -288,8 +266,8 @@ static void add_header(const struct keeping *k, struct buf *out)
 	json_add_str(doc, "program", k->s->version);
 	json_add_str(doc, "group", settings_get(k->s->set, S_COMPUTE_GROUP));
 	json_add_str(doc, "when", when);
-	json_add_str(doc, "engine", k->engine);
-	json_add_str(doc, "cluster", k->cluster);
+	json_add_str(doc, "engine", k->info.version);
+	json_add_str(doc, "cluster", k->info.cluster_id);
 	json_add_str(doc, "manager", k->host);
 	json_print(doc, out);
 	json_free(doc);
@@ -365,7 +343,7 @@ static int write_file(struct keeping *k, struct err *e)
 	struct script pack = { .ssh = k->ssh,
 			       .asset = "node/backup.sh",
 			       .word = "pack",
-			       .root = k->root,
+			       .root = k->info.root,
 			       .take = take_state,
 			       .ctx = k };
 	struct buf header = BUF_INIT(SEAL_HEADER_MAX);
@@ -454,31 +432,18 @@ static int upload_once(struct keeping *k, const char *name, int fd, off_t size,
 
 static int upload(struct keeping *k, const char *name, struct err *e)
 {
-	struct azure_clock *clock = &k->s->az.clock;
 	int fd = open(k->path, O_RDONLY | O_CLOEXEC);
 	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	int64_t began = now_ms(), wait_ms;
+	int64_t began = now_ms();
 	int rc = size < 0 ? err_sys(e, ERR_IO, "%s", k->path) : 0;
 
-	for (unsigned tries = 1; rc == 0; tries++) {
-		struct err once = ERR_INIT;
-
-		if (upload_once(k, name, fd, size, &once) == 0)
-			break;
-		wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once);
-		if (wait_ms < 0) {
-			*e = once;
-			rc = err_in(e, "%s is written, but not in storage",
-				    k->path);
-		} else {
-			rc = clock->wait(clock->ctx, now_ms() + wait_ms,
-					 "the storage account to answer", began,
-					 e);
-		}
-	}
+	for (unsigned tries = 1;
+	     rc == 0 && upload_once(k, name, fd, size, e) < 0; tries++)
+		rc = storage_again(k->s, RETRY_UPLOAD, tries, began, e);
 	if (fd >= 0)
 		close(fd);
-	return rc;
+	return rc < 0 ? err_in(e, "%s is written, but not in storage", k->path) :
+			0;
 }
 
 /* ---- backup ---- */
@@ -533,12 +498,10 @@ static int keep(struct keeping *k, struct err *e)
 static void release(struct keeping *k)
 {
 	archive_release(&k->file);
-	if (k->there.http.dialer.dial != NULL)
-		docker_release(&k->there);
+	docker_release(&k->there);
 	if (k->ssh != NULL && k->ssh != k->r.ssh)
 		ssh_close(k->ssh);
-	if (k->way.s != NULL)
-		way_close(&k->way);
+	way_close(&k->way);
 	remote_release(&k->r);
 	json_burn(k->doc);
 	buf_burn(&k->unlock);

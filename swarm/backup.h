@@ -98,7 +98,8 @@ int script_end(struct script *s, struct err *e);
 /* {"nodes": [{"hostname", "role", "availability", "labels"}], "services": [...],
  * ...}: what the API tells, for the caller to burn. */
 int refit_describe(struct docker *d, cJSON **doc, struct err *e);
-/* The Engine on a machine that ssh leads to; anew, once it was stopped. */
+/* The Engine on a machine that ssh leads to; anew, once it was stopped.  d is
+ * zeroed before the first time. */
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh);
 /* Until that engine answers, and says how it stands with its swarm; unlocked with
  * key, when it is locked. */
@@ -110,7 +111,7 @@ int refit_wait_swarm(struct docker *d, struct str key, int64_t limit_ms,
 /* Labels and availability by name; who is not there is named in absent. */
 int refit_labels(struct docker *d, const cJSON *cluster, struct buf *absent,
 		 struct err *e);
-/* The rows of all nodes but this one are removed. */
+/* The rows of nodes that are not Ready are removed, but for this one's. */
 int refit_rows(struct docker *d, const char *self, size_t *removed, struct err *e);
 /*
  * Networks, configs and services as they are described, into a swarm that has

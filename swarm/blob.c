@@ -73,42 +73,31 @@ static int ask_once(struct session *s, const struct blob_ask *q,
 int blob_ask(struct session *s, const struct blob_ask *q,
 	     struct http_response *r, struct err *e)
 {
-	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
-	bool anew = false;
+	/* what a reader has given is gone, what was taken is not taken back */
+	bool again = q->body_read == NULL && q->on_body == NULL, anew = false;
 
 	for (unsigned tries = 1;; tries++) {
-		int64_t wait_ms;
-
 		if (access_container(s, e) < 0)
 			return -1;
 		if (ask_once(s, q, r, e) == 0) {
 			/* it has run out, or its key was made anew meanwhile */
-			if (anew || r->head.status != 403 ||
-			    !str_eqz(blob_code(r), "AuthenticationFailed") ||
-			    q->body_read != NULL || q->on_body != NULL)
+			if (anew || !again || r->head.status != 403 ||
+			    !str_eqz(blob_code(r), "AuthenticationFailed"))
 				return 0;
 			anew = true;
 			burn_str(s->store.query);
 			s->store.query = NULL;
 			continue;
 		}
-		if (storage_keyless_now(s, &s->store, e)) {
+		if (again && storage_keyless_now(s, &s->store, e)) {
 			burn_str(s->store.query);
 			s->store.query = NULL;
 			continue;
 		}
-		/* what a reader has given is gone */
-		wait_ms = q->idempotent && q->body_read == NULL &&
-					  q->on_body == NULL ?
-				  http_retry_ms(RETRY_BLOB, tries, NULL, e) :
-				  -1;
-		if (wait_ms < 0)
+		if (!again || !q->idempotent ||
+		    storage_again(s, RETRY_BLOB, tries, began, e) < 0)
 			return err_in(e, "blob storage");
-		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + wait_ms,
-				"the storage account to answer", began, e) < 0)
-			return -1;
 	}
 }
 

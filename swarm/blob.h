@@ -30,12 +30,12 @@ struct blob_ask {
 };
 
 /*
- * One request; an idempotent one without reader and on_body again, as RETRY_BLOB
- * has it, while what is wrong passes.  The
- * answer of any status below 500 but 408 and 429 is in r, which is initialised by
- * http_response_init() and released by the caller; an error of the service is
- * not one of ours: look at r->head.status and blob_code().  -1: no answer, or no
- * access.
+ * One request; one without reader and on_body is made again when its signature is
+ * no longer good, and, when it is idempotent, as RETRY_BLOB has it, while what is
+ * wrong passes.  The answer of any status below 500 but 408 and 429 is in r, which
+ * is initialised by http_response_init() and released by the caller; an error of
+ * the service is not one of ours: look at r->head.status and blob_code().  -1: no
+ * answer, or no access.
  */
 int blob_ask(struct session *s, const struct blob_ask *q,
 	     struct http_response *r, struct err *e);

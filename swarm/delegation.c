@@ -102,7 +102,6 @@ static int ask_once(struct session *s, const struct http_request *q,
 		else if ((*key = take_key(buf_str(&r.body), e)) == NULL)
 			rc = -1;
 	}
-	burn(r.body.str, r.body.n);
 	http_response_release(&r);
 	return rc;
 }
@@ -111,20 +110,13 @@ static int ask_once(struct session *s, const struct http_request *q,
 static int ask(struct session *s, struct http_request *q, cJSON **key,
 	       struct err *e)
 {
-	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 
 	for (unsigned tries = 1;; tries++) {
-		int64_t wait_ms;
-
 		q->deadline_ms = now_ms() + 60000;
 		if (ask_once(s, q, key, e) == 0)
 			return 0;
-		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, e)) < 0)
-			return -1;
-		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + wait_ms,
-				"the storage account to answer", began, e) < 0)
+		if (storage_again(s, RETRY_UPLOAD, tries, began, e) < 0)
 			return -1;
 	}
 }

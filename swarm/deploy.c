@@ -16,7 +16,6 @@
 
 #define WATCH_MS 3000
 #define WATCH_LIMIT_MS DEPLOYMENT_LIMIT_MS
-#define PARAMETERS_MAX (1u << 20)
 #define OPERATIONS_MAX 2000 /* Azure's own limit is 800 resources */
 
 /* ---- its operations ---- */
@@ -399,22 +398,18 @@ static void set_text(cJSON *parameters, const char *name, const char *value)
 /* The file, too: whoever reads it next asks nobody. */
 static int write_prefix(const char *prefix, struct err *e)
 {
-	struct buf text = BUF_INIT(PARAMETERS_MAX),
-		   out = BUF_INIT(PARAMETERS_MAX);
-	cJSON *doc = NULL;
+	struct buf out = BUF_INIT(PARAMETERS_MAX);
+	cJSON *doc = params_read(e);
 	int rc = -1;
 
-	if (file_read(PARAMETERS_FILE, &text, e) < 0 ||
-	    (doc = json_parse(buf_str(&text), PARAMETERS_FILE, e)) == NULL)
-		goto out;
+	if (doc == NULL)
+		return -1;
 	set_text(json_get_mut(doc, "parameters"), "namePrefix", prefix);
 	json_print_pretty(doc, &out);
 	buf_addc(&out, '\n');
 	if (buf_check(&out, PARAMETERS_FILE, e) == 0)
 		rc = file_write(PARAMETERS_FILE, buf_str(&out), 0600, e);
-out:
 	json_burn(doc);
-	buf_burn(&text);
 	buf_burn(&out);
 	return rc;
 }

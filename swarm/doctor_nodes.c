@@ -190,31 +190,19 @@ static void all_machines(struct nodes *ns)
 
 /* ---- reaching them ---- */
 
-static struct stream *through(struct ssh_channel *c, int64_t deadline_ms,
-			      struct err *e)
-{
-	if (c == NULL)
-		return NULL;
-	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
-		ssh_channel_close(c);
-		return NULL;
-	}
-	return ssh_channel_stream(c);
-}
-
 static struct stream *dial_engine(void *ctx, bool tls, const char *host,
 				  unsigned port, int64_t deadline_ms,
 				  struct err *e)
 {
 	(void)tls, (void)host, (void)port;
-	return through(ssh_unix(ctx, DOCKER_SOCKET, e), deadline_ms, e);
+	return ssh_channel_opened(ssh_unix(ctx, DOCKER_SOCKET, e), deadline_ms, e);
 }
 
 static struct stream *dial_node(void *ctx, bool tls, const char *host,
 				unsigned port, int64_t deadline_ms, struct err *e)
 {
 	(void)tls;
-	return through(ssh_tcp(ctx, host, port, e), deadline_ms, e);
+	return ssh_channel_opened(ssh_tcp(ctx, host, port, e), deadline_ms, e);
 }
 
 static void reach(struct nodes *ns, struct machine *m)

@@ -127,33 +127,35 @@ static int load(const char *name, const char *suffix, struct buf *out,
 	return rc;
 }
 
+/* A line of known_hosts, of the public half that name has. */
+static int add_known(const struct host *h, const char *name, struct buf *text,
+		     struct err *e)
+{
+	struct buf line;
+	int rc = load(name, ".pub", &line, e);
+
+	buf_addf(text, "%s %.*s\n", h->names, STR_ARG(str_trim(buf_str(&line))));
+	buf_release(&line);
+	return rc;
+}
+
 /*
  * What OpenSSH is given as UserKnownHostsFile: made of the public halves, so made
  * again when it does not say the same.
  */
 static int make_known_hosts(struct ui *ui, struct err *e)
 {
-	struct buf text = BUF_INIT(PEM_MAX), had = BUF_INIT(PEM_MAX), line;
+	struct buf text = BUF_INIT(PEM_MAX), had = BUF_INIT(PEM_MAX);
 	struct err ignored = ERR_INIT;
+	const struct host *h;
 	int rc = 0;
 
-	for (int i = 0; i < 2 * KEYS_ROLES && rc == 0; i++) {
-		const struct host *h = &hosts[i / 2];
-
-		rc = load(i % 2 ? h->rsa : h->ec, ".pub", &line, e);
-		buf_addf(&text, "%s %.*s\n", h->names,
-			 STR_ARG(str_trim(buf_str(&line))));
-		buf_release(&line);
-	}
-	for (const struct host *h = hosts; h < hosts + KEYS_ROLES && rc == 0;
-	     h++) {
-		if (!file_exists(h->before))
-			continue;
-		rc = load(h->ec_before, ".pub", &line, e);
-		buf_addf(&text, "%s %.*s\n", h->names,
-			 STR_ARG(str_trim(buf_str(&line))));
-		buf_release(&line);
-	}
+	for (h = hosts; h < hosts + KEYS_ROLES && rc == 0; h++)
+		if ((rc = add_known(h, h->ec, &text, e)) == 0)
+			rc = add_known(h, h->rsa, &text, e);
+	for (h = hosts; h < hosts + KEYS_ROLES && rc == 0; h++)
+		if (file_exists(h->before))
+			rc = add_known(h, h->ec_before, &text, e);
 	if (rc == 0)
 		rc = buf_check(&text, KNOWN_HOSTS, e);
 	if (rc == 0 && (file_read(KNOWN_HOSTS, &had, &ignored) < 0 ||

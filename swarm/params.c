@@ -19,7 +19,6 @@
 #define CUSTOM_DATA_MAX 65535 /* Azure's own, decoded */
 #define SAS_YEARS 10	      /* agents made years from now fetch it, too */
 #define YEAR_S 31557600LL
-#define PARAMETERS_MAX (1u << 20)
 #define URL_FRESH_S (6 * 86400) /* an address of 7 days has that left */
 
 /* Each in a file of its own: what is said of either goes by these. */
@@ -425,17 +424,26 @@ static char *url_in(const cJSON *parameters, const char *name, const char *url)
 	return found;
 }
 
-cJSON *params_there(void)
+cJSON *params_read(struct err *e)
 {
 	struct buf text = BUF_INIT(PARAMETERS_MAX);
-	struct err ignored = ERR_INIT;
 	cJSON *doc = NULL;
 
-	if (file_exists(PARAMETERS_FILE) &&
-	    file_read(PARAMETERS_FILE, &text, &ignored) == 0)
-		doc = json_parse(buf_str(&text), PARAMETERS_FILE, &ignored);
+	if (!file_exists(PARAMETERS_FILE))
+		err_set(e, ERR_DATA,
+			PARAMETERS_FILE " is not there; "
+					"'azswarm params' makes it");
+	else if (file_read(PARAMETERS_FILE, &text, e) == 0)
+		doc = json_parse(buf_str(&text), PARAMETERS_FILE, e);
 	buf_burn(&text);
 	return doc;
+}
+
+cJSON *params_there(void)
+{
+	struct err ignored = ERR_INIT;
+
+	return params_read(&ignored);
 }
 
 static void keep_url(const cJSON *parameters, const char *name, char **now)

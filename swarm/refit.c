@@ -21,22 +21,13 @@
 static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
-	struct ssh_channel *c = ssh_unix(ctx, DOCKER_SOCKET, e);
-
 	(void)tls, (void)host, (void)port;
-	if (c == NULL)
-		return NULL;
-	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
-		ssh_channel_close(c);
-		return NULL;
-	}
-	return ssh_channel_stream(c);
+	return ssh_channel_opened(ssh_unix(ctx, DOCKER_SOCKET, e), deadline_ms, e);
 }
 
 void refit_engine(struct docker *d, struct session *s, struct ssh *ssh)
 {
-	if (d->http.dialer.dial != NULL)
-		docker_release(d);
+	docker_release(d);
 	docker_init(d, (struct http_dialer){ dial, ssh });
 	d->http.watch = trace_watch(&s->trace, TRACE_SWARM);
 }
@@ -256,7 +247,7 @@ int refit_rows(struct docker *d, const char *self, size_t *removed, struct err *
 
 static void name_lacking(struct buf *lacking, const char *what, const char *name)
 {
-	buf_addf(lacking, "%s%s %s", lacking->n > 0 ? ", " : "", what, name);
+	buf_addf(lacking, "%s%s%s", lacking->n > 0 ? ", " : "", what, name);
 }
 
 /* Make one; *id (may be NULL) gets the engine's answer, an "ID" or "Id". */
@@ -355,7 +346,7 @@ static int make_service(struct docker *d, const cJSON *service,
 	task = json_get_mut(spec, "TaskTemplate");
 	box = json_get_mut(task, "ContainerSpec");
 	if (cJSON_GetArraySize(json_get(box, "Secrets")) > 0) {
-		name_lacking(lacking, "service", name);
+		name_lacking(lacking, "service ", name);
 	} else {
 		new_ids(json_get_mut(task, "Networks"), "Target", ids);
 		new_ids(json_get_mut(spec, "Networks"), "Target", ids);
@@ -374,7 +365,7 @@ int refit_recreate(struct docker *d, const cJSON *cluster, struct buf *lacking,
 	int rc = 0;
 
 	cJSON_ArrayForEach(one, json_get(cluster, "secrets"))
-		name_lacking(lacking, "secret",
+		name_lacking(lacking, "secret ",
 			     json_str_opt(one, "Spec.Name", "?"));
 	if (make_networks(d, cluster, ids, e) < 0 ||
 	    make_configs(d, cluster, ids, e) < 0)
@@ -416,7 +407,7 @@ int refit_services(struct session *s, struct docker *d, int64_t limit_ms,
 
 	d->timeout_ms = ENGINE_MS;
 	while ((rc = look_at_services(d, lacking, e)) == 0 && lacking->n > 0 &&
-	       now_ms() - began < limit_ms && rc == 0) {
+	       now_ms() - began < limit_ms) {
 		ui_waiting(s->ui, "the services to run", now_ms() - began,
 			   now_ms());
 		if ((rc = sleep_until(now_ms() + LOOK_MS, e)) < 0)

@@ -807,18 +807,16 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct remote *r = ctx;
-	struct ssh_channel *c;
+	struct stream *st;
 
 	(void)tls, (void)host, (void)port;
-	if (remote_check(r, e) < 0 ||
-	    (c = ssh_unix(r->ssh, DOCKER_SOCKET, e)) == NULL)
+	if (remote_check(r, e) < 0)
 		return NULL;
-	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
-		ssh_channel_close(c);
+	st = ssh_channel_opened(ssh_unix(r->ssh, DOCKER_SOCKET, e), deadline_ms,
+				e);
+	if (st == NULL)
 		err_in(e, "Docker's socket on %s", r->name);
-		return NULL;
-	}
-	return ssh_channel_stream(c);
+	return st;
 }
 
 struct docker *remote_docker(struct remote *r)
@@ -1073,7 +1071,7 @@ int remote_find(struct docker *d, const char *name, struct remote_node *node,
 int remote_hop_to(struct remote *r, const char *name, const char *address,
 		  bool manager, struct ssh **out, struct err *e)
 {
-	struct ssh_channel *c;
+	struct stream *st;
 
 	*out = NULL;
 	if (read_keys(r, e) < 0)
@@ -1081,13 +1079,10 @@ int remote_hop_to(struct remote *r, const char *name, const char *address,
 	if (address[0] == '\0')
 		return err_set(e, ERR_DATA, "%s: Azure tells no address of it",
 			       name);
-	if ((c = ssh_tcp(r->ssh, address, 22, e)) == NULL)
-		return err_in(e, "%s", name);
-	if (ssh_channel_wait(c, now_ms() + CONNECT_MS, e) < 0) {
-		ssh_channel_close(c);
-		return err_in(e, "%s", name);
-	}
-	*out = sign_in(r, ssh_channel_stream(c), name, manager, SIGN_IN_MS, e);
+	st = ssh_channel_opened(ssh_tcp(r->ssh, address, 22, e),
+				now_ms() + CONNECT_MS, e);
+	if (st != NULL)
+		*out = sign_in(r, st, name, manager, SIGN_IN_MS, e);
 	return *out != NULL ? 0 : err_in(e, "%s", name);
 }
 

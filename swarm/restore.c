@@ -38,7 +38,7 @@ struct restoring {
 	struct backup b;
 	struct remote r;
 	struct docker there; /* the engine of that master */
-	char name[64], *address;
+	char name[64], address[REMOTE_ADDRESS_MAX];
 	struct docker_info info;
 	struct buf lacking;
 };
@@ -205,15 +205,12 @@ static int put_keys(struct restoring *k, struct err *e)
 
 /* ---- the master ---- */
 
-/* In the machines' network.  Caller frees; NULL with e. */
-static char *address_of(const char *name, struct err *e)
+/* In the machines' network. */
+static int address_of(const char *name, char address[REMOTE_ADDRESS_MAX], struct err *e)
 {
-	char address[REMOTE_ADDRESS_MAX];
-
-	if (remote_private_address(name, address))
-		return xstrdup(address);
-	err_set(e, ERR_DATA, "%s: not a master's name", name);
-	return NULL;
+	return remote_private_address(name, address) ?
+		       0 :
+		       err_set(e, ERR_DATA, "%s: not a master's name", name);
 }
 
 /* Of a machine that was made a moment ago the engine may still be on its way, and
@@ -238,9 +235,7 @@ static int await_engine(struct restoring *k, struct err *e)
 			   now_ms() - began, now_ms());
 		if (sleep_until(now_ms() + LOOK_MS, e) < 0)
 			return -1;
-		if (k->there.http.dialer.dial != NULL)
-			docker_release(&k->there);
-		k->there = (struct docker){ 0 };
+		docker_release(&k->there);
 		remote_release(&k->r);
 		err_clear(&once);
 		/* what each master is at was said the first time */
@@ -260,7 +255,7 @@ static int find_master(struct restoring *k, struct err *e)
 	ui_clear(k->s->ui);
 	/* it may be another one now */
 	snprintf(k->name, sizeof(k->name), "%s", k->r.name);
-	return (k->address = address_of(k->name, e)) != NULL ? 0 : -1;
+	return address_of(k->name, k->address, e);
 }
 
 /* What is lost by it, and the yes to that. */
@@ -318,13 +313,13 @@ static int run(struct restoring *k, const char *word, struct err *e)
 static int other_one(struct restoring *k, const char *name, bool away,
 		     struct err *e)
 {
-	char *address = address_of(name, e);
+	char address[REMOTE_ADDRESS_MAX];
 	struct docker there = { 0 };
 	struct docker_info info;
 	struct ssh *ssh = NULL;
 	int rc = -1;
 
-	if (address == NULL ||
+	if (address_of(name, address, e) < 0 ||
 	    remote_hop_to(&k->r, name, address, true, &ssh, e) < 0 ||
 	    run_on(ssh, away ? "away" : "done", e) < 0)
 		goto out;
@@ -334,10 +329,8 @@ static int other_one(struct restoring *k, const char *name, bool away,
 		       docker_swarm_leave(&there, true, e) == 0)))
 		rc = 0;
 out:
-	if (there.http.dialer.dial != NULL)
-		docker_release(&there);
+	docker_release(&there);
 	ssh_close(ssh);
-	free(address);
 	return rc;
 }
 
@@ -486,6 +479,7 @@ static int make_anew(struct restoring *k, const struct err *why, struct err *e)
 	       "%s does not take the state (%s): networks, configs and services "
 	       "are made anew, by their description",
 	       k->name, why->msg);
+	buf_burn(&k->b.unlock); /* the new one is not locked */
 	if (run(k, "none", e) < 0)
 		return -1;
 	refit_engine(&k->there, k->s, k->r.ssh);
@@ -709,11 +703,9 @@ int cmd_restore(struct session *s, int argc, char **argv, struct err *e)
 	       settings_get(s->set, S_COMPUTE_GROUP));
 	rc = 0;
 out:
-	if (k.there.http.dialer.dial != NULL)
-		docker_release(&k.there);
+	docker_release(&k.there);
 	remote_release(&k.r);
 	backup_release(&k.b);
 	buf_release(&k.lacking);
-	free(k.address);
 	return rc;
 }

@@ -124,13 +124,13 @@ void storage_release(struct storage *st)
 	*st = (struct storage){ 0 };
 }
 
-int storage_find(struct session *s, struct storage *st, struct err *e)
+static int find(struct session *s, struct err *e)
 {
 	struct azure_reply r = { 0 };
 	int rc = account_look(s, &r, e);
 
 	if (rc > 0)
-		rc = take_account(st, r.doc, e);
+		rc = take_account(&s->store, r.doc, e);
 	else if (rc == 0)
 		rc = err_set(e, ERR_DATA,
 			     "storage account %s is not there; "
@@ -145,9 +145,7 @@ struct storage *storage_of(struct session *s, struct err *e)
 	/* which looks for it, too, and would do so in the middle of this */
 	if (lock_take(s, e) < 0)
 		return NULL;
-	return s->store.blob != NULL || storage_find(s, &s->store, e) == 0 ?
-		       &s->store :
-		       NULL;
+	return s->store.blob != NULL || find(s, e) == 0 ? &s->store : NULL;
 }
 
 void storage_say_keyless(struct session *s)
@@ -201,10 +199,7 @@ int storage_key(struct session *s, const struct storage *st, char **key,
 			rc = 0;
 		}
 	}
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	free(path);
 	return rc < 0 ? err_in(e, "keys of storage account %s",
 			       storage_account_name(s)) :
@@ -223,10 +218,7 @@ int storage_key_anew(struct session *s, const char *name, struct err *e)
 	if (rc == 0)
 		ui_say(s->ui, "storage account %s: %s made anew",
 		       storage_account_name(s), name);
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	json_free(body);
 	free(path);
 	return rc < 0 ? err_in(e, "%s of storage account %s", name,
@@ -296,10 +288,7 @@ static int signed_by_azure(struct session *s, const struct storage *st,
 		*query = xstrdup(sas);
 		rc = 0;
 	}
-	json_burn(r.doc);
-	r.doc = NULL;
-	burn(r.http.body.str, r.http.body.n);
-	azure_reply_release(&r);
+	azure_reply_burn(&r);
 	json_free(body);
 	free(resource);
 	free(path);
@@ -359,6 +348,18 @@ int storage_refusal(const struct http_response *r, enum http_retry row,
 		       -1;
 }
 
+int storage_again(struct session *s, enum http_retry row, unsigned tries,
+		  int64_t began, struct err *e)
+{
+	int64_t wait_ms = http_retry_ms(row, tries, NULL, e);
+
+	if (wait_ms < 0)
+		return -1;
+	err_clear(e);
+	return s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
+				"the storage account to answer", began, e);
+}
+
 static int blob_there(struct session *s, const char *url,
 		      const struct program *p, bool *there, struct err *e)
 {
@@ -396,19 +397,11 @@ out:
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e)
 {
-	struct azure_clock *clock = &s->az.clock;
 	int64_t began = now_ms();
 
-	for (unsigned tries = 1; blob_there(s, url, p, there, e) < 0; tries++) {
-		int64_t wait_ms = http_retry_ms(RETRY_BLOB, tries, NULL, e);
-
-		if (wait_ms < 0)
+	for (unsigned tries = 1; blob_there(s, url, p, there, e) < 0; tries++)
+		if (storage_again(s, RETRY_BLOB, tries, began, e) < 0)
 			return -1;
-		err_clear(e);
-		if (clock->wait(clock->ctx, now_ms() + wait_ms,
-				"the storage account to answer", began, e) < 0)
-			return -1;
-	}
 	return 0;
 }
 
@@ -468,30 +461,19 @@ static int upload(struct session *s, struct storage *st,
 	int rc = -1;
 
 	for (unsigned tries = 1;; tries++) {
-		struct err once = ERR_INIT;
-		int64_t wait_ms;
-
 		if (write_url == NULL &&
 		    storage_sas_url(s, st, p->blob, "rcw",
 				    unix_time() + SAS_UPLOAD_S, &write_url, e) < 0)
 			goto out;
-		if (blob_there(s, write_url, p, &there, &once) == 0 &&
-		    (there || put_blob(s, write_url, p, &once) == 0))
+		if (blob_there(s, write_url, p, &there, e) == 0 &&
+		    (there || put_blob(s, write_url, p, e) == 0))
 			break;
-		if (storage_keyless_now(s, st, &once)) {
+		if (storage_keyless_now(s, st, e)) {
 			burn_str(write_url);
 			write_url = NULL;
-			continue;
-		}
-		if ((wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, &once)) <
-		    0) {
-			*e = once;
+		} else if (storage_again(s, RETRY_UPLOAD, tries, began, e) < 0) {
 			goto out;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + wait_ms,
-				     "the storage account to answer", began,
-				     e) < 0)
-			goto out;
 	}
 	ui_say(s->ui, "program %.12s... %s%s%s", p->sha256,
 	       there ? "is in storage already" : "uploaded",

@@ -14,6 +14,7 @@
  * rest on swarm.c, plan.c on those, deploy.c on plan.c.
  */
 #define PARAMETERS_FILE "parameters/cluster.json"
+#define PARAMETERS_MAX (1u << 20)
 #define DEPLOYMENT_LIMIT_MS (60 * 60000)
 #define OPERATION_LIMIT_MS (30 * 60000)
 
@@ -33,10 +34,8 @@ const char *storage_account_name(struct session *s);
 	"no machine mounts a share at /srv (SMB knows no other way in), and " \
 	"autoscale stays off: " STORAGE_BRIEF
 void storage_release(struct storage *st);
-/* ERR_DATA unless the account is there.  st is zeroed by the caller; release it
- * whatever the result. */
-int storage_find(struct session *s, struct storage *st, struct err *e);
-/* The session's own, found once for all parts of a command; NULL with e. */
+/* The session's own, found once for all parts of a command; NULL with e: ERR_DATA
+ * unless the account is there. */
 struct storage *storage_of(struct session *s, struct err *e);
 void storage_say_keyless(struct session *s);
 /* e is the storage service's word that keys are forbidden, which nothing told
@@ -75,6 +74,12 @@ int storage_sas_url(struct session *s, struct storage *st, const char *blob,
  * the signature and is never shown.  ERR_NET: it may be different next time. */
 int storage_refusal(const struct http_response *r, enum http_retry row,
 		    struct err *e);
+/*
+ * Blob storage failed, as e says, after so many tries since began.  0: e is cleared
+ * and it is time for the next; -1: it does not pass, or who waits was interrupted.
+ */
+int storage_again(struct session *s, enum http_retry row, unsigned tries,
+		  int64_t began, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
@@ -138,8 +143,9 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e);
 
 /* ---- parameters (swarm/params.c) ---- */
 
-/* What parameters/cluster.json holds; NULL: it is not there, or no JSON.  Caller
- * burns. */
+/* What parameters/cluster.json holds; NULL with e.  Caller burns. */
+cJSON *params_read(struct err *e);
+/* The same for who can do without: NULL where it is not there, or no JSON. */
 cJSON *params_there(void);
 
 /*

@@ -26,7 +26,7 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
 	struct way *w = ctx;
-	struct ssh_channel *c;
+	struct stream *st;
 	int fd;
 
 	(void)tls, (void)host, (void)port;
@@ -34,15 +34,13 @@ static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 		fd = unix_connect(LAYOUT_HELPER_SOCKET, deadline_ms, e);
 		return fd < 0 ? NULL : stream_of_fd(fd);
 	}
-	if (remote_check(&w->remote, e) < 0 ||
-	    (c = ssh_unix(w->remote.ssh, LAYOUT_HELPER_SOCKET, e)) == NULL)
+	if (remote_check(&w->remote, e) < 0)
 		return NULL;
-	if (ssh_channel_wait(c, deadline_ms, e) < 0) {
-		ssh_channel_close(c);
+	st = ssh_channel_opened(ssh_unix(w->remote.ssh, LAYOUT_HELPER_SOCKET, e),
+				deadline_ms, e);
+	if (st == NULL)
 		err_in(e, "the helper's socket on %s", w->remote.name);
-		return NULL;
-	}
-	return ssh_channel_stream(c);
+	return st;
 }
 
 static void start_client(struct way *w)

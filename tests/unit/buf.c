@@ -352,7 +352,19 @@ static void buffers(void)
 
 /* ---- codecs -------------------------------------------------------------- */
 
-enum codec { HEX, UNHEX, B64, B64URL, UNB64, PCT, UNPCT, UNFORM, JSON, CLEAN };
+enum codec {
+	HEX,
+	UNHEX,
+	B64,
+	B64URL,
+	UNB64,
+	PCT,
+	UNPCT,
+	UNFORM,
+	SHELL,
+	JSON,
+	CLEAN
+};
 
 static const struct {
 	const char *name;
@@ -385,6 +397,9 @@ static const struct {
 	{ "unbase64 padding inside", UNB64, STR("Zg==Zg=="), NULL, "not base64" },
 	{ "unbase64 stray bits", UNB64, STR("Zh=="), NULL, "not base64" },
 	{ "percent", PCT, STR("a/b c~\xc3\xa9-._"), "a%2Fb%20c~%C3%A9-._", NULL },
+	{ "a shell's word", SHELL, STR("it's $(a) 'b'"),
+	  "'it'\\''s $(a) '\\''b'\\'''", NULL },
+	{ "a shell's word, empty", SHELL, STR(""), "''", NULL },
 	{ "unpercent", UNPCT, STR("a%2fb+%C3%a9"), "a/b+\xc3\xa9", NULL },
 	{ "unpercent form", UNFORM, STR("a+b%2B"), "a b+", NULL },
 	{ "unpercent cut", UNPCT, STR("abc%2"), NULL, "bad percent escape" },
@@ -511,6 +526,9 @@ static void codec_rows(void)
 			break;
 		case UNFORM:
 			rc = buf_add_unpct(&b, in, true, &e);
+			break;
+		case SHELL:
+			buf_add_shell(&b, in);
 			break;
 		case JSON:
 			buf_add_json(&b, in);

@@ -313,7 +313,8 @@ static void info(void)
 	static const struct exchange manager[] = {
 		PING,
 		{ "GET", V "/info", NULL, 200,
-		  "{\"Name\":\"master0\",\"ServerVersion\":\"20.10.24\",\"Swarm\":{\"NodeID\":\"esy4\","
+		  "{\"Name\":\"master0\",\"ServerVersion\":\"20.10.24\","
+		  "\"DockerRootDir\":\"/data/docker\",\"Swarm\":{\"NodeID\":\"esy4\","
 		  "\"NodeAddr\":\"10.77.0.10\",\"LocalNodeState\":\"active\",\"ControlAvailable\":true,"
 		  "\"Error\":\"\",\"Nodes\":3,\"Managers\":1,\"Cluster\":{\"ID\":\"olwi\"}}}",
 		  NULL, 0, 0 },
@@ -364,7 +365,8 @@ static void info(void)
 	    i.state == DOCKER_SWARM_ACTIVE && i.manager && i.nodes == 3 &&
 		    strcmp(i.node_id, "esy4") == 0 &&
 		    strcmp(i.cluster_id, "olwi") == 0 &&
-		    strcmp(i.hostname, "master0") == 0);
+		    strcmp(i.hostname, "master0") == 0 &&
+		    strcmp(i.root, "/data/docker") == 0);
 	begin(outside, N(outside), 0);
 	rc = docker_info(&docker, &i, &err);
 	end("outside of any swarm", rc, NULL,
