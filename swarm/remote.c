@@ -812,8 +812,14 @@ static int look_for_swarm(struct remote *r, unsigned avoid, struct err *e)
 	struct err once = ERR_INIT;
 	int rc;
 
-	if (r->ssh != NULL && works_there(r, ENGINE_MS))
-		return 0;
+	/* one alone, which was connected to before */
+	if (r->ssh != NULL) {
+		r->said[0] = '\0';
+		if (works_there(r, ENGINE_MS))
+			return 0;
+		if (r->at[0] != REMOTE_NO_ENGINE)
+			return 1;
+	}
 	rc = pick_any(r, avoid, &once);
 	/* one alone stays connected unless that is what is broken */
 	if (rc > 0 && (r->masters.n > 1 || r->at[0] == REMOTE_NO_ENGINE))
