@@ -230,12 +230,12 @@ static void azure_lines(const struct status *st, FILE *out)
 		 v->no_storage.kind != ERR_DATA)
 		line(out, "storage", "%s", v->no_storage.msg);
 	if (st->addresses_end > 0) {
-		int64_t days = (st->addresses_end - unix_time()) / 86400;
+		int64_t left = st->addresses_end - unix_time();
 		char end[40] = "have ended";
 
-		if (days >= 0)
+		if (left >= 0)
 			snprintf(end, sizeof(end), "end in %lld days",
-				 (long long)days);
+				 (long long)left / 86400);
 		line(out, "addresses",
 		     "by which machines fetch the program %s; 'azswarm params', "
 		     "'azswarm upgrade' and 'azswarm deploy-compute' renew them",
