@@ -16,8 +16,7 @@
 #define TAIL_MAX 10000
 #define MONTHS_MAX 600	 /* of blobs, in a list that has no next page */
 #define PIECE (1u << 20) /* that is read of a month, from its end */
-#define ERROR_MAX 400
-#define TYPED_MAX 400
+#define TEXT_MAX 400 /* of what was typed, went wrong, and whom Azure knows */
 
 /* "audit-GROUP-2026-11"; what all begin with, for the month "". */
 static void add_name(const struct session *s, const char *month, struct buf *name)
@@ -29,29 +28,34 @@ static void add_name(const struct session *s, const char *month, struct buf *nam
 
 /* ---- writing ---- */
 
+static void add_clean(cJSON *doc, const char *name, const char *text)
+{
+	struct buf clean = BUF_INIT(TEXT_MAX);
+
+	buf_add_clean(&clean, str_whole(str_head(str_of(text), TEXT_MAX)));
+	json_add_strn(doc, name, buf_str(&clean));
+	buf_release(&clean);
+}
+
 void audit_line(const struct session *s, const struct audit *a, struct buf *line)
 {
-	struct buf clean = BUF_INIT(2 * TYPED_MAX + ERROR_MAX);
 	cJSON *doc = cJSON_CreateObject();
 	char at[32];
 
 	time_iso(a->began, at);
 	json_add_str(doc, "at", at);
 	json_add_str(doc, "who", a->who);
-	json_add_str(doc, "as", a->as);
-	buf_add_clean(&clean, str_whole(str_head(str_of(a->typed), TYPED_MAX)));
-	json_add_strn(doc, "command", buf_str(&clean));
+	add_clean(doc, "as", a->as);
+	add_clean(doc, "command", a->typed);
 	json_add_str(doc, "version", s->version);
 	json_add_str(doc, "outcome", a->outcome);
 	json_add_int(doc, "exit", a->status);
 	json_add_int(doc, "seconds", a->ended - a->began);
 	if (a->error != NULL)
-		json_add_strn(doc, "error",
-			      str_whole(str_head(str_of(a->error), ERROR_MAX)));
+		add_clean(doc, "error", a->error);
 	json_print(doc, line);
 	buf_addc(line, '\n');
 	json_free(doc);
-	buf_release(&clean);
 }
 
 /* The status, -1. */
