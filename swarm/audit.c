@@ -16,45 +16,46 @@
 #define TAIL_MAX 10000
 #define MONTHS_MAX 600	 /* of blobs, in a list that has no next page */
 #define PIECE (1u << 20) /* that is read of a month, from its end */
-#define ERROR_MAX 400
-#define TYPED_MAX 400
+#define TEXT_MAX 400 /* of what was typed, went wrong, and whom Azure knows */
 
-/* "audit-GROUP-2026-11" of a time; "audit-GROUP-" before any. */
-static void name_of(const struct session *s, int64_t t, struct buf *name)
+/* "audit-GROUP-2026-11"; what all begin with, for the month "". */
+static void add_name(const struct session *s, const char *month, struct buf *name)
 {
-	char day[32];
-
-	time_iso(t, day);
 	buf_adds(name, "audit-");
 	buf_add_pct(name, str_of(settings_get(s->set, S_COMPUTE_GROUP)));
-	buf_addf(name, "-%.7s", day);
+	buf_addf(name, "-%.7s", month);
 }
 
 /* ---- writing ---- */
 
+static void add_clean(cJSON *doc, const char *name, const char *text)
+{
+	struct buf clean = BUF_INIT(TEXT_MAX);
+
+	buf_add_clean(&clean, str_whole(str_head(str_of(text), TEXT_MAX)));
+	json_add_strn(doc, name, buf_str(&clean));
+	buf_release(&clean);
+}
+
 void audit_line(const struct session *s, const struct audit *a, struct buf *line)
 {
-	struct buf clean = BUF_INIT(2 * TYPED_MAX + ERROR_MAX);
 	cJSON *doc = cJSON_CreateObject();
 	char at[32];
 
 	time_iso(a->began, at);
 	json_add_str(doc, "at", at);
 	json_add_str(doc, "who", a->who);
-	json_add_str(doc, "as", a->as);
-	buf_add_clean(&clean, str_whole(str_head(str_of(a->typed), TYPED_MAX)));
-	json_add_strn(doc, "command", buf_str(&clean));
+	add_clean(doc, "as", a->as);
+	add_clean(doc, "command", a->typed);
 	json_add_str(doc, "version", s->version);
 	json_add_str(doc, "outcome", a->outcome);
 	json_add_int(doc, "exit", a->status);
 	json_add_int(doc, "seconds", a->ended - a->began);
 	if (a->error != NULL)
-		json_add_strn(doc, "error",
-			      str_whole(str_head(str_of(a->error), ERROR_MAX)));
+		add_clean(doc, "error", a->error);
 	json_print(doc, line);
 	buf_addc(line, '\n');
 	json_free(doc);
-	buf_release(&clean);
 }
 
 /* The status, -1. */
@@ -85,9 +86,11 @@ int audit_append(struct session *s, struct str line, int64_t began, struct err *
 	static const char *const new[] = { "x-ms-blob-type: AppendBlob",
 					   "If-None-Match: *", NULL };
 	struct buf name = BUF_INIT(2 * BLOB_NAME_MAX);
+	char day[32];
 	int rc;
 
-	name_of(s, began, &name);
+	time_iso(began, day);
+	add_name(s, day, &name);
 	rc = put(s, name.str, "comp=appendblock", NULL, line, e);
 	if (rc == 404 && (rc = put(s, name.str, NULL, new, STR_NULL, e)) >= 0)
 		rc = put(s, name.str, "comp=appendblock", NULL, line, e);
@@ -107,7 +110,7 @@ struct month {
 struct trail {
 	struct month months[MONTHS_MAX];
 	size_t n_months;
-	cJSON *lines; /* the newest first */
+	cJSON *lines;
 	size_t n, most;
 	int64_t since; /* Unix time */
 	bool enough;   /* what is older is not asked for */
@@ -153,7 +156,7 @@ static void take_list(struct trail *t, struct str xml, size_t len)
 		m = &t->months[t->n_months];
 		snprintf(m->name, sizeof(m->name), "%.*s",
 			 STR_ARG(str_skip(name, name.n - 7)));
-		t->n_months += str_num(text, INT64_MAX, &m->size);
+		t->n_months += str_num(text, INT64_MAX, &m->size) && m->size > 0;
 	}
 }
 
@@ -165,9 +168,8 @@ static int list_months(struct session *s, struct trail *t, struct err *e)
 	struct blob_ask q = { .method = "GET", .idempotent = true };
 	int rc;
 
-	buf_adds(&query, "restype=container&comp=list&prefix=audit-");
-	buf_add_pct(&query, str_of(group));
-	buf_addc(&query, '-');
+	buf_adds(&query, "restype=container&comp=list&prefix=");
+	add_name(s, "", &query);
 	q.query = query.str;
 	if ((rc = ask(s, &q, &r, e)) == 0)
 		take_list(t, buf_str(&r.body),
@@ -191,7 +193,8 @@ static void take_line(struct trail *t, struct str line)
 		t->enough = true;
 		json_free(doc);
 	} else {
-		cJSON_AddItemToArray(t->lines, doc);
+		/* what was read before is newer */
+		cJSON_InsertItemInArray(t->lines, 0, doc);
 		t->n++;
 	}
 }
@@ -213,12 +216,10 @@ static int read_month(struct session *s, struct trail *t, const struct month *m,
 	ptrdiff_t at;
 	int rc;
 
-	buf_adds(&name, "audit-");
-	buf_add_pct(&name, str_of(settings_get(s->set, S_COMPUTE_GROUP)));
-	buf_addf(&name, "-%s", m->name);
+	add_name(s, m->name, &name);
 	q.name = name.str;
-	rc = m->size == 0 ? 0 : ask(s, &q, &r, e);
-	if (m->size > 0 && rc == 0 && r.head.status != 404) {
+	rc = ask(s, &q, &r, e);
+	if (rc == 0 && r.head.status != 404) {
 		rest = buf_str(&r.body);
 		while (!t->enough && (at = str_rchr(rest, '\n')) >= 0) {
 			ptrdiff_t before = str_rchr(str_head(rest, (size_t)at),
@@ -238,8 +239,7 @@ static int read_month(struct session *s, struct trail *t, const struct month *m,
 			t->enough = true;
 		}
 	}
-	if (m->size > 0)
-		http_response_release(&r);
+	http_response_release(&r);
 	buf_release(&name);
 	free(range);
 	return rc;
@@ -267,11 +267,12 @@ static int show(struct session *s, const struct trail *t, struct err *e)
 					       "command", "outcome", "exit",
 					       "seconds", "error",   NULL };
 	struct listing list;
+	const cJSON *line;
 	int rc;
 
 	listing_init(&list, columns);
-	for (size_t i = t->n; i-- > 0;)
-		add_row(&list, cJSON_GetArrayItem(t->lines, (int)i));
+	cJSON_ArrayForEach(line, t->lines)
+		add_row(&list, line);
 	rc = listing_print(&list, s->ui, e);
 	listing_release(&list);
 	return rc;

@@ -8,7 +8,7 @@
  * command that changed something, in an append blob a month.  Nobody can write
  * but at its end.
  */
-#define AUDIT_LINE_MAX 2048
+#define AUDIT_LINE_MAX 4096 /* whatever stands in it: all goes in as one line */
 
 struct audit {
 	int64_t began, ended; /* Unix time */

@@ -31,6 +31,7 @@
 #define BREAKS_MAX 3
 #define NOT_DONE "-" /* in place of the trail's line: nothing was */
 #define WORDS_MAX 200
+#define SOMEBODY "somebody has it" /* where it cannot be read who */
 
 struct lock {
 	char *typed;
@@ -108,8 +109,10 @@ static int make(struct session *s, struct err *e)
 	struct http_response r;
 	int rc = ask(s, "PUT", NULL, fields, &r, e);
 
+	if (rc >= 300 && rc != 409) /* who was quicker has made it */
+		rc = storage_refusal(&r, RETRY_BLOB, e);
 	http_response_release(&r);
-	return rc < 0 ? -1 : 0; /* who was quicker has made it */
+	return rc < 0 ? -1 : 0;
 }
 
 /* Whose it is, for all to read. */
@@ -172,16 +175,19 @@ static int whose(struct session *s, struct buf *text, struct err *e)
 static int refuse(struct session *s, struct err *e)
 {
 	struct buf text = BUF_INIT(1024);
-	int rc = whose(s, &text, e);
+	struct err why = ERR_INIT;
+	bool known = whose(s, &text, &why) == 0;
 
-	if (rc == 0)
-		rc = err_refused(e, ERR_BUSY, "LockHeld", "",
-				 "%s; --break-lock takes the cluster's lock away "
-				 "from there",
-				 text.str);
+	if (why.kind == ERR_INTR)
+		*e = why;
+	else
+		err_refused(e, ERR_BUSY, "LockHeld", "",
+			    "%s; --break-lock takes the cluster's lock away "
+			    "from there",
+			    known ? text.str : SOMEBODY);
 	s->lock->lost = *e;
 	buf_release(&text);
-	return rc;
+	return -1;
 }
 
 static int take_away(struct session *s, struct err *e)
@@ -226,6 +232,8 @@ static int acquire(struct session *s, struct err *e)
 			break;
 		}
 	}
+	if (rc < 0 && e->kind == ERR_NONE)
+		err_set(e, ERR_PROTO, "the blob of the lock comes and goes");
 	buf_release(&code);
 	return rc;
 }
@@ -278,7 +286,7 @@ static void say_lost(struct session *s, int fd)
 	if (whose(s, &text, &ignored) == 0)
 		tell(fd, 'L', text.str);
 	else
-		tell(fd, 'L', "somebody has it");
+		tell(fd, 'L', SOMEBODY);
 	buf_release(&text);
 }
 

@@ -581,10 +581,17 @@ static int refuse_paper(struct session *s, struct err *e)
 	return !paper ? 0 : err_set(e, ERR_DATA, REMOTE_PAPER);
 }
 
-static void begin(struct session *s, struct remote *r)
+/* Whatever is asked there, the command has its lock then, which a connection that
+ * is kept would not take: it needs nothing of Azure. */
+static int begin(struct session *s, struct remote *r, remote_works *works,
+		 void *ctx, struct err *e)
 {
 	*r = (struct remote){ .s = s,
+			      .works = works,
+			      .ctx = ctx,
+			      .must = works != NULL,
 			      .masters.fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
+	return lock_take(s, e);
 }
 
 /* To those of the masters that are not avoided, then to any. */
@@ -680,24 +687,19 @@ static int open_rest(struct remote *r, bool kept, struct err *e)
 
 int remote_open_alone(struct session *s, struct remote *r, struct err *e)
 {
-	begin(s, r);
-	return lock_take(s, e) < 0 ? -1 : open_own(r, 0, e);
+	return begin(s, r, NULL, NULL, e) < 0 ? -1 : open_own(r, 0, e);
 }
 
 int remote_open(struct session *s, struct remote *r, struct err *e)
 {
-	begin(s, r);
-	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
+	return remote_open_for(s, r, NULL, NULL, e);
 }
 
 int remote_open_for(struct session *s, struct remote *r, remote_works *works,
 		    void *ctx, struct err *e)
 {
-	begin(s, r);
-	r->works = works;
-	r->ctx = ctx;
-	r->must = true;
-	return lock_take(s, e) < 0 ? -1 : open_rest(r, share_join(r), e);
+	return begin(s, r, works, ctx, e) < 0 ? -1 :
+						open_rest(r, share_join(r), e);
 }
 
 int remote_open_named(struct session *s, struct remote *r, const char *name,
@@ -705,8 +707,7 @@ int remote_open_named(struct session *s, struct remote *r, const char *name,
 {
 	bool kept;
 
-	begin(s, r);
-	if (lock_take(s, e) < 0)
+	if (begin(s, r, NULL, NULL, e) < 0)
 		return -1;
 	kept = share_join(r);
 	if (name == NULL)
@@ -723,9 +724,9 @@ int remote_open_named(struct session *s, struct remote *r, const char *name,
 
 int remote_know(struct session *s, struct remote *r, struct err *e)
 {
-	begin(s, r);
-	return lock_take(s, e) < 0 || read_keys(r, e) < 0 ? -1 :
-							    find_masters(r, e);
+	return begin(s, r, NULL, NULL, e) < 0 || read_keys(r, e) < 0 ?
+		       -1 :
+		       find_masters(r, e);
 }
 
 int remote_to(struct remote *r, size_t master, struct err *e)
@@ -756,25 +757,11 @@ enum remote_at remote_look(struct remote *r, size_t master)
 int remote_open_known(struct session *s, struct remote *r, struct masters *known,
 		      remote_works *works, void *ctx, struct err *e)
 {
-	int rc;
-
-	begin(s, r);
-	if (read_keys(r, e) < 0)
+	if (begin(s, r, works, ctx, e) < 0 || read_keys(r, e) < 0)
 		return -1;
-	r->works = works;
-	r->ctx = ctx;
-	r->must = true;
 	r->masters = *known;
 	*known = (struct masters){ .fqdns = BUF_INIT(REMOTE_FQDNS_MAX) };
-	rc = pick(r, all_of(r), e);
-	if (rc == 0)
-		say_which(r);
-	if (rc < 0 && r->masters.n > 1 &&
-	    (e->kind == ERR_NET || e->kind == ERR_TIMEOUT)) {
-		err_clear(e);
-		return remote_why(r, e);
-	}
-	return rc > 0 ? remote_why(r, e) : rc;
+	return connect_own(r, 0, e);
 }
 
 int remote_check(const struct remote *r, struct err *e)
@@ -837,8 +824,14 @@ static int look_for_swarm(struct remote *r, unsigned avoid, struct err *e)
 	struct err once = ERR_INIT;
 	int rc;
 
-	if (r->ssh != NULL && works_there(r, ENGINE_MS))
-		return 0;
+	/* one alone, which was connected to before */
+	if (r->ssh != NULL) {
+		r->said[0] = '\0';
+		if (works_there(r, ENGINE_MS))
+			return 0;
+		if (r->at[0] != REMOTE_NO_ENGINE)
+			return 1;
+	}
 	rc = pick_any(r, avoid, &once);
 	/* one alone stays connected unless that is what is broken */
 	if (rc > 0 && (r->masters.n > 1 || r->at[0] == REMOTE_NO_ENGINE))
@@ -996,12 +989,7 @@ int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 	unsigned avoid = 0;
 	int rc;
 
-	begin(s, r);
-	if (lock_take(s, e) < 0)
-		return -1;
-	r->works = remote_engine;
-	r->must = true;
-	if (lock_take(s, e) < 0)
+	if (begin(s, r, remote_engine, NULL, e) < 0)
 		return -1;
 	if (share_join(r) && use_kept(r, &avoid))
 		return 0;

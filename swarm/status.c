@@ -230,17 +230,16 @@ static void azure_lines(const struct status *st, FILE *out)
 		 v->no_storage.kind != ERR_DATA)
 		line(out, "storage", "%s", v->no_storage.msg);
 	if (st->addresses_end > 0) {
-		int64_t days = (st->addresses_end - unix_time()) / 86400;
+		int64_t left = st->addresses_end - unix_time();
+		char end[40] = "have ended";
 
+		if (left >= 0)
+			snprintf(end, sizeof(end), "end in %lld days",
+				 (long long)left / 86400);
 		line(out, "addresses",
-		     days < 0 ?
-			     "by which machines fetch the program have ended; "
-			     "'azswarm params', 'azswarm upgrade' and 'azswarm "
-			     "deploy-compute' renew them" :
-			     "by which machines fetch the program end in %lld "
-			     "days; 'azswarm params', 'azswarm upgrade' and "
-			     "'azswarm deploy-compute' renew them",
-		     (long long)days);
+		     "by which machines fetch the program %s; 'azswarm params', "
+		     "'azswarm upgrade' and 'azswarm deploy-compute' renew them",
+		     end);
 	}
 	if (v->no_machines.kind == ERR_NONE) {
 		power_line(out, "masters", &v->masters);

@@ -364,41 +364,46 @@ static bool is_reached(const struct survey *v, const char *host)
 	return false;
 }
 
-/* Why others are not reached they tell themselves. */
-static void look_at_missing(struct survey *v)
+/* Why it is not reached it tells itself: that one of v->masters, which is i in
+ * the remote's list. */
+static void look_at(struct survey *v, size_t k, size_t i)
 {
 	struct remote *r = &v->remote;
 
-	for (size_t i = 0; i < r->masters.n && r->masters.n > 1; i++)
-		for (size_t k = 0; k < v->masters.n; k++) {
-			const struct instance *vm = &v->masters.list[k];
+	if (v->looked_ms[k] != 0 && now_ms() - v->looked_ms[k] < LOOK_AGAIN_MS)
+		return;
+	/* who was asked on the way here is not asked again */
+	v->at[k] = v->looked_ms[k] == 0 && r->at[i] > REMOTE_WORKS ?
+			   r->at[i] :
+			   remote_look(r, i);
+	v->looked_ms[k] = now_ms();
+}
 
-			if (strcmp(vm->name, r->masters.name[i]) != 0 ||
-			    instance_is_off(vm) || is_reached(v, vm->host) ||
-			    interrupt_requested() ||
-			    (v->looked_ms[k] != 0 &&
-			     now_ms() - v->looked_ms[k] < LOOK_AGAIN_MS))
-				continue;
-			/* who was asked on the way here is not asked again */
-			v->at[k] = v->looked_ms[k] == 0 &&
-						   r->at[i] > REMOTE_WORKS ?
-					   r->at[i] :
-					   remote_look(r, i);
-			v->looked_ms[k] = now_ms();
-		}
+static bool is_missing(const struct survey *v, const struct instance *vm)
+{
+	return !instance_is_off(vm) && !is_reached(v, vm->host);
+}
+
+static void look_at_missing(struct survey *v)
+{
+	const struct masters *m = &v->remote.masters;
+
+	for (size_t k = 0; k < v->masters.n && m->n > 1; k++)
+		for (size_t i = 0; i < m->n && !interrupt_requested(); i++)
+			if (strcmp(v->masters.list[k].name, m->name[i]) == 0 &&
+			    is_missing(v, &v->masters.list[k]))
+				look_at(v, k, i);
 }
 
 const char *survey_missing(const struct survey *v, size_t master, char mend[120])
 {
 	const struct instance *vm = &v->masters.list[master];
-	struct str number = str_of(vm->name);
+	struct str number = str_skip(str_of(vm->name), strlen("master"));
 	enum remote_at at = master < LAYOUT_MASTERS_MAX ? v->at[master] :
 							  REMOTE_UNKNOWN;
 
 	if (v->no_swarm.kind != ERR_NONE || is_reached(v, vm->host))
 		return NULL;
-	while (number.n > 0 && !is_digit(number.p[0]))
-		number = str_skip(number, 1);
 	if (instance_is_off(vm))
 		snprintf(mend, 120, "start it: 'az vm start', or the portal");
 	else if (at == REMOTE_LOCKED)

@@ -119,7 +119,7 @@ size_t upgrade_drift(struct session *s, const struct docker_node *nodes,
 	struct err ignored = ERR_INIT;
 	size_t drift = 0;
 
-	if (upgrade_read(s, want, &ignored) == 0) {
+	if (n > 0 && upgrade_read(s, want, &ignored) == 0) {
 		for (int i = 0; i < UPGRADE_ROLES; i++)
 			files_hash(&want[i].files, want[i].program, hash[i]);
 		for (size_t i = 0; i < n; i++) {

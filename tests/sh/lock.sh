@@ -133,6 +133,10 @@ same 'a machine that goes has the lock' '201 200' "$(dead comp=lease -H 'x-ms-le
 went=$(date +%s)
 expect 'who comes second is told, to the second' 3 \
 	"alice@jump is at 'scale-agents 5' since [0-9:]{8} UTC \(2 min 1[0-9] s\)" timeout 60 "$AZSWARM" create-shares
+echo '[{ "request": "HEAD */lock-*", "status": 503, "code": "ServerBusy", "message": "x" }]' >azure/faults.json
+expect 'who it is cannot be read: that somebody has it can' 3 'kill-monitor: somebody has it; --break-lock takes' \
+	timeout 60 "$AZSWARM" kill-monitor
+rm azure/faults.json
 
 # ---- while that runs out: storage that does not answer, or may not be asked ----
 
@@ -161,6 +165,10 @@ export STORAGE_ACCOUNT_NAME="$account"
 COMPUTE_GROUP=swarm-cluster-2 timeout 60 "$AZSWARM" create-shares >out 2>&1
 same 'another group has its own' "$lines 1" \
 	"$("$AZSWARM" audit --tail 100 --output tsv | wc -l) $(COMPUTE_GROUP=swarm-cluster-2 "$AZSWARM" audit --output tsv | wc -l)"
+echo '[{ "request": "PUT */lock-*?s*", "status": 403, "code": "AuthorizationPermissionMismatch", "message": "x" }]' >azure/faults.json
+expect 'who may not make the blob goes on' 0 'without a lock, and not in the audit trail: .*403 AuthorizationPermissionMismatch' \
+	env COMPUTE_GROUP=swarm-cluster-3 timeout 60 "$AZSWARM" create-shares
+rm azure/faults.json
 same 'a part of it' 2 "$("$AZSWARM" audit --tail 2 --output tsv | wc -l)"
 same 'nothing of tomorrow' '[]' "$("$AZSWARM" audit --since "$(date -u -d tomorrow +%Y-%m-%d)" --output json)"
 echo '[{ "request": "PUT *comp=appendblock*", "status": 403, "code": "AuthorizationFailure", "message": "x" }]' >azure/faults.json

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/buf.h"
 #include "swarm/status.h"
 #include "tests/check.h"
@@ -338,6 +339,41 @@ static void what_needs_a_look(void)
 	survey_release(&v);
 }
 
+/* The time that is left of what machines fetch the program by. */
+static void addresses(void)
+{
+	static const struct {
+		int64_t left_s;
+		const char *words;
+	} rows[] = {
+		{ 3 * 86400 + 60,
+		  "fetch the program end in 3 days; 'azswarm params'" },
+		{ 60, "fetch the program end in 0 days; 'azswarm params'" },
+		{ -60, "fetch the program have ended; 'azswarm params'" },
+		{ -3 * 86400, "fetch the program have ended; 'azswarm params'" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct survey v = { 0 };
+		struct status st = { .group = "g",
+				     .storage_group = "s",
+				     .account = "a",
+				     .v = &v,
+				     .addresses_end = unix_time() +
+						      rows[i].left_s };
+		char *text = NULL;
+		size_t n;
+		FILE *f = open_memstream(&text, &n);
+
+		whole(&v);
+		status_text(&st, f);
+		fclose(f);
+		has("addresses: how long they are good", text, rows[i].words);
+		free(text);
+		survey_release(&v);
+	}
+}
+
 /* Machines that are not what a new one would get. */
 static void drifts(void)
 {
@@ -522,6 +558,7 @@ int main(void)
 	power();
 	quorum();
 	what_needs_a_look();
+	addresses();
 	drifts();
 	not_had();
 	json();
