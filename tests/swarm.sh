@@ -35,7 +35,7 @@ ask()		# SERVICE MACHINE PATH: of the first task there
 	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
 }
 
-# swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top
+# swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top, net
 swarm_azure()
 {
 	"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
@@ -48,6 +48,7 @@ swarm_azure()
 	export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
 	at_exit azure_stop
 	azure_start "$top/azure" nspawn "$@" || { not_ok start 'no local Azure'; exit 1; }
+	net=azs-$azure_net
 }
 
 # Machines whose load balancer asks every second, or so they are told: all that
@@ -70,7 +71,7 @@ quick_nodes()
 	END
 }
 
-# swarm_up: from keys to nodes; sets net
+# swarm_up: from keys to nodes
 swarm_up()
 {
 	must deploy-storage az deploy-storage
@@ -78,8 +79,6 @@ swarm_up()
 	must 'nodes that are quick' quick_nodes
 	must deploy-compute az deploy-compute
 	must 'master and agents are Ready' nodes_become 90 3
-	net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
-	check 'what is ours here can be seen' traces_here
 }
 
 # others may rehearse here, too: only what is ours is looked for
@@ -92,6 +91,7 @@ traces_here()
 # to is the demo's
 swarm_end()
 {
+	check 'what is ours here can be seen' traces_here
 	unplug
 	must destroy-cluster az destroy-cluster --confirm swarm-cluster
 	same 'no machine is left' '' "$(find azure -name machine.json)"

@@ -17,7 +17,6 @@ must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
 must 'both are Ready' nodes_become 60 2
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 ids() { on master0 docker node ls --format '{{.Hostname}} {{.ID}} {{.Status}}' | sort | xargs; }
 secret() { on "$1" cat /etc/azswarm/node.json | jq -r .worker_secret; }
 # the key of the account that signed the program's address on a machine

@@ -35,7 +35,6 @@ python3 - $grace <<-'END2'
 	    json.dump(doc, f)
 END2
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 # ---- what the engines say ----
 

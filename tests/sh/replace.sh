@@ -19,7 +19,6 @@ for command in keys deploy-storage params; do
 done
 must 'nodes that are quick' quick_nodes
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 raft()		# MASTER: host name and manager status of each member, by its engine
 {

@@ -19,7 +19,6 @@ must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
 must 'all are Ready' nodes_become 60 3
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 must 'services are made' services_start
 must 'and whole' in_service_within 30 2
 
