@@ -22,7 +22,6 @@ up_is() { [ "$(rows "$1" | grep -cE ' Ready (Leader|Reachable)$')" -eq "$2" ]; }
 same 'five in raft' 5 "$(managers master0)"
 check 'deploy-replicated-service' az deploy-replicated-service
 before=$(ids master0)
-task=$(on agents000000 docker ps -q --no-trunc | sort)
 
 # ---- two of five ----
 first=$(leader master0)

@@ -36,9 +36,11 @@ same 'the agent has the new one' "$(cat keys/worker.secret)" "$(secret agents000
 check 'which is another' [ "$(secret agents000000)" != "$had" ]
 same 'and nobody the one before' 0 "$(on master0 grep -c "$had" /etc/azswarm/node.json)"
 same 'every node is the one it was' "$before" "$(each)"
-helper_ok() { on agents000000 journalctl -u swarm-agent --since -15s --no-pager -o cat | grep -cq 401 && return 1; return 0; }
 sleep 16
-check 'the agent is not refused' helper_ok
+on master0 journalctl -u swarm-helper --no-pager -o cat >helper.log
+check 'the helper says what it does' grep -q 'founded a swarm' helper.log
+on master0 journalctl -u swarm-helper --since -15s --no-pager -o cat >helper.log
+same 'nobody is refused' '' "$(grep -h 'refused' helper.log)"
 
 # ---- host keys ----
 had=$(own master)
