@@ -45,7 +45,6 @@ deb()
 source_on()
 {
 	for m; do
-		dir=$(machine_dir "$m")
 		on "$m" rm -rf /opt/repo
 		tar -cf - repo | on "$m" tar -C /opt -xf - || return 1
 		on "$m" sh -c 'echo "deb [trusted=yes] file:/opt/repo ./" >/etc/apt/sources.list'

@@ -39,7 +39,6 @@ state_of() { on "$1" docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/nul
 log() { on "$1" journalctl -u swarm-helper --no-pager -o cat; }
 said() { log "$1" | grep -qE "$2"; }
 agent_said() { on agents000000 journalctl -u swarm-agent --no-pager -o cat | grep -qE "$1"; }
-is() { [ "$1" = "$($2 $3)" ]; }
 
 soon()		# CASE SECONDS COMMAND...: seconds of a quiet machine
 {
