@@ -66,7 +66,8 @@ static inline void check(bool good, const char *name, const char *why)
 	checkf(good, name, "%s", why);
 }
 
-/* The case holds when there is nothing to say against it: why is empty. */
+/* The case holds when there is nothing to say against it: why is empty.  Never what
+ * the product says of it, which may be empty, too: that is check()'s. */
 static inline void check_why(const char *name, const char *why)
 {
 	check(*why == '\0', name, why);

@@ -35,7 +35,7 @@ ask()		# SERVICE MACHINE PATH: of the first task there
 	on "$2" nsenter -n -t "$ask_pid" curl -sf -m 10 "http://127.0.0.1:8000$3"
 }
 
-# swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top
+# swarm_azure [ARGUMENT...]: the local Azure, in ./azure; sets root, top, net
 swarm_azure()
 {
 	"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
@@ -48,29 +48,70 @@ swarm_azure()
 	export XDG_CACHE_HOME="$top/cache" XDG_RUNTIME_DIR="$top/run" DOCKER_CHANNEL=distro AGENT_COUNT=2
 	at_exit azure_stop
 	azure_start "$top/azure" nspawn "$@" || { not_ok start 'no local Azure'; exit 1; }
+	net=azs-$azure_net
+}
+
+# ---- what engines say of a swarm of any number of masters ----
+
+raft()		# MASTER: host name and manager status of each member
+{
+	on "$1" docker node ls --format '{{.Hostname}} {{.ManagerStatus}}' 2>/dev/null | awk 'NF == 2' | sort
+}
+
+raft_is()	# MASTER N: so many members, one leads, all can be reached
+{
+	[ "$(raft "$1" | grep -c .)" -eq "$2" ] && [ "$(raft "$1" | grep -c ' Leader$')" -eq 1 ] &&
+		! raft "$1" | grep -q ' Unreachable$'
+}
+
+leader()	# MASTER: who it is, as that one knows
+{
+	raft "$1" | sed -n 's/ Leader$//p'
+}
+
+no_leader()	# MASTER: none that it knows of
+{
+	! on "$1" docker node ls >/dev/null 2>&1
+}
+
+rows()		# MASTER: host name, state and manager status of each node
+{
+	on "$1" docker node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' 2>/dev/null | sed 's/ *$//' | sort
+}
+
+ids()		# MASTER: host name and ID of each node, in a row
+{
+	on "$1" docker node ls --format '{{.Hostname}} {{.ID}}' | sort | xargs
+}
+
+driver()	# VERB MACHINE: what happens to it, and Azure has no part in
+{
+	"$azure_dir/driver-nspawn" "$1" "$2" "$(machine_dir "$2")" >"driver-$2.log" 2>&1
 }
 
 # Machines whose load balancer asks every second, or so they are told: all that
 # waits for it to let go, or to come back, waits a fifth as long.  Azure's own
 # times are sh/evict's, the demo's and the drill's.
-quick_nodes()
+quick_nodes()	# [SECONDS]: and the grace of a node that is down
 {
-	python3 - parameters/cluster.json <<-'END'
+	python3 - parameters/cluster.json "$@" <<-'END'
 		import base64, json, os, sys
-		path = sys.argv[1]
+		path, new = sys.argv[1], '\\"probe_s\\":1,'
+		if sys.argv[2:]:
+		    new += '\\"grace_s\\":%d,' % int(sys.argv[2])
 		doc = json.load(open(path))
 		for name in "masterCustomData", "agentCustomData":
 		    value = doc["parameters"][name]
 		    text = base64.b64decode(value["value"]).decode()
 		    assert text.count('\\"mtu\\":') == 1
-		    text = text.replace('\\"mtu\\":', '\\"probe_s\\":1,\\"mtu\\":')
+		    text = text.replace('\\"mtu\\":', new + '\\"mtu\\":')
 		    value["value"] = base64.b64encode(text.encode()).decode()
 		with open(os.open(path, os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
 		    json.dump(doc, f)
 	END
 }
 
-# swarm_up: from keys to nodes; sets net
+# swarm_up: from keys to nodes
 swarm_up()
 {
 	must deploy-storage az deploy-storage
@@ -78,8 +119,6 @@ swarm_up()
 	must 'nodes that are quick' quick_nodes
 	must deploy-compute az deploy-compute
 	must 'master and agents are Ready' nodes_become 90 3
-	net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
-	check 'what is ours here can be seen' traces_here
 }
 
 # others may rehearse here, too: only what is ours is looked for
@@ -92,6 +131,7 @@ traces_here()
 # to is the demo's
 swarm_end()
 {
+	check 'what is ours here can be seen' traces_here
 	unplug
 	must destroy-cluster az destroy-cluster --confirm swarm-cluster
 	same 'no machine is left' '' "$(find azure -name machine.json)"

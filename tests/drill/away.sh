@@ -7,28 +7,18 @@
 # needs: root, systemd-nspawn
 . "$SRCDIR/tests/lib.sh"
 . "$SRCDIR/tests/cluster.sh"
+. "$SRCDIR/tests/swarm.sh"
 need jq curl
 why=$(azure_able) || skip_all "no real machines: $why"
 
-trap 'azure_stop; trap - EXIT; exit' EXIT INT TERM
-"$SRCDIR/assets/machines/nspawn" root >root.log 2>&1 || {
-	not_ok root "$(tail -n 3 root.log | tr '\n' ' ')"
-	exit 1
-}
-export XDG_CACHE_HOME="$PWD/cache" XDG_RUNTIME_DIR="$PWD/run" DOCKER_CHANNEL=distro
+swarm_azure
 export AGENT_COUNT=1 MASTER_COUNT=3 SHARE_SSH=true
-mkdir -m 700 run
-azure_start "$PWD/azure" nspawn || { not_ok start 'no local Azure'; exit 1; }
 for command in keys deploy-storage params deploy-compute; do
 	must "$command" "$AZSWARM" "$command"
 done
 check 'three masters and an agent' nodes_become 60 4
 
 hang=15		# seconds; quiet machines need three at most
-power()		# VERB: of master0
-{
-	"$azure_dir/driver-nspawn" "$1" master0 "$(machine_dir master0)" >power.log 2>&1
-}
 frozen()	# MACHINE 0|1
 {
 	echo "$2" >"$(find /sys/fs/cgroup -maxdepth 3 -path "*/azs-$azure_net/$1" -type d | head -n 1)/cgroup.freeze"
@@ -37,17 +27,13 @@ forget()
 {
 	rm -f run/azswarm/ssh-*.sock
 }
-managers()	# what each manager is to the engine on that machine
+has_leader()	# MACHINE: its swarm has one
 {
-	on "$1" docker node ls --filter role=manager --format '{{.Hostname}} {{.ManagerStatus}}' | sort
-}
-managers_of()	# MACHINE: has a swarm with a leader
-{
-	managers "$1" | grep -q Leader
+	raft "$1" | grep -q ' Leader$'
 }
 master0_is()	# STATUS: as the engine on master1 sees it
 {
-	managers master1 | grep -qE "^master0 ($1)\$"
+	raft master1 | grep -qE "^master0 ($1)\$"
 }
 swarm_is()	# STATE: what master0's engine says of itself
 {
@@ -108,7 +94,7 @@ frozen master0 1
 all 'machine frozen' 'does not answer'
 frozen master0 0
 whole 'machine frozen'
-power cut
+driver cut master0
 all 'no power' 'does not answer'
 "$AZSWARM" docker-env --stop >/dev/null
 unset DOCKER_HOST
@@ -117,7 +103,7 @@ unset DOCKER_HOST
 id=$(on master1 docker node ls --filter name=master0 --format '{{.ID}}')
 on master1 docker node demote "$id" >/dev/null
 on master1 docker node rm --force "$id" >/dev/null
-power start
+driver start master0
 wait_for 60 on master0 docker info >/dev/null 2>&1
 forget
 timeout $hang "$AZSWARM" destroy-service >out 2>&1 </dev/null
@@ -147,7 +133,7 @@ same 'its key is ours alone' 600 "$(stat -c %a keys/unlock.key)"
 same 'it is what Docker says it is' "$(on master1 docker swarm unlock-key -q)" "$(cat keys/unlock.key)"
 on master0 systemctl restart docker
 check 'an engine that starts is locked' wait_for 30 swarm_is locked
-check 'the others have a leader' wait_for 60 managers_of master1
+check 'the others have a leader' wait_for 60 has_leader master1
 forget
 expect 'status names it' 0 "^missing +master0: its swarm is locked; 'azswarm unlock'" "$AZSWARM" status
 mv keys/unlock.key elsewhere

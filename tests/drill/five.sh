@@ -17,22 +17,11 @@ must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
 must 'all are Ready' nodes_become 120 6
-driver() { "$azure_dir/driver-nspawn" "$1" "$2" "$(machine_dir "$2")" >"driver-$2.log" 2>&1; }
-rows() { on "$1" docker node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' 2>/dev/null | sort; }
-leader() { rows "$1" | sed -n 's/ Ready Leader$//p'; }
-ids() { on "$1" docker node ls --format '{{.Hostname}} {{.ID}}' | sort | xargs; }
 managers() { on "$1" docker info --format '{{.Swarm.Managers}}'; }
-soon()		# CASE SECONDS COMMAND...: of a quiet machine; a busy one may take six times as long
-{
-	soon_case=$1 soon_limit=$(($2 * 6))
-	shift 2
-	check "$soon_case" wait_for $soon_limit "$@"
-}
 up_is() { [ "$(rows "$1" | grep -cE ' Ready (Leader|Reachable)$')" -eq "$2" ]; }
 same 'five in raft' 5 "$(managers master0)"
 check 'deploy-replicated-service' az deploy-replicated-service
 before=$(ids master0)
-task=$(on agents000000 docker ps -q --no-trunc | sort)
 
 # ---- two of five ----
 first=$(leader master0)
@@ -41,20 +30,19 @@ other=master4
 left=$(echo master0 master1 master2 master3 master4 | tr ' ' '\n' | grep -vx -e "$first" -e $other | head -n 1)
 driver cut "$first"
 driver cut $other
-soon 'another leads' 30 up_is "$left" 3
+check 'another leads' wait_for 30 up_is "$left" 3
 expect 'a command goes on' 0 '2 of 2 tasks run' az scale-service-2
 driver start "$first"
 driver start $other
-soon 'both are back' 60 up_is "$left" 5
+check 'both are back' wait_for 60 up_is "$left" 5
 same 'all are who they were' "$before" "$(ids "$left")"
 
 # ---- the majority: three ----
 for m in master2 master3 master4; do driver cut $m; done
-no_leader() { ! on master0 docker node ls >/dev/null 2>&1; }
-soon 'no leader' 40 no_leader
+check 'no leader' wait_for 40 no_leader master0
 expect 'a command says what is left' 1 'recover --from' az scale-service-3
 expect recover 0 '' az recover --from master0 --confirm swarm-cluster
-soon 'all five again' 120 up_is master0 5
+check 'all five again' wait_for 120 up_is master0 5
 same 'five in raft' 5 "$(managers master0)"
 same 'six rows, no ghost' 6 "$(rows master0 | grep -c .)"
 same 'the agent is who it was' "$(echo "$before" | grep -o 'agents000000 [a-z0-9]*')" "$(ids master0 | grep -o 'agents000000 [a-z0-9]*')"

@@ -10,22 +10,22 @@
 drill_tools=${DRILL_TOOLS:-$SRCDIR/tests/drill}
 load_pids= load_name=
 
-# services_start: both, of the program itself
+# services_start [MASTER]: both, of the program itself
 services_start()
 {
 	services_image=127.0.0.1:1339/azswarm:$(cat "$SRCDIR/VERSION")
-	on master0 docker service create -q -d --name work --replicas 8 \
+	on "${1-master0}" docker service create -q -d --name work --replicas 8 \
 		"$services_image" demo >/dev/null &&
-	on master0 docker service create -q -d --name front --mode global \
+	on "${1-master0}" docker service create -q -d --name front --mode global \
 		--constraint node.role==worker -e SWARM_MODE=HOST \
 		--publish mode=host,published=80,target=8000 \
 		"$services_image" demo >/dev/null
 }
 
-# services_whole: the engine's word that each has all its tasks
+# services_whole [MASTER]: its engine's word that each has all its tasks
 services_whole()
 {
-	on master0 docker service ls --format '{{.Replicas}}' 2>/dev/null |
+	on "${1-master0}" docker service ls --format '{{.Replicas}}' 2>/dev/null |
 		awk '{ split($1, n, "/"); if (n[1] != n[2] || n[2] == 0) lack = 1 }
 			END { exit lack || NR == 0 }'
 }

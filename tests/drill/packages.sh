@@ -45,7 +45,6 @@ deb()
 source_on()
 {
 	for m; do
-		dir=$(machine_dir "$m")
 		on "$m" rm -rf /opt/repo
 		tar -cf - repo | on "$m" tar -C /opt -xf - || return 1
 		on "$m" sh -c 'echo "deb [trusted=yes] file:/opt/repo ./" >/etc/apt/sources.list'
@@ -54,14 +53,13 @@ source_on()
 
 engine() { on "$1" curl -s --unix-socket /run/docker.sock http://docker/info | jq -r .ServerVersion; }
 engines() { for m in $all; do engine "$m"; done | sort | uniq -c | xargs; }
-ids() { on "$1" docker node ls --format '{{.Hostname}} {{.ID}}' | sort | xargs; }
-leader() { on master0 docker node ls --format '{{.Hostname}} {{.ManagerStatus}}' | sed -n 's/ Leader$//p'; }
 
 swarm_azure
 has=$("$root/usr/sbin/dockerd" --version | sed 's/^Docker version \([^ ,]*\).*/\1/')
 new=$(echo "$has" | sed 's/^\([0-9]*[.][0-9]*[.][0-9]*\)[0-9]/\19/')
 check 'another version' test "$has" != "$new"
-deb .1 "s/$(echo "$has" | sed 's/[.+~]/[&]/g')/$new/g"
+says_new="s/$(echo "$has" | sed 's/[.+~]/[&]/g')/$new/g"
+deb .1 "$says_new"
 
 # ---- a cluster ----
 
@@ -72,7 +70,6 @@ must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
 must 'all are Ready' nodes_become 120 5
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 must 'services are made' services_start
 must 'and whole' in_service_within 30 2
 
@@ -89,7 +86,7 @@ same 'dry-run: something' 5 $?
 same 'dry-run: what' "$all" "$(cut -f 1 out | sort -u | xargs)"
 check 'dry-run: which package' grep -q 'docker[.]io .*[.]1$' out
 same 'dry-run: nothing was done' "5 $has" "$(engines)"
-before=$(ids master0) first=$(leader)
+before=$(ids master0) first=$(leader master0)
 must 'the engine' az upgrade --engine
 same 'the engine: everywhere' "5 $new" "$(engines)"
 same 'the engine: agents first, the leader last' \
@@ -102,7 +99,7 @@ expect 'and then' 0 'nothing to do' az upgrade --engine
 
 # ---- restarts ----
 
-for m in agents000001 "$(leader)"; do
+for m in agents000001 "$(leader master0)"; do
 	on "$m" touch /run/reboot-required
 done
 masters=$(ids master0 | tr ' ' '\n' | grep -A 1 ^master | xargs)
@@ -124,7 +121,7 @@ deb .2 '1s/.*/#!\/bin\/false/'
 must 'a broken engine: a source' source_on agents000000 agents000001
 expect 'a broken engine: is named' 1 '^azswarm: upgrade: agents000000: ' az upgrade --engine
 same 'a broken engine: the next never had it' "$new" "$(engine agents000001)"
-deb .3 "s/$(echo "$has" | sed 's/[.+~]/[&]/g')/$new/g"
+deb .3 "$says_new"
 must 'a broken engine: one that works' source_on agents000000 agents000001
 must 'a broken engine: the same again' az upgrade --engine
 same 'a broken engine: no more' "5 $new" "$(engines)"
@@ -132,12 +129,12 @@ check 'a broken engine: all are in service' in_service_within 60 2
 
 # ---- no majority ----
 
-other=$(for m in master0 master1 master2; do [ $m = "$(leader)" ] || echo $m; done | tail -n 1)
+other=$(for m in master0 master1 master2; do [ $m = "$(leader master0)" ] || echo $m; done | tail -n 1)
 on "$other" systemctl stop docker.socket docker.service
 for m in master0 master1 master2; do
 	[ $m = "$other" ] || on $m touch /run/reboot-required
 done
-gone() { on "$here" docker node ls 2>/dev/null | grep "$other" | grep -q Unreachable; }
+gone() { raft "$here" | grep -qx "$other Unreachable"; }
 here=$(for m in master0 master1 master2; do [ $m = "$other" ] || echo $m; done | head -n 1)
 check 'a master is away: noticed' wait_for 60 gone
 az upgrade --reboot >out 2>&1 </dev/null

@@ -23,7 +23,6 @@ must deploy-storage az deploy-storage
 must params az params
 must 'nodes that are quick' quick_nodes
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 # ---- what would be lost ----
 

@@ -17,7 +17,6 @@ must keys az keys
 must deploy-storage az deploy-storage
 must params az params
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 machines='master0 agents000000 agents000001 agents000002'
 
 state()		# what could have been changed on the machines

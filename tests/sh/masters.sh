@@ -21,45 +21,24 @@ export MASTER_COUNT=3 AGENT_COUNT=1
 must keys az keys
 must deploy-storage az deploy-storage
 must params az params
-python3 - $grace <<-'END2'
-	import base64, json, os, sys
-	path = "parameters/cluster.json"
-	doc = json.load(open(path))
-	for name in "masterCustomData", "agentCustomData":
-	    value = doc["parameters"][name]
-	    text = base64.b64decode(value["value"]).decode()
-	    assert text.count('\\"mtu\\":') == 1
-	    text = text.replace('\\"mtu\\":', '\\"probe_s\\":1,\\"grace_s\\":%s,\\"mtu\\":' % sys.argv[1])
-	    value["value"] = base64.b64encode(text.encode()).decode()
-	with open(os.open(path, os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
-	    json.dump(doc, f)
-END2
+must 'nodes that are quick' quick_nodes $grace
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 # ---- what the engines say ----
-
-table()		# MASTER: host name, state and manager's status of each row, by name
-{
-	on "$1" docker node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' 2>/dev/null | sed 's/ *$//' | sort
-}
 
 whole='agents000000 Ready;master0 Ready M;master1 Ready M;master2 Ready M;'
 is_whole()	# MASTER: all of them, each once, and raft reaches its three
 {
-	[ "$(table "$1" | sed 's/Leader$/M/; s/Reachable$/M/' | tr '\n' ';')" = "$whole" ] &&
+	[ "$(rows "$1" | sed 's/Leader$/M/; s/Reachable$/M/' | tr '\n' ';')" = "$whole" ] &&
 		[ "$(on "$1" docker info --format '{{.Swarm.Managers}}')" = 3 ]
 }
 
 cluster_of() { on "$1" docker info --format '{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}' 2>/dev/null; }
 node_of() { on "$1" docker info --format '{{.Swarm.NodeID}}' 2>/dev/null; }
 state_of() { on "$1" docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null; }
-leader() { on "$1" docker node ls --format '{{.Hostname}} {{.ManagerStatus}}' 2>/dev/null | sed -n 's/ Leader$//p'; }
-driver() { "$azure_dir/driver-nspawn" "$1" "$2" "$(machine_dir "$2")" >"driver-$2.log" 2>&1; }
 log() { on "$1" journalctl -u swarm-helper --no-pager -o cat; }
 said() { log "$1" | grep -qE "$2"; }
 agent_said() { on agents000000 journalctl -u swarm-agent --no-pager -o cat | grep -qE "$1"; }
-is() { [ "$1" = "$($2 $3)" ]; }
 
 soon()		# CASE SECONDS COMMAND...: seconds of a quiet machine
 {
@@ -69,7 +48,7 @@ soon()		# CASE SECONDS COMMAND...: seconds of a quiet machine
 		ok "$soon_case"
 		echo "# $soon_case: $(($(date +%s) - soon_from)) s"
 	else
-		not_ok "$soon_case" "$(for m in master0 master1 master2; do echo "$m:"; table $m; log $m | tail -n 4; done 2>&1 | tr '\n' ' ')"
+		not_ok "$soon_case" "$(for m in master0 master1 master2; do echo "$m:"; rows $m; log $m | tail -n 4; done 2>&1 | tr '\n' ' ')"
 	fi
 }
 
@@ -110,7 +89,7 @@ one=$(echo "$others" | head -n 1) two=$(echo "$others" | tail -n 1)
 off=$(node_of "$lead")
 driver cut "$lead"
 off_at=$(date +%s)
-is_down() { table "$one" | grep -q "^$lead Down Unreachable$"; }
+is_down() { rows "$one" | grep -q "^$lead Down Unreachable$"; }
 soon 'the leader is off: the others have another' 40 is_down
 left=$((grace + 15 - ($(date +%s) - off_at)))
 [ $left -le 0 ] || sleep $left
@@ -159,11 +138,10 @@ all_ends()
 
 driver cut master1
 driver cut master2
-no_leader() { ! on master0 docker node ls >/dev/null 2>&1; }
-soon 'no leader' 30 no_leader
+soon 'no leader' 30 no_leader master0
 on master0 docker swarm init --force-new-cluster --advertise-addr 10.77.0.10 >/dev/null 2>force.log ||
 	not_ok 'force-new-cluster' "$(tail -n 2 force.log | tr '\n' ' ')"
-only() { [ "$(table master0 | grep master)" = 'master0 Ready Leader' ]; }
+only() { [ "$(rows master0 | grep master)" = 'master0 Ready Leader' ]; }
 soon 'rows of role alone go' $((grace + 50)) only
 
 # what `recover` does, by a query signed with the account's key

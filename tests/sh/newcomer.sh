@@ -37,7 +37,6 @@ cat up.err up.out >>story
 check 'up: deploys nothing twice' grep -q 'nothing to deploy' up.err
 check 'up: the swarm has them' grep -q 'the swarm has 1 master and 1 agent' up.err
 same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "$(nodes | xargs)"
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 # where they are: the agent came when all had begun
 check 'the service answers' ask replicated master0 /hostname
 with_up=$(($(date +%s) - began))
@@ -130,7 +129,6 @@ for command in keys deploy-storage params 'deploy-compute --no-wait' deploy-repl
 	"$AZSWARM" $command </dev/null >order.out 2>order.err
 	same "the Makefile's order: $command" 0 $?
 done
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 check "the Makefile's order: the service answers" wait_for 60 ask replicated master0 /hostname
 echo "# from nothing to the page: 'up' (interrupted once) $with_up s, the Makefile's order $(($(date +%s) - began)) s"
 expect 'destroy-cluster' 0 'nothing of it is left' "$AZSWARM" destroy-cluster --confirm swarm-cluster

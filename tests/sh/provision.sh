@@ -19,7 +19,6 @@ same 'up' 0 $?
 check 'up: the swarm has them' grep -q 'the swarm has 1 master and 1 agent' up.err
 same 'up: so says the engine' 'agents000000 Ready Active master0 Ready Active' "$(nodes | xargs)"
 echo "# up, with machines that Azure's own provisions: $(($(date +%s) - began)) s"
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
 told()		# MACHINE JQ: of its machine.json
 {

@@ -19,43 +19,25 @@ for command in keys deploy-storage params; do
 done
 must 'nodes that are quick' quick_nodes
 must deploy-compute az deploy-compute
-net=azs-$(jq -r .net "$(machine_dir master0)/machine.json")
 
-raft()		# MASTER: host name and manager status of each member, by its engine
-{
-	on "$1" docker node ls --format '{{.Hostname}} {{.ManagerStatus}}' 2>/dev/null | awk 'NF == 2' | sort
-}
-leader()
-{
-	for m in master0 master1 master2; do
-		raft $m | sed -n 's/ Leader$//p'
-	done | head -n 1
-}
 id_of()		# MASTER HOST
 {
 	on "$1" docker node ls -f "name=$2" --format '{{.ID}}'
 }
-raft_is_whole()	# MASTER: three members, one leads, all can be reached
+raft_is_whole()	# MASTER: the three are members, one leads, all can be reached
 {
-	[ "$(raft "$1" | awk '{ print $2 }' | sort | xargs)" = 'Leader Reachable Reachable' ] &&
+	raft_is "$1" 3 &&
 		[ "$(raft "$1" | awk '{ print $1 }' | xargs)" = 'master0 master1 master2' ]
 }
 
 check 'three masters' wait_for 60 raft_is_whole master0
-was=$(leader)
+was=$(leader master0)
 other=master1
 [ "$was" != master1 ] || other=master0
 on "$other" docker node update --label-add rack=a1 "$was" >/dev/null
 printf 'of before' | on "$other" docker secret create word - >/dev/null
-on "$other" docker service create -q -d --name work --replicas 8 "127.0.0.1:1339/azswarm:$(cat "$SRCDIR/VERSION")" demo >/dev/null
-on "$other" docker service create -q -d --name front --mode global --constraint node.role==worker \
-	-e SWARM_MODE=HOST --publish mode=host,published=80,target=8000 \
-	"127.0.0.1:1339/azswarm:$(cat "$SRCDIR/VERSION")" demo >/dev/null
-whole()
-{
-	on "$other" docker service ls --format '{{.Replicas}}' | grep -v -e '^8/8$' -e '^1/1$' | wc -l | grep -qx 0
-}
-check 'services are whole' wait_for 60 whole
+must 'services are made' services_start "$other"
+check 'services are whole' wait_for 60 services_whole "$other"
 old=$(id_of "$other" "$was")
 at=$("$AZSWARM" list-endpoints --output tsv | sed -n "s/^$was-ip	\([^	]*\).*/\1/p")
 
@@ -89,7 +71,7 @@ check 'it is another node' test "$(id_of "$other" "$was")" != "$old"
 same 'its label is back' a1 "$(on "$other" docker node inspect "$was" --format '{{.Spec.Labels.rack}}')"
 same 'its address stayed' "$at" "$("$AZSWARM" list-endpoints --output tsv | sed -n "s/^$was-ip	\([^	]*\).*/\1/p")"
 same 'the secret is there' word "$(on "$was" docker secret ls --format '{{.Name}}')"
-check 'services are whole again' wait_for 60 whole
+check 'services are whole again' wait_for 60 services_whole "$other"
 same 'nothing that was begun is left' '' "$(ls parameters | grep replace)"
 
 # with another one away the rest would be no majority
@@ -97,7 +79,7 @@ away=master2
 [ "$was" != master2 ] && [ "$other" != master2 ] || away=master1
 [ "$was" != $away ] && [ "$other" != $away ] || away=master0
 on $away systemctl stop docker.socket docker
-is_away() { raft "$other" | grep -q "^$away Unreachable"; }
+is_away() { raft "$other" | grep -qx "$away Unreachable"; }
 check 'one of the others is away' wait_for 60 is_away
 expect 'replace-master: not when that costs the majority' 1 "no majority.*first the one that is away: $away" \
 	"$AZSWARM" replace-master "$was" --yes

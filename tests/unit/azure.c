@@ -345,8 +345,7 @@ static void run_error_doc(void)
 				     NULL;
 
 		azure_error_doc(doc, &e);
-		check_why(rows[i].name,
-			  strcmp(e.msg, rows[i].want) == 0 ? "" : e.msg);
+		check(strcmp(e.msg, rows[i].want) == 0, rows[i].name, e.msg);
 		json_free(doc);
 	}
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
@@ -424,13 +423,11 @@ static void run_causes(void)
 
 		azure_error_doc(doc, &e);
 		azure_error(&h, doc, STR("x"), &with_head);
-		check_why(causes[i].name,
-			  strcmp(e.code, causes[i].code) == 0 &&
-					  strcmp(e.target, causes[i].target) == 0 &&
-					  strcmp(with_head.code, e.code) == 0 &&
-					  strcmp(with_head.target, e.target) == 0 ?
-				  "" :
-				  e.code);
+		check(strcmp(e.code, causes[i].code) == 0 &&
+			      strcmp(e.target, causes[i].target) == 0 &&
+			      strcmp(with_head.code, e.code) == 0 &&
+			      strcmp(with_head.target, e.target) == 0,
+		      causes[i].name, e.code);
 		json_free(doc);
 	}
 }
@@ -483,7 +480,7 @@ static void run_retry_after(void)
 		snprintf(name, sizeof(name), "Retry-After: %s", rows[i].name);
 		snprintf(why, sizeof(why), "%lld, not %lld", (long long)got,
 			 (long long)rows[i].want);
-		check_why(name, got == rows[i].want ? "" : why);
+		check(got == rows[i].want, name, why);
 		paper_free(&p);
 	}
 }
@@ -2496,11 +2493,8 @@ static void run_ticks(void)
 		if (t.n != (stop_at ? 2 : 4))
 			check_why("wait: looks of the view", "another number");
 		if (stop_at == 0)
-			check_why("wait: says what for, and since when",
-				  strstr(g.told.str,
-					 "waiting for waiting since 5\n") ?
-					  "" :
-					  g.told.str);
+			check(strstr(g.told.str, "waiting for waiting since 5\n"),
+			      "wait: says what for, and since when", g.told.str);
 		azure_reply_release(&r);
 		rig_close(&g);
 	}

@@ -452,10 +452,11 @@ static void run_cache_file(const char *dir)
 	struct stat st;
 	struct rig g;
 	const char *token;
+	int n;
 
 	umask(0);
-	check_why("cache: made with its folders",
-		  take(path, one, &why) == 2 ? "" : why.str);
+	n = take(path, one, &why);
+	check(n == 2, "cache: made with its folders", why.str);
 	check_why("cache: 0600 whatever the umask",
 		  stat(path, &st) == 0 && (st.st_mode & 07777) == 0600 ?
 			  "" :
@@ -467,10 +468,9 @@ static void run_cache_file(const char *dir)
 	umask(022);
 
 	text = slurp(path);
-	check_why("cache: the secret is not in it",
-		  strstr(text, SECRET) == NULL ? "" : text);
-	check_why("cache: the token is",
-		  strstr(text, TOKEN_2) != NULL ? "" : text);
+	check(strstr(text, SECRET) == NULL, "cache: the secret is not in it",
+	      text);
+	check(strstr(text, TOKEN_2) != NULL, "cache: the token is", text);
 	free(text);
 
 	/* twenty others, then ours: the oldest goes, those that ended, too */
@@ -489,10 +489,9 @@ static void run_cache_file(const char *dir)
 		buf_reset(&why);
 		take(path, one, &why);
 		text = slurp(path);
-		check_why("cache: ended tokens are dropped",
-			  strstr(text, "1750001300") == NULL ? "" : text);
-		check_why("cache: others stay",
-			  strstr(text, "\"c38\"") != NULL ? "" : text);
+		check(strstr(text, "1750001300") == NULL,
+		      "cache: ended tokens are dropped", text);
+		check(strstr(text, "\"c38\"") != NULL, "cache: others stay", text);
 		buf_reset(&many);
 		buf_adds(&many, "{\"tokens\":[");
 		for (int i = 0; i < 60; i++)
@@ -505,12 +504,10 @@ static void run_cache_file(const char *dir)
 		take(path, one, &why);
 		free(text);
 		text = slurp(path);
-		check_why("cache: does not grow for ever",
-			  strlen(text) < 4000 && strstr(text, TOKEN_2) != NULL &&
-					  strstr(text, "\"c59\"") != NULL &&
-					  strstr(text, "\"c1\"") == NULL ?
-				  "" :
-				  text);
+		check(strlen(text) < 4000 && strstr(text, TOKEN_2) != NULL &&
+			      strstr(text, "\"c59\"") != NULL &&
+			      strstr(text, "\"c1\"") == NULL,
+		      "cache: does not grow for ever", text);
 		free(text);
 		buf_release(&many);
 	}
@@ -521,24 +518,21 @@ static void run_cache_file(const char *dir)
 	entra_token(&g.entra, &token, &e);
 	entra_forget(&g.entra);
 	text = slurp(path);
-	check_why("cache: a refused token is dropped",
-		  strstr(text, TOKEN_2) == NULL ? "" : text);
+	check(strstr(text, TOKEN_2) == NULL,
+	      "cache: a refused token is dropped", text);
 	free(text);
 	buf_reset(&why);
-	check_why("cache: and asked for again",
-		  entra_token(&g.entra, &token, &e) == 0 &&
-				  strcmp(token, TOKEN_2) == 0 &&
-				  double_content(&g.d, &why) ?
-			  "" :
-			  e.msg);
+	check(entra_token(&g.entra, &token, &e) == 0 &&
+		      strcmp(token, TOKEN_2) == 0 && double_content(&g.d, &why),
+	      "cache: and asked for again", e.msg);
 	rig_close(&g);
 
 	/* a disk that refuses costs nothing but the next request */
 	free(path);
 	path = xstrdup("/proc/no/such/tokens.json");
 	buf_reset(&why);
-	check_why("cache: where nothing can be written",
-		  take(path, one, &why) == 2 ? "" : why.str);
+	n = take(path, one, &why);
+	check(n == 2, "cache: where nothing can be written", why.str);
 	buf_release(&why);
 	free(path);
 	free(sub);
@@ -591,8 +585,7 @@ static void run_concurrent(const char *dir)
 		bad += status != 0;
 	text = slurp(path);
 	doc = json_parse(str_of(text), "cache", &e);
-	check_why("cache: eight processes at once",
-		  bad == 0 && doc != NULL ? "" : text);
+	check(bad == 0 && doc != NULL, "cache: eight processes at once", text);
 	json_burn(doc);
 	free(text);
 	free(path);
@@ -653,11 +646,9 @@ static void run_interrupted(void)
 		rig_open(&g, cases[i].acts, NULL);
 		rig_no_token(&g);
 		fake.interrupt_at = 1;
-		check_why(cases[i].name, entra_token(&g.entra, &token, &e) < 0 &&
-							 err_exit_code(&e) == 130 &&
-							 g.d.requests == 1 ?
-						 "" :
-						 e.msg);
+		check(entra_token(&g.entra, &token, &e) < 0 &&
+			      err_exit_code(&e) == 130 && g.d.requests == 1,
+		      cases[i].name, e.msg);
 		rig_close(&g);
 	}
 }
@@ -728,13 +719,10 @@ static void run_cache_path(void)
 			setenv("HOME", paths[i].home, 1);
 		got = entra_cache_path();
 		snprintf(name, sizeof(name), "cache path: %s", paths[i].name);
-		check_why(name,
-			  got == paths[i].want ||
-					  (got != NULL && paths[i].want != NULL &&
-					   strcmp(got, paths[i].want) == 0) ?
-				  "" :
-			  got ? got :
-				"none");
+		check(got == paths[i].want ||
+			      (got != NULL && paths[i].want != NULL &&
+			       strcmp(got, paths[i].want) == 0),
+		      name, got ? got : "none");
 		free(got);
 	}
 }

@@ -44,31 +44,35 @@ static void refused(const char *what, int rc, const struct err *e,
 /* ---- the first that greets ---- */
 
 #define SERVERS 3
-/* Servers on one port of three addresses of loopback: those of said greet. */
-static void greetings(const char *name, const bool listens[SERVERS],
-		      const bool says[SERVERS], int wanted, int64_t limit_ms,
-		      enum err_kind kind)
+/* Servers on one port of three addresses of loopback, and what each does: 'g'
+ * greets, 's' is silent, 'c' closes without a word, '-' is not there. */
+static void greetings(const char *name, const char does[SERVERS + 1],
+		      int wanted, int64_t limit_ms, enum err_kind kind)
 {
 	static const char *const address[SERVERS] = { "127.0.0.2", "127.0.0.3",
 						      "127.0.0.4" };
 	struct err e = ERR_INIT, ignored = ERR_INIT;
-	int l[SERVERS] = { -1, -1, -1 }, a, fd;
+	int l[SERVERS], a, fd;
 	unsigned port = 0;
 	size_t which = 9;
+	pid_t pid;
 
 	for (size_t i = 0; i < SERVERS; i++)
-		l[i] = listens[i] ? tcp_listen(address[i], &port, NULL, &e) : -1;
+		l[i] = does[i] != '-' ? tcp_listen(address[i], &port, NULL, &e) :
+					-1;
 	if (port == 0)
 		port = 1;
-	pid_t pid;
 	pid = fork();
 	if (pid == 0) {
 		for (size_t i = 0;; i = (i + 1) % SERVERS) {
 			err_clear(&ignored);
-			a = says[i] ? tcp_accept(l[i], now_ms() + 10, &ignored) :
-				      -1;
-			if (a >= 0)
+			if (does[i] != 'g' && does[i] != 'c')
+				continue;
+			a = tcp_accept(l[i], now_ms() + 10, &ignored);
+			if (a >= 0 && does[i] == 'g')
 				(void)!write(a, "SSH-2.0-x\r\n", 11);
+			else if (a >= 0)
+				close(a);
 		}
 	}
 	fd = tcp_greeting(address, SERVERS, port, now_ms() + limit_ms, &which, &e);
@@ -89,17 +93,16 @@ static void greetings(const char *name, const bool listens[SERVERS],
 
 static void first_greeting(void)
 {
-	static const bool all[] = { true, true, true }, none[] = { 0, 0, 0 },
-			  last[] = { false, false, true },
-			  second[] = { false, true, true };
-
-	greetings("who greets: the first", all, all, 0, patience() - now_ms(), 0);
-	greetings("who greets: one that refuses is passed at once", second, all,
-		  1, patience() - now_ms(), 0);
-	greetings("who greets: those that are silent are passed", all, last, 2,
+	greetings("who greets: the first", "ggg", 0, patience() - now_ms(), 0);
+	greetings("who greets: one that refuses is passed at once", "-gg", 1,
 		  patience() - now_ms(), 0);
-	greetings("who greets: nobody does", all, none, -1, 700, ERR_TIMEOUT);
-	greetings("who greets: nobody is there", none, none, -1, 700, ERR_NET);
+	greetings("who greets: those that are silent are passed", "ssg", 2,
+		  patience() - now_ms(), 0);
+	greetings("who greets: one that goes without a word is passed", "cgg",
+		  1, patience() - now_ms(), 0);
+	greetings("who greets: nobody does", "sss", -1, 700, ERR_TIMEOUT);
+	greetings("who greets: all go", "ccc", -1, patience() - now_ms(), ERR_NET);
+	greetings("who greets: nobody is there", "---", -1, 700, ERR_NET);
 }
 
 /* ---- sockets ---- */

@@ -91,9 +91,8 @@ static void run_wrong(void)
 			spill(wrong[i].path, wrong[i].text);
 		load(wrong[i].own, said, sizeof(said), &k);
 		snprintf(name, sizeof(name), "refused: %s", wrong[i].name);
-		check_why(name, strstr(said, wrong[i].words) != NULL ? "" :
-				*said				     ? said :
-					"accepted");
+		check(strstr(said, wrong[i].words) != NULL, name,
+		      *said ? said : "accepted");
 		keys_burn(&k);
 		if (was.n > 0)
 			spill(wrong[i].path, was.str);
@@ -190,7 +189,7 @@ static void run_ssh_key(void)
 	struct err e = ERR_INIT;
 	struct ssh_key *key = ssh_key_read("keys/host-agent.pem", &e);
 
-	check_why("a key to sign in with", key != NULL ? "" : e.msg);
+	check(key != NULL, "a key to sign in with", e.msg);
 	ssh_key_free(key);
 	chmod("keys/host-agent.pem", 0640);
 	key = ssh_key_read("keys/host-agent.pem", &e);
@@ -211,12 +210,10 @@ static void run_older(const struct keys *k)
 	unlink(pem);
 	load(true, said, sizeof(said), &older);
 	check_why("no RSA host key: loaded", said);
-	check_why("no RSA host key: for new machines",
-		  keys_load_rsa(&older, &e) < 0 &&
-				  strstr(e.msg, "keys/host-agent-rsa.pem is not "
-						"there; 'azswarm keys' makes it") ?
-			  "" :
-			  e.msg);
+	check(keys_load_rsa(&older, &e) < 0 &&
+		      strstr(e.msg, "keys/host-agent-rsa.pem is not "
+				    "there; 'azswarm keys' makes it"),
+	      "no RSA host key: for new machines", e.msg);
 	keys_burn(&older);
 	spill(pem, k->host[KEYS_AGENT].rsa.str);
 }
@@ -247,14 +244,14 @@ static void turn_is(const char *name, enum keys_turn wanted)
 	struct err e = ERR_INIT;
 	enum keys_turn turn = keys_turn(&ui, &e);
 
-	check_why(name, turn == wanted ? "" : e.kind ? e.msg : "another");
+	check(turn == wanted, name, e.kind ? e.msg : "another");
 }
 
 static void turned(const char *name, enum keys_turn turn)
 {
 	struct err e = ERR_INIT;
 
-	check_why(name, keys_turned(turn, &e) == 0 ? "" : e.msg);
+	check(keys_turned(turn, &e) == 0, name, e.msg);
 }
 
 static void run_turns(void)
@@ -267,16 +264,15 @@ static void run_turns(void)
 	snprintf(worker, sizeof(worker), "%s", k.worker_secret);
 	snprintf(manager, sizeof(manager), "%s", k.manager_secret);
 	snprintf(going, sizeof(going), "%s%s", worker, manager);
-	check_why("no others", k.others == NULL ? "" : k.others);
+	check(k.others == NULL, "no others", k.others);
 	keys_burn(&k);
 
 	turn_is("turn: masters take both", KEYS_TURN_COMING);
 	turn_is("turn: cut off, the same", KEYS_TURN_COMING);
 	load(true, said, sizeof(said), &k);
 	snprintf(coming, sizeof(coming), "%s", k.others);
-	check_why("of 128 digits",
-		  strlen(coming) == 128 && strcmp(coming, going) != 0 ? "" :
-									coming);
+	check(strlen(coming) == 128 && strcmp(coming, going) != 0,
+	      "of 128 digits", coming);
 	keys_burn(&k);
 	secrets_are("machines have the ones of before", worker, manager, coming);
 
@@ -312,10 +308,8 @@ static void run_turns(void)
 	turned("turn: alone, again", KEYS_TURN_ALONE);
 	spill("keys/coming.secret", "0123\n");
 	load(true, said, sizeof(said), &k);
-	check_why("coming.secret is looked at",
-		  strstr(said, "keys/coming.secret: expected 128 hex digits") ?
-			  "" :
-			  said);
+	check(strstr(said, "keys/coming.secret: expected 128 hex digits"),
+	      "coming.secret is looked at", said);
 	keys_burn(&k);
 	if (unlink("keys/coming.secret") < 0)
 		err_sys(&e, ERR_IO, "unlink");
@@ -341,17 +335,14 @@ static void run_host_turns(void)
 	struct keys k;
 
 	slurp("keys/host-agent.pub", was, sizeof(was));
-	check_why("host keys: others", keys_turn_hosts(&ui, &e) == 0 ? "" : e.msg);
+	check(keys_turn_hosts(&ui, &e) == 0, "host keys: others", e.msg);
 	slurp("keys/host-agent.pub", now, sizeof(now));
 	slurp("keys/host-agent-before.pub", before, sizeof(before));
 	slurp("keys/known_hosts", known, sizeof(known));
 	was[strcspn(was, "\n")] = now[strcspn(now, "\n")] = '\0';
-	check_why("host keys: the one of before is known",
-		  strcmp(was, now) != 0 && strstr(before, was) != NULL &&
-				  strstr(known, was) != NULL &&
-				  strstr(known, now) != NULL ?
-			  "" :
-			  known);
+	check(strcmp(was, now) != 0 && strstr(before, was) != NULL &&
+		      strstr(known, was) != NULL && strstr(known, now) != NULL,
+	      "host keys: the one of before is known", known);
 	check_why("host keys: nothing waits",
 		  !file_exists("keys/host-agent-next.pem") &&
 				  !file_exists("keys/host-master-rsa-next.pub") ?
@@ -368,22 +359,18 @@ static void run_host_turns(void)
 	if (rename("keys/host-agent.pub", "keys/host-agent-next.pub") < 0)
 		err_sys(&e, ERR_IO, "rename");
 	spill("keys/host-agent.pub", was);
-	check_why("host keys: cut off, the same again",
-		  keys_turn_hosts(&ui, &e) == 0 ? "" : e.msg);
+	check(keys_turn_hosts(&ui, &e) == 0,
+	      "host keys: cut off, the same again", e.msg);
 	slurp("keys/host-agent.pub", known, sizeof(known));
-	check_why("host keys: the same others",
-		  strstr(known, now) != NULL ? "" : known);
+	check(strstr(known, now) != NULL, "host keys: the same others", known);
 	slurp("keys/host-agent-before.pub", known, sizeof(known));
-	check_why("host keys: and the same before",
-		  strstr(known, was) != NULL ? "" : known);
+	check(strstr(known, was) != NULL, "host keys: and the same before", known);
 
-	check_why("host keys: over", keys_turned_hosts(&ui, &e) == 0 ? "" : e.msg);
+	check(keys_turned_hosts(&ui, &e) == 0, "host keys: over", e.msg);
 	slurp("keys/known_hosts", known, sizeof(known));
-	check_why("host keys: the ones of before are forgotten",
-		  strstr(known, was) == NULL && strstr(known, now) != NULL &&
-				  !file_exists("keys/host-master-before.pub") ?
-			  "" :
-			  known);
+	check(strstr(known, was) == NULL && strstr(known, now) != NULL &&
+		      !file_exists("keys/host-master-before.pub"),
+	      "host keys: the ones of before are forgotten", known);
 }
 
 int main(void)
@@ -402,14 +389,13 @@ int main(void)
 	setenv("HOME", home, 1);
 
 	load(true, said, sizeof(said), &k);
-	check_why("nothing there",
-		  strstr(said, "OWN_KEY=true: ") != NULL ? "" : said);
+	check(strstr(said, "OWN_KEY=true: ") != NULL, "nothing there", said);
 	keys_burn(&k);
 
 	/* one of 3,072 bits takes its time under sanitizers; tests/sh/cli.sh makes it */
 	settings_init(&set);
 	settings_set(&set, S_OWN_KEY, "true", "flag");
-	check_why("made", keys_make(&set, &ui, &e) == 0 ? "" : e.msg);
+	check(keys_make(&set, &ui, &e) == 0, "made", e.msg);
 	settings_release(&set);
 	check_why("no key to sign in beside one's own",
 		  stat("keys/cluster.pem", &st) < 0 &&
@@ -430,33 +416,28 @@ int main(void)
 	check_why("loaded", said);
 	if (*said != '\0')
 		return 1;
-	check_why("own key, without its line end",
-		  strcmp(k.admin_public, ED25519) == 0 ? "" : k.admin_public);
+	check(strcmp(k.admin_public, ED25519) == 0,
+	      "own key, without its line end", k.admin_public);
 	check_why("secrets",
 		  strlen(k.worker_secret) == 64 && strlen(k.manager_secret) == 64 &&
 				  strcmp(k.worker_secret, k.manager_secret) != 0 ?
 			  "" :
 			  "not two of 64 digits");
-	check_why("pin", strspn(k.helper_pin, "0123456789abcdef") == 64 &&
-					 k.helper_pin[64] == '\0' ?
-				 "" :
-				 k.helper_pin);
-	check_why("host keys",
-		  strncmp(k.host[KEYS_MASTER].ec_public, "ecdsa-sha2-nistp256 ",
-			  20) == 0 &&
-				  strcmp(k.host[KEYS_MASTER].ec_public,
-					 k.host[KEYS_AGENT].ec_public) != 0 ?
-			  "" :
-			  k.host[KEYS_AGENT].ec_public);
+	check(strspn(k.helper_pin, "0123456789abcdef") == 64 &&
+		      k.helper_pin[64] == '\0',
+	      "pin", k.helper_pin);
+	check(strncmp(k.host[KEYS_MASTER].ec_public, "ecdsa-sha2-nistp256 ",
+		      20) == 0 &&
+		      strcmp(k.host[KEYS_MASTER].ec_public,
+			     k.host[KEYS_AGENT].ec_public) != 0,
+	      "host keys", k.host[KEYS_AGENT].ec_public);
 	check_why("RSA host keys: not by the way",
 		  k.host[KEYS_MASTER].rsa_public == NULL ? "" : "loaded");
-	check_why("RSA host keys", keys_load_rsa(&k, &e) == 0 ? "" : e.msg);
-	check_why("RSA host keys: two",
-		  strncmp(k.host[KEYS_MASTER].rsa_public, "ssh-rsa ", 8) == 0 &&
-				  strcmp(k.host[KEYS_MASTER].rsa_public,
-					 k.host[KEYS_AGENT].rsa_public) != 0 ?
-			  "" :
-			  k.host[KEYS_AGENT].rsa_public);
+	check(keys_load_rsa(&k, &e) == 0, "RSA host keys", e.msg);
+	check(strncmp(k.host[KEYS_MASTER].rsa_public, "ssh-rsa ", 8) == 0 &&
+		      strcmp(k.host[KEYS_MASTER].rsa_public,
+			     k.host[KEYS_AGENT].rsa_public) != 0,
+	      "RSA host keys: two", k.host[KEYS_AGENT].rsa_public);
 	run_older(&k);
 	load(true, said, sizeof(said), &again);
 	check_why("loaded again, the same",

@@ -366,7 +366,7 @@ static void run_file(void)
 		buf_adds(&why, "mode");
 	check_why("what is kept", why.str);
 	id = entra_login_subscription(&en);
-	check_why("no subscription yet", id == NULL ? "" : id);
+	check(id == NULL, "no subscription yet", id);
 	entra_login_choose(&en, "s-1", &e);
 	id = entra_login_subscription(&en);
 	check_why("a subscription",
@@ -382,18 +382,14 @@ static void run_file(void)
 								      "somebody");
 	buf_reset(&text);
 	file_read("cache/login.json", &text, &e);
-	check_why("others stay",
-		  strcmp(text.str,
-			 "{\"logins\":[{\"authority\":\"https://other.test\",\"refresh_token\":\"o\"}]}") ==
-				  0 ?
-			  "" :
-			  text.str);
+	check(strcmp(text.str,
+		     "{\"logins\":[{\"authority\":\"https://other.test\",\"refresh_token\":\"o\"}]}") ==
+		      0,
+	      "others stay", text.str);
 	spill("{\"logins\":[{\"refresh_token\":\"r-1\"");
-	check_why("logout takes away what it cannot read",
-		  entra_logout(&en, &name, &e) == 0 && name == NULL &&
-				  access("cache/login.json", F_OK) < 0 ?
-			  "" :
-			  e.msg);
+	check(entra_logout(&en, &name, &e) == 0 && name == NULL &&
+		      access("cache/login.json", F_OK) < 0,
+	      "logout takes away what it cannot read", e.msg);
 	entra_release(&en);
 	double_end(&d);
 	buf_release(&said);
@@ -435,11 +431,9 @@ static void run_race(void)
 		d.choose_ctx = others[i];
 		if (entra_token(&en, &token, &e) == 0)
 			file_read("cache/login.json", &text, &e);
-		check_why(i ? "a sign-in meanwhile stays" :
-			      "a logout meanwhile stays",
-			  strcmp(text.str, others[i]) == 0 ? "" :
-			  e.kind			   ? e.msg :
-							     text.str);
+		check(strcmp(text.str, others[i]) == 0,
+		      i ? "a sign-in meanwhile stays" : "a logout meanwhile stays",
+		      e.kind ? e.msg : text.str);
 		entra_release(&en);
 		double_end(&d);
 		buf_release(&text);

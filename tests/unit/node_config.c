@@ -86,8 +86,8 @@ static void there_and_back(size_t i)
 		if (strstr(c.share_key, "/" LAYOUT_SHARE_KEY) != NULL)
 			c.share_key[0] = '\0';
 		node_config_write(&c, &out);
-		check_why(same[i].name,
-			  strcmp(out.str, same[i].written) == 0 ? "" : out.str);
+		check(strcmp(out.str, same[i].written) == 0, same[i].name,
+		      out.str);
 		node_config_burn(&c);
 	}
 	buf_burn(&out);
@@ -129,17 +129,13 @@ static void defaults(void)
 				  "" :
 				  "another value");
 	setenv("RUNTIME_DIRECTORY", "/run/systemd-says", 1);
-	check_why("systemd's run directory",
-		  node_config_read(&c, path, &e) == 0 &&
-				  strcmp(c.run_dir, "/run/systemd-says") == 0 ?
-			  "" :
-			  c.run_dir);
+	check(node_config_read(&c, path, &e) == 0 &&
+		      strcmp(c.run_dir, "/run/systemd-says") == 0,
+	      "systemd's run directory", c.run_dir);
 	setenv("RUNTIME_DIRECTORY", "relative", 1);
-	check_why("no relative one",
-		  node_config_read(&c, path, &e) == 0 &&
-				  strcmp(c.run_dir, "/run/swarm-agent") == 0 ?
-			  "" :
-			  c.run_dir);
+	check(node_config_read(&c, path, &e) == 0 &&
+		      strcmp(c.run_dir, "/run/swarm-agent") == 0,
+	      "no relative one", c.run_dir);
 	unsetenv("RUNTIME_DIRECTORY");
 }
 

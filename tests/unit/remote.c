@@ -134,10 +134,8 @@ static void run_why(size_t i)
 		r.at[k] = whys[i].at[k];
 	}
 	remote_why(&r, &e);
-	check_why(whys[i].name,
-		  strcmp(e.msg, whys[i].words) == 0 && remote_is_away(&e) ?
-			  "" :
-			  e.msg);
+	check(strcmp(e.msg, whys[i].words) == 0 && remote_is_away(&e),
+	      whys[i].name, e.msg);
 }
 
 int main(void)

@@ -121,9 +121,8 @@ static void same(const char *name, const char *what, struct buf *got,
 	char full[100];
 
 	snprintf(full, sizeof(full), "%s: %s", name, what);
-	check_why(full, strcmp(got->str, want) == 0 ? "" :
-			got->n > 0		    ? got->str :
-						      "nothing");
+	check(strcmp(got->str, want) == 0, full,
+	      got->n > 0 ? got->str : "nothing");
 	buf_reset(got);
 }
 

@@ -153,11 +153,9 @@ static void run_files(void)
 		buf_adds(&large, "# 45\n");
 	spill("env", buf_str(&large));
 	settings_init(&large_s);
-	check_why(".env: 100 KB",
-		  settings_take_file(&large_s, "env", &large_e) < 0 &&
-				  strstr(large_e.msg, "larger than") != NULL ?
-			  "" :
-			  large_e.msg);
+	check(settings_take_file(&large_s, "env", &large_e) < 0 &&
+		      strstr(large_e.msg, "larger than") != NULL,
+	      ".env: 100 KB", large_e.msg);
 	settings_release(&large_s);
 	buf_release(&large);
 }
@@ -203,15 +201,14 @@ static void run_environment_only(void)
 			"AZURE_RESOURCE_MANAGER_ENDPOINT=https://b\n");
 	spill("env", buf_str(&file));
 	settings_init(&s);
-	check_why("a file of what it may not say",
-		  settings_take_file(&s, "env", &e) == 0 ? "" : e.msg);
+	check(settings_take_file(&s, "env", &e) == 0,
+	      "a file of what it may not say", e.msg);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		const char *v = settings_var(&s, names[i]);
 		char name[100];
 
 		snprintf(name, sizeof(name), "not from a file: %s", names[i]);
-		check_why(name,
-			  v == NULL || strcmp(v, "of-the-file") != 0 ? "" : v);
+		check(v == NULL || strcmp(v, "of-the-file") != 0, name, v);
 	}
 	checkf(s.line[S_AUTHORITY_HOST] == 26 && s.line[S_ARM_ENDPOINT] == 27 &&
 		       s.line[S_LOCATION] == 0,
@@ -263,7 +260,7 @@ static void run_flags(void)
 
 		snprintf(name, sizeof(name), "flag %s", rows[i].arg);
 		snprintf(why, sizeof(why), "setting %d", which);
-		check_why(name, which == rows[i].which && same ? "" : why);
+		check(which == rows[i].which && same, name, why);
 	}
 }
 
@@ -282,8 +279,8 @@ static void run_all_flags(void)
 		snprintf(name, sizeof(name), "%s is the flag of %s", flag,
 			 setting_infos[i].name);
 		if (setting_infos[i].secret)
-			check_why("no secret on the command line",
-				  settings_flag(flag, &value) == -1 ? "" : flag);
+			check(settings_flag(flag, &value) == -1,
+			      "no secret on the command line", flag);
 		else
 			check_why(name, settings_flag(flag, &value) == i ?
 						"" :
@@ -588,8 +585,7 @@ static void run_defaults(void)
 	struct settings s;
 
 	settings_init(&s);
-	check_why("the defaults are fine",
-		  settings_check(&s, &e) == 0 ? "" : e.msg);
+	check(settings_check(&s, &e) == 0, "the defaults are fine", e.msg);
 	check_why("never chosen is empty",
 		  strcmp(settings_get(&s, S_TENANT_ID), "") == 0 &&
 				  s.source[S_TENANT_ID] == NULL ?
@@ -644,9 +640,9 @@ static void run_account(void)
 		got = settings_storage_account(&s);
 		snprintf(name, sizeof(name), "storage account of %s in %s",
 			 rows[i].group, rows[i].location);
-		check_why(name, strcmp(got, rows[i].want) == 0 ? "" : got);
+		check(strcmp(got, rows[i].want) == 0, name, got);
 		snprintf(name, sizeof(name), "... and the shell's: %s", shell);
-		check_why(name, strcmp(got, shell) == 0 ? "" : got);
+		check(strcmp(got, shell) == 0, name, got);
 		free(got);
 		free(shell);
 		settings_set(&s, S_STORAGE_ACCOUNT_NAME, "mine", "flag");

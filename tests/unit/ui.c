@@ -194,14 +194,11 @@ static void run_full(void)
 			listing_cell(&t, "machine %d", i);
 		}
 		snprintf(name, sizeof(name), "full disk, form %d", format);
-		check_why(name,
-			  listing_print(&t, &ui, &e) < 0 && e.kind == ERR_IO &&
-					  strcmp(e.msg,
-						 "standard output: No space left on device") ==
-						  0 ?
-				  "" :
-			  e.msg[0] ? e.msg :
-				     "no error");
+		check(listing_print(&t, &ui, &e) < 0 && e.kind == ERR_IO &&
+			      strcmp(e.msg,
+				     "standard output: No space left on device") ==
+				      0,
+		      name, e.msg[0] ? e.msg : "no error");
 		listing_release(&t);
 		fclose(ui.out);
 	}
