@@ -77,6 +77,9 @@ static int run(struct command_line *line, const struct command *cmd, int argc,
 		arm_lock(s, cmd, argc, argv);
 	if (rc == 0)
 		rc = cmd->run_session(s, line->argc, line->argv, e);
+	/* a mistake of ours, which is not to look as if all was done */
+	if (rc < 0 && e->kind == ERR_NONE)
+		err_set(e, ERR_IO, "it failed, and nothing says why");
 	lock_end(s, e, rc < 0 ? err_exit_code(e) : s->exit_status);
 	session_close(s);
 	return rc;

@@ -206,7 +206,8 @@ static int put_keys(struct restoring *k, struct err *e)
 /* ---- the master ---- */
 
 /* In the machines' network. */
-static int address_of(const char *name, char address[REMOTE_ADDRESS_MAX], struct err *e)
+static int address_of(const char *name, char address[REMOTE_ADDRESS_MAX],
+		      struct err *e)
 {
 	return remote_private_address(name, address) ?
 		       0 :

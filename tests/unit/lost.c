@@ -69,7 +69,7 @@ static void loses(struct swarm *s, bool row_stays)
 int main(int argc, char **argv)
 {
 	struct row *row;
-	int64_t began, noticed;
+	int64_t began, noticed, moved;
 	pid_t pid[4];
 
 	world_main(argc, argv);
@@ -108,6 +108,12 @@ int main(int argc, char **argv)
 	      "the managers know it no more: it leaves", lost.calls);
 	check(now_ms() - noticed >= 26000,
 	      "when they have said so twice, later", "at once");
+	/* from now on they refuse the other, which is no word on its row */
+	swarm_lock(&keeper);
+	if (row != NULL)
+		strcpy(row->addr, "127.0.0.9");
+	swarm_unlock(&keeper);
+	moved = now_ms();
 	check(WITHIN(15000, joins(&lost) == 2 && is_in("lost", "cl1", true)),
 	      "and joins again", lost.calls);
 	check(world_said(&world, "lost", "do not know this node any more: leaving"),
@@ -123,6 +129,10 @@ int main(int argc, char **argv)
 	      "which is said", "not");
 	check(WITHIN(15000, is_in("stalled", "cl1", true)),
 	      "and then it knows as whom", "not");
+	while (now_ms() - moved < 25000)
+		usleep(100000);
+	check(world_said(&world, "m0", "is at 127.0.0.9, and you call from"),
+	      "one is refused", "not");
 	check(!swarm_did(&kept, "leave") && joins(&kept) == 1,
 	      "whom they still know stays, however long", kept.calls);
 	swarm_lock(&keeper);
