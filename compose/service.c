@@ -289,8 +289,7 @@ static void add_dns(const struct node *service, cJSON *spec)
 			  *search = node_get(service, "dns_search");
 	cJSON *to;
 
-	if ((dns == NULL || (dns->kind == NODE_LIST && dns->n == 0)) &&
-	    (search == NULL || (search->kind == NODE_LIST && search->n == 0)))
+	if (dns == NULL && search == NULL)
 		return;
 	to = json_add_obj(spec, "DNSConfig");
 	add_texts(to, "Nameservers", dns);

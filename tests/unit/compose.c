@@ -347,6 +347,7 @@ static const struct {
 	{ "${NOT:-$2y$05$x}", "$2y$05$x" },
 	{ "${NOT:-$$SET}", "$$SET" },
 	{ "${NOT:-$${SET}}", "$${SET}" },
+	{ "${NOT:-${SET}", "${SET" },
 	{ "${NOT:-a:-b}", "a:-b" },
 	{ "$$", "$" },
 	{ "$$$$SET", "$$SET" },
