@@ -30,7 +30,8 @@ struct exec {
 	struct docker docker;
 	char *path; /* "/exec/ID" */
 	bool input, terminal;
-	int winch; /* readable when the terminal has another size; -1 */
+	bool picked; /* a service was called: which of its tasks it is, is said */
+	int winch;   /* readable when the terminal has another size; -1 */
 	unsigned cols, rows;
 	unsigned tries; /* left, to tell the engine */
 };
@@ -45,8 +46,9 @@ static int reach(struct exec *x, struct remote *r, const struct target *t,
 
 	if (docker_node(remote_docker(r), t->node, &node, e) < 0)
 		return -1;
-	ui_say(x->s->ui, "%s.%lld (%.12s) on %s", t->name, (long long)t->slot,
-	       t->task, node.hostname);
+	if (x->picked)
+		ui_say(x->s->ui, "%s.%lld (%.12s) on %s", t->name,
+		       (long long)t->slot, t->task, node.hostname);
 	if (strcmp(node.hostname, r->name) == 0)
 		refit_engine(&x->docker, x->s, r->ssh);
 	else if (remote_hop_to(r, node.hostname, node.addr, node.manager,
@@ -61,12 +63,13 @@ static int reach(struct exec *x, struct remote *r, const struct target *t,
 }
 
 /* The task that is meant, which runs. */
-static int find(struct remote *r, const char *word, struct target *t,
-		struct err *e)
+static int find(struct exec *x, struct remote *r, const char *word,
+		struct target *t, struct err *e)
 {
 	if (target_find(remote_docker(r), word, t, e) < 0)
 		return -1;
-	if (t->task[0] == '\0')
+	x->picked = t->task[0] == '\0';
+	if (x->picked)
 		return target_pick(remote_docker(r), t, e);
 	if (!t->running || t->container[0] == '\0')
 		return err_set(e, ERR_DATA,
@@ -185,6 +188,7 @@ static int64_t resized(void *ctx)
 /* How the command ended: into the session, for main. */
 static int take_status(struct exec *x, struct err *e)
 {
+	char *path = xasprintf("%s/json", x->path);
 	int64_t until = now_ms() + ENDED_MS;
 	cJSON *doc = NULL;
 	int rc = 0;
@@ -192,12 +196,14 @@ static int take_status(struct exec *x, struct err *e)
 	/* its output may end before the engine has its status */
 	do {
 		json_free(doc);
-		if ((doc = docker_get(&x->docker, x->path, e)) == NULL)
-			return err_in(e, "how it ended");
-		if (!json_bool_opt(doc, "Running", false))
+		if ((doc = docker_get(&x->docker, path, e)) == NULL)
+			rc = err_in(e, "how it ended");
+		else if (json_bool_opt(doc, "Running", false))
+			rc = sleep_until(now_ms() + PAUSE_MS, e);
+		else
 			break;
-		rc = sleep_until(now_ms() + PAUSE_MS, e);
 	} while (rc == 0 && now_ms() < until);
+	free(path);
 	if (json_bool_opt(doc, "Running", false) && x->terminal)
 		ui_say(x->s->ui, "detached; it runs on");
 	else if (rc == 0 && json_bool_opt(doc, "Running", false))
@@ -300,7 +306,7 @@ int cmd_exec(struct session *s, int argc, char **argv, struct err *e)
 	 * interrupted; with --print-requests it is not made all the same */
 	s->trace.aside = !s->trace.print;
 	if (check(&x, e) == 0 && remote_open(s, &r, e) == 0 &&
-	    find(&r, argv[1], &t, e) == 0 && reach(&x, &r, &t, e) == 0 &&
+	    find(&x, &r, argv[1], &t, e) == 0 && reach(&x, &r, &t, e) == 0 &&
 	    create(&x, &t, argc - from, argv + from, e) == 0)
 		rc = run(&x, e);
 	docker_release(&x.docker);
