@@ -83,6 +83,7 @@ struct command {
 	bool number_joined;	  /* NAME-N is NAME N */
 	bool rest_is_for_machine; /* flags behind the first word, too */
 	bool hidden;		  /* another's other name: not listed */
+	int failure; /* exit code of all that is ours; 0: by what went wrong */
 };
 
 /* Ends with a row without a name. */
@@ -96,8 +97,9 @@ enum flag_kind {
 	FLAG_TRUE, /* no value: sets a bool of struct command_line */
 	FLAG_TEXT, /* a text there */
 	FLAG_SETTING,
-	FLAG_FORMAT,  /* --output */
-	FLAG_FORWARD, /* -L, may be given several times */
+	FLAG_FORMAT,   /* --output */
+	FLAG_FORWARD,  /* -L, may be given several times */
+	FLAG_VARIABLE, /* -e, likewise */
 };
 
 struct flag {

@@ -347,6 +347,8 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
+int cmd_logs(struct session *s, int argc, char **argv, struct err *e);
+int cmd_exec(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
 int cmd_unlock(struct session *s, int argc, char **argv, struct err *e);
