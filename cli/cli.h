@@ -42,7 +42,8 @@ enum needs {
 /* Whether it changes something, and so wants the operators' lock. */
 enum changes {
 	CHANGES_NOTHING,
-	CHANGES_SWARM, /* but nothing of Azure's */
+	/* and of Azure's at most what an etag guards */
+	CHANGES_SWARM,
 	CHANGES_AZURE,
 };
 
@@ -83,6 +84,7 @@ struct command {
 	bool number_joined;	  /* NAME-N is NAME N */
 	bool rest_is_for_machine; /* flags behind the first word, too */
 	bool hidden;		  /* another's other name: not listed */
+	bool looks;		  /* changes something with --apply alone */
 };
 
 /* Ends with a row without a name. */
