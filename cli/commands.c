@@ -61,7 +61,7 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_status,
 	  .needs = NEEDS_SETTINGS,
-	  .settings = STORAGE | SCALE_SET | MASTER,
+	  .settings = STORAGE | SCALE_SET | OF(PUBLISH) | MASTER,
 	  .usage = "[--watch]",
 	  .summary = "who I am, where, and the cluster on one screen" },
 	{ .name = "role",
@@ -74,9 +74,10 @@ const struct command cli_commands[] = {
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_doctor,
 	  .needs = NEEDS_SETTINGS,
-	  .settings = STORAGE | SCALE_SET | MASTER | OF(MASTER_COUNT) |
-		      OF(AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(MASTER_SIZE) |
-		      OF(AGENT_SIZE) | OF(SHARE_NAME) | OF(PROGRAM),
+	  .settings = STORAGE | SCALE_SET | OF(PUBLISH) | MASTER |
+		      OF(MASTER_COUNT) | OF(AGENT_COUNT) | OF(MAX_AGENT_COUNT) |
+		      OF(MASTER_SIZE) | OF(AGENT_SIZE) | OF(SHARE_NAME) |
+		      OF(PROGRAM),
 	  .summary = "look at every layer, and say what mends what is wrong" },
 	{ .name = "trust",
 	  .group = GROUP_START,

@@ -257,6 +257,38 @@ bool ports_pending(const struct ports_row *r)
 	return r->state == PORTS_NO_RULE || r->state == PORTS_NOBODY;
 }
 
+static const char *const state_words[] = {
+	[PORTS_OK] = "ok",
+	[PORTS_NO_RULE] = "no rule",
+	[PORTS_OFF] = "closed, by PUBLISH=off",
+	[PORTS_TAKEN] = "taken by a rule of others",
+	[PORTS_INSIDE] = "not balanced",
+	[PORTS_KEPT] = "open, and nobody publishes",
+	[PORTS_NOBODY] = "nobody publishes",
+	[PORTS_NOT_OURS] = "not ours",
+};
+
+size_t ports_tell(const struct ports_book *b, const cJSON *balancer,
+		  const cJSON *group, bool off, struct buf *out)
+{
+	struct ports_row *rows;
+	size_t n = ports_compare(b, balancer, group, off, &rows), told = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ports_row *r = &rows[i];
+
+		if (!ports_pending(r) && r->state != PORTS_TAKEN)
+			continue;
+		buf_addf(out, "%s%u/%s", told++ > 0 ? ", " : "", r->port.number,
+			 word_of(&r->port));
+		if (r->by != NULL)
+			buf_addf(out, " (%s)", r->by->service);
+		buf_addf(out, ": %s", state_words[r->state]);
+	}
+	free(rows);
+	return told;
+}
+
 /* ---- the two documents in Azure ---- */
 
 static const struct side {
@@ -289,6 +321,11 @@ static int side_read(struct session *s, const struct side *side, cJSON **doc,
 	azure_reply_release(&r);
 	free(path);
 	return rc < 0 ? err_in(e, "%s", side->words) : 0;
+}
+
+int ports_group(struct session *s, cJSON **doc, struct err *e)
+{
+	return side_read(s, &groups, doc, e);
 }
 
 static int side_write(struct session *s, const struct side *side,
@@ -691,17 +728,6 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 }
 
 /* ---- the command ---- */
-
-static const char *const state_words[] = {
-	[PORTS_OK] = "ok",
-	[PORTS_NO_RULE] = "no rule",
-	[PORTS_OFF] = "closed, by PUBLISH=off",
-	[PORTS_TAKEN] = "taken by a rule of others",
-	[PORTS_INSIDE] = "not balanced",
-	[PORTS_KEPT] = "open, and nobody publishes",
-	[PORTS_NOBODY] = "nobody publishes",
-	[PORTS_NOT_OURS] = "not ours",
-};
 
 static int show(struct session *s, const struct work *w, struct err *e)
 {

@@ -72,4 +72,11 @@ bool ports_pending(const struct ports_row *r);
 size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 		     const cJSON *group, bool off, struct ports_row **rows);
 
+/* Append what is out of step, or has to be mended by hand: "443/tcp (web): no
+ * rule".  How many there are. */
+size_t ports_tell(const struct ports_book *b, const cJSON *balancer,
+		  const cJSON *group, bool off, struct buf *out);
+/* The agents' security group as Azure has it, *doc NULL when it is not there. */
+int ports_group(struct session *s, cJSON **doc, struct err *e);
+
 #endif
