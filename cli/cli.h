@@ -42,7 +42,8 @@ enum needs {
 /* Whether it changes something, and so wants the operators' lock. */
 enum changes {
 	CHANGES_NOTHING,
-	CHANGES_SWARM, /* but nothing of Azure's */
+	/* and of Azure's at most what an etag guards */
+	CHANGES_SWARM,
 	CHANGES_AZURE,
 };
 
@@ -84,6 +85,7 @@ struct command {
 	bool rest_is_for_machine; /* flags behind the first word, too */
 	bool hidden;		  /* another's other name: not listed */
 	int failure; /* exit code of all that is ours; 0: by what went wrong */
+	bool looks;		  /* changes something with --apply alone */
 };
 
 /* Ends with a row without a name. */

@@ -39,6 +39,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--masters", .kind = FLAG_TRUE, .at = AT(session.masters) },
 	{ .name = "--keys", .kind = FLAG_TRUE, .at = AT(session.with_keys) },
 	{ .name = "--to-storage", .kind = FLAG_TRUE, .at = AT(session.to_storage) },
+	{ .name = "--apply", .kind = FLAG_TRUE, .at = AT(session.apply) },
 	{ .name = "--at-a-time", .kind = FLAG_TEXT, .at = AT(session.at_a_time) },
 	{ .name = "--rounds", .kind = FLAG_TEXT, .at = AT(session.rounds) },
 	{ .name = "--seed", .kind = FLAG_TEXT, .at = AT(session.seed) },

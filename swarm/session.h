@@ -42,6 +42,7 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
+	bool apply;		   /* --apply */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *from;	   /* --from MASTER, NULL: not said */
