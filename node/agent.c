@@ -1012,8 +1012,8 @@ int agent_run(const char *config, const char *version, struct err *e)
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
-				     a->config.image_list,
-				     LAYOUT_PROGRAM_BEFORE, 0);
+				     a->config.image_list, LAYOUT_PROGRAM_BEFORE,
+				     a->config.images_url, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");

@@ -45,6 +45,9 @@
 /* This program as an image, from the registry of a node's own agent. */
 #define LAYOUT_REGISTRY_HOST "127.0.0.1"
 #define LAYOUT_IMAGE "azswarm"
+/* What the operator pushed, which that registry has, too: a container of the
+ * storage account (node/pushed.h). */
+#define LAYOUT_IMAGES "images"
 
 /* Files of a node. */
 #define LAYOUT_NODE_JSON "/etc/azswarm/node.json"

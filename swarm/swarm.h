@@ -80,6 +80,8 @@ int storage_refusal(const struct http_response *r, enum http_retry row,
  */
 int storage_again(struct session *s, enum http_retry row, unsigned tries,
 		  int64_t began, struct err *e);
+/* Make that container, or see that it is there. */
+int storage_container(struct session *s, const char *name, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
