@@ -536,6 +536,13 @@ const struct command cli_commands[] = {
 	  .usage = "tcp:ADDRESS:PORT | echo:ADDRESS...",
 	  .hidden = true,
 	  .summary = "on a node: does it reach others?  For doctor" },
+	{ .name = "prune",
+	  .group = GROUP_NODES,
+	  .run = run_prune,
+	  .usage = "[--config FILE] [--dry-run]",
+	  .hidden = true,
+	  .summary = "on a node: images that nobody uses go.  For images "
+		     "--prune" },
 	{ .name = "demo",
 	  .group = GROUP_NODES,
 	  .run = run_demo,

@@ -185,6 +185,67 @@ if engine_start; then
 	expect "what a digest names stays, whatever its tag is" 0 "Digest: $small" docker pull "$registry/team/app:1.0@$small"
 	expect "a tag that is not there" 1 'team/app:3 was not pushed to this cluster' docker pull "$registry/team/app:3"
 	docker rmi -f "$registry/large:latest" >/dev/null
+
+	# ---- what nobody uses goes ----
+
+	here()	# NAMES, of images, that are there of these
+	{
+		for here_i in "$@"; do
+			docker image inspect "$here_i" >/dev/null 2>&1 && printf '%s ' "${here_i#"$registry/"}"
+		done
+	}
+	aged()	# all images came two hours ago
+	{
+		find engine/data/image/*/imagedb/content -type f -exec touch -d '2 hours ago' {} +
+	}
+	prune()	# STAYS... : an image that a service names, each; what is said, without bytes
+	{
+		for prune_i in "$@" end; do echo "$prune_i"; done |
+			"$AZSWARM" prune --config node.json $dry >out 2>&1 || echo "exit $?"
+		sed 's/^\(image\|freed\) [0-9]*/\1/; s/ $//' out | tr '\n' ','
+	}
+	dry=
+	docker pull -q "$registry/large:latest" >/dev/null
+	tar -C root -c azswarm | docker import - "$registry/made:here" >/dev/null
+	all_of_them="$registry/large:latest $registry/team/app@$small $registry/made:here"
+	# shellcheck disable=SC2086
+	same "three images are here" 'large:latest team/app@'"$small"' made:here ' "$(here $all_of_them)"
+	same "what came just now stays" 'freed,end,' "$(prune)"
+	aged
+	dry=--dry-run
+	same "a dry run tells what would go" "image $registry/large:latest,freed,end," "$(prune "$registry/team/app:9@$small")"
+	dry=
+	expect "without an end nothing is touched" 2 'has no end: nothing is touched' \
+		sh -c 'echo nothing | "$AZSWARM" prune --config node.json'
+	# shellcheck disable=SC2086
+	same "and all are there still" 'large:latest team/app@'"$small"' made:here ' "$(here $all_of_them)"
+	docker create --name kept --net none "$registry/large:latest" /azswarm version >/dev/null
+	same "of what is a container, which does not run, nothing goes" "freed,end," "$(prune "$registry/team/app@$small")"
+	docker rm kept >/dev/null
+	same "what a service names by its tag stays" "image $registry/team/app@$small,freed,end," "$(prune "$registry/large")"
+	same "what nobody names goes, with its layers" "image $registry/large:latest,freed,end," "$(prune)"
+	check "forty mebibytes of them: $(cat out | tr '\n' ' ')" test "$(sed -n 's/^freed //p' out)" -gt 40000000
+	# shellcheck disable=SC2086
+	same "what was made here and is nowhere else stays" 'made:here ' "$(here $all_of_them)"
+	expect "and what went is pulled again" 0 "Digest: $listed" docker pull "$registry/large:latest"
+
+	# ---- by itself, when there is little room ----
+
+	aged
+	mkdir short
+	mount -t tmpfs -o size=4m none short
+	head -c 3900k /dev/zero >short/full
+	jq --arg d "$PWD/short" '.docker_root=$d' node.json >node.short
+	reap "$agent"
+	chmod 600 node.short
+	spawn agent.short.log "$AZSWARM" agent --config node.short
+	agent=$spawned
+	check "an agent that has little room says so" \
+		wait_for 20 grep -q 'less than a tenth of the disk is free: images that nobody uses here go' agent.short.log
+	check "and does the same" wait_for 20 grep -q "^image [0-9]* $registry/large:latest\$" agent.short.log
+	check "which ends" wait_for 20 grep -q '^end$' agent.short.log
+	same "it is gone" '' "$(here "$registry/large:latest")"
+	with "$images_url"
 else
 	skip "docker" "$engine_why"
 fi
