@@ -2,9 +2,10 @@
  * What `push` has put into the storage account, read with one signed address.
  * Knows where things are there; what engines ask is the registry's.
  *
- * Blobs go through here and not by a redirect: engines write the address that
- * they were sent to into their log and into the error of a task, and the
- * signature with it.
+ * Blobs go through here and not by a redirect: all engines follow one, and those
+ * with containerd's image store put the address that they were sent to, signature
+ * and all, into their error when it does not answer; Swarm shows that to whoever
+ * may look at tasks.
  */
 #include "node/pushed.h"
 
