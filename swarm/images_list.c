@@ -302,7 +302,7 @@ static int take_service(void *ctx, const cJSON *service, struct err *e)
 	return 0;
 }
 
-/* Where there is no cluster, no service uses anything. */
+/* Where there is no cluster, or one on paper, no service uses anything. */
 static void read_uses(struct session *s, struct uses *u)
 {
 	const cJSON *first = remote_first_machine(s, &u->why);
@@ -310,13 +310,13 @@ static void read_uses(struct session *s, struct uses *u)
 
 	if (first == NULL)
 		return;
-	if (cJSON_IsNull(first) || remote_says_paper(first)) {
-		u->known = true;
+	u->known = cJSON_IsNull(first);
+	if (u->known)
 		return;
-	}
 	u->known = remote_open_for(s, &r, remote_engine, NULL, &u->why) == 0 &&
 		   docker_each(remote_docker(&r), "/services", take_service, u,
 			       &u->why) == 0;
+	u->known |= remote_says_paper(first);
 	remote_release(&r);
 }
 
