@@ -1,9 +1,9 @@
 /*
  * What was pushed: images, images rm, and what a service is to name.
  *
- * A tag is a blob that says which manifest it is, and whoever has the account's key
- * (machines do, where they mount a share) can write another one there.  So with each
- * goes a proof, and what has none is nobody's image.
+ * A tag is a blob that says which manifest it is, and whoever has the account's
+ * key (machines do, where they mount a share) can write another one there.  So
+ * with each goes a proof, and what has none is nobody's image.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +149,8 @@ static void take_text(struct str xml, const char *name, char *to, size_t size)
 	snprintf(to, size, "%.*s", STR_ARG(text));
 }
 
-/* What cannot be read is not passed over: what is not known to be wanted goes. */
+/* What cannot be read is not passed over: what is not known to be wanted
+ * goes. */
 static int take_one(struct str xml, struct listed *b, struct err *e)
 {
 	struct str text;
