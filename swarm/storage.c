@@ -122,6 +122,7 @@ void storage_release(struct storage *st)
 	free(st->file);
 	json_burn(st->delegation);
 	burn_str(st->query);
+	burn_str(st->images);
 	*st = (struct storage){ 0 };
 }
 
@@ -249,7 +250,8 @@ int storage_use_key(struct session *s, const char *name, const char *before,
 	if (rc == 0) {
 		/* what was signed with the other one is signed again */
 		burn_str(s->store.query);
-		s->store.query = NULL;
+		burn_str(s->store.images);
+		s->store.query = s->store.images = NULL;
 		take_keys(&s->store, body);
 	}
 	azure_reply_release(&r);
