@@ -45,9 +45,6 @@
 /* This program as an image, from the registry of a node's own agent. */
 #define LAYOUT_REGISTRY_HOST "127.0.0.1"
 #define LAYOUT_IMAGE "azswarm"
-/* What the operator pushed, which that registry has, too: a container of the
- * storage account (node/pushed.h). */
-#define LAYOUT_IMAGES "images"
 
 /*
  * The owner's images: a container beside this program's own in the storage
