@@ -43,6 +43,8 @@ azswarm help deploy-stack
 azswarm help destroy-stack
 azswarm help proxy
 azswarm help ssh
+azswarm help logs
+azswarm help exec
 azswarm help docker-env
 azswarm help tail-helper
 azswarm help unlock
