@@ -298,7 +298,7 @@ wait_for 60 count_is edge 2
 wait_for 60 count_is echo 2
 same 'ports: closed at first' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
 same 'ports: and nobody echoes' '' "$(says hello)"
-expect 'ports: out of step' 5 '^443 +tcp +host +edge +no rule' "$AZSWARM" ports --dry-run
+expect 'ports: out of step' 5 '^ *443 +tcp +host +edge +no rule' "$AZSWARM" ports --dry-run
 expect 'ports: --apply' 0 'port 5353/udp is open to the Internet now: service echo' "$AZSWARM" ports --apply
 check 'ports: 443 answers' wait_for 20 curl -sf -m 5 -o /dev/null "http://$public:443/healthz"
 same 'ports: and UDP does, to each who asks' 'one two |three ' "$(says one two)|$(says three)"
@@ -310,7 +310,7 @@ expect 'ports: --apply closes' 0 'port 443/tcp is closed' "$AZSWARM" ports --app
 sleep 2
 same 'ports: closed' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
 same 'ports: and to UDP' '' "$(says hello)"
-expect 'ports: 80 is as it was' 0 '^80 +tcp .* open, and nobody publishes' "$AZSWARM" ports
+expect 'ports: 80 is as it was' 0 '^ *80 +tcp .* open, and nobody publishes' "$AZSWARM" ports
 
 # ---- from a folder with nothing else in it ---------------------------------------
 
