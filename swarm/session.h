@@ -16,6 +16,7 @@ struct storage {
 	bool made;	   /* Azure has finished making it */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	char *images;	   /* and for that of images */
 	/* "key1" or "key2", which machines have; while that is being changed, the
 	 * one that they had, else "" */
 	char key[5], key_before[5];
@@ -24,6 +25,7 @@ struct storage {
 /* What a command works with: settings, the person's terminal, and, once it
  * needs it, a signed-in connection to Azure. */
 #define SESSION_FORWARDS_MAX 16
+#define SESSION_VARIABLES_MAX 64
 struct session {
 	struct settings *set; /* what is chosen for who did not is set there */
 	struct ui *ui;
@@ -54,6 +56,12 @@ struct session {
 	const char *claims;    /* --claims-challenge, base64 */
 	const char *forwards[SESSION_FORWARDS_MAX]; /* -L */
 	size_t n_forwards;
+	/* of exec and logs */
+	bool interactive, terminal, with_terminal; /* -i, -t, -it */
+	const char *user, *workdir; /* -u, -w; NULL: the image's */
+	const char *variables[SESSION_VARIABLES_MAX]; /* -e */
+	size_t n_variables;
+	bool follow, timestamps; /* -f, --timestamps */
 	/* what main exits with when all went well: that of the command which ran
 	 * on a machine, or plan's */
 	int exit_status;
