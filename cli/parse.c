@@ -30,6 +30,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
 	{ .name = "--dry-run", .kind = FLAG_TRUE, .at = AT(session.dry_run) },
+	{ .name = "--prune", .kind = FLAG_TRUE, .at = AT(session.prune) },
 	{ .name = "--engine", .kind = FLAG_TRUE, .at = AT(session.engine) },
 	{ .name = "--reboot", .kind = FLAG_TRUE, .at = AT(session.reboot) },
 	{ .name = "--yes", .kind = FLAG_TRUE, .at = AT(session.yes) },

@@ -34,6 +34,7 @@ struct session {
 	bool watch;		   /* --watch */
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
+	bool prune;		   /* --prune */
 	bool reboot;		   /* --reboot */
 	bool engine;		   /* --engine */
 	bool yes;		   /* --yes: nothing is asked */
