@@ -41,6 +41,9 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
+	bool prune;		   /* --prune */
+	bool with_registry_auth;   /* --with-registry-auth */
+	bool push;		   /* --push */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *from;	   /* --from MASTER, NULL: not said */

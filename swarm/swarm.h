@@ -345,6 +345,8 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e);
+int cmd_stacks(struct session *s, int argc, char **argv, struct err *e);
+int cmd_ps(struct session *s, int argc, char **argv, struct err *e);
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
