@@ -325,6 +325,48 @@ out:
 	return rc;
 }
 
+struct download {
+	const struct http_response *r;
+	int (*take)(void *ctx, struct str piece, struct err *e);
+	void *ctx;
+	struct buf refusal;
+};
+
+static int download_piece(void *ctx, struct str piece, struct err *e)
+{
+	struct download *l = ctx;
+
+	if (l->r->head.status == 200)
+		return l->take(l->ctx, piece, e);
+	buf_addstr(&l->refusal, piece);
+	return 0;
+}
+
+int docker_download(struct docker *d, const char *path,
+		    int (*take)(void *ctx, struct str piece, struct err *e),
+		    void *ctx, struct err *e)
+{
+	struct http_response r;
+	struct download l = { .r = &r,
+			      .take = take,
+			      .ctx = ctx,
+			      .refusal = BUF_INIT(ITEM_MAX) };
+	int rc = -1;
+
+	if (d->api == 0 && docker_hello(d, e) < 0)
+		return -1;
+	http_response_init(&r, 0);
+	r.on_body = download_piece;
+	r.ctx = &l;
+	if (exchange(d, "GET", path, STR_NULL, &r, e) == 0)
+		rc = r.head.status == 200 ? 0 :
+					    refused("GET", path, r.head.status,
+						    buf_str(&l.refusal), e);
+	buf_release(&l.refusal);
+	http_response_release(&r);
+	return rc;
+}
+
 void docker_filter(struct buf *path, const char *key, const char *value)
 {
 	struct buf text = BUF_INIT(PATH_MAX_N);

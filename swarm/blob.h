@@ -5,8 +5,9 @@
 
 /*
  * The operator's own blobs in the account's container (BLOB_CONTAINER): markers,
- * locks, the audit trail, backups.  All of a command's requests share one signed
- * query for the whole container, which is made when the first needs it.
+ * locks, the audit trail, backups.  And the owner's images, which have one of their
+ * own (LAYOUT_IMAGES).  All of a command's requests share one signed query for the
+ * whole container, which is made when the first needs it.
  *
  * Source: "Blob service REST API", of version STORAGE_VERSION
  * (learn.microsoft.com).
@@ -16,6 +17,7 @@
 
 struct blob_ask {
 	const char *method;
+	const char *container; /* LAYOUT_IMAGES, or NULL: BLOB_CONTAINER */
 	const char *name;  /* in the container; NULL: the container itself */
 	const char *query; /* "comp=lease", NULL: none; encoded */
 	const char *const *fields; /* "Name: value", NULL at the end; or NULL */
@@ -39,6 +41,18 @@ struct blob_ask {
  */
 int blob_ask(struct session *s, const struct blob_ask *q,
 	     struct http_response *r, struct err *e);
+/*
+ * The same once, for who asks again himself; http: NULL, or another connection than
+ * the session's, so that several threads may ask at once, once blob_ask() has had an
+ * answer.  ERR_NET: it may be different next time.
+ */
+int blob_ask_once(struct session *s, struct http_client *http,
+		  const struct blob_ask *q, struct http_response *r,
+		  struct err *e);
+/* What stands in the first element of that name, without attributes, of the service's
+ * answers: at most BLOB_ELEMENT_MAX bytes, nothing in it that needs an entity. */
+#define BLOB_ELEMENT_MAX 1024
+bool blob_element(struct str xml, const char *name, struct str *text);
 /* "BlobAlreadyExists", "" when the answer names none. */
 struct str blob_code(const struct http_response *r);
 

@@ -16,6 +16,7 @@ struct storage {
 	bool made;	   /* Azure has finished making it */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	char *images;	   /* and for that of images */
 	/* "key1" or "key2", which machines have; while that is being changed, the
 	 * one that they had, else "" */
 	char key[5], key_before[5];

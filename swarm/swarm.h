@@ -53,6 +53,8 @@ int storage_key_anew(struct session *s, const char *name, struct err *e);
  * one before; "": they have no more. */
 int storage_use_key(struct session *s, const char *name, const char *before,
 		    struct err *e);
+/* A private container for blobs, unless it is there. */
+int storage_container(struct session *s, const char *name, struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
 /*
@@ -347,6 +349,8 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_stacks(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ps(struct session *s, int argc, char **argv, struct err *e);
+int cmd_push(struct session *s, int argc, char **argv, struct err *e);
+int cmd_images(struct session *s, int argc, char **argv, struct err *e);
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
