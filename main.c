@@ -238,6 +238,7 @@ int main(int argc, char **argv)
 		.compiler = AZSWARM_COMPILER,
 		.bearssl = AZSWARM_BEARSSL,
 		.cjson = AZSWARM_CJSON,
+		.libyaml = AZSWARM_LIBYAML,
 		.date = AZSWARM_DATE,
 	};
 	/* flags are taken last, for they win */

@@ -14,7 +14,7 @@
 
 /* What this file was made of; main's, for it alone is compiled anew with it. */
 struct build {
-	const char *version, *commit, *compiler, *bearssl, *cjson;
+	const char *version, *commit, *compiler, *bearssl, *cjson, *libyaml;
 	int64_t date; /* Unix seconds, 0: unknown */
 };
 
