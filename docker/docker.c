@@ -13,12 +13,14 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/split.h"
+#include "docker/inner.h"
 
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)
 #define PATH_MAX_N 2048
 #define AUTH_MAX (32u << 10)
 #define UPDATE_TRIES 5
+#define ENDLESS_MS (INT64_C(366) * 86400000)
 #define INGRESS_STEP_MS 300
 
 /* How large an answer, a request or an element of a list may be. */
@@ -74,7 +76,7 @@ static const char *code_of(const char *message)
 }
 
 /* {"message": "..."} as our error. */
-static int refused(const char *method, const char *path, unsigned status,
+int docker_refused(const char *method, const char *path, unsigned status,
 		   struct str body, struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -89,24 +91,26 @@ static int refused(const char *method, const char *path, unsigned status,
 	return -1;
 }
 
-static int exchange(struct docker *d, const char *method, const char *path,
-		    struct str body, struct http_response *r, struct err *e)
+int docker_exchange(struct docker *d, const struct docker_ask *a,
+		    struct http_response *r, struct err *e)
 {
-	const char *fields[3] = { NULL };
+	const char *fields[4] = { NULL };
 	size_t n = 0;
 	struct buf url = BUF_INIT(PATH_MAX_N), auth = BUF_INIT(AUTH_MAX);
 	struct http_request q = {
-		.method = method,
+		.method = a->method,
 		.fields = fields,
-		.body = body,
-		.deadline_ms = now_ms() + d->timeout_ms,
-		.idle_ms = d->timeout_ms,
+		.body = a->body,
+		.deadline_ms = a->endless ? IO_FOREVER : now_ms() + d->timeout_ms,
+		.idle_ms = a->endless ? ENDLESS_MS : d->timeout_ms,
 	};
 	int rc = -1;
 
 	d->status = 0;
-	if (body.p != NULL)
+	if (a->body.p != NULL || a->taken != NULL)
 		fields[n++] = "Content-Type: application/json";
+	if (a->taken != NULL)
+		fields[n++] = "Upgrade: tcp";
 	if (d->auth != NULL) {
 		buf_addf(&auth, "X-Registry-Auth: %s", d->auth);
 		fields[n++] = auth.str;
@@ -114,12 +118,12 @@ static int exchange(struct docker *d, const char *method, const char *path,
 	buf_adds(&url, "http://docker");
 	if (d->api != 0)
 		buf_addf(&url, "/v1.%u", d->api);
-	buf_adds(&url, path);
+	buf_adds(&url, a->path);
 	if (buf_check(&url, "request to Docker", e) < 0 ||
 	    buf_check(&auth, "credentials for a registry", e) < 0)
 		goto out;
 	q.url = url.str;
-	if (http_exchange(&d->http, &q, r, e) < 0) {
+	if (http_take_over(&d->http, &q, r, a->taken, e) < 0) {
 		err_in(e, "Docker Engine");
 		goto out;
 	}
@@ -129,6 +133,14 @@ out:
 	buf_burn(&auth);
 	buf_release(&url);
 	return rc;
+}
+
+static int exchange(struct docker *d, const char *method, const char *path,
+		    struct str body, struct http_response *r, struct err *e)
+{
+	struct docker_ask a = { .method = method, .path = path, .body = body };
+
+	return docker_exchange(d, &a, r, e);
 }
 
 /* "1.41" of the Api-Version field. */
@@ -163,7 +175,8 @@ int docker_hello(struct docker *d, struct err *e)
 	d->api = 0;
 	rc = exchange(d, "GET", "/_ping", STR_NULL, &r, e);
 	if (rc == 0 && r.head.status != 200)
-		rc = refused("GET", "/_ping", r.head.status, buf_str(&r.body), e);
+		rc = docker_refused("GET", "/_ping", r.head.status,
+				    buf_str(&r.body), e);
 	if (rc == 0)
 		rc = settle(d, http_field(&r.head, "Api-Version"), e);
 	http_response_release(&r);
@@ -182,7 +195,7 @@ static int call_text(struct docker *d, const char *method, const char *path,
 		goto out;
 	text = str_trim(buf_str(&r.body));
 	if (r.head.status < 200 || r.head.status > 299) {
-		refused(method, path, r.head.status, text, e);
+		docker_refused(method, path, r.head.status, text, e);
 		goto out;
 	}
 	if (doc != NULL && text.n != 0) {
@@ -313,7 +326,7 @@ int docker_each(struct docker *d, const char *path,
 	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
 		goto out;
 	if (r.head.status != 200)
-		refused("GET", path, r.head.status, buf_str(&l.refusal), e);
+		docker_refused("GET", path, r.head.status, buf_str(&l.refusal), e);
 	else if (!l.split.ended)
 		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
 	else

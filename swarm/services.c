@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "node/layout.h"
+#include "swarm/ports.h"
 #include "swarm/remote.h"
 #include "swarm/service.h"
 #include "swarm/swarm.h"
@@ -103,6 +104,19 @@ static cJSON *make_spec(void *ctx, const cJSON *old, struct err *e)
 			    json_int_opt(old, "Spec.TaskTemplate.ForceUpdate", 0));
 }
 
+/* What it publishes is let in before it is there. */
+static int let_in(struct session *s, struct docker *d,
+		  const struct service *svc, struct err *e)
+{
+	cJSON *specs = cJSON_CreateArray();
+	int rc;
+
+	cJSON_AddItemToArray(specs, service_spec(svc, "", 0));
+	rc = ports_open(s, d, specs, e);
+	json_free(specs);
+	return rc;
+}
+
 /* Create the service, or make the one that is there like this. */
 static int put(struct session *s, struct docker *d, const struct service *svc,
 	       struct err *e)
@@ -112,7 +126,8 @@ static int put(struct session *s, struct docker *d, const struct service *svc,
 	int rc = -1;
 
 	if (service_ports_free(d, spec, e) == 0 &&
-	    (p.image = service_image_ours(s, d, e)) != NULL)
+	    (p.image = service_image_ours(s, d, e)) != NULL &&
+	    let_in(s, d, svc, e) == 0)
 		rc = service_put(s, d, svc->name, make_spec, &p, e);
 	json_free(spec);
 	free(p.image);
@@ -429,13 +444,16 @@ int services_move(struct session *s, struct docker *d, bool dry, size_t *n,
 	return rc;
 }
 
-static int destroy(struct session *s, const char *name, struct err *e)
+/* public: it has ports, which are closed behind it. */
+static int destroy(struct session *s, const char *name, bool public, struct err *e)
 {
 	struct remote r;
 	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 
 	if (rc == 0)
 		rc = service_remove(s, remote_docker(&r), name, e);
+	if (rc == 0 && public)
+		rc = ports_close(s, remote_docker(&r), e);
 	remote_release(&r);
 	return rc;
 }
@@ -443,18 +461,18 @@ static int destroy(struct session *s, const char *name, struct err *e)
 int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "replicated", e);
+	return destroy(s, "replicated", true, e);
 }
 
 int cmd_destroy_global_service(struct session *s, int argc, char **argv,
 			       struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "global", e);
+	return destroy(s, "global", true, e);
 }
 
 int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "monitor", e);
+	return destroy(s, "monitor", false, e);
 }
