@@ -46,8 +46,6 @@ bool str_glob(struct str pattern, struct str s);
 bool str_is(const char *a, const char *b);
 /* Is it one of these words, separated by blanks?  In any case; NULL is not. */
 bool str_listed(const char *words, const char *word);
-/* Of two words: insertions, deletions, substitutions; 99: b is long. */
-unsigned str_distance(const char *a, const char *b);
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

@@ -1,6 +1,7 @@
 /*
- * The table of contents of a tar archive.  Whoever made it may mean ill: numbers are
- * held against what the file has before they are used, names are only compared.
+ * The table of contents of a tar archive.  Whoever made it may mean ill:
+ * numbers are held against what the file has before they are used, names are
+ * only compared.
  */
 #include "base/tar.h"
 

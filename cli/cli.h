@@ -171,6 +171,7 @@ int run_man(struct command_line *line, struct err *e);
 int run_helper(struct command_line *line, struct err *e);
 int run_agent(struct command_line *line, struct err *e);
 int run_reach(struct command_line *line, struct err *e);
+int run_prune(struct command_line *line, struct err *e);
 int run_demo(struct command_line *line, struct err *e);
 int run_monitor(struct command_line *line, struct err *e);
 int run_image(struct command_line *line, struct err *e);

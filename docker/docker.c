@@ -373,7 +373,7 @@ int docker_download(struct docker *d, const char *path,
 	r.ctx = &l;
 	if (exchange(d, "GET", path, STR_NULL, &r, e) == 0)
 		rc = r.head.status == 200 ? 0 :
-					    refused("GET", path, r.head.status,
+					    docker_refused("GET", path, r.head.status,
 						    buf_str(&l.refusal), e);
 	buf_release(&l.refusal);
 	http_response_release(&r);

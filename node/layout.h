@@ -47,11 +47,11 @@
 #define LAYOUT_IMAGE "azswarm"
 
 /*
- * The owner's images: a container beside this program's own in the storage account.
- * Every config, layer, manifest and index is there by its digest, and each tag's
- * manifest (or index) once more by its name; the blob's content type is its media
- * type.  NAME and TAG are as OCI's distribution spec has them, and NAME is never
- * LAYOUT_IMAGE.
+ * The owner's images: a container beside this program's own in the storage
+ * account.  Every config, layer, manifest and index is there by its digest, and
+ * each tag's manifest (or index) once more by its name; the blob's content type
+ * is its media type.  NAME and TAG are as OCI's distribution spec has them, and
+ * NAME is never LAYOUT_IMAGE.
  */
 #define LAYOUT_IMAGES "images"
 #define LAYOUT_IMAGES_BLOB "blobs/sha256/"  /* HEX */

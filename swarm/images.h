@@ -28,9 +28,9 @@ struct images_name {
  * Source: OCI Distribution Specification 1.1, "Pulling manifests".
  */
 int images_name(const char *typed, struct images_name *n, struct err *e);
-/* Whether an image, as a service or an archive names it, is that one: docker.io/,
- * library/, localhost/ and our registry's host in front mean nothing, :latest is
- * what no tag is, and a digest behind it is not looked at. */
+/* Whether an image, as a service or an archive names it, is that one:
+ * docker.io/, library/, localhost/ and our registry's host in front mean
+ * nothing, :latest is what no tag is, and a digest behind it is not looked at. */
 bool images_same(const struct images_name *n, struct str image);
 /* "sha256:" and 64 hexadecimal digits in lower case. */
 bool images_is_digest(struct str s);
@@ -41,15 +41,16 @@ void images_tag_name(const struct images_name *n, char out[IMAGES_BLOB_NAME_MAX]
 
 /* ---- documents (swarm/images_name.c) ---- */
 
-/* A descriptor: -1 with e when it lacks digest or size, or has others than ours. */
+/* A descriptor: -1 with e when it lacks digest or size, or has others than
+ * ours. */
 struct images_part {
 	char digest[IMAGE_DIGEST_MAX];
 	uint64_t size;
 	const char *type; /* into the document */
 };
 int images_part(const cJSON *descriptor, struct images_part *part, struct err *e);
-/* A manifest or an index, of which type says the kind, or its text does; *type: into
- * doc or as given.  NULL with e.  Caller frees. */
+/* A manifest or an index, of which type says the kind, or its text does;
+ * *type: into doc or as given.  NULL with e.  Caller frees. */
 cJSON *images_document(struct str text, const char **type, bool *index,
 		       struct err *e);
 
@@ -73,12 +74,13 @@ struct images_plan {
 	struct buf missing; /* those that an index names and the archive lacks */
 };
 /*
- * Of an archive of `docker save` or of an OCI layout: the image of that name, or the
- * only one.  fd stays the caller's, open while the plan is used.  images_plan_release()
- * either way.
+ * Of an archive of `docker save` or of an OCI layout: the image of that name,
+ * or the only one.  fd stays the caller's, open while the plan is used.
+ * images_plan_release() either way.
  *
- * Source: OCI Image Specification 1.1 (image-layout, index, manifest, config); Docker
- * Image Specification 1.2, "Combined Image JSON + Filesystem Changeset Format".
+ * Source: OCI Image Specification 1.1 (image-layout, index, manifest, config);
+ * Docker Image Specification 1.2, "Combined Image JSON + Filesystem Changeset
+ * Format".
  */
 int images_plan(struct images_plan *p, int fd, const struct images_name *n,
 		struct err *e);
@@ -92,9 +94,9 @@ int images_bytes(const struct images_plan *p, const struct images_blob *b,
 #define IMAGES_BLOCK (8u << 20)
 
 /*
- * All that the container lacks of a plan, each blob whole or not at all; then what it
- * is called.  The container is made where it is missing.  Cut off, the next one goes
- * on from there.  *sent: bytes of layers and configs that went.
+ * All that the container lacks of a plan, each blob whole or not at all; then
+ * what it is called.  The container is made where it is missing.  Cut off, the
+ * next one goes on from there.  *sent: bytes of layers and configs that went.
  *
  * Source: "Put Block", "Put Block List", "Get Block List", "Put Blob"
  * (learn.microsoft.com).
@@ -104,7 +106,8 @@ int images_send(struct session *s, const struct images_plan *p,
 
 /* ---- whose tag it is (swarm/images_list.c) ---- */
 
-/* What proves that an operator says that this tag is that image: hexadecimal. */
+/* What proves that an operator says that this tag is that image:
+ * hexadecimal. */
 #define IMAGES_PROOF_MAX (2 * SHA256_LEN + 1)
 int images_proof(const struct images_name *n, const char *digest,
 		 char out[IMAGES_PROOF_MAX], struct err *e);

@@ -1,9 +1,9 @@
 /*
  * What was pushed: images, images rm, and what a service is to name.
  *
- * A tag is a blob that says which manifest it is, and whoever has the account's key
- * (machines do, where they mount a share) can write another one there.  So with each
- * goes a proof, and what has none is nobody's image.
+ * A tag is a blob that says which manifest it is, and whoever has the account's
+ * key (machines do, where they mount a share) can write another one there.  So
+ * with each goes a proof, and what has none is nobody's image.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +149,8 @@ static void take_text(struct str xml, const char *name, char *to, size_t size)
 	snprintf(to, size, "%.*s", STR_ARG(text));
 }
 
-/* What cannot be read is not passed over: what is not known to be wanted goes. */
+/* What cannot be read is not passed over: what is not known to be wanted
+ * goes. */
 static int take_one(struct str xml, struct listed *b, struct err *e)
 {
 	struct str text;
@@ -302,7 +303,7 @@ static int take_service(void *ctx, const cJSON *service, struct err *e)
 	return 0;
 }
 
-/* Where there is no cluster, no service uses anything. */
+/* Where there is no cluster, or one on paper, no service uses anything. */
 static void read_uses(struct session *s, struct uses *u)
 {
 	const cJSON *first = remote_first_machine(s, &u->why);
@@ -310,13 +311,13 @@ static void read_uses(struct session *s, struct uses *u)
 
 	if (first == NULL)
 		return;
-	if (cJSON_IsNull(first) || remote_says_paper(first)) {
-		u->known = true;
+	u->known = cJSON_IsNull(first);
+	if (u->known)
 		return;
-	}
 	u->known = remote_open_for(s, &r, remote_engine, NULL, &u->why) == 0 &&
 		   docker_each(remote_docker(&r), "/services", take_service, u,
 			       &u->why) == 0;
+	u->known |= remote_says_paper(first);
 	remote_release(&r);
 }
 

@@ -1,11 +1,12 @@
 /*
- * An image on its way into storage: what is there stays there, small blobs go in one
- * request, large ones in blocks, several at once.  What a block holds is in its id, so
- * that one which is there already, of a push that was cut off, need not be sent again.
+ * An image on its way into storage: what is there stays there, small blobs go
+ * in one request, large ones in blocks, several at once.  What a block holds is
+ * in its id, so that one which is there already, of a push that was cut off,
+ * need not be sent again.
  *
- * All is read once before, for its digest, and held against that reading when it is
- * sent: a file that changes meanwhile leaves nothing behind that is called by a digest
- * which it does not have.
+ * All is read once before, for its digest, and held against that reading when
+ * it is sent: a file that changes meanwhile leaves nothing behind that is
+ * called by a digest which it does not have.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -160,7 +161,8 @@ static void part_id(const struct one *one, size_t i, struct buf *id)
 	buf_add_base64(id, raw, sizeof(raw));
 }
 
-/* Wait for the next try, unless it does not pass, or somebody else has failed. */
+/* Wait for the next try, unless it does not pass, or somebody else has
+ * failed. */
 static int again(struct sending *g, unsigned tries, struct err *e)
 {
 	int64_t wait_ms = http_retry_ms(RETRY_UPLOAD, tries, NULL, e), until;

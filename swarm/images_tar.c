@@ -1,11 +1,12 @@
 /*
- * Which image is in an archive, and which blobs it is made of.  What is written in an
- * OCI layout stays, byte for byte; an archive of an older docker save has no manifest,
- * so that one is made, of which the same image always gives the same.
+ * Which image is in an archive, and which blobs it is made of.  What is written
+ * in an OCI layout stays, byte for byte; an archive of an older docker save has
+ * no manifest, so that one is made, of which the same image always gives the
+ * same.
  *
- * Layers stay as they are, too: docker save gives them uncompressed, others not; the
- * media type says which.  Docker's engines take either (what they pull is unpacked by
- * how it begins).
+ * Layers stay as they are, too: docker save gives them uncompressed, others
+ * not; the media type says which.  Docker's engines take either (what they pull
+ * is unpacked by how it begins).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -412,7 +413,8 @@ static int take_layers(struct images_plan *p, const cJSON *names,
 	return 0;
 }
 
-/* One of manifest.json: its config is what it is, and the manifest of it is made. */
+/* One of manifest.json: its config is what it is, and the manifest of it is
+ * made. */
 static int take_saved(struct images_plan *p, const cJSON *one, struct err *e)
 {
 	const char *name = json_str(one, "Config", e);

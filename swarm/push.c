@@ -1,7 +1,7 @@
 /*
- * push: an image from where it is (an archive, the engine on this machine) into the
- * storage account.  An archive that cannot be read twice is a file without a name
- * first, for digests are looked at before anything is sent.
+ * push: an image from where it is (an archive, the engine on this machine) into
+ * the storage account.  An archive that cannot be read twice is a file without
+ * a name first, for digests are looked at before anything is sent.
  */
 #include "swarm/push.h"
 
@@ -129,7 +129,8 @@ static int engine_has(struct docker *d, const char *name, struct err *e)
 	return -1;
 }
 
-/* What it calls the image: as it is to be called, or with our registry in front. */
+/* What it calls the image: as it is to be called, or with our registry in
+ * front. */
 static int engine_find(struct docker *d, const struct images_name *n,
 		       char *name, size_t size, struct err *e)
 {

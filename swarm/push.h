@@ -5,25 +5,28 @@
 #include "swarm/session.h"
 
 /*
- * The owner's images, which need no registry: in the private container LAYOUT_IMAGES
- * of the storage account, from which the registry of each node's agent serves them
- * as LAYOUT_REGISTRY NAME:TAG (node/layout.h says what is where in it).
+ * The owner's images, which need no registry: in the private container
+ * LAYOUT_IMAGES of the storage account, from which the registry of each node's
+ * agent serves them as LAYOUT_REGISTRY NAME:TAG (node/layout.h says what is
+ * where in it).
  *
- * Which image a tag is, is said by the operators and nobody else: with each tag goes
- * a proof made with keys/backup.key, which no machine has.  What a machine, or who has
- * the account's key, puts there in its place is refused here, and nodes are told
- * digests.
+ * Which image a tag is, is said by the operators and nobody else: with each tag
+ * goes a proof made with keys/backup.key, which no machine has.  What a
+ * machine, or who has the account's key, puts there in its place is refused
+ * here, and nodes are told digests.
  */
 
 /*
  * An image as a service of the swarm is to name it: "127.0.0.1:1339/NAME[:TAG]"
- * becomes "127.0.0.1:1339/NAME:TAG@sha256:...", of what was pushed last.  One that is
- * elsewhere, that already has a digest, or that is this program's own stays as it is.
+ * becomes "127.0.0.1:1339/NAME:TAG@sha256:...", of what was pushed last.  One
+ * that is elsewhere, that already has a digest, or that is this program's own
+ * stays as it is.
  *
  * pinned  gets it, for the caller to free; NULL with -1
  *
- * ERR_DATA: it was never pushed (and what to run), or what is there is not what was.
- * Asks Azure (the account, once in a session) and the storage; needs keys/.
+ * ERR_DATA: it was never pushed (and what to run), or what is there is not what
+ * was. Asks Azure (the account, once in a session) and the storage; needs
+ * keys/.
  */
 int images_pin(struct session *s, const char *image, char **pinned, struct err *e);
 
@@ -32,9 +35,9 @@ int images_pin(struct session *s, const char *image, char **pinned, struct err *
  * ($DOCKER_HOST, else DOCKER_SOCKET), where its name is a local one: without a
  * registry's host, or with that of ours.
  *
- * pinned  gets what the service is to name, as images_pin; NULL: it is not ours to
- *         push: it has the name of another registry, has a digest, or is not here
- *         (then the nodes pull it, from Docker Hub, say)
+ * pinned  gets what the service is to name, as images_pin; NULL: it is not ours
+ * to push: it has the name of another registry, has a digest, or is not here
+ * (then the nodes pull it, from Docker Hub, say)
  *
  * 0, or -1 when it is here and could not be pushed, or no engine answers here.
  */
@@ -42,8 +45,8 @@ int push_if_local(struct session *s, const char *image, char **pinned,
 		  struct err *e);
 
 /*
- * images --prune: on all nodes goes what no service runs, and what was not run before
- * that (swarm/images_room.c).  dry_run of the session: it is only said.
+ * images --prune: on all nodes goes what no service runs, and what was not run
+ * before that (swarm/images_room.c).  dry_run of the session: it is only said.
  */
 int images_prune_nodes(struct session *s, struct err *e);
 

@@ -53,8 +53,6 @@ int storage_key_anew(struct session *s, const char *name, struct err *e);
  * one before; "": they have no more. */
 int storage_use_key(struct session *s, const char *name, const char *before,
 		    struct err *e);
-/* A private container for blobs, unless it is there. */
-int storage_container(struct session *s, const char *name, struct err *e);
 /* ERR_AZURE when an account that is not there yet cannot have its name. */
 int storage_name_free(struct session *s, struct err *e);
 /*
@@ -82,6 +80,8 @@ int storage_refusal(const struct http_response *r, enum http_retry row,
  */
 int storage_again(struct session *s, enum http_retry row, unsigned tries,
 		  int64_t began, struct err *e);
+/* Make that container, or see that it is there. */
+int storage_container(struct session *s, const char *name, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);

@@ -42,6 +42,8 @@ azswarm help destroy-global-service
 azswarm help deploy-stack
 azswarm help destroy-stack
 azswarm help ports
+azswarm help push
+azswarm help images
 azswarm help proxy
 azswarm help ssh
 azswarm help docker-env
