@@ -483,8 +483,9 @@ const struct command cli_commands[] = {
 	  .changes = CHANGES_AZURE,
 	  .settings = STORAGE | MASTERS,
 	  .args_max = 2,
-	  .usage = "[NAME] | rm NAME[:TAG] [--yes]",
-	  .summary = "what was pushed, and what uses it; remove one" },
+	  .usage = "[NAME] | rm NAME[:TAG] [--yes] | --prune [--dry-run]",
+	  .summary = "what was pushed, and what uses it; remove one; let go "
+		     "what nodes do not use" },
 	{ .name = "proxy",
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_proxy,

@@ -285,58 +285,7 @@ cJSON *docker_spec_part(cJSON *spec, const char *name)
 	return json_get_mut(spec, name);
 }
 
-/* ---- lists, one element at a time ---- */
-
-struct list {
-	const struct http_response *r;
-	struct json_split split;
-	struct buf refusal;
-};
-
-static int list_piece(void *ctx, struct str piece, struct err *e)
-{
-	struct list *l = ctx;
-
-	if (l->r->head.status == 200)
-		return json_split_add(&l->split, piece, e);
-	buf_addstr(&l->refusal, piece);
-	return 0;
-}
-
-int docker_each(struct docker *d, const char *path,
-		int (*each)(void *ctx, const cJSON *item, struct err *e),
-		void *ctx, struct err *e)
-{
-	struct http_response r;
-	struct list l = {
-		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
-		.split = {
-			.what = "Docker's list", .each = each, .ctx = ctx,
-			.item_max = most(d, ITEM_MAX), .rest = BUF_INIT(2),	/* "[]" */
-		},
-	};
-	int rc = -1;
-
-	if (d->api == 0 && docker_hello(d, e) < 0)
-		return -1;
-	json_split_reset(&l.split);
-	http_response_init(&r, 0);
-	r.on_body = list_piece;
-	r.ctx = &l;
-	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
-		goto out;
-	if (r.head.status != 200)
-		docker_refused("GET", path, r.head.status, buf_str(&l.refusal), e);
-	else if (!l.split.ended)
-		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
-	else
-		rc = 0;
-out:
-	json_split_release(&l.split);
-	buf_release(&l.refusal);
-	http_response_release(&r);
-	return rc;
-}
+/* ---- answers that are not kept in memory ---- */
 
 struct download {
 	const struct http_response *r;
@@ -372,11 +321,41 @@ int docker_download(struct docker *d, const char *path,
 	r.on_body = download_piece;
 	r.ctx = &l;
 	if (exchange(d, "GET", path, STR_NULL, &r, e) == 0)
-		rc = r.head.status == 200 ? 0 :
-					    docker_refused("GET", path, r.head.status,
-						    buf_str(&l.refusal), e);
+		rc = r.head.status == 200 ?
+			     0 :
+			     docker_refused("GET", path, r.head.status,
+					    buf_str(&l.refusal), e);
 	buf_release(&l.refusal);
 	http_response_release(&r);
+	return rc;
+}
+
+/* ---- lists, one element at a time ---- */
+
+static int list_piece(void *split, struct str piece, struct err *e)
+{
+	return json_split_add(split, piece, e);
+}
+
+int docker_each(struct docker *d, const char *path,
+		int (*each)(void *ctx, const cJSON *item, struct err *e),
+		void *ctx, struct err *e)
+{
+	struct json_split split = {
+		.what = "Docker's list",
+		.each = each,
+		.ctx = ctx,
+		.item_max = most(d, ITEM_MAX),
+		.rest = BUF_INIT(2), /* "[]" */
+	};
+	int rc;
+
+	json_split_reset(&split);
+	rc = docker_download(d, path, list_piece, &split, e);
+	if (rc == 0 && !split.ended)
+		rc = err_set(e, ERR_PROTO, "Docker GET %s: the list has no end",
+			     path);
+	json_split_release(&split);
 	return rc;
 }
 

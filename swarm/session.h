@@ -34,6 +34,7 @@ struct session {
 	bool watch;		   /* --watch */
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
+	bool prune;		   /* --prune */
 	bool reboot;		   /* --reboot */
 	bool engine;		   /* --engine */
 	bool yes;		   /* --yes: nothing is asked */
@@ -43,7 +44,6 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
-	bool prune;		   /* --prune */
 	bool with_registry_auth;   /* --with-registry-auth */
 	bool push;		   /* --push */
 	bool apply;		   /* --apply */
