@@ -489,7 +489,7 @@ static void name_is(const char *name, const char *path, const char *stack,
 {
 	struct compose_source from = {
 		.path = path,
-		.text = str_of(text),
+		.text = text ? str_of(text) : STR_NULL,
 		.stack = stack,
 	};
 	struct err e = ERR_INIT;
@@ -506,6 +506,8 @@ static void names(void)
 	name_is("the file's", "/x/f.yml", NULL, "name: other\n", "other");
 	name_is("the folder's", "/srv/My App_2/./f.yml", NULL, "x-a: 1\n",
 		"myapp_2");
+	name_is("what is not there", "folder/f.yml", "mine", NULL,
+		"cannot read folder/f.yml: No such file or directory");
 	name_is("none", "/f.yml", NULL, "x-a: 1\n",
 		"/f.yml: \"\" is no name for a stack: letters, digits, '.', '_' and "
 		"'-', at most 63; give one behind the file, or write name: in it");
