@@ -176,7 +176,7 @@ own_service()
 		bad "nobody answers on port 8090 of $where"
 	a logs site_web --tail 1
 	echo "$bold\$ azswarm logs -f site_web &$plain     # for five seconds"
-	timeout -s INT 5 "$AZSWARM" logs -f site_web >follow.out
+	timeout -s INT 5 "$AZSWARM" logs -f site_web >follow.out 2>&1
 	[ -s follow.out ] || bad 'the logs were not followed'
 	head -n 3 follow.out
 	a images
