@@ -170,7 +170,7 @@ own_service()
 	a stacks
 	a ps site
 	a ports
-	where=$("$AZSWARM" list-endpoints --output tsv | awk '$1 == "agents-lb" { print $NF }')
+	where=$("$AZSWARM" list-endpoints --output tsv | awk '$1 ~ /^agents-lb/ { print $2 }')
 	echo "$bold\$ curl http://$where:8090/hostname$plain"
 	curl -sf -m 10 --retry 20 --retry-delay 1 --retry-all-errors "http://$where:8090/hostname" ||
 		bad "nobody answers on port 8090 of $where"
