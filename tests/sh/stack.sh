@@ -97,7 +97,7 @@ services:
       placement:
         constraints: [node.role==manager]
       resources:
-        limits: {cpus: "0.5", memory: 64M}
+        reservations: {cpus: "0.1", memory: 8M}
       labels: {of: db}
   each:
     image: busy:1
