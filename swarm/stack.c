@@ -101,10 +101,11 @@ static int take_content(void *list, const cJSON *doc, struct err *e)
 {
 	const cJSON *spec = json_get(doc, "Spec");
 	cJSON *item = cJSON_CreateObject();
-	char hex[2 * SHA256_LEN + 1];
+	char hex[2 * SHA256_LEN + 1] = "";
 
 	(void)e;
-	data_hash(spec, hex);
+	if (json_get(spec, "Data") != NULL)
+		data_hash(spec, hex);
 	json_add_str(item, "ID", json_text(doc, "ID"));
 	json_add_int(item, "Version", json_int_opt(doc, "Version.Index", 0));
 	json_add_str(item, "Name", json_text(spec, "Name"));

@@ -98,6 +98,8 @@ COMMANDS = [
     (SERVED, 'destroy-global-service', 'service global removed'),
     (RUNNING, 'deploy-stack', 'service test-stack_web: 4 of 4 tasks run'),
     (STACKED, 'destroy-stack', 'network test-stack_backend removed'),
+    (STACKED, 'stacks', '^test-stack +2 '),
+    (STACKED, 'ps', '^test-stack_web'),
     (SERVED, 'ports', '^443 .* door .* no rule$'),
     (SERVED, 'ports --apply', '^443 .* door +tcp-443 +tcp-443 +ok$'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),
@@ -117,7 +119,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack ports proxy ssh docker-env tail-helper unlock status upgrade').split()
+    'destroy-stack stacks ps ports proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files', 'recover': 'wants a swarm without a leader',
