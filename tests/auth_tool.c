@@ -1,5 +1,5 @@
 /*
- * What an engine would be sent for an image's registry.  For tests/sh/stack.sh.
+ * What an engine would be sent for an image's registry.  For tests/sh/auth.sh.
  *
  *	auth_tool IMAGE		the header's length modulo 4, and what is in it
  *
