@@ -102,6 +102,11 @@ class Engine:
                 'Status': {'State': 'running', 'Timestamp': now(),
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}
 
+    def services(self, query):
+        label = json.loads(query['filters'][0])['label'][0] if 'filters' in query else None
+        return [s for s in self.swarm['services'].values()
+                if label is None or label in ['%s=%s' % v for v in s['Spec'].get('Labels', {}).items()]]
+
     def create(self, kind, name, body):
         self.swarm[kind][name] = body
         self.save()
@@ -159,7 +164,7 @@ class Engine:
         if what == ('GET', 'exec', 'json'):
             return 200, {'Running': False, 'ExitCode': 0}
         if what == ('GET', 'services', ''):
-            return 200, list(self.swarm['services'].values())
+            return 200, self.services(query)
         if what == ('POST', 'services', 'create'):
             id = 'sv%023d' % self.swarm['changes']
             self.create('services', body['Name'], {
@@ -174,7 +179,8 @@ class Engine:
             return 200, {}
         if what == ('POST', 'networks', 'create'):
             id = 'nw%023d' % self.swarm['changes']
-            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name']})
+            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name'], 'Scope': 'swarm',
+                                                   'Labels': body.get('Labels', {})})
             return 201, {'Id': id}
         if path[0] in ('services', 'networks') and len(path) == 2:
             key = self.find(path[0], path[1])
