@@ -108,11 +108,11 @@ static int create(struct exec *x, const struct target *t, int argc, char **argv,
 {
 	cJSON *body = command(x, argc, argv), *doc = NULL;
 	char *path = xasprintf("/containers/%s/exec", t->container);
-	const char *id;
+	char id[DOCKER_ID_MAX];
 	int rc = -1;
 
 	if (docker_call(&x->docker, "POST", path, body, &doc, e) == 0 &&
-	    (id = json_str(doc, "Id", e)) != NULL) {
+	    docker_take_id(doc, "Id", id, e) == 0) {
 		x->path = xasprintf("/exec/%s", id);
 		rc = 0;
 	}

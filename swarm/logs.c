@@ -194,6 +194,15 @@ static char *label_of(struct logs *l, const char *task, const char *node)
 	return label;
 }
 
+/* It goes into a path. */
+static bool is_id(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_alnum(s.p[i]))
+			return false;
+	return s.n > 0 && s.n < DOCKER_ID_MAX;
+}
+
 static struct source *source_of(struct logs *l, struct str task,
 				struct str node, struct err *e)
 {
@@ -203,9 +212,7 @@ static struct source *source_of(struct logs *l, struct str task,
 	for (size_t i = l->n; i-- > 0;)
 		if (str_eqz(task, l->sources[i].task))
 			return &l->sources[i];
-	if (task.n == 0 || task.n >= sizeof(src->task) ||
-	    node.n >= sizeof(name) || str_visible(task, '/', '?') != task.n ||
-	    str_visible(node, '/', '?') != node.n) {
+	if (!is_id(task) || !is_id(node)) {
 		err_set(e, ERR_PROTO, "a line does not say which task it is of");
 		return NULL;
 	}
