@@ -46,9 +46,12 @@ static int reach(struct exec *x, struct remote *r, const struct target *t,
 
 	if (docker_node(remote_docker(r), t->node, &node, e) < 0)
 		return -1;
-	if (x->picked)
+	if (x->picked && t->slot > 0)
 		ui_say(x->s->ui, "%s.%lld (%.12s) on %s", t->name,
 		       (long long)t->slot, t->task, node.hostname);
+	else if (x->picked)
+		ui_say(x->s->ui, "%s (%.12s) on %s", t->name, t->task,
+		       node.hostname);
 	if (strcmp(node.hostname, r->name) == 0)
 		refit_engine(&x->docker, x->s, r->ssh);
 	else if (remote_hop_to(r, node.hostname, node.addr, node.manager,
