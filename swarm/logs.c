@@ -50,7 +50,8 @@ struct logs {
 	struct docker_frames frames;
 	struct buf prefix;	  /* of the line that is coming */
 	struct buf line;	  /* of it, to be written */
-	struct buf words;	  /* the engine's own */
+	struct buf words;	  /* the engine's own, that are coming */
+	struct err failed;	  /* what it said first, over this connection */
 	bool told;		  /* its prefix is whole */
 	bool dropped;		  /* it was there before the connection broke */
 	bool any;		  /* something came over this connection */
