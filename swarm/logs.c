@@ -293,16 +293,28 @@ static int gather(struct logs *l, struct str *piece, struct err *e)
 	return blanks == 2 ? take_prefix(l, e) : 0;
 }
 
+/* The engine's own: a log that cannot be read, a node that is away.  The others'
+ * go on. */
+static void take_words(struct logs *l, struct str piece, bool ends)
+{
+	buf_addstr(&l->words, piece);
+	if (!ends)
+		return;
+	if (l->failed.kind == ERR_NONE && l->s->follow)
+		ui_say(l->s->ui, "%.*s", STR_ARG(str_trim(buf_str(&l->words))));
+	err_set(&l->failed, ERR_DOCKER, "%.*s",
+		STR_ARG(str_trim(buf_str(&l->words))));
+	buf_reset(&l->words);
+}
+
 /* A piece of a frame: what a task wrote at once, a line mostly. */
 static int take_piece(struct logs *l, struct str piece, struct err *e)
 {
 	bool ends = l->frames.left == 0;
 
 	if (l->frames.source == DOCKER_SYSTEM) {
-		buf_addstr(&l->words, piece);
-		return !ends ? 0 :
-			       err_set(e, ERR_DOCKER, "%.*s",
-				       STR_ARG(str_trim(buf_str(&l->words))));
+		take_words(l, piece, ends);
+		return 0;
 	}
 	if (!l->told && gather(l, &piece, e) < 0)
 		return -1;
@@ -369,6 +381,10 @@ static int follow(struct logs *l, struct err *e)
 	rc = docker_follow(&l->docker, path, take, l, e);
 	if (rc == 0 && !l->t.tty)
 		rc = docker_frames_end(&l->frames, e);
+	if (rc == 0 && l->failed.kind != ERR_NONE && !l->s->follow) {
+		*e = l->failed;
+		rc = -1;
+	}
 	free(path);
 	return rc;
 }
@@ -388,7 +404,9 @@ static int has_ended(struct logs *l, struct err *e)
 		rc = -1;
 	if (rc < 0)
 		err_set(e, ERR_NET, "%s",
-			why.kind != ERR_NONE ? why.msg : "the engine ended it");
+			why.kind != ERR_NONE	   ? why.msg :
+			l->failed.kind != ERR_NONE ? l->failed.msg :
+						     "the engine ended it");
 	free(word);
 	return rc;
 }
@@ -403,6 +421,7 @@ static void resume(struct logs *l)
 	buf_reset(&l->prefix);
 	buf_reset(&l->line);
 	l->told = l->dropped = l->any = false;
+	l->failed = (struct err)ERR_INIT;
 	if (!any && !l->again)
 		return; /* as it was asked for */
 	l->again = true;
