@@ -50,7 +50,7 @@ def our_digest():
 
 def frame(stream, text):
     """As where there is no terminal: whose it is, and how long."""
-    return '%c\0\0\0%s%s' % (stream, struct.pack('>I', len(text)).decode(), text)
+    return struct.pack('>BxxxI', stream, len(text)) + text.encode()
 
 
 class Refused(Exception):
@@ -311,12 +311,13 @@ async def engine(kind, where, reader, writer):
         except Refused as e:
             status, doc = e.args[0], {'message': e.args[1]}
         if status == 101:	# and all that is said, and its end
-            writer.write(b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' + doc.encode())
+            writer.write(b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' + doc)
             break
-        text = doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)
-        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text.encode())
+        text = doc if isinstance(doc, bytes) else (
+            doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)).encode()
+        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text)
         writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' %
-                     (status, length, text.encode()))
+                     (status, length, text))
     writer.close()
 
 
