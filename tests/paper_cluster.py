@@ -93,7 +93,7 @@ class Engine:
                     for i in range(s['Spec']['Mode'].get('Replicated', {}).get('Replicas', 0))]
         name = json.loads(query['filters'][0])['service'][0]
         mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
-        n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
+        n = mode['Replicated'].get('Replicas', 1) if 'Replicated' in mode else len(NODES)
         return [self.task(i) for i in range(n)]
 
     def task(self, i):
