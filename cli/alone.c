@@ -23,8 +23,10 @@ int run_version(struct command_line *line, struct err *e)
 
 	(void)e;
 	fprintf(line->ui.out,
-		"azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n",
-		b->version, b->commit, b->compiler, b->bearssl, b->cjson);
+		"azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n"
+		"libyaml %s\n",
+		b->version, b->commit, b->compiler, b->bearssl, b->cjson,
+		b->libyaml);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "node/blobs.h"
+#include "node/layout.h"
 
 #define ASK_MS 30000
 #define SILENT_MS 30000
@@ -116,7 +117,8 @@ static char *address(const char *url, const char *path, const char *query)
 
 static char *address_of_blob(const char *url, struct str digest)
 {
-	char *path = xasprintf("/blobs/sha256/%.*s", STR_ARG(str_skip(digest, 7)));
+	char *path = xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
+			       STR_ARG(str_skip(digest, 7)));
 	char *at = address(url, path, "");
 
 	free(path);
@@ -197,7 +199,7 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 			    struct pushed_manifest *m, struct err *e)
 {
 	bool by_digest = pushed_is_digest(ref);
-	char *path = by_digest ? xasprintf("/blobs/sha256/%.*s",
+	char *path = by_digest ? xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
 					   STR_ARG(str_skip(ref, 7))) :
 				 xasprintf("/manifests/%.*s/%.*s",
 					   STR_ARG(name), STR_ARG(ref));
@@ -443,8 +445,9 @@ enum pushed pushed_list(const char *url, struct str name, struct pushed_list *l,
 			struct err *e)
 {
 	bool tags = name.p != NULL;
-	char *prefix = tags ? xasprintf("manifests/%.*s/", STR_ARG(name)) :
-			      xstrdup("manifests/");
+	char *prefix = tags ? xasprintf(LAYOUT_IMAGES_MANIFEST "%.*s/",
+					STR_ARG(name)) :
+			      xstrdup(LAYOUT_IMAGES_MANIFEST);
 	struct buf query = BUF_INIT(8192), marker = BUF_INIT(MARKER_MAX);
 	unsigned pages = 1;
 	enum pushed got;

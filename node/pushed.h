@@ -9,12 +9,8 @@
 
 /*
  * The operator's own images, which `push` keeps in the storage account, as a
- * node reads them: by one signed address of their container (LAYOUT_IMAGES), which
- * may read and list.
- *
- *	blobs/sha256/HEX	a config, a layer, a manifest or an index, by its
- *				digest; its content type is its media type
- *	manifests/NAME/TAG	the manifest or index that a tag is
+ * node reads them: by one signed address of their container (LAYOUT_IMAGES, where
+ * it is said what is where), which may read and list.
  *
  * url is node_config.images_url, "" where there is none; no message shows its
  * query.  Several threads may ask at once.

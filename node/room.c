@@ -25,9 +25,7 @@
 #define IMAGES_MAX 10000
 #define REFS_MAX 64
 #define ENGINE_MS 120000 /* layers go while the engine answers */
-#define OWN \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+#define OWN LAYOUT_REGISTRY LAYOUT_IMAGE
 #define NONE "<none>"
 
 struct held {

@@ -1076,6 +1076,36 @@ static void probe(struct nodes *ns)
 			   all);
 }
 
+/* ---- what is published, and let in ---- */
+
+static void ports(struct nodes *ns)
+{
+	const struct survey *v = &ns->d->survey;
+	struct session *s = ns->d->s;
+	bool off = strcmp(settings_get(s->set, S_PUBLISH), "off") == 0;
+	struct buf text = BUF_INIT(TEXT_MAX);
+	struct err e = ERR_INIT;
+	cJSON *group = NULL;
+
+	if (v->rules == NULL || v->no_swarm.kind != ERR_NONE)
+		return;
+	if (ports_group(s, &group, &e) < 0)
+		doctor_failed(ns->d, "ports", &e, "");
+	else if (group == NULL)
+		doctor_say(ns->d, DOCTOR_WRONG, "ports", "azswarm deploy-compute",
+			   "there is no security group " RULES_GROUP);
+	else if (ports_tell(&v->published, v->rules, group, off, &text) > 0)
+		doctor_say(ns->d, DOCTOR_WARNING, "ports",
+			   "azswarm ports --apply; a rule of others is yours to change",
+			   "%s", text.str);
+	else
+		doctor_say(ns->d, DOCTOR_OK, "ports", "",
+			   "what services publish is what is let in: %s",
+			   v->ports);
+	json_free(group);
+	buf_release(&text);
+}
+
 /* ---- all of it ---- */
 
 static void look_at_all(struct nodes *ns)
@@ -1165,6 +1195,8 @@ void doctor_machines(struct doctor *d)
 	d->layer = "balancer";
 	if (!interrupt_requested())
 		probe(&ns);
+	if (!interrupt_requested())
+		ports(&ns);
 out:
 	nodes_release(&ns);
 }

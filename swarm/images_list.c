@@ -667,6 +667,15 @@ out:
 
 int cmd_images(struct session *s, int argc, char **argv, struct err *e)
 {
+	if (s->prune && argc == 1) {
+		if (s->dry_run)
+			lock_disarm(s);
+		return images_prune_nodes(s, e);
+	}
+	if (s->prune || s->dry_run)
+		return err_set(e, ERR_USAGE,
+			       "images: --prune is of all nodes, and --dry-run of "
+			       "that");
 	if (argc > 1 && strcmp(argv[1], "rm") == 0)
 		return argc == 3 ? remove_image(s, argv[2], e) :
 				   err_set(e, ERR_USAGE,

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "node/image.h"
 #include "node/layout.h"
+#include "swarm/ports.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 #include "swarm/upgrade.h"
@@ -391,6 +392,19 @@ static int service_edit(struct docker *d, const char *name,
 	return rc;
 }
 
+/* What it publishes is let in before it is there. */
+static int let_in(struct session *s, struct docker *d,
+		  const struct service *svc, struct err *e)
+{
+	cJSON *specs = cJSON_CreateArray();
+	int rc;
+
+	cJSON_AddItemToArray(specs, service_spec(svc, "", 0));
+	rc = ports_open(s, d, specs, e);
+	json_free(specs);
+	return rc;
+}
+
 /* Create the service, or make the one that is there like this. */
 static int service_put(struct session *s, struct docker *d,
 		       const struct service *svc, struct err *e)
@@ -398,7 +412,8 @@ static int service_put(struct session *s, struct docker *d,
 	char *image = NULL;
 	int rc = -1;
 
-	if (port_free(d, svc, e) < 0 || (image = image_of(s, d, svc, e)) == NULL)
+	if (port_free(d, svc, e) < 0 ||
+	    (image = image_of(s, d, svc, e)) == NULL || let_in(s, d, svc, e) < 0)
 		goto out;
 	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
 		cJSON *old = NULL, *spec;
@@ -967,13 +982,16 @@ static int service_remove(struct session *s, struct docker *d, const char *name,
 	return rc;
 }
 
-static int destroy(struct session *s, const char *name, struct err *e)
+/* public: it has ports, which are closed behind it. */
+static int destroy(struct session *s, const char *name, bool public, struct err *e)
 {
 	struct remote r;
 	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 
 	if (rc == 0)
 		rc = service_remove(s, remote_docker(&r), name, e);
+	if (rc == 0 && public)
+		rc = ports_close(s, remote_docker(&r), e);
 	remote_release(&r);
 	return rc;
 }
@@ -981,20 +999,20 @@ static int destroy(struct session *s, const char *name, struct err *e)
 int cmd_destroy_service(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "replicated", e);
+	return destroy(s, "replicated", true, e);
 }
 
 int cmd_destroy_global_service(struct session *s, int argc, char **argv,
 			       struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "global", e);
+	return destroy(s, "global", true, e);
 }
 
 int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
-	return destroy(s, "monitor", e);
+	return destroy(s, "monitor", false, e);
 }
 
 /* ---- the stack ---- */
@@ -1131,6 +1149,8 @@ int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
 		rc = service_remove(s, remote_docker(&r), STACK "_redis", e);
 	if (rc == 0)
 		rc = network_remove(s, remote_docker(&r), STACK "_backend", e);
+	if (rc == 0)
+		rc = ports_close(s, remote_docker(&r), e);
 	remote_release(&r);
 	return rc;
 }

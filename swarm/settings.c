@@ -307,6 +307,12 @@ const struct setting_info setting_infos[S_COUNT] = {
 			  .help = "auto: spread tasks when nodes have come",
 			  .kind = SETTING_WORD,
 			  .words = { "auto", "off" } },
+	[S_PUBLISH] = { .name = "PUBLISH",
+			.dflt = "auto",
+			.help = "whether ports of services are opened to the Internet; ask: not "
+				"without a yes",
+			.kind = SETTING_WORD,
+			.words = { "auto", "off", "ask" } },
 	[S_AUTOSCALE_OUT] = { .name = "AUTOSCALE_OUT",
 			      .help = "average CPU, %, that adds an agent (default: fits AGENT_SIZE)",
 			      .kind = SETTING_INT,
@@ -554,11 +560,12 @@ static int check_word(const struct settings *s, enum setting which, struct err *
 	const char *value = settings_get(s, which);
 	char accepted[64];
 
-	if (strcmp(value, info->words[0]) == 0 ||
-	    strcmp(value, info->words[1]) == 0)
-		return 0;
-	snprintf(accepted, sizeof(accepted), "%s or %s", info->words[0],
-		 info->words[1]);
+	for (size_t i = 0; i < 3; i++)
+		if (info->words[i] != NULL && strcmp(value, info->words[i]) == 0)
+			return 0;
+	snprintf(accepted, sizeof(accepted), "%s%s%s or %s", info->words[0],
+		 info->words[2] != NULL ? ", " : "",
+		 info->words[2] != NULL ? info->words[2] : "", info->words[1]);
 	return refuse(s, which, accepted, e);
 }
 

@@ -41,6 +41,7 @@ enum setting {
 	S_WARM_AGENTS,
 	S_REBALANCE,
 	S_AUTOLOCK,
+	S_PUBLISH,
 	S_AUTOSCALE_OUT,
 	S_AUTOSCALE_IN,
 	S_TENANT_ID,
@@ -80,8 +81,8 @@ struct setting_info {
 	int min, max;
 	const char *chars; /* all that a text may be made of */
 	const char *first; /* all that it may begin with */
-	/* one of the two a word must be; the first, what a yes or no may be, too */
-	const char *words[2];
+	/* one of those a word must be; the first, what a yes or no may be, too */
+	const char *words[3];
 	/* what is left to be said, of a text or a number that passed so far */
 	bool (*ok)(const char *value);
 	const char *accepted;  /* chars, first and ok, for a person */

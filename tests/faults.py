@@ -102,6 +102,8 @@ COMMANDS = [
     (STORED, PUSH, '^app:1 pushed; 0.0 MiB'),
     (PUSHED, 'images', '^app +1 +sha256:'),
     (PUSHED, 'images rm app:1 --yes', '^app:1 removed$'),
+    (SERVED, 'ports', '^443 .* door .* no rule$'),
+    (SERVED, 'ports --apply', '^443 .* door +tcp-443 +tcp-443 +ok$'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
@@ -119,7 +121,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack images proxy ssh docker-env tail-helper unlock status upgrade').split()
+    'destroy-stack ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files', 'recover': 'wants a swarm without a leader',
@@ -845,6 +847,16 @@ def served():
     for words in 'deploy-replicated-service', 'deploy-global-service', 'deploy-monitor':
         must(case, words + ' --no-wait')
     must(case, 'backup -o kept.azs --yes')
+    # somebody's own, by docker, which nobody is let in to
+    with open(case.dir + '/swarm.json') as f:
+        doc = json.load(f)
+    doc['services']['door'] = {
+        'ID': 'svdoor', 'Version': {'Index': 20}, 'UpdatedAt': '2026-01-01T00:00:00Z',
+        'Spec': {'Name': 'door', 'Labels': {}, 'Mode': {'Replicated': {'Replicas': 1}},
+                 'TaskTemplate': {'ContainerSpec': {'Image': 'door'}},
+                 'EndpointSpec': {'Ports': [{'Protocol': 'tcp', 'TargetPort': 8443, 'PublishedPort': 443}]}}}
+    with open(case.dir + '/swarm.json', 'w') as f:
+        json.dump(doc, f)
     kept(case, SERVED)
     case.end(False)
 
