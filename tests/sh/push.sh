@@ -18,6 +18,7 @@ if ! wait_for 30 grep -q '^ready ' emulator.log; then
 	not_ok start "the local Azure did not start: $(cat emulator.log)"
 	exit 1
 fi
+emulator=$spawned
 . azure/env
 for command in keys deploy-storage params; do
 	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok "$command" "$(tail -n 3 out)"
@@ -237,6 +238,33 @@ expect "images tells that it is not ours" 0 'app:1 is not what was pushed with t
 
 expect "rm asks" 2 'remove app:1.*--yes' "$AZSWARM" images rm app:1
 expect "rm" 0 '^app:1 removed$' "$AZSWARM" images rm app:1 --yes
-expect "twice" 1 "there is no image app:1 in the storage account" "$AZSWARM" images rm app:1 --yes
-same "what is young stays" 200 "$(curl -sS -o body -w '%{http_code}' --cacert "$SSL_CERT_FILE" \
-	"$images/blobs/sha256/${old#*@sha256:}?$all")"
+expect "twice" 0 '^app:1 is not there$' "$AZSWARM" images rm app:1 --yes
+stored()	# DIGEST... : the answers for their blobs
+{
+	for stored_i in "$@"; do
+		curl -sS -o body -w '%{http_code}\n' --cacert "$SSL_CERT_FILE" "$images/blobs/sha256/${stored_i#sha256:}?$all"
+	done | xargs
+}
+layer=$(ask GET "blobs/sha256/${large#*@sha256:}" | jq -r '.layers[0].digest')
+of_many=$(jq -r '.manifests[1].digest' "blobs/sha256/${listed#sha256:}")
+same "what is young stays" 200 "$(stored "${old#*@}")"
+# and an hour later
+kill "$emulator"
+wait "$emulator" 2>/dev/null
+python3 - azure/state.json <<'END'
+import re, sys
+text = open(sys.argv[1]).read()
+open(sys.argv[1], "w").write(re.sub(r'("(?:modified|created)":\s*)(\d{10})',
+	lambda m: m[1] + str(int(m[2]) - 3700), text))
+END
+spawn emulator.log2 "$AZSWARM" emulator --dir "$PWD/azure" --listen "127.0.0.1:${AZURE_RESOURCE_MANAGER_ENDPOINT##*:}"
+wait_for 30 grep -q '^ready ' emulator.log2
+expect "what nothing refers to goes" 0 'blobs that nothing refers to are gone, [0-9.]* MiB' "$AZSWARM" images rm large:1 --yes
+same "its manifest, its layer" '404 404' "$(stored "${large#*@}" "$layer")"
+same "what an index names stays, and what others have of it" '200 200 200' \
+	"$(stored "$listed" "$of_many" "$(jq -r '.layers[1].digest' "blobs/sha256/${of_many#sha256:}" | sed 's/null/'"$listed"'/')")"
+ask PUT manifests/bad/1 -H 'x-ms-blob-type: BlockBlob' -d 'no manifest'
+expect "where one cannot be read nothing goes" 1 'bad:1: a manifest: not JSON' "$AZSWARM" images rm many:1 --yes
+same "but the tag" '200 404' "$(stored "$listed") $(curl -sS -o body -w '%{http_code}' --cacert "$SSL_CERT_FILE" "$images/manifests/many/1?$all")"
+expect "without it" 0 '^bad:1 removed$' "$AZSWARM" images rm bad:1 --yes
+same "it goes" 404 "$(stored "$listed")"
