@@ -99,11 +99,13 @@ COMMANDS = [
     (SERVED, 'destroy-global-service', 'service global removed'),
     (RUNNING, 'deploy-stack', 'service test-stack_web: 4 of 4 tasks run'),
     (STACKED, 'destroy-stack', 'network test-stack_backend removed'),
+    (SERVED, 'logs replicated', r'^replicated.1.t00000000000@master0    \| a page was asked for$'),
+    (SERVED, 'exec replicated hostname', '^replicated.1 .t00000000000. on master0$'),
+    (SERVED, 'ports', '^ *443 .* door .* no rule$'),
+    (SERVED, 'ports --apply', '^ *443 .* door +tcp-443 +tcp-443 +ok$'),
     (STORED, PUSH, '^app:1 pushed; 0.0 MiB'),
     (PUSHED, 'images', '^app +1 +sha256:'),
     (PUSHED, 'images rm app:1 --yes', '^app:1 (removed|is not there)$'),
-    (SERVED, 'ports', '^443 .* door .* no rule$'),
-    (SERVED, 'ports --apply', '^443 .* door +tcp-443 +tcp-443 +ok$'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
@@ -121,7 +123,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
+    'destroy-stack logs exec ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files', 'recover': 'wants a swarm without a leader',
@@ -130,6 +132,7 @@ EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'image': 'writes a file', 'completion': 'prints', 'man': 'prints', 'version': 'prints', 'help': 'prints',
 }
 FINISHED = {'plan': 5}			# there is something to be done
+OURS = {'exec replicated hostname': 125}	# whatever it is that failed
 
 # ---- faults of one request: name, rule, what becomes of the command ----
 # "done" where the request may be sent again; ONCE is what must not be, and
@@ -629,6 +632,8 @@ def sound(case, got, err, wanted):
     code, words = wanted
     if code == 0:
         code = FINISHED.get(case.words, 0)
+    else:
+        code = OURS.get(case.words, code)
     lines = [x for x in err.split('\n') if x.startswith('azswarm: ')]
     if 'Sanitizer' in err or 'runtime error' in err:
         return 'sanitizer: ' + err[-1500:]
