@@ -18,9 +18,16 @@
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)
 #define PATH_MAX_N 2048
+#define AUTH_MAX (32u << 10)
 #define UPDATE_TRIES 5
 #define ENDLESS_MS (INT64_C(366) * 86400000)
 #define INGRESS_STEP_MS 300
+
+/* How large an answer, a request or an element of a list may be. */
+static size_t most(const struct docker *d, size_t usual)
+{
+	return d->most != 0 ? d->most : usual;
+}
 
 /* ---- reaching it ---- */
 
@@ -87,16 +94,12 @@ int docker_refused(const char *method, const char *path, unsigned status,
 int docker_exchange(struct docker *d, const struct docker_ask *a,
 		    struct http_response *r, struct err *e)
 {
-	static const char *const json[] = { "Content-Type: application/json",
-					    NULL };
-	static const char *const upgrade[] = { "Content-Type: application/json",
-					       "Upgrade: tcp", NULL };
-	struct buf url = BUF_INIT(PATH_MAX_N);
+	const char *fields[4] = { NULL };
+	size_t n = 0;
+	struct buf url = BUF_INIT(PATH_MAX_N), auth = BUF_INIT(AUTH_MAX);
 	struct http_request q = {
 		.method = a->method,
-		.fields = a->taken != NULL  ? upgrade :
-			  a->body.p != NULL ? json :
-					      NULL,
+		.fields = fields,
 		.body = a->body,
 		.deadline_ms = a->endless ? IO_FOREVER : now_ms() + d->timeout_ms,
 		.idle_ms = a->endless ? ENDLESS_MS : d->timeout_ms,
@@ -104,11 +107,20 @@ int docker_exchange(struct docker *d, const struct docker_ask *a,
 	int rc = -1;
 
 	d->status = 0;
+	if (a->body.p != NULL || a->taken != NULL)
+		fields[n++] = "Content-Type: application/json";
+	if (a->taken != NULL)
+		fields[n++] = "Upgrade: tcp";
+	if (d->auth != NULL) {
+		buf_addf(&auth, "X-Registry-Auth: %s", d->auth);
+		fields[n++] = auth.str;
+	}
 	buf_adds(&url, "http://docker");
 	if (d->api != 0)
 		buf_addf(&url, "/v1.%u", d->api);
 	buf_adds(&url, a->path);
-	if (buf_check(&url, "request to Docker", e) < 0)
+	if (buf_check(&url, "request to Docker", e) < 0 ||
+	    buf_check(&auth, "credentials for a registry", e) < 0)
 		goto out;
 	q.url = url.str;
 	if (http_take_over(&d->http, &q, r, a->taken, e) < 0) {
@@ -118,6 +130,7 @@ int docker_exchange(struct docker *d, const struct docker_ask *a,
 	d->status = r->head.status;
 	rc = 0;
 out:
+	buf_burn(&auth);
 	buf_release(&url);
 	return rc;
 }
@@ -177,7 +190,7 @@ static int call_text(struct docker *d, const char *method, const char *path,
 	struct str text;
 	int rc = -1;
 
-	http_response_init(&r, ANSWER_MAX);
+	http_response_init(&r, most(d, ANSWER_MAX));
 	if (exchange(d, method, path, body, &r, e) < 0)
 		goto out;
 	text = str_trim(buf_str(&r.body));
@@ -200,7 +213,7 @@ out:
 int docker_call(struct docker *d, const char *method, const char *path,
 		const cJSON *body, cJSON **doc, struct err *e)
 {
-	struct buf text = BUF_INIT(ANSWER_MAX);
+	struct buf text = BUF_INIT(most(d, ANSWER_MAX));
 	int rc = -1;
 
 	if (doc != NULL)
@@ -332,7 +345,7 @@ int docker_each(struct docker *d, const char *path,
 		.what = "Docker's list",
 		.each = each,
 		.ctx = ctx,
-		.item_max = ITEM_MAX,
+		.item_max = most(d, ITEM_MAX),
 		.rest = BUF_INIT(2), /* "[]" */
 	};
 	int rc;

@@ -36,6 +36,8 @@ struct docker {
 	unsigned api;	    /* 41 for 1.41; 0 before the first exchange */
 	unsigned status;    /* of the last answer, 0 when there was none */
 	int64_t timeout_ms; /* for one exchange */
+	size_t most;	    /* bytes of an answer or an element; 0: as below */
+	const char *auth;   /* X-Registry-Auth of what is asked; NULL: none */
 };
 
 /* How long an exchange may take unless d->timeout_ms is changed. */

@@ -267,7 +267,8 @@ choose(const cJSON *list, const struct images_name *n,
 			found = one;
 	if (found == NULL)
 		err_set(e, ERR_DATA,
-			"%d images are in it, and none of them is called %s:%s",
+			"%d images are in it, and none is called %s:%s; save the "
+			"one that is meant alone",
 			cJSON_GetArraySize(list), n->name, n->tag);
 	return found;
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -466,9 +467,10 @@ int cmd_logs(struct session *s, int argc, char **argv, struct err *e)
 		       "from all of its tasks",
 		       l.t.name);
 	rc = follow_on(&l, e);
-	if (l.closed) {
+	/* both are how logs are ended, and no failure to be told */
+	if (rc < 0 && (l.closed || (s->follow && e->kind == ERR_INTR))) {
+		s->exit_status = 128 + (l.closed ? SIGPIPE : SIGINT);
 		err_clear(e);
-		s->exit_status = 128 + 13; /* SIGPIPE */
 		rc = 0;
 	}
 out:

@@ -44,6 +44,8 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
+	bool with_registry_auth;   /* --with-registry-auth */
+	bool push;		   /* --push */
 	bool apply;		   /* --apply */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
