@@ -16,6 +16,7 @@ struct storage {
 	bool made;	   /* Azure has finished making it */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	char *images;	   /* and for that of images */
 	/* "key1" or "key2", which machines have; while that is being changed, the
 	 * one that they had, else "" */
 	char key[5], key_before[5];
@@ -33,6 +34,7 @@ struct session {
 	bool watch;		   /* --watch */
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
+	bool prune;		   /* --prune */
 	bool reboot;		   /* --reboot */
 	bool engine;		   /* --engine */
 	bool yes;		   /* --yes: nothing is asked */
@@ -42,6 +44,9 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
+	bool with_registry_auth;   /* --with-registry-auth */
+	bool push;		   /* --push */
+	bool apply;		   /* --apply */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *from;	   /* --from MASTER, NULL: not said */
