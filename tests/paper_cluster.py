@@ -93,7 +93,7 @@ class Engine:
                     for i in range(s['Spec']['Mode'].get('Replicated', {}).get('Replicas', 0))]
         name = json.loads(query['filters'][0])['service'][0]
         mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
-        n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
+        n = mode['Replicated'].get('Replicas', 1) if 'Replicated' in mode else len(NODES)
         return [self.task(i) for i in range(n)]
 
     def task(self, i):
@@ -101,6 +101,11 @@ class Engine:
                 'NodeID': self.node(*NODES[0])['ID'],
                 'Status': {'State': 'running', 'Timestamp': now(),
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}
+
+    def services(self, query):
+        label = json.loads(query['filters'][0])['label'][0] if 'filters' in query else None
+        return [s for s in self.swarm['services'].values()
+                if label is None or label in ['%s=%s' % v for v in s['Spec'].get('Labels', {}).items()]]
 
     def create(self, kind, name, body):
         self.swarm[kind][name] = body
@@ -159,7 +164,7 @@ class Engine:
         if what == ('GET', 'exec', 'json'):
             return 200, {'Running': False, 'ExitCode': 0}
         if what == ('GET', 'services', ''):
-            return 200, list(self.swarm['services'].values())
+            return 200, self.services(query)
         if what == ('POST', 'services', 'create'):
             id = 'sv%023d' % self.swarm['changes']
             self.create('services', body['Name'], {
@@ -174,7 +179,8 @@ class Engine:
             return 200, {}
         if what == ('POST', 'networks', 'create'):
             id = 'nw%023d' % self.swarm['changes']
-            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name']})
+            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name'], 'Scope': 'swarm',
+                                                   'Labels': body.get('Labels', {})})
             return 201, {'Id': id}
         if path[0] in ('services', 'networks') and len(path) == 2:
             key = self.find(path[0], path[1])
