@@ -351,6 +351,8 @@ static void refused(void)
 		       strstr(r.e.msg, "load balancer agents-lb is not there; "
 				       "'azswarm deploy-compute' makes it") != NULL,
 	       "no balancer", "%s", r.e.msg);
+	checkf(world.writes == 0, "no balancer: nor is the group opened", "%u",
+	       world.writes);
 	free(r.said);
 }
 
