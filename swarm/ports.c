@@ -717,6 +717,24 @@ static void set_value(cJSON *parameters, const char *name, cJSON *value)
 	json_set(json_get_mut(parameters, name), "value", value);
 }
 
+/* As deployments always did it: addresses and pools by hand are not the template's, and
+ * so are rules from or to them. */
+static void drop_unfounded(struct session *s, cJSON *rules)
+{
+	cJSON *rule, *next;
+
+	for (rule = rules->child; rule != NULL; rule = next) {
+		next = rule->next;
+		if (rules_stand(rule))
+			continue;
+		ui_say(s->ui,
+		       "load balancer rule %s is not kept: it is not from " RULES_BALANCER
+		       "'s own address to the agents",
+		       json_text(rule, "name"));
+		json_free(cJSON_DetachItemViaPointer(rules, rule));
+	}
+}
+
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 {
 	static const struct {
@@ -742,11 +760,15 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 	}
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		const cJSON *doc = kept[i].of_group ? in.group : in.balancer;
+		cJSON *others;
 
-		if (doc != NULL)
-			set_value(parameters, kept[i].parameter,
-				  rules_others(doc, kept[i].member,
-					       json_get(own, kept[i].own)));
+		if (doc == NULL)
+			continue;
+		others = rules_others(doc, kept[i].member,
+				      json_get(own, kept[i].own));
+		if (i == 0)
+			drop_unfounded(s, others);
+		set_value(parameters, kept[i].parameter, others);
 	}
 	sides_release(&in);
 	return 0;

@@ -312,6 +312,22 @@ cJSON *rules_list(cJSON *doc)
 	return rules != NULL ? rules : json_get_mut(properties, "securityRules");
 }
 
+static bool id_ends(const cJSON *r, const char *path, const char *name)
+{
+	const char *id = json_text(r, path), *last = strrchr(id, '/');
+
+	return last != NULL && str_is(last + 1, name);
+}
+
+bool rules_stand(const cJSON *rule)
+{
+	const cJSON *r = json_get(rule, "properties");
+
+	return id_ends(r, "frontendIPConfiguration.id", FRONTEND) &&
+	       (id_ends(r, "backendAddressPool.id", POOL) ||
+		id_ends(r, "backendAddressPools[0].id", POOL));
+}
+
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
 {
 	cJSON *list = cJSON_CreateArray(), *copy, *properties;

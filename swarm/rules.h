@@ -65,4 +65,8 @@ cJSON *rules_list(cJSON *doc);
  */
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own);
 
+/* Whether a rule of the load balancer leads from the template's address to the
+ * agents; no other can be kept, for what it stands on is not. */
+bool rules_stand(const cJSON *rule);
+
 #endif
