@@ -1,11 +1,12 @@
 /*
- * Ports follow: what services publish is let in by the agents' load balancer and
- * their security group, and what none publishes any more is not.  Both are written
- * as a whole, so each is written only as it was read (its etag), and read again
- * when somebody else was quicker.
+ * Ports follow: what services publish is let in by the agents' load balancer
+ * and their security group, and what none publishes any more is not.  Both are
+ * written as a whole, so each is written only as it was read (its etag), and
+ * read again when somebody else was quicker.
  *
  * Source: "Optimistic concurrency" of Microsoft.Network: If-Match, and 412 with
- * PreconditionFailed, as in the recordings; Docker Engine API, Service.Endpoint.
+ * PreconditionFailed, as in the recordings; Docker Engine API,
+ * Service.Endpoint.
  */
 #include "swarm/ports.h"
 
@@ -141,7 +142,7 @@ static bool is_same(const struct rules_port *a, const struct rules_port *b)
 	return a->number == b->number && a->udp == b->udp;
 }
 
-/* Who publishes it, so that the balancer is to bring people there; NULL: nobody. */
+/* Who publishes it, for the balancer to bring people there; NULL: nobody. */
 static const struct ports_published *wanted(const struct ports_book *b,
 					    const struct rules_port *p)
 {
@@ -349,9 +350,9 @@ static int side_missing(const struct side *side, struct err *e)
 }
 
 /*
- * Have edit change the document, as long as it says 1, and write that: as it was
- * read, or else read again.  *doc: what was read before, which this takes; NULL for
- * nothing.
+ * Have edit change the document, as long as it says 1, and write that: as it
+ * was read, or else read again.  *doc: what was read before, which this takes;
+ * NULL for nothing.
  */
 static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 		     int (*edit)(const void *ctx, cJSON *doc, struct err *e),
@@ -717,8 +718,8 @@ static void set_value(cJSON *parameters, const char *name, cJSON *value)
 	json_set(json_get_mut(parameters, name), "value", value);
 }
 
-/* As deployments always did it: addresses and pools by hand are not the template's, and
- * so are rules from or to them. */
+/* As deployments always did it: addresses and pools by hand are not the
+ * template's, and so are rules from or to them. */
 static void drop_unfounded(struct session *s, cJSON *rules)
 {
 	cJSON *rule, *next;

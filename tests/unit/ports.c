@@ -1,6 +1,6 @@
-/* swarm/ports.c: what is opened before services are made and closed behind them,
- * what is refused and said, and that somebody else's change is not lost.  Azure is
- * two documents here, which take a change from who has their etag. */
+/* swarm/ports.c: what is opened before services are made and closed behind
+ * them, what is refused and said, and that somebody else's change is not lost.
+ * Azure is two documents here, which take a change from who has their etag. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
