@@ -335,7 +335,7 @@ static const char *digest_of(const char *image)
 {
 	const char *at = strchr(image, '@');
 
-	return at != NULL && images_is_digest(str_of(at + 1)) ? at + 1 : "";
+	return at != NULL && docker_ref_is_digest(str_of(at + 1)) ? at + 1 : "";
 }
 
 /* By its name and tag, or as what that tag is. */
@@ -545,8 +545,8 @@ static int look_at_blob(void *ctx, const struct listed *b, struct err *e)
 	char digest[IMAGE_DIGEST_MAX];
 
 	snprintf(digest, sizeof(digest), "sha256:%.*s", STR_ARG(hex));
-	if (!images_is_digest(str_of(digest)) || is_marked(w->marks, digest) ||
-	    w->now - b->when < YOUNG_S)
+	if (!docker_ref_is_digest(str_of(digest)) ||
+	    is_marked(w->marks, digest) || w->now - b->when < YOUNG_S)
 		return 0;
 	if (w->n == MARKS_MAX)
 		return err_set(e, ERR_DATA, "more than %d blobs are to go",

@@ -106,6 +106,8 @@ COMMANDS = [
     (STORED, PUSH, '^app:1 pushed; 0.0 MiB'),
     (PUSHED, 'images', '^app +1 +sha256:'),
     (PUSHED, 'images rm app:1 --yes', '^app:1 (removed|is not there)$'),
+    (STACKED, 'stacks', '^test-stack +2 '),
+    (STACKED, 'ps', '^test-stack_web'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
@@ -123,7 +125,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack logs exec ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
+    'destroy-stack stacks ps logs exec ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files', 'recover': 'wants a swarm without a leader',

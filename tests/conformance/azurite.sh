@@ -264,7 +264,7 @@ founding_holds "$masters_url" "$agents_url"
 container twin
 python3 "$SRCDIR/tests/blob_twin.py" "https://$account.blob.core.localhost:$port" $account "$key" \
 	"$SSL_CERT_FILE" >azurite.jsonl 2>twin.err
-check "161 requests: $(tail -n 1 twin.err)" test ! -s twin.err
+check "173 requests: $(tail -n 1 twin.err)" test ! -s twin.err
 check 'its answers are what sh/blob holds ours against' cmp azurite.jsonl "$SRCDIR/tests/blob.jsonl"
 
 # ---- refused -----------------------------------------------------------------------------

@@ -439,7 +439,7 @@ static void failures(struct world *w)
 		told++;
 	check(told == 2 &&
 		      strstr(out, "service replicated: a task failed: mounting "
-				  "/tmp/mount7919: no\n") != NULL &&
+				  "/tmp/mount7919: no (replicated)\n") != NULL &&
 		      strstr(out, "a task failed: looking at /tmp/") != NULL,
 	      "the same one is told once, although its numbers differ", out);
 	check(strstr(out, "that failure came 5 times\n") != NULL,
