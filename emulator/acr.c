@@ -22,7 +22,8 @@
 /* doc goes. */
 static void say(struct http_exchange *x, unsigned status, cJSON *doc)
 {
-	static const char *const json[] = { "Content-Type: application/json", NULL };
+	static const char *const json[] = { "Content-Type: application/json",
+					    NULL };
 	struct buf text = BUF_INIT(FORM_MAX);
 
 	json_print(doc, &text);
@@ -33,8 +34,8 @@ static void say(struct http_exchange *x, unsigned status, cJSON *doc)
 
 static cJSON *wrong(const char *code, const char *message)
 {
-	return json_fmt("{'errors':[{'code':%s,'message':%s,'detail':null}]}", code,
-			message);
+	return json_fmt("{'errors':[{'code':%s,'message':%s,'detail':null}]}",
+			code, message);
 }
 
 /* Whether the token is one for registries, and good. */
