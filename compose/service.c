@@ -98,59 +98,143 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+struct sorted {
+	cJSON *item;
+	const char *name;
+	size_t at;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct sorted *x = a, *y = b;
+	int d = strcmp(x->name, y->name);
+
+	return d != 0 ? d : x->at < y->at ? -1 : 1;
+}
+
+/* By what member says, the rest as it was: the order of a file changes nothing. */
+static void sort_by(cJSON *list, const char *member)
+{
+	size_t n = (size_t)cJSON_GetArraySize(list);
+	struct sorted *all = xcalloc(n + 1, sizeof(*all));
+
+	for (size_t i = 0; i < n; i++) {
+		all[i].item = cJSON_DetachItemFromArray(list, 0);
+		all[i].name = json_text(all[i].item, member);
+		all[i].at = i;
+	}
+	qsort(all, n, sizeof(*all), by_name);
+	for (size_t i = 0; i < n; i++)
+		cJSON_AddItemToArray(list, all[i].item);
+	free(all);
+}
+
 /* ---- the container ---- */
 
-/* "[a-z0-9.-/:]name:tag@digest", as far as a mistake shows; the Engine parses it. */
-static bool is_image(const char *image)
+/* host/name:tag@digest, as far as a mistake shows; the Engine parses it. */
+struct image_name {
+	struct str host; /* with its slash; empty: Docker Hub */
+	struct str name;
+	struct str rest; /* ":tag@digest" */
+};
+
+/* What is before the first slash is a host when no part of a name could be so. */
+static void take_host(struct image_name *i)
 {
-	struct str s = str_of(image), digest, name = s, tag = STR_NULL;
-	ptrdiff_t slash, colon;
+	ptrdiff_t slash = str_chr(i->name, '/');
+	struct str host = str_head(i->name, slash < 0 ? 0 : (size_t)slash);
+	bool small = true;
+
+	for (size_t k = 0; k < host.n; k++)
+		small = small && to_lower(host.p[k]) == host.p[k];
+	if (slash < 0 || (str_chr(host, '.') < 0 && str_chr(host, ':') < 0 &&
+			  !str_eqz(host, "localhost") && small))
+		return;
+	i->host = str_head(i->name, (size_t)slash + 1);
+	i->name = str_skip(i->name, (size_t)slash + 1);
+	if (str_eqz(i->host, "docker.io/") || str_eqz(i->host, "index.docker.io/"))
+		i->host = STR("");
+}
+
+static bool take_image(const char *image, struct image_name *i)
+{
+	struct str s = str_of(image), tag;
+	ptrdiff_t at = str_chr(s, '@'), colon;
+	size_t end = at < 0 ? s.n : (size_t)at;
 
 	if (s.n == 0 || s.n > 1000 || str_visible(s, ' ', '"') != s.n)
 		return false;
-	digest = s;
-	if (!str_cut(&digest, '@', &name))
-		name = s;
-	slash = str_rchr(name, '/');
-	colon = str_rchr(name, ':');
-	if (colon > slash) {
-		tag = str_skip(name, (size_t)colon + 1);
-		name = str_head(name, (size_t)colon);
-		if (tag.n == 0 || tag.n > 128)
+	*i = (struct image_name){ .host = STR(""), .name = str_head(s, end) };
+	colon = str_rchr(i->name, ':');
+	if (colon > str_rchr(i->name, '/')) {
+		end = (size_t)colon;
+		tag = str_skip(i->name, end + 1);
+		if (tag.n == 0 || tag.n > 128 || !str_is_token(tag))
 			return false;
+		i->name = str_head(i->name, end);
 	}
-	/* what is before the first slash may be a host, with capitals */
-	name = str_skip(name, (size_t)(str_chr(name, '/') + 1));
-	for (size_t i = 0; i < name.n; i++)
-		if (to_lower(name.p[i]) != name.p[i])
+	i->rest = str_skip(s, end);
+	take_host(i);
+	if (i->host.n == 0 && str_starts(i->name, STR("library/")) &&
+	    str_rchr(i->name, '/') == 7)
+		i->name = str_skip(i->name, 8);
+	for (size_t k = 0; k < i->name.n; k++)
+		if (!is_digit(i->name.p[k]) &&
+		    strchr("._-/", i->name.p[k]) == NULL &&
+		    !(is_alpha(i->name.p[k]) &&
+		      to_lower(i->name.p[k]) == i->name.p[k]))
 			return false;
-	return name.n > 0;
+	return i->name.n > 0 && is_alnum(i->name.p[0]) &&
+	       is_alnum(i->name.p[i->name.n - 1]);
 }
 
-/* What is only built has the name that docker compose gives it. */
+/* The short name of it, with a tag: so docker sends it. */
+static void put_image(const struct image_name *i, cJSON *spec)
+{
+	struct buf b = BUF_INIT(2000);
+
+	buf_addstr(&b, i->host);
+	buf_addstr(&b, i->name);
+	if (i->rest.n == 0)
+		buf_adds(&b, ":latest");
+	buf_addstr(&b, i->rest);
+	json_add_str(spec, "Image", b.str);
+	buf_release(&b);
+}
+
+/* What the file calls it; what is only built has the name that docker compose gives
+ * it.  Caller frees. */
+static char *image_text(const struct load *l, const struct node *service)
+{
+	const struct node *image = node_get(service, "image");
+
+	if (image != NULL)
+		return xstrdup(image->text);
+	if (node_get(service, "build") == NULL)
+		return NULL;
+	return xasprintf("%s-%s", l->c->stack, service->name);
+}
+
 static int add_image(struct load *l, const struct node *service, cJSON *spec,
 		     struct err *e)
 {
 	const struct node *image = node_get(service, "image");
-	char *built;
+	char *text = image_text(l, service);
+	struct image_name name;
+	int rc = 0;
 
-	if (image != NULL && is_image(image->text)) {
-		json_add_str(spec, "Image", image->text);
-		return 0;
-	}
-	if (image == NULL && node_get(service, "build") != NULL) {
-		built = xasprintf("%s-%s", l->c->stack, service->name);
-		json_add_str(spec, "Image", built);
-		free(built);
-		return 0;
-	}
-	if (image == NULL)
-		return load_bad(l, service, e, "services.%s: has no image",
-				service->name);
-	return load_bad(l, image, e,
-			"services.%s.image: is no name of an image: NAME, NAME:TAG, "
-			"HOST/NAME:TAG, in small letters",
-			service->name);
+	if (text == NULL)
+		rc = load_bad(l, service, e, "services.%s: has no image",
+			      service->name);
+	else if (!take_image(text, &name))
+		rc = load_bad(l, image ? image : service, e,
+			      "services.%s.image: is no name of an image: NAME, "
+			      "NAME:TAG, HOST/NAME:TAG, in small letters",
+			      service->name);
+	else
+		put_image(&name, spec);
+	free(text);
+	return rc;
 }
 
 static void add_host(cJSON *hosts, struct str name, struct str address)
@@ -205,8 +289,7 @@ static void add_dns(const struct node *service, cJSON *spec)
 			  *search = node_get(service, "dns_search");
 	cJSON *to;
 
-	if ((dns == NULL || (dns->kind == NODE_LIST && dns->n == 0)) &&
-	    (search == NULL || (search->kind == NODE_LIST && search->n == 0)))
+	if (dns == NULL && search == NULL)
 		return;
 	to = json_add_obj(spec, "DNSConfig");
 	add_texts(to, "Nameservers", dns);
@@ -272,33 +355,36 @@ static bool has_text(char *const *list, size_t n, const char *text)
 	return false;
 }
 
-/* Each once, in order; "ALL" stands for the rest, and RESET is of updates. */
+/* Each once, in order; "ALL" stands for the rest. */
 static size_t capabilities(const struct node *n, char **list)
 {
 	size_t many = 0;
+	char *name;
 
 	for (size_t i = 0; n != NULL && i < n->n; i++) {
-		char *name = capability(n->item[i]->text);
-
+		name = capability(n->item[i]->text);
 		if (has_text(list, many, name))
 			free(name);
 		else
 			list[many++] = name;
 	}
+	if (has_text(list, many, "ALL")) {
+		while (many > 0)
+			free(list[--many]);
+		list[many++] = xstrdup("ALL");
+	}
 	qsort(list, many, sizeof(*list), by_text);
 	return many;
 }
 
+/* RESET is of updates. */
 static void list_capabilities(cJSON *spec, const char *name, char *const *list,
 			      size_t n, char *const *but, size_t n_but)
 {
-	bool all = has_text(list, n, "ALL");
 	cJSON *to = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		if (has_text(but, n_but, list[i]) ||
-		    strcmp(list[i], "RESET") == 0 ||
-		    (all && strcmp(list[i], "ALL") != 0))
+		if (has_text(but, n_but, list[i]) || strcmp(list[i], "RESET") == 0)
 			continue;
 		if (to == NULL)
 			to = json_add_arr(spec, name);
@@ -348,6 +434,7 @@ static int add_ulimits(struct load *l, const struct node *n, cJSON *spec,
 		json_add_int(to, "Hard", hard ? hard->whole : limit->whole);
 		json_add_int(to, "Soft", soft ? soft->whole : limit->whole);
 	}
+	sort_by(list, "Name");
 	return 0;
 }
 
@@ -361,18 +448,36 @@ static const struct node *find(const struct node *section, const char *key)
 	return NULL;
 }
 
-static void add_file(const struct node *n, const char *source, cJSON *ref)
+/* Two cannot be one file. */
+static bool has_target(const cJSON *refs, const char *target)
+{
+	const cJSON *ref;
+
+	cJSON_ArrayForEach(ref, refs)
+		if (str_is(json_text(ref, "File.Name"), target))
+			return true;
+	return false;
+}
+
+static int add_file(struct load *l, const struct node *n, const char *source,
+		    cJSON *refs, cJSON *ref, struct err *e)
 {
 	const struct node *target = node_get(n, "target"),
 			  *uid = node_get(n, "uid"), *gid = node_get(n, "gid"),
 			  *mode = node_get(n, "mode");
-	cJSON *file = json_add_obj(ref, "File");
+	const char *name = target && target->text[0] ? target->text : source;
+	cJSON *file;
 
-	json_add_str(file, "Name",
-		     target && target->text[0] ? target->text : source);
+	if (has_target(refs, name))
+		return load_bad(l, n, e,
+				"two of them are the file %s: give one a target",
+				name);
+	file = json_add_obj(ref, "File");
+	json_add_str(file, "Name", name);
 	json_add_str(file, "UID", uid && uid->text[0] ? uid->text : "0");
 	json_add_str(file, "GID", gid && gid->text[0] ? gid->text : "0");
 	json_add_int(file, "Mode", mode ? mode->whole : MODE_DEFAULT);
+	return 0;
 }
 
 static int add_reference(struct load *l, const struct node *section,
@@ -392,42 +497,12 @@ static int add_reference(struct load *l, const struct node *section,
 		return load_bad(l, n, e, "%s \"%s\" is not in the file's %ss",
 				what, source->text, what);
 	ref = json_add_obj(refs, NULL);
-	add_file(n, source->text, ref);
+	if (add_file(l, n, source->text, refs, ref, e) < 0)
+		return -1;
 	name = object_name(l, object, object->name);
 	json_add_str(ref, what[0] == 's' ? "SecretName" : "ConfigName", name);
 	free(name);
 	return 0;
-}
-
-struct sorted {
-	cJSON *item;
-	const char *name;
-	size_t at;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	const struct sorted *x = a, *y = b;
-	int d = strcmp(x->name, y->name);
-
-	return d != 0 ? d : x->at < y->at ? -1 : 1;
-}
-
-/* By what member says, the rest as it was: the order of a file changes nothing. */
-static void sort_by(cJSON *list, const char *member)
-{
-	size_t n = (size_t)cJSON_GetArraySize(list);
-	struct sorted *all = xcalloc(n + 1, sizeof(*all));
-
-	for (size_t i = 0; i < n; i++) {
-		all[i].item = cJSON_DetachItemFromArray(list, 0);
-		all[i].name = json_text(all[i].item, member);
-		all[i].at = i;
-	}
-	qsort(all, n, sizeof(*all), by_name);
-	for (size_t i = 0; i < n; i++)
-		cJSON_AddItemToArray(list, all[i].item);
-	free(all);
 }
 
 static int add_secrets(struct load *l, const struct sections *s,
@@ -626,7 +701,7 @@ static int add_restart(struct load *l, const struct node *n, cJSON *to,
 	policy = json_add_obj(to, "RestartPolicy");
 	json_add_str(policy, "Condition",
 		     str_eqz(word, "on-failure") ? "on-failure" : "any");
-	if (times > 0)
+	if (times > 0 || str_eqz(word, "on-failure"))
 		json_add_int(policy, "MaxAttempts", (int64_t)times);
 	return 0;
 }
@@ -856,8 +931,8 @@ int service_convert(struct load *l, const struct sections *s,
 		    const struct node *service, struct err *e)
 {
 	const struct node *deploy = node_get(service, "deploy");
-	cJSON *body = json_add_obj(l->c->services, NULL), *labels;
-	char *name = load_scope(l, service->name);
+	cJSON *body = json_add_obj(l->c->services, NULL);
+	char *name = load_scope(l, service->name), *image;
 
 	json_add_str(body, "Name", name);
 	free(name);
@@ -870,9 +945,9 @@ int service_convert(struct load *l, const struct sections *s,
 		       body, e) < 0 ||
 	    add_endpoint(l, service, body, e) < 0)
 		return -1;
-	labels = json_get_mut(body, "Labels");
-	json_set(labels, "com.docker.stack.image",
-		 cJSON_CreateString(
-			 json_text(body, "TaskTemplate.ContainerSpec.Image")));
+	image = image_text(l, service);
+	json_set(json_get_mut(body, "Labels"), "com.docker.stack.image",
+		 cJSON_CreateString(image));
+	free(image);
 	return 0;
 }

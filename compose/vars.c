@@ -1,6 +1,7 @@
 /*
  * $V, ${V}, ${V:-default} and their kin in a text.  What is put in is not looked at
- * again; a default is.
+ * again.  A default is taken as it is, as docker does, so that a hash in it needs no $$;
+ * but ${V} in it, of which docker makes nothing that anybody wants, is substituted.
  *
  * Source: Compose Specification, "Interpolation".
  */
@@ -41,23 +42,29 @@ static struct str take_name(struct str *in)
 	return name;
 }
 
-/* Up to the brace that ends it, those of other ${ } inside. */
+/* Up to the brace that ends it, those of other ${ } inside; when there are too few, to
+ * the first, as docker. */
 static bool take_braced(struct str *in, struct str *inside)
 {
+	ptrdiff_t first = str_chr(*in, '}');
 	unsigned open = 1;
 
-	*inside = (struct str){ in->p, 0 };
+	if (first < 0)
+		return false;
+	*inside = str_head(*in, (size_t)first);
 	for (size_t i = 0; i < in->n; i++) {
-		if (in->p[i] == '$' && i + 1 < in->n && in->p[i + 1] == '{') {
-			open++;
+		char next = i + 1 < in->n ? in->p[i + 1] : '\0';
+
+		if (in->p[i] == '$' && (next == '{' || next == '$')) {
+			open += next == '{';
 			i++;
 		} else if (in->p[i] == '}' && --open == 0) {
-			inside->n = i;
-			*in = str_skip(*in, i + 1);
-			return true;
+			*inside = str_head(*in, i);
+			break;
 		}
 	}
-	return false;
+	*in = str_skip(*in, inside->n + 1);
+	return true;
 }
 
 static int lacking(struct expansion *x, const char *name, struct str why,
@@ -139,8 +146,17 @@ static int expand(struct expansion *x, struct str in, unsigned nested,
 	while ((at = str_chr(in, '$')) >= 0) {
 		buf_add(out, in.p, (size_t)at);
 		in = str_skip(in, (size_t)at + 1);
-		if (dollar(x, &in, nested, out) < 0)
+		if (nested > 0 &&
+		    (in.n == 0 || in.p[0] != '{' || str_chr(in, '}') < 0)) {
+			/* of $$, both */
+			buf_addc(out, '$');
+			if (in.n > 0 && in.p[0] == '$') {
+				buf_addc(out, '$');
+				in = str_skip(in, 1);
+			}
+		} else if (dollar(x, &in, nested, out) < 0) {
 			return -1;
+		}
 	}
 	buf_addstr(out, in);
 	return 0;

@@ -65,8 +65,7 @@ static int watch_before(void *ctx, const struct http_request *q, struct err *e)
 	int rc;
 
 	pthread_mutex_lock(&g->lock);
-	rc = g->stopped ? err_set(e, ERR_NET, "stopped") :
-			  g->inner->before(g->inner->ctx, q, e);
+	rc = g->inner->before(g->inner->ctx, q, e);
 	pthread_mutex_unlock(&g->lock);
 	return rc;
 }
@@ -82,6 +81,7 @@ static void watch_after(void *ctx, const struct http_request *q,
 	pthread_mutex_unlock(&g->lock);
 }
 
+/* The others end what they are at, and begin nothing. */
 static void stop(struct sending *g, const struct err *why)
 {
 	pthread_mutex_lock(&g->lock);
@@ -134,8 +134,6 @@ static ssize_t flow_read(void *ctx, void *p, size_t n, struct err *e)
 
 	if (n > left)
 		n = left;
-	if (is_stopped(f->g))
-		return err_set(e, ERR_NET, "stopped");
 	if (images_bytes(f->g->p, f->b, f->part->at + f->at, p, n, e) < 0)
 		return -1;
 	sha256_add(&f->sum, p, n);

@@ -91,4 +91,12 @@ azswarm locations --azure-client-secret=hunter2
 azswarm locations --azure-client-secret hunter2
 
 # nothing of that was begun
+azswarm logs
+azswarm logs web -x
+azswarm logs web --tail
+azswarm logs web db
+azswarm exec web
+azswarm exec --itt web sh
+azswarm exec -e
+azswarm exec -f web sh
 ls

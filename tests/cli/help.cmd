@@ -46,6 +46,8 @@ azswarm help push
 azswarm help images
 azswarm help proxy
 azswarm help ssh
+azswarm help logs
+azswarm help exec
 azswarm help docker-env
 azswarm help tail-helper
 azswarm help unlock

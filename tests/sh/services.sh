@@ -298,7 +298,7 @@ wait_for 60 count_is edge 2
 wait_for 60 count_is echo 2
 same 'ports: closed at first' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
 same 'ports: and nobody echoes' '' "$(says hello)"
-expect 'ports: out of step' 5 '^443 +tcp +host +edge +no rule' "$AZSWARM" ports --dry-run
+expect 'ports: out of step' 5 '^ *443 +tcp +host +edge +no rule' "$AZSWARM" ports --dry-run
 expect 'ports: --apply' 0 'port 5353/udp is open to the Internet now: service echo' "$AZSWARM" ports --apply
 check 'ports: 443 answers' wait_for 20 curl -sf -m 5 -o /dev/null "http://$public:443/healthz"
 same 'ports: and UDP does, to each who asks' 'one two |three ' "$(says one two)|$(says three)"
@@ -306,11 +306,15 @@ expect 'ports: status knows nothing to mend' 0 '^load balancer .* 443 5353/udp' 
 check 'ports: in one line' sh -c '! grep -q "^ports " out'
 on master0 docker service rm edge echo >/dev/null
 expect 'ports: nobody publishes, says status' 0 '^ports +443/tcp: nobody publishes, 5353/udp: nobody publishes' "$AZSWARM" status
+"$AZSWARM" doctor >doctor.out 2>&1
+check 'ports: doctor says so, and what mends it' sh -c 'grep -A1 "^warning  balancer   ports: 443/tcp: nobody publishes" doctor.out | grep -q "azswarm ports --apply"'
 expect 'ports: --apply closes' 0 'port 443/tcp is closed' "$AZSWARM" ports --apply
 sleep 2
 same 'ports: closed' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
 same 'ports: and to UDP' '' "$(says hello)"
-expect 'ports: 80 is as it was' 0 '^80 +tcp .* open, and nobody publishes' "$AZSWARM" ports
+"$AZSWARM" doctor >doctor.out 2>&1
+check 'ports: doctor is content' grep -q '^ok .* ports: what services publish is what is let in: 80 81$' doctor.out
+expect 'ports: 80 is as it was' 0 '^ *80 +tcp .* open, and nobody publishes' "$AZSWARM" ports
 
 # ---- from a folder with nothing else in it ---------------------------------------
 
