@@ -233,9 +233,10 @@ services:
     deploy:
       restart_policy: {condition: none}
 Y
-expect 'a task that is not begun again' 1 'service ends_once: its task ends_once.1 failed: task: non-zero exit \(5\); by its restart_policy' \
-	stack deploy-stack never.yml ends
+expect 'a task that is not begun again' 1 'service never_once: its task never_once.1 failed: task: non-zero exit \(5\); by its restart_policy' \
+	stack deploy-stack never.yml never
 expect 'its end' 0 'service ends_job removed' stack destroy-stack ends
+expect 'that, too' 0 'service never_once removed' stack destroy-stack never
 
 # ---- fewer ----
 
