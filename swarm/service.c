@@ -1,6 +1,6 @@
 /*
- * A service of the cluster's Engine: asked for, changed, and waited for until its
- * tasks run; what a task fails of is told in its own words.
+ * A service of the cluster's Engine: asked for, changed, and waited for until
+ * its tasks run; what a task fails of is told in its own words.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +43,8 @@ int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
 	return rc;
 }
 
-/* Ports of the swarm, one of each protocol; those of hosts are of the machines, and
- * Docker lets two services try. */
+/* Ports of the swarm, one of each protocol; those of hosts are of the
+ * machines, and Docker lets two services try. */
 static int64_t mesh_port(const cJSON *port)
 {
 	return strcmp(json_str_opt(port, "PublishMode", "ingress"), "ingress") ==
@@ -407,8 +407,8 @@ static int judge(const struct tasks *t, unsigned wanted, struct err *e)
 	return t->running == wanted && t->wanted == wanted;
 }
 
-/* One look at a service: 1 when it is as it should be, 0 not yet, -1.  t->slots is
- * the caller's to free. */
+/* One look at a service: 1 when it is as it should be, 0 not yet, -1.
+ * t->slots is the caller's to free. */
 static int look(struct docker *d, const char *name, struct tasks *t,
 		unsigned *wanted, struct err *e)
 {
@@ -536,8 +536,8 @@ static char *standing(const struct tasks *t, unsigned wanted)
 			 t->running, wanted);
 }
 
-/* It comes to nothing.  Of a job's tasks Swarm begins others for ever, whatever the
- * restart policy says. */
+/* It comes to nothing.  Of a job's tasks Swarm begins others for ever,
+ * whatever the restart policy says. */
 static int ended(const struct tasks *t, unsigned *seen, struct err *e)
 {
 	if (t->job && t->failures >= JOB_FAILURES)

@@ -1,6 +1,7 @@
 /*
- * What goes: a whole stack, and what its file no longer has.  Swarm gives nothing
- * away that a service uses, and keeps a network until the last task has left it.
+ * What goes: a whole stack, and what its file no longer has.  Swarm gives
+ * nothing away that a service uses, and keeps a network until the last task has
+ * left it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,8 @@ static int again(struct session *s, const char *what, int64_t began, struct err 
 				began, e);
 }
 
-/* The swarm has forgotten it, and the engine keeps it until the last container there
- * has left. */
+/* The swarm has forgotten it, and the engine keeps it until the last
+ * container there has left. */
 static int wait_gone(struct session *s, struct docker *d, const char *id,
 		     const char *what, int64_t began, struct err *e)
 {

@@ -1,6 +1,6 @@
 # Stacks in front of a real engine, which is a swarm of its own: deploy-stack and
 # its kin, beside an unmodified docker that looks at what they made.
-# time: 240
+# time: 400
 # needs: root, docker.io, busybox, jq
 . "$SRCDIR/tests/engine.sh"
 . "$SRCDIR/tests/lib.sh"
