@@ -3,7 +3,7 @@
 # that compose_same.py can hold it against docker's: without what it puts in by itself,
 # which is the MTU of networks and the content in names.
 #
-#	STACK_TOOLS=FOLDER tests/stack_recorded.py FILE NAME
+#	tests/stack_recorded.py FILE NAME
 import json
 import os
 import re
@@ -14,8 +14,7 @@ import tempfile
 import recorder
 
 path, stack = os.path.abspath(sys.argv[1]), sys.argv[2]
-tools = os.environ.get('STACK_TOOLS') or os.path.join(os.path.dirname(os.path.abspath(__file__)), '../build/tests')
-tools = os.path.abspath(tools)
+tools = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'build/tests')
 read = subprocess.run([tools + '/compose_tool', path, stack], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 if read.returncode != 0:
     sys.stderr.buffer.write(read.stderr)

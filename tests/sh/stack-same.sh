@@ -8,7 +8,6 @@ need python3 docker make
 	not_ok tools "$(tail -n 3 make.log)"
 	exit 1
 }
-export STACK_TOOLS="$SRCDIR/build/tests"
 python3 "$SRCDIR/tests/compose_same.py" "$test_name" "$(command -v docker)" "$SRCDIR/tests/stack_recorded.py" \
 	"$SRCDIR"/tests/compose/*.yml >said 2>&1 || not_ok 'to the end' "$(tail -n 1 said)"
 cat said
