@@ -143,6 +143,49 @@ services()
 	fi
 }
 
+# An owner's own service: its image is made here and pushed, its compose file is
+# written here, and its port is opened.  In host mode, for a mesh needs IPVS.
+own_service()
+{
+	a image -o web.tar
+	a push web:1 --from web.tar
+	mkdir site
+	cat >site/compose.yml <<-'Y'
+		services:
+		  web:
+		    image: 127.0.0.1:1339/web:1
+		    command: demo
+		    environment: {PORT: "8000", SWARM_MODE: "${MODE:-GLOBAL}"}
+		    configs: [motto]
+		    ports: [{target: 8000, published: 8090, mode: host}]
+		    deploy: {mode: global, placement: {constraints: [node.role == worker]}}
+		configs:
+		  motto: {file: motto.txt}
+	Y
+	echo 'served by the swarm' >site/motto.txt
+	echo "$bold\$ cat site/compose.yml$plain"
+	cat site/compose.yml
+	a deploy-stack site/compose.yml
+	runs site_web 3
+	a stacks
+	a ps site
+	a ports
+	where=$("$AZSWARM" list-endpoints --output tsv | awk '$1 == "agents-lb" { print $NF }')
+	echo "$bold\$ curl http://$where:8090/hostname$plain"
+	curl -sf -m 10 --retry 20 --retry-delay 1 --retry-all-errors "http://$where:8090/hostname" ||
+		bad "nobody answers on port 8090 of $where"
+	a logs site_web --tail 1
+	echo "$bold\$ azswarm logs -f site_web &$plain     # for five seconds"
+	timeout -s INT 5 "$AZSWARM" logs -f site_web >follow.out
+	[ -s follow.out ] || bad 'the logs were not followed'
+	head -n 3 follow.out
+	a images
+	a destroy-stack site
+	none_but
+	"$AZSWARM" ports --output tsv | grep -q '^8090' && bad 'port 8090 is still open'
+	a images rm web:1 --yes
+}
+
 if [ "$kind" = nspawn ]; then
 	echo "${bold}the root file system of the machines$plain (made once)"
 	"$SRCDIR/assets/machines/nspawn" root || exit 1
@@ -174,6 +217,7 @@ agents 3
 claim 4
 if [ "$kind" = nspawn ]; then
 	services
+	own_service
 else
 	echo 'demo: machines on paper run no services, so those steps are left out' >&2
 fi

@@ -4,7 +4,7 @@
 . "$SRCDIR/tests/lib.sh"
 need readelf objdump musl-gcc gcc clang xxd dpkg-source
 
-SIZE_MAX=1572864	# 1.5 MiB: nothing is bent for kilobytes
+SIZE_MAX=1835008	# 1.75 MiB: nothing is bent for kilobytes
 
 # ---- the file itself ----
 
@@ -98,7 +98,7 @@ sources_to()	# DIR
 	fi
 	tar -C "$SRCDIR" --null -T files -cf - | tar -C "$1" -xf -
 }
-third="BEARSSL_SRC=$(realpath "$SRCDIR/build/bearssl") CJSON_SRC=$(realpath "$SRCDIR/build/cjson")"
+third="BEARSSL_SRC=$(realpath "$SRCDIR/build/bearssl") CJSON_SRC=$(realpath "$SRCDIR/build/cjson") LIBYAML_SRC=$(realpath "$SRCDIR/build/libyaml")"
 sources_to one
 sources_to "two/deeper and spaced"
 mv "two/deeper and spaced" two/deeper
