@@ -185,6 +185,10 @@ rm azure/faults.json
 ask GET "$V/3.0.0" '' '&$expand=ReplicationStatus'
 says 'says so' '.properties|[.provisioningState,.replicationStatus.aggregatedState]' '["Failed","Failed"]'
 
+ask GET "$G/resources"
+says 'among all resources' '[.value[]|select(.type|test("galleries"))|.name]|sort|.[:3]' \
+	'["baked","baked/arm","baked/arm/1.0.0"]'
+
 # ---- machines of versions -------------------------------------------------------
 
 nic node
