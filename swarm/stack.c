@@ -101,10 +101,11 @@ static int take_content(void *list, const cJSON *doc, struct err *e)
 {
 	const cJSON *spec = json_get(doc, "Spec");
 	cJSON *item = cJSON_CreateObject();
-	char hex[2 * SHA256_LEN + 1];
+	char hex[2 * SHA256_LEN + 1] = "";
 
 	(void)e;
-	data_hash(spec, hex);
+	if (json_get(spec, "Data") != NULL)
+		data_hash(spec, hex);
 	json_add_str(item, "ID", json_text(doc, "ID"));
 	json_add_int(item, "Version", json_int_opt(doc, "Version.Index", 0));
 	json_add_str(item, "Name", json_text(spec, "Name"));
@@ -165,6 +166,7 @@ struct deploy {
 	char *ours; /* our own image, for the demo; NULL: a file of others */
 	cJSON *variables; /* of .env beside the file; burned */
 	cJSON *auths;	  /* X-Registry-Auth by the service's name; burned */
+	cJSON *images; /* what was found out of each: Image, Platforms, auth; burned */
 };
 
 static void deploy_release(struct deploy *p)
@@ -173,6 +175,7 @@ static void deploy_release(struct deploy *p)
 	stack_has_release(&p->has);
 	json_burn(p->variables);
 	json_burn(p->auths);
+	json_burn(p->images);
 	free(p->ours);
 }
 
@@ -423,6 +426,12 @@ static const cJSON *there(const struct deploy *p, const char *name)
 	return NULL;
 }
 
+static void set_platforms(cJSON *spec, const cJSON *platforms)
+{
+	json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"), "Placement"),
+		 "Platforms", cJSON_Duplicate(platforms, true));
+}
+
 /* Where its registry does not answer: what runs under that name, by its digest. */
 static void keep_image(const struct deploy *p, cJSON *spec, const char *image)
 {
@@ -436,33 +445,49 @@ static void keep_image(const struct deploy *p, cJSON *spec, const char *image)
 		return;
 	json_set(container_of(spec), "Image", cJSON_CreateString(runs));
 	if (placement != NULL)
-		json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"),
-					  "Placement"),
-			 "Platforms", cJSON_Duplicate(placement, true));
+		set_platforms(spec, placement);
+}
+
+/* Each image is asked for once.  NULL with e. */
+static const cJSON *found(struct deploy *p, const char *image, struct err *e)
+{
+	const cJSON *known = json_get(p->images, image);
+	cJSON *platforms = NULL, *one;
+	char *full, *auth = NULL;
+
+	if (known != NULL)
+		return known;
+	if (p->s->with_registry_auth && stack_auth(p->s, image, &auth, e) < 0)
+		return NULL;
+	p->d->auth = auth;
+	full = service_image_of(p->s, p->d, image, &platforms);
+	p->d->auth = NULL;
+	one = json_add_obj(p->images, image);
+	json_add_str(one, "Image", full);
+	if (auth != NULL)
+		json_add_str(one, "auth", auth);
+	if (platforms != NULL)
+		cJSON_AddItemToObject(one, "Platforms", platforms);
+	burn_str(auth);
+	free(full);
+	return one;
 }
 
 static int resolve(struct deploy *p, cJSON *spec, const char *image, struct err *e)
 {
-	const char *name = json_text(spec, "Name");
-	cJSON *platforms = NULL;
-	char *full, *auth = NULL;
+	const cJSON *one = found(p, image, e);
+	const char *full = json_text(one, "Image");
 
-	if (p->s->with_registry_auth && stack_auth(p->s, image, &auth, e) < 0)
+	if (one == NULL)
 		return -1;
-	if (auth != NULL)
-		json_add_str(p->auths, name, auth);
-	p->d->auth = auth;
-	full = service_image_of(p->s, p->d, image, &platforms);
-	p->d->auth = NULL;
 	json_set(container_of(spec), "Image", cJSON_CreateString(full));
-	if (platforms != NULL)
-		json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"),
-					  "Placement"),
-			 "Platforms", platforms);
+	if (json_get(one, "auth") != NULL)
+		json_add_str(p->auths, json_text(spec, "Name"),
+			     json_text(one, "auth"));
+	if (json_get(one, "Platforms") != NULL)
+		set_platforms(spec, json_get(one, "Platforms"));
 	if (service_digest(full) == NULL)
 		keep_image(p, spec, full);
-	free(full);
-	burn_str(auth);
 	return 0;
 }
 
@@ -500,6 +525,7 @@ static int pin_all(struct deploy *p, struct err *e)
 	cJSON *spec;
 
 	p->auths = cJSON_CreateObject();
+	p->images = cJSON_CreateObject();
 	cJSON_ArrayForEach(spec, p->c.services)
 		if (pin(p, spec, e) < 0)
 			return err_in(e, "service %s", json_text(spec, "Name"));
