@@ -1,6 +1,6 @@
 /*
  * The way in from outside.  A public address is one of loopback's, 127.77.x.y:
- * here it listens on the ports that the security group lets the Internet
+ * here it listens on the ports that the security groups let the Internet
  * reach, and passes connections on to the machine behind it, or to one of the
  * load balancer's pool that its probes find well (prober.c).  A connection that
  * is there goes on, whatever they find.  Of UDP, who sends from one address and
@@ -93,13 +93,10 @@ static bool rule_covers(const cJSON *r, unsigned port, bool udp)
 	       str_listed(udp ? "Udp *" : "Tcp *", json_text(r, "protocol"));
 }
 
-/* Does the subnet's security group let the Internet reach that port? */
-static bool let_in(struct emu *m, const char *subnet_id, unsigned port, bool udp)
+/* Is there a rule of the group's for that port, and does it let it in?  -1: no. */
+static int group_says(struct emu *m, const char *id, unsigned port, bool udp)
 {
-	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
-	const cJSON *nsg = store_doc(
-		m, json_str_opt(subnet, "properties.networkSecurityGroup.id",
-				NULL));
+	const cJSON *nsg = store_doc(m, id), *rule, *best = NULL;
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
@@ -109,8 +106,28 @@ static bool let_in(struct emu *m, const char *subnet_id, unsigned port, bool udp
 					     json_int_opt(best, "priority", 0)))
 			best = r;
 	}
-	/* a Standard address is closed without a rule */
-	return best != NULL && json_is(best, "access", "Allow");
+	return best == NULL ? -1 : json_is(best, "access", "Allow");
+}
+
+/* Do the groups of the subnet and of the interface (NULL: it has none) let the
+ * Internet reach that port?  Where there are both, both must; a Standard address
+ * without is closed. */
+static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
+		   unsigned port, bool udp)
+{
+	static const char path[] = "properties.networkSecurityGroup.id";
+	const char *group[] = { json_str_opt(store_doc(m, subnet_id), path, NULL),
+				json_str_opt(nic, path, NULL) };
+	bool any = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (group[i] == NULL)
+			continue;
+		if (group_says(m, group[i], port, udp) <= 0)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 static void want(struct forwarder *w, const char *address, unsigned port,
@@ -149,8 +166,8 @@ static const char *address_of(struct emu *m, const char *pip_id)
 	return json_str_opt(store_doc(m, pip_id), "properties.ipAddress", NULL);
 }
 
-/* Every port that some rule of the subnet's group names for the Internet. */
-static void want_nic(struct forwarder *w, const cJSON *ip)
+/* Every port that the rules let the Internet reach. */
+static void want_nic(struct forwarder *w, const cJSON *nic, const cJSON *ip)
 {
 	struct emu *m = w->m;
 	const char *pip = json_str_opt(ip, "properties.publicIPAddress.id", NULL);
@@ -161,7 +178,7 @@ static void want_nic(struct forwarder *w, const cJSON *ip)
 	if (pip == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (let_in(m, subnet, ports[i], false))
+		if (let_in(m, nic, subnet, ports[i], false))
 			want(w, address_of(m, pip),
 			     ports[i] == 22 ? m->ssh_port : ports[i], false,
 			     ports[i],
@@ -204,7 +221,7 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 		bool udp = json_is(r, "protocol", "Udp");
 
 		/* the caller's address is kept, so the machines' group decides */
-		if (subnet != NULL && !let_in(m, subnet, to_port, udp))
+		if (subnet != NULL && !let_in(m, NULL, subnet, to_port, udp))
 			continue;
 		want(w,
 		     address_of(m, json_str_opt(front,
@@ -302,7 +319,7 @@ static void refresh(struct forwarder *w)
 			cJSON_ArrayForEach(ip,
 					   json_at(n->doc,
 						   "properties.ipConfigurations"))
-				want_nic(w, ip);
+				want_nic(w, n->doc, ip);
 		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
 		else if (str_is(type, PUBLIC_IPS))
