@@ -484,8 +484,7 @@ const struct command cli_commands[] = {
 	  .settings = STORAGE | MASTERS,
 	  .args_max = 2,
 	  .usage = "[NAME] | rm NAME[:TAG] [--yes] | --prune [--dry-run]",
-	  .summary = "what was pushed, and what uses it; remove one; let go "
-		     "what nodes do not use" },
+	  .summary = "what was pushed, and what uses it" },
 	{ .name = "proxy",
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_proxy,
