@@ -616,8 +616,13 @@ static int view_apply(struct session *s, struct view *v, struct err *e)
 
 /* ---- before services are made, and after they went ---- */
 
-static int refuse_own(const struct ports_book *b, struct err *e)
+static int take_specs(struct ports_book *b, const cJSON *specs, struct err *e)
 {
+	const cJSON *spec;
+
+	cJSON_ArrayForEach(spec, specs)
+		if (take_ports(b, spec, json_at(spec, "EndpointSpec.Ports"), e) < 0)
+			return -1;
 	for (size_t i = 0; i < b->n; i++)
 		if (is_own(b->list[i].port.number))
 			return err_set(e, ERR_USAGE,
@@ -627,6 +632,15 @@ static int refuse_own(const struct ports_book *b, struct err *e)
 				       b->list[i].service,
 				       b->list[i].port.number);
 	return 0;
+}
+
+int ports_refuse(const cJSON *specs, struct err *e)
+{
+	struct ports_book b = { 0 };
+	int rc = take_specs(&b, specs, e);
+
+	ports_release(&b);
+	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
 /* The template opens those for everybody, whatever is published. */
@@ -655,16 +669,9 @@ int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e)
 {
 	struct view v = { 0 };
-	const cJSON *spec;
-	int rc = 0;
+	int rc = take_specs(&v.b, specs, e);
 
 	(void)d;
-	cJSON_ArrayForEach(spec, specs)
-		if (rc == 0)
-			rc = take_ports(&v.b, spec,
-					json_at(spec, "EndpointSpec.Ports"), e);
-	if (rc == 0)
-		rc = refuse_own(&v.b, e);
 	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
 		view_compare(s, &v);
 		keep_others(v.rows, v.w.n);
