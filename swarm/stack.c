@@ -78,6 +78,10 @@ static int take_network(void *list, const cJSON *network, struct err *e)
 	json_add_str(item, "ID", json_text(network, "Id"));
 	json_add_str(item, "Name", json_text(network, "Name"));
 	json_add_str(item, "Scope", json_text(network, "Scope"));
+	json_add_str(item, "Driver", json_text(network, "Driver"));
+	json_add_bool(item, "Internal", json_bool_opt(network, "Internal", false));
+	json_add_bool(item, "Attachable",
+		      json_bool_opt(network, "Attachable", false));
 	add_labels(item, json_get(network, "Labels"));
 	cJSON_AddItemToArray(list, item);
 	return 0;
@@ -410,8 +414,31 @@ static int others_networks(const struct deploy *p, struct err *e)
 	return 0;
 }
 
-/* A service that is there: one of the file's is of this stack, and the ports of
- * one that stays are its own. */
+static const char *mode_of(const cJSON *spec)
+{
+	const cJSON *mode = json_get(spec, "Mode");
+
+	return mode != NULL && mode->child != NULL ? mode->child->string : "";
+}
+
+/* One of the file's that is there has to be the stack's, and of its mode. */
+static int check_same(const struct deploy *p, const cJSON *service, struct err *e)
+{
+	const char *name = stack_service_name(service);
+	const cJSON *has = json_get(service, "Spec");
+
+	if (!stack_of(has, p->c.stack))
+		return not_ours("service", name, e);
+	if (strcmp(mode_of(has), mode_of(stack_named(p->c.services, name))) != 0)
+		return err_set(e, ERR_DATA,
+			       "service %s is there with the mode %s, and Swarm "
+			       "changes none: call it otherwise, or first remove "
+			       "that ('docker service rm', by 'azswarm docker-env')",
+			       name, mode_of(has));
+	return 0;
+}
+
+/* A service that is there; the ports of one that stays are its own. */
 static int take_other(void *ctx, const cJSON *service, struct err *e)
 {
 	struct deploy *p = ctx;
@@ -420,7 +447,7 @@ static int take_other(void *ctx, const cJSON *service, struct err *e)
 	const cJSON *mine;
 
 	if (in_file(p, name))
-		return ours ? 0 : not_ours("service", name, e);
+		return check_same(p, service, e);
 	if (p->s->prune && ours)
 		return 0;
 	cJSON_ArrayForEach(mine, p->c.services)
@@ -587,6 +614,34 @@ static int pin_all(struct deploy *p, struct err *e)
 }
 
 /* ---- only looking ---- */
+
+/* Of what is there and has to stay as it is, what is not as the file has it, or
+ * cannot be known. */
+static void say_fixed(struct deploy *p)
+{
+	static const char *const fixed[] = { "Driver", "Internal", "Attachable" };
+	const cJSON *item, *has;
+
+	cJSON_ArrayForEach(item, p->c.networks) {
+		has = stack_named(p->has.networks, json_text(item, "Name"));
+		if (has == NULL || json_bool_opt(item, "External", false))
+			continue;
+		for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+			if (!cJSON_Compare(json_get(item, fixed[i]),
+					   json_get(has, fixed[i]), true))
+				ui_say(p->s->ui,
+				       "network %s is there with another %s, which "
+				       "Swarm does not change",
+				       json_text(item, "Name"), fixed[i]);
+	}
+	cJSON_ArrayForEach(item, p->c.secrets)
+		if (p->s->dry_run && json_bool_opt(item, "Named", false) &&
+		    stack_named(p->has.secrets, json_text(item, "Name")) != NULL)
+			ui_say(p->s->ui,
+			       "secret %s is there; whether with these bytes, only "
+			       "deploying tells, and refuses others",
+			       json_text(item, "Name"));
+}
 
 static void new_ones(struct stack_rows *r, const cJSON *wanted,
 		     const cJSON *has, const char *type)
@@ -867,6 +922,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	    stack_has_read(p.d, p.c.stack, &p.has, e) < 0 || check(&p, e) < 0 ||
 	    pin_all(&p, e) < 0)
 		goto out;
+	say_fixed(&p);
 	if (s->dry_run) {
 		stack_ids(&p.c, &p.has);
 		rc = dry_run(&p, e);

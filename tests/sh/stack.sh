@@ -215,6 +215,12 @@ same 'with its config' color=blue "$(page)"
 sed -i 's/failure_action: rollback/failure_action: pause/' shop/bad.yml
 expect 'one that is paused' 1 'service shop_web: its update is paused' stack deploy-stack shop/bad.yml shop
 expect 'ps names what failed' 0 'task: non-zero exit \(3\)' stack ps shop
+printf 'services:\n  each:\n    image: busy:1\n    command: sleep 3600\n    stop_signal: SIGKILL\n    deploy: {mode: global}\n' >each.yml
+expect 'another service beside it' 0 'service shop_each: 1 of 1' stack deploy-stack each.yml shop
+same 'what it may go back to is kept' 2 "$(docker config ls -q | wc -l)"
+sed -i 's/mode: global/mode: replicated/' each.yml
+expect 'a mode that Swarm does not change' 1 'service shop_each is there with the mode Global' \
+	stack deploy-stack each.yml shop --dry-run
 expect 'and back' 0 'service shop_web: 3 of 3 tasks run' stack deploy-stack shop/compose.yml
 same 'what is left over goes then' 1 "$(docker config ls -q | wc -l)"
 
@@ -223,6 +229,9 @@ same 'what is left over goes then' 1 "$(docker config ls -q | wc -l)"
 sed 's|file: ./page.conf|&\n    labels: {of: page}|; s|^      GREETING: .*|&\n      URL: "http://me:not-for-you@there"|' \
 	shop/compose.yml >shop/labels.yml
 expect 'a label of a config: looked at' 5 'ConfigName: shop_page_.* -> shop_page_' \
+	stack deploy-stack shop/labels.yml shop --dry-run
+sed -i 's/^  front:/&\n    attachable: true/' shop/labels.yml
+expect 'a network that is otherwise' 5 'network shop_front is there with another Attachable' \
 	stack deploy-stack shop/labels.yml shop --dry-run
 check 'a password in an address is not shown' grep -q 'Env.URL: (not shown)' out
 check 'nowhere' no grep -q 'not-for-you' out
@@ -298,6 +307,8 @@ echo 2 >c
 expect 'a config of another content' 1 'config mine is there with another content' stack deploy-stack named.yml n
 echo 1 >c
 echo 2 >s
+expect 'of which looking tells nothing' 0 'secret mine is there; whether with these bytes' \
+	stack deploy-stack named.yml n --dry-run
 expect 'a secret of another content' 1 'secret mine: it may be there with another content' stack deploy-stack named.yml n
 
 # ---- and none ----
