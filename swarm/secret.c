@@ -90,19 +90,19 @@ void secret_form(struct buf *out, struct str form)
 	add_pairs(out, form, shown_in_form);
 }
 
-/* The bytes of a config or secret, the environment of a container: of the Engine,
- * whose names tell nothing of what people put there. */
-static bool is_anything(const char *name)
+/* And the bytes of a config or secret, the environment of a container: the Engine's
+ * names tell nothing of what people put there. */
+static bool is_hidden(const char *name)
 {
-	return strcmp(name, "Data") == 0 || strcmp(name, "Env") == 0;
+	return secret_named(name) || strcmp(name, "Data") == 0 ||
+	       strcmp(name, "Env") == 0;
 }
 
 static void hide(cJSON *v, bool below)
 {
 	cJSON *c;
 
-	below = below || (v->string != NULL &&
-			  (secret_named(v->string) || is_anything(v->string)));
+	below = below || (v->string != NULL && is_hidden(v->string));
 	if (cJSON_IsString(v) && (below || secret_looks(v->valuestring))) {
 		burn(v->valuestring, strlen(v->valuestring));
 		cJSON_SetValuestring(v, SECRET_HIDDEN);
