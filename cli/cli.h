@@ -71,6 +71,7 @@ struct command {
 			   struct err *e);
 	enum needs needs;
 	enum changes changes;
+	bool looks; /* unless words follow it: then it changes nothing */
 	/* That it reads, a bit for each enum setting: a flag for another one is
 	 * refused. */
 	uint64_t settings;

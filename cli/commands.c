@@ -176,6 +176,7 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_baked_images,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
+	  .looks = true,
 	  .settings = STORAGE | SCALE_SET,
 	  .args_max = 2,
 	  .usage = "[rm VERSION]",

@@ -48,8 +48,8 @@ DEBIANS = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.exec
 
 # ---- commands: the cluster they find, their words, what they print -------------
 
-EMPTY, STORED, READY, RUNNING, SERVED, STACKED = (
-    'empty', 'stored', 'ready', 'running', 'served', 'stacked')
+EMPTY, STORED, BAKED, READY, RUNNING, SERVED, STACKED = (
+    'empty', 'stored', 'baked', 'ready', 'running', 'served', 'stacked')
 FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
     (EMPTY, 'login --device-code', '^signed in'),
@@ -63,6 +63,9 @@ COMMANDS = [
     (READY, 'plan', ''),
     (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'upgrade --engine --reboot', '^master0: engine 2, before: 1$'),
+    (STORED, 'bake-image --yes', 'what is billed from now on is its storage'),
+    (BAKED, 'baked-images', ''),
+    (BAKED, 'baked-images rm NUMBER', 'removed$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
@@ -514,6 +517,8 @@ class Case:
             for k in 'TENANT_ID', 'CLIENT_ID', 'CLIENT_SECRET', 'SUBSCRIPTION_ID':
                 env.pop('AZURE_' + k, None)
             env['AZURE_TOKEN_CREDENTIALS'] = 'LoginCredential'
+        if words[-1] == 'NUMBER':	# of the image, which is of the day
+            words[-1] = re.search(r'\d+\.\d+\.20\d{8}', self.text('azure/state.json'))[0]
         if words[0] == 'proxy':
             words += ['-L', '%s:%s' % (self.at[0], FORWARD)]
         with open(self.dir + '/out' + std, 'wb') as out, open(self.dir + '/err' + std, 'wb') as err:
@@ -810,6 +815,11 @@ def golden():
                          ('deploy-compute', RUNNING)):
         must(case, words)
         kept(case, stage)
+    case.end(False)
+    case = Case('golden image', TOP + '/' + STORED)
+    case.faults([SHORT])
+    must(case, 'bake-image --yes')
+    kept(case, BAKED)
     case.end(False)
 
 
