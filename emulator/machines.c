@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "emulator/arm/gallery.h"
+#include "emulator/arm/image.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/vmss.h"
 #include "emulator/dhcp.h"
@@ -41,6 +43,8 @@ static const struct {
 	{ "delete", "gone", 600, 300, false },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+#define CAPTURE_MS 600000 /* a disk is copied */
 
 /* ---- what a machine is ---- */
 
@@ -111,8 +115,9 @@ static const char *machine_name(struct emu *m, struct entry *n)
 	return json_text(n->hide, "machine");
 }
 
+/* disk: of the version in a gallery that it is made from, or NULL */
 static int machine_json(struct emu *m, struct entry *n, const char *dir,
-			struct err *e)
+			const char *disk, struct err *e)
 {
 	const cJSON *props = json_get(n->doc, "properties"), *v;
 	const char *custom =
@@ -154,6 +159,8 @@ static int machine_json(struct emu *m, struct entry *n, const char *dir,
 			 json_fmt("{'mac':%s,'vmId':%s}", text,
 				  json_text(props, "vmId")));
 	}
+	if (disk != NULL)
+		json_add_str(doc, "disk", disk);
 	while ((a = store_typed(m, a, "Microsoft.Storage/storageAccounts")) != NULL)
 		json_defaults(doc,
 			      "{'hosts':{'%s.blob.core.localhost':'168.63.129.16',"
@@ -198,6 +205,11 @@ static int run_driver(struct emu *m, const char *verb, const char *name,
 
 	return run_program(argv, NULL, out, now_ms() + (int64_t)bound_s * 1000,
 			   code, e);
+}
+
+static char *machine_dir(struct emu *m, const char *name)
+{
+	return xasprintf("%s/machines/%s", m->dir, name);
 }
 
 /* The last line a driver said, for the error that Azure would give. */
@@ -249,17 +261,23 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	struct entry *n = store_find(m, key);
 	struct buf log = BUF_INIT(256u << 10);
 	struct err e = ERR_INIT;
-	char line[512], *name, *dir, *log_path;
+	char line[512], *name, *dir, *log_path, *disk = NULL;
+	struct entry *version;
 	int code = 0, rc;
 
 	if (n == NULL)
 		return 0;
 	name = xstrdup(machine_name(m, n));
-	dir = xasprintf("%s/machines/%s", m->dir, name);
+	dir = machine_dir(m, name);
 	rc = 0;
 	/* a reimage may bring another model's custom data */
-	if (verbs[v].provisions)
-		rc = machine_json(m, n, dir, &e);
+	if (verbs[v].provisions) {
+		version = image_gallery_version(m, n, f);
+		disk = version != NULL ? gallery_disk(m, version) : NULL;
+		rc = f->error != NULL ?
+			     err_set(&e, ERR_USAGE, "its image is gone") :
+			     machine_json(m, n, dir, disk, &e);
+	}
 	if (rc == 0) {
 		wire_begin(n, verbs[v].provisions);
 		emu_log(m, "machine %s: %s", name, verbs[v].verb);
@@ -299,6 +317,7 @@ static int drive(struct emu *m, size_t v, const char *key, struct fault *f)
 	buf_burn(&log);
 	free(name);
 	free(dir);
+	free(disk);
 	return rc;
 }
 
@@ -378,6 +397,19 @@ static bool is_made(const struct emu *m, const struct entry *n)
 	       (m->o.provision_s == 0 || wire_provisioned(n));
 }
 
+/* Can the images they are to be made from be had? */
+static int check_images(struct emu *m, const cJSON *keys, struct fault *f)
+{
+	const cJSON *k;
+	struct entry *n;
+
+	cJSON_ArrayForEach(k, keys)
+		if ((n = store_find(m, k->valuestring)) != NULL &&
+		    image_gallery_version(m, n, f) == NULL && f->error != NULL)
+			return -1;
+	return 0;
+}
+
 int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 		 struct fault *f)
 {
@@ -390,7 +422,9 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 		g.verb++;
 	if (n == 0)
 		return 0;
-	if (m->netns == NULL) {
+	if (verbs[g.verb].provisions && check_images(m, keys, f) < 0) {
+		rc = -1;
+	} else if (m->netns == NULL) {
 		rc = on_paper(m, g.verb, keys);
 	} else {
 		/* this thread is one of the gang */
@@ -414,6 +448,36 @@ int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 	return rc;
 }
 
+int machine_capture(struct emu *m, const char *key, const char *disk,
+		    struct fault *f)
+{
+	struct entry *n = store_find(m, key);
+	char *name = xstrdup(machine_name(m, n)), *dir = machine_dir(m, name);
+	const char *argv[] = { m->o.machines, "capture", name, dir, disk, NULL };
+	struct buf log = BUF_INIT(64u << 10);
+	struct err e = ERR_INIT, ignored = ERR_INIT;
+	char line[512];
+	int code = -1, rc;
+
+	emu_log(m, "machine %s: capture", name);
+	pthread_mutex_unlock(&m->lock);
+	rc = run_program(argv, NULL, &log, now_ms() + CAPTURE_MS, &code, &e);
+	if (rc < 0 || code != 0)
+		dir_remove(disk, &ignored);
+	pthread_mutex_lock(&m->lock);
+	last_line(&log, line, sizeof(line));
+	if (rc < 0 || code != 0)
+		rc = fault_set(f, 409,
+			       "InternalExecutionError: Replication failed in this "
+			       "region due to '%s'",
+			       rc < 0 ? e.msg : line);
+	emu_log(m, "machine %s: capture %s", name, rc < 0 ? "failed" : "done");
+	buf_burn(&log);
+	free(name);
+	free(dir);
+	return rc;
+}
+
 int machine_exec(struct emu *m, const char *key, const char *script,
 		 struct buf *out, int *status)
 {
@@ -425,7 +489,7 @@ int machine_exec(struct emu *m, const char *key, const char *script,
 	if (n == NULL || m->netns == NULL)
 		return op_sleep(m, 500);
 	name = xstrdup(machine_name(m, n));
-	dir = xasprintf("%s/machines/%s", m->dir, name);
+	dir = machine_dir(m, name);
 	pthread_mutex_unlock(&m->lock);
 	rc = run_driver(m, "exec", name, dir, script, out, 600, status, &e);
 	pthread_mutex_lock(&m->lock);

@@ -10,6 +10,10 @@
  * plug), restart (in order), deallocate, reimage, delete, status; exec NAME DIR
  * -- ARGV...; up NET DIR and down NET DIR for their network, the latter with all
  * machines in it.
+ *
+ * capture NAME DIR DISK: keep what the disk of a machine that does not run has on
+ * it, as the new directory DISK.  Where a machine.json names a "disk", one of
+ * those, the machine's is to begin as a copy of it; DISK may be gone afterwards.
  */
 #define MACHINES_PREFIX \
 	16 /* bits of the network they share, whatever subnets say */
@@ -26,6 +30,9 @@ int machine_idle(struct emu *m, const char *key);
  */
 int machines_run(struct emu *m, const char *verb, const cJSON *keys,
 		 struct fault *f);
+/* Its disk as it is, as that directory, which is gone when -1 is returned. */
+int machine_capture(struct emu *m, const char *key, const char *disk,
+		    struct fault *f);
 int machine_exec(struct emu *m, const char *key, const char *script,
 		 struct buf *out, int *status);
 struct entry *machine_by_address(struct emu *m, struct str address);

@@ -13,6 +13,7 @@ enum op_style {
 	OP_STORAGE, /* 202 and Location */
 	OP_JOB,	    /* ARM's own: operationresults */
 	OP_DEPLOYMENT,
+	OP_GALLERY, /* capsOperations */
 };
 
 enum op_status { OP_RUNNING, OP_SUCCEEDED, OP_FAILED, OP_CANCELED };

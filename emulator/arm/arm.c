@@ -71,6 +71,11 @@ static void poll_url(struct request *r, const struct op *op, const char *name,
 	buf_release(&b);
 }
 
+static bool is_compute(const struct op *op)
+{
+	return op->style == OP_COMPUTE || op->style == OP_GALLERY;
+}
+
 void arm_op_fields(struct request *r, const struct op *op)
 {
 	bool put = r->method == PUT || r->method == PATCH, ask_again = false;
@@ -95,6 +100,15 @@ void arm_op_fields(struct request *r, const struct op *op)
 			poll_url(r, op, "Location",
 				 "Microsoft.Network/operationResults", "");
 		break;
+	case OP_GALLERY:
+		poll_url(r, op, "Azure-AsyncOperation",
+			 "Microsoft.Compute/capsOperations", "");
+		if (!put)
+			poll_url(r, op, "Location",
+				 "Microsoft.Compute/capsOperations",
+				 "&monitor=true");
+		ask_again = !put;
+		break;
 	case OP_STORAGE:
 		poll_url(r, op, "Location", "Microsoft.Storage/asyncoperations",
 			 "&monitor=true");
@@ -118,7 +132,7 @@ void arm_op_fields(struct request *r, const struct op *op)
 	default:
 		break;
 	}
-	if (op->style == OP_NETWORK || (op->style == OP_COMPUTE && put))
+	if (op->style == OP_NETWORK || (is_compute(op) && put))
 		request_field(r, "Azure-AsyncNotification: Enabled");
 	if (ask_again)
 		request_field(r, "Retry-After: %u", r->m->o.retry_after_s);
@@ -143,7 +157,7 @@ static cJSON *async_document(const struct op *op)
 	cJSON *doc = json_fmt("{'status':%s}", op_word(op));
 	char s[32];
 
-	if (op->style == OP_COMPUTE) {
+	if (is_compute(op)) {
 		time_iso(op->started, s);
 		json_add_str(doc, "startTime", s);
 		time_iso(op->ended, s);
@@ -222,18 +236,19 @@ int arm_poll(struct request *r, const char *id, bool location)
 		return poll_location(r, op);
 	if (op->status == OP_RUNNING && op->style != OP_NETWORK)
 		request_field(r, "Retry-After: %u", r->m->o.retry_after_s);
-	r->pretty = op->style == OP_COMPUTE;
+	r->pretty = is_compute(op);
 	return request_answer(r, 200, async_document(op));
 }
 
-/* providers/NS/locations/L/(operations|operationResults|asyncoperations)/ID */
+/* providers/NS/locations/L/(operations|operationResults|...)/ID */
 static bool is_poll(char **s)
 {
 	if (!str_is(s[1], "locations") || s[2] == NULL || s[3] == NULL ||
 	    s[4] == NULL || s[5] != NULL)
 		return false;
-	return str_is(s[3], "operations") || str_is(s[3], "operationResults") ||
-	       str_is(s[3], "asyncoperations");
+	return str_listed("operations operationResults asyncoperations "
+			  "capsOperations",
+			  s[3]);
 }
 
 /* ---- routing ---- */
@@ -329,7 +344,9 @@ static int in_subscription(struct request *r)
 		return arm_poll(r, s[1], true);
 	if (str_is(what, "providers")) {
 		if (s[1] != NULL && is_poll(s + 1))
-			return arm_poll(r, s[5], !str_is(s[4], "operations"));
+			return arm_poll(r, s[5],
+					!str_listed("operations capsOperations",
+						    s[4]));
 		return subscription_providers(r, s + 1);
 	}
 	return not_found(r);

@@ -9,6 +9,7 @@
 
 #include "emulator/arm/arm.h"
 #include "emulator/arm/compute.h"
+#include "emulator/arm/image.h"
 #include "emulator/arm/location.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/vmss.h"
@@ -212,130 +213,6 @@ static cJSON *vm_sizes(void)
 	return out;
 }
 
-/* ---- images ---- */
-
-/* Canonical's; the versions there are, the latest last; skus of generation 2, of
- * generation 1, for Arm */
-#define VERSIONS 2
-static const struct image {
-	const char *offer, *version[VERSIONS], *sku[3];
-} images[] = {
-	{ "ubuntu-24_04-lts",
-	  { "24.04.202606110", "24.04.202607280" },
-	  { "server", "server-gen1", "server-arm64" } },
-	{ "ubuntu-26_04-lts",
-	  { "26.04.202606120", "26.04.202607290" },
-	  { "server", "server-gen1", "server-arm64" } },
-	{ "0001-com-ubuntu-server-jammy",
-	  { "22.04.202606050", "22.04.202607220" },
-	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
-};
-
-static const struct image *image_find(const char *publisher, const char *offer,
-				      const char *sku, size_t *which)
-{
-	for (size_t i = 0; str_is(publisher, "Canonical") &&
-			   i < sizeof(images) / sizeof(images[0]);
-	     i++)
-		for (*which = 0;
-		     str_ieqz(str_of(offer), images[i].offer) && *which < 3;
-		     ++*which)
-			if (str_is(images[i].sku[*which], sku))
-				return &images[i];
-	return NULL;
-}
-
-/* What "latest" or one of its versions is; NULL: there is no such version. */
-static const char *version_of(const struct image *i, const char *asked)
-{
-	if (str_is(asked, "latest"))
-		return i->version[VERSIONS - 1];
-	for (size_t k = 0; k < VERSIONS; k++)
-		if (str_is(asked, i->version[k]))
-			return i->version[k];
-	return NULL;
-}
-
-const char *compute_image_version(const cJSON *image)
-{
-	size_t which;
-	const struct image *i = image_find(json_text(image, "publisher"),
-					   json_text(image, "offer"),
-					   json_text(image, "sku"), &which);
-
-	return i == NULL ? NULL : version_of(i, json_text(image, "version"));
-}
-
-/* A list's $orderby and $top, which it alone of all lists here has. */
-static void order_and_cut(const struct request *r, cJSON *arr)
-{
-	char *order = request_param(r, "$orderby"),
-	     *top = request_param(r, "$top");
-	uint64_t most;
-	int n = cJSON_GetArraySize(arr);
-
-	if (order != NULL && str_ieqz(str_of(order), "name desc"))
-		for (int i = 1; i < n; i++)
-			cJSON_InsertItemInArray(arr, 0,
-						cJSON_DetachItemFromArray(arr, i));
-	if (top != NULL && str_num(str_of(top), 1000, &most))
-		while (cJSON_GetArraySize(arr) > (int)most)
-			json_free(cJSON_DetachItemFromArray(arr, (int)most));
-	free(order);
-	free(top);
-}
-
-/* s: publishers, P, artifacttypes, vmimage, offers, O, skus, S, versions, V.  Its
- * lists are arrays with nothing around them. */
-static int images_call(struct request *r, const char *location, char **s)
-{
-	char *path = str_dup(http_x_path(r->x));
-	cJSON *arr = cJSON_CreateArray(), *one = NULL;
-	const struct image *i;
-	size_t n = 0, k, v;
-
-	while (s[n] != NULL)
-		n++;
-	for (i = images; i < images + sizeof(images) / sizeof(images[0]); i++)
-		for (k = 0, v = 0; k < 3; v == VERSIONS - 1 ? (v = 0, k++) : v++) {
-			const char *name = n == 1 ? "Canonical" :
-					   n == 5 ? i->offer :
-					   n == 7 ? i->sku[k] :
-						    i->version[v];
-
-			if ((n > 1 && !str_is(s[1], "Canonical")) ||
-			    (n > 5 && !str_is(s[5], i->offer)) ||
-			    (n > 7 && !str_is(s[7], i->sku[k])) ||
-			    (n > 9 && !str_is(s[9], i->version[v])))
-				continue;
-			if (n == 10 && one == NULL)
-				one = json_fmt(
-					"{'properties':{'hyperVGeneration':%s,"
-					"'architecture':%s,'osDiskImage':{'operatingSystem':"
-					"'Linux'},'dataDiskImages':[],'features':[]},"
-					"'location':%s,'name':%s,'id':%s}",
-					k == 1 ? "V1" : "V2",
-					k == 2 ? "Arm64" : "x64", location,
-					name, path);
-			else if (n % 2 == 1 && n != 3 &&
-				 json_named(arr, name) == NULL)
-				json_push(arr,
-					  "{'location':%s,'name':%s,'id':'%s/%s'}",
-					  location, name, path, name);
-		}
-	free(path);
-	if (one != NULL || arr->child == NULL) {
-		json_free(arr);
-		arr = one;
-	} else if (n == 9) {
-		order_and_cut(r, arr);
-	}
-	return arr != NULL ?
-		       request_answer(r, 200, arr) :
-		       fault_set(&r->fault, 404,
-				 "NotFound: Artifact: VMImage was not found.");
-}
-
 int compute_route(struct request *r, char **s)
 {
 	const char *location;
@@ -351,7 +228,7 @@ int compute_route(struct request *r, char **s)
 	if (str_is(s[2], "usages"))
 		return request_answer(r, 200, usages(r->m, location));
 	if (str_is(s[2], "publishers"))
-		return images_call(r, location, s + 2);
+		return image_list(r, location, s + 2);
 	if (str_is(s[2], "vmSizes"))
 		return request_answer(r, 200, vm_sizes());
 	return resource_unknown_type(r, "Microsoft.Compute", s[2]);
@@ -472,45 +349,8 @@ static int check_size(struct put *p, const char *size)
 	return s->refused ? refuse_size(p, s) : 0;
 }
 
-static int check_image(struct put *p, cJSON *profile, const char *size, bool set)
-{
-	cJSON *image = cJSON_GetObjectItem(json_sub(profile, "storageProfile"),
-					   "imageReference");
-	const char *publisher = json_text(image, "publisher"),
-		   *offer = json_text(image, "offer");
-	const char *sku = json_text(image, "sku"),
-		   *version = json_text(image, "version");
-	size_t which;
-	const struct image *i = image_find(publisher, offer, sku, &which);
-	const char *exact = i == NULL ? NULL : version_of(i, version);
-
-	if (exact == NULL)
-		return fault_set(&p->f, 404,
-				 "PlatformImageNotFound imageReference: The "
-				 "platform image '%s:%s:%s:%s' is not available. Verify that all "
-				 "fields in the storage profile are correct.",
-				 publisher, offer, sku, version);
-	if ((which == 2) != compute_size_find(size)->arm)
-		return fault_set(&p->f, 400,
-				 "BadRequest: The VM size '%s' cannot boot with "
-				 "OS image or disk. Please check that disk CPU Architecture is "
-				 "supported by the VM size.",
-				 size);
-	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") &&
-	    which == 1)
-		return fault_set(
-			&p->f, 400,
-			"BadRequest: Security type 'TrustedLaunch' is "
-			"not supported for the OS image '%s': it needs a generation 2 image.",
-			sku);
-	if (!set)
-		json_put_str(image, "exactVersion", exact);
-	json_defaults(profile, "@vm-disk");
-	return 0;
-}
-
-int compute_check_machine(struct put *p, cJSON *profile, const char *size,
-			  bool set, char **custom_data)
+int compute_check_machine(struct emu *m, struct put *p, cJSON *profile,
+			  const char *size, bool set, char **custom_data)
 {
 	cJSON *os = json_sub(profile, "osProfile"), *linux_;
 	const char *what = set ? "computerNamePrefix" : "computerName";
@@ -535,7 +375,7 @@ int compute_check_machine(struct put *p, cJSON *profile, const char *size,
 		return -1;
 	json_drop(os, "adminPassword");
 	json_defaults(os, "@vm-os");
-	return check_image(p, profile, size, set);
+	return image_check(m, p, profile, size, set);
 }
 
 /* ---- availability sets ---- */
@@ -650,7 +490,7 @@ static int put_vm(struct emu *m, struct put *p)
 	char *custom_data;
 	int rc = -1;
 
-	if (compute_check_machine(p, props, size, false, &custom_data) == 0 &&
+	if (compute_check_machine(m, p, props, size, false, &custom_data) == 0 &&
 	    check_vm(m, p, props, size, custom_data) == 0) {
 		json_defaults(props,
 			      "{'storageProfile':{'osDisk':{'name':'%s_OsDisk_1'},'dataDisks':[]}}",
@@ -708,7 +548,7 @@ static int remove_vm(struct emu *m, const char *key, struct fault *f)
 
 /* ---- power ---- */
 
-cJSON *compute_machine_view(const struct emu *m, const struct entry *n)
+cJSON *compute_machine_view(struct emu *m, const struct entry *n)
 {
 	const char *power = json_str_opt(n->hide, "power", "unknown");
 	const char *state = json_str_opt(n->doc, "properties.provisioningState",
@@ -741,10 +581,16 @@ cJSON *compute_machine_view(const struct emu *m, const struct entry *n)
 		paper ? "This machine exists on paper: its Azure has no machines." :
 			"VM status blob is found but not yet populated.",
 		when, json_text(n->doc, "properties.storageProfile.osDisk.name"),
-		when, low, entry_is(n, "Failed") ? "Error" : "Info",
+		when, image_generation(m, n), low,
+		entry_is(n, "Failed") ? "Error" : "Info",
 		at_work ? "" : "Provisioning ", at_work ? state : low, when,
 		power, power);
 
+	if (json_bool_opt(n->hide, "generalized", false))
+		cJSON_InsertItemInArray(
+			json_get_mut(view, "statuses"), 0,
+			json_fmt("{'code':'OSState/generalized','level':'Info',"
+				 "'displayStatus':'VM generalized'}"));
 	free(low);
 	return view;
 }
@@ -973,11 +819,48 @@ int compute_run_command(struct request *r, struct entry *n)
 	return op == NULL ? -1 : 0;
 }
 
+/* It is only told so: what that takes has been done inside before. */
+static int generalize(struct request *r, struct entry *n)
+{
+	if (r->method != POST)
+		return request_bad_method(r);
+	if (op_refuse_busy(n, &r->fault) < 0)
+		return -1;
+	if (!str_listed("stopped deallocated", json_text(n->hide, "power")))
+		return fault_set(
+			&r->fault, 409,
+			"OperationNotAllowed: Operation 'generalize' is not "
+			"allowed on VM '%s' since the VM is running. Please "
+			"power off explicitly in case you shut down the VM "
+			"from inside the guest operating system.",
+			json_text(n->doc, "name"));
+	json_set(n->hide, "generalized", cJSON_CreateBool(true));
+	store_changed(r->m);
+	return request_answer(r, 200, NULL);
+}
+
+/* There is no way back from that but into a version. */
+static int refuse_generalized(struct request *r, const struct entry *n,
+			      const char *verb)
+{
+	if (!json_bool_opt(n->hide, "generalized", false) ||
+	    !str_listed("start restart redeploy reimage reapply runCommand", verb))
+		return 0;
+	return fault_set(&r->fault, 409,
+			 "OperationNotAllowed: Operation '%s' is not allowed on VM "
+			 "'%s' since the VM is generalized.",
+			 verb, json_text(n->doc, "name"));
+}
+
 static int vm_action(struct request *r, struct entry *n, char **s)
 {
 	if (s[1] != NULL)
 		return 1;
 	r->pretty = true;
+	if (r->method == POST && refuse_generalized(r, n, s[0]) < 0)
+		return -1;
+	if (str_is(s[0], "generalize"))
+		return generalize(r, n);
 	if (str_is(s[0], "instanceView"))
 		return r->method == GET ?
 			       request_answer(r, 200,

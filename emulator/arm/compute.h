@@ -22,8 +22,6 @@ struct vm_size {
 	bool refused; /* NotAvailableForSubscription */
 };
 const struct vm_size *compute_size_find(const char *name);
-/* "24.04.202607280" for an image reference; NULL: there is none. */
-const char *compute_image_version(const cJSON *image);
 /* p may have more machines of that size. */
 int compute_check_quota(struct emu *m, struct put *p, const char *size,
 			int64_t more);
@@ -31,10 +29,10 @@ int compute_check_quota(struct emu *m, struct put *p, const char *size,
  * What Azure asks of osProfile and storageProfile, in profile; custom data
  * and password are taken out of it: *custom_data gets the former, or NULL.
  */
-int compute_check_machine(struct put *p, cJSON *profile, const char *size,
-			  bool set, char **custom_data);
+int compute_check_machine(struct emu *m, struct put *p, cJSON *profile,
+			  const char *size, bool set, char **custom_data);
 /* Its instanceView. */
-cJSON *compute_machine_view(const struct emu *m, const struct entry *n);
+cJSON *compute_machine_view(struct emu *m, const struct entry *n);
 /* struct rtype's expand() of machines: instanceView. */
 void compute_expand(struct request *r, const struct entry *n, cJSON *doc);
 /* POST verb for the machines with these keys (taken); 1: no such verb. */

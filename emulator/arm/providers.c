@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "emulator/arm/compute.h"
+#include "emulator/arm/gallery.h"
 #include "emulator/arm/insights.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/providers.h"
@@ -27,7 +28,7 @@ const struct provider provider_table[] = {
 	{ .name = "Microsoft.Resources" },
 	{
 		.name = "Microsoft.Compute",
-		.types = TYPES(compute_types, vmss_types),
+		.types = TYPES(compute_types, vmss_types, gallery_types),
 		.route = compute_route,
 	},
 	{ .name = "Microsoft.Network",

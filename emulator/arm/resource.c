@@ -399,6 +399,28 @@ static int run_remove(struct emu *m, struct op *op, struct fault *f)
 	return 0;
 }
 
+/* "Microsoft.Compute/galleries/a/images/b", the first five of them */
+static int refuse_nested(struct emu *m, const struct entry *n, struct fault *f)
+{
+	struct buf list = BUF_INIT(8192);
+	struct entry *child = NULL;
+	int k = 0;
+
+	while (k < 5 && (child = store_below(m, child, n->key, "/")) != NULL)
+		buf_addf(&list, "%s%s", k++ > 0 ? ", " : "",
+			 strstr(json_text(child->doc, "id"), "/providers/") +
+				 strlen("/providers/"));
+	if (k > 0)
+		fault_set(f, 409,
+			  "CannotDeleteResource: Cannot delete resource while nested "
+			  "resources exist. Some existing nested resource IDs include: "
+			  "'%s'. Please delete all nested resources before deleting "
+			  "this resource.",
+			  list.str);
+	buf_release(&list);
+	return k > 0 ? -1 : 0;
+}
+
 int resource_delete(struct emu *m, struct entry *n, const char *api,
 		    struct op **op, struct fault *f)
 {
@@ -420,6 +442,8 @@ int resource_delete(struct emu *m, struct entry *n, const char *api,
 			"order to delete it, remove the association with that resource.",
 			t->in_use, t->name, json_text(n->doc, "id"),
 			json_text(user->doc, "id"));
+	if ((t->flags & R_NESTED_FIRST) && refuse_nested(m, n, f) < 0)
+		return -1;
 	if (t->style == OP_NONE || (t->flags & R_DELETE_AT_ONCE)) {
 		if (t->remove != NULL && t->remove(m, n->key, f) < 0)
 			return -1;

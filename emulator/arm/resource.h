@@ -47,6 +47,7 @@ enum {
 	R_PARTS = 32, /* named things in its properties have ids and can be asked for */
 	R_ETAG_UNIQUE = 64,   /* its etag is a new id each time, */
 	R_ETAG_COUNTED = 128, /* or a number that grows */
+	R_NESTED_FIRST = 512, /* while something is in it, it cannot be deleted */
 	R_NEW_IS_UPDATING = 256, /* its state is "Updating" also while it is made */
 };
 

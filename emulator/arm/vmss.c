@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "emulator/arm/compute.h"
+#include "emulator/arm/image.h"
 #include "emulator/arm/network.h"
 #include "emulator/arm/resource.h"
 #include "emulator/arm/vmss.h"
@@ -212,7 +213,7 @@ static int check_set(struct emu *m, struct put *p, cJSON *props, int64_t had,
 			"parameter 'upgradePolicy.mode' is missing or invalid.");
 	if (check_placement(p, props, want) < 0)
 		return -1;
-	if (compute_check_machine(p, profile, size, true, custom_data) < 0 ||
+	if (compute_check_machine(m, p, profile, size, true, custom_data) < 0 ||
 	    check_network(m, p, profile) < 0 ||
 	    compute_check_quota(m, p, size, want - had) < 0)
 		return -1;
@@ -269,7 +270,7 @@ static void computer_name(const char *prefix, int64_t id, char out[32])
 		out[i] = digits[id % 36];
 }
 
-static cJSON *instance_doc(const struct entry *set, int64_t id)
+static cJSON *instance_doc(struct emu *m, const struct entry *set, int64_t id)
 {
 	const char *name = json_text(set->doc, "name"),
 		   *set_id = json_text(set->doc, "id");
@@ -299,7 +300,8 @@ static cJSON *instance_doc(const struct entry *set, int64_t id)
 		      "{'osDisk':{'name':'%s_%s_%l_OS__1_%s'},'dataDisks':[],'imageReference':{"
 		      "'exactVersion':%s}}",
 		      name, name, id, json_text(p, "vmId"),
-		      compute_image_version(json_get(storage, "imageReference")));
+		      image_version(m, json_get(storage, "imageReference"),
+				    json_text(set->doc, "location")));
 	cJSON_ArrayForEach(
 		v, json_at(profile,
 			   "networkProfile.networkInterfaceConfigurations"))
@@ -314,7 +316,7 @@ static void add_instance(struct emu *m, struct entry *set, const char *subnet,
 			 const char *address, cJSON *keys)
 {
 	int64_t id = json_int_opt(set->hide, "next", 0);
-	cJSON *doc = instance_doc(set, id);
+	cJSON *doc = instance_doc(m, set, id);
 	struct entry *n;
 
 	json_put_int(set->hide, "next", id + 1);
@@ -446,12 +448,12 @@ static void recount(struct emu *m, const char *key)
 }
 
 /* It has the set's model from now on; its disk, not before it is reimaged. */
-static void give_model(struct entry *set, struct entry *n)
+static void give_model(struct emu *m, struct entry *set, struct entry *n)
 {
 	static const char *const parts[] = { "osProfile", "storageProfile",
 					     "hardwareProfile",
 					     "networkProfileConfiguration" };
-	cJSON *doc = instance_doc(set, instance_number(n));
+	cJSON *doc = instance_doc(m, set, instance_number(n));
 	cJSON *to = json_get_mut(n->doc, "properties"),
 	      *from = json_get_mut(doc, "properties");
 	const char *disk = json_str_opt(to, "storageProfile.osDisk.name", "");
@@ -474,7 +476,7 @@ static void mark_models(struct emu *m, struct entry *set, bool all)
 
 	for (struct entry *n = NULL; (n = vmss_next(m, n, set)) != NULL;) {
 		if (all && json_int_opt(n->hide, "model", 0) != model)
-			give_model(set, n);
+			give_model(m, set, n);
 		json_set(json_get_mut(n->doc, "properties"), "latestModelApplied",
 			 cJSON_CreateBool(json_int_opt(n->hide, "model", 0) ==
 					  model));
@@ -600,7 +602,7 @@ static int run_upgrade(struct emu *m, struct op *op, struct fault *f)
 	(void)f;
 	cJSON_ArrayForEach(k, json_get(op->args, "keys"))
 		if ((n = store_find(m, k->valuestring)) != NULL)
-			give_model(set, n);
+			give_model(m, set, n);
 	mark_models(m, set, false);
 	return op_sleep(m, 500);
 }
