@@ -260,6 +260,10 @@ static int take_use(void *ctx, const cJSON *doc, struct err *e)
 
 		if (*image == '\0' || !has_image(u, i, image))
 			continue;
+		if (u->what == NULL) {
+			u->l->list[i].agents++;
+			continue;
+		}
 		buf_addf(use, "%s%s%s", use->n > 0 ? ", " : "", u->what,
 			 json_str_opt(doc, "name", ""));
 		if (!ours)
@@ -307,7 +311,17 @@ int baked_use(struct session *s, struct baked_list *l, struct err *e)
 		return -1;
 	/* those of before the model was another are made anew of what they have */
 	agents = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE);
-	return none_is_fine(list_use(&u, agents, of_machines, e), e);
+	u.what = NULL;
+	if (none_is_fine(list_use(&u, agents, of_machines, e), e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		struct buf *use = &l->list[i].use;
+
+		if (l->list[i].agents > 0)
+			buf_addf(use, "%s%zu agents", use->n > 0 ? ", " : "",
+				 l->list[i].agents);
+	}
+	return 0;
 }
 
 /* ---- those that go ---- */

@@ -24,6 +24,7 @@ struct baked {
 	int64_t gib;	/* of its disk, 0: not known */
 	bool here;	/* replicated to LOCATION */
 	struct buf use; /* what has it as its image, see baked_use() */
+	size_t agents;	/* among that, how many of the scale set's machines */
 };
 
 struct baked_list {
