@@ -684,6 +684,16 @@ static char *version_path(const struct bake *b)
 	return path;
 }
 
+static int put_storage_group(struct bake *b, struct err *e)
+{
+	const char *group = settings_get(b->s->set, S_STORAGE_GROUP);
+	int there = swarm_group_there(b->s, group, e);
+
+	return there == 0 ? swarm_group_put(b->s, group, e) :
+	       there < 0  ? -1 :
+			    0;
+}
+
 static int step_publish(struct bake *b, struct err *e)
 {
 	struct azure_wait w = { .what = "the image to be kept",
@@ -692,9 +702,8 @@ static int step_publish(struct bake *b, struct err *e)
 	cJSON *body = version_body(b);
 	int rc = -1;
 
-	if (swarm_group_put(b->s, settings_get(b->s->set, S_STORAGE_GROUP), e) ==
-		    0 &&
-	    put_gallery(b, e) == 0 && put_definition(b, e) == 0) {
+	if (put_storage_group(b, e) == 0 && put_gallery(b, e) == 0 &&
+	    put_definition(b, e) == 0) {
 		b->publishing = true;
 		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
 	}
@@ -873,10 +882,28 @@ static void drop_version(struct bake *b)
 	free(path);
 }
 
-/*
- * Whatever the end: no group, and no version that is not whole.  Who interrupts
- * does not wait for Azure to have done so, and may interrupt that, too.
- */
+/* Who interrupts does not wait until Azure has cleaned up: it is told to. */
+static void stop_waiting(struct bake *b)
+{
+	if (!interrupt_requested())
+		return;
+	interrupt_forget();
+	b->s->no_wait = true;
+}
+
+static int drop_group(struct bake *b, struct err *e)
+{
+	for (int i = 0;; i++) {
+		stop_waiting(b);
+		if (swarm_group_delete(b->s, b->group, e) == 0)
+			return 0;
+		if (e->kind != ERR_INTR || i > 0)
+			return -1;
+		err_clear(e);
+	}
+}
+
+/* Whatever the end: no group, and no version that is not whole. */
 static int clean_up(struct bake *b, int rc, struct err *e)
 {
 	struct err once = ERR_INIT;
@@ -885,14 +912,14 @@ static int clean_up(struct bake *b, int rc, struct err *e)
 	b->ssh = NULL;
 	if (!b->made)
 		return rc;
-	if (interrupt_requested()) {
-		interrupt_forget();
-		b->s->no_wait = true;
-	}
+	stop_waiting(b);
 	if (rc < 0 && b->publishing)
 		drop_version(b);
-	if (swarm_group_delete(b->s, b->group, &once) == 0)
+	if (drop_group(b, &once) == 0 && (rc < 0 || !b->s->no_wait))
 		return rc;
+	if (once.kind == ERR_NONE)
+		return err_set(e, ERR_INTR, "interrupted; image %s is whole",
+			       b->version);
 	ui_say(b->s->ui,
 	       "resource group %s may be there still, and is billed: 'azswarm "
 	       "bake-image' deletes it, too",

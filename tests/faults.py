@@ -1013,7 +1013,7 @@ def slow():
             (3, 'timed out|too long'), '', None, None, True)
 
 
-INTERRUPTED = 'deploy-storage', 'params', 'deploy-compute', 'scale-agents'
+INTERRUPTED = 'deploy-storage', 'params', 'deploy-compute', 'scale-agents', 'bake-image'
 
 
 def interrupts(commands, learned):

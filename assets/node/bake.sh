@@ -80,7 +80,8 @@ user() {
 	quiet groupdel "$1"
 	rm -rf "/home/${1:?}" "/var/mail/$1" "/var/spool/cron/crontabs/$1" \
 		"/var/lib/systemd/linger/$1"
-	for at in /etc/sudoers.d/*; do
+	# what made it may have said so there
+	for at in /etc/sudoers.d/* /etc/cloud/cloud.cfg.d/*; do
 		! quiet grep -qw "$1" "$at" || rm -f "$at"
 	done
 	for at in passwd shadow group gshadow subuid subgid; do
