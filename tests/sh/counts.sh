@@ -19,7 +19,7 @@ export XDG_CACHE_HOME="$PWD/cache"
 kind='def kind: (.url | sub("[?].*"; "")) as $u |
 	if ($u | test("/oauth2/")) then "token"
 	elif ($u | test("/subscriptions(/|$)") | not) then "other"
-	elif ($u | test("/(operations|operationStatuses|asyncoperations|operationresults)/|/deployments/[^/]*/operations$"))
+	elif ($u | test("/(operations|operationStatuses|asyncoperations|capsOperations|operationresults)/|/deployments/[^/]*/operations$"))
 	then "poll"
 	elif .method == "GET" or ($u | test("/(listKeys|ListServiceSas|checkNameAvailability|whatIf|validate)$"))
 	then "read" else "write" end;'
