@@ -1,6 +1,6 @@
 /*
  * The way in from outside.  A public address is one of loopback's, 127.77.x.y:
- * here it listens on the ports that the security group lets the Internet
+ * here it listens on the ports that the security groups let the Internet
  * reach, and passes connections on to the machine behind it, or to one of the
  * load balancer's pool that its probes find well (prober.c).  A connection that
  * is there goes on, whatever they find.
@@ -86,13 +86,10 @@ static bool rule_covers(const cJSON *r, unsigned port)
 	       str_listed("Tcp *", json_text(r, "protocol"));
 }
 
-/* Does the subnet's security group let the Internet reach that port? */
-static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
+/* Is there a rule of the group's for that port, and does it let it in?  -1: no. */
+static int group_says(struct emu *m, const char *id, unsigned port)
 {
-	const cJSON *subnet = store_doc(m, subnet_id), *rule, *best = NULL;
-	const cJSON *nsg = store_doc(
-		m, json_str_opt(subnet, "properties.networkSecurityGroup.id",
-				NULL));
+	const cJSON *nsg = store_doc(m, id), *rule, *best = NULL;
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
@@ -102,8 +99,27 @@ static bool let_in(struct emu *m, const char *subnet_id, unsigned port)
 					     json_int_opt(best, "priority", 0)))
 			best = r;
 	}
-	/* a Standard address is closed without a rule */
-	return best != NULL && json_is(best, "access", "Allow");
+	return best == NULL ? -1 : json_is(best, "access", "Allow");
+}
+
+/* Do the groups of the subnet and of the interface let the Internet reach that
+ * port?  Where there are both, both must; a Standard address without is closed. */
+static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
+		   unsigned port)
+{
+	static const char path[] = "properties.networkSecurityGroup.id";
+	const char *group[] = { json_str_opt(store_doc(m, subnet_id), path, NULL),
+				json_str_opt(nic, path, NULL) };
+	bool any = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (group[i] == NULL)
+			continue;
+		if (group_says(m, group[i], port) <= 0)
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 static void want(struct forwarder *w, const char *address, unsigned port,
@@ -140,8 +156,8 @@ static const char *address_of(struct emu *m, const char *pip_id)
 	return json_str_opt(store_doc(m, pip_id), "properties.ipAddress", NULL);
 }
 
-/* Every port that some rule of the subnet's group names for the Internet. */
-static void want_nic(struct forwarder *w, const cJSON *ip)
+/* Every port that the rules let the Internet reach. */
+static void want_nic(struct forwarder *w, const cJSON *nic, const cJSON *ip)
 {
 	struct emu *m = w->m;
 	const char *pip = json_str_opt(ip, "properties.publicIPAddress.id", NULL);
@@ -152,7 +168,7 @@ static void want_nic(struct forwarder *w, const cJSON *ip)
 	if (pip == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (let_in(m, subnet, ports[i]))
+		if (let_in(m, nic, subnet, ports[i]))
 			want(w, address_of(m, pip),
 			     ports[i] == 22 ? m->ssh_port : ports[i], ports[i],
 			     json_str_opt(ip, "properties.privateIPAddress", NULL),
@@ -237,7 +253,7 @@ static void refresh(struct forwarder *w)
 			cJSON_ArrayForEach(ip,
 					   json_at(n->doc,
 						   "properties.ipConfigurations"))
-				want_nic(w, ip);
+				want_nic(w, n->doc, ip);
 		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
 		else if (str_is(type, PUBLIC_IPS))

@@ -677,14 +677,16 @@ int network_subnet_range(struct emu *m, const char *subnet_id, uint32_t *net,
 struct holdings {
 	const char *subnet_id;
 	size_t vnet; /* of it: the network's id */
+	bool all;    /* those of other networks, too */
 	uint32_t *used;
 	size_t n;
 };
 
 static bool in_network(const struct holdings *h, const char *subnet_id)
 {
-	return strncasecmp(subnet_id, h->subnet_id, h->vnet) == 0 &&
-	       (subnet_id[h->vnet] == '/' || subnet_id[h->vnet] == '\0');
+	return h->all ||
+	       (strncasecmp(subnet_id, h->subnet_id, h->vnet) == 0 &&
+		(subnet_id[h->vnet] == '/' || subnet_id[h->vnet] == '\0'));
 }
 
 /* Is it text, or, when text is NULL, one to be noted? */
@@ -745,7 +747,9 @@ static int by_number(const void *pa, const void *pb)
 int network_addresses_free(struct emu *m, struct put *p, const char *subnet_id,
 			   size_t n, char (*out)[16])
 {
-	struct holdings h = { .subnet_id = subnet_id };
+	/* real machines of all networks are on one wire, which has an address
+	 * once only */
+	struct holdings h = { .subnet_id = subnet_id, .all = m->netns != NULL };
 	uint32_t net, at;
 	unsigned bits;
 	struct in_addr a;

@@ -680,6 +680,88 @@ async function faults()
 		cancel: true }], restart).then(([got]) => /cancel/i.test(String(got))));
 }
 
+/* ---- images: what was master0's disk, in a gallery ---- */
+
+async function images()
+{
+	const vms = compute.virtualMachines, vm = await vms.get("npm", "master0");
+	const definitions = compute.galleryImages, versions = compute.galleryImageVersions;
+	const at = ["npm", "baked", "node"];
+
+	const g = await compute.galleries.beginCreateOrUpdateAndWait("npm", "baked", { location: "eastus",
+		description: "d" }, soon);
+
+	whole("a gallery", g, { provisioningState: /^Succeeded$/, description: /^d$/, "identifier.uniqueName": /-BAKED$/ });
+	same("galleries", ["baked"], names(await all(compute.galleries.list())));
+	same("of the group", ["baked"], names(await all(compute.galleries.listByResourceGroup("npm"))));
+	await refused("a gallery of a name that cannot be", 400, "InvalidParameter", "validation rule",
+		() => compute.galleries.beginCreateOrUpdateAndWait("npm", "ba-ked", { location: "eastus" }, soon));
+	const trusted = vm.securityProfile?.securityType === "TrustedLaunch";
+	const node = sku => ({ location: "eastus", osType: "Linux", osState: "Generalized", hyperVGeneration: "V2",
+		architecture: "x64", identifier: { publisher: "azswarm", offer: "node", sku },
+		features: trusted ? [{ name: "SecurityType", value: "TrustedLaunch" }] : [] });
+	const d = await definitions.beginCreateOrUpdateAndWait(...at, node("x64"), soon);
+
+	whole("a definition", d, { provisioningState: /^Succeeded$/, osState: /^Generalized$/, architecture: /^x64$/,
+		"identifier.sku": /^x64$/, ...trusted ? { "features.0.value": /^TrustedLaunch$/ } : {} });
+	same("definitions", ["node"], names(await all(definitions.listByGallery("npm", "baked"))));
+	await refused("the same names again", 409, "OperationNotAllowed", "already exists",
+		() => definitions.beginCreateOrUpdateAndWait("npm", "baked", "other", node("x64"), soon));
+	same("changed", "x", (await definitions.beginUpdateAndWait(...at, { ...node("x64"), description: "x" }, soon)).description);
+
+	const of_vm = more => ({ location: "eastus", storageProfile: { source: { virtualMachineId: vm.id } },
+		publishingProfile: { targetRegions: [{ name: "East US" }, { name: "West US" }], ...more } });
+	const make = (name, more) => versions.beginCreateOrUpdateAndWait(...at, name, of_vm(more), soon);
+
+	await refused("a machine that was not generalized", 400, "BadRequest", "different OS state ['Specialized']",
+		() => make("1.0.0"));
+	await refused("one that runs cannot be", 409, "OperationNotAllowed", "since the VM is running",
+		() => vms.generalize("npm", "master0"));
+	await vms.beginDeallocateAndWait("npm", "master0", soon);
+	await vms.generalize("npm", "master0");
+	same("generalized", ["generalized", "deallocated"], await vms.instanceView("npm", "master0")
+	     .then(v => [code(v, "OSState"), code(v, "PowerState")]));
+	await refused("it does not start again", 409, "OperationNotAllowed", "since the VM is generalized",
+		() => vms.beginStartAndWait("npm", "master0", soon));
+	const v = await make("1.0.0");
+
+	whole("a version", v, { provisioningState: /^Succeeded$/, "publishingProfile.publishedDate": Date,
+		"publishingProfile.targetRegions": Array, "storageProfile.osDiskImage.sizeInGB": "number",
+		"storageProfile.source.virtualMachineId": /virtualMachines\/master0$/,
+		"safetyProfile.allowDeletionOfReplicatedLocations": "boolean" });
+	await make("1.1.0", { excludeFromLatest: true });
+	same("versions", ["1.0.0", "1.1.0"], names(await all(versions.listByGalleryImage(...at))));
+	same("where it has come", ["Completed", ["East US", "West US"]], await versions.get(...at, "1.0.0",
+	     { expand: "ReplicationStatus" }).then(x => [x.replicationStatus.aggregatedState,
+	     x.replicationStatus.summary.map(r => r.region)]));
+	await refused("a name that is none", 400, "InvalidParameter", "should follow Major", () => make("1.0"));
+	same("not the latest", true, (await versions.beginUpdateAndWait(...at, "1.0.0", of_vm({ excludeFromLatest: true }), soon))
+	     .publishingProfile.excludeFromLatest);
+	await versions.beginUpdateAndWait(...at, "1.0.0", of_vm({ excludeFromLatest: false }), soon);
+
+	/* the set's model gets it: one imageReference for the other, whole */
+	const sets = compute.virtualMachineScaleSets, set = await sets.get("npm", "agents");
+	const profile = set.virtualMachineProfile.storageProfile;
+
+	profile.imageReference = { id: v.id + "9" };
+	await refused("a version that is none", 404, "GalleryImageNotFound", "is not available in eastus region",
+		() => sets.beginCreateOrUpdateAndWait("npm", "agents", set, soon));
+	profile.imageReference = { id: d.id };
+	same("a set of the latest", d.id, (await sets.beginCreateOrUpdateAndWait("npm", "agents", set, soon))
+	     .virtualMachineProfile.storageProfile.imageReference.id);
+	await sets.beginUpdateAndWait("npm", "agents", { sku: { ...set.sku, capacity: set.sku.capacity + 1 } }, soon);
+	same("the new one is of it", "1.0.0", (await all(compute.virtualMachineScaleSetVMs.list("npm", "agents")))
+	     .pop().storageProfile.imageReference.exactVersion);
+
+	await refused("a gallery that is not empty", 409, "CannotDeleteResource", "nested resources exist",
+		() => compute.galleries.beginDeleteAndWait("npm", "baked", soon));
+	await versions.beginDeleteAndWait(...at, "1.0.0", soon);
+	await versions.beginDeleteAndWait(...at, "1.1.0", soon);
+	await definitions.beginDeleteAndWait(...at, soon);
+	await compute.galleries.beginDeleteAndWait("npm", "baked", soon);
+	same("none is left", [], names(await all(compute.galleries.list())));
+}
+
 async function end()
 {
 	await compute.virtualMachines.beginDeleteAndWait("npm", "master0", soon);
@@ -695,7 +777,7 @@ async function end()
 
 /* One part that stops does not hide the others. */
 (async () => {
-	for (const part of [sign_in, surroundings, groups, deployments, scale_set, machine, net, accounts, faults, end])
+	for (const part of [sign_in, surroundings, groups, deployments, scale_set, machine, net, accounts, faults, images, end])
 		try {
 			await part();
 		} catch (e) {
