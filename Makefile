@@ -19,6 +19,7 @@ KEY		?=
 # Unpacked Debian packages, for where apt has none to give.
 BEARSSL_SRC	?=
 CJSON_SRC	?=
+LIBYAML_SRC	?=
 MUSL_AARCH64	?=
 FUZZ_SECONDS	?= 30
 HOSTILE		?= 100000
@@ -60,7 +61,8 @@ BRANCH		:= $(BRANCH_$(shell uname -m))
 REPRO		:= -ffile-prefix-map=$(CURDIR)=. -fno-ident
 SMALL		:= -ffunction-sections -fdata-sections \
 		   -fno-asynchronous-unwind-tables -fno-unwind-tables
-INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson
+INCLUDES	:= -I. -isystem build/bearssl/inc -isystem build/cjson \
+		   -isystem build/libyaml/include
 CFLAGS		?=
 OWN_FLAGS	 = $(LANG_FLAGS) $(WARN) $(INCLUDES)
 ANY_FLAGS	 = -Os $(SMALL) $(HARDEN) $(REPRO)
@@ -138,8 +140,8 @@ help:
 	@echo 'make deps       install the Debian packages all of these need'
 	@echo 'make clean      remove what was made; distclean: what was fetched, too'
 	@echo
-	@echo 'Without Debian 12 sources to fetch from: BEARSSL_SRC=DIR CJSON_SRC=DIR,'
-	@echo 'each an unpacked Debian source package (build-aux/sources.sha256 names them);'
+	@echo 'Without Debian 12 sources to fetch from: BEARSSL_SRC=DIR CJSON_SRC=DIR'
+	@echo 'LIBYAML_SRC=DIR, each an unpacked Debian source package (build-aux/sources.sha256 names them);'
 	@echo 'MUSL_AARCH64=DIR, an unpacked musl-dev:arm64.'
 
 # What is lacking is installed, before anything is compiled.
@@ -193,7 +195,7 @@ drill: azswarm | deps
 
 clean:
 	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \
-		build/cjson build/musl-aarch64 build/npm,$(wildcard build/*))
+		build/cjson build/libyaml build/musl-aarch64 build/npm,$(wildcard build/*))
 
 distclean: clean
 	rm -rf build
@@ -206,13 +208,13 @@ NODE_SRC := $(filter base/% docker/% http.c http/% node/% tls/%,$(SRC))
 OBJ	:= $(patsubst %.c,build/o/%.o,$(filter-out $(NODE_SRC),$(SRC))) build/o/build/assets.o \
 		$(patsubst %.c,build/o/%.o,$(NODE_SRC))
 
-azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a
+azswarm: build/o/main.o $(OBJ) build/libbearssl.a build/libcjson.a build/libyaml.a
 	$(call say,LINK)$(CC) $(STATIC_PIE) $(LDFLAGS) -o build/$@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
 	@mv build/$@$(MINE) $@
 
 # The same for the other kind of processor.
 ARM_OBJ	 := $(patsubst build/o/%,build/aarch64/%,$(OBJ))
-ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a
+ARM_LIBS := build/aarch64/libbearssl.a build/aarch64/libcjson.a build/aarch64/libyaml.a
 
 build/aarch64/azswarm: build/aarch64/main.o $(ARM_OBJ) $(ARM_LIBS)
 	$(call say,LINK)$(ARM_LINK) $(LDFLAGS) -o $@$(MINE) $(ARM_BEGIN) $^ $(ARM_END)
@@ -247,7 +249,7 @@ build/azswarm.1: azswarm
 
 # $(call flavour,DIR,COMPILER,FLAGS)
 define flavour
-build/$(1)/%.o: %.c build/$(1)/flags | build/.bearssl build/.cjson
+build/$(1)/%.o: %.c build/$(1)/flags | build/.bearssl build/.cjson build/.libyaml
 	@mkdir -p $$(@D)
 	$$(call say,CC)$(2) $$(OWN_FLAGS) $(3) $$(CFLAGS) -MMD -MP -MT $$@ -MF $$(@:.o=.d) \
 		-c -o $$@$$(MINE) $$<
@@ -287,7 +289,7 @@ $(addprefix build/aarch64/,$(BESIDE)): private ARM_FLAGS += -fno-merge-constants
 	build/san/*/* build/fuzz build/fuzz/* build/fuzz/*/* build/aarch64 \
 	build/aarch64/* build/aarch64/*/*))
 
-# ---- BearSSL and cJSON, as Debian patches them -------------------------
+# ---- BearSSL, cJSON and libyaml, as Debian patches them ----------------
 
 # $(call third,PACKAGE,DIR,FILE THAT MUST BE THERE,OVERRIDE)
 define third
@@ -306,8 +308,10 @@ endif
 endef
 # apt keeps one lock per state directory: one after the other.
 build/.cjson: | build/.bearssl
+build/.libyaml: | build/.cjson
 $(eval $(call third,bearssl,inc/bearssl.h,,$(BEARSSL_SRC)))
 $(eval $(call third,cjson,cJSON.h,,$(CJSON_SRC)))
+$(eval $(call third,libyaml,include/yaml.h,,$(LIBYAML_SRC)))
 
 # musl for the other kind of processor, and a gcc: only when it is asked for.
 build/.musl-aarch64: build-aux/sources.sha256 | tools
@@ -344,7 +348,18 @@ build/$(1)libcjson.a: build/.cjson build/$(2)/flags
 	$$(call say,CC)$(3) -std=gnu11 -w $(4) $$(CFLAGS) -c -o build/$(1)cjson-o$$(MINE)/cJSON.o build/cjson/cJSON.c
 	@$$(AR) rcsD $$@$$(MINE) build/$(1)cjson-o$$(MINE)/cJSON.o
 	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)cjson-o$$(MINE)
+
+build/$(1)libyaml.a: build/.libyaml build/$(2)/flags
+	@mkdir -p build/$(1)libyaml-o$$(MINE)
+	$$(call say,CC)for f in $$(YAML_PARSER); do $(3) -std=gnu11 -w $(4) $$(CFLAGS) $$(YAML_VERSION) \
+		-Ibuild/libyaml/include -c -o build/$(1)libyaml-o$$(MINE)/$$$$f.o build/libyaml/src/$$$$f.c || exit 1; done
+	@$$(AR) rcsD $$@$$(MINE) $$(patsubst %,build/$(1)libyaml-o$$(MINE)/%.o,$$(YAML_PARSER))
+	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)libyaml-o$$(MINE)
 endef
+# Of libyaml what reads: text to events.  It wants to be told its version.
+YAML_PARSER	:= api parser reader scanner
+YAML_VERSION	:= -DYAML_VERSION_MAJOR=0 -DYAML_VERSION_MINOR=2 -DYAML_VERSION_PATCH=5 \
+		   '-DYAML_VERSION_STRING="0.2.5"'
 $(eval $(call bearssl,,o,$$(CC),$$(LIB_REL_FLAGS),-O3))
 $(eval $(call bearssl,san/,san,$$(HOSTCC),$$(LIB_SAN_FLAGS)))
 $(eval $(call bearssl,fuzz/,fuzz,$$(CLANG),$$(LIB_SAN_FLAGS) -fsanitize=fuzzer-no-link))
@@ -374,15 +389,15 @@ build/roots: build/anchors build-aux/roots | tools
 build/version.h: version_cc = $(CC)
 build/aarch64/version.h: version_cc = $(ARM_GCC)
 build/aarch64/version.h: | build/.musl-aarch64
-build/version.h build/aarch64/version.h: FORCE | build/.bearssl build/.cjson tools
+build/version.h build/aarch64/version.h: FORCE | build/.bearssl build/.cjson build/.libyaml tools
 	@mkdir -p $(@D)
 	@build-aux/version.sh '$(version_cc)' >$@$(MINE)
 	@if cmp -s $@$(MINE) $@; then rm $@$(MINE); else mv $@$(MINE) $@; fi
 
 # ---- tests -------------------------------------------------------------
 
-SAN_LIBS  := build/san/libazswarm.a build/san/libbearssl.a build/san/libcjson.a
-FUZZ_LIBS := build/fuzz/libazswarm.a build/fuzz/libbearssl.a build/fuzz/libcjson.a
+SAN_LIBS  := build/san/libazswarm.a build/san/libbearssl.a build/san/libcjson.a build/san/libyaml.a
+FUZZ_LIBS := build/fuzz/libazswarm.a build/fuzz/libbearssl.a build/fuzz/libcjson.a build/fuzz/libyaml.a
 
 # An archive, so that a test which brings its own io.c gets its own.
 build/san/libazswarm.a: $(patsubst build/o/%,build/san/%,$(OBJ))
@@ -432,14 +447,14 @@ build/tests/azswarm-reads: build/san/main.o build/san/tests/reads.o $(SAN_LIBS)
 	@mv $@$(MINE) $@
 
 # Made like the product: what bench measures.
-build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a
+build/bench/%: build/o/tests/%.o $(OBJ) build/libbearssl.a build/libcjson.a build/libyaml.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@$(MINE) $@
 
 # The product, to whom a day is a minute (tests/day_clock.c).
 build/bench/azswarm-day: build/o/main.o build/o/tests/day_clock.o \
-		$(filter-out build/o/base/clock.o,$(OBJ)) build/libbearssl.a build/libcjson.a
+		$(filter-out build/o/base/clock.o,$(OBJ)) build/libbearssl.a build/libcjson.a build/libyaml.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(STATIC_PIE) -o $@$(MINE) $(CRT_BEGIN) $^ $(CRT_END)
 	@mv $@$(MINE) $@
@@ -466,15 +481,15 @@ CLANG_MUSL = $(CLANG) --target=$(shell uname -m)-linux-musl -nostdlibinc -isyste
 warnings: $(addprefix build/warn/,$(addsuffix .ok,$(WARN_SRC) $(HEADERS) $(WARN_TEST)))
 	@echo "no warnings in $(words $^) files"
 
-build/warn/tests/%.c.ok: tests/%.c FORCE | deps build/.bearssl build/.cjson
+build/warn/tests/%.c.ok: tests/%.c FORCE | deps build/.bearssl build/.cjson build/.libyaml
 	@$(HOSTCC) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
 	@$(CLANG) $(OWN_FLAGS) -Werror -O1 -fsyntax-only $<
 
-build/warn/%.c.ok: %.c FORCE | deps build/.bearssl build/.cjson build/version.h
+build/warn/%.c.ok: %.c FORCE | deps build/.bearssl build/.cjson build/.libyaml build/version.h
 	@$(CC) $(OWN_FLAGS) -Werror $(REL_FLAGS) -include build/version.h -c -o /dev/null $<
 	@$(CLANG_MUSL) $(OWN_FLAGS) -Werror -Os -include build/version.h -fsyntax-only $<
 
-build/warn/%.h.ok: %.h FORCE | deps build/.bearssl build/.cjson
+build/warn/%.h.ok: %.h FORCE | deps build/.bearssl build/.cjson build/.libyaml
 	@$(CC) $(OWN_FLAGS) -Werror -include $< -fsyntax-only -x c /dev/null
 
 # Kept between runs although only implicit rules name them.

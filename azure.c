@@ -150,26 +150,32 @@ int azure_run(struct azure_request *q, struct err *e)
 	return next == AZURE_DONE ? 0 : -1;
 }
 
-int azure_call(struct azure *az, const char *method, const char *path,
-	       const cJSON *body, unsigned flags, struct azure_reply *r,
-	       struct err *e)
+/* What is left of q is filled: from where it is asked, and where to the answer. */
+static int call(struct azure_request *q, const char *path,
+		struct azure_reply *r, struct err *e)
 {
-	struct azure_request q = {
-		.az = az,
-		.method = method,
-		.body = body,
-		.flags = flags,
-		.reply = r,
-	};
 	int rc;
 
 	*r = (struct azure_reply){ 0 };
 	http_response_init(&r->http, ARM_ANSWER_MAX);
-	rc = azure_request_open(&q, path, e);
+	q->reply = r;
+	rc = azure_request_open(q, path, e);
 	if (rc == 0)
-		rc = azure_run(&q, e);
-	azure_request_close(&q);
+		rc = azure_run(q, e);
+	azure_request_close(q);
 	return rc;
+}
+
+int azure_call(struct azure *az, const char *method, const char *path,
+	       const cJSON *body, unsigned flags, struct azure_reply *r,
+	       struct err *e)
+{
+	struct azure_request q = { .az = az,
+				   .method = method,
+				   .body = body,
+				   .flags = flags };
+
+	return call(&q, path, r, e);
 }
 
 /* ---- an operation, until it ends ---- */
@@ -296,10 +302,15 @@ static int do_and_wait(struct azure *az, const char *method, const char *path,
 		       const cJSON *body, const struct azure_wait *w, bool wanted,
 		       struct lro *op, struct azure_reply *r, struct err *e)
 {
+	struct azure_request q = { .az = az,
+				   .method = method,
+				   .body = body,
+				   .flags = w->flags,
+				   .if_match = w->if_match };
 	enum lro_state state;
 	int rc;
 
-	if (azure_call(az, method, path, body, w->flags, r, e) < 0)
+	if (call(&q, path, r, e) < 0)
 		return -1;
 	if (r->http.head.status >= 400 || w->no_wait) /* 400: what the flags allow */
 		return 0;

@@ -162,6 +162,9 @@ int azure_error_doc(const cJSON *doc, struct err *e);
  * "error", wherever that is; without one, the code is this. */
 #define AZURE_NO_REASON "NoReason"
 int azure_failed_doc(const cJSON *doc, struct err *e);
+/* Whether that is why: somebody else changed the resource since its etag was read
+ * (412).  What is to be done is to read it again. */
+bool azure_changed(const struct err *e);
 /* The claims that the challenges of a 401 ask for, JSON; NULL: none.  Several
  * challenges and fields are looked through, either base64.  Caller frees.
  * Source: RFC 9110 section 11.6.1; "Claims challenges" (learn.microsoft.com). */
@@ -234,6 +237,9 @@ struct azure_wait {
 	void *ctx;
 	unsigned flags; /* azure_flags of the first request */
 	bool no_wait;	/* return after the first answer */
+	/* NULL, or the etag that the resource still has to have: else it is 412, an
+	 * error that azure_changed() knows */
+	const char *if_match;
 };
 int azure_do(struct azure *az, const char *method, const char *path,
 	     const cJSON *body, const struct azure_wait *w,

@@ -63,6 +63,7 @@ static int attempt(struct talk *t, struct err *e)
 
 	http_parser_reset(&t->parser);
 	t->parser.head_answer = strcmp(t->q->method, "HEAD") == 0;
+	t->parser.upgrade = t->take;
 	t->sent = t->have_head = t->done = false;
 	t->r->head.n_fields = 0;
 	t->r->head.status = 0;
@@ -91,13 +92,38 @@ static int exchange(struct talk *t, struct err *e)
 	return attempt(t, e);
 }
 
+/* The connection, and what came on it already, go to the caller. */
+static int give_away(struct talk *t, struct stream **taken, struct err *e)
+{
+	struct http_client *c = t->c;
+
+	if (!t->sent)
+		return err_set(e, ERR_PROTO,
+			       "%s: an answer before all was asked", t->u.host);
+	buf_addstr(&t->r->body, buf_str(&c->in));
+	buf_reset(&c->in);
+	if (buf_check(&t->r->body, "the answer", e) < 0)
+		return -1;
+	*taken = c->stream;
+	c->stream = NULL;
+	return 0;
+}
+
 int http_exchange(struct http_client *c, const struct http_request *q,
 		  struct http_response *r, struct err *e)
 {
-	struct talk t = { .c = c, .q = q, .r = r };
+	return http_take_over(c, q, r, NULL, e);
+}
+
+int http_take_over(struct http_client *c, const struct http_request *q,
+		   struct http_response *r, struct stream **taken, struct err *e)
+{
+	struct talk t = { .c = c, .q = q, .r = r, .take = taken != NULL };
 	int64_t began = now_ms();
 	int rc;
 
+	if (taken != NULL)
+		*taken = NULL;
 	if (http_url_parse(str_of(q->url), &t.u, e) < 0 ||
 	    http_fields_check(q->fields, true, e) < 0)
 		return -1;
@@ -107,6 +133,8 @@ int http_exchange(struct http_client *c, const struct http_request *q,
 		return -1;
 	http_parser_init(&t.parser, false);
 	rc = exchange(&t, e);
+	if (rc == 0 && t.taken)
+		rc = give_away(&t, taken, e);
 	if (rc < 0) {
 		http_hang_up(c);
 		if (e->kind == ERR_NET && t.parser.started)

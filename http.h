@@ -71,6 +71,9 @@ enum http_event {
 struct http_parser {
 	bool request;	  /* parse requests, else answers */
 	bool head_answer; /* set before an answer to HEAD (or CONNECT) is parsed */
+	/* set before the answer to who asked for another protocol (RFC 9110 7.8):
+	 * 101 is told then, and all that follows is its body */
+	bool upgrade;
 	struct http_head head;
 	/* after HTTP_HEAD: */
 	bool chunked;
@@ -203,6 +206,16 @@ void http_response_release(struct http_response *r);
  */
 int http_exchange(struct http_client *c, const struct http_request *q,
 		  struct http_response *r, struct err *e);
+
+/*
+ * The same for a request that wants the connection for another protocol, which
+ * its field Upgrade names (RFC 9110 section 7.8).  With the answer 101, or 200 and a body that only
+ * the connection's end ends, *taken is the connection, the caller's from now on;
+ * what came behind the answer's head is in r->body.  With any other answer, which
+ * is a whole one, *taken is NULL.
+ */
+int http_take_over(struct http_client *c, const struct http_request *q,
+		   struct http_response *r, struct stream **taken, struct err *e);
 
 /* ---- server ---- */
 

@@ -73,7 +73,7 @@ static int run(struct command_line *line, const struct command *cmd, int argc,
 	if (cmd->needs == NEEDS_LOGIN)
 		rc = session_open(s, e);
 	if (rc == 0 && cmd->changes != CHANGES_NOTHING && !s->dry_run &&
-	    !s->trace.print && !(cmd->looks && line->argc == 1))
+	    !s->trace.print && !(cmd->looks && line->argc == 1 && !s->apply))
 		arm_lock(s, cmd, argc, argv);
 	if (rc == 0)
 		rc = cmd->run_session(s, line->argc, line->argv, e);
@@ -238,6 +238,7 @@ int main(int argc, char **argv)
 		.compiler = AZSWARM_COMPILER,
 		.bearssl = AZSWARM_BEARSSL,
 		.cjson = AZSWARM_CJSON,
+		.libyaml = AZSWARM_LIBYAML,
 		.date = AZSWARM_DATE,
 	};
 	/* flags are taken last, for they win */
@@ -270,7 +271,9 @@ int main(int argc, char **argv)
 		       "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
 		print_error(&line, cmd, argc, argv, &e);
-		status = err_exit_code(&e);
+		status = cmd != NULL && cmd->failure != 0 && e.kind != ERR_INTR ?
+				 cmd->failure :
+				 err_exit_code(&e);
 	} else if (line.session.exit_status > 0) {
 		status = line.session.exit_status;
 	}

@@ -12,6 +12,7 @@
 #define EXCHANGE_MS 120000 /* the gateway itself gives up after 60 s */
 #define URL_MAX (16u << 10)
 #define REQUEST_MAX (8u << 20)
+#define ETAG_MAX 256 /* Azure's own have 40 */
 
 bool azure_on_arm_host(const struct azure *az, const char *url, struct err *e)
 {
@@ -31,6 +32,13 @@ bool azure_on_arm_host(const struct azure *az, const char *url, struct err *e)
 	return false;
 }
 
+/* RFC 9110 section 8.8.3: it goes into a header line as it came. */
+static bool is_etag(struct str etag)
+{
+	return etag.n > 0 && etag.n < ETAG_MAX &&
+	       str_visible(etag, ' ', ' ') == etag.n;
+}
+
 int azure_request_open(struct azure_request *q, const char *path, struct err *e)
 {
 	buf_init(&q->url, URL_MAX);
@@ -42,6 +50,8 @@ int azure_request_open(struct azure_request *q, const char *path, struct err *e)
 	if (buf_check(&q->url, "the URL", e) < 0 ||
 	    !azure_on_arm_host(q->az, q->url.str, e))
 		return -1;
+	if (q->if_match != NULL && !is_etag(str_of(q->if_match)))
+		return err_set(e, ERR_PROTO, "Azure gave an etag that is none");
 	if (q->body == NULL)
 		return 0;
 	json_print(q->body, &q->text);
@@ -58,7 +68,7 @@ void azure_request_close(struct azure_request *q)
 /* Header lines, and what they are made of. */
 struct lines {
 	struct buf auth;
-	char id[64];
+	char id[64], match[ETAG_MAX + 16];
 	const char *fields[8];
 };
 
@@ -80,6 +90,10 @@ static int lines_fill(struct lines *l, const struct azure_request *q,
 	l->fields[n++] = l->id;
 	if (q->body != NULL)
 		l->fields[n++] = "Content-Type: application/json";
+	if (q->if_match != NULL) {
+		snprintf(l->match, sizeof(l->match), "If-Match: %s", q->if_match);
+		l->fields[n++] = l->match;
+	}
 	if (q->flags & AZURE_NO_POLICY_TOKEN) /* the request that asks for one */
 		l->fields[n++] = "x-ms-force-sync: true";
 	else if (q->policy_token != NULL)

@@ -271,6 +271,13 @@ static int refused(const cJSON *doc, const char *code_of_nothing, struct err *e)
 	return -1;
 }
 
+bool azure_changed(const struct err *e)
+{
+	/* Compute's word, and Network's for the same */
+	return err_is(e, "PreconditionFailed") ||
+	       err_is(e, "PreconditionFailedEtagMismatch");
+}
+
 int azure_error_doc(const cJSON *doc, struct err *e)
 {
 	return refused(doc, "", e);

@@ -26,6 +26,7 @@ struct azure_request {
 	const char *method;
 	const cJSON *body; /* NULL: none */
 	unsigned flags;
+	const char *if_match; /* NULL: whatever its etag is */
 	struct azure_reply *reply;
 	struct azure_page *page; /* NULL: the answer is taken whole */
 	struct buf url, text;	 /* as they are sent */

@@ -77,6 +77,9 @@ bool str_is_token(struct str s);	 /* RFC 9110 5.6.2, not empty */
 char *str_dup(struct str s);		 /* NUL-terminated copy */
 int str_cmp(struct str a, struct str b); /* bytewise, shorter first */
 int str_icmp(struct str a, struct str b);
+/* How far two words are from each other: insertions, deletions, substitutions.
+ * A b of 63 bytes and more is far from everything. */
+unsigned str_distance(const char *a, const char *b);
 /* Bytes of the UTF-8 character at the front; 0 when s is empty or it is none. */
 size_t str_utf8(struct str s);
 /* Without the beginning of a character at the end of s, which was cut. */

@@ -72,6 +72,22 @@ int file_read(const char *path, struct buf *b, struct err *e)
 	return rc;
 }
 
+int file_read_regular(const char *path, struct buf *b, struct err *e)
+{
+	/* without O_NONBLOCK a pipe that nobody writes to would be waited for */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc;
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "cannot read %s", path);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		rc = read_all(fd, path, b, e);
+	else
+		rc = err_set(e, ERR_DATA, "%s is not a regular file", path);
+	close(fd);
+	return rc;
+}
+
 /* Ours or root's, and others have none of these rights. */
 static int check_own(const struct stat *st, const char *path, mode_t rights,
 		     const char *may, mode_t should, struct err *e)

@@ -8,6 +8,9 @@
 
 /* Whole file into b, which must be empty; at most b->max bytes. */
 int file_read(const char *path, struct buf *b, struct err *e);
+/* The same of a regular file, or a link to one; ERR_DATA: it is a folder, a pipe or a
+ * device. */
+int file_read_regular(const char *path, struct buf *b, struct err *e);
 /*
  * As file_read, of what nobody else has made: ERR_DATA, with what to run, when
  * it is neither ours nor root's, or when group or others may write it or,

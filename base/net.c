@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,6 +32,7 @@
 #define NEXT_GREETING_MS 500
 #define RESOLV_CONF "/etc/resolv.conf"
 #define BACKLOG 512
+#define PIPE_CHUNK 4096 /* what a pipe takes whole after POLLOUT: PIPE_BUF */
 
 /* ---- streams ---- */
 
@@ -59,6 +61,13 @@ int stream_fd(struct stream *s)
 bool stream_pending(struct stream *s)
 {
 	return s->ops->pending != NULL && s->ops->pending(s);
+}
+
+int stream_work(struct stream *s, short *events, int64_t *again_ms, struct err *e)
+{
+	*events = 0;
+	*again_ms = IO_FOREVER;
+	return s->ops->work ? s->ops->work(s, events, again_ms, e) : 0;
 }
 
 void stream_close(struct stream *s)
@@ -137,12 +146,20 @@ static void fd_close(struct stream *s)
 	free(s);
 }
 
+static int fd_finish(struct stream *s, struct err *e)
+{
+	return shutdown(((struct fd_stream *)s)->fd, SHUT_WR) == 0 ?
+		       0 :
+		       err_sys(e, ERR_NET, "shutdown");
+}
+
 static const struct stream_ops fd_ops = {
 	.read = fd_read,
 	.write = fd_write,
 	.fd = fd_of,
 	.close = fd_close,
 	.write_some = fd_write_some,
+	.finish = fd_finish,
 };
 
 struct stream *stream_of_fd(int fd)
@@ -152,6 +169,24 @@ struct stream *stream_of_fd(int fd)
 	f->s.ops = &fd_ops;
 	f->fd = fd;
 	return &f->s;
+}
+
+size_t fd_takes(int fd, size_t n)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct stat st;
+	int held = 1, size;
+
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	if (fstat(fd, &st) == 0 &&
+	    (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(fd))))
+		return n;
+	/* an empty pipe has room for all it can hold; else one page is certain */
+	if (ioctl(fd, FIONREAD, &held) == 0 && held == 0 &&
+	    (size = fcntl(fd, F_GETPIPE_SZ)) > 0)
+		return n < (size_t)size ? n : (size_t)size;
+	return n < PIPE_CHUNK ? n : PIPE_CHUNK;
 }
 
 /* ---- names ---- */

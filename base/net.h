@@ -33,6 +33,11 @@ struct stream_ops {
 	 * with e set.  NULL where there is no such thing. */
 	ssize_t (*write_some)(struct stream *s, const void *p, size_t n,
 			      struct err *e);
+	/* No more from us; reading goes on.  NULL where there is no such thing. */
+	int (*finish)(struct stream *s, struct err *e);
+	/* See stream_work().  NULL: there is nothing to do but to read. */
+	int (*work)(struct stream *s, short *events, int64_t *again_ms,
+		    struct err *e);
 };
 struct stream {
 	const struct stream_ops *ops;
@@ -45,6 +50,13 @@ int stream_flush(struct stream *s, int64_t deadline_ms, struct err *e);
 int stream_fd(struct stream *s);
 bool stream_pending(struct stream *s);
 void stream_close(struct stream *s); /* NULL does nothing */
+/*
+ * For who polls by himself and may not read now: take in what has come, send on
+ * what write_some() was given, without waiting; then the events to poll
+ * stream_fd() for (none: reading alone tells), and when to call this again though
+ * nothing happened.
+ */
+int stream_work(struct stream *s, short *events, int64_t *again_ms, struct err *e);
 
 /* A stream over a connected socket (blocking or not), which it owns from now
  * on.  An interrupt ends it only where it would wait, so that what can be
@@ -73,6 +85,12 @@ int host_lookup(const char *host, int64_t deadline_ms, char first[64],
 		struct err *e);
 /* Of this machine itself: 127.0.0.0/8, ::1, localhost and names under it. */
 bool host_is_loopback(const char *host);
+/*
+ * How much of n a descriptor that may be a blocking one takes without blocking,
+ * 0: nothing now.  It is not made non-blocking: others share it, the operator's
+ * shell for one.
+ */
+size_t fd_takes(int fd, size_t n);
 int unix_connect(const char *path, int64_t deadline_ms, struct err *e);
 /* Listen on a numeric address ("127.0.0.1", "0.0.0.0", "::1"); port 0 picks
  * one, *port gets what it is.  netns: NULL, or the path of a network

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 struct run {
 	pid_t pid;
 	int pidfd;  /* readable when it ended; -1: not to be had */
+	int in_fd;  /* what it reads; -1: nothing */
 	int out_fd; /* its output; -1: at its end, or not wanted */
 	struct buf *out;
 	bool ended;
@@ -59,8 +61,8 @@ static char **merged_env(const char *const env[])
 }
 
 /* In the child, where only plain system calls are safe. */
-static _Noreturn void become(const char *const argv[], char **envp, int out,
-			     int tell)
+static _Noreturn void become(const char *const argv[], char **envp, int input,
+			     int out, int tell)
 {
 	sigset_t none;
 	char **args;
@@ -72,9 +74,11 @@ static _Noreturn void become(const char *const argv[], char **envp, int out,
 		if (i != SIGKILL && i != SIGSTOP)
 			signal(i, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	int in = open("/dev/null", O_RDONLY);
+	int in = open("/dev/null", O_RDWR);
 
-	if (in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0) {
+	/* what is read as one document has no other words in between */
+	if (in >= 0 && dup2(input >= 0 ? input : in, 0) >= 0 && dup2(out, 1) >= 0 &&
+	    dup2(input >= 0 ? in : out, 2) >= 0) {
 		if (in > 2)
 			close(in);
 		execvpe(args[0], args, envp);
@@ -133,7 +137,7 @@ static int start(struct run *r, const char *const argv[],
 		goto out;
 	}
 	if (r->pid == 0)
-		become(argv, envp, out[1], tell[1]);
+		become(argv, envp, r->in_fd, out[1], tell[1]);
 	setpgid(r->pid, r->pid); /* both do it: whoever is first */
 	close_fd(&tell[1]);
 	do
@@ -223,23 +227,46 @@ static void put_down(struct run *r)
 		;
 }
 
+static int run(struct run *r, const char *const argv[], const char *const env[],
+	       int64_t deadline_ms, int *status, struct err *e)
+{
+	int rc;
+
+	if (start(r, argv, env, e) < 0)
+		return -1;
+	rc = attend(r, deadline_ms, true, e);
+	if (rc < 0) {
+		put_down(r);
+		err_in(e, "%s", argv[0]);
+	} else {
+		*status = WIFSIGNALED(r->wstatus) ? 128 + WTERMSIG(r->wstatus) :
+						    WEXITSTATUS(r->wstatus);
+	}
+	close_fd(&r->pidfd);
+	close_fd(&r->out_fd);
+	return rc;
+}
+
 int run_program(const char *const argv[], const char *const env[],
 		struct buf *out, int64_t deadline_ms, int *status, struct err *e)
 {
-	struct run r = { .pidfd = -1, .out_fd = -1, .out = out };
-	int rc;
+	struct run r = { .pidfd = -1, .in_fd = -1, .out_fd = -1, .out = out };
 
-	if (start(&r, argv, env, e) < 0)
-		return -1;
-	rc = attend(&r, deadline_ms, true, e);
-	if (rc < 0) {
-		put_down(&r);
-		err_in(e, "%s", argv[0]);
-	} else {
-		*status = WIFSIGNALED(r.wstatus) ? 128 + WTERMSIG(r.wstatus) :
-						   WEXITSTATUS(r.wstatus);
-	}
-	close_fd(&r.pidfd);
-	close_fd(&r.out_fd);
+	return run(&r, argv, env, deadline_ms, status, e);
+}
+
+int run_filter(const char *const argv[], struct str in, struct buf *out,
+	       int64_t deadline_ms, int *status, struct err *e)
+{
+	struct run r = { .pidfd = -1, .out_fd = -1, .out = out };
+	int rc = -1;
+
+	r.in_fd = above_two(memfd_create("stdin", MFD_CLOEXEC));
+	if (r.in_fd < 0 || write(r.in_fd, in.p, in.n) != (ssize_t)in.n ||
+	    lseek(r.in_fd, 0, SEEK_SET) < 0)
+		err_sys(e, ERR_IO, "cannot run %s", argv[0]);
+	else
+		rc = run(&r, argv, NULL, deadline_ms, status, e);
+	close_fd(&r.in_fd);
 	return rc;
 }

@@ -18,5 +18,8 @@
  */
 int run_program(const char *const argv[], const char *const env[],
 		struct buf *out, int64_t deadline_ms, int *status, struct err *e);
+/* The same, with something to read, at most 64 KiB; out gets stdout alone. */
+int run_filter(const char *const argv[], struct str in, struct buf *out,
+	       int64_t deadline_ms, int *status, struct err *e);
 
 #endif

@@ -135,6 +135,32 @@ struct str str_skip(struct str s, size_t n)
 	return n == 0 ? s : (struct str){ s.p + n, s.n - n };
 }
 
+unsigned str_distance(const char *a, const char *b)
+{
+	unsigned row[64], diagonal, above, best;
+	size_t n = strlen(b);
+
+	if (n >= 63)
+		return 99;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 0; a[i]; i++) {
+		diagonal = row[0];
+		row[0] = (unsigned)i + 1;
+		for (size_t j = 0; j < n; j++) {
+			above = row[j + 1];
+			best = diagonal + (a[i] != b[j]);
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			diagonal = above;
+			row[j + 1] = best;
+		}
+	}
+	return row[n];
+}
+
 bool str_starts(struct str s, struct str prefix)
 {
 	return str_eq(str_head(s, prefix.n), prefix);

@@ -36,4 +36,5 @@ cat <<EOF
 #define AZSWARM_COMPILER "$name $($1 -dumpfullversion -dumpversion 2>/dev/null || echo unknown)"
 #define AZSWARM_BEARSSL "$(debian bearssl)"
 #define AZSWARM_CJSON "$(debian cjson)"
+#define AZSWARM_LIBYAML "$(debian libyaml)"
 EOF

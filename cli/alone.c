@@ -15,6 +15,7 @@
 #include "node/monitor.h"
 #include "node/node.h"
 #include "node/reach.h"
+#include "node/room.h"
 
 int run_version(struct command_line *line, struct err *e)
 {
@@ -22,8 +23,10 @@ int run_version(struct command_line *line, struct err *e)
 
 	(void)e;
 	fprintf(line->ui.out,
-		"azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n",
-		b->version, b->commit, b->compiler, b->bearssl, b->cjson);
+		"azswarm %s\ncommit %s\ncompiler %s\nBearSSL %s\ncJSON %s\n"
+		"libyaml %s\n",
+		b->version, b->commit, b->compiler, b->bearssl, b->cjson,
+		b->libyaml);
 	return 0;
 }
 
@@ -50,6 +53,13 @@ int run_agent(struct command_line *line, struct err *e)
 int run_reach(struct command_line *line, struct err *e)
 {
 	return reach_run(line->argc - 1, line->argv + 1, line->ui.out, e);
+}
+
+/* What images --prune has a node do, and its agent when there is little room. */
+int run_prune(struct command_line *line, struct err *e)
+{
+	return room_run(line->config ? line->config : LAYOUT_NODE_JSON,
+			line->session.dry_run, stdin, line->ui.out, e);
 }
 
 /* ---- images, and what runs in them ---- */

@@ -14,7 +14,7 @@
 
 /* What this file was made of; main's, for it alone is compiled anew with it. */
 struct build {
-	const char *version, *commit, *compiler, *bearssl, *cjson;
+	const char *version, *commit, *compiler, *bearssl, *cjson, *libyaml;
 	int64_t date; /* Unix seconds, 0: unknown */
 };
 
@@ -42,7 +42,8 @@ enum needs {
 /* Whether it changes something, and so wants the operators' lock. */
 enum changes {
 	CHANGES_NOTHING,
-	CHANGES_SWARM, /* but nothing of Azure's */
+	/* and of Azure's at most what an etag guards */
+	CHANGES_SWARM,
 	CHANGES_AZURE,
 };
 
@@ -71,7 +72,6 @@ struct command {
 			   struct err *e);
 	enum needs needs;
 	enum changes changes;
-	bool looks; /* unless words follow it: then it changes nothing */
 	/* That it reads, a bit for each enum setting: a flag for another one is
 	 * refused. */
 	uint64_t settings;
@@ -84,6 +84,8 @@ struct command {
 	bool number_joined;	  /* NAME-N is NAME N */
 	bool rest_is_for_machine; /* flags behind the first word, too */
 	bool hidden;		  /* another's other name: not listed */
+	int failure; /* exit code of all that is ours; 0: by what went wrong */
+	bool looks; /* alone: only words behind it, or --apply, change something */
 };
 
 /* Ends with a row without a name. */
@@ -97,8 +99,9 @@ enum flag_kind {
 	FLAG_TRUE, /* no value: sets a bool of struct command_line */
 	FLAG_TEXT, /* a text there */
 	FLAG_SETTING,
-	FLAG_FORMAT,  /* --output */
-	FLAG_FORWARD, /* -L, may be given several times */
+	FLAG_FORMAT,   /* --output */
+	FLAG_FORWARD,  /* -L, may be given several times */
+	FLAG_VARIABLE, /* -e, likewise */
 };
 
 struct flag {
@@ -168,6 +171,7 @@ int run_man(struct command_line *line, struct err *e);
 int run_helper(struct command_line *line, struct err *e);
 int run_agent(struct command_line *line, struct err *e);
 int run_reach(struct command_line *line, struct err *e);
+int run_prune(struct command_line *line, struct err *e);
 int run_demo(struct command_line *line, struct err *e);
 int run_monitor(struct command_line *line, struct err *e);
 int run_image(struct command_line *line, struct err *e);

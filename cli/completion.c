@@ -86,7 +86,9 @@ static void setting_values(enum setting which, struct values *v)
 			 info->words[0] != NULL ? " " : "",
 			 info->words[0] != NULL ? info->words[0] : "");
 	else if (info->kind == SETTING_WORD)
-		buf_addf(&v->words, "%s %s", info->words[0], info->words[1]);
+		buf_addf(&v->words, "%s %s%s%s", info->words[0], info->words[1],
+			 info->words[2] != NULL ? " " : "",
+			 info->words[2] != NULL ? info->words[2] : "");
 	else
 		v->files = which == S_CERTIFICATE;
 }

@@ -4,33 +4,6 @@
 
 #include "cli/cli.h"
 
-/* Distance of two words: insertions, deletions, substitutions. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[64], diagonal, above, best;
-	size_t n = strlen(b);
-
-	if (n >= 63)
-		return 99;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 0; a[i]; i++) {
-		diagonal = row[0];
-		row[0] = (unsigned)i + 1;
-		for (size_t j = 0; j < n; j++) {
-			above = row[j + 1];
-			best = diagonal + (a[i] != b[j]);
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			diagonal = above;
-			row[j + 1] = best;
-		}
-	}
-	return row[n];
-}
-
 /* What others call it. */
 static const struct {
 	const char *word, *name;
@@ -43,11 +16,9 @@ static const struct {
 	{ "destroy", "destroy-cluster" },
 	{ "diff", "plan" },
 	{ "drain", "evict" },
-	{ "exec", "ssh" },
 	{ "info", "status" },
 	{ "init", "up" },
 	{ "list", "list-agents" },
-	{ "logs", "tail-helper" },
 	{ "ls", "list-agents" },
 	{ "nodes", "list-agents" },
 	{ "open", "list-endpoints" },
@@ -85,7 +56,7 @@ static const char *meant(const char *word)
 		if (strcmp(synonyms[i].word, word) == 0)
 			return synonyms[i].name;
 	for (size_t i = 0; cli_commands[i].name != NULL; i++) {
-		unsigned d = distance(word, cli_commands[i].name);
+		unsigned d = str_distance(word, cli_commands[i].name);
 
 		if (d < best) {
 			best = d;
@@ -133,7 +104,7 @@ int cli_unknown_flag(const struct command *cmd, struct str name, struct err *e)
 	}
 	*nearest = '\0';
 	while (cli_each_flag(&f)) {
-		unsigned d = distance(typed, f.flag.name);
+		unsigned d = str_distance(typed, f.flag.name);
 
 		if (d < best && cli_takes_each(cmd, &f)) {
 			best = d;

@@ -30,6 +30,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--watch", .kind = FLAG_TRUE, .at = AT(session.watch) },
 	{ .name = "--stop", .kind = FLAG_TRUE, .at = AT(session.stop) },
 	{ .name = "--dry-run", .kind = FLAG_TRUE, .at = AT(session.dry_run) },
+	{ .name = "--prune", .kind = FLAG_TRUE, .at = AT(session.prune) },
 	{ .name = "--engine", .kind = FLAG_TRUE, .at = AT(session.engine) },
 	{ .name = "--reboot", .kind = FLAG_TRUE, .at = AT(session.reboot) },
 	{ .name = "--yes", .kind = FLAG_TRUE, .at = AT(session.yes) },
@@ -39,6 +40,11 @@ const struct flag cli_flags[] = {
 	{ .name = "--masters", .kind = FLAG_TRUE, .at = AT(session.masters) },
 	{ .name = "--keys", .kind = FLAG_TRUE, .at = AT(session.with_keys) },
 	{ .name = "--to-storage", .kind = FLAG_TRUE, .at = AT(session.to_storage) },
+	{ .name = "--with-registry-auth",
+	  .kind = FLAG_TRUE,
+	  .at = AT(session.with_registry_auth) },
+	{ .name = "--push", .kind = FLAG_TRUE, .at = AT(session.push) },
+	{ .name = "--apply", .kind = FLAG_TRUE, .at = AT(session.apply) },
 	{ .name = "--at-a-time", .kind = FLAG_TEXT, .at = AT(session.at_a_time) },
 	{ .name = "--rounds", .kind = FLAG_TEXT, .at = AT(session.rounds) },
 	{ .name = "--seed", .kind = FLAG_TEXT, .at = AT(session.seed) },
@@ -52,6 +58,14 @@ const struct flag cli_flags[] = {
 	{ .name = "--client-id", .kind = FLAG_TEXT, .at = AT(session.client_id) },
 	{ .name = "--claims-challenge", .kind = FLAG_TEXT, .at = AT(session.claims) },
 	{ .name = "-L", .kind = FLAG_FORWARD },
+	{ .name = "-e", .kind = FLAG_VARIABLE },
+	{ .name = "-f", .kind = FLAG_TRUE, .at = AT(session.follow) },
+	{ .name = "-i", .kind = FLAG_TRUE, .at = AT(session.interactive) },
+	{ .name = "-it", .kind = FLAG_TRUE, .at = AT(session.with_terminal) },
+	{ .name = "-t", .kind = FLAG_TRUE, .at = AT(session.terminal) },
+	{ .name = "-u", .kind = FLAG_TEXT, .at = AT(session.user) },
+	{ .name = "-w", .kind = FLAG_TEXT, .at = AT(session.workdir) },
+	{ .name = "--timestamps", .kind = FLAG_TRUE, .at = AT(session.timestamps) },
 	{ .name = "-o", .kind = FLAG_TEXT, .at = AT(session.file) },
 	{ .name = "--config", .kind = FLAG_TEXT, .at = AT(config) },
 	{ .name = "--listen", .kind = FLAG_TEXT, .at = AT(listen) },
@@ -126,6 +140,12 @@ static int take_value(struct command_line *line, const struct flag *flag,
 			return err_set(e, ERR_USAGE, "more than %d -L",
 				       SESSION_FORWARDS_MAX);
 		s->forwards[s->n_forwards++] = value;
+		return 0;
+	case FLAG_VARIABLE:
+		if (s->n_variables == SESSION_VARIABLES_MAX)
+			return err_set(e, ERR_USAGE, "more than %d -e",
+				       SESSION_VARIABLES_MAX);
+		s->variables[s->n_variables++] = value;
 		return 0;
 	}
 	return 0;

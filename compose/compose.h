@@ -15,8 +15,8 @@
  * /configs/create, /secrets/create.
  */
 struct compose_source {
-	const char *path;  /* of the file; what it names is beside it */
-	struct str text;   /* p not NULL: the file's text, and path is only its name */
+	const char *path; /* of the file; what it names is beside it */
+	struct str text; /* p not NULL: the file's text, and path is only its name */
 	const char *stack; /* the name to take; NULL: the file's, or its folder's */
 	/* What ${NAME} is; NULL: not set.  compose_read() never asks for names that
 	 * compose_never() has. */

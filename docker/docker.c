@@ -13,12 +13,21 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/split.h"
+#include "docker/inner.h"
 
 #define ANSWER_MAX (1u << 20)
 #define ITEM_MAX (256u << 10)
 #define PATH_MAX_N 2048
+#define AUTH_MAX (32u << 10)
 #define UPDATE_TRIES 5
+#define ENDLESS_MS (INT64_C(366) * 86400000)
 #define INGRESS_STEP_MS 300
+
+/* How large an answer, a request or an element of a list may be. */
+static size_t most(const struct docker *d, size_t usual)
+{
+	return d->most != 0 ? d->most : usual;
+}
 
 /* ---- reaching it ---- */
 
@@ -67,7 +76,7 @@ static const char *code_of(const char *message)
 }
 
 /* {"message": "..."} as our error. */
-static int refused(const char *method, const char *path, unsigned status,
+int docker_refused(const char *method, const char *path, unsigned status,
 		   struct str body, struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -82,38 +91,56 @@ static int refused(const char *method, const char *path, unsigned status,
 	return -1;
 }
 
-static int exchange(struct docker *d, const char *method, const char *path,
-		    struct str body, struct http_response *r, struct err *e)
+int docker_exchange(struct docker *d, const struct docker_ask *a,
+		    struct http_response *r, struct err *e)
 {
-	static const char *const json[] = { "Content-Type: application/json",
-					    NULL };
-	struct buf url = BUF_INIT(PATH_MAX_N);
+	const char *fields[4] = { NULL };
+	size_t n = 0;
+	struct buf url = BUF_INIT(PATH_MAX_N), auth = BUF_INIT(AUTH_MAX);
 	struct http_request q = {
-		.method = method,
-		.fields = body.p == NULL ? NULL : json,
-		.body = body,
-		.deadline_ms = now_ms() + d->timeout_ms,
-		.idle_ms = d->timeout_ms,
+		.method = a->method,
+		.fields = fields,
+		.body = a->body,
+		.deadline_ms = a->endless ? IO_FOREVER : now_ms() + d->timeout_ms,
+		.idle_ms = a->endless ? ENDLESS_MS : d->timeout_ms,
 	};
 	int rc = -1;
 
 	d->status = 0;
+	if (a->body.p != NULL || a->taken != NULL)
+		fields[n++] = "Content-Type: application/json";
+	if (a->taken != NULL)
+		fields[n++] = "Upgrade: tcp";
+	if (d->auth != NULL) {
+		buf_addf(&auth, "X-Registry-Auth: %s", d->auth);
+		fields[n++] = auth.str;
+	}
 	buf_adds(&url, "http://docker");
 	if (d->api != 0)
 		buf_addf(&url, "/v1.%u", d->api);
-	buf_adds(&url, path);
-	if (buf_check(&url, "request to Docker", e) < 0)
+	buf_adds(&url, a->path);
+	if (buf_check(&url, "request to Docker", e) < 0 ||
+	    buf_check(&auth, "credentials for a registry", e) < 0)
 		goto out;
 	q.url = url.str;
-	if (http_exchange(&d->http, &q, r, e) < 0) {
+	if (http_take_over(&d->http, &q, r, a->taken, e) < 0) {
 		err_in(e, "Docker Engine");
 		goto out;
 	}
 	d->status = r->head.status;
 	rc = 0;
 out:
+	buf_burn(&auth);
 	buf_release(&url);
 	return rc;
+}
+
+static int exchange(struct docker *d, const char *method, const char *path,
+		    struct str body, struct http_response *r, struct err *e)
+{
+	struct docker_ask a = { .method = method, .path = path, .body = body };
+
+	return docker_exchange(d, &a, r, e);
 }
 
 /* "1.41" of the Api-Version field. */
@@ -148,7 +175,8 @@ int docker_hello(struct docker *d, struct err *e)
 	d->api = 0;
 	rc = exchange(d, "GET", "/_ping", STR_NULL, &r, e);
 	if (rc == 0 && r.head.status != 200)
-		rc = refused("GET", "/_ping", r.head.status, buf_str(&r.body), e);
+		rc = docker_refused("GET", "/_ping", r.head.status,
+				    buf_str(&r.body), e);
 	if (rc == 0)
 		rc = settle(d, http_field(&r.head, "Api-Version"), e);
 	http_response_release(&r);
@@ -162,12 +190,12 @@ static int call_text(struct docker *d, const char *method, const char *path,
 	struct str text;
 	int rc = -1;
 
-	http_response_init(&r, ANSWER_MAX);
+	http_response_init(&r, most(d, ANSWER_MAX));
 	if (exchange(d, method, path, body, &r, e) < 0)
 		goto out;
 	text = str_trim(buf_str(&r.body));
 	if (r.head.status < 200 || r.head.status > 299) {
-		refused(method, path, r.head.status, text, e);
+		docker_refused(method, path, r.head.status, text, e);
 		goto out;
 	}
 	if (doc != NULL && text.n != 0) {
@@ -185,7 +213,7 @@ out:
 int docker_call(struct docker *d, const char *method, const char *path,
 		const cJSON *body, cJSON **doc, struct err *e)
 {
-	struct buf text = BUF_INIT(ANSWER_MAX);
+	struct buf text = BUF_INIT(most(d, ANSWER_MAX));
 	int rc = -1;
 
 	if (doc != NULL)
@@ -257,56 +285,77 @@ cJSON *docker_spec_part(cJSON *spec, const char *name)
 	return json_get_mut(spec, name);
 }
 
-/* ---- lists, one element at a time ---- */
+/* ---- answers that are not kept in memory ---- */
 
-struct list {
+struct download {
 	const struct http_response *r;
-	struct json_split split;
+	int (*take)(void *ctx, struct str piece, struct err *e);
+	void *ctx;
 	struct buf refusal;
 };
 
-static int list_piece(void *ctx, struct str piece, struct err *e)
+static int download_piece(void *ctx, struct str piece, struct err *e)
 {
-	struct list *l = ctx;
+	struct download *l = ctx;
 
 	if (l->r->head.status == 200)
-		return json_split_add(&l->split, piece, e);
+		return l->take(l->ctx, piece, e);
 	buf_addstr(&l->refusal, piece);
 	return 0;
+}
+
+int docker_download(struct docker *d, const char *path,
+		    int (*take)(void *ctx, struct str piece, struct err *e),
+		    void *ctx, struct err *e)
+{
+	struct http_response r;
+	struct download l = { .r = &r,
+			      .take = take,
+			      .ctx = ctx,
+			      .refusal = BUF_INIT(ITEM_MAX) };
+	int rc = -1;
+
+	if (d->api == 0 && docker_hello(d, e) < 0)
+		return -1;
+	http_response_init(&r, 0);
+	r.on_body = download_piece;
+	r.ctx = &l;
+	if (exchange(d, "GET", path, STR_NULL, &r, e) == 0)
+		rc = r.head.status == 200 ?
+			     0 :
+			     docker_refused("GET", path, r.head.status,
+					    buf_str(&l.refusal), e);
+	buf_release(&l.refusal);
+	http_response_release(&r);
+	return rc;
+}
+
+/* ---- lists, one element at a time ---- */
+
+static int list_piece(void *split, struct str piece, struct err *e)
+{
+	return json_split_add(split, piece, e);
 }
 
 int docker_each(struct docker *d, const char *path,
 		int (*each)(void *ctx, const cJSON *item, struct err *e),
 		void *ctx, struct err *e)
 {
-	struct http_response r;
-	struct list l = {
-		.r = &r, .refusal = BUF_INIT(ITEM_MAX),
-		.split = {
-			.what = "Docker's list", .each = each, .ctx = ctx,
-			.item_max = ITEM_MAX, .rest = BUF_INIT(2),	/* "[]" */
-		},
+	struct json_split split = {
+		.what = "Docker's list",
+		.each = each,
+		.ctx = ctx,
+		.item_max = most(d, ITEM_MAX),
+		.rest = BUF_INIT(2), /* "[]" */
 	};
-	int rc = -1;
+	int rc;
 
-	if (d->api == 0 && docker_hello(d, e) < 0)
-		return -1;
-	json_split_reset(&l.split);
-	http_response_init(&r, 0);
-	r.on_body = list_piece;
-	r.ctx = &l;
-	if (exchange(d, "GET", path, STR_NULL, &r, e) < 0)
-		goto out;
-	if (r.head.status != 200)
-		refused("GET", path, r.head.status, buf_str(&l.refusal), e);
-	else if (!l.split.ended)
-		err_set(e, ERR_PROTO, "Docker GET %s: the list has no end", path);
-	else
-		rc = 0;
-out:
-	json_split_release(&l.split);
-	buf_release(&l.refusal);
-	http_response_release(&r);
+	json_split_reset(&split);
+	rc = docker_download(d, path, list_piece, &split, e);
+	if (rc == 0 && !split.ended)
+		rc = err_set(e, ERR_PROTO, "Docker GET %s: the list has no end",
+			     path);
+	json_split_release(&split);
 	return rc;
 }
 

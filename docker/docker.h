@@ -36,6 +36,8 @@ struct docker {
 	unsigned api;	    /* 41 for 1.41; 0 before the first exchange */
 	unsigned status;    /* of the last answer, 0 when there was none */
 	int64_t timeout_ms; /* for one exchange */
+	size_t most;	    /* bytes of an answer or an element; 0: as below */
+	const char *auth;   /* X-Registry-Auth of what is asked; NULL: none */
 };
 
 /* How long an exchange may take unless d->timeout_ms is changed. */
@@ -85,6 +87,11 @@ cJSON *docker_spec_part(cJSON *spec, const char *name);
 int docker_each(struct docker *d, const char *path,
 		int (*each)(void *ctx, const cJSON *item, struct err *e),
 		void *ctx, struct err *e);
+
+/* GET what is no JSON, in pieces, within d->timeout_ms. */
+int docker_download(struct docker *d, const char *path,
+		    int (*take)(void *ctx, struct str piece, struct err *e),
+		    void *ctx, struct err *e);
 
 /* Append "?filters=..." for one filter, {"KEY":["VALUE"]}, percent-encoded. */
 void docker_filter(struct buf *path, const char *key, const char *value);

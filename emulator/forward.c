@@ -3,8 +3,10 @@
  * here it listens on the ports that the security groups let the Internet
  * reach, and passes connections on to the machine behind it, or to one of the
  * load balancer's pool that its probes find well (prober.c).  A connection that
- * is there goes on, whatever they find.
+ * is there goes on, whatever they find.  Of UDP, who sends from one address and
+ * port is a connection, until four minutes pass in silence.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,17 +24,22 @@
 #include "emulator/prober.h"
 #include "emulator/store.h"
 
-#define FORWARDS_MAX 64
+#define FORWARDS_MAX 256
+#define SCALE_SETS "Microsoft.Compute/virtualMachineScaleSets"
 #define PUBLIC_IPS "Microsoft.Network/publicIPAddresses"
 /* Whose a public address is: the local Azure's that listens there. */
 #define CLAIM_PORT 7770
 #define CONNECTIONS_MAX 128
+#define SILENCE_MS 3600000
+#define SILENCE_UDP_MS 240000 /* Azure's default, which UDP has in any case */
+#define DATAGRAM_MAX 65535
 
 /* One port of a public address, and the machines that connections to it reach. */
 struct forward {
 	char address[16]; /* the public one */
 	unsigned port;	  /* on it */
 	unsigned to_port; /* on the machine */
+	bool udp;
 	char *pool; /* id of the load balancer's pool; NULL: it is one machine, */
 	char to[16]; /* with this address */
 	unsigned turn; /* of the pool's members: how many connections there were */
@@ -72,7 +79,7 @@ static bool from_outside(const char *prefix)
 			  prefix);
 }
 
-static bool rule_covers(const cJSON *r, unsigned port)
+static bool rule_covers(const cJSON *r, unsigned port, bool udp)
 {
 	const cJSON *v;
 	bool source = from_outside(json_str_opt(r, "sourceAddressPrefix", NULL));
@@ -83,18 +90,18 @@ static bool rule_covers(const cJSON *r, unsigned port)
 	cJSON_ArrayForEach(v, json_get(r, "destinationPortRanges"))
 		ports = ports || port_in(v->valuestring, port);
 	return source && ports && json_is(r, "direction", "Inbound") &&
-	       str_listed("Tcp *", json_text(r, "protocol"));
+	       str_listed(udp ? "Udp *" : "Tcp *", json_text(r, "protocol"));
 }
 
 /* Is there a rule of the group's for that port, and does it let it in?  -1: no. */
-static int group_says(struct emu *m, const char *id, unsigned port)
+static int group_says(struct emu *m, const char *id, unsigned port, bool udp)
 {
 	const cJSON *nsg = store_doc(m, id), *rule, *best = NULL;
 
 	cJSON_ArrayForEach(rule, json_at(nsg, "properties.securityRules")) {
 		const cJSON *r = json_get(rule, "properties");
 
-		if (rule_covers(r, port) &&
+		if (rule_covers(r, port, udp) &&
 		    (best == NULL || json_int_opt(r, "priority", 0) <
 					     json_int_opt(best, "priority", 0)))
 			best = r;
@@ -105,7 +112,7 @@ static int group_says(struct emu *m, const char *id, unsigned port)
 /* Do the groups of the subnet and of the interface let the Internet reach that
  * port?  Where there are both, both must; a Standard address without is closed. */
 static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
-		   unsigned port)
+		   unsigned port, bool udp)
 {
 	static const char path[] = "properties.networkSecurityGroup.id";
 	const char *group[] = { json_str_opt(store_doc(m, subnet_id), path, NULL),
@@ -115,7 +122,7 @@ static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
 	for (size_t i = 0; i < 2; i++) {
 		if (group[i] == NULL)
 			continue;
-		if (group_says(m, group[i], port) <= 0)
+		if (group_says(m, group[i], port, udp) <= 0)
 			return false;
 		any = true;
 	}
@@ -123,7 +130,7 @@ static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
 }
 
 static void want(struct forwarder *w, const char *address, unsigned port,
-		 unsigned to_port, const char *to, const char *pool,
+		 bool udp, unsigned to_port, const char *to, const char *pool,
 		 const char *probe)
 {
 	struct forward *f = NULL;
@@ -131,7 +138,8 @@ static void want(struct forwarder *w, const char *address, unsigned port,
 	if (address == NULL || port == 0)
 		return;
 	for (size_t i = 0; i < w->n; i++)
-		if (strcmp(w->f[i].address, address) == 0 && w->f[i].port == port)
+		if (strcmp(w->f[i].address, address) == 0 &&
+		    w->f[i].port == port && w->f[i].udp == udp)
 			f = &w->f[i];
 	if (f == NULL && w->n < FORWARDS_MAX) {
 		f = &w->f[w->n++];
@@ -139,6 +147,7 @@ static void want(struct forwarder *w, const char *address, unsigned port,
 		f->fd = -1;
 		snprintf(f->address, sizeof(f->address), "%s", address);
 		f->port = port;
+		f->udp = udp;
 	}
 	if (f == NULL)
 		return;
@@ -168,11 +177,32 @@ static void want_nic(struct forwarder *w, const cJSON *nic, const cJSON *ip)
 	if (pip == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (let_in(m, nic, subnet, ports[i]))
+		if (let_in(m, nic, subnet, ports[i], false))
 			want(w, address_of(m, pip),
-			     ports[i] == 22 ? m->ssh_port : ports[i], ports[i],
+			     ports[i] == 22 ? m->ssh_port : ports[i], false,
+			     ports[i],
 			     json_str_opt(ip, "properties.privateIPAddress", NULL),
 			     NULL, NULL);
+}
+
+/* Where the machines of a pool are: the subnet of the scale set that has it.  NULL:
+ * none has. */
+static const char *subnet_of_pool(struct emu *m, const char *pool)
+{
+	const char *path = "properties.virtualMachineProfile.networkProfile."
+			   "networkInterfaceConfigurations[0].properties."
+			   "ipConfigurations[0].properties";
+	const cJSON *ip, *v;
+
+	for (struct entry *n = NULL;
+	     (n = store_typed(m, n, SCALE_SETS)) != NULL;) {
+		ip = json_at(n->doc, path);
+		cJSON_ArrayForEach(v, json_get(ip,
+					       "loadBalancerBackendAddressPools"))
+			if (json_is(v, "id", pool))
+				return json_str_opt(ip, "subnet.id", NULL);
+	}
+	return NULL;
 }
 
 static void want_lb(struct forwarder *w, const cJSON *lb)
@@ -184,15 +214,20 @@ static void want_lb(struct forwarder *w, const cJSON *lb)
 		const cJSON *r = json_get(rule, "properties");
 		const cJSON *front = store_doc(
 			m, json_str_opt(r, "frontendIPConfiguration.id", NULL));
+		const char *pool = json_text(r, "backendAddressPool.id");
+		const char *subnet = subnet_of_pool(m, pool);
+		unsigned to_port = (unsigned)json_int_opt(r, "backendPort", 0);
+		bool udp = json_is(r, "protocol", "Udp");
 
+		/* the caller's address is kept, so the machines' group decides */
+		if (subnet != NULL && !let_in(m, NULL, subnet, to_port, udp))
+			continue;
 		want(w,
 		     address_of(m, json_str_opt(front,
 						"properties.publicIPAddress.id",
 						NULL)),
-		     (unsigned)json_int_opt(r, "frontendPort", 0),
-		     (unsigned)json_int_opt(r, "backendPort", 0), NULL,
-		     json_text(r, "backendAddressPool.id"),
-		     json_str_opt(r, "probe.id", NULL));
+		     (unsigned)json_int_opt(r, "frontendPort", 0), udp, to_port,
+		     NULL, pool, json_str_opt(r, "probe.id", NULL));
 	}
 }
 
@@ -236,6 +271,36 @@ void forward_tell_taken(struct emu *m, FILE *out)
 	}
 }
 
+/* A socket of that address and port, which others may have, too: the kernel gives a
+ * datagram to the one that is connected to who sent it. */
+static int udp_socket(const char *address, unsigned port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+	    on = 1;
+
+	if (fd < 0 || inet_pton(AF_INET, address, &a.sin_addr) != 1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int open_forward(const struct forward *f, struct err *e)
+{
+	unsigned port = f->port;
+	int fd;
+
+	if (!f->udp)
+		return tcp_listen(f->address, &port, NULL, e);
+	fd = udp_socket(f->address, port);
+	return fd >= 0 ? fd : err_sys(e, ERR_IO, "cannot listen");
+}
+
 static void refresh(struct forwarder *w)
 {
 	struct emu *m = w->m;
@@ -257,19 +322,18 @@ static void refresh(struct forwarder *w)
 		else if (str_is(type, "Microsoft.Network/loadBalancers"))
 			want_lb(w, n->doc);
 		else if (str_is(type, PUBLIC_IPS))
-			want(w, address_of(m, n->key), CLAIM_PORT, 0, NULL,
-			     NULL, NULL);
+			want(w, address_of(m, n->key), CLAIM_PORT, false, 0,
+			     NULL, NULL, NULL);
 	}
 	for (i = 0; i < w->n; i++) {
 		struct forward *f = &w->f[i];
 
 		if (f->keep && f->fd < 0) {
-			unsigned port = f->port;
-
-			f->fd = tcp_listen(f->address, &port, NULL, &e);
+			f->fd = open_forward(f, &e);
 			if (f->fd >= 0 || !f->told)
-				emu_log(m, "public %s:%u: %s", f->address,
-					f->port, f->fd < 0 ? e.msg : "open");
+				emu_log(m, "public %s:%u%s: %s", f->address,
+					f->port, f->udp ? "/udp" : "",
+					f->fd < 0 ? e.msg : "open");
 			f->told = true;
 			err_clear(&e);
 		}
@@ -300,6 +364,9 @@ struct visit {
 	struct forwarder *w;
 	struct forward f; /* pool and probe are copies */
 	int fd;
+	/* of UDP: what came first, from who fd is connected to */
+	char *first;
+	size_t n;
 };
 
 /* The address of the machine that is to answer.  Lock held. */
@@ -344,7 +411,7 @@ static void relay(struct emu *m, int a, int b)
 			       { .fd = m->stop_fd[0], .events = POLLIN } };
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		if (poll(p, 3, 3600000) <= 0 || p[2].revents != 0)
+		if (poll(p, 3, SILENCE_MS) <= 0 || p[2].revents != 0)
 			break;
 		if (p[0].revents != 0 && !pump(a, b))
 			p[0].fd = -1;
@@ -353,9 +420,50 @@ static void relay(struct emu *m, int a, int b)
 	}
 }
 
+/* That of a datagram which nobody takes is no end. */
+static void pass(int from, int to, char *room)
+{
+	ssize_t n = recv(from, room, DATAGRAM_MAX, MSG_DONTWAIT);
+
+	if (n >= 0)
+		(void)!send(to, room, (size_t)n, MSG_DONTWAIT);
+}
+
+/* Datagrams both ways, until there are none any more. */
+static void relay_datagrams(struct emu *m, int a, int b)
+{
+	struct pollfd p[3] = { { .fd = a, .events = POLLIN },
+			       { .fd = b, .events = POLLIN },
+			       { .fd = m->stop_fd[0], .events = POLLIN } };
+	char *room = xmalloc(DATAGRAM_MAX);
+
+	while (poll(p, 3, SILENCE_UDP_MS) > 0 && p[2].revents == 0) {
+		if (p[0].revents != 0)
+			pass(a, b, room);
+		if (p[1].revents != 0)
+			pass(b, a, room);
+	}
+	free(room);
+}
+
+static int udp_connect(const char *address, unsigned port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && (inet_pton(AF_INET, address, &a.sin_addr) != 1 ||
+			connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static void visit_free(struct visit *v)
 {
 	close(v->fd);
+	free(v->first);
 	free(v->f.pool);
 	free(v->f.probe);
 	free(v);
@@ -375,10 +483,16 @@ static void *visit_thread(void *p)
 		pthread_mutex_lock(&m->lock);
 		found = choose(v, to);
 		pthread_mutex_unlock(&m->lock);
-		if (found)
+		if (found && v->f.udp)
+			fd = udp_connect(to, v->f.to_port);
+		else if (found)
 			fd = tcp_connect(to, v->f.to_port, now_ms() + 10000, &e);
 	}
-	if (fd >= 0) {
+	if (fd >= 0 && v->f.udp) {
+		(void)!send(fd, v->first, v->n, MSG_DONTWAIT);
+		relay_datagrams(m, v->fd, fd);
+		close(fd);
+	} else if (fd >= 0) {
 		fcntl(v->fd, F_SETFL, fcntl(v->fd, F_GETFL) | O_NONBLOCK);
 		relay(m, v->fd, fd);
 		close(fd);
@@ -391,18 +505,40 @@ static void *visit_thread(void *p)
 	return NULL;
 }
 
+/* Somebody's first datagram, and a socket that gets those to come.  -1: nobody's. */
+static int accept_datagram(const struct forward *f, struct visit *v)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	ssize_t n;
+	int fd;
+
+	v->first = xmalloc(DATAGRAM_MAX);
+	n = recvfrom(f->fd, v->first, DATAGRAM_MAX, MSG_DONTWAIT,
+		     (struct sockaddr *)&from, &len);
+	if (n < 0 || (fd = udp_socket(f->address, f->port)) < 0)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&from, len) < 0) {
+		close(fd);
+		return -1;
+	}
+	v->n = (size_t)n;
+	return fd;
+}
+
 static void visit(struct forwarder *w, struct forward *f)
 {
-	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
-	struct visit *v;
+	struct visit *v = xcalloc(1, sizeof(*v));
+	int fd = f->udp ? accept_datagram(f, v) :
+			  accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
-		return;
-	if (w->connections >= CONNECTIONS_MAX) {
-		close(fd);
+	if (fd < 0 || w->connections >= CONNECTIONS_MAX) {
+		if (fd >= 0)
+			close(fd);
+		free(v->first);
+		free(v);
 		return;
 	}
-	v = xcalloc(1, sizeof(*v));
 	v->w = w;
 	v->f = *f;
 	v->f.pool = f->pool != NULL ? xstrdup(f->pool) : NULL;

@@ -90,6 +90,8 @@ static int request_head(const struct talk *t, struct buf *b, struct err *e)
 		buf_addf(b, "User-Agent: %s\r\n", t->c->user_agent);
 	for (const char *const *f = q->fields; f != NULL && *f != NULL; f++)
 		buf_addf(b, "%s\r\n", *f);
+	if (t->take)
+		buf_adds(b, "Connection: Upgrade\r\n");
 	if (q->body_read != NULL || q->body.p != NULL || is_method(q, with_body))
 		buf_addf(b, "Content-Length: %llu\r\n",
 			 (unsigned long long)body_length(q));
@@ -114,6 +116,13 @@ static void hand_over(struct talk *t)
 	t->have_head = true;
 }
 
+/* What follows the head is a conversation. */
+static bool is_taken(const struct talk *t)
+{
+	return t->parser.until_close &&
+	       (t->r->head.status == 101 || t->r->head.status == 200);
+}
+
 /* Make what can be made of the bytes that are there. */
 static int digest(struct talk *t, struct err *e)
 {
@@ -125,10 +134,13 @@ static int digest(struct talk *t, struct err *e)
 		event = http_parse(&t->parser, &in, &piece, e);
 		if (event == HTTP_HEAD)
 			hand_over(t);
+		t->taken = event == HTTP_HEAD && t->take && is_taken(t);
+		if (t->taken)
+			break;
 		else if (event == HTTP_BODY)
 			rc = deliver(t->r, piece, e);
 	} while (rc == 0 && (event == HTTP_HEAD || event == HTTP_BODY));
-	t->done = event == HTTP_END;
+	t->done = event == HTTP_END || t->taken;
 	buf_consume(&t->c->in, t->c->in.n - in.n);
 	return event == HTTP_BROKEN ? -1 : rc;
 }

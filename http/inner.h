@@ -26,6 +26,8 @@ struct talk {
 	bool sent;	 /* the whole request */
 	bool have_head;
 	bool done; /* the whole answer */
+	bool take; /* the connection is wanted: done with the head, if it is had */
+	bool taken;
 };
 
 /* Whether the client's connection leads to that origin and the peer has not

@@ -227,6 +227,11 @@ static int finish_head(struct http_parser *p)
 {
 	if (p->head.raw.cap != p->cap_at_line && index_head(p) < 0)
 		return -1;
+	if (!p->request && p->head.status == 101 && p->upgrade) {
+		p->until_close = true;
+		p->state = AT_BODY_TO_CLOSE;
+		return 1;
+	}
 	if (!p->request && p->head.status < 200) {
 		if (p->head.status == 101)
 			return REFUSE(p, 400,

@@ -42,6 +42,7 @@
 #include "node/life.h"
 #include "node/node.h"
 #include "node/registry.h"
+#include "node/room.h"
 
 #define CONNS_MAX 16
 #define CONNS_PEER_MAX 4
@@ -242,6 +243,7 @@ struct agent {
 	int64_t unsettled_since_ms;
 	int64_t doubted_since_ms;
 	struct lacks lacks;
+	struct room room;
 	struct files list;	    /* of files that make this machine */
 	char files[FILES_HASH_MAX]; /* the hash of them */
 	int64_t files_ms;	    /* when they are looked at again */
@@ -758,6 +760,7 @@ static int round_once(struct agent *a, struct err *e)
 				 0 :
 				 now_ms() - a->unsettled_since_ms;
 	look_lacks(a, &v);
+	room_look(&a->room, now_ms());
 	judge(a, &v);
 	view_set(a, &v);
 	tell_systemd(a, &v);
@@ -1009,11 +1012,12 @@ int agent_run(const char *config, const char *version, struct err *e)
 	files_empty(&a->list);
 	daemon_settle();
 	lacks_init(&a->lacks, &a->config);
+	a->room = (struct room){ .config = config, .root = a->config.docker_root };
 	docker_init_unix(&a->docker, a->config.docker_socket);
 	a->docker.timeout_ms = ENGINE_MS;
 	a->registry = registry_start("/proc/self/exe", version,
-				     a->config.image_list,
-				     LAYOUT_PROGRAM_BEFORE, 0);
+				     a->config.image_list, LAYOUT_PROGRAM_BEFORE,
+				     a->config.images_url, 0);
 	rc = agent_serve(a, e);
 	if (rc == 0)
 		daemon_say("agent: stopped");

@@ -55,6 +55,7 @@ static const struct field {
 	{ "share_unlock_key", FLAG, IN(share_unlock_key), 0, 0, NULL, 0 },
 	{ "image_list", TEXT, IN(image_list), 0, 0, NULL, 0 },
 	{ "marker_url", TEXT, IN(marker_url), 0, 0, NULL, 0 },
+	{ "images_url", TEXT, IN(images_url), 0, 0, NULL, 0 },
 	{ "docker_socket", TEXT, IN(docker_socket), 0, 0, DOCKER_SOCKET, 0 },
 	{ "listen", ADDRESS, IN(listen), 0, 0, "0.0.0.0", 0 },
 	{ "helper_port", NUMBER, IN(helper_port), 1, 65535, NULL,

@@ -40,6 +40,9 @@ struct node_config {
 	/* "marker_url": a signed address of the cluster's marker (node/marker.h):
 	 * masters may make it, agents read it; "" in clusters without one */
 	char marker_url[1024];
+	/* "images_url": a signed address of the container of pushed images, which
+	 * may read and list (node/pushed.h); "" in clusters without one */
+	char images_url[1024];
 
 	/* What only tests and unusual machines set; defaults in config.c. */
 	char docker_socket[100];

@@ -46,6 +46,19 @@
 #define LAYOUT_REGISTRY_HOST "127.0.0.1"
 #define LAYOUT_IMAGE "azswarm"
 
+/*
+ * The owner's images: a container beside this program's own in the storage
+ * account.  Every config, layer, manifest and index is there by its digest, and
+ * each tag's manifest (or index) once more by its name; the blob's content type
+ * is its media type.  NAME and TAG are as OCI's distribution spec has them, and
+ * NAME is never LAYOUT_IMAGE.
+ */
+#define LAYOUT_IMAGES "images"
+#define LAYOUT_IMAGES_BLOB "blobs/sha256/"  /* HEX */
+#define LAYOUT_IMAGES_MANIFEST "manifests/" /* NAME/TAG */
+#define LAYOUT_REGISTRY \
+	LAYOUT_REGISTRY_HOST ":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/"
+
 /* Files of a node. */
 #define LAYOUT_NODE_JSON "/etc/azswarm/node.json"
 #define LAYOUT_HELPER_KEY "helper.key" /* beside node.json */

@@ -19,15 +19,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/net.h"
 #include "base/time.h"
-#include "http.h"
-#include "tls/tls.h"
+#include "node/blobs.h"
 
 #define FILE_MAX 2048
 #define ANSWER_MAX \
 	8192 /* of the storage account: errors are longer than markers */
-#define HOSTS_MAX (64u << 10)
 #define FOUNDING_S 60 /* so long a founder may take */
 
 /* ---- on our own disk ---- */
@@ -92,55 +89,14 @@ int life_save(const char *dir, const struct life *l, struct err *e)
 
 /* ---- in the storage account ---- */
 
-/* Names under localhost are this machine (RFC 6761), unless the hosts file says
- * where they are: a rehearsal cloud has such names, for its machines elsewhere. */
-static void place(const char *host, char addr[256])
-{
-	struct buf b = BUF_INIT(HOSTS_MAX);
-	struct err e = ERR_INIT;
-	struct str rest, line, word, first;
-
-	snprintf(addr, 256, "%s", host);
-	if (str_ends(str_of(host), STR(".localhost")) &&
-	    file_read("/etc/hosts", &b, &e) == 0) {
-		rest = buf_str(&b);
-		while (str_next(&rest, '\n', &line)) {
-			first = STR_NULL;
-			while (str_next(&line, ' ', &word)) {
-				if (first.n == 0)
-					first = word;
-				else if (str_eqz(word, host) && first.n < 64)
-					snprintf(addr, 256, "%.*s",
-						 (int)first.n, first.p);
-			}
-		}
-	}
-	buf_release(&b);
-}
-
-static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
-			   int64_t deadline_ms, struct err *e)
-{
-	char addr[256];
-	int fd;
-
-	if (!tls) {
-		err_set(e, ERR_DATA, "its address is not https");
-		return NULL;
-	}
-	place(host, addr);
-	fd = tcp_connect(addr, port, deadline_ms, e);
-	return fd < 0 ? NULL : tls_connect(fd, host, ctx, deadline_ms, e);
-}
-
-/* One exchange; the roots are had for as long as it takes.  The status, with
- * the service's own name for it in code; 0 with e. */
+/* One exchange.  The status, with the service's own name for it in code; 0 with
+ * e. */
 static unsigned storage(const char *method, const char *url,
 			const char *const *fields, struct str body,
-			char code[64], struct buf *answer, struct err *e)
+			char code[BLOBS_CODE_MAX], struct buf *answer,
+			struct err *e)
 {
-	struct tls_trust *trust = tls_trust_default(e);
-	struct http_client c;
+	struct blobs b;
 	struct http_request q = {
 		.method = method,
 		.url = url,
@@ -151,41 +107,24 @@ static unsigned storage(const char *method, const char *url,
 	};
 	struct http_response r;
 	unsigned status = 0;
-	struct str s;
 
 	code[0] = '\0';
-	if (trust == NULL)
-		return 0;
-	http_client_init(&c, (struct http_dialer){ dial, trust }, "azswarm");
 	http_response_init(&r, ANSWER_MAX);
-	if (http_exchange(&c, &q, &r, e) == 0) {
+	if (blobs_init(&b, e) == 0 && http_exchange(&b.http, &q, &r, e) == 0) {
 		status = r.head.status;
-		s = str_head(http_field(&r.head, "x-ms-error-code"), 63);
-		if (s.n > 0)
-			memcpy(code, s.p, s.n);
-		code[s.n] = '\0';
+		blobs_code(&r.head, code);
 		buf_addstr(answer, buf_str(&r.body));
 	}
 	http_response_release(&r);
-	http_client_release(&c);
-	tls_trust_free(trust);
+	blobs_release(&b);
 	return status;
-}
-
-static void refused(unsigned status, const char *code, struct err *e)
-{
-	err_set(e, ERR_AZURE, "the storage account answers %u %s%s", status,
-		*code != '\0' ? code : http_reason(status),
-		status == 403 ? ": is the address in node.json expired, or its "
-				"key another one? 'azswarm upgrade' renews it" :
-				"");
 }
 
 enum life_known life_look(const char *url, struct marker *m, struct err *e)
 {
 	struct buf text = BUF_INIT(ANSWER_MAX);
 	enum life_known known = LIFE_UNKNOWN;
-	char code[64];
+	char code[BLOBS_CODE_MAX];
 	unsigned status = storage("GET", url, NULL, STR_NULL, code, &text, e);
 
 	/* a container that is not there is no answer about what was in it */
@@ -195,7 +134,7 @@ enum life_known life_look(const char *url, struct marker *m, struct err *e)
 		 marker_parse(str_trim(buf_str(&text)), m, e) == 0)
 		known = LIFE_MARKED;
 	else if (status != 0 && status != 200)
-		refused(status, code, e);
+		blobs_refused(status, code, e);
 	if (known == LIFE_UNKNOWN)
 		err_in(e, "the cluster's marker cannot be read");
 	buf_release(&text);
@@ -212,7 +151,7 @@ enum life_made life_make(const char *url, const struct marker *m, struct err *e)
 	};
 	struct buf text = BUF_INIT(MARKER_MAX), answer = BUF_INIT(ANSWER_MAX);
 	enum life_made made = LIFE_NOT_TOLD;
-	char code[64];
+	char code[BLOBS_CODE_MAX];
 	unsigned status;
 
 	marker_print(m, &text);
@@ -224,7 +163,7 @@ enum life_made life_make(const char *url, const struct marker *m, struct err *e)
 		 (status == 403 && strcmp(code, "UnauthorizedBlobOverwrite") == 0))
 		made = LIFE_TAKEN;
 	else if (status != 0)
-		refused(status, code, e);
+		blobs_refused(status, code, e);
 	if (made == LIFE_NOT_TOLD)
 		err_in(e, "the cluster's marker cannot be made");
 	buf_release(&text);

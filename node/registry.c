@@ -1,7 +1,7 @@
 /*
- * The registry's HTTP: /v2/, tags, manifests and blobs of the one image, and of
- * the version before it.
- * Knows paths and headers; image.c knows the bytes.
+ * The registry's HTTP: /v2/, tags, manifests and blobs of our own image, of the
+ * version before it, and of what was pushed.
+ * Knows paths and headers; image.c and pushed.c know the bytes.
  */
 #include "node/registry.h"
 
@@ -19,14 +19,16 @@
 #include "http.h"
 #include "node/daemon.h"
 #include "node/layout.h"
+#include "node/pushed.h"
 
-#define CONNS_MAX 16
-#define CONNS_PEER_MAX 12 /* an engine takes four or so */
+#define CONNS_MAX 32
+#define CONNS_PEER_MAX 28 /* an engine takes three an image, or three in all */
 #define IDLE_MS 30000
 #define AGAIN_MS 5000
 #define BEFORE_MS 5000 /* of the version before, to say which it is */
 #define PIECE (16u << 10)
 #define TEXT_MAX 1024
+#define LIST_MAX (1u << 20)
 
 #define VERSION_FIELD "Docker-Distribution-Api-Version: registry/2.0"
 #define NAME_PATH "/v2/" LAYOUT_IMAGE "/"
@@ -44,10 +46,11 @@ static void answer(struct http_exchange *x, unsigned status, const char *type,
 static void refuse(struct http_exchange *x, unsigned status, const char *code,
 		   const char *text, const char *extra)
 {
-	struct buf b = BUF_INIT(TEXT_MAX);
+	struct buf b = BUF_INIT(2 * TEXT_MAX);
 
-	buf_addf(&b, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\"}]}\n",
-		 code, text);
+	buf_addf(&b, "{\"errors\":[{\"code\":\"%s\",\"message\":", code);
+	buf_add_json_string(&b, str_head(str_of(text), TEXT_MAX));
+	buf_adds(&b, "}]}\n");
 	answer(x, status, "application/json", extra, buf_str(&b));
 	buf_release(&b);
 }
@@ -236,34 +239,30 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* In order, from behind `last` on, at most `n`. */
-static void tags(const struct image *img, struct http_exchange *x)
+/* Those of them, which are sorted, that are behind `last`, at most `n`. */
+static void answer_list(struct http_exchange *x, const char *path,
+			const char *begin, const char *const *all, size_t n_all)
 {
-	const char *all[TAGS_MAX] = { "latest", img->version,
-				      img->before != NULL ? img->before->version :
-							    img->version };
-	struct buf b = BUF_INIT(TEXT_MAX), last = BUF_INIT(128),
+	struct buf b = BUF_INIT(LIST_MAX), last = BUF_INIT(PUSHED_NAME_MAX),
 		   count = BUF_INIT(32);
 	char *link = NULL;
-	uint64_t n = TAGS_MAX;
+	uint64_t n = n_all;
 	const char *sep = "";
 
-	qsort(all, TAGS_MAX, sizeof(*all), by_text);
 	if (http_x_param(x, "n", &count) &&
 	    !str_num(buf_str(&count), UINT32_MAX, &n))
-		n = TAGS_MAX;
+		n = n_all;
 	http_x_param(x, "last", &last);
-	buf_adds(&b, "{\"name\":\"" LAYOUT_IMAGE "\",\"tags\":[");
-	for (size_t i = 0; i < TAGS_MAX; i++) {
+	buf_adds(&b, begin);
+	for (size_t i = 0; i < n_all; i++) {
 		if (strcmp(all[i], last.str) <= 0 ||
 		    (i > 0 && strcmp(all[i], all[i - 1]) == 0))
 			continue;
 		if (n-- == 0) {
 			if (i > 0)
-				link = xasprintf("Link: <" NAME_PATH
-						 "tags/list?n=%s&last=%s>; "
+				link = xasprintf("Link: <%s?n=%s&last=%s>; "
 						 "rel=\"next\"",
-						 count.str, all[i - 1]);
+						 path, count.str, all[i - 1]);
 			break;
 		}
 		buf_addf(&b, "%s\"%s\"", sep, all[i]);
@@ -277,45 +276,224 @@ static void tags(const struct image *img, struct http_exchange *x)
 	buf_release(&count);
 }
 
-void registry_handle(const struct image *img, struct http_exchange *x)
+static void tags(const struct image *img, struct http_exchange *x)
+{
+	const char *all[TAGS_MAX] = { "latest", img->version,
+				      img->before != NULL ? img->before->version :
+							    img->version };
+
+	qsort(all, TAGS_MAX, sizeof(*all), by_text);
+	answer_list(x, NAME_PATH "tags/list",
+		    "{\"name\":\"" LAYOUT_IMAGE "\",\"tags\":[", all, TAGS_MAX);
+}
+
+/* ---- what was pushed ---- */
+
+/* got is not PUSHED_FOUND, and why says what is the matter: it is told the engine,
+ * and *e when it concerns others. */
+static void refuse_pushed(struct http_exchange *x, enum pushed got,
+			  const char *unknown, const struct err *why,
+			  struct err *e)
+{
+	if (got == PUSHED_NONE) {
+		refuse(x, 404, unknown, why->msg, NULL);
+		return;
+	}
+	*e = *why;
+	/* of what is answered with 4xx, engines show the text */
+	if (got == PUSHED_DENIED)
+		refuse(x, 403, "DENIED", why->msg, NULL);
+	else
+		refuse(x, 503, "UNAVAILABLE", why->msg, NULL);
+}
+
+static void pushed_manifest_answer(const char *url, struct str name,
+				   struct str ref, struct http_exchange *x,
+				   struct err *e)
+{
+	struct pushed_manifest m;
+	struct err why = ERR_INIT;
+	enum pushed got = pushed_manifest(url, name, ref, &m, &why);
+	char *digest;
+
+	if (got == PUSHED_FOUND) {
+		digest = xasprintf("Docker-Content-Digest: %s", m.digest);
+		answer(x, 200, m.type, digest, buf_str(&m.text));
+		free(digest);
+	} else {
+		refuse_pushed(x, got, "MANIFEST_UNKNOWN", &why, e);
+	}
+	pushed_release(&m);
+}
+
+/* A blob on its way. */
+struct sending {
+	struct http_exchange *x;
+	const char *digest;
+	bool begun;
+};
+
+static int relay_head(void *ctx, unsigned status, uint64_t length,
+		      const char *range, struct err *e)
+{
+	struct sending *y = ctx;
+	char *digest = xasprintf("Docker-Content-Digest: %s", y->digest),
+	     *etag = xasprintf("ETag: \"%s\"", y->digest),
+	     *part = xasprintf("Content-Range: %s", range);
+	const char *fields[] = { "Content-Type: application/octet-stream",
+				 VERSION_FIELD,
+				 "Accept-Ranges: bytes",
+				 digest,
+				 etag,
+				 *range != '\0' ? part : NULL,
+				 NULL };
+	int rc = 0;
+
+	y->begun = true;
+	if (status == 416)
+		refuse(y->x, 416, "SIZE_INVALID", "the range is not in the blob",
+		       *range != '\0' ? part : NULL);
+	else
+		rc = http_x_begin(y->x, status, fields, length, e);
+	free(digest);
+	free(etag);
+	free(part);
+	return rc;
+}
+
+static int relay_piece(void *ctx, struct str piece, struct err *e)
+{
+	return http_x_send(((struct sending *)ctx)->x, piece, e);
+}
+
+static void pushed_blob_answer(const char *url, struct str digest,
+			       struct http_exchange *x, struct err *e)
+{
+	const struct http_head *h = http_x_head(x);
+	char *text = str_dup(digest);
+	struct sending y = { .x = x, .digest = text };
+	const struct pushed_sink sink = { relay_head, relay_piece, &y };
+	struct err why = ERR_INIT;
+	enum pushed got = pushed_blob(url, digest, http_field(h, "range"),
+				      str_eqz(h->method, "HEAD"), &sink, &why);
+
+	/* short of the announced length the connection breaks off */
+	if (got == PUSHED_FOUND && http_x_status(x) != 416)
+		http_x_end(x, &why);
+	else if (!y.begun)
+		refuse_pushed(x, got, "BLOB_UNKNOWN", &why, e);
+	else if (why.kind != ERR_NONE)
+		*e = why;
+	free(text);
+}
+
+/* The tags of name; p NULL: the names, of which ours is one. */
+static void pushed_list_answer(const char *url, struct str name,
+			       struct http_exchange *x, struct err *e)
+{
+	bool tags = name.p != NULL;
+	char *path = tags ? xasprintf("/v2/%.*s/tags/list", STR_ARG(name)) :
+			    xstrdup("/v2/_catalog"),
+	     *begin = tags ? xasprintf("{\"name\":\"%.*s\",\"tags\":[",
+				       STR_ARG(name)) :
+			     xstrdup("{\"repositories\":[");
+	struct err why = ERR_INIT;
+	struct pushed_list l = { 0 };
+	enum pushed got = tags || *url != '\0' ?
+				  pushed_list(url, name, &l, &why) :
+				  PUSHED_FOUND;
+
+	if (got == PUSHED_FOUND && !tags)
+		pushed_list_add(&l, STR(LAYOUT_IMAGE));
+	if (got != PUSHED_FOUND)
+		refuse_pushed(x, got, "NAME_UNKNOWN", &why, e);
+	else if (l.n == 0)
+		refuse(x, 404, "NAME_UNKNOWN",
+		       "nothing of that name was pushed to this cluster", NULL);
+	else
+		answer_list(x, path, begin, (const char *const *)l.name, l.n);
+	pushed_list_release(&l);
+	free(path);
+	free(begin);
+}
+
+/* "NAME/manifests/REF", "NAME/blobs/DIGEST", "NAME/tags/list", where NAME may
+ * have slashes and be called like what is behind it. */
+static void pushed_answer(const char *url, struct str path,
+			  struct http_exchange *x, struct err *e)
+{
+	ptrdiff_t last = str_rchr(path, '/');
+	struct str name = str_head(path, last < 0 ? 0 : (size_t)last);
+	struct str ref = str_skip(path, name.n + 1), kind;
+
+	last = str_rchr(name, '/');
+	kind = str_skip(name, (size_t)(last + 1));
+	name = str_head(name, last < 0 ? 0 : (size_t)last);
+	if (!pushed_is_name(name) || str_eqz(name, LAYOUT_IMAGE))
+		refuse(x, 404, "NAME_UNKNOWN", "that is no name of an image",
+		       NULL);
+	else if (str_eqz(kind, "manifests") &&
+		 (pushed_is_tag(ref) || pushed_is_digest(ref)))
+		pushed_manifest_answer(url, name, ref, x, e);
+	else if (str_eqz(kind, "manifests"))
+		refuse(x, 404, "MANIFEST_UNKNOWN", "that is no tag or digest",
+		       NULL);
+	else if (str_eqz(kind, "blobs") && pushed_is_digest(ref))
+		pushed_blob_answer(url, ref, x, e);
+	else if (str_eqz(kind, "blobs"))
+		refuse(x, 404, "BLOB_UNKNOWN", "that is no digest", NULL);
+	else if (str_eqz(kind, "tags") && str_eqz(ref, "list"))
+		pushed_list_answer(url, name, x, e);
+	else
+		refuse(x, 404, "UNSUPPORTED", "no such path", NULL);
+}
+
+/* Our own image's. */
+static void own_answer(const struct image *img, struct str path,
+		       struct http_exchange *x)
+{
+	if (str_starts(path, STR("manifests/")))
+		manifest(img, str_skip(path, 10), x);
+	else if (str_starts(path, STR("blobs/")))
+		blobs(img, str_skip(path, 6), x);
+	else if (str_eqz(path, "tags/list"))
+		tags(img, x);
+	else
+		refuse(x, 404, "UNSUPPORTED", "no such path", NULL);
+}
+
+void registry_handle(const struct image *img, const char *pushed,
+		     struct http_exchange *x, struct err *e)
 {
 	struct str path = http_x_path(x), method = http_x_head(x)->method;
 
-	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD")) {
+	if (!str_eqz(method, "GET") && !str_eqz(method, "HEAD"))
 		refuse(x, 405, "UNSUPPORTED",
 		       "this registry can only be pulled from",
 		       "Allow: GET, HEAD");
-	} else if (str_eqz(path, "/v2/") || str_eqz(path, "/v2")) {
+	else if (str_eqz(path, "/v2/") || str_eqz(path, "/v2"))
 		answer(x, 200, "application/json", NULL, STR("{}\n"));
-	} else if (str_eqz(path, "/v2/_catalog")) {
-		answer(x, 200, "application/json", NULL,
-		       STR("{\"repositories\":[\"" LAYOUT_IMAGE "\"]}\n"));
-	} else if (!str_starts(path, STR(NAME_PATH))) {
-		refuse(x, 404, "NAME_UNKNOWN",
-		       "this registry has one image, " LAYOUT_IMAGE, NULL);
-	} else {
-		path = str_skip(path, sizeof(NAME_PATH) - 1);
-		if (str_starts(path, STR("manifests/")))
-			manifest(img, str_skip(path, 10), x);
-		else if (str_starts(path, STR("blobs/")))
-			blobs(img, str_skip(path, 6), x);
-		else if (str_eqz(path, "tags/list"))
-			tags(img, x);
-		else
-			refuse(x, 404, "UNSUPPORTED", "no such path", NULL);
-	}
+	else if (str_eqz(path, "/v2/_catalog"))
+		pushed_list_answer(pushed, STR_NULL, x, e);
+	else if (str_starts(path, STR(NAME_PATH)))
+		own_answer(img, str_skip(path, sizeof(NAME_PATH) - 1), x);
+	else if (str_starts(path, STR("/v2/")))
+		pushed_answer(pushed, str_skip(path, 4), x, e);
+	else
+		refuse(x, 404, "NAME_UNKNOWN", "no such path", NULL);
 }
 
 /* ---- the thread ---- */
 
 struct registry {
 	pthread_t thread;
-	const char *path, *version, *list, *before;
+	const char *path, *version, *list, *before, *pushed;
 	unsigned port;
 	int stop_fd;
 	struct image image, old;
 	pthread_mutex_t lock; /* for what follows */
 	char trouble[REGISTRY_TROUBLE_MAX];
+	struct complaint complaint; /* about what was pushed */
 };
 
 static void set_trouble(struct registry *r, const char *text)
@@ -342,7 +520,16 @@ void registry_trouble(struct registry *r, char out[REGISTRY_TROUBLE_MAX])
 
 static void registry_request(void *ctx, struct http_exchange *x)
 {
-	registry_handle(&((struct registry *)ctx)->image, x);
+	struct registry *r = ctx;
+	struct err e = ERR_INIT;
+
+	registry_handle(&r->image, r->pushed, x, &e);
+	if (e.kind == ERR_NONE)
+		return;
+	err_in(&e, "registry");
+	pthread_mutex_lock(&r->lock);
+	daemon_complain(&r->complaint, e.msg, now_ms());
+	pthread_mutex_unlock(&r->lock);
 }
 
 /* The version before, by what it says of itself: tasks that were pinned to it
@@ -440,7 +627,7 @@ static void *run(void *ctx)
 
 struct registry *registry_start(const char *path, const char *version,
 				const char *list, const char *before,
-				unsigned port)
+				const char *pushed, unsigned port)
 {
 	struct registry *r = xcalloc(1, sizeof(*r));
 
@@ -448,6 +635,7 @@ struct registry *registry_start(const char *path, const char *version,
 	r->version = version;
 	r->list = list;
 	r->before = before;
+	r->pushed = pushed;
 	r->port = port == 0 ? LAYOUT_REGISTRY_PORT : port;
 	pthread_mutex_init(&r->lock, NULL);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

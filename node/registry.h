@@ -4,8 +4,9 @@
 #include "node/image.h"
 
 /*
- * A registry with one image, ours, for this machine's own engine: pull only,
- * on loopback, where engines want neither TLS nor credentials.
+ * A registry for this machine's own engine: pull only, on loopback, where engines
+ * want neither TLS nor credentials.  It has our own image, and what the operator
+ * has pushed (node/pushed.h), which goes through here piece by piece.
  *
  * Source: OCI Distribution Specification 1.1 (its "pull" part, and listing of
  * tags); Docker Registry HTTP API V2, for manifests of Docker's own kind.
@@ -13,8 +14,13 @@
 
 struct http_exchange;
 
-/* Answer one request; for registry_start and for tests. */
-void registry_handle(const struct image *img, struct http_exchange *x);
+/*
+ * Answer one request; for registry_start and for tests.  pushed: the address of
+ * what was pushed, "": only our own image.  e is set when that could not be had
+ * for a reason that concerns whoever runs the cluster.
+ */
+void registry_handle(const struct image *img, const char *pushed,
+		     struct http_exchange *x, struct err *e);
 
 struct registry;
 /*
@@ -24,11 +30,12 @@ struct registry;
  * stay, and so must list (image_index), with which the cluster's machines of
  * both kinds ask for one image; "": there is one kind.  before: the program of the
  * version before, which is offered, too, where there is such a file; NULL: none.
- * A port of 0 takes LAYOUT_REGISTRY_PORT.
+ * pushed: node_config.images_url, which must stay, too.  A port of 0 takes
+ * LAYOUT_REGISTRY_PORT.
  */
 struct registry *registry_start(const char *path, const char *version,
 				const char *list, const char *before,
-				unsigned port);
+				const char *pushed, unsigned port);
 /* Why it serves nothing, "" when it does (or has only begun): somebody else has
  * its port, for one.  r NULL is one that could not be started. */
 #define REGISTRY_TROUBLE_MAX 300

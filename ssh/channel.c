@@ -692,6 +692,27 @@ static bool channel_pending(struct stream *st)
 	       c->ssh->dead.kind != ERR_NONE;
 }
 
+static int channel_finish(struct stream *st, struct err *e)
+{
+	struct ssh_channel *c = of(st);
+
+	ssh_channel_eof(c);
+	return ssh_flush(c->ssh, e);
+}
+
+static int channel_work(struct stream *st, short *events, int64_t *again_ms,
+			struct err *e)
+{
+	struct ssh_channel *c = of(st);
+
+	/* what came before it broke is read first */
+	if (ssh_work(c->ssh, e) < 0)
+		return -1;
+	*events = ssh_events(c->ssh);
+	*again_ms = ssh_next_ms(c->ssh);
+	return 0;
+}
+
 static void channel_close(struct stream *st)
 {
 	ssh_channel_close(of(st));
@@ -705,6 +726,8 @@ static const struct stream_ops channel_ops = {
 	.pending = channel_pending,
 	.close = channel_close,
 	.write_some = channel_write_some,
+	.finish = channel_finish,
+	.work = channel_work,
 };
 
 bool channel_is_stream(const struct stream *st)

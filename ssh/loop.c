@@ -3,14 +3,11 @@
  * `proxy`, the stdin and stdout of a command or shell.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,8 +16,7 @@
 #define CARRIES 256
 #define LISTENERS 32
 #define CHUNK (64 * 1024)
-#define PIPE_CHUNK 4096 /* what a pipe takes whole after POLLOUT: PIPE_BUF */
-#define TURNS 16	/* chunks for one descriptor before the next */
+#define TURNS 16 /* chunks for one descriptor before the next */
 
 struct listener {
 	int fd;
@@ -152,33 +148,11 @@ static void take_in(struct carry *k, char *tmp)
 
 /* ---- to a descriptor ---- */
 
-/*
- * How much a descriptor that may be a blocking one takes without blocking.
- * It is not made non-blocking: others share it, the operator's shell for one.
- */
-static size_t would_take(int fd, size_t n)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	struct stat st;
-	int held = 1, size;
-
-	if (poll(&p, 1, 0) <= 0)
-		return 0;
-	if (fstat(fd, &st) == 0 &&
-	    (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(fd))))
-		return n;
-	/* an empty pipe has room for all it can hold; else one page is certain */
-	if (ioctl(fd, FIONREAD, &held) == 0 && held == 0 &&
-	    (size = fcntl(fd, F_GETPIPE_SZ)) > 0)
-		return n < (size_t)size ? n : (size_t)size;
-	return n < PIPE_CHUNK ? n : PIPE_CHUNK;
-}
-
 /* -1 with errno when the descriptor is of no more use. */
 static int put_out(const struct carry *k, int fd, struct queue *q)
 {
 	while (q->n > 0) {
-		size_t n = k->own ? q->n : would_take(fd, q->n);
+		size_t n = k->own ? q->n : fd_takes(fd, q->n);
 		ssize_t put;
 
 		if (n == 0)

@@ -6,6 +6,7 @@
  * Source: "National clouds", "Azure Stack Hub: use API version profiles"
  * (learn.microsoft.com).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "http.h"
@@ -113,4 +114,40 @@ bool cloud_login_ok(const char *login, const char *arm)
 		region = STR_NULL;
 	return str_eqz(host, older) || in_domain(str_of(b.host), host) ||
 	       in_domain(host, region);
+}
+
+/* One label, letters and digits, in front of that. */
+static bool is_label_of(struct str host, struct str domain)
+{
+	struct str label;
+
+	if (host.n <= domain.n || !str_ends(host, domain))
+		return false;
+	label = str_head(host, host.n - domain.n);
+	for (size_t i = 0; i < label.n; i++)
+		if (!is_alnum(label.p[i]) && label.p[i] != '-')
+			return false;
+	return true;
+}
+
+bool cloud_registry_ok(const char *registry, const char *arm)
+{
+	static const struct {
+		const char *cloud, *domain;
+	} domains[] = { { "AzureCloud", ".azurecr.io" },
+			{ "AzureUSGovernment", ".azurecr.us" },
+			{ "AzureChinaCloud", ".azurecr.cn" } };
+	const struct cloud *c = cloud_find(NULL, NULL, arm);
+	struct str host = str_of(registry), name;
+	struct http_url u;
+	char local[64];
+
+	for (size_t i = 0; c != NULL && i < sizeof(domains) / sizeof(*domains); i++)
+		if (strcmp(domains[i].cloud, c->name) == 0)
+			return is_label_of(host, str_of(domains[i].domain));
+	if (!host_of(arm, &u) || strcmp(u.host, "localhost") != 0)
+		return false;
+	snprintf(local, sizeof(local), ".azurecr.localhost:%u", u.port);
+	name = str_of(local);
+	return is_label_of(host, name);
 }

@@ -34,6 +34,15 @@ bool cloud_audience_ok(const char *audience, const char *arm);
  */
 bool cloud_login_ok(const char *login, const char *arm);
 
+/*
+ * May that registry have a token of the sign-in at this Resource Manager's cloud,
+ * for the audience CLOUD_REGISTRY_AUDIENCE and no other?  An Azure Container Registry
+ * of the same cloud: NAME.azurecr.io, .cn, .us; a local Azure's, NAME.azurecr.localhost,
+ * on its own port.
+ */
+#define CLOUD_REGISTRY_AUDIENCE "https://containerregistry.azure.net"
+bool cloud_registry_ok(const char *registry, const char *arm);
+
 /* ---- what a .env may say (swarm/trust.c) ---- */
 
 /*

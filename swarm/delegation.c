@@ -12,12 +12,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/time.h"
-#include "swarm/swarm.h"
+#include "swarm/blob.h"
 
 #define SCOPE "https://storage.azure.com/.default" /* in every cloud */
 #define KEY_LIFE_S (7 * 86400) /* the longest; counted from now, */
 #define CLOCKS_S 600	       /* by a clock that may be another's */
-#define FIELD_MAX 256
 
 /* What the answer calls it, and the query of a signed address. */
 static const struct {
@@ -30,27 +29,6 @@ static const struct {
 };
 #define N_PARTS (sizeof(parts) / sizeof(*parts))
 
-/* What stands in the only element of that name; the answer has no attributes,
- * and nothing in it needs an entity. */
-static bool element(struct str xml, const char *name, struct str *text)
-{
-	char *tag = xasprintf("<%s>", name), *end = xasprintf("</%s>", name);
-	ptrdiff_t at = str_find(xml, str_of(tag)), to;
-	bool found = false;
-
-	if (at >= 0) {
-		*text = str_skip(xml, (size_t)at + strlen(tag));
-		to = str_find(*text, str_of(end));
-		found = to > 0 && to <= FIELD_MAX;
-		*text = str_head(*text, found ? (size_t)to : 0);
-		found = found && str_chr(*text, '<') < 0 &&
-			str_chr(*text, '&') < 0;
-	}
-	free(tag);
-	free(end);
-	return found;
-}
-
 static cJSON *take_key(struct str xml, struct err *e)
 {
 	cJSON *doc = cJSON_CreateObject();
@@ -58,7 +36,7 @@ static cJSON *take_key(struct str xml, struct err *e)
 	char *z;
 
 	for (size_t i = 0; i < N_PARTS; i++) {
-		if (!element(xml, parts[i].element, &text)) {
+		if (!blob_element(xml, parts[i].element, &text)) {
 			json_burn(doc);
 			err_set(e, ERR_PROTO, "no %s in the answer",
 				parts[i].element);

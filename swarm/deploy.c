@@ -12,6 +12,7 @@
 #include "node/layout.h"
 #include "swarm/marker.h"
 #include "swarm/masters.h"
+#include "swarm/ports.h"
 #include "swarm/swarm.h"
 
 #define WATCH_MS 3000
@@ -467,6 +468,7 @@ static int deploy_all(struct session *s, bool alone, bool news, struct err *e)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||
+	    ports_keep(s, body, true, e) < 0 ||
 	    images_resolve(s, body, true, &left, e) < 0 ||
 	    /* the only master, made anew, waits for the operator's word */
 	    (!alone && marker_fresh(s, json_get(properties, "parameters"), e) < 0) ||

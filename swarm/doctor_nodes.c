@@ -82,6 +82,7 @@ struct machine {
 	uint64_t restarts[UNITS];
 	uint64_t disk, disk_free, inodes, inodes_free, mtu;
 	char link[32], program[64];
+	char registry[512]; /* its answer about tags: a document, and the status */
 
 	/* connections from others to its ports: 7946, 2377 */
 	unsigned asked[2], closed[2];
@@ -422,6 +423,8 @@ static void take_line(struct machine *m, struct str line, int *u)
 		two_numbers(value, &m->inodes, &m->inodes_free);
 	else if (str_eqz(name, "program"))
 		keep(m->program, sizeof(m->program), value);
+	else if (str_eqz(name, "registry"))
+		keep(m->registry, sizeof(m->registry), value);
 	else if (str_eqz(name, "link") && str_cut(&value, ' ', &name)) {
 		keep(m->link, sizeof(m->link), name);
 		(void)str_num(value, 65535, &m->mtu);
@@ -560,6 +563,38 @@ static void judge_link(struct nodes *ns, struct machine *m)
 		     (unsigned long long)m->mtu, LAYOUT_MTU);
 }
 
+/* Whether the agent's registry can read what was pushed: 404 says that it could,
+ * and that nothing is called like that. */
+static bool reads_pushed(const struct machine *m)
+{
+	return str_ends(str_of(m->registry), STR(" 404")) ||
+	       str_ends(str_of(m->registry), STR(" 200"));
+}
+
+static void judge_registry(struct nodes *ns, struct machine *m)
+{
+	struct str doc_text = str_of(m->registry);
+	ptrdiff_t end = str_rchr(doc_text, ' ');
+	struct err ignored = ERR_INIT;
+	const char *why;
+	cJSON *doc;
+
+	if (reads_pushed(m))
+		return;
+	doc = json_parse(str_head(doc_text, end < 0 ? 0 : (size_t)end),
+			 "registry", &ignored);
+	why = json_str_opt(json_at(doc, "errors[0]"), "message", "");
+	if (*why != '\0')
+		tell(ns, m, DOCTOR_WARNING, "registry",
+		     "sudo journalctl -n 50 -u " LAYOUT_AGENT_UNIT, "%s", why);
+	else
+		tell(ns, m, DOCTOR_WRONG, "registry",
+		     "sudo journalctl -n 50 -u " LAYOUT_AGENT_UNIT,
+		     "the agent's registry, of which the engine has our image and "
+		     "what was pushed, does not answer");
+	json_free(doc);
+}
+
 /* All of it in one line, when there is nothing else to be said. */
 static void tell_well(struct nodes *ns, const struct machine *m)
 {
@@ -590,6 +625,7 @@ static void judge(struct nodes *ns, struct machine *m)
 		judge_space(ns, m, "inodes", m->inodes, m->inodes_free, false);
 		judge_share(ns, m);
 		judge_link(ns, m);
+		judge_registry(ns, m);
 	}
 	judge_clock(ns, m);
 	if (m->bad == 0)
@@ -1040,6 +1076,36 @@ static void probe(struct nodes *ns)
 			   all);
 }
 
+/* ---- what is published, and let in ---- */
+
+static void ports(struct nodes *ns)
+{
+	const struct survey *v = &ns->d->survey;
+	struct session *s = ns->d->s;
+	bool off = strcmp(settings_get(s->set, S_PUBLISH), "off") == 0;
+	struct buf text = BUF_INIT(TEXT_MAX);
+	struct err e = ERR_INIT;
+	cJSON *group = NULL;
+
+	if (v->rules == NULL || v->no_swarm.kind != ERR_NONE)
+		return;
+	if (ports_group(s, &group, &e) < 0)
+		doctor_failed(ns->d, "ports", &e, "");
+	else if (group == NULL)
+		doctor_say(ns->d, DOCTOR_WRONG, "ports", "azswarm deploy-compute",
+			   "there is no security group " RULES_GROUP);
+	else if (ports_tell(&v->published, v->rules, group, off, &text) > 0)
+		doctor_say(ns->d, DOCTOR_WARNING, "ports",
+			   "azswarm ports --apply; a rule of others is yours to change",
+			   "%s", text.str);
+	else
+		doctor_say(ns->d, DOCTOR_OK, "ports", "",
+			   "what services publish is what is let in: %s",
+			   v->ports);
+	json_free(group);
+	buf_release(&text);
+}
+
 /* ---- all of it ---- */
 
 static void look_at_all(struct nodes *ns)
@@ -1058,6 +1124,21 @@ static void look_at_all(struct nodes *ns)
 			end_look(ns, &ns->m[i]);
 			judge(ns, &ns->m[i]);
 		}
+}
+
+static void tell_registries(struct nodes *ns)
+{
+	size_t all = 0, well = 0;
+
+	for (size_t i = 0; i < ns->n; i++) {
+		all += ns->m[i].looked;
+		well += ns->m[i].looked && reads_pushed(&ns->m[i]);
+	}
+	if (all > 0 && well == all)
+		doctor_say(ns->d, DOCTOR_OK, "registry", "",
+			   "the engines of %zu machines have our image and what "
+			   "was pushed from their own agents",
+			   all);
 }
 
 static void nodes_release(struct nodes *ns)
@@ -1101,6 +1182,7 @@ void doctor_machines(struct doctor *d)
 		goto out;
 	d->layer = "machines";
 	look_at_all(&ns);
+	tell_registries(&ns);
 	d->layer = "swarm";
 	if (v->no_swarm.kind == ERR_NONE && !interrupt_requested()) {
 		doctor_quorum(d);
@@ -1113,6 +1195,8 @@ void doctor_machines(struct doctor *d)
 	d->layer = "balancer";
 	if (!interrupt_requested())
 		probe(&ns);
+	if (!interrupt_requested())
+		ports(&ns);
 out:
 	nodes_release(&ns);
 }

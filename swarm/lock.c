@@ -573,6 +573,14 @@ int lock_take_new(struct session *s, struct err *e)
 	return lock_take(s, e);
 }
 
+void lock_disarm(struct session *s)
+{
+	if (s->lock != NULL)
+		free(s->lock->typed);
+	free(s->lock);
+	s->lock = NULL;
+}
+
 static void dismiss_with(struct session *s, const char *outcome,
 			 const char *error, int status)
 {
@@ -603,8 +611,5 @@ void lock_end(struct session *s, struct err *e, int status)
 		     err_is(e, "LockLost") ? "stopped" :
 					     "failed",
 		     e->kind == ERR_NONE ? NULL : e->msg, status);
-	if (s->lock != NULL)
-		free(s->lock->typed);
-	free(s->lock);
-	s->lock = NULL;
+	lock_disarm(s);
 }

@@ -30,6 +30,9 @@
  * swarm_only	it asks the swarm, and nothing of Azure
  */
 void lock_arm(struct session *s, char *typed, bool swarm_only);
+/* What was asked for changes nothing after all: the command needs none.  Before its
+ * first request. */
+void lock_disarm(struct session *s);
 /*
  * Have the lock, unless the command needs none, or has it.  ERR_BUSY with the
  * code "LockHeld" when somebody else has it: who, at what, since when.

@@ -50,6 +50,7 @@ struct fill {
 	const char *image_list;
 	const char *life;    /* of the cluster (swarm/marker.h) */
 	char *marker[ROLES]; /* signed addresses of its marker, burned */
+	char *images[ROLES]; /* and of pushed images */
 	/* of the share, and what opens it: both empty when none is mounted */
 	const char *share, *share_cred;
 	const char *prefix; /* of the public DNS labels */
@@ -68,6 +69,9 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 
 	if (strlen(f->marker[role]) >= sizeof(c.marker_url))
 		return err_set(e, ERR_DATA, "the marker's address is too long");
+	if (strlen(f->images[role]) >= sizeof(c.images_url))
+		return err_set(e, ERR_DATA,
+			       "the address of pushed images is too long");
 
 	node_config_init(&c);
 	c.manager = c.has_manager_secret = master;
@@ -81,6 +85,7 @@ static int node_json(const struct fill *f, enum role role, struct buf *out,
 	c.mtu = LAYOUT_MTU;
 	snprintf(c.image_list, sizeof(c.image_list), "%s", f->image_list);
 	snprintf(c.marker_url, sizeof(c.marker_url), "%s", f->marker[role]);
+	snprintf(c.images_url, sizeof(c.images_url), "%s", f->images[role]);
 	c.rebalance = master &&
 		      strcmp(settings_get(f->s->set, S_REBALANCE), "auto") == 0;
 	c.share_unlock_key = master && strcmp(settings_get(f->s->set, S_AUTOLOCK),
@@ -400,6 +405,16 @@ static int sign_marker(struct session *s, struct fill *f, struct err *e)
 	return rc;
 }
 
+/* Whoever has it may read all that was pushed, and change nothing. */
+static int sign_images(struct session *s, struct fill *f, struct err *e)
+{
+	if (storage_sas_url(s, &s->store, LAYOUT_IMAGES, "rl", far_away(),
+			    &f->images[MASTER], e) < 0)
+		return -1;
+	f->images[AGENT] = xstrdup(f->images[MASTER]);
+	return 0;
+}
+
 /* ---- the address of before, where signatures do not last ---- */
 
 /* When it ends, "...&se=2026-12-07T11%3A13%3A11Z&..."; 0: it does not say. */
@@ -495,6 +510,7 @@ static void keep_urls(struct fill *f)
 
 		keep_url(parameters, names[i], &f->url[i]);
 		keep_url(parameters, names[i], &f->marker[i]);
+		keep_url(parameters, names[i], &f->images[i]);
 	}
 	json_burn(doc);
 }
@@ -582,7 +598,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	if (find_programs(s, st, &f, e) < 0 || marker_life_next(s, &life, e) < 0)
 		goto out;
 	f.life = life;
-	if (sign_marker(s, &f, e) < 0)
+	if (sign_marker(s, &f, e) < 0 || sign_images(s, &f, e) < 0)
 		goto out;
 	if (st->keyless)
 		keep_urls(&f);
@@ -620,6 +636,8 @@ out:
 	burn_str(f.url[AGENT]);
 	burn_str(f.marker[MASTER]);
 	burn_str(f.marker[AGENT]);
+	burn_str(f.images[MASTER]);
+	burn_str(f.images[AGENT]);
 	free(life);
 	buf_release(&list);
 	program_release(&own);

@@ -16,6 +16,7 @@
 #include "swarm/price.h"
 #include "swarm/remote.h"
 #include "swarm/secret.h"
+#include "swarm/ports.h"
 #include "swarm/swarm.h"
 #include "swarm/upgrade.h"
 #include "template/template.h"
@@ -1100,7 +1101,8 @@ int cmd_plan(struct session *s, int argc, char **argv, struct err *e)
 	    (there = swarm_group_there(s, group, e)) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
-	if (images_resolve(s, body, there, &left, e) < 0)
+	if (ports_keep(s, body, there, e) < 0 ||
+	    images_resolve(s, body, there, &left, e) < 0)
 		goto out;
 	if (!there) {
 		ui_say(s->ui,

@@ -1,15 +1,815 @@
-/* Ports follow. */
+/*
+ * Ports follow: what services publish is let in by the agents' load balancer and
+ * their security group, and what none publishes any more is not.  Both are written
+ * as a whole, so each is written only as it was read (its etag), and read again
+ * when somebody else was quicker.
+ *
+ * Source: "Optimistic concurrency" of Microsoft.Network: If-Match, and 412 with
+ * PreconditionFailed, as in the recordings; Docker Engine API, Service.Endpoint.
+ */
 #include "swarm/ports.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/layout.h"
+#include "swarm/plan.h"
+#include "swarm/remote.h"
+
+#define BOOK_MAX 4096 /* ports that are published */
+#define LIST_MAX 2000 /* of a line that names ports */
+#define TRIES 6
+
+/* ---- what is published ---- */
+
+static bool is_own(unsigned port)
+{
+	static const unsigned own[] = { 22,
+					LAYOUT_HELPER_PORT,
+					LAYOUT_HEALTH_PORT,
+					LAYOUT_REGISTRY_PORT,
+					DOCKER_PORT_MANAGER,
+					DOCKER_PORT_VXLAN,
+					DOCKER_PORT_GOSSIP };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (own[i] == port)
+			return true;
+	return false;
+}
+
+/* "node.role == manager", with or without blanks. */
+static bool is_of_managers(const char *constraint)
+{
+	struct str s = str_of(constraint), left;
+
+	return str_cut(&s, '=', &left) && s.n > 0 && *s.p == '=' &&
+	       str_eqz(str_trim(left), "node.role") &&
+	       str_ieqz(str_trim(str_skip(s, 1)), "manager");
+}
+
+static bool on_masters_alone(const cJSON *spec)
+{
+	const cJSON *c;
+
+	cJSON_ArrayForEach(c, json_at(spec, "TaskTemplate.Placement.Constraints"))
+		if (cJSON_IsString(c) && is_of_managers(c->valuestring))
+			return true;
+	return false;
+}
+
+/* Why the load balancer brings nobody to that port; NULL: it is to. */
+static const char *why_inside(const cJSON *spec, const cJSON *p, bool host)
+{
+	int64_t port = json_int_opt(p, "PublishedPort", 0);
+
+	if (str_is(json_str_opt(p, "Protocol", "tcp"), "sctp"))
+		return "Azure balances no SCTP";
+	if (host && json_at(spec, "Mode.Global") == NULL)
+		return "it is on the nodes of its tasks alone";
+	if (host && on_masters_alone(spec))
+		return "it is on masters alone, and the balancer's are agents";
+	if (port > RULES_PORT_MAX)
+		return "Azure balances no port above 65534";
+	return NULL;
+}
+
+static void book_add(struct ports_book *b, const struct ports_published *p)
+{
+	b->list = xrealloc(b->list, (b->n + 1) * sizeof(*b->list));
+	b->list[b->n++] = *p;
+}
+
+/* What a service's body says, and ports, as the engine has them. */
+static int take_ports(struct ports_book *b, const cJSON *spec,
+		      const cJSON *ports, struct err *e)
+{
+	const cJSON *p, *asked;
+
+	cJSON_ArrayForEach(p, ports) {
+		int64_t number = json_int_opt(p, "PublishedPort", 0);
+		struct ports_published one = {
+			.port = { .udp = json_is(p, "Protocol", "udp") },
+			.host = json_is(p, "PublishMode", "host"),
+			.chosen = true,
+		};
+
+		if (number < 1 || number > 65535) /* of each task another */
+			continue;
+		if (b->n == BOOK_MAX)
+			return err_set(e, ERR_PROTO,
+				       "more than %d ports are published",
+				       BOOK_MAX);
+		one.port.number = (unsigned)number;
+		one.why = why_inside(spec, p, one.host);
+		snprintf(one.service, sizeof(one.service), "%s",
+			 json_text(spec, "Name"));
+		cJSON_ArrayForEach(asked, json_at(spec, "EndpointSpec.Ports"))
+			if (json_int_opt(asked, "PublishedPort", 0) == number)
+				one.chosen = false;
+		book_add(b, &one);
+	}
+	return 0;
+}
+
+static int take_service(void *book, const cJSON *service, struct err *e)
+{
+	const cJSON *spec = json_get(service, "Spec");
+	const cJSON *ports = json_at(service, "Endpoint.Ports");
+
+	/* one that was made a moment ago has no endpoint yet */
+	return take_ports(book, spec,
+			  ports != NULL ? ports :
+					  json_at(spec, "EndpointSpec.Ports"),
+			  e);
+}
+
+int ports_read(struct docker *d, struct ports_book *b, struct err *e)
+{
+	return docker_each(d, "/services", take_service, b, e);
+}
+
+void ports_release(struct ports_book *b)
+{
+	free(b->list);
+	*b = (struct ports_book){ 0 };
+}
+
+static bool is_same(const struct rules_port *a, const struct rules_port *b)
+{
+	return a->number == b->number && a->udp == b->udp;
+}
+
+/* Who publishes it, so that the balancer is to bring people there; NULL: nobody. */
+static const struct ports_published *wanted(const struct ports_book *b,
+					    const struct rules_port *p)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->list[i].why == NULL && is_same(&b->list[i].port, p))
+			return &b->list[i];
+	return NULL;
+}
+
+static const char *word_of(const struct rules_port *p)
+{
+	return p->udp ? "udp" : "tcp";
+}
+
+/* ---- what there is, against that ---- */
+
+static struct ports_row *row_of(struct ports_row *rows, size_t n,
+				const struct rules_port *p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_same(&rows[i].port, p))
+			return &rows[i];
+	return NULL;
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+	const struct ports_row *a = pa, *b = pb;
+
+	if (a->port.number != b->port.number)
+		return a->port.number < b->port.number ? -1 : 1;
+	return a->port.udp - b->port.udp;
+}
+
+static enum ports_state state_of(const struct ports_row *r,
+				 enum rules_way balancer, enum rules_way group,
+				 bool off)
+{
+	struct rules_port ignored;
+
+	if (r->by == NULL && (rules_ours(r->rule, &ignored) || *r->rule == '\0'))
+		return PORTS_NOBODY;
+	if (r->by == NULL)
+		return rules_template(r->rule) ? PORTS_KEPT : PORTS_NOT_OURS;
+	if (r->by->why != NULL)
+		return PORTS_INSIDE;
+	if (balancer == RULES_TAKEN || group == RULES_DENIED)
+		return PORTS_TAKEN;
+	if (balancer == RULES_OPEN && group == RULES_OPEN)
+		return PORTS_OK;
+	return off ? PORTS_OFF : PORTS_NO_RULE;
+}
+
+/* Ports that a rule of the document is for and no row has yet. */
+static size_t add_rules(struct ports_row *rows, size_t n, const cJSON *doc)
+{
+	const cJSON *rule, *properties = json_get(doc, "properties");
+	struct rules_port p;
+
+	cJSON_ArrayForEach(rule, json_get(properties, "loadBalancingRules"))
+		if (rules_port_of(doc, rule, &p) && row_of(rows, n, &p) == NULL)
+			rows[n++] = (struct ports_row){ .port = p };
+	cJSON_ArrayForEach(rule, json_get(properties, "securityRules"))
+		if (rules_ours(json_text(rule, "name"), &p) &&
+		    row_of(rows, n, &p) == NULL)
+			rows[n++] = (struct ports_row){ .port = p };
+	return n;
+}
+
+static size_t count_rules(const cJSON *doc)
+{
+	const cJSON *properties = json_get(doc, "properties");
+
+	return (size_t)cJSON_GetArraySize(
+		       json_get(properties, "loadBalancingRules")) +
+	       (size_t)cJSON_GetArraySize(json_get(properties, "securityRules"));
+}
+
+size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
+		     const cJSON *group, bool off, struct ports_row **out)
+{
+	size_t most = b->n + count_rules(balancer) + count_rules(group), n = 0;
+	struct ports_row *rows = xcalloc(most + 1, sizeof(*rows));
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct ports_published *p = &b->list[i];
+		const struct ports_published *w = wanted(b, &p->port);
+
+		if (row_of(rows, n, &p->port) == NULL)
+			rows[n++] = (struct ports_row){ .port = p->port,
+							.by = w ? w : p };
+	}
+	n = add_rules(rows, n, balancer);
+	n = add_rules(rows, n, group);
+	for (size_t i = 0; i < n; i++) {
+		struct ports_row *r = &rows[i];
+		enum rules_way in_balancer, in_group = RULES_OPEN;
+
+		in_balancer = rules_balancer(balancer, &r->port, &r->rule);
+		r->group = "";
+		if (group != NULL)
+			in_group = rules_group(group, &r->port, &r->group);
+		r->state = state_of(r, in_balancer, in_group, off);
+		r->taken = in_balancer == RULES_TAKEN ? r->rule : r->group;
+	}
+	qsort(rows, n, sizeof(*rows), by_number);
+	*out = rows;
+	return n;
+}
+
+bool ports_pending(const struct ports_row *r)
+{
+	return r->state == PORTS_NO_RULE || r->state == PORTS_NOBODY;
+}
+
+static const char *const state_words[] = {
+	[PORTS_OK] = "ok",
+	[PORTS_NO_RULE] = "no rule",
+	[PORTS_OFF] = "closed, by PUBLISH=off",
+	[PORTS_TAKEN] = "taken by a rule of others",
+	[PORTS_INSIDE] = "not balanced",
+	[PORTS_KEPT] = "open, and nobody publishes",
+	[PORTS_NOBODY] = "nobody publishes",
+	[PORTS_NOT_OURS] = "not ours",
+};
+
+size_t ports_tell(const struct ports_book *b, const cJSON *balancer,
+		  const cJSON *group, bool off, struct buf *out)
+{
+	struct ports_row *rows;
+	size_t n = ports_compare(b, balancer, group, off, &rows), told = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ports_row *r = &rows[i];
+
+		if (!ports_pending(r) && r->state != PORTS_TAKEN)
+			continue;
+		buf_addf(out, "%s%u/%s", told++ > 0 ? ", " : "", r->port.number,
+			 word_of(&r->port));
+		if (r->by != NULL)
+			buf_addf(out, " (%s)", r->by->service);
+		buf_addf(out, ": %s", state_words[r->state]);
+	}
+	free(rows);
+	return told;
+}
+
+/* ---- the two documents in Azure ---- */
+
+static const struct side {
+	const char *type, *name, *words;
+} balancers = { "loadBalancers", RULES_BALANCER, "load balancer " RULES_BALANCER },
+  groups = { "networkSecurityGroups", RULES_GROUP, "security group " RULES_GROUP };
+
+static char *side_path(const struct session *s, const struct side *side)
+{
+	return azure_path(&s->az,
+			  "/resourceGroups/%s/providers/Microsoft.Network/%s/%s"
+			  "?api-version=" API_NETWORK,
+			  settings_get(s->set, S_COMPUTE_GROUP), side->type,
+			  side->name);
+}
+
+/* *doc: NULL when it is not there. */
+static int side_read(struct session *s, const struct side *side, cJSON **doc,
+		     struct err *e)
+{
+	char *path = side_path(s, side);
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	*doc = NULL;
+	if (rc == 0 && r.http.head.status != 404) {
+		*doc = r.doc;
+		r.doc = NULL;
+	}
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? err_in(e, "%s", side->words) : 0;
+}
+
+int ports_group(struct session *s, cJSON **doc, struct err *e)
+{
+	return side_read(s, &groups, doc, e);
+}
+
+static int side_write(struct session *s, const struct side *side,
+		      const cJSON *doc, struct err *e)
+{
+	struct azure_wait w = { .what = side->words,
+				.limit_ms = OPERATION_LIMIT_MS,
+				.if_match = json_str_opt(doc, "etag", NULL) };
+	char *path = side_path(s, side);
+	int rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
+
+	free(path);
+	return rc;
+}
+
+/*
+ * Have edit change the document, as long as it says 1, and write that: as it was
+ * read, or else read again.  *doc: what was read before, which this takes; NULL for
+ * nothing.
+ */
+static int side_edit(struct session *s, const struct side *side, cJSON **doc,
+		     int (*edit)(const void *ctx, cJSON *doc, struct err *e),
+		     const void *ctx, struct err *e)
+{
+	int rc = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		if (*doc == NULL && side_read(s, side, doc, e) < 0)
+			return -1;
+		if (*doc == NULL)
+			return err_set(e, ERR_DATA,
+				       "%s is not there; 'azswarm "
+				       "deploy-compute' makes it",
+				       side->words);
+		if ((rc = edit(ctx, *doc, e)) > 0)
+			rc = side_write(s, side, *doc, e);
+		else
+			return rc;
+		json_free(*doc);
+		*doc = NULL;
+		if (rc == 0 || !azure_changed(e))
+			return rc;
+		err_clear(e);
+	}
+	return err_set(e, ERR_AZURE, "%s: somebody else keeps changing it",
+		       side->words);
+}
+
+struct sides {
+	cJSON *balancer, *group;
+};
+
+static int sides_read(struct session *s, struct sides *in, struct err *e)
+{
+	return side_read(s, &balancers, &in->balancer, e) < 0 ?
+		       -1 :
+		       side_read(s, &groups, &in->group, e);
+}
+
+static void sides_release(struct sides *in)
+{
+	json_free(in->balancer);
+	json_free(in->group);
+}
+
+/* ---- to change them ---- */
+
+/* What is to be opened, and closed: rows that were compared. */
+struct work {
+	const struct ports_row *rows;
+	size_t n;
+};
+
+static bool opens(const struct ports_row *r)
+{
+	return r->state == PORTS_NO_RULE;
+}
+
+static bool closes(const struct ports_row *r)
+{
+	return r->state == PORTS_NOBODY;
+}
+
+/* Ours for those ports go. */
+static int drop_rules(const struct work *w, cJSON *doc)
+{
+	cJSON *rule, *next, *list = rules_list(doc);
+	struct rules_port p;
+	int changed = 0;
+
+	for (rule = list != NULL ? list->child : NULL; rule != NULL; rule = next) {
+		bool drop = false;
+
+		next = rule->next;
+		for (size_t i = 0; i < w->n; i++)
+			drop |= closes(&w->rows[i]) &&
+				rules_ours(json_text(rule, "name"), &p) &&
+				is_same(&p, &w->rows[i].port);
+		if (drop) {
+			json_free(cJSON_DetachItemViaPointer(list, rule));
+			changed = 1;
+		}
+	}
+	return changed;
+}
+
+static int
+edit_with(const struct work *w, cJSON *doc,
+	  enum rules_way (*way)(const cJSON *doc, const struct rules_port *p,
+				const char **by),
+	  int (*add)(cJSON *doc, const struct rules_port *p, struct err *e),
+	  struct err *e)
+{
+	int changed = drop_rules(w, doc);
+	const char *ignored;
+
+	for (size_t i = 0; i < w->n; i++) {
+		const struct ports_row *r = &w->rows[i];
+
+		if (!opens(r) || way(doc, &r->port, &ignored) != RULES_NONE)
+			continue;
+		if (add(doc, &r->port, e) < 0)
+			return -1;
+		changed = 1;
+	}
+	return changed;
+}
+
+static int edit_balancer(const void *w, cJSON *doc, struct err *e)
+{
+	return edit_with(w, doc, rules_balancer, rules_add_balancer, e);
+}
+
+static int edit_group(const void *w, cJSON *doc, struct err *e)
+{
+	return edit_with(w, doc, rules_group, rules_add_group, e);
+}
+
+/* "443/tcp (web), 5353/udp (dns)" of those that which() has. */
+static void name_ports(const struct work *w,
+		       bool (*which)(const struct ports_row *r), struct buf *out)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		const struct ports_row *r = &w->rows[i];
+
+		if (which(r))
+			buf_addf(out, "%s%u/%s%s%s%s", out->n > 0 ? ", " : "",
+				 r->port.number, word_of(&r->port),
+				 r->by != NULL ? " (" : "",
+				 r->by != NULL ? r->by->service : "",
+				 r->by != NULL ? ")" : "");
+	}
+}
+
+static bool is_ask(const struct session *s)
+{
+	return strcmp(settings_get(s->set, S_PUBLISH), "ask") == 0;
+}
+
+static bool is_off(const struct session *s)
+{
+	return strcmp(settings_get(s->set, S_PUBLISH), "off") == 0;
+}
+
+/* With PUBLISH=ask, whether somebody agrees. */
+static int agree(struct session *s, const struct work *w, struct err *e)
+{
+	struct buf names = BUF_INIT(LIST_MAX);
+	char *what;
+	int rc;
+
+	name_ports(w, opens, &names);
+	if (names.n == 0 || !is_ask(s)) {
+		buf_release(&names);
+		return 0;
+	}
+	what = xasprintf("open %s to the Internet", names.str);
+	rc = swarm_agree(s, what, e);
+	free(what);
+	buf_release(&names);
+	return rc;
+}
+
+static void say_row(struct session *s, const struct ports_row *r)
+{
+	unsigned n = r->port.number;
+	const char *word = word_of(&r->port);
+
+	if (opens(r))
+		ui_say(s->ui,
+		       "port %u/%s is open to the Internet now: service %s; "
+		       "PUBLISH=off keeps ports closed",
+		       n, word, r->by->service);
+	else if (closes(r))
+		ui_say(s->ui,
+		       "port %u/%s is closed: no service publishes it any more",
+		       n, word);
+}
+
+/* What stays closed, of what was to be made. */
+static void say_closed(struct session *s, const struct ports_row *r)
+{
+	unsigned n = r->port.number;
+	const char *word = word_of(&r->port);
+
+	if (r->state == PORTS_OFF)
+		ui_say(s->ui,
+		       "port %u/%s of service %s stays closed to the Internet: "
+		       "PUBLISH=off",
+		       n, word, r->by->service);
+	else if (r->state == PORTS_TAKEN)
+		ui_say(s->ui,
+		       "port %u/%s of service %s stays closed to the Internet: "
+		       "the rule %s, which is not azswarm's, has it",
+		       n, word, r->by->service, r->taken);
+	else if (r->state == PORTS_INSIDE)
+		ui_say(s->ui,
+		       "port %u/%s of service %s is not brought to the load "
+		       "balancer: %s",
+		       n, word, r->by->service, r->by->why);
+}
+
+/* The group first: what the balancer brings then is let in. */
+static int work_do(struct session *s, const struct work *w, struct sides *in,
+		   struct err *e)
+{
+	if (side_edit(s, &groups, &in->group, edit_group, w, e) < 0 ||
+	    side_edit(s, &balancers, &in->balancer, edit_balancer, w, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->n; i++)
+		say_row(s, &w->rows[i]);
+	return 0;
+}
+
+static bool has_work(const struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (ports_pending(&w->rows[i]))
+			return true;
+	return false;
+}
+
+/* ---- before services are made, and after they went ---- */
+
+static int refuse_own(const struct ports_book *b, struct err *e)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (is_own(b->list[i].port.number))
+			return err_set(e, ERR_USAGE,
+				       "service %s: port %u is the cluster's own "
+				       "(22, 1337 to 1339, 2377, 4789, 7946); "
+				       "publish another",
+				       b->list[i].service,
+				       b->list[i].port.number);
+	return 0;
+}
+
+/* The template opens those for everybody, whatever is published. */
+static bool all_are_open(const struct ports_book *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const struct ports_published *p = &b->list[i];
+
+		if (p->why != NULL || p->port.udp ||
+		    (p->port.number != LAYOUT_REPLICATED_PORT &&
+		     p->port.number != LAYOUT_GLOBAL_PORT))
+			return false;
+	}
+	return true;
+}
+
+/* What is only in the way of nobody is not closed by who opens. */
+static void keep_others(struct ports_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (closes(&rows[i]))
+			rows[i].state = PORTS_KEPT;
+}
 
 int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e)
 {
-	(void)s, (void)d, (void)specs, (void)e;
-	return 0;
+	struct ports_book b = { 0 };
+	struct ports_row *rows = NULL;
+	struct sides in = { 0 };
+	const cJSON *spec;
+	int rc = 0;
+
+	(void)d;
+	cJSON_ArrayForEach(spec, specs)
+		if (rc == 0)
+			rc = take_ports(&b, spec,
+					json_at(spec, "EndpointSpec.Ports"), e);
+	if (rc < 0 || (rc = refuse_own(&b, e)) < 0 || all_are_open(&b))
+		goto out;
+	if ((rc = sides_read(s, &in, e)) == 0) {
+		struct work w = { .n = ports_compare(&b, in.balancer, in.group,
+						     is_off(s), &rows) };
+
+		w.rows = rows;
+		keep_others(rows, w.n);
+		for (size_t i = 0; i < w.n; i++)
+			say_closed(s, &rows[i]);
+		if ((rc = agree(s, &w, e)) == 0 && has_work(&w))
+			rc = work_do(s, &w, &in, e);
+	}
+out:
+	sides_release(&in);
+	free(rows);
+	ports_release(&b);
+	return rc < 0 ? err_in(e, "ports") : 0;
+}
+
+/* Nothing is opened here that a service asked for, which was ports_open's, and
+ * nobody is asked. */
+static void open_chosen_alone(struct session *s, struct ports_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ports_row *r = &rows[i];
+
+		if (!opens(r))
+			continue;
+		if (r->by->chosen && is_ask(s))
+			ui_say(s->ui,
+			       "port %u/%s of service %s stays closed to the "
+			       "Internet: 'azswarm ports --apply' opens it",
+			       r->port.number, word_of(&r->port), r->by->service);
+		if (!r->by->chosen || is_ask(s))
+			r->state = PORTS_OFF;
+	}
 }
 
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
-	(void)s, (void)d, (void)e;
+	struct ports_book b = { 0 };
+	struct ports_row *rows = NULL;
+	struct sides in = { 0 };
+	int rc = -1;
+
+	if (ports_read(d, &b, e) < 0 || sides_read(s, &in, e) < 0)
+		goto out;
+	if (in.balancer == NULL || in.group == NULL) {
+		rc = 0;
+	} else {
+		struct work w = { .n = ports_compare(&b, in.balancer, in.group,
+						     is_off(s), &rows) };
+
+		w.rows = rows;
+		open_chosen_alone(s, rows, w.n);
+		rc = has_work(&w) ? work_do(s, &w, &in, e) : 0;
+	}
+out:
+	sides_release(&in);
+	free(rows);
+	ports_release(&b);
+	return rc < 0 ? err_in(e, "ports") : 0;
+}
+
+/* ---- deployments ---- */
+
+static void set_value(cJSON *parameters, const char *name, cJSON *value)
+{
+	json_set(parameters, name, cJSON_CreateObject());
+	json_set(json_get_mut(parameters, name), "value", value);
+}
+
+int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
+{
+	static const struct {
+		const char *member; /* of the balancer, or else of the group */
+		const char *own;    /* the template's variable */
+		const char *parameter;
+		bool of_group;
+	} kept[] = {
+		{ "loadBalancingRules", "lbRules", "moreLbRules", false },
+		{ "probes", "lbProbes", "moreLbProbes", false },
+		{ "securityRules", "agentsRules", "moreAgentsRules", true },
+	};
+	cJSON *properties = json_get_mut(body, "properties");
+	cJSON *parameters = json_get_mut(properties, "parameters");
+	const cJSON *own = json_at(properties, "template.variables");
+	struct sides in = { 0 };
+
+	if (!there)
+		return 0;
+	if (sides_read(s, &in, e) < 0) {
+		sides_release(&in);
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		const cJSON *doc = kept[i].of_group ? in.group : in.balancer;
+
+		if (doc != NULL)
+			set_value(parameters, kept[i].parameter,
+				  rules_others(doc, kept[i].member,
+					       json_get(own, kept[i].own)));
+	}
+	sides_release(&in);
 	return 0;
+}
+
+/* ---- the command ---- */
+
+static int show(struct session *s, const struct work *w, struct err *e)
+{
+	static const char *const columns[] = { "port",	  "protocol", "mode",
+					       "service", "rule",     "group",
+					       "state",	  NULL };
+	struct listing t;
+	int rc;
+
+	listing_init(&t, columns);
+	for (size_t i = 0; i < w->n; i++) {
+		const struct ports_row *r = &w->rows[i];
+		bool inside = r->state == PORTS_INSIDE;
+
+		listing_row(&t);
+		listing_cell(&t, "%u", r->port.number);
+		listing_cell(&t, "%s", word_of(&r->port));
+		listing_cell(&t, "%s",
+			     r->by == NULL ? "" :
+			     r->by->host   ? "host" :
+					     "ingress");
+		listing_cell(&t, "%s", r->by != NULL ? r->by->service : "");
+		listing_cell(&t, "%s", r->rule);
+		listing_cell(&t, "%s", r->group);
+		listing_cell(&t, "%s%s%s", state_words[r->state],
+			     inside ? ": " : "", inside ? r->by->why : "");
+	}
+	rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
+	return rc;
+}
+
+static int look(struct session *s, struct docker *d, struct ports_book *b,
+		struct sides *in, struct work *w, struct ports_row **rows,
+		struct err *e)
+{
+	if (ports_read(d, b, e) < 0 || sides_read(s, in, e) < 0)
+		return -1;
+	if (in->balancer == NULL || in->group == NULL)
+		return err_set(e, ERR_DATA,
+			       "%s is not there; 'azswarm deploy-compute' makes it",
+			       in->balancer == NULL ? balancers.words :
+						      groups.words);
+	w->n = ports_compare(b, in->balancer, in->group, is_off(s), rows);
+	w->rows = *rows;
+	return 0;
+}
+
+int cmd_ports(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct ports_book b = { 0 };
+	struct ports_row *rows = NULL;
+	struct sides in = { 0 };
+	struct work w = { 0 };
+	struct remote r;
+	int rc = -1;
+
+	(void)argc, (void)argv;
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0 ||
+	    look(s, remote_docker(&r), &b, &in, &w, &rows, e) < 0)
+		goto out;
+	if (s->apply) {
+		if (agree(s, &w, e) < 0 ||
+		    (has_work(&w) && work_do(s, &w, &in, e) < 0))
+			goto out;
+		sides_release(&in);
+		in = (struct sides){ 0 };
+		free(rows);
+		rows = NULL;
+		ports_release(&b);
+		if (look(s, remote_docker(&r), &b, &in, &w, &rows, e) < 0)
+			goto out;
+	}
+	rc = show(s, &w, e);
+	if (rc == 0 && has_work(&w)) {
+		ui_say(s->ui, "out of step; 'azswarm ports --apply' mends it");
+		s->exit_status = s->dry_run ? EXIT_PENDING : 0;
+	}
+out:
+	sides_release(&in);
+	free(rows);
+	ports_release(&b);
+	remote_release(&r);
+	return rc;
 }

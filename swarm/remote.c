@@ -22,6 +22,10 @@
 #define CONNECT_ONE_MS 2500
 #define ENGINE_ONE_MS 1500
 #define PING_MS 1000
+#define AGAIN_MS 1000 /* first pause before connecting again */
+#define AGAIN_MAX_MS 30000
+#define OUTAGE_MS 600000 /* a server that is away longer is given up */
+#define LEADER_MS 30000
 
 /* "master0-ip" with an address is a master's; anything else is not. */
 int remote_take_master(void *ctx, const cJSON *ip, struct err *e)
@@ -777,6 +781,44 @@ int remote_reopen(struct remote *r, struct err *e)
 				   1u << index_of(&r->masters, r->name) :
 				   0,
 			   e);
+}
+
+bool remote_is_lost(const struct err *e)
+{
+	return e->kind == ERR_NET || e->kind == ERR_PROTO ||
+	       e->kind == ERR_TIMEOUT;
+}
+
+int remote_again(struct remote *r, bool engine, const struct err *lost,
+		 struct err *e)
+{
+	const struct azure_clock *clock = &r->s->az.clock;
+	struct ui *ui = r->s->ui;
+	int64_t began = now_ms(), pause = AGAIN_MS;
+
+	ui_say(ui, "connection lost: %s; connecting again", lost->msg);
+	for (;;) {
+		struct err why = ERR_INIT;
+
+		/* a leader may be about to be elected */
+		r->must = engine && now_ms() - began < LEADER_MS;
+		if (remote_reopen(r, &why) == 0) {
+			ui_say(ui, "connected again");
+			return 0;
+		}
+		if (why.kind == ERR_INTR || now_ms() - began > OUTAGE_MS) {
+			if (why.kind != ERR_INTR)
+				why.kind = ERR_TIMEOUT;
+			*e = why;
+			return -1;
+		}
+		if (clock->wait(clock->ctx, now_ms() + pause,
+				"the master to answer", began, e) < 0)
+			return -1;
+		if (!r->must)
+			pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS :
+							   2 * pause;
+	}
 }
 
 void remote_release(struct remote *r)

@@ -135,6 +135,12 @@ const cJSON *remote_first_machine(struct session *s, struct err *e);
 bool remote_is_away(const struct err *why);
 /* The same again after the connection broke, or its master works no more. */
 int remote_reopen(struct remote *r, struct err *e);
+/* What ended a command that stays connected: was it the connection? */
+bool remote_is_lost(const struct err *e);
+/* That is said, and tried for ten minutes to have it again; engine: to a master
+ * that works, for as long as a leader may be about to be elected. */
+int remote_again(struct remote *r, bool engine, const struct err *lost,
+		 struct err *e);
 /* The Ready node that a host name or an address means.  None, and several of
  * one name, are ERR_USAGE. */
 struct remote_node {

@@ -16,6 +16,7 @@ struct storage {
 	bool made;	   /* Azure has finished making it */
 	cJSON *delegation; /* the key for signing without them, once asked for */
 	char *query;	   /* a signature for our container, see swarm/blob.h */
+	char *images;	   /* and for that of images */
 	/* "key1" or "key2", which machines have; while that is being changed, the
 	 * one that they had, else "" */
 	char key[5], key_before[5];
@@ -24,6 +25,7 @@ struct storage {
 /* What a command works with: settings, the person's terminal, and, once it
  * needs it, a signed-in connection to Azure. */
 #define SESSION_FORWARDS_MAX 16
+#define SESSION_VARIABLES_MAX 64
 struct session {
 	struct settings *set; /* what is chosen for who did not is set there */
 	struct ui *ui;
@@ -32,6 +34,7 @@ struct session {
 	bool watch;		   /* --watch */
 	bool stop;		   /* --stop */
 	bool dry_run;		   /* --dry-run */
+	bool prune;		   /* --prune */
 	bool reboot;		   /* --reboot */
 	bool engine;		   /* --engine */
 	bool yes;		   /* --yes: nothing is asked */
@@ -41,6 +44,9 @@ struct session {
 	bool no_share;		   /* --no-share */
 	bool with_keys;		   /* --keys */
 	bool to_storage;	   /* --to-storage */
+	bool with_registry_auth;   /* --with-registry-auth */
+	bool push;		   /* --push */
+	bool apply;		   /* --apply */
 	const char *file;	   /* -o FILE, NULL: as usual */
 	const char *at_a_time;	   /* --at-a-time N, NULL: as usual */
 	const char *from;	   /* --from MASTER, NULL: not said */
@@ -53,6 +59,12 @@ struct session {
 	const char *claims;    /* --claims-challenge, base64 */
 	const char *forwards[SESSION_FORWARDS_MAX]; /* -L */
 	size_t n_forwards;
+	/* of exec and logs */
+	bool interactive, terminal, with_terminal; /* -i, -t, -it */
+	const char *user, *workdir; /* -u, -w; NULL: the image's */
+	const char *variables[SESSION_VARIABLES_MAX]; /* -e */
+	size_t n_variables;
+	bool follow, timestamps; /* -f, --timestamps */
 	/* what main exits with when all went well: that of the command which ran
 	 * on a machine, or plan's */
 	int exit_status;

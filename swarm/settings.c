@@ -324,6 +324,12 @@ const struct setting_info setting_infos[S_COUNT] = {
 			  .help = "auto: spread tasks when nodes have come",
 			  .kind = SETTING_WORD,
 			  .words = { "auto", "off" } },
+	[S_PUBLISH] = { .name = "PUBLISH",
+			.dflt = "auto",
+			.help = "whether ports of services are opened to the Internet; ask: not "
+				"without a yes",
+			.kind = SETTING_WORD,
+			.words = { "auto", "off", "ask" } },
 	[S_AUTOSCALE_OUT] = { .name = "AUTOSCALE_OUT",
 			      .help = "average CPU, %, that adds an agent (default: fits AGENT_SIZE)",
 			      .kind = SETTING_INT,
@@ -418,33 +424,49 @@ const char *settings_var(const struct settings *s, const char *name)
 	return which >= 0 ? settings_get(s, (enum setting)which) : getenv(name);
 }
 
-/* NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front allowed.  As in
- * the environment, an empty value is none. */
+int settings_split(struct str line, struct str *name, struct str *value,
+		   struct err *e)
+{
+	*value = str_trim(line);
+	if (value->n == 0 || value->p[0] == '#')
+		return 0;
+	if (str_starts(*value, STR("export ")) ||
+	    str_starts(*value, STR("export\t")))
+		*value = str_trim(str_skip(*value, 7));
+	if (!str_cut(value, '=', name))
+		return err_set(e, ERR_USAGE, "expected NAME=VALUE");
+	*name = str_trim(*name);
+	return 1;
+}
+
+int settings_unquote(struct str *value, struct err *e)
+{
+	*value = str_trim(*value);
+	if (value->n >= 1 && (value->p[0] == '"' || value->p[0] == '\'')) {
+		if (value->n < 2 || value->p[value->n - 1] != value->p[0])
+			return err_set(e, ERR_USAGE, "a quote is not closed");
+		*value = (struct str){ value->p + 1, value->n - 2 };
+	}
+	if (value->n > 0 && memchr(value->p, '\0', value->n) != NULL)
+		return err_set(e, ERR_USAGE, "a NUL character");
+	return 0;
+}
+
+/* As in the environment, an empty value is none. */
 static int env_line(struct settings *s, struct str line, unsigned n, struct err *e)
 {
-	struct str name, value = str_trim(line);
+	struct str name, value;
 	char *text;
-	int which;
+	int which, rc;
 
-	if (value.n == 0 || value.p[0] == '#')
+	if ((rc = settings_split(line, &name, &value, e)) <= 0)
+		return rc;
+	if ((which = setting_named(name)) < 0)
 		return 0;
-	if (str_starts(value, STR("export ")) ||
-	    str_starts(value, STR("export\t")))
-		value = str_trim(str_skip(value, 7));
-	if (!str_cut(&value, '=', &name))
-		return err_set(e, ERR_USAGE, "expected NAME=VALUE");
-	if ((which = setting_named(str_trim(name))) < 0)
-		return 0;
-	value = str_trim(value);
-	if (value.n >= 1 && (value.p[0] == '"' || value.p[0] == '\'')) {
-		if (value.n < 2 || value.p[value.n - 1] != value.p[0])
-			return err_set(e, ERR_USAGE, "a quote is not closed");
-		value = (struct str){ value.p + 1, value.n - 2 };
-	}
+	if (settings_unquote(&value, e) < 0)
+		return -1;
 	if (value.n == 0)
 		return 0;
-	if (memchr(value.p, '\0', value.n) != NULL)
-		return err_set(e, ERR_USAGE, "a NUL character");
 	text = str_dup(value);
 	settings_set(s, (enum setting)which, text, ".env");
 	s->line[which] = n;
@@ -571,11 +593,12 @@ static int check_word(const struct settings *s, enum setting which, struct err *
 	const char *value = settings_get(s, which);
 	char accepted[64];
 
-	if (strcmp(value, info->words[0]) == 0 ||
-	    strcmp(value, info->words[1]) == 0)
-		return 0;
-	snprintf(accepted, sizeof(accepted), "%s or %s", info->words[0],
-		 info->words[1]);
+	for (size_t i = 0; i < 3; i++)
+		if (info->words[i] != NULL && strcmp(value, info->words[i]) == 0)
+			return 0;
+	snprintf(accepted, sizeof(accepted), "%s%s%s or %s", info->words[0],
+		 info->words[2] != NULL ? ", " : "",
+		 info->words[2] != NULL ? info->words[2] : "", info->words[1]);
 	return refuse(s, which, accepted, e);
 }
 

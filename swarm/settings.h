@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 /*
@@ -42,6 +43,7 @@ enum setting {
 	S_WARM_AGENTS,
 	S_REBALANCE,
 	S_AUTOLOCK,
+	S_PUBLISH,
 	S_AUTOSCALE_OUT,
 	S_AUTOSCALE_IN,
 	S_TENANT_ID,
@@ -81,8 +83,8 @@ struct setting_info {
 	int min, max;
 	const char *chars; /* all that a text may be made of */
 	const char *first; /* all that it may begin with */
-	/* one of the two a word must be; the first, what a yes or no may be, too */
-	const char *words[2];
+	/* one of those a word must be; the first, what a yes or no may be, too */
+	const char *words[3];
 	/* what is left to be said, of a text or a number that passed so far */
 	bool (*ok)(const char *value);
 	const char *accepted;  /* chars, first and ok, for a person */
@@ -97,6 +99,12 @@ void settings_release(struct settings *s);
 /* Take NAME=VALUE lines from an .env file; a missing file is fine, a line we
  * cannot read is not.  Names that are not ours are passed over. */
 int settings_take_file(struct settings *s, const char *path, struct err *e);
+/* One of its lines: NAME=VALUE, NAME="VALUE", NAME='VALUE', `export ` in front
+ * allowed.  1, or 0: an empty one, a comment; -1.  The value as it stands there, and
+ * then without its quotes. */
+int settings_split(struct str line, struct str *name, struct str *value,
+		   struct err *e);
+int settings_unquote(struct str *value, struct err *e);
 void settings_take_env(struct settings *s);
 /* --storage-group or --storage-group=X for STORAGE_GROUP: the setting, or -1.
  * *value points behind '=', or is NULL. */

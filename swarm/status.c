@@ -335,6 +335,26 @@ static void lacks_line(FILE *out, const struct survey *v)
 	buf_release(&text);
 }
 
+/* What services publish and is not let in, or the other way round. */
+static size_t out_of_step(const struct status *st, struct buf *text)
+{
+	const struct survey *v = st->v;
+
+	return v->rules == NULL || v->no_swarm.kind != ERR_NONE ?
+		       0 :
+		       ports_tell(&v->published, v->rules, NULL,
+				  st->publish_off, text);
+}
+
+static void ports_line(const struct status *st, FILE *out)
+{
+	struct buf text = BUF_INIT(LINE_MAX_N);
+
+	if (out_of_step(st, &text) > 0)
+		line(out, "ports", "%s; 'azswarm ports' shows them", text.str);
+	buf_release(&text);
+}
+
 static void drift_line(const struct status *st, FILE *out)
 {
 	if (st->n_drift > 0)
@@ -379,6 +399,7 @@ static void swarm_lines(const struct status *st, FILE *out)
 		    &versions);
 	versions_of(v, offsetof(struct docker_node, engine), "Docker", &versions);
 	line(out, "versions", "%s", versions.str);
+	ports_line(st, out);
 	drift_line(st, out);
 	buf_release(&versions);
 }
@@ -547,8 +568,10 @@ static void add_missing(cJSON *masters, const struct survey *v)
 	}
 }
 
-static void add_network(cJSON *doc, const struct survey *v)
+static void add_network(cJSON *doc, const struct status *st)
 {
+	const struct survey *v = st->v;
+	struct buf text = BUF_INIT(LINE_MAX_N);
 	cJSON *list = json_add_arr(doc, "addresses"), *o;
 
 	for (size_t i = 0; i < v->n_addresses; i++) {
@@ -561,7 +584,10 @@ static void add_network(cJSON *doc, const struct survey *v)
 		o = json_add_obj(doc, "loadBalancer");
 		json_add_str(o, "name", v->balancer);
 		json_add_str(o, "ports", v->ports);
+		out_of_step(st, &text);
+		json_add_str(o, "outOfStep", text.str);
 	}
+	buf_release(&text);
 }
 
 static void add_bill(cJSON *doc, const struct survey *v)
@@ -707,7 +733,7 @@ cJSON *status_json(const struct status *st)
 	add_machines(doc, "masters", &v->masters);
 	add_missing(json_get_mut(doc, "masters"), v);
 	add_machines(doc, "agents", &v->agents);
-	add_network(doc, v);
+	add_network(doc, st);
 	add_bill(doc, v);
 	add_costs(doc, st);
 	add_swarm(doc, v);
@@ -1013,6 +1039,7 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
 		.addresses_end = params_end_soon(),
+		.publish_off = strcmp(settings_get(s->set, S_PUBLISH), "off") == 0,
 	};
 
 	rc = show(s, &st, &why, e);

@@ -13,6 +13,7 @@ struct status {
 						     NULL: not to be shown */
 	const char *group, *storage_group, *account;
 	const struct survey *v; /* NULL: nothing was read */
+	bool publish_off;	/* PUBLISH=off: nobody misses a rule */
 	/* what that costs; NULL: no_price says why it is not known, or nothing is
 	 * there to be paid for */
 	const struct price *price;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/time.h"
 #include "http/retry.h"
+#include "node/layout.h"
 #include "swarm/swarm.h"
 
 #define TAKEN "StorageAccountAlreadyTaken"
@@ -121,6 +122,7 @@ void storage_release(struct storage *st)
 	free(st->file);
 	json_burn(st->delegation);
 	burn_str(st->query);
+	burn_str(st->images);
 	*st = (struct storage){ 0 };
 }
 
@@ -248,7 +250,8 @@ int storage_use_key(struct session *s, const char *name, const char *before,
 	if (rc == 0) {
 		/* what was signed with the other one is signed again */
 		burn_str(s->store.query);
-		s->store.query = NULL;
+		burn_str(s->store.images);
+		s->store.query = s->store.images = NULL;
 		take_keys(&s->store, body);
 	}
 	azure_reply_release(&r);
@@ -660,10 +663,10 @@ static int account_put(struct session *s, struct err *e)
 			0;
 }
 
-static int container_put(struct session *s, struct err *e)
+int storage_container(struct session *s, const char *name, struct err *e)
 {
-	char *path = account_path(
-		s, "/blobServices/default/containers/" BLOB_CONTAINER);
+	char *rest = xasprintf("/blobServices/default/containers/%s", name);
+	char *path = account_path(s, rest);
 	cJSON *body = cJSON_CreateObject();
 	struct azure_reply r = { 0 };
 	int rc;
@@ -671,12 +674,13 @@ static int container_put(struct session *s, struct err *e)
 	json_add_str(json_add_obj(body, "properties"), "publicAccess", "None");
 	rc = azure_call(&s->az, "PUT", path, body, 0, &r, e);
 	if (rc == 0)
-		ui_say(s->ui, "blob container " BLOB_CONTAINER " %s",
+		ui_say(s->ui, "blob container %s %s", name,
 		       r.http.head.status == 201 ? "made" : "is there already");
 	azure_reply_release(&r);
 	json_free(body);
 	free(path);
-	return rc < 0 ? err_in(e, "blob container " BLOB_CONTAINER) : 0;
+	free(rest);
+	return rc < 0 ? err_in(e, "blob container %s", name) : 0;
 }
 
 static int share_put(struct session *s, struct str name, struct err *e)
@@ -746,8 +750,9 @@ int cmd_deploy_storage(struct session *s, int argc, char **argv, struct err *e)
 		ui_say(s->ui, "left alone: %s", none.msg);
 	if (swarm_group_put(s, settings_get(s->set, S_STORAGE_GROUP), e) == 0 &&
 	    account_put(s, e) == 0 && (s->store.keyless || shares_put(s, e) == 0) &&
-	    container_put(s, e) == 0 && lock_take_new(s, e) == 0 &&
-	    upload(s, &s->store, &own, e) == 0 &&
+	    storage_container(s, BLOB_CONTAINER, e) == 0 &&
+	    storage_container(s, LAYOUT_IMAGES, e) == 0 &&
+	    lock_take_new(s, e) == 0 && upload(s, &s->store, &own, e) == 0 &&
 	    (!found || upload(s, &s->store, &other, e) == 0))
 		rc = 0;
 out:

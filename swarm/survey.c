@@ -12,7 +12,7 @@
 #include "swarm/swarm.h"
 
 #define ADDRESSES_MAX 1000
-#define PORTS_MAX 256
+#define PORTS_MAX 8192
 #define LOOK_AGAIN_MS 30000 /* at a master that is missing */
 #define ENGINE_MS 5000 /* who looks does not wait for an engine that hangs */
 
@@ -96,15 +96,20 @@ static int read_balancer(struct session *s, struct survey *v, struct err *e)
 		v->balancer = xstrdup(json_str_opt(r.doc, "name", ""));
 		cJSON_ArrayForEach(rule, json_at(r.doc,
 						 "properties.loadBalancingRules"))
-			buf_addf(&ports, "%s%d", ports.n > 0 ? " " : "",
+			buf_addf(&ports, "%s%d%s", ports.n > 0 ? " " : "",
 				 (int)json_int_opt(rule,
-						   "properties.frontendPort", 0));
+						   "properties.frontendPort", 0),
+				 json_is(rule, "properties.protocol", "Udp") ?
+					 "/udp" :
+					 "");
 		v->ports = buf_detach(&ports);
 		cJSON_ArrayForEach(rule,
 				   json_at(r.doc,
 					   "properties.frontendIPConfigurations"))
 			v->range |= json_at(rule, "properties.publicIPPrefix") !=
 				    NULL;
+		v->rules = r.doc;
+		r.doc = NULL;
 	}
 	buf_release(&ports);
 	azure_reply_release(&r);
@@ -244,6 +249,8 @@ static void forget_azure(struct survey *v)
 	group_release(&v->storage);
 	free(v->balancer);
 	free(v->ports);
+	json_free(v->rules);
+	v->rules = NULL;
 	free(v->account_sku);
 	v->balancer = v->ports = v->account_sku = NULL;
 	v->paper = v->range = false;
@@ -280,6 +287,7 @@ static void forget_engine(struct survey *v)
 	v->nodes = NULL;
 	v->n_nodes = 0;
 	docker_work_release(&v->work);
+	ports_release(&v->published);
 }
 
 static void forget_swarm(struct survey *v)
@@ -317,7 +325,8 @@ static bool read_engine(struct remote *r, int64_t limit_ms, void *ctx,
 	d->timeout_ms = limit_ms;
 	forget_engine(v);
 	works = docker_nodes(d, &v->nodes, &v->n_nodes, &once) == 0 &&
-		docker_work_services(d, &v->work, &once) == 0;
+		docker_work_services(d, &v->work, &once) == 0 &&
+		ports_read(d, &v->published, &once) == 0;
 	if (!works) {
 		forget_engine(v);
 		*at = remote_engine_at(d, &once);

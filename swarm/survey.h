@@ -3,6 +3,7 @@
 
 #include "docker/work.h"
 #include "swarm/instances.h"
+#include "swarm/ports.h"
 #include "swarm/remote.h"
 
 /*
@@ -36,7 +37,8 @@ struct survey {
 	size_t n_addresses;
 	struct masters reach; /* those of the masters; survey_swarm takes them */
 	char *balancer;	      /* "agents-lb", NULL: there is none */
-	char *ports;	      /* what it listens on, "80 81" */
+	char *ports;	      /* what it listens on, "80 81 53/udp" */
+	cJSON *rules;	      /* it, as Azure has it */
 	bool range; /* it has a range of addresses to go out by, too */
 
 	/* of the storage group */
@@ -50,6 +52,7 @@ struct survey {
 	struct docker_node *nodes;
 	size_t n_nodes;
 	struct docker_work work; /* services, no tasks */
+	struct ports_book published;
 	/* what those masters are at that run and are no managers there, or not
 	 * reachable; looked at now and then */
 	enum remote_at at[LAYOUT_MASTERS_MAX];

@@ -80,6 +80,8 @@ int storage_refusal(const struct http_response *r, enum http_retry row,
  */
 int storage_again(struct session *s, enum http_retry row, unsigned tries,
 		  int64_t began, struct err *e);
+/* Make that container, or see that it is there. */
+int storage_container(struct session *s, const char *name, struct err *e);
 /* HEAD: is a blob of that size there? */
 int storage_blob_there(struct session *s, const char *url,
 		       const struct program *p, bool *there, struct err *e);
@@ -376,8 +378,15 @@ int cmd_update_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_scale_service(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e);
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e);
+int cmd_stacks(struct session *s, int argc, char **argv, struct err *e);
+int cmd_ps(struct session *s, int argc, char **argv, struct err *e);
+int cmd_push(struct session *s, int argc, char **argv, struct err *e);
+int cmd_images(struct session *s, int argc, char **argv, struct err *e);
+int cmd_ports(struct session *s, int argc, char **argv, struct err *e);
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e);
 int cmd_tail_helper(struct session *s, int argc, char **argv, struct err *e);
+int cmd_logs(struct session *s, int argc, char **argv, struct err *e);
+int cmd_exec(struct session *s, int argc, char **argv, struct err *e);
 int cmd_ssh(struct session *s, int argc, char **argv, struct err *e);
 int cmd_docker_env(struct session *s, int argc, char **argv, struct err *e);
 int cmd_unlock(struct session *s, int argc, char **argv, struct err *e);

@@ -18,9 +18,6 @@
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
-#define AGAIN_MS 1000 /* first pause before connecting again */
-#define AGAIN_MAX_MS 30000
-#define OUTAGE_MS 600000 /* a server that is away longer is given up */
 #define OPEN_MS 30000
 #define IDLE_MS (60 * 60000)
 #define GATE_MS 1000
@@ -155,38 +152,6 @@ static int pass(void *ctx, struct err *e)
 	return 0;
 }
 
-/* A connection broke: try for a while to have it again. */
-static int reconnect(struct session *s, struct remote *r, bool engine,
-		     const struct err *lost, struct err *e)
-{
-	const struct azure_clock *clock = &s->az.clock;
-	int64_t began = now_ms(), pause = AGAIN_MS;
-
-	ui_say(s->ui, "connection lost: %s; connecting again", lost->msg);
-	for (;;) {
-		struct err why = ERR_INIT;
-
-		/* a leader may be about to be elected */
-		r->must = engine && now_ms() - began < REST_MS;
-		if (remote_reopen(r, &why) == 0) {
-			ui_say(s->ui, "connected again");
-			return 0;
-		}
-		if (why.kind == ERR_INTR || now_ms() - began > OUTAGE_MS) {
-			if (why.kind != ERR_INTR)
-				why.kind = ERR_TIMEOUT;
-			*e = why;
-			return -1;
-		}
-		if (clock->wait(clock->ctx, now_ms() + pause,
-				"the master to answer", began, e) < 0)
-			return -1;
-		if (!r->must)
-			pause = 2 * pause > AGAIN_MAX_MS ? AGAIN_MAX_MS :
-							   2 * pause;
-	}
-}
-
 /* Ctrl-C is how these are ended, so it is not a failure. */
 static int ended_by_user(int rc, struct err *e)
 {
@@ -284,12 +249,6 @@ static int carry_forwards(struct session *s, struct remote *r,
 	return rc;
 }
 
-static bool is_lost(const struct err *e)
-{
-	return e->kind == ERR_NET || e->kind == ERR_PROTO ||
-	       e->kind == ERR_TIMEOUT;
-}
-
 int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct forward f[N_USUAL + SESSION_FORWARDS_MAX];
@@ -312,9 +271,10 @@ int cmd_proxy(struct session *s, int argc, char **argv, struct err *e)
 	do {
 		why = (struct err)ERR_INIT;
 		rc = carry_forwards(s, &r, f, n, shell, &why);
-	} while (rc < 0 && is_lost(&why) && reconnect(s, &r, false, &why, e) == 0);
+	} while (rc < 0 && remote_is_lost(&why) &&
+		 remote_again(&r, false, &why, e) == 0);
 	/* when it could not be had again, e says why already */
-	if (rc < 0 && !is_lost(&why))
+	if (rc < 0 && !remote_is_lost(&why))
 		*e = why;
 out:
 	for (size_t i = 0; i < n; i++)
@@ -400,8 +360,7 @@ static struct ssh_loop *carry_at(struct gate *g, int fd)
 }
 
 /* Carry connections until the socket is removed or nobody used it for long. */
-static void carry_socket(struct session *s, struct remote *r, int fd,
-			 const char *path)
+static void carry_socket(struct remote *r, int fd, const char *path)
 {
 	struct gate g = gate_of(r);
 	struct ssh_loop *l = carry_at(&g, fd);
@@ -418,7 +377,7 @@ static void carry_socket(struct session *s, struct remote *r, int fd,
 			ssh_loop_free(l);
 			l = NULL;
 			if (lost.kind == ERR_INTR ||
-			    reconnect(s, r, true, &lost, &e) < 0)
+			    remote_again(r, true, &lost, &e) < 0)
 				break;
 			g = gate_of(r);
 			l = carry_at(&g, fd);
@@ -450,7 +409,7 @@ static void tunnel(struct session *s, const char *path, int tell)
 	s->ui->quiet = true;
 	if (write(tell, &e, sizeof(e)) == (ssize_t)sizeof(e) && fd >= 0) {
 		close(tell);
-		carry_socket(s, &r, fd, path);
+		carry_socket(&r, fd, path);
 	}
 	remote_release(&r);
 	_exit(fd < 0);

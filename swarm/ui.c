@@ -61,6 +61,33 @@ void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now)
 	buf_release(&clean);
 }
 
+void ui_progress(struct ui *ui, const char *what, uint64_t done, uint64_t total,
+		 int64_t now)
+{
+	double mib = 1 << 20;
+	char span[64];
+
+	if (ui->quiet)
+		return;
+	if (total > 0)
+		snprintf(span, sizeof(span), "%.1f of %.1f MiB",
+			 (double)done / mib, (double)total / mib);
+	else
+		snprintf(span, sizeof(span), "%.1f MiB", (double)done / mib);
+	if (ui->tty) {
+		fprintf(ui->err, "\r\033[K%s%.*s: %s%s",
+			ui->color ? "\033[2m" : "", WHAT_MAX, what, span,
+			ui->color ? "\033[0m" : "");
+		ui->drawn = true;
+	} else if (now - ui->told_ms >= PLAIN_EVERY_MS) {
+		/* what is done within that time needs no word */
+		if (ui->told_ms != 0)
+			fprintf(ui->err, "%s: %s\n", what, span);
+		ui->told_ms = now;
+	}
+	fflush(ui->err);
+}
+
 /* ---- tables ---- */
 
 void listing_init(struct listing *t, const char *const *columns)

@@ -30,6 +30,9 @@ void ui_say(struct ui *ui, const char *fmt, ...)
 /* Progress of a wait: rewritten in place on a terminal, else a line every 30 s.
  * now: of the monotonic clock, milliseconds. */
 void ui_waiting(struct ui *ui, const char *what, int64_t waited_ms, int64_t now);
+/* How many bytes of how many (0: nobody knows) there are; told like a wait. */
+void ui_progress(struct ui *ui, const char *what, uint64_t done, uint64_t total,
+		 int64_t now);
 /* Remove a progress line before other output. */
 void ui_clear(struct ui *ui);
 

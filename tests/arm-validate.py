@@ -123,6 +123,18 @@ def closed(schema, doc, resolver, label, faults, path=()):
 LANGUAGE = {"comments", "condition", "copy", "dependsOn", "scope", "metadata"}
 
 
+def plain(node, variables):
+    """With the template's own items where a parameter may add others."""
+    if isinstance(node, dict):
+        return {k: plain(v, variables) for k, v in node.items()}
+    if isinstance(node, list):
+        return [plain(v, variables) for v in node]
+    own = isinstance(node, str) and re.fullmatch(
+        r"\[concat\(variables\('(\w+)'\), parameters\('\w+'\)\)\]", node)
+    value = variables.get(own[1]) if own else None
+    return value if isinstance(value, list) else node
+
+
 def against_schemas(template, root, faults):
     schemas = Schemas(root)
     top = schemas.url(BASE + "2019-04-01/deploymentTemplate.json#")
@@ -145,7 +157,8 @@ def against_schemas(template, root, faults):
         if schema is None:
             faults.append(f"{label}: no such type in {r['apiVersion']}")
             continue
-        bare = {k: v for k, v in r.items() if k not in LANGUAGE}
+        bare = plain({k: v for k, v in r.items() if k not in LANGUAGE},
+                     template.get("variables", {}))
         res = schemas.resolver(doc)
         before = len(faults)
         check(schema, bare, res, label, faults)

@@ -21,6 +21,7 @@ import functools
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -45,6 +46,11 @@ def our_digest():
     p = subprocess.run([os.environ['AZSWARM'], 'image', '-o', '-'], stdout=subprocess.PIPE, check=True)
     with tarfile.open(fileobj=io.BytesIO(p.stdout)) as t:
         return json.load(t.extractfile('index.json'))['manifests'][0]['digest']
+
+
+def frame(stream, text):
+    """As where there is no terminal: whose it is, and how long."""
+    return '%c\0\0\0%s%s' % (stream, struct.pack('>I', len(text)).decode(), text)
 
 
 class Refused(Exception):
@@ -88,8 +94,13 @@ class Engine:
         name = json.loads(query['filters'][0])['service'][0]
         mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
         n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
-        return [{'ID': 't%024d' % i, 'CreatedAt': now(), 'DesiredState': 'running',
-                 'Status': {'State': 'running', 'Timestamp': now()}} for i in range(n)]
+        return [self.task(i) for i in range(n)]
+
+    def task(self, i):
+        return {'ID': 't%024d' % i, 'CreatedAt': now(), 'DesiredState': 'running', 'Slot': i + 1,
+                'NodeID': self.node(*NODES[0])['ID'],
+                'Status': {'State': 'running', 'Timestamp': now(),
+                           'ContainerStatus': {'ContainerID': '%064x' % i}}}
 
     def create(self, kind, name, body):
         self.swarm[kind][name] = body
@@ -135,6 +146,18 @@ class Engine:
             return 200, None
         if what == ('GET', 'tasks', ''):
             return 200, self.tasks(query)
+        if what[:2] == ('GET', 'tasks'):
+            return 200, self.task(int(path[1][1:]))
+        if what == ('GET', 'services', 'logs'):
+            return 200, frame(1, '%s com.docker.swarm.node.id=%s,com.docker.swarm.service.id=%s,'
+                              'com.docker.swarm.task.id=%s a page was asked for\n' % (
+                                  now(), self.node(*NODES[0])['ID'], path[1], self.task(0)['ID']))
+        if what == ('POST', 'containers', 'exec'):
+            return 201, {'Id': 'exec0'}
+        if what == ('POST', 'exec', 'start'):
+            return 101, frame(1, 'master0\n')
+        if what == ('GET', 'exec', 'json'):
+            return 200, {'Running': False, 'ExitCode': 0}
         if what == ('GET', 'services', ''):
             return 200, list(self.swarm['services'].values())
         if what == ('POST', 'services', 'create'):
@@ -281,6 +304,9 @@ async def engine(kind, where, reader, writer):
                                                json.loads(body) if body else None)
         except Refused as e:
             status, doc = e.args[0], {'message': e.args[1]}
+        if status == 101:	# and all that is said, and its end
+            writer.write(b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' + doc.encode())
+            break
         text = doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)
         length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text.encode())
         writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' %

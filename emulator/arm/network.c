@@ -535,6 +535,83 @@ static int check_probe(struct put *p, const cJSON *probe)
 	return bad_member(p, text);
 }
 
+/* Both parts of a rule, as they are compared. */
+static bool same_text(const cJSON *a, const cJSON *b, const char *path)
+{
+	return str_is(json_str_opt(a, path, NULL), json_str_opt(b, path, NULL));
+}
+
+static bool same_number(const cJSON *a, const cJSON *b, const char *name)
+{
+	return json_int_opt(a, name, -1) == json_int_opt(b, name, -1);
+}
+
+/*
+ * Two rules must differ where they begin, and where they end.  Source of the second
+ * refusal's words: Azure's own, as users report them; of the first one "Port numbers
+ * for each rule must be unique" (LoadBalancingRulePropertiesFormat, frontendPort),
+ * and what Azure calls it is our guess.
+ */
+static int check_twins(struct put *p, const cJSON *one, const cJSON *two)
+{
+	const cJSON *a = json_get(one, "properties"),
+		    *b = json_get(two, "properties");
+
+	if (!same_text(a, b, "protocol"))
+		return 0;
+	if (same_text(a, b, "frontendIPConfiguration.id") &&
+	    same_number(a, b, "frontendPort"))
+		return fault_set(
+			&p->f, 400,
+			"RulesUseSameFrontendPortProtocolAndIPConfig: Load "
+			"balancing rules %s and %s use the same protocol %s and "
+			"frontend port %lld, and must not be used with the same "
+			"frontend IP configuration %s.",
+			json_text(one, "id"), json_text(two, "id"),
+			json_text(a, "protocol"),
+			(long long)json_int_opt(a, "frontendPort", 0),
+			json_text(a, "frontendIPConfiguration.id"));
+	if (same_text(a, b, "backendAddressPool.id") &&
+	    same_number(a, b, "backendPort") &&
+	    !json_bool_opt(a, "enableFloatingIP", false) &&
+	    !json_bool_opt(b, "enableFloatingIP", false))
+		return fault_set(
+			&p->f, 400,
+			"RulesUseSameBackendPortProtocolAndPool: Load balancing "
+			"rules %s and %s with floating IP disabled use the same "
+			"protocol %s and backend port %lld, and must not be used "
+			"with the same backend address pool %s.",
+			json_text(one, "id"), json_text(two, "id"),
+			json_text(a, "protocol"),
+			(long long)json_int_opt(a, "backendPort", 0),
+			json_text(a, "backendAddressPool.id"));
+	return 0;
+}
+
+static int check_lb_rules(struct put *p)
+{
+	const cJSON *rules = json_get(p->props, "loadBalancingRules"), *one, *two;
+	char text[200];
+
+	cJSON_ArrayForEach(one, rules) {
+		int64_t port = json_int_opt(one, "properties.frontendPort", -1);
+
+		if (!str_listed("Tcp Udp All",
+				json_text(one, "properties.protocol")) ||
+		    port < 0 || port > 65534) {
+			snprintf(text, sizeof(text),
+				 "Rule %.80s has no protocol Tcp, Udp or All, or its "
+				 "frontendPort is not from 0 to 65534.",
+				 json_text(one, "name"));
+			return bad_member(p, text);
+		}
+		for (two = one->next; two != NULL; two = two->next)
+			if (check_twins(p, one, two) < 0)
+				return -1;
+	}
+	return 0;
+}
+
 static int put_lb(struct emu *m, struct put *p)
 {
 	cJSON *props = p->props, *v;
@@ -552,7 +629,7 @@ static int put_lb(struct emu *m, struct put *p)
 		json_defaults(
 			v,
 			"{'properties':{'privateIPAllocationMethod':'Dynamic'}}");
-	if (check_references(m, p, props) < 0)
+	if (check_references(m, p, props) < 0 || check_lb_rules(p) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, json_get(props, "frontendIPConfigurations"))
 		if (check_pip(m, p,

@@ -188,14 +188,24 @@ static int check_name(struct put *p)
 static int check_etag(const struct entry *n, const char *want, struct fault *f)
 {
 	const char *have = n != NULL ? json_str_opt(n->doc, "etag", NULL) : NULL;
+	char text[512];
 
 	if (want == NULL || have == NULL || strcmp(want, have) == 0 ||
 	    strcmp(want, "*") == 0)
 		return 0;
-	return fault_set(f, 412,
-			 "PreconditionFailed: Etag provided in if-match header %.80s "
-			 "does not match etag %s of resource.",
-			 want, have);
+	snprintf(text, sizeof(text),
+		 "Etag provided in if-match header %.80s does not match etag %s of "
+		 "resource",
+		 want, have);
+	/* Network's words, and Compute's */
+	if (n->type->style != OP_NETWORK)
+		return fault_set(f, 412, "PreconditionFailed: %s.", text);
+	fault_set(f, 412, "PreconditionFailed: Precondition failed.");
+	json_set(f->error, "details",
+		 json_fmt("[{'code':'PreconditionFailedEtagMismatch',"
+			  "'message':'%s %s in NRP data store.'}]",
+			  text, json_text(n->doc, "id")));
+	return -1;
 }
 
 /* What contains it: the id without its last pair; "x/default" is always there. */

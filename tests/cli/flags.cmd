@@ -92,3 +92,11 @@ azswarm locations --azure-client-secret hunter2
 
 # nothing of that was begun
 ls
+azswarm logs
+azswarm logs web -x
+azswarm logs web --tail
+azswarm logs web db
+azswarm exec web
+azswarm exec --itt web sh
+azswarm exec -e
+azswarm exec -f web sh

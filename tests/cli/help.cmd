@@ -43,8 +43,13 @@ azswarm help destroy-service
 azswarm help destroy-global-service
 azswarm help deploy-stack
 azswarm help destroy-stack
+azswarm help ports
+azswarm help push
+azswarm help images
 azswarm help proxy
 azswarm help ssh
+azswarm help logs
+azswarm help exec
 azswarm help docker-env
 azswarm help tail-helper
 azswarm help unlock

@@ -154,7 +154,9 @@ static const struct image *small_image(void)
 
 static void registry(void *ctx, struct http_exchange *x)
 {
-	registry_handle(ctx, x);
+	struct err e = ERR_INIT;
+
+	registry_handle(ctx, "", x, &e);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -98,7 +98,7 @@ sources_to()	# DIR
 	fi
 	tar -C "$SRCDIR" --null -T files -cf - | tar -C "$1" -xf -
 }
-third="BEARSSL_SRC=$(realpath "$SRCDIR/build/bearssl") CJSON_SRC=$(realpath "$SRCDIR/build/cjson")"
+third="BEARSSL_SRC=$(realpath "$SRCDIR/build/bearssl") CJSON_SRC=$(realpath "$SRCDIR/build/cjson") LIBYAML_SRC=$(realpath "$SRCDIR/build/libyaml")"
 sources_to one
 sources_to "two/deeper and spaced"
 mv "two/deeper and spaced" two/deeper

@@ -89,7 +89,7 @@ mkdir "$top/version" && cd "$top/version" || exit 1
 expect "version" 0 '^azswarm [0-9]+\.[0-9]+\.[0-9]+' "$AZSWARM" version
 check "version names commit, compiler, libraries" \
 	sh -c 'grep -q "^commit ." out && grep -q "^compiler ." out && grep -q "^BearSSL [0-9]" out &&
-		grep -q "^cJSON [0-9]" out'
+		grep -q "^cJSON [0-9]" out && grep -q "^libyaml [0-9]" out'
 expect "--version is the same" 0 '^azswarm ' "$AZSWARM" --version
 expect "a word of 100 KB" 2 'there is no command "xxxx' "$AZSWARM" "$(head -c 100000 /dev/zero | tr '\0' x)"
 

@@ -2,7 +2,7 @@
 # why.  More than it says is a fault, and so is less: then the table is not true.
 # time: 180
 . "$SRCDIR/tests/lib.sh"
-need jq
+need jq python3
 
 unset EMULATOR_RECORD
 spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --cores 5000 --record "$PWD/record"
@@ -13,6 +13,7 @@ wait_for 30 grep -q '^ready ' emulator.out || {
 . azure/env
 table=$SRCDIR/tests/requests.tsv
 export XDG_CACHE_HOME="$PWD/cache"
+python3 "$SRCDIR/tests/images.py" saved image.tar 0
 
 # What a line of the record is.  A poll is of what an answer named, or of how far
 # a deployment is: how many there are is how long it takes, and not counted.

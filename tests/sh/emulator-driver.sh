@@ -277,7 +277,14 @@ def one(c, address, port):
         c.recv(4096)
         c.sendall(b'HTTP/1.1 %s X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' % word.encode())
     c.close()
+def echo(address):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((address, 5353))
+    while True:
+        text, who = s.recvfrom(2048)
+        s.sendto(address.encode() + b' ' + text, who)
 for a in sys.argv[1:]:
+    threading.Thread(target=echo, args=(a,), daemon=True).start()
     for p in 80, 1338:
         threading.Thread(target=serve, args=(a, p), daemon=True).start()
 time.sleep(600)
@@ -350,6 +357,53 @@ answer 5 silent
 begun=$(date +%s)
 check 'silence counts' wait_for 8 logged 'probe healthz of 10.77.16.5: down \(no answer\)$'
 [ $(($(date +%s) - begun)) -ge 8 ] && ok 'to the threshold' || not_ok 'to the threshold' "$(($(date +%s) - begun)) s"
+
+# a rule that comes while it runs, of UDP, and the security group behind it
+G="$S/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/agents-nsg"
+cat >datagrams.py <<'END'
+import socket, sys
+for texts in sys.argv[2:]:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(1)
+    s.connect((sys.argv[1], 5353))
+    for text in texts.split():
+        try:
+            s.send(text.encode())
+            print(s.recv(2048).decode().split('.')[-1], end=', ')
+        except OSError:
+            print('-', end=', ')
+END
+udp()		# TEXTS...: what comes back, from a socket for each
+{
+	python3 datagrams.py "$lb" "$@"
+}
+group()		# JQ-CHANGE of the agents' rules
+{
+	ask GET "$G?api-version=2024-05-01"
+	jq "del(.etag) | .properties.securityRules |= ($1)" body >group.json
+	ask PUT "$G?api-version=2024-05-01" -d @group.json
+	finish
+}
+answer 5 200; answer 6 503; answer 4 503
+same 'UDP: no rule' '-, ' "$(udp a)"
+ask GET "$L?api-version=2024-05-01"
+jq 'del(.etag) | .properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "udp-5353", properties: {protocol: "Udp", frontendPort: 5353, backendPort: 5353}} |
+	del(.id, .etag, .properties.enableTcpReset)]' body >lb.json
+ask PUT "$L?api-version=2024-05-01" -d @lb.json
+finish
+sleep 1.5
+same 'UDP: the security group lets nobody in' '-, ' "$(udp a)"
+group '. + [{name: "tcp", properties: {priority: 1000, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "Internet", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "5353"}}]'
+sleep 1.5
+same 'UDP: nor by a rule of TCP' '-, ' "$(udp a)"
+group 'map(if .name == "tcp" then .properties.protocol = "Udp" else . end)'
+check 'UDP: open' wait_for 8 logged 'public [0-9.]*:5353/udp: open$'
+one_is_well() { [ "$(hits)" = 5 ]; }
+check 'UDP: one is well' wait_for 20 one_is_well
+same 'UDP: who asks again is answered by the same' '5 a, 5 b, 5 c, 5 d, ' "$(udp 'a b c' d)"
+group 'map(select(.name != "tcp"))'
+sleep 1.5
+same 'UDP: and closed again' '-, ' "$(udp a)"
 reap "$target" || :
 
 # ---- what is announced ----

@@ -544,11 +544,41 @@ answers 'leaves what the template has' 200 '[.value[].name]' '["kept"]'
 ask GET "$D2?$core"
 answers 'and says so' 200 .properties.mode Complete
 
-# ---- what the balancer does when all are down ----
+# ---- rules of a balancer, and who was quicker ----
 
 B=$N/loadBalancers/agents-lb
 ask GET "$B?$network"
 jq 'del(.etag)' body >balancer
+etag=$(jq -r .etag body)
+rules()		# JQ-CHANGE [CURL-ARGUMENT...]: of its rules
+{
+	jq ".properties.loadBalancingRules |= ($1)" balancer >rules
+	shift
+	ask PUT "$B?$network" "$@" -d @rules
+}
+like='map(del(.id, .etag)) | . + [.[0] * {name: "another", properties:'
+rules "$like {frontendPort: 8443}}]"
+refused 'two rules that end at one port' 400 RulesUseSameBackendPortProtocolAndPool \
+	'with floating IP disabled use the same protocol Tcp and backend port 80, and must not be used'
+rules "$like {backendPort: 8443}}]"
+refused 'two that begin at one' 400 RulesUseSameFrontendPortProtocolAndIPConfig 'frontend port 80'
+rules "$like {frontendPort: 8443, backendPort: 8443, probe: {id: \"$B/probes/none\"}}}]"
+refused 'a probe that is not there' 400 InvalidResourceReference '/probes/none referenced by resource'
+rules "$like {frontendPort: 65535, backendPort: 8443}}]"
+refused 'a port that none has' 400 InvalidRequestFormat 'Cannot parse the request.'
+rules "$like {protocol: \"Udp\"}}]" -H "If-Match: $etag"
+answers 'the same ports of UDP are others' 200 '.properties.loadBalancingRules|map(.name)' '["http-80","http-81","another"]'
+finish
+rules . -H "If-Match: $etag"
+refused 'who read it before is too late' 412 PreconditionFailed 'Precondition failed.'
+answers 'in the words of the network' 412 '.error.details[0]|[.code,(.message|test("^Etag provided in if-match header W/.* does not match etag W/.* of resource /subscriptions/.*/agents-lb in NRP data store[.]$"))]' \
+	'["PreconditionFailedEtagMismatch",true]'
+rules .
+finish
+same 'without an etag nobody is' Succeeded "$end"
+
+# ---- what the balancer does when all are down ----
+
 behave()	# WORD API-VERSION
 {
 	jq --argjson w "$1" '.properties.probes[0].properties.noHealthyBackendsBehavior=$w' balancer >behaviour

@@ -12,12 +12,12 @@ bad_includes()	# TREE
 		# who may see whom, beside itself
 		sees["base"] = ""
 		sees["http"] = sees["tls"] = sees["ssh"] = "base"
-		sees["template"] = "base"
+		sees["template"] = sees["compose"] = "base"
 		sees["entra"] = "base http tls ssh"
 		sees["azure"] = sees["entra"] " entra"	# requests carry its tokens
 		sees["docker"] = "base http"		# over any stream: not TLS, not SSH
 		sees["node"] = sees["azure"] " azure docker"
-		sees["swarm"] = sees["node"] " template"	# plans without asking Azure
+		sees["swarm"] = sees["node"] " template compose"	# plans without asking Azure
 		sees["emulator"] = "base http tls ssh docker template"	# not what it stands in for
 		sees["cli"] = sees["node"] " swarm node emulator"
 		sees["main"] = "base cli"
@@ -45,6 +45,9 @@ bad_includes()	# TREE
 		if (header ~ /(^|\/)cJSON/) {
 			if (FILENAME !~ /^base\/json\.[ch]$/)
 				bad("outside base/json")
+		} else if (header ~ /(^|\/)yaml\.h$/) {
+			if (FILENAME != "compose/yaml.c")
+				bad("outside compose/yaml.c")
 		} else if (header ~ /(^|\/)bearssl[a-z0-9_]*\.h$/) {
 			if (me != "tls" && me != "ssh" && FILENAME !~ /^base\/(hash|rand)\.c$/)
 				bad("outside tls/, ssh/ and base/hash.c")
@@ -73,10 +76,10 @@ else
 fi
 
 # A tree with every mistake in it, and some things that are not mistakes.
-mkdir -p bad/cli bad/base bad/tls bad/docker bad/node bad/emulator bad/cellar bad/ssh bad/swarm bad/template
+mkdir -p bad/compose bad/cli bad/base bad/tls bad/docker bad/node bad/emulator bad/cellar bad/ssh bad/swarm bad/template
 cd bad || exit 1
 for h in base/buf.h tls/tls.h docker/docker.h node/node.h ssh/ssh.h http.h azure.h entra.h \
-	swarm.h emulator/jsonf.h template/template.h cellar/wine.h node/layout.h cli/cli.h; do
+	swarm.h compose/compose.h emulator/jsonf.h template/template.h cellar/wine.h node/layout.h cli/cli.h; do
 	: >"$h"
 done
 cat >base/up.c <<'X'
@@ -86,6 +89,11 @@ cat >base/up.c <<'X'
 X
 echo '#include <cJSON.h>' >tls/json.c
 echo '#include <bearssl.h>' >tls/fine.c
+echo '#include <yaml.h>' >compose/yaml.c
+echo '#include <yaml.h>' >compose/more.c
+echo '#include "http.h"' >compose/fetch.c
+echo '#include "compose/compose.h"' >swarm/stack.c
+echo '#include "compose/compose.h"' >docker/stack.c
 echo '#include <bearssl_hash.h>' >base/hash.c
 echo '  #  include "tls/tls.h"' >http.c
 echo '#include "tls/tls.h"' >ssh/ssh.c
@@ -115,6 +123,9 @@ bad_includes bad >found
 for want in 'base/up.c:2: http.h is not for base to see' \
 	'base/up.c:3: bearssl.h outside tls/, ssh/ and base/hash.c' \
 	'tls/json.c:1: cJSON.h outside base/json' \
+	'compose/more.c:1: yaml.h outside compose/yaml.c' \
+	'compose/fetch.c:1: http.h is not for compose to see' \
+	'docker/stack.c:1: compose/compose.h is not for docker to see' \
 	'http.c:1: tls/tls.h is not for http to see' \
 	'ssh/ssh.c:1: tls/tls.h is not for ssh to see' \
 	'docker/docker.c:1: ssh/ssh.h is not for docker to see' \

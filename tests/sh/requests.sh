@@ -10,7 +10,7 @@ specs=$SRCDIR/../shared/azure/specs
 recordings=$SRCDIR/../shared/azure/recordings
 [ -d "$specs/swagger" ] && [ -d "$recordings" ] ||
 	skip_all "no ../shared/azure/specs or recordings"
-need jq
+need jq python3
 npm_modules oav
 
 # ---- every command once, on a local Azure of its own ----
@@ -64,15 +64,21 @@ offers=$("$AZSWARM" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 asks 0 doctor
 asks 0 deploy-storage
 asks 0 create-shares
+python3 "$SRCDIR/tests/images.py" saved image.tar 0
+asks 0 push app:1 --from image.tar
+asks 0 images
+asks 0 images rm app:1 --yes
 asks 0 rotate storage-key
 asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
     update-service destroy-service destroy-global-service deploy-stack \
-    destroy-stack proxy ssh docker-env tail-helper unlock; do
+    destroy-stack ports proxy ssh docker-env tail-helper unlock; do
 	asks 1 $command
 done
 asks 1 scale-service 3
+asks 1 logs web
+asks 125 exec web true
 for command in rebalance chaos-monkey restart-agents; do
 	asks 1 $command
 done

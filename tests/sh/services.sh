@@ -248,6 +248,74 @@ same 'a task that fails from the start: until somebody loses patience' 130 $?
 az destroy-stack >/dev/null 2>&1
 same 'no service is left' '' "$(services)"
 
+# ---- ports, from outside ---------------------------------------------------------
+
+cat >echo.c <<'C'
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+int main(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(53) }, from;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t n = sizeof(from);
+	char text[2048];
+	ssize_t k;
+
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return 1;
+	while ((k = recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&from, &n)) >= 0)
+		sendto(fd, text, (size_t)k, 0, (struct sockaddr *)&from, n);
+	return 1;
+}
+C
+says()		# TEXT...: what comes back of these datagrams, sent from one socket
+{
+	python3 - "$public" "$@" <<'P'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.connect((sys.argv[1], 5353))
+for text in sys.argv[2:]:
+    for _ in range(5):
+        try:
+            s.send(text.encode())
+            print(s.recv(2048).decode(), end=' ')
+            break
+        except OSError:
+            pass
+P
+}
+public=$(az list-endpoints --output tsv | awk -F'\t' '/agents-lb/ { print $2 }')
+cc -static -o echo echo.c 2>cc.err || not_ok 'echo.c' "$(cat cc.err)"
+for m in agents000000 agents000001; do
+	tar -c echo | on $m docker import -c 'ENTRYPOINT ["/echo"]' - echo:test >/dev/null
+done
+edge="--mode global --constraint node.role==worker --no-resolve-image --detach --quiet"
+on master0 docker service create $edge --name edge --publish mode=host,published=443,target=8000 "$image" demo >/dev/null
+on master0 docker service create $edge --name echo --publish mode=host,published=5353,target=53,protocol=udp echo:test >/dev/null
+wait_for 60 count_is edge 2
+wait_for 60 count_is echo 2
+same 'ports: closed at first' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
+same 'ports: and nobody echoes' '' "$(says hello)"
+expect 'ports: out of step' 5 '^ *443 +tcp +host +edge +no rule' "$AZSWARM" ports --dry-run
+expect 'ports: --apply' 0 'port 5353/udp is open to the Internet now: service echo' "$AZSWARM" ports --apply
+check 'ports: 443 answers' wait_for 20 curl -sf -m 5 -o /dev/null "http://$public:443/healthz"
+same 'ports: and UDP does, to each who asks' 'one two |three ' "$(says one two)|$(says three)"
+expect 'ports: status knows nothing to mend' 0 '^load balancer .* 443 5353/udp' "$AZSWARM" status
+check 'ports: in one line' sh -c '! grep -q "^ports " out'
+on master0 docker service rm edge echo >/dev/null
+expect 'ports: nobody publishes, says status' 0 '^ports +443/tcp: nobody publishes, 5353/udp: nobody publishes' "$AZSWARM" status
+"$AZSWARM" doctor >doctor.out 2>&1
+check 'ports: doctor says so, and what mends it' sh -c 'grep -A1 "^warning  balancer   ports: 443/tcp: nobody publishes" doctor.out | grep -q "azswarm ports --apply"'
+expect 'ports: --apply closes' 0 'port 443/tcp is closed' "$AZSWARM" ports --apply
+sleep 2
+same 'ports: closed' 7 "$(curl -s -m 5 -o /dev/null "http://$public:443/healthz"; echo $?)"
+same 'ports: and to UDP' '' "$(says hello)"
+"$AZSWARM" doctor >doctor.out 2>&1
+check 'ports: doctor is content' grep -q '^ok .* ports: what services publish is what is let in: 80 81$' doctor.out
+expect 'ports: 80 is as it was' 0 '^ *80 +tcp .* open, and nobody publishes' "$AZSWARM" ports
+
 # ---- from a folder with nothing else in it ---------------------------------------
 
 mkdir empty && cp -rp keys parameters empty/ && cp "$AZSWARM" empty/azswarm && cp "$SSL_CERT_FILE" empty/keys/ca.pem

@@ -21,7 +21,9 @@ static struct image image;
 
 static void handle(void *ctx, struct http_exchange *x)
 {
-	registry_handle(ctx, x);
+	struct err e = ERR_INIT;
+
+	registry_handle(ctx, "", x, &e);
 }
 
 /* A file of 1000 bytes: the layer is longer than any number used here. */
@@ -119,10 +121,26 @@ static const struct {
 	  "GET /v2/azswarm/tags/list?n=x HTTP/1.1\r\n",
 	  "200",
 	  { "[\"1.0\",\"latest\"]" } },
-	{ "another name",
+	{ "another name, and no address of what was pushed",
 	  "GET /v2/library/azswarm/manifests/1.0 HTTP/1.1\r\n",
+	  "403",
+	  { "\"code\":\"DENIED\"", "\"errors\":[{", "azswarm upgrade" } },
+	{ "what is no name",
+	  "GET /v2/Library/manifests/1.0 HTTP/1.1\r\n",
 	  "404",
-	  { "\"code\":\"NAME_UNKNOWN\"", "\"errors\":[{" } },
+	  { "\"code\":\"NAME_UNKNOWN\"" } },
+	{ "no name",
+	  "GET /v2/manifests/1.0 HTTP/1.1\r\n",
+	  "404",
+	  { "\"code\":\"NAME_UNKNOWN\"" } },
+	{ "a name that is called like what is behind it",
+	  "GET /v2/manifests/blobs/manifests/1.0 HTTP/1.1\r\n",
+	  "403",
+	  { "of manifests/blobs:1.0" } },
+	{ "the names: ours",
+	  "GET /v2/_catalog HTTP/1.1\r\n",
+	  "200",
+	  { "{\"repositories\":[\"azswarm\"]}" } },
 	{ "half a digest",
 	  "GET /v2/azswarm/blobs/sha256:00 HTTP/1.1\r\n",
 	  "404",
@@ -320,12 +338,12 @@ static void crowd(unsigned port)
 	static const char ask[] = "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
 	struct pollfd p = { .events = POLLIN };
 	char answer[13] = "";
-	int fds[20];
+	int fds[32];
 	unsigned answered;
 	int64_t until;
 
 	/* who says nothing has no place to lose */
-	for (size_t i = 0; i < 20; i++) {
+	for (size_t i = 0; i < 32; i++) {
 		fds[i] = silent("127.0.0.2", port);
 		if (write(fds[i], ask, 5) < 0)
 			check_give_up("who has said something", "write");
@@ -337,17 +355,17 @@ static void crowd(unsigned port)
 	check_same(answer, "HTTP/1.1 200", "others find a place");
 	close(p.fd);
 	/* all ask now: those with a place are answered, and keep it */
-	for (size_t i = 0; i < 20; i++)
+	for (size_t i = 0; i < 32; i++)
 		if (write(fds[i], ask + 5, sizeof(ask) - 1 - 5) < 0)
 			check_give_up("who goes on", "write");
 	until = now_ms() + CHECK_PATIENCE_MS;
-	while (answered_of(fds, 20) < 12 && now_ms() < until)
+	while (answered_of(fds, 32) < 28 && now_ms() < until)
 		usleep(10000);
 	usleep(300000);
-	answered = answered_of(fds, 20);
-	for (size_t i = 0; i < 20; i++)
+	answered = answered_of(fds, 32);
+	for (size_t i = 0; i < 32; i++)
 		close(fds[i]);
-	checkf(answered == 12, "20 of one address have 12 places",
+	checkf(answered == 28, "32 of one address have 28 places",
 	       "%u were answered", answered);
 }
 
@@ -367,7 +385,7 @@ static void before(void)
 	if (file_write("before", str_of(script), 0755, &e) < 0 ||
 	    image_init(&other, "before", ELF_OWN, "0.9", &e) < 0)
 		abort();
-	r = registry_start("file", "1.0", "", "./before", port);
+	r = registry_start("file", "1.0", "", "./before", "", port);
 	check(answers(port), "with the version before: answers", "silence");
 	path = xasprintf("/v2/azswarm/manifests/%s", other.docker.digest);
 	plain_exchange("GET", "127.0.0.1", port, path, NULL, STR_NULL,
@@ -402,7 +420,7 @@ static void thread(void)
 
 	if (taken < 0)
 		abort();
-	r = registry_start("file", "1.0", "", NULL, port);
+	r = registry_start("file", "1.0", "", NULL, "", port);
 	check(r != NULL && becomes(r, "another program has our port"),
 	      "that its port is taken is told", "not");
 	close(taken);
@@ -412,7 +430,7 @@ static void thread(void)
 	before = now_ms();
 	registry_stop(r);
 	check(now_ms() - before < 4000, "it stops at once", "late");
-	r = registry_start("no such file", "1.0", "", NULL, port);
+	r = registry_start("no such file", "1.0", "", NULL, "", port);
 	sleep_until(now_ms() + 200, &e);
 	before = now_ms();
 	registry_stop(r);

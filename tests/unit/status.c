@@ -375,6 +375,46 @@ static void addresses(void)
 }
 
 /* Machines that are not what a new one would get. */
+/* What is published, against what the balancer brings. */
+static void ports(void)
+{
+	struct survey v = { 0 };
+	struct status st = { .group = "g",
+			     .storage_group = "s",
+			     .account = "a",
+			     .v = &v };
+	struct ports_published dns = { .port = { .number = 53, .udp = true },
+				       .service = "dns" };
+	struct err e = ERR_INIT;
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	cJSON *doc;
+
+	whole(&v);
+	v.rules = json_parse(
+		STR("{\"properties\":{\"loadBalancingRules\":[{\"name\":\"tcp-443\","
+		    "\"properties\":{\"protocol\":\"Tcp\",\"frontendPort\":443,"
+		    "\"backendPort\":443,\"frontendIPConfiguration\":{\"id\":\"f\"}}}],"
+		    "\"frontendIPConfigurations\":[{\"name\":\"public\",\"id\":\"f\"}]}}"),
+		"rules", &e);
+	v.published.list = xcalloc(1, sizeof(dns));
+	v.published.list[v.published.n++] = dns;
+	status_text(&st, f);
+	fclose(f);
+	has("ports: out of step", text,
+	    "ports              53/udp (dns): no rule, 443/tcp: nobody publishes; "
+	    "'azswarm ports' shows them");
+	free(text);
+	st.publish_off = true;
+	doc = status_json(&st);
+	check(json_is(doc, "loadBalancer.outOfStep", "443/tcp: nobody publishes"),
+	      "ports: nothing is missed with PUBLISH=off",
+	      json_text(doc, "loadBalancer.outOfStep"));
+	json_free(doc);
+	survey_release(&v);
+}
+
 static void drifts(void)
 {
 	struct survey v = { 0 };
@@ -559,6 +599,7 @@ int main(void)
 	quorum();
 	what_needs_a_look();
 	addresses();
+	ports();
 	drifts();
 	not_had();
 	json();

@@ -503,6 +503,13 @@ async function net()
 		"outboundRules.0.protocol": "string", provisioningState: /^Succeeded$/, "sku.name": /^Standard$/,
 		"loadBalancingRules.0.probe.id": "string" });
 	same("balancers", ["agents-lb"], names(await all(network.loadBalancers.list("npm"))));
+	const as_read = { ...soon, requestOptions: { customHeaders: { "If-Match": lb.etag } } };
+	const put = () => network.loadBalancers.beginCreateOrUpdateAndWait("npm", "agents-lb", { ...lb, loadBalancingRules:
+		[...lb.loadBalancingRules, { ...lb.loadBalancingRules[0], id: undefined, name: "udp-5353", protocol: "Udp",
+			frontendPort: 5353, backendPort: 5353, enableTcpReset: false }] }, as_read);
+
+	same("a rule more, as it was read", ["http-80", "http-81", "udp-5353"], names((await put()).loadBalancingRules));
+	await refused("who read it before is too late", 412, "PreconditionFailed", "Precondition failed.", put);
 	const nsg = await network.networkSecurityGroups.get("npm", "masters-nsg");
 
 	same("rules", true, nsg.securityRules.length > 0 && nsg.securityRules.every(r =>

@@ -1,0 +1,22 @@
+#ifndef DOCKER_INNER_H
+#define DOCKER_INNER_H
+
+/*
+ * What the parts of docker/ share; nobody outside includes this.
+ */
+#include "docker/docker.h"
+
+struct docker_ask {
+	const char *method, *path;
+	struct str body;       /* JSON; p NULL: none */
+	bool endless;	       /* the answer may take for ever, and be silent */
+	struct stream **taken; /* see http_take_over(); NULL: not wanted */
+};
+/* One exchange, after docker_hello(): 0 with r whatever it says, or -1. */
+int docker_exchange(struct docker *d, const struct docker_ask *a,
+		    struct http_response *r, struct err *e);
+/* What the engine refused, in its own words.  Returns -1. */
+int docker_refused(const char *method, const char *path, unsigned status,
+		   struct str body, struct err *e);
+
+#endif

@@ -1,0 +1,193 @@
+# Ports follow: rules of the agents' load balancer and of their security group are
+# what the swarm publishes.  Machines are on paper, a master is played; with real
+# ones, from outside: sh/services.
+# time: 120
+# needs: python3-asyncssh, a network namespace
+. "$SRCDIR/tests/lib.sh"
+need python3 jq curl
+own=
+for own in 'unshare -n' 'unshare -rn' ''; do
+	[ -n "$own" ] && $own true 2>/dev/null && break
+done
+[ -n "$own" ] && /usr/bin/python3 -c 'import asyncssh' 2>/dev/null ||
+	skip_all 'no network of its own, or no asyncssh'
+
+# port 22 wants a network of its own: all that follows is in it
+if [ "${1-}" != inside ]; then
+	exec $own sh "$SRCDIR/tests/sh/ports.sh" inside
+fi
+ip link set lo up
+export XDG_CACHE_HOME="$PWD/cache"
+"$AZSWARM" keys --quiet
+spawn emulator "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --record "$PWD/record"
+wait_for 30 grep -q '^ready ' emulator || { not_ok start "$(cat emulator)"; exit 1; }
+. azure/env
+mkdir places
+spawn played /usr/bin/python3 -W ignore "$SRCDIR/tests/paper_cluster.py" played.ready keys "$PWD/places"
+wait_for 30 test -e played.ready
+for command in deploy-storage params deploy-compute; do
+	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok $command "$(tail -n 2 out)"
+done
+mkdir one
+"$AZSWARM" list-endpoints --output tsv | sed -n 's/^master[0-9]-ip	\([^	]*\)	.*/\1/p' | while read -r address; do
+	ln -s ../one places/"$address"
+done
+
+# ---- tools ----
+
+# Services that publish, as an engine tells: NAME:PORT/PROTOCOL[:MODE[:host]]...
+swarm()
+{
+	for swarm_word; do
+		echo "$swarm_word"
+	done | jq -Rn '{networks: {}, changes: 0, services: ([inputs | split(":") |
+		. as [$name, $port, $mode, $how] | ($port | split("/")) as [$n, $p] |
+		[{Protocol: ($p // "tcp"), TargetPort: 8000, PublishedPort: ($n | tonumber), PublishMode: ($how // "ingress")}] as $ports |
+		{key: $name, value: {ID: ("sv" + $name), Version: {Index: 9}, Endpoint: {Ports: $ports},
+			Spec: {Name: $name, Mode: (if $mode == "global" then {Global: {}} else {Replicated: {Replicas: 1}} end),
+				TaskTemplate: {}, EndpointSpec: {Ports: (if $mode == "chosen" then $ports | map(del(.PublishedPort)) else $ports end)}}}}] |
+		from_entries)}' >one/swarm.json
+}
+token=$(curl -s --cacert "$SSL_CERT_FILE" "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" \
+	-d grant_type=client_credentials -d "client_id=$AZURE_CLIENT_ID" -d "client_secret=$AZURE_CLIENT_SECRET" \
+	-d "scope=$AZURE_RESOURCE_MANAGER_ENDPOINT/.default" | jq -r .access_token)
+network=$AZURE_RESOURCE_MANAGER_ENDPOINT/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/swarm-cluster/providers/Microsoft.Network
+arm()		# METHOD PATH [CURL-ARGUMENT...]
+{
+	arm_method=$1 arm_path=$2
+	shift 2
+	curl -s --cacert "$SSL_CERT_FILE" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+		-X "$arm_method" "$network/$arm_path?api-version=2024-05-01" "$@"
+}
+balancer()	# what it listens on
+{
+	arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[] |
+		"\(.name)=\(.properties.protocol):\(.properties.frontendPort):\(.properties.backendPort)"] | join(" ")'
+}
+group()		# whom it lets in from the Internet
+{
+	arm GET networkSecurityGroups/agents-nsg | jq -r '[.properties.securityRules[].properties as $p |
+		select($p.sourceAddressPrefix == "Internet" and $p.access == "Allow") |
+		"\($p.priority):\($p.protocol):\($p.destinationPortRange // ($p.destinationPortRanges | join(",")))"] | join(" ")'
+}
+ports()
+{
+	"$AZSWARM" ports --output tsv 2>ports.err | tr '\t\n' '| '
+}
+written()	# what was, since
+{
+	sleep 0.2
+	jq -r 'select(.method == "PUT" and (.url | test("Microsoft.Network"))) | .url' record |
+		sed 's/[?].*//; s/.*[/]//' | paste -sd, -
+}
+
+# ---- as it was made ----
+
+swarm
+same 'fresh: 80 and 81 are open, and nobody publishes' \
+	'80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes ' "$(ports)"
+expect 'fresh: nothing is out of step' 0 '' "$AZSWARM" ports --dry-run
+swarm web:80 tool:81:global
+same 'the two of the demo' '80|tcp|ingress|web|http-80|services|ok 81|tcp|ingress|tool|http-81|services|ok ' "$(ports)"
+
+# ---- what is out of step, and mended ----
+
+swarm web:443 dns:5353/udp edge:8443:global:host own:9000:one:host sctp:5000/sctp high:65535
+same 'what is published, and not let in' '80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes 443|tcp|ingress|web|||no rule 5000|tcp|ingress|sctp|||not balanced: Azure balances no SCTP 5353|udp|ingress|dns|||no rule 8443|tcp|host|edge|||no rule 9000|tcp|host|own|||not balanced: it is on the nodes of its tasks alone 65535|tcp|ingress|high|||not balanced: Azure balances no port above 65534 ' "$(ports)"
+: >record
+expect 'a look alone is 0' 0 'no rule' "$AZSWARM" ports
+expect '--dry-run: 5' 5 "out of step; 'azswarm ports --apply' mends it" "$AZSWARM" ports --dry-run
+same 'and nothing was written' '' "$(written)"
+same 'nor is there a lock' '' "$(jq -r 'select(.url | test("lock-")) | .url' record)"
+expect 'ask: without a terminal' 2 'would open 443/tcp \(web\), 5353/udp \(dns\), 8443/tcp \(edge\) to the Internet; say --yes' \
+	"$AZSWARM" ports --apply --publish ask
+same 'ask: nothing was written' '' "$(written)"
+expect 'off: nothing is opened' 0 'closed, by PUBLISH=off' "$AZSWARM" ports --apply --publish off
+same 'off: nothing was written' '' "$(written)"
+expect 'off: is in step' 0 '' "$AZSWARM" ports --dry-run --publish off
+expect '--apply' 0 'port 443/tcp is open to the Internet now: service web; PUBLISH=off' "$AZSWARM" ports --apply
+check 'udp, too' grep -q 'port 5353/udp is open to the Internet now: service dns' out
+check 'host mode of a global service' grep -q 'port 8443/tcp is open to the Internet now: service edge' out
+same 'the balancer' 'http-80=Tcp:80:80 http-81=Tcp:81:81 tcp-443=Tcp:443:443 udp-5353=Udp:5353:5353 tcp-8443=Tcp:8443:8443' "$(balancer)"
+same 'the group' '100:Tcp:80,81 1000:Tcp:443 1001:Udp:5353 1002:Tcp:8443' "$(group)"
+same 'each was written once' 'agents-nsg,agents-lb' "$(written)"
+same 'all by the same probe' healthz "$(arm GET loadBalancers/agents-lb | jq -r '.properties.loadBalancingRules[].properties.probe.id' | sed 's/.*\///' | sort -u)"
+same 'what is TCP'\''s alone is not UDP'\''s' 'true false' "$(arm GET loadBalancers/agents-lb | jq -r '.properties.loadBalancingRules[2:4] | map(.properties.enableTcpReset // false) | join(" ")')"
+: >record
+expect 'again: nothing to do' 0 '' "$AZSWARM" ports --apply
+same 'and nothing is written' '' "$(written)"
+
+# ---- a deployment keeps them ----
+
+arm GET networkSecurityGroups/agents-nsg | jq '.properties.securityRules += [{name: "office", properties: {priority: 500, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "203.0.113.0/24", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "9443"}}]' >nsg
+arm PUT networkSecurityGroups/agents-nsg -d @nsg >/dev/null
+arm GET loadBalancers/agents-lb | jq '.properties.probes += [{name: "by-hand", properties: {protocol: "Tcp", port: 9443, intervalInSeconds: 5}}] |
+	.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "by-hand", properties: {frontendPort: 9443, backendPort: 9443}} |
+		.properties.probe.id |= sub("healthz"; "by-hand") | del(.id, .etag)]' >lb
+sleep 0.5
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+sleep 0.5
+before="$(balancer) $(group)"
+check 'what was made by hand is there' sh -c "echo '$before' | grep -q by-hand"
+expect 'plan: nothing to change' 0 'nothing to change' "$AZSWARM" plan
+"$AZSWARM" plan --output json 2>/dev/null | jq -c '.[] | select(.change | test("create|delete|modify"))' >drift
+same 'plan: no property either' '' "$(head -c 300 drift)"
+expect 'deploy-compute' 0 '' "$AZSWARM" deploy-compute
+same 'keeps all of it' "$before" "$(balancer) $(group)"
+same 'and probes' 'healthz by-hand' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.probes[].name] | join(" ")')"
+same 'what is by hand is not ours' '9443|tcp|||by-hand||not ours' "$(ports | tr ' ' '\n' | sed 's/ours.*//' | grep -A1 ^9443 | xargs | sed 's/ ours//; s/not$/not ours/')"
+
+# ---- two at once ----
+
+swarm web:443 dns:5353/udp more:4000
+echo '[{"request":"PUT *loadBalancers/agents-lb*","times":1,"delay_ms":4000}]' >azure/faults.json
+: >record
+"$AZSWARM" ports --apply >apply 2>&1 </dev/null &
+applying=$!
+put_asked()
+{
+	arm GET networkSecurityGroups/agents-nsg | grep -q 'tcp-4000'
+}
+wait_for 20 put_asked
+sleep 1.5
+arm GET loadBalancers/agents-lb | jq '.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "meanwhile", properties: {frontendPort: 7000, backendPort: 7000}} | del(.id, .etag)]' >lb
+same 'somebody else is quicker' 200 "$(arm PUT loadBalancers/agents-lb -d @lb -o /dev/null -w '%{http_code}')"
+wait $applying
+same 'two at once: done' 0 $?
+rm azure/faults.json
+same 'two at once: the first was refused' '412 200' "$(sleep 0.2; jq -r 'select(.method == "PUT" and .requestHeaders["User-Agent"] == "azswarm" and (.url | test("agents-lb"))) | .status' record | xargs)"
+same 'two at once: none is lost' 'http-80 http-81 tcp-443 udp-5353 by-hand meanwhile tcp-4000' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+echo '[{"request":"PUT *loadBalancers/agents-lb*","status":412,"code":"PreconditionFailed","message":"Precondition failed."}]' >azure/faults.json
+swarm web:443 dns:5353/udp
+expect 'somebody always is' 1 'load balancer agents-lb: somebody else keeps changing it' "$AZSWARM" ports --apply
+rm azure/faults.json
+
+# ---- taken, and refused by others ----
+
+swarm web:443 hand:9443 back:7000
+expect 'an owner'\''s rule lets nobody else in' 0 '9443 .*hand .*by-hand .*no rule' "$AZSWARM" ports
+arm GET networkSecurityGroups/agents-nsg | jq '.properties.securityRules += [{name: "never", properties: {priority: 501, direction: "Inbound", access: "Deny", protocol: "*", sourceAddressPrefix: "*", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "6000-6010"}}]' >nsg
+arm PUT networkSecurityGroups/agents-nsg -d @nsg >/dev/null
+arm GET loadBalancers/agents-lb | jq '(.properties.loadBalancingRules[] | select(.name == "meanwhile").properties.backendPort) = 7001' >lb
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+sleep 0.5
+swarm web:443 no:6001 back:7000 under:7001
+expect 'taken' 0 '6001 .*no .*never .*taken by a rule of others' "$AZSWARM" ports --apply
+check 'taken at the front' grep -qE '7000 .*back .*meanwhile .*taken by a rule of others' out
+check 'taken behind it' grep -qE '7001 .*under .*meanwhile .*taken by a rule of others' out
+same 'what nobody publishes any more is closed' 'http-80 http-81 tcp-443 by-hand meanwhile' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+
+# ---- commands of services ----
+
+swarm replicated:80 old:443 chosen:30000:chosen
+"$AZSWARM" ports --apply >/dev/null 2>&1
+swarm replicated:80 chosen:30000:chosen
+: >record
+expect 'destroy-service closes what nobody publishes' 0 'port 443/tcp is closed: no service publishes it any more' \
+	"$AZSWARM" destroy-service
+same 'what the engine chose stays' 'http-80 http-81 by-hand meanwhile tcp-30000' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+same 'and nobody is let in any more' '' "$(group | tr ' ' '\n' | grep ':443$')"
+: >record
+expect 'deploy-replicated-service' 0 'service replicated made' "$AZSWARM" deploy-replicated-service
+same 'whose port is open in any case' '' "$(written)"
+exit $((test_failures != 0))
