@@ -137,16 +137,26 @@ static int take_version(void *ctx, const cJSON *doc, struct err *e)
 	return 0;
 }
 
-/* There is no such gallery, or no such definition: no versions either. */
-static int none_is_fine(int rc, struct err *e)
+/* As azure_list(); where there is no such gallery, or no such definition, it is
+ * empty: also in a group that was made a moment ago. */
+static int list_there(struct session *s, const char *path,
+		      int (*take)(void *ctx, const cJSON *doc, struct err *e),
+		      void *ctx, struct err *e)
 {
-	if (rc < 0 && e->kind == ERR_AZURE &&
-	    (err_is(e, "ResourceNotFound") || err_is(e, "NotFound") ||
-	     err_is(e, "ParentResourceNotFound") ||
-	     err_is(e, "ResourceGroupNotFound"))) {
-		err_clear(e);
-		return 0;
+	struct azure_reply r = { 0 };
+	const cJSON *item;
+	int rc = azure_call(&s->az, "GET", path, NULL,
+			    AZURE_MISSING_OK | AZURE_MADE_OR_NOT, &r, e);
+
+	if (rc == 0 && r.http.head.status != 404) {
+		if (*json_text(r.doc, "nextLink") != '\0')
+			rc = azure_list(&s->az, path, "baked images", take, ctx,
+					e);
+		else
+			cJSON_ArrayForEach(item, json_get(r.doc, "value"))
+				rc = rc < 0 ? -1 : take(ctx, item, e);
 	}
+	azure_reply_release(&r);
 	return rc;
 }
 
@@ -156,11 +166,11 @@ static int read_definition(struct session *s, const char *definition,
 	struct reading r = { s, definition, l };
 	char *rest = xasprintf("/images/%s/versions", definition);
 	char *path = baked_path(s, rest);
-	int rc = azure_list(&s->az, path, "baked images", take_version, &r, e);
+	int rc = list_there(s, path, take_version, &r, e);
 
 	free(path);
 	free(rest);
-	return none_is_fine(rc, e);
+	return rc;
 }
 
 static int take_definition(void *ctx, const cJSON *doc, struct err *e)
@@ -189,9 +199,7 @@ int baked_read(struct session *s, const char *definition, struct baked_list *l,
 	if (definition != NULL)
 		json_add_str(names, NULL, definition);
 	else
-		rc = none_is_fine(azure_list(&s->az, path, "baked images",
-					     take_definition, names, e),
-				  e);
+		rc = list_there(s, path, take_definition, names, e);
 	cJSON_ArrayForEach(name, names)
 		if (rc == 0)
 			rc = read_definition(s, json_str_opt(name, "", ""), l, e);
@@ -293,6 +301,7 @@ int baked_use(struct session *s, struct baked_list *l, struct err *e)
 						   NULL };
 	struct use u = { .s = s, .l = l, .what = "scale set ", .image = OF_SET };
 	char *agents;
+	int rc;
 
 	if (l->n == 0)
 		return 0;
@@ -312,7 +321,9 @@ int baked_use(struct session *s, struct baked_list *l, struct err *e)
 	/* those of before the model was another are made anew of what they have */
 	agents = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE);
 	u.what = NULL;
-	if (none_is_fine(list_use(&u, agents, of_machines, e), e) < 0)
+	rc = list_there(s, agents, take_use, &u, e);
+	free(agents);
+	if (rc < 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++) {
 		struct buf *use = &l->list[i].use;
