@@ -351,12 +351,13 @@ build/$(1)libcjson.a: build/.cjson build/$(2)/flags
 
 build/$(1)libyaml.a: build/.libyaml build/$(2)/flags
 	@mkdir -p build/$(1)libyaml-o$$(MINE)
-	$$(call say,CC)for f in $$(YAML_PARSER); do $(3) -std=gnu11 -w $(4) $$(CFLAGS) $$(YAML_VERSION) \
+	$$(call say,CC)for f in $$(YAML_PARSER); do $(3) -std=gnu11 -w $(4) $(if $(5),-Os) $$(CFLAGS) $$(YAML_VERSION) \
 		-Ibuild/libyaml/include -c -o build/$(1)libyaml-o$$(MINE)/$$$$f.o build/libyaml/src/$$$$f.c || exit 1; done
 	@$$(AR) rcsD $$@$$(MINE) $$(patsubst %,build/$(1)libyaml-o$$(MINE)/%.o,$$(YAML_PARSER))
 	@mv $$@$$(MINE) $$@ && rm -rf build/$(1)libyaml-o$$(MINE)
 endef
-# Of libyaml what reads: text to events.  It wants to be told its version.
+# Of libyaml what reads: text to events, small where it is for people.  It wants to
+# be told its version.
 YAML_PARSER	:= api parser reader scanner
 YAML_VERSION	:= -DYAML_VERSION_MAJOR=0 -DYAML_VERSION_MINOR=2 -DYAML_VERSION_PATCH=5 \
 		   '-DYAML_VERSION_STRING="0.2.5"'

@@ -77,8 +77,8 @@ static _Noreturn void become(const char *const argv[], char **envp, int input,
 	int in = open("/dev/null", O_RDWR);
 
 	/* what is read as one document has no other words in between */
-	if (in >= 0 && dup2(input >= 0 ? input : in, 0) >= 0 && dup2(out, 1) >= 0 &&
-	    dup2(input >= 0 ? in : out, 2) >= 0) {
+	if (in >= 0 && dup2(input >= 0 ? input : in, 0) >= 0 &&
+	    dup2(out, 1) >= 0 && dup2(input >= 0 ? in : out, 2) >= 0) {
 		if (in > 2)
 			close(in);
 		execvpe(args[0], args, envp);

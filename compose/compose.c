@@ -105,7 +105,7 @@ char *load_path(const struct load *l, const char *path)
 	return path_join(l->dir, path);
 }
 
-int load_file(const struct load *l, const struct node *n, const char *path,
+int load_file(struct load *l, const struct node *n, const char *path,
 	      struct buf *b, struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -113,6 +113,10 @@ int load_file(const struct load *l, const struct node *n, const char *path,
 	int rc = file_read_regular(whole, b, &why);
 
 	free(whole);
+	l->files += b->n;
+	if (rc == 0 && l->files > LOAD_FILES_MAX)
+		return load_bad(l, n, e,
+				"the files are larger than 32 MiB in all");
 	return rc == 0 ? 0 : load_bad(l, n, e, "%s", why.msg);
 }
 

@@ -10,6 +10,16 @@
  * A compose file, as 'docker stack deploy' takes it, in the Engine's terms: what
  * that program would have POSTed, of the same file.  Reads files, and asks nobody.
  *
+ * It is another where docker's is of no use to anybody, and nowhere else (sh/compose):
+ *
+ *  - $V-x is V and "-x", not V, and ${A:-${B}} is substituted through; ${V:+x} is taken
+ *  - AZURE_*, ARM_* and ACTIONS_* are never substituted, nor passed on
+ *  - a date is its text, and true in an environment "true"
+ *  - what docker refuses for its schema is older than the Compose Specification is
+ *    taken: build without an image (it is STACK-SERVICE), depends_on as a map, name:,
+ *    texts for numbers and numbers for texts, content: of a config
+ *  - a name that is there twice is refused; so is what is too much of anything
+ *
  * Source: Compose file reference version 3.13 and the Compose Specification, as far as
  * Swarm knows them; Docker Engine API, bodies of /services/create, /networks/create,
  * /configs/create, /secrets/create.

@@ -57,11 +57,16 @@ struct node *node_get(const struct node *map, const char *name);
 
 /* ---- what all parts share ---- */
 
+#define LOAD_FILES_MAX (32u << 20)
+#define LOAD_PORTS_MAX 20000
+
 struct load {
 	const struct compose_source *from;
 	struct compose *c;
 	char *dir;	/* absolute: what relative paths are of */
-	size_t scalars; /* bytes that came by substitution */
+	size_t scalars; /* bytes that came by substitution, */
+	size_t files;	/* from the files that it names, */
+	size_t ports;	/* and what ranges of ports became */
 };
 
 /* ERR_DATA, with file, line and column of n before it. */
@@ -76,8 +81,9 @@ const char *load_var(struct load *l, const char *name);
 char *load_scope(const struct load *l, const char *name);
 /* Relative to the file's folder, and without "." and "..". */
 char *load_path(const struct load *l, const char *path);
-/* A regular file of at most b->max bytes; n is what names it. */
-int load_file(const struct load *l, const struct node *n, const char *path,
+/* A regular file of at most b->max bytes, and all of them of LOAD_FILES_MAX; n is what
+ * names it. */
+int load_file(struct load *l, const struct node *n, const char *path,
 	      struct buf *b, struct err *e);
 
 /* ---- substitution: vars.c ---- */

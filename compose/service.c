@@ -448,18 +448,36 @@ static const struct node *find(const struct node *section, const char *key)
 	return NULL;
 }
 
-static void add_file(const struct node *n, const char *source, cJSON *ref)
+/* Two cannot be one file. */
+static bool has_target(const cJSON *refs, const char *target)
+{
+	const cJSON *ref;
+
+	cJSON_ArrayForEach(ref, refs)
+		if (str_is(json_text(ref, "File.Name"), target))
+			return true;
+	return false;
+}
+
+static int add_file(struct load *l, const struct node *n, const char *source,
+		    cJSON *refs, cJSON *ref, struct err *e)
 {
 	const struct node *target = node_get(n, "target"),
 			  *uid = node_get(n, "uid"), *gid = node_get(n, "gid"),
 			  *mode = node_get(n, "mode");
-	cJSON *file = json_add_obj(ref, "File");
+	const char *name = target && target->text[0] ? target->text : source;
+	cJSON *file;
 
-	json_add_str(file, "Name",
-		     target && target->text[0] ? target->text : source);
+	if (has_target(refs, name))
+		return load_bad(l, n, e,
+				"two of them are the file %s: give one a target",
+				name);
+	file = json_add_obj(ref, "File");
+	json_add_str(file, "Name", name);
 	json_add_str(file, "UID", uid && uid->text[0] ? uid->text : "0");
 	json_add_str(file, "GID", gid && gid->text[0] ? gid->text : "0");
 	json_add_int(file, "Mode", mode ? mode->whole : MODE_DEFAULT);
+	return 0;
 }
 
 static int add_reference(struct load *l, const struct node *section,
@@ -479,7 +497,8 @@ static int add_reference(struct load *l, const struct node *section,
 		return load_bad(l, n, e, "%s \"%s\" is not in the file's %ss",
 				what, source->text, what);
 	ref = json_add_obj(refs, NULL);
-	add_file(n, source->text, ref);
+	if (add_file(l, n, source->text, refs, ref, e) < 0)
+		return -1;
 	name = object_name(l, object, object->name);
 	json_add_str(ref, what[0] == 's' ? "SecretName" : "ConfigName", name);
 	free(name);

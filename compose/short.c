@@ -62,24 +62,21 @@ static void add_port(cJSON *ports, const char *protocol, uint64_t target,
 }
 
 /* Each with its own, or all of them to one. */
-static bool add_ports(cJSON *ports, const char *protocol, struct range target,
+static void add_ports(cJSON *ports, const char *protocol, struct range target,
 		      struct range published, bool publishes)
 {
-	uint64_t n = target.last - target.first,
-		 all = published.last - published.first;
+	uint64_t n = target.last - target.first + 1,
+		 all = publishes ? published.last - published.first + 1 : 1;
 
-	if (publishes && n != all && n != 0)
-		return false;
-	if (publishes && n == 0) {
-		for (uint64_t i = 0; i <= all; i++)
-			add_port(ports, protocol, target.first,
-				 published.first + i);
-		return true;
-	}
-	for (uint64_t i = 0; i <= n; i++)
-		add_port(ports, protocol, target.first + i,
+	for (uint64_t i = 0; i < (n > all ? n : all); i++)
+		add_port(ports, protocol, target.first + (n > 1 ? i : 0),
 			 publishes ? published.first + i : 0);
-	return true;
+}
+
+static bool fit(struct range target, struct range published, bool publishes)
+{
+	return !publishes || target.first == target.last ||
+	       target.last - target.first == published.last - published.first;
 }
 
 static const char *take_protocol(struct str *s)
@@ -118,11 +115,17 @@ int short_port(struct load *l, const struct node *n, const char *service,
 	if (protocol == NULL || !take_range(target, &t) ||
 	    (published.n > 0 && !take_range(published, &p)) ||
 	    (address.n > 0 && !is_address(address)) ||
-	    !add_ports(ports, protocol, t, p, published.n > 0))
+	    !fit(t, p, published.n > 0))
 		return load_bad(l, n, e,
 				"services.%s.ports: \"%s\" is no port: 80, "
 				"8080:80, 53:53/udp, 3000-3005:3000-3005",
 				service, n->text);
+	l->ports += t.last - t.first + p.last - p.first + 1;
+	if (l->ports > LOAD_PORTS_MAX)
+		return load_bad(l, n, e,
+				"services.%s.ports: the file has more than %d ports",
+				service, LOAD_PORTS_MAX);
+	add_ports(ports, protocol, t, p, published.n > 0);
 	if (address.n > 0 && !str_eqz(address, "0.0.0.0") &&
 	    !str_eqz(address, "::") && !str_eqz(address, "[::]"))
 		load_ignored(l,

@@ -461,6 +461,17 @@ static int copy_id(char *to, size_t size, const char *from, struct err *e)
 	return 0;
 }
 
+int docker_take_id(const cJSON *doc, const char *path, char to[DOCKER_ID_MAX],
+		   struct err *e)
+{
+	const char *id = json_str(doc, path, e);
+
+	if (id == NULL || copy_id(to, DOCKER_ID_MAX, id, e) < 0)
+		return -1;
+	return *id != '\0' ? 0 :
+			     err_set(e, ERR_PROTO, "Docker: %s is empty", path);
+}
+
 /* ---- the engine and its swarm ---- */
 
 static void copy_host(char *to, size_t size, const char *addr)

@@ -92,6 +92,9 @@ int docker_each(struct docker *d, const char *path,
 int docker_download(struct docker *d, const char *path,
 		    int (*take)(void *ctx, struct str piece, struct err *e),
 		    void *ctx, struct err *e);
+/* An ID that an answer has at that place: what may go into a path. */
+int docker_take_id(const cJSON *doc, const char *path, char to[DOCKER_ID_MAX],
+		   struct err *e);
 
 /* Append "?filters=..." for one filter, {"KEY":["VALUE"]}, percent-encoded. */
 void docker_filter(struct buf *path, const char *key, const char *value);

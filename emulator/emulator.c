@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/net.h"
 #include "emulator/arm/scaler.h"
+#include "emulator/acr.h"
 #include "emulator/blob.h"
 #include "emulator/dhcp.h"
 #include "emulator/faults.h"
@@ -91,7 +92,8 @@ void *emu_thread_end(struct emu *m)
 
 static void serve_outside(void *ctx, struct http_exchange *x)
 {
-	static const struct str blob = { ".blob.core.localhost", 20 };
+	static const struct str blob = { ".blob.core.localhost", 20 },
+				acr = { ".azurecr.localhost", 18 };
 	struct emu *m = ctx;
 	struct str host = http_field(http_x_head(x), "Host"), name = host;
 	ptrdiff_t colon = str_rchr(host, ':');
@@ -108,6 +110,8 @@ static void serve_outside(void *ctx, struct http_exchange *x)
 		blob_handle(m, x, str_head(name, name.n - blob.n));
 		snprintf(base, sizeof(base), "https://%.*s", STR_ARG(host));
 		record_exchange(m, x, base, NULL, false);
+	} else if (name.n > acr.n && str_ieq(str_skip(name, name.n - acr.n), acr)) {
+		acr_handle(m, x, host);
 	} else {
 		request_serve(m, x, host);
 	}
@@ -256,6 +260,7 @@ static int make_identity(struct emu *m, struct err *e)
 				"DNS:*.localhost",
 				"DNS:*.blob.core.localhost",
 				"DNS:*.file.core.localhost",
+				"DNS:*.azurecr.localhost",
 				"IP:127.0.0.1",
 				"IP:168.63.129.16",
 				own,
@@ -272,7 +277,7 @@ static int make_identity(struct emu *m, struct err *e)
 
 	snprintf(own, sizeof(own), "IP:%s", m->host);
 	if (strcmp(m->host, "127.0.0.1") == 0 || strcmp(m->host, "0.0.0.0") == 0)
-		names[6] = NULL;
+		names[7] = NULL;
 	if (authority(m, &ca, e) < 0 || key_make_ec_p256(&key, e) < 0 ||
 	    cert_make(&spec, buf_str(&key), buf_str(&ca), &chain, e) < 0)
 		goto out;

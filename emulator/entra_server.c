@@ -236,8 +236,7 @@ static char *decoded(struct str s)
 	return NULL;
 }
 
-/* The fields of a form or a query; without those that are badly escaped. */
-static cJSON *fields_of(struct str text)
+cJSON *entra_server_fields(struct str text)
 {
 	cJSON *doc = cJSON_CreateObject();
 	struct str pair, key;
@@ -257,7 +256,7 @@ static cJSON *fields_of(struct str text)
 
 static cJSON *form_of(struct request *r)
 {
-	return fields_of(str_of(json_text(r->body, "form")));
+	return entra_server_fields(str_of(json_text(r->body, "form")));
 }
 
 static const char *form_field(const cJSON *form, const char *name)
@@ -517,6 +516,13 @@ static bool is_for_storage(const char *audience)
 			  audience);
 }
 
+static bool is_for_registries(const char *audience)
+{
+	return str_listed("https://containerregistry.azure.net "
+			  "https://containerregistry.azure.net/",
+			  audience);
+}
+
 /* The resource a scope stands for: everything before "/.default".  NULL: it is
  * none of ours.  Caller frees. */
 static char *audience_of(struct request *r, const char *scope)
@@ -532,7 +538,8 @@ static char *audience_of(struct request *r, const char *scope)
 	if (str_listed("https://management.azure.com https://management.azure.com/ "
 		       "https://management.core.windows.net https://management.core.windows.net/",
 		       out) ||
-	    is_for_storage(out) || str_starts(found, str_of(r->m->base)) ||
+	    is_for_storage(out) || is_for_registries(out) ||
+	    str_starts(found, str_of(r->m->base)) ||
 	    str_starts(found, str_of(r->base)))
 		return out;
 	free(out);
@@ -995,7 +1002,7 @@ static bool loopback(const char *redirect)
 
 static void answer_authorize(struct request *r, const char *tenant)
 {
-	cJSON *q = fields_of(http_x_query(r->x)), *form = form_of(r);
+	cJSON *q = entra_server_fields(http_x_query(r->x)), *form = form_of(r);
 	const char *id = form_field(q, "client_id"),
 		   *answer = form_field(form, "answer");
 	struct buf code = BUF_INIT(64);
@@ -1043,7 +1050,7 @@ cJSON *entra_server_identity(struct emu *m, struct http_exchange *x,
 			     unsigned *status)
 {
 	struct subject s = { .client = m->client };
-	cJSON *q = fields_of(http_x_query(x)), *doc;
+	cJSON *q = entra_server_fields(http_x_query(x)), *doc;
 	const char *resource = form_field(q, "resource"),
 		   *id = form_field(q, "client_id"),
 		   *object = form_field(q, "object_id");
@@ -1235,7 +1242,8 @@ int entra_server_check(struct request *r)
 	if (doc == NULL) {
 		rc = unauthorized(r, "InvalidAuthenticationToken",
 				  "The access token is invalid.");
-	} else if (is_for_storage(json_text(doc, "aud"))) {
+	} else if (is_for_storage(json_text(doc, "aud")) ||
+		   is_for_registries(json_text(doc, "aud"))) {
 		message = xasprintf(
 			"The access token has been obtained for wrong audience or "
 			"resource '%s'. It should exactly match with one of the "
@@ -1261,10 +1269,15 @@ int entra_server_check(struct request *r)
 const cJSON *entra_server_token(struct emu *m, const struct http_exchange *x)
 {
 	struct str f = http_field(http_x_head(x), "Authorization");
-	const cJSON *doc;
 
-	if (!str_istarts(f, STR("Bearer ")))
-		return NULL;
-	doc = access_open(m, str_trim(str_skip(f, 7)));
+	return str_istarts(f, STR("Bearer ")) ?
+		       entra_server_opens(m, str_trim(str_skip(f, 7))) :
+		       NULL;
+}
+
+const cJSON *entra_server_opens(struct emu *m, struct str token)
+{
+	const cJSON *doc = access_open(m, token);
+
 	return json_int_opt(doc, "exp", 0) < unix_time() ? NULL : doc;
 }

@@ -28,79 +28,15 @@
 #define PAGES_MAX 25
 #define MARKER_MAX 2048
 
-/* ---- names ---- */
-
-static bool is_name_char(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z');
-}
-
-/* [a-z0-9]+ parts between one '.', one or two '_', or any number of '-'. */
-static bool is_component(struct str s)
-{
-	size_t i = 0, from;
-
-	while (i < s.n) {
-		from = i;
-		while (i < s.n && is_name_char(s.p[i]))
-			i++;
-		if (i == from)
-			return false;
-		if (i == s.n)
-			return true;
-		from = i;
-		while (i < s.n && s.p[i] == s.p[from])
-			i++;
-		if (!(s.p[from] == '-' || (s.p[from] == '.' && i - from == 1) ||
-		      (s.p[from] == '_' && i - from <= 2)))
-			return false;
-	}
-	return false;
-}
-
-bool pushed_is_name(struct str name)
-{
-	struct str part;
-
-	if (name.n == 0 || name.n > PUSHED_NAME_MAX || name.p[name.n - 1] == '/')
-		return false;
-	while (str_next(&name, '/', &part))
-		if (!is_component(part))
-			return false;
-	return true;
-}
-
-bool pushed_is_tag(struct str tag)
-{
-	if (tag.n == 0 || tag.n > PUSHED_TAG_MAX || tag.p[0] == '.' ||
-	    tag.p[0] == '-')
-		return false;
-	for (size_t i = 0; i < tag.n; i++)
-		if (!is_alnum(tag.p[i]) && strchr("._-", tag.p[i]) == NULL)
-			return false;
-	return true;
-}
-
-bool pushed_is_digest(struct str digest)
-{
-	if (digest.n != PUSHED_DIGEST_LEN || !str_starts(digest, STR("sha256:")))
-		return false;
-	for (size_t i = 7; i < digest.n; i++)
-		if (!is_digit(digest.p[i]) &&
-		    (digest.p[i] < 'a' || digest.p[i] > 'f'))
-			return false;
-	return true;
-}
-
 static void digest_text(const struct sha256_state *s,
-			char out[PUSHED_DIGEST_LEN + 1])
+			char out[DOCKER_REF_DIGEST_LEN + 1])
 {
 	struct buf hex = BUF_INIT(2 * SHA256_LEN);
 	uint8_t sum[SHA256_LEN];
 
 	sha256_done(s, sum);
 	buf_add_hex(&hex, sum, sizeof(sum));
-	snprintf(out, PUSHED_DIGEST_LEN + 1, "sha256:%s", hex.str);
+	snprintf(out, DOCKER_REF_DIGEST_LEN + 1, "sha256:%s", hex.str);
 	buf_release(&hex);
 }
 
@@ -198,7 +134,7 @@ static void take_type(const struct http_head *h, struct pushed_manifest *m)
 enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 			    struct pushed_manifest *m, struct err *e)
 {
-	bool by_digest = pushed_is_digest(ref);
+	bool by_digest = docker_ref_is_digest(ref);
 	char *path = by_digest ? xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
 					   STR_ARG(str_skip(ref, 7))) :
 				 xasprintf("/manifests/%.*s/%.*s",
@@ -292,7 +228,7 @@ static int begin(struct relay *y, struct err *e)
 /* Whether those were the last bytes, of another blob. */
 static bool is_other(struct relay *y)
 {
-	char digest[PUSHED_DIGEST_LEN + 1];
+	char digest[DOCKER_REF_DIGEST_LEN + 1];
 
 	if (y->r.head.status != 200 || y->at < y->length)
 		return false;
@@ -420,9 +356,10 @@ static void take_blob(struct pushed_list *l, struct str blob, size_t prefix,
 	struct str s = str_skip(blob, prefix);
 	ptrdiff_t slash = str_rchr(s, '/');
 
-	if (tags && pushed_is_tag(s))
+	if (tags && docker_ref_is_tag(s))
 		add(l, s);
-	else if (!tags && slash > 0 && pushed_is_name(str_head(s, (size_t)slash)))
+	else if (!tags && slash > 0 &&
+		 docker_ref_is_name(str_head(s, (size_t)slash)))
 		add(l, str_head(s, (size_t)slash));
 }
 

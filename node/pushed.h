@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "docker/ref.h"
 
 /*
  * The operator's own images, which `push` keeps in the storage account, as a
@@ -15,18 +16,10 @@
  * url is node_config.images_url, "" where there is none; no message shows its
  * query.  Several threads may ask at once.
  *
- * Source: OCI Distribution Specification 1.1, for names, tags and digests; "Get
- * Blob", "List Blobs" (learn.microsoft.com).
+ * Source: "Get Blob", "List Blobs" (learn.microsoft.com).
  */
 #define PUSHED_MANIFEST_MAX (4u << 20) /* what registries take, too */
-#define PUSHED_DIGEST_LEN 71	       /* "sha256:" and 64 hexadecimal digits */
-#define PUSHED_NAME_MAX 255
-#define PUSHED_TAG_MAX 128
 #define PUSHED_TYPE_MAX 128
-
-bool pushed_is_name(struct str name);
-bool pushed_is_tag(struct str tag);
-bool pushed_is_digest(struct str digest);
 
 enum pushed {
 	PUSHED_FOUND,
@@ -36,7 +29,7 @@ enum pushed {
 };
 
 struct pushed_manifest {
-	char type[PUSHED_TYPE_MAX], digest[PUSHED_DIGEST_LEN + 1];
+	char type[PUSHED_TYPE_MAX], digest[DOCKER_REF_DIGEST_LEN + 1];
 	struct buf text;
 };
 /* By tag or by digest; what was asked for by its digest has it.  m needs

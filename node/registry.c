@@ -243,7 +243,7 @@ static int by_text(const void *a, const void *b)
 static void answer_list(struct http_exchange *x, const char *path,
 			const char *begin, const char *const *all, size_t n_all)
 {
-	struct buf b = BUF_INIT(LIST_MAX), last = BUF_INIT(PUSHED_NAME_MAX),
+	struct buf b = BUF_INIT(LIST_MAX), last = BUF_INIT(DOCKER_REF_NAME_MAX),
 		   count = BUF_INIT(32);
 	char *link = NULL;
 	uint64_t n = n_all;
@@ -429,16 +429,16 @@ static void pushed_answer(const char *url, struct str path,
 	last = str_rchr(name, '/');
 	kind = str_skip(name, (size_t)(last + 1));
 	name = str_head(name, last < 0 ? 0 : (size_t)last);
-	if (!pushed_is_name(name) || str_eqz(name, LAYOUT_IMAGE))
+	if (!docker_ref_is_name(name) || str_eqz(name, LAYOUT_IMAGE))
 		refuse(x, 404, "NAME_UNKNOWN", "that is no name of an image",
 		       NULL);
 	else if (str_eqz(kind, "manifests") &&
-		 (pushed_is_tag(ref) || pushed_is_digest(ref)))
+		 (docker_ref_is_tag(ref) || docker_ref_is_digest(ref)))
 		pushed_manifest_answer(url, name, ref, x, e);
 	else if (str_eqz(kind, "manifests"))
 		refuse(x, 404, "MANIFEST_UNKNOWN", "that is no tag or digest",
 		       NULL);
-	else if (str_eqz(kind, "blobs") && pushed_is_digest(ref))
+	else if (str_eqz(kind, "blobs") && docker_ref_is_digest(ref))
 		pushed_blob_answer(url, ref, x, e);
 	else if (str_eqz(kind, "blobs"))
 		refuse(x, 404, "BLOB_UNKNOWN", "that is no digest", NULL);

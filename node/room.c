@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/time.h"
 #include "docker/docker.h"
+#include "docker/ref.h"
 #include "node/config.h"
 #include "node/daemon.h"
 
@@ -54,28 +55,12 @@ static struct str plain(struct str ref)
 	return str_starts(ref, STR("library/")) ? str_skip(ref, 8) : ref;
 }
 
-/* "NAME", "TAG" and "sha256:..." of "NAME[:TAG][@sha256:...]". */
-static void cut_ref(struct str ref, struct str *name, struct str *tag,
-		    struct str *digest)
-{
-	ptrdiff_t at = str_chr(ref, '@'), colon;
-
-	*digest = at < 0 ? STR("") : str_skip(ref, (size_t)at + 1);
-	*name = plain(at < 0 ? ref : str_head(ref, (size_t)at));
-	colon = str_rchr(*name, ':');
-	*tag = STR("latest");
-	if (colon > str_rchr(*name, '/')) {
-		*tag = str_skip(*name, (size_t)colon + 1);
-		*name = str_head(*name, (size_t)colon);
-	}
-}
-
 bool room_same(struct str keep, struct str ref)
 {
 	struct str name[2], tag[2], digest[2];
 
-	cut_ref(keep, &name[0], &tag[0], &digest[0]);
-	cut_ref(ref, &name[1], &tag[1], &digest[1]);
+	docker_ref_cut(plain(keep), &name[0], &tag[0], &digest[0]);
+	docker_ref_cut(plain(ref), &name[1], &tag[1], &digest[1]);
 	if (digest[0].n > 0)
 		return str_eq(digest[0], digest[1]);
 	return digest[1].n == 0 && str_eq(name[0], name[1]) &&

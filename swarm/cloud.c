@@ -142,7 +142,8 @@ bool cloud_registry_ok(const char *registry, const char *arm)
 	struct http_url u;
 	char local[64];
 
-	for (size_t i = 0; c != NULL && i < sizeof(domains) / sizeof(*domains); i++)
+	for (size_t i = 0; c != NULL && i < sizeof(domains) / sizeof(*domains);
+	     i++)
 		if (strcmp(domains[i].cloud, c->name) == 0)
 			return is_label_of(host, str_of(domains[i].domain));
 	if (!host_of(arm, &u) || strcmp(u.host, "localhost") != 0)

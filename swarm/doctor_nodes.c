@@ -517,13 +517,19 @@ static void judge_space(struct nodes *ns, struct machine *m, const char *what,
 			uint64_t all, uint64_t left, bool wrong)
 {
 	unsigned percent = percent_of(left, all);
+	char *name;
 
 	if (all == 0 || (!wrong && percent >= DISK_WARN_PERCENT))
 		return;
-	tell(ns, m,
-	     wrong || percent < DISK_WRONG_PERCENT ? DOCTOR_WRONG : DOCTOR_WARNING,
-	     what, "docker system prune", "%u %% of %s left in %s", percent,
-	     strcmp(what, "disk") == 0 ? "the space" : "the files", m->root);
+	name = xasprintf("%s %s", m->host, what);
+	m->bad++;
+	doctor_say(ns->d,
+		   wrong || percent < DISK_WRONG_PERCENT ? DOCTOR_WRONG :
+							   DOCTOR_WARNING,
+		   name, "azswarm images --prune", "%u %% of %s left in %s",
+		   percent, strcmp(what, "disk") == 0 ? "the space" : "the files",
+		   m->root);
+	free(name);
 }
 
 static void judge_clock(struct nodes *ns, struct machine *m)

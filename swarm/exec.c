@@ -46,9 +46,12 @@ static int reach(struct exec *x, struct remote *r, const struct target *t,
 
 	if (docker_node(remote_docker(r), t->node, &node, e) < 0)
 		return -1;
-	if (x->picked)
+	if (x->picked && t->slot > 0)
 		ui_say(x->s->ui, "%s.%lld (%.12s) on %s", t->name,
 		       (long long)t->slot, t->task, node.hostname);
+	else if (x->picked)
+		ui_say(x->s->ui, "%s (%.12s) on %s", t->name, t->task,
+		       node.hostname);
 	if (strcmp(node.hostname, r->name) == 0)
 		refit_engine(&x->docker, x->s, r->ssh);
 	else if (remote_hop_to(r, node.hostname, node.addr, node.manager,
@@ -108,11 +111,11 @@ static int create(struct exec *x, const struct target *t, int argc, char **argv,
 {
 	cJSON *body = command(x, argc, argv), *doc = NULL;
 	char *path = xasprintf("/containers/%s/exec", t->container);
-	const char *id;
+	char id[DOCKER_ID_MAX];
 	int rc = -1;
 
 	if (docker_call(&x->docker, "POST", path, body, &doc, e) == 0 &&
-	    (id = json_str(doc, "Id", e)) != NULL) {
+	    docker_take_id(doc, "Id", id, e) == 0) {
 		x->path = xasprintf("/exec/%s", id);
 		rc = 0;
 	}

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/tar.h"
+#include "docker/ref.h"
 #include "node/image.h"
 #include "node/layout.h"
 #include "swarm/blob.h"
@@ -12,14 +13,12 @@
  * The parts of push and images; nobody else includes this.
  */
 #define IMAGES_TEXT_MAX (4u << 20) /* a manifest, an index, a config */
-#define IMAGES_NAME_MAX 255
-#define IMAGES_TAG_MAX 128
 #define IMAGES_TYPE_INDEX "application/vnd.oci.image.index.v1+json"
 
 /* ---- names (swarm/images_name.c) ---- */
 
 struct images_name {
-	char name[IMAGES_NAME_MAX + 1], tag[IMAGES_TAG_MAX + 1];
+	char name[DOCKER_REF_NAME_MAX + 1], tag[DOCKER_REF_TAG_MAX + 1];
 };
 /*
  * "NAME[:TAG]", also behind our registry's host; without TAG it is "latest".
@@ -32,8 +31,6 @@ int images_name(const char *typed, struct images_name *n, struct err *e);
  * docker.io/, library/, localhost/ and our registry's host in front mean
  * nothing, :latest is what no tag is, and a digest behind it is not looked at. */
 bool images_same(const struct images_name *n, struct str image);
-/* "sha256:" and 64 hexadecimal digits in lower case. */
-bool images_is_digest(struct str s);
 /* "blobs/sha256/HEX" of a digest; "manifests/NAME/TAG". */
 #define IMAGES_BLOB_NAME_MAX 512
 void images_blob_name(const char *digest, char out[IMAGES_BLOB_NAME_MAX]);

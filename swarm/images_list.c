@@ -335,7 +335,7 @@ static const char *digest_of(const char *image)
 {
 	const char *at = strchr(image, '@');
 
-	return at != NULL && images_is_digest(str_of(at + 1)) ? at + 1 : "";
+	return at != NULL && docker_ref_is_digest(str_of(at + 1)) ? at + 1 : "";
 }
 
 /* By its name and tag, or as what that tag is. */
@@ -545,8 +545,8 @@ static int look_at_blob(void *ctx, const struct listed *b, struct err *e)
 	char digest[IMAGE_DIGEST_MAX];
 
 	snprintf(digest, sizeof(digest), "sha256:%.*s", STR_ARG(hex));
-	if (!images_is_digest(str_of(digest)) || is_marked(w->marks, digest) ||
-	    w->now - b->when < YOUNG_S)
+	if (!docker_ref_is_digest(str_of(digest)) ||
+	    is_marked(w->marks, digest) || w->now - b->when < YOUNG_S)
 		return 0;
 	if (w->n == MARKS_MAX)
 		return err_set(e, ERR_DATA, "more than %d blobs are to go",
@@ -631,6 +631,7 @@ static int may_remove(struct session *s, const struct tag *t,
 	return rc;
 }
 
+/* One that is not there is removed: what it left behind may not be. */
 static int remove_image(struct session *s, const char *typed, struct err *e)
 {
 	char name[IMAGES_BLOB_NAME_MAX];
@@ -646,19 +647,16 @@ static int remove_image(struct session *s, const char *typed, struct err *e)
 	while (at < t.n && (strcmp(t.tags[at].n.name, n.name) != 0 ||
 			    strcmp(t.tags[at].n.tag, n.tag) != 0))
 		at++;
-	if (at == t.n) {
-		not_pushed(&n, e);
-		goto out;
-	}
 	read_uses(s, &u);
-	if (may_remove(s, &t.tags[at], &u, e) < 0)
-		goto out;
 	images_tag_name(&n, name);
-	if (delete_blob(s, name, e) < 0)
+	if (at < t.n && (may_remove(s, &t.tags[at], &u, e) < 0 ||
+			 delete_blob(s, name, e) < 0))
 		goto out;
-	ui_say(s->ui, "%s:%s removed", n.name, n.tag);
-	t.tags[at] = t.tags[--t.n];
-	rc = sweep(s, &t, &u, e);
+	ui_say(s->ui, "%s:%s %s", n.name, n.tag,
+	       at < t.n ? "removed" : "is not there");
+	if (at < t.n)
+		t.tags[at] = t.tags[--t.n];
+	rc = u.known ? sweep(s, &t, &u, e) : 0;
 out:
 	uses_release(&u);
 	free(t.tags);

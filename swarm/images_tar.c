@@ -380,7 +380,7 @@ static int take_layer(struct images_plan *p, const char *name,
 
 	if (file == NULL)
 		return err_set(e, ERR_DATA, "layer \"%.200s\" is not in it", name);
-	if (!images_is_digest(str_of(diff_id)))
+	if (!docker_ref_is_digest(str_of(diff_id)))
 		return err_set(e, ERR_DATA,
 			       "the config has no digest of %.200s", name);
 	if ((type = packed(p, file, e)) == NULL)

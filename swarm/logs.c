@@ -50,7 +50,8 @@ struct logs {
 	struct docker_frames frames;
 	struct buf prefix;	  /* of the line that is coming */
 	struct buf line;	  /* of it, to be written */
-	struct buf words;	  /* the engine's own */
+	struct buf words;	  /* the engine's own, that are coming */
+	struct err failed;	  /* what it said first, over this connection */
 	bool told;		  /* its prefix is whole */
 	bool dropped;		  /* it was there before the connection broke */
 	bool any;		  /* something came over this connection */
@@ -194,6 +195,15 @@ static char *label_of(struct logs *l, const char *task, const char *node)
 	return label;
 }
 
+/* It goes into a path. */
+static bool is_id(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_alnum(s.p[i]))
+			return false;
+	return s.n > 0 && s.n < DOCKER_ID_MAX;
+}
+
 static struct source *source_of(struct logs *l, struct str task,
 				struct str node, struct err *e)
 {
@@ -203,9 +213,7 @@ static struct source *source_of(struct logs *l, struct str task,
 	for (size_t i = l->n; i-- > 0;)
 		if (str_eqz(task, l->sources[i].task))
 			return &l->sources[i];
-	if (task.n == 0 || task.n >= sizeof(src->task) ||
-	    node.n >= sizeof(name) || str_visible(task, '/', '?') != task.n ||
-	    str_visible(node, '/', '?') != node.n) {
+	if (!is_id(task) || !is_id(node)) {
 		err_set(e, ERR_PROTO, "a line does not say which task it is of");
 		return NULL;
 	}
@@ -285,16 +293,28 @@ static int gather(struct logs *l, struct str *piece, struct err *e)
 	return blanks == 2 ? take_prefix(l, e) : 0;
 }
 
+/* The engine's own: a log that cannot be read, a node that is away.  The others'
+ * go on. */
+static void take_words(struct logs *l, struct str piece, bool ends)
+{
+	buf_addstr(&l->words, piece);
+	if (!ends)
+		return;
+	if (l->failed.kind == ERR_NONE && l->s->follow)
+		ui_say(l->s->ui, "%.*s", STR_ARG(str_trim(buf_str(&l->words))));
+	err_set(&l->failed, ERR_DOCKER, "%.*s",
+		STR_ARG(str_trim(buf_str(&l->words))));
+	buf_reset(&l->words);
+}
+
 /* A piece of a frame: what a task wrote at once, a line mostly. */
 static int take_piece(struct logs *l, struct str piece, struct err *e)
 {
 	bool ends = l->frames.left == 0;
 
 	if (l->frames.source == DOCKER_SYSTEM) {
-		buf_addstr(&l->words, piece);
-		return !ends ? 0 :
-			       err_set(e, ERR_DOCKER, "%.*s",
-				       STR_ARG(str_trim(buf_str(&l->words))));
+		take_words(l, piece, ends);
+		return 0;
 	}
 	if (!l->told && gather(l, &piece, e) < 0)
 		return -1;
@@ -361,6 +381,10 @@ static int follow(struct logs *l, struct err *e)
 	rc = docker_follow(&l->docker, path, take, l, e);
 	if (rc == 0 && !l->t.tty)
 		rc = docker_frames_end(&l->frames, e);
+	if (rc == 0 && l->failed.kind != ERR_NONE && !l->s->follow) {
+		*e = l->failed;
+		rc = -1;
+	}
 	free(path);
 	return rc;
 }
@@ -380,7 +404,9 @@ static int has_ended(struct logs *l, struct err *e)
 		rc = -1;
 	if (rc < 0)
 		err_set(e, ERR_NET, "%s",
-			why.kind != ERR_NONE ? why.msg : "the engine ended it");
+			why.kind != ERR_NONE	   ? why.msg :
+			l->failed.kind != ERR_NONE ? l->failed.msg :
+						     "the engine ended it");
 	free(word);
 	return rc;
 }
@@ -395,6 +421,7 @@ static void resume(struct logs *l)
 	buf_reset(&l->prefix);
 	buf_reset(&l->line);
 	l->told = l->dropped = l->any = false;
+	l->failed = (struct err)ERR_INIT;
 	if (!any && !l->again)
 		return; /* as it was asked for */
 	l->again = true;

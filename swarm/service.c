@@ -46,7 +46,8 @@ int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
  * Docker lets two services try. */
 static int64_t mesh_port(const cJSON *port)
 {
-	return strcmp(json_str_opt(port, "PublishMode", "ingress"), "ingress") == 0 ?
+	return strcmp(json_str_opt(port, "PublishMode", "ingress"), "ingress") ==
+			       0 ?
 		       json_int_opt(port, "PublishedPort", 0) :
 		       0;
 }
@@ -288,7 +289,8 @@ static void count_ended(struct tasks *t, unsigned wanted)
 		uint64_t slot;
 
 		/* from when there were to be more */
-		if (!t->job && str_num(str_of(t->slots[i].name), UINT64_MAX, &slot) &&
+		if (!t->job &&
+		    str_num(str_of(t->slots[i].name), UINT64_MAX, &slot) &&
 		    slot > wanted)
 			continue;
 		t->done += t->slots[i].complete;

@@ -42,7 +42,8 @@ const cJSON *stack_named(const cJSON *list, const char *name)
 
 bool stack_of(const cJSON *item, const char *stack)
 {
-	return strcmp(json_text(json_get(json_get(item, "Labels"), STACK_LABEL), ""),
+	return strcmp(json_text(json_get(json_get(item, "Labels"), STACK_LABEL),
+				""),
 		      stack) == 0;
 }
 
@@ -86,7 +87,8 @@ static void data_hash(const cJSON *spec, char hex[2 * SHA256_LEN + 1])
 	struct err ignored = ERR_INIT;
 	uint8_t hash[SHA256_LEN];
 
-	if (buf_add_unbase64(&raw, str_of(json_text(spec, "Data")), &ignored) == 0) {
+	if (buf_add_unbase64(&raw, str_of(json_text(spec, "Data")), &ignored) ==
+	    0) {
 		sha256(raw.str, raw.n, hash);
 		buf_add_hex(&b, hash, sizeof(hash));
 	}
@@ -99,10 +101,11 @@ static int take_content(void *list, const cJSON *doc, struct err *e)
 {
 	const cJSON *spec = json_get(doc, "Spec");
 	cJSON *item = cJSON_CreateObject();
-	char hex[2 * SHA256_LEN + 1];
+	char hex[2 * SHA256_LEN + 1] = "";
 
 	(void)e;
-	data_hash(spec, hex);
+	if (json_get(spec, "Data") != NULL)
+		data_hash(spec, hex);
 	json_add_str(item, "ID", json_text(doc, "ID"));
 	json_add_int(item, "Version", json_int_opt(doc, "Version.Index", 0));
 	json_add_str(item, "Name", json_text(spec, "Name"));
@@ -160,9 +163,10 @@ struct deploy {
 	struct docker *d;
 	struct compose c;
 	struct stack_has has;
-	char *ours;	  /* our own image, for the demo; NULL: a file of others */
+	char *ours; /* our own image, for the demo; NULL: a file of others */
 	cJSON *variables; /* of .env beside the file; burned */
 	cJSON *auths;	  /* X-Registry-Auth by the service's name; burned */
+	cJSON *images; /* what was found out of each: Image, Platforms, auth; burned */
 };
 
 static void deploy_release(struct deploy *p)
@@ -171,6 +175,7 @@ static void deploy_release(struct deploy *p)
 	stack_has_release(&p->has);
 	json_burn(p->variables);
 	json_burn(p->auths);
+	json_burn(p->images);
 	free(p->ours);
 }
 
@@ -186,7 +191,8 @@ static const char *variable(void *ctx, const char *name)
 		return settings_get(p->s->set, S_REDIS_IMAGE);
 	if (compose_never(name))
 		return NULL;
-	return v != NULL ? v : json_str_opt(json_get(p->variables, name), "", NULL);
+	return v != NULL ? v :
+			   json_str_opt(json_get(p->variables, name), "", NULL);
 }
 
 static int env_line(struct deploy *p, struct str line, struct err *e)
@@ -212,7 +218,8 @@ static int env_line(struct deploy *p, struct str line, struct err *e)
 static int read_env(struct deploy *p, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	char *env = xasprintf("%.*s.env", slash ? (int)(slash + 1 - path) : 0, path);
+	char *env = xasprintf("%.*s.env", slash ? (int)(slash + 1 - path) : 0,
+			      path);
 	struct buf text = BUF_INIT(ENV_MAX);
 	struct str rest, line;
 	unsigned n = 0;
@@ -249,8 +256,10 @@ static int read_stdin(struct buf *text, struct err *e)
 static int read_file(struct deploy *p, const char *path, const char *name,
 		     struct err *e)
 {
-	struct compose_source from = { .path = path, .stack = name,
-				       .var = variable, .ctx = p };
+	struct compose_source from = { .path = path,
+				       .stack = name,
+				       .var = variable,
+				       .ctx = p };
 	struct buf text = BUF_INIT(FILE_MAX);
 	int rc = -1;
 
@@ -296,7 +305,8 @@ static int external(const cJSON *wanted, const cJSON *there, const char *type,
 	if (!json_bool_opt(wanted, "External", false))
 		return 0;
 	if (strcmp(type, "network") == 0) {
-		for (size_t i = 0; i < sizeof(everywhere) / sizeof(*everywhere); i++)
+		for (size_t i = 0; i < sizeof(everywhere) / sizeof(*everywhere);
+		     i++)
 			if (strcmp(name, everywhere[i]) == 0)
 				return 0;
 		if (has != NULL && !json_is(has, "Scope", "swarm"))
@@ -306,12 +316,13 @@ static int external(const cJSON *wanted, const cJSON *there, const char *type,
 				       "'docker network create --driver overlay'",
 				       name);
 	}
-	return has != NULL ? 0 :
-			     err_set(e, ERR_DATA,
-				     "%s %s is external in the file, and the swarm "
-				     "has none of that name: make it first "
-				     "('docker %s create', by 'azswarm docker-env')",
-				     type, name, type);
+	return has != NULL ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "%s %s is external in the file, and the swarm "
+			       "has none of that name: make it first "
+			       "('docker %s create', by 'azswarm docker-env')",
+			       type, name, type);
 }
 
 /* A name that the file gave may be of another content already. */
@@ -388,10 +399,10 @@ static int check_ports(struct deploy *p, struct err *e)
 static int check(struct deploy *p, struct err *e)
 {
 	return check_list(p->c.networks, p->has.networks, "network", e) < 0 ||
-			       check_list(p->c.configs, p->has.configs, "config",
-					  e) < 0 ||
-			       check_list(p->c.secrets, p->has.secrets, "secret",
-					  e) < 0 ||
+			       check_list(p->c.configs, p->has.configs,
+					  "config", e) < 0 ||
+			       check_list(p->c.secrets, p->has.secrets,
+					  "secret", e) < 0 ||
 			       check_ports(p, e) < 0 ?
 		       -1 :
 		       0;
@@ -415,46 +426,68 @@ static const cJSON *there(const struct deploy *p, const char *name)
 	return NULL;
 }
 
+static void set_platforms(cJSON *spec, const cJSON *platforms)
+{
+	json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"), "Placement"),
+		 "Platforms", cJSON_Duplicate(platforms, true));
+}
+
 /* Where its registry does not answer: what runs under that name, by its digest. */
 static void keep_image(const struct deploy *p, cJSON *spec, const char *image)
 {
 	const cJSON *has = there(p, json_text(spec, "Name")),
-		    *placement = json_at(has, "Spec.TaskTemplate.Placement.Platforms");
-	const char *runs =
-		json_text(has, "Spec.TaskTemplate.ContainerSpec.Image");
+		    *placement = json_at(has,
+					 "Spec.TaskTemplate.Placement.Platforms");
+	const char *runs = json_text(has, "Spec.TaskTemplate.ContainerSpec.Image");
 	size_t n = strlen(image);
 
 	if (strncmp(runs, image, n) != 0 || runs[n] != '@')
 		return;
 	json_set(container_of(spec), "Image", cJSON_CreateString(runs));
 	if (placement != NULL)
-		json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"),
-					  "Placement"),
-			 "Platforms", cJSON_Duplicate(placement, true));
+		set_platforms(spec, placement);
+}
+
+/* Each image is asked for once.  NULL with e. */
+static const cJSON *found(struct deploy *p, const char *image, struct err *e)
+{
+	const cJSON *known = json_get(p->images, image);
+	cJSON *platforms = NULL, *one;
+	char *full, *auth = NULL;
+
+	if (known != NULL)
+		return known;
+	if (p->s->with_registry_auth && stack_auth(p->s, image, &auth, e) < 0)
+		return NULL;
+	p->d->auth = auth;
+	full = service_image_of(p->s, p->d, image, &platforms);
+	p->d->auth = NULL;
+	one = json_add_obj(p->images, image);
+	json_add_str(one, "Image", full);
+	if (auth != NULL)
+		json_add_str(one, "auth", auth);
+	if (platforms != NULL)
+		cJSON_AddItemToObject(one, "Platforms", platforms);
+	burn_str(auth);
+	free(full);
+	return one;
 }
 
 static int resolve(struct deploy *p, cJSON *spec, const char *image, struct err *e)
 {
-	const char *name = json_text(spec, "Name");
-	cJSON *platforms = NULL;
-	char *full, *auth = NULL;
+	const cJSON *one = found(p, image, e);
+	const char *full = json_text(one, "Image");
 
-	if (p->s->with_registry_auth && stack_auth(p->s, image, &auth, e) < 0)
+	if (one == NULL)
 		return -1;
-	if (auth != NULL)
-		json_add_str(p->auths, name, auth);
-	p->d->auth = auth;
-	full = service_image_of(p->s, p->d, image, &platforms);
-	p->d->auth = NULL;
 	json_set(container_of(spec), "Image", cJSON_CreateString(full));
-	if (platforms != NULL)
-		json_set(docker_spec_part(json_get_mut(spec, "TaskTemplate"),
-					  "Placement"),
-			 "Platforms", platforms);
+	if (json_get(one, "auth") != NULL)
+		json_add_str(p->auths, json_text(spec, "Name"),
+			     json_text(one, "auth"));
+	if (json_get(one, "Platforms") != NULL)
+		set_platforms(spec, json_get(one, "Platforms"));
 	if (service_digest(full) == NULL)
 		keep_image(p, spec, full);
-	free(full);
-	burn_str(auth);
 	return 0;
 }
 
@@ -492,6 +525,7 @@ static int pin_all(struct deploy *p, struct err *e)
 	cJSON *spec;
 
 	p->auths = cJSON_CreateObject();
+	p->images = cJSON_CreateObject();
 	cJSON_ArrayForEach(spec, p->c.services)
 		if (pin(p, spec, e) < 0)
 			return err_in(e, "service %s", json_text(spec, "Name"));
@@ -508,8 +542,8 @@ static void new_ones(struct stack_rows *r, const cJSON *wanted,
 	cJSON_ArrayForEach(item, wanted)
 		if (!json_bool_opt(item, "External", false) &&
 		    stack_named(has, json_text(item, "Name")) == NULL)
-			stack_row(r, STACK_CREATE, type, json_text(item, "Name"),
-				  "", "", "");
+			stack_row(r, STACK_CREATE, type,
+				  json_text(item, "Name"), "", "", "");
 }
 
 static int dry_run(struct deploy *p, struct err *e)
@@ -683,7 +717,8 @@ static int converge_all(struct deploy *p, struct err *e)
 	cJSON_ArrayForEach(spec, p->c.services) {
 		struct err why = ERR_INIT;
 
-		if (service_converge(p->s, p->d, json_text(spec, "Name"), &why) == 0)
+		if (service_converge(p->s, p->d, json_text(spec, "Name"),
+				     &why) == 0)
 			continue;
 		if (rc < 0)
 			ui_say(p->s->ui, "%s", e->msg);

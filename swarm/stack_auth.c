@@ -95,7 +95,8 @@ static char *of_entry(const cJSON *entry, const char *server)
 	struct str password, user = STR_NULL;
 	char *u = NULL, *p = NULL, *header = NULL;
 
-	if (buf_add_unbase64(&raw, str_of(json_text(entry, "auth")), &ignored) == 0) {
+	if (buf_add_unbase64(&raw, str_of(json_text(entry, "auth")), &ignored) ==
+	    0) {
 		password = buf_str(&raw);
 		if (str_cut(&password, ':', &user)) {
 			u = str_dup(user);
@@ -131,11 +132,12 @@ static int ask_helper(const char *name, const char *server, char **header,
 	int status = 0, rc = -1;
 
 	if (!is_helper(name)) {
-		err_set(e, ERR_DATA, "\"%s\" is no credential helper's name", name);
+		err_set(e, ERR_DATA, "\"%s\" is no credential helper's name",
+			name);
 		goto out;
 	}
-	if (run_filter(argv, str_of(server), &out, now_ms() + HELPER_MS, &status,
-		       e) < 0)
+	if (run_filter(argv, str_of(server), &out, now_ms() + HELPER_MS,
+		       &status, e) < 0)
 		goto out;
 	/* one that has nothing says so, and fails */
 	rc = 0;
@@ -175,17 +177,16 @@ static int of_config(const cJSON *config, const char *registry, char **header,
 		     struct err *e)
 {
 	const char *key = key_of(registry);
-	const char *helper = json_str_opt(json_get(json_get(config, "credHelpers"),
-						   key),
-					  "", json_text(config, "credsStore"));
+	const char *helper =
+		json_str_opt(json_get(json_get(config, "credHelpers"), key), "",
+			     json_text(config, "credsStore"));
 	const cJSON *entry;
 
 	if (*helper != '\0')
 		return ask_helper(helper, key, header, e);
 	cJSON_ArrayForEach(entry, json_get(config, "auths"))
-		if (*header == NULL &&
-		    (strcmp(entry->string, key) == 0 ||
-		     is_of(entry->string, registry)))
+		if (*header == NULL && (strcmp(entry->string, key) == 0 ||
+					is_of(entry->string, registry)))
 			*header = of_entry(entry, key);
 	return 0;
 }

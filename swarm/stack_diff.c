@@ -82,8 +82,8 @@ static void drop_defaults(cJSON *spec)
 		cJSON *at = at_mut(spec, defaults[i].path);
 
 		if (json_is(at, defaults[i].name, defaults[i].value))
-			cJSON_DeleteItemFromObjectCaseSensitive(
-				at, defaults[i].name);
+			cJSON_DeleteItemFromObjectCaseSensitive(at,
+								defaults[i].name);
 	}
 }
 
@@ -123,8 +123,7 @@ static void name_networks(cJSON *task, const cJSON *networks)
 			if (strcmp(json_text(use, "Target"),
 				   json_text(n, "ID")) == 0) {
 				json_set(use, "Target",
-					 cJSON_CreateString(
-						 json_text(n, "Name")));
+					 cJSON_CreateString(json_text(n, "Name")));
 				break;
 			}
 }
@@ -170,8 +169,9 @@ struct walk {
  * what it holds. */
 static bool hushed(const char *path)
 {
-	static const char *const words[] = { "*pass*",	"*secret*", "*token*",
-					     "*key*",	"*auth*",   "*credential*",
+	static const char *const words[] = { "*pass*",	 "*secret*",
+					     "*token*",	 "*key*",
+					     "*auth*",	 "*credential*",
 					     "*private*" };
 	struct str at = str_of(path);
 	ptrdiff_t env = str_find(at, STR(".Env.")),
@@ -222,8 +222,7 @@ static void row(struct walk *w, const char *path, const cJSON *a, const cJSON *b
 	buf_release(&after);
 }
 
-static void walk(struct walk *w, const char *path, const cJSON *a,
-		 const cJSON *b);
+static void walk(struct walk *w, const char *path, const cJSON *a, const cJSON *b);
 
 static void walk_members(struct walk *w, const char *path, const cJSON *a,
 			 const cJSON *b)
@@ -287,15 +286,14 @@ static void walk_variables(struct walk *w, const char *path, const cJSON *a,
 	json_free(y);
 }
 
-static void walk(struct walk *w, const char *path, const cJSON *a,
-		 const cJSON *b)
+static void walk(struct walk *w, const char *path, const cJSON *a, const cJSON *b)
 {
 	bool objects = cJSON_IsObject(a != NULL ? a : b),
 	     arrays = cJSON_IsArray(a != NULL ? a : b);
 
 	if (a != NULL && b != NULL &&
-	    (cJSON_Compare(a, b, true) ||
-	     objects != cJSON_IsObject(b) || arrays != cJSON_IsArray(b))) {
+	    (cJSON_Compare(a, b, true) || objects != cJSON_IsObject(b) ||
+	     arrays != cJSON_IsArray(b))) {
 		if (!cJSON_Compare(a, b, true))
 			row(w, path, a, b);
 	} else if (objects && (a != NULL ? a : b)->child != NULL) {

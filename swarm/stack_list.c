@@ -15,7 +15,8 @@
 
 static const char *stack_label(const cJSON *service)
 {
-	return json_text(json_get(json_at(service, "Spec.Labels"), STACK_LABEL), "");
+	return json_text(json_get(json_at(service, "Spec.Labels"), STACK_LABEL),
+			 "");
 }
 
 /* Of one stack: how many services, how many tasks run, how many should. */
@@ -113,7 +114,8 @@ struct book {
 static int take_service(void *ctx, const cJSON *service, struct err *e)
 {
 	struct book *b = ctx;
-	const char *name = stack_service_name(service), *id = json_text(service, "ID");
+	const char *name = stack_service_name(service),
+		   *id = json_text(service, "ID");
 
 	(void)e;
 	if (b->only == NULL || strcmp(b->only, name) == 0 ||
@@ -130,8 +132,7 @@ static char *image_short(const char *image)
 static int take_task(void *ctx, const cJSON *doc, struct err *e)
 {
 	struct book *b = ctx;
-	const cJSON *service =
-		json_get(b->services, json_text(doc, "ServiceID"));
+	const cJSON *service = json_get(b->services, json_text(doc, "ServiceID"));
 	const char *node = json_text(doc, "NodeID");
 	int64_t slot = json_int_opt(doc, "Slot", 0);
 	struct task *t;
@@ -151,7 +152,8 @@ static int take_task(void *ctx, const cJSON *doc, struct err *e)
 					  (long long)slot) :
 				xasprintf("%s.%s", service->valuestring,
 					  *node != '\0' ?
-						  json_str_opt(json_get(b->nodes, node),
+						  json_str_opt(json_get(b->nodes,
+									node),
 							       "", node) :
 						  "?"),
 		.image = image_short(json_text(doc, "Spec.ContainerSpec.Image")),
@@ -161,7 +163,8 @@ static int take_task(void *ctx, const cJSON *doc, struct err *e)
 		.error = xstrdup(json_text(doc, "Status.Err")),
 		.slot = slot > 0 ? (uint64_t)slot : 0,
 	};
-	snprintf(t->created, sizeof(t->created), "%s", json_text(doc, "CreatedAt"));
+	snprintf(t->created, sizeof(t->created), "%s",
+		 json_text(doc, "CreatedAt"));
 	snprintf(t->at, sizeof(t->at), "%s", json_text(doc, "Status.Timestamp"));
 	return 0;
 }

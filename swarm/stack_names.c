@@ -9,7 +9,7 @@
 #include "swarm/keys.h"
 #include "swarm/stack.h"
 
-#define HEX 12	    /* digits of the hash in a name */
+#define HEX 12	      /* digits of the hash in a name */
 #define NAME_MAX_N 64 /* the Engine's, of configs and secrets */
 
 /* What the hash of secrets is keyed with; never the key of backups itself. */
@@ -117,13 +117,12 @@ static void tell_ids(cJSON *services, const char *list, const char *member,
 			json_get_mut(service, "TaskTemplate"), "ContainerSpec");
 
 		cJSON_ArrayForEach(use, json_get_mut(container, list)) {
-			const cJSON *has =
-				stack_named(all, json_text(use, member));
+			const cJSON *has = stack_named(all,
+						       json_text(use, member));
 
 			if (has != NULL)
 				json_set(use, id,
-					 cJSON_CreateString(
-						 json_text(has, "ID")));
+					 cJSON_CreateString(json_text(has, "ID")));
 		}
 	}
 }

@@ -131,8 +131,8 @@ static void leave_others(struct sweep *w)
 
 	for (; service != NULL; service = next) {
 		next = service->next;
-		if (w->all ||
-		    stack_named(w->c->services, stack_service_name(service)) != NULL)
+		if (w->all || stack_named(w->c->services,
+					  stack_service_name(service)) != NULL)
 			cJSON_Delete(cJSON_DetachItemViaPointer(w->h.services,
 								service));
 	}
@@ -147,11 +147,11 @@ int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 	if (rc == 0 && rows != NULL)
 		leave_others(&w);
 	if (rc == 0)
-		rc = sweep_list(&w, "secret", "ContainerSpec.Secrets", "SecretID",
-				w.h.secrets, c->secrets, e);
+		rc = sweep_list(&w, "secret", "ContainerSpec.Secrets",
+				"SecretID", w.h.secrets, c->secrets, e);
 	if (rc == 0)
-		rc = sweep_list(&w, "config", "ContainerSpec.Configs", "ConfigID",
-				w.h.configs, c->configs, e);
+		rc = sweep_list(&w, "config", "ContainerSpec.Configs",
+				"ConfigID", w.h.configs, c->configs, e);
 	if (rc == 0 && all)
 		rc = sweep_list(&w, "network", "Networks", "Target",
 				w.h.networks, c->networks, e);
@@ -185,8 +185,9 @@ static int destroy(struct session *s, struct docker *d, const char *stack,
 	if (rc == 0)
 		cJSON_ArrayForEach(service, h.services)
 			if (rc == 0)
-				rc = service_remove(
-					s, d, stack_service_name(service), e);
+				rc = service_remove(s, d,
+						    stack_service_name(service),
+						    e);
 	stack_has_release(&h);
 	if (rc == 0)
 		rc = stack_sweep(s, d, &nothing, true, NULL, e);

@@ -37,7 +37,7 @@ static int take_service(const cJSON *doc, struct target *t, struct err *e)
 {
 	t->replicas = json_int_opt(doc, "Spec.Mode.Replicated.Replicas", 1);
 	t->tty = json_bool_opt(doc, "Spec.TaskTemplate.ContainerSpec.TTY", false);
-	return json_take(doc, "ID", t->service, sizeof(t->service), e) < 0 ||
+	return docker_take_id(doc, "ID", t->service, e) < 0 ||
 			       json_take(doc, "Spec.Name", t->name,
 					 sizeof(t->name), e) < 0 ?
 		       -1 :
@@ -46,19 +46,17 @@ static int take_service(const cJSON *doc, struct target *t, struct err *e)
 
 static int take_task(const cJSON *doc, struct target *t, struct err *e)
 {
-	const cJSON *container = json_at(doc,
-					 "Status.ContainerStatus.ContainerID");
+	static const char container[] = "Status.ContainerStatus.ContainerID";
 
 	t->slot = json_int_opt(doc, "Slot", 0);
 	t->tty = json_bool_opt(doc, "Spec.ContainerSpec.TTY", false);
 	t->node[0] = t->container[0] = '\0';
-	if (json_take(doc, "ID", t->task, sizeof(t->task), e) < 0 ||
+	if (docker_take_id(doc, "ID", t->task, e) < 0 ||
 	    json_take(doc, "Status.State", t->state, sizeof(t->state), e) < 0 ||
-	    (json_at(doc, "NodeID") != NULL &&
-	     json_take(doc, "NodeID", t->node, sizeof(t->node), e) < 0) ||
-	    (container != NULL &&
-	     json_take(doc, "Status.ContainerStatus.ContainerID", t->container,
-		       sizeof(t->container), e) < 0))
+	    (*json_text(doc, "NodeID") != '\0' &&
+	     docker_take_id(doc, "NodeID", t->node, e) < 0) ||
+	    (*json_text(doc, container) != '\0' &&
+	     docker_take_id(doc, container, t->container, e) < 0))
 		return -1;
 	t->running = strcmp(t->state, "running") == 0;
 	return 0;

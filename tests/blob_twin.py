@@ -58,9 +58,11 @@ def connect():
 	return c
 
 def signed(blob, perms):
-	"""A service SAS ("Create a service SAS", version 2020-12-06 and later)."""
-	kind = "b" if blob else "c"
-	resource = f"/blob/{account}/twin" + (f"/{blob}" if blob else "")
+	"""A service SAS ("Create a service SAS", version 2020-12-06 and later); "c:r" is of
+	the container and all that is in it."""
+	kind = "b" if blob and not perms.startswith("c:") else "c"
+	perms = perms.removeprefix("c:")
+	resource = f"/blob/{account}/twin" + (f"/{blob}" if kind == "b" else "")
 	sv, se = "2021-12-02", "2099-01-01T00:00:00Z"
 	text = "\n".join([perms, "", se, resource, "", "", "", sv, kind] + [""] * 7)
 	sig = base64.b64encode(hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest())
@@ -104,7 +106,7 @@ def xml_of(data):
 			continue
 		p = b.find("Properties")
 		meta = b.find("Metadata")
-		out["names"].append([b.findtext("Name"), int(p.findtext("Content-Length")), p.findtext("BlobType"),
+		out["names"].append([b.findtext("Name"), int(p.findtext("Content-Length")), p.findtext("Content-Type") or None, p.findtext("BlobType"),
 				     p.findtext("LeaseStatus"), p.findtext("LeaseState"),
 				     None if meta is None else {m.tag.lower(): m.text for m in meta}])
 	# the service mixes folders and blobs by their names, azurite has folders first
@@ -321,6 +323,22 @@ step("none at a time", "GET", "", "l", {**LIST, "maxresults": "0"})
 step("nothing", "GET", "", "l", {**LIST, "prefix": "nothing"})
 step("delete", "DELETE", "Zebra", ALL)
 step("delete again", "DELETE", "Zebra", ALL)
+
+# ---- by an address of the container, as nodes read what was pushed
+TYPE = {"x-ms-blob-content-type": "application/vnd.oci.image.index.v1+json"}
+SUM = "blobs/sha256/" + hashlib.sha256(big).hexdigest()
+step("pushed: a block", "PUT", SUM, "c:rcw", {"comp": "block", "blockid": block_id(1)}, {}, big)
+step("pushed: its list", "PUT", SUM, "c:rcw", {"comp": "blocklist"}, TYPE, block_list(("Latest", block_id(1))))
+step("pushed: a tag", "PUT", "manifests/a/b/latest", "c:rcw", (), {**BLOCK, **TYPE}, b"{}")
+step("pushed: read", "GET", SUM, "c:rl")
+step("pushed: head", "HEAD", SUM, "c:rl")
+step("pushed: a part", "GET", SUM, "c:rl", (), {"Range": "bytes=262140-"})
+step("pushed: behind its end", "GET", SUM, "c:rl", (), {"Range": "bytes=300000-"})
+step("pushed: what is not there", "GET", "manifests/a/b/1", "c:rl")
+step("pushed: names", "GET", "", "c:rl", {**LIST, "prefix": "manifests/"})
+step("pushed: tags", "GET", "", "c:rl", {**LIST, "prefix": "manifests/a/b/", "delimiter": "/"})
+step("pushed: written", "PUT", "manifests/a/b/latest", "c:rl", (), BLOCK, b"x")
+step("pushed: deleted", "DELETE", "manifests/a/b/latest", "c:rl")
 
 # ---- the lease that ended by itself
 time.sleep(max(0, began + 16.5 - time.monotonic()))

@@ -108,7 +108,9 @@ COMMANDS = [
     (SERVED, 'ports --apply', '^ *443 .* door +tcp-443 +tcp-443 +ok$'),
     (STORED, PUSH, '^app:1 pushed; 0.0 MiB'),
     (PUSHED, 'images', '^app +1 +sha256:'),
-    (PUSHED, 'images rm app:1 --yes', '^app:1 removed$'),
+    (PUSHED, 'images rm app:1 --yes', '^app:1 (removed|is not there)$'),
+    (STACKED, 'stacks', '^test-stack +2 '),
+    (STACKED, 'ps', '^test-stack_web'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),
     (RUNNING, 'ssh agents000000 hostname', '^agents000000$'),
     (RUNNING, 'docker-env', '^export DOCKER_HOST=unix:///'),
@@ -126,7 +128,7 @@ SIGNS_IN = (			# to machines
     'reimage-agents-serial reimage-agents-parallel chaos-monkey evict return rebalance backup restore '
     'deploy-monitor kill-monitor deploy-replicated-service deploy-global-service '
     'scale-service update-service destroy-service destroy-global-service deploy-stack '
-    'destroy-stack logs exec ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
+    'destroy-stack stacks ps logs exec ports images proxy ssh docker-env tail-helper unlock status upgrade').split()
 EXEMPT = {				# what `help` lists, and asks no Azure, but for:
     'logout': 'forgets, asks nobody', 'keys': 'makes files', 'trust': 'remembers a file', 'role': 'prints',
     'clean': 'removes files', 'recover': 'wants a swarm without a leader',
@@ -199,6 +201,12 @@ EXCEPT = [
     # nor is it worth more to say how the tasks are spread
     ('HTML|nothing', 'GET /publicIPAddresses', 'scale-agents 4', DONE),
     ('HTML|nothing', LIST + '(, again)?', '.*', (1, 'list: not JSON')),
+    # who uses an image is worth no error
+    ('HTML|nothing', 'GET /publicIPAddresses', 'images', DONE),
+    ('nothing', 'GET ' + ACCOUNT, 'images', (1, 'primaryEndpoints.blob: expected a string')),
+    ('an expired token', '(GET|DELETE) blob(, again)?', 'images.*', (1, 'HTTP 401 ExpiredAuthenticationToken')),
+    ('HTML|nothing', 'GET blob(, again)?', 'images.*', (1, 'a list of blobs that is not understood')),
+    ('HTML|nothing', 'DELETE blob', 'images.*', (1, 'HTTP 200 ')),
     ('an expired token', BLOB, '.*', (1, 'HTTP 401 ExpiredAuthenticationToken')),
     # a HEAD has no body, so nothing is wrong with it but its length
     ('HTML|nothing|a body cut short|chunks .*', 'HEAD blob', 'params',
@@ -220,7 +228,7 @@ EXCEPT = [
     ('nothing', 'GET %s, again' % ACCOUNT, '.*', (1, 'primaryEndpoints.blob: expected a string')),
     # what only the swarm is asked for goes on without a lock, and says so
     ('nothing', 'POST .*/ListServiceSas', SWARM_ONLY, DONE),
-    ('nothing', 'POST .*/ListServiceSas', '.*', (1, 'serviceSasToken: expected a string')),
+    ('nothing', 'POST .*/ListServiceSas(, again)?', '.*', (1, 'serviceSasToken: expected a string')),
     ('nothing', 'POST .*/listKeys', '.*', (1, r'keys\[0\].value: expected a string')),
     # ... or is taken for what would have been said, and the next request shows
     ('nothing', '(GET|PUT) ' + GROUP, 'deploy-.*|plan', (1, 'ResourceGroupNotFound')),
@@ -273,6 +281,7 @@ LASTING_EXCEPT = [
     ('nothing', 'doctor', (1, 'what Azure does not tell')),
     ('gone', 'create-shares|params|audit|rotate storage-key|restore .*|push .*|images.*', (1, "is not there; 'azswarm deploy-storage' makes it")),
     ('gone', 'resources|destroy-(compute|storage|cluster) .*', DONE),
+    ('nothing', 'push .*|images.*', (1, 'primaryEndpoints.blob: expected a string')),
     ('nothing', 'status', (1, 'location: expected a string, found nothing')),
     ('nothing', 'create-shares|(stop|start|deallocate)-agents', DONE),
     ('nothing', 'deploy-storage|rotate storage-key', (1, 'primaryEndpoints.blob: expected a string')),

@@ -50,7 +50,7 @@ def our_digest():
 
 def frame(stream, text):
     """As where there is no terminal: whose it is, and how long."""
-    return '%c\0\0\0%s%s' % (stream, struct.pack('>I', len(text)).decode(), text)
+    return struct.pack('>BxxxI', stream, len(text)) + text.encode()
 
 
 class Refused(Exception):
@@ -93,7 +93,7 @@ class Engine:
                     for i in range(s['Spec']['Mode'].get('Replicated', {}).get('Replicas', 0))]
         name = json.loads(query['filters'][0])['service'][0]
         mode = self.swarm['services'][self.find('services', name)]['Spec']['Mode']
-        n = mode['Replicated']['Replicas'] if 'Replicated' in mode else len(NODES)
+        n = mode['Replicated'].get('Replicas', 1) if 'Replicated' in mode else len(NODES)
         return [self.task(i) for i in range(n)]
 
     def task(self, i):
@@ -101,6 +101,11 @@ class Engine:
                 'NodeID': self.node(*NODES[0])['ID'],
                 'Status': {'State': 'running', 'Timestamp': now(),
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}
+
+    def services(self, query):
+        label = json.loads(query['filters'][0])['label'][0] if 'filters' in query else None
+        return [s for s in self.swarm['services'].values()
+                if label is None or label in ['%s=%s' % v for v in s['Spec'].get('Labels', {}).items()]]
 
     def create(self, kind, name, body):
         self.swarm[kind][name] = body
@@ -159,7 +164,7 @@ class Engine:
         if what == ('GET', 'exec', 'json'):
             return 200, {'Running': False, 'ExitCode': 0}
         if what == ('GET', 'services', ''):
-            return 200, list(self.swarm['services'].values())
+            return 200, self.services(query)
         if what == ('POST', 'services', 'create'):
             id = 'sv%023d' % self.swarm['changes']
             self.create('services', body['Name'], {
@@ -174,7 +179,8 @@ class Engine:
             return 200, {}
         if what == ('POST', 'networks', 'create'):
             id = 'nw%023d' % self.swarm['changes']
-            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name']})
+            self.create('networks', body['Name'], {'Id': id, 'Name': body['Name'], 'Scope': 'swarm',
+                                                   'Labels': body.get('Labels', {})})
             return 201, {'Id': id}
         if path[0] in ('services', 'networks') and len(path) == 2:
             key = self.find(path[0], path[1])
@@ -305,12 +311,13 @@ async def engine(kind, where, reader, writer):
         except Refused as e:
             status, doc = e.args[0], {'message': e.args[1]}
         if status == 101:	# and all that is said, and its end
-            writer.write(b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' + doc.encode())
+            writer.write(b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' + doc)
             break
-        text = doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)
-        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text.encode())
+        text = doc if isinstance(doc, bytes) else (
+            doc if isinstance(doc, str) else '' if doc is None else json.dumps(doc)).encode()
+        length = b'' if status == 204 else b'Content-Length: %d\r\n' % len(text)
         writer.write(b'HTTP/1.1 %d X\r\nApi-Version: 1.41\r\n%s\r\n%s' %
-                     (status, length, text.encode()))
+                     (status, length, text))
     writer.close()
 
 

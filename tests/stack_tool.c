@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "swarm/ports.h"
+#include "swarm/push.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
 
@@ -38,6 +40,36 @@ void remote_release(struct remote *r)
 struct docker *remote_docker(struct remote *r)
 {
 	return &r->docker;
+}
+
+/* ---- what of it is Azure's: swarm/ports.c, swarm/push.c ---- */
+
+int ports_open(struct session *s, struct docker *d, const cJSON *specs,
+	       struct err *e)
+{
+	(void)s, (void)d, (void)specs, (void)e;
+	return 0;
+}
+
+int ports_close(struct session *s, struct docker *d, struct err *e)
+{
+	(void)s, (void)d, (void)e;
+	return 0;
+}
+
+int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
+{
+	(void)s, (void)e;
+	*pinned = xstrdup(image);
+	return 0;
+}
+
+int push_if_local(struct session *s, const char *image, char **pinned,
+		  struct err *e)
+{
+	(void)s, (void)image, (void)e;
+	*pinned = NULL;
+	return 0;
 }
 
 /* ---- the rest of a session ---- */

@@ -623,6 +623,49 @@ int resource_list_tracked(struct request *r, const char *key)
 	return request_page_end(r, &p);
 }
 
+/* The list of rules of a security group without that one. */
+static void drop_named(cJSON *list, const char *name)
+{
+	cJSON *item, *next;
+
+	for (item = list != NULL ? list->child : NULL; item != NULL; item = next) {
+		next = item->next;
+		if (json_is(item, "name", name))
+			json_free(cJSON_DetachItemViaPointer(list, item));
+	}
+}
+
+/*
+ * A security rule by itself is made, changed and deleted as its group is put:
+ * SecurityRules_CreateOrUpdate and _Delete.
+ */
+static int change_rule(struct request *r, struct entry *n, const char *id,
+		       const char *name)
+{
+	cJSON *body = cJSON_Duplicate(n->doc, true), *list, *rule;
+	bool there = store_doc(r->m, id) != NULL, put = r->method == PUT;
+	int rc = 0;
+
+	list = json_get_mut(json_get_mut(body, "properties"), "securityRules");
+	json_drop(body, "etag");
+	drop_named(list, name);
+	if (put) {
+		rule = json_add_obj(list, NULL);
+		json_add_str(rule, "name", name);
+		json_set(rule, "properties",
+			 cJSON_Duplicate(json_get(r->body, "properties"), true));
+	}
+	if (put || there)
+		rc = answer_put(r, json_text(n->doc, "id"), body);
+	if (rc == 0 && put)
+		rc = request_answer(r, there ? 200 : 201,
+				    cJSON_Duplicate(store_doc(r->m, id), true));
+	else if (rc == 0)
+		rc = request_answer(r, there ? 202 : 204, NULL);
+	json_free(body);
+	return rc;
+}
+
 /* A subnet, a security rule: part of a document. */
 static int answer_part(struct request *r, struct entry *n, char **s)
 {
@@ -630,7 +673,11 @@ static int answer_part(struct request *r, struct entry *n, char **s)
 	const cJSON *part = store_doc(r->m, id);
 	int rc;
 
-	if (r->method != GET)
+	if (str_is(s[0], "securityRules") &&
+	    (r->method == DELETE ||
+	     (r->method == PUT && cJSON_IsObject(json_get(r->body, "properties")))))
+		rc = change_rule(r, n, id, s[1]);
+	else if (r->method != GET)
 		rc = request_bad_method(r);
 	else if (part == NULL)
 		rc = fault_set(&r->fault, 404,

@@ -91,7 +91,6 @@ azswarm locations --azure-client-secret=hunter2
 azswarm locations --azure-client-secret hunter2
 
 # nothing of that was begun
-ls
 azswarm logs
 azswarm logs web -x
 azswarm logs web --tail
@@ -100,3 +99,4 @@ azswarm exec web
 azswarm exec --itt web sh
 azswarm exec -e
 azswarm exec -f web sh
+ls

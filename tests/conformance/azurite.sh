@@ -134,6 +134,7 @@ azurite()
 	}
 	echo "$azurite_port" >blob.port
 	container azswarm
+	container images
 }
 
 # container NAME: what ARM makes, by shared key ("Authorize with Shared Key")
@@ -228,6 +229,31 @@ same 'a signature of now' 200 "$(fetch "$(signed r "$(date -u -d '+1 hour' +%Y-%
 same 'a signature of yesterday' '403 AuthorizationFailure' \
 	"$(fetch "$(signed r "$(date -u -d '-1 day' +%Y-%m-%dT%H:%M:%SZ)")")"
 
+# ---- images: blocks, lists, conditions -------------------------------------------------
+
+python3 "$SRCDIR/tests/images.py" saved large.tar 20 large:1
+python3 "$SRCDIR/tests/images.py" saved small.tar 0 small:1
+export AZSWARM_LOG="$PWD/push.log"
+expect 'push of an image in blocks' 0 'large:1 pushed; 20.0 MiB were not' "$AZSWARM" push large:1 --from large.tar
+same 'three of them' '3 1' "$(grep -c 'comp=block&.* 201 ' push.log) $(grep -c 'comp=blocklist.* 201 ' push.log)"
+expect 'the same again' 0 'large:1 pushed; 0.0 MiB' "$AZSWARM" push large:1 --from large.tar
+expect 'a small one' 0 'small:1 pushed' "$AZSWARM" push small:1 --from small.tar
+python3 "$SRCDIR/tests/images.py" saved cut.tar 40 cut:1 7
+rm push.log
+spawn cut.log "$AZSWARM" push cut:1 --from cut.tar
+cut=$spawned
+wait_for 60 grep -q 'comp=block&.* 201 ' push.log
+kill -INT "$cut"
+wait "$cut" 2>/dev/null
+rm push.log
+expect 'one that was cut off' 0 'cut:1 pushed' "$AZSWARM" push cut:1 --from cut.tar
+check "goes on: $(grep -c 'comp=block&.* 201 ' push.log) blocks of six" test "$(grep -c 'comp=block&.* 201 ' push.log)" -lt 6
+unset AZSWARM_LOG
+same 'what is there' 'cut:1 large:1 small:1' \
+	"$("$AZSWARM" images --output json | jq -r '[.[] | .name + ":" + .tag] | join(" ")')"
+same 'of which platforms' linux/amd64 "$("$AZSWARM" images small --output tsv | cut -f 6)"
+expect 'one goes' 0 '^small:1 removed$' "$AZSWARM" images rm small:1 --yes
+
 # ---- a swarm is founded once ---------------------------------------------------------
 
 marker_urls
@@ -238,7 +264,7 @@ founding_holds "$masters_url" "$agents_url"
 container twin
 python3 "$SRCDIR/tests/blob_twin.py" "https://$account.blob.core.localhost:$port" $account "$key" \
 	"$SSL_CERT_FILE" >azurite.jsonl 2>twin.err
-check "161 requests: $(tail -n 1 twin.err)" test ! -s twin.err
+check "173 requests: $(tail -n 1 twin.err)" test ! -s twin.err
 check 'its answers are what sh/blob holds ours against' cmp azurite.jsonl "$SRCDIR/tests/blob.jsonl"
 
 # ---- refused -----------------------------------------------------------------------------

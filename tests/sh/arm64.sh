@@ -24,7 +24,7 @@ run()	{ qemu-aarch64 "$arm" "$@"; }
 
 OBJDUMP=aarch64-linux-gnu-objdump
 # Segments for pages of up to 64 KiB leave a hole in the file.
-SIZE_MAX=$((1572864 + 131072))
+SIZE_MAX=$((1835008 + 131072))
 . "$SRCDIR/tests/elf.sh"
 
 # Calls of the C library's __stack_chk_fail, which is these three instructions.

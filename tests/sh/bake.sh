@@ -155,29 +155,35 @@ check 'until it goes' wait_for 30 gone
 
 # ---- cut off ----
 
-cut_off()	# SIGNAL REQUEST: a bake, when it waits for that; its exit
+cut_off()	# SIGNAL RULE SEEN: a bake, when the log has that; its exit
 {
-	echo '[{"name":"here","request":"'"$2"'","delay_ms":4000,"times":1},'"$soon"']' >azure/faults.json
+	echo "[$2,$soon]" >azure/faults.json
 	cut_off_at=$(wc -l <azure/emulator.log)
 	"$AZSWARM" bake-image --yes >out 2>&1 </dev/null &
 	cut_off_pid=$!
-	wait_for 60 eval 'tail -n +$((cut_off_at + 1)) azure/emulator.log | grep -q "fault here"'
+	wait_for 120 eval 'tail -n +$((cut_off_at + 1)) azure/emulator.log | grep -q "$3"'
 	kill "-$1" $cut_off_pid
 	wait $cut_off_pid
 	cut_off_got=$?
 	echo "[$soon]" >azure/faults.json
+	# what was on its way arrives, whoever is gone
+	sleep 3
+}
+held()		# REQUEST: the rule that keeps it waiting
+{
+	echo '{"name":"here","request":"'"$1"'","delay_ms":2500,"times":1}'
 }
 had=$(kept)
-for at in 'PUT */swarm-cluster-bake?*' 'PUT */deployments/bake*' 'POST */bake/generalize*' 'GET */galleries/azswarm_swarm_storage?*' \
-    'PUT */x64-trusted/versions/*' 'DELETE */swarm-cluster-bake*'; do
-	cut_off INT "$at"
+# each request in turn: sh/faults
+for at in 'PUT */deployments/bake*' 'PUT */x64-trusted/versions/*'; do
+	cut_off INT "$(held "$at")" 'fault here'
 	same "Ctrl-C, $at" 130 $cut_off_got
 	check "Ctrl-C, $at: the group goes" wait_for 60 gone
-	case $at in
-	DELETE*) ;;	# it is whole, and stays
-	*) same "Ctrl-C, $at: no image" "$had" "$(kept)" ;;
-	esac
+	same "Ctrl-C, $at: no image" "$had" "$(kept)"
 done
+cut_off INT "$(held 'DELETE */swarm-cluster-bake*')" 'fault here'
+same 'Ctrl-C when it is deleted' 130 $cut_off_got
+check 'it goes' wait_for 60 gone
 "$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 1,9 >now
 last=$(sed -n '1s/	.*//p' now)
 same 'one that was whole stays' "${today}04" "$last"
@@ -186,12 +192,12 @@ again()		# CASE WORDS: the same command
 	expect "$1: the same again" 0 "$2" "$AZSWARM" bake-image --yes
 	check "$1: the group is gone" gone
 }
-cut_off KILL 'POST */bake/deallocate*'
+cut_off KILL "$(held 'POST */bake/deallocate*')" 'fault here'
 again 'killed when it was not yet off' 'that was cut off [(].*[)]: it begins anew'
-cut_off KILL 'GET */galleries/azswarm_swarm_storage?*'
+cut_off KILL "$(held 'GET */galleries/azswarm_swarm_storage?*')" 'fault here'
 again 'killed when it was generalized' 'that was cut off .*: it goes on'
 check 'which makes no other machine' sh -c '! grep -q "the machine is made" out'
-cut_off KILL 'PUT */x64-trusted/versions/*'
+cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}' 'PUT .*/x64-trusted/versions/'
 again 'killed while its image is made' 'that was cut off .*: its image is whole'
 check 'which does nothing more' sh -c '! grep -q "is generalized" out'
 same 'all are whole' Succeeded "$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 8 | sort -u)"

@@ -54,6 +54,7 @@ line 'the overlay was measured' '^ok\|overlay VXLAN\|(6|12) ways between nodes c
 line 'the ports were' '^ok\|overlay ports\|15 connections'
 line 'the probe was asked' '^ok\|balancer probe\|3 agents say 200'
 line 'quorum' '^ok\|swarm quorum\|1 of 1 managers answer, 1 are needed, master0 leads'
+line 'registries' '^ok\|machines registry\|the engines of 4 machines have our image and what was pushed'
 line 'nodes' '^ok\|swarm nodes\|all 4 machines that run'
 
 # What the machines say of themselves: a thing for each.
@@ -72,7 +73,7 @@ doctor 'several things' 1
 line 'a clock' '^wrong\|machines agents000000 clock\|1[12][0-9] s ahead of Azure.s\|azswarm ssh agents000000 sudo timedatectl'
 line 'cloud-init' '^wrong\|machines agents000000 cloud-init\|ended with errors: \(scripts_user, it failed\)\|.*azswarm-setup'
 line 'cloud-init that goes on' '^warning\|machines agents000002 cloud-init\|still at work'
-line 'a disk' '^wrong\|machines agents000001 disk\|[0-4] % of the space left in /var/lib/docker\|azswarm ssh agents000001 docker system prune'
+line 'a disk' '^wrong\|machines agents000001 disk\|[0-4] % of the space left in /var/lib/docker\|azswarm images --prune'
 line 'inodes' '^(wrong|warning)\|machines agents000001 inodes\|[0-9]+ % of the files left'
 line 'what the balancer hears of that' '^wrong\|balancer agents000001 probe\|HTTP 503, no room where Docker keeps its data'
 line 'firewall' '^wrong\|machines agents000002 firewall\|swarm-firewall.service is inactive.*\|.*restart swarm-firewall'

@@ -577,6 +577,26 @@ rules .
 finish
 same 'without an etag nobody is' Succeeded "$end"
 
+# ---- a security rule by itself ----
+
+R=$N/networkSecurityGroups/agents-nsg/securityRules/own
+rule='{"properties":{"priority":2000,"direction":"Inbound","access":"Allow","protocol":"Tcp","sourceAddressPrefix":"*","sourcePortRange":"*","destinationAddressPrefix":"*","destinationPortRange":"9443"}}'
+ask PUT "$R?$network" -d "$rule"
+answers 'is made' 201 '[.name,.properties.priority,.properties.provisioningState]' '["own",2000,"Succeeded"]'
+finish
+ask PUT "$R?$network" -d "$rule"
+answers 'and changed' 200 .name own
+finish
+ask PUT "${R}2?$network" -d "$rule"
+refused 'another with its priority is not' 400 SecurityRuleConflict 'conflicts with rule'
+ask GET "$R?$network"
+answers 'is there' 200 .properties.destinationPortRange 9443
+ask DELETE "$R?$network"
+same 'is deleted' 202 "$status"
+finish
+ask DELETE "$R?$network"
+same 'and is gone' 204 "$status"
+
 # ---- what the balancer does when all are down ----
 
 behave()	# WORD API-VERSION

@@ -190,4 +190,37 @@ same 'and nobody is let in any more' '' "$(group | tr ' ' '\n' | grep ':443$')"
 : >record
 expect 'deploy-replicated-service' 0 'service replicated made' "$AZSWARM" deploy-replicated-service
 same 'whose port is open in any case' '' "$(written)"
+
+# ---- a stack ----
+
+cat >shop.yml <<'Y'
+services:
+  edge:
+    image: edge:1
+    deploy: { mode: global }
+    ports:
+      - { target: 8443, published: 8443, mode: host }
+  web:
+    image: web:1
+    ports: [ "443:8443", "5353:53/udp" ]
+Y
+sed 's/443:8443/2377:8443/' shop.yml >own.yml
+echo '{"services": {}, "networks": {}, "changes": 0}' >one/swarm.json
+"$AZSWARM" ports --apply >/dev/null 2>&1
+: >record
+expect 'stack: a port of the cluster'\''s own' 2 "service shop_web: port 2377 is the cluster's own" "$AZSWARM" deploy-stack own.yml shop
+same 'stack: before anything is made' '{} ' "$(jq -c .services one/swarm.json) $(written)"
+expect 'stack: ask' 2 'would open 443/tcp \(shop_web\), 5353/udp \(shop_web\), 8443/tcp \(shop_edge\) to the Internet; say --yes' \
+	"$AZSWARM" deploy-stack shop.yml shop --publish ask
+expect 'stack: off' 0 'port 443/tcp of service shop_web stays closed to the Internet: PUBLISH=off' \
+	"$AZSWARM" deploy-stack shop.yml shop --publish off
+same 'stack: nothing was written' '' "$(written)"
+expect 'stack: auto' 0 'port 5353/udp is open to the Internet now: service shop_web' "$AZSWARM" deploy-stack shop.yml shop
+same 'stack: what it publishes' 'http-80 http-81 by-hand meanwhile tcp-443 udp-5353 tcp-8443' \
+	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+sed -i 's/, "5353:53.udp"//' shop.yml
+expect 'stack: changed, what it does not publish any more is closed' 0 'port 5353/udp is closed' "$AZSWARM" deploy-stack shop.yml shop
+expect 'stack: gone' 0 'port 443/tcp is closed: no service publishes it any more' "$AZSWARM" destroy-stack shop
+same 'stack: as before' 'http-80 http-81 by-hand meanwhile' \
+	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
 exit $((test_failures != 0))

@@ -7,6 +7,8 @@
 . "$SRCDIR/tests/lib.sh"
 need_root
 need curl jq ip sha256sum python3 skopeo time
+must_make build/tests/images_tool
+tool=$SRCDIR/build/tests/images_tool
 [ -n "${ENGINE_INSIDE-}" ] || skip_all "needs network namespaces"
 ip link set lo up
 
@@ -18,6 +20,7 @@ if ! wait_for 30 grep -q '^ready ' emulator.log; then
 	not_ok start "the local Azure did not start: $(cat emulator.log)"
 	exit 1
 fi
+emulator=$spawned
 . azure/env
 for command in keys deploy-storage params; do
 	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok "$command" "$(tail -n 3 out)"
@@ -200,6 +203,28 @@ if engine_start; then
 	same "of the next version only what is new" '2' "$(asked 'PUT .*/images/blobs/sha256/[0-9a-f]*[?]sv.* 201' | awk '{ print $1 - 1 }')"
 	expect "docker pull of a platform that is one of several" 0 "Digest: $listed" docker pull "$registry/many:1"
 	expect "and of what was large" 0 '' docker pull "$registry/large:1"
+
+	# ---- what services name ----
+
+	export ASAN_OPTIONS=detect_leaks=1
+	socket=$PWD/engine/docker.sock
+	expect "an image, with its digest" 0 "^$pinned\$" "$tool" "$socket" pin "$registry/web:1"
+	expect "one of another registry stays" 0 '^redis:7$' "$tool" "$socket" pin redis:7
+	expect "and one with a digest" 0 "^$pinned\$" "$tool" "$socket" pin "$pinned"
+	expect "and our own" 0 "^$registry/azswarm:x\$" "$tool" "$socket" pin "$registry/azswarm:x"
+	expect "one that was not pushed" 1 "there is no image web:9 in the storage account; 'azswarm push web:9'" \
+		"$tool" "$socket" pin "$registry/web:9"
+	expect "deploy-stack --push: one that is here" 0 "^$registry/web:2@sha256:" "$tool" "$socket" push web:2
+	expect "one that is not" 0 '^not ours$' "$tool" "$socket" push redis:7
+	expect "one of another registry" 0 '^not ours$' "$tool" "$socket" push ghcr.io/web:2
+	docker swarm init --advertise-addr 127.0.0.1 >/dev/null 2>&1
+	docker service create -q -d --name s1 --replicas 0 "$pinned" >out 2>&1
+	expect "images tells who uses it" 0 '^web +1 .* s1 *$' "$tool" "$socket" images web
+	expect "which is not removed" 1 'web:1: s1 uses it, or did before its last update' "$tool" "$socket" images rm web:1 --yes
+	docker service update -q -d --image "$registry/web:2" s1 >out 2>&1
+	expect "nor is it after an update" 1 'web:1: s1 uses it' "$tool" "$socket" images rm web:1 --yes
+	expect "another one is" 0 '^many:1 removed$' "$tool" "$socket" images rm many:1 --yes
+	push many:1 --from index.tar >out
 else
 	skip "docker" "$engine_why"
 fi
@@ -231,12 +256,41 @@ same "what it is stands there by its digest, too" "${digest#sha256:}" \
 # the tag of one image on another, with whatever proof that has
 ask PUT manifests/app/1 -H 'x-ms-blob-type: BlockBlob' -H "x-ms-meta-proof: $proof" \
 	-H "x-ms-meta-digest: $digest" --data-binary @manifest
+expect "no service is given that" 1 'app:1 in the storage account is not what was pushed with these keys/' \
+	"$tool" /nowhere pin "$registry/app:1"
 expect "images tells that it is not ours" 0 'app:1 is not what was pushed with these keys/' "$AZSWARM" images
 
 # ---- what goes ----
 
 expect "rm asks" 2 'remove app:1.*--yes' "$AZSWARM" images rm app:1
 expect "rm" 0 '^app:1 removed$' "$AZSWARM" images rm app:1 --yes
-expect "twice" 1 "there is no image app:1 in the storage account" "$AZSWARM" images rm app:1 --yes
-same "what is young stays" 200 "$(curl -sS -o body -w '%{http_code}' --cacert "$SSL_CERT_FILE" \
-	"$images/blobs/sha256/${old#*@sha256:}?$all")"
+expect "twice" 0 '^app:1 is not there$' "$AZSWARM" images rm app:1 --yes
+stored()	# DIGEST... : the answers for their blobs
+{
+	for stored_i in "$@"; do
+		curl -sS -o body -w '%{http_code}\n' --cacert "$SSL_CERT_FILE" "$images/blobs/sha256/${stored_i#sha256:}?$all"
+	done | xargs
+}
+layer=$(ask GET "blobs/sha256/${large#*@sha256:}" | jq -r '.layers[0].digest')
+of_many=$(jq -r '.manifests[1].digest' "blobs/sha256/${listed#sha256:}")
+same "what is young stays" 200 "$(stored "${old#*@}")"
+# and an hour later
+kill "$emulator"
+wait "$emulator" 2>/dev/null
+python3 - azure/state.json <<'END'
+import re, sys
+text = open(sys.argv[1]).read()
+open(sys.argv[1], "w").write(re.sub(r'("(?:modified|created)":\s*)(\d{10})',
+	lambda m: m[1] + str(int(m[2]) - 3700), text))
+END
+spawn emulator.log2 "$AZSWARM" emulator --dir "$PWD/azure" --listen "127.0.0.1:${AZURE_RESOURCE_MANAGER_ENDPOINT##*:}"
+wait_for 30 grep -q '^ready ' emulator.log2
+expect "what nothing refers to goes" 0 'blobs that nothing refers to are gone, [0-9.]* MiB' "$AZSWARM" images rm large:1 --yes
+same "its manifest, its layer" '404 404' "$(stored "${large#*@}" "$layer")"
+same "what an index names stays, and what others have of it" '200 200 200' \
+	"$(stored "$listed" "$of_many" "$(jq -r '.layers[1].digest' "blobs/sha256/${of_many#sha256:}" | sed 's/null/'"$listed"'/')")"
+ask PUT manifests/bad/1 -H 'x-ms-blob-type: BlockBlob' -d 'no manifest'
+expect "where one cannot be read nothing goes" 1 'bad:1: a manifest: not JSON' "$AZSWARM" images rm many:1 --yes
+same "but the tag" '200 404' "$(stored "$listed") $(curl -sS -o body -w '%{http_code}' --cacert "$SSL_CERT_FILE" "$images/manifests/many/1?$all")"
+expect "without it" 0 '^bad:1 removed$' "$AZSWARM" images rm bad:1 --yes
+same "it goes" 404 "$(stored "$listed")"

@@ -73,7 +73,7 @@ asks 0 params
 # these reach the masters, whose addresses they ask for; there are none yet
 for command in deploy-monitor kill-monitor deploy-replicated-service deploy-global-service \
     update-service destroy-service destroy-global-service deploy-stack \
-    destroy-stack ports proxy ssh docker-env tail-helper unlock; do
+    destroy-stack stacks ps ports proxy ssh docker-env tail-helper unlock; do
 	asks 1 $command
 done
 asks 1 scale-service 3

@@ -237,7 +237,7 @@ fi
 expect 'a task that fails' 1 'a task failed: No such image: redis:missing' \
 	env REDIS_IMAGE=redis:missing "$AZSWARM" deploy-stack
 expect destroy-stack 0 'network test-stack_backend removed' "$AZSWARM" destroy-stack
-expect 'destroy-stack again' 0 'service test-stack_web is not there' "$AZSWARM" destroy-stack
+expect 'destroy-stack again' 0 'stack test-stack is not there' "$AZSWARM" destroy-stack
 # without an update that is paused it is waited for, until somebody loses patience
 spawn failing.log env REDIS_IMAGE=redis:missing "$AZSWARM" deploy-stack
 failing=$spawned

@@ -142,6 +142,11 @@ static const struct {
 	{ "a port that is none", STR(WEB "    ports: [\"80:http\"]\n"),
 	  "f.yml:4:13: services.web.ports: \"80:http\" is no port: 80, 8080:80, "
 	  "53:53/udp, 3000-3005:3000-3005" },
+	{ "ranges that do not fit", STR(WEB "    ports: [\"80-82:90-91\"]\n"),
+	  "f.yml:4:13: services.web.ports: \"80-82:90-91\" is no port: 80, 8080:80, "
+	  "53:53/udp, 3000-3005:3000-3005" },
+	{ "ranges of too many", STR(WEB "    ports: [\"1-65535:1-65535\"]\n"),
+	  "f.yml:4:13: services.web.ports: the file has more than 20000 ports" },
 	{ "a long port without a target",
 	  STR(WEB "    ports: [{published: 80}]\n"),
 	  "f.yml:4:13: a port wants a target, and may have published, of 1 to 65535" },
@@ -180,6 +185,13 @@ static const struct {
 	  "f.yml:4:15: /dev/zero is not a regular file" },
 	{ "a file that is too large", STR(WEB "secrets: {a: {file: large}}\n"),
 	  "is larger than 512000 bytes" },
+	{ "many files",
+	  STR(WEB "configs: &c {<<: &d {a: &a {file: most}, b: *a, c: *a, d: *a, "
+		  "e: *a, f: *a, g: *a, h: *a, i: *a, j: *a, k: *a, l: *a, m: *a, "
+		  "n: *a, o: *a, p: *a, q: *a, r: *a, s: *a, t: *a, u: *a, v: *a, "
+		  "w: *a, x: *a, y: *a, z: *a, aa: *a, ab: *a, ac: *a, ad: *a, "
+		  "ae: *a, af: *a, ag: *a, ah: *a, ai: *a}}\n"),
+	  "f.yml:4:29: the files are larger than 32 MiB in all" },
 	{ "a line that is no variable", STR(WEB "    env_file: wrong.env\n"),
 	  "f.yml:4:5: wrong.env: line 2 is no NAME=value, nor a comment" },
 	{ "a NUL in a line", STR(WEB "    env_file: nul.env\n"),
@@ -423,6 +435,9 @@ static const struct {
 	  "environment: {A: yes, B: 1:30, C: 0o8, D: 1.2.3, E: !!str 1, F: 09x}",
 	  "TaskTemplate.ContainerSpec.Env",
 	  "[\"A=yes\",\"B=1:30\",\"C=0o8\",\"D=1.2.3\",\"E=1\",\"F=09x\"]" },
+	{ "what is merged in comes last",
+	  "environment: {<<: [{A: 1, B: 2}, {B: 3, C: 4}], A: own}",
+	  "TaskTemplate.ContainerSpec.Env", "[\"A=own\",\"B=2\",\"C=4\"]" },
 	{ "a text that is a number", "deploy: {replicas: \"$FOUR\"}",
 	  "Mode.Replicated", "{\"Replicas\":4}" },
 	{ "a size", "deploy: {resources: {limits: {memory: 1.5GiB}}}",
@@ -534,13 +549,14 @@ static void put(const char *path, const void *p, size_t n)
 
 static void files(void)
 {
-	char *large = xcalloc(1, 512001);
+	char *large = xcalloc(1, 1000000);
 
 	if (mkdir("folder", 0700) < 0 || mkfifo("pipe", 0600) < 0 ||
 	    symlink("just", "link") < 0)
 		check(false, "files", "cannot be made");
 	put("large", large, 512001);
 	put("just", large, 512000);
+	put("most", large, 1000000);
 	put("wrong.env", "A=b\nC D=e\n", 10);
 	put("nul.env", "A=\0b\n", 5);
 	free(large);

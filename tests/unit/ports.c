@@ -1,0 +1,427 @@
+/* swarm/ports.c: what is opened before services are made and closed behind them,
+ * what is refused and said, and that somebody else's change is not lost.  Azure is
+ * two documents here, which take a change from who has their etag. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "swarm/ports.h"
+#include "swarm/remote.h"
+#include "tests/check.h"
+
+#define ALWAYS 99
+
+/* ---- Azure, the engine, and a person ---- */
+
+static struct {
+	cJSON *doc[2];		       /* balancer and group; NULL: not there */
+	unsigned reads, writes, blind; /* blind: without the etag */
+	unsigned quicker;     /* so many times somebody is, at the balancer */
+	unsigned times;	      /* that somebody was */
+	const char *services; /* of the engine, a JSON array */
+	bool agrees;
+	unsigned asked;
+	char what[256];
+} world;
+
+static size_t side_of(const char *path)
+{
+	return strstr(path, "networkSecurityGroups") != NULL;
+}
+
+static void renew(cJSON *doc)
+{
+	static unsigned n;
+	char etag[24];
+
+	snprintf(etag, sizeof(etag), "W/\"%u\"", ++n);
+	json_set(doc, "etag", cJSON_CreateString(etag));
+}
+
+char *azure_path(const struct azure *az, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	(void)az;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return xstrdup(text);
+}
+
+void azure_reply_release(struct azure_reply *r)
+{
+	json_free(r->doc);
+	r->doc = NULL;
+}
+
+int azure_call(struct azure *az, const char *method, const char *path,
+	       const cJSON *body, unsigned flags, struct azure_reply *r,
+	       struct err *e)
+{
+	const cJSON *doc = world.doc[side_of(path)];
+
+	(void)az, (void)method, (void)body, (void)flags, (void)e;
+	*r = (struct azure_reply){ 0 };
+	world.reads++;
+	r->http.head.status = doc != NULL ? 200 : 404;
+	r->doc = doc != NULL ? cJSON_Duplicate(doc, true) : NULL;
+	return 0;
+}
+
+int azure_do(struct azure *az, const char *method, const char *path,
+	     const cJSON *body, const struct azure_wait *w,
+	     struct azure_reply *final, struct err *e)
+{
+	size_t side = side_of(path);
+	cJSON *rules = rules_list(world.doc[side]), *theirs;
+
+	(void)az, (void)method, (void) final;
+	if (side == 0 && world.times < world.quicker) {
+		theirs = json_add_obj(rules, NULL);
+		json_add_str(theirs, "name", "theirs");
+		renew(world.doc[side]);
+		world.times++;
+	}
+	if (w->if_match == NULL)
+		world.blind++;
+	else if (!json_is(world.doc[side], "etag", w->if_match))
+		return err_refused(e, ERR_AZURE, "PreconditionFailedEtagMismatch",
+				   "", "Precondition failed.");
+	json_free(world.doc[side]);
+	world.doc[side] = cJSON_Duplicate(body, true);
+	renew(world.doc[side]);
+	world.writes++;
+	return 0;
+}
+
+int docker_each(struct docker *d, const char *path,
+		int (*each)(void *ctx, const cJSON *item, struct err *e),
+		void *ctx, struct err *e)
+{
+	cJSON *list = json_parse(str_of(world.services), "services", e);
+	const cJSON *item;
+	int rc = list != NULL ? 0 : -1;
+
+	(void)d, (void)path;
+	cJSON_ArrayForEach(item, list)
+		if (rc == 0)
+			rc = each(ctx, item, e);
+	json_free(list);
+	return rc;
+}
+
+int swarm_agree(struct session *s, const char *what, struct err *e)
+{
+	(void)s;
+	world.asked++;
+	snprintf(world.what, sizeof(world.what), "%s", what);
+	return world.agrees ? 0 :
+			      err_set(e, ERR_USAGE, "would %s; say --yes", what);
+}
+
+int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
+		      struct err *e)
+{
+	(void)s, (void)r, (void)limit_ms, (void)e;
+	abort();
+}
+
+struct docker *remote_docker(struct remote *r)
+{
+	(void)r;
+	abort();
+}
+
+void remote_release(struct remote *r)
+{
+	(void)r;
+	abort();
+}
+
+/* ---- as a cluster is made ---- */
+
+static void make(void)
+{
+	static const char *const texts[] = {
+		"{\"properties\":{\"frontendIPConfigurations\":[{\"name\":\"public\",\"id\":\"f\"}],"
+		"\"backendAddressPools\":[{\"name\":\"agents\",\"id\":\"p\"}],"
+		"\"probes\":[{\"name\":\"healthz\",\"id\":\"h\"}],\"loadBalancingRules\":["
+		"{\"name\":\"http-80\",\"properties\":{\"protocol\":\"Tcp\",\"frontendPort\":80,\"backendPort\":80,"
+		"\"frontendIPConfiguration\":{\"id\":\"f\"},\"backendAddressPool\":{\"id\":\"p\"}}}]}}",
+		"{\"properties\":{\"securityRules\":[{\"name\":\"services\",\"properties\":{\"priority\":100,"
+		"\"direction\":\"Inbound\",\"access\":\"Allow\",\"protocol\":\"Tcp\",\"sourceAddressPrefix\":\"Internet\","
+		"\"sourcePortRange\":\"*\",\"destinationAddressPrefix\":\"*\",\"destinationPortRanges\":[\"80\",\"81\"]}}]}}"
+	};
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < 2; i++) {
+		json_free(world.doc[i]);
+		world.doc[i] = json_parse(str_of(texts[i]), "document", &e);
+		renew(world.doc[i]);
+	}
+	world.reads = world.writes = world.blind = world.times = world.quicker = 0;
+	world.asked = 0;
+	world.agrees = false;
+	world.services = "[]";
+}
+
+static void names_of(size_t side, char *out, size_t room)
+{
+	const cJSON *rule;
+	size_t n = 0;
+
+	out[0] = '\0';
+	cJSON_ArrayForEach(rule, rules_list(world.doc[side]))
+		n += (size_t)snprintf(out + n, n < room ? room - n : 0, "%s%s",
+				      n > 0 ? " " : "", json_text(rule, "name"));
+}
+
+struct run {
+	int rc;
+	struct err e;
+	char *said;
+	char rules[256], group[256];
+};
+
+/* specs: an array of services' bodies; NULL: they went. */
+static struct run run(const char *specs, const char *publish)
+{
+	static struct settings set;
+	struct run r = { .e = ERR_INIT };
+	struct ui ui = { .out = stdout };
+	struct session s = { .set = &set, .ui = &ui };
+	cJSON *doc;
+	size_t n;
+
+	settings_init(&set);
+	settings_set(&set, S_PUBLISH, publish, "flag");
+	ui.err = open_memstream(&r.said, &n);
+	doc = specs != NULL ? json_parse(str_of(specs), "specs", &r.e) : NULL;
+	r.rc = specs != NULL ? ports_open(&s, NULL, doc, &r.e) :
+			       ports_close(&s, NULL, &r.e);
+	fclose(ui.err);
+	json_free(doc);
+	settings_release(&set);
+	names_of(0, r.rules, sizeof(r.rules));
+	names_of(1, r.group, sizeof(r.group));
+	return r;
+}
+
+#define PORT(protocol, n, mode) \
+	"{\"Protocol\":\"" protocol "\",\"TargetPort\":9,\"PublishedPort\":" n \
+	",\"PublishMode\":\"" mode "\"}"
+#define SPEC(name, kind, more, ports) \
+	"{\"Name\":\"" name "\",\"Mode\":{\"" kind "\":{}}" more \
+	",\"EndpointSpec\":{\"Ports\":[" ports "]}}"
+#define WEB(ports) "[" SPEC("web", "Replicated", "", ports) "]"
+#define EDGE(more) \
+	"[" SPEC("edge", "Global", more, PORT("tcp", "443", "host")) "]"
+#define MASTERS(text) \
+	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[\"" text "\"]}}"
+
+/* ---- before they are made ---- */
+
+static const struct row {
+	const char *name, *specs, *publish;
+	unsigned quicker;
+	bool agrees;
+	enum err_kind kind;
+	const char *words; /* of the error, or else of what was said */
+	unsigned reads, writes;
+	const char *rules, *group;
+} rows[] = {
+	{ "nothing is published", WEB(""), "auto", 0, false, ERR_NONE, "", 0, 0,
+	  "http-80", "services" },
+	{ "80 and 81 are open in any case",
+	  WEB(PORT("tcp", "80", "ingress") "," PORT("tcp", "81", "")), "ask", 0,
+	  false, ERR_NONE, "", 0, 0, "http-80", "services" },
+	{ "the same of UDP are not", WEB(PORT("udp", "80", "ingress")), "auto", 0,
+	  false, ERR_NONE, "port 80/udp is open to the Internet now: service web",
+	  2, 2, "http-80 udp-80", "services udp-80" },
+	{ "443", WEB(PORT("tcp", "443", "ingress")), "auto", 0, false, ERR_NONE,
+	  "port 443/tcp is open to the Internet now: service web; PUBLISH=off keeps "
+	  "ports closed",
+	  2, 2, "http-80 tcp-443", "services tcp-443" },
+	{ "no mode is the mesh", WEB(PORT("tcp", "443", "")), "auto", 0, false,
+	  ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
+	  "services tcp-443" },
+	{ "off", WEB(PORT("tcp", "443", "ingress")), "off", 0, false, ERR_NONE,
+	  "port 443/tcp of service web stays closed to the Internet: PUBLISH=off",
+	  2, 0, "http-80", "services" },
+	{ "ask: nobody says yes", WEB(PORT("tcp", "443", "ingress")), "ask", 0,
+	  false, ERR_USAGE,
+	  "ports: would open 443/tcp (web) to the Internet; say --yes", 2, 0,
+	  "http-80", "services" },
+	{ "ask: somebody does", WEB(PORT("tcp", "443", "ingress")), "ask", 0,
+	  true, ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
+	  "services tcp-443" },
+	{ "somebody was quicker", WEB(PORT("tcp", "443", "ingress")), "auto", 1,
+	  false, ERR_NONE, "port 443/tcp is open", 3, 2,
+	  "http-80 theirs tcp-443", "services tcp-443" },
+	{ "five times", WEB(PORT("tcp", "443", "ingress")), "auto", 5, false,
+	  ERR_NONE, "port 443/tcp is open", 7, 2,
+	  "http-80 theirs theirs theirs theirs theirs tcp-443",
+	  "services tcp-443" },
+	{ "always", WEB(PORT("tcp", "443", "ingress")), "auto", ALWAYS, false,
+	  ERR_AZURE, "load balancer agents-lb: somebody else keeps changing it",
+	  7, 1, "http-80 theirs theirs theirs theirs theirs theirs",
+	  "services tcp-443" },
+	{ "host mode of a global service", EDGE(""), "auto", 0, false, ERR_NONE,
+	  "port 443/tcp is open to the Internet now: service edge", 2, 2,
+	  "http-80 tcp-443", "services tcp-443" },
+	{ "of one on masters alone", EDGE(MASTERS("node.role == manager")),
+	  "auto", 0, false, ERR_NONE,
+	  "port 443/tcp of service edge is not brought to the load balancer: it is "
+	  "on masters alone",
+	  2, 0, "http-80", "services" },
+	{ "of one on others", EDGE(MASTERS("node.role!=manager")), "auto", 0,
+	  false, ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
+	  "services tcp-443" },
+	{ "of another", WEB(PORT("tcp", "443", "host")), "auto", 0, false,
+	  ERR_NONE, "it is on the nodes of its tasks alone", 2, 0, "http-80",
+	  "services" },
+	{ "SCTP", WEB(PORT("sctp", "443", "ingress")), "auto", 0, false,
+	  ERR_NONE, "Azure balances no SCTP", 2, 0, "http-80", "services" },
+	{ "what the engine will choose", WEB(PORT("tcp", "0", "ingress")),
+	  "auto", 0, false, ERR_NONE, "", 0, 0, "http-80", "services" },
+};
+
+static void opened(void)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct row *w = &rows[i];
+		struct run r;
+
+		make();
+		world.quicker = w->quicker;
+		world.agrees = w->agrees;
+		r = run(w->specs, w->publish);
+		checkf(r.e.kind == w->kind && (r.rc < 0) == (w->kind != ERR_NONE) &&
+			       strstr(r.rc < 0 ? r.e.msg : r.said, w->words) !=
+				       NULL &&
+			       (*w->words != '\0' || *r.said == '\0') &&
+			       world.reads == w->reads &&
+			       world.writes == w->writes && world.blind == 0 &&
+			       strcmp(r.rules, w->rules) == 0 &&
+			       strcmp(r.group, w->group) == 0,
+		       w->name, "%d %s%s, %u reads, %u writes, %s, %s", r.rc,
+		       r.e.msg, r.said, world.reads, world.writes, r.rules,
+		       r.group);
+		free(r.said);
+	}
+}
+
+/* What the cluster itself talks on, in any mode and whatever is opened. */
+static void refused(void)
+{
+	static const char *const own[] = { "22",   "1337", "1338", "1339",
+					   "2377", "4789", "7946" };
+	static const char *const publish[] = { "auto", "ask", "off" };
+	struct run r;
+
+	for (size_t i = 0; i < 3 * sizeof(own) / sizeof(*own); i++) {
+		const char *port = own[i / 3];
+		char *specs = xasprintf(
+			"[" SPEC("ok", "Replicated", "",
+				 PORT("tcp", "443",
+				      "")) ",{\"Name\":\"bad\","
+					   "\"EndpointSpec\":{\"Ports\":[{\"Protocol\":\"%s\",\"PublishedPort\":%s,"
+					   "\"PublishMode\":\"%s\"}]}}]",
+			i % 2 ? "udp" : "tcp", port, i % 2 ? "host" : "ingress");
+		char *words = xasprintf(
+			"ports: service bad: port %s is the cluster's own", port);
+
+		make();
+		r = run(specs, publish[i % 3]);
+		checkf(r.rc < 0 && r.e.kind == ERR_USAGE &&
+			       strstr(r.e.msg, words) != NULL &&
+			       world.reads == 0 && world.writes == 0,
+		       words, "%s", r.e.msg);
+		free(r.said);
+		free(words);
+		free(specs);
+	}
+	make();
+	json_free(world.doc[0]);
+	world.doc[0] = NULL;
+	r = run(WEB(PORT("tcp", "443", "")), "auto");
+	checkf(r.rc < 0 && r.e.kind == ERR_DATA &&
+		       strstr(r.e.msg, "load balancer agents-lb is not there; "
+				       "'azswarm deploy-compute' makes it") != NULL,
+	       "no balancer", "%s", r.e.msg);
+	free(r.said);
+}
+
+/* ---- after they went ---- */
+
+#define SERVICE(name, ports, asked) \
+	"{\"Spec\":{\"Name\":\"" name "\",\"Mode\":{\"Replicated\":{}}," \
+	"\"EndpointSpec\":{\"Ports\":[" asked \
+	"]}},\"Endpoint\":{\"Ports\":[" ports "]}}"
+
+static void closed(void)
+{
+	struct run r;
+
+	make();
+	r = run(WEB(PORT("tcp", "443", "") "," PORT("udp", "53", "")), "auto");
+	free(r.said);
+	world.services = "[" SERVICE("dns", PORT("udp", "53", "ingress"),
+				     PORT("udp", "53", "ingress")) "]";
+	world.writes = world.reads = 0;
+	r = run(NULL, "ask");
+	checkf(r.rc == 0 && world.writes == 2 && world.asked == 0 &&
+		       strcmp(r.rules, "http-80 udp-53") == 0 &&
+		       strcmp(r.group, "services udp-53") == 0 &&
+		       strstr(r.said,
+			      "port 443/tcp is closed: no service publishes it "
+			      "any more") != NULL,
+	       "what nobody publishes any more is closed", "%s%s, %s, %s",
+	       r.e.msg, r.said, r.rules, r.group);
+	free(r.said);
+	world.writes = 0;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && world.writes == 0 && *r.said == '\0', "once", "%s",
+	       r.said);
+	free(r.said);
+
+	/* made with docker, or with PUBLISH=off: not ours to open */
+	world.services = "[" SERVICE("own", PORT("tcp", "8443", "ingress"),
+				     PORT("tcp", "8443", "ingress")) "]";
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && strcmp(r.rules, "http-80") == 0,
+	       "what was asked for elsewhere is not opened", "%s", r.rules);
+	free(r.said);
+
+	world.services = "[" SERVICE("any", PORT("tcp", "30000", "ingress"),
+				     PORT("tcp", "0", "ingress")) "]";
+	r = run(NULL, "ask");
+	checkf(r.rc == 0 && strcmp(r.rules, "http-80") == 0 &&
+		       strstr(r.said, "'azswarm ports --apply' opens it") != NULL,
+	       "nobody is asked for what the engine chose", "%s", r.said);
+	free(r.said);
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && strcmp(r.rules, "http-80 tcp-30000") == 0,
+	       "what the engine chose is opened", "%s", r.rules);
+	free(r.said);
+
+	json_free(world.doc[1]);
+	world.doc[1] = NULL;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && *r.said == '\0',
+	       "without a group nothing is to be closed", "%s", r.e.msg);
+	free(r.said);
+}
+
+int main(void)
+{
+	json_init();
+	opened();
+	refused();
+	closed();
+	for (size_t i = 0; i < 2; i++)
+		json_free(world.doc[i]);
+	return check_failed();
+}
