@@ -109,8 +109,9 @@ static int group_says(struct emu *m, const char *id, unsigned port, bool udp)
 	return best == NULL ? -1 : json_is(best, "access", "Allow");
 }
 
-/* Do the groups of the subnet and of the interface let the Internet reach that
- * port?  Where there are both, both must; a Standard address without is closed. */
+/* Do the groups of the subnet and of the interface (NULL: it has none) let the
+ * Internet reach that port?  Where there are both, both must; a Standard address
+ * without is closed. */
 static bool let_in(struct emu *m, const cJSON *nic, const char *subnet_id,
 		   unsigned port, bool udp)
 {

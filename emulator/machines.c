@@ -468,8 +468,8 @@ int machine_capture(struct emu *m, const char *key, const char *disk,
 	last_line(&log, line, sizeof(line));
 	if (rc < 0 || code != 0)
 		rc = fault_set(f, 409,
-			       "InternalExecutionError: Replication failed in this "
-			       "region due to '%s'",
+			       "InternalExecutionError: Replication failed in "
+			       "this region due to '%s'",
 			       rc < 0 ? e.msg : line);
 	emu_log(m, "machine %s: capture %s", name, rc < 0 ? "failed" : "done");
 	buf_burn(&log);

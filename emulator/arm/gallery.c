@@ -1,17 +1,18 @@
 /*
  * Compute Galleries: galleries, definitions of images in them, and versions of
  * those, which are what disks of virtual machines were.  How a disk is kept is
- * the machine driver's affair (machines.h); here a version is a document and the
- * name of a directory.
+ * the machine driver's affair (machines.h); here a version is a document and
+ * the name of a directory.
  *
- * From the API's description (azure-rest-api-specs, GalleryRP), what Microsoft's
- * own clients recorded, and "Troubleshoot problems with shared images in Azure"
- * (learn.microsoft.com), which has the texts but few of their codes: where a code
- * is nowhere to be found, it is what the others of its kind have.
+ * From the API's description (azure-rest-api-specs, GalleryRP), what
+ * Microsoft's own clients recorded, and "Troubleshoot problems with shared
+ * images in Azure" (learn.microsoft.com), which has the texts but few of their
+ * codes: where a code is nowhere to be found, it is what others of its kind
+ * have.
  *
  * Azure does not care who uses a version: "Overview of Azure Compute Gallery"
- * says that machines made from a deleted one go on, while a scale set that names
- * it can have no more of them.  So a deletion is not refused here, either
+ * says that machines made from a deleted one go on, while a scale set that
+ * names it can have no more of them.  So a deletion is not refused here, either
  * (managed images are: "since the Virtual Machine ScaleSet is currently using
  * the Image").
  */
@@ -124,9 +125,9 @@ static int check_fixed(struct put *p, const char *of, const char *const *paths)
 		    (json_at(old, *paths) != NULL ||
 		     json_at(p->props, *paths) != NULL))
 			return fault_set(&p->f, 409,
-					 "PropertyChangeNotAllowed %s.properties.%s: "
-					 "Changing property '%s.properties.%s' is not "
-					 "allowed.",
+					 "PropertyChangeNotAllowed "
+					 "%s.properties.%s: Changing property "
+					 "'%s.properties.%s' is not allowed.",
 					 of, *paths, of, *paths);
 	return 0;
 }
@@ -147,12 +148,12 @@ static int put_gallery(struct emu *m, struct put *p)
 		return -1;
 	for (struct entry *n = NULL; (n = store_typed(m, n, GALLERIES)) != NULL;)
 		if (n != p->old && json_is(n->doc, "name", p->name))
-			return fault_set(
-				&p->f, 409,
-				"Conflict galleryName: The gallery name '%s' is "
-				"not unique within the subscription '%s'. Please "
-				"pick another gallery name.",
-				p->name, m->subscription);
+			return fault_set(&p->f, 409,
+					 "Conflict galleryName: The gallery "
+					 "name '%s' is not unique within the "
+					 "subscription '%s'. Please pick "
+					 "another gallery name.",
+					 p->name, m->subscription);
 	return 0;
 }
 
@@ -170,8 +171,8 @@ static const struct {
 
 static const char *const security_types =
 	"TrustedLaunch TrustedLaunchSupported ConfidentialVM "
-	"ConfidentialVMSupported TrustedLaunchAndConfidentialVmSupported Standard "
-	"None";
+	"ConfidentialVMSupported TrustedLaunchAndConfidentialVmSupported "
+	"Standard None";
 
 const char *gallery_feature(const struct entry *definition, const char *name)
 {
@@ -200,14 +201,15 @@ static int check_identifier(struct emu *m, struct put *p)
 		    strspn(v, LETTERS DIGITS "-._") != k)
 			return fault_set(
 				&p->f, 400,
-				"InvalidParameter galleryImage.properties."
-				"identifier.%s: Asset name galleryImage.properties."
-				"identifier.%s is not valid. It cannot be empty. "
-				"Allowed characters are uppercase or lowercase "
-				"letters, digits, hyphen(-), period (.), underscore "
-				"(_). Names are not allowed to end with period(.). "
-				"The length of the name cannot exceed %zu "
-				"characters.",
+				"InvalidParameter "
+				"galleryImage.properties.identifier.%s: Asset "
+				"name galleryImage.properties.identifier.%s "
+				"is not valid. It cannot be empty. Allowed "
+				"characters are uppercase or lowercase "
+				"letters, digits, hyphen(-), period (.), "
+				"underscore (_). Names are not allowed to end "
+				"with period(.). The length of the name "
+				"cannot exceed %zu characters.",
 				parts[i].name, parts[i].name, parts[i].max);
 	}
 	while (gallery != NULL &&
@@ -219,10 +221,10 @@ static int check_identifier(struct emu *m, struct put *p)
 		    json_is(o, "sku", json_text(own, "sku")))
 			return fault_set(
 				&p->f, 409,
-				"OperationNotAllowed: Gallery image: %s identified "
-				"by (publisher:%s, offer:%s, sku:%s) already exists. "
-				"Choose a different publisher, offer, sku "
-				"combination.",
+				"OperationNotAllowed: Gallery image: %s "
+				"identified by (publisher:%s, offer:%s, "
+				"sku:%s) already exists. Choose a different "
+				"publisher, offer, sku combination.",
 				json_text(n->doc, "name"),
 				json_text(own, "publisher"),
 				json_text(own, "offer"), json_text(own, "sku"));
@@ -243,14 +245,34 @@ static int check_features(struct put *p)
 		 * text is not */
 		if (str_starts(str_of(json_text(f, "value")), STR("Trusted")) &&
 		    json_is(p->props, "hyperVGeneration", "V1"))
-			return fault_set(
-				&p->f, 400,
-				"InvalidParameter galleryImage.properties.features: "
-				"The security type '%s' is only supported for "
-				"Hypervisor generation 'V2'.",
-				json_text(f, "value"));
+			return fault_set(&p->f, 400,
+					 "InvalidParameter "
+					 "galleryImage.properties.features: "
+					 "The security type '%s' is only "
+					 "supported for Hypervisor generation "
+					 "'V2'.",
+					 json_text(f, "value"));
 	}
 	return 0;
+}
+
+/* One of the words, as Azure writes it, however it was asked for. */
+static int choose(struct put *p, const char *path, const char *words)
+{
+	const char *v = json_str_opt(p->props, path, NULL);
+	struct str s = str_of(words), word;
+	char name[80];
+
+	snprintf(name, sizeof(name), "galleryImage.properties.%s", path);
+	if (v == NULL)
+		return missing(p, name);
+	while (str_next(&s, ' ', &word))
+		if (str_ieqz(word, v)) {
+			json_drop(p->props, path);
+			json_add_strn(p->props, path, word);
+			return 0;
+		}
+	return bad_value(p, name);
 }
 
 static int put_definition(struct emu *m, struct put *p)
@@ -258,21 +280,12 @@ static int put_definition(struct emu *m, struct put *p)
 	static const char *const fixed[] = { "osType",		 "osState",
 					     "hyperVGeneration", "architecture",
 					     "identifier",	 NULL };
-	char name[80];
-
 	if (check_entity(p, "galleryImageName", "-") < 0)
 		return -1;
 	json_defaults(p->props, "{'hyperVGeneration':'V1','architecture':'x64'}");
-	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		const char *v = json_str_opt(p->props, choices[i].path, NULL);
-
-		snprintf(name, sizeof(name), "galleryImage.properties.%s",
-			 choices[i].path);
-		if (v == NULL)
-			return missing(p, name);
-		if (!str_listed(choices[i].words, v))
-			return bad_value(p, name);
-	}
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		if (choose(p, choices[i].path, choices[i].words) < 0)
+			return -1;
 	return check_identifier(m, p) < 0 || check_features(p) < 0 ||
 			       check_fixed(p, "galleryImage", fixed) < 0 ?
 		       -1 :
@@ -297,8 +310,8 @@ static int differs(struct put *p, unsigned status, const char *code,
 		   const char *wants)
 {
 	return fault_set(&p->f, status,
-			 "%s: The resource with id '%s' has a different %s ['%s'] "
-			 "than the parent gallery image %s ['%s'].",
+			 "%s: The resource with id '%s' has a different %s "
+			 "['%s'] than the parent gallery image %s ['%s'].",
 			 code, id, what, has, what, wants);
 }
 
@@ -339,11 +352,12 @@ static int check_machine(struct emu *m, struct put *p, const struct entry *vm,
 	if (str_ends(str_of(feature), STR("Supported")))
 		return fault_set(
 			&p->f, 400,
-			"InvalidParameter galleryImageVersion.properties."
-			"storageProfile.source.id: The security type '%s' is not "
-			"supported for the source id '%s'. Currently only Vhd Blob, "
-			"User Image and Gallery Image Version sources are supported "
-			"for '%s' images.",
+			"InvalidParameter "
+			"galleryImageVersion.properties.storageProfile.source.id: "
+			"The security type '%s' is not supported for the "
+			"source id '%s'. Currently only Vhd Blob, User Image "
+			"and Gallery Image Version sources are supported for "
+			"'%s' images.",
 			feature, id, feature);
 	/* that it is refused is known ("an image to be used with a Trusted Launch
 	 * VM must be of one", and the other way round); the text is of the others'
@@ -376,32 +390,36 @@ static int check_source(struct emu *m, struct put *p, const char *location)
 	}
 	if (json_at(p->props, "storageProfile.osDiskImage.source") != NULL)
 		return fault_set(&p->f, 400,
-				 "InvalidParameter storageProfile: The local Azure "
-				 "has no disks, snapshots and managed images: a "
-				 "version is made of a virtual machine.");
+				 "InvalidParameter storageProfile: The local "
+				 "Azure has no disks, snapshots and managed "
+				 "images: a version is made of a virtual "
+				 "machine.");
 	if (id == NULL)
 		return fault_set(
 			&p->f, 400,
-			"InvalidParameter storageProfile: The gallery artifact "
-			"version source can only be specified either directly under "
-			"storageProfile or within individual OS or data disks. One "
-			"and only one source type (user image, snapshot, disk, "
-			"virtual machine) can be provided.");
+			"InvalidParameter storageProfile: The gallery "
+			"artifact version source can only be specified either "
+			"directly under storageProfile or within individual "
+			"OS or data disks. One and only one source type (user "
+			"image, snapshot, disk, virtual machine) can be "
+			"provided.");
 	/* its machine may be in the same template */
 	if (p->dry && vm == NULL)
 		return 0;
 	if (vm == NULL || !json_is(vm->doc, "location", location))
 		return fault_set(&p->f, 404,
-				 "NotFound: Source %s is not found. Please check "
-				 "source exists, and is in the same region as gallery "
-				 "image version being created.",
+				 "NotFound: Source %s is not found. Please "
+				 "check source exists, and is in the same "
+				 "region as gallery image version being "
+				 "created.",
 				 id);
 	if (vm->type == NULL ||
 	    !str_is(vm->type->name, "Microsoft.Compute/virtualMachines"))
 		return fault_set(&p->f, 400,
-				 "InvalidParameter storageProfile.source.id: The "
-				 "source id: %s must either be a managed image, "
-				 "virtual machine or another gallery image version",
+				 "InvalidParameter storageProfile.source.id: "
+				 "The source id: %s must either be a managed "
+				 "image, virtual machine or another gallery "
+				 "image version",
 				 id);
 	return d == NULL ? 0 : check_machine(m, p, vm, d);
 }
@@ -427,8 +445,9 @@ static int check_regions(struct put *p, cJSON *profile, const char *location)
 		for (o = regions->child; rc == 0 && o != r; o = o->next)
 			if (location_find(json_text(o, "name")) == name)
 				rc = fault_set(&p->f, 400,
-					       "InvalidParameter targetRegions: "
-					       "Duplicate regions are not allowed in "
+					       "InvalidParameter "
+					       "targetRegions: Duplicate "
+					       "regions are not allowed in "
 					       "target publishing regions.");
 		if (rc < 0)
 			break;
@@ -446,8 +465,8 @@ static int check_regions(struct put *p, cJSON *profile, const char *location)
 	if (rc == 0 && !own)
 		rc = fault_set(&p->f, 400,
 			       "InvalidParameter targetRegions: Gallery image "
-			       "version publishing profile regions %s must contain "
-			       "the location of image version %s",
+			       "version publishing profile regions %s must "
+			       "contain the location of image version %s",
 			       list.str, location);
 	buf_release(&list);
 	return rc;
@@ -463,12 +482,12 @@ static int put_version(struct emu *m, struct put *p)
 	char guid[40];
 
 	if (!version_numbers(p->name, numbers))
-		return fault_set(
-			&p->f, 400,
-			"InvalidParameter galleryImageVersionName: The image version "
-			"name is invalid. The image version name should follow "
-			"Major(int).Minor(int).Patch(int) format, for e.g: 1.0.0, "
-			"2018.12.1 etc.");
+		return fault_set(&p->f, 400,
+				 "InvalidParameter galleryImageVersionName: "
+				 "The image version name is invalid. The "
+				 "image version name should follow "
+				 "Major(int).Minor(int).Patch(int) format, "
+				 "for e.g: 1.0.0, 2018.12.1 etc.");
 	json_drop(p->props, "replicationStatus");
 	json_drop(profile, "publishedDate");
 	json_defaults(profile,
@@ -614,8 +633,8 @@ struct entry *gallery_find(struct emu *m, const char *id, const char *exact,
 		n = latest(m, n, location);
 		if (n == NULL)
 			fault_set(f, 404,
-				  "NotFound imageReference: There is no latest image "
-				  "version exists for \"%s\"",
+				  "NotFound imageReference: There is no "
+				  "latest image version exists for \"%s\"",
 				  id);
 		return n;
 	}
@@ -628,9 +647,10 @@ struct entry *gallery_find(struct emu *m, const char *id, const char *exact,
 		return n;
 	/* the quotes are Azure's */
 	fault_set(f, 404,
-		  "GalleryImageNotFound imageReference: \"The gallery image %s is "
-		  "not available in %s region. Please contact image owner to "
-		  "replicate to this region, or change your requested region.\"",
+		  "GalleryImageNotFound imageReference: \"The gallery image "
+		  "%s is not available in %s region. Please contact image "
+		  "owner to replicate to this region, or change your "
+		  "requested region.\"",
 		  id, location);
 	return NULL;
 }

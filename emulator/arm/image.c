@@ -152,14 +152,10 @@ int image_list(struct request *r, const char *location, char **s)
 			    (n > 9 && !str_is(s[9], i->version[v])))
 				continue;
 			if (n == 10 && one == NULL)
-				one = json_fmt(
-					"{'properties':{'hyperVGeneration':%s,"
-					"'architecture':%s,'osDiskImage':{'operatingSystem':"
-					"'Linux'},'dataDiskImages':[],'features':[]},"
-					"'location':%s,'name':%s,'id':%s}",
-					k == 1 ? "V1" : "V2",
-					k == 2 ? "Arm64" : "x64", location,
-					name, path);
+				one = json_fmt("{'properties':{'hyperVGeneration':%s,'architecture':%s,'osDiskImage':{'operatingSystem':'Linux'},'dataDiskImages':[],'features':[]},'location':%s,'name':%s,'id':%s}",
+					       k == 1 ? "V1" : "V2",
+					       k == 2 ? "Arm64" : "x64",
+					       location, name, path);
 			else if (n % 2 == 1 && n != 3 &&
 				 json_named(arr, name) == NULL)
 				json_push(arr,
@@ -186,9 +182,9 @@ static int check_processor(struct put *p, const char *size, bool arm)
 	if (arm == compute_size_find(size)->arm)
 		return 0;
 	return fault_set(&p->f, 400,
-			 "BadRequest: The VM size '%s' cannot boot with "
-			 "OS image or disk. Please check that disk CPU Architecture is "
-			 "supported by the VM size.",
+			 "BadRequest: The VM size '%s' cannot boot with OS "
+			 "image or disk. Please check that disk CPU "
+			 "Architecture is supported by the VM size.",
 			 size);
 }
 
@@ -206,18 +202,19 @@ static int check_platform_image(struct put *p, cJSON *image,
 	if (exact == NULL)
 		return fault_set(&p->f, 404,
 				 "PlatformImageNotFound imageReference: The "
-				 "platform image '%s:%s:%s:%s' is not available. Verify that all "
-				 "fields in the storage profile are correct.",
+				 "platform image '%s:%s:%s:%s' is not "
+				 "available. Verify that all fields in the "
+				 "storage profile are correct.",
 				 publisher, offer, sku, version);
 	if (check_processor(p, size, which == 2) < 0)
 		return -1;
 	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") &&
 	    which == 1)
-		return fault_set(
-			&p->f, 400,
-			"BadRequest: Security type 'TrustedLaunch' is "
-			"not supported for the OS image '%s': it needs a generation 2 image.",
-			sku);
+		return fault_set(&p->f, 400,
+				 "BadRequest: Security type 'TrustedLaunch' "
+				 "is not supported for the OS image '%s': it "
+				 "needs a generation 2 image.",
+				 sku);
 	if (!set)
 		json_put_str(image, "exactVersion", exact);
 	return 0;
@@ -232,16 +229,16 @@ static int check_security(struct put *p, const struct entry *definition,
 			       "TrustedLaunch");
 
 	if (trusted && !str_starts(str_of(feature), STR("TrustedLaunch")))
-		return fault_set(
-			&p->f, 400,
-			"BadRequest: Use of TrustedLaunch setting is not supported for "
-			"the provided image. Please select Trusted Launch Supported "
-			"Gen2 OS Image.");
+		return fault_set(&p->f, 400,
+				 "BadRequest: Use of TrustedLaunch setting is "
+				 "not supported for the provided image. "
+				 "Please select Trusted Launch Supported Gen2 "
+				 "OS Image.");
 	if (!trusted && str_is(feature, "TrustedLaunch"))
-		return fault_set(
-			&p->f, 400,
-			"BadRequest: The provided gallery image only supports creation "
-			"of VMs and VM Scale Sets with 'TrustedLaunch' security type.");
+		return fault_set(&p->f, 400,
+				 "BadRequest: The provided gallery image only "
+				 "supports creation of VMs and VM Scale Sets "
+				 "with 'TrustedLaunch' security type.");
 	return 0;
 }
 
@@ -267,12 +264,13 @@ static int check_gallery_image(struct emu *m, struct put *p, cJSON *image,
 	if (json_get(image, "publisher") != NULL)
 		return p->old == NULL ?
 			       fault_set(&p->f, 400,
-					 "InvalidParameter imageReference: The value "
-					 "of parameter imageReference is invalid.") :
+					 "InvalidParameter imageReference: "
+					 "The value of parameter "
+					 "imageReference is invalid.") :
 			       fault_set(&p->f, 409,
-					 "OperationNotAllowed: The Image type for a "
-					 "Virtual Machine Scale Set may not be "
-					 "changed.");
+					 "OperationNotAllowed: The Image type "
+					 "for a Virtual Machine Scale Set may "
+					 "not be changed.");
 	/* what is the latest now is not what the machine was made from */
 	if (!set && json_is(old, "id", id))
 		exact = json_str_opt(old, "exactVersion", NULL);
@@ -290,8 +288,8 @@ static int check_gallery_image(struct emu *m, struct put *p, cJSON *image,
 	d = gallery_definition(m, n);
 	if (json_is(d->doc, "properties.osState", "Specialized"))
 		return fault_set(&p->f, 400,
-				 "InvalidParameter osProfile: Parameter 'osProfile' "
-				 "is not allowed.");
+				 "InvalidParameter osProfile: Parameter "
+				 "'osProfile' is not allowed.");
 	if (check_processor(p, size,
 			    json_is(d->doc, "properties.architecture", "Arm64")) <
 		    0 ||

@@ -603,6 +603,21 @@ int resource_list(struct request *r, const struct rtype *t, const char *key,
 	return request_page_end(r, &p);
 }
 
+/* What is in another is called by the names of both: "gallery/image". */
+static void name_in_full(cJSON *doc)
+{
+	struct buf b = BUF_INIT(1024);
+	struct str s, word;
+
+	s = str_of(strstr(json_text(doc, "id"), "/providers/") +
+		   strlen("/providers/"));
+	for (unsigned i = 0; str_next(&s, '/', &word); i++)
+		if (i > 0 && i % 2 == 0)
+			buf_addf(&b, "%s%.*s", i > 2 ? "/" : "", STR_ARG(word));
+	json_put_str(doc, "name", b.str);
+	buf_release(&b);
+}
+
 int resource_list_tracked(struct request *r, const char *key)
 {
 	struct page p;
@@ -618,6 +633,7 @@ int resource_list_tracked(struct request *r, const char *key)
 			doc = cJSON_Duplicate(n->doc, true);
 			json_drop(doc, "properties");
 			json_drop(doc, "etag");
+			name_in_full(doc);
 			cJSON_AddItemToArray(p.value, doc);
 		}
 	return request_page_end(r, &p);

@@ -83,7 +83,8 @@ captured=$(($(ms) - began))
 disk=$(echo azure/images/*)
 same 'it is one disk, for its owner only' '700 01 containerd docker root' \
 	"$(stat -c %a "$disk") $(ls "$disk" | xargs)"
-same 'what Azure had put in is no part of it' '' "$(find "$disk/01/var/lib/cloud" -path '*seed*' 2>/dev/null)"
+same 'what Azure had put in is no part of it' '' "$(find "$disk/01/var/lib/cloud" -path '*seed*' 2>/dev/null
+	grep -rlw op "$disk/01/etc/cloud" "$disk/01/etc/hosts" 2>/dev/null)"
 stamp() { (cd "$disk" && find . -printf '%p %y %m %U %G %s %T@\n' | sort | sha256sum); }
 as_made=$(stamp)
 did 'the machine goes' DELETE "$C/virtualMachines/oven"

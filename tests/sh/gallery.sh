@@ -83,10 +83,13 @@ same 'none' '404 ResourceNotFound' "$status $(jq -r .error.code body)"
 without='del(.properties.features)'
 did 'a definition' PUT "$D/x64" "$(definition x64)"
 did 'one without Trusted Launch' PUT "$D/plain" "$(definition plain "$without")"
+did 'one in other letters' PATCH "$D/plain" '{"properties":{"osState":"generalized"}}'
 did 'one of generation 1' PUT "$D/old" "$(definition old "$without | del(.properties.hyperVGeneration)")"
 did 'one for Arm' PUT "$D/arm" "$(definition arm "$without | .properties.architecture=\"Arm64\"")"
 did 'one that supports it' PUT "$D/supports" "$(definition supports '.properties.features[0].value+="Supported"')"
 did 'one of machines as they are' PUT "$D/special" "$(definition special "$without | .properties.osState=\"Specialized\"")"
+ask GET "$D/plain"
+says 'letters as Azure has them' .properties.osState '"Generalized"'
 ask GET "$D/old"
 says 'what is not said' '.properties|[.hyperVGeneration,.architecture,.provisioningState]' '["V1","x64","Succeeded"]'
 ask GET "$D"
@@ -181,6 +184,10 @@ same 'one that fails' 'Failed InternalExecutionError' "$end $(jq -r .error.code 
 rm azure/faults.json
 ask GET "$V/3.0.0" '' '&$expand=ReplicationStatus'
 says 'says so' '.properties|[.provisioningState,.replicationStatus.aggregatedState]' '["Failed","Failed"]'
+
+ask GET "$G/resources"
+says 'among all resources' '[.value[]|select(.type|test("galleries"))|.name]|sort|.[:3]' \
+	'["baked","baked/arm","baked/arm/1.0.0"]'
 
 # ---- machines of versions -------------------------------------------------------
 

@@ -30,6 +30,8 @@ expect "no verb" 2 'usage: nspawn create' "$driver"
 expect "an unknown verb" 2 'usage: nspawn create' "$driver" burn one "$one"
 expect "create without a directory" 2 usage "$driver" create one
 expect "exec without --" 2 usage "$driver" exec one "$one" true
+expect "capture without a disk" 2 usage "$driver" capture one "$one"
+expect "capture of what was not created" 1 'was not created' "$driver" capture one "$one" "$state/disk"
 expect "a network name that is a path" 1 "network name '../x'" "$driver" up ../x "$state"
 expect "a network name that is too long" 1 'longer than 16' "$driver" up aaaaaaaaaaaaaaaaa "$state"
 expect "a machine name that is a path" 1 "machine name '../one'" "$driver" create ../one "$one"
