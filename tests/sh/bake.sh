@@ -158,10 +158,10 @@ check 'until it goes' wait_for 30 gone
 cut_off()	# SIGNAL RULE SEEN: a bake, when the log has that; its exit
 {
 	echo "[$2,$soon]" >azure/faults.json
-	cut_off_at=$(wc -l <azure/emulator.log)
+	cut_off_at=$(wc -l <azure/emulator.log) cut_off_seen=$3
 	"$AZSWARM" bake-image --yes >out 2>&1 </dev/null &
 	cut_off_pid=$!
-	wait_for 120 eval 'tail -n +$((cut_off_at + 1)) azure/emulator.log | grep -q "$3"'
+	wait_for 120 eval 'tail -n +$((cut_off_at + 1)) azure/emulator.log | grep -q "$cut_off_seen"'
 	kill "-$1" $cut_off_pid
 	wait $cut_off_pid
 	cut_off_got=$?
