@@ -67,8 +67,9 @@ same 'none is empty' 0 "$(grep -c '^$' secrets)"
 disk=$(echo azure/images/*)
 found()		# DIR: files that have any of it
 {
-	# this very program knows how such an address begins
-	grep -rlaFf secrets "$1" | grep -v '/usr/local/bin/azswarm$'
+	# this very program knows how such an address begins; and what stands in for
+	# the firmware, which no disk has, says whose it is
+	grep -rlaFf secrets "$1" | grep -v -e '/usr/local/bin/azswarm$' -e '/usr/local/sbin/dmidecode$'
 }
 same 'the image has none of it' '' "$(found "$disk")"
 mkdir planted
