@@ -149,7 +149,8 @@ static int list_there(struct session *s, const char *path,
 			    AZURE_MISSING_OK | AZURE_MADE_OR_NOT, &r, e);
 
 	if (rc == 0 && r.http.head.status != 404) {
-		if (*json_text(r.doc, "nextLink") != '\0')
+		if (json_get(r.doc, "value") == NULL ||
+		    *json_text(r.doc, "nextLink") != '\0')
 			rc = azure_list(&s->az, path, "baked images", take, ctx,
 					e);
 		else

@@ -186,6 +186,10 @@ ACCOUNT, DEPLOYMENT = '/storageAccounts/[^/,]*', '/deployments/[^/,]*'
 SWARM_ONLY = ('(kill|deploy)-monitor|deploy-(replicated|global)-service|(update|scale|destroy)-service.*|'
               'destroy-global-service|(deploy|destroy)-stack|evict .*|return .*|rebalance')
 EXCEPT = [
+    ('HTML|nothing', 'GET /virtualMachineScaleSets', 'baked-images.*', (1, 'list: not JSON')),
+    # where there is none, that is an answer
+    ('HTML', 'GET .*/agents/virtualMachines', 'baked-images.*', DONE),
+    ('nothing', 'GET .*/agents/virtualMachines', 'baked-images.*', (1, 'ResourceGroupNotFound')),
     # it ends with 1 whatever is wrong, and goes on behind it
     ('an expired token', TOKEN, 'doctor', (1, 'HTTP 401 from .*: sign-in refused')),
     ('HTML|nothing', 'GET /permissions', 'doctor', (1, 'list: not JSON')),
@@ -276,6 +280,8 @@ LASTING = [
 REFUSED = (1, 'refused')
 # As above, without requests.
 LASTING_EXCEPT = [
+    ('gone', 'baked-images', DONE),
+    ('gone', 'baked-images rm .*', (2, 'there is no image')),
     ('a refused token', 'doctor', (1, 'InvalidAuthenticationToken: bad')),
     ('claims', 'doctor', (1, 'X: mfa')),
     ('nothing', 'doctor', (1, 'what Azure does not tell')),
