@@ -271,7 +271,8 @@ int main(int argc, char **argv)
 		       "the clock of this machine is wrong: this program is younger");
 	if (e.kind != ERR_NONE) {
 		print_error(&line, cmd, argc, argv, &e);
-		status = cmd != NULL && cmd->failure != 0 && e.kind != ERR_INTR ?
+		status = cmd != NULL && cmd->failure != 0 && e.kind != ERR_INTR &&
+					 e.kind != ERR_HELD ?
 				 cmd->failure :
 				 err_exit_code(&e);
 	} else if (line.session.exit_status > 0) {

@@ -166,9 +166,9 @@ const struct command cli_commands[] = {
 	  .run_session = cmd_bake_image,
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
-	  .settings = STORAGE | SCALE_SET | OF(AGENT_SIZE) | OF(PROGRAM) |
-		      OF(DOCKER_CHANNEL) | OF(TRUSTED_LAUNCH) | OF(SSH_SOURCE) |
-		      OF(SSH_PORT),
+	  .settings = STORAGE | SCALE_SET | OF(AGENT_SIZE) | OF(MASTER_SIZE) |
+		      OF(PROGRAM) | OF(DOCKER_CHANNEL) | OF(TRUSTED_LAUNCH) |
+		      OF(SSH_SOURCE) | OF(SSH_PORT),
 	  .usage = "[--size S] [--yes] [--dry-run]",
 	  .summary = "an image with all that nodes have, for machines that come "
 		     "in seconds" },
@@ -506,8 +506,7 @@ const struct command cli_commands[] = {
 	  .settings = STORAGE | MASTERS,
 	  .args_max = 2,
 	  .usage = "[NAME] | rm NAME[:TAG] [--yes] | --prune [--dry-run]",
-	  .summary = "what was pushed, and what uses it; remove one; let go "
-		     "what nodes do not use" },
+	  .summary = "what was pushed, and what uses it" },
 	{ .name = "proxy",
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_proxy,

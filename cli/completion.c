@@ -381,7 +381,11 @@ static void fish_flag(const struct each_flag *f, FILE *out)
 		putc(' ', out);
 		print_takers(f, " ", out);
 	}
-	fprintf(out, "' -%c %s", is_long ? 'l' : 's',
+	/* "-it" is what fish calls an old option */
+	fprintf(out, "' -%c %s",
+		is_long			? 'l' :
+		f->flag.name[2] != '\0' ? 'o' :
+					  's',
 		f->flag.name + (is_long ? 2 : 1));
 	flag_values(&f->flag, &v);
 	fish_values(&v, out);

@@ -497,7 +497,8 @@ static int read_tree(struct load *l, struct node **root, struct err *e)
 	int rc = 0;
 
 	if (text.p == NULL) {
-		rc = file_read_regular(l->from->path, &b, e);
+		/* which may be a pipe: it was named by who waits */
+		rc = file_read(l->from->path, &b, e);
 		text = buf_str(&b);
 	}
 	if (rc == 0)

@@ -304,9 +304,9 @@ static int download_piece(void *ctx, struct str piece, struct err *e)
 	return 0;
 }
 
-int docker_download(struct docker *d, const char *path,
-		    int (*take)(void *ctx, struct str piece, struct err *e),
-		    void *ctx, struct err *e)
+int docker_pieces(struct docker *d, const struct docker_ask *a,
+		  int (*take)(void *ctx, struct str piece, struct err *e),
+		  void *ctx, struct err *e)
 {
 	struct http_response r;
 	struct download l = { .r = &r,
@@ -320,14 +320,23 @@ int docker_download(struct docker *d, const char *path,
 	http_response_init(&r, 0);
 	r.on_body = download_piece;
 	r.ctx = &l;
-	if (exchange(d, "GET", path, STR_NULL, &r, e) == 0)
+	if (docker_exchange(d, a, &r, e) == 0)
 		rc = r.head.status == 200 ?
 			     0 :
-			     docker_refused("GET", path, r.head.status,
+			     docker_refused(a->method, a->path, r.head.status,
 					    buf_str(&l.refusal), e);
 	buf_release(&l.refusal);
 	http_response_release(&r);
 	return rc;
+}
+
+int docker_download(struct docker *d, const char *path,
+		    int (*take)(void *ctx, struct str piece, struct err *e),
+		    void *ctx, struct err *e)
+{
+	struct docker_ask a = { .method = "GET", .path = path };
+
+	return docker_pieces(d, &a, take, ctx, e);
 }
 
 /* ---- lists, one element at a time ---- */

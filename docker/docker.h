@@ -68,13 +68,14 @@ cJSON *docker_get(struct docker *d, const char *path, struct err *e);
 /*
  * Change the Spec of "/swarm" or of a node (docker_node_path): read, change,
  * write; begun again when somebody else wrote in between, five times at most.
- * change returns 1, 0 when it is so already and nothing is to be written, -1 with e.
+ * change returns 1, 0 when it is so already and nothing is to be written, -1
+ * with e.
  */
 int docker_spec_update(struct docker *d, const char *path,
 		       int (*change)(const void *ctx, cJSON *spec, struct err *e),
 		       const void *ctx, struct err *e);
-/* Once: the Spec of doc, for the version that doc was read of.  query: what goes
- * behind that, "" or "&...". */
+/* Once: the Spec of doc, for the version that doc was read of.  query: what
+ * goes behind that, "" or "&...". */
 int docker_spec_write(struct docker *d, const char *path, const cJSON *doc,
 		      const char *query, struct err *e);
 /* An object in it, "Labels" for one; empty where there was none. */
@@ -110,7 +111,8 @@ enum docker_swarm_state {
 	DOCKER_SWARM_LOCKED,
 };
 
-/* Where the engine knows managers of its swarm: numeric addresses, in no order. */
+/* Where the engine knows managers of its swarm: numeric addresses, in no
+ * order. */
 #define DOCKER_MANAGERS_MAX 8
 struct docker_managers {
 	char addr[DOCKER_MANAGERS_MAX][48];
@@ -266,17 +268,17 @@ int docker_task_stop(struct docker *d, const char *task, struct err *e);
 
 /*
  * The bridge by which a swarm's containers reach the world, docker_gwbridge,
- * with this MTU.  The engine makes it at init or join when it is not there, with
- * 1500; so this comes before.  One whose MTU somebody has chosen stays, and so
- * does one that is in use, which is an error.
+ * with this MTU.  The engine makes it at init or join when it is not there,
+ * with 1500; so this comes before.  One whose MTU somebody has chosen stays,
+ * and so does one that is in use, which is an error.
  */
 int docker_gateway(struct docker *d, unsigned mtu, struct err *e);
 
 /*
- * The ingress network as wanted: subnet and MTU (0: whatever).  Recreated when it differs, which
- * only works while no service publishes a port; the engine removes the old one
- * in its own time, so this waits for it until the deadline.  *changed (may be
- * NULL) tells whether something was done.
+ * The ingress network as wanted: subnet and MTU (0: whatever).  Recreated when
+ * it differs, which only works while no service publishes a port; the engine
+ * removes the old one in its own time, so this waits for it until the deadline.
+ * *changed (may be NULL) tells whether something was done.
  */
 int docker_ingress(struct docker *d, const char *subnet, unsigned mtu,
 		   int64_t deadline_ms, bool *changed, struct err *e);

@@ -71,45 +71,13 @@ int docker_frames_end(const struct docker_frames *f, struct err *e)
 
 /* ---- an answer without an end ---- */
 
-struct follow {
-	const struct http_response *r;
-	int (*take)(void *ctx, struct str piece, struct err *e);
-	void *ctx;
-	struct buf refusal;
-};
-
-static int follow_piece(void *ctx, struct str piece, struct err *e)
-{
-	struct follow *f = ctx;
-
-	if (f->r->head.status == 200)
-		return f->take(f->ctx, piece, e);
-	buf_addstr(&f->refusal, piece);
-	return 0;
-}
-
 int docker_follow(struct docker *d, const char *path,
 		  int (*take)(void *ctx, struct str piece, struct err *e),
 		  void *ctx, struct err *e)
 {
-	struct docker_ask ask = { .method = "GET", .path = path, .endless = true };
-	struct http_response r;
-	struct follow f = { &r, take, ctx, BUF_INIT(REFUSAL_MAX) };
-	int rc = -1;
+	struct docker_ask a = { .method = "GET", .path = path, .endless = true };
 
-	if (d->api == 0 && docker_hello(d, e) < 0)
-		return -1;
-	http_response_init(&r, 0);
-	r.on_body = follow_piece;
-	r.ctx = &f;
-	if (docker_exchange(d, &ask, &r, e) == 0)
-		rc = r.head.status == 200 ?
-			     0 :
-			     docker_refused("GET", path, r.head.status,
-					    buf_str(&f.refusal), e);
-	http_response_release(&r);
-	buf_release(&f.refusal);
-	return rc;
+	return docker_pieces(d, &a, take, ctx, e);
 }
 
 /* ---- a connection that is taken over ---- */

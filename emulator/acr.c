@@ -2,8 +2,8 @@
  * Signing in to an Azure Container Registry.
  *
  * Source: "Azure Container Registry integration with Azure Active Directory"
- * (azure.github.io/acr), Calling POST /oauth2/exchange; AcrErrors of its OpenAPI
- * description.
+ * (azure.github.io/acr), Calling POST /oauth2/exchange; AcrErrors of its
+ * OpenAPI description.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@ cJSON *entra_server_identity(struct emu *m, struct http_exchange *x,
 const cJSON *entra_server_token(struct emu *m, const struct http_exchange *x);
 /* The same of a token that came otherwise. */
 const cJSON *entra_server_opens(struct emu *m, struct str token);
-/* The fields of a form or a query; without those that are badly escaped.  Caller
- * burns. */
+/* The fields of a form or a query; without those that are badly escaped.
+ * Caller burns. */
 cJSON *entra_server_fields(struct str text);
 /* 0, or -1 with the request answered 401. */
 int entra_server_check(struct request *r);

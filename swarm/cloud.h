@@ -28,17 +28,17 @@ const struct cloud *cloud_find(const char *name, const char *authority,
 bool cloud_audience_ok(const char *audience, const char *arm);
 /*
  * May that endpoint be where credentials for this Resource Manager are sent,
- * when the Resource Manager itself says so?  A known cloud's, the endpoint's own
- * name or that of a domain it is in, or its neighbour (adfs.R.D beside
+ * when the Resource Manager itself says so?  A known cloud's, the endpoint's
+ * own name or that of a domain it is in, or its neighbour (adfs.R.D beside
  * management.R.D, as an Azure Stack has AD FS).
  */
 bool cloud_login_ok(const char *login, const char *arm);
 
 /*
- * May that registry have a token of the sign-in at this Resource Manager's cloud,
- * for the audience CLOUD_REGISTRY_AUDIENCE and no other?  An Azure Container Registry
- * of the same cloud: NAME.azurecr.io, .cn, .us; a local Azure's, NAME.azurecr.localhost,
- * on its own port.
+ * May that registry have a token of the sign-in at this Resource Manager's
+ * cloud, for the audience CLOUD_REGISTRY_AUDIENCE and no other?  An Azure
+ * Container Registry of the same cloud: NAME.azurecr.io, .cn, .us; a local
+ * Azure's, NAME.azurecr.localhost, on its own port.
  */
 #define CLOUD_REGISTRY_AUDIENCE "https://containerregistry.azure.net"
 bool cloud_registry_ok(const char *registry, const char *arm);

@@ -1,11 +1,12 @@
 /*
- * Ports follow: what services publish is let in by the agents' load balancer and
- * their security group, and what none publishes any more is not.  Both are written
- * as a whole, so each is written only as it was read (its etag), and read again
- * when somebody else was quicker.
+ * Ports follow: what services publish is let in by the agents' load balancer
+ * and their security group, and what none publishes any more is not.  Both are
+ * written as a whole, so each is written only as it was read (its etag), and
+ * read again when somebody else was quicker.
  *
  * Source: "Optimistic concurrency" of Microsoft.Network: If-Match, and 412 with
- * PreconditionFailed, as in the recordings; Docker Engine API, Service.Endpoint.
+ * PreconditionFailed, as in the recordings; Docker Engine API,
+ * Service.Endpoint.
  */
 #include "swarm/ports.h"
 
@@ -141,7 +142,7 @@ static bool is_same(const struct rules_port *a, const struct rules_port *b)
 	return a->number == b->number && a->udp == b->udp;
 }
 
-/* Who publishes it, so that the balancer is to bring people there; NULL: nobody. */
+/* Who publishes it, for the balancer to bring people there; NULL: nobody. */
 static const struct ports_published *wanted(const struct ports_book *b,
 					    const struct rules_port *p)
 {
@@ -341,10 +342,17 @@ static int side_write(struct session *s, const struct side *side,
 	return rc;
 }
 
+static int side_missing(const struct side *side, struct err *e)
+{
+	return err_set(e, ERR_DATA,
+		       "%s is not there; 'azswarm deploy-compute' makes it",
+		       side->words);
+}
+
 /*
- * Have edit change the document, as long as it says 1, and write that: as it was
- * read, or else read again.  *doc: what was read before, which this takes; NULL for
- * nothing.
+ * Have edit change the document, as long as it says 1, and write that: as it
+ * was read, or else read again.  *doc: what was read before, which this takes;
+ * NULL for nothing.
  */
 static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 		     int (*edit)(const void *ctx, cJSON *doc, struct err *e),
@@ -356,10 +364,7 @@ static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 		if (*doc == NULL && side_read(s, side, doc, e) < 0)
 			return -1;
 		if (*doc == NULL)
-			return err_set(e, ERR_DATA,
-				       "%s is not there; 'azswarm "
-				       "deploy-compute' makes it",
-				       side->words);
+			return side_missing(side, e);
 		if ((rc = edit(ctx, *doc, e)) > 0)
 			rc = side_write(s, side, *doc, e);
 		else
@@ -383,6 +388,14 @@ static int sides_read(struct session *s, struct sides *in, struct err *e)
 	return side_read(s, &balancers, &in->balancer, e) < 0 ?
 		       -1 :
 		       side_read(s, &groups, &in->group, e);
+}
+
+/* Both are there: half a way in would be of no use. */
+static int sides_need(const struct sides *in, struct err *e)
+{
+	if (in->balancer == NULL)
+		return side_missing(&balancers, e);
+	return in->group == NULL ? side_missing(&groups, e) : 0;
 }
 
 static void sides_release(struct sides *in)
@@ -568,6 +581,39 @@ static bool has_work(const struct work *w)
 	return false;
 }
 
+/* What is published, what there is, and how the two compare. */
+struct view {
+	struct ports_book b;
+	struct sides in;
+	struct ports_row *rows;
+	struct work w;
+};
+
+static void view_compare(const struct session *s, struct view *v)
+{
+	v->w.n = ports_compare(&v->b, v->in.balancer, v->in.group, is_off(s),
+			       &v->rows);
+	v->w.rows = v->rows;
+}
+
+static void view_release(struct view *v)
+{
+	sides_release(&v->in);
+	free(v->rows);
+	ports_release(&v->b);
+	*v = (struct view){ 0 };
+}
+
+/* Do what there is to be done, where somebody agrees. */
+static int view_apply(struct session *s, struct view *v, struct err *e)
+{
+	if (!has_work(&v->w))
+		return 0;
+	return sides_need(&v->in, e) < 0 || agree(s, &v->w, e) < 0 ?
+		       -1 :
+		       work_do(s, &v->w, &v->in, e);
+}
+
 /* ---- before services are made, and after they went ---- */
 
 static int refuse_own(const struct ports_book *b, struct err *e)
@@ -608,34 +654,25 @@ static void keep_others(struct ports_row *rows, size_t n)
 int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e)
 {
-	struct ports_book b = { 0 };
-	struct ports_row *rows = NULL;
-	struct sides in = { 0 };
+	struct view v = { 0 };
 	const cJSON *spec;
 	int rc = 0;
 
 	(void)d;
 	cJSON_ArrayForEach(spec, specs)
 		if (rc == 0)
-			rc = take_ports(&b, spec,
+			rc = take_ports(&v.b, spec,
 					json_at(spec, "EndpointSpec.Ports"), e);
-	if (rc < 0 || (rc = refuse_own(&b, e)) < 0 || all_are_open(&b))
-		goto out;
-	if ((rc = sides_read(s, &in, e)) == 0) {
-		struct work w = { .n = ports_compare(&b, in.balancer, in.group,
-						     is_off(s), &rows) };
-
-		w.rows = rows;
-		keep_others(rows, w.n);
-		for (size_t i = 0; i < w.n; i++)
-			say_closed(s, &rows[i]);
-		if ((rc = agree(s, &w, e)) == 0 && has_work(&w))
-			rc = work_do(s, &w, &in, e);
+	if (rc == 0)
+		rc = refuse_own(&v.b, e);
+	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
+		view_compare(s, &v);
+		keep_others(v.rows, v.w.n);
+		for (size_t i = 0; i < v.w.n; i++)
+			say_closed(s, &v.rows[i]);
+		rc = view_apply(s, &v, e);
 	}
-out:
-	sides_release(&in);
-	free(rows);
-	ports_release(&b);
+	view_release(&v);
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
@@ -660,27 +697,16 @@ static void open_chosen_alone(struct session *s, struct ports_row *rows, size_t 
 
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
-	struct ports_book b = { 0 };
-	struct ports_row *rows = NULL;
-	struct sides in = { 0 };
-	int rc = -1;
+	struct view v = { 0 };
+	int rc = ports_read(d, &v.b, e) < 0 ? -1 : sides_read(s, &v.in, e);
 
-	if (ports_read(d, &b, e) < 0 || sides_read(s, &in, e) < 0)
-		goto out;
-	if (in.balancer == NULL || in.group == NULL) {
-		rc = 0;
-	} else {
-		struct work w = { .n = ports_compare(&b, in.balancer, in.group,
-						     is_off(s), &rows) };
-
-		w.rows = rows;
-		open_chosen_alone(s, rows, w.n);
-		rc = has_work(&w) ? work_do(s, &w, &in, e) : 0;
+	/* where there is no way in, none is to be closed */
+	if (rc == 0 && v.in.balancer != NULL && v.in.group != NULL) {
+		view_compare(s, &v);
+		open_chosen_alone(s, v.rows, v.w.n);
+		rc = has_work(&v.w) ? work_do(s, &v.w, &v.in, e) : 0;
 	}
-out:
-	sides_release(&in);
-	free(rows);
-	ports_release(&b);
+	view_release(&v);
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
@@ -690,6 +716,24 @@ static void set_value(cJSON *parameters, const char *name, cJSON *value)
 {
 	json_set(parameters, name, cJSON_CreateObject());
 	json_set(json_get_mut(parameters, name), "value", value);
+}
+
+/* As deployments always did it: addresses and pools by hand are not the
+ * template's, and so are rules from or to them. */
+static void drop_unfounded(struct session *s, cJSON *rules)
+{
+	cJSON *rule, *next;
+
+	for (rule = rules->child; rule != NULL; rule = next) {
+		next = rule->next;
+		if (rules_stand(rule))
+			continue;
+		ui_say(s->ui,
+		       "load balancer rule %s is not kept: it is not from " RULES_BALANCER
+		       "'s own address to the agents",
+		       json_text(rule, "name"));
+		json_free(cJSON_DetachItemViaPointer(rules, rule));
+	}
 }
 
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
@@ -717,11 +761,15 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 	}
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		const cJSON *doc = kept[i].of_group ? in.group : in.balancer;
+		cJSON *others;
 
-		if (doc != NULL)
-			set_value(parameters, kept[i].parameter,
-				  rules_others(doc, kept[i].member,
-					       json_get(own, kept[i].own)));
+		if (doc == NULL)
+			continue;
+		others = rules_others(doc, kept[i].member,
+				      json_get(own, kept[i].own));
+		if (i == 0)
+			drop_unfounded(s, others);
+		set_value(parameters, kept[i].parameter, others);
 	}
 	sides_release(&in);
 	return 0;
@@ -760,56 +808,39 @@ static int show(struct session *s, const struct work *w, struct err *e)
 	return rc;
 }
 
-static int look(struct session *s, struct docker *d, struct ports_book *b,
-		struct sides *in, struct work *w, struct ports_row **rows,
-		struct err *e)
+static int look(struct session *s, struct docker *d, struct view *v, struct err *e)
 {
-	if (ports_read(d, b, e) < 0 || sides_read(s, in, e) < 0)
+	if (ports_read(d, &v->b, e) < 0 || sides_read(s, &v->in, e) < 0 ||
+	    sides_need(&v->in, e) < 0)
 		return -1;
-	if (in->balancer == NULL || in->group == NULL)
-		return err_set(e, ERR_DATA,
-			       "%s is not there; 'azswarm deploy-compute' makes it",
-			       in->balancer == NULL ? balancers.words :
-						      groups.words);
-	w->n = ports_compare(b, in->balancer, in->group, is_off(s), rows);
-	w->rows = *rows;
+	view_compare(s, v);
 	return 0;
 }
 
 int cmd_ports(struct session *s, int argc, char **argv, struct err *e)
 {
-	struct ports_book b = { 0 };
-	struct ports_row *rows = NULL;
-	struct sides in = { 0 };
-	struct work w = { 0 };
+	struct view v = { 0 };
 	struct remote r;
 	int rc = -1;
 
 	(void)argc, (void)argv;
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0 ||
-	    look(s, remote_docker(&r), &b, &in, &w, &rows, e) < 0)
+	    look(s, remote_docker(&r), &v, e) < 0)
 		goto out;
 	if (s->apply) {
-		if (agree(s, &w, e) < 0 ||
-		    (has_work(&w) && work_do(s, &w, &in, e) < 0))
+		if (view_apply(s, &v, e) < 0)
 			goto out;
-		sides_release(&in);
-		in = (struct sides){ 0 };
-		free(rows);
-		rows = NULL;
-		ports_release(&b);
-		if (look(s, remote_docker(&r), &b, &in, &w, &rows, e) < 0)
+		view_release(&v);
+		if (look(s, remote_docker(&r), &v, e) < 0)
 			goto out;
 	}
-	rc = show(s, &w, e);
-	if (rc == 0 && has_work(&w)) {
+	rc = show(s, &v.w, e);
+	if (rc == 0 && has_work(&v.w)) {
 		ui_say(s->ui, "out of step; 'azswarm ports --apply' mends it");
 		s->exit_status = s->dry_run ? EXIT_PENDING : 0;
 	}
 out:
-	sides_release(&in);
-	free(rows);
-	ports_release(&b);
+	view_release(&v);
 	remote_release(&r);
 	return rc;
 }

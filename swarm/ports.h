@@ -6,24 +6,25 @@
 #include "swarm/swarm.h"
 
 /*
- * Ports follow: rules of the agents' load balancer and of their security group are
- * what the swarm publishes, and what deploying made them with (TCP 80 and 81, which
- * stay whether anybody publishes them).
+ * Ports follow: rules of the agents' load balancer and of their security group
+ * are what the swarm publishes, and what deploying made them with (TCP 80 and
+ * 81, which stay whether anybody publishes them).
  */
 
-/* Before services are made or changed: specs, an array of their bodies.  Adds what
- * they publish and Azure lets nobody in by; says so; nothing with PUBLISH=off.
- * ERR_USAGE, and nothing done, for a port that is the cluster's own, and for one
- * that nobody agreed to open with PUBLISH=ask. */
+/* Before services are made or changed: specs, an array of their bodies.  Adds
+ * what they publish and Azure lets nobody in by; says so; nothing with
+ * PUBLISH=off.  ERR_USAGE, and nothing done, for a port that is the cluster's
+ * own, and for one that nobody agreed to open with PUBLISH=ask. */
 int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e);
-/* After services went or were changed: takes away what nobody publishes any more, of
- * what is ours, and adds what the engine has chosen itself. */
+/* After services went or were changed: takes away what nobody publishes any
+ * more, of what is ours, and adds what the engine has chosen itself. */
 int ports_close(struct session *s, struct docker *d, struct err *e);
 
 /*
- * Put into body, a deployment's, the rules and probes that are there and not the
- * template's: ARM replaces arrays as a whole.  there: the resource group is.
+ * Put into body, a deployment's, the rules and probes that are there and not
+ * the template's: ARM replaces arrays as a whole.
+ * there: the resource group is.
  */
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e);
 
@@ -76,7 +77,7 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
  * rule".  How many there are. */
 size_t ports_tell(const struct ports_book *b, const cJSON *balancer,
 		  const cJSON *group, bool off, struct buf *out);
-/* The agents' security group as Azure has it, *doc NULL when it is not there. */
+/* The agents' security group as Azure has it; *doc NULL: it is not there. */
 int ports_group(struct session *s, cJSON **doc, struct err *e);
 
 #endif

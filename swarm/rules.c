@@ -184,8 +184,8 @@ static bool range_has(const char *range, unsigned port)
 	       str_num(str_trim(last), 65535, &b) && a <= port && port <= b;
 }
 
-/* The values of a member that may be one text, or a list in another of that name
- * and an s: whether any of them is as holds wants it. */
+/* The values of a member that may be one text, or a list in another of that
+ * name and an s: whether any of them is as holds wants it. */
 static bool any(const cJSON *r, const char *one, const char *many,
 		bool (*holds)(const char *text, unsigned port), unsigned port)
 {
@@ -224,8 +224,8 @@ static bool covers(const cJSON *r, const struct rules_port *p)
 		   is_agents, 0);
 }
 
-/* The rule of the least number decides.  Ours does whoever it lets in: an owner may
- * have said from where. */
+/* The rule of the least number decides.  Ours does whoever it lets in: an owner
+ * may have said from where. */
 enum rules_way rules_group(const cJSON *group, const struct rules_port *p,
 			   const char **by)
 {
@@ -310,6 +310,22 @@ cJSON *rules_list(cJSON *doc)
 	cJSON *rules = json_get_mut(properties, "loadBalancingRules");
 
 	return rules != NULL ? rules : json_get_mut(properties, "securityRules");
+}
+
+static bool id_ends(const cJSON *r, const char *path, const char *name)
+{
+	const char *id = json_text(r, path), *last = strrchr(id, '/');
+
+	return last != NULL && str_is(last + 1, name);
+}
+
+bool rules_stand(const cJSON *rule)
+{
+	const cJSON *r = json_get(rule, "properties");
+
+	return id_ends(r, "frontendIPConfiguration.id", FRONTEND) &&
+	       (id_ends(r, "backendAddressPool.id", POOL) ||
+		id_ends(r, "backendAddressPools[0].id", POOL));
 }
 
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)

@@ -4,8 +4,8 @@
 #include "base/json.h"
 
 /*
- * The way in: rules of the agents' load balancer and of their security group, as
- * Azure has them in the documents of the two.  Asks nobody.
+ * The way in: rules of the agents' load balancer and of their security group,
+ * as Azure has them in the documents of the two.  Asks nobody.
  *
  * A rule of ours is called by protocol and port, "tcp-443", and by that it is
  * known; those of the template and what somebody made by hand have other names
@@ -30,8 +30,8 @@ bool rules_ours(const char *name, struct rules_port *p);
 
 /* Is that one of the two rules of the load balancer that the template has? */
 bool rules_template(const char *name);
-/* The port of the agents' public address that a rule of the load balancer is for;
- * false: none. */
+/* The port of the agents' public address that a rule of the load balancer is
+ * for; false: none. */
 bool rules_port_of(const cJSON *balancer, const cJSON *rule, struct rules_port *p);
 
 enum rules_way {
@@ -42,20 +42,21 @@ enum rules_way {
 };
 
 /* What the load balancer does with that port of the agents' public address, and
- * what the security group with it on the agents, for who comes from the Internet.
- * *by: the name of the rule that says so, "" without one; it is doc's. */
+ * what the security group with it on the agents, for who comes from the
+ * Internet.  *by: the name of the rule that says so, "" without one; it is
+ * doc's. */
 enum rules_way rules_balancer(const cJSON *balancer, const struct rules_port *p,
 			      const char **by);
 enum rules_way rules_group(const cJSON *group, const struct rules_port *p,
 			   const char **by);
 
-/* Add ours for that port.  ERR_DATA where the document lacks what the rule would
- * stand on, or has no priority left. */
+/* Add ours for that port.  ERR_DATA where the document lacks what the rule
+ * would stand on, or has no priority left. */
 int rules_add_balancer(cJSON *balancer, const struct rules_port *p, struct err *e);
 int rules_add_group(cJSON *group, const struct rules_port *p, struct err *e);
 
-/* The rules that the document of either has, an array that may be changed; NULL:
- * none. */
+/* The rules that the document of either has, an array that may be changed;
+ * NULL: none. */
 cJSON *rules_list(cJSON *doc);
 
 /*
@@ -64,5 +65,9 @@ cJSON *rules_list(cJSON *doc);
  * Azure adds.  Caller frees.
  */
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own);
+
+/* Whether a rule of the load balancer leads from the template's address to the
+ * agents; no other can be kept, for what it stands on is not. */
+bool rules_stand(const cJSON *rule);
 
 #endif

@@ -105,5 +105,13 @@ static void hide(cJSON *v, bool below)
 
 void secret_json(cJSON *doc)
 {
+	cJSON *command = json_get_mut(doc, "Cmd");
+
 	hide(doc, false);
+	/* of an exec: anything may be among what is run */
+	if (command != NULL) {
+		hide(command, true);
+		if (json_get(doc, "Env") != NULL)
+			hide(json_get_mut(doc, "Env"), true);
+	}
 }

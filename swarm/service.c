@@ -1,6 +1,6 @@
 /*
- * A service of the cluster's Engine: asked for, changed, and waited for until its
- * tasks run; what a task fails of is told in its own words.
+ * A service of the cluster's Engine: asked for, changed, and waited for until
+ * its tasks run; what a task fails of is told in its own words.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #define LOOK_MS 1000
 #define SETTLED_LOOKS 3 /* an update begins only after it was accepted */
 #define ENDED_LOOKS 5	/* a task that failed has another beside it at once */
+#define JOB_FAILURES 5
 #define UPDATE_TRIES 5
 #define PATIENCE_MAX_MS (24 * 3600000)
 
@@ -42,8 +43,8 @@ int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
 	return rc;
 }
 
-/* Ports of the swarm, one of each protocol; those of hosts are of the machines, and
- * Docker lets two services try. */
+/* Ports of the swarm, one of each protocol; those of hosts are of the
+ * machines, and Docker lets two services try. */
 static int64_t mesh_port(const cJSON *port)
 {
 	return strcmp(json_str_opt(port, "PublishMode", "ingress"), "ingress") ==
@@ -200,6 +201,7 @@ struct tasks {
 	unsigned fresh;		  /* that do, begun since the change */
 	unsigned done; /* that have completed, and nobody begins again */
 	const struct slot *failed; /* that failed, the same; NULL: none */
+	unsigned failures;	   /* tasks of a job that did */
 	char failure[400];	   /* of the newest task that failed */
 	char task[128];		   /* which that is, "web.2" */
 	char failed_at[40];
@@ -270,6 +272,8 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 		t->running += strcmp(state, "running") == 0;
 		t->fresh += fresh && strcmp(state, "running") == 0;
 	}
+	t->failures += t->job && (strcmp(state, "failed") == 0 ||
+				  strcmp(state, "rejected") == 0);
 	if (t->job || t->ends)
 		take_slot(t, task, state);
 	if (*why != '\0' && strcmp(at, t->failed_at) > 0 && fresh) {
@@ -403,8 +407,8 @@ static int judge(const struct tasks *t, unsigned wanted, struct err *e)
 	return t->running == wanted && t->wanted == wanted;
 }
 
-/* One look at a service: 1 when it is as it should be, 0 not yet, -1.  t->slots is
- * the caller's to free. */
+/* One look at a service: 1 when it is as it should be, 0 not yet, -1.
+ * t->slots is the caller's to free. */
 static int look(struct docker *d, const char *name, struct tasks *t,
 		unsigned *wanted, struct err *e)
 {
@@ -532,10 +536,19 @@ static char *standing(const struct tasks *t, unsigned wanted)
 			 t->running, wanted);
 }
 
-/* Nobody begins it again: seen so often that it is no moment between two. */
+/* It comes to nothing.  Of a job's tasks Swarm begins others for ever,
+ * whatever the restart policy says. */
 static int ended(const struct tasks *t, unsigned *seen, struct err *e)
 {
-	*seen = t->failed != NULL && strcmp(t->update, "updating") != 0 ?
+	if (t->job && t->failures >= JOB_FAILURES)
+		return err_set(e, ERR_DOCKER,
+			       "its tasks failed %u times, the last, %s, of: %s; "
+			       "Swarm goes on trying ('azswarm destroy-stack' ends "
+			       "it)",
+			       t->failures, t->task, t->failure);
+	/* seen so often that it is no moment between two */
+	*seen = !t->job && t->failed != NULL &&
+				strcmp(t->update, "updating") != 0 ?
 			*seen + 1 :
 			0;
 	if (*seen < ENDED_LOOKS)

@@ -7,16 +7,16 @@
 #include "swarm/session.h"
 
 /*
- * Services of the cluster's Engine, whoever describes them: this program (its demo,
- * its monitor) or a compose file.
+ * Services of the cluster's Engine, whoever describes them: this program (its
+ * demo, its monitor) or a compose file.
  */
 
 /* ---- asking and telling (swarm/service.c) ---- */
 
 /* The service by name, or ID; *doc NULL when there is none. */
 int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e);
-/* POST an update of old, as service_get() gave it; -1 without e when somebody else
- * was faster. */
+/* POST an update of old, as service_get() gave it; -1 without e when
+ * somebody else was faster. */
 int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 		   struct err *e);
 /* Have edit change what the Engine has of a service, and tell it; again while
@@ -24,32 +24,34 @@ int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
 int service_edit(struct docker *d, const char *name,
 		 int (*edit)(void *ctx, cJSON *service, struct err *e),
 		 void *ctx, struct err *e);
-/* Create a service, or make the one of that name like this: make gives what to say,
- * of old (NULL: there is none), which the caller frees; NULL with e.  Begun again
- * while somebody else is faster.  Says which it was. */
+/* Create a service, or make the one of that name like this: make gives what
+ * to say, of old (NULL: there is none), which the caller frees; NULL with e.
+ * Begun again while somebody else is faster.  Says which it was. */
 int service_put(struct session *s, struct docker *d, const char *name,
 		cJSON *(*make)(void *ctx, const cJSON *old, struct err *e),
 		void *ctx, struct err *e);
 /* One that is not there is removed.  Says so. */
 int service_remove(struct session *s, struct docker *d, const char *name,
 		   struct err *e);
-/* Two services cannot have one port: ERR_DOCKER, with who has it, when spec (the body
- * of a service) publishes what other does; and when any other service does. */
+/* Two services cannot have one port: ERR_DOCKER, with who has it, when spec
+ * (the body of a service) publishes what other does; and when any other
+ * service does. */
 int service_port_clash(const cJSON *spec, const cJSON *other, struct err *e);
 int service_ports_free(struct docker *d, cJSON *spec, struct err *e);
 
 /*
- * Wait until a service is as it should be: as many tasks run as it says, its update
- * is over; a job's have completed.  A task that fails is told by name, with what it
- * fails of.  -1: its update was paused or rolled back, or no task of it is begun any
- * more (ERR_DOCKER); nothing has moved for so long as its own delays allow and five
- * minutes more (ERR_TIMEOUT).  Nothing with --no-wait.
+ * Wait until a service is as it should be: as many tasks run as it says, its
+ * update is over; a job's have completed.  A task that fails is told by name,
+ * with what it fails of.  -1: its update was paused or rolled back, or no task
+ * of it is begun any more (ERR_DOCKER); nothing has moved for so long as its
+ * own delays allow and five minutes more (ERR_TIMEOUT).  Nothing with
+ * --no-wait.
  */
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e);
 
-/* "http://HOST:PORT/", as a browser or curl takes it.  Caller frees.  And texts like
- * that on stdout: data. */
+/* "http://HOST:PORT/", as a browser or curl takes it.  Caller frees.  And
+ * texts like that on stdout: data. */
 char *service_url(const char *host, int64_t port);
 int service_print_urls(struct session *s, const cJSON *urls, struct err *e);
 
@@ -61,9 +63,10 @@ int service_print_urls(struct session *s, const cJSON *urls, struct err *e);
 
 /* Our own image, by its digest.  Caller frees; NULL with e. */
 char *service_image_ours(struct session *s, struct docker *d, struct err *e);
-/* Somebody else's by the digest behind its tag, as its registry tells the Engine;
- * the name alone, and that is said, where none answers.  *platforms (may be NULL)
- * gets an array of what it runs on, NULL: not known; the caller frees both. */
+/* Somebody else's by the digest behind its tag, as its registry tells the
+ * Engine; the name alone, and that is said, where none answers.  *platforms
+ * (may be NULL) gets an array of what it runs on, NULL: not known; the
+ * caller frees both. */
 char *service_image_of(struct session *s, struct docker *d, const char *image,
 		       cJSON **platforms);
 /* Where the digest stands that an image goes by, NULL: nowhere. */

@@ -1,8 +1,8 @@
 /*
- * deploy-stack: a compose file becomes services.  All of it is read, and refused,
- * before anything is changed; then come networks, configs and secrets, then services,
- * which are waited for together; and what they no longer use goes when all of them
- * have what is new.
+ * deploy-stack: a compose file becomes services.  All of it is read, and
+ * refused, before anything is changed; then come networks, configs and secrets,
+ * then services, which are waited for together; and what they no longer use
+ * goes when all of them have what is new.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,7 +179,8 @@ static void deploy_release(struct deploy *p)
 	free(p->ours);
 }
 
-/* What the demo's file asks for, else the environment, else .env beside the file. */
+/* What the demo's file asks for, else the environment, else .env beside the
+ * file. */
 static const char *variable(void *ctx, const char *name)
 {
 	struct deploy *p = ctx;
@@ -432,7 +433,8 @@ static void set_platforms(cJSON *spec, const cJSON *platforms)
 		 "Platforms", cJSON_Duplicate(platforms, true));
 }
 
-/* Where its registry does not answer: what runs under that name, by its digest. */
+/* Where its registry does not answer: what runs under that name, by its
+ * digest. */
 static void keep_image(const struct deploy *p, cJSON *spec, const char *image)
 {
 	const cJSON *has = there(p, json_text(spec, "Name")),
@@ -643,8 +645,8 @@ static int make_list(struct deploy *p, const char *type, const cJSON *wanted,
 	return 0;
 }
 
-/* A secret whose name the file gave: nobody can read it back, so it is sent, and an
- * Engine that has other bytes refuses to change them. */
+/* A secret whose name the file gave: nobody can read it back, so it is sent,
+ * and an Engine that has other bytes refuses to change them. */
 static int send_named(struct deploy *p, struct err *e)
 {
 	const cJSON *item, *has;
@@ -695,7 +697,8 @@ static int put(struct deploy *p, cJSON *spec, struct err *e)
 	return rc;
 }
 
-/* Those that are there first: one of them may give up a port that a new one takes. */
+/* Those that are there first: one of them may give up a port that a new one
+ * takes. */
 static int put_all(struct deploy *p, struct err *e)
 {
 	cJSON *spec;

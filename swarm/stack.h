@@ -6,18 +6,20 @@
 #include "swarm/session.h"
 
 /*
- * Stacks: what a compose file says, and what of it the Engine has.  Only the files
- * swarm/stack*.c share this.
+ * Stacks: what a compose file says, and what of it the Engine has.  Only the
+ * files swarm/stack*.c share this.
  */
 #define STACK_LABEL "com.docker.stack.namespace"
 #define STACK_DEMO "test-stack" /* the one that is deployed without a file */
 #define STACK_ANSWER_MAX (2u << 20) /* a config has 1000 KiB, in base64 */
 
-/* Who is of what stack, as far as it is looked at: no bytes of configs are kept. */
+/* Who is of what stack, as far as it is looked at: no bytes of configs are
+ * kept. */
 struct stack_has {
 	cJSON *services; /* of this stack, as GET /services has them */
-	/* all of the swarm, objects: ID, Version, Name, Labels, Hash (SHA-256 of the
-	 * data, hex; "" of a secret); of networks ID, Name, Labels, Scope */
+	/* all of the swarm, objects: ID, Version, Name, Labels, Hash
+	 * (SHA-256 of the data, hex; "" of a secret); of networks ID, Name,
+	 * Labels, Scope */
 	cJSON *networks, *configs, *secrets;
 };
 /* 0 or -1; stack_has_release(h) either way. */
@@ -45,8 +47,8 @@ const char *stack_service_name(const cJSON *service); /* Spec.Name */
 void stack_names(struct compose *c, const uint8_t *key);
 /* Whether that is such a name, of that stack. */
 bool stack_by_content(const char *name, const char *stack);
-/* Tell the services the IDs of their configs and secrets; what has none yet is left
- * out. */
+/* Tell the services the IDs of their configs and secrets; what has none yet
+ * is left out. */
 void stack_ids(struct compose *c, const struct stack_has *has);
 
 /* ---- what differs (swarm/stack_diff.c) ---- */
@@ -60,9 +62,9 @@ struct stack_rows {
 void stack_row(struct stack_rows *r, enum stack_change c, const char *type,
 	       const char *name, const char *property, const char *before,
 	       const char *after);
-/* A row for each property in which the service that is there is not as spec has it;
- * what the Engine fills in is no difference.  Values of variables that sound like
- * secrets are not shown. */
+/* A row for each property in which the service that is there is not as spec
+ * has it; what the Engine fills in is no difference.  Values of variables
+ * that sound like secrets are not shown. */
 void stack_diff(struct stack_rows *r, const cJSON *has, const cJSON *spec,
 		const struct stack_has *all);
 int stack_rows_print(const struct stack_rows *r, struct ui *ui, struct err *e);
@@ -71,19 +73,20 @@ void stack_rows_release(struct stack_rows *r);
 /* ---- private registries (swarm/stack_auth.c) ---- */
 
 /*
- * What docker sends as X-Registry-Auth for an image: of $DOCKER_CONFIG/config.json
- * (~/.docker), auths and credential helpers; for *.azurecr.io, .cn and .us, where that
- * has none, a token of the registry's by the sign-in that is there.  *auth gets it,
- * burned and freed by the caller; NULL: there are no credentials for that registry.
+ * What docker sends as X-Registry-Auth for an image: of
+ * $DOCKER_CONFIG/config.json (~/.docker), auths and credential helpers; for
+ * *.azurecr.io, .cn and .us, where that has none, a token of the registry's by
+ * the sign-in that is there.  *auth gets it, burned and freed by the caller;
+ * NULL: there are no credentials for that registry.
  */
 int stack_auth(struct session *s, const char *image, char **auth, struct err *e);
 
 /* ---- what goes (swarm/stack_remove.c) ---- */
 
-/* Remove configs and secrets of the stack that c has not and no service of it uses, of
- * those that are named by their content; with all, all of them, and networks.  With
- * rows (not NULL) it is only noted what would go once the services are as c has
- * them. */
+/* Remove configs and secrets of the stack that c has not and no service of
+ * it uses, of those that are named by their content; with all, all of them,
+ * and networks.  With rows (not NULL) it is only noted what would go once
+ * the services are as c has them. */
 int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 		bool all, struct stack_rows *rows, struct err *e);
 int stack_network_remove(struct session *s, struct docker *d, const char *id,

@@ -1,11 +1,12 @@
 /*
- * Credentials of private registries: what the operator's docker has, where it has it,
- * and tokens of Azure Container Registries.  They go to the Engine as X-Registry-Auth,
- * which hands them to the nodes, and are shown nowhere.
+ * Credentials of private registries: what the operator's docker has, where it
+ * has it, and tokens of Azure Container Registries.  They go to the Engine as
+ * X-Registry-Auth, which hands them to the nodes, and are shown nowhere.
  *
  * Source: docker login, "Credential stores" and "Credential helper protocol"
- * (docs.docker.com); Docker Engine API, Authentication; "Authenticate with an Azure
- * container registry" and its AAD-OAuth exchange (learn.microsoft.com, Azure/acr).
+ * (docs.docker.com); Docker Engine API, Authentication; "Authenticate with an
+ * Azure container registry" and its AAD-OAuth exchange (learn.microsoft.com,
+ * Azure/acr).
  */
 #include <stdlib.h>
 #include <string.h>

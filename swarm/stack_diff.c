@@ -1,7 +1,7 @@
 /*
- * What a deployment would change, property by property: a service as the file has it
- * beside the one that is there.  Both are brought to one form first, for the Engine
- * writes down what it does by itself.
+ * What a deployment would change, property by property: a service as the file
+ * has it beside the one that is there.  Both are brought to one form first, for
+ * the Engine writes down what it does by itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -165,8 +165,8 @@ struct walk {
 	const char *name; /* the service's */
 };
 
-/* Whether its value is for nobody to see: a variable or a label that is called like
- * what it holds. */
+/* Whether its value is for nobody to see: a variable or a label that is
+ * called like what it holds. */
 static bool hushed(const char *path)
 {
 	static const char *const words[] = { "*pass*",	 "*secret*",

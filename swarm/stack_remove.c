@@ -1,6 +1,7 @@
 /*
- * What goes: a whole stack, and what its file no longer has.  Swarm gives nothing
- * away that a service uses, and keeps a network until the last task has left it.
+ * What goes: a whole stack, and what its file no longer has.  Swarm gives
+ * nothing away that a service uses, and keeps a network until the last task has
+ * left it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,37 @@ static int gone(struct session *s, struct docker *d, const char *type,
 	return err_in(e, "%s %s", type, name);
 }
 
+/* One more look, unless it was too long. */
+static int again(struct session *s, const char *what, int64_t began, struct err *e)
+{
+	return s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
+				began, e);
+}
+
+/* The swarm has forgotten it, and the engine keeps it until the last
+ * container there has left. */
+static int wait_gone(struct session *s, struct docker *d, const char *id,
+		     const char *what, int64_t began, struct err *e)
+{
+	struct buf path = BUF_INIT(1024);
+	int rc = 0;
+
+	buf_adds(&path, "/networks/");
+	buf_add_pct(&path, str_of(id));
+	while (rc == 0 && now_ms() - began <= NETWORK_GONE_MS) {
+		struct err why = ERR_INIT;
+		cJSON *doc = NULL;
+
+		rc = docker_call(d, "GET", path.str, NULL, &doc, &why);
+		json_free(doc);
+		if (rc < 0)
+			break;
+		rc = again(s, what, began, e);
+	}
+	buf_release(&path);
+	return e->kind != ERR_NONE ? -1 : 0;
+}
+
 int stack_network_remove(struct session *s, struct docker *d, const char *id,
 			 const char *name, struct err *e)
 {
@@ -46,14 +78,15 @@ int stack_network_remove(struct session *s, struct docker *d, const char *id,
 		struct err why = ERR_INIT;
 
 		rc = gone(s, d, "network", "networks", id, name, &why);
-		if (rc == 0)
+		if (rc == 0) {
+			rc = wait_gone(s, d, id, what, began, e);
 			break;
+		}
 		if (why.kind != ERR_DOCKER || now_ms() - began > NETWORK_GONE_MS) {
 			*e = why;
 			break;
 		}
-		if (s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
-				     began, e) < 0)
+		if (again(s, what, began, e) < 0)
 			break;
 	}
 	free(what);

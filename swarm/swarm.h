@@ -28,8 +28,9 @@ const char *storage_account_name(struct session *s);
 #define STORAGE_VERSION "2021-12-02" /* of the blob service */
 /* Why autoscale is refused there, and all that is lost. */
 #define STORAGE_BRIEF \
-	"a new machine finds this program only while the signed address is good, " \
-	"7 days; 'azswarm params' and 'azswarm deploy-compute' make another"
+	"a new machine finds this program, and a node what was pushed, only while " \
+	"the signed address is good, 7 days; 'azswarm params' and 'azswarm " \
+	"deploy-compute' make another"
 #define STORAGE_LOST \
 	"no machine mounts a share at /srv (SMB knows no other way in), and " \
 	"autoscale stays off: " STORAGE_BRIEF

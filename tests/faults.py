@@ -959,7 +959,7 @@ def takes(command):
 
 
 WITH_MACHINES = {
-    'deploy-compute': 'DRAIN_LIMIT', 'rotate': 'DRAIN_LIMIT',
+    'deploy-compute': 'DRAIN_LIMIT', 'rotate': 'DRAIN_LIMIT', 'bake-image': 'SSH_PORT',
     'replace-master': 'ADMIN_USERNAME DRAIN_LIMIT OWN_KEY SHARE_SSH SSH_PORT',
     'upgrade': 'AUTOLOCK DRAIN_LIMIT REBALANCE SHARE_SSH',
 }

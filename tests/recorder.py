@@ -70,6 +70,8 @@ class Swarm:
             for name in wanted.get('name', []):
                 if name not in names and self.name_of(kind, name):
                     names.append(name)
+        if kind != 'services' and not wanted:
+            names += [n for n in sorted(self.external) if n != '*' and n not in names]
         if 'name' in wanted:
             names = [n for n in names if any(n.startswith(w) for w in wanted['name'])]
         for label in wanted.get('label', []):

@@ -48,6 +48,8 @@ azswarm help push
 azswarm help images
 azswarm help proxy
 azswarm help ssh
+azswarm help stacks
+azswarm help ps
 azswarm help logs
 azswarm help exec
 azswarm help docker-env

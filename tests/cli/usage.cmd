@@ -31,7 +31,7 @@ azswarm help keys params
 azswarm ls
 azswarm heal
 azswarm scale 3
-azswarm exec agents000000 df
+azswarm shell agents000000 df
 azswarm uncordon agents000000
 azswarm port-forward
 azswarm xy

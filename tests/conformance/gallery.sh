@@ -112,7 +112,7 @@ fails 'one without Trusted Launch' "only supports creation of VMs and VM Scale S
 	-p "image={\"id\":\"$C/galleries/baked/images/x64\"}"
 profile 2020-09-01-hybrid
 a 'vm create --image ID' '.powerState=="VM running"' vm create -g g -n four --image "$C/galleries/baked/images/plain" \
-	--admin-username op --ssh-key-values id.pub --size Standard_B2ts_v2
+	--admin-username op --ssh-key-values id.pub --size Standard_B2ts_v2 --public-ip-address ""
 a 'it has the latest' '.storageProfile.imageReference|(.id|endswith("/images/plain"))' vm show -g g -n four
 profile latest
 

@@ -178,7 +178,7 @@ shows()		# LINE WORD...
 			"$(zshes "$shows_line")" "$shows_word"
 	done
 }
-shows 'azswarm deploy-st' 'deploy-stack  *-- the demo with Redis' 'deploy-storage  *-- storage account'
+shows 'azswarm deploy-st' 'deploy-stack  *-- the services of a compose file' 'deploy-storage  *-- storage account'
 shows 'azswarm params --agent-' '--agent-count  *-- agents to begin with' '--agent-size  *-- VM size of agents'
 shows 'azswarm list-agents --output ' json table tsv
 shows 'azswarm params --rebalance=' auto off

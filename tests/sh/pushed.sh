@@ -280,6 +280,27 @@ cp root.tar.gz changed
 printf X | dd of=changed bs=1 seek=1000 conv=notrunc 2>/dev/null
 put changed "blobs/sha256/$(printf '%064d' 2)" application/octet-stream
 expect "a layer that is not the one is not whole" 18 '' curl -sS -m 60 -o body "$url/large/blobs/sha256:$(printf '%064d' 2)"
+head -c 5m /dev/zero >huge
+put huge manifests/large/huge $index
+get "a manifest that is too large" 503 'larger than' "$url/large/manifests/huge"
+# fault RULE: what the storage account does with blobs from now on
+fault()
+{
+	printf '[{"name":"on purpose","request":"GET *blobs/sha256*",%s}]' "$1" >faults.part
+	mv faults.part azure/faults.json
+}
+fault '"reset":true'
+get "an account that hangs up" 503 '"code":"UNAVAILABLE","message":"pushed images: ' "$url/large/blobs/$layer_digest"
+fault '"status":503,"code":"ServerBusy","message":"later"'
+get "one that is busy" 503 '503 ServerBusy' "$url/large/blobs/$layer_digest"
+fault '"raw":"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"'
+expect "one that ends early" 18 '' curl -sS -m 60 -o body "$url/large/blobs/$layer_digest"
+fault '"raw":"HTTP/1.1 200 OK\r\n\r\nno length"'
+get "one that does not say how much it is" 503 'does not say how long it is' "$url/large/blobs/$layer_digest"
+fault '"raw":"HTTP/1.1 307 Elsewhere\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"'
+get "one that sends elsewhere" 503 'answers 307' "$url/large/blobs/$layer_digest"
+rm azure/faults.json
+get "well again" 200 '' "$url/large/blobs/$layer_digest"
 with "$images?$(signed rl 2020-01-01T00:00:00Z)"
 get "an address that has ended" 403 "\"code\":\"DENIED\".*azswarm upgrade" "$url/team/app/manifests/1.1"
 check "its signature is in no journal" sh -c '! grep -q sig= agent.log'

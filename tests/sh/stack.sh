@@ -1,6 +1,6 @@
 # Stacks in front of a real engine, which is a swarm of its own: deploy-stack and
 # its kin, beside an unmodified docker that looks at what they made.
-# time: 240
+# time: 400
 # needs: root, docker.io, busybox, jq
 . "$SRCDIR/tests/engine.sh"
 . "$SRCDIR/tests/lib.sh"
@@ -223,9 +223,20 @@ expect 'a job, and a service whose task may end' 0 'service ends_job: 2 of 2 tas
 	stack deploy-stack ends.yml ends
 check 'the other is no hang' grep -q 'service ends_once: 0 of 1 tasks run, 1 have completed' out
 docker stack rm ends >/dev/null 2>&1
-expect 'a job that fails' 1 'service ends_job: its task ends_job.[0-9]* failed: task: non-zero exit \(4\)' \
+expect 'a job that fails' 1 'service ends_job: its tasks failed [0-9]* times, the last, ends_job.*, of: task: non-zero exit \(4\)' \
 	env CODE=4 "$tool" "$PWD/engine/docker.sock" deploy-stack ends.yml ends
+cat >never.yml <<'Y'
+services:
+  once:
+    image: busy:1
+    command: ["sh", "-c", "exit 5"]
+    deploy:
+      restart_policy: {condition: none}
+Y
+expect 'a task that is not begun again' 1 'service never_once: its task never_once.1 failed: task: non-zero exit \(5\); by its restart_policy' \
+	stack deploy-stack never.yml never
 expect 'its end' 0 'service ends_job removed' stack destroy-stack ends
+expect 'that, too' 0 'service never_once removed' stack destroy-stack never
 
 # ---- fewer ----
 

@@ -265,7 +265,11 @@ static void bombs(void)
 {
 	struct buf b = BUF_INIT(4u << 20);
 
-	buf_adds(&b, "x-0: &a0 [a, a, a, a, a, a, a, a, a]\n");
+	/* texts of such a length that their own bound is not far behind */
+	buf_adds(&b, "x-0: &a0 [");
+	for (int i = 0; i < 9; i++)
+		buf_addf(&b, "%0120d, ", i);
+	buf_adds(&b, "]\n");
 	for (int i = 1; i < 10; i++)
 		buf_addf(&b, "x-%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n",
 			 i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
@@ -489,7 +493,7 @@ static void name_is(const char *name, const char *path, const char *stack,
 {
 	struct compose_source from = {
 		.path = path,
-		.text = str_of(text),
+		.text = text ? str_of(text) : STR_NULL,
 		.stack = stack,
 	};
 	struct err e = ERR_INIT;
@@ -506,6 +510,8 @@ static void names(void)
 	name_is("the file's", "/x/f.yml", NULL, "name: other\n", "other");
 	name_is("the folder's", "/srv/My App_2/./f.yml", NULL, "x-a: 1\n",
 		"myapp_2");
+	name_is("what is not there", "folder/f.yml", "mine", NULL,
+		"cannot read folder/f.yml: No such file or directory");
 	name_is("none", "/f.yml", NULL, "x-a: 1\n",
 		"/f.yml: \"\" is no name for a stack: letters, digits, '.', '_' and "
 		"'-', at most 63; give one behind the file, or write name: in it");

@@ -26,7 +26,8 @@
 #define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
 
 /*
- * kind: a answer, h answer to HEAD, q request.  The stream ends behind bytes.
+ * kind: a answer, h answer to HEAD, u answer to who asked for another protocol,
+ * q request.  The stream ends behind bytes.
  * want: "STATUS keep|close [BODY]" or "METHOD TARGET keep|close [BODY]", with
  * "+N" when N bytes are left over for another message; "!REFUSAL WORDS" when
  * it is broken with those words in the message.
@@ -310,6 +311,11 @@ static const struct row {
 	  "!400 bad status line" },
 	{ "101 unasked", 'a', S("HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n"),
 	  "!400 did not ask for another protocol" },
+	{ "101 that was asked for", 'u',
+	  S("HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nHTTP/1.1 no more"),
+	  "101 close [HTTP/1.1 no more]" },
+	{ "101 that was asked for, refused", 'u',
+	  S(OK "Content-Length: 2\r\n\r\nhi"), "200 keep [hi]" },
 	{ "a chunk size over 2^53", 'a', S(CHUNKED "20000000000001\r\nx"),
 	  "!400 bad chunk size" },
 	{ "a chunk size that wraps", 'a',
@@ -351,6 +357,7 @@ static void summary(const struct row *row, size_t cut, size_t step, struct buf *
 
 	http_parser_init(&p, row->kind == 'q');
 	p.head_answer = row->kind == 'h';
+	p.upgrade = row->kind == 'u';
 	while (event != HTTP_END && event != HTTP_BROKEN) {
 		/* each piece in memory of its own, so that reading past it is seen */
 		size_t n = step > 0 ? step : cut > 0 ? cut : rest.n;

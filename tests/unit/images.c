@@ -193,7 +193,7 @@ static void check_headers(void)
 	char block[BLOCK] = "";
 
 	begin();
-	entry("PaxHeader", 'x', "", "26 path=0123456789abcdef\n\n");
+	entry("PaxHeader", 'x', "", "27 path=0123456789abcdef\n");
 	entry("short", '0', "", "x");
 	check_same(find("short"), "a pax header that is none",
 		   "pax: a length too many");

@@ -1,6 +1,6 @@
-/* swarm/ports.c: what is opened before services are made and closed behind them,
- * what is refused and said, and that somebody else's change is not lost.  Azure is
- * two documents here, which take a change from who has their etag. */
+/* swarm/ports.c: what is opened before services are made and closed behind
+ * them, what is refused and said, and that somebody else's change is not lost.
+ * Azure is two documents here, which take a change from who has their etag. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +351,8 @@ static void refused(void)
 		       strstr(r.e.msg, "load balancer agents-lb is not there; "
 				       "'azswarm deploy-compute' makes it") != NULL,
 	       "no balancer", "%s", r.e.msg);
+	checkf(world.writes == 0, "no balancer: nor is the group opened", "%u",
+	       world.writes);
 	free(r.said);
 }
 

@@ -19,9 +19,9 @@
 	",'backendPort':" back more "}}"
 
 /* A document, with ' in place of ". */
-static cJSON *doc_of(const char *fmt, const char *part)
+static cJSON *doc_of(const char *before, const char *part, const char *after)
 {
-	char *text = xasprintf(fmt, part), *c;
+	char *text = xasprintf("%s%s%s", before, part, after), *c;
 	struct err e = ERR_INIT;
 	cJSON *doc;
 
@@ -44,13 +44,13 @@ static cJSON *balancer_of(const char *rules)
 		      "/backendAddressPools/agents'}],"
 		      "'probes':[{'name':'healthz','id':'" LB "/probes/healthz',"
 		      "'properties':{'port':1338,'loadBalancingRules':[{'id':'x'}],"
-		      "'provisioningState':'Succeeded'}}],%s}}",
-		      rules);
+		      "'provisioningState':'Succeeded'}}],",
+		      rules, "}}");
 }
 
 static cJSON *group_of(const char *rules)
 {
-	return doc_of("{'properties':{'securityRules':[%s]}}", rules);
+	return doc_of("{'properties':{'securityRules':[", rules, "]}}");
 }
 
 /* ---- names ---- */
@@ -192,6 +192,11 @@ static const struct way_row group_rows[] = {
 		     "") "," GROUP_RULE("w", "150", "Allow", "Tcp", FROM("*"),
 					TO("443"), ""),
 	  RULES_OPEN, "w" },
+	{ "the first denies, in any order",
+	  GROUP_RULE("never", "150", "Deny", "*", FROM("*"), TO("*"),
+		     "") "," GROUP_RULE("w", "200", "Allow", "Tcp", FROM("*"),
+					TO("443"), ""),
+	  RULES_DENIED, "never" },
 	{ "denied to some",
 	  GROUP_RULE("some", "150", "Deny", "*", FROM("198.51.100.0/24"),
 		     TO("*"), "") "," GROUP_RULE("w", "200", "Allow", "Tcp",
@@ -280,7 +285,7 @@ static void kept(void)
 		"'loadBalancingRules':[" RULE("http-80", "Tcp", "80", "80", "") "," RULE(
 			"mine", "Tcp", "443", "443",
 			",'provisioningState':'Succeeded','loadDistribution':'SourceIP'") "]");
-	cJSON *own = doc_of("[{'name':'HTTP-80'}%s]", "");
+	cJSON *own = doc_of("[{'name':'HTTP-80'}]", "", "");
 	cJSON *others = rules_others(lb, "loadBalancingRules", own);
 	cJSON *probes = rules_others(lb, "probes", own);
 
@@ -296,6 +301,18 @@ static void kept(void)
 		      json_at(probes, "[0].properties.loadBalancingRules") == NULL &&
 		      json_int_opt(probes, "[0].properties.port", 0) == 1338,
 	      "probes, without who has them", "no");
+	check(rules_stand(json_at(others, "[0]")),
+	      "one from the public address to the agents stands", "no");
+	json_free(others);
+	others = doc_of("[", RULE("x", "Tcp", "1", "1", ""), "]");
+	json_set(json_get_mut(others->child, "properties"),
+		 "frontendIPConfiguration", doc_of("{'id':'/f/second'}", "", ""));
+	check(!rules_stand(others->child), "from another it does not", "it does");
+	json_free(others);
+	others = doc_of("[", RULE("x", "Tcp", "1", "1", ""), "]");
+	json_set(json_get_mut(others->child, "properties"),
+		 "backendAddressPool", doc_of("{'id':'/p/others'}", "", ""));
+	check(!rules_stand(others->child), "nor to another pool", "it does");
 	json_free(lb);
 	json_free(own);
 	json_free(others);

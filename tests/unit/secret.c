@@ -72,6 +72,7 @@ static void documents(void)
 		"{\"settings\":\"show\",\"protectedSettings\":{\"a\":[\"hush\"]}}",
 		"{\"AdminPassword\":\"hush\",\"x\":[{\"y\":\"show\"}]}",
 		"{\"Env\":[\"A=show\",\"URL=https://x/?sv=1&sig=hush\"]}",
+		"{\"Cmd\":[\"hush\"],\"Env\":[\"A=hush\"],\"User\":\"show\"}",
 		"{\"a\":\"DefaultEndpointsProtocol=https;AccountKey=hush\"}",
 		"{\"a\":\"-----BEGIN RSA PRIVATE KEY-----hush\"}",
 		"{\"keys\":[{\"value\":\"hush\"}],\"b\":\"show\"}",
