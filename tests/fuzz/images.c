@@ -44,7 +44,7 @@ static void look_at(const struct images_plan *p, size_t size)
 	for (size_t i = 0; i < p->n_blobs; i++)
 		if (p->blobs[i].at > size ||
 		    p->blobs[i].size > size - p->blobs[i].at ||
-		    !images_is_digest(str_of(p->blobs[i].digest)))
+		    !docker_ref_is_digest(str_of(p->blobs[i].digest)))
 			abort();
 	for (size_t i = 0; i < p->n_manifests; i++) {
 		image_digest(buf_str(&p->manifests[i].text), digest);

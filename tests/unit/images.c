@@ -50,7 +50,7 @@ static const struct {
 
 static void check_names(void)
 {
-	char longest[IMAGES_NAME_MAX + 3];
+	char longest[DOCKER_REF_NAME_MAX + 3];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		struct images_name n = { 0 };
@@ -66,13 +66,14 @@ static void check_names(void)
 			       names[i].typed, "%s:%s %s", n.name, n.tag, e.msg);
 	}
 	memset(longest, 'a', sizeof(longest));
-	for (size_t len = IMAGES_NAME_MAX; len <= IMAGES_NAME_MAX + 1; len++) {
+	for (size_t len = DOCKER_REF_NAME_MAX; len <= DOCKER_REF_NAME_MAX + 1;
+	     len++) {
 		struct images_name n;
 		struct err e = ERR_INIT;
 
 		longest[len] = '\0';
 		checkf((images_name(longest, &n, &e) == 0) ==
-			       (len == IMAGES_NAME_MAX),
+			       (len == DOCKER_REF_NAME_MAX),
 		       "the longest name", "%zu letters: %s", len, e.msg);
 		longest[len] = 'a';
 	}
@@ -125,7 +126,7 @@ static void entry(const char *name, char type, const char *link, const char *tex
 	size_t n = strlen(text);
 
 	memcpy(h, name, strnlen(name, 100));
-	snprintf(h + 124, 12, "%011zo", n);
+	snprintf(h + 124, BLOCK - 124, "%011zo", n);
 	h[156] = type;
 	memcpy(h + 157, link, strnlen(link, 100));
 	memcpy(h + 257, "ustar\00000", 8);
