@@ -126,6 +126,8 @@ static void put(const void *p, size_t n)
 		check_give_up("memory", "it is full");
 }
 
+static bool large; /* sizes as GNU tar has those from 8 GiB on */
+
 static void entry(const char *name, char type, const char *link, const char *text)
 {
 	char h[BLOCK] = "", pad[BLOCK] = "";
@@ -134,6 +136,11 @@ static void entry(const char *name, char type, const char *link, const char *tex
 
 	memcpy(h, name, strnlen(name, 100));
 	snprintf(h + 124, BLOCK - 124, "%011zo", n);
+	if (large) {
+		memset(h + 124, 0, 12);
+		h[124] = '\x80';
+		h[135] = (char)n;
+	}
 	h[156] = type;
 	memcpy(h + 157, link, strnlen(link, 100));
 	memcpy(h + 257, "ustar\00000", 8);
@@ -219,6 +226,13 @@ static void check_headers(void)
 	entry("././@LongLink", 'L', "", "a name that is long");
 	entry("a name t", '0', "", "x");
 	check_same(find("a name that is long"), "x", "GNU: a long name");
+	begin();
+	large = true;
+	entry("x", '0', "", "a size in bytes");
+	large = false;
+	entry("y", '0', "", "y");
+	check_same(find("x"), "a size in bytes", "GNU: a size in bytes");
+	check_same(find("y"), "y", "and what is behind it");
 	begin();
 	entry("x", '0', "", "x");
 	put("x", 1);
