@@ -268,9 +268,19 @@ choose(const cJSON *list, const struct images_name *n,
 
 	if (cJSON_GetArraySize(list) == 1)
 		return list->child;
-	cJSON_ArrayForEach(one, list)
-		if (is(one, n))
-			found = one;
+	cJSON_ArrayForEach(one, list) {
+		if (!is(one, n))
+			continue;
+		if (found != NULL && strcmp(json_text(found, "digest"),
+					    json_text(one, "digest")) != 0) {
+			err_set(e, ERR_DATA,
+				"several images in it may be %s:%s; save the one "
+				"that is meant alone",
+				n->name, n->tag);
+			return NULL;
+		}
+		found = one;
+	}
 	if (found == NULL)
 		err_set(e, ERR_DATA,
 			"%d images are in it, and none is called %s:%s; save the "

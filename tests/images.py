@@ -16,6 +16,7 @@ twice	manifest.json once more, at the end, of an image that is not there
 sizes	a header with a size beyond the archive's end
 deep	an index that has an index, and so on
 often	one that has an index 100 times, which has an index 100 times
+alike	two images, which both say that their tag is 1, and no name
 os	of a platform with a line's end in it
 """
 import hashlib, io, json, random, sys, tarfile
@@ -85,7 +86,7 @@ elif kind == "sizes":
 	i = tarfile.TarInfo("manifest.json")
 	i.size = 1 << 30
 	t.fileobj.write(i.tobuf(tarfile.USTAR_FORMAT))
-elif kind in ("index", "deep", "often", "os"):
+elif kind in ("index", "deep", "often", "os", "alike"):
 	oci = "application/vnd.oci.image."
 	def blob(b, type_, **more):
 		put("blobs/sha256/" + digest(b)[7:], b)
@@ -114,7 +115,10 @@ elif kind in ("index", "deep", "often", "os"):
 	if kind == "os":
 		root = image(layers, "amd64")
 	root["annotations"] = {"io.containerd.image.name": "docker.io/library/" + name}
-	put("index.json", json.dumps({"schemaVersion": 2, "manifests": [root]}).encode())
+	roots = [root]
+	if kind == "alike":
+		roots = [image(layers[:k], "amd64", annotations={"org.opencontainers.image.ref.name": "1"}) for k in (1, 2)]
+	put("index.json", json.dumps({"schemaVersion": 2, "manifests": roots}).encode())
 	put("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
 	print(root["digest"])
 else:

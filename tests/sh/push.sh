@@ -81,6 +81,8 @@ no()		# CASE ERE ARGUMENTS...
 	expect "$no_case" 1 "azswarm: push: .*$no_re" "$AZSWARM" push "$@"
 }
 no "none of two" '2 images are in it, and none is called x:1; save' x:1 --from two.tar
+made alike alike.tar >/dev/null
+no "two that may be meant" 'several images in it may be x:1; save' x:1 --from alike.tar
 no "compressed" "old.tar.gz: it is compressed with gzip; 'gzip -dc FILE [|] azswarm push" x --from old.tar.gz
 head -c 700000 old.tar >cut.tar
 no "cut short" 'cut.tar: it is cut short' x --from cut.tar
