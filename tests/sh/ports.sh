@@ -92,11 +92,12 @@ same 'the two of the demo' '80|tcp|ingress|web|http-80|services|ok 81|tcp|ingres
 
 # ---- what is out of step, and mended ----
 
-swarm web:443 dns:5353/udp edge:8443:global:host own:9000:one:host sctp:5000/sctp high:65535
-same 'what is published, and not let in' '80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes 443|tcp|ingress|web|||no rule 5000|tcp|ingress|sctp|||not balanced: Azure balances no SCTP 5353|udp|ingress|dns|||no rule 8443|tcp|host|edge|||no rule 9000|tcp|host|own|||not balanced: it is on the nodes of its tasks alone 65535|tcp|ingress|high|||not balanced: Azure balances no port above 65534 ' "$(ports)"
+swarm web:443 dns:5353/udp edge:8443:global:host own:9000:one:host sctp:5000/sctp high:65535 ssh:22
+same 'what is published, and not let in' '22|tcp|ingress|ssh||swarm-nobody-else|not balanced: it is the cluster'\''s own 80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes 443|tcp|ingress|web|||no rule 5000|tcp|ingress|sctp|||not balanced: Azure balances no SCTP 5353|udp|ingress|dns|||no rule 8443|tcp|host|edge|||no rule 9000|tcp|host|own|||not balanced: it is on the nodes of its tasks alone 65535|tcp|ingress|high|||not balanced: Azure balances no port above 65534 ' "$(ports)"
 : >record
 expect 'a look alone is 0' 0 'no rule' "$AZSWARM" ports
 expect '--dry-run: 5' 5 "out of step; 'azswarm ports --apply' mends it" "$AZSWARM" ports --dry-run
+expect '--dry-run, and --apply' 5 'out of step' "$AZSWARM" ports --apply --dry-run
 same 'and nothing was written' '' "$(written)"
 same 'nor is there a lock' '' "$(jq -r 'select(.url | test("lock-")) | .url' record)"
 expect 'ask: without a terminal' 2 'would open 443/tcp \(web\), 5353/udp \(dns\), 8443/tcp \(edge\) to the Internet; say --yes' \
@@ -219,6 +220,9 @@ expect 'stack: auto' 0 'port 5353/udp is open to the Internet now: service shop_
 same 'stack: what it publishes' 'http-80 http-81 by-hand meanwhile tcp-443 udp-5353 tcp-8443' \
 	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
 sed -i 's/, "5353:53.udp"//' shop.yml
+: >record
+expect 'stack: not waited for' 0 '' "$AZSWARM" deploy-stack shop.yml shop --no-wait
+same 'stack: not waited for: it may yet go back, so nothing is closed' '' "$(written)"
 expect 'stack: changed, what it does not publish any more is closed' 0 'port 5353/udp is closed' "$AZSWARM" deploy-stack shop.yml shop
 expect 'stack: gone' 0 'port 443/tcp is closed: no service publishes it any more' "$AZSWARM" destroy-stack shop
 same 'stack: as before' 'http-80 http-81 by-hand meanwhile' \
