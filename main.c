@@ -73,7 +73,7 @@ static int run(struct command_line *line, const struct command *cmd, int argc,
 	if (cmd->needs == NEEDS_LOGIN)
 		rc = session_open(s, e);
 	if (rc == 0 && cmd->changes != CHANGES_NOTHING && !s->dry_run &&
-	    !s->trace.print && (s->apply || !cmd->looks))
+	    !s->trace.print && !(cmd->looks && line->argc == 1 && !s->apply))
 		arm_lock(s, cmd, argc, argv);
 	if (rc == 0)
 		rc = cmd->run_session(s, line->argc, line->argv, e);

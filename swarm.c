@@ -285,6 +285,27 @@ int swarm_confirm(struct session *s, const char *name, const char *what,
 	return 0;
 }
 
+/* ---- versions ---- */
+
+bool swarm_is_newer(const char *a, const char *b)
+{
+	struct str x = str_of(a), y = str_of(b);
+	uint64_t i, j;
+
+	for (;;) {
+		if (!str_dec(&x, UINT32_MAX, &i))
+			return false;
+		if (!str_dec(&y, UINT32_MAX, &j))
+			return true;
+		if (i != j)
+			return i > j;
+		if (x.n > 0 && x.p[0] == '.')
+			x = str_skip(x, 1);
+		if (y.n > 0 && y.p[0] == '.')
+			y = str_skip(y, 1);
+	}
+}
+
 /* ---- what was begun ---- */
 
 cJSON *swarm_begun(struct session *s, const char *path)

@@ -72,6 +72,15 @@ void interrupt_request(void)
 	errno = saved;
 }
 
+void interrupt_forget(void)
+{
+	uint64_t n;
+
+	if (wake_fd >= 0 && read(wake_fd, &n, sizeof(n)) < 0)
+		errno = 0;
+	interrupted = false;
+}
+
 bool interrupt_requested(void)
 {
 	return interrupted;

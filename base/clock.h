@@ -20,6 +20,8 @@ int sleep_until(int64_t deadline_ms, struct err *e);
  * that waits, so that Ctrl-C ends each wait with ERR_INTR. */
 void interrupt_request(void);
 bool interrupt_requested(void);
+/* For what has to be done because of it: waits wait again, until the next. */
+void interrupt_forget(void);
 /* A descriptor that becomes readable once interrupt_request() was called;
  * -1 before interrupt_init(). */
 int interrupt_init(struct err *e);

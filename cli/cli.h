@@ -85,7 +85,7 @@ struct command {
 	bool rest_is_for_machine; /* flags behind the first word, too */
 	bool hidden;		  /* another's other name: not listed */
 	int failure; /* exit code of all that is ours; 0: by what went wrong */
-	bool looks;  /* changes something with --apply alone */
+	bool looks; /* alone: only words behind it, or --apply, change something */
 };
 
 /* Ends with a row without a name. */

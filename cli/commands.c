@@ -36,9 +36,10 @@ _Static_assert(S_COUNT <= 64, "a setting is a bit");
 #define TEMPLATE \
 	(SCALE_SET | KEYS | OF(LOCATION) | OF(MASTER_COUNT) | OF(AGENT_COUNT) | \
 	 OF(MIN_AGENT_COUNT) | OF(MAX_AGENT_COUNT) | OF(AUTOSCALE_OUT) | \
-	 OF(AUTOSCALE_IN) | OF(MASTER_SIZE) | OF(AGENT_SIZE) | OF(SHARE_NAME) | \
-	 OF(SSH_SOURCE) | OF(MONITOR_PUBLIC) | OF(DOCKER_CHANNEL) | \
-	 OF(METADATA_FOR_CONTAINERS) | OF(TRUSTED_LAUNCH) | OF(REBALANCE))
+	 OF(AUTOSCALE_IN) | OF(MASTER_SIZE) | OF(AGENT_SIZE) | \
+	 OF(SHARE_NAME) | OF(SSH_SOURCE) | OF(MONITOR_PUBLIC) | \
+	 OF(DOCKER_CHANNEL) | OF(METADATA_FOR_CONTAINERS) | \
+	 OF(TRUSTED_LAUNCH) | OF(REBALANCE) | OF(IMAGE))
 
 /* ---- the table ---- */
 
@@ -160,6 +161,27 @@ const struct command cli_commands[] = {
 	  .made_by = "params",
 	  .usage = "[--engine] [--reboot] [--dry-run]",
 	  .summary = "bring machines that are there to what new ones would get" },
+	{ .name = "bake-image",
+	  .group = GROUP_MACHINES,
+	  .run_session = cmd_bake_image,
+	  .needs = NEEDS_LOGIN,
+	  .changes = CHANGES_AZURE,
+	  .settings = STORAGE | SCALE_SET | OF(AGENT_SIZE) | OF(MASTER_SIZE) |
+		      OF(PROGRAM) | OF(DOCKER_CHANNEL) | OF(TRUSTED_LAUNCH) |
+		      OF(SSH_SOURCE) | OF(SSH_PORT),
+	  .usage = "[--size S] [--yes] [--dry-run]",
+	  .summary = "an image with all that nodes have, for machines that come "
+		     "in seconds" },
+	{ .name = "baked-images",
+	  .group = GROUP_MACHINES,
+	  .run_session = cmd_baked_images,
+	  .needs = NEEDS_LOGIN,
+	  .changes = CHANGES_AZURE,
+	  .looks = true,
+	  .settings = STORAGE | SCALE_SET,
+	  .args_max = 2,
+	  .usage = "[rm VERSION]",
+	  .summary = "those that are there, and what has them" },
 	{ .name = "view-deployment",
 	  .group = GROUP_LOOK,
 	  .run_session = cmd_view_deployment,

@@ -53,6 +53,7 @@ const struct flag cli_flags[] = {
 	{ .name = "--confirm", .kind = FLAG_TEXT, .at = AT(session.confirm) },
 	{ .name = "--tenant", .kind = FLAG_SETTING, .at = S_TENANT_ID },
 	{ .name = "--subscription", .kind = FLAG_SETTING, .at = S_SUBSCRIPTION_ID },
+	{ .name = "--size", .kind = FLAG_SETTING, .at = S_AGENT_SIZE },
 	{ .name = "--device-code", .kind = FLAG_TRUE, .at = AT(session.device_code) },
 	{ .name = "--client-id", .kind = FLAG_TEXT, .at = AT(session.client_id) },
 	{ .name = "--claims-challenge", .kind = FLAG_TEXT, .at = AT(session.claims) },

@@ -47,7 +47,7 @@ static int delete_how(struct session *s, const char *group, const char *how,
 	return rc;
 }
 
-static int group_delete(struct session *s, const char *group, struct err *e)
+int swarm_group_delete(struct session *s, const char *group, struct err *e)
 {
 	char *check = swarm_group_path(s, group);
 	char *what = xasprintf("resource group %s to be deleted", group);
@@ -109,7 +109,7 @@ static int destroy_one(struct session *s, enum setting which, const char *holds,
 	int rc = swarm_confirm(s, group, what, e);
 
 	free(what);
-	return rc < 0 ? -1 : group_delete(s, group, e);
+	return rc < 0 ? -1 : swarm_group_delete(s, group, e);
 }
 
 /* With its machines gone, the next deployment may found again.  What stays of it
@@ -153,8 +153,8 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 
 	(void)argc, (void)argv;
 	free(what);
-	if (rc < 0 || group_delete(s, compute, e) < 0 ||
-	    group_delete(s, storage, e) < 0)
+	if (rc < 0 || swarm_group_delete(s, compute, e) < 0 ||
+	    swarm_group_delete(s, storage, e) < 0)
 		return -1;
 	if (file_exists("keys") || file_exists("parameters"))
 		ui_say(s->ui, "keys/ and parameters/ are still here; "

@@ -32,9 +32,24 @@ static bool version_ok(const char *v)
 	return n > 0 && n < VERSION_MAX && strspn(v, "0123456789.") == n;
 }
 
-/* The latest version of a SKU of that image; LATEST where Azure does not tell,
- * which is said.  Caller frees; NULL with e. */
-static char *latest(struct session *s, const cJSON *image, const char *sku,
+const char *images_sku(enum elf_machine kind)
+{
+	return kind == ELF_AARCH64 ? "server-arm64" : "server";
+}
+
+bool images_is_id(const char *version)
+{
+	return version[0] == '/';
+}
+
+const char *images_short(const char *version)
+{
+	const char *slash = strrchr(version, '/');
+
+	return slash != NULL ? slash + 1 : version;
+}
+
+char *images_latest(struct session *s, const cJSON *image, const char *sku,
 		    struct err *e)
 {
 	char *path = azure_path(
@@ -73,8 +88,10 @@ static char *latest(struct session *s, const cJSON *image, const char *sku,
 
 static int take_version(void *ctx, const cJSON *vm, struct err *e)
 {
-	const char *version = json_str_opt(
-		vm, "properties.storageProfile.imageReference.version", LATEST);
+	const cJSON *image = json_at(vm,
+				     "properties.storageProfile.imageReference");
+	const char *version =
+		json_str_opt(image, "id", json_str_opt(image, "version", LATEST));
 
 	(void)e;
 	json_set(ctx, json_str_opt(vm, "name", ""), cJSON_CreateString(version));
@@ -84,7 +101,8 @@ static int take_version(void *ctx, const cJSON *vm, struct err *e)
 cJSON *masters_there(struct session *s, bool there, struct err *e)
 {
 	static const char *const want[] = {
-		"name", "properties.storageProfile.imageReference.version", NULL
+		"name", "properties.storageProfile.imageReference.version",
+		"properties.storageProfile.imageReference.id", NULL
 	};
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/Microsoft.Compute/"
@@ -134,14 +152,27 @@ static void set_masters(struct session *s, cJSON *parameters, int64_t n,
 
 		snprintf(name, sizeof(name), "master%d", i);
 		version = json_str_opt(there, name, newest);
-		if (strcmp(version, newest) != 0 && strcmp(version, LATEST) != 0)
-			ui_say(s->ui, "%s keeps version %s", name, version);
+		if (!str_ieqz(str_of(version), newest) &&
+		    strcmp(version, LATEST) != 0)
+			ui_say(s->ui, "%s keeps version %s", name,
+			       images_short(version));
 		if (json_get(there, name) == NULL)
 			json_add_str(fresh, NULL, name);
 		cJSON_AddItemToArray(list, cJSON_CreateString(version));
 	}
 	set_value(parameters, "masterImageVersions", list);
 	set_value(parameters, "newMasters", fresh);
+}
+
+/* Which is the id of an image of one's own, as `params` chose it, or the latest
+ * that Azure has.  Caller frees; NULL with e. */
+static char *version_of(struct session *s, const cJSON *image,
+			const char *chosen, const char *sku, struct err *e)
+{
+	if (!images_is_id(chosen))
+		return images_latest(s, image, sku, e);
+	ui_say(s->ui, "image %s", images_short(chosen));
+	return xstrdup(chosen);
 }
 
 int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
@@ -153,16 +184,20 @@ int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
 		properties, "template.parameters.imageReference.defaultValue");
 	const char *of_masters = text_of(parameters, "masterImageSku");
 	const char *of_agents = text_of(parameters, "agentImageSku");
+	const char *for_agents = text_of(parameters, "agentImageVersion");
+	const char *for_masters = json_str_opt(
+		json_get(parameters, "masterImageVersions"), "value[0]", "");
 	int64_t n = json_int_opt(json_get(parameters, "masterCount"), "value", 1);
 	char *master = NULL, *agent = NULL;
 	int rc = -1;
 
 	if ((known = masters_there(s, there, e)) == NULL ||
-	    (agent = latest(s, image, of_agents, e)) == NULL)
+	    (agent = version_of(s, image, for_agents, of_agents, e)) == NULL)
 		goto out;
-	master = strcmp(of_masters, of_agents) == 0 ?
+	master = strcmp(of_masters, of_agents) == 0 &&
+				 strcmp(for_masters, for_agents) == 0 ?
 			 xstrdup(agent) :
-			 latest(s, image, of_masters, e);
+			 version_of(s, image, for_masters, of_masters, e);
 	if (master == NULL)
 		goto out;
 	set_value(parameters, "agentImageVersion", cJSON_CreateString(agent));

@@ -460,6 +460,11 @@ static void name_us(struct session *s)
 	buf_release(&name);
 }
 
+const char *lock_who(const struct session *s)
+{
+	return s->lock != NULL ? s->lock->who : "";
+}
+
 void lock_arm(struct session *s, char *typed, bool swarm_only)
 {
 	s->lock = xcalloc(1, sizeof(*s->lock));

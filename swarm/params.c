@@ -45,7 +45,8 @@ struct fill {
 	const struct keys *k;
 	const char *file_host;
 	const struct program *program[ROLES];
-	char *url[ROLES]; /* where it is fetched from, burned */
+	char *image[ROLES]; /* the id of a baked one; "": the marketplace's */
+	char *url[ROLES];   /* where it is fetched from, burned */
 	const char *image_list;
 	const char *life;    /* of the cluster (swarm/marker.h) */
 	char *marker[ROLES]; /* signed addresses of its marker, burned */
@@ -192,10 +193,23 @@ static int add_setting(cJSON *parameters, const struct settings *set,
 	return 0;
 }
 
-/* Of Ubuntu 24.04, of the second generation. */
-static const char *image_sku(const struct program *p)
+/* Of a baked image; the template's own default is the marketplace's. */
+static void add_images(cJSON *parameters, const struct fill *f)
 {
-	return p->machine == ELF_AARCH64 ? "server-arm64" : "server";
+	cJSON *masters;
+
+	add_text(parameters, "masterImageSku",
+		 images_sku(f->program[MASTER]->machine));
+	add_text(parameters, "agentImageSku",
+		 images_sku(f->program[AGENT]->machine));
+	if (*f->image[AGENT] != '\0')
+		add_text(parameters, "agentImageVersion", f->image[AGENT]);
+	if (*f->image[MASTER] == '\0')
+		return;
+	masters = cJSON_CreateArray();
+	for (int i = 0; i < LAYOUT_MASTERS_MAX; i++)
+		json_add_str(masters, NULL, f->image[MASTER]);
+	add_value(parameters, "masterImageVersions", masters);
 }
 
 static int document(const struct fill *f, const char *master_data,
@@ -229,8 +243,7 @@ static int document(const struct fill *f, const char *master_data,
 		 cJSON_CreateString(f->prefix));
 	add_text(p, "adminPublicKey", f->k->admin_public);
 	add_text(p, "life", f->life);
-	add_text(p, "masterImageSku", image_sku(f->program[MASTER]));
-	add_text(p, "agentImageSku", image_sku(f->program[AGENT]));
+	add_images(p, f);
 	add_text(p, "masterCustomData", master_data);
 	add_text(p, "agentCustomData", agent_data);
 	return 0;
@@ -302,6 +315,15 @@ static int choose_programs(struct session *s, struct fill *f,
 				       elf_names[kinds[i]].kernel);
 	}
 	return 0;
+}
+
+/* What the machines of each role are made of. */
+static int choose_images(struct session *s, struct fill *f, struct err *e)
+{
+	const enum elf_machine kinds[ROLES] = { f->program[MASTER]->machine,
+						f->program[AGENT]->machine };
+
+	return baked_choose(s, kinds, f->image, ROLES, e);
 }
 
 /* By which machines of both kinds ask for one image; empty where there is one
@@ -569,7 +591,7 @@ int cmd_params(struct session *s, int argc, char **argv, struct err *e)
 	    buf_check(&list, "the list of images", e) < 0 || keys_match(s, e) < 0)
 		goto out;
 	if (names_labels(s, f.masters, NULL, &prefix, e) < 0 ||
-	    (st = storage_of(s, e)) == NULL)
+	    (st = storage_of(s, e)) == NULL || choose_images(s, &f, e) < 0)
 		goto out;
 	if (st->keyless)
 		storage_say_keyless(s);
@@ -608,6 +630,8 @@ out:
 	burn_str(master_data);
 	burn_str(agent_data);
 	burn_str(cred);
+	free(f.image[MASTER]);
+	free(f.image[AGENT]);
 	burn_str(f.url[MASTER]);
 	burn_str(f.url[AGENT]);
 	burn_str(f.marker[MASTER]);

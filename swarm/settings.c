@@ -116,6 +116,13 @@ static bool is_odd(const char *number)
 	return (number[strlen(number) - 1] - '0') % 2 != 0;
 }
 
+static bool image_ok(const char *image)
+{
+	return strcmp(image, "auto") == 0 || strcmp(image, "marketplace") == 0 ||
+	       (str_istarts(str_of(image), STR("/subscriptions/")) &&
+		strstr(image, "/galleries/") != NULL);
+}
+
 #define A_SIZE "a VM size (see 'azswarm sizes')"
 /* what a scale set may have */
 #define AGENTS_MAX 1000
@@ -276,6 +283,16 @@ const struct setting_info setting_infos[S_COUNT] = {
 			       .help = "false for sizes without Trusted Launch",
 			       .kind = SETTING_BOOL,
 			       .parameter = "trustedLaunch" },
+	[S_IMAGE] = { .name = "IMAGE",
+		      .dflt = "auto",
+		      .help = "of machines: marketplace, the id of one of your own, or auto: the "
+			      "newest of 'azswarm baked-images' that fits, if any",
+		      .chars = LETTERS DIGITS "-_./()",
+		      .min = 4,
+		      .max = 512,
+		      .ok = image_ok,
+		      .accepted = "auto, marketplace, or the id of an image version "
+				  "(see 'azswarm baked-images')" },
 	[S_REDIS_IMAGE] = { .name = "REDIS_IMAGE",
 			    .dflt = "redis:7-alpine",
 			    .help = "image of the stack's Redis" },

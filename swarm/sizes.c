@@ -342,9 +342,10 @@ static int choose(struct session *s, struct offer *o, struct err *e)
 	return settings_check(s->set, e);
 }
 
+/* Agents' first: `bake-image` has no other. */
 static int check(const struct session *s, const struct offer *o, struct err *e)
 {
-	for (size_t i = 0; i < N_ROLES; i++)
+	for (size_t i = N_ROLES; i-- > 0;)
 		if (!o->has[i])
 			return err_set(e, ERR_USAGE,
 				       "%s=\"%s\" is no size in %s; 'azswarm "

@@ -164,18 +164,42 @@ int64_t params_end_soon(void);
 
 /* ---- images (swarm/images.c) ---- */
 
+/* The marketplace's image for that kind of processor: of Ubuntu 24.04, of the
+ * second generation. */
+const char *images_sku(enum elf_machine kind);
+/* The latest version of a SKU of that image, {publisher, offer}; "latest" where
+ * Azure does not tell, which is said.  Caller frees; NULL with e. */
+char *images_latest(struct session *s, const cJSON *image, const char *sku,
+		    struct err *e);
+/* In place of a version there may be the id of an image of one's own; and what
+ * either is called, "0.2.2026113000" of ".../versions/0.2.2026113000". */
+bool images_is_id(const char *version);
+const char *images_short(const char *version);
+
 /*
  * Put into body, the deployment's, which masters are new (only they are sent
- * customData) and the versions of images: the latest there is for agents and for
- * new masters, which is said, and for each master that is there its own, for
- * Azure refuses another.  there: the resource group is.  Where Azure does not
- * tell the latest, that is said, and the template's "latest" stays.
+ * customData) and the versions of images: for agents and for new masters the one
+ * that `params` chose, or else the latest there is, which is said, and for each
+ * master that is there its own, for Azure refuses another.  there: the resource
+ * group is.  Where Azure does not tell the latest, that is said, and the template's
+ * "latest" stays.
  *
  * left: gets the masters that are there and too many, an array for the caller to
  * free, which may be empty.
  */
 int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
 		   struct err *e);
+
+/* ---- images of one's own (swarm/baked.c) ---- */
+
+/*
+ * Which image machines of each kind of processor are made of, by IMAGE: ids[i]
+ * gets the id of a baked one, or "" for the marketplace's, which is said, and
+ * why.  ERR_USAGE when IMAGE is an id of none.  Caller frees them, whatever the
+ * result.
+ */
+int baked_choose(struct session *s, const enum elf_machine *kinds, char **ids,
+		 size_t n, struct err *e);
 
 /* ---- sizes (swarm/sizes.c) ---- */
 
@@ -223,6 +247,9 @@ char *swarm_group_path(const struct session *s, const char *group);
 int swarm_group_there(struct session *s, const char *group, struct err *e);
 /* A resource group in LOCATION: made unless it is there. */
 int swarm_group_put(struct session *s, const char *group, struct err *e);
+/* With all that is in it, and a look whether it is gone (swarm/destroy.c); with
+ * s->no_wait, it is begun. */
+int swarm_group_delete(struct session *s, const char *group, struct err *e);
 
 /* The deployment of the compute group.  Caller frees. */
 char *swarm_deployment_name(const struct session *s);
@@ -243,6 +270,8 @@ int swarm_show_list(struct session *s, const char *path, const char *what,
 		    const char *const *columns,
 		    int (*row)(void *listing, const cJSON *item, struct err *e),
 		    struct err *e);
+/* "0.10.1" is newer than "0.9": numbers between dots; what is none ends it. */
+bool swarm_is_newer(const char *a, const char *b);
 /*
  * Whether name was typed at the terminal, or given with --confirm; what: that
  * which is to be destroyed.  0, or -1 with ERR_USAGE or ERR_INTR.
@@ -334,6 +363,8 @@ int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
 int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e);
 int cmd_role(struct session *s, int argc, char **argv, struct err *e);
 int cmd_trust(struct session *s, int argc, char **argv, struct err *e);
+int cmd_bake_image(struct session *s, int argc, char **argv, struct err *e);
+int cmd_baked_images(struct session *s, int argc, char **argv, struct err *e);
 int cmd_clean(struct session *s, int argc, char **argv, struct err *e);
 int cmd_deploy_monitor(struct session *s, int argc, char **argv, struct err *e);
 int cmd_kill_monitor(struct session *s, int argc, char **argv, struct err *e);

@@ -354,26 +354,6 @@ out:
 	return rc;
 }
 
-/* "0.10.1" is newer than "0.9": numbers between dots; what is none ends it. */
-static bool is_newer(const char *a, const char *b)
-{
-	struct str x = str_of(a), y = str_of(b);
-	uint64_t i, j;
-
-	for (;;) {
-		if (!str_dec(&x, UINT32_MAX, &i))
-			return false;
-		if (!str_dec(&y, UINT32_MAX, &j))
-			return true;
-		if (i != j)
-			return i > j;
-		if (x.n > 0 && x.p[0] == '.')
-			x = str_skip(x, 1);
-		if (y.n > 0 && y.p[0] == '.')
-			y = str_skip(y, 1);
-	}
-}
-
 static int look_at_all(struct upgrade *u, struct err *e)
 {
 	struct answer a;
@@ -385,7 +365,7 @@ static int look_at_all(struct upgrade *u, struct err *e)
 			return -1;
 		if (a.bad[0] != '\0')
 			return err_set(e, ERR_DATA, "%s: %s", m->host, a.bad);
-		if (is_newer(m->version, u->s->version))
+		if (swarm_is_newer(m->version, u->s->version))
 			return err_set(e, ERR_DATA,
 				       "%s has azswarm %s, and this is %s, which "
 				       "may not know what that left there; use "

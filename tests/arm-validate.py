@@ -29,7 +29,7 @@ FUNCTIONS = {
     "createObject", "div", "empty", "equals", "first", "format", "if", "int",
     "json", "last", "length", "max", "min", "mod", "mul", "not", "null", "or",
     "and", "parameters", "range", "reference", "resourceGroup", "resourceId",
-    "split", "string", "sub", "substring", "subscription", "toLower",
+    "split", "startsWith", "string", "sub", "substring", "subscription", "toLower",
     "toUpper", "union", "uniqueString", "variables", "environment",
 }
 

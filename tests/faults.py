@@ -48,8 +48,8 @@ DEBIANS = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.exec
 
 # ---- commands: the cluster they find, their words, what they print -------------
 
-EMPTY, STORED, READY, RUNNING, SERVED, STACKED, PUSHED = (
-    'empty', 'stored', 'ready', 'running', 'served', 'stacked', 'pushed')
+EMPTY, STORED, BAKED, READY, RUNNING, SERVED, STACKED, PUSHED = (
+    'empty', 'stored', 'baked', 'ready', 'running', 'served', 'stacked', 'pushed')
 PUSH = 'push app:1 --from image.tar'
 FORWARD = '9999:10.77.16.4:80'
 COMMANDS = [
@@ -64,6 +64,9 @@ COMMANDS = [
     (READY, 'plan', ''),
     (RUNNING, 'upgrade', 'machines are what a new one would get$'),
     (RUNNING, 'upgrade --engine --reboot', '^master0: engine 2, before: 1$'),
+    (STORED, 'bake-image --yes', 'what is billed from now on is its storage'),
+    (BAKED, 'baked-images', ''),
+    (BAKED, 'baked-images rm NUMBER', 'removed$'),
     (RUNNING, 'view-deployment', ''),
     (RUNNING, 'list-agents', ''),
     (RUNNING, 'audit', ''),
@@ -183,6 +186,10 @@ ACCOUNT, DEPLOYMENT = '/storageAccounts/[^/,]*', '/deployments/[^/,]*'
 SWARM_ONLY = ('(kill|deploy)-monitor|deploy-(replicated|global)-service|(update|scale|destroy)-service.*|'
               'destroy-global-service|(deploy|destroy)-stack|evict .*|return .*|rebalance')
 EXCEPT = [
+    ('HTML|nothing', 'GET /virtualMachineScaleSets', 'baked-images.*', (1, 'list: not JSON')),
+    # where there is none, that is an answer
+    ('HTML', 'GET .*/agents/virtualMachines', 'baked-images.*', DONE),
+    ('nothing', 'GET .*/agents/virtualMachines', 'baked-images.*', (1, 'ResourceGroupNotFound')),
     # it ends with 1 whatever is wrong, and goes on behind it
     ('an expired token', TOKEN, 'doctor', (1, 'HTTP 401 from .*: sign-in refused')),
     ('HTML|nothing', 'GET /permissions', 'doctor', (1, 'list: not JSON')),
@@ -273,6 +280,8 @@ LASTING = [
 REFUSED = (1, 'refused')
 # As above, without requests.
 LASTING_EXCEPT = [
+    ('gone', 'baked-images', DONE),
+    ('gone', 'baked-images rm .*', (2, 'there is no image')),
     ('a refused token', 'doctor', (1, 'InvalidAuthenticationToken: bad')),
     ('claims', 'doctor', (1, 'X: mfa')),
     ('nothing', 'doctor', (1, 'what Azure does not tell')),
@@ -390,7 +399,7 @@ class Request:
     these the first is taken."""
     BESIDE_POLLS = re.compile(r'GET .*/deployments/[^/]*/operations$|POST .*/token$|'
                               r'GET .*/instanceView$')
-    POLL = re.compile(r'(GET .*/(?:asyncoperations|operations|operationStatuses|'
+    POLL = re.compile(r'(GET .*/(?:asyncoperations|capsOperations|operations|operationStatuses|'
                       'operationresults)/)[^/]*$')
     WHERE = re.compile(r'/subscriptions/[^/]*|(?<= )/[^/]{36}(?=/oauth2)|'
                        '/resourceGroups/[^/]*(?=/.*/)|/providers/[^/]*(?=/)', re.I)
@@ -533,6 +542,8 @@ class Case:
             for k in 'TENANT_ID', 'CLIENT_ID', 'CLIENT_SECRET', 'SUBSCRIPTION_ID':
                 env.pop('AZURE_' + k, None)
             env['AZURE_TOKEN_CREDENTIALS'] = 'LoginCredential'
+        if words[-1] == 'NUMBER':	# of the image, which is of the day
+            words[-1] = re.search(r'\d+\.\d+\.20\d{8}', self.text('azure/state.json'))[0]
         if words[0] == 'proxy':
             words += ['-L', '%s:%s' % (self.at[0], FORWARD)]
         with open(self.dir + '/out' + std, 'wb') as out, open(self.dir + '/err' + std, 'wb') as err:
@@ -751,7 +762,7 @@ def case_race(name, golden, words, agents):
 
 
 def wait_log(case, what, process):
-    for _ in range(600):
+    for _ in range(2400):
         if what in case.log():
             return True
         if process.poll() is not None:
@@ -796,7 +807,8 @@ def case_signal(name, golden, words, rules, sig, final):
 def outcome(case):
     """What is there now, as far as it is the same for every run."""
     got, err = case.run('resources --output tsv')
-    there = [sorted(case.out.split('\n'))]
+    # who bakes again has another image
+    there = [sorted(set(re.sub(r'\d+\.\d+\.20\d{8}', 'IMAGE', case.out).split('\n')))]
     if got == 0 and 'swarm-cluster' in case.out:
         case.run('list-agents --output tsv')
         there.append(sorted(x.split('\t')[1:3] for x in case.out.split('\n') if x))
@@ -833,6 +845,11 @@ def golden():
                          ('deploy-compute', RUNNING), (PUSH, PUSHED)):
         must(case, words)
         kept(case, stage)
+    case.end(False)
+    case = Case('golden image', TOP + '/' + STORED)
+    case.faults([SHORT])
+    must(case, 'bake-image --yes')
+    kept(case, BAKED)
     case.end(False)
 
 
@@ -942,7 +959,7 @@ def takes(command):
 
 
 WITH_MACHINES = {
-    'deploy-compute': 'DRAIN_LIMIT', 'rotate': 'DRAIN_LIMIT',
+    'deploy-compute': 'DRAIN_LIMIT', 'rotate': 'DRAIN_LIMIT', 'bake-image': 'SSH_PORT',
     'replace-master': 'ADMIN_USERNAME DRAIN_LIMIT OWN_KEY SHARE_SSH SSH_PORT',
     'upgrade': 'AUTOLOCK DRAIN_LIMIT REBALANCE SHARE_SSH',
 }
@@ -1036,7 +1053,7 @@ def slow():
             (3, 'timed out|too long'), '', None, None, True)
 
 
-INTERRUPTED = 'deploy-storage', 'params', 'deploy-compute', 'scale-agents'
+INTERRUPTED = 'deploy-storage', 'params', 'deploy-compute', 'scale-agents', 'bake-image'
 
 
 def interrupts(commands, learned):

@@ -11,6 +11,8 @@ azswarm help create-shares
 azswarm help params
 azswarm help deploy-compute
 azswarm help plan
+azswarm help bake-image
+azswarm help baked-images
 azswarm help view-deployment
 azswarm help rotate
 azswarm help audit

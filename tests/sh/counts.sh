@@ -20,7 +20,7 @@ python3 "$SRCDIR/tests/images.py" saved image.tar 0
 kind='def kind: (.url | sub("[?].*"; "")) as $u |
 	if ($u | test("/oauth2/")) then "token"
 	elif ($u | test("/subscriptions(/|$)") | not) then "other"
-	elif ($u | test("/(operations|operationStatuses|asyncoperations|operationresults)/|/deployments/[^/]*/operations$"))
+	elif ($u | test("/(operations|operationStatuses|asyncoperations|capsOperations|operationresults)/|/deployments/[^/]*/operations$"))
 	then "poll"
 	elif .method == "GET" or ($u | test("/(listKeys|ListServiceSas|checkNameAvailability|whatIf|validate)$"))
 	then "read" else "write" end;'

@@ -117,6 +117,10 @@ asks 0 list-endpoints
 asks 0 resources
 asks 0 locations
 asks 0 sizes
+asks 0 baked-images
+asks 0 bake-image --yes
+asks 0 baked-images
+asks 0 baked-images rm "$("$AZSWARM" baked-images --output tsv | cut -f 1)"
 asks 0 destroy-compute --confirm swarm-cluster
 asks 0 destroy-storage --confirm swarm-storage
 asks 0 deploy-storage

@@ -8,6 +8,7 @@
 need jq curl /usr/bin/python3 openssl ssh-keygen
 
 arm=$SRCDIR/assets/arm/cluster.json
+bake=$SRCDIR/assets/arm/bake.json
 node=$SRCDIR/assets/cloud-init/node.yaml
 schemas=$SRCDIR/../shared/azure/specs/arm-template-schemas
 export PYTHONDONTWRITEBYTECODE=1
@@ -55,6 +56,7 @@ template()
 		(capture("^\\[concat\\(variables\\(.(?<own>[A-Za-z]+).\\), parameters\\([^)]*\\)\\)\\]$")? |
 			$v[.own] | arrays) // $text else . end)' "$arm" >plain.json
 	expect "the template agrees with itself" 0 '' itself "$arm"
+	expect "that of bake-image agrees with itself" 0 '' itself "$bake"
 
 	validator=itself
 	mutation "a parameter that is not declared is found" \
@@ -88,6 +90,7 @@ template()
 		return
 	fi
 	expect "the template fits Microsoft's schemas" 0 '' validate "$arm"
+	expect "that of bake-image fits Microsoft's schemas" 0 '' validate "$bake"
 
 	validator=validate
 	mutation "a number that is a word is found" \

@@ -1,0 +1,995 @@
+/*
+ * bake-image: one machine, in a resource group of its own, is set up as nodes are,
+ * loses what tells it from others, and becomes a version of an image
+ * (swarm/baked.h).  What is done on it is assets/node/bake.sh, by SSH, with keys
+ * that are made for this once and never leave this program's memory: an image has
+ * nothing of any cluster, not even to forget it.
+ *
+ * The group goes at the end, whatever that is.  Of a command that was cut off hard
+ * its tags say what it was at: what can be ended is, and else it begins anew.
+ *
+ * Source: "Create a generalized image of a VM for Azure Compute Gallery", "Trusted
+ * Launch" (learn.microsoft.com); Microsoft.Compute, GalleryRP, of version
+ * API_GALLERIES.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/asset.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "node/files.h"
+#include "ssh/ssh.h"
+#include "swarm/baked.h"
+#include "swarm/remote.h"
+#include "swarm/swarm.h"
+#include "tls/tls.h"
+
+#define MACHINE "bake"
+#define SETUP "/usr/local/sbin/azswarm-setup"
+#define SHELL "sudo -n /bin/sh -s"
+#define RECEIVE \
+	"sudo -n /bin/sh -c 'umask 077; mkdir -p /run/azswarm-bake && " \
+	"cat >/run/azswarm-bake/program'"
+
+#define KEY_MAX (16u << 10)
+#define RSA_BITS 2048 /* for minutes */
+#define PROGRAM_MAX (8u << 20)
+#define SCRIPT_MAX (256u << 10)
+#define ANSWER_MAX (64u << 10)
+
+#define BOOT_MS (15 * 60000)
+#define TRY_MS 10000
+#define SIGN_IN_MS 20000
+#define AGAIN_MS 2000
+#define SETUP_MS (50 * 60000)
+#define CLEAN_MS (30 * 60000)
+#define UPLOAD_MS (10 * 60000)
+#define PUBLISH_MS (4 * 3600000)
+#define LOOK_MS 10000
+
+/* of the group: "x64-trusted/0.2.2026113000", and what went into it */
+#define TAG_BAKE "azswarm-bake"
+#define TAG_OF "azswarm-of"
+#define TAG_BY "azswarm-by"
+#define TAG_SINCE "azswarm-since"
+
+struct bake {
+	struct session *s;
+	char *group, *definition, *version;
+	enum elf_machine kind;
+	struct program own, other;
+	const struct program *program;
+	cJSON *image;	 /* {publisher, offer, sku, version} of what is baked */
+	char *base, *of; /* that, and with it all that goes into the image */
+	bool trusted;
+	/* made for this one machine, and never written down here */
+	char user[16];
+	struct buf key, host_ec, host_rsa;
+	struct buf public, ec_public, rsa_public;
+	char *address;
+	struct ssh *ssh;
+	bool paper;
+	bool made;	 /* the group is there, and has to go */
+	bool publishing; /* so has the version, unless it is whole */
+};
+
+/* ---- what is to be baked ---- */
+
+static int choose_program(struct bake *b, struct err *e)
+{
+	struct err none = ERR_INIT;
+	enum elf_machine kinds[2];
+	int found;
+
+	/* nobody wants to know of masters here */
+	if (*settings_get(b->s->set, S_AGENT_SIZE) != '\0')
+		settings_set(b->s->set, S_MASTER_SIZE,
+			     settings_get(b->s->set, S_AGENT_SIZE), "chosen");
+	if (program_own(&b->own, e) < 0 || sizes_choose(b->s, kinds, e) < 0 ||
+	    (found = program_other(b->s->set, &b->other, &none, e)) < 0)
+		return -1;
+	b->kind = kinds[1];
+	b->program = b->kind == ELF_OWN ? &b->own : &b->other;
+	if (b->kind != ELF_OWN && !found)
+		return err_set(e, ERR_USAGE,
+			       "%s has %s processors, and %s; --program FILE names "
+			       "the one for %s",
+			       settings_get(b->s->set, S_AGENT_SIZE),
+			       elf_names[b->kind].azure, none.msg,
+			       elf_names[b->kind].kernel);
+	return 0;
+}
+
+/* The marketplace's image of the cluster's own template, of that processor. */
+static int choose_base(struct bake *b, struct err *e)
+{
+	const char *sku = images_sku(b->kind);
+	struct buf text;
+	cJSON *template;
+	char *version;
+
+	asset_get("arm/cluster.json", &text);
+	template = json_parse(buf_str(&text), "arm/cluster.json", e);
+	buf_release(&text);
+	if (template == NULL)
+		return -1;
+	b->image = cJSON_Duplicate(
+		json_at(template, "parameters.imageReference.defaultValue"), true);
+	json_free(template);
+	if ((version = images_latest(b->s, b->image, sku, e)) == NULL)
+		return -1;
+	json_add_str(b->image, "sku", sku);
+	json_add_str(b->image, "version", version);
+	b->base = xasprintf("%s %s", sku, version);
+	free(version);
+	return 0;
+}
+
+/* "0.2.0" today is 0.2.2026113000, and once more 0.2.2026113001: greater than all
+ * of before, and each of the three below 2^31. */
+static char *number_of(const char *program, const char *today,
+		       const struct baked_list *l)
+{
+	struct str rest = str_of(program), dot;
+	uint64_t major = 0, minor = 0, n = 0;
+	char *found;
+
+	if (str_dec(&rest, INT32_MAX, &major) && str_cut(&rest, '.', &dot))
+		str_dec(&rest, INT32_MAX, &minor);
+	do {
+		found = xasprintf("%llu.%llu.%s%02llu", (unsigned long long)major,
+				  (unsigned long long)minor, today,
+				  (unsigned long long)n);
+		if (baked_find(l, found) == NULL || n == 99)
+			return found;
+		free(found);
+		n++;
+	} while (true);
+}
+
+static int choose_number(struct bake *b, struct err *e)
+{
+	struct baked_list l = { 0 };
+	char now[32], today[16];
+	int rc = baked_read(b->s, NULL, &l, e);
+
+	time_iso(unix_time(), now);
+	snprintf(today, sizeof(today), "%.4s%.2s%.2s", now, now + 5, now + 8);
+	b->version = number_of(b->s->version, today, &l);
+	baked_release(&l);
+	return rc;
+}
+
+static int choose(struct bake *b, struct err *e)
+{
+	const struct settings *set = b->s->set;
+
+	if (settings_bool(set, S_TRUSTED_LAUNCH, &b->trusted, e) < 0 ||
+	    choose_program(b, e) < 0 ||
+	    (b->definition = baked_definition(b->s, b->kind, e)) == NULL ||
+	    choose_base(b, e) < 0 || choose_number(b, e) < 0)
+		return -1;
+	b->group = xasprintf("%s-bake", settings_get(set, S_COMPUTE_GROUP));
+	b->of = xasprintf("%.12s %s %s", b->program->sha256,
+			  settings_get(set, S_DOCKER_CHANNEL), b->base);
+	return 0;
+}
+
+static int show(const struct bake *b, struct err *e)
+{
+	static const char *const columns[] = { "what", "name", NULL };
+	char *gallery = baked_gallery(b->s);
+	const char *const rows[][2] = {
+		{ "resource group, for as long as it takes", b->group },
+		{ "machine in it", settings_get(b->s->set, S_AGENT_SIZE) },
+		{ "made of", b->base },
+		{ "gallery", gallery },
+		{ "image definition", b->definition },
+		{ "image version", b->version },
+	};
+	struct listing t;
+	int rc;
+
+	listing_init(&t, columns);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		listing_row(&t);
+		listing_cell(&t, "%s", rows[i][0]);
+		listing_cell(&t, "%s", rows[i][1]);
+	}
+	rc = listing_print(&t, b->s->ui, e);
+	listing_release(&t);
+	free(gallery);
+	b->s->exit_status = 5;
+	return rc;
+}
+
+static int agree(const struct bake *b, struct err *e)
+{
+	char *what = xasprintf(
+		"make a machine (%s) in resource group %s, which is billed for the "
+		"quarter of an hour or so that it takes, and keep an image of it, "
+		"whose storage is billed until 'azswarm baked-images rm %s'",
+		settings_get(b->s->set, S_AGENT_SIZE), b->group, b->version);
+	int rc = swarm_agree(b->s, what, e);
+
+	free(what);
+	return rc;
+}
+
+/* ---- its keys ---- */
+
+static int make_keys(struct bake *b, struct err *e)
+{
+	uint8_t random[4];
+	struct buf hex = BUF_INIT(16);
+	int rc = -1;
+
+	/* one that is found wherever it is left */
+	random_bytes(random, sizeof(random));
+	buf_add_hex(&hex, random, sizeof(random));
+	snprintf(b->user, sizeof(b->user), "bake%s", hex.str);
+	buf_release(&hex);
+	if (key_make_rsa(RSA_BITS, &b->key, e) == 0 &&
+	    key_make_rsa(RSA_BITS, &b->host_rsa, e) == 0 &&
+	    key_make_ec_p256(&b->host_ec, e) == 0 &&
+	    key_ssh_public(buf_str(&b->key), NULL, &b->public, e) == 0 &&
+	    key_ssh_public(buf_str(&b->host_ec), NULL, &b->ec_public, e) == 0 &&
+	    key_ssh_public(buf_str(&b->host_rsa), NULL, &b->rsa_public, e) == 0)
+		rc = 0;
+	return rc;
+}
+
+static void trim(struct buf *line)
+{
+	buf_truncate(line, str_trim(buf_str(line)).n);
+}
+
+/* cloud-init's file, base64.  Burn it. */
+static int custom_data(struct bake *b, struct buf *base64, struct err *e)
+{
+	struct buf text, yaml = BUF_INIT(4 * KEY_MAX);
+	int rc;
+
+	trim(&b->public);
+	trim(&b->ec_public);
+	trim(&b->rsa_public);
+	const struct asset_pair pairs[] = {
+		{ "SSH_HOST_KEY", b->host_ec.str },
+		{ "SSH_HOST_KEY_PUB", b->ec_public.str },
+		{ "SSH_HOST_RSA_KEY", b->host_rsa.str },
+		{ "SSH_HOST_RSA_KEY_PUB", b->rsa_public.str },
+		{ NULL, NULL },
+	};
+	asset_get("cloud-init/bake.yaml", &text);
+	rc = asset_fill(buf_str(&text), pairs, &yaml, e);
+	if (rc == 0)
+		buf_add_base64(base64, yaml.str, yaml.n);
+	buf_release(&text);
+	buf_burn(&yaml);
+	return rc;
+}
+
+/* The lines by which a file that has one of the keys is found. */
+static void add_lines(struct buf *out, const struct buf *pem)
+{
+	struct str rest = buf_str(pem), line;
+
+	while (str_next(&rest, '\n', &line))
+		if (line.n > 0 && line.p[0] != '-')
+			buf_addf(out, "%.*s\n", STR_ARG(line));
+}
+
+/* ---- the machine ---- */
+
+static int put_group(struct bake *b, struct err *e)
+{
+	char *path = swarm_group_path(b->s, b->group), now[32];
+	char *bake = xasprintf("%s/%s", b->definition, b->version);
+	cJSON *body = cJSON_CreateObject(), *tags;
+	struct azure_reply r = { 0 };
+	int rc;
+
+	time_iso(unix_time(), now);
+	json_add_str(body, "location", settings_get(b->s->set, S_LOCATION));
+	tags = json_add_obj(body, "tags");
+	json_add_str(tags, TAG_BAKE, bake);
+	json_add_str(tags, TAG_OF, b->of);
+	json_add_str(tags, TAG_BY, lock_who(b->s));
+	json_add_str(tags, TAG_SINCE, now);
+	b->made = true;
+	rc = azure_call(&b->s->az, "PUT", path, body, 0, &r, e);
+	azure_reply_release(&r);
+	json_free(body);
+	free(bake);
+	free(path);
+	return rc;
+}
+
+static void add_value(cJSON *parameters, const char *name, cJSON *value)
+{
+	json_set(json_add_obj(parameters, name), "value", value);
+}
+
+static void add_text(cJSON *parameters, const char *name, const char *value)
+{
+	add_value(parameters, name, cJSON_CreateString(value));
+}
+
+/* Burn it. */
+static int deployment(struct bake *b, cJSON **body, struct err *e)
+{
+	const struct settings *set = b->s->set;
+	struct buf arm, data = BUF_INIT(4 * KEY_MAX);
+	cJSON *template, *properties, *p;
+	int rc = custom_data(b, &data, e);
+
+	*body = cJSON_CreateObject();
+	properties = json_add_obj(*body, "properties");
+	json_add_str(properties, "mode", "Incremental");
+	p = json_add_obj(properties, "parameters");
+	add_text(p, "location", settings_get(set, S_LOCATION));
+	add_text(p, "size", settings_get(set, S_AGENT_SIZE));
+	add_text(p, "adminUsername", b->user);
+	add_text(p, "adminPublicKey", b->public.str);
+	add_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
+	add_text(p, "customData", data.str);
+	add_value(p, "trustedLaunch", cJSON_CreateBool(b->trusted));
+	add_value(p, "imageReference", cJSON_Duplicate(b->image, true));
+	asset_get("arm/bake.json", &arm);
+	template = json_parse(buf_str(&arm), "arm/bake.json", e);
+	json_set(properties, "template", template);
+	buf_release(&arm);
+	buf_burn(&data);
+	return rc < 0 || template == NULL ? -1 : 0;
+}
+
+static char *machine_path(const struct bake *b, const char *rest)
+{
+	return azure_path(&b->s->az,
+			  "/resourceGroups/%s/providers/Microsoft.Compute/"
+			  "virtualMachines/" MACHINE "%sapi-version=" API_COMPUTE,
+			  b->group, rest);
+}
+
+/* The machine with its instanceView; a JSON null when it is not there.  Caller
+ * frees; NULL with e. */
+static cJSON *machine_read(struct bake *b, struct err *e)
+{
+	char *path = machine_path(b, "?$expand=instanceView&");
+	struct azure_reply r = { 0 };
+	cJSON *vm = NULL;
+
+	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) ==
+	    0) {
+		bool there = r.http.head.status == 200 && r.doc != NULL;
+
+		vm = there ? r.doc : cJSON_CreateNull();
+		if (there)
+			r.doc = NULL;
+	}
+	azure_reply_release(&r);
+	free(path);
+	return vm;
+}
+
+static int step_machine(struct bake *b, struct err *e)
+{
+	char *path =
+		azure_path(&b->s->az,
+			   "/resourcegroups/%s/providers/Microsoft.Resources/"
+			   "deployments/" MACHINE "?api-version=" API_RESOURCES,
+			   b->group);
+	struct azure_wait w = { .what = "the machine to be made",
+				.limit_ms = DEPLOYMENT_LIMIT_MS };
+	struct azure_reply r = { 0 };
+	cJSON *body = NULL, *vm = NULL;
+	const char *address;
+	int rc = -1;
+
+	if (make_keys(b, e) < 0 || deployment(b, &body, e) < 0 ||
+	    put_group(b, e) < 0 ||
+	    azure_do(&b->s->az, "PUT", path, body, &w, &r, e) < 0 ||
+	    (address = json_str(r.doc, "properties.outputs.address.value", e)) ==
+		    NULL ||
+	    (vm = machine_read(b, e)) == NULL)
+		goto out;
+	b->address = xstrdup(address);
+	b->paper = remote_says_paper(vm);
+	if (b->paper)
+		ui_say(b->s->ui, "it exists on paper, so nothing is installed "
+				 "there: what is kept is a record");
+	rc = 0;
+out:
+	json_free(vm);
+	json_burn(body);
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+/* Once.  The host key is the one that we made, or nothing is told there. */
+static int sign_in(struct bake *b, const struct ssh_key *key, struct err *e)
+{
+	const struct ssh_config c = {
+		.user = b->user,
+		.name = MACHINE,
+		.host_key = b->ec_public.str,
+		.key = key,
+	};
+	const char *const address[] = { b->address };
+	int port, fd;
+	size_t which;
+
+	if (settings_int(b->s->set, S_SSH_PORT, &port, e) < 0 ||
+	    (fd = tcp_greeting(address, 1, (unsigned)port, now_ms() + TRY_MS,
+			       &which, e)) < 0)
+		return -1;
+	b->ssh = ssh_open(stream_of_fd(fd), &c, now_ms() + SIGN_IN_MS, e);
+	return b->ssh != NULL ? 0 : -1;
+}
+
+/* sshd may be there before cloud-init has made user and keys, so whatever is wrong
+ * may pass. */
+static int step_boot(struct bake *b, struct err *e)
+{
+	struct ssh_key *key = ssh_key_parse(buf_str(&b->key), "its key", e);
+	int64_t began = now_ms();
+	int rc = key == NULL ? -1 : 1;
+
+	while (rc > 0) {
+		struct err once = ERR_INIT;
+
+		if (sign_in(b, key, &once) == 0) {
+			rc = 0;
+		} else if (once.kind == ERR_INTR || now_ms() - began > BOOT_MS) {
+			*e = once;
+			rc = err_in(e, "the machine at %s", b->address);
+		} else {
+			ui_waiting(b->s->ui, "the machine to boot",
+				   now_ms() - began, now_ms());
+			rc = sleep_until(now_ms() + AGAIN_MS, e) < 0 ? -1 : 1;
+		}
+	}
+	ui_clear(b->s->ui);
+	ssh_key_free(key);
+	return rc;
+}
+
+/* Have its shell do what script says, behind bake.sh. */
+static int tell(struct bake *b, const struct buf *script, int64_t limit_ms,
+		struct err *e)
+{
+	struct buf out = BUF_INIT(ANSWER_MAX), text, all = BUF_INIT(SCRIPT_MAX);
+	struct str rest, line;
+	bool end = false;
+	int status = 0, rc = -1;
+
+	asset_get("node/bake.sh", &text);
+	buf_addf(&all, "%s%s", text.str, script->str);
+	if (buf_check(&all, "what the machine is told", e) < 0 ||
+	    ssh_run(b->ssh, SHELL, buf_str(&all), &out, &out, &status,
+		    now_ms() + limit_ms, e) < 0)
+		goto out;
+	rest = buf_str(&out);
+	while (str_next(&rest, '\n', &line)) {
+		if (str_starts(line, STR("bad ")))
+			err_set(e, ERR_DATA, "%.*s",
+				STR_ARG(str_head(str_skip(line, 4), 400)));
+		else if (str_starts(line, STR("left ")))
+			err_set(e, ERR_DATA,
+				"%.*s is still there, so this is no image",
+				STR_ARG(str_head(str_skip(line, 5), 400)));
+		end |= str_eqz(line, "end");
+	}
+	if (!end)
+		err_set(e, ERR_DATA, "its shell ended early (%d): %.*s", status,
+			STR_ARG(str_head(str_trim(buf_str(&out)), 400)));
+	rc = e->kind == ERR_NONE ? 0 : -1;
+out:
+	buf_release(&text);
+	buf_burn(&all);
+	buf_release(&out);
+	return rc < 0 ? err_in(e, "the machine") : 0;
+}
+
+static int send_program(struct bake *b, struct err *e)
+{
+	struct buf bytes = BUF_INIT(PROGRAM_MAX), script = BUF_INIT(256);
+	struct buf said = BUF_INIT(1024);
+	char *to = buf_room(&bytes, b->program->size);
+	int status = 0, rc = -1;
+
+	if (to == NULL || pread(b->program->fd, to, b->program->size, 0) !=
+				  (ssize_t)b->program->size) {
+		err_set(e, ERR_IO, "%s cannot be read", b->program->path);
+		goto out;
+	}
+	buf_grew(&bytes, b->program->size);
+	if (ssh_run(b->ssh, RECEIVE, buf_str(&bytes), NULL, &said, &status,
+		    now_ms() + UPLOAD_MS, e) < 0)
+		goto out;
+	if (status != 0) {
+		err_set(e, ERR_DATA, "the machine takes no program: %.*s",
+			STR_ARG(str_trim(buf_str(&said))));
+		goto out;
+	}
+	buf_addf(&script, "program %s\n", b->program->sha256);
+	rc = tell(b, &script, UPLOAD_MS, e);
+out:
+	buf_release(&said);
+	buf_release(&script);
+	buf_release(&bytes);
+	return rc;
+}
+
+static int step_install(struct bake *b, struct err *e)
+{
+	struct buf script = BUF_INIT(SCRIPT_MAX);
+	struct files known = { 0 };
+	const struct file *setup;
+	int rc = -1;
+
+	if (trace_change(&b->s->trace, MACHINE, "what nodes have", e) < 0 ||
+	    files_known(&known, e) < 0)
+		goto out;
+	setup = files_get(&known, SETUP);
+	buf_addf(&script, "prepare %s ",
+		 settings_get(b->s->set, S_DOCKER_CHANNEL));
+	buf_add_base64(&script, setup->content.str, setup->content.n);
+	buf_addc(&script, '\n');
+	if (tell(b, &script, SETUP_MS, e) == 0)
+		rc = send_program(b, e);
+out:
+	files_burn(&known);
+	buf_release(&script);
+	return rc;
+}
+
+static int step_clean(struct bake *b, struct err *e)
+{
+	struct buf script = BUF_INIT(SCRIPT_MAX), lines = BUF_INIT(4 * KEY_MAX);
+	struct str key = buf_str(&b->public), type;
+	int rc;
+
+	add_lines(&lines, &b->host_ec);
+	add_lines(&lines, &b->host_rsa);
+	if (str_cut(&key, ' ', &type))
+		buf_addf(&lines, "%.*s\n", STR_ARG(key));
+	buf_addf(&script, "clean %s ", b->user);
+	buf_add_base64(&script, lines.str, lines.n);
+	buf_addc(&script, '\n');
+	rc = trace_change(&b->s->trace, MACHINE, "nothing of it stays", e);
+	if (rc == 0)
+		rc = tell(b, &script, CLEAN_MS, e);
+	ssh_close(b->ssh);
+	b->ssh = NULL;
+	buf_burn(&lines);
+	buf_burn(&script);
+	return rc;
+}
+
+static int step_generalize(struct bake *b, struct err *e)
+{
+	struct azure_wait w = { .what = "the machine to be deallocated",
+				.limit_ms = OPERATION_LIMIT_MS };
+	char *off = machine_path(b, "/deallocate?");
+	char *mark = machine_path(b, "/generalize?");
+	struct azure_reply r = { 0 };
+	int rc = azure_do(&b->s->az, "POST", off, NULL, &w, NULL, e);
+
+	if (rc == 0)
+		rc = azure_call(&b->s->az, "POST", mark, NULL, 0, &r, e);
+	azure_reply_release(&r);
+	free(off);
+	free(mark);
+	return rc;
+}
+
+/* ---- the image ---- */
+
+static int put_unless_there(struct bake *b, const char *rest, const cJSON *body,
+			    const char *what, struct err *e)
+{
+	char *path = baked_path(b->s, rest);
+	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
+	struct azure_reply r = { 0 };
+	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	if (rc == 0 && r.http.head.status == 404)
+		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+static int put_gallery(struct bake *b, struct err *e)
+{
+	cJSON *body = cJSON_CreateObject();
+	int rc;
+
+	json_add_str(body, "location", settings_get(b->s->set, S_LOCATION));
+	json_add_str(json_add_obj(body, "properties"), "description",
+		     "Images of machines, made by azswarm bake-image");
+	rc = put_unless_there(b, "", body, "the gallery", e);
+	json_free(body);
+	return rc;
+}
+
+static int put_definition(struct bake *b, struct err *e)
+{
+	char *rest = xasprintf("/images/%s", b->definition);
+	cJSON *body = cJSON_CreateObject(), *p, *i, *f;
+	int rc;
+
+	json_add_str(body, "location", settings_get(b->s->set, S_LOCATION));
+	p = json_add_obj(body, "properties");
+	json_add_str(p, "osType", "Linux");
+	json_add_str(p, "osState", "Generalized");
+	json_add_str(p, "hyperVGeneration", "V2");
+	json_add_str(p, "architecture", elf_names[b->kind].azure);
+	i = json_add_obj(p, "identifier");
+	json_add_str(i, "publisher", "azswarm");
+	json_add_str(i, "offer", "node");
+	json_add_str(i, "sku", b->definition);
+	if (b->trusted) {
+		f = cJSON_CreateObject();
+		json_add_str(f, "name", "SecurityType");
+		json_add_str(f, "value", "TrustedLaunch");
+		cJSON_AddItemToArray(json_add_arr(p, "features"), f);
+	}
+	rc = put_unless_there(b, rest, body, "the image definition", e);
+	json_free(body);
+	free(rest);
+	return rc;
+}
+
+static cJSON *version_body(struct bake *b)
+{
+	const char *location = settings_get(b->s->set, S_LOCATION);
+	cJSON *body = cJSON_CreateObject(), *tags, *p, *region;
+	char *vm = machine_path(b, "?");
+
+	*strchr(vm, '?') = '\0';
+	json_add_str(body, "location", location);
+	tags = json_add_obj(body, "tags");
+	json_add_str(tags, BAKED_TAG_PROGRAM, b->s->version);
+	json_add_str(tags, BAKED_TAG_BASE, b->base);
+	json_add_str(tags, BAKED_TAG_CHANNEL,
+		     settings_get(b->s->set, S_DOCKER_CHANNEL));
+	p = json_add_obj(body, "properties");
+	region = cJSON_CreateObject();
+	json_add_str(region, "name", location);
+	json_add_int(region, "regionalReplicaCount", 1);
+	json_add_str(region, "storageAccountType", "Standard_LRS");
+	cJSON_AddItemToArray(json_add_arr(json_add_obj(p, "publishingProfile"),
+					  "targetRegions"),
+			     region);
+	json_add_str(json_add_obj(json_add_obj(p, "storageProfile"), "source"),
+		     "virtualMachineId", vm);
+	free(vm);
+	return body;
+}
+
+static char *version_path(const struct bake *b)
+{
+	char *rest = xasprintf("/images/%s/versions/%s", b->definition,
+			       b->version);
+	char *path = baked_path(b->s, rest);
+
+	free(rest);
+	return path;
+}
+
+static int put_storage_group(struct bake *b, struct err *e)
+{
+	const char *group = settings_get(b->s->set, S_STORAGE_GROUP);
+	int there = swarm_group_there(b->s, group, e);
+
+	return there == 0 ? swarm_group_put(b->s, group, e) :
+	       there < 0  ? -1 :
+			    0;
+}
+
+static int step_publish(struct bake *b, struct err *e)
+{
+	struct azure_wait w = { .what = "the image to be kept",
+				.limit_ms = PUBLISH_MS };
+	char *path = version_path(b);
+	cJSON *body = version_body(b);
+	int rc = -1;
+
+	if (put_storage_group(b, e) == 0 && put_gallery(b, e) == 0 &&
+	    put_definition(b, e) == 0) {
+		b->publishing = true;
+		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
+	}
+	json_free(body);
+	free(path);
+	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
+}
+
+/* ---- what was begun before ---- */
+
+/* "Succeeded", "Creating", ...; "" when it is not there.  Caller frees. */
+static char *version_state(struct bake *b, struct err *e)
+{
+	char *path = version_path(b), *state = NULL;
+	struct azure_reply r = { 0 };
+
+	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0)
+		state = xstrdup(
+			r.http.head.status == 404 ?
+				"" :
+				json_str_opt(r.doc,
+					     "properties.provisioningState", ""));
+	azure_reply_release(&r);
+	free(path);
+	return state;
+}
+
+/* Until Azure has made the version, or has not.  Caller frees. */
+static char *version_end(struct bake *b, struct err *e)
+{
+	const struct azure_clock *clock = &b->s->az.clock;
+	int64_t began = clock->now(clock->ctx);
+	char *state;
+
+	while ((state = version_state(b, e)) != NULL &&
+	       str_listed("Creating Updating", state)) {
+		free(state);
+		if (clock->now(clock->ctx) - began > PUBLISH_MS) {
+			err_set(e, ERR_TIMEOUT, "image %s is still being made",
+				b->version);
+			return NULL;
+		}
+		if (clock->wait(clock->ctx, clock->now(clock->ctx) + LOOK_MS,
+				"the image that was begun before", began, e) < 0)
+			return NULL;
+	}
+	return state;
+}
+
+static bool is_generalized(const cJSON *vm)
+{
+	const cJSON *st;
+
+	cJSON_ArrayForEach(st, json_at(vm, "properties.instanceView.statuses"))
+		if (json_is(st, "code", "OSState/generalized"))
+			return true;
+	return false;
+}
+
+enum begun { NOTHING_BEGUN, BEGUN_WHOLE, BEGUN_GENERALIZED, BEGUN_FAILED };
+
+/* The group is a bake's, by its tags: how far was that?  b takes its version. */
+static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
+{
+	struct str rest = str_of(json_str_opt(tags, TAG_BAKE, "")), definition;
+	enum begun far = NOTHING_BEGUN;
+	cJSON *vm = NULL;
+	char *state;
+
+	if (!str_cut(&rest, '/', &definition) ||
+	    !str_eqz(definition, b->definition) || !json_is(tags, TAG_OF, b->of))
+		return NOTHING_BEGUN;
+	free(b->version);
+	b->version = str_dup(rest);
+	if ((state = version_end(b, e)) == NULL ||
+	    (vm = machine_read(b, e)) == NULL)
+		far = BEGUN_FAILED;
+	else if (str_ieqz(str_of(state), "Succeeded"))
+		far = BEGUN_WHOLE;
+	else if (*state == '\0' && is_generalized(vm))
+		far = BEGUN_GENERALIZED;
+	json_free(vm);
+	free(state);
+	return far;
+}
+
+/* Of a command that was cut off.  What cannot be gone on with goes first. */
+static enum begun look_back(struct bake *b, struct err *e)
+{
+	char *path = swarm_group_path(b->s, b->group);
+	struct azure_reply r = { 0 };
+	enum begun far = NOTHING_BEGUN;
+	const cJSON *tags;
+	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	if (rc < 0 || r.http.head.status == 404)
+		goto out;
+	tags = json_get(r.doc, "tags");
+	if (json_get(tags, TAG_BAKE) == NULL) {
+		rc = err_set(e, ERR_DATA,
+			     "resource group %s is there, and not of a "
+			     "bake-image; another COMPUTE_GROUP",
+			     b->group);
+		goto out;
+	}
+	b->made = true;
+	far = begun_far(b, tags, e);
+	ui_say(b->s->ui,
+	       "resource group %s is there, of a bake that was cut off "
+	       "(%s, %s): %s",
+	       b->group, json_str_opt(tags, TAG_BY, "somebody"),
+	       json_str_opt(tags, TAG_SINCE, "once"),
+	       far == BEGUN_WHOLE	? "its image is whole" :
+	       far == BEGUN_GENERALIZED ? "it goes on" :
+					  "it begins anew");
+	if (far == NOTHING_BEGUN) {
+		rc = swarm_group_delete(b->s, b->group, e);
+		b->made = rc < 0;
+		/* the number may be that of a version which failed */
+		free(b->version);
+		if (rc == 0)
+			rc = choose_number(b, e);
+		else
+			b->version = NULL;
+	}
+out:
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? BEGUN_FAILED : far;
+}
+
+/* ---- the command ---- */
+
+static const struct step {
+	const char *what;
+	int (*run)(struct bake *b, struct err *e);
+	bool on_machine; /* none on paper */
+} steps[] = {
+	{ "the machine is made", step_machine, false },
+	{ "it has booted", step_boot, true },
+	{ "it has what nodes have", step_install, true },
+	{ "it has nothing of its own any more", step_clean, true },
+	{ "it is deallocated and generalized", step_generalize, false },
+	{ "its image is kept", step_publish, false },
+};
+#define N_STEPS (sizeof(steps) / sizeof(*steps))
+#define STEP_PUBLISH (N_STEPS - 1)
+
+static int run_steps(struct bake *b, size_t from, struct err *e)
+{
+	char span[32];
+
+	for (size_t i = from; i < N_STEPS; i++) {
+		int64_t began = now_ms();
+
+		if (steps[i].on_machine && b->paper)
+			continue;
+		if (steps[i].run(b, e) < 0)
+			return -1;
+		time_span((now_ms() - began + 500) / 1000, span);
+		ui_say(b->s->ui, "%s (%s)", steps[i].what, span);
+	}
+	return 0;
+}
+
+/* A version that is not whole is none. */
+static void drop_version(struct bake *b)
+{
+	struct azure_wait w = { .what = "what there is of the image to be deleted",
+				.flags = AZURE_MISSING_OK,
+				.no_wait = true };
+	char *path = version_path(b);
+	struct err ignored = ERR_INIT;
+
+	azure_do(&b->s->az, "DELETE", path, NULL, &w, NULL, &ignored);
+	free(path);
+}
+
+/* Who interrupts does not wait until Azure has cleaned up: it is told to. */
+static void stop_waiting(struct bake *b)
+{
+	if (!interrupt_requested())
+		return;
+	interrupt_forget();
+	b->s->no_wait = true;
+}
+
+static int drop_group(struct bake *b, struct err *e)
+{
+	for (int i = 0;; i++) {
+		stop_waiting(b);
+		if (swarm_group_delete(b->s, b->group, e) == 0)
+			return 0;
+		if (e->kind != ERR_INTR || i > 0)
+			return -1;
+		err_clear(e);
+	}
+}
+
+/* Whatever the end: no group, and no version that is not whole. */
+static int clean_up(struct bake *b, int rc, struct err *e)
+{
+	struct err once = ERR_INIT;
+
+	ssh_close(b->ssh);
+	b->ssh = NULL;
+	if (!b->made)
+		return rc;
+	stop_waiting(b);
+	if (rc < 0 && b->publishing)
+		drop_version(b);
+	if (drop_group(b, &once) == 0 && (rc < 0 || !b->s->no_wait))
+		return rc;
+	if (once.kind == ERR_NONE)
+		return err_set(e, ERR_INTR, "interrupted; image %s is whole",
+			       b->version);
+	ui_say(b->s->ui,
+	       "resource group %s may be there still, and is billed: 'azswarm "
+	       "bake-image' deletes it, too",
+	       b->group);
+	if (rc == 0) {
+		*e = once;
+		rc = -1;
+	}
+	return rc;
+}
+
+static void burn_bake(struct bake *b)
+{
+	struct buf *bufs[] = { &b->key,	   &b->host_ec,	  &b->host_rsa,
+			       &b->public, &b->ec_public, &b->rsa_public };
+
+	for (size_t i = 0; i < sizeof(bufs) / sizeof(*bufs); i++)
+		buf_burn(bufs[i]);
+	program_release(&b->own);
+	program_release(&b->other);
+	json_free(b->image);
+	free(b->group);
+	free(b->definition);
+	free(b->version);
+	free(b->base);
+	free(b->of);
+	free(b->address);
+}
+
+static int bake(struct bake *b, struct err *e)
+{
+	enum begun far = look_back(b, e);
+
+	if (far == BEGUN_FAILED)
+		return -1;
+	if (far == BEGUN_WHOLE)
+		return 0;
+	if (far == NOTHING_BEGUN && agree(b, e) < 0)
+		return -1;
+	return run_steps(b, far == BEGUN_GENERALIZED ? STEP_PUBLISH : 0, e);
+}
+
+int cmd_bake_image(struct session *s, int argc, char **argv, struct err *e)
+{
+	struct bake b = { .s = s,
+			  .own = PROGRAM_NONE,
+			  .other = PROGRAM_NONE,
+			  .key = BUF_INIT(KEY_MAX),
+			  .host_ec = BUF_INIT(KEY_MAX),
+			  .host_rsa = BUF_INIT(KEY_MAX),
+			  .public = BUF_INIT(KEY_MAX),
+			  .ec_public = BUF_INIT(KEY_MAX),
+			  .rsa_public = BUF_INIT(KEY_MAX) };
+	int rc = choose(&b, e);
+
+	(void)argc, (void)argv;
+	if (rc == 0 && s->dry_run) {
+		rc = show(&b, e);
+	} else if (rc == 0) {
+		rc = clean_up(&b, bake(&b, e), e);
+		if (rc == 0)
+			rc = baked_prune(s, b.definition, e);
+		if (rc == 0)
+			ui_say(s->ui,
+			       "image %s: what is billed from now on is its "
+			       "storage in %s, until 'azswarm baked-images rm "
+			       "%s'; 'azswarm params' takes it for machines",
+			       b.version, settings_get(s->set, S_LOCATION),
+			       b.version);
+	}
+	burn_bake(&b);
+	return rc;
+}

@@ -1,0 +1,573 @@
+/*
+ * baked-images; which of them machines are made of (IMAGE); and which go when
+ * there are too many.  They are made in swarm/bake.c.
+ *
+ * Source: "Store and share images in an Azure Compute Gallery"
+ * (learn.microsoft.com); Microsoft.Compute, GalleryRP, of version API_GALLERIES.
+ */
+#include "swarm/baked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "swarm/instances.h"
+#include "swarm/swarm.h"
+
+#define GALLERY_NAME_MAX 80
+#define VERSIONS_MAX 1000 /* of a gallery */
+#define USE_MAX 512
+
+/* ---- names ---- */
+
+/* A group's name may have what a gallery's may not: "swarm_storage". */
+char *baked_gallery(const struct session *s)
+{
+	char *name = xasprintf("azswarm_%s",
+			       settings_get(s->set, S_STORAGE_GROUP));
+
+	if (strlen(name) > GALLERY_NAME_MAX)
+		name[GALLERY_NAME_MAX] = '\0';
+	for (char *c = name; *c != '\0'; c++)
+		if (!is_alnum(*c))
+			*c = '_';
+	return name;
+}
+
+char *baked_definition(const struct session *s, enum elf_machine kind,
+		       struct err *e)
+{
+	bool trusted;
+
+	if (settings_bool(s->set, S_TRUSTED_LAUNCH, &trusted, e) < 0)
+		return NULL;
+	return xasprintf("%s%s", kind == ELF_AARCH64 ? "arm64" : "x64",
+			 trusted ? "-trusted" : "");
+}
+
+char *baked_path(const struct session *s, const char *rest)
+{
+	char *gallery = baked_gallery(s);
+	char *path = azure_path(&s->az,
+				"/resourceGroups/%s/providers/Microsoft.Compute/"
+				"galleries/%s%s?api-version=" API_GALLERIES,
+				settings_get(s->set, S_STORAGE_GROUP), gallery,
+				rest);
+
+	free(gallery);
+	return path;
+}
+
+/* ---- versions ---- */
+
+void baked_release(struct baked_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct baked *b = &l->list[i];
+
+		free(b->id);
+		free(b->version);
+		free(b->definition);
+		free(b->state);
+		free(b->when);
+		free(b->program);
+		free(b->base);
+		free(b->channel);
+		buf_release(&b->use);
+	}
+	free(l->list);
+	*l = (struct baked_list){ 0 };
+}
+
+/* "East US" is eastus. */
+static bool is_region(const char *name, const char *region)
+{
+	for (; *name != '\0'; name++)
+		if (*name != ' ' && to_lower(*name) != *region++)
+			return false;
+	return *region == '\0';
+}
+
+static bool replicated_to(const cJSON *doc, const char *region)
+{
+	const cJSON *r;
+
+	cJSON_ArrayForEach(
+		r, json_at(doc, "properties.publishingProfile.targetRegions"))
+		if (is_region(json_str_opt(r, "name", ""), region))
+			return true;
+	return false;
+}
+
+static char *tag_of(const cJSON *doc, const char *tag)
+{
+	return xstrdup(json_str_opt(json_get(doc, "tags"), tag, ""));
+}
+
+struct reading {
+	const struct session *s;
+	const char *definition;
+	struct baked_list *l;
+};
+
+static int take_version(void *ctx, const cJSON *doc, struct err *e)
+{
+	struct reading *r = ctx;
+	struct baked_list *l = r->l;
+
+	if (l->n == VERSIONS_MAX)
+		return err_set(e, ERR_DATA, "more than %d versions", VERSIONS_MAX);
+	if ((l->n & (l->n + 1)) == 0)
+		l->list = xrealloc(l->list, (2 * l->n + 1) * sizeof(*l->list));
+	l->list[l->n++] = (struct baked){
+		.id = xstrdup(json_str_opt(doc, "id", "")),
+		.version = xstrdup(json_str_opt(doc, "name", "")),
+		.definition = xstrdup(r->definition),
+		.state = xstrdup(
+			json_str_opt(doc, "properties.provisioningState", "")),
+		.when = xstrdup(json_str_opt(
+			doc, "properties.publishingProfile.publishedDate", "")),
+		.program = tag_of(doc, BAKED_TAG_PROGRAM),
+		.base = tag_of(doc, BAKED_TAG_BASE),
+		.channel = tag_of(doc, BAKED_TAG_CHANNEL),
+		.gib = json_int_opt(
+			doc, "properties.storageProfile.osDiskImage.sizeInGB", 0),
+		.here = replicated_to(doc, settings_get(r->s->set, S_LOCATION)),
+		.use = BUF_INIT(USE_MAX),
+	};
+	return 0;
+}
+
+/* As azure_list(); where there is no such gallery, or no such definition, it is
+ * empty: also in a group that was made a moment ago. */
+static int list_there(struct session *s, const char *path,
+		      int (*take)(void *ctx, const cJSON *doc, struct err *e),
+		      void *ctx, struct err *e)
+{
+	struct azure_reply r = { 0 };
+	const cJSON *item;
+	int rc = azure_call(&s->az, "GET", path, NULL,
+			    AZURE_MISSING_OK | AZURE_MADE_OR_NOT, &r, e);
+
+	if (rc == 0 && r.http.head.status != 404) {
+		if (json_get(r.doc, "value") == NULL ||
+		    *json_text(r.doc, "nextLink") != '\0')
+			rc = azure_list(&s->az, path, "baked images", take, ctx,
+					e);
+		else
+			cJSON_ArrayForEach(item, json_get(r.doc, "value"))
+				rc = rc < 0 ? -1 : take(ctx, item, e);
+	}
+	azure_reply_release(&r);
+	return rc;
+}
+
+static int read_definition(struct session *s, const char *definition,
+			   struct baked_list *l, struct err *e)
+{
+	struct reading r = { s, definition, l };
+	char *rest = xasprintf("/images/%s/versions", definition);
+	char *path = baked_path(s, rest);
+	int rc = list_there(s, path, take_version, &r, e);
+
+	free(path);
+	free(rest);
+	return rc;
+}
+
+static int take_definition(void *ctx, const cJSON *doc, struct err *e)
+{
+	(void)e;
+	json_add_str(ctx, NULL, json_str_opt(doc, "name", ""));
+	return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct baked *x = a, *y = b;
+
+	return swarm_is_newer(y->version, x->version) -
+	       swarm_is_newer(x->version, y->version);
+}
+
+int baked_read(struct session *s, const char *definition, struct baked_list *l,
+	       struct err *e)
+{
+	cJSON *names = cJSON_CreateArray();
+	const cJSON *name;
+	char *path = baked_path(s, "/images");
+	int rc = 0;
+
+	if (definition != NULL)
+		json_add_str(names, NULL, definition);
+	else
+		rc = list_there(s, path, take_definition, names, e);
+	cJSON_ArrayForEach(name, names)
+		if (rc == 0)
+			rc = read_definition(s, json_str_opt(name, "", ""), l, e);
+	if (l->n > 0)
+		qsort(l->list, l->n, sizeof(*l->list), newest_first);
+	free(path);
+	json_free(names);
+	return rc;
+}
+
+struct baked *baked_find(const struct baked_list *l, const char *version)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->list[i].version, version) == 0)
+			return &l->list[i];
+	return NULL;
+}
+
+/* ---- who has them ---- */
+
+struct use {
+	struct session *s;
+	struct baked_list *l;
+	const char *what;  /* "scale set ", "" */
+	const char *image; /* where it stands */
+};
+
+/* "/subscriptions/S/resourceGroups/GROUP/..." */
+static struct str group_of(const char *id)
+{
+	struct str rest = str_of(id), word = STR_NULL;
+
+	for (int i = 0; i < 5; i++)
+		if (!str_next(&rest, '/', &word))
+			return STR_NULL;
+	return word;
+}
+
+/* A definition in place of a version is the newest that it has. */
+static bool has_image(const struct use *u, size_t i, const char *image)
+{
+	const struct baked *b = &u->l->list[i];
+	struct str id = str_of(b->id);
+
+	if (str_ieqz(id, image))
+		return true;
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(u->l->list[k].definition, b->definition) == 0)
+			return false;
+	id = str_head(id, (size_t)(str_find(id, STR("/versions/")) < 0 ?
+					   0 :
+					   str_find(id, STR("/versions/"))));
+	return id.n > 0 && str_ieqz(id, image);
+}
+
+static int take_use(void *ctx, const cJSON *doc, struct err *e)
+{
+	struct use *u = ctx;
+	const char *image = json_str_opt(doc, u->image, "");
+	struct str group = group_of(json_str_opt(doc, "id", ""));
+	bool ours = str_ieqz(group, settings_get(u->s->set, S_COMPUTE_GROUP));
+
+	(void)e;
+	for (size_t i = 0; i < u->l->n; i++) {
+		struct buf *use = &u->l->list[i].use;
+
+		if (*image == '\0' || !has_image(u, i, image))
+			continue;
+		if (u->what == NULL) {
+			u->l->list[i].agents++;
+			continue;
+		}
+		buf_addf(use, "%s%s%s", use->n > 0 ? ", " : "", u->what,
+			 json_str_opt(doc, "name", ""));
+		if (!ours)
+			buf_addf(use, " in %.*s", STR_ARG(group));
+	}
+	return 0;
+}
+
+static int list_use(struct use *u, char *path, const char *const *want,
+		    struct err *e)
+{
+	int rc = azure_list_of(&u->s->az, path, want, "who has baked images",
+			       take_use, u, e);
+
+	free(path);
+	return rc;
+}
+
+#define OF_SET \
+	"properties.virtualMachineProfile.storageProfile.imageReference.id"
+#define OF_MACHINE "properties.storageProfile.imageReference.id"
+
+int baked_use(struct session *s, struct baked_list *l, struct err *e)
+{
+	static const char *const of_sets[] = { "id", "name", OF_SET, NULL };
+	static const char *const of_machines[] = { "id", "name", OF_MACHINE,
+						   NULL };
+	struct use u = { .s = s, .l = l, .what = "scale set ", .image = OF_SET };
+	char *agents;
+	int rc;
+
+	if (l->n == 0)
+		return 0;
+	if (list_use(&u,
+		     azure_path(&s->az,
+				"/providers/Microsoft.Compute/"
+				"virtualMachineScaleSets?api-version=" API_COMPUTE),
+		     of_sets, e) < 0)
+		return -1;
+	u.what = "";
+	u.image = OF_MACHINE;
+	if (list_use(&u,
+		     azure_path(&s->az, "/providers/Microsoft.Compute/"
+					"virtualMachines?api-version=" API_COMPUTE),
+		     of_machines, e) < 0)
+		return -1;
+	/* those of before the model was another are made anew of what they have */
+	agents = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE);
+	u.what = NULL;
+	rc = list_there(s, agents, take_use, &u, e);
+	free(agents);
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		struct buf *use = &l->list[i].use;
+
+		if (l->list[i].agents > 0)
+			buf_addf(use, "%s%zu agents", use->n > 0 ? ", " : "",
+				 l->list[i].agents);
+	}
+	return 0;
+}
+
+/* ---- those that go ---- */
+
+int baked_remove(struct session *s, const struct baked *b, struct err *e)
+{
+	char *path = xasprintf("%s?api-version=" API_GALLERIES, b->id);
+	char *what = xasprintf("image %s to be deleted", b->version);
+	struct azure_wait w = { .what = what,
+				.limit_ms = OPERATION_LIMIT_MS,
+				.flags = AZURE_MISSING_OK };
+	int rc = azure_do(&s->az, "DELETE", path, NULL, &w, NULL, e);
+
+	if (rc == 0)
+		ui_say(s->ui, "image %s removed", b->version);
+	free(what);
+	free(path);
+	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
+}
+
+static bool is_state(const struct baked *b, const char *state)
+{
+	return str_ieqz(str_of(b->state), state);
+}
+
+int baked_prune(struct session *s, const char *definition, struct err *e)
+{
+	struct baked_list l = { 0 };
+	size_t good = 0;
+	int rc = -1;
+
+	if (baked_read(s, definition, &l, e) < 0 || baked_use(s, &l, e) < 0)
+		goto out;
+	rc = 0;
+	for (size_t i = 0; rc == 0 && i < l.n; i++) {
+		const struct baked *b = &l.list[i];
+
+		if (is_state(b, "Succeeded"))
+			good++;
+		if ((is_state(b, "Succeeded") && good <= BAKED_KEEP) ||
+		    !(is_state(b, "Succeeded") || is_state(b, "Failed")))
+			continue;
+		if (b->use.n > 0)
+			ui_say(s->ui, "image %s stays: %s", b->version,
+			       b->use.str);
+		else
+			rc = baked_remove(s, b, e);
+	}
+out:
+	baked_release(&l);
+	return rc;
+}
+
+/* ---- IMAGE ---- */
+
+/* Why it is not taken; NULL: it is. */
+static char *misfit(const struct session *s, const struct baked *b)
+{
+	const char *channel = settings_get(s->set, S_DOCKER_CHANNEL);
+	const char *region = settings_get(s->set, S_LOCATION);
+
+	if (!is_state(b, "Succeeded"))
+		return xasprintf("is %s", b->state);
+	if (strcmp(b->program, s->version) != 0)
+		return xasprintf("is of azswarm %s, and this is %s", b->program,
+				 s->version);
+	if (strcmp(b->channel, channel) != 0)
+		return xasprintf("has Docker of DOCKER_CHANNEL=%s", b->channel);
+	if (!b->here)
+		return xasprintf("is not in %s", region);
+	return NULL;
+}
+
+/* The newest that fits, and else the marketplace's. */
+static int choose_auto(struct session *s, enum elf_machine kind, char **id,
+		       struct err *e)
+{
+	struct baked_list l = { 0 };
+	char *definition = baked_definition(s, kind, e), *why = NULL, *not ;
+	int rc = definition == NULL ? -1 : baked_read(s, definition, &l, e);
+
+	/* who may not look may have machines all the same */
+	if (rc < 0 && definition != NULL && e->kind == ERR_AZURE) {
+		why = xasprintf("Azure does not tell the baked ones (%s)", e->msg);
+		err_clear(e);
+		rc = 0;
+	}
+	*id = xstrdup("");
+	for (size_t i = 0; rc == 0 && i < l.n; i++) {
+		if ((not = misfit(s, &l.list[i])) == NULL) {
+			free(*id);
+			*id = xstrdup(l.list[i].id);
+			ui_say(s->ui,
+			       "image %s: baked of %s, the newest of this "
+			       "version",
+			       l.list[i].version, l.list[i].base);
+			break;
+		}
+		if (why == NULL)
+			why = xasprintf("the newest baked one, %s, %s",
+					l.list[i].version, not );
+		free(not );
+	}
+	if (rc == 0 && **id == '\0')
+		ui_say(s->ui, "image: the marketplace's, for %s",
+		       why != NULL ? why :
+				     "none was baked; 'azswarm bake-image' bakes "
+				     "one");
+	free(why);
+	free(definition);
+	baked_release(&l);
+	return rc;
+}
+
+static int check_id(struct session *s, const char *id, struct err *e)
+{
+	char *path = xasprintf("%s?api-version=" API_GALLERIES, id);
+	struct azure_reply r = { 0 };
+	const char *program;
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	if (rc == 0 && r.http.head.status == 404)
+		rc = err_set(e, ERR_USAGE,
+			     "IMAGE=%s is not there; 'azswarm baked-images' lists "
+			     "those that are",
+			     id);
+	program = json_str_opt(json_get(r.doc, "tags"), BAKED_TAG_PROGRAM,
+			       s->version);
+	if (rc == 0)
+		ui_say(s->ui, "image %s, as IMAGE says%s%s%s", images_short(id),
+		       strcmp(program, s->version) != 0 ? ": of azswarm " : "",
+		       strcmp(program, s->version) != 0 ? program : "",
+		       strcmp(program, s->version) != 0 ?
+			       ", so machines fetch this one when they are made" :
+			       "");
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+int baked_choose(struct session *s, const enum elf_machine *kinds, char **ids,
+		 size_t n, struct err *e)
+{
+	const char *image = settings_get(s->set, S_IMAGE);
+	bool is_auto = strcmp(image, "auto") == 0;
+	int rc = 0;
+
+	if (images_is_id(image)) {
+		for (size_t i = 1; i < n; i++)
+			if (kinds[i] != kinds[0])
+				return err_set(e, ERR_USAGE,
+					       "IMAGE=%s is for one kind of "
+					       "processor, and the sizes have two",
+					       image);
+		rc = check_id(s, image, e);
+	} else if (!is_auto) {
+		ui_say(s->ui, "image: the marketplace's, as IMAGE says");
+	}
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (!is_auto)
+			ids[i] = xstrdup(images_is_id(image) ? image : "");
+		else if (i > 0 && kinds[i] == kinds[0])
+			ids[i] = xstrdup(ids[0]);
+		else
+			rc = choose_auto(s, kinds[i], &ids[i], e);
+	return rc;
+}
+
+/* ---- baked-images ---- */
+
+static int show(struct session *s, struct baked_list *l, struct err *e)
+{
+	/* what IMAGE takes is for programs: it is longer than a line */
+	bool with_id = s->ui->format != UI_TABLE;
+	const char *const columns[] = {
+		"version", "kind", "azswarm", "base", "docker",
+		"made",	   "gib",  "state",   "use",  with_id ? "id" : NULL,
+		NULL
+	};
+	struct listing t;
+	int rc;
+
+	listing_init(&t, columns);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct baked *b = &l->list[i];
+
+		listing_row(&t);
+		listing_cell(&t, "%s", b->version);
+		listing_cell(&t, "%s", b->definition);
+		listing_cell(&t, "%s", b->program);
+		listing_cell(&t, "%s", b->base);
+		listing_cell(&t, "%s", b->channel);
+		listing_cell(&t, "%.19s", b->when);
+		listing_cell(&t, "%lld", (long long)b->gib);
+		listing_cell(&t, "%s", b->state);
+		listing_cell(&t, "%s", b->use.str);
+		if (with_id)
+			listing_cell(&t, "%s", b->id);
+	}
+	rc = listing_print(&t, s->ui, e);
+	listing_release(&t);
+	return rc;
+}
+
+static int remove_one(struct session *s, struct baked_list *l,
+		      const char *version, struct err *e)
+{
+	const struct baked *b = baked_find(l, version);
+
+	if (b == NULL)
+		return err_set(e, ERR_USAGE,
+			       "there is no image %s; 'azswarm baked-images' lists "
+			       "those that are there",
+			       version);
+	if (b->use.n > 0)
+		return err_set(e, ERR_DATA,
+			       "image %s is in use: %s; another IMAGE, 'azswarm "
+			       "params' and 'azswarm deploy-compute' first",
+			       version, b->use.str);
+	return baked_remove(s, b, e);
+}
+
+int cmd_baked_images(struct session *s, int argc, char **argv, struct err *e)
+{
+	bool rm = argc > 1;
+	struct baked_list l = { 0 };
+	int rc = -1;
+
+	if (rm && (argc != 3 || strcmp(argv[1], "rm") != 0))
+		return err_set(e, ERR_USAGE, "expected nothing, or rm VERSION");
+	if (baked_read(s, NULL, &l, e) < 0 || baked_use(s, &l, e) < 0)
+		goto out;
+	rc = rm ? remove_one(s, &l, argv[2], e) : show(s, &l, e);
+out:
+	baked_release(&l);
+	return rc;
+}
