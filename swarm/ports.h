@@ -55,6 +55,7 @@ enum ports_state {
 	PORTS_OFF,	/* the same, as PUBLISH=off wants it */
 	PORTS_TAKEN,	/* another rule has it, or refuses it */
 	PORTS_INSIDE,	/* published, and not for the balancer */
+	PORTS_LEFT,	/* the same, and a rule of ours is left of before */
 	PORTS_KEPT,	/* nobody publishes it, and it is the template's */
 	PORTS_NOBODY,	/* the same, and ours */
 	PORTS_NOT_OURS, /* the same, and somebody's own */

@@ -855,10 +855,11 @@ static int make(struct deploy *p, struct err *e)
 	if (put_all(p, e) < 0 || converge_all(p, e) < 0)
 		return -1;
 	/* an update that is not over may go back to what was */
-	if (!p->s->no_wait &&
-	    stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e) < 0)
-		return -1;
-	return ports_close(p->s, p->d, e);
+	if (p->s->no_wait)
+		return 0;
+	return stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e) < 0 ?
+		       -1 :
+		       ports_close(p->s, p->d, e);
 }
 
 /* Where it is to be seen, behind the load balancer. */
