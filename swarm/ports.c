@@ -654,7 +654,7 @@ static int take_specs(struct ports_book *b, const cJSON *specs, struct err *e)
 	const cJSON *spec;
 
 	cJSON_ArrayForEach(spec, specs)
-		if (take_ports(b, spec, json_at(spec, "EndpointSpec.Ports"), e) < 0)
+		if (take_ports(b, spec, NULL, e) < 0)
 			return -1;
 	for (size_t i = 0; i < b->n; i++)
 		if (is_own(b->list[i].port.number))
