@@ -17,19 +17,79 @@ enum rule_flags {
 	UNIQUE = 1 << 2, /* no item is there twice */
 	NAMES = 1 << 3,	 /* members are named as services are */
 	NEGATIVE = 1 << 4, /* may be below 0 */
-	REFUSED = 1 << 5,  /* why says what to write instead */
+	REFUSED = 1 << 5,  /* and what is written instead */
 };
 
 #define WHOLE_MAX 1000000000000000 /* every one below is a double, too */
 #define NAME_SHOWN 200		   /* bytes of a name in messages */
 
+/*
+ * Rules refer to each other by numbers, for a pointer is relocated in every process of
+ * this program, and most of those run on nodes, which read no compose files.
+ */
+#define TABLES(X) \
+	X(a_text) \
+	X(a_scalar) \
+	X(options) \
+	X(update_members) \
+	X(limit_members) \
+	X(discrete_members) \
+	X(generic_members) \
+	X(generic_item) \
+	X(reservation_members) \
+	X(resource_members) \
+	X(restart_members) \
+	X(preference_members) \
+	X(preference_item) \
+	X(placement_members) \
+	X(deploy_members) \
+	X(health_members) \
+	X(file_members) \
+	X(file_item) \
+	X(env_file_members) \
+	X(env_file_item) \
+	X(port_members) \
+	X(port_item) \
+	X(bind_members) \
+	X(volume_members) \
+	X(image_members) \
+	X(tmpfs_members) \
+	X(no_members) \
+	X(mount_members) \
+	X(mount_item) \
+	X(attachment_members) \
+	X(attachment) \
+	X(logging_members) \
+	X(credential_members) \
+	X(ulimit_members) \
+	X(ulimit) \
+	X(service_members) \
+	X(external_members) \
+	X(pool_members) \
+	X(pool_item) \
+	X(ipam_members) \
+	X(network_members) \
+	X(own_volume_members) \
+	X(secret_members) \
+	X(config_members) \
+	X(file_sections) \
+	X(each_service) \
+	X(each_network) \
+	X(each_volume) \
+	X(each_secret) \
+	X(each_config)
+#define TABLE_NUMBER(name) OF_##name,
+enum table { OF_NONE, TABLES(TABLE_NUMBER) };
+
+enum instead { OR_ANCHOR, WRITTEN_OUT, OWN_VOLUMES, BOTH_SERVICES, LIMITS };
+
 struct rule {
-	const char *name; /* "*": any other; NULL: the end */
-	unsigned kinds;
-	unsigned flags;
-	const struct rule *members; /* of a map */
-	const struct rule *item;    /* of a list */
-	const char *why;
+	char name[24]; /* "*": any other; "": the end */
+	uint16_t kinds;
+	uint8_t flags;
+	uint8_t members; /* of a map: enum table */
+	uint8_t item;	 /* of a list: the first of that */
+	uint8_t instead; /* of what is REFUSED: enum instead */
 };
 
 /* ---- the table ---- */
@@ -61,37 +121,37 @@ struct rule {
 	}
 #define MEMBERS(n, m) \
 	{ \
-		.name = n, .kinds = NODE_MAP, .members = m \
+		.name = n, .kinds = NODE_MAP, .members = OF_##m \
 	}
 #define LIST(n, i) \
 	{ \
-		.name = n, .kinds = NODE_LIST, .item = i \
+		.name = n, .kinds = NODE_LIST, .item = OF_##i \
 	}
 #define TEXTS(n) \
 	{ \
-		.name = n, .kinds = NODE_LIST, .item = a_text, .flags = UNIQUE \
+		.name = n, .kinds = NODE_LIST, .item = OF_a_text, .flags = UNIQUE \
 	}
 #define TEXT_OR_TEXTS(n) \
 	{ \
-		.name = n, .kinds = NODE_STRING | NODE_LIST, .item = a_text \
+		.name = n, .kinds = NODE_STRING | NODE_LIST, .item = OF_a_text \
 	}
 /* A map, or a list of "A=B" */
 #define PAIRS(n) \
 	{ \
-		.name = n, .kinds = NODE_MAP | NODE_LIST, .members = a_scalar, \
-		.item = a_text, .flags = UNIQUE \
+		.name = n, .kinds = NODE_MAP | NODE_LIST, \
+		.members = OF_a_scalar, .item = OF_a_text, .flags = UNIQUE \
 	}
 #define NOT_SWARM(n) \
 	{ \
 		.name = n, .flags = IGNORED \
 	}
-#define NEVER(n, instead) \
+#define NEVER(n, what) \
 	{ \
-		.name = n, .flags = REFUSED, .why = instead \
+		.name = n, .flags = REFUSED, .instead = what \
 	}
 #define END \
 	{ \
-		.name = NULL \
+		.name = "" \
 	}
 
 static const struct rule a_text[] = { TEXT("*"), END };
@@ -173,7 +233,7 @@ static const struct rule health_members[] = {
 	TEXT("timeout"),
 	TEXT("start_period"),
 	TEXT("start_interval"),
-	{ .name = "test", .kinds = NODE_STRING | NODE_LIST, .item = a_text },
+	{ .name = "test", .kinds = NODE_STRING | NODE_LIST, .item = OF_a_text },
 	END,
 };
 
@@ -184,7 +244,7 @@ static const struct rule file_members[] = {
 static const struct rule file_item[] = { { .name = "*",
 					   .kinds = NODE_STRING | NODE_MAP,
 					   .flags = OPEN,
-					   .members = file_members },
+					   .members = OF_file_members },
 					 END };
 
 static const struct rule env_file_members[] = {
@@ -195,7 +255,7 @@ static const struct rule env_file_members[] = {
 };
 static const struct rule env_file_item[] = { { .name = "*",
 					       .kinds = NODE_STRING | NODE_MAP,
-					       .members = env_file_members },
+					       .members = OF_env_file_members },
 					     END };
 
 static const struct rule port_members[] = {
@@ -211,7 +271,7 @@ static const struct rule port_members[] = {
 static const struct rule port_item[] = { { .name = "*",
 					   .kinds = NODE_STRING | NODE_INT |
 						    NODE_MAP,
-					   .members = port_members },
+					   .members = OF_port_members },
 					 END };
 
 static const struct rule bind_members[] = { TEXT("propagation"), END };
@@ -222,7 +282,7 @@ static const struct rule tmpfs_members[] = { SIZE("size"), END };
 static const struct rule no_members[] = { END };
 #define OPEN_MEMBERS(n, m) \
 	{ \
-		.name = n, .kinds = NODE_MAP, .flags = OPEN, .members = m \
+		.name = n, .kinds = NODE_MAP, .flags = OPEN, .members = OF_##m \
 	}
 static const struct rule mount_members[] = {
 	TEXT("type"),
@@ -239,7 +299,7 @@ static const struct rule mount_members[] = {
 };
 static const struct rule mount_item[] = { { .name = "*",
 					    .kinds = NODE_STRING | NODE_MAP,
-					    .members = mount_members },
+					    .members = OF_mount_members },
 					  END };
 
 static const struct rule attachment_members[] = {
@@ -256,7 +316,7 @@ static const struct rule attachment_members[] = {
 };
 static const struct rule attachment[] = { { .name = "*",
 					    .kinds = NODE_MAP | NODE_NULL,
-					    .members = attachment_members },
+					    .members = OF_attachment_members },
 					  END };
 
 static const struct rule logging_members[] = {
@@ -280,10 +340,9 @@ static const struct rule ulimit_members[] = {
 static const struct rule ulimit[] = { { .name = "*",
 					.kinds = NODE_INT | NODE_MAP,
 					.flags = NEGATIVE,
-					.members = ulimit_members },
+					.members = OF_ulimit_members },
 				      END };
 
-#define LIMITS "write deploy.resources.limits in its place"
 static const struct rule service_members[] = {
 	/* what Swarm has */
 	TEXT("image"),
@@ -292,13 +351,13 @@ static const struct rule service_members[] = {
 	PAIRS("environment"),
 	{ .name = "env_file",
 	  .kinds = NODE_STRING | NODE_LIST,
-	  .item = env_file_item },
-	{ .name = "ports", .kinds = NODE_LIST, .flags = UNIQUE, .item = port_item },
+	  .item = OF_env_file_item },
+	{ .name = "ports", .kinds = NODE_LIST, .flags = UNIQUE, .item = OF_port_item },
 	{ .name = "networks",
 	  .kinds = NODE_LIST | NODE_MAP,
 	  .flags = UNIQUE | NAMES,
-	  .item = a_text,
-	  .members = attachment },
+	  .item = OF_a_text,
+	  .members = OF_attachment },
 	LIST("volumes", mount_item),
 	LIST("configs", file_item),
 	LIST("secrets", file_item),
@@ -323,7 +382,9 @@ static const struct rule service_members[] = {
 	MEMBERS("credential_spec", credential_members),
 	MEMBERS("healthcheck", health_members),
 	MEMBERS("logging", logging_members),
-	{ .name = "deploy", .kinds = NODE_MAP | NODE_NULL, .members = deploy_members },
+	{ .name = "deploy",
+	  .kinds = NODE_MAP | NODE_NULL,
+	  .members = OF_deploy_members },
 	TEXT("restart"),
 	{ .name = "build", .flags = IGNORED },
 	/* what it has not, as docker's own list has it, */
@@ -376,9 +437,9 @@ static const struct rule service_members[] = {
 	NOT_SWARM("storage_opt"),
 	NOT_SWARM("uts"),
 	/* what would be something else without it */
-	NEVER("extends", "write out what it would bring, or use an anchor"),
-	NEVER("volume_driver", "name the driver in the file's own volumes"),
-	NEVER("volumes_from", "name the volume in both services"),
+	NEVER("extends", OR_ANCHOR),
+	NEVER("volume_driver", OWN_VOLUMES),
+	NEVER("volumes_from", BOTH_SERVICES),
 	NEVER("cpu_quota", LIMITS),
 	NEVER("cpu_shares", LIMITS),
 	NEVER("cpuset", LIMITS),
@@ -391,7 +452,7 @@ static const struct rule external_members[] = { TEXT("name"), END };
 #define EXTERNAL \
 	{ \
 		.name = "external", .kinds = NODE_BOOL | NODE_MAP, \
-		.members = external_members \
+		.members = OF_external_members \
 	}
 
 static const struct rule pool_members[] = {
@@ -451,7 +512,7 @@ static const struct rule config_members[] = {
 
 #define EACH(n, kind, m) \
 	static const struct rule n[] = { \
-		{ .name = "*", .kinds = kind, .members = m }, \
+		{ .name = "*", .kinds = kind, .members = OF_##m }, \
 		END \
 	}
 EACH(each_service, NODE_MAP, service_members);
@@ -462,7 +523,7 @@ EACH(each_config, NODE_MAP, config_members);
 
 #define SECTION(n, m) \
 	{ \
-		.name = n, .kinds = NODE_MAP, .flags = NAMES, .members = m \
+		.name = n, .kinds = NODE_MAP, .flags = NAMES, .members = OF_##m \
 	}
 static const struct rule file_sections[] = {
 	{ .name = "version", .kinds = NODE_STRING | NUMBER },
@@ -472,11 +533,22 @@ static const struct rule file_sections[] = {
 	SECTION("volumes", each_volume),
 	SECTION("secrets", each_secret),
 	SECTION("configs", each_config),
-	NEVER("include", "write out what it would bring"),
+	NEVER("include", WRITTEN_OUT),
 	NOT_SWARM("models"),
 	END,
 };
 static const struct rule whole_file = MEMBERS("", file_sections);
+
+#define TABLE_ROW(name) [OF_##name] = name,
+static const struct rule *const tables[] = { TABLES(TABLE_ROW) };
+
+static const char *const insteads[] = {
+	[OR_ANCHOR] = "write out what it would bring, or use an anchor",
+	[WRITTEN_OUT] = "write out what it would bring",
+	[OWN_VOLUMES] = "name the driver in the file's own volumes",
+	[BOTH_SERVICES] = "name the volume in both services",
+	[LIMITS] = "write deploy.resources.limits in its place",
+};
 
 /* ---- holding a file against it ---- */
 
@@ -514,7 +586,7 @@ static const struct rule *member_rule(const struct rule *members, const char *na
 {
 	const struct rule *r = members;
 
-	for (; r->name != NULL; r++)
+	for (; r->name[0] != '\0'; r++)
 		if (strcmp(r->name, name) == 0 || strcmp(r->name, "*") == 0)
 			return r;
 	return NULL;
@@ -526,7 +598,7 @@ static int unknown(struct walk *w, const struct node *n, const struct rule *memb
 	size_t len = strlen(n->name);
 	unsigned best = len < 4 ? 2 : (unsigned)len / 4 + 2;
 
-	for (const struct rule *r = members; r->name != NULL; r++) {
+	for (const struct rule *r = members; r->name[0] != '\0'; r++) {
 		unsigned d = str_distance(n->name, r->name);
 
 		if (d < best && !(r->flags & (IGNORED | REFUSED))) {
@@ -554,14 +626,15 @@ static int apply_member(struct walk *w, struct node *n, const struct rule *map)
 	size_t before = w->path.n;
 	int rc = 0;
 
-	if (strncmp(n->name, "x-", 2) == 0 && strcmp(map->members->name, "*") != 0)
+	if (strncmp(n->name, "x-", 2) == 0 &&
+	    strcmp(tables[map->members]->name, "*") != 0)
 		return 0;
 	buf_addf(&w->path, "%s%.*s", before > 0 ? "." : "", NAME_SHOWN, n->name);
-	r = member_rule(map->members, n->name);
+	r = member_rule(tables[map->members], n->name);
 	if (r == NULL && (map->flags & OPEN))
 		ignore(w);
 	else if (r == NULL)
-		rc = unknown(w, n, map->members);
+		rc = unknown(w, n, tables[map->members]);
 	else if ((map->flags & NAMES) && strcmp(r->name, "*") == 0 &&
 		 !is_name(n->name))
 		rc = load_bad(w->l, n, w->e,
@@ -592,7 +665,7 @@ static int apply_item(struct walk *w, struct node *list, size_t i,
 	int rc;
 
 	buf_addf(&w->path, "[%zu]", i);
-	rc = apply(w, list->item[i], r->item);
+	rc = apply(w, list->item[i], tables[r->item]);
 	for (size_t j = 0; rc == 0 && (r->flags & UNIQUE) && j < i; j++)
 		if (same(list->item[i], list->item[j]))
 			rc = load_bad(w->l, list->item[i], w->e,
@@ -685,7 +758,7 @@ static int apply(struct walk *w, struct node *n, const struct rule *r)
 {
 	if (r->flags & REFUSED)
 		return load_bad(w->l, n, w->e, "%s: is not taken; %s",
-				w->path.str, r->why);
+				w->path.str, insteads[r->instead]);
 	if (r->flags & IGNORED) {
 		ignore(w);
 		return 0;
