@@ -79,10 +79,19 @@ static struct str field(const char *header, size_t at, size_t len)
 	return (struct str){ header + at, strnlen(header + at, len) };
 }
 
-/* Octal digits with blanks around them; none is 0. */
+/* Octal digits with blanks around them; none is 0.  Or, as GNU tar writes what is
+ * too large for those, 0x80 and a number, the highest byte first. */
 static bool number(struct str s, uint64_t *v)
 {
 	*v = 0;
+	if (s.n > 0 && s.p[0] == '\x80') {
+		for (size_t i = 1; i < s.n; i++) {
+			if (*v > TAR_FILE_MAX)
+				return false;
+			*v = *v << 8 | (unsigned char)s.p[i];
+		}
+		return true;
+	}
 	s = str_trim(s);
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] < '0' || s.p[i] > '7')
@@ -306,7 +315,9 @@ static int take_entry(struct reader *r, struct err *e)
 				       "tar archive",
 				       (unsigned long long)r->at);
 	type = h[TYPE_AT];
-	if (!number(field(h, SIZE_AT, SIZE_LEN), &size))
+	if (!number(h[SIZE_AT] == '\x80' ? (struct str){ h + SIZE_AT, SIZE_LEN } :
+					   field(h, SIZE_AT, SIZE_LEN),
+		    &size))
 		return err_set(e, ERR_DATA, "a size that is not understood");
 	if (r->has_size && strchr("Lxg", type) == NULL && type != 'K')
 		size = r->size;

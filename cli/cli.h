@@ -10,7 +10,7 @@
  * The command line: which commands there are, what each takes, and what tells
  * a person or a shell so.  All of it is made of one table (commands.c).
  */
-#define CLI_ARGS_MAX 256
+#define CLI_ARGS_MAX 4096
 
 /* What this file was made of; main's, for it alone is compiled anew with it. */
 struct build {

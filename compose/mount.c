@@ -79,13 +79,23 @@ static void volume_options(struct load *l, const struct wish *w,
 		pairs_convert(opts, json_add_obj(driver, "Options"));
 }
 
-/* Of the file's section: NULL with e set when it has none of that name. */
-static const struct node *find_volume(struct load *l, const struct sections *s,
-				      const struct wish *w, struct err *e)
+/* Mount what the file's section has under that name: NULL with e set when it has
+ * none. */
+static const struct node *add_named(struct load *l, const struct sections *s,
+				    const struct wish *w, cJSON *mount,
+				    struct err *e)
 {
-	for (size_t i = 0; s->volumes != NULL && i < s->volumes->n; i++)
-		if (strcmp(s->volumes->item[i]->name, w->source) == 0)
-			return s->volumes->item[i];
+	for (size_t i = 0; s->volumes != NULL && i < s->volumes->n; i++) {
+		const struct node *volume = s->volumes->item[i];
+		char *name;
+
+		if (strcmp(volume->name, w->source) != 0)
+			continue;
+		name = object_name(l, volume, volume->name);
+		json_add_str(mount, "Source", name);
+		free(name);
+		return volume;
+	}
 	load_bad(l, w->n, e, "volume \"%s\" is not in the file's volumes",
 		 w->source);
 	return NULL;
@@ -95,16 +105,12 @@ static int add_volume(struct load *l, const struct sections *s,
 		      const struct wish *w, cJSON *mount, struct err *e)
 {
 	const struct node *volume;
-	char *name;
 
 	if (w->source == NULL)
 		return 0;
-	volume = find_volume(l, s, w, e);
+	volume = add_named(l, s, w, mount, e);
 	if (volume == NULL)
 		return -1;
-	name = object_name(l, volume, volume->name);
-	json_add_str(mount, "Source", name);
-	free(name);
 	volume_options(l, w, volume, mount);
 	return 0;
 }
@@ -112,22 +118,13 @@ static int add_volume(struct load *l, const struct sections *s,
 static int add_cluster(struct load *l, const struct sections *s,
 		       const struct wish *w, cJSON *mount, struct err *e)
 {
-	const struct node *volume;
-	char *name;
-
 	json_add_obj(mount, "ClusterOptions");
 	if (strncmp(w->source, "group:", 6) == 0) {
 		json_add_str(mount, "Source", w->source);
 		return 0;
 	}
-	volume = find_volume(l, s, w, e);
-	if (volume == NULL)
-		return -1;
-	name = object_name(l, volume, volume->name);
 	/* even an external one's: this is how docker has it */
-	json_add_str(mount, "Source", name);
-	free(name);
-	return 0;
+	return add_named(l, s, w, mount, e) == NULL ? -1 : 0;
 }
 
 static int add_bind(struct load *l, const struct wish *w, cJSON *mount)

@@ -249,7 +249,8 @@ static int take_piece(void *ctx, struct str piece, struct err *e)
 	if (is_other(y))
 		return err_set(e, ERR_DATA,
 			       "the storage account has other bytes in the place "
-			       "of %.*s; 'azswarm push' puts it there again",
+			       "of %.*s; delete that blob, and 'azswarm push' "
+			       "puts it there again",
 			       STR_ARG(y->digest));
 	return y->sink->piece(y->sink->ctx, piece, e);
 }

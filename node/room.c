@@ -27,7 +27,8 @@
 #define REFS_MAX 64
 #define ENGINE_MS 120000 /* layers go while the engine answers */
 #define OWN LAYOUT_REGISTRY LAYOUT_IMAGE
-#define NONE "<none>"
+#define NONE "<none>" /* before : or @, in place of a name */
+#define SNAPSHOTS "io.containerd.snapshotter.v1"
 
 struct held {
 	char id[80];
@@ -40,6 +41,7 @@ struct held {
 struct prune {
 	struct docker docker;
 	const char *root, *driver; /* where the engine has its data, and how */
+	bool containerd;	   /* its image store: all there has a digest */
 	char **keep;
 	size_t n_keep;
 	struct held *image;
@@ -108,9 +110,23 @@ static void take_refs(struct held *m, const cJSON *list)
 	cJSON_ArrayForEach(v, list) {
 		const char *ref = json_str_opt(v, "", "");
 
+		if (strstr(ref, NONE) != NULL)
+			continue;
 		if (m->n_refs < REFS_MAX && is_ref(ref))
 			m->ref[m->n_refs++] = xstrdup(ref);
+		else /* a service may name it by that */
+			m->kept = true;
 	}
+}
+
+/* Names with a digest behind them, which an engine may list there, are none. */
+static size_t tags_of(const struct held *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_refs; i++)
+		n += strchr(m->ref[i], '@') == NULL;
+	return n;
 }
 
 static int take_image(void *ctx, const cJSON *item, struct err *e)
@@ -118,6 +134,7 @@ static int take_image(void *ctx, const cJSON *item, struct err *e)
 	struct prune *p = ctx;
 	const char *id = json_str_opt(item, "Id", "");
 	struct held *m;
+	size_t n_tags;
 
 	if (p->n == IMAGES_MAX)
 		return err_set(e, ERR_DATA, "more than %d images", IMAGES_MAX);
@@ -130,10 +147,11 @@ static int take_image(void *ctx, const cJSON *item, struct err *e)
 	memcpy(m->id, id, strlen(id) + 1);
 	m->size = (uint64_t)json_int_opt(item, "Size", 0);
 	take_refs(m, json_get(item, "RepoTags"));
+	n_tags = tags_of(m);
 	take_refs(m, json_get(item, "RepoDigests"));
-	/* had from no registry, and called something: it is somebody's own */
-	m->kept = cJSON_GetArraySize(json_get(item, "RepoDigests")) == 0 &&
-		  m->n_refs > 0;
+	/* had from no registry, and called something: it is somebody's own.  What
+	 * services run is pulled by a digest, and has no tag. */
+	m->kept |= n_tags > 0 && (p->containerd || n_tags == m->n_refs);
 	return 0;
 }
 
@@ -208,6 +226,16 @@ static int look(struct prune *p, struct err *e)
 	return 0;
 }
 
+static bool has_containerd(const cJSON *info)
+{
+	const cJSON *pair;
+
+	cJSON_ArrayForEach(pair, json_get(info, "DriverStatus"))
+		if (strcmp(json_str_opt(pair, "[1]", ""), SNAPSHOTS) == 0)
+			return true;
+	return false;
+}
+
 /* ---- going ---- */
 
 static uint64_t room_of(const char *root)
@@ -234,7 +262,7 @@ static int drop(struct prune *p, const char *what, struct err *e)
 static int go(struct prune *p, const struct held *m, struct err *e)
 {
 	for (size_t r = 0; r < m->n_refs; r++)
-		if (strstr(m->ref[r], NONE) == NULL && drop(p, m->ref[r], e) < 0)
+		if (drop(p, m->ref[r], e) < 0)
 			return -1;
 	return drop(p, m->id, e);
 }
@@ -299,6 +327,7 @@ int room_run(const char *config, bool dry_run, FILE *in, FILE *out, struct err *
 	if ((info = docker_get(&p.docker, "/info", e)) != NULL) {
 		p.root = json_str_opt(info, "DockerRootDir", c.docker_root);
 		p.driver = json_str_opt(info, "Driver", "overlay2");
+		p.containerd = has_containerd(info);
 		if (look(&p, e) == 0)
 			rc = go_all(&p, dry_run, out, e);
 	}

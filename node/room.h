@@ -15,7 +15,8 @@
  * What stays: an image of which there is a container here, running or not, which
  * the tasks of before have; one that the caller names; one that came within the
  * last hour, for a task may be about to begin; this program's own; and what no
- * registry has, for it was loaded or built here and could not be had again.
+ * registry has, for it was loaded or built here and could not be had again.  With
+ * containerd's image store, where that cannot be told, whatever has a tag.
  *
  * Source: Docker Engine API 1.40 to 1.51, ImageList, ImageDelete.
  */

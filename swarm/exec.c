@@ -3,6 +3,7 @@
  * of it runs, the engine there is reached through SSH, and stdin, stdout and
  * stderr are carried.  As `docker exec` does it, but for the way there.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,14 @@ static int run(struct exec *x, struct err *e)
 	return rc == 0 ? take_status(x, e) : -1;
 }
 
+/* Is who reads it gone, as `| head` is? */
+static bool is_unread(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
+}
+
 /* What was typed, before anybody is asked. */
 static int check(struct exec *x, struct err *e)
 {
@@ -312,6 +321,12 @@ int cmd_exec(struct session *s, int argc, char **argv, struct err *e)
 	    find(&x, &r, argv[1], &t, e) == 0 && reach(&x, &r, &t, e) == 0 &&
 	    create(&x, &t, argc - from, argv + from, e) == 0)
 		rc = run(&x, e);
+	/* no failure to be told: a signal is what ends others then */
+	if (rc < 0 && e->kind == ERR_IO && is_unread(STDOUT_FILENO)) {
+		s->exit_status = 128 + SIGPIPE;
+		err_clear(e);
+		rc = 0;
+	}
 	docker_release(&x.docker);
 	ssh_close(x.hop);
 	free(x.path);

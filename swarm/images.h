@@ -28,7 +28,7 @@ struct images_name {
  */
 int images_name(const char *typed, struct images_name *n, struct err *e);
 /* Whether an image, as a service or an archive names it, is that one:
- * docker.io/, library/, localhost/ and our registry's host in front mean
+ * our registry's host in front, or else docker.io/, library/, localhost/, mean
  * nothing, :latest is what no tag is, and a digest behind it is not looked at. */
 bool images_same(const struct images_name *n, struct str image);
 /* "blobs/sha256/HEX" of a digest; "manifests/NAME/TAG". */
@@ -67,6 +67,7 @@ struct images_plan {
 	size_t n_blobs, n_manifests;
 	uint64_t size;	      /* of all layers and configs */
 	size_t texts;	      /* and of the manifests */
+	size_t looked;	      /* what indexes name, each time it is named */
 	struct buf platforms; /* "linux/amd64 linux/arm64" */
 	struct buf missing; /* those that an index names and the archive lacks */
 };

@@ -27,7 +27,8 @@ int images_name(const char *typed, struct images_name *n, struct err *e)
 			       "\"%s\": expected NAME[:TAG] of an image, NAME in "
 			       "small letters, digits, and . _ - / between them",
 			       typed);
-	if (str_eqz(name, LAYOUT_IMAGE))
+	/* what is below it a registry looks for in its own, too */
+	if (str_eqz(name, LAYOUT_IMAGE) || str_starts(name, STR(LAYOUT_IMAGE "/")))
 		return err_set(e, ERR_USAGE,
 			       "\"%s\": this name is that of the program's own "
 			       "image; take another one",
@@ -41,11 +42,13 @@ bool images_same(const struct images_name *n, struct str image)
 {
 	struct str name, tag, ignored;
 
-	image = without(image, LAYOUT_REGISTRY);
-	image = without(image, "localhost/");
-	image = without(image, "docker.io/");
-	image = without(image, "library/");
-	docker_ref_cut(image, &name, &tag, &ignored);
+	docker_ref_cut(without(image, LAYOUT_REGISTRY), &name, &tag, &ignored);
+	if (!str_starts(image, STR(LAYOUT_REGISTRY)) && !str_eqz(name, n->name)) {
+		name = without(name, "localhost/");
+		name = without(name, "docker.io/");
+		if (!str_eqz(name, n->name))
+			name = without(name, "library/");
+	}
 	return str_eqz(name, n->name) && str_eqz(tag, n->tag);
 }
 

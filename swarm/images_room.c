@@ -165,7 +165,9 @@ static int prune_all(struct pruning *p, struct err *e)
 			ui_say(p->s->ui, "%s", why.msg);
 	}
 	free(nodes);
-	return interrupt_requested() || e->kind != ERR_NONE ? -1 : 0;
+	if (interrupt_requested() && e->kind == ERR_NONE)
+		err_set(e, ERR_INTR, "interrupted");
+	return e->kind != ERR_NONE ? -1 : 0;
 }
 
 static void sum_up(struct pruning *p)

@@ -566,8 +566,8 @@ static int put_manifests(struct session *s, const struct images_plan *p,
 	for (size_t i = 0; i < p->n_manifests; i++) {
 		const struct images_blob *b = &p->manifests[i];
 		char name[IMAGES_BLOB_NAME_MAX], *type = type_field(b);
-		const char *fields[] = { "x-ms-blob-type: BlockBlob", type,
-					 "If-None-Match: *", NULL };
+		/* what somebody else has put in its place does not stay */
+		const char *fields[] = { "x-ms-blob-type: BlockBlob", type, NULL };
 		int rc;
 
 		images_blob_name(b->digest, name);

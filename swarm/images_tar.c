@@ -91,13 +91,17 @@ static void add_platform(struct buf *to, const cJSON *platform)
 {
 	const char *os = json_text(platform, "os"),
 		   *variant = json_text(platform, "variant");
+	char text[64];
 
 	/* attestations are of none */
 	if (*os == '\0' || strcmp(os, "unknown") == 0)
 		return;
-	buf_addf(to, "%s%.20s/%.20s%s%.20s", to->n > 0 ? " " : "", os,
+	snprintf(text, sizeof(text), "%.20s/%.20s%s%.20s", os,
 		 json_text(platform, "architecture"),
 		 *variant != '\0' ? "/" : "", variant);
+	/* it becomes a part of a header, and of an element */
+	if (text[str_visible(str_of(text), '<', '&')] == '\0')
+		buf_addf(to, "%s%s", to->n > 0 ? " " : "", text);
 }
 
 /* ---- an OCI layout ---- */
@@ -209,8 +213,10 @@ static int take_index(struct images_plan *p, const cJSON *doc, unsigned depth,
 		uint64_t size = p->size;
 		struct err why = ERR_INIT;
 
-		if (p->n_manifests >= BLOBS_MAX)
-			return err_set(e, ERR_DATA, "more than %d manifests",
+		/* one that is named often is read as often */
+		if (p->looked++ >= BLOBS_MAX)
+			return err_set(e, ERR_DATA,
+				       "its indexes name more than %d manifests",
 				       BLOBS_MAX);
 		if (take_manifest(p, one, depth + 1, &why) == 0) {
 			add_platform(&p->platforms, platform);
@@ -262,9 +268,19 @@ choose(const cJSON *list, const struct images_name *n,
 
 	if (cJSON_GetArraySize(list) == 1)
 		return list->child;
-	cJSON_ArrayForEach(one, list)
-		if (is(one, n))
-			found = one;
+	cJSON_ArrayForEach(one, list) {
+		if (!is(one, n))
+			continue;
+		if (found != NULL && strcmp(json_text(found, "digest"),
+					    json_text(one, "digest")) != 0) {
+			err_set(e, ERR_DATA,
+				"several images in it may be %s:%s; save the one "
+				"that is meant alone",
+				n->name, n->tag);
+			return NULL;
+		}
+		found = one;
+	}
 	if (found == NULL)
 		err_set(e, ERR_DATA,
 			"%d images are in it, and none is called %s:%s; save the "

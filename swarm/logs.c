@@ -57,6 +57,7 @@ struct logs {
 	bool any;		  /* something came over this connection */
 	bool again;		  /* it is not the first */
 	bool closed;		  /* nobody reads any more */
+	struct err unwritten;	  /* why the rest is not written */
 	char newest[STAMP_N + 1]; /* of all lines */
 	char floor[STAMP_N + 1];  /* that, when the connection broke */
 };
@@ -96,7 +97,7 @@ static int take_since(struct logs *l, const char *text, struct err *e)
 	if (text == NULL)
 		return 0;
 	if (parse_ago(str_of(text), &t))
-		t = unix_time() - t;
+		t = t < unix_time() ? unix_time() - t : 0;
 	else if (!time_parse_iso(str_of(text), &t))
 		return err_set(e, ERR_USAGE,
 			       "--since \"%s\": expected how long ago, as 90s, "
@@ -140,8 +141,11 @@ static int put(struct logs *l, int fd, struct str bytes, struct err *e)
 			bytes = str_skip(bytes, (size_t)done);
 		else if (errno == EPIPE)
 			l->closed = true; /* of `| head` */
-		else if (errno != EAGAIN && errno != EINTR)
-			return err_sys(e, ERR_IO, "writing what came");
+		else if (errno != EAGAIN && errno != EINTR) {
+			err_sys(e, ERR_IO, "writing what came");
+			l->unwritten = *e;
+			return -1;
+		}
 		if (interrupt_requested())
 			return err_set(e, ERR_INTR, "interrupted");
 	}
@@ -500,6 +504,9 @@ int cmd_logs(struct session *s, int argc, char **argv, struct err *e)
 		err_clear(e);
 		rc = 0;
 	}
+	/* no fault of the engine's, whose words it came through */
+	if (rc < 0 && l.unwritten.kind != ERR_NONE)
+		*e = l.unwritten;
 out:
 	logs_release(&l);
 	return rc;

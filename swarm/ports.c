@@ -18,8 +18,8 @@
 #include "swarm/plan.h"
 #include "swarm/remote.h"
 
-#define BOOK_MAX 4096 /* ports that are published */
-#define LIST_MAX 2000 /* of a line that names ports */
+#define BOOK_MAX 20000 /* ports that are published */
+#define LIST_MAX 2000  /* of a line that names ports */
 #define TRIES 6
 
 /* ---- what is published ---- */
@@ -40,14 +40,21 @@ static bool is_own(unsigned port)
 	return false;
 }
 
-/* "node.role == manager", with or without blanks. */
+/* "node.role == manager" or "node.role != worker", with or without blanks, in
+ * any case. */
 static bool is_of_managers(const char *constraint)
 {
 	struct str s = str_of(constraint), left;
+	bool is_not;
 
-	return str_cut(&s, '=', &left) && s.n > 0 && *s.p == '=' &&
-	       str_eqz(str_trim(left), "node.role") &&
-	       str_ieqz(str_trim(str_skip(s, 1)), "manager");
+	if (!str_cut(&s, '=', &left))
+		return false;
+	is_not = str_ends(left, STR("!"));
+	left.n -= is_not;
+	return (is_not || str_starts(s, STR("="))) &&
+	       str_ieqz(str_trim(left), "node.role") &&
+	       str_ieqz(str_trim(str_skip(s, !is_not)),
+			is_not ? "worker" : "manager");
 }
 
 static bool on_masters_alone(const cJSON *spec)
@@ -65,6 +72,8 @@ static const char *why_inside(const cJSON *spec, const cJSON *p, bool host)
 {
 	int64_t port = json_int_opt(p, "PublishedPort", 0);
 
+	if (port > 0 && is_own((unsigned)port))
+		return "it is the cluster's own";
 	if (str_is(json_str_opt(p, "Protocol", "tcp"), "sctp"))
 		return "Azure balances no SCTP";
 	if (host && json_at(spec, "Mode.Global") == NULL)
@@ -76,54 +85,69 @@ static const char *why_inside(const cJSON *spec, const cJSON *p, bool host)
 	return NULL;
 }
 
-static void book_add(struct ports_book *b, const struct ports_published *p)
+static int book_add(struct ports_book *b, const cJSON *spec, const cJSON *p,
+		    bool chosen, struct err *e)
 {
+	int64_t number = json_int_opt(p, "PublishedPort", 0);
+	struct ports_published one = {
+		.port = { .udp = json_is(p, "Protocol", "udp") },
+		.host = json_is(p, "PublishMode", "host"),
+		.chosen = chosen,
+	};
+
+	if (number < 1 || number > 65535) /* of each task another */
+		return 0;
+	if (b->n == BOOK_MAX)
+		return err_set(e, ERR_DATA, "more than %d ports are published",
+			       BOOK_MAX);
+	one.port.number = (unsigned)number;
+	one.why = why_inside(spec, p, one.host);
+	snprintf(one.service, sizeof(one.service), "%s", json_text(spec, "Name"));
 	b->list = xrealloc(b->list, (b->n + 1) * sizeof(*b->list));
-	b->list[b->n++] = *p;
+	b->list[b->n++] = one;
+	return 0;
 }
 
-/* What a service's body says, and ports, as the engine has them. */
+/* Did the engine choose the number of that one? */
+static bool is_chosen(const cJSON *asked, const cJSON *p)
+{
+	const cJSON *a;
+	bool chosen = false;
+
+	cJSON_ArrayForEach(a, asked) {
+		int64_t number = json_int_opt(a, "PublishedPort", 0);
+
+		if (!str_is(json_str_opt(a, "Protocol", "tcp"),
+			    json_str_opt(p, "Protocol", "tcp")))
+			continue;
+		if (number != 0 && number == json_int_opt(p, "PublishedPort", 0))
+			return false;
+		chosen |= number == 0 && json_int_opt(a, "TargetPort", 0) ==
+						 json_int_opt(p, "TargetPort", 0);
+	}
+	return chosen;
+}
+
+/* What a service's body says; of ports, as the engine has them, only what it
+ * chose: they lag behind a body that was changed a moment ago. */
 static int take_ports(struct ports_book *b, const cJSON *spec,
 		      const cJSON *ports, struct err *e)
 {
-	const cJSON *p, *asked;
+	const cJSON *p, *asked = json_at(spec, "EndpointSpec.Ports");
 
-	cJSON_ArrayForEach(p, ports) {
-		int64_t number = json_int_opt(p, "PublishedPort", 0);
-		struct ports_published one = {
-			.port = { .udp = json_is(p, "Protocol", "udp") },
-			.host = json_is(p, "PublishMode", "host"),
-			.chosen = true,
-		};
-
-		if (number < 1 || number > 65535) /* of each task another */
-			continue;
-		if (b->n == BOOK_MAX)
-			return err_set(e, ERR_PROTO,
-				       "more than %d ports are published",
-				       BOOK_MAX);
-		one.port.number = (unsigned)number;
-		one.why = why_inside(spec, p, one.host);
-		snprintf(one.service, sizeof(one.service), "%s",
-			 json_text(spec, "Name"));
-		cJSON_ArrayForEach(asked, json_at(spec, "EndpointSpec.Ports"))
-			if (json_int_opt(asked, "PublishedPort", 0) == number)
-				one.chosen = false;
-		book_add(b, &one);
-	}
+	cJSON_ArrayForEach(p, asked)
+		if (book_add(b, spec, p, false, e) < 0)
+			return -1;
+	cJSON_ArrayForEach(p, ports)
+		if (is_chosen(asked, p) && book_add(b, spec, p, true, e) < 0)
+			return -1;
 	return 0;
 }
 
 static int take_service(void *book, const cJSON *service, struct err *e)
 {
-	const cJSON *spec = json_get(service, "Spec");
-	const cJSON *ports = json_at(service, "Endpoint.Ports");
-
-	/* one that was made a moment ago has no endpoint yet */
-	return take_ports(book, spec,
-			  ports != NULL ? ports :
-					  json_at(spec, "EndpointSpec.Ports"),
-			  e);
+	return take_ports(book, json_get(service, "Spec"),
+			  json_at(service, "Endpoint.Ports"), e);
 }
 
 int ports_read(struct docker *d, struct ports_book *b, struct err *e)
@@ -177,18 +201,24 @@ static int by_number(const void *pa, const void *pb)
 	return a->port.udp - b->port.udp;
 }
 
+/* Is any rule for it ours? */
+static bool is_ours(const struct ports_row *r)
+{
+	struct rules_port ignored;
+
+	return rules_ours(r->rule, &ignored) || rules_ours(r->group, &ignored);
+}
+
 static enum ports_state state_of(const struct ports_row *r,
 				 enum rules_way balancer, enum rules_way group,
 				 bool off)
 {
-	struct rules_port ignored;
-
-	if (r->by == NULL && (rules_ours(r->rule, &ignored) || *r->rule == '\0'))
+	if (r->by == NULL && (is_ours(r) || *r->rule == '\0'))
 		return PORTS_NOBODY;
 	if (r->by == NULL)
 		return rules_template(r->rule) ? PORTS_KEPT : PORTS_NOT_OURS;
 	if (r->by->why != NULL)
-		return PORTS_INSIDE;
+		return is_ours(r) ? PORTS_LEFT : PORTS_INSIDE;
 	if (balancer == RULES_TAKEN || group == RULES_DENIED)
 		return PORTS_TAKEN;
 	if (balancer == RULES_OPEN && group == RULES_OPEN)
@@ -255,7 +285,8 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 
 bool ports_pending(const struct ports_row *r)
 {
-	return r->state == PORTS_NO_RULE || r->state == PORTS_NOBODY;
+	return r->state == PORTS_NO_RULE || r->state == PORTS_NOBODY ||
+	       r->state == PORTS_LEFT;
 }
 
 static const char *const state_words[] = {
@@ -264,6 +295,7 @@ static const char *const state_words[] = {
 	[PORTS_OFF] = "closed, by PUBLISH=off",
 	[PORTS_TAKEN] = "taken by a rule of others",
 	[PORTS_INSIDE] = "not balanced",
+	[PORTS_LEFT] = "open, and not balanced any more",
 	[PORTS_KEPT] = "open, and nobody publishes",
 	[PORTS_NOBODY] = "nobody publishes",
 	[PORTS_NOT_OURS] = "not ours",
@@ -419,7 +451,7 @@ static bool opens(const struct ports_row *r)
 
 static bool closes(const struct ports_row *r)
 {
-	return r->state == PORTS_NOBODY;
+	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
 }
 
 /* Ours for those ports go. */
@@ -515,7 +547,8 @@ static int agree(struct session *s, const struct work *w, struct err *e)
 		buf_release(&names);
 		return 0;
 	}
-	what = xasprintf("open %s to the Internet", names.str);
+	what = xasprintf("open %s%s to the Internet", names.str,
+			 names.over ? " and more" : "");
 	rc = swarm_agree(s, what, e);
 	free(what);
 	buf_release(&names);
@@ -533,9 +566,9 @@ static void say_row(struct session *s, const struct ports_row *r)
 		       "PUBLISH=off keeps ports closed",
 		       n, word, r->by->service);
 	else if (closes(r))
-		ui_say(s->ui,
-		       "port %u/%s is closed: no service publishes it any more",
-		       n, word);
+		ui_say(s->ui, "port %u/%s is closed: %s", n, word,
+		       r->by != NULL ? r->by->why :
+				       "no service publishes it any more");
 }
 
 /* What stays closed, of what was to be made. */
@@ -616,8 +649,13 @@ static int view_apply(struct session *s, struct view *v, struct err *e)
 
 /* ---- before services are made, and after they went ---- */
 
-static int refuse_own(const struct ports_book *b, struct err *e)
+static int take_specs(struct ports_book *b, const cJSON *specs, struct err *e)
 {
+	const cJSON *spec;
+
+	cJSON_ArrayForEach(spec, specs)
+		if (take_ports(b, spec, NULL, e) < 0)
+			return -1;
 	for (size_t i = 0; i < b->n; i++)
 		if (is_own(b->list[i].port.number))
 			return err_set(e, ERR_USAGE,
@@ -627,6 +665,15 @@ static int refuse_own(const struct ports_book *b, struct err *e)
 				       b->list[i].service,
 				       b->list[i].port.number);
 	return 0;
+}
+
+int ports_refuse(const cJSON *specs, struct err *e)
+{
+	struct ports_book b = { 0 };
+	int rc = take_specs(&b, specs, e);
+
+	ports_release(&b);
+	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
 /* The template opens those for everybody, whatever is published. */
@@ -655,16 +702,9 @@ int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e)
 {
 	struct view v = { 0 };
-	const cJSON *spec;
-	int rc = 0;
+	int rc = take_specs(&v.b, specs, e);
 
 	(void)d;
-	cJSON_ArrayForEach(spec, specs)
-		if (rc == 0)
-			rc = take_ports(&v.b, spec,
-					json_at(spec, "EndpointSpec.Ports"), e);
-	if (rc == 0)
-		rc = refuse_own(&v.b, e);
 	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
 		view_compare(s, &v);
 		keep_others(v.rows, v.w.n);
@@ -788,7 +828,7 @@ static int show(struct session *s, const struct work *w, struct err *e)
 	listing_init(&t, columns);
 	for (size_t i = 0; i < w->n; i++) {
 		const struct ports_row *r = &w->rows[i];
-		bool inside = r->state == PORTS_INSIDE;
+		bool inside = r->state == PORTS_INSIDE || r->state == PORTS_LEFT;
 
 		listing_row(&t);
 		listing_cell(&t, "%u", r->port.number);
@@ -827,7 +867,7 @@ int cmd_ports(struct session *s, int argc, char **argv, struct err *e)
 	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0 ||
 	    look(s, remote_docker(&r), &v, e) < 0)
 		goto out;
-	if (s->apply) {
+	if (s->apply && !s->dry_run) {
 		if (view_apply(s, &v, e) < 0)
 			goto out;
 		view_release(&v);

@@ -17,6 +17,8 @@
  * own, and for one that nobody agreed to open with PUBLISH=ask. */
 int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	       struct err *e);
+/* Of that only the refusal of the cluster's own ports: Azure is not asked. */
+int ports_refuse(const cJSON *specs, struct err *e);
 /* After services went or were changed: takes away what nobody publishes any
  * more, of what is ours, and adds what the engine has chosen itself. */
 int ports_close(struct session *s, struct docker *d, struct err *e);
@@ -53,6 +55,7 @@ enum ports_state {
 	PORTS_OFF,	/* the same, as PUBLISH=off wants it */
 	PORTS_TAKEN,	/* another rule has it, or refuses it */
 	PORTS_INSIDE,	/* published, and not for the balancer */
+	PORTS_LEFT,	/* the same, and a rule of ours is left of before */
 	PORTS_KEPT,	/* nobody publishes it, and it is the template's */
 	PORTS_NOBODY,	/* the same, and ours */
 	PORTS_NOT_OURS, /* the same, and somebody's own */

@@ -90,11 +90,19 @@ void secret_form(struct buf *out, struct str form)
 	add_pairs(out, form, shown_in_form);
 }
 
+/* And the bytes of a config or secret, the environment of a container: the Engine's
+ * names tell nothing of what people put there. */
+static bool is_hidden(const char *name)
+{
+	return secret_named(name) || strcmp(name, "Data") == 0 ||
+	       strcmp(name, "Env") == 0;
+}
+
 static void hide(cJSON *v, bool below)
 {
 	cJSON *c;
 
-	below = below || (v->string != NULL && secret_named(v->string));
+	below = below || (v->string != NULL && is_hidden(v->string));
 	if (cJSON_IsString(v) && (below || secret_looks(v->valuestring))) {
 		burn(v->valuestring, strlen(v->valuestring));
 		cJSON_SetValuestring(v, SECRET_HIDDEN);
@@ -109,9 +117,6 @@ void secret_json(cJSON *doc)
 
 	hide(doc, false);
 	/* of an exec: anything may be among what is run */
-	if (command != NULL) {
+	if (command != NULL)
 		hide(command, true);
-		if (json_get(doc, "Env") != NULL)
-			hide(json_get_mut(doc, "Env"), true);
-	}
 }

@@ -390,16 +390,32 @@ static void begin_look(struct tasks *t, const char *name, const cJSON *service)
 	t->patience_ms = patience(json_at(service, "Spec"));
 }
 
+static bool is_going_back(const struct tasks *t)
+{
+	return strcmp(t->update, "rollback_started") == 0;
+}
+
+/* Forwards or back. */
+static bool is_moving(const struct tasks *t)
+{
+	return strcmp(t->update, "updating") == 0 || is_going_back(t);
+}
+
+static int failed_update(const struct tasks *t, struct err *e)
+{
+	return err_set(e, ERR_DOCKER, "its update is %s: %s%s%s", t->update,
+		       t->message, t->failure[0] ? "; " : "", t->failure);
+}
+
 /* Whether it has come to what it should be: 1, 0 not yet, -1 it will not. */
 static int judge(const struct tasks *t, unsigned wanted, struct err *e)
 {
+	/* said when it has ended, so that who reads it finds what was */
+	if (is_moving(t))
+		return 0;
 	if (strcmp(t->update, "paused") == 0 ||
 	    str_starts(str_of(t->update), STR("rollback")))
-		return err_set(e, ERR_DOCKER, "its update is %s: %s%s%s",
-			       t->update, t->message, t->failure[0] ? "; " : "",
-			       t->failure);
-	if (strcmp(t->update, "updating") == 0)
-		return 0;
+		return failed_update(t, e);
 	if (t->job)
 		return t->done >= wanted;
 	if (t->ends)
@@ -446,6 +462,7 @@ out:
 struct told {
 	char failure[400], at[40];
 	unsigned times;
+	bool back; /* that it is rolled back was said */
 };
 
 /* The word that *s begins with, or one character of what is between words.
@@ -504,6 +521,15 @@ static void tell_failure(struct session *s, const char *name, struct told *told,
 	told->times = 1;
 }
 
+static void tell_rollback(struct session *s, const char *name,
+			  struct told *told, const struct tasks *t)
+{
+	if (!told->back && is_going_back(t))
+		ui_say(s->ui, "service %s: its update is rolled back: %s", name,
+		       t->message);
+	told->back = is_going_back(t);
+}
+
 /* How far a service has come: what only grows while it gets on. */
 struct progress {
 	unsigned running, fresh, done;
@@ -547,10 +573,7 @@ static int ended(const struct tasks *t, unsigned *seen, struct err *e)
 			       "it)",
 			       t->failures, t->task, t->failure);
 	/* seen so often that it is no moment between two */
-	*seen = !t->job && t->failed != NULL &&
-				strcmp(t->update, "updating") != 0 ?
-			*seen + 1 :
-			0;
+	*seen = !t->job && t->failed != NULL && !is_moving(t) ? *seen + 1 : 0;
 	if (*seen < ENDED_LOOKS)
 		return 0;
 	return err_set(e, ERR_DOCKER,
@@ -561,6 +584,8 @@ static int ended(const struct tasks *t, unsigned *seen, struct err *e)
 
 static int give_up(const struct tasks *t, const char *what, struct err *e)
 {
+	if (is_going_back(t))
+		return failed_update(t, e);
 	return err_set(e, ERR_TIMEOUT,
 		       "%s, and nothing has moved for %d minutes%s%s",
 		       what + strlen("service : ") + strlen(t->service),
@@ -594,6 +619,7 @@ int service_converge(struct session *s, struct docker *d, const char *name,
 		} else {
 			if (rc == 0)
 				tell_failure(s, name, &told, &t);
+			tell_rollback(s, name, &told, &t);
 			rc = ended(&t, &over, e);
 			if (rc == 0 && now_ms() - progress.at_ms > t.patience_ms)
 				rc = give_up(&t, what, e);

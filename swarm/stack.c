@@ -22,6 +22,9 @@
 #define FILE_MAX (1u << 20)
 #define ENV_MAX (64u << 10)
 #define EXIT_PENDING 5
+/* the Engine's, of services, and of configs and secrets */
+#define SERVICE_NAME_MAX 63
+#define CONTENT_NAME_MAX 64
 #define OWN_REGISTRY \
 	LAYOUT_REGISTRY_HOST \
 	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/"
@@ -42,9 +45,9 @@ const cJSON *stack_named(const cJSON *list, const char *name)
 
 bool stack_of(const cJSON *item, const char *stack)
 {
-	return strcmp(json_text(json_get(json_get(item, "Labels"), STACK_LABEL),
-				""),
-		      stack) == 0;
+	const cJSON *label = json_get(json_get(item, "Labels"), STACK_LABEL);
+
+	return *stack != '\0' && strcmp(json_text(label, ""), stack) == 0;
 }
 
 const char *stack_service_name(const cJSON *service)
@@ -75,6 +78,10 @@ static int take_network(void *list, const cJSON *network, struct err *e)
 	json_add_str(item, "ID", json_text(network, "Id"));
 	json_add_str(item, "Name", json_text(network, "Name"));
 	json_add_str(item, "Scope", json_text(network, "Scope"));
+	json_add_str(item, "Driver", json_text(network, "Driver"));
+	json_add_bool(item, "Internal", json_bool_opt(network, "Internal", false));
+	json_add_bool(item, "Attachable",
+		      json_bool_opt(network, "Attachable", false));
 	add_labels(item, json_get(network, "Labels"));
 	cJSON_AddItemToArray(list, item);
 	return 0;
@@ -247,7 +254,7 @@ static int read_stdin(struct buf *text, struct err *e)
 	char piece[4096];
 	size_t n;
 
-	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
+	while (!text->over && (n = fread(piece, 1, sizeof(piece), stdin)) > 0)
 		buf_add(text, piece, n);
 	if (ferror(stdin))
 		return err_sys(e, ERR_IO, "standard input");
@@ -326,6 +333,23 @@ static int external(const cJSON *wanted, const cJSON *there, const char *type,
 			       type, name, type);
 }
 
+/* What Swarm would say of it, but when networks and secrets are made already. */
+static int check_name(const char *name, size_t most, const char *marks,
+		      const char *type, struct err *e)
+{
+	size_t n = strlen(name);
+	bool good = n > 0 && n <= most && is_alnum(name[0]) &&
+		    is_alnum(name[n - 1]);
+
+	for (size_t i = 0; good && i < n; i++)
+		good = is_alnum(name[i]) || strchr(marks, name[i]) != NULL;
+	return good ? 0 :
+		      err_set(e, ERR_DATA,
+			      "%s %s: Swarm takes letters, digits and \"%s\", a "
+			      "letter or digit first and last, at most %zu in all",
+			      type, name, marks, most);
+}
+
 /* A name that the file gave may be of another content already. */
 static int named(const cJSON *wanted, const cJSON *there, const char *type,
 		 struct err *e)
@@ -333,8 +357,12 @@ static int named(const cJSON *wanted, const cJSON *there, const char *type,
 	const cJSON *has = stack_named(there, json_text(wanted, "Name"));
 	char hash[2 * SHA256_LEN + 1];
 
-	if (has == NULL || !json_bool_opt(wanted, "Named", false) ||
-	    json_text(has, "Hash")[0] == '\0')
+	if (!json_bool_opt(wanted, "Named", false))
+		return 0;
+	if (check_name(json_text(wanted, "Name"), CONTENT_NAME_MAX, "_-.", type,
+		       e) < 0)
+		return -1;
+	if (has == NULL || json_text(has, "Hash")[0] == '\0')
 		return 0;
 	data_hash(wanted, hash);
 	return strcmp(hash, json_text(has, "Hash")) == 0 ?
@@ -363,38 +391,88 @@ static bool in_file(const struct deploy *p, const char *service)
 	return stack_named(p->c.services, service) != NULL;
 }
 
-struct taken {
-	struct deploy *p;
-	bool prune;
-};
-
-/* Ports of services that are neither of the file nor about to go. */
-static int take_taken(void *ctx, const cJSON *service, struct err *e)
+/* Of another stack, or of none: "a" with "b_c" has a service of the same name as
+ * "a_b" with "c". */
+static int not_ours(const char *type, const char *name, struct err *e)
 {
-	struct taken *t = ctx;
+	return err_set(e, ERR_DATA,
+		       "%s %s is there and not of this stack; deploy under "
+		       "another NAME, or remove that first",
+		       type, name);
+}
+
+static int others_networks(const struct deploy *p, struct err *e)
+{
+	const cJSON *item, *has;
+
+	cJSON_ArrayForEach(item, p->c.networks) {
+		has = stack_named(p->has.networks, json_text(item, "Name"));
+		if (has != NULL && !json_bool_opt(item, "External", false) &&
+		    !stack_of(has, p->c.stack))
+			return not_ours("network", json_text(item, "Name"), e);
+	}
+	return 0;
+}
+
+static const char *mode_of(const cJSON *spec)
+{
+	const cJSON *mode = json_get(spec, "Mode");
+
+	return mode != NULL && mode->child != NULL ? mode->child->string : "";
+}
+
+/* One of the file's that is there has to be the stack's, and of its mode. */
+static int check_same(const struct deploy *p, const cJSON *service, struct err *e)
+{
 	const char *name = stack_service_name(service);
+	const cJSON *has = json_get(service, "Spec");
+
+	if (!stack_of(has, p->c.stack))
+		return not_ours("service", name, e);
+	if (strcmp(mode_of(has), mode_of(stack_named(p->c.services, name))) != 0)
+		return err_set(e, ERR_DATA,
+			       "service %s is there with the mode %s, and Swarm "
+			       "changes none: call it otherwise, or first remove "
+			       "that ('docker service rm', by 'azswarm docker-env')",
+			       name, mode_of(has));
+	return 0;
+}
+
+/* A service that is there; the ports of one that stays are its own. */
+static int take_other(void *ctx, const cJSON *service, struct err *e)
+{
+	struct deploy *p = ctx;
+	const char *name = stack_service_name(service);
+	bool ours = stack_of(json_get(service, "Spec"), p->c.stack);
 	const cJSON *mine;
 
-	if (in_file(t->p, name) ||
-	    (t->prune && stack_of(json_get(service, "Spec"), t->p->c.stack)))
+	if (in_file(p, name))
+		return check_same(p, service, e);
+	if (p->s->prune && ours)
 		return 0;
-	cJSON_ArrayForEach(mine, t->p->c.services)
+	cJSON_ArrayForEach(mine, p->c.services)
 		if (service_port_clash(mine, json_get(service, "Spec"), e) < 0)
 			return err_in(e, "service %s", json_text(mine, "Name"));
 	return 0;
 }
 
-static int check_ports(struct deploy *p, struct err *e)
+static int check_services(struct deploy *p, struct err *e)
 {
-	struct taken t = { p, p->s->prune };
 	const cJSON *a, *b;
+
+	cJSON_ArrayForEach(a, p->c.services)
+		if (check_name(json_text(a, "Name"), SERVICE_NAME_MAX, "_-",
+			       "service", e) < 0)
+			return -1;
 
 	cJSON_ArrayForEach(a, p->c.services)
 		cJSON_ArrayForEach(b, p->c.services)
 			if (a != b && service_port_clash(b, a, e) < 0)
 				return err_in(e, "service %s",
 					      json_text(b, "Name"));
-	return docker_each(p->d, "/services", take_taken, &t, e);
+	return ports_refuse(p->c.services, e) < 0 ?
+		       -1 :
+		       docker_each(p->d, "/services", take_other, p, e);
 }
 
 static int check(struct deploy *p, struct err *e)
@@ -404,7 +482,8 @@ static int check(struct deploy *p, struct err *e)
 					  "config", e) < 0 ||
 			       check_list(p->c.secrets, p->has.secrets,
 					  "secret", e) < 0 ||
-			       check_ports(p, e) < 0 ?
+			       others_networks(p, e) < 0 ||
+			       check_services(p, e) < 0 ?
 		       -1 :
 		       0;
 }
@@ -535,6 +614,34 @@ static int pin_all(struct deploy *p, struct err *e)
 }
 
 /* ---- only looking ---- */
+
+/* Of what is there and has to stay as it is, what is not as the file has it, or
+ * cannot be known. */
+static void say_fixed(struct deploy *p)
+{
+	static const char *const fixed[] = { "Driver", "Internal", "Attachable" };
+	const cJSON *item, *has;
+
+	cJSON_ArrayForEach(item, p->c.networks) {
+		has = stack_named(p->has.networks, json_text(item, "Name"));
+		if (has == NULL || json_bool_opt(item, "External", false))
+			continue;
+		for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+			if (!cJSON_Compare(json_get(item, fixed[i]),
+					   json_get(has, fixed[i]), true))
+				ui_say(p->s->ui,
+				       "network %s is there with another %s, which "
+				       "Swarm does not change",
+				       json_text(item, "Name"), fixed[i]);
+	}
+	cJSON_ArrayForEach(item, p->c.secrets)
+		if (p->s->dry_run && json_bool_opt(item, "Named", false) &&
+		    stack_named(p->has.secrets, json_text(item, "Name")) != NULL)
+			ui_say(p->s->ui,
+			       "secret %s is there; whether with these bytes, only "
+			       "deploying tells, and refuses others",
+			       json_text(item, "Name"));
+}
 
 static void new_ones(struct stack_rows *r, const cJSON *wanted,
 		     const cJSON *has, const char *type)
@@ -748,10 +855,11 @@ static int make(struct deploy *p, struct err *e)
 	if (put_all(p, e) < 0 || converge_all(p, e) < 0)
 		return -1;
 	/* an update that is not over may go back to what was */
-	if (!p->s->no_wait &&
-	    stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e) < 0)
-		return -1;
-	return ports_close(p->s, p->d, e);
+	if (p->s->no_wait)
+		return 0;
+	return stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e) < 0 ?
+		       -1 :
+		       ports_close(p->s, p->d, e);
 }
 
 /* Where it is to be seen, behind the load balancer. */
@@ -815,6 +923,7 @@ int cmd_deploy_stack(struct session *s, int argc, char **argv, struct err *e)
 	    stack_has_read(p.d, p.c.stack, &p.has, e) < 0 || check(&p, e) < 0 ||
 	    pin_all(&p, e) < 0)
 		goto out;
+	say_fixed(&p);
 	if (s->dry_run) {
 		stack_ids(&p.c, &p.has);
 		rc = dry_run(&p, e);

@@ -19,7 +19,7 @@ struct stack_has {
 	cJSON *services; /* of this stack, as GET /services has them */
 	/* all of the swarm, objects: ID, Version, Name, Labels, Hash
 	 * (SHA-256 of the data, hex; "" of a secret); of networks ID, Name,
-	 * Labels, Scope */
+	 * Labels, Scope, Driver, Internal, Attachable */
 	cJSON *networks, *configs, *secrets;
 };
 /* 0 or -1; stack_has_release(h) either way. */

@@ -165,24 +165,48 @@ struct walk {
 	const char *name; /* the service's */
 };
 
-/* Whether its value is for nobody to see: a variable or a label that is
- * called like what it holds. */
-static bool hushed(const char *path)
+/* Whether its value is for nobody to see: a variable, a label or an option that
+ * is called like what it holds. */
+static bool hushed_name(const char *path)
 {
-	static const char *const words[] = { "*pass*",	 "*secret*",
-					     "*token*",	 "*key*",
-					     "*auth*",	 "*credential*",
-					     "*private*" };
+	static const char *const words[] = { "*pass*",	  "*secret*",
+					     "*token*",	  "*key*",
+					     "*auth*",	  "*credential*",
+					     "*private*", "*pwd*" };
 	struct str at = str_of(path);
 	ptrdiff_t env = str_find(at, STR(".Env.")),
-		  labels = str_find(at, STR("Labels."));
+		  labels = str_find(at, STR("Labels.")),
+		  options = str_find(at, STR("Options."));
 
-	if (env < 0 && labels < 0)
+	if (env < 0 && labels < 0 && options < 0)
 		return false;
-	at = str_skip(at, (size_t)(env >= 0 ? env + 5 : labels + 7));
+	at = str_skip(at, (size_t)(env >= 0    ? env + 5 :
+				   labels >= 0 ? labels + 7 :
+						 options + 8));
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (str_glob(str_of(words[i]), at))
 			return true;
+	return false;
+}
+
+/* "https://user:password@host", "username=u,password=p", wherever that stands. */
+static bool hushed_value(const cJSON *v)
+{
+	static const char *const words[] = { "*pass=*",	  "*password=*",
+					     "*passwd=*", "*pwd=*",
+					     "*secret=*", "*token=*",
+					     "*key=*" };
+	struct str s = str_of(json_text(v, "")), left;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (str_glob(str_of(words[i]), s))
+			return true;
+	while (str_cut(&s, '@', &left)) {
+		ptrdiff_t at = str_find(left, STR("://"));
+
+		if (at >= 0 && str_chr(str_skip(left, (size_t)at + 3), ':') >= 0)
+			return true;
+	}
 	return false;
 }
 
@@ -191,7 +215,7 @@ static void show(const cJSON *v, const char *path, struct buf *out)
 {
 	if (v == NULL)
 		return;
-	if (hushed(path)) {
+	if (hushed_name(path) || hushed_value(v)) {
 		buf_adds(out, "(not shown)");
 		return;
 	}

@@ -14,6 +14,7 @@
 
 #define LOOK_MS 1000
 #define NETWORK_GONE_MS 90000
+#define NAME_MAX_N 255
 
 static int gone(struct session *s, struct docker *d, const char *type,
 		const char *path, const char *id, const char *name, struct err *e)
@@ -93,21 +94,28 @@ int stack_network_remove(struct session *s, struct docker *d, const char *id,
 	return rc;
 }
 
-/* Whether a service of the stack names it. */
-static bool in_use(const struct stack_has *h, const char *list,
-		   const char *member, const cJSON *item)
+static bool names(const cJSON *task, const char *list, const char *member,
+		  const char *id)
 {
-	const cJSON *service, *use;
+	const cJSON *use;
 
-	cJSON_ArrayForEach(service, h->services) {
-		const cJSON *task = json_at(service, "Spec.TaskTemplate");
-
-		cJSON_ArrayForEach(use, json_at(task, list))
-			if (strcmp(json_text(use, member),
-				   json_text(item, "ID")) == 0)
-				return true;
-	}
+	cJSON_ArrayForEach(use, json_at(task, list))
+		if (strcmp(json_text(use, member), id) == 0)
+			return true;
 	return false;
+}
+
+/* Whether it is a service's; or was, and the update is not through that lets go
+ * of it. */
+static bool is_used(const cJSON *service, const char *list, const char *member,
+		    const char *id)
+{
+	const char *update = json_text(service, "UpdateStatus.State");
+
+	return names(json_at(service, "Spec.TaskTemplate"), list, member, id) ||
+	       (*update != '\0' && strcmp(update, "completed") != 0 &&
+		names(json_at(service, "PreviousSpec.TaskTemplate"), list,
+		      member, id));
 }
 
 /* A sweep: what goes with it, and rows for who only looks. */
@@ -116,9 +124,40 @@ struct sweep {
 	struct docker *d;
 	const struct compose *c;
 	struct stack_has h;
+	cJSON *others; /* services of other stacks, and of none */
 	bool all;
 	struct stack_rows *rows;
 };
+
+/* Another's need not be in the way: it stays, and that is said. */
+static bool in_use(const struct sweep *w, const char *type, const char *list,
+		   const char *member, const cJSON *item)
+{
+	const char *id = json_text(item, "ID");
+	const cJSON *service;
+
+	cJSON_ArrayForEach(service, w->h.services)
+		if (is_used(service, list, member, id))
+			return true;
+	cJSON_ArrayForEach(service, w->others)
+		if (is_used(service, list, member, id)) {
+			ui_say(w->s->ui, "%s %s stays: service %s uses it",
+			       type, json_text(item, "Name"),
+			       stack_service_name(service));
+			return true;
+		}
+	return false;
+}
+
+static int take_other(void *ctx, const cJSON *service, struct err *e)
+{
+	struct sweep *w = ctx;
+
+	(void)e;
+	if (!stack_of(json_get(service, "Spec"), w->c->stack))
+		cJSON_AddItemToArray(w->others, cJSON_Duplicate(service, true));
+	return 0;
+}
 
 static int go(struct sweep *w, const char *type, const cJSON *item, struct err *e)
 {
@@ -151,7 +190,7 @@ static int sweep_list(struct sweep *w, const char *type, const char *uses,
 
 		if (stack_of(item, stack) && stack_named(wanted, name) == NULL &&
 		    (w->all || stack_by_content(name, stack)) &&
-		    !in_use(&w->h, uses, id, item) && go(w, type, item, e) < 0)
+		    !in_use(w, type, uses, id, item) && go(w, type, item, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -177,6 +216,9 @@ int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 	struct sweep w = { .s = s, .d = d, .c = c, .all = all, .rows = rows };
 	int rc = stack_has_read(d, c->stack, &w.h, e);
 
+	w.others = cJSON_CreateArray();
+	if (rc == 0)
+		rc = docker_each(d, "/services", take_other, &w, e);
 	if (rc == 0 && rows != NULL)
 		leave_others(&w);
 	if (rc == 0)
@@ -189,6 +231,7 @@ int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 		rc = sweep_list(&w, "network", "Networks", "Target",
 				w.h.networks, c->networks, e);
 	stack_has_release(&w.h);
+	json_burn(w.others);
 	return rc;
 }
 
@@ -232,8 +275,15 @@ int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *stack = argc > 1 ? argv[1] : STACK_DEMO;
 	struct remote r;
-	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
+	int rc;
 
+	/* to the Engine a label without a value is that of every stack */
+	if (*stack == '\0' || strlen(stack) > NAME_MAX_N)
+		return err_set(e, ERR_USAGE,
+			       "\"%.*s\" is no stack's name; 'azswarm stacks' "
+			       "lists them",
+			       NAME_MAX_N, stack);
+	rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 	if (rc == 0)
 		rc = destroy(s, remote_docker(&r), stack, e);
 	if (rc == 0)

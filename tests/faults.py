@@ -109,6 +109,7 @@ COMMANDS = [
     (STORED, PUSH, '^app:1 pushed; 0.0 MiB'),
     (PUSHED, 'images', '^app +1 +sha256:'),
     (PUSHED, 'images rm app:1 --yes', '^app:1 (removed|is not there)$'),
+    (SERVED, 'images --prune', '^agents000000: 1 images gone, 1.0 MiB free again$'),
     (STACKED, 'stacks', '^test-stack +2 '),
     (STACKED, 'ps', '^test-stack_web'),
     (RUNNING, 'proxy', '-> 10.77.16.4:80'),

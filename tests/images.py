@@ -15,6 +15,9 @@ short	a config with one layer more than there are
 twice	manifest.json once more, at the end, of an image that is not there
 sizes	a header with a size beyond the archive's end
 deep	an index that has an index, and so on
+often	one that has an index 100 times, which has an index 100 times
+alike	two images, which both say that their tag is 1, and no name
+os	of a platform with a line's end in it
 """
 import hashlib, io, json, random, sys, tarfile
 
@@ -83,7 +86,7 @@ elif kind == "sizes":
 	i = tarfile.TarInfo("manifest.json")
 	i.size = 1 << 30
 	t.fileobj.write(i.tobuf(tarfile.USTAR_FORMAT))
-elif kind in ("index", "deep"):
+elif kind in ("index", "deep", "often", "os", "alike"):
 	oci = "application/vnd.oci.image."
 	def blob(b, type_, **more):
 		put("blobs/sha256/" + digest(b)[7:], b)
@@ -93,6 +96,9 @@ elif kind in ("index", "deep"):
 			"config": blob(config(layers, arch), oci + "config.v1+json"),
 			"layers": [blob(l, oci + type_) for l in layers]}
 		return blob(json.dumps(doc, indent=1).encode(), oci + "manifest.v1+json", **more)
+	if kind == "os":
+		config = lambda layers, arch: json.dumps({"architecture": arch, "os": "linux\r\nx-ms-meta-proof: 1",
+			"rootfs": {"type": "layers", "diff_ids": [digest(l) for l in layers]}}).encode()
 	def plat(arch):
 		return {"architecture": arch, "os": "linux"}
 	many = [image(layers, "amd64", platform=plat("amd64")),
@@ -102,11 +108,17 @@ elif kind in ("index", "deep"):
 		{"mediaType": oci + "manifest.v1+json", "digest": digest(b"away"), "size": 4,
 			"platform": plat("s390x")}]
 	root = None
-	for k in range(8 if kind == "deep" else 1):
-		doc = {"schemaVersion": 2, "mediaType": oci + "index.v1+json", "manifests": [root] if root else many}
+	often = 100 if kind == "often" else 1
+	for k in range({"deep": 8, "often": 3}.get(kind, 1)):
+		doc = {"schemaVersion": 2, "mediaType": oci + "index.v1+json", "manifests": [root] * often if root else many}
 		root = blob(json.dumps(doc, indent=1).encode(), oci + "index.v1+json")
+	if kind == "os":
+		root = image(layers, "amd64")
 	root["annotations"] = {"io.containerd.image.name": "docker.io/library/" + name}
-	put("index.json", json.dumps({"schemaVersion": 2, "manifests": [root]}).encode())
+	roots = [root]
+	if kind == "alike":
+		roots = [image(layers[:k], "amd64", annotations={"org.opencontainers.image.ref.name": "1"}) for k in (1, 2)]
+	put("index.json", json.dumps({"schemaVersion": 2, "manifests": roots}).encode())
 	put("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
 	print(root["digest"])
 else:

@@ -375,6 +375,9 @@ def command(name):
                                      (b'' if name == 'master0' else b'reboot\n') + b'end\n')
             else:
                 process.stdout.write(b'version 0.0.1\nend\n')
+        elif process.command == 'sudo -n /usr/local/bin/azswarm prune':
+            keeps = await process.stdin.read()
+            process.stdout.write(b'image 1048576 old:1\nfreed 1048576\nend\n' if keeps.endswith(b'\nend\n') else b'')
         elif process.command and process.command.startswith('sudo -n sh -c '):
             # a script, with two words behind it: what an engine keeps of its swarm
             if process.command.endswith(" pack '/var/lib/docker'"):

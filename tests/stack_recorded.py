@@ -59,5 +59,10 @@ for kind in recorder.KINDS:
                 for member in list(ref):
                     if member in ('SecretName', 'ConfigName', 'SecretID', 'ConfigID'):
                         ref[member] = plain(ref[member])
+            credential = (spec.get('Privileges') or {}).get('CredentialSpec')
+            if credential and credential['Config']:
+                if not credential['Config'].startswith('id-'):
+                    sys.exit('a name for an ID: ' + credential['Config'])
+                credential['Config'] = plain(credential['Config'])
         out[kind].append(body)
 print(json.dumps(out))

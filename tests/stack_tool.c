@@ -51,6 +51,17 @@ int ports_open(struct session *s, struct docker *d, const cJSON *specs,
 	return 0;
 }
 
+int ports_refuse(const cJSON *specs, struct err *e)
+{
+	const cJSON *spec;
+
+	cJSON_ArrayForEach(spec, specs)
+		if (json_int_opt(spec, "EndpointSpec.Ports[0].PublishedPort",
+				 0) == 2377)
+			return err_set(e, ERR_USAGE, "the cluster's own");
+	return 0;
+}
+
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
 	(void)s, (void)d, (void)e;

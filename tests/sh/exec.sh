@@ -125,6 +125,9 @@ expect 'logs: --since 5 of what' 2 'expected how long ago' "$AZSWARM" logs --sin
 expect 'logs: --tail what' 2 'expected a number, or all' "$AZSWARM" logs --tail -1 shop_web
 sh -c '"$AZSWARM" logs lines 2>err; echo $? >status' | head -c 5 >/dev/null
 same 'logs: who reads no more is no error' '141 ' "$(cat status) $(cat err)"
+expect 'logs: a full disk' 1 '^azswarm: logs: writing what came: No space left' sh -c '"$AZSWARM" logs lines >/dev/full'
+expect 'logs: since long ago' 0 'out 19' "$AZSWARM" logs --since 1000000d shop_web
+expect 'logs: since tomorrow' 0 '' "$AZSWARM" logs --since 2099-01-01T00:00:00Z shop_web
 
 follow()	# ARGUMENTS...: its lines, numbers, go to follow.out
 {
@@ -197,6 +200,13 @@ sum=$(sha256sum <in)
 same 'exec: to who reads late' "$sum" "$("$AZSWARM" exec -i "$task" cat <in 2>err | { sleep 3; sha256sum; })"
 same 'exec: from who writes late' "$sum" "$({ head -c 5 in; sleep 3; tail -c +6 in; } | "$AZSWARM" exec -i "$task" cat 2>err | sha256sum)"
 same 'exec: over a connection that is kept' "$sum" "$(SHARE_SSH=true "$AZSWARM" exec -i "$task" cat <in 2>err | sha256sum)"
+# shellcheck disable=SC2046
+both 'many words' '' echo $(seq 2000)
+sh -c '"$AZSWARM" exec "$1" sh -c "while :; do echo y; done" 2>err; echo $? >status' - "$task" | head -n 1 >/dev/null
+same 'exec: who reads no more is no error' '141 ' "$(cat status) $(cat err)"
+expect 'exec: a full disk' 125 '^azswarm: exec: writing what came: No space left' sh -c '"$AZSWARM" exec "$1" echo 1 >/dev/full' - "$task"
+same 'exec: without a standard input' hi "$("$AZSWARM" exec "$task" echo hi 2>&1 <&-)"
+same 'exec: -i without one' 0 "$("$AZSWARM" exec -i "$task" cat 2>&1 <&-; echo $?)"
 
 expect 'exec: of a service, which task it is' 0 '^shop_web[.]1 .* on master0$' "$AZSWARM" exec shop_web true
 expect 'exec: of a global one' 0 '^all .* on master0$' "$AZSWARM" exec all true

@@ -4,34 +4,8 @@
 # time: 120
 # needs: python3-asyncssh, a network namespace
 . "$SRCDIR/tests/lib.sh"
-need python3 jq curl
-own=
-for own in 'unshare -n' 'unshare -rn' ''; do
-	[ -n "$own" ] && $own true 2>/dev/null && break
-done
-[ -n "$own" ] && /usr/bin/python3 -c 'import asyncssh' 2>/dev/null ||
-	skip_all 'no network of its own, or no asyncssh'
-
-# port 22 wants a network of its own: all that follows is in it
-if [ "${1-}" != inside ]; then
-	exec $own sh "$SRCDIR/tests/sh/ports.sh" inside
-fi
-ip link set lo up
-export XDG_CACHE_HOME="$PWD/cache"
-"$AZSWARM" keys --quiet
-spawn emulator "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --record "$PWD/record"
-wait_for 30 grep -q '^ready ' emulator || { not_ok start "$(cat emulator)"; exit 1; }
-. azure/env
-mkdir places
-spawn played /usr/bin/python3 -W ignore "$SRCDIR/tests/paper_cluster.py" played.ready keys "$PWD/places"
-wait_for 30 test -e played.ready
-for command in deploy-storage params deploy-compute; do
-	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok $command "$(tail -n 2 out)"
-done
-mkdir one
-"$AZSWARM" list-endpoints --output tsv | sed -n 's/^master[0-9]-ip	\([^	]*\)	.*/\1/p' | while read -r address; do
-	ln -s ../one places/"$address"
-done
+need curl
+. "$SRCDIR/tests/paper.sh"
 
 # ---- tools ----
 
@@ -92,11 +66,12 @@ same 'the two of the demo' '80|tcp|ingress|web|http-80|services|ok 81|tcp|ingres
 
 # ---- what is out of step, and mended ----
 
-swarm web:443 dns:5353/udp edge:8443:global:host own:9000:one:host sctp:5000/sctp high:65535
-same 'what is published, and not let in' '80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes 443|tcp|ingress|web|||no rule 5000|tcp|ingress|sctp|||not balanced: Azure balances no SCTP 5353|udp|ingress|dns|||no rule 8443|tcp|host|edge|||no rule 9000|tcp|host|own|||not balanced: it is on the nodes of its tasks alone 65535|tcp|ingress|high|||not balanced: Azure balances no port above 65534 ' "$(ports)"
+swarm web:443 dns:5353/udp edge:8443:global:host own:9000:one:host sctp:5000/sctp high:65535 ssh:22
+same 'what is published, and not let in' '22|tcp|ingress|ssh||swarm-nobody-else|not balanced: it is the cluster'\''s own 80|tcp|||http-80|services|open, and nobody publishes 81|tcp|||http-81|services|open, and nobody publishes 443|tcp|ingress|web|||no rule 5000|tcp|ingress|sctp|||not balanced: Azure balances no SCTP 5353|udp|ingress|dns|||no rule 8443|tcp|host|edge|||no rule 9000|tcp|host|own|||not balanced: it is on the nodes of its tasks alone 65535|tcp|ingress|high|||not balanced: Azure balances no port above 65534 ' "$(ports)"
 : >record
 expect 'a look alone is 0' 0 'no rule' "$AZSWARM" ports
 expect '--dry-run: 5' 5 "out of step; 'azswarm ports --apply' mends it" "$AZSWARM" ports --dry-run
+expect '--dry-run, and --apply' 5 'out of step' "$AZSWARM" ports --apply --dry-run
 same 'and nothing was written' '' "$(written)"
 same 'nor is there a lock' '' "$(jq -r 'select(.url | test("lock-")) | .url' record)"
 expect 'ask: without a terminal' 2 'would open 443/tcp \(web\), 5353/udp \(dns\), 8443/tcp \(edge\) to the Internet; say --yes' \
@@ -219,6 +194,9 @@ expect 'stack: auto' 0 'port 5353/udp is open to the Internet now: service shop_
 same 'stack: what it publishes' 'http-80 http-81 by-hand meanwhile tcp-443 udp-5353 tcp-8443' \
 	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
 sed -i 's/, "5353:53.udp"//' shop.yml
+: >record
+expect 'stack: not waited for' 0 '' "$AZSWARM" deploy-stack shop.yml shop --no-wait
+same 'stack: not waited for: it may yet go back, so nothing is closed' '' "$(written)"
 expect 'stack: changed, what it does not publish any more is closed' 0 'port 5353/udp is closed' "$AZSWARM" deploy-stack shop.yml shop
 expect 'stack: gone' 0 'port 443/tcp is closed: no service publishes it any more' "$AZSWARM" destroy-stack shop
 same 'stack: as before' 'http-80 http-81 by-hand meanwhile' \

@@ -81,6 +81,8 @@ no()		# CASE ERE ARGUMENTS...
 	expect "$no_case" 1 "azswarm: push: .*$no_re" "$AZSWARM" push "$@"
 }
 no "none of two" '2 images are in it, and none is called x:1; save' x:1 --from two.tar
+made alike alike.tar >/dev/null
+no "two that may be meant" 'several images in it may be x:1; save' x:1 --from alike.tar
 no "compressed" "old.tar.gz: it is compressed with gzip; 'gzip -dc FILE [|] azswarm push" x --from old.tar.gz
 head -c 700000 old.tar >cut.tar
 no "cut short" 'cut.tar: it is cut short' x --from cut.tar
@@ -90,7 +92,7 @@ tar -cf hello.tar hello
 no "no image" "neither index.json nor manifest.json.*'docker save' makes one" x --from hello.tar
 no "no file" 'nowhere.tar: No such file' x --from nowhere.tar
 expect "a folder" 2 "tar -C tmp -c . [|]" sh -c 'mkdir -p tmp; "$AZSWARM" push x --from tmp'
-for kind in out loop short twice sizes deep; do
+for kind in out loop short twice sizes deep often os; do
 	made $kind $kind.tar >/dev/null
 done
 no "a link out of the archive" 'layer "1/layer.tar" is not in it' x --from out.tar
@@ -99,10 +101,16 @@ no "a layer that is missing" 'its config is of 3 layers, and 2 are in it' x --fr
 no "the last of two counts" '"x" is not in it' x --from twice.tar
 no "a size that is a lie" 'sizes.tar: it is cut short' x --from sizes.tar
 no "an index that has no end" 'too deep' x --from deep.tar
+no "one that is named over and over" 'its indexes name more than 2048 manifests' x --from often.tar
 expect "a name that is none" 2 'expected NAME\[:TAG\]' "$AZSWARM" push App:1 --from old.tar
 expect "the name that is ours" 2 "the program's own image" "$AZSWARM" push azswarm:1 --from old.tar
+expect "and what is below it" 2 "the program's own image" "$AZSWARM" push azswarm/x:1 --from old.tar
 same "of all of these nothing is there" 'app:1 app:latest made:1 team/app:x' \
 	"$("$AZSWARM" images --output json 2>err | jq -r '[.[] | .name + ":" + .tag] | join(" ")')"
+
+expect "a platform that would be a header of its own is not told" 0 '^odd:1 pushed' "$AZSWARM" push odd:1 --from os.tar
+same "nor is it stored" '' "$("$AZSWARM" images odd --output json 2>err | jq -r '.[0].platforms')"
+"$AZSWARM" images rm odd:1 --yes >out 2>&1 || not_ok "images rm odd:1" "$(cat out)"
 
 # ---- what is large ----
 
@@ -252,6 +260,10 @@ proof=$(sed -n 's/^x-ms-meta-proof: \([0-9a-f]*\)\r$/\1/p' head)
 same "a tag has the media type of its manifest" application/vnd.oci.image.manifest.v1+json \
 	"$(sed -n 's/^Content-Type: \(.*\)\r$/\1/p' head)"
 same "what it is stands there by its digest, too" "${digest#sha256:}" \
+	"$(ask GET "blobs/sha256/${digest#sha256:}" | sha256sum | cut -d' ' -f1)"
+ask PUT "blobs/sha256/${digest#sha256:}" -H 'x-ms-blob-type: BlockBlob' -d 'another'
+push app --from oci.tar >out
+same "and push puts it there again" "${digest#sha256:}" \
 	"$(ask GET "blobs/sha256/${digest#sha256:}" | sha256sum | cut -d' ' -f1)"
 # the tag of one image on another, with whatever proof that has
 ask PUT manifests/app/1 -H 'x-ms-blob-type: BlockBlob' -H "x-ms-meta-proof: $proof" \

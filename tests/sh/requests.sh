@@ -77,6 +77,7 @@ for command in deploy-monitor kill-monitor deploy-replicated-service deploy-glob
 	asks 1 $command
 done
 asks 1 scale-service 3
+asks 1 images --prune
 asks 1 logs web
 asks 125 exec web true
 for command in rebalance chaos-monkey restart-agents; do

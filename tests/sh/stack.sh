@@ -47,6 +47,29 @@ expect 'a port that another has' 1 'service t_web: port 8081 is taken by the ser
 	stack deploy-stack taken.yml t
 printf 'services:\n  a:\n    image: busy:1\n    ports: ["82:80"]\n  b:\n    image: busy:1\n    ports: ["82:81"]\n' >twice.yml
 expect 'a port twice' 1 'port 82 is taken by the service t_' stack deploy-stack twice.yml t
+for to in web.x web-; do
+	printf 'services:\n  "%s":\n    image: busy:1\n' $to >name.yml
+	expect "a name that Swarm has not: $to" 1 "service t_$to: Swarm takes letters, digits" stack deploy-stack name.yml t
+done
+printf 'services:\n  web:\n    image: busy:1\n' >name.yml
+expect 'one that is too long' 1 'Swarm takes letters, digits .*, at most 63 in all' \
+	stack deploy-stack name.yml "$(printf '%060d' 0)"
+printf 'services:\n  web:\n    image: busy:1\n    configs: [c]\nconfigs:\n  c: {content: x, name: "my config"}\n' >name.yml
+expect 'a name of a config' 1 'config my config: Swarm takes letters' stack deploy-stack name.yml t
+printf 'services:\n  web:\n    image: busy:1\n    ports: ["2377:80"]\n' >name.yml
+expect 'a port of the cluster, only looked at' 2 "the cluster's own" stack deploy-stack name.yml t --dry-run
+endless() { yes '#' | timeout 60 "$tool" "$PWD/engine/docker.sock" deploy-stack - t; }
+expect 'a file without an end' 1 'standard input' endless
+docker service create -q -d --name t_web busy:1 sleep 3600 >/dev/null
+printf 'services:\n  web:\n    image: busy:2\n' >name.yml
+expect 'a service of nobody' 1 'service t_web is there and not of this stack' stack deploy-stack name.yml t
+expect 'only looked at, the same' 1 'service t_web is there and not of this stack' stack deploy-stack name.yml t --dry-run
+same 'it is as it was' 'busy:1' "$(spec t_web .TaskTemplate.ContainerSpec.Image)"
+docker service rm t_web >/dev/null
+docker network create -d overlay --label com.docker.stack.namespace=a a_b_c >/dev/null
+printf 'services:\n  web:\n    image: busy:2\n    networks: [c]\nnetworks: {c: }\n' >name.yml
+expect 'a network of another stack' 1 'network a_b_c is there and not of this stack' stack deploy-stack name.yml a_b
+docker network rm a_b_c >/dev/null
 same 'and nothing was begun' 'other' "$(docker service ls --format '{{.Name}}' | xargs)"
 same 'nor a network made' '' "$(docker network ls -q -f label=com.docker.stack.namespace)"
 docker service rm other >/dev/null
@@ -182,17 +205,42 @@ same 'the secret is the same' "$secret" "$(docker secret ls --format '{{.Name}}'
 cp shop/compose.yml shop/bad.yml
 echo 'color=green' >shop/page.conf
 sed -i 's/exec sleep 3600/exit 3/' shop/bad.yml
-expect 'one that is rolled back' 1 'service shop_web: its update is rollback' stack deploy-stack shop/bad.yml shop
+expect 'one that is rolled back' 1 'service shop_web: its update is rollback_completed' stack deploy-stack shop/bad.yml shop
 check 'it says of what' grep -q 'task: non-zero exit (3)' out
 same 'both configs are kept' 2 "$(docker config ls -q | wc -l)"
-rolled() { [ "$(docker service inspect shop_web --format '{{.UpdateStatus.State}}')" = rollback_completed ]; }
-check 'Docker has the old one again' wait_for 60 rolled
+check 'that it goes back was said' grep -q 'service shop_web: its update is rolled back: ' out
+same 'Docker has the old one again' rollback_completed \
+	"$(docker service inspect shop_web --format '{{.UpdateStatus.State}}')"
 same 'with its config' color=blue "$(page)"
 sed -i 's/failure_action: rollback/failure_action: pause/' shop/bad.yml
 expect 'one that is paused' 1 'service shop_web: its update is paused' stack deploy-stack shop/bad.yml shop
 expect 'ps names what failed' 0 'task: non-zero exit \(3\)' stack ps shop
+printf 'services:\n  each:\n    image: busy:1\n    command: sleep 3600\n    stop_signal: SIGKILL\n    deploy: {mode: global}\n' >each.yml
+expect 'another service beside it' 0 'service shop_each: 1 of 1' stack deploy-stack each.yml shop
+same 'what it may go back to is kept' 2 "$(docker config ls -q | wc -l)"
+sed -i 's/mode: global/mode: replicated/' each.yml
+expect 'a mode that Swarm does not change' 1 'service shop_each is there with the mode Global' \
+	stack deploy-stack each.yml shop --dry-run
 expect 'and back' 0 'service shop_web: 3 of 3 tasks run' stack deploy-stack shop/compose.yml
 same 'what is left over goes then' 1 "$(docker config ls -q | wc -l)"
+
+# ---- what else makes another config, and what nobody is to see ----
+
+sed 's|file: ./page.conf|&\n    labels: {of: page}|; s|^      GREETING: .*|&\n      URL: "http://me:not-for-you@there"|' \
+	shop/compose.yml >shop/labels.yml
+expect 'a label of a config: looked at' 5 'ConfigName: shop_page_.* -> shop_page_' \
+	stack deploy-stack shop/labels.yml shop --dry-run
+sed -i 's/^  front:/&\n    attachable: true/' shop/labels.yml
+expect 'a network that is otherwise' 5 'network shop_front is there with another Attachable' \
+	stack deploy-stack shop/labels.yml shop --dry-run
+check 'a password in an address is not shown' grep -q 'Env.URL: (not shown)' out
+check 'nowhere' no grep -q 'not-for-you' out
+printf 'services:\n  web:\n    image: busy:1\n    command: sleep 3600\n    credential_spec: {config: c}\nconfigs:\n  c: {content: "{}"}\n' >cred.yml
+expect 'a credential specification' 0 'service cred_web made' stack deploy-stack cred.yml cred --no-wait
+same 'by the ID of its config' "$(docker config ls -q -f label=com.docker.stack.namespace=cred)" \
+	"$(spec cred_web .TaskTemplate.ContainerSpec.Privileges.CredentialSpec.Config)"
+expect 'which is as the file has it' 0 'stack cred is as the file has it' stack deploy-stack cred.yml cred --dry-run
+expect 'and its end' 0 'service cred_web removed' stack destroy-stack cred
 
 # ---- beside docker's own ----
 
@@ -259,10 +307,20 @@ echo 2 >c
 expect 'a config of another content' 1 'config mine is there with another content' stack deploy-stack named.yml n
 echo 1 >c
 echo 2 >s
+expect 'of which looking tells nothing' 0 'secret mine is there; whether with these bytes' \
+	stack deploy-stack named.yml n --dry-run
 expect 'a secret of another content' 1 'secret mine: it may be there with another content' stack deploy-stack named.yml n
 
 # ---- and none ----
 
+echo x | docker config create free - >/dev/null
+expect 'a stack without a name' 2 'is no stack' stack destroy-stack ''
+same 'takes nothing away' '3 free' "$(docker service ls -q | wc -l) $(docker config ls --format '{{.Name}}' -f name=free)"
+docker config rm free >/dev/null
+docker service create -q -d --name guest --network shop_front busy:1 sleep 3600 >/dev/null
+expect 'a network that a guest is on' 0 'network shop_front stays: service guest uses it' stack destroy-stack shop
+same 'is there' shop_front "$(docker network ls -f label=com.docker.stack.namespace=shop --format '{{.Name}}')"
+docker service rm guest >/dev/null
 expect 'destroyed' 0 'network shop_front removed' stack destroy-stack shop
 expect 'another' 0 'secret mine removed' stack destroy-stack n
 same 'no stack' '' "$(docker stack ls -q 2>/dev/null; docker stack ls --format '{{.Name}}')"

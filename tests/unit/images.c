@@ -24,7 +24,7 @@ static const struct {
 	{ "127.0.0.1:1339/team/web:v1.2-x_Y", "team/web", "v1.2-x_Y" },
 	{ "a.b/c__d/e--f:_", "a.b/c__d/e--f", "_" },
 	{ "ghcr.io/me/app:1", "ghcr.io/me/app", "1" },
-	{ "azswarm/x", "azswarm/x", "latest" },
+	{ "azswarmer/x", "azswarmer/x", "latest" },
 	{ "", NULL, NULL },
 	{ ":1", NULL, NULL },
 	{ "Web", NULL, NULL },
@@ -46,6 +46,7 @@ static const struct {
 	{ "localhost:5000/web:1", NULL, NULL },
 	{ "azswarm", NULL, NULL },
 	{ "127.0.0.1:1339/azswarm:0.2", NULL, NULL },
+	{ "azswarm/x", NULL, NULL },
 };
 
 static void check_names(void)
@@ -80,27 +81,33 @@ static void check_names(void)
 }
 
 static const struct {
-	const char *image;
+	const char *name, *image;
 	bool same;
 } same[] = {
-	{ "web:1", true },
-	{ "127.0.0.1:1339/web:1", true },
-	{ "127.0.0.1:1339/web:1@sha256:00", true },
-	{ "docker.io/library/web:1", true },
-	{ "localhost/web:1", true },
-	{ "web", false },
-	{ "web:2", false },
-	{ "a/web:1", false },
-	{ "ghcr.io/web:1", false },
+	{ "web", "web:1", true },
+	{ "web", "127.0.0.1:1339/web:1", true },
+	{ "web", "127.0.0.1:1339/web:1@sha256:00", true },
+	{ "web", "docker.io/library/web:1", true },
+	{ "web", "localhost/web:1", true },
+	{ "web", "web", false },
+	{ "web", "web:2", false },
+	{ "web", "a/web:1", false },
+	{ "web", "ghcr.io/web:1", false },
+	{ "web", "127.0.0.1:1339/library/web:1", false },
+	{ "library/web", "127.0.0.1:1339/library/web:1", true },
+	{ "library/web", "docker.io/library/web:1", true },
+	{ "docker.io/me/web", "127.0.0.1:1339/docker.io/me/web:1", true },
 };
 
 static void check_same_names(void)
 {
-	struct images_name n = { "web", "1" };
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
+		struct images_name n = { .tag = "1" };
 
-	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
+		snprintf(n.name, sizeof(n.name), "%s", same[i].name);
 		checkf(images_same(&n, str_of(same[i].image)) == same[i].same,
-		       "the same image", "%s", same[i].image);
+		       "the same image", "%s as %s", same[i].image, same[i].name);
+	}
 }
 
 /* ---- archives ---- */
@@ -119,6 +126,8 @@ static void put(const void *p, size_t n)
 		check_give_up("memory", "it is full");
 }
 
+static bool large; /* sizes as GNU tar has those from 8 GiB on */
+
 static void entry(const char *name, char type, const char *link, const char *text)
 {
 	char h[BLOCK] = "", pad[BLOCK] = "";
@@ -127,6 +136,11 @@ static void entry(const char *name, char type, const char *link, const char *tex
 
 	memcpy(h, name, strnlen(name, 100));
 	snprintf(h + 124, BLOCK - 124, "%011zo", n);
+	if (large) {
+		memset(h + 124, 0, 12);
+		h[124] = '\x80';
+		h[135] = (char)n;
+	}
 	h[156] = type;
 	memcpy(h + 157, link, strnlen(link, 100));
 	memcpy(h + 257, "ustar\00000", 8);
@@ -212,6 +226,13 @@ static void check_headers(void)
 	entry("././@LongLink", 'L', "", "a name that is long");
 	entry("a name t", '0', "", "x");
 	check_same(find("a name that is long"), "x", "GNU: a long name");
+	begin();
+	large = true;
+	entry("x", '0', "", "a size in bytes");
+	large = false;
+	entry("y", '0', "", "y");
+	check_same(find("x"), "a size in bytes", "GNU: a size in bytes");
+	check_same(find("y"), "y", "and what is behind it");
 	begin();
 	entry("x", '0', "", "x");
 	put("x", 1);

@@ -279,6 +279,12 @@ static const struct row {
 	{ "of one on others", EDGE(MASTERS("node.role!=manager")), "auto", 0,
 	  false, ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
 	  "services tcp-443" },
+	{ "of one on masters alone, said otherwise",
+	  EDGE(MASTERS("Node.Role != worker")), "auto", 0, false, ERR_NONE,
+	  "it is on masters alone", 2, 0, "http-80", "services" },
+	{ "of one on workers", EDGE(MASTERS("node.role==worker")), "auto", 0,
+	  false, ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
+	  "services tcp-443" },
 	{ "of another", WEB(PORT("tcp", "443", "host")), "auto", 0, false,
 	  ERR_NONE, "it is on the nodes of its tasks alone", 2, 0, "http-80",
 	  "services" },
@@ -363,6 +369,71 @@ static void refused(void)
 	"\"EndpointSpec\":{\"Ports\":[" asked \
 	"]}},\"Endpoint\":{\"Ports\":[" ports "]}}"
 
+/* What the engine tells of ports lags behind what services are told to have. */
+static void lagging(void)
+{
+	struct run r;
+
+	make();
+	r = run(WEB(PORT("tcp", "443", "") "," PORT("tcp", "8443", "")), "auto");
+	free(r.said);
+	world.services = "[" SERVICE("web", PORT("tcp", "443", "ingress"),
+				     PORT("tcp", "8443", "ingress")) "]";
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && strcmp(r.rules, "http-80 tcp-8443") == 0 &&
+		       strcmp(r.group, "services tcp-8443") == 0,
+	       "a port that was changed a moment ago", "%s, %s", r.rules,
+	       r.group);
+	free(r.said);
+
+	world.services = "[" SERVICE("web", "", PORT("tcp", "8443", "host")) "]";
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && strcmp(r.rules, "http-80") == 0 &&
+		       strcmp(r.group, "services") == 0 &&
+		       strstr(r.said, "port 8443/tcp is closed: it is on the "
+				      "nodes of its tasks alone") != NULL,
+	       "what is not for the balancer any more is closed", "%s, %s, %s",
+	       r.rules, r.group, r.said);
+	free(r.said);
+}
+
+static enum ports_state state_of(const char *services)
+{
+	struct ports_book b = { 0 };
+	struct ports_row *rows;
+	struct err e = ERR_INIT;
+	enum ports_state state;
+
+	world.services = services;
+	check(ports_read(NULL, &b, &e) == 0, "what is published is read", e.msg);
+	ports_compare(&b, world.doc[0], world.doc[1], false, &rows);
+	state = rows[0].state;
+	free(rows);
+	ports_release(&b);
+	return state;
+}
+
+/* Made by hand, past azswarm: --apply opens nothing of the cluster's own. */
+static void by_hand(void)
+{
+	cJSON *rule;
+
+	make();
+	check(state_of("[" SERVICE("ssh", "", PORT("tcp", "22", "ingress")) "]") ==
+		      PORTS_INSIDE,
+	      "the cluster's own port is not opened", "");
+	check(state_of("[" SERVICE("dns", "", PORT("tcp", "53", "ingress")) "]") ==
+		      PORTS_NO_RULE,
+	      "another is", "");
+	/* the group's is ours, the balancer's somebody's own */
+	free(run(WEB(PORT("tcp", "79", "")), "auto").said);
+	cJSON_ArrayForEach(rule, rules_list(world.doc[0]))
+		if (json_is(rule, "name", "tcp-79"))
+			json_set(rule, "name", cJSON_CreateString("own"));
+	check(state_of("[]") == PORTS_NOBODY,
+	      "the group's rule goes though the balancer's is not ours", "");
+}
+
 static void closed(void)
 {
 	struct run r;
@@ -409,6 +480,8 @@ static void closed(void)
 	       "what the engine chose is opened", "%s", r.rules);
 	free(r.said);
 
+	lagging();
+
 	json_free(world.doc[1]);
 	world.doc[1] = NULL;
 	r = run(NULL, "auto");
@@ -423,6 +496,7 @@ int main(void)
 	opened();
 	refused();
 	closed();
+	by_hand();
 	for (size_t i = 0; i < 2; i++)
 		json_free(world.doc[i]);
 	return check_failed();

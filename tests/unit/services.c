@@ -55,7 +55,7 @@ static const struct row {
 	  ERR_DOCKER, "service replicated: its update is paused: because", OWN },
 	{ "an update that is rolled back", cmd_scale_service, "3", 0, NULL,
 	  "rollback_started", 1, ERR_DOCKER,
-	  "service replicated: its update is rollback_started: because", OWN },
+	  "service replicated: its update is rollback_completed: because", OWN },
 	{ "one that was rolled back", cmd_scale_service, "3", 0, NULL,
 	  "rollback_completed", 1, ERR_DOCKER,
 	  "service replicated: its update is rollback_completed: because", OWN },
@@ -93,6 +93,7 @@ struct world {
 	struct engine engine;
 	const struct row *row;
 	unsigned version, updates;
+	unsigned backs; /* looks that found it on the way back */
 	int64_t replicas;
 	unsigned failing;  /* so many looks find that a task has failed */
 	unsigned failure;  /* how many have */
@@ -233,6 +234,7 @@ static void answer(void *ctx, const char *method, const char *target,
 		   const char *body, struct engine_reply *r)
 {
 	struct world *w = ctx;
+	const char *state = w->row->state;
 	size_t n = 1;
 
 	if (strncmp(target, "/v1.", 4) == 0)
@@ -252,12 +254,15 @@ static void answer(void *ctx, const char *method, const char *target,
 			"\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
 			"\"TaskTemplate\":{\"ContainerSpec\":{}},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
 			w->version, (int)w->replicas);
-		if (w->row->state != NULL)
+		if (state != NULL && strcmp(state, "rollback_started") == 0 &&
+		    ++w->backs > 2)
+			state = "rollback_completed";
+		if (state != NULL)
 			n += (size_t)snprintf(
 				r->buf + n, sizeof(r->buf) - n,
 				",\"UpdateStatus\":"
 				"{\"State\":\"%s\",\"Message\":\"because\"}",
-				w->row->state);
+				state);
 		strcpy(r->buf + n, "}");
 	} else if (strcmp(target, "/services/monitor") == 0) {
 		r->status = 404;
@@ -379,7 +384,7 @@ static void run_row(struct world *w, const struct row *row)
 	pthread_mutex_lock(&w->engine.lock);
 	w->row = row;
 	w->version = VERSION;
-	w->updates = 0;
+	w->updates = w->backs = 0;
 	w->replicas = 1;
 	w->strange[0] = w->image[0] = '\0';
 	pthread_mutex_unlock(&w->engine.lock);
