@@ -130,25 +130,37 @@ static int choose_base(struct bake *b, struct err *e)
 }
 
 /* "0.2.0" today is 0.2.2026113000, and once more 0.2.2026113001: greater than all
- * of before, and each of the three below 2^31. */
+ * that are there, also of a day that has not come yet, or else what is baked last
+ * is not the newest; NULL with e where that is no number of Azure's any more. */
 static char *number_of(const char *program, const char *today,
-		       const struct baked_list *l)
+		       const struct baked_list *l, struct err *e)
 {
 	struct str rest = str_of(program), dot;
-	uint64_t major = 0, minor = 0, n = 0;
-	char *found;
+	uint64_t major = 0, minor = 0, n = 0, next = 0;
+	char *prefix, *found = NULL;
 
 	if (str_dec(&rest, INT32_MAX, &major) && str_cut(&rest, '.', &dot))
 		str_dec(&rest, INT32_MAX, &minor);
-	do {
-		found = xasprintf("%llu.%llu.%s%02llu", (unsigned long long)major,
-				  (unsigned long long)minor, today,
-				  (unsigned long long)n);
-		if (baked_find(l, found) == NULL || n == 99)
-			return found;
-		free(found);
-		n++;
-	} while (true);
+	str_num(str_of(today), INT32_MAX, &next);
+	next *= 100;
+	prefix = xasprintf("%llu.%llu.", (unsigned long long)major,
+			   (unsigned long long)minor);
+	for (size_t i = 0; i < l->n; i++) {
+		rest = str_of(l->list[i].version);
+		if (str_starts(rest, str_of(prefix)) &&
+		    str_num(str_skip(rest, strlen(prefix)), INT32_MAX, &n) &&
+		    n >= next)
+			next = n + 1;
+	}
+	if (next <= INT32_MAX)
+		found = xasprintf("%s%llu", prefix, (unsigned long long)next);
+	else
+		err_set(e, ERR_DATA,
+			"no number comes after %s%d, or the clock here is wrong; "
+			"'azswarm baked-images' lists those that are there",
+			prefix, INT32_MAX);
+	free(prefix);
+	return found;
 }
 
 static int choose_number(struct bake *b, struct err *e)
@@ -159,9 +171,10 @@ static int choose_number(struct bake *b, struct err *e)
 
 	time_iso(unix_time(), now);
 	snprintf(today, sizeof(today), "%.4s%.2s%.2s", now, now + 5, now + 8);
-	b->version = number_of(b->s->version, today, &l);
+	if (rc == 0)
+		b->version = number_of(b->s->version, today, &l, e);
 	baked_release(&l);
-	return rc;
+	return b->version != NULL ? 0 : -1;
 }
 
 static int choose(struct bake *b, struct err *e)
@@ -712,6 +725,36 @@ static int step_publish(struct bake *b, struct err *e)
 	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
 }
 
+/* ---- the group of its own ---- */
+
+/* What somebody else has put there is nobody's to delete. */
+static int only_ours(struct bake *b, struct err *e)
+{
+	char *path = azure_path(
+		&b->s->az,
+		"/resourceGroups/%s/resources?api-version=" API_RESOURCES,
+		b->group);
+	struct azure_reply r = { 0 };
+	const cJSON *item;
+	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	cJSON_ArrayForEach(item, rc < 0 ? NULL : json_get(r.doc, "value"))
+		if (!str_istarts(str_of(json_str_opt(item, "name", "")),
+				 STR(MACHINE)))
+			rc = err_set(e, ERR_DATA,
+				     "resource group %s stays: %s in it is not of a "
+				     "bake-image; move that, and the same again",
+				     b->group, json_str_opt(item, "name", ""));
+	azure_reply_release(&r);
+	free(path);
+	return rc;
+}
+
+static int delete_group(struct bake *b, struct err *e)
+{
+	return only_ours(b, e) < 0 ? -1 : swarm_group_delete(b->s, b->group, e);
+}
+
 /* ---- what was begun before ---- */
 
 /* "Succeeded", "Creating", ...; "" when it is not there.  Caller frees. */
@@ -820,14 +863,13 @@ static enum begun look_back(struct bake *b, struct err *e)
 	       far == BEGUN_GENERALIZED ? "it goes on" :
 					  "it begins anew");
 	if (far == NOTHING_BEGUN) {
-		rc = swarm_group_delete(b->s, b->group, e);
+		rc = delete_group(b, e);
 		b->made = rc < 0;
 		/* the number may be that of a version which failed */
 		free(b->version);
+		b->version = NULL;
 		if (rc == 0)
 			rc = choose_number(b, e);
-		else
-			b->version = NULL;
 	}
 out:
 	azure_reply_release(&r);
@@ -895,7 +937,7 @@ static int drop_group(struct bake *b, struct err *e)
 {
 	for (int i = 0;; i++) {
 		stop_waiting(b);
-		if (swarm_group_delete(b->s, b->group, e) == 0)
+		if (delete_group(b, e) == 0)
 			return 0;
 		if (e->kind != ERR_INTR || i > 0)
 			return -1;
@@ -981,7 +1023,7 @@ int cmd_bake_image(struct session *s, int argc, char **argv, struct err *e)
 	} else if (rc == 0) {
 		rc = clean_up(&b, bake(&b, e), e);
 		if (rc == 0)
-			rc = baked_prune(s, b.definition, e);
+			rc = baked_prune(s, b.definition, b.version, e);
 		if (rc == 0)
 			ui_say(s->ui,
 			       "image %s: what is billed from now on is its "

@@ -359,7 +359,8 @@ static bool is_state(const struct baked *b, const char *state)
 	return str_ieqz(str_of(b->state), state);
 }
 
-int baked_prune(struct session *s, const char *definition, struct err *e)
+int baked_prune(struct session *s, const char *definition, const char *keep,
+		struct err *e)
 {
 	struct baked_list l = { 0 };
 	size_t good = 0;
@@ -374,6 +375,7 @@ int baked_prune(struct session *s, const char *definition, struct err *e)
 		if (is_state(b, "Succeeded"))
 			good++;
 		if ((is_state(b, "Succeeded") && good <= BAKED_KEEP) ||
+		    strcmp(b->version, keep) == 0 ||
 		    !(is_state(b, "Succeeded") || is_state(b, "Failed")))
 			continue;
 		if (b->use.n > 0)
@@ -448,29 +450,111 @@ static int choose_auto(struct session *s, enum elf_machine kind, char **id,
 	return rc;
 }
 
-static int check_id(struct session *s, const char *id, struct err *e)
+/* What is at that id; NULL with e.  Caller frees. */
+static cJSON *read_id(struct session *s, struct str id, struct err *e)
 {
-	char *path = xasprintf("%s?api-version=" API_GALLERIES, id);
+	char *path = xasprintf("%.*s?api-version=" API_GALLERIES, STR_ARG(id));
 	struct azure_reply r = { 0 };
-	const char *program;
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	cJSON *doc = NULL;
 
-	if (rc == 0 && r.http.head.status == 404)
-		rc = err_set(e, ERR_USAGE,
-			     "IMAGE=%s is not there; 'azswarm baked-images' lists "
-			     "those that are",
-			     id);
-	program = json_str_opt(json_get(r.doc, "tags"), BAKED_TAG_PROGRAM,
-			       s->version);
-	if (rc == 0)
-		ui_say(s->ui, "image %s, as IMAGE says%s%s%s", images_short(id),
-		       strcmp(program, s->version) != 0 ? ": of azswarm " : "",
-		       strcmp(program, s->version) != 0 ? program : "",
-		       strcmp(program, s->version) != 0 ?
-			       ", so machines fetch this one when they are made" :
-			       "");
+	if (azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0) {
+		if (r.http.head.status == 404)
+			err_set(e, ERR_USAGE,
+				"IMAGE=%.*s is not there; 'azswarm baked-images' "
+				"lists those that are",
+				STR_ARG(id));
+		else if (r.doc == NULL)
+			err_set(e, ERR_DATA, "Azure tells nothing of IMAGE");
+		doc = e->kind == ERR_NONE ? r.doc : NULL;
+		if (doc != NULL)
+			r.doc = NULL;
+	}
 	azure_reply_release(&r);
 	free(path);
+	return doc;
+}
+
+/* "TrustedLaunch", "TrustedLaunchSupported", ...; "": nothing is said. */
+static const char *security_of(const cJSON *definition)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach(f, json_at(definition, "properties.features"))
+		if (json_is(f, "name", "SecurityType"))
+			return json_str_opt(f, "value", "");
+	return "";
+}
+
+/* Azure says the same of machines, when everything else is made. */
+static int check_definition(struct session *s, const cJSON *doc,
+			    enum elf_machine kind, struct err *e)
+{
+	const char *cpu = json_str_opt(doc, "properties.architecture", "x64");
+	const char *type = security_of(doc);
+	bool trusted;
+
+	if (settings_bool(s->set, S_TRUSTED_LAUNCH, &trusted, e) < 0)
+		return -1;
+	if (!str_ieqz(str_of(cpu), elf_names[kind].azure))
+		return err_set(e, ERR_USAGE,
+			       "IMAGE is for %s processors, and the sizes have %s",
+			       cpu, elf_names[kind].azure);
+	/* "TrustedLaunchSupported" is for both */
+	if (trusted && !str_istarts(str_of(type), STR("TrustedLaunch")))
+		return err_set(e, ERR_USAGE,
+			       "IMAGE has no Trusted Launch; another IMAGE, or "
+			       "TRUSTED_LAUNCH=false");
+	if (!trusted && str_ieqz(str_of(type), "TrustedLaunch"))
+		return err_set(e, ERR_USAGE,
+			       "IMAGE has Trusted Launch; another IMAGE, or "
+			       "TRUSTED_LAUNCH=true");
+	return 0;
+}
+
+static int check_version(struct session *s, const cJSON *doc, struct err *e)
+{
+	const char *region = settings_get(s->set, S_LOCATION);
+	const char *state = json_str_opt(doc, "properties.provisioningState", "");
+
+	if (str_listed("Creating Failed Deleting", state))
+		return err_set(e, ERR_USAGE, "IMAGE is not whole (%s)", state);
+	if (!replicated_to(doc, region))
+		return err_set(e, ERR_USAGE, "IMAGE is not in %s", region);
+	return 0;
+}
+
+static void say_id(struct session *s, const char *id, const cJSON *doc)
+{
+	const char *program = json_str_opt(json_get(doc, "tags"),
+					   BAKED_TAG_PROGRAM, s->version);
+	bool same = strcmp(program, s->version) == 0;
+
+	ui_say(s->ui, "image %s, as IMAGE says%s%s%s", images_short(id),
+	       same ? "" : ": of azswarm ", same ? "" : program,
+	       same ? "" : ", so machines fetch this one when they are made");
+}
+
+/* Of a version, or of a definition, which is the newest that it has. */
+static int check_id(struct session *s, const char *id, enum elf_machine kind,
+		    struct err *e)
+{
+	struct str all = str_of(id);
+	ptrdiff_t at = str_find(all, STR("/versions/"));
+	cJSON *doc = read_id(s, all, e), *definition = NULL;
+	int rc = -1;
+
+	if (doc == NULL || (at >= 0 && check_version(s, doc, e) < 0))
+		goto out;
+	if (at >= 0 &&
+	    (definition = read_id(s, str_head(all, (size_t)at), e)) == NULL)
+		goto out;
+	if (check_definition(s, at >= 0 ? definition : doc, kind, e) == 0) {
+		say_id(s, id, doc);
+		rc = 0;
+	}
+out:
+	json_free(definition);
+	json_free(doc);
 	return rc;
 }
 
@@ -488,7 +572,7 @@ int baked_choose(struct session *s, const enum elf_machine *kinds, char **ids,
 					       "IMAGE=%s is for one kind of "
 					       "processor, and the sizes have two",
 					       image);
-		rc = check_id(s, image, e);
+		rc = check_id(s, image, kinds[0], e);
 	} else if (!is_auto) {
 		ui_say(s->ui, "image: the marketplace's, as IMAGE says");
 	}

@@ -52,7 +52,9 @@ struct baked *baked_find(const struct baked_list *l, const char *version);
 /* Azure deletes it. */
 int baked_remove(struct session *s, const struct baked *b, struct err *e);
 /* Of a definition, those that are too many, unless something has them, and
- * those that failed. */
-int baked_prune(struct session *s, const char *definition, struct err *e);
+ * those that failed; never the one of that number, which an older program may
+ * have made a moment ago. */
+int baked_prune(struct session *s, const char *definition, const char *keep,
+		struct err *e);
 
 #endif

@@ -139,7 +139,7 @@ int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
 {
 	(void)argc, (void)argv;
 	return destroy_one(s, S_STORAGE_GROUP,
-			   "the storage account and all files", e);
+			   "the storage account, all files and baked images", e);
 }
 
 int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)

@@ -21,7 +21,8 @@ prepare() {
 	echo "docker_channel=$1" >/etc/azswarm/setup.conf
 	printf %s "$2" | base64 -d >$dir/setup
 	timeout --kill-after=30 1800 sh $dir/setup bake >$dir/log 2>&1 </dev/null ||
-		echo "bad $(sed -n 's/^azswarm-setup: FAILED: //p' $dir/log | tail -n 1)"
+		echo "bad $(sed -n 's/^azswarm-setup: FAILED: //p' $dir/log | tail -n 1 |
+			grep . || echo 'the setup did not end in time, or well')"
 	echo end
 }
 
@@ -134,8 +135,15 @@ look() {
 # scan FILE: what of its lines is still in any file of the disk
 scan() {
 	quiet mountpoint -q /boot && set -- "$1" /boot
-	find / ${2-} -xdev -type f -size +0 -print0 |
-		timeout 900 xargs -0 grep -laFf "$1" 2>/dev/null | sed 's/^/left /'
+	# 123: a grep found nothing, or a file went; else it has not seen them all
+	find / ${2-} -xdev -type f -size +0 -print0 | {
+		timeout 900 xargs -0 grep -laFf "$1" 2>/dev/null
+		case $? in
+		0 | 123) ;;
+		*) : >$dir/unseen ;;
+		esac
+	} | sed 's/^/left /'
+	[ ! -e $dir/unseen ] || echo 'bad its disk was not looked through to the end'
 }
 
 # clean USER SECRETS: what makes it this machine, and that it is gone: no file has

@@ -107,4 +107,9 @@ echo "a $key b" >"$root/opt/of/somebody"
 printf 'bin\0%s\0' $user >"$root/usr/share/doc/readme"
 echo "id=$id" >"$root/var/lib/vendor/state"
 same 'each is found' 'end left /opt/of/somebody left /usr/share/doc/readme left /var/lib/vendor/state' "$(clean | sort | xargs)"
+
+# who could not look has not seen that there is nothing
+trace
+stub xargs 'exit 124'
+check 'a look that did not end is told' sh -c "echo '$(clean | xargs)' | grep -q 'bad its disk was not looked through'"
 exit $((test_failures != 0))

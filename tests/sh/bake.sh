@@ -103,6 +103,13 @@ same 'another DOCKER_CHANNEL' "the marketplaces, for the newest baked one, ${tod
 same 'without Trusted Launch' "the marketplaces, for none was baked; azswarm bake-image bakes one -" \
 	"$(made_of --trusted-launch false | tr -d "'" | xargs)"
 expect 'one that is not there' 2 "is not there; 'azswarm baked-images' lists" "$AZSWARM" params --image "$definition/versions/9.9.9"
+ask PUT "${definition%/*}/arm" '{"location":"eastus","properties":{"osType":"Linux","osState":"Generalized","hyperVGeneration":"V2","architecture":"Arm64","identifier":{"publisher":"a","offer":"b","sku":"c"}}}'
+finish
+expect 'of another processor' 2 'IMAGE is for Arm64 processors, and the sizes have x64' "$AZSWARM" params --image "${definition%/*}/arm"
+ask DELETE "${definition%/*}/arm"
+finish
+expect 'with Trusted Launch, and none is wanted' 2 'IMAGE has Trusted Launch; another IMAGE, or TRUSTED_LAUNCH=true' \
+	"$AZSWARM" params --image "$definition/versions/${today}00" --trusted-launch false
 expect 'what is no image' 2 'IMAGE="mine" [(]from flag[)]: expected auto, marketplace, or the id' "$AZSWARM" params --image mine
 ask PATCH "$definition/versions/${today}00" '{"tags":{"azswarm-version":"0.1.0","azswarm-docker":"docker","azswarm-base":"server 1"}}'
 finish
@@ -152,6 +159,14 @@ ask GET "$bake_group"
 same 'and keeps it' '200 yes' "$status $(jq -r .tags.mine body)"
 ask DELETE "$bake_group"
 check 'until it goes' wait_for 30 gone
+ask PUT "$bake_group" '{"location":"eastus","tags":{"azswarm-bake":"x64-trusted/9.9.9"}}'
+ask PUT "$bake_group/providers/Microsoft.Network/publicIPAddresses/mine" '{"location":"eastus","sku":{"name":"Standard"},"properties":{"publicIPAllocationMethod":"Static"}}'
+finish
+expect 'somebody has put something in it' 1 'stays: mine in it is not of a bake-image' "$AZSWARM" bake-image --yes
+ask GET "$bake_group/providers/Microsoft.Network/publicIPAddresses/mine"
+same 'and keeps that' 200 "$status"
+ask DELETE "$bake_group"
+check 'until that goes' wait_for 30 gone
 
 # ---- cut off ----
 
@@ -201,6 +216,25 @@ cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}
 again 'killed while its image is made' 'that was cut off .*: its image is whole'
 check 'which does nothing more' sh -c '! grep -q "is generalized" out'
 same 'all are whole' Succeeded "$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 8 | sort -u)"
+
+# ---- numbers ----
+
+# of a newer program: what a bake of that left generalized
+for n in 1 2 3; do
+	cut_off KILL "$(held 'GET */galleries/azswarm_swarm_storage?*')" 'fault here'
+	ask GET "$bake_group"
+	jq '{location, tags: (.tags + {"azswarm-bake": "x64-trusted/9.9.'$n'"})}' body >newer
+	ask PUT "$bake_group" "$(cat newer)"
+	bake || not_ok "of a newer program, $n" "$(tail -n 1 out)"
+done
+"$AZSWARM" destroy-compute --confirm swarm-cluster --quiet
+bake
+before=$(sed -n "s/^image \(0[^:]*\):.*/\1/p" out)
+same 'an older program keeps what it has just baked' "$before" \
+	"$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 1 | grep -xF "$before")"
+bake
+now=$(sed -n "s/^image \(0[^:]*\):.*/\1/p" out)
+check "the next number is greater, whatever has gone: $before, $now" test "${now##*.}" -gt "${before##*.}"
 expect 'and no machine is left' 0 '' "$AZSWARM" destroy-cluster --confirm swarm-cluster
 check 'nor a gallery' sh -c '! jq -r "keys[]" azure/state.json | grep -qi galler'
 exit $((test_failures != 0))
