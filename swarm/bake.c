@@ -738,7 +738,7 @@ static int only_ours(struct bake *b, struct err *e)
 	const cJSON *item;
 	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
 
-	cJSON_ArrayForEach(item, rc < 0 ? NULL : json_get(r.doc, "value"))
+	cJSON_ArrayForEach(item, json_get(r.doc, "value"))
 		if (!str_istarts(str_of(json_str_opt(item, "name", "")),
 				 STR(MACHINE)))
 			rc = err_set(e, ERR_DATA,

@@ -131,7 +131,7 @@ get "behind the end" 416 "^Content-Range: bytes \\*/$size$" -r $size- \
 get "two ranges: all of it" 200 "^Content-Length: $size$" -r 0-1,5-6 \
 	"$url/azswarm/blobs/$layer_digest"
 
-get "another image" 404 '"code":"NAME_UNKNOWN"' $url/nginx/manifests/latest
+get "another image, of a node that has no address of those pushed" 403 '"code":"DENIED"' $url/nginx/manifests/latest
 get "another tag" 404 '"code":"MANIFEST_UNKNOWN"' $url/azswarm/manifests/0
 get "another blob" 404 '"code":"BLOB_UNKNOWN"' "$url/azswarm/blobs/sha256:$hex"
 get "a path out of it" 404 '"code":"BLOB_UNKNOWN"' --path-as-is $url/azswarm/blobs/../../../etc/passwd
