@@ -202,9 +202,11 @@ distclean: clean
 
 # ---- the program -------------------------------------------------------
 
-# What runs on nodes stands together, beside the libraries: of the file only the
-# neighbourhood of what runs is in memory (sh/soak).
-NODE_SRC := $(filter base/% docker/% http.c http/% node/% tls/%,$(SRC))
+# What runs on every node stands together, beside the libraries: of the file only the
+# neighbourhood of what runs is in memory (sh/soak).  Not what runs in containers, nor what
+# only operators ask for.
+ELSEWHERE := base/tar.c docker/stream.c $(addprefix node/,demo.c monitor.c redis.c rows.c timeline.c trend.c)
+NODE_SRC := $(filter-out $(ELSEWHERE),$(filter base/% docker/% http.c http/% node/% tls/%,$(SRC)))
 OBJ	:= $(patsubst %.c,build/o/%.o,$(filter-out $(NODE_SRC),$(SRC))) build/o/build/assets.o \
 		$(patsubst %.c,build/o/%.o,$(NODE_SRC))
 
