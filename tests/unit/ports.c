@@ -400,15 +400,15 @@ static void lagging(void)
 static enum ports_state state_of(const char *services)
 {
 	struct ports_book b = { 0 };
-	struct ports_row *rows;
+	struct ports_row *found;
 	struct err e = ERR_INIT;
 	enum ports_state state;
 
 	world.services = services;
 	check(ports_read(NULL, &b, &e) == 0, "what is published is read", e.msg);
-	ports_compare(&b, world.doc[0], world.doc[1], false, &rows);
-	state = rows[0].state;
-	free(rows);
+	ports_compare(&b, world.doc[0], world.doc[1], false, &found);
+	state = found[0].state;
+	free(found);
 	ports_release(&b);
 	return state;
 }
