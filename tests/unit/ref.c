@@ -30,7 +30,7 @@ static const struct {
 	{ "one at its begin", "/a", docker_ref_is_name, false },
 	{ "two", "a//b", docker_ref_is_name, false },
 	{ "a query", "a?b", docker_ref_is_name, false },
-	{ "as long as may be", LONG64 LONG64 LONG64 HEX32 HEX32 "b" + 2,
+	{ "as long as may be", &(LONG64 LONG64 LONG64 HEX32 HEX32 "b")[2],
 	  docker_ref_is_name, true },
 	{ "too long", LONG64 LONG64 LONG64 LONG64, docker_ref_is_name, false },
 	{ "a tag", "1.0", docker_ref_is_tag, true },
