@@ -69,6 +69,11 @@ on agents000002 sh -c 'iptables -I INPUT -p udp --dport 4789 -j DROP; systemctl 
 on agents000000 ip link set dev host0 mtu 1300
 on master0 systemctl stop swarm-helper
 check 'its agent has seen it' wait_for 30 full
+heard()		# by the load balancer, which asks in its own time
+{
+	"$AZSWARM" doctor --output tsv 2>/dev/null | grep -q 'agents000001 probe.*no room'
+}
+check 'and the load balancer' wait_for 60 heard
 doctor 'several things' 1
 line 'a clock' '^wrong\|machines agents000000 clock\|1[12][0-9] s ahead of Azure.s\|azswarm ssh agents000000 sudo timedatectl'
 line 'cloud-init' '^wrong\|machines agents000000 cloud-init\|ended with errors: \(scripts_user, it failed\)\|.*azswarm-setup'
