@@ -170,8 +170,7 @@ const struct command cli_commands[] = {
 		      OF(PROGRAM) | OF(DOCKER_CHANNEL) | OF(TRUSTED_LAUNCH) |
 		      OF(SSH_SOURCE) | OF(SSH_PORT),
 	  .usage = "[--size S] [--yes] [--dry-run]",
-	  .summary = "an image with all that nodes have, for machines that come "
-		     "in seconds" },
+	  .summary = "an image for machines that come in seconds" },
 	{ .name = "baked-images",
 	  .group = GROUP_MACHINES,
 	  .run_session = cmd_baked_images,

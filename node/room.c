@@ -344,7 +344,7 @@ static bool is_short(const char *root)
 {
 	struct statvfs fs;
 
-	return statvfs(root, &fs) == 0 && fs.f_blocks > 0 &&
+	return root != NULL && statvfs(root, &fs) == 0 && fs.f_blocks > 0 &&
 	       fs.f_bavail < fs.f_blocks / SHORT;
 }
 

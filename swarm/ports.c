@@ -368,8 +368,12 @@ static int side_write(struct session *s, const struct side *side,
 				.limit_ms = OPERATION_LIMIT_MS,
 				.if_match = json_str_opt(doc, "etag", NULL) };
 	char *path = side_path(s, side);
-	int rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
+	cJSON *body = cJSON_Duplicate(doc, true); /* which has no etag to be sent */
+	int rc;
 
+	cJSON_DeleteItemFromObjectCaseSensitive(body, "etag");
+	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
+	json_free(body);
 	free(path);
 	return rc;
 }
