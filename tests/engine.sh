@@ -68,3 +68,11 @@ engine_start()
 	engine_why="dockerd does not start: $(tail -n 1 engine/log)"
 	return 1
 }
+
+# Can the docker that is here inspect manifests of OCI's kind?  20.10 cannot.
+docker_knows_oci()
+{
+	case $(docker version --format '{{.Client.Version}}') in
+	20.*)	return 1 ;;
+	esac
+}

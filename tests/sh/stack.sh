@@ -244,7 +244,11 @@ expect 'and its end' 0 'service cred_web removed' stack destroy-stack cred
 
 # ---- beside docker's own ----
 
-expect 'docker stack deploy on top' 0 '' env GREETING=hello docker stack deploy --detach=false --resolve-image never -c shop/compose.yml shop
+# 20.10 waits for nothing, and wants a version
+sed '1i version: "3.8"' shop/compose.yml >shop/versioned.yml
+detach=$(docker stack deploy --help | sed -n 's/^.*\(--detach\).*$/\1=false/p')
+expect 'docker stack deploy on top' 0 '' env GREETING=hello docker stack deploy $detach --resolve-image never \
+	-c shop/versioned.yml shop
 expect 'and ours on that' 0 '3 of 3 tasks run' stack deploy-stack shop/compose.yml --prune
 same 'with its own names only' 1 "$(docker config ls -q | wc -l)"
 expect 'as the file has it' 0 'stack shop is as the file has it' stack deploy-stack shop/compose.yml --dry-run
