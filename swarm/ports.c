@@ -361,19 +361,18 @@ int ports_group(struct session *s, cJSON **doc, struct err *e)
 	return side_read(s, &groups, doc, e);
 }
 
-static int side_write(struct session *s, const struct side *side,
-		      const cJSON *doc, struct err *e)
+/* doc is without its etag then, which is sent as a header. */
+static int side_write(struct session *s, const struct side *side, cJSON *doc,
+		      struct err *e)
 {
+	cJSON *etag = cJSON_DetachItemFromObjectCaseSensitive(doc, "etag");
 	struct azure_wait w = { .what = side->words,
 				.limit_ms = OPERATION_LIMIT_MS,
-				.if_match = json_str_opt(doc, "etag", NULL) };
+				.if_match = cJSON_GetStringValue(etag) };
 	char *path = side_path(s, side);
-	cJSON *body = cJSON_Duplicate(doc, true); /* which has no etag to be sent */
-	int rc;
+	int rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
 
-	cJSON_DeleteItemFromObjectCaseSensitive(body, "etag");
-	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
-	json_free(body);
+	json_free(etag);
 	free(path);
 	return rc;
 }
@@ -702,13 +701,11 @@ static void keep_others(struct ports_row *rows, size_t n)
 			rows[i].state = PORTS_KEPT;
 }
 
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e)
+int ports_open(struct session *s, const cJSON *specs, struct err *e)
 {
 	struct view v = { 0 };
 	int rc = take_specs(&v.b, specs, e);
 
-	(void)d;
 	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
 		view_compare(s, &v);
 		keep_others(v.rows, v.w.n);

@@ -15,8 +15,7 @@
  * what they publish and Azure lets nobody in by; says so; nothing with
  * PUBLISH=off.  ERR_USAGE, and nothing done, for a port that is the cluster's
  * own, and for one that nobody agreed to open with PUBLISH=ask. */
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e);
+int ports_open(struct session *s, const cJSON *specs, struct err *e);
 /* Of that only the refusal of the cluster's own ports: Azure is not asked. */
 int ports_refuse(const cJSON *specs, struct err *e);
 /* After services went or were changed: takes away what nobody publishes any
