@@ -68,6 +68,8 @@ struct ports_row {
 };
 /* Out of step: what --apply changes. */
 bool ports_pending(const struct ports_row *r);
+/* PUBLISH=off: nobody misses a rule. */
+bool ports_off(const struct settings *set);
 /*
  * All of them, by number; *rows is the caller's to free and points into the
  * others.  group: NULL when it was not read, then all are let in.
