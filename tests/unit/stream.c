@@ -297,6 +297,13 @@ static void *be_far(void *arg)
 
 	if (f->says.p != NULL)
 		engine_send(f->fd, f->says.p, f->says.n);
+	if (strcmp(f->does, "deaf") == 0) {
+		struct pollfd p = { .fd = f->fd };
+
+		/* closed with bytes that it did not read, it would be reset */
+		shutdown(f->fd, SHUT_WR);
+		poll(&p, 1, CHECK_PATIENCE_MS);
+	}
 	while (strcmp(f->does, "deaf") != 0 &&
 	       (n = recv(f->fd, b + 8, sizeof(b) - 8, 0)) > 0) {
 		bool framed = strcmp(f->does, "frames") == 0;
