@@ -179,7 +179,7 @@ static int put(int fd, struct buf *b, struct err *e)
 	size_t done = 0, n;
 	int rc = 0;
 
-	while (rc == 0 && (n = fd_takes(fd, b->n - done)) > 0) {
+	while (rc == 0 && done < b->n && (n = fd_takes(fd, b->n - done)) > 0) {
 		ssize_t got = write(fd, b->str + done, n);
 
 		if (got >= 0)
@@ -188,8 +188,6 @@ static int put(int fd, struct buf *b, struct err *e)
 			break;
 		else
 			rc = err_sys(e, ERR_IO, "writing what came");
-		if (done == b->n)
-			break;
 	}
 	buf_consume(b, done);
 	return rc;
