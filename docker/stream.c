@@ -18,7 +18,7 @@
 #define BODY_MAX (1u << 20)  /* of a request */
 #define CHUNK (64u << 10)    /* read at a time */
 #define HELD_MAX (4 * CHUNK) /* for a descriptor that takes nothing now */
-#define WORDS_MAX 800
+#define WORDS_MAX 800	     /* the engine's own; the rest is cut off */
 
 /* ---- frames ---- */
 
@@ -139,10 +139,13 @@ static int sort_out(struct carry *c, struct str bytes, struct err *e)
 		return 0;
 	}
 	while ((rc = docker_frame(&c->frames, &bytes, &piece, e)) > 0)
-		buf_addstr(c->frames.source == DOCKER_STDERR ? &c->err :
-			   c->frames.source == DOCKER_SYSTEM ? &c->words :
-							       &c->out,
-			   piece);
+		if (c->frames.source == DOCKER_SYSTEM)
+			buf_addstr(&c->words,
+				   str_head(piece, WORDS_MAX - c->words.n));
+		else
+			buf_addstr(c->frames.source == DOCKER_STDERR ? &c->err :
+								       &c->out,
+				   piece);
 	return rc;
 }
 
@@ -176,7 +179,7 @@ static int put(int fd, struct buf *b, struct err *e)
 	size_t done = 0, n;
 	int rc = 0;
 
-	while (rc == 0 && (n = fd_takes(fd, b->n - done)) > 0) {
+	while (rc == 0 && done < b->n && (n = fd_takes(fd, b->n - done)) > 0) {
 		ssize_t got = write(fd, b->str + done, n);
 
 		if (got >= 0)
@@ -185,8 +188,6 @@ static int put(int fd, struct buf *b, struct err *e)
 			break;
 		else
 			rc = err_sys(e, ERR_IO, "writing what came");
-		if (done == b->n)
-			break;
 	}
 	buf_consume(b, done);
 	return rc;

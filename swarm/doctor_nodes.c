@@ -1088,7 +1088,6 @@ static void ports(struct nodes *ns)
 {
 	const struct survey *v = &ns->d->survey;
 	struct session *s = ns->d->s;
-	bool off = strcmp(settings_get(s->set, S_PUBLISH), "off") == 0;
 	struct buf text = BUF_INIT(TEXT_MAX);
 	struct err e = ERR_INIT;
 	cJSON *group = NULL;
@@ -1100,7 +1099,8 @@ static void ports(struct nodes *ns)
 	else if (group == NULL)
 		doctor_say(ns->d, DOCTOR_WRONG, "ports", "azswarm deploy-compute",
 			   "there is no security group " RULES_GROUP);
-	else if (ports_tell(&v->published, v->rules, group, off, &text) > 0)
+	else if (ports_tell(&v->published, v->rules, group, ports_off(s->set),
+			    &text) > 0)
 		doctor_say(ns->d, DOCTOR_WARNING, "ports",
 			   "azswarm ports --apply; a rule of others is yours to change",
 			   "%s", text.str);

@@ -24,9 +24,10 @@
 #define PREFIX_MAX (4u << 10)  /* of a line: its time and whose it is */
 #define LINE_MAX_N (64u << 10) /* written at once; a longer one in pieces */
 #define SOURCES_MAX 10000
-#define STAMP_N 30   /* "2026-11-30T20:18:07.123456789Z" */
-#define OVERLAP_S 60 /* how far the clocks of two nodes may be apart */
-#define TRIES 5	     /* without a line between them */
+#define WORDS_MAX 800 /* the engine's own; the rest is cut off */
+#define STAMP_N 30    /* "2026-11-30T20:18:07.123456789Z" */
+#define OVERLAP_S 60  /* how far the clocks of two nodes may be apart */
+#define TRIES 5	      /* without a line between them */
 #define PAUSE_MS 1000
 #define PUMP_MS 5000
 
@@ -301,7 +302,7 @@ static int gather(struct logs *l, struct str *piece, struct err *e)
  * go on. */
 static void take_words(struct logs *l, struct str piece, bool ends)
 {
-	buf_addstr(&l->words, piece);
+	buf_addstr(&l->words, str_head(piece, WORDS_MAX - l->words.n));
 	if (!ends)
 		return;
 	if (l->failed.kind == ERR_NONE && l->s->follow)
@@ -399,7 +400,7 @@ static int has_ended(struct logs *l, struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct target now;
-	char *word = xstrdup(l->t.task[0] != '\0' ? l->t.task : l->t.service);
+	const char *word = l->t.task[0] != '\0' ? l->t.task : l->t.service;
 	int rc = 0;
 
 	if (target_find(remote_docker(&l->r), word, &now, &why) == 0)
@@ -411,7 +412,6 @@ static int has_ended(struct logs *l, struct err *e)
 			why.kind != ERR_NONE	   ? why.msg :
 			l->failed.kind != ERR_NONE ? l->failed.msg :
 						     "the engine ended it");
-	free(word);
 	return rc;
 }
 
@@ -482,7 +482,7 @@ int cmd_logs(struct session *s, int argc, char **argv, struct err *e)
 	struct logs l = { .s = s,
 			  .prefix = BUF_INIT(PREFIX_MAX),
 			  .line = BUF_INIT(LINE_MAX_N + PREFIX_MAX),
-			  .words = BUF_INIT(800) };
+			  .words = BUF_INIT(WORDS_MAX) };
 	int rc = -1;
 
 	(void)argc;

@@ -183,8 +183,8 @@ static const char *word_of(const struct rules_port *p)
 
 /* ---- what there is, against that ---- */
 
-static struct ports_row *row_of(struct ports_row *rows, size_t n,
-				const struct rules_port *p)
+static const struct ports_row *row_of(const struct ports_row *rows, size_t n,
+				      const struct rules_port *p)
 {
 	for (size_t i = 0; i < n; i++)
 		if (is_same(&rows[i].port, p))
@@ -283,10 +283,24 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 	return n;
 }
 
+bool ports_off(const struct settings *set)
+{
+	return strcmp(settings_get(set, S_PUBLISH), "off") == 0;
+}
+
+static bool opens(const struct ports_row *r)
+{
+	return r->state == PORTS_NO_RULE;
+}
+
+static bool closes(const struct ports_row *r)
+{
+	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
+}
+
 bool ports_pending(const struct ports_row *r)
 {
-	return r->state == PORTS_NO_RULE || r->state == PORTS_NOBODY ||
-	       r->state == PORTS_LEFT;
+	return opens(r) || closes(r);
 }
 
 static const char *const state_words[] = {
@@ -361,19 +375,18 @@ int ports_group(struct session *s, cJSON **doc, struct err *e)
 	return side_read(s, &groups, doc, e);
 }
 
-static int side_write(struct session *s, const struct side *side,
-		      const cJSON *doc, struct err *e)
+/* doc is without its etag then, which is sent as a header. */
+static int side_write(struct session *s, const struct side *side, cJSON *doc,
+		      struct err *e)
 {
+	cJSON *etag = cJSON_DetachItemFromObjectCaseSensitive(doc, "etag");
 	struct azure_wait w = { .what = side->words,
 				.limit_ms = OPERATION_LIMIT_MS,
-				.if_match = json_str_opt(doc, "etag", NULL) };
+				.if_match = cJSON_GetStringValue(etag) };
 	char *path = side_path(s, side);
-	cJSON *body = cJSON_Duplicate(doc, true); /* which has no etag to be sent */
-	int rc;
+	int rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
 
-	cJSON_DeleteItemFromObjectCaseSensitive(body, "etag");
-	rc = azure_do(&s->az, "PUT", path, body, &w, NULL, e);
-	json_free(body);
+	json_free(etag);
 	free(path);
 	return rc;
 }
@@ -448,35 +461,21 @@ struct work {
 	size_t n;
 };
 
-static bool opens(const struct ports_row *r)
-{
-	return r->state == PORTS_NO_RULE;
-}
-
-static bool closes(const struct ports_row *r)
-{
-	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
-}
-
 /* Ours for those ports go. */
 static int drop_rules(const struct work *w, cJSON *doc)
 {
 	cJSON *rule, *next, *list = rules_list(doc);
+	const struct ports_row *r;
 	struct rules_port p;
 	int changed = 0;
 
 	for (rule = list != NULL ? list->child : NULL; rule != NULL; rule = next) {
-		bool drop = false;
-
 		next = rule->next;
-		for (size_t i = 0; i < w->n; i++)
-			drop |= closes(&w->rows[i]) &&
-				rules_ours(json_text(rule, "name"), &p) &&
-				is_same(&p, &w->rows[i].port);
-		if (drop) {
-			json_free(cJSON_DetachItemViaPointer(list, rule));
-			changed = 1;
-		}
+		if (!rules_ours(json_text(rule, "name"), &p) ||
+		    (r = row_of(w->rows, w->n, &p)) == NULL || !closes(r))
+			continue;
+		json_free(cJSON_DetachItemViaPointer(list, rule));
+		changed = 1;
 	}
 	return changed;
 }
@@ -532,11 +531,6 @@ static void name_ports(const struct work *w,
 static bool is_ask(const struct session *s)
 {
 	return strcmp(settings_get(s->set, S_PUBLISH), "ask") == 0;
-}
-
-static bool is_off(const struct session *s)
-{
-	return strcmp(settings_get(s->set, S_PUBLISH), "off") == 0;
 }
 
 /* With PUBLISH=ask, whether somebody agrees. */
@@ -628,8 +622,8 @@ struct view {
 
 static void view_compare(const struct session *s, struct view *v)
 {
-	v->w.n = ports_compare(&v->b, v->in.balancer, v->in.group, is_off(s),
-			       &v->rows);
+	v->w.n = ports_compare(&v->b, v->in.balancer, v->in.group,
+			       ports_off(s->set), &v->rows);
 	v->w.rows = v->rows;
 }
 
@@ -702,13 +696,11 @@ static void keep_others(struct ports_row *rows, size_t n)
 			rows[i].state = PORTS_KEPT;
 }
 
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e)
+int ports_open(struct session *s, const cJSON *specs, struct err *e)
 {
 	struct view v = { 0 };
 	int rc = take_specs(&v.b, specs, e);
 
-	(void)d;
 	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
 		view_compare(s, &v);
 		keep_others(v.rows, v.w.n);

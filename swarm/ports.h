@@ -15,8 +15,7 @@
  * what they publish and Azure lets nobody in by; says so; nothing with
  * PUBLISH=off.  ERR_USAGE, and nothing done, for a port that is the cluster's
  * own, and for one that nobody agreed to open with PUBLISH=ask. */
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e);
+int ports_open(struct session *s, const cJSON *specs, struct err *e);
 /* Of that only the refusal of the cluster's own ports: Azure is not asked. */
 int ports_refuse(const cJSON *specs, struct err *e);
 /* After services went or were changed: takes away what nobody publishes any
@@ -69,6 +68,8 @@ struct ports_row {
 };
 /* Out of step: what --apply changes. */
 bool ports_pending(const struct ports_row *r);
+/* PUBLISH=off: nobody misses a rule. */
+bool ports_off(const struct settings *set);
 /*
  * All of them, by number; *rows is the caller's to free and points into the
  * others.  group: NULL when it was not read, then all are let in.

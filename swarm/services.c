@@ -105,14 +105,13 @@ static cJSON *make_spec(void *ctx, const cJSON *old, struct err *e)
 }
 
 /* What it publishes is let in before it is there. */
-static int let_in(struct session *s, struct docker *d,
-		  const struct service *svc, struct err *e)
+static int let_in(struct session *s, const struct service *svc, struct err *e)
 {
 	cJSON *specs = cJSON_CreateArray();
 	int rc;
 
 	cJSON_AddItemToArray(specs, service_spec(svc, "", 0));
-	rc = ports_open(s, d, specs, e);
+	rc = ports_open(s, specs, e);
 	json_free(specs);
 	return rc;
 }
@@ -127,7 +126,7 @@ static int put(struct session *s, struct docker *d, const struct service *svc,
 
 	if (service_ports_free(d, spec, e) == 0 &&
 	    (p.image = service_image_ours(s, d, e)) != NULL &&
-	    let_in(s, d, svc, e) == 0)
+	    let_in(s, svc, e) == 0)
 		rc = service_put(s, d, svc->name, make_spec, &p, e);
 	json_free(spec);
 	free(p.image);

@@ -842,7 +842,7 @@ static int converge_all(struct deploy *p, struct err *e)
 
 static int make(struct deploy *p, struct err *e)
 {
-	if (send_named(p, e) < 0 || ports_open(p->s, p->d, p->c.services, e) < 0 ||
+	if (send_named(p, e) < 0 || ports_open(p->s, p->c.services, e) < 0 ||
 	    (p->s->prune && prune(p, e) < 0) ||
 	    make_list(p, "network", p->c.networks, p->has.networks, e) < 0 ||
 	    make_list(p, "config", p->c.configs, p->has.configs, e) < 0 ||

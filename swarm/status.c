@@ -1039,7 +1039,7 @@ int cmd_status(struct session *s, int argc, char **argv, struct err *e)
 		.group = settings_get(s->set, S_COMPUTE_GROUP),
 		.storage_group = settings_get(s->set, S_STORAGE_GROUP),
 		.addresses_end = params_end_soon(),
-		.publish_off = strcmp(settings_get(s->set, S_PUBLISH), "off") == 0,
+		.publish_off = ports_off(s->set),
 	};
 
 	rc = show(s, &st, &why, e);

@@ -3,7 +3,6 @@
  * beginnings the engine knows itself; SERVICE.SLOT, as people read it off a
  * list, it does not.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "swarm/target.h"
@@ -236,12 +235,9 @@ static int find_task(struct docker *d, struct str word, struct target *t,
 	bool missing;
 	cJSON *doc = look_up(d, "tasks", word, &missing, e);
 	int rc = missing ? 0 : -1;
-	char *service;
 
-	if (doc != NULL && take_task(doc, t, e) == 0) {
-		service = xstrdup(json_text(doc, "ServiceID"));
-		rc = find_service(d, str_of(service), t, e);
-		free(service);
+	if (doc != NULL) {
+		rc = find_service(d, str_of(json_text(doc, "ServiceID")), t, e);
 		/* what the task has, and not its service by now */
 		if (rc > 0 && take_task(doc, t, e) < 0)
 			rc = -1;

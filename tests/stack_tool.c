@@ -44,10 +44,9 @@ struct docker *remote_docker(struct remote *r)
 
 /* ---- what of it is Azure's: swarm/ports.c, swarm/push.c ---- */
 
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e)
+int ports_open(struct session *s, const cJSON *specs, struct err *e)
 {
-	(void)s, (void)d, (void)specs, (void)e;
+	(void)s, (void)specs, (void)e;
 	return 0;
 }
 

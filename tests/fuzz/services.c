@@ -54,10 +54,9 @@ int push_if_local(struct session *s, const char *image, char **pinned,
 
 /* ---- swarm/ports.c, without Azure ---- */
 
-int ports_open(struct session *s, struct docker *d, const cJSON *specs,
-	       struct err *e)
+int ports_open(struct session *s, const cJSON *specs, struct err *e)
 {
-	(void)s, (void)d, (void)specs, (void)e;
+	(void)s, (void)specs, (void)e;
 	return 0;
 }
 

@@ -15,7 +15,8 @@
 
 static struct {
 	cJSON *doc[2];		       /* balancer and group; NULL: not there */
-	unsigned reads, writes, blind; /* blind: without the etag */
+	unsigned reads, writes, blind; /* blind: without the etag,
+					  or with it in the body */
 	unsigned quicker;     /* so many times somebody is, at the balancer */
 	unsigned times;	      /* that somebody was */
 	const char *services; /* of the engine, a JSON array */
@@ -84,9 +85,8 @@ int azure_do(struct azure *az, const char *method, const char *path,
 		renew(world.doc[side]);
 		world.times++;
 	}
-	if (w->if_match == NULL)
-		world.blind++;
-	else if (!json_is(world.doc[side], "etag", w->if_match))
+	world.blind += w->if_match == NULL || json_get(body, "etag") != NULL;
+	if (w->if_match != NULL && !json_is(world.doc[side], "etag", w->if_match))
 		return err_refused(e, ERR_AZURE, "PreconditionFailedEtagMismatch",
 				   "", "Precondition failed.");
 	json_free(world.doc[side]);
@@ -199,7 +199,7 @@ static struct run run(const char *specs, const char *publish)
 	settings_set(&set, S_PUBLISH, publish, "flag");
 	ui.err = open_memstream(&r.said, &n);
 	doc = specs != NULL ? json_parse(str_of(specs), "specs", &r.e) : NULL;
-	r.rc = specs != NULL ? ports_open(&s, NULL, doc, &r.e) :
+	r.rc = specs != NULL ? ports_open(&s, doc, &r.e) :
 			       ports_close(&s, NULL, &r.e);
 	fclose(ui.err);
 	json_free(doc);

@@ -21,6 +21,8 @@
 	}
 #define OUT(n) "\1\0\0\0\0\0\0" n
 #define ERR "\2\0\0\0\0\0\0"
+#define TEN "It failed."
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
 /* ---- frames ---- */
 
@@ -295,6 +297,13 @@ static void *be_far(void *arg)
 
 	if (f->says.p != NULL)
 		engine_send(f->fd, f->says.p, f->says.n);
+	if (strcmp(f->does, "deaf") == 0) {
+		struct pollfd p = { .fd = f->fd };
+
+		/* closed with bytes that it did not read, it would be reset */
+		shutdown(f->fd, SHUT_WR);
+		poll(&p, 1, CHECK_PATIENCE_MS);
+	}
 	while (strcmp(f->does, "deaf") != 0 &&
 	       (n = recv(f->fd, b + 8, sizeof(b) - 8, 0)) > 0) {
 		bool framed = strcmp(f->does, "frames") == 0;
@@ -371,6 +380,10 @@ static const struct carry_row {
 	  "" },
 	{ "the engine's own words", "deaf", S("\3\0\0\0\0\0\0\5oops\n"),
 	  SIZE_MAX, true, 0, 0, ERR_DOCKER, "oops" },
+	{ "more of them than are told", "deaf",
+	  S("\3\0\0\0\0\0\3\xe8" HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
+		    HUNDRED HUNDRED HUNDRED HUNDRED),
+	  SIZE_MAX, true, 0, 0, ERR_DOCKER, TEN },
 	{ "broken off in a frame", "deaf", S(OUT("\7") "hi"), SIZE_MAX, true, 0,
 	  SIZE_MAX, ERR_NET, "broke off" },
 	{ "no frames where there should be", "deaf", S("# welcome"), SIZE_MAX,
