@@ -71,7 +71,7 @@ static void node_add(struct node *to, struct node *item)
 	to->item[to->n++] = item;
 }
 
-static struct node *node_find(const struct node *map, const char *name)
+struct node *node_find(const struct node *map, const char *name)
 {
 	if (map == NULL || map->kind != NODE_MAP)
 		return NULL;
