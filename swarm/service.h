@@ -63,9 +63,9 @@ int service_print_urls(struct session *s, const cJSON *urls, struct err *e);
 
 /* Our own image, by its digest.  Caller frees; NULL with e. */
 char *service_image_ours(struct session *s, struct docker *d, struct err *e);
-/* Somebody else's by the digest behind its tag, as its registry tells the
- * Engine; the name alone, and that is said, where none answers.  *platforms
- * (may be NULL) gets an array of what it runs on, NULL: not known; the
+/* Somebody else's, as compose_read() names it, by the digest behind its tag, as its
+ * registry tells the Engine; the name alone, and that is said, where none
+ * answers.  *platforms gets an array of what it runs on, NULL: not known; the
  * caller frees both. */
 char *service_image_of(struct session *s, struct docker *d, const char *image,
 		       cJSON **platforms);
