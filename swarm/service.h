@@ -57,9 +57,7 @@ int service_print_urls(struct session *s, const cJSON *urls, struct err *e);
 
 /* ---- images (swarm/pin.c) ---- */
 
-#define SERVICE_OURS \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+#define SERVICE_OURS LAYOUT_REGISTRY LAYOUT_IMAGE
 
 /* Our own image, by its digest.  Caller frees; NULL with e. */
 char *service_image_ours(struct session *s, struct docker *d, struct err *e);

@@ -25,9 +25,6 @@
 /* the Engine's, of services, and of configs and secrets */
 #define SERVICE_NAME_MAX 63
 #define CONTENT_NAME_MAX 64
-#define OWN_REGISTRY \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/"
 #define DEMO_FILE "stack/test-stack.yml"
 #define MTU_OPTION "com.docker.network.driver.mtu"
 
@@ -464,10 +461,9 @@ static int check_services(struct deploy *p, struct err *e)
 		if (check_name(json_text(a, "Name"), SERVICE_NAME_MAX, "_-",
 			       "service", e) < 0)
 			return -1;
-
 	cJSON_ArrayForEach(a, p->c.services)
-		cJSON_ArrayForEach(b, p->c.services)
-			if (a != b && service_port_clash(b, a, e) < 0)
+		for (b = a->next; b != NULL; b = b->next)
+			if (service_port_clash(b, a, e) < 0)
 				return err_in(e, "service %s",
 					      json_text(b, "Name"));
 	return ports_refuse(p->c.services, e) < 0 ?
@@ -590,7 +586,7 @@ static int pin(struct deploy *p, cJSON *spec, struct err *e)
 		goto out;
 	if (pinned == NULL && images_pin(p->s, image, &pinned, e) < 0)
 		goto out;
-	if (str_starts(str_of(pinned), STR(OWN_REGISTRY))) {
+	if (str_starts(str_of(pinned), STR(LAYOUT_REGISTRY))) {
 		json_set(container_of(spec), "Image", cJSON_CreateString(pinned));
 		rc = 0;
 	} else {
