@@ -25,7 +25,9 @@ static void service_path(struct buf *path, const char *name)
 	buf_add_pct(path, str_of(name));
 }
 
-int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
+/* The service by name, or ID; *doc NULL when there is none. */
+static int service_get(struct docker *d, const char *name, cJSON **doc,
+		       struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct buf path = BUF_INIT(1024);
@@ -86,21 +88,18 @@ int service_ports_free(struct docker *d, cJSON *spec, struct err *e)
 		       docker_each(d, "/services", take_port, spec, e);
 }
 
-int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
-		   struct err *e)
+/* POST an update of a service, as service_get() gave it, to its Spec; -1 without
+ * e when somebody else was faster. */
+static int update(struct docker *d, const cJSON *service, struct err *e)
 {
+	char id[DOCKER_ID_MAX], *path;
 	struct err why = ERR_INIT;
-	int64_t version;
-	const char *id;
-	char *path;
 	int rc;
 
-	if ((id = json_str(old, "ID", e)) == NULL ||
-	    json_int(old, "Version.Index", 0, INT64_MAX, &version, e) < 0)
+	if (docker_take_id(service, "ID", id, e) < 0)
 		return -1;
-	path = xasprintf("/services/%s/update?version=%lld", id,
-			 (long long)version);
-	rc = docker_call(d, "POST", path, spec, NULL, &why);
+	path = xasprintf("/services/%s", id);
+	rc = docker_spec_write(d, path, service, "", &why);
 	free(path);
 	if (rc < 0 && !err_is(&why, DOCKER_OUT_OF_SEQUENCE))
 		*e = why;
@@ -121,8 +120,7 @@ int service_edit(struct docker *d, const char *name,
 		if (service == NULL)
 			return 1;
 		if (edit(ctx, service, e) == 0)
-			rc = service_update(d, service,
-					    json_get(service, "Spec"), e);
+			rc = update(d, service, e);
 		json_free(service);
 	}
 	if (rc < 0 && e->kind == ERR_NONE)
@@ -137,20 +135,23 @@ int service_put(struct session *s, struct docker *d, const char *name,
 	int rc = -1;
 
 	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
-		cJSON *old = NULL, *spec = NULL;
+		cJSON *old = NULL, *spec;
 
 		if (service_get(d, name, &old, e) < 0)
 			break;
-		if ((spec = make(ctx, old, e)) != NULL)
-			rc = old == NULL ?
-				     docker_call(d, "POST", "/services/create",
-						 spec, NULL, e) :
-				     service_update(d, old, spec, e);
+		spec = make(ctx, old, e);
+		if (spec != NULL && old != NULL) {
+			json_set(old, "Spec", spec);
+			rc = update(d, old, e);
+		} else if (spec != NULL) {
+			rc = docker_call(d, "POST", "/services/create", spec,
+					 NULL, e);
+			json_burn(spec);
+		}
 		if (rc == 0)
 			ui_say(s->ui, "service %s %s", name,
 			       old ? "updated" : "made");
-		json_free(spec);
-		json_free(old);
+		json_burn(old);
 	}
 	if (rc < 0 && e->kind == ERR_NONE)
 		err_set(e, ERR_DOCKER, "somebody else keeps changing it");
@@ -228,10 +229,16 @@ static bool is_any(const char *word, const char *const *words)
 	return false;
 }
 
+static bool has_failed(const char *state)
+{
+	static const char *const failed[] = { "failed", "rejected", NULL };
+
+	return is_any(state, failed);
+}
+
 /* Keep it if it is the newest of its slot. */
 static void take_slot(struct tasks *t, const cJSON *task, const char *state)
 {
-	static const char *const failed[] = { "failed", "rejected", NULL };
 	const char *created = json_text(task, "CreatedAt");
 	char name[40];
 	struct slot *s = NULL;
@@ -250,7 +257,7 @@ static void take_slot(struct tasks *t, const cJSON *task, const char *state)
 		return;
 	snprintf(s->created, sizeof(s->created), "%s", created);
 	s->complete = strcmp(state, "complete") == 0;
-	s->failed = is_any(state, failed);
+	s->failed = has_failed(state);
 	snprintf(s->why, sizeof(s->why), "%s", json_text(task, "Status.Err"));
 }
 
@@ -272,8 +279,7 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 		t->running += strcmp(state, "running") == 0;
 		t->fresh += fresh && strcmp(state, "running") == 0;
 	}
-	t->failures += t->job && (strcmp(state, "failed") == 0 ||
-				  strcmp(state, "rejected") == 0);
+	t->failures += t->job && has_failed(state);
 	if (t->job || t->ends)
 		take_slot(t, task, state);
 	if (*why != '\0' && strcmp(at, t->failed_at) > 0 && fresh) {

@@ -13,12 +13,6 @@
 
 /* ---- asking and telling (swarm/service.c) ---- */
 
-/* The service by name, or ID; *doc NULL when there is none. */
-int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e);
-/* POST an update of old, as service_get() gave it; -1 without e when
- * somebody else was faster. */
-int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
-		   struct err *e);
 /* Have edit change what the Engine has of a service, and tell it; again while
  * somebody else is faster.  1: there is no such service. */
 int service_edit(struct docker *d, const char *name,
