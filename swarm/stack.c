@@ -748,33 +748,40 @@ static int make_list(struct deploy *p, const char *type, const cJSON *wanted,
 	return 0;
 }
 
-/* A secret whose name the file gave: nobody can read it back, so it is sent,
+static int send_one(struct deploy *p, const cJSON *item, const cJSON *has,
+		    struct err *e)
+{
+	char id[DOCKER_ID_MAX], *path;
+	cJSON *body;
+	int rc;
+
+	if (docker_take_id(has, "ID", id, e) < 0)
+		return err_in(e, "secret %s", json_text(item, "Name"));
+	path = xasprintf("/secrets/%s/update?version=%lld", id,
+			 (long long)json_int_opt(has, "Version", 0));
+	body = body_of(item);
+	rc = docker_call(p->d, "POST", path, body, NULL, e);
+	json_burn(body);
+	free(path);
+	if (rc < 0 && p->d->status == 400)
+		err_in(e, "it may be there with another content: leave "
+			  "'name:' out, and it is named by its content");
+	return rc < 0 ? err_in(e, "secret %s", json_text(item, "Name")) : 0;
+}
+
+/* Secrets whose names the file gave: nobody can read them back, so they are sent,
  * and an Engine that has other bytes refuses to change them. */
 static int send_named(struct deploy *p, struct err *e)
 {
 	const cJSON *item, *has;
-	char *path;
-	cJSON *body;
-	int rc = 0;
 
 	cJSON_ArrayForEach(item, p->c.secrets) {
 		has = stack_named(p->has.secrets, json_text(item, "Name"));
-		if (rc < 0 || has == NULL || !json_bool_opt(item, "Named", false))
-			continue;
-		path = xasprintf("/secrets/%s/update?version=%lld",
-				 json_text(has, "ID"),
-				 (long long)json_int_opt(has, "Version", 0));
-		body = body_of(item);
-		rc = docker_call(p->d, "POST", path, body, NULL, e);
-		if (rc < 0 && p->d->status == 400)
-			err_in(e, "it may be there with another content: leave "
-				  "'name:' out, and it is named by its content");
-		if (rc < 0)
-			err_in(e, "secret %s", json_text(item, "Name"));
-		json_burn(body);
-		free(path);
+		if (has != NULL && json_bool_opt(item, "Named", false) &&
+		    send_one(p, item, has, e) < 0)
+			return -1;
 	}
-	return rc;
+	return 0;
 }
 
 /* With what only the one that is there says. */
