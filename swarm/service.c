@@ -510,7 +510,7 @@ static void tell_times(struct session *s, const char *name, const struct told *t
 }
 
 /* A failure is told once, and counted from then on. */
-static void tell_failure(struct session *s, const char *name, struct told *told,
+static void tell_failure(struct session *s, struct told *told,
 			 const struct tasks *t)
 {
 	if (t->failure[0] == '\0' || strcmp(t->failed_at, told->at) == 0)
@@ -520,19 +520,19 @@ static void tell_failure(struct session *s, const char *name, struct told *told,
 		told->times++;
 		return;
 	}
-	tell_times(s, name, told);
-	ui_say(s->ui, "service %s: a task failed: %s (%s)", name, t->failure,
-	       t->task);
+	tell_times(s, t->service, told);
+	ui_say(s->ui, "service %s: a task failed: %s (%s)", t->service,
+	       t->failure, t->task);
 	memcpy(told->failure, t->failure, sizeof(told->failure));
 	told->times = 1;
 }
 
-static void tell_rollback(struct session *s, const char *name,
-			  struct told *told, const struct tasks *t)
+static void tell_rollback(struct session *s, struct told *told,
+			  const struct tasks *t)
 {
 	if (!told->back && is_going_back(t))
-		ui_say(s->ui, "service %s: its update is rolled back: %s", name,
-		       t->message);
+		ui_say(s->ui, "service %s: its update is rolled back: %s",
+		       t->service, t->message);
 	told->back = is_going_back(t);
 }
 
@@ -600,48 +600,59 @@ static int give_up(const struct tasks *t, const char *what, struct err *e)
 		       t->failure);
 }
 
+/* What is kept from look to look. */
+struct watch {
+	int64_t began;
+	struct progress progress;
+	struct told told;
+	unsigned settled, ended; /* looks in a row that found it so */
+};
+
+/* Until the next look; -1: there is no need of one. */
+static int go_on(struct session *s, struct watch *w, const struct tasks *t,
+		 const char *what, struct err *e)
+{
+	if (w->settled == 0)
+		tell_failure(s, &w->told, t);
+	tell_rollback(s, &w->told, t);
+	if (ended(t, &w->ended, e) < 0)
+		return -1;
+	if (now_ms() - w->progress.at_ms > t->patience_ms)
+		return give_up(t, what, e);
+	return s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
+				w->began, e);
+}
+
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e)
 {
 	int64_t began = now_ms();
-	struct progress progress = { .at_ms = began };
-	unsigned settled = 0, wanted = 0, over = 0;
-	struct told told = { .times = 0 };
+	struct watch w = { .began = began, .progress.at_ms = began };
 	struct tasks t = { .service = name };
+	unsigned wanted = 0;
 	int rc = 0;
 
 	if (s->no_wait)
 		return 0;
-	while (settled < SETTLED_LOOKS &&
+	while (rc >= 0 && w.settled < SETTLED_LOOKS &&
 	       (rc = look(d, name, &t, &wanted, e)) >= 0) {
 		char *what = standing(&t, wanted);
 
-		settled = rc == 1 ? settled + 1 : 0;
-		note_progress(&progress, &t);
-		if (settled == SETTLED_LOOKS) {
-			tell_times(s, name, &told);
-			told.times = 0;
+		w.settled = rc == 1 ? w.settled + 1 : 0;
+		note_progress(&w.progress, &t);
+		if (w.settled == SETTLED_LOOKS) {
+			tell_times(s, name, &w.told);
+			w.told.times = 0;
 			ui_say(s->ui, "%s", what);
 		} else {
-			if (rc == 0)
-				tell_failure(s, name, &told, &t);
-			tell_rollback(s, name, &told, &t);
-			rc = ended(&t, &over, e);
-			if (rc == 0 && now_ms() - progress.at_ms > t.patience_ms)
-				rc = give_up(&t, what, e);
-			if (rc == 0)
-				rc = s->az.clock.wait(s->az.clock.ctx,
-						      now_ms() + LOOK_MS, what,
-						      began, e);
+			rc = go_on(s, &w, &t, what, e);
 		}
 		free(what);
 		free(t.slots);
 		t.slots = NULL;
-		if (rc < 0)
-			break;
 	}
 	free(t.slots);
-	tell_times(s, name, &told);
+	tell_times(s, name, &w.told);
 	return rc < 0 ? err_in(e, "service %s", name) : 0;
 }
 
