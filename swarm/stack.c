@@ -52,10 +52,19 @@ const char *stack_service_name(const cJSON *service)
 	return json_text(service, "Spec.Name");
 }
 
-static int take_service(void *list, const cJSON *service, struct err *e)
+struct reading {
+	const char *stack;
+	struct stack_has *has;
+};
+
+static int take_service(void *ctx, const cJSON *service, struct err *e)
 {
+	const struct reading *r = ctx;
+	bool ours = stack_of(json_get(service, "Spec"), r->stack);
+
 	(void)e;
-	cJSON_AddItemToArray(list, cJSON_Duplicate(service, true));
+	cJSON_AddItemToArray(ours ? r->has->services : r->has->others,
+			     cJSON_Duplicate(service, true));
 	return 0;
 }
 
@@ -119,28 +128,16 @@ static int take_content(void *list, const cJSON *doc, struct err *e)
 	return 0;
 }
 
-static int list_services(struct docker *d, const char *stack, cJSON *list,
-			 struct err *e)
-{
-	char *label = xasprintf(STACK_LABEL "=%s", stack);
-	struct buf path = BUF_INIT(2048);
-	int rc;
-
-	buf_adds(&path, "/services");
-	docker_filter(&path, "label", label);
-	rc = docker_each(d, path.str, take_service, list, e);
-	buf_release(&path);
-	free(label);
-	return rc;
-}
-
 int stack_has_read(struct docker *d, const char *stack, struct stack_has *h,
 		   struct err *e)
 {
+	struct reading r = { stack, h };
+
 	*h = (struct stack_has){ cJSON_CreateArray(), cJSON_CreateArray(),
-				 cJSON_CreateArray(), cJSON_CreateArray() };
+				 cJSON_CreateArray(), cJSON_CreateArray(),
+				 cJSON_CreateArray() };
 	d->most = STACK_ANSWER_MAX;
-	return list_services(d, stack, h->services, e) < 0 ||
+	return docker_each(d, "/services", take_service, &r, e) < 0 ||
 			       docker_each(d, "/networks", take_network,
 					   h->networks, e) < 0 ||
 			       docker_each(d, "/configs", take_content,
@@ -153,7 +150,8 @@ int stack_has_read(struct docker *d, const char *stack, struct stack_has *h,
 
 void stack_has_release(struct stack_has *h)
 {
-	json_free(h->services);
+	json_burn(h->services);
+	json_burn(h->others);
 	json_free(h->networks);
 	json_free(h->configs);
 	json_free(h->secrets);
@@ -436,9 +434,8 @@ static int check_same(const struct deploy *p, const cJSON *service, struct err *
 }
 
 /* A service that is there; the ports of one that stays are its own. */
-static int take_other(void *ctx, const cJSON *service, struct err *e)
+static int check_there(const struct deploy *p, const cJSON *service, struct err *e)
 {
-	struct deploy *p = ctx;
 	const char *name = stack_service_name(service);
 	bool ours = stack_of(json_get(service, "Spec"), p->c.stack);
 	const cJSON *mine;
@@ -453,7 +450,7 @@ static int take_other(void *ctx, const cJSON *service, struct err *e)
 	return 0;
 }
 
-static int check_services(struct deploy *p, struct err *e)
+static int check_services(const struct deploy *p, struct err *e)
 {
 	const cJSON *a, *b;
 
@@ -466,12 +463,18 @@ static int check_services(struct deploy *p, struct err *e)
 			if (service_port_clash(b, a, e) < 0)
 				return err_in(e, "service %s",
 					      json_text(b, "Name"));
-	return ports_refuse(p->c.services, e) < 0 ?
-		       -1 :
-		       docker_each(p->d, "/services", take_other, p, e);
+	if (ports_refuse(p->c.services, e) < 0)
+		return -1;
+	cJSON_ArrayForEach(a, p->has.services)
+		if (check_there(p, a, e) < 0)
+			return -1;
+	cJSON_ArrayForEach(a, p->has.others)
+		if (check_there(p, a, e) < 0)
+			return -1;
+	return 0;
 }
 
-static int check(struct deploy *p, struct err *e)
+static int check(const struct deploy *p, struct err *e)
 {
 	return check_list(p->c.networks, p->has.networks, "network", e) < 0 ||
 			       check_list(p->c.configs, p->has.configs,
