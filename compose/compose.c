@@ -222,7 +222,12 @@ void pairs_convert(const struct node *n, cJSON *to)
 	}
 }
 
-static void add_labels(const struct load *l, const struct node *labels, cJSON *to)
+int text_order(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void labels_convert(const struct load *l, const struct node *labels, cJSON *to)
 {
 	cJSON *all = json_add_obj(to, "Labels");
 
@@ -321,7 +326,7 @@ static void network_convert(struct load *l, const struct node *network,
 	add_yes(body, "Attachable", node_get(network, "attachable"));
 	if (options != NULL)
 		pairs_convert(options, json_add_obj(body, "Options"));
-	add_labels(l, node_get(network, "labels"), body);
+	labels_convert(l, node_get(network, "labels"), body);
 	free(name);
 }
 
@@ -347,21 +352,18 @@ static int external_alone(struct load *l, const struct node *object, struct err 
 	return 0;
 }
 
-static int networks_convert(struct load *l, const struct sections *s,
-			    const struct node *services)
+static void networks_convert(struct load *l, const struct node *networks,
+			     const struct node *services)
 {
-	bool has_default = false;
+	for (size_t i = 0; networks != NULL && i < networks->n; i++) {
+		const struct node *n = networks->item[i];
 
-	for (size_t i = 0; s->networks != NULL && i < s->networks->n; i++) {
-		const struct node *n = s->networks->item[i];
-
-		has_default |= strcmp(n->name, "default") == 0;
 		if (network_used(services, n->name))
 			network_convert(l, n, n->name);
 	}
-	if (!has_default && network_used(services, "default"))
+	if (node_find(networks, "default") == NULL &&
+	    network_used(services, "default"))
 		network_convert(l, NULL, "default");
-	return 0;
 }
 
 /* ---- configs and secrets ---- */
@@ -422,7 +424,7 @@ static int object_convert(struct load *l, const struct node *object, size_t max,
 		json_add_str(body, "Name", name);
 		if (given_name(object) != NULL)
 			json_add_bool(body, "Named", true);
-		add_labels(l, node_get(object, "labels"), body);
+		labels_convert(l, node_get(object, "labels"), body);
 		buf_add_base64(&text, data.str, data.n);
 		if (driver == NULL)
 			json_add_str(body, "Data", text.str);
@@ -464,8 +466,8 @@ static int convert(struct load *l, const struct node *root, struct err *e)
 	for (size_t i = 0; s.volumes != NULL && i < s.volumes->n; i++)
 		if (external_alone(l, s.volumes->item[i], e) < 0)
 			return -1;
-	if (networks_convert(l, &s, services) < 0 ||
-	    objects_convert(l, s.secrets, SECRET_MAX, l->c->secrets, e) < 0 ||
+	networks_convert(l, s.networks, services);
+	if (objects_convert(l, s.secrets, SECRET_MAX, l->c->secrets, e) < 0 ||
 	    objects_convert(l, s.configs, CONFIG_MAX, l->c->configs, e) < 0)
 		return -1;
 	for (size_t i = 0; services != NULL && i < services->n; i++)

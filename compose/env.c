@@ -138,11 +138,6 @@ static int put_own(struct load *l, const struct node *own, cJSON *all,
 	return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* "A=b", by name. */
 static void list(const cJSON *all, cJSON *spec)
 {
@@ -155,7 +150,7 @@ static void list(const cJSON *all, cJSON *spec)
 		text[n++] = cJSON_IsString(v) ?
 				    xasprintf("%s=%s", v->string, v->valuestring) :
 				    xstrdup(v->string);
-	qsort(text, n, sizeof(*text), by_text);
+	qsort(text, n, sizeof(*text), text_order);
 	env = n == 0 ? NULL : json_add_arr(spec, "Env");
 	for (size_t i = 0; i < n; i++) {
 		json_add_str(env, NULL, text[i]);

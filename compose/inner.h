@@ -52,7 +52,9 @@ struct node *yaml_read(struct str text, const char *name, unsigned *rest,
 void node_free(struct node *n); /* burns what it held */
 /* What n is, for messages: "a string", "a list". */
 const char *node_kind_name(unsigned kinds, struct buf *b);
-/* The member of a map; NULL where there is none, or null. */
+/* The member of a map; NULL where there is none, and of the second also where it is
+ * null. */
+struct node *node_find(const struct node *map, const char *name);
 struct node *node_get(const struct node *map, const char *name);
 
 /* ---- what all parts share ---- */
@@ -143,5 +145,9 @@ char *object_name(const struct load *l, const struct node *object,
 bool object_external(const struct node *object);
 /* Pairs of a map or of a list of "A=B", to texts. */
 void pairs_convert(const struct node *n, cJSON *to);
+/* Labels, with the one by which a stack's are known. */
+void labels_convert(const struct load *l, const struct node *labels, cJSON *to);
+/* Of texts, for qsort(). */
+int text_order(const void *a, const void *b);
 
 #endif

@@ -59,7 +59,7 @@ static char *bind_source(struct load *l, const char *source)
 static void volume_options(struct load *l, const struct wish *w,
 			   const struct node *volume, cJSON *mount)
 {
-	cJSON *options = json_add_obj(mount, "VolumeOptions"), *labels, *driver;
+	cJSON *options = json_add_obj(mount, "VolumeOptions"), *driver;
 	const struct node *opts = node_get(volume, "driver_opts");
 
 	if (w->nocopy || yes_of(w->volume, "nocopy"))
@@ -67,10 +67,7 @@ static void volume_options(struct load *l, const struct wish *w,
 	add_text(options, "Subpath", text_of(w->volume, "subpath"));
 	if (object_external(volume))
 		return;
-	labels = json_add_obj(options, "Labels");
-	pairs_convert(node_get(volume, "labels"), labels);
-	json_set(labels, "com.docker.stack.namespace",
-		 cJSON_CreateString(l->c->stack));
+	labels_convert(l, node_get(volume, "labels"), options);
 	if (text_of(volume, "driver") == NULL && opts == NULL)
 		return;
 	driver = json_add_obj(options, "DriverConfig");
@@ -85,20 +82,18 @@ static const struct node *add_named(struct load *l, const struct sections *s,
 				    const struct wish *w, cJSON *mount,
 				    struct err *e)
 {
-	for (size_t i = 0; s->volumes != NULL && i < s->volumes->n; i++) {
-		const struct node *volume = s->volumes->item[i];
-		char *name;
+	const struct node *volume = node_find(s->volumes, w->source);
+	char *name;
 
-		if (strcmp(volume->name, w->source) != 0)
-			continue;
-		name = object_name(l, volume, volume->name);
-		json_add_str(mount, "Source", name);
-		free(name);
-		return volume;
+	if (volume == NULL) {
+		load_bad(l, w->n, e,
+			 "volume \"%s\" is not in the file's volumes", w->source);
+		return NULL;
 	}
-	load_bad(l, w->n, e, "volume \"%s\" is not in the file's volumes",
-		 w->source);
-	return NULL;
+	name = object_name(l, volume, volume->name);
+	json_add_str(mount, "Source", name);
+	free(name);
+	return volume;
 }
 
 static int add_volume(struct load *l, const struct sections *s,

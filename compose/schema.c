@@ -227,14 +227,10 @@ static const struct rule deploy_members[] = {
 };
 
 static const struct rule health_members[] = {
-	YES_NO("disable"),
-	TEXT("interval"),
-	COUNT("retries"),
-	TEXT("timeout"),
-	TEXT("start_period"),
-	TEXT("start_interval"),
-	{ .name = "test", .kinds = NODE_STRING | NODE_LIST, .item = OF_a_text },
-	END,
+	YES_NO("disable"),     TEXT("interval"),
+	COUNT("retries"),      TEXT("timeout"),
+	TEXT("start_period"),  TEXT("start_interval"),
+	TEXT_OR_TEXTS("test"), END,
 };
 
 static const struct rule file_members[] = {
@@ -386,7 +382,7 @@ static const struct rule service_members[] = {
 	  .kinds = NODE_MAP | NODE_NULL,
 	  .members = OF_deploy_members },
 	TEXT("restart"),
-	{ .name = "build", .flags = IGNORED },
+	NOT_SWARM("build"),
 	/* what it has not, as docker's own list has it, */
 	NOT_SWARM("cgroup_parent"),
 	NOT_SWARM("cgroupns_mode"),

@@ -84,20 +84,6 @@ static int add_words(const struct load *l, cJSON *to, const char *name,
 	return 0;
 }
 
-static void add_labels(const struct load *l, const struct node *labels, cJSON *to)
-{
-	cJSON *all = json_add_obj(to, "Labels");
-
-	pairs_convert(labels, all);
-	json_set(all, "com.docker.stack.namespace",
-		 cJSON_CreateString(l->c->stack));
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 struct sorted {
 	cJSON *item;
 	const char *name;
@@ -272,7 +258,7 @@ static void add_hosts(const struct node *n, cJSON *spec)
 							  host->text);
 	}
 	if (n->kind == NODE_MAP)
-		qsort(line, lines, sizeof(*line), by_text);
+		qsort(line, lines, sizeof(*line), text_order);
 	for (size_t i = 0; i < lines; i++) {
 		struct str address = str_of(line[i] + 1), name;
 
@@ -373,7 +359,7 @@ static size_t capabilities(const struct node *n, char **list)
 			free(list[--many]);
 		list[many++] = xstrdup("ALL");
 	}
-	qsort(list, many, sizeof(*list), by_text);
+	qsort(list, many, sizeof(*list), text_order);
 	return many;
 }
 
@@ -440,14 +426,6 @@ static int add_ulimits(struct load *l, const struct node *n, cJSON *spec,
 
 /* ---- configs and secrets that it sees ---- */
 
-static const struct node *find(const struct node *section, const char *key)
-{
-	for (size_t i = 0; section != NULL && i < section->n; i++)
-		if (strcmp(section->item[i]->name, key) == 0)
-			return section->item[i];
-	return NULL;
-}
-
 /* Two cannot be one file. */
 static bool has_target(const cJSON *refs, const char *target)
 {
@@ -492,7 +470,7 @@ static int add_reference(struct load *l, const struct node *section,
 
 	if (source == NULL)
 		return load_bad(l, n, e, "a %s wants a source", what);
-	object = find(section, source->text);
+	object = node_find(section, source->text);
 	if (object == NULL)
 		return load_bad(l, n, e, "%s \"%s\" is not in the file's %ss",
 				what, source->text, what);
@@ -539,7 +517,7 @@ static int add_configs(struct load *l, const struct sections *s,
 		if (add_reference(l, s->configs, n->item[i], "config", refs, e) < 0)
 			return -1;
 	if (c != NULL) {
-		object = find(s->configs, c->text);
+		object = node_find(s->configs, c->text);
 		if (object == NULL)
 			return load_bad(l, c, e,
 					"config \"%s\" is not in the file's configs",
@@ -576,7 +554,7 @@ static int add_privileges(struct load *l, const struct sections *s,
 			json_add_str(to, members[i][1], n ? n->text : "");
 			continue;
 		}
-		name = object_name(l, find(s->configs, n->text), n->text);
+		name = object_name(l, node_find(s->configs, n->text), n->text);
 		json_add_str(to, "Config", name);
 		free(name);
 	}
@@ -605,7 +583,7 @@ static int add_container(struct load *l, const struct sections *s,
 	    add_duration(l, spec, "StopGracePeriod",
 			 node_get(service, "stop_grace_period"), true, e) < 0)
 		return -1;
-	add_labels(l, node_get(service, "labels"), spec);
+	labels_convert(l, node_get(service, "labels"), spec);
 	add_text(spec, "Hostname", node_get(service, "hostname"));
 	add_text(spec, "Dir", node_get(service, "working_dir"));
 	add_text(spec, "User", node_get(service, "user"));
@@ -734,7 +712,7 @@ static int add_network(struct load *l, const struct sections *s,
 		       const struct node *service, const struct node *n,
 		       const char *key, cJSON *list, struct err *e)
 {
-	const struct node *network = find(s->networks, key),
+	const struct node *network = node_find(s->networks, key),
 			  *own = n != NULL && n->kind == NODE_MAP ? n : NULL;
 	cJSON *to, *aliases;
 	char *name;
@@ -936,7 +914,7 @@ int service_convert(struct load *l, const struct sections *s,
 
 	json_add_str(body, "Name", name);
 	free(name);
-	add_labels(l, node_get(deploy, "labels"), body);
+	labels_convert(l, node_get(deploy, "labels"), body);
 	if (add_task(l, s, service, body, e) < 0 ||
 	    add_mode(l, service, body, e) < 0 ||
 	    add_update(l, node_get(deploy, "update_config"), "UpdateConfig",

@@ -71,7 +71,7 @@ static void node_add(struct node *to, struct node *item)
 	to->item[to->n++] = item;
 }
 
-static struct node *node_find(const struct node *map, const char *name)
+struct node *node_find(const struct node *map, const char *name)
 {
 	if (map == NULL || map->kind != NODE_MAP)
 		return NULL;
@@ -447,9 +447,8 @@ static struct node *read_scalar(struct reader *r, struct err *e)
 	if (count(r, at, n, e) < 0)
 		return NULL;
 	node = node_new(NODE_STRING, at);
-	if (r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE ?
-		    !str_is(tag, TAGS "str") && !str_is(tag, "!") :
-		    tag != NULL && !str_is(tag, TAGS "str") && !str_is(tag, "!"))
+	if ((tag != NULL || r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE) &&
+	    !str_is(tag, TAGS "str") && !str_is(tag, "!"))
 		resolve(node, xstrdup(text));
 	else
 		node->text = xstrdup(text);

@@ -42,25 +42,6 @@ static char *with_digest(struct docker *d, const char *image, cJSON **doc,
 	return full;
 }
 
-/* As docker has it of a person's words: Docker's own registry is not named, and a
- * tag is. */
-static char *familiar(const char *image)
-{
-	static const struct str hosts[] = { { "docker.io/", 10 },
-					    { "index.docker.io/", 16 } };
-	struct str s = str_of(image);
-
-	for (size_t i = 0; i < 2; i++)
-		if (str_starts(s, hosts[i])) {
-			s = str_skip(s, hosts[i].n);
-			s = str_skip(s, str_starts(s, STR("library/")) ? 8 : 0);
-			break;
-		}
-	return str_chr(s, '@') >= 0 || str_rchr(s, ':') > str_rchr(s, '/') ?
-		       str_dup(s) :
-		       xasprintf("%.*s:latest", STR_ARG(s));
-}
-
 /* What it runs on, as a placement has it; NULL: not told.  Of the Arm of 32 bits
  * machines say many names, so that any will do. */
 static cJSON *platforms_of(const cJSON *told)
@@ -85,27 +66,23 @@ char *service_image_of(struct session *s, struct docker *d, const char *image,
 		       cJSON **platforms)
 {
 	struct err why = ERR_INIT;
-	char *name = familiar(image), *full = NULL;
+	char *full = NULL;
 	cJSON *told = NULL;
 
-	if (!is_name(name))
+	if (!is_name(image))
 		err_set(&why, ERR_DATA, "that is no image's name");
 	else
-		full = with_digest(d, name, &told, &why);
+		full = with_digest(d, image, &told, &why);
 	/* a mirror may be out of the Engine's sight, or images be put there by
 	 * hand */
 	if (full == NULL)
 		ui_say(s->ui,
 		       "%s: its registry does not answer, "
 		       "so nodes use what they have (%s)",
-		       name, why.msg);
-	if (platforms != NULL)
-		*platforms = full != NULL ? platforms_of(told) : NULL;
+		       image, why.msg);
+	*platforms = full != NULL ? platforms_of(told) : NULL;
 	json_free(told);
-	if (full == NULL)
-		return name;
-	free(name);
-	return full;
+	return full != NULL ? full : xstrdup(image);
 }
 
 /*

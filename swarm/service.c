@@ -25,7 +25,9 @@ static void service_path(struct buf *path, const char *name)
 	buf_add_pct(path, str_of(name));
 }
 
-int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e)
+/* The service by name, or ID; *doc NULL when there is none. */
+static int service_get(struct docker *d, const char *name, cJSON **doc,
+		       struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct buf path = BUF_INIT(1024);
@@ -86,21 +88,18 @@ int service_ports_free(struct docker *d, cJSON *spec, struct err *e)
 		       docker_each(d, "/services", take_port, spec, e);
 }
 
-int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
-		   struct err *e)
+/* POST an update of a service, as service_get() gave it, to its Spec; -1 without
+ * e when somebody else was faster. */
+static int update(struct docker *d, const cJSON *service, struct err *e)
 {
+	char id[DOCKER_ID_MAX], *path;
 	struct err why = ERR_INIT;
-	int64_t version;
-	const char *id;
-	char *path;
 	int rc;
 
-	if ((id = json_str(old, "ID", e)) == NULL ||
-	    json_int(old, "Version.Index", 0, INT64_MAX, &version, e) < 0)
+	if (docker_take_id(service, "ID", id, e) < 0)
 		return -1;
-	path = xasprintf("/services/%s/update?version=%lld", id,
-			 (long long)version);
-	rc = docker_call(d, "POST", path, spec, NULL, &why);
+	path = xasprintf("/services/%s", id);
+	rc = docker_spec_write(d, path, service, "", &why);
 	free(path);
 	if (rc < 0 && !err_is(&why, DOCKER_OUT_OF_SEQUENCE))
 		*e = why;
@@ -121,8 +120,7 @@ int service_edit(struct docker *d, const char *name,
 		if (service == NULL)
 			return 1;
 		if (edit(ctx, service, e) == 0)
-			rc = service_update(d, service,
-					    json_get(service, "Spec"), e);
+			rc = update(d, service, e);
 		json_free(service);
 	}
 	if (rc < 0 && e->kind == ERR_NONE)
@@ -137,20 +135,23 @@ int service_put(struct session *s, struct docker *d, const char *name,
 	int rc = -1;
 
 	for (int i = 0; rc < 0 && i < UPDATE_TRIES && e->kind == ERR_NONE; i++) {
-		cJSON *old = NULL, *spec = NULL;
+		cJSON *old = NULL, *spec;
 
 		if (service_get(d, name, &old, e) < 0)
 			break;
-		if ((spec = make(ctx, old, e)) != NULL)
-			rc = old == NULL ?
-				     docker_call(d, "POST", "/services/create",
-						 spec, NULL, e) :
-				     service_update(d, old, spec, e);
+		spec = make(ctx, old, e);
+		if (spec != NULL && old != NULL) {
+			json_set(old, "Spec", spec);
+			rc = update(d, old, e);
+		} else if (spec != NULL) {
+			rc = docker_call(d, "POST", "/services/create", spec,
+					 NULL, e);
+			json_burn(spec);
+		}
 		if (rc == 0)
 			ui_say(s->ui, "service %s %s", name,
 			       old ? "updated" : "made");
-		json_free(spec);
-		json_free(old);
+		json_burn(old);
 	}
 	if (rc < 0 && e->kind == ERR_NONE)
 		err_set(e, ERR_DOCKER, "somebody else keeps changing it");
@@ -228,10 +229,16 @@ static bool is_any(const char *word, const char *const *words)
 	return false;
 }
 
+static bool has_failed(const char *state)
+{
+	static const char *const failed[] = { "failed", "rejected", NULL };
+
+	return is_any(state, failed);
+}
+
 /* Keep it if it is the newest of its slot. */
 static void take_slot(struct tasks *t, const cJSON *task, const char *state)
 {
-	static const char *const failed[] = { "failed", "rejected", NULL };
 	const char *created = json_text(task, "CreatedAt");
 	char name[40];
 	struct slot *s = NULL;
@@ -250,7 +257,7 @@ static void take_slot(struct tasks *t, const cJSON *task, const char *state)
 		return;
 	snprintf(s->created, sizeof(s->created), "%s", created);
 	s->complete = strcmp(state, "complete") == 0;
-	s->failed = is_any(state, failed);
+	s->failed = has_failed(state);
 	snprintf(s->why, sizeof(s->why), "%s", json_text(task, "Status.Err"));
 }
 
@@ -272,8 +279,7 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 		t->running += strcmp(state, "running") == 0;
 		t->fresh += fresh && strcmp(state, "running") == 0;
 	}
-	t->failures += t->job && (strcmp(state, "failed") == 0 ||
-				  strcmp(state, "rejected") == 0);
+	t->failures += t->job && has_failed(state);
 	if (t->job || t->ends)
 		take_slot(t, task, state);
 	if (*why != '\0' && strcmp(at, t->failed_at) > 0 && fresh) {
@@ -504,7 +510,7 @@ static void tell_times(struct session *s, const char *name, const struct told *t
 }
 
 /* A failure is told once, and counted from then on. */
-static void tell_failure(struct session *s, const char *name, struct told *told,
+static void tell_failure(struct session *s, struct told *told,
 			 const struct tasks *t)
 {
 	if (t->failure[0] == '\0' || strcmp(t->failed_at, told->at) == 0)
@@ -514,19 +520,19 @@ static void tell_failure(struct session *s, const char *name, struct told *told,
 		told->times++;
 		return;
 	}
-	tell_times(s, name, told);
-	ui_say(s->ui, "service %s: a task failed: %s (%s)", name, t->failure,
-	       t->task);
+	tell_times(s, t->service, told);
+	ui_say(s->ui, "service %s: a task failed: %s (%s)", t->service,
+	       t->failure, t->task);
 	memcpy(told->failure, t->failure, sizeof(told->failure));
 	told->times = 1;
 }
 
-static void tell_rollback(struct session *s, const char *name,
-			  struct told *told, const struct tasks *t)
+static void tell_rollback(struct session *s, struct told *told,
+			  const struct tasks *t)
 {
 	if (!told->back && is_going_back(t))
-		ui_say(s->ui, "service %s: its update is rolled back: %s", name,
-		       t->message);
+		ui_say(s->ui, "service %s: its update is rolled back: %s",
+		       t->service, t->message);
 	told->back = is_going_back(t);
 }
 
@@ -594,48 +600,59 @@ static int give_up(const struct tasks *t, const char *what, struct err *e)
 		       t->failure);
 }
 
+/* What is kept from look to look. */
+struct watch {
+	int64_t began;
+	struct progress progress;
+	struct told told;
+	unsigned settled, ended; /* looks in a row that found it so */
+};
+
+/* Until the next look; -1: there is no need of one. */
+static int go_on(struct session *s, struct watch *w, const struct tasks *t,
+		 const char *what, struct err *e)
+{
+	if (w->settled == 0)
+		tell_failure(s, &w->told, t);
+	tell_rollback(s, &w->told, t);
+	if (ended(t, &w->ended, e) < 0)
+		return -1;
+	if (now_ms() - w->progress.at_ms > t->patience_ms)
+		return give_up(t, what, e);
+	return s->az.clock.wait(s->az.clock.ctx, now_ms() + LOOK_MS, what,
+				w->began, e);
+}
+
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e)
 {
 	int64_t began = now_ms();
-	struct progress progress = { .at_ms = began };
-	unsigned settled = 0, wanted = 0, over = 0;
-	struct told told = { .times = 0 };
+	struct watch w = { .began = began, .progress.at_ms = began };
 	struct tasks t = { .service = name };
+	unsigned wanted = 0;
 	int rc = 0;
 
 	if (s->no_wait)
 		return 0;
-	while (settled < SETTLED_LOOKS &&
+	while (rc >= 0 && w.settled < SETTLED_LOOKS &&
 	       (rc = look(d, name, &t, &wanted, e)) >= 0) {
 		char *what = standing(&t, wanted);
 
-		settled = rc == 1 ? settled + 1 : 0;
-		note_progress(&progress, &t);
-		if (settled == SETTLED_LOOKS) {
-			tell_times(s, name, &told);
-			told.times = 0;
+		w.settled = rc == 1 ? w.settled + 1 : 0;
+		note_progress(&w.progress, &t);
+		if (w.settled == SETTLED_LOOKS) {
+			tell_times(s, name, &w.told);
+			w.told.times = 0;
 			ui_say(s->ui, "%s", what);
 		} else {
-			if (rc == 0)
-				tell_failure(s, name, &told, &t);
-			tell_rollback(s, name, &told, &t);
-			rc = ended(&t, &over, e);
-			if (rc == 0 && now_ms() - progress.at_ms > t.patience_ms)
-				rc = give_up(&t, what, e);
-			if (rc == 0)
-				rc = s->az.clock.wait(s->az.clock.ctx,
-						      now_ms() + LOOK_MS, what,
-						      began, e);
+			rc = go_on(s, &w, &t, what, e);
 		}
 		free(what);
 		free(t.slots);
 		t.slots = NULL;
-		if (rc < 0)
-			break;
 	}
 	free(t.slots);
-	tell_times(s, name, &told);
+	tell_times(s, name, &w.told);
 	return rc < 0 ? err_in(e, "service %s", name) : 0;
 }
 

@@ -13,12 +13,6 @@
 
 /* ---- asking and telling (swarm/service.c) ---- */
 
-/* The service by name, or ID; *doc NULL when there is none. */
-int service_get(struct docker *d, const char *name, cJSON **doc, struct err *e);
-/* POST an update of old, as service_get() gave it; -1 without e when
- * somebody else was faster. */
-int service_update(struct docker *d, const cJSON *old, const cJSON *spec,
-		   struct err *e);
 /* Have edit change what the Engine has of a service, and tell it; again while
  * somebody else is faster.  1: there is no such service. */
 int service_edit(struct docker *d, const char *name,
@@ -57,15 +51,13 @@ int service_print_urls(struct session *s, const cJSON *urls, struct err *e);
 
 /* ---- images (swarm/pin.c) ---- */
 
-#define SERVICE_OURS \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/" LAYOUT_IMAGE
+#define SERVICE_OURS LAYOUT_REGISTRY LAYOUT_IMAGE
 
 /* Our own image, by its digest.  Caller frees; NULL with e. */
 char *service_image_ours(struct session *s, struct docker *d, struct err *e);
-/* Somebody else's by the digest behind its tag, as its registry tells the
- * Engine; the name alone, and that is said, where none answers.  *platforms
- * (may be NULL) gets an array of what it runs on, NULL: not known; the
+/* Somebody else's, as compose_read() names it, by the digest behind its tag, as its
+ * registry tells the Engine; the name alone, and that is said, where none
+ * answers.  *platforms gets an array of what it runs on, NULL: not known; the
  * caller frees both. */
 char *service_image_of(struct session *s, struct docker *d, const char *image,
 		       cJSON **platforms);

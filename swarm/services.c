@@ -104,31 +104,21 @@ static cJSON *make_spec(void *ctx, const cJSON *old, struct err *e)
 			    json_int_opt(old, "Spec.TaskTemplate.ForceUpdate", 0));
 }
 
-/* What it publishes is let in before it is there. */
-static int let_in(struct session *s, const struct service *svc, struct err *e)
-{
-	cJSON *specs = cJSON_CreateArray();
-	int rc;
-
-	cJSON_AddItemToArray(specs, service_spec(svc, "", 0));
-	rc = ports_open(s, specs, e);
-	json_free(specs);
-	return rc;
-}
-
-/* Create the service, or make the one that is there like this. */
+/* Create the service, or make the one that is there like this; what it publishes is
+ * let in before it is there. */
 static int put(struct session *s, struct docker *d, const struct service *svc,
 	       struct err *e)
 {
 	struct put p = { s, d, svc, NULL };
-	cJSON *spec = service_spec(svc, "", 0);
+	cJSON *specs = cJSON_CreateArray(), *spec = service_spec(svc, "", 0);
 	int rc = -1;
 
+	cJSON_AddItemToArray(specs, spec);
 	if (service_ports_free(d, spec, e) == 0 &&
 	    (p.image = service_image_ours(s, d, e)) != NULL &&
-	    let_in(s, svc, e) == 0)
+	    ports_open(s, specs, e) == 0)
 		rc = service_put(s, d, svc->name, make_spec, &p, e);
-	json_free(spec);
+	json_free(specs);
 	free(p.image);
 	return rc < 0 ? err_in(e, "service %s", svc->name) : 0;
 }

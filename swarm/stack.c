@@ -25,9 +25,6 @@
 /* the Engine's, of services, and of configs and secrets */
 #define SERVICE_NAME_MAX 63
 #define CONTENT_NAME_MAX 64
-#define OWN_REGISTRY \
-	LAYOUT_REGISTRY_HOST \
-	":" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/"
 #define DEMO_FILE "stack/test-stack.yml"
 #define MTU_OPTION "com.docker.network.driver.mtu"
 
@@ -55,10 +52,19 @@ const char *stack_service_name(const cJSON *service)
 	return json_text(service, "Spec.Name");
 }
 
-static int take_service(void *list, const cJSON *service, struct err *e)
+struct reading {
+	const char *stack;
+	struct stack_has *has;
+};
+
+static int take_service(void *ctx, const cJSON *service, struct err *e)
 {
+	const struct reading *r = ctx;
+	bool ours = stack_of(json_get(service, "Spec"), r->stack);
+
 	(void)e;
-	cJSON_AddItemToArray(list, cJSON_Duplicate(service, true));
+	cJSON_AddItemToArray(ours ? r->has->services : r->has->others,
+			     cJSON_Duplicate(service, true));
 	return 0;
 }
 
@@ -122,28 +128,16 @@ static int take_content(void *list, const cJSON *doc, struct err *e)
 	return 0;
 }
 
-static int list_services(struct docker *d, const char *stack, cJSON *list,
-			 struct err *e)
-{
-	char *label = xasprintf(STACK_LABEL "=%s", stack);
-	struct buf path = BUF_INIT(2048);
-	int rc;
-
-	buf_adds(&path, "/services");
-	docker_filter(&path, "label", label);
-	rc = docker_each(d, path.str, take_service, list, e);
-	buf_release(&path);
-	free(label);
-	return rc;
-}
-
 int stack_has_read(struct docker *d, const char *stack, struct stack_has *h,
 		   struct err *e)
 {
+	struct reading r = { stack, h };
+
 	*h = (struct stack_has){ cJSON_CreateArray(), cJSON_CreateArray(),
-				 cJSON_CreateArray(), cJSON_CreateArray() };
+				 cJSON_CreateArray(), cJSON_CreateArray(),
+				 cJSON_CreateArray() };
 	d->most = STACK_ANSWER_MAX;
-	return list_services(d, stack, h->services, e) < 0 ||
+	return docker_each(d, "/services", take_service, &r, e) < 0 ||
 			       docker_each(d, "/networks", take_network,
 					   h->networks, e) < 0 ||
 			       docker_each(d, "/configs", take_content,
@@ -156,7 +150,8 @@ int stack_has_read(struct docker *d, const char *stack, struct stack_has *h,
 
 void stack_has_release(struct stack_has *h)
 {
-	json_free(h->services);
+	json_burn(h->services);
+	json_burn(h->others);
 	json_free(h->networks);
 	json_free(h->configs);
 	json_free(h->secrets);
@@ -439,9 +434,8 @@ static int check_same(const struct deploy *p, const cJSON *service, struct err *
 }
 
 /* A service that is there; the ports of one that stays are its own. */
-static int take_other(void *ctx, const cJSON *service, struct err *e)
+static int check_there(const struct deploy *p, const cJSON *service, struct err *e)
 {
-	struct deploy *p = ctx;
 	const char *name = stack_service_name(service);
 	bool ours = stack_of(json_get(service, "Spec"), p->c.stack);
 	const cJSON *mine;
@@ -456,7 +450,7 @@ static int take_other(void *ctx, const cJSON *service, struct err *e)
 	return 0;
 }
 
-static int check_services(struct deploy *p, struct err *e)
+static int check_services(const struct deploy *p, struct err *e)
 {
 	const cJSON *a, *b;
 
@@ -464,18 +458,23 @@ static int check_services(struct deploy *p, struct err *e)
 		if (check_name(json_text(a, "Name"), SERVICE_NAME_MAX, "_-",
 			       "service", e) < 0)
 			return -1;
-
 	cJSON_ArrayForEach(a, p->c.services)
-		cJSON_ArrayForEach(b, p->c.services)
-			if (a != b && service_port_clash(b, a, e) < 0)
+		for (b = a->next; b != NULL; b = b->next)
+			if (service_port_clash(b, a, e) < 0)
 				return err_in(e, "service %s",
 					      json_text(b, "Name"));
-	return ports_refuse(p->c.services, e) < 0 ?
-		       -1 :
-		       docker_each(p->d, "/services", take_other, p, e);
+	if (ports_refuse(p->c.services, e) < 0)
+		return -1;
+	cJSON_ArrayForEach(a, p->has.services)
+		if (check_there(p, a, e) < 0)
+			return -1;
+	cJSON_ArrayForEach(a, p->has.others)
+		if (check_there(p, a, e) < 0)
+			return -1;
+	return 0;
 }
 
-static int check(struct deploy *p, struct err *e)
+static int check(const struct deploy *p, struct err *e)
 {
 	return check_list(p->c.networks, p->has.networks, "network", e) < 0 ||
 			       check_list(p->c.configs, p->has.configs,
@@ -590,7 +589,7 @@ static int pin(struct deploy *p, cJSON *spec, struct err *e)
 		goto out;
 	if (pinned == NULL && images_pin(p->s, image, &pinned, e) < 0)
 		goto out;
-	if (str_starts(str_of(pinned), STR(OWN_REGISTRY))) {
+	if (str_starts(str_of(pinned), STR(LAYOUT_REGISTRY))) {
 		json_set(container_of(spec), "Image", cJSON_CreateString(pinned));
 		rc = 0;
 	} else {
@@ -752,33 +751,40 @@ static int make_list(struct deploy *p, const char *type, const cJSON *wanted,
 	return 0;
 }
 
-/* A secret whose name the file gave: nobody can read it back, so it is sent,
+static int send_one(struct deploy *p, const cJSON *item, const cJSON *has,
+		    struct err *e)
+{
+	char id[DOCKER_ID_MAX], *path;
+	cJSON *body;
+	int rc;
+
+	if (docker_take_id(has, "ID", id, e) < 0)
+		return err_in(e, "secret %s", json_text(item, "Name"));
+	path = xasprintf("/secrets/%s/update?version=%lld", id,
+			 (long long)json_int_opt(has, "Version", 0));
+	body = body_of(item);
+	rc = docker_call(p->d, "POST", path, body, NULL, e);
+	json_burn(body);
+	free(path);
+	if (rc < 0 && p->d->status == 400)
+		err_in(e, "it may be there with another content: leave "
+			  "'name:' out, and it is named by its content");
+	return rc < 0 ? err_in(e, "secret %s", json_text(item, "Name")) : 0;
+}
+
+/* Secrets whose names the file gave: nobody can read them back, so they are sent,
  * and an Engine that has other bytes refuses to change them. */
 static int send_named(struct deploy *p, struct err *e)
 {
 	const cJSON *item, *has;
-	char *path;
-	cJSON *body;
-	int rc = 0;
 
 	cJSON_ArrayForEach(item, p->c.secrets) {
 		has = stack_named(p->has.secrets, json_text(item, "Name"));
-		if (rc < 0 || has == NULL || !json_bool_opt(item, "Named", false))
-			continue;
-		path = xasprintf("/secrets/%s/update?version=%lld",
-				 json_text(has, "ID"),
-				 (long long)json_int_opt(has, "Version", 0));
-		body = body_of(item);
-		rc = docker_call(p->d, "POST", path, body, NULL, e);
-		if (rc < 0 && p->d->status == 400)
-			err_in(e, "it may be there with another content: leave "
-				  "'name:' out, and it is named by its content");
-		if (rc < 0)
-			err_in(e, "secret %s", json_text(item, "Name"));
-		json_burn(body);
-		free(path);
+		if (has != NULL && json_bool_opt(item, "Named", false) &&
+		    send_one(p, item, has, e) < 0)
+			return -1;
 	}
-	return rc;
+	return 0;
 }
 
 /* With what only the one that is there says. */

@@ -16,7 +16,8 @@
 /* Who is of what stack, as far as it is looked at: no bytes of configs are
  * kept. */
 struct stack_has {
-	cJSON *services; /* of this stack, as GET /services has them */
+	/* as GET /services has them: of this stack; of others, and of none */
+	cJSON *services, *others;
 	/* all of the swarm, objects: ID, Version, Name, Labels, Hash
 	 * (SHA-256 of the data, hex; "" of a secret); of networks ID, Name,
 	 * Labels, Scope, Driver, Internal, Attachable */

@@ -124,7 +124,6 @@ struct sweep {
 	struct docker *d;
 	const struct compose *c;
 	struct stack_has h;
-	cJSON *others; /* services of other stacks, and of none */
 	bool all;
 	struct stack_rows *rows;
 };
@@ -139,7 +138,7 @@ static bool in_use(const struct sweep *w, const char *type, const char *list,
 	cJSON_ArrayForEach(service, w->h.services)
 		if (is_used(service, list, member, id))
 			return true;
-	cJSON_ArrayForEach(service, w->others)
+	cJSON_ArrayForEach(service, w->h.others)
 		if (is_used(service, list, member, id)) {
 			ui_say(w->s->ui, "%s %s stays: service %s uses it",
 			       type, json_text(item, "Name"),
@@ -147,16 +146,6 @@ static bool in_use(const struct sweep *w, const char *type, const char *list,
 			return true;
 		}
 	return false;
-}
-
-static int take_other(void *ctx, const cJSON *service, struct err *e)
-{
-	struct sweep *w = ctx;
-
-	(void)e;
-	if (!stack_of(json_get(service, "Spec"), w->c->stack))
-		cJSON_AddItemToArray(w->others, cJSON_Duplicate(service, true));
-	return 0;
 }
 
 static int go(struct sweep *w, const char *type, const cJSON *item, struct err *e)
@@ -216,9 +205,6 @@ int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 	struct sweep w = { .s = s, .d = d, .c = c, .all = all, .rows = rows };
 	int rc = stack_has_read(d, c->stack, &w.h, e);
 
-	w.others = cJSON_CreateArray();
-	if (rc == 0)
-		rc = docker_each(d, "/services", take_other, &w, e);
 	if (rc == 0 && rows != NULL)
 		leave_others(&w);
 	if (rc == 0)
@@ -231,7 +217,6 @@ int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 		rc = sweep_list(&w, "network", "Networks", "Target",
 				w.h.networks, c->networks, e);
 	stack_has_release(&w.h);
-	json_burn(w.others);
 	return rc;
 }
 

@@ -12,10 +12,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "swarm/ports.h"
-#include "swarm/push.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "tests/no_azure.h"
 
 /* ---- swarm/remote.c, without SSH ---- */
 
@@ -42,13 +41,7 @@ struct docker *remote_docker(struct remote *r)
 	return &r->docker;
 }
 
-/* ---- what of it is Azure's: swarm/ports.c, swarm/push.c ---- */
-
-int ports_open(struct session *s, const cJSON *specs, struct err *e)
-{
-	(void)s, (void)specs, (void)e;
-	return 0;
-}
+/* ---- swarm/ports.c: the one refusal that sh/stack asks for ---- */
 
 int ports_refuse(const cJSON *specs, struct err *e)
 {
@@ -58,27 +51,6 @@ int ports_refuse(const cJSON *specs, struct err *e)
 		if (json_int_opt(spec, "EndpointSpec.Ports[0].PublishedPort",
 				 0) == 2377)
 			return err_set(e, ERR_USAGE, "the cluster's own");
-	return 0;
-}
-
-int ports_close(struct session *s, struct docker *d, struct err *e)
-{
-	(void)s, (void)d, (void)e;
-	return 0;
-}
-
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
-{
-	(void)s, (void)e;
-	*pinned = xstrdup(image);
-	return 0;
-}
-
-int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
-{
-	(void)s, (void)image, (void)e;
-	*pinned = NULL;
 	return 0;
 }
 

@@ -6,10 +6,9 @@
  */
 #include "tests/fuzz/engine.h"
 
-#include "swarm/ports.h"
-#include "swarm/push.h"
 #include "swarm/remote.h"
 #include "swarm/swarm.h"
+#include "tests/no_azure.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,40 +34,9 @@ struct docker *remote_docker(struct remote *r)
 	return &r->docker;
 }
 
-/* ---- swarm/push.c, without a storage account ---- */
-
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
-{
-	(void)s, (void)e;
-	*pinned = xstrdup(image);
-	return 0;
-}
-
-int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
-{
-	(void)s, (void)image, (void)e;
-	*pinned = NULL;
-	return 0;
-}
-
-/* ---- swarm/ports.c, without Azure ---- */
-
-int ports_open(struct session *s, const cJSON *specs, struct err *e)
-{
-	(void)s, (void)specs, (void)e;
-	return 0;
-}
-
 int ports_refuse(const cJSON *specs, struct err *e)
 {
 	(void)specs, (void)e;
-	return 0;
-}
-
-int ports_close(struct session *s, struct docker *d, struct err *e)
-{
-	(void)s, (void)d, (void)e;
 	return 0;
 }
 

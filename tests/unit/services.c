@@ -92,6 +92,7 @@ static const struct row {
 struct world {
 	struct engine engine;
 	const struct row *row;
+	const char *id; /* of its service */
 	unsigned version, updates;
 	unsigned backs; /* looks that found it on the way back */
 	int64_t replicas;
@@ -250,10 +251,10 @@ static void answer(void *ctx, const char *method, const char *target,
 	} else if (strcmp(target, "/services/replicated") == 0) {
 		n = (size_t)snprintf(
 			r->buf, sizeof(r->buf),
-			"{\"ID\":\"sv1\",\"Version\":{\"Index\":%u},"
+			"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
 			"\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
 			"\"TaskTemplate\":{\"ContainerSpec\":{}},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
-			w->version, (int)w->replicas);
+			w->id, w->version, (int)w->replicas);
 		if (state != NULL && strcmp(state, "rollback_started") == 0 &&
 		    ++w->backs > 2)
 			state = "rollback_completed";
@@ -417,6 +418,22 @@ static void run_row(struct world *w, const struct row *row)
 	buf_release(&why);
 }
 
+/* What would be another request with that ID in its path is not asked. */
+static void strange_id(struct world *w)
+{
+	static const struct row row = {
+		.name = "an ID that is a path",
+		.run = cmd_scale_service,
+		.word = "3",
+		.kind = ERR_PROTO,
+		.words = "service replicated: Docker: \"sv1/../sv2\" is no ID",
+	};
+
+	w->id = "sv1/../sv2";
+	run_row(w, &row);
+	w->id = "sv1";
+}
+
 /* A failure that comes again and again, each time with other numbers. */
 static void failures(struct world *w)
 {
@@ -518,10 +535,12 @@ int main(void)
 	w.engine.answer = answer;
 	w.engine.ctx = &w;
 	w.row = rows;
+	w.id = "sv1";
 	engine_start(&w.engine);
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i]);
+	strange_id(&w);
 	failures(&w);
 	monitor_names(&w);
 	engine_stop(&w.engine);
