@@ -57,7 +57,7 @@ struct images_blob {
 	char digest[IMAGE_DIGEST_MAX];
 	char *type;	   /* media type */
 	uint64_t at, size; /* in the archive */
-	struct buf text;   /* not empty: it is this, and is in no archive */
+	struct buf text;   /* of a manifest, which need not be in there */
 };
 /* The one that a tag names is the last of the manifests. */
 struct images_plan {
@@ -83,9 +83,6 @@ struct images_plan {
 int images_plan(struct images_plan *p, int fd, const struct images_name *n,
 		struct err *e);
 void images_plan_release(struct images_plan *p);
-/* The bytes of a blob there; n of them, all. */
-int images_bytes(const struct images_plan *p, const struct images_blob *b,
-		 uint64_t at, void *to, size_t n, struct err *e);
 
 /* ---- what is sent (swarm/images_send.c) ---- */
 

@@ -27,7 +27,7 @@
 #define ANSWER_MAX (64u << 10)
 
 struct part {
-	uint64_t at;
+	uint64_t at; /* in the archive */
 	uint32_t n;
 	bool there;
 	uint8_t sum[SHA256_LEN];
@@ -120,7 +120,6 @@ static void moved(struct sending *g, int64_t n)
 /* A part while it is sent. */
 struct flow {
 	struct sending *g;
-	const struct images_blob *b;
 	const struct part *part;
 	uint32_t at;
 	struct sha256_state sum;
@@ -134,7 +133,7 @@ static ssize_t flow_read(void *ctx, void *p, size_t n, struct err *e)
 
 	if (n > left)
 		n = left;
-	if (images_bytes(f->g->p, f->b, f->part->at + f->at, p, n, e) < 0)
+	if (tar_take(f->g->p->tar.fd, f->part->at + f->at, p, n, e) < 0)
 		return -1;
 	sha256_add(&f->sum, p, n);
 	f->at += (uint32_t)n;
@@ -235,7 +234,7 @@ static int put_part(struct sending *g, struct http_client *http,
 		fields[2] = one->anew ? NULL : "If-None-Match: *";
 	}
 	for (unsigned tries = 1;; tries++) {
-		struct flow f = { .g = g, .b = one->b, .part = part };
+		struct flow f = { .g = g, .part = part };
 
 		sha256_start(&f.sum);
 		q.body_ctx = &f;
@@ -404,13 +403,13 @@ static int measure(struct sending *g, struct one *one, struct err *e)
 		struct part *t = &one->parts[i];
 		uint64_t left = b->size - i * (uint64_t)IMAGES_BLOCK;
 
-		t->at = i * (uint64_t)IMAGES_BLOCK;
+		t->at = b->at + i * (uint64_t)IMAGES_BLOCK;
 		t->n = left < IMAGES_BLOCK ? (uint32_t)left : IMAGES_BLOCK;
 		sha256_start(&part);
 		for (uint32_t at = 0; rc == 0 && at < t->n; at += PIECE) {
 			size_t n = t->n - at < PIECE ? t->n - at : PIECE;
 
-			rc = images_bytes(g->p, b, t->at + at, piece, n, e);
+			rc = tar_take(g->p->tar.fd, t->at + at, piece, n, e);
 			sha256_add(&all, piece, n);
 			sha256_add(&part, piece, n);
 		}

@@ -20,15 +20,6 @@
 #define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
 #define TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 
-int images_bytes(const struct images_plan *p, const struct images_blob *b,
-		 uint64_t at, void *to, size_t n, struct err *e)
-{
-	if (b->text.n == 0)
-		return tar_take(p->tar.fd, b->at + at, to, n, e);
-	memcpy(to, b->text.str + at, n);
-	return 0;
-}
-
 static bool has(const struct images_blob *blobs, size_t n, const char *digest)
 {
 	for (size_t i = 0; i < n; i++)
