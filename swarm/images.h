@@ -91,13 +91,15 @@ void images_plan_release(struct images_plan *p);
 /*
  * All that the container lacks of a plan, each blob whole or not at all; then
  * what it is called.  The container is made where it is missing.  Cut off, the
- * next one goes on from there.  *sent: bytes of layers and configs that went.
+ * next one goes on from there.  proof: images_proof() of what it is called.
+ * *sent: bytes of layers and configs that went.
  *
  * Source: "Put Block", "Put Block List", "Get Block List", "Put Blob"
  * (learn.microsoft.com).
  */
 int images_send(struct session *s, const struct images_plan *p,
-		const struct images_name *n, uint64_t *sent, struct err *e);
+		const struct images_name *n, const char *proof, uint64_t *sent,
+		struct err *e);
 
 /* ---- whose tag it is (swarm/images_list.c) ---- */
 

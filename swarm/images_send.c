@@ -579,30 +579,27 @@ static int put_manifests(struct session *s, const struct images_plan *p,
 }
 
 static int put_tag(struct session *s, const struct images_plan *p,
-		   const struct images_name *n, struct err *e)
+		   const struct images_name *n, const char *proof, struct err *e)
 {
 	const struct images_blob *root = &p->manifests[p->n_manifests - 1];
-	char name[IMAGES_BLOB_NAME_MAX], proof[IMAGES_PROOF_MAX];
+	char name[IMAGES_BLOB_NAME_MAX];
 	char *type = type_field(root);
 	char *size = xasprintf("x-ms-meta-size: %llu",
 			       (unsigned long long)p->size);
 	char *platforms = xasprintf("x-ms-meta-platforms: %s", p->platforms.str);
-	char *digest = xasprintf("x-ms-meta-digest: %s", root->digest), *proven;
-	int rc = images_proof(n, root->digest, proof, e);
+	char *digest = xasprintf("x-ms-meta-digest: %s", root->digest);
+	char *proven = xasprintf("x-ms-meta-proof: %s", proof);
+	const char *fields[] = { "x-ms-blob-type: BlockBlob",
+				 type,
+				 size,
+				 digest,
+				 proven,
+				 p->platforms.n > 0 ? platforms : NULL,
+				 NULL };
+	int rc;
 
 	images_tag_name(n, name);
-	proven = xasprintf("x-ms-meta-proof: %s", rc == 0 ? proof : "");
-	if (rc == 0) {
-		const char *fields[] = { "x-ms-blob-type: BlockBlob",
-					 type,
-					 size,
-					 digest,
-					 proven,
-					 p->platforms.n > 0 ? platforms : NULL,
-					 NULL };
-
-		rc = put_text(s, name, fields, buf_str(&root->text), e);
-	}
+	rc = put_text(s, name, fields, buf_str(&root->text), e);
 	free(type);
 	free(size);
 	free(platforms);
@@ -626,7 +623,8 @@ static size_t workers_for(const struct sending *g)
 }
 
 int images_send(struct session *s, const struct images_plan *p,
-		const struct images_name *n, uint64_t *sent, struct err *e)
+		const struct images_name *n, const char *proof, uint64_t *sent,
+		struct err *e)
 {
 	struct sending g = { .s = s, .p = p, .lock = PTHREAD_MUTEX_INITIALIZER };
 	uint64_t before;
@@ -653,7 +651,7 @@ int images_send(struct session *s, const struct images_plan *p,
 	if (rc == 0)
 		rc = put_manifests(s, p, e);
 	if (rc == 0)
-		rc = put_tag(s, p, n, e);
+		rc = put_tag(s, p, n, proof, e);
 	*sent = g.done - before;
 	for (size_t i = 0; i < g.n; i++)
 		free(g.ones[i].parts);
