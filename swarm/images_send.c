@@ -553,7 +553,7 @@ static int put_text(struct session *s, const char *name,
 
 	http_response_init(&r, ANSWER_MAX);
 	rc = blob_ask(s, &q, &r, e);
-	if (rc == 0 && r.head.status != 201 && !is_there(&r))
+	if (rc == 0 && r.head.status != 201)
 		rc = storage_refusal(&r, RETRY_BLOB, e);
 	http_response_release(&r);
 	return rc;

@@ -135,6 +135,11 @@ same "nothing is called by its digest, nor by its name" 0 \
 rm log
 large=$(push large:1 --from large.tar)
 same "it goes on: three blocks, and the list of them" '3 1' "$(asked 'PUT .*comp=block&.* 201') $(asked 'PUT .*comp=blocklist.* 201')"
+echo '[{ "request": "PUT *images/manifests/*", "status": 412, "fields": ["x-ms-error-code: ConditionNotMet"] }]' >azure/faults.json
+case $(push large:1 --from large.tar) in
+"exit 1: "*ConditionNotMet*) ok "a tag that storage does not take is not pushed" ;;
+*) not_ok "a tag that storage does not take is not pushed" "$(cat err)" ;;
+esac
 echo '[{ "request": "PUT *comp=block&*", "skip": 1, "delay_ms": 20000 }]' >azure/faults.json
 made saved other.tar 40 other:1 4
 spawn interrupted.log "$AZSWARM" push other:1 --from other.tar
