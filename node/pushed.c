@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "node/blobs.h"
 #include "node/layout.h"
@@ -27,18 +26,6 @@
 #define PAGE_MAX (1u << 20)   /* bytes */
 #define PAGES_MAX 25
 #define MARKER_MAX 2048
-
-static void digest_text(const struct sha256_state *s,
-			char out[DOCKER_REF_DIGEST_LEN + 1])
-{
-	struct buf hex = BUF_INIT(2 * SHA256_LEN);
-	uint8_t sum[SHA256_LEN];
-
-	sha256_done(s, sum);
-	buf_add_hex(&hex, sum, sizeof(sum));
-	snprintf(out, DOCKER_REF_DIGEST_LEN + 1, "sha256:%s", hex.str);
-	buf_release(&hex);
-}
 
 /* ---- asking ---- */
 
@@ -141,7 +128,6 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 					   STR_ARG(name), STR_ARG(ref));
 	char *what = xasprintf("%.*s%c%.*s", STR_ARG(name),
 			       by_digest ? '@' : ':', STR_ARG(ref));
-	struct sha256_state sum;
 	struct http_response r;
 	enum pushed got;
 
@@ -153,9 +139,7 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 		m->text = r.body;
 		buf_init(&r.body, 0);
 		take_type(&r.head, m);
-		sha256_start(&sum);
-		sha256_add(&sum, m->text.str, m->text.n);
-		digest_text(&sum, m->digest);
+		image_digest(buf_str(&m->text), m->digest);
 		if (by_digest && !str_eqz(ref, m->digest)) {
 			err_set(e, ERR_DATA,
 				"%s: what the storage account has in its place "
@@ -228,11 +212,11 @@ static int begin(struct relay *y, struct err *e)
 /* Whether those were the last bytes, of another blob. */
 static bool is_other(struct relay *y)
 {
-	char digest[DOCKER_REF_DIGEST_LEN + 1];
+	char digest[IMAGE_DIGEST_MAX];
 
 	if (y->r.head.status != 200 || y->at < y->length)
 		return false;
-	digest_text(&y->sum, digest);
+	image_digest_done(&y->sum, digest);
 	return !str_eqz(y->digest, digest);
 }
 

@@ -387,9 +387,8 @@ static void send_parts(struct sending *g, size_t workers)
 static int measure(struct sending *g, struct one *one, struct err *e)
 {
 	const struct images_blob *b = one->b;
-	struct buf digest = BUF_INIT(IMAGE_DIGEST_MAX);
 	struct sha256_state all, part;
-	uint8_t sum[SHA256_LEN];
+	char digest[IMAGE_DIGEST_MAX];
 	char *piece = xmalloc(PIECE);
 	int rc = 0;
 
@@ -417,15 +416,12 @@ static int measure(struct sending *g, struct one *one, struct err *e)
 		if (rc == 0 && interrupt_requested())
 			rc = err_set(e, ERR_INTR, "interrupted");
 	}
-	sha256_done(&all, sum);
-	buf_adds(&digest, "sha256:");
-	buf_add_hex(&digest, sum, sizeof(sum));
-	if (rc == 0 && strcmp(digest.str, b->digest) != 0)
+	image_digest_done(&all, digest);
+	if (rc == 0 && strcmp(digest, b->digest) != 0)
 		rc = err_set(e, ERR_DATA,
 			     "%s is not what its digest says, so nothing of the "
 			     "image is there",
 			     b->digest);
-	buf_release(&digest);
 	free(piece);
 	return rc;
 }

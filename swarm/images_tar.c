@@ -339,10 +339,8 @@ static bool saved_is(const cJSON *one, const struct images_name *n)
 static int hash_file(const struct images_plan *p, const struct tar_entry *file,
 		     char digest[IMAGE_DIGEST_MAX], struct err *e)
 {
-	struct buf hex = BUF_INIT(IMAGE_DIGEST_MAX);
 	char *piece = xmalloc(PIECE);
 	struct sha256_state sum;
-	uint8_t out[SHA256_LEN];
 	int rc = 0;
 
 	sha256_start(&sum);
@@ -353,10 +351,7 @@ static int hash_file(const struct images_plan *p, const struct tar_entry *file,
 		rc = tar_take(p->tar.fd, file->at + at, piece, n, e);
 		sha256_add(&sum, piece, n);
 	}
-	sha256_done(&sum, out);
-	buf_add_hex(&hex, out, sizeof(out));
-	snprintf(digest, IMAGE_DIGEST_MAX, "sha256:%s", hex.str);
-	buf_release(&hex);
+	image_digest_done(&sum, digest);
 	free(piece);
 	return rc;
 }
