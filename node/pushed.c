@@ -38,14 +38,10 @@ static char *address(const char *url, const char *path, const char *query)
 			 url[n] == '?' ? url + n + 1 : "");
 }
 
-static char *address_of_blob(const char *url, struct str digest)
+static char *path_of_blob(struct str digest)
 {
-	char *path = xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
-			       STR_ARG(str_skip(digest, 7)));
-	char *at = address(url, path, "");
-
-	free(path);
-	return at;
+	return xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
+			 STR_ARG(str_skip(digest, strlen("sha256:"))));
 }
 
 /* What an answer that is not the one means. */
@@ -109,9 +105,7 @@ static void take_type(const struct http_head *h, struct pushed_manifest *m)
 
 	if (!str_starts(type, STR("application/vnd."))) {
 		doc = json_parse(buf_str(&m->text), "manifest", &ignored);
-		type = str_of(json_str_opt(doc, "mediaType",
-					   "application/vnd.oci.image."
-					   "manifest.v1+json"));
+		type = str_of(json_str_opt(doc, "mediaType", IMAGE_TYPE_OCI));
 	}
 	snprintf(m->type, sizeof(m->type), "%.*s",
 		 STR_ARG(str_head(type, str_visible(type, ' ', ','))));
@@ -122,10 +116,10 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 			    struct pushed_manifest *m, struct err *e)
 {
 	bool by_digest = docker_ref_is_digest(ref);
-	char *path = by_digest ? xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
-					   STR_ARG(str_skip(ref, 7))) :
-				 xasprintf("/manifests/%.*s/%.*s",
-					   STR_ARG(name), STR_ARG(ref));
+	char *path = by_digest ?
+			     path_of_blob(ref) :
+			     xasprintf("/" LAYOUT_IMAGES_MANIFEST "%.*s/%.*s",
+				       STR_ARG(name), STR_ARG(ref));
 	char *what = xasprintf("%.*s%c%.*s", STR_ARG(name),
 			       by_digest ? '@' : ':', STR_ARG(ref));
 	struct http_response r;
@@ -244,7 +238,8 @@ enum pushed pushed_blob(const char *url, struct str digest, struct str range,
 			struct err *e)
 {
 	struct relay y = { .sink = sink, .digest = digest };
-	char *at = address_of_blob(url, digest), *what = str_dup(digest);
+	char *path = path_of_blob(digest), *at = address(url, path, ""),
+	     *what = str_dup(digest);
 	char *part = is_range(range) ? xasprintf("Range: %.*s", STR_ARG(range)) :
 				       NULL;
 	const char *fields[] = { part, NULL };
@@ -273,6 +268,7 @@ enum pushed pushed_blob(const char *url, struct str digest, struct str range,
 		blobs_release(&b);
 	http_response_release(&y.r);
 	burn_str(at);
+	free(path);
 	free(part);
 	free(what);
 	return got;
