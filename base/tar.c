@@ -296,6 +296,7 @@ static int take_entry(struct reader *r, struct err *e)
 	char h[BLOCK];
 	uint64_t size;
 	char type;
+	bool of_next; /* says something of the entry that comes */
 	int rc = 0;
 
 	if (r->at == r->end && r->at > 0)
@@ -319,18 +320,19 @@ static int take_entry(struct reader *r, struct err *e)
 					   field(h, SIZE_AT, SIZE_LEN),
 		    &size))
 		return err_set(e, ERR_DATA, "a size that is not understood");
-	if (r->has_size && strchr("Lxg", type) == NULL && type != 'K')
+	of_next = type == 'L' || type == 'K' || type == 'x';
+	if (r->has_size && !of_next && type != 'g')
 		size = r->size;
 	r->at += BLOCK;
 	if (type == '1' || type == '2' || type == '5')
 		size = 0; /* a link may tell what its file has */
 	if (size > r->end - r->at)
 		return err_set(e, ERR_DATA, "it is cut short");
-	if (type == 'L' || type == 'K' || type == 'x')
+	if (of_next)
 		rc = take_before(r, type, size, e);
 	else if (type == '0' || type == '\0' || type == '1' || type == '2')
 		rc = keep(r, h, size, e);
-	if (type != 'L' && type != 'K' && type != 'x' && type != 'g') {
+	if (!of_next && type != 'g') {
 		buf_reset(&r->name);
 		buf_reset(&r->link);
 		r->has_size = false;

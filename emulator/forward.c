@@ -365,7 +365,7 @@ struct visit {
 	struct forwarder *w;
 	struct forward f; /* pool and probe are copies */
 	int fd;
-	/* of UDP: what came first, from who fd is connected to */
+	/* of UDP: what came first, from who fd is connected to, in room for any */
 	char *first;
 	size_t n;
 };
@@ -430,13 +430,12 @@ static void pass(int from, int to, char *room)
 		(void)!send(to, room, (size_t)n, MSG_DONTWAIT);
 }
 
-/* Datagrams both ways, until there are none any more. */
-static void relay_datagrams(struct emu *m, int a, int b)
+/* Datagrams both ways, until there are none any more.  room: for one. */
+static void relay_datagrams(struct emu *m, int a, int b, char *room)
 {
 	struct pollfd p[3] = { { .fd = a, .events = POLLIN },
 			       { .fd = b, .events = POLLIN },
 			       { .fd = m->stop_fd[0], .events = POLLIN } };
-	char *room = xmalloc(DATAGRAM_MAX);
 
 	while (poll(p, 3, SILENCE_UDP_MS) > 0 && p[2].revents == 0) {
 		if (p[0].revents != 0)
@@ -444,7 +443,6 @@ static void relay_datagrams(struct emu *m, int a, int b)
 		if (p[1].revents != 0)
 			pass(b, a, room);
 	}
-	free(room);
 }
 
 static int udp_connect(const char *address, unsigned port)
@@ -491,7 +489,7 @@ static void *visit_thread(void *p)
 	}
 	if (fd >= 0 && v->f.udp) {
 		(void)!send(fd, v->first, v->n, MSG_DONTWAIT);
-		relay_datagrams(m, v->fd, fd);
+		relay_datagrams(m, v->fd, fd, v->first);
 		close(fd);
 	} else if (fd >= 0) {
 		fcntl(v->fd, F_SETFL, fcntl(v->fd, F_GETFL) | O_NONBLOCK);

@@ -8,6 +8,7 @@
 #include "tls/tls.h"
 
 #define HOSTS_MAX (64u << 10)
+#define CONNECT_MS 10000 /* with TLS */
 
 /* Names under localhost are this machine (RFC 6761), unless the hosts file says
  * where they are: a rehearsal cloud has such names, for its machines elsewhere. */
@@ -38,7 +39,7 @@ static void place(const char *host, char addr[256])
 static struct stream *dial(void *ctx, bool tls, const char *host, unsigned port,
 			   int64_t deadline_ms, struct err *e)
 {
-	int64_t soon_ms = now_ms() + BLOBS_CONNECT_MS;
+	int64_t soon_ms = now_ms() + CONNECT_MS;
 	char addr[256];
 	int fd;
 

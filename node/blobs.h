@@ -17,9 +17,6 @@ struct blobs {
 int blobs_init(struct blobs *b, struct err *e);
 void blobs_release(struct blobs *b);
 
-/* How long the account may take to be connected to, or say nothing. */
-#define BLOBS_CONNECT_MS 10000
-
 /* The service's own name for what is wrong, cut to fit; "" when it names none. */
 #define BLOBS_CODE_MAX 64
 void blobs_code(const struct http_head *h, char code[BLOBS_CODE_MAX]);

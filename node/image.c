@@ -177,18 +177,6 @@ static uint32_t crc_add(uint32_t crc, const unsigned char *p, size_t n)
 	return ~crc;
 }
 
-static void digest_done(const struct sha256_state *s, char out[IMAGE_DIGEST_MAX])
-{
-	uint8_t sum[SHA256_LEN];
-	struct buf b = BUF_INIT(71);
-
-	sha256_done(s, sum);
-	buf_adds(&b, "sha256:");
-	buf_add_hex(&b, sum, sizeof(sum));
-	memcpy(out, b.str, b.n + 1);
-	buf_release(&b);
-}
-
 static void blob_text(struct image_blob *b, const struct buf *text)
 {
 	image_digest(buf_str(text), b->digest);
@@ -211,7 +199,7 @@ static int measure(struct image *img, char diff_id[IMAGE_DIGEST_MAX],
 		sha256_add(&s, piece, (size_t)got);
 		img->crc = crc_add(img->crc, piece, (size_t)got);
 	}
-	digest_done(&s, diff_id);
+	image_digest_done(&s, diff_id);
 
 	img->layer.length = GZIP_HEAD + n_stored(img->tar) * STORED_HEAD +
 			    img->tar + GZIP_TAIL;
@@ -221,7 +209,7 @@ static int measure(struct image *img, char diff_id[IMAGE_DIGEST_MAX],
 			return -1;
 		sha256_add(&s, piece, (size_t)got);
 	}
-	digest_done(&s, img->layer.digest);
+	image_digest_done(&s, img->layer.digest);
 	return 0;
 }
 
@@ -342,13 +330,25 @@ bool image_join(struct image *img, struct str list)
 	return true;
 }
 
+void image_digest_done(const struct sha256_state *s, char out[IMAGE_DIGEST_MAX])
+{
+	uint8_t sum[SHA256_LEN];
+	struct buf b = BUF_INIT(71);
+
+	sha256_done(s, sum);
+	buf_adds(&b, "sha256:");
+	buf_add_hex(&b, sum, sizeof(sum));
+	memcpy(out, b.str, b.n + 1);
+	buf_release(&b);
+}
+
 void image_digest(struct str text, char out[IMAGE_DIGEST_MAX])
 {
 	struct sha256_state s;
 
 	sha256_start(&s);
 	sha256_add(&s, text.p, text.n);
-	digest_done(&s, out);
+	image_digest_done(&s, out);
 }
 
 /* ---- docker load ---- */

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/elf.h"
+#include "base/hash.h"
 
 /*
  * The container image whose only file is a program, /azswarm, made of that
@@ -78,6 +79,8 @@ void image_index(const struct image *const *img, size_t n, struct buf *out);
 bool image_join(struct image *img, struct str list);
 /* By which a text is named, a list for one. */
 void image_digest(struct str text, char out[IMAGE_DIGEST_MAX]);
+/* The same of what comes in pieces. */
+void image_digest_done(const struct sha256_state *s, char out[IMAGE_DIGEST_MAX]);
 
 /* The image as a tar for `docker load` and for tools that read OCI layouts. */
 int image_save(const struct image *img, int fd, struct err *e);

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "node/blobs.h"
 #include "node/layout.h"
@@ -28,18 +27,6 @@
 #define PAGES_MAX 25
 #define MARKER_MAX 2048
 
-static void digest_text(const struct sha256_state *s,
-			char out[DOCKER_REF_DIGEST_LEN + 1])
-{
-	struct buf hex = BUF_INIT(2 * SHA256_LEN);
-	uint8_t sum[SHA256_LEN];
-
-	sha256_done(s, sum);
-	buf_add_hex(&hex, sum, sizeof(sum));
-	snprintf(out, DOCKER_REF_DIGEST_LEN + 1, "sha256:%s", hex.str);
-	buf_release(&hex);
-}
-
 /* ---- asking ---- */
 
 /* "https://ACCOUNT/images?SIGNATURE" and a path in it.  Caller burns. */
@@ -51,14 +38,10 @@ static char *address(const char *url, const char *path, const char *query)
 			 url[n] == '?' ? url + n + 1 : "");
 }
 
-static char *address_of_blob(const char *url, struct str digest)
+static char *path_of_blob(struct str digest)
 {
-	char *path = xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
-			       STR_ARG(str_skip(digest, 7)));
-	char *at = address(url, path, "");
-
-	free(path);
-	return at;
+	return xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
+			 STR_ARG(str_skip(digest, strlen("sha256:"))));
 }
 
 /* What an answer that is not the one means. */
@@ -122,9 +105,7 @@ static void take_type(const struct http_head *h, struct pushed_manifest *m)
 
 	if (!str_starts(type, STR("application/vnd."))) {
 		doc = json_parse(buf_str(&m->text), "manifest", &ignored);
-		type = str_of(json_str_opt(doc, "mediaType",
-					   "application/vnd.oci.image."
-					   "manifest.v1+json"));
+		type = str_of(json_str_opt(doc, "mediaType", IMAGE_TYPE_OCI));
 	}
 	snprintf(m->type, sizeof(m->type), "%.*s",
 		 STR_ARG(str_head(type, str_visible(type, ' ', ','))));
@@ -135,13 +116,12 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 			    struct pushed_manifest *m, struct err *e)
 {
 	bool by_digest = docker_ref_is_digest(ref);
-	char *path = by_digest ? xasprintf("/" LAYOUT_IMAGES_BLOB "%.*s",
-					   STR_ARG(str_skip(ref, 7))) :
-				 xasprintf("/manifests/%.*s/%.*s",
-					   STR_ARG(name), STR_ARG(ref));
+	char *path = by_digest ?
+			     path_of_blob(ref) :
+			     xasprintf("/" LAYOUT_IMAGES_MANIFEST "%.*s/%.*s",
+				       STR_ARG(name), STR_ARG(ref));
 	char *what = xasprintf("%.*s%c%.*s", STR_ARG(name),
 			       by_digest ? '@' : ':', STR_ARG(ref));
-	struct sha256_state sum;
 	struct http_response r;
 	enum pushed got;
 
@@ -153,9 +133,7 @@ enum pushed pushed_manifest(const char *url, struct str name, struct str ref,
 		m->text = r.body;
 		buf_init(&r.body, 0);
 		take_type(&r.head, m);
-		sha256_start(&sum);
-		sha256_add(&sum, m->text.str, m->text.n);
-		digest_text(&sum, m->digest);
+		image_digest(buf_str(&m->text), m->digest);
 		if (by_digest && !str_eqz(ref, m->digest)) {
 			err_set(e, ERR_DATA,
 				"%s: what the storage account has in its place "
@@ -228,11 +206,11 @@ static int begin(struct relay *y, struct err *e)
 /* Whether those were the last bytes, of another blob. */
 static bool is_other(struct relay *y)
 {
-	char digest[DOCKER_REF_DIGEST_LEN + 1];
+	char digest[IMAGE_DIGEST_MAX];
 
 	if (y->r.head.status != 200 || y->at < y->length)
 		return false;
-	digest_text(&y->sum, digest);
+	image_digest_done(&y->sum, digest);
 	return !str_eqz(y->digest, digest);
 }
 
@@ -260,7 +238,8 @@ enum pushed pushed_blob(const char *url, struct str digest, struct str range,
 			struct err *e)
 {
 	struct relay y = { .sink = sink, .digest = digest };
-	char *at = address_of_blob(url, digest), *what = str_dup(digest);
+	char *path = path_of_blob(digest), *at = address(url, path, ""),
+	     *what = str_dup(digest);
 	char *part = is_range(range) ? xasprintf("Range: %.*s", STR_ARG(range)) :
 				       NULL;
 	const char *fields[] = { part, NULL };
@@ -289,6 +268,7 @@ enum pushed pushed_blob(const char *url, struct str digest, struct str range,
 		blobs_release(&b);
 	http_response_release(&y.r);
 	burn_str(at);
+	free(path);
 	free(part);
 	free(what);
 	return got;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "docker/ref.h"
+#include "node/image.h"
 
 /*
  * The operator's own images, which `push` keeps in the storage account, as a
@@ -29,7 +30,7 @@ enum pushed {
 };
 
 struct pushed_manifest {
-	char type[PUSHED_TYPE_MAX], digest[DOCKER_REF_DIGEST_LEN + 1];
+	char type[PUSHED_TYPE_MAX], digest[IMAGE_DIGEST_MAX];
 	struct buf text;
 };
 /* By tag or by digest; what was asked for by its digest has it.  m needs

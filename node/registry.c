@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +30,7 @@
 #define PIECE (16u << 10)
 #define TEXT_MAX 1024
 #define LIST_MAX (1u << 20)
+#define RANGE_MAX 80 /* "bytes 0-9/10", with three numbers */
 
 #define VERSION_FIELD "Docker-Distribution-Api-Version: registry/2.0"
 #define NAME_PATH "/v2/" LAYOUT_IMAGE "/"
@@ -109,48 +111,60 @@ static int send_blob(const struct image *img, const struct image_blob *b,
 	return 0;
 }
 
+/* The head of an answer of 200 or 206, with n bytes to come, or all of one of
+ * 416.  range: its Content-Range, "" without. */
+static int begin_blob(struct http_exchange *x, unsigned status, const char *digest,
+		      const char *range, uint64_t n, struct err *e)
+{
+	char *name = xasprintf("Docker-Content-Digest: %s", digest),
+	     *etag = xasprintf("ETag: \"%s\"", digest),
+	     *part = *range == '\0' ? NULL :
+				      xasprintf("Content-Range: %s", range);
+	const char *fields[] = { "Content-Type: application/octet-stream",
+				 VERSION_FIELD,
+				 "Accept-Ranges: bytes",
+				 name,
+				 etag,
+				 part,
+				 NULL };
+	int rc = 0;
+
+	if (status == 416)
+		refuse(x, 416, "SIZE_INVALID", "the range is not in the blob",
+		       part);
+	else
+		rc = http_x_begin(x, status, fields, n, e);
+	free(name);
+	free(etag);
+	free(part);
+	return rc;
+}
+
 static void blob(const struct image *img, const struct image_blob *b,
 		 struct http_exchange *x)
 {
 	bool head = str_eqz(http_x_head(x)->method, "HEAD");
-	char *digest = xasprintf("Docker-Content-Digest: %s", b->digest),
-	     *range = NULL;
-	char *etag = xasprintf("ETag: \"%s\"", b->digest);
+	char range[RANGE_MAX] = "";
 	struct err e = ERR_INIT;
 	uint64_t from, n;
 	unsigned status = take_range(http_field(http_x_head(x), "range"),
 				     b->length, &from, &n);
 
-	if (status == 416) {
-		range = xasprintf("Content-Range: bytes */%llu",
-				  (unsigned long long)b->length);
-		refuse(x, 416, "SIZE_INVALID", "the range is not in the blob",
-		       range);
-		goto out;
-	}
-	if (status == 206)
-		range = xasprintf("Content-Range: bytes %llu-%llu/%llu",
-				  (unsigned long long)from,
-				  (unsigned long long)(from + n - 1),
-				  (unsigned long long)b->length);
-	const char *fields[] = { "Content-Type: application/octet-stream",
-				 VERSION_FIELD,
-				 "Accept-Ranges: bytes",
-				 digest,
-				 etag,
-				 range,
-				 NULL };
+	if (status == 416)
+		snprintf(range, sizeof(range), "bytes */%llu",
+			 (unsigned long long)b->length);
+	else if (status == 206)
+		snprintf(range, sizeof(range), "bytes %llu-%llu/%llu",
+			 (unsigned long long)from,
+			 (unsigned long long)(from + n - 1),
+			 (unsigned long long)b->length);
 	/* short of the announced length the connection breaks off: nobody
 	 * takes half a blob for a whole one */
-	if (http_x_begin(x, status, fields, n, &e) == 0 &&
-	    (head || send_blob(img, b, x, from, n, &e) == 0))
+	if (begin_blob(x, status, b->digest, range, n, &e) == 0 &&
+	    status != 416 && (head || send_blob(img, b, x, from, n, &e) == 0))
 		http_x_end(x, &e);
 	if (e.kind == ERR_IO)
 		daemon_say("registry: %s", e.msg);
-out:
-	free(range);
-	free(etag);
-	free(digest);
 }
 
 static void blobs(const struct image *img, struct str digest,
@@ -337,28 +351,9 @@ static int relay_head(void *ctx, unsigned status, uint64_t length,
 		      const char *range, struct err *e)
 {
 	struct sending *y = ctx;
-	char *digest = xasprintf("Docker-Content-Digest: %s", y->digest),
-	     *etag = xasprintf("ETag: \"%s\"", y->digest),
-	     *part = xasprintf("Content-Range: %s", range);
-	const char *fields[] = { "Content-Type: application/octet-stream",
-				 VERSION_FIELD,
-				 "Accept-Ranges: bytes",
-				 digest,
-				 etag,
-				 *range != '\0' ? part : NULL,
-				 NULL };
-	int rc = 0;
 
 	y->begun = true;
-	if (status == 416)
-		refuse(y->x, 416, "SIZE_INVALID", "the range is not in the blob",
-		       *range != '\0' ? part : NULL);
-	else
-		rc = http_x_begin(y->x, status, fields, length, e);
-	free(digest);
-	free(etag);
-	free(part);
-	return rc;
+	return begin_blob(y->x, status, y->digest, range, length, e);
 }
 
 static int relay_piece(void *ctx, struct str piece, struct err *e)

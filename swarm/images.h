@@ -57,7 +57,7 @@ struct images_blob {
 	char digest[IMAGE_DIGEST_MAX];
 	char *type;	   /* media type */
 	uint64_t at, size; /* in the archive */
-	struct buf text;   /* not empty: it is this, and is in no archive */
+	struct buf text;   /* of a manifest, which need not be in there */
 };
 /* The one that a tag names is the last of the manifests. */
 struct images_plan {
@@ -83,9 +83,6 @@ struct images_plan {
 int images_plan(struct images_plan *p, int fd, const struct images_name *n,
 		struct err *e);
 void images_plan_release(struct images_plan *p);
-/* The bytes of a blob there; n of them, all. */
-int images_bytes(const struct images_plan *p, const struct images_blob *b,
-		 uint64_t at, void *to, size_t n, struct err *e);
 
 /* ---- what is sent (swarm/images_send.c) ---- */
 
@@ -94,13 +91,15 @@ int images_bytes(const struct images_plan *p, const struct images_blob *b,
 /*
  * All that the container lacks of a plan, each blob whole or not at all; then
  * what it is called.  The container is made where it is missing.  Cut off, the
- * next one goes on from there.  *sent: bytes of layers and configs that went.
+ * next one goes on from there.  proof: images_proof() of what it is called.
+ * *sent: bytes of layers and configs that went.
  *
  * Source: "Put Block", "Put Block List", "Get Block List", "Put Blob"
  * (learn.microsoft.com).
  */
 int images_send(struct session *s, const struct images_plan *p,
-		const struct images_name *n, uint64_t *sent, struct err *e);
+		const struct images_name *n, const char *proof, uint64_t *sent,
+		struct err *e);
 
 /* ---- whose tag it is (swarm/images_list.c) ---- */
 

@@ -102,8 +102,8 @@ static int ask(struct pruning *p, const char *host, struct ssh *ssh,
 			"its azswarm does not know how; 'azswarm upgrade' brings "
 			"it this one");
 	else
-		err_set(e, ERR_DATA, "%.*s (%d)",
-			STR_ARG(str_trim(buf_str(&err))), status);
+		err_set(e, ERR_DATA, "its azswarm ended early (%d)%s%.*s", status,
+			err.n > 0 ? ": " : "", STR_ARG(str_trim(buf_str(&err))));
 out:
 	buf_release(&out);
 	buf_release(&err);

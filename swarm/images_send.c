@@ -27,7 +27,7 @@
 #define ANSWER_MAX (64u << 10)
 
 struct part {
-	uint64_t at;
+	uint64_t at; /* in the archive */
 	uint32_t n;
 	bool there;
 	uint8_t sum[SHA256_LEN];
@@ -120,7 +120,6 @@ static void moved(struct sending *g, int64_t n)
 /* A part while it is sent. */
 struct flow {
 	struct sending *g;
-	const struct images_blob *b;
 	const struct part *part;
 	uint32_t at;
 	struct sha256_state sum;
@@ -134,7 +133,7 @@ static ssize_t flow_read(void *ctx, void *p, size_t n, struct err *e)
 
 	if (n > left)
 		n = left;
-	if (images_bytes(f->g->p, f->b, f->part->at + f->at, p, n, e) < 0)
+	if (tar_take(f->g->p->tar.fd, f->part->at + f->at, p, n, e) < 0)
 		return -1;
 	sha256_add(&f->sum, p, n);
 	f->at += (uint32_t)n;
@@ -235,7 +234,7 @@ static int put_part(struct sending *g, struct http_client *http,
 		fields[2] = one->anew ? NULL : "If-None-Match: *";
 	}
 	for (unsigned tries = 1;; tries++) {
-		struct flow f = { .g = g, .b = one->b, .part = part };
+		struct flow f = { .g = g, .part = part };
 
 		sha256_start(&f.sum);
 		q.body_ctx = &f;
@@ -388,9 +387,8 @@ static void send_parts(struct sending *g, size_t workers)
 static int measure(struct sending *g, struct one *one, struct err *e)
 {
 	const struct images_blob *b = one->b;
-	struct buf digest = BUF_INIT(IMAGE_DIGEST_MAX);
 	struct sha256_state all, part;
-	uint8_t sum[SHA256_LEN];
+	char digest[IMAGE_DIGEST_MAX];
 	char *piece = xmalloc(PIECE);
 	int rc = 0;
 
@@ -404,13 +402,13 @@ static int measure(struct sending *g, struct one *one, struct err *e)
 		struct part *t = &one->parts[i];
 		uint64_t left = b->size - i * (uint64_t)IMAGES_BLOCK;
 
-		t->at = i * (uint64_t)IMAGES_BLOCK;
+		t->at = b->at + i * (uint64_t)IMAGES_BLOCK;
 		t->n = left < IMAGES_BLOCK ? (uint32_t)left : IMAGES_BLOCK;
 		sha256_start(&part);
 		for (uint32_t at = 0; rc == 0 && at < t->n; at += PIECE) {
 			size_t n = t->n - at < PIECE ? t->n - at : PIECE;
 
-			rc = images_bytes(g->p, b, t->at + at, piece, n, e);
+			rc = tar_take(g->p->tar.fd, t->at + at, piece, n, e);
 			sha256_add(&all, piece, n);
 			sha256_add(&part, piece, n);
 		}
@@ -418,15 +416,12 @@ static int measure(struct sending *g, struct one *one, struct err *e)
 		if (rc == 0 && interrupt_requested())
 			rc = err_set(e, ERR_INTR, "interrupted");
 	}
-	sha256_done(&all, sum);
-	buf_adds(&digest, "sha256:");
-	buf_add_hex(&digest, sum, sizeof(sum));
-	if (rc == 0 && strcmp(digest.str, b->digest) != 0)
+	image_digest_done(&all, digest);
+	if (rc == 0 && strcmp(digest, b->digest) != 0)
 		rc = err_set(e, ERR_DATA,
 			     "%s is not what its digest says, so nothing of the "
 			     "image is there",
 			     b->digest);
-	buf_release(&digest);
 	free(piece);
 	return rc;
 }
@@ -554,7 +549,7 @@ static int put_text(struct session *s, const char *name,
 
 	http_response_init(&r, ANSWER_MAX);
 	rc = blob_ask(s, &q, &r, e);
-	if (rc == 0 && r.head.status != 201 && !is_there(&r))
+	if (rc == 0 && r.head.status != 201)
 		rc = storage_refusal(&r, RETRY_BLOB, e);
 	http_response_release(&r);
 	return rc;
@@ -580,30 +575,27 @@ static int put_manifests(struct session *s, const struct images_plan *p,
 }
 
 static int put_tag(struct session *s, const struct images_plan *p,
-		   const struct images_name *n, struct err *e)
+		   const struct images_name *n, const char *proof, struct err *e)
 {
 	const struct images_blob *root = &p->manifests[p->n_manifests - 1];
-	char name[IMAGES_BLOB_NAME_MAX], proof[IMAGES_PROOF_MAX];
+	char name[IMAGES_BLOB_NAME_MAX];
 	char *type = type_field(root);
 	char *size = xasprintf("x-ms-meta-size: %llu",
 			       (unsigned long long)p->size);
 	char *platforms = xasprintf("x-ms-meta-platforms: %s", p->platforms.str);
-	char *digest = xasprintf("x-ms-meta-digest: %s", root->digest), *proven;
-	int rc = images_proof(n, root->digest, proof, e);
+	char *digest = xasprintf("x-ms-meta-digest: %s", root->digest);
+	char *proven = xasprintf("x-ms-meta-proof: %s", proof);
+	const char *fields[] = { "x-ms-blob-type: BlockBlob",
+				 type,
+				 size,
+				 digest,
+				 proven,
+				 p->platforms.n > 0 ? platforms : NULL,
+				 NULL };
+	int rc;
 
 	images_tag_name(n, name);
-	proven = xasprintf("x-ms-meta-proof: %s", rc == 0 ? proof : "");
-	if (rc == 0) {
-		const char *fields[] = { "x-ms-blob-type: BlockBlob",
-					 type,
-					 size,
-					 digest,
-					 proven,
-					 p->platforms.n > 0 ? platforms : NULL,
-					 NULL };
-
-		rc = put_text(s, name, fields, buf_str(&root->text), e);
-	}
+	rc = put_text(s, name, fields, buf_str(&root->text), e);
 	free(type);
 	free(size);
 	free(platforms);
@@ -627,7 +619,8 @@ static size_t workers_for(const struct sending *g)
 }
 
 int images_send(struct session *s, const struct images_plan *p,
-		const struct images_name *n, uint64_t *sent, struct err *e)
+		const struct images_name *n, const char *proof, uint64_t *sent,
+		struct err *e)
 {
 	struct sending g = { .s = s, .p = p, .lock = PTHREAD_MUTEX_INITIALIZER };
 	uint64_t before;
@@ -654,7 +647,7 @@ int images_send(struct session *s, const struct images_plan *p,
 	if (rc == 0)
 		rc = put_manifests(s, p, e);
 	if (rc == 0)
-		rc = put_tag(s, p, n, e);
+		rc = put_tag(s, p, n, proof, e);
 	*sent = g.done - before;
 	for (size_t i = 0; i < g.n; i++)
 		free(g.ones[i].parts);

@@ -20,15 +20,6 @@
 #define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
 #define TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 
-int images_bytes(const struct images_plan *p, const struct images_blob *b,
-		 uint64_t at, void *to, size_t n, struct err *e)
-{
-	if (b->text.n == 0)
-		return tar_take(p->tar.fd, b->at + at, to, n, e);
-	memcpy(to, b->text.str + at, n);
-	return 0;
-}
-
 static bool has(const struct images_blob *blobs, size_t n, const char *digest)
 {
 	for (size_t i = 0; i < n; i++)
@@ -348,10 +339,8 @@ static bool saved_is(const cJSON *one, const struct images_name *n)
 static int hash_file(const struct images_plan *p, const struct tar_entry *file,
 		     char digest[IMAGE_DIGEST_MAX], struct err *e)
 {
-	struct buf hex = BUF_INIT(IMAGE_DIGEST_MAX);
 	char *piece = xmalloc(PIECE);
 	struct sha256_state sum;
-	uint8_t out[SHA256_LEN];
 	int rc = 0;
 
 	sha256_start(&sum);
@@ -362,10 +351,7 @@ static int hash_file(const struct images_plan *p, const struct tar_entry *file,
 		rc = tar_take(p->tar.fd, file->at + at, piece, n, e);
 		sha256_add(&sum, piece, n);
 	}
-	sha256_done(&sum, out);
-	buf_add_hex(&hex, out, sizeof(out));
-	snprintf(digest, IMAGE_DIGEST_MAX, "sha256:%s", hex.str);
-	buf_release(&hex);
+	image_digest_done(&sum, digest);
 	free(piece);
 	return rc;
 }

@@ -271,7 +271,7 @@ static int push_it(struct session *s, int fd, const struct images_name *n,
 				  proof, e);
 	if (rc == 0) {
 		say_what_it_is(s, &p, n);
-		rc = images_send(s, &p, n, &sent, e);
+		rc = images_send(s, &p, n, proof, &sent, e);
 	}
 	if (rc == 0) {
 		*pinned = xasprintf(LAYOUT_REGISTRY "%s:%s@%s", n->name, n->tag,

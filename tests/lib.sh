@@ -181,6 +181,17 @@ must_make()	# TARGET...
 	exit 1
 }
 
+# The local Azure, in ./azure, and who is asking it; its pid is in $spawned.
+azure_here()
+{
+	spawn emulator.log "$AZSWARM" emulator --dir "$PWD/azure"
+	if ! wait_for 30 grep -q '^ready ' emulator.log; then
+		not_ok start "the local Azure did not start: $(cat emulator.log)"
+		exit 1
+	fi
+	. azure/env
+}
+
 # A port that nobody has, just now.
 free_port()
 {

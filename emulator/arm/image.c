@@ -34,10 +34,13 @@ static const struct image {
 	  { "22_04-lts-gen2", "22_04-lts", "22_04-lts-arm64" } },
 };
 
-static const struct image *image_find(const char *publisher, const char *offer,
-				      const char *sku, size_t *which)
+/* The one that an imageReference names, and which of its skus.  NULL: none. */
+static const struct image *image_find(const cJSON *image, size_t *which)
 {
-	for (size_t i = 0; str_is(publisher, "Canonical") &&
+	const char *offer = json_text(image, "offer"),
+		   *sku = json_text(image, "sku");
+
+	for (size_t i = 0; json_is(image, "publisher", "Canonical") &&
 			   i < sizeof(images) / sizeof(images[0]);
 	     i++)
 		for (*which = 0;
@@ -65,9 +68,7 @@ const char *image_version(struct emu *m, const cJSON *image, const char *locatio
 	struct fault ignored = { 0, NULL };
 	struct entry *n;
 	size_t which;
-	const struct image *i = image_find(json_text(image, "publisher"),
-					   json_text(image, "offer"),
-					   json_text(image, "sku"), &which);
+	const struct image *i = image_find(image, &which);
 
 	if (id == NULL)
 		return i == NULL ? NULL :
@@ -106,8 +107,7 @@ const char *image_generation(struct emu *m, const struct entry *n)
 	if (version != NULL)
 		return json_text(gallery_definition(m, version)->doc,
 				 "properties.hyperVGeneration");
-	image_find(json_text(image, "publisher"), json_text(image, "offer"),
-		   json_text(image, "sku"), &which);
+	image_find(image, &which);
 	return which == 1 ? "V1" : "V2";
 }
 
@@ -191,12 +191,10 @@ static int check_processor(struct put *p, const char *size, bool arm)
 static int check_platform_image(struct put *p, cJSON *image,
 				const cJSON *profile, const char *size, bool set)
 {
-	const char *publisher = json_text(image, "publisher"),
-		   *offer = json_text(image, "offer");
 	const char *sku = json_text(image, "sku"),
 		   *version = json_text(image, "version");
 	size_t which;
-	const struct image *i = image_find(publisher, offer, sku, &which);
+	const struct image *i = image_find(image, &which);
 	const char *exact = i == NULL ? NULL : version_of(i, version);
 
 	if (exact == NULL)
@@ -205,7 +203,8 @@ static int check_platform_image(struct put *p, cJSON *image,
 				 "platform image '%s:%s:%s:%s' is not "
 				 "available. Verify that all fields in the "
 				 "storage profile are correct.",
-				 publisher, offer, sku, version);
+				 json_text(image, "publisher"),
+				 json_text(image, "offer"), sku, version);
 	if (check_processor(p, size, which == 2) < 0)
 		return -1;
 	if (json_is(profile, "securityProfile.securityType", "TrustedLaunch") &&

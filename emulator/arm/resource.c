@@ -240,16 +240,20 @@ static int check_parent(struct emu *m, struct put *p)
 			 p->type->name, p->name);
 }
 
-/* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/T2"; false when there is no such form. */
-static bool type_of_id(const char *id, struct buf *b)
+/* ".../providers/NS/T1/N1/T2/N2" -> "NS/T1/N1/T2/N2"; "" without. */
+static struct str below_providers(const char *id)
 {
 	const char *at = strstr(id, "/providers/");
-	struct str s, word;
+
+	return at == NULL ? STR("") : str_of(at + strlen("/providers/"));
+}
+
+/* "NS/T1/T2" of the same; false when there is no such form. */
+static bool type_of_id(const char *id, struct buf *b)
+{
+	struct str s = below_providers(id), word;
 	unsigned i;
 
-	if (at == NULL)
-		return false;
-	s = str_of(at + strlen("/providers/"));
 	for (i = 0; str_next(&s, '/', &word); i++)
 		if (i == 0 || i % 2 == 1)
 			buf_addf(b, "%s%.*s", i ? "/" : "", STR_ARG(word));
@@ -417,9 +421,8 @@ static int refuse_nested(struct emu *m, const struct entry *n, struct fault *f)
 	int k = 0;
 
 	while (k < 5 && (child = store_below(m, child, n->key, "/")) != NULL)
-		buf_addf(&list, "%s%s", k++ > 0 ? ", " : "",
-			 strstr(json_text(child->doc, "id"), "/providers/") +
-				 strlen("/providers/"));
+		buf_addf(&list, "%s%.*s", k++ > 0 ? ", " : "",
+			 STR_ARG(below_providers(json_text(child->doc, "id"))));
 	if (k > 0)
 		fault_set(f, 409,
 			  "CannotDeleteResource: Cannot delete resource while nested "
@@ -607,10 +610,8 @@ int resource_list(struct request *r, const struct rtype *t, const char *key,
 static void name_in_full(cJSON *doc)
 {
 	struct buf b = BUF_INIT(1024);
-	struct str s, word;
+	struct str s = below_providers(json_text(doc, "id")), word;
 
-	s = str_of(strstr(json_text(doc, "id"), "/providers/") +
-		   strlen("/providers/"));
 	for (unsigned i = 0; str_next(&s, '/', &word); i++)
 		if (i > 0 && i % 2 == 0)
 			buf_addf(&b, "%s%.*s", i > 2 ? "/" : "", STR_ARG(word));

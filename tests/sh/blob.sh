@@ -6,12 +6,7 @@
 need curl python3 jq prlimit
 account=twinacct
 export STORAGE_ACCOUNT_NAME=$account XDG_CACHE_HOME="$PWD/cache"
-spawn emulator.log "$AZSWARM" emulator --dir "$PWD/azure"
-if ! wait_for 30 grep -q '^ready ' emulator.log; then
-	not_ok start "the local Azure did not start: $(cat emulator.log)"
-	exit 1
-fi
-. azure/env
+azure_here
 expect 'the account' 0 '' "$AZSWARM" deploy-storage
 token=$(curl -sS --cacert "$SSL_CERT_FILE" \
 	-d "grant_type=client_credentials&client_id=$AZURE_CLIENT_ID&client_secret=$AZURE_CLIENT_SECRET" \

@@ -15,13 +15,8 @@ ip link set lo up
 registry=127.0.0.1:1339
 account=pushacct
 export STORAGE_ACCOUNT_NAME=$account XDG_CACHE_HOME="$PWD/cache"
-spawn emulator.log "$AZSWARM" emulator --dir "$PWD/azure"
-if ! wait_for 30 grep -q '^ready ' emulator.log; then
-	not_ok start "the local Azure did not start: $(cat emulator.log)"
-	exit 1
-fi
+azure_here
 emulator=$spawned
-. azure/env
 for command in keys deploy-storage params; do
 	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok "$command" "$(tail -n 3 out)"
 done
@@ -135,6 +130,11 @@ same "nothing is called by its digest, nor by its name" 0 \
 rm log
 large=$(push large:1 --from large.tar)
 same "it goes on: three blocks, and the list of them" '3 1' "$(asked 'PUT .*comp=block&.* 201') $(asked 'PUT .*comp=blocklist.* 201')"
+echo '[{ "request": "PUT *images/manifests/*", "status": 412, "code": "ConditionNotMet" }]' >azure/faults.json
+case $(push large:1 --from large.tar) in
+"exit 1: "*ConditionNotMet*) ok "a tag that storage does not take is not pushed" ;;
+*) not_ok "a tag that storage does not take is not pushed" "$(cat err)" ;;
+esac
 echo '[{ "request": "PUT *comp=block&*", "skip": 1, "delay_ms": 20000 }]' >azure/faults.json
 made saved other.tar 40 other:1 4
 spawn interrupted.log "$AZSWARM" push other:1 --from other.tar
@@ -301,6 +301,15 @@ open(sys.argv[1], "w").write(re.sub(r'("(?:modified|created)":\s*)(\d{10})',
 END
 spawn emulator.log2 "$AZSWARM" emulator --dir "$PWD/azure" --listen "127.0.0.1:${AZURE_RESOURCE_MANAGER_ENDPOINT##*:}"
 wait_for 30 grep -q '^ready ' emulator.log2
+# what is not known to be wanted goes, so a list that is not whole takes nothing along
+for list in '<EnumerationResults><Blobs>' \
+	"<EnumerationResults><Blobs><Blob><Name>blobs/sha256/${old#*@sha256:}</Name></Blob></Blobs></EnumerationResults>"; do
+	jq -n --arg b "$list" '[{request: "GET *comp=list*prefix=blobs/*",
+		raw: "HTTP/1.1 200 OK\r\nContent-Length: \($b | length)\r\n\r\n\($b)"}]' >azure/faults.json
+	expect "a list that is none: $list" 1 'a list of blobs .*not understood' "$AZSWARM" images rm none:1 --yes
+done
+rm azure/faults.json
+same "takes nothing along" 200 "$(stored "${old#*@}")"
 expect "what nothing refers to goes" 0 'blobs that nothing refers to are gone, [0-9.]* MiB' "$AZSWARM" images rm large:1 --yes
 same "its manifest, its layer" '404 404' "$(stored "${large#*@}" "$layer")"
 same "what an index names stays, and what others have of it" '200 200 200' \

@@ -14,13 +14,8 @@ registry=127.0.0.1:1339
 url=http://$registry/v2
 account=pushedacct
 export STORAGE_ACCOUNT_NAME=$account XDG_CACHE_HOME="$PWD/cache"
-spawn emulator.log "$AZSWARM" emulator --dir "$PWD/azure"
-if ! wait_for 30 grep -q '^ready ' emulator.log; then
-	not_ok start "the local Azure did not start: $(cat emulator.log)"
-	exit 1
-fi
+azure_here
 emulator=$spawned
-. azure/env
 for command in keys deploy-storage params; do
 	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok "$command" "$(tail -n 3 out)"
 done

@@ -218,6 +218,15 @@ static void check_headers(void)
 	entry("next", '0', "", "y");
 	check_same(find("0123456789abcdef"), "x", "pax: a name");
 	check_same(find("next"), "y", "pax: of one entry alone");
+	for (size_t i = 0; i < 2; i++) {
+		begin();
+		entry("PaxHeader", 'x', "", "9 size=1\n");
+		entry("file", "0"[i], "", "xy");
+		entry("next", '0', "", "z");
+		check_same(find("file"), "x",
+			   "pax: a size, of either kind of file");
+		check_same(find("next"), "z", "and what is behind it");
+	}
 	begin();
 	entry("PaxHeader", 'x', "", "9 size=1x\n");
 	check_same(find("x"), "a pax header that is none",
