@@ -322,16 +322,6 @@ static int put_group(struct bake *b, struct err *e)
 	return rc;
 }
 
-static void add_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	json_set(json_add_obj(parameters, name), "value", value);
-}
-
-static void add_text(cJSON *parameters, const char *name, const char *value)
-{
-	add_value(parameters, name, cJSON_CreateString(value));
-}
-
 /* Burn it. */
 static int deployment(struct bake *b, cJSON **body, struct err *e)
 {
@@ -344,14 +334,14 @@ static int deployment(struct bake *b, cJSON **body, struct err *e)
 	properties = json_add_obj(*body, "properties");
 	json_add_str(properties, "mode", "Incremental");
 	p = json_add_obj(properties, "parameters");
-	add_text(p, "location", settings_get(set, S_LOCATION));
-	add_text(p, "size", settings_get(set, S_AGENT_SIZE));
-	add_text(p, "adminUsername", b->user);
-	add_text(p, "adminPublicKey", b->public.str);
-	add_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
-	add_text(p, "customData", data.str);
-	add_value(p, "trustedLaunch", cJSON_CreateBool(b->trusted));
-	add_value(p, "imageReference", cJSON_Duplicate(b->image, true));
+	azure_parameter_text(p, "location", settings_get(set, S_LOCATION));
+	azure_parameter_text(p, "size", settings_get(set, S_AGENT_SIZE));
+	azure_parameter_text(p, "adminUsername", b->user);
+	azure_parameter_text(p, "adminPublicKey", b->public.str);
+	azure_parameter_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
+	azure_parameter_text(p, "customData", data.str);
+	azure_parameter(p, "trustedLaunch", cJSON_CreateBool(b->trusted));
+	azure_parameter(p, "imageReference", cJSON_Duplicate(b->image, true));
 	asset_get("arm/bake.json", &arm);
 	template = json_parse(buf_str(&arm), "arm/bake.json", e);
 	json_set(properties, "template", template);
