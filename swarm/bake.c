@@ -774,6 +774,7 @@ static char *version_end(struct bake *b, struct err *e)
 	while ((state = version_state(b, e)) != NULL &&
 	       str_listed("Creating Updating", state)) {
 		free(state);
+		b->publishing = true;
 		if (clock->now(clock->ctx) - began > PUBLISH_MS) {
 			err_set(e, ERR_TIMEOUT, "image %s is still being made",
 				b->version);
@@ -783,6 +784,8 @@ static char *version_end(struct bake *b, struct err *e)
 				"the image that was begun before", began, e) < 0)
 			return NULL;
 	}
+	if (state != NULL)
+		b->publishing = false;
 	return state;
 }
 
@@ -798,18 +801,18 @@ static bool is_generalized(const cJSON *vm)
 
 enum begun { NOTHING_BEGUN, BEGUN_WHOLE, BEGUN_GENERALIZED, BEGUN_FAILED };
 
-/* The group is a bake's, by its tags: how far was that?  b takes its version. */
+/* The group is a bake's, by its tags: how far was that?  b takes its version, unless
+ * nothing comes of that. */
 static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
 {
 	struct str rest = str_of(json_str_opt(tags, TAG_BAKE, "")), definition;
 	enum begun far = NOTHING_BEGUN;
+	char *next = b->version, *state;
 	cJSON *vm = NULL;
-	char *state;
 
 	if (!str_cut(&rest, '/', &definition) ||
 	    !str_eqz(definition, b->definition) || !json_is(tags, TAG_OF, b->of))
 		return NOTHING_BEGUN;
-	free(b->version);
 	b->version = str_dup(rest);
 	if ((state = version_end(b, e)) == NULL ||
 	    (vm = machine_read(b, e)) == NULL)
@@ -818,6 +821,13 @@ static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
 		far = BEGUN_WHOLE;
 	else if (*state == '\0' && is_generalized(vm))
 		far = BEGUN_GENERALIZED;
+	if (far == NOTHING_BEGUN) {
+		/* the number of a version that failed is taken */
+		free(b->version);
+		b->version = next;
+	} else {
+		free(next);
+	}
 	json_free(vm);
 	free(state);
 	return far;
@@ -843,7 +853,8 @@ static enum begun look_back(struct bake *b, struct err *e)
 		goto out;
 	}
 	b->made = true;
-	far = begun_far(b, tags, e);
+	if ((far = begun_far(b, tags, e)) == BEGUN_FAILED)
+		goto out;
 	ui_say(b->s->ui,
 	       "resource group %s is there, of a bake that was cut off "
 	       "(%s, %s): %s",
@@ -855,11 +866,6 @@ static enum begun look_back(struct bake *b, struct err *e)
 	if (far == NOTHING_BEGUN) {
 		rc = delete_group(b, e);
 		b->made = rc < 0;
-		/* the number may be that of a version which failed */
-		free(b->version);
-		b->version = NULL;
-		if (rc == 0)
-			rc = choose_number(b, e);
 	}
 out:
 	azure_reply_release(&r);
