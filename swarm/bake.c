@@ -30,7 +30,6 @@
 
 #define MACHINE "bake"
 #define SETUP "/usr/local/sbin/azswarm-setup"
-#define SHELL "sudo -n /bin/sh -s"
 #define RECEIVE \
 	"sudo -n /bin/sh -c 'umask 077; mkdir -p /run/azswarm-bake && " \
 	"cat >/run/azswarm-bake/program'"
@@ -474,7 +473,7 @@ static int tell(struct bake *b, const struct buf *script, int64_t limit_ms,
 	asset_get("node/bake.sh", &text);
 	buf_addf(&all, "%s%s", text.str, script->str);
 	if (buf_check(&all, "what the machine is told", e) < 0 ||
-	    ssh_run(b->ssh, SHELL, buf_str(&all), &out, &out, &status,
+	    ssh_run(b->ssh, REMOTE_SHELL, buf_str(&all), &out, &out, &status,
 		    now_ms() + limit_ms, e) < 0)
 		goto out;
 	rest = buf_str(&out);
