@@ -129,6 +129,10 @@ int azure_call(struct azure *az, const char *method, const char *path,
 char *azure_path(const struct azure *az, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* A parameter of a deployment, in place of what it was; value is put in. */
+void azure_parameter(cJSON *parameters, const char *name, cJSON *value);
+void azure_parameter_text(cJSON *parameters, const char *name, const char *value);
+
 /* GET every page of a list and hand each element to fn (-1 with e stops).
  * Pages may be empty and still have a successor.  At most 10,000 pages. */
 int azure_list(struct azure *az, const char *path, const char *what,

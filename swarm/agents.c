@@ -258,17 +258,9 @@ out:
 
 /* ---- scaling ---- */
 
-static void set_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	cJSON *p = cJSON_CreateObject();
-
-	json_set(p, "value", value);
-	json_set(parameters, name, p);
-}
-
 static void set_parameter(cJSON *parameters, const char *name, int64_t v)
 {
-	set_value(parameters, name, cJSON_CreateNumber((double)v));
+	azure_parameter(parameters, name, cJSON_CreateNumber((double)v));
 }
 
 /* Machines that are deallocated. */
@@ -317,7 +309,8 @@ static int keep_autoscale(struct session *s, cJSON *parameters, struct err *e)
 	if (!now.on && json_bool_opt(parameters, "autoscaleEnabled.value", true)) {
 		ui_say(s->ui, "autoscale is off, and so it stays; 'azswarm "
 			      "start-agents' switches it on");
-		set_value(parameters, "autoscaleEnabled", cJSON_CreateBool(false));
+		azure_parameter(parameters, "autoscaleEnabled",
+				cJSON_CreateBool(false));
 	}
 	if (least < 0 || most < 0)
 		return 0;
@@ -352,7 +345,8 @@ int agents_keep_number(struct session *s, cJSON *parameters, struct err *e)
 		goto out;
 	/* what had more than 100 once never has one placement group again */
 	if (!json_bool_opt(r.doc, SINGLE_GROUP, true))
-		set_value(parameters, "singlePlacementGroup", cJSON_CreateFalse());
+		azure_parameter(parameters, "singlePlacementGroup",
+				cJSON_CreateFalse());
 	if ((rc = json_int(r.doc, "sku.capacity", 0, INSTANCES_MAX, &there, e)) <
 		    0 ||
 	    (rc = keep_autoscale(s, parameters, e)) < 0)

@@ -30,7 +30,6 @@
 
 #define MACHINE "bake"
 #define SETUP "/usr/local/sbin/azswarm-setup"
-#define SHELL "sudo -n /bin/sh -s"
 #define RECEIVE \
 	"sudo -n /bin/sh -c 'umask 077; mkdir -p /run/azswarm-bake && " \
 	"cat >/run/azswarm-bake/program'"
@@ -322,16 +321,6 @@ static int put_group(struct bake *b, struct err *e)
 	return rc;
 }
 
-static void add_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	json_set(json_add_obj(parameters, name), "value", value);
-}
-
-static void add_text(cJSON *parameters, const char *name, const char *value)
-{
-	add_value(parameters, name, cJSON_CreateString(value));
-}
-
 /* Burn it. */
 static int deployment(struct bake *b, cJSON **body, struct err *e)
 {
@@ -344,14 +333,14 @@ static int deployment(struct bake *b, cJSON **body, struct err *e)
 	properties = json_add_obj(*body, "properties");
 	json_add_str(properties, "mode", "Incremental");
 	p = json_add_obj(properties, "parameters");
-	add_text(p, "location", settings_get(set, S_LOCATION));
-	add_text(p, "size", settings_get(set, S_AGENT_SIZE));
-	add_text(p, "adminUsername", b->user);
-	add_text(p, "adminPublicKey", b->public.str);
-	add_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
-	add_text(p, "customData", data.str);
-	add_value(p, "trustedLaunch", cJSON_CreateBool(b->trusted));
-	add_value(p, "imageReference", cJSON_Duplicate(b->image, true));
+	azure_parameter_text(p, "location", settings_get(set, S_LOCATION));
+	azure_parameter_text(p, "size", settings_get(set, S_AGENT_SIZE));
+	azure_parameter_text(p, "adminUsername", b->user);
+	azure_parameter_text(p, "adminPublicKey", b->public.str);
+	azure_parameter_text(p, "sshSource", settings_get(set, S_SSH_SOURCE));
+	azure_parameter_text(p, "customData", data.str);
+	azure_parameter(p, "trustedLaunch", cJSON_CreateBool(b->trusted));
+	azure_parameter(p, "imageReference", cJSON_Duplicate(b->image, true));
 	asset_get("arm/bake.json", &arm);
 	template = json_parse(buf_str(&arm), "arm/bake.json", e);
 	json_set(properties, "template", template);
@@ -484,7 +473,7 @@ static int tell(struct bake *b, const struct buf *script, int64_t limit_ms,
 	asset_get("node/bake.sh", &text);
 	buf_addf(&all, "%s%s", text.str, script->str);
 	if (buf_check(&all, "what the machine is told", e) < 0 ||
-	    ssh_run(b->ssh, SHELL, buf_str(&all), &out, &out, &status,
+	    ssh_run(b->ssh, REMOTE_SHELL, buf_str(&all), &out, &out, &status,
 		    now_ms() + limit_ms, e) < 0)
 		goto out;
 	rest = buf_str(&out);
@@ -784,6 +773,7 @@ static char *version_end(struct bake *b, struct err *e)
 	while ((state = version_state(b, e)) != NULL &&
 	       str_listed("Creating Updating", state)) {
 		free(state);
+		b->publishing = true;
 		if (clock->now(clock->ctx) - began > PUBLISH_MS) {
 			err_set(e, ERR_TIMEOUT, "image %s is still being made",
 				b->version);
@@ -793,6 +783,8 @@ static char *version_end(struct bake *b, struct err *e)
 				"the image that was begun before", began, e) < 0)
 			return NULL;
 	}
+	if (state != NULL)
+		b->publishing = false;
 	return state;
 }
 
@@ -808,18 +800,18 @@ static bool is_generalized(const cJSON *vm)
 
 enum begun { NOTHING_BEGUN, BEGUN_WHOLE, BEGUN_GENERALIZED, BEGUN_FAILED };
 
-/* The group is a bake's, by its tags: how far was that?  b takes its version. */
+/* The group is a bake's, by its tags: how far was that?  b takes its version, unless
+ * nothing comes of that. */
 static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
 {
 	struct str rest = str_of(json_str_opt(tags, TAG_BAKE, "")), definition;
 	enum begun far = NOTHING_BEGUN;
+	char *next = b->version, *state;
 	cJSON *vm = NULL;
-	char *state;
 
 	if (!str_cut(&rest, '/', &definition) ||
 	    !str_eqz(definition, b->definition) || !json_is(tags, TAG_OF, b->of))
 		return NOTHING_BEGUN;
-	free(b->version);
 	b->version = str_dup(rest);
 	if ((state = version_end(b, e)) == NULL ||
 	    (vm = machine_read(b, e)) == NULL)
@@ -828,6 +820,13 @@ static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
 		far = BEGUN_WHOLE;
 	else if (*state == '\0' && is_generalized(vm))
 		far = BEGUN_GENERALIZED;
+	if (far == NOTHING_BEGUN) {
+		/* the number of a version that failed is taken */
+		free(b->version);
+		b->version = next;
+	} else {
+		free(next);
+	}
 	json_free(vm);
 	free(state);
 	return far;
@@ -853,7 +852,8 @@ static enum begun look_back(struct bake *b, struct err *e)
 		goto out;
 	}
 	b->made = true;
-	far = begun_far(b, tags, e);
+	if ((far = begun_far(b, tags, e)) == BEGUN_FAILED)
+		goto out;
 	ui_say(b->s->ui,
 	       "resource group %s is there, of a bake that was cut off "
 	       "(%s, %s): %s",
@@ -865,11 +865,6 @@ static enum begun look_back(struct bake *b, struct err *e)
 	if (far == NOTHING_BEGUN) {
 		rc = delete_group(b, e);
 		b->made = rc < 0;
-		/* the number may be that of a version which failed */
-		free(b->version);
-		b->version = NULL;
-		if (rc == 0)
-			rc = choose_number(b, e);
 	}
 out:
 	azure_reply_release(&r);

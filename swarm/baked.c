@@ -239,21 +239,26 @@ static struct str group_of(const char *id)
 	return word;
 }
 
+/* What an id of a version begins with; STR_NULL: it is none of a version's. */
+static struct str definition_of(struct str id)
+{
+	ptrdiff_t at = str_find(id, STR("/versions/"));
+
+	return at < 0 ? STR_NULL : str_head(id, (size_t)at);
+}
+
 /* A definition in place of a version is the newest that it has. */
 static bool has_image(const struct use *u, size_t i, const char *image)
 {
 	const struct baked *b = &u->l->list[i];
-	struct str id = str_of(b->id);
+	struct str definition = definition_of(str_of(b->id));
 
-	if (str_ieqz(id, image))
+	if (str_ieqz(str_of(b->id), image))
 		return true;
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(u->l->list[k].definition, b->definition) == 0)
 			return false;
-	id = str_head(id, (size_t)(str_find(id, STR("/versions/")) < 0 ?
-					   0 :
-					   str_find(id, STR("/versions/"))));
-	return id.n > 0 && str_ieqz(id, image);
+	return definition.n > 0 && str_ieqz(definition, image);
 }
 
 static int take_use(void *ctx, const cJSON *doc, struct err *e)
@@ -414,7 +419,7 @@ static int choose_auto(struct session *s, enum elf_machine kind, char **id,
 		       struct err *e)
 {
 	struct baked_list l = { 0 };
-	char *definition = baked_definition(s, kind, e), *why = NULL, *not ;
+	char *definition = baked_definition(s, kind, e), *why = NULL, *lack;
 	int rc = definition == NULL ? -1 : baked_read(s, definition, &l, e);
 
 	/* who may not look may have machines all the same */
@@ -425,7 +430,7 @@ static int choose_auto(struct session *s, enum elf_machine kind, char **id,
 	}
 	*id = xstrdup("");
 	for (size_t i = 0; rc == 0 && i < l.n; i++) {
-		if ((not = misfit(s, &l.list[i])) == NULL) {
+		if ((lack = misfit(s, &l.list[i])) == NULL) {
 			free(*id);
 			*id = xstrdup(l.list[i].id);
 			ui_say(s->ui,
@@ -436,8 +441,8 @@ static int choose_auto(struct session *s, enum elf_machine kind, char **id,
 		}
 		if (why == NULL)
 			why = xasprintf("the newest baked one, %s, %s",
-					l.list[i].version, not );
-		free(not );
+					l.list[i].version, lack);
+		free(lack);
 	}
 	if (rc == 0 && **id == '\0')
 		ui_say(s->ui, "image: the marketplace's, for %s",
@@ -538,17 +543,17 @@ static void say_id(struct session *s, const char *id, const cJSON *doc)
 static int check_id(struct session *s, const char *id, enum elf_machine kind,
 		    struct err *e)
 {
-	struct str all = str_of(id);
-	ptrdiff_t at = str_find(all, STR("/versions/"));
-	cJSON *doc = read_id(s, all, e), *definition = NULL;
+	struct str of = definition_of(str_of(id));
+	cJSON *doc = read_id(s, str_of(id), e), *definition = NULL;
 	int rc = -1;
 
-	if (doc == NULL || (at >= 0 && check_version(s, doc, e) < 0))
+	if (doc == NULL)
 		goto out;
-	if (at >= 0 &&
-	    (definition = read_id(s, str_head(all, (size_t)at), e)) == NULL)
+	if (of.n > 0 && (check_version(s, doc, e) < 0 ||
+			 (definition = read_id(s, of, e)) == NULL))
 		goto out;
-	if (check_definition(s, at >= 0 ? definition : doc, kind, e) == 0) {
+	if (check_definition(s, definition != NULL ? definition : doc, kind,
+			     e) == 0) {
 		say_id(s, id, doc);
 		rc = 0;
 	}

@@ -121,12 +121,6 @@ cJSON *masters_there(struct session *s, bool there, struct err *e)
 
 /* ---- both ---- */
 
-static void set_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	json_set(parameters, name, cJSON_CreateObject());
-	json_set(json_get_mut(parameters, name), "value", value);
-}
-
 /* Those that are there and too many: a deployment takes none away. */
 static cJSON *left_over(const cJSON *there, int64_t n)
 {
@@ -160,8 +154,8 @@ static void set_masters(struct session *s, cJSON *parameters, int64_t n,
 			json_add_str(fresh, NULL, name);
 		cJSON_AddItemToArray(list, cJSON_CreateString(version));
 	}
-	set_value(parameters, "masterImageVersions", list);
-	set_value(parameters, "newMasters", fresh);
+	azure_parameter(parameters, "masterImageVersions", list);
+	azure_parameter(parameters, "newMasters", fresh);
 }
 
 /* Which is the id of an image of one's own, as `params` chose it, or the latest
@@ -200,7 +194,8 @@ int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
 			 version_of(s, image, for_masters, of_masters, e);
 	if (master == NULL)
 		goto out;
-	set_value(parameters, "agentImageVersion", cJSON_CreateString(agent));
+	azure_parameter(parameters, "agentImageVersion",
+			cJSON_CreateString(agent));
 	set_masters(s, parameters, n, known, master);
 	*left = left_over(known, n);
 	rc = 0;

@@ -25,7 +25,6 @@
 #define APPLY_MS (30 * 60000)
 #define AGAIN_MS 2000
 #define LOG "/var/log/azswarm-engine.log"
-#define SHELL "sudo -n /bin/sh -s"
 
 struct packages {
 	struct session *s;
@@ -83,7 +82,7 @@ static int run_there(struct packages *p, const struct packages_machine *m,
 	if (strcmp(r->name, m->host) != 0 &&
 	    remote_hop_to(r, m->host, m->address, m->master, &hop, e) < 0)
 		return -1;
-	rc = ssh_run(hop != NULL ? hop : r->ssh, SHELL, script, out, err,
+	rc = ssh_run(hop != NULL ? hop : r->ssh, REMOTE_SHELL, script, out, err,
 		     &status, now_ms() + limit_ms, e);
 	if (hop != NULL)
 		ssh_close(hop);

@@ -156,16 +156,6 @@ out:
 	return rc;
 }
 
-static void add_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	json_set(json_add_obj(parameters, name), "value", value);
-}
-
-static void add_text(cJSON *parameters, const char *name, const char *value)
-{
-	add_value(parameters, name, cJSON_CreateString(value));
-}
-
 /* The parameter of the template that a setting becomes. */
 static int add_setting(cJSON *parameters, const struct settings *set,
 		       enum setting which, struct err *e)
@@ -178,16 +168,19 @@ static int add_setting(cJSON *parameters, const struct settings *set,
 	case SETTING_INT:
 		if (settings_int(set, which, &number, e) < 0)
 			return -1;
-		add_value(parameters, info->parameter, cJSON_CreateNumber(number));
+		azure_parameter(parameters, info->parameter,
+				cJSON_CreateNumber(number));
 		return 0;
 	case SETTING_BOOL:
 		if (settings_bool(set, which, &yes, e) < 0)
 			return -1;
-		add_value(parameters, info->parameter, cJSON_CreateBool(yes));
+		azure_parameter(parameters, info->parameter,
+				cJSON_CreateBool(yes));
 		return 0;
 	case SETTING_TEXT:
 	case SETTING_WORD:
-		add_text(parameters, info->parameter, settings_get(set, which));
+		azure_parameter_text(parameters, info->parameter,
+				     settings_get(set, which));
 		return 0;
 	}
 	return 0;
@@ -198,18 +191,19 @@ static void add_images(cJSON *parameters, const struct fill *f)
 {
 	cJSON *masters;
 
-	add_text(parameters, "masterImageSku",
-		 images_sku(f->program[MASTER]->machine));
-	add_text(parameters, "agentImageSku",
-		 images_sku(f->program[AGENT]->machine));
+	azure_parameter_text(parameters, "masterImageSku",
+			     images_sku(f->program[MASTER]->machine));
+	azure_parameter_text(parameters, "agentImageSku",
+			     images_sku(f->program[AGENT]->machine));
 	if (*f->image[AGENT] != '\0')
-		add_text(parameters, "agentImageVersion", f->image[AGENT]);
+		azure_parameter_text(parameters, "agentImageVersion",
+				     f->image[AGENT]);
 	if (*f->image[MASTER] == '\0')
 		return;
 	masters = cJSON_CreateArray();
 	for (int i = 0; i < LAYOUT_MASTERS_MAX; i++)
 		json_add_str(masters, NULL, f->image[MASTER]);
-	add_value(parameters, "masterImageVersions", masters);
+	azure_parameter(parameters, "masterImageVersions", masters);
 }
 
 static int document(const struct fill *f, const char *master_data,
@@ -232,20 +226,20 @@ static int document(const struct fill *f, const char *master_data,
 	if (settings_autoscale(s->set, &out, &in, e) < 0 ||
 	    settings_int(s->set, S_MAX_AGENT_COUNT, &most, e) < 0)
 		return -1;
-	add_value(p, "singlePlacementGroup",
-		  cJSON_CreateBool(most <= INSTANCES_SINGLE_MAX));
-	add_value(p, "autoscaleOut", cJSON_CreateNumber(out));
-	add_value(p, "autoscaleIn", cJSON_CreateNumber(in));
+	azure_parameter(p, "singlePlacementGroup",
+			cJSON_CreateBool(most <= INSTANCES_SINGLE_MAX));
+	azure_parameter(p, "autoscaleOut", cJSON_CreateNumber(out));
+	azure_parameter(p, "autoscaleIn", cJSON_CreateNumber(in));
 	/* who comes later could not fetch the program */
 	if (f->keyless)
-		add_value(p, "autoscaleEnabled", cJSON_CreateFalse());
+		azure_parameter(p, "autoscaleEnabled", cJSON_CreateFalse());
 	json_set(json_get_mut(p, "namePrefix"), "value",
 		 cJSON_CreateString(f->prefix));
-	add_text(p, "adminPublicKey", f->k->admin_public);
-	add_text(p, "life", f->life);
+	azure_parameter_text(p, "adminPublicKey", f->k->admin_public);
+	azure_parameter_text(p, "life", f->life);
 	add_images(p, f);
-	add_text(p, "masterCustomData", master_data);
-	add_text(p, "agentCustomData", agent_data);
+	azure_parameter_text(p, "masterCustomData", master_data);
+	azure_parameter_text(p, "agentCustomData", agent_data);
 	return 0;
 }
 

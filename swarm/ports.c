@@ -748,12 +748,6 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 
 /* ---- deployments ---- */
 
-static void set_value(cJSON *parameters, const char *name, cJSON *value)
-{
-	json_set(parameters, name, cJSON_CreateObject());
-	json_set(json_get_mut(parameters, name), "value", value);
-}
-
 /* As deployments always did it: addresses and pools by hand are not the
  * template's, and so are rules from or to them. */
 static void drop_unfounded(struct session *s, cJSON *rules)
@@ -805,7 +799,7 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 				      json_get(own, kept[i].own));
 		if (i == 0)
 			drop_unfounded(s, others);
-		set_value(parameters, kept[i].parameter, others);
+		azure_parameter(parameters, kept[i].parameter, others);
 	}
 	sides_release(&in);
 	return 0;

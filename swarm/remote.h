@@ -168,6 +168,9 @@ int remote_to(struct remote *r, size_t master, struct err *e);
 enum remote_at remote_look(struct remote *r, size_t master);
 void remote_release(struct remote *r);
 
+/* Root's shell on a machine, which does what it reads. */
+#define REMOTE_SHELL "sudo -n /bin/sh -s"
+
 /* The Engine on that machine, through a channel to its socket.  Lives as long as r. */
 struct docker *remote_docker(struct remote *r);
 void remote_drop_docker(struct remote *r); /* it is connected anew then */

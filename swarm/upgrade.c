@@ -34,7 +34,6 @@
 #define APPLY_MS (45 * 60000)
 #define READY_MS 120000
 #define READY_LOOK_MS 1000
-#define SHELL "sudo -n /bin/sh -s"
 
 struct machine {
 	const char *host;
@@ -335,7 +334,7 @@ static int ask(struct upgrade *u, struct machine *m, bool apply,
 	script_of(&u->want[m->master ? UPGRADE_MASTER : UPGRADE_AGENT], apply,
 		  &script);
 	if (reach(u, m, e) < 0 ||
-	    ssh_run(m->ssh, SHELL, buf_str(&script), &out, &err, &status,
+	    ssh_run(m->ssh, REMOTE_SHELL, buf_str(&script), &out, &err, &status,
 		    now_ms() + (apply ? APPLY_MS : LOOK_MS), e) < 0) {
 		err_in(e, "%s", m->host);
 		goto out;

@@ -215,6 +215,14 @@ check 'which makes no other machine' sh -c '! grep -q "the machine is made" out'
 cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}' 'PUT .*/x64-trusted/versions/'
 again 'killed while its image is made' 'that was cut off .*: its image is whole'
 check 'which does nothing more' sh -c '! grep -q "is generalized" out'
+# who is interrupted while that is waited for has none of it
+had=$(kept)
+cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":20000,"times":1}' 'PUT .*/x64-trusted/versions/'
+cut_off INT "$soon" 'GET .*/x64-trusted/versions/0'
+same 'Ctrl-C when what was begun is waited for' 130 $cut_off_got
+check 'which does not begin anew' sh -c '! grep -q "begins anew" out'
+check 'its group goes' wait_for 60 gone
+check 'and its half an image' wait_for 30 eval '[ "$(kept)" = "$had" ]'
 same 'all are whole' Succeeded "$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 8 | sort -u)"
 
 # ---- numbers ----
