@@ -290,15 +290,20 @@ struct far {
 static void *be_far(void *arg)
 {
 	struct far *f = arg;
+	const bool deaf = strcmp(f->does, "deaf") == 0;
 	char b[60000 + 8] = { 1 };
 	ssize_t n;
 
 	if (f->says.p != NULL)
 		engine_send(f->fd, f->says.p, f->says.n);
-	while (strcmp(f->does, "deaf") != 0 &&
-	       (n = recv(f->fd, b + 8, sizeof(b) - 8, 0)) > 0) {
+	/* what has come by now is taken: left there, it would be a reset */
+	if (deaf)
+		shutdown(f->fd, SHUT_RD);
+	while ((n = recv(f->fd, b + 8, sizeof(b) - 8, 0)) > 0) {
 		bool framed = strcmp(f->does, "frames") == 0;
 
+		if (deaf)
+			continue;
 		/* stdout and stderr in turn */
 		b[0] = (char)(1 + (f->heard & 1));
 		for (int i = 0; i < 4; i++)
