@@ -22,16 +22,15 @@ swarm()
 				TaskTemplate: {}, EndpointSpec: {Ports: (if $mode == "chosen" then $ports | map(del(.PublishedPort)) else $ports end)}}}}] |
 		from_entries)}' >one/swarm.json
 }
-token=$(curl -s --cacert "$SSL_CERT_FILE" "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" \
-	-d grant_type=client_credentials -d "client_id=$AZURE_CLIENT_ID" -d "client_secret=$AZURE_CLIENT_SECRET" \
-	-d "scope=$AZURE_RESOURCE_MANAGER_ENDPOINT/.default" | jq -r .access_token)
-network=$AZURE_RESOURCE_MANAGER_ENDPOINT/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/swarm-cluster/providers/Microsoft.Network
+. "$SRCDIR/tests/arm.sh"
+export SSL_CERT_FILE="$ca"
+network=$S/resourceGroups/swarm-cluster/providers/Microsoft.Network
 arm()		# METHOD PATH [CURL-ARGUMENT...]
 {
 	arm_method=$1 arm_path=$2
 	shift 2
-	curl -s --cacert "$SSL_CERT_FILE" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-		-X "$arm_method" "$network/$arm_path?api-version=2024-05-01" "$@"
+	c -H "Authorization: Bearer $T" -H 'Content-Type: application/json' \
+		-X "$arm_method" "$base$network/$arm_path?api-version=2024-05-01" "$@"
 }
 balancer()	# what it listens on
 {
