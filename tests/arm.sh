@@ -5,7 +5,6 @@
 base=$AZURE_RESOURCE_MANAGER_ENDPOINT ca=$SSL_CERT_FILE
 S=/subscriptions/$AZURE_SUBSCRIPTION_ID G=$S/resourceGroups/g
 unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE
-ssh-keygen -q -t ed25519 -N '' -f id
 c()
 {
 	curl -sS -g --cacert "$ca" --noproxy '*' -m 60 "$@"
@@ -42,6 +41,20 @@ finish()
 		c -o poll -H "Authorization: Bearer $T" "$url"
 		end=$(jq -r .status poll)
 		case $end in InProgress | Running) sleep 0.1 ;; *) return ;; esac
+	done
+}
+# What a deployment would change: the first status in $accepted, the last in
+# $status, ./body
+what_if()	# ID-OF-THE-DEPLOYMENT BODY
+{
+	ask POST "$1/whatIf" "$2"
+	accepted=$status
+	[ "$status" = 202 ] || return 0
+	url=$(field Location)
+	for _ in $(seq 100); do
+		status=$(c -o body -w '%{http_code}' -H "Authorization: Bearer $T" "$url")
+		[ "$status" = 202 ] || break
+		sleep 0.2
 	done
 }
 did()		# CASE METHOD ID [BODY]
@@ -81,10 +94,15 @@ nic()		# NAME
 	did "interface $1" PUT "$N/networkInterfaces/$1" '{"location":"eastus","properties":{"ipConfigurations":
 		[{"name":"c","properties":{"subnet":{"id":"'"$N/virtualNetworks/v/subnets/s"'"}}}]}}'
 }
+key()		# the public one of ./id, with which the operator comes
+{
+	[ -e id ] || ssh-keygen -q -t ed25519 -N '' -f id
+	cat id.pub
+}
 trusted='{"securityType":"TrustedLaunch","uefiSettings":{"secureBootEnabled":true,"vTpmEnabled":true}}'
 machine()	# NAME IMAGE [SIZE [SECURITY]]
 {
-	jq -n --argjson image "$2" --argjson security "${4:-null}" --arg key "$(cat id.pub)" \
+	jq -n --argjson image "$2" --argjson security "${4:-null}" --arg key "$(key)" \
 		--arg nic "$N/networkInterfaces/$1" --arg name "$1" --arg size "${3:-Standard_B2ts_v2}" \
 		'{location: "eastus", properties: ({hardwareProfile: {vmSize: $size}, storageProfile: {imageReference: $image},
 		osProfile: {computerName: $name, adminUsername: "op", linuxConfiguration: {ssh: {publicKeys: [{path:
@@ -106,7 +124,7 @@ version()	# MACHINE [JQ]
 }
 set_of()	# IMAGE CAPACITY [JQ]
 {
-	jq -n --argjson image "$1" --argjson n "$2" --arg key "$(cat id.pub)" --arg subnet "$N/virtualNetworks/v/subnets/s" \
+	jq -n --argjson image "$1" --argjson n "$2" --arg key "$(key)" --arg subnet "$N/virtualNetworks/v/subnets/s" \
 		'{location: "eastus", sku: {name: "Standard_B2ts_v2", capacity: $n}, properties: {upgradePolicy: {mode: "Manual"},
 		virtualMachineProfile: {storageProfile: {imageReference: $image}, osProfile: {computerNamePrefix: "set",
 		adminUsername: "op", linuxConfiguration: {ssh: {publicKeys: [{path: "/home/op/.ssh/authorized_keys",

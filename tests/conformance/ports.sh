@@ -4,33 +4,13 @@
 # time: 600
 # needs: azure-cli, python3-asyncssh, a network namespace
 . "$SRCDIR/tests/lib.sh"
-need jq openssl az
-own=
-for own in 'unshare -n' 'unshare -rn' ''; do
-	[ -n "$own" ] && $own true 2>/dev/null && break
-done
+need openssl az
 python=/usr/bin/python3		# Debian's, whose packages these are
-[ -n "$own" ] && $python -c 'import asyncssh, azure.cli.core, msal' 2>/dev/null ||
-	skip_all 'no network of its own, no asyncssh, or no azure-cli of Debian here'
-if [ "${1-}" != inside ]; then
-	exec $own sh "$SRCDIR/tests/conformance/ports.sh" inside
-fi
-ip link set lo up
-export XDG_CACHE_HOME="$PWD/cache"
+$python -c 'import azure.cli.core, msal' 2>/dev/null || skip_all 'no azure-cli of Debian here'
+. "$SRCDIR/tests/paper.sh"
 
-# ---- a cluster, and what it publishes ----
+# ---- what a cluster publishes ----
 
-"$AZSWARM" keys --quiet
-spawn emulator "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure
-wait_for 30 grep -q '^ready ' emulator || { not_ok start "$(cat emulator)"; exit 1; }
-. azure/env
-mkdir places one
-spawn played $python -W ignore "$SRCDIR/tests/paper_cluster.py" played.ready keys "$PWD/places"
-wait_for 30 test -e played.ready
-for command in deploy-storage params deploy-compute; do
-	"$AZSWARM" $command >out 2>&1 </dev/null || not_ok $command "$(tail -n 2 out)"
-done
-ln -s ../one places/"$("$AZSWARM" list-endpoints --output tsv | sed -n 's/^master0-ip	\([^	]*\)	.*/\1/p')"
 jq -n '{networks: {}, changes: 0, services: ({web: [443, "tcp"], dns: [5353, "udp"]} | with_entries(.value as $p | .value = {
 	ID: ("sv" + .key), Version: {Index: 9}, Spec: {Name: .key, Mode: {Replicated: {Replicas: 1}}, TaskTemplate: {},
 		EndpointSpec: {Ports: [{Protocol: $p[1], TargetPort: 8000, PublishedPort: $p[0]}]}}}))}' >one/swarm.json

@@ -261,12 +261,7 @@ template()	# IMAGE
 E=$G/providers/Microsoft.Resources/deployments/d
 refused 'a template that names none' 400 InvalidTemplateDeployment '' PUT "$E" "$(template "$(of "$P/9.0.0")")"
 same 'why not' 1 "$(grep -c GalleryImageNotFound body)"
-ask POST "$E/whatIf" "$(template "$(of "$P/1.0.0")")"
-url=$(field Location)
-for _ in $(seq 50); do
-	[ "$(c -o body -w '%{http_code}' -H "Authorization: Bearer $T" "$url")" = 202 ] || break
-	sleep 0.2
-done
+what_if "$E" "$(template "$(of "$P/1.0.0")")"
 same 'what-if: another image' "\"$P/1.0.1\" -> \"$P/1.0.0\"" "$(jq -r '.properties.changes[]|
 	select(.resourceId|endswith("/set"))|.delta|..|objects|select(.path? and (.path|endswith("imageReference.id")))|
 	"\(.before|tojson) -> \(.after|tojson)"' body)"

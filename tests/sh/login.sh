@@ -420,6 +420,8 @@ if command -v chromedriver >/dev/null && command -v chromium >/dev/null; then
 	spawn driver chromedriver --port=0
 	wait_for 10 grep -q 'on port [1-9]' driver
 	wd_port=$(sed -n 's/.*successfully on port \([0-9]*\).*/\1/p' driver)
+	# which, ended by a signal, leaves its browser behind
+	at_exit 'wd GET /shutdown >/dev/null'
 	session=$(wd POST /session '{"capabilities":{"alwaysMatch":{"acceptInsecureCerts":true,"goog:chromeOptions":
 		{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage"]}}}}' |
 		jq -r .value.sessionId)

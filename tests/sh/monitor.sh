@@ -344,6 +344,8 @@ if ! command -v chromedriver >/dev/null; then
 else
 	spawn driver.log chromedriver --port=$((port + 1))
 	chrome=$spawned
+	# which, ended by a signal, leaves its browser behind
+	at_exit 'ours "$chrome" && curl -s -m 20 "$driver/shutdown" >/dev/null'
 	wait_for 10 curl -fs "$driver/status"
 	session=$(wd POST /session '{"capabilities":{"alwaysMatch":{"goog:loggingPrefs":{"browser":"ALL"},
 		"goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu",

@@ -11,39 +11,14 @@ wait_for 20 grep -q '^ready https://localhost:[0-9]*$' emulator.out || {
 	exit 1
 }
 . ./azure/env
-base=$AZURE_RESOURCE_MANAGER_ENDPOINT ca=$SSL_CERT_FILE
-S=/subscriptions/$AZURE_SUBSCRIPTION_ID
-G=$S/resourceGroups/g
-unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE
-
-c()
-{
-	curl -sS -g --cacert "$ca" --noproxy '*' -m 60 "$@"
-}
-T=$(c "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" \
-	--data-urlencode grant_type=client_credentials --data-urlencode "client_id=$AZURE_CLIENT_ID" \
-	--data-urlencode "client_secret=$AZURE_CLIENT_SECRET" \
-	--data-urlencode "scope=https://management.azure.com/.default" | jq -r .access_token)
-
-ask()		# METHOD PATH [CURL ARGUMENT...]: $status, ./body, ./head
-{
-	ask_method=$1 ask_path=$2
-	shift 2
-	: >body
-	status=$(c -X "$ask_method" -o body -D head -w '%{http_code}' -H "Authorization: Bearer $T" \
-		-H 'Content-Type: application/json' "$@" "$base$ask_path?api-version=2021-04-01")
-}
-
-said()		# CASE JQ WANTED: of ./body
-{
-	same "$1" "$3" "$(jq -c "$2" body 2>&1)"
-}
+. "$SRCDIR/tests/arm.sh"
+M=$G/providers/Microsoft.Resources/deployments
 
 # Put it, and wait for its end; ./body is what is there then.
 deploy()	# NAME FILE [GROUP]
 {
 	deploy_path=${3-$G}/providers/Microsoft.Resources/deployments/$1
-	ask PUT "$deploy_path" --data "@$2"
+	ask PUT "$deploy_path" "@$2"
 	accepted=$status
 	case $status in 200 | 201) ;; *) return ;; esac
 	for _ in $(seq 100); do
@@ -51,20 +26,6 @@ deploy()	# NAME FILE [GROUP]
 		case $(jq -r .properties.provisioningState body) in
 		Succeeded | Failed | Canceled) break ;;
 		esac
-		sleep 0.2
-	done
-}
-
-# Follow Location to the end.
-what_if()	# NAME FILE
-{
-	ask POST "$G/providers/Microsoft.Resources/deployments/$1/whatIf" --data "@$2"
-	accepted=$status
-	[ "$status" = 202 ] || return 0
-	url=$(sed -n 's/\r$//; s/^Location: //Ip' head)
-	for _ in $(seq 100); do
-		status=$(c -o body -w '%{http_code}' -H "Authorization: Bearer $T" "$url")
-		[ "$status" = 202 ] || break
 		sleep 0.2
 	done
 }
@@ -86,7 +47,7 @@ template()	# JQ: a deployment's properties
 }
 
 for g in g other; do
-	ask PUT "$S/resourceGroups/$g" --data '{"location":"eastus"}'
+	ask PUT "$S/resourceGroups/$g" '{"location":"eastus"}'
 done
 
 # ---- one in the same group, one in another, one in one ----
@@ -98,67 +59,67 @@ template '{template: (head([
 	(nest("second"; head([ip("ip"), (nest("third"; head([ip("ip3")])))])) | .resourceGroup = "other" | inner),
 	(net("last") | .tags = {from: "[reference('\''first'\'').outputs.id.value]"})
 	]) + {outputs: {id: out("[reference('\''first'\'').outputs.id.value]")}})}' >whole
-ask POST "$G/providers/Microsoft.Resources/deployments/main/validate" --data @whole
+ask POST "$M/main/validate" @whole
 same 'validated' 200 "$status"
-said 'validated: the deployments, and what is in them' \
+says 'validated: the deployments, and what is in them' \
 	'[.properties.validatedResources[].id | sub(".*resourceGroups/"; "") | sub("/providers/[^/]*"; "")]' \
 	'["g/deployments/first","other/deployments/second","g/virtualNetworks/last","g/virtualNetworks/net","other/publicIPAddresses/ip","other/publicIPAddresses/ip3"]'
 ask GET "$G/resources"
-said 'validated: nothing is made' .value '[]'
+says 'validated: nothing is made' .value '[]'
 
 deploy main whole
 same 'accepted' 201 "$accepted"
-said 'it succeeds' .properties.provisioningState '"Succeeded"'
-said 'an output of one within' .properties.outputs.id.value "\"$G/providers/Microsoft.Network/virtualNetworks/net\""
-said 'its resources, in whatever group, and no deployment' \
+says 'it succeeds' .properties.provisioningState '"Succeeded"'
+says 'an output of one within' .properties.outputs.id.value "\"$G/providers/Microsoft.Network/virtualNetworks/net\""
+says 'its resources, in whatever group, and no deployment' \
 	'[.properties.outputResources[].id | sub(".*resourceGroups/"; "") | sub("/providers/[^/]*"; "")]' \
 	'["g/virtualNetworks/last","g/virtualNetworks/net","other/publicIPAddresses/ip","other/publicIPAddresses/ip3"]'
-said 'it waits for what it refers to' \
+says 'it waits for what it refers to' \
 	'[.properties.dependencies[] | [.resourceName, .dependsOn[].resourceName]]' '[["last","first"]]'
-said 'the provider of deployments has no region' \
+says 'the provider of deployments has no region' \
 	'[.properties.providers[] | select(.namespace == "Microsoft.Resources").resourceTypes[]]' \
 	'[{"resourceType":"deployments","locations":[null]}]'
 correlation=$(jq -r .properties.correlationId body)
 ask GET "$G/deployments/main/operations"
-said 'operations name the deployments' \
+says 'operations name the deployments' \
 	'[.value[].properties.targetResource | select(. != null) | [.resourceType, .resourceName]] | sort' \
 	'[["Microsoft.Network/virtualNetworks","last"],["Microsoft.Resources/deployments","first"],["Microsoft.Resources/deployments","second"]]'
 ask GET "$S/resourceGroups/other/providers/Microsoft.Resources/deployments/third"
-said 'the innermost is in the group of the one around it' .properties.provisioningState '"Succeeded"'
+says 'the innermost is in the group of the one around it' .properties.provisioningState '"Succeeded"'
 same 'and has the correlation of the outermost' "$correlation" "$(jq -r .properties.correlationId body)"
 ask GET "$S/resourceGroups/other/deployments/second/operations"
-said 'it has operations of its own' \
+says 'it has operations of its own' \
 	'[.value[].properties.targetResource.resourceName | select(. != null)] | sort' '["ip","third"]'
-ask GET "$G/providers/Microsoft.Resources/deployments"
-said 'those of the group are listed' '[.value[].name] | sort' '["first","main"]'
+ask GET "$M"
+says 'those of the group are listed' '[.value[].name] | sort' '["first","main"]'
 deploy main whole
 same 'once more' '200 "Succeeded"' "$accepted $(jq -c .properties.provisioningState body)"
 
 # ---- mode Complete ----
 
 template '{mode: "Complete", template: head([(nest("first"; head([net("net")])))])}' >complete
-what_if main complete
-said 'Complete, foretold: what is nested stays' \
+what_if "$M/main" @complete
+says 'Complete, foretold: what is nested stays' \
 	'[.properties.changes[] | [.changeType, (.resourceId | split("/")[-1])]] | sort' '[["Delete","last"],["NoChange","net"]]'
 deploy main complete
-said 'Complete' .properties.provisioningState '"Succeeded"'
+says 'Complete' .properties.provisioningState '"Succeeded"'
 ask GET "$G/resources"
-said 'Complete: what is nested stays, the rest goes' '[.value[].name]' '["net"]'
+says 'Complete: what is nested stays, the rest goes' '[.value[].name]' '["net"]'
 ask GET "$S/resourceGroups/other/resources"
-said 'Complete: in another group nothing goes' '[.value[].name] | sort' '["ip","ip3"]'
+says 'Complete: in another group nothing goes' '[.value[].name] | sort' '["ip","ip3"]'
 
 # ---- what-if ----
 
-what_if main whole
+what_if "$M/main" @whole
 same 'what-if' '202 200' "$accepted $status"
-said 'what-if tells of what is within, not of deployments' \
+says 'what-if tells of what is within, not of deployments' \
 	'[.properties.changes[] | [.changeType, (.resourceId | split("/")[-1])]] | sort' \
 	'[["Create","last"],["NoChange","ip"],["NoChange","ip3"],["NoChange","net"]]'
 template '{template: head([(net("new") ),
 	(nest("n"; head([net("x") | .name = "[parameters('\''p'\'')]"]) + {parameters: {p: {type: "string"}}}) | inner |
 		.properties.parameters = {p: {value: "[reference('\''new'\'').addressSpace.addressPrefixes[0]]"}})])}' >later
-what_if n2 later
-said 'what-if: one that cannot be known is named' \
+what_if "$M/n2" @later
+says 'what-if: one that cannot be known is named' \
 	'[.properties.changes[] | select(.changeType == "Unsupported") | [(.resourceId | split("/")[-1]), has("unsupportedReason")]]' \
 	'[["n",true]]'
 
@@ -166,7 +127,7 @@ said 'what-if: one that cannot be known is named' \
 
 refused()	# CASE CODE WORDS FILE
 {
-	ask PUT "$G/providers/Microsoft.Resources/deployments/no" --data "@$4"
+	ask PUT "$M/no" "@$4"
 	same "$1" "400 $2" "$status $(jq -r '.error | [.. | objects | .code? // empty] | join(" ")' body)"
 	check "$1: in words" grep -qF "$3" body
 }
@@ -201,7 +162,7 @@ template '{template: head([nest("bad"; head([nest("worse"; head([net("x") | .pro
 	properties: {addressPrefix: "10.0.1.0/24", networkSecurityGroup: {id:
 	"[resourceId('\''Microsoft.Network/networkSecurityGroups'\'', '\''none'\'')]"}}}]]))]))])}' >bad
 deploy fails bad
-said 'what fails within fails' .properties.provisioningState '"Failed"'
+says 'what fails within fails' .properties.provisioningState '"Failed"'
 cp body failed
 # The codes one sees on the way in, through the texts that are documents.
 codes='def down: if type == "object" then (.code // empty), (.details // [] | .[] | down),
@@ -212,9 +173,9 @@ same 'the failure is in the failure' \
 	"$(jq -r "$codes [.properties.error | down] | .[0:7] | join(\" \")" failed)"
 check 'and its reason at the end' sh -c "jq -r '$codes [.properties.error | down][-1]' failed | grep -q InvalidResourceReference"
 ask GET "$G/deployments/bad/operations"
-said 'the one within has failed, too' '[.value[].properties | [.targetResource.resourceName, .provisioningState]]' '[["worse","Failed"]]'
-ask GET "$G/providers/Microsoft.Resources/deployments/worse"
-said 'down to the resource' '[.properties.error.code, .properties.error.details[0].code]' '["DeploymentFailed","BadRequest"]'
+says 'the one within has failed, too' '[.value[].properties | [.targetResource.resourceName, .provisioningState]]' '[["worse","Failed"]]'
+ask GET "$M/worse"
+says 'down to the resource' '[.properties.error.code, .properties.error.details[0].code]' '["DeploymentFailed","BadRequest"]'
 
 template '{template: head([nest("self"; head([]))])}' >self
 deploy self self
@@ -223,19 +184,19 @@ same 'one of its own name' 'Failed DeploymentActive' \
 
 template '{template: head([nest("slow"; head([range(3) as $i | ip("s\($i)") |
 	if $i > 0 then .dependsOn = ["s\($i - 1)"] else . end]))])}' >slow
-ask PUT "$G/providers/Microsoft.Resources/deployments/stops" --data @slow
+ask PUT "$M/stops" @slow
 for _ in $(seq 100); do
-	ask GET "$G/providers/Microsoft.Resources/deployments/slow"
+	ask GET "$M/slow"
 	[ "$status" != 200 ] || break
 	sleep 0.05
 done
-ask POST "$G/providers/Microsoft.Resources/deployments/stops/cancel"
+ask POST "$M/stops/cancel"
 same 'canceled' 204 "$status"
 for _ in $(seq 100); do
-	ask GET "$G/providers/Microsoft.Resources/deployments/slow"
+	ask GET "$M/slow"
 	case $(jq -r .properties.provisioningState body) in Accepted | Running) sleep 0.1 ;; *) break ;; esac
 done
-said 'who is canceled cancels what is within' .properties.provisioningState '"Canceled"'
+says 'who is canceled cancels what is within' .properties.provisioningState '"Canceled"'
 
 template '{template: head([nest("[concat('\''many'\'', copyIndex())]"; head([])) | inner | .copy = {name: "c", count: 300}])}' >many
 deploy lots many
@@ -244,7 +205,7 @@ for _ in $(seq 20); do
 	sleep 1
 	ask GET "$deploy_path"
 done
-said 'three hundred, more than there are threads' .properties.provisioningState '"Succeeded"'
+says 'three hundred, more than there are threads' .properties.provisioningState '"Succeeded"'
 
 # ---- secrets ----
 
@@ -253,13 +214,13 @@ template '{parameters: {s: {value: "hunter2"}}, template: (head([
 		{parameters: {s: {type: "securestring"}}, outputs: {s: {type: "securestring", value: "[parameters('\''s'\'')]"}}}) |
 		inner | .properties.parameters = {s: {value: "[parameters('\''s'\'')]"}})]) + {parameters: {s: {type: "securestring"}}})}' >secret
 deploy keeps secret
-said 'with a secret' .properties.provisioningState '"Succeeded"'
+says 'with a secret' .properties.provisioningState '"Succeeded"'
 cp body told
-ask GET "$G/providers/Microsoft.Resources/deployments/secret"
+ask GET "$M/secret"
 cat body >>told
 ask GET "$G/deployments/keeps/operations"
 cat body >>told
-what_if keeps secret
+what_if "$M/keeps" @secret
 cat body >>told
 same 'a secret is told nowhere' 0 "$(grep -c hunter2 told)"
 same 'nor kept' 0 "$(cat azure/state.json 2>/dev/null | grep -c hunter2)"
@@ -282,7 +243,7 @@ jq '[.exchanges[] | select(.i == 12)][0].request_body | fromjson | .properties.t
 	"$recordings/azd_whatif_2026.json" >azd
 jq '[.exchanges[] | select(.i == 14)][0].response_body | fromjson' "$recordings/azd_whatif_2026.json" >recorded
 group=rg-azdtest-d8523ca
-ask PUT "$S/resourceGroups/$group" --data '{"location":"eastus2"}'
+ask PUT "$S/resourceGroups/$group" '{"location":"eastus2"}'
 deploy azdtest azd "$S/resourceGroups/$group"
 # The subscription, which the account's name is made of, is another one; names of
 # outputs are as they are written, and Azure shows them in small letters in part.
@@ -291,6 +252,6 @@ form='def form: .properties | {provisioningState, mode, parameters: (.parameters
 	made: [.outputResources[].id | split("/")[6:-1] | join("/") | select(. != "")]};'
 same 'as recorded: what becomes of it' "$(jq -S "$form form" recorded)" "$(jq -S "$form form" body)"
 jq '[.exchanges[] | select(.i == 11)][0].response_body | fromjson' "$recordings/azd_whatif_2026.json" >recorded
-ask POST "$S/resourceGroups/$group/providers/Microsoft.Resources/deployments/azdtest/validate" --data @azd
+ask POST "$S/resourceGroups/$group/providers/Microsoft.Resources/deployments/azdtest/validate" @azd
 valid='def form: [.properties.validatedResources[].id | split("/")[6:-1] | join("/") | select(. != "")];'
 same 'as recorded: what is validated' "$(jq -S "$valid form" recorded)" "$(jq -S "$valid form" body)"

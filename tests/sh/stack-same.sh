@@ -3,11 +3,8 @@
 # time: 180
 # needs: docker, python3
 . "$SRCDIR/tests/lib.sh"
-need python3 docker make
-(cd "$SRCDIR" && make --no-print-directory build/tests/compose_tool build/tests/stack_tool) >make.log 2>&1 || {
-	not_ok tools "$(tail -n 3 make.log)"
-	exit 1
-}
+need python3 docker
+must_make build/tests/compose_tool build/tests/stack_tool
 python3 "$SRCDIR/tests/compose_same.py" "$test_name" "$(command -v docker)" "$SRCDIR/tests/stack_recorded.py" \
 	"$SRCDIR"/tests/compose/*.yml >said 2>&1 || not_ok 'to the end' "$(tail -n 1 said)"
 cat said

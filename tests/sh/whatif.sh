@@ -11,47 +11,8 @@ wait_for 20 grep -q '^ready https://localhost:[0-9]*$' emulator.out || {
 	exit 1
 }
 . ./azure/env
-base=$AZURE_RESOURCE_MANAGER_ENDPOINT ca=$SSL_CERT_FILE
-G=/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/g
+. "$SRCDIR/tests/arm.sh"
 D=$G/providers/Microsoft.Resources/deployments/d
-unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE
-
-c()
-{
-	curl -sS -g --cacert "$ca" --noproxy '*' -m 60 "$@"
-}
-T=$(c "$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token" \
-	--data-urlencode grant_type=client_credentials --data-urlencode "client_id=$AZURE_CLIENT_ID" \
-	--data-urlencode "client_secret=$AZURE_CLIENT_SECRET" \
-	--data-urlencode "scope=https://management.azure.com/.default" | jq -r .access_token)
-
-ask()		# METHOD URL [CURL ARGUMENT...]: $status, ./body, ./head
-{
-	ask_method=$1 ask_url=$2
-	shift 2
-	: >body
-	status=$(c -X "$ask_method" -o body -D head -w '%{http_code}' -H "Authorization: Bearer $T" \
-		-H 'Content-Type: application/json' "$@" "$ask_url")
-}
-
-# Ask, and follow Location to the end; the first status is in $accepted.
-what_if()	# FILE
-{
-	ask POST "$base$D/whatIf?api-version=2021-04-01" --data "@$1"
-	accepted=$status
-	[ "$status" = 202 ] || return 0
-	url=$(sed -n 's/\r$//; s/^Location: //Ip' head)
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		ask GET "$url"
-		[ "$status" = 202 ] || break
-		sleep 0.3
-	done
-}
-
-said()		# CASE JQ WANTED: of ./body
-{
-	same "$1" "$3" "$(jq -c "$2" body 2>&1)"
-}
 
 template()	# PROPERTIES-OF-THE-NETWORK [OTHER RESOURCES]
 {
@@ -66,55 +27,55 @@ two='{"addressSpace":{"addressPrefixes":["10.0.0.0/16"]},"subnets":[
 	{"name":"a","properties":{"addressPrefix":"10.0.0.0/24"}},
 	{"name":"b","properties":{"addressPrefix":"[parameters('\''range'\'')]"}}]}'
 
-ask POST "$base$D/whatIf?api-version=2021-04-01" --data '{}'
+ask POST "$D/whatIf" '{}'
 same 'a group that is not there' '404 "ResourceGroupNotFound"' "$status $(jq -c .error.code body)"
-ask PUT "$base$G?api-version=2021-04-01" --data '{"location":"eastus","tags":{"a":"b"}}'
+ask PUT "$G" '{"location":"eastus","tags":{"a":"b"}}'
 
 template "$two" >req
-what_if req
+what_if "$D" @req
 same 'a new network: accepted, then there' '202 200' "$accepted $status"
-said 'a new network: created' '[.status, .properties.changes[0].changeType, (.properties.changes|length)]' \
+says 'a new network: created' '[.status, .properties.changes[0].changeType, (.properties.changes|length)]' \
 	'["Succeeded","Create",1]'
-said 'a new network: what it would be, and only that' \
+says 'a new network: what it would be, and only that' \
 	'.properties.changes[0]|[has("before"),has("delta"),.after.apiVersion,.after.name,.after.properties.subnets[1].properties]' \
 	'[false,false,"2024-05-01","net",{"addressPrefix":"10.0.1.0/24"}]'
-ask GET "$base$G/resources?api-version=2021-04-01"
-said 'nothing was made' .value '[]'
-ask GET "$base$D?api-version=2021-04-01"
+ask GET "$G/resources"
+says 'nothing was made' .value '[]'
+ask GET "$D"
 same 'nor a deployment' 404 "$status"
 
 deploy()	# FILE
 {
-	ask PUT "$base$D?api-version=2021-04-01" --data "@$1"
+	ask PUT "$D" "@$1"
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		ask GET "$base$D?api-version=2021-04-01"
+		ask GET "$D"
 		case $(jq -r .properties.provisioningState body) in Succeeded | Failed) break ;; esac
 		sleep 0.3
 	done
-	said "deployed $1" .properties.provisioningState '"Succeeded"'
+	says "deployed $1" .properties.provisioningState '"Succeeded"'
 }
 deploy req
-what_if req
-said 'again: no change' '[.properties.changes[]|[.changeType,.delta]]' '[["NoChange",[]]]'
-said 'again: nothing that only the platform sets' \
+what_if "$D" @req
+says 'again: no change' '[.properties.changes[]|[.changeType,.delta]]' '[["NoChange",[]]]'
+says 'again: nothing that only the platform sets' \
 	'[.properties.changes[0].before|..|objects|keys[]|select(test("etag|provisioningState|resourceGuid"))]' '[]'
 
 template "$(echo "$two" | jq -c '.addressSpace.addressPrefixes = ["10.0.0.0/15"] | .subnets = [
 	{name: "a", properties: {addressPrefix: "10.0.0.0/25"}}, {name: "c", properties: {addressPrefix: "10.1.0.0/24"}}]')" >req2
-what_if req2
-said 'changed: modify' '.properties.changes[0].changeType' '"Modify"'
-said 'changed: arrays by their items' '[.properties.changes[0].delta[]|[.path,.propertyChangeType,
+what_if "$D" @req2
+says 'changed: modify' '.properties.changes[0].changeType' '"Modify"'
+says 'changed: arrays by their items' '[.properties.changes[0].delta[]|[.path,.propertyChangeType,
 	[.children[]|[.path,.propertyChangeType,(.before//.children[0].before|if type=="object" then .name else . end),
 	(.after//.children[0].after|if type=="object" then .name else . end)]]]]' \
 	'[["properties.addressSpace.addressPrefixes","Array",[["0","Delete","10.0.0.0/16",null],["0","Create",null,"10.0.0.0/15"]]],["properties.subnets","Array",[["0","Modify","10.0.0.0/24","10.0.0.0/25"],["1","Delete","b",null],["1","Create",null,"c"]]]]'
 cp body modified
-ask GET "$base$G/providers/Microsoft.Network/virtualNetworks/net?api-version=2024-05-01"
-said 'changed: still as it was' '[.properties.subnets[].name]' '["a","b"]'
+ask GET "$G/providers/Microsoft.Network/virtualNetworks/net"
+says 'changed: still as it was' '[.properties.subnets[].name]' '["a","b"]'
 
 # a tag that is a secret, and one that is not
 template "$two" | jq '.properties.template.resources[0].tags = {t: "[parameters('\''secret'\'')]", u: "x"}' >req3
-what_if req3
-said 'a secret stays an expression' '.properties.changes[0].delta' \
+what_if "$D" @req3
+says 'a secret stays an expression' '.properties.changes[0].delta' \
 	'[{"path":"tags","propertyChangeType":"Create","after":{"u":"x","t":"[parameters('\''secret'\'')]"}}]'
 same 'a secret is nowhere in the answer' 0 "$(grep -c hunter2 body)"
 
@@ -122,26 +83,26 @@ pip='[{"type":"Microsoft.Network/publicIPAddresses","apiVersion":"2024-05-01","n
 	"sku":{"name":"Standard"},"properties":{"publicIPAllocationMethod":"Static"}}]'
 template "$two" "$pip" >req4
 deploy req4
-what_if req
-said 'not in the template: ignored' '[.properties.changes[]|[.changeType,(.resourceId|split("/")[-1]),.before==.after]]' \
+what_if "$D" @req
+says 'not in the template: ignored' '[.properties.changes[]|[.changeType,(.resourceId|split("/")[-1]),.before==.after]]' \
 	'[["NoChange","net",true],["Ignore","ip",true]]'
 cp body ignored
 jq '.properties.mode = "Complete"' req >req5
-what_if req5
-said 'not in the template, mode Complete: deleted' \
+what_if "$D" @req5
+says 'not in the template, mode Complete: deleted' \
 	'[.properties.changes[]|[.changeType,(.resourceId|split("/")[-1]),has("after")]]' \
 	'[["NoChange","net",true],["Delete","ip",false]]'
 jq '.properties.whatIfSettings.resultFormat = "ResourceIdOnly"' req2 >req6
-what_if req6
-said 'ids only' '[.properties.changes[]|[.changeType,(keys|length)]]' '[["Deploy",2],["Ignore",2]]'
+what_if "$D" @req6
+says 'ids only' '[.properties.changes[]|[.changeType,(keys|length)]]' '[["Deploy",2],["Ignore",2]]'
 
 echo '{"properties":{"mode":"Incremental","template":{"$schema":"x"}}}' >bad
-what_if bad
+what_if "$D" @bad
 same 'a template that is none' '400 "InvalidTemplate"' "$accepted $(jq -c .error.code body)"
 template "$(echo "$two" | jq -c '.addressSpace.addressPrefixes = []')" >bad
-what_if bad
+what_if "$D" @bad
 same 'what a provider refuses is told in the result' '202 200' "$accepted $status"
-said 'what a provider refuses' '[.status,.error.code,.error.details[0].details[0].code]' \
+says 'what a provider refuses' '[.status,.error.code,.error.details[0].details[0].code]' \
 	'["Failed","InvalidTemplateDeployment","InvalidRequestFormat"]'
 cp body failed
 

@@ -153,6 +153,12 @@ static void entry(const char *name, char type, const char *link, const char *tex
 	put(pad, (BLOCK - n % BLOCK) % BLOCK);
 }
 
+static void cut(off_t n)
+{
+	if (ftruncate(fd, n) < 0)
+		check_give_up("memory", "it stays as it is");
+}
+
 /* What is found at that name, "" for nothing; with what was wrong before that. */
 static const char *find(const char *name)
 {
@@ -246,6 +252,13 @@ static void check_headers(void)
 	entry("x", '0', "", "x");
 	put("x", 1);
 	check_same(find("x"), "it is cut short", "a byte behind it");
+	begin();
+	entry("x", '0', "", "x");
+	entry("y", '0', "", "all of it");
+	cut(3 * BLOCK + 9);
+	check_same(find("y"), "all of it", "without what fills its block up");
+	cut(3 * BLOCK + 8);
+	check_same(find("x"), "it is cut short", "a byte less");
 	begin();
 	entry("x", '0', "", "x");
 	put(block, BLOCK);
