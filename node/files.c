@@ -17,7 +17,7 @@
 #include "base/json.h"
 
 #define MODE_MAX 07777u
-#define PIECE 16384
+#define PIECE 4096
 #define BLOCK_INDENT 6
 
 /* Where sshd has what cloud-init calls so.  A public half is for people: its mode

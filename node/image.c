@@ -21,7 +21,7 @@
 #define GZIP_TAIL 8u
 #define STORED_HEAD 5u
 #define STORED_MAX 65535u /* of a stored block, RFC 1951 3.2.4 */
-#define PIECE (16u << 10)
+#define PIECE 4096
 #define TEXT_MAX 4096
 
 /* ---- the tar ---- */

@@ -684,9 +684,9 @@ def main():
 
 
 def inside():
-    """In a network of our own, if we may."""
+    """In a network and with mounts of our own, if we may."""
     loopback = f"ip link set lo up && ip addr add {PROBE}/32 dev lo && exec \"$@\""
-    for own in ["unshare", "-n"], ["unshare", "-rn"]:
+    for own in ["unshare", "-nm"], ["unshare", "-rnm"]:
         command = own + ["sh", "-c", loopback, "sh"]
         if subprocess.run(command + ["true"], stderr=subprocess.DEVNULL).returncode == 0:
             os.environ["HOSTILE_INSIDE"] = "1"

@@ -3,6 +3,9 @@
 
     soak.py AZSWARM ASK_TOOL LOOKS AZSWARM_DAY
 
+Runs where files have small pages: of one in large folios a kernel (6.18) maps a
+whole folio where it is asked for a page, and how large they are depends on who
+wrote the file when, which is a sixth of the figure and nothing of ours.
 AZSWARM_DAY is the product with a clock that whoever sleeps moves on
 (tests/day_clock.c).  The agent is a worker's: it looks at its engine each
 second, asks the helper for its row, is probed as by the load balancer and asked
@@ -136,7 +139,7 @@ def main():
     cluster = Cluster()
     try:
         prepare(cluster)
-        agent = cluster.start("day", [DAY, "agent", "--config", "worker.json"])
+        agent = cluster.start("day", [shutil.copy(DAY, "./azswarm-day"), "agent", "--config", "worker.json"])
         callers = [Caller(cluster, "/healthz", PROBES), Caller(cluster, "/figures", FIGURES)]
         for c in callers:
             c.start()
@@ -164,9 +167,12 @@ if __name__ == "__main__":
     if "HOSTILE_INSIDE" not in os.environ:
         hostile.inside()
     where = tempfile.mkdtemp(prefix="azswarm-soak-")
-    os.chdir(where)
     try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "huge=never,mode=700", "soak", where], check=True)
+        os.chdir(where)
         main()
     finally:
         os.chdir("/")
-        shutil.rmtree(where)
+        # the mount goes with its namespace
+        subprocess.run(["umount", "--lazy", where], check=False)
+        os.rmdir(where)
