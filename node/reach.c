@@ -10,12 +10,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +32,7 @@
 #define SMALL 64	  /* bytes of a small packet, IP header and all */
 #define IP_HEADER 20
 #define PACKET_MAX 9216
+#define LINKS_MAX 32 /* of the sandbox: two, as it is made */
 
 enum what { TCP, ECHO };
 
@@ -156,19 +159,29 @@ static uint16_t checksum(const uint8_t *p, size_t n)
 	return (uint16_t)~sum;
 }
 
-/* The MTU of the link that leads there, 0: none does. */
+/* The MTU of the link that leads there, which is not what was learnt of the way
+ * behind it (IP_MTU); 0: none does. */
 static int mtu_towards(const struct target *t)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
-	struct sockaddr_in a = t->a;
-	socklen_t n = sizeof(mtu);
+	struct sockaddr_in to = t->a, own, a;
+	socklen_t n = sizeof(own);
+	struct ifreq link[LINKS_MAX];
+	struct ifconf all = { .ifc_len = sizeof(link), .ifc_req = link };
 
-	a.sin_port = htons(9);
+	to.sin_port = htons(9);
 	if (fd < 0)
 		return 0;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n) < 0)
-		mtu = 0;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&own, &n) < 0 ||
+	    ioctl(fd, SIOCGIFCONF, &all) < 0)
+		all.ifc_len = 0;
+	for (size_t i = 0; i < (size_t)all.ifc_len / sizeof(*link); i++) {
+		memcpy(&a, &link[i].ifr_addr, sizeof(a));
+		if (a.sin_addr.s_addr == own.sin_addr.s_addr &&
+		    ioctl(fd, SIOCGIFMTU, &link[i]) == 0)
+			mtu = link[i].ifr_mtu;
+	}
 	close(fd);
 	return mtu;
 }

@@ -375,6 +375,19 @@ int ports_group(struct session *s, cJSON **doc, struct err *e)
 	return side_read(s, &groups, doc, e);
 }
 
+/* What GET adds to either and PUT does not take. */
+static void drop_read_only(cJSON *doc)
+{
+	static const char *const names[] = {
+		"provisioningState", "resourceGuid", "defaultSecurityRules",
+		"networkInterfaces", "subnets",	     "flowLogs"
+	};
+	cJSON *properties = json_get_mut(doc, "properties");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		cJSON_DeleteItemFromObjectCaseSensitive(properties, names[i]);
+}
+
 /* doc is without its etag then, which is sent as a header. */
 static int side_write(struct session *s, const struct side *side, cJSON *doc,
 		      struct err *e)
@@ -384,8 +397,10 @@ static int side_write(struct session *s, const struct side *side, cJSON *doc,
 				.limit_ms = OPERATION_LIMIT_MS,
 				.if_match = cJSON_GetStringValue(etag) };
 	char *path = side_path(s, side);
-	int rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
+	int rc;
 
+	drop_read_only(doc);
+	rc = azure_do(&s->az, "PUT", path, doc, &w, NULL, e);
 	json_free(etag);
 	free(path);
 	return rc;

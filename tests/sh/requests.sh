@@ -161,11 +161,13 @@ done >chaos-monkey
 for word in deallocate start; do
 	printf '{"method":"POST","url":"https://a/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/master1/%s"}\n' $word
 done >recover
+# what ports that follow ask for, and what Azure names to follow that
+printf '{"method":"GET","url":"https://a/subscriptions/S/providers/Microsoft.Network/locations/eastus/operations/O"}\n' >ports
 role_of()	# FILE...: the actions that these exchanges need
 {
 	jq -nr --slurpfile template "$SRCDIR/assets/arm/cluster.json" -f "$SRCDIR/tests/role.jq" "$@"
 }
-role_of commands/* chaos-monkey recover >actions
+role_of commands/* chaos-monkey recover ports >actions
 check 'actions are known' test "$(grep -c . actions)" -gt 50
 "$AZSWARM" role >role.json
 jq -r '.Actions[]' role.json | sort -f >given
