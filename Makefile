@@ -191,7 +191,7 @@ drill: azswarm | deps
 	@build-aux/deps.sh tests/demo.deps
 	@tests/drill/run $(DRILL)
 	$(if $(DRILL),,@tests/drill/masters)
-	$(if $(DRILL),,@DRILL_MASTERS=yes tests/run sh/masters drill/away drill/packages drill/rotate drill/five)
+	$(if $(DRILL),,@DRILL_MASTERS=yes tests/run sh/masters drill/away drill/packages drill/rotate drill/five drill/bake)
 
 clean:
 	rm -rf azswarm azswarm-aarch64 dist $(filter-out build/apt build/apt-arm64 build/bearssl \

@@ -798,12 +798,19 @@ static bool is_generalized(const cJSON *vm)
 	return false;
 }
 
+/* Its machine is there only until Azure comes to it. */
+static bool is_going(const cJSON *group)
+{
+	return json_is(group, "properties.provisioningState", "Deleting");
+}
+
 enum begun { NOTHING_BEGUN, BEGUN_WHOLE, BEGUN_GENERALIZED, BEGUN_FAILED };
 
 /* The group is a bake's, by its tags: how far was that?  b takes its version, unless
  * nothing comes of that. */
-static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
+static enum begun begun_far(struct bake *b, const cJSON *group, struct err *e)
 {
+	const cJSON *tags = json_get(group, "tags");
 	struct str rest = str_of(json_str_opt(tags, TAG_BAKE, "")), definition;
 	enum begun far = NOTHING_BEGUN;
 	char *next = b->version, *state;
@@ -818,7 +825,7 @@ static enum begun begun_far(struct bake *b, const cJSON *tags, struct err *e)
 		far = BEGUN_FAILED;
 	else if (str_ieqz(str_of(state), "Succeeded"))
 		far = BEGUN_WHOLE;
-	else if (*state == '\0' && is_generalized(vm))
+	else if (*state == '\0' && is_generalized(vm) && !is_going(group))
 		far = BEGUN_GENERALIZED;
 	if (far == NOTHING_BEGUN) {
 		/* the number of a version that failed is taken */
@@ -852,7 +859,7 @@ static enum begun look_back(struct bake *b, struct err *e)
 		goto out;
 	}
 	b->made = true;
-	if ((far = begun_far(b, tags, e)) == BEGUN_FAILED)
+	if ((far = begun_far(b, r.doc, e)) == BEGUN_FAILED)
 		goto out;
 	ui_say(b->s->ui,
 	       "resource group %s is there, of a bake that was cut off "

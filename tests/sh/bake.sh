@@ -172,9 +172,10 @@ check 'until that goes' wait_for 30 gone
 
 # ---- cut off ----
 
+later=		# a rule that stays behind it, and a comma
 cut_off()	# SIGNAL RULE SEEN: a bake, when the log has that; its exit
 {
-	echo "[$2,$soon]" >azure/faults.json
+	echo "[$2,$later$soon]" >azure/faults.json
 	cut_off_at=$(wc -l <azure/emulator.log) cut_off_seen=$3
 	"$AZSWARM" bake-image --yes >out 2>&1 </dev/null &
 	cut_off_pid=$!
@@ -182,7 +183,7 @@ cut_off()	# SIGNAL RULE SEEN: a bake, when the log has that; its exit
 	kill "-$1" $cut_off_pid
 	wait $cut_off_pid
 	cut_off_got=$?
-	echo "[$soon]" >azure/faults.json
+	echo "[$later$soon]" >azure/faults.json
 	# what was on its way arrives, whoever is gone
 	sleep 3
 }
@@ -214,6 +215,12 @@ again 'killed when it was not yet off' 'that was cut off [(].*[)]: it begins ane
 cut_off KILL "$(held 'GET */galleries/azswarm_swarm_storage?*')" 'fault here'
 again 'killed when it was generalized' 'that was cut off .*: it goes on'
 check 'which makes no other machine' sh -c '! grep -q "the machine is made" out'
+# a group that goes takes its machine along, generalized as that is
+later='{"operation":"*/resourcegroups/swarm-cluster-bake","delay_ms":6000},'
+cut_off INT "$(held 'GET */galleries/azswarm_swarm_storage?*')" 'fault here'
+later=
+same 'Ctrl-C when it was generalized' 130 $cut_off_got
+again 'at once' 'that was cut off [(].*[)]: it begins anew'
 cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}' 'PUT .*/x64-trusted/versions/'
 again 'killed while its image is made' 'that was cut off .*: its image is whole'
 check 'which does nothing more' sh -c '! grep -q "is generalized" out'
