@@ -254,7 +254,8 @@ static void say_what_it_is(struct session *s, const struct images_plan *p,
 		       p->missing.str);
 }
 
-/* What fd has becomes NAME:TAG.  pinned: as a service names it. */
+/* What fd has becomes NAME:TAG, or would, of a dry run.  pinned: as a service
+ * names it. */
 static int push_it(struct session *s, int fd, const struct images_name *n,
 		   char **pinned, struct err *e)
 {
@@ -269,16 +270,15 @@ static int push_it(struct session *s, int fd, const struct images_name *n,
 	if (rc == 0)
 		rc = images_proof(n, p.manifests[p.n_manifests - 1].digest,
 				  proof, e);
-	if (rc == 0) {
+	if (rc == 0)
 		say_what_it_is(s, &p, n);
-		rc = images_send(s, &p, n, proof, &sent, e);
-	}
-	if (rc == 0) {
-		*pinned = xasprintf(LAYOUT_REGISTRY "%s:%s@%s", n->name, n->tag,
-				    p.manifests[p.n_manifests - 1].digest);
+	if (rc == 0 && !s->dry_run &&
+	    (rc = images_send(s, &p, n, proof, &sent, e)) == 0)
 		ui_say(s->ui, "%s:%s pushed; %.1f MiB were not there yet",
 		       n->name, n->tag, (double)sent / (1 << 20));
-	}
+	if (rc == 0)
+		*pinned = xasprintf(LAYOUT_REGISTRY "%s:%s@%s", n->name, n->tag,
+				    p.manifests[p.n_manifests - 1].digest);
 	images_plan_release(&p);
 	return rc < 0 ? err_in(e, "%s:%s", n->name, n->tag) : 0;
 }

@@ -37,7 +37,7 @@ int images_pin(struct session *s, const char *image, char **pinned, struct err *
  *
  * pinned  gets what the service is to name, as images_pin; NULL: it is not ours
  * to push: it has the name of another registry, has a digest, or is not here
- * (then the nodes pull it, from Docker Hub, say)
+ * (then the nodes pull it, from Docker Hub, say); of a dry run nothing is sent
  *
  * 0, or -1 when it is here and could not be pushed, or no engine answers here.
  */

@@ -201,7 +201,8 @@ struct tasks {
 	unsigned wanted, running; /* that should run; that do */
 	unsigned fresh;		  /* that do, begun since the change */
 	unsigned done; /* that have completed, and nobody begins again */
-	const struct slot *failed; /* that failed, the same; NULL: none */
+	const struct slot *failed; /* one that failed, the same; NULL: none */
+	unsigned lost;		   /* how many did */
 	unsigned failures;	   /* tasks of a job that did */
 	char failure[400];	   /* of the newest task that failed */
 	char task[128];		   /* which that is, "web.2" */
@@ -304,8 +305,10 @@ static void count_ended(struct tasks *t, unsigned wanted)
 		    slot > wanted)
 			continue;
 		t->done += t->slots[i].complete;
-		if (t->slots[i].failed)
-			t->failed = &t->slots[i];
+		if (!t->slots[i].failed)
+			continue;
+		t->failed = &t->slots[i];
+		t->lost++;
 	}
 }
 
@@ -456,7 +459,7 @@ static int look(struct docker *d, const char *name, struct tasks *t,
 	if ((json_at(service, "Spec.Mode.Global") != NULL ||
 	     json_at(service, "Spec.Mode.GlobalJob") != NULL) &&
 	    json_at(service, "Spec.TaskTemplate.Placement.Constraints[0]") != NULL)
-		*wanted = t->wanted + t->done;
+		*wanted = t->wanted + t->done + t->lost;
 	rc = judge(t, *wanted, e);
 out:
 	json_free(service);

@@ -584,8 +584,7 @@ static int pin(struct deploy *p, cJSON *spec, struct err *e)
 			       "push' brings one that was built here)");
 	if (str_starts(str_of(image), STR(SERVICE_OURS ":")))
 		return 0;
-	if (p->s->push && !p->s->dry_run &&
-	    push_if_local(p->s, image, &pinned, e) < 0)
+	if (p->s->push && push_if_local(p->s, image, &pinned, e) < 0)
 		goto out;
 	if (pinned == NULL && images_pin(p->s, image, &pinned, e) < 0)
 		goto out;

@@ -102,4 +102,38 @@ same 'on each' "$kept" "$(here "$later")"
 expect 'once more: nothing' 0 'no image is on a node that nobody uses' az images --prune --dry-run
 check 'and it runs' second_runs
 
+# ---- what was built here, and a compose file names ----
+
+# the master's engine is the one of this machine, for once
+engine=
+for pid in $(pidof dockerd); do
+	[ "$(cat "/proc/$pid/root/etc/hostname")" != master0 ] || ! grep -q "$net" "/proc/$pid/cgroup" ||
+		engine=/proc/$pid/root/run/docker.sock
+done
+check 'an engine with an image' test -S "$engine"
+on master0 docker pull -q "$named:2.0@$second" >pull.out 2>&1
+on master0 docker pull -q "$named:1.0@$first" >>pull.out 2>&1
+on master0 docker tag "$named@$second" built/here:7
+mkdir shop
+cat >shop/compose.yml <<'Y'
+services:
+  web:
+    image: built/here:7
+    command: demo
+    deploy: {mode: global, placement: {constraints: [node.role==worker]}, restart_policy: {condition: none}}
+Y
+expect 'deploy-stack: nothing is pushed unasked' 1 'No such image' env DOCKER_HOST="unix://$engine" "$AZSWARM" deploy-stack shop/compose.yml
+expect 'nor does a dry run push' 5 '' env DOCKER_HOST="unix://$engine" "$AZSWARM" deploy-stack shop/compose.yml --push --dry-run
+same 'the container has no more than it had' 0 "$(az images --output tsv | grep -c built/here)"
+expect 'deploy-stack --push' 0 'service shop_web: 2 of 2 tasks run' env DOCKER_HOST="unix://$engine" "$AZSWARM" deploy-stack shop/compose.yml --push
+pushed=$(az images --output json | jq -r '.[] | select(.name == "built/here") | .digest')
+same 'by the digest that was pushed' "127.0.0.1:1339/built/here:7@$pushed" \
+	"$(on master0 docker service inspect shop_web --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}')"
+same 'which the node that came later has pulled' "127.0.0.1:1339/built/here $pushed" \
+	"$(on "$later" docker images --digests --format '{{.Repository}} {{.Digest}}' 127.0.0.1:1339/built/here)"
+expect 'looked at again: it is the same' 0 'stack shop is as the file has it' env DOCKER_HOST="unix://$engine" "$AZSWARM" deploy-stack shop/compose.yml --push --dry-run
+on master0 docker tag "$named@$first" built/here:7
+expect 'built anew: it is another' 5 'Image: .*@sha256:.* -> .*built/here:7@sha256:' env DOCKER_HOST="unix://$engine" "$AZSWARM" deploy-stack shop/compose.yml --push --dry-run
+same 'and still nothing of it is pushed' "$pushed" "$(az images --output json | jq -r '.[] | select(.name == "built/here") | .digest')"
+
 swarm_end
