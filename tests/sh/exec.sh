@@ -131,6 +131,7 @@ expect 'logs: since tomorrow' 0 '' "$AZSWARM" logs --since 2099-01-01T00:00:00Z 
 
 follow()	# ARGUMENTS...: its lines, numbers, go to follow.out
 {
+	: >follow.out
 	spawn follow.err sh -c 'exec "$AZSWARM" logs -f "$@" >follow.out' - "$@"
 	follower=$spawned
 	wait_for 20 sh -c 'test $(wc -l <follow.out) -ge 20' || not_ok 'logs -f: lines come' "$(cat follow.err)"
