@@ -375,17 +375,41 @@ int ports_group(struct session *s, cJSON **doc, struct err *e)
 	return side_read(s, &groups, doc, e);
 }
 
-/* What GET adds to either and PUT does not take. */
+static void drop(cJSON *obj, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		cJSON_DeleteItemFromObjectCaseSensitive(obj, *names);
+}
+
+/* What GET adds to either, and to rules, probes and all else in it, and PUT does
+ * not take: "readOnly" in Microsoft's files. */
 static void drop_read_only(cJSON *doc)
 {
-	static const char *const names[] = {
-		"provisioningState", "resourceGuid", "defaultSecurityRules",
-		"networkInterfaces", "subnets",	     "flowLogs"
-	};
-	cJSON *properties = json_get_mut(doc, "properties");
+	static const char *const of_all[] = { "provisioningState",
+					      "resourceGuid",
+					      "defaultSecurityRules",
+					      "networkInterfaces",
+					      "subnets",
+					      "flowLogs",
+					      NULL };
+	static const char *const of_each[] = { "etag", "type", NULL };
+	static const char *const in_each[] = { "provisioningState",
+					       "loadBalancingRules",
+					       "outboundRule",
+					       "outboundRules",
+					       "inboundNatRules",
+					       "inboundNatPools",
+					       "backendIPConfiguration",
+					       "backendIPConfigurations",
+					       NULL };
+	cJSON *properties = json_get_mut(doc, "properties"), *list, *each;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		cJSON_DeleteItemFromObjectCaseSensitive(properties, names[i]);
+	drop(properties, of_all);
+	cJSON_ArrayForEach(list, properties)
+		cJSON_ArrayForEach(each, list) {
+			drop(each, of_each);
+			drop(json_get_mut(each, "properties"), in_each);
+		}
 }
 
 /* doc is without its etag then, which is sent as a header. */
