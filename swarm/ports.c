@@ -674,6 +674,30 @@ static void view_release(struct view *v)
 	*v = (struct view){ 0 };
 }
 
+/* What Azure has, and how it compares; adjust, which may be NULL, leaves out what
+ * is not to be done.  A deployment that runs writes both as it found them when it
+ * began, so that what is done meanwhile is lost: it ends first. */
+static int view_read(struct session *s, struct view *v,
+		     void (*adjust)(struct session *s, struct view *v),
+		     struct err *e)
+{
+	int rc = 0;
+
+	do {
+		sides_release(&v->in);
+		free(v->rows);
+		v->rows = NULL;
+		v->in = (struct sides){ 0 };
+		v->w = (struct work){ 0 };
+		if (sides_read(s, &v->in, e) < 0)
+			return -1;
+		view_compare(s, v);
+		if (adjust != NULL)
+			adjust(s, v);
+	} while (has_work(&v->w) && (rc = deployment_let_end(s, e)) > 0);
+	return rc;
+}
+
 /* Do what there is to be done, where somebody agrees. */
 static int view_apply(struct session *s, struct view *v, struct err *e)
 {
@@ -728,11 +752,12 @@ static bool all_are_open(const struct ports_book *b)
 }
 
 /* What is only in the way of nobody is not closed by who opens. */
-static void keep_others(struct ports_row *rows, size_t n)
+static void keep_others(struct session *s, struct view *v)
 {
-	for (size_t i = 0; i < n; i++)
-		if (closes(&rows[i]))
-			rows[i].state = PORTS_KEPT;
+	(void)s;
+	for (size_t i = 0; i < v->w.n; i++)
+		if (closes(&v->rows[i]))
+			v->rows[i].state = PORTS_KEPT;
 }
 
 int ports_open(struct session *s, const cJSON *specs, struct err *e)
@@ -740,9 +765,8 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 	struct view v = { 0 };
 	int rc = take_specs(&v.b, specs, e);
 
-	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
-		view_compare(s, &v);
-		keep_others(v.rows, v.w.n);
+	if (rc == 0 && !all_are_open(&v.b) &&
+	    (rc = view_read(s, &v, keep_others, e)) == 0) {
 		for (size_t i = 0; i < v.w.n; i++)
 			say_closed(s, &v.rows[i]);
 		rc = view_apply(s, &v, e);
@@ -753,34 +777,39 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 
 /* Nothing is opened here that a service asked for, which was ports_open's, and
  * nobody is asked. */
-static void open_chosen_alone(struct session *s, struct ports_row *rows, size_t n)
+static void open_chosen_alone(struct session *s, struct view *v)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct ports_row *r = &rows[i];
+	/* where there is no way in, none is to be closed */
+	if (v->in.balancer == NULL || v->in.group == NULL)
+		v->w.n = 0;
+	for (size_t i = 0; i < v->w.n; i++) {
+		struct ports_row *r = &v->rows[i];
 
-		if (!opens(r))
-			continue;
-		if (r->by->chosen && is_ask(s))
-			ui_say(s->ui,
-			       "port %u/%s of service %s stays closed to the "
-			       "Internet: 'azswarm ports --apply' opens it",
-			       r->port.number, word_of(&r->port), r->by->service);
-		if (!r->by->chosen || is_ask(s))
+		if (opens(r) && (!r->by->chosen || is_ask(s)))
 			r->state = PORTS_OFF;
 	}
+}
+
+static void say_unasked(struct session *s, const struct ports_row *r)
+{
+	if (r->state == PORTS_OFF && r->by->chosen && is_ask(s))
+		ui_say(s->ui,
+		       "port %u/%s of service %s stays closed to the "
+		       "Internet: 'azswarm ports --apply' opens it",
+		       r->port.number, word_of(&r->port), r->by->service);
 }
 
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
 	struct view v = { 0 };
-	int rc = ports_read(d, &v.b, e) < 0 ? -1 : sides_read(s, &v.in, e);
+	int rc = ports_read(d, &v.b, e) < 0 ?
+			 -1 :
+			 view_read(s, &v, open_chosen_alone, e);
 
-	/* where there is no way in, none is to be closed */
-	if (rc == 0 && v.in.balancer != NULL && v.in.group != NULL) {
-		view_compare(s, &v);
-		open_chosen_alone(s, v.rows, v.w.n);
-		rc = has_work(&v.w) ? work_do(s, &v.w, &v.in, e) : 0;
-	}
+	for (size_t i = 0; rc == 0 && i < v.w.n; i++)
+		say_unasked(s, &v.rows[i]);
+	if (rc == 0 && has_work(&v.w))
+		rc = work_do(s, &v.w, &v.in, e);
 	view_release(&v);
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
@@ -789,7 +818,7 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 
 /* As deployments always did it: addresses and pools by hand are not the
  * template's, and so are rules from or to them. */
-static void drop_unfounded(struct session *s, cJSON *rules)
+static void drop_unfounded(struct session *s, cJSON *rules, bool told)
 {
 	cJSON *rule, *next;
 
@@ -797,10 +826,12 @@ static void drop_unfounded(struct session *s, cJSON *rules)
 		next = rule->next;
 		if (rules_stand(rule))
 			continue;
-		ui_say(s->ui,
-		       "load balancer rule %s is not kept: it is not from " RULES_BALANCER
-		       "'s own address to the agents",
-		       json_text(rule, "name"));
+		if (!told)
+			ui_say(s->ui,
+			       "load balancer rule %s is not kept: it is not "
+			       "from " RULES_BALANCER
+			       "'s own address to the agents",
+			       json_text(rule, "name"));
 		json_free(cJSON_DetachItemViaPointer(rules, rule));
 	}
 }
@@ -820,6 +851,7 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 	cJSON *properties = json_get_mut(body, "properties");
 	cJSON *parameters = json_get_mut(properties, "parameters");
 	const cJSON *own = json_at(properties, "template.variables");
+	bool again = json_get(parameters, kept[0].parameter) != NULL;
 	struct sides in = { 0 };
 
 	if (!there)
@@ -837,7 +869,7 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 		others = rules_others(doc, kept[i].member,
 				      json_get(own, kept[i].own));
 		if (i == 0)
-			drop_unfounded(s, others);
+			drop_unfounded(s, others, again);
 		azure_parameter(parameters, kept[i].parameter, others);
 	}
 	sides_release(&in);
@@ -893,16 +925,15 @@ int cmd_ports(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0 ||
-	    look(s, remote_docker(&r), &v, e) < 0)
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
 		goto out;
-	if (s->apply && !s->dry_run) {
-		if (view_apply(s, &v, e) < 0)
-			goto out;
-		view_release(&v);
-		if (look(s, remote_docker(&r), &v, e) < 0)
-			goto out;
-	}
+	if (s->apply && !s->dry_run &&
+	    (ports_read(remote_docker(&r), &v.b, e) < 0 ||
+	     view_read(s, &v, NULL, e) < 0 || view_apply(s, &v, e) < 0))
+		goto out;
+	view_release(&v);
+	if (look(s, remote_docker(&r), &v, e) < 0)
+		goto out;
 	rc = show(s, &v.w, e);
 	if (rc == 0 && has_work(&v.w)) {
 		ui_say(s->ui, "out of step; 'azswarm ports --apply' mends it");

@@ -25,7 +25,8 @@ int ports_close(struct session *s, struct docker *d, struct err *e);
 /*
  * Put into body, a deployment's, the rules and probes that are there and not
  * the template's: ARM replaces arrays as a whole.
- * there: the resource group is.
+ * there: the resource group is.  To be called again where time has passed; what
+ * cannot be kept is said once.
  */
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e);
 

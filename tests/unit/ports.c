@@ -20,6 +20,7 @@ static struct {
 	unsigned quicker;     /* so many times somebody is, at the balancer */
 	unsigned times;	      /* that somebody was */
 	const char *services; /* of the engine, a JSON array */
+	unsigned deploys;     /* so many deployments end, one after another */
 	bool agrees;
 	unsigned asked;
 	char what[256];
@@ -121,6 +122,27 @@ int swarm_agree(struct session *s, const char *what, struct err *e)
 			      err_set(e, ERR_USAGE, "would %s; say --yes", what);
 }
 
+/* Each writes the rules that were there when it began. */
+int deployment_let_end(struct session *s, struct err *e)
+{
+	static const char *const lists[] = { "loadBalancingRules",
+					     "securityRules" };
+
+	(void)s, (void)e;
+	if (world.deploys == 0)
+		return 0;
+	world.deploys--;
+	for (size_t i = 0; i < 2; i++) {
+		cJSON *rules = json_get_mut(
+			json_get_mut(world.doc[i], "properties"), lists[i]);
+
+		while (cJSON_GetArraySize(rules) > 1)
+			cJSON_DeleteItemFromArray(rules, 1);
+		renew(world.doc[i]);
+	}
+	return 1;
+}
+
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
 		      struct err *e)
 {
@@ -162,7 +184,7 @@ static void make(void)
 		renew(world.doc[i]);
 	}
 	world.reads = world.writes = world.blind = world.times = world.quicker = 0;
-	world.asked = 0;
+	world.asked = world.deploys = 0;
 	world.agrees = false;
 	world.services = "[]";
 }
@@ -362,6 +384,36 @@ static void refused(void)
 	free(r.said);
 }
 
+/* A deployment that runs would write rules without those of meanwhile. */
+static void deployed(void)
+{
+	struct run r;
+
+	make();
+	world.deploys = 2;
+	r = run(WEB(PORT("tcp", "443", "")), "auto");
+	checkf(r.rc == 0 && world.deploys == 0 && world.writes == 2 &&
+		       strcmp(r.rules, "http-80 tcp-443") == 0 &&
+		       strcmp(r.group, "services tcp-443") == 0,
+	       "what is opened waits for deployments", "%u, %u writes, %s, %s",
+	       world.deploys, world.writes, r.rules, r.group);
+	free(r.said);
+	world.deploys = 1;
+	world.writes = 0;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && world.deploys == 0 && world.writes == 0 &&
+		       *r.said == '\0',
+	       "and what they closed is not closed again", "%u, %u writes, %s",
+	       world.deploys, world.writes, r.said);
+	free(r.said);
+	world.deploys = 1;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && world.deploys == 1,
+	       "where nothing is to be done nobody waits", "%s", r.e.msg);
+	free(r.said);
+	make();
+}
+
 /* ---- after they went ---- */
 
 #define SERVICE(name, ports, asked) \
@@ -495,6 +547,7 @@ int main(void)
 	json_init();
 	opened();
 	refused();
+	deployed();
 	closed();
 	by_hand();
 	for (size_t i = 0; i < 2; i++)
