@@ -136,6 +136,19 @@ swarm web:443 dns:5353/udp
 expect 'somebody always is' 1 'load balancer agents-lb: somebody else keeps changing it' "$AZSWARM" ports --apply
 rm azure/faults.json
 
+# ---- while a deployment runs ----
+
+echo '[{"operation":"*deployments*","times":1,"delay_ms":6000}]' >azure/faults.json
+expect 'a deployment is accepted' 0 accepted "$AZSWARM" deploy-compute --no-wait
+swarm web:443 dns:5353/udp late:4001
+expect 'opened when it has ended' 0 'a deployment is running already, waiting for it' "$AZSWARM" ports --apply
+check 'and said then' grep -q 'port 4001/tcp is open' out
+rm azure/faults.json
+same 'what was opened stays' 'http-80 http-81 tcp-443 udp-5353 by-hand meanwhile tcp-4001' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+same 'in the group, too' '1002:Tcp:4001' "$(group | tr ' ' '\n' | grep ':4001$')"
+swarm web:443 dns:5353/udp
+"$AZSWARM" ports --apply >/dev/null 2>&1
+
 # ---- taken, and refused by others ----
 
 swarm web:443 hand:9443 back:7000
