@@ -40,9 +40,9 @@ static bool is_own(unsigned port)
 	return false;
 }
 
-/* "node.role == manager" or "node.role != worker", with or without blanks, in
- * any case. */
-static bool is_of_managers(const char *constraint)
+/* "node.role == ROLE" or "node.role != OTHER", with or without blanks, in any
+ * case. */
+static bool is_of(const char *constraint, const char *role, const char *other)
 {
 	struct str s = str_of(constraint), left;
 	bool is_not;
@@ -53,33 +53,40 @@ static bool is_of_managers(const char *constraint)
 	left.n -= is_not;
 	return (is_not || str_starts(s, STR("="))) &&
 	       str_ieqz(str_trim(left), "node.role") &&
-	       str_ieqz(str_trim(str_skip(s, !is_not)),
-			is_not ? "worker" : "manager");
+	       str_ieqz(str_trim(str_skip(s, !is_not)), is_not ? other : role);
 }
 
-static bool on_masters_alone(const cJSON *spec)
+/* Why not every agent has a task of that one; NULL: each does. */
+static const char *why_not_all(const cJSON *spec)
 {
+	static const char some[] = "it is on the nodes of its tasks alone";
+	const char *why = json_at(spec, "Mode.Global") != NULL ? NULL : some;
 	const cJSON *c;
 
-	cJSON_ArrayForEach(c, json_at(spec, "TaskTemplate.Placement.Constraints"))
-		if (cJSON_IsString(c) && is_of_managers(c->valuestring))
-			return true;
-	return false;
+	cJSON_ArrayForEach(c, json_at(spec, "TaskTemplate.Placement.Constraints")) {
+		const char *text = cJSON_GetStringValue(c);
+
+		if (why == NULL && is_of(text, "manager", "worker"))
+			return "it is on masters alone, and the balancer's are "
+			       "agents";
+		if (!is_of(text, "worker", "manager"))
+			why = some;
+	}
+	return why;
 }
 
 /* Why the load balancer brings nobody to that port; NULL: it is to. */
 static const char *why_inside(const cJSON *spec, const cJSON *p, bool host)
 {
 	int64_t port = json_int_opt(p, "PublishedPort", 0);
+	const char *why;
 
 	if (port > 0 && is_own((unsigned)port))
 		return "it is the cluster's own";
 	if (str_is(json_str_opt(p, "Protocol", "tcp"), "sctp"))
 		return "Azure balances no SCTP";
-	if (host && json_at(spec, "Mode.Global") == NULL)
-		return "it is on the nodes of its tasks alone";
-	if (host && on_masters_alone(spec))
-		return "it is on masters alone, and the balancer's are agents";
+	if (host && (why = why_not_all(spec)) != NULL)
+		return why;
 	if (port > RULES_PORT_MAX)
 		return "Azure balances no port above 65534";
 	return NULL;
