@@ -151,10 +151,29 @@ static int take_ports(struct ports_book *b, const cJSON *spec,
 	return 0;
 }
 
+/* An update that is not over may go back, by itself or by hand, to the body that
+ * the service had before. */
+static bool may_go_back(const cJSON *service)
+{
+	return str_listed("updating paused rollback_started",
+			  json_text(service, "UpdateStatus.State"));
+}
+
 static int take_service(void *book, const cJSON *service, struct err *e)
 {
-	return take_ports(book, json_get(service, "Spec"),
-			  json_at(service, "Endpoint.Ports"), e);
+	struct ports_book *b = book;
+	const cJSON *ports = json_at(service, "Endpoint.Ports");
+	size_t n;
+
+	if (take_ports(b, json_get(service, "Spec"), ports, e) < 0)
+		return -1;
+	n = b->n;
+	if (may_go_back(service) &&
+	    take_ports(b, json_get(service, "PreviousSpec"), ports, e) < 0)
+		return -1;
+	for (; n < b->n; n++)
+		b->list[n].was = true;
+	return 0;
 }
 
 int ports_read(struct docker *d, struct ports_book *b, struct err *e)
@@ -173,12 +192,14 @@ static bool is_same(const struct rules_port *a, const struct rules_port *b)
 	return a->number == b->number && a->udp == b->udp;
 }
 
-/* Who publishes it, for the balancer to bring people there; NULL: nobody. */
+/* Who publishes it, or did before its update, for the balancer to bring people
+ * there; NULL: nobody. */
 static const struct ports_published *wanted(const struct ports_book *b,
-					    const struct rules_port *p)
+					    const struct rules_port *p, bool was)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].why == NULL && is_same(&b->list[i].port, p))
+		if (b->list[i].why == NULL && b->list[i].was == was &&
+		    is_same(&b->list[i].port, p))
 			return &b->list[i];
 	return NULL;
 }
@@ -249,6 +270,16 @@ static size_t add_rules(struct ports_row *rows, size_t n, const cJSON *doc)
 	return n;
 }
 
+static bool opens(const struct ports_row *r)
+{
+	return r->state == PORTS_NO_RULE;
+}
+
+static bool closes(const struct ports_row *r)
+{
+	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
+}
+
 static size_t count_rules(const cJSON *doc)
 {
 	const cJSON *properties = json_get(doc, "properties");
@@ -263,12 +294,13 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 {
 	size_t most = b->n + count_rules(balancer) + count_rules(group), n = 0;
 	struct ports_row *rows = xcalloc(most + 1, sizeof(*rows));
+	const struct ports_published *was;
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct ports_published *p = &b->list[i];
-		const struct ports_published *w = wanted(b, &p->port);
+		const struct ports_published *w = wanted(b, &p->port, false);
 
-		if (row_of(rows, n, &p->port) == NULL)
+		if (!p->was && row_of(rows, n, &p->port) == NULL)
 			rows[n++] = (struct ports_row){ .port = p->port,
 							.by = w ? w : p };
 	}
@@ -283,6 +315,10 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 		if (group != NULL)
 			in_group = rules_group(group, &r->port, &r->group);
 		r->state = state_of(r, in_balancer, in_group, off);
+		if (closes(r) && (was = wanted(b, &r->port, true)) != NULL) {
+			r->by = was;
+			r->state = PORTS_OK;
+		}
 		r->taken = in_balancer == RULES_TAKEN ? r->rule : r->group;
 	}
 	qsort(rows, n, sizeof(*rows), by_number);
@@ -293,16 +329,6 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 bool ports_off(const struct settings *set)
 {
 	return strcmp(settings_get(set, S_PUBLISH), "off") == 0;
-}
-
-static bool opens(const struct ports_row *r)
-{
-	return r->state == PORTS_NO_RULE;
-}
-
-static bool closes(const struct ports_row *r)
-{
-	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
 }
 
 bool ports_pending(const struct ports_row *r)

@@ -35,8 +35,9 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e);
 struct ports_published {
 	struct rules_port port;
 	char service[64];
-	bool host;	 /* on the node of each task, and not by the mesh */
-	bool chosen;	 /* by the engine: the service names none */
+	bool host;   /* on the node of each task, and not by the mesh */
+	bool chosen; /* by the engine: the service names none */
+	bool was;    /* before an update that may go back: stays open so long */
 	const char *why; /* why the balancer brings nobody there; NULL: it is to */
 };
 

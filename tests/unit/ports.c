@@ -461,6 +461,42 @@ static void lagging(void)
 	free(r.said);
 }
 
+/* What another's update may go back to is not closed under it, nor opened. */
+static void updating(void)
+{
+	static const struct {
+		const char *state;
+		bool stays;
+	} states[] = {
+		{ "updating", true },	{ "paused", true },
+		{ "completed", false }, { "rollback_started", true },
+		{ "", false },
+	};
+	char *services;
+	struct run r;
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		make();
+		r = run(WEB(PORT("tcp", "443", "")), "auto");
+		free(r.said);
+		services = xasprintf(
+			"[{\"Spec\":" SPEC("web", "Replicated", "", "") ",\"PreviousSpec\":" SPEC(
+				"web", "Replicated", "",
+				PORT("tcp", "443", "") "," PORT(
+					"tcp", "8443",
+					"")) ",\"UpdateStatus\":{\"State\":\"%s\"}}]",
+			states[i].state);
+		world.services = services;
+		r = run(NULL, "auto");
+		checkf(r.rc == 0 && strcmp(r.rules, states[i].stays ?
+							    "http-80 tcp-443" :
+							    "http-80") == 0,
+		       states[i].state, "%s, %s", r.rules, r.said);
+		free(r.said);
+		free(services);
+	}
+}
+
 static enum ports_state state_of(const char *services)
 {
 	struct ports_book b = { 0 };
@@ -561,6 +597,7 @@ int main(void)
 	refused();
 	deployed();
 	closed();
+	updating();
 	by_hand();
 	for (size_t i = 0; i < 2; i++)
 		json_free(world.doc[i]);
