@@ -470,10 +470,22 @@ static int side_missing(const struct side *side, struct err *e)
 		       side->words);
 }
 
+/* Before another try: 1, 2 and then 4 s. */
+static int side_pause(struct session *s, const struct side *side, int tried,
+		      struct err *e)
+{
+	const struct azure_clock *clock = &s->az.clock;
+	int64_t now = clock->now(clock->ctx);
+
+	return clock->wait(clock->ctx,
+			   now + (1000 << (tried < 3 ? tried - 1 : 2)),
+			   side->words, now, e);
+}
+
 /*
  * Have edit change the document, as long as it says 1, and write that: as it
- * was read, or else read again.  *doc: what was read before, which this takes;
- * NULL for nothing.
+ * was read, or else read again.  *doc: what was read before, which this takes,
+ * NULL for nothing; and then what is there.
  */
 static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 		     int (*edit)(const void *ctx, cJSON *doc, struct err *e),
@@ -482,17 +494,19 @@ static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 	int rc = 0;
 
 	for (int i = 0; i < TRIES; i++) {
+		if (i > 0 && side_pause(s, side, i, e) < 0)
+			return -1;
 		if (*doc == NULL && side_read(s, side, doc, e) < 0)
 			return -1;
 		if (*doc == NULL)
 			return side_missing(side, e);
-		if ((rc = edit(ctx, *doc, e)) > 0)
-			rc = side_write(s, side, *doc, e);
-		else
+		if ((rc = edit(ctx, *doc, e)) <= 0)
 			return rc;
+		if ((rc = side_write(s, side, *doc, e)) == 0)
+			return 0;
 		json_free(*doc);
 		*doc = NULL;
-		if (rc == 0 || !azure_changed(e))
+		if (!azure_changed(e))
 			return rc;
 		err_clear(e);
 	}
@@ -625,22 +639,6 @@ static int agree(struct session *s, const struct work *w, struct err *e)
 	return rc;
 }
 
-static void say_row(struct session *s, const struct ports_row *r)
-{
-	unsigned n = r->port.number;
-	const char *word = word_of(&r->port);
-
-	if (opens(r))
-		ui_say(s->ui,
-		       "port %u/%s is open to the Internet now: service %s; "
-		       "PUBLISH=off keeps ports closed",
-		       n, word, r->by->service);
-	else if (closes(r))
-		ui_say(s->ui, "port %u/%s is closed: %s", n, word,
-		       r->by != NULL ? r->by->why :
-				       "no service publishes it any more");
-}
-
 /* What stays closed, of what was to be made. */
 static void say_closed(struct session *s, const struct ports_row *r)
 {
@@ -662,18 +660,6 @@ static void say_closed(struct session *s, const struct ports_row *r)
 		       "port %u/%s of service %s is not brought to the load "
 		       "balancer: %s",
 		       n, word, r->by->service, r->by->why);
-}
-
-/* The group first: what the balancer brings then is let in. */
-static int work_do(struct session *s, const struct work *w, struct sides *in,
-		   struct err *e)
-{
-	if (side_edit(s, &groups, &in->group, edit_group, w, e) < 0 ||
-	    side_edit(s, &balancers, &in->balancer, edit_balancer, w, e) < 0)
-		return -1;
-	for (size_t i = 0; i < w->n; i++)
-		say_row(s, &w->rows[i]);
-	return 0;
 }
 
 static bool has_work(const struct work *w)
@@ -731,6 +717,44 @@ static int view_read(struct session *s, struct view *v,
 	return rc;
 }
 
+/* was: as it was, to be opened or closed; r: as it is now, NULL: nobody has to do
+ * with it any more. */
+static void say_done(struct session *s, const struct ports_row *was,
+		     const struct ports_row *r)
+{
+	unsigned n = was->port.number;
+	const char *word = word_of(&was->port);
+
+	if (closes(was))
+		ui_say(s->ui, "port %u/%s is closed: %s", n, word,
+		       was->by != NULL ? was->by->why :
+					 "no service publishes it any more");
+	else if (opens(was) && r != NULL && r->state == PORTS_OK)
+		ui_say(s->ui,
+		       "port %u/%s is open to the Internet now: service %s; "
+		       "PUBLISH=off keeps ports closed",
+		       n, word, r->by->service);
+	else if (opens(was) && r != NULL)
+		say_closed(s, r);
+}
+
+/* The group first: what the balancer brings then is let in.  What is said is what
+ * there is then, for somebody may have been quicker. */
+static int work_do(struct session *s, struct view *v, struct err *e)
+{
+	struct ports_row *were = v->rows;
+	size_t n = v->w.n;
+
+	if (side_edit(s, &groups, &v->in.group, edit_group, &v->w, e) < 0 ||
+	    side_edit(s, &balancers, &v->in.balancer, edit_balancer, &v->w, e) < 0)
+		return -1;
+	view_compare(s, v);
+	for (size_t i = 0; i < n; i++)
+		say_done(s, &were[i], row_of(v->rows, v->w.n, &were[i].port));
+	free(were);
+	return 0;
+}
+
 /* Do what there is to be done, where somebody agrees. */
 static int view_apply(struct session *s, struct view *v, struct err *e)
 {
@@ -738,7 +762,7 @@ static int view_apply(struct session *s, struct view *v, struct err *e)
 		return 0;
 	return sides_need(&v->in, e) < 0 || agree(s, &v->w, e) < 0 ?
 		       -1 :
-		       work_do(s, &v->w, &v->in, e);
+		       work_do(s, v, e);
 }
 
 /* ---- before services are made, and after they went ---- */
@@ -842,7 +866,7 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 	for (size_t i = 0; rc == 0 && i < v.w.n; i++)
 		say_unasked(s, &v.rows[i]);
 	if (rc == 0 && has_work(&v.w))
-		rc = work_do(s, &v.w, &v.in, e);
+		rc = work_do(s, &v, e);
 	view_release(&v);
 	return rc < 0 ? err_in(e, "ports") : 0;
 }

@@ -17,8 +17,10 @@ static struct {
 	cJSON *doc[2];		       /* balancer and group; NULL: not there */
 	unsigned reads, writes, blind; /* blind: without the etag,
 					  or with it in the body */
-	unsigned quicker;     /* so many times somebody is, at the balancer */
-	unsigned times;	      /* that somebody was */
+	unsigned quicker;  /* so many times somebody is, at the balancer */
+	unsigned times;	   /* that somebody was */
+	const char *takes; /* with this for a rule; NULL: with one of nothing */
+	int64_t now_ms;
 	const char *services; /* of the engine, a JSON array */
 	unsigned deploys;     /* so many deployments end, one after another */
 	bool agrees;
@@ -81,8 +83,11 @@ int azure_do(struct azure *az, const char *method, const char *path,
 
 	(void)az, (void)method, (void) final;
 	if (side == 0 && world.times < world.quicker) {
-		theirs = json_add_obj(rules, NULL);
+		theirs = world.takes == NULL ?
+				 cJSON_CreateObject() :
+				 json_parse(str_of(world.takes), "theirs", e);
 		json_add_str(theirs, "name", "theirs");
+		cJSON_AddItemToArray(rules, theirs);
 		renew(world.doc[side]);
 		world.times++;
 	}
@@ -94,6 +99,20 @@ int azure_do(struct azure *az, const char *method, const char *path,
 	world.doc[side] = cJSON_Duplicate(body, true);
 	renew(world.doc[side]);
 	world.writes++;
+	return 0;
+}
+
+static int64_t clock_now(void *ctx)
+{
+	(void)ctx;
+	return world.now_ms;
+}
+
+static int clock_wait(void *ctx, int64_t until_ms, const char *what,
+		      int64_t since_ms, struct err *e)
+{
+	(void)ctx, (void)what, (void)since_ms, (void)e;
+	world.now_ms = until_ms;
 	return 0;
 }
 
@@ -185,6 +204,8 @@ static void make(void)
 	}
 	world.reads = world.writes = world.blind = world.times = world.quicker = 0;
 	world.asked = world.deploys = 0;
+	world.takes = NULL;
+	world.now_ms = 0;
 	world.agrees = false;
 	world.services = "[]";
 }
@@ -213,7 +234,9 @@ static struct run run(const char *specs, const char *publish)
 	static struct settings set;
 	struct run r = { .e = ERR_INIT };
 	struct ui ui = { .out = stdout };
-	struct session s = { .set = &set, .ui = &ui };
+	struct session s = { .set = &set,
+			     .ui = &ui,
+			     .az.clock = { clock_now, clock_wait, NULL } };
 	cJSON *doc;
 	size_t n;
 
@@ -393,6 +416,31 @@ static void refused(void)
 	       "no balancer", "%s", r.e.msg);
 	checkf(world.writes == 0, "no balancer: nor is the group opened", "%u",
 	       world.writes);
+	free(r.said);
+}
+
+/* Who was quicker with the port itself has it, and that is said. */
+static void taken_meanwhile(void)
+{
+	struct run r;
+
+	make();
+	world.quicker = 2;
+	world.takes =
+		"{\"properties\":{\"protocol\":\"Tcp\",\"frontendPort\":443,"
+		"\"backendPort\":9,\"frontendIPConfiguration\":{\"id\":\"f\"}}}";
+	r = run(WEB(PORT("tcp", "443", "") "," PORT("tcp", "8443", "")), "auto");
+	checkf(r.rc == 0 &&
+		       strcmp(r.rules, "http-80 theirs theirs tcp-8443") == 0 &&
+		       strstr(r.said, "443/tcp is open") ==
+			       strstr(r.said, "8443/tcp is open") + 1 &&
+		       strstr(r.said,
+			      "port 443/tcp of service web stays closed to the "
+			      "Internet: the rule theirs, which is not "
+			      "azswarm's, has it") != NULL,
+	       "a port that was taken meanwhile", "%s, %s", r.rules, r.said);
+	checkf(world.now_ms == 3000, "a second was waited, and two", "%d ms",
+	       (int)world.now_ms);
 	free(r.said);
 }
 
@@ -595,6 +643,7 @@ int main(void)
 	json_init();
 	opened();
 	refused();
+	taken_meanwhile();
 	deployed();
 	closed();
 	updating();
