@@ -1,6 +1,7 @@
 /* What lets people in; see rules.h. */
 #include "swarm/rules.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@
 #define POOL "agents"
 #define PROBE "healthz"
 #define IDLE_MINUTES 30
+#define AGENTS_NET \
+	0x0a4d1000u /* 10.77.16.0/20, agentsRange in arm/cluster.json */
+#define AGENTS_BITS 20
 
 /* ---- names ---- */
 
@@ -208,10 +212,22 @@ static bool is_internet(const char *prefix, unsigned port)
 /* All of the agents, in one of the ways of saying so. */
 static bool is_agents(const char *prefix, unsigned port)
 {
+	struct str bits = str_of(prefix), left;
+	char text[INET_ADDRSTRLEN];
+	struct in_addr a;
+	uint64_t n;
+
 	(void)port;
-	return str_listed("* VirtualNetwork 0.0.0.0/0", prefix);
+	if (!str_cut(&bits, '/', &left))
+		return str_listed("* VirtualNetwork", prefix);
+	if (left.n >= sizeof(text) || !str_num(bits, AGENTS_BITS, &n))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(left));
+	return inet_pton(AF_INET, text, &a) == 1 &&
+	       (uint64_t)(ntohl(a.s_addr) ^ AGENTS_NET) >> (32 - n) == 0;
 }
 
+/* What refuses some of the agents, or what lets in to all. */
 static bool covers(const cJSON *r, const struct rules_port *p)
 {
 	return json_is(r, "direction", "Inbound") &&
@@ -220,8 +236,9 @@ static bool covers(const cJSON *r, const struct rules_port *p)
 	       any(r, "sourcePortRange", "sourcePortRanges", range_has, 65535) &&
 	       any(r, "destinationPortRange", "destinationPortRanges",
 		   range_has, p->number) &&
-	       any(r, "destinationAddressPrefix", "destinationAddressPrefixes",
-		   is_agents, 0);
+	       (json_is(r, "access", "Deny") ||
+		any(r, "destinationAddressPrefix", "destinationAddressPrefixes",
+		    is_agents, 0));
 }
 
 /* The rule of the least number decides.  Ours does whoever it lets in: an owner

@@ -143,6 +143,14 @@ static const struct way_row {
 #define FROM(s) "'sourceAddressPrefix':'" s "'"
 #define TO(p) "'destinationPortRange':'" p "'"
 
+#define DEST_RULE(name, priority, access, to) \
+	"{'name':'" name "','properties':{'destinationAddressPrefix':'" to "'," \
+	"'direction':'Inbound','priority':" priority ",'access':'" access \
+	"','protocol':'Tcp','sourceAddressPrefix':'Internet'," \
+	"'sourcePortRange':'*','destinationPortRange':'443'}}"
+#define OPEN \
+	GROUP_RULE("w", "200", "Allow", "Tcp", FROM("Internet"), TO("443"), "")
+
 static const struct way_row group_rows[] = {
 	{ "none", "", RULES_NONE, "" },
 	{ "open",
@@ -197,6 +205,24 @@ static const struct way_row group_rows[] = {
 		     "") "," GROUP_RULE("w", "200", "Allow", "Tcp", FROM("*"),
 					TO("443"), ""),
 	  RULES_DENIED, "never" },
+	{ "denied to the agents' range",
+	  DEST_RULE("never", "150", "Deny", "10.77.16.0/20") "," OPEN,
+	  RULES_DENIED, "never" },
+	{ "denied to one of them",
+	  DEST_RULE("never", "150", "Deny", "10.77.16.4") "," OPEN,
+	  RULES_DENIED, "never" },
+	{ "allowed to the agents' range",
+	  DEST_RULE("w", "150", "Allow", "10.77.16.0/20"), RULES_OPEN, "w" },
+	{ "allowed to the network",
+	  DEST_RULE("w", "150", "Allow", "10.77.0.0/16"), RULES_OPEN, "w" },
+	{ "allowed to all", DEST_RULE("w", "150", "Allow", "0.0.0.0/0"),
+	  RULES_OPEN, "w" },
+	{ "allowed to some", DEST_RULE("w", "150", "Allow", "10.77.16.0/21"),
+	  RULES_NONE, "" },
+	{ "allowed to masters", DEST_RULE("w", "150", "Allow", "10.77.0.0/20"),
+	  RULES_NONE, "" },
+	{ "allowed to what is no range",
+	  DEST_RULE("w", "150", "Allow", "10.77.16/20"), RULES_NONE, "" },
 	{ "denied to some",
 	  GROUP_RULE("some", "150", "Deny", "*", FROM("198.51.100.0/24"),
 		     TO("*"), "") "," GROUP_RULE("w", "200", "Allow", "Tcp",
