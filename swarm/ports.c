@@ -875,7 +875,8 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 
 /* As deployments always did it: addresses and pools by hand are not the
  * template's, and so are rules from or to them. */
-static void drop_unfounded(struct session *s, cJSON *rules, bool told)
+static void drop_unfounded(struct session *s, const char *what, cJSON *rules,
+			   bool told)
 {
 	cJSON *rule, *next;
 
@@ -885,25 +886,57 @@ static void drop_unfounded(struct session *s, cJSON *rules, bool told)
 			continue;
 		if (!told)
 			ui_say(s->ui,
-			       "load balancer rule %s is not kept: it is not "
-			       "from " RULES_BALANCER
+			       "%s %s is not kept: it is not from " RULES_BALANCER
 			       "'s own address to the agents",
-			       json_text(rule, "name"));
+			       what, json_text(rule, "name"));
 		json_free(cJSON_DetachItemViaPointer(rules, rule));
 	}
+}
+
+/* What the template does not speak of, and a deployment would take away.  Tags are a
+ * parameter, for one that begins with [ would be an expression. */
+static void keep_rest(cJSON *properties, const struct side *side,
+		      const cJSON *doc, const char *parameter)
+{
+	cJSON *template = json_get_mut(properties, "template"), *r;
+	const cJSON *tags = json_get(doc, "tags");
+	char *value = xasprintf("[parameters('%s')]", parameter);
+	cJSON *declared;
+
+	cJSON_ArrayForEach(r, json_get_mut(template, "resources"))
+		if (json_is(r, "name", side->name))
+			break;
+	if (json_bool_opt(doc, "properties.flushConnection", false))
+		json_set(json_get_mut(r, "properties"), "flushConnection",
+			 cJSON_CreateTrue());
+	cJSON_DeleteItemFromObjectCaseSensitive(r, "tags");
+	if (tags != NULL && tags->child != NULL) {
+		json_set(r, "tags", cJSON_CreateString(value));
+		declared = cJSON_CreateObject();
+		json_add_str(declared, "type", "object");
+		json_set(json_get_mut(template, "parameters"), parameter,
+			 declared);
+		azure_parameter(json_get_mut(properties, "parameters"),
+				parameter, cJSON_Duplicate(tags, true));
+	}
+	free(value);
 }
 
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 {
 	static const struct {
 		const char *member; /* of the balancer, or else of the group */
-		const char *own;    /* the template's variable */
+		const char *own; /* the template's variable; NULL: it has none */
 		const char *parameter;
+		const char *what; /* of which not all can be kept */
 		bool of_group;
 	} kept[] = {
-		{ "loadBalancingRules", "lbRules", "moreLbRules", false },
-		{ "probes", "lbProbes", "moreLbProbes", false },
-		{ "securityRules", "agentsRules", "moreAgentsRules", true },
+		{ "loadBalancingRules", "lbRules", "moreLbRules",
+		  "load balancer rule", false },
+		{ "inboundNatRules", NULL, "moreLbNatRules", "inbound NAT rule",
+		  false },
+		{ "probes", "lbProbes", "moreLbProbes", NULL, false },
+		{ "securityRules", "agentsRules", "moreAgentsRules", NULL, true },
 	};
 	cJSON *properties = json_get_mut(body, "properties");
 	cJSON *parameters = json_get_mut(properties, "parameters");
@@ -925,10 +958,12 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 			continue;
 		others = rules_others(doc, kept[i].member,
 				      json_get(own, kept[i].own));
-		if (i == 0)
-			drop_unfounded(s, others, again);
+		if (kept[i].what != NULL)
+			drop_unfounded(s, kept[i].what, others, again);
 		azure_parameter(parameters, kept[i].parameter, others);
 	}
+	keep_rest(properties, &balancers, in.balancer, "balancerTags");
+	keep_rest(properties, &groups, in.group, "groupTags");
 	sides_release(&in);
 	return 0;
 }

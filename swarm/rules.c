@@ -342,7 +342,9 @@ bool rules_stand(const cJSON *rule)
 
 	return id_ends(r, "frontendIPConfiguration.id", FRONTEND) &&
 	       (id_ends(r, "backendAddressPool.id", POOL) ||
-		id_ends(r, "backendAddressPools[0].id", POOL));
+		id_ends(r, "backendAddressPools[0].id", POOL) ||
+		(*json_text(r, "backendAddressPool.id") == '\0' &&
+		 *json_text(r, "backendAddressPools[0].id") == '\0'));
 }
 
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
@@ -362,9 +364,12 @@ cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
 		properties = cJSON_Duplicate(json_get(item, "properties"), true);
 		cJSON_DeleteItemFromObjectCaseSensitive(properties,
 							"provisioningState");
-		/* which rules have a probe is for them to say */
+		/* which rules have a probe is for them to say, and where an
+		 * inbound NAT rule ends for the interface there */
 		cJSON_DeleteItemFromObjectCaseSensitive(properties,
 							"loadBalancingRules");
+		cJSON_DeleteItemFromObjectCaseSensitive(properties,
+							"backendIPConfiguration");
 		json_set(copy, "properties", properties);
 	}
 	return list;

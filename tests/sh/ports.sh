@@ -93,21 +93,30 @@ same 'and nothing is written' '' "$(written)"
 
 # ---- a deployment keeps them ----
 
-arm GET networkSecurityGroups/agents-nsg | jq '.properties.securityRules += [{name: "office", properties: {priority: 500, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "203.0.113.0/24", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "9443"}}]' >nsg
+arm GET networkSecurityGroups/agents-nsg | jq '.tags = {owner: "me", odd: "[x]"} | .properties.flushConnection = true | .properties.securityRules += [{name: "office", properties: {priority: 500, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "203.0.113.0/24", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "9443"}}]' >nsg
 arm PUT networkSecurityGroups/agents-nsg -d @nsg >/dev/null
-arm GET loadBalancers/agents-lb | jq '.properties.probes += [{name: "by-hand", properties: {protocol: "Tcp", port: 9443, intervalInSeconds: 5}}] |
+arm GET loadBalancers/agents-lb | jq '.tags = {owner: "you"} |
+	.properties.inboundNatRules += [{name: "ssh-one", properties: {frontendIPConfiguration: .properties.loadBalancingRules[0].properties.frontendIPConfiguration, protocol: "Tcp", frontendPort: 2222, backendPort: 22}}] |
+	.properties.probes += [{name: "by-hand", properties: {protocol: "Tcp", port: 9443, intervalInSeconds: 5}}] |
 	.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "by-hand", properties: {frontendPort: 9443, backendPort: 9443}} |
 		.properties.probe.id |= sub("healthz"; "by-hand") | del(.id, .etag)]' >lb
 sleep 0.5
 arm PUT loadBalancers/agents-lb -d @lb >/dev/null
 sleep 0.5
+rest()	# tags, NAT rules, and whether flows end with their rule
+{
+	arm GET networkSecurityGroups/agents-nsg | jq -c '[.tags, .properties.flushConnection]'
+	arm GET loadBalancers/agents-lb | jq -c '[.tags, (.properties.inboundNatRules | map([.name, .properties.frontendPort, .properties.backendPort]))]'
+}
 before="$(balancer) $(group)"
+same 'and what is not rules' '[{"owner":"me","odd":"[x]"},true] [{"owner":"you"},[["ssh-one",2222,22]]]' "$(rest | xargs -d '\n')"
 check 'what was made by hand is there' sh -c "echo '$before' | grep -q by-hand"
 expect 'plan: nothing to change' 0 'nothing to change' "$AZSWARM" plan
 same 'plan: no property either' '[]' "$("$AZSWARM" plan --output json 2>/dev/null |
 	jq -c 'map(select(.change | test("create|delete|modify")))' | head -c 300)"
 expect 'deploy-compute' 0 '' "$AZSWARM" deploy-compute
 same 'keeps all of it' "$before" "$(balancer) $(group)"
+same 'and what is not rules' '[{"owner":"me","odd":"[x]"},true] [{"owner":"you"},[["ssh-one",2222,22]]]' "$(rest | xargs -d '\n')"
 same 'and probes' 'healthz by-hand' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.probes[].name] | join(" ")')"
 same 'what is by hand is not ours' '9443|tcp|||by-hand||not ours' "$(ports | tr ' ' '\n' | sed 's/ours.*//' | grep -A1 ^9443 | xargs | sed 's/ ours//; s/not$/not ours/')"
 

@@ -339,6 +339,12 @@ static void kept(void)
 	json_set(json_get_mut(others->child, "properties"),
 		 "backendAddressPool", doc_of("{'id':'/p/others'}", "", ""));
 	check(!rules_stand(others->child), "nor to another pool", "it does");
+	json_free(others);
+	others = doc_of("[{'name':'n','properties':{" FRONT
+			",'protocol':'Tcp','frontendPort':2222,'backendPort':22}}",
+			"", "]");
+	check(rules_stand(others->child), "an inbound NAT rule to no pool does",
+	      "it does not");
 	json_free(lb);
 	json_free(own);
 	json_free(others);
