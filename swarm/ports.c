@@ -414,10 +414,22 @@ static void drop(cJSON *obj, const char *const *names)
 		cJSON_DeleteItemFromObjectCaseSensitive(obj, *names);
 }
 
+static void drop_of_each(cJSON *list, const char *const *of_each,
+			 const char *const *in_each)
+{
+	cJSON *each;
+
+	cJSON_ArrayForEach(each, list) {
+		drop(each, of_each);
+		drop(json_get_mut(each, "properties"), in_each);
+	}
+}
+
 /* What GET adds to either, and to rules, probes and all else in it, and PUT does
  * not take: "readOnly" in Microsoft's files. */
 static void drop_read_only(cJSON *doc)
 {
+	static const char *const of_doc[] = { "name", "type", NULL };
 	static const char *const of_all[] = { "provisioningState",
 					      "resourceGuid",
 					      "defaultSecurityRules",
@@ -435,14 +447,21 @@ static void drop_read_only(cJSON *doc)
 					       "backendIPConfiguration",
 					       "backendIPConfigurations",
 					       NULL };
+	/* of the addresses that machines of a scale set have in a pool */
+	static const char *const in_address[] = {
+		"provisioningState", "networkInterfaceIPConfiguration",
+		"inboundNatRulesPortMapping", NULL
+	};
 	cJSON *properties = json_get_mut(doc, "properties"), *list, *each;
 
+	drop(doc, of_doc);
 	drop(properties, of_all);
 	cJSON_ArrayForEach(list, properties)
-		cJSON_ArrayForEach(each, list) {
-			drop(each, of_each);
-			drop(json_get_mut(each, "properties"), in_each);
-		}
+		drop_of_each(list, of_each, in_each);
+	cJSON_ArrayForEach(each, json_get_mut(properties, "backendAddressPools"))
+		drop_of_each(json_get_mut(json_get_mut(each, "properties"),
+					  "loadBalancerBackendAddresses"),
+			     of_each, in_address);
 }
 
 /* doc is without its etag then, which is sent as a header. */
