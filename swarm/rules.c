@@ -67,7 +67,8 @@ static bool is_pool(const cJSON *r, const char *pool)
 	       json_is(r, "backendAddressPools[0].id", pool);
 }
 
-/* Has this rule, or inbound NAT rule, the port at that frontend? */
+/* Has this rule, or inbound NAT rule or pool, the port at that frontend?  0 is all
+ * ports, but nothing beside a range. */
 static bool at_front(const cJSON *r, const char *front, const struct rules_port *p)
 {
 	int64_t port = json_int_opt(r, "frontendPort", -1);
@@ -77,7 +78,7 @@ static bool at_front(const cJSON *r, const char *front, const struct rules_port 
 	return json_is(r, "frontendIPConfiguration.id", front) &&
 	       (json_is(r, "protocol", protocol_of(p)) ||
 		json_is(r, "protocol", "All")) &&
-	       (port == p->number || port == 0 ||
+	       (port == p->number || (port == 0 && last < 0) ||
 		(first <= p->number && p->number <= last));
 }
 
@@ -103,6 +104,22 @@ bool rules_port_of(const cJSON *balancer, const cJSON *rule, struct rules_port *
 	return p->udp || json_is(r, "protocol", "Tcp");
 }
 
+/* The inbound NAT rule, or pool, that has the port; "": none. */
+static const char *nat_of(const cJSON *balancer, const char *front,
+			  const struct rules_port *p)
+{
+	static const char *const lists[] = { "inboundNatRules",
+					     "inboundNatPools" };
+	const cJSON *nat;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		cJSON_ArrayForEach(nat, json_get(json_get(balancer, "properties"),
+						 lists[i]))
+			if (at_front(json_get(nat, "properties"), front, p))
+				return json_text(nat, "name");
+	return "";
+}
+
 enum rules_way rules_balancer(const cJSON *balancer, const struct rules_port *p,
 			      const char **by)
 {
@@ -122,13 +139,8 @@ enum rules_way rules_balancer(const cJSON *balancer, const struct rules_port *p,
 		if (front_is || back_is)
 			return RULES_TAKEN;
 	}
-	cJSON_ArrayForEach(rule, json_at(balancer, "properties.inboundNatRules")) {
-		*by = json_text(rule, "name");
-		if (at_front(json_get(rule, "properties"), front, p))
-			return RULES_TAKEN;
-	}
-	*by = "";
-	return RULES_NONE;
+	*by = nat_of(balancer, front, p);
+	return **by != '\0' ? RULES_TAKEN : RULES_NONE;
 }
 
 static void add_id(cJSON *obj, const char *name, const char *id)

@@ -128,6 +128,18 @@ static const struct way_row {
 	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
 	  "'frontendPortRangeEnd':500,'backendPort':22}}]",
 	  RULES_TAKEN, "n" },
+	{ "a pool of that",
+	  "'inboundNatPools':[{'name':'n','properties':{" FRONT
+	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
+	  "'frontendPortRangeEnd':500,'backendPort':22}}]",
+	  RULES_TAKEN, "n" },
+	{ "a range before it, and 0",
+	  "'inboundNatRules':[{'name':'n','properties':{" FRONT
+	  ",'protocol':'Tcp','frontendPort':0,'frontendPortRangeStart':400,"
+	  "'frontendPortRangeEnd':442,'backendPort':22}}]",
+	  RULES_NONE, "" },
+	{ "all ports", "'loadBalancingRules':[" RULE("w", "All", "0", "0", "") "]",
+	  RULES_TAKEN, "w" },
 	{ "a range before it",
 	  "'inboundNatRules':[{'name':'n','properties':{" FRONT
 	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
