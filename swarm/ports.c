@@ -851,6 +851,27 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
+int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
+		  struct err *e)
+{
+	struct view v = { 0 };
+	int rc = take_specs(&v.b, specs, e);
+	bool all = rc == 0 && all_are_open(&v.b);
+
+	if (rc == 0 && !all && (rc = sides_read(s, &v.in, e)) == 0)
+		view_compare(s, &v);
+	for (size_t i = 0; rc == 0 && i < v.b.n; i++) {
+		const struct ports_published *p = &v.b.list[i];
+		const struct ports_row *r = row_of(v.rows, v.w.n, &p->port);
+
+		if (!p->port.udp &&
+		    (all || (r != NULL && r->by == p && r->state == PORTS_OK)))
+			json_add_int(numbers, NULL, p->port.number);
+	}
+	view_release(&v);
+	return rc < 0 ? err_in(e, "ports") : 0;
+}
+
 /* Nothing is opened here that a service asked for, which was ports_open's, and
  * nobody is asked. */
 static void open_chosen_alone(struct session *s, struct view *v)

@@ -18,6 +18,10 @@
 int ports_open(struct session *s, const cJSON *specs, struct err *e);
 /* Of that only the refusal of the cluster's own ports: Azure is not asked. */
 int ports_refuse(const cJSON *specs, struct err *e);
+/* After that: adds to numbers, an array, the TCP ports of those specs that people
+ * from the Internet are brought to. */
+int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
+		  struct err *e);
 /* After services went or were changed: takes away what nobody publishes any
  * more, of what is ours, and adds what the engine has chosen itself. */
 int ports_close(struct session *s, struct docker *d, struct err *e);

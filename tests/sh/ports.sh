@@ -158,6 +158,26 @@ same 'in the group, too' '1002:Tcp:4001' "$(group | tr ' ' '\n' | grep ':4001$')
 swarm web:443 dns:5353/udp
 "$AZSWARM" ports --apply >/dev/null 2>&1
 
+echo '[{"request":"POST *validate*","times":1,"delay_ms":5000}]' >azure/faults.json
+: >record
+"$AZSWARM" deploy-compute >deployed 2>&1 </dev/null &
+deploying=$!
+kept()		# it has read what it keeps
+{
+	grep -q 'loadBalancers/agents-lb' record
+}
+wait_for 20 kept
+sleep 1
+arm GET loadBalancers/agents-lb | jq '.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "last", properties: {frontendPort: 7100, backendPort: 7100}} | del(.id, .etag)]' >lb
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+wait $deploying
+same 'made while the template is checked: deployed' 0 $?
+rm azure/faults.json
+check 'it stays' sh -c "echo '$(balancer)' | grep -q last=Tcp:7100:7100"
+arm GET loadBalancers/agents-lb | jq 'del(.properties.loadBalancingRules[] | select(.name == "last"))' >lb
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+sleep 0.5
+
 # ---- taken, and refused by others ----
 
 swarm web:443 hand:9443 back:7000
@@ -211,9 +231,11 @@ expect 'stack: ask' 2 'would open 443/tcp \(shop_web\), 5353/udp \(shop_web\), 8
 expect 'stack: off' 0 'port 443/tcp of service shop_web stays closed to the Internet: PUBLISH=off' \
 	"$AZSWARM" deploy-stack shop.yml shop --publish off
 same 'stack: nothing was written' '' "$(written)"
+same 'stack: nor is an address said' '' "$("$AZSWARM" deploy-stack shop.yml shop --publish off 2>/dev/null)"
 expect 'stack: auto' 0 'port 5353/udp is open to the Internet now: service shop_web' "$AZSWARM" deploy-stack shop.yml shop
 same 'stack: what it publishes' 'http-80 http-81 by-hand meanwhile tcp-443 udp-5353 tcp-8443' \
 	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+same 'stack: where what is open is to be seen' 'http::8443/ https:/' "$("$AZSWARM" deploy-stack shop.yml shop 2>/dev/null | sed 's,//[^:/]*,,' | xargs)"
 sed -i 's/, "5353:53.udp"//' shop.yml
 : >record
 expect 'stack: not waited for' 0 '' "$AZSWARM" deploy-stack shop.yml shop --no-wait
