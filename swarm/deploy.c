@@ -344,18 +344,20 @@ static int deploy_once(struct session *s, const cJSON *body, bool alone,
 }
 
 /* Azure's own check, and the deployment. */
-static int check_and_deploy(struct session *s, const cJSON *body, bool alone,
+static int check_and_deploy(struct session *s, cJSON *body, bool alone,
 			    struct err *e)
 {
 	if (swarm_deployment_validate(s, body, e) < 0)
 		return -1;
 	ui_say(s->ui, "the template is valid");
-	return deploy_once(s, body, alone, e);
+	/* minutes may have passed since it was read what there is */
+	return ports_keep(s, body, true, e) < 0 ? -1 :
+						  deploy_once(s, body, alone, e);
 }
 
 /* A provider may say that it is registered before all of it knows: once more
  * then, and what is there by now stays. */
-static int deploy(struct session *s, const cJSON *body, bool alone, struct err *e)
+static int deploy(struct session *s, cJSON *body, bool alone, struct err *e)
 {
 	struct err first = ERR_INIT;
 
@@ -375,7 +377,7 @@ static int deploy(struct session *s, const cJSON *body, bool alone, struct err *
 
 /* A deployment that runs is ours, cut off, or a colleague's: let it end, well
  * or badly, so that the next one can make it ours. */
-static int let_end(struct session *s, struct err *e)
+int deployment_let_end(struct session *s, struct err *e)
 {
 	struct err theirs = ERR_INIT;
 	int running = deployment_running(s, e);
@@ -387,7 +389,7 @@ static int let_end(struct session *s, struct err *e)
 		*e = theirs;
 		return -1;
 	}
-	return 0;
+	return 1;
 }
 
 static void set_text(cJSON *parameters, const char *name, const char *value)
@@ -464,7 +466,7 @@ static int deploy_all(struct session *s, bool alone, bool news, struct err *e)
 	int rc = -1;
 
 	if (swarm_deployment_body(s->set, &body, e) < 0 ||
-	    swarm_group_put(s, group, e) < 0 || let_end(s, e) < 0)
+	    swarm_group_put(s, group, e) < 0 || deployment_let_end(s, e) < 0)
 		goto out;
 	properties = json_get_mut(body, "properties");
 	if (agents_keep_number(s, json_get_mut(properties, "parameters"), e) < 0 ||

@@ -40,9 +40,9 @@ static bool is_own(unsigned port)
 	return false;
 }
 
-/* "node.role == manager" or "node.role != worker", with or without blanks, in
- * any case. */
-static bool is_of_managers(const char *constraint)
+/* "node.role == ROLE" or "node.role != OTHER", with or without blanks, in any
+ * case. */
+static bool is_of(const char *constraint, const char *role, const char *other)
 {
 	struct str s = str_of(constraint), left;
 	bool is_not;
@@ -53,33 +53,40 @@ static bool is_of_managers(const char *constraint)
 	left.n -= is_not;
 	return (is_not || str_starts(s, STR("="))) &&
 	       str_ieqz(str_trim(left), "node.role") &&
-	       str_ieqz(str_trim(str_skip(s, !is_not)),
-			is_not ? "worker" : "manager");
+	       str_ieqz(str_trim(str_skip(s, !is_not)), is_not ? other : role);
 }
 
-static bool on_masters_alone(const cJSON *spec)
+/* Why not every agent has a task of that one; NULL: each does. */
+static const char *why_not_all(const cJSON *spec)
 {
+	static const char some[] = "it is on the nodes of its tasks alone";
+	const char *why = json_at(spec, "Mode.Global") != NULL ? NULL : some;
 	const cJSON *c;
 
-	cJSON_ArrayForEach(c, json_at(spec, "TaskTemplate.Placement.Constraints"))
-		if (cJSON_IsString(c) && is_of_managers(c->valuestring))
-			return true;
-	return false;
+	cJSON_ArrayForEach(c, json_at(spec, "TaskTemplate.Placement.Constraints")) {
+		const char *text = cJSON_GetStringValue(c);
+
+		if (why == NULL && is_of(text, "manager", "worker"))
+			return "it is on masters alone, and the balancer's are "
+			       "agents";
+		if (!is_of(text, "worker", "manager"))
+			why = some;
+	}
+	return why;
 }
 
 /* Why the load balancer brings nobody to that port; NULL: it is to. */
 static const char *why_inside(const cJSON *spec, const cJSON *p, bool host)
 {
 	int64_t port = json_int_opt(p, "PublishedPort", 0);
+	const char *why;
 
 	if (port > 0 && is_own((unsigned)port))
 		return "it is the cluster's own";
 	if (str_is(json_str_opt(p, "Protocol", "tcp"), "sctp"))
 		return "Azure balances no SCTP";
-	if (host && json_at(spec, "Mode.Global") == NULL)
-		return "it is on the nodes of its tasks alone";
-	if (host && on_masters_alone(spec))
-		return "it is on masters alone, and the balancer's are agents";
+	if (host && (why = why_not_all(spec)) != NULL)
+		return why;
 	if (port > RULES_PORT_MAX)
 		return "Azure balances no port above 65534";
 	return NULL;
@@ -144,10 +151,29 @@ static int take_ports(struct ports_book *b, const cJSON *spec,
 	return 0;
 }
 
+/* An update that is not over may go back, by itself or by hand, to the body that
+ * the service had before. */
+static bool may_go_back(const cJSON *service)
+{
+	return str_listed("updating paused rollback_started",
+			  json_text(service, "UpdateStatus.State"));
+}
+
 static int take_service(void *book, const cJSON *service, struct err *e)
 {
-	return take_ports(book, json_get(service, "Spec"),
-			  json_at(service, "Endpoint.Ports"), e);
+	struct ports_book *b = book;
+	const cJSON *ports = json_at(service, "Endpoint.Ports");
+	size_t n;
+
+	if (take_ports(b, json_get(service, "Spec"), ports, e) < 0)
+		return -1;
+	n = b->n;
+	if (may_go_back(service) &&
+	    take_ports(b, json_get(service, "PreviousSpec"), ports, e) < 0)
+		return -1;
+	for (; n < b->n; n++)
+		b->list[n].was = true;
+	return 0;
 }
 
 int ports_read(struct docker *d, struct ports_book *b, struct err *e)
@@ -166,12 +192,14 @@ static bool is_same(const struct rules_port *a, const struct rules_port *b)
 	return a->number == b->number && a->udp == b->udp;
 }
 
-/* Who publishes it, for the balancer to bring people there; NULL: nobody. */
+/* Who publishes it, or did before its update, for the balancer to bring people
+ * there; NULL: nobody. */
 static const struct ports_published *wanted(const struct ports_book *b,
-					    const struct rules_port *p)
+					    const struct rules_port *p, bool was)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].why == NULL && is_same(&b->list[i].port, p))
+		if (b->list[i].why == NULL && b->list[i].was == was &&
+		    is_same(&b->list[i].port, p))
 			return &b->list[i];
 	return NULL;
 }
@@ -242,6 +270,16 @@ static size_t add_rules(struct ports_row *rows, size_t n, const cJSON *doc)
 	return n;
 }
 
+static bool opens(const struct ports_row *r)
+{
+	return r->state == PORTS_NO_RULE;
+}
+
+static bool closes(const struct ports_row *r)
+{
+	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
+}
+
 static size_t count_rules(const cJSON *doc)
 {
 	const cJSON *properties = json_get(doc, "properties");
@@ -256,12 +294,13 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 {
 	size_t most = b->n + count_rules(balancer) + count_rules(group), n = 0;
 	struct ports_row *rows = xcalloc(most + 1, sizeof(*rows));
+	const struct ports_published *was;
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct ports_published *p = &b->list[i];
-		const struct ports_published *w = wanted(b, &p->port);
+		const struct ports_published *w = wanted(b, &p->port, false);
 
-		if (row_of(rows, n, &p->port) == NULL)
+		if (!p->was && row_of(rows, n, &p->port) == NULL)
 			rows[n++] = (struct ports_row){ .port = p->port,
 							.by = w ? w : p };
 	}
@@ -276,6 +315,10 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 		if (group != NULL)
 			in_group = rules_group(group, &r->port, &r->group);
 		r->state = state_of(r, in_balancer, in_group, off);
+		if (closes(r) && (was = wanted(b, &r->port, true)) != NULL) {
+			r->by = was;
+			r->state = PORTS_OK;
+		}
 		r->taken = in_balancer == RULES_TAKEN ? r->rule : r->group;
 	}
 	qsort(rows, n, sizeof(*rows), by_number);
@@ -286,16 +329,6 @@ size_t ports_compare(const struct ports_book *b, const cJSON *balancer,
 bool ports_off(const struct settings *set)
 {
 	return strcmp(settings_get(set, S_PUBLISH), "off") == 0;
-}
-
-static bool opens(const struct ports_row *r)
-{
-	return r->state == PORTS_NO_RULE;
-}
-
-static bool closes(const struct ports_row *r)
-{
-	return r->state == PORTS_NOBODY || r->state == PORTS_LEFT;
 }
 
 bool ports_pending(const struct ports_row *r)
@@ -381,10 +414,22 @@ static void drop(cJSON *obj, const char *const *names)
 		cJSON_DeleteItemFromObjectCaseSensitive(obj, *names);
 }
 
+static void drop_of_each(cJSON *list, const char *const *of_each,
+			 const char *const *in_each)
+{
+	cJSON *each;
+
+	cJSON_ArrayForEach(each, list) {
+		drop(each, of_each);
+		drop(json_get_mut(each, "properties"), in_each);
+	}
+}
+
 /* What GET adds to either, and to rules, probes and all else in it, and PUT does
  * not take: "readOnly" in Microsoft's files. */
 static void drop_read_only(cJSON *doc)
 {
+	static const char *const of_doc[] = { "name", "type", NULL };
 	static const char *const of_all[] = { "provisioningState",
 					      "resourceGuid",
 					      "defaultSecurityRules",
@@ -402,14 +447,21 @@ static void drop_read_only(cJSON *doc)
 					       "backendIPConfiguration",
 					       "backendIPConfigurations",
 					       NULL };
+	/* of the addresses that machines of a scale set have in a pool */
+	static const char *const in_address[] = {
+		"provisioningState", "networkInterfaceIPConfiguration",
+		"inboundNatRulesPortMapping", NULL
+	};
 	cJSON *properties = json_get_mut(doc, "properties"), *list, *each;
 
+	drop(doc, of_doc);
 	drop(properties, of_all);
 	cJSON_ArrayForEach(list, properties)
-		cJSON_ArrayForEach(each, list) {
-			drop(each, of_each);
-			drop(json_get_mut(each, "properties"), in_each);
-		}
+		drop_of_each(list, of_each, in_each);
+	cJSON_ArrayForEach(each, json_get_mut(properties, "backendAddressPools"))
+		drop_of_each(json_get_mut(json_get_mut(each, "properties"),
+					  "loadBalancerBackendAddresses"),
+			     of_each, in_address);
 }
 
 /* doc is without its etag then, which is sent as a header. */
@@ -437,10 +489,22 @@ static int side_missing(const struct side *side, struct err *e)
 		       side->words);
 }
 
+/* Before another try: 1, 2 and then 4 s. */
+static int side_pause(struct session *s, const struct side *side, int tried,
+		      struct err *e)
+{
+	const struct azure_clock *clock = &s->az.clock;
+	int64_t now = clock->now(clock->ctx);
+
+	return clock->wait(clock->ctx,
+			   now + (1000 << (tried < 3 ? tried - 1 : 2)),
+			   side->words, now, e);
+}
+
 /*
  * Have edit change the document, as long as it says 1, and write that: as it
- * was read, or else read again.  *doc: what was read before, which this takes;
- * NULL for nothing.
+ * was read, or else read again.  *doc: what was read before, which this takes,
+ * NULL for nothing; and then what is there.
  */
 static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 		     int (*edit)(const void *ctx, cJSON *doc, struct err *e),
@@ -449,17 +513,19 @@ static int side_edit(struct session *s, const struct side *side, cJSON **doc,
 	int rc = 0;
 
 	for (int i = 0; i < TRIES; i++) {
+		if (i > 0 && side_pause(s, side, i, e) < 0)
+			return -1;
 		if (*doc == NULL && side_read(s, side, doc, e) < 0)
 			return -1;
 		if (*doc == NULL)
 			return side_missing(side, e);
-		if ((rc = edit(ctx, *doc, e)) > 0)
-			rc = side_write(s, side, *doc, e);
-		else
+		if ((rc = edit(ctx, *doc, e)) <= 0)
 			return rc;
+		if ((rc = side_write(s, side, *doc, e)) == 0)
+			return 0;
 		json_free(*doc);
 		*doc = NULL;
-		if (rc == 0 || !azure_changed(e))
+		if (!azure_changed(e))
 			return rc;
 		err_clear(e);
 	}
@@ -592,22 +658,6 @@ static int agree(struct session *s, const struct work *w, struct err *e)
 	return rc;
 }
 
-static void say_row(struct session *s, const struct ports_row *r)
-{
-	unsigned n = r->port.number;
-	const char *word = word_of(&r->port);
-
-	if (opens(r))
-		ui_say(s->ui,
-		       "port %u/%s is open to the Internet now: service %s; "
-		       "PUBLISH=off keeps ports closed",
-		       n, word, r->by->service);
-	else if (closes(r))
-		ui_say(s->ui, "port %u/%s is closed: %s", n, word,
-		       r->by != NULL ? r->by->why :
-				       "no service publishes it any more");
-}
-
 /* What stays closed, of what was to be made. */
 static void say_closed(struct session *s, const struct ports_row *r)
 {
@@ -629,18 +679,6 @@ static void say_closed(struct session *s, const struct ports_row *r)
 		       "port %u/%s of service %s is not brought to the load "
 		       "balancer: %s",
 		       n, word, r->by->service, r->by->why);
-}
-
-/* The group first: what the balancer brings then is let in. */
-static int work_do(struct session *s, const struct work *w, struct sides *in,
-		   struct err *e)
-{
-	if (side_edit(s, &groups, &in->group, edit_group, w, e) < 0 ||
-	    side_edit(s, &balancers, &in->balancer, edit_balancer, w, e) < 0)
-		return -1;
-	for (size_t i = 0; i < w->n; i++)
-		say_row(s, &w->rows[i]);
-	return 0;
 }
 
 static bool has_work(const struct work *w)
@@ -674,6 +712,68 @@ static void view_release(struct view *v)
 	*v = (struct view){ 0 };
 }
 
+/* What Azure has, and how it compares; adjust, which may be NULL, leaves out what
+ * is not to be done.  A deployment that runs writes both as it found them when it
+ * began, so that what is done meanwhile is lost: it ends first. */
+static int view_read(struct session *s, struct view *v,
+		     void (*adjust)(struct session *s, struct view *v),
+		     struct err *e)
+{
+	int rc = 0;
+
+	do {
+		sides_release(&v->in);
+		free(v->rows);
+		v->rows = NULL;
+		v->in = (struct sides){ 0 };
+		v->w = (struct work){ 0 };
+		if (sides_read(s, &v->in, e) < 0)
+			return -1;
+		view_compare(s, v);
+		if (adjust != NULL)
+			adjust(s, v);
+	} while (has_work(&v->w) && (rc = deployment_let_end(s, e)) > 0);
+	return rc;
+}
+
+/* was: as it was, to be opened or closed; r: as it is now, NULL: nobody has to do
+ * with it any more. */
+static void say_done(struct session *s, const struct ports_row *was,
+		     const struct ports_row *r)
+{
+	unsigned n = was->port.number;
+	const char *word = word_of(&was->port);
+
+	if (closes(was))
+		ui_say(s->ui, "port %u/%s is closed: %s", n, word,
+		       was->by != NULL ? was->by->why :
+					 "no service publishes it any more");
+	else if (opens(was) && r != NULL && r->state == PORTS_OK)
+		ui_say(s->ui,
+		       "port %u/%s is open to the Internet now: service %s; "
+		       "PUBLISH=off keeps ports closed",
+		       n, word, r->by->service);
+	else if (opens(was) && r != NULL)
+		say_closed(s, r);
+}
+
+/* The group first: what the balancer brings then is let in.  What is said is what
+ * there is then, for somebody may have been quicker. */
+static int work_do(struct session *s, struct view *v, struct err *e)
+{
+	struct ports_row *were = v->rows;
+	size_t n = v->w.n;
+
+	if (side_edit(s, &groups, &v->in.group, edit_group, &v->w, e) < 0 ||
+	    side_edit(s, &balancers, &v->in.balancer, edit_balancer, &v->w, e) < 0)
+		return -1;
+	view_compare(s, v);
+	for (size_t i = 0; i < n; i++)
+		say_done(s, &were[i], row_of(v->rows, v->w.n, &were[i].port));
+	free(were);
+	return 0;
+}
+
 /* Do what there is to be done, where somebody agrees. */
 static int view_apply(struct session *s, struct view *v, struct err *e)
 {
@@ -681,7 +781,7 @@ static int view_apply(struct session *s, struct view *v, struct err *e)
 		return 0;
 	return sides_need(&v->in, e) < 0 || agree(s, &v->w, e) < 0 ?
 		       -1 :
-		       work_do(s, &v->w, &v->in, e);
+		       work_do(s, v, e);
 }
 
 /* ---- before services are made, and after they went ---- */
@@ -728,11 +828,12 @@ static bool all_are_open(const struct ports_book *b)
 }
 
 /* What is only in the way of nobody is not closed by who opens. */
-static void keep_others(struct ports_row *rows, size_t n)
+static void keep_others(struct session *s, struct view *v)
 {
-	for (size_t i = 0; i < n; i++)
-		if (closes(&rows[i]))
-			rows[i].state = PORTS_KEPT;
+	(void)s;
+	for (size_t i = 0; i < v->w.n; i++)
+		if (closes(&v->rows[i]))
+			v->rows[i].state = PORTS_KEPT;
 }
 
 int ports_open(struct session *s, const cJSON *specs, struct err *e)
@@ -740,9 +841,8 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 	struct view v = { 0 };
 	int rc = take_specs(&v.b, specs, e);
 
-	if (rc == 0 && !all_are_open(&v.b) && (rc = sides_read(s, &v.in, e)) == 0) {
-		view_compare(s, &v);
-		keep_others(v.rows, v.w.n);
+	if (rc == 0 && !all_are_open(&v.b) &&
+	    (rc = view_read(s, &v, keep_others, e)) == 0) {
 		for (size_t i = 0; i < v.w.n; i++)
 			say_closed(s, &v.rows[i]);
 		rc = view_apply(s, &v, e);
@@ -751,36 +851,62 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
 
+int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
+		  struct err *e)
+{
+	struct view v = { 0 };
+	int rc = take_specs(&v.b, specs, e);
+	bool all = rc == 0 && all_are_open(&v.b);
+
+	if (rc == 0 && !all && (rc = sides_read(s, &v.in, e)) == 0)
+		view_compare(s, &v);
+	for (size_t i = 0; rc == 0 && i < v.b.n; i++) {
+		const struct ports_published *p = &v.b.list[i];
+		const struct ports_row *r = row_of(v.rows, v.w.n, &p->port);
+
+		if (!p->port.udp &&
+		    (all || (r != NULL && r->by == p && r->state == PORTS_OK)))
+			json_add_int(numbers, NULL, p->port.number);
+	}
+	view_release(&v);
+	return rc < 0 ? err_in(e, "ports") : 0;
+}
+
 /* Nothing is opened here that a service asked for, which was ports_open's, and
  * nobody is asked. */
-static void open_chosen_alone(struct session *s, struct ports_row *rows, size_t n)
+static void open_chosen_alone(struct session *s, struct view *v)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct ports_row *r = &rows[i];
+	/* where there is no way in, none is to be closed */
+	if (v->in.balancer == NULL || v->in.group == NULL)
+		v->w.n = 0;
+	for (size_t i = 0; i < v->w.n; i++) {
+		struct ports_row *r = &v->rows[i];
 
-		if (!opens(r))
-			continue;
-		if (r->by->chosen && is_ask(s))
-			ui_say(s->ui,
-			       "port %u/%s of service %s stays closed to the "
-			       "Internet: 'azswarm ports --apply' opens it",
-			       r->port.number, word_of(&r->port), r->by->service);
-		if (!r->by->chosen || is_ask(s))
+		if (opens(r) && (!r->by->chosen || is_ask(s)))
 			r->state = PORTS_OFF;
 	}
+}
+
+static void say_unasked(struct session *s, const struct ports_row *r)
+{
+	if (r->state == PORTS_OFF && r->by->chosen && is_ask(s))
+		ui_say(s->ui,
+		       "port %u/%s of service %s stays closed to the "
+		       "Internet: 'azswarm ports --apply' opens it",
+		       r->port.number, word_of(&r->port), r->by->service);
 }
 
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
 	struct view v = { 0 };
-	int rc = ports_read(d, &v.b, e) < 0 ? -1 : sides_read(s, &v.in, e);
+	int rc = ports_read(d, &v.b, e) < 0 ?
+			 -1 :
+			 view_read(s, &v, open_chosen_alone, e);
 
-	/* where there is no way in, none is to be closed */
-	if (rc == 0 && v.in.balancer != NULL && v.in.group != NULL) {
-		view_compare(s, &v);
-		open_chosen_alone(s, v.rows, v.w.n);
-		rc = has_work(&v.w) ? work_do(s, &v.w, &v.in, e) : 0;
-	}
+	for (size_t i = 0; rc == 0 && i < v.w.n; i++)
+		say_unasked(s, &v.rows[i]);
+	if (rc == 0 && has_work(&v.w))
+		rc = work_do(s, &v, e);
 	view_release(&v);
 	return rc < 0 ? err_in(e, "ports") : 0;
 }
@@ -789,7 +915,8 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 
 /* As deployments always did it: addresses and pools by hand are not the
  * template's, and so are rules from or to them. */
-static void drop_unfounded(struct session *s, cJSON *rules)
+static void drop_unfounded(struct session *s, const char *what, cJSON *rules,
+			   bool told)
 {
 	cJSON *rule, *next;
 
@@ -797,29 +924,64 @@ static void drop_unfounded(struct session *s, cJSON *rules)
 		next = rule->next;
 		if (rules_stand(rule))
 			continue;
-		ui_say(s->ui,
-		       "load balancer rule %s is not kept: it is not from " RULES_BALANCER
-		       "'s own address to the agents",
-		       json_text(rule, "name"));
+		if (!told)
+			ui_say(s->ui,
+			       "%s %s is not kept: it is not from " RULES_BALANCER
+			       "'s own address to the agents",
+			       what, json_text(rule, "name"));
 		json_free(cJSON_DetachItemViaPointer(rules, rule));
 	}
+}
+
+/* What the template does not speak of, and a deployment would take away.  Tags are a
+ * parameter, for one that begins with [ would be an expression. */
+static void keep_rest(cJSON *properties, const struct side *side,
+		      const cJSON *doc, const char *parameter)
+{
+	cJSON *template = json_get_mut(properties, "template"), *r;
+	const cJSON *tags = json_get(doc, "tags");
+	char *value = xasprintf("[parameters('%s')]", parameter);
+	cJSON *declared;
+
+	cJSON_ArrayForEach(r, json_get_mut(template, "resources"))
+		if (json_is(r, "name", side->name))
+			break;
+	if (json_bool_opt(doc, "properties.flushConnection", false))
+		json_set(json_get_mut(r, "properties"), "flushConnection",
+			 cJSON_CreateTrue());
+	cJSON_DeleteItemFromObjectCaseSensitive(r, "tags");
+	if (tags != NULL && tags->child != NULL) {
+		json_set(r, "tags", cJSON_CreateString(value));
+		declared = cJSON_CreateObject();
+		json_add_str(declared, "type", "object");
+		json_set(json_get_mut(template, "parameters"), parameter,
+			 declared);
+		azure_parameter(json_get_mut(properties, "parameters"),
+				parameter, cJSON_Duplicate(tags, true));
+	}
+	free(value);
 }
 
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 {
 	static const struct {
 		const char *member; /* of the balancer, or else of the group */
-		const char *own;    /* the template's variable */
+		const char *own; /* the template's variable; NULL: it has none */
 		const char *parameter;
+		const char *what; /* of which not all can be kept */
 		bool of_group;
 	} kept[] = {
-		{ "loadBalancingRules", "lbRules", "moreLbRules", false },
-		{ "probes", "lbProbes", "moreLbProbes", false },
-		{ "securityRules", "agentsRules", "moreAgentsRules", true },
+		{ "loadBalancingRules", "lbRules", "moreLbRules",
+		  "load balancer rule", false },
+		{ "inboundNatRules", NULL, "moreLbNatRules", "inbound NAT rule",
+		  false },
+		{ "probes", "lbProbes", "moreLbProbes", NULL, false },
+		{ "securityRules", "agentsRules", "moreAgentsRules", NULL, true },
 	};
 	cJSON *properties = json_get_mut(body, "properties");
 	cJSON *parameters = json_get_mut(properties, "parameters");
 	const cJSON *own = json_at(properties, "template.variables");
+	bool again = json_get(parameters, kept[0].parameter) != NULL;
 	struct sides in = { 0 };
 
 	if (!there)
@@ -836,10 +998,12 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e)
 			continue;
 		others = rules_others(doc, kept[i].member,
 				      json_get(own, kept[i].own));
-		if (i == 0)
-			drop_unfounded(s, others);
+		if (kept[i].what != NULL)
+			drop_unfounded(s, kept[i].what, others, again);
 		azure_parameter(parameters, kept[i].parameter, others);
 	}
+	keep_rest(properties, &balancers, in.balancer, "balancerTags");
+	keep_rest(properties, &groups, in.group, "groupTags");
 	sides_release(&in);
 	return 0;
 }
@@ -893,16 +1057,15 @@ int cmd_ports(struct session *s, int argc, char **argv, struct err *e)
 	int rc = -1;
 
 	(void)argc, (void)argv;
-	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0 ||
-	    look(s, remote_docker(&r), &v, e) < 0)
+	if (remote_open_swarm(s, &r, REMOTE_SWARM_MS, e) < 0)
 		goto out;
-	if (s->apply && !s->dry_run) {
-		if (view_apply(s, &v, e) < 0)
-			goto out;
-		view_release(&v);
-		if (look(s, remote_docker(&r), &v, e) < 0)
-			goto out;
-	}
+	if (s->apply && !s->dry_run &&
+	    (ports_read(remote_docker(&r), &v.b, e) < 0 ||
+	     view_read(s, &v, NULL, e) < 0 || view_apply(s, &v, e) < 0))
+		goto out;
+	view_release(&v);
+	if (look(s, remote_docker(&r), &v, e) < 0)
+		goto out;
 	rc = show(s, &v.w, e);
 	if (rc == 0 && has_work(&v.w)) {
 		ui_say(s->ui, "out of step; 'azswarm ports --apply' mends it");

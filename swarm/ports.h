@@ -18,6 +18,10 @@
 int ports_open(struct session *s, const cJSON *specs, struct err *e);
 /* Of that only the refusal of the cluster's own ports: Azure is not asked. */
 int ports_refuse(const cJSON *specs, struct err *e);
+/* After that: adds to numbers, an array, the TCP ports of those specs that people
+ * from the Internet are brought to. */
+int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
+		  struct err *e);
 /* After services went or were changed: takes away what nobody publishes any
  * more, of what is ours, and adds what the engine has chosen itself. */
 int ports_close(struct session *s, struct docker *d, struct err *e);
@@ -25,7 +29,8 @@ int ports_close(struct session *s, struct docker *d, struct err *e);
 /*
  * Put into body, a deployment's, the rules and probes that are there and not
  * the template's: ARM replaces arrays as a whole.
- * there: the resource group is.
+ * there: the resource group is.  To be called again where time has passed; what
+ * cannot be kept is said once.
  */
 int ports_keep(struct session *s, cJSON *body, bool there, struct err *e);
 
@@ -34,8 +39,9 @@ int ports_keep(struct session *s, cJSON *body, bool there, struct err *e);
 struct ports_published {
 	struct rules_port port;
 	char service[64];
-	bool host;	 /* on the node of each task, and not by the mesh */
-	bool chosen;	 /* by the engine: the service names none */
+	bool host;   /* on the node of each task, and not by the mesh */
+	bool chosen; /* by the engine: the service names none */
+	bool was;    /* before an update that may go back: stays open so long */
 	const char *why; /* why the balancer brings nobody there; NULL: it is to */
 };
 

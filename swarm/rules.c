@@ -1,6 +1,7 @@
 /* What lets people in; see rules.h. */
 #include "swarm/rules.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@
 #define POOL "agents"
 #define PROBE "healthz"
 #define IDLE_MINUTES 30
+#define AGENTS_NET \
+	0x0a4d1000u /* 10.77.16.0/20, agentsRange in arm/cluster.json */
+#define AGENTS_BITS 20
 
 /* ---- names ---- */
 
@@ -63,7 +67,8 @@ static bool is_pool(const cJSON *r, const char *pool)
 	       json_is(r, "backendAddressPools[0].id", pool);
 }
 
-/* Has this rule, or inbound NAT rule, the port at that frontend? */
+/* Has this rule, or inbound NAT rule or pool, the port at that frontend?  0 is all
+ * ports, but nothing beside a range. */
 static bool at_front(const cJSON *r, const char *front, const struct rules_port *p)
 {
 	int64_t port = json_int_opt(r, "frontendPort", -1);
@@ -73,7 +78,7 @@ static bool at_front(const cJSON *r, const char *front, const struct rules_port 
 	return json_is(r, "frontendIPConfiguration.id", front) &&
 	       (json_is(r, "protocol", protocol_of(p)) ||
 		json_is(r, "protocol", "All")) &&
-	       (port == p->number || port == 0 ||
+	       (port == p->number || (port == 0 && last < 0) ||
 		(first <= p->number && p->number <= last));
 }
 
@@ -99,6 +104,22 @@ bool rules_port_of(const cJSON *balancer, const cJSON *rule, struct rules_port *
 	return p->udp || json_is(r, "protocol", "Tcp");
 }
 
+/* The inbound NAT rule, or pool, that has the port; "": none. */
+static const char *nat_of(const cJSON *balancer, const char *front,
+			  const struct rules_port *p)
+{
+	static const char *const lists[] = { "inboundNatRules",
+					     "inboundNatPools" };
+	const cJSON *nat;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		cJSON_ArrayForEach(nat, json_get(json_get(balancer, "properties"),
+						 lists[i]))
+			if (at_front(json_get(nat, "properties"), front, p))
+				return json_text(nat, "name");
+	return "";
+}
+
 enum rules_way rules_balancer(const cJSON *balancer, const struct rules_port *p,
 			      const char **by)
 {
@@ -118,13 +139,8 @@ enum rules_way rules_balancer(const cJSON *balancer, const struct rules_port *p,
 		if (front_is || back_is)
 			return RULES_TAKEN;
 	}
-	cJSON_ArrayForEach(rule, json_at(balancer, "properties.inboundNatRules")) {
-		*by = json_text(rule, "name");
-		if (at_front(json_get(rule, "properties"), front, p))
-			return RULES_TAKEN;
-	}
-	*by = "";
-	return RULES_NONE;
+	*by = nat_of(balancer, front, p);
+	return **by != '\0' ? RULES_TAKEN : RULES_NONE;
 }
 
 static void add_id(cJSON *obj, const char *name, const char *id)
@@ -208,10 +224,22 @@ static bool is_internet(const char *prefix, unsigned port)
 /* All of the agents, in one of the ways of saying so. */
 static bool is_agents(const char *prefix, unsigned port)
 {
+	struct str bits = str_of(prefix), left;
+	char text[INET_ADDRSTRLEN];
+	struct in_addr a;
+	uint64_t n;
+
 	(void)port;
-	return str_listed("* VirtualNetwork 0.0.0.0/0", prefix);
+	if (!str_cut(&bits, '/', &left))
+		return str_listed("* VirtualNetwork", prefix);
+	if (left.n >= sizeof(text) || !str_num(bits, AGENTS_BITS, &n))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(left));
+	return inet_pton(AF_INET, text, &a) == 1 &&
+	       (uint64_t)(ntohl(a.s_addr) ^ AGENTS_NET) >> (32 - n) == 0;
 }
 
+/* What refuses some of the agents, or what lets in to all. */
 static bool covers(const cJSON *r, const struct rules_port *p)
 {
 	return json_is(r, "direction", "Inbound") &&
@@ -220,8 +248,9 @@ static bool covers(const cJSON *r, const struct rules_port *p)
 	       any(r, "sourcePortRange", "sourcePortRanges", range_has, 65535) &&
 	       any(r, "destinationPortRange", "destinationPortRanges",
 		   range_has, p->number) &&
-	       any(r, "destinationAddressPrefix", "destinationAddressPrefixes",
-		   is_agents, 0);
+	       (json_is(r, "access", "Deny") ||
+		any(r, "destinationAddressPrefix", "destinationAddressPrefixes",
+		    is_agents, 0));
 }
 
 /* The rule of the least number decides.  Ours does whoever it lets in: an owner
@@ -325,7 +354,9 @@ bool rules_stand(const cJSON *rule)
 
 	return id_ends(r, "frontendIPConfiguration.id", FRONTEND) &&
 	       (id_ends(r, "backendAddressPool.id", POOL) ||
-		id_ends(r, "backendAddressPools[0].id", POOL));
+		id_ends(r, "backendAddressPools[0].id", POOL) ||
+		(*json_text(r, "backendAddressPool.id") == '\0' &&
+		 *json_text(r, "backendAddressPools[0].id") == '\0'));
 }
 
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
@@ -345,9 +376,12 @@ cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own)
 		properties = cJSON_Duplicate(json_get(item, "properties"), true);
 		cJSON_DeleteItemFromObjectCaseSensitive(properties,
 							"provisioningState");
-		/* which rules have a probe is for them to say */
+		/* which rules have a probe is for them to say, and where an
+		 * inbound NAT rule ends for the interface there */
 		cJSON_DeleteItemFromObjectCaseSensitive(properties,
 							"loadBalancingRules");
+		cJSON_DeleteItemFromObjectCaseSensitive(properties,
+							"backendIPConfiguration");
 		json_set(copy, "properties", properties);
 	}
 	return list;

@@ -66,8 +66,9 @@ cJSON *rules_list(cJSON *doc);
  */
 cJSON *rules_others(const cJSON *doc, const char *member, const cJSON *own);
 
-/* Whether a rule of the load balancer leads from the template's address to the
- * agents; no other can be kept, for what it stands on is not. */
+/* Whether a rule of the load balancer, or an inbound NAT rule, leads from the
+ * template's address to the agents, or to no pool; no other can be kept, for what
+ * it stands on is not. */
 bool rules_stand(const cJSON *rule);
 
 #endif

@@ -870,23 +870,19 @@ static int make(struct deploy *p, struct err *e)
 /* Where it is to be seen, behind the load balancer. */
 static int print_urls(struct deploy *p, const struct remote *r, struct err *e)
 {
-	cJSON *urls = cJSON_CreateArray();
-	const cJSON *spec, *port;
+	cJSON *urls = cJSON_CreateArray(), *numbers = cJSON_CreateArray();
+	int rc = ports_reached(p->s, p->c.services, numbers, e);
+	const cJSON *n;
 	char *url;
-	int rc = 0;
 
-	cJSON_ArrayForEach(spec, p->c.services)
-		cJSON_ArrayForEach(port, json_at(spec, "EndpointSpec.Ports")) {
-			int64_t n = json_int_opt(port, "PublishedPort", 0);
-
-			if (n == 0 || json_is(port, "Protocol", "udp"))
-				continue;
-			url = service_url(r->masters.balancer, n);
-			json_add_str(urls, NULL, url);
-			free(url);
-		}
-	if (urls->child != NULL)
+	cJSON_ArrayForEach(n, numbers) {
+		url = service_url(r->masters.balancer, n->valueint);
+		json_add_str(urls, NULL, url);
+		free(url);
+	}
+	if (rc == 0 && urls->child != NULL)
 		rc = service_print_urls(p->s, urls, e);
+	json_free(numbers);
 	json_free(urls);
 	return rc;
 }

@@ -263,6 +263,9 @@ int swarm_parameters(const struct settings *set, cJSON **parameters,
  * Caller burns. */
 int swarm_deployment_body(const struct settings *set, cJSON **body, struct err *e);
 int swarm_deployment_validate(struct session *s, const cJSON *body, struct err *e);
+/* Wait for the one that runs to end, well or badly (swarm/deploy.c).  1: it did;
+ * 0: none ran; -1: error. */
+int deployment_let_end(struct session *s, struct err *e);
 
 /* A list of Azure's as a table: row() adds a row for an item, or none, to the
  * struct listing that it is given. */

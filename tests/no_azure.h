@@ -14,6 +14,21 @@ int ports_open(struct session *s, const cJSON *specs, struct err *e)
 	return 0;
 }
 
+int ports_reached(struct session *s, const cJSON *specs, cJSON *numbers,
+		  struct err *e)
+{
+	const cJSON *spec, *port;
+
+	(void)s, (void)e;
+	cJSON_ArrayForEach(spec, specs)
+		cJSON_ArrayForEach(port, json_at(spec, "EndpointSpec.Ports"))
+			if (json_is(port, "Protocol", "tcp"))
+				json_add_int(numbers, NULL,
+					     json_int_opt(port, "PublishedPort",
+							  0));
+	return 0;
+}
+
 int ports_close(struct session *s, struct docker *d, struct err *e)
 {
 	(void)s, (void)d, (void)e;

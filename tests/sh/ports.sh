@@ -93,21 +93,30 @@ same 'and nothing is written' '' "$(written)"
 
 # ---- a deployment keeps them ----
 
-arm GET networkSecurityGroups/agents-nsg | jq '.properties.securityRules += [{name: "office", properties: {priority: 500, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "203.0.113.0/24", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "9443"}}]' >nsg
+arm GET networkSecurityGroups/agents-nsg | jq '.tags = {owner: "me", odd: "[x]"} | .properties.flushConnection = true | .properties.securityRules += [{name: "office", properties: {priority: 500, direction: "Inbound", access: "Allow", protocol: "Tcp", sourceAddressPrefix: "203.0.113.0/24", sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: "9443"}}]' >nsg
 arm PUT networkSecurityGroups/agents-nsg -d @nsg >/dev/null
-arm GET loadBalancers/agents-lb | jq '.properties.probes += [{name: "by-hand", properties: {protocol: "Tcp", port: 9443, intervalInSeconds: 5}}] |
+arm GET loadBalancers/agents-lb | jq '.tags = {owner: "you"} |
+	.properties.inboundNatRules += [{name: "ssh-one", properties: {frontendIPConfiguration: .properties.loadBalancingRules[0].properties.frontendIPConfiguration, protocol: "Tcp", frontendPort: 2222, backendPort: 22}}] |
+	.properties.probes += [{name: "by-hand", properties: {protocol: "Tcp", port: 9443, intervalInSeconds: 5}}] |
 	.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "by-hand", properties: {frontendPort: 9443, backendPort: 9443}} |
 		.properties.probe.id |= sub("healthz"; "by-hand") | del(.id, .etag)]' >lb
 sleep 0.5
 arm PUT loadBalancers/agents-lb -d @lb >/dev/null
 sleep 0.5
+rest()	# tags, NAT rules, and whether flows end with their rule
+{
+	arm GET networkSecurityGroups/agents-nsg | jq -c '[.tags, .properties.flushConnection]'
+	arm GET loadBalancers/agents-lb | jq -c '[.tags, (.properties.inboundNatRules | map([.name, .properties.frontendPort, .properties.backendPort]))]'
+}
 before="$(balancer) $(group)"
+same 'and what is not rules' '[{"owner":"me","odd":"[x]"},true] [{"owner":"you"},[["ssh-one",2222,22]]]' "$(rest | xargs -d '\n')"
 check 'what was made by hand is there' sh -c "echo '$before' | grep -q by-hand"
 expect 'plan: nothing to change' 0 'nothing to change' "$AZSWARM" plan
 same 'plan: no property either' '[]' "$("$AZSWARM" plan --output json 2>/dev/null |
 	jq -c 'map(select(.change | test("create|delete|modify")))' | head -c 300)"
 expect 'deploy-compute' 0 '' "$AZSWARM" deploy-compute
 same 'keeps all of it' "$before" "$(balancer) $(group)"
+same 'and what is not rules' '[{"owner":"me","odd":"[x]"},true] [{"owner":"you"},[["ssh-one",2222,22]]]' "$(rest | xargs -d '\n')"
 same 'and probes' 'healthz by-hand' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.probes[].name] | join(" ")')"
 same 'what is by hand is not ours' '9443|tcp|||by-hand||not ours' "$(ports | tr ' ' '\n' | sed 's/ours.*//' | grep -A1 ^9443 | xargs | sed 's/ ours//; s/not$/not ours/')"
 
@@ -135,6 +144,39 @@ echo '[{"request":"PUT *loadBalancers/agents-lb*","status":412,"code":"Precondit
 swarm web:443 dns:5353/udp
 expect 'somebody always is' 1 'load balancer agents-lb: somebody else keeps changing it' "$AZSWARM" ports --apply
 rm azure/faults.json
+
+# ---- while a deployment runs ----
+
+echo '[{"operation":"*deployments*","times":1,"delay_ms":6000}]' >azure/faults.json
+expect 'a deployment is accepted' 0 accepted "$AZSWARM" deploy-compute --no-wait
+swarm web:443 dns:5353/udp late:4001
+expect 'opened when it has ended' 0 'a deployment is running already, waiting for it' "$AZSWARM" ports --apply
+check 'and said then' grep -q 'port 4001/tcp is open' out
+rm azure/faults.json
+same 'what was opened stays' 'http-80 http-81 tcp-443 udp-5353 by-hand meanwhile tcp-4001' "$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+same 'in the group, too' '1002:Tcp:4001' "$(group | tr ' ' '\n' | grep ':4001$')"
+swarm web:443 dns:5353/udp
+"$AZSWARM" ports --apply >/dev/null 2>&1
+
+echo '[{"request":"POST *validate*","times":1,"delay_ms":5000}]' >azure/faults.json
+: >record
+"$AZSWARM" deploy-compute >deployed 2>&1 </dev/null &
+deploying=$!
+kept()		# it has read what it keeps
+{
+	grep -q 'loadBalancers/agents-lb' record
+}
+wait_for 20 kept
+sleep 1
+arm GET loadBalancers/agents-lb | jq '.properties.loadBalancingRules += [.properties.loadBalancingRules[0] * {name: "last", properties: {frontendPort: 7100, backendPort: 7100}} | del(.id, .etag)]' >lb
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+wait $deploying
+same 'made while the template is checked: deployed' 0 $?
+rm azure/faults.json
+check 'it stays' sh -c "echo '$(balancer)' | grep -q last=Tcp:7100:7100"
+arm GET loadBalancers/agents-lb | jq 'del(.properties.loadBalancingRules[] | select(.name == "last"))' >lb
+arm PUT loadBalancers/agents-lb -d @lb >/dev/null
+sleep 0.5
 
 # ---- taken, and refused by others ----
 
@@ -189,9 +231,11 @@ expect 'stack: ask' 2 'would open 443/tcp \(shop_web\), 5353/udp \(shop_web\), 8
 expect 'stack: off' 0 'port 443/tcp of service shop_web stays closed to the Internet: PUBLISH=off' \
 	"$AZSWARM" deploy-stack shop.yml shop --publish off
 same 'stack: nothing was written' '' "$(written)"
+same 'stack: nor is an address said' '' "$("$AZSWARM" deploy-stack shop.yml shop --publish off 2>/dev/null)"
 expect 'stack: auto' 0 'port 5353/udp is open to the Internet now: service shop_web' "$AZSWARM" deploy-stack shop.yml shop
 same 'stack: what it publishes' 'http-80 http-81 by-hand meanwhile tcp-443 udp-5353 tcp-8443' \
 	"$(arm GET loadBalancers/agents-lb | jq -r '[.properties.loadBalancingRules[].name] | join(" ")')"
+same 'stack: where what is open is to be seen' 'http::8443/ https:/' "$("$AZSWARM" deploy-stack shop.yml shop 2>/dev/null | sed 's,//[^:/]*,,' | xargs)"
 sed -i 's/, "5353:53.udp"//' shop.yml
 : >record
 expect 'stack: not waited for' 0 '' "$AZSWARM" deploy-stack shop.yml shop --no-wait

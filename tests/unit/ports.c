@@ -17,9 +17,12 @@ static struct {
 	cJSON *doc[2];		       /* balancer and group; NULL: not there */
 	unsigned reads, writes, blind; /* blind: without the etag,
 					  or with it in the body */
-	unsigned quicker;     /* so many times somebody is, at the balancer */
-	unsigned times;	      /* that somebody was */
+	unsigned quicker;  /* so many times somebody is, at the balancer */
+	unsigned times;	   /* that somebody was */
+	const char *takes; /* with this for a rule; NULL: with one of nothing */
+	int64_t now_ms;
 	const char *services; /* of the engine, a JSON array */
+	unsigned deploys;     /* so many deployments end, one after another */
 	bool agrees;
 	unsigned asked;
 	char what[256];
@@ -80,8 +83,11 @@ int azure_do(struct azure *az, const char *method, const char *path,
 
 	(void)az, (void)method, (void) final;
 	if (side == 0 && world.times < world.quicker) {
-		theirs = json_add_obj(rules, NULL);
+		theirs = world.takes == NULL ?
+				 cJSON_CreateObject() :
+				 json_parse(str_of(world.takes), "theirs", e);
 		json_add_str(theirs, "name", "theirs");
+		cJSON_AddItemToArray(rules, theirs);
 		renew(world.doc[side]);
 		world.times++;
 	}
@@ -93,6 +99,20 @@ int azure_do(struct azure *az, const char *method, const char *path,
 	world.doc[side] = cJSON_Duplicate(body, true);
 	renew(world.doc[side]);
 	world.writes++;
+	return 0;
+}
+
+static int64_t clock_now(void *ctx)
+{
+	(void)ctx;
+	return world.now_ms;
+}
+
+static int clock_wait(void *ctx, int64_t until_ms, const char *what,
+		      int64_t since_ms, struct err *e)
+{
+	(void)ctx, (void)what, (void)since_ms, (void)e;
+	world.now_ms = until_ms;
 	return 0;
 }
 
@@ -119,6 +139,27 @@ int swarm_agree(struct session *s, const char *what, struct err *e)
 	snprintf(world.what, sizeof(world.what), "%s", what);
 	return world.agrees ? 0 :
 			      err_set(e, ERR_USAGE, "would %s; say --yes", what);
+}
+
+/* Each writes the rules that were there when it began. */
+int deployment_let_end(struct session *s, struct err *e)
+{
+	static const char *const lists[] = { "loadBalancingRules",
+					     "securityRules" };
+
+	(void)s, (void)e;
+	if (world.deploys == 0)
+		return 0;
+	world.deploys--;
+	for (size_t i = 0; i < 2; i++) {
+		cJSON *rules = json_get_mut(
+			json_get_mut(world.doc[i], "properties"), lists[i]);
+
+		while (cJSON_GetArraySize(rules) > 1)
+			cJSON_DeleteItemFromArray(rules, 1);
+		renew(world.doc[i]);
+	}
+	return 1;
 }
 
 int remote_open_swarm(struct session *s, struct remote *r, int64_t limit_ms,
@@ -162,7 +203,9 @@ static void make(void)
 		renew(world.doc[i]);
 	}
 	world.reads = world.writes = world.blind = world.times = world.quicker = 0;
-	world.asked = 0;
+	world.asked = world.deploys = 0;
+	world.takes = NULL;
+	world.now_ms = 0;
 	world.agrees = false;
 	world.services = "[]";
 }
@@ -191,7 +234,9 @@ static struct run run(const char *specs, const char *publish)
 	static struct settings set;
 	struct run r = { .e = ERR_INIT };
 	struct ui ui = { .out = stdout };
-	struct session s = { .set = &set, .ui = &ui };
+	struct session s = { .set = &set,
+			     .ui = &ui,
+			     .az.clock = { clock_now, clock_wait, NULL } };
 	cJSON *doc;
 	size_t n;
 
@@ -285,6 +330,18 @@ static const struct row {
 	{ "of one on workers", EDGE(MASTERS("node.role==worker")), "auto", 0,
 	  false, ERR_NONE, "port 443/tcp is open", 2, 2, "http-80 tcp-443",
 	  "services tcp-443" },
+	{ "of one on some agents", EDGE(MASTERS("node.labels.edge==true")),
+	  "auto", 0, false, ERR_NONE,
+	  "port 443/tcp of service edge is not brought to the load balancer: it is "
+	  "on the nodes of its tasks alone",
+	  2, 0, "http-80", "services" },
+	{ "of one on one agent",
+	  EDGE(MASTERS("node.role==worker\",\"node.hostname==agents000001")),
+	  "auto", 0, false, ERR_NONE, "it is on the nodes of its tasks alone",
+	  2, 0, "http-80", "services" },
+	{ "of one on all but one", EDGE(MASTERS("node.hostname != agents000001")),
+	  "auto", 0, false, ERR_NONE, "it is on the nodes of its tasks alone",
+	  2, 0, "http-80", "services" },
 	{ "of another", WEB(PORT("tcp", "443", "host")), "auto", 0, false,
 	  ERR_NONE, "it is on the nodes of its tasks alone", 2, 0, "http-80",
 	  "services" },
@@ -362,6 +419,90 @@ static void refused(void)
 	free(r.said);
 }
 
+/* "etag" and what else only Azure writes is in no document that goes back. */
+static void not_sent_back(void)
+{
+	static const char address[] =
+		"{\"name\":\"agents\",\"id\":\"p\",\"etag\":\"X\",\"type\":\"X\",\"properties\":{"
+		"\"provisioningState\":\"X\",\"loadBalancerBackendAddresses\":[{\"name\":\"a\",\"id\":\"i\","
+		"\"etag\":\"X\",\"type\":\"X\",\"properties\":{\"provisioningState\":\"X\",\"ipAddress\":\"10.77.16.4\","
+		"\"inboundNatRulesPortMapping\":[\"X\"],\"networkInterfaceIPConfiguration\":{\"id\":\"X\"}}}]}}";
+	struct buf text = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+	cJSON *pools = cJSON_CreateArray();
+	struct run r;
+
+	make();
+	cJSON_AddItemToArray(pools, json_parse(STR(address), "pool", &e));
+	json_set(json_get_mut(world.doc[0], "properties"),
+		 "backendAddressPools", pools);
+	json_add_str(world.doc[0], "name", "X");
+	json_add_str(world.doc[0], "type", "X");
+	r = run(WEB(PORT("tcp", "443", "")), "auto");
+	json_print(world.doc[0], &text);
+	checkf(r.rc == 0 && world.writes == 2 &&
+		       strstr(text.str, "\"X\"") == NULL &&
+		       strstr(text.str, "10.77.16.4") != NULL,
+	       "what only Azure writes is not sent back", "%s", text.str);
+	buf_release(&text);
+	free(r.said);
+}
+
+/* Who was quicker with the port itself has it, and that is said. */
+static void taken_meanwhile(void)
+{
+	struct run r;
+
+	make();
+	world.quicker = 2;
+	world.takes =
+		"{\"properties\":{\"protocol\":\"Tcp\",\"frontendPort\":443,"
+		"\"backendPort\":9,\"frontendIPConfiguration\":{\"id\":\"f\"}}}";
+	r = run(WEB(PORT("tcp", "443", "") "," PORT("tcp", "8443", "")), "auto");
+	checkf(r.rc == 0 &&
+		       strcmp(r.rules, "http-80 theirs theirs tcp-8443") == 0 &&
+		       strstr(r.said, "443/tcp is open") ==
+			       strstr(r.said, "8443/tcp is open") + 1 &&
+		       strstr(r.said,
+			      "port 443/tcp of service web stays closed to the "
+			      "Internet: the rule theirs, which is not "
+			      "azswarm's, has it") != NULL,
+	       "a port that was taken meanwhile", "%s, %s", r.rules, r.said);
+	checkf(world.now_ms == 3000, "a second was waited, and two", "%d ms",
+	       (int)world.now_ms);
+	free(r.said);
+}
+
+/* A deployment that runs would write rules without those of meanwhile. */
+static void deployed(void)
+{
+	struct run r;
+
+	make();
+	world.deploys = 2;
+	r = run(WEB(PORT("tcp", "443", "")), "auto");
+	checkf(r.rc == 0 && world.deploys == 0 && world.writes == 2 &&
+		       strcmp(r.rules, "http-80 tcp-443") == 0 &&
+		       strcmp(r.group, "services tcp-443") == 0,
+	       "what is opened waits for deployments", "%u, %u writes, %s, %s",
+	       world.deploys, world.writes, r.rules, r.group);
+	free(r.said);
+	world.deploys = 1;
+	world.writes = 0;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && world.deploys == 0 && world.writes == 0 &&
+		       *r.said == '\0',
+	       "and what they closed is not closed again", "%u, %u writes, %s",
+	       world.deploys, world.writes, r.said);
+	free(r.said);
+	world.deploys = 1;
+	r = run(NULL, "auto");
+	checkf(r.rc == 0 && world.deploys == 1,
+	       "where nothing is to be done nobody waits", "%s", r.e.msg);
+	free(r.said);
+	make();
+}
+
 /* ---- after they went ---- */
 
 #define SERVICE(name, ports, asked) \
@@ -395,6 +536,42 @@ static void lagging(void)
 	       "what is not for the balancer any more is closed", "%s, %s, %s",
 	       r.rules, r.group, r.said);
 	free(r.said);
+}
+
+/* What another's update may go back to is not closed under it, nor opened. */
+static void updating(void)
+{
+	static const struct {
+		const char *state;
+		bool stays;
+	} states[] = {
+		{ "updating", true },	{ "paused", true },
+		{ "completed", false }, { "rollback_started", true },
+		{ "", false },
+	};
+	char *services;
+	struct run r;
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		make();
+		r = run(WEB(PORT("tcp", "443", "")), "auto");
+		free(r.said);
+		services = xasprintf(
+			"[{\"Spec\":" SPEC("web", "Replicated", "", "") ",\"PreviousSpec\":" SPEC(
+				"web", "Replicated", "",
+				PORT("tcp", "443", "") "," PORT(
+					"tcp", "8443",
+					"")) ",\"UpdateStatus\":{\"State\":\"%s\"}}]",
+			states[i].state);
+		world.services = services;
+		r = run(NULL, "auto");
+		checkf(r.rc == 0 && strcmp(r.rules, states[i].stays ?
+							    "http-80 tcp-443" :
+							    "http-80") == 0,
+		       states[i].state, "%s, %s", r.rules, r.said);
+		free(r.said);
+		free(services);
+	}
 }
 
 static enum ports_state state_of(const char *services)
@@ -495,7 +672,11 @@ int main(void)
 	json_init();
 	opened();
 	refused();
+	not_sent_back();
+	taken_meanwhile();
+	deployed();
 	closed();
+	updating();
 	by_hand();
 	for (size_t i = 0; i < 2; i++)
 		json_free(world.doc[i]);

@@ -128,6 +128,18 @@ static const struct way_row {
 	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
 	  "'frontendPortRangeEnd':500,'backendPort':22}}]",
 	  RULES_TAKEN, "n" },
+	{ "a pool of that",
+	  "'inboundNatPools':[{'name':'n','properties':{" FRONT
+	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
+	  "'frontendPortRangeEnd':500,'backendPort':22}}]",
+	  RULES_TAKEN, "n" },
+	{ "a range before it, and 0",
+	  "'inboundNatRules':[{'name':'n','properties':{" FRONT
+	  ",'protocol':'Tcp','frontendPort':0,'frontendPortRangeStart':400,"
+	  "'frontendPortRangeEnd':442,'backendPort':22}}]",
+	  RULES_NONE, "" },
+	{ "all ports", "'loadBalancingRules':[" RULE("w", "All", "0", "0", "") "]",
+	  RULES_TAKEN, "w" },
 	{ "a range before it",
 	  "'inboundNatRules':[{'name':'n','properties':{" FRONT
 	  ",'protocol':'Tcp','frontendPortRangeStart':400,"
@@ -142,6 +154,14 @@ static const struct way_row {
 	",'sourcePortRange':'*','destinationAddressPrefix':'*'" more "}}"
 #define FROM(s) "'sourceAddressPrefix':'" s "'"
 #define TO(p) "'destinationPortRange':'" p "'"
+
+#define DEST_RULE(name, priority, access, to) \
+	"{'name':'" name "','properties':{'destinationAddressPrefix':'" to "'," \
+	"'direction':'Inbound','priority':" priority ",'access':'" access \
+	"','protocol':'Tcp','sourceAddressPrefix':'Internet'," \
+	"'sourcePortRange':'*','destinationPortRange':'443'}}"
+#define OPEN \
+	GROUP_RULE("w", "200", "Allow", "Tcp", FROM("Internet"), TO("443"), "")
 
 static const struct way_row group_rows[] = {
 	{ "none", "", RULES_NONE, "" },
@@ -197,6 +217,24 @@ static const struct way_row group_rows[] = {
 		     "") "," GROUP_RULE("w", "200", "Allow", "Tcp", FROM("*"),
 					TO("443"), ""),
 	  RULES_DENIED, "never" },
+	{ "denied to the agents' range",
+	  DEST_RULE("never", "150", "Deny", "10.77.16.0/20") "," OPEN,
+	  RULES_DENIED, "never" },
+	{ "denied to one of them",
+	  DEST_RULE("never", "150", "Deny", "10.77.16.4") "," OPEN,
+	  RULES_DENIED, "never" },
+	{ "allowed to the agents' range",
+	  DEST_RULE("w", "150", "Allow", "10.77.16.0/20"), RULES_OPEN, "w" },
+	{ "allowed to the network",
+	  DEST_RULE("w", "150", "Allow", "10.77.0.0/16"), RULES_OPEN, "w" },
+	{ "allowed to all", DEST_RULE("w", "150", "Allow", "0.0.0.0/0"),
+	  RULES_OPEN, "w" },
+	{ "allowed to some", DEST_RULE("w", "150", "Allow", "10.77.16.0/21"),
+	  RULES_NONE, "" },
+	{ "allowed to masters", DEST_RULE("w", "150", "Allow", "10.77.0.0/20"),
+	  RULES_NONE, "" },
+	{ "allowed to what is no range",
+	  DEST_RULE("w", "150", "Allow", "10.77.16/20"), RULES_NONE, "" },
 	{ "denied to some",
 	  GROUP_RULE("some", "150", "Deny", "*", FROM("198.51.100.0/24"),
 		     TO("*"), "") "," GROUP_RULE("w", "200", "Allow", "Tcp",
@@ -313,6 +351,12 @@ static void kept(void)
 	json_set(json_get_mut(others->child, "properties"),
 		 "backendAddressPool", doc_of("{'id':'/p/others'}", "", ""));
 	check(!rules_stand(others->child), "nor to another pool", "it does");
+	json_free(others);
+	others = doc_of("[{'name':'n','properties':{" FRONT
+			",'protocol':'Tcp','frontendPort':2222,'backendPort':22}}",
+			"", "]");
+	check(rules_stand(others->child), "an inbound NAT rule to no pool does",
+	      "it does not");
 	json_free(lb);
 	json_free(own);
 	json_free(others);
