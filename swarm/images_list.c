@@ -317,7 +317,7 @@ static void read_uses(struct session *s, struct uses *u)
 	u->known = remote_open_for(s, &r, remote_engine, NULL, &u->why) == 0 &&
 		   docker_each(remote_docker(&r), "/services", take_service, u,
 			       &u->why) == 0;
-	u->known |= remote_says_paper(first);
+	u->known |= strcmp(u->why.msg, REMOTE_PAPER) == 0;
 	remote_release(&r);
 }
 

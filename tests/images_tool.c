@@ -57,12 +57,6 @@ const cJSON *remote_first_machine(struct session *s, struct err *e)
 	return s->first;
 }
 
-bool remote_says_paper(const cJSON *vm)
-{
-	(void)vm;
-	return false;
-}
-
 /* which the lock's keeper calls; and with it comes swarm/share.c, and SSH */
 void remote_close_others(const int *kept, size_t n)
 {
