@@ -27,6 +27,14 @@ struct images_name {
  * Source: OCI Distribution Specification 1.1, "Pulling manifests".
  */
 int images_name(const char *typed, struct images_name *n, struct err *e);
+/* Whether an image is behind our registry's host, by either name that an engine
+ * reaches it by; *name: without it.  And whether it is this program's own there. */
+#define IMAGES_LOCALHOST "localhost:" LAYOUT_TEXT(LAYOUT_REGISTRY_PORT) "/"
+bool images_ours(struct str image, struct str *name);
+bool images_own(struct str image);
+/* What it runs on, "linux/amd64 linux/arm64", as a placement has it.  NULL: not
+ * told.  Caller frees. */
+cJSON *images_platforms(struct str words);
 /* Whether an image, as a service or an archive names it, is that one:
  * our registry's host in front, or else docker.io/, library/, localhost/, mean
  * nothing, :latest is what no tag is, and a digest behind it is not looked at. */

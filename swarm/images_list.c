@@ -86,18 +86,19 @@ static int read_tag(struct session *s, const struct images_name *n,
 	return 0;
 }
 
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
+int images_pin(struct session *s, const char *image, char **pinned,
+	       cJSON **platforms, struct err *e)
 {
 	char digest[IMAGE_DIGEST_MAX];
 	struct http_response r;
 	struct images_name n;
+	struct str ignored;
 	int rc = -1;
 
 	*pinned = NULL;
-	if (!str_starts(str_of(image), STR(LAYOUT_REGISTRY)) ||
-	    strchr(image, '@') != NULL ||
-	    str_starts(str_of(image), STR(LAYOUT_REGISTRY LAYOUT_IMAGE ":")) ||
-	    str_is(image, LAYOUT_REGISTRY LAYOUT_IMAGE)) {
+	*platforms = NULL;
+	if (!images_ours(str_of(image), &ignored) ||
+	    images_own(str_of(image)) || strchr(image, '@') != NULL) {
 		*pinned = xstrdup(image);
 		return 0;
 	}
@@ -114,6 +115,7 @@ int images_pin(struct session *s, const char *image, char **pinned, struct err *
 		goto out;
 	}
 	*pinned = xasprintf(LAYOUT_REGISTRY "%s:%s@%s", n.name, n.tag, digest);
+	*platforms = images_platforms(http_field(&r.head, "x-ms-meta-platforms"));
 	rc = 0;
 out:
 	http_response_release(&r);
@@ -283,10 +285,11 @@ static void add_use(struct uses *u, const cJSON *service, const char *spec)
 {
 	char path[64];
 	const char *image;
+	struct str ignored;
 
 	snprintf(path, sizeof(path), "%s.TaskTemplate.ContainerSpec.Image", spec);
 	image = json_str_opt(service, path, "");
-	if (!str_starts(str_of(image), STR(LAYOUT_REGISTRY)))
+	if (!images_ours(str_of(image), &ignored))
 		return;
 	u->uses = xrealloc(u->uses, (u->n + 1) * sizeof(*u->uses));
 	u->uses[u->n++] = (struct use){
@@ -317,7 +320,7 @@ static void read_uses(struct session *s, struct uses *u)
 	u->known = remote_open_for(s, &r, remote_engine, NULL, &u->why) == 0 &&
 		   docker_each(remote_docker(&r), "/services", take_service, u,
 			       &u->why) == 0;
-	u->known |= remote_says_paper(first);
+	u->known |= strcmp(u->why.msg, REMOTE_PAPER) == 0;
 	remote_release(&r);
 }
 

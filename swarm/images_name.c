@@ -16,12 +16,29 @@ static struct str without(struct str s, const char *head)
 	return str_starts(s, str_of(head)) ? str_skip(s, strlen(head)) : s;
 }
 
+bool images_ours(struct str image, struct str *name)
+{
+	*name = without(image, LAYOUT_REGISTRY);
+	if (name->n == image.n)
+		*name = without(image, IMAGES_LOCALHOST);
+	return name->n < image.n;
+}
+
+bool images_own(struct str image)
+{
+	struct str name, tag, digest;
+	bool ours = images_ours(image, &name);
+
+	docker_ref_cut(name, &name, &tag, &digest);
+	return ours && str_eqz(name, LAYOUT_IMAGE);
+}
+
 int images_name(const char *typed, struct images_name *n, struct err *e)
 {
 	struct str name, tag, digest;
 
-	docker_ref_cut(without(str_of(typed), LAYOUT_REGISTRY), &name, &tag,
-		       &digest);
+	images_ours(str_of(typed), &name);
+	docker_ref_cut(name, &name, &tag, &digest);
 	if (digest.n > 0 || !docker_ref_is_name(name) || !docker_ref_is_tag(tag))
 		return err_set(e, ERR_USAGE,
 			       "\"%s\": expected NAME[:TAG] of an image, NAME in "
@@ -41,15 +58,42 @@ int images_name(const char *typed, struct images_name *n, struct err *e)
 bool images_same(const struct images_name *n, struct str image)
 {
 	struct str name, tag, ignored;
+	bool ours = images_ours(image, &name);
 
-	docker_ref_cut(without(image, LAYOUT_REGISTRY), &name, &tag, &ignored);
-	if (!str_starts(image, STR(LAYOUT_REGISTRY)) && !str_eqz(name, n->name)) {
+	docker_ref_cut(name, &name, &tag, &ignored);
+	if (!ours && !str_eqz(name, n->name)) {
 		name = without(name, "localhost/");
 		name = without(name, "docker.io/");
 		if (!str_eqz(name, n->name))
 			name = without(name, "library/");
 	}
 	return str_eqz(name, n->name) && str_eqz(tag, n->tag);
+}
+
+/* Which Arm of 32 bits it is, is no matter: as swarm/pin.c has it. */
+cJSON *images_platforms(struct str words)
+{
+	struct str word, os, kind;
+	cJSON *all = NULL, *one;
+	char *text;
+
+	while (str_next(&words, ' ', &word)) {
+		if (!str_cut(&word, '/', &os) || os.n == 0 ||
+		    !str_next(&word, '/', &kind) || kind.n == 0)
+			continue;
+		if (all == NULL)
+			all = cJSON_CreateArray();
+		one = cJSON_CreateObject();
+		text = str_dup(kind);
+		if (strcmp(text, "arm") != 0)
+			json_add_str(one, "Architecture", text);
+		free(text);
+		text = str_dup(os);
+		json_add_str(one, "OS", text);
+		free(text);
+		cJSON_AddItemToArray(all, one);
+	}
+	return all;
 }
 
 void images_blob_name(const char *digest, char out[IMAGES_BLOB_NAME_MAX])

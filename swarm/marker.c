@@ -39,43 +39,19 @@ struct masters_seen {
 	bool any;
 };
 
-static int take_master(void *ctx, const cJSON *vm, struct err *e)
-{
-	struct masters_seen *seen = ctx;
-
-	(void)e;
-	if (!str_starts(str_of(json_str_opt(vm, "name", "")), STR("master")))
-		return 0;
-	seen->any = true;
-	if (seen->life == NULL && life_ok(tag_of(vm)))
-		seen->life = xstrdup(tag_of(vm));
-	return 0;
-}
-
 /* What the masters carry that are there. */
 static int look_at_masters(struct session *s, struct masters_seen *seen,
 			   struct err *e)
 {
-	static const char *const want[] = { "name", "tags", NULL };
 	const cJSON *first = remote_first_machine(s, e);
-	char *path;
-	int rc;
 
 	*seen = (struct masters_seen){ 0 };
 	if (first == NULL)
 		return -1;
-	if (!cJSON_IsNull(first))
-		return take_master(seen, first, e);
-	if (s->no_group)
-		return 0;
-	/* master0 may be the one that is being replaced */
-	path = azure_path(&s->az,
-			  "/resourceGroups/%s/providers/Microsoft.Compute/"
-			  "virtualMachines?api-version=" API_COMPUTE,
-			  settings_get(s->set, S_COMPUTE_GROUP));
-	rc = azure_list_of(&s->az, path, want, "masters", take_master, seen, e);
-	free(path);
-	return rc;
+	seen->any = !cJSON_IsNull(first);
+	if (life_ok(tag_of(first)))
+		seen->life = xstrdup(tag_of(first));
+	return 0;
 }
 
 /* What parameters/ has; NULL: none.  Caller frees. */

@@ -134,7 +134,8 @@ static int engine_has(struct docker *d, const char *name, struct err *e)
 static int engine_find(struct docker *d, const struct images_name *n,
 		       char *name, size_t size, struct err *e)
 {
-	static const char *const hosts[] = { "", LAYOUT_REGISTRY };
+	static const char *const hosts[] = { "", LAYOUT_REGISTRY,
+					     IMAGES_LOCALHOST };
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(hosts) / sizeof(*hosts); i++) {
@@ -255,9 +256,9 @@ static void say_what_it_is(struct session *s, const struct images_plan *p,
 }
 
 /* What fd has becomes NAME:TAG, or would, of a dry run.  pinned: as a service
- * names it. */
+ * names it; and what that may run on. */
 static int push_it(struct session *s, int fd, const struct images_name *n,
-		   char **pinned, struct err *e)
+		   char **pinned, cJSON **platforms, struct err *e)
 {
 	char proof[IMAGES_PROOF_MAX];
 	struct images_plan p;
@@ -276,9 +277,11 @@ static int push_it(struct session *s, int fd, const struct images_name *n,
 	    (rc = images_send(s, &p, n, proof, &sent, e)) == 0)
 		ui_say(s->ui, "%s:%s pushed; %.1f MiB were not there yet",
 		       n->name, n->tag, (double)sent / (1 << 20));
-	if (rc == 0)
+	if (rc == 0) {
 		*pinned = xasprintf(LAYOUT_REGISTRY "%s:%s@%s", n->name, n->tag,
 				    p.manifests[p.n_manifests - 1].digest);
+		*platforms = images_platforms(buf_str(&p.platforms));
+	}
 	images_plan_release(&p);
 	return rc < 0 ? err_in(e, "%s:%s", n->name, n->tag) : 0;
 }
@@ -287,6 +290,7 @@ int cmd_push(struct session *s, int argc, char **argv, struct err *e)
 {
 	struct images_name n;
 	char *pinned = NULL;
+	cJSON *platforms = NULL;
 	int fd = -1, rc;
 
 	(void)argc;
@@ -294,11 +298,12 @@ int cmd_push(struct session *s, int argc, char **argv, struct err *e)
 	if (rc == 0)
 		rc = open_source(s, &n, &fd, e);
 	if (rc == 0)
-		rc = push_it(s, fd, &n, &pinned, e);
+		rc = push_it(s, fd, &n, &pinned, &platforms, e);
 	if (rc == 0 && fprintf(s->ui->out, "%s\n", pinned) < 0)
 		rc = err_sys(e, ERR_IO, "standard output");
 	if (fd >= 0)
 		close(fd);
+	json_free(platforms);
 	free(pinned);
 	return rc;
 }
@@ -308,29 +313,30 @@ static bool is_elsewhere(struct str image)
 {
 	struct str host;
 
-	return !str_starts(image, STR(LAYOUT_REGISTRY)) &&
-	       str_cut(&image, '/', &host) &&
+	return !images_ours(image, &host) && str_cut(&image, '/', &host) &&
 	       (str_chr(host, '.') >= 0 || str_chr(host, ':') >= 0 ||
 		str_eqz(host, "localhost"));
 }
 
 int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
+		  cJSON **platforms, struct err *e)
 {
 	const char *path = socket_path(NULL, e);
 	struct images_name n;
 	int fd = -1, rc;
 
 	*pinned = NULL;
+	*platforms = NULL;
 	if (path == NULL)
 		return -1;
-	if (is_elsewhere(str_of(image)) || strchr(image, '@') != NULL)
+	if (is_elsewhere(str_of(image)) || images_own(str_of(image)) ||
+	    strchr(image, '@') != NULL)
 		return 0;
 	if (images_name(image, &n, e) < 0)
 		return -1;
 	rc = from_engine(s, path, &n, &fd, e);
 	if (rc > 0)
-		rc = push_it(s, fd, &n, pinned, e);
+		rc = push_it(s, fd, &n, pinned, platforms, e);
 	if (fd >= 0)
 		close(fd);
 	return rc;

@@ -17,32 +17,37 @@
  */
 
 /*
- * An image as a service of the swarm is to name it: "127.0.0.1:1339/NAME[:TAG]"
- * becomes "127.0.0.1:1339/NAME:TAG@sha256:...", of what was pushed last.  One
+ * An image as a service of the swarm is to name it: "127.0.0.1:1339/NAME[:TAG]",
+ * or localhost's, becomes "127.0.0.1:1339/NAME:TAG@sha256:...", of what was pushed
+ * last.  One
  * that is elsewhere, that already has a digest, or that is this program's own
  * stays as it is.
  *
- * pinned  gets it, for the caller to free; NULL with -1
+ * pinned     gets it, for the caller to free; NULL with -1
+ * platforms  gets what it runs on, as a placement has it; NULL: not known, or not
+ *            one that was pushed.  For the caller to free
  *
  * ERR_DATA: it was never pushed (and what to run), or what is there is not what
  * was. Asks Azure (the account, once in a session) and the storage; needs
  * keys/.
  */
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e);
+int images_pin(struct session *s, const char *image, char **pinned,
+	       cJSON **platforms, struct err *e);
 
 /*
  * For deploy-stack --push: push an image that the engine on this machine has
  * ($DOCKER_HOST, else DOCKER_SOCKET), where its name is a local one: without a
  * registry's host, or with that of ours.
  *
- * pinned  gets what the service is to name, as images_pin; NULL: it is not ours
- * to push: it has the name of another registry, has a digest, or is not here
- * (then the nodes pull it, from Docker Hub, say); of a dry run nothing is sent
+ * pinned, platforms  get what the service is to name, and where it runs, as
+ * images_pin; NULL: it is not ours to push: it has the name of another registry,
+ * has a digest, is this program's own, or is not here (then the nodes pull it, from
+ * Docker Hub, say); of a dry run nothing is sent
  *
  * 0, or -1 when it is here and could not be pushed, or no engine answers here.
  */
 int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e);
+		  cJSON **platforms, struct err *e);
 
 /*
  * images --prune: on all nodes goes what no service runs, and what was not run

@@ -526,16 +526,63 @@ bool remote_says_paper(const cJSON *vm)
 	return false;
 }
 
-static int ask_first(struct session *s, const char *query,
-		     struct azure_reply *r, struct err *e)
+static int ask_master(struct session *s, const char *name, const char *query,
+		      unsigned flags, struct azure_reply *r, struct err *e)
 {
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/"
-				"Microsoft.Compute/virtualMachines/master0"
+				"Microsoft.Compute/virtualMachines/%s"
 				"?%sapi-version=" API_COMPUTE,
-				settings_get(s->set, S_COMPUTE_GROUP), query);
-	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, r, e);
+				settings_get(s->set, S_COMPUTE_GROUP), name,
+				query);
+	int rc = azure_call(&s->az, "GET", path, NULL, flags, r, e);
 
+	free(path);
+	return rc;
+}
+
+/* Of those that are masters the first by name. */
+static int take_lowest(void *ctx, const cJSON *vm, struct err *e)
+{
+	char **lowest = ctx, address[REMOTE_ADDRESS_MAX];
+	const char *name = json_str_opt(vm, "name", "");
+
+	(void)e;
+	if (!remote_private_address(name, address) ||
+	    (*lowest != NULL && strcmp(*lowest, name) < 0))
+		return 0;
+	free(*lowest);
+	*lowest = xstrdup(name);
+	return 0;
+}
+
+static bool no_group(const struct azure_reply *r)
+{
+	return json_is(r->doc, "error.code", "ResourceGroupNotFound");
+}
+
+/* master0, or another one where that is lost; the answer is 404 where there is
+ * none at all. */
+static int ask_first(struct session *s, const char *query,
+		     struct azure_reply *r, struct err *e)
+{
+	static const char *const want[] = { "name", NULL };
+	char *path, *lowest = NULL;
+	int rc = ask_master(s, "master0", query, AZURE_MISSING_OK, r, e);
+
+	if (rc < 0 || r->http.head.status != 404 || no_group(r))
+		return rc;
+	path = azure_path(&s->az,
+			  "/resourceGroups/%s/providers/Microsoft.Compute/"
+			  "virtualMachines?api-version=" API_COMPUTE,
+			  settings_get(s->set, S_COMPUTE_GROUP));
+	rc = azure_list_of(&s->az, path, want, "masters", take_lowest, &lowest, e);
+	if (rc == 0 && lowest != NULL) {
+		azure_reply_release(r);
+		/* gone meanwhile is not the same as none */
+		rc = ask_master(s, lowest, query, 0, r, e);
+	}
+	free(lowest);
 	free(path);
 	return rc;
 }
@@ -550,8 +597,6 @@ const cJSON *remote_first_machine(struct session *s, struct err *e)
 		bool there = r.http.head.status == 200 && r.doc != NULL;
 
 		s->first = there ? r.doc : cJSON_CreateNull();
-		s->no_group = !there && json_is(r.doc, "error.code",
-						"ResourceGroupNotFound");
 		if (there)
 			r.doc = NULL;
 	}

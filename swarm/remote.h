@@ -127,8 +127,9 @@ bool remote_says_paper(const cJSON *vm);
 	"these machines exist on paper; 'azswarm emulator --machines nspawn' " \
 	"makes real ones"
 int remote_on_paper(struct session *s, bool *paper, struct err *e);
-/* What Azure told of master0, the session's: asked once, for what is looked at is
- * never changed.  A JSON null when there is none; NULL with e. */
+/* What Azure told of a master, the session's: of master0, or of the first that is
+ * there where that one is lost.  Asked once, for what is looked at is never
+ * changed.  A JSON null when there is none, and so no cluster; NULL with e. */
 const cJSON *remote_first_machine(struct session *s, struct err *e);
 /* Whether that is why no swarm can be asked, and not an interrupt or a machine
  * that is not the one it should be. */

@@ -77,9 +77,8 @@ struct session {
 	bool sized;	     /* see sizes_choose() */
 	enum elf_machine kinds[2];
 	/* What was read once, for a command that is made of others. */
-	cJSON *skus;   /* of the sizes that are wanted, see sizes_known() */
-	cJSON *first;  /* see remote_first_machine(); null: there is none */
-	bool no_group; /* there is none, for the compute group is not there */
+	cJSON *skus;  /* of the sizes that are wanted, see sizes_known() */
+	cJSON *first; /* see remote_first_machine(); null: there is none */
 	struct storage store; /* see storage_of() */
 
 	struct tls_trust *trust;

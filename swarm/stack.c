@@ -576,6 +576,7 @@ static int pin(struct deploy *p, cJSON *spec, struct err *e)
 {
 	const char *image = json_text(container_of(spec), "Image");
 	char *pinned = NULL;
+	cJSON *platforms = NULL;
 	int rc = -1;
 
 	if (*image == '\0')
@@ -584,17 +585,21 @@ static int pin(struct deploy *p, cJSON *spec, struct err *e)
 			       "push' brings one that was built here)");
 	if (str_starts(str_of(image), STR(SERVICE_OURS ":")))
 		return 0;
-	if (p->s->push && push_if_local(p->s, image, &pinned, e) < 0)
+	if (p->s->push && push_if_local(p->s, image, &pinned, &platforms, e) < 0)
 		goto out;
-	if (pinned == NULL && images_pin(p->s, image, &pinned, e) < 0)
+	if (pinned == NULL && images_pin(p->s, image, &pinned, &platforms, e) < 0)
 		goto out;
-	if (str_starts(str_of(pinned), STR(LAYOUT_REGISTRY))) {
-		json_set(container_of(spec), "Image", cJSON_CreateString(pinned));
-		rc = 0;
-	} else {
+	/* of what was not looked up here its registry is asked, ours too */
+	if (strcmp(pinned, image) == 0) {
 		rc = resolve(p, spec, pinned, e);
+		goto out;
 	}
+	json_set(container_of(spec), "Image", cJSON_CreateString(pinned));
+	if (platforms != NULL)
+		set_platforms(spec, platforms);
+	rc = 0;
 out:
+	json_free(platforms);
 	free(pinned);
 	return rc;
 }

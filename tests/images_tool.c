@@ -57,12 +57,6 @@ const cJSON *remote_first_machine(struct session *s, struct err *e)
 	return s->first;
 }
 
-bool remote_says_paper(const cJSON *vm)
-{
-	(void)vm;
-	return false;
-}
-
 /* which the lock's keeper calls; and with it comes swarm/share.c, and SSH */
 void remote_close_others(const int *kept, size_t n)
 {
@@ -77,21 +71,33 @@ int images_prune_nodes(struct session *s, struct err *e)
 
 /* ---- the rest of a session ---- */
 
+/* And behind it, what it runs on. */
+static void print_pinned(const char *pinned, const cJSON *platforms)
+{
+	char *text = platforms != NULL ? cJSON_PrintUnformatted(platforms) : NULL;
+
+	printf("%s%s%s\n", pinned != NULL ? pinned : "not ours",
+	       text != NULL ? " " : "", text != NULL ? text : "");
+	cJSON_free(text);
+}
+
 static int run(struct session *s, int argc, char **argv, struct err *e)
 {
 	char *pinned = NULL;
+	cJSON *platforms = NULL;
 	int rc;
 
 	if (strcmp(argv[0], "images") == 0)
 		return cmd_images(s, argc, argv, e);
 	if (argc == 2 && strcmp(argv[0], "pin") == 0)
-		rc = images_pin(s, argv[1], &pinned, e);
+		rc = images_pin(s, argv[1], &pinned, &platforms, e);
 	else if (argc == 2 && strcmp(argv[0], "push") == 0)
-		rc = push_if_local(s, argv[1], &pinned, e);
+		rc = push_if_local(s, argv[1], &pinned, &platforms, e);
 	else
 		rc = err_set(e, ERR_USAGE, "no such command");
 	if (rc == 0)
-		printf("%s\n", pinned != NULL ? pinned : "not ours");
+		print_pinned(pinned, platforms);
+	json_free(platforms);
 	free(pinned);
 	return rc;
 }

@@ -35,18 +35,21 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 	return 0;
 }
 
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
+int images_pin(struct session *s, const char *image, char **pinned,
+	       cJSON **platforms, struct err *e)
 {
 	(void)s, (void)e;
 	*pinned = xstrdup(image);
+	*platforms = NULL;
 	return 0;
 }
 
 int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
+		  cJSON **platforms, struct err *e)
 {
 	(void)s, (void)image, (void)e;
 	*pinned = NULL;
+	*platforms = NULL;
 	return 0;
 }
 

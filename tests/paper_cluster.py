@@ -138,7 +138,8 @@ class Engine:
             return 200, {'Options': {'com.docker.network.driver.mtu': '1400'}}
         if what[:2] == ('GET', 'distribution'):
             ours = '127.0.0.1:1339' in path
-            return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64}}
+            return 200, {'Descriptor': {'digest': our_digest() if ours else 'sha256:' + '0' * 64},
+                         'Platforms': [{'architecture': 'arm64' if '@' in path[-2] else 'amd64', 'os': 'linux'}]}
         if what == ('GET', 'swarm', ''):
             return 200, {'Version': {'Index': 10}, 'Spec': {
                              'Name': 'default', 'Labels': {},

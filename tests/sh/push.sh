@@ -220,13 +220,18 @@ if engine_start; then
 
 	export ASAN_OPTIONS=detect_leaks=1
 	socket=$PWD/engine/docker.sock
-	expect "an image, with its digest" 0 "^$pinned\$" "$tool" "$socket" pin "$registry/web:1"
+	here='[[]{"Architecture":"[a-z0-9]*","OS":"linux"}]'
+	expect "an image, with its digest and what it runs on" 0 "^$pinned $here\$" "$tool" "$socket" pin "$registry/web:1"
+	expect "by the registry's other name, too" 0 "^$pinned $here\$" "$tool" "$socket" pin localhost:1339/web:1
+	expect "one of several platforms" 0 '^[^ ]* [[]{"Architecture":"amd64","OS":"linux"},{"Architecture":"arm64","OS":"linux"}]$' \
+		"$tool" "$socket" pin "$registry/many:1"
 	expect "one of another registry stays" 0 '^redis:7$' "$tool" "$socket" pin redis:7
 	expect "and one with a digest" 0 "^$pinned\$" "$tool" "$socket" pin "$pinned"
 	expect "and our own" 0 "^$registry/azswarm:x\$" "$tool" "$socket" pin "$registry/azswarm:x"
+	expect "which is not pushed" 0 '^not ours$' "$tool" "$socket" push localhost:1339/azswarm
 	expect "one that was not pushed" 1 "there is no image web:9 in the storage account; 'azswarm push web:9'" \
 		"$tool" "$socket" pin "$registry/web:9"
-	expect "deploy-stack --push: one that is here" 0 "^$registry/web:2@sha256:" "$tool" "$socket" push web:2
+	expect "deploy-stack --push: one that is here" 0 "^$registry/web:2@sha256:[0-9a-f]* $here\$" "$tool" "$socket" push web:2
 	expect "one that is not" 0 '^not ours$' "$tool" "$socket" push redis:7
 	expect "one of another registry" 0 '^not ours$' "$tool" "$socket" push ghcr.io/web:2
 	docker swarm init --advertise-addr 127.0.0.1 >/dev/null 2>&1
@@ -235,6 +240,8 @@ if engine_start; then
 	expect "which is not removed" 1 'web:1: s1 uses it, or did before its last update' "$tool" "$socket" images rm web:1 --yes
 	docker service update -q -d --image "$registry/web:2" s1 >out 2>&1
 	expect "nor is it after an update" 1 'web:1: s1 uses it' "$tool" "$socket" images rm web:1 --yes
+	docker service create -q -d --name s2 --replicas 0 localhost:1339/web:2 >out 2>&1
+	expect "nor one whose registry is called otherwise" 1 'web:2: (s1 s2|s2 s1) uses it' "$tool" "$socket" images rm web:2 --yes
 	expect "another one is" 0 '^many:1 removed$' "$tool" "$socket" images rm many:1 --yes
 	push many:1 --from index.tar >out
 else

@@ -97,6 +97,10 @@ static const struct {
 	{ "library/web", "127.0.0.1:1339/library/web:1", true },
 	{ "library/web", "docker.io/library/web:1", true },
 	{ "docker.io/me/web", "127.0.0.1:1339/docker.io/me/web:1", true },
+	{ "web", "localhost:1339/web:1", true },
+	{ "web", "localhost:1339/library/web:1", false },
+	{ "web", "localhost:5000/web:1", false },
+	{ "web", "127.0.0.1:1339/localhost:1339/web:1", false },
 };
 
 static void check_same_names(void)
@@ -107,6 +111,33 @@ static void check_same_names(void)
 		snprintf(n.name, sizeof(n.name), "%s", same[i].name);
 		checkf(images_same(&n, str_of(same[i].image)) == same[i].same,
 		       "the same image", "%s as %s", same[i].image, same[i].name);
+	}
+}
+
+/* ---- what they run on ---- */
+
+static const struct {
+	const char *words, *placement;
+} platforms[] = {
+	{ "", "" },
+	{ "linux/amd64", "[{\"Architecture\":\"amd64\",\"OS\":\"linux\"}]" },
+	{ "linux/arm64/v8 linux/arm/v7",
+	  "[{\"Architecture\":\"arm64\",\"OS\":\"linux\"},{\"OS\":\"linux\"}]" },
+	/* as a header may have it that somebody else wrote */
+	{ "linux  /amd64 linux/ x y//z", "" },
+};
+
+static void check_platforms(void)
+{
+	for (size_t i = 0; i < sizeof(platforms) / sizeof(*platforms); i++) {
+		cJSON *all = images_platforms(str_of(platforms[i].words));
+		char *text = all != NULL ? cJSON_PrintUnformatted(all) : NULL;
+		const char *got = text != NULL ? text : "";
+
+		checkf(strcmp(got, platforms[i].placement) == 0, "platforms",
+		       "%s: %s", platforms[i].words, got);
+		cJSON_free(text);
+		json_free(all);
 	}
 }
 
@@ -280,6 +311,7 @@ int main(void)
 	json_init();
 	check_names();
 	check_same_names();
+	check_platforms();
 	check_links();
 	check_headers();
 	return check_failed();

@@ -328,16 +328,17 @@ void remote_release(struct remote *r)
 }
 
 /* Nothing here was pushed, or is to be. */
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
+int images_pin(struct session *s, const char *image, char **pinned,
+	       cJSON **platforms, struct err *e)
 {
-	(void)s, (void)image, (void)pinned, (void)e;
+	(void)s, (void)image, (void)pinned, (void)platforms, (void)e;
 	abort();
 }
 
 int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
+		  cJSON **platforms, struct err *e)
 {
-	(void)s, (void)image, (void)pinned, (void)e;
+	(void)s, (void)image, (void)pinned, (void)platforms, (void)e;
 	abort();
 }
 
