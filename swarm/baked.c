@@ -16,6 +16,7 @@
 #define GALLERY_NAME_MAX 80
 #define VERSIONS_MAX 1000 /* of a gallery */
 #define USE_MAX 512
+#define BAKE "bake" /* what all in a bake's group is called, and begins with */
 
 /* ---- names ---- */
 
@@ -55,6 +56,57 @@ char *baked_path(const struct session *s, const char *rest)
 
 	free(gallery);
 	return path;
+}
+
+/* ---- the group of a bake ---- */
+
+char *baked_group(const struct session *s)
+{
+	return xasprintf("%s-" BAKE, settings_get(s->set, S_COMPUTE_GROUP));
+}
+
+int baked_group_left(struct session *s, char **since, struct err *e)
+{
+	char *group = baked_group(s), *path = swarm_group_path(s, group);
+	struct azure_reply r = { 0 };
+	const cJSON *tags;
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	tags = json_get(r.doc, "tags");
+	if (rc == 0 && json_get(tags, BAKED_TAG_BAKE) != NULL) {
+		*since = xstrdup(json_str_opt(tags, BAKED_TAG_SINCE, "once"));
+		rc = 1;
+	}
+	/* with a role in the cluster's own groups nobody bakes */
+	if (rc < 0 && err_is(e, "AuthorizationFailed")) {
+		err_clear(e);
+		rc = 0;
+	}
+	azure_reply_release(&r);
+	free(path);
+	free(group);
+	return rc;
+}
+
+int baked_only_ours(struct session *s, const char *group, struct err *e)
+{
+	char *path = azure_path(
+		&s->az,
+		"/resourceGroups/%s/resources?api-version=" API_RESOURCES, group);
+	struct azure_reply r = { 0 };
+	const cJSON *item;
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	cJSON_ArrayForEach(item, json_get(r.doc, "value"))
+		if (!str_istarts(str_of(json_str_opt(item, "name", "")),
+				 STR(BAKE)))
+			rc = err_set(e, ERR_DATA,
+				     "resource group %s stays: %s in it is not of a "
+				     "bake-image; move that, and the same again",
+				     group, json_str_opt(item, "name", ""));
+	azure_reply_release(&r);
+	free(path);
+	return rc;
 }
 
 /* ---- versions ---- */

@@ -16,6 +16,11 @@
 #define BAKED_TAG_BASE "azswarm-base"	    /* "server 24.04.202611120" */
 #define BAKED_TAG_CHANNEL "azswarm-docker"  /* DOCKER_CHANNEL */
 
+/* Of the group in which a bake makes its machine: "x64-trusted/0.2.2026113000", and
+ * when that was begun. */
+#define BAKED_TAG_BAKE "azswarm-bake"
+#define BAKED_TAG_SINCE "azswarm-since"
+
 struct baked {
 	char *id, *version, *definition;
 	char *state; /* "Succeeded", "Creating", "Failed", ... */
@@ -39,6 +44,14 @@ char *baked_definition(const struct session *s, enum elf_machine kind,
 		       struct err *e);
 /* rest: what follows the gallery's name, "" or "/images/...".  Caller frees. */
 char *baked_path(const struct session *s, const char *rest);
+
+/* The name of that group.  Caller frees. */
+char *baked_group(const struct session *s);
+/* 1: it is there, a bake's, and *since is told ("once", where nothing says it), which
+ * the caller frees; 0: not, or nobody may look there; -1. */
+int baked_group_left(struct session *s, char **since, struct err *e);
+/* Nothing in it is somebody else's, and so nobody's to delete; else -1 with what. */
+int baked_only_ours(struct session *s, const char *group, struct err *e);
 
 /* All of one definition, NULL: of all; none where there is no gallery.  Release l
  * either way. */
