@@ -29,7 +29,7 @@ struct baked {
 	int64_t gib;	/* of its disk, 0: not known */
 	bool here;	/* replicated to LOCATION */
 	struct buf use; /* what has it as its image, see baked_use() */
-	size_t agents;	/* among that, how many of the scale set's machines */
+	size_t agents;	/* for that: of one scale set's machines */
 };
 
 struct baked_list {
@@ -58,7 +58,8 @@ int baked_only_ours(struct session *s, const char *group, struct err *e);
 int baked_read(struct session *s, const char *definition, struct baked_list *l,
 	       struct err *e);
 void baked_release(struct baked_list *l);
-/* Fill in which machines and models of scale sets have which. */
+/* Fill in which machines and models of scale sets have which, and whether what is in
+ * parameters/, or IMAGE, names it. */
 int baked_use(struct session *s, struct baked_list *l, struct err *e);
 /* The one of that number; NULL: none. */
 struct baked *baked_find(const struct baked_list *l, const char *version);
