@@ -14,6 +14,9 @@
 #define IMAGE_GONE \
 	"the publisher has withdrawn that version: 'azswarm deploy-compute' takes " \
 	"the latest for machines made from now on"
+#define IMAGE_TYPE \
+	"IMAGE=marketplace, or the id of the image that it has, then 'azswarm " \
+	"params' and the same again"
 
 /* The first row whose pattern (str_glob) fits the code counts: Linked...  and
  * Zonal... want the same as theirs, while there are quotas of many things.
@@ -43,6 +46,9 @@ static const struct {
 	{ "*AllocationFailed", ROOM },
 	{ "OverconstrainedAllocationRequest", ROOM },
 	{ "OverconstrainedZonalAllocationRequest", ROOM },
+	{ "GalleryImageNotFound",
+	  "'azswarm params' chooses an image that is there, 'azswarm "
+	  "deploy-compute' makes machines of it" },
 	{ "*ImageNotFound", IMAGE_GONE },
 	{ "ImageVersionDeprecated", IMAGE_GONE },
 	{ "AuthorizationPermissionMismatch",
@@ -88,6 +94,16 @@ static const struct {
 	  "again" },
 };
 
+/* Of OperationNotAllowed, which is said of many things, the words tell what it is
+ * about; this is a hint, and nothing is decided by it.  A model of the marketplace's
+ * image may not become one of a gallery's everywhere, nor back. */
+static bool is_image_type(const struct err *e)
+{
+	return err_is(e, "OperationNotAllowed") &&
+	       str_find(str_of(e->msg), STR("The Image type for a Virtual Machine "
+					    "Scale Set may not be changed")) >= 0;
+}
+
 bool advice(const struct err *e, struct buf *out)
 {
 	if (err_is(e, AZURE_OUTCOME_UNKNOWN)) {
@@ -96,6 +112,10 @@ bool advice(const struct err *e, struct buf *out)
 	}
 	if (e->kind != ERR_AZURE && e->kind != ERR_AUTH)
 		return false;
+	if (is_image_type(e)) {
+		buf_adds(out, IMAGE_TYPE);
+		return true;
+	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct str rest = str_of(table[i].advice), head;
 

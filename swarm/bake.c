@@ -50,11 +50,11 @@
 #define PUBLISH_MS (4 * 3600000)
 #define LOOK_MS 10000
 
-/* of the group: "x64-trusted/0.2.2026113000", and what went into it */
-#define TAG_BAKE "azswarm-bake"
+/* of the group: its version, and what went into it */
+#define TAG_BAKE BAKED_TAG_BAKE
 #define TAG_OF "azswarm-of"
 #define TAG_BY "azswarm-by"
-#define TAG_SINCE "azswarm-since"
+#define TAG_SINCE BAKED_TAG_SINCE
 
 struct bake {
 	struct session *s;
@@ -185,7 +185,7 @@ static int choose(struct bake *b, struct err *e)
 	    (b->definition = baked_definition(b->s, b->kind, e)) == NULL ||
 	    choose_base(b, e) < 0 || choose_number(b, e) < 0)
 		return -1;
-	b->group = xasprintf("%s-bake", settings_get(set, S_COMPUTE_GROUP));
+	b->group = baked_group(b->s);
 	b->of = xasprintf("%.12s %s %s", b->program->sha256,
 			  settings_get(set, S_DOCKER_CHANNEL), b->base);
 	return 0;
@@ -716,32 +716,11 @@ static int step_publish(struct bake *b, struct err *e)
 
 /* ---- the group of its own ---- */
 
-/* What somebody else has put there is nobody's to delete. */
-static int only_ours(struct bake *b, struct err *e)
-{
-	char *path = azure_path(
-		&b->s->az,
-		"/resourceGroups/%s/resources?api-version=" API_RESOURCES,
-		b->group);
-	struct azure_reply r = { 0 };
-	const cJSON *item;
-	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
-
-	cJSON_ArrayForEach(item, json_get(r.doc, "value"))
-		if (!str_istarts(str_of(json_str_opt(item, "name", "")),
-				 STR(MACHINE)))
-			rc = err_set(e, ERR_DATA,
-				     "resource group %s stays: %s in it is not of a "
-				     "bake-image; move that, and the same again",
-				     b->group, json_str_opt(item, "name", ""));
-	azure_reply_release(&r);
-	free(path);
-	return rc;
-}
-
 static int delete_group(struct bake *b, struct err *e)
 {
-	return only_ours(b, e) < 0 ? -1 : swarm_group_delete(b->s, b->group, e);
+	return baked_only_ours(b->s, b->group, e) < 0 ?
+		       -1 :
+		       swarm_group_delete(b->s, b->group, e);
 }
 
 /* ---- what was begun before ---- */

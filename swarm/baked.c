@@ -16,6 +16,7 @@
 #define GALLERY_NAME_MAX 80
 #define VERSIONS_MAX 1000 /* of a gallery */
 #define USE_MAX 512
+#define BAKE "bake" /* what all in a bake's group is called, and begins with */
 
 /* ---- names ---- */
 
@@ -55,6 +56,57 @@ char *baked_path(const struct session *s, const char *rest)
 
 	free(gallery);
 	return path;
+}
+
+/* ---- the group of a bake ---- */
+
+char *baked_group(const struct session *s)
+{
+	return xasprintf("%s-" BAKE, settings_get(s->set, S_COMPUTE_GROUP));
+}
+
+int baked_group_left(struct session *s, char **since, struct err *e)
+{
+	char *group = baked_group(s), *path = swarm_group_path(s, group);
+	struct azure_reply r = { 0 };
+	const cJSON *tags;
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	tags = json_get(r.doc, "tags");
+	if (rc == 0 && json_get(tags, BAKED_TAG_BAKE) != NULL) {
+		*since = xstrdup(json_str_opt(tags, BAKED_TAG_SINCE, "once"));
+		rc = 1;
+	}
+	/* with a role in the cluster's own groups nobody bakes */
+	if (rc < 0 && err_is(e, "AuthorizationFailed")) {
+		err_clear(e);
+		rc = 0;
+	}
+	azure_reply_release(&r);
+	free(path);
+	free(group);
+	return rc;
+}
+
+int baked_only_ours(struct session *s, const char *group, struct err *e)
+{
+	char *path = azure_path(
+		&s->az,
+		"/resourceGroups/%s/resources?api-version=" API_RESOURCES, group);
+	struct azure_reply r = { 0 };
+	const cJSON *item;
+	int rc = azure_call(&s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+
+	cJSON_ArrayForEach(item, json_get(r.doc, "value"))
+		if (!str_istarts(str_of(json_str_opt(item, "name", "")),
+				 STR(BAKE)))
+			rc = err_set(e, ERR_DATA,
+				     "resource group %s stays: %s in it is not of a "
+				     "bake-image; move that, and the same again",
+				     group, json_str_opt(item, "name", ""));
+	azure_reply_release(&r);
+	free(path);
+	return rc;
 }
 
 /* ---- versions ---- */
@@ -221,11 +273,17 @@ struct baked *baked_find(const struct baked_list *l, const char *version)
 
 /* ---- who has them ---- */
 
+static bool is_state(const struct baked *b, const char *state)
+{
+	return str_ieqz(str_of(b->state), state);
+}
+
 struct use {
 	struct session *s;
 	struct baked_list *l;
 	const char *what;  /* "scale set ", "" */
 	const char *image; /* where it stands */
+	cJSON *sets;	   /* ids: those of others that are of this gallery */
 };
 
 /* "/subscriptions/S/resourceGroups/GROUP/..." */
@@ -247,42 +305,84 @@ static struct str definition_of(struct str id)
 	return at < 0 ? STR_NULL : str_head(id, (size_t)at);
 }
 
-/* A definition in place of a version is the newest that it has. */
-static bool has_image(const struct use *u, size_t i, const char *image)
+/* A definition in place of a version is the newest that is whole, or exact, the one
+ * that it was for who was made of it; "": nothing says so. */
+static bool has_image(const struct baked_list *l, size_t i, const char *image,
+		      const char *exact)
 {
-	const struct baked *b = &u->l->list[i];
+	const struct baked *b = &l->list[i];
 	struct str definition = definition_of(str_of(b->id));
 
 	if (str_ieqz(str_of(b->id), image))
 		return true;
+	if (definition.n == 0 || !str_ieqz(definition, image))
+		return false;
+	if (*exact != '\0')
+		return strcmp(b->version, exact) == 0;
 	for (size_t k = 0; k < i; k++)
-		if (strcmp(u->l->list[k].definition, b->definition) == 0)
+		if (strcmp(l->list[k].definition, b->definition) == 0 &&
+		    is_state(&l->list[k], "Succeeded"))
 			return false;
-	return definition.n > 0 && str_ieqz(definition, image);
+	return is_state(b, "Succeeded");
+}
+
+static bool is_of_gallery(const struct baked_list *l, const char *image)
+{
+	struct str id = str_of(l->list[0].id);
+	ptrdiff_t at = str_find(id, STR("/images/"));
+
+	return at > 0 && str_istarts(str_of(image), str_head(id, (size_t)at + 1));
+}
+
+/* Ours, whose machines are looked at whatever its model is? */
+static bool is_our_set(const struct session *s, const cJSON *doc)
+{
+	return str_ieqz(group_of(json_text(doc, "id")),
+			settings_get(s->set, S_COMPUTE_GROUP)) &&
+	       str_ieqz(str_of(json_text(doc, "name")),
+			settings_get(s->set, S_VMSS_NAME));
+}
+
+static void __attribute__((format(printf, 2, 3)))
+add_use(struct baked *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (b->use.n > 0)
+		buf_adds(&b->use, ", ");
+	va_start(ap, fmt);
+	buf_vaddf_cut(&b->use, fmt, ap);
+	va_end(ap);
 }
 
 static int take_use(void *ctx, const cJSON *doc, struct err *e)
 {
 	struct use *u = ctx;
-	const char *image = json_str_opt(doc, u->image, "");
-	struct str group = group_of(json_str_opt(doc, "id", ""));
+	const cJSON *reference = json_at(doc, u->image);
+	const char *image = json_text(reference, "id");
+	struct str group = group_of(json_text(doc, "id"));
 	bool ours = str_ieqz(group, settings_get(u->s->set, S_COMPUTE_GROUP));
 
 	(void)e;
+	if (*image == '\0')
+		return 0;
 	for (size_t i = 0; i < u->l->n; i++) {
-		struct buf *use = &u->l->list[i].use;
+		struct baked *b = &u->l->list[i];
 
-		if (*image == '\0' || !has_image(u, i, image))
+		if (!has_image(u->l, i, image,
+			       json_text(reference, "exactVersion")))
 			continue;
-		if (u->what == NULL) {
-			u->l->list[i].agents++;
-			continue;
-		}
-		buf_addf(use, "%s%s%s", use->n > 0 ? ", " : "", u->what,
-			 json_str_opt(doc, "name", ""));
-		if (!ours)
-			buf_addf(use, " in %.*s", STR_ARG(group));
+		if (u->what == NULL)
+			b->agents++;
+		else if (ours)
+			add_use(b, "%s%s", u->what, json_text(doc, "name"));
+		else
+			add_use(b, "%s%s in %.*s", u->what,
+				json_text(doc, "name"), STR_ARG(group));
 	}
+	if (u->sets != NULL && is_of_gallery(u->l, image) &&
+	    !is_our_set(u->s, doc))
+		json_add_str(u->sets, NULL, json_text(doc, "id"));
 	return 0;
 }
 
@@ -296,48 +396,102 @@ static int list_use(struct use *u, char *path, const char *const *want,
 	return rc;
 }
 
-#define OF_SET \
-	"properties.virtualMachineProfile.storageProfile.imageReference.id"
-#define OF_MACHINE "properties.storageProfile.imageReference.id"
+/* The machines of one scale set, each of what it was made of; frees path.  where:
+ * " in GROUP", "" for ours. */
+static int list_agents(struct use *u, char *path, const char *where, struct err *e)
+{
+	int rc;
+
+	for (size_t i = 0; i < u->l->n; i++)
+		u->l->list[i].agents = 0;
+	rc = list_there(u->s, path, take_use, u, e);
+	for (size_t i = 0; i < u->l->n; i++)
+		if (u->l->list[i].agents > 0)
+			add_use(&u->l->list[i], "%zu agents%s",
+				u->l->list[i].agents, where);
+	free(path);
+	return rc;
+}
+
+#define OF_SET "properties.virtualMachineProfile.storageProfile.imageReference"
+#define OF_MACHINE "properties.storageProfile.imageReference"
+#define MACHINES_OF "/virtualMachines?api-version=" API_COMPUTE
+
+static int azure_use(struct use *u, struct err *e)
+{
+	static const char *const of_sets[] = { "id", "name", OF_SET ".id", NULL };
+	static const char *const of_machines[] = {
+		"id", "name", OF_MACHINE ".id", OF_MACHINE ".exactVersion", NULL
+	};
+	const struct azure *az = &u->s->az;
+	cJSON *sets = cJSON_CreateArray();
+	const cJSON *id;
+	int rc;
+
+	u->what = "scale set ";
+	u->image = OF_SET;
+	u->sets = sets;
+	rc = list_use(u,
+		      azure_path(az,
+				 "/providers/Microsoft.Compute/"
+				 "virtualMachineScaleSets?api-version=" API_COMPUTE),
+		      of_sets, e);
+	u->what = "";
+	u->image = OF_MACHINE;
+	u->sets = NULL;
+	if (rc == 0)
+		rc = list_use(u,
+			      azure_path(az,
+					 "/providers/Microsoft.Compute/"
+					 "virtualMachines?api-version=" API_COMPUTE),
+			      of_machines, e);
+	/* those of before the model was another are made anew of what they have */
+	u->what = NULL;
+	if (rc == 0)
+		rc = list_agents(u, instances_path(u->s, MACHINES_OF), "", e);
+	cJSON_ArrayForEach(id, sets) {
+		struct str group = group_of(id->valuestring);
+		char *where = xasprintf(" in %.*s", STR_ARG(group));
+
+		if (rc == 0)
+			rc = list_agents(
+				u, xasprintf("%s" MACHINES_OF, id->valuestring),
+				where, e);
+		free(where);
+	}
+	json_free(sets);
+	return rc;
+}
+
+/* The next deployment of here makes machines of it. */
+static void named_here(const struct session *s, struct baked_list *l)
+{
+	cJSON *doc = params_there();
+	const cJSON *p = json_get(doc, "parameters");
+	const char *image = settings_get(s->set, S_IMAGE);
+	const char *const there[] = {
+		json_text(json_get(p, "agentImageVersion"), "value"),
+		json_text(json_get(p, "masterImageVersions"), "value[0]"),
+	};
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (has_image(l, i, there[0], "") || has_image(l, i, there[1], ""))
+			add_use(&l->list[i], PARAMETERS_FILE);
+		if (has_image(l, i, image, ""))
+			add_use(&l->list[i], "IMAGE");
+	}
+	json_burn(doc);
+}
 
 int baked_use(struct session *s, struct baked_list *l, struct err *e)
 {
-	static const char *const of_sets[] = { "id", "name", OF_SET, NULL };
-	static const char *const of_machines[] = { "id", "name", OF_MACHINE,
-						   NULL };
-	struct use u = { .s = s, .l = l, .what = "scale set ", .image = OF_SET };
-	char *agents;
-	int rc;
+	struct use u = { .s = s, .l = l };
 
 	if (l->n == 0)
 		return 0;
-	if (list_use(&u,
-		     azure_path(&s->az,
-				"/providers/Microsoft.Compute/"
-				"virtualMachineScaleSets?api-version=" API_COMPUTE),
-		     of_sets, e) < 0)
+	if (azure_use(&u, e) < 0)
 		return -1;
-	u.what = "";
-	u.image = OF_MACHINE;
-	if (list_use(&u,
-		     azure_path(&s->az, "/providers/Microsoft.Compute/"
-					"virtualMachines?api-version=" API_COMPUTE),
-		     of_machines, e) < 0)
-		return -1;
-	/* those of before the model was another are made anew of what they have */
-	agents = instances_path(s, "/virtualMachines?api-version=" API_COMPUTE);
-	u.what = NULL;
-	rc = list_there(s, agents, take_use, &u, e);
-	free(agents);
-	if (rc < 0)
-		return -1;
-	for (size_t i = 0; i < l->n; i++) {
-		struct buf *use = &l->list[i].use;
-
-		if (l->list[i].agents > 0)
-			buf_addf(use, "%s%zu agents", use->n > 0 ? ", " : "",
-				 l->list[i].agents);
-	}
+	named_here(s, l);
 	return 0;
 }
 
@@ -357,11 +511,6 @@ int baked_remove(struct session *s, const struct baked *b, struct err *e)
 	free(what);
 	free(path);
 	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
-}
-
-static bool is_state(const struct baked *b, const char *state)
-{
-	return str_ieqz(str_of(b->state), state);
 }
 
 int baked_prune(struct session *s, const char *definition, const char *keep,

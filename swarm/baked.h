@@ -16,6 +16,11 @@
 #define BAKED_TAG_BASE "azswarm-base"	    /* "server 24.04.202611120" */
 #define BAKED_TAG_CHANNEL "azswarm-docker"  /* DOCKER_CHANNEL */
 
+/* Of the group in which a bake makes its machine: "x64-trusted/0.2.2026113000", and
+ * when that was begun. */
+#define BAKED_TAG_BAKE "azswarm-bake"
+#define BAKED_TAG_SINCE "azswarm-since"
+
 struct baked {
 	char *id, *version, *definition;
 	char *state; /* "Succeeded", "Creating", "Failed", ... */
@@ -24,7 +29,7 @@ struct baked {
 	int64_t gib;	/* of its disk, 0: not known */
 	bool here;	/* replicated to LOCATION */
 	struct buf use; /* what has it as its image, see baked_use() */
-	size_t agents;	/* among that, how many of the scale set's machines */
+	size_t agents;	/* for that: of one scale set's machines */
 };
 
 struct baked_list {
@@ -40,12 +45,21 @@ char *baked_definition(const struct session *s, enum elf_machine kind,
 /* rest: what follows the gallery's name, "" or "/images/...".  Caller frees. */
 char *baked_path(const struct session *s, const char *rest);
 
+/* The name of that group.  Caller frees. */
+char *baked_group(const struct session *s);
+/* 1: it is there, a bake's, and *since is told ("once", where nothing says it), which
+ * the caller frees; 0: not, or nobody may look there; -1. */
+int baked_group_left(struct session *s, char **since, struct err *e);
+/* Nothing in it is somebody else's, and so nobody's to delete; else -1 with what. */
+int baked_only_ours(struct session *s, const char *group, struct err *e);
+
 /* All of one definition, NULL: of all; none where there is no gallery.  Release l
  * either way. */
 int baked_read(struct session *s, const char *definition, struct baked_list *l,
 	       struct err *e);
 void baked_release(struct baked_list *l);
-/* Fill in which machines and models of scale sets have which. */
+/* Fill in which machines and models of scale sets have which, and whether what is in
+ * parameters/, or IMAGE, names it. */
 int baked_use(struct session *s, struct baked_list *l, struct err *e);
 /* The one of that number; NULL: none. */
 struct baked *baked_find(const struct baked_list *l, const char *version);

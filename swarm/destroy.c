@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "swarm/baked.h"
 #include "swarm/marker.h"
 #include "swarm/swarm.h"
 
@@ -112,6 +113,26 @@ static int destroy_one(struct session *s, enum setting which, const char *holds,
 	return rc < 0 ? -1 : swarm_group_delete(s, group, e);
 }
 
+/* A bake that was cut off has left its machine, which is billed. */
+static int delete_bake(struct session *s, struct err *e)
+{
+	char *group = baked_group(s), *since = NULL;
+	int rc = baked_group_left(s, &since, e);
+
+	if (rc > 0) {
+		ui_say(s->ui,
+		       "resource group %s is there, of a bake-image that was begun "
+		       "%s: it goes, too",
+		       group, since);
+		rc = baked_only_ours(s, group, e) < 0 ?
+			     -1 :
+			     swarm_group_delete(s, group, e);
+	}
+	free(since);
+	free(group);
+	return rc;
+}
+
 /* With its machines gone, the next deployment may found again.  What stays of it
  * hurts nobody: `params` sees it, and begins a new life. */
 static void forget_founding(struct session *s)
@@ -132,7 +153,7 @@ int cmd_destroy_compute(struct session *s, int argc, char **argv, struct err *e)
 		return -1;
 	if (!s->no_wait)
 		forget_founding(s);
-	return 0;
+	return delete_bake(s, e);
 }
 
 int cmd_destroy_storage(struct session *s, int argc, char **argv, struct err *e)
@@ -154,7 +175,7 @@ int cmd_destroy_cluster(struct session *s, int argc, char **argv, struct err *e)
 	(void)argc, (void)argv;
 	free(what);
 	if (rc < 0 || swarm_group_delete(s, compute, e) < 0 ||
-	    swarm_group_delete(s, storage, e) < 0)
+	    delete_bake(s, e) < 0 || swarm_group_delete(s, storage, e) < 0)
 		return -1;
 	if (file_exists("keys") || file_exists("parameters"))
 		ui_say(s->ui, "keys/ and parameters/ are still here; "

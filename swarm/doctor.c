@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "swarm/baked.h"
 #include "swarm/doctor.h"
 #include "swarm/swarm.h"
 
@@ -84,10 +85,32 @@ void doctor_skipped(struct doctor *d, const char *name, const struct err *e)
 	doctor_say(d, DOCTOR_SKIPPED, name, "", "not asked: %s", e->msg);
 }
 
+static void look_at_bake(struct doctor *d)
+{
+	char *group = baked_group(d->s), *since = NULL, *name;
+	struct err e = ERR_INIT;
+	int rc = baked_group_left(d->s, &since, &e);
+
+	name = xasprintf("resource group %s", group);
+	if (rc < 0)
+		doctor_skipped(d, name, &e);
+	else if (rc > 0)
+		doctor_say(d, DOCTOR_WARNING, name,
+			   "'azswarm bake-image' ends it, 'azswarm down' deletes "
+			   "it with all the rest",
+			   "has the machine of a bake-image that was begun %s, "
+			   "which is billed",
+			   since);
+	free(name);
+	free(since);
+	free(group);
+}
+
 static void survey(struct doctor *d)
 {
 	struct err e = ERR_INIT;
 
+	look_at_bake(d);
 	if (survey_azure(d->s, &d->survey, &e) < 0) {
 		doctor_failed(d, "what is deployed", &e, "");
 		d->no_survey = e;

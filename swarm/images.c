@@ -19,6 +19,7 @@
 
 #define LATEST "latest"
 #define VERSION_MAX 40
+#define LOOK_MS 5000
 
 static const char *text_of(const cJSON *parameters, const char *name)
 {
@@ -94,7 +95,10 @@ static int take_version(void *ctx, const cJSON *vm, struct err *e)
 		json_str_opt(image, "id", json_str_opt(image, "version", LATEST));
 
 	(void)e;
-	json_set(ctx, json_str_opt(vm, "name", ""), cJSON_CreateString(version));
+	json_set(ctx, json_str_opt(vm, "name", ""),
+		 json_is(vm, "properties.provisioningState", "Deleting") ?
+			 cJSON_CreateNull() :
+			 cJSON_CreateString(version));
 	return 0;
 }
 
@@ -102,7 +106,8 @@ cJSON *masters_there(struct session *s, bool there, struct err *e)
 {
 	static const char *const want[] = {
 		"name", "properties.storageProfile.imageReference.version",
-		"properties.storageProfile.imageReference.id", NULL
+		"properties.storageProfile.imageReference.id",
+		"properties.provisioningState", NULL
 	};
 	char *path = azure_path(&s->az,
 				"/resourceGroups/%s/providers/Microsoft.Compute/"
@@ -117,6 +122,51 @@ cJSON *masters_there(struct session *s, bool there, struct err *e)
 	}
 	free(path);
 	return versions;
+}
+
+/* The first of those n masters that is on its way out. */
+static bool going_one(const cJSON *there, int64_t n, char name[24])
+{
+	for (int i = 0; i < n && i < LAYOUT_MASTERS_MAX; i++) {
+		snprintf(name, 24, "master%d", i);
+		if (cJSON_IsNull(json_get(there, name)))
+			return true;
+	}
+	return false;
+}
+
+/* masters_there(), none of the first n being deleted: such a one would get neither
+ * another image nor customData, and be gone in the middle of it. */
+static cJSON *masters_settled(struct session *s, bool there, int64_t n,
+			      struct err *e)
+{
+	const struct azure_clock *clock = &s->az.clock;
+	int64_t began = clock->now(clock->ctx);
+	bool said = false;
+	cJSON *known;
+	char name[24];
+
+	while ((known = masters_there(s, there, e)) != NULL &&
+	       going_one(known, n, name)) {
+		json_free(known);
+		if (!said)
+			ui_say(s->ui,
+			       "%s is being deleted, waiting until it is gone",
+			       name);
+		said = true;
+		if (clock->now(clock->ctx) - began > OPERATION_LIMIT_MS) {
+			err_set(e, ERR_TIMEOUT,
+				"%s is still being deleted; it goes on in Azure, "
+				"and this command may be run again",
+				name);
+			return NULL;
+		}
+		if (clock->wait(clock->ctx, clock->now(clock->ctx) + LOOK_MS,
+				"a master that is being deleted to be gone",
+				began, e) < 0)
+			return NULL;
+	}
+	return known;
 }
 
 /* ---- both ---- */
@@ -185,7 +235,7 @@ int images_resolve(struct session *s, cJSON *body, bool there, cJSON **left,
 	char *master = NULL, *agent = NULL;
 	int rc = -1;
 
-	if ((known = masters_there(s, there, e)) == NULL ||
+	if ((known = masters_settled(s, there, n, e)) == NULL ||
 	    (agent = version_of(s, image, for_agents, of_agents, e)) == NULL)
 		goto out;
 	master = strcmp(of_masters, of_agents) == 0 &&

@@ -10,7 +10,8 @@
  */
 
 /* {"master0": version of its image, ...}: the masters that Azure has, none where
- * there is no group.  Caller frees; NULL with e.  (swarm/images.c) */
+ * there is no group; null in place of a version: it is being deleted.  Caller frees;
+ * NULL with e.  (swarm/images.c) */
 cJSON *masters_there(struct session *s, bool there, struct err *e);
 
 /* Their public addresses, as Azure has them now: a connection that is kept knows

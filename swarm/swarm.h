@@ -180,9 +180,9 @@ const char *images_short(const char *version);
  * Put into body, the deployment's, which masters are new (only they are sent
  * customData) and the versions of images: for agents and for new masters the one
  * that `params` chose, or else the latest there is, which is said, and for each
- * master that is there its own, for Azure refuses another.  there: the resource
- * group is.  Where Azure does not tell the latest, that is said, and the template's
- * "latest" stays.
+ * master that is there its own, for Azure refuses another; one that is being deleted
+ * is waited for, until it is gone.  there: the resource group is.  Where Azure does
+ * not tell the latest, that is said, and the template's "latest" stays.
  *
  * left: gets the masters that are there and too many, an array for the caller to
  * free, which may be empty.

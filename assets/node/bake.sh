@@ -42,7 +42,7 @@ program() {
 quiet_down() {
 	for unit in docker.socket docker.service containerd.service \
 		unattended-upgrades.service apt-daily.timer apt-daily-upgrade.timer \
-		walinuxagent.service waagent.service rsyslog.service syslog.socket \
+		snapd.socket snapd.service walinuxagent.service waagent.service rsyslog.service syslog.socket \
 		cron.service systemd-random-seed.service; do
 		quiet systemctl stop $unit
 	done
@@ -72,6 +72,29 @@ provisioning() {
 		/etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* \
 		/etc/udev/rules.d/70-persistent-net.rules /var/lib/dhcp/* \
 		/var/lib/dhclient/* /var/lib/dhcpcd/* /var/lib/NetworkManager/*
+}
+
+# snapd's keys and its serial number: it asks for others, as on a new machine.  What
+# is installed stays
+snaps() {
+	at=/var/lib/snapd
+	[ -s $at/state.json ] || return 0
+	python3 - >/dev/null 2>&1 <<-'END'
+		import json, os
+		path = "/var/lib/snapd/state.json"
+		state = json.load(open(path))
+		device = (state["data"].get("auth") or {}).get("device") or {}
+		gone = [device.pop(k, "") for k in ("serial", "key-id", "session-macaroon")]
+		text = json.dumps(state)
+		for word in gone:
+		    if len(word) > 7:
+		        text = text.replace(word, "")
+		new = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+		with os.fdopen(new, "w") as f:
+		    f.write(text)
+		os.rename(path + ".new", path)
+	END
+	rm -rf $at/device/* $at/assertions/asserts-v0/serial
 }
 
 # user NAME: who signed in for this
@@ -124,7 +147,7 @@ look() {
 	for at in /etc/azswarm /etc/ssh/ssh_host_*_key /home/"$1" /root/.ssh/* \
 		/var/lib/cloud/instance* /var/lib/cloud/seed/* /var/lib/waagent/* \
 		/var/lib/docker/* /var/lib/containerd/* /etc/docker/key.json \
-		/var/lib/swarm-* /var/log/journal/* /var/lib/systemd/random-seed \
+		/var/lib/snapd/device/* /var/lib/swarm-* /var/log/journal/* /var/lib/systemd/random-seed \
 		/swapfile; do
 		[ ! -e "$at" ] || echo "left $at"
 	done
@@ -151,8 +174,13 @@ scan() {
 clean() {
 	printf %s "$2" | base64 -d >$dir/secrets
 	{ cat /etc/machine-id && echo "$1"; } >>$dir/secrets
+	# .../serial/BRAND/MODEL/SERIAL/active
+	for at in /var/lib/snapd/assertions/asserts-v0/serial/*/*/????????*/; do
+		[ ! -d "$at" ] || basename "$at"
+	done >>$dir/secrets
 	quiet_down
 	engine
+	snaps
 	provisioning
 	user "$1"
 	identity

@@ -3,10 +3,10 @@
 # planted where they are known to be are gone, and those where nobody thinks of are
 # found.  On a machine that has booted, with the agent: sh/baked.
 # time: 120
-# needs: root, overlayfs
+# needs: root, overlayfs, jq
 . "$SRCDIR/tests/lib.sh"
 need_root
-need unshare
+need unshare jq
 [ -x "$SRCDIR/assets/machines/nspawn" ] || skip_all 'no machines'
 
 if [ -z "${BOXED-}" ]; then
@@ -58,8 +58,13 @@ known='/etc/azswarm/node.json /etc/azswarm/binary.url /etc/ssh/ssh_host_ecdsa_ke
 	/var/lib/dhcp/dhclient.eth0.leases /etc/netplan/50-cloud-init.yaml /etc/sudoers.d/90-cloud-init-users
 	/etc/sudoers.d/waagent /var/spool/cron/crontabs/'"$user"' /swapfile /var/cache/apt/pkgcache.bin
 	/etc/cloud/cloud.cfg.d/90_azure.cfg /var/lib/systemd/coredump/core.x'
+snapd=/var/lib/snapd serial=5b1d8f02-77aa-4c0e-9d5f-0c1e2a3b4c5d
 trace()
 {
+	mkdir -p "$root$snapd/device/private-keys-v1" "$root$snapd/assertions/asserts-v0/serial/generic/classic/$serial"
+	plant $snapd/device/private-keys-v1/abc $snapd/assertions/asserts-v0/serial/generic/classic/$serial/active
+	printf '{"data":{"auth":{"device":{"brand":"generic","model":"classic","serial":"%s","key-id":"%s"}},"snaps":{"core":1}},
+		"tasks":{"1":{"data":{"serial-setup":"serial: %s"}}}}' $serial $key $serial >"$root$snapd/state.json"
 	chroot "$root" useradd -m -s /bin/bash -G sudo $user || not_ok 'a user' "$?"
 	plant /home/$user/.ssh/authorized_keys /home/$user/.bash_history
 	# shellcheck disable=SC2086
@@ -89,6 +94,9 @@ same 'no key is left' '' "$(has $key)"
 same 'nor the user' '' "$(has $user)"
 same 'nor the id' '' "$(has $id)"
 same 'nobody may sign in' '' "$(awk -F: '$3 >= 1000 && $3 < 60000 {print $1}' "$root/etc/passwd")"
+same 'nor what snapd is to the store' '' "$(has $serial)"
+same 'which keeps what is installed' '[{"brand":"generic","model":"classic"},{"core":1}]' \
+	"$(jq -c '[.data.auth.device, .data.snaps]' "$root$snapd/state.json")"
 same 'folders stay' 'apt docker containerd log tmp' "$(cd "$root/var" && for d in cache/apt lib/docker lib/containerd log tmp; do
 	[ ! -d "$d" ] || basename $d; done | xargs)"
 same 'machine-id is empty, as at a first boot' 0 "$(wc -c <"$root/etc/machine-id")"
@@ -106,7 +114,9 @@ done
 echo "a $key b" >"$root/opt/of/somebody"
 printf 'bin\0%s\0' $user >"$root/usr/share/doc/readme"
 echo "id=$id" >"$root/var/lib/vendor/state"
-same 'each is found' 'end left /opt/of/somebody left /usr/share/doc/readme left /var/lib/vendor/state' "$(clean | sort | xargs)"
+# its serial number, too: where it cannot be taken out, and elsewhere
+stub python3 'exit 1'
+same 'each is found' 'end left /opt/of/somebody left /usr/share/doc/readme left /var/lib/snapd/state.json left /var/lib/vendor/state' "$(clean | sort | xargs)"
 
 # who could not look has not seen that there is nothing
 trace

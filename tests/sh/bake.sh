@@ -246,12 +246,54 @@ for n in 1 2 3; do
 done
 "$AZSWARM" destroy-compute --confirm swarm-cluster --quiet
 bake
-before=$(sed -n "s/^image \(0[^:]*\):.*/\1/p" out)
+before=$(sed -n "s/^image \(0[^: ]*\):.*/\1/p" out)
 same 'an older program keeps what it has just baked' "$before" \
 	"$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 1 | grep -xF "$before")"
 bake
-now=$(sed -n "s/^image \(0[^:]*\):.*/\1/p" out)
+now=$(sed -n "s/^image \(0[^: ]*\):.*/\1/p" out)
 check "the next number is greater, whatever has gone: $before, $now" test "${now##*.}" -gt "${before##*.}"
 expect 'and no machine is left' 0 '' "$AZSWARM" destroy-cluster --confirm swarm-cluster
 check 'nor a gallery' sh -c '! jq -r "keys[]" azure/state.json | grep -qi galler'
+
+# ---- IMAGE is a definition ----
+
+used()		# WORDS: the numbers of those whose use has them
+{
+	"$AZSWARM" baked-images --output tsv 2>/dev/null | grep -F "$1" | cut -f 1 | sed "s/^$today//" | sort | xargs
+}
+"$AZSWARM" deploy-storage --quiet
+bake || not_ok 'once more' "$(tail -n 1 out)"
+expect 'params: a definition' 0 'as IMAGE says' "$AZSWARM" params --image "$definition"
+expect 'a cluster of it' 0 master0 "$AZSWARM" deploy-compute
+for n in 1 2; do
+	bake || not_ok "of a definition, $n" "$(tail -n 1 out)"
+done
+cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":20000,"times":1}' 'PUT .*/x64-trusted/versions/'
+same 'the newest that is whole is what is next' 02 "$(used 'scale set agents')"
+bake || not_ok 'of a definition, 3' "$(tail -n 1 out)"
+same 'what machines were made of stays' '00 01 02 03' "$(kept)"
+check 'which is said' grep -q "^image ${today}00 stays: master0, 1 agents$" out
+same 'the newest is what is next' 03 "$(used 'scale set agents')"
+
+# ---- what is named here ----
+
+"$AZSWARM" params --image "$definition/versions/${today}01" --quiet
+expect 'rm: not what parameters/ names' 1 "image ${today}01 is in use: parameters/cluster.json; another IMAGE" \
+	"$AZSWARM" baked-images rm "${today}01"
+IMAGE="$definition/versions/${today}02" expect 'rm: nor what IMAGE does' 1 "image ${today}02 is in use: IMAGE; another IMAGE" \
+	"$AZSWARM" baked-images rm "${today}02"
+bake || not_ok 'named, and too many' "$(tail -n 1 out)"
+same 'nor does a bake remove it' '00 01 02 03 04' "$(kept)"
+"$AZSWARM" params --quiet
+expect 'rm: when it is not named any more' 0 "image ${today}01 removed" "$AZSWARM" baked-images rm "${today}01"
+
+# ---- of another cluster with this gallery ----
+
+COMPUTE_GROUP=other-cluster "$AZSWARM" deploy-storage --quiet
+COMPUTE_GROUP=other-cluster "$AZSWARM" params --image "$definition" --quiet
+COMPUTE_GROUP=other-cluster expect 'another cluster of it' 0 master0 "$AZSWARM" deploy-compute
+bake || not_ok 'when there is another' "$(tail -n 1 out)"
+same 'its machines are seen' 04 "$(used '1 agents in other-cluster')"
+expect 'rm: not while they are there' 1 'is in use: master0 in other-cluster, 1 agents in other-cluster' \
+	"$AZSWARM" baked-images rm "${today}04"
 exit $((test_failures != 0))

@@ -117,6 +117,8 @@ line 'too few cores of the family' '^wrong\|quota standardBasv2Family\|9 of 10 i
 faulty "a name that is somebody else's" 1 1 'POST *checkNameAvailability*' \
 	'{"nameAvailable":false,"reason":"AlreadyExists","message":"The storage account is already taken."}'
 line "a name that is somebody else's" '^wrong\|names storage account.*already taken.*\|.*STORAGE_ACCOUNT_NAME'
+faulty 'a bake that was cut off' 0 1 'GET *swarm-cluster-bake*' '{"tags":{"azswarm-bake":"x64/0.2.1","azswarm-since":"2026-11-30T20:45:00Z"}}'
+line 'a bake that was cut off' '^warning\|cluster resource group swarm-cluster-bake\|has the machine of a bake-image that was begun 2026-11-30T20:45:00Z, which is billed\|.azswarm bake-image. ends it'
 faulty "a label that is somebody else's" 1 2 'GET *CheckDnsNameAvailability*' '{"available":false}'
 line "a label that is somebody else's" '^wrong\|names DNS label swarm-cluster-master0\|is taken by somebody else.*\|another COMPUTE_GROUP'
 reap "$azure_at"

@@ -23,6 +23,24 @@ sent()		# what Azure was told of masters since, without the deployment
 		sed -n 's/^\([A-Z]*\) .*\/\(master[0-9][^?]*\)?.*/\1 \2/p' | paste -sd, -
 }
 
+# ---- one that somebody deletes ----
+
+data()		# what it was first made by
+{
+	jq -r '.entries[] | select(.doc.name == "master2") | .doc, .hide | .. | .customData? // empty' azure/state.json |
+		wc -c
+}
+had=$(data)
+check "master2 was made by its customData ($had bytes)" test "$had" -gt 1000
+echo '[{"operation":"*/virtualMachines/master2","delay_ms":4000}]' >azure/faults.json
+(
+	. "$SRCDIR/tests/arm.sh"
+	ask DELETE "$S/resourceGroups/swarm-cluster/providers/Microsoft.Compute/virtualMachines/master2"
+)
+expect 'deploy-compute: it is waited for' 0 'master2 is being deleted, waiting until it is gone' "$AZSWARM" deploy-compute
+rm azure/faults.json
+same 'and is new, made by the same' "$had" "$(data)"
+
 # ---- replace-master ----
 
 raft master0=leader master1=reachable master2=unreachable

@@ -15,6 +15,13 @@
 #define SUB "/subscriptions/S"
 #define GROUP SUB "/resourcegroups/swarm-cluster?api-version=2021-04-01"
 #define STORAGE SUB "/resourcegroups/swarm-storage?api-version=2021-04-01"
+#define BAKE SUB "/resourcegroups/swarm-cluster-bake?api-version=2021-04-01"
+#define IN_BAKE \
+	SUB "/resourceGroups/swarm-cluster-bake/resources?api-version=2021-04-01"
+#define NO_BAKE \
+	{ \
+		"GET " BAKE, 404, .body = NOT_FOUND \
+	}
 #define FORCE \
 	"&forceDeletionTypes=Microsoft.Compute/virtualMachines," \
 	"Microsoft.Compute/virtualMachineScaleSets"
@@ -1029,19 +1036,20 @@ static const struct row {
 	  { { "DELETE " GROUP FORCE, 202, LOCATION },
 	    { GET_OP, 202, LOCATION },
 	    { GET_OP, 200 },
-	    { "GET " GROUP, 404, .body = NOT_FOUND } },
+	    { "GET " GROUP, 404, .body = NOT_FOUND },
+	    NO_BAKE },
 	  .confirm = "swarm-cluster",
 	  .talk = "resource group swarm-cluster deleted, nothing of it is left" },
 	{ "destroy-compute of nothing",
 	  cmd_destroy_compute,
 	  NULL,
-	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND } },
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND }, NO_BAKE },
 	  .confirm = "swarm-cluster",
 	  .talk = "resource group swarm-cluster is not there|!deleted" },
 	{ "destroy-compute, not to be waited for",
 	  cmd_destroy_compute,
 	  NULL,
-	  { { "DELETE " GROUP FORCE, 202, LOCATION } },
+	  { { "DELETE " GROUP FORCE, 202, LOCATION }, NO_BAKE },
 	  .confirm = "swarm-cluster",
 	  .talk = "is being deleted",
 	  .no_wait = true },
@@ -1074,7 +1082,8 @@ static const struct row {
 	      .body = "{\"error\":{\"code\":\"OperationNotAllowed\",\"message\":\"m\"}}" },
 	    { "DELETE " GROUP, 202, LOCATION },
 	    { GET_OP, 200 },
-	    { "GET " GROUP, 404, .body = NOT_FOUND } },
+	    { "GET " GROUP, 404, .body = NOT_FOUND },
+	    NO_BAKE },
 	  .confirm = "swarm-cluster",
 	  .talk = "OperationNotAllowed|once more|swarm-cluster deleted" },
 	{ "destroy-compute, and a lock is on it",
@@ -1092,11 +1101,52 @@ static const struct row {
 	  { { "DELETE " GROUP FORCE, 202, LOCATION },
 	    { GET_OP, 200 },
 	    { "GET " GROUP, 404, .body = NOT_FOUND },
+	    NO_BAKE,
 	    { "DELETE " STORAGE FORCE, 202, LOCATION },
 	    { GET_OP, 200 },
 	    { "GET " STORAGE, 404, .body = NOT_FOUND } },
 	  .confirm = "swarm-cluster",
 	  .talk = "swarm-cluster deleted|swarm-storage deleted|keys/" },
+	{ "destroy-cluster, and a bake was cut off",
+	  cmd_destroy_cluster,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND },
+	    { "GET " BAKE, 200,
+	      .body = "{\"tags\":{\"azswarm-bake\":\"x64/0.2.1\",\"azswarm-since\":"
+		      "\"2026-11-30T20:45:00Z\"}}" },
+	    { "GET " IN_BAKE, 200, .body = VMS("{\"name\":\"bake-nic\"}") },
+	    { "DELETE " BAKE FORCE, 202, LOCATION },
+	    { GET_OP, 200 },
+	    { "GET " BAKE, 404, .body = NOT_FOUND },
+	    { "DELETE " STORAGE FORCE, 404, .body = NOT_FOUND } },
+	  .confirm = "swarm-cluster",
+	  .talk = "begun 2026-11-30T20:45:00Z: it goes, too|"
+		  "swarm-cluster-bake deleted" },
+	{ "destroy-compute, and that has what is somebody's",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND },
+	    { "GET " BAKE, 200,
+	      .body = "{\"tags\":{\"azswarm-bake\":\"x64/0.2.1\"}}" },
+	    { "GET " IN_BAKE, 200, .body = VMS("{\"name\":\"mine\"}") } },
+	  ERR_DATA,
+	  "resource group swarm-cluster-bake stays: mine in it",
+	  .confirm = "swarm-cluster" },
+	{ "destroy-compute, and that is another's group",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND },
+	    { "GET " BAKE, 200, .body = "{\"tags\":{\"mine\":\"yes\"}}" } },
+	  .confirm = "swarm-cluster",
+	  .talk = "!bake" },
+	{ "destroy-compute, by who may not look there",
+	  cmd_destroy_compute,
+	  NULL,
+	  { { "DELETE " GROUP FORCE, 404, .body = NOT_FOUND },
+	    { "GET " BAKE, 403,
+	      .body = "{\"error\":{\"code\":\"AuthorizationFailed\","
+		      "\"message\":\"m\"}}" } },
+	  .confirm = "swarm-cluster" },
 	{ "destroy-cluster: what is wanted is named",
 	  cmd_destroy_cluster,
 	  NULL,
@@ -1193,6 +1243,10 @@ static void run_advice(void)
 		  "OverconstrainedAllocationRequest", "another LOCATION" },
 		{ "no room in a zone for all that is wanted", ERR_AZURE,
 		  "OverconstrainedZonalAllocationRequest", "azswarm sizes" },
+		{ "an image of one's own that is gone", ERR_AZURE,
+		  "GalleryImageNotFound", "azswarm params" },
+		{ "a publisher's image that is gone", ERR_AZURE,
+		  "PlatformImageNotFound", "withdrawn" },
 		{ "keys that are not taken", ERR_AZURE,
 		  "KeyBasedAuthenticationNotPermitted", "key access" },
 		{ "an account's name", ERR_AZURE, "StorageAccountAlreadyTaken",
@@ -1249,6 +1303,29 @@ static void run_advice(void)
 	}
 }
 
+/* OperationNotAllowed is said of many things. */
+static void image_type(void)
+{
+	static const char *const said[] = {
+		"The Image type for a Virtual Machine Scale Set may not be changed.",
+		"Operation could not be completed",
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct buf text = BUF_INIT(1024);
+		struct err e = ERR_INIT;
+		bool got;
+
+		err_refused(&e, ERR_AZURE, "OperationNotAllowed", "", "%s",
+			    said[i]);
+		got = advice(&e, &text) &&
+		      strstr(text.str, "IMAGE=marketplace") != NULL;
+		check_why("advice: another kind of image, by its words",
+			  got == (i == 0) ? "" : said[i]);
+		buf_release(&text);
+	}
+}
+
 /* docker-env's tunnel: how long it waits for somebody to use it. */
 static void idle(void)
 {
@@ -1269,6 +1346,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	json_init();
 	run_advice();
+	image_type();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&rows[i]);
 	idle();
