@@ -13,7 +13,9 @@
 #define LOOK_MS 1000
 #define SETTLED_LOOKS 3 /* an update begins only after it was accepted */
 #define ENDED_LOOKS 5	/* a task that failed has another beside it at once */
-#define JOB_FAILURES 5
+#define NOWHERE_LOOKS 30
+#define MONITOR_MS 5000 /* a new task is watched so long, unless a spec says */
+#define JOB_FAILURES 5	/* of one of its tasks */
 #define UPDATE_TRIES 5
 #define PATIENCE_MAX_MS (24 * 3600000)
 
@@ -186,30 +188,42 @@ int service_remove(struct session *s, struct docker *d, const char *name,
 struct slot {
 	char name[40]; /* "2", or the node's ID */
 	char created[40];
+	bool due;	       /* it runs, or is to */
+	bool gone;	       /* there are to be fewer; Swarm chooses which */
 	bool complete, failed; /* it is, and nobody begins another */
+	bool stopped;	       /* by Swarm, the same */
+	bool fresh;
+	unsigned failures; /* of all its tasks */
 	char why[200];
 };
 #define SLOTS_MAX 2000
 
 struct tasks {
 	const char *service; /* its name */
-	bool job;
-	bool ends;	   /* its restart policy lets a task end */
-	int64_t iteration; /* of a job */
+	bool job, global;
+	bool constrained; /* global, on some nodes: */
+	char constraints[200];
+	bool ends;		   /* its restart policy lets a task end */
+	int64_t iteration;	   /* of a job */
+	struct docker_node *nodes; /* of a global one: that take tasks */
+	size_t n_nodes;
 	struct slot *slots;
 	size_t n_slots;
 	unsigned wanted, running; /* that should run; that do */
 	unsigned fresh;		  /* that do, begun since the change */
-	unsigned done; /* that have completed, and nobody begins again */
+	unsigned slots_due; /* that should have a task, or had their last */
+	unsigned done;	    /* that have completed, and nobody begins again */
+	unsigned fresh_done;
 	const struct slot *failed; /* one that failed, the same; NULL: none */
-	unsigned lost;		   /* how many did */
-	unsigned failures;	   /* tasks of a job that did */
-	char failure[400];	   /* of the newest task that failed */
-	char task[128];		   /* which that is, "web.2" */
+	unsigned failures; /* tasks that did in the slot of a job that had most */
+	bool soon;	   /* one that may end did, begun since the change */
+	char failure[400]; /* of the newest task that failed */
+	char task[128];	   /* which that is, "web.2" */
 	char failed_at[40];
 	char since[40]; /* the service was changed: failures before are no matter */
 	char update[32], message[200]; /* how its update stands */
 	int64_t patience_ms;	       /* how long nothing may move */
+	int64_t monitor_ms; /* what begins is watched so long, and counts then */
 };
 
 static void slot_name(const cJSON *task, char name[40])
@@ -237,53 +251,110 @@ static bool has_failed(const char *state)
 	return is_any(state, failed);
 }
 
-/* Keep it if it is the newest of its slot. */
-static void take_slot(struct tasks *t, const cJSON *task, const char *state)
+static bool is_due(const char *desired)
 {
-	const char *created = json_text(task, "CreatedAt");
-	char name[40];
-	struct slot *s = NULL;
+	static const char *const due[] = { "ready", "running", "complete", NULL };
 
-	slot_name(task, name);
-	for (size_t i = 0; s == NULL && i < t->n_slots; i++)
+	return is_any(desired, due);
+}
+
+/* The slot of that name; NULL: there are too many. */
+static struct slot *slot_of(struct tasks *t, const cJSON *task)
+{
+	char name[40];
+	struct slot *s;
+
+	/* those of jobs begin with 0 */
+	if (t->global)
+		snprintf(name, sizeof(name), "%s", json_text(task, "NodeID"));
+	else
+		snprintf(name, sizeof(name), "%lld",
+			 (long long)json_int_opt(task, "Slot", 0));
+	for (size_t i = 0; i < t->n_slots; i++)
 		if (strcmp(t->slots[i].name, name) == 0)
-			s = &t->slots[i];
-	if (s == NULL && t->n_slots < SLOTS_MAX) {
-		if (t->slots == NULL)
-			t->slots = xcalloc(SLOTS_MAX, sizeof(*t->slots));
-		s = &t->slots[t->n_slots++];
-		memcpy(s->name, name, sizeof(name));
-	}
-	if (s == NULL || strcmp(created, s->created) < 0)
+			return &t->slots[i];
+	if (t->n_slots == SLOTS_MAX)
+		return NULL;
+	if (t->slots == NULL)
+		t->slots = xcalloc(SLOTS_MAX, sizeof(*t->slots));
+	s = &t->slots[t->n_slots++];
+	memcpy(s->name, name, sizeof(name));
+	return s;
+}
+
+/* Keep it if it is the newest of its slot. */
+static void take_slot(struct tasks *t, const cJSON *task, const char *state,
+		      bool fresh)
+{
+	const char *created = json_text(task, "CreatedAt"),
+		   *desired = json_text(task, "DesiredState");
+	struct slot *s = slot_of(t, task);
+
+	if (s == NULL)
+		return;
+	s->failures += has_failed(state);
+	if (strcmp(created, s->created) < 0)
 		return;
 	snprintf(s->created, sizeof(s->created), "%s", created);
+	s->fresh = fresh;
+	s->due = is_due(desired);
+	s->gone = strcmp(desired, "remove") == 0;
 	s->complete = strcmp(state, "complete") == 0;
 	s->failed = has_failed(state);
+	s->stopped = strcmp(desired, "shutdown") == 0 && !s->complete &&
+		     !s->failed;
 	snprintf(s->why, sizeof(s->why), "%s", json_text(task, "Status.Err"));
+}
+
+/* What a task fails of, "": it does not. */
+static const char *failure_of(const struct tasks *t, const cJSON *task)
+{
+	const char *why = json_text(task, "Status.Err");
+
+	if (json_is(task, "DesiredState", "remove"))
+		return "";
+	/* what goes back is stopped, and may end as it should then */
+	if (*why != '\0' || t->job || t->ends ||
+	    !json_is(task, "Status.State", "complete") ||
+	    str_starts(str_of(t->update), STR("rollback_")))
+		return why;
+	return "it ended with exit 0, and is begun again";
+}
+
+/* On a node that takes none Swarm leaves what runs, and begins no other. */
+static bool is_looked_at(const struct tasks *t, const cJSON *task)
+{
+	if (t->job && json_int_opt(task, "JobIteration.Index", 0) != t->iteration)
+		return false;
+	for (size_t i = 0; t->global && i < t->n_nodes; i++)
+		if (strcmp(json_text(task, "NodeID"), t->nodes[i].id) == 0)
+			return true;
+	return !t->global;
 }
 
 static int take_task(void *ctx, const cJSON *task, struct err *e)
 {
 	struct tasks *t = ctx;
 	const char *state = json_str_opt(task, "Status.State", "");
-	const char *why = json_str_opt(task, "Status.Err", "");
+	const char *why = failure_of(t, task);
 	const char *at = json_str_opt(task, "Status.Timestamp", "");
 	/* RFC 3339 times of one clock: the later one is the greater text */
 	bool fresh = strcmp(json_str_opt(task, "CreatedAt", "~"), t->since) >= 0;
+	bool wanted = json_is(task, "DesiredState", "running");
 	char slot[40];
 
 	(void)e;
-	if (t->job && json_int_opt(task, "JobIteration.Index", 0) != t->iteration)
+	if (!is_looked_at(t, task))
 		return 0;
-	if (strcmp(json_str_opt(task, "DesiredState", ""), "running") == 0) {
+	if (wanted) {
 		t->wanted++;
 		t->running += strcmp(state, "running") == 0;
 		t->fresh += fresh && strcmp(state, "running") == 0;
 	}
-	t->failures += t->job && has_failed(state);
-	if (t->job || t->ends)
-		take_slot(t, task, state);
-	if (*why != '\0' && strcmp(at, t->failed_at) > 0 && fresh) {
+	t->soon |= t->ends && fresh && strcmp(state, "complete") == 0;
+	take_slot(t, task, state, fresh);
+	/* one that waits since before fails now */
+	if (*why != '\0' && strcmp(at, t->failed_at) > 0 && (fresh || wanted)) {
 		slot_name(task, slot);
 		snprintf(t->failed_at, sizeof(t->failed_at), "%s", at);
 		snprintf(t->failure, sizeof(t->failure), "%s", why);
@@ -293,55 +364,57 @@ static int take_task(void *ctx, const cJSON *task, struct err *e)
 	return 0;
 }
 
-/* Of slots whose newest task has ended, and is the last. */
-static void count_ended(struct tasks *t, unsigned wanted)
+/* What the slots' newest tasks come to. */
+static void count_slots(struct tasks *t)
 {
-	for (size_t i = 0; i < t->n_slots; i++) {
-		uint64_t slot;
+	bool ends = t->job || t->ends;
 
-		/* from when there were to be more */
-		if (!t->job &&
-		    str_num(str_of(t->slots[i].name), UINT64_MAX, &slot) &&
-		    slot > wanted)
+	for (size_t i = 0; i < t->n_slots; i++) {
+		const struct slot *s = &t->slots[i];
+
+		if (s->gone)
 			continue;
-		t->done += t->slots[i].complete;
-		if (!t->slots[i].failed)
-			continue;
-		t->failed = &t->slots[i];
-		t->lost++;
+		t->slots_due += s->due || (ends && (s->complete || s->failed));
+		t->done += ends && s->complete;
+		t->fresh_done += ends && s->complete && s->fresh;
+		/* where a constraint forbids it, too, it is stopped */
+		if (ends && (s->failed || (s->stopped && !t->constrained)))
+			t->failed = s;
+		if (t->job && !s->complete && s->failures > t->failures)
+			t->failures = s->failures;
 	}
 }
 
 /* Nodes that a task can be on. */
-static int count_nodes(struct docker *d, unsigned *n, struct err *e)
+static int read_nodes(struct docker *d, struct tasks *t, struct err *e)
 {
-	struct docker_node *nodes;
-	size_t count;
+	size_t n;
 
-	if (docker_nodes(d, &nodes, &count, e) < 0)
+	if (docker_nodes(d, &t->nodes, &n, e) < 0)
 		return -1;
-	*n = 0;
-	for (size_t i = 0; i < count; i++)
-		*n += nodes[i].state == DOCKER_NODE_READY &&
-		      nodes[i].availability == DOCKER_ACTIVE;
-	free(nodes);
+	for (size_t i = 0; i < n; i++)
+		if (t->nodes[i].state == DOCKER_NODE_READY &&
+		    t->nodes[i].availability == DOCKER_ACTIVE)
+			t->nodes[t->n_nodes++] = t->nodes[i];
 	return 0;
 }
 
-/* How many tasks a service should have now; global ones follow the nodes. */
-static int wanted_tasks(struct docker *d, const cJSON *service, unsigned *n,
-			struct err *e)
+/* How many tasks a service should have now; global ones follow the nodes, and
+ * which may have one of somebody's, Swarm knows. */
+static unsigned wanted_tasks(const struct tasks *t, const cJSON *service)
 {
 	const cJSON *mode = json_at(service, "Spec.Mode");
 	int64_t at_once = json_int_opt(mode, "ReplicatedJob.MaxConcurrent", 1);
 
-	if (json_get(mode, "Global") != NULL || json_get(mode, "GlobalJob") != NULL)
-		return count_nodes(d, n, e);
-	*n = (unsigned)(json_get(mode, "ReplicatedJob") != NULL ?
-				json_int_opt(mode, "ReplicatedJob.TotalCompletions",
-					     at_once) :
-				json_int_opt(mode, "Replicated.Replicas", 1));
-	return 0;
+	if (t->constrained)
+		return t->slots_due;
+	if (t->global)
+		return (unsigned)t->n_nodes;
+	return (unsigned)(json_get(mode, "ReplicatedJob") != NULL ?
+				  json_int_opt(mode,
+					       "ReplicatedJob.TotalCompletions",
+					       at_once) :
+				  json_int_opt(mode, "Replicated.Replicas", 1));
 }
 
 /* Nanoseconds there, as milliseconds. */
@@ -373,15 +446,35 @@ static int64_t patience(const cJSON *spec)
 	return CONVERGE_MS + (ms < PATIENCE_MAX_MS ? ms : PATIENCE_MAX_MS);
 }
 
+static void take_constraints(struct tasks *t, const cJSON *service)
+{
+	const cJSON *c;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(c, json_at(service,
+				      "Spec.TaskTemplate.Placement.Constraints")) {
+		t->constrained = true;
+		if (n < sizeof(t->constraints) && cJSON_IsString(c))
+			n += (size_t)snprintf(t->constraints + n,
+					      sizeof(t->constraints) - n, "%s%s",
+					      n > 0 ? ", " : "", c->valuestring);
+	}
+}
+
 static void begin_look(struct tasks *t, const char *name, const cJSON *service)
 {
 	static const char *const ends[] = { "none", "on-failure", NULL };
 	const cJSON *mode = json_at(service, "Spec.Mode");
 	const char *started = json_text(service, "UpdateStatus.StartedAt");
+	bool made = json_get(service, "PreviousSpec") == NULL;
 
 	*t = (struct tasks){ .service = name };
 	t->job = json_get(mode, "ReplicatedJob") != NULL ||
 		 json_get(mode, "GlobalJob") != NULL;
+	t->global = json_get(mode, "Global") != NULL ||
+		    json_get(mode, "GlobalJob") != NULL;
+	if (t->global)
+		take_constraints(t, service);
 	t->iteration = json_int_opt(service, "JobStatus.JobIteration.Index", 0);
 	t->ends = json_int_opt(service,
 			       "Spec.TaskTemplate.RestartPolicy.MaxAttempts",
@@ -389,14 +482,21 @@ static void begin_look(struct tasks *t, const char *name, const cJSON *service)
 		  is_any(json_text(service,
 				   "Spec.TaskTemplate.RestartPolicy.Condition"),
 			 ends);
-	/* what is written about an update later changes the service, too */
+	/* what is written about an update later changes the service, too, and
+	 * so do the addresses that one gets when its tasks are there */
 	snprintf(t->since, sizeof(t->since), "%s",
-		 *started != '\0' ? started : json_text(service, "UpdatedAt"));
+		 *started != '\0' ?
+			 started :
+			 json_str_opt(service, made ? "CreatedAt" : "UpdatedAt",
+				      json_text(service, "UpdatedAt")));
 	snprintf(t->update, sizeof(t->update), "%s",
 		 json_text(service, "UpdateStatus.State"));
 	snprintf(t->message, sizeof(t->message), "%s",
 		 json_text(service, "UpdateStatus.Message"));
 	t->patience_ms = patience(json_at(service, "Spec"));
+	t->monitor_ms = ms_at(service, "Spec.UpdateConfig.Monitor");
+	if (t->monitor_ms == 0)
+		t->monitor_ms = MONITOR_MS;
 }
 
 static bool is_going_back(const struct tasks *t)
@@ -412,8 +512,14 @@ static bool is_moving(const struct tasks *t)
 
 static int failed_update(const struct tasks *t, struct err *e)
 {
+	const char *why = t->failure[0] ? t->failure :
+			  t->soon ? "a task that ends within the update's "
+				    "monitor counts as failed, with "
+				    "exit 0, too" :
+				    "";
+
 	return err_set(e, ERR_DOCKER, "its update is %s: %s%s%s", t->update,
-		       t->message, t->failure[0] ? "; " : "", t->failure);
+		       t->message, *why ? "; " : "", why);
 }
 
 /* Whether it has come to what it should be: 1, 0 not yet, -1 it will not. */
@@ -422,9 +528,15 @@ static int judge(const struct tasks *t, unsigned wanted, struct err *e)
 	/* said when it has ended, so that who reads it finds what was */
 	if (is_moving(t))
 		return 0;
+	/* one that ended so soon as it should is a failure to Swarm */
+	if (strcmp(t->update, "paused") == 0 && t->ends && wanted > 0 &&
+	    t->fresh_done >= wanted && t->wanted == 0)
+		return 1;
 	if (strcmp(t->update, "paused") == 0 ||
 	    str_starts(str_of(t->update), STR("rollback")))
 		return failed_update(t, e);
+	if (t->global && wanted == 0)
+		return 0;
 	if (t->job)
 		return t->done >= wanted;
 	if (t->ends)
@@ -432,8 +544,17 @@ static int judge(const struct tasks *t, unsigned wanted, struct err *e)
 	return t->running == wanted && t->wanted == wanted;
 }
 
-/* One look at a service: 1 when it is as it should be, 0 not yet, -1.
- * t->slots is the caller's to free. */
+/* What a look has in memory. */
+static void forget(struct tasks *t)
+{
+	free(t->slots);
+	free(t->nodes);
+	t->slots = NULL;
+	t->nodes = NULL;
+}
+
+/* One look at a service: 1 when it is as it should be, 0 not yet, -1.  The
+ * caller forgets t. */
 static int look(struct docker *d, const char *name, struct tasks *t,
 		unsigned *wanted, struct err *e)
 {
@@ -451,15 +572,11 @@ static int look(struct docker *d, const char *name, struct tasks *t,
 	begin_look(t, name, service);
 	buf_adds(&path, "/tasks");
 	docker_filter(&path, "service", name);
-	if (wanted_tasks(d, service, wanted, e) < 0 ||
+	if ((t->global && read_nodes(d, t, e) < 0) ||
 	    docker_each(d, path.str, take_task, t, e) < 0)
 		goto out;
-	count_ended(t, *wanted);
-	/* which nodes may have one of somebody's, Swarm knows */
-	if ((json_at(service, "Spec.Mode.Global") != NULL ||
-	     json_at(service, "Spec.Mode.GlobalJob") != NULL) &&
-	    json_at(service, "Spec.TaskTemplate.Placement.Constraints[0]") != NULL)
-		*wanted = t->wanted + t->done + t->lost;
+	count_slots(t);
+	*wanted = wanted_tasks(t, service);
 	rc = judge(t, *wanted, e);
 out:
 	json_free(service);
@@ -571,24 +688,62 @@ static char *standing(const struct tasks *t, unsigned wanted)
 			 t->running, wanted);
 }
 
+/* What is kept from look to look. */
+struct watch {
+	int64_t began;
+	struct progress progress;
+	struct told told;
+	char failed_at[40]; /* the newest failure that was seen */
+	/* looks in a row that found it so */
+	unsigned settled, ended, nowhere;
+};
+
+static int ended(const struct tasks *t, struct err *e)
+{
+	if (t->failed->failed)
+		return err_set(e, ERR_DOCKER,
+			       "its task %s.%s failed: %s; by its restart_policy "
+			       "no other is begun",
+			       t->service, t->failed->name, t->failed->why);
+	return err_set(e, ERR_DOCKER,
+		       "its task %s.%s was stopped; by its restart_policy no other "
+		       "is begun ('docker service update --force' does)",
+		       t->service, t->failed->name);
+}
+
+static int nowhere(const struct tasks *t, struct err *e)
+{
+	if (t->n_nodes == 0)
+		return err_set(e, ERR_DOCKER,
+			       "no node takes tasks: none is Ready and active; its "
+			       "tasks begin when one is");
+	return err_set(e, ERR_DOCKER,
+		       "no node that takes tasks meets its constraints (%s); its "
+		       "tasks begin when one does",
+		       t->constraints);
+}
+
 /* It comes to nothing.  Of a job's tasks Swarm begins others for ever,
  * whatever the restart policy says. */
-static int ended(const struct tasks *t, unsigned *seen, struct err *e)
+static int hopeless(const struct tasks *t, unsigned wanted, struct watch *w,
+		    struct err *e)
 {
-	if (t->job && t->failures >= JOB_FAILURES)
+	bool waits = w->settled == 0 && !is_moving(t);
+
+	/* seen so often that it is no moment between two */
+	w->ended = waits && !t->job && t->failed != NULL ? w->ended + 1 : 0;
+	w->nowhere = waits && t->global && wanted == 0 ? w->nowhere + 1 : 0;
+	if (waits && t->failures >= JOB_FAILURES)
 		return err_set(e, ERR_DOCKER,
 			       "its tasks failed %u times, the last, %s, of: %s; "
 			       "Swarm goes on trying ('azswarm destroy-stack' ends "
 			       "it)",
 			       t->failures, t->task, t->failure);
-	/* seen so often that it is no moment between two */
-	*seen = !t->job && t->failed != NULL && !is_moving(t) ? *seen + 1 : 0;
-	if (*seen < ENDED_LOOKS)
-		return 0;
-	return err_set(e, ERR_DOCKER,
-		       "its task %s.%s failed: %s; by its restart_policy no other "
-		       "is begun",
-		       t->service, t->failed->name, t->failed->why);
+	if (w->ended >= ENDED_LOOKS)
+		return ended(t, e);
+	if (w->nowhere >= NOWHERE_LOOKS)
+		return nowhere(t, e);
+	return 0;
 }
 
 static int give_up(const struct tasks *t, const char *what, struct err *e)
@@ -603,22 +758,36 @@ static int give_up(const struct tasks *t, const char *what, struct err *e)
 		       t->failure);
 }
 
-/* What is kept from look to look. */
-struct watch {
-	int64_t began;
-	struct progress progress;
-	struct told told;
-	unsigned settled, ended; /* looks in a row that found it so */
-};
+/* What an update began Swarm has watched; what a change began without one we do. */
+static unsigned looks_to_settle(const struct tasks *t)
+{
+	int64_t ms = t->monitor_ms < CONVERGE_MS ? t->monitor_ms : CONVERGE_MS;
+	unsigned looks = 1 + (unsigned)(ms / LOOK_MS);
+
+	return t->update[0] != '\0' || t->fresh == 0 || looks < SETTLED_LOOKS ?
+		       SETTLED_LOOKS :
+		       looks;
+}
+
+/* A task that failed since the last look may have another in its place. */
+static bool is_settled(struct watch *w, const struct tasks *t, bool fine)
+{
+	if (strcmp(t->failed_at, w->failed_at) > 0) {
+		fine = false;
+		memcpy(w->failed_at, t->failed_at, sizeof(w->failed_at));
+	}
+	w->settled = fine ? w->settled + 1 : 0;
+	return w->settled >= looks_to_settle(t);
+}
 
 /* Until the next look; -1: there is no need of one. */
 static int go_on(struct session *s, struct watch *w, const struct tasks *t,
-		 const char *what, struct err *e)
+		 unsigned wanted, const char *what, struct err *e)
 {
 	if (w->settled == 0)
 		tell_failure(s, &w->told, t);
 	tell_rollback(s, &w->told, t);
-	if (ended(t, &w->ended, e) < 0)
+	if (hopeless(t, wanted, w, e) < 0)
 		return -1;
 	if (now_ms() - w->progress.at_ms > t->patience_ms)
 		return give_up(t, what, e);
@@ -633,28 +802,27 @@ int service_converge(struct session *s, struct docker *d, const char *name,
 	struct watch w = { .began = began, .progress.at_ms = began };
 	struct tasks t = { .service = name };
 	unsigned wanted = 0;
+	bool settled = false;
 	int rc = 0;
 
 	if (s->no_wait)
 		return 0;
-	while (rc >= 0 && w.settled < SETTLED_LOOKS &&
-	       (rc = look(d, name, &t, &wanted, e)) >= 0) {
+	while (rc >= 0 && !settled && (rc = look(d, name, &t, &wanted, e)) >= 0) {
 		char *what = standing(&t, wanted);
 
-		w.settled = rc == 1 ? w.settled + 1 : 0;
+		settled = is_settled(&w, &t, rc == 1);
 		note_progress(&w.progress, &t);
-		if (w.settled == SETTLED_LOOKS) {
+		if (settled) {
 			tell_times(s, name, &w.told);
 			w.told.times = 0;
 			ui_say(s->ui, "%s", what);
 		} else {
-			rc = go_on(s, &w, &t, what, e);
+			rc = go_on(s, &w, &t, wanted, what, e);
 		}
 		free(what);
-		free(t.slots);
-		t.slots = NULL;
+		forget(&t);
 	}
-	free(t.slots);
+	forget(&t);
 	tell_times(s, name, &w.told);
 	return rc < 0 ? err_in(e, "service %s", name) : 0;
 }

@@ -34,12 +34,14 @@ int service_port_clash(const cJSON *spec, const cJSON *other, struct err *e);
 int service_ports_free(struct docker *d, cJSON *spec, struct err *e);
 
 /*
- * Wait until a service is as it should be: as many tasks run as it says, its
- * update is over; a job's have completed.  A task that fails is told by name,
- * with what it fails of.  -1: its update was paused or rolled back, or no task
- * of it is begun any more (ERR_DOCKER); nothing has moved for so long as its
- * own delays allow and five minutes more (ERR_TIMEOUT).  Nothing with
- * --no-wait.
+ * Wait until a service is as it should be: as many tasks run as it says, those
+ * of a new one for update_config's monitor (5 s), its update is over; a job's
+ * have completed.  A global one is to run on nodes that take tasks.  A task that
+ * fails is told by name, with what it fails of; so is one that ends and is to
+ * run.  -1: its update was paused or rolled back, no task of it is begun any
+ * more, a job's fails again and again, or no node is for it (ERR_DOCKER);
+ * nothing has moved for so long as its own delays allow and five minutes more
+ * (ERR_TIMEOUT).  Nothing with --no-wait.
  */
 int service_converge(struct session *s, struct docker *d, const char *name,
 		     struct err *e);

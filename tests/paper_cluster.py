@@ -7,7 +7,7 @@ An SSH server (asyncssh) on port 22 of every address of loopback, so in a
 network namespace of its own: whoever made keys in KEYS finds its host keys
 right.  A connection to 127.77.x.y is one to the master of the cluster in the
 directory PLACES/127.77.x.y.  Its Docker Engine shows a swarm of one master and
-three agents, where tasks run at once; what services and networks there are is
+three agents, where tasks run at once, and have for long; what services and networks there are is
 kept in swarm.json of that directory; with "refuses" in it, it tells no nodes;
 with "raft" ({"master1": "reachable", ...}), there are those managers, too.  Agents are reached through the master;
 any other port answers an HTTP request.  The helper's socket takes machines out
@@ -34,6 +34,7 @@ import asyncssh
 ready, keys, places = sys.argv[1:]
 AGENTS = {'10.77.16.%d' % (4 + i): 'agents%06d' % i for i in range(3)}
 NODES = [('master0', 'manager', '10.77.0.10')] + [(n, 'worker', a) for a, n in AGENTS.items()]
+BEFORE = '2020-01-01T00:00:00.000000000Z'
 
 
 def now():
@@ -86,7 +87,7 @@ class Engine:
 
     def tasks(self, query):
         if 'filters' not in query:
-            return [{'ID': 't%s%d' % (s['ID'][:12], i), 'ServiceID': s['ID'], 'CreatedAt': now(),
+            return [{'ID': 't%s%d' % (s['ID'][:12], i), 'ServiceID': s['ID'], 'CreatedAt': BEFORE,
                      'NodeID': self.node(*NODES[i % len(NODES)])['ID'], 'DesiredState': 'running',
                      'Status': {'State': 'running', 'Timestamp': now()}}
                     for s in self.swarm['services'].values()
@@ -97,7 +98,7 @@ class Engine:
         return [self.task(i) for i in range(n)]
 
     def task(self, i):
-        return {'ID': 't%024d' % i, 'CreatedAt': now(), 'DesiredState': 'running', 'Slot': i + 1,
+        return {'ID': 't%024d' % i, 'CreatedAt': BEFORE, 'DesiredState': 'running', 'Slot': i + 1,
                 'NodeID': self.node(*NODES[0])['ID'],
                 'Status': {'State': 'running', 'Timestamp': now(),
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}

@@ -264,16 +264,26 @@ services:
     deploy:
       mode: replicated-job
       replicas: 2
-      restart_policy: {condition: none}
+      restart_policy: {condition: none, delay: 1s}
+  here:
+    image: busy:1
+    command: "true"
+    deploy:
+      mode: global-job
+      placement: {constraints: [node.role==manager]}
   once:
     image: busy:1
     command: "true"
+    environment: ["LATER=${LATER:-}"]
     deploy:
       restart_policy: {condition: on-failure}
 Y
 expect 'a job, and a service whose task may end' 0 'service ends_job: 2 of 2 tasks have completed' \
 	stack deploy-stack ends.yml ends
+check 'a global one on some nodes' grep -q 'service ends_here: 1 of 1 tasks have completed' out
 check 'the other is no hang' grep -q 'service ends_once: 0 of 1 tasks run, 1 have completed' out
+expect 'its end within an update, which is paused by it' 0 'service ends_once: 0 of 1 tasks run, 1 have completed' \
+	env LATER=1 "$tool" "$PWD/engine/docker.sock" deploy-stack ends.yml ends
 docker stack rm ends >/dev/null 2>&1
 expect 'a job that fails' 1 'service ends_job: its tasks failed [0-9]* times, the last, ends_job.*, of: task: non-zero exit \(4\)' \
 	env CODE=4 "$tool" "$PWD/engine/docker.sock" deploy-stack ends.yml ends

@@ -10,6 +10,7 @@
 #include "node/image.h"
 #include "swarm/push.h"
 #include "swarm/remote.h"
+#include "swarm/service.h"
 #include "swarm/swarm.h"
 #include "tests/check.h"
 #include "tests/unit/engine.h"
@@ -96,14 +97,305 @@ struct world {
 	unsigned version, updates;
 	unsigned backs; /* looks that found it on the way back */
 	int64_t replicas;
-	unsigned failing;  /* so many looks find that a task has failed */
-	unsigned failure;  /* how many have */
-	char strange[256]; /* that it does not have */
-	char image[256];   /* of the last update */
-	char made[4096];   /* the service that was made last */
-	unsigned gone;	   /* monitors that were removed */
-	const char *runs;  /* the image of those that are there */
+	unsigned failing;	 /* so many looks find that a task has failed */
+	unsigned failure;	 /* how many have */
+	char strange[256];	 /* that it does not have */
+	char image[256];	 /* of the last update */
+	char made[4096];	 /* the service that was made last */
+	unsigned gone;		 /* monitors that were removed */
+	const char *runs;	 /* the image of those that are there */
+	const struct verdict *v; /* NULL: as its row says */
+	unsigned look;
 };
+
+/* What a service comes to, by what the Engine says of it look after look. */
+#define AT "2026-11-23T05:"
+#define TASK(where, at, desired, state, why) \
+	"{" where ",\"CreatedAt\":\"" AT at "Z\",\"DesiredState\":\"" desired \
+	"\",\"Status\":{\"State\":\"" state "\",\"Timestamp\":\"" AT at \
+	"Z\",\"Err\":\"" why "\"}},"
+#define SLOT(n) "\"Slot\":" n
+#define RUNS(n, at) TASK(SLOT(n), at, "running", "running", "")
+#define FAILED(n, at) TASK(SLOT(n), at, "shutdown", "failed", "exit (5)")
+#define DONE(n, at) TASK(SLOT(n), at, "shutdown", "complete", "")
+#define READY(n, at) TASK(SLOT(n), at, "ready", "ready", "")
+#define PENDING(n, at) \
+	TASK(SLOT(n), at, "running", "pending", "no suitable node")
+#define ON(node) "\"NodeID\":\"" node "\""
+#define ON_A(desired, state) TASK(ON("a"), "01:00", desired, state, "")
+#define A_RUNS ON_A("running", "running")
+#define A_FAILED TASK(ON("a"), "01:00", "shutdown", "failed", "exit (5)")
+#define A_READY TASK(ON("a"), "01:03", "ready", "ready", "")
+#define B_RUNS TASK(ON("b"), "00:20", "running", "running", "")
+#define NODE(id, availability) \
+	"{\"ID\":\"" id "\",\"CreatedAt\":\"" AT \
+	"00:00Z\",\"Spec\":{\"Role\":\"worker\",\"Availability\":\"" availability \
+	"\"},\"Description\":{\"Hostname\":\"" id \
+	"\"},\"Status\":{\"State\":\"ready\",\"Addr\":\"192.0.2.1\"}}"
+#define A NODE("a", "active")
+#define A_AND_B A "," NODE("b", "active")
+#define B_PAUSED A "," NODE("b", "pause")
+#define REPLICAS(n) "\"Mode\":{\"Replicated\":{\"Replicas\":" n "}}"
+#define JOB(n) "\"Mode\":{\"ReplicatedJob\":{\"TotalCompletions\":" n "}}"
+#define GLOBAL "\"Mode\":{\"Global\":{}}"
+#define GLOBAL_JOB "\"Mode\":{\"GlobalJob\":{}}"
+#define SOME \
+	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[\"node.role==worker\"]}}"
+#define ONCE ",\"TaskTemplate\":{\"RestartPolicy\":{\"Condition\":\"none\"}}"
+#define SOME_ONCE \
+	",\"TaskTemplate\":{\"Placement\":{\"Constraints\":[\"node.role==worker\"]}," \
+	"\"RestartPolicy\":{\"Condition\":\"none\"}}"
+#define MONITOR ",\"UpdateConfig\":{\"Monitor\":10000000000}"
+#define BEFORE ",\"PreviousSpec\":{}"
+#define UPDATE(state) \
+	",\"UpdateStatus\":{\"State\":\"" state "\",\"StartedAt\":\"" AT \
+	"01:00Z\",\"Message\":\"because\"}"
+#define LOOKS_MAX 40
+
+static const struct verdict {
+	const char *name;
+	const char *spec, *more; /* of the service; what it has beside that */
+	const char *nodes;
+	const char *tasks[4]; /* at a look; the last are those of all others */
+	unsigned looks;	      /* until the end; LOOKS_MAX: there is none */
+	enum err_kind kind;
+	const char *words; /* of what is said, or of the error */
+} verdicts[] = {
+	{ "a constrained global service whose tasks fail again and again",
+	  GLOBAL SOME,
+	  "",
+	  A,
+	  { A_FAILED A_READY },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "a task failed: exit (5) (web.a)" },
+	{ "that on one node of two",
+	  GLOBAL SOME,
+	  "",
+	  A_AND_B,
+	  { A_FAILED A_READY B_RUNS },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "" },
+	{ "and one that may end there",
+	  GLOBAL SOME_ONCE,
+	  "",
+	  A_AND_B,
+	  { A_FAILED B_RUNS },
+	  5,
+	  ERR_DOCKER,
+	  "its task web.a failed: exit (5)" },
+	{ "a constrained global job runs",
+	  GLOBAL_JOB SOME,
+	  "",
+	  A,
+	  { ON_A("complete", "running") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "" },
+	{ "and completes",
+	  GLOBAL_JOB SOME,
+	  "",
+	  A,
+	  { ON_A("complete", "running"), ON_A("complete", "complete") },
+	  4,
+	  ERR_NONE,
+	  "1 of 1 tasks have completed" },
+	{ "no node meets its constraints",
+	  GLOBAL SOME,
+	  "",
+	  A,
+	  { "" },
+	  30,
+	  ERR_DOCKER,
+	  "no node that takes tasks meets its constraints (node.role==worker)" },
+	{ "no node takes tasks",
+	  GLOBAL,
+	  "",
+	  NODE("b", "pause"),
+	  { B_RUNS },
+	  30,
+	  ERR_DOCKER,
+	  "no node takes tasks" },
+	{ "a node that is paused has one of before",
+	  GLOBAL,
+	  UPDATE("completed"),
+	  B_PAUSED,
+	  { A_RUNS B_RUNS },
+	  3,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "which is none for another that failed",
+	  GLOBAL ONCE,
+	  "",
+	  B_PAUSED,
+	  { A_FAILED B_RUNS },
+	  5,
+	  ERR_DOCKER,
+	  "its task web.a failed: exit (5)" },
+	{ "a new service is watched",
+	  REPLICAS("1"),
+	  "",
+	  "",
+	  { RUNS("1", "01:00") },
+	  6,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "for as long as it says",
+	  REPLICAS("1") MONITOR,
+	  "",
+	  "",
+	  { RUNS("1", "01:00") },
+	  11,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "the same again was",
+	  REPLICAS("1"),
+	  BEFORE,
+	  "",
+	  { RUNS("1", "00:20") },
+	  3,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "an update was, by Swarm",
+	  REPLICAS("1"),
+	  UPDATE("completed"),
+	  "",
+	  { RUNS("1", "01:00") },
+	  3,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "a failure between two looks",
+	  REPLICAS("1"),
+	  "",
+	  "",
+	  { RUNS("1", "01:00"), RUNS("1", "01:00"), RUNS("1", "01:00"),
+	    FAILED("1", "01:00") RUNS("1", "01:05") },
+	  10,
+	  ERR_NONE,
+	  "a task failed: exit (5) (web.1)" },
+	{ "tasks of a job that failed once each",
+	  JOB("5"),
+	  "",
+	  "",
+	  { FAILED("0", "01:00") FAILED("1", "01:00") FAILED("2", "01:00")
+		    FAILED("3", "01:00") FAILED("4", "01:00"),
+	    DONE("0", "01:05") DONE("1", "01:05") DONE("2", "01:05")
+		    DONE("3", "01:05") DONE("4", "01:05") },
+	  4,
+	  ERR_NONE,
+	  "5 of 5 tasks have completed" },
+	{ "one that failed often, and completes in the end",
+	  JOB("1"),
+	  "",
+	  "",
+	  { FAILED("0", "01:00") FAILED("0", "01:01") FAILED("0", "01:02")
+		    FAILED("0", "01:03") FAILED("0", "01:04") DONE("0", "01:05") },
+	  4,
+	  ERR_NONE,
+	  "1 of 1 tasks have completed" },
+	{ "when another still runs",
+	  JOB("2"),
+	  "",
+	  "",
+	  { FAILED("0", "01:00") FAILED("0", "01:01") FAILED("0", "01:02")
+		    FAILED("0", "01:03") FAILED("0", "01:04") DONE("0", "01:05") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "" },
+	{ "one that goes on failing, beside one that is done",
+	  JOB("2"),
+	  "",
+	  "",
+	  { FAILED("0", "01:00") FAILED("0", "01:01") FAILED("0", "01:02")
+		    FAILED("0", "01:03") FAILED("0", "01:04") DONE("1", "01:05") },
+	  1,
+	  ERR_DOCKER,
+	  "its tasks failed 5 times" },
+	{ "a task of before the service got its addresses",
+	  REPLICAS("1"),
+	  "",
+	  "",
+	  { PENDING("1", "00:20") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "a task failed: no suitable node (web.1)" },
+	{ "one that waits since before",
+	  REPLICAS("1"),
+	  BEFORE,
+	  "",
+	  { PENDING("1", "00:20") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "a task failed: no suitable node (web.1)" },
+	{ "one that ends, and is to run",
+	  REPLICAS("1"),
+	  "",
+	  "",
+	  { DONE("1", "01:00") READY("1", "01:05") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "a task failed: it ended with exit 0, and is begun again (web.1)" },
+	{ "one that was stopped with its node",
+	  REPLICAS("1") ONCE,
+	  BEFORE,
+	  "",
+	  { TASK(SLOT("1"), "00:20", "shutdown", "shutdown", "") },
+	  5,
+	  ERR_DOCKER,
+	  "its task web.1 was stopped; by its restart_policy no other is begun" },
+	{ "an update whose task ends, as it may",
+	  REPLICAS("1") ONCE,
+	  UPDATE("paused"),
+	  "",
+	  { DONE("1", "01:01") },
+	  3,
+	  ERR_NONE,
+	  "0 of 1 tasks run, 1 have completed" },
+	{ "one that has not begun any",
+	  REPLICAS("1") ONCE,
+	  UPDATE("paused"),
+	  "",
+	  { DONE("1", "00:20") },
+	  1,
+	  ERR_DOCKER,
+	  "its update is paused: because" },
+	{ "one that goes back for it",
+	  REPLICAS("1") ONCE,
+	  UPDATE("rollback_completed"),
+	  "",
+	  { DONE("1", "01:01") },
+	  1,
+	  ERR_DOCKER,
+	  "because; a task that ends within the update's monitor" },
+	{ "fewer: those that run are kept",
+	  REPLICAS("1") ONCE,
+	  "",
+	  "",
+	  { TASK(SLOT("1"), "01:00", "remove", "failed", "exit (5)")
+		    RUNS("3", "01:00") },
+	  6,
+	  ERR_NONE,
+	  "1 of 1 tasks run" },
+	{ "or waited for",
+	  REPLICAS("1") ONCE,
+	  "",
+	  "",
+	  { TASK(SLOT("1"), "01:00", "remove", "failed", "exit (5)")
+		    PENDING("3", "01:00") },
+	  LOOKS_MAX,
+	  ERR_TIMEOUT,
+	  "a task failed: no suitable node (web.3)" },
+	{ "one of them that failed is missing",
+	  REPLICAS("1") ONCE,
+	  "",
+	  "",
+	  { FAILED("3", "01:00") },
+	  5,
+	  ERR_DOCKER,
+	  "its task web.3 failed" },
+};
+#define AT_LOOKS (sizeof(verdicts->tasks) / sizeof(*verdicts->tasks))
 
 static struct image own, foreign;
 static char both[IMAGE_DIGEST_MAX]; /* the digest of a list of the two */
@@ -251,6 +543,33 @@ static void named(const struct world *w, struct engine_reply *r)
 	strcpy(r->buf + n, "]");
 }
 
+static bool answer_look(struct world *w, const char *target,
+			struct engine_reply *r)
+{
+	const struct verdict *v = w->v;
+	size_t look = w->look < AT_LOOKS ? w->look : AT_LOOKS - 1;
+
+	if (strcmp(target, "/services/web") == 0) {
+		snprintf(r->buf, sizeof(r->buf),
+			 "{\"ID\":\"sv1\",\"Version\":{\"Index\":20},"
+			 "\"CreatedAt\":\"" AT "00:10Z\",\"UpdatedAt\":\"" AT
+			 "00:30Z\",\"Spec\":{\"Name\":\"web\",%s}%s}",
+			 v->spec, v->more);
+	} else if (strcmp(target, "/nodes") == 0) {
+		snprintf(r->buf, sizeof(r->buf), "[%s]", v->nodes);
+	} else if (strncmp(target, "/tasks?", 7) == 0) {
+		w->look++;
+		while (v->tasks[look] == NULL)
+			look--;
+		snprintf(r->buf, sizeof(r->buf), "[%s", v->tasks[look]);
+		/* instead of the comma behind the last one */
+		strcpy(r->buf + strlen(r->buf) - (r->buf[1] != '\0'), "]");
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void answer(void *ctx, const char *method, const char *target,
 		   const char *body, struct engine_reply *r)
 {
@@ -263,6 +582,8 @@ static void answer(void *ctx, const char *method, const char *target,
 	r->body = r->buf;
 	if (strcmp(target, "/_ping") == 0) {
 		r->body = "OK";
+	} else if (w->v != NULL && answer_look(w, target, r)) {
+		;
 	} else if (strcmp(target, "/services") == 0) {
 		r->body = "[]";
 	} else if (strncmp(target, "/services?filters=", 18) == 0) {
@@ -394,6 +715,50 @@ static int no_wait(void *ctx, int64_t until_ms, const char *what,
 {
 	(void)ctx, (void)until_ms, (void)what, (void)since_ms, (void)e;
 	return 0;
+}
+
+static int wait_looks(void *ctx, int64_t until_ms, const char *what,
+		      int64_t since_ms, struct err *e)
+{
+	struct world *w = ctx;
+
+	(void)until_ms, (void)since_ms;
+	return w->look < LOOKS_MAX ? 0 : err_set(e, ERR_TIMEOUT, "%s", what);
+}
+
+static void run_verdict(struct world *w, const struct verdict *v)
+{
+	struct settings set;
+	struct ui ui = { .format = UI_TABLE };
+	struct session s = { .set = &set, .ui = &ui, .version = "test" };
+	struct docker d;
+	struct buf why = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	char *out = NULL;
+	size_t out_n;
+	int rc;
+
+	pthread_mutex_lock(&w->engine.lock);
+	w->v = v;
+	w->look = 0;
+	pthread_mutex_unlock(&w->engine.lock);
+	ui.out = ui.err = open_memstream(&out, &out_n);
+	settings_init(&set);
+	s.az.clock = (struct azure_clock){ no_time, wait_looks, w };
+	docker_init_unix(&d, socket_of_engine);
+	rc = service_converge(&s, &d, "web", &e);
+	docker_release(&d);
+	fclose(ui.out);
+	if (rc != (v->kind == ERR_NONE ? 0 : -1) || e.kind != v->kind ||
+	    w->look != v->looks ||
+	    strstr(v->kind == ERR_DOCKER ? e.msg : out, v->words) == NULL)
+		buf_addf(&why, "rc %d, kind %d, %u looks, \"%s\"; it said: %s",
+			 rc, e.kind, w->look, e.msg, out);
+	check_why(v->name, why.str);
+	w->v = NULL;
+	free(out);
+	settings_release(&set);
+	buf_release(&why);
 }
 
 static void run_row(struct world *w, const struct row *row)
@@ -639,6 +1004,8 @@ int main(void)
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i]);
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(*verdicts); i++)
+		run_verdict(&w, &verdicts[i]);
 	strange_id(&w);
 	failures(&w);
 	monitor_names(&w);
