@@ -162,18 +162,31 @@ static char *number_of(const char *program, const char *today,
 	return found;
 }
 
+/* One that no image has, of whatever definition, by which `baked-images rm` finds
+ * it; the one that was chosen before, unless that is taken by now. */
 static int choose_number(struct bake *b, struct err *e)
 {
 	struct baked_list l = { 0 };
-	char now[32], today[16];
+	char now[32], today[16], *next;
 	int rc = baked_read(b->s, NULL, &l, e);
 
 	time_iso(unix_time(), now);
 	snprintf(today, sizeof(today), "%.4s%.2s%.2s", now, now + 5, now + 8);
-	if (rc == 0)
-		b->version = number_of(b->s->version, today, &l, e);
+	if (rc == 0 && (b->version == NULL || baked_find(&l, b->version) != NULL)) {
+		if ((next = number_of(b->s->version, today, &l, e)) == NULL)
+			rc = -1;
+		else if (b->version != NULL)
+			ui_say(b->s->ui,
+			       "image %s is there by now, of somebody else: this "
+			       "one is %s",
+			       b->version, next);
+		if (rc == 0) {
+			free(b->version);
+			b->version = next;
+		}
+	}
 	baked_release(&l);
-	return b->version != NULL ? 0 : -1;
+	return rc;
 }
 
 static int choose(struct bake *b, struct err *e)
@@ -357,25 +370,38 @@ static char *machine_path(const struct bake *b, const char *rest)
 			  b->group, rest);
 }
 
-/* The machine with its instanceView; a JSON null when it is not there.  Caller
+/* What is at path, which is taken; a JSON null when it is not there.  Caller
  * frees; NULL with e. */
-static cJSON *machine_read(struct bake *b, struct err *e)
+static cJSON *read_there(struct bake *b, char *path, struct err *e)
 {
-	char *path = machine_path(b, "?$expand=instanceView&");
 	struct azure_reply r = { 0 };
-	cJSON *vm = NULL;
+	cJSON *doc = NULL;
 
 	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) ==
 	    0) {
 		bool there = r.http.head.status == 200 && r.doc != NULL;
 
-		vm = there ? r.doc : cJSON_CreateNull();
+		doc = there ? r.doc : cJSON_CreateNull();
 		if (there)
 			r.doc = NULL;
 	}
 	azure_reply_release(&r);
 	free(path);
-	return vm;
+	return doc;
+}
+
+/* The machine with its instanceView. */
+static cJSON *machine_read(struct bake *b, struct err *e)
+{
+	return read_there(b, machine_path(b, "?$expand=instanceView&"), e);
+}
+
+static char *machine_id(const struct bake *b)
+{
+	char *id = machine_path(b, "?");
+
+	*strchr(id, '?') = '\0';
+	return id;
 }
 
 static int step_machine(struct bake *b, struct err *e)
@@ -653,9 +679,8 @@ static cJSON *version_body(struct bake *b)
 {
 	const char *location = settings_get(b->s->set, S_LOCATION);
 	cJSON *body = cJSON_CreateObject(), *tags, *p, *region;
-	char *vm = machine_path(b, "?");
+	char *vm = machine_id(b);
 
-	*strchr(vm, '?') = '\0';
 	json_add_str(body, "location", location);
 	tags = json_add_obj(body, "tags");
 	json_add_str(tags, BAKED_TAG_PROGRAM, b->s->version);
@@ -686,6 +711,19 @@ static char *version_path(const struct bake *b)
 	return path;
 }
 
+/* Is that version this machine's, and not somebody else's who took its number? */
+static bool is_of_machine(const struct bake *b, const cJSON *version)
+{
+	const cJSON *source = json_at(version, "properties.storageProfile.source");
+	const char *id = json_str_opt(source, "virtualMachineId",
+				      json_str_opt(source, "id", ""));
+	char *own = machine_id(b);
+	bool is = str_ieqz(str_of(id), own);
+
+	free(own);
+	return is;
+}
+
 static int put_storage_group(struct bake *b, struct err *e)
 {
 	const char *group = settings_get(b->s->set, S_STORAGE_GROUP);
@@ -700,17 +738,23 @@ static int step_publish(struct bake *b, struct err *e)
 {
 	struct azure_wait w = { .what = "the image to be kept",
 				.limit_ms = PUBLISH_MS };
-	char *path = version_path(b);
+	char *was = xstrdup(b->version), *path = NULL;
 	cJSON *body = version_body(b);
 	int rc = -1;
 
-	if (put_storage_group(b, e) == 0 && put_gallery(b, e) == 0 &&
-	    put_definition(b, e) == 0) {
-		b->publishing = true;
-		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
-	}
+	/* others have baked since it was chosen: of another COMPUTE_GROUP, say,
+	 * which is another lock */
+	if (put_storage_group(b, e) < 0 || put_gallery(b, e) < 0 ||
+	    put_definition(b, e) < 0 || choose_number(b, e) < 0 ||
+	    (strcmp(b->version, was) != 0 && put_group(b, e) < 0))
+		goto out;
+	path = version_path(b);
+	b->publishing = true;
+	rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
+out:
 	json_free(body);
 	free(path);
+	free(was);
 	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
 }
 
@@ -746,20 +790,20 @@ static int delete_group(struct bake *b, struct err *e)
 
 /* ---- what was begun before ---- */
 
-/* "Succeeded", "Creating", ...; "" when it is not there.  Caller frees. */
+/* "Succeeded", "Creating", ...; "" when it is not there, or another machine's.
+ * Caller frees. */
 static char *version_state(struct bake *b, struct err *e)
 {
-	char *path = version_path(b), *state = NULL;
-	struct azure_reply r = { 0 };
+	cJSON *version = read_there(b, version_path(b), e);
+	char *state = NULL;
 
-	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0)
+	if (version != NULL)
 		state = xstrdup(
-			r.http.head.status == 404 ?
+			!is_of_machine(b, version) ?
 				"" :
-				json_str_opt(r.doc,
+				json_str_opt(version,
 					     "properties.provisioningState", ""));
-	azure_reply_release(&r);
-	free(path);
+	json_free(version);
 	return state;
 }
 
@@ -920,9 +964,17 @@ static void drop_version(struct bake *b)
 				.flags = AZURE_MISSING_OK,
 				.no_wait = true };
 	char *path = version_path(b);
-	struct err ignored = ERR_INIT;
+	struct err once = ERR_INIT;
+	cJSON *version = read_there(b, version_path(b), &once);
 
-	azure_do(&b->s->az, "DELETE", path, NULL, &w, NULL, &ignored);
+	if (version != NULL && is_of_machine(b, version))
+		azure_do(&b->s->az, "DELETE", path, NULL, &w, NULL, &once);
+	if (once.kind != ERR_NONE)
+		ui_say(b->s->ui,
+		       "image %s may be there still, and is not whole: 'azswarm "
+		       "baked-images' tells (%s)",
+		       b->version, once.msg);
+	json_free(version);
 	free(path);
 }
 
