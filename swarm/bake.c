@@ -647,10 +647,19 @@ static int put_gallery(struct bake *b, struct err *e)
 	return rc;
 }
 
+static void add_feature(cJSON *features, const char *name, const char *value)
+{
+	cJSON *f = cJSON_CreateObject();
+
+	json_add_str(f, "name", name);
+	json_add_str(f, "value", value);
+	cJSON_AddItemToArray(features, f);
+}
+
 static int put_definition(struct bake *b, struct err *e)
 {
 	char *rest = xasprintf("/images/%s", b->definition);
-	cJSON *body = cJSON_CreateObject(), *p, *i, *f;
+	cJSON *body = cJSON_CreateObject(), *p, *i, *features;
 	int rc;
 
 	json_add_str(body, "location", settings_get(b->s->set, S_LOCATION));
@@ -663,12 +672,12 @@ static int put_definition(struct bake *b, struct err *e)
 	json_add_str(i, "publisher", "azswarm");
 	json_add_str(i, "offer", "node");
 	json_add_str(i, "sku", b->definition);
-	if (b->trusted) {
-		f = cJSON_CreateObject();
-		json_add_str(f, "name", "SecurityType");
-		json_add_str(f, "value", "TrustedLaunch");
-		cJSON_AddItemToArray(json_add_arr(p, "features"), f);
-	}
+	features = json_add_arr(p, "features");
+	/* sizes of v6 and later have NVMe alone; in this order, which is the one
+	 * that Azure keeps */
+	add_feature(features, "DiskControllerTypes", "SCSI, NVMe");
+	if (b->trusted)
+		add_feature(features, "SecurityType", "TrustedLaunch");
 	rc = put_unless_there(b, rest, body, "the image definition", e);
 	json_free(body);
 	free(rest);

@@ -69,7 +69,7 @@ body()		# PATTERN JQ: of what was sent there
 {
 	jq -c "select(.method == \"PUT\" and (.url | test(\"$1\"))) | .requestBody | $2" record
 }
-same 'the definition' '["Linux","Generalized","V2","x64",[{"name":"SecurityType","value":"TrustedLaunch"}]]' \
+same 'the definition' '["Linux","Generalized","V2","x64",[{"name":"DiskControllerTypes","value":"SCSI, NVMe"},{"name":"SecurityType","value":"TrustedLaunch"}]]' \
 	"$(body 'x64-trusted[?]' '.properties | [.osType, .osState, .hyperVGeneration, .architecture, .features]')"
 same 'the version: of the machine, in LOCATION, on the cheapest disks' \
 	"[\"$bake_group/providers/Microsoft.Compute/virtualMachines/bake\",[\"eastus\",1,\"Standard_LRS\"]]" \
