@@ -70,6 +70,19 @@ static int group_get(struct session *s, const char *path, struct azure_reply *r,
 	}
 }
 
+int swarm_group_settled(struct session *s, const char *group, struct err *e)
+{
+	char *path = swarm_group_path(s, group);
+	struct azure_reply r = { 0 };
+	int rc = group_get(s, path, &r, e);
+
+	if (rc == 0)
+		rc = r.http.head.status != 404;
+	azure_reply_release(&r);
+	free(path);
+	return rc < 0 ? err_in(e, "resource group %s", group) : rc;
+}
+
 int swarm_group_put(struct session *s, const char *group, struct err *e)
 {
 	char *path = swarm_group_path(s, group);

@@ -50,11 +50,14 @@
 #define PUBLISH_MS (4 * 3600000)
 #define LOOK_MS 10000
 
-/* of the group: its version, and what went into it */
+/* of the group: "x64-trusted/0.2.2026113000", what went into it and where, and
+ * whose it is: a random word, and the account that the lock is in, "" without */
 #define TAG_BAKE BAKED_TAG_BAKE
 #define TAG_OF "azswarm-of"
 #define TAG_BY "azswarm-by"
 #define TAG_SINCE BAKED_TAG_SINCE
+#define TAG_WORD "azswarm-word"
+#define TAG_LOCK "azswarm-lock"
 
 struct bake {
 	struct session *s;
@@ -64,6 +67,7 @@ struct bake {
 	const struct program *program;
 	cJSON *image;	 /* {publisher, offer, sku, version} of what is baked */
 	char *base, *of; /* that, and with it all that goes into the image */
+	char word[37];	 /* of the group that is ours */
 	bool trusted;
 	/* made for this one machine, and never written down here */
 	char user[16];
@@ -162,18 +166,31 @@ static char *number_of(const char *program, const char *today,
 	return found;
 }
 
+/* One that no image has, of whatever definition, by which `baked-images rm` finds
+ * it; the one that was chosen before, unless that is taken by now. */
 static int choose_number(struct bake *b, struct err *e)
 {
 	struct baked_list l = { 0 };
-	char now[32], today[16];
+	char now[32], today[16], *next;
 	int rc = baked_read(b->s, NULL, &l, e);
 
 	time_iso(unix_time(), now);
 	snprintf(today, sizeof(today), "%.4s%.2s%.2s", now, now + 5, now + 8);
-	if (rc == 0)
-		b->version = number_of(b->s->version, today, &l, e);
+	if (rc == 0 && (b->version == NULL || baked_find(&l, b->version) != NULL)) {
+		if ((next = number_of(b->s->version, today, &l, e)) == NULL)
+			rc = -1;
+		else if (b->version != NULL)
+			ui_say(b->s->ui,
+			       "image %s is there by now, of somebody else: this "
+			       "one is %s",
+			       b->version, next);
+		if (rc == 0) {
+			free(b->version);
+			b->version = next;
+		}
+	}
 	baked_release(&l);
-	return b->version != NULL ? 0 : -1;
+	return rc;
 }
 
 static int choose(struct bake *b, struct err *e)
@@ -186,8 +203,10 @@ static int choose(struct bake *b, struct err *e)
 	    choose_base(b, e) < 0 || choose_number(b, e) < 0)
 		return -1;
 	b->group = baked_group(b->s);
-	b->of = xasprintf("%.12s %s %s", b->program->sha256,
-			  settings_get(set, S_DOCKER_CHANNEL), b->base);
+	b->of = xasprintf("%.12s %s %s %s %s", b->program->sha256,
+			  settings_get(set, S_DOCKER_CHANNEL), b->base,
+			  settings_get(set, S_LOCATION),
+			  settings_get(set, S_STORAGE_GROUP));
 	return 0;
 }
 
@@ -219,12 +238,14 @@ static int show(const struct bake *b, struct err *e)
 	return rc;
 }
 
-static int agree(const struct bake *b, struct err *e)
+/* anew: what is there of a bake goes first. */
+static int agree(const struct bake *b, bool anew, struct err *e)
 {
 	char *what = xasprintf(
-		"make a machine (%s) in resource group %s, which is billed for the "
+		"%smake a machine (%s) in resource group %s, which is billed for the "
 		"quarter of an hour or so that it takes, and keep an image of it, "
 		"whose storage is billed until 'azswarm baked-images rm %s'",
+		anew ? "delete what is left of the bake before, " : "",
 		settings_get(b->s->set, S_AGENT_SIZE), b->group, b->version);
 	int rc = swarm_agree(b->s, what, e);
 
@@ -312,6 +333,8 @@ static int put_group(struct bake *b, struct err *e)
 	json_add_str(tags, TAG_OF, b->of);
 	json_add_str(tags, TAG_BY, lock_who(b->s));
 	json_add_str(tags, TAG_SINCE, now);
+	json_add_str(tags, TAG_WORD, b->word);
+	json_add_str(tags, TAG_LOCK, lock_where(b->s));
 	b->made = true;
 	rc = azure_call(&b->s->az, "PUT", path, body, 0, &r, e);
 	azure_reply_release(&r);
@@ -357,25 +380,62 @@ static char *machine_path(const struct bake *b, const char *rest)
 			  b->group, rest);
 }
 
-/* The machine with its instanceView; a JSON null when it is not there.  Caller
+/* What is at path, which is taken; a JSON null when it is not there.  Caller
  * frees; NULL with e. */
-static cJSON *machine_read(struct bake *b, struct err *e)
+static cJSON *read_there(struct bake *b, char *path, struct err *e)
 {
-	char *path = machine_path(b, "?$expand=instanceView&");
 	struct azure_reply r = { 0 };
-	cJSON *vm = NULL;
+	cJSON *doc = NULL;
 
 	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) ==
 	    0) {
 		bool there = r.http.head.status == 200 && r.doc != NULL;
 
-		vm = there ? r.doc : cJSON_CreateNull();
+		doc = there ? r.doc : cJSON_CreateNull();
 		if (there)
 			r.doc = NULL;
 	}
 	azure_reply_release(&r);
 	free(path);
-	return vm;
+	return doc;
+}
+
+/* What it holds is there only until Azure comes to it. */
+static bool is_going(const cJSON *doc)
+{
+	return json_is(doc, "properties.provisioningState", "Deleting");
+}
+
+/* The machine with its instanceView. */
+static cJSON *machine_read(struct bake *b, struct err *e)
+{
+	return read_there(b, machine_path(b, "?$expand=instanceView&"), e);
+}
+
+static char *machine_id(const struct bake *b)
+{
+	char *id = machine_path(b, "?");
+
+	*strchr(id, '?') = '\0';
+	return id;
+}
+
+/* Where the image is to be kept, a quarter of an hour from now.  It is not waited
+ * for: the lock goes with it. */
+static int check_storage_group(struct bake *b, struct err *e)
+{
+	const char *name = settings_get(b->s->set, S_STORAGE_GROUP);
+	cJSON *group = read_there(b, swarm_group_path(b->s, name), e);
+	bool going = is_going(group);
+
+	if (group == NULL)
+		return -1;
+	json_free(group);
+	return going ? err_set(e, ERR_TIMEOUT,
+			       "resource group %s is being deleted; the same again "
+			       "when it is gone",
+			       name) :
+		       0;
 }
 
 static int step_machine(struct bake *b, struct err *e)
@@ -392,8 +452,8 @@ static int step_machine(struct bake *b, struct err *e)
 	const char *address;
 	int rc = -1;
 
-	if (make_keys(b, e) < 0 || deployment(b, &body, e) < 0 ||
-	    put_group(b, e) < 0 ||
+	if (check_storage_group(b, e) < 0 || make_keys(b, e) < 0 ||
+	    deployment(b, &body, e) < 0 || put_group(b, e) < 0 ||
 	    azure_do(&b->s->az, "PUT", path, body, &w, &r, e) < 0 ||
 	    (address = json_str(r.doc, "properties.outputs.address.value", e)) ==
 		    NULL ||
@@ -596,14 +656,34 @@ static int step_generalize(struct bake *b, struct err *e)
 static int put_unless_there(struct bake *b, const char *rest, const cJSON *body,
 			    const char *what, struct err *e)
 {
+	const struct azure_clock *clock = &b->s->az.clock;
+	int64_t began = clock->now(clock->ctx);
 	char *path = baked_path(b->s, rest);
 	struct azure_wait w = { .what = what, .limit_ms = OPERATION_LIMIT_MS };
-	struct azure_reply r = { 0 };
-	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	cJSON *doc = NULL;
+	int rc = -1;
 
-	if (rc == 0 && r.http.head.status == 404)
-		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
-	azure_reply_release(&r);
+	for (;;) {
+		json_free(doc);
+		if ((doc = read_there(b, xstrdup(path), e)) == NULL)
+			goto out;
+		if (!is_going(doc))
+			break;
+		if (clock->now(clock->ctx) - began > OPERATION_LIMIT_MS) {
+			err_set(e, ERR_TIMEOUT, "%s is still being deleted", what);
+			goto out;
+		}
+		if (clock->wait(clock->ctx, clock->now(clock->ctx) + LOOK_MS,
+				"what is being deleted there", began, e) < 0)
+			goto out;
+	}
+	/* one that failed is no parent of anything */
+	rc = cJSON_IsNull(doc) || json_is(doc, "properties.provisioningState",
+					  "Failed") ?
+		     azure_do(&b->s->az, "PUT", path, body, &w, NULL, e) :
+		     0;
+out:
+	json_free(doc);
 	free(path);
 	return rc;
 }
@@ -621,10 +701,19 @@ static int put_gallery(struct bake *b, struct err *e)
 	return rc;
 }
 
+static void add_feature(cJSON *features, const char *name, const char *value)
+{
+	cJSON *f = cJSON_CreateObject();
+
+	json_add_str(f, "name", name);
+	json_add_str(f, "value", value);
+	cJSON_AddItemToArray(features, f);
+}
+
 static int put_definition(struct bake *b, struct err *e)
 {
 	char *rest = xasprintf("/images/%s", b->definition);
-	cJSON *body = cJSON_CreateObject(), *p, *i, *f;
+	cJSON *body = cJSON_CreateObject(), *p, *i, *features;
 	int rc;
 
 	json_add_str(body, "location", settings_get(b->s->set, S_LOCATION));
@@ -637,12 +726,12 @@ static int put_definition(struct bake *b, struct err *e)
 	json_add_str(i, "publisher", "azswarm");
 	json_add_str(i, "offer", "node");
 	json_add_str(i, "sku", b->definition);
-	if (b->trusted) {
-		f = cJSON_CreateObject();
-		json_add_str(f, "name", "SecurityType");
-		json_add_str(f, "value", "TrustedLaunch");
-		cJSON_AddItemToArray(json_add_arr(p, "features"), f);
-	}
+	features = json_add_arr(p, "features");
+	/* sizes of v6 and later have NVMe alone; in this order, which is the one
+	 * that Azure keeps */
+	add_feature(features, "DiskControllerTypes", "SCSI, NVMe");
+	if (b->trusted)
+		add_feature(features, "SecurityType", "TrustedLaunch");
 	rc = put_unless_there(b, rest, body, "the image definition", e);
 	json_free(body);
 	free(rest);
@@ -653,9 +742,8 @@ static cJSON *version_body(struct bake *b)
 {
 	const char *location = settings_get(b->s->set, S_LOCATION);
 	cJSON *body = cJSON_CreateObject(), *tags, *p, *region;
-	char *vm = machine_path(b, "?");
+	char *vm = machine_id(b);
 
-	*strchr(vm, '?') = '\0';
 	json_add_str(body, "location", location);
 	tags = json_add_obj(body, "tags");
 	json_add_str(tags, BAKED_TAG_PROGRAM, b->s->version);
@@ -686,10 +774,23 @@ static char *version_path(const struct bake *b)
 	return path;
 }
 
+/* Is that version this machine's, and not somebody else's who took its number? */
+static bool is_of_machine(const struct bake *b, const cJSON *version)
+{
+	const cJSON *source = json_at(version, "properties.storageProfile.source");
+	const char *id = json_str_opt(source, "virtualMachineId",
+				      json_str_opt(source, "id", ""));
+	char *own = machine_id(b);
+	bool is = str_ieqz(str_of(id), own);
+
+	free(own);
+	return is;
+}
+
 static int put_storage_group(struct bake *b, struct err *e)
 {
 	const char *group = settings_get(b->s->set, S_STORAGE_GROUP);
-	int there = swarm_group_there(b->s, group, e);
+	int there = swarm_group_settled(b->s, group, e);
 
 	return there == 0 ? swarm_group_put(b->s, group, e) :
 	       there < 0  ? -1 :
@@ -700,17 +801,23 @@ static int step_publish(struct bake *b, struct err *e)
 {
 	struct azure_wait w = { .what = "the image to be kept",
 				.limit_ms = PUBLISH_MS };
-	char *path = version_path(b);
+	char *was = xstrdup(b->version), *path = NULL;
 	cJSON *body = version_body(b);
 	int rc = -1;
 
-	if (put_storage_group(b, e) == 0 && put_gallery(b, e) == 0 &&
-	    put_definition(b, e) == 0) {
-		b->publishing = true;
-		rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
-	}
+	/* others have baked since it was chosen: of another COMPUTE_GROUP, say,
+	 * which is another lock */
+	if (put_storage_group(b, e) < 0 || put_gallery(b, e) < 0 ||
+	    put_definition(b, e) < 0 || choose_number(b, e) < 0 ||
+	    (strcmp(b->version, was) != 0 && put_group(b, e) < 0))
+		goto out;
+	path = version_path(b);
+	b->publishing = true;
+	rc = azure_do(&b->s->az, "PUT", path, body, &w, NULL, e);
+out:
 	json_free(body);
 	free(path);
+	free(was);
 	return rc < 0 ? err_in(e, "image %s", b->version) : 0;
 }
 
@@ -723,22 +830,34 @@ static int delete_group(struct bake *b, struct err *e)
 		       swarm_group_delete(b->s, b->group, e);
 }
 
+/* The group as it is. */
+static cJSON *group_read(struct bake *b, struct err *e)
+{
+	return read_there(b, swarm_group_path(b->s, b->group), e);
+}
+
+static bool is_our_group(const struct bake *b, const cJSON *group)
+{
+	return strcmp(json_str_opt(json_get(group, "tags"), TAG_WORD, ""),
+		      b->word) == 0;
+}
+
 /* ---- what was begun before ---- */
 
-/* "Succeeded", "Creating", ...; "" when it is not there.  Caller frees. */
+/* "Succeeded", "Creating", ...; "" when it is not there, or another machine's.
+ * Caller frees. */
 static char *version_state(struct bake *b, struct err *e)
 {
-	char *path = version_path(b), *state = NULL;
-	struct azure_reply r = { 0 };
+	cJSON *version = read_there(b, version_path(b), e);
+	char *state = NULL;
 
-	if (azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e) == 0)
+	if (version != NULL)
 		state = xstrdup(
-			r.http.head.status == 404 ?
+			!is_of_machine(b, version) ?
 				"" :
-				json_str_opt(r.doc,
+				json_str_opt(version,
 					     "properties.provisioningState", ""));
-	azure_reply_release(&r);
-	free(path);
+	json_free(version);
 	return state;
 }
 
@@ -777,13 +896,13 @@ static bool is_generalized(const cJSON *vm)
 	return false;
 }
 
-/* Its machine is there only until Azure comes to it. */
-static bool is_going(const cJSON *group)
-{
-	return json_is(group, "properties.provisioningState", "Deleting");
-}
-
-enum begun { NOTHING_BEGUN, BEGUN_WHOLE, BEGUN_GENERALIZED, BEGUN_FAILED };
+enum begun {
+	NOTHING_BEGUN,
+	BEGUN_IN_VAIN,
+	BEGUN_WHOLE,
+	BEGUN_GENERALIZED,
+	BEGUN_FAILED,
+};
 
 /* The group is a bake's, by its tags: how far was that?  b takes its version, unless
  * nothing comes of that. */
@@ -791,13 +910,13 @@ static enum begun begun_far(struct bake *b, const cJSON *group, struct err *e)
 {
 	const cJSON *tags = json_get(group, "tags");
 	struct str rest = str_of(json_str_opt(tags, TAG_BAKE, "")), definition;
-	enum begun far = NOTHING_BEGUN;
+	enum begun far = BEGUN_IN_VAIN;
 	char *next = b->version, *state;
 	cJSON *vm = NULL;
 
 	if (!str_cut(&rest, '/', &definition) ||
 	    !str_eqz(definition, b->definition) || !json_is(tags, TAG_OF, b->of))
-		return NOTHING_BEGUN;
+		return BEGUN_IN_VAIN;
 	b->version = str_dup(rest);
 	if ((state = version_end(b, e)) == NULL ||
 	    (vm = machine_read(b, e)) == NULL)
@@ -806,7 +925,7 @@ static enum begun begun_far(struct bake *b, const cJSON *group, struct err *e)
 		far = BEGUN_WHOLE;
 	else if (*state == '\0' && is_generalized(vm) && !is_going(group))
 		far = BEGUN_GENERALIZED;
-	if (far == NOTHING_BEGUN) {
+	if (far == BEGUN_IN_VAIN) {
 		/* the number of a version that failed is taken */
 		free(b->version);
 		b->version = next;
@@ -818,27 +937,51 @@ static enum begun begun_far(struct bake *b, const cJSON *group, struct err *e)
 	return far;
 }
 
-/* Of a command that was cut off.  What cannot be gone on with goes first. */
+/* Was it cut off?  Who has the lock that it had is alone; without, or with another,
+ * nobody knows. */
+static int check_alone(const struct bake *b, const cJSON *group, struct err *e)
+{
+	const cJSON *tags = json_get(group, "tags");
+	const char *had = json_str_opt(tags, TAG_LOCK, "");
+
+	/* in one that goes nobody can be at work */
+	if (b->s->break_lock || is_going(group) ||
+	    (*had != '\0' && strcmp(had, lock_where(b->s)) == 0))
+		return 0;
+	return err_set(e, ERR_BUSY,
+		       "resource group %s is there, of a bake-image (%s, %s) that "
+		       "may be at work, for no lock tells; --break-lock, when it "
+		       "is not, goes on with that or begins anew",
+		       b->group, json_str_opt(tags, TAG_BY, "somebody"),
+		       json_str_opt(tags, TAG_SINCE, "once"));
+}
+
+/* Of a command that was cut off, whose group is ours then: it has to go, unless
+ * nothing comes of it, which is asked about. */
 static enum begun look_back(struct bake *b, struct err *e)
 {
-	char *path = swarm_group_path(b->s, b->group);
-	struct azure_reply r = { 0 };
-	enum begun far = NOTHING_BEGUN;
-	const cJSON *tags;
-	int rc = azure_call(&b->s->az, "GET", path, NULL, AZURE_MISSING_OK, &r, e);
+	enum begun far = BEGUN_FAILED;
+	cJSON *group = group_read(b, e);
+	const cJSON *tags = json_get(group, "tags");
 
-	if (rc < 0 || r.http.head.status == 404)
+	if (group == NULL)
 		goto out;
-	tags = json_get(r.doc, "tags");
-	if (json_get(tags, TAG_BAKE) == NULL) {
-		rc = err_set(e, ERR_DATA,
-			     "resource group %s is there, and not of a "
-			     "bake-image; another COMPUTE_GROUP",
-			     b->group);
+	if (cJSON_IsNull(group)) {
+		far = NOTHING_BEGUN;
 		goto out;
 	}
+	if (json_get(tags, TAG_BAKE) == NULL) {
+		err_set(e, ERR_DATA,
+			"resource group %s is there, and not of a "
+			"bake-image; another COMPUTE_GROUP",
+			b->group);
+		goto out;
+	}
+	if (check_alone(b, group, e) < 0)
+		goto out;
+	snprintf(b->word, sizeof(b->word), "%s", json_str_opt(tags, TAG_WORD, ""));
 	b->made = true;
-	if ((far = begun_far(b, r.doc, e)) == BEGUN_FAILED)
+	if ((far = begun_far(b, group, e)) == BEGUN_FAILED)
 		goto out;
 	ui_say(b->s->ui,
 	       "resource group %s is there, of a bake that was cut off "
@@ -848,14 +991,9 @@ static enum begun look_back(struct bake *b, struct err *e)
 	       far == BEGUN_WHOLE	? "its image is whole" :
 	       far == BEGUN_GENERALIZED ? "it goes on" :
 					  "it begins anew");
-	if (far == NOTHING_BEGUN) {
-		rc = delete_group(b, e);
-		b->made = rc < 0;
-	}
 out:
-	azure_reply_release(&r);
-	free(path);
-	return rc < 0 ? BEGUN_FAILED : far;
+	json_free(group);
+	return far;
 }
 
 /* ---- the command ---- */
@@ -899,9 +1037,17 @@ static void drop_version(struct bake *b)
 				.flags = AZURE_MISSING_OK,
 				.no_wait = true };
 	char *path = version_path(b);
-	struct err ignored = ERR_INIT;
+	struct err once = ERR_INIT;
+	cJSON *version = read_there(b, version_path(b), &once);
 
-	azure_do(&b->s->az, "DELETE", path, NULL, &w, NULL, &ignored);
+	if (version != NULL && is_of_machine(b, version))
+		azure_do(&b->s->az, "DELETE", path, NULL, &w, NULL, &once);
+	if (once.kind != ERR_NONE)
+		ui_say(b->s->ui,
+		       "image %s may be there still, and is not whole: 'azswarm "
+		       "baked-images' tells (%s)",
+		       b->version, once.msg);
+	json_free(version);
 	free(path);
 }
 
@@ -914,11 +1060,32 @@ static void stop_waiting(struct bake *b)
 	b->s->no_wait = true;
 }
 
-static int drop_group(struct bake *b, struct err *e)
+/* half: with what there is of an image.  What somebody else has made of it since
+ * is left to him. */
+static int drop(struct bake *b, bool half, struct err *e)
+{
+	cJSON *group = group_read(b, e);
+	bool theirs = cJSON_IsObject(group) && !is_our_group(b, group);
+
+	json_free(group);
+	if (group == NULL)
+		return -1;
+	if (theirs) {
+		ui_say(b->s->ui,
+		       "resource group %s stays: it is another bake-image's by now",
+		       b->group);
+		return 0;
+	}
+	if (half)
+		drop_version(b);
+	return delete_group(b, e);
+}
+
+static int drop_group(struct bake *b, bool half, struct err *e)
 {
 	for (int i = 0;; i++) {
 		stop_waiting(b);
-		if (delete_group(b, e) == 0)
+		if (drop(b, half, e) == 0)
 			return 0;
 		if (e->kind != ERR_INTR || i > 0)
 			return -1;
@@ -935,10 +1102,8 @@ static int clean_up(struct bake *b, int rc, struct err *e)
 	b->ssh = NULL;
 	if (!b->made)
 		return rc;
-	stop_waiting(b);
-	if (rc < 0 && b->publishing)
-		drop_version(b);
-	if (drop_group(b, &once) == 0 && (rc < 0 || !b->s->no_wait))
+	if (drop_group(b, rc < 0 && b->publishing, &once) == 0 &&
+	    (rc < 0 || !b->s->no_wait))
 		return rc;
 	if (once.kind == ERR_NONE)
 		return err_set(e, ERR_INTR, "interrupted; image %s is whole",
@@ -949,9 +1114,29 @@ static int clean_up(struct bake *b, int rc, struct err *e)
 	       b->group);
 	if (rc == 0) {
 		*e = once;
-		rc = -1;
+		rc = err_in(e, "image %s is whole; its machine", b->version);
 	}
 	return rc;
+}
+
+/* What is whole is said first: those of before that cannot go do not change that. */
+static int finish(struct bake *b, struct err *e)
+{
+	struct err once = ERR_INIT;
+
+	ui_say(b->s->ui,
+	       "image %s: what is billed from now on is its storage in %s, until "
+	       "'azswarm baked-images rm %s'; 'azswarm params' takes it for "
+	       "machines",
+	       b->version, settings_get(b->s->set, S_LOCATION), b->version);
+	if (baked_prune(b->s, b->definition, b->version, &once) == 0)
+		return 0;
+	if (once.kind == ERR_INTR) {
+		*e = once;
+		return -1;
+	}
+	ui_say(b->s->ui, "what is too many stays: %s", once.msg);
+	return 0;
 }
 
 static void burn_bake(struct bake *b)
@@ -972,17 +1157,36 @@ static void burn_bake(struct bake *b)
 	free(b->address);
 }
 
+/* What was begun in vain goes first, and not before that is agreed to. */
+static int begin(struct bake *b, bool anew, struct err *e)
+{
+	b->made = false;
+	if (agree(b, anew, e) < 0)
+		return -1;
+	b->made = anew;
+	if (anew && delete_group(b, e) < 0)
+		return -1;
+	b->made = false;
+	random_guid(b->word);
+	return run_steps(b, 0, e);
+}
+
 static int bake(struct bake *b, struct err *e)
 {
 	enum begun far = look_back(b, e);
 
-	if (far == BEGUN_FAILED)
+	switch (far) {
+	case BEGUN_FAILED:
 		return -1;
-	if (far == BEGUN_WHOLE)
+	case BEGUN_WHOLE:
 		return 0;
-	if (far == NOTHING_BEGUN && agree(b, e) < 0)
-		return -1;
-	return run_steps(b, far == BEGUN_GENERALIZED ? STEP_PUBLISH : 0, e);
+	case BEGUN_GENERALIZED:
+		return run_steps(b, STEP_PUBLISH, e);
+	case BEGUN_IN_VAIN:
+	case NOTHING_BEGUN:
+		break;
+	}
+	return begin(b, far == BEGUN_IN_VAIN, e);
 }
 
 int cmd_bake_image(struct session *s, int argc, char **argv, struct err *e)
@@ -1004,14 +1208,7 @@ int cmd_bake_image(struct session *s, int argc, char **argv, struct err *e)
 	} else if (rc == 0) {
 		rc = clean_up(&b, bake(&b, e), e);
 		if (rc == 0)
-			rc = baked_prune(s, b.definition, b.version, e);
-		if (rc == 0)
-			ui_say(s->ui,
-			       "image %s: what is billed from now on is its "
-			       "storage in %s, until 'azswarm baked-images rm "
-			       "%s'; 'azswarm params' takes it for machines",
-			       b.version, settings_get(s->set, S_LOCATION),
-			       b.version);
+			rc = finish(&b, e);
 	}
 	burn_bake(&b);
 	return rc;

@@ -465,6 +465,11 @@ const char *lock_who(const struct session *s)
 	return s->lock != NULL ? s->lock->who : "";
 }
 
+const char *lock_where(const struct session *s)
+{
+	return s->lock != NULL && s->lock->held ? s->account : "";
+}
+
 void lock_arm(struct session *s, char *typed, bool swarm_only)
 {
 	s->lock = xcalloc(1, sizeof(*s->lock));
@@ -544,6 +549,7 @@ int lock_take(struct session *s, struct err *e)
 	if (entra_token(&s->entra, &token, e) < 0)
 		return -1;
 	l->tried = true;
+	name_us(s);
 	if (storage_of(s, e) == NULL) {
 		l->none = e->kind == ERR_DATA;
 		if (!l->none)
@@ -556,7 +562,6 @@ int lock_take(struct session *s, struct err *e)
 		l->none = true;
 		return 0;
 	}
-	name_us(s);
 	if ((rc = acquire(s, e)) < 0) {
 		give_back(s, e);
 		return without(s, e);

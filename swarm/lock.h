@@ -44,8 +44,11 @@ int lock_take_new(struct session *s, struct err *e);
  * request that changes something, and in each wait, where it is only said. */
 int lock_still(struct session *s, struct err *e);
 void lock_look(struct session *s);
-/* Who has it, "alice@jump"; "" where there is none. */
+/* Who has it, or would where it can be had: "alice@jump"; "" before it was asked
+ * for. */
 const char *lock_who(const struct session *s);
+/* The storage account that it is in; "" where we have none. */
+const char *lock_where(const struct session *s);
 /* The account is about to go: had, written down as begun, and let go of. */
 int lock_leave(struct session *s, struct err *e);
 /* The command has ended with e, or with that exit status.  An e that says of the

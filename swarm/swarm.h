@@ -245,6 +245,8 @@ int providers_register(struct session *s, bool again, struct err *e);
 char *swarm_group_path(const struct session *s, const char *group);
 /* 1: it is there; 0: not; -1: error. */
 int swarm_group_there(struct session *s, const char *group, struct err *e);
+/* The same, of one that is being deleted when that is done. */
+int swarm_group_settled(struct session *s, const char *group, struct err *e);
 /* A resource group in LOCATION: made unless it is there. */
 int swarm_group_put(struct session *s, const char *group, struct err *e);
 /* With all that is in it, and a look whether it is gone (swarm/destroy.c); with

@@ -59,6 +59,11 @@ const struct vm_size *compute_size_find(const char *name)
 	return NULL;
 }
 
+bool compute_size_nvme(const char *size)
+{
+	return str_ends(str_of(size), STR("_v6"));
+}
+
 static const char *const with_cores[][2] = {
 	{ "Microsoft.Compute/virtualMachines",
 	  "properties.hardwareProfile.vmSize" },
@@ -179,8 +184,10 @@ static void sku_row(struct emu *m, cJSON *arr, const struct vm_size *s,
 {
 	json_push(arr, "@size-sku", s->name, s->name + strlen("Standard_"),
 		  s->family, location, location, s->cores, s->memory_mb / 1024,
-		  s->memory_mb % 1024 ? ".5" : "", s->arm ? "V2" : "V1,V2",
-		  s->arm ? "Arm64" : "x64");
+		  s->memory_mb % 1024 ? ".5" : "",
+		  s->arm || compute_size_nvme(s->name) ? "V2" : "V1,V2",
+		  s->arm ? "Arm64" : "x64",
+		  compute_size_nvme(s->name) ? "NVMe" : "SCSI");
 	if (is_restricted(m, s, location))
 		json_push(json_get_mut(arr->child->prev, "restrictions"),
 			  "@size-refused", location, location);

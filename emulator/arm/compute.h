@@ -22,6 +22,8 @@ struct vm_size {
 	bool refused; /* NotAvailableForSubscription */
 };
 const struct vm_size *compute_size_find(const char *name);
+/* Has it NVMe alone?  Those of v6, and of later ones, of which none is here. */
+bool compute_size_nvme(const char *size);
 /* p may have more machines of that size. */
 int compute_check_quota(struct emu *m, struct put *p, const char *size,
 			int64_t more);

@@ -232,11 +232,50 @@ static int check_identifier(struct emu *m, struct put *p)
 	return 0;
 }
 
+/* Of both words it keeps this order, whichever was said; who says the other once
+ * more is refused (reported of DiskControllerTypes). */
+static int take_controllers(struct put *p, cJSON *feature)
+{
+	const char *value = json_text(feature, "value");
+
+	if (str_is(value, "NVMe, SCSI") && p->old == NULL)
+		json_put_str(feature, "value", "SCSI, NVMe");
+	else if (!str_is(value, "SCSI") && !str_is(value, "SCSI, NVMe") &&
+		 p->old == NULL)
+		return bad_value(p, "galleryImage.properties.features");
+	return 0;
+}
+
+/* Each is what it was the last time; the words are those that were reported. */
+static int check_fixed_features(struct put *p)
+{
+	const cJSON *now = json_get(p->props, "features"), *f;
+	const cJSON *was = p->old == NULL ?
+				   NULL :
+				   json_at(p->old->doc, "properties.features");
+	const cJSON *from[] = { was, now }, *to[] = { now, was };
+
+	for (size_t i = 0; p->old != NULL && i < 2; i++)
+		cJSON_ArrayForEach(f, from[i])
+			if (!cJSON_Compare(f,
+					   json_named(to[i], json_text(f, "name")),
+					   true))
+				return fault_set(&p->f, 409,
+						 "PropertyChangeNotAllowed %s: Changing "
+						 "property '%s' is not allowed.",
+						 json_text(f, "name"),
+						 json_text(f, "name"));
+	return 0;
+}
+
 static int check_features(struct put *p)
 {
-	const cJSON *f;
+	cJSON *f;
 
-	cJSON_ArrayForEach(f, json_get(p->props, "features")) {
+	cJSON_ArrayForEach(f, json_get_mut(p->props, "features")) {
+		if (json_is(f, "name", "DiskControllerTypes") &&
+		    take_controllers(p, f) < 0)
+			return -1;
 		if (!json_is(f, "name", "SecurityType"))
 			continue;
 		if (!str_listed(security_types, json_text(f, "value")))
@@ -287,7 +326,8 @@ static int put_definition(struct emu *m, struct put *p)
 		if (choose(p, choices[i].path, choices[i].words) < 0)
 			return -1;
 	return check_identifier(m, p) < 0 || check_features(p) < 0 ||
-			       check_fixed(p, "galleryImage", fixed) < 0 ?
+			       check_fixed(p, "galleryImage", fixed) < 0 ||
+			       check_fixed_features(p) < 0 ?
 		       -1 :
 		       0;
 }

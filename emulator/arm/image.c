@@ -188,6 +188,26 @@ static int check_processor(struct put *p, const char *size, bool arm)
 			 size);
 }
 
+/* A definition that says nothing of it is for SCSI. */
+static int check_controller(struct put *p, const char *size,
+			    const struct entry *definition)
+{
+	const char *types = gallery_feature(definition, "DiskControllerTypes");
+
+	if (!compute_size_nvme(size) || str_find(str_of(types), STR("NVMe")) >= 0)
+		return 0;
+	return fault_set(
+		&p->f, 400,
+		"InvalidParameter vmSize: The VM size '%s' cannot boot "
+		"with OS image or disk. Please check that disk controller "
+		"types supported by the OS image or disk is one of the "
+		"supported disk controller types for the VM size '%s'. "
+		"Please query sku api at https://aka.ms/azure-compute-skus "
+		"to determine supported disk controller types for the VM "
+		"size.",
+		size, size);
+}
+
 static int check_platform_image(struct put *p, cJSON *image,
 				const cJSON *profile, const char *size, bool set)
 {
@@ -292,7 +312,7 @@ static int check_gallery_image(struct emu *m, struct put *p, cJSON *image,
 	if (check_processor(p, size,
 			    json_is(d->doc, "properties.architecture", "Arm64")) <
 		    0 ||
-	    check_security(p, d, profile) < 0)
+	    check_controller(p, size, d) < 0 || check_security(p, d, profile) < 0)
 		return -1;
 	if (!set)
 		json_put_str(image, "exactVersion", json_text(n->doc, "name"));

@@ -2,7 +2,7 @@
 # that the group of its own is gone after every end, and that a command which was
 # killed is gone on with, or begun anew; what is kept, what goes, and what machines
 # are made of.  With real machines: sh/baked.
-# time: 300
+# time: 400
 # needs: curl, jq, ssh-keygen
 . "$SRCDIR/tests/lib.sh"
 need curl jq ssh-keygen python3
@@ -69,7 +69,7 @@ body()		# PATTERN JQ: of what was sent there
 {
 	jq -c "select(.method == \"PUT\" and (.url | test(\"$1\"))) | .requestBody | $2" record
 }
-same 'the definition' '["Linux","Generalized","V2","x64",[{"name":"SecurityType","value":"TrustedLaunch"}]]' \
+same 'the definition' '["Linux","Generalized","V2","x64",[{"name":"DiskControllerTypes","value":"SCSI, NVMe"},{"name":"SecurityType","value":"TrustedLaunch"}]]' \
 	"$(body 'x64-trusted[?]' '.properties | [.osType, .osState, .hyperVGeneration, .architecture, .features]')"
 same 'the version: of the machine, in LOCATION, on the cheapest disks' \
 	"[\"$bake_group/providers/Microsoft.Compute/virtualMachines/bake\",[\"eastus\",1,\"Standard_LRS\"]]" \
@@ -164,7 +164,8 @@ check 'until it goes' wait_for 30 gone
 ask PUT "$bake_group" '{"location":"eastus","tags":{"azswarm-bake":"x64-trusted/9.9.9"}}'
 ask PUT "$bake_group/providers/Microsoft.Network/publicIPAddresses/mine" '{"location":"eastus","sku":{"name":"Standard"},"properties":{"publicIPAllocationMethod":"Static"}}'
 finish
-expect 'somebody has put something in it' 1 'stays: mine in it is not of a bake-image' "$AZSWARM" bake-image --yes
+expect 'whether its bake is at work is not known' 3 'may be at work, for no lock tells; --break-lock' "$AZSWARM" bake-image --yes
+expect 'somebody has put something in it' 1 'stays: mine in it is not of a bake-image' "$AZSWARM" bake-image --yes --break-lock
 ask GET "$bake_group/providers/Microsoft.Network/publicIPAddresses/mine"
 same 'and keeps that' 200 "$status"
 ask DELETE "$bake_group"
@@ -173,23 +174,33 @@ check 'until that goes' wait_for 30 gone
 # ---- cut off ----
 
 later=		# a rule that stays behind it, and a comma
-cut_off()	# SIGNAL RULE SEEN: a bake, when the log has that; its exit
+at_work()	# RULE SEEN: a bake, up to where the log has that
 {
-	echo "[$2,$later$soon]" >azure/faults.json
-	cut_off_at=$(wc -l <azure/emulator.log) cut_off_seen=$3
-	"$AZSWARM" bake-image --yes >out 2>&1 </dev/null &
-	cut_off_pid=$!
-	wait_for 120 eval 'tail -n +$((cut_off_at + 1)) azure/emulator.log | grep -q "$cut_off_seen"'
-	kill "-$1" $cut_off_pid
-	wait $cut_off_pid
-	cut_off_got=$?
+	echo "[$1,$later$soon]" >azure/faults.json
+	at_work_at=$(wc -l <azure/emulator.log) at_work_seen=$2
+	"$AZSWARM" bake-image --yes >at_work.out 2>&1 </dev/null &
+	at_work_pid=$!
+	wait_for 120 eval 'tail -n +$((at_work_at + 1)) azure/emulator.log | grep -q "$at_work_seen"'
+}
+ended()		# its exit in $at_work_got, what it said in ./out
+{
+	wait $at_work_pid
+	at_work_got=$?
+	cp at_work.out out
+}
+cut_off()	# SIGNAL RULE SEEN: the same, and then not on; its exit
+{
+	at_work "$2" "$3"
+	kill "-$1" $at_work_pid
+	ended
+	cut_off_got=$at_work_got
 	echo "[$later$soon]" >azure/faults.json
 	# what was on its way arrives, whoever is gone
 	sleep 3
 }
-held()		# REQUEST: the rule that keeps it waiting
+held()		# REQUEST [MS]: the rule that keeps it waiting
 {
-	echo '{"name":"here","request":"'"$1"'","delay_ms":2500,"times":1}'
+	echo '{"name":"here","request":"'"$1"'","delay_ms":'"${2:-2500}"',"times":1}'
 }
 had=$(kept)
 # each request in turn: sh/faults
@@ -199,6 +210,14 @@ for at in 'PUT */deployments/bake*' 'PUT */x64-trusted/versions/*'; do
 	check "Ctrl-C, $at: the group goes" wait_for 60 gone
 	same "Ctrl-C, $at: no image" "$had" "$(kept)"
 done
+later='{"request":"DELETE */x64-trusted/versions/*","status":409,"code":"ScopeLocked","message":"locked"},'
+cut_off INT '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}' 'PUT .*/x64-trusted/versions/'
+later=
+echo "[$soon]" >azure/faults.json
+check 'of a half that cannot go is told' grep -q 'may be there still, and is not whole: .*ScopeLocked' out
+check 'the group goes all the same' wait_for 60 gone
+half=$(sed -n 's/^image \(0[^ ]*\) may be there still.*/\1/p' out)
+check 'until it can be removed' wait_for 60 "$AZSWARM" baked-images rm "$half"
 cut_off INT "$(held 'DELETE */swarm-cluster-bake*')" 'fault here'
 same 'Ctrl-C when it is deleted' 130 $cut_off_got
 check 'it goes' wait_for 60 gone
@@ -233,6 +252,53 @@ check 'which does not begin anew' sh -c '! grep -q "begins anew" out'
 check 'its group goes' wait_for 60 gone
 check 'and its half an image' wait_for 30 eval '[ "$(kept)" = "$had" ]'
 same 'all are whole' Succeeded "$("$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 8 | sort -u)"
+group_is()	# 200, 404
+{
+	ask GET "$bake_group"
+	same "$1" "$2" "$status"
+}
+cut_off KILL "$(held 'POST */bake/deallocate*')" 'fault here'
+expect 'what it left goes when that is agreed to' 2 'would delete what is left of the bake before, make a machine' \
+	"$AZSWARM" bake-image
+group_is 'and not before' 200
+again 'then' 'it begins anew'
+
+# ---- two at once ----
+
+# the lock is in an account, of which another region has none
+at_work "$(held 'POST */bake/deallocate*' 12000)" 'fault here'
+expect 'one that is at work, and no lock' 3 "of a bake-image [(]$(id -un)@.*may be at work, for no lock tells; --break-lock" \
+	"$AZSWARM" bake-image --yes --location westus2
+ended
+same 'ends as if nobody had asked' 0 "$at_work_got"
+cut_off KILL '{"operation":"*/x64-trusted/versions/*","delay_ms":6000,"times":1}' 'PUT .*/x64-trusted/versions/'
+expect 'in another region nothing of that is whole' 0 'it begins anew' \
+	"$AZSWARM" bake-image --yes --break-lock --location westus2
+check 'but an image of there' grep -q 'storage in westus2' out
+at_work "$(held 'POST */bake/deallocate*' 12000)" 'fault here'
+ask GET "$bake_group"
+jq '{location, tags: (.tags + {"azswarm-word": "another"})}' body >taken
+ask PUT "$bake_group" "$(cat taken)"
+kill -INT $at_work_pid
+ended
+group_is 'a group that another has taken stays' 200
+check 'which is said' grep -q "stays: it is another bake-image's by now" out
+ask DELETE "$bake_group"
+check 'until it goes, too' wait_for 30 gone
+# of another COMPUTE_GROUP, which is another lock
+at_work "$(held 'POST */bake/deallocate*' 12000)" 'fault here'
+expect 'another cluster bakes meanwhile' 0 '^image 0' "$AZSWARM" bake-image --yes --compute-group other
+theirs=$(sed -n 's/^image \(0[^:]*\):.*/\1/p' out)
+ended
+same 'both do' 0 "$at_work_got"
+check 'that number is taken by now' grep -q "^image $theirs is there by now, of somebody else" out
+at_work "$(held 'PUT */x64-trusted/versions/*' 12000)" 'fault here'
+expect 'in the last moment' 0 '^image 0' "$AZSWARM" bake-image --yes --compute-group other
+theirs=$(sed -n 's/^image \(0[^:]*\):.*/\1/p' out)
+ended
+check 'the second is refused' grep -q "image $theirs: .*PropertyChangeNotAllowed" out
+check 'and the first stays' sh -c "'$AZSWARM' baked-images --output tsv 2>/dev/null | cut -f 1 | grep -qxF '$theirs'"
+check 'what it left is gone' gone
 
 # ---- numbers ----
 
@@ -245,6 +311,10 @@ for n in 1 2 3; do
 	bake || not_ok "of a newer program, $n" "$(tail -n 1 out)"
 done
 "$AZSWARM" destroy-compute --confirm swarm-cluster --quiet
+echo '[{"request":"DELETE */versions/*","status":409,"code":"ScopeLocked","message":"locked"},'"$soon]" >azure/faults.json
+expect 'an older one that cannot go' 0 '^image 0[^:]*: what is billed from now on' "$AZSWARM" bake-image --yes
+check 'stays, which is said' grep -q '^what is too many stays: image .*ScopeLocked' out
+echo "[$soon]" >azure/faults.json
 bake
 before=$(sed -n "s/^image \(0[^: ]*\):.*/\1/p" out)
 same 'an older program keeps what it has just baked' "$before" \
@@ -252,6 +322,27 @@ same 'an older program keeps what it has just baked' "$before" \
 bake
 now=$(sed -n "s/^image \(0[^: ]*\):.*/\1/p" out)
 check "the next number is greater, whatever has gone: $before, $now" test "${now##*.}" -gt "${before##*.}"
+
+# ---- where it is kept ----
+
+echo '[{"operation":"*/resourcegroups/swarm-storage","delay_ms":8000},'"$soon]" >azure/faults.json
+"$AZSWARM" destroy-storage --confirm swarm-storage --no-wait --quiet
+expect 'its group is on its way out' 3 'swarm-storage is being deleted; the same again when it is gone' "$AZSWARM" bake-image --yes
+group_is 'so no machine is made' 404
+storage_gone()
+{
+	ask GET "$S/resourceGroups/swarm-storage"
+	[ "$status" = 404 ]
+}
+check 'until it is gone' wait_for 60 storage_gone
+echo '[{"operation":"*/galleries/azswarm_swarm_storage","code":"InternalExecutionError","message":"no","times":1},'"$soon]" >azure/faults.json
+expect 'a gallery that fails' 1 InternalExecutionError "$AZSWARM" bake-image --yes
+expect 'is made anew' 0 '^image 0' "$AZSWARM" bake-image --yes
+ask GET "${definition%/images*}"
+says 'and is whole' .properties.provisioningState '"Succeeded"'
+cut_off KILL "$(held 'POST */bake/deallocate*')" 'fault here'
+expect 'without an account there is no lock' 3 "of a bake-image [(]$(id -un)@.*may be at work" "$AZSWARM" bake-image --yes
+expect 'who knows says so' 0 'it begins anew' "$AZSWARM" bake-image --yes --break-lock
 expect 'and no machine is left' 0 '' "$AZSWARM" destroy-cluster --confirm swarm-cluster
 check 'nor a gallery' sh -c '! jq -r "keys[]" azure/state.json | grep -qi galler'
 

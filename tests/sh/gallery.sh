@@ -88,12 +88,27 @@ did 'one of generation 1' PUT "$D/old" "$(definition old "$without | del(.proper
 did 'one for Arm' PUT "$D/arm" "$(definition arm "$without | .properties.architecture=\"Arm64\"")"
 did 'one that supports it' PUT "$D/supports" "$(definition supports '.properties.features[0].value+="Supported"')"
 did 'one of machines as they are' PUT "$D/special" "$(definition special "$without | .properties.osState=\"Specialized\"")"
+nvme()		# VALUE: a definition that says so of its disks
+{
+	definition both "$without | .properties.features=[{name:\"DiskControllerTypes\",value:\"$1\"}]"
+}
+did 'one for both controllers' PUT "$D/both" "$(nvme 'NVMe, SCSI')"
+ask GET "$D/both"
+says 'in the order that Azure keeps' .properties.features[0].value '"SCSI, NVMe"'
+did 'the same again' PUT "$D/both" "$(nvme 'SCSI, NVMe')"
+for again in "$(nvme 'NVMe, SCSI')" "$(nvme SCSI)" "$(definition both "$without")"; do
+	refused 'its controllers are fixed' 409 PropertyChangeNotAllowed \
+		"Changing property 'DiskControllerTypes' is not allowed." PUT "$D/both" "$again"
+done
+refused 'a feature that it has not' 409 PropertyChangeNotAllowed "property 'SecurityType'" \
+	PUT "$D/plain" "$(definition plain)"
+refused 'controllers nobody has' 400 InvalidParameter features PUT "$D/y" "$(nvme IDE | sed 's/"both"/"y"/')"
 ask GET "$D/plain"
 says 'letters as Azure has them' .properties.osState '"Generalized"'
 ask GET "$D/old"
 says 'what is not said' '.properties|[.hyperVGeneration,.architecture,.provisioningState]' '["V1","x64","Succeeded"]'
 ask GET "$D"
-says 'all of a gallery' '[.value[].name]' '["x64","plain","old","arm","supports","special"]'
+says 'all of a gallery' '[.value[].name]' '["x64","plain","old","arm","supports","special","both"]'
 refused 'two with the same names' 409 OperationNotAllowed \
 	'Gallery image: x64 identified by (publisher:azswarm, offer:node, sku:X64) already exists.' \
 	PUT "$D/again" "$(definition X64)"
@@ -176,6 +191,7 @@ refused 'another source' 409 PropertyChangeNotAllowed source.id PUT "$V/1.9.0" "
 did 'without Trusted Launch' PUT "$D/plain/versions/1.0.0" "$(version plain '.properties.storageProfile.source={id:
 	.properties.storageProfile.source.virtualMachineId}')"
 did 'for Arm' PUT "$D/arm/versions/1.0.0" "$(version small)"
+did 'for both controllers' PUT "$D/both/versions/1.0.0" "$(version plain)"
 printf '[{"operation":"*versions/3.0.0","code":"InternalExecutionError","message":"no room"}]' >azure/faults.json
 sleep 0.3
 ask PUT "$V/3.0.0" "$(version one)"
@@ -208,6 +224,15 @@ refused 'Trusted Launch of one that is not' 400 BadRequest 'TrustedLaunch settin
 	PUT "$C/virtualMachines/node" "$(machine node "$(of "$D/plain")" Standard_B2ts_v2 "$trusted")"
 refused 'of two images at once' 400 InvalidParameter 'imageReference is invalid' \
 	PUT "$C/virtualMachines/node" "$(machine node "$(echo "$ubuntu" | jq ".id=\"$D/plain\"")")"
+ask GET "$S/providers/Microsoft.Compute/skus"
+says 'sizes that have NVMe alone' '[.value[]|select(.locations==["eastus"] and
+	any(.capabilities[]?;.name=="DiskControllerTypes" and .value=="NVMe"))|.name]' '["Standard_D2als_v6"]'
+refused 'of one for SCSI, and a size that has none' 400 InvalidParameter "The VM size 'Standard_D2als_v6' cannot boot with OS \
+image or disk. Please check that disk controller types supported by the OS image" \
+	PUT "$C/virtualMachines/node" "$(machine node "$(of "$D/plain")" Standard_D2als_v6)"
+nic nvme
+did 'of one for both' PUT "$C/virtualMachines/nvme" "$(machine nvme "$(of "$D/both")" Standard_D2als_v6)"
+did 'which goes' DELETE "$C/virtualMachines/nvme"
 did 'of a version' PUT "$C/virtualMachines/node" "$(machine node "$(of "$V/1.0.0")" Standard_B2ts_v2 "$trusted")"
 ask GET "$C/virtualMachines/node"
 says 'it says which' .properties.storageProfile.imageReference '{"id":"'"$V/1.0.0"'","exactVersion":"1.0.0"}'
@@ -235,6 +260,8 @@ refused 'a set of a version that is none' 404 GalleryImageNotFound 'not availabl
 	PUT "$X" "$(set_of "$(of "$P/9.0.0")" 1)"
 refused 'in a region where it is not' 404 GalleryImageNotFound 'not available in westeurope region' \
 	PUT "$X" "$(set_of "$(of "$P/1.0.0")" 1 '.location="westeurope"')"
+refused 'a set of such a size' 400 InvalidParameter 'Please check that disk controller types' \
+	PUT "$X" "$(set_of "$(of "$P/1.0.0")" 1 '.sku.name="Standard_D2als_v6"')"
 did 'a set of Canonicals image' PUT "$X" "$(set_of "$ubuntu" 1)"
 refused 'both images in one' 409 OperationNotAllowed 'The Image type for a Virtual Machine Scale Set may not be changed.' \
 	PATCH "$X" '{"properties":{"virtualMachineProfile":{"storageProfile":{"imageReference":{"id":"'"$P/1.0.0"'"}}}}}'
