@@ -40,16 +40,17 @@ int ports_close(struct session *s, struct docker *d, struct err *e)
 	return azure_refuses ? err_set(e, ERR_AZURE, "ports: refused") : 0;
 }
 
-int images_pin(struct session *s, const char *image, char **pinned, struct err *e)
+int images_pin(struct session *s, const char *image, char **pinned,
+	       cJSON **platforms, struct err *e)
 {
-	(void)s, (void)image, (void)pinned, (void)e;
+	(void)s, (void)image, (void)pinned, (void)platforms, (void)e;
 	abort();
 }
 
 int push_if_local(struct session *s, const char *image, char **pinned,
-		  struct err *e)
+		  cJSON **platforms, struct err *e)
 {
-	(void)s, (void)image, (void)pinned, (void)e;
+	(void)s, (void)image, (void)pinned, (void)platforms, (void)e;
 	abort();
 }
 
