@@ -87,6 +87,64 @@ static cJSON *service_spec(const struct service *svc, const char *image,
 	return spec;
 }
 
+/* ---- whose it is ---- */
+
+static const char *image_in(const cJSON *service)
+{
+	return json_str_opt(service, "Spec.TaskTemplate.ContainerSpec.Image", "");
+}
+
+static bool is_ours(const char *image)
+{
+	return str_starts(str_of(image), STR(SERVICE_OURS ":"));
+}
+
+/* It may be somebody's own that is called so: we put none in its place, and do
+ * not take it away. */
+static int check_image(const char *image, struct err *e)
+{
+	return is_ours(image) ?
+		       0 :
+		       err_set(e, ERR_DATA,
+			       "somebody else made it: its image is \"%.200s\", "
+			       "not azswarm's; it stays as it is, and 'docker "
+			       "service rm', by 'azswarm docker-env', removes it",
+			       image);
+}
+
+struct owner {
+	const char *name;
+	char *image; /* NULL: there is no such service */
+};
+
+static int take_owner(void *ctx, const cJSON *service, struct err *e)
+{
+	struct owner *o = ctx;
+
+	(void)e;
+	if (o->image == NULL &&
+	    strcmp(json_text(service, "Spec.Name"), o->name) == 0)
+		o->image = xstrdup(image_in(service));
+	return 0;
+}
+
+/* Nobody has the name, or we have. */
+static int check_owner(struct docker *d, const char *name, struct err *e)
+{
+	struct owner o = { .name = name };
+	struct buf path = BUF_INIT(1024);
+	int rc;
+
+	buf_adds(&path, "/services");
+	docker_filter(&path, "name", name); /* those that begin so */
+	rc = docker_each(d, path.str, take_owner, &o, e);
+	if (rc == 0 && o.image != NULL)
+		rc = check_image(o.image, e);
+	buf_release(&path);
+	free(o.image);
+	return rc;
+}
+
 /* What service_put() wants to know. */
 struct put {
 	struct session *s;
@@ -114,7 +172,8 @@ static int put(struct session *s, struct docker *d, const struct service *svc,
 	int rc = -1;
 
 	cJSON_AddItemToArray(specs, spec);
-	if (service_ports_free(d, spec, e) == 0 &&
+	if (check_owner(d, svc->name, e) == 0 &&
+	    service_ports_free(d, spec, e) == 0 &&
 	    (p.image = service_image_ours(s, d, e)) != NULL &&
 	    ports_open(s, specs, e) == 0)
 		rc = service_put(s, d, svc->name, make_spec, &p, e);
@@ -262,15 +321,12 @@ struct wish {
 	bool force;   /* this version, and its tasks anew */
 };
 
-/* The Engine's description has what is to be changed: another service may have
- * the name. */
+/* It is ours, and has what is to be changed: another mode may have the name. */
 static bool can_edit(const struct wish *w, const cJSON *service, struct err *e)
 {
-	const char *of_image = "Spec.TaskTemplate.ContainerSpec";
-
-	return (w->replicas < 0 ||
-		json_obj(service, "Spec.Mode.Replicated", e) != NULL) &&
-	       (!w->force || json_obj(service, of_image, e) != NULL);
+	return check_image(image_in(service), e) == 0 &&
+	       (w->replicas < 0 ||
+		json_obj(service, "Spec.Mode.Replicated", e) != NULL);
 }
 
 static int edit_wish(void *ctx, cJSON *service, struct err *e)
@@ -346,14 +402,9 @@ struct moves {
 	size_t n;
 };
 
-static const char *image_in(const cJSON *service)
-{
-	return json_str_opt(service, "Spec.TaskTemplate.ContainerSpec.Image", "");
-}
-
 static bool is_other(const struct service_ours *o, const char *image)
 {
-	return str_starts(str_of(image), STR(SERVICE_OURS ":")) &&
+	return is_ours(image) &&
 	       service_ours_which(o, service_digest(image)) == NULL;
 }
 
@@ -439,6 +490,8 @@ static int destroy(struct session *s, const char *name, bool public, struct err 
 	struct remote r;
 	int rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
 
+	if (rc == 0 && check_owner(remote_docker(&r), name, e) < 0)
+		rc = err_in(e, "service %s", name);
 	if (rc == 0)
 		rc = service_remove(s, remote_docker(&r), name, e);
 	if (rc == 0 && public)

@@ -69,7 +69,8 @@ static unsigned usual(char who, struct str verb, struct str path, struct buf *b)
 	else if (str_find(path, STR("/services/replicated")) >= 0)
 		buf_adds(b, "{\"ID\":\"s1\",\"Version\":{\"Index\":3},"
 			    "\"Spec\":{\"Name\":\"replicated\","
-			    "\"TaskTemplate\":{\"ContainerSpec\":{}},"
+			    "\"TaskTemplate\":{\"ContainerSpec\":{"
+			    "\"Image\":\"127.0.0.1:1339/azswarm:1\"}},"
 			    "\"Mode\":{\"Replicated\":{\"Replicas\":2}}}}");
 	else if (str_find(path, STR("/networks/create")) >= 0)
 		buf_adds(b, "{\"Id\":\"n1\"}");

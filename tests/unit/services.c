@@ -101,6 +101,8 @@ struct world {
 	char strange[256]; /* that it does not have */
 	char image[256];   /* of the last update */
 	char made[4096];   /* the service that was made last */
+	unsigned gone;	   /* monitors that were removed */
+	const char *runs;  /* the image of those that are there */
 };
 
 static struct image own, foreign;
@@ -218,6 +220,10 @@ static void update(struct world *w, const char *target, const char *body,
 	}
 }
 
+#define NAMED(name, image) \
+	"{\"Spec\":{\"Name\":\"" name "\",\"TaskTemplate\":" \
+	"{\"ContainerSpec\":{\"Image\":\"" image "\"}}}}"
+
 static void offer(struct world *w, struct engine_reply *r)
 {
 	const char *digest = digest_offered(w->row->offer);
@@ -229,6 +235,20 @@ static void offer(struct world *w, struct engine_reply *r)
 	}
 	snprintf(r->buf, sizeof(r->buf), "{\"Descriptor\":{\"digest\":\"%s\"}}",
 		 digest);
+}
+
+/* Those whose names begin as one of ours; one that only begins so is always
+ * somebody else's. */
+static void named(const struct world *w, struct engine_reply *r)
+{
+	static const char *const names[] = { "replicated", "global", "monitor" };
+	size_t n = (size_t)snprintf(r->buf, sizeof(r->buf),
+				    "[" NAMED("monitoring", "prom/prometheus"));
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		n += (size_t)snprintf(r->buf + n, sizeof(r->buf) - n,
+				      "," NAMED("%s", "%s"), names[i], w->runs);
+	strcpy(r->buf + n, "]");
 }
 
 static void answer(void *ctx, const char *method, const char *target,
@@ -245,6 +265,8 @@ static void answer(void *ctx, const char *method, const char *target,
 		r->body = "OK";
 	} else if (strcmp(target, "/services") == 0) {
 		r->body = "[]";
+	} else if (strncmp(target, "/services?filters=", 18) == 0) {
+		named(w, r);
 	} else if (strcmp(target,
 			  "/distribution/127.0.0.1:1339/azswarm:test/json") == 0) {
 		offer(w, r);
@@ -253,8 +275,9 @@ static void answer(void *ctx, const char *method, const char *target,
 			r->buf, sizeof(r->buf),
 			"{\"ID\":\"%s\",\"Version\":{\"Index\":%u},"
 			"\"UpdatedAt\":\"2026-11-23T04:55:00Z\",\"Spec\":{\"Name\":\"replicated\","
-			"\"TaskTemplate\":{\"ContainerSpec\":{}},\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
-			w->id, w->version, (int)w->replicas);
+			"\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"%s\"}},"
+			"\"Mode\":{\"Replicated\":{\"Replicas\":%d}}}",
+			w->id, w->version, w->runs, (int)w->replicas);
 		if (state != NULL && strcmp(state, "rollback_started") == 0 &&
 		    ++w->backs > 2)
 			state = "rollback_completed";
@@ -265,6 +288,10 @@ static void answer(void *ctx, const char *method, const char *target,
 				"{\"State\":\"%s\",\"Message\":\"because\"}",
 				state);
 		strcpy(r->buf + n, "}");
+	} else if (strcmp(method, "DELETE") == 0 &&
+		   strcmp(target, "/services/monitor") == 0) {
+		w->gone++;
+		r->body = "{}";
 	} else if (strcmp(target, "/services/monitor") == 0) {
 		r->status = 404;
 		r->body = "{\"message\":\"service monitor not found\"}";
@@ -521,6 +548,76 @@ static void monitor_names(struct world *w)
 	}
 }
 
+/* A service of the name that we would give ours, and somebody else's. */
+static void strangers(struct world *w)
+{
+	static const struct {
+		const char *name, *service;
+		int (*run)(struct session *s, int argc, char **argv,
+			   struct err *e);
+	} cases[] = {
+		{ "deploy-replicated-service", "replicated",
+		  cmd_deploy_replicated_service },
+		{ "deploy-global-service", "global", cmd_deploy_global_service },
+		{ "deploy-monitor", "monitor", cmd_deploy_monitor },
+		{ "scale-service", "replicated", cmd_scale_service },
+		{ "update-service", "replicated", cmd_update_service },
+		{ "destroy-service", "replicated", cmd_destroy_service },
+		{ "destroy-global-service", "global", cmd_destroy_global_service },
+		{ "kill-monitor", "monitor", cmd_kill_monitor },
+	};
+	static const char ours[] = "127.0.0.1:1339/azswarm:0.1.0@sha256:0";
+	static const char *const images[] = { "prom/prometheus:v2",
+					      "127.0.0.1:1339/azswarm2:1", ours };
+	static const struct row row = { .offer = OWN };
+	size_t all = sizeof(cases) / sizeof(*cases);
+
+	w->row = &row;
+	for (size_t i = 0; i < sizeof(images) / sizeof(*images) * all; i++) {
+		char command[] = "command", word[] = "3",
+		     *argv[] = { command, word, NULL }, *out = NULL;
+		const char *image = images[i / all];
+		size_t at = i % all, out_n;
+		struct settings set;
+		struct ui ui = { .out = open_memstream(&out, &out_n) };
+		struct session s = { .set = &set,
+				     .ui = &ui,
+				     .version = "test",
+				     .no_wait = true };
+		struct buf words = BUF_INIT(512);
+		char *name = xasprintf("%s: %s", cases[at].name, image);
+		struct err e = ERR_INIT;
+
+		ui.err = ui.out;
+		w->version = VERSION;
+		w->updates = w->gone = 0;
+		w->made[0] = w->strange[0] = '\0';
+		w->runs = image;
+		settings_init(&set);
+		buf_addf(&words,
+			 "service %s: somebody else made it: its image is \"%s\"",
+			 cases[at].service, image);
+		/* of those of ours that one which needs no Azure */
+		if (image != ours) {
+			cases[at].run(&s, 2, argv, &e);
+			check(e.kind == ERR_DATA &&
+				      str_starts(str_of(e.msg), buf_str(&words)) &&
+				      w->updates == 0 && w->gone == 0 &&
+				      w->made[0] == '\0' && w->strange[0] == '\0',
+			      name, e.kind ? e.msg : "no error");
+		} else if (cases[at].run == cmd_kill_monitor) {
+			check(cases[at].run(&s, 1, argv, &e) == 0 && w->gone == 1,
+			      name, e.msg);
+		}
+		fclose(ui.out);
+		free(out);
+		free(name);
+		buf_release(&words);
+		settings_release(&set);
+	}
+	w->runs = ours;
+}
+
 int main(void)
 {
 	static struct world w;
@@ -536,6 +633,7 @@ int main(void)
 	w.engine.ctx = &w;
 	w.row = rows;
 	w.id = "sv1";
+	w.runs = "127.0.0.1:1339/azswarm:0.1.0@sha256:0";
 	engine_start(&w.engine);
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -543,6 +641,7 @@ int main(void)
 	strange_id(&w);
 	failures(&w);
 	monitor_names(&w);
+	strangers(&w);
 	engine_stop(&w.engine);
 	image_release(&own);
 	image_release(&foreign);
