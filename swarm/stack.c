@@ -847,6 +847,8 @@ static int converge_all(struct deploy *p, struct err *e)
 
 static int make(struct deploy *p, struct err *e)
 {
+	int rc;
+
 	if (send_named(p, e) < 0 || ports_open(p->s, p->c.services, e) < 0 ||
 	    (p->s->prune && prune(p, e) < 0) ||
 	    make_list(p, "network", p->c.networks, p->has.networks, e) < 0 ||
@@ -857,14 +859,15 @@ static int make(struct deploy *p, struct err *e)
 	if (stack_has_read(p->d, p->c.stack, &p->has, e) < 0)
 		return -1;
 	stack_ids(&p->c, &p->has);
-	if (put_all(p, e) < 0 || converge_all(p, e) < 0)
+	if (put_all(p, e) < 0)
 		return -1;
 	/* an update that is not over may go back to what was */
 	if (p->s->no_wait)
 		return 0;
-	return stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e) < 0 ?
-		       -1 :
-		       ports_close(p->s, p->d, e);
+	rc = converge_all(p, e);
+	if (rc == 0)
+		rc = stack_sweep(p->s, p->d, &p->c, p->s->prune, NULL, e);
+	return stack_ports_close(p->s, p->d, rc, e);
 }
 
 /* Where it is to be seen, behind the load balancer. */

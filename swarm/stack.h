@@ -90,6 +90,14 @@ int stack_auth(struct session *s, const char *image, char **auth, struct err *e)
  * the services are as c has them. */
 int stack_sweep(struct session *s, struct docker *d, const struct compose *c,
 		bool all, struct stack_rows *rows, struct err *e);
+/*
+ * After services went or were changed, with rc and e of all that came before:
+ * ports that nobody publishes any more are closed also where the Engine did not
+ * do all of it (ERR_DOCKER), and that stays the error.  Not where it did not
+ * answer, where somebody has stopped us, or where an update may yet go back
+ * (ERR_TIMEOUT).
+ */
+int stack_ports_close(struct session *s, struct docker *d, int rc, struct err *e);
 int stack_network_remove(struct session *s, struct docker *d, const char *id,
 			 const char *name, struct err *e);
 

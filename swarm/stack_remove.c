@@ -256,6 +256,17 @@ static int destroy(struct session *s, struct docker *d, const char *stack,
 	return rc;
 }
 
+int stack_ports_close(struct session *s, struct docker *d, int rc, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (rc == 0)
+		return ports_close(s, d, e);
+	if (e->kind == ERR_DOCKER && ports_close(s, d, &why) < 0)
+		ui_say(s->ui, "%s", why.msg);
+	return rc;
+}
+
 int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
 {
 	const char *stack = argc > 1 ? argv[1] : STACK_DEMO;
@@ -269,10 +280,10 @@ int cmd_destroy_stack(struct session *s, int argc, char **argv, struct err *e)
 			       "lists them",
 			       NAME_MAX_N, stack);
 	rc = remote_open_swarm(s, &r, REMOTE_SWARM_MS, e);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = destroy(s, remote_docker(&r), stack, e);
-	if (rc == 0)
-		rc = ports_close(s, remote_docker(&r), e);
+		rc = stack_ports_close(s, remote_docker(&r), rc, e);
+	}
 	remote_release(&r);
 	return rc;
 }
