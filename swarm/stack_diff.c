@@ -87,15 +87,35 @@ static void drop_defaults(cJSON *spec)
 	}
 }
 
-/* Nothing, and what is the same: but for "Init", of which no is not nothing. */
-static bool is_nothing(const cJSON *v)
+/* Where nothing is said the Engine does not take 0, but one task at a time, 5
+ * and 10 s: "all at once" and "at once" are something. */
+static bool is_zero_said(const cJSON *in, const cJSON *v)
+{
+	static const struct {
+		const char *in, *name;
+	} said[] = {
+		{ "ContainerSpec", "StopGracePeriod" },
+		{ "RestartPolicy", "Delay" },
+		{ "UpdateConfig", "Parallelism" },
+		{ "RollbackConfig", "Parallelism" },
+	};
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
+		if (in->string != NULL && strcmp(in->string, said[i].in) == 0 &&
+		    strcmp(v->string, said[i].name) == 0)
+			return true;
+	return false;
+}
+
+/* A member of an object that says nothing, and so is the same as none: but for
+ * "Init", of which no is not nothing. */
+static bool is_nothing(const cJSON *in, const cJSON *v)
 {
 	return cJSON_IsNull(v) ||
 	       ((cJSON_IsObject(v) || cJSON_IsArray(v)) && v->child == NULL) ||
 	       (cJSON_IsString(v) && v->valuestring[0] == '\0') ||
-	       (cJSON_IsNumber(v) && v->valuedouble == 0) ||
-	       (cJSON_IsFalse(v) &&
-		(v->string == NULL || strcmp(v->string, "Init") != 0));
+	       (cJSON_IsNumber(v) && v->valuedouble == 0 && !is_zero_said(in, v)) ||
+	       (cJSON_IsFalse(v) && strcmp(v->string, "Init") != 0);
 }
 
 /* Of a whole document that json_parse() made, or compose_read(): not deep. */
@@ -107,7 +127,7 @@ static void drop_nothing(cJSON *v)
 		next = child->next;
 		if (cJSON_IsObject(child) || cJSON_IsArray(child))
 			drop_nothing(child);
-		if (cJSON_IsObject(v) && is_nothing(child))
+		if (cJSON_IsObject(v) && is_nothing(v, child))
 			cJSON_Delete(cJSON_DetachItemViaPointer(v, child));
 	}
 }

@@ -290,6 +290,29 @@ expect 'a task that is not begun again' 1 'service never_once: its task never_on
 expect 'its end' 0 'service ends_job removed' stack destroy-stack ends
 expect 'that, too' 0 'service never_once removed' stack destroy-stack never
 
+# ---- zeros that are not what the engine takes where nothing is said ----
+
+cat >zero.yml <<'Y'
+services:
+  web:
+    image: busy:1
+    command: sleep 3600
+    stop_signal: SIGKILL
+Y
+expect 'nothing said' 0 'service zero_web: 1 of 1 tasks run' stack deploy-stack zero.yml zero
+cat >>zero.yml <<'Y'
+    stop_grace_period: 0s
+    deploy:
+      update_config: {parallelism: 0}
+      rollback_config: {parallelism: 0}
+      restart_policy: {delay: 0s}
+Y
+expect 'zeros: looked at' 5 'RestartPolicy.Delay: 0$' stack deploy-stack zero.yml zero --dry-run
+same 'all four' 4 "$(grep -cE '\.(StopGracePeriod|Delay|Parallelism): 0$' out)"
+expect 'zeros: deployed' 0 'service zero_web: 1 of 1 tasks run' stack deploy-stack zero.yml zero
+expect 'zeros: as the file has it' 0 'stack zero is as the file has it' stack deploy-stack zero.yml zero --dry-run
+expect 'zeros: their end' 0 'service zero_web removed' stack destroy-stack zero
+
 # ---- fewer ----
 
 sed '/^  each:/,/mode: global/d; s/, back\]/]/' \

@@ -1,5 +1,5 @@
 /* Stacks over an Engine that does not do all of it: what is closed all the same.
- * How the
+ * And what a file has otherwise than the service that is there.  How the
  * Engine is reached, and Azure, are not looked at here: doubles. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +218,74 @@ static void run_row(struct world *w, const struct row *row, char *file)
 	buf_release(&why);
 }
 
+/* ---- what differs ---- */
+
+/* A service's Spec as the Engine has it, and as a file does. */
+static const struct {
+	const char *name, *has, *spec;
+	const char *row; /* the first, "" for none */
+} diffs[] = {
+	{ "killed at once: not what nothing is",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}}}",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\",\"StopGracePeriod\":0}}}",
+	  "create TaskTemplate.ContainerSpec.StopGracePeriod  0" },
+	{ "begun again at once",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{\"RestartPolicy\":{}}}",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{\"RestartPolicy\":{\"Delay\":0}}}",
+	  "create TaskTemplate.RestartPolicy.Delay  0" },
+	{ "and no more",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{\"RestartPolicy\":{\"Delay\":0}}}",
+	  "{\"Name\":\"a\",\"TaskTemplate\":{}}",
+	  "delete TaskTemplate.RestartPolicy.Delay 0 " },
+	{ "updated all at once", "{\"Name\":\"a\"}",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Parallelism\":0}}",
+	  "create UpdateConfig.Parallelism  0" },
+	{ "and not one by one",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Parallelism\":1}}",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Parallelism\":0}}",
+	  "modify UpdateConfig.Parallelism 1 0" },
+	{ "rolled back all at once", "{\"Name\":\"a\"}",
+	  "{\"Name\":\"a\",\"RollbackConfig\":{\"Parallelism\":0}}",
+	  "create RollbackConfig.Parallelism  0" },
+	{ "the same zeros",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Parallelism\":0},\"TaskTemplate\":{\"RestartPolicy\":{\"Delay\":0}}}",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Parallelism\":0},\"TaskTemplate\":{\"RestartPolicy\":{\"Delay\":0}}}",
+	  "" },
+	{ "zeros that are nothing", "{\"Name\":\"a\"}",
+	  "{\"Name\":\"a\",\"UpdateConfig\":{\"Delay\":0,\"MaxFailureRatio\":0},"
+	  "\"TaskTemplate\":{\"RestartPolicy\":{\"MaxAttempts\":0,\"Window\":0}}}",
+	  "" },
+};
+
+static void compare(size_t i)
+{
+	struct err e = ERR_INIT;
+	cJSON *has = cJSON_CreateObject(),
+	      *spec = json_parse(str_of(diffs[i].spec), "spec", &e);
+	struct stack_has all = { 0 };
+	struct stack_rows r = { 0 };
+	struct buf text = BUF_INIT(1024);
+	const cJSON *row;
+
+	cJSON_AddItemToObject(has, "Spec",
+			      json_parse(str_of(diffs[i].has), "has", &e));
+	stack_diff(&r, has, spec, &all);
+	row = cJSON_GetArrayItem(r.list, 0);
+	if (row != NULL)
+		buf_addf(&text, "%s %s %s %s",
+			 json_text(cJSON_GetArrayItem(row, 0), ""),
+			 json_text(cJSON_GetArrayItem(row, 3), ""),
+			 json_text(cJSON_GetArrayItem(row, 4), ""),
+			 json_text(cJSON_GetArrayItem(row, 5), ""));
+	check(r.n == (diffs[i].row[0] != '\0') &&
+		      str_eqz(buf_str(&text), diffs[i].row),
+	      diffs[i].name, text.n > 0 ? text.str : "no row");
+	stack_rows_release(&r);
+	json_free(has);
+	json_free(spec);
+	buf_release(&text);
+}
+
 int main(void)
 {
 	static struct world w;
@@ -238,6 +306,8 @@ int main(void)
 	socket_of_engine = w.engine.path;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		run_row(&w, &rows[i], file);
+	for (size_t i = 0; i < sizeof(diffs) / sizeof(*diffs); i++)
+		compare(i);
 	engine_stop(&w.engine);
 	free(file);
 	dir_remove(dir, &e);
