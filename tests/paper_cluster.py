@@ -104,9 +104,11 @@ class Engine:
                            'ContainerStatus': {'ContainerID': '%064x' % i}}}
 
     def services(self, query):
-        label = json.loads(query['filters'][0])['label'][0] if 'filters' in query else None
-        return [s for s in self.swarm['services'].values()
-                if label is None or label in ['%s=%s' % v for v in s['Spec'].get('Labels', {}).items()]]
+        """A name is one that begins so, as the Engine has it."""
+        asked = json.loads(query['filters'][0]) if 'filters' in query else {}
+        label, name = asked.get('label', [None])[0], asked.get('name', [''])[0]
+        return [s for s in self.swarm['services'].values() if s['Spec']['Name'].startswith(name) and
+                (label is None or label in ['%s=%s' % v for v in s['Spec'].get('Labels', {}).items()])]
 
     def create(self, kind, name, body):
         self.swarm[kind][name] = body

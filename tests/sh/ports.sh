@@ -19,7 +19,8 @@ swarm()
 		[{Protocol: ($p // "tcp"), TargetPort: 8000, PublishedPort: ($n | tonumber), PublishMode: ($how // "ingress")}] as $ports |
 		{key: $name, value: {ID: ("sv" + $name), Version: {Index: 9}, Endpoint: {Ports: $ports},
 			Spec: {Name: $name, Mode: (if $mode == "global" then {Global: {}} else {Replicated: {Replicas: 1}} end),
-				TaskTemplate: {}, EndpointSpec: {Ports: (if $mode == "chosen" then $ports | map(del(.PublishedPort)) else $ports end)}}}}] |
+				TaskTemplate: {ContainerSpec: {Image: "127.0.0.1:1339/azswarm:test"}},
+				EndpointSpec: {Ports: (if $mode == "chosen" then $ports | map(del(.PublishedPort)) else $ports end)}}}}] |
 		from_entries)}' >one/swarm.json
 }
 . "$SRCDIR/tests/arm.sh"
