@@ -168,7 +168,7 @@ const struct command cli_commands[] = {
 	  .changes = CHANGES_AZURE,
 	  .settings = STORAGE | SCALE_SET | OF(AGENT_SIZE) | OF(MASTER_SIZE) |
 		      OF(PROGRAM) | OF(DOCKER_CHANNEL) | OF(TRUSTED_LAUNCH) |
-		      OF(SSH_SOURCE) | OF(SSH_PORT),
+		      OF(SSH_SOURCE) | OF(SSH_PORT) | OF(IMAGE),
 	  .usage = "[--size S] [--yes] [--dry-run]",
 	  .summary = "an image for machines that come in seconds" },
 	{ .name = "baked-images",
@@ -177,7 +177,7 @@ const struct command cli_commands[] = {
 	  .needs = NEEDS_LOGIN,
 	  .changes = CHANGES_AZURE,
 	  .looks = true,
-	  .settings = STORAGE | SCALE_SET,
+	  .settings = STORAGE | SCALE_SET | OF(IMAGE),
 	  .args_max = 2,
 	  .usage = "[rm VERSION]",
 	  .summary = "those that are there, and what has them" },
