@@ -2,7 +2,7 @@
 # that the group of its own is gone after every end, and that a command which was
 # killed is gone on with, or begun anew; what is kept, what goes, and what machines
 # are made of.  With real machines: sh/baked.
-# time: 400
+# time: 500
 # needs: curl, jq, ssh-keygen
 . "$SRCDIR/tests/lib.sh"
 need curl jq ssh-keygen python3
