@@ -236,26 +236,14 @@ static void slot_name(const cJSON *task, char name[40])
 		snprintf(name, 40, "%s", json_text(task, "NodeID"));
 }
 
-static bool is_any(const char *word, const char *const *words)
-{
-	for (; *words != NULL; words++)
-		if (strcmp(word, *words) == 0)
-			return true;
-	return false;
-}
-
 static bool has_failed(const char *state)
 {
-	static const char *const failed[] = { "failed", "rejected", NULL };
-
-	return is_any(state, failed);
+	return str_listed("failed rejected", state);
 }
 
 static bool is_due(const char *desired)
 {
-	static const char *const due[] = { "ready", "running", "complete", NULL };
-
-	return is_any(desired, due);
+	return str_listed("ready running complete", desired);
 }
 
 /* The slot of that name; NULL: there are too many. */
@@ -463,7 +451,6 @@ static void take_constraints(struct tasks *t, const cJSON *service)
 
 static void begin_look(struct tasks *t, const char *name, const cJSON *service)
 {
-	static const char *const ends[] = { "none", "on-failure", NULL };
 	const cJSON *mode = json_at(service, "Spec.Mode");
 	const char *started = json_text(service, "UpdateStatus.StartedAt");
 	bool made = json_get(service, "PreviousSpec") == NULL;
@@ -479,9 +466,9 @@ static void begin_look(struct tasks *t, const char *name, const cJSON *service)
 	t->ends = json_int_opt(service,
 			       "Spec.TaskTemplate.RestartPolicy.MaxAttempts",
 			       0) > 0 ||
-		  is_any(json_text(service,
-				   "Spec.TaskTemplate.RestartPolicy.Condition"),
-			 ends);
+		  str_listed("none on-failure",
+			     json_text(service,
+				       "Spec.TaskTemplate.RestartPolicy.Condition"));
 	/* what is written about an update later changes the service, too, and
 	 * so do the addresses that one gets when its tasks are there */
 	snprintf(t->since, sizeof(t->since), "%s",
