@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/asset.h"
 #include "swarm/rules.h"
 #include "tests/check.h"
 
@@ -260,6 +261,28 @@ static void ways(const struct way_row *rows, size_t n,
 	}
 }
 
+/* The range that rules are held against is the one that agents get. */
+static void range_of_template(void)
+{
+	const struct rules_port p = { .number = 443 };
+	struct buf text = BUF_INIT(1u << 20);
+	struct err e = ERR_INIT;
+	cJSON *template, *group, *r;
+	const char *range, *by;
+
+	asset_get("arm/cluster.json", &text);
+	template = json_parse(buf_str(&text), "template", &e);
+	range = json_text(json_get(template, "variables"), "agentsRange");
+	group = group_of(DEST_RULE("w", "150", "Allow", "RANGE"));
+	r = json_get_mut(rules_list(group)->child, "properties");
+	json_set(r, "destinationAddressPrefix", cJSON_CreateString(range));
+	check(rules_group(group, &p, &by) == RULES_OPEN,
+	      "the range is the template's", range);
+	json_free(group);
+	json_free(template);
+	buf_release(&text);
+}
+
 /* ---- what is put into them ---- */
 
 static void added(void)
@@ -371,6 +394,7 @@ int main(void)
 	     balancer_of, rules_balancer);
 	ways(group_rows, sizeof(group_rows) / sizeof(*group_rows), group_of,
 	     rules_group);
+	range_of_template();
 	added();
 	kept();
 	return check_failed();
