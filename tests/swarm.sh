@@ -111,14 +111,14 @@ quick_nodes()	# [SECONDS]: and the grace of a node that is down
 	END
 }
 
-# swarm_up: from keys to nodes
+# swarm_up: from there to the nodes of a master and AGENT_COUNT agents
 swarm_up()
 {
 	must deploy-storage az deploy-storage
 	must params az params
 	must 'nodes that are quick' quick_nodes
 	must deploy-compute az deploy-compute
-	must 'master and agents are Ready' nodes_become 90 3
+	must 'master and agents are Ready' nodes_become 90 $((AGENT_COUNT + 1))
 }
 
 # others may rehearse here, too: only what is ours is looked for

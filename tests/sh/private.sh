@@ -18,11 +18,7 @@ mkdir deb && (cd deb && { apt-get -q download docker-registry || { apt-get -q up
 swarm_azure
 export AGENT_COUNT=1
 must keys az keys
-must deploy-storage az deploy-storage
-must params az params
-must 'nodes that are quick' quick_nodes
-must deploy-compute az deploy-compute
-must 'master and agent are Ready' nodes_become 90 2
+swarm_up
 
 # ---- the registry, and an image in it ----
 

@@ -14,11 +14,7 @@ need jq skopeo
 swarm_azure
 export AGENT_COUNT=1
 must keys az keys
-must deploy-storage az deploy-storage
-must params az params
-must 'nodes that are quick' quick_nodes
-must deploy-compute az deploy-compute
-must 'master and agent are Ready' nodes_become 90 2
+swarm_up
 
 # our own program by another name, whose service is the demo's
 image()		# VERSION: an archive of one that says so
