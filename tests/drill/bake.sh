@@ -6,23 +6,10 @@
 # needs: curl, jq
 . "$SRCDIR/tests/lib.sh"
 need curl jq
+. "$SRCDIR/tests/baking.sh"
+baking_start
+"$AZSWARM" bake-image --yes >out 2>&1 </dev/null || { not_ok 'a bake' "$(tail -n 3 out)"; exit 1; }
 
-spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure
-wait_for 30 grep -q '^ready ' emulator.out || { not_ok start "$(cat emulator.out)"; exit 1; }
-. azure/env
-. "$SRCDIR/tests/arm.sh"
-soon='{"request":"*","fields":["Retry-After: 0"]}'
-echo "[$soon]" >azure/faults.json
-export SSL_CERT_FILE="$ca" XDG_CACHE_HOME="$PWD/cache" AGENT_COUNT=1
-"$AZSWARM" keys --quiet
-"$AZSWARM" deploy-storage --quiet
-must 'a bake' "$AZSWARM" bake-image --yes
-
-gone()		# is the group?
-{
-	ask GET "$S/resourceGroups/swarm-cluster-bake"
-	[ "$status" = 404 ]
-}
 images()	# what there is: version and state
 {
 	"$AZSWARM" baked-images --output tsv 2>/dev/null | cut -f 1,8 | sort

@@ -6,18 +6,8 @@
 # needs: curl, jq, ssh-keygen
 . "$SRCDIR/tests/lib.sh"
 need curl jq ssh-keygen python3
-
-spawn emulator.out "$AZSWARM" emulator --listen 127.0.0.1:0 --dir azure --record "$PWD/record"
-wait_for 30 grep -q '^ready ' emulator.out || { not_ok start "$(cat emulator.out)"; exit 1; }
-. azure/env
-. "$SRCDIR/tests/arm.sh"
-# what takes long is asked after each second
-soon='{"request":"*","fields":["Retry-After: 0"]}'
-echo "[$soon]" >azure/faults.json
-export SSL_CERT_FILE="$ca" XDG_CACHE_HOME="$PWD/cache" AGENT_COUNT=1
-"$AZSWARM" keys --quiet
-"$AZSWARM" deploy-storage --quiet
-bake_group=$S/resourceGroups/swarm-cluster-bake
+. "$SRCDIR/tests/baking.sh"
+baking_start --record "$PWD/record"
 definition=$S/resourceGroups/swarm-storage/providers/Microsoft.Compute/galleries/azswarm_swarm_storage/images/x64-trusted
 today=0.2.$(date -u +%Y%m%d)
 
@@ -25,11 +15,6 @@ sent()		# what Azure was told since, that changes something
 {
 	jq -r 'select(.method != "GET") | "\(.method) \(.url)"' record | grep /subscriptions/ |
 		grep -v ListServiceSas | sed 's/[?].*//; s/https:[^ ]*\/subscriptions\/[^/]*//; s/\/providers//'
-}
-gone()		# is the group?
-{
-	ask GET "$bake_group"
-	[ "$status" = 404 ]
 }
 kept()		# the numbers of what there is, behind the day
 {
